@@ -1,0 +1,93 @@
+//! Accounts, and the indexed Merkle tree that commits to all of them.
+//!
+//! The tree is dense: leaves stand in order of creation and are only ever appended, so a change of one
+//! account costs log2(count) hashes. Each leaf also names the next address in ascending order, which
+//! makes absence provable: a leaf whose address is below and whose `next` is above an address shows
+//! that it has no account.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`Leaf`] | an account as the tree holds it |
+//! | [`AccountTree`] | the hashes, in memory; computes roots and paths |
+//! | [`AccountProof`] | one leaf with its path, for membership or absence |
+//! | [`AccountSlice`] | the accounts a block touches, loaded before it is executed |
+//! | [`StateChange`], [`UndoRecord`] | what a block did to the accounts, and how to take it back |
+//!
+//! # Invariants
+//! 1. Leaf 0 is the sentinel: address zero, no money, nonce 0. `next` runs from it through all addresses
+//!    in ascending byte order and wraps to zero.
+//! 2. Accounts are never deleted, so that no nonce ever restarts.
+//! 3. `state_root = T("cairn/state", count ‖ root)`; a missing leaf counts as 32 zero bytes *as its leaf
+//!    hash*, and every inner node is hashed, also above missing leaves.
+
+mod proof;
+mod slice;
+mod tree;
+
+pub use proof::{AccountProof, AccountProofError};
+pub use slice::{AccountSlice, LeafChange, NotLoaded, StateChange, UndoRecord};
+pub use tree::{AccountTree, TreeUpdate};
+
+use crate::{
+    codec::{Decode, Encode},
+    hash::{Hash, sha256},
+    keys::Address,
+    units::Amount,
+};
+
+/// What an account has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "crate::codec::bincode")]
+pub struct Account {
+    /// Its money.
+    pub balance: Amount,
+    /// How many of its transactions were mined: the nonce of its next one.
+    pub nonce: u64,
+}
+
+/// A leaf of the tree, 80 bytes: `address 32 ‖ next 32 ‖ balance u64 ‖ nonce u64`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "crate::codec::bincode")]
+pub struct Leaf {
+    /// Whose account it is; zero for the sentinel.
+    pub address: Address,
+    /// The next address in ascending order that has an account; zero after the last.
+    pub next: Address,
+    /// What it has.
+    pub account: Account,
+}
+
+impl Leaf {
+    /// The only leaf of an empty state.
+    pub const SENTINEL: Self =
+        Self { address: Address::ZERO, next: Address::ZERO, account: Account { balance: Amount::ZERO, nonce: 0 } };
+
+    /// `H(0x00 ‖ address ‖ next ‖ balance ‖ nonce)`.
+    pub fn hash(&self) -> Hash {
+        sha256(&[
+            &[0x00],
+            self.address.as_bytes(),
+            self.next.as_bytes(),
+            &self.account.balance.pebbles().to_le_bytes(),
+            &self.account.nonce.to_le_bytes(),
+        ])
+    }
+
+    /// Whether this leaf shows that `address` has no account.
+    pub fn proves_absence_of(&self, address: &Address) -> bool {
+        self.address < *address && (*address < self.next || self.next == Address::ZERO)
+    }
+}
+
+/// The least d with 2^d ≥ count.
+fn depth(count: u64) -> u32 {
+    count.checked_next_power_of_two().map_or(64, u64::trailing_zeros)
+}
+
+fn inner(left: &Hash, right: &Hash) -> Hash {
+    sha256(&[&[0x01], left.as_bytes(), right.as_bytes()])
+}
+
+fn state_root(count: u64, root: &Hash) -> Hash {
+    crate::hash::Tag::STATE.hash(&[&count.to_le_bytes(), root.as_bytes()])
+}

@@ -1,0 +1,212 @@
+//! The hashes of the account tree, all levels in flat arrays: about 64 bytes for each account.
+
+use super::{depth, inner, state_root};
+use crate::hash::Hash;
+use alloc::{collections::BTreeMap, vec, vec::Vec};
+
+/// All node hashes of an indexed Merkle tree. Leaves themselves are elsewhere; this knows their hashes.
+#[derive(Clone, Debug)]
+pub struct AccountTree {
+    /// `levels[j]` holds the nodes of level j that have at least one leaf below them; level 0 the leaf hashes.
+    levels: Vec<Vec<Hash>>,
+    /// `missing[j]` is the node of level j without any leaf below it.
+    missing: Vec<Hash>,
+}
+
+/// New node hashes for some leaves, computed but not yet in the tree.
+#[derive(Clone, Debug)]
+#[must_use = "an update does nothing until it is given to AccountTree::apply"]
+pub struct TreeUpdate {
+    count: u64,
+    /// For each level the changed nodes, ascending.
+    nodes: Vec<Vec<(u64, Hash)>>,
+    state_root: Hash,
+}
+
+impl TreeUpdate {
+    /// The state root once it is applied.
+    pub fn state_root(&self) -> Hash {
+        self.state_root
+    }
+}
+
+impl AccountTree {
+    /// The tree over these leaf hashes, in order; an empty list gives the tree of no leaf, which has no
+    /// place in the protocol but is where building starts.
+    pub fn from_leaf_hashes(leaves: Vec<Hash>) -> Self {
+        let mut missing = vec![Hash::ZERO];
+        while let (Some(below), true) = (missing.last(), missing.len() < 64) {
+            missing.push(inner(below, below));
+        }
+        let mut tree = Self { levels: vec![leaves], missing };
+        for level in 0..depth(tree.count()) {
+            let below = tree.levels.last().map_or(&[][..], Vec::as_slice);
+            let missing = tree.missing_at(level);
+            let pairs = below.chunks(2).map(|pair| match pair {
+                [left, right] => inner(left, right),
+                [left] => inner(left, &missing),
+                _ => missing,
+            });
+            let above = pairs.collect();
+            tree.levels.push(above);
+        }
+        tree
+    }
+
+    /// How many leaves there are, the sentinel included.
+    pub fn count(&self) -> u64 {
+        self.levels.first().map_or(0, Vec::len) as u64
+    }
+
+    /// The commitment to all accounts.
+    pub fn state_root(&self) -> Hash {
+        let count = self.count();
+        state_root(count, &self.node(depth(count), 0, count))
+    }
+
+    /// The siblings of leaf `index`, from the leaf upward; `None` when there is no such leaf.
+    pub fn path(&self, index: u64) -> Option<Vec<Hash>> {
+        let count = self.count();
+        (index < count).then(|| (0..depth(count)).map(|level| self.node(level, (index >> level) ^ 1, count)).collect())
+    }
+
+    /// Computes what the tree becomes with `count` leaves of which `changed` (index → leaf hash) are new.
+    ///
+    /// Every appended leaf must be among the changed ones. A smaller `count` takes leaves away again,
+    /// which is how a block is undone.
+    pub fn update(&self, count: u64, changed: &BTreeMap<u64, Hash>) -> TreeUpdate {
+        let mut current: Vec<(u64, Hash)> = changed.range(..count).map(|(index, hash)| (*index, *hash)).collect();
+        // Where leaves were taken away, the nodes above the last one that stays have lost a child.
+        if let (true, Some(last)) = (count < self.count(), count.checked_sub(1))
+            && current.last().is_none_or(|(index, _)| *index < last)
+        {
+            current.push((last, self.node(0, last, count)));
+        }
+        let mut nodes = Vec::new();
+        for level in 0..depth(count) {
+            let mut above: Vec<(u64, Hash)> = Vec::with_capacity(current.len());
+            let mut rest = current.as_slice();
+            while let Some(((index, hash), after)) = rest.split_first() {
+                let (left, right);
+                if index & 1 == 1 {
+                    (left, right) = (self.node(level, index ^ 1, count), *hash);
+                    rest = after;
+                } else if let Some(((_, sibling), after)) =
+                    after.split_first().filter(|((next, _), _)| *next == index | 1)
+                {
+                    (left, right) = (*hash, *sibling);
+                    rest = after;
+                } else {
+                    (left, right) = (*hash, self.node(level, index | 1, count));
+                    rest = after;
+                }
+                above.push((index >> 1, inner(&left, &right)));
+            }
+            nodes.push(core::mem::replace(&mut current, above));
+        }
+        let root = current.first().map_or_else(|| self.node(depth(count), 0, count), |(_, hash)| *hash);
+        nodes.push(current);
+        TreeUpdate { count, nodes, state_root: state_root(count, &root) }
+    }
+
+    /// Makes `update`, which was computed from this very tree, part of it.
+    pub fn apply(&mut self, update: TreeUpdate) {
+        self.levels.resize_with(update.nodes.len(), Vec::new);
+        let mut len = usize::try_from(update.count).unwrap_or(usize::MAX);
+        for (level, nodes) in self.levels.iter_mut().zip(update.nodes) {
+            level.resize(len, Hash::ZERO);
+            for (index, hash) in nodes {
+                if let Some(place) = usize::try_from(index).ok().and_then(|index| level.get_mut(index)) {
+                    *place = hash;
+                }
+            }
+            len = len.div_ceil(2);
+        }
+    }
+
+    /// The node at `index` of `level` in a tree of `count` leaves, as far as it did not change.
+    fn node(&self, level: u32, index: u64, count: u64) -> Hash {
+        let first_leaf = index.checked_shl(level).unwrap_or(u64::MAX);
+        let present = if first_leaf < count { self.levels.get(level as usize) } else { None };
+        let known = present.and_then(|nodes| nodes.get(usize::try_from(index).ok()?));
+        known.copied().unwrap_or_else(|| self.missing_at(level))
+    }
+
+    fn missing_at(&self, level: u32) -> Hash {
+        self.missing.get(level as usize).copied().unwrap_or(Hash::ZERO)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::sha256;
+    use proptest::prelude::*;
+
+    /// protocol.md §4, word for word.
+    fn specification(leaves: &[Hash]) -> Hash {
+        fn root(leaves: &[Hash], depth: u32) -> Hash {
+            if depth == 0 {
+                return leaves.first().copied().unwrap_or(Hash::ZERO);
+            }
+            let half = leaves.len().min(1 << (depth - 1));
+            inner(&root(&leaves[..half], depth - 1), &root(&leaves[half..], depth - 1))
+        }
+        let mut depth = 0;
+        while 1 << depth < leaves.len() {
+            depth += 1;
+        }
+        state_root(leaves.len() as u64, &root(leaves, depth))
+    }
+
+    fn leaf(seed: u64) -> Hash {
+        sha256(&[&seed.to_le_bytes()])
+    }
+
+    #[test]
+    fn the_root_is_that_of_the_specification() {
+        for count in 1..70 {
+            let leaves: Vec<_> = (0..count).map(leaf).collect();
+            assert_eq!(AccountTree::from_leaf_hashes(leaves.clone()).state_root(), specification(&leaves), "{count}");
+        }
+    }
+
+    #[test]
+    fn a_path_leads_to_the_root() {
+        let leaves: Vec<_> = (0..37).map(leaf).collect();
+        let tree = AccountTree::from_leaf_hashes(leaves.clone());
+        for (index, leaf) in leaves.iter().enumerate() {
+            let path = tree.path(index as u64).unwrap();
+            let root = path.iter().enumerate().fold(*leaf, |node, (level, sibling)| {
+                if index >> level & 1 == 0 { inner(&node, sibling) } else { inner(sibling, &node) }
+            });
+            assert_eq!(state_root(37, &root), tree.state_root());
+        }
+        assert_eq!(tree.path(37), None);
+    }
+
+    proptest! {
+        #[test]
+        fn an_updated_tree_equals_a_new_one(
+            before in 1u64..80,
+            after in 1u64..80,
+            changed in proptest::collection::btree_set(0u64..80, 0..20),
+        ) {
+            let mut leaves: Vec<_> = (0..before).map(leaf).collect();
+            let mut tree = AccountTree::from_leaf_hashes(leaves.clone());
+            let appended = before..after;
+            let changes: BTreeMap<u64, Hash> = changed.iter().copied().filter(|index| *index < after.min(before))
+                .chain(appended).map(|index| (index, leaf(1000 + index))).collect();
+            leaves.resize(after as usize, Hash::ZERO);
+            for (index, hash) in &changes {
+                leaves[*index as usize] = *hash;
+            }
+            let update = tree.update(after, &changes);
+            prop_assert_eq!(update.state_root(), specification(&leaves));
+            tree.apply(update);
+            prop_assert_eq!(tree.count(), after);
+            prop_assert_eq!(tree.state_root(), specification(&leaves));
+            prop_assert_eq!(&tree.levels, &AccountTree::from_leaf_hashes(leaves).levels);
+        }
+    }
+}

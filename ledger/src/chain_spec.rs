@@ -1,0 +1,294 @@
+//! The rules of one network, and its block 0.
+
+use crate::{
+    accounts::{AccountSlice, AccountTree, Leaf, NotLoaded},
+    address::AddressPrefix,
+    block::{BLOCK_OVERHEAD_BYTES, HEADER_VERSION, Header, MAX_BLOCK_BYTES},
+    hash::{BlockId, Hash, Tag},
+    keys::Address,
+    merkle::txs_root,
+    pow::{CompactTarget, DifficultyRule, Target, TargetFormError},
+    transaction::MAX_TRANSACTION_BYTES,
+    units::{Amount, Height, Timestamp},
+};
+use alloc::{string::String, vec::Vec};
+
+/// The least that `max_new_accounts` may be: what one transaction can create.
+pub const LEAST_MAX_NEW_ACCOUNTS: u64 = 1024;
+/// The least that `max_block_bytes` may be: the largest transaction fits.
+pub const LEAST_MAX_BLOCK_BYTES: u64 = 42_000;
+const _: () = assert!(MAX_TRANSACTION_BYTES + BLOCK_OVERHEAD_BYTES <= LEAST_MAX_BLOCK_BYTES as usize);
+
+/// The parameters of a network as they are written down; [`ChainSpec::new`] judges them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainParams {
+    /// Its name: one to 32 lower-case letters, digits or hyphens.
+    pub name: String,
+    /// What its addresses begin with.
+    pub prefix: AddressPrefix,
+    /// The intended time between blocks, in milliseconds.
+    pub interval_ms: u64,
+    /// The half-life of the difficulty rule, in milliseconds.
+    pub half_life_ms: u64,
+    /// How far ahead of the clock a block's time may be, in milliseconds.
+    pub max_future_ms: u64,
+    /// The largest block, in bytes, header included.
+    pub max_block_bytes: u64,
+    /// The most accounts a block may create, the beneficiary's not counted.
+    pub max_new_accounts: u64,
+    /// What block 1 creates.
+    pub subsidy: Amount,
+    /// After so many blocks the subsidy halves, rounding down.
+    pub halving: u64,
+    /// The time of block 0.
+    pub genesis_time: Timestamp,
+    /// The easiest target.
+    pub pow_limit: CompactTarget,
+    /// The target of blocks 1 and 2.
+    pub genesis_target: CompactTarget,
+    /// Who has money in block 0: strictly ascending addresses.
+    pub allocations: Vec<(Address, Amount)>,
+}
+
+/// Why parameters make no network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainSpecError {
+    /// The name is empty, long, or has other characters.
+    #[error("name: got {got:?}, expected 1 to 32 lower-case letters, digits or hyphens")]
+    Name {
+        /// The name, cut after 80 characters.
+        got: String,
+    },
+    /// Not 1 ≤ interval ≤ half-life.
+    #[error("interval_ms and half_life_ms: got {interval} and {half_life}, expected 1 <= interval <= half-life")]
+    Interval {
+        /// The interval.
+        interval: u64,
+        /// The half-life.
+        half_life: u64,
+    },
+    /// Halving after no blocks.
+    #[error("halving: got 0, expected at least 1")]
+    Halving,
+    /// A target not in its normal form.
+    #[error("pow_limit or genesis_target: {0}")]
+    TargetForm(#[from] TargetFormError),
+    /// Not genesis_target ≤ pow_limit < 2^255.
+    #[error(
+        "targets: got genesis_target {genesis} and pow_limit {limit}, expected genesis_target <= pow_limit < 2^255"
+    )]
+    Targets {
+        /// The genesis target.
+        genesis: CompactTarget,
+        /// The limit.
+        limit: CompactTarget,
+    },
+    /// max_new_accounts below 1024.
+    #[error("max_new_accounts: got {got}, expected at least {LEAST_MAX_NEW_ACCOUNTS}")]
+    MaxNewAccounts {
+        /// The value.
+        got: u64,
+    },
+    /// max_block_bytes outside its range.
+    #[error("max_block_bytes: got {got}, expected {LEAST_MAX_BLOCK_BYTES} to {MAX_BLOCK_BYTES}")]
+    MaxBlockBytes {
+        /// The value.
+        got: u64,
+    },
+    /// Allocations not strictly ascending by address.
+    #[error("allocations: {address} stands after an address that is not lower; sort them by the hex of the key")]
+    AllocationOrder {
+        /// The address out of order.
+        address: Address,
+    },
+    /// An allocation nobody could spend.
+    #[error("allocations: no key exists for {address}")]
+    AllocationNotOnCurve {
+        /// The address.
+        address: Address,
+    },
+    /// An allocation of nothing.
+    #[error("allocations: {address} gets nothing, expected at least 1 pebble")]
+    AllocationZero {
+        /// The address.
+        address: Address,
+    },
+    /// More money than amounts can express.
+    #[error("allocations and all subsidies together exceed {} pebbles", Amount::MAX.pebbles())]
+    Supply,
+}
+
+/// A network: its checked parameters, its block 0 and what follows from them.
+#[derive(Clone, Debug)]
+pub struct ChainSpec {
+    params: ChainParams,
+    difficulty: DifficultyRule,
+    genesis: Header,
+    genesis_id: BlockId,
+    genesis_leaves: Vec<Leaf>,
+}
+
+impl ChainSpec {
+    /// Makes a network of its parameters.
+    ///
+    /// # Errors
+    /// Refuses parameters outside protocol.md §7, naming the first.
+    pub fn new(params: ChainParams) -> Result<Self, ChainSpecError> {
+        let difficulty = check_params(&params)?;
+        let genesis_leaves = allocate(&params.allocations).map_err(|_| ChainSpecError::Supply)?;
+        let tree = AccountTree::from_leaf_hashes(genesis_leaves.iter().map(Leaf::hash).collect());
+        let genesis = Header {
+            version: HEADER_VERSION,
+            height: Height::GENESIS,
+            parent: BlockId::from_bytes(*params_hash(&params).as_bytes()),
+            time: params.genesis_time,
+            target: params.genesis_target,
+            beneficiary: Address::ZERO,
+            txs_root: txs_root(&[]),
+            state_root: tree.state_root(),
+            history_root: Hash::ZERO,
+            nonce: 0,
+        };
+        Ok(Self { difficulty, genesis_id: genesis.id(), genesis, genesis_leaves, params })
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> &ChainParams {
+        &self.params
+    }
+
+    /// How difficulty follows from block times.
+    pub fn difficulty(&self) -> &DifficultyRule {
+        &self.difficulty
+    }
+
+    /// Block 0. It has no transactions and is exempt from the rules for blocks.
+    pub fn genesis(&self) -> &Header {
+        &self.genesis
+    }
+
+    /// The id of block 0, which names the network and binds every rule of it.
+    pub fn genesis_id(&self) -> BlockId {
+        self.genesis_id
+    }
+
+    /// All accounts after block 0 in order of creation, the sentinel first.
+    pub fn genesis_leaves(&self) -> &[Leaf] {
+        &self.genesis_leaves
+    }
+
+    /// What a block at `height` creates: nothing at 0, halved every `halving` blocks, nothing after 64 of
+    /// them.
+    pub fn subsidy(&self, height: Height) -> Amount {
+        let halvings = height.get().checked_div(self.params.halving).and_then(|count| u32::try_from(count).ok());
+        let pebbles = halvings.and_then(|count| self.params.subsidy.pebbles().checked_shr(count)).unwrap_or(0);
+        if height == Height::GENESIS { Amount::ZERO } else { Amount::from_pebbles(pebbles).unwrap_or_default() }
+    }
+
+    /// Everything that exists after the block at `height`.
+    pub fn supply(&self, height: Height) -> Amount {
+        let allocated = self.params.allocations.iter().map(|(_, amount)| u128::from(amount.pebbles()));
+        let total = allocated.fold(0, u128::saturating_add).saturating_add(minted(&self.params, height));
+        u64::try_from(total).ok().and_then(|pebbles| Amount::from_pebbles(pebbles).ok()).unwrap_or(Amount::MAX)
+    }
+}
+
+/// The sum of the subsidies of blocks 1 ..= height.
+fn minted(params: &ChainParams, height: Height) -> u128 {
+    (0..64_u32).fold(0_u128, |sum, era| {
+        // Era k is the heights k·halving .. (k + 1)·halving, without height 0.
+        let start = u64::from(era).saturating_mul(params.halving).max(1);
+        let end = u64::from(era).saturating_add(1).saturating_mul(params.halving);
+        let blocks = end.min(height.get().saturating_add(1)).saturating_sub(start);
+        sum.saturating_add(u128::from(params.subsidy.pebbles() >> era).saturating_mul(u128::from(blocks)))
+    })
+}
+
+fn check_params(params: &ChainParams) -> Result<DifficultyRule, ChainSpecError> {
+    let name_ok = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if params.name.is_empty() || params.name.len() > 32 || !params.name.bytes().all(name_ok) {
+        return Err(ChainSpecError::Name { got: params.name.chars().take(80).collect() });
+    }
+    let (interval, half_life) = (params.interval_ms, params.half_life_ms);
+    if interval == 0 || interval > half_life {
+        return Err(ChainSpecError::Interval { interval, half_life });
+    }
+    if params.halving == 0 {
+        return Err(ChainSpecError::Halving);
+    }
+    let (limit, genesis) = (params.pow_limit.decode()?, params.genesis_target.decode()?);
+    if genesis > limit || limit > Target::HIGHEST_LIMIT {
+        return Err(ChainSpecError::Targets { genesis: params.genesis_target, limit: params.pow_limit });
+    }
+    if params.max_new_accounts < LEAST_MAX_NEW_ACCOUNTS {
+        return Err(ChainSpecError::MaxNewAccounts { got: params.max_new_accounts });
+    }
+    if params.max_block_bytes < LEAST_MAX_BLOCK_BYTES || params.max_block_bytes > MAX_BLOCK_BYTES as u64 {
+        return Err(ChainSpecError::MaxBlockBytes { got: params.max_block_bytes });
+    }
+    check_allocations(params)?;
+    Ok(DifficultyRule { interval_ms: interval, half_life_ms: half_life, pow_limit: limit })
+}
+
+fn check_allocations(params: &ChainParams) -> Result<(), ChainSpecError> {
+    let mut previous = Address::ZERO;
+    for (address, amount) in &params.allocations {
+        let address = *address;
+        if address <= previous {
+            return Err(ChainSpecError::AllocationOrder { address });
+        }
+        if !address.is_on_curve() {
+            return Err(ChainSpecError::AllocationNotOnCurve { address });
+        }
+        if *amount == Amount::ZERO {
+            return Err(ChainSpecError::AllocationZero { address });
+        }
+        previous = address;
+    }
+    let allocated = params.allocations.iter().map(|(_, amount)| u128::from(amount.pebbles()));
+    let all = allocated.fold(0, u128::saturating_add).saturating_add(minted(params, Height::new(u64::MAX)));
+    if all > u128::from(Amount::MAX.pebbles()) { Err(ChainSpecError::Supply) } else { Ok(()) }
+}
+
+/// The leaves of block 0: the sentinel, then the allocations in order.
+fn allocate(allocations: &[(Address, Amount)]) -> Result<Vec<Leaf>, NotLoaded> {
+    let mut slice = AccountSlice::new(1);
+    slice.insert(0, Leaf::SENTINEL);
+    for (address, amount) in allocations {
+        slice.create(address, *amount)?;
+    }
+    let mut leaves: Vec<Leaf> = slice.into_change().leaves.into_iter().map(|change| change.new).collect();
+    if leaves.is_empty() {
+        leaves.push(Leaf::SENTINEL);
+    }
+    Ok(leaves)
+}
+
+/// `T("cairn/chain", params)`: the parent of block 0, so that its id binds every rule.
+fn params_hash(params: &ChainParams) -> Hash {
+    Tag::CHAIN.hash_with(|put| {
+        for text in [params.name.as_str(), params.prefix.as_str()] {
+            put(&(text.len() as u64).to_le_bytes());
+            put(text.as_bytes());
+        }
+        for number in [
+            params.interval_ms,
+            params.half_life_ms,
+            params.max_future_ms,
+            params.max_block_bytes,
+            params.max_new_accounts,
+            params.subsidy.pebbles(),
+            params.halving,
+            params.genesis_time.millis(),
+        ] {
+            put(&number.to_le_bytes());
+        }
+        put(&params.pow_limit.bits().to_le_bytes());
+        put(&params.genesis_target.bits().to_le_bytes());
+        put(&(params.allocations.len() as u64).to_le_bytes());
+        for (address, amount) in &params.allocations {
+            put(address.as_bytes());
+            put(&amount.pebbles().to_le_bytes());
+        }
+    })
+}

@@ -1,0 +1,298 @@
+//! Broken rules: what a transaction, a header or a block did wrong, and whose fault that is.
+//!
+//! These types hold broken rules only. A failure of our own (a disk, a queue, a slice that was not
+//! loaded) has other types, and so can never become somebody's penalty.
+
+use crate::{
+    hash::{BlockId, Hash},
+    keys::Address,
+    pow::CompactTarget,
+    units::{Amount, Height, Timestamp},
+};
+
+/// What a broken rule proves about the bytes that broke it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// These very bytes can never be valid: their id may be remembered as invalid, their sender charged.
+    Proven,
+    /// The body is not the one its header commits to: the sender is at fault, the id is innocent and must
+    /// not be remembered.
+    Mutated,
+    /// It cannot be judged yet: nobody's fault; it may be valid later.
+    NotYet,
+}
+
+/// A transaction that is invalid in every context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TxError {
+    /// Not version 1. Fault: proven.
+    #[error("got version {got}, expected 1")]
+    Version {
+        /// The version.
+        got: u8,
+    },
+    /// Sent by the zero address. Fault: proven.
+    #[error("the sender is the zero address")]
+    ZeroSender,
+    /// A nonce after which there is none. Fault: proven.
+    #[error("the nonce is 2^64 - 1, which no account can reach")]
+    LastNonce,
+    /// No outputs. Fault: proven.
+    #[error("got no outputs, expected 1 to 1024")]
+    NoOutputs,
+    /// An output of nothing. Fault: proven.
+    #[error("output {output} has the amount 0, expected at least 1")]
+    ZeroAmount {
+        /// Which output.
+        output: usize,
+    },
+    /// An output to the zero address. Fault: proven.
+    #[error("output {output} pays the zero address")]
+    ZeroReceiver {
+        /// Which output.
+        output: usize,
+    },
+    /// The signature does not verify. Fault: proven.
+    #[error("the signature is not the sender's for this transaction on this network")]
+    Signature,
+}
+
+impl TxError {
+    /// What it proves: these bytes are invalid everywhere and for ever.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Version { .. }
+            | Self::ZeroSender
+            | Self::LastNonce
+            | Self::NoOutputs
+            | Self::ZeroAmount { .. }
+            | Self::ZeroReceiver { .. }
+            | Self::Signature => Fault::Proven,
+        }
+    }
+}
+
+/// A transaction that does not fit the accounts it meets. Inside a block this makes the block invalid; on
+/// its own it may fit another state, so it proves nothing about whoever sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExecutionError {
+    /// The sender has no account.
+    #[error("the sender {sender} has no account")]
+    UnknownSender {
+        /// The sender.
+        sender: Address,
+    },
+    /// Not the sender's next nonce.
+    #[error("got nonce {got}, expected {expected}")]
+    Nonce {
+        /// The transaction's.
+        got: u64,
+        /// The account's.
+        expected: u64,
+    },
+    /// Its last height has passed.
+    #[error("valid until height {valid_until}, got height {height}")]
+    Expired {
+        /// The last height at which it may be mined.
+        valid_until: Height,
+        /// The height it met.
+        height: Height,
+    },
+    /// Less money than fee and amounts.
+    #[error("the sender has {balance} CRN, expected at least {needed} pebbles for amounts and fee")]
+    InsufficientBalance {
+        /// What the sender has.
+        balance: Amount,
+        /// What it would spend, in pebbles; it may exceed any amount.
+        needed: u64,
+    },
+    /// More new accounts than a block may create.
+    #[error("got {got} new accounts in the block, expected at most {max}")]
+    TooManyNewAccounts {
+        /// New accounts, this transaction's included.
+        got: u64,
+        /// The network's limit.
+        max: u64,
+    },
+    /// A balance above 2^53 − 1, which the supply does not allow.
+    #[error("the balance of {address} would exceed the supply")]
+    BalanceOverflow {
+        /// The receiver.
+        address: Address,
+    },
+}
+
+/// A header that breaks a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// Not version 1. Fault: proven.
+    #[error("got version {got}, expected 1")]
+    Version {
+        /// The version.
+        got: u16,
+    },
+    /// Pays the zero address. Fault: proven.
+    #[error("the beneficiary is the zero address")]
+    ZeroBeneficiary,
+    /// A target not in its normal form. Fault: proven.
+    #[error("got the target {got}, which is not in normal form")]
+    TargetForm {
+        /// The target.
+        got: CompactTarget,
+    },
+    /// A target easier than the network allows. Fault: proven.
+    #[error("got the target {got}, expected at most {limit}")]
+    TargetAboveLimit {
+        /// The target.
+        got: CompactTarget,
+        /// The network's limit.
+        limit: CompactTarget,
+    },
+    /// The id does not meet the target. Fault: proven.
+    #[error("got the id {got}, which does not meet the target {target}")]
+    Work {
+        /// The id.
+        got: BlockId,
+        /// The target.
+        target: CompactTarget,
+    },
+    /// Judged against a block that is not its parent. Fault: not yet, the parent is to be found first.
+    #[error("got the parent {got}, expected {expected}")]
+    Parent {
+        /// The header's parent.
+        got: BlockId,
+        /// The block it was judged against.
+        expected: BlockId,
+    },
+    /// Not one above the parent. Fault: proven.
+    #[error("got height {got}, expected one more than {parent}")]
+    Height {
+        /// The height.
+        got: Height,
+        /// The parent's.
+        parent: Height,
+    },
+    /// Not the target the rule gives. Fault: proven.
+    #[error("got the target {got}, expected {expected}")]
+    Target {
+        /// The target.
+        got: CompactTarget,
+        /// What follows from the parents.
+        expected: CompactTarget,
+    },
+    /// Not later than the parent. Fault: proven.
+    #[error("got the time {got}, expected later than the parent's {parent}")]
+    TimeNotRising {
+        /// The time.
+        got: Timestamp,
+        /// The parent's.
+        parent: Timestamp,
+    },
+    /// Too far ahead of this node's clock. Fault: not yet.
+    #[error("got the time {got}, expected at most {limit}")]
+    TimeAhead {
+        /// The time.
+        got: Timestamp,
+        /// The latest acceptable now.
+        limit: Timestamp,
+    },
+    /// Commits to another history. Fault: proven.
+    #[error("got the history root {got}, expected {expected}")]
+    HistoryRoot {
+        /// The root.
+        got: Hash,
+        /// The root over its ancestors.
+        expected: Hash,
+    },
+    /// The chain's work exceeds 256 bits. Fault: proven.
+    #[error("the total work exceeds 256 bits")]
+    WorkOverflow,
+}
+
+impl HeaderError {
+    /// What it proves.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Version { .. }
+            | Self::ZeroBeneficiary
+            | Self::TargetForm { .. }
+            | Self::TargetAboveLimit { .. }
+            | Self::Work { .. }
+            | Self::Height { .. }
+            | Self::Target { .. }
+            | Self::TimeNotRising { .. }
+            | Self::HistoryRoot { .. }
+            | Self::WorkOverflow => Fault::Proven,
+            Self::Parent { .. } | Self::TimeAhead { .. } => Fault::NotYet,
+        }
+    }
+}
+
+/// A block that breaks a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BlockError {
+    /// Its header does. Fault: the header's.
+    #[error("header: {0}")]
+    Header(#[from] HeaderError),
+    /// The body is not the header's. Fault: mutated, another copy may be right.
+    #[error("got the transactions' root {got}, expected {expected}")]
+    TxsRoot {
+        /// The root over the body.
+        got: Hash,
+        /// The header's.
+        expected: Hash,
+    },
+    /// Too large. Fault: proven, as the header commits to this very body.
+    #[error("got {got} bytes, expected at most {max}")]
+    Size {
+        /// The size.
+        got: usize,
+        /// The network's limit.
+        max: u64,
+    },
+    /// A transaction is invalid. Fault: proven.
+    #[error("transaction {index}: {error}")]
+    Transaction {
+        /// Its place in the block.
+        index: usize,
+        /// What is wrong with it.
+        error: TxError,
+    },
+    /// A transaction does not fit the accounts. Fault: proven.
+    #[error("transaction {index}: {error}")]
+    Execution {
+        /// Its place in the block.
+        index: usize,
+        /// Why it does not.
+        error: ExecutionError,
+    },
+    /// The beneficiary's balance would exceed the supply. Fault: proven.
+    #[error("the reward would raise the balance of {address} above the supply")]
+    RewardOverflow {
+        /// The beneficiary.
+        address: Address,
+    },
+    /// The accounts after it are not those of the header. Fault: proven.
+    #[error("got the state root {got}, expected {expected}")]
+    StateRoot {
+        /// The root after execution.
+        got: Hash,
+        /// The header's.
+        expected: Hash,
+    },
+}
+
+impl BlockError {
+    /// What it proves.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Header(error) => error.fault(),
+            Self::TxsRoot { .. } => Fault::Mutated,
+            Self::Size { .. }
+            | Self::Transaction { .. }
+            | Self::Execution { .. }
+            | Self::RewardOverflow { .. }
+            | Self::StateRoot { .. } => Fault::Proven,
+        }
+    }
+}

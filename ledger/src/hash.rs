@@ -1,0 +1,196 @@
+//! SHA-256, tagged hashes, and the 32-byte identifiers made with them.
+//!
+//! A tagged hash (BIP340) is `H(H(tag) ‖ H(tag) ‖ message)`: the tag separates domains, so that bytes
+//! hashed for one purpose never mean anything for another.
+
+use sha2::{Digest, Sha256};
+
+/// SHA-256 of the concatenation of `parts`.
+pub fn sha256(parts: &[&[u8]]) -> Hash {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    Hash::from_bytes(hasher.finalize().into())
+}
+
+/// The domain of a tagged hash.
+pub struct Tag {
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests derive `digest` from it"))]
+    name: &'static str,
+    /// SHA-256 of the name, written out so that no hash pays for it again.
+    digest: [u8; 32],
+}
+
+impl Tag {
+    /// The tagged hash of the concatenation of `parts`.
+    pub fn hash(&self, parts: &[&[u8]]) -> Hash {
+        self.hash_with(|put| parts.iter().for_each(|part| put(part)))
+    }
+
+    /// The tagged hash of everything `layout` puts, in the order it puts it.
+    pub fn hash_with(&self, layout: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Hash {
+        let mut hasher = Sha256::new();
+        hasher.update(self.digest);
+        hasher.update(self.digest);
+        layout(&mut |bytes| hasher.update(bytes));
+        Hash::from_bytes(hasher.finalize().into())
+    }
+}
+
+macro_rules! tags {
+    ($($(#[$doc:meta])* $ident:ident = $name:literal, $digest:literal;)*) => {
+        impl Tag {
+            $($(#[$doc])* pub const $ident: Self = Self { name: $name, digest: digest($digest) };)*
+        }
+        #[cfg(test)]
+        const ALL_TAGS: &[Tag] = &[$(Tag::$ident),*];
+    };
+}
+
+tags! {
+    /// What a sender signs.
+    TX = "cairn/tx", "b190fb72b285c4ed252fcb15941d4b0394c63affae134ba94a704d5944cf52c6";
+    /// The id of a transaction.
+    TXID = "cairn/txid", "ff96e8dc2819bfb2e5de801812f465bc90fab5549f952de35cd4532d37552e46";
+    /// The root over all accounts.
+    STATE = "cairn/state", "ca4b2fc71324762afd4cd548ef57cd3ee139b27fd3e2f2e3c128a1fe59cbb26e";
+    /// A header without its nonce.
+    SEAL = "cairn/seal", "68aae30b7aa585cdc8e88140c2f410bb1d3371cf8af69b9106cdf0be54785413";
+    /// An inner node of the history.
+    MMR = "cairn/mmr", "efdf24e767bcc77bd9020f5374b61e455e9ce5de7d6d490d119b416d330e1b72";
+    /// The root over all earlier blocks.
+    HISTORY = "cairn/history", "b9d2f9bfa3e5e5922b600f71dcac05f24bfa1911c7ea8f842332d559e8365cea";
+    /// The parameters of a network; the parent of its block 0.
+    CHAIN = "cairn/chain", "e61f64ba0d8923cef387a5f7d68fa995c088974c387e8b3fcb0d261cbd2a4b30";
+    /// The key of a compact block's short ids.
+    SHORT = "cairn/short", "684d372d5539ed3b3519c1a0c156040dfc94a9ef393197ec7af23d043fff01c2";
+}
+
+/// Reads 64 hex digits. It runs at compile time only, where a wrong digit is a build error.
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "evaluated at compile time"
+)]
+const fn digest(hex: &str) -> [u8; 32] {
+    const fn value(digit: u8) -> u8 {
+        match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => panic!("not a lower-case hex digit"),
+        }
+    }
+    let digits = hex.as_bytes();
+    let mut bytes = [0; 32];
+    let mut at = 0;
+    while at < bytes.len() {
+        bytes[at] = value(digits[2 * at]) << 4 | value(digits[2 * at + 1]);
+        at += 1;
+    }
+    bytes
+}
+
+/// Text that is not 64 lower-case hex digits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected 64 lower-case hex digits, got {got:?}")]
+pub struct HashParseError {
+    /// The text, cut after 80 characters.
+    pub got: alloc::string::String,
+}
+
+/// Defines a 32-byte identifier: opaque bytes, ordered byte by byte, shown as 64 lower-case hex digits.
+macro_rules! bytes32 {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, $crate::codec::Encode, $crate::codec::Decode,
+        )]
+        #[bincode(crate = "crate::codec::bincode")]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            /// Thirty-two zero bytes.
+            pub const ZERO: Self = Self([0; 32]);
+
+            /// Wraps raw bytes.
+            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            /// The raw bytes.
+            pub const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl core::fmt::Debug for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+
+        impl core::str::FromStr for $name {
+            type Err = $crate::hash::HashParseError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                $crate::hash::parse_bytes32(text).map(Self)
+            }
+        }
+    };
+}
+pub(crate) use bytes32;
+
+pub(crate) fn parse_bytes32(text: &str) -> Result<[u8; 32], HashParseError> {
+    let mut bytes = [0; 32];
+    let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    if lower && hex::decode_to_slice(text, &mut bytes).is_ok() {
+        return Ok(bytes);
+    }
+    Err(HashParseError { got: text.chars().take(80).collect() })
+}
+
+bytes32! {
+    /// A SHA-256 digest without a more particular meaning: a root, a leaf, a message to sign.
+    Hash
+}
+
+bytes32! {
+    /// The id of a block, which is also its proof of work. The id of block 0 names the network.
+    BlockId
+}
+
+bytes32! {
+    /// The id of a signed transaction.
+    TxId
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn tag_digests_are_the_hashes_of_their_names() {
+        for tag in ALL_TAGS {
+            assert_eq!(Hash::from_bytes(tag.digest), sha256(&[tag.name.as_bytes()]), "{}", tag.name);
+        }
+    }
+
+    #[test]
+    fn identifiers_are_read_as_they_are_shown() {
+        let id = BlockId::from_bytes([0xab; 32]);
+        assert_eq!(id.to_string(), "ab".repeat(32));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for bad in ["", "ab", &"AB".repeat(32), &"ab".repeat(33), &"zz".repeat(32)] {
+            assert!(bad.parse::<BlockId>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Keys, networks, states and blocks for the tests of this and of other crates. The rules are the real
+//! ones; only the numbers are easy.
+
+use crate::{
+    accounts::{AccountSlice, AccountTree, Leaf, StateChange, TreeUpdate, UndoRecord},
+    address::AddressPrefix,
+    block::{Block, Body, HEADER_VERSION, Header},
+    chain_spec::{ChainParams, ChainSpec},
+    codec::{BoundedBytes, BoundedVec},
+    hash::Hash,
+    keys::{Address, SecretKey},
+    merkle::txs_root,
+    pow::CompactTarget,
+    transaction::{Output, TRANSACTION_VERSION, Transaction, TransactionBody},
+    units::{Amount, Height, Timestamp},
+    validate::{ChainContext, CheckedTransaction, Execution, check_transactions, touched_addresses},
+};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+
+/// The n-th test key.
+pub fn key(n: u64) -> SecretKey {
+    let seed = crate::hash::sha256(&[b"test key", &n.to_le_bytes()]);
+    SecretKey::from_bytes(seed.as_bytes()).expect("a hash is a key, almost surely")
+}
+
+/// Whole pebbles.
+pub fn pebbles(count: u64) -> Amount {
+    Amount::from_pebbles(count).expect("a small number")
+}
+
+/// The parameters of [`easy_network`]: local's, with the easiest target there is, and 10^12 pebbles for
+/// each of the keys 0 to 9.
+pub fn easy_params() -> ChainParams {
+    let mut allocations: Vec<_> = (0..10).map(|n| (key(n).address(), pebbles(1_000_000_000_000))).collect();
+    allocations.sort();
+    ChainParams {
+        name: String::from("easy"),
+        prefix: AddressPrefix::new("ecrn").expect("a prefix"),
+        interval_ms: 2_000,
+        half_life_ms: 20_000,
+        max_future_ms: 5_000,
+        max_block_bytes: 2 << 20,
+        max_new_accounts: 16_384,
+        subsidy: pebbles(5_000_000_000),
+        halving: 100_000,
+        genesis_time: Timestamp::from_millis(1_700_000_000_000),
+        pow_limit: CompactTarget::from_bits(0x207f_ffff),
+        genesis_target: CompactTarget::from_bits(0x207f_ffff),
+        allocations,
+    }
+}
+
+/// A network on which a block takes two attempts.
+pub fn easy_network() -> ChainSpec {
+    ChainSpec::new(easy_params()).expect("valid parameters")
+}
+
+/// A signed payment of one output.
+pub fn payment(spec: &ChainSpec, from: &SecretKey, nonce: u64, to: Address, amount: u64, fee: u64) -> Transaction {
+    let body = TransactionBody {
+        version: TRANSACTION_VERSION,
+        sender: from.address(),
+        nonce,
+        fee: pebbles(fee),
+        valid_until: Height::GENESIS,
+        outputs: BoundedVec::new(alloc::vec![Output { to, amount: pebbles(amount) }]).expect("one output"),
+        memo: BoundedBytes::default(),
+    };
+    body.sign(from, &spec.genesis_id(), &[7; 32])
+}
+
+/// Checks transactions that must be valid.
+pub fn checked(spec: &ChainSpec, transactions: Vec<Transaction>) -> Vec<CheckedTransaction> {
+    check_transactions(&spec.genesis_id(), transactions).expect("valid transactions")
+}
+
+/// All accounts in memory: the plainest thing that can serve slices.
+#[derive(Clone, Debug)]
+pub struct MemoryState {
+    leaves: Vec<Leaf>,
+    index: BTreeMap<Address, u64>,
+    tree: AccountTree,
+}
+
+/// The state after block 0.
+pub fn genesis_state(spec: &ChainSpec) -> MemoryState {
+    MemoryState::from_leaves(spec.genesis_leaves().to_vec())
+}
+
+impl MemoryState {
+    /// A state with these leaves, in order.
+    pub fn from_leaves(leaves: Vec<Leaf>) -> Self {
+        let index = leaves.iter().zip(0..).map(|(leaf, index)| (leaf.address, index)).collect();
+        let tree = AccountTree::from_leaf_hashes(leaves.iter().map(Leaf::hash).collect());
+        Self { leaves, index, tree }
+    }
+
+    /// The leaves in order of creation.
+    pub fn leaves(&self) -> &[Leaf] {
+        &self.leaves
+    }
+
+    /// The hashes.
+    pub fn tree(&self) -> &AccountTree {
+        &self.tree
+    }
+
+    /// What `address` has; nothing where it has no account.
+    pub fn balance(&self, address: &Address) -> Amount {
+        self.index.get(address).map_or(Amount::ZERO, |index| self.leaves[*index as usize].account.balance)
+    }
+
+    /// The nonce of `address`'s next transaction.
+    pub fn nonce(&self, address: &Address) -> u64 {
+        self.index.get(address).map_or(0, |index| self.leaves[*index as usize].account.nonce)
+    }
+
+    /// The sum of all balances in pebbles.
+    pub fn total(&self) -> u64 {
+        self.leaves.iter().map(|leaf| leaf.account.balance.pebbles()).sum()
+    }
+
+    /// The leaf of each address, or the one below it.
+    pub fn slice<'a>(&self, addresses: impl IntoIterator<Item = &'a Address>) -> AccountSlice {
+        let mut slice = AccountSlice::new(self.leaves.len() as u64);
+        for address in addresses {
+            let (_, index) = self.index.range(..=*address).next_back().expect("the sentinel is below all");
+            slice.insert(*index, self.leaves[*index as usize]);
+        }
+        slice
+    }
+
+    /// Makes a block's changes.
+    pub fn apply(&mut self, change: &StateChange, update: TreeUpdate) {
+        for leaf in &change.leaves {
+            self.leaves.resize(self.leaves.len().max(leaf.index as usize + 1), Leaf::SENTINEL);
+            self.leaves[leaf.index as usize] = leaf.new;
+            self.index.insert(leaf.new.address, leaf.index);
+        }
+        self.tree.apply(update);
+    }
+
+    /// Takes a block's changes back.
+    pub fn undo(&mut self, record: &UndoRecord) {
+        let update = self.tree.update(record.count, &record.leaf_hashes());
+        self.tree.apply(update);
+        for leaf in self.leaves.drain(record.count as usize..) {
+            self.index.remove(&leaf.address);
+        }
+        for (index, leaf) in record.leaves.iter() {
+            self.leaves[*index as usize] = *leaf;
+        }
+    }
+}
+
+/// Mines the block after `parent` with these transactions, one interval later, for key 0.
+pub fn mine(spec: &ChainSpec, parent: &ChainContext, state: &MemoryState, transactions: Vec<Transaction>) -> Block {
+    let time = parent.header().time.saturating_add(spec.params().interval_ms);
+    mine_at(spec, parent, state, transactions, time)
+}
+
+/// Mines the block after `parent` with these transactions at the moment `time`, for key 0.
+pub fn mine_at(
+    spec: &ChainSpec,
+    parent: &ChainContext,
+    state: &MemoryState,
+    transactions: Vec<Transaction>,
+    time: Timestamp,
+) -> Block {
+    let beneficiary = key(0).address();
+    let height = parent.header().height.next().expect("a low height");
+    let all = checked(spec, transactions.clone());
+    let mut execution = Execution::new(spec, height, state.slice(&touched_addresses(&beneficiary, &all)));
+    for transaction in &all {
+        execution.apply(transaction).expect("a transaction that fits the accounts");
+    }
+    let change = execution.finish(&beneficiary).expect("a reward that fits");
+    let header = Header {
+        version: HEADER_VERSION,
+        height,
+        parent: parent.id(),
+        time,
+        target: parent.next_target(spec),
+        beneficiary,
+        txs_root: txs_root(&all.iter().map(CheckedTransaction::txid).collect::<Vec<_>>()),
+        state_root: state.tree().update(change.count, &change.leaf_hashes()).state_root(),
+        history_root: parent.history().commitment(),
+        nonce: 0,
+    };
+    Block { header: seal(header), body: Body::new(transactions).expect("few transactions") }
+}
+
+/// Finds a nonce for a header.
+pub fn seal(mut header: Header) -> Header {
+    let (seal, target) = (header.seal(), header.target.decode().expect("a target"));
+    header.nonce = (0..).find(|nonce| target.is_met_by(&seal.id(*nonce))).expect("some nonce meets the target");
+    header
+}
+
+/// Thirty-two bytes that are nothing in particular.
+pub fn arbitrary_hash(n: u64) -> Hash {
+    crate::hash::sha256(&[b"arbitrary", &n.to_le_bytes()])
+}

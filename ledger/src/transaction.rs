@@ -1,0 +1,127 @@
+//! Transactions: one sender, one nonce, many outputs, one signature.
+
+use crate::{
+    codec::{self, BoundedBytes, BoundedVec, Decode, Encode},
+    hash::{BlockId, Hash, Tag, TxId},
+    keys::{Address, SecretKey, Signature},
+    units::{Amount, Height},
+};
+
+/// The version every transaction has.
+pub const TRANSACTION_VERSION: u8 = 1;
+/// The most outputs of one transaction.
+pub const MAX_OUTPUTS: usize = 1024;
+/// The longest memo, in bytes.
+pub const MAX_MEMO_BYTES: usize = 256;
+/// Size of the smallest transaction: one output, no memo.
+pub const MIN_TRANSACTION_BYTES: usize = 177;
+/// Size of the largest transaction: 1 024 outputs, 256 bytes of memo.
+pub const MAX_TRANSACTION_BYTES: usize = MIN_TRANSACTION_BYTES + (MAX_OUTPUTS - 1) * 40 + MAX_MEMO_BYTES;
+
+/// One payment inside a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "crate::codec::bincode")]
+pub struct Output {
+    /// The receiver.
+    pub to: Address,
+    /// What it receives.
+    pub amount: Amount,
+}
+
+/// A transaction before it is signed.
+///
+/// Layout: `version u8 ‖ sender 32 ‖ nonce u64 ‖ fee u64 ‖ valid_until u64 ‖ count u64 ‖ (to 32 ‖ amount
+/// u64)* ‖ length u64 ‖ memo`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "crate::codec::bincode")]
+pub struct TransactionBody {
+    /// [`TRANSACTION_VERSION`].
+    pub version: u8,
+    /// Who pays, and whose signature it needs.
+    pub sender: Address,
+    /// How many transactions of the sender were mined before this one.
+    pub nonce: u64,
+    /// What the miner earns.
+    pub fee: Amount,
+    /// The last height at which it may be mined; 0 for no limit.
+    pub valid_until: Height,
+    /// Who receives what: 1 to 1 024.
+    pub outputs: BoundedVec<Output, MAX_OUTPUTS>,
+    /// Free bytes for the receiver, at most 256; public.
+    pub memo: BoundedBytes<MAX_MEMO_BYTES>,
+}
+
+/// A signed transaction: body, then signature.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "crate::codec::bincode")]
+pub struct Transaction {
+    /// What was signed.
+    pub body: TransactionBody,
+    /// The sender's BIP340 signature over [`TransactionBody::sighash`].
+    pub signature: Signature,
+}
+
+impl TransactionBody {
+    /// Puts the layout above, field by field. Hashes are made over this, not over what an encoder gives.
+    fn put(&self, put: &mut dyn FnMut(&[u8])) {
+        put(&[self.version]);
+        put(self.sender.as_bytes());
+        put(&self.nonce.to_le_bytes());
+        put(&self.fee.pebbles().to_le_bytes());
+        put(&self.valid_until.get().to_le_bytes());
+        put(&(self.outputs.len() as u64).to_le_bytes());
+        for output in self.outputs.iter() {
+            put(output.to.as_bytes());
+            put(&output.amount.pebbles().to_le_bytes());
+        }
+        put(&(self.memo.len() as u64).to_le_bytes());
+        put(&self.memo);
+    }
+
+    /// What the sender signs. It contains the network's genesis id, so that no signature is valid on
+    /// another network.
+    pub fn sighash(&self, genesis_id: &BlockId) -> Hash {
+        Tag::TX.hash_with(|put| {
+            put(genesis_id.as_bytes());
+            self.put(put);
+        })
+    }
+
+    /// Signs; `aux` as in [`SecretKey::sign`].
+    pub fn sign(self, key: &SecretKey, genesis_id: &BlockId, aux: &[u8; 32]) -> Transaction {
+        let signature = key.sign(&self.sighash(genesis_id), aux);
+        Transaction { body: self, signature }
+    }
+
+    /// All amounts together with the fee, in pebbles. It may exceed [`Amount::MAX`], never a u64: at most
+    /// 1 025 terms below 2^53.
+    pub fn total(&self) -> u64 {
+        let amounts = self.outputs.iter().map(|output| output.amount.pebbles());
+        amounts.fold(self.fee.pebbles(), u64::saturating_add)
+    }
+}
+
+impl Transaction {
+    /// The id: it covers body and signature.
+    pub fn id(&self) -> TxId {
+        let hash = Tag::TXID.hash_with(|put| {
+            self.body.put(put);
+            put(self.signature.as_bytes());
+        });
+        TxId::from_bytes(*hash.as_bytes())
+    }
+
+    /// Encoded size in bytes.
+    pub fn size(&self) -> usize {
+        let outputs = self.body.outputs.len().saturating_sub(1).saturating_mul(40);
+        MIN_TRANSACTION_BYTES.saturating_add(outputs).saturating_add(self.body.memo.len())
+    }
+
+    /// Reads a transaction from its bytes.
+    ///
+    /// # Errors
+    /// Refuses anything but the one encoding of a transaction.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, codec::DecodeError> {
+        codec::decode(bytes, MAX_TRANSACTION_BYTES)
+    }
+}

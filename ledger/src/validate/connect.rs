@@ -1,0 +1,177 @@
+//! Checked → connected: a block's transactions against the accounts.
+
+use super::isolated::{CheckedBlock, CheckedTransaction};
+use crate::{
+    accounts::{Account, AccountSlice, AccountTree, NotLoaded, StateChange, TreeUpdate},
+    chain_spec::ChainSpec,
+    error::{BlockError, ExecutionError},
+    keys::Address,
+    units::{Amount, Height},
+};
+use alloc::collections::BTreeSet;
+
+/// Either the block is invalid, or the caller loaded too little to tell. Only the first is the block's
+/// fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError<E> {
+    /// A broken rule.
+    #[error(transparent)]
+    Rule(E),
+    /// Our own mistake.
+    #[error(transparent)]
+    NotLoaded(#[from] NotLoaded),
+}
+
+/// The addresses whose accounts executing a block with these transactions needs: for each, an
+/// [`AccountSlice`] must hold its leaf or, where it has none, the leaf below it.
+pub fn touched_addresses<'a>(
+    beneficiary: &'a Address,
+    transactions: impl IntoIterator<Item = &'a CheckedTransaction>,
+) -> BTreeSet<Address> {
+    let mut touched = BTreeSet::from([*beneficiary]);
+    for checked in transactions {
+        let body = &checked.transaction().body;
+        touched.insert(body.sender);
+        touched.extend(body.outputs.iter().map(|output| output.to));
+    }
+    touched
+}
+
+/// Transactions being executed for one block, in order; then its reward.
+#[derive(Clone, Debug)]
+pub struct Execution<'a> {
+    spec: &'a ChainSpec,
+    height: Height,
+    slice: AccountSlice,
+    fees: Amount,
+    new_accounts: u64,
+}
+
+impl<'a> Execution<'a> {
+    /// Begins the block at `height` on the accounts in `slice`.
+    pub fn new(spec: &'a ChainSpec, height: Height, slice: AccountSlice) -> Self {
+        Self { spec, height, slice, fees: Amount::ZERO, new_accounts: 0 }
+    }
+
+    /// The fees so far.
+    pub fn fees(&self) -> Amount {
+        self.fees
+    }
+
+    /// Executes one transaction; a refused one changes nothing, save for
+    /// [`ExecutionError::BalanceOverflow`], after which the execution must be dropped.
+    ///
+    /// # Consensus
+    /// protocol.md §4: the sender exists, the nonce is its next, the height is not past `valid_until`, the
+    /// balance covers fee and amounts. Then debit, nonce + 1, and credit of the outputs in order.
+    ///
+    /// # Errors
+    /// The broken rule, or an address that was not loaded.
+    pub fn apply(&mut self, checked: &CheckedTransaction) -> Result<(), ConnectError<ExecutionError>> {
+        let body = &checked.transaction().body;
+        let rule = ConnectError::Rule;
+        let Some(sender) = self.slice.account(&body.sender)? else {
+            return Err(rule(ExecutionError::UnknownSender { sender: body.sender }));
+        };
+        if body.nonce != sender.nonce {
+            return Err(rule(ExecutionError::Nonce { got: body.nonce, expected: sender.nonce }));
+        }
+        if body.valid_until != Height::GENESIS && self.height > body.valid_until {
+            return Err(rule(ExecutionError::Expired { valid_until: body.valid_until, height: self.height }));
+        }
+        let needed = body.total();
+        let rest = Amount::from_pebbles(needed).ok().and_then(|total| sender.balance.checked_sub(total));
+        let (Some(balance), Some(nonce)) = (rest, sender.nonce.checked_add(1)) else {
+            return Err(rule(ExecutionError::InsufficientBalance { balance: sender.balance, needed }));
+        };
+        let created = self.slice.absent(body.outputs.iter().map(|output| &output.to))?;
+        let (got, max) = (self.new_accounts.saturating_add(created), self.spec.params().max_new_accounts);
+        if got > max {
+            return Err(rule(ExecutionError::TooManyNewAccounts { got, max }));
+        }
+        let overflow = |address| rule(ExecutionError::BalanceOverflow { address });
+        self.slice.set(&body.sender, Account { balance, nonce });
+        for output in body.outputs.iter() {
+            credit(&mut self.slice, &output.to, output.amount)?.ok_or_else(|| overflow(output.to))?;
+        }
+        self.new_accounts = got;
+        self.fees = self.fees.checked_add(body.fee).ok_or_else(|| overflow(body.sender))?;
+        Ok(())
+    }
+
+    /// Pays subsidy and fees to the beneficiary, once, and gives what the block did.
+    ///
+    /// # Errors
+    /// [`BlockError::RewardOverflow`], or a beneficiary that was not loaded.
+    pub fn finish(mut self, beneficiary: &Address) -> Result<StateChange, ConnectError<BlockError>> {
+        let overflow = ConnectError::Rule(BlockError::RewardOverflow { address: *beneficiary });
+        let reward = self.spec.subsidy(self.height).checked_add(self.fees).ok_or(overflow)?;
+        if reward != Amount::ZERO {
+            credit(&mut self.slice, beneficiary, reward)?.ok_or(overflow)?;
+        }
+        Ok(self.slice.into_change())
+    }
+}
+
+/// Adds to an account, creating it where there is none; `None` when the balance would overflow.
+fn credit(slice: &mut AccountSlice, address: &Address, amount: Amount) -> Result<Option<()>, NotLoaded> {
+    let Some(account) = slice.account(address)? else {
+        return slice.create(address, amount).map(Some);
+    };
+    let Some(balance) = account.balance.checked_add(amount) else { return Ok(None) };
+    slice.set(address, Account { balance, ..account });
+    Ok(Some(()))
+}
+
+/// A block that fits the accounts it was executed on, and what it did to them.
+#[derive(Clone, Debug)]
+pub struct ConnectedBlock {
+    block: CheckedBlock,
+    change: StateChange,
+    update: TreeUpdate,
+}
+
+impl ConnectedBlock {
+    /// The block.
+    pub fn block(&self) -> &CheckedBlock {
+        &self.block
+    }
+
+    /// What it did to the accounts.
+    pub fn change(&self) -> &StateChange {
+        &self.change
+    }
+
+    /// Takes it apart: the block, its changes, and the update for the tree it was connected to.
+    pub fn into_parts(self) -> (CheckedBlock, StateChange, TreeUpdate) {
+        (self.block, self.change, self.update)
+    }
+}
+
+/// Executes a checked block on the accounts of its parent: `slice` holds those it touches
+/// ([`touched_addresses`]), `tree` the hashes of all.
+///
+/// # Errors
+/// The broken rule, or an address that was not loaded.
+pub fn connect_block(
+    spec: &ChainSpec,
+    block: CheckedBlock,
+    slice: AccountSlice,
+    tree: &AccountTree,
+) -> Result<ConnectedBlock, ConnectError<BlockError>> {
+    let header = block.header().header();
+    let mut execution = Execution::new(spec, header.height, slice);
+    for (index, transaction) in block.transactions().iter().enumerate() {
+        execution.apply(transaction).map_err(|error| match error {
+            ConnectError::Rule(error) => ConnectError::Rule(BlockError::Execution { index, error }),
+            ConnectError::NotLoaded(error) => ConnectError::NotLoaded(error),
+        })?;
+    }
+    let change = execution.finish(&header.beneficiary)?;
+    let update = tree.update(change.count, &change.leaf_hashes());
+    let (got, expected) = (update.state_root(), header.state_root);
+    if got != expected {
+        return Err(ConnectError::Rule(BlockError::StateRoot { got, expected }));
+    }
+    Ok(ConnectedBlock { block, change, update })
+}

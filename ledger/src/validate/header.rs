@@ -1,0 +1,221 @@
+//! Decoded → linked: a header against its ancestors.
+
+use crate::{
+    block::{HEADER_VERSION, Header},
+    chain_spec::ChainSpec,
+    error::HeaderError,
+    hash::BlockId,
+    history::{History, Node},
+    keys::Address,
+    pow::{CompactTarget, Work},
+    units::Timestamp,
+};
+use alloc::vec::Vec;
+
+/// A header whose id meets its own target. Its making costs work, so it may be looked at further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedHeader {
+    header: Header,
+    id: BlockId,
+    work: Work,
+}
+
+impl SealedHeader {
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Its id.
+    pub fn id(&self) -> BlockId {
+        self.id
+    }
+
+    /// The work of this block alone.
+    pub fn work(&self) -> Work {
+        self.work
+    }
+}
+
+/// What can be said of a header without its parent: version, beneficiary, and work. This comes before any
+/// look-up, so that sending headers is never cheaper than making them.
+///
+/// # Errors
+/// Says which rule is broken.
+pub fn check_work(spec: &ChainSpec, header: Header) -> Result<SealedHeader, HeaderError> {
+    if header.version != HEADER_VERSION {
+        return Err(HeaderError::Version { got: header.version });
+    }
+    if header.beneficiary == Address::ZERO {
+        return Err(HeaderError::ZeroBeneficiary);
+    }
+    let target = header.target.decode().map_err(|error| HeaderError::TargetForm { got: error.got })?;
+    if target > spec.difficulty().pow_limit {
+        return Err(HeaderError::TargetAboveLimit { got: header.target, limit: spec.params().pow_limit });
+    }
+    let id = header.id();
+    if !target.is_met_by(&id) {
+        return Err(HeaderError::Work { got: id, target: header.target });
+    }
+    Ok(SealedHeader { header, id, work: target.work() })
+}
+
+/// A header that follows every rule between it and its ancestors, back to block 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkedHeader {
+    header: Header,
+    id: BlockId,
+    work: Work,
+    total_work: Work,
+    /// The inner nodes of the history that this block completes, from level 1 up.
+    completed: Vec<Node>,
+}
+
+impl LinkedHeader {
+    /// Block 0, which is linked by definition.
+    pub fn genesis(spec: &ChainSpec) -> Self {
+        Self {
+            header: spec.genesis().clone(),
+            id: spec.genesis_id(),
+            work: Work::ZERO,
+            total_work: Work::ZERO,
+            completed: Vec::new(),
+        }
+    }
+
+    /// Brings back a linked header that this node stored; it is not checked again. `id`, `total_work` and
+    /// `completed` must be what [`check_header`] gave for it.
+    pub fn restore(header: Header, id: BlockId, total_work: Work, completed: Vec<Node>) -> Self {
+        let is_genesis = header.height == crate::units::Height::GENESIS;
+        let work = if is_genesis { None } else { header.target.decode().ok() };
+        Self { header, id, work: work.map_or(Work::ZERO, |target| target.work()), total_work, completed }
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Its id.
+    pub fn id(&self) -> BlockId {
+        self.id
+    }
+
+    /// The work of this block alone.
+    pub fn work(&self) -> Work {
+        self.work
+    }
+
+    /// The work of the chain up to and including this block.
+    pub fn total_work(&self) -> Work {
+        self.total_work
+    }
+
+    /// The inner nodes of the history that this block completes, from level 1 up.
+    pub fn completed(&self) -> &[Node] {
+        &self.completed
+    }
+}
+
+/// A linked header as the parent of others: what its children are judged against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainContext {
+    header: Header,
+    id: BlockId,
+    /// The time of its own parent; its own for block 0.
+    parent_time: Timestamp,
+    /// All blocks up to and including this one.
+    history: History,
+}
+
+impl ChainContext {
+    /// Block 0 as a parent.
+    pub fn genesis(spec: &ChainSpec) -> Self {
+        let header = spec.genesis().clone();
+        let id = spec.genesis_id();
+        let history = History::from_peaks(1, alloc::vec![Node::leaf(&id, Work::ZERO)]).unwrap_or_default();
+        Self { parent_time: header.time, header, id, history }
+    }
+
+    /// Brings back a stored header as a parent: with its parent's time, and the history up to and
+    /// including it.
+    pub fn restore(linked: &LinkedHeader, parent_time: Timestamp, history: History) -> Self {
+        Self { header: linked.header.clone(), id: linked.id, parent_time, history }
+    }
+
+    /// `child`, which was linked to this very context, as the next parent.
+    pub fn extend(&self, child: &LinkedHeader) -> Self {
+        let history = self.history.append(&child.id, child.work).map(|(history, _)| history).unwrap_or_default();
+        Self { header: child.header.clone(), id: child.id, parent_time: self.header.time, history }
+    }
+
+    /// The parent's header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The parent's id.
+    pub fn id(&self) -> BlockId {
+        self.id
+    }
+
+    /// All blocks up to and including the parent: what a child commits to.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The work of the chain up to and including the parent.
+    pub fn total_work(&self) -> Work {
+        self.history.total_work()
+    }
+
+    /// The target a child must have.
+    ///
+    /// # Consensus
+    /// Blocks 1 and 2 have the genesis target; later ones follow [`DifficultyRule::next_target`]
+    /// (crate::pow::DifficultyRule::next_target) from the two blocks before.
+    pub fn next_target(&self, spec: &ChainSpec) -> CompactTarget {
+        match (self.header.height.get(), self.header.target.decode()) {
+            (2.., Ok(target)) => spec.difficulty().next_target(target, self.header.time, self.parent_time),
+            _ => spec.params().genesis_target,
+        }
+    }
+}
+
+/// Judges a sealed header as a child of `parent`, at the moment `now`.
+///
+/// # Errors
+/// Says which rule is broken; a parent that is another block and a time ahead of the clock are
+/// [`Fault::NotYet`](crate::error::Fault::NotYet).
+pub fn check_header(
+    spec: &ChainSpec,
+    parent: &ChainContext,
+    sealed: SealedHeader,
+    now: Timestamp,
+) -> Result<LinkedHeader, HeaderError> {
+    let SealedHeader { header, id, work } = sealed;
+    if header.parent != parent.id {
+        return Err(HeaderError::Parent { got: header.parent, expected: parent.id });
+    }
+    if Some(header.height) != parent.header.height.next() {
+        return Err(HeaderError::Height { got: header.height, parent: parent.header.height });
+    }
+    let expected = parent.next_target(spec);
+    if header.target != expected {
+        return Err(HeaderError::Target { got: header.target, expected });
+    }
+    if header.time <= parent.header.time {
+        return Err(HeaderError::TimeNotRising { got: header.time, parent: parent.header.time });
+    }
+    let expected = parent.history.commitment();
+    if header.history_root != expected {
+        return Err(HeaderError::HistoryRoot { got: header.history_root, expected });
+    }
+    let (history, completed) = parent.history.append(&id, work).map_err(|_| HeaderError::WorkOverflow)?;
+    // Last, so that what is early is known to be right in everything else, and may wait.
+    let limit = now.saturating_add(spec.params().max_future_ms);
+    if header.time > limit {
+        return Err(HeaderError::TimeAhead { got: header.time, limit });
+    }
+    Ok(LinkedHeader { header, id, work, total_work: history.total_work(), completed })
+}
