@@ -38,6 +38,9 @@ pub enum AddressError {
         /// Bytes inside.
         got: usize,
     },
+    /// The bits that fill up the last character are not zero: a second spelling of an address.
+    #[error("the address is not in its one spelling: the bits after its 32 bytes are not zero")]
+    Padding,
     /// Thirty-two bytes for which no key can exist: money sent there would be lost.
     #[error("no key exists for this address: what is sent there would be lost")]
     NotOnCurve,
@@ -80,10 +83,10 @@ impl AddressPrefix {
         bech32::encode::<Bech32m>(self.0, address.as_bytes()).expect("a short string")
     }
 
-    /// Reads what a person typed: prefix, checksum, length, and whether a key can exist.
+    /// Reads what a person typed: prefix, checksum, length, spelling, and whether a key can exist.
     ///
     /// # Errors
-    /// Says which of the four is wrong.
+    /// Says which of them is wrong.
     pub fn decode(&self, text: &str) -> Result<Address, AddressError> {
         let start = || -> String { text.chars().take(120).collect() };
         let not_an_address = |_| AddressError::NotAnAddress { got: start(), expected: *self };
@@ -98,6 +101,10 @@ impl AddressPrefix {
         let bytes: alloc::vec::Vec<u8> = checked.byte_iter().collect();
         let got = bytes.len();
         let address = Address::from_bytes(bytes.try_into().map_err(|_| AddressError::Length { got })?);
+        // 52 characters carry 260 bits. Were the last four free, an address would have sixteen spellings.
+        if !self.encode(&address).eq_ignore_ascii_case(text) {
+            return Err(AddressError::Padding);
+        }
         if !address.is_on_curve() {
             return Err(AddressError::NotOnCurve);
         }
@@ -160,6 +167,22 @@ mod tests {
         // The older checksum variant is a typo here, not a second spelling.
         let bech32 = bech32::encode::<bech32::Bech32>(crn.0, generator().as_bytes()).unwrap();
         assert_eq!(crn.decode(&bech32), Err(AddressError::Checksum));
+    }
+
+    #[test]
+    fn an_address_has_one_spelling_whatever_its_padding_bits() {
+        use bech32::{ByteIterExt, Fe32, Fe32IterExt};
+        let crn = prefix("crn");
+        let spelled = |last_bits: u8| -> String {
+            let symbols: alloc::vec::Vec<Fe32> = generator().as_bytes().iter().copied().bytes_to_fes().collect();
+            let (last, start) = symbols.split_last().unwrap();
+            let last = Fe32::try_from(last.to_u8() | last_bits).unwrap();
+            start.iter().copied().chain([last]).with_checksum::<Bech32m>(&crn.0).chars().collect()
+        };
+        assert_eq!(crn.decode(&spelled(0)), Ok(generator()));
+        for bits in 1..16 {
+            assert_eq!(crn.decode(&spelled(bits)), Err(AddressError::Padding), "{bits}");
+        }
     }
 
     #[test]

@@ -77,8 +77,8 @@ pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
 /// # Errors
 /// Says how the bytes differ from the one encoding of a `T`.
 pub fn decode<T: Decode<()> + Encode>(bytes: &[u8], max: usize) -> Result<T, DecodeError> {
-    let got = bytes.len();
-    if got > max.min(MAX_INPUT_BYTES) {
+    let (got, max) = (bytes.len(), max.min(MAX_INPUT_BYTES));
+    if got > max {
         return Err(DecodeError::TooLong { got, max });
     }
     let (value, expected) = bincode::decode_from_slice::<T, _>(bytes, CONFIG).map_err(|error| match error {

@@ -82,9 +82,10 @@ pub struct History {
 
 impl History {
     /// The history of `count` blocks with these peaks, left to right; `None` unless there is one for each
-    /// bit set in `count`.
+    /// bit set in `count`, and their works together fit 256 bits.
     pub fn from_peaks(count: u64, peaks: Vec<Node>) -> Option<Self> {
-        (peaks.len() == count.count_ones() as usize).then_some(Self { count, peaks })
+        let history = (peaks.len() == count.count_ones() as usize).then_some(Self { count, peaks })?;
+        history.root().ok().map(|_| history)
     }
 
     /// How many blocks it covers.
@@ -128,7 +129,7 @@ impl History {
 
     /// What the next header commits to.
     pub fn commitment(&self) -> Hash {
-        // The sum was checked when the last block was appended.
+        // The sum was checked when the history was made.
         commitment(self.count, self.root().ok().flatten().as_ref())
     }
 

@@ -13,10 +13,12 @@ pub const TRANSACTION_VERSION: u8 = 1;
 pub const MAX_OUTPUTS: usize = 1024;
 /// The longest memo, in bytes.
 pub const MAX_MEMO_BYTES: usize = 256;
-/// Size of the smallest transaction: one output, no memo.
+/// Size of an encoded output.
+pub const OUTPUT_BYTES: usize = 40;
+/// Size of the smallest valid transaction: one output, no memo.
 pub const MIN_TRANSACTION_BYTES: usize = 177;
 /// Size of the largest transaction: 1 024 outputs, 256 bytes of memo.
-pub const MAX_TRANSACTION_BYTES: usize = MIN_TRANSACTION_BYTES + (MAX_OUTPUTS - 1) * 40 + MAX_MEMO_BYTES;
+pub const MAX_TRANSACTION_BYTES: usize = MIN_TRANSACTION_BYTES + (MAX_OUTPUTS - 1) * OUTPUT_BYTES + MAX_MEMO_BYTES;
 
 /// One payment inside a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -113,8 +115,8 @@ impl Transaction {
 
     /// Encoded size in bytes.
     pub fn size(&self) -> usize {
-        let outputs = self.body.outputs.len().saturating_sub(1).saturating_mul(40);
-        MIN_TRANSACTION_BYTES.saturating_add(outputs).saturating_add(self.body.memo.len())
+        let outputs = self.body.outputs.len().saturating_mul(OUTPUT_BYTES);
+        (MIN_TRANSACTION_BYTES - OUTPUT_BYTES).saturating_add(outputs).saturating_add(self.body.memo.len())
     }
 
     /// Reads a transaction from its bytes.

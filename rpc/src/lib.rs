@@ -1,1 +1,20 @@
-//! x
+//! The JSON-RPC contract between a Cairn node and its clients.
+//!
+//! The node implements the traits of [`methods`] (feature `server`), clients call them through generated
+//! code (feature `client`); both share the [`types`] and the [`error`] codes, so the two cannot drift
+//! apart. The doc comment of a method is its reference.
+//!
+//! # Conventions
+//! - Fields are snake_case; parameters go by name or by position.
+//! - Ids, hashes and raw bytes are lower-case hex without `0x`; targets are 8 hex digits.
+//! - Amounts and fees are decimal strings of pebbles (1 CRN = 10^8); nonces and work are decimal strings
+//!   too. Heights, times (Unix milliseconds) and sizes are numbers.
+//! - Addresses are bech32m with the network's prefix.
+//! - What can be verified carries `raw`, its canonical bytes. Whoever verifies, verifies `raw` alone.
+//! - Errors are `{code, message, data: {kind, got, expected}}`; see [`error::Code`].
+
+pub mod error;
+#[cfg(any(feature = "server", feature = "client"))]
+pub mod methods;
+pub mod text;
+pub mod types;

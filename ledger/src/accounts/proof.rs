@@ -80,7 +80,7 @@ impl AccountProof {
         if got != *expected {
             return Err(AccountProofError::StateRoot { got, expected: *expected });
         }
-        // The zero address is the sentinel's: it is nobody's account and absent for everyone.
+        // The zero address is the sentinel's: no proof says anything about it.
         if self.leaf.address == *address && *address != Address::ZERO {
             return Ok(Some(self.leaf.account));
         }

@@ -2,9 +2,11 @@
 
 use super::{Account, Leaf};
 use crate::{
+    block::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS},
     codec::{BoundedVec, Decode, Encode},
     hash::Hash,
     keys::Address,
+    transaction::OUTPUT_BYTES,
     units::Amount,
 };
 use alloc::{
@@ -12,8 +14,10 @@ use alloc::{
     vec::Vec,
 };
 
-/// More leaves than any block can change: each costs it at least 40 bytes of an output.
+/// More existing leaves than any block can change, so that an undo record never lacks one: an output
+/// changes one (the receiver's, or the one below a new account), and a sender's costs a whole transaction.
 pub const MAX_CHANGED_LEAVES: usize = 100_000;
+const _: () = assert!(MAX_BLOCK_BYTES / OUTPUT_BYTES + MAX_BLOCK_TRANSACTIONS + 1 < MAX_CHANGED_LEAVES);
 
 /// Some leaves of the state, complete for a set of addresses: for each of them either its own leaf or,
 /// where it has no account, the leaf just below it.

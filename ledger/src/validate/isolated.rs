@@ -46,7 +46,8 @@ impl Eq for CheckedTransaction {}
 /// Checks transactions by themselves: structure first, then all signatures as one batch.
 ///
 /// # Errors
-/// The place of the first invalid transaction, and what is wrong with it.
+/// The place of the first transaction with a wrong structure, or else of the first with a signature that
+/// does not verify, and what is wrong with it.
 pub fn check_transactions(
     genesis_id: &BlockId,
     transactions: Vec<Transaction>,

@@ -1,0 +1,61 @@
+//! How values of the ledger are written in JSON.
+
+use cairn_ledger::units::Amount;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use std::{fmt::Display, str::FromStr};
+
+/// A value written as the text it shows: an id, a target, a number too large for JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Text<T>(pub T);
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(Error::custom)
+    }
+}
+
+/// An amount written as a decimal string of pebbles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pebbles(pub Amount);
+
+impl Serialize for Pebbles {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0.pebbles())
+    }
+}
+
+impl<'de> Deserialize<'de> for Pebbles {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Text(pebbles) = Text::<u64>::deserialize(deserializer)?;
+        Amount::from_pebbles(pebbles).map(Self).map_err(Error::custom)
+    }
+}
+
+/// Bytes written as lower-case hex.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HexBytes(pub Vec<u8>);
+
+impl Serialize for HexBytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for HexBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(D::Error::custom("expected lower-case hex digits"));
+        }
+        hex::decode(&text)
+            .map(Self)
+            .map_err(|error| D::Error::custom(format!("expected lower-case hex digits: {error}")))
+    }
+}

@@ -1,0 +1,463 @@
+//! The shapes of parameters and answers.
+
+use crate::text::{HexBytes, Pebbles, Text};
+use cairn_ledger::{
+    accounts::{Account, AccountProof},
+    address::AddressPrefix,
+    block::Header,
+    codec,
+    hash::{BlockId, Hash, TxId},
+    pow::{CompactTarget, Work},
+    transaction::Transaction,
+};
+use serde::{Deserialize, Serialize};
+
+/// A block, named by its height on the followed chain (a number) or by its id (a string).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a block's height as a number or its id as 64 lower-case hex digits")]
+pub enum BlockRef {
+    /// The block at this height of the followed chain.
+    Height(u64),
+    /// The block with this id.
+    Id(Text<BlockId>),
+}
+
+/// A header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderJson {
+    /// The block's id.
+    pub id: Text<BlockId>,
+    /// 1.
+    pub version: u16,
+    /// Its place in the chain.
+    pub height: u64,
+    /// The id of the block before.
+    pub parent: Text<BlockId>,
+    /// When its miner says it was made, Unix ms.
+    pub time: u64,
+    /// What its id meets.
+    pub target: Text<CompactTarget>,
+    /// Who received its reward.
+    pub beneficiary: String,
+    /// The root over its transactions.
+    pub txs_root: Text<Hash>,
+    /// The root over all accounts after it.
+    pub state_root: Text<Hash>,
+    /// The root over all blocks before it.
+    pub history_root: Text<Hash>,
+    /// What its miner found.
+    pub nonce: Text<u64>,
+    /// The work of the chain up to and including it.
+    pub work: Text<Work>,
+    /// Its 190 bytes.
+    pub raw: HexBytes,
+}
+
+impl HeaderJson {
+    /// Writes a header; `work` is the chain's, up to and including it.
+    pub fn new(header: &Header, work: Work, prefix: &AddressPrefix) -> Self {
+        Self {
+            id: Text(header.id()),
+            version: header.version,
+            height: header.height.get(),
+            parent: Text(header.parent),
+            time: header.time.millis(),
+            target: Text(header.target),
+            beneficiary: prefix.encode(&header.beneficiary),
+            txs_root: Text(header.txs_root),
+            state_root: Text(header.state_root),
+            history_root: Text(header.history_root),
+            nonce: Text(header.nonce),
+            work: Text(work),
+            raw: HexBytes(codec::encode(header)),
+        }
+    }
+}
+
+/// One payment of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputJson {
+    /// The receiver.
+    pub to: String,
+    /// What it receives.
+    pub amount: Pebbles,
+}
+
+/// A transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionJson {
+    /// Its id.
+    pub txid: Text<TxId>,
+    /// 1.
+    pub version: u8,
+    /// Who pays.
+    pub sender: String,
+    /// How many of the sender's transactions come before it.
+    pub nonce: Text<u64>,
+    /// What its miner earns.
+    pub fee: Pebbles,
+    /// The last height at which it may be mined; 0 for no limit.
+    pub valid_until: u64,
+    /// Who receives what.
+    pub outputs: Vec<OutputJson>,
+    /// Free bytes for the receiver.
+    pub memo: HexBytes,
+    /// Encoded size in bytes.
+    pub size: u64,
+    /// The sender's signature.
+    pub signature: String,
+    /// Its encoded bytes.
+    pub raw: HexBytes,
+}
+
+impl TransactionJson {
+    /// Writes a transaction.
+    pub fn new(transaction: &Transaction, prefix: &AddressPrefix) -> Self {
+        let body = &transaction.body;
+        let outputs = body.outputs.iter();
+        Self {
+            txid: Text(transaction.id()),
+            version: body.version,
+            sender: prefix.encode(&body.sender),
+            nonce: Text(body.nonce),
+            fee: Pebbles(body.fee),
+            valid_until: body.valid_until.get(),
+            outputs: outputs
+                .map(|output| OutputJson { to: prefix.encode(&output.to), amount: Pebbles(output.amount) })
+                .collect(),
+            memo: HexBytes(body.memo.to_vec()),
+            size: transaction.size() as u64,
+            signature: transaction.signature.to_string(),
+            raw: HexBytes(codec::encode(transaction)),
+        }
+    }
+}
+
+/// A block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockJson {
+    /// Its header.
+    pub header: HeaderJson,
+    /// Encoded size in bytes.
+    pub size: u64,
+    /// Its transactions, in order.
+    pub transactions: BlockTransactions,
+}
+
+/// The transactions of a block: their ids, or themselves when `full` was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum BlockTransactions {
+    /// Their ids.
+    Ids(Vec<Text<TxId>>),
+    /// Themselves.
+    Full(Vec<TransactionJson>),
+}
+
+/// A transaction, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionInfo {
+    /// The transaction.
+    pub transaction: TransactionJson,
+    /// `mined` or `pooled`.
+    pub state: TxState,
+    /// The block it is in.
+    pub block: Option<Text<BlockId>>,
+    /// That block's height.
+    pub height: Option<u64>,
+    /// Blocks from that one to the tip, both counted; 0 in the pool.
+    pub confirmations: u64,
+}
+
+/// Where a transaction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TxState {
+    /// Neither in a block nor in the pool of this node, nor lately dropped from it.
+    Unknown,
+    /// In the pool.
+    Pooled,
+    /// In a block of the followed chain.
+    Mined,
+    /// Dropped from the pool; `reason` says why.
+    Dropped,
+    /// Dropped from the pool because its last height has passed: it can never be mined.
+    Expired,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TxStatus {
+    /// Its id.
+    pub txid: Text<TxId>,
+    /// Where it is.
+    pub state: TxState,
+    /// The block it is in.
+    pub block: Option<Text<BlockId>>,
+    /// That block's height.
+    pub height: Option<u64>,
+    /// Blocks from that one to the tip, both counted; 0 unless mined.
+    pub confirmations: u64,
+    /// Why it was dropped.
+    pub reason: Option<String>,
+}
+
+/// An account at the tip, and what the pool would change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountJson {
+    /// The address.
+    pub address: String,
+    /// Whether it has an account; without one, balance and nonce are 0.
+    pub exists: bool,
+    /// Its money.
+    pub balance: Pebbles,
+    /// How many of its transactions were mined: the nonce of the next.
+    pub nonce: Text<u64>,
+    /// The same with its transactions in the pool counted as mined; what it would receive is not.
+    pub pending: PendingJson,
+    /// The height of the block it was read at.
+    pub height: u64,
+    /// The id of that block.
+    pub block: Text<BlockId>,
+}
+
+/// What an account's own transactions in the pool would make of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingJson {
+    /// Its money without what they spend.
+    pub balance: Pebbles,
+    /// The first nonce that is neither mined nor in the pool.
+    pub nonce: Text<u64>,
+    /// How many they are.
+    pub count: u64,
+}
+
+/// Balance and nonce of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountValue {
+    /// Its money.
+    pub balance: Pebbles,
+    /// Its next nonce.
+    pub nonce: Text<u64>,
+}
+
+impl From<Account> for AccountValue {
+    fn from(account: Account) -> Self {
+        Self { balance: Pebbles(account.balance), nonce: Text(account.nonce) }
+    }
+}
+
+/// A leaf of the account tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeafJson {
+    /// Whose account it is, as 64 hex digits: the sentinel has no address.
+    pub address: String,
+    /// The next address in ascending order, as 64 hex digits; zero after the last.
+    pub next: String,
+    /// Its money.
+    pub balance: Pebbles,
+    /// Its next nonce.
+    pub nonce: Text<u64>,
+}
+
+/// A proof of an account, or of its absence, against the state root of a header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofJson {
+    /// The tip's header, as its 190 bytes.
+    pub header: HexBytes,
+    /// The address asked for.
+    pub address: String,
+    /// What it has; null when the proof shows that it has no account.
+    pub account: Option<AccountValue>,
+    /// The address's leaf, or the one below it.
+    pub leaf: LeafJson,
+    /// The leaf's place in the tree.
+    pub index: u64,
+    /// Leaves in the tree.
+    pub count: u64,
+    /// The siblings from the leaf upward.
+    pub path: Vec<Text<Hash>>,
+    /// The encoded `AccountProof`.
+    pub raw: HexBytes,
+}
+
+impl ProofJson {
+    /// Writes a proof about `address` (shown as `shown`), which stands at the state root of `header`.
+    pub fn new(header: &Header, shown: String, account: Option<Account>, proof: &AccountProof) -> Self {
+        Self {
+            header: HexBytes(codec::encode(header)),
+            address: shown,
+            account: account.map(AccountValue::from),
+            leaf: LeafJson {
+                address: proof.leaf.address.to_string(),
+                next: proof.leaf.next.to_string(),
+                balance: Pebbles(proof.leaf.account.balance),
+                nonce: Text(proof.leaf.account.nonce),
+            },
+            index: proof.index,
+            count: proof.count,
+            path: proof.path.iter().copied().map(Text).collect(),
+            raw: HexBytes(codec::encode(proof)),
+        }
+    }
+}
+
+/// What a node is and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeInfo {
+    /// The version of the node's program.
+    pub version: String,
+    /// The network's name.
+    pub chain: String,
+    /// The id of its block 0.
+    pub genesis_id: Text<BlockId>,
+    /// What its addresses begin with.
+    pub address_prefix: String,
+    /// The node's identity among peers.
+    pub peer_id: String,
+    /// The height of the tip.
+    pub height: u64,
+    /// The id of the tip.
+    pub tip: Text<BlockId>,
+    /// The state root after the tip.
+    pub state_root: Text<Hash>,
+    /// The work of the followed chain.
+    pub work: Text<Work>,
+    /// How far it is behind its peers.
+    pub sync: SyncInfo,
+    /// Connected peers.
+    pub peers: u64,
+    /// Transactions in the pool.
+    pub pooled: u64,
+    /// The node's clock, Unix ms.
+    pub time: u64,
+    /// Milliseconds since it started.
+    pub uptime_ms: u64,
+}
+
+/// How far a node is behind its peers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncInfo {
+    /// What it is doing.
+    pub phase: SyncPhase,
+    /// The height of the best header it has.
+    pub headers: u64,
+    /// The greatest height a peer has reported.
+    pub target: u64,
+}
+
+/// What a node's synchronisation is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncPhase {
+    /// It has no peer yet.
+    Discovering,
+    /// It fetches headers.
+    Headers,
+    /// It fetches and connects bodies.
+    Bodies,
+    /// It follows the best chain it knows of.
+    CaughtUp,
+}
+
+/// An accepted transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submitted {
+    /// Its id.
+    pub txid: Text<TxId>,
+}
+
+/// The pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MempoolInfo {
+    /// Transactions in it.
+    pub count: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// How many it holds at most.
+    pub max_count: u64,
+    /// How many bytes it holds at most.
+    pub max_bytes: u64,
+    /// How many senders they have.
+    pub senders: u64,
+    /// The least fee it takes now, in pebbles for each byte.
+    pub min_fee_rate: u64,
+}
+
+/// The miner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MiningInfo {
+    /// Threads that mine; 0 when it is off.
+    pub threads: u64,
+    /// The share of their time they spend, in percent.
+    pub duty: u8,
+    /// Who receives the rewards; null when none is set.
+    pub beneficiary: Option<String>,
+    /// Attempts per second, over the last seconds.
+    pub hash_rate: f64,
+    /// Blocks found since the node started.
+    pub blocks_found: u64,
+    /// Why it is not mining although it is on.
+    pub paused: Option<String>,
+    /// The height of the next block.
+    pub next_height: u64,
+    /// The target of the next block.
+    pub next_target: Text<CompactTarget>,
+    /// The expected number of attempts for the next block.
+    pub next_work: Text<Work>,
+}
+
+/// What `mining_generate` did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generated {
+    /// The ids of the new blocks, in order.
+    pub blocks: Vec<Text<BlockId>>,
+    /// Why there are fewer than asked for.
+    pub stopped: Option<String>,
+}
+
+/// The node among its peers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetInfo {
+    /// Its identity.
+    pub peer_id: String,
+    /// Where it listens.
+    pub listening: Vec<String>,
+    /// Addresses at which others say they reach it.
+    pub external: Vec<String>,
+    /// Connected peers.
+    pub peers: u64,
+    /// Those that dialled this node.
+    pub inbound: u64,
+    /// Those this node dialled.
+    pub outbound: u64,
+    /// What its protocols' names begin with.
+    pub protocol_prefix: String,
+}
+
+/// A connected peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerJson {
+    /// Its identity.
+    pub peer_id: String,
+    /// The address of the connection.
+    pub address: String,
+    /// Whether it dialled this node.
+    pub inbound: bool,
+    /// What it says its program is.
+    pub agent: Option<String>,
+    /// The height it last reported.
+    pub height: Option<u64>,
+    /// The tip it last reported.
+    pub tip: Option<Text<BlockId>>,
+    /// The work it last reported.
+    pub work: Option<Text<Work>>,
+    /// The last measured round trip, in ms.
+    pub latency_ms: Option<u64>,
+    /// Milliseconds since it connected.
+    pub connected_ms: u64,
+    /// The gossip topics (`blocks`, `txs`) in whose mesh it is.
+    pub mesh: Vec<String>,
+    /// Its standing: 0 is neutral, below is bad.
+    pub score: i64,
+}
