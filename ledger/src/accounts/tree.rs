@@ -124,6 +124,22 @@ impl AccountTree {
         }
     }
 
+    /// The update that takes `update` back once it was applied.
+    pub fn inverse(&self, update: &TreeUpdate) -> TreeUpdate {
+        let mut len = usize::try_from(update.count).unwrap_or(usize::MAX);
+        let mut nodes = Vec::with_capacity(self.levels.len());
+        for (level, old) in self.levels.iter().enumerate() {
+            let changed = update.nodes.get(level).into_iter().flatten();
+            // Levels above the new root are cut off as a whole.
+            let kept = if level < update.nodes.len() { old.len().min(len) as u64 } else { 0 };
+            // What was changed in place, and what was cut off.
+            let indices = changed.map(|(index, _)| *index).filter(|index| *index < kept).chain(kept..old.len() as u64);
+            nodes.push(indices.map(|index| (index, self.node(level as u32, index, self.count()))).collect());
+            len = len.div_ceil(2);
+        }
+        TreeUpdate { count: self.count(), nodes, state_root: self.state_root() }
+    }
+
     /// The node at `index` of `level` in a tree of `count` leaves, as far as it did not change.
     fn node(&self, level: u32, index: u64, count: u64) -> Hash {
         let first_leaf = index.checked_shl(level).unwrap_or(u64::MAX);
@@ -185,6 +201,22 @@ mod tests {
         assert_eq!(tree.path(37), None);
     }
 
+    /// The inverse once left out the levels that a shallower tree does not have.
+    #[test]
+    fn the_inverse_of_an_update_that_lowers_the_root() {
+        for (before, after) in [(17, 1), (5, 4), (9, 8), (64, 3)] {
+            let mut tree = AccountTree::from_leaf_hashes((0..before).map(leaf).collect());
+            let original = tree.clone();
+            let update = tree.update(after, &BTreeMap::new());
+            let inverse = tree.inverse(&update);
+            tree.apply(update);
+            assert_ne!(tree.levels, original.levels);
+            assert_eq!(inverse.state_root(), original.state_root());
+            tree.apply(inverse);
+            assert_eq!(tree.levels, original.levels, "{before} to {after}");
+        }
+    }
+
     proptest! {
         #[test]
         fn an_updated_tree_equals_a_new_one(
@@ -201,9 +233,14 @@ mod tests {
             for (index, hash) in &changes {
                 leaves[*index as usize] = *hash;
             }
+            let original = tree.clone();
             let update = tree.update(after, &changes);
+            let inverse = tree.inverse(&update);
             prop_assert_eq!(update.state_root(), specification(&leaves));
             tree.apply(update);
+            let mut restored = tree.clone();
+            restored.apply(inverse);
+            prop_assert_eq!(&restored.levels, &original.levels);
             prop_assert_eq!(tree.count(), after);
             prop_assert_eq!(tree.state_root(), specification(&leaves));
             prop_assert_eq!(&tree.levels, &AccountTree::from_leaf_hashes(leaves).levels);

@@ -1,0 +1,169 @@
+//! The writer's loop, and its start.
+
+use super::{
+    audit,
+    import::{Writer, tip_of},
+    mailbox::{ChainEvent, ChainHandle, EVENTS, HeaderOutcome, MAILBOX, Message, ProvenAccount, Tip},
+    orphans::Orphans,
+    precheck::Precheck,
+    reader::Reader,
+    tree::HeaderTree,
+};
+use crate::{
+    clock,
+    store::{ChainStore, DbOptions, StoreError},
+    verdict::Origin,
+};
+use cairn_ledger::{block::Header, chain_spec::ChainSpec, units::Height, validate::ChainContext};
+use std::{collections::VecDeque, path::Path, sync::Arc};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+/// The running writer.
+#[must_use = "a writer whose end nobody awaits may be killed in the middle of its last import"]
+pub struct Chain {
+    ended: oneshot::Receiver<Result<(), StoreError>>,
+}
+
+impl Chain {
+    /// Returns when the writer has ended: after [`ChainHandle::stop`], or because the store failed. All
+    /// that was imported is on the disk then.
+    ///
+    /// # Errors
+    /// The failure of the store.
+    ///
+    /// # Panics
+    /// When the writer panicked.
+    pub async fn ended(self) -> Result<(), StoreError> {
+        self.ended.await.expect("the writer panicked")
+    }
+}
+
+/// Opens the chain of `spec` in `path` and starts its writer.
+///
+/// # Errors
+/// A database that cannot be opened, or that does not hold together.
+pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(ChainHandle, Chain), StoreError> {
+    let store = Arc::new(ChainStore::open(path, &spec, options)?);
+    let (accounts, tip) = audit::load(&store)?;
+    let failed = |error: rayon::ThreadPoolBuildError| StoreError::Workers { reason: error.to_string() };
+    let precheck = Precheck::new(spec.clone()).map_err(failed)?;
+    let (mailbox, messages) = mpsc::channel(MAILBOX);
+    let (tip_sender, tip_watch) = watch::channel(Arc::new(tip_of(&tip)));
+    let (best_sender, best_header) = watch::channel(tip.header().height);
+    let (events, _) = broadcast::channel(EVENTS);
+    let handle = ChainHandle {
+        mailbox,
+        precheck: precheck.clone(),
+        reader: Reader { spec: spec.clone(), store: store.clone() },
+        tip: tip_watch,
+        best_header,
+        events: events.clone(),
+    };
+    let writer = Writer {
+        spec,
+        store,
+        precheck,
+        accounts,
+        tip,
+        tree: HeaderTree::default(),
+        orphans: Orphans::default(),
+        contexts: VecDeque::new(),
+    };
+    let actor = Actor { writer, messages, outlets: Outlets { tip: tip_sender, events }, best: best_sender };
+    let (ended_sender, ended) = oneshot::channel();
+    let thread = std::thread::Builder::new().name(String::from("chain"));
+    let spawned = thread.spawn(move || {
+        // Whoever waited for the end may be gone already.
+        let _ = ended_sender.send(actor.run());
+    });
+    spawned.map_err(|error| StoreError::Workers { reason: error.to_string() })?;
+    Ok((handle, Chain { ended }))
+}
+
+/// Where the writer's news go.
+struct Outlets {
+    tip: watch::Sender<Arc<Tip>>,
+    events: broadcast::Sender<ChainEvent>,
+}
+
+impl Outlets {
+    fn publish(&self, tip: &ChainContext, event: ChainEvent) {
+        tracing::info!(
+            target: "cairn::chain",
+            height = tip.header().height.get(),
+            block = %tip.id(),
+            connected = event.connected.len(),
+            disconnected = event.disconnected.len(),
+            transactions = event.connected.iter().map(|block| block.transactions().len()).sum::<usize>(),
+            "new tip"
+        );
+        self.tip.send_replace(event.tip.clone());
+        // Nobody may be listening.
+        let _ = self.events.send(event);
+    }
+}
+
+struct Actor {
+    writer: Writer,
+    messages: mpsc::Receiver<Message>,
+    outlets: Outlets,
+    best: watch::Sender<Height>,
+}
+
+impl Actor {
+    /// Answers until told to stop, until nobody is left to ask, or until the store fails.
+    fn run(mut self) -> Result<(), StoreError> {
+        while let Some(message) = self.messages.blocking_recv() {
+            if matches!(message, Message::Stop) {
+                break;
+            }
+            // Whoever asked may be gone: an answer that nobody reads is dropped.
+            self.handle(message)?;
+            let best = self.writer.tree.best().map_or(Height::GENESIS, |(height, _)| height);
+            let best = best.max(self.writer.tip.header().height);
+            self.best.send_if_modified(|known| std::mem::replace(known, best) != best);
+        }
+        self.writer.store.flush()
+    }
+
+    fn handle(&mut self, message: Message) -> Result<(), StoreError> {
+        let now = clock::now();
+        match message {
+            Message::LinkHeaders { origin, headers, answer } => {
+                let _ = answer.send(self.link(origin, headers)?);
+            }
+            Message::Connect { block, answer } => {
+                let outlets = &self.outlets;
+                let outcome = self.writer.import_block(block, now, &mut |tip, event| outlets.publish(tip, event))?;
+                let _ = answer.send(outcome);
+            }
+            Message::Invalid { header, error, answer } => {
+                let _ = answer.send(self.writer.refuse_block(&header, error));
+            }
+            Message::Template { request, answer } => {
+                let _ = answer.send(self.writer.template(request)?);
+            }
+            Message::Prove { address, answer } => {
+                let proof = self.writer.prove(address)?;
+                let _ = answer.send(ProvenAccount { tip: self.outlets.tip.borrow().clone(), proof });
+            }
+            Message::PeerGone { origin } => self.writer.peer_gone(origin),
+            Message::Stop => {}
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, origin: Origin, headers: Vec<Header>) -> Result<Vec<HeaderOutcome>, StoreError> {
+        let now = clock::now();
+        let mut outcomes = Vec::with_capacity(headers.len());
+        for header in headers {
+            let outcome = self.writer.link(origin, header, now)?;
+            let ends = matches!(outcome, HeaderOutcome::Invalid(_) | HeaderOutcome::InvalidAncestor);
+            outcomes.push(outcome);
+            if ends {
+                break;
+            }
+        }
+        Ok(outcomes)
+    }
+}

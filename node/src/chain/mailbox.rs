@@ -1,0 +1,245 @@
+//! What the writer can be asked, and what it answers.
+
+use super::{precheck::Precheck, reader::Reader, template::Template};
+use crate::verdict::Origin;
+use cairn_ledger::{
+    accounts::AccountProof,
+    block::{Body, Header},
+    error::{BlockError, HeaderError},
+    hash::BlockId,
+    keys::Address,
+    pow::Work,
+    units::{Height, Timestamp},
+    validate::{CheckedBlock, CheckedTransaction, LinkedHeader},
+};
+use std::sync::Arc;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+/// Messages waiting for the writer. A full mailbox makes askers wait; it is nobody's fault.
+pub(super) const MAILBOX: usize = 64;
+/// Events a slow listener may be behind before it is told that it missed some.
+pub(super) const EVENTS: usize = 256;
+
+/// The last connected block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// Its header.
+    pub header: Header,
+    /// Its id.
+    pub id: BlockId,
+    /// The work of the chain, itself included.
+    pub total_work: Work,
+}
+
+impl Tip {
+    /// Its height.
+    pub fn height(&self) -> Height {
+        self.header.height
+    }
+}
+
+/// The chain moved to a new tip. Sent after the batch that made it so, in order.
+#[derive(Clone, Debug)]
+pub struct ChainEvent {
+    /// The new tip.
+    pub tip: Arc<Tip>,
+    /// Blocks that are no longer on the chain, from the old tip down.
+    pub disconnected: Arc<Vec<CheckedBlock>>,
+    /// Blocks that now are, upward to the new tip.
+    pub connected: Arc<Vec<CheckedBlock>>,
+}
+
+/// What became of a header.
+#[derive(Clone, Debug)]
+pub enum HeaderOutcome {
+    /// It follows every rule, and its block is wanted.
+    Linked(LinkedHeader),
+    /// Its block is here already, connected or waiting.
+    Known,
+    /// Its parent is unknown; when it showed enough work, it waits for the parent.
+    Orphan {
+        /// The parent's id.
+        parent: BlockId,
+    },
+    /// It is from the future: valid perhaps, later.
+    Early,
+    /// Its branch has less work than the followed chain, and the memory for such branches is full.
+    Unwanted,
+    /// It breaks a rule.
+    Invalid(HeaderError),
+    /// It descends from a block that is invalid.
+    InvalidAncestor,
+}
+
+/// What became of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlockOutcome {
+    /// It is on the followed chain.
+    Connected,
+    /// It is valid in itself and waits for its parents, or for its branch to have the most work.
+    Waiting,
+    /// It was here already.
+    Known,
+    /// Nobody asked for it: its header is not linked here (any more).
+    Unwanted,
+    /// It breaks a rule.
+    Invalid(BlockError),
+}
+
+/// Why the chain did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    /// The node is stopping, or its storage failed and it is about to.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// A block on its way: two answers, at two moments.
+#[must_use = "an import goes on by itself, but its answers say what became of it"]
+pub struct Import {
+    pub(super) matched: oneshot::Receiver<Result<(), BlockError>>,
+    pub(super) outcome: oneshot::Receiver<BlockOutcome>,
+}
+
+impl Import {
+    /// Whether the body is the header's: from then on the block may be passed on.
+    ///
+    /// # Errors
+    /// The outer: the node is stopping. The inner: the body is another one, or too large.
+    pub async fn matched(&mut self) -> Result<Result<(), BlockError>, ChainError> {
+        (&mut self.matched).await.map_err(|_| ChainError::Stopping)
+    }
+
+    /// What became of the block.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn outcome(self) -> Result<BlockOutcome, ChainError> {
+        self.outcome.await.map_err(|_| ChainError::Stopping)
+    }
+}
+
+/// A template is asked for.
+#[derive(Clone, Debug)]
+pub struct TemplateRequest {
+    /// Who receives the reward.
+    pub beneficiary: Address,
+    /// What to include, in order; what does not fit the accounts is left out.
+    pub transactions: Vec<CheckedTransaction>,
+    /// The block's time; raised to one millisecond after the parent's when it is not later.
+    pub time: Timestamp,
+}
+
+/// A proof at the tip, with the header whose state root it stands against.
+#[derive(Clone, Debug)]
+pub struct ProvenAccount {
+    /// The tip.
+    pub tip: Arc<Tip>,
+    /// The address's leaf, or the one below it.
+    pub proof: AccountProof,
+}
+
+/// The writer's questions.
+pub(super) enum Message {
+    LinkHeaders { origin: Origin, headers: Vec<Header>, answer: oneshot::Sender<Vec<HeaderOutcome>> },
+    Connect { block: CheckedBlock, answer: oneshot::Sender<BlockOutcome> },
+    /// A matched body turned out to be invalid: remember its id.
+    Invalid { header: LinkedHeader, error: BlockError, answer: oneshot::Sender<BlockOutcome> },
+    Template { request: TemplateRequest, answer: oneshot::Sender<Template> },
+    Prove { address: Address, answer: oneshot::Sender<ProvenAccount> },
+    PeerGone { origin: Origin },
+    Stop,
+}
+
+/// A handle to the writer. Cloning shares it.
+#[derive(Clone)]
+pub struct ChainHandle {
+    pub(super) mailbox: mpsc::Sender<Message>,
+    pub(super) precheck: Precheck,
+    pub(super) reader: Reader,
+    pub(super) tip: watch::Receiver<Arc<Tip>>,
+    pub(super) best_header: watch::Receiver<Height>,
+    pub(super) events: broadcast::Sender<ChainEvent>,
+}
+
+impl ChainHandle {
+    /// Links headers, in order, each the parent of the next or not. One outcome for each; after an
+    /// invalid one the rest is not looked at, so the answer may be shorter.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn link_headers(
+        &self,
+        origin: Origin,
+        headers: Vec<Header>,
+    ) -> Result<Vec<HeaderOutcome>, ChainError> {
+        self.ask(|answer| Message::LinkHeaders { origin, headers, answer }).await
+    }
+
+    /// Imports the block of a linked header. Waits while too many blocks are being checked.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn import(&self, header: LinkedHeader, body: Body) -> Result<Import, ChainError> {
+        self.precheck.start(self.mailbox.clone(), header, body).await
+    }
+
+    /// Makes a block on the tip, complete but for its nonce.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn template(&self, request: TemplateRequest) -> Result<Template, ChainError> {
+        self.ask(|answer| Message::Template { request, answer }).await
+    }
+
+    /// Proves an account, or its absence, at the tip.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn prove(&self, address: Address) -> Result<ProvenAccount, ChainError> {
+        self.ask(|answer| Message::Prove { address, answer }).await
+    }
+
+    /// Forgets what a peer alone had brought and nobody needs.
+    pub async fn peer_gone(&self, origin: Origin) {
+        // A writer that has ended remembers nothing anyway.
+        let _ = self.mailbox.send(Message::PeerGone { origin }).await;
+    }
+
+    /// Tells the writer to end after what it was asked so far.
+    pub async fn stop(&self) {
+        // A writer that has ended need not be told.
+        let _ = self.mailbox.send(Message::Stop).await;
+    }
+
+    /// The tip now.
+    pub fn tip(&self) -> Arc<Tip> {
+        self.tip.borrow().clone()
+    }
+
+    /// Wakes at every new tip.
+    pub fn watch_tip(&self) -> watch::Receiver<Arc<Tip>> {
+        self.tip.clone()
+    }
+
+    /// The height of the best linked header, at or above the tip's.
+    pub fn best_header(&self) -> Height {
+        *self.best_header.borrow()
+    }
+
+    /// Every move of the chain from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<ChainEvent> {
+        self.events.subscribe()
+    }
+
+    /// Reads what is stored. Reads block on the disk: not for the network's own task.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, ChainError> {
+        let (answer, answered) = oneshot::channel();
+        self.mailbox.send(message(answer)).await.map_err(|_| ChainError::Stopping)?;
+        answered.await.map_err(|_| ChainError::Stopping)
+    }
+}

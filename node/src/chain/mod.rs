@@ -1,0 +1,42 @@
+//! The chain: one writer that imports blocks, and handles to it.
+//!
+//! # The path of a block
+//! 1. [`ChainHandle::link_headers`]: the writer links headers to its header tree (parent, height,
+//!    target, time, history). What links is a [`LinkedHeader`].
+//! 2. [`ChainHandle::import`]: workers match the body to the header and check its transactions
+//!    (`precheck`); the writer connects the block and whatever waited for it (`import`), reorganising
+//!    when another branch has more work (`reorg`), in one atomic batch.
+//! 3. Then, after the batch, the new [`Tip`] is published and a [`ChainEvent`] is sent.
+//!
+//! # Map
+//! `mailbox` what the writer is asked · `actor` its loop · `import` the story · `reorg` disconnecting and
+//! connecting · `tree` headers that are not on the followed chain · `orphans` headers without a parent ·
+//! `state` accounts during an import · `precheck` the workers · [`audit`] the store's invariants as code
+//!
+//! # Invariants
+//! 1. One thread writes; readers see whole imports only.
+//! 2. Events come after their batch, in order, disconnected blocks before connected ones.
+//! 3. Only what is proven invalid is remembered as invalid; what is early, orphaned or mutated never is.
+//! 4. Headers of a branch without its blocks stay in bounded memory, by origin; they never reach the disk.
+//! 5. A failure of the store ends the writer; the node then stops in order.
+
+mod actor;
+pub mod audit;
+mod import;
+mod mailbox;
+mod orphans;
+mod precheck;
+mod reader;
+mod reorg;
+mod state;
+mod template;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use actor::{Chain, spawn};
+pub use mailbox::{
+    BlockOutcome, ChainError, ChainEvent, ChainHandle, HeaderOutcome, Import, ProvenAccount, TemplateRequest, Tip,
+};
+pub use reader::Reader;
+pub use template::Template;

@@ -1,0 +1,150 @@
+//! Reading the stored chain from any thread.
+
+use crate::store::{ChainStore, StoreError, StoredBlock};
+use cairn_ledger::{
+    accounts::Account,
+    block::{Body, Header},
+    chain_spec::ChainSpec,
+    hash::{BlockId, TxId},
+    keys::Address,
+    units::Height,
+    validate::LinkedHeader,
+};
+use std::sync::Arc;
+
+/// A locator's first ids are consecutive; after them the steps double.
+const LOCATOR_DENSE: u64 = 10;
+
+/// Reads the chain as it was last committed. Cloning shares it.
+#[derive(Clone)]
+pub struct Reader {
+    pub(super) spec: Arc<ChainSpec>,
+    pub(super) store: Arc<ChainStore>,
+}
+
+/// A transaction of the followed chain.
+#[derive(Clone, Debug)]
+pub struct MinedTransaction {
+    /// The block it is in.
+    pub block: LinkedHeader,
+    /// The transaction.
+    pub transaction: cairn_ledger::transaction::Transaction,
+}
+
+impl Reader {
+    /// The rules of the network.
+    pub fn spec(&self) -> &Arc<ChainSpec> {
+        &self.spec
+    }
+
+    /// A stored header, on the followed chain or not.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn header(&self, id: &BlockId) -> Result<Option<LinkedHeader>, StoreError> {
+        self.store.header(id)
+    }
+
+    /// The header at a height of the followed chain.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn header_at(&self, height: Height) -> Result<Option<LinkedHeader>, StoreError> {
+        match self.store.id_at(height)? {
+            Some(id) => self.store.header(&id),
+            None => Ok(None),
+        }
+    }
+
+    /// A stored block, on the followed chain or not.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn block(&self, id: &BlockId) -> Result<Option<StoredBlock>, StoreError> {
+        self.store.block(id)
+    }
+
+    /// The transactions of a stored block.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn body(&self, id: &BlockId) -> Result<Option<Body>, StoreError> {
+        self.store.body(id)
+    }
+
+    /// Whether `header` is on the followed chain.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn is_connected(&self, header: &LinkedHeader) -> Result<bool, StoreError> {
+        self.store.is_connected(header)
+    }
+
+    /// The account of an address at the tip.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn account(&self, address: &Address) -> Result<Option<Account>, StoreError> {
+        if *address == Address::ZERO {
+            return Ok(None);
+        }
+        Ok(self.store.account(address)?.map(|record| record.account))
+    }
+
+    /// A transaction of the followed chain.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn transaction(&self, txid: &TxId) -> Result<Option<MinedTransaction>, StoreError> {
+        let Some(location) = self.store.location(txid)? else { return Ok(None) };
+        let Some(block) = self.header_at(location.height)? else { return Ok(None) };
+        let Some(body) = self.store.body(&block.id())? else { return Ok(None) };
+        // The chain may have moved between the reads: what is there now must be what was asked for.
+        let transaction = body.get(location.place as usize).filter(|found| found.id() == *txid).cloned();
+        Ok(transaction.map(|transaction| MinedTransaction { block, transaction }))
+    }
+
+    /// Ids from the tip down: ten in a row, then in doubling steps, the genesis last.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn locator(&self) -> Result<Vec<BlockId>, StoreError> {
+        let tip = self.store.expect_header(&self.store.tip()?)?;
+        let mut height = tip.header().height.get();
+        let (mut ids, mut step) = (Vec::new(), 1);
+        while height > 0 {
+            ids.extend(self.store.id_at(Height::new(height))?);
+            if ids.len() as u64 >= LOCATOR_DENSE {
+                step *= 2;
+            }
+            height = height.saturating_sub(step);
+        }
+        ids.push(self.spec.genesis_id());
+        Ok(ids)
+    }
+
+    /// Up to `max` headers of the followed chain after the first id of `locator` that is on it.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn headers_after(&self, locator: &[BlockId], max: usize) -> Result<Vec<Header>, StoreError> {
+        let mut after = Height::GENESIS;
+        for id in locator {
+            if let Some(header) = self.store.header(id)?
+                && self.store.is_connected(&header)?
+            {
+                after = header.header().height;
+                break;
+            }
+        }
+        let mut headers = Vec::new();
+        while headers.len() < max
+            && let Some(next) = after.next()
+            && let Some(header) = self.header_at(next)?
+        {
+            headers.push(header.header().clone());
+            after = next;
+        }
+        Ok(headers)
+    }
+}

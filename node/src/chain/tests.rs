@@ -1,0 +1,397 @@
+//! The writer against chains made by the ledger's own rules: every state is compared with a replay.
+
+use super::*;
+use crate::{
+    store::DbOptions,
+    verdict::{Origin, PeerNumber},
+};
+use cairn_ledger::{
+    block::{Block, Body, Header},
+    chain_spec::ChainSpec,
+    error::{BlockError, HeaderError},
+    hash::Hash,
+    testing::{self, MemoryState, key, payment},
+    transaction::Transaction,
+    units::{Amount, Timestamp},
+    validate::{ChainContext, CheckedBlock, check_header, check_work, connect_block, touched_addresses},
+};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+const PEER: Origin = Origin::Peer(PeerNumber(1));
+
+/// A chain under construction, by the rules alone.
+#[derive(Clone)]
+struct Branch {
+    spec: Arc<ChainSpec>,
+    context: ChainContext,
+    state: MemoryState,
+    blocks: Vec<Block>,
+}
+
+impl Branch {
+    fn new(spec: &Arc<ChainSpec>) -> Self {
+        let (context, state) = (ChainContext::genesis(spec), testing::genesis_state(spec));
+        Self { spec: spec.clone(), context, state, blocks: Vec::new() }
+    }
+
+    /// Mines a block, `late` ms later than the interval, and follows it.
+    fn mine(&mut self, transactions: Vec<Transaction>, late: u64) -> &Block {
+        let time = self.context.header().time.saturating_add(self.spec.params().interval_ms + late);
+        let block = testing::mine_at(&self.spec, &self.context, &self.state, transactions, time);
+        self.follow(block)
+    }
+
+    fn follow(&mut self, block: Block) -> &Block {
+        let sealed = check_work(&self.spec, block.header.clone()).expect("work");
+        let linked = check_header(&self.spec, &self.context, sealed, block.header.time).expect("linked");
+        self.context = self.context.extend(&linked);
+        let checked = CheckedBlock::check(&self.spec, linked, block.body.clone()).expect("checked");
+        let touched = touched_addresses(&block.header.beneficiary, checked.transactions());
+        let slice = self.state.slice(&touched);
+        let connected = connect_block(&self.spec, checked, slice, self.state.tree()).expect("connected");
+        let (_, change, update) = connected.into_parts();
+        self.state.apply(&change, update);
+        self.blocks.push(block);
+        self.blocks.last().expect("just pushed")
+    }
+
+    fn mine_many(&mut self, count: usize, late: u64) {
+        (0..count).for_each(|_| {
+            self.mine(vec![], late);
+        });
+    }
+
+    /// A payment by key `from` that fits the state here.
+    fn pay(&self, from: u64, to: u64, amount: u64) -> Transaction {
+        let nonce = self.state.nonce(&key(from).address());
+        payment(&self.spec, &key(from), nonce, key(to).address(), amount, 1000)
+    }
+
+    fn state_root(&self) -> Hash {
+        self.state.tree().state_root()
+    }
+}
+
+/// A writer on a directory of its own.
+struct Fixture {
+    spec: Arc<ChainSpec>,
+    directory: TempDir,
+    chain: ChainHandle,
+    running: Chain,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let spec = Arc::new(testing::easy_network());
+        let directory = tempfile::tempdir().expect("a directory");
+        let (chain, running) = spawn(spec.clone(), directory.path(), DbOptions::default()).expect("a chain");
+        Self { spec, directory, chain, running }
+    }
+
+    async fn restart(self) -> Self {
+        let Self { spec, directory, chain, running } = self;
+        chain.stop().await;
+        running.ended().await.expect("an orderly end");
+        drop(chain);
+        let (chain, running) = spawn(spec.clone(), directory.path(), DbOptions::default()).expect("the same chain");
+        Self { spec, directory, chain, running }
+    }
+
+    async fn link(&self, header: &Header) -> HeaderOutcome {
+        let outcomes = self.chain.link_headers(PEER, vec![header.clone()]).await.expect("an answer");
+        outcomes.into_iter().next().expect("one outcome")
+    }
+
+    async fn import(&self, block: &Block) -> BlockOutcome {
+        match self.link(&block.header).await {
+            HeaderOutcome::Linked(linked) => {
+                let import = self.chain.import(linked, block.body.clone()).await.expect("an import");
+                import.outcome().await.expect("an outcome")
+            }
+            HeaderOutcome::Known => BlockOutcome::Known,
+            other => panic!("not linked: {other:?}"),
+        }
+    }
+
+    async fn import_all(&self, blocks: &[Block]) {
+        for block in blocks {
+            let outcome = self.import(block).await;
+            assert!(matches!(outcome, BlockOutcome::Connected | BlockOutcome::Waiting | BlockOutcome::Known), "{outcome:?}");
+        }
+    }
+
+    /// The chain stands where `branch` does, in every respect.
+    fn assert_at(&self, branch: &Branch) {
+        let tip = self.chain.tip();
+        assert_eq!((tip.height(), tip.id), (branch.context.header().height, branch.context.id()));
+        assert_eq!(tip.header.state_root, branch.state_root());
+        assert_eq!(tip.total_work, branch.context.total_work());
+        for leaf in branch.state.leaves().iter().skip(1) {
+            let account = self.chain.reader().account(&leaf.address).expect("a reading store");
+            assert_eq!(account, Some(leaf.account));
+        }
+        audit::audit(&self.chain.reader().store, &self.spec).expect("every invariant holds");
+    }
+}
+
+#[tokio::test]
+async fn blocks_are_connected_in_order_and_survive_a_restart() {
+    let node = Fixture::new();
+    let mut branch = Branch::new(&node.spec);
+    for n in 0..20 {
+        let payments = vec![branch.pay(1, 100 + n, 5_000), branch.pay(2, 3, 70)];
+        branch.mine(payments, n);
+    }
+    for block in &branch.blocks {
+        assert_eq!(node.import(block).await, BlockOutcome::Connected);
+        assert_eq!(node.import(block).await, BlockOutcome::Known);
+    }
+    node.assert_at(&branch);
+    let node = node.restart().await;
+    node.assert_at(&branch);
+    branch.mine(vec![], 0);
+    assert_eq!(node.import(&branch.blocks[20]).await, BlockOutcome::Connected);
+    node.assert_at(&branch);
+}
+
+#[tokio::test]
+async fn bodies_that_arrive_in_any_order_wait_for_their_parents() {
+    let node = Fixture::new();
+    let mut branch = Branch::new(&node.spec);
+    branch.mine_many(150, 0);
+    let headers = branch.blocks.iter().map(|block| block.header.clone()).collect();
+    let outcomes = node.chain.link_headers(PEER, headers).await.expect("an answer");
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, HeaderOutcome::Linked(_))));
+    assert_eq!(node.chain.best_header().get(), 150);
+    for block in branch.blocks.iter().skip(1).rev() {
+        assert_eq!(node.import(block).await, BlockOutcome::Waiting);
+    }
+    assert_eq!(node.chain.tip().height().get(), 0);
+    assert_eq!(node.import(&branch.blocks[0]).await, BlockOutcome::Connected);
+    node.assert_at(&branch);
+}
+
+/// Two branches that spend the same money differently; the node sees `depth` blocks of the first, then
+/// the longer second.
+async fn reorganise(depth: usize) {
+    let node = Fixture::new();
+    let mut stem = Branch::new(&node.spec);
+    stem.mine_many(3, 0);
+    let (mut left, mut right) = (stem.clone(), stem);
+    for n in 0..depth as u64 {
+        let spends = if n % 50 == 0 { vec![left.pay(1, 200 + n, 10_000), left.pay(4, 5, 1)] } else { vec![] };
+        left.mine(spends, 1);
+    }
+    for n in 0..=depth as u64 {
+        let spends = if n % 50 == 0 { vec![right.pay(1, 300 + n, 20_000)] } else { vec![] };
+        right.mine(spends, 0);
+    }
+    node.import_all(&left.blocks).await;
+    node.assert_at(&left);
+    let mut events = node.chain.subscribe();
+    node.import_all(&right.blocks).await;
+    node.assert_at(&right);
+    let event = events.recv().await.expect("an event");
+    assert_eq!((event.disconnected.len() >= depth.min(1), event.tip.id), (true, node.chain.tip().id));
+    let displaced = event.disconnected.iter().flat_map(CheckedBlock::transactions).count();
+    assert_eq!(displaced, depth.div_ceil(50) * 2);
+    let node = node.restart().await;
+    node.assert_at(&right);
+    // And back again, as a stored branch grows.
+    left.mine_many(3, 0);
+    node.import_all(&left.blocks).await;
+    node.assert_at(&left);
+}
+
+#[tokio::test]
+async fn a_reorganisation_of_1_block_equals_a_fresh_replay() {
+    reorganise(1).await;
+}
+
+#[tokio::test]
+async fn a_reorganisation_of_10_blocks_equals_a_fresh_replay() {
+    reorganise(10).await;
+}
+
+#[tokio::test]
+async fn a_reorganisation_of_1000_blocks_equals_a_fresh_replay() {
+    reorganise(1000).await;
+}
+
+#[tokio::test]
+async fn a_tie_stays_with_the_first_seen() {
+    let node = Fixture::new();
+    let (mut first, mut second) = (Branch::new(&node.spec), Branch::new(&node.spec));
+    first.mine(vec![], 0);
+    second.mine(vec![], 1);
+    assert_eq!(node.import(&first.blocks[0]).await, BlockOutcome::Connected);
+    assert_eq!(node.import(&second.blocks[0]).await, BlockOutcome::Waiting);
+    node.assert_at(&first);
+}
+
+/// A block whose header promises another state root than its transactions give.
+fn false_state_root(branch: &Branch) -> Block {
+    let mut block = branch.clone().mine(vec![], 0).clone();
+    block.header.state_root = testing::arbitrary_hash(1);
+    block.header = testing::seal(block.header);
+    block
+}
+
+#[tokio::test]
+async fn an_invalid_block_and_its_children_are_refused_and_nothing_changes() {
+    let node = Fixture::new();
+    let mut branch = Branch::new(&node.spec);
+    branch.mine_many(2, 0);
+    node.import_all(&branch.blocks).await;
+    let bad = false_state_root(&branch);
+    assert!(matches!(node.import(&bad).await, BlockOutcome::Invalid(BlockError::StateRoot { .. })));
+    assert!(matches!(node.link(&bad.header).await, HeaderOutcome::InvalidAncestor));
+    let mut child = bad.header.clone();
+    child.parent = bad.header.id();
+    let child = testing::seal(child);
+    assert!(matches!(node.link(&child).await, HeaderOutcome::InvalidAncestor));
+    node.assert_at(&branch);
+    // The honest block at the same height is not harmed.
+    branch.mine(vec![], 0);
+    assert_eq!(node.import(&branch.blocks[2]).await, BlockOutcome::Connected);
+    node.assert_at(&branch);
+}
+
+#[tokio::test]
+async fn a_branch_that_turns_out_invalid_leaves_the_chain_as_it_was() {
+    let node = Fixture::new();
+    let mut stem = Branch::new(&node.spec);
+    let spend = stem.pay(1, 2, 77);
+    stem.mine(vec![spend], 0);
+    let (mut ours, mut theirs) = (stem.clone(), stem);
+    let spend = ours.pay(3, 400, 5);
+    ours.mine(vec![spend], 1);
+    ours.mine(vec![], 1);
+    theirs.mine_many(2, 0);
+    let bad = false_state_root(&theirs);
+    node.import_all(&ours.blocks).await;
+    node.import_all(&theirs.blocks).await;
+    // Connecting the bad block would disconnect two, connect two, and then fail.
+    assert!(matches!(node.import(&bad).await, BlockOutcome::Invalid(_)));
+    node.assert_at(&ours);
+    theirs.mine_many(2, 0);
+    node.import_all(&theirs.blocks).await;
+    node.assert_at(&theirs);
+}
+
+#[tokio::test]
+async fn a_mutated_body_does_not_speak_against_its_block() {
+    let node = Fixture::new();
+    let mut branch = Branch::new(&node.spec);
+    let spend = branch.pay(1, 2, 1000);
+    let block = branch.mine(vec![spend], 0).clone();
+    let HeaderOutcome::Linked(linked) = node.link(&block.header).await else { panic!("not linked") };
+    for mutated in [vec![], vec![block.body[0].clone(), block.body[0].clone()]] {
+        let body = Body::new(mutated).expect("a short body");
+        let mut import = node.chain.import(linked.clone(), body).await.expect("an import");
+        assert!(matches!(import.matched().await, Ok(Err(BlockError::TxsRoot { .. }))));
+        assert!(matches!(import.outcome().await, Ok(BlockOutcome::Invalid(BlockError::TxsRoot { .. }))));
+    }
+    assert_eq!(node.import(&block).await, BlockOutcome::Connected);
+    node.assert_at(&branch);
+}
+
+#[tokio::test]
+async fn an_early_block_waits_and_an_orphan_finds_its_parent() {
+    let node = Fixture::new();
+    let mut branch = Branch::new(&node.spec);
+    branch.mine_many(3, 0);
+    let early = testing::mine_at(
+        &node.spec,
+        &ChainContext::genesis(&node.spec),
+        &testing::genesis_state(&node.spec),
+        vec![],
+        crate::clock::now().saturating_add(3_600_000),
+    );
+    assert!(matches!(node.link(&early.header).await, HeaderOutcome::Early));
+    assert!(matches!(node.link(&early.header).await, HeaderOutcome::Early), "nothing is remembered of it");
+    for at in [2, 1] {
+        let parent = branch.blocks[at].header.parent;
+        let outcome = node.link(&branch.blocks[at].header).await;
+        assert!(matches!(outcome, HeaderOutcome::Orphan { parent: missing } if missing == parent));
+    }
+    assert!(matches!(node.link(&branch.blocks[0].header).await, HeaderOutcome::Linked(_)));
+    assert_eq!(node.chain.best_header().get(), 3, "the orphans were linked behind their parent");
+    node.import_all(&branch.blocks).await;
+    node.assert_at(&branch);
+}
+
+#[tokio::test]
+async fn headers_that_break_a_rule_are_refused_with_it() {
+    let node = Fixture::new();
+    let mut branch = Branch::new(&node.spec);
+    branch.mine_many(3, 0);
+    let header = branch.blocks[0].header.clone();
+    let not_rising = testing::seal(Header { time: node.spec.genesis().time, ..header.clone() });
+    let outcome = node.link(&not_rising).await;
+    assert!(matches!(outcome, HeaderOutcome::Invalid(HeaderError::TimeNotRising { .. })), "{outcome:?}");
+    let no_work = (0..).map(|nonce| Header { nonce, ..header.clone() });
+    let target = header.target.decode().expect("a target");
+    let no_work = no_work.into_iter().find(|header| !target.is_met_by(&header.id())).expect("half of them");
+    assert!(matches!(node.link(&no_work).await, HeaderOutcome::Invalid(HeaderError::Work { .. })));
+    assert!(matches!(node.link(&header).await, HeaderOutcome::Linked(_)), "the honest neighbour");
+}
+
+#[tokio::test]
+async fn a_template_becomes_the_next_block_and_leaves_out_what_does_not_fit() {
+    let node = Fixture::new();
+    let mut branch = Branch::new(&node.spec);
+    branch.mine_many(2, 0);
+    node.import_all(&branch.blocks).await;
+    let fits = branch.pay(1, 500, 123);
+    let wrong_nonce = payment(&node.spec, &key(2), 9, key(3).address(), 1, 1);
+    let too_much = payment(&node.spec, &key(3), 0, key(4).address(), 2_000_000_000_000, 1);
+    let transactions = testing::checked(&node.spec, vec![wrong_nonce, fits.clone(), too_much]);
+    let time = Timestamp::default();
+    let request = TemplateRequest { beneficiary: key(7).address(), transactions, time };
+    let template = node.chain.template(request).await.expect("a template");
+    assert_eq!(template.header.time, branch.context.header().time.saturating_add(1), "later than its parent");
+    assert_eq!(template.fees, testing::pebbles(1000));
+    let block = Block { header: testing::seal(template.header.clone()), body: template.body() };
+    assert_eq!(&block.body[..], &[fits]);
+    assert_eq!(node.import(&block).await, BlockOutcome::Connected);
+    branch.follow(block);
+    node.assert_at(&branch);
+}
+
+#[tokio::test]
+async fn proofs_at_the_tip_show_what_is_there_and_what_is_not() {
+    let node = Fixture::new();
+    let mut branch = Branch::new(&node.spec);
+    let spend = branch.pay(1, 600, 42);
+    branch.mine(vec![spend], 0);
+    node.import_all(&branch.blocks).await;
+    for n in 0..700 {
+        let address = key(n).address();
+        let proven = node.chain.prove(address).await.expect("a proof");
+        let shown = proven.proof.verify(&address, &proven.tip.header.state_root).expect("it holds");
+        assert_eq!(shown.map_or(Amount::ZERO, |account| account.balance), branch.state.balance(&address));
+    }
+}
+
+#[tokio::test]
+async fn a_locator_finds_the_fork() {
+    let node = Fixture::new();
+    let mut stem = Branch::new(&node.spec);
+    stem.mine_many(30, 0);
+    let (mut ours, mut theirs) = (stem.clone(), stem);
+    ours.mine_many(5, 0);
+    theirs.mine_many(3, 1);
+    node.import_all(&ours.blocks).await;
+    let other = Fixture::new();
+    other.import_all(&theirs.blocks).await;
+    let locator = other.chain.reader().locator().expect("a locator");
+    assert_eq!(locator.last(), Some(&node.spec.genesis_id()));
+    let headers = node.chain.reader().headers_after(&locator, 2000).expect("headers");
+    assert_eq!(headers.last().map(Header::id), Some(ours.context.id()));
+    let first = headers.first().expect("some").height.get();
+    assert!(first > 25 && first <= 31, "begins at or shortly below the fork: {first}");
+    let capped = node.chain.reader().headers_after(&locator, 2).expect("headers");
+    assert_eq!(capped.len(), 2);
+}

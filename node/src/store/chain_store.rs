@@ -1,0 +1,273 @@
+//! Questions about the stored chain.
+
+use super::{
+    Batch, Db, DbOptions, Durability, StoreError,
+    codec::KeyCodec,
+    schema::{
+        AccountByAddress, AccountRecord, AddressByIndex, BodyById, FORMAT, HeaderById, HeaderRecord, IdByHeight,
+        LocationByTxid, Meta, MetaKey, MetaRecord, TxLocation, UndoById,
+    },
+};
+use cairn_ledger::{
+    accounts::{Leaf, UndoRecord},
+    block::{Block, Body},
+    chain_spec::ChainSpec,
+    hash::{BlockId, TxId},
+    history::{History, Node, Position},
+    keys::Address,
+    units::Height,
+    validate::{ChainContext, LinkedHeader},
+};
+use std::path::Path;
+
+/// The chain on disk. Reading needs no lock; writing is the chain's single writer's alone.
+pub struct ChainStore {
+    db: Db,
+    genesis: LinkedHeader,
+}
+
+/// A stored block and its id.
+#[derive(Clone, Debug)]
+pub struct StoredBlock {
+    /// The header with what was learned when it was linked.
+    pub header: LinkedHeader,
+    /// The block.
+    pub block: Block,
+}
+
+impl ChainStore {
+    /// Opens the chain of `spec` in `path`, creating it at block 0 when there is none.
+    ///
+    /// # Errors
+    /// Another network's database, another format, or a failing disk.
+    pub fn open(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
+        let store = Self { db: Db::open(path, options)?, genesis: LinkedHeader::genesis(spec) };
+        match store.db.get::<Meta>(&MetaKey::Identity)? {
+            None => store.create(spec)?,
+            Some(MetaRecord::Identity { format, .. }) if format != FORMAT => {
+                return Err(StoreError::Format { got: format, expected: FORMAT });
+            }
+            Some(MetaRecord::Identity { genesis_id, .. }) if genesis_id != spec.genesis_id() => {
+                return Err(StoreError::OtherNetwork { got: genesis_id, expected: spec.genesis_id() });
+            }
+            Some(_) => {}
+        }
+        Ok(store)
+    }
+
+    /// Writes block 0 and its accounts.
+    fn create(&self, spec: &ChainSpec) -> Result<(), StoreError> {
+        let mut batch = self.batch();
+        let genesis_id = spec.genesis_id();
+        batch.put::<Meta>(&MetaKey::Identity, &MetaRecord::Identity { format: FORMAT, genesis_id });
+        self.put_block(&mut batch, &self.genesis, &Body::default());
+        batch.put::<IdByHeight>(&Height::GENESIS, &genesis_id);
+        for (leaf, index) in spec.genesis_leaves().iter().zip(0..) {
+            self.put_leaf(&mut batch, index, leaf);
+            batch.put::<AddressByIndex>(&index, &leaf.address);
+        }
+        batch.put::<Meta>(&MetaKey::Tip, &MetaRecord::Tip(genesis_id));
+        batch.write(Durability::Synced)
+    }
+
+    /// Begins a batch. Only the chain's writer may write one.
+    pub fn batch(&self) -> Batch<'_> {
+        Batch::new(&self.db)
+    }
+
+    /// Adds a block, connected or not.
+    pub fn put_block(&self, batch: &mut Batch<'_>, header: &LinkedHeader, body: &Body) {
+        let completed = cairn_ledger::codec::BoundedVec::new(header.completed().to_vec()).unwrap_or_default();
+        let record =
+            HeaderRecord { header: header.header().clone(), total_work: header.total_work(), completed };
+        batch.put::<HeaderById>(&header.id(), &record);
+        batch.put::<BodyById>(&header.id(), body);
+    }
+
+    /// Sets a leaf.
+    pub fn put_leaf(&self, batch: &mut Batch<'_>, index: u64, leaf: &Leaf) {
+        batch.put::<AccountByAddress>(&leaf.address, &AccountRecord::new(index, leaf));
+    }
+
+    /// The last connected block.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn tip(&self) -> Result<BlockId, StoreError> {
+        match self.db.get::<Meta>(&MetaKey::Tip)? {
+            Some(MetaRecord::Tip(id)) => Ok(id),
+            _ => Err(StoreError::Missing { table: "meta", key: "tip".to_owned() }),
+        }
+    }
+
+    /// A stored header.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn header(&self, id: &BlockId) -> Result<Option<LinkedHeader>, StoreError> {
+        let record = self.db.get::<HeaderById>(id)?;
+        Ok(record.map(|HeaderRecord { header, total_work, completed }| {
+            LinkedHeader::restore(header, *id, total_work, completed.into_vec())
+        }))
+    }
+
+    /// A stored header that must be there.
+    ///
+    /// # Errors
+    /// A failing or corrupt database; also when it is not there.
+    pub fn expect_header(&self, id: &BlockId) -> Result<LinkedHeader, StoreError> {
+        self.header(id)?.ok_or_else(|| StoreError::Missing { table: "header_by_id", key: id.to_string() })
+    }
+
+    /// The transactions of a stored block.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn body(&self, id: &BlockId) -> Result<Option<Body>, StoreError> {
+        self.db.get::<BodyById>(id)
+    }
+
+    /// A stored block.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn block(&self, id: &BlockId) -> Result<Option<StoredBlock>, StoreError> {
+        let Some(header) = self.header(id)? else { return Ok(None) };
+        let Some(body) = self.body(id)? else { return Ok(None) };
+        let block = Block { header: header.header().clone(), body };
+        Ok(Some(StoredBlock { header, block }))
+    }
+
+    /// The block at a height of the followed chain.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn id_at(&self, height: Height) -> Result<Option<BlockId>, StoreError> {
+        self.db.get::<IdByHeight>(&height)
+    }
+
+    /// Whether `header` is on the followed chain.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn is_connected(&self, header: &LinkedHeader) -> Result<bool, StoreError> {
+        Ok(self.id_at(header.header().height)? == Some(header.id()))
+    }
+
+    /// Where a transaction of the followed chain is.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn location(&self, txid: &TxId) -> Result<Option<TxLocation>, StoreError> {
+        self.db.get::<LocationByTxid>(txid)
+    }
+
+    /// How to take a connected block back.
+    ///
+    /// # Errors
+    /// A failing or corrupt database; also when there is none.
+    pub fn undo(&self, id: &BlockId) -> Result<UndoRecord, StoreError> {
+        let record = self.db.get::<UndoById>(id)?;
+        record.ok_or_else(|| StoreError::Missing { table: "undo_by_id", key: id.to_string() })
+    }
+
+    /// The account of an address at the tip.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn account(&self, address: &Address) -> Result<Option<AccountRecord>, StoreError> {
+        self.db.get::<AccountByAddress>(address)
+    }
+
+    /// The address of the account at `index`.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn address_at(&self, index: u64) -> Result<Option<Address>, StoreError> {
+        self.db.get::<AddressByIndex>(&index)
+    }
+
+    /// The accounts with addresses below `address`, from the greatest down.
+    pub fn accounts_below(
+        &self,
+        address: &Address,
+    ) -> impl Iterator<Item = Result<(Address, AccountRecord), StoreError>> {
+        self.db.below::<AccountByAddress>(address).map(|entry| entry.and_then(read_account))
+    }
+
+    /// All accounts, in ascending order of address.
+    pub fn accounts(&self) -> impl Iterator<Item = Result<(Address, AccountRecord), StoreError>> {
+        self.db.entries::<AccountByAddress>().map(|entry| entry.and_then(read_account))
+    }
+
+    /// The block of the followed chain at `height` as the parent of others: with the history up to it.
+    ///
+    /// # Errors
+    /// A failing or corrupt database; also when the chain does not reach that high.
+    pub fn context_at(&self, height: Height) -> Result<ChainContext, StoreError> {
+        let header = self.expect_header(&self.expect_id_at(height)?)?;
+        let parent_time = match height.previous() {
+            Some(parent) => self.expect_header(&self.expect_id_at(parent)?)?.header().time,
+            None => header.header().time,
+        };
+        let count = height.get() + 1;
+        let peaks = History::peak_positions(count).into_iter().map(|position| self.history_node(position));
+        let history = History::from_peaks(count, peaks.collect::<Result<_, _>>()?);
+        let history = history.expect("peak_positions gives as many peaks as from_peaks takes");
+        Ok(ChainContext::restore(&header, parent_time, history))
+    }
+
+    /// A node of the followed chain's history.
+    ///
+    /// # Errors
+    /// A failing or corrupt database; also when the chain does not reach that far.
+    pub fn history_node(&self, position: Position) -> Result<Node, StoreError> {
+        let header = self.expect_header(&self.expect_id_at(position.completed_by())?)?;
+        let Some(above) = (position.level as usize).checked_sub(1) else {
+            return Ok(Node::leaf(&header.id(), header.work()));
+        };
+        let node = header.completed().get(above).copied();
+        node.ok_or_else(|| StoreError::Corrupt { table: "header_by_id", key: header.id().to_string() })
+    }
+
+    fn expect_id_at(&self, height: Height) -> Result<BlockId, StoreError> {
+        let key = || hex::encode(height.to_bytes());
+        self.id_at(height)?.ok_or_else(|| StoreError::Missing { table: "id_by_height", key: key() })
+    }
+
+    /// Makes everything written so far survive a power cut.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.db.flush()
+    }
+}
+
+/// Adds what connecting a block writes besides accounts: its undo record, its height, its transactions'
+/// places, and the tip.
+pub(crate) fn put_connected(batch: &mut Batch<'_>, header: &LinkedHeader, txids: &[TxId], undo: &UndoRecord) {
+    let height = header.header().height;
+    batch.put::<UndoById>(&header.id(), undo);
+    batch.put::<IdByHeight>(&height, &header.id());
+    for (txid, place) in txids.iter().zip(0..) {
+        batch.put::<LocationByTxid>(txid, &TxLocation { height, place });
+    }
+    batch.put::<Meta>(&MetaKey::Tip, &MetaRecord::Tip(header.id()));
+}
+
+/// Adds what disconnecting a block writes besides accounts; its parent becomes the tip.
+pub(crate) fn put_disconnected(batch: &mut Batch<'_>, header: &LinkedHeader, txids: &[TxId]) {
+    batch.delete::<UndoById>(&header.id());
+    batch.delete::<IdByHeight>(&header.header().height);
+    for txid in txids {
+        batch.delete::<LocationByTxid>(txid);
+    }
+    batch.put::<Meta>(&MetaKey::Tip, &MetaRecord::Tip(header.header().parent));
+}
+
+fn read_account((key, record): (Box<[u8]>, AccountRecord)) -> Result<(Address, AccountRecord), StoreError> {
+    let bytes = <[u8; 32]>::try_from(&*key);
+    let corrupt = |_| StoreError::Corrupt { table: "account_by_address", key: hex::encode(&key) };
+    Ok((Address::from_bytes(bytes.map_err(corrupt)?), record))
+}

@@ -1,0 +1,76 @@
+//! How keys and values become bytes: keys keep their order, values begin with a version byte.
+
+use super::StoreError;
+use cairn_ledger::{
+    codec::{self, Decode, Encode},
+    hash::{BlockId, TxId},
+    keys::Address,
+    units::Height,
+};
+
+/// The version byte every value begins with.
+const VALUE_VERSION: u8 = 1;
+
+/// A table: its name, and the types of its keys and values.
+pub trait Table {
+    /// The column family.
+    const NAME: &'static str;
+    /// What it is looked up by.
+    type Key: KeyCodec;
+    /// What it holds.
+    type Value: Encode + Decode<()>;
+}
+
+/// A key whose bytes sort as it does.
+pub trait KeyCodec {
+    /// Its bytes, always as many.
+    type Bytes: AsRef<[u8]>;
+
+    /// The bytes.
+    fn to_bytes(&self) -> Self::Bytes;
+}
+
+impl KeyCodec for u64 {
+    type Bytes = [u8; 8];
+
+    fn to_bytes(&self) -> [u8; 8] {
+        self.to_be_bytes()
+    }
+}
+
+impl KeyCodec for Height {
+    type Bytes = [u8; 8];
+
+    fn to_bytes(&self) -> [u8; 8] {
+        self.get().to_be_bytes()
+    }
+}
+
+macro_rules! id_keys {
+    ($($id:ty),*) => {
+        $(impl KeyCodec for $id {
+            type Bytes = [u8; 32];
+
+            fn to_bytes(&self) -> [u8; 32] {
+                *self.as_bytes()
+            }
+        })*
+    };
+}
+id_keys!(BlockId, TxId, Address);
+
+/// The bytes of a value.
+pub fn encode_value<T: Encode>(value: &T) -> Vec<u8> {
+    let mut bytes = vec![VALUE_VERSION];
+    bytes.extend(codec::encode(value));
+    bytes
+}
+
+/// Reads a value of `T`'s table, found under `key`.
+pub fn decode_value<T: Table>(key: &[u8], bytes: &[u8]) -> Result<T::Value, StoreError> {
+    let corrupt = || StoreError::Corrupt { table: T::NAME, key: hex::encode(key) };
+    match bytes.split_first() {
+        Some((&VALUE_VERSION, value)) => codec::decode(value, codec::MAX_INPUT_BYTES).map_err(|_| corrupt()),
+        _ => Err(corrupt()),
+    }
+}

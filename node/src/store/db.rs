@@ -1,0 +1,171 @@
+//! RocksDB, behind typed tables. No other file names it.
+
+use super::{
+    StoreError,
+    codec::{KeyCodec, Table, decode_value},
+    schema,
+};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction,
+    IteratorMode, Options, WriteBatch, WriteOptions,
+};
+use std::path::Path;
+
+/// How much memory and how many files the database may use.
+#[derive(Clone, Copy, Debug)]
+pub struct DbOptions {
+    /// For cached blocks, indexes and filters of all tables together.
+    pub cache_bytes: usize,
+    /// For writes not yet in files, of all tables together.
+    pub write_buffer_bytes: usize,
+    /// Open files.
+    pub max_open_files: i32,
+}
+
+impl Default for DbOptions {
+    /// Small enough for a laptop, large enough that hot accounts stay in memory.
+    fn default() -> Self {
+        Self { cache_bytes: 64 << 20, write_buffer_bytes: 32 << 20, max_open_files: 256 }
+    }
+}
+
+/// An open database.
+pub struct Db(DB);
+
+fn failed(table: &'static str) -> impl Fn(rocksdb::Error) -> StoreError {
+    move |error| StoreError::Database { table, reason: error.into_string() }
+}
+
+impl Db {
+    /// Opens the database in `path`, creating what is missing.
+    ///
+    /// # Errors
+    /// Says what RocksDB refused.
+    pub fn open(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
+        let cache = Cache::new_lru_cache(options.cache_bytes);
+        let mut db_options = Options::default();
+        db_options.create_if_missing(true);
+        db_options.create_missing_column_families(true);
+        db_options.set_max_open_files(options.max_open_files);
+        db_options.set_db_write_buffer_size(options.write_buffer_bytes);
+        db_options.set_max_total_wal_size(options.write_buffer_bytes as u64 * 2);
+        db_options.set_max_background_jobs(2);
+        db_options.set_keep_log_file_num(4);
+        db_options.set_max_log_file_size(1 << 20);
+        // What was written last and not synced may be lost in a power cut, but only as whole batches from
+        // the end: the state before them is intact.
+        db_options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+        db_options.set_paranoid_checks(true);
+        let families = schema::TABLES.iter().map(|name| {
+            ColumnFamilyDescriptor::new(*name, table_options(name, &cache, options.write_buffer_bytes))
+        });
+        DB::open_cf_descriptors(&db_options, path, families).map(Self).map_err(failed("open"))
+    }
+
+    fn family<T: Table>(&self) -> &ColumnFamily {
+        self.0.cf_handle(T::NAME).expect("every table of the schema was opened")
+    }
+
+    /// The value under `key`.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn get<T: Table>(&self, key: &T::Key) -> Result<Option<T::Value>, StoreError> {
+        let key = key.to_bytes();
+        let found = self.0.get_pinned_cf(self.family::<T>(), key.as_ref()).map_err(failed(T::NAME))?;
+        found.map(|bytes| decode_value::<T>(key.as_ref(), &bytes)).transpose()
+    }
+
+    /// Whether there is a value under `key`.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn contains<T: Table>(&self, key: &T::Key) -> Result<bool, StoreError> {
+        let found = self.0.get_pinned_cf(self.family::<T>(), key.to_bytes()).map_err(failed(T::NAME))?;
+        Ok(found.is_some())
+    }
+
+    /// The entries with keys below `key`, from the greatest down; keys as bytes.
+    pub fn below<T: Table>(&self, key: &T::Key) -> impl Iterator<Item = Result<(Box<[u8]>, T::Value), StoreError>> {
+        let bytes = key.to_bytes();
+        let mode = IteratorMode::From(bytes.as_ref(), Direction::Reverse);
+        let entries = self.0.iterator_cf(self.family::<T>(), mode);
+        let start: Box<[u8]> = bytes.as_ref().into();
+        entries.map(decode_entry::<T>).filter(move |entry| match entry {
+            Ok((key, _)) => *key != start,
+            Err(_) => true,
+        })
+    }
+
+    /// All entries, in order of their keys; keys as bytes.
+    pub fn entries<T: Table>(&self) -> impl Iterator<Item = Result<(Box<[u8]>, T::Value), StoreError>> {
+        self.0.iterator_cf(self.family::<T>(), IteratorMode::Start).map(decode_entry::<T>)
+    }
+
+    /// Writes a batch; with `sync`, it has reached the disk when this returns.
+    pub(super) fn write(&self, batch: RawBatch, sync: bool) -> Result<(), StoreError> {
+        let mut options = WriteOptions::default();
+        options.set_sync(sync);
+        self.0.write_opt(batch.0, &options).map_err(failed("write"))
+    }
+
+    /// Begins a batch.
+    pub(super) fn batch(&self) -> RawBatch {
+        RawBatch(WriteBatch::default())
+    }
+
+    pub(super) fn put<T: Table>(&self, batch: &mut RawBatch, key: &T::Key, value: &[u8]) {
+        batch.0.put_cf(self.family::<T>(), key.to_bytes(), value);
+    }
+
+    pub(super) fn delete<T: Table>(&self, batch: &mut RawBatch, key: &T::Key) {
+        batch.0.delete_cf(self.family::<T>(), key.to_bytes());
+    }
+
+    /// Makes everything written so far survive a power cut.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.0.flush_wal(true).map_err(failed("flush"))
+    }
+}
+
+impl Drop for Db {
+    fn drop(&mut self) {
+        self.0.cancel_all_background_work(true);
+    }
+}
+
+/// Writes that have not happened yet.
+pub(super) struct RawBatch(WriteBatch);
+
+fn decode_entry<T: Table>(
+    entry: Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>,
+) -> Result<(Box<[u8]>, T::Value), StoreError> {
+    let (key, value) = entry.map_err(failed(T::NAME))?;
+    let value = decode_value::<T>(&key, &value)?;
+    Ok((key, value))
+}
+
+fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // Looked up by hash, often in vain: a filter saves the read.
+    if matches!(name, "header_by_id" | "location_by_txid" | "account_by_address") {
+        blocks.set_bloom_filter(10.0, false);
+    }
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&blocks);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_write_buffer_size(write_buffer_bytes / 2);
+    // Bodies are large and written once: keep them out of compactions.
+    if name == "body_by_id" {
+        options.set_enable_blob_files(true);
+        options.set_min_blob_size(4096);
+        options.set_blob_compression_type(DBCompressionType::Lz4);
+    }
+    options
+}

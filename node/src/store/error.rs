@@ -1,0 +1,62 @@
+//! How the database can fail.
+
+use cairn_ledger::hash::{BlockId, Hash};
+
+/// A failure of the database. It is never anybody's fault but ours, and it stops the node.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// RocksDB said no.
+    #[error("the database failed in {table}: {reason}")]
+    Database {
+        /// The table, or what was being done.
+        table: &'static str,
+        /// What RocksDB said.
+        reason: String,
+    },
+    /// A record that is not one of ours.
+    #[error("the database is corrupt: {table} holds a broken record at {key}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The key, in hex.
+        key: String,
+    },
+    /// A record that must be there is not.
+    #[error("the database is corrupt: {table} lacks {key}")]
+    Missing {
+        /// The table.
+        table: &'static str,
+        /// The key, in hex.
+        key: String,
+    },
+    /// A database of another version of this program.
+    #[error("the database has format {got}, this program reads format {expected}; use the program that wrote it")]
+    Format {
+        /// The database's format.
+        got: u32,
+        /// This program's.
+        expected: u32,
+    },
+    /// A database of another network.
+    #[error("the database belongs to the network {got}, this node is on {expected}; choose another --data-dir")]
+    OtherNetwork {
+        /// The database's genesis id.
+        got: BlockId,
+        /// This node's.
+        expected: BlockId,
+    },
+    /// The accounts are not those of the tip.
+    #[error("the database is corrupt: its accounts have the state root {got}, the tip has {expected}")]
+    StateMismatch {
+        /// The root over the stored accounts.
+        got: Hash,
+        /// The root in the tip's header.
+        expected: Hash,
+    },
+    /// The operating system refused the threads that work on the chain.
+    #[error("threads could not be started: {reason}")]
+    Workers {
+        /// What it said.
+        reason: String,
+    },
+}

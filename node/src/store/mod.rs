@@ -1,0 +1,39 @@
+//! The database: typed tables over RocksDB, written in atomic batches by one writer.
+//!
+//! # Tables
+//! | table | key → value | changes |
+//! |---|---|---|
+//! | `meta` | what → record | format version, genesis id and tip; the tip with every import |
+//! | `header_by_id` | block id → header, total work, history nodes | created with the block; never deleted |
+//! | `body_by_id` | block id → transactions | created with the block; never deleted |
+//! | `undo_by_id` | block id → undo record | created on connect, deleted on disconnect |
+//! | `id_by_height` | height → block id | created on connect, deleted on disconnect |
+//! | `location_by_txid` | transaction id → height, place | created on connect, deleted on disconnect |
+//! | `account_by_address` | address → leaf and its index | written on connect and disconnect |
+//! | `address_by_index` | index → address | created with the account, deleted when its block is undone |
+//!
+//! # Map
+//! [`schema`] is the whole database on one screen; [`codec`](self) says how keys and values become bytes;
+//! `db` is the only file that names rocksdb; [`Batch`] is the only way to write; [`ChainStore`] answers
+//! questions about the chain.
+//!
+//! # Invariants
+//! 1. tip ∈ connected ⊆ bodies ⊆ headers: every connected block has a body and a header.
+//! 2. An undo record, a height and the locations of its transactions exist exactly for connected blocks;
+//!    block 0 has no undo record.
+//! 3. The leaves in `account_by_address` hash to the state root of the tip's header.
+//! 4. A batch is all or nothing, also across a power cut.
+//! 5. An error of the database is final: whoever meets one stops the node ([`StoreError`]).
+
+mod batch;
+mod chain_store;
+mod codec;
+mod db;
+mod error;
+pub mod schema;
+
+pub use batch::{Batch, Durability};
+pub use chain_store::{ChainStore, StoredBlock};
+pub(crate) use chain_store::{put_connected, put_disconnected};
+pub use db::{Db, DbOptions};
+pub use error::StoreError;

@@ -1,0 +1,130 @@
+//! Every table, one line each: the whole database on one screen.
+
+use super::codec::{KeyCodec, Table};
+use cairn_ledger::{
+    accounts::{Account, Leaf, UndoRecord},
+    block::{Body, Header},
+    codec::{BoundedVec, Decode, Encode},
+    hash::{BlockId, TxId},
+    history::Node,
+    keys::Address,
+    pow::Work,
+    units::Height,
+};
+
+/// The format this program reads and writes. It rises with any change of a table, a key or a value.
+pub const FORMAT: u32 = 1;
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $name:ident: $cf:literal, $key:ty => $value:ty;)*) => {
+        $(
+            $(#[$doc])*
+            pub struct $name;
+            impl Table for $name {
+                const NAME: &'static str = $cf;
+                type Key = $key;
+                type Value = $value;
+            }
+        )*
+
+        /// The names of all tables.
+        pub const TABLES: &[&str] = &[$($cf),*];
+    };
+}
+
+tables! {
+    /// Format version, genesis id, tip.
+    Meta: "meta", MetaKey => MetaRecord;
+    /// Headers of all stored blocks.
+    HeaderById: "header_by_id", BlockId => HeaderRecord;
+    /// Transactions of all stored blocks.
+    BodyById: "body_by_id", BlockId => Body;
+    /// How to take connected blocks back.
+    UndoById: "undo_by_id", BlockId => UndoRecord;
+    /// The followed chain.
+    IdByHeight: "id_by_height", Height => BlockId;
+    /// Where the transactions of the followed chain are.
+    LocationByTxid: "location_by_txid", TxId => TxLocation;
+    /// All accounts at the tip, the sentinel included.
+    AccountByAddress: "account_by_address", Address => AccountRecord;
+    /// Accounts in order of creation.
+    AddressByIndex: "address_by_index", u64 => Address;
+}
+
+/// What `meta` records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetaKey {
+    /// What the database is.
+    Identity,
+    /// The last connected block.
+    Tip,
+}
+
+impl KeyCodec for MetaKey {
+    type Bytes = [u8; 1];
+
+    fn to_bytes(&self) -> [u8; 1] {
+        [*self as u8]
+    }
+}
+
+/// A record of `meta`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub enum MetaRecord {
+    /// Format version and genesis id.
+    Identity {
+        /// [`FORMAT`] when it was written.
+        format: u32,
+        /// The network.
+        genesis_id: BlockId,
+    },
+    /// The last connected block.
+    Tip(BlockId),
+}
+
+/// A header with what was learned when it was linked.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct HeaderRecord {
+    /// The header.
+    pub header: Header,
+    /// The work of its chain, itself included.
+    pub total_work: Work,
+    /// The inner nodes of the history it completes, from level 1 up.
+    pub completed: BoundedVec<Node, 64>,
+}
+
+/// A leaf with its place; the address is the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct AccountRecord {
+    /// Its place in the tree.
+    pub index: u64,
+    /// The next address in ascending order.
+    pub next: Address,
+    /// What it has.
+    pub account: Account,
+}
+
+impl AccountRecord {
+    /// The record of a leaf.
+    pub fn new(index: u64, leaf: &Leaf) -> Self {
+        Self { index, next: leaf.next, account: leaf.account }
+    }
+
+    /// The leaf of `address`.
+    pub fn leaf(&self, address: Address) -> Leaf {
+        Leaf { address, next: self.next, account: self.account }
+    }
+}
+
+/// Where a transaction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct TxLocation {
+    /// The height of its block.
+    pub height: Height,
+    /// Its place in it.
+    pub place: u32,
+}
