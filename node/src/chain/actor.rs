@@ -18,6 +18,9 @@ use cairn_ledger::{block::Header, chain_spec::ChainSpec, units::Height, validate
 use std::{collections::VecDeque, path::Path, sync::Arc};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+/// A tip younger than this is news, worth a line in the log.
+const NEWS_MS: u64 = 600_000;
+
 /// The running writer.
 #[must_use = "a writer whose end nobody awaits may be killed in the middle of its last import"]
 pub struct Chain {
@@ -88,15 +91,17 @@ struct Outlets {
 
 impl Outlets {
     fn publish(&self, tip: &ChainContext, event: ChainEvent) {
-        tracing::info!(
-            target: "cairn::chain",
-            height = tip.header().height.get(),
-            block = %tip.id(),
-            connected = event.connected.len(),
-            disconnected = event.disconnected.len(),
-            transactions = event.connected.iter().map(|block| block.transactions().len()).sum::<usize>(),
-            "new tip"
-        );
+        let height = tip.header().height.get();
+        let transactions: usize = event.connected.iter().map(|block| block.transactions().len()).sum();
+        if !event.disconnected.is_empty() {
+            let (left, followed) = (event.disconnected.len(), event.connected.len());
+            tracing::warn!(target: "cairn::chain", height, block = %tip.id(), left, followed, "reorganised");
+        } else if clock::now().since(tip.header().time) < NEWS_MS {
+            tracing::info!(target: "cairn::chain", height, block = %tip.id(), transactions, "new tip");
+        } else {
+            // History being caught up with: the synchronisation reports its progress itself.
+            tracing::debug!(target: "cairn::chain", height, block = %tip.id(), transactions, "new tip");
+        }
         self.tip.send_replace(event.tip.clone());
         // Nobody may be listening.
         let _ = self.events.send(event);
@@ -117,28 +122,38 @@ impl Actor {
             if matches!(message, Message::Stop) {
                 break;
             }
-            // Whoever asked may be gone: an answer that nobody reads is dropped.
             self.handle(message)?;
-            let best = self.writer.tree.best().map_or(Height::GENESIS, |(height, _)| height);
-            let best = best.max(self.writer.tip.header().height);
-            self.best.send_if_modified(|known| std::mem::replace(known, best) != best);
         }
         self.writer.store.flush()
     }
 
+    /// Publishes the height of the best header.
+    fn publish_best(&mut self) {
+        let best = self.writer.tree.best().map_or(Height::GENESIS, |(height, _)| height);
+        let best = best.max(self.writer.tip.header().height);
+        self.best.send_if_modified(|known| std::mem::replace(known, best) != best);
+    }
+
+    /// Answers one message. What it changed is published before it is answered; an answer that nobody
+    /// waits for any more is dropped.
     fn handle(&mut self, message: Message) -> Result<(), StoreError> {
         let now = clock::now();
         match message {
             Message::LinkHeaders { origin, headers, answer } => {
-                let _ = answer.send(self.link(origin, headers)?);
+                let outcomes = self.link(origin, headers)?;
+                self.publish_best();
+                let _ = answer.send(outcomes);
             }
             Message::Connect { block, answer } => {
                 let outlets = &self.outlets;
                 let outcome = self.writer.import_block(block, now, &mut |tip, event| outlets.publish(tip, event))?;
+                self.publish_best();
                 let _ = answer.send(outcome);
             }
             Message::Invalid { header, error, answer } => {
-                let _ = answer.send(self.writer.refuse_block(&header, error));
+                let outcome = self.writer.refuse_block(&header, error);
+                self.publish_best();
+                let _ = answer.send(outcome);
             }
             Message::Template { request, answer } => {
                 let _ = answer.send(self.writer.template(request)?);
@@ -147,7 +162,10 @@ impl Actor {
                 let proof = self.writer.prove(address)?;
                 let _ = answer.send(ProvenAccount { tip: self.outlets.tip.borrow().clone(), proof });
             }
-            Message::PeerGone { origin } => self.writer.peer_gone(origin),
+            Message::PeerGone { origin } => {
+                self.writer.peer_gone(origin);
+                self.publish_best();
+            }
             Message::Stop => {}
         }
         Ok(())

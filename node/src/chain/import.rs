@@ -42,6 +42,9 @@ const CONTEXTS: usize = 32;
 /// A tip older than this many intervals is history: its batches need not reach the disk one by one.
 const RECENT_INTERVALS: u64 = 20;
 
+/// Stale branches are looked for once in so many blocks.
+const STALE_CHECK: u64 = 128;
+
 /// Everything the writer owns.
 pub(super) struct Writer {
     pub(super) spec: Arc<ChainSpec>,
@@ -165,10 +168,11 @@ impl Writer {
         // Up the branch to a context that is at hand, and down again.
         let (mut branch, mut at) = (Vec::new(), *id);
         let mut context = loop {
-            if let Some(ready) = self.contexts.iter().find(|context| context.id() == at) {
-                break ready.clone();
-            }
             if let Some(header) = self.tree.get(&at) {
+                // Only what is in the tree: a forgotten header must not get children.
+                if let Some(ready) = self.contexts.iter().find(|context| context.id() == at) {
+                    break ready.clone();
+                }
                 at = header.header().parent;
                 branch.push(header.clone());
                 continue;
@@ -320,8 +324,10 @@ impl Writer {
                 self.store.context_at(height)?
             }
         };
-        self.contexts.clear();
-        self.tree.forget_stale(self.tip.header().height);
+        let height = self.tip.header().height;
+        if connected.iter().any(|block| block.header().header().height.get().is_multiple_of(STALE_CHECK)) {
+            self.tree.forget_stale(height);
+        }
         let tip = Arc::new(tip_of(&self.tip));
         Ok(ChainEvent { tip, disconnected: Arc::new(disconnected), connected: Arc::new(connected) })
     }

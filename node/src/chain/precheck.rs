@@ -42,6 +42,9 @@ impl Precheck {
         body: Body,
     ) -> Result<Import, ChainError> {
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| ChainError::Stopping)?;
+        // The place in the mailbox is taken before the work begins: a worker that waited for one could
+        // wait for a writer that waits for a worker.
+        let place = writer.reserve_owned().await.map_err(|_| ChainError::Stopping)?;
         let (matched_sender, matched) = oneshot::channel();
         let (answer, outcome) = oneshot::channel();
         let spec = self.spec.clone();
@@ -51,8 +54,7 @@ impl Precheck {
                 Ok(block) => Message::Connect { block, answer },
                 Err(error) => Message::Invalid { header, error, answer },
             };
-            // A writer that has ended answers nobody; whoever waits is told that the node is stopping.
-            let _ = writer.blocking_send(message);
+            place.send(message);
             drop::<OwnedSemaphorePermit>(permit);
         });
         Ok(Import { matched, outcome })

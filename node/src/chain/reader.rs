@@ -1,14 +1,17 @@
 //! Reading the stored chain from any thread.
 
+use super::audit::{AuditError, AuditReport};
 use crate::store::{ChainStore, StoreError, StoredBlock};
 use cairn_ledger::{
     accounts::Account,
     block::{Body, Header},
     chain_spec::ChainSpec,
     hash::{BlockId, TxId},
+    history::History,
     keys::Address,
+    pow::CompactTarget,
     units::Height,
-    validate::LinkedHeader,
+    validate::{ChainContext, LinkedHeader},
 };
 use std::sync::Arc;
 
@@ -102,6 +105,35 @@ impl Reader {
         // The chain may have moved between the reads: what is there now must be what was asked for.
         let transaction = body.get(location.place as usize).filter(|found| found.id() == *txid).cloned();
         Ok(transaction.map(|transaction| MinedTransaction { block, transaction }))
+    }
+
+    /// The target that a child of the stored block `id` must have.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn target_after(&self, id: &BlockId) -> Result<Option<CompactTarget>, StoreError> {
+        let Some(block) = self.store.header(id)? else { return Ok(None) };
+        let parent = self.store.header(&block.header().parent)?;
+        let parent_time = parent.map_or(block.header().time, |parent| parent.header().time);
+        // The rule looks at the two blocks alone, not at the history before them.
+        let context = ChainContext::restore(&block, parent_time, History::default());
+        Ok(Some(context.next_target(&self.spec)))
+    }
+
+    /// Checks every invariant of the store; see [`audit`](super::audit).
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn audit(&self) -> Result<AuditReport, AuditError> {
+        super::audit::audit(&self.store, &self.spec)
+    }
+
+    /// Whether a transaction is in a block of the followed chain.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn is_mined(&self, txid: &TxId) -> Result<bool, StoreError> {
+        Ok(self.store.location(txid)?.is_some())
     }
 
     /// Ids from the tip down: ten in a row, then in doubling steps, the genesis last.

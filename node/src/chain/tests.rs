@@ -131,7 +131,7 @@ impl Fixture {
             let account = self.chain.reader().account(&leaf.address).expect("a reading store");
             assert_eq!(account, Some(leaf.account));
         }
-        audit::audit(&self.chain.reader().store, &self.spec).expect("every invariant holds");
+        self.chain.reader().audit().expect("every invariant holds");
     }
 }
 
@@ -394,4 +394,69 @@ async fn a_locator_finds_the_fork() {
     assert!(first > 25 && first <= 31, "begins at or shortly below the fork: {first}");
     let capped = node.chain.reader().headers_after(&locator, 2).expect("headers");
     assert_eq!(capped.len(), 2);
+}
+
+/// A random tree of branches whose blocks arrive in a random order: in the end the chain stands on a
+/// branch with the most work, in the state that a replay gives.
+async fn random_arrival(seed: u64) {
+    let node = Fixture::new();
+    let mut random = Random(seed | 1);
+    let mut branches = vec![Branch::new(&node.spec)];
+    for _ in 0..60 {
+        let mut branch = branches[random.below(branches.len())].clone();
+        for _ in 0..=random.below(4) {
+            let spends = if random.below(2) == 0 { vec![branch.pay(1, 1000 + seed % 97, 5)] } else { vec![] };
+            let late = random.below(3000) as u64;
+            branch.mine(spends, late);
+        }
+        branches.push(branch);
+    }
+    let mut blocks: Vec<Block> = branches.iter().flat_map(|branch| branch.blocks.iter().cloned()).collect();
+    blocks.sort_by_key(|block| block.header.id());
+    blocks.dedup();
+    for at in (1..blocks.len()).rev() {
+        blocks.swap(at, random.below(at + 1));
+    }
+    // Whatever does not link yet is sent again, as peers do.
+    while !blocks.is_empty() {
+        let mut again = Vec::new();
+        for block in blocks {
+            match node.link(&block.header).await {
+                HeaderOutcome::Linked(linked) => {
+                    let import = node.chain.import(linked, block.body.clone()).await.expect("an import");
+                    assert!(!matches!(import.outcome().await, Ok(BlockOutcome::Invalid(_)) | Err(_)));
+                }
+                HeaderOutcome::Orphan { .. } => again.push(block),
+                HeaderOutcome::Known => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        blocks = again;
+    }
+    let most = branches.iter().map(|branch| branch.context.total_work()).max().expect("branches");
+    let tip = node.chain.tip();
+    assert_eq!(tip.total_work, most);
+    let followed = branches.iter().find(|branch| branch.context.id() == tip.id).expect("one of the branches");
+    node.assert_at(followed);
+    let node = node.restart().await;
+    node.assert_at(followed);
+}
+
+/// A small deterministic generator (xorshift64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+}
+
+#[tokio::test]
+async fn any_order_of_arrival_ends_on_a_branch_with_the_most_work() {
+    for seed in 1..=5 {
+        random_arrival(seed * 7919).await;
+    }
 }

@@ -303,3 +303,78 @@ impl HeaderTree {
 fn body_bytes(block: &CheckedBlock) -> usize {
     block.transactions().iter().map(|checked| checked.transaction().size()).sum::<usize>() + 1024
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::PeerNumber;
+    use cairn_ledger::{
+        block::Header,
+        testing::{arbitrary_hash, easy_network},
+        validate::LinkedHeader,
+    };
+
+    /// A header as the tree sees it: only its links and its work matter here.
+    fn header(n: u64, height: u64, parent: BlockId, work: u64) -> LinkedHeader {
+        let genesis = easy_network().genesis().clone();
+        let id = BlockId::from_bytes(*arbitrary_hash(n).as_bytes());
+        let header = Header { height: Height::new(height), parent, ..genesis };
+        LinkedHeader::restore(header, id, Work::from_u64(work), vec![])
+    }
+
+    #[test]
+    fn low_work_header_spam_is_bounded_for_each_origin() {
+        let mut tree = HeaderTree::default();
+        let (spammer, honest) = (Origin::Peer(PeerNumber(1)), Origin::Peer(PeerNumber(2)));
+        let tip = Work::from_u64(1000);
+        let genesis = BlockId::ZERO;
+        let taken = (0..30_000).filter(|n| tree.insert(spammer, header(*n, 1, genesis, 10), tip)).count();
+        assert_eq!(taken, LOW_WORK_PER_ORIGIN);
+        assert!(tree.insert(honest, header(30_001, 1, genesis, 10), tip), "the honest neighbour is not harmed");
+        assert!(tree.insert(spammer, header(30_002, 1, genesis, 2000), tip), "work opens the door");
+        tree.forget_origin(spammer);
+        assert_eq!(tree.entries.len(), 1);
+        assert_eq!(tree.best(), Some((Height::new(1), Work::from_u64(10))));
+    }
+
+    #[test]
+    fn an_invalid_block_takes_its_descendants_along() {
+        let mut tree = HeaderTree::default();
+        let (root, tip) = (header(1, 1, BlockId::ZERO, 10), Work::ZERO);
+        let child = header(2, 2, root.id(), 20);
+        let grandchild = header(3, 3, child.id(), 30);
+        let sibling = header(4, 2, root.id(), 15);
+        for entry in [&root, &child, &grandchild, &sibling] {
+            assert!(tree.insert(Origin::Local, entry.clone(), tip));
+        }
+        assert_eq!(tree.best(), Some((Height::new(3), Work::from_u64(30))));
+        tree.invalidate(&child.id());
+        assert!(tree.is_invalid(&child.id()) && tree.is_invalid(&grandchild.id()));
+        assert!(tree.get(&sibling.id()).is_some() && !tree.is_invalid(&sibling.id()));
+        assert_eq!(tree.best(), Some((Height::new(2), Work::from_u64(15))));
+        assert_eq!(tree.counts.values().sum::<usize>(), tree.entries.len());
+    }
+
+    #[test]
+    fn stale_branches_are_forgotten_and_live_ones_kept() {
+        let mut tree = HeaderTree::default();
+        let old = header(1, 5, BlockId::ZERO, 10);
+        let base = header(2, 6, BlockId::ZERO, 10);
+        let grown = header(3, 5_000, base.id(), 11);
+        for entry in [&old, &base, &grown] {
+            tree.insert(Origin::Local, entry.clone(), Work::ZERO);
+        }
+        tree.forget_stale(Height::new(5_500));
+        assert!(tree.get(&old.id()).is_none());
+        assert!(tree.get(&base.id()).is_some() && tree.get(&grown.id()).is_some());
+    }
+
+    #[test]
+    fn the_memory_of_the_invalid_is_bounded() {
+        let mut tree = HeaderTree::default();
+        let id = |n| BlockId::from_bytes(*arbitrary_hash(n).as_bytes());
+        (0..INVALID as u64 + 10).for_each(|n| tree.remember_invalid(id(n)));
+        assert_eq!((tree.invalid.len(), tree.invalid_order.len()), (INVALID, INVALID));
+        assert!(!tree.is_invalid(&id(0)) && tree.is_invalid(&id(INVALID as u64)));
+    }
+}
