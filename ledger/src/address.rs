@@ -8,7 +8,13 @@ use bech32::{Bech32m, Hrp, primitives::decode::CheckedHrpstring, primitives::dec
 ///
 /// One to sixteen lower-case letters or digits, the first a letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddressPrefix(Hrp);
+pub struct AddressPrefix {
+    /// ASCII, padded with zeros: small enough to travel inside errors.
+    bytes: [u8; MAX_PREFIX],
+}
+
+/// The longest prefix.
+const MAX_PREFIX: usize = 16;
 
 /// Text that is no address of the expected network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,15 +69,22 @@ impl AddressPrefix {
         let refused = || PrefixError { got: text.chars().take(80).collect() };
         let letters = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
         let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-        if !letters || !first || text.len() > 16 {
-            return Err(refused());
+        let mut bytes = [0; MAX_PREFIX];
+        match bytes.get_mut(..text.len()) {
+            Some(place) if letters && first => place.copy_from_slice(text.as_bytes()),
+            _ => return Err(refused()),
         }
-        Hrp::parse(text).map(Self).map_err(|_| refused())
+        Ok(Self { bytes })
     }
 
     /// The prefix as text.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        core::str::from_utf8(&self.bytes).unwrap_or_default().trim_end_matches('\0')
+    }
+
+    #[expect(clippy::expect_used, reason = "a checked prefix is a human-readable part")]
+    fn hrp(&self) -> Hrp {
+        Hrp::parse(self.as_str()).expect("lower-case letters and digits")
     }
 
     /// `address` as a person sees it on this network.
@@ -80,7 +93,7 @@ impl AddressPrefix {
     /// Never: 32 bytes with a short prefix are within the length of the checksum.
     #[expect(clippy::expect_used, reason = "32 bytes and a short prefix are within the code's length")]
     pub fn encode(&self, address: &Address) -> String {
-        bech32::encode::<Bech32m>(self.0, address.as_bytes()).expect("a short string")
+        bech32::encode::<Bech32m>(self.hrp(), address.as_bytes()).expect("a short string")
     }
 
     /// Reads what a person typed: prefix, checksum, length, spelling, and whether a key can exist.
@@ -94,7 +107,7 @@ impl AddressPrefix {
         if !unchecked.has_valid_checksum::<Bech32m>() {
             return Err(AddressError::Checksum);
         }
-        if unchecked.hrp() != self.0 {
+        if unchecked.hrp() != self.hrp() {
             return Err(AddressError::OtherNetwork { got: unchecked.hrp().to_lowercase(), expected: *self });
         }
         let checked = CheckedHrpstring::new::<Bech32m>(text).map_err(|_| AddressError::Checksum)?;
@@ -146,7 +159,7 @@ mod tests {
         for at in 4..text.len() {
             let mut typo = text.clone().into_bytes();
             typo[at] = if typo[at] == b'q' { b'p' } else { b'q' };
-            let typo = alloc::string::String::from_utf8(typo).unwrap();
+            let typo = String::from_utf8(typo).unwrap();
             assert_eq!(prefix("crn").decode(&typo), Err(AddressError::Checksum), "{typo}");
         }
     }
@@ -158,14 +171,14 @@ mod tests {
         assert_eq!(crn.decode(&other), Err(AddressError::OtherNetwork { got: "tcrn".to_string(), expected: crn }));
         assert!(matches!(crn.decode("hello world"), Err(AddressError::NotAnAddress { .. })));
         assert!(matches!(crn.decode(""), Err(AddressError::NotAnAddress { .. })));
-        let short = bech32::encode::<Bech32m>(crn.0, &[1; 31]).unwrap();
+        let short = bech32::encode::<Bech32m>(crn.hrp(), &[1; 31]).unwrap();
         assert_eq!(crn.decode(&short), Err(AddressError::Length { got: 31 }));
         // x = 5 is not on secp256k1.
         let mut five = [0; 32];
         five[31] = 5;
         assert_eq!(crn.decode(&crn.encode(&Address::from_bytes(five))), Err(AddressError::NotOnCurve));
         // The older checksum variant is a typo here, not a second spelling.
-        let bech32 = bech32::encode::<bech32::Bech32>(crn.0, generator().as_bytes()).unwrap();
+        let bech32 = bech32::encode::<bech32::Bech32>(crn.hrp(), generator().as_bytes()).unwrap();
         assert_eq!(crn.decode(&bech32), Err(AddressError::Checksum));
     }
 
@@ -177,7 +190,7 @@ mod tests {
             let symbols: alloc::vec::Vec<Fe32> = generator().as_bytes().iter().copied().bytes_to_fes().collect();
             let (last, start) = symbols.split_last().unwrap();
             let last = Fe32::try_from(last.to_u8() | last_bits).unwrap();
-            start.iter().copied().chain([last]).with_checksum::<Bech32m>(&crn.0).chars().collect()
+            start.iter().copied().chain([last]).with_checksum::<Bech32m>(&crn.hrp()).chars().collect()
         };
         assert_eq!(crn.decode(&spelled(0)), Ok(generator()));
         for bits in 1..16 {

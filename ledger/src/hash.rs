@@ -65,6 +65,12 @@ tags! {
     CHAIN = "cairn/chain", "e61f64ba0d8923cef387a5f7d68fa995c088974c387e8b3fcb0d261cbd2a4b30";
     /// The key of a compact block's short ids.
     SHORT = "cairn/short", "684d372d5539ed3b3519c1a0c156040dfc94a9ef393197ec7af23d043fff01c2";
+    /// The seed for the weights of a batch of signatures.
+    BATCH = "cairn/batch", "493df9da69a1bd8aeffbcfee57cc88890d8e653c8293f202f2eb25e2608817da";
+    /// The weight of one member of a batch.
+    WEIGHT = "cairn/weight", "07b9d7bc85627db3ff33f15409553180a03d6b40bbed99b64de633208d40fb63";
+    /// The challenge e of a signature (BIP340).
+    BIP340_CHALLENGE = "BIP0340/challenge", "7bb52d7a9fef58323eb1bf7a407db382d2f3f2d81bb1224f49fe518f6d48d37c";
 }
 
 /// Reads 64 hex digits. It runs at compile time only, where a wrong digit is a build error.

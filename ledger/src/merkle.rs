@@ -28,7 +28,6 @@ fn inner(left: &Hash, right: &Hash) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
 
     /// RFC 6962 §2.1, word for word.
     fn specification(txids: &[TxId]) -> Hash {
@@ -70,6 +69,6 @@ mod tests {
             let leaf = |txid: &TxId| sha256(&[&[0], txid.as_bytes()]);
             TxId::from_bytes(*inner(&leaf(&four[at]), &leaf(&four[at + 1])).as_bytes())
         };
-        assert_ne!(txs_root(&four), txs_root(&vec![pair(0), pair(2)]));
+        assert_ne!(txs_root(&four), txs_root(&[pair(0), pair(2)]));
     }
 }

@@ -20,7 +20,7 @@ pub enum AmountError {
     /// Above 2^53 − 1 pebbles.
     #[error("got {got} pebbles, expected at most {}", Amount::MAX.pebbles())]
     TooLarge {
-        /// The number of pebbles.
+        /// The number of pebbles; 2^64 − 1 stands for every greater one.
         got: u64,
     },
     /// Not a decimal number of CRN with at most eight decimals.
@@ -78,7 +78,6 @@ bincode::impl_borrow_decode!(Amount);
 impl core::fmt::Display for Amount {
     /// In CRN, with as many decimals as are needed: `12`, `0.5`, `0.00000001`.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        #[expect(clippy::arithmetic_side_effects, reason = "division by a constant that is not zero")]
         let (whole, rest) = (self.0 / Self::PEBBLES_PER_CRN, self.0 % Self::PEBBLES_PER_CRN);
         let text = alloc::format!("{whole}.{rest:08}");
         f.pad(text.trim_end_matches('0').trim_end_matches('.'))

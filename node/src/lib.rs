@@ -1,7 +1,77 @@
 //! The Cairn full node.
+//!
+//! # The tasks and how they talk
+//! Each part is one task with a bounded mailbox and a handle to it; parts know each other's handles only.
+//!
+//! ```text
+//!   peers                                                          clients
+//!     │ libp2p                                                        │ HTTP, WebSocket
+//! ┌───▼─────┐  events   ┌────────┐        ┌─────────┐            ┌────▼────┐
+//! │ network ├──────────▶│  sync  │        │  miner  │            │   api   │
+//! └─┬─────┬─┘◀──────────┴───┬────┘        └─┬─────┬─┘            └─┬─────┬─┘
+//!   │     │   requests      │    template,  │     │ select   submit│     │ reads, proofs
+//!   │     │                 │    import     │     │          status│     │
+//!   │     │  transactions   │               │     ▼                ▼     │
+//!   │     └─────────────────┼───────────────┼──▶┌────────────────────┐   │
+//!   │ headers, blocks       │               │   │      mempool       │   │
+//!   │                       │               │   └──────────▲─────────┘   │
+//!   ▼                       ▼               ▼              │ events      ▼
+//! ┌────────────────────────────────────────────────────────┴─────────────────┐
+//! │ chain: workers that check blocks, and one writer thread that imports them│
+//! └────────────────────────────────────┬─────────────────────────────────────┘
+//!                                      ▼ one atomic batch for each import
+//!                                    store
+//! ```
+//!
+//! # The path of a block
+//! [`network`] → decoded → [`ChainHandle::link_headers`](chain::ChainHandle::link_headers) (parent, target,
+//! work, time, history) → [`ChainHandle::import`](chain::ChainHandle::import): workers match body and header
+//! and check the transactions, the writer connects them to the accounts and commits one batch in [`store`] →
+//! a [`ChainEvent`](chain::ChainEvent) → [`mempool`], [`miner`], [`sync`] and subscribers of [`api`]; the
+//! verdict goes back to gossip and to the peer. A block of the [`miner`] takes the same path.
+//!
+//! # The path of a transaction
+//! [`api`] or [`network`] → decoded → [`PoolHandle::submit`](mempool::PoolHandle::submit) (fee, nonce and
+//! balance first, signatures in batches) → [`mempool`] → [`network`] passes it on in a batch, the [`miner`]
+//! puts it into a template → the path of a block.
+//!
+//! # Map
+//! Each module uses only those above it.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`tasks`], [`clock`], [`verdict`] | starting and stopping; the one clock; what is said of a peer's message |
+//! | [`store`] | typed tables over RocksDB |
+//! | [`chain`] | **the single writer**, and readers of what it wrote |
+//! | [`mempool`] | transactions that wait for a block |
+//! | [`network`] | peers: libp2p, gossip, requests, reputation |
+//! | [`sync`] | catching up: headers first, then bodies from many peers |
+//! | [`miner`] | templates and nonces |
+//! | [`api`] | JSON-RPC |
+//! | [`telemetry`], [`config`], [`data_dir`] | the log, the settings, the directory |
+//! | [`node`](mod@node) | wiring: what starts when, and what stops when |
+//! | [`cli`] | the command line |
+//!
+//! # Invariants
+//! 1. One thread writes the chain; everybody else asks it, or reads what it has committed.
+//! 2. Every queue is bounded. A full one makes its asker wait or miss something; it is never a peer's fault.
+//! 3. What peers send is judged by `cairn_ledger`'s rules alone, and passed on only after that.
+//! 4. A failure of the storage, or a panic, stops the whole node in order; nothing limps on.
+//! 5. Parts stop in the reverse of the order in which they started: the chain last, after a flush.
+//! 6. Time is read in [`clock`], configuration in [`config`], and both are handed down: there are no globals.
 
+pub mod api;
 pub mod chain;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod data_dir;
+pub mod mempool;
+pub mod miner;
+pub mod network;
+pub mod node;
 pub mod store;
+pub mod sync;
 pub mod tasks;
+pub mod telemetry;
 pub mod verdict;

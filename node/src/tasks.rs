@@ -1,6 +1,6 @@
-//! Named tasks and their end: when one fails, all are told to stop, and all are awaited.
+//! Named tasks and their end: when one fails, all are stopped in order, and all are awaited.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, pin::Pin, task::Poll, time::Duration};
 use tokio::{
     sync::watch,
     task::{JoinError, JoinHandle},
@@ -38,6 +38,11 @@ impl ShutdownSwitch {
     pub fn request(&self) {
         self.0.send_replace(true);
     }
+
+    /// The same, later: when the future is awaited.
+    pub async fn throw(self) {
+        self.request();
+    }
 }
 
 /// How a task ended.
@@ -61,6 +66,12 @@ pub enum TaskError {
         /// Whether the database is to blame.
         storage: bool,
     },
+    /// It ended although nobody had asked it to.
+    #[error("the task {name} ended although nobody had asked it to")]
+    Ended {
+        /// Which task.
+        name: &'static str,
+    },
     /// It did not stop when it was told to.
     #[error("the task {name} did not stop within {seconds} s")]
     Stuck {
@@ -71,54 +82,85 @@ pub enum TaskError {
     },
 }
 
-/// The node's tasks, in the order in which they are awaited at the end.
-#[derive(Default)]
-pub struct Tasks {
-    running: Vec<(&'static str, JoinHandle<Result<(), TaskError>>)>,
+impl TaskError {
+    /// Whether the database is to blame.
+    pub fn is_storage_failure(&self) -> bool {
+        match self {
+            Self::Failed { storage, .. } => *storage,
+            Self::Panicked { .. } | Self::Ended { .. } | Self::Stuck { .. } => false,
+        }
+    }
 }
 
-/// How long the tasks are given to stop.
-const STOP_WITHIN: Duration = Duration::from_secs(20);
+/// The node's tasks, in the order in which they were started: each may use those before it, so the last
+/// is stopped first.
+#[derive(Default)]
+pub struct Tasks {
+    running: Vec<Task>,
+}
+
+struct Task {
+    name: &'static str,
+    stop: Pin<Box<dyn Future<Output = ()> + Send>>,
+    handle: JoinHandle<Result<(), TaskError>>,
+}
+
+/// How long a task is given to stop. What it has not written by then is lost; the database is never torn.
+const STOP_WITHIN: Duration = Duration::from_secs(15);
 
 impl Tasks {
-    /// Spawns a task that ends when the node stops, or with the reason why the node must.
-    pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = Result<(), TaskError>> + Send + 'static) {
-        self.running.push((name, tokio::spawn(task)));
+    /// Takes over a running task, to be stopped before those that came earlier; `stop` asks it to.
+    pub fn adopt(
+        &mut self,
+        name: &'static str,
+        stop: impl Future<Output = ()> + Send + 'static,
+        handle: JoinHandle<Result<(), TaskError>>,
+    ) {
+        self.running.push(Task { name, stop: Box::pin(stop), handle });
     }
 
-    /// Takes over a task that was spawned elsewhere.
-    pub fn adopt(&mut self, name: &'static str, handle: JoinHandle<Result<(), TaskError>>) {
-        self.running.push((name, handle));
-    }
-
-    /// Returns when the first task ends: with its failure, or with `Ok` when it simply ended.
-    pub async fn first_end(&mut self) -> Result<(), TaskError> {
+    /// Returns when the first task ends, with why the node must stop. Nobody has asked it to.
+    pub async fn first_end(&mut self) -> TaskError {
         let ended = std::future::poll_fn(|context| {
-            for (at, (name, handle)) in self.running.iter_mut().enumerate() {
-                if let std::task::Poll::Ready(result) = std::pin::Pin::new(handle).poll(context) {
-                    return std::task::Poll::Ready((at, *name, result));
+            for (at, task) in self.running.iter_mut().enumerate() {
+                if let Poll::Ready(result) = Pin::new(&mut task.handle).poll(context) {
+                    return Poll::Ready((at, result));
                 }
             }
-            std::task::Poll::Pending
+            Poll::Pending
         });
-        let (at, name, result) = ended.await;
-        self.running.remove(at);
-        flatten(name, result)
+        let (at, result) = ended.await;
+        let name = self.running.remove(at).name;
+        match flatten(name, result) {
+            Ok(()) => TaskError::Ended { name },
+            Err(error) => error,
+        }
     }
 
-    /// Awaits all tasks, after they were told to stop; gives the first failure.
+    /// Stops all tasks, one after the other from the last; gives the first failure.
     ///
     /// # Errors
     /// What the first failing task said, or that one did not stop.
-    pub async fn join(self) -> Result<(), TaskError> {
-        let deadline = tokio::time::Instant::now() + STOP_WITHIN;
+    pub async fn stop(self) -> Result<(), TaskError> {
         let mut first = Ok(());
-        for (name, handle) in self.running {
-            let result = match tokio::time::timeout_at(deadline, handle).await {
+        for Task { name, stop, handle } in self.running.into_iter().rev() {
+            let ended = async {
+                stop.await;
+                handle.await
+            };
+            let result = match tokio::time::timeout(STOP_WITHIN, ended).await {
                 Ok(result) => flatten(name, result),
                 Err(_) => Err(TaskError::Stuck { name, seconds: STOP_WITHIN.as_secs() }),
             };
-            first = first.and(result);
+            match &result {
+                Ok(()) => tracing::debug!(target: "cairn::node", task = name, "stopped"),
+                Err(error) => tracing::error!(target: "cairn::node", task = name, %error, "did not stop well"),
+            }
+            first = match result {
+                // A failing storage is why others fail, though they may end before the writer does.
+                Err(error) if error.is_storage_failure() => Err(error),
+                result => first.and(result),
+            };
         }
         first
     }
@@ -128,5 +170,61 @@ fn flatten(name: &'static str, result: Result<Result<(), TaskError>, JoinError>)
     match result {
         Ok(result) => result,
         Err(error) => Err(TaskError::Panicked { name, reason: error.to_string() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+
+    /// A task that says its name when it stops.
+    fn adopt(tasks: &mut Tasks, name: &'static str, said: &mpsc::UnboundedSender<&'static str>) {
+        let (switch, mut shutdown) = shutdown();
+        let said = said.clone();
+        let handle = tokio::spawn(async move {
+            shutdown.requested().await;
+            said.send(name).expect("the test listens");
+            Ok(())
+        });
+        tasks.adopt(name, switch.throw(), handle);
+    }
+
+    #[tokio::test]
+    async fn what_was_started_last_is_stopped_first() {
+        let (said, mut heard) = mpsc::unbounded_channel();
+        let mut tasks = Tasks::default();
+        for name in ["chain", "miner", "api"] {
+            adopt(&mut tasks, name, &said);
+        }
+        tasks.stop().await.expect("all stop well");
+        drop(said);
+        let mut order = Vec::new();
+        while let Some(name) = heard.recv().await {
+            order.push(name);
+        }
+        assert_eq!(order, ["api", "miner", "chain"]);
+    }
+
+    #[tokio::test]
+    async fn the_first_end_is_told_with_its_name_and_the_others_still_stop() {
+        let (said, mut heard) = mpsc::unbounded_channel();
+        let mut tasks = Tasks::default();
+        adopt(&mut tasks, "api", &said);
+        tasks.adopt("sync", async {}, tokio::spawn(async { Ok(()) }));
+        assert!(matches!(tasks.first_end().await, TaskError::Ended { name: "sync" }));
+        tasks.adopt("miner", async {}, tokio::spawn(async { panic!("a bug") }));
+        assert!(matches!(tasks.first_end().await, TaskError::Panicked { name: "miner", .. }));
+        tasks.stop().await.expect("the rest stops well");
+        assert_eq!(heard.recv().await, Some("api"));
+    }
+
+    #[tokio::test]
+    async fn a_switch_that_is_gone_counts_as_the_end() {
+        let (switch, mut shutdown) = shutdown();
+        assert!(!shutdown.is_requested());
+        drop(switch);
+        shutdown.requested().await;
+        assert!(shutdown.is_requested());
     }
 }

@@ -1,1 +1,28 @@
-//! x
+//! The harness of the system tests: real `cairn-node` and `wallet` processes on loopback, on networks of
+//! their own with the real rules and easy numbers.
+//!
+//! # Map
+//! [`binaries`] where the programs are · [`network`] a network's file · [`node`] one node process ·
+//! [`cluster`] several that are peers · [`wait`] waiting for conditions · [`replay`] a second opinion on the
+//! state, from the blocks and the ledger's rules alone · [`wallet`] the wallet's command line ·
+//! [`http`] requests no client would send · [`intruder`] a peer that sends garbage
+//!
+//! # The path of a test
+//! [`network::TestNetwork::new`] → [`cluster::Cluster::start`] → calls through [`node::Node::rpc`] → conditions
+//! awaited with [`wait::until`] → processes are killed and directories deleted when the values are dropped.
+//!
+//! # Invariants
+//! 1. A test waits for a condition, never for time, and no wait is unbounded.
+//! 2. Every test has a network, directories and ports of its own: all run at once.
+//! 3. A node that is dropped while its test panics shows the end of its log.
+//! 4. Processes are ended by the handle that started them, never by name.
+
+pub mod binaries;
+pub mod cluster;
+pub mod http;
+pub mod intruder;
+pub mod network;
+pub mod node;
+pub mod replay;
+pub mod wait;
+pub mod wallet;

@@ -1,2 +1,22 @@
-//! x
-fn main() {}
+//! The `wallet` binary: reads the command line, runs one command, ends with its exit code.
+//!
+//! Everything else is in the library; its front page has the map.
+
+use cairn_wallet_cli::{cli, output::Output, run};
+use std::{io, process::ExitCode};
+
+fn main() -> ExitCode {
+    let (mut stdout, mut stderr) = (io::stdout().lock(), io::stderr().lock());
+    let arguments = match cli::parse(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(stopped) => return stopped.show(&mut stdout, &mut stderr),
+    };
+    let mut output = Output::new(arguments.global.json, &mut stdout, &mut stderr);
+    match run::run(&arguments, &mut output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -172,8 +172,8 @@ impl ChainContext {
     /// The target a child must have.
     ///
     /// # Consensus
-    /// Blocks 1 and 2 have the genesis target; later ones follow [`DifficultyRule::next_target`]
-    /// (crate::pow::DifficultyRule::next_target) from the two blocks before.
+    /// Blocks 1 and 2 have the genesis target; later ones follow
+    /// [`DifficultyRule::next_target`](crate::pow::DifficultyRule::next_target) from the two blocks before.
     pub fn next_target(&self, spec: &ChainSpec) -> CompactTarget {
         match (self.header.height.get(), self.header.target.decode()) {
             (2.., Ok(target)) => spec.difficulty().next_target(target, self.header.time, self.parent_time),

@@ -1,4 +1,16 @@
-//! Verification of BIP340 signatures over 32-byte digests.
+//! Verification of BIP340 signatures over 32-byte digests, one by one and in batches.
+
+mod batch;
+mod cache;
+mod field;
+mod glv;
+mod msm;
+mod point;
+#[cfg(test)]
+mod tests;
+
+pub use batch::verify_batch_with;
+pub use cache::KeyCache;
 
 use crate::{
     hash::Hash,
@@ -27,8 +39,5 @@ pub fn verify(key: &Address, digest: &Hash, signature: &Signature) -> Result<(),
 /// # Errors
 /// The position of the first that does not verify.
 pub fn verify_batch(batch: &[(Address, Hash, Signature)]) -> Result<(), usize> {
-    match batch.iter().position(|(key, digest, signature)| verify(key, digest, signature).is_err()) {
-        Some(culprit) => Err(culprit),
-        None => Ok(()),
-    }
+    verify_batch_with(&mut KeyCache::new(0), batch)
 }

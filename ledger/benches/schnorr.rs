@@ -1,0 +1,133 @@
+//! Signatures verified in batches, against one by one with k256 and with libsecp256k1.
+//!
+//! `cargo bench -p cairn-ledger --bench schnorr`. All signatures are of different keys and every figure
+//! begins with the bytes of the key, lifting included, but for `cached`. The last table gives the time for
+//! one signature and how many times faster that is than libsecp256k1: both measured in turns, so that a busy
+//! machine slows both.
+
+use cairn_ledger::{
+    hash::Hash,
+    keys::{Address, Signature},
+    schnorr::{KeyCache, verify, verify_batch, verify_batch_with},
+    testing::{arbitrary_hash, key},
+};
+use criterion::{BenchmarkId, Criterion, Throughput};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+type Member = (Address, Hash, Signature);
+
+const SIZES: [usize; 6] = [1, 8, 64, 512, 1024, 4096];
+
+fn members(count: usize) -> Vec<Member> {
+    let member = |n| {
+        let (key, digest) = (key(n), arbitrary_hash(n));
+        (key.address(), digest, key.sign(&digest, &[0; 32]))
+    };
+    (0..count as u64).map(member).collect()
+}
+
+/// A cache that knows all keys of the batch, as a node's does after their last payment.
+fn warm_cache(batch: &[Member]) -> KeyCache {
+    let mut cache = KeyCache::new(1 << 16);
+    verify_batch_with(&mut cache, batch).expect("valid signatures");
+    cache
+}
+
+fn libsecp256k1((address, digest, signature): &Member) {
+    let key = secp256k1::XOnlyPublicKey::from_byte_array(*address.as_bytes()).expect("a key");
+    let signature = secp256k1::schnorr::Signature::from_byte_array(*signature.as_bytes());
+    secp256k1::schnorr::verify(&signature, digest.as_bytes(), &key).expect("a valid signature");
+}
+
+fn k256((address, digest, signature): &Member) {
+    verify(address, digest, signature).expect("a valid signature");
+}
+
+fn each(members: &[Member], verify: impl Fn(&Member)) {
+    members.iter().for_each(|member| verify(black_box(member)));
+}
+
+fn benches(criterion: &mut Criterion, all: &[Member]) {
+    let mut group = criterion.benchmark_group("schnorr");
+    let some = &all[..64];
+    group.throughput(Throughput::Elements(some.len() as u64));
+    group.bench_function("libsecp256k1 one by one", |bencher| bencher.iter(|| each(some, libsecp256k1)));
+    group.bench_function("k256 one by one", |bencher| bencher.iter(|| each(some, k256)));
+    for size in SIZES {
+        let batch = &all[..size];
+        group.throughput(Throughput::Elements(size as u64));
+        group.bench_function(BenchmarkId::new("batch", size), |bencher| {
+            bencher.iter(|| verify_batch(black_box(batch)).expect("valid signatures"));
+        });
+        let mut cache = warm_cache(batch);
+        group.bench_function(BenchmarkId::new("batch, cached", size), |bencher| {
+            bencher.iter(|| verify_batch_with(&mut cache, black_box(batch)).expect("valid signatures"));
+        });
+    }
+    group.finish();
+}
+
+/// Times for one signature, the least of several turns.
+#[derive(Clone, Copy)]
+struct Row {
+    libsecp256k1: Duration,
+    k256: Duration,
+    cold: Duration,
+    cached: Duration,
+}
+
+fn row(batch: &[Member]) -> Row {
+    // Fewer than a few dozen signatures take no time worth measuring.
+    let repeats = 64_usize.div_ceil(batch.len());
+    let time = |verify: &mut dyn FnMut()| {
+        let start = Instant::now();
+        (0..repeats).for_each(|_| verify());
+        start.elapsed() / (repeats * batch.len()) as u32
+    };
+    let mut cache = warm_cache(batch);
+    let turns = 4096_usize.div_ceil(batch.len()).clamp(3, 20);
+    let turn = |_| Row {
+        libsecp256k1: time(&mut || each(batch, libsecp256k1)),
+        k256: time(&mut || each(batch, k256)),
+        cold: time(&mut || verify_batch(black_box(batch)).expect("valid signatures")),
+        cached: time(&mut || verify_batch_with(&mut cache, black_box(batch)).expect("valid signatures")),
+    };
+    let least = |a: Row, b: Row| Row {
+        libsecp256k1: a.libsecp256k1.min(b.libsecp256k1),
+        k256: a.k256.min(b.k256),
+        cold: a.cold.min(b.cold),
+        cached: a.cached.min(b.cached),
+    };
+    (0..turns).map(turn).reduce(least).expect("at least three turns")
+}
+
+fn table(all: &[Member]) {
+    println!("\n| batch | libsecp256k1 | k256 | batch, µs | times faster | cached, µs | times faster |");
+    println!("|---|---|---|---|---|---|---|");
+    for size in SIZES {
+        let Row { libsecp256k1, k256, cold, cached } = row(&all[..size]);
+        let µs = |time: Duration| time.as_secs_f64() * 1e6;
+        let faster = |time: Duration| libsecp256k1.as_secs_f64() / time.as_secs_f64();
+        println!(
+            "| {size} | {:.1} | {:.1} | {:.1} | {:.2} | {:.1} | {:.2} |",
+            µs(libsecp256k1),
+            µs(k256),
+            µs(cold),
+            faster(cold),
+            µs(cached),
+            faster(cached),
+        );
+    }
+}
+
+fn main() {
+    let all = members(4096);
+    let criterion = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(300));
+    let mut criterion = criterion.measurement_time(Duration::from_secs(2)).configure_from_args();
+    benches(&mut criterion, &all);
+    criterion.final_summary();
+    table(&all);
+}

@@ -1,0 +1,185 @@
+//! The batch equation, and what becomes of a batch that fails it.
+
+use super::{
+    cache::KeyCache,
+    glv,
+    msm::{self, Term},
+    point::{Jacobian, Point},
+    verify,
+};
+use crate::{
+    hash::{Hash, Tag},
+    keys::{Address, Signature},
+};
+use alloc::{vec, vec::Vec};
+use k256::{
+    FieldBytes, Scalar,
+    elliptic_curve::{ff::PrimeField, ops::Reduce},
+};
+
+type Member = (Address, Hash, Signature);
+
+/// Fewer signatures than this are verified one by one: an equation over so few is no faster.
+const SMALLEST_BATCH: usize = 2;
+
+/// Points that are lifted side by side.
+const LIFTED_AT_ONCE: usize = 4;
+
+/// Verifies many signatures like [`verify_batch`](super::verify_batch), and takes the keys it has seen
+/// before from `cache`.
+///
+/// # Errors
+/// The position of the first that does not verify.
+pub fn verify_batch_with(cache: &mut KeyCache, batch: &[Member]) -> Result<(), usize> {
+    let vouched = if batch.len() < SMALLEST_BATCH { 0 } else { Claims::read(cache, batch).hold_from_the_front() };
+    // Whatever the equation does not vouch for is decided alone, so the two never disagree.
+    let fails = |(key, digest, signature): &Member| verify(key, digest, signature).is_err();
+    match batch.iter().skip(vouched).position(fails) {
+        Some(behind) => Err(vouched.saturating_add(behind)),
+        None => Ok(()),
+    }
+}
+
+/// What one member says: s·G = R + e·P.
+struct Claim<'a> {
+    member: &'a Member,
+    r: Point,
+    /// The place of P among the keys.
+    key: usize,
+    s: Scalar,
+    e: Scalar,
+}
+
+/// The members of a batch before the first that is refused without an equation.
+struct Claims<'a> {
+    /// The keys of the batch: each once, in ascending order.
+    keys: Vec<(&'a Address, Option<Point>)>,
+    claims: Vec<Claim<'a>>,
+}
+
+impl<'a> Claims<'a> {
+    fn read(cache: &mut KeyCache, batch: &'a [Member]) -> Self {
+        let keys = lift_keys(cache, batch);
+        let r: Vec<[u8; 32]> = batch.iter().map(|(_, _, signature)| halves(signature).0).collect();
+        let members = batch.iter().zip(lift_all(&r));
+        let claims = members.map_while(|(member, r)| Claim::new(member, r?, &keys)).collect();
+        Self { keys, claims }
+    }
+
+    /// How many of the first members certainly verify: all, or those before the half, quarter, … in
+    /// which the first culprit is. Looking for it takes about as long again as the equation that failed.
+    fn hold_from_the_front(&self) -> usize {
+        if self.equation_holds(0, self.claims.len()) {
+            return self.claims.len();
+        }
+        let (mut from, mut to) = (0, self.claims.len());
+        while to.saturating_sub(from) > SMALLEST_BATCH {
+            let middle = usize::midpoint(from, to);
+            if self.equation_holds(from, middle) {
+                from = middle;
+            } else {
+                to = middle;
+            }
+        }
+        from
+    }
+
+    fn equation_holds(&self, from: usize, to: usize) -> bool {
+        let sum = self.claims.get(from..to).and_then(|claims| self.weighted_sum(claims));
+        sum.is_some_and(|sum| sum.is_identity())
+    }
+
+    /// Σ aᵢ·Rᵢ + Σ (aᵢ·eᵢ)·Pᵢ − (Σ aᵢ·sᵢ)·G.
+    fn weighted_sum(&self, claims: &[Claim<'_>]) -> Option<Jacobian> {
+        let mut of_generator = Scalar::ZERO;
+        let mut of_keys = vec![Scalar::ZERO; self.keys.len()];
+        let mut terms = Vec::with_capacity(claims.len().saturating_mul(3).saturating_add(2));
+        for (claim, weight) in claims.iter().zip(weights(claims)) {
+            terms.push(Term { point: claim.r, scalar: weight });
+            let weight = Scalar::from(weight);
+            of_generator = Scalar::add(&of_generator, &weight.mul(&claim.s));
+            let of_key = of_keys.get_mut(claim.key)?;
+            *of_key = Scalar::add(of_key, &weight.mul(&claim.e));
+        }
+        push_multiple(&mut terms, Point::GENERATOR, &of_generator.negate())?;
+        for ((_, point), scalar) in self.keys.iter().zip(&of_keys) {
+            push_multiple(&mut terms, point.unwrap_or(Point::IDENTITY), scalar)?;
+        }
+        msm::sum(&terms)
+    }
+}
+
+impl<'a> Claim<'a> {
+    /// `None` for an s of n or more, an s of zero, which k256 refuses too, and a key not on the curve.
+    fn new(member: &'a Member, r: Point, keys: &[(&Address, Option<Point>)]) -> Option<Self> {
+        let (address, digest, signature) = member;
+        let (r_bytes, s) = halves(signature);
+        let s = Scalar::from_repr(s.into()).into_option().filter(|s| !bool::from(s.is_zero()))?;
+        let key = keys.binary_search_by_key(&address, |(key, _)| key).ok()?;
+        keys.get(key)?.1?;
+        let e = Tag::BIP340_CHALLENGE.hash(&[&r_bytes, address.as_bytes(), digest.as_bytes()]);
+        let e = Scalar::reduce(&FieldBytes::from(*e.as_bytes()));
+        Some(Self { member, r, key, s, e })
+    }
+}
+
+/// r and s.
+fn halves(signature: &Signature) -> ([u8; 32], [u8; 32]) {
+    let mut halves = signature.as_bytes().as_chunks().0.iter().copied();
+    (halves.next().unwrap_or_default(), halves.next().unwrap_or_default())
+}
+
+/// The weights of a batch: 1 for the first, then 128 bits from a hash over all inputs and the number of
+/// the member, counted from one. A weight of zero would leave its member out and counts as 1.
+fn weights(claims: &[Claim<'_>]) -> impl Iterator<Item = u128> {
+    let seed = Tag::BATCH.hash_with(|put| {
+        put(&(claims.len() as u64).to_le_bytes());
+        for Claim { member: (key, digest, signature), .. } in claims {
+            put(key.as_bytes());
+            put(digest.as_bytes());
+            put(signature.as_bytes());
+        }
+    });
+    (1_u64..).map(move |number| match number {
+        1 => 1,
+        _ => {
+            let hash = Tag::WEIGHT.hash(&[seed.as_bytes(), &number.to_le_bytes()]);
+            let first16 = hash.as_bytes().first_chunk().copied().unwrap_or_default();
+            u128::from_le_bytes(first16).max(1)
+        }
+    })
+}
+
+/// Adds k·P as two terms of 128 bits.
+fn push_multiple(terms: &mut Vec<Term>, point: Point, k: &Scalar) -> Option<()> {
+    for (half, point) in glv::split(k)?.into_iter().zip([point, point.endomorphism()]) {
+        if half.magnitude != 0 {
+            terms.push(Term { point: point.negated_if(half.negative), scalar: half.magnitude });
+        }
+    }
+    Some(())
+}
+
+/// The keys of a batch, each once and in ascending order, from the cache or lifted into it.
+fn lift_keys<'a>(cache: &mut KeyCache, batch: &'a [Member]) -> Vec<(&'a Address, Option<Point>)> {
+    let mut keys: Vec<&Address> = batch.iter().map(|(key, _, _)| key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let mut keys: Vec<_> = keys.into_iter().map(|key| (key, cache.get(key))).collect();
+    let unknown: Vec<[u8; 32]> =
+        keys.iter().filter(|(_, point)| point.is_none()).map(|(key, _)| *key.as_bytes()).collect();
+    let unknown_keys = keys.iter_mut().filter(|(_, point)| point.is_none());
+    for ((key, point), lifted) in unknown_keys.zip(lift_all(&unknown)) {
+        *point = lifted;
+        if let Some(lifted) = lifted {
+            cache.insert(key, lifted);
+        }
+    }
+    keys
+}
+
+fn lift_all(x: &[[u8; 32]]) -> Vec<Option<Point>> {
+    let (groups, rest) = x.as_chunks::<LIFTED_AT_ONCE>();
+    let (ones, _) = rest.as_chunks::<1>();
+    groups.iter().flat_map(Point::lift).chain(ones.iter().flat_map(Point::lift)).collect()
+}

@@ -1,0 +1,171 @@
+//! Points of secp256k1: affine ones, which are stored and added by the thousand, and Jacobian ones, in
+//! which one running total is doubled and added to.
+//!
+//! No addition here is "almost always right". Who signs chooses the points, so equal points, opposite
+//! points and the identity are cases of their own everywhere.
+
+use super::field::Field;
+
+/// β, a cube root of one: λ·(x, y) = (β·x, y) for the λ of [`super::glv`].
+const BETA: Field =
+    Field::from_limbs([0xc139_6c28_7195_01ee, 0x9cf0_4975_12f5_8995, 0x6e64_479e_ac34_34e9, 0x7ae9_6a2b_657c_0710]);
+
+/// A point in affine coordinates. The identity is (0, 0) in zero bits, which no point on the curve is:
+/// the order is odd, so there is no point with y = 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Point {
+    x: Field,
+    y: Field,
+}
+
+/// What adding two points comes to.
+pub enum Addition {
+    /// Known without a division: one of them is the identity, or they cancel.
+    Known(Point),
+    /// The line through both has the slope Δy / Δx; here is Δx, not zero.
+    Chord(Field),
+    /// They are equal, and the tangent has the slope 3x² / 2y; here is 2y, not zero.
+    Tangent(Field),
+}
+
+impl Point {
+    pub const IDENTITY: Self = Self { x: Field::ZERO, y: Field::ZERO };
+
+    /// The generator of BIP340.
+    pub const GENERATOR: Self = Self {
+        x: Field::from_limbs([0x59f2_815b_16f8_1798, 0x029b_fcdb_2dce_28d9, 0x55a0_6295_ce87_0b07, 0x79be_667e_f9dc_bbac]),
+        y: Field::from_limbs([0x9c47_d08f_fb10_d4b8, 0xfd17_b448_a685_5419, 0x5da4_fbfc_0e11_08a8, 0x483a_da77_26a3_c465]),
+    };
+
+    /// `lift_x` of BIP340, N at once: the points with these x and an even y; `None` for an x of p or more
+    /// and where the curve has no such point.
+    pub fn lift<const N: usize>(x: &[[u8; 32]; N]) -> [Option<Self>; N] {
+        let read = x.each_ref().map(Field::from_bytes);
+        let roots = Field::curve_y(&read.map(|x| x.unwrap_or(Field::ZERO)));
+        let mut points = read.into_iter().zip(roots).map(|(x, y)| {
+            let (x, y) = (x?, y?);
+            Some(Self { x, y: if y.is_odd() { y.neg() } else { y } })
+        });
+        core::array::from_fn(|_| points.next().flatten())
+    }
+
+    #[inline]
+    pub fn is_identity(&self) -> bool {
+        self.y.is_all_zero_bits()
+    }
+
+    /// The coordinates, big-endian; `None` for the identity.
+    #[cfg(test)]
+    pub fn coordinates(&self) -> Option<([u8; 32], [u8; 32])> {
+        (!self.is_identity()).then(|| (self.x.to_bytes(), self.y.to_bytes()))
+    }
+
+    #[inline]
+    pub fn negated_if(&self, negate: bool) -> Self {
+        // The identity stays in zero bits: 0 − 0 is.
+        Self { x: self.x, y: if negate { self.y.neg() } else { self.y } }
+    }
+
+    /// λ times this point.
+    pub fn endomorphism(&self) -> Self {
+        // The product of zero bits is zero bits.
+        Self { x: self.x.mul(&BETA), y: self.y }
+    }
+
+    /// How to add `other`.
+    #[inline]
+    pub fn addition(&self, other: &Self) -> Addition {
+        let run = other.x.sub(&self.x);
+        if self.is_identity() {
+            Addition::Known(*other)
+        } else if other.is_identity() {
+            Addition::Known(*self)
+        } else if !run.is_zero() {
+            Addition::Chord(run)
+        } else if self.y.equals(&other.y) {
+            Addition::Tangent(self.y.double())
+        } else {
+            // Two points with one x are equal or opposite.
+            Addition::Known(Self::IDENTITY)
+        }
+    }
+
+    /// The sum with another point, by their chord; `inverse` is that of Δx.
+    #[inline]
+    pub fn along_chord(&self, other: &Self, inverse: &Field) -> Self {
+        self.along(&other.x, &other.y.sub(&self.y).mul(inverse))
+    }
+
+    /// Twice this point, by its tangent; `inverse` is that of 2y.
+    #[inline]
+    pub fn along_tangent(&self, inverse: &Field) -> Self {
+        self.along(&self.x, &self.x.square().triple().mul(inverse))
+    }
+
+    /// The sum with the point at `other_x`, by the slope of the line through both. Its y is not zero bits:
+    /// it is a point on the curve.
+    #[inline]
+    fn along(&self, other_x: &Field, slope: &Field) -> Self {
+        let x = slope.square().sub(&self.x).sub(other_x);
+        let y = slope.mul(&self.x.sub(&x)).sub(&self.y);
+        Self { x, y }
+    }
+}
+
+/// A point in Jacobian coordinates: (x / z², y / z³), the identity where z = 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Jacobian {
+    x: Field,
+    y: Field,
+    z: Field,
+}
+
+impl Jacobian {
+    pub const IDENTITY: Self = Self { x: Field::ONE, y: Field::ONE, z: Field::ZERO };
+
+    pub fn is_identity(&self) -> bool {
+        self.z.is_zero()
+    }
+
+    /// Twice this point ("dbl-2009-l" of the Explicit-Formulas Database). The identity stays the identity.
+    pub fn double(&self) -> Self {
+        let xx = self.x.square();
+        let yy = self.y.square();
+        let yyyy = yy.square();
+        let d = self.x.add(&yy).square().sub(&xx).sub(&yyyy).double();
+        let e = xx.triple();
+        let x = e.square().sub(&d.double());
+        let y = e.mul(&d.sub(&x)).sub(&yyyy.double().double().double());
+        Self { x, y, z: self.y.mul(&self.z).double() }
+    }
+
+    /// The sum with an affine point.
+    pub fn add(&self, other: &Point) -> Self {
+        if other.is_identity() {
+            return *self;
+        }
+        if self.is_identity() {
+            return Self { x: other.x, y: other.y, z: Field::ONE };
+        }
+        let zz = self.z.square();
+        let run = other.x.mul(&zz).sub(&self.x);
+        let rise = other.y.mul(&zz).mul(&self.z).sub(&self.y);
+        if run.is_zero() {
+            return if rise.is_zero() { self.double() } else { Self::IDENTITY };
+        }
+        let run2 = run.square();
+        let run3 = run.mul(&run2);
+        let v = self.x.mul(&run2);
+        let x = rise.square().sub(&run3).sub(&v.double());
+        let y = rise.mul(&v.sub(&x)).sub(&self.y.mul(&run3));
+        Self { x, y, z: self.z.mul(&run) }
+    }
+
+    /// The same point in affine coordinates.
+    #[cfg(test)]
+    pub fn to_affine(self) -> Point {
+        let Some(inverse) = self.z.invert() else { return Point::IDENTITY };
+        let square = inverse.square();
+        Point { x: self.x.mul(&square), y: self.y.mul(&square).mul(&inverse) }
+    }
+}

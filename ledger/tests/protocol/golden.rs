@@ -1,0 +1,304 @@
+//! Golden vectors: every encoding and every hash that people depend on, against `vectors/golden.json`, and
+//! the ones that docs/protocol.md quotes against the same values.
+//!
+//! To write both anew instead of comparing: `CAIRN_REGENERATE=1 cargo test --release -p cairn-ledger --test
+//! protocol golden`.
+
+use crate::{layouts, support::to_outputs};
+use cairn_ledger::{
+    accounts::{AccountProof, Leaf},
+    address::AddressPrefix,
+    block::{Block, Body, HEADER_VERSION, Header},
+    chain_spec::{ChainParams, ChainSpec},
+    codec::{self, BoundedBytes, BoundedVec},
+    hash::{BlockId, Hash, TxId},
+    history::{History, HistoryProof, Node},
+    keys::{Address, SecretKey},
+    merkle::txs_root,
+    pow::{CompactTarget, DifficultyRule, Target, Work},
+    testing::{self, MemoryState, pebbles},
+    transaction::{TRANSACTION_VERSION, Transaction, TransactionBody},
+    units::{Height, Timestamp},
+    validate::{ChainContext, Execution, check_transactions, touched_addresses},
+};
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+type Values = BTreeMap<String, String>;
+
+/// The secret key `n`, big-endian.
+fn key(n: u8) -> SecretKey {
+    let mut bytes = [0; 32];
+    bytes[31] = n;
+    SecretKey::from_bytes(&bytes).unwrap()
+}
+
+fn address(n: u8) -> Address {
+    key(n).address()
+}
+
+fn network() -> ChainSpec {
+    ChainSpec::new(ChainParams {
+        name: String::from("golden"),
+        prefix: AddressPrefix::new("gcrn").unwrap(),
+        interval_ms: 2_000,
+        half_life_ms: 20_000,
+        max_future_ms: 5_000,
+        max_block_bytes: 1_048_576,
+        max_new_accounts: 1_024,
+        subsidy: pebbles(5_000_000_000),
+        halving: 100,
+        genesis_time: Timestamp::from_millis(1_700_000_000_000),
+        pow_limit: CompactTarget::from_bits(0x207f_ffff),
+        genesis_target: CompactTarget::from_bits(0x207f_fffe),
+        allocations: vec![(address(1), pebbles(1_000_000)), (address(2), pebbles(2_000_000))],
+    })
+    .unwrap()
+}
+
+/// `params` of docs/protocol.md, by hand.
+fn params_bytes(params: &ChainParams) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for text in [params.name.as_str(), params.prefix.as_str()] {
+        bytes.extend((text.len() as u64).to_le_bytes());
+        bytes.extend(text.as_bytes());
+    }
+    for number in [params.interval_ms, params.half_life_ms, params.max_future_ms, params.max_block_bytes] {
+        bytes.extend(number.to_le_bytes());
+    }
+    for number in [params.max_new_accounts, params.subsidy.pebbles(), params.halving, params.genesis_time.millis()] {
+        bytes.extend(number.to_le_bytes());
+    }
+    bytes.extend(params.pow_limit.bits().to_le_bytes());
+    bytes.extend(params.genesis_target.bits().to_le_bytes());
+    bytes.extend((params.allocations.len() as u64).to_le_bytes());
+    for (address, amount) in &params.allocations {
+        bytes.extend(address.as_bytes());
+        bytes.extend(amount.pebbles().to_le_bytes());
+    }
+    bytes
+}
+
+/// Key 1 pays keys 2 and 4 on the golden network.
+fn transaction(spec: &ChainSpec) -> Transaction {
+    let body = TransactionBody {
+        version: TRANSACTION_VERSION,
+        sender: address(1),
+        nonce: 0,
+        fee: pebbles(7),
+        valid_until: Height::new(9),
+        outputs: to_outputs(&[(address(2), 1_000), (address(4), 500)]),
+        memo: BoundedBytes::new(b"cairn".to_vec()).unwrap(),
+    };
+    body.sign(&key(1), &spec.genesis_id(), &[0; 32])
+}
+
+/// Block 1 of the golden network, mined for key 3 with the least nonce; the state after it; and its undo
+/// record.
+fn block_one(spec: &ChainSpec) -> (Block, MemoryState, Vec<u8>) {
+    let mut state = testing::genesis_state(spec);
+    let parent = ChainContext::genesis(spec);
+    let checked = check_transactions(&spec.genesis_id(), vec![transaction(spec)]).unwrap();
+    let touched = touched_addresses(&address(3), &checked);
+    let mut execution = Execution::new(spec, Height::new(1), state.slice(&touched));
+    execution.apply(&checked[0]).unwrap();
+    let change = execution.finish(&address(3)).unwrap();
+    let update = state.tree().update(change.count, &change.leaf_hashes());
+    let header = testing::seal(Header {
+        version: HEADER_VERSION,
+        height: Height::new(1),
+        parent: parent.id(),
+        time: parent.header().time.saturating_add(2_000),
+        target: parent.next_target(spec),
+        beneficiary: address(3),
+        txs_root: txs_root(&[checked[0].txid()]),
+        state_root: update.state_root(),
+        history_root: parent.history().commitment(),
+        nonce: 0,
+    });
+    state.apply(&change, update);
+    (Block { header, body: Body::new(vec![transaction(spec)]).unwrap() }, state, codec::encode(&change.undo()))
+}
+
+fn chain_values(values: &mut Values) {
+    let mut put = |name: &str, value: String| assert!(values.insert(name.to_owned(), value).is_none(), "{name} twice");
+    let spec = network();
+    let genesis = spec.genesis();
+    put("params.bytes", hex::encode(params_bytes(spec.params())));
+    put("params.hash", genesis.parent.to_string());
+    put("genesis.state_root", genesis.state_root.to_string());
+    put("genesis.bytes", hex::encode(codec::encode(genesis)));
+    put("genesis.seal", hex::encode(genesis.seal().as_bytes()));
+    put("genesis.id", spec.genesis_id().to_string());
+    for n in 1..=4 {
+        put(&format!("key.{n}"), address(n).to_string());
+    }
+    for prefix in ["crn", "tcrn", "lcrn"] {
+        put(&format!("address.{prefix}"), AddressPrefix::new(prefix).unwrap().encode(&address(1)));
+    }
+
+    let signed = transaction(&spec);
+    put("transaction.body", hex::encode(codec::encode(&signed.body)));
+    put("transaction.sighash", signed.body.sighash(&spec.genesis_id()).to_string());
+    put("transaction.signature", signed.signature.to_string());
+    put("transaction.bytes", hex::encode(codec::encode(&signed)));
+    put("transaction.id", signed.id().to_string());
+
+    let (block, state, undo) = block_one(&spec);
+    put("header.bytes", hex::encode(codec::encode(&block.header)));
+    put("header.seal", hex::encode(block.header.seal().as_bytes()));
+    put("header.id", block.header.id().to_string());
+    put("block.bytes", hex::encode(codec::encode(&block)));
+    put("block.undo", hex::encode(undo));
+    put("leaf.bytes", hex::encode(codec::encode(&state.leaves()[1])));
+    put("leaf.hash", state.leaves()[1].hash().to_string());
+    let proof = |index: usize| {
+        let path = BoundedVec::new(state.tree().path(index as u64).unwrap()).unwrap();
+        AccountProof { count: state.leaves().len() as u64, index: index as u64, leaf: state.leaves()[index], path }
+    };
+    assert_eq!(proof(2).verify(&address(2), &block.header.state_root), Ok(Some(state.leaves()[2].account)));
+    put("account_proof.bytes", hex::encode(codec::encode(&proof(2))));
+}
+
+fn tree_values(values: &mut Values) {
+    let mut put = |name: String, value: String| assert!(values.insert(name.clone(), value).is_none(), "{name} twice");
+    let txids: Vec<_> = (1..=5).map(|byte| TxId::from_bytes([byte; 32])).collect();
+    for count in [0, 1, 2, 3, 5] {
+        put(format!("txs_root.{count}"), txs_root(&txids[..count]).to_string());
+    }
+    // Accounts 3, 1, 4 and 2 in this order of creation: address = that byte, 32 times; balance and nonce too.
+    for count in 1..=5 {
+        let bytes = [3, 1, 4, 2];
+        let mut leaves = vec![Leaf::SENTINEL];
+        for byte in &bytes[..count - 1] {
+            let account = cairn_ledger::accounts::Account { balance: pebbles(*byte), nonce: *byte };
+            leaves.push(Leaf { address: Address::from_bytes([*byte as u8; 32]), next: Address::ZERO, account });
+        }
+        let mut sorted: Vec<_> = leaves.iter().map(|leaf| leaf.address).collect();
+        sorted.sort();
+        for leaf in &mut leaves {
+            leaf.next = sorted.iter().copied().find(|next| *next > leaf.address).unwrap_or(Address::ZERO);
+        }
+        put(format!("state_root.{count}"), MemoryState::from_leaves(leaves).tree().state_root().to_string());
+    }
+    // Block i: id = the byte i + 1, 32 times; work = 1000 · i.
+    let mut history = History::default();
+    let mut leaves = Vec::new();
+    for count in 0..=8_u8 {
+        put(format!("history_root.{count}"), history.commitment().to_string());
+        let (id, work) = (BlockId::from_bytes([count + 1; 32]), Work::from_u64(1_000 * u64::from(count)));
+        leaves.push(Node::leaf(&id, work));
+        history = history.append(&id, work).unwrap().0;
+    }
+    put("history_node.0-1".to_owned(), Node::merge(&leaves[0], &leaves[1]).unwrap().hash.to_string());
+    let (third, fourth_fifth) = (leaves[2], Node::merge(&leaves[0], &leaves[1]).unwrap());
+    let proof = HistoryProof::from_nodes(&[vec![third], vec![fourth_fifth], vec![leaves[4]]]).unwrap();
+    let commitment: Hash = values["history_root.5"].parse().unwrap();
+    assert_eq!(proof.verify(&leaves[3], Height::new(3), 5, &commitment), Ok(()));
+    values.insert("history_proof.3-of-5".to_owned(), hex::encode(codec::encode(&proof)));
+}
+
+fn target_hex(target: Target) -> String {
+    // There is no public door to the number itself: the greatest id that meets the target is the target.
+    let mut bytes = [0_u8; 32];
+    for bit in 0..256 {
+        bytes[bit / 8] |= 0x80 >> (bit % 8);
+        if !target.is_met_by(&BlockId::from_bytes(bytes)) {
+            bytes[bit / 8] &= !(0x80 >> (bit % 8));
+        }
+    }
+    hex::encode(bytes)
+}
+
+fn difficulty_values(values: &mut Values) {
+    let mut put = |name: String, value: String| assert!(values.insert(name.clone(), value).is_none(), "{name} twice");
+    for text in ["01010000", "02008000", "1d00ffff", "1d1fffff", "1e00ffff", "1e1fffff", "1e3fffff", "207fffff"] {
+        let target = text.parse::<CompactTarget>().unwrap().decode().unwrap();
+        put(format!("target.{text}"), target_hex(target));
+        put(format!("work.{text}"), target.work().to_string());
+    }
+    let networks = [
+        ("local", 2_000, 20_000, "1e3fffff", "1e1fffff", &[1, 1_999, 2_000, 4_000, 20_000][..]),
+        ("main", 30_000, 3_600_000, "1e00ffff", "1d1fffff", &[1, 30_000, 60_000, 3_600_000]),
+    ];
+    for (name, interval_ms, half_life_ms, limit, from, gaps) in networks {
+        let target = |text: &str| text.parse::<CompactTarget>().unwrap().decode().unwrap();
+        let rule = DifficultyRule { interval_ms, half_life_ms, pow_limit: target(limit) };
+        for gap in gaps {
+            let (earlier, later) = (Timestamp::from_millis(5_000), Timestamp::from_millis(5_000 + gap));
+            put(format!("next_target.{name}.{gap}"), rule.next_target(target(from), later, earlier).to_string());
+        }
+    }
+}
+
+fn values() -> Values {
+    let mut values = Values::new();
+    chain_values(&mut values);
+    tree_values(&mut values);
+    difficulty_values(&mut values);
+    values
+}
+
+fn regenerating() -> bool {
+    std::env::var_os("CAIRN_REGENERATE").is_some_and(|value| value == "1")
+}
+
+fn path(relative: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(relative)
+}
+
+#[test]
+fn golden_vectors_are_unchanged() {
+    let (path, values) = (path("tests/vectors/golden.json"), values());
+    if regenerating() {
+        fs::write(&path, serde_json::to_string_pretty(&values).unwrap() + "\n").unwrap();
+        return;
+    }
+    let committed: Values = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    for (name, value) in &values {
+        assert_eq!(Some(value), committed.get(name), "{name}");
+    }
+    assert_eq!(values.len(), committed.len(), "vectors that nothing computes any more");
+}
+
+/// Every line `name = value` of a block fenced as `vectors` quotes a golden vector, and every vector is
+/// quoted.
+#[test]
+fn golden_vectors_in_the_document_are_the_committed_ones() {
+    let (path, values) = (path("../docs/protocol.md"), values());
+    let document = fs::read_to_string(&path).unwrap();
+    let (mut inside, mut quoted, mut rewritten) = (false, Vec::new(), String::new());
+    for line in document.lines() {
+        let mut written = line.to_owned();
+        if line.starts_with("```") {
+            inside = line == "```vectors";
+        } else if inside {
+            let (name, value) = line.split_once(" = ").unwrap_or_else(|| panic!("no vector: {line}"));
+            let expected = values.get(name.trim()).unwrap_or_else(|| panic!("no such vector: {name}"));
+            assert!(regenerating() || expected == value, "{name}: {value} in the document, expected {expected}");
+            written = format!("{name} = {expected}");
+            quoted.push(name.trim());
+        }
+        rewritten.push_str(&written);
+        rewritten.push('\n');
+    }
+    if regenerating() {
+        fs::write(&path, rewritten).unwrap();
+    }
+    quoted.sort_unstable();
+    assert_eq!(quoted, values.keys().map(String::as_str).collect::<Vec<_>>(), "each vector is quoted once");
+}
+
+#[test]
+fn golden_objects_are_hashed_as_the_document_says() {
+    let spec = network();
+    let (block, ..) = block_one(&spec);
+    let params = layouts::tagged("cairn/chain", &params_bytes(spec.params()));
+    assert_eq!(spec.genesis().parent.as_bytes(), params.as_bytes());
+    assert_eq!(codec::encode(&block), layouts::block(&block));
+    assert_eq!(codec::encode(spec.genesis()), layouts::header(spec.genesis()));
+    let parent = ChainContext::genesis(&spec);
+    let leaf = [spec.genesis_id().as_bytes().to_vec(), vec![0; 32]].concat();
+    let message = [&1_u64.to_le_bytes()[..], &leaf].concat();
+    assert_eq!(parent.history().commitment(), layouts::tagged("cairn/history", &message));
+    assert_eq!(block.header.history_root, parent.history().commitment());
+}

@@ -1,0 +1,238 @@
+//! The history against `ckb-merkle-mountain-range`, another implementation of the same shape.
+
+use cairn_ledger::{
+    codec,
+    hash::{BlockId, Hash, Tag},
+    history::{History, HistoryProof, HistoryProofError, Node, Position, WorkOverflow},
+    pow::Work,
+    testing::arbitrary_hash,
+    units::Height,
+};
+use ckb_merkle_mountain_range::{Merge, leaf_index_to_pos, util::MemMMR, util::MemStore};
+use std::collections::BTreeMap;
+
+const BLOCKS: u64 = 300;
+
+fn block(height: u64) -> (BlockId, Work) {
+    let id = BlockId::from_bytes(*arbitrary_hash(height).as_bytes());
+    (id, Work::from_u64(height.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20))
+}
+
+fn leaf(height: u64) -> Node {
+    let (id, work) = block(height);
+    Node::leaf(&id, work)
+}
+
+/// The oracle's way to merge. It bags peaks as (right, left); here left always comes first.
+struct Oracle;
+
+impl Merge for Oracle {
+    type Item = Node;
+
+    fn merge(left: &Node, right: &Node) -> ckb_merkle_mountain_range::Result<Node> {
+        Ok(Node::merge(left, right).unwrap())
+    }
+
+    fn merge_peaks(right: &Node, left: &Node) -> ckb_merkle_mountain_range::Result<Node> {
+        Self::merge(left, right)
+    }
+}
+
+fn commitment(count: u64, root: &Node) -> Hash {
+    Tag::HISTORY.hash(&[&count.to_le_bytes(), root.hash.as_bytes(), &root.work.to_be_bytes()])
+}
+
+/// The histories of 0 ..= BLOCKS blocks, and every node found as a node of the range would be found in a
+/// store: by the block that completed it, and its level.
+fn grow() -> (Vec<History>, BTreeMap<(Height, u32), Node>) {
+    let (mut histories, mut nodes) = (vec![History::default()], BTreeMap::new());
+    for height in 0..BLOCKS {
+        let (id, work) = block(height);
+        let (next, completed) = histories.last().unwrap().append(&id, work).unwrap();
+        nodes.insert((Height::new(height), 0), leaf(height));
+        nodes.extend((1..).zip(completed).map(|(level, node)| ((Height::new(height), level), node)));
+        histories.push(next);
+    }
+    (histories, nodes)
+}
+
+fn prove(nodes: &BTreeMap<(Height, u32), Node>, height: u64, count: u64) -> HistoryProof {
+    let find = |position: &Position| nodes[&(position.completed_by(), position.level)];
+    let positions = HistoryProof::positions(Height::new(height), count).unwrap();
+    let siblings: Vec<Vec<Node>> = positions.iter().map(|trees| trees.iter().map(find).collect()).collect();
+    HistoryProof::from_nodes(&siblings).unwrap()
+}
+
+#[test]
+fn roots_are_those_of_another_implementation() {
+    let (histories, nodes) = grow();
+    let store = MemStore::default();
+    let mut oracle = MemMMR::<Node, Oracle>::new(0, &store);
+    assert_eq!(histories[0].commitment(), Hash::ZERO);
+    let mut total = Work::ZERO;
+    for (count, history) in (1..).zip(&histories[1..]) {
+        oracle.push(leaf(count - 1)).unwrap();
+        total = total.checked_add(block(count - 1).1).unwrap();
+        let root = oracle.get_root().unwrap();
+        assert_eq!(history.commitment(), commitment(count, &root), "{count}");
+        assert_eq!((history.count(), history.total_work(), root.work), (count, total, total));
+
+        let peaks = History::peak_positions(count);
+        let peaks = peaks.iter().map(|position| nodes[&(position.completed_by(), position.level)]).collect();
+        assert_eq!(History::from_peaks(count, peaks).as_ref(), Some(history), "restored from its peaks");
+    }
+}
+
+#[test]
+fn every_block_is_proven_in_every_history() {
+    let (histories, nodes) = grow();
+    for count in (1..=70).chain([127, 128, 129, 255, 256, 257, BLOCKS]) {
+        let expected = histories[count as usize].commitment();
+        for height in 0..count {
+            let proof = prove(&nodes, height, count);
+            assert_eq!(proof.verify(&leaf(height), Height::new(height), count, &expected), Ok(()), "{height}/{count}");
+            assert_eq!(codec::decode(&codec::encode(&proof), 8 + 64 * 64), Ok(proof));
+        }
+        assert_eq!(HistoryProof::positions(Height::new(count), count), None);
+    }
+}
+
+#[test]
+fn proofs_hold_the_nodes_of_another_implementation() {
+    let (_, nodes) = grow();
+    let store = MemStore::default();
+    let mut oracle = MemMMR::<Node, Oracle>::new(0, &store);
+    for height in 0..BLOCKS {
+        oracle.push(leaf(height)).unwrap();
+    }
+    for height in 0..BLOCKS {
+        let mut theirs = oracle.gen_proof(vec![leaf_index_to_pos(height)]).unwrap().proof_items().to_vec();
+        let siblings = HistoryProof::positions(Height::new(height), BLOCKS).unwrap();
+        let bag = |trees: &Vec<Position>| {
+            let found = trees.iter().map(|at| nodes[&(at.completed_by(), at.level)]);
+            found.rev().reduce(|right, left| Node::merge(&left, &right).unwrap()).unwrap()
+        };
+        let mut ours: Vec<Node> = siblings.iter().map(bag).collect();
+        // The oracle lists what stands left of the leaf's own peak first, ours goes from the leaf upward.
+        let order = |node: &Node| *node.hash.as_bytes();
+        theirs.sort_by_key(order);
+        ours.sort_by_key(order);
+        assert_eq!(ours, theirs, "{height}");
+    }
+}
+
+/// The siblings of a proof, as they are encoded.
+fn siblings(proof: &HistoryProof) -> Vec<Node> {
+    codec::encode(proof)[8..].chunks(64).map(|bytes| codec::decode(bytes, 64).unwrap()).collect()
+}
+
+fn proof_of(siblings: Vec<Node>) -> HistoryProof {
+    HistoryProof::from_nodes(&siblings.into_iter().map(|node| vec![node]).collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn history_proof_error_height() {
+    let (histories, nodes) = grow();
+    let (proof, root) = (prove(&nodes, 4, 5), histories[5].commitment());
+    for height in [5, 6, u64::MAX] {
+        let expected = Err(HistoryProofError::Height { got: height, count: 5 });
+        assert_eq!(proof.verify(&leaf(4), Height::new(height), 5, &root), expected);
+    }
+    assert_eq!(proof.verify(&leaf(4), Height::new(4), 5, &root), Ok(()), "the honest neighbour");
+    let nothing = proof_of(vec![]);
+    assert_eq!(
+        nothing.verify(&leaf(0), Height::GENESIS, 0, &Hash::ZERO),
+        Err(HistoryProofError::Height { got: 0, count: 0 }),
+        "the history of no blocks proves nothing"
+    );
+}
+
+#[test]
+fn history_proof_error_length() {
+    let (histories, nodes) = grow();
+    let root = histories[100].commitment();
+    let honest = siblings(&prove(&nodes, 37, 100));
+    let check = |list: Vec<Node>| proof_of(list).verify(&leaf(37), Height::new(37), 100, &root);
+    assert_eq!(check(honest.clone()), Ok(()));
+    let (shorter, longer) = (honest[1..].to_vec(), [honest.clone(), vec![leaf(1)]].concat());
+    for list in [vec![], shorter, longer, vec![leaf(1); 64]] {
+        let expected = HistoryProofError::Length { got: list.len(), expected: honest.len() };
+        assert_eq!(check(list), Err(expected));
+    }
+}
+
+#[test]
+fn history_proof_error_root() {
+    let (histories, nodes) = grow();
+    for (height, count) in [(0, 1), (0, 2), (37, 100), (63, 64), (64, 65), (299, 300)] {
+        let (proof, root) = (prove(&nodes, height, count), histories[count as usize].commitment());
+        let refused = |proof: &HistoryProof, leaf: Node, at: u64, count: u64, root: &Hash| {
+            let verdict = proof.verify(&leaf, Height::new(at), count, root);
+            assert!(
+                matches!(verdict, Err(HistoryProofError::Root { .. } | HistoryProofError::Length { .. })),
+                "{verdict:?}"
+            );
+        };
+        assert_eq!(proof.verify(&leaf(height), Height::new(height), count, &root), Ok(()));
+        refused(&proof, leaf(height), height, count, &Hash::ZERO);
+        refused(&proof, leaf(height + 1), height, count, &root);
+        refused(&proof, leaf(height), height, count + 1, &root);
+        if height > 0 {
+            refused(&proof, leaf(height), height - 1, count, &root);
+        }
+        let more_work = Node { work: Work::from_u64(u64::MAX), ..leaf(height) };
+        refused(&proof, more_work, height, count, &root);
+        // Every sibling, hash and work: nothing in a proof is free.
+        for at in 0..siblings(&proof).len() {
+            let mut list = siblings(&proof);
+            list[at].hash = arbitrary_hash(9_999);
+            refused(&proof_of(list), leaf(height), height, count, &root);
+            let mut list = siblings(&proof);
+            list[at].work = list[at].work.checked_add(Work::from_u64(1)).unwrap();
+            refused(&proof_of(list), leaf(height), height, count, &root);
+        }
+        // Work moved from one node to another leaves the sum as it was.
+        if let [first, .., last] = siblings(&proof).as_mut_slice() {
+            let one = Work::from_u64(1);
+            (first.work, last.work) = (first.work.checked_add(one).unwrap(), last.work.checked_sub(one).unwrap());
+            let mut list = siblings(&proof);
+            (list[0], *list.last_mut().unwrap()) = (*first, *last);
+            refused(&proof_of(list), leaf(height), height, count, &root);
+        }
+    }
+}
+
+#[test]
+fn history_proof_error_overflow() {
+    let huge = Node { work: Work::from_be_bytes(&[0xff; 32]), ..leaf(1) };
+    let proof = proof_of(vec![huge]);
+    let check = |leaf: &Node| proof.verify(leaf, Height::GENESIS, 2, &Hash::ZERO);
+    assert_eq!(check(&leaf(5)), Err(HistoryProofError::Overflow));
+    let weightless = Node { work: Work::ZERO, ..leaf(0) };
+    assert!(matches!(check(&weightless), Err(HistoryProofError::Root { .. })), "2^256 - 1 itself still fits");
+}
+
+#[test]
+fn work_that_overflows_is_refused_wherever_it_enters() {
+    let all = Node { work: Work::from_be_bytes(&[0xff; 32]), ..leaf(0) };
+    let (id, work) = block(1);
+    assert_eq!(Node::merge(&all, &leaf(1)), Err(WorkOverflow));
+    let full = History::from_peaks(1, vec![all]).unwrap();
+    assert_eq!(full.append(&id, work), Err(WorkOverflow));
+    assert!(full.append(&id, Work::ZERO).is_ok());
+    // Two peaks of different size, which only the bagging adds up.
+    let full = History::from_peaks(2, vec![all]).unwrap();
+    assert_eq!(full.append(&id, work), Err(WorkOverflow));
+    assert_eq!(HistoryProof::from_nodes(&[vec![all, leaf(1)]]), Err(WorkOverflow));
+}
+
+/// Peaks whose works overflow once gave a history that committed to nothing and had no work.
+#[test]
+fn peaks_that_overflow_make_no_history() {
+    let all = Node { work: Work::from_be_bytes(&[0xff; 32]), ..leaf(0) };
+    assert_eq!(History::from_peaks(3, vec![all, leaf(1)]), None);
+    assert!(History::from_peaks(3, vec![all, Node { work: Work::ZERO, ..leaf(1) }]).is_some());
+    for (count, peaks) in [(0, vec![leaf(0)]), (1, vec![]), (2, vec![leaf(0); 2]), (7, vec![leaf(0); 2])] {
+        assert_eq!(History::from_peaks(count, peaks), None, "another number of peaks than bits in {count}");
+    }
+}

@@ -1,0 +1,165 @@
+//! `chain_*`: blocks and the transactions in them.
+
+use super::context::Context;
+use crate::{
+    chain::{Reader, Tip},
+    store::{StoreError, StoredBlock},
+};
+use cairn_ledger::{hash::TxId, transaction::Transaction, units::Height, validate::LinkedHeader};
+use cairn_rpc::{
+    error::{Code, RpcError},
+    methods::ChainServer,
+    text::Text,
+    types::{BlockJson, BlockRef, BlockTransactions, HeaderJson, TransactionInfo, TransactionJson, TxState},
+};
+use jsonrpsee::{
+    PendingSubscriptionSink, SubscriptionMessage, SubscriptionSink, TrySendError,
+    core::{RpcResult, SubscriptionResult, async_trait},
+};
+use serde_json::value::to_raw_value;
+use tokio::sync::broadcast::error::RecvError;
+
+pub(super) struct ChainApi(pub Context);
+
+#[async_trait]
+impl ChainServer for ChainApi {
+    async fn chain_tip(&self) -> RpcResult<HeaderJson> {
+        Ok(self.0.show_tip(&self.0.handles.chain.tip()))
+    }
+
+    async fn get_header(&self, block: BlockRef) -> RpcResult<HeaderJson> {
+        let found = self.0.read(move |reader| find_header(reader, block)).await?;
+        let header = found.ok_or_else(|| no_such_block(block))?;
+        Ok(self.0.show_header(&header))
+    }
+
+    async fn get_block(&self, block: BlockRef, full: Option<bool>) -> RpcResult<BlockJson> {
+        let found = self.0.read(move |reader| find_block(reader, block)).await?;
+        let block = found.ok_or_else(|| no_such_block(block))?;
+        Ok(self.0.show_block(&block, full.unwrap_or(false)))
+    }
+
+    async fn get_transaction(&self, txid: Text<TxId>) -> RpcResult<TransactionInfo> {
+        Ok(self.0.find_transaction(txid.0).await?)
+    }
+
+    async fn subscribe_heads(&self, pending: PendingSubscriptionSink) -> SubscriptionResult {
+        let mut moves = self.0.handles.chain.subscribe();
+        let mut sink = pending.accept().await?;
+        loop {
+            let moved = tokio::select! {
+                () = sink.closed() => return Ok(()),
+                moved = moves.recv() => moved,
+            };
+            let tip = match moved {
+                Ok(moved) => moved.tip,
+                // It read too slowly and missed some, which the heights will tell.
+                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => return Ok(()),
+            };
+            if !send(&mut sink, &self.0.show_tip(&tip))? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Sends a header if there is room for it; `false` when nobody listens any more.
+fn send(sink: &mut SubscriptionSink, header: &HeaderJson) -> Result<bool, serde_json::Error> {
+    let message = SubscriptionMessage::from(to_raw_value(header)?);
+    Ok(!matches!(sink.try_send(message), Err(TrySendError::Closed(_))))
+}
+
+fn find_header(reader: &Reader, block: BlockRef) -> Result<Option<LinkedHeader>, StoreError> {
+    match block {
+        BlockRef::Height(height) => reader.header_at(Height::new(height)),
+        BlockRef::Id(id) => reader.header(&id.0),
+    }
+}
+
+fn find_block(reader: &Reader, block: BlockRef) -> Result<Option<StoredBlock>, StoreError> {
+    match find_header(reader, block)? {
+        Some(header) => reader.block(&header.id()),
+        None => Ok(None),
+    }
+}
+
+fn no_such_block(block: BlockRef) -> RpcError {
+    let (message, got) = match block {
+        BlockRef::Height(height) => (format!("the chain has no block {height} yet"), height.to_string()),
+        BlockRef::Id(id) => (format!("no block has the id {}", id.0), id.0.to_string()),
+    };
+    RpcError { got: Some(got), ..RpcError::new(Code::BlockNotFound, message) }
+}
+
+impl Context {
+    fn show_tip(&self, tip: &Tip) -> HeaderJson {
+        HeaderJson::new(&tip.header, tip.total_work, self.prefix())
+    }
+
+    fn show_header(&self, header: &LinkedHeader) -> HeaderJson {
+        HeaderJson::new(header.header(), header.total_work(), self.prefix())
+    }
+
+    fn show_block(&self, stored: &StoredBlock, full: bool) -> BlockJson {
+        let body = stored.block.body.iter();
+        let transactions = if full {
+            BlockTransactions::Full(body.map(|transaction| TransactionJson::new(transaction, self.prefix())).collect())
+        } else {
+            BlockTransactions::Ids(body.map(|transaction| Text(transaction.id())).collect())
+        };
+        BlockJson { header: self.show_header(&stored.header), size: stored.block.size() as u64, transactions }
+    }
+
+    /// Where a transaction of the followed chain is, and how deep.
+    pub(super) async fn find_mined(&self, txid: TxId) -> Result<Option<Mined>, RpcError> {
+        let found = self.read(move |reader| reader.transaction(&txid)).await?;
+        Ok(found.map(|mined| {
+            let height = mined.block.header().height;
+            // The tip that is published may be older than what was read.
+            let confirmations = self.handles.chain.tip().height().get().saturating_sub(height.get()).saturating_add(1);
+            Mined { transaction: mined.transaction, block: mined.block, confirmations }
+        }))
+    }
+
+    async fn find_transaction(&self, txid: TxId) -> Result<TransactionInfo, RpcError> {
+        if let Some(mined) = self.find_mined(txid).await? {
+            return Ok(self.show_mined(&mined));
+        }
+        if let Some(pooled) = self.handles.pool.get(txid).await? {
+            return Ok(TransactionInfo {
+                transaction: TransactionJson::new(pooled.transaction(), self.prefix()),
+                state: TxState::Pooled,
+                block: None,
+                height: None,
+                confirmations: 0,
+            });
+        }
+        // Between the two looks it may have gone from the pool into a block.
+        match self.find_mined(txid).await? {
+            Some(mined) => Ok(self.show_mined(&mined)),
+            None => {
+                let message = format!("neither the chain nor the pool has the transaction {txid}");
+                Err(RpcError { got: Some(txid.to_string()), ..RpcError::new(Code::TransactionNotFound, message) })
+            }
+        }
+    }
+
+    fn show_mined(&self, mined: &Mined) -> TransactionInfo {
+        TransactionInfo {
+            transaction: TransactionJson::new(&mined.transaction, self.prefix()),
+            state: TxState::Mined,
+            block: Some(Text(mined.block.id())),
+            height: Some(mined.block.header().height.get()),
+            confirmations: mined.confirmations,
+        }
+    }
+}
+
+/// A transaction of the followed chain.
+pub(super) struct Mined {
+    pub transaction: Transaction,
+    pub block: LinkedHeader,
+    /// Blocks from its own to the tip, both counted.
+    pub confirmations: u64,
+}

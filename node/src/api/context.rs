@@ -1,0 +1,128 @@
+//! What handlers have: handles to the parts, and a bounded way to read the chain.
+
+use super::{NAME, error, limits};
+use crate::{
+    chain::{ChainHandle, Reader},
+    mempool::PoolHandle,
+    miner::{MinerHandle, MiningConfig},
+    network::NetworkHandle,
+    store::StoreError,
+    sync::SyncHandle,
+    tasks::TaskError,
+};
+use cairn_ledger::{address::AddressPrefix, chain_spec::ChainSpec, keys::Address};
+use cairn_rpc::error::{Code, RpcError};
+use std::{
+    ops::Deref,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinError,
+};
+
+/// Handles to the parts of a node.
+#[derive(Clone)]
+pub struct Handles {
+    /// The chain.
+    pub chain: ChainHandle,
+    /// The pool.
+    pub pool: PoolHandle,
+    /// The peers.
+    pub network: NetworkHandle,
+    /// The synchronisation.
+    pub sync: SyncHandle,
+    /// The miner.
+    pub miner: MinerHandle,
+}
+
+/// What JSON-RPC makes reachable.
+#[derive(Clone)]
+pub struct Services {
+    /// The rules of the network.
+    pub spec: Arc<ChainSpec>,
+    /// Whether the network is local, so that blocks may be generated.
+    pub local: bool,
+    /// When the node started.
+    pub started: Instant,
+    /// What the miner was told to do.
+    pub mining: MiningConfig,
+    /// The parts.
+    pub handles: Handles,
+}
+
+/// What handlers have. Cloning shares it.
+#[derive(Clone)]
+pub(super) struct Context(Arc<Shared>);
+
+pub(super) struct Shared {
+    services: Services,
+    reads: Semaphore,
+    failed: mpsc::Sender<TaskError>,
+}
+
+impl Deref for Context {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.0.services
+    }
+}
+
+impl Context {
+    /// `failed` is told why the node must stop, when a handler finds out.
+    pub fn new(services: Services, failed: mpsc::Sender<TaskError>) -> Self {
+        Self(Arc::new(Shared { services, reads: Semaphore::new(limits::READS), failed }))
+    }
+
+    /// What the network's addresses begin with.
+    pub fn prefix(&self) -> &AddressPrefix {
+        &self.spec.params().prefix
+    }
+
+    /// Reads an address of the network.
+    pub fn address(&self, text: &str) -> Result<Address, RpcError> {
+        Ok(self.prefix().decode(text)?)
+    }
+
+    /// Reads the chain on a thread that may wait for the disk.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, RpcError> {
+        let permit = match tokio::time::timeout(limits::READ_WITHIN, self.0.reads.acquire()).await {
+            Ok(permit) => permit.expect("the semaphore is never closed"),
+            Err(_) => return Err(RpcError::new(Code::Busy, "the node is busy; ask again later")),
+        };
+        let reader = self.handles.chain.reader().clone();
+        let result = tokio::task::spawn_blocking(move || read(&reader)).await;
+        drop(permit);
+        self.settle(result)
+    }
+
+    fn settle<T>(&self, result: Result<Result<T, StoreError>, JoinError>) -> Result<T, RpcError> {
+        match result {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(failure)) => {
+                self.fail(TaskError::Failed { name: NAME, reason: failure.to_string(), storage: true });
+                Err(error::storage())
+            }
+            Err(failure) => {
+                // The runtime cancels reads only when it ends; then the node is stopping already.
+                self.fail(TaskError::Panicked { name: NAME, reason: failure.to_string() });
+                Err(error::stopping())
+            }
+        }
+    }
+
+    fn fail(&self, failure: TaskError) {
+        // When there is no room, an earlier failure is stopping the node already.
+        let _ = self.0.failed.try_send(failure);
+    }
+}
+
+/// Whole milliseconds.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

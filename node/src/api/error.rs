@@ -1,0 +1,77 @@
+//! How the parts' refusals are told to a client.
+//!
+//! Every variant has its code in [`Code`]; nothing is told by its text alone.
+
+use crate::{
+    chain::ChainError,
+    mempool::{PoolError, PoolStopped},
+    miner::{GenerateError, MAX_GENERATE},
+    network::AddPeerError,
+};
+use cairn_rpc::error::{Code, RpcError};
+
+/// The node is stopping.
+pub(super) fn stopping() -> RpcError {
+    RpcError::new(Code::Stopping, "the node is stopping")
+}
+
+/// The storage failed; the node stops.
+pub(super) fn storage() -> RpcError {
+    // The details go to the operator's log: they name files, which are not the client's business.
+    RpcError::new(Code::Storage, "the node's storage failed; it is stopping")
+}
+
+impl From<ChainError> for RpcError {
+    fn from(error: ChainError) -> Self {
+        match error {
+            ChainError::Stopping => stopping(),
+        }
+    }
+}
+
+impl From<PoolStopped> for RpcError {
+    fn from(_: PoolStopped) -> Self {
+        stopping()
+    }
+}
+
+impl From<PoolError> for RpcError {
+    fn from(error: PoolError) -> Self {
+        let say = |code| Self::new(code, error);
+        match error {
+            PoolError::Invalid(error) => error.into(),
+            PoolError::Execution(error) => error.into(),
+            PoolError::AlreadyPooled => say(Code::TxAlreadyPooled),
+            PoolError::AlreadyMined => say(Code::TxAlreadyMined),
+            PoolError::FeeTooLow { got, min } => say(Code::TxFeeTooLow).with(got, min),
+            PoolError::ReplacementFeeTooLow { got, min } => say(Code::TxReplacementFeeTooLow).with(got, min),
+            PoolError::SenderLimit { max } => with_limit(say(Code::TxSenderLimit), max),
+            PoolError::NonceGap { got, expected } => say(Code::TxNonceGap).with(got, expected),
+            PoolError::ExpiresSoon { valid_until, tip } => say(Code::TxExpiresSoon).with(valid_until, tip),
+            PoolError::PoolFull { min_fee_rate } => with_limit(say(Code::TxPoolFull), min_fee_rate),
+        }
+    }
+}
+
+/// Adds the limit that was met, where what was given cannot be told.
+fn with_limit(error: RpcError, limit: impl ToString) -> RpcError {
+    RpcError { expected: Some(limit.to_string()), ..error }
+}
+
+impl From<GenerateError> for RpcError {
+    fn from(error: GenerateError) -> Self {
+        match error {
+            GenerateError::Count { got } => Self::new(Code::BadCount, error).with(got, format!("1 to {MAX_GENERATE}")),
+            GenerateError::Stopping => stopping(),
+        }
+    }
+}
+
+impl From<AddPeerError> for RpcError {
+    fn from(error: AddPeerError) -> Self {
+        match error {
+            AddPeerError::Target(error) => Self::new(Code::BadPeerAddress, error),
+            AddPeerError::Stopping => stopping(),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `mining_*`: the miner.
+
+use super::context::Context;
+use crate::miner::{GenerateError, MAX_GENERATE};
+use cairn_ledger::pow::Work;
+use cairn_rpc::{
+    error::{Code, RpcError},
+    methods::MiningServer,
+    text::Text,
+    types::{Generated, MiningInfo},
+};
+use jsonrpsee::core::{RpcResult, async_trait};
+
+pub(super) struct MiningApi(pub Context);
+
+#[async_trait]
+impl MiningServer for MiningApi {
+    async fn mining_info(&self) -> RpcResult<MiningInfo> {
+        Ok(self.0.mining_info().await?)
+    }
+
+    async fn generate(&self, blocks: u64, beneficiary: Option<String>) -> RpcResult<Generated> {
+        Ok(self.0.generate(blocks, beneficiary).await?)
+    }
+}
+
+impl Context {
+    async fn mining_info(&self) -> Result<MiningInfo, RpcError> {
+        let (tip, info) = (self.handles.chain.tip(), self.handles.miner.info());
+        let id = tip.id;
+        let next_target = self.read(move |reader| reader.target_after(&id)).await?;
+        let next_target = next_target.expect("the tip is stored, and what is stored stays");
+        Ok(MiningInfo {
+            threads: self.mining.threads as u64,
+            duty: self.mining.duty,
+            beneficiary: self.mining.beneficiary.map(|address| self.prefix().encode(&address)),
+            hash_rate: info.hash_rate,
+            blocks_found: info.blocks_found,
+            paused: info.paused,
+            next_height: tip.height().saturating_add(1).get(),
+            next_target: Text(next_target),
+            next_work: Text(next_target.decode().map_or(Work::ZERO, |target| target.work())),
+        })
+    }
+
+    async fn generate(&self, blocks: u64, beneficiary: Option<String>) -> Result<Generated, RpcError> {
+        if !self.local {
+            let message = "blocks are generated on local networks only; elsewhere they are mined";
+            return Err(RpcError::new(Code::GenerateNotAllowed, message));
+        }
+        if !(1..=MAX_GENERATE).contains(&blocks) {
+            return Err(GenerateError::Count { got: blocks }.into());
+        }
+        let beneficiary = match beneficiary {
+            Some(text) => Some(self.address(&text)?),
+            None => self.mining.beneficiary,
+        };
+        let beneficiary = beneficiary.ok_or_else(|| {
+            RpcError::new(Code::NoBeneficiary, "say who receives the rewards: name a beneficiary, here or to the miner")
+        })?;
+        let made = self.handles.miner.generate(blocks, beneficiary).await?;
+        Ok(Generated { blocks: made.blocks.into_iter().map(Text).collect(), stopped: made.stopped })
+    }
+}

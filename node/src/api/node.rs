@@ -1,0 +1,55 @@
+//! `node_*`: the node itself.
+
+use super::context::{Context, millis};
+use crate::{clock, sync};
+use cairn_rpc::{
+    error::RpcError,
+    methods::NodeServer,
+    text::Text,
+    types::{NodeInfo, SyncInfo, SyncPhase},
+};
+use jsonrpsee::core::{RpcResult, async_trait};
+
+pub(super) struct NodeApi(pub Context);
+
+#[async_trait]
+impl NodeServer for NodeApi {
+    async fn node_info(&self) -> RpcResult<NodeInfo> {
+        Ok(self.0.node_info().await?)
+    }
+}
+
+impl Context {
+    async fn node_info(&self) -> Result<NodeInfo, RpcError> {
+        let tip = self.handles.chain.tip();
+        let network = self.handles.network.info().await;
+        let pool = self.handles.pool.info().await?;
+        Ok(NodeInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            chain: self.spec.params().name.clone(),
+            genesis_id: Text(self.spec.genesis_id()),
+            address_prefix: self.prefix().to_string(),
+            peer_id: network.peer_id,
+            height: tip.height().get(),
+            tip: Text(tip.id),
+            state_root: Text(tip.header.state_root),
+            work: Text(tip.total_work),
+            sync: self.sync_info(),
+            peers: network.peers as u64,
+            pooled: pool.count as u64,
+            time: clock::now().millis(),
+            uptime_ms: millis(self.started.elapsed()),
+        })
+    }
+
+    fn sync_info(&self) -> SyncInfo {
+        let status = self.handles.sync.status();
+        let phase = match status.phase {
+            sync::SyncPhase::Discovering => SyncPhase::Discovering,
+            sync::SyncPhase::Headers => SyncPhase::Headers,
+            sync::SyncPhase::Bodies => SyncPhase::Bodies,
+            sync::SyncPhase::CaughtUp => SyncPhase::CaughtUp,
+        };
+        SyncInfo { phase, headers: status.best_header.get(), target: status.target.get() }
+    }
+}

@@ -1,0 +1,187 @@
+//! The command line: what can be asked of the program, and how it answers the shell.
+//!
+//! # Exit codes
+//! 0 done · 1 refused or failed · 2 wrong usage, the configuration included · 3 the storage failed
+
+mod genesis;
+
+use crate::{
+    config::{self, ChainFileError, ConfigError, Environment, Flags, KEYS, Settings},
+    node::{Node, NodeError},
+    telemetry,
+};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+/// The Cairn full node.
+#[derive(Debug, Parser)]
+#[command(name = "cairn-node", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    task: Option<Task>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run a node until it is told to stop (SIGINT or SIGTERM)
+    #[command(after_help = KEYS_HELP)]
+    Run(Run),
+    /// Look at networks
+    #[command(subcommand)]
+    Genesis(Genesis),
+}
+
+const KEYS_HELP: &str = "\
+Every option with a dot is also a key of DATA/cairn-node.toml (mining.threads is threads under [mining]) and an \
+environment variable (CAIRN_NODE_MINING_THREADS). A flag beats the environment, which beats the file.";
+
+#[derive(Debug, Args)]
+struct Run {
+    /// The network: main, test, local or a genesis file; main by default
+    #[arg(long, value_name = "NAME|FILE")]
+    chain: Option<String>,
+    /// Where to keep the node's data; by default a directory named after the network, in
+    /// $XDG_DATA_HOME/cairn or ~/.local/share/cairn
+    #[arg(long, value_name = "DATA")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    keys: KeyFlags,
+}
+
+#[derive(Debug, Subcommand)]
+enum Genesis {
+    /// Print a network's rules and its block 0
+    Show {
+        /// main, test, local or a genesis file
+        #[arg(value_name = "FILE")]
+        chain: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A flag for every key of the configuration.
+#[derive(Debug)]
+struct KeyFlags(Vec<(&'static str, Vec<String>)>);
+
+impl Args for KeyFlags {
+    fn augment_args(command: Command) -> Command {
+        command.args(KEYS.iter().map(|key| {
+            let section = key.name.split('.').next();
+            let arg = Arg::new(key.name).long(key.name).value_name(key.value_name).help(key.help);
+            arg.action(ArgAction::Append).allow_hyphen_values(true).help_heading(section)
+        }))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for KeyFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let said = |name| matches.get_many::<String>(name).map(|values| values.cloned().collect());
+        Ok(Self(KEYS.iter().filter_map(|key| Some((key.name, said(key.name)?))).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Why the program did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A genesis file is wrong.
+    #[error("{file}: {reason}")]
+    Chain {
+        /// The file, or the name.
+        file: String,
+        /// What is wrong.
+        reason: ChainFileError,
+    },
+    /// The node did not start, or did not stop by itself.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The system refuses threads, or nobody reads what is printed.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+}
+
+impl CliError {
+    /// What the shell is told.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 2,
+            Self::Node(error) if error.is_storage_failure() => 3,
+            Self::Chain { .. } | Self::Node(_) | Self::System(_) => 1,
+        }
+    }
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// Says what was refused or what failed; [`CliError::exit_code`] says it to the shell.
+    pub fn run(self) -> Result<(), CliError> {
+        match self.task {
+            None => Ok(Self::command().print_help()?),
+            Some(Task::Run(run)) => run_node(run),
+            Some(Task::Genesis(Genesis::Show { chain, json })) => show_genesis(chain, json),
+        }
+    }
+}
+
+fn run_node(Run { chain, data_dir, keys: KeyFlags(keys) }: Run) -> Result<(), CliError> {
+    let settings = Settings::load(&Flags { chain, data_dir, keys }, &Environment::of_this_process())?;
+    telemetry::start(&settings.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("cairn").build()?;
+    Ok(runtime.block_on(Node::run(settings))?)
+}
+
+fn show_genesis(file: String, json: bool) -> Result<(), CliError> {
+    let network = config::read_chain(&file).map_err(|reason| CliError::Chain { file, reason })?;
+    let shown = if json { genesis::as_json(&network) } else { genesis::as_text(&network) };
+    Ok(writeln!(io::stdout(), "{shown}")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from([&["cairn-node"], arguments].concat())
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+        assert!(parse(&[]).expect("alone").task.is_none());
+    }
+
+    #[test]
+    fn every_key_is_a_flag() {
+        for key in KEYS {
+            let cli = parse(&["run", &format!("--{}", key.name), "7"]).expect(key.name);
+            let Some(Task::Run(run)) = cli.task else { panic!("not run") };
+            assert_eq!(run.keys.0, [(key.name, vec!["7".to_owned()])]);
+        }
+    }
+
+    #[test]
+    fn wrong_usage_ends_with_2() {
+        for arguments in [&["run", "--mining.thread", "1"][..], &["walk"], &["genesis", "show"]] {
+            assert_eq!(parse(arguments).expect_err("wrong usage").exit_code(), 2, "{arguments:?}");
+        }
+        assert_eq!(CliError::Config(ConfigError::NoHome).exit_code(), 2);
+    }
+}

@@ -1,0 +1,257 @@
+//! Every key, declared once: its section, type, help and the name of its value.
+
+use super::{ConfigError, layers::Layers};
+use std::{net::SocketAddr, str::FromStr};
+
+/// A key of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name, `section.key`.
+    pub name: &'static str,
+    /// What stands for its value in the help.
+    pub value_name: &'static str,
+    /// What it does.
+    pub help: &'static str,
+}
+
+impl Key {
+    /// The environment variable with the same meaning.
+    pub fn variable(&self) -> String {
+        format!("{}{}", super::layers::PREFIX, self.name.replace('.', "_").to_uppercase())
+    }
+}
+
+/// Declares [`Config`], its sections and [`KEYS`] from one list.
+macro_rules! config {
+    ($(
+        $(#[doc = $about:literal])+
+        $section:ident: $Section:ident {
+            $($(#[doc = $help:literal])+ $key:ident: $type:ty = $value_name:literal;)+
+        }
+    )+) => {
+        /// What was said, section by section. `None` where nothing was.
+        #[derive(Debug)]
+        pub struct Config {
+            $($(#[doc = $about])+ pub $section: $Section,)+
+        }
+
+        $(
+            $(#[doc = $about])+
+            #[derive(Debug)]
+            pub struct $Section {
+                $($(#[doc = $help])+ pub $key: Option<Given<$type>>,)+
+            }
+        )+
+
+        /// Every key.
+        pub const KEYS: &[Key] = &[$($(Key {
+            name: concat!(stringify!($section), ".", stringify!($key)),
+            value_name: $value_name,
+            help: concat!($($help),+).trim_ascii(),
+        },)+)+];
+
+        impl Config {
+            /// Reads every key from where it was said.
+            pub(super) fn read(layers: &Layers) -> Result<Self, ConfigError> {
+                Ok(Self {
+                    $($section: $Section {
+                        $($key: layers.read(concat!(stringify!($section), ".", stringify!($key)))?,)+
+                    },)+
+                })
+            }
+        }
+    };
+}
+
+config! {
+    /// Peers.
+    network: NetworkSection {
+        /// Multiaddresses to listen on, instead of the network's port on every interface (on a local
+        /// network: on loopback)
+        listen: Vec<String> = "MULTIADDR,..";
+        /// Port to listen on, TCP and UDP, instead of the network's; 0 takes any free one
+        port: u16 = "PORT";
+        /// Peers to dial and to redial for ever
+        peers: Vec<String> = "MULTIADDR,..";
+        /// Nodes to begin with, instead of the network's
+        boot_nodes: Vec<String> = "MULTIADDR,..";
+        /// Addresses at which others reach this node, where it cannot find out itself
+        external: Vec<String> = "MULTIADDR,..";
+        /// Whether to take peers with private addresses; by default on local networks only
+        allow_private: bool = "true|false";
+        /// The most peers that may dial this node
+        max_inbound: Ranged<usize, 0, 10_000> = "COUNT";
+        /// The most peers this node dials
+        max_outbound: Ranged<usize, 0, 1_000> = "COUNT";
+    }
+    /// The miner.
+    mining: MiningSection {
+        /// Threads that mine; 0, the default, is off
+        threads: Ranged<usize, 0, 1_024> = "COUNT";
+        /// The share of their time they spend, in percent; 100 by default
+        duty: Ranged<u8, 1, 100> = "PERCENT";
+        /// Who receives the rewards
+        beneficiary: String = "ADDRESS";
+    }
+    /// JSON-RPC.
+    rpc: RpcSection {
+        /// Where to serve JSON-RPC, on loopback: 127.0.0.1 and the network's port by default; port 0
+        /// takes any free one
+        listen: SocketAddr = "IP:PORT";
+    }
+    /// Transactions that wait for a block.
+    mempool: MempoolSection {
+        /// The most transactions; 100000 by default
+        max_count: Ranged<usize, 1, 10_000_000> = "COUNT";
+        /// The most bytes, in MiB; 64 by default
+        max_mib: Ranged<usize, 1, 65_536> = "MIB";
+        /// The least fee, in pebbles for each byte; 1 by default
+        min_fee_rate: Ranged<u64, 0, 1_000_000_000> = "PEBBLES";
+    }
+    /// The database.
+    storage: StorageSection {
+        /// Memory for what was read, in MiB; 64 by default
+        cache_mib: Ranged<usize, 8, 65_536> = "MIB";
+        /// Memory for what was written lately, in MiB; 32 by default
+        write_buffer_mib: Ranged<usize, 8, 4_096> = "MIB";
+        /// The most open files; 256 by default
+        max_open_files: Ranged<i32, 64, 1_000_000> = "COUNT";
+    }
+    /// What is told on stderr.
+    log: LogSection {
+        /// How much of this program: error, warn, info (the default), debug or trace
+        level: tracing::Level = "LEVEL";
+        /// More precisely, by part: cairn::network=debug,libp2p_swarm=info
+        filter: String = "TARGET=LEVEL,..";
+    }
+}
+
+/// A value with where it came from.
+#[derive(Clone, Debug)]
+pub struct Given<T> {
+    /// The value.
+    pub value: T,
+    key: &'static str,
+    got: String,
+    origin: String,
+}
+
+impl<T: Setting> Given<T> {
+    /// Reads what was said for `key`: one text, or several where they are listed.
+    pub(super) fn read(key: &'static str, said: &[String], origin: &str) -> Result<Self, ConfigError> {
+        let (got, origin) = (said.join(","), origin.to_owned());
+        match T::read(said) {
+            Some(value) => Ok(Self { value, key, got, origin }),
+            None => Err(ConfigError::Value { key, got, origin, expected: T::expected() }),
+        }
+    }
+}
+
+impl<T> Given<T> {
+    /// Refuses the value after all.
+    pub(super) fn refuse(&self, expected: impl ToString) -> ConfigError {
+        let (got, origin) = (self.got.clone(), self.origin.clone());
+        ConfigError::Value { key: self.key, got, origin, expected: expected.to_string() }
+    }
+}
+
+/// A type that a key can have.
+pub trait Setting: Sized {
+    /// What it takes, in words.
+    fn expected() -> String;
+    /// Reads it.
+    fn read(said: &[String]) -> Option<Self>;
+}
+
+fn one<T: FromStr>(said: &[String]) -> Option<T> {
+    let [text] = said else { return None };
+    text.parse().ok()
+}
+
+macro_rules! one_text {
+    ($($type:ty: $expected:literal;)+) => {
+        $(impl Setting for $type {
+            fn expected() -> String {
+                String::from($expected)
+            }
+
+            fn read(said: &[String]) -> Option<Self> {
+                one(said)
+            }
+        })+
+    };
+}
+one_text! {
+    String: "one text";
+    bool: "true or false";
+    u16: "a whole number from 0 to 65535";
+    SocketAddr: "an IP address and a port, such as 127.0.0.1:9741";
+    tracing::Level: "error, warn, info, debug or trace";
+}
+
+impl Setting for Vec<String> {
+    fn expected() -> String {
+        String::from("a list")
+    }
+
+    fn read(said: &[String]) -> Option<Self> {
+        let items = said.iter().flat_map(|text| text.split(',')).map(str::trim);
+        Some(items.filter(|item| !item.is_empty()).map(str::to_owned).collect())
+    }
+}
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ranged<T, const MIN: u64, const MAX: u64>(T);
+
+impl<T: Copy, const MIN: u64, const MAX: u64> Ranged<T, MIN, MAX> {
+    /// The number.
+    pub fn get(self) -> T {
+        self.0
+    }
+}
+
+impl<T: FromStr + Copy + TryInto<u64>, const MIN: u64, const MAX: u64> Setting for Ranged<T, MIN, MAX> {
+    fn expected() -> String {
+        format!("a whole number from {MIN} to {MAX}")
+    }
+
+    fn read(said: &[String]) -> Option<Self> {
+        let number: T = one(said)?;
+        let in_range = number.try_into().is_ok_and(|number: u64| (MIN..=MAX).contains(&number));
+        in_range.then_some(Self(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_key_has_a_name_a_variable_and_a_help_of_its_own() {
+        let names: BTreeSet<&str> = KEYS.iter().map(|key| key.name).collect();
+        let variables: BTreeSet<String> = KEYS.iter().map(Key::variable).collect();
+        let helps: BTreeSet<&str> = KEYS.iter().map(|key| key.help).collect();
+        assert_eq!((names.len(), variables.len(), helps.len()), (KEYS.len(), KEYS.len(), KEYS.len()));
+        assert!(variables.contains("CAIRN_NODE_MINING_THREADS"));
+    }
+
+    #[test]
+    fn numbers_outside_their_range_are_no_settings() {
+        type Duty = Ranged<u8, 1, 100>;
+        let read = |text: &str| Duty::read(&[text.to_owned()]).map(Duty::get);
+        assert_eq!((read("1"), read("100")), (Some(1), Some(100)));
+        for text in ["0", "101", "300", "-1", "1.5", "", "ten"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_are_split_at_commas_and_texts_are_not() {
+        let said = ["a, b".to_owned(), "c".to_owned(), String::new()];
+        assert_eq!(Vec::<String>::read(&said), Some(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]));
+        assert_eq!(String::read(&["a,b".to_owned()]), Some("a,b".to_owned()));
+        assert_eq!(String::read(&said), None);
+    }
+}

@@ -1,0 +1,183 @@
+//! What was said on the command line, in the environment and in the file, before anybody reads it.
+
+use super::{
+    ConfigError, FILE_NAME,
+    keys::{Given, KEYS, Key, Setting},
+};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// What the node's environment variables begin with. Whatever else begins so is refused.
+pub(super) const PREFIX: &str = "CAIRN_NODE_";
+/// The variables that find the configuration's file; every other one is a key's.
+pub(super) const CHAIN_VARIABLE: &str = "CAIRN_NODE_CHAIN";
+pub(super) const DATA_DIR_VARIABLE: &str = "CAIRN_NODE_DATA_DIR";
+
+/// The command line.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--chain`.
+    pub chain: Option<String>,
+    /// `--data-dir`.
+    pub data_dir: Option<PathBuf>,
+    /// `--section.key` and what followed it, once or more often.
+    pub keys: Vec<(&'static str, Vec<String>)>,
+}
+
+/// Environment variables.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// Those of this process that concern it. What is not UTF-8 is kept as far as it can be shown.
+    pub fn of_this_process() -> Self {
+        std::env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .filter(|(name, _)| name.starts_with(PREFIX) || name == "HOME" || name == "XDG_DATA_HOME")
+            .collect()
+    }
+
+    /// A variable.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+/// What was said for each key, and where.
+#[derive(Debug, Default)]
+pub struct Layers(BTreeMap<&'static str, (Vec<String>, String)>);
+
+impl Layers {
+    /// Puts file, environment and command line on top of one another.
+    ///
+    /// # Errors
+    /// An unknown key or variable, or a file that cannot be read.
+    pub fn gather(flags: &Flags, environment: &Environment, data_dir: &Path) -> Result<Self, ConfigError> {
+        let mut layers = Self::default();
+        layers.add_file(&data_dir.join(FILE_NAME))?;
+        layers.add_environment(environment)?;
+        for (key, said) in &flags.keys {
+            layers.0.insert(key, (said.clone(), format!("the flag --{key}")));
+        }
+        Ok(layers)
+    }
+
+    /// Reads what was said for `key`, if anything was.
+    pub fn read<T: Setting>(&self, key: &'static str) -> Result<Option<Given<T>>, ConfigError> {
+        self.0.get(key).map(|(said, origin)| Given::read(key, said, origin)).transpose()
+    }
+
+    fn add_environment(&mut self, environment: &Environment) -> Result<(), ConfigError> {
+        for (name, value) in environment.0.range(PREFIX.to_owned()..) {
+            if !name.starts_with(PREFIX) {
+                break;
+            }
+            if name == CHAIN_VARIABLE || name == DATA_DIR_VARIABLE {
+                continue;
+            }
+            let Some(key) = KEYS.iter().find(|key| key.variable() == *name) else {
+                let variables = KEYS.iter().map(Key::variable);
+                let known = variables.chain([CHAIN_VARIABLE.to_owned(), DATA_DIR_VARIABLE.to_owned()]);
+                return Err(unknown(name, "the environment", known));
+            };
+            self.0.insert(key.name, (vec![value.clone()], format!("the environment variable {name}")));
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(reason) => return Err(ConfigError::Unreadable { path: path.to_owned(), reason }),
+        };
+        let not_toml = |error| ConfigError::NotToml { path: path.to_owned(), reason: Box::new(error) };
+        let table: toml::Table = text.parse().map_err(not_toml)?;
+        let origin = path.display().to_string();
+        for (name, value) in flatten(&table) {
+            let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+                return Err(unknown(&name, &origin, KEYS.iter().map(|key| key.name.to_owned())));
+            };
+            let said = as_texts(value).ok_or_else(|| ConfigError::Value {
+                key: key.name,
+                got: value.to_string(),
+                origin: origin.clone(),
+                expected: "a text, a number, true, false or a list of texts".to_owned(),
+            })?;
+            self.0.insert(key.name, (said, origin.clone()));
+        }
+        Ok(())
+    }
+}
+
+/// The entries of all sections, as `section.key`. What stands above the first section keeps its name.
+fn flatten(table: &toml::Table) -> Vec<(String, &toml::Value)> {
+    let mut entries = Vec::new();
+    for (section, value) in table {
+        match value {
+            toml::Value::Table(keys) => {
+                entries.extend(keys.iter().map(|(key, value)| (format!("{section}.{key}"), value)));
+            }
+            value => entries.push((section.clone(), value)),
+        }
+    }
+    entries
+}
+
+fn as_texts(value: &toml::Value) -> Option<Vec<String>> {
+    match value {
+        toml::Value::String(text) => Some(vec![text.clone()]),
+        toml::Value::Integer(number) => Some(vec![number.to_string()]),
+        toml::Value::Boolean(flag) => Some(vec![flag.to_string()]),
+        toml::Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+        toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
+    }
+}
+
+fn unknown(got: &str, origin: &str, known: impl Iterator<Item = String>) -> ConfigError {
+    let nearest = known.min_by_key(|known| edits(got, known)).unwrap_or_default();
+    ConfigError::UnknownKey { got: got.to_owned(), origin: origin.to_owned(), nearest }
+}
+
+/// How many letters must be added, removed or changed to make `a` of `b` (Levenshtein).
+fn edits(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, y) in b.chars().enumerate() {
+            let changed = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_are_counted() {
+        for (a, b, count) in [("", "", 0), ("a", "", 1), ("", "abc", 3), ("thread", "threads", 1), ("duty", "daty", 1)]
+        {
+            assert_eq!((edits(a, b), edits(b, a)), (count, count), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn only_what_concerns_the_node_is_taken_from_the_environment() {
+        let environment = Environment::of_this_process();
+        let concerns = |name: &String| name.starts_with(PREFIX) || name == "HOME" || name == "XDG_DATA_HOME";
+        assert!(environment.0.keys().all(concerns));
+    }
+}

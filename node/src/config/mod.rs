@@ -1,0 +1,76 @@
+//! The configuration: what an operator may say, where, and what the node makes of it.
+//!
+//! # Map
+//! `keys` every key with its type and its help, declared once · `layers` what was said on the command
+//! line, in the environment and in the file, the first of these winning · `settings` the checked result
+//!
+//! # The path of a setting
+//! `mining.threads` is one key with three spellings: the flag `--mining.threads`, the variable
+//! `CAIRN_NODE_MINING_THREADS`, and `threads` under `[mining]` in `DATA/cairn-node.toml`. Whichever of
+//! them comes first in this order is read by the type that [`Config`] gives the key, and checked once,
+//! by [`Settings::load`], on which everything else builds. `--chain` and `--data-dir` (`CAIRN_NODE_CHAIN`,
+//! `CAIRN_NODE_DATA_DIR`) say where the file is and so cannot stand in it.
+//!
+//! # Invariants
+//! 1. What is not known is refused: a misspelt key or variable never silently keeps a default.
+//! 2. Every refusal names the key, what it got, where that came from, and what was expected.
+//! 3. Nothing here opens a port, makes a directory or starts a thread.
+
+mod keys;
+mod layers;
+mod settings;
+
+pub use keys::{Config, KEYS, Key};
+pub use layers::{Environment, Flags};
+pub use settings::{ChainFileError, Settings, read_chain};
+
+use std::path::PathBuf;
+
+/// The configuration's file, in the data directory.
+pub const FILE_NAME: &str = "cairn-node.toml";
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A value that its key does not take.
+    #[error("{key}: got {got:?} from {origin}, expected {expected}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What it got.
+        got: String,
+        /// Where that came from.
+        origin: String,
+        /// What it takes.
+        expected: String,
+    },
+    /// A key that there is not.
+    #[error("unknown key {got} in {origin}; did you mean {nearest}?")]
+    UnknownKey {
+        /// The key.
+        got: String,
+        /// Where it stands.
+        origin: String,
+        /// The known key most like it.
+        nearest: String,
+    },
+    /// A file that cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// A file that is not TOML.
+    #[error("{path} is not TOML: {reason}")]
+    NotToml {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        reason: Box<toml::de::Error>,
+    },
+    /// No place for the data.
+    #[error("there is no home directory to keep data in: say where with --data-dir")]
+    NoHome,
+}

@@ -1,0 +1,347 @@
+//! The checked configuration.
+
+use super::{
+    Config, ConfigError, Environment, Flags,
+    keys::{Given, LogSection, MempoolSection, MiningSection, NetworkSection, RpcSection, StorageSection},
+    layers::{CHAIN_VARIABLE, DATA_DIR_VARIABLE, Layers},
+};
+use crate::{mempool::PoolConfig, miner::MiningConfig, network::NetworkConfig, store::DbOptions, telemetry::LogFilter};
+use cairn_genesis::{Defaults, Network};
+use cairn_ledger::chain_spec::ChainSpec;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
+
+/// Everything a node needs to know to start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The rules of the network.
+    pub spec: Arc<ChainSpec>,
+    /// Whether the network lives on this machine alone.
+    pub local: bool,
+    /// Where the node keeps its data.
+    pub data_dir: PathBuf,
+    /// Peers.
+    pub network: NetworkConfig,
+    /// The miner.
+    pub mining: MiningConfig,
+    /// Where JSON-RPC is served.
+    pub rpc_listen: SocketAddr,
+    /// The pool.
+    pub mempool: PoolConfig,
+    /// The database.
+    pub storage: DbOptions,
+    /// What is told on stderr.
+    pub log: LogFilter,
+}
+
+impl Settings {
+    /// Reads and checks the configuration.
+    ///
+    /// # Errors
+    /// Names the first key that is wrong, what it got, where that came from and what was expected.
+    pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
+        let Network { spec, defaults } = load_chain(flags, environment)?;
+        let data_dir = locate_data_dir(flags, environment, &spec.params().name)?;
+        let config = Config::read(&Layers::gather(flags, environment, &data_dir)?)?;
+        Ok(Self {
+            network: network(&config.network, &defaults)?,
+            mining: mining(&config.mining, &spec)?,
+            rpc_listen: rpc_listen(&config.rpc, &defaults)?,
+            mempool: mempool(&config.mempool),
+            storage: storage(&config.storage),
+            log: log(&config.log)?,
+            local: defaults.local,
+            spec: Arc::new(spec),
+            data_dir,
+        })
+    }
+}
+
+/// The network that `--chain` names: one that ships with the program, or a file.
+fn load_chain(flags: &Flags, environment: &Environment) -> Result<Network, ConfigError> {
+    let (got, origin) = match (&flags.chain, environment.get(CHAIN_VARIABLE)) {
+        (Some(chain), _) => (chain.as_str(), "the flag --chain".to_owned()),
+        (None, Some(chain)) => (chain, format!("the environment variable {CHAIN_VARIABLE}")),
+        (None, None) => ("main", "the default".to_owned()),
+    };
+    read_chain(got).map_err(|reason| {
+        let expected = format!("main, test, local or a genesis file ({reason})");
+        ConfigError::Value { key: "chain", got: got.to_owned(), origin, expected }
+    })
+}
+
+/// Reads a network by the name it ships under, or from a file.
+///
+/// # Errors
+/// Says why it cannot be read, or what is wrong in it.
+pub fn read_chain(name_or_path: &str) -> Result<Network, ChainFileError> {
+    match cairn_genesis::shipped(name_or_path) {
+        Some(text) => Ok(Network::parse(text)?),
+        None => Ok(Network::parse(&std::fs::read_to_string(name_or_path)?)?),
+    }
+}
+
+/// Why a genesis file gives no network.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainFileError {
+    /// It cannot be read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+    /// It is not one.
+    #[error("{0}")]
+    Genesis(#[from] cairn_genesis::GenesisError),
+}
+
+/// `--data-dir`, or the directory of the network under `$XDG_DATA_HOME/cairn`.
+fn locate_data_dir(flags: &Flags, environment: &Environment, chain: &str) -> Result<PathBuf, ConfigError> {
+    if let Some(path) = &flags.data_dir {
+        return Ok(path.clone());
+    }
+    // The XDG rules: an empty variable counts as unset.
+    let variable = |name| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(path) = variable(DATA_DIR_VARIABLE) {
+        return Ok(path);
+    }
+    let home = || variable("HOME").map(|home| home.join(".local/share"));
+    let base = variable("XDG_DATA_HOME").or_else(home).ok_or(ConfigError::NoHome)?;
+    Ok(base.join("cairn").join(chain))
+}
+
+fn network(section: &NetworkSection, defaults: &Defaults) -> Result<NetworkConfig, ConfigError> {
+    if let (Some(listen), Some(_)) = (&section.listen, &section.port) {
+        return Err(listen.refuse("either network.listen or network.port, not both"));
+    }
+    let port = section.port.as_ref().map_or(defaults.p2p_port, |port| port.value);
+    let base = NetworkConfig::default();
+    Ok(NetworkConfig {
+        listen: multiaddrs(&section.listen, "")?.unwrap_or_else(|| default_listen(port, defaults.local)),
+        peers: multiaddrs(&section.peers, "/p2p/")?.unwrap_or_default(),
+        boot_nodes: multiaddrs(&section.boot_nodes, "/p2p/")?.unwrap_or_else(|| defaults.boot_nodes.clone()),
+        external: multiaddrs(&section.external, "")?.unwrap_or_default(),
+        allow_private: section.allow_private.as_ref().map_or(defaults.local, |allow| allow.value),
+        max_inbound: section.max_inbound.as_ref().map_or(base.max_inbound, |max| max.value.get()),
+        max_outbound: section.max_outbound.as_ref().map_or(base.max_outbound, |max| max.value.get()),
+    })
+}
+
+/// Checks the form of addresses; what is inside them the network judges.
+fn multiaddrs(given: &Option<Given<Vec<String>>>, part: &str) -> Result<Option<Vec<String>>, ConfigError> {
+    let Some(given) = given else { return Ok(None) };
+    if given.value.iter().all(|address| address.starts_with('/') && address.contains(part)) {
+        return Ok(Some(given.value.clone()));
+    }
+    Err(given.refuse(match part {
+        "" => "multiaddresses such as /ip4/0.0.0.0/tcp/9740",
+        _ => "multiaddresses with a peer id, such as /ip4/192.0.2.1/tcp/9740/p2p/12D3Koo...",
+    }))
+}
+
+/// Where a node listens unless told otherwise: everywhere, or on loopback when its network is local.
+fn default_listen(port: u16, local: bool) -> Vec<String> {
+    let interfaces: &[&str] = if local { &["/ip4/127.0.0.1"] } else { &["/ip4/0.0.0.0", "/ip6/::"] };
+    let on = |interface| [format!("{interface}/tcp/{port}"), format!("{interface}/udp/{port}/quic-v1")];
+    interfaces.iter().flat_map(on).collect()
+}
+
+fn mining(section: &MiningSection, spec: &ChainSpec) -> Result<MiningConfig, ConfigError> {
+    let beneficiary =
+        match &section.beneficiary {
+            Some(given) => Some(spec.params().prefix.decode(&given.value).map_err(|error| {
+                given.refuse(format!("an address of the network {} ({error})", spec.params().name))
+            })?),
+            None => None,
+        };
+    let threads = section.threads.as_ref().map_or(0, |threads| threads.value.get());
+    if let (Some(given), None) = (&section.threads, beneficiary)
+        && threads > 0
+    {
+        return Err(given.refuse("0, or mining.beneficiary set to the address that receives the rewards"));
+    }
+    let duty = section.duty.as_ref().map_or(100, |duty| duty.value.get());
+    Ok(MiningConfig { threads, duty, beneficiary })
+}
+
+fn rpc_listen(section: &RpcSection, defaults: &Defaults) -> Result<SocketAddr, ConfigError> {
+    match &section.listen {
+        None => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, defaults.rpc_port))),
+        Some(given) if given.value.ip().is_loopback() => Ok(given.value),
+        // Whoever reaches the port may do everything: until there are access tokens, nobody else may.
+        Some(given) => Err(given.refuse(
+            "a loopback address such as 127.0.0.1:9741: there are no access tokens yet, so JSON-RPC is \
+             served to this machine only",
+        )),
+    }
+}
+
+fn mempool(section: &MempoolSection) -> PoolConfig {
+    let base = PoolConfig::default();
+    PoolConfig {
+        max_count: section.max_count.as_ref().map_or(base.max_count, |max| max.value.get()),
+        max_bytes: section.max_mib.as_ref().map_or(base.max_bytes, |max| max.value.get() << 20),
+        min_fee_rate: section.min_fee_rate.as_ref().map_or(base.min_fee_rate, |rate| rate.value.get()),
+        ..base
+    }
+}
+
+fn storage(section: &StorageSection) -> DbOptions {
+    let base = DbOptions::default();
+    DbOptions {
+        cache_bytes: section.cache_mib.as_ref().map_or(base.cache_bytes, |mib| mib.value.get() << 20),
+        write_buffer_bytes: section
+            .write_buffer_mib
+            .as_ref()
+            .map_or(base.write_buffer_bytes, |mib| mib.value.get() << 20),
+        max_open_files: section.max_open_files.as_ref().map_or(base.max_open_files, |max| max.value.get()),
+    }
+}
+
+fn log(section: &LogSection) -> Result<LogFilter, ConfigError> {
+    let filter = LogFilter::new(section.level.as_ref().map_or(tracing::Level::INFO, |level| level.value));
+    match &section.filter {
+        None => Ok(filter),
+        Some(given) => filter.and(&given.value).map_err(|reason| {
+            given.refuse(format!("directives such as cairn::network=debug,libp2p_swarm=info ({reason})"))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::FILE_NAME;
+
+    /// A configuration said in three places, on the local network.
+    #[derive(Default)]
+    struct Said {
+        flags: Vec<(&'static str, &'static str)>,
+        environment: Vec<(&'static str, &'static str)>,
+        file: &'static str,
+    }
+
+    impl Said {
+        fn load(&self) -> Result<Settings, ConfigError> {
+            let dir = tempfile::tempdir().expect("a directory");
+            std::fs::write(dir.path().join(FILE_NAME), self.file).expect("a file");
+            let keys = self.flags.iter().map(|(key, value)| (*key, vec![(*value).to_owned()])).collect();
+            let flags = Flags { chain: Some("local".to_owned()), data_dir: Some(dir.path().to_owned()), keys };
+            let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            Settings::load(&flags, &self.environment.iter().map(owned).collect())
+        }
+
+        fn refused(&self) -> String {
+            self.load().map(|settings| settings.data_dir).expect_err("a broken configuration").to_string()
+        }
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
+        let mut said = Said { file: "[mining]\nduty = 10\n", ..Said::default() };
+        assert_eq!(Said::default().load().expect("defaults").mining.duty, 100);
+        assert_eq!(said.load().expect("a file").mining.duty, 10);
+        said.environment.push(("CAIRN_NODE_MINING_DUTY", "20"));
+        assert_eq!(said.load().expect("and a variable").mining.duty, 20);
+        said.flags.push(("mining.duty", "30"));
+        assert_eq!(said.load().expect("and a flag").mining.duty, 30);
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_its_key_its_place_and_what_was_expected() {
+        let flag = Said { flags: vec![("mining.duty", "101")], ..Said::default() };
+        assert_eq!(
+            flag.refused(),
+            "mining.duty: got \"101\" from the flag --mining.duty, expected a whole number from 1 to 100"
+        );
+        let variable = Said { environment: vec![("CAIRN_NODE_RPC_LISTEN", "here")], ..Said::default() };
+        assert!(variable.refused().contains("from the environment variable CAIRN_NODE_RPC_LISTEN"));
+        let file = Said { file: "[network]\nallow_private = 1\n", ..Said::default() };
+        let refused = file.refused();
+        assert!(refused.contains(FILE_NAME) && refused.contains("expected true or false"), "{refused}");
+    }
+
+    #[test]
+    fn unknown_keys_and_variables_are_refused_with_the_nearest_known_one() {
+        for (file, nearest) in [
+            ("[mining]\nthread = 1\n", "mining.threads"),
+            ("[minning]\nthreads = 1\n", "mining.threads"),
+            ("chain = \"local\"\n", "mining"),
+            ("[rpc.listen]\nport = 1\n", "rpc.listen"),
+        ] {
+            let refused = Said { file, ..Said::default() }.refused();
+            assert!(refused.contains("unknown key") || refused.contains("rpc.listen: got"), "{refused}");
+            assert!(file.starts_with("chain") || refused.contains(nearest), "{refused}");
+        }
+        let said = Said { environment: vec![("CAIRN_NODE_MINING_THREAD", "1")], ..Said::default() };
+        assert_eq!(
+            said.refused(),
+            "unknown key CAIRN_NODE_MINING_THREAD in the environment; did you mean CAIRN_NODE_MINING_THREADS?"
+        );
+        // What other programs keep there is none of ours.
+        Said { environment: vec![("CAIRN_WALLET_RPC", "x")], ..Said::default() }.load().expect("not ours");
+    }
+
+    #[test]
+    fn json_rpc_is_served_on_loopback_only() {
+        for address in ["0.0.0.0:29741", "192.0.2.1:29741", "[::]:29741"] {
+            let refused = Said { flags: vec![("rpc.listen", address)], ..Said::default() }.refused();
+            assert!(refused.contains("access tokens"), "{refused}");
+        }
+        for address in ["127.0.0.1:0", "[::1]:29741"] {
+            let settings = Said { flags: vec![("rpc.listen", address)], ..Said::default() }.load();
+            assert_eq!(settings.expect("loopback").rpc_listen.to_string(), address);
+        }
+    }
+
+    #[test]
+    fn a_local_network_stays_on_this_machine_and_others_do_not() {
+        let settings = Said::default().load().expect("defaults");
+        assert_eq!(settings.network.listen, ["/ip4/127.0.0.1/tcp/29740", "/ip4/127.0.0.1/udp/29740/quic-v1"]);
+        assert!(settings.local && settings.network.allow_private);
+        let dir = tempfile::tempdir().expect("a directory");
+        let flags = Flags { data_dir: Some(dir.path().to_owned()), ..Flags::default() };
+        let settings = Settings::load(&flags, &Environment::default()).expect("main");
+        assert!(!settings.local && !settings.network.allow_private);
+        assert_eq!((settings.network.listen.len(), settings.rpc_listen.port()), (4, 9741));
+        assert!(settings.network.listen.contains(&"/ip6/::/udp/9740/quic-v1".to_owned()));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let both = vec![("network.listen", "/ip4/127.0.0.1/tcp/1"), ("network.port", "2")];
+        assert!(Said { flags: both, ..Said::default() }.refused().contains("not both"));
+        let nobody = Said { flags: vec![("mining.threads", "1")], ..Said::default() };
+        assert!(nobody.refused().contains("mining.beneficiary"));
+        let other = "tcrn1y39592wlwdqpgu7llrkfclu95zqf2tp5yj2zznve5k438448rpjq5hjyy8";
+        let elsewhere = Said { flags: vec![("mining.beneficiary", other)], ..Said::default() };
+        assert!(elsewhere.refused().contains("an address of the network local"));
+        let no_id = Said { flags: vec![("network.peers", "/ip4/127.0.0.1/tcp/1")], ..Said::default() };
+        assert!(no_id.refused().contains("peer id"));
+    }
+
+    #[test]
+    fn the_data_directory_follows_flag_variable_xdg_and_home() {
+        let environment = |said: &[(&str, &str)]| -> Environment {
+            said.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let locate = |flag: Option<&str>, said: &[(&str, &str)]| {
+            let flags = Flags { data_dir: flag.map(PathBuf::from), ..Flags::default() };
+            locate_data_dir(&flags, &environment(said), "local").ok().map(|path| path.display().to_string())
+        };
+        let all = [("CAIRN_NODE_DATA_DIR", "/v"), ("XDG_DATA_HOME", "/x"), ("HOME", "/h")];
+        assert_eq!(locate(Some("/f"), &all).as_deref(), Some("/f"));
+        assert_eq!(locate(None, &all).as_deref(), Some("/v"));
+        assert_eq!(locate(None, &all[1..]).as_deref(), Some("/x/cairn/local"));
+        assert_eq!(locate(None, &all[2..]).as_deref(), Some("/h/.local/share/cairn/local"));
+        assert_eq!(locate(None, &[("XDG_DATA_HOME", ""), ("HOME", "/h")]), locate(None, &all[2..]));
+        assert_eq!(locate(None, &[]), None);
+    }
+
+    #[test]
+    fn a_chain_that_is_neither_shipped_nor_a_file_is_refused() {
+        let flags = Flags { chain: Some("mian".to_owned()), ..Flags::default() };
+        let refused = Settings::load(&flags, &Environment::default()).map(|_| ()).expect_err("no such chain");
+        assert!(refused.to_string().starts_with("chain: got \"mian\" from the flag --chain, expected main, test"));
+    }
+}

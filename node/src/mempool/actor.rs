@@ -1,0 +1,295 @@
+//! The pool's loop: it hands questions, new tips and the time to the [`Pool`], and reads the accounts the
+//! pool needs. It holds no rules.
+
+use super::{
+    file::{self, Saved},
+    mailbox::{ANNOUNCEMENTS, Accepted, Arrival, CHECKERS, MAILBOX, Message, PoolHandle, SUBMISSION},
+    policy::{PoolConfig, PoolError, Standing},
+    pool::{Pool, TipChange},
+};
+use crate::{
+    chain::{ChainEvent, ChainHandle, Reader},
+    clock,
+    store::StoreError,
+    tasks::{Shutdown, TaskError},
+    verdict::Origin,
+};
+use cairn_ledger::{
+    chain_spec::ChainSpec, hash::TxId, keys::Address, transaction::Transaction, validate::CheckedTransaction,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::{Semaphore, broadcast, mpsc, oneshot},
+    task::JoinHandle,
+    time::MissedTickBehavior,
+};
+
+/// The task's name.
+const NAME: &str = "mempool";
+/// How often the pool looks for what has waited too long: far finer than days.
+const TICK: Duration = Duration::from_secs(30);
+
+/// Starts the pool on the tip of `chain`. With a `path`, it begins with what was saved there, and saves
+/// itself there when the node stops.
+pub fn spawn(
+    spec: Arc<ChainSpec>,
+    config: PoolConfig,
+    chain: ChainHandle,
+    path: Option<PathBuf>,
+    shutdown: Shutdown,
+) -> (PoolHandle, JoinHandle<Result<(), TaskError>>) {
+    let (sender, mailbox) = mpsc::channel(MAILBOX);
+    let (accepted, _) = broadcast::channel(ANNOUNCEMENTS);
+    let checkers = Arc::new(Semaphore::new(CHECKERS));
+    let handle = PoolHandle { spec: spec.clone(), mailbox: sender, accepted: accepted.clone(), checkers };
+    // The events first, then the tip: a block between the two is then seen twice, never missed.
+    let events = chain.subscribe();
+    let tip = chain.tip().height();
+    let loading = path.clone().map(|path| {
+        let max = file::max_file_bytes(config.max_count, config.max_bytes);
+        tokio::spawn(load(handle.clone(), path, max))
+    });
+    let actor = Actor { spec, pool: Pool::new(config, tip), chain, mailbox, accepted, path, loading };
+    (handle, tokio::spawn(actor.run(events, shutdown)))
+}
+
+struct Actor {
+    spec: Arc<ChainSpec>,
+    pool: Pool,
+    chain: ChainHandle,
+    mailbox: mpsc::Receiver<Message>,
+    accepted: broadcast::Sender<Arc<Accepted>>,
+    path: Option<PathBuf>,
+    loading: Option<JoinHandle<()>>,
+}
+
+impl Actor {
+    async fn run(
+        mut self,
+        mut events: broadcast::Receiver<ChainEvent>,
+        mut shutdown: Shutdown,
+    ) -> Result<(), TaskError> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                // Blocks before questions: an answer is never older than the events before it.
+                biased;
+                () = shutdown.requested() => break,
+                event = events.recv() => match event {
+                    Ok(event) => self.on_event(event).await?,
+                    Err(broadcast::error::RecvError::Lagged(missed)) => self.on_lag(missed).await?,
+                    Err(broadcast::error::RecvError::Closed) => break,
+                },
+                _ = tick.tick() => self.pool.on_time(clock::now()),
+                message = self.mailbox.recv() => match message {
+                    Some(message) => self.on_message(message).await?,
+                    None => break,
+                },
+            }
+        }
+        self.save().await;
+        Ok(())
+    }
+
+    async fn on_message(&mut self, message: Message) -> Result<(), TaskError> {
+        match message {
+            Message::Judge { transactions, answer } => reply(answer, self.judge(transactions).await?),
+            Message::Admit { origin, arrivals, answer } => reply(answer, self.admit(origin, arrivals).await?),
+            Message::Get { txid, answer } => reply(answer, self.pool.get(&txid)),
+            Message::Pending { address, answer } => reply(answer, self.pool.pending(&address)),
+            Message::Select { max_bytes, answer } => reply(answer, self.pool.select(max_bytes)),
+            Message::Transactions { answer } => {
+                reply(answer, self.pool.transactions().map(|entry| entry.transaction.clone()).collect());
+            }
+            Message::Info { answer } => reply(answer, self.pool.info()),
+            Message::Status { txid, answer } => reply(answer, self.pool.status(&txid)),
+        }
+        Ok(())
+    }
+
+    async fn judge(
+        &mut self,
+        transactions: Vec<Transaction>,
+    ) -> Result<Vec<Result<Transaction, PoolError>>, TaskError> {
+        let ids: Vec<TxId> = transactions.iter().map(Transaction::id).collect();
+        let senders = transactions.iter().zip(&ids).map(|(transaction, txid)| Asked::new(transaction, *txid));
+        let standings = self.read_standings(senders.collect()).await?;
+        let now = clock::now();
+        let judged = transactions.into_iter().zip(&ids).zip(&standings);
+        Ok(judged
+            .map(|((transaction, txid), standing)| {
+                self.pool.judge(txid, &transaction, standing, now).map(|()| transaction)
+            })
+            .collect())
+    }
+
+    async fn admit(
+        &mut self,
+        origin: Option<Origin>,
+        arrivals: Vec<Arrival>,
+    ) -> Result<Vec<Result<TxId, PoolError>>, TaskError> {
+        let asked = arrivals
+            .iter()
+            .map(|Arrival { transaction, .. }| Asked::new(transaction.transaction(), transaction.txid()));
+        let standings = self.read_standings(asked.collect()).await?;
+        let now = clock::now();
+        let (mut answers, mut accepted) = (Vec::with_capacity(arrivals.len()), Vec::new());
+        for (Arrival { transaction, added }, standing) in arrivals.into_iter().zip(&standings) {
+            // A saved time from the future would outlive its expiry.
+            let added = added.unwrap_or(now).min(now);
+            let answer = self.pool.admit(transaction.clone(), standing, added, now);
+            if answer.is_ok() {
+                accepted.push(transaction);
+            }
+            answers.push(answer);
+        }
+        if let Some(origin) = origin
+            && !accepted.is_empty()
+        {
+            // Nobody listening is fine.
+            let _ = self.accepted.send(Arc::new(Accepted { origin, transactions: accepted }));
+        }
+        Ok(answers)
+    }
+
+    async fn on_event(&mut self, event: ChainEvent) -> Result<(), TaskError> {
+        let (connected, disconnected) = (&event.connected, &event.disconnected);
+        let mut change = TipChange { height: event.tip.height(), ..TipChange::default() };
+        change.mined.extend(connected.iter().flat_map(|block| block.transactions()).map(CheckedTransaction::txid));
+        // They come from the old tip down.
+        let back = disconnected.iter().rev().flat_map(|block| block.transactions());
+        change.returned = back.cloned().collect();
+        let mut touched = BTreeSet::new();
+        for block in connected.iter().chain(disconnected.iter()) {
+            let beneficiary = &block.header().header().beneficiary;
+            let all = cairn_ledger::validate::touched_addresses(beneficiary, block.transactions());
+            touched.extend(all.into_iter().filter(|address| self.pool.has_sender(address)));
+        }
+        touched.extend(change.returned.iter().map(|returned| returned.transaction().body.sender));
+        self.on_tip(change, touched).await
+    }
+
+    /// Events were missed: nobody can say what changed, so everybody is judged again.
+    async fn on_lag(&mut self, missed: u64) -> Result<(), TaskError> {
+        tracing::warn!(target: "cairn::mempool", missed, "missed moves of the chain; judging every sender again");
+        let change = TipChange { height: self.chain.tip().height(), ..TipChange::default() };
+        let everybody = self.pool.senders().copied().collect();
+        self.on_tip(change, everybody).await
+    }
+
+    async fn on_tip(&mut self, mut change: TipChange, touched: BTreeSet<Address>) -> Result<(), TaskError> {
+        if !touched.is_empty() {
+            let read = move |reader: &Reader| {
+                let account = |address: Address| Ok((address, reader.account(&address)?.unwrap_or_default()));
+                touched.into_iter().map(account).collect::<Result<BTreeMap<_, _>, StoreError>>()
+            };
+            change.accounts = self.read(read).await?;
+        }
+        self.pool.on_tip(clock::now(), change);
+        Ok(())
+    }
+
+    async fn read_standings(&self, asked: Vec<Asked>) -> Result<Vec<Standing>, TaskError> {
+        self.read(move |reader| standings(reader, &asked)).await
+    }
+
+    /// Reads the chain where blocking is allowed.
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, TaskError> {
+        let reader = self.chain.reader().clone();
+        match tokio::task::spawn_blocking(move || question(&reader)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage: true }),
+            Err(error) => Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),
+        }
+    }
+
+    async fn save(self) {
+        let Some(path) = self.path else { return };
+        if let Some(loading) = self.loading
+            && !loading.is_finished()
+        {
+            // What was saved is not all here yet: the file is still the better copy.
+            loading.abort();
+            return;
+        }
+        let (genesis_id, pool) = (self.spec.genesis_id(), self.pool);
+        let write = move || {
+            let saved = pool
+                .transactions()
+                .map(|entry| Saved { added: entry.added, transaction: entry.transaction.transaction().clone() });
+            let saved: Vec<_> = saved.collect();
+            (saved.len(), file::save(&path, &file::encode(&genesis_id, &saved)))
+        };
+        match tokio::task::spawn_blocking(write).await {
+            Ok((count, Ok(()))) => tracing::info!(target: "cairn::mempool", count, "saved the pool"),
+            // The pool is a convenience: losing it stops nothing.
+            Ok((_, Err(error))) => tracing::warn!(target: "cairn::mempool", %error, "could not save the pool"),
+            Err(error) => tracing::error!(target: "cairn::mempool", %error, "saving the pool panicked"),
+        }
+    }
+}
+
+/// Answers; whoever no longer waits for an answer does not need it.
+fn reply<T>(answer: oneshot::Sender<T>, value: T) {
+    let _ = answer.send(value);
+}
+
+/// Whose account a transaction needs, and what to look for when its nonce is used.
+struct Asked {
+    sender: Address,
+    nonce: u64,
+    txid: TxId,
+}
+
+impl Asked {
+    fn new(transaction: &Transaction, txid: TxId) -> Self {
+        Self { sender: transaction.body.sender, nonce: transaction.body.nonce, txid }
+    }
+}
+
+/// What the chain says about each; every account is read once.
+fn standings(reader: &Reader, asked: &[Asked]) -> Result<Vec<Standing>, StoreError> {
+    let mut accounts = HashMap::new();
+    let mut standings = Vec::with_capacity(asked.len());
+    for Asked { sender, nonce, txid } in asked {
+        let account = match accounts.get(sender) {
+            Some(account) => *account,
+            None => *accounts.entry(*sender).or_insert(reader.account(sender)?),
+        };
+        let used = account.is_some_and(|account| *nonce < account.nonce);
+        standings.push(Standing { account, mined: used && reader.is_mined(txid)? });
+    }
+    Ok(standings)
+}
+
+/// Submits what was saved, in pieces, so that others are not kept waiting. Listeners are not told: the
+/// network would take it for new.
+async fn load(pool: PoolHandle, path: PathBuf, max: u64) {
+    let (genesis_id, source) = (pool.spec.genesis_id(), path.clone());
+    let saved = match tokio::task::spawn_blocking(move || file::load(&source, &genesis_id, max)).await {
+        Ok(Ok(saved)) => saved,
+        Ok(Err(error)) => return warn_unreadable(&path, &error.to_string()),
+        Err(error) => return warn_unreadable(&path, &error.to_string()),
+    };
+    let (found, mut kept) = (saved.len(), 0);
+    let mut rest = saved.into_iter().map(|saved| (saved.transaction, Some(saved.added))).peekable();
+    while rest.peek().is_some() {
+        let piece = rest.by_ref().take(SUBMISSION).collect();
+        let Ok(answers) = pool.submit_piece(None, piece).await else { return };
+        kept += answers.iter().filter(|answer| answer.is_ok()).count();
+    }
+    tracing::info!(target: "cairn::mempool", found, kept, "loaded the saved pool");
+}
+
+fn warn_unreadable(path: &Path, reason: &str) {
+    tracing::warn!(target: "cairn::mempool", path = %path.display(), reason, "began empty: the saved pool is unreadable");
+}

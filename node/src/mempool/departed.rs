@@ -1,0 +1,89 @@
+//! Why transactions left, for a while.
+
+use super::policy::DropReason;
+use cairn_ledger::{hash::TxId, units::Timestamp};
+use std::collections::{HashMap, VecDeque};
+
+/// How long a reason is kept, in milliseconds: a day, so that whoever looks in the morning finds it.
+const KEEP_MS: u64 = 24 * 60 * 60 * 1000;
+/// The most reasons kept, about 2 MiB; the oldest go first.
+const KEEP: usize = 20_000;
+
+/// Why transactions left the pool without being mined.
+#[derive(Debug, Default)]
+pub(super) struct Departed {
+    reasons: HashMap<TxId, (Timestamp, DropReason)>,
+    /// In order of time. An entry that is no longer the one in `reasons` is stale.
+    order: VecDeque<(Timestamp, TxId)>,
+}
+
+impl Departed {
+    /// Remembers a reason.
+    pub fn record(&mut self, now: Timestamp, txid: TxId, reason: DropReason) {
+        self.reasons.insert(txid, (now, reason));
+        self.order.push_back((now, txid));
+        while self.order.len() > KEEP {
+            self.forget_oldest();
+        }
+    }
+
+    /// Forgets a transaction that came back or was mined.
+    pub fn forget(&mut self, txid: &TxId) {
+        self.reasons.remove(txid);
+    }
+
+    /// Forgets what is too old.
+    pub fn on_time(&mut self, now: Timestamp) {
+        while self.order.front().is_some_and(|(at, _)| now.since(*at) > KEEP_MS) {
+            self.forget_oldest();
+        }
+    }
+
+    /// Why a transaction left.
+    pub fn reason(&self, txid: &TxId) -> Option<DropReason> {
+        self.reasons.get(txid).map(|(_, reason)| *reason)
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((at, txid)) = self.order.pop_front()
+            && self.reasons.get(&txid).is_some_and(|(kept, _)| *kept == at)
+        {
+            self.reasons.remove(&txid);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn txid(n: u64) -> TxId {
+        TxId::from_bytes(*cairn_ledger::testing::arbitrary_hash(n).as_bytes())
+    }
+
+    #[test]
+    fn reasons_are_kept_for_a_day_and_in_bounded_number() {
+        let mut departed = Departed::default();
+        let start = Timestamp::from_millis(1_000);
+        for n in 0..KEEP as u64 + 10 {
+            departed.record(start.saturating_add(n), txid(n), DropReason::Evicted);
+        }
+        assert_eq!((departed.reasons.len(), departed.order.len()), (KEEP, KEEP));
+        assert_eq!(departed.reason(&txid(9)), None, "the oldest made room");
+        assert_eq!(departed.reason(&txid(10)), Some(DropReason::Evicted));
+        departed.forget(&txid(11));
+        assert_eq!(departed.reason(&txid(11)), None, "it came back");
+        departed.on_time(start.saturating_add(KEEP_MS + 20));
+        assert_eq!((departed.reason(&txid(19)), departed.reason(&txid(20))), (None, Some(DropReason::Evicted)));
+    }
+
+    #[test]
+    fn the_last_of_several_departures_counts() {
+        let mut departed = Departed::default();
+        departed.record(Timestamp::from_millis(1), txid(1), DropReason::Evicted);
+        departed.forget(&txid(1));
+        departed.record(Timestamp::from_millis(2), txid(1), DropReason::TooOld);
+        departed.on_time(Timestamp::from_millis(KEEP_MS + 2));
+        assert_eq!(departed.reason(&txid(1)), Some(DropReason::TooOld), "the older entry was stale");
+    }
+}

@@ -1,0 +1,448 @@
+//! The pool itself. Pure: time and accounts are arguments, and equal calls in equal order give equal pools.
+
+use super::{
+    departed::Departed,
+    policy::{
+        DropReason, FeeRate, Neighbours, PoolConfig, PoolError, PoolStatus, Standing, has_expired, judge, window_end,
+    },
+    queue::{Entry, Queue, Walk, Worth},
+};
+use cairn_ledger::{
+    accounts::Account,
+    hash::TxId,
+    keys::Address,
+    transaction::{MIN_TRANSACTION_BYTES, Transaction},
+    units::{Height, Timestamp},
+    validate::CheckedTransaction,
+};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+};
+
+/// A place in the ranking: ascending, it is the order of eviction, and descending that of selection. Of
+/// equal worths the sender that came last goes first, and of one sender the last nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    worth: Worth,
+    arrival: Reverse<u64>,
+    nonce: Reverse<u64>,
+    sender: Address,
+}
+
+/// What the chain's move to a new tip means for the pool.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TipChange {
+    /// The new tip's height.
+    pub height: Height,
+    /// The accounts the move may have changed, as they are now, of those senders that are in the pool or
+    /// among `returned`.
+    pub accounts: BTreeMap<Address, Account>,
+    /// The transactions that are on the chain now.
+    pub mined: HashSet<TxId>,
+    /// The transactions that no longer are, in the order in which they were.
+    pub returned: Vec<CheckedTransaction>,
+}
+
+/// What an address has in the pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// How many transactions.
+    pub count: u64,
+    /// What they spend, in pebbles. After a reorganisation it may exceed the balance for a while.
+    pub spent: u64,
+    /// The first nonce that is neither mined nor pooled; `None` where nothing is pooled.
+    pub next_nonce: Option<u64>,
+}
+
+/// How full the pool is, and what it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolInfo {
+    /// Transactions.
+    pub count: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// The most transactions.
+    pub max_count: usize,
+    /// The most bytes.
+    pub max_bytes: usize,
+    /// Senders.
+    pub senders: usize,
+    /// The least fee it takes now, in pebbles for each byte.
+    pub min_fee_rate: u64,
+}
+
+/// The pool. Its invariants are on the [front page](super).
+#[derive(Debug)]
+pub(super) struct Pool {
+    config: PoolConfig,
+    tip: Height,
+    queues: HashMap<Address, Queue>,
+    place_by_id: HashMap<TxId, (Address, u64)>,
+    ranking: BTreeSet<Rank>,
+    by_age: BTreeSet<(Timestamp, TxId)>,
+    by_last_height: BTreeSet<(Height, TxId)>,
+    bytes: usize,
+    arrivals: u64,
+    departed: Departed,
+}
+
+impl Pool {
+    /// An empty pool at a tip.
+    pub fn new(config: PoolConfig, tip: Height) -> Self {
+        Self {
+            config,
+            tip,
+            queues: HashMap::new(),
+            place_by_id: HashMap::new(),
+            ranking: BTreeSet::new(),
+            by_age: BTreeSet::new(),
+            by_last_height: BTreeSet::new(),
+            bytes: 0,
+            arrivals: 0,
+            departed: Departed::default(),
+        }
+    }
+
+    /// Judges a transaction before its signature is checked, so that a signature costs us nothing when
+    /// the answer is no anyway. Whether there is room is told by [`Pool::admit`] alone: it depends on
+    /// neighbours that may come with it.
+    ///
+    /// # Errors
+    /// Why the pool does not take it.
+    pub fn judge(
+        &mut self,
+        txid: &TxId,
+        transaction: &Transaction,
+        standing: &Standing,
+        now: Timestamp,
+    ) -> Result<(), PoolError> {
+        if self.place_by_id.contains_key(txid) {
+            return Err(PoolError::AlreadyPooled);
+        }
+        // The account may have been read after a block whose event is still on its way to us.
+        let (sender, account) = (&transaction.body.sender, standing.account.unwrap_or_default());
+        if self.queues.get(sender).is_some_and(|queue| queue.account != account) {
+            self.set_account(sender, account, &HashSet::new(), now);
+        }
+        let neighbours = self.neighbours(transaction, standing);
+        judge(&self.config, self.tip, transaction, standing, &neighbours)
+    }
+
+    /// Takes a transaction that came at the moment `added`, evicting what is worth less when there is no
+    /// room.
+    ///
+    /// # Errors
+    /// Why the pool does not take it; then nothing has changed.
+    pub fn admit(
+        &mut self,
+        transaction: CheckedTransaction,
+        standing: &Standing,
+        added: Timestamp,
+        now: Timestamp,
+    ) -> Result<TxId, PoolError> {
+        let txid = transaction.txid();
+        self.judge(&txid, transaction.transaction(), standing, now)?;
+        self.insert(transaction, standing.account.unwrap_or_default(), added, now)?;
+        Ok(txid)
+    }
+
+    /// Follows the chain to a new tip.
+    pub fn on_tip(&mut self, now: Timestamp, change: TipChange) {
+        self.tip = change.height;
+        for txid in &change.mined {
+            self.departed.forget(txid);
+        }
+        for (sender, account) in &change.accounts {
+            self.set_account(sender, *account, &change.mined, now);
+        }
+        for transaction in change.returned {
+            if !change.mined.contains(&transaction.txid()) {
+                self.take_back(transaction, &change.accounts, now);
+            }
+        }
+        self.expire_by_height(now);
+    }
+
+    /// Drops what has waited too long.
+    pub fn on_time(&mut self, now: Timestamp) {
+        let expiry = u64::try_from(self.config.expiry.as_millis()).unwrap_or(u64::MAX);
+        while let Some((added, txid)) = self.by_age.first().copied()
+            && now.since(added) >= expiry
+        {
+            self.drop_transaction(&txid, DropReason::TooOld, now);
+        }
+        self.departed.on_time(now);
+    }
+
+    /// Up to `max_bytes` of transactions for a block: the best rates first, each sender's in order of
+    /// nonce without a gap.
+    pub fn select(&self, max_bytes: usize) -> Vec<CheckedTransaction> {
+        let (mut left, mut selected, mut blocked) = (max_bytes, Vec::new(), HashSet::new());
+        for rank in self.ranking.iter().rev().take_while(|rank| rank.worth.ready) {
+            if left < MIN_TRANSACTION_BYTES {
+                break;
+            }
+            let entry = self.entry(&rank.sender, rank.nonce.0);
+            let bytes = entry.transaction.transaction().size();
+            if blocked.contains(&rank.sender) {
+                continue;
+            }
+            // What does not fit keeps its successors out; others may still fit.
+            if bytes > left {
+                blocked.insert(rank.sender);
+                continue;
+            }
+            left -= bytes;
+            selected.push(entry.transaction.clone());
+        }
+        selected
+    }
+
+    /// All transactions, the most valuable first.
+    pub fn transactions(&self) -> impl Iterator<Item = &Entry> {
+        self.ranking.iter().rev().map(|rank| self.entry(&rank.sender, rank.nonce.0))
+    }
+
+    /// A pooled transaction.
+    pub fn get(&self, txid: &TxId) -> Option<CheckedTransaction> {
+        let (sender, nonce) = self.place_by_id.get(txid)?;
+        Some(self.entry(sender, *nonce).transaction.clone())
+    }
+
+    /// What became of a transaction.
+    pub fn status(&self, txid: &TxId) -> PoolStatus {
+        if self.place_by_id.contains_key(txid) {
+            return PoolStatus::Pooled;
+        }
+        match self.departed.reason(txid) {
+            None => PoolStatus::Unknown,
+            Some(DropReason::Expired { .. }) => PoolStatus::Expired,
+            Some(reason) => PoolStatus::Dropped(reason),
+        }
+    }
+
+    /// What an address has in the pool.
+    pub fn pending(&self, address: &Address) -> Pending {
+        let Some(queue) = self.queues.get(address) else { return Pending::default() };
+        let count = queue.entries.len() as u64;
+        Pending { count, spent: queue.spent(), next_nonce: Some(queue.missing()) }
+    }
+
+    /// How full the pool is.
+    pub fn info(&self) -> PoolInfo {
+        let full = self.len() >= self.config.max_count
+            || self.bytes.saturating_add(MIN_TRANSACTION_BYTES) > self.config.max_bytes;
+        let least = self.ranking.first().filter(|rank| full && rank.worth.ready);
+        let min_fee_rate = least.map_or(0, |rank| rank.worth.rate.next_whole()).max(self.config.min_fee_rate);
+        PoolInfo {
+            count: self.len(),
+            bytes: self.bytes,
+            max_count: self.config.max_count,
+            max_bytes: self.config.max_bytes,
+            senders: self.queues.len(),
+            min_fee_rate,
+        }
+    }
+
+    /// Whether an address has transactions here.
+    pub fn has_sender(&self, address: &Address) -> bool {
+        self.queues.contains_key(address)
+    }
+
+    /// Everybody who has transactions here, in no particular order.
+    pub fn senders(&self) -> impl Iterator<Item = &Address> {
+        self.queues.keys()
+    }
+
+    fn len(&self) -> usize {
+        self.place_by_id.len()
+    }
+
+    fn entry(&self, sender: &Address, nonce: u64) -> &Entry {
+        let queue = self.queues.get(sender).expect("a ranked transaction's sender has a queue");
+        queue.entries.get(&nonce).expect("a ranked transaction is in its sender's queue")
+    }
+
+    fn neighbours(&self, transaction: &Transaction, standing: &Standing) -> Neighbours {
+        let nonce = transaction.body.nonce;
+        let Some(queue) = self.queues.get(&transaction.body.sender) else {
+            let missing = standing.account.unwrap_or_default().nonce;
+            return Neighbours { missing, ..Neighbours::default() };
+        };
+        let rival = queue.entries.get(&nonce);
+        let spent = queue.spent().saturating_sub(rival.map_or(0, Entry::total));
+        Neighbours { spent, missing: queue.missing(), rival: rival.map(|rival| rival.price) }
+    }
+
+    /// Puts a transaction where its sender and nonce say, in place of one that is there, if there is room.
+    fn insert(
+        &mut self,
+        transaction: CheckedTransaction,
+        account: Account,
+        added: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), PoolError> {
+        let (txid, body) = (transaction.txid(), &transaction.transaction().body);
+        let (sender, nonce, valid_until) = (body.sender, body.nonce, body.valid_until);
+        let price = FeeRate::of(transaction.transaction());
+        let worth = match self.queues.get(&sender) {
+            Some(queue) => queue.worth_at(nonce, body.total(), price),
+            None => Walk::new(account).step(nonce, body.total(), price),
+        };
+        let rival = self.queues.get(&sender).and_then(|queue| queue.entries.get(&nonce));
+        let rival = rival.map(|entry| entry.transaction.clone());
+        let bytes = transaction.transaction().size();
+        let victims = self.plan_room(bytes, worth, rival.as_ref())?;
+        if let Some(rival) = rival {
+            self.drop_transaction(&rival.txid(), DropReason::Replaced { by: txid }, now);
+        }
+        for victim in victims {
+            self.drop_transaction(&victim, DropReason::Evicted, now);
+        }
+        let arrivals = &mut self.arrivals;
+        let queue = self.queues.entry(sender).or_insert_with(|| {
+            *arrivals += 1;
+            Queue { arrival: *arrivals, account, entries: BTreeMap::new() }
+        });
+        self.ranking.insert(Rank { worth, arrival: Reverse(queue.arrival), nonce: Reverse(nonce), sender });
+        queue.entries.insert(nonce, Entry { transaction, price, added, worth });
+        self.place_by_id.insert(txid, (sender, nonce));
+        self.by_age.insert((added, txid));
+        if valid_until != Height::GENESIS {
+            self.by_last_height.insert((valid_until, txid));
+        }
+        self.bytes += bytes;
+        self.departed.forget(&txid);
+        self.rank(&sender);
+        Ok(())
+    }
+
+    /// What must go so that a transaction of `bytes` fits in place of `rival`: the least worth first, and
+    /// nothing that is worth as much as the newcomer.
+    fn plan_room(
+        &self,
+        bytes: usize,
+        worth: Worth,
+        rival: Option<&CheckedTransaction>,
+    ) -> Result<Vec<TxId>, PoolError> {
+        let freed = rival.map_or(0, |rival| rival.transaction().size());
+        let mut count = self.len() + 1 - usize::from(rival.is_some());
+        let mut total = self.bytes + bytes - freed;
+        let mut victims = Vec::new();
+        let mut ranks = self.ranking.iter();
+        while count > self.config.max_count || total > self.config.max_bytes {
+            let Some(rank) = ranks.next() else {
+                return Err(PoolError::PoolFull { min_fee_rate: self.config.min_fee_rate });
+            };
+            if rank.worth >= worth {
+                let least = if rank.worth.ready { rank.worth.rate.next_whole() } else { 0 };
+                return Err(PoolError::PoolFull { min_fee_rate: least.max(self.config.min_fee_rate) });
+            }
+            let victim = &self.entry(&rank.sender, rank.nonce.0).transaction;
+            if rival != Some(victim) {
+                count -= 1;
+                total -= victim.transaction().size();
+                victims.push(victim.txid());
+            }
+        }
+        Ok(victims)
+    }
+
+    /// Judges a sender's whole queue again, against its account as it is now.
+    fn set_account(&mut self, sender: &Address, account: Account, mined: &HashSet<TxId>, now: Timestamp) {
+        let Some(queue) = self.queues.get_mut(sender) else { return };
+        queue.account = account;
+        let end = window_end(&self.config, account.nonce);
+        let used = queue.entries.range(..account.nonce).map(|(_, entry)| (entry, DropReason::NonceUsed));
+        let ahead = queue.entries.range(end..).map(|(_, entry)| (entry, DropReason::NonceAhead));
+        let gone: Vec<_> = used.chain(ahead).map(|(entry, reason)| (entry.transaction.txid(), reason)).collect();
+        for (txid, reason) in gone {
+            self.remove(&txid);
+            if !mined.contains(&txid) {
+                self.departed.record(now, txid, reason);
+            }
+        }
+        self.rank(sender);
+    }
+
+    /// Takes back a transaction whose block is no longer on the chain. Its price was good enough for a
+    /// block, so only its place is judged; what its sender cannot afford right now waits in the queue, as
+    /// the payment it spends may come back as well.
+    fn take_back(&mut self, transaction: CheckedTransaction, accounts: &BTreeMap<Address, Account>, now: Timestamp) {
+        let (txid, body) = (transaction.txid(), &transaction.transaction().body);
+        let account = accounts.get(&body.sender).copied().unwrap_or_default();
+        if self.place_by_id.contains_key(&txid) {
+            return;
+        }
+        let rival = self.queues.get(&body.sender).and_then(|queue| queue.entries.get(&body.nonce));
+        let refused = if body.nonce < account.nonce {
+            Some(DropReason::NonceUsed)
+        } else if body.nonce >= window_end(&self.config, account.nonce) {
+            Some(DropReason::NonceAhead)
+        } else {
+            rival.map(|rival| DropReason::Replaced { by: rival.transaction.txid() })
+        };
+        let refused = match refused {
+            Some(reason) => Some(reason),
+            None => self.insert(transaction, account, now, now).err().map(|_| DropReason::Evicted),
+        };
+        if let Some(reason) = refused {
+            self.departed.record(now, txid, reason);
+        }
+    }
+
+    fn expire_by_height(&mut self, now: Timestamp) {
+        while let Some((valid_until, txid)) = self.by_last_height.first().copied()
+            && has_expired(valid_until, self.tip)
+        {
+            self.drop_transaction(&txid, DropReason::Expired { valid_until }, now);
+        }
+    }
+
+    fn drop_transaction(&mut self, txid: &TxId, reason: DropReason, now: Timestamp) {
+        if let Some(sender) = self.remove(txid) {
+            self.rank(&sender);
+            self.departed.record(now, *txid, reason);
+        }
+    }
+
+    /// Removes a transaction everywhere. Its sender's queue must be ranked again afterwards.
+    fn remove(&mut self, txid: &TxId) -> Option<Address> {
+        let (sender, nonce) = self.place_by_id.remove(txid)?;
+        let queue = self.queues.get_mut(&sender).expect("a placed transaction's sender has a queue");
+        let entry = queue.entries.remove(&nonce).expect("a placed transaction is in its sender's queue");
+        self.ranking.remove(&Rank {
+            worth: entry.worth,
+            arrival: Reverse(queue.arrival),
+            nonce: Reverse(nonce),
+            sender,
+        });
+        if queue.entries.is_empty() {
+            self.queues.remove(&sender);
+        }
+        self.by_age.remove(&(entry.added, *txid));
+        self.by_last_height.remove(&(entry.transaction.transaction().body.valid_until, *txid));
+        self.bytes -= entry.transaction.transaction().size();
+        Some(sender)
+    }
+
+    /// Brings the ranking of a sender's transactions up to date.
+    fn rank(&mut self, sender: &Address) {
+        let Some(queue) = self.queues.get_mut(sender) else { return };
+        let (arrival, mut walk) = (Reverse(queue.arrival), Walk::new(queue.account));
+        for (nonce, entry) in &mut queue.entries {
+            let worth = walk.step(*nonce, entry.total(), entry.price);
+            if worth == entry.worth {
+                continue;
+            }
+            let rank = Rank { worth: entry.worth, arrival, nonce: Reverse(*nonce), sender: *sender };
+            self.ranking.remove(&rank);
+            self.ranking.insert(Rank { worth, ..rank });
+            entry.worth = worth;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

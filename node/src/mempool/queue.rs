@@ -1,0 +1,105 @@
+//! One sender's transactions, in order of nonce.
+
+use super::policy::FeeRate;
+use cairn_ledger::{accounts::Account, units::Timestamp, validate::CheckedTransaction};
+use std::collections::BTreeMap;
+
+/// What keeping a transaction is worth. Those that can be mined come before those that cannot yet; among
+/// them the rate decides, and that is the lowest of its own and its predecessors': a transaction is not
+/// mined before them, so a high fee does not protect cheap predecessors.
+///
+/// Along a queue it never rises. Evicting by lowest worth therefore takes a queue's tail first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Worth {
+    /// It follows the account's nonce without a gap, and the balance covers it and those before it.
+    pub ready: bool,
+    /// The lowest rate up to and including its own.
+    pub rate: FeeRate,
+}
+
+/// A pooled transaction.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// It.
+    pub transaction: CheckedTransaction,
+    /// What it pays.
+    pub price: FeeRate,
+    /// When it came.
+    pub added: Timestamp,
+    /// What keeping it is worth, as it stands in the pool's ranking.
+    pub worth: Worth,
+}
+
+impl Entry {
+    /// What it takes from its sender, in pebbles.
+    pub fn total(&self) -> u64 {
+        self.transaction.transaction().body.total()
+    }
+}
+
+/// One sender's transactions.
+#[derive(Clone, Debug)]
+pub(super) struct Queue {
+    /// The order in which senders came to the pool; decides between equal worths.
+    pub arrival: u64,
+    /// The sender's account at the tip; a sender without one has nothing.
+    pub account: Account,
+    /// By nonce.
+    pub entries: BTreeMap<u64, Entry>,
+}
+
+/// Walks a queue from its account's nonce on and tells the worth of each transaction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walk {
+    next: u64,
+    left: u64,
+    ready: bool,
+    lowest: Option<FeeRate>,
+}
+
+impl Walk {
+    /// Begins at an account.
+    pub fn new(account: Account) -> Self {
+        Self { next: account.nonce, left: account.balance.pebbles(), ready: true, lowest: None }
+    }
+
+    /// The worth of the next transaction in order of nonce.
+    pub fn step(&mut self, nonce: u64, total: u64, price: FeeRate) -> Worth {
+        self.ready &= nonce == self.next && total <= self.left;
+        if self.ready {
+            self.next = nonce.saturating_add(1);
+            self.left -= total;
+        }
+        let rate = self.lowest.map_or(price, |lowest| lowest.min(price));
+        self.lowest = Some(rate);
+        Worth { ready: self.ready, rate }
+    }
+}
+
+impl Queue {
+    /// The first nonce, from the account's on, that is not in the queue.
+    pub fn missing(&self) -> u64 {
+        let mut missing = self.account.nonce;
+        for nonce in self.entries.keys() {
+            if *nonce != missing {
+                break;
+            }
+            missing = missing.saturating_add(1);
+        }
+        missing
+    }
+
+    /// What all its transactions spend, in pebbles.
+    pub fn spent(&self) -> u64 {
+        self.entries.values().map(Entry::total).fold(0, u64::saturating_add)
+    }
+
+    /// The worth a transaction would have in the place of `nonce`.
+    pub fn worth_at(&self, nonce: u64, total: u64, price: FeeRate) -> Worth {
+        let mut walk = Walk::new(self.account);
+        for (before, entry) in self.entries.range(..nonce) {
+            walk.step(*before, entry.total(), entry.price);
+        }
+        walk.step(nonce, total, price)
+    }
+}

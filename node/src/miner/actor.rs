@@ -1,0 +1,212 @@
+//! The miner's loop: it renews the job, submits what was found, and lets requests take their turn.
+
+use super::{
+    MiningConfig,
+    mailbox::{Generate, MAILBOX, MinerHandle, MinerInfo},
+    maker::{Maker, Stopping},
+    meter::Meter,
+    neighbours::{Announce, Progress},
+    plan::{Moment, Pause, plan},
+    threads::{self, Board, Report},
+};
+use crate::{
+    chain::{ChainHandle, Template},
+    clock,
+    mempool::PoolHandle,
+    tasks::{Shutdown, TaskError},
+};
+use std::{collections::VecDeque, future, pin::Pin, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::{Instant, MissedTickBehavior},
+};
+
+/// The task's name.
+const NAME: &str = "miner";
+/// How often the template is renewed at least: transactions and the clock move on.
+const RENEWAL: Duration = Duration::from_secs(1);
+/// Reports of threads that wait for the loop; a thread with one more waits.
+const REPORTS: usize = 16;
+/// Templates kept for what was found just when the next one was posted.
+const TEMPLATES: usize = 4;
+
+/// Starts the miner, which mines when `config` says so, and generates blocks when asked.
+pub fn spawn<N: Announce, S: Progress>(
+    config: MiningConfig,
+    chain: ChainHandle,
+    pool: PoolHandle,
+    network: N,
+    sync: S,
+    shutdown: Shutdown,
+) -> (MinerHandle, JoinHandle<Result<(), TaskError>>) {
+    let (sender, mailbox) = mpsc::channel(MAILBOX);
+    let (info, info_watch) = watch::channel(MinerInfo::default());
+    let actor = Actor {
+        config,
+        maker: Maker { chain, pool, network },
+        sync,
+        mailbox,
+        board: Arc::default(),
+        templates: VecDeque::new(),
+        generating: None,
+        started: Instant::now(),
+        meter: Meter::default(),
+        info,
+    };
+    (MinerHandle { mailbox: sender, info: info_watch }, tokio::spawn(actor.run(shutdown)))
+}
+
+struct Actor<N, S> {
+    config: MiningConfig,
+    maker: Maker<N>,
+    sync: S,
+    mailbox: mpsc::Receiver<Generate>,
+    board: Arc<Board>,
+    /// The last jobs' numbers and templates.
+    templates: VecDeque<(u64, Template)>,
+    generating: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    started: Instant,
+    meter: Meter,
+    info: watch::Sender<MinerInfo>,
+}
+
+impl<N: Announce, S: Progress> Actor<N, S> {
+    async fn run(mut self, mut shutdown: Shutdown) -> Result<(), TaskError> {
+        let (sender, mut reports) = mpsc::channel(REPORTS);
+        let threads = threads::start(&self.board, self.config.threads, self.config.duty, &sender);
+        let threads = threads.map_err(|error| failed(format!("cannot start threads: {error}")))?;
+        let ended = self.serve(&mut shutdown, &mut reports).await;
+        // Nobody may wait in the channel for us while we wait for them.
+        drop(reports);
+        self.board.end();
+        let join = move || threads.into_iter().try_for_each(std::thread::JoinHandle::join);
+        let joined = tokio::task::spawn_blocking(join).await;
+        match joined {
+            Ok(Ok(())) => ended,
+            _ => ended.and(Err(failed(String::from("a thread panicked")))),
+        }
+    }
+
+    async fn serve(&mut self, shutdown: &mut Shutdown, reports: &mut mpsc::Receiver<Report>) -> Result<(), TaskError> {
+        let mut tip = self.maker.chain.watch_tip();
+        let mut renewal = tokio::time::interval(RENEWAL);
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let idle = self.generating.is_none();
+            tokio::select! {
+                biased;
+                () = shutdown.requested() => return Ok(()),
+                Some(report) = reports.recv() => self.on_report(report).await?,
+                changed = tip.changed() => match changed {
+                    Ok(()) => self.renew().await,
+                    // The chain has failed, and says why itself.
+                    Err(_) => {
+                        self.pause(Pause::Stopping);
+                        shutdown.requested().await;
+                    }
+                },
+                () = finished(&mut self.generating) => {
+                    self.generating = None;
+                    self.renew().await;
+                }
+                _ = renewal.tick() => {
+                    self.meter.sample(self.started.elapsed(), self.board.attempts());
+                    let hash_rate = self.meter.rate();
+                    self.info.send_modify(|info| info.hash_rate = hash_rate);
+                    self.renew().await;
+                }
+                Some(request) = self.mailbox.recv(), if idle => {
+                    self.pause(Pause::Generating);
+                    self.generating = Some(Box::pin(self.maker.clone().generate(request)));
+                }
+            }
+        }
+    }
+
+    /// Posts a new job, or says why there is none.
+    async fn renew(&mut self) {
+        if self.config.threads == 0 || self.generating.is_some() {
+            return;
+        }
+        match self.next_template().await {
+            Ok(template) => self.post(template),
+            Err(pause) => self.pause(pause),
+        }
+    }
+
+    async fn next_template(&mut self) -> Result<Template, Pause> {
+        let beneficiary = self.config.beneficiary.ok_or(Pause::NoBeneficiary)?;
+        let moment = Moment {
+            now: clock::now(),
+            parent_time: self.maker.chain.tip().header.time,
+            max_future_ms: self.maker.spec().params().max_future_ms,
+            may_build: self.sync.may_build(),
+        };
+        let time = plan(&moment)?;
+        self.maker.template(beneficiary, time).await.map_err(|Stopping| Pause::Stopping)
+    }
+
+    fn post(&mut self, template: Template) {
+        let target = template.header.target.decode().expect("the difficulty rule gives normal targets");
+        let job = self.board.post(template.header.seal(), target);
+        self.templates.retain(|(_, older)| older.header.parent == template.header.parent);
+        self.templates.push_back((job, template));
+        if self.templates.len() > TEMPLATES {
+            self.templates.pop_front();
+        }
+        self.set_paused(None);
+    }
+
+    fn pause(&mut self, pause: Pause) {
+        self.board.clear();
+        self.templates.clear();
+        if self.config.threads > 0 {
+            self.set_paused(Some(pause.to_string()));
+        }
+    }
+
+    fn set_paused(&self, paused: Option<String>) {
+        let was_paused = self.info.borrow().paused.is_some();
+        match &paused {
+            Some(reason) if !was_paused => tracing::info!(target: "cairn::miner", reason, "paused"),
+            None if was_paused => tracing::info!(target: "cairn::miner", "mining again"),
+            _ => {}
+        }
+        self.info.send_modify(|info| info.paused = paused);
+    }
+
+    async fn on_report(&mut self, report: Report) -> Result<(), TaskError> {
+        let Report::Found { job, nonce } = report else {
+            return Err(failed(String::from("a thread ended")));
+        };
+        let Some(at) = self.templates.iter().position(|(number, _)| *number == job) else { return Ok(()) };
+        // All threads are done with what is solved. A template gives one block only.
+        self.board.clear();
+        let Some((_, template)) = self.templates.remove(at) else { return Ok(()) };
+        match self.maker.submit(&template, nonce).await {
+            Ok(Some(block)) => {
+                let (height, transactions) = (template.header.height.get(), template.transactions.len());
+                tracing::info!(target: "cairn::miner", height, %block, transactions, "found a block");
+                self.info.send_modify(|info| info.blocks_found += 1);
+            }
+            Ok(None) => {}
+            Err(Stopping) => self.pause(Pause::Stopping),
+        }
+        // Also when it came too late: the threads wait for work.
+        self.renew().await;
+        Ok(())
+    }
+}
+
+/// Returns when the task has finished; never when there is none.
+async fn finished(task: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>) {
+    match task {
+        Some(task) => task.await,
+        None => future::pending().await,
+    }
+}
+
+fn failed(reason: String) -> TaskError {
+    TaskError::Failed { name: NAME, reason, storage: false }
+}

@@ -1,0 +1,152 @@
+//! Making a block: its template, its nonce, and its way onto the chain.
+
+use super::{
+    grind::{CHUNK, Grinder},
+    mailbox::{Generate, GenerateError, Generated},
+    neighbours::Announce,
+    plan::plan_generated,
+};
+use crate::{
+    chain::{BlockOutcome, ChainError, ChainHandle, HeaderOutcome, Template, TemplateRequest},
+    clock,
+    mempool::{PoolHandle, PoolStopped},
+    verdict::Origin,
+};
+use cairn_ledger::{
+    block::{BLOCK_OVERHEAD_BYTES, Block, Header},
+    chain_spec::ChainSpec,
+    hash::BlockId,
+    keys::Address,
+    units::Timestamp,
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// Blocks of others that may come in between while one request is served; then it is given up.
+const MOST_LOST: usize = 100;
+
+/// The chain, the pool or the runtime is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the node is stopping")]
+pub(super) struct Stopping;
+
+impl From<ChainError> for Stopping {
+    fn from(ChainError::Stopping: ChainError) -> Self {
+        Self
+    }
+}
+
+impl From<PoolStopped> for Stopping {
+    fn from(PoolStopped: PoolStopped) -> Self {
+        Self
+    }
+}
+
+/// Makes blocks on the tip.
+#[derive(Clone)]
+pub(super) struct Maker<N> {
+    pub chain: ChainHandle,
+    pub pool: PoolHandle,
+    pub network: N,
+}
+
+impl<N: Announce> Maker<N> {
+    pub fn spec(&self) -> &ChainSpec {
+        self.chain.reader().spec()
+    }
+
+    /// A block on the tip with the best of the pool, complete but for its nonce.
+    pub async fn template(&self, beneficiary: Address, time: Timestamp) -> Result<Template, Stopping> {
+        let max = usize::try_from(self.spec().params().max_block_bytes).unwrap_or(usize::MAX);
+        let transactions = self.pool.select(max.saturating_sub(BLOCK_OVERHEAD_BYTES)).await?;
+        Ok(self.chain.template(TemplateRequest { beneficiary, transactions, time }).await?)
+    }
+
+    /// Brings a block onto the chain as any other comes, and announces it. `None`: it came too late, as
+    /// another block is there already.
+    pub async fn submit(&self, template: &Template, nonce: u64) -> Result<Option<BlockId>, Stopping> {
+        let header = Header { nonce, ..template.header.clone() };
+        let outcomes = self.chain.link_headers(Origin::Local, vec![header.clone()]).await?;
+        let Some(HeaderOutcome::Linked(linked)) = outcomes.into_iter().next() else {
+            tracing::debug!(target: "cairn::miner", height = header.height.get(), "a found block was not linked");
+            return Ok(None);
+        };
+        let (id, body) = (linked.id(), template.body());
+        let outcome = self.chain.import(linked, body.clone()).await?.outcome().await?;
+        if outcome != BlockOutcome::Connected {
+            tracing::debug!(target: "cairn::miner", block = %id, ?outcome, "a found block is not on the chain");
+            return Ok(None);
+        }
+        self.network.announce(Block { header, body }).await;
+        Ok(Some(id))
+    }
+
+    /// Serves a request for blocks.
+    pub async fn generate(self, request: Generate) {
+        let made = self.generate_blocks(request.blocks, request.beneficiary).await;
+        if let Ok(made) = &made {
+            let (blocks, height) = (made.blocks.len(), self.chain.tip().height().get());
+            tracing::info!(target: "cairn::miner", blocks, height, "generated blocks on request");
+        }
+        // Whoever asked may be gone; the blocks are there all the same.
+        let _ = request.answer.send(made.map_err(|Stopping| GenerateError::Stopping));
+    }
+
+    async fn generate_blocks(&self, blocks: u64, beneficiary: Address) -> Result<Generated, Stopping> {
+        let interval = self.spec().params().interval_ms;
+        let (mut made, mut lost) = (Generated::default(), 0);
+        while (made.blocks.len() as u64) < blocks {
+            let parent = self.chain.tip();
+            let time = match plan_generated(parent.header.time, interval, clock::now()) {
+                Ok(time) => time,
+                Err(reason) => {
+                    made.stopped = Some(reason);
+                    break;
+                }
+            };
+            let template = self.template(beneficiary, time).await?;
+            let on_parent = template.header.parent == parent.id;
+            let nonce = if on_parent { Some(find_nonce(&template.header).await?) } else { None };
+            let id = match nonce {
+                Some(nonce) => self.submit(&template, nonce).await?,
+                None => None,
+            };
+            made.blocks.extend(id);
+            lost += usize::from(id.is_none());
+            if lost > MOST_LOST {
+                made.stopped = Some(String::from("blocks of others keep coming in between"));
+                break;
+            }
+        }
+        Ok(made)
+    }
+}
+
+/// Searches on a thread where that is allowed, until it is found or nobody waits for it any more.
+async fn find_nonce(header: &Header) -> Result<u64, Stopping> {
+    /// Ends the search when it is dropped.
+    struct Wanted(Arc<AtomicBool>);
+    impl Drop for Wanted {
+        fn drop(&mut self) {
+            self.0.store(false, Ordering::Relaxed);
+        }
+    }
+
+    let wanted = Wanted(Arc::new(AtomicBool::new(true)));
+    let (seal, target) = (header.seal(), header.target.decode().expect("the difficulty rule gives normal targets"));
+    let searching = wanted.0.clone();
+    let search = tokio::task::spawn_blocking(move || {
+        let (mut grinder, mut nonce) = (Grinder::new(&seal), 0_u64);
+        while searching.load(Ordering::Relaxed) {
+            if let Some(found) = grinder.search(target, nonce) {
+                return Some(found);
+            }
+            nonce = nonce.wrapping_add(CHUNK);
+        }
+        None
+    });
+    // An unfinished search means that the runtime is ending.
+    search.await.ok().flatten().ok_or(Stopping)
+}

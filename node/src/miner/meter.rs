@@ -1,0 +1,52 @@
+//! The hash rate over the last seconds. Pure: time is an argument.
+
+use std::{collections::VecDeque, time::Duration};
+
+/// What the rate is averaged over.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Counts of attempts at moments since some start.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    /// Within the window, and the last before it. One is added a second, so they are few.
+    samples: VecDeque<(Duration, u64)>,
+}
+
+impl Meter {
+    /// Adds the number of all attempts up to `at`.
+    pub fn sample(&mut self, at: Duration, attempts: u64) {
+        self.samples.push_back((at, attempts));
+        while self.samples.get(1).is_some_and(|(second, _)| *second + WINDOW <= at) {
+            self.samples.pop_front();
+        }
+    }
+
+    /// Attempts per second.
+    pub fn rate(&self) -> f64 {
+        let (Some((start, before)), Some((end, after))) = (self.samples.front(), self.samples.back()) else {
+            return 0.0;
+        };
+        let seconds = end.saturating_sub(*start).as_secs_f64();
+        if seconds > 0.0 { after.saturating_sub(*before) as f64 / seconds } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_that_of_the_last_seconds() {
+        let mut meter = Meter::default();
+        assert_eq!(meter.rate().to_bits(), 0f64.to_bits());
+        for second in 0..=20 {
+            meter.sample(Duration::from_secs(second), second * 500);
+        }
+        assert!((meter.rate() - 500.0).abs() < 1e-9);
+        for second in 21..=40 {
+            meter.sample(Duration::from_secs(second), 10_000);
+        }
+        assert!(meter.rate().abs() < 1e-9, "nothing for longer than the window");
+        assert_eq!(meter.samples.len(), 11);
+    }
+}

@@ -1,0 +1,48 @@
+//! Making blocks: mining them, and on local networks generating them on request.
+//!
+//! # The path of a block
+//! 1. Every second, and at every new tip at once, the actor decides whether to mine (`plan`), takes the best
+//!    transactions of the pool and asks the chain for a template (`maker`).
+//! 2. The template's seal goes on a board; threads grind disjoint ranges of nonces (`grind`).
+//! 3. What they find is linked and imported like any block and, once it is on the chain, announced (`maker`).
+//!
+//! [`MinerHandle::generate`] makes blocks one after the other in the same way, without the threads.
+//!
+//! # Map
+//! `mailbox` the handle · `actor` the loop · `plan` when to mine and which time to stamp, pure · `maker`
+//! templates, submission, generation · `grind` the search for nonces · `threads` who searches, and how much ·
+//! `meter` the hash rate, pure
+//!
+//! # Invariants
+//! 1. A block is stamped max(now, parent + 1 ms), never so far ahead that others would call it early.
+//! 2. Nothing is mined on a chain that is being caught up with; a node without peers mines on its own.
+//! 3. Mining and generation take turns: a node does not race itself.
+//! 4. Threads rest as their duty says, and end when the node stops.
+
+mod actor;
+mod grind;
+mod mailbox;
+mod maker;
+mod meter;
+mod neighbours;
+mod plan;
+#[cfg(test)]
+mod tests;
+mod threads;
+
+pub use actor::spawn;
+pub use mailbox::{GenerateError, Generated, MAX_GENERATE, MinerHandle, MinerInfo};
+pub use neighbours::{Announce, Progress};
+
+use cairn_ledger::keys::Address;
+
+/// How to mine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MiningConfig {
+    /// Threads that mine; 0 is off.
+    pub threads: usize,
+    /// The share of their time they spend, in percent, 1 to 100.
+    pub duty: u8,
+    /// Who receives the rewards.
+    pub beneficiary: Option<Address>,
+}

@@ -1,0 +1,84 @@
+//! When to mine, and which time to stamp. Pure.
+
+use cairn_ledger::units::Timestamp;
+
+/// What the decision depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// This node's clock.
+    pub now: Timestamp,
+    /// The tip's time.
+    pub parent_time: Timestamp,
+    /// How far ahead of the clock a block's time may be.
+    pub max_future_ms: u64,
+    /// Whether the tip is one to build on.
+    pub may_build: bool,
+}
+
+/// Why nothing is mined right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Pause {
+    #[error("no address is set to receive the rewards")]
+    NoBeneficiary,
+    #[error("the chain is still being caught up with")]
+    Syncing,
+    #[error(
+        "the tip's time is {ahead_ms} ms ahead of this node's clock, so a block on it would be refused as early: \
+         check the clock, or wait"
+    )]
+    TipAhead { ahead_ms: u64 },
+    #[error("blocks are being generated on request")]
+    Generating,
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// The time to stamp, or why not to mine.
+pub(super) fn plan(moment: &Moment) -> Result<Timestamp, Pause> {
+    if !moment.may_build {
+        return Err(Pause::Syncing);
+    }
+    let stamp = moment.now.max(moment.parent_time.saturating_add(1));
+    if stamp > moment.now.saturating_add(moment.max_future_ms) {
+        return Err(Pause::TipAhead { ahead_ms: moment.parent_time.since(moment.now) });
+    }
+    Ok(stamp)
+}
+
+/// The time of the next generated block, one interval after its parent's; or, in a sentence, why it has to
+/// wait.
+pub(super) fn plan_generated(parent_time: Timestamp, interval_ms: u64, now: Timestamp) -> Result<Timestamp, String> {
+    let stamp = parent_time.saturating_add(interval_ms);
+    if stamp <= now {
+        return Ok(stamp);
+    }
+    let wait = stamp.since(now);
+    Err(format!("the chain has caught up with the clock: the next block can be generated in {wait} ms"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn a_block_is_stamped_now_or_just_after_its_parent() {
+        let moment =
+            |now, parent| Moment { now: at(now), parent_time: at(parent), max_future_ms: 100, may_build: true };
+        assert_eq!(plan(&moment(1_000, 900)), Ok(at(1_000)));
+        assert_eq!(plan(&moment(1_000, 1_000)), Ok(at(1_001)));
+        assert_eq!(plan(&moment(1_000, 1_099)), Ok(at(1_100)), "the last that others accept now");
+        assert_eq!(plan(&moment(1_000, 1_100)), Err(Pause::TipAhead { ahead_ms: 100 }));
+        assert_eq!(plan(&Moment { may_build: false, ..moment(1_000, 900) }), Err(Pause::Syncing));
+    }
+
+    #[test]
+    fn generated_blocks_are_an_interval_apart_and_never_ahead_of_the_clock() {
+        assert_eq!(plan_generated(at(1_000), 50, at(1_050)), Ok(at(1_050)));
+        let refused = plan_generated(at(1_000), 50, at(1_049)).expect_err("a millisecond early");
+        assert!(refused.ends_with("in 1 ms"), "{refused}");
+    }
+}

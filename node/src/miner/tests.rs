@@ -1,0 +1,185 @@
+//! The miner on a real chain.
+
+use super::*;
+use crate::{
+    clock,
+    mempool::tests::Bench,
+    tasks::{ShutdownSwitch, TaskError, shutdown},
+};
+use cairn_ledger::{
+    block::Block,
+    chain_spec::ChainSpec,
+    testing::{easy_params, key},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+/// Far longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Keeps what was announced.
+#[derive(Clone)]
+struct Heard(mpsc::Sender<Block>);
+
+impl Announce for Heard {
+    async fn announce(&self, block: Block) {
+        self.0.send(block).await.expect("the test listens");
+    }
+}
+
+#[derive(Clone)]
+struct InSync(Arc<AtomicBool>);
+
+impl Progress for InSync {
+    fn may_build(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct Mine {
+    bench: Bench,
+    miner: MinerHandle,
+    heard: mpsc::Receiver<Block>,
+    in_sync: InSync,
+    switch: ShutdownSwitch,
+    task: JoinHandle<Result<(), TaskError>>,
+}
+
+impl Mine {
+    fn new(bench: Bench, threads: usize) -> Self {
+        let config = MiningConfig { threads, duty: 50, beneficiary: Some(key(9).address()) };
+        Self::with(bench, config)
+    }
+
+    fn with(bench: Bench, config: MiningConfig) -> Self {
+        let (sender, heard) = mpsc::channel(1_000);
+        let in_sync = InSync(Arc::new(AtomicBool::new(true)));
+        let (switch, stop) = shutdown();
+        let (chain, pool) = (bench.chain.clone(), bench.pool.clone());
+        let (miner, task) = spawn(config, chain, pool, Heard(sender), in_sync.clone(), stop);
+        Self { bench, miner, heard, in_sync, switch, task }
+    }
+
+    async fn next_block(&mut self) -> Block {
+        let block = tokio::time::timeout(PATIENCE, self.heard.recv()).await;
+        block.expect("a block, in time").expect("a running miner")
+    }
+
+    async fn until(&self, condition: impl Fn(&MinerInfo) -> bool) -> MinerInfo {
+        let mut info = self.miner.info.clone();
+        let waited = tokio::time::timeout(PATIENCE, info.wait_for(condition)).await;
+        waited.expect("in time").expect("a running miner").clone()
+    }
+
+    async fn stop(self) {
+        self.switch.request();
+        self.task.await.expect("no panic").expect("an orderly end");
+    }
+}
+
+/// A network whose block 0 is so many intervals old.
+fn network_since(intervals: u64) -> ChainSpec {
+    let mut params = easy_params();
+    let age = params.interval_ms * intervals + params.interval_ms / 2;
+    params.genesis_time = cairn_ledger::units::Timestamp::from_millis(clock::now().millis() - age);
+    ChainSpec::new(params).expect("valid parameters")
+}
+
+#[tokio::test]
+async fn threads_mine_block_after_block_with_the_pools_transactions() {
+    let bench = Bench::new();
+    let payment = bench.pay(1, 0, 1_000);
+    assert!(bench.submit(vec![payment.clone()]).await[0].is_ok());
+    let mut mine = Mine::new(bench, 2);
+    let mut previous = mine.bench.spec.genesis().clone();
+    let mut mined = Vec::new();
+    for _ in 0..5 {
+        let block = mine.next_block().await;
+        assert_eq!((block.header.parent, block.header.beneficiary), (previous.id(), key(9).address()));
+        assert!(block.header.time > previous.time);
+        mined.extend(block.txids());
+        previous = block.header;
+    }
+    assert_eq!(mined, [payment.id()], "once");
+    let info = mine.until(|info| info.blocks_found >= 5 && info.hash_rate > 0.0).await;
+    assert_eq!(info.paused, None);
+    mine.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_mined_while_the_chain_is_caught_up_with() {
+    let mine = Mine::new(Bench::new(), 1);
+    mine.in_sync.0.store(false, Ordering::Relaxed);
+    let info = mine.until(|info| info.paused.is_some()).await;
+    assert_eq!(info.paused.as_deref(), Some("the chain is still being caught up with"));
+    mine.in_sync.0.store(true, Ordering::Relaxed);
+    mine.until(|info| info.paused.is_none()).await;
+    mine.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_beneficiary_the_miner_says_what_it_lacks() {
+    let mine = Mine::with(Bench::new(), MiningConfig { threads: 1, duty: 1, beneficiary: None });
+    let info = mine.until(|info| info.paused.is_some()).await;
+    assert_eq!(info.paused.as_deref(), Some("no address is set to receive the rewards"));
+    mine.stop().await;
+}
+
+#[tokio::test]
+async fn blocks_are_generated_an_interval_apart_without_threads() {
+    let bench = Bench::new();
+    let payment = bench.pay(1, 0, 1_000);
+    assert!(bench.submit(vec![payment.clone()]).await[0].is_ok());
+    let mut mine = Mine::new(bench, 0);
+    let made = mine.miner.generate(10, key(5).address()).await.expect("blocks");
+    assert_eq!((made.blocks.len(), made.stopped), (10, None));
+    let mut time = mine.bench.spec.genesis().time;
+    for (n, id) in made.blocks.iter().enumerate() {
+        let block = mine.next_block().await;
+        time = time.saturating_add(mine.bench.spec.params().interval_ms);
+        assert_eq!((block.header.id(), block.header.time, block.header.beneficiary), (*id, time, key(5).address()));
+        assert_eq!(block.txids(), if n == 0 { vec![payment.id()] } else { vec![] });
+    }
+    assert_eq!(mine.miner.info(), MinerInfo::default(), "mining is off: neither found nor paused");
+    for got in [0, 101] {
+        assert_eq!(mine.miner.generate(got, key(5).address()).await, Err(GenerateError::Count { got }));
+    }
+    mine.stop().await;
+}
+
+#[tokio::test]
+async fn generation_stops_when_the_chain_has_caught_up_with_the_clock() {
+    let mine = Mine::new(Bench::on(network_since(50)), 0);
+    let made = mine.miner.generate(100, key(5).address()).await.expect("blocks");
+    // The clock goes on while they are made.
+    assert!((50..60).contains(&made.blocks.len()), "{}", made.blocks.len());
+    let stopped = made.stopped.expect("a reason");
+    assert!(stopped.starts_with("the chain has caught up with the clock"), "{stopped}");
+    mine.stop().await;
+}
+
+#[tokio::test]
+async fn generation_and_mining_take_turns() {
+    let mut mine = Mine::new(Bench::on(network_since(40)), 1);
+    // The miner stamps the time that it is, after which nothing is left to generate.
+    mine.next_block().await;
+    let made = mine.miner.generate(3, key(5).address()).await.expect("an answer");
+    assert!(made.stopped.is_some());
+    let found = mine.until(|info| info.paused.is_none() && info.blocks_found > 0).await.blocks_found;
+    mine.until(|info| info.blocks_found > found).await;
+    mine.stop().await;
+}
+
+#[tokio::test]
+async fn a_stopping_miner_answers_and_ends() {
+    let mine = Mine::new(Bench::new(), 2);
+    let miner = mine.miner.clone();
+    mine.stop().await;
+    assert_eq!(miner.generate(1, key(5).address()).await, Err(GenerateError::Stopping));
+}

@@ -1,0 +1,257 @@
+//! What the swarm reports: connections, identities, questions and answers.
+
+use super::{
+    behaviour::BehaviourEvent,
+    mailbox::{Class, NetworkEvent, RequestError},
+    reachability,
+    serve::{self, ServeError},
+    service::{SERVING, Served, Service},
+    wire::{Message as _, PeerStatus},
+};
+use crate::{
+    clock,
+    tasks::TaskError,
+    verdict::{Offence, Origin},
+};
+use libp2p::{
+    PeerId,
+    core::ConnectedPoint,
+    gossipsub, identify, ping,
+    request_response::{self, OutboundFailure, ResponseChannel},
+    swarm::SwarmEvent,
+};
+use std::time::{Duration, Instant};
+
+/// The longest name of a program that is believed.
+const AGENT_CHARS: usize = 64;
+
+type RequestEvent = request_response::Event<Vec<u8>, Vec<u8>>;
+
+impl Service {
+    /// Something happened in the swarm.
+    pub(super) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour(event),
+            SwarmEvent::ConnectionEstablished { peer_id, endpoint, num_established, .. } => {
+                if num_established.get() == 1 {
+                    self.on_connected(peer_id, &endpoint);
+                }
+            }
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
+                let cause = cause.map(|cause| cause.to_string());
+                self.on_disconnected(&peer_id, cause.as_deref());
+            }
+            SwarmEvent::NewListenAddr { address, .. } => {
+                tracing::info!(target: "cairn::network", address = %format_args!("{address}/p2p/{}", self.swarm.local_peer_id()), "listening");
+                // A routable address of our own interface: others reach it unless a firewall says no.
+                if reachability::is_reachable(&address, false) {
+                    self.swarm.add_external_address(address);
+                }
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
+                tracing::debug!(target: "cairn::network", %peer, %error, "dialling failed");
+            }
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                tracing::debug!(target: "cairn::network", address = %send_back_addr, %error, "a connection failed");
+            }
+            SwarmEvent::ListenerError { error, .. } => {
+                tracing::warn!(target: "cairn::network", %error, "listening failed");
+            }
+            _ => {}
+        }
+    }
+
+    fn on_connected(&mut self, id: PeerId, endpoint: &ConnectedPoint) {
+        let (address, inbound) = (endpoint.get_remote_address().clone(), endpoint.is_listener());
+        tracing::info!(target: "cairn::network", peer = %id, %address, inbound, "connected");
+        self.peers.connected(id, address, inbound, Instant::now());
+        self.redial.connected(&id);
+        self.exchange_status(&id);
+    }
+
+    fn on_disconnected(&mut self, id: &PeerId, cause: Option<&str>) {
+        tracing::info!(target: "cairn::network", peer = %id, cause, "disconnected");
+        self.redial.disconnected(id, Instant::now());
+        let Some((number, peer)) = self.peers.disconnected(id) else { return };
+        if peer.status.is_some() {
+            self.backlog.push(NetworkEvent::PeerDown { peer: number });
+        }
+        let chain = self.judge.chain.clone();
+        self.errands.spawn(async move { chain.peer_gone(Origin::Peer(number)).await });
+    }
+
+    fn on_behaviour(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Gossip(gossipsub::Event::Message { propagation_source, message_id, message }) => {
+                self.on_gossip(propagation_source, message_id, message);
+            }
+            BehaviourEvent::Gossip(gossipsub::Event::GossipsubNotSupported { peer_id }) => {
+                tracing::debug!(target: "cairn::network", peer = %peer_id, "a peer does not gossip");
+            }
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                let agent = info.agent_version.chars().filter(|c| !c.is_control()).take(AGENT_CHARS).collect();
+                if let Some(peer) = self.peers.by_id_mut(&peer_id) {
+                    peer.agent = Some(agent);
+                }
+                self.swarm.behaviour_mut().discovery.identified(&peer_id, &info.protocols, &info.listen_addrs);
+            }
+            BehaviourEvent::Ping(ping::Event { peer, result: Ok(latency), .. }) => {
+                if let Some(peer) = self.peers.by_id_mut(&peer) {
+                    peer.latency = Some(latency);
+                }
+            }
+            BehaviourEvent::Status(event) => self.on_status_event(event),
+            BehaviourEvent::Headers(event) => self.on_request_event(Class::Headers, event),
+            BehaviourEvent::Bodies(event) => self.on_request_event(Class::Bodies, event),
+            // Nothing is decided by these.
+            BehaviourEvent::Gossip(_)
+            | BehaviourEvent::Identify(_)
+            | BehaviourEvent::Ping(_)
+            | BehaviourEvent::Discovery(_) => {}
+            BehaviourEvent::Gate(never) | BehaviourEvent::Limits(never) => match never {},
+        }
+    }
+
+    fn on_status_event(&mut self, event: RequestEvent) {
+        match event {
+            RequestEvent::Message { peer, message, .. } => match message {
+                request_response::Message::Request { request, channel, .. } => {
+                    if self.take_status_request(&peer) {
+                        let own = self.own_status().to_bytes();
+                        // Whoever asked may be gone.
+                        let _ = self.swarm.behaviour_mut().status.send_response(channel, own);
+                        self.on_status(&peer, &request);
+                    }
+                }
+                request_response::Message::Response { response, .. } => self.on_status(&peer, &response),
+            },
+            RequestEvent::OutboundFailure { peer, error, .. } => match error {
+                // Another network, or another program: of no use to each other.
+                OutboundFailure::UnsupportedProtocols => self.disconnect(&peer),
+                OutboundFailure::Timeout => {
+                    if let Some(number) = self.peers.number(&peer) {
+                        self.charge(number, &Offence::Stalled);
+                    }
+                }
+                OutboundFailure::DialFailure | OutboundFailure::ConnectionClosed | OutboundFailure::Io(_) => {}
+            },
+            RequestEvent::InboundFailure { .. } | RequestEvent::ResponseSent { .. } => {}
+        }
+    }
+
+    /// Whether a peer may ask for our status now.
+    fn take_status_request(&mut self, peer: &PeerId) -> bool {
+        let Some(number) = self.peers.number(peer) else { return false };
+        match self.peers.begin_serving(number, Instant::now()) {
+            Some(Duration::ZERO) => {
+                self.peers.end_serving(number, PeerStatus::MAX_BYTES);
+                true
+            }
+            _ => {
+                self.charge(number, &Offence::Flooding);
+                false
+            }
+        }
+    }
+
+    /// A peer has said where it stands.
+    fn on_status(&mut self, id: &PeerId, bytes: &[u8]) {
+        let Some(number) = self.peers.number(id) else { return };
+        let status = match PeerStatus::from_bytes(bytes) {
+            Ok(status) => status,
+            Err(error) => return self.charge(number, &Offence::Undecodable(error)),
+        };
+        let expected = self.judge.spec.genesis_id();
+        if status.genesis_id != expected {
+            tracing::info!(target: "cairn::network", peer = %id, got = %status.genesis_id, %expected, "another network");
+            return self.disconnect(id);
+        }
+        let is_first = self.peers.set_status(number, status.clone(), clock::now());
+        self.backlog.push(if is_first {
+            NetworkEvent::PeerUp { peer: number, status }
+        } else {
+            NetworkEvent::PeerStatus { peer: number, status }
+        });
+    }
+
+    fn on_request_event(&mut self, class: Class, event: RequestEvent) {
+        match event {
+            RequestEvent::Message { peer, message, .. } => match message {
+                request_response::Message::Request { request, channel, .. } => {
+                    self.on_request(&peer, class, request, channel);
+                }
+                request_response::Message::Response { request_id, response } => {
+                    if let Some(answer) = self.asked.remove(&(class, request_id)) {
+                        // Whoever asked may have given up.
+                        let _ = answer.send(Ok(response));
+                    }
+                }
+            },
+            RequestEvent::OutboundFailure { request_id, error, .. } => {
+                if let Some(answer) = self.asked.remove(&(class, request_id)) {
+                    let _ = answer.send(Err(request_error(&error)));
+                }
+            }
+            RequestEvent::InboundFailure { .. } | RequestEvent::ResponseSent { .. } => {}
+        }
+    }
+
+    /// A peer asks for something: it is answered elsewhere, when there is room and it did not ask for more
+    /// than its share.
+    fn on_request(&mut self, id: &PeerId, class: Class, question: Vec<u8>, channel: ResponseChannel<Vec<u8>>) {
+        let Some(number) = self.peers.number(id) else { return };
+        // That we are busy is not its fault: the stream is closed without an answer.
+        if self.serving.len() >= SERVING {
+            return;
+        }
+        let Some(wait) = self.peers.begin_serving(number, Instant::now()) else {
+            return self.charge(number, &Offence::Flooding);
+        };
+        let reader = self.judge.chain.reader().clone();
+        self.serving.spawn(async move {
+            let answer = serve::answer(reader, class, question, wait).await;
+            Served { number, class, channel, answer }
+        });
+    }
+
+    /// A request was answered.
+    ///
+    /// # Errors
+    /// The store failed: the node has to stop.
+    pub(super) fn on_served(&mut self, served: Served) -> Result<(), TaskError> {
+        let Served { number, class, channel, answer } = served;
+        self.peers.end_serving(number, answer.as_ref().map_or(0, Vec::len));
+        match answer {
+            Ok(bytes) => {
+                let behaviour = self.swarm.behaviour_mut();
+                let requests = match class {
+                    Class::Headers => &mut behaviour.headers,
+                    Class::Bodies => &mut behaviour.bodies,
+                };
+                // Whoever asked may be gone.
+                let _ = requests.send_response(channel, bytes);
+                Ok(())
+            }
+            Err(ServeError::Undecodable(error)) => {
+                self.charge(number, &Offence::Undecodable(error));
+                Ok(())
+            }
+            Err(error @ (ServeError::Store(_) | ServeError::Panicked { .. })) => Err(failed(&error)),
+        }
+    }
+}
+
+fn failed(error: &ServeError) -> TaskError {
+    let storage = matches!(error, ServeError::Store(_));
+    TaskError::Failed { name: "network", reason: error.to_string(), storage }
+}
+
+fn request_error(error: &OutboundFailure) -> RequestError {
+    match error {
+        OutboundFailure::Timeout => RequestError::Timeout,
+        OutboundFailure::DialFailure | OutboundFailure::ConnectionClosed => RequestError::Gone,
+        OutboundFailure::UnsupportedProtocols | OutboundFailure::Io(_) => {
+            RequestError::Refused { reason: error.to_string() }
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! What is said of a gossiped message. The verdicts are pure; around them stand the questions to the
+//! chain and the pool that lead to them.
+//!
+//! A message is passed on only after it was checked. Whoever passes on what its very bytes prove invalid
+//! pays for it; what merely cannot be judged here and now is ignored, and nobody pays.
+
+use super::{
+    compact::{self, Unresolved},
+    mailbox::{NetworkHandle, RequestError},
+    wire::{CompactBlock, Message, TxBatch},
+};
+use crate::{
+    chain::{ChainHandle, HeaderOutcome},
+    mempool::{PoolError, PoolHandle},
+    verdict::{Offence, Origin, PeerNumber, Verdict},
+};
+use cairn_ledger::{
+    block::{Body, HEADER_BYTES, Header},
+    chain_spec::ChainSpec,
+    codec::DecodeError,
+    error::{BlockError, Fault, HeaderError},
+    hash::{BlockId, TxId},
+    pow::Work,
+    transaction::Transaction,
+    validate::{LinkedHeader, check_work},
+};
+use std::{sync::Arc, time::Duration};
+
+/// A block so far above the best header is not looked at: sync will come to it.
+const FAR_AHEAD: u64 = 64;
+/// How often a transaction that came before its predecessor is tried again: batches overtake each other.
+const GAP_RETRIES: usize = 3;
+/// The pause before each of them.
+const GAP_PAUSE: Duration = Duration::from_millis(100);
+
+/// What came of a gossiped message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Judged {
+    /// Whether it travels on.
+    pub(super) verdict: Verdict,
+    /// What its sender did besides sending it.
+    pub(super) offence: Option<Offence>,
+    /// What was learned.
+    pub(super) finding: Finding,
+}
+
+/// What was learned of a gossiped message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// Nothing.
+    Nothing,
+    /// A block on a chain with so much work, whole.
+    Block { id: BlockId, header: Box<Header>, total_work: Work },
+    /// A block, with work, of a branch that is not known here.
+    UnknownParent { id: BlockId },
+    /// Transactions that were new here and admitted.
+    Transactions(Vec<(TxId, Transaction)>),
+}
+
+impl Judged {
+    fn only(verdict: Verdict) -> Self {
+        Self { verdict, offence: None, finding: Finding::Nothing }
+    }
+
+    fn ignored() -> Self {
+        Self::only(Verdict::Ignore)
+    }
+
+    fn rejected(offence: Offence) -> Self {
+        Self::only(Verdict::Reject(offence))
+    }
+
+    fn unknown_parent(id: BlockId) -> Self {
+        Self { finding: Finding::UnknownParent { id }, ..Self::ignored() }
+    }
+}
+
+/// The id of the block in a message, before anything is known about it.
+pub(super) fn block_id(data: &[u8]) -> Option<BlockId> {
+    Header::from_bytes(data.get(..HEADER_BYTES)?).ok().map(|header| header.id())
+}
+
+/// A header that breaks a rule: is that its sender's fault?
+fn of_header_error(error: HeaderError) -> Judged {
+    match error.fault() {
+        Fault::Proven => Judged::rejected(Offence::InvalidHeader(error)),
+        Fault::Mutated | Fault::NotYet => Judged::ignored(),
+    }
+}
+
+/// What follows from how a header was linked: either the verdict, or the block is wanted.
+fn of_header(id: BlockId, outcome: HeaderOutcome) -> Result<LinkedHeader, Judged> {
+    match outcome {
+        HeaderOutcome::Linked(linked) => Ok(linked),
+        HeaderOutcome::Orphan { .. } => Err(Judged::unknown_parent(id)),
+        HeaderOutcome::Invalid(error) => Err(of_header_error(error)),
+        // A child of the invalid is not proven invalid by its own bytes, and whoever passed it on may not
+        // have executed the parent yet.
+        HeaderOutcome::Known | HeaderOutcome::Early | HeaderOutcome::Unwanted | HeaderOutcome::InvalidAncestor => {
+            Err(Judged::ignored())
+        }
+    }
+}
+
+/// What follows from comparing a body with its header. `fetched`: the sender was asked for this very body.
+fn of_match(linked: &LinkedHeader, matched: Result<(), BlockError>, fetched: bool) -> Judged {
+    let Err(error) = matched else {
+        return Judged {
+            verdict: Verdict::Accept,
+            offence: None,
+            finding: Finding::Block {
+                id: linked.id(),
+                header: Box::new(linked.header().clone()),
+                total_work: linked.total_work(),
+            },
+        };
+    };
+    match error.fault() {
+        Fault::Proven => Judged::rejected(Offence::InvalidBlock(error)),
+        // The compact block may be right: only what was asked for is the sender's own.
+        Fault::Mutated if fetched => Judged { offence: Some(Offence::MutatedBody), ..Judged::ignored() },
+        Fault::Mutated | Fault::NotYet => Judged::ignored(),
+    }
+}
+
+/// What follows from the pool's answers to a batch.
+fn of_batch(transactions: &[Transaction], answers: &[Result<TxId, PoolError>]) -> Judged {
+    let admitted = transactions.iter().zip(answers);
+    let admitted: Vec<_> = admitted
+        .filter_map(|(transaction, answer)| answer.as_ref().ok().map(|id| (*id, transaction.clone())))
+        .collect();
+    let proven = answers.iter().find_map(|answer| match answer {
+        Err(PoolError::Invalid(error)) => Some(*error),
+        _ => None,
+    });
+    let verdict = match proven {
+        Some(error) => Verdict::Reject(Offence::InvalidTransaction(error)),
+        None if admitted.is_empty() => Verdict::Ignore,
+        None => Verdict::Accept,
+    };
+    Judged { verdict, offence: None, finding: Finding::Transactions(admitted) }
+}
+
+/// Whoever judges needs these. Cloning shares them.
+#[derive(Clone)]
+pub(super) struct Judge {
+    /// The rules.
+    pub(super) spec: Arc<ChainSpec>,
+    /// The chain.
+    pub(super) chain: ChainHandle,
+    /// The pool.
+    pub(super) pool: PoolHandle,
+    /// The way to ask the sender for more.
+    pub(super) network: NetworkHandle,
+}
+
+impl Judge {
+    /// Judges a compact block, and imports the block as soon as its body is found to be its own.
+    pub(super) async fn block(&self, sender: PeerNumber, data: Vec<u8>) -> Judged {
+        let linked = match self.link(sender, &data).await {
+            Ok(linked) => linked,
+            Err(judged) => return judged,
+        };
+        // Work and ancestry are right: only now is the rest worth decoding.
+        let compact = match CompactBlock::from_bytes(&data) {
+            Ok(compact) => compact,
+            Err(error) => return Judged::rejected(Offence::Undecodable(error)),
+        };
+        let (body, fetched) = match self.resolve(compact).await {
+            Ok(body) => (body, false),
+            // Everybody sees that the places are wrong: those very bytes prove it.
+            Err(Unresolved::Misplaced) => return Judged::rejected(Offence::Undecodable(DecodeError::OutOfRange)),
+            Err(reason) => {
+                tracing::debug!(target: "cairn::network", block = %linked.id(), %reason, "fetching a whole body");
+                match self.fetch(sender, linked.id()).await {
+                    Ok(body) => (body, true),
+                    Err(judged) => return judged,
+                }
+            }
+        };
+        let Ok(mut import) = self.chain.import(linked.clone(), body).await else {
+            return Judged::ignored();
+        };
+        // From here the block travels on; that it may fail in execution is no relayer's fault.
+        match import.matched().await {
+            Ok(matched) => of_match(&linked, matched, fetched),
+            Err(_) => Judged::ignored(),
+        }
+    }
+
+    async fn link(&self, sender: PeerNumber, data: &[u8]) -> Result<LinkedHeader, Judged> {
+        let head = data.get(..HEADER_BYTES).ok_or(DecodeError::Truncated { got: data.len() });
+        let header = head.and_then(Header::from_bytes).map_err(|e| Judged::rejected(Offence::Undecodable(e)))?;
+        let sealed = check_work(&self.spec, header).map_err(of_header_error)?;
+        let (id, header) = (sealed.id(), sealed.header().clone());
+        if header.height > self.chain.best_header().saturating_add(FAR_AHEAD) {
+            return Err(Judged::unknown_parent(id));
+        }
+        let outcomes = self.chain.link_headers(Origin::Peer(sender), vec![header]).await;
+        let outcome = outcomes.ok().and_then(|outcomes| outcomes.into_iter().next()).ok_or_else(Judged::ignored)?;
+        of_header(id, outcome)
+    }
+
+    /// The body, from what the pool has.
+    async fn resolve(&self, compact: CompactBlock) -> Result<Body, Unresolved> {
+        let missing = Unresolved::Missing { count: compact.short_ids.len() };
+        let pool = if compact.short_ids.is_empty() {
+            Vec::new()
+        } else {
+            self.pool.transactions().await.map_err(|_| missing)?
+        };
+        // A full pool takes milliseconds to hash.
+        let resolved = tokio::task::spawn_blocking(move || compact::reconstruct(&compact, &pool)).await;
+        resolved.unwrap_or(Err(missing))
+    }
+
+    /// The whole body, from the sender.
+    async fn fetch(&self, sender: PeerNumber, id: BlockId) -> Result<Body, Judged> {
+        match self.network.request_bodies(sender, vec![id]).await {
+            Ok(bodies) => bodies.into_iter().next().ok_or_else(Judged::ignored),
+            Err(RequestError::Timeout) => Err(Judged { offence: Some(Offence::Stalled), ..Judged::ignored() }),
+            Err(_) => Err(Judged::ignored()),
+        }
+    }
+
+    /// Judges a batch of transactions by offering them to the pool.
+    pub(super) async fn batch(&self, sender: PeerNumber, data: Vec<u8>) -> Judged {
+        let transactions = match TxBatch::from_bytes(&data) {
+            Ok(batch) => batch.transactions.into_vec(),
+            Err(error) => return Judged::rejected(Offence::Undecodable(error)),
+        };
+        let origin = Origin::Peer(sender);
+        let Ok(mut answers) = self.pool.submit(origin, transactions.clone()).await else { return Judged::ignored() };
+        for _ in 0..GAP_RETRIES {
+            let is_gap = |answer: &Result<TxId, PoolError>| matches!(answer, Err(PoolError::NonceGap { .. }));
+            let early: Vec<usize> = (0..answers.len()).filter(|at| is_gap(&answers[*at])).collect();
+            if early.is_empty() {
+                break;
+            }
+            tokio::time::sleep(GAP_PAUSE).await;
+            let again = early.iter().filter_map(|at| transactions.get(*at)).cloned().collect();
+            let Ok(new) = self.pool.submit(origin, again).await else { break };
+            early.into_iter().zip(new).for_each(|(at, answer)| answers[at] = answer);
+        }
+        of_batch(&transactions, &answers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_ledger::{
+        error::{ExecutionError, TxError},
+        hash::Hash,
+        testing::{easy_network, key, payment},
+    };
+
+    fn batch(answers: Vec<Result<TxId, PoolError>>) -> Judged {
+        let spec = easy_network();
+        let transactions: Vec<_> =
+            (0..answers.len() as u64).map(|nonce| payment(&spec, &key(1), nonce, key(2).address(), 5, 177)).collect();
+        of_batch(&transactions, &answers)
+    }
+
+    fn admitted(judged: &Judged) -> usize {
+        match &judged.finding {
+            Finding::Transactions(admitted) => admitted.len(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_batch_travels_on_when_it_brought_something_and_nothing_is_proven_invalid() {
+        let new = || Ok(TxId::ZERO);
+        let judged = batch(vec![Err(PoolError::AlreadyPooled), new()]);
+        assert_eq!((judged.verdict.clone(), admitted(&judged)), (Verdict::Accept, 1));
+        let judged = batch(vec![Err(PoolError::AlreadyPooled), Err(PoolError::AlreadyMined)]);
+        assert_eq!((judged.verdict.clone(), admitted(&judged)), (Verdict::Ignore, 0));
+        assert_eq!(batch(vec![]).verdict, Verdict::Ignore);
+    }
+
+    #[test]
+    fn honest_transactions_survive_the_invalid_one_beside_them() {
+        let judged = batch(vec![Ok(TxId::ZERO), Err(PoolError::Invalid(TxError::Signature)), Ok(TxId::ZERO)]);
+        assert_eq!(judged.verdict, Verdict::Reject(Offence::InvalidTransaction(TxError::Signature)));
+        assert_eq!(admitted(&judged), 2);
+    }
+
+    #[test]
+    fn what_only_this_pool_refuses_is_nobodys_fault() {
+        let unjudgeable = || {
+            vec![
+                PoolError::NonceGap { got: 9, expected: 0 },
+                PoolError::FeeTooLow { got: 1, min: 2 },
+                PoolError::Execution(ExecutionError::UnknownSender { sender: key(1).address() }),
+            ]
+        };
+        for error in unjudgeable() {
+            assert_eq!(batch(vec![Err(error.clone())]).verdict, Verdict::Ignore, "{error}");
+            assert_eq!(batch(vec![Err(error.clone()), Ok(TxId::ZERO)]).verdict, Verdict::Accept, "{error}");
+        }
+    }
+
+    #[test]
+    fn only_proven_headers_cost_their_sender() {
+        let id = BlockId::ZERO;
+        let judge = |outcome| of_header(id, outcome).map(|_| ());
+        assert_eq!(judge(HeaderOutcome::Orphan { parent: id }), Err(Judged::unknown_parent(id)));
+        for outcome in
+            [HeaderOutcome::Known, HeaderOutcome::Early, HeaderOutcome::Unwanted, HeaderOutcome::InvalidAncestor]
+        {
+            assert_eq!(judge(outcome), Err(Judged::ignored()));
+        }
+        let proven = HeaderError::ZeroBeneficiary;
+        assert_eq!(judge(HeaderOutcome::Invalid(proven)), Err(Judged::rejected(Offence::InvalidHeader(proven))));
+        let ahead = HeaderError::TimeAhead { got: Default::default(), limit: Default::default() };
+        assert_eq!(judge(HeaderOutcome::Invalid(ahead)), Err(Judged::ignored()));
+    }
+
+    #[test]
+    fn a_body_of_another_block_costs_only_whoever_was_asked_for_it() {
+        let linked = LinkedHeader::genesis(&easy_network());
+        let mutated = BlockError::TxsRoot { got: Hash::ZERO, expected: Hash::ZERO };
+        assert_eq!(of_match(&linked, Err(mutated), false), Judged::ignored());
+        assert_eq!(of_match(&linked, Err(mutated), true).offence, Some(Offence::MutatedBody));
+        assert_eq!(of_match(&linked, Err(mutated), true).verdict, Verdict::Ignore);
+        let large = BlockError::Size { got: 2, max: 1 };
+        assert_eq!(of_match(&linked, Err(large), false), Judged::rejected(Offence::InvalidBlock(large)));
+        assert_eq!(of_match(&linked, Ok(()), true).verdict, Verdict::Accept);
+    }
+
+    #[test]
+    fn the_id_needs_the_header_alone() {
+        let header = easy_network().genesis().clone();
+        let mut data = cairn_ledger::codec::encode(&header);
+        assert_eq!(block_id(&data[..189]), None);
+        data.extend([0xff; 50]);
+        assert_eq!(block_id(&data), Some(header.id()));
+    }
+}

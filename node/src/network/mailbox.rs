@@ -1,0 +1,333 @@
+//! What the network can be asked, and what it tells.
+
+use super::{
+    redial::TargetError,
+    wire::{Bodies, GetBodies, GetHeaders, Headers, MAX_BODIES, MAX_LOCATOR, Message as _, PeerStatus},
+};
+use crate::verdict::{Offence, PeerNumber};
+use cairn_ledger::{
+    block::{Block, Body, Header},
+    codec::{BoundedVec, DecodeError},
+    hash::BlockId,
+};
+use std::{collections::VecDeque, time::Duration};
+use tokio::sync::{mpsc, oneshot};
+
+/// Questions waiting for the network's task. A full mailbox makes askers wait.
+pub(super) const MAILBOX: usize = 256;
+/// Events waiting for sync; more wait, merged, in a [`Backlog`].
+pub(super) const EVENTS: usize = 256;
+
+/// Which kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Class {
+    /// `headers/1`.
+    Headers,
+    /// `bodies/1`.
+    Bodies,
+}
+
+/// Why a request was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The peer is not connected (any more).
+    #[error("the peer is gone")]
+    Gone,
+    /// No answer in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// The peer closed the stream, or its line broke.
+    #[error("the peer did not answer: {reason}")]
+    Refused {
+        /// What the library said.
+        reason: String,
+    },
+    /// The answer was no message; the peer has been charged.
+    #[error("the answer is no message: {0}")]
+    Undecodable(DecodeError),
+    /// The question is longer than a question may be: our own mistake.
+    #[error("the question is too long")]
+    TooLong,
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// Why a peer cannot be added.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddPeerError {
+    /// The address.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// A connected peer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerInfo {
+    /// The number of its connection.
+    pub number: PeerNumber,
+    /// Its identity.
+    pub peer_id: String,
+    /// The address of the connection.
+    pub address: String,
+    /// Whether it dialled this node.
+    pub inbound: bool,
+    /// What it says its program is.
+    pub agent: Option<String>,
+    /// Where it stands.
+    pub status: Option<PeerStatus>,
+    /// The last measured round trip.
+    pub latency: Option<Duration>,
+    /// For how long it has been connected.
+    pub connected: Duration,
+    /// The topics (`blocks`, `txs`) in whose mesh it is.
+    pub mesh: Vec<String>,
+    /// Its standing: 0 is neutral, below is bad.
+    pub score: i64,
+}
+
+/// The node among its peers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkInfo {
+    /// Its identity.
+    pub peer_id: String,
+    /// Where it listens.
+    pub listening: Vec<String>,
+    /// Addresses at which others reach it.
+    pub external: Vec<String>,
+    /// Connected peers.
+    pub peers: usize,
+    /// Those that dialled this node.
+    pub inbound: usize,
+    /// Those this node dialled.
+    pub outbound: usize,
+    /// What its protocols' names begin with.
+    pub protocol_prefix: String,
+}
+
+/// What the network tells sync.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetworkEvent {
+    /// A peer has connected and said where it stands.
+    PeerUp {
+        /// Who.
+        peer: PeerNumber,
+        /// Where it stands.
+        status: PeerStatus,
+    },
+    /// A peer has said where it stands now.
+    PeerStatus {
+        /// Who.
+        peer: PeerNumber,
+        /// Where it stands.
+        status: PeerStatus,
+    },
+    /// A peer is gone.
+    PeerDown {
+        /// Who.
+        peer: PeerNumber,
+    },
+    /// A peer has passed on a block, with work, that cannot be linked: it knows a branch that we lack.
+    UnknownParent {
+        /// Who.
+        peer: PeerNumber,
+        /// The block.
+        id: BlockId,
+    },
+}
+
+/// The network's questions.
+pub(super) enum Message {
+    Announce { block: Box<Block> },
+    Request { peer: PeerNumber, class: Class, request: Vec<u8>, answer: oneshot::Sender<Result<Vec<u8>, RequestError>> },
+    Charge { peer: PeerNumber, offence: Offence },
+    AddPeer { address: String, answer: oneshot::Sender<Result<(), TargetError>> },
+    Peers { answer: oneshot::Sender<Vec<PeerInfo>> },
+    Info { answer: oneshot::Sender<NetworkInfo> },
+}
+
+/// A handle to the network. Cloning shares it.
+#[derive(Clone)]
+pub struct NetworkHandle {
+    pub(super) mailbox: mpsc::Sender<Message>,
+}
+
+impl NetworkHandle {
+    /// Passes on a block that was found here.
+    pub async fn announce(&self, block: Block) {
+        self.tell(Message::Announce { block: Box::new(block) }).await;
+    }
+
+    /// Asks a peer for the headers after the first id of the locator that is on its chain.
+    ///
+    /// # Errors
+    /// No answer, or none that is a message.
+    pub async fn request_headers(&self, peer: PeerNumber, locator: Vec<BlockId>) -> Result<Vec<Header>, RequestError> {
+        let locator = BoundedVec::<_, MAX_LOCATOR>::new(locator).map_err(|_| RequestError::TooLong)?;
+        let answer = self.request(peer, Class::Headers, GetHeaders { locator }.to_bytes()).await?;
+        let decoded = Headers::from_bytes(&answer);
+        Ok(self.judge(peer, decoded).await?.headers.into_vec())
+    }
+
+    /// Asks a peer for the bodies of blocks. It gives a prefix of what was asked, possibly shorter, possibly
+    /// empty; whether they are the right ones is for the asker to find out.
+    ///
+    /// # Errors
+    /// No answer, or none that is a message.
+    pub async fn request_bodies(&self, peer: PeerNumber, ids: Vec<BlockId>) -> Result<Vec<Body>, RequestError> {
+        let ids = BoundedVec::<_, MAX_BODIES>::new(ids).map_err(|_| RequestError::TooLong)?;
+        let asked = ids.len();
+        let answer = self.request(peer, Class::Bodies, GetBodies { ids }.to_bytes()).await?;
+        // Megabytes take a while to decode: not on a thread that drives the network.
+        let decoded = tokio::task::spawn_blocking(move || Bodies::from_bytes(&answer)).await;
+        let bodies = self.judge(peer, decoded.map_err(|_| RequestError::Stopping)?).await?.bodies.into_vec();
+        if bodies.len() > asked {
+            self.charge(peer, Offence::WrongAnswer).await;
+            return Err(RequestError::Refused { reason: String::from("more bodies than asked for") });
+        }
+        Ok(bodies)
+    }
+
+    /// Charges a peer for an offence; the network decides what follows.
+    pub async fn charge(&self, peer: PeerNumber, offence: Offence) {
+        self.tell(Message::Charge { peer, offence }).await;
+    }
+
+    /// Dials a peer, named by its multiaddress with `/p2p/<peer id>`, and keeps redialling it.
+    ///
+    /// # Errors
+    /// An address that is none, names nobody or this node, or one too many.
+    pub async fn add_peer(&self, address: &str) -> Result<(), AddPeerError> {
+        let address = address.to_owned();
+        let answered = self.ask(|answer| Message::AddPeer { address, answer }).await;
+        Ok(answered.ok_or(AddPeerError::Stopping)??)
+    }
+
+    /// The connected peers; nobody when the node is stopping.
+    pub async fn peers(&self) -> Vec<PeerInfo> {
+        self.ask(|answer| Message::Peers { answer }).await.unwrap_or_default()
+    }
+
+    /// The node among its peers; empty when the node is stopping.
+    pub async fn info(&self) -> NetworkInfo {
+        self.ask(|answer| Message::Info { answer }).await.unwrap_or_default()
+    }
+
+    async fn request(&self, peer: PeerNumber, class: Class, request: Vec<u8>) -> Result<Vec<u8>, RequestError> {
+        let answered = self.ask(|answer| Message::Request { peer, class, request, answer }).await;
+        answered.ok_or(RequestError::Stopping)?
+    }
+
+    async fn judge<T>(&self, peer: PeerNumber, decoded: Result<T, DecodeError>) -> Result<T, RequestError> {
+        match decoded {
+            Ok(message) => Ok(message),
+            Err(error) => {
+                self.charge(peer, Offence::Undecodable(error)).await;
+                Err(RequestError::Undecodable(error))
+            }
+        }
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(message(answer)).await;
+        answered.await.ok()
+    }
+
+    async fn tell(&self, message: Message) {
+        // A network that has ended hears nothing any more: the node is stopping.
+        let _ = self.mailbox.send(message).await;
+    }
+}
+
+/// Events that sync has not taken yet, merged so that their number is bounded by that of the peers: the
+/// last status of each, and that it is gone.
+#[derive(Debug, Default)]
+pub(super) struct Backlog(VecDeque<NetworkEvent>);
+
+impl Backlog {
+    /// Adds an event.
+    pub(super) fn push(&mut self, event: NetworkEvent) {
+        let superseded = |waiting: &NetworkEvent| match (&event, waiting) {
+            (NetworkEvent::PeerStatus { peer, .. }, NetworkEvent::PeerStatus { peer: other, .. })
+            | (NetworkEvent::UnknownParent { peer, .. }, NetworkEvent::UnknownParent { peer: other, .. })
+            | (
+                NetworkEvent::PeerDown { peer },
+                NetworkEvent::PeerStatus { peer: other, .. } | NetworkEvent::UnknownParent { peer: other, .. },
+            ) => peer == other,
+            _ => false,
+        };
+        self.0.retain(|waiting| !superseded(waiting));
+        // Who came and went meanwhile was never here.
+        if let NetworkEvent::PeerDown { peer } = &event
+            && let Some(at) = self
+                .0
+                .iter()
+                .position(|waiting| matches!(waiting, NetworkEvent::PeerUp { peer: other, .. } if other == peer))
+        {
+            self.0.remove(at);
+            return;
+        }
+        self.0.push_back(event);
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The oldest event.
+    pub(super) fn pop(&mut self) -> Option<NetworkEvent> {
+        self.0.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_ledger::{
+        pow::Work,
+        units::{Height, Timestamp},
+    };
+
+    fn status(height: u64) -> PeerStatus {
+        PeerStatus {
+            genesis_id: BlockId::ZERO,
+            tip: BlockId::ZERO,
+            height: Height::new(height),
+            total_work: Work::from_u64(height),
+            now: Timestamp::from_millis(0),
+            lowest_body: Height::GENESIS,
+            snapshots: BoundedVec::default(),
+        }
+    }
+
+    #[test]
+    fn a_backlog_is_bounded_by_the_number_of_peers() {
+        let mut backlog = Backlog::default();
+        for round in 0..1000 {
+            for peer in (0..4).map(PeerNumber) {
+                backlog.push(NetworkEvent::PeerStatus { peer, status: status(round) });
+                backlog.push(NetworkEvent::UnknownParent { peer, id: BlockId::ZERO });
+            }
+            let passing = PeerNumber(100 + round);
+            backlog.push(NetworkEvent::PeerUp { peer: passing, status: status(0) });
+            backlog.push(NetworkEvent::PeerStatus { peer: passing, status: status(1) });
+            backlog.push(NetworkEvent::PeerDown { peer: passing });
+        }
+        assert_eq!(backlog.0.len(), 8);
+        assert_eq!(backlog.pop(), Some(NetworkEvent::PeerStatus { peer: PeerNumber(0), status: status(999) }));
+    }
+
+    #[test]
+    fn that_a_peer_is_gone_is_never_lost() {
+        let mut backlog = Backlog::default();
+        backlog.push(NetworkEvent::PeerStatus { peer: PeerNumber(1), status: status(1) });
+        backlog.push(NetworkEvent::PeerDown { peer: PeerNumber(1) });
+        assert_eq!(backlog.pop(), Some(NetworkEvent::PeerDown { peer: PeerNumber(1) }));
+        assert!(backlog.is_empty());
+    }
+}

@@ -1,0 +1,80 @@
+//! The network: one task that owns a libp2p swarm, and a handle to it.
+//!
+//! Every connection is encrypted and authenticated (Noise over TCP, TLS 1.3 in QUIC). All protocol names
+//! stand under `/cairn/<first eight hex digits of the genesis id>/`, so nodes of other networks find
+//! nothing to talk about.
+//!
+//! | name | kind | what |
+//! |---|---|---|
+//! | `status/1` | request | where a node stands; at connect, every minute, and after a reorganisation |
+//! | `blocks/1` | gossip | [compact blocks](wire::CompactBlock) |
+//! | `txs/1` | gossip | [batches](wire::TxBatch) of transactions |
+//! | `headers/1` | request | headers after a locator |
+//! | `bodies/1` | request | bodies by id |
+//! | `kad/1`, `meshsub` | libp2p | Kademlia, gossipsub; and identify and ping under their own names |
+//!
+//! # The path of a gossiped block
+//! `events` → `relay::on_gossip` (is there room, is it new) → a task of its own: `gossip::Judge::block`
+//! (header, work, [link](crate::chain::ChainHandle::link_headers), body from the pool or from the sender,
+//! [import](crate::chain::ChainHandle::import)) → `relay::on_judged` (verdict to gossipsub, price to `peers`).
+//! The verdict comes as soon as the body is found to be the header's: relaying does not wait for execution.
+//!
+//! # Map
+//! [`wire`] every message and its bounds · `mailbox` what the network is asked and tells · `start` its start ·
+//! `service` its loop · `events` what the swarm reports · `relay` what is passed on · `gossip` verdicts ·
+//! `compact` compact blocks · `outbox` batches of our own · `serve` answers to others · `peers` scores, prices
+//! and bans · `gate` who may connect · `redial` whom to dial · `discovery` Kademlia · `reachability` addresses ·
+//! `behaviour` protocols and transports · `codec` bytes on a stream · `identity` the node's key
+//!
+//! # Limits
+//! | what | limit | when full |
+//! |---|---|---|
+//! | connections | [`NetworkConfig`]; 2 a peer; 64 and 32 handshakes | refused |
+//! | connections from one host; from one /16 or /32 | 4; 16 (private addresses exempt) | refused |
+//! | streams | 128 a connection; 16 of each request class | refused |
+//! | blocks, batches being judged | 16, 64; 16 a peer | ignored, nobody charged |
+//! | requests being answered | 32; 8 a peer | closed unanswered; a peer above its share is charged |
+//! | bytes served to a peer | 32 MiB/s, 64 MiB at once | it waits, after 5 s it is charged |
+//! | gossiped frame; compact block; batch | 256; 160; 48 KiB | rejected |
+//! | transactions that wait to be sent | 4 MiB | the oldest are dropped; they stay in the pool |
+//! | named peers | 256 | refused |
+//! | bans | 4096, one hour | the one that ends first is lifted |
+//! | events for sync | 256, then merged | one status for each peer |
+//!
+//! # Invariants
+//! 1. Every gossiped message gets exactly one verdict, and travels on only after it was checked.
+//! 2. Only what a peer's own bytes or silence prove is charged, at the prices in `peers`; our own failures and
+//!    full queues never are.
+//! 3. The swarm's task never waits for the disk, the chain or the pool.
+//! 4. A peer's number is never used again.
+//! 5. Private addresses are neither dialled on a stranger's word nor passed on, unless the network is private.
+//! 6. libp2p is named in this folder only.
+
+mod behaviour;
+mod codec;
+mod compact;
+mod config;
+mod discovery;
+mod events;
+mod gate;
+mod gossip;
+mod identity;
+mod mailbox;
+mod outbox;
+mod peers;
+mod reachability;
+mod recent;
+mod redial;
+mod relay;
+mod serve;
+mod service;
+mod start;
+pub mod wire;
+
+pub use behaviour::SetupError;
+pub use config::NetworkConfig;
+pub use identity::IdentityError;
+pub use mailbox::{AddPeerError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo, RequestError};
+pub use redial::TargetError;
+pub use start::{NetworkError, spawn};
+pub use wire::PeerStatus;

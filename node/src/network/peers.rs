@@ -1,0 +1,468 @@
+//! The peer table: who is connected, what they said, and how they stand.
+//!
+//! The prices of all offences stand in [`price`] and nowhere else.
+
+use super::{
+    mailbox::PeerInfo,
+    reachability::{self, Host},
+    wire::PeerStatus,
+};
+use crate::verdict::{Offence, PeerNumber};
+use cairn_ledger::{block::Header, hash::BlockId, pow::Work, units::Timestamp};
+use libp2p::{Multiaddr, PeerId};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// A score at which a peer is cut off.
+const CUT_OFF: f64 = -100.0;
+/// The time in which half of a score is forgiven: an honest peer with a flaky line recovers, one that
+/// offends again and again does not.
+const HALF_LIFE: Duration = Duration::from_secs(600);
+/// How long a ban lasts.
+const BAN: Duration = Duration::from_secs(3600);
+/// Bans remembered; the one that ends first makes room.
+const BANS: usize = 4096;
+/// Bytes a second a peer is served in the long run.
+const SERVE_RATE: f64 = 32.0 * 1024.0 * 1024.0;
+/// Bytes a peer is served at once before it has to wait.
+const SERVE_BURST: f64 = 64.0 * 1024.0 * 1024.0;
+/// The longest a peer is made to wait for its answer; who is further behind is refused.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Requests of one peer being answered at once; sync keeps no more than four in flight.
+const SERVING_EACH: usize = 8;
+/// Gossiped messages of one peer being judged at once.
+const JUDGING_EACH: usize = 16;
+/// Bytes that any request counts for, however short its answer: what it costs to look.
+const LEAST_COST: usize = 16 << 10;
+
+/// What an offence costs, in points of score.
+///
+/// Whoever sends what no honest node can send is cut off after the first, second or third time; slowness
+/// and haste cost little, and are never banned for.
+fn price(offence: &Offence) -> f64 {
+    match offence {
+        // Honest nodes check before they pass on or serve, and work is too dear to be wrong by accident.
+        Offence::InvalidHeader(_) | Offence::InvalidBlock(_) => 100.0,
+        // No honest program makes these, but a broken line or disk might, once.
+        Offence::Undecodable(_) | Offence::MutatedBody | Offence::WrongAnswer => 50.0,
+        // Checked by honest nodes before it is passed on; each costs us the check of one batch.
+        Offence::InvalidTransaction(_) => 34.0,
+        Offence::Stalled | Offence::Flooding => 10.0,
+    }
+}
+
+/// Whether a peer cut off for this may not come back for a while.
+fn is_bannable(offence: &Offence) -> bool {
+    match offence {
+        Offence::InvalidHeader(_)
+        | Offence::InvalidBlock(_)
+        | Offence::Undecodable(_)
+        | Offence::MutatedBody
+        | Offence::WrongAnswer
+        | Offence::InvalidTransaction(_) => true,
+        // Slow is not malicious, and a node that ran into a limit may have been made to.
+        Offence::Stalled | Offence::Flooding => false,
+    }
+}
+
+/// What to do about a peer that was charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Nothing.
+    Keep,
+    /// Close its connections.
+    Disconnect,
+    /// Close its connections and refuse it until this moment.
+    Ban(Instant),
+}
+
+/// A number of points that halves with time.
+#[derive(Clone, Copy, Debug)]
+struct Score {
+    points: f64,
+    at: Instant,
+}
+
+impl Score {
+    fn now(&self, now: Instant) -> f64 {
+        let halvings = now.saturating_duration_since(self.at).as_secs_f64() / HALF_LIFE.as_secs_f64();
+        self.points * (-halvings).exp2()
+    }
+
+    fn add(&mut self, points: f64, now: Instant) -> f64 {
+        *self = Self { points: self.now(now) + points, at: now };
+        self.points
+    }
+}
+
+/// Bytes a peer may still be served at once.
+#[derive(Clone, Copy, Debug)]
+struct Allowance {
+    bytes: f64,
+    at: Instant,
+}
+
+impl Allowance {
+    fn refill(&mut self, now: Instant) {
+        let earned = now.saturating_duration_since(self.at).as_secs_f64() * SERVE_RATE;
+        *self = Self { bytes: (self.bytes + earned).min(SERVE_BURST), at: now };
+    }
+}
+
+/// A connected peer.
+#[derive(Debug)]
+pub(super) struct Peer {
+    /// Who it is.
+    pub(super) id: PeerId,
+    /// Where it is.
+    pub(super) address: Multiaddr,
+    /// Whether it dialled us.
+    pub(super) inbound: bool,
+    /// What it says its program is.
+    pub(super) agent: Option<String>,
+    /// Where it stands; `None` until it has said so.
+    pub(super) status: Option<PeerStatus>,
+    /// The last measured round trip.
+    pub(super) latency: Option<Duration>,
+    /// How far its clock is ahead of ours, in milliseconds.
+    clock_ahead: Option<i64>,
+    connected_at: Instant,
+    score: Score,
+    allowance: Allowance,
+    serving: usize,
+    judging: usize,
+}
+
+/// Everyone who is connected, by number and by name.
+#[derive(Debug, Default)]
+pub(super) struct PeerTable {
+    peers: BTreeMap<PeerNumber, Peer>,
+    numbers: BTreeMap<PeerId, PeerNumber>,
+    last: u64,
+}
+
+impl PeerTable {
+    /// Adds a peer with its first connection, under a number that was never used before.
+    pub(super) fn connected(&mut self, id: PeerId, address: Multiaddr, inbound: bool, now: Instant) -> PeerNumber {
+        self.last += 1;
+        let number = PeerNumber(self.last);
+        let peer = Peer {
+            id,
+            address,
+            inbound,
+            agent: None,
+            status: None,
+            latency: None,
+            clock_ahead: None,
+            connected_at: now,
+            score: Score { points: 0.0, at: now },
+            allowance: Allowance { bytes: SERVE_BURST, at: now },
+            serving: 0,
+            judging: 0,
+        };
+        self.numbers.insert(id, number);
+        self.peers.insert(number, peer);
+        number
+    }
+
+    /// Removes a peer with its last connection.
+    pub(super) fn disconnected(&mut self, id: &PeerId) -> Option<(PeerNumber, Peer)> {
+        let number = self.numbers.remove(id)?;
+        self.peers.remove(&number).map(|peer| (number, peer))
+    }
+
+    /// The number of a connected peer.
+    pub(super) fn number(&self, id: &PeerId) -> Option<PeerNumber> {
+        self.numbers.get(id).copied()
+    }
+
+    /// A connected peer.
+    pub(super) fn get(&self, number: PeerNumber) -> Option<&Peer> {
+        self.peers.get(&number)
+    }
+
+    /// A connected peer by name, to be changed.
+    pub(super) fn by_id_mut(&mut self, id: &PeerId) -> Option<&mut Peer> {
+        self.numbers.get(id).and_then(|number| self.peers.get_mut(number))
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PeerNumber, &Peer)> {
+        self.peers.iter().map(|(number, peer)| (*number, peer))
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Charges a peer; the price is decided here.
+    pub(super) fn charge(&mut self, number: PeerNumber, offence: &Offence, now: Instant) -> Decision {
+        let Some(peer) = self.peers.get_mut(&number) else { return Decision::Keep };
+        if peer.score.add(-price(offence), now) > CUT_OFF {
+            Decision::Keep
+        } else if is_bannable(offence) {
+            Decision::Ban(now + BAN)
+        } else {
+            Decision::Disconnect
+        }
+    }
+
+    /// Notes what a peer says of itself, at the moment `clock` of our own. `true` when it is the first time.
+    pub(super) fn set_status(&mut self, number: PeerNumber, status: PeerStatus, clock: Timestamp) -> bool {
+        let Some(peer) = self.peers.get_mut(&number) else { return false };
+        let ahead = i128::from(status.now.millis()) - i128::from(clock.millis());
+        peer.clock_ahead = i64::try_from(ahead).ok();
+        peer.status.replace(status).is_none()
+    }
+
+    /// The median of how far the peers' clocks are ahead of ours, in milliseconds; `None` with fewer than
+    /// three peers, of which two could agree on anything.
+    pub(super) fn median_clock(&self) -> Option<i64> {
+        let mut all: Vec<i64> = self.peers.values().filter_map(|peer| peer.clock_ahead).collect();
+        all.sort_unstable();
+        if all.len() < 3 { None } else { all.get(all.len() / 2).copied() }
+    }
+
+    /// Notes that a peer has passed on a block that is valid as far as its header shows.
+    pub(super) fn saw_block(&mut self, number: PeerNumber, id: BlockId, header: &Header, total_work: Work) {
+        let status = self.peers.get_mut(&number).and_then(|peer| peer.status.as_mut());
+        if let Some(status) = status.filter(|status| status.total_work < total_work) {
+            (status.tip, status.height, status.total_work) = (id, header.height, total_work);
+        }
+    }
+
+    /// Takes a request of a peer on, and says how long its answer has to wait; `None` when it has asked for
+    /// more than it may.
+    pub(super) fn begin_serving(&mut self, number: PeerNumber, now: Instant) -> Option<Duration> {
+        let peer = self.peers.get_mut(&number)?;
+        peer.allowance.refill(now);
+        let wait = Duration::from_secs_f64((-peer.allowance.bytes / SERVE_RATE).max(0.0));
+        if peer.serving >= SERVING_EACH || wait > LONGEST_WAIT {
+            return None;
+        }
+        peer.serving += 1;
+        Some(wait)
+    }
+
+    /// A request of a peer was answered with so many bytes.
+    pub(super) fn end_serving(&mut self, number: PeerNumber, bytes: usize) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.serving = peer.serving.saturating_sub(1);
+            peer.allowance.bytes -= bytes.max(LEAST_COST) as f64;
+        }
+    }
+
+    /// Takes a gossiped message of a peer on; `false` when too many of its messages are being judged.
+    pub(super) fn begin_judging(&mut self, number: PeerNumber) -> bool {
+        let Some(peer) = self.peers.get_mut(&number).filter(|peer| peer.judging < JUDGING_EACH) else { return false };
+        peer.judging += 1;
+        true
+    }
+
+    /// A gossiped message of a peer was judged.
+    pub(super) fn end_judging(&mut self, number: PeerNumber) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.judging = peer.judging.saturating_sub(1);
+        }
+    }
+
+    /// A peer as others see it.
+    pub(super) fn info(&self, number: PeerNumber, mesh: Vec<String>, now: Instant) -> Option<PeerInfo> {
+        let peer = self.peers.get(&number)?;
+        Some(PeerInfo {
+            number,
+            peer_id: peer.id.to_string(),
+            address: peer.address.to_string(),
+            inbound: peer.inbound,
+            agent: peer.agent.clone(),
+            status: peer.status.clone(),
+            latency: peer.latency,
+            connected: now.saturating_duration_since(peer.connected_at),
+            mesh,
+            score: peer.score.now(now).round() as i64,
+        })
+    }
+}
+
+/// Who is banned: a host, or a peer where all share one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Banned {
+    Host(Host),
+    Peer(PeerId),
+}
+
+impl Banned {
+    /// Behind a private address may be anyone, all nodes of a local network for one: there the peer is
+    /// meant, elsewhere the host, because a new identity costs nothing.
+    fn new(id: PeerId, address: &Multiaddr) -> Self {
+        match reachability::ip_of(address) {
+            Some(ip) if !reachability::is_private(ip) => Self::Host(reachability::host_of(ip)),
+            _ => Self::Peer(id),
+        }
+    }
+}
+
+/// Bans, each until its end.
+#[derive(Debug, Default)]
+pub(super) struct Bans(BTreeMap<Banned, Instant>);
+
+impl Bans {
+    /// Bans whoever is `id` at `address`.
+    pub(super) fn insert(&mut self, id: PeerId, address: &Multiaddr, until: Instant, now: Instant) {
+        self.0.retain(|_, end| *end > now);
+        if self.0.len() >= BANS
+            && let Some(first) = self.0.iter().min_by_key(|(_, end)| **end).map(|(banned, _)| *banned)
+        {
+            self.0.remove(&first);
+        }
+        self.0.insert(Banned::new(id, address), until);
+    }
+
+    /// Whether connections from this address are refused.
+    pub(super) fn covers_address(&self, address: &Multiaddr, now: Instant) -> bool {
+        let host = reachability::ip_of(address).map(reachability::host_of);
+        host.is_some_and(|host| self.holds(&Banned::Host(host), now))
+    }
+
+    /// Whether this peer is refused wherever it is.
+    pub(super) fn covers_peer(&self, id: PeerId, now: Instant) -> bool {
+        self.holds(&Banned::Peer(id), now)
+    }
+
+    fn holds(&self, banned: &Banned, now: Instant) -> bool {
+        self.0.get(banned).is_some_and(|end| *end > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_ledger::{codec::DecodeError, error::TxError};
+
+    fn table() -> (PeerTable, PeerNumber, Instant) {
+        let (mut table, now) = (PeerTable::default(), Instant::now());
+        let number = table.connected(PeerId::random(), Multiaddr::empty(), true, now);
+        (table, number, now)
+    }
+
+    #[test]
+    fn proof_is_banned_for_and_slowness_is_not() {
+        let (mut table, number, now) = table();
+        let undecodable = Offence::Undecodable(DecodeError::TooMany);
+        assert_eq!(table.charge(number, &undecodable, now), Decision::Keep);
+        assert_eq!(table.charge(number, &undecodable, now), Decision::Ban(now + BAN));
+        let other = table.connected(PeerId::random(), Multiaddr::empty(), true, now);
+        for _ in 0..9 {
+            assert_eq!(table.charge(other, &Offence::Stalled, now), Decision::Keep);
+        }
+        assert_eq!(table.charge(other, &Offence::Stalled, now), Decision::Disconnect);
+    }
+
+    #[test]
+    fn scores_decay() {
+        let (mut table, number, now) = table();
+        let offence = Offence::InvalidTransaction(TxError::Signature);
+        table.charge(number, &offence, now);
+        table.charge(number, &offence, now);
+        let score = |table: &PeerTable, now| table.info(number, vec![], now).map(|info| info.score);
+        assert_eq!(score(&table, now), Some(-68));
+        assert_eq!(score(&table, now + HALF_LIFE), Some(-34));
+        assert_eq!(table.charge(number, &offence, now + HALF_LIFE), Decision::Keep);
+    }
+
+    #[test]
+    fn the_median_clock_is_not_moved_by_one_liar() {
+        let (mut table, first, now) = table();
+        let say = |table: &mut PeerTable, number, clock| {
+            let status = PeerStatus {
+                genesis_id: BlockId::ZERO,
+                tip: BlockId::ZERO,
+                height: Default::default(),
+                total_work: Work::ZERO,
+                now: Timestamp::from_millis(clock),
+                lowest_body: Default::default(),
+                snapshots: Default::default(),
+            };
+            table.set_status(number, status, Timestamp::from_millis(1_000))
+        };
+        assert!(say(&mut table, first, u64::MAX));
+        assert!(!say(&mut table, first, 999_999));
+        let mut more = || table.connected(PeerId::random(), Multiaddr::empty(), true, now);
+        let (second, third) = (more(), more());
+        assert!(say(&mut table, second, 1_001));
+        assert_eq!(table.median_clock(), None);
+        assert!(say(&mut table, third, 990));
+        assert_eq!(table.median_clock(), Some(1));
+    }
+
+    #[test]
+    fn numbers_are_never_used_twice() {
+        let (mut table, first, now) = table();
+        let id = table.get(first).map(|peer| peer.id).unwrap_or_else(PeerId::random);
+        assert_eq!(table.disconnected(&id).map(|(number, _)| number), Some(first));
+        assert!(table.connected(id, Multiaddr::empty(), false, now) > first);
+        assert_eq!(table.charge(first, &Offence::Stalled, now), Decision::Keep);
+    }
+
+    #[test]
+    fn a_leecher_waits_and_then_is_refused() {
+        let (mut table, number, now) = table();
+        let answer = 4 << 20;
+        let serve = |table: &mut PeerTable| {
+            let wait = table.begin_serving(number, now)?;
+            table.end_serving(number, answer);
+            Some(wait)
+        };
+        for _ in 0..16 {
+            assert_eq!(serve(&mut table), Some(Duration::ZERO));
+        }
+        assert_eq!(serve(&mut table), Some(Duration::ZERO));
+        assert!(serve(&mut table) > Some(Duration::from_millis(100)));
+        while serve(&mut table).is_some() {}
+        assert_eq!(table.begin_serving(number, now + Duration::from_secs(10)), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn one_peer_occupies_few_places() {
+        let (mut table, number, now) = table();
+        for _ in 0..SERVING_EACH {
+            assert!(table.begin_serving(number, now).is_some());
+        }
+        assert_eq!(table.begin_serving(number, now), None);
+        table.end_serving(number, 1);
+        assert!(table.begin_serving(number, now).is_some());
+        assert_eq!((0..100).filter(|_| table.begin_judging(number)).count(), JUDGING_EACH);
+        table.end_judging(number);
+        assert!(table.begin_judging(number));
+    }
+
+    #[test]
+    fn bans_are_by_host_unless_all_share_it_and_they_end() {
+        let now = Instant::now();
+        let until = now + BAN;
+        let public: Multiaddr = "/ip4/1.2.3.4/tcp/5".parse().unwrap_or_else(|_| Multiaddr::empty());
+        let local: Multiaddr = "/ip4/127.0.0.1/tcp/5".parse().unwrap_or_else(|_| Multiaddr::empty());
+        let (bad, worse) = (PeerId::random(), PeerId::random());
+        let mut bans = Bans::default();
+        bans.insert(bad, &public, until, now);
+        bans.insert(worse, &local, until, now);
+        let neighbour: Multiaddr = "/ip4/1.2.3.4/udp/6/quic-v1".parse().unwrap_or_else(|_| Multiaddr::empty());
+        assert!(bans.covers_address(&neighbour, now));
+        assert!(!bans.covers_address(&neighbour, until));
+        assert!(!bans.covers_address(&local, now));
+        assert!(bans.covers_peer(worse, now) && !bans.covers_peer(bad, now) && !bans.covers_peer(worse, until));
+    }
+
+    #[test]
+    fn bans_stay_bounded() {
+        let now = Instant::now();
+        let mut bans = Bans::default();
+        for n in 0..2 * BANS as u64 {
+            bans.insert(PeerId::random(), &Multiaddr::empty(), now + BAN + Duration::from_millis(n), now);
+        }
+        assert_eq!(bans.0.len(), BANS);
+    }
+}

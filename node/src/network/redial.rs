@@ -1,0 +1,203 @@
+//! Whom to dial, and when: peers the operator named, for ever; boot nodes, while too few others are
+//! connected. Pure: the time is an argument.
+
+use super::reachability;
+use libp2p::{Multiaddr, PeerId};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// The first pause before a peer is dialled again; it doubles with each failure.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Peers that are dialled again and again: what an operator names.
+const MAX_TARGETS: usize = 256;
+/// Addresses of one of them.
+const MAX_ADDRESSES: usize = 8;
+
+/// Why a peer cannot be added.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// It is no multiaddress.
+    #[error("got {got:?}, expected a multiaddress such as /ip4/192.0.2.1/tcp/9740/p2p/12D3Koo...")]
+    NotAnAddress {
+        /// The text.
+        got: String,
+    },
+    /// It does not say who is there.
+    #[error("got {got:?}, expected a multiaddress that ends in /p2p/ and a peer id")]
+    NoPeerId {
+        /// The text.
+        got: String,
+    },
+    /// It is this node.
+    #[error("{got:?} is this node itself")]
+    Own {
+        /// The text.
+        got: String,
+    },
+    /// There are too many already.
+    #[error("got one more than the {max} peers that are redialled for ever")]
+    TooMany {
+        /// How many there may be.
+        max: usize,
+    },
+}
+
+/// Why somebody is dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reason {
+    /// To meet others.
+    Boot,
+    /// The operator said so.
+    Named,
+}
+
+/// Somebody to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Target {
+    addresses: Vec<Multiaddr>,
+    reason: Reason,
+    failures: u32,
+    due: Instant,
+    connected: bool,
+}
+
+/// Everybody to dial.
+#[derive(Debug, Default)]
+pub(super) struct Redial(BTreeMap<PeerId, Target>);
+
+/// Reads an address that ends in a peer id.
+pub(super) fn parse(text: &str, own: PeerId) -> Result<(PeerId, Multiaddr), TargetError> {
+    let got = || text.chars().take(160).collect::<String>();
+    let address: Multiaddr = text.parse().map_err(|_| TargetError::NotAnAddress { got: got() })?;
+    let peer = reachability::peer_of(&address).ok_or_else(|| TargetError::NoPeerId { got: got() })?;
+    if peer == own { Err(TargetError::Own { got: got() }) } else { Ok((peer, address)) }
+}
+
+impl Redial {
+    /// Adds somebody, or one more address of somebody, to be dialled at once.
+    pub(super) fn add(
+        &mut self,
+        peer: PeerId,
+        address: Multiaddr,
+        reason: Reason,
+        connected: bool,
+        now: Instant,
+    ) -> Result<(), TargetError> {
+        if self.0.len() >= MAX_TARGETS && !self.0.contains_key(&peer) {
+            return Err(TargetError::TooMany { max: MAX_TARGETS });
+        }
+        let target = self.0.entry(peer).or_insert_with(|| Target {
+            addresses: Vec::new(),
+            reason,
+            failures: 0,
+            due: now,
+            connected,
+        });
+        target.reason = target.reason.max(reason);
+        (target.failures, target.due) = (0, now);
+        if !target.addresses.contains(&address) && target.addresses.len() < MAX_ADDRESSES {
+            target.addresses.push(address);
+        }
+        Ok(())
+    }
+
+    /// Whether the operator named this peer.
+    pub(super) fn is_named(&self, peer: &PeerId) -> bool {
+        self.0.get(peer).is_some_and(|target| target.reason == Reason::Named)
+    }
+
+    /// A connection to somebody stands.
+    pub(super) fn connected(&mut self, peer: &PeerId) {
+        if let Some(target) = self.0.get_mut(peer) {
+            (target.connected, target.failures) = (true, 0);
+        }
+    }
+
+    /// The last connection to somebody is gone.
+    pub(super) fn disconnected(&mut self, peer: &PeerId, now: Instant) {
+        if let Some(target) = self.0.get_mut(peer) {
+            (target.connected, target.due) = (false, now + FIRST_PAUSE);
+        }
+    }
+
+    /// Whom to dial now. `lonely`: too few peers are connected, so boot nodes are dialled, too. Each waits
+    /// longer after every attempt until one succeeds.
+    pub(super) fn due(&mut self, lonely: bool, now: Instant) -> Vec<(PeerId, Vec<Multiaddr>)> {
+        let wanted = |target: &Target| match target.reason {
+            Reason::Named => true,
+            Reason::Boot => lonely,
+        };
+        let due = self.0.iter_mut().filter(|(_, target)| !target.connected && target.due <= now && wanted(target));
+        due.map(|(peer, target)| {
+            let pause = FIRST_PAUSE.saturating_mul(1 << target.failures.min(10)).min(LONGEST_PAUSE);
+            (target.failures, target.due) = (target.failures.saturating_add(1), now + pause);
+            (*peer, target.addresses.clone())
+        })
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(redial: &mut Redial, reason: Reason, now: Instant) -> PeerId {
+        let peer = PeerId::random();
+        assert_eq!(redial.add(peer, Multiaddr::empty(), reason, false, now), Ok(()));
+        peer
+    }
+
+    #[test]
+    fn a_named_peer_is_dialled_for_ever_with_growing_pauses() {
+        let (mut redial, start) = (Redial::default(), Instant::now());
+        target(&mut redial, Reason::Named, start);
+        let seconds: Vec<u64> =
+            (0..300).filter(|second| !redial.due(false, start + Duration::from_secs(*second)).is_empty()).collect();
+        assert_eq!(seconds, [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]);
+    }
+
+    #[test]
+    fn whoever_is_connected_is_left_alone_until_it_is_gone() {
+        let (mut redial, start) = (Redial::default(), Instant::now());
+        let peer = target(&mut redial, Reason::Named, start);
+        assert_eq!(redial.due(false, start).len(), 1);
+        redial.connected(&peer);
+        let later = start + Duration::from_secs(1000);
+        assert_eq!(redial.due(false, later), []);
+        redial.disconnected(&peer, later);
+        assert_eq!(redial.due(false, later), []);
+        assert_eq!(redial.due(false, later + FIRST_PAUSE).len(), 1);
+    }
+
+    #[test]
+    fn boot_nodes_are_dialled_by_the_lonely_only() {
+        let (mut redial, start) = (Redial::default(), Instant::now());
+        let peer = target(&mut redial, Reason::Boot, start);
+        assert_eq!(redial.due(false, start), []);
+        assert_eq!(redial.due(true, start).len(), 1);
+        assert!(!redial.is_named(&peer));
+        assert_eq!(redial.add(peer, Multiaddr::empty(), Reason::Named, false, start), Ok(()));
+        assert!(redial.is_named(&peer));
+    }
+
+    #[test]
+    fn only_addresses_with_a_peer_id_name_a_peer() {
+        let (own, other) = (PeerId::random(), PeerId::random());
+        assert!(matches!(parse("nonsense", own), Err(TargetError::NotAnAddress { .. })));
+        assert!(matches!(parse("/ip4/1.2.3.4/tcp/5", own), Err(TargetError::NoPeerId { .. })));
+        assert!(matches!(parse(&format!("/ip4/1.2.3.4/tcp/5/p2p/{own}"), own), Err(TargetError::Own { .. })));
+        assert_eq!(parse(&format!("/ip4/1.2.3.4/tcp/5/p2p/{other}"), own).map(|(peer, _)| peer), Ok(other));
+    }
+
+    #[test]
+    fn targets_stay_bounded() {
+        let (mut redial, now) = (Redial::default(), Instant::now());
+        (0..MAX_TARGETS).for_each(|_| drop(target(&mut redial, Reason::Named, now)));
+        let refused = redial.add(PeerId::random(), Multiaddr::empty(), Reason::Named, false, now);
+        assert_eq!(refused, Err(TargetError::TooMany { max: MAX_TARGETS }));
+    }
+}

@@ -1,0 +1,165 @@
+//! What is passed on: gossip that was judged, blocks found here or come by other ways, transactions of our
+//! own.
+
+use super::{
+    compact,
+    gossip::{self, Finding, Judged},
+    mailbox::NetworkEvent,
+    service::{Job, Service},
+    wire::Message,
+};
+use crate::{
+    chain::ChainEvent,
+    clock,
+    mempool::Accepted,
+    verdict::{Origin, PeerNumber, Verdict},
+};
+use cairn_ledger::block::Block;
+use libp2p::{
+    PeerId,
+    gossipsub::{self, MessageAcceptance, MessageId, PublishError},
+};
+use std::time::Instant;
+
+/// Blocks being judged at once; further ones are ignored, and come by sync.
+pub(super) const JUDGING_BLOCKS: usize = 16;
+/// Batches of transactions being judged at once; further ones are ignored.
+pub(super) const JUDGING_BATCHES: usize = 64;
+/// A tip that came by other ways than gossip is announced unless it is older than so many intervals.
+const RECENT_INTERVALS: u64 = 10;
+
+impl Service {
+    /// Passes on a block, unless it travels already.
+    pub(super) fn announce(&mut self, block: &Block) {
+        let id = block.header.id();
+        if !self.known_blocks.insert(id) {
+            return;
+        }
+        let message = compact::compact(block, |txid| self.known_txs.contains(txid)).to_bytes();
+        let (bytes, topic) = (message.len(), self.names.blocks.hash());
+        match self.swarm.behaviour_mut().gossip.publish(topic, message) {
+            Ok(_) => tracing::debug!(target: "cairn::network", block = %id, bytes, "announced a block"),
+            // Nobody is there, or they have it from somebody else.
+            Err(PublishError::NoPeersSubscribedToTopic | PublishError::Duplicate) => {}
+            Err(error) => tracing::warn!(target: "cairn::network", block = %id, %error, "a block was not announced"),
+        }
+    }
+
+    /// The chain has moved. When gossip did not bring the tip, others may not know it, either: after a
+    /// partition both sides have to hear of it at once.
+    pub(super) fn on_chain_moved(&mut self, event: &ChainEvent) {
+        let tip = &event.tip;
+        let age = clock::now().since(tip.header.time);
+        let is_recent = age <= self.judge.spec.params().interval_ms.saturating_mul(RECENT_INTERVALS);
+        if !is_recent || self.known_blocks.contains(&tip.id) {
+            return;
+        }
+        self.schedule.news = true;
+        if let Some(block) = event.connected.last() {
+            self.announce(&block.to_block());
+        }
+    }
+
+    /// Transactions have come into the pool. Those of peers travel by themselves; ours do not.
+    pub(super) fn on_accepted(&mut self, accepted: &Accepted) {
+        if accepted.origin == Origin::Local {
+            let now = Instant::now();
+            accepted.transactions.iter().for_each(|checked| self.outbox.push(checked.transaction().clone(), now));
+        }
+    }
+
+    /// Sends the batches whose time has come.
+    pub(super) fn flush_outbox(&mut self) {
+        let now = Instant::now();
+        while let Some(batch) = self.outbox.next(now) {
+            match self.swarm.behaviour_mut().gossip.publish(self.names.txs.hash(), batch.to_bytes()) {
+                Ok(_) | Err(PublishError::Duplicate) => {
+                    for transaction in batch.transactions.iter() {
+                        self.known_txs.insert(transaction.id());
+                    }
+                }
+                // Nobody to tell yet, or all are busy: a payment must not be lost for that.
+                Err(PublishError::NoPeersSubscribedToTopic | PublishError::AllQueuesFull(_)) => {
+                    self.outbox.put_back(batch, now);
+                    break;
+                }
+                Err(error) => tracing::warn!(target: "cairn::network", %error, "a batch was not sent"),
+            }
+        }
+    }
+
+    /// A gossiped message arrives: it is judged elsewhere, when there is room. Each is answered once.
+    pub(super) fn on_gossip(&mut self, source: PeerId, message: MessageId, content: gossipsub::Message) {
+        let Some(number) = self.peers.number(&source) else {
+            self.report(&message, &source, MessageAcceptance::Ignore);
+            return;
+        };
+        let is_block = content.topic == self.names.blocks.hash();
+        let block = if is_block { gossip::block_id(&content.data) } else { None };
+        let job = Job { message, source, number, block };
+        let has_room = if is_block { self.blocks.len() < JUDGING_BLOCKS } else { self.batches.len() < JUDGING_BATCHES };
+        let is_known = block.is_some_and(|id| self.known_blocks.contains(&id) || self.variants.contains(&(id, number)));
+        if !has_room || is_known || !self.peers.begin_judging(number) {
+            self.report(&job.message, &source, MessageAcceptance::Ignore);
+            return;
+        }
+        let judge = self.judge.clone();
+        if is_block {
+            self.variants.extend(block.map(|id| (id, number)));
+            self.blocks.spawn(async move { (job, judge.block(number, content.data).await) });
+        } else {
+            self.batches.spawn(async move { (job, judge.batch(number, content.data).await) });
+        }
+    }
+
+    /// Passes a verdict on to gossip; `false` when the message has left its memory meanwhile.
+    fn report(&mut self, message: &MessageId, source: &PeerId, acceptance: MessageAcceptance) -> bool {
+        self.swarm.behaviour_mut().gossip.report_message_validation_result(message, source, acceptance)
+    }
+
+    /// A gossiped message was judged.
+    pub(super) fn on_judged(&mut self, (job, judged): (Job, Judged)) {
+        let Job { message, source, number, block } = job;
+        self.peers.end_judging(number);
+        if let Some(id) = block {
+            self.variants.remove(&(id, number));
+        }
+        let acceptance = match &judged.verdict {
+            Verdict::Accept => MessageAcceptance::Accept,
+            Verdict::Ignore => MessageAcceptance::Ignore,
+            Verdict::Reject(_) => MessageAcceptance::Reject,
+        };
+        let reported = self.report(&message, &source, acceptance);
+        let travels = reported && judged.verdict == Verdict::Accept;
+        self.learn(number, judged.finding, travels);
+        if let Verdict::Reject(offence) = &judged.verdict {
+            self.charge(number, offence);
+        }
+        if let Some(offence) = &judged.offence {
+            self.charge(number, offence);
+        }
+    }
+
+    /// Takes in what was learned of a message that travels on, or does not.
+    fn learn(&mut self, sender: PeerNumber, finding: Finding, travels: bool) {
+        match finding {
+            Finding::Nothing => {}
+            Finding::Block { id, header, total_work } => {
+                self.known_blocks.insert(id);
+                self.peers.saw_block(sender, id, &header, total_work);
+            }
+            Finding::UnknownParent { id } => self.backlog.push(NetworkEvent::UnknownParent { peer: sender, id }),
+            Finding::Transactions(admitted) => {
+                let now = Instant::now();
+                for (txid, transaction) in admitted {
+                    if travels {
+                        self.known_txs.insert(txid);
+                    } else {
+                        // The rest of its batch must not hold it up: it goes on in one of ours.
+                        self.outbox.push(transaction, now);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Answers to other nodes, read from the stored chain.
+
+use super::{
+    mailbox::Class,
+    wire::{Bodies, GetBodies, GetHeaders, Headers, MAX_HEADERS, Message},
+};
+use crate::{chain::Reader, store::StoreError};
+use cairn_ledger::{
+    block::{BLOCK_OVERHEAD_BYTES, HEADER_BYTES, block_size},
+    codec::{BoundedVec, DecodeError},
+};
+use std::time::Duration;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ServeError {
+    /// The question is no message.
+    #[error("the question is no message: {0}")]
+    Undecodable(#[from] DecodeError),
+    /// The store failed: the node has to stop.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The reader panicked: a bug.
+    #[error("reading panicked: {reason}")]
+    Panicked {
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// Answers a question after waiting for so long.
+pub(super) async fn answer(
+    reader: Reader,
+    class: Class,
+    question: Vec<u8>,
+    wait: Duration,
+) -> Result<Vec<u8>, ServeError> {
+    tokio::time::sleep(wait).await;
+    let read = tokio::task::spawn_blocking(move || match class {
+        Class::Headers => headers(&reader, &question),
+        Class::Bodies => bodies(&reader, &question),
+    });
+    read.await.map_err(|error| ServeError::Panicked { reason: error.to_string() })?
+}
+
+fn headers(reader: &Reader, question: &[u8]) -> Result<Vec<u8>, ServeError> {
+    let GetHeaders { locator } = GetHeaders::from_bytes(question)?;
+    let headers = reader.headers_after(&locator, MAX_HEADERS)?;
+    Ok(Headers { headers: BoundedVec::new(headers).unwrap_or_default() }.to_bytes())
+}
+
+fn bodies(reader: &Reader, question: &[u8]) -> Result<Vec<u8>, ServeError> {
+    let GetBodies { ids } = GetBodies::from_bytes(question)?;
+    let (mut bodies, mut room) = (Vec::new(), Bodies::MAX_BYTES - (BLOCK_OVERHEAD_BYTES - HEADER_BYTES));
+    for id in ids.iter() {
+        let Some(body) = reader.body(id)? else { break };
+        let size = block_size(&body) - HEADER_BYTES;
+        if size > room {
+            break;
+        }
+        room -= size;
+        bodies.push(body);
+    }
+    Ok(Bodies { bodies: BoundedVec::new(bodies).unwrap_or_default() }.to_bytes())
+}

@@ -1,0 +1,369 @@
+//! The network's task: it owns the swarm, and everything waits on it, so nothing here takes long. Checks
+//! and reads run in tasks of their own, in bounded numbers; `events` handles what the swarm reports.
+
+use super::{
+    behaviour::{Behaviour, Names},
+    gossip::{Judge, Judged},
+    mailbox::{Backlog, Class, Message, NetworkEvent, NetworkInfo, PeerInfo, RequestError},
+    outbox::Outbox,
+    peers::{Decision, Peer, PeerTable},
+    recent::Recent,
+    redial::{self, Reason, Redial, TargetError},
+    serve::ServeError,
+    wire::{Message as _, PeerStatus},
+};
+use crate::{
+    chain::{ChainEvent, Tip},
+    clock,
+    mempool::Accepted,
+    tasks::{Shutdown, TaskError},
+    verdict::{Offence, PeerNumber},
+};
+use cairn_ledger::{
+    codec::BoundedVec,
+    hash::{BlockId, TxId},
+    units::Height,
+};
+use libp2p::{
+    Multiaddr, PeerId, Swarm,
+    futures::StreamExt,
+    gossipsub::{self, MessageId},
+    request_response::{OutboundRequestId, ResponseChannel},
+    swarm::dial_opts::{DialOpts, PeerCondition},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{broadcast, mpsc, oneshot},
+    task::{JoinError, JoinSet},
+    time::MissedTickBehavior,
+};
+
+/// The task's name.
+const NAME: &str = "network";
+/// Requests being answered at once, each with up to 4 MiB; further ones are refused.
+pub(super) const SERVING: usize = 32;
+/// Blocks remembered as passed on.
+const KNOWN_BLOCKS: usize = 1024;
+/// Transactions remembered as gossiped, so that compact blocks can leave them out: about 4 MB.
+const KNOWN_TXS: usize = 65_536;
+/// How often everything periodic is looked at.
+const TICK: Duration = Duration::from_millis(500);
+/// How often peers are asked where they stand.
+const STATUS_EVERY: Duration = Duration::from_secs(60);
+/// The least pause between telling everybody of a new tip.
+const STATUS_PAUSE: Duration = Duration::from_secs(1);
+/// How often more peers are looked for while there are too few.
+const SEARCH_EVERY: Duration = Duration::from_secs(15);
+/// With fewer peers than this a node looks for more.
+const FEW_PEERS: usize = 8;
+
+/// A gossiped message that is being judged.
+pub(super) struct Job {
+    pub(super) message: MessageId,
+    pub(super) source: PeerId,
+    pub(super) number: PeerNumber,
+    /// The block in it.
+    pub(super) block: Option<BlockId>,
+}
+
+/// A request that was answered.
+pub(super) struct Served {
+    pub(super) number: PeerNumber,
+    pub(super) class: Class,
+    pub(super) channel: ResponseChannel<Vec<u8>>,
+    pub(super) answer: Result<Vec<u8>, ServeError>,
+}
+
+/// The network's state.
+pub(super) struct Service {
+    pub(super) swarm: Swarm<Behaviour>,
+    pub(super) names: Names,
+    pub(super) judge: Judge,
+    pub(super) peers: PeerTable,
+    pub(super) redial: Redial,
+    pub(super) backlog: Backlog,
+    /// Requests that wait for their answers.
+    pub(super) asked: BTreeMap<(Class, OutboundRequestId), oneshot::Sender<Result<Vec<u8>, RequestError>>>,
+    pub(super) blocks: JoinSet<(Job, Judged)>,
+    pub(super) batches: JoinSet<(Job, Judged)>,
+    pub(super) serving: JoinSet<Served>,
+    /// Small things to be told to others without waiting for them here.
+    pub(super) errands: JoinSet<()>,
+    /// Blocks being judged, and from whom: one variant of each for every peer.
+    pub(super) variants: BTreeSet<(BlockId, PeerNumber)>,
+    /// Blocks that travel already.
+    pub(super) known_blocks: Recent<BlockId>,
+    pub(super) known_txs: Recent<TxId>,
+    pub(super) outbox: Outbox,
+    pub(super) schedule: Schedule,
+}
+
+/// When periodic things are next due.
+pub(super) struct Schedule {
+    /// Asking everybody where they stand.
+    status: Instant,
+    /// The earliest moment to tell everybody of a new tip.
+    may_tell: Instant,
+    /// Whether there is a new tip to tell of.
+    pub(super) news: bool,
+    search: Instant,
+}
+
+/// What the service listens to besides the swarm.
+pub(super) struct Inlets {
+    pub(super) mailbox: mpsc::Receiver<Message>,
+    pub(super) moves: broadcast::Receiver<ChainEvent>,
+    pub(super) accepted: broadcast::Receiver<Arc<Accepted>>,
+    pub(super) events: mpsc::Sender<NetworkEvent>,
+}
+
+impl Service {
+    /// A service on a swarm that listens already.
+    pub(super) fn new(swarm: Swarm<Behaviour>, names: Names, judge: Judge) -> Self {
+        let now = Instant::now();
+        Self {
+            swarm,
+            names,
+            judge,
+            peers: PeerTable::default(),
+            redial: Redial::default(),
+            backlog: Backlog::default(),
+            asked: BTreeMap::new(),
+            blocks: JoinSet::new(),
+            batches: JoinSet::new(),
+            serving: JoinSet::new(),
+            errands: JoinSet::new(),
+            variants: BTreeSet::new(),
+            known_blocks: Recent::new(KNOWN_BLOCKS),
+            known_txs: Recent::new(KNOWN_TXS),
+            outbox: Outbox::default(),
+            schedule: Schedule { status: now + STATUS_EVERY, may_tell: now, news: false, search: now },
+        }
+    }
+
+    /// Runs until the node stops or its store fails.
+    pub(super) async fn run(mut self, mut inlets: Inlets, mut shutdown: Shutdown) -> Result<(), TaskError> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let outbox_due = self.outbox.due();
+            tokio::select! {
+                () = shutdown.requested() => break,
+                event = self.swarm.select_next_some() => self.on_swarm_event(event),
+                Some(message) = inlets.mailbox.recv() => self.on_message(message),
+                Some(judged) = self.blocks.join_next() => self.on_judged(finished(judged)?),
+                Some(judged) = self.batches.join_next() => self.on_judged(finished(judged)?),
+                Some(served) = self.serving.join_next() => self.on_served(finished(served)?)?,
+                Some(done) = self.errands.join_next() => finished(done)?,
+                moved = inlets.moves.recv() => match moved {
+                    Ok(event) => self.on_chain_moved(&event),
+                    // Only the last tip matters here, and the next status tells it.
+                    Err(broadcast::error::RecvError::Lagged(_)) => self.schedule.news = true,
+                    Err(broadcast::error::RecvError::Closed) => break,
+                },
+                accepted = inlets.accepted.recv() => match accepted {
+                    Ok(accepted) => self.on_accepted(&accepted),
+                    Err(broadcast::error::RecvError::Lagged(missed)) => {
+                        tracing::warn!(target: "cairn::network", missed, "transactions were accepted faster than sent");
+                    }
+                    Err(broadcast::error::RecvError::Closed) => break,
+                },
+                Ok(room) = inlets.events.reserve(), if !self.backlog.is_empty() => {
+                    if let Some(event) = self.backlog.pop() {
+                        room.send(event);
+                    }
+                }
+                () = sleep_until(outbox_due), if outbox_due.is_some() => {}
+                _ = tick.tick() => self.on_tick(),
+            }
+            self.flush_outbox();
+        }
+        Ok(())
+    }
+
+    fn on_message(&mut self, message: Message) {
+        // Whoever asked may be gone: an answer that nobody reads is dropped.
+        match message {
+            Message::Announce { block } => self.announce(&block),
+            Message::Request { peer, class, request, answer } => self.request(peer, class, request, answer),
+            Message::Charge { peer, offence } => self.charge(peer, &offence),
+            Message::AddPeer { address, answer } => drop(answer.send(self.add_target(&address, Reason::Named))),
+            Message::Peers { answer } => drop(answer.send(self.list_peers())),
+            Message::Info { answer } => drop(answer.send(self.info())),
+        }
+    }
+
+    fn request(
+        &mut self,
+        peer: PeerNumber,
+        class: Class,
+        request: Vec<u8>,
+        answer: oneshot::Sender<Result<Vec<u8>, RequestError>>,
+    ) {
+        // Asking somebody who is gone would dial them.
+        let Some(id) = self.peers.get(peer).map(|peer| peer.id).filter(|id| self.swarm.is_connected(id)) else {
+            drop(answer.send(Err(RequestError::Gone)));
+            return;
+        };
+        let behaviour = self.swarm.behaviour_mut();
+        let requests = match class {
+            Class::Headers => &mut behaviour.headers,
+            Class::Bodies => &mut behaviour.bodies,
+        };
+        let request = requests.send_request(&id, request);
+        self.asked.insert((class, request), answer);
+    }
+
+    /// Charges a peer, and does what the table decides.
+    pub(super) fn charge(&mut self, number: PeerNumber, offence: &Offence) {
+        let decision = self.peers.charge(number, offence, Instant::now());
+        let Some(peer) = self.peers.get(number) else { return };
+        let (id, address) = (peer.id, peer.address.clone());
+        tracing::info!(target: "cairn::network", peer = %id, %address, %offence, ?decision, "charged a peer");
+        match decision {
+            Decision::Keep => {}
+            Decision::Disconnect => self.disconnect(&id),
+            // The operator knows this peer; it gets another chance at the next dial.
+            Decision::Ban(_) if self.redial.is_named(&id) => self.disconnect(&id),
+            Decision::Ban(until) => {
+                self.swarm.behaviour_mut().gate.ban(id, &address, until);
+                self.swarm.behaviour_mut().discovery.forget(&id);
+                self.disconnect(&id);
+            }
+        }
+    }
+
+    /// Closes all connections with a peer.
+    pub(super) fn disconnect(&mut self, id: &PeerId) {
+        // It may be gone already.
+        let _ = self.swarm.disconnect_peer_id(*id);
+    }
+
+    /// Begins to dial somebody.
+    pub(super) fn add_target(&mut self, address: &str, reason: Reason) -> Result<(), TargetError> {
+        let (peer, address) = redial::parse(address, *self.swarm.local_peer_id())?;
+        let connected = self.swarm.is_connected(&peer);
+        self.redial.add(peer, address.clone(), reason, connected, Instant::now())?;
+        match reason {
+            // Those whom the operator named need no free slot.
+            Reason::Named => self.swarm.behaviour_mut().limits.bypass_peer_id(&peer),
+            Reason::Boot => self.swarm.behaviour_mut().discovery.add_boot_node(&peer, address),
+        }
+        self.dial_due();
+        Ok(())
+    }
+
+    fn dial_due(&mut self) {
+        let lonely = self.peers.len() < FEW_PEERS;
+        for (peer, addresses) in self.redial.due(lonely, Instant::now()) {
+            let options = DialOpts::peer_id(peer)
+                .condition(PeerCondition::DisconnectedAndNotDialing)
+                .addresses(addresses)
+                .build();
+            if let Err(error) = self.swarm.dial(options) {
+                tracing::debug!(target: "cairn::network", %peer, %error, "not dialling");
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let now = Instant::now();
+        self.dial_due();
+        if self.peers.len() < FEW_PEERS && self.schedule.search <= now {
+            self.schedule.search = now + SEARCH_EVERY;
+            if self.swarm.behaviour_mut().discovery.known() > 0 {
+                self.swarm.behaviour_mut().discovery.search();
+            }
+        }
+        let regular = self.schedule.status <= now;
+        if regular || (self.schedule.news && self.schedule.may_tell <= now) {
+            self.schedule.may_tell = now + STATUS_PAUSE;
+            self.schedule.news = false;
+            let everybody: Vec<PeerId> = self.peers.iter().map(|(_, peer)| peer.id).collect();
+            everybody.iter().for_each(|id| self.exchange_status(id));
+        }
+        if regular {
+            self.schedule.status = now + STATUS_EVERY;
+            self.watch_clock();
+        }
+    }
+
+    /// Tells the operator when most peers agree that this clock is wrong.
+    fn watch_clock(&self) {
+        let allowed = self.judge.spec.params().max_future_ms / 2;
+        if let Some(ahead_ms) = self.peers.median_clock().filter(|ahead| ahead.unsigned_abs() > allowed) {
+            tracing::warn!(
+                target: "cairn::network",
+                ahead_ms,
+                "the clocks of most peers differ from this one; blocks made here may be refused: set the clock"
+            );
+        }
+    }
+
+    /// Where this node stands.
+    pub(super) fn own_status(&self) -> PeerStatus {
+        let tip: Arc<Tip> = self.judge.chain.tip();
+        PeerStatus {
+            genesis_id: self.judge.spec.genesis_id(),
+            tip: tip.id,
+            height: tip.height(),
+            total_work: tip.total_work,
+            now: clock::now(),
+            lowest_body: Height::GENESIS,
+            snapshots: BoundedVec::default(),
+        }
+    }
+
+    /// Tells a peer where this node stands, and asks the same.
+    pub(super) fn exchange_status(&mut self, id: &PeerId) {
+        if self.swarm.is_connected(id) {
+            let status = self.own_status().to_bytes();
+            self.swarm.behaviour_mut().status.send_request(id, status);
+        }
+    }
+
+    /// The connected peers, as others see them.
+    fn list_peers(&self) -> Vec<PeerInfo> {
+        let now = Instant::now();
+        let gossip = &self.swarm.behaviour().gossip;
+        let in_mesh =
+            |topic: &gossipsub::IdentTopic, id: &PeerId| gossip.mesh_peers(&topic.hash()).any(|peer| peer == id);
+        let topics = [("blocks", &self.names.blocks), ("txs", &self.names.txs)];
+        let show = |(number, peer): (PeerNumber, &Peer)| {
+            let mesh = topics.iter().filter(|(_, topic)| in_mesh(topic, &peer.id)).map(|(name, _)| (*name).to_owned());
+            self.peers.info(number, mesh.collect(), now)
+        };
+        self.peers.iter().filter_map(show).collect()
+    }
+
+    /// The node among its peers.
+    fn info(&self) -> NetworkInfo {
+        let own = *self.swarm.local_peer_id();
+        let full = |address: &Multiaddr| format!("{address}/p2p/{own}");
+        let inbound = self.peers.iter().filter(|(_, peer)| peer.inbound).count();
+        NetworkInfo {
+            peer_id: own.to_string(),
+            listening: self.swarm.listeners().map(full).collect(),
+            external: self.swarm.external_addresses().map(full).collect(),
+            peers: self.peers.len(),
+            inbound,
+            outbound: self.peers.len() - inbound,
+            protocol_prefix: self.names.prefix.clone(),
+        }
+    }
+}
+
+/// The result of a task of ours; one that panicked ends the node in order.
+fn finished<T>(result: Result<T, JoinError>) -> Result<T, TaskError> {
+    result.map_err(|error| TaskError::Panicked { name: NAME, reason: error.to_string() })
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep_until(due.into()).await;
+    }
+}

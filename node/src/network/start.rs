@@ -1,0 +1,97 @@
+//! The start of the network's task.
+
+use super::{
+    behaviour::{self, Behaviour, Names, SetupError},
+    config::NetworkConfig,
+    gossip::Judge,
+    identity::{self, IdentityError},
+    mailbox::{EVENTS, MAILBOX, NetworkEvent, NetworkHandle},
+    redial::{Reason, TargetError},
+    service::{Inlets, Service},
+};
+use crate::{
+    chain::ChainHandle,
+    mempool::PoolHandle,
+    tasks::{Shutdown, TaskError},
+};
+use cairn_ledger::chain_spec::ChainSpec;
+use libp2p::Multiaddr;
+use std::{path::Path, sync::Arc};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+/// Why a node cannot join the network.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// Its key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Its transports or protocols.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A configured peer or boot node.
+    #[error("network.peers and network.boot_nodes: {0}")]
+    Target(#[from] TargetError),
+    /// A configured address that is none.
+    #[error("{key}: got {got:?}, expected a multiaddress such as /ip4/0.0.0.0/tcp/9740")]
+    Address {
+        /// Where it stands.
+        key: &'static str,
+        /// The text.
+        got: String,
+    },
+    /// An address that cannot be listened on.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: Multiaddr,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+/// Joins the network: listens, and starts the task that does the rest.
+///
+/// # Errors
+/// Says what is wrong with the key, the addresses or the system.
+pub async fn spawn(
+    config: NetworkConfig,
+    spec: Arc<ChainSpec>,
+    chain: ChainHandle,
+    pool: PoolHandle,
+    node_key: &Path,
+    shutdown: Shutdown,
+) -> Result<(NetworkHandle, mpsc::Receiver<NetworkEvent>, JoinHandle<Result<(), TaskError>>), NetworkError> {
+    let key = identity::load_or_create(node_key)?;
+    let names = Names::new(&spec.genesis_id());
+    let mut swarm = behaviour::swarm(key.clone(), Behaviour::new(&config, &names, &key)?)?;
+    for address in addresses("network.listen", &config.listen)? {
+        let listening = swarm.listen_on(address.clone());
+        listening.map_err(|error| NetworkError::Listen { address, reason: error.to_string() })?;
+    }
+    for address in addresses("network.external", &config.external)? {
+        swarm.add_external_address(address);
+    }
+    let (mailbox, messages) = mpsc::channel(MAILBOX);
+    let (events_sender, events) = mpsc::channel(EVENTS);
+    let handle = NetworkHandle { mailbox };
+    // Subscribed before anything can happen, so that nothing is missed.
+    let (moves, accepted) = (chain.subscribe(), pool.subscribe());
+    let inlets = Inlets { mailbox: messages, moves, accepted, events: events_sender };
+    let judge = Judge { spec, chain, pool, network: handle.clone() };
+    let mut service = Service::new(swarm, names, judge);
+    for (addresses, reason) in [(&config.peers, Reason::Named), (&config.boot_nodes, Reason::Boot)] {
+        for address in addresses {
+            match service.add_target(address, reason) {
+                // One list for all nodes of a network may name each of them.
+                Ok(()) | Err(TargetError::Own { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok((handle, events, tokio::spawn(service.run(inlets, shutdown))))
+}
+
+fn addresses(key: &'static str, texts: &[String]) -> Result<Vec<Multiaddr>, NetworkError> {
+    let read = |text: &String| text.parse().map_err(|_| NetworkError::Address { key, got: text.clone() });
+    texts.iter().map(read).collect()
+}

@@ -1,0 +1,291 @@
+//! Every message that crosses the wire, with its bounds. All of them go through the one encoding
+//! ([`cairn_ledger::codec`]): length first, every list bounded before it is allocated, nothing left over.
+
+use cairn_ledger::{
+    block::{Body, Header, MAX_BLOCK_TRANSACTIONS},
+    codec::{self, BoundedVec, Decode, DecodeError, Encode},
+    hash::{BlockId, Hash},
+    pow::Work,
+    transaction::{MIN_TRANSACTION_BYTES, Transaction},
+    units::{Height, Timestamp},
+};
+
+/// Headers in one answer.
+pub const MAX_HEADERS: usize = 2_000;
+/// Ids in a locator: ten in a row and doubling steps, twice over (a branch, then the followed chain).
+pub const MAX_LOCATOR: usize = 128;
+/// Bodies in one answer; the bytes are bounded by [`Bodies::MAX_BYTES`].
+pub const MAX_BODIES: usize = 128;
+/// Snapshots a node says it holds.
+pub const MAX_SNAPSHOTS: usize = 4;
+/// Bytes of the transactions a compact block carries whole.
+pub const MAX_PREFILLED_BYTES: usize = 64 << 10;
+/// More transactions than this do not fit into [`MAX_PREFILLED_BYTES`].
+pub const MAX_PREFILLED: usize = MAX_PREFILLED_BYTES / MIN_TRANSACTION_BYTES;
+/// More transactions than this do not fit into a batch.
+pub const MAX_BATCH: usize = TxBatch::MAX_BYTES / MIN_TRANSACTION_BYTES;
+
+/// A message with one encoding and a greatest size.
+pub trait Message: Encode + Decode<()> {
+    /// The longest encoding that is read or written.
+    const MAX_BYTES: usize;
+
+    /// Its bytes.
+    fn to_bytes(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Reads it from all of `bytes`.
+    ///
+    /// # Errors
+    /// Refuses anything but the one encoding of a message within its bounds.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        codec::decode(bytes, Self::MAX_BYTES)
+    }
+}
+
+/// `status/1`, question and answer alike: where a node stands.
+///
+/// Layout: `genesis_id 32 ‖ tip 32 ‖ height u64 ‖ total_work 32 ‖ now u64 ‖ lowest_body u64 ‖ count u64 ‖
+/// (height u64 ‖ state_root 32)*`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct PeerStatus {
+    /// The network, in full: protocol names hold only its beginning.
+    pub genesis_id: BlockId,
+    /// The last connected block.
+    pub tip: BlockId,
+    /// Its height.
+    pub height: Height,
+    /// The work of its chain.
+    pub total_work: Work,
+    /// The node's clock.
+    pub now: Timestamp,
+    /// The lowest height whose body it keeps.
+    pub lowest_body: Height,
+    /// The snapshots it serves.
+    pub snapshots: BoundedVec<SnapshotName, MAX_SNAPSHOTS>,
+}
+
+impl Message for PeerStatus {
+    const MAX_BYTES: usize = 128 + MAX_SNAPSHOTS * 40;
+}
+
+/// Which snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct SnapshotName {
+    /// The block after which the accounts were so.
+    pub height: Height,
+    /// The root over them.
+    pub state_root: Hash,
+}
+
+/// The `blocks/1` topic: a block without the transactions that its receivers already have.
+///
+/// Layout: `header 190 ‖ count u64 ‖ (short id 6)* ‖ count u64 ‖ (place u32 ‖ transaction)*`. The short ids
+/// are those of the transactions that are not prefilled, in block order; the places rise.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct CompactBlock {
+    /// The header.
+    pub header: Header,
+    /// What stands for the transactions that are left out.
+    pub short_ids: BoundedVec<ShortId, MAX_BLOCK_TRANSACTIONS>,
+    /// Transactions that receivers are not expected to have.
+    pub prefilled: BoundedVec<Prefilled, MAX_PREFILLED>,
+}
+
+impl Message for CompactBlock {
+    const MAX_BYTES: usize = 160 << 10;
+}
+
+/// The first six bytes, little-endian, of SipHash-2-4 of a transaction's id.
+pub type ShortId = [u8; 6];
+
+/// A transaction in its place in a block.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct Prefilled {
+    /// Its place, counted from 0.
+    pub place: u32,
+    /// The transaction.
+    pub transaction: Transaction,
+}
+
+/// The `txs/1` topic: transactions that wait for a block.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct TxBatch {
+    /// The transactions.
+    pub transactions: BoundedVec<Transaction, MAX_BATCH>,
+}
+
+impl Message for TxBatch {
+    const MAX_BYTES: usize = 48 << 10;
+}
+
+/// `headers/1`: what comes after the first of these ids that is on the asked node's chain?
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct GetHeaders {
+    /// From the asker's tip down: ten in a row, then doubling steps, the genesis last.
+    pub locator: BoundedVec<BlockId, MAX_LOCATOR>,
+}
+
+impl Message for GetHeaders {
+    const MAX_BYTES: usize = 8 + MAX_LOCATOR * 32;
+}
+
+/// The answer of `headers/1`: consecutive headers, the lowest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct Headers {
+    /// The headers.
+    pub headers: BoundedVec<Header, MAX_HEADERS>,
+}
+
+impl Message for Headers {
+    const MAX_BYTES: usize = 8 + MAX_HEADERS * cairn_ledger::block::HEADER_BYTES;
+}
+
+/// `bodies/1`: the transactions of these blocks, please.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct GetBodies {
+    /// The blocks.
+    pub ids: BoundedVec<BlockId, MAX_BODIES>,
+}
+
+impl Message for GetBodies {
+    const MAX_BYTES: usize = 8 + MAX_BODIES * 32;
+}
+
+/// The answer of `bodies/1`: the bodies of a prefix of the blocks asked for, in their order. It ends at
+/// the first that the node does not have, or with the last that fits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct Bodies {
+    /// The bodies.
+    pub bodies: BoundedVec<Body, MAX_BODIES>,
+}
+
+impl Message for Bodies {
+    const MAX_BYTES: usize = 4 << 20;
+}
+
+/// The id of a gossiped message: the first 20 bytes of SHA-256 of its data, so that nobody can make two
+/// messages share one.
+pub fn gossip_id(data: &[u8]) -> [u8; 20] {
+    let digest = cairn_ledger::hash::sha256(&[data]);
+    let mut id = [0; 20];
+    id.copy_from_slice(&digest.as_bytes()[..20]);
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_ledger::testing::{arbitrary_hash, easy_network, key, payment};
+
+    fn id(n: u64) -> BlockId {
+        BlockId::from_bytes(*arbitrary_hash(n).as_bytes())
+    }
+
+    fn transaction(nonce: u64) -> Transaction {
+        payment(&easy_network(), &key(1), nonce, key(2).address(), 5, 177)
+    }
+
+    fn list<T, const MAX: usize>(elements: Vec<T>) -> BoundedVec<T, MAX> {
+        BoundedVec::new(elements).unwrap_or_else(|error| panic!("a short list: {error}"))
+    }
+
+    fn status() -> PeerStatus {
+        PeerStatus {
+            genesis_id: id(1),
+            tip: id(2),
+            height: Height::new(3),
+            total_work: Work::from_u64(4),
+            now: Timestamp::from_millis(5),
+            lowest_body: Height::new(6),
+            snapshots: list(vec![SnapshotName { height: Height::new(7), state_root: arbitrary_hash(8) }]),
+        }
+    }
+
+    fn compact() -> CompactBlock {
+        CompactBlock {
+            header: easy_network().genesis().clone(),
+            short_ids: list(vec![[1, 2, 3, 4, 5, 6], [7; 6]]),
+            prefilled: list(vec![Prefilled { place: 1, transaction: transaction(0) }]),
+        }
+    }
+
+    fn check_golden<M: Message + PartialEq + std::fmt::Debug>(message: &M, size: usize, digest: &str) {
+        let bytes = message.to_bytes();
+        assert_eq!(M::from_bytes(&bytes).as_ref(), Ok(message));
+        assert_eq!(bytes.len(), size);
+        assert_eq!(cairn_ledger::hash::sha256(&[&bytes]).to_string(), digest, "{}", hex::encode(&bytes));
+        for cut in 0..bytes.len().min(300) {
+            assert!(M::from_bytes(&bytes[..cut]).is_err(), "cut to {cut}");
+        }
+        assert!(M::from_bytes(&[bytes.as_slice(), &[0]].concat()).is_err(), "trailing");
+    }
+
+    #[test]
+    fn every_message_has_its_golden_bytes() {
+        check_golden(&status(), 168, "status");
+        check_golden(&compact(), 399, "compact");
+        check_golden(&TxBatch { transactions: list(vec![transaction(0), transaction(1)]) }, 362, "batch");
+        check_golden(&GetHeaders { locator: list(vec![id(1), id(2)]) }, 72, "get headers");
+        check_golden(&Headers { headers: list(vec![easy_network().genesis().clone()]) }, 198, "headers");
+        check_golden(&GetBodies { ids: list(vec![id(1)]) }, 40, "get bodies");
+        let bodies = vec![Body::default(), list(vec![transaction(0)])];
+        check_golden(&Bodies { bodies: list(bodies) }, 201, "bodies");
+    }
+
+    #[test]
+    fn length_bombs_are_refused_before_allocation() {
+        let bomb = (1_u64 << 60).to_le_bytes();
+        assert_eq!(TxBatch::from_bytes(&bomb), Err(DecodeError::TooMany));
+        assert_eq!(GetHeaders::from_bytes(&bomb), Err(DecodeError::TooMany));
+        assert_eq!(Headers::from_bytes(&bomb), Err(DecodeError::TooMany));
+        assert_eq!(GetBodies::from_bytes(&bomb), Err(DecodeError::TooMany));
+        assert_eq!(Bodies::from_bytes(&bomb), Err(DecodeError::TooMany));
+        // One body that claims more transactions than a block can have.
+        assert_eq!(Bodies::from_bytes(&[1_u64.to_le_bytes(), bomb].concat()), Err(DecodeError::TooMany));
+        let mut compact = easy_network().genesis().clone().to_vec();
+        compact.extend(bomb);
+        assert_eq!(CompactBlock::from_bytes(&compact), Err(DecodeError::TooMany));
+        let mut status = status().to_bytes();
+        status.truncate(120);
+        status.extend(bomb);
+        assert_eq!(PeerStatus::from_bytes(&status), Err(DecodeError::TooMany));
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_unread() {
+        let long = vec![0; Bodies::MAX_BYTES + 1];
+        let refused = Err(DecodeError::TooLong { got: long.len(), max: Bodies::MAX_BYTES });
+        assert_eq!(Bodies::from_bytes(&long), refused);
+    }
+
+    #[test]
+    fn the_largest_messages_fit_their_bounds() {
+        let headers = Headers { headers: list(vec![easy_network().genesis().clone(); MAX_HEADERS]) };
+        assert_eq!(headers.to_bytes().len(), Headers::MAX_BYTES);
+        let ids = GetBodies { ids: list(vec![id(0); MAX_BODIES]) };
+        assert_eq!(ids.to_bytes().len(), GetBodies::MAX_BYTES);
+        let locator = GetHeaders { locator: list(vec![id(0); MAX_LOCATOR]) };
+        assert_eq!(locator.to_bytes().len(), GetHeaders::MAX_BYTES);
+    }
+
+    trait ToVec {
+        fn to_vec(&self) -> Vec<u8>;
+    }
+
+    impl ToVec for Header {
+        fn to_vec(&self) -> Vec<u8> {
+            codec::encode(self)
+        }
+    }
+}

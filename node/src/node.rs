@@ -1,0 +1,257 @@
+//! The node: opens, connects and starts its parts, and stops them in order. Wiring only.
+
+use crate::{
+    api::{self, ApiError, Services},
+    chain::{self, Chain},
+    config::Settings,
+    data_dir::{DataDir, DataDirError},
+    mempool, miner,
+    network::{self, NetworkError, NetworkHandle},
+    store::StoreError,
+    sync,
+    tasks::{self, TaskError, Tasks},
+};
+use std::{
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+pub use crate::api::Handles;
+
+/// How long the system is given to say where the node listens; after that the node goes on without.
+const LISTEN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Starts nodes.
+pub struct Node;
+
+/// A node at work.
+#[must_use = "a node that is not stopped in order may lose what it did last"]
+pub struct RunningNode {
+    handles: Handles,
+    rpc_address: SocketAddr,
+    p2p_addresses: Vec<String>,
+    tasks: Tasks,
+    // The lock goes last, after everything that the tasks had open.
+    _data_dir: DataDir,
+}
+
+/// Why a node did not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The chain cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The network cannot be joined.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// JSON-RPC cannot be served.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// A task failed.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// A thread panicked: a bug.
+    #[error("a panic: {0}")]
+    Panic(String),
+    /// Signals cannot be received.
+    #[error("cannot receive signals: {0}")]
+    Signals(#[from] io::Error),
+}
+
+impl NodeError {
+    /// Whether the disk, or what is on it, is to blame.
+    pub fn is_storage_failure(&self) -> bool {
+        match self {
+            Self::Store(error) => match error {
+                StoreError::Database { .. }
+                | StoreError::Corrupt { .. }
+                | StoreError::Missing { .. }
+                | StoreError::StateMismatch { .. } => true,
+                // The data is well, but another program's or network's; or it was never looked at.
+                StoreError::Format { .. } | StoreError::OtherNetwork { .. } | StoreError::Workers { .. } => false,
+            },
+            Self::Task(error) => error.is_storage_failure(),
+            Self::DataDir(_) | Self::Network(_) | Self::Api(_) | Self::Panic(_) | Self::Signals(_) => false,
+        }
+    }
+}
+
+impl Node {
+    /// Runs a node until SIGINT or SIGTERM, or until one of its parts fails, and stops it in order.
+    ///
+    /// # Errors
+    /// Why it did not start, or which part failed.
+    pub async fn run(settings: Settings) -> Result<(), NodeError> {
+        // Before anything is started: a signal during the start stops the node right after it.
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut panics = watch_panics();
+        let mut node = Self::start(settings).await?;
+        let failure = tokio::select! {
+            _ = interrupt.recv() => None,
+            _ = terminate.recv() => None,
+            failure = node.failed() => Some(NodeError::Task(failure)),
+            Some(panic) = panics.recv() => Some(NodeError::Panic(panic)),
+        };
+        match &failure {
+            None => tracing::info!(target: "cairn::node", "stopping, as asked"),
+            Some(error) => tracing::error!(target: "cairn::node", %error, "stopping, because a part failed"),
+        }
+        match (node.stop().await, failure) {
+            // Others may notice a failing storage before the writer has said so.
+            (Err(error), _) if error.is_storage_failure() => Err(error),
+            (_, Some(error)) => Err(error),
+            (stopped, None) => stopped,
+        }
+    }
+
+    /// Starts a node; it serves when this returns.
+    ///
+    /// # Errors
+    /// Says what could not be started.
+    pub async fn start(settings: Settings) -> Result<RunningNode, NodeError> {
+        let data_dir = DataDir::open(&settings.data_dir)?;
+        let mut tasks = Tasks::default();
+        match start_parts(settings, &data_dir, &mut tasks).await {
+            Ok((handles, rpc_address, p2p_addresses)) => {
+                Ok(RunningNode { handles, rpc_address, p2p_addresses, tasks, _data_dir: data_dir })
+            }
+            Err(error) => {
+                // What was started lets go of the data before the lock goes. Its own failure is the lesser.
+                let _ = tasks.stop().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl RunningNode {
+    /// Handles to its parts.
+    pub fn handles(&self) -> &Handles {
+        &self.handles
+    }
+
+    /// Where it serves JSON-RPC.
+    pub fn rpc_address(&self) -> SocketAddr {
+        self.rpc_address
+    }
+
+    /// Where it listens for peers, as multiaddresses that end in its peer id.
+    pub fn p2p_addresses(&self) -> &[String] {
+        &self.p2p_addresses
+    }
+
+    /// Returns when a part has failed and the node must be stopped.
+    pub async fn failed(&mut self) -> TaskError {
+        self.tasks.first_end().await
+    }
+
+    /// Stops all parts in order; all that was imported is on the disk then.
+    ///
+    /// # Errors
+    /// The first part that failed, or that did not stop.
+    pub async fn stop(self) -> Result<(), NodeError> {
+        let Self { handles, tasks, _data_dir, .. } = self;
+        drop(handles);
+        tasks.stop().await?;
+        tracing::info!(target: "cairn::node", "stopped");
+        Ok(())
+    }
+}
+
+/// Starts every part after those it uses.
+async fn start_parts(
+    settings: Settings,
+    data_dir: &DataDir,
+    tasks: &mut Tasks,
+) -> Result<(Handles, SocketAddr, Vec<String>), NodeError> {
+    let started = Instant::now();
+    let Settings { spec, local, mining, .. } = settings;
+    let listen = settings.network.listen.len();
+
+    let (chain, writer) = {
+        let (spec, path) = (spec.clone(), data_dir.database());
+        // It reads all accounts: that takes as long as there are many.
+        tokio::task::spawn_blocking(move || chain::spawn(spec, &path, settings.storage))
+            .await
+            .map_err(|error| TaskError::Panicked { name: "chain", reason: error.to_string() })??
+    };
+    let last = chain.clone();
+    tasks.adopt("chain", async move { last.stop().await }, tokio::spawn(ended(writer)));
+
+    let (switch, shutdown) = tasks::shutdown();
+    let (pool, task) = mempool::spawn(spec.clone(), settings.mempool, chain.clone(), Some(data_dir.pool()), shutdown);
+    tasks.adopt("mempool", switch.throw(), task);
+
+    let (switch, shutdown) = tasks::shutdown();
+    let key = data_dir.node_key();
+    let (network, events, task) =
+        network::spawn(settings.network, spec.clone(), chain.clone(), pool.clone(), &key, shutdown).await?;
+    tasks.adopt("network", switch.throw(), task);
+
+    let (switch, shutdown) = tasks::shutdown();
+    let (sync, task) = sync::spawn(spec.clone(), chain.clone(), network.clone(), events, shutdown);
+    tasks.adopt("sync", switch.throw(), task);
+
+    let (switch, shutdown) = tasks::shutdown();
+    let (miner, task) =
+        miner::spawn(mining.clone(), chain.clone(), pool.clone(), network.clone(), sync.clone(), shutdown);
+    tasks.adopt("miner", switch.throw(), task);
+
+    let handles = Handles { chain, pool, network, sync, miner };
+    let (switch, shutdown) = tasks::shutdown();
+    let services = Services { spec: spec.clone(), local, started, mining, handles: handles.clone() };
+    let (rpc_address, task) = api::spawn(settings.rpc_listen, services, shutdown).await?;
+    tasks.adopt("api", switch.throw(), task);
+    let p2p_addresses = listening(&handles.network, listen).await;
+    let (tip, network) = (handles.chain.tip(), handles.network.info().await);
+    tracing::info!(
+        target: "cairn::node",
+        chain = spec.params().name,
+        genesis_id = %spec.genesis_id(),
+        height = tip.height().get(),
+        tip = %tip.id,
+        rpc = %format_args!("http://{rpc_address}"),
+        p2p = ?p2p_addresses,
+        peer_id = network.peer_id,
+        "ready"
+    );
+    Ok((handles, rpc_address, p2p_addresses))
+}
+
+/// Where the node listens for peers: known once the system has given `expected` ports or more.
+async fn listening(network: &NetworkHandle, expected: usize) -> Vec<String> {
+    let deadline = Instant::now() + LISTEN_WITHIN;
+    loop {
+        let addresses = network.info().await.listening;
+        if addresses.len() >= expected || Instant::now() >= deadline {
+            return addresses;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Tells of panics anywhere in this process, those that a library catches included: whatever was half done
+/// then, nothing is to be built on it.
+fn watch_panics() -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel(1);
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        // When there is no room, an earlier one is stopping the node already.
+        let _ = sender.try_send(panic.to_string());
+    }));
+    receiver
+}
+
+/// The writer as a task.
+async fn ended(writer: Chain) -> Result<(), TaskError> {
+    writer.ended().await.map_err(|error| TaskError::Failed { name: "chain", reason: error.to_string(), storage: true })
+}

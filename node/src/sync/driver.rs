@@ -1,0 +1,207 @@
+//! The machine's hands: it does what the machine says, and tells it what came of that. No rules here.
+
+use super::{
+    machine::{Action, Event, Machine},
+    mailbox::{SyncHandle, SyncStatus},
+};
+use crate::{
+    chain::{BlockOutcome, ChainError, ChainEvent, ChainHandle, Tip},
+    network::{NetworkEvent, NetworkHandle, RequestError, wire::MAX_LOCATOR},
+    store::StoreError,
+    tasks::{Shutdown, TaskError},
+    verdict::{Origin, PeerNumber},
+};
+use cairn_ledger::{
+    block::{Body, Header},
+    chain_spec::ChainSpec,
+    error::BlockError,
+    hash::BlockId,
+    validate::LinkedHeader,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{broadcast, mpsc, watch},
+    task::{JoinHandle, JoinSet},
+    time::MissedTickBehavior,
+};
+
+/// The task's name.
+const NAME: &str = "sync";
+/// How often the machine is told that time has passed.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Starts sync.
+pub fn spawn(
+    spec: Arc<ChainSpec>,
+    chain: ChainHandle,
+    network: NetworkHandle,
+    events: mpsc::Receiver<NetworkEvent>,
+    shutdown: Shutdown,
+) -> (SyncHandle, JoinHandle<Result<(), TaskError>>) {
+    tracing::debug!(target: "cairn::sync", network = %spec.params().name, "starting");
+    let (sender, status) = watch::channel(SyncStatus::default());
+    // Subscribed before the tip is read: no move is missed, and one seen twice does no harm.
+    let moves = chain.subscribe();
+    let machine = Machine::new((*chain.tip()).clone(), Instant::now());
+    let driver = Driver { machine, hands: Hands { chain, network }, tasks: JoinSet::new(), status: sender };
+    (SyncHandle { status }, tokio::spawn(driver.run(events, moves, shutdown)))
+}
+
+/// What is done outside the machine ends like this.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// The chain is ending: so is everything.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A reader panicked.
+    #[error("reading panicked: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
+struct Driver {
+    machine: Machine,
+    hands: Hands,
+    /// What the machine said and is not done yet: as much as the machine has in flight, and no more.
+    tasks: JoinSet<Result<Option<Event>, Failure>>,
+    status: watch::Sender<SyncStatus>,
+}
+
+impl Driver {
+    async fn run(
+        mut self,
+        mut events: mpsc::Receiver<NetworkEvent>,
+        mut moves: broadcast::Receiver<ChainEvent>,
+        mut shutdown: Shutdown,
+    ) -> Result<(), TaskError> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let event = tokio::select! {
+                () = shutdown.requested() => return Ok(()),
+                moved = moves.recv() => match moved {
+                    Ok(event) => moved_event(&event),
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        Event::MovesMissed { tip: (*self.hands.chain.tip()).clone() }
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return Ok(()),
+                },
+                Some(done) = self.tasks.join_next() => match finished(done)? {
+                    Some(event) => event,
+                    None => continue,
+                },
+                event = events.recv() => match event {
+                    Some(event) => network_event(event),
+                    None => return Ok(()),
+                },
+                _ = tick.tick() => Event::Tick,
+            };
+            self.take(event);
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        let now = Instant::now();
+        let before = self.machine.status(now);
+        for action in self.machine.on_event(now, event) {
+            let hands = self.hands.clone();
+            self.tasks.spawn(async move { hands.act(action).await });
+        }
+        let after = self.machine.status(now);
+        if before.phase != after.phase {
+            let (headers, target) = (after.best_header.get(), after.target.get());
+            tracing::info!(target: "cairn::sync", phase = ?after.phase, headers, target, "sync");
+        }
+        self.status.send_if_modified(|known| std::mem::replace(known, after) != after);
+    }
+}
+
+/// What the machine acts through. Cloning shares it.
+#[derive(Clone)]
+struct Hands {
+    chain: ChainHandle,
+    network: NetworkHandle,
+}
+
+impl Hands {
+    async fn act(self, action: Action) -> Result<Option<Event>, Failure> {
+        Ok(match action {
+            Action::FetchHeaders { job, peer, branch } => {
+                let answer = self.fetch_headers(peer, branch).await?;
+                Some(Event::Headers { job, answer })
+            }
+            Action::Link { job, peer, headers } => {
+                let outcomes = self.chain.link_headers(Origin::Peer(peer), headers).await?;
+                Some(Event::Linked { job, outcomes })
+            }
+            Action::FetchBodies { job, peer, ids } => {
+                Some(Event::Bodies { job, answer: self.network.request_bodies(peer, ids).await })
+            }
+            Action::Import { peer, header, body } => {
+                let id = header.id();
+                Some(Event::Imported { id, peer, result: self.import(*header, body).await? })
+            }
+            Action::Charge { peer, offence } => {
+                self.network.charge(peer, offence).await;
+                None
+            }
+        })
+    }
+
+    /// Asks for headers after our branch, or else after the followed chain.
+    async fn fetch_headers(
+        &self,
+        peer: PeerNumber,
+        branch: Vec<BlockId>,
+    ) -> Result<Result<Vec<Header>, RequestError>, Failure> {
+        let reader = self.chain.reader().clone();
+        let followed = tokio::task::spawn_blocking(move || reader.locator()).await??;
+        let mut locator = branch;
+        locator.extend(followed);
+        // A chain would have to be of astronomic height for this to cut anything.
+        locator.truncate(MAX_LOCATOR);
+        Ok(self.network.request_headers(peer, locator).await)
+    }
+
+    async fn import(&self, header: LinkedHeader, body: Body) -> Result<Result<BlockOutcome, BlockError>, Failure> {
+        let mut import = self.chain.import(header, body).await?;
+        match import.matched().await? {
+            Ok(()) => Ok(Ok(import.outcome().await?)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
+fn moved_event(event: &ChainEvent) -> Event {
+    let connected = event.connected.iter().map(|block| block.header().id()).collect();
+    Event::TipMoved { tip: Tip::clone(&event.tip), connected }
+}
+
+fn network_event(event: NetworkEvent) -> Event {
+    match event {
+        NetworkEvent::PeerUp { peer, status } => Event::PeerUp { peer, status },
+        NetworkEvent::PeerStatus { peer, status } => Event::PeerStatus { peer, status },
+        NetworkEvent::PeerDown { peer } => Event::PeerDown { peer },
+        NetworkEvent::UnknownParent { peer, id } => Event::UnknownParent { peer, id },
+    }
+}
+
+type Done = Result<Result<Option<Event>, Failure>, tokio::task::JoinError>;
+
+/// What came of an action. A chain that is ending ends sync, quietly: whoever ended it says why.
+fn finished(done: Done) -> Result<Option<Event>, TaskError> {
+    match done {
+        Ok(Ok(event)) => Ok(event),
+        Ok(Err(Failure::Chain(ChainError::Stopping))) => Ok(None),
+        Ok(Err(error @ Failure::Store(_))) => {
+            Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage: true })
+        }
+        Ok(Err(error @ Failure::Panicked(_))) => Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),
+        Err(error) => Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),
+    }
+}

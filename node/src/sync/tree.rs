@@ -1,0 +1,227 @@
+//! The headers that sync has linked and whose blocks are not here yet, as a tree, and the path to the best
+//! of them.
+
+use crate::verdict::PeerNumber;
+use cairn_ledger::{block::Header, hash::BlockId, pow::Work, units::Height, validate::LinkedHeader};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Headers in the tree: those that may be ahead of the tip, and as many of a branch that competes. About
+/// 20 MB.
+const MAX_NODES: usize = 2 * super::machine::MAX_AHEAD as usize + 4_000;
+/// A locator's first ids are consecutive; after them the steps double.
+const LOCATOR_DENSE: usize = 10;
+
+/// Where a block's body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    /// Not here.
+    Missing,
+    /// Asked for, in a job.
+    Asked(u64),
+    /// Being imported.
+    Importing,
+    /// Here: connected, or waiting for others in the chain's hands.
+    Here,
+}
+
+/// A header on the way to its block.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    parent: BlockId,
+    height: Height,
+    /// The header as the chain linked it; `None` where the block is here already.
+    pub(super) linked: Option<LinkedHeader>,
+    /// The peer that says it follows this chain.
+    pub(super) source: PeerNumber,
+    /// Where the body is.
+    pub(super) body: Body,
+}
+
+impl Node {
+    /// Its height.
+    pub(super) fn height(&self) -> Height {
+        self.height
+    }
+
+    fn work(&self) -> Option<Work> {
+        self.linked.as_ref().map(LinkedHeader::total_work)
+    }
+}
+
+/// Linked headers, and the path through them to the one with the most work.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    nodes: BTreeMap<BlockId, Node>,
+    /// From the lowest block that is not here up to the best header; empty when no header has more work than
+    /// the tip.
+    path: VecDeque<BlockId>,
+    /// The work of the tip: less is not followed.
+    tip: Work,
+}
+
+impl Tree {
+    /// A tree above a tip with so much work.
+    pub(super) fn new(tip: Work) -> Self {
+        Self { tip, ..Self::default() }
+    }
+
+    /// A header.
+    pub(super) fn get(&self, id: &BlockId) -> Option<&Node> {
+        self.nodes.get(id)
+    }
+
+    /// Whether a header is in the tree.
+    pub(super) fn contains(&self, id: &BlockId) -> bool {
+        self.nodes.contains_key(id)
+    }
+
+    /// The path from the lowest block that is not here to the best header.
+    pub(super) fn path(&self) -> &VecDeque<BlockId> {
+        &self.path
+    }
+
+    /// The best header on the path: its height and work.
+    pub(super) fn best(&self) -> Option<(Height, Work)> {
+        let node = self.nodes.get(self.path.back()?)?;
+        Some((node.height, node.work()?))
+    }
+
+    /// Adds a linked header; `false` when there is no room for it.
+    pub(super) fn insert(&mut self, linked: LinkedHeader, source: PeerNumber) -> bool {
+        let id = linked.id();
+        if self.contains(&id) {
+            return true;
+        }
+        if !self.make_room(source) {
+            return false;
+        }
+        let (parent, work) = (linked.header().parent, linked.total_work());
+        let height = linked.header().height;
+        self.nodes.insert(id, Node { parent, height, linked: Some(linked), source, body: Body::Missing });
+        let best = self.best().map_or(self.tip, |(_, best)| best);
+        if work > best {
+            // The path grows at its end; only where another branch overtakes is it walked again.
+            if self.path.back().is_some_and(|last| *last == parent) {
+                self.path.push_back(id);
+            } else {
+                self.path = self.walk(id);
+            }
+        }
+        true
+    }
+
+    /// Adds a header whose block is here already, so that what lies below it can be reached from above.
+    pub(super) fn insert_known(&mut self, id: BlockId, header: &Header, source: PeerNumber) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.body = Body::Here;
+        } else if self.make_room(source) {
+            let (parent, height) = (header.parent, header.height);
+            self.nodes.insert(id, Node { parent, height, linked: None, source, body: Body::Here });
+        }
+    }
+
+    /// Forgets branches that compete, for the sake of this peer's. `false`: there is still no room.
+    fn make_room(&mut self, source: PeerNumber) -> bool {
+        if self.nodes.len() >= MAX_NODES {
+            let path: BTreeSet<BlockId> = self.path.iter().copied().collect();
+            self.nodes.retain(|id, node| node.source == source || path.contains(id));
+        }
+        self.nodes.len() < MAX_NODES
+    }
+
+    /// The way from the lowest header of the tree up to `id`.
+    fn walk(&self, id: BlockId) -> VecDeque<BlockId> {
+        let (mut path, mut at) = (VecDeque::new(), id);
+        while let Some(node) = self.nodes.get(&at) {
+            path.push_front(at);
+            at = node.parent;
+        }
+        path
+    }
+
+    /// Notes where a body is; nothing when the header is gone.
+    pub(super) fn set_body(&mut self, id: &BlockId, body: Body) {
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.body = body;
+        }
+    }
+
+    /// Drops what is here from the beginning of the path: the chain needs nothing more for it.
+    pub(super) fn trim(&mut self) {
+        while let Some(first) = self.path.front().copied()
+            && self.nodes.get(&first).is_none_or(|node| node.body == Body::Here)
+        {
+            self.path.pop_front();
+            self.nodes.remove(&first);
+        }
+    }
+
+    /// The chain has moved to a tip with so much work, connecting these blocks.
+    pub(super) fn moved(&mut self, tip: Work, connected: &[BlockId]) {
+        self.tip = tip;
+        connected.iter().for_each(|id| self.set_body(id, Body::Here));
+        self.trim();
+        if self.best().is_none_or(|(_, best)| best <= tip) {
+            self.follow_best();
+        }
+        // Blocks that came by other ways stand on no path: nothing waits for them.
+        for id in connected {
+            if self.nodes.contains_key(id) && !self.path.contains(id) {
+                self.nodes.remove(id);
+            }
+        }
+    }
+
+    /// Removes a header with all its descendants, and gives their ids.
+    pub(super) fn remove_branch(&mut self, id: &BlockId) -> BTreeSet<BlockId> {
+        self.remove_with_descendants(BTreeSet::from([*id]))
+    }
+
+    /// Removes what a peer brought and whose block is not here, with all descendants: the chain forgets it,
+    /// too. `false` when there was nothing.
+    pub(super) fn remove_source(&mut self, source: PeerNumber) -> bool {
+        let theirs = self.nodes.iter().filter(|(_, node)| node.source == source && node.body != Body::Here);
+        let theirs: BTreeSet<BlockId> = theirs.map(|(id, _)| *id).collect();
+        !theirs.is_empty() && !self.remove_with_descendants(theirs).is_empty()
+    }
+
+    fn remove_with_descendants(&mut self, mut removed: BTreeSet<BlockId>) -> BTreeSet<BlockId> {
+        let nodes = self.nodes.iter().map(|(id, node)| (node.height, *id, node.parent));
+        let mut nodes: Vec<(Height, BlockId, BlockId)> = nodes.collect();
+        // By height, so that every parent comes before its children.
+        nodes.sort_unstable();
+        for (_, id, parent) in nodes {
+            if removed.contains(&parent) {
+                removed.insert(id);
+            }
+        }
+        self.nodes.retain(|id, _| !removed.contains(id));
+        self.follow_best();
+        removed
+    }
+
+    /// Finds the best header again, and the path to it.
+    fn follow_best(&mut self) {
+        let all = self.nodes.iter().filter_map(|(id, node)| Some((node.work()?, *id)));
+        let best = all.filter(|(work, _)| *work > self.tip).max();
+        self.path = best.map(|(_, id)| self.walk(id)).unwrap_or_default();
+        self.trim();
+    }
+
+    /// Ids from a header of the tree downward: ten in a row, then in doubling steps.
+    pub(super) fn locator(&self, from: &BlockId) -> Vec<BlockId> {
+        let (mut ids, mut at, mut skip, mut step) = (Vec::new(), *from, 0_usize, 1_usize);
+        while let Some(node) = self.nodes.get(&at) {
+            if skip == 0 {
+                ids.push(at);
+                if ids.len() >= LOCATOR_DENSE {
+                    step *= 2;
+                }
+                skip = step;
+            }
+            skip -= 1;
+            at = node.parent;
+        }
+        ids
+    }
+}

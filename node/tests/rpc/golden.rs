@@ -1,0 +1,229 @@
+//! The JSON of every method's answer, as committed in `golden/<method>.json`.
+//!
+//! `CAIRN_REGENERATE=1 cargo test --release -p cairn-node --test rpc` writes the files anew; whoever does
+//! so changes the contract with every client.
+
+use cairn_ledger::{
+    accounts::AccountProof,
+    codec::BoundedVec,
+    hash::{BlockId, TxId},
+    pow::{CompactTarget, Work},
+    testing::{arbitrary_hash, easy_network, genesis_state, key, mine, payment},
+    transaction::Transaction,
+    validate::{ChainContext, CheckedBlock, check_header, check_work},
+};
+use cairn_rpc::{
+    text::{Pebbles, Text},
+    types::{
+        AccountJson, BlockJson, BlockTransactions, Generated, HeaderJson, MempoolInfo, MiningInfo, NetInfo, NodeInfo,
+        PeerJson, PendingJson, ProofJson, Submitted, SyncInfo, SyncPhase, TransactionInfo, TransactionJson, TxState,
+        TxStatus,
+    },
+};
+use serde::Serialize;
+use serde_json::Value;
+use std::{collections::BTreeMap, path::PathBuf};
+
+fn path(method: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/rpc/golden").join(format!("{method}.json"))
+}
+
+/// The committed answer of a method.
+pub fn read(method: &str) -> Value {
+    let text = std::fs::read_to_string(path(method)).unwrap_or_else(|error| panic!("{method}: {error}"));
+    serde_json::from_str(&text).expect("a committed answer is JSON")
+}
+
+/// The methods with a committed answer.
+pub fn methods() -> Vec<String> {
+    let entries = std::fs::read_dir(path("x").with_file_name("")).expect("the golden directory");
+    let names = entries.map(|entry| entry.expect("an entry").path());
+    let mut names: Vec<String> = names.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    names.sort();
+    names
+}
+
+/// Block 1 of the easy network, with one payment.
+struct Example {
+    block: CheckedBlock,
+    transaction: Transaction,
+}
+
+fn example() -> Example {
+    let spec = easy_network();
+    let transaction = payment(&spec, &key(1), 0, key(2).address(), 250_000_000, 1_000);
+    let genesis = ChainContext::genesis(&spec);
+    let block = mine(&spec, &genesis, &genesis_state(&spec), vec![transaction.clone()]);
+    let now = block.header.time;
+    let sealed = check_work(&spec, block.header).expect("a mined block");
+    let linked = check_header(&spec, &genesis, sealed, now).expect("a child of block 0");
+    let block = CheckedBlock::check(&spec, linked, block.body).expect("a valid block");
+    Example { block, transaction }
+}
+
+/// Every method's answer, made of fixed values.
+fn answers() -> BTreeMap<&'static str, Value> {
+    let mut answers = BTreeMap::new();
+    let mut add = |method, answer: Value| assert!(answers.insert(method, answer).is_none(), "{method} twice");
+    chain_answers(&mut add);
+    state_answers(&mut add);
+    tx_answers(&mut add);
+    node_answers(&mut add);
+    answers
+}
+
+fn json(answer: impl Serialize) -> Value {
+    serde_json::to_value(answer).expect("an answer is JSON")
+}
+
+fn chain_answers(add: &mut impl FnMut(&'static str, Value)) {
+    let prefix = easy_network().params().prefix;
+    let Example { block, transaction } = example();
+    let header = HeaderJson::new(block.header().header(), block.header().total_work(), &prefix);
+    let transaction = TransactionJson::new(&transaction, &prefix);
+    let answer =
+        |transactions| BlockJson { header: header.clone(), size: block.to_block().size() as u64, transactions };
+    add("chain_tip", json(&header));
+    add("chain_getHeader", json(&header));
+    add("chain_subscribeHeads", json(&header));
+    add("chain_getBlock", json(answer(BlockTransactions::Ids(vec![transaction.txid]))));
+    add("chain_getBlock.full", json(answer(BlockTransactions::Full(vec![transaction.clone()]))));
+    add(
+        "chain_getTransaction",
+        json(TransactionInfo {
+            transaction,
+            state: TxState::Mined,
+            block: Some(header.id),
+            height: Some(1),
+            confirmations: 1,
+        }),
+    );
+}
+
+fn state_answers(add: &mut impl FnMut(&'static str, Value)) {
+    let spec = easy_network();
+    let prefix = spec.params().prefix;
+    let leaf = spec.genesis_leaves()[1];
+    let shown = prefix.encode(&leaf.address);
+    let (balance, block) = (Pebbles(leaf.account.balance), Text(spec.genesis_id()));
+    let pending = PendingJson { balance, nonce: Text(1), count: 1 };
+    add(
+        "state_getAccount",
+        json(AccountJson { address: shown.clone(), exists: true, balance, nonce: Text(0), pending, height: 0, block }),
+    );
+    let state = genesis_state(&spec);
+    let path = BoundedVec::new(state.tree().path(1).expect("leaf 1 is there")).expect("a short path");
+    let proof = AccountProof { count: state.leaves().len() as u64, index: 1, leaf, path };
+    let root = spec.genesis().state_root;
+    assert_eq!(proof.verify(&leaf.address, &root), Ok(Some(leaf.account)), "the example proves something");
+    add("state_getProof", json(ProofJson::new(spec.genesis(), shown, Some(leaf.account), &proof)));
+}
+
+fn tx_answers(add: &mut impl FnMut(&'static str, Value)) {
+    let txid = Text(TxId::from_bytes(*arbitrary_hash(1).as_bytes()));
+    let block = Text(BlockId::from_bytes(*arbitrary_hash(2).as_bytes()));
+    add("tx_submit", json(Submitted { txid }));
+    let status = |state, reason| TxStatus { txid, state, block: None, height: None, confirmations: 0, reason };
+    add("tx_status.unknown", json(status(TxState::Unknown, None)));
+    add("tx_status.pooled", json(status(TxState::Pooled, None)));
+    add("tx_status.dropped", json(status(TxState::Dropped, Some(String::from("replaced")))));
+    add("tx_status.expired", json(status(TxState::Expired, None)));
+    let mined = TxStatus { block: Some(block), height: Some(7), confirmations: 3, ..status(TxState::Mined, None) };
+    add("tx_status", json(mined));
+}
+
+fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
+    let spec = easy_network();
+    let block = Text(BlockId::from_bytes(*arbitrary_hash(2).as_bytes()));
+    let work = Text(Work::from_u64(1 << 40));
+    let target = CompactTarget::from_bits(0x1e1f_ffff);
+    let peer_id = String::from("12D3KooWGMYMmN1RGUYjWaSV6P3XtnBjwnosnJGNMnttfVCRnd6g");
+    let address = String::from("/ip4/127.0.0.1/tcp/29740");
+    add(
+        "node_info",
+        json(NodeInfo {
+            version: String::from("0.1.0"),
+            chain: spec.params().name.clone(),
+            genesis_id: Text(spec.genesis_id()),
+            address_prefix: spec.params().prefix.to_string(),
+            peer_id: peer_id.clone(),
+            height: 7,
+            tip: block,
+            state_root: Text(arbitrary_hash(3)),
+            work,
+            sync: SyncInfo { phase: SyncPhase::CaughtUp, headers: 7, target: 7 },
+            peers: 1,
+            pooled: 2,
+            time: 1_793_491_200_000,
+            uptime_ms: 60_000,
+        }),
+    );
+    add(
+        "mempool_info",
+        json(MempoolInfo {
+            count: 2,
+            bytes: 354,
+            max_count: 100_000,
+            max_bytes: 64 << 20,
+            senders: 1,
+            min_fee_rate: 1,
+        }),
+    );
+    add(
+        "mining_info",
+        json(MiningInfo {
+            threads: 1,
+            duty: 100,
+            beneficiary: Some(spec.params().prefix.encode(&key(0).address())),
+            hash_rate: 1_500_000.5,
+            blocks_found: 3,
+            paused: None,
+            next_height: 8,
+            next_target: Text(target),
+            next_work: Text(target.decode().expect("in normal form").work()),
+        }),
+    );
+    add("mining_generate", json(Generated { blocks: vec![block], stopped: None }));
+    add(
+        "net_info",
+        json(NetInfo {
+            peer_id: peer_id.clone(),
+            listening: vec![format!("{address}/p2p/{peer_id}")],
+            external: vec![],
+            peers: 1,
+            inbound: 1,
+            outbound: 0,
+            protocol_prefix: String::from("/cairn/9d31591f"),
+        }),
+    );
+    add(
+        "net_peers",
+        json(vec![PeerJson {
+            peer_id,
+            address,
+            inbound: true,
+            agent: Some(String::from("cairn-node/0.1.0")),
+            height: Some(7),
+            tip: Some(block),
+            work: Some(work),
+            latency_ms: Some(1),
+            connected_ms: 60_000,
+            mesh: vec![String::from("blocks"), String::from("txs")],
+            score: 0,
+        }]),
+    );
+    add("net_addPeer", json(()));
+}
+
+#[test]
+fn every_answer_has_its_committed_shape() {
+    let regenerate = std::env::var_os("CAIRN_REGENERATE").is_some();
+    for (method, answer) in answers() {
+        if regenerate {
+            std::fs::write(path(method), format!("{answer:#}\n")).expect("the golden directory can be written");
+        }
+        assert_eq!(answer, read(method), "{method}");
+    }
+    let committed: Vec<String> = answers().keys().map(|method| (*method).to_owned()).collect();
+    assert_eq!(methods(), committed, "no file is left over");
+}

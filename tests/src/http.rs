@@ -1,0 +1,66 @@
+//! Requests that no well-behaved client would send, byte by byte.
+
+use serde_json::{Value, json};
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, TcpStream},
+    time::Duration,
+};
+
+/// How long an answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// The status and the body of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body, as text.
+    pub body: String,
+}
+
+/// Posts `body` to the server on this port of loopback, with these header lines besides the necessary ones,
+/// and `host` as the name the caller thinks it speaks to.
+///
+/// # Panics
+/// The server does not answer in HTTP.
+pub fn post(port: u16, host: &str, headers: &[&str], body: &str) -> Answer {
+    let more: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{more}\
+         Connection: close\r\n\r\n{body}",
+        body.len(),
+    );
+    exchange(port, &request)
+}
+
+/// Gets a path from the server on this port of loopback.
+///
+/// # Panics
+/// The server does not answer in HTTP.
+pub fn get(port: u16, path: &str) -> Answer {
+    exchange(port, &format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"))
+}
+
+fn exchange(port: u16, request: &str) -> Answer {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a server that listens");
+    stream.set_read_timeout(Some(ANSWER_WITHIN)).expect("a timeout can be set");
+    // A server that refuses by the head alone may close before it has read the body.
+    let _ = stream.write_all(request.as_bytes());
+    let mut bytes = Vec::new();
+    let read = stream.read_to_end(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{read:?}, no answer in {text:?}"));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Answer { status: status.expect("a status line"), body: body.to_owned() }
+}
+
+/// Calls a method of JSON-RPC and gives the whole answer, `result` or `error`.
+///
+/// # Panics
+/// The answer is not JSON.
+pub fn call(port: u16, method: &str, params: &Value) -> Value {
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let answer = post(port, &format!("127.0.0.1:{port}"), &[], &request.to_string());
+    serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error} in {answer:?}"))
+}

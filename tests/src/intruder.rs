@@ -1,0 +1,201 @@
+//! A peer that speaks libp2p properly, so that it gets in, and then sends whatever it likes.
+
+use crate::node::Node;
+use cairn_rpc::methods::NetClient;
+use libp2p::{
+    Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder,
+    futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt},
+    gossipsub::{self, IdentTopic, MessageAuthenticity, ValidationMode},
+    noise,
+    request_response::{self, Event, Message, ProtocolSupport},
+    swarm::{NetworkBehaviour, SwarmEvent},
+    tcp, yamux,
+};
+use std::{io, time::Duration};
+use tokio::time::{Instant, timeout_at};
+
+/// The request protocols of a node, without what their names begin with.
+pub const REQUESTS: [&str; 3] = ["status/1", "headers/1", "bodies/1"];
+/// The gossip topics of a node, likewise.
+pub const TOPICS: [&str; 2] = ["blocks/1", "txs/1"];
+/// The most bytes read of an answer.
+const ANSWER_BYTES: u64 = 8 << 20;
+
+/// One behaviour for each protocol: with all names in one, libp2p itself would choose among them.
+#[derive(NetworkBehaviour)]
+struct Behaviour {
+    gossip: gossipsub::Behaviour,
+    status: request_response::Behaviour<Bytes>,
+    headers: request_response::Behaviour<Bytes>,
+    bodies: request_response::Behaviour<Bytes>,
+}
+
+/// Reads and writes bytes as they are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bytes;
+
+async fn read<T: AsyncRead + Unpin + Send>(io: &mut T) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io.take(ANSWER_BYTES).read_to_end(&mut bytes).await?;
+    Ok(bytes)
+}
+
+impl request_response::Codec for Bytes {
+    type Protocol = StreamProtocol;
+    type Request = Vec<u8>;
+    type Response = Vec<u8>;
+
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        read(io).await
+    }
+
+    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        read(io).await
+    }
+
+    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: Vec<u8>) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        io.write_all(&request).await
+    }
+
+    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, response: Vec<u8>) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        io.write_all(&response).await
+    }
+}
+
+/// The peer.
+pub struct Intruder {
+    swarm: Swarm<Behaviour>,
+    victim: PeerId,
+    address: Multiaddr,
+    prefix: String,
+}
+
+impl Intruder {
+    /// A peer with a new identity that speaks every protocol of `victim`; not connected yet.
+    ///
+    /// # Panics
+    /// The victim does not answer.
+    pub async fn new(victim: &Node) -> Self {
+        let info = victim.rpc().net_info().await.expect("a running node answers");
+        // One prefix for all protocols, with or without a slash at its end.
+        let prefix = format!("{}/", info.protocol_prefix.trim_end_matches('/'));
+        let address = victim.address().await.parse().expect("a node's address");
+        let victim = info.peer_id.parse().expect("a peer's id");
+        let behaviour = |_: &_| {
+            let requests = |name| {
+                let name = StreamProtocol::try_from_owned(format!("{prefix}{name}")).expect("it begins with a slash");
+                request_response::Behaviour::new([(name, ProtocolSupport::Full)], request_response::Config::default())
+            };
+            let config = gossipsub::ConfigBuilder::default()
+                .protocol_id_prefix(format!("{prefix}meshsub"))
+                .validation_mode(ValidationMode::Anonymous)
+                .max_transmit_size(512 << 10)
+                .flood_publish(true)
+                .build()
+                .expect("a valid configuration");
+            Behaviour {
+                gossip: gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config).expect("as configured"),
+                status: requests(REQUESTS[0]),
+                headers: requests(REQUESTS[1]),
+                bodies: requests(REQUESTS[2]),
+            }
+        };
+        let mut swarm = SwarmBuilder::with_new_identity()
+            .with_tokio()
+            .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+            .expect("TCP needs nothing")
+            .with_behaviour(behaviour)
+            .expect("it cannot fail")
+            .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
+            .build();
+        for topic in TOPICS {
+            let topic = IdentTopic::new(format!("{prefix}{topic}"));
+            swarm.behaviour_mut().gossip.subscribe(&topic).expect("no filter forbids it");
+        }
+        Self { swarm, victim, address, prefix }
+    }
+
+    /// Whether it is connected to the victim.
+    pub fn is_connected(&self) -> bool {
+        self.swarm.is_connected(&self.victim)
+    }
+
+    /// Connects, if it is not; whether it is then.
+    pub async fn connect(&mut self, within: Duration) -> bool {
+        if !self.is_connected() {
+            // A dial that is refused shows in what happens next.
+            let _ = self.swarm.dial(self.address.clone());
+        }
+        let deadline = Instant::now() + within;
+        while !self.is_connected() {
+            match timeout_at(deadline, self.swarm.select_next_some()).await {
+                Ok(SwarmEvent::OutgoingConnectionError { .. }) | Err(_) => return false,
+                Ok(_) => {}
+            }
+        }
+        true
+    }
+
+    /// Sends these bytes as a request of the protocol at this place of [`REQUESTS`], connecting first. The
+    /// answer, if one came.
+    pub async fn request(&mut self, protocol: usize, bytes: Vec<u8>, within: Duration) -> Option<Vec<u8>> {
+        if !self.connect(within).await {
+            return None;
+        }
+        let Behaviour { status, headers, bodies, .. } = self.swarm.behaviour_mut();
+        let id = [status, headers, bodies][protocol].send_request(&self.victim, bytes);
+        let deadline = Instant::now() + within;
+        while let Ok(event) = timeout_at(deadline, self.swarm.select_next_some()).await {
+            let (place, event) = match event {
+                SwarmEvent::Behaviour(BehaviourEvent::Status(event)) => (0, event),
+                SwarmEvent::Behaviour(BehaviourEvent::Headers(event)) => (1, event),
+                SwarmEvent::Behaviour(BehaviourEvent::Bodies(event)) => (2, event),
+                _ => continue,
+            };
+            match event {
+                _ if place != protocol => {}
+                Event::Message { message: Message::Response { request_id, response }, .. } if request_id == id => {
+                    return Some(response);
+                }
+                Event::OutboundFailure { request_id, .. } if request_id == id => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Publishes these bytes on the topic at this place of [`TOPICS`], as soon as the victim takes part in
+    /// it, connecting first; whether it could.
+    pub async fn publish(&mut self, topic: usize, bytes: &[u8], within: Duration) -> bool {
+        let topic = IdentTopic::new(format!("{}{}", self.prefix, TOPICS[topic]));
+        let deadline = Instant::now() + within;
+        while Instant::now() < deadline && self.connect(within).await {
+            match self.swarm.behaviour_mut().gossip.publish(topic.clone(), bytes) {
+                Ok(_) | Err(gossipsub::PublishError::Duplicate) => return true,
+                // The victim's subscription has not come yet: let the network go on.
+                Err(_) => {
+                    let soon = deadline.min(Instant::now() + Duration::from_millis(50));
+                    let _ = timeout_at(soon, self.swarm.select_next_some()).await;
+                }
+            }
+        }
+        false
+    }
+
+    /// Lets the network go on until what was queued is likely sent: until nothing happens for a moment.
+    pub async fn flush(&mut self) {
+        while tokio::time::timeout(Duration::from_millis(200), self.swarm.select_next_some()).await.is_ok() {}
+    }
+}

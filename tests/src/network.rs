@@ -1,0 +1,112 @@
+//! A network for one test: a file like those in `genesis/`, with the ledger's easy test numbers.
+
+use cairn_genesis::Network;
+use cairn_ledger::{
+    chain_spec::{ChainParams, ChainSpec},
+    testing,
+    units::Timestamp,
+};
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use tempfile::TempDir;
+
+/// How long before now the first block of a [`TestNetwork::new`] was: `mining_generate` stamps blocks one
+/// interval apart, so this leaves room for 43 200 of them.
+const AGE_MS: u64 = 86_400_000;
+
+/// A network whose file exists while this value does.
+#[derive(Debug)]
+pub struct TestNetwork {
+    directory: TempDir,
+    spec: ChainSpec,
+}
+
+impl TestNetwork {
+    /// A new local network, one day old, on which a block takes two attempts and keys 0 to 9 of
+    /// [`testing::key`] have 10^12 pebbles each.
+    pub fn new() -> Self {
+        Self::with(AGE_MS, true)
+    }
+
+    /// The same, of another age, and local or not: where it is not, blocks are mined, never generated.
+    ///
+    /// # Panics
+    /// The system refuses a temporary file.
+    pub fn with(age_ms: u64, local: bool) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let mut params = testing::easy_params();
+        // No two tests share a genesis, so none can find another's nodes.
+        params.name = format!("test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        params.genesis_time = Timestamp::from_millis(now_ms() - age_ms);
+        let text = file_text(&params, local);
+        let directory = TempDir::with_prefix("cairn-test-").expect("a temporary directory");
+        fs::write(directory.path().join("network.toml"), &text).expect("a file in a fresh directory");
+        let spec = Network::parse(&text).expect("valid parameters make a valid file").spec;
+        Self { directory, spec }
+    }
+
+    /// The file, for `--chain`.
+    pub fn file(&self) -> PathBuf {
+        self.directory.path().join("network.toml")
+    }
+
+    /// A directory that is deleted together with the network.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The rules.
+    pub fn spec(&self) -> &ChainSpec {
+        &self.spec
+    }
+
+    /// The address of the n-th test key, as text.
+    pub fn address(&self, n: u64) -> String {
+        self.spec.params().prefix.encode(&testing::key(n).address())
+    }
+}
+
+impl Default for TestNetwork {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The time now, Unix ms.
+///
+/// # Panics
+/// The clock stands before 1970.
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    u64::try_from(since.as_millis()).expect("a clock before the year 584 million")
+}
+
+fn file_text(params: &ChainParams, local: bool) -> String {
+    let ChainParams { name, prefix, interval_ms, half_life_ms, max_future_ms, .. } = params;
+    let mut text = format!(
+        "name = \"{name}\"\nprefix = \"{}\"\n\
+         interval_ms = {interval_ms}\nhalf_life_ms = {half_life_ms}\nmax_future_ms = {max_future_ms}\n\
+         max_block_bytes = {}\nmax_new_accounts = {}\nsubsidy = \"{}\"\nhalving = {}\n\
+         genesis_time = {}\npow_limit = \"{}\"\ngenesis_target = \"{}\"\n",
+        prefix.as_str(),
+        params.max_block_bytes,
+        params.max_new_accounts,
+        params.subsidy,
+        params.halving,
+        params.genesis_time,
+        params.pow_limit,
+        params.genesis_target,
+    );
+    for (address, amount) in &params.allocations {
+        let address = prefix.encode(address);
+        writeln!(text, "[[allocations]]\naddress = \"{address}\"\namount = \"{amount}\"").expect("a string");
+    }
+    // The ports are never used: every node is told its own.
+    writeln!(text, "[defaults]\np2p_port = 1\nrpc_port = 2\nboot_nodes = []\nlocal = {local}").expect("a string");
+    text
+}

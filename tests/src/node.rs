@@ -1,0 +1,290 @@
+//! One node process.
+
+use crate::{
+    binaries,
+    network::TestNetwork,
+    wait::{SOON, until},
+};
+use cairn_ledger::{block::Block, codec::encode, hash::TxId, transaction::Transaction};
+use cairn_rpc::{
+    methods::{ChainClient, MempoolClient, MiningClient, NetClient, NodeClient, StateClient, TxClient},
+    text::{HexBytes, Text},
+    types::{BlockRef, NodeInfo},
+};
+use jsonrpsee_http_client::{HttpClient, HttpClientBuilder};
+use std::{
+    fs::{self, File},
+    net::{Ipv4Addr, TcpListener, UdpSocket},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+};
+use tempfile::TempDir;
+
+/// How much of a log is shown when a test fails.
+const TAIL_LINES: usize = 40;
+
+/// A node process with its data directory; killed when dropped.
+pub struct Node {
+    network: Arc<TestNetwork>,
+    /// Its name in messages.
+    name: String,
+    directory: TempDir,
+    /// The ports stay the same over restarts.
+    p2p: u16,
+    rpc: u16,
+    arguments: Vec<String>,
+    child: Child,
+    client: HttpClient,
+}
+
+impl Node {
+    /// Starts a node with a fresh data directory and these arguments besides the usual ones, and waits until
+    /// it answers.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub async fn start(network: &Arc<TestNetwork>, name: &str, arguments: &[&str]) -> Self {
+        let directory = TempDir::with_prefix("cairn-node-").expect("a temporary directory");
+        let (p2p, rpc) = (free_port(), free_port());
+        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let child = spawn(network, directory.path(), p2p, rpc, &arguments);
+        let client = HttpClientBuilder::default().build(format!("http://127.0.0.1:{rpc}")).expect("a valid URL");
+        let network = Arc::clone(network);
+        let mut node = Self { network, name: name.to_owned(), directory, p2p, rpc, arguments, child, client };
+        node.answers().await;
+        node
+    }
+
+    /// Waits until it answers.
+    async fn answers(&mut self) {
+        let name = self.name.clone();
+        let (child, client) = (&mut self.child, &self.client);
+        until(&format!("the node {name} answers"), SOON, || {
+            let ended = child.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "the node {name} ended with {ended:?} instead of answering");
+            async { client.node_info().await.ok() }
+        })
+        .await;
+    }
+
+    /// The client for its JSON-RPC.
+    pub fn rpc(&self) -> &HttpClient {
+        &self.client
+    }
+
+    /// Its JSON-RPC, as a URL.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.rpc)
+    }
+
+    /// The port of its JSON-RPC.
+    pub fn rpc_port(&self) -> u16 {
+        self.rpc
+    }
+
+    /// The port it listens on for peers.
+    pub fn p2p_port(&self) -> u16 {
+        self.p2p
+    }
+
+    /// Its data directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What it is and how far it is.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub async fn info(&self) -> NodeInfo {
+        self.client.node_info().await.expect("a running node answers")
+    }
+
+    /// Its address among peers.
+    pub async fn address(&self) -> String {
+        format!("/ip4/127.0.0.1/tcp/{}/p2p/{}", self.p2p, self.info().await.peer_id)
+    }
+
+    /// Makes it dial another node.
+    ///
+    /// # Panics
+    /// It refuses.
+    pub async fn dial(&self, other: &Self) {
+        self.client.add_peer(other.address().await).await.expect("a good address");
+    }
+
+    /// Makes `count` blocks at once, for the n-th test key.
+    ///
+    /// # Panics
+    /// It makes fewer.
+    pub async fn generate(&self, count: u64, beneficiary: u64) {
+        let beneficiary = self.network.address(beneficiary);
+        let mut left = count;
+        while left > 0 {
+            let now = left.min(100);
+            let made = self.client.generate(now, Some(beneficiary.clone())).await.expect("blocks can be generated");
+            assert_eq!((made.blocks.len() as u64, made.stopped), (now, None), "{} makes all blocks", self.name);
+            left -= now;
+        }
+    }
+
+    /// Hands a transaction in.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub async fn submit(&self, transaction: &Transaction) -> TxId {
+        self.client.submit_tx(HexBytes(encode(transaction))).await.expect("a good transaction").txid.0
+    }
+
+    /// Waits until it has `count` transactions in its pool.
+    pub async fn pools(&self, count: u64) {
+        until(&format!("{} has {count} transactions in its pool", self.name), SOON, async || {
+            (self.client.mempool_info().await.ok()?.count == count).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until it has a peer.
+    pub async fn has_peers(&self, count: u64) {
+        until(&format!("{} has {count} peers", self.name), SOON, async || {
+            (self.client.net_info().await.ok()?.peers >= count).then_some(())
+        })
+        .await;
+    }
+
+    /// The state of the n-th test key: balance in pebbles, and nonce.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub async fn account(&self, n: u64) -> (u64, u64) {
+        let account = self.client.get_account(self.network.address(n)).await.expect("a good address");
+        (account.balance.0.pebbles(), account.nonce.0)
+    }
+
+    /// How deep a transaction is in its chain: 0 unless mined.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub async fn confirmations(&self, txid: TxId) -> u64 {
+        self.client.tx_status(Text(txid)).await.expect("every id has a status").confirmations
+    }
+
+    /// The block at a height of its chain, from the canonical bytes it gives.
+    ///
+    /// # Panics
+    /// There is none, or its bytes are no block.
+    pub async fn block(&self, height: u64) -> Block {
+        let json = self.client.get_block(BlockRef::Height(height), Some(true)).await.expect("a block");
+        let cairn_rpc::types::BlockTransactions::Full(transactions) = json.transactions else {
+            panic!("asked for whole transactions, got ids");
+        };
+        let raw = |transaction: &cairn_rpc::types::TransactionJson| {
+            Transaction::from_bytes(&transaction.raw.0).expect("the bytes of a transaction")
+        };
+        let body = cairn_ledger::block::Body::new(transactions.iter().map(raw).collect());
+        let header = cairn_ledger::block::Header::from_bytes(&json.header.raw.0).expect("the bytes of a header");
+        Block { header, body: body.expect("no more than fit a block") }
+    }
+
+    /// Ends it with SIGKILL, as a power cut would.
+    ///
+    /// # Panics
+    /// The system refuses.
+    pub fn kill_9(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a child can be awaited");
+    }
+
+    /// Asks it to end with SIGTERM and waits until it has.
+    ///
+    /// # Panics
+    /// It does not end soon.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        // The shell's own kill: no crate for one signal.
+        let signal = format!("kill -TERM {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &signal]).status().expect("a shell");
+        assert!(sent.success(), "the signal is delivered");
+        let child = &mut self.child;
+        until(&format!("the node {} stops", self.name), SOON, || {
+            let ended = child.try_wait().expect("a child can be asked");
+            async move { ended }
+        })
+        .await
+    }
+
+    /// Starts it again after its end, on its own data and ports, and waits until it answers.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub async fn restart(&mut self) {
+        self.child = spawn(&self.network, self.directory.path(), self.p2p, self.rpc, &self.arguments);
+        self.answers().await;
+    }
+
+    /// What it has told so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(log_file(self.directory.path())).unwrap_or_default()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing left to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default();
+            eprintln!("--- the end of the log of {}:\n{}\n---", self.name, tail.join("\n"));
+        }
+    }
+}
+
+fn log_file(directory: &Path) -> PathBuf {
+    directory.join("test.log")
+}
+
+/// A node's command line. `p2p` and `rpc` are its ports.
+pub fn command(network: &TestNetwork, directory: &Path, p2p: u16, rpc: u16, arguments: &[String]) -> Command {
+    let mut command = Command::new(binaries::find("cairn-node"));
+    for name in binaries::foreign_variables() {
+        command.env_remove(name);
+    }
+    command.arg("run").arg("--chain").arg(network.file()).arg("--data-dir").arg(directory);
+    command.arg(format!("--network.port={p2p}")).arg(format!("--rpc.listen=127.0.0.1:{rpc}")).args(arguments);
+    command.stdin(Stdio::null());
+    command
+}
+
+fn spawn(network: &TestNetwork, directory: &Path, p2p: u16, rpc: u16, arguments: &[String]) -> Child {
+    let log = File::options().create(true).append(true).open(log_file(directory)).expect("a log file");
+    let mut command = command(network, directory, p2p, rpc, arguments);
+    command.stdout(log.try_clone().expect("a second handle")).stderr(log);
+    command.spawn().expect("the node starts")
+}
+
+/// A port that nobody listens on, for TCP and UDP, and that no outgoing connection is given either: below
+/// the system's own range. Processes begin at different places, and count up from there.
+///
+/// # Panics
+/// There is none.
+pub fn free_port() -> u16 {
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 12_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id().wrapping_mul(7_919) % u32::from(COUNT);
+    for _ in 0..COUNT {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = FIRST + u16::try_from((start + step) % u32::from(COUNT)).expect("below COUNT");
+        let address = (Ipv4Addr::LOCALHOST, port);
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free");
+}

@@ -1,0 +1,30 @@
+//! Waiting for conditions.
+
+use std::{future::Future, time::Duration};
+use tokio::time::{Instant, sleep, timeout};
+
+/// What nearly everything on loopback happens within, on a machine that is busy with other tests.
+pub const SOON: Duration = Duration::from_secs(30);
+/// The same for what takes many blocks.
+pub const LATER: Duration = Duration::from_secs(120);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Looks again and again until `look` gives something, and returns it.
+///
+/// # Panics
+/// Nothing came `within` the time; `what` says what was waited for.
+pub async fn until<T, F>(what: &str, within: Duration, mut look: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let deadline = Instant::now() + within;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match timeout(left, look()).await {
+            Ok(Some(found)) => return found,
+            Ok(None) => sleep(PAUSE.min(left)).await,
+            Err(_) => panic!("waited {within:?} in vain until {what}"),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The wallet's command line.
+
+use crate::{binaries, network::TestNetwork, node::Node};
+use serde_json::Value;
+use std::{
+    fs,
+    io::Write,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+use tempfile::TempDir;
+
+/// A directory of wallets with one password, for one network.
+pub struct Wallets {
+    directory: TempDir,
+    chain: PathBuf,
+}
+
+/// How a command of the wallet ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code.
+    pub code: i32,
+    /// The one JSON object it printed.
+    pub json: Value,
+}
+
+impl Wallets {
+    /// No wallets yet.
+    ///
+    /// # Panics
+    /// The system refuses a temporary directory.
+    pub fn new(network: &TestNetwork) -> Self {
+        let directory = TempDir::with_prefix("cairn-wallets-").expect("a temporary directory");
+        fs::write(directory.path().join("password"), "correct horse battery staple").expect("a fresh file");
+        Self { directory, chain: network.file() }
+    }
+
+    /// Runs a command of the wallet called `name`, which asks `node`, with `input` on its standard input.
+    ///
+    /// # Panics
+    /// It prints anything but one JSON object.
+    pub fn run(&self, name: &str, node: &str, input: &str, arguments: &[&str]) -> Ended {
+        let mut command = Command::new(binaries::find("wallet"));
+        for variable in binaries::foreign_variables() {
+            command.env_remove(variable);
+        }
+        command.arg("--json").arg("--chain").arg(&self.chain).arg("--data-dir").arg(self.directory.path());
+        command.arg("--password-file").arg(self.directory.path().join("password"));
+        command.args(["--wallet", name, "--node", node]).args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = command.spawn().expect("the wallet starts");
+        let mut stdin = child.stdin.take().expect("it was piped");
+        // A wallet that reads nothing may have closed it already.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        let output = child.wait_with_output().expect("the wallet ends");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?} of {arguments:?}"));
+        Ended { code: output.status.code().expect("it was not killed"), json }
+    }
+
+    /// The same with nothing to read, for a command that must succeed.
+    ///
+    /// # Panics
+    /// It fails.
+    pub fn ask(&self, name: &str, node: &Node, arguments: &[&str]) -> Value {
+        let ended = self.run(name, &node.url(), "", arguments);
+        assert_eq!(ended.code, 0, "{arguments:?}: {}", ended.json);
+        ended.json
+    }
+
+    /// Makes a new wallet with a cheap password check, and gives its address.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    pub fn create(&self, name: &str, node: &Node) -> String {
+        let made = self.ask(name, node, &["new", "--kdf-memory-mib", "8"]);
+        made["address"].as_str().unwrap_or_else(|| panic!("an address in {made}")).to_owned()
+    }
+}

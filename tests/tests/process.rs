@@ -1,0 +1,180 @@
+//! A node as a process: what it survives, what it refuses, how it stops.
+
+use cairn_ledger::testing::{key, payment};
+use cairn_rpc::methods::MiningClient;
+use cairn_tests::{
+    cluster::{Cluster, agree},
+    network::TestNetwork,
+    node::{Node, command, free_port},
+    replay::replayed_root,
+    wait::{SOON, until},
+};
+use std::{env, process::Command, sync::Arc, time::Duration};
+
+/// Kills in a usual run; `scripts/soak.sh kill9 N` asks for more.
+const ROUNDS: u64 = 5;
+
+fn rounds() -> u64 {
+    env::var("CAIRN_SOAK_ROUNDS").map_or(ROUNDS, |text| text.parse().expect("CAIRN_SOAK_ROUNDS is a number"))
+}
+
+/// Moments that differ from round to round and are the same in every run.
+fn moment(round: u64, longest_ms: u64) -> Duration {
+    Duration::from_millis((round.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % longest_ms)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_during_import_leaves_a_chain_that_a_fresh_replay_gives() {
+    let network = Arc::new(TestNetwork::new());
+    let mut node = Node::start(&network, "victim", &[]).await;
+    let mut height = 0;
+    for round in 0..rounds() {
+        let paid = payment(network.spec(), &key(1), node.account(1).await.1, key(200 + round).address(), 5, 1_000);
+        node.submit(&paid).await;
+        // It makes blocks as fast as it can while the end comes.
+        let client = node.rpc().clone();
+        let beneficiary = network.address(round % 10);
+        let busy = tokio::spawn(async move { while client.generate(100, Some(beneficiary.clone())).await.is_ok() {} });
+        tokio::time::sleep(moment(round, 400)).await;
+        node.kill_9();
+        busy.await.expect("a refused call is no panic");
+        node.restart().await;
+
+        let info = node.info().await;
+        assert!(info.height >= height, "round {round}: what was committed stays: {} < {height}", info.height);
+        height = info.height;
+        assert_eq!(replayed_root(network.spec(), &node, height).await, info.state_root.0, "round {round}");
+        // It goes on.
+        node.generate(1, 0).await;
+        height += 1;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_during_synchronisation_leaves_a_node_that_still_catches_up() {
+    const BLOCKS: u64 = 1_500;
+    let mut cluster = Cluster::start(1).await;
+    for round in 0..BLOCKS / 100 {
+        let paid = payment(cluster.network().spec(), &key(1), round, key(300 + round).address(), 7, 1_000);
+        cluster[0].submit(&paid).await;
+        cluster[0].generate(100, round % 10).await;
+    }
+    cluster.join().await;
+    for round in 0..rounds() {
+        tokio::time::sleep(moment(round, 300)).await;
+        cluster.node_mut(1).kill_9();
+        cluster.node_mut(1).restart().await;
+    }
+    let agreed = cluster.agree().await;
+    assert_eq!(agreed.height, BLOCKS);
+    assert_eq!(replayed_root(cluster.network().spec(), &cluster[1], BLOCKS).await, agreed.state_root);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_during_a_reorganisation_leaves_a_chain_that_a_fresh_replay_gives() {
+    let network = Arc::new(TestNetwork::new());
+    let left = Node::start(&network, "left", &[]).await;
+    let mut right = Node::start(&network, "right", &[]).await;
+    for round in 0..rounds() {
+        // Apart, each makes a chain; right's is the one to be given up.
+        let lead = 150;
+        right.generate(100, 1).await;
+        left.generate(lead, 2).await;
+        right.dial(&left).await;
+        tokio::time::sleep(moment(round, 300)).await;
+        right.kill_9();
+        right.restart().await;
+        let info = right.info().await;
+        assert_eq!(replayed_root(network.spec(), &right, info.height).await, info.state_root.0, "round {round}");
+        // Dialled again, it ends up on the other's chain.
+        right.dial(&left).await;
+        agree(&[&left, &right]).await;
+        assert!(right.terminate().await.success());
+        right.restart().await;
+    }
+}
+
+/// Runs a command that must end by itself, soon: its exit code, and what it said on stderr.
+async fn refused(mut command: Command) -> (Option<i32>, String) {
+    let run = tokio::task::spawn_blocking(move || command.output().expect("the node starts"));
+    let output = tokio::time::timeout(SOON, run).await.expect("it ends soon").expect("no panic");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_process_on_the_same_data_directory_is_refused() {
+    let cluster = Cluster::start(1).await;
+    let second = command(cluster.network(), cluster[0].directory(), free_port(), free_port(), &[]);
+    let (code, said) = refused(second).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("another cairn-node") && said.contains("--data-dir"), "{said}");
+    // The first one has not noticed.
+    cluster[0].generate(1, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_that_is_taken_is_refused_with_its_number() {
+    let cluster = Cluster::start(1).await;
+    let directory = cluster.network().directory().join("second");
+    let port = cluster[0].rpc_port();
+    let (code, said) = refused(command(cluster.network(), &directory, free_port(), port, &[])).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(&port.to_string()), "{said}");
+    cluster[0].generate(1, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_database_of_another_network_is_refused() {
+    let mut cluster = Cluster::start(1).await;
+    assert!(cluster.node_mut(0).terminate().await.success());
+    let other = TestNetwork::new();
+    let (code, said) = refused(command(&other, cluster[0].directory(), free_port(), free_port(), &[])).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("belongs to the network"), "{said}");
+    // And nothing was touched.
+    cluster.node_mut(0).restart().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unknown_keys_are_refused_as_wrong_usage() {
+    let network = TestNetwork::new();
+    let directory = network.directory().join("data");
+    let arguments = ["--mining.thread=1".to_owned()];
+    let (code, said) = refused(command(&network, &directory, free_port(), free_port(), &arguments)).await;
+    assert_eq!(code, Some(2), "{said}");
+    let mut with_variable = command(&network, &directory, free_port(), free_port(), &[]);
+    with_variable.env("CAIRN_NODE_MINING_THREAD", "1");
+    let (code, said) = refused(with_variable).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("CAIRN_NODE_MINING_THREADS"), "the nearest name is suggested: {said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_stops_a_busy_node_in_order() {
+    let mut cluster = Cluster::start(2).await;
+    let client = cluster[0].rpc().clone();
+    let beneficiary = cluster.network().address(0);
+    let busy = tokio::spawn(async move { while client.generate(100, Some(beneficiary.clone())).await.is_ok() {} });
+    until("it makes blocks", SOON, async || (cluster[0].info().await.height > 0).then_some(())).await;
+    let started = std::time::Instant::now();
+    assert_eq!(cluster.node_mut(0).terminate().await.code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(15), "it took {:?}", started.elapsed());
+    busy.await.expect("a refused call is no panic");
+    assert!(!cluster[0].log().contains("ERROR"), "an orderly stop is no error:\n{}", cluster[0].log());
+
+    cluster.node_mut(0).restart().await;
+    let info = cluster[0].info().await;
+    assert_eq!(replayed_root(cluster.network().spec(), &cluster[0], info.height).await, info.state_root.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_in_the_pool_is_mined_after_a_restart_or_handed_in_again() {
+    let mut cluster = Cluster::start(1).await;
+    let paid = payment(cluster.network().spec(), &key(1), 0, key(60).address(), 9, 1_000);
+    let txid = cluster[0].submit(&paid).await;
+    assert!(cluster.node_mut(0).terminate().await.success());
+    cluster.node_mut(0).restart().await;
+    cluster[0].pools(1).await;
+    cluster[0].generate(1, 0).await;
+    assert_eq!(cluster[0].confirmations(txid).await, 1);
+}

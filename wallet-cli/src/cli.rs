@@ -1,0 +1,310 @@
+//! The command line.
+
+use crate::{
+    data_dir::WalletName,
+    error::USAGE,
+    keystore::{KdfCost, MAX_MEMORY_KIB, MIN_MEMORY_KIB},
+    output::Output,
+    secret::{PasswordSource, WordsSource},
+    words::MAX_ACCOUNT,
+};
+use cairn_ledger::{hash::TxId, units::Amount};
+use clap::{Args, Parser, Subcommand, error::ErrorKind, value_parser};
+use std::{
+    ffi::{OsStr, OsString},
+    io::Write,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+/// What variables of the wallet's environment begin with.
+const VARIABLES: &str = "CAIRN_WALLET_";
+/// Those that mean something. None holds a secret: other processes can read the environment.
+const KNOWN_VARIABLES: [&str; 3] = ["CAIRN_WALLET_CHAIN", "CAIRN_WALLET_DATA_DIR", "CAIRN_WALLET_NODE"];
+
+/// The Cairn wallet.
+///
+/// Keys live in an encrypted file on this machine; payments go through a node. Begin with `wallet new`.
+#[derive(Debug, Parser)]
+#[command(name = "wallet", version, arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// Options every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Global {
+    /// Network: main, test, local, or the path of a network file
+    #[arg(long, global = true, value_name = "CHAIN", default_value = "main", env = "CAIRN_WALLET_CHAIN")]
+    pub chain: String,
+    /// Which wallet
+    #[arg(long, global = true, value_name = "NAME", default_value = WalletName::DEFAULT)]
+    pub wallet: WalletName,
+    /// Node to ask [default: the network's port on this machine]
+    #[arg(long, global = true, value_name = "URL", env = "CAIRN_WALLET_NODE")]
+    pub node: Option<String>,
+    /// Where files are [default: $XDG_DATA_HOME/cairn or ~/.local/share/cairn]
+    #[arg(long, global = true, value_name = "DIR", env = "CAIRN_WALLET_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print one JSON object on standard output, errors included
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Read the password from the first line of this file instead of asking
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "password_fd")]
+    password_file: Option<PathBuf>,
+    /// Read the password from the first line of this open file descriptor
+    #[arg(long, global = true, value_name = "N")]
+    password_fd: Option<u32>,
+}
+
+impl Global {
+    /// Where the password comes from.
+    pub fn password_source(&self) -> PasswordSource {
+        match (&self.password_file, self.password_fd) {
+            (Some(path), _) => PasswordSource::File(path.clone()),
+            (None, Some(number)) => PasswordSource::Descriptor(number),
+            (None, None) => PasswordSource::Prompt,
+        }
+    }
+
+    /// A command to try next, with the options that lead to the same wallet.
+    pub fn hint(&self, command: &str) -> String {
+        let mut hint = String::from("wallet");
+        for (option, value, default) in
+            [("--chain", self.chain.as_str(), "main"), ("--wallet", self.wallet.as_str(), WalletName::DEFAULT)]
+        {
+            if value != default {
+                hint = format!("{hint} {option} {value}");
+            }
+        }
+        format!("{hint} {command}")
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a new wallet and show its 24 words, once
+    New(KdfArguments),
+    /// Make a wallet from its words
+    ///
+    /// The words are asked for without showing them, or read from standard input when that is no terminal.
+    Restore(RestoreArguments),
+    /// Show the address to be paid at
+    Address,
+    /// Show every wallet here, of all networks
+    List,
+    /// Show what the wallet has
+    Balance,
+    /// Pay an address
+    Send(SendArguments),
+    /// Hand a payment of the journal to the node once more
+    Resend(TxidArgument),
+    /// Show what became of a payment
+    Status(TxidArgument),
+    /// Show the payments sent from here, newest first
+    History(HistoryArguments),
+}
+
+/// How hard the password is to guess.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct KdfArguments {
+    /// Memory that each guess of the password costs, and each opening of the wallet
+    #[arg(long, value_name = "N", default_value_t = KdfCost::default().memory_kib >> 10,
+          value_parser = value_parser!(u32).range(i64::from(MIN_MEMORY_KIB >> 10)..=i64::from(MAX_MEMORY_KIB >> 10)))]
+    kdf_memory_mib: u32,
+}
+
+impl KdfArguments {
+    /// The cost.
+    pub fn cost(self) -> KdfCost {
+        KdfCost { memory_kib: self.kdf_memory_mib << 10, ..KdfCost::default() }
+    }
+}
+
+/// What `restore` takes.
+#[derive(Debug, Args)]
+pub struct RestoreArguments {
+    /// Read the words from this file
+    #[arg(long, value_name = "FILE")]
+    words_file: Option<PathBuf>,
+    /// Which account of the words
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = value_parser!(u32).range(..=i64::from(MAX_ACCOUNT)))]
+    pub account: u32,
+    /// How hard the password is to guess.
+    #[command(flatten)]
+    pub kdf: KdfArguments,
+}
+
+impl RestoreArguments {
+    /// Where the words come from.
+    pub fn words_source(&self) -> WordsSource {
+        self.words_file.clone().map_or(WordsSource::Input, WordsSource::File)
+    }
+}
+
+/// What `send` takes.
+#[derive(Debug, Args)]
+pub struct SendArguments {
+    /// Who is paid
+    pub address: String,
+    /// How much, in CRN: 12 or 0.5
+    #[arg(value_name = "AMOUNT")]
+    pub amount: Amount,
+    /// Text for the receiver, at most 256 bytes; everybody can read it
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub memo: String,
+    /// Fee in CRN [default: the least the node takes]
+    #[arg(long, value_name = "CRN")]
+    pub fee: Option<Amount>,
+    /// For how many blocks it may be mined, 0 for ever
+    #[arg(long, value_name = "BLOCKS", default_value_t = 120)]
+    pub valid_for: u64,
+    /// Wait until it is in a block
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to wait
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "wait")]
+    pub timeout: u64,
+}
+
+/// Which payment.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct TxidArgument {
+    /// Its id, 64 hex digits
+    #[arg(value_name = "TXID")]
+    pub txid: TxId,
+}
+
+/// What `history` takes.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct HistoryArguments {
+    /// How many payments at most
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+}
+
+/// Why there is nothing to run: help was asked for, or the command line makes no sense.
+#[derive(Debug)]
+pub struct Stopped {
+    error: clap::Error,
+    json: bool,
+}
+
+impl Stopped {
+    /// Shows the help or what is wrong, and gives the exit code.
+    pub fn show(&self, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+        let help =
+            self.error.exit_code() == 0 || self.error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+        if help {
+            // Nobody is left to be told when help finds no reader.
+            let _unheard = write!(out, "{}", self.error.render());
+            return ExitCode::SUCCESS;
+        }
+        if self.json {
+            let text = self.error.render().to_string();
+            let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+            Output::new(true, out, err).failure("usage", message, None);
+        } else {
+            let _unheard = write!(err, "{}", self.error.render());
+        }
+        ExitCode::from(USAGE)
+    }
+}
+
+/// Reads the command line, and refuses variables of the environment that look like the wallet's and mean
+/// nothing: a misspelt one would silently choose another network.
+///
+/// # Errors
+/// Help, or what is wrong.
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Arguments, Stopped> {
+    let arguments: Vec<OsString> = arguments.collect();
+    let json = arguments.iter().any(|argument| argument == OsStr::new("--json"));
+    let stopped = |error| Stopped { error, json };
+    let parsed = Arguments::try_parse_from(arguments).map_err(stopped)?;
+    match unknown_variable(std::env::vars_os().map(|(name, _)| name)) {
+        Some(name) => {
+            let known = KNOWN_VARIABLES.join(", ");
+            let message = format!("the environment variable {name} means nothing to the wallet; it knows {known}\n");
+            Err(stopped(clap::Error::raw(ErrorKind::UnknownArgument, message)))
+        }
+        None => Ok(parsed),
+    }
+}
+
+fn unknown_variable(names: impl Iterator<Item = OsString>) -> Option<String> {
+    let mut names = names.map(|name| name.to_string_lossy().into_owned());
+    names.find(|name| name.starts_with(VARIABLES) && !KNOWN_VARIABLES.contains(&name.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parsed(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn known_variables_are_those_of_the_options() {
+        let command = Arguments::command();
+        let mut names: Vec<_> = command.get_arguments().filter_map(|argument| argument.get_env()).collect();
+        names.sort();
+        assert_eq!(names, KNOWN_VARIABLES);
+        let unknown = |name: &str| unknown_variable(std::iter::once(OsString::from(name)));
+        assert_eq!(unknown("CAIRN_WALLET_CHIAN"), Some(String::from("CAIRN_WALLET_CHIAN")));
+        assert_eq!(unknown("CAIRN_WALLET_PASSWORD"), Some(String::from("CAIRN_WALLET_PASSWORD")));
+        assert_eq!(unknown("CAIRN_WALLET_CHAIN"), None);
+        assert_eq!(unknown("CAIRN_NODE_CHAIN"), None);
+    }
+
+    #[test]
+    fn options_stand_before_or_after_the_command() {
+        for line in ["wallet --chain local --json balance", "wallet balance --json --chain local"] {
+            let arguments = parsed(line).expect(line);
+            assert_eq!((arguments.global.chain.as_str(), arguments.global.json), ("local", true));
+            assert!(matches!(arguments.command, Command::Balance));
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "wallet fly",
+            "wallet send addr",
+            "wallet send addr 1e3",
+            "wallet send addr 1 --timeout 5",
+            "wallet status 12",
+            "wallet --wallet ../x address",
+            "wallet new --kdf-memory-mib 7",
+            "wallet new --kdf-memory-mib 4097",
+            "wallet new --password hunter2",
+            "wallet new --password-file a --password-fd 3",
+            "wallet restore --account 2147483648",
+        ] {
+            assert_eq!(parsed(line).map(|_| ()).map_err(|error| error.exit_code()), Err(i32::from(USAGE)), "{line}");
+        }
+    }
+
+    #[test]
+    fn hints_lead_to_the_same_wallet() {
+        let hint = |line| parsed(line).expect(line).global.hint("status x");
+        assert_eq!(hint("wallet address"), "wallet status x");
+        assert_eq!(
+            hint("wallet --chain local --wallet savings address"),
+            "wallet --chain local --wallet savings status x"
+        );
+    }
+}

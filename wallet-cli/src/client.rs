@@ -1,0 +1,278 @@
+//! The node, as the wallet sees it: a few questions, and errors that say what to do.
+//!
+//! Text that a node sends is made [`Inert`] here, before anything else sees it.
+
+use crate::{
+    network::{self, Mismatch},
+    output::Inert,
+};
+use cairn_genesis::Network;
+use cairn_ledger::{hash::TxId, transaction::Transaction};
+use cairn_rpc::{
+    error::Code,
+    methods::{MempoolClient, NodeClient, StateClient, TxClient},
+    text::{HexBytes, Text},
+    types::{AccountJson, NodeInfo, SyncPhase, TxStatus},
+};
+use jsonrpsee::core::ClientError as CallError;
+use jsonrpsee_http_client::{HttpClient, HttpClientBuilder};
+use std::{error::Error, time::Duration};
+
+/// How long a node may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a node may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// The longest answer: the wallet asks for nothing long.
+const MAX_ANSWER_BYTES: u32 = 1 << 20;
+
+/// Why the node gave no useful answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// Not the URL of a node.
+    #[error("--node {url:?}: {reason}; expected a URL such as http://127.0.0.1:9741")]
+    Url {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nobody there, or too slow.
+    #[error("no node answered at {url} ({reason}); start one with cairn-node run, or name another with --node")]
+    NoAnswer {
+        /// Where.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
+    /// Something answered that does not speak this protocol.
+    #[error("what answers at {url} is no Cairn node ({reason}); name one with --node")]
+    Strange {
+        /// Where.
+        url: String,
+        /// What it said.
+        reason: String,
+    },
+    /// A node of another network.
+    #[error("the node at {url} is on the network {mismatch}; choose with --chain or --node")]
+    OtherNetwork {
+        /// Where.
+        url: String,
+        /// Which networks.
+        mismatch: Box<Mismatch>,
+    },
+    /// The node said no.
+    #[error("the node refused: {message}{}", advice(*.code).map(|advice| format!("; {advice}")).unwrap_or_default())]
+    Refused {
+        /// Why.
+        code: Code,
+        /// Why, in its words.
+        message: String,
+    },
+    /// The node said no with a code this program does not know.
+    #[error("the node refused with the code {code}: {message}")]
+    Unknown {
+        /// The code.
+        code: i32,
+        /// Its words.
+        message: String,
+    },
+}
+
+impl ClientError {
+    /// The kind in words, as in JSON; that of the node's error when it said no.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Url { .. } => "bad_node_url",
+            Self::NoAnswer { .. } => "no_answer",
+            Self::Strange { .. } => "not_a_node",
+            Self::OtherNetwork { .. } => "node_of_other_network",
+            Self::Refused { code, .. } => code.kind(),
+            Self::Unknown { .. } => "unknown_refusal",
+        }
+    }
+
+    /// Whether no node answered: what was sent may or may not have arrived.
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::NoAnswer { .. } | Self::Strange { .. })
+    }
+
+    /// The code and words of a refusal.
+    pub fn refusal(&self) -> Option<(i32, &str)> {
+        match self {
+            Self::Refused { code, message } => Some((code.number(), message)),
+            Self::Unknown { code, message } => Some((*code, message)),
+            _ => None,
+        }
+    }
+}
+
+/// What to do about a refusal, where there is something to do.
+fn advice(code: Code) -> Option<&'static str> {
+    Some(match code {
+        Code::TxFeeTooLow => "offer more with --fee",
+        Code::TxReplacementFeeTooLow => "a payment with this nonce waits already; offer more with --fee to replace it",
+        Code::TxInsufficientBalance | Code::TxUnknownSender => "see what there is with wallet balance",
+        Code::TxNonceUsed => "another payment of this wallet was mined meanwhile; send it again",
+        Code::TxExpired | Code::TxExpiresSoon => "give it more blocks with --valid-for, or 0 for no limit",
+        Code::TxSenderLimit | Code::TxNonceGap => "wait until earlier payments are mined, then try again",
+        Code::TxPoolFull => "offer more with --fee, or try again later",
+        Code::Busy | Code::Stopping => "try again in a moment",
+        Code::Storage => "its operator must look at its log; name another node with --node",
+        _ => return None,
+    })
+}
+
+/// A node, and the network it has to be on.
+pub struct Node<'a> {
+    url: String,
+    http: HttpClient,
+    network: &'a Network,
+}
+
+impl<'a> Node<'a> {
+    /// Prepares to ask the node at `url`, or else the one on this machine. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// Refuses what is no `http` URL.
+    pub fn new(url: Option<&str>, network: &'a Network) -> Result<Self, ClientError> {
+        let url = match url {
+            Some(url) => String::from(url),
+            None => format!("http://127.0.0.1:{}", network.defaults.rpc_port),
+        };
+        let http = HttpClientBuilder::new()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .request_timeout(ANSWER_TIMEOUT)
+            .max_response_size(MAX_ANSWER_BYTES)
+            .build(&url)
+            .map_err(|error| ClientError::Url { url: url.clone(), reason: Inert(&error.to_string()).to_string() })?;
+        Ok(Self { url, http, network })
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The network it has to be on.
+    pub fn network(&self) -> &'a Network {
+        self.network
+    }
+
+    /// What the node is, once it is sure to be on the wallet's network.
+    ///
+    /// # Errors
+    /// No answer, or a node of another network.
+    pub async fn info(&self) -> Result<NodeInfo, ClientError> {
+        let info = self.answer(self.http.node_info().await)?;
+        network::check_same(self.network, &info.chain, info.genesis_id.0)
+            .map_err(|mismatch| ClientError::OtherNetwork { url: self.url.clone(), mismatch })?;
+        Ok(info)
+    }
+
+    /// What an address has.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn account(&self, address: &str) -> Result<AccountJson, ClientError> {
+        self.answer(self.http.get_account(String::from(address)).await)
+    }
+
+    /// The least fee its pool takes, in pebbles a byte.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn min_fee_rate(&self) -> Result<u64, ClientError> {
+        Ok(self.answer(self.http.mempool_info().await)?.min_fee_rate)
+    }
+
+    /// Hands it a signed transaction. One that it has already, in its pool or in a block, has arrived.
+    ///
+    /// # Errors
+    /// No answer: it may have arrived all the same. Or a refusal.
+    pub async fn submit(&self, transaction: &Transaction) -> Result<(), ClientError> {
+        let raw = HexBytes(cairn_ledger::codec::encode(transaction));
+        match self.answer(self.http.submit_tx(raw).await) {
+            Err(ClientError::Refused { code: Code::TxAlreadyPooled | Code::TxAlreadyMined, .. }) => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// What became of a transaction.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn status(&self, txid: TxId) -> Result<TxStatus, ClientError> {
+        let mut status = self.answer(self.http.tx_status(Text(txid)).await)?;
+        status.reason = status.reason.map(|reason| Inert(&reason).to_string());
+        Ok(status)
+    }
+
+    fn answer<T>(&self, answer: Result<T, CallError>) -> Result<T, ClientError> {
+        let url = || self.url.clone();
+        answer.map_err(|error| match error {
+            CallError::Call(object) => {
+                let message = Inert(object.message()).to_string();
+                match Code::from_number(object.code()) {
+                    Some(code) => ClientError::Refused { code, message },
+                    // The codes jsonrpsee keeps: no such method, no such parameter.
+                    None if object.code() <= -32_000 => ClientError::Strange { url: url(), reason: message },
+                    None => ClientError::Unknown { code: object.code(), message },
+                }
+            }
+            CallError::Transport(error) => ClientError::NoAnswer { url: url(), reason: chain(&*error) },
+            CallError::RequestTimeout => {
+                let reason = format!("nothing within {} seconds", ANSWER_TIMEOUT.as_secs());
+                ClientError::NoAnswer { url: url(), reason }
+            }
+            other => ClientError::Strange { url: url(), reason: chain(&other) },
+        })
+    }
+}
+
+/// Whether the node lags behind its peers, in a sentence.
+pub fn lag(info: &NodeInfo) -> Option<String> {
+    let behind = matches!(info.sync.phase, SyncPhase::Headers | SyncPhase::Bodies);
+    behind.then(|| {
+        format!(
+            "The node is still catching up: it is at block {} of {}, so what it says may be old.",
+            info.height, info.sync.target
+        )
+    })
+}
+
+/// An error with its causes, inert; each is said once.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    Inert(&text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_node_is_the_networks_unless_another_is_named() {
+        let test = Network::parse(cairn_genesis::TEST).expect("shipped");
+        let url = |url| Node::new(url, &test).map(|node| String::from(node.url()));
+        assert_eq!(url(None), Ok(String::from("http://127.0.0.1:19741")));
+        assert_eq!(url(Some("http://example.org:1")), Ok(String::from("http://example.org:1")));
+        for bad in ["", "127.0.0.1:9741", "https://example.org", "ws://example.org", "http://"] {
+            assert!(matches!(url(Some(bad)), Err(ClientError::Url { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        let error = ClientError::Refused { code: Code::TxFeeTooLow, message: String::from("got 1, expected 177") };
+        assert_eq!(error.to_string(), "the node refused: got 1, expected 177; offer more with --fee");
+        assert_eq!((error.kind(), error.refusal()), ("tx_fee_too_low", Some((3023, "got 1, expected 177"))));
+    }
+}

@@ -1,0 +1,133 @@
+//! `wallet history`: the journal, with what the node knows about each payment.
+
+use super::phrase;
+use crate::{
+    cli::HistoryArguments,
+    client::{ClientError, Node},
+    error::WalletError,
+    journal::{Contents, Payment, Refusal},
+    output::{Inert, Output, Utc},
+    run::Session,
+};
+use cairn_rpc::types::TxStatus;
+use serde::Serialize;
+use std::fmt;
+
+#[derive(Serialize)]
+struct History<'a> {
+    name: &'a str,
+    chain: &'a str,
+    address: &'a str,
+    /// Newest first.
+    payments: Vec<Entry>,
+    /// Whether there are older ones, beyond the limit.
+    more: bool,
+    /// Lines of the journal that cannot be read.
+    damaged_lines: Vec<usize>,
+    /// Why the node was of no help.
+    node_error: Option<NodeError>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    #[serde(flatten)]
+    payment: Payment,
+    /// What the node says; null when it did not answer.
+    status: Option<TxStatus>,
+    /// What a node last answered if it did not take it.
+    refusal: Option<Refusal>,
+}
+
+#[derive(Serialize)]
+struct NodeError {
+    kind: &'static str,
+    message: String,
+}
+
+pub(crate) async fn run(
+    session: &Session<'_>,
+    options: HistoryArguments,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let wallet = session.wallet(&network)?;
+    let contents = session.journal()?;
+    // Only as many signatures are verified as are shown.
+    let mut own = contents.payments.iter().rev().filter(|payment| payment.is_of(&wallet.address, &network));
+    let mut payments: Vec<Entry> =
+        own.by_ref().take(options.limit).map(|payment| Entry::new(payment, &contents)).collect();
+    let more = own.next().is_some();
+    let asked = ask(&session.node(&network)?, &mut payments).await;
+    output.result(&History {
+        name: session.options.wallet.as_str(),
+        chain: wallet.keystore.chain(),
+        address: wallet.keystore.address(),
+        payments,
+        more,
+        damaged_lines: contents.damaged_lines,
+        node_error: asked.err().map(|error| NodeError { kind: error.kind(), message: error.to_string() }),
+    })?;
+    Ok(())
+}
+
+/// Asks about each payment until the node fails.
+async fn ask(node: &Node<'_>, payments: &mut [Entry]) -> Result<(), ClientError> {
+    if payments.is_empty() {
+        return Ok(());
+    }
+    node.info().await?;
+    for entry in payments {
+        entry.status = Some(node.status(entry.payment.txid.0).await?);
+    }
+    Ok(())
+}
+
+impl Entry {
+    fn new(payment: &Payment, contents: &Contents) -> Self {
+        let refusal = contents.refusal(&payment.txid.0).cloned();
+        Self { payment: payment.clone(), status: None, refusal }
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let payment = &self.payment;
+        writeln!(f, "{}  {} CRN to {}", Utc(payment.time), payment.amount.0, Inert(&payment.to))?;
+        writeln!(f, "  txid   {}", payment.txid.0)?;
+        if !payment.memo.is_empty() {
+            writeln!(f, "  memo   {}", Inert(&payment.memo))?;
+        }
+        if let Some(status) = &self.status {
+            writeln!(f, "  state  {}", phrase(status))?;
+        }
+        // What a node refused once may have got in later: then that is what matters.
+        match &self.refusal {
+            Some(refusal) if self.status.as_ref().is_none_or(|status| status.block.is_none()) => {
+                writeln!(f, "  note   refused: {}", Inert(&refusal.message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for History<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.payments.is_empty() {
+            writeln!(f, "No payments were sent from this wallet.")?;
+        }
+        for (place, entry) in self.payments.iter().enumerate() {
+            let gap = if place == 0 { "" } else { "\n" };
+            write!(f, "{gap}{entry}")?;
+        }
+        if self.more {
+            writeln!(f, "\nThere are older payments; see more with --limit.")?;
+        }
+        if !self.damaged_lines.is_empty() {
+            writeln!(f, "\nThe journal is damaged: lines {:?} cannot be read.", self.damaged_lines)?;
+        }
+        if let Some(error) = &self.node_error {
+            writeln!(f, "\nThis is what the journal has; the payments' states are not known: {}.", error.message)?;
+        }
+        Ok(())
+    }
+}

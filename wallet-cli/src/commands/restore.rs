@@ -1,0 +1,52 @@
+//! `wallet restore`: a wallet from its words.
+
+use crate::{
+    cli::RestoreArguments, error::WalletError, keystore::WalletSecret, output::Output, run::Session, words::Words,
+};
+use cairn_ledger::hash::BlockId;
+use cairn_rpc::text::Text;
+use serde::Serialize;
+use std::fmt;
+
+#[derive(Serialize)]
+struct Restored<'a> {
+    name: &'a str,
+    chain: &'a str,
+    genesis_id: Text<BlockId>,
+    address: &'a str,
+    account: u32,
+    file: String,
+    #[serde(skip)]
+    next: String,
+}
+
+pub(crate) fn run(
+    session: &Session<'_>,
+    options: &RestoreArguments,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    session.check_absent()?;
+    let network = session.network()?;
+    let words = Words::parse(&options.words_source().read()?)?;
+    let secret = WalletSecret { words, account: options.account };
+    let wallet = session.create_wallet(&network, &secret, options.kdf.cost())?;
+    output.result(&Restored {
+        name: session.options.wallet.as_str(),
+        chain: wallet.keystore.chain(),
+        genesis_id: Text(wallet.keystore.genesis_id()),
+        address: wallet.keystore.address(),
+        account: secret.account,
+        file: wallet.path.display().to_string(),
+        next: session.options.hint("balance"),
+    })?;
+    Ok(())
+}
+
+impl fmt::Display for Restored<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Restored the wallet {} on the network {} (account {}).\n", self.name, self.chain, self.account)?;
+        writeln!(f, "address  {}", self.address)?;
+        writeln!(f, "file     {}\n", self.file)?;
+        writeln!(f, "Next: compare the address with the one you remember, then see {}", self.next)
+    }
+}

@@ -1,0 +1,326 @@
+//! Every payment the wallet ever signed: one JSON line each, synced to disk before the payment leaves.
+//!
+//! The file only grows. A line is whole when it ends in a newline: a crash in the middle of writing leaves
+//! a torn last line, whose payment cannot have left, so readers skip it and the next writer cuts it off.
+//! Any other line that cannot be read is damage; it is reported, never silently dropped.
+
+use crate::{files, output::Inert};
+use cairn_genesis::Network;
+use cairn_ledger::{
+    address::AddressPrefix, hash::TxId, keys::Address, transaction::Transaction, validate::check_transactions,
+};
+use cairn_rpc::text::{HexBytes, Pebbles, Text};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs::{File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+/// The longest journal that is read: a quarter of a million payments.
+const MAX_JOURNAL_BYTES: u64 = 256 << 20;
+
+/// A signed payment. Whoever needs certainty reads `raw`; the rest is for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// When it was signed, Unix ms.
+    pub time: u64,
+    /// Its id.
+    pub txid: Text<TxId>,
+    /// The receiver.
+    pub to: String,
+    /// What it receives.
+    pub amount: Pebbles,
+    /// What the miner earns.
+    pub fee: Pebbles,
+    /// Its place among the sender's transactions.
+    pub nonce: Text<u64>,
+    /// The last height at which it may be mined; 0 for no limit.
+    pub valid_until: u64,
+    /// What was said with it.
+    pub memo: String,
+    /// Its bytes.
+    pub raw: HexBytes,
+}
+
+/// What a node answered to a payment it did not take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// When, Unix ms.
+    pub time: u64,
+    /// Which payment.
+    pub txid: Text<TxId>,
+    /// The code of the error.
+    pub code: i32,
+    /// The error in words.
+    pub message: String,
+}
+
+/// One line.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Line {
+    Signed(Payment),
+    Refused(Refusal),
+}
+
+impl Payment {
+    /// What `transaction`, which has one output, pays.
+    pub fn new(time: u64, transaction: &Transaction, prefix: &AddressPrefix) -> Self {
+        let body = &transaction.body;
+        let output = body.outputs.first();
+        Self {
+            time,
+            txid: Text(transaction.id()),
+            to: output.map(|output| prefix.encode(&output.to)).unwrap_or_default(),
+            amount: Pebbles(output.map(|output| output.amount).unwrap_or_default()),
+            fee: Pebbles(body.fee),
+            nonce: Text(body.nonce),
+            valid_until: body.valid_until.get(),
+            memo: String::from_utf8_lossy(&body.memo).into_owned(),
+            raw: HexBytes(cairn_ledger::codec::encode(transaction)),
+        }
+    }
+
+    /// Whether `address` signed it for `network`: wallets come and go under one name, and so do networks.
+    pub fn is_of(&self, address: &Address, network: &Network) -> bool {
+        let Ok(transaction) = Transaction::from_bytes(&self.raw.0) else { return false };
+        let ours = transaction.body.sender == *address && transaction.id() == self.txid.0;
+        ours && check_transactions(&network.id(), vec![transaction]).is_ok()
+    }
+}
+
+/// What a journal says.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// Every payment, oldest first.
+    pub payments: Vec<Payment>,
+    /// The last refusal of each payment that was refused.
+    pub refusals: BTreeMap<[u8; 32], Refusal>,
+    /// The numbers of the lines that cannot be read, from 1.
+    pub damaged_lines: Vec<usize>,
+}
+
+impl Contents {
+    /// The payment with this id.
+    pub fn payment(&self, txid: &TxId) -> Option<&Payment> {
+        self.payments.iter().rev().find(|payment| payment.txid.0 == *txid)
+    }
+
+    /// What a node last answered to this payment, if it refused it.
+    pub fn refusal(&self, txid: &TxId) -> Option<&Refusal> {
+        self.refusals.get(txid.as_bytes())
+    }
+
+    fn parse(bytes: &[u8]) -> Self {
+        let mut contents = Self::default();
+        let whole = whole_lines(bytes);
+        for (line, number) in bytes.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n').zip(1..) {
+            match serde_json::from_slice(line) {
+                Ok(Line::Signed(payment)) => contents.payments.push(payment),
+                Ok(Line::Refused(refusal)) => {
+                    contents.refusals.insert(*refusal.txid.0.as_bytes(), refusal);
+                }
+                Err(_) if line.is_empty() => {}
+                Err(_) => contents.damaged_lines.push(number),
+            }
+        }
+        contents
+    }
+}
+
+/// How many bytes up to and with the last newline: what follows is torn.
+fn whole_lines(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last.saturating_add(1))
+}
+
+/// Reads a journal; one that is not there is empty.
+///
+/// # Errors
+/// What the system says.
+pub fn read(path: &Path) -> io::Result<Contents> {
+    match files::read_bounded(path, MAX_JOURNAL_BYTES) {
+        Ok(bytes) => Ok(Contents::parse(&bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Contents::default()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A journal open for writing, by one process at a time: from reading the nonce to sending, nobody else
+/// signs for this wallet.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    contents: Contents,
+}
+
+impl Journal {
+    /// Opens or makes the journal, waits until nobody else has it open for writing, and cuts off a torn last
+    /// line.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(files::FILE_MODE).open(path)?;
+        file.lock()?;
+        files::sync_parent(path)?;
+        let bytes = files::read_all_bounded(Read::by_ref(&mut file), MAX_JOURNAL_BYTES)?;
+        let whole = whole_lines(&bytes);
+        if whole < bytes.len() {
+            file.set_len(whole as u64)?;
+        }
+        Ok(Self { file, contents: Contents::parse(&bytes) })
+    }
+
+    /// What it said when it was opened.
+    pub fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// Writes a signed payment and syncs it to disk. Only then may it be sent.
+    ///
+    /// # Errors
+    /// What the system says; the payment must not be sent then.
+    pub fn record(&mut self, payment: &Payment) -> io::Result<()> {
+        self.append(&Line::Signed(payment.clone()))
+    }
+
+    /// Notes that a node did not take a payment.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn refuse(&mut self, time: u64, txid: TxId, (code, message): (i32, &str)) -> io::Result<()> {
+        self.append(&Line::Refused(Refusal { time, txid: Text(txid), code, message: Inert(message).to_string() }))
+    }
+
+    fn append(&mut self, line: &Line) -> io::Result<()> {
+        let mut text = serde_json::to_string(line)?;
+        text.push('\n');
+        self.file.write_all(text.as_bytes())?;
+        self.file.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Request, View, plan, sign};
+    use cairn_ledger::{
+        keys::SecretKey,
+        units::{Amount, Height},
+    };
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    fn network() -> Network {
+        Network::parse(cairn_genesis::LOCAL).expect("shipped")
+    }
+
+    fn key() -> SecretKey {
+        SecretKey::from_bytes(&[1; 32]).expect("a key")
+    }
+
+    fn payment(nonce: u64) -> Payment {
+        let coin = Amount::from_pebbles(Amount::PEBBLES_PER_CRN).expect("one");
+        let request =
+            Request { to: key().address(), amount: coin, fee: None, memo: String::from("a\n\u{1b}b"), valid_for: 0 };
+        let view = View { balance: Amount::MAX, nonce, height: Height::new(5), min_fee_rate: 1 };
+        let body = plan(&key().address(), &request, &view).expect("enough");
+        let signed = sign(body, &key(), &network(), &[0; 32]).expect("valid");
+        Payment::new(1_700_000_000_000, &signed, &network().spec.params().prefix)
+    }
+
+    fn with_journal(test: impl FnOnce(&Path)) {
+        let dir = tempfile::tempdir().expect("a directory");
+        test(&dir.path().join("w.journal"));
+    }
+
+    /// One line each, as it must stay readable for ever.
+    const GOLDEN: &str = include_str!("../tests/golden/wallet.journal");
+
+    #[test]
+    fn the_lines_are_the_golden_ones() {
+        with_journal(|path| {
+            let mut journal = Journal::open(path).expect("made");
+            journal.record(&payment(0)).expect("written");
+            journal.refuse(1_700_000_000_001, payment(0).txid.0, (3023, "too low\u{7}")).expect("written");
+            assert_eq!(fs::read_to_string(path).expect("there"), GOLDEN);
+        });
+    }
+
+    #[test]
+    fn what_is_recorded_is_read_back() {
+        with_journal(|path| {
+            assert!(read(path).expect("not there is empty").payments.is_empty());
+            for nonce in 0..3 {
+                Journal::open(path).expect("open").record(&payment(nonce)).expect("written");
+            }
+            let mut journal = Journal::open(path).expect("open");
+            journal.refuse(1, payment(1).txid.0, (3023, "fee too low")).expect("written");
+            drop(journal);
+            let contents = read(path).expect("readable");
+            assert_eq!(contents.payments, [payment(0), payment(1), payment(2)]);
+            assert_eq!(contents.payment(&payment(1).txid.0), Some(&payment(1)));
+            let refused = contents.refusal(&payment(1).txid.0).map(|refusal| refusal.message.as_str());
+            assert_eq!(refused, Some("fee too low"));
+            assert!(contents.refusal(&payment(0).txid.0).is_none() && contents.damaged_lines.is_empty());
+            assert_eq!(fs::metadata(path).expect("there").permissions().mode() & 0o777, files::FILE_MODE);
+        });
+    }
+
+    #[test]
+    fn a_line_torn_by_a_crash_is_skipped_and_cut_off() {
+        with_journal(|path| {
+            Journal::open(path).expect("open").record(&payment(0)).expect("written");
+            let first = fs::read(path).expect("there");
+            let line = serde_json::to_vec(&Line::Signed(payment(1))).expect("JSON");
+            for length in 1..=line.len() {
+                let torn = line.get(..length).expect("within");
+                fs::write(path, [&first[..], torn].concat()).expect("written");
+                let contents = read(path).expect("readable");
+                assert_eq!((contents.payments.len(), contents.damaged_lines.len()), (1, 0), "{length}");
+            }
+            Journal::open(path).expect("open").record(&payment(2)).expect("written");
+            let contents = read(path).expect("readable");
+            assert_eq!(contents.payments, [payment(0), payment(2)]);
+            assert!(contents.damaged_lines.is_empty());
+        });
+    }
+
+    #[test]
+    fn damage_in_the_middle_is_reported_and_hides_nothing_else() {
+        with_journal(|path| {
+            let mut journal = Journal::open(path).expect("open");
+            journal.record(&payment(0)).expect("written");
+            journal.record(&payment(1)).expect("written");
+            drop(journal);
+            let text = fs::read_to_string(path).expect("there");
+            fs::write(path, text.replacen('\n', "\nnot a payment\n", 1)).expect("written");
+            let contents = read(path).expect("readable");
+            assert_eq!((contents.payments.len(), contents.damaged_lines), (2, vec![2]));
+        });
+    }
+
+    #[test]
+    fn a_payment_belongs_to_the_wallet_and_network_that_signed_it() {
+        let main = Network::parse(cairn_genesis::MAIN).expect("shipped");
+        let other = SecretKey::from_bytes(&[2; 32]).expect("a key").address();
+        assert!(payment(0).is_of(&key().address(), &network()));
+        assert!(!payment(0).is_of(&key().address(), &main));
+        assert!(!payment(0).is_of(&other, &network()));
+        assert!(!Payment { txid: payment(1).txid, ..payment(0) }.is_of(&key().address(), &network()));
+        assert!(!Payment { raw: HexBytes(vec![1]), ..payment(0) }.is_of(&key().address(), &network()));
+    }
+
+    #[test]
+    fn one_writer_at_a_time() {
+        with_journal(|path| {
+            let held = Journal::open(path).expect("open");
+            let second = OpenOptions::new().append(true).open(path).expect("open");
+            assert!(second.try_lock().is_err());
+            drop(held);
+            assert!(second.try_lock().is_ok());
+        });
+    }
+}

@@ -1,0 +1,257 @@
+//! What to send: pure. The node's answers come in, a transaction comes out, or what is missing.
+
+use cairn_genesis::Network;
+use cairn_ledger::{
+    codec::{BoundedBytes, BoundedVec},
+    error::TxError,
+    keys::{Address, SecretKey},
+    transaction::{MAX_MEMO_BYTES, MIN_TRANSACTION_BYTES, Output, TRANSACTION_VERSION, Transaction, TransactionBody},
+    units::{Amount, Height},
+    validate::{CheckedTransaction, check_transactions},
+};
+
+/// The most the wallet pays for a byte without being told to. A node names the least fee it takes; this
+/// keeps one that lies from spending the owner's money on fees.
+pub const MAX_AUTOMATIC_FEE_RATE: u64 = 1_000;
+
+/// What the owner asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The receiver.
+    pub to: Address,
+    /// What it receives.
+    pub amount: Amount,
+    /// The fee, or the least the node takes.
+    pub fee: Option<Amount>,
+    /// Text that goes with it, for everybody to read.
+    pub memo: String,
+    /// For how many blocks from now it may be mined; 0 for ever.
+    pub valid_for: u64,
+}
+
+/// What the node said about the sender and about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The sender's money, its pooled payments spent.
+    pub balance: Amount,
+    /// The first nonce neither mined nor pooled.
+    pub nonce: u64,
+    /// The height of the tip.
+    pub height: Height,
+    /// The least fee the pool takes, in pebbles a byte.
+    pub min_fee_rate: u64,
+}
+
+/// Why there is nothing to sign.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// Nothing to send.
+    #[error("the amount is 0; a payment moves at least 0.00000001 CRN")]
+    ZeroAmount,
+    /// A memo that no transaction can hold.
+    #[error("the memo has {got} bytes, expected at most {MAX_MEMO_BYTES}")]
+    MemoTooLong {
+        /// Its length.
+        got: usize,
+    },
+    /// The node asks for a fee nobody pays.
+    #[error(
+        "the node asks for {got} pebbles a byte, and the wallet pays more than {MAX_AUTOMATIC_FEE_RATE} only when \
+         told to: name the fee with --fee, or ask another node with --node"
+    )]
+    FeeRateTooHigh {
+        /// What it asks for.
+        got: u64,
+    },
+    /// More than there is money in the world.
+    #[error("the amount and the fee together are more than all the money there can ever be")]
+    BeyondSupply,
+    /// Not enough money.
+    #[error(
+        "not enough money: you have {have} CRN, {amount} CRN with a fee of {fee} CRN needs {need} CRN, so \
+         {missing} CRN is missing"
+    )]
+    NotEnough {
+        /// The sender's money, its pooled payments spent.
+        have: Amount,
+        /// The amount.
+        amount: Amount,
+        /// The fee.
+        fee: Amount,
+        /// Both together.
+        need: Amount,
+        /// What the sender lacks.
+        missing: Amount,
+    },
+    /// A transaction that breaks a rule all the same.
+    #[error("the payment would be invalid: {0}")]
+    Invalid(#[from] TxError),
+}
+
+impl PlanError {
+    /// The kind in words, as in JSON.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::ZeroAmount => "zero_amount",
+            Self::MemoTooLong { .. } => "memo_too_long",
+            Self::FeeRateTooHigh { .. } => "fee_rate_too_high",
+            Self::BeyondSupply => "beyond_supply",
+            Self::NotEnough { .. } => "not_enough_money",
+            Self::Invalid(_) => "invalid_payment",
+        }
+    }
+}
+
+/// The transaction that does what `request` asks, as far as `view` is true.
+///
+/// # Errors
+/// Says what is missing.
+pub fn plan(sender: &Address, request: &Request, view: &View) -> Result<TransactionBody, PlanError> {
+    if request.amount == Amount::ZERO {
+        return Err(PlanError::ZeroAmount);
+    }
+    let memo = request.memo.as_bytes().to_vec();
+    let got = memo.len();
+    let memo = BoundedBytes::new(memo).map_err(|_| PlanError::MemoTooLong { got })?;
+    let fee = match request.fee {
+        Some(fee) => fee,
+        None => automatic_fee(MIN_TRANSACTION_BYTES.saturating_add(got), view.min_fee_rate)?,
+    };
+    let need = request.amount.checked_add(fee).ok_or(PlanError::BeyondSupply)?;
+    if let Some(missing) = need.checked_sub(view.balance).filter(|missing| *missing > Amount::ZERO) {
+        return Err(PlanError::NotEnough { have: view.balance, amount: request.amount, fee, need, missing });
+    }
+    let valid_until = match request.valid_for {
+        0 => Height::GENESIS,
+        blocks => view.height.saturating_add(blocks),
+    };
+    let output = Output { to: request.to, amount: request.amount };
+    Ok(TransactionBody {
+        version: TRANSACTION_VERSION,
+        sender: *sender,
+        nonce: view.nonce,
+        fee,
+        valid_until,
+        outputs: BoundedVec::new(vec![output]).expect("one output is within the bound"),
+        memo,
+    })
+}
+
+/// Signs, and verifies what was signed: a fault in the machine must not let a broken signature out, which
+/// could give the key away. `aux` is 32 fresh random bytes.
+///
+/// # Errors
+/// Refuses a transaction that breaks a rule.
+pub fn sign(
+    body: TransactionBody,
+    key: &SecretKey,
+    network: &Network,
+    aux: &[u8; 32],
+) -> Result<Transaction, PlanError> {
+    let genesis_id = network.id();
+    let signed = body.sign(key, &genesis_id, aux);
+    let checked = check_transactions(&genesis_id, vec![signed]).map_err(|(_, error)| error)?;
+    let transaction = checked.first().map(CheckedTransaction::transaction).cloned();
+    Ok(transaction.expect("as many come out as went in"))
+}
+
+fn automatic_fee(bytes: usize, min_fee_rate: u64) -> Result<Amount, PlanError> {
+    if min_fee_rate > MAX_AUTOMATIC_FEE_RATE {
+        return Err(PlanError::FeeRateTooHigh { got: min_fee_rate });
+    }
+    let pebbles = (bytes as u64).saturating_mul(min_fee_rate.max(1));
+    Amount::from_pebbles(pebbles).map_err(|_| PlanError::BeyondSupply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_ledger::codec;
+
+    fn crn(text: &str) -> Amount {
+        text.parse().expect("an amount")
+    }
+
+    fn key(byte: u8) -> SecretKey {
+        SecretKey::from_bytes(&[byte; 32]).expect("a key")
+    }
+
+    fn request() -> Request {
+        Request { to: key(2).address(), amount: crn("1.5"), fee: None, memo: String::from("tea"), valid_for: 120 }
+    }
+
+    fn view() -> View {
+        View { balance: crn("10"), nonce: 7, height: Height::new(1000), min_fee_rate: 1 }
+    }
+
+    #[test]
+    fn a_plan_is_the_request_with_the_nodes_numbers() {
+        let body = plan(&key(1).address(), &request(), &view()).expect("enough money");
+        assert_eq!((body.nonce, body.valid_until, body.fee.pebbles()), (7, Height::new(1120), 180));
+        assert_eq!(body.outputs.first().map(|output| (output.to, output.amount)), Some((key(2).address(), crn("1.5"))));
+        assert_eq!(&*body.memo, b"tea");
+    }
+
+    #[test]
+    fn the_fee_pays_for_every_byte() {
+        for rate in [0, 1, 3, MAX_AUTOMATIC_FEE_RATE] {
+            let network = Network::parse(cairn_genesis::LOCAL).expect("shipped");
+            let body = plan(&key(1).address(), &request(), &View { min_fee_rate: rate, ..view() }).expect("a plan");
+            let signed = sign(body, &key(1), &network, &[0; 32]).expect("valid");
+            assert_eq!(signed.body.fee.pebbles(), codec::encode(&signed).len() as u64 * rate.max(1));
+        }
+    }
+
+    #[test]
+    fn a_named_fee_is_taken_as_it_is() {
+        let named = Request { fee: Some(crn("0.1")), ..request() };
+        let greedy = View { min_fee_rate: u64::MAX, ..view() };
+        assert_eq!(plan(&key(1).address(), &named, &greedy).map(|body| body.fee), Ok(crn("0.1")));
+    }
+
+    #[test]
+    fn no_limit_is_zero_and_the_last_height_never_overflows() {
+        let until = |valid_for, height| {
+            let view = View { height: Height::new(height), ..view() };
+            plan(&key(1).address(), &Request { valid_for, ..request() }, &view).map(|body| body.valid_until.get())
+        };
+        assert_eq!(until(0, 1000), Ok(0));
+        assert_eq!(until(4, 1000), Ok(1004));
+        assert_eq!(until(u64::MAX, 1000), Ok(u64::MAX));
+    }
+
+    #[test]
+    fn everything_may_be_spent_and_not_one_pebble_more() {
+        let all = Request { amount: crn("1"), fee: Some(crn("0.5")), ..request() };
+        let have = |balance: &str| plan(&key(1).address(), &all, &View { balance: crn(balance), ..view() });
+        assert!(have("1.5").is_ok());
+        let error = have("1.49999999").expect_err("one pebble short");
+        assert_eq!(
+            error.to_string(),
+            "not enough money: you have 1.49999999 CRN, 1 CRN with a fee of 0.5 CRN needs 1.5 CRN, so 0.00000001 \
+             CRN is missing"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused() {
+        let refused = |request: Request, view: View| plan(&key(1).address(), &request, &view).expect_err("refused");
+        assert_eq!(refused(Request { amount: Amount::ZERO, ..request() }, view()), PlanError::ZeroAmount);
+        let long = Request { memo: "é".repeat(129), ..request() };
+        assert_eq!(refused(long, view()), PlanError::MemoTooLong { got: 258 });
+        let greedy = View { min_fee_rate: MAX_AUTOMATIC_FEE_RATE + 1, ..view() };
+        assert_eq!(refused(request(), greedy), PlanError::FeeRateTooHigh { got: 1001 });
+        assert_eq!(refused(Request { amount: Amount::MAX, ..request() }, view()), PlanError::BeyondSupply);
+    }
+
+    #[test]
+    fn signing_verifies_what_it_signed() {
+        let network = Network::parse(cairn_genesis::LOCAL).expect("shipped");
+        let body = plan(&key(1).address(), &request(), &view()).expect("a plan");
+        assert!(sign(body.clone(), &key(1), &network, &[9; 32]).is_ok());
+        // Another key than the sender's.
+        assert_eq!(sign(body.clone(), &key(3), &network, &[9; 32]), Err(PlanError::Invalid(TxError::Signature)));
+        let last = TransactionBody { nonce: u64::MAX, ..body };
+        assert_eq!(sign(last, &key(1), &network, &[9; 32]), Err(PlanError::Invalid(TxError::LastNonce)));
+    }
+}

@@ -1,0 +1,8 @@
+//! The `wallet` binary as people and scripts use it: real processes, real files, and a node that answers
+//! what each test wants.
+
+mod files;
+mod harness;
+mod node;
+mod payments;
+mod wallets;

@@ -1,0 +1,271 @@
+//! Payments, from the command line to the node and back.
+
+use crate::{
+    harness::{ALICE, BOB, Home, fields},
+    node::{FakeNode, nobody},
+};
+use cairn_ledger::{transaction::Transaction, validate::check_transactions};
+use cairn_rpc::{
+    error::{Code, RpcError},
+    types::TxState,
+};
+use serde_json::json;
+use std::{fs, process::Stdio};
+
+fn refused(code: Code, message: &str) -> Option<RpcError> {
+    Some(RpcError::new(code, message))
+}
+
+#[test]
+fn a_payment_reaches_the_node_as_it_was_asked_for() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    let sent = home.json(&home.at(&node, &format!("send {BOB} 1.5 --memo tea")));
+    assert_eq!(
+        fields(&sent),
+        [
+            "amount",
+            "block",
+            "confirmations",
+            "fee",
+            "from",
+            "height",
+            "memo",
+            "nonce",
+            "raw",
+            "replaces",
+            "size",
+            "state",
+            "time",
+            "to",
+            "txid",
+            "valid_until"
+        ]
+    );
+    for (field, value) in [
+        ("from", json!(ALICE)),
+        ("to", json!(BOB)),
+        ("amount", json!("150000000")),
+        ("fee", json!("180")),
+        ("nonce", json!("0")),
+        ("valid_until", json!(220)),
+        ("memo", json!("tea")),
+        ("size", json!(180)),
+        ("replaces", json!([])),
+        ("state", json!("pooled")),
+        ("block", json!(null)),
+    ] {
+        assert_eq!(sent[field], value, "{field}");
+    }
+    let state = node.state();
+    let [transaction] = state.submitted.as_slice() else { panic!("one payment") };
+    assert_eq!(sent["txid"], transaction.id().to_string());
+    assert!(check_transactions(&state.network.id(), vec![transaction.clone()]).is_ok());
+}
+
+#[test]
+fn options_set_fee_and_validity() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    node.state().min_fee_rate = 5;
+    let send = |options: &str| home.json(&home.at(&node, &format!("send {BOB} 1 {options}")));
+    assert_eq!(send("")["fee"], "885");
+    let sent = send("--fee 0.001 --valid-for 0");
+    assert_eq!((&sent["fee"], &sent["valid_until"], &sent["nonce"]), (&json!("100000"), &json!(0), &json!("1")));
+    assert_eq!(send("--valid-for 4")["valid_until"], 104);
+    node.state().min_fee_rate = 1_001;
+    assert!(home.fails(&home.at(&node, &format!("send {BOB} 1")), 1, "fee_rate_too_high").contains("--fee"));
+}
+
+#[test]
+fn a_payment_is_in_the_journal_before_it_leaves() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    let journal = home.journal_file();
+    node.state().on_submit = Box::new(move |transaction| {
+        let text = fs::read_to_string(&journal).expect("a journal");
+        assert!(text.ends_with('\n') && text.contains(&transaction.id().to_string()), "{text}");
+    });
+    home.ok(&home.at(&node, &format!("send {BOB} 1")));
+    assert_eq!(node.state().submitted.len(), 1);
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_before_anything_is_asked_or_written() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    // A missing password file: whoever gets as far as asking for it fails in another way.
+    fs::remove_file(home.path("password")).expect("removed");
+    let fails = |line: &str, kind: &str| home.fails(&home.at(&node, line), 1, kind);
+    let error = fails(&format!("send {BOB} 10"), "not_enough_money");
+    assert!(
+        error.contains("you have 10 CRN, 10 CRN with a fee of 0.00000177 CRN needs 10.00000177 CRN, so 0.00000177"),
+        "{error}"
+    );
+    fails(&format!("send {BOB} 0"), "zero_amount");
+    let typo = BOB.replacen("lcrn1s", "lcrn1p", 1);
+    assert!(fails(&format!("send {typo} 1"), "bad_address").contains("typo"));
+    let other = "tcrn1y39592wlwdqpgu7llrkfclu95zqf2tp5yj2zznve5k438448rpjq5hjyy8";
+    assert!(fails(&format!("send {other} 1"), "bad_address").contains("another network"));
+    assert!(fails("send nonsense 1", "bad_address").contains("lcrn1"));
+    assert!(fails(&format!("send {BOB} 1 --memo {}", "x".repeat(257)), "memo_too_long").contains("257"));
+    fails(&format!("send {BOB} 1"), "no_secret");
+    assert!(!home.journal_file().exists() && node.state().submitted.is_empty());
+}
+
+#[test]
+fn a_refusal_is_said_with_what_to_do_and_kept() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    for (code, kind, said) in [
+        (Code::TxFeeTooLow, "tx_fee_too_low", "--fee"),
+        (Code::TxExpiresSoon, "tx_expires_soon", "--valid-for"),
+        (Code::TxSenderLimit, "tx_sender_limit", "wait until earlier payments"),
+        (Code::Stopping, "stopping", "try again"),
+    ] {
+        node.state().refusal = refused(code, "no\u{1b}[2J");
+        let error = home.fails(&home.at(&node, &format!("send {BOB} 1")), 1, kind);
+        assert!(error.contains(said) && error.contains("no\\u{1b}[2J") && !error.contains('\u{1b}'), "{error:?}");
+    }
+    node.state().states = vec![TxState::Unknown];
+    let history = home.json(&home.at(&node, "history"));
+    assert_eq!(history["payments"].as_array().map(Vec::len), Some(8));
+    assert_eq!(history["payments"][0]["refusal"]["code"], 9001);
+    assert_eq!(history["payments"][7]["refusal"]["code"], 3023);
+    // A refused payment did not leave, so its nonce is free.
+    node.state().refusal = None;
+    assert_eq!(home.json(&home.at(&node, &format!("send {BOB} 1")))["replaces"], json!([]));
+}
+
+#[test]
+fn waiting_ends_with_the_block() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    node.state().states = vec![TxState::Pooled, TxState::Pooled, TxState::Mined];
+    let text = home.ok(&home.at(&node, &format!("send {BOB} 1 --wait")));
+    assert!(text.contains("waiting until it is in a block"), "{text}");
+    assert!(text.contains("state        mined in block 100, 1 confirmation\n"), "{text}");
+    let sent = home.json(&home.at(&node, &format!("send {BOB} 1 --wait")));
+    assert_eq!((&sent["state"], &sent["height"], &sent["confirmations"]), (&json!("mined"), &json!(100), &json!(1)));
+}
+
+#[test]
+fn waiting_ends_when_the_payment_expires_is_dropped_or_time_is_up() {
+    let home = Home::with_alice();
+    let fails = |node: &FakeNode, options: &str| {
+        home.fails(&home.at(node, &format!("send {BOB} 1 --wait {options}")), 4, "not_mined")
+    };
+    let node = FakeNode::local();
+    node.state().blocks_each_ask = 30;
+    assert!(fails(&node, "--valid-for 10").contains("expired"));
+    let node = FakeNode::local();
+    node.state().states = vec![TxState::Expired];
+    assert!(fails(&node, "").contains("expired"));
+    let node = FakeNode::local();
+    node.state().states = vec![TxState::Dropped];
+    node.state().reason = Some(String::from("replaced\n"));
+    assert!(fails(&node, "").contains("dropped it from its pool (replaced\\u{a})"));
+    let node = FakeNode::local();
+    assert!(fails(&node, "--timeout 1").contains("after 1 s;"));
+    let json = home.run(&format!("--json {}", home.at(&node, &format!("send {BOB} 1 --wait --timeout 0")))).json();
+    assert_eq!(json["error"]["txid"].as_str().map(str::len), Some(64));
+}
+
+#[test]
+fn a_node_that_falls_silent_leaves_the_payment_in_doubt_and_in_the_journal() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    node.state().hangs_up_on_submit = true;
+    let run = home.run(&format!("--json {}", home.at(&node, &format!("send {BOB} 1"))));
+    assert_eq!(run.code, Some(3), "{run:?}");
+    let error = run.json();
+    assert_eq!(error["error"]["kind"], "in_doubt");
+    let txid = error["error"]["txid"].as_str().expect("an id");
+
+    // The node is back and does not know it: the same payment goes out, however often it is asked for.
+    node.state().hangs_up_on_submit = false;
+    for _ in 0..2 {
+        assert_eq!(home.json(&home.at(&node, &format!("resend {txid}")))["txid"], txid);
+    }
+    assert_eq!(node.state().submitted.iter().map(|sent| sent.id().to_string()).collect::<Vec<_>>(), [txid]);
+    home.fails(&home.at(&node, &format!("resend {}", "ab".repeat(32))), 1, "not_in_journal");
+}
+
+#[test]
+fn a_second_payment_with_the_same_nonce_names_the_first() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    node.state().hangs_up_on_submit = true;
+    let run = home.run(&home.at(&node, &format!("send {BOB} 1")));
+    assert_eq!(run.code, Some(3));
+    node.state().hangs_up_on_submit = false;
+    let sent = home.json(&home.at(&node, &format!("send {BOB} 2")));
+    let first = sent["replaces"][0].as_str().expect("an id");
+    assert!(run.err.contains(first), "{run:?}");
+}
+
+#[test]
+fn sends_at_once_get_a_nonce_each() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    let line = home.at(&node, &format!("send {BOB} 1"));
+    let children: Vec<_> =
+        (0..4).map(|_| home.command(&line).stdout(Stdio::null()).spawn().expect("the wallet runs")).collect();
+    for mut child in children {
+        assert!(child.wait().expect("over").success());
+    }
+    let mut nonces: Vec<u64> = node.state().submitted.iter().map(|sent| sent.body.nonce).collect();
+    nonces.sort_unstable();
+    assert_eq!(nonces, [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_status_is_the_nodes_with_what_the_journal_knows() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    let sent = home.json(&home.at(&node, &format!("send {BOB} 1")));
+    let txid = sent["txid"].as_str().expect("an id");
+    node.state().states = vec![TxState::Mined];
+    let status = home.json(&home.at(&node, &format!("status {txid}")));
+    assert_eq!(fields(&status), ["block", "confirmations", "height", "payment", "reason", "state", "txid"]);
+    assert_eq!((&status["state"], &status["payment"]["to"]), (&json!("mined"), &json!(BOB)));
+    let stranger = "ab".repeat(32);
+    assert_eq!(home.json(&home.at(&node, &format!("status {stranger}")))["payment"], json!(null));
+    node.state().states = vec![TxState::Unknown];
+    assert!(home.ok(&home.at(&node, &format!("status {txid}"))).contains(&format!("resend {txid}")));
+    home.fails(&format!("--chain local --node {} status {txid}", nobody()), 3, "no_answer");
+}
+
+#[test]
+fn history_has_every_payment_with_or_without_a_node() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    let history = home.at(&node, "history");
+    assert!(home.ok(&history).starts_with("No payments"));
+    for amount in 1..=3 {
+        home.ok(&home.at(&node, &format!("send {BOB} {amount}")));
+    }
+    node.state().states = vec![TxState::Mined, TxState::Pooled];
+    let shown = home.json(&history);
+    assert_eq!(fields(&shown), ["address", "chain", "damaged_lines", "more", "name", "node_error", "payments"]);
+    assert_eq!(
+        fields(&shown["payments"][0]),
+        ["amount", "fee", "memo", "nonce", "raw", "refusal", "status", "time", "to", "txid", "valid_until"]
+    );
+    assert_eq!(shown["payments"][0]["amount"], "300000000", "newest first");
+    assert_eq!((&shown["payments"][0]["status"]["state"], &shown["more"]), (&json!("mined"), &json!(false)));
+    let limited = home.json(&format!("{history} --limit 2"));
+    assert_eq!((limited["payments"].as_array().map(Vec::len), &limited["more"]), (Some(2), &json!(true)));
+
+    let alone = format!("--chain local --node {} history", nobody());
+    let shown = home.json(&alone);
+    assert_eq!((&shown["node_error"]["kind"], &shown["payments"][2]["status"]), (&json!("no_answer"), &json!(null)));
+    assert!(home.ok(&alone).contains("no node answered"));
+
+    // A torn last line is no payment and no reason to complain.
+    let mut journal = fs::read_to_string(home.journal_file()).expect("there");
+    journal.push_str("{\"event\":\"signed\",\"ti");
+    fs::write(home.journal_file(), journal).expect("written");
+    let shown = home.json(&alone);
+    assert_eq!((shown["payments"].as_array().map(Vec::len), &shown["damaged_lines"]), (Some(3), &json!([])));
+}
+
+#[test]
+fn a_memo_is_shown_inert() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    let mut command = home.command(&home.at(&node, &format!("send {BOB} 1 --memo")));
+    assert!(command.arg("a\u{1b}[31m\nb").output().expect("the wallet runs").status.success());
+    let memo = &node.state().submitted.first().map(|sent: &Transaction| sent.body.memo.to_vec());
+    assert_eq!(memo.as_deref(), Some(&b"a\x1b[31m\nb"[..]), "what was asked for is what is sent");
+    let text = home.ok(&format!("--chain local --node {} history", nobody()));
+    assert!(text.contains("a\\u{1b}[31m\\u{a}b") && !text.contains('\u{1b}'), "{text:?}");
+}
