@@ -4,7 +4,7 @@ use super::point::Point;
 use crate::keys::Address;
 use alloc::{boxed::Box, vec};
 
-/// A bounded table from x-only keys to their points. Lifting a key costs about a quarter of verifying its
+/// A bounded table from x-only keys to their points. Lifting a key takes a fifth of the time for its
 /// signature in a large batch, and senders come back.
 ///
 /// A key has one place, given by its own bytes, and the last key to come to a place holds it. So the table

@@ -127,6 +127,7 @@ impl Field {
         self.double().add(self)
     }
 
+    // Always inlined: a call, with its limbs through memory, can be measured.
     #[inline(always)]
     pub fn mul(&self, other: &Self) -> Self {
         Self::reduce(product(&self.0, &other.0))
@@ -353,6 +354,13 @@ mod tests {
         // All ones and c = FOLD − 1 after the first pass, so that FOLD · c is carried out at the top.
         let wide = [u64::MAX, u64::MAX, u64::MAX, FOLD - 1, 0, 0, 0, u64::MAX];
         assert_same(Field::reduce(wide), checked(&wide));
+        // What is left after that carry is just below 2⁶⁴, so that the last FOLD is carried into the second
+        // limb. No random number gets there.
+        for more in [0, 1, FOLD - 1] {
+            let mut wide = [u64::MAX; 8];
+            wide[0] = 0xffff_f85d_fff1_6f5f + more;
+            assert_same(Field::reduce(wide), checked(&wide));
+        }
     }
 
     #[test]

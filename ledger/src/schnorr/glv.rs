@@ -87,7 +87,8 @@ mod tests {
         // zero: half of (a₁, b₁) ± half of (a₂, b₂), where the roundings tip over.
         let lambda = -Scalar::from_uint_unchecked(MINUS_LAMBDA);
         let half = Scalar::from(2_u64).invert().unwrap();
-        let (a1, minus_b1) = (Scalar::from(0x3086_d221_a7d4_6bcd_e86c_90e4_9284_eb15_u128), Scalar::from_uint_unchecked(MINUS_B1));
+        let (a1, minus_b1) =
+            (Scalar::from(0x3086_d221_a7d4_6bcd_e86c_90e4_9284_eb15_u128), Scalar::from_uint_unchecked(MINUS_B1));
         let a2 = Scalar::from(0x14ca_50f7_a8e2_f3f6_57c1_108d_9d44_cfd8_u128) + Scalar::from(1_u128 << 127).double();
         assert_eq!(a1 - minus_b1 * lambda, Scalar::ZERO, "a short vector");
         assert_eq!(a2 + a1 * lambda, Scalar::ZERO, "the other one; b₂ is a₁");
@@ -99,9 +100,24 @@ mod tests {
             for offset in 0..7_u64 {
                 let near = |k: Scalar| k + Scalar::from(offset) - Scalar::from(3_u64);
                 for (k1, k2) in [(near(k1), k2), (k1, near(k2)), (near(k1), near(k2))] {
-                    [k1 + k2 * lambda, k1 - k2 * lambda, k2 * lambda - k1, -(k1 + k2 * lambda)].into_iter().for_each(check);
+                    [k1 + k2 * lambda, k1 - k2 * lambda, k2 * lambda - k1, -(k1 + k2 * lambda)]
+                        .into_iter()
+                        .for_each(check);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_rounding_is_carried_into_the_upper_limb() {
+        // Three quarters above a multiple of 2⁶⁴, less one: two for G1, two for G2.
+        for k in [
+            "000000000000000546840c7dd2a0e304e41a64de1d2805a3112d897219224900",
+            "000000000600963b29855d472bfb18010509ebea43524c3f744c816a6022d0ef",
+            "00000000000000011f1b49aafb81298991f3d625edbac18935457e15db3b8937",
+            "000000000146a9da9c319d6738dc5d533e36328f0a9c3480e7da6aa981ee97c4",
+        ] {
+            check(Scalar::from_uint_unchecked(U256::from_be_hex(k)));
         }
     }
 

@@ -17,7 +17,8 @@
 //!
 //! Last, one Jacobian total runs down the bits of all windows: doubled at each, with Oₜ added.
 //!
-//! Equal points, opposite points and the identity may stand anywhere; see [`add_pairs`].
+//! Equal points, opposite points and the identity may stand anywhere: no case is taken for improbable
+//! because the scalars are random.
 //!
 //! Sources: Pippenger, "On the evaluation of powers and related problems" (1976); Bernstein, Doumen, Lange,
 //! Oosterwijk, "Faster batch forgery identification" (2012); affine buckets with shared inversions as in
@@ -28,6 +29,7 @@ use super::{
     point::{Addition, Jacobian, Point},
 };
 use alloc::{vec, vec::Vec};
+use core::ops::Range;
 
 /// k·P.
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +41,12 @@ pub struct Term {
 /// Bits in a scalar, and one for what the last digit carries.
 const SCALAR_BITS: u32 = 129;
 
-/// Windows are made at once until they hold this many points: 64 bytes each, they stay in the cache, and
-/// the rounds of a small sum are still long enough to share their inversions.
-const POINTS_AT_ONCE: usize = 2048;
+/// So many windows are made at once that they hold about this many points, of 64 bytes: few enough to
+/// stay in the cache, enough for the rounds of a small sum to share their inversions.
+const POINTS_AT_ONCE: usize = 8192;
 
-/// Additions that share one inversion. An inversion takes as long as some twenty additions.
+/// Additions that share one inversion, which takes as long as some twenty of them. More would no longer fit
+/// the innermost cache.
 const ADDITIONS_PER_INVERSION: usize = 512;
 
 /// The sum of all terms. `None` never: it stands for a place outside of a list, and says so to the caller
@@ -59,7 +62,7 @@ fn sum_by_windows(window: Window, terms: &[Term]) -> Option<Jacobian> {
     let mut total = Jacobian::IDENTITY;
     // The most significant windows come first, because the total is doubled on its way down.
     for columns in digits.chunks(windows_at_once.saturating_mul(terms.len().max(1))) {
-        let mut buckets = adder.fill_buckets(terms, columns, window)?;
+        let mut buckets = adder.sum_buckets(terms, columns, window)?;
         adder.fold_windows(&mut buckets, window)?;
         for sums in buckets.chunks(window.buckets()) {
             total = window.append(&total, sums)?;
@@ -144,6 +147,50 @@ struct Pending {
     before: Field,
 }
 
+/// Points in a row, sorted by bucket, and the run of each bucket of each window in it.
+struct Sorted {
+    points: Vec<Point>,
+    runs: Vec<Range<usize>>,
+}
+
+impl Sorted {
+    /// Puts ±P in the bucket of its digit, for all terms in each column.
+    fn new(terms: &[Term], columns: &[i16], window: Window) -> Option<Self> {
+        let mut points = vec![Point::IDENTITY; columns.len()];
+        let mut runs = Vec::with_capacity(columns.len().checked_div(terms.len())?.saturating_mul(window.buckets()));
+        let mut start = 0_usize;
+        for column in columns.chunks(terms.len()) {
+            let mut sizes = vec![0_usize; window.buckets()];
+            for bucket in column.iter().filter_map(|digit| bucket(*digit)) {
+                let size = sizes.get_mut(bucket)?;
+                *size = size.wrapping_add(1);
+            }
+            let mut places = sizes;
+            for place in &mut places {
+                let run = start..start.wrapping_add(*place);
+                *place = run.start;
+                start = run.end;
+                runs.push(run);
+            }
+            for (digit, term) in column.iter().zip(terms) {
+                if let Some(bucket) = bucket(*digit) {
+                    let place = places.get_mut(bucket)?;
+                    *points.get_mut(*place)? = term.point.negated_if(*digit < 0);
+                    *place = place.wrapping_add(1);
+                }
+            }
+        }
+        Some(Self { points, runs })
+    }
+
+    /// The sum of each bucket, once it is in the first place of its run.
+    fn firsts(&self) -> Option<Vec<Point>> {
+        let first =
+            |run: &Range<usize>| if run.is_empty() { Some(&Point::IDENTITY) } else { self.points.get(run.start) };
+        self.runs.iter().map(|run| first(run).copied()).collect()
+    }
+}
+
 /// The lists that rounds of additions work with, kept from one round to the next.
 #[derive(Default)]
 struct Adder {
@@ -152,38 +199,12 @@ struct Adder {
 }
 
 impl Adder {
-    /// Sorts the points of each column by bucket and adds each bucket up. The result has all buckets of
-    /// all columns.
-    fn fill_buckets(&mut self, terms: &[Term], columns: &[i16], window: Window) -> Option<Vec<Point>> {
-        let mut points = vec![Point::IDENTITY; columns.len()];
-        let mut runs = Vec::new();
-        let mut start = 0_usize;
-        for column in columns.chunks(terms.len()) {
-            let mut sizes = vec![0_usize; window.buckets()];
-            for digit in column {
-                if let Some(bucket) = bucket(*digit) {
-                    let size = sizes.get_mut(bucket)?;
-                    *size = size.wrapping_add(1);
-                }
-            }
-            // From here on a size is the place of its bucket's next point.
-            for size in &mut sizes {
-                let end = start.wrapping_add(*size);
-                runs.push(start..end);
-                *size = start;
-                start = end;
-            }
-            for (digit, term) in column.iter().zip(terms) {
-                if let Some(bucket) = bucket(*digit) {
-                    let next = sizes.get_mut(bucket)?;
-                    *points.get_mut(*next)? = term.point.negated_if(*digit < 0);
-                    *next = next.wrapping_add(1);
-                }
-            }
-        }
+    /// The sums of all buckets of all windows in `columns`.
+    fn sum_buckets(&mut self, terms: &[Term], columns: &[i16], window: Window) -> Option<Vec<Point>> {
+        let mut sorted = Sorted::new(terms, columns, window)?;
         for apart in powers_of_two() {
             self.pairs.clear();
-            for run in &runs {
+            for run in &sorted.runs {
                 let lefts = run.clone().step_by(apart.wrapping_shl(1));
                 let rights = (run.start.wrapping_add(apart)..run.end).step_by(apart.wrapping_shl(1));
                 self.pairs.extend(lefts.zip(rights));
@@ -191,10 +212,9 @@ impl Adder {
             if self.pairs.is_empty() {
                 break;
             }
-            self.add_pairs(&mut points)?;
+            self.add_pairs(&mut sorted.points)?;
         }
-        let sum = |run: core::ops::Range<usize>| if run.is_empty() { Some(&Point::IDENTITY) } else { points.get(run.start) };
-        runs.into_iter().map(|run| sum(run).copied()).collect()
+        sorted.firsts()
     }
 
     /// Joins the buckets of each window block by block: T comes to its place 0, Oₜ to its place 2ᵗ.
@@ -315,7 +335,9 @@ mod tests {
             assert!(digits.iter().all(|digit| usize::from(digit.unsigned_abs()) <= window.buckets()));
             for (place, scalar) in halves.iter().enumerate() {
                 let column = digits.iter().skip(place).step_by(terms.len());
-                let signed = |digit: i16| if digit < 0 { -Scalar::from(digit.unsigned_abs() as u64) } else { Scalar::from(digit as u64) };
+                let signed = |digit: i16| {
+                    if digit < 0 { -Scalar::from(digit.unsigned_abs() as u64) } else { Scalar::from(digit as u64) }
+                };
                 let radix = Scalar::from(1_u64 << window.bits);
                 let value = column.fold(Scalar::ZERO, |value, digit| value * radix + signed(*digit));
                 assert_eq!(value, Scalar::from(*scalar), "{window:?}");

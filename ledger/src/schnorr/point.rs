@@ -33,8 +33,18 @@ impl Point {
 
     /// The generator of BIP340.
     pub const GENERATOR: Self = Self {
-        x: Field::from_limbs([0x59f2_815b_16f8_1798, 0x029b_fcdb_2dce_28d9, 0x55a0_6295_ce87_0b07, 0x79be_667e_f9dc_bbac]),
-        y: Field::from_limbs([0x9c47_d08f_fb10_d4b8, 0xfd17_b448_a685_5419, 0x5da4_fbfc_0e11_08a8, 0x483a_da77_26a3_c465]),
+        x: Field::from_limbs([
+            0x59f2_815b_16f8_1798,
+            0x029b_fcdb_2dce_28d9,
+            0x55a0_6295_ce87_0b07,
+            0x79be_667e_f9dc_bbac,
+        ]),
+        y: Field::from_limbs([
+            0x9c47_d08f_fb10_d4b8,
+            0xfd17_b448_a685_5419,
+            0x5da4_fbfc_0e11_08a8,
+            0x483a_da77_26a3_c465,
+        ]),
     };
 
     /// `lift_x` of BIP340, N at once: the points with these x and an even y; `None` for an x of p or more
@@ -167,5 +177,47 @@ impl Jacobian {
         let Some(inverse) = self.z.invert() else { return Point::IDENTITY };
         let square = inverse.square();
         Point { x: self.x.mul(&square), y: self.y.mul(&square).mul(&inverse) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schnorr::tests::{coordinates, point, projective};
+    use k256::ProjectivePoint;
+
+    /// a + b with the general formula that [`Addition`] calls for.
+    fn affine_sum(a: &Point, b: &Point) -> Point {
+        match a.addition(b) {
+            Addition::Known(sum) => sum,
+            Addition::Chord(run) => a.along_chord(b, &run.invert().unwrap()),
+            Addition::Tangent(run) => a.along_tangent(&run.invert().unwrap()),
+        }
+    }
+
+    #[test]
+    fn all_pairs_of_points_add_exactly() {
+        let pairs = (-3..=3).flat_map(|a| (-3..=3).map(move |b| (a, b)));
+        for (a, b) in pairs {
+            let expected = coordinates(&(projective(a) + projective(b)));
+            let (left, right) = (point(a), point(b));
+            assert_eq!(affine_sum(&left, &right).coordinates(), expected, "{a} + {b}");
+            // Once with z = 1, and once with another z, by a detour over a third point.
+            let sum = Jacobian::IDENTITY.add(&left).add(&right);
+            assert_eq!(sum.to_affine().coordinates(), expected, "{a} + {b}");
+            let detour = Jacobian::IDENTITY.add(&point(9)).add(&left).add(&point(-9)).add(&right);
+            assert_eq!(detour.to_affine().coordinates(), expected, "{a} + {b}");
+            assert_eq!(detour.is_identity(), expected.is_none());
+            let twice = coordinates(&(projective(a) + projective(b)).double());
+            assert_eq!(detour.double().to_affine().coordinates(), twice, "2({a} + {b})");
+        }
+    }
+
+    #[test]
+    fn the_generator_and_the_endomorphism_are_those_of_k256() {
+        assert_eq!(Point::GENERATOR.coordinates(), coordinates(&ProjectivePoint::GENERATOR));
+        assert_eq!(point(1).endomorphism().coordinates(), coordinates(&projective(1).endomorphism()));
+        assert!(Point::IDENTITY.endomorphism().is_identity());
+        assert!(Point::IDENTITY.negated_if(true).is_identity());
     }
 }

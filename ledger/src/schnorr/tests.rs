@@ -32,7 +32,7 @@ fn signed(key_number: u64, digest_number: u64) -> Member {
     (key.address(), digest, key.sign(&digest, &[3; 32]))
 }
 
-fn honest(count: u64) -> Vec<Member> {
+pub fn honest(count: u64) -> Vec<Member> {
     (0..count).map(|n| signed(n, n)).collect()
 }
 
@@ -186,7 +186,8 @@ fn shared_and_opposite_nonces_are_no_exception() {
         let own: Vec<_> = (0..count).map(|n| signed_with_nonce(scalar(n), scalar(n), digest(n), false)).collect();
         assert_eq!(check(&own), Ok(()), "R = P");
         // R = G, and a key of G: terms of the generator that are not merged into it.
-        let generator: Vec<_> = (0..count).map(|n| signed_with_nonce(Scalar::ONE, Scalar::ONE, digest(n), false)).collect();
+        let generator: Vec<_> =
+            (0..count).map(|n| signed_with_nonce(Scalar::ONE, Scalar::ONE, digest(n), false)).collect();
         assert_eq!(check(&generator), Ok(()), "R = P = G");
         // λ·G: the endomorphism of the generator as R and P.
         let lambda = Scalar::from_repr((*b"\x53\x63\xad\x4c\xc0\x5c\x30\xe0\xa5\x26\x1c\x02\x88\x12\x64\x5a\x12\x2e\x22\xea\x20\x81\x66\x78\xdf\x02\x96\x7c\x1b\x23\xbd\x72").into()).unwrap();

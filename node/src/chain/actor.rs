@@ -48,8 +48,7 @@ impl Chain {
 pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(ChainHandle, Chain), StoreError> {
     let store = Arc::new(ChainStore::open(path, &spec, options)?);
     let (accounts, tip) = audit::load(&store)?;
-    let failed = |error: rayon::ThreadPoolBuildError| StoreError::Workers { reason: error.to_string() };
-    let precheck = Precheck::new(spec.clone()).map_err(failed)?;
+    let precheck = Precheck::new(spec.clone())?;
     let (mailbox, messages) = mpsc::channel(MAILBOX);
     let (tip_sender, tip_watch) = watch::channel(Arc::new(tip_of(&tip)));
     let (best_sender, best_header) = watch::channel(tip.header().height);

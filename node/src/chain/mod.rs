@@ -40,3 +40,6 @@ pub use mailbox::{
 };
 pub use reader::Reader;
 pub use template::Template;
+
+/// What a failing store says, for those who read the chain without knowing the store.
+pub use crate::store::StoreError;

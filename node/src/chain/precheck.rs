@@ -3,6 +3,7 @@
 //! While the writer connects one block, the workers check those after it.
 
 use super::mailbox::{ChainError, Import, Message};
+use crate::store::StoreError;
 use cairn_ledger::{
     block::Body,
     chain_spec::ChainSpec,
@@ -29,8 +30,9 @@ pub(super) struct Precheck {
 
 impl Precheck {
     /// Starts one worker for each core.
-    pub(super) fn new(spec: Arc<ChainSpec>) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let workers = rayon::ThreadPoolBuilder::new().thread_name(|n| format!("precheck-{n}")).build()?;
+    pub(super) fn new(spec: Arc<ChainSpec>) -> Result<Self, StoreError> {
+        let workers = rayon::ThreadPoolBuilder::new().thread_name(|n| format!("precheck-{n}")).build();
+        let workers = workers.map_err(|error| StoreError::Workers { reason: error.to_string() })?;
         Ok(Self { spec, workers: Arc::new(workers), permits: Arc::new(Semaphore::new(IN_FLIGHT)) })
     }
 

@@ -138,9 +138,9 @@ async fn find_nonce(header: &Header) -> Result<u64, Stopping> {
     let (seal, target) = (header.seal(), header.target.decode().expect("the difficulty rule gives normal targets"));
     let searching = wanted.0.clone();
     let search = tokio::task::spawn_blocking(move || {
-        let (mut grinder, mut nonce) = (Grinder::new(&seal), 0_u64);
+        let (grinder, mut nonce) = (Grinder::new(seal, target), 0_u64);
         while searching.load(Ordering::Relaxed) {
-            if let Some(found) = grinder.search(target, nonce) {
+            if let Some(found) = grinder.search(nonce) {
                 return Some(found);
             }
             nonce = nonce.wrapping_add(CHUNK);

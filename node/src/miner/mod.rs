@@ -10,7 +10,7 @@
 //!
 //! # Map
 //! `mailbox` the handle · `actor` the loop · `plan` when to mine and which time to stamp, pure · `maker`
-//! templates, submission, generation · `grind` the search for nonces · `threads` who searches, and how much ·
+//! templates, submission, generation · `grind` the search for nonces, in vector registers · `threads` who searches, and how much ·
 //! `meter` the hash rate, pure
 //!
 //! # Invariants

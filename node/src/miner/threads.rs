@@ -169,10 +169,10 @@ fn grind(board: &Board, first: u64, mut pacer: Pacer, reports: &mpsc::Sender<Rep
     let mut seen = 0;
     while let Some(job) = board.next_job(seen) {
         seen = job.number;
-        let (mut grinder, mut nonce) = (Grinder::new(&job.seal), first);
+        let (grinder, mut nonce) = (Grinder::new(job.seal, job.target), first);
         while board.is_wanted(&job) {
             let began = Instant::now();
-            let found = grinder.search(job.target, nonce);
+            let found = grinder.search(nonce);
             let tried = found.map_or(CHUNK, |found| found.wrapping_sub(nonce) + 1);
             board.attempts.fetch_add(tried, Ordering::Relaxed);
             nonce = nonce.wrapping_add(CHUNK);

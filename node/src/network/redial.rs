@@ -196,7 +196,9 @@ mod tests {
     #[test]
     fn targets_stay_bounded() {
         let (mut redial, now) = (Redial::default(), Instant::now());
-        (0..MAX_TARGETS).for_each(|_| drop(target(&mut redial, Reason::Named, now)));
+        for _ in 0..MAX_TARGETS {
+            target(&mut redial, Reason::Named, now);
+        }
         let refused = redial.add(PeerId::random(), Multiaddr::empty(), Reason::Named, false, now);
         assert_eq!(refused, Err(TargetError::TooMany { max: MAX_TARGETS }));
     }

@@ -51,10 +51,11 @@ impl Service {
         let tip = &event.tip;
         let age = clock::now().since(tip.header.time);
         let is_recent = age <= self.judge.spec.params().interval_ms.saturating_mul(RECENT_INTERVALS);
-        if !is_recent || self.known_blocks.contains(&tip.id) {
+        if !is_recent {
             return;
         }
-        self.schedule.news = true;
+        let is_gossiped = self.known_blocks.contains(&tip.id);
+        self.tell_soon(!is_gossiped);
         if let Some(block) = event.connected.last() {
             self.announce(&block.to_block());
         }

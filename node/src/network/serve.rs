@@ -4,7 +4,7 @@ use super::{
     mailbox::Class,
     wire::{Bodies, GetBodies, GetHeaders, Headers, MAX_HEADERS, Message},
 };
-use crate::{chain::Reader, store::StoreError};
+use crate::chain::{Reader, StoreError};
 use cairn_ledger::{
     block::{BLOCK_OVERHEAD_BYTES, HEADER_BYTES, block_size},
     codec::{BoundedVec, DecodeError},

@@ -54,8 +54,10 @@ const KNOWN_TXS: usize = 65_536;
 const TICK: Duration = Duration::from_millis(500);
 /// How often peers are asked where they stand.
 const STATUS_EVERY: Duration = Duration::from_secs(60);
-/// The least pause between telling everybody of a new tip.
+/// The least pause between telling everybody of a tip that gossip did not bring.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
+/// How soon peers are told of any other new tip: what they know of each other is never much older.
+const STATUS_SOON: Duration = Duration::from_secs(5);
 /// How often more peers are looked for while there are too few.
 const SEARCH_EVERY: Duration = Duration::from_secs(15);
 /// With fewer peers than this a node looks for more.
@@ -99,17 +101,17 @@ pub(super) struct Service {
     pub(super) known_blocks: Recent<BlockId>,
     pub(super) known_txs: Recent<TxId>,
     pub(super) outbox: Outbox,
-    pub(super) schedule: Schedule,
+    schedule: Schedule,
 }
 
 /// When periodic things are next due.
-pub(super) struct Schedule {
+struct Schedule {
     /// Asking everybody where they stand.
     status: Instant,
     /// The earliest moment to tell everybody of a new tip.
     may_tell: Instant,
     /// Whether there is a new tip to tell of.
-    pub(super) news: bool,
+    news: bool,
     search: Instant,
 }
 
@@ -290,6 +292,12 @@ impl Service {
             self.schedule.status = now + STATUS_EVERY;
             self.watch_clock();
         }
+    }
+
+    /// Has everybody told of a new tip: at once when gossip did not bring it, otherwise before long.
+    pub(super) fn tell_soon(&mut self, at_once: bool) {
+        self.schedule.news |= at_once;
+        self.schedule.status = self.schedule.status.min(Instant::now() + STATUS_SOON);
     }
 
     /// Tells the operator when most peers agree that this clock is wrong.

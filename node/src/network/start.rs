@@ -15,8 +15,8 @@ use crate::{
     tasks::{Shutdown, TaskError},
 };
 use cairn_ledger::chain_spec::ChainSpec;
-use libp2p::Multiaddr;
-use std::{path::Path, sync::Arc};
+use libp2p::{Multiaddr, Swarm, multiaddr::Protocol};
+use std::{error::Error, io, path::Path, sync::Arc};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 /// Why a node cannot join the network.
@@ -65,8 +65,7 @@ pub async fn spawn(
     let names = Names::new(&spec.genesis_id());
     let mut swarm = behaviour::swarm(key.clone(), Behaviour::new(&config, &names, &key)?)?;
     for address in addresses("network.listen", &config.listen)? {
-        let listening = swarm.listen_on(address.clone());
-        listening.map_err(|error| NetworkError::Listen { address, reason: error.to_string() })?;
+        listen(&mut swarm, address)?;
     }
     for address in addresses("network.external", &config.external)? {
         swarm.add_external_address(address);
@@ -89,6 +88,20 @@ pub async fn spawn(
         }
     }
     Ok((handle, events, tokio::spawn(service.run(inlets, shutdown))))
+}
+
+/// Listens on an address; on a host without IPv6, goes on without an IPv6 one.
+fn listen(swarm: &mut Swarm<Behaviour>, address: Multiaddr) -> Result<(), NetworkError> {
+    let Err(error) = swarm.listen_on(address.clone()) else { return Ok(()) };
+    let causes: Vec<&dyn Error> = std::iter::successors(Some(&error as &dyn Error), |cause| cause.source()).collect();
+    let system = causes.iter().find_map(|cause| cause.downcast_ref::<io::Error>());
+    let reason = causes.last().map(ToString::to_string).unwrap_or_default();
+    let in_use = system.is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+    if !in_use && matches!(address.iter().next(), Some(Protocol::Ip6(_))) {
+        tracing::warn!(target: "cairn::network", %address, reason, "not listening: this host has no such address");
+        return Ok(());
+    }
+    Err(NetworkError::Listen { address, reason })
 }
 
 fn addresses(key: &'static str, texts: &[String]) -> Result<Vec<Multiaddr>, NetworkError> {

@@ -434,7 +434,7 @@ mod model {
 
         fn ranked(&self) -> Vec<CheckedTransaction> {
             let mut ranked: Vec<_> = self.list.iter().map(|(checked, _)| (self.rank(checked), checked)).collect();
-            ranked.sort_by(|(left, _), (right, _)| left.cmp(right));
+            ranked.sort_by_key(|(rank, _)| *rank);
             ranked.into_iter().map(|(_, checked)| checked.clone()).collect()
         }
 
