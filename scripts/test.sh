@@ -16,7 +16,7 @@ STAGE_LIMIT=2400
 stage_fmt() { cargo fmt --all --check; }
 stage_layers() { bash scripts/check-layers.sh; }
 stage_clippy() { cargo clippy --workspace --all-targets --release --locked -- -D warnings; }
-stage_build() { build; }
+stage_build() { cargo build --workspace --all-targets --release --locked; }
 stage_test() { cargo test --workspace --release --locked; }
 stage_doc() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --release --locked; }
 

@@ -189,7 +189,10 @@ new_network() {
     mkdir -p "$DIR"
     echo "$1" >"$DIR/nodes"
     local born=$((($(date +%s) - 86400) * 1000))
-    sed "s/^genesis_time = .*/genesis_time = $born/" "$ROOT/genesis/local.toml" >"$DIR/genesis.toml"
+    # Of the ports, which are not bound by the genesis, wallets take the RPC's of node 1.
+    sed -e "s/^genesis_time = .*/genesis_time = $born/" \
+        -e "s/^p2p_port = .*/p2p_port = $(p2p_port 1)/" -e "s/^rpc_port = .*/rpc_port = $(rpc_port 1)/" \
+        "$ROOT/genesis/local.toml" >"$DIR/genesis.toml"
     (
         umask 077
         head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$DIR/password"
@@ -257,9 +260,11 @@ go_on() {
         check_ports "$count"
         start_all
     fi
-    local infos
+    local infos txid
+    txid="$(jq -r .payment.txid "$DIR/summary.json")"
+    wait_mined "$txid"
     infos="$(wait_agreement)"
-    write_summary "$infos" "$(jq -c .payment "$DIR/summary.json")" "$(jq -c .seconds "$DIR/summary.json")"
+    write_summary "$infos" "$(payment "$txid")" "$(jq -c .seconds "$DIR/summary.json")"
 }
 
 # begin N STARTED: a new network.
@@ -296,15 +301,18 @@ begin() {
     wait_mined "$txid"
     local infos
     infos="$(wait_agreement)"
-    local transaction payment seconds
-    transaction="$(rpc "$count" chain_getTransaction "[\"$txid\"]")"
-    payment="$(jq -c --arg from "$from" --arg to "$to" --arg before_from "$before_from" --arg before_to "$before_to" '
-        {txid: .transaction.txid, $from, $to, amount: .transaction.outputs[0].amount, fee: .transaction.fee,
-         block, height, before: {from: $before_from, to: $before_to}}' <<<"$transaction")"
+    local seconds
+    jq -n --arg from "$before_from" --arg to "$before_to" '{$from, $to}' >"$DIR/before.json"
     seconds="$(jq -cn --argjson build "$build_seconds" --argjson start "$start_seconds" \
         --argjson mined "$(seconds_since "$mined_started")" --argjson total "$(seconds_since "$started")" \
         '{$build, $start, $mined, $total}')"
-    write_summary "$infos" "$payment" "$seconds"
+    write_summary "$infos" "$(payment "$txid")" "$seconds"
+}
+
+# payment TXID: what the last node knows of it.
+payment() {
+    rpc "$(node_count)" chain_getTransaction "[\"$1\"]" | jq -c '{txid: .transaction.txid, from: .transaction.sender,
+        to: .transaction.outputs[0].to, amount: .transaction.outputs[0].amount, fee: .transaction.fee, block, height}'
 }
 
 # wait_mined TXID: until every node says that it is mined.
@@ -359,11 +367,11 @@ receipt() {
     line payment "$(of .payment.txid)"
     line from "alice  $(of .payment.from)"
     line to "bob    $(of .payment.to)"
-    line amount "$(crn "$(of .payment.amount)") CRN, and a fee of $(crn "$(of .payment.fee)")"
+    line amount "$(crn "$(of .payment.amount)") CRN, and a fee of $(crn "$(of .payment.fee)") CRN"
     line block "$(of .payment.block)"
     line height "$(of .payment.height), confirmed on $count of $count nodes"
-    line alice "$(crn "$(of .payment.before.from)") CRN before, $(crn "$(of '.wallets[0].balance')") now"
-    line bob "$(crn "$(of .payment.before.to)") CRN before, $(crn "$(of '.wallets[1].balance')") now"
+    line alice "$(crn "$(jq -r .from "$DIR/before.json")") CRN before, $(crn "$(of '.wallets[0].balance')") now"
+    line bob "$(crn "$(jq -r .to "$DIR/before.json")") CRN before, $(crn "$(of '.wallets[1].balance')") now"
     echo
     echo "Took $(of .seconds.total) s: build $(of .seconds.build), start $(of .seconds.start), payment $(of .seconds.mined)."
     echo

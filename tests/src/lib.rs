@@ -12,7 +12,8 @@
 //! awaited with [`wait::until`] → processes are killed and directories deleted when the values are dropped.
 //!
 //! # Invariants
-//! 1. A test waits for a condition, never for time, and no wait is unbounded.
+//! 1. A test waits for a condition, never for time (save for the moment at which a node is killed), and no
+//!    wait is unbounded.
 //! 2. Every test has a network, directories and ports of its own: all run at once.
 //! 3. A node that is dropped while its test panics shows the end of its log.
 //! 4. Processes are ended by the handle that started them, never by name.

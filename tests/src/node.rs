@@ -5,11 +5,16 @@ use crate::{
     network::TestNetwork,
     wait::{SOON, until},
 };
-use cairn_ledger::{block::Block, codec::encode, hash::TxId, transaction::Transaction};
+use cairn_ledger::{
+    block::{Block, Body, Header},
+    codec::encode,
+    hash::TxId,
+    transaction::Transaction,
+};
 use cairn_rpc::{
     methods::{ChainClient, MempoolClient, MiningClient, NetClient, NodeClient, StateClient, TxClient},
     text::{HexBytes, Text},
-    types::{BlockRef, NodeInfo},
+    types::{BlockRef, BlockTransactions, NodeInfo, TransactionJson},
 };
 use jsonrpsee_http_client::{HttpClient, HttpClientBuilder};
 use std::{
@@ -179,14 +184,19 @@ impl Node {
     /// There is none, or its bytes are no block.
     pub async fn block(&self, height: u64) -> Block {
         let json = self.client.get_block(BlockRef::Height(height), Some(true)).await.expect("a block");
-        let cairn_rpc::types::BlockTransactions::Full(transactions) = json.transactions else {
-            panic!("asked for whole transactions, got ids");
+        let transactions = match json.transactions {
+            BlockTransactions::Full(transactions) => transactions,
+            // An empty list is an empty list of either.
+            BlockTransactions::Ids(ids) => {
+                assert!(ids.is_empty(), "asked for whole transactions, got ids");
+                Vec::new()
+            }
         };
-        let raw = |transaction: &cairn_rpc::types::TransactionJson| {
+        let raw = |transaction: &TransactionJson| {
             Transaction::from_bytes(&transaction.raw.0).expect("the bytes of a transaction")
         };
-        let body = cairn_ledger::block::Body::new(transactions.iter().map(raw).collect());
-        let header = cairn_ledger::block::Header::from_bytes(&json.header.raw.0).expect("the bytes of a header");
+        let body = Body::new(transactions.iter().map(raw).collect());
+        let header = Header::from_bytes(&json.header.raw.0).expect("the bytes of a header");
         Block { header, body: body.expect("no more than fit a block") }
     }
 

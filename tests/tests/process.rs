@@ -13,9 +13,13 @@ use std::{env, process::Command, sync::Arc, time::Duration};
 
 /// Kills in a usual run; `scripts/soak.sh kill9 N` asks for more.
 const ROUNDS: u64 = 5;
+/// Kills on one network; then comes a fresh one, so that chains stay short and quick to replay.
+const BATCH: usize = 10;
 
-fn rounds() -> u64 {
-    env::var("CAIRN_SOAK_ROUNDS").map_or(ROUNDS, |text| text.parse().expect("CAIRN_SOAK_ROUNDS is a number"))
+/// The numbers of all rounds, in batches.
+fn batches() -> Vec<Vec<u64>> {
+    let rounds = env::var("CAIRN_SOAK_ROUNDS").map_or(ROUNDS, |text| text.parse().expect("a number of rounds"));
+    (0..rounds).collect::<Vec<_>>().chunks(BATCH).map(<[u64]>::to_vec).collect()
 }
 
 /// Moments that differ from round to round and are the same in every run.
@@ -25,10 +29,16 @@ fn moment(round: u64, longest_ms: u64) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_during_import_leaves_a_chain_that_a_fresh_replay_gives() {
+    for rounds in batches() {
+        kill_during_import(rounds).await;
+    }
+}
+
+async fn kill_during_import(rounds: Vec<u64>) {
     let network = Arc::new(TestNetwork::new());
     let mut node = Node::start(&network, "victim", &[]).await;
     let mut height = 0;
-    for round in 0..rounds() {
+    for round in rounds {
         let paid = payment(network.spec(), &key(1), node.account(1).await.1, key(200 + round).address(), 5, 1_000);
         node.submit(&paid).await;
         // It makes blocks as fast as it can while the end comes.
@@ -52,34 +62,46 @@ async fn kill_9_during_import_leaves_a_chain_that_a_fresh_replay_gives() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_during_synchronisation_leaves_a_node_that_still_catches_up() {
-    const BLOCKS: u64 = 1_500;
-    let mut cluster = Cluster::start(1).await;
-    for round in 0..BLOCKS / 100 {
-        let paid = payment(cluster.network().spec(), &key(1), round, key(300 + round).address(), 7, 1_000);
-        cluster[0].submit(&paid).await;
-        cluster[0].generate(100, round % 10).await;
+    for rounds in batches() {
+        kill_during_synchronisation(rounds).await;
     }
+}
+
+async fn kill_during_synchronisation(rounds: Vec<u64>) {
+    let mut cluster = Cluster::start(1).await;
+    let mut height = 0;
     cluster.join().await;
-    for round in 0..rounds() {
-        tokio::time::sleep(moment(round, 300)).await;
+    for round in rounds {
+        // While it is away the chain grows, so that it has something to fetch when the end comes again.
         cluster.node_mut(1).kill_9();
+        let spec = cluster.network().spec();
+        let paid = payment(spec, &key(1), height / 400, key(300 + round).address(), 7, 1_000);
+        cluster[0].submit(&paid).await;
+        cluster[0].generate(400, round % 10).await;
+        height += 400;
         cluster.node_mut(1).restart().await;
+        tokio::time::sleep(moment(round, 100)).await;
     }
     let agreed = cluster.agree().await;
-    assert_eq!(agreed.height, BLOCKS);
-    assert_eq!(replayed_root(cluster.network().spec(), &cluster[1], BLOCKS).await, agreed.state_root);
+    assert_eq!(agreed.height, height);
+    assert_eq!(replayed_root(cluster.network().spec(), &cluster[1], height).await, agreed.state_root);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_during_a_reorganisation_leaves_a_chain_that_a_fresh_replay_gives() {
+    for rounds in batches() {
+        kill_during_reorganisation(rounds).await;
+    }
+}
+
+async fn kill_during_reorganisation(rounds: Vec<u64>) {
     let network = Arc::new(TestNetwork::new());
     let left = Node::start(&network, "left", &[]).await;
     let mut right = Node::start(&network, "right", &[]).await;
-    for round in 0..rounds() {
+    for round in rounds {
         // Apart, each makes a chain; right's is the one to be given up.
-        let lead = 150;
         right.generate(100, 1).await;
-        left.generate(lead, 2).await;
+        left.generate(150, 2).await;
         right.dial(&left).await;
         tokio::time::sleep(moment(round, 300)).await;
         right.kill_9();

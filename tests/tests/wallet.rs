@@ -2,11 +2,13 @@
 
 use cairn_tests::{
     cluster::Cluster,
+    http::call,
     node::free_port,
     wait::{SOON, until},
     wallet::Wallets,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::sync::Arc;
 
 fn text<'a>(json: &'a Value, key: &str) -> &'a str {
     json[key].as_str().unwrap_or_else(|| panic!("a text {key} in {json}"))
@@ -20,7 +22,7 @@ async fn money_travels_from_wallet_to_wallet() {
     let ada = wallets.create("ada", near);
     let bob = wallets.create("bob", far);
     // Ada mines three blocks.
-    let made = cairn_tests::http::call(near.rpc_port(), "mining_generate", &serde_json::json!([3, ada]));
+    let made = call(near.rpc_port(), "mining_generate", &json!([3, ada]));
     assert_eq!(made["result"]["blocks"].as_array().map(Vec::len), Some(3), "{made}");
     cluster.agree().await;
     assert_eq!(text(&wallets.ask("ada", near, &["balance"]), "balance"), "15000000000");
@@ -47,20 +49,19 @@ async fn money_travels_from_wallet_to_wallet() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sending_waits_for_the_block() {
     let cluster = Cluster::start(1).await;
-    let wallets = Wallets::new(cluster.network());
-    let ada = wallets.create("ada", &cluster[0]);
-    let bob = wallets.create("bob", &cluster[0]);
+    let wallets = Arc::new(Wallets::new(cluster.network()));
     let node = &cluster[0];
-    cairn_tests::http::call(node.rpc_port(), "mining_generate", &serde_json::json!([1, ada]));
-    let arguments = ["send", &bob, "1", "--wait", "--timeout", "25"];
-    let (sent, ()) = tokio::join!(
-        async { tokio::task::block_in_place(|| wallets.ask("ada", node, &arguments)) },
-        async {
-            node.pools(1).await;
-            node.generate(1, 0).await;
-        }
-    );
-    assert_eq!(text(&sent, "state"), "mined", "{sent}");
+    let ada = wallets.create("ada", node);
+    let bob = wallets.create("bob", node);
+    call(node.rpc_port(), "mining_generate", &json!([1, ada]));
+    let url = node.url();
+    let sending = tokio::task::spawn_blocking(move || {
+        wallets.run("ada", &url, "", &["send", &bob, "1", "--wait", "--timeout", "25"])
+    });
+    node.pools(1).await;
+    node.generate(1, 0).await;
+    let sent = sending.await.expect("no panic");
+    assert_eq!((sent.code, text(&sent.json, "state")), (0, "mined"), "{}", sent.json);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,7 +78,7 @@ async fn failures_end_with_their_codes() {
     let nobody = format!("http://127.0.0.1:{}", free_port());
     assert_eq!(code(&nobody, &["balance"]), 3, "no node");
 
-    cairn_tests::http::call(node.rpc_port(), "mining_generate", &serde_json::json!([1, ada]));
+    call(node.rpc_port(), "mining_generate", &json!([1, ada]));
     let late = wallets.run("ada", &node.url(), "", &["send", &bob, "1", "--wait", "--timeout", "1"]);
     assert_eq!(late.code, 4, "not mined in time: {}", late.json);
     // It is on its way all the same.

@@ -48,17 +48,20 @@ mod tests {
     use super::*;
     use crate::verdict::PeerNumber;
     use cairn_ledger::{
+        chain_spec::ChainSpec,
         testing::{easy_network, seal},
         validate::check_work,
     };
+    use std::sync::LazyLock;
 
     fn orphan(n: u64) -> SealedHeader {
-        let spec = easy_network();
+        static NETWORK: LazyLock<ChainSpec> = LazyLock::new(easy_network);
+        let spec = &NETWORK;
         let mut header = spec.genesis().clone();
         header.beneficiary = cairn_ledger::testing::key(1).address();
         header.parent = BlockId::from_bytes([(n % 7) as u8; 32]);
         header.time = header.time.saturating_add(n);
-        check_work(&spec, seal(header)).expect("a sealed header")
+        check_work(spec, seal(header)).expect("a sealed header")
     }
 
     #[test]

@@ -313,12 +313,13 @@ mod tests {
         testing::{arbitrary_hash, easy_network},
         validate::LinkedHeader,
     };
+    use std::sync::LazyLock;
 
     /// A header as the tree sees it: only its links and its work matter here.
     fn header(n: u64, height: u64, parent: BlockId, work: u64) -> LinkedHeader {
-        let genesis = easy_network().genesis().clone();
+        static GENESIS: LazyLock<Header> = LazyLock::new(|| easy_network().genesis().clone());
         let id = BlockId::from_bytes(*arbitrary_hash(n).as_bytes());
-        let header = Header { height: Height::new(height), parent, ..genesis };
+        let header = Header { height: Height::new(height), parent, ..GENESIS.clone() };
         LinkedHeader::restore(header, id, Work::from_u64(work), vec![])
     }
 

@@ -1,12 +1,19 @@
-//! Requests and answers as bytes on a stream of their own. Decoding happens elsewhere, off the
-//! connection's task.
+//! Requests and answers as bytes on a stream of their own: `length u32 ‖ message`. Decoding happens elsewhere,
+//! off the connection's task.
+//!
+//! With its length in front, an answer that breaks off (a line that fails, a node that stops or refuses) is no
+//! answer, and nobody's offence; only a whole one that is no message is.
 
+use cairn_ledger::codec::DecodeError;
 use libp2p::{
     StreamProtocol,
     futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     request_response,
 };
 use std::io;
+
+/// A whole message, or why it is none.
+pub(super) type Received = Result<Vec<u8>, DecodeError>;
 
 /// Reads whole messages up to a bound, and writes them.
 #[derive(Clone, Copy, Debug)]
@@ -17,45 +24,59 @@ pub(super) struct BytesCodec {
     pub(super) max_response: usize,
 }
 
-/// Reads to the end of the stream, but at most one byte more than `max`: whoever decodes sees that it is
-/// too long, and memory is never spent on the rest.
-async fn read<T: AsyncRead + Unpin + Send>(io: &mut T, max: usize) -> io::Result<Vec<u8>> {
+/// Reads a message. A length above `max` is refused before anything is allocated for it.
+async fn read<T: AsyncRead + Unpin + Send>(io: &mut T, max: usize) -> io::Result<Received> {
+    let mut length = [0; 4];
+    io.read_exact(&mut length).await?;
+    let got = u32::from_le_bytes(length) as usize;
+    if got > max {
+        return Ok(Err(DecodeError::TooLong { got, max }));
+    }
+    // Memory follows what has come, not what was claimed.
     let mut bytes = Vec::new();
-    io.take(max as u64 + 1).read_to_end(&mut bytes).await?;
-    Ok(bytes)
+    io.take(got as u64).read_to_end(&mut bytes).await?;
+    if bytes.len() < got { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(Ok(bytes)) }
+}
+
+async fn write<T: AsyncWrite + Unpin + Send>(io: &mut T, message: Received) -> io::Result<()> {
+    // What this node sends is always whole.
+    let bytes = message.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    let length = u32::try_from(bytes.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    io.write_all(&length.to_le_bytes()).await?;
+    io.write_all(&bytes).await
 }
 
 impl request_response::Codec for BytesCodec {
     type Protocol = StreamProtocol;
-    type Request = Vec<u8>;
-    type Response = Vec<u8>;
+    type Request = Received;
+    type Response = Received;
 
-    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Received>
     where
         T: AsyncRead + Unpin + Send,
     {
         read(io, self.max_request).await
     }
 
-    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Received>
     where
         T: AsyncRead + Unpin + Send,
     {
         read(io, self.max_response).await
     }
 
-    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: Vec<u8>) -> io::Result<()>
+    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: Received) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        io.write_all(&request).await
+        write(io, request).await
     }
 
-    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, response: Vec<u8>) -> io::Result<()>
+    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, response: Received) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        io.write_all(&response).await
+        write(io, response).await
     }
 }
 
@@ -64,9 +85,28 @@ mod tests {
     use super::*;
     use libp2p::futures::io::Cursor;
 
+    async fn read_from(bytes: Vec<u8>, max: usize) -> Result<Received, io::ErrorKind> {
+        read(&mut Cursor::new(bytes), max).await.map_err(|error| error.kind())
+    }
+
     #[tokio::test]
-    async fn an_endless_message_is_cut_one_byte_after_its_bound() {
-        assert_eq!(read(&mut Cursor::new(vec![7; 1000]), 10).await.map(|bytes| bytes.len()).ok(), Some(11));
-        assert_eq!(read(&mut Cursor::new(vec![7; 10]), 10).await.map(|bytes| bytes.len()).ok(), Some(10));
+    async fn what_is_written_is_read() {
+        let mut stream = Cursor::new(Vec::new());
+        assert!(write(&mut stream, Ok(vec![1, 2, 3])).await.is_ok());
+        assert_eq!(stream.get_ref(), &[3, 0, 0, 0, 1, 2, 3]);
+        assert_eq!(read_from(stream.into_inner(), 3).await, Ok(Ok(vec![1, 2, 3])));
+    }
+
+    #[tokio::test]
+    async fn a_length_bomb_is_refused_before_allocation() {
+        let refused = Err(DecodeError::TooLong { got: u32::MAX as usize, max: 10 });
+        assert_eq!(read_from(vec![0xff; 100], 10).await, Ok(refused));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_is_no_answer() {
+        for bytes in [vec![], vec![3, 0], vec![3, 0, 0, 0], vec![3, 0, 0, 0, 1, 2]] {
+            assert_eq!(read_from(bytes, 10).await, Err(io::ErrorKind::UnexpectedEof));
+        }
     }
 }

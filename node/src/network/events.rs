@@ -2,40 +2,37 @@
 
 use super::{
     behaviour::BehaviourEvent,
+    codec::Received,
     mailbox::{Class, NetworkEvent, RequestError},
     reachability,
-    serve::{self, ServeError},
-    service::{SERVING, Served, Service},
+    service::Service,
     wire::{Message as _, PeerStatus},
 };
 use crate::{
     clock,
-    tasks::TaskError,
     verdict::{Offence, Origin},
 };
 use libp2p::{
     PeerId,
     core::ConnectedPoint,
     gossipsub, identify, ping,
-    request_response::{self, OutboundFailure, ResponseChannel},
+    request_response::{self, OutboundFailure},
     swarm::SwarmEvent,
 };
-use std::time::{Duration, Instant};
+use std::{num::NonZeroU32, time::Instant};
 
 /// The longest name of a program that is believed.
 const AGENT_CHARS: usize = 64;
 
-type RequestEvent = request_response::Event<Vec<u8>, Vec<u8>>;
+type RequestEvent = request_response::Event<Received, Received>;
 
 impl Service {
     /// Something happened in the swarm.
     pub(super) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
-            SwarmEvent::ConnectionEstablished { peer_id, endpoint, num_established, .. } => {
-                if num_established.get() == 1 {
-                    self.on_connected(peer_id, &endpoint);
-                }
+            SwarmEvent::ConnectionEstablished { peer_id, endpoint, num_established: NonZeroU32::MIN, .. } => {
+                self.on_connected(peer_id, &endpoint);
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
                 let cause = cause.map(|cause| cause.to_string());
@@ -73,6 +70,7 @@ impl Service {
         tracing::info!(target: "cairn::network", peer = %id, cause, "disconnected");
         self.redial.disconnected(id, Instant::now());
         let Some((number, peer)) = self.peers.disconnected(id) else { return };
+        self.counter.forget(number);
         if peer.status.is_some() {
             self.backlog.push(NetworkEvent::PeerDown { peer: number });
         }
@@ -119,11 +117,11 @@ impl Service {
                     if self.take_status_request(&peer) {
                         let own = self.own_status().to_bytes();
                         // Whoever asked may be gone.
-                        let _ = self.swarm.behaviour_mut().status.send_response(channel, own);
-                        self.on_status(&peer, &request);
+                        let _ = self.swarm.behaviour_mut().status.send_response(channel, Ok(own));
+                        self.on_status(&peer, request);
                     }
                 }
-                request_response::Message::Response { response, .. } => self.on_status(&peer, &response),
+                request_response::Message::Response { response, .. } => self.on_status(&peer, response),
             },
             RequestEvent::OutboundFailure { peer, error, .. } => match error {
                 // Another network, or another program: of no use to each other.
@@ -142,22 +140,18 @@ impl Service {
     /// Whether a peer may ask for our status now.
     fn take_status_request(&mut self, peer: &PeerId) -> bool {
         let Some(number) = self.peers.number(peer) else { return false };
-        match self.peers.begin_serving(number, Instant::now()) {
-            Some(Duration::ZERO) => {
-                self.peers.end_serving(number, PeerStatus::MAX_BYTES);
-                true
-            }
-            _ => {
-                self.charge(number, &Offence::Flooding);
-                false
-            }
+        if !self.peers.may_ask(number, Instant::now()) {
+            self.charge(number, &Offence::Flooding);
+            return false;
         }
+        self.peers.count_bytes(number, PeerStatus::MAX_BYTES);
+        true
     }
 
     /// A peer has said where it stands.
-    fn on_status(&mut self, id: &PeerId, bytes: &[u8]) {
+    fn on_status(&mut self, id: &PeerId, received: Received) {
         let Some(number) = self.peers.number(id) else { return };
-        let status = match PeerStatus::from_bytes(bytes) {
+        let status = match received.and_then(|bytes| PeerStatus::from_bytes(&bytes)) {
             Ok(status) => status,
             Err(error) => return self.charge(number, &Offence::Undecodable(error)),
         };
@@ -177,13 +171,16 @@ impl Service {
     fn on_request_event(&mut self, class: Class, event: RequestEvent) {
         match event {
             RequestEvent::Message { peer, message, .. } => match message {
-                request_response::Message::Request { request, channel, .. } => {
-                    self.on_request(&peer, class, request, channel);
+                request_response::Message::Request { request_id, request, channel } => {
+                    self.on_request(&peer, class, request_id, request, channel);
                 }
                 request_response::Message::Response { request_id, response } => {
+                    if let (Err(error), Some(number)) = (&response, self.peers.number(&peer)) {
+                        self.charge(number, &Offence::Undecodable(*error));
+                    }
                     if let Some(answer) = self.asked.remove(&(class, request_id)) {
                         // Whoever asked may have given up.
-                        let _ = answer.send(Ok(response));
+                        let _ = answer.send(response.map_err(RequestError::Undecodable));
                     }
                 }
             },
@@ -192,58 +189,10 @@ impl Service {
                     let _ = answer.send(Err(request_error(&error)));
                 }
             }
-            RequestEvent::InboundFailure { .. } | RequestEvent::ResponseSent { .. } => {}
+            RequestEvent::InboundFailure { request_id, error, .. } => self.on_sent(class, request_id, Some(&error)),
+            RequestEvent::ResponseSent { request_id, .. } => self.on_sent(class, request_id, None),
         }
     }
-
-    /// A peer asks for something: it is answered elsewhere, when there is room and it did not ask for more
-    /// than its share.
-    fn on_request(&mut self, id: &PeerId, class: Class, question: Vec<u8>, channel: ResponseChannel<Vec<u8>>) {
-        let Some(number) = self.peers.number(id) else { return };
-        // That we are busy is not its fault: the stream is closed without an answer.
-        if self.serving.len() >= SERVING {
-            return;
-        }
-        let Some(wait) = self.peers.begin_serving(number, Instant::now()) else {
-            return self.charge(number, &Offence::Flooding);
-        };
-        let reader = self.judge.chain.reader().clone();
-        self.serving.spawn(async move {
-            let answer = serve::answer(reader, class, question, wait).await;
-            Served { number, class, channel, answer }
-        });
-    }
-
-    /// A request was answered.
-    ///
-    /// # Errors
-    /// The store failed: the node has to stop.
-    pub(super) fn on_served(&mut self, served: Served) -> Result<(), TaskError> {
-        let Served { number, class, channel, answer } = served;
-        self.peers.end_serving(number, answer.as_ref().map_or(0, Vec::len));
-        match answer {
-            Ok(bytes) => {
-                let behaviour = self.swarm.behaviour_mut();
-                let requests = match class {
-                    Class::Headers => &mut behaviour.headers,
-                    Class::Bodies => &mut behaviour.bodies,
-                };
-                // Whoever asked may be gone.
-                let _ = requests.send_response(channel, bytes);
-                Ok(())
-            }
-            Err(ServeError::Undecodable(error)) => {
-                self.charge(number, &Offence::Undecodable(error));
-                Ok(())
-            }
-            Err(error @ (ServeError::Store(_) | ServeError::Panicked { .. })) => Err(failed(&error)),
-        }
-    }
-}
-
-fn failed(error: &ServeError) -> TaskError {
-    let storage = matches!(error, ServeError::Store(_));
-    TaskError::Failed { name: "network", reason: error.to_string(), storage }
 }
 
 fn request_error(error: &OutboundFailure) -> RequestError {

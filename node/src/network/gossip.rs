@@ -89,15 +89,15 @@ fn of_header_error(error: HeaderError) -> Judged {
 }
 
 /// What follows from how a header was linked: either the verdict, or the block is wanted.
-fn of_header(id: BlockId, outcome: HeaderOutcome) -> Result<LinkedHeader, Judged> {
+fn of_header(id: BlockId, outcome: HeaderOutcome) -> Result<LinkedHeader, Box<Judged>> {
     match outcome {
         HeaderOutcome::Linked(linked) => Ok(linked),
-        HeaderOutcome::Orphan { .. } => Err(Judged::unknown_parent(id)),
-        HeaderOutcome::Invalid(error) => Err(of_header_error(error)),
+        HeaderOutcome::Orphan { .. } => Err(Box::new(Judged::unknown_parent(id))),
+        HeaderOutcome::Invalid(error) => Err(Box::new(of_header_error(error))),
         // A child of the invalid is not proven invalid by its own bytes, and whoever passed it on may not
         // have executed the parent yet.
         HeaderOutcome::Known | HeaderOutcome::Early | HeaderOutcome::Unwanted | HeaderOutcome::InvalidAncestor => {
-            Err(Judged::ignored())
+            Err(Box::new(Judged::ignored()))
         }
     }
 }
@@ -123,7 +123,16 @@ fn of_match(linked: &LinkedHeader, matched: Result<(), BlockError>, fetched: boo
     }
 }
 
+/// Whether this node has checked a transaction to the end, now or before: only then may it vouch for it.
+fn is_checked(answer: &Result<TxId, PoolError>) -> bool {
+    matches!(answer, Ok(_) | Err(PoolError::AlreadyPooled | PoolError::AlreadyMined))
+}
+
 /// What follows from the pool's answers to a batch.
+///
+/// The pool refuses some transactions without a look at their signature. Whoever passed such a batch on would
+/// vouch for what the next node may prove invalid; so the batch stays here, and what was admitted goes on in a
+/// batch of our own.
 fn of_batch(transactions: &[Transaction], answers: &[Result<TxId, PoolError>]) -> Judged {
     let admitted = transactions.iter().zip(answers);
     let admitted: Vec<_> = admitted
@@ -135,8 +144,8 @@ fn of_batch(transactions: &[Transaction], answers: &[Result<TxId, PoolError>]) -
     });
     let verdict = match proven {
         Some(error) => Verdict::Reject(Offence::InvalidTransaction(error)),
-        None if admitted.is_empty() => Verdict::Ignore,
-        None => Verdict::Accept,
+        None if !admitted.is_empty() && answers.iter().all(is_checked) => Verdict::Accept,
+        None => Verdict::Ignore,
     };
     Judged { verdict, offence: None, finding: Finding::Transactions(admitted) }
 }
@@ -159,7 +168,7 @@ impl Judge {
     pub(super) async fn block(&self, sender: PeerNumber, data: Vec<u8>) -> Judged {
         let linked = match self.link(sender, &data).await {
             Ok(linked) => linked,
-            Err(judged) => return judged,
+            Err(judged) => return *judged,
         };
         // Work and ancestry are right: only now is the rest worth decoding.
         let compact = match CompactBlock::from_bytes(&data) {
@@ -174,7 +183,7 @@ impl Judge {
                 tracing::debug!(target: "cairn::network", block = %linked.id(), %reason, "fetching a whole body");
                 match self.fetch(sender, linked.id()).await {
                     Ok(body) => (body, true),
-                    Err(judged) => return judged,
+                    Err(judged) => return *judged,
                 }
             }
         };
@@ -188,16 +197,20 @@ impl Judge {
         }
     }
 
-    async fn link(&self, sender: PeerNumber, data: &[u8]) -> Result<LinkedHeader, Judged> {
+    async fn link(&self, sender: PeerNumber, data: &[u8]) -> Result<LinkedHeader, Box<Judged>> {
         let head = data.get(..HEADER_BYTES).ok_or(DecodeError::Truncated { got: data.len() });
-        let header = head.and_then(Header::from_bytes).map_err(|e| Judged::rejected(Offence::Undecodable(e)))?;
-        let sealed = check_work(&self.spec, header).map_err(of_header_error)?;
+        let header =
+            head.and_then(Header::from_bytes).map_err(|e| Box::new(Judged::rejected(Offence::Undecodable(e))))?;
+        let sealed = check_work(&self.spec, header).map_err(|error| Box::new(of_header_error(error)))?;
         let (id, header) = (sealed.id(), sealed.header().clone());
         if header.height > self.chain.best_header().saturating_add(FAR_AHEAD) {
-            return Err(Judged::unknown_parent(id));
+            return Err(Box::new(Judged::unknown_parent(id)));
         }
         let outcomes = self.chain.link_headers(Origin::Peer(sender), vec![header]).await;
-        let outcome = outcomes.ok().and_then(|outcomes| outcomes.into_iter().next()).ok_or_else(Judged::ignored)?;
+        let outcome = outcomes
+            .ok()
+            .and_then(|outcomes| outcomes.into_iter().next())
+            .ok_or_else(|| Box::new(Judged::ignored()))?;
         of_header(id, outcome)
     }
 
@@ -215,12 +228,16 @@ impl Judge {
     }
 
     /// The whole body, from the sender.
-    async fn fetch(&self, sender: PeerNumber, id: BlockId) -> Result<Body, Judged> {
-        match self.network.request_bodies(sender, vec![id]).await {
-            Ok(bodies) => bodies.into_iter().next().ok_or_else(Judged::ignored),
-            Err(RequestError::Timeout) => Err(Judged { offence: Some(Offence::Stalled), ..Judged::ignored() }),
-            Err(_) => Err(Judged::ignored()),
-        }
+    async fn fetch(&self, sender: PeerNumber, id: BlockId) -> Result<Body, Box<Judged>> {
+        let offence = match self.network.request_bodies(sender, vec![id]).await {
+            Ok(bodies) => match bodies.into_iter().next() {
+                Some(body) => return Ok(body),
+                None => None,
+            },
+            Err(RequestError::Timeout) => Some(Offence::Stalled),
+            Err(_) => None,
+        };
+        Err(Box::new(Judged { offence, ..Judged::ignored() }))
     }
 
     /// Judges a batch of transactions by offering them to the pool.
@@ -287,34 +304,34 @@ mod tests {
     }
 
     #[test]
-    fn what_only_this_pool_refuses_is_nobodys_fault() {
-        let unjudgeable = || {
-            vec![
-                PoolError::NonceGap { got: 9, expected: 0 },
-                PoolError::FeeTooLow { got: 1, min: 2 },
-                PoolError::Execution(ExecutionError::UnknownSender { sender: key(1).address() }),
-            ]
-        };
-        for error in unjudgeable() {
-            assert_eq!(batch(vec![Err(error.clone())]).verdict, Verdict::Ignore, "{error}");
-            assert_eq!(batch(vec![Err(error.clone()), Ok(TxId::ZERO)]).verdict, Verdict::Accept, "{error}");
+    fn what_only_this_pool_refuses_is_nobodys_fault_and_holds_up_nobody() {
+        let unjudgeable = [
+            PoolError::NonceGap { got: 9, expected: 0 },
+            PoolError::FeeTooLow { got: 1, min: 2 },
+            PoolError::Execution(ExecutionError::UnknownSender { sender: key(1).address() }),
+        ];
+        for error in unjudgeable {
+            assert_eq!(batch(vec![Err(error)]).verdict, Verdict::Ignore, "{error}");
+            // Its signature may be wrong: whoever vouched for it could be made to pay.
+            let judged = batch(vec![Err(error), Ok(TxId::ZERO)]);
+            assert_eq!((judged.verdict.clone(), admitted(&judged)), (Verdict::Ignore, 1), "{error}");
         }
     }
 
     #[test]
     fn only_proven_headers_cost_their_sender() {
         let id = BlockId::ZERO;
-        let judge = |outcome| of_header(id, outcome).map(|_| ());
-        assert_eq!(judge(HeaderOutcome::Orphan { parent: id }), Err(Judged::unknown_parent(id)));
+        let judge = |outcome| of_header(id, outcome).err().map(|judged| *judged);
+        assert_eq!(judge(HeaderOutcome::Orphan { parent: id }), Some(Judged::unknown_parent(id)));
         for outcome in
             [HeaderOutcome::Known, HeaderOutcome::Early, HeaderOutcome::Unwanted, HeaderOutcome::InvalidAncestor]
         {
-            assert_eq!(judge(outcome), Err(Judged::ignored()));
+            assert_eq!(judge(outcome), Some(Judged::ignored()));
         }
         let proven = HeaderError::ZeroBeneficiary;
-        assert_eq!(judge(HeaderOutcome::Invalid(proven)), Err(Judged::rejected(Offence::InvalidHeader(proven))));
+        assert_eq!(judge(HeaderOutcome::Invalid(proven)), Some(Judged::rejected(Offence::InvalidHeader(proven))));
         let ahead = HeaderError::TimeAhead { got: Default::default(), limit: Default::default() };
-        assert_eq!(judge(HeaderOutcome::Invalid(ahead)), Err(Judged::ignored()));
+        assert_eq!(judge(HeaderOutcome::Invalid(ahead)), Some(Judged::ignored()));
     }
 
     #[test]

@@ -13,6 +13,8 @@
 //! | `bodies/1` | request | bodies by id |
 //! | `kad/1`, `meshsub` | libp2p | Kademlia, gossipsub; and identify and ping under their own names |
 //!
+//! Requests and answers are written as `length u32 ‖ message`, one of each on a stream.
+//!
 //! # The path of a gossiped block
 //! `events` → `relay::on_gossip` (is there room, is it new) → a task of its own: `gossip::Judge::block`
 //! (header, work, [link](crate::chain::ChainHandle::link_headers), body from the pool or from the sender,
@@ -22,7 +24,7 @@
 //! # Map
 //! [`wire`] every message and its bounds · `mailbox` what the network is asked and tells · `start` its start ·
 //! `service` its loop · `events` what the swarm reports · `relay` what is passed on · `gossip` verdicts ·
-//! `compact` compact blocks · `outbox` batches of our own · `serve` answers to others · `peers` scores, prices
+//! `compact` compact blocks · `outbox` batches of our own · `answers` and `serve` answers to others · `peers` scores, prices
 //! and bans · `gate` who may connect · `redial` whom to dial · `discovery` Kademlia · `reachability` addresses ·
 //! `behaviour` protocols and transports · `codec` bytes on a stream · `identity` the node's key
 //!
@@ -33,8 +35,9 @@
 //! | connections from one host; from one /16 or /32 | 4; 16 (private addresses exempt) | refused |
 //! | streams | 128 a connection; 16 of each request class | refused |
 //! | blocks, batches being judged | 16, 64; 16 a peer | ignored, nobody charged |
-//! | requests being answered | 32; 8 a peer | closed unanswered; a peer above its share is charged |
-//! | bytes served to a peer | 32 MiB/s, 64 MiB at once | it waits, after 5 s it is charged |
+//! | requests being answered | 64; 4 a peer, until the answer has left | wait in line |
+//! | requests in line | 1024 | closed unanswered |
+//! | bytes served to a peer | 32 MiB/s, 64 MiB at once; 16 KiB a request at least | it waits; 5 s behind, it is charged |
 //! | gossiped frame; compact block; batch | 256; 160; 48 KiB | rejected |
 //! | transactions that wait to be sent | 4 MiB | the oldest are dropped; they stay in the pool |
 //! | named peers | 256 | refused |
@@ -50,6 +53,7 @@
 //! 5. Private addresses are neither dialled on a stranger's word nor passed on, unless the network is private.
 //! 6. libp2p is named in this folder only.
 
+mod answers;
 mod behaviour;
 mod codec;
 mod compact;

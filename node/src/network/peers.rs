@@ -28,10 +28,10 @@ const BANS: usize = 4096;
 const SERVE_RATE: f64 = 32.0 * 1024.0 * 1024.0;
 /// Bytes a peer is served at once before it has to wait.
 const SERVE_BURST: f64 = 64.0 * 1024.0 * 1024.0;
-/// The longest a peer is made to wait for its answer; who is further behind is refused.
+/// Whoever is further behind its share than this asks without taking answers: that is a flood.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// Requests of one peer being answered at once; sync keeps no more than four in flight.
-const SERVING_EACH: usize = 8;
+/// Requests of one peer being answered at once, until the answer has left: sync keeps three in flight.
+const SERVING_EACH: usize = 4;
 /// Gossiped messages of one peer being judged at once.
 const JUDGING_EACH: usize = 16;
 /// Bytes that any request counts for, however short its answer: what it costs to look.
@@ -105,9 +105,11 @@ struct Allowance {
 }
 
 impl Allowance {
-    fn refill(&mut self, now: Instant) {
+    /// How long an answer has to wait so that the rate holds.
+    fn wait(&mut self, now: Instant) -> Duration {
         let earned = now.saturating_duration_since(self.at).as_secs_f64() * SERVE_RATE;
         *self = Self { bytes: (self.bytes + earned).min(SERVE_BURST), at: now };
+        Duration::from_secs_f64((-self.bytes / SERVE_RATE).max(0.0))
     }
 }
 
@@ -234,24 +236,34 @@ impl PeerTable {
         }
     }
 
-    /// Takes a request of a peer on, and says how long its answer has to wait; `None` when it has asked for
-    /// more than it may.
-    pub(super) fn begin_serving(&mut self, number: PeerNumber, now: Instant) -> Option<Duration> {
-        let peer = self.peers.get_mut(&number)?;
-        peer.allowance.refill(now);
-        let wait = Duration::from_secs_f64((-peer.allowance.bytes / SERVE_RATE).max(0.0));
-        if peer.serving >= SERVING_EACH || wait > LONGEST_WAIT {
-            return None;
-        }
+    /// Whether a peer may ask for anything now, or has asked for so much that it is far behind its share.
+    pub(super) fn may_ask(&mut self, number: PeerNumber, now: Instant) -> bool {
+        self.peers.get_mut(&number).is_some_and(|peer| peer.allowance.wait(now) <= LONGEST_WAIT)
+    }
+
+    /// Whether a request of a peer may be answered now, or must wait for another of its own.
+    pub(super) fn has_turn(&self, number: PeerNumber) -> bool {
+        self.peers.get(&number).is_some_and(|peer| peer.serving < SERVING_EACH)
+    }
+
+    /// Takes a request of a peer on, and says how long its answer has to wait.
+    pub(super) fn begin_serving(&mut self, number: PeerNumber, now: Instant) -> Duration {
+        let Some(peer) = self.peers.get_mut(&number) else { return Duration::ZERO };
         peer.serving += 1;
-        Some(wait)
+        peer.allowance.wait(now)
     }
 
     /// A request of a peer was answered with so many bytes.
-    pub(super) fn end_serving(&mut self, number: PeerNumber, bytes: usize) {
+    pub(super) fn count_bytes(&mut self, number: PeerNumber, bytes: usize) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.allowance.bytes -= bytes.max(LEAST_COST) as f64;
+        }
+    }
+
+    /// An answer to a peer has left.
+    pub(super) fn end_serving(&mut self, number: PeerNumber) {
         if let Some(peer) = self.peers.get_mut(&number) {
             peer.serving = peer.serving.saturating_sub(1);
-            peer.allowance.bytes -= bytes.max(LEAST_COST) as f64;
         }
     }
 
@@ -408,32 +420,39 @@ mod tests {
     }
 
     #[test]
-    fn a_leecher_waits_and_then_is_refused() {
+    fn a_leecher_waits_and_a_flooder_is_refused() {
         let (mut table, number, now) = table();
-        let answer = 4 << 20;
-        let serve = |table: &mut PeerTable| {
-            let wait = table.begin_serving(number, now)?;
-            table.end_serving(number, answer);
-            Some(wait)
+        let serve = |table: &mut PeerTable, bytes| {
+            let wait = table.begin_serving(number, now);
+            table.count_bytes(number, bytes);
+            table.end_serving(number);
+            wait
         };
-        for _ in 0..16 {
-            assert_eq!(serve(&mut table), Some(Duration::ZERO));
+        for _ in 0..17 {
+            assert_eq!(serve(&mut table, 4 << 20), Duration::ZERO);
         }
-        assert_eq!(serve(&mut table), Some(Duration::ZERO));
-        assert!(serve(&mut table) > Some(Duration::from_millis(100)));
-        while serve(&mut table).is_some() {}
-        assert_eq!(table.begin_serving(number, now + Duration::from_secs(10)), Some(Duration::ZERO));
+        assert!(serve(&mut table, 4 << 20) > Duration::from_millis(100));
+        assert!(table.may_ask(number, now), "whoever waits for its answers is never far behind");
+        // A flood of the cheapest questions costs, too.
+        let mut floods = 0;
+        while table.may_ask(number, now) {
+            table.count_bytes(number, 1);
+            floods += 1;
+        }
+        assert!(floods < 20_000, "{floods}");
+        assert!(table.may_ask(number, now + Duration::from_secs(10)));
     }
 
     #[test]
     fn one_peer_occupies_few_places() {
         let (mut table, number, now) = table();
         for _ in 0..SERVING_EACH {
-            assert!(table.begin_serving(number, now).is_some());
+            assert!(table.has_turn(number));
+            table.begin_serving(number, now);
         }
-        assert_eq!(table.begin_serving(number, now), None);
-        table.end_serving(number, 1);
-        assert!(table.begin_serving(number, now).is_some());
+        assert!(!table.has_turn(number));
+        table.end_serving(number);
+        assert!(table.has_turn(number));
         assert_eq!((0..100).filter(|_| table.begin_judging(number)).count(), JUDGING_EACH);
         table.end_judging(number);
         assert!(table.begin_judging(number));
@@ -460,7 +479,7 @@ mod tests {
     fn bans_stay_bounded() {
         let now = Instant::now();
         let mut bans = Bans::default();
-        for n in 0..2 * BANS as u64 {
+        for n in 0..BANS as u64 + 10 {
             bans.insert(PeerId::random(), &Multiaddr::empty(), now + BAN + Duration::from_millis(n), now);
         }
         assert_eq!(bans.0.len(), BANS);

@@ -2,14 +2,14 @@
 //! and reads run in tasks of their own, in bounded numbers; `events` handles what the swarm reports.
 
 use super::{
-    behaviour::{Behaviour, Names},
+    answers::Counter,
+    behaviour::{Behaviour, Names, Requests},
     gossip::{Judge, Judged},
     mailbox::{Backlog, Class, Message, NetworkEvent, NetworkInfo, PeerInfo, RequestError},
     outbox::Outbox,
     peers::{Decision, Peer, PeerTable},
     recent::Recent,
     redial::{self, Reason, Redial, TargetError},
-    serve::ServeError,
     wire::{Message as _, PeerStatus},
 };
 use crate::{
@@ -28,7 +28,7 @@ use libp2p::{
     Multiaddr, PeerId, Swarm,
     futures::StreamExt,
     gossipsub::{self, MessageId},
-    request_response::{OutboundRequestId, ResponseChannel},
+    request_response::OutboundRequestId,
     swarm::dial_opts::{DialOpts, PeerCondition},
 };
 use std::{
@@ -44,8 +44,6 @@ use tokio::{
 
 /// The task's name.
 const NAME: &str = "network";
-/// Requests being answered at once, each with up to 4 MiB; further ones are refused.
-pub(super) const SERVING: usize = 32;
 /// Blocks remembered as passed on.
 const KNOWN_BLOCKS: usize = 1024;
 /// Transactions remembered as gossiped, so that compact blocks can leave them out: about 4 MB.
@@ -72,13 +70,8 @@ pub(super) struct Job {
     pub(super) block: Option<BlockId>,
 }
 
-/// A request that was answered.
-pub(super) struct Served {
-    pub(super) number: PeerNumber,
-    pub(super) class: Class,
-    pub(super) channel: ResponseChannel<Vec<u8>>,
-    pub(super) answer: Result<Vec<u8>, ServeError>,
-}
+/// Where the answer to a request of ours goes.
+type Answer = oneshot::Sender<Result<Vec<u8>, RequestError>>;
 
 /// The network's state.
 pub(super) struct Service {
@@ -89,10 +82,10 @@ pub(super) struct Service {
     pub(super) redial: Redial,
     pub(super) backlog: Backlog,
     /// Requests that wait for their answers.
-    pub(super) asked: BTreeMap<(Class, OutboundRequestId), oneshot::Sender<Result<Vec<u8>, RequestError>>>,
+    pub(super) asked: BTreeMap<(Class, OutboundRequestId), Answer>,
     pub(super) blocks: JoinSet<(Job, Judged)>,
     pub(super) batches: JoinSet<(Job, Judged)>,
-    pub(super) serving: JoinSet<Served>,
+    pub(super) counter: Counter,
     /// Small things to be told to others without waiting for them here.
     pub(super) errands: JoinSet<()>,
     /// Blocks being judged, and from whom: one variant of each for every peer.
@@ -137,7 +130,7 @@ impl Service {
             asked: BTreeMap::new(),
             blocks: JoinSet::new(),
             batches: JoinSet::new(),
-            serving: JoinSet::new(),
+            counter: Counter::default(),
             errands: JoinSet::new(),
             variants: BTreeSet::new(),
             known_blocks: Recent::new(KNOWN_BLOCKS),
@@ -159,7 +152,7 @@ impl Service {
                 Some(message) = inlets.mailbox.recv() => self.on_message(message),
                 Some(judged) = self.blocks.join_next() => self.on_judged(finished(judged)?),
                 Some(judged) = self.batches.join_next() => self.on_judged(finished(judged)?),
-                Some(served) = self.serving.join_next() => self.on_served(finished(served)?)?,
+                Some(served) = self.counter.serving.join_next() => self.on_served(finished(served)?)?,
                 Some(done) = self.errands.join_next() => finished(done)?,
                 moved = inlets.moves.recv() => match moved {
                     Ok(event) => self.on_chain_moved(&event),
@@ -199,25 +192,23 @@ impl Service {
         }
     }
 
-    fn request(
-        &mut self,
-        peer: PeerNumber,
-        class: Class,
-        request: Vec<u8>,
-        answer: oneshot::Sender<Result<Vec<u8>, RequestError>>,
-    ) {
+    fn request(&mut self, peer: PeerNumber, class: Class, request: Vec<u8>, answer: Answer) {
         // Asking somebody who is gone would dial them.
         let Some(id) = self.peers.get(peer).map(|peer| peer.id).filter(|id| self.swarm.is_connected(id)) else {
             drop(answer.send(Err(RequestError::Gone)));
             return;
         };
+        let request = self.requests(class).send_request(&id, Ok(request));
+        self.asked.insert((class, request), answer);
+    }
+
+    /// The requests of a traffic class.
+    pub(super) fn requests(&mut self, class: Class) -> &mut Requests {
         let behaviour = self.swarm.behaviour_mut();
-        let requests = match class {
+        match class {
             Class::Headers => &mut behaviour.headers,
             Class::Bodies => &mut behaviour.bodies,
-        };
-        let request = requests.send_request(&id, request);
-        self.asked.insert((class, request), answer);
+        }
     }
 
     /// Charges a peer, and does what the table decides.
@@ -330,7 +321,7 @@ impl Service {
     pub(super) fn exchange_status(&mut self, id: &PeerId) {
         if self.swarm.is_connected(id) {
             let status = self.own_status().to_bytes();
-            self.swarm.behaviour_mut().status.send_request(id, status);
+            self.swarm.behaviour_mut().status.send_request(id, Ok(status));
         }
     }
 

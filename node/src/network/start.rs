@@ -93,10 +93,14 @@ pub async fn spawn(
 /// Listens on an address; on a host without IPv6, goes on without an IPv6 one.
 fn listen(swarm: &mut Swarm<Behaviour>, address: Multiaddr) -> Result<(), NetworkError> {
     let Err(error) = swarm.listen_on(address.clone()) else { return Ok(()) };
-    let causes: Vec<&dyn Error> = std::iter::successors(Some(&error as &dyn Error), |cause| cause.source()).collect();
-    let system = causes.iter().find_map(|cause| cause.downcast_ref::<io::Error>());
-    let reason = causes.last().map(ToString::to_string).unwrap_or_default();
-    let in_use = system.is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+    let (mut reason, mut in_use) = (error.to_string(), false);
+    let mut cause: Option<&dyn Error> = Some(&error);
+    // The system's own words are at the end of the chain of causes.
+    while let Some(error) = cause {
+        reason = error.to_string();
+        in_use |= error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+        cause = error.source();
+    }
     if !in_use && matches!(address.iter().next(), Some(Protocol::Ip6(_))) {
         tracing::warn!(target: "cairn::network", %address, reason, "not listening: this host has no such address");
         return Ok(());

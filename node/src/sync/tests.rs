@@ -48,6 +48,7 @@ enum Manner {
 struct Peer {
     /// Its chain without block 0.
     chain: Vec<Header>,
+    places: BTreeMap<BlockId, usize>,
     manner: Manner,
     delay: Duration,
     claims: Option<u64>,
@@ -57,6 +58,8 @@ struct Peer {
 struct Chain {
     headers: BTreeMap<BlockId, LinkedHeader>,
     bodies: BTreeSet<BlockId>,
+    /// Bodies that are not on the followed chain, by height.
+    waiting: BTreeSet<(Height, BlockId)>,
     /// From block 0 to the tip.
     followed: Vec<BlockId>,
     invalid: Option<BlockId>,
@@ -102,7 +105,8 @@ impl Chain {
         let all: Vec<LinkedHeader> = std::iter::once(&genesis()).chain(chain).map(linked).collect();
         let followed: Vec<BlockId> = all.iter().map(LinkedHeader::id).collect();
         let headers = all.into_iter().map(|header| (header.id(), header)).collect();
-        Self { headers, bodies: followed.iter().copied().collect(), followed, invalid: None }
+        let bodies = followed.iter().copied().collect();
+        Self { headers, bodies, waiting: BTreeSet::new(), followed, invalid: None }
     }
 
     fn tip(&self) -> Tip {
@@ -111,7 +115,9 @@ impl Chain {
     }
 
     fn locator(&self) -> Vec<BlockId> {
-        self.followed.iter().rev().copied().collect()
+        let steps = (0..10).chain((4..20).map(|power| 1 << power));
+        let ids = steps.filter_map(|step| self.followed.iter().rev().nth(step).copied());
+        ids.chain(self.followed.first().copied()).collect()
     }
 
     fn link(&mut self, header: &Header) -> HeaderOutcome {
@@ -130,6 +136,9 @@ impl Chain {
         if !body.is_empty() {
             return (Err(BlockError::TxsRoot { got: Hash::ZERO, expected: Hash::ZERO }), vec![]);
         }
+        if !self.headers.contains_key(&id) {
+            return (Ok(BlockOutcome::Unwanted), vec![]);
+        }
         if self.invalid == Some(id) {
             let error = ExecutionError::UnknownSender { sender: key(1).address() };
             return (Ok(BlockOutcome::Invalid(BlockError::Execution { index: 0, error })), vec![]);
@@ -137,11 +146,18 @@ impl Chain {
         if !self.bodies.insert(id) {
             return (Ok(BlockOutcome::Known), vec![]);
         }
+        self.waiting.insert((self.headers[&id].header().height, id));
         let mut connected = Vec::new();
+        if self.path_to(&id).is_none() {
+            return (Ok(BlockOutcome::Waiting), connected);
+        }
         while let Some(path) = self.better_path() {
-            let fork = self.followed.iter().position(|id| *id == self.headers[&path[0]].header().parent);
-            self.followed.truncate(fork.expect("the path begins on the chain") + 1);
+            let first = self.headers[&path[0]].header().height;
+            for id in self.followed.split_off(first.get() as usize) {
+                self.waiting.insert((self.headers[&id].header().height, id));
+            }
             self.followed.extend(&path);
+            self.waiting.retain(|(_, id)| !path.contains(id));
             connected.extend(path);
         }
         let outcome = if connected.contains(&id) { BlockOutcome::Connected } else { BlockOutcome::Waiting };
@@ -150,30 +166,31 @@ impl Chain {
 
     /// The blocks from the followed chain up to a complete block with more work.
     fn better_path(&self) -> Option<Vec<BlockId>> {
-        let followed: BTreeSet<&BlockId> = self.followed.iter().collect();
-        let tip = self.tip().total_work;
-        let mut better: Vec<&LinkedHeader> =
-            self.bodies.iter().map(|id| &self.headers[id]).filter(|header| header.total_work() > tip).collect();
-        better.sort_by_key(|header| header.total_work());
-        better.into_iter().rev().find_map(|best| {
-            let mut path = Vec::new();
-            let mut at = best;
-            while !followed.contains(&at.id()) {
-                if !self.bodies.contains(&at.id()) {
-                    return None;
-                }
-                path.push(at.id());
-                at = &self.headers[&at.header().parent];
+        let tip = self.tip().height();
+        let mut better = self.waiting.iter().rev().take_while(|(height, _)| *height > tip);
+        better.find_map(|(_, best)| self.path_to(best))
+    }
+
+    /// The blocks from the followed chain up to this one, when all are here.
+    fn path_to(&self, id: &BlockId) -> Option<Vec<BlockId>> {
+        let (mut path, mut at) = (Vec::new(), &self.headers[id]);
+        while self.followed.get(at.header().height.get() as usize) != Some(&at.id()) {
+            if !self.bodies.contains(&at.id()) {
+                return None;
             }
-            path.reverse();
-            Some(path)
-        })
+            path.push(at.id());
+            at = &self.headers[&at.header().parent];
+        }
+        path.reverse();
+        Some(path)
     }
 }
 
 impl Peer {
     fn honest(chain: &[Header]) -> Self {
-        Self { chain: chain.to_vec(), manner: Manner::Honest, delay: Duration::from_millis(20), claims: None }
+        let places = chain.iter().map(Header::id).zip(0..).collect();
+        let delay = Duration::from_millis(20);
+        Self { chain: chain.to_vec(), places, manner: Manner::Honest, delay, claims: None }
     }
 
     fn of(manner: Manner, chain: &[Header]) -> Self {
@@ -195,7 +212,7 @@ impl Peer {
     }
 
     fn headers(&self, locator: &[BlockId]) -> Option<Vec<Header>> {
-        let after = |id: &BlockId| self.chain.iter().position(|header| header.id() == *id).map(|at| at + 1);
+        let after = |id: &BlockId| self.places.get(id).map(|at| at + 1);
         let start = match self.manner {
             Manner::Silent => return None,
             Manner::Boasts => return Some(vec![]),
@@ -207,8 +224,7 @@ impl Peer {
     }
 
     fn bodies(&self, ids: &[BlockId]) -> Option<Vec<Body>> {
-        let known: BTreeSet<BlockId> = self.chain.iter().map(Header::id).collect();
-        let count = ids.iter().take_while(|id| known.contains(id)).count();
+        let count = ids.iter().take_while(|id| self.places.contains_key(id)).count();
         let wrong = payment(&easy_network(), &key(1), 0, key(2).address(), 1, 1);
         match self.manner {
             Manner::Silent | Manner::Stalls => None,
