@@ -8,7 +8,7 @@ use crate::{
 use cairn_ledger::{
     block::{Block, Body, Header},
     codec::encode,
-    hash::TxId,
+    hash::{BlockId, TxId},
     transaction::Transaction,
 };
 use cairn_rpc::{
@@ -178,12 +178,12 @@ impl Node {
         self.client.tx_status(Text(txid)).await.expect("every id has a status").confirmations
     }
 
-    /// The block at a height of its chain, from the canonical bytes it gives.
+    /// A block it has, from the canonical bytes it gives.
     ///
     /// # Panics
     /// There is none, or its bytes are no block.
-    pub async fn block(&self, height: u64) -> Block {
-        let json = self.client.get_block(BlockRef::Height(height), Some(true)).await.expect("a block");
+    pub async fn block(&self, id: BlockId) -> Block {
+        let json = self.client.get_block(BlockRef::Id(Text(id)), Some(true)).await.expect("a block");
         let transactions = match json.transactions {
             BlockTransactions::Full(transactions) => transactions,
             // An empty list is an empty list of either.

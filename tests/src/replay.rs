@@ -4,41 +4,69 @@ use crate::node::Node;
 use cairn_ledger::{
     block::Block,
     chain_spec::ChainSpec,
-    hash::Hash,
+    hash::{BlockId, Hash},
     testing::{MemoryState, genesis_state},
     units::Timestamp,
     validate::{ChainContext, CheckedBlock, check_header, check_work, connect_block, touched_addresses},
 };
 
-/// Asks a node for every block of its chain up to `height` and checks and executes each, from the network's
-/// file on, with all accounts in memory. The state afterwards.
-///
-/// # Panics
-/// A block breaks a rule.
-pub async fn replay(spec: &ChainSpec, node: &Node, height: u64) -> MemoryState {
-    let (mut context, mut state) = (ChainContext::genesis(spec), genesis_state(spec));
-    for height in 1..=height {
-        let block = node.block(height).await;
-        context = connect(spec, &context, &mut state, block);
+/// Every block of a chain, checked and executed from the network's file on, with all accounts in memory.
+pub struct Replay {
+    spec: ChainSpec,
+    tip: ChainContext,
+    state: MemoryState,
+}
+
+impl Replay {
+    /// Block 0.
+    pub fn new(spec: &ChainSpec) -> Self {
+        Self { spec: spec.clone(), tip: ChainContext::genesis(spec), state: genesis_state(spec) }
     }
-    state
+
+    /// Asks a node for the blocks that lead to `tip` and connects each. They are asked for by their ids, from
+    /// the tip down: whatever the node follows meanwhile, they are one chain.
+    ///
+    /// # Panics
+    /// A block breaks a rule, or the replayed chain does not lead to `tip`.
+    pub async fn advance(&mut self, node: &Node, tip: BlockId) {
+        let (mut blocks, mut at) = (Vec::new(), tip);
+        while at != self.tip.id() {
+            let block = node.block(at).await;
+            assert!(block.header.height > self.tip.header().height, "{tip} is on another branch than the last replay");
+            at = block.header.parent;
+            blocks.push(block);
+        }
+        blocks.into_iter().rev().for_each(|block| self.connect(block));
+    }
+
+    /// The last block.
+    pub fn tip(&self) -> BlockId {
+        self.tip.id()
+    }
+
+    /// The state after it.
+    pub fn state_root(&self) -> Hash {
+        self.state.tree().state_root()
+    }
+
+    fn connect(&mut self, block: Block) {
+        let end_of_time = Timestamp::from_millis(u64::MAX);
+        let sealed = check_work(&self.spec, block.header).expect("valid work");
+        let linked = check_header(&self.spec, &self.tip, sealed, end_of_time).expect("a header that links");
+        let tip = self.tip.extend(&linked);
+        let checked = CheckedBlock::check(&self.spec, linked, block.body).expect("a body that checks");
+        let touched = touched_addresses(&checked.header().header().beneficiary, checked.transactions());
+        let slice = self.state.slice(&touched);
+        let connected = connect_block(&self.spec, checked, slice, self.state.tree()).expect("a block that connects");
+        let (_, change, update) = connected.into_parts();
+        self.state.apply(&change, update);
+        self.tip = tip;
+    }
 }
 
-/// The same, for its state root only.
-pub async fn replayed_root(spec: &ChainSpec, node: &Node, height: u64) -> Hash {
-    replay(spec, node, height).await.tree().state_root()
-}
-
-fn connect(spec: &ChainSpec, parent: &ChainContext, state: &mut MemoryState, block: Block) -> ChainContext {
-    let end_of_time = Timestamp::from_millis(u64::MAX);
-    let sealed = check_work(spec, block.header).expect("valid work");
-    let linked = check_header(spec, parent, sealed, end_of_time).expect("a header that links");
-    let context = parent.extend(&linked);
-    let checked = CheckedBlock::check(spec, linked, block.body).expect("a body that checks");
-    let touched = touched_addresses(&checked.header().header().beneficiary, checked.transactions());
-    let slice = state.slice(&touched);
-    let connected = connect_block(spec, checked, slice, state.tree()).expect("a block that connects");
-    let (_, change, update) = connected.into_parts();
-    state.apply(&change, update);
-    context
+/// The state root after replaying the whole chain that leads to a node's block `tip`.
+pub async fn replayed_root(spec: &ChainSpec, node: &Node, tip: BlockId) -> Hash {
+    let mut replay = Replay::new(spec);
+    replay.advance(node, tip).await;
+    replay.state_root()
 }

@@ -43,12 +43,12 @@ async fn garbage_on_every_protocol_harms_nobody() {
     let cluster = Cluster::start(2).await;
     cluster[0].generate(3, 0).await;
     cluster.agree().await;
-    for protocol in 0..REQUESTS.len() {
+    for (protocol, name) in REQUESTS.iter().enumerate() {
         for (seed, length) in [(1, 0), (2, 1), (3, 8), (4, 40), (5, 1_000), (6, 200_000)] {
             // A new identity each time: one that was refused for good is not what is tested here.
             let mut intruder = Intruder::new(&cluster[0]).await;
             let answer = intruder.request(protocol, garbage(seed, length), SOON).await;
-            assert!(answer.is_none_or(|bytes| bytes.len() < 1_000), "{} of {length} bytes", REQUESTS[protocol]);
+            assert!(answer.is_none_or(|bytes| bytes.len() < 1_000), "{name} of {length} bytes");
         }
         // A length bomb: 2^60 elements that are not there.
         let mut intruder = Intruder::new(&cluster[0]).await;
@@ -60,7 +60,7 @@ async fn garbage_on_every_protocol_harms_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_in_gossip_harms_nobody() {
     let cluster = Cluster::start(2).await;
-    for topic in 0..TOPICS.len() {
+    for (topic, name) in TOPICS.iter().enumerate() {
         let mut published = 0;
         for (seed, length) in [(11, 1), (12, 8), (13, 190), (14, 1_000), (15, 40_000), (16, 100_000)] {
             let mut intruder = Intruder::new(&cluster[0]).await;
@@ -69,7 +69,7 @@ async fn garbage_in_gossip_harms_nobody() {
             }
             intruder.flush().await;
         }
-        assert!(published > 0, "the intruder gets to publish on {}", TOPICS[topic]);
+        assert!(published > 0, "the intruder gets to publish on {name}");
     }
     honest_peers_are_served(&cluster, 0).await;
 }

@@ -9,7 +9,7 @@ use cairn_ledger::{
 use cairn_rpc::{
     methods::{ChainClient, MiningClient, NodeClient, StateClient, TxClient},
     text::Text,
-    types::TxState,
+    types::{BlockRef, TxState},
 };
 use cairn_tests::{
     cluster::{Cluster, agree},
@@ -44,7 +44,7 @@ async fn a_payment_reaches_every_node_and_all_agree_on_what_it_did() {
         assert_eq!(node.account(2).await, (1_000_000_000_000 + 5_000_000_000 + FEE, 0));
         node.pools(0).await;
     }
-    assert_eq!(replayed_root(&spec, &cluster[2], 1).await, agreed.state_root);
+    assert_eq!(replayed_root(&spec, &cluster[2], agreed.tip).await, agreed.state_root);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,7 +88,7 @@ async fn what_a_miner_finds_reaches_its_peers() {
         (mined.height >= 50 && followed.height >= 50).then_some(())
     })
     .await;
-    let at_50 = async |node: &Node| node.block(50).await.header.id();
+    let at_50 = async |node: &Node| node.rpc().get_header(BlockRef::Height(50)).await.expect("a header").id;
     assert_eq!(at_50(&miner).await, at_50(&follower).await);
     let info = miner.rpc().mining_info().await.expect("a running node answers");
     assert!(info.blocks_found >= 50 && info.threads == 1 && info.duty == 20, "{info:?}");
@@ -115,7 +115,7 @@ async fn a_partition_heals_and_displaced_payments_come_back() {
     let agreed = agree(&[&left, &right]).await;
     assert_eq!(agreed.height, 9, "the chain with more work wins");
     assert_eq!((left.account(60).await.0, left.account(61).await.0, left.account(62).await.0), (0, 0, 333));
-    assert_eq!(replayed_root(spec, &left, 9).await, agreed.state_root);
+    assert_eq!(replayed_root(spec, &left, agreed.tip).await, agreed.state_root);
 
     // What still fits the accounts waits in the pool again; what does not is gone.
     left.pools(1).await;
@@ -125,7 +125,7 @@ async fn a_partition_heals_and_displaced_payments_come_back() {
         assert_eq!((node.account(60).await.0, node.account(61).await.0, node.account(62).await.0), (111, 0, 333));
         assert_eq!((node.confirmations(comes_back_id).await, node.confirmations(conflicts_id).await), (1, 0));
     }
-    assert_eq!(replayed_root(spec, &right, agreed.height).await, agreed.state_root);
+    assert_eq!(replayed_root(spec, &right, agreed.tip).await, agreed.state_root);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

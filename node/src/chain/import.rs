@@ -26,8 +26,8 @@ use cairn_ledger::{
     pow::Target,
     units::{Height, Timestamp},
     validate::{
-        ChainContext, CheckedBlock, CheckedTransaction, ConnectError, Execution, LinkedHeader, SealedHeader, check_header,
-        check_work, touched_addresses,
+        ChainContext, CheckedBlock, CheckedTransaction, ConnectError, Execution, LinkedHeader, SealedHeader,
+        check_header, check_work, touched_addresses,
     },
 };
 use std::{collections::VecDeque, sync::Arc};
@@ -73,7 +73,12 @@ impl Writer {
         Ok(outcome)
     }
 
-    fn link_sealed(&mut self, origin: Origin, sealed: SealedHeader, now: Timestamp) -> Result<HeaderOutcome, StoreError> {
+    fn link_sealed(
+        &mut self,
+        origin: Origin,
+        sealed: SealedHeader,
+        now: Timestamp,
+    ) -> Result<HeaderOutcome, StoreError> {
         let (id, parent) = (sealed.id(), sealed.header().parent);
         if let Some(known) = self.known(&id)? {
             return Ok(known);
@@ -178,7 +183,9 @@ impl Writer {
                 continue;
             }
             match self.store.header(&at)? {
-                Some(header) if self.store.is_connected(&header)? => break self.store.context_at(header.header().height)?,
+                Some(header) if self.store.is_connected(&header)? => {
+                    break self.store.context_at(header.header().height)?;
+                }
                 _ => return Ok(None),
             }
         };
@@ -229,13 +236,17 @@ impl Writer {
                     if event.connected.iter().any(|block| block.header().id() == id) {
                         fate = BlockOutcome::Connected;
                     }
+                    path.drain(..event.connected.len());
                     publish(&self.tip, event);
                 }
-                Moved::Refused { id: refused, error } if refused == id => fate = BlockOutcome::Invalid(error),
-                Moved::Refused { .. } => {}
+                // The invalid block took the rest of the path along: look for the best that is left.
+                Moved::Refused { id: refused, error } => {
+                    if refused == id {
+                        fate = BlockOutcome::Invalid(error);
+                    }
+                    path = self.tree.best_connectable();
+                }
             }
-            // What could not be connected is gone from the tree: look for the best that is left.
-            path = self.tree.best_connectable();
         }
         for block in self.tree.spill(self.tip.total_work()) {
             let mut batch = self.store.batch();

@@ -141,13 +141,32 @@ pub struct ProvenAccount {
 
 /// The writer's questions.
 pub(super) enum Message {
-    LinkHeaders { origin: Origin, headers: Vec<Header>, answer: oneshot::Sender<Vec<HeaderOutcome>> },
-    Connect { block: CheckedBlock, answer: oneshot::Sender<BlockOutcome> },
+    LinkHeaders {
+        origin: Origin,
+        headers: Vec<Header>,
+        answer: oneshot::Sender<Vec<HeaderOutcome>>,
+    },
+    Connect {
+        block: CheckedBlock,
+        answer: oneshot::Sender<BlockOutcome>,
+    },
     /// A matched body turned out to be invalid: remember its id.
-    Invalid { header: LinkedHeader, error: BlockError, answer: oneshot::Sender<BlockOutcome> },
-    Template { request: TemplateRequest, answer: oneshot::Sender<Template> },
-    Prove { address: Address, answer: oneshot::Sender<ProvenAccount> },
-    PeerGone { origin: Origin },
+    Invalid {
+        header: LinkedHeader,
+        error: BlockError,
+        answer: oneshot::Sender<BlockOutcome>,
+    },
+    Template {
+        request: TemplateRequest,
+        answer: oneshot::Sender<Template>,
+    },
+    Prove {
+        address: Address,
+        answer: oneshot::Sender<ProvenAccount>,
+    },
+    PeerGone {
+        origin: Origin,
+    },
     Stop,
 }
 
@@ -168,11 +187,7 @@ impl ChainHandle {
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn link_headers(
-        &self,
-        origin: Origin,
-        headers: Vec<Header>,
-    ) -> Result<Vec<HeaderOutcome>, ChainError> {
+    pub async fn link_headers(&self, origin: Origin, headers: Vec<Header>) -> Result<Vec<HeaderOutcome>, ChainError> {
         self.ask(|answer| Message::LinkHeaders { origin, headers, answer }).await
     }
 

@@ -32,7 +32,8 @@ impl Orphans {
     /// Takes out the orphans whose parent is `parent`.
     pub(super) fn take_children(&mut self, parent: &BlockId) -> Vec<(Origin, SealedHeader)> {
         let all = std::mem::take(&mut self.0).into_iter();
-        let (children, rest): (VecDeque<_>, VecDeque<_>) = all.partition(|(_, orphan)| orphan.header().parent == *parent);
+        let (children, rest): (VecDeque<_>, VecDeque<_>) =
+            all.partition(|(_, orphan)| orphan.header().parent == *parent);
         self.0 = rest;
         children.into()
     }
@@ -71,7 +72,10 @@ mod tests {
         orphans.insert(honest, orphan(0));
         (1..1000).for_each(|n| orphans.insert(flooder, orphan(n)));
         assert_eq!(orphans.0.len(), 1 + PER_ORIGIN);
-        assert_eq!(orphans.take_children(&orphan(0).header().parent).iter().filter(|(origin, _)| *origin == honest).count(), 1);
+        assert_eq!(
+            orphans.take_children(&orphan(0).header().parent).iter().filter(|(origin, _)| *origin == honest).count(),
+            1
+        );
         orphans.forget(flooder);
         assert!(orphans.0.is_empty());
     }

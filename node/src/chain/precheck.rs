@@ -113,4 +113,3 @@ fn split(mut transactions: Vec<Transaction>) -> Vec<(usize, Vec<Transaction>)> {
     batches.reverse();
     batches
 }
-

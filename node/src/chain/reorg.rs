@@ -166,10 +166,9 @@ impl From<ConnectError<BlockError>> for Refused {
         match error {
             ConnectError::Rule(error) => Self::Rule(error),
             // Every touched address was loaded: what is missing is missing on disk.
-            ConnectError::NotLoaded(missing) => Self::Store(StoreError::Missing {
-                table: "account_by_address",
-                key: missing.address.to_string(),
-            }),
+            ConnectError::NotLoaded(missing) => {
+                Self::Store(StoreError::Missing { table: "account_by_address", key: missing.address.to_string() })
+            }
         }
     }
 }

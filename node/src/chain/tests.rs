@@ -117,7 +117,10 @@ impl Fixture {
     async fn import_all(&self, blocks: &[Block]) {
         for block in blocks {
             let outcome = self.import(block).await;
-            assert!(matches!(outcome, BlockOutcome::Connected | BlockOutcome::Waiting | BlockOutcome::Known), "{outcome:?}");
+            assert!(
+                matches!(outcome, BlockOutcome::Connected | BlockOutcome::Waiting | BlockOutcome::Known),
+                "{outcome:?}"
+            );
         }
     }
 

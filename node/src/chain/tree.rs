@@ -100,7 +100,8 @@ impl HeaderTree {
         }
         let children = self.entries.values().filter(|entry| entry.header.header().parent == id);
         // Only a disconnected block can come before its children, and then they are few.
-        let children = if matches!(body, BodyState::Stored) { children.map(|c| c.header.id()).collect() } else { BTreeSet::new() };
+        let children =
+            if matches!(body, BodyState::Stored) { children.map(|c| c.header.id()).collect() } else { BTreeSet::new() };
         if self.entries.is_empty() || self.best.is_some_and(|(work, _)| header.total_work() > work) {
             self.best = Some((header.total_work(), id));
         }
@@ -124,7 +125,8 @@ impl HeaderTree {
         if self.body_bytes <= BODY_BYTES {
             return spilled;
         }
-        let mut ids: Vec<(Work, BlockId)> = self.entries.values().map(|e| (e.header.total_work(), e.header.id())).collect();
+        let mut ids: Vec<(Work, BlockId)> =
+            self.entries.values().map(|e| (e.header.total_work(), e.header.id())).collect();
         ids.sort_unstable();
         for (work, id) in ids {
             if self.body_bytes <= BODY_BYTES / 2 {
@@ -209,7 +211,9 @@ impl HeaderTree {
         let complete = self.entries.values().filter(|entry| !matches!(entry.body, BodyState::Missing));
         let roots = complete.filter(|entry| !self.entries.contains_key(&entry.header.header().parent));
         let paths = roots.map(|root| self.extend_best(vec![root.header.id()]));
-        paths.max_by_key(|path| path.last().and_then(|id| self.get(id)).map(LinkedHeader::total_work)).unwrap_or_default()
+        paths
+            .max_by_key(|path| path.last().and_then(|id| self.get(id)).map(LinkedHeader::total_work))
+            .unwrap_or_default()
     }
 
     /// The height and work of the header with the most work.

@@ -21,6 +21,12 @@
 //! [import](crate::chain::ChainHandle::import)) → `relay::on_judged` (verdict to gossipsub, price to `peers`).
 //! The verdict comes as soon as the body is found to be the header's: relaying does not wait for execution.
 //!
+//! # The path of gossiped transactions
+//! `events` → `relay::on_gossip` → a task of its own: `gossip::Judge::batch` (decode,
+//! [submit](crate::mempool::PoolHandle::submit)) → `relay::on_judged`. A batch travels on when this node has
+//! checked all of it and something was new; otherwise what was new goes on in a batch of our own (`outbox`),
+//! as does what was submitted here.
+//!
 //! # Map
 //! [`wire`] every message and its bounds · `mailbox` what the network is asked and tells · `start` its start ·
 //! `service` its loop · `events` what the swarm reports · `relay` what is passed on · `gossip` verdicts ·

@@ -78,8 +78,7 @@ impl ChainStore {
     /// Adds a block, connected or not.
     pub fn put_block(&self, batch: &mut Batch<'_>, header: &LinkedHeader, body: &Body) {
         let completed = cairn_ledger::codec::BoundedVec::new(header.completed().to_vec()).unwrap_or_default();
-        let record =
-            HeaderRecord { header: header.header().clone(), total_work: header.total_work(), completed };
+        let record = HeaderRecord { header: header.header().clone(), total_work: header.total_work(), completed };
         batch.put::<HeaderById>(&header.id(), &record);
         batch.put::<BodyById>(&header.id(), body);
     }

@@ -56,9 +56,9 @@ impl Db {
         // the end: the state before them is intact.
         db_options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
         db_options.set_paranoid_checks(true);
-        let families = schema::TABLES.iter().map(|name| {
-            ColumnFamilyDescriptor::new(*name, table_options(name, &cache, options.write_buffer_bytes))
-        });
+        let families = schema::TABLES
+            .iter()
+            .map(|name| ColumnFamilyDescriptor::new(*name, table_options(name, &cache, options.write_buffer_bytes)));
         DB::open_cf_descriptors(&db_options, path, families).map(Self).map_err(failed("open"))
     }
 

@@ -5,9 +5,8 @@ use super::{
     mailbox::{SyncHandle, SyncStatus},
 };
 use crate::{
-    chain::{BlockOutcome, ChainError, ChainEvent, ChainHandle, Tip},
+    chain::{BlockOutcome, ChainError, ChainEvent, ChainHandle, StoreError, Tip},
     network::{NetworkEvent, NetworkHandle, RequestError, wire::MAX_LOCATOR},
-    store::StoreError,
     tasks::{Shutdown, TaskError},
     verdict::{Origin, PeerNumber},
 };

@@ -1,10 +1,10 @@
 //! Fetching headers: from one peer at a time, in runs of requests, each continuing where the last ended.
 
 use super::{Action, MAX_AHEAD, Machine};
-use crate::sync::sources::Source;
 use crate::{
     chain::HeaderOutcome,
     network::{RequestError, wire::MAX_HEADERS},
+    sync::sources::Source,
     verdict::{Offence, PeerNumber},
 };
 use cairn_ledger::{block::Header, error::Fault, hash::BlockId, units::Height};
