@@ -112,7 +112,8 @@ abandon() {
 fail() {
     local k="$1"
     shift
-    say "" "The last lines of $(node_log "$k"):"
+    say ""
+    say "The last lines of $(node_log "$k"):"
     tail -n 20 "$(node_log "$k")" >&2 2>/dev/null || say "(there is no log)"
     say ""
     die "$*"

@@ -314,7 +314,7 @@ impl Writer {
                 }
                 self.tree.invalidate(&id);
                 tracing::warn!(target: "cairn::chain", block = %id, %error, "a block is invalid");
-                Ok(Moved::Refused { id, error })
+                Ok(Moved::Refused { id, error: *error })
             }
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! # The path of a block
 //! 1. [`ChainHandle::link_headers`]: the writer links headers to its header tree (parent, height,
-//!    target, time, history). What links is a [`LinkedHeader`].
+//!    target, time, history). What links is a
+//!    [`LinkedHeader`](cairn_ledger::validate::LinkedHeader).
 //! 2. [`ChainHandle::import`]: workers match the body to the header and check its transactions
 //!    (`precheck`); the writer connects the block and whatever waited for it (`import`), reorganising
 //!    when another branch has more work (`reorg`), in one atomic batch.

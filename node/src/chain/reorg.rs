@@ -30,7 +30,7 @@ pub(super) struct Executed {
 /// Why a plan was not carried out; nothing was changed.
 pub(super) enum Failed {
     /// A block to connect is invalid. The others come back.
-    Invalid { id: BlockId, error: BlockError, rest: Vec<CheckedBlock> },
+    Invalid { id: BlockId, error: Box<BlockError>, rest: Vec<CheckedBlock> },
     /// The store failed.
     Store(StoreError),
 }
@@ -109,7 +109,7 @@ impl Work<'_> {
                 Ok(block) => connected.push(block),
                 Err(Refused::Rule(error)) => {
                     connected.extend(rest);
-                    return Err(Failed::Invalid { id, error, rest: connected });
+                    return Err(Failed::Invalid { id, error: Box::new(error), rest: connected });
                 }
                 Err(Refused::Store(error)) => return Err(Failed::Store(error)),
             }

@@ -28,6 +28,7 @@ const STALE: u64 = 1_000;
 
 /// The body of a block in the tree.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a tree of headers without bodies is small, and soon has them")]
 pub(super) enum BodyState {
     /// Not here.
     Missing,

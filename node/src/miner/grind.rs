@@ -424,7 +424,7 @@ mod tests {
             length in 0u64..500,
             bits in prop_oneof![Just(0x207f_ffff), Just(0x2000_ffff), Just(0x1f7f_ffff), Just(0x1e00_ffff)],
         ) {
-            let (seal, target) = (Seal::from_bytes(seal), CompactTarget::from_bits(bits).decode().unwrap());
+            let (seal, target) = (Seal::from_bytes(seal), CompactTarget::from_bits(bits).decode().expect("a normal target"));
             let range = start..start.saturating_add(length);
             let expected = range.clone().find(|nonce| target.is_met_by(&seal.id(*nonce)));
             for kernel in kernels() {

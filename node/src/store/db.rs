@@ -137,12 +137,13 @@ impl Drop for Db {
     }
 }
 
+/// A key and a value as they are stored.
+type RawEntry = (Box<[u8]>, Box<[u8]>);
+
 /// Writes that have not happened yet.
 pub(super) struct RawBatch(WriteBatch);
 
-fn decode_entry<T: Table>(
-    entry: Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>,
-) -> Result<(Box<[u8]>, T::Value), StoreError> {
+fn decode_entry<T: Table>(entry: Result<RawEntry, rocksdb::Error>) -> Result<(Box<[u8]>, T::Value), StoreError> {
     let (key, value) = entry.map_err(failed(T::NAME))?;
     let value = decode_value::<T>(&key, &value)?;
     Ok((key, value))
