@@ -6,7 +6,9 @@
 mod genesis;
 
 use crate::{
+    chain::audit::{self, AuditError},
     config::{self, ChainFileError, ConfigError, Environment, Flags, KEYS, Settings},
+    data_dir::{DataDir, DataDirError},
     node::{Node, NodeError},
     telemetry,
 };
@@ -32,6 +34,9 @@ enum Task {
     /// Look at networks
     #[command(subcommand)]
     Genesis(Genesis),
+    /// Look after the database of a node that is stopped
+    #[command(subcommand)]
+    Db(Db),
 }
 
 const KEYS_HELP: &str = "\
@@ -61,6 +66,19 @@ enum Genesis {
         /// As JSON
         #[arg(long)]
         json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Db {
+    /// Check that everything in it belongs together: blocks, index, accounts, money
+    Check {
+        /// The network: main, test, local or a genesis file; main by default
+        #[arg(long, value_name = "NAME|FILE")]
+        chain: Option<String>,
+        /// Where the node's data is
+        #[arg(long, value_name = "DATA")]
+        data_dir: Option<PathBuf>,
     },
 }
 
@@ -111,6 +129,18 @@ pub enum CliError {
     /// The node did not start, or did not stop by itself.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// There is nothing to check.
+    #[error("there is no database in {}; name the node's --chain and --data-dir", path.display())]
+    NoDatabase {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The database does not hold together.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The system refuses threads, or nobody reads what is printed.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -122,7 +152,8 @@ impl CliError {
         match self {
             Self::Config(_) => 2,
             Self::Node(error) if error.is_storage_failure() => 3,
-            Self::Chain { .. } | Self::Node(_) | Self::System(_) => 1,
+            Self::Audit(_) => 3,
+            Self::Chain { .. } | Self::Node(_) | Self::DataDir(_) | Self::NoDatabase { .. } | Self::System(_) => 1,
         }
     }
 }
@@ -137,6 +168,7 @@ impl Cli {
             None => Ok(Self::command().print_help()?),
             Some(Task::Run(run)) => run_node(run),
             Some(Task::Genesis(Genesis::Show { chain, json })) => show_genesis(chain, json),
+            Some(Task::Db(Db::Check { chain, data_dir })) => check_database(chain, data_dir),
         }
     }
 }
@@ -151,7 +183,30 @@ fn run_node(Run { chain, data_dir, keys: KeyFlags(keys) }: Run) -> Result<(), Cl
 fn show_genesis(file: String, json: bool) -> Result<(), CliError> {
     let network = config::read_chain(&file).map_err(|reason| CliError::Chain { file, reason })?;
     let shown = if json { genesis::as_json(&network) } else { genesis::as_text(&network) };
-    Ok(writeln!(io::stdout(), "{shown}")?)
+    print(format_args!("{shown}"))
+}
+
+fn check_database(chain: Option<String>, data_dir: Option<PathBuf>) -> Result<(), CliError> {
+    let settings = Settings::load(&Flags { chain, data_dir, keys: Vec::new() }, &Environment::of_this_process())?;
+    let path = settings.data_dir.join("db");
+    if !path.is_dir() {
+        return Err(CliError::NoDatabase { path });
+    }
+    // Its lock keeps a node from starting meanwhile.
+    let data_dir = DataDir::open(&settings.data_dir)?;
+    let report = audit::check(&settings.spec, &data_dir.database(), settings.storage)?;
+    let audit::AuditReport { blocks, transactions, accounts, supply } = report;
+    print(format_args!(
+        "The database holds together: {blocks} blocks, {transactions} transactions, {accounts} accounts, {supply} CRN."
+    ))
+}
+
+/// Prints a line. A reader that wants no more of it, such as `head`, is no failure.
+fn print(line: std::fmt::Arguments<'_>) -> Result<(), CliError> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

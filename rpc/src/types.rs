@@ -144,7 +144,8 @@ pub struct BlockJson {
     pub transactions: BlockTransactions,
 }
 
-/// The transactions of a block: their ids, or themselves when `full` was asked for.
+/// The transactions of a block: their ids, or themselves when `full` was asked for. An empty list is an
+/// empty list of either, and is read as one of ids.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum BlockTransactions {

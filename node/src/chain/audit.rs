@@ -1,6 +1,6 @@
 //! The store's invariants as code: a short look at every start, the whole on demand.
 
-use crate::store::{ChainStore, StoreError};
+use crate::store::{ChainStore, DbOptions, StoreError};
 use cairn_ledger::{
     accounts::{AccountTree, Leaf},
     chain_spec::ChainSpec,
@@ -11,6 +11,7 @@ use cairn_ledger::{
     units::{Amount, Height},
     validate::ChainContext,
 };
+use std::path::Path;
 
 /// Loads the hashes of all accounts and the tip, and makes sure that they belong together.
 pub(super) fn load(store: &ChainStore) -> Result<(AccountTree, ChainContext), StoreError> {
@@ -90,6 +91,14 @@ pub enum AuditError {
         /// Allocations plus subsidies.
         expected: Amount,
     },
+}
+
+/// Opens a store that no node is using, and checks every invariant of it.
+///
+/// # Errors
+/// The first that does not hold.
+pub fn check(spec: &ChainSpec, path: &Path, options: DbOptions) -> Result<AuditReport, AuditError> {
+    audit(&ChainStore::open(path, spec, options)?, spec)
 }
 
 /// Checks every invariant of the store. It reads everything once.

@@ -1,9 +1,9 @@
 //! Signatures verified in batches, against one by one with k256 and with libsecp256k1.
 //!
-//! `cargo bench -p cairn-ledger --bench schnorr`. All signatures are of different keys and every figure
+//! `scripts/bench/run.sh`. All signatures are of different keys and every figure
 //! begins with the bytes of the key, lifting included, but for `cached`. The last table gives the time for
 //! one signature and how many times faster that is than libsecp256k1: all measured in turns, by the time of
-//! the thread, so that a busy machine spoils little. `-- table` prints it alone.
+//! the thread, so that a busy machine spoils little. `-- table` prints it alone, as the script does.
 
 #![expect(clippy::print_stdout, reason = "a table for who runs this")]
 
