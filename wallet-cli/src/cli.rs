@@ -73,17 +73,28 @@ impl Global {
         }
     }
 
-    /// A command to try next, with the options that lead to the same wallet.
+    /// A command to try next, with the options that lead to the same wallet and the same node.
     pub fn hint(&self, command: &str) -> String {
-        let mut hint = String::from("wallet");
-        for (option, value, default) in
-            [("--chain", self.chain.as_str(), "main"), ("--wallet", self.wallet.as_str(), WalletName::DEFAULT)]
-        {
-            if value != default {
-                hint = format!("{hint} {option} {value}");
-            }
-        }
-        format!("{hint} {command}")
+        let given = |value: &str, default: &str| (value != default).then(|| value.to_owned());
+        let options = [
+            ("--chain", given(&self.chain, "main")),
+            ("--wallet", given(self.wallet.as_str(), WalletName::DEFAULT)),
+            ("--data-dir", self.data_dir.as_ref().map(|path| path.display().to_string())),
+            ("--node", self.node.clone()),
+        ];
+        let options = options.into_iter().filter_map(|(option, value)| Some((option, value?)));
+        let words = options.map(|(option, value)| format!(" {option} {}", quoted(&value)));
+        format!("wallet{} {command}", words.collect::<String>())
+    }
+}
+
+/// A word as a shell reads it back.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 
@@ -306,5 +317,11 @@ mod tests {
             hint("wallet --chain local --wallet savings address"),
             "wallet --chain local --wallet savings status x"
         );
+        assert_eq!(
+            hint("wallet --data-dir testnet --node http://127.0.0.1:29751 address"),
+            "wallet --data-dir testnet --node http://127.0.0.1:29751 status x"
+        );
+        assert_eq!(quoted("my wallets"), "'my wallets'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
     }
 }
