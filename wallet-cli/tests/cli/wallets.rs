@@ -76,7 +76,8 @@ fn new_shows_24_words_once_and_they_bring_the_wallet_back() {
 fn new_says_what_to_do_with_the_words() {
     let home = Home::new();
     let text = home.ok("--chain local --wallet savings new --kdf-memory-mib 8");
-    for part in [" 1. ", "24. ", "only now", "address  lcrn1", "wallet --chain local --wallet savings balance"] {
+    let next = format!("wallet --chain local --wallet savings --data-dir {} balance", home.path("data").display());
+    for part in [" 1. ", "24. ", "only now", "address  lcrn1", &next] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
@@ -178,7 +179,8 @@ fn an_address_needs_no_password_and_its_own_network() {
 fn the_list_has_every_wallet_of_every_network() {
     let home = Home::new();
     assert_eq!(home.json("list"), serde_json::json!({"wallets": [], "unreadable": []}));
-    assert!(home.ok("list").contains("wallet new"));
+    let next = format!("wallet --data-dir {} new", home.path("data").display());
+    assert!(home.ok("list").contains(&next));
     home.ok("--chain local --wallet a restore --words-file @words --kdf-memory-mib 8");
     home.ok("--chain test --wallet b restore --words-file @words --kdf-memory-mib 8");
     fs::write(home.path("data/wallets/c.json"), "{").expect("written");
