@@ -93,11 +93,12 @@ impl AccountCache {
 
     /// Takes in what a worker read, as far as it is certainly not older than what was written since.
     pub(super) fn take_in(&mut self, prefetched: Prefetched) {
-        // An account written since is in the generation it was written to, or in the one before.
-        if self.age > prefetched.age + 1 {
-            return;
-        }
         for (index, leaf) in prefetched.accounts {
+            // An account written since is in the generation it was written to, or in the one before. Taking
+            // these in may itself begin a generation, and drop what was written.
+            if self.age > prefetched.age + 1 {
+                return;
+            }
             if self.get(&leaf.address).is_none() {
                 self.put(index, leaf);
             }
@@ -184,6 +185,23 @@ mod tests {
         cache.take_in(stale);
         assert_eq!(cache.get(&leaf(1, 0).address), None);
         assert!(cache.young.len() <= GENERATION && cache.old.len() <= GENERATION);
+    }
+
+    /// Taking in what was read for a large block once began a generation halfway, and with it dropped a newer
+    /// account whose old value came later in the same reading: a valid block got another state root.
+    #[test]
+    fn a_generation_that_ends_while_a_reading_is_taken_in() {
+        let mut cache = AccountCache::default();
+        let mut stale = read_of(&cache, leaf(1, 10));
+        cache.put(0, leaf(1, 11));
+        let fill = GENERATION as u64;
+        (2..fill + 2).for_each(|n| cache.put(n, leaf(n, 1)));
+        assert_eq!((cache.age, cache.get(&leaf(1, 0).address)), (1, Some((0, leaf(1, 11)))), "still here");
+        let last = stale.accounts.pop().expect("the stale account");
+        stale.accounts.extend((fill + 2..2 * fill + 3).map(|n| (n, leaf(n, 1))));
+        stale.accounts.push(last);
+        cache.take_in(stale);
+        assert_eq!((cache.age, cache.get(&leaf(1, 0).address)), (2, None), "dropped, and not replaced");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use cairn_ledger::{
     },
 };
 use rayon::prelude::*;
-use std::{cell::RefCell, ops::RangeInclusive, sync::Arc};
+use std::{cell::RefCell, ops::RangeInclusive, sync::Arc, time::Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// Blocks being checked at once. Each holds a body of at most 3 MiB; more would only wait for cores.
@@ -130,6 +130,7 @@ impl Precheck {
         let (matched_sender, matched) = oneshot::channel();
         let (answer, outcome) = oneshot::channel();
         let bench = self.bench.clone();
+        let started = Instant::now();
         self.workers.0.spawn(move || {
             let matched = move |result: Result<(), BlockError>| {
                 // Whoever waited may be gone.
@@ -138,6 +139,9 @@ impl Precheck {
             let message = match bench.check(header.clone(), body, matched) {
                 Ok(block) => {
                     let prefetched = bench.prefetch(&block);
+                    let (height, transactions) = (header.header().height.get(), block.transactions().len());
+                    let check_us = started.elapsed().as_micros();
+                    tracing::debug!(target: "cairn::chain", height, transactions, check_us, "checked a block");
                     Message::Connect { block, prefetched, answer }
                 }
                 Err(error) => Message::Invalid { header, error, answer },

@@ -10,6 +10,7 @@ use cairn_ledger::{
     hash::BlockId,
     validate::{CheckedBlock, ConnectError, LinkedHeader, connect_block, touched_addresses},
 };
+use std::time::Instant;
 
 /// What to leave and what to follow instead.
 pub(super) struct Plan {
@@ -57,6 +58,7 @@ pub(super) fn execute(
     durability: Durability,
 ) -> Result<Executed, Failed> {
     let Ground { spec, store, precheck, caches } = *ground;
+    let started = Instant::now();
     let cached = caches.accounts();
     let state = PendingState::new(store, &cached, tree.count());
     let mut work = Work { spec, state, batch: store.batch(), store, inverses: Vec::new(), tree };
@@ -71,10 +73,13 @@ pub(super) fn execute(
     };
     let written = state.write(&mut batch);
     drop(cached);
+    let (blocks, connect_us) = (executed.connected.len(), started.elapsed().as_micros());
     if let Err(error) = batch.write(durability) {
         roll_back(tree, inverses);
         return Err(error.into());
     }
+    let write_us = started.elapsed().as_micros() - connect_us;
+    tracing::debug!(target: "cairn::chain", blocks, connect_us, write_us, "carried out a plan");
     written.update(&mut caches.accounts_mut());
     Ok(executed)
 }

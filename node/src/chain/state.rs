@@ -96,7 +96,10 @@ impl<'a> PendingState<'a> {
 
     /// Adds all that differs from the disk to a batch.
     pub(super) fn write(self, batch: &mut Batch<'_>) -> Written {
-        for (address, account) in &self.accounts {
+        // In the order of the table: a sorted batch goes in at half the cost.
+        let mut accounts: Vec<_> = self.accounts.iter().collect();
+        accounts.sort_unstable_by_key(|(address, _)| *address);
+        for (address, account) in accounts {
             match account {
                 Some((index, leaf)) => self.store.put_leaf(batch, *index, leaf),
                 None => batch.delete::<schema::AccountByAddress>(address),

@@ -263,7 +263,10 @@ pub(crate) fn put_connected(batch: &mut Batch<'_>, header: &LinkedHeader, txids:
     let height = header.header().height;
     batch.put::<UndoById>(&header.id(), undo);
     batch.put::<IdByHeight>(&height, &header.id());
-    for (txid, place) in txids.iter().zip(0..) {
+    // In the order of the table: a sorted batch goes in at half the cost.
+    let mut places: Vec<_> = txids.iter().zip(0..).collect();
+    places.sort_unstable();
+    for (txid, place) in places {
         batch.put::<LocationByTxid>(txid, &TxLocation { height, place });
     }
     batch.put::<Meta>(&MetaKey::Tip, &MetaRecord::Tip(header.id()));

@@ -23,9 +23,9 @@ pub struct DbOptions {
 }
 
 impl Default for DbOptions {
-    /// Small enough for a laptop, large enough that hot accounts stay in memory.
+    /// Small enough for a laptop: hot accounts stay in the chain's own memory.
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, write_buffer_bytes: 32 << 20, max_open_files: 256 }
+        Self { cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, max_open_files: 256 }
     }
 }
 
