@@ -110,9 +110,7 @@ pub struct HashParseError {
 macro_rules! bytes32 {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(
-            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, $crate::codec::Encode, $crate::codec::Decode,
-        )]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, $crate::codec::Encode, $crate::codec::Decode)]
         #[bincode(crate = "crate::codec::bincode")]
         pub struct $name([u8; 32]);
 
@@ -128,6 +126,20 @@ macro_rules! bytes32 {
             /// The raw bytes.
             pub const fn as_bytes(&self) -> &[u8; 32] {
                 &self.0
+            }
+        }
+
+        // The order of the bytes. The first eight almost always decide, as one number.
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+                let head = |id: &Self| id.0.first_chunk().map_or(0, |head| u64::from_be_bytes(*head));
+                head(self).cmp(&head(other)).then_with(|| self.0.cmp(&other.0))
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+                Some(self.cmp(other))
             }
         }
 

@@ -10,7 +10,7 @@ use cairn_ledger::{
 pub struct PeerNumber(pub u64);
 
 /// Where something came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
     /// From this node: its miner, its RPC, its disk.
     Local,

@@ -25,8 +25,8 @@ mod slice;
 mod tree;
 
 pub use proof::{AccountProof, AccountProofError};
-pub use slice::{AccountSlice, LeafChange, NotLoaded, StateChange, UndoRecord};
-pub use tree::{AccountTree, TreeUpdate};
+pub use slice::{AccountSlice, LeafChange, MAX_CHANGED_LEAVES, NotLoaded, StateChange, UndoRecord};
+pub use tree::{AccountTree, Subtree, TreeUpdate};
 
 use crate::{
     codec::{Decode, Encode},

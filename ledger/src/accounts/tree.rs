@@ -23,6 +23,49 @@ pub struct TreeUpdate {
     state_root: Hash,
 }
 
+/// The nodes above one run of leaves: what can be computed for every run at the same time.
+#[derive(Clone, Debug)]
+pub struct Subtree {
+    /// From the leaf hashes up to the run's own node.
+    levels: Vec<Vec<Hash>>,
+}
+
+impl Subtree {
+    /// The leaves of a run.
+    pub const LEAVES: usize = 1 << Self::HEIGHT;
+    const HEIGHT: u32 = 12;
+
+    /// Hashes a run of leaf hashes; those above [`Self::LEAVES`] are left out.
+    pub fn build(leaves: &[Hash]) -> Self {
+        let leaves = leaves.get(..Self::LEAVES).unwrap_or(leaves);
+        let mut levels = vec![leaves.to_vec()];
+        for missing in missing_nodes().iter().take(Self::HEIGHT as usize) {
+            let above = level_above(levels.last().map_or(&[][..], Vec::as_slice), missing);
+            levels.push(above);
+        }
+        Self { levels }
+    }
+}
+
+/// The nodes above those of one level; `missing` stands for what is not there.
+fn level_above(below: &[Hash], missing: &Hash) -> Vec<Hash> {
+    let pairs = below.chunks(2).map(|pair| match pair {
+        [left, right] => inner(left, right),
+        [left] => inner(left, missing),
+        _ => *missing,
+    });
+    pairs.collect()
+}
+
+/// For each level the node without any leaf below it.
+fn missing_nodes() -> Vec<Hash> {
+    let mut missing = vec![Hash::ZERO];
+    while let (Some(below), true) = (missing.last(), missing.len() < 64) {
+        missing.push(inner(below, below));
+    }
+    missing
+}
+
 impl TreeUpdate {
     /// The state root once it is applied.
     pub fn state_root(&self) -> Hash {
@@ -34,20 +77,24 @@ impl AccountTree {
     /// The tree over these leaf hashes, in order; an empty list gives the tree of no leaf, which has no
     /// place in the protocol but is where building starts.
     pub fn from_leaf_hashes(leaves: Vec<Hash>) -> Self {
-        let mut missing = vec![Hash::ZERO];
-        while let (Some(below), true) = (missing.last(), missing.len() < 64) {
-            missing.push(inner(below, below));
+        Self::from_subtrees(leaves.chunks(Subtree::LEAVES).map(Subtree::build).collect())
+    }
+
+    /// The tree over these runs of leaves, in order: each of [`Subtree::LEAVES`] but the last, which may have
+    /// fewer.
+    pub fn from_subtrees(subtrees: Vec<Subtree>) -> Self {
+        let mut levels: Vec<Vec<Hash>> = vec![Vec::new()];
+        for subtree in subtrees {
+            levels.resize_with(levels.len().max(subtree.levels.len()), Vec::new);
+            levels.iter_mut().zip(subtree.levels).for_each(|(level, nodes)| level.extend(nodes));
         }
-        let mut tree = Self { levels: vec![leaves], missing };
-        for level in 0..depth(tree.count()) {
+        let mut tree = Self { levels, missing: missing_nodes() };
+        // A single run reaches higher than its root.
+        let height = depth(tree.count());
+        tree.levels.truncate((height as usize).saturating_add(1));
+        for level in Subtree::HEIGHT..height {
             let below = tree.levels.last().map_or(&[][..], Vec::as_slice);
-            let missing = tree.missing_at(level);
-            let pairs = below.chunks(2).map(|pair| match pair {
-                [left, right] => inner(left, right),
-                [left] => inner(left, &missing),
-                _ => missing,
-            });
-            let above = pairs.collect();
+            let above = level_above(below, &tree.missing_at(level));
             tree.levels.push(above);
         }
         tree
@@ -184,6 +231,19 @@ mod tests {
         for count in 1..70 {
             let leaves: Vec<_> = (0..count).map(leaf).collect();
             assert_eq!(AccountTree::from_leaf_hashes(leaves.clone()).state_root(), specification(&leaves), "{count}");
+        }
+    }
+
+    #[test]
+    fn runs_of_leaves_make_up_the_tree() {
+        for count in [1, 4095, 4096, 4097, 3 * 4096, 9000] {
+            let leaves: Vec<_> = (0..count).map(leaf).collect();
+            let tree = AccountTree::from_leaf_hashes(leaves.clone());
+            assert_eq!((tree.count(), tree.state_root()), (count, specification(&leaves)), "{count}");
+            let mut grown = AccountTree::from_leaf_hashes(leaves[..1].to_vec());
+            let rest = (1..count).map(|index| (index, leaf(index))).collect();
+            grown.apply(grown.update(count, &rest));
+            assert_eq!(grown.levels, tree.levels, "{count}");
         }
     }
 

@@ -2,13 +2,14 @@
 
 use super::header::LinkedHeader;
 use crate::{
-    block::{Body, block_size},
+    block::{BLOCK_OVERHEAD_BYTES, Body},
     chain_spec::ChainSpec,
+    codec::encode,
     error::{BlockError, TxError},
     hash::{BlockId, TxId},
     keys::Address,
     merkle::txs_root,
-    schnorr,
+    schnorr::{self, KeyCache},
     transaction::{TRANSACTION_VERSION, Transaction},
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -43,7 +44,46 @@ impl PartialEq for CheckedTransaction {
 
 impl Eq for CheckedTransaction {}
 
+/// A transaction on its way to being checked, with its id.
+#[derive(Clone, Debug)]
+pub enum Candidate {
+    /// Checked before, alone or for another block: nothing is left to do.
+    Known(CheckedTransaction),
+    /// Not checked yet.
+    New {
+        /// The transaction.
+        transaction: Transaction,
+        /// Its id.
+        txid: TxId,
+    },
+}
+
+impl Candidate {
+    /// A transaction that nobody has checked.
+    pub fn new(transaction: Transaction) -> Self {
+        let txid = transaction.id();
+        Self::New { transaction, txid }
+    }
+
+    /// Its id.
+    pub fn txid(&self) -> TxId {
+        match self {
+            Self::Known(checked) => checked.txid(),
+            Self::New { txid, .. } => *txid,
+        }
+    }
+
+    /// The transaction.
+    pub fn transaction(&self) -> &Transaction {
+        match self {
+            Self::Known(checked) => checked.transaction(),
+            Self::New { transaction, .. } => transaction,
+        }
+    }
+}
+
 /// Checks transactions by themselves: structure first, then all signatures as one batch.
+/// [`check_candidates`] remembers keys, and leaves out what was checked before.
 ///
 /// # Errors
 /// The place of the first transaction with a wrong structure, or else of the first with a signature that
@@ -52,17 +92,31 @@ pub fn check_transactions(
     genesis_id: &BlockId,
     transactions: Vec<Transaction>,
 ) -> Result<Vec<CheckedTransaction>, (usize, TxError)> {
-    for (index, transaction) in transactions.iter().enumerate() {
-        check_structure(transaction).map_err(|error| (index, error))?;
+    check_candidates(&mut KeyCache::new(0), genesis_id, transactions.into_iter().map(Candidate::new).collect())
+}
+
+/// Checks those of `candidates` that are not known yet; `keys` has an influence on the time only.
+///
+/// # Errors
+/// As [`check_transactions`].
+pub fn check_candidates(
+    keys: &mut KeyCache,
+    genesis_id: &BlockId,
+    candidates: Vec<Candidate>,
+) -> Result<Vec<CheckedTransaction>, (usize, TxError)> {
+    let (mut places, mut batch) = (Vec::new(), Vec::new());
+    for (place, candidate) in candidates.iter().enumerate() {
+        if let Candidate::New { transaction, .. } = candidate {
+            check_structure(transaction).map_err(|error| (place, error))?;
+            places.push(place);
+            batch.push((transaction.body.sender, transaction.body.sighash(genesis_id), transaction.signature));
+        }
     }
-    let batch: Vec<_> = transactions
-        .iter()
-        .map(|transaction| (transaction.body.sender, transaction.body.sighash(genesis_id), transaction.signature))
-        .collect();
-    schnorr::verify_batch(&batch).map_err(|index| (index, TxError::Signature))?;
-    let checked = transactions.into_iter().map(|transaction| {
-        let txid = transaction.id();
-        CheckedTransaction(Arc::new(Checked { transaction, txid }))
+    let verified = schnorr::verify_batch_with(keys, &batch);
+    verified.map_err(|index| (places.get(index).copied().unwrap_or(index), TxError::Signature))?;
+    let checked = candidates.into_iter().map(|candidate| match candidate {
+        Candidate::Known(checked) => checked,
+        Candidate::New { transaction, txid } => CheckedTransaction(Arc::new(Checked { transaction, txid })),
     });
     Ok(checked.collect())
 }
@@ -96,8 +150,14 @@ fn check_structure(transaction: &Transaction) -> Result<(), TxError> {
 /// A linked header with the body it commits to; the transactions are not checked yet.
 #[derive(Clone, Debug)]
 pub struct MatchedBlock {
+    header: MatchedHeader,
+    candidates: Vec<Candidate>,
+}
+
+/// A linked header with the ids of the transactions it commits to.
+#[derive(Clone, Debug)]
+pub struct MatchedHeader {
     header: LinkedHeader,
-    body: Body,
     txids: Vec<TxId>,
 }
 
@@ -108,36 +168,36 @@ pub struct MatchedBlock {
 ///
 /// # Errors
 /// [`BlockError::TxsRoot`] (mutated) or [`BlockError::Size`] (proven).
-pub fn match_body(spec: &ChainSpec, header: LinkedHeader, body: Body) -> Result<MatchedBlock, BlockError> {
-    let txids: Vec<TxId> = body.iter().map(Transaction::id).collect();
+pub fn match_body(
+    spec: &ChainSpec,
+    header: LinkedHeader,
+    candidates: Vec<Candidate>,
+) -> Result<MatchedBlock, BlockError> {
+    let txids: Vec<TxId> = candidates.iter().map(Candidate::txid).collect();
     let (got, expected) = (txs_root(&txids), header.header().txs_root);
     if got != expected {
         return Err(BlockError::TxsRoot { got, expected });
     }
-    let (got, max) = (block_size(&body), spec.params().max_block_bytes);
+    let sizes = candidates.iter().map(|candidate| candidate.transaction().size());
+    let (got, max) = (sizes.fold(BLOCK_OVERHEAD_BYTES, usize::saturating_add), spec.params().max_block_bytes);
     if got as u64 > max {
         return Err(BlockError::Size { got, max });
     }
-    Ok(MatchedBlock { header, body, txids })
+    Ok(MatchedBlock { header: MatchedHeader { header, txids }, candidates })
 }
 
 impl MatchedBlock {
-    /// The header.
-    pub fn header(&self) -> &LinkedHeader {
-        &self.header
-    }
-
-    /// The ids of its transactions, in order.
-    pub fn txids(&self) -> &[TxId] {
-        &self.txids
-    }
-
-    /// Takes the transactions out, to be checked in pieces by [`check_transactions`] on any number of
+    /// Takes the transactions out, to be checked in pieces by [`check_candidates`] on any number of
     /// threads and put together again by [`CheckedBlock::assemble`].
-    pub fn into_parts(self) -> (LinkedHeader, Body) {
-        (self.header, self.body)
+    pub fn into_parts(self) -> (MatchedHeader, Vec<Candidate>) {
+        (self.header, self.candidates)
     }
 }
+
+/// The caller's mistake: the transactions are not those that were matched to the header, or not in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the checked transactions are not those that were matched to the header")]
+pub struct OtherTransactions;
 
 /// A block whose body is its header's, with every transaction checked.
 #[derive(Clone, Debug)]
@@ -147,25 +207,14 @@ pub struct CheckedBlock {
 }
 
 impl CheckedBlock {
-    /// Puts a header and checked transactions together, after making sure that they belong together.
+    /// Puts a matched header and its transactions, checked meanwhile, together again.
     ///
     /// # Errors
-    /// [`BlockError::TxsRoot`] or [`BlockError::Size`], as [`match_body`].
-    pub fn assemble(
-        spec: &ChainSpec,
-        header: LinkedHeader,
-        transactions: Vec<CheckedTransaction>,
-    ) -> Result<Self, BlockError> {
-        let txids: Vec<TxId> = transactions.iter().map(CheckedTransaction::txid).collect();
-        let (got, expected) = (txs_root(&txids), header.header().txs_root);
-        if got != expected {
-            return Err(BlockError::TxsRoot { got, expected });
-        }
-        let sizes = transactions.iter().map(|checked| checked.transaction().size());
-        let (got, max) =
-            (sizes.fold(crate::block::BLOCK_OVERHEAD_BYTES, usize::saturating_add), spec.params().max_block_bytes);
-        if got as u64 > max {
-            return Err(BlockError::Size { got, max });
+    /// [`OtherTransactions`] unless they are the matched ones, all of them, in order.
+    pub fn assemble(header: MatchedHeader, transactions: Vec<CheckedTransaction>) -> Result<Self, OtherTransactions> {
+        let MatchedHeader { header, txids } = header;
+        if !txids.iter().copied().eq(transactions.iter().map(CheckedTransaction::txid)) {
+            return Err(OtherTransactions);
         }
         Ok(Self { header, transactions })
     }
@@ -175,8 +224,9 @@ impl CheckedBlock {
     /// # Errors
     /// Says which rule is broken.
     pub fn check(spec: &ChainSpec, header: LinkedHeader, body: Body) -> Result<Self, BlockError> {
-        let (header, body) = match_body(spec, header, body)?.into_parts();
-        let transactions = check_transactions(&spec.genesis_id(), body.into_vec())
+        let candidates = body.into_vec().into_iter().map(Candidate::new).collect();
+        let MatchedBlock { header: MatchedHeader { header, .. }, candidates } = match_body(spec, header, candidates)?;
+        let transactions = check_candidates(&mut KeyCache::new(0), &spec.genesis_id(), candidates)
             .map_err(|(index, error)| BlockError::Transaction { index, error })?;
         Ok(Self { header, transactions })
     }
@@ -191,7 +241,19 @@ impl CheckedBlock {
         &self.transactions
     }
 
-    /// The block as it is encoded.
+    /// The ids of its transactions, in order.
+    pub fn txids(&self) -> Vec<TxId> {
+        self.transactions.iter().map(CheckedTransaction::txid).collect()
+    }
+
+    /// The encoding of its body: the transactions' count (u64), and they themselves.
+    pub fn encoded_body(&self) -> Vec<u8> {
+        let mut bytes = Vec::from((self.transactions.len() as u64).to_le_bytes());
+        self.transactions.iter().for_each(|checked| bytes.extend(encode(checked.transaction())));
+        bytes
+    }
+
+    /// The block.
     pub fn to_block(&self) -> crate::block::Block {
         let body = self.transactions.iter().map(|checked| checked.transaction().clone()).collect();
         crate::block::Block { header: self.header.header().clone(), body: Body::new(body).unwrap_or_default() }

@@ -20,4 +20,7 @@ pub mod isolated;
 
 pub use connect::{ConnectError, ConnectedBlock, Execution, connect_block, touched_addresses};
 pub use header::{ChainContext, LinkedHeader, SealedHeader, check_header, check_work};
-pub use isolated::{CheckedBlock, CheckedTransaction, MatchedBlock, check_transactions, match_body};
+pub use isolated::{
+    Candidate, CheckedBlock, CheckedTransaction, MatchedBlock, MatchedHeader, OtherTransactions, check_candidates,
+    check_transactions, match_body,
+};

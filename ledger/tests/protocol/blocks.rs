@@ -3,13 +3,14 @@
 use crate::support::{Chain, address, nobody, resealed, to_outputs, with_body};
 use cairn_ledger::{
     block::{Block, Body},
-    codec::BoundedBytes,
+    codec::{BoundedBytes, encode},
     error::{BlockError, Fault, HeaderError, TxError},
     keys::Signature,
+    schnorr::KeyCache,
     testing::{MemoryState, arbitrary_hash, checked},
     transaction::{MAX_MEMO_BYTES, Transaction},
     units::Amount,
-    validate::{CheckedBlock, match_body},
+    validate::{Candidate, CheckedBlock, OtherTransactions, check_candidates, match_body},
 };
 
 fn refused(chain: &Chain, block: Block) -> (BlockError, Fault) {
@@ -27,6 +28,7 @@ fn block_error_none_for_the_honest_block() {
     let block = some_block(&chain);
     let connected = chain.connect(block.clone()).unwrap();
     assert_eq!(connected.block().to_block(), block);
+    assert_eq!(connected.block().encoded_body(), encode(&block.body));
 }
 
 #[test]
@@ -76,9 +78,38 @@ fn block_error_size() {
     let error = BlockError::Size { got: 42_001, max: 42_000 };
     assert_eq!(refused(&chain, larger.clone()), (error, Fault::Proven));
     let linked = chain.link(larger.header.clone()).unwrap();
-    let transactions = checked(&chain.spec, larger.body.to_vec());
-    assert_eq!(CheckedBlock::assemble(&chain.spec, linked.clone(), transactions).err(), Some(error));
-    assert_eq!(match_body(&chain.spec, linked, larger.body).err(), Some(error));
+    let candidates = larger.body.to_vec().into_iter().map(Candidate::new).collect();
+    assert_eq!(match_body(&chain.spec, linked, candidates).err(), Some(error));
+}
+
+#[test]
+fn a_block_is_put_together_from_its_own_transactions_alone() {
+    let chain = Chain::easy();
+    let block = some_block(&chain);
+    let linked = chain.link(block.header.clone()).unwrap();
+    let candidates = block.body.to_vec().into_iter().map(Candidate::new).collect();
+    let (header, candidates) = match_body(&chain.spec, linked, candidates).unwrap().into_parts();
+    let own = check_candidates(&mut KeyCache::new(8), &chain.spec.genesis_id(), candidates).unwrap();
+    let other = checked(&chain.spec, vec![chain.pay(3, address(2), 10, 1)]);
+    for wrong in [vec![], vec![own[1].clone(), own[0].clone()], [own.clone(), other].concat()] {
+        assert_eq!(CheckedBlock::assemble(header.clone(), wrong).err(), Some(OtherTransactions));
+    }
+    assert_eq!(CheckedBlock::assemble(header, own).unwrap().to_block(), block);
+}
+
+/// What was checked before is not checked again, and counts in its place.
+#[test]
+fn known_transactions_stand_among_new_ones() {
+    let chain = Chain::easy();
+    let genesis_id = chain.spec.genesis_id();
+    let good = chain.pay(1, address(2), 10, 1);
+    let known = Candidate::Known(checked(&chain.spec, vec![good.clone()]).remove(0));
+    let bad = Transaction { signature: Signature::from_bytes([3; 64]), ..good.clone() };
+    let mut keys = KeyCache::new(8);
+    let verdict = check_candidates(&mut keys, &genesis_id, vec![known.clone(), Candidate::new(bad)]);
+    assert_eq!(verdict.err(), Some((1, TxError::Signature)));
+    let all = check_candidates(&mut keys, &genesis_id, vec![known, Candidate::new(good.clone())]).unwrap();
+    assert!(all.iter().all(|checked| checked.txid() == good.id()));
 }
 
 /// An altered body must never speak against the block, however large it was made.

@@ -2,10 +2,11 @@
 
 use super::{
     audit,
+    cache::Caches,
     import::{Writer, tip_of},
     mailbox::{ChainEvent, ChainHandle, EVENTS, HeaderOutcome, MAILBOX, Message, ProvenAccount, Tip},
     orphans::Orphans,
-    precheck::Precheck,
+    precheck::{Precheck, Workers},
     reader::Reader,
     tree::HeaderTree,
 };
@@ -47,8 +48,10 @@ impl Chain {
 /// A database that cannot be opened, or that does not hold together.
 pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(ChainHandle, Chain), StoreError> {
     let store = Arc::new(ChainStore::open(path, &spec, options)?);
-    let (accounts, tip) = audit::load(&store)?;
-    let precheck = Precheck::new(spec.clone())?;
+    let workers = Workers::start()?;
+    let (accounts, tip) = audit::load(&store, &workers)?;
+    let caches = Arc::<Caches>::default();
+    let precheck = Precheck::new(workers, spec.clone(), store.clone(), caches.clone());
     let (mailbox, messages) = mpsc::channel(MAILBOX);
     let (tip_sender, tip_watch) = watch::channel(Arc::new(tip_of(&tip)));
     let (best_sender, best_header) = watch::channel(tip.header().height);
@@ -65,6 +68,7 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
         spec,
         store,
         precheck,
+        caches,
         accounts,
         tip,
         tree: HeaderTree::default(),
@@ -143,7 +147,8 @@ impl Actor {
                 self.publish_best();
                 let _ = answer.send(outcomes);
             }
-            Message::Connect { block, answer } => {
+            Message::Connect { block, prefetched, answer } => {
+                self.writer.caches.accounts_mut().take_in(prefetched);
                 let outlets = &self.outlets;
                 let outcome = self.writer.import_block(block, now, &mut |tip, event| outlets.publish(tip, event))?;
                 self.publish_best();

@@ -1,10 +1,10 @@
 //! The store's invariants as code: a short look at every start, the whole on demand.
 
+use super::precheck::Workers;
 use crate::store::{ChainStore, DbOptions, StoreError};
 use cairn_ledger::{
     accounts::{AccountTree, Leaf},
     chain_spec::ChainSpec,
-    hash::Hash,
     keys::Address,
     merkle::txs_root,
     transaction::Transaction,
@@ -13,27 +13,11 @@ use cairn_ledger::{
 };
 use std::path::Path;
 
-/// Loads the hashes of all accounts and the tip, and makes sure that they belong together.
-pub(super) fn load(store: &ChainStore) -> Result<(AccountTree, ChainContext), StoreError> {
+/// Hashes all accounts, loads the tip, and makes sure that they belong together.
+pub(super) fn load(store: &ChainStore, workers: &Workers) -> Result<(AccountTree, ChainContext), StoreError> {
     let header = store.expect_header(&store.tip()?)?;
     let tip = store.context_at(header.header().height)?;
-    let mut hashes = Vec::new();
-    for entry in store.accounts() {
-        let (address, record) = entry?;
-        let index = usize::try_from(record.index).unwrap_or(usize::MAX);
-        // Indices are dense: one that lies far beyond the accounts read so far is a broken record, found
-        // below by the root, and must not make this allocate.
-        if index >= hashes.len() {
-            let len = index.saturating_add(1).min(hashes.len().saturating_mul(2).max(1 << 20));
-            hashes.resize(len, Hash::ZERO);
-        }
-        if let Some(place) = hashes.get_mut(index) {
-            *place = record.leaf(address).hash();
-        }
-    }
-    let used = hashes.iter().rposition(|hash| *hash != Hash::ZERO).map_or(0, |last| last + 1);
-    hashes.truncate(used);
-    let accounts = AccountTree::from_leaf_hashes(hashes);
+    let accounts = workers.build_tree(store)?;
     if accounts.state_root() != tip.header().state_root {
         return Err(StoreError::StateMismatch { got: accounts.state_root(), expected: tip.header().state_root });
     }
@@ -106,7 +90,7 @@ pub fn check(spec: &ChainSpec, path: &Path, options: DbOptions) -> Result<AuditR
 /// # Errors
 /// The first that does not hold.
 pub fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<AuditReport, AuditError> {
-    let (_, tip) = load(store)?;
+    let (_, tip) = load(store, &Workers::start()?)?;
     let (mut transactions, mut parent) = (0, None);
     for height in (0..=tip.header().height.get()).map(Height::new) {
         let broken = AuditError::BrokenChain { height };

@@ -1,10 +1,11 @@
 //! The story of a block's import, as the writer tells it.
 
 use super::{
+    cache::Caches,
     mailbox::{BlockOutcome, ChainEvent, HeaderOutcome, TemplateRequest, Tip},
     orphans::Orphans,
     precheck::Precheck,
-    reorg::{self, Executed, Failed, Plan},
+    reorg::{self, Executed, Failed, Ground, Plan},
     state::PendingState,
     template::Template,
     tree::HeaderTree,
@@ -50,6 +51,7 @@ pub(super) struct Writer {
     pub(super) spec: Arc<ChainSpec>,
     pub(super) store: Arc<ChainStore>,
     pub(super) precheck: Precheck,
+    pub(super) caches: Arc<Caches>,
     pub(super) accounts: AccountTree,
     pub(super) tip: ChainContext,
     pub(super) tree: HeaderTree,
@@ -250,7 +252,7 @@ impl Writer {
         }
         for block in self.tree.spill(self.tip.total_work()) {
             let mut batch = self.store.batch();
-            self.store.put_block(&mut batch, block.header(), &block.to_block().body);
+            self.store.put_block(&mut batch, &block);
             batch.write(Durability::Buffered)?;
         }
         Ok(fate)
@@ -304,7 +306,9 @@ impl Writer {
         let newest = plan.connect.last().map_or(Timestamp::default(), |block| block.header().header().time);
         let recent = self.spec.params().interval_ms.saturating_mul(RECENT_INTERVALS);
         let durability = if now.since(newest) <= recent { Durability::Synced } else { Durability::Buffered };
-        match reorg::execute(&self.spec, &self.store, &mut self.accounts, &self.precheck, plan, durability) {
+        let (spec, store, precheck, caches) = (&self.spec, &self.store, &self.precheck, &self.caches);
+        let ground = Ground { spec, store, precheck, caches };
+        match reorg::execute(&ground, &mut self.accounts, plan, durability) {
             Ok(executed) => self.moved(executed).map(Moved::Done),
             Err(Failed::Store(error)) => Err(error),
             Err(Failed::Invalid { id, error, rest }) => {
@@ -363,7 +367,8 @@ impl Writer {
     ) -> Result<Result<Template, cairn_ledger::hash::TxId>, StoreError> {
         let parent = self.tip.header();
         let height = parent.height.next().unwrap_or(parent.height);
-        let state = PendingState::new(&self.store, self.accounts.count());
+        let cached = self.caches.accounts();
+        let state = PendingState::new(&self.store, &cached, self.accounts.count());
         let slice = state.load_slice(&touched_addresses(&beneficiary, transactions))?;
         let mut execution = Execution::new(&self.spec, height, slice);
         let max = usize::try_from(self.spec.params().max_block_bytes).unwrap_or(usize::MAX);
@@ -403,7 +408,8 @@ impl Writer {
 
     /// Proves an account, or its absence, at the tip.
     pub(super) fn prove(&self, address: Address) -> Result<AccountProof, StoreError> {
-        let state = PendingState::new(&self.store, self.accounts.count());
+        let cached = self.caches.accounts();
+        let state = PendingState::new(&self.store, &cached, self.accounts.count());
         let (index, leaf) = state.leaf_or_below(&address)?;
         let path = self.accounts.path(index).ok_or_else(|| missing_account(leaf.address))?;
         let path = BoundedVec::new(path).map_err(|_| missing_account(leaf.address))?;

@@ -1,14 +1,20 @@
 //! What the writer can be asked, and what it answers.
 
-use super::{precheck::Precheck, reader::Reader, template::Template};
+use super::{
+    cache::Prefetched,
+    precheck::{BlockBody, Precheck},
+    reader::Reader,
+    template::Template,
+};
 use crate::verdict::Origin;
 use cairn_ledger::{
     accounts::AccountProof,
-    block::{Body, Header},
-    error::{BlockError, HeaderError},
+    block::Header,
+    error::{BlockError, HeaderError, TxError},
     hash::BlockId,
     keys::Address,
     pow::Work,
+    transaction::Transaction,
     units::{Height, Timestamp},
     validate::{CheckedBlock, CheckedTransaction, LinkedHeader},
 };
@@ -149,6 +155,8 @@ pub(super) enum Message {
     },
     Connect {
         block: CheckedBlock,
+        /// What it touches, read from the disk.
+        prefetched: Prefetched,
         answer: oneshot::Sender<BlockOutcome>,
     },
     /// A matched body turned out to be invalid: remember its id.
@@ -196,8 +204,20 @@ impl ChainHandle {
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn import(&self, header: LinkedHeader, body: Body) -> Result<Import, ChainError> {
-        self.precheck.start(self.mailbox.clone(), header, body).await
+    pub async fn import(&self, header: LinkedHeader, body: impl Into<BlockBody>) -> Result<Import, ChainError> {
+        self.precheck.start(self.mailbox.clone(), header, body.into()).await
+    }
+
+    /// Checks transactions by themselves, together: one answer for each, in order. Those that are valid are
+    /// remembered, and not checked again when they come in a block.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn check_transactions(
+        &self,
+        transactions: Vec<Transaction>,
+    ) -> Result<Vec<Result<CheckedTransaction, TxError>>, ChainError> {
+        self.precheck.check_transactions(transactions).await
     }
 
     /// Makes a block on the tip, complete but for its nonce.

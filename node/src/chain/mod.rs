@@ -12,7 +12,8 @@
 //! # Map
 //! `mailbox` what the writer is asked · `actor` its loop · `import` the story · `reorg` disconnecting and
 //! connecting · `tree` headers that are not on the followed chain · `orphans` headers without a parent ·
-//! `state` accounts during an import · `precheck` the workers · [`audit`] the store's invariants as code
+//! `state` accounts during an import · `cache` accounts in memory · `precheck` the workers · `known` what they
+//! need not check again · [`audit`] the store's invariants as code
 //!
 //! # Invariants
 //! 1. One thread writes; readers see whole imports only.
@@ -23,7 +24,9 @@
 
 mod actor;
 pub mod audit;
+mod cache;
 mod import;
+mod known;
 mod mailbox;
 mod orphans;
 mod precheck;
@@ -39,6 +42,7 @@ pub use actor::{Chain, spawn};
 pub use mailbox::{
     BlockOutcome, ChainError, ChainEvent, ChainHandle, HeaderOutcome, Import, ProvenAccount, TemplateRequest, Tip,
 };
+pub use precheck::BlockBody;
 pub use reader::Reader;
 pub use template::Template;
 

@@ -1,7 +1,7 @@
 //! Disconnecting blocks down to a fork and connecting others up from it, as one batch.
 
-use super::{precheck::Precheck, state::PendingState};
-use crate::store::{Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected};
+use super::{cache::Caches, precheck::Precheck, state::PendingState};
+use crate::store::{Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, schema::UndoLeaves};
 use cairn_ledger::{
     accounts::{AccountTree, TreeUpdate},
     block::Body,
@@ -10,6 +10,7 @@ use cairn_ledger::{
     hash::BlockId,
     validate::{CheckedBlock, ConnectError, LinkedHeader, connect_block, touched_addresses},
 };
+use std::time::Instant;
 
 /// What to leave and what to follow instead.
 pub(super) struct Plan {
@@ -41,40 +42,46 @@ impl From<StoreError> for Failed {
     }
 }
 
+/// What a plan is carried out on.
+pub(super) struct Ground<'a> {
+    pub spec: &'a ChainSpec,
+    pub store: &'a ChainStore,
+    pub precheck: &'a Precheck,
+    pub caches: &'a Caches,
+}
+
 /// Carries out a plan: all of it, in one batch, or nothing.
 pub(super) fn execute(
-    spec: &ChainSpec,
-    store: &ChainStore,
+    ground: &Ground<'_>,
     tree: &mut AccountTree,
-    precheck: &Precheck,
     plan: Plan,
     durability: Durability,
 ) -> Result<Executed, Failed> {
-    let mut work = Work {
-        spec,
-        state: PendingState::new(store, tree.count()),
-        batch: store.batch(),
-        store,
-        inverses: Vec::new(),
-        tree,
-    };
+    let Ground { spec, store, precheck, caches } = *ground;
+    let started = Instant::now();
+    let cached = caches.accounts();
+    let state = PendingState::new(store, &cached, tree.count());
+    let mut work = Work { spec, state, batch: store.batch(), store, inverses: Vec::new(), tree };
     let result = work.run(precheck, plan);
-    match result {
-        Ok(executed) => {
-            work.state.write(&mut work.batch);
-            let Work { batch, inverses, tree, .. } = work;
-            if let Err(error) = batch.write(durability) {
-                roll_back(tree, inverses);
-                return Err(error.into());
-            }
-            Ok(executed)
-        }
+    let Work { state, mut batch, inverses, tree, .. } = work;
+    let executed = match result {
+        Ok(executed) => executed,
         Err(failed) => {
-            let Work { inverses, tree, .. } = work;
             roll_back(tree, inverses);
-            Err(failed)
+            return Err(failed);
         }
+    };
+    let written = state.write(&mut batch);
+    drop(cached);
+    let (blocks, connect_us) = (executed.connected.len(), started.elapsed().as_micros());
+    if let Err(error) = batch.write(durability) {
+        roll_back(tree, inverses);
+        return Err(error.into());
     }
+    let write_us = started.elapsed().as_micros() - connect_us;
+    tracing::debug!(target: "cairn::chain", blocks, connect_us, write_us, "carried out a plan");
+    written.update(&mut caches.accounts_mut());
+    Ok(executed)
 }
 
 /// Brings the tree in memory back to what is on disk.
@@ -85,17 +92,17 @@ fn roll_back(tree: &mut AccountTree, inverses: Vec<TreeUpdate>) {
 }
 
 /// A plan being carried out.
-struct Work<'a> {
+struct Work<'db, 'a> {
     spec: &'a ChainSpec,
-    store: &'a ChainStore,
-    tree: &'a mut AccountTree,
+    store: &'db ChainStore,
+    tree: &'db mut AccountTree,
     state: PendingState<'a>,
-    batch: Batch<'a>,
+    batch: Batch<'db>,
     /// How to take back what was done to `tree`, step by step.
     inverses: Vec<TreeUpdate>,
 }
 
-impl Work<'_> {
+impl Work<'_, '_> {
     fn run(&mut self, precheck: &Precheck, plan: Plan) -> Result<Executed, Failed> {
         let mut disconnected = Vec::with_capacity(plan.disconnect.len());
         for header in plan.disconnect {
@@ -119,14 +126,13 @@ impl Work<'_> {
 
     fn disconnect(&mut self, precheck: &Precheck, header: LinkedHeader) -> Result<CheckedBlock, StoreError> {
         let id = header.id();
-        let undo = self.store.undo(&id)?;
-        self.state.undo(&undo)?;
+        let undo = self.state.undo(&self.store.undo(&id)?)?;
         self.update_tree(self.tree.update(undo.count, &undo.leaf_hashes()));
         let body = self.store.body(&id)?;
         let body: Body = body.ok_or_else(|| StoreError::Missing { table: "body_by_id", key: id.to_string() })?;
         let corrupt = |_| StoreError::Corrupt { table: "body_by_id", key: id.to_string() };
         let block = precheck.check_stored(header, body).map_err(corrupt)?;
-        put_disconnected(&mut self.batch, block.header(), &txids(&block));
+        put_disconnected(&mut self.batch, block.header(), &block.txids());
         Ok(block)
     }
 
@@ -138,8 +144,8 @@ impl Work<'_> {
         self.state.apply(&change);
         self.update_tree(update);
         // Blocks that were on disk before are written again: the same bytes under the same key.
-        self.store.put_block(&mut self.batch, block.header(), &block.to_block().body);
-        put_connected(&mut self.batch, block.header(), &txids(&block), &change.undo());
+        self.store.put_block(&mut self.batch, &block);
+        put_connected(&mut self.batch, block.header(), &block.txids(), &UndoLeaves::new(&change));
         Ok(block)
     }
 
@@ -171,8 +177,4 @@ impl From<ConnectError<BlockError>> for Refused {
             }
         }
     }
-}
-
-fn txids(block: &CheckedBlock) -> Vec<cairn_ledger::hash::TxId> {
-    block.transactions().iter().map(|checked| checked.txid()).collect()
 }

@@ -1,26 +1,54 @@
 //! Accounts during an import: what is on disk, with what the import has changed so far on top.
+//!
+//! A run of blocks changes them here, in memory; then all that differs from the disk goes into the run's one
+//! batch. However often the run touched an account, it is written once.
 
-use crate::store::{Batch, ChainStore, StoreError, schema};
+use super::cache::AccountCache;
+use crate::store::{Batch, ChainStore, StoreError, schema, schema::UndoLeaves};
 use cairn_ledger::{
     accounts::{AccountSlice, Leaf, StateChange, UndoRecord},
+    codec::BoundedVec,
     keys::Address,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Accounts between a remembered neighbour and an absent address that are walked over before the disk is
+/// asked: those that were created there since.
+const STEPS: usize = 32;
 
 /// The accounts after some blocks were connected or disconnected, none of it written yet.
 pub(super) struct PendingState<'a> {
     store: &'a ChainStore,
+    cache: &'a AccountCache,
     count: u64,
     /// Accounts that differ from the disk; `None` for those that exist no more.
-    accounts: BTreeMap<Address, Option<(u64, Leaf)>>,
+    accounts: HashMap<Address, Option<(u64, Leaf)>>,
+    /// Accounts that the disk does not have, in order.
+    created: BTreeSet<Address>,
     /// Addresses by index that differ from the disk; `None` for those that exist no more.
     addresses: BTreeMap<u64, Option<Address>>,
 }
 
+/// What differs from the disk, once it was written.
+pub(super) struct Written(HashMap<Address, Option<(u64, Leaf)>>);
+
+impl Written {
+    /// Brings the cache up to what is on disk now.
+    pub(super) fn update(self, cache: &mut AccountCache) {
+        for (address, account) in self.0 {
+            match account {
+                Some((index, leaf)) => cache.put(index, leaf),
+                None => cache.remove(&address),
+            }
+        }
+    }
+}
+
 impl<'a> PendingState<'a> {
     /// The accounts on disk, `count` of them.
-    pub(super) fn new(store: &'a ChainStore, count: u64) -> Self {
-        Self { store, count, accounts: BTreeMap::new(), addresses: BTreeMap::new() }
+    pub(super) fn new(store: &'a ChainStore, cache: &'a AccountCache, count: u64) -> Self {
+        let (accounts, created, addresses) = (HashMap::new(), BTreeSet::new(), BTreeMap::new());
+        Self { store, cache, count, accounts, created, addresses }
     }
 
     /// Loads the leaf of each address or, where it has none, the leaf below it.
@@ -39,28 +67,39 @@ impl<'a> PendingState<'a> {
             self.accounts.insert(leaf.new.address, Some((leaf.index, leaf.new)));
             if leaf.old.is_none() {
                 self.addresses.insert(leaf.index, Some(leaf.new.address));
+                self.created.insert(leaf.new.address);
             }
         }
         self.count = change.count;
     }
 
-    /// Takes back what a connected block had changed.
-    pub(super) fn undo(&mut self, record: &UndoRecord) -> Result<(), StoreError> {
-        for index in record.count..self.count {
+    /// Takes back what a connected block had changed; returns it in full.
+    pub(super) fn undo(&mut self, undo: &UndoLeaves) -> Result<UndoRecord, StoreError> {
+        let mut leaves = Vec::with_capacity(undo.leaves.len());
+        for old in undo.leaves.iter() {
+            let address = self.address_at(old.index)?;
+            let missing = || StoreError::Missing { table: "account_by_address", key: address.to_string() };
+            let (_, leaf) = self.leaf(&address)?.ok_or_else(missing)?;
+            leaves.push((old.index, Leaf { address, next: old.next.unwrap_or(leaf.next), account: old.account }));
+        }
+        for index in undo.count..self.count {
             let address = self.address_at(index)?;
             self.accounts.insert(address, None);
+            self.created.remove(&address);
             self.addresses.insert(index, None);
         }
-        for (index, leaf) in record.leaves.iter() {
-            self.accounts.insert(leaf.address, Some((*index, *leaf)));
-        }
-        self.count = record.count;
-        Ok(())
+        self.accounts.extend(leaves.iter().map(|(index, leaf)| (leaf.address, Some((*index, *leaf)))));
+        self.count = undo.count;
+        let corrupt = |_| StoreError::Corrupt { table: "undo_by_id", key: undo.count.to_string() };
+        Ok(UndoRecord { count: undo.count, leaves: BoundedVec::new(leaves).map_err(corrupt)? })
     }
 
     /// Adds all that differs from the disk to a batch.
-    pub(super) fn write(&self, batch: &mut Batch<'_>) {
-        for (address, account) in &self.accounts {
+    pub(super) fn write(self, batch: &mut Batch<'_>) -> Written {
+        // In the order of the table: a sorted batch goes in at half the cost.
+        let mut accounts: Vec<_> = self.accounts.iter().collect();
+        accounts.sort_unstable_by_key(|(address, _)| *address);
+        for (address, account) in accounts {
             match account {
                 Some((index, leaf)) => self.store.put_leaf(batch, *index, leaf),
                 None => batch.delete::<schema::AccountByAddress>(address),
@@ -72,37 +111,69 @@ impl<'a> PendingState<'a> {
                 None => batch.delete::<schema::AddressByIndex>(index),
             }
         }
+        Written(self.accounts)
     }
 
     /// The leaf of an address or, where it has no account, the leaf below it.
     pub(super) fn leaf_or_below(&self, address: &Address) -> Result<(u64, Leaf), StoreError> {
-        match self.leaf(address)? {
+        if let Some(found) = self.in_memory(address) {
+            return found.map_or_else(|| self.leaf_below(address), Ok);
+        }
+        // Whether an account proves the absence of this one costs no look at the disk.
+        if let Some(below) = self.walk_up_to(address)? {
+            return Ok(below);
+        }
+        match self.on_disk(address)? {
             Some(found) => Ok(found),
             None => self.leaf_below(address),
         }
     }
 
     fn leaf(&self, address: &Address) -> Result<Option<(u64, Leaf)>, StoreError> {
-        if let Some(pending) = self.accounts.get(address) {
-            return Ok(*pending);
-        }
+        self.in_memory(address).map_or_else(|| self.on_disk(address), Ok)
+    }
+
+    /// What memory knows of an address, if anything: its leaf, or that it has none.
+    fn in_memory(&self, address: &Address) -> Option<Option<(u64, Leaf)>> {
+        self.accounts.get(address).copied().or_else(|| self.cache.get(address).map(Some))
+    }
+
+    fn on_disk(&self, address: &Address) -> Result<Option<(u64, Leaf)>, StoreError> {
         Ok(self.store.account(address)?.map(|record| (record.index, record.leaf(*address))))
     }
 
-    /// The greatest account below an address: the greater of the pending one and the stored one.
+    /// The greatest account below an address.
     fn leaf_below(&self, address: &Address) -> Result<(u64, Leaf), StoreError> {
-        let pending = self.accounts.range(..*address).rev().find_map(|(_, account)| *account);
+        let created = self.created.range(..*address).next_back();
         for entry in self.store.accounts_below(address) {
             let (below, record) = entry?;
-            if pending.is_some_and(|(_, leaf)| leaf.address > below) {
+            if created.is_some_and(|created| *created > below) {
                 break;
             }
-            // One that is pending too is either `pending` itself, newer than the disk, or gone.
-            if !self.accounts.contains_key(&below) {
-                return Ok((record.index, record.leaf(below)));
+            match self.accounts.get(&below) {
+                None => return Ok((record.index, record.leaf(below))),
+                Some(Some(pending)) => return Ok(*pending),
+                // It exists no more.
+                Some(None) => {}
             }
         }
-        pending.ok_or_else(|| StoreError::Missing { table: "account_by_address", key: Address::ZERO.to_string() })
+        let missing = || StoreError::Missing { table: "account_by_address", key: Address::ZERO.to_string() };
+        let created = created.ok_or_else(missing)?;
+        self.leaf(created)?.ok_or_else(missing)
+    }
+
+    /// The account that proves the absence of `address`, looked for from the one that was below it once, along
+    /// the chain of addresses.
+    fn walk_up_to(&self, address: &Address) -> Result<Option<(u64, Leaf)>, StoreError> {
+        let Some(mut at) = self.cache.neighbour(address).copied() else { return Ok(None) };
+        for _ in 0..STEPS {
+            match self.leaf(&at)? {
+                Some((index, leaf)) if leaf.proves_absence_of(address) => return Ok(Some((index, leaf))),
+                Some((_, leaf)) if leaf.address < *address && leaf.next < *address => at = leaf.next,
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
     }
 
     fn address_at(&self, index: u64) -> Result<Address, StoreError> {

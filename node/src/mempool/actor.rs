@@ -2,8 +2,9 @@
 //! pool needs. It holds no rules.
 
 use super::{
+    admission::{self, GATHERING},
     file::{self, Saved},
-    mailbox::{ANNOUNCEMENTS, Accepted, Arrival, CHECKERS, MAILBOX, Message, PoolHandle, SUBMISSION},
+    mailbox::{ANNOUNCEMENTS, Accepted, Arrival, MAILBOX, Message, PoolHandle},
     policy::{PoolConfig, PoolError, Standing},
     pool::{Pool, TipChange},
 };
@@ -15,7 +16,11 @@ use crate::{
     verdict::Origin,
 };
 use cairn_ledger::{
-    chain_spec::ChainSpec, hash::TxId, keys::Address, transaction::Transaction, validate::CheckedTransaction,
+    chain_spec::ChainSpec,
+    hash::{BlockId, TxId},
+    keys::Address,
+    transaction::Transaction,
+    validate::CheckedTransaction,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -24,7 +29,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Semaphore, broadcast, mpsc, oneshot},
+    sync::{broadcast, mpsc, oneshot},
     task::JoinHandle,
     time::MissedTickBehavior,
 };
@@ -45,14 +50,14 @@ pub fn spawn(
 ) -> (PoolHandle, JoinHandle<Result<(), TaskError>>) {
     let (sender, mailbox) = mpsc::channel(MAILBOX);
     let (accepted, _) = broadcast::channel(ANNOUNCEMENTS);
-    let checkers = Arc::new(Semaphore::new(CHECKERS));
-    let handle = PoolHandle { spec: spec.clone(), mailbox: sender, accepted: accepted.clone(), checkers };
+    let admission = admission::spawn(chain.clone(), sender.clone());
+    let handle = PoolHandle { mailbox: sender, admission, accepted: accepted.clone() };
     // The events first, then the tip: a block between the two is then seen twice, never missed.
     let events = chain.subscribe();
     let tip = chain.tip().height();
     let loading = path.clone().map(|path| {
         let max = file::max_file_bytes(config.max_count, config.max_bytes);
-        tokio::spawn(load(handle.clone(), path, max))
+        tokio::spawn(load(handle.clone(), spec.genesis_id(), path, max))
     });
     let actor = Actor { spec, pool: Pool::new(config, tip), chain, mailbox, accepted, path, loading };
     (handle, tokio::spawn(actor.run(events, shutdown)))
@@ -100,7 +105,7 @@ impl Actor {
     async fn on_message(&mut self, message: Message) -> Result<(), TaskError> {
         match message {
             Message::Judge { transactions, answer } => reply(answer, self.judge(transactions).await?),
-            Message::Admit { origin, arrivals, answer } => reply(answer, self.admit(origin, arrivals).await?),
+            Message::Admit { arrivals, answer } => reply(answer, self.admit(arrivals).await?),
             Message::Get { txid, answer } => reply(answer, self.pool.get(&txid)),
             Message::Pending { address, answer } => reply(answer, self.pool.pending(&address)),
             Message::Select { max_bytes, answer } => reply(answer, self.pool.select(max_bytes)),
@@ -129,31 +134,26 @@ impl Actor {
             .collect())
     }
 
-    async fn admit(
-        &mut self,
-        origin: Option<Origin>,
-        arrivals: Vec<Arrival>,
-    ) -> Result<Vec<Result<TxId, PoolError>>, TaskError> {
+    async fn admit(&mut self, arrivals: Vec<Arrival>) -> Result<Vec<Result<TxId, PoolError>>, TaskError> {
         let asked = arrivals
             .iter()
             .map(|Arrival { transaction, .. }| Asked::new(transaction.transaction(), transaction.txid()));
         let standings = self.read_standings(asked.collect()).await?;
         let now = clock::now();
-        let (mut answers, mut accepted) = (Vec::with_capacity(arrivals.len()), Vec::new());
-        for (Arrival { transaction, added }, standing) in arrivals.into_iter().zip(&standings) {
+        let mut answers = Vec::with_capacity(arrivals.len());
+        let mut accepted: BTreeMap<Origin, Vec<CheckedTransaction>> = BTreeMap::new();
+        for (Arrival { transaction, origin, added }, standing) in arrivals.into_iter().zip(&standings) {
             // A saved time from the future would outlive its expiry.
             let added = added.unwrap_or(now).min(now);
             let answer = self.pool.admit(transaction.clone(), standing, added, now);
-            if answer.is_ok() {
-                accepted.push(transaction);
+            if let (Ok(_), Some(origin)) = (&answer, origin) {
+                accepted.entry(origin).or_default().push(transaction);
             }
             answers.push(answer);
         }
-        if let Some(origin) = origin
-            && !accepted.is_empty()
-        {
+        for (origin, transactions) in accepted {
             // Nobody listening is fine.
-            let _ = self.accepted.send(Arc::new(Accepted { origin, transactions: accepted }));
+            let _ = self.accepted.send(Arc::new(Accepted { origin, transactions }));
         }
         Ok(answers)
     }
@@ -273,8 +273,8 @@ fn standings(reader: &Reader, asked: &[Asked]) -> Result<Vec<Standing>, StoreErr
 
 /// Submits what was saved, in pieces, so that others are not kept waiting. Listeners are not told: the
 /// network would take it for new.
-async fn load(pool: PoolHandle, path: PathBuf, max: u64) {
-    let (genesis_id, source) = (pool.spec.genesis_id(), path.clone());
+async fn load(pool: PoolHandle, genesis_id: BlockId, path: PathBuf, max: u64) {
+    let source = path.clone();
     let saved = match tokio::task::spawn_blocking(move || file::load(&source, &genesis_id, max)).await {
         Ok(Ok(saved)) => saved,
         Ok(Err(error)) => return warn_unreadable(&path, &error.to_string()),
@@ -283,7 +283,7 @@ async fn load(pool: PoolHandle, path: PathBuf, max: u64) {
     let (found, mut kept) = (saved.len(), 0);
     let mut rest = saved.into_iter().map(|saved| (saved.transaction, Some(saved.added))).peekable();
     while rest.peek().is_some() {
-        let piece = rest.by_ref().take(SUBMISSION).collect();
+        let piece = rest.by_ref().take(GATHERING).collect();
         let Ok(answers) = pool.submit_piece(None, piece).await else { return };
         kept += answers.iter().filter(|answer| answer.is_ok()).count();
     }

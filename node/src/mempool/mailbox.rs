@@ -1,31 +1,22 @@
 //! What the pool can be asked, and the handle that asks.
 
 use super::{
+    admission::{GATHERING, Item, Submission},
     policy::{PoolError, PoolStatus},
     pool::{Pending, PoolInfo},
 };
 use crate::verdict::Origin;
 use cairn_ledger::{
-    chain_spec::ChainSpec,
-    error::TxError,
-    hash::TxId,
-    keys::Address,
-    transaction::Transaction,
-    units::Timestamp,
-    validate::{CheckedTransaction, check_transactions},
+    hash::TxId, keys::Address, transaction::Transaction, units::Timestamp, validate::CheckedTransaction,
 };
 use std::sync::Arc;
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// Messages waiting for the pool. A full mailbox makes askers wait, and a peer's asker is the one task that
 /// reads from that peer; it is nobody's fault.
 pub(super) const MAILBOX: usize = 64;
 /// Announcements a slow listener may be behind before it misses some.
 pub(super) const ANNOUNCEMENTS: usize = 256;
-/// Transactions judged and checked at once; more are split. It bounds how long others wait for the pool.
-pub(super) const SUBMISSION: usize = 512;
-/// Submissions whose signatures are checked at the same time; others wait in order of arrival.
-pub(super) const CHECKERS: usize = 2;
 
 /// The pool is gone: the node is stopping, or its storage failed and it is about to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +36,8 @@ pub struct Accepted {
 #[derive(Clone, Debug)]
 pub(super) struct Arrival {
     pub transaction: CheckedTransaction,
+    /// Who brought it; `None` when nobody is to be told of it.
+    pub origin: Option<Origin>,
     /// When it came to this node; `None` for now.
     pub added: Option<Timestamp>,
 }
@@ -56,9 +49,8 @@ pub(super) enum Message {
         transactions: Vec<Transaction>,
         answer: oneshot::Sender<Vec<Result<Transaction, PoolError>>>,
     },
-    /// Take these; tell the listeners unless `origin` is `None`.
+    /// Take these, and tell the listeners.
     Admit {
-        origin: Option<Origin>,
         arrivals: Vec<Arrival>,
         answer: oneshot::Sender<Vec<Result<TxId, PoolError>>>,
     },
@@ -89,10 +81,9 @@ pub(super) enum Message {
 /// A handle to the pool. Cloning shares it.
 #[derive(Clone)]
 pub struct PoolHandle {
-    pub(super) spec: Arc<ChainSpec>,
     pub(super) mailbox: mpsc::Sender<Message>,
+    pub(super) admission: mpsc::Sender<Submission>,
     pub(super) accepted: broadcast::Sender<Arc<Accepted>>,
-    pub(super) checkers: Arc<Semaphore>,
 }
 
 impl PoolHandle {
@@ -109,7 +100,7 @@ impl PoolHandle {
         let mut answers = Vec::with_capacity(transactions.len());
         let mut rest = transactions.into_iter().map(|transaction| (transaction, None)).peekable();
         while rest.peek().is_some() {
-            let piece = rest.by_ref().take(SUBMISSION).collect();
+            let piece = rest.by_ref().take(GATHERING).collect();
             answers.extend(self.submit_piece(Some(origin), piece).await?);
         }
         Ok(answers)
@@ -171,97 +162,20 @@ impl PoolHandle {
         self.accepted.subscribe()
     }
 
-    /// Judges, checks and admits at most [`SUBMISSION`] transactions, each with the moment it came.
+    /// Submits at most [`GATHERING`] transactions, each with the moment it came.
     pub(super) async fn submit_piece(
         &self,
         origin: Option<Origin>,
-        piece: Vec<(Transaction, Option<Timestamp>)>,
+        items: Vec<Item>,
     ) -> Result<Vec<Result<TxId, PoolError>>, PoolStopped> {
-        let (transactions, added): (Vec<_>, Vec<_>) = piece.into_iter().unzip();
-        let judged = self.ask(|answer| Message::Judge { transactions, answer }).await?;
-        // One slot for each transaction, filled now or by the pool.
-        let mut answers: Vec<Option<Result<TxId, PoolError>>> = Vec::with_capacity(judged.len());
-        let mut candidates = Vec::new();
-        for outcome in judged {
-            match outcome {
-                Ok(transaction) => {
-                    candidates.push((answers.len(), transaction));
-                    answers.push(None);
-                }
-                Err(error) => answers.push(Some(Err(error))),
-            }
-        }
-        let (mut arrivals, mut slots) = (Vec::new(), Vec::new());
-        for (slot, outcome) in self.check(candidates).await? {
-            match outcome {
-                Ok(transaction) => {
-                    let added = added.get(slot).copied().flatten();
-                    arrivals.push(Arrival { transaction, added });
-                    slots.push(slot);
-                }
-                Err(error) => answers[slot] = Some(Err(PoolError::Invalid(error))),
-            }
-        }
-        if !arrivals.is_empty() {
-            let admitted = self.ask(|answer| Message::Admit { origin, arrivals, answer }).await?;
-            for (slot, answer) in slots.into_iter().zip(admitted) {
-                answers[slot] = Some(answer);
-            }
-        }
-        Ok(answers.into_iter().map(|answer| answer.expect("each slot was refused, invalid or admitted")).collect())
-    }
-
-    /// Checks structure and signatures, away from the tasks that must not wait.
-    async fn check(&self, candidates: Vec<(usize, Transaction)>) -> Result<Vec<(usize, CheckOutcome)>, PoolStopped> {
-        if candidates.is_empty() {
-            return Ok(Vec::new());
-        }
-        let _turn = self.checkers.acquire().await.map_err(|_| PoolStopped)?;
-        let spec = self.spec.clone();
-        tokio::task::spawn_blocking(move || check_each(&spec, candidates)).await.map_err(|_| PoolStopped)
+        let (answer, answered) = oneshot::channel();
+        self.admission.send(Submission { origin, items, answer }).await.map_err(|_| PoolStopped)?;
+        answered.await.map_err(|_| PoolStopped)
     }
 
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, PoolStopped> {
         let (answer, answered) = oneshot::channel();
         self.mailbox.send(message(answer)).await.map_err(|_| PoolStopped)?;
         answered.await.map_err(|_| PoolStopped)
-    }
-}
-
-type CheckOutcome = Result<CheckedTransaction, TxError>;
-
-/// Checks transactions as one batch and, when one of them is invalid, each by itself: whoever mixes bad
-/// ones in slows this down by a constant factor, not by their number.
-fn check_each(spec: &ChainSpec, candidates: Vec<(usize, Transaction)>) -> Vec<(usize, CheckOutcome)> {
-    let genesis_id = spec.genesis_id();
-    let batch: Vec<_> = candidates.iter().map(|(_, transaction)| transaction.clone()).collect();
-    if let Ok(checked) = check_transactions(&genesis_id, batch) {
-        return candidates.into_iter().zip(checked).map(|((slot, _), checked)| (slot, Ok(checked))).collect();
-    }
-    let alone = |transaction: Transaction| match check_transactions(&genesis_id, vec![transaction]) {
-        Ok(checked) => Ok(checked.into_iter().next().expect("one in, one out")),
-        Err((_, error)) => Err(error),
-    };
-    candidates.into_iter().map(|(slot, transaction)| (slot, alone(transaction))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use cairn_ledger::testing::{easy_network, key, payment};
-
-    #[test]
-    fn a_bad_signature_is_named_and_harms_no_neighbour() {
-        let spec = easy_network();
-        let mut all: Vec<_> = (0..5).map(|nonce| payment(&spec, &key(1), nonce, key(2).address(), 10, 1_000)).collect();
-        let clean = check_each(&spec, all.iter().cloned().enumerate().collect());
-        assert!(clean.iter().all(|(_, outcome)| outcome.is_ok()), "the negative control");
-
-        all[1].body.version = 9;
-        all[3].body.memo = cairn_ledger::codec::BoundedBytes::new(vec![1]).expect("a short memo");
-        let outcomes: Vec<_> = check_each(&spec, all.into_iter().enumerate().collect());
-        let errors: Vec<_> = outcomes.iter().map(|(_, outcome)| outcome.as_ref().err().copied()).collect();
-        assert_eq!(errors, [None, Some(TxError::Version { got: 9 }), None, Some(TxError::Signature), None]);
-        assert!(outcomes.iter().map(|(slot, _)| *slot).eq(0..5));
     }
 }

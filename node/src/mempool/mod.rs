@@ -3,7 +3,7 @@
 //! # The path of a transaction
 //! 1. [`PoolHandle::submit`] asks the pool which are worth a look (`policy`: fee, lifetime, account, nonce,
 //!    replacement, balance), so that what is refused anyway costs no signature check.
-//! 2. The rest is checked together, away from the tasks that must not wait; a bad one is named and its
+//! 2. The rest is checked together (`admission`), away from the tasks that must not wait; a bad one is named and its
 //!    neighbours go on.
 //! 3. `pool` judges again, makes room by evicting what is worth less, and the answer goes back; whoever
 //!    [subscribed](PoolHandle::subscribe) is told.
@@ -11,7 +11,7 @@
 //!    takes back what was displaced, and judges each touched sender's whole queue again.
 //!
 //! # Map
-//! `mailbox` what the pool is asked · `actor` its loop · `pool` the pure core · `queue` one sender's
+//! `mailbox` what the pool is asked · `admission` the way in · `actor` its loop · `pool` the pure core · `queue` one sender's
 //! transactions and what they are worth · `policy` limits and the judgement of one transaction · `departed`
 //! why transactions left · `file` the pool across a restart
 //!
@@ -26,6 +26,7 @@
 //!    policy or of the moment.
 
 mod actor;
+mod admission;
 mod departed;
 mod file;
 mod mailbox;

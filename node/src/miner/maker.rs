@@ -7,7 +7,7 @@ use super::{
     plan::plan_generated,
 };
 use crate::{
-    chain::{BlockOutcome, ChainError, ChainHandle, HeaderOutcome, Template, TemplateRequest},
+    chain::{BlockBody, BlockOutcome, ChainError, ChainHandle, HeaderOutcome, Template, TemplateRequest},
     clock,
     mempool::{PoolHandle, PoolStopped},
     verdict::Origin,
@@ -18,6 +18,7 @@ use cairn_ledger::{
     hash::BlockId,
     keys::Address,
     units::Timestamp,
+    validate::Candidate,
 };
 use std::sync::{
     Arc,
@@ -73,13 +74,16 @@ impl<N: Announce> Maker<N> {
             tracing::debug!(target: "cairn::miner", height = header.height.get(), "a found block was not linked");
             return Ok(None);
         };
-        let (id, body) = (linked.id(), template.body());
-        let outcome = self.chain.import(linked, body.clone()).await?.outcome().await?;
+        let id = linked.id();
+        // What the pool has checked is not checked again.
+        let candidates = template.transactions.iter().cloned().map(Candidate::Known).collect();
+        let import = self.chain.import(linked, BlockBody::Resolved(candidates)).await?;
+        let outcome = import.outcome().await?;
         if outcome != BlockOutcome::Connected {
             tracing::debug!(target: "cairn::miner", block = %id, ?outcome, "a found block is not on the chain");
             return Ok(None);
         }
-        self.network.announce(Block { header, body }).await;
+        self.network.announce(Block { header, body: template.body() }).await;
         Ok(Some(id))
     }
 

@@ -2,11 +2,11 @@
 
 use super::wire::{CompactBlock, MAX_PREFILLED, MAX_PREFILLED_BYTES, Message, Prefilled, ShortId};
 use cairn_ledger::{
-    block::{Block, Body},
+    block::Block,
     codec::{BoundedVec, encode},
     hash::{BlockId, Tag, TxId},
     merkle::txs_root,
-    validate::CheckedTransaction,
+    validate::{Candidate, CheckedTransaction},
 };
 use siphasher::sip::SipHasher24;
 use std::collections::HashMap;
@@ -74,31 +74,27 @@ pub fn compact(block: &Block, is_known: impl Fn(&TxId) -> bool) -> CompactBlock 
     }
 }
 
-/// Makes the body of a compact block again, with the transactions of the pool.
+/// Makes the transactions of a compact block again, in order, with the transactions of the pool.
 ///
 /// # Errors
 /// Says why the whole body has to be fetched.
-pub fn reconstruct(compact: &CompactBlock, pool: &[CheckedTransaction]) -> Result<Body, Unresolved> {
+pub fn reconstruct(compact: &CompactBlock, pool: &[CheckedTransaction]) -> Result<Vec<Candidate>, Unresolved> {
     // First, so that what every node can see is never taken for a gap in one pool.
     check_prefilled(compact)?;
     let mut resolved = resolve(compact, pool)?.into_iter();
     let mut prefilled = compact.prefilled.iter().peekable();
     let total = compact.short_ids.len() + compact.prefilled.len();
-    let (mut transactions, mut txids) = (Vec::with_capacity(total), Vec::with_capacity(total));
+    let mut candidates = Vec::with_capacity(total);
     for place in 0..total {
-        if let Some(entry) = prefilled.next_if(|entry| entry.place as usize == place) {
-            txids.push(entry.transaction.id());
-            transactions.push(entry.transaction.clone());
-        } else {
-            let checked = resolved.next().ok_or(Unresolved::Misplaced)?;
-            txids.push(checked.txid());
-            transactions.push(checked.transaction().clone());
-        }
+        candidates.push(match prefilled.next_if(|entry| entry.place as usize == place) {
+            Some(entry) => Candidate::new(entry.transaction.clone()),
+            None => Candidate::Known(resolved.next().ok_or(Unresolved::Misplaced)?),
+        });
     }
-    if txs_root(&txids) != compact.header.txs_root {
+    if txs_root(&candidates.iter().map(Candidate::txid).collect::<Vec<_>>()) != compact.header.txs_root {
         return Err(Unresolved::OtherRoot);
     }
-    Body::new(transactions).map_err(|_| Unresolved::Misplaced)
+    Ok(candidates)
 }
 
 /// Whether the prefilled transactions are few, and in places that rise and lie within the block.
@@ -139,10 +135,17 @@ fn resolve(compact: &CompactBlock, pool: &[CheckedTransaction]) -> Result<Vec<Ch
 mod tests {
     use super::*;
     use cairn_ledger::{
+        block::Body,
         chain_spec::ChainSpec,
         testing::{checked, easy_network, genesis_state, key, mine, payment},
         validate::ChainContext,
     };
+
+    fn body(message: &CompactBlock, pool: &[CheckedTransaction]) -> Result<Body, Unresolved> {
+        let candidates = reconstruct(message, pool)?;
+        let transactions = candidates.iter().map(|candidate| candidate.transaction().clone()).collect();
+        Ok(Body::new(transactions).expect("a block's transactions"))
+    }
 
     fn network() -> (ChainSpec, Block, Vec<CheckedTransaction>) {
         let spec = easy_network();
@@ -160,7 +163,7 @@ mod tests {
         let message = compact(&block, |_| true);
         assert!(message.prefilled.is_empty());
         assert_eq!(message.to_bytes().len(), 190 + 8 + 9 * 6 + 8);
-        assert_eq!(reconstruct(&message, &pool).as_ref(), Ok(&block.body));
+        assert_eq!(body(&message, &pool).as_ref(), Ok(&block.body));
     }
 
     #[test]
@@ -171,17 +174,17 @@ mod tests {
         assert_eq!(message.prefilled.iter().map(|entry| entry.place).collect::<Vec<_>>(), [0, 4, 8]);
         let mut rest = pool.clone();
         rest.retain(|checked| !unknown.contains(&checked.txid()));
-        assert_eq!(reconstruct(&message, &rest).as_ref(), Ok(&block.body));
-        assert_eq!(reconstruct(&message, &[]), Err(Unresolved::Missing { count: 6 }));
+        assert_eq!(body(&message, &rest).as_ref(), Ok(&block.body));
+        assert_eq!(body(&message, &[]), Err(Unresolved::Missing { count: 6 }));
         // All of them prefilled: no pool is needed.
-        assert_eq!(reconstruct(&compact(&block, |_| false), &[]).as_ref(), Ok(&block.body));
+        assert_eq!(body(&compact(&block, |_| false), &[]).as_ref(), Ok(&block.body));
     }
 
     #[test]
     fn an_empty_block_needs_no_pool() {
         let spec = easy_network();
         let block = mine(&spec, &ChainContext::genesis(&spec), &genesis_state(&spec), vec![]);
-        assert_eq!(reconstruct(&compact(&block, |_| true), &[]), Ok(Body::default()));
+        assert_eq!(body(&compact(&block, |_| true), &[]), Ok(Body::default()));
     }
 
     #[test]
@@ -189,11 +192,11 @@ mod tests {
         let (_, block, mut pool) = network();
         let message = compact(&block, |_| true);
         pool.push(pool[3].clone());
-        assert_eq!(reconstruct(&message, &pool), Err(Unresolved::Ambiguous));
+        assert_eq!(body(&message, &pool), Err(Unresolved::Ambiguous));
         pool.pop();
         let mut twice = message.clone();
         twice.short_ids = BoundedVec::new(vec![message.short_ids[0]; 9]).unwrap_or_default();
-        assert_eq!(reconstruct(&twice, &pool), Err(Unresolved::Ambiguous));
+        assert_eq!(body(&twice, &pool), Err(Unresolved::Ambiguous));
     }
 
     #[test]
@@ -203,7 +206,7 @@ mod tests {
         let mut short_ids = message.short_ids.clone().into_vec();
         short_ids.swap(0, 1);
         message.short_ids = BoundedVec::new(short_ids).unwrap_or_default();
-        assert_eq!(reconstruct(&message, &pool), Err(Unresolved::OtherRoot));
+        assert_eq!(body(&message, &pool), Err(Unresolved::OtherRoot));
     }
 
     #[test]
@@ -216,7 +219,7 @@ mod tests {
             let mut prefilled = message.prefilled.clone().into_vec();
             prefilled.iter_mut().zip(places).for_each(|(entry, place)| entry.place = place);
             message.prefilled = BoundedVec::new(prefilled).unwrap_or_default();
-            assert_eq!(reconstruct(&message, &pool), Err(Unresolved::Misplaced), "{places:?}");
+            assert_eq!(body(&message, &pool), Err(Unresolved::Misplaced), "{places:?}");
         }
     }
 

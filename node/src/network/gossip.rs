@@ -10,7 +10,7 @@ use super::{
     wire::{CompactBlock, Message, TxBatch},
 };
 use crate::{
-    chain::{ChainHandle, HeaderOutcome},
+    chain::{BlockBody, ChainHandle, HeaderOutcome},
     mempool::{PoolError, PoolHandle},
     verdict::{Offence, Origin, PeerNumber, Verdict},
 };
@@ -22,7 +22,7 @@ use cairn_ledger::{
     hash::{BlockId, TxId},
     pow::Work,
     transaction::Transaction,
-    validate::{LinkedHeader, check_work},
+    validate::{Candidate, LinkedHeader, check_work},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -176,13 +176,13 @@ impl Judge {
             Err(error) => return Judged::rejected(Offence::Undecodable(error)),
         };
         let (body, fetched) = match self.resolve(compact).await {
-            Ok(body) => (body, false),
+            Ok(candidates) => (BlockBody::Resolved(candidates), false),
             // Everybody sees that the places are wrong: those very bytes prove it.
             Err(Unresolved::Misplaced) => return Judged::rejected(Offence::Undecodable(DecodeError::OutOfRange)),
             Err(reason) => {
                 tracing::debug!(target: "cairn::network", block = %linked.id(), %reason, "fetching a whole body");
                 match self.fetch(sender, linked.id()).await {
-                    Ok(body) => (body, true),
+                    Ok(body) => (body.into(), true),
                     Err(judged) => return *judged,
                 }
             }
@@ -214,8 +214,8 @@ impl Judge {
         of_header(id, outcome)
     }
 
-    /// The body, from what the pool has.
-    async fn resolve(&self, compact: CompactBlock) -> Result<Body, Unresolved> {
+    /// The transactions, from what the pool has.
+    async fn resolve(&self, compact: CompactBlock) -> Result<Vec<Candidate>, Unresolved> {
         let missing = Unresolved::Missing { count: compact.short_ids.len() };
         let pool = if compact.short_ids.is_empty() {
             Vec::new()

@@ -2,7 +2,7 @@
 
 use super::{
     StoreError,
-    codec::{Table, encode_value},
+    codec::{Table, encode_value, versioned},
     db::{Db, RawBatch},
 };
 
@@ -31,6 +31,11 @@ impl<'db> Batch<'db> {
     /// Sets the value under `key`.
     pub fn put<T: Table>(&mut self, key: &T::Key, value: &T::Value) {
         self.db.put::<T>(&mut self.raw, key, &encode_value(value));
+    }
+
+    /// Sets the value under `key` to one that is encoded already.
+    pub fn put_encoded<T: Table>(&mut self, key: &T::Key, value: &[u8]) {
+        self.db.put::<T>(&mut self.raw, key, &versioned(value));
     }
 
     /// Removes the value under `key`.

@@ -5,20 +5,20 @@ use super::{
     codec::KeyCodec,
     schema::{
         AccountByAddress, AccountRecord, AddressByIndex, BodyById, FORMAT, HeaderById, HeaderRecord, IdByHeight,
-        LocationByTxid, Meta, MetaKey, MetaRecord, TxLocation, UndoById,
+        LocationByTxid, Meta, MetaKey, MetaRecord, TxLocation, UndoById, UndoLeaves,
     },
 };
 use cairn_ledger::{
-    accounts::{Leaf, UndoRecord},
+    accounts::Leaf,
     block::{Block, Body},
     chain_spec::ChainSpec,
     hash::{BlockId, TxId},
     history::{History, Node, Position},
     keys::Address,
     units::Height,
-    validate::{ChainContext, LinkedHeader},
+    validate::{ChainContext, CheckedBlock, LinkedHeader},
 };
-use std::path::Path;
+use std::{ops::RangeInclusive, path::Path};
 
 /// The chain on disk. Reading needs no lock; writing is the chain's single writer's alone.
 pub struct ChainStore {
@@ -60,7 +60,8 @@ impl ChainStore {
         let mut batch = self.batch();
         let genesis_id = spec.genesis_id();
         batch.put::<Meta>(&MetaKey::Identity, &MetaRecord::Identity { format: FORMAT, genesis_id });
-        self.put_block(&mut batch, &self.genesis, &Body::default());
+        self.put_header(&mut batch, &self.genesis);
+        batch.put::<BodyById>(&genesis_id, &Body::default());
         batch.put::<IdByHeight>(&Height::GENESIS, &genesis_id);
         for (leaf, index) in spec.genesis_leaves().iter().zip(0..) {
             self.put_leaf(&mut batch, index, leaf);
@@ -75,12 +76,16 @@ impl ChainStore {
         Batch::new(&self.db)
     }
 
-    /// Adds a block, connected or not.
-    pub fn put_block(&self, batch: &mut Batch<'_>, header: &LinkedHeader, body: &Body) {
+    /// Adds a checked block, connected or not.
+    pub fn put_block(&self, batch: &mut Batch<'_>, block: &CheckedBlock) {
+        self.put_header(batch, block.header());
+        batch.put_encoded::<BodyById>(&block.header().id(), &block.encoded_body());
+    }
+
+    fn put_header(&self, batch: &mut Batch<'_>, header: &LinkedHeader) {
         let completed = cairn_ledger::codec::BoundedVec::new(header.completed().to_vec()).unwrap_or_default();
         let record = HeaderRecord { header: header.header().clone(), total_work: header.total_work(), completed };
         batch.put::<HeaderById>(&header.id(), &record);
-        batch.put::<BodyById>(&header.id(), body);
     }
 
     /// Sets a leaf.
@@ -165,7 +170,7 @@ impl ChainStore {
     ///
     /// # Errors
     /// A failing or corrupt database; also when there is none.
-    pub fn undo(&self, id: &BlockId) -> Result<UndoRecord, StoreError> {
+    pub fn undo(&self, id: &BlockId) -> Result<UndoLeaves, StoreError> {
         let record = self.db.get::<UndoById>(id)?;
         record.ok_or_else(|| StoreError::Missing { table: "undo_by_id", key: id.to_string() })
     }
@@ -197,6 +202,15 @@ impl ChainStore {
     /// All accounts, in ascending order of address.
     pub fn accounts(&self) -> impl Iterator<Item = Result<(Address, AccountRecord), StoreError>> {
         self.db.entries::<AccountByAddress>().map(|entry| entry.and_then(read_account))
+    }
+
+    /// The accounts whose addresses begin with a byte of `first`, in ascending order: a part of all, for one
+    /// of many readers.
+    pub fn accounts_in(
+        &self,
+        first: RangeInclusive<u8>,
+    ) -> impl Iterator<Item = Result<(Address, AccountRecord), StoreError>> {
+        self.db.slice::<AccountByAddress>(first).map(|entry| entry.and_then(read_account))
     }
 
     /// The block of the followed chain at `height` as the parent of others: with the history up to it.
@@ -245,11 +259,14 @@ impl ChainStore {
 
 /// Adds what connecting a block writes besides accounts: its undo record, its height, its transactions'
 /// places, and the tip.
-pub(crate) fn put_connected(batch: &mut Batch<'_>, header: &LinkedHeader, txids: &[TxId], undo: &UndoRecord) {
+pub(crate) fn put_connected(batch: &mut Batch<'_>, header: &LinkedHeader, txids: &[TxId], undo: &UndoLeaves) {
     let height = header.header().height;
     batch.put::<UndoById>(&header.id(), undo);
     batch.put::<IdByHeight>(&height, &header.id());
-    for (txid, place) in txids.iter().zip(0..) {
+    // In the order of the table: a sorted batch goes in at half the cost.
+    let mut places: Vec<_> = txids.iter().zip(0..).collect();
+    places.sort_unstable();
+    for (txid, place) in places {
         batch.put::<LocationByTxid>(txid, &TxLocation { height, place });
     }
     batch.put::<Meta>(&MetaKey::Tip, &MetaRecord::Tip(header.id()));

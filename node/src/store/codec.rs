@@ -61,8 +61,14 @@ id_keys!(BlockId, TxId, Address);
 
 /// The bytes of a value.
 pub fn encode_value<T: Encode>(value: &T) -> Vec<u8> {
-    let mut bytes = vec![VALUE_VERSION];
-    bytes.extend(codec::encode(value));
+    versioned(&codec::encode(value))
+}
+
+/// The bytes of a value that is encoded already.
+pub fn versioned(encoded: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1 + encoded.len());
+    bytes.push(VALUE_VERSION);
+    bytes.extend_from_slice(encoded);
     bytes
 }
 

@@ -7,9 +7,9 @@ use super::{
 };
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction,
-    IteratorMode, Options, WriteBatch, WriteOptions,
+    FlushOptions, IteratorMode, Options, WriteBatch, WriteOptions,
 };
-use std::path::Path;
+use std::{ops::RangeInclusive, path::Path};
 
 /// How much memory and how many files the database may use.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +23,9 @@ pub struct DbOptions {
 }
 
 impl Default for DbOptions {
-    /// Small enough for a laptop, large enough that hot accounts stay in memory.
+    /// Small enough for a laptop: hot accounts stay in the chain's own memory.
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, write_buffer_bytes: 32 << 20, max_open_files: 256 }
+        Self { cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, max_open_files: 256 }
     }
 }
 
@@ -102,6 +102,19 @@ impl Db {
         self.0.iterator_cf(self.family::<T>(), IteratorMode::Start).map(decode_entry::<T>)
     }
 
+    /// The entries whose keys begin with a byte of `first`, in order; keys as bytes.
+    pub fn slice<T: Table>(
+        &self,
+        first: RangeInclusive<u8>,
+    ) -> impl Iterator<Item = Result<(Box<[u8]>, T::Value), StoreError>> {
+        let mode = IteratorMode::From(&[*first.start()], Direction::Forward);
+        let entries = self.0.iterator_cf(self.family::<T>(), mode).map(decode_entry::<T>);
+        entries.take_while(move |entry| match entry {
+            Ok((key, _)) => key.first().is_none_or(|byte| byte <= first.end()),
+            Err(_) => true,
+        })
+    }
+
     /// Writes a batch; with `sync`, it has reached the disk when this returns.
     pub(super) fn write(&self, batch: RawBatch, sync: bool) -> Result<(), StoreError> {
         let mut options = WriteOptions::default();
@@ -122,12 +135,15 @@ impl Db {
         batch.0.delete_cf(self.family::<T>(), key.to_bytes());
     }
 
-    /// Makes everything written so far survive a power cut.
+    /// Makes everything written so far survive a power cut, and moves it out of the log: the next start has
+    /// nothing to read again, and the log's space is free.
     ///
     /// # Errors
     /// A failing database.
     pub fn flush(&self) -> Result<(), StoreError> {
-        self.0.flush_wal(true).map_err(failed("flush"))
+        let families: Vec<_> = schema::TABLES.iter().filter_map(|name| self.0.cf_handle(name)).collect();
+        self.0.flush_wal(true).map_err(failed("flush"))?;
+        self.0.flush_cfs_opt(&families, &FlushOptions::default()).map_err(failed("flush"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::codec::{KeyCodec, Table};
 use cairn_ledger::{
-    accounts::{Account, Leaf, UndoRecord},
+    accounts::{Account, Leaf, MAX_CHANGED_LEAVES, StateChange},
     block::{Body, Header},
     codec::{BoundedVec, Decode, Encode},
     hash::{BlockId, TxId},
@@ -13,7 +13,7 @@ use cairn_ledger::{
 };
 
 /// The format this program reads and writes. It rises with any change of a table, a key or a value.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident: $cf:literal, $key:ty => $value:ty;)*) => {
@@ -40,7 +40,7 @@ tables! {
     /// Transactions of all stored blocks.
     BodyById: "body_by_id", BlockId => Body;
     /// How to take connected blocks back.
-    UndoById: "undo_by_id", BlockId => UndoRecord;
+    UndoById: "undo_by_id", BlockId => UndoLeaves;
     /// The followed chain.
     IdByHeight: "id_by_height", Height => BlockId;
     /// Where the transactions of the followed chain are.
@@ -116,6 +116,43 @@ impl AccountRecord {
     /// The leaf of `address`.
     pub fn leaf(&self, address: Address) -> Leaf {
         Leaf { address, next: self.next, account: self.account }
+    }
+}
+
+/// How to take a block's changes back, in a third of the bytes of an
+/// [`UndoRecord`](cairn_ledger::accounts::UndoRecord): an address is known by its index, and `next` changes
+/// only where an account is created.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct UndoLeaves {
+    /// The number of leaves before the block.
+    pub count: u64,
+    /// The leaves below that number which it changed.
+    pub leaves: BoundedVec<UndoLeaf, MAX_CHANGED_LEAVES>,
+}
+
+/// What a changed leaf was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct UndoLeaf {
+    /// Its place in the tree.
+    pub index: u64,
+    /// What it had.
+    pub account: Account,
+    /// Its next address, if that changed.
+    pub next: Option<Address>,
+}
+
+impl UndoLeaves {
+    /// How to take a block's changes back.
+    pub fn new(change: &StateChange) -> Self {
+        let changed = change.leaves.iter().filter_map(|leaf| leaf.old.map(|old| (leaf.index, old, leaf.new)));
+        let leaves = changed.map(|(index, old, new)| {
+            let next = (old.next != new.next).then_some(old.next);
+            UndoLeaf { index, account: old.account, next }
+        });
+        let leaves = BoundedVec::new(leaves.collect()).expect("no block that fits its limits changes more leaves");
+        Self { count: change.old_count, leaves }
     }
 }
 

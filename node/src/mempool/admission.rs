@@ -1,0 +1,175 @@
+//! Admission: transactions that arrive together are judged, checked and admitted together.
+//!
+//! Nobody waits for company. While one gathering is being checked, whatever arrives makes up the next; so a
+//! lone transaction goes through at once, and a flood goes through in large batches, whose signatures cost a
+//! third of what they cost one by one.
+
+use super::{
+    mailbox::{Arrival, Message, PoolStopped},
+    policy::PoolError,
+};
+use crate::{chain::ChainHandle, verdict::Origin};
+use cairn_ledger::{hash::TxId, transaction::Transaction, units::Timestamp, validate::CheckedTransaction};
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+/// Submissions waiting to be gathered; a full queue makes submitters wait.
+const QUEUE: usize = 256;
+/// Transactions in one submission, and about as many in one gathering. It bounds how long others wait.
+pub(super) const GATHERING: usize = 512;
+/// Gatherings on their way at once: while the signatures of one are checked, the accounts of another are read.
+const AT_ONCE: usize = 2;
+
+/// A transaction and when it came to this node; `None` for now.
+pub(super) type Item = (Transaction, Option<Timestamp>);
+type Answers = Vec<Result<TxId, PoolError>>;
+
+/// Transactions from one origin, at most [`GATHERING`] of them.
+pub(super) struct Submission {
+    /// Who brought them; `None` when nobody is to be told of them.
+    pub origin: Option<Origin>,
+    pub items: Vec<Item>,
+    pub answer: oneshot::Sender<Answers>,
+}
+
+/// Starts gathering submissions for the pool behind `pool`. It ends with the last sender.
+pub(super) fn spawn(chain: ChainHandle, pool: mpsc::Sender<Message>) -> mpsc::Sender<Submission> {
+    let (sender, mut queue) = mpsc::channel::<Submission>(QUEUE);
+    let desk = Desk { chain, pool };
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
+    tokio::spawn(async move {
+        while let Some(first) = queue.recv().await {
+            // Waiting for its turn, a gathering grows.
+            let Ok(permit) = permits.clone().acquire_owned().await else { return };
+            let gathering = gather(first, &mut queue);
+            let desk = desk.clone();
+            tokio::spawn(async move {
+                // A pool that has ended answers nobody: every submitter sees its answer dropped.
+                let _ = desk.admit(gathering).await;
+                drop(permit);
+            });
+        }
+    });
+    sender
+}
+
+/// What is waiting, until there is enough.
+fn gather(first: Submission, queue: &mut mpsc::Receiver<Submission>) -> Vec<Submission> {
+    let mut count = first.items.len();
+    let mut gathering = vec![first];
+    while count < GATHERING
+        && let Ok(next) = queue.try_recv()
+    {
+        count += next.items.len();
+        gathering.push(next);
+    }
+    gathering
+}
+
+#[derive(Clone)]
+struct Desk {
+    chain: ChainHandle,
+    pool: mpsc::Sender<Message>,
+}
+
+/// A transaction that was not refused so far, and the slot of its answer.
+struct Pending<T> {
+    slot: usize,
+    origin: Option<Origin>,
+    added: Option<Timestamp>,
+    transaction: T,
+}
+
+impl<T> Pending<T> {
+    fn apart(self) -> (Pending<()>, T) {
+        let Self { slot, origin, added, transaction } = self;
+        (Pending { slot, origin, added, transaction: () }, transaction)
+    }
+
+    fn with<U>(self, transaction: U) -> Pending<U> {
+        let Self { slot, origin, added, .. } = self;
+        Pending { slot, origin, added, transaction }
+    }
+}
+
+impl Desk {
+    /// Judges, checks and admits all transactions of a gathering, each judged alone.
+    async fn admit(&self, gathering: Vec<Submission>) -> Result<(), PoolStopped> {
+        let (mut askers, mut pending) = (Vec::with_capacity(gathering.len()), Vec::new());
+        for Submission { origin, items, answer } in gathering {
+            askers.push((items.len(), answer));
+            for (transaction, added) in items {
+                pending.push(Pending { slot: pending.len(), origin, added, transaction });
+            }
+        }
+        // One slot for each transaction, filled when it is refused, or at the end.
+        let mut answers: Vec<Option<Result<TxId, PoolError>>> = vec![None; pending.len()];
+        let judged = self.judge(pending, &mut answers).await?;
+        let checked = self.check(judged, &mut answers).await?;
+        if !checked.is_empty() {
+            let slots: Vec<usize> = checked.iter().map(|pending| pending.slot).collect();
+            let arrivals = checked.into_iter().map(Pending::into_arrival).collect();
+            let admitted = self.ask(|answer| Message::Admit { arrivals, answer }).await?;
+            for (slot, answer) in slots.into_iter().zip(admitted) {
+                answers[slot] = Some(answer);
+            }
+        }
+        let mut answers = answers.into_iter().map(|answer| answer.expect("refused, invalid or admitted"));
+        for (count, asker) in askers {
+            // Whoever no longer waits does not need it.
+            let _ = asker.send(answers.by_ref().take(count).collect());
+        }
+        Ok(())
+    }
+
+    /// Those that are worth a look at their signature.
+    async fn judge(
+        &self,
+        pending: Vec<Pending<Transaction>>,
+        answers: &mut [Option<Result<TxId, PoolError>>],
+    ) -> Result<Vec<Pending<Transaction>>, PoolStopped> {
+        let (places, transactions): (Vec<_>, Vec<_>) = pending.into_iter().map(Pending::apart).unzip();
+        let judged = self.ask(|answer| Message::Judge { transactions, answer }).await?;
+        let mut passed = Vec::with_capacity(judged.len());
+        for (place, outcome) in places.into_iter().zip(judged) {
+            match outcome {
+                Ok(transaction) => passed.push(place.with(transaction)),
+                Err(error) => answers[place.slot] = Some(Err(error)),
+            }
+        }
+        Ok(passed)
+    }
+
+    /// Those whose structure and signature hold.
+    async fn check(
+        &self,
+        pending: Vec<Pending<Transaction>>,
+        answers: &mut [Option<Result<TxId, PoolError>>],
+    ) -> Result<Vec<Pending<CheckedTransaction>>, PoolStopped> {
+        if pending.is_empty() {
+            return Ok(Vec::new());
+        }
+        let transactions = pending.iter().map(|pending| pending.transaction.clone()).collect();
+        let outcomes = self.chain.check_transactions(transactions).await.map_err(|_| PoolStopped)?;
+        let mut passed = Vec::with_capacity(pending.len());
+        for (pending, outcome) in pending.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(checked) => passed.push(pending.with(checked)),
+                Err(error) => answers[pending.slot] = Some(Err(PoolError::Invalid(error))),
+            }
+        }
+        Ok(passed)
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, PoolStopped> {
+        let (answer, answered) = oneshot::channel();
+        self.pool.send(message(answer)).await.map_err(|_| PoolStopped)?;
+        answered.await.map_err(|_| PoolStopped)
+    }
+}
+
+impl Pending<CheckedTransaction> {
+    fn into_arrival(self) -> Arrival {
+        Arrival { origin: self.origin, added: self.added, transaction: self.transaction }
+    }
+}
