@@ -43,6 +43,7 @@
 //! | [`tasks`], [`clock`], [`verdict`] | starting and stopping; the one clock; what is said of a peer's message |
 //! | [`store`] | typed tables over RocksDB |
 //! | [`chain`] | **the single writer**, and readers of what it wrote |
+//! | [`replay`] | whole chains: from and to files, and once more through every rule |
 //! | [`mempool`] | transactions that wait for a block |
 //! | [`network`] | peers: libp2p, gossip, requests, reputation |
 //! | [`sync`] | catching up: headers first, then bodies from many peers |
@@ -70,6 +71,7 @@ pub mod mempool;
 pub mod miner;
 pub mod network;
 pub mod node;
+pub mod replay;
 pub mod store;
 pub mod sync;
 pub mod tasks;
