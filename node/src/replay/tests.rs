@@ -148,7 +148,7 @@ async fn a_broken_end_is_named_and_what_came_before_stays() {
         ("a record of no block", [&whole[..last as usize], &300_u32.to_le_bytes(), &[0; 300]].concat(), "at byte"),
     ];
     for (name, bytes, said) in cases {
-        let path = fixture.path(name);
+        let path = fixture.path(&format!("{name}.blocks"));
         fs::write(&path, &bytes).expect("room");
         let error = fixture.import(&path, name).await.expect_err(name).to_string();
         assert!(error.contains(said), "{name}: {error}");
