@@ -3,12 +3,14 @@
 //! # Exit codes
 //! 0 done · 1 refused or failed · 2 wrong usage, the configuration included · 3 the storage failed
 
+mod bench;
 mod cores;
 mod genesis;
 mod progress;
 mod replay;
 
 use crate::{
+    bench::BenchError,
     chain::audit::{self, AuditError},
     config::{self, ChainFileError, ConfigError, Environment, Flags, KEYS, Settings},
     data_dir::{DataDir, DataDirError},
@@ -48,6 +50,8 @@ enum Task {
     Import(replay::ImportArgs),
     /// Replay the whole chain of a stopped node from block 0 through every rule, and compare all accounts
     Verify(replay::VerifyArgs),
+    /// Measure this machine: signatures, hashes, disk, replay; takes some seconds
+    Bench(bench::BenchArgs),
 }
 
 const KEYS_HELP: &str = "\
@@ -158,6 +162,9 @@ pub enum CliError {
     /// The stored chain is not what its blocks make it, or that could not be found out.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// The machine could not be measured.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
     /// Cores that are not there.
     #[error("--threads: got {got}, expected 1 to {max}, the cores this process may use")]
     Threads {
@@ -180,7 +187,8 @@ impl CliError {
             Self::Replay(error) if error.is_storage_failure() => 3,
             Self::Verify(error) if error.is_storage_failure() => 3,
             Self::Audit(_) => 3,
-            Self::Replay(_) | Self::Verify(_) => 1,
+            Self::Bench(BenchError::Store(error)) if error.is_storage_failure() => 3,
+            Self::Replay(_) | Self::Verify(_) | Self::Bench(_) => 1,
             Self::Chain { .. } | Self::Node(_) | Self::DataDir(_) | Self::NoDatabase { .. } | Self::System(_) => 1,
         }
     }
@@ -200,6 +208,7 @@ impl Cli {
             Some(Task::Export(args)) => replay::export(args),
             Some(Task::Import(args)) => replay::import(args),
             Some(Task::Verify(args)) => replay::verify(args),
+            Some(Task::Bench(args)) => bench::run(args),
         }
     }
 }

@@ -49,6 +49,7 @@
 //! | [`sync`] | catching up: headers first, then bodies from many peers |
 //! | [`miner`] | templates and nonces |
 //! | [`api`] | JSON-RPC |
+//! | [`mod@bench`] | what this machine can do for a node |
 //! | [`telemetry`], [`config`], [`data_dir`] | the log, the settings, the directory |
 //! | [`node`](mod@node) | wiring: what starts when, and what stops when |
 //! | [`cli`] | the command line |
@@ -62,6 +63,7 @@
 //! 6. Time is read in [`clock`], configuration in [`config`], and both are handed down: there are no globals.
 
 pub mod api;
+pub mod bench;
 pub mod chain;
 pub mod cli;
 pub mod clock;

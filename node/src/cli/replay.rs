@@ -88,7 +88,7 @@ fn open(Place { chain, data_dir }: Place, create: bool) -> Result<(Settings, Dat
 }
 
 /// Runs a replay on this thread, with a future that completes when the operator wants it to end.
-fn block_on<T, F: Future<Output = T>>(run: impl FnOnce(Stop) -> F) -> Result<T, CliError> {
+pub(super) fn block_on<T, F: Future<Output = T>>(run: impl FnOnce(Stop) -> F) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -102,7 +102,8 @@ fn block_on<T, F: Future<Output = T>>(run: impl FnOnce(Stop) -> F) -> Result<T, 
     })
 }
 
-type Stop = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+/// Completes when the operator wants a task to end.
+pub(super) type Stop = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 pub(super) fn export(args: ExportArgs) -> Result<(), CliError> {
     let (settings, data_dir) = open(args.place, false)?;

@@ -125,7 +125,7 @@ pub enum ReplayError {
 impl ReplayError {
     /// Whether the database is to blame, not what was fed to it.
     pub fn is_storage_failure(&self) -> bool {
-        matches!(self, Self::Store(_))
+        matches!(self, Self::Store(error) if error.is_storage_failure())
     }
 }
 

@@ -70,6 +70,7 @@ impl VerifyError {
     /// Whether the database is to blame. What is stored and breaks a rule now was changed on the disk.
     pub fn is_storage_failure(&self) -> bool {
         match self {
+            Self::Replay(ReplayError::Store(error)) => error.is_storage_failure(),
             Self::Replay(error) => !matches!(error, ReplayError::Refused { .. } | ReplayError::Interrupted),
             Self::Tip { .. } | Self::Account { .. } => true,
         }
