@@ -35,17 +35,19 @@ pub fn replay(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
         results.clear(name);
     }
     for threads in &counts {
-        for name in ["payments_per_second", "reference_per_core", "r", "cpu_us_per_payment"] {
+        for name in ["payments_per_second", "reference_per_core", "r", "reference_cpu_us", "cpu_us_per_payment"] {
             results.clear(&format!("replay.{threads}.{name}"));
         }
     }
     for run in 0..LONG_RUNS {
         for threads in &counts {
             let data = Scratch::copy(&bench.work, "replay", base.path())?;
-            let around = reference.per_core(*threads);
+            let around = reference.measure(*threads);
             let figures = node::import(&files.network, data.path(), &files.payments, Some(*threads))?;
             // Before and after, so that a machine that slows down meanwhile does not favour one side.
-            let single = (around + reference.per_core(*threads)) / 2.0;
+            let after = reference.measure(*threads);
+            let single = (around.per_second + after.per_second) / 2.0;
+            let single_cpu = (around.cpu_us + after.cpu_us) / 2.0;
             let (rate, count) = (number(&figures, "transactions_per_second")?, number(&figures, "transactions")?);
             if count != files.count as f64 {
                 return Err(format!("got {count} payments, expected {}", files.count).into());
@@ -54,6 +56,7 @@ pub fn replay(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
             add("payments_per_second", rate);
             add("reference_per_core", single);
             add("r", rate / (*threads as f64 * single));
+            add("reference_cpu_us", single_cpu);
             add("cpu_us_per_payment", number(&figures, "cpu_seconds")? * 1e6 / count);
             if threads == counts.last().unwrap_or(&1) {
                 let after = bytes_in(&data.path().join("db"))?;
