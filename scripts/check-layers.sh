@@ -69,7 +69,7 @@ check_ledger() {
 # ---- node's modules ----------------------------------------------------------------------------------
 
 # A module may name those with a lower number.
-NODE_ORDER="clock=0 data_dir=0 tasks=0 telemetry=0 verdict=0 store=1 chain=2 mempool=3 network=4 sync=5 miner=6 api=7 \
+NODE_ORDER="clock=0 data_dir=0 tasks=0 telemetry=0 verdict=0 store=1 chain=2 replay=3 mempool=3 network=4 sync=5 miner=6 api=7 bench=7 \
 config=8 node=9 cli=10 lib=11 main=11"
 
 # Prints `line module` for every module of the crate that a file names: in `crate::module`, in a group

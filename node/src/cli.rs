@@ -3,13 +3,19 @@
 //! # Exit codes
 //! 0 done · 1 refused or failed · 2 wrong usage, the configuration included · 3 the storage failed
 
+mod bench;
+mod cores;
 mod genesis;
+mod progress;
+mod replay;
 
 use crate::{
+    bench::BenchError,
     chain::audit::{self, AuditError},
     config::{self, ChainFileError, ConfigError, Environment, Flags, KEYS, Settings},
     data_dir::{DataDir, DataDirError},
     node::{Node, NodeError},
+    replay::{ReplayError, VerifyError},
     telemetry,
 };
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -37,6 +43,15 @@ enum Task {
     /// Look after the database of a node that is stopped
     #[command(subcommand)]
     Db(Db),
+    /// Write the chain of a stopped node to a file
+    Export(replay::ExportArgs),
+    /// Import a file of blocks into a stopped node, through every rule; an interrupted import goes on where it
+    /// stopped
+    Import(replay::ImportArgs),
+    /// Replay the whole chain of a stopped node from block 0 through every rule, and compare all accounts
+    Verify(replay::VerifyArgs),
+    /// Measure this machine: signatures, hashes, disk, replay; takes some seconds
+    Bench(bench::BenchArgs),
 }
 
 const KEYS_HELP: &str = "\
@@ -141,6 +156,23 @@ pub enum CliError {
     /// The database does not hold together.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// The chain could not be exported or imported.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The stored chain is not what its blocks make it, or that could not be found out.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The machine could not be measured.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
+    /// Cores that are not there.
+    #[error("--threads: got {got}, expected 1 to {max}, the cores this process may use")]
+    Threads {
+        /// How many were asked for.
+        got: usize,
+        /// How many there are.
+        max: usize,
+    },
     /// The system refuses threads, or nobody reads what is printed.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -150,9 +182,13 @@ impl CliError {
     /// What the shell is told.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) => 2,
+            Self::Config(_) | Self::Threads { .. } => 2,
             Self::Node(error) if error.is_storage_failure() => 3,
+            Self::Replay(error) if error.is_storage_failure() => 3,
+            Self::Verify(error) if error.is_storage_failure() => 3,
             Self::Audit(_) => 3,
+            Self::Bench(BenchError::Store(error)) if error.is_storage_failure() => 3,
+            Self::Replay(_) | Self::Verify(_) | Self::Bench(_) => 1,
             Self::Chain { .. } | Self::Node(_) | Self::DataDir(_) | Self::NoDatabase { .. } | Self::System(_) => 1,
         }
     }
@@ -169,6 +205,10 @@ impl Cli {
             Some(Task::Run(run)) => run_node(run),
             Some(Task::Genesis(Genesis::Show { chain, json })) => show_genesis(chain, json),
             Some(Task::Db(Db::Check { chain, data_dir })) => check_database(chain, data_dir),
+            Some(Task::Export(args)) => replay::export(args),
+            Some(Task::Import(args)) => replay::import(args),
+            Some(Task::Verify(args)) => replay::verify(args),
+            Some(Task::Bench(args)) => bench::run(args),
         }
     }
 }

@@ -43,11 +43,13 @@
 //! | [`tasks`], [`clock`], [`verdict`] | starting and stopping; the one clock; what is said of a peer's message |
 //! | [`store`] | typed tables over RocksDB |
 //! | [`chain`] | **the single writer**, and readers of what it wrote |
+//! | [`replay`] | whole chains: from and to files, and once more through every rule |
 //! | [`mempool`] | transactions that wait for a block |
 //! | [`network`] | peers: libp2p, gossip, requests, reputation |
 //! | [`sync`] | catching up: headers first, then bodies from many peers |
 //! | [`miner`] | templates and nonces |
 //! | [`api`] | JSON-RPC |
+//! | [`mod@bench`] | what this machine can do for a node |
 //! | [`telemetry`], [`config`], [`data_dir`] | the log, the settings, the directory |
 //! | [`node`](mod@node) | wiring: what starts when, and what stops when |
 //! | [`cli`] | the command line |
@@ -61,6 +63,7 @@
 //! 6. Time is read in [`clock`], configuration in [`config`], and both are handed down: there are no globals.
 
 pub mod api;
+pub mod bench;
 pub mod chain;
 pub mod cli;
 pub mod clock;
@@ -70,6 +73,7 @@ pub mod mempool;
 pub mod miner;
 pub mod network;
 pub mod node;
+pub mod replay;
 pub mod store;
 pub mod sync;
 pub mod tasks;

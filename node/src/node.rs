@@ -70,14 +70,7 @@ impl NodeError {
     /// Whether the disk, or what is on it, is to blame.
     pub fn is_storage_failure(&self) -> bool {
         match self {
-            Self::Store(error) => match error {
-                StoreError::Database { .. }
-                | StoreError::Corrupt { .. }
-                | StoreError::Missing { .. }
-                | StoreError::StateMismatch { .. } => true,
-                // The data is well, but another program's or network's; or it was never looked at.
-                StoreError::Format { .. } | StoreError::OtherNetwork { .. } | StoreError::Workers { .. } => false,
-            },
+            Self::Store(error) => error.is_storage_failure(),
             Self::Task(error) => error.is_storage_failure(),
             Self::DataDir(_) | Self::Network(_) | Self::Api(_) | Self::Panic(_) | Self::Signals(_) => false,
         }

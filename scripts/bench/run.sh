@@ -1,15 +1,50 @@
 #!/usr/bin/env bash
-# Measures Cairn's parts against their references, in one run each, so that ratios hold on a noisy machine.
+# Measures whole nodes, and Cairn's parts against their references, in one run each, so that ratios hold on a
+# noisy machine. Writes docs/performance.md.
 #
-# Usage: scripts/bench/run.sh            signatures: batches against libsecp256k1 and k256, as a table
-#        scripts/bench/run.sh criterion  the same by criterion, with its statistics
+# Usage: scripts/bench/run.sh [--full] [PART...]   measures these parts of whole nodes, or all (about 20 minutes
+#                                                  besides making the chains, once), and writes the page
+#        scripts/bench/run.sh --page               writes the page again from what was measured
+#        scripts/bench/run.sh --list               names the parts and how long each takes
+#        scripts/bench/run.sh table                signatures: batches against libsecp256k1 and k256, as a table
+#        scripts/bench/run.sh criterion            the same by criterion, with its statistics
+#
+# --full adds a state of 10 million accounts (4 GiB of disk, some minutes). Chains are kept in
+# ${CAIRN_BENCH_WORK:-${XDG_CACHE_HOME:-~/.cache}/cairn-bench}; raw values go to scripts/bench/results.json. The
+# node that is measured is CAIRN_BIN/cairn-node, built first unless CAIRN_BIN is set.
 set -euo pipefail
+# Where programs are is decided before env.sh gives it a default.
+given_bin="${CAIRN_BIN:-}"
 source "$(dirname "${BASH_SOURCE[0]}")/../env.sh"
 
 # env.sh looks one folder above itself, so this holds from here, too.
 cd "$ROOT"
-case "${1:-table}" in
-    table) exec cargo bench --locked --manifest-path tests/bench/Cargo.toml --bench schnorr -- table ;;
-    criterion) exec cargo bench --locked --manifest-path tests/bench/Cargo.toml --bench schnorr ;;
-    *) die "got '$1', expected nothing or 'criterion'" ;;
+work="${CAIRN_BENCH_WORK:-${XDG_CACHE_HOME:-$HOME/.cache}/cairn-bench}"
+results=scripts/bench/results.json
+page=docs/performance.md
+
+# The benches are a workspace of their own, with other features: in a target of their own, neither build
+# disturbs the other's.
+bench_target="$CARGO_TARGET_DIR/bench-workspace"
+
+bench_program() {
+    CARGO_TARGET_DIR="$bench_target" cargo build --release --locked --manifest-path tests/bench/Cargo.toml >&2
+    printf '%s' "$bench_target/release/cairn-bench"
+}
+
+case "${1:-}" in
+    table | criterion)
+        export CARGO_TARGET_DIR="$bench_target"
+        words=()
+        [[ "$1" == criterion ]] || words=(-- table)
+        exec cargo bench --locked --manifest-path tests/bench/Cargo.toml --bench schnorr "${words[@]}"
+        ;;
+    --list) exec "$(bench_program)" parts ;;
+    --page) exec "$(bench_program)" report "$results" "$page" ;;
 esac
+
+[[ -n "$given_bin" ]] || build
+program="$(bench_program)"
+"$program" measure "$work" "$results" "$@"
+"$program" report "$results" "$page"
+say "wrote $page"

@@ -271,6 +271,17 @@ pub fn command(network: &TestNetwork, directory: &Path, p2p: u16, rpc: u16, argu
     command
 }
 
+/// The command line of something done to the data of a node that does not run.
+pub fn offline(network: &TestNetwork, directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binaries::find("cairn-node"));
+    for name in binaries::foreign_variables() {
+        command.env_remove(name);
+    }
+    command.args(arguments).arg("--chain").arg(network.file()).arg("--data-dir").arg(directory);
+    command.stdin(Stdio::null());
+    command
+}
+
 fn spawn(network: &TestNetwork, directory: &Path, p2p: u16, rpc: u16, arguments: &[String]) -> Child {
     let log = File::options().create(true).append(true).open(log_file(directory)).expect("a log file");
     let mut command = command(network, directory, p2p, rpc, arguments);

@@ -26,6 +26,7 @@ mod maker;
 mod meter;
 mod neighbours;
 mod plan;
+mod speed;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -33,6 +34,7 @@ mod threads;
 pub use actor::spawn;
 pub use mailbox::{GenerateError, Generated, MAX_GENERATE, MinerHandle, MinerInfo};
 pub use neighbours::{Announce, Progress};
+pub use speed::{Speed, measure};
 
 use cairn_ledger::keys::Address;
 

@@ -60,3 +60,14 @@ pub enum StoreError {
         reason: String,
     },
 }
+
+impl StoreError {
+    /// Whether the storage, or what is on it, is broken.
+    pub fn is_storage_failure(&self) -> bool {
+        match self {
+            Self::Database { .. } | Self::Corrupt { .. } | Self::Missing { .. } | Self::StateMismatch { .. } => true,
+            // The data is well, but another program's or network's; or it was never looked at.
+            Self::Format { .. } | Self::OtherNetwork { .. } | Self::Workers { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What costs, each alone on one core.
+
+use crate::store::{Batch, Db, DbOptions, Durability, StoreError, schema::AddressByIndex};
+use cairn_ledger::{
+    hash::{Hash, sha256},
+    keys::{Address, SecretKey, Signature},
+    schnorr::{verify, verify_batch},
+};
+use std::{
+    hint::black_box,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// Signatures in a batch.
+const SIGNATURES: u64 = 1_024;
+/// Bytes hashed at once: more than any cache of a core near it.
+const HASH_BYTES: usize = 1 << 20;
+/// Records in a batch that is synced; each has a key of 8 bytes and a value of 32.
+const RECORDS: u64 = 1_600;
+/// What they are together: about what a small block writes.
+pub const BATCH_BYTES: u64 = RECORDS * 40;
+
+/// Signatures per second.
+pub(super) struct Signatures {
+    pub(super) made: f64,
+    pub(super) singles: f64,
+    pub(super) batched: f64,
+}
+
+/// The n-th key of this benchmark. Nobody's money depends on it.
+pub(super) fn key(n: u64) -> SecretKey {
+    let seed = sha256(&[b"a key for measuring", &n.to_le_bytes()]);
+    SecretKey::from_bytes(seed.as_bytes()).expect("a hash is a key, almost surely")
+}
+
+pub(super) fn signatures(during: Duration) -> Signatures {
+    let keys: Vec<SecretKey> = (0..SIGNATURES).map(key).collect();
+    let digest = |n: usize| sha256(&[b"measured", &n.to_le_bytes()]);
+    let started = Instant::now();
+    let signed: Vec<(Hash, Signature)> =
+        keys.iter().enumerate().map(|(n, key)| (digest(n), key.sign(&digest(n), &[0; 32]))).collect();
+    let made = SIGNATURES as f64 / started.elapsed().as_secs_f64();
+    let batch: Vec<(Address, Hash, Signature)> =
+        keys.iter().zip(signed).map(|(key, (digest, signature))| (key.address(), digest, signature)).collect();
+    let mut members = batch.iter().cycle();
+    let singles = rate(during, 1, || {
+        let (key, digest, signature) = members.next().expect("a cycle has no end");
+        verify(black_box(key), digest, signature).expect("it was signed above");
+    });
+    let batched = rate(during, SIGNATURES, || verify_batch(black_box(&batch)).expect("all were signed above"));
+    Signatures { made, singles, batched }
+}
+
+/// Bytes hashed per second.
+pub(super) fn hashes(during: Duration) -> f64 {
+    let bytes = vec![0x5a; HASH_BYTES];
+    rate(during, HASH_BYTES as u64, || {
+        black_box(sha256(&[black_box(&bytes)]));
+    })
+}
+
+/// Batches per second that have reached the disk, each before the next.
+pub(super) fn synced_writes(path: &Path, during: Duration) -> Result<f64, StoreError> {
+    let db = Db::open(path, DbOptions::default())?;
+    let (mut next, mut failed) = (0, None);
+    let written = rate(during, 1, || {
+        let mut batch = Batch::new(&db);
+        for index in next..next + RECORDS {
+            // Different bytes, so that compression has nothing to gain.
+            batch.put::<AddressByIndex>(&index, &Address::from_bytes(*sha256(&[&index.to_le_bytes()]).as_bytes()));
+        }
+        next += RECORDS;
+        failed = failed.take().or(batch.write(Durability::Synced).err());
+    });
+    failed.map_or(Ok(written), Err)
+}
+
+/// How many per second of what `work` does `each` times.
+fn rate(during: Duration, each: u64, mut work: impl FnMut()) -> f64 {
+    let (started, mut count) = (Instant::now(), 0);
+    while started.elapsed() < during || count == 0 {
+        work();
+        count += each;
+    }
+    count as f64 / started.elapsed().as_secs_f64()
+}

@@ -1,0 +1,213 @@
+//! `export`, `import` and `verify`: whole chains of a stopped node.
+
+use super::{CliError, cores, print, progress::Progress};
+use crate::{
+    config::{Environment, Flags, Settings},
+    data_dir::DataDir,
+    replay::{self, BlockFile, Export, Exported, Imported, Replayed, SCRATCH_PREFIX, Verified},
+    telemetry::{self, LogFilter},
+};
+use cairn_ledger::units::Height;
+use clap::Args;
+use serde_json::{Value, json};
+use std::{fs, future::Future, io, path::PathBuf, time::Duration};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::Level;
+
+/// Whose chain.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    /// The network: main, test, local or a genesis file; main by default
+    #[arg(long, value_name = "NAME|FILE")]
+    chain: Option<String>,
+    /// Where the node's data is
+    #[arg(long, value_name = "DATA")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// The file to write
+    file: PathBuf,
+    /// Continue the file after its last block
+    #[arg(long)]
+    append: bool,
+    /// The first height; by default 1, or the one after the last in the file
+    #[arg(long, value_name = "HEIGHT")]
+    from: Option<u64>,
+    /// The last height; by default the tip's
+    #[arg(long, value_name = "HEIGHT")]
+    to: Option<u64>,
+    /// The result as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// A file that `cairn-node export` wrote
+    file: PathBuf,
+    /// Use so many cores at most; all by default
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// The result as JSON, with figures
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// Where the scratch state may be, about as large as the database; by default in the data directory
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
+    /// Use so many cores at most; all by default
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// The result as JSON, with figures
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// A node's settings and its locked data directory; `create` makes one that is not there.
+fn open(Place { chain, data_dir }: Place, create: bool) -> Result<(Settings, DataDir), CliError> {
+    let settings = Settings::load(&Flags { chain, data_dir, keys: Vec::new() }, &Environment::of_this_process())?;
+    let path = settings.data_dir.join("db");
+    if !create && !path.is_dir() {
+        return Err(CliError::NoDatabase { path });
+    }
+    // Progress has the terminal; only what goes wrong is told besides.
+    telemetry::start(&LogFilter::new(Level::WARN));
+    let data_dir = DataDir::open(&settings.data_dir)?;
+    Ok((settings, data_dir))
+}
+
+/// Runs a replay on this thread, with a future that completes when the operator wants it to end.
+pub(super) fn block_on<T, F: Future<Output = T>>(run: impl FnOnce(Stop) -> F) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let stop = Box::pin(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        Ok(run(stop).await)
+    })
+}
+
+/// Completes when the operator wants a task to end.
+pub(super) type Stop = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+
+pub(super) fn export(args: ExportArgs) -> Result<(), CliError> {
+    let (settings, data_dir) = open(args.place, false)?;
+    let mut progress = Progress::start("blocks");
+    let (from, to) = (args.from.map(Height::new), args.to.map(Height::new));
+    let export = Export { from, to, append: args.append };
+    let mut show = |done, total| progress.show(done, total, || String::new());
+    let database = data_dir.database();
+    let done = replay::export(&settings.spec, (&database, settings.storage), &args.file, export, &mut show)?;
+    progress.end();
+    let Exported { blocks, to, bytes } = done;
+    if args.json {
+        return print(format_args!("{}", json!({ "blocks": blocks, "to": to.get(), "bytes": bytes })));
+    }
+    print(format_args!("Wrote {blocks} blocks, up to height {to}: {}, {bytes} bytes.", args.file.display()))
+}
+
+pub(super) fn import(args: ImportArgs) -> Result<(), CliError> {
+    let cores = cores::limit(args.threads)?;
+    let (settings, data_dir) = open(args.place, true)?;
+    let file = BlockFile::open(&args.file, settings.spec.genesis_id()).map_err(replay::ReplayError::File)?;
+    let (total, mut progress) = (file.bytes(), Progress::start("bytes"));
+    let mut show = |done: &Replayed| progress.show(done.bytes, total, || format!("block {}", done.height));
+    let database = data_dir.database();
+    let done =
+        block_on(|stop| replay::import(settings.spec.clone(), (&database, settings.storage), file, &mut show, stop))??;
+    progress.end();
+    let Imported { replayed, tip, followed, elapsed } = done;
+    if args.json {
+        let mut shown = figures(&replayed, elapsed, cores);
+        shown["known"] = json!(replayed.known);
+        shown["followed"] = json!(followed);
+        shown["tip"] = json!(tip.id.to_string());
+        shown["height"] = json!(tip.height().get());
+        return print(format_args!("{shown}"));
+    }
+    let Replayed { blocks, known, .. } = replayed;
+    let rates = rates(&replayed, elapsed);
+    print(format_args!("Imported {blocks} blocks {rates}; {known} were here already."))?;
+    if !followed {
+        print(format_args!("They are kept, but not followed: the chain here has more work."))?;
+    }
+    print(format_args!("The tip is {} at height {}.", tip.id, tip.height()))
+}
+
+pub(super) fn verify(args: VerifyArgs) -> Result<(), CliError> {
+    let cores = cores::limit(args.threads)?;
+    let (settings, data_dir) = open(args.place, false)?;
+    remove_leftovers(&data_dir)?;
+    let mut progress = Progress::start("blocks");
+    let mut show = |done: &Replayed, height: Height| {
+        progress.show(done.blocks, height.get(), || format!("{} payments", done.payments));
+    };
+    let database = data_dir.database();
+    let scratch = args.scratch.unwrap_or_else(|| data_dir.path().to_owned());
+    let done = block_on(|stop| {
+        replay::verify(settings.spec.clone(), (&database, settings.storage), &scratch, &mut show, stop)
+    })??;
+    progress.end();
+    let Verified { replayed, tip, state_root, accounts, elapsed } = done;
+    if args.json {
+        let mut shown = figures(&replayed, elapsed, cores);
+        shown["agrees"] = json!(true);
+        shown["accounts"] = json!(accounts);
+        shown["tip"] = json!(tip.to_string());
+        shown["height"] = json!(replayed.height.get());
+        shown["state_root"] = json!(state_root.to_string());
+        return print(format_args!("{shown}"));
+    }
+    let Replayed { blocks, transactions, .. } = replayed;
+    let rates = rates(&replayed, elapsed);
+    print(format_args!("Replayed {blocks} blocks with {transactions} transactions {rates}."))?;
+    print(format_args!("state root agrees: {state_root} at height {}, {accounts} accounts", replayed.height))
+}
+
+/// Removes what a verification that was killed has left. The lock says that nobody uses it.
+fn remove_leftovers(data_dir: &DataDir) -> Result<(), io::Error> {
+    for entry in fs::read_dir(data_dir.path())? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(SCRATCH_PREFIX) && entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn figures(replayed: &Replayed, elapsed: Duration, cores: usize) -> Value {
+    let seconds = elapsed.as_secs_f64();
+    json!({
+        "blocks": replayed.blocks,
+        "transactions": replayed.transactions,
+        "payments": replayed.payments,
+        "bytes": replayed.bytes,
+        "seconds": seconds,
+        "blocks_per_second": replayed.blocks as f64 / seconds,
+        "transactions_per_second": replayed.transactions as f64 / seconds,
+        "payments_per_second": replayed.payments as f64 / seconds,
+        "cores": cores,
+        "cpu_seconds": cores::cpu_seconds(),
+    })
+}
+
+fn rates(replayed: &Replayed, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    let (blocks, payments) = (replayed.blocks as f64 / seconds, replayed.payments as f64 / seconds);
+    format!("in {seconds:.1} s, {blocks:.0} blocks/s and {payments:.0} payments/s")
+}

@@ -1,0 +1,115 @@
+//! The followed chain of a stopped node, into a file.
+
+use super::{feed::ReplayError, file::BlockFileWriter};
+use crate::store::{ChainStore, DbOptions, StoreError};
+use cairn_ledger::{block::Block, chain_spec::ChainSpec, units::Height};
+use std::{path::Path, sync::Arc};
+
+/// What to export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// The first height; by default 1, or the one after the file's last where it is continued.
+    pub from: Option<Height>,
+    /// The last; the tip's when nothing is said.
+    pub to: Option<Height>,
+    /// Whether a file that exists is continued.
+    pub append: bool,
+}
+
+/// What was exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// How many blocks.
+    pub blocks: u64,
+    /// The height of the last in the file; 0 when there is none.
+    pub to: Height,
+    /// The size of the file.
+    pub bytes: u64,
+}
+
+/// Writes blocks of the followed chain to the file `to`. `show` sees how many of how many were written.
+///
+/// # Errors
+/// A failing database, a file that cannot be written or continued, or heights that the chain does not have.
+pub fn export(
+    spec: &ChainSpec,
+    (database, options): (&Path, DbOptions),
+    to: &Path,
+    export: Export,
+    show: &mut dyn FnMut(u64, u64),
+) -> Result<Exported, ReplayError> {
+    let store = Arc::new(ChainStore::open(database, spec, options)?);
+    let tip = store.expect_header(&store.tip()?)?.header().height;
+    let genesis_id = spec.genesis_id();
+    let (mut file, last) = match export.append && to.exists() {
+        true => BlockFileWriter::append(to, genesis_id)?,
+        false => (BlockFileWriter::create(to, genesis_id)?, None),
+    };
+    let last = last.map(|header| (header.height, header.id()));
+    if let Some((height, id)) = last
+        && store.id_at(height)? != Some(id)
+    {
+        return Err(ReplayError::OtherBranch { height, id });
+    }
+    let (from, up_to) = range(export, last.map(|(height, _)| height), tip)?;
+    let total = up_to.saturating_add(1).saturating_sub(from);
+    for (block, done) in StoredBlocks::new(store, from, up_to).zip(1..) {
+        file.put(&block?)?;
+        show(done, total);
+    }
+    let to = if total > 0 { Height::new(up_to) } else { last.map_or(Height::GENESIS, |(height, _)| height) };
+    Ok(Exported { blocks: total, to, bytes: file.finish()? })
+}
+
+/// The first and the last height to write; the last is below the first when there is nothing to add.
+fn range(export: Export, last: Option<Height>, tip: Height) -> Result<(u64, u64), ReplayError> {
+    let from = export.from.unwrap_or(last.unwrap_or(Height::GENESIS).saturating_add(1));
+    let to = export.to.unwrap_or(tip);
+    let refused = Err(ReplayError::Range { from, to, tip });
+    // Each block stands after its parent: a file is continued without a gap.
+    let continues = last.is_none_or(|last| from == last.saturating_add(1));
+    if from == Height::GENESIS || to > tip || !continues {
+        return refused;
+    }
+    // A chain, or a file, that has nothing more is no mistake; heights in the wrong order are one.
+    if from > to && (export.from, export.to) != (None, None) {
+        return refused;
+    }
+    Ok((from.get(), to.get()))
+}
+
+/// The blocks of the followed chain in a store, upward.
+pub(super) struct StoredBlocks {
+    store: Arc<ChainStore>,
+    next: u64,
+    last: u64,
+}
+
+impl StoredBlocks {
+    pub(super) fn new(store: Arc<ChainStore>, next: u64, last: u64) -> Self {
+        Self { store, next, last }
+    }
+
+    fn read(&self, height: Height) -> Result<Block, StoreError> {
+        let missing = |table, key| StoreError::Missing { table, key };
+        let id = self
+            .store
+            .id_at(height)?
+            .ok_or_else(|| missing("id_by_height", hex::encode(height.get().to_be_bytes())))?;
+        let block = self.store.block(&id)?.ok_or_else(|| missing("body_by_id", id.to_string()))?;
+        Ok(block.block)
+    }
+}
+
+impl Iterator for StoredBlocks {
+    type Item = Result<Block, ReplayError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next > self.last {
+            return None;
+        }
+        let height = Height::new(self.next);
+        self.next += 1;
+        Some(self.read(height).map_err(ReplayError::Store))
+    }
+}

@@ -1,0 +1,347 @@
+//! Blocks into the chain, on the path of a synchronisation.
+
+use super::FileError;
+use crate::{
+    chain::{self, BlockOutcome, ChainError, ChainHandle, HeaderOutcome, Import, Reader, StoreError, Tip},
+    store::DbOptions,
+    verdict::Origin,
+};
+use cairn_ledger::{
+    block::{Block, Header},
+    chain_spec::ChainSpec,
+    error::{BlockError, HeaderError},
+    hash::BlockId,
+    units::Height,
+};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc;
+
+/// Blocks linked together at most. A piece ends earlier once it has [`PIECE_BYTES`].
+const PIECE_BLOCKS: usize = 256;
+/// Bytes of a piece, but for its last block: large enough that the writer is seldom asked to link.
+const PIECE_BYTES: usize = 4 << 20;
+/// Pieces read ahead. With the one in hand they bound what waits in memory to 24 MiB.
+const PIECES_AHEAD: usize = 4;
+/// Imports whose outcome is awaited. The chain itself bounds those it checks at once; this bounds those behind
+/// them, and is more, so that no worker ever waits for this task.
+const IN_FLIGHT: usize = 64;
+
+/// Why blocks could not be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The system refuses.
+    #[error("cannot use {}: {reason}", path.display())]
+    Refused {
+        /// What was touched.
+        path: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// A header breaks a rule.
+    #[error("the block {id} at height {height} breaks a rule: {error}; the chain ends before it")]
+    InvalidHeader {
+        /// Its height.
+        height: Height,
+        /// Its id.
+        id: BlockId,
+        /// The rule.
+        error: HeaderError,
+    },
+    /// A block breaks a rule.
+    #[error("the block {id} at height {height} breaks a rule: {error}; the chain ends before it")]
+    InvalidBlock {
+        /// Its height.
+        height: Height,
+        /// Its id.
+        id: BlockId,
+        /// The rule.
+        error: BlockError,
+    },
+    /// A block descends from one that was refused.
+    #[error("the block {id} at height {height} descends from a block that breaks a rule")]
+    InvalidAncestor {
+        /// Its height.
+        height: Height,
+        /// Its id.
+        id: BlockId,
+    },
+    /// A block without its parent.
+    #[error("the block at height {height} follows {parent}, which is not here: begin with blocks from a lower height")]
+    Orphan {
+        /// Its height.
+        height: Height,
+        /// The parent that is missing.
+        parent: BlockId,
+    },
+    /// A block from the future.
+    #[error("the block at height {height} is from the future: see whether this machine's clock is right")]
+    Early {
+        /// Its height.
+        height: Height,
+    },
+    /// A branch for which there is no room.
+    #[error("the block at height {height} is on a branch with less work than the followed chain, too long to keep")]
+    Unwanted {
+        /// Its height.
+        height: Height,
+    },
+    /// A range of heights that the chain does not have.
+    #[error("got the heights {from} to {to}, expected heights from 1 to {tip}, the tip's, in rising order")]
+    Range {
+        /// The first.
+        from: Height,
+        /// The last.
+        to: Height,
+        /// The tip's.
+        tip: Height,
+    },
+    /// A file that continues another chain.
+    #[error("the last block of the file, {id} at height {height}, is not on this node's chain: export to a new file")]
+    OtherBranch {
+        /// The height of the file's last block.
+        height: Height,
+        /// Its id.
+        id: BlockId,
+    },
+    /// The operator ended it.
+    #[error("interrupted; what was done so far is kept")]
+    Interrupted,
+}
+
+impl ReplayError {
+    /// Whether the database is to blame, not what was fed to it.
+    pub fn is_storage_failure(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_storage_failure())
+    }
+}
+
+/// What was replayed so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Blocks that went through every rule.
+    pub blocks: u64,
+    /// Blocks that were here before.
+    pub known: u64,
+    /// Transactions in the blocks.
+    pub transactions: u64,
+    /// Outputs of them.
+    pub payments: u64,
+    /// Bytes of all blocks, known ones included.
+    pub bytes: u64,
+    /// The height of the last.
+    pub height: Height,
+    /// The last.
+    pub last: Option<BlockId>,
+}
+
+/// What an import in flight adds to the figures once it has ended.
+struct Sent {
+    id: BlockId,
+    figures: Replayed,
+    import: Import,
+}
+
+/// What a run over a chain of its own gave.
+pub(super) struct Fed {
+    pub(super) replayed: Replayed,
+    pub(super) tip: Arc<Tip>,
+    /// For reading what is stored now.
+    pub(super) reader: Reader,
+    /// From the first block until everything was on the disk.
+    pub(super) elapsed: Duration,
+}
+
+/// Opens the chain in `path`, feeds it, and closes it again, also when `stop` comes first.
+///
+/// # Errors
+/// As [`feed`]; a failing database before everything that follows from it.
+pub(super) async fn feed_into<S>(
+    (spec, path, options): (Arc<ChainSpec>, &Path, DbOptions),
+    blocks: S,
+    show: &mut dyn FnMut(&Replayed),
+    stop: impl Future<Output = ()>,
+) -> Result<Fed, ReplayError>
+where
+    S: Iterator<Item = Result<Block, ReplayError>> + Send + 'static,
+{
+    let (chain, writer) = chain::spawn(spec, path, options)?;
+    let started = Instant::now();
+    let fed = tokio::select! {
+        fed = feed(&chain, blocks, show) => fed,
+        () = stop => Err(ReplayError::Interrupted),
+    };
+    chain.stop().await;
+    writer.ended().await?;
+    let elapsed = started.elapsed();
+    Ok(Fed { replayed: fed?, tip: chain.tip(), reader: chain.reader().clone(), elapsed })
+}
+
+/// Feeds blocks, each after its parent, and waits until the last has its outcome. `show` sees the figures
+/// after every block.
+///
+/// # Errors
+/// The first block that does not follow the rules, or what the reader met; blocks before it are imported.
+async fn feed<S>(chain: &ChainHandle, blocks: S, show: &mut dyn FnMut(&Replayed)) -> Result<Replayed, ReplayError>
+where
+    S: Iterator<Item = Result<Block, ReplayError>> + Send + 'static,
+{
+    let (sender, mut pieces) = mpsc::channel(PIECES_AHEAD);
+    // Reading and decoding have a thread of their own; it ends when nobody takes its pieces any more.
+    let reader = thread::Builder::new().name(String::from("replay")).spawn(move || read_ahead(blocks, &sender));
+    let reader = reader.map_err(|error| StoreError::Workers { reason: error.to_string() })?;
+    let mut feeder = Feeder { chain, show, total: Replayed::default(), sent: VecDeque::new() };
+    let fed = async {
+        while let Some(piece) = pieces.recv().await {
+            feeder.take(piece?).await?;
+        }
+        feeder.drain(0).await
+    };
+    let fed = fed.await;
+    drop(pieces);
+    let total = feeder.total;
+    reader.join().expect("the reading thread panicked");
+    fed.map(|()| total)
+}
+
+/// Reads pieces until the end, the first error, or until nobody wants them.
+fn read_ahead(
+    mut blocks: impl Iterator<Item = Result<Block, ReplayError>>,
+    sender: &mpsc::Sender<Result<Vec<Block>, ReplayError>>,
+) {
+    loop {
+        let (mut piece, mut bytes, mut failed) = (Vec::new(), 0, None);
+        while piece.len() < PIECE_BLOCKS && bytes < PIECE_BYTES {
+            match blocks.next() {
+                Some(Ok(block)) => {
+                    bytes += block.size();
+                    piece.push(block);
+                }
+                Some(Err(error)) => {
+                    failed = Some(error);
+                    break;
+                }
+                None => break,
+            }
+        }
+        let ended = piece.is_empty();
+        if !ended && sender.blocking_send(Ok(piece)).is_err() {
+            return;
+        }
+        if let Some(error) = failed {
+            // Whoever no longer listens has an error of its own.
+            let _ = sender.blocking_send(Err(error));
+            return;
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+struct Feeder<'a> {
+    chain: &'a ChainHandle,
+    show: &'a mut dyn FnMut(&Replayed),
+    total: Replayed,
+    sent: VecDeque<Sent>,
+}
+
+impl Feeder<'_> {
+    async fn take(&mut self, piece: Vec<Block>) -> Result<(), ReplayError> {
+        let headers: Vec<Header> = piece.iter().map(|block| block.header.clone()).collect();
+        let outcomes = self.chain.link_headers(Origin::Local, headers).await.map_err(stopping)?;
+        for (block, outcome) in piece.into_iter().zip(outcomes) {
+            let figures = figures_of(&block);
+            let (height, id, parent) = (figures.height, block.header.id(), block.header.parent);
+            match outcome {
+                HeaderOutcome::Linked(linked) => {
+                    let import = self.chain.import(linked, block.body).await.map_err(stopping)?;
+                    self.sent.push_back(Sent { id, figures, import });
+                    self.drain(IN_FLIGHT).await?;
+                }
+                HeaderOutcome::Known => {
+                    self.add(Replayed { blocks: 0, known: 1, transactions: 0, payments: 0, ..figures });
+                }
+                HeaderOutcome::Orphan { .. } => {
+                    return Err(self.after_all(ReplayError::Orphan { height, parent }).await);
+                }
+                HeaderOutcome::Early => return Err(self.after_all(ReplayError::Early { height }).await),
+                HeaderOutcome::Unwanted => return Err(self.after_all(ReplayError::Unwanted { height }).await),
+                HeaderOutcome::Invalid(error) => {
+                    return Err(self.after_all(ReplayError::InvalidHeader { height, id, error }).await);
+                }
+                HeaderOutcome::InvalidAncestor => {
+                    return Err(self.after_all(ReplayError::InvalidAncestor { height, id }).await);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `error`, after everything before it has its outcome; an error among those comes first.
+    async fn after_all(&mut self, error: ReplayError) -> ReplayError {
+        self.drain(0).await.err().unwrap_or(error)
+    }
+
+    /// Waits until no more than `left` imports are in flight.
+    async fn drain(&mut self, left: usize) -> Result<(), ReplayError> {
+        while self.sent.len() > left
+            && let Some(Sent { id, mut figures, import }) = self.sent.pop_front()
+        {
+            let height = figures.height;
+            match import.outcome().await.map_err(stopping)? {
+                // A worker may have been done with it before its parent was connected.
+                BlockOutcome::Connected | BlockOutcome::Waiting => {}
+                BlockOutcome::Known => {
+                    figures = Replayed { blocks: 0, known: 1, transactions: 0, payments: 0, ..figures };
+                }
+                BlockOutcome::Unwanted => return Err(ReplayError::Unwanted { height }),
+                BlockOutcome::Invalid(error) => return Err(ReplayError::InvalidBlock { height, id, error }),
+            }
+            self.add(figures);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, more: Replayed) {
+        let total = &mut self.total;
+        total.blocks += more.blocks;
+        total.known += more.known;
+        total.transactions += more.transactions;
+        total.payments += more.payments;
+        total.bytes += more.bytes;
+        total.height = more.height;
+        total.last = more.last;
+        (self.show)(total);
+    }
+}
+
+fn figures_of(block: &Block) -> Replayed {
+    Replayed {
+        blocks: 1,
+        known: 0,
+        transactions: block.body.len() as u64,
+        payments: block.body.iter().map(|transaction| transaction.body.outputs.len() as u64).sum(),
+        bytes: block.size() as u64,
+        height: block.header.height,
+        last: Some(block.header.id()),
+    }
+}
+
+/// The chain ends only by itself here: why, its writer tells at its end, and that is what is reported.
+fn stopping(ChainError::Stopping: ChainError) -> ReplayError {
+    ReplayError::Interrupted
+}

@@ -1,0 +1,151 @@
+//! The stored chain once more, from block 0 through every rule, into a scratch state; then both are compared.
+
+use super::{
+    export::StoredBlocks,
+    feed::{Fed, ReplayError, Replayed, feed_into},
+};
+use crate::store::{ChainStore, DbOptions, StoreError, schema::AccountRecord};
+use cairn_ledger::{
+    chain_spec::ChainSpec,
+    hash::{BlockId, Hash},
+    keys::Address,
+    units::Height,
+};
+use std::{cmp::Ordering, fs, future::Future, io, path::Path, sync::Arc, time::Duration};
+use tempfile::TempDir;
+
+/// How scratch directories are called: whatever bears this name in a data directory that nobody uses is left
+/// over from a run that was killed.
+pub const SCRATCH_PREFIX: &str = "verify-";
+
+/// What a verification found, where nothing differs.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// The figures.
+    pub replayed: Replayed,
+    /// The tip.
+    pub tip: BlockId,
+    /// The state root after it: of the replay, and of its header.
+    pub state_root: Hash,
+    /// Accounts compared, the sentinel not counted.
+    pub accounts: u64,
+    /// From the first block until everything was on the disk; the comparison not counted.
+    pub elapsed: Duration,
+}
+
+/// What differs, or what stood in the way.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The replay itself.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The replay ended on another block.
+    #[error("the replay ends with the block {got} at height {height}, the stored chain with {expected}; {ADVICE}")]
+    Tip {
+        /// The replay's tip.
+        got: BlockId,
+        /// Its height.
+        height: Height,
+        /// The stored tip.
+        expected: BlockId,
+    },
+    /// An account is not what the blocks make it.
+    #[error(
+        "the stored account {} is not what the blocks make it: got {got}, expected {expected}; {ADVICE}",
+        hex::encode(address.as_bytes())
+    )]
+    Account {
+        /// Its address.
+        address: Address,
+        /// As it is stored.
+        got: String,
+        /// As the blocks make it.
+        expected: String,
+    },
+}
+
+const ADVICE: &str = "delete db/ in the data directory, and the node fetches the chain again";
+
+impl VerifyError {
+    /// Whether the database is to blame. What is stored and breaks a rule now was changed on the disk.
+    pub fn is_storage_failure(&self) -> bool {
+        match self {
+            Self::Replay(ReplayError::Store(error)) => error.is_storage_failure(),
+            Self::Replay(error) => !matches!(error, ReplayError::Refused { .. } | ReplayError::Interrupted),
+            Self::Tip { .. } | Self::Account { .. } => true,
+        }
+    }
+}
+
+fn shown(record: Option<AccountRecord>) -> String {
+    match record {
+        None => String::from("no account"),
+        Some(AccountRecord { index, next, account }) => format!(
+            "balance {} nonce {} (leaf {index}, before {})",
+            account.balance,
+            account.nonce,
+            hex::encode(next.as_bytes())
+        ),
+    }
+}
+
+/// Replays the chain in `database` into a directory of its own in `scratch`, which is gone afterwards.
+///
+/// # Errors
+/// What differs, where, and what to do; or why it could not be found out.
+pub async fn verify(
+    spec: Arc<ChainSpec>,
+    (database, options): (&Path, DbOptions),
+    scratch: &Path,
+    show: &mut dyn FnMut(&Replayed, Height),
+    stop: impl Future<Output = ()>,
+) -> Result<Verified, VerifyError> {
+    let stored = Arc::new(ChainStore::open(database, &spec, options).map_err(ReplayError::Store)?);
+    let tip = stored.tip().and_then(|tip| stored.expect_header(&tip)).map_err(ReplayError::Store)?;
+    let height = tip.header().height;
+    let directory = scratch_in(scratch)?;
+    let copy = directory.path().join("db");
+    let blocks = StoredBlocks::new(stored.clone(), 1, height.get());
+    let mut show = |replayed: &Replayed| show(replayed, height);
+    let fed = feed_into((spec.clone(), &copy, options), blocks, &mut show, stop).await?;
+    let Fed { replayed, tip: reached, elapsed, reader } = fed;
+    drop(reader);
+    if reached.id != tip.id() {
+        return Err(VerifyError::Tip { got: reached.id, height: reached.height(), expected: tip.id() });
+    }
+    // Opened again: what is compared is what reached the disk.
+    let replay = ChainStore::open(&copy, &spec, options).map_err(ReplayError::Store)?;
+    let accounts = compare(&stored, &replay)?;
+    Ok(Verified { replayed, tip: tip.id(), state_root: reached.header.state_root, accounts, elapsed })
+}
+
+/// A new directory in `parent`.
+fn scratch_in(parent: &Path) -> Result<TempDir, ReplayError> {
+    let made = fs::create_dir_all(parent).and_then(|()| TempDir::with_prefix_in(SCRATCH_PREFIX, parent));
+    made.map_err(|reason: io::Error| ReplayError::Refused { path: parent.to_owned(), reason })
+}
+
+/// Compares all accounts, in order of their addresses, and counts them.
+fn compare(stored: &ChainStore, replayed: &ChainStore) -> Result<u64, VerifyError> {
+    let (mut left, mut right) = (stored.accounts(), replayed.accounts());
+    let mut count = 0_u64;
+    loop {
+        let next = |entry: Option<Result<_, StoreError>>| entry.transpose().map_err(ReplayError::Store);
+        let differs = match (next(left.next())?, next(right.next())?) {
+            (None, None) => return Ok(count.saturating_sub(1)),
+            (Some((address, record)), None) => (address, Some(record), None),
+            (None, Some((address, record))) => (address, None, Some(record)),
+            (Some((address, ours)), Some((other, theirs))) => match address.cmp(&other) {
+                Ordering::Less => (address, Some(ours), None),
+                Ordering::Greater => (other, None, Some(theirs)),
+                Ordering::Equal if ours == theirs => {
+                    count += 1;
+                    continue;
+                }
+                Ordering::Equal => (address, Some(ours), Some(theirs)),
+            },
+        };
+        let (address, stored, replayed) = differs;
+        return Err(VerifyError::Account { address, got: shown(stored), expected: shown(replayed) });
+    }
+}

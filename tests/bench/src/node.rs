@@ -1,0 +1,223 @@
+//! The program under measurement: its commands, and nodes of it as processes.
+
+use crate::{Failure, http};
+use serde_json::{Value, json};
+use std::{
+    env,
+    fs::{self, File},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Between two looks at whether something has come about: finer than anything measured this way.
+const PAUSE: Duration = Duration::from_millis(2);
+/// Longer than anything here may take.
+const PATIENCE: Duration = Duration::from_secs(900);
+
+/// A program of ours: in CAIRN_BIN.
+pub fn program(name: &str) -> Result<PathBuf, Failure> {
+    let directory = env::var_os("CAIRN_BIN").ok_or("CAIRN_BIN is not set: say where cairn-node is")?;
+    let path = PathBuf::from(directory).join(name);
+    if !path.is_file() {
+        return Err(format!("{} is missing: run `cargo build --release --workspace` first", path.display()).into());
+    }
+    Ok(path)
+}
+
+/// Runs a command of cairn-node that prints JSON.
+pub fn run(arguments: &[&str]) -> Result<Value, Failure> {
+    let output = Command::new(program("cairn-node")?).args(arguments).output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(format!("cairn-node {}: {said}", arguments.join(" ")).into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Puts a file of blocks into a data directory, and gives the figures of it.
+pub fn import(network: &Path, data: &Path, file: &Path, threads: Option<usize>) -> Result<Value, Failure> {
+    let (network, data, file) = (network.display().to_string(), data.display().to_string(), file.display().to_string());
+    let threads = threads.map(|threads| threads.to_string());
+    let mut arguments = vec!["import", &file, "--json", "--chain", &network, "--data-dir", &data];
+    arguments.extend(threads.iter().flat_map(|threads| ["--threads", threads]));
+    run(&arguments)
+}
+
+/// Replays a data directory's chain, and gives the figures of it.
+pub fn verify(network: &Path, data: &Path, threads: Option<usize>) -> Result<Value, Failure> {
+    let (network, data) = (network.display().to_string(), data.display().to_string());
+    let threads = threads.map(|threads| threads.to_string());
+    let mut arguments = vec!["verify", "--json", "--chain", &network, "--data-dir", &data];
+    arguments.extend(threads.iter().flat_map(|threads| ["--threads", threads]));
+    run(&arguments)
+}
+
+/// A number in an answer.
+pub fn number(answer: &Value, name: &str) -> Result<f64, Failure> {
+    answer[name].as_f64().ok_or_else(|| format!("got {answer}, expected a number called {name}").into())
+}
+
+/// A directory that is deleted with this value.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// An empty directory.
+    pub fn new(work: &Path, name: &str) -> Result<Self, Failure> {
+        let path = work.join(format!("{name}-{}", std::process::id()));
+        // What a killed run has left.
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    /// A copy of a directory.
+    pub fn copy(work: &Path, name: &str, of: &Path) -> Result<Self, Failure> {
+        let scratch = Self::new(work, name)?;
+        let copied = Command::new("cp").arg("-a").arg(format!("{}/.", of.display())).arg(&scratch.0).status()?;
+        if !copied.success() {
+            return Err(format!("{} could not be copied", of.display()).into());
+        }
+        Ok(scratch)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be deleted is the user's to see.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// All bytes of the files in a directory and below.
+pub fn bytes_in(path: &Path) -> Result<u64, Failure> {
+    let mut sum = 0;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        sum += if entry.file_type()?.is_dir() { bytes_in(&entry.path())? } else { entry.metadata()?.len() };
+    }
+    Ok(sum)
+}
+
+/// A node process; ended when dropped.
+pub struct Node {
+    child: Child,
+    /// The port of its JSON-RPC.
+    pub rpc: u16,
+    p2p: u16,
+    data: PathBuf,
+    /// From its start until it answered.
+    pub started_in: Duration,
+}
+
+impl Node {
+    /// Starts a node and waits until it answers.
+    pub fn start(network: &Path, data: &Path, more: &[String]) -> Result<Self, Failure> {
+        let (p2p, rpc) = (free_port()?, free_port()?);
+        let log = File::options().create(true).append(true).open(data.join("bench.log"))?;
+        let mut command = Command::new(program("cairn-node")?);
+        command.arg("run").arg("--chain").arg(network).arg("--data-dir").arg(data);
+        command.arg(format!("--network.port={p2p}")).arg(format!("--rpc.listen=127.0.0.1:{rpc}")).args(more);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let started = Instant::now();
+        let child = command.spawn()?;
+        let mut node = Self { child, rpc, p2p, data: data.to_owned(), started_in: Duration::ZERO };
+        node.until("it answers", |node| node.call("node_info", &json!([])).ok().map(|_| ()))?;
+        node.started_in = started.elapsed();
+        Ok(node)
+    }
+
+    /// Waits until `look` finds something.
+    pub fn until<T>(&mut self, what: &str, mut look: impl FnMut(&Self) -> Option<T>) -> Result<T, Failure> {
+        let started = Instant::now();
+        loop {
+            if let Some(found) = look(self) {
+                return Ok(found);
+            }
+            if let Some(ended) = self.child.try_wait()? {
+                return Err(format!("the node ended with {ended} before {what}:\n{}", self.log_tail()).into());
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(format!("waited {PATIENCE:?} in vain until {what}:\n{}", self.log_tail()).into());
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// One call of a method, and its result.
+    pub fn call(&self, method: &str, params: &Value) -> Result<Value, Failure> {
+        let body = http::call_body(method, params);
+        let mut connection = http::Connection::open(self.rpc)?;
+        let answer: Value = serde_json::from_slice(&connection.ask(&self.request(&body))?)?;
+        match answer.get("result") {
+            Some(result) => Ok(result.clone()),
+            None => Err(format!("{method}: {answer}").into()),
+        }
+    }
+
+    /// An HTTP request to this node, with the token of its owner where it has one.
+    pub fn request(&self, body: &str) -> Vec<u8> {
+        let token = fs::read_to_string(self.data.join("admin.token")).ok();
+        http::request(self.rpc, token.as_deref().map(str::trim), body)
+    }
+
+    /// Its address among peers.
+    pub fn address(&self) -> Result<String, Failure> {
+        let info = self.call("node_info", &json!([]))?;
+        let peer = info["peer_id"].as_str().ok_or("a node has a peer id")?;
+        Ok(format!("/ip4/127.0.0.1/tcp/{}/p2p/{peer}", self.p2p))
+    }
+
+    /// The height of its tip.
+    pub fn height(&self) -> Result<u64, Failure> {
+        let tip = self.call("chain_tip", &json!([]))?;
+        tip["height"].as_u64().ok_or_else(|| format!("got {tip}, expected a header").into())
+    }
+
+    /// A field of /proc/PID/status in MiB: VmRSS now, VmHWM at most so far.
+    pub fn memory_mib(&self, field: &str) -> Result<f64, Failure> {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = text.lines().find(|line| line.starts_with(field)).ok_or("the system does not say")?;
+        let kib: f64 = line.split_whitespace().nth(1).ok_or("a number")?.parse()?;
+        Ok(kib / 1024.0)
+    }
+
+    /// What it has told so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.data.join("bench.log")).unwrap_or_default()
+    }
+
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(10)..].join("\n")
+    }
+
+    /// Ends it as an operator does, and waits until it has ended.
+    pub fn stop(mut self) -> Result<(), Failure> {
+        let id = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &id]).status()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port of loopback that nobody listens on.
+fn free_port() -> Result<u16, Failure> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}

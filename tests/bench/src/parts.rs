@@ -1,0 +1,87 @@
+//! What is measured, part by part. Each part keeps every value under a name that [`report`](crate::report)
+//! knows; a figure that could not be had leaves a note instead.
+
+mod blocks;
+mod peer;
+mod process;
+mod replay;
+mod rpc;
+
+use crate::{Failure, chains::Plan, results::Results};
+use std::path::PathBuf;
+
+/// A part of the measurements.
+pub struct Part {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What it measures.
+    pub what: &'static str,
+    /// How long it takes on two quiet cores, once its chains are made.
+    pub takes: &'static str,
+    /// Measures.
+    pub measure: fn(&Bench, &mut Results) -> Result<(), Failure>,
+}
+
+/// Where and how much to measure.
+pub struct Bench {
+    /// For chains and nodes.
+    pub work: PathBuf,
+    /// Ten million accounts, too.
+    pub full: bool,
+}
+
+/// Many accounts, all of which pay once.
+const EVERYBODY_PAYS: Plan = Plan { accounts: 200_000, signers: 200_000, rounds: 1 };
+
+/// The parts, in the order in which they are measured.
+pub const ALL: &[Part] = &[
+    Part {
+        name: "machine",
+        what: "signatures, hashes and disk, by `cairn-node bench`",
+        takes: "1 min",
+        measure: process::machine,
+    },
+    Part {
+        name: "replay",
+        what: "R: 200 000 payments, on one core and on all; disk",
+        takes: "4 min",
+        measure: replay::replay,
+    },
+    Part {
+        name: "accounts",
+        what: "the cost of a payment by the size of the state",
+        takes: "4 min",
+        measure: replay::accounts,
+    },
+    Part {
+        name: "sync",
+        what: "synchronisation over loopback against replay; memory after it",
+        takes: "3 min",
+        measure: replay::sync,
+    },
+    Part {
+        name: "start",
+        what: "from start to the first answer; idle memory",
+        takes: "1 min",
+        measure: process::start,
+    },
+    Part { name: "reads", what: "reads over JSON-RPC on 8 connections", takes: "2 min", measure: rpc::reads },
+    Part {
+        name: "admission",
+        what: "payments into the pool over JSON-RPC, then a chain from a warm pool",
+        takes: "3 min",
+        measure: rpc::admission,
+    },
+    Part {
+        name: "connect",
+        what: "a full block of payments that are in the pool",
+        takes: "1 min",
+        measure: blocks::connect,
+    },
+    Part {
+        name: "peer",
+        what: "the same reads of litecoind (regtest), where it is installed",
+        takes: "1 min",
+        measure: peer::litecoind,
+    },
+];
