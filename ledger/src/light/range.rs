@@ -125,14 +125,16 @@ mod tests {
             let at = |index: &u64| (*index, nodes[&Position { level: 0, index: *index }]);
             let known = fold(leaves.iter().map(at).collect(), &given, &histories[count as usize]).unwrap();
             for height in &leaves {
-                prop_assert_eq!(history_before(*height, &known).as_ref(), Some(&histories[*height as usize]));
+                let before = history_before(*height, &known);
+                prop_assert_eq!(before.as_ref(), Some(&histories[*height as usize]));
             }
             // Each given node matters, and so does each leaf.
             for place in 0..given.len() {
                 let mut other = given.clone();
                 other[place].work = other[place].work.checked_add(Work::from_u64(1)).unwrap();
                 let refused = fold(leaves.iter().map(at).collect(), &other, &histories[count as usize]);
-                prop_assert!(matches!(refused, Err(LightError::Peak { .. })));
+                let at_a_peak = matches!(refused, Err(LightError::Peak { .. }));
+                prop_assert!(at_a_peak, "node {}", place);
             }
             let longer = [given.clone(), std::vec![nodes[&Position { level: 0, index: 0 }]]].concat();
             let refused = fold(leaves.iter().map(at).collect(), &longer, &histories[count as usize]);

@@ -7,6 +7,7 @@ use super::{
     orphans::Orphans,
     precheck::Precheck,
     reader::Reader,
+    recent::RecentStates,
     tree::HeaderTree,
 };
 use crate::{
@@ -47,7 +48,8 @@ impl Chain {
 /// A database that cannot be opened, or that does not hold together.
 pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(ChainHandle, Chain), StoreError> {
     let store = Arc::new(ChainStore::open(path, &spec, options)?);
-    let (accounts, tip) = audit::load(&store)?;
+    let (mut accounts, tip) = audit::load(&store)?;
+    let recent = RecentStates::load(&store, &mut accounts, &tip)?;
     let precheck = Precheck::new(spec.clone())?;
     let (mailbox, messages) = mpsc::channel(MAILBOX);
     let (tip_sender, tip_watch) = watch::channel(Arc::new(tip_of(&tip)));
@@ -66,6 +68,7 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
         store,
         precheck,
         accounts,
+        recent,
         tip,
         tree: HeaderTree::default(),
         orphans: Orphans::default(),
@@ -160,6 +163,9 @@ impl Actor {
             Message::Prove { address, answer } => {
                 let proof = self.writer.prove(address)?;
                 let _ = answer.send(ProvenAccount { tip: self.outlets.tip.borrow().clone(), proof });
+            }
+            Message::ProveAt { address, at, answer } => {
+                let _ = answer.send(self.writer.prove_at(address, &at)?);
             }
             Message::PeerGone { origin } => {
                 self.writer.peer_gone(origin);

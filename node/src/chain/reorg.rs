@@ -3,7 +3,7 @@
 use super::{precheck::Precheck, state::PendingState};
 use crate::store::{Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected};
 use cairn_ledger::{
-    accounts::{AccountTree, TreeUpdate},
+    accounts::{AccountTree, TreeUpdate, UndoRecord},
     block::Body,
     chain_spec::ChainSpec,
     error::BlockError,
@@ -25,6 +25,8 @@ pub(super) struct Executed {
     pub disconnected: Vec<CheckedBlock>,
     /// The blocks that are followed now, upward.
     pub connected: Vec<CheckedBlock>,
+    /// For each of them, how to see the accounts before it.
+    pub undone: Vec<(UndoRecord, TreeUpdate)>,
 }
 
 /// Why a plan was not carried out; nothing was changed.
@@ -56,18 +58,21 @@ pub(super) fn execute(
         batch: store.batch(),
         store,
         inverses: Vec::new(),
+        undos: Vec::new(),
         tree,
     };
     let result = work.run(precheck, plan);
     match result {
-        Ok(executed) => {
+        Ok((disconnected, connected)) => {
             work.state.write(&mut work.batch);
-            let Work { batch, inverses, tree, .. } = work;
+            let Work { batch, mut inverses, undos, tree, .. } = work;
             if let Err(error) = batch.write(durability) {
                 roll_back(tree, inverses);
                 return Err(error.into());
             }
-            Ok(executed)
+            // The first inverses are of what was disconnected.
+            let undone = undos.into_iter().zip(inverses.drain(disconnected.len()..)).collect();
+            Ok(Executed { disconnected, connected, undone })
         }
         Err(failed) => {
             let Work { inverses, tree, .. } = work;
@@ -93,10 +98,15 @@ struct Work<'a> {
     batch: Batch<'a>,
     /// How to take back what was done to `tree`, step by step.
     inverses: Vec<TreeUpdate>,
+    /// The undo records of the connected blocks.
+    undos: Vec<UndoRecord>,
 }
 
+/// The blocks that were left, and those that are followed now.
+type Moved = (Vec<CheckedBlock>, Vec<CheckedBlock>);
+
 impl Work<'_> {
-    fn run(&mut self, precheck: &Precheck, plan: Plan) -> Result<Executed, Failed> {
+    fn run(&mut self, precheck: &Precheck, plan: Plan) -> Result<Moved, Failed> {
         let mut disconnected = Vec::with_capacity(plan.disconnect.len());
         for header in plan.disconnect {
             disconnected.push(self.disconnect(precheck, header)?);
@@ -114,7 +124,7 @@ impl Work<'_> {
                 Err(Refused::Store(error)) => return Err(Failed::Store(error)),
             }
         }
-        Ok(Executed { disconnected, connected })
+        Ok((disconnected, connected))
     }
 
     fn disconnect(&mut self, precheck: &Precheck, header: LinkedHeader) -> Result<CheckedBlock, StoreError> {
@@ -139,7 +149,9 @@ impl Work<'_> {
         self.update_tree(update);
         // Blocks that were on disk before are written again: the same bytes under the same key.
         self.store.put_block(&mut self.batch, block.header(), &block.to_block().body);
-        put_connected(&mut self.batch, block.header(), &txids(&block), &change.undo());
+        let undo = change.undo();
+        put_connected(&mut self.batch, block.header(), &txids(&block), &undo);
+        self.undos.push(undo);
         Ok(block)
     }
 
