@@ -20,11 +20,7 @@ pub(super) fn offsets(seed: &Hash, before: Work, total: Work) -> Result<Vec<Work
             return Err(LightError::Octaves { max: MAX_OCTAVES });
         }
         for sample in 0..SAMPLES {
-            let drawn = Tag::OFFSET.hash(&[
-                seed.as_bytes(),
-                &u64::from(octave).to_le_bytes(),
-                &sample.to_le_bytes(),
-            ]);
+            let drawn = Tag::OFFSET.hash(&[seed.as_bytes(), &u64::from(octave).to_le_bytes(), &sample.to_le_bytes()]);
             let within = Work::from_be_bytes(drawn.as_bytes()).checked_rem(length).unwrap_or_default();
             offsets.push(low.checked_add(within).ok_or(LightError::Overflow)?);
         }

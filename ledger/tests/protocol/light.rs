@@ -9,8 +9,8 @@ use cairn_ledger::{
     hash::Hash,
     history::Node,
     light::{LightError, LightPlan, LightProof, LightRequest, TAIL, VerifiedTip, tail_start},
-    merkle::{InclusionProof, txs_root},
     light::{Receipt, TransactionProof, TransactionProofError},
+    merkle::{InclusionProof, txs_root},
     pow::{CompactTarget, Work},
     testing::{self, HeaderChain, arbitrary_hash, easy_network, seal},
     units::{Height, Timestamp},
@@ -188,7 +188,8 @@ fn attack_spliced_history() {
     let request = spliced.request(1);
     let proof = spliced.light_proof(&request);
     let refused = verify(&spliced, &proof, &request);
-    let broken = matches!(refused, Err(LightError::Header { error: HeaderError::Work { .. } | HeaderError::Target { .. }, .. }));
+    let broken =
+        matches!(refused, Err(LightError::Header { error: HeaderError::Work { .. } | HeaderError::Target { .. }, .. }));
     assert!(broken, "{refused:?}");
     // With real blocks in the place of the invented ones they lead elsewhere.
     let mut parts = Parts::of(&proof);
@@ -268,10 +269,7 @@ fn attack_truncated_tail() {
     let (chain, request, parts) = example();
     let mut truncated = parts.clone();
     truncated.tail.remove(0);
-    assert_eq!(
-        verify(&chain, &truncated.proof(), &request),
-        Err(LightError::TailLength { got: 512, expected: 513 })
-    );
+    assert_eq!(verify(&chain, &truncated.proof(), &request), Err(LightError::TailLength { got: 512, expected: 513 }));
     let mut gap = parts.clone();
     gap.tail[100] = gap.tail[101].clone();
     assert!(matches!(verify(&chain, &gap.proof(), &request), Err(LightError::Header { .. })));

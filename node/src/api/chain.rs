@@ -61,7 +61,8 @@ impl ChainServer for ChainApi {
     ) -> RpcResult<LightProofJson> {
         let request = LightRequest { tip: tip.0, random: random.0 };
         let known = known.map(|known| known.0);
-        let (header, proof) = self.0.prove(move |reader| reader.prove_tip(&request, known)).await?.map_err(not_on_chain)?;
+        let (header, proof) =
+            self.0.prove(move |reader| reader.prove_tip(&request, known)).await?.map_err(not_on_chain)?;
         let since = match &proof {
             ProvenTip::Whole(_) => None,
             ProvenTip::Since(known, _) => Some(Text(*known)),

@@ -74,7 +74,12 @@ impl Deref for Context {
 impl Context {
     /// `failed` is told why the node must stop, when a handler finds out.
     pub fn new(services: Services, failed: mpsc::Sender<TaskError>) -> Self {
-        Self(Arc::new(Shared { services, reads: Semaphore::new(limits::READS), proofs: Semaphore::new(limits::PROOFS), failed }))
+        Self(Arc::new(Shared {
+            services,
+            reads: Semaphore::new(limits::READS),
+            proofs: Semaphore::new(limits::PROOFS),
+            failed,
+        }))
     }
 
     /// What the network's addresses begin with.

@@ -41,11 +41,7 @@ struct Undone {
 
 impl RecentStates {
     /// Reads the last blocks' undo records. `accounts` is the tree at `tip`; it comes back as it was.
-    pub(super) fn load(
-        store: &ChainStore,
-        accounts: &mut AccountTree,
-        tip: &ChainContext,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn load(store: &ChainStore, accounts: &mut AccountTree, tip: &ChainContext) -> Result<Self, StoreError> {
         let (mut undone, mut forward) = (Vec::new(), Vec::new());
         let (mut at, mut nodes) = (store.expect_header(&tip.id())?, 0);
         while at.header().height.get() > 0 && undone.len() < KEPT_STATES && nodes < KEPT_NODES {

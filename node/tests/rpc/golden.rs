@@ -18,9 +18,9 @@ use cairn_ledger::{
 use cairn_rpc::{
     text::{HexBytes, Pebbles, Text},
     types::{
-        AccountJson, BlockJson, BlockTransactions, Generated, HeaderJson, LightProofJson, MempoolInfo, MiningInfo, NetInfo, NodeInfo,
-        PeerJson, PendingJson, ProofJson, Submitted, SyncInfo, SyncPhase, TransactionInfo, TransactionJson,
-        TransactionProofJson, TxState, TxStatus,
+        AccountJson, BlockJson, BlockTransactions, Generated, HeaderJson, LightProofJson, MempoolInfo, MiningInfo,
+        NetInfo, NodeInfo, PeerJson, PendingJson, ProofJson, Submitted, SyncInfo, SyncPhase, TransactionInfo,
+        TransactionJson, TransactionProofJson, TxState, TxStatus,
     },
 };
 use serde::Serialize;

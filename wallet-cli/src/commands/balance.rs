@@ -63,7 +63,11 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
     Ok(())
 }
 
-async fn proven<'a>(session: &'a Session<'_>, network: &Network, wallet: &'a Wallet) -> Result<Balance<'a>, WalletError> {
+async fn proven<'a>(
+    session: &'a Session<'_>,
+    network: &Network,
+    wallet: &'a Wallet,
+) -> Result<Balance<'a>, WalletError> {
     let mut survey = Survey::take(session, network, Begin::Kept).await?;
     let account = survey.account(&wallet.address, wallet.keystore.address()).await?;
     let (report, lag) = (survey.report(), survey.lag());

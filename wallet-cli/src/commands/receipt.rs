@@ -178,7 +178,10 @@ impl fmt::Display for Verified {
         let work = crate::proven::report::approximate(self.work.0);
         writeln!(f, "buried  {} deep by {}, {work} hashes of work", self.confirmations, Utc(self.tip_time))?;
         if self.newer_seen {
-            writeln!(f, "\nThis wallet has seen a chain with more work since. Ask for a new receipt, or see wallet status.")?;
+            writeln!(
+                f,
+                "\nThis wallet has seen a chain with more work since. Ask for a new receipt, or see wallet status."
+            )?;
         }
         Ok(())
     }

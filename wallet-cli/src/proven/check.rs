@@ -7,9 +7,7 @@ use cairn_ledger::{
     codec::{self, DecodeError},
     hash::{BlockId, TxId},
     keys::Address,
-    light::{
-        LightError, LightProof, LightRequest, MinedAt, TransactionProof, TransactionProofError, VerifiedTip,
-    },
+    light::{LightError, LightProof, LightRequest, MinedAt, TransactionProof, TransactionProofError, VerifiedTip},
     units::{Amount, Timestamp},
 };
 use cairn_rpc::types::LightProofJson;

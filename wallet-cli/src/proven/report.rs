@@ -135,9 +135,15 @@ mod tests {
     #[test]
     fn numbers_and_ages_are_short() {
         let shown = |work: f64| Approximate(work).to_string();
-        assert_eq!((shown(812.0), shown(8.1e12), shown(9.99e12)), ("812".into(), "8.1 × 10^12".into(), "1.0 × 10^13".into()));
+        assert_eq!(
+            (shown(812.0), shown(8.1e12), shown(9.99e12)),
+            ("812".into(), "8.1 × 10^12".into(), "1.0 × 10^13".into())
+        );
         let age = |seconds: u64| Age(seconds * 1_000).to_string();
-        assert_eq!((age(12), age(150), age(7_300), age(200_000)), ("12 s".into(), "2 min".into(), "2 h".into(), "2 days".into()));
+        assert_eq!(
+            (age(12), age(150), age(7_300), age(200_000)),
+            ("12 s".into(), "2 min".into(), "2 h".into(), "2 days".into())
+        );
     }
 
     #[test]

@@ -298,9 +298,7 @@ impl Candidate<'_> {
         // Whoever is given it will do the same.
         match receipt.verify(&network.spec, moment()) {
             Ok((_, mined)) => Ok((receipt, mined)),
-            Err(ReceiptError::Light(error)) => {
-                Err(Lie::Chain { tip, error: Box::new(error) }.into())
-            }
+            Err(ReceiptError::Light(error)) => Err(Lie::Chain { tip, error: Box::new(error) }.into()),
             Err(ReceiptError::Transaction(error)) => Err(Lie::Payment { txid, error }.into()),
         }
     }
