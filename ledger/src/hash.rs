@@ -61,6 +61,10 @@ tags! {
     MMR = "cairn/mmr", "efdf24e767bcc77bd9020f5374b61e455e9ce5de7d6d490d119b416d330e1b72";
     /// The root over all earlier blocks.
     HISTORY = "cairn/history", "b9d2f9bfa3e5e5922b600f71dcac05f24bfa1911c7ea8f842332d559e8365cea";
+    /// The seed of a light proof's samples.
+    SAMPLE = "cairn/sample", "60cb8eb96a327b59fc94bb095b80a095c40c2785e3b8cc2b52067746932cd4fc";
+    /// One sample of a light proof.
+    OFFSET = "cairn/offset", "3a4500998c6bc339f293b28b4f81898f3149b6e1f8ba76b6ebba9fac09d75a13";
     /// The parameters of a network; the parent of its block 0.
     CHAIN = "cairn/chain", "e61f64ba0d8923cef387a5f7d68fa995c088974c387e8b3fcb0d261cbd2a4b30";
     /// The key of a compact block's short ids.

@@ -214,16 +214,16 @@ impl From<WorkOverflow> for HistoryProofError {
     }
 }
 
-/// One step of the way from a leaf to the root.
-struct Step {
-    sibling_is_left: bool,
+/// One step of the way from a leaf to the root of a tree in the shape of RFC 6962.
+pub(crate) struct Step {
+    pub(crate) sibling_is_left: bool,
     /// Where the sibling begins and ends.
-    start: u64,
-    end: u64,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
 }
 
-/// The steps from leaf `index` up to the root of a history of `count` blocks, leaf first.
-fn way(index: u64, count: u64) -> Vec<Step> {
+/// The steps from leaf `index` up to the root over `count` leaves, leaf first.
+pub(crate) fn way(index: u64, count: u64) -> Vec<Step> {
     let (mut start, mut end) = (0_u64, count);
     let mut steps = Vec::new();
     // k is the largest power of two below the length: R(a, b) = merge(R(a, a + k), R(a + k, b)).

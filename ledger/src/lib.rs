@@ -16,6 +16,7 @@
 //! | [`validate`] | **the rules**: four levels of validity |
 //! | [`error`] | broken rules, and whose fault they are |
 //! | [`fork_choice`] | which chain to follow |
+//! | [`light`] | proofs for those who keep nothing but the genesis id |
 //!
 //! # The path of a block
 //! bytes → [`Block`](block::Block) (decoded) → [`LinkedHeader`](validate::LinkedHeader) →
@@ -69,6 +70,7 @@ pub mod fork_choice;
 pub mod hash;
 pub mod history;
 pub mod keys;
+pub mod light;
 pub mod merkle;
 pub mod pow;
 pub mod schnorr;

@@ -1,10 +1,17 @@
 //! The root over a block's transactions: RFC 6962, with its 0x00 and 0x01 prefixes.
 //!
 //! No leaf is ever duplicated to fill a level, so no two lists share a root (CVE-2012-2459), and the
-//! prefixes keep an inner node from posing as a leaf.
+//! prefixes keep an inner node from posing as a leaf. An [`InclusionProof`] shows one transaction.
 
-use crate::hash::{Hash, TxId, sha256};
+use crate::{
+    codec::{BoundedVec, Decode, Encode},
+    hash::{Hash, TxId, sha256},
+    history::way,
+};
 use alloc::vec::Vec;
+
+/// The longest path: no block has 2^32 transactions.
+const MAX_PATH: usize = 32;
 
 /// `MTH` of RFC 6962 §2.1 over transaction ids; for an empty list, SHA-256 of nothing.
 pub fn txs_root(txids: &[TxId]) -> Hash {
@@ -19,6 +26,75 @@ pub fn txs_root(txids: &[TxId]) -> Hash {
     }
     let bagged = complete.into_iter().rev().map(|(_, hash)| hash).reduce(|right, left| inner(&left, &right));
     bagged.unwrap_or_else(|| sha256(&[]))
+}
+
+/// A proof that a transaction stands in a list: `PATH` of RFC 6962 §2.1.1.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "crate::codec::bincode")]
+pub struct InclusionProof {
+    count: u64,
+    index: u64,
+    /// The siblings from the leaf upward.
+    path: BoundedVec<Hash, MAX_PATH>,
+}
+
+/// Why a proof shows no transaction in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InclusionError {
+    /// The place is not in a list of this length.
+    #[error("got place {got}, expected one below {count}")]
+    Place {
+        /// The place.
+        got: u64,
+        /// Transactions in the list.
+        count: u64,
+    },
+    /// The path has another length than the way to the root.
+    #[error("got a path of {got} hashes, expected {expected}")]
+    PathLength {
+        /// Hashes given.
+        got: usize,
+        /// Steps on the way.
+        expected: usize,
+    },
+    /// The path leads to another root.
+    #[error("the proof leads to the root {got}, expected {expected}")]
+    Root {
+        /// Where it leads.
+        got: Hash,
+        /// The root to prove against.
+        expected: Hash,
+    },
+}
+
+impl InclusionProof {
+    /// Proves the transaction at place `index` of the list; `None` when the list is not that long.
+    pub fn new(txids: &[TxId], index: usize) -> Option<Self> {
+        let (count, index) = (u64::try_from(txids.len()).ok()?, u64::try_from(index).ok()?);
+        let steps = (index < count).then(|| way(index, count))?;
+        let part = |start: u64, end: u64| txids.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?);
+        let path = steps.iter().map(|step| part(step.start, step.end).map(txs_root)).collect::<Option<Vec<_>>>()?;
+        Some(Self { count, index, path: BoundedVec::new(path).ok()? })
+    }
+
+    /// Checks that `txid` stands in the list with this root.
+    ///
+    /// # Errors
+    /// Says why that is not shown.
+    pub fn verify(&self, txid: &TxId, expected: &Hash) -> Result<(), InclusionError> {
+        if self.index >= self.count {
+            return Err(InclusionError::Place { got: self.index, count: self.count });
+        }
+        let steps = way(self.index, self.count);
+        if steps.len() != self.path.len() {
+            return Err(InclusionError::PathLength { got: self.path.len(), expected: steps.len() });
+        }
+        let leaf = sha256(&[&[0x00], txid.as_bytes()]);
+        let got = steps.iter().zip(self.path.iter()).fold(leaf, |node, (step, sibling)| {
+            if step.sibling_is_left { inner(sibling, &node) } else { inner(&node, sibling) }
+        });
+        if got == *expected { Ok(()) } else { Err(InclusionError::Root { got, expected: *expected }) }
+    }
 }
 
 fn inner(left: &Hash, right: &Hash) -> Hash {
@@ -49,6 +125,26 @@ mod tests {
     fn the_root_is_that_of_the_specification() {
         for count in 0..70 {
             assert_eq!(txs_root(&txids(count)), specification(&txids(count)), "{count}");
+        }
+    }
+
+    #[test]
+    fn every_transaction_is_proven_and_no_other() {
+        for count in 1..40 {
+            let (all, root) = (txids(count), txs_root(&txids(count)));
+            for (index, txid) in all.iter().enumerate() {
+                let proof = InclusionProof::new(&all, index).unwrap();
+                assert_eq!(proof.verify(txid, &root), Ok(()), "{index} of {count}");
+                let stranger = TxId::from_bytes([0xff; 32]);
+                assert!(matches!(proof.verify(&stranger, &root), Err(InclusionError::Root { .. })));
+                let mut elsewhere = proof.clone();
+                elsewhere.index = u64::from(count);
+                assert!(matches!(elsewhere.verify(txid, &root), Err(InclusionError::Place { .. })));
+                let longer = [proof.path.to_vec(), std::vec![Hash::ZERO]].concat();
+                let longer = InclusionProof { path: BoundedVec::new(longer).unwrap(), ..proof };
+                assert!(matches!(longer.verify(txid, &root), Err(InclusionError::PathLength { .. })));
+            }
+            assert_eq!(InclusionProof::new(&all, usize::from(count)), None);
         }
     }
 

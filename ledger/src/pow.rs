@@ -171,6 +171,17 @@ impl Work {
         self.0.checked_sub(&other.0).into_option().map(Self)
     }
 
+    /// ⌊self / 2^bits⌋; 0 from 256 bits on.
+    pub fn shifted_right(self, bits: u32) -> Self {
+        Self(self.0.unbounded_shr_vartime(bits))
+    }
+
+    /// The remainder of the division by `other`; `None` when that is 0.
+    pub fn checked_rem(self, other: Self) -> Option<Self> {
+        let divisor = NonZero::new(other.0).into_option()?;
+        Some(Self(self.0.div_rem_vartime(&divisor).1))
+    }
+
     /// The nearest floating-point number, for rates and estimates only.
     pub fn to_f64(self) -> f64 {
         self.to_be_bytes().iter().fold(0.0, |sum, byte| sum * 256.0 + f64::from(*byte))

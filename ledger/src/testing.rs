@@ -17,6 +17,10 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
+mod headers;
+
+pub use headers::HeaderChain;
+
 /// The n-th test key.
 pub fn key(n: u64) -> SecretKey {
     let seed = crate::hash::sha256(&[b"test key", &n.to_le_bytes()]);

@@ -56,6 +56,9 @@ codes! {
     BlockNotFound = 2001, "block_not_found";
     /// No such transaction.
     TransactionNotFound = 2002, "transaction_not_found";
+    /// The accounts as they were after a block are not at hand: it is too far below the tip, or not on the
+    /// followed chain.
+    StateNotKept = 2003, "state_not_kept";
 
     /// [`TxError::Version`].
     TxVersion = 3001, "tx_version";

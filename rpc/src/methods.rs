@@ -4,11 +4,11 @@
 use crate::{
     text::{HexBytes, Text},
     types::{
-        AccountJson, BlockJson, BlockRef, Generated, HeaderJson, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson,
-        ProofJson, Submitted, TransactionInfo, TxStatus,
+        AccountJson, BlockJson, BlockRef, Generated, HeaderJson, LightProofJson, MempoolInfo, MiningInfo, NetInfo,
+        NodeInfo, PeerJson, ProofJson, Submitted, TransactionInfo, TransactionProofJson, TxStatus,
     },
 };
-use cairn_ledger::hash::TxId;
+use cairn_ledger::hash::{BlockId, Hash, TxId};
 #[cfg(feature = "server")]
 use jsonrpsee::core::{RpcResult, SubscriptionResult};
 use jsonrpsee::proc_macros::rpc;
@@ -46,13 +46,30 @@ pub trait Chain {
     #[method(name = "getTransaction")]
     async fn get_transaction(&self, txid: Text<TxId>) -> RpcResult<TransactionInfo>;
 
+    /// Proves the tip `tip` and the work below it to a light client. `random` is 32 bytes in hex that the client
+    /// draws after it was told the tip. With `known`, a tip the client verified before, the answer is only
+    /// what came since, if `known` is among the last 512 blocks of this chain. Errors: 2001 when `tip` is not
+    /// on the followed chain, 6001. Scope: read.
+    #[method(name = "getProof")]
+    async fn get_light_proof(
+        &self,
+        tip: Text<BlockId>,
+        random: Text<Hash>,
+        known: Option<Text<BlockId>>,
+    ) -> RpcResult<LightProofJson>;
+
+    /// Proves that a transaction is in a block of the chain that ends with the block `at`. Errors: 2001 when
+    /// `at` is not on the followed chain, 2002, 6001. Scope: read.
+    #[method(name = "getTransactionProof")]
+    async fn get_transaction_proof(&self, txid: Text<TxId>, at: Text<BlockId>) -> RpcResult<TransactionProofJson>;
+
     /// Sends the header of each new tip; after a reorganisation only that of the new tip. A subscriber
     /// that does not read misses headers and is told so by a gap in the heights. Scope: read.
     #[subscription(name = "subscribeHeads" => "heads", unsubscribe = "unsubscribeHeads", item = HeaderJson)]
     async fn subscribe_heads(&self) -> SubscriptionResult;
 }
 
-/// Accounts at the tip.
+/// Accounts.
 #[cfg_attr(all(feature = "server", feature = "client"), rpc(server, client, namespace = "state"))]
 #[cfg_attr(all(feature = "server", not(feature = "client")), rpc(server, namespace = "state"))]
 #[cfg_attr(all(feature = "client", not(feature = "server")), rpc(client, namespace = "state"))]
@@ -62,10 +79,10 @@ pub trait State {
     #[method(name = "getAccount")]
     async fn get_account(&self, address: String) -> RpcResult<AccountJson>;
 
-    /// A proof of what an address has, or that it has no account, against the state root of the tip.
-    /// Errors: 1001. Scope: read.
+    /// A proof of what an address has, or that it has no account, against the state root of the tip, or of
+    /// the block `at`, one of the last 32 below it. Errors: 1001, 2003. Scope: read.
     #[method(name = "getProof")]
-    async fn get_proof(&self, address: String) -> RpcResult<ProofJson>;
+    async fn get_proof(&self, address: String, at: Option<Text<BlockId>>) -> RpcResult<ProofJson>;
 }
 
 /// Transactions on their way into a block.

@@ -261,10 +261,40 @@ pub struct LeafJson {
     pub nonce: Text<u64>,
 }
 
+/// A proof of a tip and of the work below it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LightProofJson {
+    /// The tip.
+    pub tip: Text<BlockId>,
+    /// Its height.
+    pub height: u64,
+    /// The work of the chain up to and including it, as the node says: what `raw` proves is what counts.
+    pub work: Text<Work>,
+    /// The verified tip that `raw` continues; null when it proves the chain from its block 0.
+    pub since: Option<Text<BlockId>>,
+    /// The encoded `LightProof`; with `since`, the headers after that block up to the tip, 190 bytes each.
+    pub raw: HexBytes,
+}
+
+/// A proof that a transaction is in a block of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionProofJson {
+    /// The transaction.
+    pub txid: Text<TxId>,
+    /// The block it is in.
+    pub block: Text<BlockId>,
+    /// That block's height.
+    pub height: u64,
+    /// The block that the proof stands under.
+    pub at: Text<BlockId>,
+    /// The encoded `TransactionProof`.
+    pub raw: HexBytes,
+}
+
 /// A proof of an account, or of its absence, against the state root of a header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofJson {
-    /// The tip's header, as its 190 bytes.
+    /// The header it stands against, as its 190 bytes.
     pub header: HexBytes,
     /// The address asked for.
     pub address: String,

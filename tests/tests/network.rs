@@ -55,7 +55,7 @@ async fn what_a_node_says_of_accounts_is_proven_by_the_ledger_alone() {
     for (who, expected) in [(5, Some(1_000_000_000_000 + 3 * 5_000_000_000)), (0, Some(1_000_000_000_000)), (99, None)]
     {
         let address = cluster.network().address(who);
-        let given = cluster[0].rpc().get_proof(address.clone()).await.expect("a proof");
+        let given = cluster[0].rpc().get_proof(address.clone(), None).await.expect("a proof");
         // Nothing but raw bytes is trusted, and of the header its work alone.
         let header = Header::from_bytes(&given.header.0).expect("a header");
         cairn_ledger::validate::check_work(spec, header.clone()).expect("valid work");

@@ -46,9 +46,13 @@ pub struct Global {
     /// Which wallet
     #[arg(long, global = true, value_name = "NAME", default_value = WalletName::DEFAULT)]
     pub wallet: WalletName,
-    /// Node to ask [default: the network's port on this machine]
-    #[arg(long, global = true, value_name = "URL", env = "CAIRN_WALLET_NODE")]
-    pub node: Option<String>,
+    /// Node to ask; given several times, all are asked, and the most work is believed [default: the network's
+    /// port on this machine]
+    #[arg(long, global = true, value_name = "URL", env = "CAIRN_WALLET_NODE", value_delimiter = ',')]
+    pub node: Vec<String>,
+    /// Believe the node instead of verifying what it says
+    #[arg(long, global = true)]
+    pub trust_node: bool,
     /// Where files are [default: $XDG_DATA_HOME/cairn or ~/.local/share/cairn]
     #[arg(long, global = true, value_name = "DIR", env = "CAIRN_WALLET_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
@@ -80,9 +84,9 @@ impl Global {
             ("--chain", given(&self.chain, "main")),
             ("--wallet", given(self.wallet.as_str(), WalletName::DEFAULT)),
             ("--data-dir", self.data_dir.as_ref().map(|path| path.display().to_string())),
-            ("--node", self.node.clone()),
         ];
-        let options = options.into_iter().filter_map(|(option, value)| Some((option, value?)));
+        let nodes = self.node.iter().map(|url| ("--node", Some(url.clone())));
+        let options = options.into_iter().chain(nodes).filter_map(|(option, value)| Some((option, value?)));
         let words = options.map(|(option, value)| format!(" {option} {}", quoted(&value)));
         format!("wallet{} {command}", words.collect::<String>())
     }
@@ -121,6 +125,18 @@ pub enum Command {
     Status(TxidArgument),
     /// Show the payments sent from here, newest first
     History(HistoryArguments),
+    /// Print a receipt for a payment: proof for anybody that it was mined
+    Receipt(TxidArgument),
+    /// Check a receipt, without asking anybody
+    VerifyReceipt(FileArgument),
+}
+
+/// Which file.
+#[derive(Clone, Debug, Args)]
+pub struct FileArgument {
+    /// The file, as the receipt command printed it
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 /// How hard the password is to guess.

@@ -7,12 +7,16 @@ use crate::{
     output::Inert,
 };
 use cairn_genesis::Network;
-use cairn_ledger::{hash::TxId, transaction::Transaction};
+use cairn_ledger::{
+    hash::{BlockId, TxId},
+    light::{LightRequest, MAX_LIGHT_PROOF_BYTES},
+    transaction::Transaction,
+};
 use cairn_rpc::{
     error::Code,
-    methods::{MempoolClient, NodeClient, StateClient, TxClient},
+    methods::{ChainClient, MempoolClient, NodeClient, StateClient, TxClient},
     text::{HexBytes, Text},
-    types::{AccountJson, NodeInfo, SyncPhase, TxStatus},
+    types::{AccountJson, HeaderJson, LightProofJson, NodeInfo, SyncPhase, TxStatus},
 };
 use jsonrpsee::core::ClientError as CallError;
 use jsonrpsee_http_client::{HttpClient, HttpClientBuilder};
@@ -22,8 +26,8 @@ use std::{error::Error, time::Duration};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a node may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest answer: the wallet asks for nothing long.
-const MAX_ANSWER_BYTES: u32 = 1 << 20;
+/// The longest answer: a light proof in hex, and room for the rest.
+const MAX_ANSWER_BYTES: u32 = 2 * MAX_LIGHT_PROOF_BYTES as u32 + (1 << 20);
 
 /// Why the node gave no useful answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +72,12 @@ pub enum ClientError {
         /// Why, in its words.
         message: String,
     },
+    /// The system gives no random bytes to choose samples with.
+    #[error("the system gave no random bytes: {reason}")]
+    NoRandomness {
+        /// What it says.
+        reason: String,
+    },
     /// The node said no with a code this program does not know.
     #[error("the node refused with the code {code}: {message}")]
     Unknown {
@@ -88,6 +98,7 @@ impl ClientError {
             Self::OtherNetwork { .. } => "node_of_other_network",
             Self::Refused { code, .. } => code.kind(),
             Self::Unknown { .. } => "unknown_refusal",
+            Self::NoRandomness { .. } => "no_randomness",
         }
     }
 
@@ -116,7 +127,7 @@ fn advice(code: Code) -> Option<&'static str> {
         Code::TxExpired | Code::TxExpiresSoon => "give it more blocks with --valid-for, or 0 for no limit",
         Code::TxSenderLimit | Code::TxNonceGap => "wait until earlier payments are mined, then try again",
         Code::TxPoolFull => "offer more with --fee, or try again later",
-        Code::Busy | Code::Stopping => "try again in a moment",
+        Code::Busy | Code::Stopping | Code::BlockNotFound | Code::StateNotKept => "try again in a moment",
         Code::Storage => "its operator must look at its log; name another node with --node",
         _ => return None,
     })
@@ -175,6 +186,44 @@ impl<'a> Node<'a> {
     /// No answer, or a refusal.
     pub async fn account(&self, address: &str) -> Result<AccountJson, ClientError> {
         self.answer(self.http.get_account(String::from(address)).await)
+    }
+
+    /// The header of its tip.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn tip(&self) -> Result<HeaderJson, ClientError> {
+        self.answer(self.http.chain_tip().await)
+    }
+
+    /// What proves its tip; with `known`, perhaps only what came since.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn light_proof(
+        &self,
+        request: &LightRequest,
+        known: Option<BlockId>,
+    ) -> Result<LightProofJson, ClientError> {
+        let (tip, random) = (Text(request.tip), Text(request.random));
+        self.answer(self.http.get_light_proof(tip, random, known.map(Text)).await)
+    }
+
+    /// The encoded proof of what an address had after the block `at`.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn account_proof(&self, address: &str, at: BlockId) -> Result<HexBytes, ClientError> {
+        let proof = self.answer(self.http.get_proof(String::from(address), Some(Text(at))).await)?;
+        Ok(proof.raw)
+    }
+
+    /// The encoded proof that a transaction is in or below the block `at`.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn transaction_proof(&self, txid: TxId, at: BlockId) -> Result<HexBytes, ClientError> {
+        Ok(self.answer(self.http.get_transaction_proof(Text(txid), Text(at)).await)?.raw)
     }
 
     /// The least fee its pool takes, in pebbles a byte.

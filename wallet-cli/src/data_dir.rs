@@ -1,4 +1,5 @@
-//! Where wallets are: `<data-dir>/wallets/<name>.json`, and `<name>.journal` beside it.
+//! Where wallets are: `<data-dir>/wallets/<name>.json`, and `<name>.journal` beside it. The last verified tip of
+//! each network is in `<data-dir>/tips`.
 
 use std::{
     ffi::OsString,
@@ -50,6 +51,7 @@ impl fmt::Display for WalletName {
 #[derive(Clone, Debug)]
 pub struct DataDir {
     wallets: PathBuf,
+    tips: PathBuf,
 }
 
 /// No data directory was named and there is no home to put one in.
@@ -73,12 +75,17 @@ impl DataDir {
                 .ok_or(NoDataDir)?
                 .join("cairn"),
         };
-        Ok(Self { wallets: base.join("wallets") })
+        Ok(Self { wallets: base.join("wallets"), tips: base.join("tips") })
     }
 
     /// The directory of the wallets.
     pub fn wallets(&self) -> &Path {
         &self.wallets
+    }
+
+    /// The directory of the verified tips.
+    pub fn tips(&self) -> &Path {
+        &self.tips
     }
 
     /// The file of a wallet.

@@ -2,15 +2,18 @@
 
 use crate::{
     client::ClientError,
+    commands::receipt::ReceiptFileError,
     data_dir::{NoDataDir, WalletName},
     keystore::KeystoreError,
     network::NetworkError,
     plan::PlanError,
+    proven::report::Liar,
     secret::SecretError,
     wait::NotMined,
     words::WordsError,
 };
 use cairn_ledger::{address::AddressError, hash::TxId};
+use cairn_rpc::types::TxState;
 use std::{io, path::PathBuf};
 
 /// The exit code of a command that was refused or failed.
@@ -80,6 +83,35 @@ pub enum WalletError {
     /// The node.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// No node told the truth.
+    #[error(
+        "no node could be believed: {}; name another with --node",
+        liars.iter().map(|liar| format!("the node at {} lies: {}", liar.node, liar.claim)).collect::<Vec<_>>().join("; ")
+    )]
+    Lies {
+        /// Which nodes, and what they claimed.
+        liars: Vec<Liar>,
+    },
+    /// A payment that has no receipt.
+    #[error("there is no receipt for {txid} yet: {}", match state {
+        TxState::Pooled => "it waits for a block; try again once it is mined",
+        TxState::Mined => "it was mined a moment ago; try again",
+        _ => "no node proves that it is in a block",
+    })]
+    NoReceipt {
+        /// The payment.
+        txid: TxId,
+        /// What the node says of it.
+        state: TxState,
+    },
+    /// A file that is no receipt, or proves nothing.
+    #[error("{path}: {error}")]
+    Receipt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: ReceiptFileError,
+    },
     /// The node did not take a payment.
     #[error("{error} (payment {txid}; it is in the journal and can be handed over with wallet resend)")]
     Refused {
@@ -146,6 +178,9 @@ impl WalletError {
             Self::Receiver(_) => "bad_address",
             Self::Plan(error) => error.kind(),
             Self::Client(error) | Self::Refused { error, .. } => error.kind(),
+            Self::Lies { .. } => "node_lies",
+            Self::NoReceipt { .. } => "no_receipt",
+            Self::Receipt { .. } => "bad_receipt",
             Self::InDoubt { .. } => "in_doubt",
             Self::NotMined { .. } => "not_mined",
             Self::NotInJournal { .. } => "not_in_journal",
@@ -160,6 +195,7 @@ impl WalletError {
             Self::Refused { txid, .. }
             | Self::InDoubt { txid, .. }
             | Self::NotMined { txid, .. }
+            | Self::NoReceipt { txid, .. }
             | Self::NotInJournal { txid } => Some(*txid),
             _ => None,
         }

@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::Path,
 };
+use tempfile::NamedTempFile;
 
 /// The mode of directories that hold wallets: nobody else may look inside.
 pub const DIRECTORY_MODE: u32 = 0o700;
@@ -56,6 +57,23 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
 /// [`ErrorKind::AlreadyExists`] when `path` exists; it stays as it is. Otherwise what the system says.
 pub fn save_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = parent(path)?;
+    written(directory, bytes)?.persist_noclobber(path).map_err(|refused| refused.error)?;
+    sync_dir(directory)
+}
+
+/// Writes a private file as [`save_new`] does, in the place of one that may be there: a crash leaves the old
+/// one or the new one, whole.
+///
+/// # Errors
+/// What the system says.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = parent(path)?;
+    written(directory, bytes)?.persist(path).map_err(|refused| refused.error)?;
+    sync_dir(directory)
+}
+
+/// A private file under a temporary name, written and synced.
+fn written(directory: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     let mut file = tempfile::Builder::new()
         .prefix(".")
         .suffix(".tmp")
@@ -63,8 +81,7 @@ pub fn save_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .tempfile_in(directory)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
-    file.persist_noclobber(path).map_err(|refused| refused.error)?;
-    sync_dir(directory)
+    Ok(file)
 }
 
 /// Makes the names in the directory of `path` durable.
@@ -99,6 +116,17 @@ mod tests {
         assert_eq!(mode(&path), FILE_MODE);
         assert_eq!(save_new(&path, b"second").map_err(|error| error.kind()), Err(ErrorKind::AlreadyExists));
         assert_eq!(fs::read(&path).expect("it is there"), b"first");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_replaced_file_is_private_and_whole() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("file");
+        for text in ["first", "second"] {
+            replace(&path, text.as_bytes()).expect("written");
+            assert_eq!((mode(&path), fs::read(&path).expect("read")), (FILE_MODE, text.as_bytes().to_vec()));
+        }
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "no temporary file is left");
     }
 

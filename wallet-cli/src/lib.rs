@@ -1,8 +1,9 @@
 //! The Cairn wallet for the command line: keys in an encrypted file, payments through a node.
 //!
 //! The wallet trusts its own file and the rules of [`cairn_ledger`]. It does not trust the node: a node
-//! cannot learn a key, change a payment or move money by lying; it can only withhold and mislead, and what
-//! it says is printed inert. Unix only: files are private by their mode.
+//! cannot learn a key, change a payment or move money by lying, and balances and payments are shown as proven
+//! ([`proven`]); it can only withhold, and what it says is printed inert. Unix only: files are private by their
+//! mode.
 //!
 //! # Map
 //! | module | what |
@@ -16,6 +17,7 @@
 //! | [`keystore`] | the encrypted wallet file (Argon2id, XChaCha20-Poly1305) |
 //! | [`journal`] | every payment ever signed, written before it is sent |
 //! | [`client`] | the node, as the wallet sees it |
+//! | [`proven`] | **what nodes say, proven**: the most work, accounts and payments under it, and who lied |
 //! | [`secret`] | passwords and words: where they are read from, wiped when dropped |
 //! | [`data_dir`], [`files`], [`network`] | where files are; how they are written; which network |
 //! | [`output`], [`error`] | text or JSON; sentences, kinds and exit codes |
@@ -34,7 +36,7 @@
 
 pub mod cli;
 pub mod client;
-mod commands;
+pub(crate) mod commands;
 pub mod data_dir;
 pub mod error;
 pub mod files;
@@ -43,6 +45,7 @@ pub mod keystore;
 pub mod network;
 pub mod output;
 pub mod plan;
+pub mod proven;
 pub mod run;
 pub mod secret;
 pub mod wait;

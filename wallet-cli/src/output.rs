@@ -64,6 +64,18 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
+    /// Something to beware of: on standard error, or within the object with `--json`.
+    ///
+    /// # Errors
+    /// When nobody takes it.
+    pub fn warn(&mut self, line: impl Display) -> io::Result<()> {
+        if !self.json {
+            writeln!(self.err, "warning: {line}")?;
+            self.err.flush()?;
+        }
+        Ok(())
+    }
+
     /// Why a command failed. Nothing can be done when nobody takes that either.
     pub fn error(&mut self, error: &WalletError) {
         self.failure(error.kind(), &error.to_string(), error.txid().map(|txid| txid.to_string()));

@@ -38,6 +38,8 @@ pub fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), WalletE
         Command::Resend(options) => runtime.block_on(commands::resend::run(&session, options.txid, output)),
         Command::Status(options) => runtime.block_on(commands::status::run(&session, options.txid, output)),
         Command::History(options) => runtime.block_on(commands::history::run(&session, *options, output)),
+        Command::Receipt(options) => runtime.block_on(commands::receipt::make(&session, options.txid, output)),
+        Command::VerifyReceipt(options) => commands::receipt::verify(&session, &options.file, output),
     }
 }
 
@@ -67,7 +69,16 @@ impl<'a> Session<'a> {
 
     /// The chosen node, which has to be on `network`.
     pub fn node<'b>(&self, network: &'b Network) -> Result<Node<'b>, WalletError> {
-        Ok(Node::new(self.options.node.as_deref(), network)?)
+        Ok(Node::new(self.options.node.first().map(String::as_str), network)?)
+    }
+
+    /// All the chosen nodes; the one on this machine when none is named.
+    pub fn nodes<'b>(&self, network: &'b Network) -> Result<Vec<Node<'b>>, WalletError> {
+        if self.options.node.is_empty() {
+            return Ok(vec![self.node(network)?]);
+        }
+        let nodes = self.options.node.iter().map(|url| Node::new(Some(url), network));
+        Ok(nodes.collect::<Result<_, _>>()?)
     }
 
     /// The chosen wallet, which has to be of `network`.

@@ -71,6 +71,18 @@ impl TreeUpdate {
     pub fn state_root(&self) -> Hash {
         self.state_root
     }
+
+    /// How many node hashes it holds: what keeping it costs.
+    pub fn node_count(&self) -> usize {
+        self.nodes.iter().map(Vec::len).fold(0, usize::saturating_add)
+    }
+
+    /// The node it sets at `index` of `level`.
+    fn node(&self, level: u32, index: u64) -> Option<Hash> {
+        let nodes = self.nodes.get(level as usize)?;
+        let place = nodes.binary_search_by_key(&index, |(index, _)| *index).ok()?;
+        nodes.get(place).map(|(_, hash)| *hash)
+    }
 }
 
 impl AccountTree {
@@ -115,6 +127,21 @@ impl AccountTree {
     pub fn path(&self, index: u64) -> Option<Vec<Hash>> {
         let count = self.count();
         (index < count).then(|| (0..depth(count)).map(|level| self.node(level, (index >> level) ^ 1, count)).collect())
+    }
+
+    /// The siblings of leaf `index` in an earlier tree: the one that this becomes when `back` is applied from
+    /// its last update to its first. Nothing is applied and nothing hashed. `None` when that tree has no such
+    /// leaf.
+    pub fn path_before(&self, index: u64, back: &[&TreeUpdate]) -> Option<Vec<Hash>> {
+        let count = back.first().map_or(self.count(), |first| first.count);
+        let sibling = |level: u32| {
+            let index = (index >> level) ^ 1;
+            let below = index.checked_shl(level).is_some_and(|first_leaf| first_leaf < count);
+            // The first update that sets a node holds it as it was in the earlier tree.
+            let set = back.iter().find_map(|update| update.node(level, index)).filter(|_| below);
+            set.unwrap_or_else(|| self.node(level, index, count))
+        };
+        (index < count).then(|| (0..depth(count)).map(sibling).collect())
     }
 
     /// Computes what the tree becomes with `count` leaves of which `changed` (index → leaf hash) are new.
@@ -277,6 +304,26 @@ mod tests {
         }
     }
 
+    /// Blocks that change and append leaves, and one that is undone: every earlier tree is still there.
+    #[test]
+    fn paths_of_earlier_trees_are_found_without_going_back() {
+        let mut tree = AccountTree::from_leaf_hashes((0..5).map(leaf).collect());
+        let (mut trees, mut back) = (std::vec![tree.clone()], Vec::new());
+        for (count, changed) in [(5, [1, 4]), (9, [0, 3]), (17, [7, 8]), (17, [2, 16]), (40, [5, 6])] {
+            let changes = changed.into_iter().chain(tree.count()..count).map(|at| (at, leaf(at + 100 * count)));
+            let update = tree.update(count, &changes.collect());
+            back.push(tree.inverse(&update));
+            tree.apply(update);
+            trees.push(tree.clone());
+        }
+        for (from, earlier) in trees.iter().enumerate() {
+            let back: Vec<&TreeUpdate> = back[from..].iter().collect();
+            for index in 0..=earlier.count() {
+                assert_eq!(tree.path_before(index, &back), earlier.path(index), "leaf {index} of tree {from}");
+            }
+        }
+    }
+
     proptest! {
         // The same cases on every run.
         #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(0xca12), ..ProptestConfig::default() })]
@@ -301,6 +348,10 @@ mod tests {
             let inverse = tree.inverse(&update);
             prop_assert_eq!(update.state_root(), specification(&leaves));
             tree.apply(update);
+            for index in 0..before {
+                prop_assert_eq!(tree.path_before(index, &[&inverse]), original.path(index));
+            }
+            prop_assert_eq!(tree.path_before(before, &[&inverse]), None);
             let mut restored = tree.clone();
             restored.apply(inverse);
             prop_assert_eq!(&restored.levels, &original.levels);

@@ -9,6 +9,7 @@
 //! | `history` | the mountain range against another implementation, and its proofs |
 //! | `next_target`, `difficulty` | the difficulty rule against another implementation, and in simulation |
 //! | `values`, `networks`, `transactions`, `headers`, `blocks` | each broken rule by name, one mutation each |
+//! | `light` | light proofs and receipts, and what is tried against them |
 //! | `bit_flips`, `attacks` | what will be tried, each attack beside its honest neighbour |
 //!
 //! The vectors stand in `ledger/tests/vectors/`. `CAIRN_REGENERATE=1 cargo test --release -p cairn-ledger
@@ -27,6 +28,7 @@ mod golden;
 mod headers;
 mod history;
 mod layouts;
+mod light;
 mod networks;
 mod next_target;
 mod support;

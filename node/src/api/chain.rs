@@ -2,15 +2,25 @@
 
 use super::context::Context;
 use crate::{
-    chain::{Reader, Tip},
+    chain::{ProvenTip, Reader, Tip, UnknownBlock},
     store::{StoreError, StoredBlock},
 };
-use cairn_ledger::{hash::TxId, transaction::Transaction, units::Height, validate::LinkedHeader};
+use cairn_ledger::{
+    codec,
+    hash::{BlockId, Hash, TxId},
+    light::LightRequest,
+    transaction::Transaction,
+    units::Height,
+    validate::LinkedHeader,
+};
 use cairn_rpc::{
     error::{Code, RpcError},
     methods::ChainServer,
-    text::Text,
-    types::{BlockJson, BlockRef, BlockTransactions, HeaderJson, TransactionInfo, TransactionJson, TxState},
+    text::{HexBytes, Text},
+    types::{
+        BlockJson, BlockRef, BlockTransactions, HeaderJson, LightProofJson, TransactionInfo, TransactionJson,
+        TransactionProofJson, TxState,
+    },
 };
 use jsonrpsee::{
     PendingSubscriptionSink, SubscriptionMessage, SubscriptionSink, TrySendError,
@@ -41,6 +51,31 @@ impl ChainServer for ChainApi {
 
     async fn get_transaction(&self, txid: Text<TxId>) -> RpcResult<TransactionInfo> {
         Ok(self.0.find_transaction(txid.0).await?)
+    }
+
+    async fn get_light_proof(
+        &self,
+        tip: Text<BlockId>,
+        random: Text<Hash>,
+        known: Option<Text<BlockId>>,
+    ) -> RpcResult<LightProofJson> {
+        let request = LightRequest { tip: tip.0, random: random.0 };
+        let known = known.map(|known| known.0);
+        let (header, proof) =
+            self.0.prove(move |reader| reader.prove_tip(&request, known)).await?.map_err(not_on_chain)?;
+        let since = match &proof {
+            ProvenTip::Whole(_) => None,
+            ProvenTip::Since(known, _) => Some(Text(*known)),
+        };
+        let (height, work) = (header.header().height.get(), Text(header.total_work()));
+        Ok(LightProofJson { tip, height, work, since, raw: HexBytes(proof.to_bytes()) })
+    }
+
+    async fn get_transaction_proof(&self, txid: Text<TxId>, at: Text<BlockId>) -> RpcResult<TransactionProofJson> {
+        let proof = self.0.prove(move |reader| reader.prove_transaction(&txid.0, &at.0)).await?;
+        let proof = proof.map_err(not_on_chain)?.ok_or_else(|| not_mined(txid.0))?;
+        let (block, height) = (Text(proof.header.id()), proof.header.height.get());
+        Ok(TransactionProofJson { txid, block, height, at, raw: HexBytes(codec::encode(&proof)) })
     }
 
     async fn subscribe_heads(&self, pending: PendingSubscriptionSink) -> SubscriptionResult {
@@ -90,6 +125,15 @@ fn no_such_block(block: BlockRef) -> RpcError {
         BlockRef::Id(id) => (format!("no block has the id {}", id.0), id.0.to_string()),
     };
     RpcError { got: Some(got), ..RpcError::new(Code::BlockNotFound, message) }
+}
+
+fn not_on_chain(unknown: UnknownBlock) -> RpcError {
+    RpcError { got: Some(unknown.id.to_string()), ..RpcError::new(Code::BlockNotFound, unknown) }
+}
+
+fn not_mined(txid: TxId) -> RpcError {
+    let message = format!("no block up to this one has the transaction {txid}");
+    RpcError { got: Some(txid.to_string()), ..RpcError::new(Code::TransactionNotFound, message) }
 }
 
 impl Context {

@@ -59,6 +59,7 @@ pub(super) struct Context(Arc<Shared>);
 pub(super) struct Shared {
     services: Services,
     reads: Semaphore,
+    proofs: Semaphore,
     failed: mpsc::Sender<TaskError>,
 }
 
@@ -73,7 +74,12 @@ impl Deref for Context {
 impl Context {
     /// `failed` is told why the node must stop, when a handler finds out.
     pub fn new(services: Services, failed: mpsc::Sender<TaskError>) -> Self {
-        Self(Arc::new(Shared { services, reads: Semaphore::new(limits::READS), failed }))
+        Self(Arc::new(Shared {
+            services,
+            reads: Semaphore::new(limits::READS),
+            proofs: Semaphore::new(limits::PROOFS),
+            failed,
+        }))
     }
 
     /// What the network's addresses begin with.
@@ -91,7 +97,23 @@ impl Context {
         &self,
         read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, RpcError> {
-        let permit = match tokio::time::timeout(limits::READ_WITHIN, self.0.reads.acquire()).await {
+        self.read_within(&self.0.reads, read).await
+    }
+
+    /// The same for proofs, which take many reads: few are made at a time, so that the others are not held up.
+    pub async fn prove<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, RpcError> {
+        self.read_within(&self.0.proofs, read).await
+    }
+
+    async fn read_within<T: Send + 'static>(
+        &self,
+        bound: &Semaphore,
+        read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, RpcError> {
+        let permit = match tokio::time::timeout(limits::READ_WITHIN, bound.acquire()).await {
             Ok(permit) => permit.expect("the semaphore is never closed"),
             Err(_) => return Err(RpcError::new(Code::Busy, "the node is busy; ask again later")),
         };

@@ -21,6 +21,8 @@ const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(10);
 
 /// Reads of the chain at a time: enough for a busy disk, few enough to leave threads to others.
 pub(super) const READS: usize = 16;
+/// Light proofs and proofs of transactions made at a time: each reads some thousand records.
+pub(super) const PROOFS: usize = 2;
 /// How long a call waits to read; then it is told that the node is busy.
 pub(super) const READ_WITHIN: Duration = Duration::from_secs(10);
 

@@ -1,10 +1,15 @@
-//! `state_*`: accounts at the tip.
+//! `state_*`: accounts, at the tip and a little below it.
 
 use super::context::Context;
-use crate::chain::ProvenAccount;
-use cairn_ledger::{accounts::Account, keys::Address, units::Amount};
+use crate::chain::{KEPT_STATES, ProvenAccount};
+use cairn_ledger::{
+    accounts::{Account, AccountProof},
+    hash::BlockId,
+    keys::Address,
+    units::Amount,
+};
 use cairn_rpc::{
-    error::RpcError,
+    error::{Code, RpcError},
     methods::StateServer,
     text::{Pebbles, Text},
     types::{AccountJson, PendingJson, ProofJson},
@@ -20,25 +25,37 @@ impl StateServer for StateApi {
         Ok(self.0.show_account(account, address).await?)
     }
 
-    async fn get_proof(&self, address: String) -> RpcResult<ProofJson> {
-        let key = self.0.address(&address)?;
-        let proven = self.0.handles.chain.prove(key).await.map_err(RpcError::from)?;
-        Ok(ProofJson::new(&proven.tip.header, address, account_in(&proven, &key), &proven.proof))
+    async fn get_proof(&self, address: String, at: Option<Text<BlockId>>) -> RpcResult<ProofJson> {
+        let (key, chain) = (self.0.address(&address)?, &self.0.handles.chain);
+        let (header, proof) = match at {
+            None => chain.prove(key).await.map(|proven| (proven.tip.header.clone(), proven.proof)),
+            Some(at) => {
+                let proven = chain.prove_at(key, at.0).await.map_err(RpcError::from)?;
+                Ok(proven.ok_or_else(|| not_kept(at.0))?)
+            }
+        }
+        .map_err(RpcError::from)?;
+        Ok(ProofJson::new(&header, address, account_in(&proof, &key), &proof))
     }
 }
 
+fn not_kept(at: BlockId) -> RpcError {
+    let expected = format!("the tip, or one of the {KEPT_STATES} blocks below it");
+    RpcError::new(Code::StateNotKept, format!("got the block {at}, expected {expected}")).with(at, expected)
+}
+
 /// What the proof shows: the leaf is the address's own, or the one below where it would stand.
-fn account_in(proven: &ProvenAccount, address: &Address) -> Option<Account> {
-    let leaf = &proven.proof.leaf;
+fn account_in(proof: &AccountProof, address: &Address) -> Option<Account> {
+    let leaf = &proof.leaf;
     (leaf.address == *address).then_some(leaf.account)
 }
 
 impl Context {
     /// Asks the writer rather than the disk: it alone knows an account together with the tip it stands at.
     async fn show_account(&self, address: Address, shown: String) -> Result<AccountJson, RpcError> {
-        let proven = self.handles.chain.prove(address).await?;
+        let proven: ProvenAccount = self.handles.chain.prove(address).await?;
         let pending = self.handles.pool.pending(address).await?;
-        let found = account_in(&proven, &address);
+        let found = account_in(&proven.proof, &address);
         let account = found.unwrap_or_default();
         let left = account.balance.pebbles().saturating_sub(pending.spent);
         Ok(AccountJson {

@@ -8,6 +8,7 @@ use super::{
     orphans::Orphans,
     precheck::{Precheck, Workers},
     reader::Reader,
+    recent::RecentStates,
     tree::HeaderTree,
 };
 use crate::{
@@ -49,7 +50,8 @@ impl Chain {
 pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(ChainHandle, Chain), StoreError> {
     let store = Arc::new(ChainStore::open(path, &spec, options)?);
     let workers = Workers::start()?;
-    let (accounts, tip) = audit::load(&store, &workers)?;
+    let (mut accounts, tip) = audit::load(&store, &workers)?;
+    let recent = RecentStates::load(&store, &mut accounts, &tip)?;
     let caches = Arc::<Caches>::default();
     let precheck = Precheck::new(workers, spec.clone(), store.clone(), caches.clone());
     let (mailbox, messages) = mpsc::channel(MAILBOX);
@@ -70,6 +72,7 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
         precheck,
         caches,
         accounts,
+        recent,
         tip,
         tree: HeaderTree::default(),
         orphans: Orphans::default(),
@@ -165,6 +168,9 @@ impl Actor {
             Message::Prove { address, answer } => {
                 let proof = self.writer.prove(address)?;
                 let _ = answer.send(ProvenAccount { tip: self.outlets.tip.borrow().clone(), proof });
+            }
+            Message::ProveAt { address, at, answer } => {
+                let _ = answer.send(self.writer.prove_at(address, &at)?);
             }
             Message::PeerGone { origin } => {
                 self.writer.peer_gone(origin);

@@ -5,6 +5,7 @@ use super::{
     mailbox::{BlockOutcome, ChainEvent, HeaderOutcome, TemplateRequest, Tip},
     orphans::Orphans,
     precheck::Precheck,
+    recent::RecentStates,
     reorg::{self, Executed, Failed, Ground, Plan},
     state::PendingState,
     template::Template,
@@ -53,6 +54,8 @@ pub(super) struct Writer {
     pub(super) precheck: Precheck,
     pub(super) caches: Arc<Caches>,
     pub(super) accounts: AccountTree,
+    /// How to see the accounts as they were after the last blocks.
+    pub(super) recent: RecentStates,
     pub(super) tip: ChainContext,
     pub(super) tree: HeaderTree,
     pub(super) orphans: Orphans,
@@ -325,7 +328,11 @@ impl Writer {
 
     /// Brings what is in memory up to the new tip.
     fn moved(&mut self, executed: Executed) -> Result<ChainEvent, StoreError> {
-        let Executed { disconnected, connected } = executed;
+        let Executed { disconnected, connected, undone } = executed;
+        self.recent.disconnect(disconnected.len());
+        for (block, (undo, update)) in connected.iter().zip(undone) {
+            self.recent.connect(block.header().header().parent, undo, update);
+        }
         for block in &connected {
             self.tree.remove_connected(&block.header().id());
         }
@@ -414,6 +421,23 @@ impl Writer {
         let path = self.accounts.path(index).ok_or_else(|| missing_account(leaf.address))?;
         let path = BoundedVec::new(path).map_err(|_| missing_account(leaf.address))?;
         Ok(AccountProof { count: self.accounts.count(), index, leaf, path })
+    }
+
+    /// Proves an account, or its absence, as it was after the block `at`; `None` when that is not one of the
+    /// last blocks of the followed chain.
+    pub(super) fn prove_at(
+        &self,
+        address: Address,
+        at: &BlockId,
+    ) -> Result<Option<(Header, AccountProof)>, StoreError> {
+        let proof = match at == &self.tip.id() {
+            true => Some(self.prove(address)?),
+            false => self.recent.prove(&self.store, &self.accounts, &address, at)?,
+        };
+        match proof {
+            Some(proof) => Ok(Some((self.store.expect_header(at)?.header().clone(), proof))),
+            None => Ok(None),
+        }
     }
 
     /// Forgets what only a peer that is gone had brought.

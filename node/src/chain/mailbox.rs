@@ -173,6 +173,11 @@ pub(super) enum Message {
         address: Address,
         answer: oneshot::Sender<ProvenAccount>,
     },
+    ProveAt {
+        address: Address,
+        at: BlockId,
+        answer: oneshot::Sender<Option<(Header, AccountProof)>>,
+    },
     PeerGone {
         origin: Origin,
     },
@@ -234,6 +239,15 @@ impl ChainHandle {
     /// The node is stopping.
     pub async fn prove(&self, address: Address) -> Result<ProvenAccount, ChainError> {
         self.ask(|answer| Message::Prove { address, answer }).await
+    }
+
+    /// Proves an account, or its absence, as it was after the block `at`, and gives that block's header. `None`
+    /// when `at` is not one of the last blocks of the followed chain ([`KEPT_STATES`](super::KEPT_STATES)).
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn prove_at(&self, address: Address, at: BlockId) -> Result<Option<(Header, AccountProof)>, ChainError> {
+        self.ask(|answer| Message::ProveAt { address, at, answer }).await
     }
 
     /// Forgets what a peer alone had brought and nobody needs.

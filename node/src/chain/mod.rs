@@ -12,8 +12,9 @@
 //! # Map
 //! `mailbox` what the writer is asked · `actor` its loop · `import` the story · `reorg` disconnecting and
 //! connecting · `tree` headers that are not on the followed chain · `orphans` headers without a parent ·
-//! `state` accounts during an import · `cache` accounts in memory · `precheck` the workers · `known` what they
-//! need not check again · [`audit`] the store's invariants as code
+//! `state` accounts during an import · `cache` accounts in memory · `recent` accounts as they were after the
+//! last blocks · `proofs` light proofs and proofs of transactions, read by readers · `precheck` the workers ·
+//! `known` what they need not check again · [`audit`] the store's invariants as code
 //!
 //! # Invariants
 //! 1. One thread writes; readers see whole imports only.
@@ -30,7 +31,9 @@ mod known;
 mod mailbox;
 mod orphans;
 mod precheck;
+mod proofs;
 mod reader;
+mod recent;
 mod reorg;
 mod state;
 mod template;
@@ -43,7 +46,9 @@ pub use mailbox::{
     BlockOutcome, ChainError, ChainEvent, ChainHandle, HeaderOutcome, Import, ProvenAccount, TemplateRequest, Tip,
 };
 pub use precheck::BlockBody;
+pub use proofs::{ProvenTip, UnknownBlock};
 pub use reader::Reader;
+pub use recent::KEPT_STATES;
 pub use template::Template;
 
 /// What a failing store says, for those who read the chain without knowing the store.

@@ -3,7 +3,7 @@
 use super::{cache::Caches, precheck::Precheck, state::PendingState};
 use crate::store::{Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, schema::UndoLeaves};
 use cairn_ledger::{
-    accounts::{AccountTree, TreeUpdate},
+    accounts::{AccountTree, TreeUpdate, UndoRecord},
     block::Body,
     chain_spec::ChainSpec,
     error::BlockError,
@@ -26,6 +26,8 @@ pub(super) struct Executed {
     pub disconnected: Vec<CheckedBlock>,
     /// The blocks that are followed now, upward.
     pub connected: Vec<CheckedBlock>,
+    /// For each of them, how to see the accounts before it.
+    pub undone: Vec<(UndoRecord, TreeUpdate)>,
 }
 
 /// Why a plan was not carried out; nothing was changed.
@@ -61,11 +63,12 @@ pub(super) fn execute(
     let started = Instant::now();
     let cached = caches.accounts();
     let state = PendingState::new(store, &cached, tree.count());
-    let mut work = Work { spec, state, batch: store.batch(), store, inverses: Vec::new(), tree };
+    let (inverses, undos) = (Vec::new(), Vec::new());
+    let mut work = Work { spec, state, batch: store.batch(), store, inverses, undos, tree };
     let result = work.run(precheck, plan);
-    let Work { state, mut batch, inverses, tree, .. } = work;
-    let executed = match result {
-        Ok(executed) => executed,
+    let Work { state, mut batch, mut inverses, undos, tree, .. } = work;
+    let (disconnected, connected) = match result {
+        Ok(moved) => moved,
         Err(failed) => {
             roll_back(tree, inverses);
             return Err(failed);
@@ -73,7 +76,7 @@ pub(super) fn execute(
     };
     let written = state.write(&mut batch);
     drop(cached);
-    let (blocks, connect_us) = (executed.connected.len(), started.elapsed().as_micros());
+    let (blocks, connect_us) = (connected.len(), started.elapsed().as_micros());
     if let Err(error) = batch.write(durability) {
         roll_back(tree, inverses);
         return Err(error.into());
@@ -81,7 +84,9 @@ pub(super) fn execute(
     let write_us = started.elapsed().as_micros() - connect_us;
     tracing::debug!(target: "cairn::chain", blocks, connect_us, write_us, "carried out a plan");
     written.update(&mut caches.accounts_mut());
-    Ok(executed)
+    // The first inverses are of what was disconnected.
+    let undone = undos.into_iter().zip(inverses.drain(disconnected.len()..)).collect();
+    Ok(Executed { disconnected, connected, undone })
 }
 
 /// Brings the tree in memory back to what is on disk.
@@ -100,10 +105,15 @@ struct Work<'db, 'a> {
     batch: Batch<'db>,
     /// How to take back what was done to `tree`, step by step.
     inverses: Vec<TreeUpdate>,
+    /// The undo records of the connected blocks.
+    undos: Vec<UndoRecord>,
 }
 
+/// The blocks that were left, and those that are followed now.
+type Moved = (Vec<CheckedBlock>, Vec<CheckedBlock>);
+
 impl Work<'_, '_> {
-    fn run(&mut self, precheck: &Precheck, plan: Plan) -> Result<Executed, Failed> {
+    fn run(&mut self, precheck: &Precheck, plan: Plan) -> Result<Moved, Failed> {
         let mut disconnected = Vec::with_capacity(plan.disconnect.len());
         for header in plan.disconnect {
             disconnected.push(self.disconnect(precheck, header)?);
@@ -121,7 +131,7 @@ impl Work<'_, '_> {
                 Err(Refused::Store(error)) => return Err(Failed::Store(error)),
             }
         }
-        Ok(Executed { disconnected, connected })
+        Ok((disconnected, connected))
     }
 
     fn disconnect(&mut self, precheck: &Precheck, header: LinkedHeader) -> Result<CheckedBlock, StoreError> {
@@ -146,6 +156,7 @@ impl Work<'_, '_> {
         // Blocks that were on disk before are written again: the same bytes under the same key.
         self.store.put_block(&mut self.batch, &block);
         put_connected(&mut self.batch, block.header(), &block.txids(), &UndoLeaves::new(&change));
+        self.undos.push(change.undo());
         Ok(block)
     }
 

@@ -18,6 +18,8 @@ use cairn_ledger::{
 use std::sync::Arc;
 use tempfile::TempDir;
 
+mod proofs;
+
 const PEER: Origin = Origin::Peer(PeerNumber(1));
 
 /// A chain under construction, by the rules alone.

@@ -293,9 +293,8 @@ async fn verification_names_a_stored_block_that_breaks_a_rule_or_is_missing() {
     let blocks = chain_of(&fixture.spec, 10);
     fixture.import(&fixture.file("made", &blocks), "a").await.expect("a good file");
     let store = fixture.store("a");
-    let header = store.expect_header(&blocks[6].header.id()).expect("block 7");
     let mut batch = store.batch();
-    store.put_block(&mut batch, &header, &blocks[5].body);
+    batch.put::<crate::store::schema::BodyById>(&blocks[6].header.id(), &blocks[5].body);
     batch.write(Durability::Synced).expect("room");
     drop(store);
     let error = fixture.verify("a").await.expect_err("another body");

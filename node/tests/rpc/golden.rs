@@ -5,19 +5,22 @@
 
 use cairn_ledger::{
     accounts::AccountProof,
-    codec::BoundedVec,
+    block::Header,
+    codec::{self, BoundedVec},
     hash::{BlockId, TxId},
+    light::{LightRequest, TransactionProof},
+    merkle::{InclusionProof, txs_root},
     pow::{CompactTarget, Work},
-    testing::{arbitrary_hash, easy_network, genesis_state, key, mine, payment},
+    testing::{HeaderChain, arbitrary_hash, easy_network, genesis_state, key, mine, payment, seal},
     transaction::Transaction,
     validate::{ChainContext, CheckedBlock, check_header, check_work},
 };
 use cairn_rpc::{
-    text::{Pebbles, Text},
+    text::{HexBytes, Pebbles, Text},
     types::{
-        AccountJson, BlockJson, BlockTransactions, Generated, HeaderJson, MempoolInfo, MiningInfo, NetInfo, NodeInfo,
-        PeerJson, PendingJson, ProofJson, Submitted, SyncInfo, SyncPhase, TransactionInfo, TransactionJson, TxState,
-        TxStatus,
+        AccountJson, BlockJson, BlockTransactions, Generated, HeaderJson, LightProofJson, MempoolInfo, MiningInfo,
+        NetInfo, NodeInfo, PeerJson, PendingJson, ProofJson, Submitted, SyncInfo, SyncPhase, TransactionInfo,
+        TransactionJson, TransactionProofJson, TxState, TxStatus,
     },
 };
 use serde::Serialize;
@@ -66,6 +69,7 @@ fn answers() -> BTreeMap<&'static str, Value> {
     let mut answers = BTreeMap::new();
     let mut add = |method, answer: Value| assert!(answers.insert(method, answer).is_none(), "{method} twice");
     chain_answers(&mut add);
+    proof_answers(&mut add);
     state_answers(&mut add);
     tx_answers(&mut add);
     node_answers(&mut add);
@@ -97,6 +101,33 @@ fn chain_answers(add: &mut impl FnMut(&'static str, Value)) {
             height: Some(1),
             confirmations: 1,
         }),
+    );
+}
+
+fn proof_answers(add: &mut impl FnMut(&'static str, Value)) {
+    let mut chain = HeaderChain::new(easy_network());
+    let transaction = payment(&chain.spec, &key(1), 0, key(2).address(), 250_000_000, 1_000);
+    let txid = transaction.id();
+    let header = seal(Header { txs_root: txs_root(&[txid]), ..chain.template(2_000) });
+    chain.push(header.clone());
+    chain.grow(2);
+    let (tip, work) = (chain.tip.id(), Text(chain.tip.total_work()));
+    let request = LightRequest::of_tip(tip);
+    let light = chain.light_proof(&request);
+    assert!(light.verify(&chain.spec, &request, chain.tip.header().time).is_ok(), "the example proves something");
+    let answer = |since, raw| LightProofJson { tip: Text(tip), height: 3, work, since, raw: HexBytes(raw) };
+    add("chain_getProof", json(answer(None, codec::encode(&light))));
+    let known = Text(chain.headers[2].id());
+    add("chain_getProof.since", json(answer(Some(known), codec::encode(&chain.headers[3]))));
+    let inclusion = InclusionProof::new(&[txid], 0).expect("place 0 of 1");
+    let history = chain.history_proof(header.height);
+    let block = Text(header.id());
+    let proof = TransactionProof { header, transaction, inclusion, history };
+    assert!(proof.verify(chain.tip.header()).is_ok(), "the example proves something");
+    let raw = HexBytes(codec::encode(&proof));
+    add(
+        "chain_getTransactionProof",
+        json(TransactionProofJson { txid: Text(txid), block, height: 1, at: Text(tip), raw }),
     );
 }
 

@@ -125,11 +125,16 @@ async fn a_node_answers_every_method_in_its_committed_shape() {
     assert_eq!((made["blocks"].as_array().map(Vec::len), &made["stopped"]), (Some(3), &Value::Null));
     status("mined").await;
 
+    let made: Vec<&str> = made["blocks"].as_array().expect("blocks").iter().filter_map(Value::as_str).collect();
+    let (known, tip) = (made[1], made[2]);
     for name in golden::methods() {
         let (params, live) = match name.as_str() {
             "chain_getHeader" | "chain_getBlock" => (json!([1]), true),
             "chain_getBlock.full" => (json!([1, true]), true),
             "chain_getTransaction" | "tx_status" => (json!([txid]), true),
+            "chain_getProof" => (json!([tip, "00".repeat(32)]), true),
+            "chain_getProof.since" => (json!([tip, "00".repeat(32), known]), true),
+            "chain_getTransactionProof" => (json!([txid, tip]), true),
             "state_getAccount" | "state_getProof" => (json!([shown(1)]), true),
             "mining_generate" => (json!([1, shown(0)]), true),
             "chain_tip" | "node_info" | "mempool_info" | "mining_info" | "net_info" | "net_peers" => (json!([]), true),
@@ -173,6 +178,34 @@ async fn what_a_node_proves_can_be_verified_and_survives_a_restart() {
     let node = Node::start(settings).await.expect("it starts again");
     assert_eq!(result(&node, "chain_tip", json!([])).await, tip);
     node.stop().await.expect("it stops again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn proofs_of_what_is_not_there_are_refused_with_their_codes() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let settings = settings(directory.path());
+    let shown = settings.spec.params().prefix.encode(&key(1).address());
+    let node = Node::start(settings).await.expect("a node starts");
+    let made = result(&node, "mining_generate", json!([40, shown])).await;
+    let block = |place: usize| made["blocks"][place].clone();
+    let (nobody, random) = ("ab".repeat(32), "00".repeat(32));
+    for (method, params, code) in [
+        ("chain_getProof", json!([nobody, random]), 2001),
+        ("chain_getTransactionProof", json!([nobody, nobody]), 2001),
+        ("chain_getTransactionProof", json!([nobody, block(39)]), 2002),
+        ("state_getProof", json!([shown, nobody]), 2003),
+        ("state_getProof", json!([shown, block(39 - 33)]), 2003),
+    ] {
+        let answer = call(&node, method, params.clone()).await;
+        assert_eq!(answer["error"]["code"], code, "{method} {params}: {answer}");
+    }
+    // The negative control: as deep as it goes, and at the tip.
+    for place in [39 - 32, 39 - 6, 39] {
+        let proof = result(&node, "state_getProof", json!([shown, block(place)])).await;
+        let paid = 1_000_000_000_000_u64 + 5_000_000_000 * (place as u64 + 1);
+        assert_eq!(proof["account"]["balance"], paid.to_string());
+    }
+    node.stop().await.expect("it stops in order");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

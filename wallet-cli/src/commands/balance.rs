@@ -1,7 +1,17 @@
-//! `wallet balance`: what the wallet has, as the node says.
+//! `wallet balance`: what the wallet has, proven.
 
-use super::counted;
-use crate::{client::lag, error::WalletError, output::Output, run::Session};
+use super::{Basis, complain, counted, warn_of_trust};
+use crate::{
+    client::lag,
+    error::WalletError,
+    output::Output,
+    proven::{
+        report::Report,
+        survey::{Begin, ProvenAccount, Survey},
+    },
+    run::{Session, Wallet},
+};
+use cairn_genesis::Network;
 use cairn_ledger::hash::BlockId;
 use cairn_rpc::{
     text::{Pebbles, Text},
@@ -18,22 +28,74 @@ struct Balance<'a> {
     exists: bool,
     balance: Pebbles,
     nonce: Text<u64>,
+    /// What the node says about payments that wait.
     pending: PendingJson,
+    /// The block that balance and nonce are read at.
     height: u64,
     block: Text<BlockId>,
+    /// What it has at the tip, which the last blocks may still change.
+    newest: Newest,
     /// Whether the node still catches up with its peers, so that this may be old.
     syncing: bool,
+    /// What stands behind it; null with `--trust-node`.
+    proof: Option<Report>,
     #[serde(skip)]
     lag: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Newest {
+    balance: Pebbles,
+    height: u64,
 }
 
 pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
-    let node = session.node(&network)?;
+    let balance = if session.options.trust_node {
+        warn_of_trust(output)?;
+        told(session, &network, &wallet).await?
+    } else {
+        proven(session, &network, &wallet).await?
+    };
+    complain(balance.proof.as_ref(), output)?;
+    output.result(&balance)?;
+    Ok(())
+}
+
+async fn proven<'a>(
+    session: &'a Session<'_>,
+    network: &Network,
+    wallet: &'a Wallet,
+) -> Result<Balance<'a>, WalletError> {
+    let mut survey = Survey::take(session, network, Begin::Kept).await?;
+    let account = survey.account(&wallet.address, wallet.keystore.address()).await?;
+    let (report, lag) = (survey.report(), survey.lag());
+    let ProvenAccount { at, settled, newest, said } = account;
+    let height = report.as_ref().map_or(at.height.get(), |report| report.height);
+    Ok(Balance {
+        name: session.options.wallet.as_str(),
+        chain: wallet.keystore.chain(),
+        address: wallet.keystore.address(),
+        exists: newest.or(settled).is_some(),
+        balance: Pebbles(settled.unwrap_or_default().balance),
+        nonce: Text(settled.unwrap_or_default().nonce),
+        pending: said.pending,
+        height: at.height.get(),
+        block: Text(at.id()),
+        newest: Newest { balance: Pebbles(newest.unwrap_or_default().balance), height },
+        syncing: lag.is_some(),
+        proof: report,
+        lag,
+    })
+}
+
+/// The same as the first node says, unverified.
+async fn told<'a>(session: &'a Session<'_>, network: &Network, wallet: &'a Wallet) -> Result<Balance<'a>, WalletError> {
+    let node = session.node(network)?;
     let lag = lag(&node.info().await?);
     let account = node.account(wallet.keystore.address()).await?;
-    output.result(&Balance {
+    Ok(Balance {
         name: session.options.wallet.as_str(),
         chain: wallet.keystore.chain(),
         address: wallet.keystore.address(),
@@ -43,19 +105,29 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
         pending: account.pending,
         height: account.height,
         block: account.block,
+        newest: Newest { balance: account.balance, height: account.height },
         syncing: lag.is_some(),
+        proof: None,
         lag,
-    })?;
-    Ok(())
+    })
 }
 
 impl fmt::Display for Balance<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "address  {}", self.address)?;
-        writeln!(f, "balance  {} CRN at block {}", self.balance.0, self.height)?;
+        writeln!(f, "balance  {} CRN, {}", self.balance.0, Basis(self.proof.as_ref()))?;
+        match self.newest.height.saturating_sub(self.height) {
+            0 => writeln!(f, "at       block {}, the tip", self.height)?,
+            below => writeln!(f, "at       block {}, {below} below the tip", self.height)?,
+        }
+        if self.newest.balance != self.balance {
+            let (newest, height) = (self.newest.balance.0, self.newest.height);
+            writeln!(f, "newest   {newest} CRN at block {height}; the last blocks may still be replaced")?;
+        }
         if self.pending.count > 0 {
             let payments = counted(self.pending.count, "payment");
-            writeln!(f, "pending  {} CRN once {payments} of yours left the pool", self.pending.balance.0)?;
+            let left = self.pending.balance.0;
+            writeln!(f, "pending  {left} CRN once {payments} of yours left the pool, the node says")?;
         }
         match &self.lag {
             Some(lag) => writeln!(f, "\n{lag}"),

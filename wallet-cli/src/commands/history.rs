@@ -1,14 +1,18 @@
-//! `wallet history`: the journal, with what the node knows about each payment.
+//! `wallet history`: the journal, with what became of each payment; proven for those in a block.
 
-use super::phrase;
+use super::{Basis, complain, phrase, warn_of_trust};
 use crate::{
     cli::HistoryArguments,
-    client::{ClientError, Node},
     error::WalletError,
     journal::{Contents, Payment, Refusal},
     output::{Inert, Output, Utc},
+    proven::{
+        report::Report,
+        survey::{Begin, Survey},
+    },
     run::Session,
 };
+use cairn_genesis::Network;
 use cairn_rpc::types::TxStatus;
 use serde::Serialize;
 use std::fmt;
@@ -26,6 +30,8 @@ struct History<'a> {
     damaged_lines: Vec<usize>,
     /// Why the node was of no help.
     node_error: Option<NodeError>,
+    /// What stands behind the proven ones; null with `--trust-node`, or when no node was of help.
+    proof: Option<Report>,
 }
 
 #[derive(Serialize)]
@@ -34,6 +40,8 @@ struct Entry {
     payment: Payment,
     /// What the node says; null when it did not answer.
     status: Option<TxStatus>,
+    /// Whether it is proven to be in its block.
+    proven: bool,
     /// What a node last answered if it did not take it.
     refusal: Option<Refusal>,
 }
@@ -57,7 +65,17 @@ pub(crate) async fn run(
     let mut payments: Vec<Entry> =
         own.by_ref().take(options.limit).map(|payment| Entry::new(payment, &contents)).collect();
     let more = own.next().is_some();
-    let asked = ask(&session.node(&network)?, &mut payments).await;
+    let asked = if session.options.trust_node {
+        warn_of_trust(output)?;
+        ask(session, &network, &mut payments).await.map(|()| None)
+    } else {
+        prove(session, &network, &mut payments).await
+    };
+    let (proof, failed) = match asked {
+        Ok(proof) => (proof, None),
+        Err(error) => (None, Some(error)),
+    };
+    complain(proof.as_ref(), output)?;
     output.result(&History {
         name: session.options.wallet.as_str(),
         chain: wallet.keystore.chain(),
@@ -65,16 +83,35 @@ pub(crate) async fn run(
         payments,
         more,
         damaged_lines: contents.damaged_lines,
-        node_error: asked.err().map(|error| NodeError { kind: error.kind(), message: error.to_string() }),
+        proof,
+        node_error: failed.map(|error| NodeError { kind: error.kind(), message: error.to_string() }),
     })?;
     Ok(())
 }
 
-/// Asks about each payment until the node fails.
-async fn ask(node: &Node<'_>, payments: &mut [Entry]) -> Result<(), ClientError> {
+/// Has the nodes prove each payment until none is left that can.
+async fn prove(
+    session: &Session<'_>,
+    network: &Network,
+    payments: &mut [Entry],
+) -> Result<Option<Report>, WalletError> {
+    if payments.is_empty() {
+        return Ok(None);
+    }
+    let mut survey = Survey::take(session, network, Begin::Kept).await?;
+    for entry in payments {
+        let (status, mined) = survey.payment(entry.payment.txid.0).await?;
+        (entry.status, entry.proven) = (Some(status), mined.is_some());
+    }
+    Ok(survey.report())
+}
+
+/// Asks about each payment until the node fails, and believes what it says.
+async fn ask(session: &Session<'_>, network: &Network, payments: &mut [Entry]) -> Result<(), WalletError> {
     if payments.is_empty() {
         return Ok(());
     }
+    let node = session.node(network)?;
     node.info().await?;
     for entry in payments {
         entry.status = Some(node.status(entry.payment.txid.0).await?);
@@ -85,7 +122,7 @@ async fn ask(node: &Node<'_>, payments: &mut [Entry]) -> Result<(), ClientError>
 impl Entry {
     fn new(payment: &Payment, contents: &Contents) -> Self {
         let refusal = contents.refusal(&payment.txid.0).cloned();
-        Self { payment: payment.clone(), status: None, refusal }
+        Self { payment: payment.clone(), status: None, proven: false, refusal }
     }
 }
 
@@ -98,7 +135,8 @@ impl fmt::Display for Entry {
             writeln!(f, "  memo   {}", Inert(&payment.memo))?;
         }
         if let Some(status) = &self.status {
-            writeln!(f, "  state  {}", phrase(status))?;
+            let proven = if self.proven { ", proven" } else { ", the node says" };
+            writeln!(f, "  state  {}{proven}", phrase(status))?;
         }
         // What a node refused once may have got in later: then that is what matters.
         match &self.refusal {
@@ -118,6 +156,9 @@ impl fmt::Display for History<'_> {
         for (place, entry) in self.payments.iter().enumerate() {
             let gap = if place == 0 { "" } else { "\n" };
             write!(f, "{gap}{entry}")?;
+        }
+        if let Some(report) = &self.proof {
+            writeln!(f, "\nWhat is proven is {}.", Basis(Some(report)))?;
         }
         if self.more {
             writeln!(f, "\nThere are older payments; see more with --limit.")?;

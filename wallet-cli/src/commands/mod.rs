@@ -6,12 +6,37 @@ pub(crate) mod balance;
 pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod new;
+pub mod receipt;
 pub(crate) mod resend;
 pub(crate) mod restore;
 pub(crate) mod send;
 pub(crate) mod status;
 
+use crate::{output::Output, proven::report::Report};
 use cairn_rpc::types::{TxState, TxStatus};
+use std::{fmt, io};
+
+/// Says aloud that nothing is verified.
+fn warn_of_trust(output: &mut Output<'_>) -> io::Result<()> {
+    output.warn("--trust-node: nothing of this is verified; a node that lies is not found out")
+}
+
+/// Says what makes the wallet less sure than it should be, and which nodes lied.
+fn complain(report: Option<&Report>, output: &mut Output<'_>) -> io::Result<()> {
+    report.into_iter().flat_map(Report::complaints).try_for_each(|complaint| output.warn(complaint))
+}
+
+/// The last line of an answer: what stands behind it.
+struct Basis<'a>(Option<&'a Report>);
+
+impl fmt::Display for Basis<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(report) => write!(f, "{report}"),
+            None => f.write_str("as the node says; nothing is verified"),
+        }
+    }
+}
 
 /// What became of a payment, in one phrase.
 fn phrase(status: &TxStatus) -> String {

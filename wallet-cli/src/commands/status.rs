@@ -1,10 +1,14 @@
-//! `wallet status`: what became of a payment, anybody's.
+//! `wallet status`: what became of a payment, anybody's; proven once it is in a block.
 
-use super::phrase;
+use super::{Basis, complain, phrase, warn_of_trust};
 use crate::{
     error::WalletError,
     journal::Payment,
     output::{Inert, Output},
+    proven::{
+        report::Report,
+        survey::{Begin, Survey},
+    },
     run::Session,
 };
 use cairn_ledger::hash::TxId;
@@ -18,17 +22,30 @@ struct Status {
     status: TxStatus,
     /// What the journal of the chosen wallet knows about it.
     payment: Option<Payment>,
+    /// Whether it is proven to be in its block.
+    proven: bool,
+    /// What stands behind that; null with `--trust-node`.
+    proof: Option<Report>,
     #[serde(skip)]
     resend: String,
 }
 
 pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<(), WalletError> {
     let network = session.network()?;
-    let node = session.node(&network)?;
     let payment = session.journal()?.payment(&txid).cloned();
-    node.info().await?;
-    let status = node.status(txid).await?;
-    output.result(&Status { status, payment, resend: session.options.hint(&format!("resend {txid}")) })?;
+    let (status, proven, proof) = if session.options.trust_node {
+        warn_of_trust(output)?;
+        let node = session.node(&network)?;
+        node.info().await?;
+        (node.status(txid).await?, false, None)
+    } else {
+        let mut survey = Survey::take(session, &network, Begin::Kept).await?;
+        let (status, mined) = survey.payment(txid).await?;
+        (status, mined.is_some(), survey.report())
+    };
+    complain(proof.as_ref(), output)?;
+    let resend = session.options.hint(&format!("resend {txid}"));
+    output.result(&Status { status, payment, proven, proof, resend })?;
     Ok(())
 }
 
@@ -38,6 +55,11 @@ impl fmt::Display for Status {
         writeln!(f, "state   {}", phrase(&self.status))?;
         if let Some(block) = self.status.block {
             writeln!(f, "block   {}", block.0)?;
+        }
+        if self.proven {
+            writeln!(f, "proof   {}", Basis(self.proof.as_ref()))?;
+        } else {
+            writeln!(f, "proof   none: this is what the node says")?;
         }
         let Some(payment) = &self.payment else { return Ok(()) };
         writeln!(f, "to      {}", Inert(&payment.to))?;

@@ -1,8 +1,10 @@
 //! The `wallet` binary as people and scripts use it: real processes, real files, and a node that answers
 //! what each test wants.
 
+mod chain;
 mod files;
 mod harness;
+mod lies;
 mod node;
 mod payments;
 mod wallets;

@@ -73,7 +73,8 @@ impl FakeNode {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 // A client that goes away is no concern of ours.
-                let _gone = serve(&stream, &served);
+                let answer = |request: &Value| served.lock().expect("no test thread failed").answer(request);
+                let _gone = serve(&stream, &answer);
             }
         });
         Self { address, state }
@@ -94,7 +95,8 @@ pub fn nobody() -> String {
     format!("http://{}", listener.local_addr().expect("an address"))
 }
 
-fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+/// Answers the one request of a connection, or hangs up.
+pub fn serve(stream: &TcpStream, answer: &dyn Fn(&Value) -> Option<Result<Value, RpcError>>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut length = 0;
     loop {
@@ -110,8 +112,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let request: Value = serde_json::from_slice(&body).expect("a request");
-    let answer = state.lock().expect("no test thread failed").answer(&request);
-    let Some(answer) = answer else { return Ok(()) };
+    let Some(answer) = answer(&request) else { return Ok(()) };
     let mut object = json!({"jsonrpc": "2.0", "id": request["id"]});
     match answer {
         Ok(result) => object["result"] = result,

@@ -217,7 +217,10 @@ fn a_status_is_the_nodes_with_what_the_journal_knows() {
     let txid = sent["txid"].as_str().expect("an id");
     node.state().states = vec![TxState::Mined];
     let status = home.json(&home.at(&node, &format!("status {txid}")));
-    assert_eq!(fields(&status), ["block", "confirmations", "height", "payment", "reason", "state", "txid"]);
+    assert_eq!(
+        fields(&status),
+        ["block", "confirmations", "height", "payment", "proof", "proven", "reason", "state", "txid"]
+    );
     assert_eq!((&status["state"], &status["payment"]["to"]), (&json!("mined"), &json!(BOB)));
     let stranger = "ab".repeat(32);
     assert_eq!(home.json(&home.at(&node, &format!("status {stranger}")))["payment"], json!(null));
@@ -236,10 +239,13 @@ fn history_has_every_payment_with_or_without_a_node() {
     }
     node.state().states = vec![TxState::Mined, TxState::Pooled];
     let shown = home.json(&history);
-    assert_eq!(fields(&shown), ["address", "chain", "damaged_lines", "more", "name", "node_error", "payments"]);
+    assert_eq!(
+        fields(&shown),
+        ["address", "chain", "damaged_lines", "more", "name", "node_error", "payments", "proof"]
+    );
     assert_eq!(
         fields(&shown["payments"][0]),
-        ["amount", "fee", "memo", "nonce", "raw", "refusal", "status", "time", "to", "txid", "valid_until"]
+        ["amount", "fee", "memo", "nonce", "proven", "raw", "refusal", "status", "time", "to", "txid", "valid_until"]
     );
     assert_eq!(shown["payments"][0]["amount"], "300000000", "newest first");
     assert_eq!((&shown["payments"][0]["status"]["state"], &shown["more"]), (&json!("mined"), &json!(false)));

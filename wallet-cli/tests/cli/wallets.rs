@@ -207,9 +207,15 @@ fn a_balance_is_what_the_node_says() {
             "name": "default", "chain": "local", "address": ALICE, "exists": true, "balance": "1000000000",
             "nonce": "0", "pending": {"balance": "1000000000", "nonce": "0", "count": 0}, "height": 100,
             "block": crate::node::block(100).to_string(), "syncing": false,
+            "newest": {"balance": "1000000000", "height": 100}, "proof": null,
         })
     );
-    assert_eq!(home.ok(&line), format!("address  {ALICE}\nbalance  10 CRN at block 100\n"));
+    assert_eq!(
+        home.ok(&line),
+        format!(
+            "address  {ALICE}\nbalance  10 CRN, as the node says; nothing is verified\nat       block 100, the tip\n"
+        )
+    );
     home.ok(&home.at(&node, &format!("send {BOB} 1")));
     assert!(home.ok(&line).contains("pending  8.99999823 CRN once 1 payment of yours left the pool"));
     node.state().phase = SyncPhase::Bodies;
@@ -224,6 +230,6 @@ fn a_node_that_is_silent_or_of_another_network_is_told_apart() {
     home.fails("--chain local --node https://127.0.0.1 balance", 1, "bad_node_url");
     let node = FakeNode::local();
     node.state().network = cairn_genesis::Network::parse(cairn_genesis::TEST).expect("shipped");
-    let error = home.fails(&home.at(&node, "balance"), 1, "node_of_other_network");
+    let error = home.fails(&format!("--chain local --node {} balance", node.url()), 1, "node_of_other_network");
     assert!(error.contains("\"test\""), "{error}");
 }

@@ -1,0 +1,124 @@
+//! Chains of headers alone, and light proofs of them: cheap enough for a hundred thousand blocks.
+
+use super::{key, seal};
+use crate::{
+    block::{HEADER_VERSION, Header},
+    chain_spec::ChainSpec,
+    history::{History, HistoryProof, Node, Position},
+    keys::Address,
+    light::{LightPlan, LightProof, LightRequest, tail_start},
+    merkle::txs_root,
+    units::Height,
+    validate::{ChainContext, LinkedHeader},
+};
+use alloc::vec::Vec;
+
+/// A chain of headers, and every node of its history.
+#[derive(Clone, Debug)]
+pub struct HeaderChain {
+    /// The rules.
+    pub spec: ChainSpec,
+    /// The block to build on.
+    pub tip: ChainContext,
+    /// From block 0 up.
+    pub headers: Vec<Header>,
+    /// Key 0's address: it costs a multiplication of points, so it is kept.
+    beneficiary: Address,
+    /// `nodes[level][index]`; the leaves are level 0.
+    nodes: Vec<Vec<Node>>,
+}
+
+impl HeaderChain {
+    /// Block 0.
+    pub fn new(spec: ChainSpec) -> Self {
+        let tip = ChainContext::genesis(&spec);
+        let nodes = alloc::vec![tip.history().peaks().to_vec()];
+        Self { headers: alloc::vec![spec.genesis().clone()], beneficiary: key(0).address(), nodes, tip, spec }
+    }
+
+    /// The child of the tip `gap` milliseconds after it, unmined, with no transactions and block 0's state.
+    pub fn template(&self, gap: u64) -> Header {
+        Header {
+            version: HEADER_VERSION,
+            height: self.tip.header().height.next().expect("a low height"),
+            parent: self.tip.id(),
+            time: self.tip.header().time.saturating_add(gap),
+            target: self.tip.next_target(&self.spec),
+            beneficiary: self.beneficiary,
+            txs_root: txs_root(&[]),
+            state_root: self.spec.genesis().state_root,
+            history_root: self.tip.history().commitment(),
+            nonce: 0,
+        }
+    }
+
+    /// Mines a block `gap` milliseconds after the tip.
+    pub fn mine(&mut self, gap: u64) {
+        self.push(seal(self.template(gap)));
+    }
+
+    /// Mines `count` blocks, one interval apart.
+    pub fn grow(&mut self, count: u64) {
+        (0..count).for_each(|_| self.mine(self.spec.params().interval_ms));
+    }
+
+    /// Makes `header` the tip, whatever it is: nothing is checked.
+    pub fn push(&mut self, header: Header) {
+        let id = header.id();
+        let linked = LinkedHeader::restore(header.clone(), id, self.tip.total_work(), Vec::new());
+        let appended = self.tip.history().append(&id, linked.work()).expect("works that fit");
+        let all = core::iter::once(Node::leaf(&id, linked.work())).chain(appended.1);
+        for (level, node) in all.enumerate() {
+            self.nodes.resize(self.nodes.len().max(level + 1), Vec::new());
+            self.nodes[level].push(node);
+        }
+        self.tip = self.tip.extend(&linked);
+        self.headers.push(header);
+    }
+
+    /// The node at a position of the chain's history.
+    pub fn node(&self, position: Position) -> Node {
+        self.nodes[position.level as usize][position.index as usize]
+    }
+
+    /// The history of the first `count` blocks.
+    pub fn history(&self, count: u64) -> History {
+        let peaks = History::peak_positions(count).into_iter().map(|position| self.node(position));
+        History::from_peaks(count, peaks.collect()).expect("as many peaks as positions")
+    }
+
+    /// The proof of the tip for a request, as an honest node makes it.
+    pub fn light_proof(&self, request: &LightRequest) -> LightProof {
+        let start = tail_start(self.tip.header().height).get();
+        let plan = LightPlan::new(request, self.history(start), self.tip.total_work());
+        self.finish(plan.expect("a tail with weight"))
+    }
+
+    /// Fetches what `plan` wants and puts the proof together.
+    pub fn finish(&self, mut plan: LightPlan) -> LightProof {
+        loop {
+            let wanted = plan.wanted();
+            if wanted.is_empty() {
+                break;
+            }
+            plan.take(wanted.into_iter().map(|position| self.node(position)).collect());
+        }
+        let start = tail_start(self.tip.header().height).get() as usize;
+        let before = self.headers[start.saturating_sub(2)..start].to_vec();
+        let sampled = plan.heights().into_iter().map(|height| self.headers[height.get() as usize].clone());
+        let sampled = sampled.collect();
+        plan.assemble(before, self.headers[start..].to_vec(), sampled).expect("all that is needed")
+    }
+
+    /// A random-looking request for the tip.
+    pub fn request(&self, random: u64) -> LightRequest {
+        LightRequest { tip: self.tip.id(), random: super::arbitrary_hash(random) }
+    }
+
+    /// The way of the block at `height` to the tip's `history_root`; `None` for the tip itself.
+    pub fn history_proof(&self, height: Height) -> Option<HistoryProof> {
+        let positions = HistoryProof::positions(height, self.tip.header().height.get())?;
+        let nodes = positions.iter().map(|trees| trees.iter().map(|position| self.node(*position)).collect());
+        Some(HistoryProof::from_nodes(&nodes.collect::<Vec<Vec<Node>>>()).expect("works that fit"))
+    }
+}

@@ -1,0 +1,180 @@
+//! Light proofs and proofs of transactions, read from the store by any reader.
+//!
+//! A proof is made of many reads, and the chain may move between them. All of them stand below one tip, so
+//! they belong together as long as that tip is on the followed chain before the first and after the last.
+
+use super::reader::Reader;
+use crate::store::{ChainStore, StoreError};
+use cairn_ledger::{
+    block::Header,
+    codec::encode,
+    hash::{BlockId, TxId},
+    history::{History, HistoryProof, Node},
+    light::{LightError, LightPlan, LightProof, LightRequest, TAIL, TransactionProof, tail_start},
+    merkle::InclusionProof,
+    transaction::Transaction,
+    units::Height,
+    validate::LinkedHeader,
+};
+
+/// How often a proof is begun again after a read that failed while its tip stayed: a chain that left the tip
+/// and came back to it in between.
+const ATTEMPTS: usize = 2;
+
+/// A block that is not on the followed chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the block {id} is not on the followed chain")]
+pub struct UnknownBlock {
+    /// Its id.
+    pub id: BlockId,
+}
+
+/// What proves a tip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProvenTip {
+    /// From block 0.
+    Whole(Box<LightProof>),
+    /// From a tip that the asker knows: the headers after it.
+    Since(BlockId, Vec<Header>),
+}
+
+impl ProvenTip {
+    /// The proof as it is sent: encoded, or the headers one after another.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Whole(proof) => encode(proof.as_ref()),
+            Self::Since(_, headers) => headers.iter().flat_map(encode).collect(),
+        }
+    }
+}
+
+impl Reader {
+    /// Proves a tip to whoever holds the genesis id, or `known`, one of the last [`TAIL`] blocks below it.
+    ///
+    /// # Errors
+    /// The outer: a failing store. The inner: the tip is not, or no longer, on the followed chain.
+    pub fn prove_tip(
+        &self,
+        request: &LightRequest,
+        known: Option<BlockId>,
+    ) -> Result<Result<(LinkedHeader, ProvenTip), UnknownBlock>, StoreError> {
+        self.below(&request.tip, |tip| {
+            if let Some(known) = known
+                && let Some(headers) = self.headers_since(&known, tip)?
+            {
+                return Ok((tip.clone(), ProvenTip::Since(known, headers)));
+            }
+            Ok((tip.clone(), ProvenTip::Whole(Box::new(self.light_proof(request, tip)?))))
+        })
+    }
+
+    /// Proves a transaction in or below the block `at`; `None` when it is not there.
+    ///
+    /// # Errors
+    /// The outer: a failing store. The inner: `at` is not on the followed chain.
+    pub fn prove_transaction(
+        &self,
+        txid: &TxId,
+        at: &BlockId,
+    ) -> Result<Result<Option<TransactionProof>, UnknownBlock>, StoreError> {
+        self.below(at, |tip| self.transaction_proof(txid, tip))
+    }
+
+    /// Reads what belongs to the followed chain up to `tip`.
+    fn below<T>(
+        &self,
+        tip: &BlockId,
+        read: impl Fn(&LinkedHeader) -> Result<T, StoreError>,
+    ) -> Result<Result<T, UnknownBlock>, StoreError> {
+        let mut failure = None;
+        for _ in 0..ATTEMPTS {
+            let Some(header) = self.store.header(tip)? else { return Ok(Err(UnknownBlock { id: *tip })) };
+            if !self.store.is_connected(&header)? {
+                return Ok(Err(UnknownBlock { id: *tip }));
+            }
+            let result = read(&header);
+            // What is missing because the chain has moved is no failure of the store.
+            if !self.store.is_connected(&header)? {
+                return Ok(Err(UnknownBlock { id: *tip }));
+            }
+            match result {
+                Ok(found) => return Ok(Ok(found)),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.expect("the loop ran and each round returned or failed"))
+    }
+
+    /// The headers after `known` up to `tip`; `None` when it is not on the chain, or further down than a
+    /// tail is long.
+    fn headers_since(&self, known: &BlockId, tip: &LinkedHeader) -> Result<Option<Vec<Header>>, StoreError> {
+        let Some(known) = self.store.header(known)? else { return Ok(None) };
+        let (from, to) = (known.header().height.get(), tip.header().height.get());
+        if from > to || to - from > TAIL || !self.store.is_connected(&known)? {
+            return Ok(None);
+        }
+        self.headers(from + 1, to).map(Some)
+    }
+
+    fn light_proof(&self, request: &LightRequest, tip: &LinkedHeader) -> Result<LightProof, StoreError> {
+        let (height, store) = (tip.header().height, &*self.store);
+        let start = tail_start(height).get();
+        let broken = |_: LightError| StoreError::Corrupt { table: "header_by_id", key: tip.id().to_string() };
+        let mut plan = LightPlan::new(request, history(store, start)?, tip.total_work()).map_err(broken)?;
+        loop {
+            let wanted = plan.wanted();
+            if wanted.is_empty() {
+                break;
+            }
+            plan.take(wanted.into_iter().map(|position| store.history_node(position)).collect::<Result<_, _>>()?);
+        }
+        let sampled = plan.heights().into_iter().map(|height| self.header_on_chain(height.get()));
+        let sampled = sampled.collect::<Result<_, _>>()?;
+        let before = if start == 0 { Vec::new() } else { self.headers(start.saturating_sub(2), start - 1)? };
+        plan.assemble(before, self.headers(start, height.get())?, sampled).map_err(broken)
+    }
+
+    fn transaction_proof(&self, txid: &TxId, tip: &LinkedHeader) -> Result<Option<TransactionProof>, StoreError> {
+        let Some(location) = self.store.location(txid)? else { return Ok(None) };
+        let (height, tip_height) = (location.height, tip.header().height);
+        if height > tip_height {
+            return Ok(None);
+        }
+        let header = self.header_on_chain(height.get())?;
+        let Some(body) = self.store.body(&header.id())? else { return Ok(None) };
+        let (place, txids) = (location.place as usize, body.iter().map(Transaction::id).collect::<Vec<_>>());
+        let found = body.get(place).filter(|_| txids.get(place) == Some(txid)).cloned();
+        let (Some(transaction), Some(inclusion)) = (found, InclusionProof::new(&txids, place)) else {
+            return Ok(None);
+        };
+        let history = match HistoryProof::positions(height, tip_height.get()) {
+            None => None,
+            Some(positions) => Some(self.history_proof(&positions)?),
+        };
+        Ok(Some(TransactionProof { header, transaction, inclusion, history }))
+    }
+
+    fn history_proof(&self, positions: &[Vec<cairn_ledger::history::Position>]) -> Result<HistoryProof, StoreError> {
+        let trees = positions.iter().map(|trees| trees.iter().map(|at| self.store.history_node(*at)).collect());
+        let nodes = trees.collect::<Result<Vec<Vec<Node>>, _>>()?;
+        let corrupt = |_| StoreError::Corrupt { table: "header_by_id", key: String::from("works that overflow") };
+        HistoryProof::from_nodes(&nodes).map_err(corrupt)
+    }
+
+    /// The headers of the followed chain from one height to another, both included.
+    fn headers(&self, from: u64, to: u64) -> Result<Vec<Header>, StoreError> {
+        (from..=to).map(|height| self.header_on_chain(height)).collect()
+    }
+
+    fn header_on_chain(&self, height: u64) -> Result<Header, StoreError> {
+        let missing = || StoreError::Missing { table: "id_by_height", key: height.to_string() };
+        Ok(self.header_at(Height::new(height))?.ok_or_else(missing)?.header().clone())
+    }
+}
+
+/// The history of the first `count` blocks of the followed chain.
+fn history(store: &ChainStore, count: u64) -> Result<History, StoreError> {
+    let peaks = History::peak_positions(count).into_iter().map(|position| store.history_node(position));
+    let corrupt = || StoreError::Corrupt { table: "header_by_id", key: format!("the history of {count} blocks") };
+    History::from_peaks(count, peaks.collect::<Result<_, _>>()?).ok_or_else(corrupt)
+}

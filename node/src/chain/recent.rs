@@ -1,0 +1,144 @@
+//! The accounts as they were after the last blocks, for proofs that stand below the tip.
+//!
+//! Each connected block leaves behind how to take it back: its undo record, and the hashes of the account
+//! tree that it changed as they were before. Both are made for the import anyway. An earlier state is read
+//! through them: the first of the blocks after it that touched a leaf or a node holds it as it was, and what
+//! none touched is as it is now. So a question costs a few look-ups, never a hash, and no tree is copied.
+
+use super::{cache::AccountCache, state::PendingState};
+use crate::store::{ChainStore, StoreError};
+use cairn_ledger::{
+    accounts::{AccountProof, AccountTree, Leaf, TreeUpdate, UndoRecord},
+    codec::BoundedVec,
+    hash::BlockId,
+    keys::Address,
+    validate::ChainContext,
+};
+use std::collections::{BTreeMap, VecDeque};
+
+/// States kept below the tip's: wallets read six blocks down, and have the rest of them to ask in.
+pub const KEPT_STATES: usize = 32;
+/// Node hashes kept in all, 48 bytes each: a long row of full blocks keeps fewer states …
+const KEPT_NODES: usize = 1 << 18;
+/// … but always as many as a wallet needs that reads six blocks down while the tip moves.
+const KEPT_AT_LEAST: usize = 8;
+
+/// What the last blocks changed, oldest first.
+#[derive(Default)]
+pub(super) struct RecentStates {
+    blocks: VecDeque<Undone>,
+    nodes: usize,
+}
+
+/// One block, taken back.
+struct Undone {
+    /// The block before it: whose state this leads to.
+    parent: BlockId,
+    /// Leaves before it.
+    count: u64,
+    /// The leaves it changed, as they were before it.
+    leaves: BTreeMap<Address, (u64, Leaf)>,
+    /// The tree's hashes it changed, as they were before it.
+    update: TreeUpdate,
+}
+
+impl RecentStates {
+    /// Reads the last blocks' undo records. `accounts` is the tree at `tip`; it comes back as it was.
+    pub(super) fn load(store: &ChainStore, accounts: &mut AccountTree, tip: &ChainContext) -> Result<Self, StoreError> {
+        let (mut undone, mut forward) = (Vec::new(), Vec::new());
+        let cache = AccountCache::default();
+        let mut state = PendingState::new(store, &cache, accounts.count());
+        let (mut at, mut nodes) = (store.expect_header(&tip.id())?, 0);
+        while at.header().height.get() > 0
+            && (undone.len() < KEPT_AT_LEAST || (undone.len() < KEPT_STATES && nodes < KEPT_NODES))
+        {
+            let undo = state.undo(&store.undo(&at.id())?)?;
+            let update = accounts.update(undo.count, &undo.leaf_hashes());
+            forward.push(accounts.inverse(&update));
+            accounts.apply(update.clone());
+            nodes += update.node_count();
+            let parent = at.header().parent;
+            undone.push((parent, undo, update));
+            at = store.expect_header(&parent)?;
+        }
+        for update in forward.into_iter().rev() {
+            accounts.apply(update);
+        }
+        let mut recent = Self::default();
+        for (parent, undo, update) in undone.into_iter().rev() {
+            recent.connect(parent, undo, update);
+        }
+        Ok(recent)
+    }
+
+    /// Takes in what a connected block changed.
+    pub(super) fn connect(&mut self, parent: BlockId, undo: UndoRecord, update: TreeUpdate) {
+        let leaves = undo.leaves.iter().map(|(index, leaf)| (leaf.address, (*index, *leaf))).collect();
+        self.nodes += update.node_count();
+        self.blocks.push_back(Undone { parent, count: undo.count, leaves, update });
+        while self.blocks.len() > KEPT_STATES || (self.nodes > KEPT_NODES && self.blocks.len() > KEPT_AT_LEAST) {
+            let Some(oldest) = self.blocks.pop_front() else { break };
+            self.nodes -= oldest.update.node_count();
+        }
+    }
+
+    /// Forgets the last `count` blocks, which were disconnected.
+    pub(super) fn disconnect(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some(newest) = self.blocks.pop_back() else { break };
+            self.nodes -= newest.update.node_count();
+        }
+    }
+
+    /// Proves an account, or its absence, as it was after the block `at`; `None` when that is not kept.
+    /// `store` and `accounts` are at the tip.
+    pub(super) fn prove(
+        &self,
+        store: &ChainStore,
+        accounts: &AccountTree,
+        address: &Address,
+        at: &BlockId,
+    ) -> Result<Option<AccountProof>, StoreError> {
+        let Some(first) = self.blocks.iter().position(|block| block.parent == *at) else { return Ok(None) };
+        let back: Vec<&Undone> = self.blocks.range(first..).collect();
+        let count = back.first().map_or(accounts.count(), |block| block.count);
+        let (index, leaf) = match leaf(store, &back, count, address)? {
+            Some(found) => found,
+            None => leaf_below(store, &back, count, address)?,
+        };
+        let updates: Vec<&TreeUpdate> = back.iter().map(|block| &block.update).collect();
+        let missing = || StoreError::Missing { table: "address_by_index", key: index.to_string() };
+        let path = accounts.path_before(index, &updates).ok_or_else(missing)?;
+        let path = BoundedVec::new(path).map_err(|_| missing())?;
+        Ok(Some(AccountProof { count, index, leaf, path }))
+    }
+}
+
+/// The leaf of an address before the blocks of `back`, when there were `count` leaves.
+fn leaf(
+    store: &ChainStore,
+    back: &[&Undone],
+    count: u64,
+    address: &Address,
+) -> Result<Option<(u64, Leaf)>, StoreError> {
+    if let Some(found) = back.iter().find_map(|block| block.leaves.get(address)) {
+        // A block may have changed an account that one of `back` had made.
+        return Ok(Some(*found).filter(|(index, _)| *index < count));
+    }
+    let record = store.account(address)?.filter(|record| record.index < count);
+    Ok(record.map(|record| (record.index, record.leaf(*address))))
+}
+
+/// The leaf just below an address that had none. Accounts made since are passed over: as many as the kept
+/// blocks made, at most.
+fn leaf_below(store: &ChainStore, back: &[&Undone], count: u64, address: &Address) -> Result<(u64, Leaf), StoreError> {
+    for entry in store.accounts_below(address) {
+        let (below, record) = entry?;
+        if record.index < count
+            && let Some(found) = leaf(store, back, count, &below)?
+        {
+            return Ok(found);
+        }
+    }
+    Err(StoreError::Missing { table: "account_by_address", key: Address::ZERO.to_string() })
+}

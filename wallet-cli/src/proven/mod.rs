@@ -1,0 +1,25 @@
+//! What nodes say, proven: the wallet believes work, not nodes.
+//!
+//! The wallet holds the genesis id of its network and the last tip it verified. It asks every node it was
+//! given for a light proof ([`cairn_ledger::light`]), believes the chain with the most work, and reads accounts
+//! and payments through proofs under that chain's headers. A node whose proofs do not hold, or that claims
+//! what is not so, is named.
+//!
+//! # Map
+//! | part | what |
+//! |---|---|
+//! | [`check`] | **pure**: answers of a node against the rules |
+//! | [`survey`] | asks the nodes; which chain to believe; who lied |
+//! | [`kept`] | the last verified tip, in a small file for each network |
+//! | [`report`] | how sure the wallet is, in words and as JSON |
+//!
+//! # Invariants
+//! 1. Nothing is called proven that was not checked against the genesis id, or against a tip that was.
+//! 2. The bytes that choose the samples are drawn after the node has named its tip, afresh for each attempt.
+//! 3. A node has [`survey::ATTEMPTS`] attempts: not as many as it would take to wait for samples it likes.
+//! 4. The tip that is kept only ever gains work.
+
+pub mod check;
+pub mod kept;
+pub mod report;
+pub(crate) mod survey;

@@ -1,0 +1,315 @@
+//! Asks the nodes, believes the most work, and names those who lie.
+
+use super::{
+    check::{self, Lie},
+    kept,
+    report::{Liar, Report},
+};
+use crate::{
+    client::{ClientError, Node, lag},
+    error::WalletError,
+    run::{Session, file_error, now},
+};
+use cairn_genesis::Network;
+use cairn_ledger::{
+    accounts::Account,
+    block::Header,
+    hash::{Hash, TxId},
+    keys::Address,
+    light::{LightProof, LightRequest, MinedAt, Receipt, ReceiptError, VerifiedTip},
+    units::Timestamp,
+};
+use cairn_rpc::{
+    error::Code,
+    text::{HexBytes, Text},
+    types::{AccountJson, TxState, TxStatus},
+};
+
+/// Attempts a node has to prove its tip: the chain may move in between, twice at most.
+pub(crate) const ATTEMPTS: usize = 3;
+/// How often a receipt is begun again because the chain moved meanwhile.
+const ROUNDS: usize = 3;
+
+/// A node that proved its tip.
+struct Candidate<'a> {
+    node: Node<'a>,
+    tip: VerifiedTip,
+    bytes: usize,
+    lag: Option<String>,
+}
+
+/// The nodes' chains, the one with the most work first, and what is known against those who lied.
+pub(crate) struct Survey<'a> {
+    network: &'a Network,
+    candidates: Vec<Candidate<'a>>,
+    liars: Vec<Liar>,
+    seen: Option<VerifiedTip>,
+    bytes: usize,
+}
+
+/// An account, proven at two blocks of one chain.
+pub(crate) struct ProvenAccount {
+    /// The block it is read at: 6 below the tip, or the tip of a short chain.
+    pub at: Header,
+    /// What it had there.
+    pub settled: Option<Account>,
+    /// What it has at the tip, which the last blocks may still change.
+    pub newest: Option<Account>,
+    /// What the node says about payments that wait.
+    pub said: AccountJson,
+}
+
+/// Why a candidate is of no use.
+enum Useless {
+    Lies(Lie),
+    Fails(ClientError),
+}
+
+impl From<ClientError> for Useless {
+    fn from(error: ClientError) -> Self {
+        Self::Fails(error)
+    }
+}
+
+impl From<Lie> for Useless {
+    fn from(lie: Lie) -> Self {
+        Self::Lies(lie)
+    }
+}
+
+/// Whether a proof may continue the tip that is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// Yes: only what is new comes.
+    Kept,
+    /// No: everything comes, for somebody who has kept nothing; the samples follow from the tip.
+    Genesis,
+}
+
+impl<'a> Survey<'a> {
+    /// Asks every node of the session for its tip and proofs of it, and keeps the best.
+    pub async fn take(session: &Session<'_>, network: &'a Network, begin: Begin) -> Result<Self, WalletError> {
+        let path = kept::path(session.data.tips(), &network.id());
+        let seen = kept::read(&path, &network.spec).map_err(file_error("read", &path))?;
+        let mut survey = Self { network, candidates: Vec::new(), liars: Vec::new(), seen, bytes: 0 };
+        let mut failure = None;
+        for node in session.nodes(network)? {
+            let url = String::from(node.url());
+            match survey.ask(node, begin).await {
+                Ok(candidate) => survey.candidates.push(candidate),
+                Err(Useless::Lies(lie)) => survey.liars.push(Liar { node: url, claim: lie.to_string() }),
+                Err(Useless::Fails(error)) => failure = failure.or(Some(error)),
+            }
+        }
+        // The first of equals stays first.
+        survey.candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.tip.total_work()));
+        let Some(best) = survey.candidates.first() else { return Err(survey.nobody(failure)) };
+        if survey.seen.as_ref().is_none_or(|seen| seen.total_work() < best.tip.total_work()) {
+            kept::write(&path, &network.spec, &best.tip).map_err(file_error("write", &path))?;
+        }
+        Ok(survey)
+    }
+
+    async fn ask(&mut self, node: Node<'a>, begin: Begin) -> Result<Candidate<'a>, Useless> {
+        let lag = lag(&node.info().await?);
+        let kept = self.seen.as_ref().filter(|_| begin == Begin::Kept);
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let claimed = node.tip().await?;
+            let tip = check::header(&claimed.raw.0)?.id();
+            let request = match begin {
+                Begin::Kept => LightRequest { tip, random: random()? },
+                Begin::Genesis => LightRequest::of_tip(tip),
+            };
+            let answer = match node.light_proof(&request, kept.map(VerifiedTip::id)).await {
+                // The chain moved between the two questions. Not too often, or it waits for samples it likes.
+                Err(ClientError::Refused { code: Code::BlockNotFound, .. }) if attempts < ATTEMPTS => continue,
+                Err(ClientError::Refused { code: Code::BlockNotFound, .. }) => return Err(Lie::Evasive { tip }.into()),
+                answer => answer?,
+            };
+            let verified = check::tip(&self.network.spec, kept, &request, &answer, moment())?;
+            let (got, proven) = (claimed.work.0, verified.total_work());
+            if got != proven {
+                return Err(Lie::Work { got, proven }.into());
+            }
+            let bytes = answer.raw.0.len();
+            return Ok(Candidate { node, tip: verified, bytes, lag });
+        }
+    }
+
+    /// What to say when no node is left.
+    fn nobody(&self, failure: Option<ClientError>) -> WalletError {
+        match failure {
+            Some(error) if self.liars.is_empty() => error.into(),
+            _ => WalletError::Lies { liars: self.liars.clone() },
+        }
+    }
+
+    /// Whether the believed node says that it lags behind its peers.
+    pub fn lag(&self) -> Option<String> {
+        self.candidates.first().and_then(|best| best.lag.clone())
+    }
+
+    /// What stands behind what was read so far.
+    pub fn report(&self) -> Option<Report> {
+        let best = self.candidates.first()?;
+        let seen = self.seen.as_ref().map(VerifiedTip::total_work);
+        let mut report = Report::new(best.node.url(), &best.tip, seen, moment());
+        report.bytes = (self.bytes + best.bytes) as u64;
+        report.liars.clone_from(&self.liars);
+        for behind in self.candidates.iter().skip(1).filter(|other| other.tip.total_work() < best.tip.total_work()) {
+            let (url, height) = (behind.node.url(), behind.tip.height());
+            report.warnings.push(format!("the node at {url} is behind: it proves block {height} and less work"));
+        }
+        Some(report)
+    }
+
+    /// Reads an account from the chain with the most work whose node proves it.
+    pub async fn account(&mut self, address: &Address, shown: &str) -> Result<ProvenAccount, WalletError> {
+        let mut failure = None;
+        while let Some(best) = self.candidates.first() {
+            match best.account(address, shown).await {
+                Ok((account, bytes)) => {
+                    self.bytes += bytes;
+                    return Ok(account);
+                }
+                Err(Useless::Lies(lie)) => self.disbelieve(&lie),
+                Err(Useless::Fails(error)) => {
+                    failure = failure.or(Some(error));
+                    self.candidates.remove(0);
+                }
+            }
+        }
+        Err(self.nobody(failure))
+    }
+
+    /// The state of a payment as the believed node has it, and where it proves that it was mined. A claim that
+    /// it does not prove counts as a lie; then the next node is asked.
+    pub async fn payment(&mut self, txid: TxId) -> Result<(TxStatus, Option<MinedAt>), WalletError> {
+        let mut failure = None;
+        while let Some(best) = self.candidates.first() {
+            match best.payment(txid).await {
+                Ok((status, None)) => return Ok((status, None)),
+                Ok((status, Some((mined, bytes)))) => {
+                    self.bytes += bytes;
+                    return Ok((status, Some(mined)));
+                }
+                Err(Useless::Lies(lie)) => self.disbelieve(&lie),
+                Err(Useless::Fails(error)) => {
+                    failure = failure.or(Some(error));
+                    self.candidates.remove(0);
+                }
+            }
+        }
+        Err(self.nobody(failure))
+    }
+
+    fn disbelieve(&mut self, lie: &Lie) {
+        let liar = self.candidates.remove(0);
+        self.liars.push(Liar { node: String::from(liar.node.url()), claim: lie.to_string() });
+    }
+}
+
+impl Candidate<'_> {
+    /// The tip's header.
+    fn tip(&self) -> Result<&Header, Lie> {
+        self.tip.header_at(self.tip.height()).ok_or(Lie::Evasive { tip: self.tip.id() })
+    }
+
+    async fn account(&self, address: &Address, shown: &str) -> Result<(ProvenAccount, usize), Useless> {
+        let tip = self.tip()?;
+        let at = self.tip.settled().unwrap_or(tip).clone();
+        let mut bytes = 0;
+        let mut read = async |header: &Header| -> Result<Option<Account>, Useless> {
+            let HexBytes(raw) = self.node.account_proof(shown, header.id()).await?;
+            bytes += raw.len();
+            Ok(check::account(&raw, address, header)?)
+        };
+        let settled = read(&at).await?;
+        let newest = if at.height == tip.height { settled } else { read(tip).await? };
+        let said = self.node.account(shown).await?;
+        let proven = newest.unwrap_or_default().balance;
+        // The node may have moved on since; of the tip it proved it has to say the same.
+        if said.block.0 == self.tip.id() && said.balance.0 != proven {
+            return Err(Lie::Balance { got: said.balance.0, proven, height: said.height }.into());
+        }
+        Ok((ProvenAccount { at, settled, newest, said }, bytes))
+    }
+
+    async fn payment(&self, txid: TxId) -> Result<(TxStatus, Option<(MinedAt, usize)>), Useless> {
+        let status = self.node.status(txid).await?;
+        if status.state != TxState::Mined {
+            return Ok((status, None));
+        }
+        let above = status.height.is_some_and(|height| height > self.tip.height().get());
+        let raw = match self.node.transaction_proof(txid, self.tip.id()).await {
+            Ok(HexBytes(raw)) => raw,
+            // It was mined after the tip that was proven: nothing is claimed about that one.
+            Err(ClientError::Refused { code: Code::TransactionNotFound, .. }) if above => return Ok((status, None)),
+            Err(ClientError::Refused { code: Code::TransactionNotFound, message }) => {
+                return Err(Lie::Unproven { txid, reason: message }.into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let (mined, _) = check::payment(&raw, &txid, self.tip()?)?;
+        let (block, height) = (Some(Text(mined.block)), Some(mined.height.get()));
+        let status = TxStatus { block, height, confirmations: mined.confirmations, ..status };
+        Ok((status, Some((mined, raw.len()))))
+    }
+}
+
+/// A receipt for a payment, from the chain with the most work that has it.
+pub(crate) async fn receipt(
+    session: &Session<'_>,
+    network: &Network,
+    txid: TxId,
+) -> Result<(Receipt, MinedAt), WalletError> {
+    let mut rounds = 0;
+    loop {
+        rounds += 1;
+        let mut survey = Survey::take(session, network, Begin::Genesis).await?;
+        let (status, mined) = survey.payment(txid).await?;
+        let Some(best) = survey.candidates.first().filter(|_| mined.is_some()) else {
+            return Err(WalletError::NoReceipt { txid, state: status.state });
+        };
+        match best.receipt(network, txid).await {
+            Ok(receipt) => return Ok(receipt),
+            // The chain moved meanwhile.
+            Err(Useless::Fails(ClientError::Refused { code: Code::BlockNotFound, .. })) if rounds < ROUNDS => {}
+            Err(Useless::Fails(error)) => return Err(error.into()),
+            Err(Useless::Lies(lie)) => {
+                let liar = Liar { node: String::from(best.node.url()), claim: lie.to_string() };
+                return Err(WalletError::Lies { liars: vec![liar] });
+            }
+        }
+    }
+}
+
+impl Candidate<'_> {
+    async fn receipt(&self, network: &Network, txid: TxId) -> Result<(Receipt, MinedAt), Useless> {
+        let tip = self.tip.id();
+        let answer = self.node.light_proof(&LightRequest::of_tip(tip), None).await?;
+        let light = LightProof::from_bytes(&answer.raw.0);
+        let light = light.map_err(|error| Lie::Unreadable { what: "proof", error })?;
+        let HexBytes(raw) = self.node.transaction_proof(txid, tip).await?;
+        let (_, transaction) = check::payment(&raw, &txid, self.tip()?)?;
+        let receipt = Receipt { tip, light, transaction };
+        // Whoever is given it will do the same.
+        match receipt.verify(&network.spec, moment()) {
+            Ok((_, mined)) => Ok((receipt, mined)),
+            Err(ReceiptError::Light(error)) => Err(Lie::Chain { tip, error: Box::new(error) }.into()),
+            Err(ReceiptError::Transaction(error)) => Err(Lie::Payment { txid, error }.into()),
+        }
+    }
+}
+
+fn moment() -> Timestamp {
+    Timestamp::from_millis(now())
+}
+
+fn random() -> Result<Hash, ClientError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| ClientError::NoRandomness { reason: error.to_string() })?;
+    Ok(Hash::from_bytes(bytes))
+}

@@ -1,0 +1,297 @@
+//! A node with a real chain in memory, which proves what it says, unless a test has it lie.
+
+use crate::{harness::Home, node::serve};
+use cairn_ledger::{
+    accounts::AccountProof,
+    chain_spec::ChainSpec,
+    codec::{self, BoundedVec},
+    hash::{BlockId, TxId},
+    keys::Address,
+    light::{LightRequest, TAIL, TransactionProof},
+    merkle::InclusionProof,
+    testing::{self, HeaderChain, MemoryState, easy_params, key},
+    transaction::Transaction,
+    units::{Height, Timestamp},
+    validate::{CheckedBlock, check_header, check_work, connect_block, touched_addresses},
+};
+use cairn_rpc::{
+    error::{Code, RpcError},
+    text::{HexBytes, Pebbles, Text},
+    types::{
+        AccountJson, HeaderJson, LightProofJson, NodeInfo, PendingJson, ProofJson, SyncInfo, SyncPhase,
+        TransactionProofJson, TxState, TxStatus,
+    },
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use std::{fmt::Write as _, fs, net::TcpListener, sync::Arc, thread, time::UNIX_EPOCH};
+
+/// What a node makes of its true answer to a method.
+pub type Lie = Arc<dyn Fn(&str, Value) -> Value + Send + Sync>;
+
+/// The easy network with block 0 `age_ms` before now.
+pub fn network(age_ms: u64) -> ChainSpec {
+    let now =
+        u64::try_from(UNIX_EPOCH.elapsed().expect("a clock after 1970").as_millis()).expect("before the year 5000");
+    let mut params = easy_params();
+    params.genesis_time = Timestamp::from_millis(now - age_ms);
+    ChainSpec::new(params).expect("valid parameters")
+}
+
+/// Writes the network as the file `easy.toml` of a home.
+pub fn write_network(home: &Home, spec: &ChainSpec) {
+    let params = spec.params();
+    let mut text = format!(
+        "name = \"{}\"\nprefix = \"{}\"\ninterval_ms = {}\nhalf_life_ms = {}\nmax_future_ms = {}\n\
+         max_block_bytes = {}\nmax_new_accounts = {}\nsubsidy = \"{}\"\nhalving = {}\ngenesis_time = {}\n\
+         pow_limit = \"{}\"\ngenesis_target = \"{}\"\n",
+        params.name,
+        params.prefix,
+        params.interval_ms,
+        params.half_life_ms,
+        params.max_future_ms,
+        params.max_block_bytes,
+        params.max_new_accounts,
+        params.subsidy,
+        params.halving,
+        params.genesis_time.millis(),
+        params.pow_limit,
+        params.genesis_target,
+    );
+    for (address, amount) in &params.allocations {
+        let address = params.prefix.encode(address);
+        write!(text, "[[allocations]]\naddress = \"{address}\"\namount = \"{amount}\"\n").expect("a String takes all");
+    }
+    text += "[defaults]\np2p_port = 0\nrpc_port = 0\nboot_nodes = []\nlocal = true\n";
+    fs::write(home.path("easy.toml"), text).expect("a fresh directory can be written");
+}
+
+/// A chain with all its states and blocks.
+#[derive(Clone)]
+pub struct Chain {
+    pub headers: HeaderChain,
+    states: Vec<MemoryState>,
+    bodies: Vec<Vec<Transaction>>,
+}
+
+impl Chain {
+    pub fn new(spec: ChainSpec) -> Self {
+        let states = vec![testing::genesis_state(&spec)];
+        Self { headers: HeaderChain::new(spec), states, bodies: vec![Vec::new()] }
+    }
+
+    fn spec(&self) -> &ChainSpec {
+        &self.headers.spec
+    }
+
+    fn state(&self) -> &MemoryState {
+        self.states.last().expect("the one after block 0 at least")
+    }
+
+    /// Mines a block `gap` ms after the tip, through every check.
+    pub fn mine(&mut self, transactions: Vec<Transaction>, gap: u64) {
+        let (parent, mut state) = (self.headers.tip.clone(), self.state().clone());
+        let time = parent.header().time.saturating_add(gap);
+        let block = testing::mine_at(self.spec(), &parent, &state, transactions.clone(), time);
+        let sealed = check_work(self.spec(), block.header.clone()).expect("work");
+        let linked = check_header(self.spec(), &parent, sealed, time).expect("linked");
+        let checked = CheckedBlock::check(self.spec(), linked, block.body).expect("checked");
+        let touched = touched_addresses(&block.header.beneficiary, checked.transactions());
+        let slice = state.slice(&touched);
+        let connected = connect_block(self.spec(), checked, slice, state.tree()).expect("connected");
+        let (_, change, update) = connected.into_parts();
+        state.apply(&change, update);
+        self.headers.push(block.header);
+        self.states.push(state);
+        self.bodies.push(transactions);
+    }
+
+    pub fn grow(&mut self, count: u64) {
+        (0..count).for_each(|_| self.mine(Vec::new(), 2_000));
+    }
+
+    /// A payment from test key 1 that fits here.
+    pub fn pay(&self, to: Address, amount: u64) -> Transaction {
+        let nonce = self.state().nonce(&key(1).address());
+        testing::payment(self.spec(), &key(1), nonce, to, amount, 1_000)
+    }
+
+    /// The proof of an account, or of its absence, after the block at `height`.
+    pub fn account_proof(&self, address: &Address, height: usize) -> AccountProof {
+        let leaves = self.states[height].leaves();
+        let found = leaves.iter().position(|leaf| leaf.address == *address || leaf.proves_absence_of(address));
+        self.leaf_proof(found.expect("a leaf at or below every address"), height)
+    }
+
+    /// The proof of the leaf at `index`.
+    pub fn leaf_proof(&self, index: usize, height: usize) -> AccountProof {
+        let (state, index64) = (&self.states[height], index as u64);
+        let path = BoundedVec::new(state.tree().path(index64).expect("a leaf")).expect("a short path");
+        AccountProof { count: state.leaves().len() as u64, index: index64, leaf: state.leaves()[index], path }
+    }
+
+    /// The proof that a transaction is in this chain, under its tip.
+    pub fn transaction_proof(&self, txid: &TxId) -> Option<TransactionProof> {
+        let height = self.bodies.iter().position(|body| body.iter().any(|transaction| transaction.id() == *txid))?;
+        let txids: Vec<TxId> = self.bodies[height].iter().map(Transaction::id).collect();
+        let place = txids.iter().position(|id| id == txid)?;
+        Some(TransactionProof {
+            header: self.headers.headers[height].clone(),
+            transaction: self.bodies[height][place].clone(),
+            inclusion: InclusionProof::new(&txids, place)?,
+            history: self.headers.history_proof(Height::new(height as u64)),
+        })
+    }
+
+    /// The true answer to a request.
+    fn answer(&self, request: &Value) -> Result<Value, RpcError> {
+        let parameter = |place: usize| request["params"].get(place).cloned().unwrap_or(Value::Null);
+        match request["method"].as_str().expect("a method") {
+            "node_info" => Ok(json(self.info())),
+            "chain_tip" => {
+                let tip = &self.headers.tip;
+                Ok(json(HeaderJson::new(tip.header(), tip.total_work(), &self.spec().params().prefix)))
+            }
+            "chain_getProof" => self.light(read(parameter(0)), read(parameter(1)), read(parameter(2))),
+            "state_getAccount" => Ok(json(self.account(&read::<String>(parameter(0))))),
+            "state_getProof" => self.state_proof(&read::<String>(parameter(0)), read(parameter(1))),
+            "tx_status" => Ok(json(self.status(read(parameter(0))))),
+            "chain_getTransactionProof" => self.transaction(read(parameter(0)), read(parameter(1))),
+            other => panic!("the wallet called {other}"),
+        }
+    }
+
+    fn light(
+        &self,
+        tip: Text<BlockId>,
+        random: Text<cairn_ledger::hash::Hash>,
+        known: Option<Text<BlockId>>,
+    ) -> Result<Value, RpcError> {
+        let (here, all) = (&self.headers.tip, &self.headers.headers);
+        if tip.0 != here.id() {
+            return Err(RpcError::new(Code::BlockNotFound, "not the tip"));
+        }
+        let known = known.and_then(|known| all.iter().position(|header| header.id() == known.0));
+        let known = known.filter(|known| (all.len() - known) as u64 <= TAIL);
+        let (since, raw) = match known {
+            Some(known) => (Some(Text(all[known].id())), all[known + 1..].iter().flat_map(codec::encode).collect()),
+            None => {
+                let request = LightRequest { tip: tip.0, random: random.0 };
+                (None, codec::encode(&self.headers.light_proof(&request)))
+            }
+        };
+        let (height, work) = (here.header().height.get(), Text(here.total_work()));
+        Ok(json(LightProofJson { tip, height, work, since, raw: HexBytes(raw) }))
+    }
+
+    fn state_proof(&self, address: &str, at: Text<BlockId>) -> Result<Value, RpcError> {
+        let key = self.spec().params().prefix.decode(address)?;
+        let height = self.headers.headers.iter().position(|header| header.id() == at.0);
+        let height = height.ok_or_else(|| RpcError::new(Code::StateNotKept, "not kept"))?;
+        let proof = self.account_proof(&key, height);
+        let account = (proof.leaf.address == key).then_some(proof.leaf.account);
+        Ok(json(ProofJson::new(&self.headers.headers[height], address.to_owned(), account, &proof)))
+    }
+
+    fn transaction(&self, txid: Text<TxId>, at: Text<BlockId>) -> Result<Value, RpcError> {
+        assert_eq!(at.0, self.headers.tip.id(), "the wallet asks about the tip");
+        let proof = self.transaction_proof(&txid.0);
+        let proof = proof.ok_or_else(|| RpcError::new(Code::TransactionNotFound, "not mined"))?;
+        let (block, height) = (Text(proof.header.id()), proof.header.height.get());
+        Ok(json(TransactionProofJson { txid, block, height, at, raw: HexBytes(codec::encode(&proof)) }))
+    }
+
+    fn status(&self, txid: Text<TxId>) -> TxStatus {
+        let proof = self.transaction_proof(&txid.0);
+        let height = proof.as_ref().map(|proof| proof.header.height.get());
+        TxStatus {
+            txid,
+            state: if height.is_some() { TxState::Mined } else { TxState::Unknown },
+            block: proof.map(|proof| Text(proof.header.id())),
+            height,
+            confirmations: height.map_or(0, |height| self.headers.tip.header().height.get() - height + 1),
+            reason: None,
+        }
+    }
+
+    fn account(&self, address: &str) -> AccountJson {
+        let key = self.spec().params().prefix.decode(address).expect("an address");
+        let (balance, nonce) = (Pebbles(self.state().balance(&key)), Text(self.state().nonce(&key)));
+        AccountJson {
+            address: address.to_owned(),
+            exists: self.state().leaves().iter().any(|leaf| leaf.address == key),
+            balance,
+            nonce,
+            pending: PendingJson { balance, nonce, count: 0 },
+            height: self.headers.tip.header().height.get(),
+            block: Text(self.headers.tip.id()),
+        }
+    }
+
+    fn info(&self) -> NodeInfo {
+        let tip = &self.headers.tip;
+        let height = tip.header().height.get();
+        NodeInfo {
+            version: String::from("0"),
+            chain: self.spec().params().name.clone(),
+            genesis_id: Text(self.spec().genesis_id()),
+            address_prefix: self.spec().params().prefix.to_string(),
+            peer_id: String::from("nobody"),
+            height,
+            tip: Text(tip.id()),
+            state_root: Text(tip.header().state_root),
+            work: Text(tip.total_work()),
+            sync: SyncInfo { phase: SyncPhase::CaughtUp, headers: height, target: height },
+            peers: 0,
+            pooled: 0,
+            time: 0,
+            uptime_ms: 0,
+        }
+    }
+
+    /// Serves the chain as it is, and gives the URL.
+    pub fn serve(&self) -> String {
+        self.serve_lying(Arc::new(|_, answer| answer))
+    }
+
+    /// Serves the chain with a lie on top.
+    pub fn serve_lying(&self, lie: Lie) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let chain = self.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let answer = |request: &Value| {
+                    let method = request["method"].as_str().expect("a method");
+                    // A lie replaces what the node would say, also where that is a refusal.
+                    let refused = chain.answer(request);
+                    Some(match refused {
+                        Ok(answer) => Ok(lie(method, answer)),
+                        Err(error) => match lie(method, Value::Null) {
+                            Value::Null => Err(error),
+                            told => Ok(told),
+                        },
+                    })
+                };
+                // A client that goes away is no concern of ours.
+                let _gone = serve(&stream, &answer);
+            }
+        });
+        url
+    }
+}
+
+pub fn json(value: impl Serialize) -> Value {
+    serde_json::to_value(value).expect("JSON")
+}
+
+fn read<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error}: {value}"))
+}
+
+/// Changes the bytes in the field `raw` of an answer.
+pub fn with_raw(mut answer: Value, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Value {
+    let HexBytes(raw) = read(answer["raw"].clone());
+    answer["raw"] = json!(HexBytes(change(raw)));
+    answer
+}
