@@ -68,8 +68,8 @@ fn options_set_fee_and_validity() {
     node.state().min_fee_rate = 5;
     let send = |options: &str| home.json(&home.at(&node, &format!("send {BOB} 1 {options}")));
     assert_eq!(send("")["fee"], "885");
-    let sent = send("--fee 0.001 --valid-for 0");
-    assert_eq!((&sent["fee"], &sent["valid_until"], &sent["nonce"]), (&json!("100000"), &json!(0), &json!("1")));
+    let sent = send("--fee 0.001 --valid-for 1000");
+    assert_eq!((&sent["fee"], &sent["valid_until"], &sent["nonce"]), (&json!("100000"), &json!(1100), &json!("1")));
     assert_eq!(send("--valid-for 4")["valid_until"], 104);
     node.state().min_fee_rate = 1_001;
     assert!(home.fails(&home.at(&node, &format!("send {BOB} 1")), 1, "fee_rate_too_high").contains("--fee"));
