@@ -15,6 +15,7 @@
 //! | [`diagnose`], [`repair`] | **pure**: why a payment is not mined; which nonces are missing |
 //! | [`uri`], [`recipients`], [`labels`], [`message`] | **pure**: payment URIs, CSV, BIP 329 labels, signed messages |
 //! | [`txfile`] | **pure**: a payment as a file, between machines |
+//! | [`screen`] | **pure**: the full-screen view |
 //! | [`shared`] | keys of several people: MuSig2, FROST |
 //! | [`words`] | 24 words and the keys that follow from them (BIP39, BIP32) |
 //! | [`keystore`] | the encrypted wallet file (Argon2id, XChaCha20-Poly1305) |
@@ -55,6 +56,7 @@ pub mod plan;
 pub mod recipients;
 pub mod repair;
 pub mod run;
+pub mod screen;
 pub mod secret;
 pub mod shared;
 pub mod txfile;

@@ -41,7 +41,7 @@ pub(crate) fn run(
         amount: options.amount.map(Pebbles),
         code: code(&text),
         uri: text,
-        next: session.options.hint("balance"),
+        next: session.options.hint("send ADDRESS AMOUNT --wait"),
     })?;
     Ok(())
 }
@@ -64,6 +64,6 @@ impl fmt::Display for Receive<'_> {
         if let Some(code) = &self.code {
             writeln!(f, "{code}\n")?;
         }
-        writeln!(f, "Next: give the address or the URI to whoever pays, then see {}", self.next)
+        writeln!(f, "Next: give the address or the URI to whoever pays; once paid, pay on with {}", self.next)
     }
 }

@@ -20,6 +20,8 @@ struct Status {
     payment: Option<Payment>,
     #[serde(skip)]
     resend: String,
+    #[serde(skip)]
+    next: String,
 }
 
 pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<(), WalletError> {
@@ -28,7 +30,12 @@ pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'
     let payment = session.journal()?.payment(&txid).cloned();
     node.info().await?;
     let status = node.status(txid).await?;
-    output.result(&Status { status, payment, resend: session.options.hint(&format!("resend {txid}")) })?;
+    let resend = session.options.hint(&format!("resend {txid}"));
+    let next = match status.state {
+        TxState::Mined => session.options.hint("history"),
+        _ => session.options.hint(&format!("why {txid}")),
+    };
+    output.result(&Status { status, payment, resend, next })?;
     Ok(())
 }
 
@@ -48,6 +55,6 @@ impl fmt::Display for Status {
         if matches!(self.status.state, TxState::Unknown | TxState::Dropped) {
             writeln!(f, "\nIt is in this wallet's journal. To hand it over again: {}", self.resend)?;
         }
-        Ok(())
+        writeln!(f, "\nNext: {}", self.next)
     }
 }

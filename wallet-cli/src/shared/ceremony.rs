@@ -214,18 +214,19 @@ impl Ceremony {
         if !same || self.genesis_id != other.genesis_id {
             return Err(apart("they are of two ceremonies"));
         }
-        for (name, first) in other.round1 {
-            match self.round1.insert(name.clone(), first.clone()) {
-                Some(own) if own != first => return Err(SharedError::bad("part", &name, "it sent two different ones")),
-                _ => {}
+        let twice = |name: &str| SharedError::bad("part", name, "it sent two different ones");
+        for (name, first) in &other.round1 {
+            if self.round1.get(name).is_some_and(|own| own != first) {
+                return Err(twice(name));
             }
         }
-        for (name, second) in other.round2 {
-            match self.round2.insert(name.clone(), second.clone()) {
-                Some(own) if own != second => return Err(SharedError::bad("part", &name, "it sent two different ones")),
-                _ => {}
+        for (name, second) in &other.round2 {
+            if self.round2.get(name).is_some_and(|own| own != second) {
+                return Err(twice(name));
             }
         }
+        self.round1.extend(other.round1);
+        self.round2.extend(other.round2);
         Ok(())
     }
 

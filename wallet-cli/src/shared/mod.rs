@@ -134,3 +134,6 @@ impl SharedError {
         Self::Own { what, reason: reason.to_string() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 
 mod files;
 mod harness;
+mod keys;
 mod node;
 mod payments;
 mod wallets;
