@@ -57,7 +57,9 @@ pub enum Cause {
         reason: Option<String>,
     },
     /// An earlier nonce is nowhere: nothing after it is mined before it is filled.
-    #[error("it waits for the nonce {missing}, which no payment the node knows has: a gap before its own nonce {nonce}")]
+    #[error(
+        "it waits for the nonce {missing}, which no payment the node knows has: a gap before its own nonce {nonce}"
+    )]
     Gap {
         /// The first nonce nobody has.
         missing: u64,

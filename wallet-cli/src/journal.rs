@@ -98,6 +98,16 @@ impl Payment {
         }
     }
 
+    /// Whom it pays, in one line and inert.
+    pub fn receivers(&self) -> String {
+        let first = Inert(&self.to).to_string();
+        match self.outputs.len() {
+            0 | 1 => first,
+            2 => format!("{first} and 1 other"),
+            several => format!("{first} and {} others", several - 1),
+        }
+    }
+
     /// The transaction, from its bytes.
     pub fn transaction(&self) -> Option<Transaction> {
         Transaction::from_bytes(&self.raw.0).ok()
@@ -226,11 +236,7 @@ impl Journal {
 mod tests {
     use super::*;
     use crate::plan::{Request, View, plan, sign};
-    use cairn_ledger::{
-        keys::SecretKey,
-        transaction::Output,
-        units::Height,
-    };
+    use cairn_ledger::{keys::SecretKey, transaction::Output, units::Height};
     use std::{fs, os::unix::fs::PermissionsExt};
 
     fn network() -> Network {
@@ -244,8 +250,7 @@ mod tests {
     fn payment(nonce: u64) -> Payment {
         let coin = Amount::from_pebbles(Amount::PEBBLES_PER_CRN).expect("one");
         let outputs = vec![Output { to: key().address(), amount: coin }];
-        let request =
-            Request { outputs, fee: None, memo: String::from("a\n\u{1b}b"), valid_for: 0, nonce: None };
+        let request = Request { outputs, fee: None, memo: String::from("a\n\u{1b}b"), valid_for: 0, nonce: None };
         let view = View { balance: Amount::MAX, nonce, height: Height::new(5), min_fee_rate: 1 };
         let body = plan(&key().address(), &request, &view).expect("enough");
         let signed = sign(body, &key(), &network(), &[0; 32]).expect("valid");

@@ -34,7 +34,8 @@
 //!    lost, and nothing is sent again on the wallet's own account.
 //! 2. A wallet file is never overwritten by another wallet, and never seen half-written: a new account or a new
 //!    password replaces it whole.
-//! 3. Secrets live in memory that is wiped, and leave only as ciphertext, or as the words `new` shows.
+//! 3. Secrets live in memory that is wiped, and leave only as ciphertext, or as the words `new` shows. (What the
+//!    library of MuSig2 computes with, for the moment of one signature, it does not wipe.)
 //! 4. Nothing a file claims costs more than [`keystore::MAX_MEMORY_KIB`] of memory.
 //! 5. Text from outside (memos, labels, what nodes say) reaches the terminal without control characters.
 

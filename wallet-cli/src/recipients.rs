@@ -121,7 +121,10 @@ mod tests {
         let (a, b) = (address(1), address(2));
         let expected = Ok(vec![format!("{a} 1.5"), format!("{b} 2")]);
         assert_eq!(read(&format!("{a},1.5\n{b},2\n")), expected);
-        assert_eq!(read(&format!("Address, Amount, Label\n{a}, 1.5,\"Bob, Ltd.\"\n# paid monthly\n{b},2\r\n")), expected);
+        assert_eq!(
+            read(&format!("Address, Amount, Label\n{a}, 1.5,\"Bob, Ltd.\"\n# paid monthly\n{b},2\r\n")),
+            expected
+        );
     }
 
     #[test]

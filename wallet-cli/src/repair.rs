@@ -135,10 +135,10 @@ mod tests {
     #[test]
     fn of_several_with_one_nonce_the_pooled_one_counts_then_the_newest() {
         let newer = Known { txid: txid(99), ..known(5, false) };
-        assert_eq!(plan(&sender(5, 1), &[known(5, false), newer, known(6, true)]), [Step::Resend {
-            nonce: 5,
-            txid: txid(99)
-        }]);
+        assert_eq!(
+            plan(&sender(5, 1), &[known(5, false), newer, known(6, true)]),
+            [Step::Resend { nonce: 5, txid: txid(99) }]
+        );
         assert_eq!(plan(&sender(7, 2), &[known(5, true), newer, known(6, true)]), []);
     }
 

@@ -86,7 +86,10 @@ pub struct Payment {
 pub fn draw(frame: &mut Frame<'_>, view: &View) {
     let area = frame.area();
     if area.width < MIN_SIZE.0 || area.height < MIN_SIZE.1 {
-        let text = format!("This screen is {} x {}.\nMake it {} x {}; q ends.", area.width, area.height, MIN_SIZE.0, MIN_SIZE.1);
+        let text = format!(
+            "This screen is {} x {}.\nMake it {} x {}; q ends.",
+            area.width, area.height, MIN_SIZE.0, MIN_SIZE.1
+        );
         frame.render_widget(Paragraph::new(text), area);
         return;
     }
@@ -120,7 +123,8 @@ fn draw_money(frame: &mut Frame<'_>, area: Rect, view: &View) {
             let balance = Span::styled(format!("{} CRN", money.balance), view.style(Color::Green, Modifier::BOLD));
             let mut spans = vec![balance];
             if money.count > 0 {
-                spans.push(Span::raw(format!("   {} CRN once {} on the way are mined", money.pending, money.count)));
+                let payments = if money.count == 1 { "payment on its way" } else { "payments on their way" };
+                spans.push(Span::raw(format!("   {} CRN after {} {payments}", money.pending, money.count)));
             }
             vec![Line::from(spans)]
         }
@@ -146,14 +150,17 @@ fn draw_payments(frame: &mut Frame<'_>, area: Rect, view: &View) {
         let phrase = Span::styled(Inert(&payment.phrase).to_string(), view.style(colour, Modifier::empty()));
         let amount = Line::from(payment.amount.to_string()).alignment(Alignment::Right);
         Row::new([
-            Line::from(Utc(payment.time).to_string()),
+            Line::from(Utc(payment.time).to_string().trim_end_matches(" UTC").to_owned()),
             amount,
-            Line::from(shortened(&Inert(&payment.to).to_string(), 20)),
+            Line::from(shortened(&Inert(&payment.to).to_string(), 17)),
             Line::from(phrase),
         ])
     });
-    let widths = [Constraint::Length(20), Constraint::Length(14), Constraint::Length(20), Constraint::Min(12)];
-    frame.render_widget(Table::new(rows, widths).block(block), area);
+    let crn = Line::from("CRN").alignment(Alignment::Right);
+    let header = Row::new([Line::from("signed (UTC)"), crn, Line::from("to"), Line::from("state")]);
+    let header = header.style(Style::new().add_modifier(Modifier::BOLD));
+    let widths = [Constraint::Length(16), Constraint::Length(14), Constraint::Length(17), Constraint::Min(12)];
+    frame.render_widget(Table::new(rows, widths).header(header).block(block), area);
 }
 
 fn draw_chain(frame: &mut Frame<'_>, area: Rect, view: &View) {
@@ -166,10 +173,7 @@ fn draw_chain(frame: &mut Frame<'_>, area: Rect, view: &View) {
                 SyncPhase::Discovering => String::from("no peer yet"),
                 SyncPhase::Headers | SyncPhase::Bodies => format!("catching up to {}", tip.target),
             };
-            vec![Line::from(format!(
-                "block {}   {state}   {} peers   {} payments wait in the pool",
-                tip.height, tip.peers, tip.pooled
-            ))]
+            vec![Line::from(format!("block {}   {state}   peers {}   pool {}", tip.height, tip.peers, tip.pooled))]
         }
     };
     for (height, id, time) in &view.seen {
@@ -230,12 +234,12 @@ mod tests {
                 target: 101,
             }),
             payments: vec![
-                payment(1_793_491_200_000, "Bob\u{1b}[2J", Some(TxState::Pooled), "waiting for a block"),
+                payment(1_793_491_200_000, "Bob\u{1b}[2J", Some(TxState::Pooled), "waiting"),
                 payment(
                     1_793_491_100_000,
                     "lcrn1steec5v7mkhymqz4k7zjza9zng5hxg53pu0trgg4ha59vghtzkrs092drp",
                     Some(TxState::Mined),
-                    "mined in block 100, 2 confirmations",
+                    "block 100, 2 deep",
                 ),
             ],
             seen: vec![(101, "ab".repeat(32), 1_793_491_200_000)],
@@ -255,7 +259,8 @@ mod tests {
 
     #[test]
     fn the_screen_is_the_golden_one() {
-        let golden = [include_str!("../tests/golden/screen-80x24.txt"), include_str!("../tests/golden/screen-120x40.txt")];
+        let golden =
+            [include_str!("../tests/golden/screen-80x24.txt"), include_str!("../tests/golden/screen-120x40.txt")];
         assert_eq!([drawn(&view(), (80, 24)), drawn(&view(), (120, 40))], golden);
     }
 

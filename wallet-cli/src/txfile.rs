@@ -5,10 +5,10 @@
 //! shows one payment and carries another.
 
 use crate::{
-    shared::Session,
     files,
     network::{self, Mismatch},
     output::Inert,
+    shared::Session,
 };
 use cairn_genesis::Network;
 use cairn_ledger::{

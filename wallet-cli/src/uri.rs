@@ -169,7 +169,9 @@ mod tests {
         for scheme in ["", "lcrn1x", "bitcoin:lcrn1x", "CAIRN:lcrn1x", "cairn//lcrn1x"] {
             assert!(matches!(refused(scheme), UriError::Scheme { .. }), "{scheme}");
         }
-        for field in ["?", "?amount", "?amount=1&amount=1", "?amount=1&", "?fee=1", "?Amount=1", "?req-x=1", "?\u{1b}=1"] {
+        for field in
+            ["?", "?amount", "?amount=1&amount=1", "?amount=1&", "?fee=1", "?Amount=1", "?req-x=1", "?\u{1b}=1"]
+        {
             let error = refused(&format!("cairn:lcrn1x{field}"));
             assert!(matches!(error, UriError::Field { .. }), "{field}");
             assert!(!error.to_string().contains('\u{1b}'));

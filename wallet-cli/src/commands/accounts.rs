@@ -253,7 +253,6 @@ pub(crate) fn watch_only(
     Ok(())
 }
 
-
 impl Shown {
     fn new(account: &Account, labels: &Labels) -> Self {
         let label = labels.address(&account.address).map(String::from);

@@ -115,10 +115,7 @@ fn save(path: &Path, file: &PaymentFile) -> Result<(), WalletError> {
 }
 
 /// All copies of the payment as one.
-fn merged(
-    options: &CosignArguments,
-    network: &Network,
-) -> Result<(PaymentFile, TransactionBody, Shared), WalletError> {
+fn merged(options: &CosignArguments, network: &Network) -> Result<(PaymentFile, TransactionBody, Shared), WalletError> {
     let mut all: Option<(PaymentFile, TransactionBody, Shared)> = None;
     for path in &options.files {
         let (mut file, body) = offline::read(path, network)?;

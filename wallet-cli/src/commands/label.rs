@@ -51,7 +51,11 @@ pub(crate) fn list(session: &Session<'_>, output: &mut Output<'_>) -> Result<(),
     Ok(())
 }
 
-pub(crate) fn import(session: &Session<'_>, options: &FileArgument, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) fn import(
+    session: &Session<'_>,
+    options: &FileArgument,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
     let path = &options.file;
     let failed = |error| WalletError::Labels { path: path.clone(), error };
     let bytes = files::read_bounded(path, MAX_LABELS_BYTES).map_err(|error| failed(LabelsError::File(error)))?;
@@ -64,7 +68,11 @@ pub(crate) fn import(session: &Session<'_>, options: &FileArgument, output: &mut
     Ok(())
 }
 
-pub(crate) fn export(session: &Session<'_>, options: &FileArgument, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) fn export(
+    session: &Session<'_>,
+    options: &FileArgument,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
     let labels = session.labels()?;
     write_new(&options.file, labels.to_lines().as_bytes())?;
     let file = options.file.display().to_string();

@@ -44,7 +44,8 @@ pub(crate) fn run(session: &Session<'_>, options: KdfArguments, output: &mut Out
     let mut entropy = Zeroizing::new([0; NEW_ENTROPY_BYTES]);
     getrandom::fill(entropy.as_mut())?;
     let secret = WalletSecret { words: Words::from_entropy(entropy.as_ref())?, account: 0 };
-    let wallet = session.create_wallet(&network, (&secret, vec![derive(&network, &secret.words, 0)?]), options.cost())?;
+    let wallet =
+        session.create_wallet(&network, (&secret, vec![derive(&network, &secret.words, 0)?]), options.cost())?;
     output.result(&Created {
         name: session.options.wallet.as_str(),
         chain: wallet.keystore.chain(),

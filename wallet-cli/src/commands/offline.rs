@@ -4,12 +4,12 @@
 use super::{dispatch::Payer, label::write_new};
 use crate::{
     cli::{BroadcastArguments, SignArguments},
-    shared,
     error::WalletError,
     journal::Journal,
     output::{Inert, Output},
     plan::{self, Request},
     run::{Session, Wallet, file_error},
+    shared,
     txfile::{PaymentFile, PaymentFileError},
 };
 use cairn_genesis::Network;
@@ -62,11 +62,7 @@ pub(crate) async fn write_unsigned(
     Ok(())
 }
 
-pub(crate) fn sign(
-    session: &Session<'_>,
-    options: &SignArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) fn sign(session: &Session<'_>, options: &SignArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     let (file, body) = read(&options.file, &network)?;

@@ -2,14 +2,7 @@
 //! ever mined.
 
 use super::dispatch::Payer;
-use crate::{
-    cli::ReplaceArguments,
-    diagnose::LIFETIME_BLOCKS,
-    error::WalletError,
-    output::Output,
-    plan,
-    run::Session,
-};
+use crate::{cli::ReplaceArguments, diagnose::LIFETIME_BLOCKS, error::WalletError, output::Output, plan, run::Session};
 use cairn_ledger::units::Amount;
 use cairn_rpc::types::TxState;
 

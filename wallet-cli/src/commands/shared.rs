@@ -76,11 +76,7 @@ pub(crate) fn new(
     Ok(())
 }
 
-pub(crate) fn join(
-    session: &Session<'_>,
-    options: &JoinArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) fn join(session: &Session<'_>, options: &JoinArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     let (name, mut ceremony) = (String::from(wallet.keystore.address()), merged(&options.files, &network)?);
@@ -167,12 +163,7 @@ fn merged(paths: &[std::path::PathBuf], network: &Network) -> Result<Ceremony, W
 }
 
 /// Writes the wallet of a shared key.
-fn store(
-    session: &Session<'_>,
-    network: &Network,
-    shared: Shared,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+fn store(session: &Session<'_>, network: &Network, shared: Shared, output: &mut Output<'_>) -> Result<(), WalletError> {
     let address = shared.group.address(&network.spec.params().prefix).map_err(SharedError::Group)?;
     let scheme = match &shared.group {
         Group::Musig2 { .. } => "musig2",

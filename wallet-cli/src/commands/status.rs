@@ -47,7 +47,7 @@ impl fmt::Display for Status {
             writeln!(f, "block   {}", block.0)?;
         }
         let Some(payment) = &self.payment else { return Ok(()) };
-        writeln!(f, "to      {}", Inert(&payment.to))?;
+        writeln!(f, "to      {}", payment.receivers())?;
         writeln!(f, "amount  {} CRN, fee {} CRN", payment.amount.0, payment.fee.0)?;
         if !payment.memo.is_empty() {
             writeln!(f, "memo    {}", Inert(&payment.memo))?;

@@ -1,6 +1,5 @@
 //! `wallet watch`: balance, payments and chain on the whole screen, until `q`.
 
-use super::phrase;
 use crate::{
     client::{ClientError, Node},
     error::WalletError,
@@ -116,9 +115,9 @@ fn show(
     let shown = |payment: &Payment, status: Option<&TxStatus>| screen::Payment {
         time: payment.time,
         amount: payment.amount.0,
-        to: labels.address(&payment.to).map_or_else(|| payment.to.clone(), String::from),
+        to: labels.address(&payment.to).map_or_else(|| payment.receivers(), String::from),
         state: status.map(|status| status.state),
-        phrase: status.map(phrase).unwrap_or_default(),
+        phrase: status.map(brief).unwrap_or_default(),
     };
     let News { info, account, statuses } = match news {
         Ok(news) => news,
@@ -148,6 +147,18 @@ fn show(
     let (waiting, over): (Vec<_>, Vec<_>) = rows.partition(|row| row.state != Some(TxState::Mined));
     view.payments = waiting.into_iter().chain(over).collect();
     Ok(())
+}
+
+/// What became of a payment, in a column's width.
+fn brief(status: &TxStatus) -> String {
+    match (status.state, status.height) {
+        (TxState::Mined, Some(height)) => format!("block {height}, {} deep", status.confirmations),
+        (TxState::Mined, None) => String::from("mined"),
+        (TxState::Pooled, _) => String::from("waiting"),
+        (TxState::Unknown, _) => String::from("not known; resend"),
+        (TxState::Dropped, _) => String::from("dropped; see why"),
+        (TxState::Expired, _) => String::from("expired"),
+    }
 }
 
 /// Whether `q`, Escape or Ctrl-C was pressed.

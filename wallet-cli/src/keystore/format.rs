@@ -1,6 +1,6 @@
 //! The wallet file as JSON.
 
-use super::{KdfCost, KeystoreError, Key, Shared, cipher::Sealed};
+use super::{KdfCost, Key, KeystoreError, Shared, cipher::Sealed};
 use cairn_ledger::hash::BlockId;
 use cairn_rpc::text::{HexBytes, Text};
 use serde::{Deserialize, Serialize};
@@ -177,7 +177,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Header, Key), KeystoreError> {
         }
         (None, None, Some(shared)) => ((KdfCost::default(), [0; 16]), Key::Shared(shared)),
         (None, None, None) => ((KdfCost::default(), [0; 16]), Key::None),
-        _ => return Err(reason(String::from("it has half a key: kdf and cipher belong together, shared stands alone"))),
+        _ => {
+            return Err(reason(String::from("it has half a key: kdf and cipher belong together, shared stands alone")));
+        }
     };
     let (chain, genesis_id, accounts) = (file.chain, file.genesis_id.0, file.accounts);
     Ok((Header { version, chain, genesis_id, accounts, cost: header.0, salt: header.1 }, key))

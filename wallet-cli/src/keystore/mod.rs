@@ -22,9 +22,9 @@ pub use cipher::{MAX_ITERATIONS, MAX_MEMORY_KIB, MIN_MEMORY_KIB};
 pub use format::{Account, MAX_ACCOUNTS, MAX_FILE_BYTES};
 
 use crate::{
-    shared::Group,
     network::{self, Mismatch},
     secret::Secret,
+    shared::Group,
     words::{KeyPath, Words, WordsError},
 };
 use cairn_genesis::Network;

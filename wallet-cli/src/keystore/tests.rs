@@ -59,7 +59,10 @@ fn a_file_of_version_1_still_opens() {
     let changed = FIRST.replacen(keystore.address(), &current.accounts()[1].address, 1);
     let refused = Keystore::parse(changed.as_bytes()).expect("well-formed").unlock(&local(), &secret("correct horse"));
     assert_eq!(refused.map(|_| ()), Err(KeystoreError::WrongPassword));
-    assert_eq!(Keystore::parse(FIRST.replacen("\"kdf\"", "\"kdx\"", 1).as_bytes()).map(|_| ()).map_err(|error| error.kind()), Err("wallet_damaged"));
+    assert_eq!(
+        Keystore::parse(FIRST.replacen("\"kdf\"", "\"kdx\"", 1).as_bytes()).map(|_| ()).map_err(|error| error.kind()),
+        Err("wallet_damaged")
+    );
 }
 
 #[test]

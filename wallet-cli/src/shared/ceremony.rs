@@ -115,12 +115,7 @@ impl Ceremony {
     ///
     /// # Errors
     /// Members or a threshold with which there is no key.
-    pub fn new(
-        network: &Network,
-        id: [u8; ID_BYTES],
-        threshold: u16,
-        members: &[Address],
-    ) -> Result<Self, GroupError> {
+    pub fn new(network: &Network, id: [u8; ID_BYTES], threshold: u16, members: &[Address]) -> Result<Self, GroupError> {
         let members = group::in_order(members)?;
         group::check_threshold(threshold, members.len())?;
         let prefix = &network.spec.params().prefix;
@@ -165,7 +160,9 @@ impl Ceremony {
         let addresses = shape.addresses(&network.spec.params().prefix)?;
         let address = |name: &String| {
             let place = self.members.iter().position(|member| member == name);
-            place.and_then(|place| addresses.get(place)).ok_or_else(|| SharedError::bad("part", name, "it is no member"))
+            place
+                .and_then(|place| addresses.get(place))
+                .ok_or_else(|| SharedError::bad("part", name, "it is no member"))
         };
         for (name, first) in &self.round1 {
             verify(address(name)?, &self.digest(1, name, &[&first.package.0]), &first.signature, name)?;
@@ -281,7 +278,11 @@ impl Ceremony {
             Ok((self.place(name)?, package.map_err(|error| SharedError::bad("part", name, error))?))
         });
         let others: Vec<(usize, round1::Package)> = others.collect::<Result<_, SharedError>>()?;
-        Ok(others.into_iter().filter(|(place, _)| *place != own).map(|(place, part)| (identifier(place), part)).collect())
+        Ok(others
+            .into_iter()
+            .filter(|(place, _)| *place != own)
+            .map(|(place, part)| (identifier(place), part))
+            .collect())
     }
 
     /// Puts in the member's part of round 2, and gives the secret it needs to finish. `fresh` gives a nonce for
@@ -315,9 +316,8 @@ impl Ceremony {
 
     fn pair(&self, member: &Member<'_>, (from, to): (&str, &str)) -> Result<SealKey, SharedError> {
         let prefix = &member.network.spec.params().prefix;
-        let decode = |name: &str| {
-            prefix.decode(name).map_err(|error| SharedError::Group(GroupError::Address(Box::new(error))))
-        };
+        let decode =
+            |name: &str| prefix.decode(name).map_err(|error| SharedError::Group(GroupError::Address(Box::new(error))));
         let (from_address, to_address) = (decode(from)?, decode(to)?);
         SealKey::pair(member.secret, from_address.as_bytes(), to_address.as_bytes(), &self.id.0)
             .map_err(|error| SharedError::bad("address", to, error))

@@ -101,8 +101,7 @@ pub fn combine(
     let (context, together) = (context(members)?, together(commitments)?);
     let (mut partials, mut culprits) = (Vec::new(), Vec::new());
     for ((address, commitment), (member, share)) in members.iter().zip(commitments).zip(shares) {
-        let partial =
-            MaybeScalar::from_slice(share).map_err(|error| SharedError::bad("share", member, error))?;
+        let partial = MaybeScalar::from_slice(share).map_err(|error| SharedError::bad("share", member, error))?;
         let nonce = public_nonce(commitment)?;
         if verify_partial(&context, partial, &together, point(address)?, &nonce, message.as_bytes()).is_err() {
             culprits.push(member.clone());
@@ -112,9 +111,8 @@ pub fn combine(
     if !culprits.is_empty() {
         return Err(SharedError::NoSignature { culprits });
     }
-    let signature: CompactSignature =
-        aggregate_partial_signatures(&context, &together, partials, message.as_bytes())
-            .map_err(|_| SharedError::NoSignature { culprits })?;
+    let signature: CompactSignature = aggregate_partial_signatures(&context, &together, partials, message.as_bytes())
+        .map_err(|_| SharedError::NoSignature { culprits })?;
     Ok(Signature::from_bytes(signature.serialize()))
 }
 
@@ -149,7 +147,8 @@ mod tests {
     #[test]
     fn the_published_shares_of_bip327_come_out() {
         let bytes = |hex: &str| hex::decode(hex).expect("hex");
-        let secret = Scalar::from_hex("7fb9e0e687ada1eebf7ecfe2f21e73ebdb51a7d450948dfe8d76d7f2d1007671").expect("a key");
+        let secret =
+            Scalar::from_hex("7fb9e0e687ada1eebf7ecfe2f21e73ebdb51a7d450948dfe8d76d7f2d1007671").expect("a key");
         let keys = [
             "03935f972da013f80ae011890fa89b67a27b7be6ccb24d3274d18b2d4067f261a9",
             "02f9308a019258c31049344f85f89d5229b531c845836f99b08601f113bce036f9",

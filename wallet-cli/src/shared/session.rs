@@ -80,7 +80,8 @@ impl Session {
             }
         }
         if self.commitments.len() > self.group.needed() {
-            let reason = format!("{} members committed, expected at most {}", self.commitments.len(), self.group.needed());
+            let reason =
+                format!("{} members committed, expected at most {}", self.commitments.len(), self.group.needed());
             return Err(SharedError::Apart { reason });
         }
         match self.shares.keys().find(|member| !self.commitments.contains_key(*member)) {

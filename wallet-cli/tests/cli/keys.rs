@@ -34,7 +34,9 @@ fn one_seed_has_several_accounts() {
 fn restoring_finds_the_accounts_that_were_paid() {
     let (home, node) = (Home::new(), FakeNode::local());
     let paid = [2, 19, 39].map(|number| {
-        let line = format!("--chain local --wallet p{number} --account {number} restore --words-file @words --kdf-memory-mib 8");
+        let line = format!(
+            "--chain local --wallet p{number} --account {number} restore --words-file @words --kdf-memory-mib 8"
+        );
         String::from(text(&home.json(&line), "address"))
     });
     node.state().only = Some(paid.to_vec());
@@ -269,9 +271,13 @@ fn two_of_three_make_a_key_and_sign() {
     // Enough have signed: the third has nothing to do, and its nonce is never made.
     carry(&homes[2], &homes[1], "pay.json");
     homes[1].ok("--chain local cosign @pay.json");
-    assert!(!homes[1].path("data/wallets/default.once").read_dir().expect("there").any(|entry| {
-        entry.expect("listed").path().extension().is_some_and(|ending| ending == "nonce")
-    }));
+    assert!(
+        !homes[1]
+            .path("data/wallets/default.once")
+            .read_dir()
+            .expect("there")
+            .any(|entry| { entry.expect("listed").path().extension().is_some_and(|ending| ending == "nonce") })
+    );
 }
 
 fn mode(path: &Path) -> u32 {
@@ -285,7 +291,8 @@ fn nothing_that_is_said_holds_a_secret() {
     let (home, node) = (Home::with_alice(), FakeNode::local());
     let send = format!("send {BOB} 1");
     let mut said = String::new();
-    for line in ["balance", "history", "accounts", &send, "sign-message x", "verify-backup --words-file @words", "list"] {
+    for line in ["balance", "history", "accounts", &send, "sign-message x", "verify-backup --words-file @words", "list"]
+    {
         let run = home.run(&home.at(&node, line));
         said.push_str(&run.out);
         said.push_str(&run.err);

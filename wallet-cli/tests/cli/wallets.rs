@@ -13,10 +13,38 @@ use std::{
 
 /// Every command there is.
 const COMMANDS: [&str; 32] = [
-    "new", "restore", "receive", "address", "list", "balance", "watch", "send", "why", "bump", "cancel", "repair",
-    "resend", "status", "history", "accounts", "watch-only", "label", "labels", "import-labels", "export-labels",
-    "change-password", "verify-backup", "sign-message", "verify-message", "sign", "broadcast", "shared", "cosign",
-    "completions", "man", "--version",
+    "new",
+    "restore",
+    "receive",
+    "address",
+    "list",
+    "balance",
+    "watch",
+    "send",
+    "why",
+    "bump",
+    "cancel",
+    "repair",
+    "resend",
+    "status",
+    "history",
+    "accounts",
+    "watch-only",
+    "label",
+    "labels",
+    "import-labels",
+    "export-labels",
+    "change-password",
+    "verify-backup",
+    "sign-message",
+    "verify-message",
+    "sign",
+    "broadcast",
+    "shared",
+    "cosign",
+    "completions",
+    "man",
+    "--version",
 ];
 
 #[test]
@@ -43,8 +71,7 @@ fn alone_it_shows_where_one_stands_and_what_to_try() {
     assert!(text.contains(ALICE) && text.contains("balance  10 CRN") && text.contains("at block 100"), "{text}");
     assert!(text.contains("send ADDRESS AMOUNT"), "{text}");
     let shown = home.json(&line);
-    let names =
-        ["address", "balance", "chain", "height", "kind", "name", "node", "node_error", "payments", "pending"];
+    let names = ["address", "balance", "chain", "height", "kind", "name", "node", "node_error", "payments", "pending"];
     assert_eq!(fields(&shown), names);
     assert_eq!((&shown["kind"], &shown["balance"]), (&"words".into(), &"1000000000".into()));
     node.state().balance = cairn_ledger::units::Amount::ZERO;
