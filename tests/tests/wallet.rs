@@ -123,7 +123,10 @@ async fn from_nothing_to_a_confirmed_payment_in_four_commands() {
     let shop = wallets.create("shop", node);
     let (url, directory) = (node.url(), wallets.directory().display().to_string());
     let chain = cluster.network().file().display().to_string();
-    let known = vec![(directory, "DIR"), (chain, "CHAIN"), (url.clone(), "NODE"), (shop.clone(), "SHOP")];
+    let network = cluster.network().spec().params().name.clone();
+    let known =
+        [(directory, "DIR"), (chain, "CHAIN"), (url.clone(), "NODE"), (shop.clone(), "SHOP"), (network, "NETWORK")];
+    let known = known.to_vec();
     let mut transcript = Transcript { text: String::new(), known };
 
     let made = wallets.talk("ada", &url, &["new", "--kdf-memory-mib", "8"]);

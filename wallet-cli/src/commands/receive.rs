@@ -46,12 +46,12 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// Two rows of squares in a line of text, light on dark as terminals mostly are. The longest URIs do not fit
-/// in a code: then the text has to do.
+/// Two rows of squares in a line of text. Terminals mostly are dark: there the code's light squares, its margin
+/// included, have to be drawn, for scanners want dark on light. The longest URIs do not fit in a code: then the
+/// text has to do.
 fn code(text: &str) -> Option<String> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
-    let colours = (Dense1x2::Light, Dense1x2::Dark);
-    Some(code.render::<Dense1x2>().dark_color(colours.1).light_color(colours.0).build())
+    Some(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
 }
 
 impl fmt::Display for Receive<'_> {
