@@ -238,3 +238,25 @@ async fn a_gap_is_found_and_mended() {
     assert_eq!(text(&ask(&cluster[0], &["status", &fourth]), "state"), "mined");
     assert_eq!(text(&wallets.ask("bob", &cluster[0], &["balance"]), "balance"), "500000000", "1 + 2 + 2 CRN");
 }
+
+/// A key of two is an address like every other to a real network: it is paid, and it pays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_people_pay_from_a_key_they_share() {
+    let cluster = Cluster::start(1).await;
+    let node = &cluster[0];
+    let wallets = Wallets::new(cluster.network());
+    let (ada, bob, shop) = (wallets.create("ada", node), wallets.create("bob", node), wallets.create("shop", node));
+    let ours = text(&wallets.ask("ours", node, &["shared", "new", &ada, &bob]), "address").to_owned();
+    call(node.rpc_port(), "mining_generate", &json!([1, ours]));
+    let file = path(&wallets, "pay.json");
+    wallets.ask("ours", node, &["send", &shop, "7", "--unsigned", &file]);
+    for member in ["ada", "bob", "ada"] {
+        wallets.ask(member, node, &["cosign", &file]);
+    }
+    let sent = wallets.ask("ours", node, &["broadcast", &path(&wallets, "pay.signed.json")]);
+    assert_eq!(text(&sent, "from"), ours);
+    node.generate(1, 0).await;
+    assert_eq!(text(&wallets.ask("shop", node, &["balance"]), "balance"), "700000000");
+    let history = wallets.ask("ours", node, &["history"]);
+    assert_eq!(history["payments"][0]["status"]["state"], "mined");
+}

@@ -14,6 +14,7 @@ pub(crate) async fn run(
 ) -> Result<(), WalletError> {
     let network = session.network()?;
     let payer = Payer::open(session, &network, output).await?;
+    payer.wallet.keystore.check_has_key().map_err(payer.wallet.failed())?;
     let txid = options.txid;
     let old = session.own_payment(&network, &payer.wallet, &txid)?;
     let status = payer.node.status(txid).await?;

@@ -21,6 +21,8 @@ struct Restored<'a> {
     file: String,
     #[serde(skip)]
     next: String,
+    #[serde(skip)]
+    discover: String,
 }
 
 pub(crate) async fn run(
@@ -51,6 +53,7 @@ pub(crate) async fn run(
         accounts: wallet.keystore.accounts().iter().filter_map(|account| account.number).collect(),
         file: wallet.path.display().to_string(),
         next: session.options.hint("balance"),
+        discover: session.options.hint("accounts discover"),
     })?;
     Ok(())
 }
@@ -62,6 +65,9 @@ impl fmt::Display for Restored<'_> {
         writeln!(f, "file     {}\n", self.file)?;
         if self.accounts.len() > 1 {
             writeln!(f, "Found {} accounts; see them with wallet accounts.\n", self.accounts.len())?;
+        }
+        if self.accounts.len() == 1 {
+            writeln!(f, "If these words had several accounts, find the others with {}\n", self.discover)?;
         }
         writeln!(f, "Next: compare the address with the one you remember, then see {}", self.next)
     }

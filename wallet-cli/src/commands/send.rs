@@ -21,7 +21,10 @@ pub(crate) async fn run(
     output: &mut Output<'_>,
 ) -> Result<(), WalletError> {
     let network = session.network()?;
-    session.wallet(&network)?;
+    let wallet = session.wallet(&network)?;
+    if options.unsigned.is_none() {
+        wallet.keystore.check_has_key().map_err(wallet.failed())?;
+    }
     let request = request(&network, options, &session.labels()?, output)?;
     let payer = Payer::open(session, &network, output).await?;
     if let Some(path) = &options.unsigned {
