@@ -260,3 +260,27 @@ async fn two_people_pay_from_a_key_they_share() {
     let history = wallets.ask("ours", node, &["history"]);
     assert_eq!(history["payments"][0]["status"]["state"], "mined");
 }
+
+/// Two wallets made from the same words take turns without a word to each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_wallets_with_one_seed_do_not_block_each_other() {
+    const WORDS: &str = "test test test test test test test test test test test junk";
+    let cluster = Cluster::start(1).await;
+    let node = &cluster[0];
+    let wallets = Wallets::new(cluster.network());
+    let bob = wallets.create("bob", node);
+    let restored = ["desk", "phone"].map(|name| {
+        let made = wallets.run(name, &node.url(), WORDS, &["restore", "--kdf-memory-mib", "8"]);
+        assert_eq!(made.code, 0, "{}", made.json);
+        text(&made.json, "address").to_owned()
+    });
+    assert_eq!(restored[0], restored[1]);
+    call(node.rpc_port(), "mining_generate", &json!([1, restored[0]]));
+    for (nonce, name) in ["desk", "phone", "phone", "desk"].iter().enumerate() {
+        let sent = wallets.ask(name, node, &["send", &bob, "1"]);
+        assert_eq!(text(&sent, "nonce"), nonce.to_string());
+        assert_eq!(sent["replaces"], json!([]));
+    }
+    node.generate(1, 0).await;
+    assert_eq!(text(&wallets.ask("bob", node, &["balance"]), "balance"), "400000000");
+}

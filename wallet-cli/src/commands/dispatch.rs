@@ -129,7 +129,9 @@ impl<'a> Payer<'a> {
     pub async fn pay(&self, request: &Request, freed: Amount, key: &SecretKey) -> Result<Sent, WalletError> {
         let path = self.session.journal_path();
         let mut journal = Journal::open(&path).map_err(file_error("open", &path))?;
-        for attempt in 1.. {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
             let (account, view) = self.view().await?;
             let body = plan::plan(&self.wallet.address, request, &with(view, freed))?;
             self.check_locally(&body, &account)?;
@@ -138,11 +140,10 @@ impl<'a> Payer<'a> {
             let transaction = plan::sign(body, key, self.network, &aux)?;
             match self.hand_over(&transaction, &mut journal).await {
                 Err(WalletError::Refused { error: ClientError::Refused { code: Code::TxNonceUsed, .. }, .. })
-                    if attempt < MAX_ATTEMPTS && request.nonce.is_none() => {}
+                    if attempts < MAX_ATTEMPTS && request.nonce.is_none() => {}
                 answer => return answer,
             }
         }
-        unreachable!("the loop ends by returning")
     }
 
     /// The rules of execution, against the sender's account as the node has it (docs/protocol.md, section 4),
@@ -164,12 +165,15 @@ impl<'a> Payer<'a> {
         Ok(())
     }
 
-    /// Journal first, then the node.
+    /// Journal first, then the node. A payment that is in the journal already, because it was signed elsewhere
+    /// and is sent twice, is not written twice.
     pub async fn hand_over(&self, transaction: &Transaction, journal: &mut Journal) -> Result<Sent, WalletError> {
         let payment = Payment::new(now(), transaction, &self.network.spec.params().prefix);
         let replaces = self.same_nonce(journal, &payment);
         let path = self.session.journal_path();
-        journal.record(&payment).map_err(file_error("write", &path))?;
+        if journal.contents().payment(&payment.txid.0).is_none() {
+            journal.record(&payment).map_err(file_error("write", &path))?;
+        }
         submit(&self.node, transaction, journal).await?;
         Ok(Sent {
             from: String::from(self.wallet.keystore.address()),

@@ -111,7 +111,8 @@ pub(crate) fn join(session: &Session<'_>, options: &JoinArguments, output: &mut 
                 let mut nonce = [0; 24];
                 getrandom::fill(&mut nonce)?;
                 let sealed = SealKey::own(&secret).seal(&share, context.as_bytes(), nonce);
-                return store(&group_session, &network, Shared { group, share: Some(HexBytes(sealed)) }, output);
+                store(&group_session, &network, Shared { group, share: Some(HexBytes(sealed)) }, output)?;
+                return secrets.forget(&ceremony);
             }
             Turn::Wait { missing } => {
                 output.result(&Joined::of(session, &ceremony, &path, missing))?;
@@ -146,6 +147,16 @@ impl Secrets<'_> {
         let sealed = files::read_bounded(&path, ceremony::MAX_BYTES).map_err(file_error("read", &path))?;
         let opened = SealKey::own(self.member.secret).open(&sealed, name.as_bytes());
         Ok(opened.map_err(|error| SharedError::Own { what: "part", reason: error.to_string() })?)
+    }
+}
+
+impl Secrets<'_> {
+    /// The key is on the disk: what it was made from is of no more use.
+    fn forget(&self, ceremony: &Ceremony) -> Result<(), WalletError> {
+        [1, 2].iter().try_for_each(|round| {
+            let path = self.once.ceremony_path(&ceremony.secret_name(&self.member.address, *round));
+            files::remove(&path).map_err(file_error("remove", &path))
+        })
     }
 }
 

@@ -160,6 +160,9 @@ fn a_payment_travels_to_an_offline_key_and_back() {
     fs::copy(offline.path("pay.signed.json"), online.path("pay.signed.json")).expect("carried back");
     let sent = online.json(&online.at(&node, "broadcast @pay.signed.json"));
     assert_eq!((text(&sent, "to"), text(&sent, "memo")), (BOB, "tea"));
+    // Sent twice it is still one payment, also in the journal.
+    online.ok(&online.at(&node, "broadcast @pay.signed.json"));
+    assert_eq!(fs::read_to_string(online.journal_file()).expect("there").lines().count(), 1);
     let state = node.state();
     assert!(check_transactions(&state.network.id(), state.submitted.clone()).is_ok());
     assert_eq!(state.submitted.len(), 1);
