@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::{
     fs,
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 use tempfile::TempDir;
@@ -41,13 +41,8 @@ impl Wallets {
     /// # Panics
     /// It prints anything but one JSON object.
     pub fn run(&self, name: &str, node: &str, input: &str, arguments: &[&str]) -> Ended {
-        let mut command = Command::new(binaries::find("wallet"));
-        for variable in binaries::foreign_variables() {
-            command.env_remove(variable);
-        }
-        command.arg("--json").arg("--chain").arg(&self.chain).arg("--data-dir").arg(self.directory.path());
-        command.arg("--password-file").arg(self.directory.path().join("password"));
-        command.args(["--wallet", name, "--node", node]).args(arguments);
+        let mut command = self.command(name, node);
+        command.arg("--json").args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("the wallet starts");
         let mut stdin = child.stdin.take().expect("it was piped");
@@ -58,6 +53,33 @@ impl Wallets {
         let text = String::from_utf8_lossy(&output.stdout);
         let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?} of {arguments:?}"));
         Ended { code: output.status.code().expect("it was not killed"), json }
+    }
+
+    fn command(&self, name: &str, node: &str) -> Command {
+        let mut command = Command::new(binaries::find("wallet"));
+        for variable in binaries::foreign_variables() {
+            command.env_remove(variable);
+        }
+        command.arg("--chain").arg(&self.chain).arg("--data-dir").arg(self.directory.path());
+        command.arg("--password-file").arg(self.directory.path().join("password"));
+        command.args(["--wallet", name, "--node", node]);
+        command
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What a command that must succeed says to a person.
+    ///
+    /// # Panics
+    /// It fails, or complains.
+    pub fn talk(&self, name: &str, node: &str, arguments: &[&str]) -> String {
+        let output = self.command(name, node).args(arguments).stdin(Stdio::null()).output().expect("the wallet runs");
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && err.is_empty(), "{arguments:?}: {out}{err}");
+        out.into_owned()
     }
 
     /// The same with nothing to read, for a command that must succeed.

@@ -3,19 +3,19 @@
 use crate::{
     data_dir::WalletName,
     error::USAGE,
-    keystore::{KdfCost, MAX_MEMORY_KIB, MIN_MEMORY_KIB},
-    output::Output,
-    secret::{PasswordSource, WordsSource},
-    words::MAX_ACCOUNT,
+    output::{Output, Style},
+    secret::PasswordSource,
 };
-use cairn_ledger::{hash::TxId, units::Amount};
-use clap::{Args, Parser, Subcommand, error::ErrorKind, value_parser};
+use cairn_ledger::hash::TxId;
+use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use std::{
     ffi::{OsStr, OsString},
     io::Write,
     path::PathBuf,
     process::ExitCode,
 };
+
+pub use crate::arguments::*;
 
 /// What variables of the wallet's environment begin with.
 const VARIABLES: &str = "CAIRN_WALLET_";
@@ -24,16 +24,17 @@ const KNOWN_VARIABLES: [&str; 3] = ["CAIRN_WALLET_CHAIN", "CAIRN_WALLET_DATA_DIR
 
 /// The Cairn wallet.
 ///
-/// Keys live in an encrypted file on this machine; payments go through a node. Begin with `wallet new`.
+/// Keys live in an encrypted file on this machine; payments go through a node. Begin with `wallet new`; alone,
+/// `wallet` shows where you stand.
 #[derive(Debug, Parser)]
-#[command(name = "wallet", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "wallet", version, disable_help_subcommand = true)]
 pub struct Arguments {
     /// Options every command takes.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// What to do; nothing shows where you stand.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// Options every command takes.
@@ -46,6 +47,9 @@ pub struct Global {
     /// Which wallet
     #[arg(long, global = true, value_name = "NAME", default_value = WalletName::DEFAULT)]
     pub wallet: WalletName,
+    /// Which account of the wallet [default: its first]
+    #[arg(long, global = true, value_name = "N", value_parser = account_parser())]
+    pub account: Option<u32>,
     /// Node to ask; given several times, all are asked, and the most work is believed [default: the network's
     /// port on this machine]
     #[arg(long, global = true, value_name = "URL", env = "CAIRN_WALLET_NODE", value_delimiter = ',')]
@@ -79,10 +83,16 @@ impl Global {
 
     /// A command to try next, with the options that lead to the same wallet and the same node.
     pub fn hint(&self, command: &str) -> String {
+        self.hint_for(&self.wallet, command)
+    }
+
+    /// The same for another wallet.
+    pub fn hint_for(&self, wallet: &WalletName, command: &str) -> String {
         let given = |value: &str, default: &str| (value != default).then(|| value.to_owned());
         let options = [
             ("--chain", given(&self.chain, "main")),
-            ("--wallet", given(self.wallet.as_str(), WalletName::DEFAULT)),
+            ("--wallet", given(wallet.as_str(), WalletName::DEFAULT)),
+            ("--account", self.account.map(|number| number.to_string())),
             ("--data-dir", self.data_dir.as_ref().map(|path| path.display().to_string())),
         ];
         let nodes = self.node.iter().map(|url| ("--node", Some(url.clone())));
@@ -111,14 +121,26 @@ pub enum Command {
     ///
     /// The words are asked for without showing them, or read from standard input when that is no terminal.
     Restore(RestoreArguments),
-    /// Show the address to be paid at
+    /// Show the address, a payment URI and its QR code, to be paid
+    Receive(ReceiveArguments),
+    /// Show the address alone
     Address,
     /// Show every wallet here, of all networks
     List,
     /// Show what the wallet has
     Balance,
-    /// Pay an address
+    /// Watch balance, payments and chain on the whole screen
+    Watch,
+    /// Pay an address, a payment URI, or everybody in a CSV file
     Send(SendArguments),
+    /// Show what keeps a payment of this wallet from being mined, and what to do
+    Why(TxidArgument),
+    /// Pay more for a payment that waits, in its place
+    Bump(ReplaceArguments),
+    /// Put a payment to oneself in the place of one that waits
+    Cancel(ReplaceArguments),
+    /// Hand lost payments over again, and fill gaps that others wait behind
+    Repair(RepairArguments),
     /// Hand a payment of the journal to the node once more
     Resend(TxidArgument),
     /// Show what became of a payment
@@ -129,76 +151,38 @@ pub enum Command {
     Receipt(TxidArgument),
     /// Check a receipt, without asking anybody
     VerifyReceipt(FileArgument),
-}
-
-/// Which file.
-#[derive(Clone, Debug, Args)]
-pub struct FileArgument {
-    /// The file, as the receipt command printed it
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-}
-
-/// How hard the password is to guess.
-#[derive(Clone, Copy, Debug, Args)]
-pub struct KdfArguments {
-    /// Memory that each guess of the password costs, and each opening of the wallet
-    #[arg(long, value_name = "N", default_value_t = KdfCost::default().memory_kib >> 10,
-          value_parser = value_parser!(u32).range(i64::from(MIN_MEMORY_KIB >> 10)..=i64::from(MAX_MEMORY_KIB >> 10)))]
-    kdf_memory_mib: u32,
-}
-
-impl KdfArguments {
-    /// The cost.
-    pub fn cost(self) -> KdfCost {
-        KdfCost { memory_kib: self.kdf_memory_mib << 10, ..KdfCost::default() }
-    }
-}
-
-/// What `restore` takes.
-#[derive(Debug, Args)]
-pub struct RestoreArguments {
-    /// Read the words from this file
-    #[arg(long, value_name = "FILE")]
-    words_file: Option<PathBuf>,
-    /// Which account of the words
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = value_parser!(u32).range(..=i64::from(MAX_ACCOUNT)))]
-    pub account: u32,
-    /// How hard the password is to guess.
-    #[command(flatten)]
-    pub kdf: KdfArguments,
-}
-
-impl RestoreArguments {
-    /// Where the words come from.
-    pub fn words_source(&self) -> WordsSource {
-        self.words_file.clone().map_or(WordsSource::Input, WordsSource::File)
-    }
-}
-
-/// What `send` takes.
-#[derive(Debug, Args)]
-pub struct SendArguments {
-    /// Who is paid
-    pub address: String,
-    /// How much, in CRN: 12 or 0.5
-    #[arg(value_name = "AMOUNT")]
-    pub amount: Amount,
-    /// Text for the receiver, at most 256 bytes; everybody can read it
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
-    pub memo: String,
-    /// Fee in CRN [default: the least the node takes]
-    #[arg(long, value_name = "CRN")]
-    pub fee: Option<Amount>,
-    /// For how many blocks it may be mined, 0 for ever
-    #[arg(long, value_name = "BLOCKS", default_value_t = 120)]
-    pub valid_for: u64,
-    /// Wait until it is in a block
-    #[arg(long)]
-    pub wait: bool,
-    /// How long to wait
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "wait")]
-    pub timeout: u64,
+    /// Show the accounts of the wallet, or add some
+    Accounts(AccountsArguments),
+    /// Make a wallet that watches an address and has no key
+    WatchOnly(WatchOnlyArguments),
+    /// Name an address or a payment
+    Label(LabelArguments),
+    /// Show every label
+    Labels,
+    /// Take over labels from a file in BIP 329 form
+    ImportLabels(FileArgument),
+    /// Write the labels to a file in BIP 329 form
+    ExportLabels(FileArgument),
+    /// Encrypt the wallet under another password
+    ChangePassword(ChangePasswordArguments),
+    /// Check whether words that were written down are this wallet's
+    VerifyBackup(WordsArguments),
+    /// Sign a message with the wallet's key
+    SignMessage(SignMessageArguments),
+    /// Check who signed a message
+    VerifyMessage(VerifyMessageArguments),
+    /// Sign a payment written by send --unsigned, on a machine that needs no network
+    Sign(SignArguments),
+    /// Send a payment that was signed elsewhere
+    Broadcast(BroadcastArguments),
+    /// Make a key that several people share
+    Shared(SharedArguments),
+    /// Take part in signing a payment of a shared key
+    Cosign(CosignArguments),
+    /// Write completions for a shell to standard output
+    Completions(CompletionsArguments),
+    /// Write man pages
+    Man(ManArguments),
 }
 
 /// Which payment.
@@ -227,9 +211,7 @@ pub struct Stopped {
 impl Stopped {
     /// Shows the help or what is wrong, and gives the exit code.
     pub fn show(&self, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
-        let help =
-            self.error.exit_code() == 0 || self.error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-        if help {
+        if self.error.exit_code() == 0 {
             // Nobody is left to be told when help finds no reader.
             let _unheard = write!(out, "{}", self.error.render());
             return ExitCode::SUCCESS;
@@ -237,7 +219,7 @@ impl Stopped {
         if self.json {
             let text = self.error.render().to_string();
             let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
-            Output::new(true, out, err).failure("usage", message, None);
+            Output::new(true, Style::Plain, out, err).failure("usage", message, None);
         } else {
             let _unheard = write!(err, "{}", self.error.render());
         }
@@ -302,7 +284,7 @@ mod tests {
         for line in ["wallet --chain local --json balance", "wallet balance --json --chain local"] {
             let arguments = parsed(line).expect(line);
             assert_eq!((arguments.global.chain.as_str(), arguments.global.json), ("local", true));
-            assert!(matches!(arguments.command, Command::Balance));
+            assert!(matches!(arguments.command, Some(Command::Balance)));
         }
     }
 
@@ -310,7 +292,15 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         for line in [
             "wallet fly",
-            "wallet send addr",
+            "wallet send",
+            "wallet send addr 1 --csv file",
+            "wallet send addr 1 --valid-for 3",
+            "wallet send addr 1 --valid-for 1000001",
+            "wallet send addr 1 --wait=fried",
+            "wallet send addr 1 --wait --unsigned x",
+            "wallet shared new a",
+            "wallet shared new a b --threshold 2",
+            "wallet restore --discover --account 3",
             "wallet send addr 1e3",
             "wallet send addr 1 --timeout 5",
             "wallet status 12",

@@ -121,11 +121,16 @@ impl ClientError {
 fn advice(code: Code) -> Option<&'static str> {
     Some(match code {
         Code::TxFeeTooLow => "offer more with --fee",
-        Code::TxReplacementFeeTooLow => "a payment with this nonce waits already; offer more with --fee to replace it",
+        Code::TxReplacementFeeTooLow => {
+            "a payment with this nonce waits already, perhaps from another wallet with the same words: send it again for \
+             the next nonce, or pay more for the one that waits with wallet bump"
+        }
         Code::TxInsufficientBalance | Code::TxUnknownSender => "see what there is with wallet balance",
         Code::TxNonceUsed => "another payment of this wallet was mined meanwhile; send it again",
-        Code::TxExpired | Code::TxExpiresSoon => "give it more blocks with --valid-for, or 0 for no limit",
-        Code::TxSenderLimit | Code::TxNonceGap => "wait until earlier payments are mined, then try again",
+        Code::TxExpired | Code::TxExpiresSoon => "give it more blocks with --valid-for",
+        Code::TxSenderLimit | Code::TxNonceGap => {
+            "wait until earlier payments are mined, then try again; wallet repair finds what holds them up"
+        }
         Code::TxPoolFull => "offer more with --fee, or try again later",
         Code::Busy | Code::Stopping | Code::BlockNotFound | Code::StateNotKept => "try again in a moment",
         Code::Storage => "its operator must look at its log; name another node with --node",

@@ -98,6 +98,16 @@ impl DataDir {
         self.wallets.join(format!("{name}.journal"))
     }
 
+    /// The single-use secrets of a wallet.
+    pub fn once_dir(&self, name: &WalletName) -> PathBuf {
+        self.wallets.join(format!("{name}.once"))
+    }
+
+    /// The labels of a wallet.
+    pub fn labels_file(&self, name: &WalletName) -> PathBuf {
+        self.wallets.join(format!("{name}.labels"))
+    }
+
     /// The names of all wallets, sorted; none when the directory is not there.
     ///
     /// # Errors

@@ -5,14 +5,20 @@ use crate::{
     commands::receipt::ReceiptFileError,
     data_dir::{NoDataDir, WalletName},
     keystore::KeystoreError,
+    labels::LabelsError,
+    message::MessageError,
     network::NetworkError,
     plan::PlanError,
     proven::report::Liar,
+    recipients::CsvError,
     secret::SecretError,
+    shared::SharedError,
+    txfile::PaymentFileError,
+    uri::UriError,
     wait::NotMined,
     words::WordsError,
 };
-use cairn_ledger::{address::AddressError, hash::TxId};
+use cairn_ledger::{address::AddressError, hash::TxId, units::Amount};
 use cairn_rpc::types::TxState;
 use std::{io, path::PathBuf};
 
@@ -145,6 +151,131 @@ pub enum WalletError {
         /// Which.
         txid: TxId,
     },
+    /// Another payment took the nonce.
+    #[error(
+        "nonce {nonce} is used: a payment with it was mined, perhaps from another wallet with the same words (the next \
+         is {next}); send it again"
+    )]
+    NonceUsed {
+        /// The payment's nonce.
+        nonce: u64,
+        /// The first that is free.
+        next: u64,
+    },
+    /// Too little time left.
+    #[error(
+        "it may be mined until block {valid_until} and the tip is block {height}: too near to get there; make it anew, \
+         with more blocks in --valid-for"
+    )]
+    TooLate {
+        /// The payment's last height.
+        valid_until: u64,
+        /// The tip's height.
+        height: u64,
+    },
+    /// More than there is now.
+    #[error("the payment needs {need} CRN and the address has {have} CRN at the tip; see wallet balance")]
+    Overdrawn {
+        /// What there is.
+        have: Amount,
+        /// Amounts and fee.
+        need: Amount,
+    },
+    /// The owner said no.
+    #[error("nothing was signed and nothing was sent")]
+    Declined,
+    /// Nothing to pay.
+    #[error("how much? Give the amount after the address, or in the payment URI")]
+    NoAmount,
+    /// The URI says one thing and the command line another.
+    #[error("the payment URI and the command line give a different {what}; leave one out")]
+    Disagree {
+        /// What.
+        what: &'static str,
+    },
+    /// A payment URI.
+    #[error(transparent)]
+    Uri(#[from] UriError),
+    /// A file of receivers.
+    #[error("{path}: {error}")]
+    Recipients {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: CsvError,
+    },
+    /// A file of labels.
+    #[error("{path}: {error}")]
+    Labels {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: LabelsError,
+    },
+    /// A file that is there.
+    #[error("there is a file {path} already; it was not touched; name another")]
+    FileExists {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Too late to bump or cancel.
+    #[error("the payment {txid} is in a block: nothing replaces it any more")]
+    TooLateToReplace {
+        /// Which.
+        txid: TxId,
+    },
+    /// A payment's file.
+    #[error("{path}: {error}")]
+    PaymentFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: PaymentFileError,
+    },
+    /// Signing for somebody else.
+    #[error("the payment is from {got}, and this wallet's address is {expected}; choose with --wallet and --account")]
+    NotTheSender {
+        /// Who pays, inert.
+        got: String,
+        /// The wallet's address.
+        expected: String,
+    },
+    /// One member cannot sign for a shared key.
+    #[error("{path}: the payment is of a shared key; take part with wallet cosign {path}")]
+    SharedPayment {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nothing to cosign.
+    #[error("{path}: the payment is not of a shared key; sign it with wallet sign {path}")]
+    NotShared {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A threshold key needs a ceremony.
+    #[error("a key of which fewer than all members sign is made in a ceremony; name its file with --ceremony FILE")]
+    NoCeremonyFile,
+    /// Shared keys.
+    #[error(transparent)]
+    Shared(#[from] SharedError),
+    /// The files of single-use secrets.
+    #[error("cannot keep the single-use secret: {0}")]
+    SingleUse(io::Error),
+    /// Signed messages.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// Words of another wallet.
+    #[error(
+        "these are valid words, and not those of the wallet {name}: they bring another wallet back; look for the right \
+         paper, or make a new wallet and move the money there while this one opens"
+    )]
+    OtherWords {
+        /// The wallet.
+        name: WalletName,
+    },
+    /// A command that needs a terminal.
+    #[error("wallet watch needs a terminal; without one use wallet balance and wallet history")]
+    NoScreen,
     /// The system has no randomness.
     #[error("the system gave no random bytes: {0}")]
     Random(#[from] getrandom::Error),
@@ -184,6 +315,27 @@ impl WalletError {
             Self::InDoubt { .. } => "in_doubt",
             Self::NotMined { .. } => "not_mined",
             Self::NotInJournal { .. } => "not_in_journal",
+            Self::NonceUsed { .. } => "nonce_used",
+            Self::TooLate { .. } => "too_late",
+            Self::Overdrawn { .. } => "overdrawn",
+            Self::Declined => "declined",
+            Self::NoAmount => "no_amount",
+            Self::Disagree { .. } => "uri_disagrees",
+            Self::Uri(_) => "bad_uri",
+            Self::Recipients { .. } => "bad_csv",
+            Self::Labels { .. } => "labels",
+            Self::FileExists { .. } => "file_exists",
+            Self::TooLateToReplace { .. } => "already_mined",
+            Self::PaymentFile { .. } => "payment_file",
+            Self::NotTheSender { .. } => "not_the_sender",
+            Self::SharedPayment { .. } => "shared_payment",
+            Self::NotShared { .. } => "not_shared",
+            Self::NoCeremonyFile => "no_ceremony_file",
+            Self::Shared(error) => error.kind(),
+            Self::SingleUse(_) => "single_use_secret",
+            Self::Message(_) => "bad_message_signature",
+            Self::OtherWords { .. } => "other_words",
+            Self::NoScreen => "no_screen",
             Self::Random(_) => "no_randomness",
             Self::Output(_) => "output",
         }
@@ -196,6 +348,7 @@ impl WalletError {
             | Self::InDoubt { txid, .. }
             | Self::NotMined { txid, .. }
             | Self::NoReceipt { txid, .. }
+            | Self::TooLateToReplace { txid }
             | Self::NotInJournal { txid } => Some(*txid),
             _ => None,
         }

@@ -6,7 +6,6 @@ use std::{
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::Path,
 };
-use tempfile::NamedTempFile;
 
 /// The mode of directories that hold wallets: nobody else may look inside.
 pub const DIRECTORY_MODE: u32 = 0o700;
@@ -56,29 +55,35 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
 /// # Errors
 /// [`ErrorKind::AlreadyExists`] when `path` exists; it stays as it is. Otherwise what the system says.
 pub fn save_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = parent(path)?;
-    written(directory, bytes)?.persist_noclobber(path).map_err(|refused| refused.error)?;
-    sync_dir(directory)
+    temporary(path, bytes)?.persist_noclobber(path).map_err(|refused| refused.error)?;
+    sync_parent(path)
 }
 
-/// Writes a private file as [`save_new`] does, in the place of one that may be there: a crash leaves the old
-/// one or the new one, whole.
+/// As [`save_new`], but takes the place of a file that is there. A crash leaves the old file or the new one,
+/// each whole.
+///
+/// # Errors
+/// What the system says; the old file stays.
+pub fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    temporary(path, bytes)?.persist(path).map_err(|refused| refused.error)?;
+    sync_parent(path)
+}
+
+/// Takes a file away for good: after this no crash brings it back.
 ///
 /// # Errors
 /// What the system says.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = parent(path)?;
-    written(directory, bytes)?.persist(path).map_err(|refused| refused.error)?;
-    sync_dir(directory)
+pub fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)?;
+    sync_parent(path)
 }
 
-/// A private file under a temporary name, written and synced.
-fn written(directory: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+fn temporary(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let mut file = tempfile::Builder::new()
         .prefix(".")
         .suffix(".tmp")
         .permissions(Permissions::from_mode(FILE_MODE))
-        .tempfile_in(directory)?;
+        .tempfile_in(parent(path)?)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     Ok(file)
@@ -97,7 +102,10 @@ fn sync_dir(directory: &Path) -> io::Result<()> {
 }
 
 fn parent(path: &Path) -> io::Result<&Path> {
-    path.parent().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path names no file"))
+    match path.parent() {
+        Some(directory) if directory == Path::new("") => Ok(Path::new(".")),
+        parent => parent.ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path names no file")),
+    }
 }
 
 #[cfg(test)]
@@ -123,11 +131,13 @@ mod tests {
     fn a_replaced_file_is_private_and_whole() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("file");
-        for text in ["first", "second"] {
-            replace(&path, text.as_bytes()).expect("written");
-            assert_eq!((mode(&path), fs::read(&path).expect("read")), (FILE_MODE, text.as_bytes().to_vec()));
+        for bytes in [&b"first"[..], b"second"] {
+            save(&path, bytes).expect("written");
+            assert_eq!((fs::read(&path).expect("there"), mode(&path)), (bytes.to_vec(), FILE_MODE));
         }
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "no temporary file is left");
+        remove(&path).expect("removed");
+        assert!(!path.exists() && save(Path::new("/"), b"").is_err());
     }
 
     #[test]

@@ -7,9 +7,13 @@
 use crate::{files, output::Inert};
 use cairn_genesis::Network;
 use cairn_ledger::{
-    address::AddressPrefix, hash::TxId, keys::Address, transaction::Transaction, validate::check_transactions,
+    address::AddressPrefix, hash::TxId, keys::Address, transaction::Transaction, units::Amount,
+    validate::check_transactions,
 };
-use cairn_rpc::text::{HexBytes, Pebbles, Text};
+use cairn_rpc::{
+    text::{HexBytes, Pebbles, Text},
+    types::OutputJson,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -29,10 +33,13 @@ pub struct Payment {
     pub time: u64,
     /// Its id.
     pub txid: Text<TxId>,
-    /// The receiver.
+    /// The receiver; the first of several.
     pub to: String,
-    /// What it receives.
+    /// What it receives; all of them together.
     pub amount: Pebbles,
+    /// Who receives what, when there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputJson>,
     /// What the miner earns.
     pub fee: Pebbles,
     /// Its place among the sender's transactions.
@@ -67,15 +74,22 @@ enum Line {
 }
 
 impl Payment {
-    /// What `transaction`, which has one output, pays.
+    /// What `transaction` pays.
     pub fn new(time: u64, transaction: &Transaction, prefix: &AddressPrefix) -> Self {
         let body = &transaction.body;
-        let output = body.outputs.first();
+        let outputs: Vec<OutputJson> = body
+            .outputs
+            .iter()
+            .map(|output| OutputJson { to: prefix.encode(&output.to), amount: Pebbles(output.amount) })
+            .collect();
+        // Consensus has no bound on the sum; what no balance can pay is shown as the most there can be.
+        let sum = outputs.iter().try_fold(Amount::ZERO, |sum, output| sum.checked_add(output.amount.0));
         Self {
             time,
             txid: Text(transaction.id()),
-            to: output.map(|output| prefix.encode(&output.to)).unwrap_or_default(),
-            amount: Pebbles(output.map(|output| output.amount).unwrap_or_default()),
+            to: outputs.first().map(|output| output.to.clone()).unwrap_or_default(),
+            amount: Pebbles(sum.unwrap_or(Amount::MAX)),
+            outputs: if outputs.len() > 1 { outputs } else { Vec::new() },
             fee: Pebbles(body.fee),
             nonce: Text(body.nonce),
             valid_until: body.valid_until.get(),
@@ -84,9 +98,24 @@ impl Payment {
         }
     }
 
+    /// Whom it pays, in one line and inert.
+    pub fn receivers(&self) -> String {
+        let first = Inert(&self.to).to_string();
+        match self.outputs.len() {
+            0 | 1 => first,
+            2 => format!("{first} and 1 other"),
+            several => format!("{first} and {} others", several - 1),
+        }
+    }
+
+    /// The transaction, from its bytes.
+    pub fn transaction(&self) -> Option<Transaction> {
+        Transaction::from_bytes(&self.raw.0).ok()
+    }
+
     /// Whether `address` signed it for `network`: wallets come and go under one name, and so do networks.
     pub fn is_of(&self, address: &Address, network: &Network) -> bool {
-        let Ok(transaction) = Transaction::from_bytes(&self.raw.0) else { return false };
+        let Some(transaction) = self.transaction() else { return false };
         let ours = transaction.body.sender == *address && transaction.id() == self.txid.0;
         ours && check_transactions(&network.id(), vec![transaction]).is_ok()
     }
@@ -207,10 +236,7 @@ impl Journal {
 mod tests {
     use super::*;
     use crate::plan::{Request, View, plan, sign};
-    use cairn_ledger::{
-        keys::SecretKey,
-        units::{Amount, Height},
-    };
+    use cairn_ledger::{keys::SecretKey, transaction::Output, units::Height};
     use std::{fs, os::unix::fs::PermissionsExt};
 
     fn network() -> Network {
@@ -223,8 +249,8 @@ mod tests {
 
     fn payment(nonce: u64) -> Payment {
         let coin = Amount::from_pebbles(Amount::PEBBLES_PER_CRN).expect("one");
-        let request =
-            Request { to: key().address(), amount: coin, fee: None, memo: String::from("a\n\u{1b}b"), valid_for: 0 };
+        let outputs = vec![Output { to: key().address(), amount: coin }];
+        let request = Request { outputs, fee: None, memo: String::from("a\n\u{1b}b"), valid_for: 0, nonce: None };
         let view = View { balance: Amount::MAX, nonce, height: Height::new(5), min_fee_rate: 1 };
         let body = plan(&key().address(), &request, &view).expect("enough");
         let signed = sign(body, &key(), &network(), &[0; 32]).expect("valid");

@@ -8,11 +8,16 @@
 //! # Map
 //! | module | what |
 //! |---|---|
-//! | [`cli`] | the command line |
+//! | [`cli`], [`arguments`] | the command line; what single commands take |
 //! | [`run`] | one session: the network, the wallet and the node a command works with |
 //! | `commands` | one file for each command: thin, all I/O |
 //! | [`plan`] | **pure**: what to send, for what fee, until when; what is missing |
 //! | [`wait`] | **pure**: whether to go on waiting for a block |
+//! | [`diagnose`], [`repair`] | **pure**: why a payment is not mined; which nonces are missing |
+//! | [`uri`], [`recipients`], [`labels`], [`message`] | **pure**: payment URIs, CSV, BIP 329 labels, signed messages |
+//! | [`txfile`] | **pure**: a payment as a file, between machines |
+//! | [`screen`] | **pure**: the full-screen view |
+//! | [`shared`] | keys of several people: MuSig2, FROST |
 //! | [`words`] | 24 words and the keys that follow from them (BIP39, BIP32) |
 //! | [`keystore`] | the encrypted wallet file (Argon2id, XChaCha20-Poly1305) |
 //! | [`journal`] | every payment ever signed, written before it is sent |
@@ -29,24 +34,36 @@
 //! # Invariants
 //! 1. A payment leaves only after it is in the journal on disk, and only when its owner says so: it is never
 //!    lost, and nothing is sent again on the wallet's own account.
-//! 2. A wallet file is never overwritten, and never seen half-written.
-//! 3. Secrets live in memory that is wiped, and leave only as ciphertext, or as the words `new` shows.
+//! 2. A wallet file is never overwritten by another wallet, and never seen half-written: a new account or a new
+//!    password replaces it whole.
+//! 3. Secrets live in memory that is wiped, and leave only as ciphertext, or as the words `new` shows. (What the
+//!    library of MuSig2 computes with, for the moment of one signature, it does not wipe.)
 //! 4. Nothing a file claims costs more than [`keystore::MAX_MEMORY_KIB`] of memory.
-//! 5. Text from outside (memos, what nodes say) reaches the terminal without control characters.
+//! 5. Text from outside (memos, labels, what nodes say) reaches the terminal without control characters.
 
+pub mod arguments;
 pub mod cli;
 pub mod client;
 pub(crate) mod commands;
 pub mod data_dir;
+pub mod diagnose;
 pub mod error;
 pub mod files;
 pub mod journal;
 pub mod keystore;
+pub mod labels;
+pub mod message;
 pub mod network;
 pub mod output;
 pub mod plan;
 pub mod proven;
+pub mod recipients;
+pub mod repair;
 pub mod run;
+pub mod screen;
 pub mod secret;
+pub mod shared;
+pub mod txfile;
+pub mod uri;
 pub mod wait;
 pub mod words;

@@ -2,8 +2,15 @@
 //!
 //! Everything else is in the library; its front page has the map.
 
-use cairn_wallet_cli::{cli, output::Output, run};
-use std::{io, process::ExitCode};
+use cairn_wallet_cli::{
+    cli,
+    output::{Output, Style},
+    run,
+};
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
 
 fn main() -> ExitCode {
     let (mut stdout, mut stderr) = (io::stdout().lock(), io::stderr().lock());
@@ -11,7 +18,9 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(stopped) => return stopped.show(&mut stdout, &mut stderr),
     };
-    let mut output = Output::new(arguments.global.json, &mut stdout, &mut stderr);
+    let terminal = stdout.is_terminal() && stderr.is_terminal();
+    let style = Style::of(terminal, std::env::var_os("NO_COLOR").as_deref());
+    let mut output = Output::new(arguments.global.json, style, &mut stdout, &mut stderr);
     match run::run(&arguments, &mut output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

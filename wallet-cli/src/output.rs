@@ -7,12 +7,42 @@ use crate::error::WalletError;
 use serde::Serialize;
 use std::{
     fmt::{self, Display, Write as _},
-    io::{self, Write},
+    io::{self, BufRead, IsTerminal, Read, Write},
 };
+
+/// What the line begins with that says what to do next.
+const NEXT: &str = "Next: ";
+/// The longest answer that is read: whoever types more has not read the question.
+const MAX_ANSWER_BYTES: u64 = 1_024;
+
+/// How text is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// As it is: for pipes and files, and where `NO_COLOR` is set (no-color.org).
+    Plain,
+    /// Errors red, what to do next bold.
+    Coloured,
+}
+
+impl Style {
+    /// For a terminal, unless the user wants no colours.
+    pub fn of(terminal: bool, no_color: Option<&std::ffi::OsStr>) -> Self {
+        let wanted = no_color.is_none_or(std::ffi::OsStr::is_empty);
+        if terminal && wanted { Self::Coloured } else { Self::Plain }
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        match self {
+            Self::Plain => String::from(text),
+            Self::Coloured => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+        }
+    }
+}
 
 /// Where a command writes.
 pub struct Output<'a> {
     json: bool,
+    style: Style,
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
 }
@@ -34,8 +64,34 @@ struct ErrorFields<'a> {
 
 impl<'a> Output<'a> {
     /// Writes to these two.
-    pub fn new(json: bool, out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
-        Self { json, out, err }
+    pub fn new(json: bool, style: Style, out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
+        Self { json, style, out, err }
+    }
+
+    /// Whether somebody can be asked: a person at a terminal, and not a program.
+    pub fn can_ask(&self) -> bool {
+        !self.json && io::stdin().is_terminal()
+    }
+
+    /// Asks a question; only `y` and `yes` mean yes.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn ask(&mut self, question: &str) -> io::Result<bool> {
+        write!(self.out, "{question}")?;
+        self.out.flush()?;
+        let mut answer = String::new();
+        io::stdin().lock().take(MAX_ANSWER_BYTES).read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Text that is for other programs, whatever the mode: completions.
+    ///
+    /// # Errors
+    /// When nobody takes it.
+    pub fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)?;
+        self.out.flush()
     }
 
     /// The result of a command: its text, or itself as JSON.
@@ -47,7 +103,11 @@ impl<'a> Output<'a> {
             serde_json::to_writer(&mut *self.out, result)?;
             writeln!(self.out)?;
         } else {
-            write!(self.out, "{result}")?;
+            for line in result.to_string().split_inclusive('\n') {
+                let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
+                let text = if text.starts_with(NEXT) { self.style.paint("1", text) } else { String::from(text) };
+                write!(self.out, "{text}{end}")?;
+            }
         }
         self.out.flush()
     }
@@ -88,7 +148,7 @@ impl<'a> Output<'a> {
             let text = serde_json::to_string(&ErrorJson { error: fields }).unwrap_or_default();
             writeln!(self.out, "{text}").and_then(|()| self.out.flush())
         } else {
-            writeln!(self.err, "error: {message}").and_then(|()| self.err.flush())
+            writeln!(self.err, "{} {message}", self.style.paint("1;31", "error:")).and_then(|()| self.err.flush())
         };
     }
 }
@@ -162,10 +222,40 @@ mod tests {
         assert!(Utc(u64::MAX).to_string().ends_with("UTC"));
     }
 
+    struct Text;
+
+    impl Serialize for Text {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_unit()
+        }
+    }
+
+    impl Display for Text {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            writeln!(f, "Done.\nNext: go on")
+        }
+    }
+
+    #[test]
+    fn colours_are_for_terminals_whose_users_want_them() {
+        use std::ffi::OsStr;
+        assert_eq!(Style::of(true, None), Style::Coloured);
+        assert_eq!(Style::of(true, Some(OsStr::new(""))), Style::Coloured, "no-color.org: empty counts as unset");
+        assert_eq!(Style::of(true, Some(OsStr::new("1"))), Style::Plain);
+        assert_eq!(Style::of(false, None), Style::Plain);
+        for (style, shown) in
+            [(Style::Plain, "Done.\nNext: go on\n"), (Style::Coloured, "Done.\n\u{1b}[1mNext: go on\u{1b}[0m\n")]
+        {
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            Output::new(false, style, &mut out, &mut err).result(&Text).expect("memory");
+            assert_eq!(String::from_utf8(out).as_deref(), Ok(shown));
+        }
+    }
+
     #[test]
     fn json_mode_writes_one_object_and_nothing_else() {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let mut output = Output::new(true, &mut out, &mut err);
+        let mut output = Output::new(true, Style::Plain, &mut out, &mut err);
         output.note("for people").expect("memory");
         output.failure("kind", "a sentence", None);
         assert_eq!(out, b"{\"error\":{\"kind\":\"kind\",\"message\":\"a sentence\"}}\n");

@@ -5,7 +5,10 @@ use cairn_ledger::{
     codec::{BoundedBytes, BoundedVec},
     error::TxError,
     keys::{Address, SecretKey},
-    transaction::{MAX_MEMO_BYTES, MIN_TRANSACTION_BYTES, Output, TRANSACTION_VERSION, Transaction, TransactionBody},
+    transaction::{
+        MAX_MEMO_BYTES, MAX_OUTPUTS, MIN_TRANSACTION_BYTES, OUTPUT_BYTES, Output, TRANSACTION_VERSION, Transaction,
+        TransactionBody,
+    },
     units::{Amount, Height},
     validate::{CheckedTransaction, check_transactions},
 };
@@ -17,16 +20,23 @@ pub const MAX_AUTOMATIC_FEE_RATE: u64 = 1_000;
 /// What the owner asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The receiver.
-    pub to: Address,
-    /// What it receives.
-    pub amount: Amount,
+    /// Who receives what.
+    pub outputs: Vec<Output>,
     /// The fee, or the least the node takes.
     pub fee: Option<Amount>,
     /// Text that goes with it, for everybody to read.
     pub memo: String,
     /// For how many blocks from now it may be mined; 0 for ever.
     pub valid_for: u64,
+    /// The place it takes among the sender's transactions, or the first free one.
+    pub nonce: Option<u64>,
+}
+
+impl Request {
+    /// All amounts together; `None` beyond the supply.
+    pub fn amount(&self) -> Option<Amount> {
+        self.outputs.iter().try_fold(Amount::ZERO, |sum, output| sum.checked_add(output.amount))
+    }
 }
 
 /// What the node said about the sender and about itself.
@@ -48,6 +58,12 @@ pub enum PlanError {
     /// Nothing to send.
     #[error("the amount is 0; a payment moves at least 0.00000001 CRN")]
     ZeroAmount,
+    /// More receivers than one transaction can hold.
+    #[error("got {got} receivers, expected 1 to {MAX_OUTPUTS} in one payment; make several")]
+    Receivers {
+        /// How many.
+        got: usize,
+    },
     /// A memo that no transaction can hold.
     #[error("the memo has {got} bytes, expected at most {MAX_MEMO_BYTES}")]
     MemoTooLong {
@@ -93,6 +109,7 @@ impl PlanError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ZeroAmount => "zero_amount",
+            Self::Receivers { .. } => "receivers",
             Self::MemoTooLong { .. } => "memo_too_long",
             Self::FeeRateTooHigh { .. } => "fee_rate_too_high",
             Self::BeyondSupply => "beyond_supply",
@@ -107,7 +124,12 @@ impl PlanError {
 /// # Errors
 /// Says what is missing.
 pub fn plan(sender: &Address, request: &Request, view: &View) -> Result<TransactionBody, PlanError> {
-    if request.amount == Amount::ZERO {
+    let receivers = request.outputs.len();
+    let outputs = BoundedVec::new(request.outputs.clone()).map_err(|_| PlanError::Receivers { got: receivers })?;
+    if receivers == 0 {
+        return Err(PlanError::Receivers { got: receivers });
+    }
+    if request.outputs.iter().any(|output| output.amount == Amount::ZERO) {
         return Err(PlanError::ZeroAmount);
     }
     let memo = request.memo.as_bytes().to_vec();
@@ -115,24 +137,24 @@ pub fn plan(sender: &Address, request: &Request, view: &View) -> Result<Transact
     let memo = BoundedBytes::new(memo).map_err(|_| PlanError::MemoTooLong { got })?;
     let fee = match request.fee {
         Some(fee) => fee,
-        None => automatic_fee(MIN_TRANSACTION_BYTES.saturating_add(got), view.min_fee_rate)?,
+        None => automatic_fee(size(receivers, got), view.min_fee_rate)?,
     };
-    let need = request.amount.checked_add(fee).ok_or(PlanError::BeyondSupply)?;
+    let amount = request.amount().ok_or(PlanError::BeyondSupply)?;
+    let need = amount.checked_add(fee).ok_or(PlanError::BeyondSupply)?;
     if let Some(missing) = need.checked_sub(view.balance).filter(|missing| *missing > Amount::ZERO) {
-        return Err(PlanError::NotEnough { have: view.balance, amount: request.amount, fee, need, missing });
+        return Err(PlanError::NotEnough { have: view.balance, amount, fee, need, missing });
     }
     let valid_until = match request.valid_for {
         0 => Height::GENESIS,
         blocks => view.height.saturating_add(blocks),
     };
-    let output = Output { to: request.to, amount: request.amount };
     Ok(TransactionBody {
         version: TRANSACTION_VERSION,
         sender: *sender,
-        nonce: view.nonce,
+        nonce: request.nonce.unwrap_or(view.nonce),
         fee,
         valid_until,
-        outputs: BoundedVec::new(vec![output]).expect("one output is within the bound"),
+        outputs,
         memo,
     })
 }
@@ -153,6 +175,52 @@ pub fn sign(
     let checked = check_transactions(&genesis_id, vec![signed]).map_err(|(_, error)| error)?;
     let transaction = checked.first().map(CheckedTransaction::transaction).cloned();
     Ok(transaction.expect("as many come out as went in"))
+}
+
+/// The bytes of a transaction with so many receivers (at least one) and so long a memo.
+fn size(receivers: usize, memo: usize) -> usize {
+    let more = receivers.saturating_sub(1).saturating_mul(OUTPUT_BYTES);
+    MIN_TRANSACTION_BYTES.saturating_add(more).saturating_add(memo)
+}
+
+/// The least fee for which pools let a transaction of `bytes` take the place of `old`: a tenth more, the
+/// least rate for the new bytes on top, and a higher rate than the old one's.
+///
+/// # Errors
+/// A node that asks for more than the wallet pays untold.
+pub fn replacement_fee(old: &Transaction, bytes: usize, min_fee_rate: u64) -> Result<Amount, PlanError> {
+    let (fee, old_bytes) = (u128::from(old.body.fee.pebbles()), old.size().max(1) as u128);
+    let relay = u128::from(automatic_fee(bytes, min_fee_rate)?.pebbles());
+    let tenth_more = (fee * 110).div_ceil(100);
+    let higher_rate = fee * bytes as u128 / old_bytes + 1;
+    let pebbles = u64::try_from(tenth_more.max(fee + relay).max(higher_rate)).unwrap_or(u64::MAX);
+    Amount::from_pebbles(pebbles).map_err(|_| PlanError::BeyondSupply)
+}
+
+/// What takes the place of `old`: the same payment again, or, to cancel it, one pebble from the sender to
+/// itself. Both have its nonce, so at most one of the two is ever mined.
+///
+/// # Errors
+/// A node that asks for more than the wallet pays untold.
+pub fn replacement(
+    old: &Transaction,
+    cancel: bool,
+    (fee, valid_for): (Option<Amount>, u64),
+    min_fee_rate: u64,
+) -> Result<Request, PlanError> {
+    let body = &old.body;
+    let outputs = if cancel { vec![to_itself(&body.sender)] } else { body.outputs.to_vec() };
+    let memo = if cancel { String::new() } else { String::from_utf8_lossy(&body.memo).into_owned() };
+    let fee = match fee {
+        Some(fee) => fee,
+        None => replacement_fee(old, size(outputs.len(), memo.len()), min_fee_rate)?,
+    };
+    Ok(Request { outputs, fee: Some(fee), memo, valid_for, nonce: Some(body.nonce) })
+}
+
+/// The payment that does nothing but take up its nonce: one pebble, the least there is.
+pub fn to_itself(sender: &Address) -> Output {
+    Output { to: *sender, amount: Amount::from_pebbles(1).expect("one pebble is an amount") }
 }
 
 fn automatic_fee(bytes: usize, min_fee_rate: u64) -> Result<Amount, PlanError> {
@@ -177,7 +245,12 @@ mod tests {
     }
 
     fn request() -> Request {
-        Request { to: key(2).address(), amount: crn("1.5"), fee: None, memo: String::from("tea"), valid_for: 120 }
+        let outputs = vec![Output { to: key(2).address(), amount: crn("1.5") }];
+        Request { outputs, fee: None, memo: String::from("tea"), valid_for: 120, nonce: None }
+    }
+
+    fn paying(amount: Amount) -> Request {
+        Request { outputs: vec![Output { to: key(2).address(), amount }], ..request() }
     }
 
     fn view() -> View {
@@ -222,7 +295,7 @@ mod tests {
 
     #[test]
     fn everything_may_be_spent_and_not_one_pebble_more() {
-        let all = Request { amount: crn("1"), fee: Some(crn("0.5")), ..request() };
+        let all = Request { fee: Some(crn("0.5")), ..paying(crn("1")) };
         let have = |balance: &str| plan(&key(1).address(), &all, &View { balance: crn(balance), ..view() });
         assert!(have("1.5").is_ok());
         let error = have("1.49999999").expect_err("one pebble short");
@@ -236,12 +309,48 @@ mod tests {
     #[test]
     fn what_cannot_be_sent_is_refused() {
         let refused = |request: Request, view: View| plan(&key(1).address(), &request, &view).expect_err("refused");
-        assert_eq!(refused(Request { amount: Amount::ZERO, ..request() }, view()), PlanError::ZeroAmount);
+        assert_eq!(refused(paying(Amount::ZERO), view()), PlanError::ZeroAmount);
         let long = Request { memo: "é".repeat(129), ..request() };
         assert_eq!(refused(long, view()), PlanError::MemoTooLong { got: 258 });
         let greedy = View { min_fee_rate: MAX_AUTOMATIC_FEE_RATE + 1, ..view() };
         assert_eq!(refused(request(), greedy), PlanError::FeeRateTooHigh { got: 1001 });
-        assert_eq!(refused(Request { amount: Amount::MAX, ..request() }, view()), PlanError::BeyondSupply);
+        assert_eq!(refused(paying(Amount::MAX), view()), PlanError::BeyondSupply);
+    }
+
+    #[test]
+    fn several_receivers_share_one_payment() {
+        let network = Network::parse(cairn_genesis::LOCAL).expect("shipped");
+        let pay = |byte, amount| Output { to: key(byte).address(), amount: crn(amount) };
+        let three = Request { outputs: vec![pay(2, "1"), pay(3, "2"), pay(4, "3")], ..request() };
+        let body = plan(&key(1).address(), &three, &view()).expect("enough");
+        assert_eq!(body.total(), 600_000_000 + body.fee.pebbles());
+        let signed = sign(body, &key(1), &network, &[0; 32]).expect("valid");
+        assert_eq!(signed.body.fee.pebbles(), codec::encode(&signed).len() as u64);
+        for got in [0, MAX_OUTPUTS + 1] {
+            let many = Request { outputs: vec![pay(2, "0.001"); got], ..request() };
+            assert_eq!(plan(&key(1).address(), &many, &view()), Err(PlanError::Receivers { got }));
+        }
+    }
+
+    /// The pool's rule, restated: a tenth more, the new bytes paid for again, a higher rate.
+    #[test]
+    fn a_replacement_pays_what_pools_ask_for() {
+        let network = Network::parse(cairn_genesis::LOCAL).expect("shipped");
+        for (fee, memo) in [("0.00000177", ""), ("0.5", ""), ("0.00001", "a longer memo than the other's")] {
+            let first = Request { fee: Some(crn(fee)), memo: String::from(memo), ..request() };
+            let body = plan(&key(1).address(), &first, &view()).expect("enough");
+            let old = sign(body, &key(1), &network, &[0; 32]).expect("valid");
+            for cancel in [false, true] {
+                let request = replacement(&old, cancel, (None, 120), 2).expect("a request");
+                let body = plan(&key(1).address(), &request, &view()).expect("enough");
+                let new = sign(body, &key(1), &network, &[0; 32]).expect("valid");
+                let (was, is) = (old.body.fee.pebbles(), new.body.fee.pebbles());
+                assert!(is >= was + 2 * new.size() as u64 && is * 10 >= was * 11, "{was} {is}");
+                assert!(is * old.size() as u64 > was * new.size() as u64, "a higher rate");
+                assert_eq!(new.body.nonce, old.body.nonce);
+                assert_eq!(cancel, new.body.outputs.iter().all(|output| output.to == key(1).address()));
+            }
+        }
     }
 
     #[test]

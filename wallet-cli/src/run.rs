@@ -1,24 +1,31 @@
 //! One session: from the command line to the command, and what every command works with.
 
 use crate::{
-    cli::{Arguments, Command, Global},
+    cli::{AccountsAction, Arguments, Command, Global, SharedAction},
     client::Node,
     commands,
-    data_dir::DataDir,
+    data_dir::{DataDir, WalletName},
     error::WalletError,
     files,
-    journal::{self, Contents},
-    keystore::{Keystore, KeystoreError, MAX_FILE_BYTES, SealRandomness, WalletSecret},
+    journal::{self, Contents, Payment},
+    keystore::{Account, KdfCost, Keystore, KeystoreError, MAX_FILE_BYTES, SealRandomness, WalletSecret},
+    labels::Labels,
     network,
     output::Output,
+    secret::Secret,
 };
 use cairn_genesis::Network;
-use cairn_ledger::keys::Address;
+use cairn_ledger::{
+    hash::TxId,
+    keys::{Address, SecretKey},
+    transaction::Transaction,
+};
 use std::{
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
+use zeroize::Zeroizing;
 
 /// Runs the command of `arguments`.
 ///
@@ -28,18 +35,61 @@ pub fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), WalletE
     let session = Session::new(&arguments.global)?;
     // A wallet talks to one node about one thing at a time.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match &arguments.command {
+    let Some(command) = &arguments.command else {
+        return runtime.block_on(commands::overview::run(&session, output));
+    };
+    match command {
         Command::New(options) => commands::new::run(&session, *options, output),
-        Command::Restore(options) => commands::restore::run(&session, options, output),
+        Command::Restore(options) => runtime.block_on(commands::restore::run(&session, options, output)),
+        Command::Receive(options) => commands::receive::run(&session, options, output),
         Command::Address => commands::address::run(&session, output),
         Command::List => commands::list::run(&session, output),
         Command::Balance => runtime.block_on(commands::balance::run(&session, output)),
+        Command::Watch => runtime.block_on(commands::watch::run(&session, output)),
         Command::Send(options) => runtime.block_on(commands::send::run(&session, options, output)),
+        Command::Why(options) => runtime.block_on(commands::why::run(&session, options.txid, output)),
+        Command::Bump(options) => runtime.block_on(commands::replace::run(&session, options, false, output)),
+        Command::Cancel(options) => runtime.block_on(commands::replace::run(&session, options, true, output)),
+        Command::Repair(options) => runtime.block_on(commands::repair::run(&session, *options, output)),
         Command::Resend(options) => runtime.block_on(commands::resend::run(&session, options.txid, output)),
         Command::Status(options) => runtime.block_on(commands::status::run(&session, options.txid, output)),
         Command::History(options) => runtime.block_on(commands::history::run(&session, *options, output)),
         Command::Receipt(options) => runtime.block_on(commands::receipt::make(&session, options.txid, output)),
-        Command::VerifyReceipt(options) => commands::receipt::verify(&session, &options.file, output),
+        Command::Broadcast(options) => runtime.block_on(commands::offline::broadcast(&session, options, output)),
+        Command::Accounts(options) => match &options.action {
+            None => runtime.block_on(commands::accounts::list(&session, output)),
+            Some(AccountsAction::Add(options)) => runtime.block_on(commands::accounts::add(&session, options, output)),
+            Some(AccountsAction::Discover) => runtime.block_on(commands::accounts::discover(&session, output)),
+        },
+        offline => run_offline(&session, offline, output),
+    }
+}
+
+/// Commands that ask no node.
+fn run_offline(session: &Session<'_>, command: &Command, output: &mut Output<'_>) -> Result<(), WalletError> {
+    match command {
+        Command::WatchOnly(options) => commands::accounts::watch_only(session, options, output),
+        Command::Label(options) => commands::label::set(session, options, output),
+        Command::Labels => commands::label::list(session, output),
+        Command::ImportLabels(options) => commands::label::import(session, options, output),
+        Command::ExportLabels(options) => commands::label::export(session, options, output),
+        Command::ChangePassword(options) => {
+            commands::accounts::change_password(session, options.kdf, &options.new_source(), output)
+        }
+        Command::VerifyBackup(options) => commands::accounts::verify_backup(session, &options.source(), output),
+        Command::VerifyReceipt(options) => commands::receipt::verify(session, &options.file, output),
+        Command::SignMessage(options) => commands::message::sign(session, options, output),
+        Command::VerifyMessage(options) => commands::message::verify(session, options, output),
+        Command::Sign(options) => commands::offline::sign(session, options, output),
+        Command::Shared(options) => match &options.action {
+            SharedAction::New(options) => commands::shared::new(session, options, output),
+            SharedAction::Join(options) => commands::shared::join(session, options, output),
+        },
+        Command::Cosign(options) => commands::cosign::run(session, options, output),
+        Command::Completions(options) => commands::pages::completions(options, output),
+        Command::Man(options) => commands::pages::man(options, output),
+        // Every other command was run where the node is asked.
+        _ => Ok(()),
     }
 }
 
@@ -47,6 +97,8 @@ pub fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), WalletE
 pub(crate) struct Session<'a> {
     pub options: &'a Global,
     pub data: DataDir,
+    /// The wallet it is about: the one that was chosen, or one that is being made.
+    pub name: WalletName,
 }
 
 /// A wallet that is there: its file without its secret.
@@ -59,7 +111,7 @@ pub(crate) struct Wallet {
 impl<'a> Session<'a> {
     fn new(options: &'a Global) -> Result<Self, WalletError> {
         let data = DataDir::choose(options.data_dir.as_deref(), |name| std::env::var_os(name))?;
-        Ok(Self { options, data })
+        Ok(Self { options, data, name: options.wallet.clone() })
     }
 
     /// The chosen network.
@@ -83,14 +135,17 @@ impl<'a> Session<'a> {
 
     /// The chosen wallet, which has to be of `network`.
     pub fn wallet(&self, network: &Network) -> Result<Wallet, WalletError> {
-        let name = &self.options.wallet;
+        let name = &self.name;
         let path = self.data.wallet_file(name);
-        let keystore = match read_keystore(&path) {
+        let mut keystore = match read_keystore(&path) {
             Err(WalletError::File { error, path, .. }) if error.kind() == ErrorKind::NotFound => {
                 return Err(WalletError::NoWallet { name: name.clone(), path });
             }
             read => read?,
         };
+        if let Some(number) = self.options.account {
+            keystore.select(number).map_err(|error| WalletError::Keystore { path: path.clone(), error })?;
+        }
         match keystore.address_on(network) {
             Ok(address) => Ok(Wallet { path, keystore, address }),
             Err(error) => Err(WalletError::Keystore { path, error }),
@@ -99,11 +154,11 @@ impl<'a> Session<'a> {
 
     /// Refuses when the chosen wallet is there already: before anybody is asked for anything.
     pub fn check_absent(&self) -> Result<(), WalletError> {
-        let path = self.data.wallet_file(&self.options.wallet);
+        let path = self.data.wallet_file(&self.name);
         match path.symlink_metadata() {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(file_error("look for", &path)(error)),
-            Ok(_) => Err(WalletError::WalletExists { name: self.options.wallet.clone(), path }),
+            Ok(_) => Err(WalletError::WalletExists { name: self.name.clone(), path }),
         }
     }
 
@@ -111,36 +166,106 @@ impl<'a> Session<'a> {
     pub fn create_wallet(
         &self,
         network: &Network,
-        secret: &WalletSecret,
-        cost: crate::keystore::KdfCost,
+        (secret, accounts): (&WalletSecret, Vec<Account>),
+        cost: KdfCost,
     ) -> Result<Wallet, WalletError> {
         let address = secret.key(network)?.address();
         let password = self.options.password_source().read_new()?;
+        let keystore = self.seal(network, (secret, accounts), &password, cost)?;
+        let path = self.write_new_wallet(&keystore)?;
+        Ok(Wallet { path, keystore, address })
+    }
+
+    /// Encrypts a wallet, with fresh randomness.
+    pub fn seal(
+        &self,
+        network: &Network,
+        (secret, accounts): (&WalletSecret, Vec<Account>),
+        password: &Secret,
+        cost: KdfCost,
+    ) -> Result<Keystore, WalletError> {
         let mut random = SealRandomness { salt: [0; 16], nonce: [0; 24] };
         getrandom::fill(&mut random.salt)?;
         getrandom::fill(&mut random.nonce)?;
-        let path = self.data.wallet_file(&self.options.wallet);
-        let failed = |error| WalletError::Keystore { path: path.clone(), error };
-        let keystore = Keystore::seal(secret, (network, &address), &password, cost, &random).map_err(failed)?;
+        let path = self.data.wallet_file(&self.name);
+        Keystore::seal(secret, (network, accounts), password, cost, &random)
+            .map_err(|error| WalletError::Keystore { path, error })
+    }
+
+    /// Writes a wallet that must not be there yet.
+    pub fn write_new_wallet(&self, keystore: &Keystore) -> Result<PathBuf, WalletError> {
+        let path = self.data.wallet_file(&self.name);
         files::private_dir(self.data.wallets()).map_err(file_error("make", self.data.wallets()))?;
         files::save_new(&path, keystore.to_json().as_bytes()).map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => {
-                WalletError::WalletExists { name: self.options.wallet.clone(), path: path.clone() }
-            }
+            ErrorKind::AlreadyExists => WalletError::WalletExists { name: self.name.clone(), path: path.clone() },
             _ => file_error("write", &path)(error),
         })?;
-        Ok(Wallet { path, keystore, address })
+        Ok(path)
+    }
+
+    /// Writes the wallet that is there anew; a crash leaves the old one or the new one.
+    pub fn replace_wallet(&self, path: &Path, keystore: &Keystore) -> Result<(), WalletError> {
+        files::save(path, keystore.to_json().as_bytes()).map_err(file_error("write", path))
+    }
+
+    /// Opens the wallet for its password: the key of the account in use.
+    pub fn unlock(&self, network: &Network, wallet: &Wallet) -> Result<SecretKey, WalletError> {
+        let bytes = self.unlock_bytes(network, wallet)?;
+        SecretKey::from_bytes(&bytes).map_err(|_| wallet.failed()(KeystoreError::Inconsistent))
+    }
+
+    /// The same as bytes.
+    pub fn unlock_bytes(&self, network: &Network, wallet: &Wallet) -> Result<Zeroizing<[u8; 32]>, WalletError> {
+        wallet.keystore.check_has_key().map_err(wallet.failed())?;
+        let password = self.options.password_source().read()?;
+        wallet.keystore.unlock_bytes(network, &password).map_err(wallet.failed())
+    }
+
+    /// A payment that `wallet` signed, from the journal.
+    pub fn own_payment(&self, network: &Network, wallet: &Wallet, txid: &TxId) -> Result<Transaction, WalletError> {
+        let contents = self.journal()?;
+        let own = contents.payment(txid).filter(|payment| payment.is_of(&wallet.address, network));
+        own.and_then(Payment::transaction).ok_or(WalletError::NotInJournal { txid: *txid })
+    }
+
+    /// The labels' file.
+    pub fn labels_path(&self) -> PathBuf {
+        self.data.labels_file(&self.name)
+    }
+
+    /// The labels.
+    pub fn labels(&self) -> Result<Labels, WalletError> {
+        let path = self.labels_path();
+        Labels::load(&path).map_err(|error| WalletError::Labels { path, error })
+    }
+
+    /// A command to try next, with the options that lead to this wallet.
+    pub fn hint(&self, command: &str) -> String {
+        self.options.hint_for(&self.name, command)
     }
 
     /// The journal's file.
     pub fn journal_path(&self) -> PathBuf {
-        self.data.journal_file(&self.options.wallet)
+        self.data.journal_file(&self.name)
     }
 
     /// What the journal says.
     pub fn journal(&self) -> Result<Contents, WalletError> {
         let path = self.journal_path();
         journal::read(&path).map_err(file_error("read", &path))
+    }
+}
+
+impl Wallet {
+    /// A wallet that is in no file: for a payment that somebody else signed.
+    pub fn watching(network: &Network, address: &Address) -> Self {
+        Self { path: PathBuf::new(), keystore: Keystore::without_words(network, address, None), address: *address }
+    }
+
+    /// Names the file a failure is about.
+    pub fn failed(&self) -> impl Fn(KeystoreError) -> WalletError + use<> {
+        let path = self.path.clone();
+        move |error| WalletError::Keystore { path: path.clone(), error }
     }
 }
 

@@ -41,6 +41,14 @@ pub enum NotMined {
         /// What happened at the last question.
         reason: String,
     },
+    /// In a block, and time is up before that is buried.
+    #[error("it is in a block, and after {seconds} s only {confirmations} blocks confirm it; that goes on by itself")]
+    Shallow {
+        /// How long the wallet waited.
+        seconds: u64,
+        /// From its block to the tip, both counted.
+        confirmations: u64,
+    },
     /// Time is up.
     #[error("it is not in a block after {seconds} s; it may still get into one")]
     TimedOut {

@@ -131,11 +131,19 @@ impl Words {
     /// # Errors
     /// Once in 2^127 there is none.
     pub fn key(&self, path: KeyPath) -> Result<SecretKey, WordsError> {
+        SecretKey::from_bytes(&*self.key_bytes(path)?).map_err(|_| WordsError::NoKey { account: path.account })
+    }
+
+    /// The same as 32 bytes, for the protocols of shared keys.
+    ///
+    /// # Errors
+    /// Once in 2^127 there is none.
+    pub fn key_bytes(&self, path: KeyPath) -> Result<Zeroizing<[u8; 32]>, WordsError> {
         let seed = self.seed("");
         let no_key = WordsError::NoKey { account: path.account };
         let children = path.children().map_err(|_| no_key)?;
         let key = derive(seed.as_ref(), &children).map_err(|_| no_key)?;
-        SecretKey::from_bytes(&Zeroizing::new(key.to_bytes())).map_err(|_| no_key)
+        Ok(Zeroizing::new(key.to_bytes()))
     }
 
     /// The seed of BIP39. Wallets use no passphrase: a mistyped one would open another, empty wallet.

@@ -129,7 +129,7 @@ impl Entry {
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let payment = &self.payment;
-        writeln!(f, "{}  {} CRN to {}", Utc(payment.time), payment.amount.0, Inert(&payment.to))?;
+        writeln!(f, "{}  {} CRN to {}", Utc(payment.time), payment.amount.0, payment.receivers())?;
         writeln!(f, "  txid   {}", payment.txid.0)?;
         if !payment.memo.is_empty() {
             writeln!(f, "  memo   {}", Inert(&payment.memo))?;

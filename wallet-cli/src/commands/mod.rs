@@ -1,16 +1,30 @@
 //! The commands, one file each: they ask, call the pure parts, and tell. Each has one result type, whose
 //! fields are its JSON and whose text is for people.
 
+pub(crate) mod accounts;
 pub(crate) mod address;
 pub(crate) mod balance;
+pub(crate) mod cosign;
+pub(crate) mod dispatch;
 pub(crate) mod history;
+pub(crate) mod label;
 pub(crate) mod list;
+pub(crate) mod message;
 pub(crate) mod new;
+pub(crate) mod offline;
+pub(crate) mod overview;
+pub(crate) mod pages;
 pub mod receipt;
+pub(crate) mod receive;
+pub(crate) mod repair;
+pub(crate) mod replace;
 pub(crate) mod resend;
 pub(crate) mod restore;
 pub(crate) mod send;
+pub(crate) mod shared;
 pub(crate) mod status;
+pub(crate) mod watch;
+pub(crate) mod why;
 
 use crate::{output::Output, proven::report::Report};
 use cairn_rpc::types::{TxState, TxStatus};

@@ -1,5 +1,6 @@
 //! `wallet new`: fresh words, shown once.
 
+use super::accounts::derive;
 use crate::{
     cli::KdfArguments,
     error::WalletError,
@@ -43,7 +44,8 @@ pub(crate) fn run(session: &Session<'_>, options: KdfArguments, output: &mut Out
     let mut entropy = Zeroizing::new([0; NEW_ENTROPY_BYTES]);
     getrandom::fill(entropy.as_mut())?;
     let secret = WalletSecret { words: Words::from_entropy(entropy.as_ref())?, account: 0 };
-    let wallet = session.create_wallet(&network, &secret, options.cost())?;
+    let wallet =
+        session.create_wallet(&network, (&secret, vec![derive(&network, &secret.words, 0)?]), options.cost())?;
     output.result(&Created {
         name: session.options.wallet.as_str(),
         chain: wallet.keystore.chain(),
@@ -52,7 +54,7 @@ pub(crate) fn run(session: &Session<'_>, options: KdfArguments, output: &mut Out
         account: secret.account,
         file: wallet.path.display().to_string(),
         words: secret.words.phrase(),
-        next: session.options.hint("balance"),
+        next: session.options.hint("receive"),
     })?;
     Ok(())
 }
@@ -74,6 +76,6 @@ impl fmt::Display for Created<'_> {
         }
         writeln!(f, "\naddress  {}", self.address)?;
         writeln!(f, "file     {}\n", self.file)?;
-        writeln!(f, "Next: be paid at that address, then see {}", self.next)
+        writeln!(f, "Next: be paid at that address; for a payment URI and a QR code: {}", self.next)
     }
 }

@@ -1,7 +1,7 @@
 //! `wallet resend`: hand a payment of the journal to the node once more. It is the same payment, with the
 //! same id: however often it is sent, it is mined once.
 
-use super::{phrase, send};
+use super::{dispatch, phrase};
 use crate::{
     error::WalletError,
     journal::Journal,
@@ -31,7 +31,7 @@ pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'
     let raw = payment.and_then(|payment| Transaction::from_bytes(&payment.raw.0).ok());
     let transaction = raw.ok_or(WalletError::NotInJournal { txid })?;
     node.info().await?;
-    send::submit(&node, &transaction, &mut journal).await?;
+    dispatch::submit(&node, &transaction, &mut journal).await?;
     let status = node.status(txid).await?;
     output.result(&Resent { status, next: session.options.hint(&format!("status {txid}")) })?;
     Ok(())

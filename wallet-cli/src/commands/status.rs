@@ -28,6 +28,8 @@ struct Status {
     proof: Option<Report>,
     #[serde(skip)]
     resend: String,
+    #[serde(skip)]
+    next: String,
 }
 
 pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<(), WalletError> {
@@ -45,7 +47,11 @@ pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'
     };
     complain(proof.as_ref(), output)?;
     let resend = session.options.hint(&format!("resend {txid}"));
-    output.result(&Status { status, payment, proven, proof, resend })?;
+    let next = match status.state {
+        TxState::Mined => session.options.hint(&format!("receipt {txid}")),
+        _ => session.options.hint(&format!("why {txid}")),
+    };
+    output.result(&Status { status, payment, proven, proof, resend, next })?;
     Ok(())
 }
 
@@ -62,7 +68,7 @@ impl fmt::Display for Status {
             writeln!(f, "proof   none: this is what the node says")?;
         }
         let Some(payment) = &self.payment else { return Ok(()) };
-        writeln!(f, "to      {}", Inert(&payment.to))?;
+        writeln!(f, "to      {}", payment.receivers())?;
         writeln!(f, "amount  {} CRN, fee {} CRN", payment.amount.0, payment.fee.0)?;
         if !payment.memo.is_empty() {
             writeln!(f, "memo    {}", Inert(&payment.memo))?;
@@ -70,6 +76,6 @@ impl fmt::Display for Status {
         if matches!(self.status.state, TxState::Unknown | TxState::Dropped) {
             writeln!(f, "\nIt is in this wallet's journal. To hand it over again: {}", self.resend)?;
         }
-        Ok(())
+        writeln!(f, "\nNext: {}", self.next)
     }
 }

@@ -1,25 +1,40 @@
 //! The wallet file as JSON.
 
-use super::{KdfCost, KeystoreError, cipher::Sealed};
+use super::{KdfCost, Key, KeystoreError, Shared, cipher::Sealed};
 use cairn_ledger::hash::BlockId;
 use cairn_rpc::text::{HexBytes, Text};
 use serde::{Deserialize, Serialize};
 
-/// The longest wallet file that is read; real ones are under one KiB.
+/// The longest wallet file that is read: every account and the largest group fit many times.
 pub const MAX_FILE_BYTES: u64 = 64 << 10;
+/// The most accounts of one wallet: their addresses stand in its file.
+pub const MAX_ACCOUNTS: usize = 100;
 
-const VERSION: u64 = 1;
+/// What is written. Version 1 had one account, whose number only the password showed; it is still read.
+pub(super) const VERSION: u64 = 2;
 pub(super) const KDF: &str = "argon2id";
 pub(super) const CIPHER: &str = "xchacha20poly1305";
 
 /// Everything a wallet file shows without its password, the nonce aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
+    pub version: u64,
     pub chain: String,
     pub genesis_id: BlockId,
-    pub address: String,
+    pub accounts: Vec<Account>,
     pub cost: KdfCost,
     pub salt: [u8; 16],
+}
+
+/// An account of a wallet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// Which of the words' accounts; not known of a version 1 file, nor of an address without words.
+    #[serde(rename = "account")]
+    pub number: Option<u32>,
+    /// Its address.
+    pub address: String,
 }
 
 impl Header {
@@ -32,10 +47,15 @@ impl Header {
             bytes.extend_from_slice(part);
         };
         put(b"cairn/wallet");
-        put(&VERSION.to_le_bytes());
+        put(&self.version.to_le_bytes());
         put(self.chain.as_bytes());
         put(self.genesis_id.as_bytes());
-        put(self.address.as_bytes());
+        for account in &self.accounts {
+            if self.version > 1 {
+                put(account.number.map(u32::to_le_bytes).as_ref().map_or(&[], |number| number.as_slice()));
+            }
+            put(account.address.as_bytes());
+        }
         put(KDF.as_bytes());
         for number in [self.cost.memory_kib, self.cost.iterations, self.cost.parallelism] {
             put(&number.to_le_bytes());
@@ -52,15 +72,31 @@ struct Versioned {
     version: u64,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FirstFileJson {
+    #[serde(rename = "version")]
+    _version: u64,
+    chain: String,
+    genesis_id: Text<BlockId>,
+    address: String,
+    kdf: KdfJson,
+    cipher: CipherJson,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileJson {
     version: u64,
     chain: String,
     genesis_id: Text<BlockId>,
-    address: String,
-    kdf: KdfJson,
-    cipher: CipherJson,
+    accounts: Vec<Account>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shared: Option<Shared>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kdf: Option<KdfJson>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cipher: Option<CipherJson>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,52 +117,72 @@ struct CipherJson {
     ciphertext: HexBytes,
 }
 
-pub(super) fn write(header: &Header, sealed: &Sealed) -> String {
+pub(super) fn write(header: &Header, key: &Key) -> String {
+    let sealed = match key {
+        Key::Words(sealed) => Some(sealed),
+        Key::None | Key::Shared(_) => None,
+    };
     let file = FileJson {
         version: VERSION,
         chain: header.chain.clone(),
         genesis_id: Text(header.genesis_id),
-        address: header.address.clone(),
-        kdf: KdfJson {
+        accounts: header.accounts.clone(),
+        shared: match key {
+            Key::Shared(shared) => Some(shared.clone()),
+            Key::None | Key::Words(_) => None,
+        },
+        kdf: sealed.map(|_| KdfJson {
             name: String::from(KDF),
             memory_kib: header.cost.memory_kib,
             iterations: header.cost.iterations,
             parallelism: header.cost.parallelism,
             salt: HexBytes(header.salt.to_vec()),
-        },
-        cipher: CipherJson {
+        }),
+        cipher: sealed.map(|sealed| CipherJson {
             name: String::from(CIPHER),
             nonce: HexBytes(sealed.nonce.to_vec()),
             ciphertext: HexBytes(sealed.ciphertext.clone()),
-        },
+        }),
     };
     let mut text = serde_json::to_string_pretty(&file).expect("strings and numbers are JSON");
     text.push('\n');
     text
 }
 
-pub(super) fn parse(bytes: &[u8]) -> Result<(Header, Sealed), KeystoreError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<(Header, Key), KeystoreError> {
     let damaged = |error: serde_json::Error| KeystoreError::Damaged { reason: error.to_string() };
     let Versioned { version } = serde_json::from_slice(bytes).map_err(damaged)?;
-    if version != VERSION {
-        return Err(KeystoreError::Version { got: version });
-    }
-    let file: FileJson = serde_json::from_slice(bytes).map_err(damaged)?;
-    known("key derivation", &file.kdf.name, KDF)?;
-    known("cipher", &file.cipher.name, CIPHER)?;
-    let header = Header {
-        chain: file.chain,
-        genesis_id: file.genesis_id.0,
-        address: file.address,
-        cost: KdfCost {
-            memory_kib: file.kdf.memory_kib,
-            iterations: file.kdf.iterations,
-            parallelism: file.kdf.parallelism,
-        },
-        salt: exactly("salt", file.kdf.salt)?,
+    let file = match version {
+        1 => {
+            let FirstFileJson { chain, genesis_id, address, kdf, cipher, .. } =
+                serde_json::from_slice(bytes).map_err(damaged)?;
+            let accounts = vec![Account { number: None, address }];
+            FileJson { version, chain, genesis_id, accounts, shared: None, kdf: Some(kdf), cipher: Some(cipher) }
+        }
+        VERSION => serde_json::from_slice(bytes).map_err(damaged)?,
+        got => return Err(KeystoreError::Version { got }),
     };
-    let sealed = Sealed { nonce: exactly("nonce", file.cipher.nonce)?, ciphertext: file.cipher.ciphertext.0 };
-    Ok((header, sealed))
+    let reason = |reason: String| KeystoreError::Damaged { reason };
+    if !(1..=MAX_ACCOUNTS).contains(&file.accounts.len()) {
+        return Err(reason(format!("it has {} accounts, expected 1 to {MAX_ACCOUNTS}", file.accounts.len())));
+    }
+    let (header, key) = match (file.kdf, file.cipher, file.shared) {
+        (Some(kdf), Some(cipher), None) => {
+            known("key derivation", &kdf.name, KDF)?;
+            known("cipher", &cipher.name, CIPHER)?;
+            let KdfJson { memory_kib, iterations, parallelism, .. } = kdf;
+            let sealed = Sealed { nonce: exactly("nonce", cipher.nonce)?, ciphertext: cipher.ciphertext.0 };
+            let cost = KdfCost { memory_kib, iterations, parallelism };
+            ((cost, exactly("salt", kdf.salt)?), Key::Words(sealed))
+        }
+        (None, None, Some(shared)) => ((KdfCost::default(), [0; 16]), Key::Shared(shared)),
+        (None, None, None) => ((KdfCost::default(), [0; 16]), Key::None),
+        _ => {
+            return Err(reason(String::from("it has half a key: kdf and cipher belong together, shared stands alone")));
+        }
+    };
+    let (chain, genesis_id, accounts) = (file.chain, file.genesis_id.0, file.accounts);
+    Ok((Header { version, chain, genesis_id, accounts, cost: header.0, salt: header.1 }, key))
 }
 
 fn known(what: &'static str, got: &str, expected: &'static str) -> Result<(), KeystoreError> {

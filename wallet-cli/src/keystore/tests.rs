@@ -17,12 +17,18 @@ fn local() -> Network {
 
 fn sealed(account: u32) -> Result<Keystore, WordsError> {
     let wallet = WalletSecret { words: Words::parse(&secret(PHRASE))?, account };
-    let address = wallet.key(&local())?.address();
-    Ok(Keystore::seal(&wallet, (&local(), &address), &secret("correct horse"), CHEAP, &RANDOM).expect("cheap"))
+    let accounts = [account, account + 1].map(|number| {
+        let address = wallet.words.key(KeyPath::new(&local(), number)).expect("a key").address();
+        Account { number: Some(number), address: local().spec.params().prefix.encode(&address) }
+    });
+    let sealed = Keystore::seal(&wallet, (&local(), accounts.to_vec()), &secret("correct horse"), CHEAP, &RANDOM);
+    Ok(sealed.expect("cheap"))
 }
 
-/// The file of development account 0, as it must stay readable for ever.
+/// The file of development accounts 0 and 1, as it must stay readable for ever.
 const GOLDEN: &str = include_str!("../../tests/golden/wallet.json");
+/// The file of development account 0, as version 1 wrote it.
+const FIRST: &str = include_str!("../../tests/golden/wallet-1.json");
 
 #[test]
 fn the_file_is_the_golden_one() {
@@ -45,6 +51,42 @@ fn what_was_sealed_opens_with_its_password_only() {
 }
 
 #[test]
+fn a_file_of_version_1_still_opens() {
+    let keystore = Keystore::parse(FIRST.as_bytes()).expect("a wallet");
+    let key = keystore.unlock(&local(), &secret("correct horse")).expect("the password");
+    let current = Keystore::parse(GOLDEN.as_bytes()).expect("a wallet");
+    assert_eq!((key.address(), keystore.account().number), (current.address_on(&local()).expect("its network"), None));
+    let changed = FIRST.replacen(keystore.address(), &current.accounts()[1].address, 1);
+    let refused = Keystore::parse(changed.as_bytes()).expect("well-formed").unlock(&local(), &secret("correct horse"));
+    assert_eq!(refused.map(|_| ()), Err(KeystoreError::WrongPassword));
+    assert_eq!(
+        Keystore::parse(FIRST.replacen("\"kdf\"", "\"kdx\"", 1).as_bytes()).map(|_| ()).map_err(|error| error.kind()),
+        Err("wallet_damaged")
+    );
+}
+
+#[test]
+fn every_account_of_a_file_opens_to_its_own_key() {
+    let mut keystore = Keystore::parse(GOLDEN.as_bytes()).expect("a wallet");
+    for number in [0, 1] {
+        keystore.select(number).expect("it has it");
+        let key = keystore.unlock(&local(), &secret("correct horse")).expect("the password");
+        assert_eq!(key.address(), keystore.address_on(&local()).expect("its network"));
+    }
+    let refused = keystore.select(2).expect_err("it has two");
+    assert!(refused.to_string().contains("0, 1"), "{refused}");
+}
+
+#[test]
+fn a_wallet_without_words_shows_its_address_and_asks_for_no_password() {
+    let address = sealed(0).expect("valid words").address_on(&local()).expect("its network");
+    let watching = Keystore::without_words(&local(), &address, None);
+    let read = Keystore::parse(watching.to_json().as_bytes()).expect("a wallet");
+    assert_eq!((read.address_on(&local()), read.kind()), (Ok(address), "watch_only"));
+    assert_eq!(read.unlock(&local(), &secret("x")).map(|_| ()), Err(KeystoreError::WatchOnly));
+}
+
+#[test]
 fn the_file_shows_no_secret() {
     let text = sealed(0).expect("valid words").to_json();
     let entropy = hex::encode(&*Words::parse(&secret(PHRASE)).expect("valid words").entropy());
@@ -58,7 +100,9 @@ fn a_changed_header_no_longer_opens() {
     let own = sealed(0).expect("valid words");
     for (from, to) in [
         ("\"chain\": \"local\"", "\"chain\": \"locap\""),
-        (own.address(), other.address()),
+        (own.address(), other.accounts()[1].address.as_str()),
+        (own.accounts()[1].address.as_str(), other.accounts()[1].address.as_str()),
+        ("\"account\": 1", "\"account\": 2"),
         ("\"memory_kib\": 8192", "\"memory_kib\": 8193"),
         ("\"iterations\": 1", "\"iterations\": 2"),
         ("\"parallelism\": 1", "\"parallelism\": 2"),
@@ -94,7 +138,7 @@ fn unknown_versions_algorithms_and_fields_are_named() {
         assert_ne!(changed, GOLDEN, "{from} is in the file");
         Keystore::parse(changed.as_bytes()).expect_err("refused")
     };
-    assert_eq!(parse("\"version\": 1", "\"version\": 2"), KeystoreError::Version { got: 2 });
+    assert_eq!(parse("\"version\": 2", "\"version\": 3"), KeystoreError::Version { got: 3 });
     // A later version may look quite different: its number is still what is said.
     let later = Keystore::parse(b"{\"version\": 7, \"everything\": \"else\"}");
     assert_eq!(later, Err(KeystoreError::Version { got: 7 }));

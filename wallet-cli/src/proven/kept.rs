@@ -55,7 +55,7 @@ pub fn write(path: &Path, spec: &ChainSpec, tip: &VerifiedTip) -> io::Result<()>
         files::private_dir(directory)?;
     }
     let file = File { version: VERSION, genesis_id: spec.genesis_id(), tip: tip.clone() };
-    files::replace(path, &codec::encode(&file))
+    files::save(path, &codec::encode(&file))
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ fn a_broken_file_is_said_to_be_and_left_alone() {
         (String::new(), "wallet_damaged"),
         (String::from(cut), "wallet_damaged"),
         ("x".repeat(70_000), "wallet_damaged"),
-        (whole.replacen("\"version\": 1", "\"version\": 2", 1), "wallet_version"),
+        (whole.replacen("\"version\": 2", "\"version\": 3", 1), "wallet_version"),
         (whole.replacen("argon2id", "scrypt", 1), "wallet_algorithm"),
         (whole.replacen("\"memory_kib\": 8192", "\"memory_kib\": 100000000", 1), "wallet_cost"),
         (whole.replacen(ALICE, "lcrn1nonsense", 1), "wallet_damaged"),

@@ -91,8 +91,9 @@ impl Home {
     /// A run that fails with this code, and says so in text and, with `--json`, as an object of this kind.
     pub fn fails(&self, line: &str, code: i32, kind: &str) -> String {
         let run = self.run(line);
-        // Whoever waits is told so before it fails.
+        // Whoever waits is told so before it fails, and whoever signs is shown what.
         let told = run.out.starts_with("Sent ") && line.contains("--wait");
+        let told = told || run.out.starts_with("pay  ") && line.contains("sign ");
         assert!(run.code == Some(code) && (run.out.is_empty() || told), "{line}: {run:?}");
         assert!(run.err.starts_with("error: "), "{line}: {run:?}");
         let json = self.run(&format!("--json {line}"));

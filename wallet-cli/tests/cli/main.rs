@@ -4,6 +4,7 @@
 mod chain;
 mod files;
 mod harness;
+mod keys;
 mod lies;
 mod node;
 mod payments;

@@ -27,6 +27,8 @@ pub struct State {
     /// Blocks that appear each time somebody asks how high the chain is.
     pub blocks_each_ask: u64,
     pub balance: Amount,
+    /// Who has anything; everybody when it is not said.
+    pub only: Option<Vec<String>>,
     pub nonce: u64,
     pub min_fee_rate: u64,
     pub phase: SyncPhase,
@@ -56,6 +58,7 @@ impl FakeNode {
             height: 100,
             blocks_each_ask: 0,
             balance: "10".parse().expect("an amount"),
+            only: None,
             nonce: 0,
             min_fee_rate: 1,
             phase: SyncPhase::CaughtUp,
@@ -188,7 +191,8 @@ impl State {
         let left = Amount::from_pebbles(self.balance.pebbles().saturating_sub(spent)).expect("less than before");
         AccountJson {
             address: String::from(address),
-            exists: self.balance > Amount::ZERO,
+            exists: self.balance > Amount::ZERO
+                && self.only.as_ref().is_none_or(|only| only.iter().any(|known| known == address)),
             balance: Pebbles(self.balance),
             nonce: Text(self.nonce),
             pending: PendingJson { balance: Pebbles(left), nonce: Text(self.nonce + count), count },

@@ -68,8 +68,8 @@ fn options_set_fee_and_validity() {
     node.state().min_fee_rate = 5;
     let send = |options: &str| home.json(&home.at(&node, &format!("send {BOB} 1 {options}")));
     assert_eq!(send("")["fee"], "885");
-    let sent = send("--fee 0.001 --valid-for 0");
-    assert_eq!((&sent["fee"], &sent["valid_until"], &sent["nonce"]), (&json!("100000"), &json!(0), &json!("1")));
+    let sent = send("--fee 0.001 --valid-for 1000");
+    assert_eq!((&sent["fee"], &sent["valid_until"], &sent["nonce"]), (&json!("100000"), &json!(1100), &json!("1")));
     assert_eq!(send("--valid-for 4")["valid_until"], 104);
     node.state().min_fee_rate = 1_001;
     assert!(home.fails(&home.at(&node, &format!("send {BOB} 1")), 1, "fee_rate_too_high").contains("--fee"));
@@ -274,4 +274,163 @@ fn a_memo_is_shown_inert() {
     assert_eq!(memo.as_deref(), Some(&b"a\x1b[31m\nb"[..]), "what was asked for is what is sent");
     let text = home.ok(&format!("--chain local --node {} history", nobody()));
     assert!(text.contains("a\\u{1b}[31m\\u{a}b") && !text.contains('\u{1b}'), "{text:?}");
+}
+
+#[test]
+fn a_payment_uri_is_shown_and_paid() {
+    let (bob, home, node) = (Home::new(), Home::with_alice(), FakeNode::local());
+    bob.ok("--chain local --account 1 restore --words-file @words --kdf-memory-mib 8");
+    let shown = bob.json("--chain local receive --amount 1.5 --memo tea --label Bob");
+    let uri = shown["uri"].as_str().expect("a URI");
+    assert_eq!(uri, format!("cairn:{BOB}?amount=1.5&memo=tea&label=Bob"));
+    let text = bob.ok("--chain local receive --amount 1.5");
+    assert!(text.contains('\u{2580}') && text.contains("Next: "), "a QR code: {text}");
+    let paid = home.ok(&home.at(&node, &format!("send {uri}")));
+    assert!(paid.starts_with("The receiver calls itself Bob.\nSent 1.5 CRN"), "{paid}");
+    let sent = home.json(&home.at(&node, &format!("send {uri} 1.5")));
+    assert_eq!((&sent["memo"], &sent["amount"]), (&json!("tea"), &json!("150000000")), "the same said twice");
+    home.fails(&home.at(&node, &format!("send {uri} 2")), 1, "uri_disagrees");
+    home.fails(&home.at(&node, &format!("send {uri} --memo coffee")), 1, "uri_disagrees");
+    home.fails(&home.at(&node, &format!("send {uri}&fee=1")), 1, "bad_uri");
+    home.fails(&home.at(&node, &format!("send cairn:{BOB}")), 1, "no_amount");
+    home.fails(&home.at(&node, "send cairn:nobody?amount=1"), 1, "bad_address");
+    assert_eq!(bob.run("--chain local receive --label x\u{7}").code, Some(1), "no URI that nobody could read");
+}
+
+#[test]
+fn a_file_of_receivers_is_one_payment() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    fs::write(home.path("pay.csv"), format!("address,amount,label\n{BOB},1.5,Bob\n{ALICE},2,me\n")).expect("written");
+    let sent = home.json(&home.at(&node, "send --csv @pay.csv"));
+    assert_eq!((&sent["amount"], &sent["to"], &sent["size"]), (&json!("350000000"), &json!(BOB), &json!(217)));
+    assert_eq!(sent["outputs"], json!([{"to": BOB, "amount": "150000000"}, {"to": ALICE, "amount": "200000000"}]));
+    node.state().states = vec![TxState::Pooled];
+    assert!(
+        home.ok(&home.at(&node, "history"))
+            .contains("3.5 CRN to lcrn1steec5v7mkhymqz4k7zjza9zng5hxg53pu0trgg4ha59vghtzkrs092drp and 1 other")
+    );
+    fs::write(home.path("pay.csv"), format!("{BOB},1.5\n{BOB},2\n")).expect("written");
+    assert!(
+        home.fails(&home.at(&node, "send --csv @pay.csv"), 1, "bad_csv").contains("line 2 pays the address of line 1")
+    );
+    home.fails(&home.at(&node, "send --csv @missing.csv"), 1, "file");
+    home.fails("send --csv x --unsigned y extra", 2, "usage");
+}
+
+#[test]
+fn following_a_payment_tells_of_each_step() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    node.state().states = vec![TxState::Unknown, TxState::Pooled, TxState::Pooled, TxState::Mined];
+    let text = home.ok(&home.at(&node, &format!("send {BOB} 1 --wait")));
+    assert!(
+        text.contains("  not known to the node\n  waiting for a block\n  mined in block 100, 1 confirmation\n"),
+        "{text}"
+    );
+    node.state().states = vec![TxState::Pooled];
+    assert!(
+        home.ok(&home.at(&node, &format!("send {BOB} 1 --wait=pooled"))).contains("waiting until it is in the pool")
+    );
+    node.state().states = vec![TxState::Mined];
+    let shallow = home.fails(&home.at(&node, &format!("send {BOB} 1 --wait=buried --timeout 1")), 4, "not_mined");
+    assert!(shallow.contains("only 1 blocks confirm it"), "{shallow}");
+}
+
+#[test]
+fn why_explains_and_says_what_to_do() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    let sent = home.json(&home.at(&node, &format!("send {BOB} 1")));
+    let txid = sent["txid"].as_str().expect("an id");
+    let why = |node: &FakeNode| home.ok(&home.at(node, &format!("why {txid}")));
+    assert!(why(&node).contains("the next block may hold it; it may be mined in the next 120 blocks"));
+    node.state().states = vec![TxState::Unknown];
+    assert!(why(&node).contains(&format!(
+        "Next: wallet --chain local --data-dir {} --node {} resend {txid}",
+        home.path("data").display(),
+        node.url()
+    )));
+    node.state().height = 220;
+    assert!(why(&node).contains("it expired: it could be mined until block 220"));
+    home.fails(&home.at(&node, &format!("why {}", "ab".repeat(32))), 1, "not_in_journal");
+}
+
+/// The attack: a node that lies about nonces or balance. What the dry run finds never reaches the journal.
+#[test]
+fn the_dry_run_stops_what_the_ledger_would_refuse() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    home.ok(&home.at(&node, &format!("send {BOB} 1 --unsigned @pay.json")));
+    home.ok("--chain local sign @pay.json");
+    node.state().nonce = 1;
+    home.fails(&home.at(&node, "broadcast @pay.signed.json"), 1, "nonce_used");
+    node.state().nonce = 0;
+    node.state().height = 217;
+    home.fails(&home.at(&node, "broadcast @pay.signed.json"), 1, "too_late");
+    node.state().height = 216;
+    node.state().balance = "1".parse().expect("an amount");
+    home.fails(&home.at(&node, "broadcast @pay.signed.json"), 1, "overdrawn");
+    assert!(!home.journal_file().exists() && node.state().submitted.is_empty());
+    node.state().balance = "2".parse().expect("an amount");
+    home.ok(&home.at(&node, "broadcast @pay.signed.json"));
+}
+
+/// The names of the fields of every command's JSON, as programs may count on them.
+#[test]
+fn json_shapes_are_the_golden_ones() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    let txid = String::from(home.json(&home.at(&node, &format!("send {BOB} 1")))["txid"].as_str().expect("an id"));
+    fs::write(home.path("new"), "correct horse").expect("written");
+    fs::write(home.path("in.jsonl"), "").expect("written");
+    fs::create_dir(home.path("man")).expect("made");
+    let signature = home.json("--chain local sign-message x")["signature"].as_str().map(String::from).expect("signed");
+    let lines = [
+        String::from("accounts"),
+        String::from("address"),
+        String::from("balance"),
+        format!("bump {txid}"),
+        format!("cancel {txid}"),
+        String::from("change-password --new-password-file @new --kdf-memory-mib 8"),
+        String::from("export-labels @out.jsonl"),
+        String::from("history"),
+        String::from("import-labels @in.jsonl"),
+        format!("label {BOB} Bob"),
+        String::from("labels"),
+        String::from("list"),
+        String::from("man @man"),
+        String::from("receive --amount 1"),
+        String::from("repair"),
+        format!("resend {txid}"),
+        format!("send {BOB} 1"),
+        format!("send {BOB} 1 --unsigned @pay.json"),
+        String::from("sign @pay.json"),
+        String::from("sign-message x"),
+        format!("status {txid}"),
+        String::from("verify-backup --words-file @words"),
+        format!("verify-message {ALICE} {signature} x"),
+        format!("--wallet w watch-only {BOB}"),
+        format!("why {txid}"),
+    ];
+    let mut shapes = String::new();
+    for line in &lines {
+        let shown = home.json(&home.at(&node, line));
+        let name = line.split(' ').find(|word| !word.starts_with("--") && *word != "w").unwrap_or_default();
+        let name = if line.contains("--unsigned") { "send --unsigned" } else { name };
+        shapes.push_str(&format!("{name}: {}\n", fields(&shown).join(" ")));
+    }
+    assert_eq!(shapes, include_str!("../golden/shapes.txt"), "{shapes}");
+    assert!(home.path("man/wallet.1").exists() && home.path("man/wallet-send.1").exists());
+}
+
+#[test]
+fn completions_are_for_every_shell() {
+    let home = Home::new();
+    for (shell, said) in [("bash", "_wallet()"), ("zsh", "#compdef wallet"), ("fish", "complete -c wallet")] {
+        let script = home.ok(&format!("completions {shell}"));
+        assert!(script.contains(said) && script.contains("verify-backup"), "{shell}");
+    }
+    home.fails("completions tcsh", 2, "usage");
+}
+
+#[test]
+fn the_screen_needs_a_terminal() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    assert!(home.fails(&home.at(&node, "watch"), 1, "no_screen").contains("wallet balance"));
 }

@@ -11,15 +11,71 @@ use std::{
     process::{Command, Stdio},
 };
 
+/// Every command there is.
+const COMMANDS: [&str; 32] = [
+    "new",
+    "restore",
+    "receive",
+    "address",
+    "list",
+    "balance",
+    "watch",
+    "send",
+    "why",
+    "bump",
+    "cancel",
+    "repair",
+    "resend",
+    "status",
+    "history",
+    "accounts",
+    "watch-only",
+    "label",
+    "labels",
+    "import-labels",
+    "export-labels",
+    "change-password",
+    "verify-backup",
+    "sign-message",
+    "verify-message",
+    "sign",
+    "broadcast",
+    "shared",
+    "cosign",
+    "completions",
+    "man",
+    "--version",
+];
+
 #[test]
-fn alone_it_prints_help() {
+fn help_has_every_command() {
     let home = Home::new();
-    let run = Run::of(Command::new(env!("CARGO_BIN_EXE_wallet")).output().expect("the wallet runs"));
-    assert_eq!((run.code, run.err.as_str()), (Some(0), ""));
-    for command in ["new", "restore", "address", "list", "balance", "send", "resend", "status", "history"] {
-        assert!(run.out.contains(&format!("\n  {command} ")), "{command}: {}", run.out);
+    let help = home.ok("--help");
+    for command in COMMANDS.iter().filter(|command| !command.starts_with('-')) {
+        assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
         assert!(home.ok(&format!("{command} --help")).contains("--chain"), "{command}");
     }
+}
+
+#[test]
+fn alone_it_shows_where_one_stands_and_what_to_try() {
+    let home = Home::new();
+    let alone = home.ok(&format!("--chain local --node {}", nobody()));
+    assert!(alone.starts_with("There is no wallet default here yet."), "{alone}");
+    assert!(alone.contains("no node answered") && alone.contains("\nNext: wallet --chain local"), "{alone}");
+    assert!(alone.contains(" new ") && alone.contains("make a wallet"), "{alone}");
+
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    let line = home.at(&node, "");
+    let text = home.ok(&line);
+    assert!(text.contains(ALICE) && text.contains("balance  10 CRN") && text.contains("at block 100"), "{text}");
+    assert!(text.contains("send ADDRESS AMOUNT"), "{text}");
+    let shown = home.json(&line);
+    let names = ["address", "balance", "chain", "height", "kind", "name", "node", "node_error", "payments", "pending"];
+    assert_eq!(fields(&shown), names);
+    assert_eq!((&shown["kind"], &shown["balance"]), (&"words".into(), &"1000000000".into()));
+    node.state().balance = cairn_ledger::units::Amount::ZERO;
+    assert!(home.ok(&line).contains("receive"), "who has nothing is told how to be paid");
 }
 
 #[test]
@@ -76,7 +132,7 @@ fn new_shows_24_words_once_and_they_bring_the_wallet_back() {
 fn new_says_what_to_do_with_the_words() {
     let home = Home::new();
     let text = home.ok("--chain local --wallet savings new --kdf-memory-mib 8");
-    let next = format!("wallet --chain local --wallet savings --data-dir {} balance", home.path("data").display());
+    let next = format!("wallet --chain local --wallet savings --data-dir {} receive", home.path("data").display());
     for part in [" 1. ", "24. ", "only now", "address  lcrn1", &next] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -90,7 +146,7 @@ fn every_development_key_is_restored_to_its_published_address() {
             "--chain local --wallet dev{account} restore --account {account} --words-file @words --kdf-memory-mib 8"
         );
         let restored = home.json(&line);
-        assert_eq!(fields(&restored), ["account", "address", "chain", "file", "genesis_id", "name"]);
+        assert_eq!(fields(&restored), ["account", "accounts", "address", "chain", "file", "genesis_id", "name"]);
         let address = restored["address"].as_str().expect("an address");
         let published = format!("# account {account}\naddress = \"{address}\"");
         assert!(cairn_genesis::LOCAL.contains(&published), "{published}");

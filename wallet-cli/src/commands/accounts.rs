@@ -1,0 +1,304 @@
+//! `wallet accounts`: the accounts of the wallet's words, and more of them; `wallet watch-only`.
+
+use crate::{
+    cli::{AddAccountArguments, KdfArguments, WatchOnlyArguments},
+    client::{ClientError, Node},
+    error::WalletError,
+    keystore::{Account, Keystore, MAX_ACCOUNTS, WalletSecret},
+    labels::{Kind, Label, Labels},
+    output::{Inert, Output},
+    run::{Session, file_error},
+    words::{KeyPath, MAX_ACCOUNT, Words},
+};
+use cairn_genesis::Network;
+use cairn_rpc::text::Pebbles;
+use serde::Serialize;
+use std::fmt;
+
+/// So many unused accounts in a row end the search for more (BIP44's gap limit).
+pub(crate) const GAP_LIMIT: u32 = 20;
+
+#[derive(Serialize)]
+struct Accounts {
+    name: String,
+    chain: String,
+    kind: &'static str,
+    accounts: Vec<Shown>,
+    /// Whether a node told the balances.
+    balances: bool,
+    #[serde(skip)]
+    next: String,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    account: Option<u32>,
+    address: String,
+    label: Option<String>,
+    balance: Option<Pebbles>,
+}
+
+pub(crate) async fn list(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let wallet = session.wallet(&network)?;
+    show(session, &network, &wallet.keystore, output).await
+}
+
+async fn show(
+    session: &Session<'_>,
+    network: &Network,
+    keystore: &Keystore,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let labels = session.labels()?;
+    let mut accounts: Vec<Shown> = keystore.accounts().iter().map(|account| Shown::new(account, &labels)).collect();
+    let asked = ask(&session.node(network)?, &mut accounts).await;
+    if let Err(error) = &asked {
+        output.note(format_args!("No balances: {error}\n"))?;
+    }
+    output.result(&Accounts {
+        name: session.name.to_string(),
+        chain: String::from(keystore.chain()),
+        kind: keystore.kind(),
+        accounts,
+        balances: asked.is_ok(),
+        next: session.options.hint("accounts add"),
+    })?;
+    Ok(())
+}
+
+async fn ask(node: &Node<'_>, accounts: &mut [Shown]) -> Result<(), ClientError> {
+    node.info().await?;
+    for account in accounts {
+        account.balance = Some(node.account(&account.address).await?.balance);
+    }
+    Ok(())
+}
+
+/// Adds the next account, or the one that was named.
+pub(crate) async fn add(
+    session: &Session<'_>,
+    options: &AddAccountArguments,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let wallet = session.wallet(&network)?;
+    wallet.keystore.check_has_key().map_err(wallet.failed())?;
+    let password = session.options.password_source().read()?;
+    let secret = wallet.keystore.open(&network, &password).map_err(wallet.failed())?;
+    let mut accounts = known(wallet.keystore.accounts(), &secret);
+    let highest = accounts.iter().filter_map(|account| account.number).max();
+    let number = match (options.number, highest) {
+        (Some(number), _) => number,
+        (None, highest) => highest.map_or(0, |highest| highest.saturating_add(1)).min(MAX_ACCOUNT),
+    };
+    if accounts.iter().all(|account| account.number != Some(number)) {
+        accounts.push(derive(&network, &secret.words, number)?);
+    }
+    let keystore = session.seal(&network, (&secret, accounts), &password, wallet.keystore.cost())?;
+    session.replace_wallet(&wallet.path, &keystore)?;
+    if let Some(label) = &options.label {
+        let address = keystore.accounts().iter().find(|account| account.number == Some(number));
+        let subject = address.map(|account| account.address.clone()).unwrap_or_default();
+        name(session, Label { kind: Kind::Addr, subject, label: label.clone() })?;
+    }
+    show(session, &network, &keystore, output).await
+}
+
+/// Adds every account that was ever paid.
+pub(crate) async fn discover(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let wallet = session.wallet(&network)?;
+    wallet.keystore.check_has_key().map_err(wallet.failed())?;
+    let node = session.node(&network)?;
+    node.info().await?;
+    let password = session.options.password_source().read()?;
+    let secret = wallet.keystore.open(&network, &password).map_err(wallet.failed())?;
+    let accounts = search(&node, &network, &secret.words, known(wallet.keystore.accounts(), &secret)).await?;
+    let keystore = session.seal(&network, (&secret, accounts), &password, wallet.keystore.cost())?;
+    session.replace_wallet(&wallet.path, &keystore)?;
+    show(session, &network, &keystore, output).await
+}
+
+/// What a version 1 file did not say: the number of its account.
+fn known(accounts: &[Account], secret: &WalletSecret) -> Vec<Account> {
+    let number = |account: &Account| Some(account.number.unwrap_or(secret.account));
+    accounts.iter().map(|account| Account { number: number(account), ..account.clone() }).collect()
+}
+
+pub(crate) fn derive(network: &Network, words: &Words, number: u32) -> Result<Account, WalletError> {
+    let address = words.key(KeyPath::new(network, number))?.address();
+    Ok(Account { number: Some(number), address: network.spec.params().prefix.encode(&address) })
+}
+
+/// Adds to `accounts` every one that a node has an account for, until [`GAP_LIMIT`] in a row have none.
+pub(crate) async fn search(
+    node: &Node<'_>,
+    network: &Network,
+    words: &Words,
+    mut accounts: Vec<Account>,
+) -> Result<Vec<Account>, WalletError> {
+    let (mut number, mut unused) = (0, 0);
+    while unused < GAP_LIMIT && accounts.len() < MAX_ACCOUNTS {
+        let account = derive(network, words, number)?;
+        if node.account(&account.address).await?.exists {
+            unused = 0;
+            if accounts.iter().all(|known| known.number != Some(number)) {
+                accounts.push(account);
+            }
+        } else {
+            unused += 1;
+        }
+        number += 1;
+    }
+    Ok(accounts)
+}
+
+fn name(session: &Session<'_>, label: Label) -> Result<(), WalletError> {
+    let path = session.labels_path();
+    let mut labels = session.labels()?;
+    labels.set(label).map_err(|error| WalletError::Labels { path: path.clone(), error })?;
+    labels.save(&path).map_err(file_error("write", &path))
+}
+
+#[derive(Serialize)]
+struct Changed {
+    name: String,
+    file: String,
+}
+
+/// Another password for the same words: the file is written anew, whole or not at all.
+pub(crate) fn change_password(
+    session: &Session<'_>,
+    options: KdfArguments,
+    new: &crate::secret::PasswordSource,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let wallet = session.wallet(&network)?;
+    wallet.keystore.check_has_key().map_err(wallet.failed())?;
+    let old = session.options.password_source().read()?;
+    let secret = wallet.keystore.open(&network, &old).map_err(wallet.failed())?;
+    let password = new.read_new()?;
+    let accounts = known(wallet.keystore.accounts(), &secret);
+    let keystore = session.seal(&network, (&secret, accounts), &password, options.cost())?;
+    session.replace_wallet(&wallet.path, &keystore)?;
+    output.result(&Changed { name: session.name.to_string(), file: wallet.path.display().to_string() })?;
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Backup {
+    name: String,
+    address: String,
+    account: u32,
+    matches: bool,
+}
+
+/// Whether these words are this wallet's. No password is asked for: the words are more than that.
+pub(crate) fn verify_backup(
+    session: &Session<'_>,
+    words: &crate::secret::WordsSource,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let wallet = session.wallet(&network)?;
+    wallet.keystore.check_has_key().map_err(wallet.failed())?;
+    let words = Words::parse(&words.read()?)?;
+    let address = wallet.keystore.address();
+    // A version 1 file does not show its account's number: those people use are tried.
+    let numbers = match wallet.keystore.account().number {
+        Some(number) => number..number.saturating_add(1),
+        None => 0..GAP_LIMIT,
+    };
+    for number in numbers {
+        if derive(&network, &words, number)?.address == address {
+            let address = String::from(address);
+            output.result(&Backup { name: session.name.to_string(), address, account: number, matches: true })?;
+            return Ok(());
+        }
+    }
+    Err(WalletError::OtherWords { name: session.name.clone() })
+}
+
+#[derive(Serialize)]
+struct Watching {
+    name: String,
+    chain: String,
+    address: String,
+    file: String,
+    #[serde(skip)]
+    next: String,
+}
+
+/// A wallet without a key: for the machine that is on the network, while the key is elsewhere.
+pub(crate) fn watch_only(
+    session: &Session<'_>,
+    options: &WatchOnlyArguments,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    session.check_absent()?;
+    let network = session.network()?;
+    let address = network.spec.params().prefix.decode(&options.address);
+    let address = address.map_err(|error| WalletError::Receiver(Box::new(error)))?;
+    let keystore = Keystore::without_words(&network, &address, None);
+    let path = session.write_new_wallet(&keystore)?;
+    output.result(&Watching {
+        name: session.name.to_string(),
+        chain: String::from(keystore.chain()),
+        address: String::from(keystore.address()),
+        file: path.display().to_string(),
+        next: session.options.hint("balance"),
+    })?;
+    Ok(())
+}
+
+impl Shown {
+    fn new(account: &Account, labels: &Labels) -> Self {
+        let label = labels.address(&account.address).map(String::from);
+        Self { account: account.number, address: account.address.clone(), label, balance: None }
+    }
+}
+
+impl fmt::Display for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for account in &self.accounts {
+            match account.account {
+                Some(number) => write!(f, "{number:>3}  {}", Inert(&account.address))?,
+                None => write!(f, "  -  {}", Inert(&account.address))?,
+            }
+            if let Some(Pebbles(balance)) = account.balance {
+                write!(f, "  {balance} CRN")?;
+            }
+            match &account.label {
+                Some(label) => writeln!(f, "  {}", Inert(label))?,
+                None => writeln!(f)?,
+            }
+        }
+        match self.kind {
+            "words" => writeln!(f, "\nNext: use one with --account N; make another with {}", self.next),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "The wallet {} has a new password.\n\nfile  {}\n", self.name, self.file)?;
+        writeln!(f, "Copies of the file made before still open with the old password: replace them.")
+    }
+}
+
+impl fmt::Display for Backup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "These are the words of the wallet {} (account {}, {}).", self.name, self.account, self.address)
+    }
+}
+
+impl fmt::Display for Watching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "The wallet {} watches an address on the network {} and has no key.\n", self.name, self.chain)?;
+        writeln!(f, "address  {}\nfile     {}\n", self.address, self.file)?;
+        writeln!(f, "Next: {}", self.next)
+    }
+}

@@ -1,0 +1,166 @@
+//! `wallet send --unsigned`, `wallet sign`, `wallet broadcast`: the key on a machine that is on no network,
+//! the payment carried to it and back as a file.
+
+use super::{dispatch::Payer, label::write_new};
+use crate::{
+    cli::{BroadcastArguments, SignArguments},
+    error::WalletError,
+    journal::Journal,
+    output::{Inert, Output},
+    plan::{self, Request},
+    run::{Session, Wallet, file_error},
+    shared,
+    txfile::{PaymentFile, PaymentFileError},
+};
+use cairn_genesis::Network;
+use cairn_ledger::{transaction::TransactionBody, units::Amount};
+use cairn_rpc::text::Pebbles;
+use serde::Serialize;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// A payment in a file.
+#[derive(Serialize)]
+pub(crate) struct Written {
+    pub file: String,
+    pub from: String,
+    pub amount: Pebbles,
+    pub fee: Pebbles,
+    pub signed: bool,
+    #[serde(skip)]
+    pub next: String,
+}
+
+/// Writes what would be signed. The wallet needs no key for it: one that only watches will do.
+pub(crate) async fn write_unsigned(
+    payer: &Payer<'_>,
+    request: &Request,
+    path: &Path,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let (account, view) = payer.view().await?;
+    let body = plan::plan(&payer.wallet.address, request, &view)?;
+    payer.check_locally(&body, &account)?;
+    let mut file = PaymentFile::unsigned(&body, payer.network);
+    if let Some(part) = payer.wallet.keystore.shared() {
+        let mut id = [0; shared::SESSION_ID_BYTES];
+        getrandom::fill(&mut id)?;
+        file.session = Some(shared::Session::new(id, part.group.clone()));
+    }
+    write_new(path, file.to_json().as_bytes())?;
+    let shown = path.display();
+    let next = match &file.session {
+        Some(_) => {
+            let cosign = payer.session.options.hint(&format!("cosign {shown}"));
+            format!("each member runs {cosign} in turn, and hands the file on")
+        }
+        None => format!("carry {shown} to the machine with the key, and run there: wallet sign {shown}"),
+    };
+    output.result(&written(&file, &body, path, next))?;
+    Ok(())
+}
+
+pub(crate) fn sign(session: &Session<'_>, options: &SignArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let wallet = session.wallet(&network)?;
+    let (file, body) = read(&options.file, &network)?;
+    if file.session.is_some() {
+        return Err(WalletError::SharedPayment { path: options.file.clone() });
+    }
+    if body.sender != wallet.address {
+        let (got, expected) = (file.from.clone(), String::from(wallet.keystore.address()));
+        return Err(WalletError::NotTheSender { got: Inert(&got).to_string(), expected });
+    }
+    show(&file, output)?;
+    if !options.yes && output.can_ask() && !output.ask("Sign this? [y/N] ")? {
+        return Err(WalletError::Declined);
+    }
+    let key = session.unlock(&network, &wallet)?;
+    let mut aux = [0; 32];
+    getrandom::fill(&mut aux)?;
+    let transaction = plan::sign(body.clone(), &key, &network, &aux)?;
+    let signed = file.signed(&transaction.signature);
+    let path = options.out.clone().unwrap_or_else(|| with_signed(&options.file));
+    write_new(&path, signed.to_json().as_bytes())?;
+    let shown = path.display();
+    let next = format!("carry {shown} to a machine with a node, and run there: wallet broadcast {shown}");
+    output.result(&written(&signed, &body, &path, next))?;
+    Ok(())
+}
+
+pub(crate) async fn broadcast(
+    session: &Session<'_>,
+    options: &BroadcastArguments,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let (file, body) = read(&options.file, &network)?;
+    let failed = |error| WalletError::PaymentFile { path: options.file.clone(), error };
+    let transaction = file.transaction(body, &network).map_err(failed)?;
+    let mut payer = Payer::open(session, &network, output).await?;
+    // Any wallet may carry it to a node; the journal it is written into is the chosen wallet's.
+    payer.wallet = Wallet::watching(&network, &transaction.body.sender);
+    let (account, _) = payer.view().await?;
+    payer.check_locally(&transaction.body, &account)?;
+    let path = session.journal_path();
+    let mut journal = Journal::open(&path).map_err(file_error("open", &path))?;
+    let mut sent = payer.hand_over(&transaction, &mut journal).await?;
+    drop(journal);
+    if let Some(wait_for) = options.wait.wait {
+        payer.follow(&mut sent, (wait_for, options.wait.timeout), output).await?;
+    }
+    output.result(&sent)?;
+    Ok(())
+}
+
+/// Reads a payment, naming the file when it is of no use.
+pub(crate) fn read(path: &Path, network: &Network) -> Result<(PaymentFile, TransactionBody), WalletError> {
+    let failed = |error: PaymentFileError| WalletError::PaymentFile { path: path.to_path_buf(), error };
+    PaymentFile::read(path, network).map_err(failed)
+}
+
+/// What is about to be signed, for its owner to read.
+pub(crate) fn show(file: &PaymentFile, output: &mut Output<'_>) -> Result<(), WalletError> {
+    for paid in &file.outputs {
+        output.note(format_args!("pay          {} CRN to {}", paid.amount.0, Inert(&paid.to)))?;
+    }
+    output.note(format_args!("from         {}", Inert(&file.from)))?;
+    output.note(format_args!("fee          {} CRN", file.fee.0))?;
+    output.note(format_args!("valid until  block {}", file.valid_until))?;
+    if !file.memo.is_empty() {
+        output.note(format_args!("memo         {}", Inert(&file.memo)))?;
+    }
+    output.note("")?;
+    Ok(())
+}
+
+pub(crate) fn written(file: &PaymentFile, body: &TransactionBody, path: &Path, next: String) -> Written {
+    let amount = body.total().saturating_sub(body.fee.pebbles());
+    Written {
+        file: path.display().to_string(),
+        from: file.from.clone(),
+        amount: Pebbles(Amount::from_pebbles(amount).unwrap_or(Amount::MAX)),
+        fee: file.fee,
+        signed: file.is_signed(),
+        next,
+    }
+}
+
+/// `pay.json` → `pay.signed.json`.
+pub(crate) fn with_signed(path: &Path) -> PathBuf {
+    path.with_extension(match path.extension() {
+        Some(extension) => format!("signed.{}", extension.to_string_lossy()),
+        None => String::from("signed"),
+    })
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.signed { "signed" } else { "unsigned" };
+        writeln!(f, "Wrote the {state} payment of {} CRN, fee {} CRN.\n", self.amount.0, self.fee.0)?;
+        writeln!(f, "file  {}\n", self.file)?;
+        writeln!(f, "Next: {}", self.next)
+    }
+}
