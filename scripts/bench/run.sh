@@ -45,6 +45,7 @@ esac
 
 [[ -n "$given_bin" ]] || build
 program="$(bench_program)"
-"$program" measure "$work" "$results" "$@"
+# With everything it started, when this script is stopped or after two hours.
+bounded 7200 "$program" measure "$work" "$results" "$@"
 "$program" report "$results" "$page"
 say "wrote $page"

@@ -39,7 +39,7 @@ impl Progress {
     /// Says how far it is, if it is time to.
     pub(super) fn show(&mut self, done: u64, total: u64, more: impl FnOnce() -> String) {
         let every = if self.bar.is_some() { BAR_EVERY } else { LINE_EVERY };
-        if self.shown.elapsed() < every && done < total {
+        if self.shown.elapsed() < every && done != total {
             return;
         }
         self.shown = Instant::now();

@@ -110,7 +110,7 @@ pub(super) fn export(args: ExportArgs) -> Result<(), CliError> {
     let mut progress = Progress::start("blocks");
     let (from, to) = (args.from.map(Height::new), args.to.map(Height::new));
     let export = Export { from, to, append: args.append };
-    let mut show = |done, total| progress.show(done, total, || String::new());
+    let mut show = |done, total| progress.show(done, total, String::new);
     let database = data_dir.database();
     let done = replay::export(&settings.spec, (&database, settings.storage), &args.file, export, &mut show)?;
     progress.end();

@@ -30,7 +30,7 @@ pub fn request(port: u16, token: Option<&str>, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A connection that is kept.
+/// A connection that is kept, with room for answers that is kept, too.
 pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -45,29 +45,30 @@ impl Connection {
     }
 
     /// Sends a request and gives the body of the answer.
-    pub fn ask(&mut self, request: &[u8]) -> io::Result<Vec<u8>> {
+    pub fn ask(&mut self, request: &[u8]) -> io::Result<&[u8]> {
         self.stream.write_all(request)?;
-        let mut got = Vec::new();
+        let mut got = 0;
         let (head, length) = loop {
-            self.more(&mut got)?;
-            if let Some(end) = got.windows(4).position(|four| four == b"\r\n\r\n") {
-                break (end + 4, content_length(&got[..end])?);
+            got += self.more(got)?;
+            if let Some(end) = self.buffer[..got].windows(4).position(|four| four == b"\r\n\r\n") {
+                break (end + 4, content_length(&self.buffer[..end])?);
             }
         };
-        got.reserve((head + length).saturating_sub(got.len()));
-        while got.len() < head + length {
-            self.more(&mut got)?;
+        if self.buffer.len() < head + length {
+            self.buffer.resize(head + length, 0);
         }
-        Ok(got.split_off(head))
+        while got < head + length {
+            got += self.more(got)?;
+        }
+        Ok(&self.buffer[head..head + length])
     }
 
-    fn more(&mut self, got: &mut Vec<u8>) -> io::Result<()> {
-        let read = self.stream.read(&mut self.buffer)?;
-        if read == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the node closed the connection"));
+    /// Reads what is there, after the first `got` bytes.
+    fn more(&mut self, got: usize) -> io::Result<usize> {
+        match self.stream.read(&mut self.buffer[got..])? {
+            0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the node closed the connection, or its head is long")),
+            read => Ok(read),
         }
-        got.extend_from_slice(&self.buffer[..read]);
-        Ok(())
     }
 }
 
@@ -139,7 +140,7 @@ fn one(
         let asked = Instant::now();
         let body = connection.ask(request)?;
         times.push(asked.elapsed().as_secs_f64() * 1e3);
-        if !good(&body) {
+        if !good(body) {
             refused += 1;
             if first.is_empty() {
                 first = String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();

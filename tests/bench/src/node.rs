@@ -155,7 +155,7 @@ impl Node {
     pub fn call(&self, method: &str, params: &Value) -> Result<Value, Failure> {
         let body = http::call_body(method, params);
         let mut connection = http::Connection::open(self.rpc)?;
-        let answer: Value = serde_json::from_slice(&connection.ask(&self.request(&body))?)?;
+        let answer: Value = serde_json::from_slice(connection.ask(&self.request(&body))?)?;
         match answer.get("result") {
             Some(result) => Ok(result.clone()),
             None => Err(format!("{method}: {answer}").into()),

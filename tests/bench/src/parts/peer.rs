@@ -56,8 +56,8 @@ pub fn litecoind(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
         thread::sleep(Duration::from_millis(2));
         let Ok(cookie) = fs::read_to_string(&cookie) else { continue };
         let request = basic(port, &cookie, body);
-        let answered = Connection::open(port).and_then(|mut connection| connection.ask(&request));
-        if answered.is_ok_and(|body| String::from_utf8_lossy(&body).contains("\"result\":0")) {
+        let Ok(mut connection) = Connection::open(port) else { continue };
+        if connection.ask(&request).is_ok_and(|body| String::from_utf8_lossy(body).contains("\"result\":0")) {
             break request;
         }
     };
