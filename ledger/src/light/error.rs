@@ -7,13 +7,13 @@ use crate::{
     pow::Work,
     units::Height,
 };
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
 /// Why a light proof proves nothing. Whoever gives such a proof lies, or is broken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LightError {
     /// Another tip than the one asked for; `None` when the proof has no header at all.
-    #[error("the proof leads to the tip {}, expected {expected}", got.map_or_else(|| String::from("of no block"), |id| alloc::format!("{id}")))]
+    #[error("the proof leads to {}, expected {expected}", named(.got.as_ref()))]
     Tip {
         /// The tip's id.
         got: Option<BlockId>,
@@ -127,6 +127,10 @@ pub enum LightError {
         /// As many as a tail has.
         max: u64,
     },
+}
+
+fn named(id: Option<&BlockId>) -> String {
+    id.map_or_else(|| String::from("no block"), BlockId::to_string)
 }
 
 impl From<WorkOverflow> for LightError {

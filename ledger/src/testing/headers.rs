@@ -22,8 +22,8 @@ pub struct HeaderChain {
     pub tip: ChainContext,
     /// From block 0 up.
     pub headers: Vec<Header>,
-    /// Key 0's address: it costs a multiplication of points, so it is kept.
-    beneficiary: Address,
+    /// Who receives the rewards.
+    pub beneficiary: Address,
     /// `nodes[level][index]`; the leaves are level 0.
     nodes: Vec<Vec<Node>>,
 }

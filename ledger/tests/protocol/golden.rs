@@ -11,12 +11,13 @@ use cairn_ledger::{
     block::{Block, Body, HEADER_VERSION, Header},
     chain_spec::{ChainParams, ChainSpec},
     codec::{self, BoundedBytes, BoundedVec},
-    hash::{BlockId, Hash, TxId},
+    hash::{BlockId, Hash, Tag, TxId, sha256},
     history::{History, HistoryProof, Node},
     keys::{Address, SecretKey},
-    merkle::txs_root,
+    light::{LightRequest, TransactionProof},
+    merkle::{InclusionProof, txs_root},
     pow::{CompactTarget, DifficultyRule, Target, Work},
-    testing::{self, MemoryState, pebbles},
+    testing::{self, HeaderChain, MemoryState, pebbles},
     transaction::{TRANSACTION_VERSION, Transaction, TransactionBody},
     units::{Height, Timestamp},
     validate::{ChainContext, Execution, check_transactions, touched_addresses},
@@ -197,6 +198,38 @@ fn tree_values(values: &mut Values) {
     values.insert("history_proof.3-of-5".to_owned(), hex::encode(codec::encode(&proof)));
 }
 
+fn light_values(values: &mut Values) {
+    let mut put = |name: &str, value: String| assert!(values.insert(name.to_owned(), value).is_none(), "{name} twice");
+    let (tip, random) = (BlockId::from_bytes([1; 32]), Hash::from_bytes([2; 32]));
+    let seed = Tag::SAMPLE.hash(&[tip.as_bytes(), random.as_bytes()]);
+    put("light.seed", seed.to_string());
+    let (octave, sample) = (1_u64.to_le_bytes(), 0_u64.to_le_bytes());
+    put("light.offset", Tag::OFFSET.hash(&[seed.as_bytes(), &octave, &sample]).to_string());
+
+    let (block, ..) = block_one(&network());
+    let mut chain = HeaderChain::new(network());
+    chain.push(block.header.clone());
+    let request = LightRequest { tip: chain.tip.id(), random };
+    let proof = chain.light_proof(&request);
+    assert!(proof.verify(&chain.spec, &request, block.header.time).is_ok());
+    put("light_proof.1", hex::encode(codec::encode(&proof)));
+    let transaction = block.body[0].clone();
+    let inclusion = InclusionProof::new(&[transaction.id()], 0).unwrap();
+    let proof = TransactionProof { header: block.header.clone(), transaction, inclusion, history: None };
+    assert!(proof.verify(&block.header).is_ok());
+    put("transaction_proof.1", hex::encode(codec::encode(&proof)));
+
+    let mut chain = HeaderChain::new(network());
+    chain.beneficiary = address(3);
+    chain.grow(700);
+    let request = LightRequest { tip: chain.tip.id(), random };
+    let proof = chain.light_proof(&request);
+    assert!(proof.verify(&chain.spec, &request, chain.tip.header().time).is_ok());
+    let bytes = codec::encode(&proof);
+    put("light_proof.700.length", bytes.len().to_string());
+    put("light_proof.700.sha256", sha256(&[&bytes]).to_string());
+}
+
 fn target_hex(target: Target) -> String {
     // There is no public door to the number itself: the greatest id that meets the target is the target.
     let mut bytes = [0_u8; 32];
@@ -235,6 +268,7 @@ fn values() -> Values {
     chain_values(&mut values);
     tree_values(&mut values);
     difficulty_values(&mut values);
+    light_values(&mut values);
     values
 }
 

@@ -4,18 +4,19 @@
 //! they belong together as long as that tip is on the followed chain before the first and after the last.
 
 use super::reader::Reader;
-use crate::store::{ChainStore, StoreError};
+use crate::store::{ChainStore, StoreError, completed_node};
 use cairn_ledger::{
     block::Header,
     codec::encode,
     hash::{BlockId, TxId},
-    history::{History, HistoryProof, Node},
+    history::{History, HistoryProof, Node, Position},
     light::{LightError, LightPlan, LightProof, LightRequest, TAIL, TransactionProof, tail_start},
     merkle::InclusionProof,
     transaction::Transaction,
     units::Height,
     validate::LinkedHeader,
 };
+use std::collections::{BTreeMap, btree_map::Entry};
 
 /// How often a proof is begun again after a read that failed while its tip stayed: a chain that left the tip
 /// and came back to it in between.
@@ -117,19 +118,19 @@ impl Reader {
     }
 
     fn light_proof(&self, request: &LightRequest, tip: &LinkedHeader) -> Result<LightProof, StoreError> {
-        let (height, store) = (tip.header().height, &*self.store);
+        let (height, mut headers) = (tip.header().height, Headers::new(&self.store));
         let start = tail_start(height).get();
         let broken = |_: LightError| StoreError::Corrupt { table: "header_by_id", key: tip.id().to_string() };
-        let mut plan = LightPlan::new(request, history(store, start)?, tip.total_work()).map_err(broken)?;
+        let mut plan = LightPlan::new(request, history(&self.store, start)?, tip.total_work()).map_err(broken)?;
         loop {
             let wanted = plan.wanted();
             if wanted.is_empty() {
                 break;
             }
-            plan.take(wanted.into_iter().map(|position| store.history_node(position)).collect::<Result<_, _>>()?);
+            plan.take(wanted.into_iter().map(|position| headers.node(position)).collect::<Result<_, _>>()?);
         }
-        let sampled = plan.heights().into_iter().map(|height| self.header_on_chain(height.get()));
-        let sampled = sampled.collect::<Result<_, _>>()?;
+        let sampled = plan.heights().into_iter().map(|height| Ok(headers.at(height)?.header().clone()));
+        let sampled = sampled.collect::<Result<_, StoreError>>()?;
         let before = if start == 0 { Vec::new() } else { self.headers(start.saturating_sub(2), start - 1)? };
         plan.assemble(before, self.headers(start, height.get())?, sampled).map_err(broken)
     }
@@ -140,7 +141,7 @@ impl Reader {
         if height > tip_height {
             return Ok(None);
         }
-        let header = self.header_on_chain(height.get())?;
+        let header = self.store.header_on_chain(height)?.header().clone();
         let Some(body) = self.store.body(&header.id())? else { return Ok(None) };
         let (place, txids) = (location.place as usize, body.iter().map(Transaction::id).collect::<Vec<_>>());
         let found = body.get(place).filter(|_| txids.get(place) == Some(txid)).cloned();
@@ -154,7 +155,7 @@ impl Reader {
         Ok(Some(TransactionProof { header, transaction, inclusion, history }))
     }
 
-    fn history_proof(&self, positions: &[Vec<cairn_ledger::history::Position>]) -> Result<HistoryProof, StoreError> {
+    fn history_proof(&self, positions: &[Vec<Position>]) -> Result<HistoryProof, StoreError> {
         let trees = positions.iter().map(|trees| trees.iter().map(|at| self.store.history_node(*at)).collect());
         let nodes = trees.collect::<Result<Vec<Vec<Node>>, _>>()?;
         let corrupt = |_| StoreError::Corrupt { table: "header_by_id", key: String::from("works that overflow") };
@@ -163,12 +164,31 @@ impl Reader {
 
     /// The headers of the followed chain from one height to another, both included.
     fn headers(&self, from: u64, to: u64) -> Result<Vec<Header>, StoreError> {
-        (from..=to).map(|height| self.header_on_chain(height)).collect()
+        (from..=to).map(|height| Ok(self.store.header_on_chain(Height::new(height))?.header().clone())).collect()
+    }
+}
+
+/// Headers read for one proof, each once: a header holds all the nodes that its block completed, and samples
+/// fall from node to node below the same blocks.
+struct Headers<'a> {
+    store: &'a ChainStore,
+    read: BTreeMap<Height, LinkedHeader>,
+}
+
+impl<'a> Headers<'a> {
+    fn new(store: &'a ChainStore) -> Self {
+        Self { store, read: BTreeMap::new() }
     }
 
-    fn header_on_chain(&self, height: u64) -> Result<Header, StoreError> {
-        let missing = || StoreError::Missing { table: "id_by_height", key: height.to_string() };
-        Ok(self.header_at(Height::new(height))?.ok_or_else(missing)?.header().clone())
+    fn at(&mut self, height: Height) -> Result<&LinkedHeader, StoreError> {
+        match self.read.entry(height) {
+            Entry::Occupied(read) => Ok(read.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(self.store.header_on_chain(height)?)),
+        }
+    }
+
+    fn node(&mut self, position: Position) -> Result<Node, StoreError> {
+        completed_node(self.at(position.completed_by())?, position)
     }
 }
 

@@ -235,12 +235,15 @@ impl ChainStore {
     /// # Errors
     /// A failing or corrupt database; also when the chain does not reach that far.
     pub fn history_node(&self, position: Position) -> Result<Node, StoreError> {
-        let header = self.expect_header(&self.expect_id_at(position.completed_by())?)?;
-        let Some(above) = (position.level as usize).checked_sub(1) else {
-            return Ok(Node::leaf(&header.id(), header.work()));
-        };
-        let node = header.completed().get(above).copied();
-        node.ok_or_else(|| StoreError::Corrupt { table: "header_by_id", key: header.id().to_string() })
+        completed_node(&self.header_on_chain(position.completed_by())?, position)
+    }
+
+    /// The header at a height that the followed chain has to reach.
+    ///
+    /// # Errors
+    /// A failing or corrupt database; also when the chain does not reach that high.
+    pub fn header_on_chain(&self, height: Height) -> Result<LinkedHeader, StoreError> {
+        self.expect_header(&self.expect_id_at(height)?)
     }
 
     fn expect_id_at(&self, height: Height) -> Result<BlockId, StoreError> {
@@ -255,6 +258,18 @@ impl ChainStore {
     pub fn flush(&self) -> Result<(), StoreError> {
         self.db.flush()
     }
+}
+
+/// The node at `position`, from the header of the block that completed it.
+///
+/// # Errors
+/// The header was stored without that node.
+pub(crate) fn completed_node(header: &LinkedHeader, position: Position) -> Result<Node, StoreError> {
+    let Some(above) = (position.level as usize).checked_sub(1) else {
+        return Ok(Node::leaf(&header.id(), header.work()));
+    };
+    let node = header.completed().get(above).copied();
+    node.ok_or_else(|| StoreError::Corrupt { table: "header_by_id", key: header.id().to_string() })
 }
 
 /// Adds what connecting a block writes besides accounts: its undo record, its height, its transactions'

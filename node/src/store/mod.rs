@@ -34,6 +34,6 @@ pub mod schema;
 
 pub use batch::{Batch, Durability};
 pub use chain_store::{ChainStore, StoredBlock};
-pub(crate) use chain_store::{put_connected, put_disconnected};
+pub(crate) use chain_store::{completed_node, put_connected, put_disconnected};
 pub use db::{Db, DbOptions};
 pub use error::StoreError;
