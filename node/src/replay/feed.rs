@@ -206,7 +206,11 @@ where
     let mut feeder = Feeder { chain, show, total: Replayed::default(), sent: VecDeque::new() };
     let fed = async {
         while let Some(piece) = pieces.recv().await {
-            feeder.take(piece?).await?;
+            match piece {
+                Ok(piece) => feeder.take(piece).await?,
+                // What came before it is good, and stays.
+                Err(error) => return Err(feeder.after_all(error).await),
+            }
         }
         feeder.drain(0).await
     };

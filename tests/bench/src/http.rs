@@ -66,7 +66,9 @@ impl Connection {
     /// Reads what is there, after the first `got` bytes.
     fn more(&mut self, got: usize) -> io::Result<usize> {
         match self.stream.read(&mut self.buffer[got..])? {
-            0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the node closed the connection, or its head is long")),
+            0 => {
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the node closed the connection, or its head is long"))
+            }
             read => Ok(read),
         }
     }

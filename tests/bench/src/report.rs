@@ -290,7 +290,11 @@ pub fn page(results: &Results) -> String {
     let said = |name| results.text(name).unwrap_or("unknown");
     let (machine, system, compiler) = (said("machine"), said("system"), said("compiler"));
     write(&mut page, format_args!("\n**Machine**: {machine}; {system}; {compiler}; {}.", said("day")));
-    write(&mut page, format_args!(" Load before the run: {}.\n", said("load")));
+    let load = said("load");
+    let busy = load.parse().is_ok_and(|load: f64| load > BUSY);
+    let warning =
+        if busy { ": **the machine was busy with other work; rates are too low, times too long**" } else { "" };
+    write(&mut page, format_args!(" Load before the run: {load}{warning}.\n"));
     for (title, rows) in GROUPS {
         let measured: Vec<String> = rows.iter().filter_map(|row| line(results, row)).collect();
         if measured.is_empty() {
@@ -311,6 +315,9 @@ pub fn page(results: &Results) -> String {
     }
     page
 }
+
+/// Above this load average, the benches did not have the machine to themselves.
+const BUSY: f64 = 1.0;
 
 const HEAD: &str = "\
 # Performance
