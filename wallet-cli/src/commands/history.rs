@@ -1,6 +1,6 @@
 //! `wallet history`: the journal, with what became of each payment; proven for those in a block.
 
-use super::{Basis, complain, phrase, warn_of_trust};
+use super::{complain, phrase, warn_of_trust};
 use crate::{
     cli::HistoryArguments,
     error::WalletError,
@@ -158,7 +158,7 @@ impl fmt::Display for History<'_> {
             write!(f, "{gap}{entry}")?;
         }
         if let Some(report) = &self.proof {
-            writeln!(f, "\nWhat is proven is {}.", Basis(Some(report)))?;
+            writeln!(f, "\nPayments in a block are proven by {report}.")?;
         }
         if self.more {
             writeln!(f, "\nThere are older payments; see more with --limit.")?;

@@ -40,13 +40,13 @@ fn complain(report: Option<&Report>, output: &mut Output<'_>) -> io::Result<()> 
     report.into_iter().flat_map(Report::complaints).try_for_each(|complaint| output.warn(complaint))
 }
 
-/// The last line of an answer: what stands behind it.
+/// What stands behind an answer.
 struct Basis<'a>(Option<&'a Report>);
 
 impl fmt::Display for Basis<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(report) => write!(f, "{report}"),
+            Some(report) => write!(f, "proven by {report}"),
             None => f.write_str("as the node says; nothing is verified"),
         }
     }

@@ -1,6 +1,6 @@
 //! `wallet status`: what became of a payment, anybody's; proven once it is in a block.
 
-use super::{Basis, complain, phrase, warn_of_trust};
+use super::{complain, phrase, warn_of_trust};
 use crate::{
     error::WalletError,
     journal::Payment,
@@ -62,10 +62,9 @@ impl fmt::Display for Status {
         if let Some(block) = self.status.block {
             writeln!(f, "block   {}", block.0)?;
         }
-        if self.proven {
-            writeln!(f, "proof   {}", Basis(self.proof.as_ref()))?;
-        } else {
-            writeln!(f, "proof   none: this is what the node says")?;
+        match self.proof.as_ref().filter(|_| self.proven) {
+            Some(report) => writeln!(f, "proof   {report}")?,
+            None => writeln!(f, "proof   none: this is what the node says")?,
         }
         let Some(payment) = &self.payment else { return Ok(()) };
         writeln!(f, "to      {}", payment.receivers())?;

@@ -72,7 +72,7 @@ pub enum Lie {
         /// The payment.
         txid: TxId,
         /// Why.
-        error: TransactionProofError,
+        error: Box<TransactionProofError>,
     },
     /// It proves another payment than it was asked about.
     #[error("it was asked about the payment {expected}, and proves {got}")]
@@ -153,6 +153,6 @@ pub fn payment(raw: &[u8], txid: &TxId, tip: &Header) -> Result<(MinedAt, Transa
     if got != *txid {
         return Err(Lie::OtherPayment { got, expected: *txid });
     }
-    let mined = proof.verify(tip).map_err(|error| Lie::Payment { txid: *txid, error })?;
+    let mined = proof.verify(tip).map_err(|error| Lie::Payment { txid: *txid, error: Box::new(error) })?;
     Ok((mined, proof))
 }

@@ -88,7 +88,7 @@ impl fmt::Display for Report {
             0 => String::from("every header"),
             samples => format!("{samples} samples"),
         };
-        write!(f, "proven by {work} hashes of work, {samples}, {kilobytes} KB, tip {} old", Age(self.age_ms))
+        write!(f, "{work} hashes of work, {samples}, {kilobytes} KB, tip {} old", Age(self.age_ms))
     }
 }
 

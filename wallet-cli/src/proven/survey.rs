@@ -299,7 +299,7 @@ impl Candidate<'_> {
         match receipt.verify(&network.spec, moment()) {
             Ok((_, mined)) => Ok((receipt, mined)),
             Err(ReceiptError::Light(error)) => Err(Lie::Chain { tip, error: Box::new(error) }.into()),
-            Err(ReceiptError::Transaction(error)) => Err(Lie::Payment { txid, error }.into()),
+            Err(ReceiptError::Transaction(error)) => Err(Lie::Payment { txid, error: Box::new(error) }.into()),
         }
     }
 }
