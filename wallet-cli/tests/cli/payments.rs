@@ -373,7 +373,7 @@ fn json_shapes_are_the_golden_ones() {
     let txid = String::from(home.json(&home.at(&node, &format!("send {BOB} 1")))["txid"].as_str().expect("an id"));
     fs::write(home.path("new"), "correct horse").expect("written");
     fs::write(home.path("in.jsonl"), "").expect("written");
-    std::fs::create_dir(home.path("man")).expect("made");
+    fs::create_dir(home.path("man")).expect("made");
     let signature = home.json("--chain local sign-message x")["signature"].as_str().map(String::from).expect("signed");
     let lines = [
         String::from("accounts"),
