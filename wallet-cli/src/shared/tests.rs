@@ -149,6 +149,26 @@ fn a_wrong_share_has_its_members_name() {
     assert!(refused.is_err(), "{refused:?}");
 }
 
+/// Hostile bytes: whichever byte of a ceremony is another, it is refused, and nothing panics.
+#[test]
+fn a_flipped_bit_in_a_ceremony_is_refused() {
+    let (people, network) = (people(2), network());
+    let mut file = ceremony(&people, 2);
+    let member = |place: usize| {
+        let (secret, address, name) = &people[place];
+        Member { network: &network, address: *address, name, secret }
+    };
+    let first: Vec<_> = (0..2).map(|place| file.first(&member(place), [place as u8; 32]).expect("a part")).collect();
+    file.second(&member(0), &first[0], &[[0; 24]; 2]).expect("a part");
+    let text = file.to_json();
+    assert_eq!(Ceremony::parse(text.as_bytes(), &network), Ok(file), "the control");
+    for place in (0..text.trim_end().len()).step_by(3) {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes[place] ^= 1;
+        assert!(Ceremony::parse(&bytes, &network).is_err(), "{place}: {}", String::from_utf8_lossy(&bytes));
+    }
+}
+
 #[test]
 fn a_ceremony_in_which_somebody_speaks_for_another_is_refused() {
     let people = people(3);
