@@ -114,7 +114,7 @@ impl<'a> Payer<'a> {
         let body = plan::plan(&self.wallet.address, request, &with(view, freed))?;
         self.check_locally(&body, &account)?;
         if request.nonce.is_none() {
-            self.warn_of_lost(body.nonce, output)?;
+            self.warn_of_lost(body.nonce, account.height, output)?;
         }
         if yes || !output.can_ask() {
             return Ok(());
@@ -204,8 +204,12 @@ impl<'a> Payer<'a> {
     }
 
     /// A new payment in the place of one that was lost on its way: its owner may want that one instead.
-    fn warn_of_lost(&self, nonce: u64, output: &mut Output<'_>) -> Result<(), WalletError> {
-        let Some(Text(lost)) = self.same_nonce(&self.session.journal()?, nonce).pop() else { return Ok(()) };
+    fn warn_of_lost(&self, nonce: u64, height: u64, output: &mut Output<'_>) -> Result<(), WalletError> {
+        let contents = self.session.journal()?;
+        let mut lost = self.same_nonce(&contents, nonce);
+        let least = height.saturating_add(LIFETIME_BLOCKS);
+        lost.retain(|lost| contents.payment(&lost.0).is_some_and(|payment| payment.valid_until >= least));
+        let Some(Text(lost)) = lost.pop() else { return Ok(()) };
         let repair = self.session.options.hint("repair");
         output.note(format_args!(
             "The payment {lost} was signed before and the node does not have it; the new one takes its nonce.\n\
