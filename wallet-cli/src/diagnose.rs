@@ -116,7 +116,10 @@ pub enum Remedy {
 }
 
 fn by(rival: Option<&TxId>) -> String {
-    rival.map(|rival| format!(" ({rival})")).unwrap_or_default()
+    match rival {
+        Some(rival) => format!(" ({rival})"),
+        None => String::from(" (this journal does not have it: another wallet with the same words may have sent it)"),
+    }
 }
 
 fn until(left: Option<u64>) -> String {

@@ -2,6 +2,7 @@
 //! own export. Labels are the owner's notes: nothing is decided by one.
 
 use crate::files;
+use cairn_ledger::hash::TxId;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, io, path::Path};
 
@@ -153,6 +154,11 @@ impl Labels {
     /// What an address is called.
     pub fn address(&self, address: &str) -> Option<&str> {
         self.0.get(&(Kind::Addr, String::from(address))).map(String::as_str)
+    }
+
+    /// What a payment is called.
+    pub fn payment(&self, txid: &TxId) -> Option<&str> {
+        self.0.get(&(Kind::Tx, txid.to_string())).map(String::as_str)
     }
 
     /// Every label, in the order of what they name.

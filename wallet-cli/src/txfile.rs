@@ -259,6 +259,23 @@ mod tests {
         }
     }
 
+    /// Hostile bytes: whichever byte of a signed payment is another, it is refused, and nothing panics.
+    #[test]
+    fn a_flipped_bit_is_refused() {
+        let signature = key().sign(&body().sighash(&network().id()), &[0; 32]);
+        let text = PaymentFile::unsigned(&body(), &network()).signed(&signature).to_json();
+        let accepted = |bytes: &[u8]| {
+            let (file, body) = PaymentFile::parse(bytes, &network()).ok()?;
+            file.transaction(body, &network()).ok()
+        };
+        assert!(accepted(text.as_bytes()).is_some(), "the control");
+        for place in 0..text.trim_end().len() {
+            let mut bytes = text.as_bytes().to_vec();
+            bytes[place] ^= 1;
+            assert!(accepted(&bytes).is_none(), "{place}: {}", String::from_utf8_lossy(&bytes));
+        }
+    }
+
     #[test]
     fn other_files_versions_and_networks_are_told_apart() {
         let text = PaymentFile::unsigned(&body(), &network()).to_json();

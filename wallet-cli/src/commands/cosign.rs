@@ -168,7 +168,7 @@ impl<'a> Signer<'a> {
                 let members = shared.group.addresses(&self.network.spec.params().prefix).map_err(SharedError::Group)?;
                 crate::shared::musig::commit(&members, &self.secret, &self.message, shared.id(), &seed)?
             }
-            Group::Frost { .. } => crate::shared::frost::commit(&self.key_share(&shared.group)?, *seed)?,
+            Group::Frost { .. } => crate::shared::frost::commit(&self.key_share(&shared.group)?, &seed)?,
         };
         self.once.keep(&name, (&secret, &public), &SealKey::own(&self.secret), nonce).map_err(once_error)?;
         shared.commit(member, public);

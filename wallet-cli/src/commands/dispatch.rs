@@ -10,7 +10,7 @@ use crate::{
     client::{ClientError, Node, lag},
     diagnose::LIFETIME_BLOCKS,
     error::WalletError,
-    journal::{Journal, Payment},
+    journal::{Contents, Journal, Payment},
     labels::Labels,
     output::{Inert, Output},
     plan::{self, Request, View},
@@ -113,6 +113,9 @@ impl<'a> Payer<'a> {
         let (account, view) = self.view().await?;
         let body = plan::plan(&self.wallet.address, request, &with(view, freed))?;
         self.check_locally(&body, &account)?;
+        if request.nonce.is_none() {
+            self.warn_of_lost(body.nonce, account.height, output)?;
+        }
         if yes || !output.can_ask() {
             return Ok(());
         }
@@ -169,7 +172,8 @@ impl<'a> Payer<'a> {
     /// and is sent twice, is not written twice.
     pub async fn hand_over(&self, transaction: &Transaction, journal: &mut Journal) -> Result<Sent, WalletError> {
         let payment = Payment::new(now(), transaction, &self.network.spec.params().prefix);
-        let replaces = self.same_nonce(journal, &payment);
+        let mut replaces = self.same_nonce(journal.contents(), payment.nonce.0);
+        replaces.retain(|earlier| earlier.0 != payment.txid.0);
         let path = self.session.journal_path();
         if journal.contents().payment(&payment.txid.0).is_none() {
             journal.record(&payment).map_err(file_error("write", &path))?;
@@ -190,15 +194,28 @@ impl<'a> Payer<'a> {
     }
 
     /// Payments that were signed with this nonce before and that nobody refused.
-    fn same_nonce(&self, journal: &Journal, payment: &Payment) -> Vec<Text<TxId>> {
-        let contents = journal.contents();
+    fn same_nonce(&self, contents: &Contents, nonce: u64) -> Vec<Text<TxId>> {
         let earlier = contents.payments.iter().filter(|earlier| {
-            earlier.nonce == payment.nonce
-                && earlier.txid.0 != payment.txid.0
+            earlier.nonce.0 == nonce
                 && contents.refusal(&earlier.txid.0).is_none()
                 && earlier.is_of(&self.wallet.address, self.network)
         });
         earlier.map(|earlier| earlier.txid).collect()
+    }
+
+    /// A new payment in the place of one that was lost on its way: its owner may want that one instead.
+    fn warn_of_lost(&self, nonce: u64, height: u64, output: &mut Output<'_>) -> Result<(), WalletError> {
+        let contents = self.session.journal()?;
+        let mut lost = self.same_nonce(&contents, nonce);
+        let least = height.saturating_add(LIFETIME_BLOCKS);
+        lost.retain(|lost| contents.payment(&lost.0).is_some_and(|payment| payment.valid_until >= least));
+        let Some(Text(lost)) = lost.pop() else { return Ok(()) };
+        let repair = self.session.options.hint("repair");
+        output.note(format_args!(
+            "The payment {lost} was signed before and the node does not have it; the new one takes its nonce.\n\
+             To hand that one over again first: {repair}\n"
+        ))?;
+        Ok(())
     }
 
     /// Follows a payment as far as was asked for, and tells of each step.

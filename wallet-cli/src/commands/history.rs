@@ -5,6 +5,7 @@ use crate::{
     cli::HistoryArguments,
     error::WalletError,
     journal::{Contents, Payment, Refusal},
+    labels::Labels,
     output::{Inert, Output, Utc},
     proven::{
         report::Report,
@@ -44,6 +45,9 @@ struct Entry {
     proven: bool,
     /// What a node last answered if it did not take it.
     refusal: Option<Refusal>,
+    /// What the payment and its receiver are called.
+    #[serde(skip)]
+    labels: (Option<String>, Option<String>),
 }
 
 #[derive(Serialize)]
@@ -59,11 +63,11 @@ pub(crate) async fn run(
 ) -> Result<(), WalletError> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
-    let contents = session.journal()?;
+    let (contents, labels) = (session.journal()?, session.labels()?);
     // Only as many signatures are verified as are shown.
     let mut own = contents.payments.iter().rev().filter(|payment| payment.is_of(&wallet.address, &network));
     let mut payments: Vec<Entry> =
-        own.by_ref().take(options.limit).map(|payment| Entry::new(payment, &contents)).collect();
+        own.by_ref().take(options.limit).map(|payment| Entry::new(payment, &contents, &labels)).collect();
     let more = own.next().is_some();
     let asked = if session.options.trust_node {
         warn_of_trust(output)?;
@@ -120,9 +124,11 @@ async fn ask(session: &Session<'_>, network: &Network, payments: &mut [Entry]) -
 }
 
 impl Entry {
-    fn new(payment: &Payment, contents: &Contents) -> Self {
+    fn new(payment: &Payment, contents: &Contents, labels: &Labels) -> Self {
         let refusal = contents.refusal(&payment.txid.0).cloned();
-        Self { payment: payment.clone(), status: None, proven: false, refusal }
+        let called = |label: Option<&str>| label.map(String::from);
+        let labels = (called(labels.payment(&payment.txid.0)), called(labels.address(&payment.to)));
+        Self { payment: payment.clone(), status: None, proven: false, refusal, labels }
     }
 }
 
@@ -130,6 +136,11 @@ impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let payment = &self.payment;
         writeln!(f, "{}  {} CRN to {}", Utc(payment.time), payment.amount.0, payment.receivers())?;
+        for (what, label) in [("label", &self.labels.0), ("name ", &self.labels.1)] {
+            if let Some(label) = label {
+                writeln!(f, "  {what}  {}", Inert(label))?;
+            }
+        }
         writeln!(f, "  txid   {}", payment.txid.0)?;
         if !payment.memo.is_empty() {
             writeln!(f, "  memo   {}", Inert(&payment.memo))?;

@@ -23,6 +23,7 @@ use cairn_ledger::keys::Address;
 use cairn_rpc::text::HexBytes;
 use serde::Serialize;
 use std::{fmt, path::Path};
+use zeroize::Zeroizing;
 
 /// A shared key, ready.
 #[derive(Serialize)]
@@ -92,9 +93,9 @@ pub(crate) fn join(session: &Session<'_>, options: &JoinArguments, output: &mut 
     loop {
         match ceremony.turn(&name) {
             Turn::First => {
-                let mut seed = [0; 32];
-                getrandom::fill(&mut seed)?;
-                let kept = ceremony.first(&member, seed)?;
+                let mut seed = Zeroizing::new([0; 32]);
+                getrandom::fill(seed.as_mut())?;
+                let kept = ceremony.first(&member, &seed)?;
                 secrets.keep(&ceremony, 1, &kept)?;
             }
             Turn::Second => {
@@ -141,7 +142,7 @@ impl Secrets<'_> {
         files::save(&path, &sealed).map_err(file_error("write", &path))
     }
 
-    fn take(&self, ceremony: &Ceremony, round: u8) -> Result<zeroize::Zeroizing<Vec<u8>>, WalletError> {
+    fn take(&self, ceremony: &Ceremony, round: u8) -> Result<Zeroizing<Vec<u8>>, WalletError> {
         let name = ceremony.secret_name(&self.member.address, round);
         let path = self.once.ceremony_path(&name);
         let sealed = files::read_bounded(&path, ceremony::MAX_BYTES).map_err(file_error("read", &path))?;

@@ -260,7 +260,7 @@ impl Ceremony {
     ///
     /// # Errors
     /// Somebody who is no member.
-    pub fn first(&mut self, member: &Member<'_>, seed: [u8; 32]) -> Result<Zeroizing<Vec<u8>>, SharedError> {
+    pub fn first(&mut self, member: &Member<'_>, seed: &[u8; 32]) -> Result<Zeroizing<Vec<u8>>, SharedError> {
         let number = identifier(self.place(member.name)?);
         let count = u16::try_from(self.members.len()).unwrap_or(u16::MAX);
         let own = |error| SharedError::own("part", error);

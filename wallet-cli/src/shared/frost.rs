@@ -39,8 +39,8 @@ pub struct Stream {
 
 impl Stream {
     /// Everything follows from `seed`, which has to be fresh.
-    pub fn new(seed: [u8; 32]) -> Self {
-        Self { seed: Zeroizing::new(seed), counter: 0 }
+    pub fn new(seed: &[u8; 32]) -> Self {
+        Self { seed: Zeroizing::new(*seed), counter: 0 }
     }
 }
 
@@ -104,7 +104,7 @@ fn key_package(bytes: &[u8]) -> Result<KeyPackage, SharedError> {
 ///
 /// # Errors
 /// A share of the key that cannot be read.
-pub fn commit(share: &[u8], seed: [u8; 32]) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), SharedError> {
+pub fn commit(share: &[u8], seed: &[u8; 32]) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), SharedError> {
     let package = key_package(share)?;
     let (nonces, commitments) = round1::commit(package.signing_share(), &mut Stream::new(seed));
     let failed = |error| SharedError::own("nonce", error);
@@ -178,7 +178,7 @@ mod tests {
 
     /// What the library writes before each value: its version and the scheme.
     fn header() -> Vec<u8> {
-        let (_, commitment) = commit(&key_package_of(0).serialize().expect("a package"), [1; 32]).expect("a nonce");
+        let (_, commitment) = commit(&key_package_of(0).serialize().expect("a package"), &[1; 32]).expect("a nonce");
         commitment.get(..5).expect("a header").to_vec()
     }
 
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn randomness_is_a_stream_of_its_seed() {
         let draw = |seed, lengths: &[usize]| {
-            let mut stream = Stream::new([seed; 32]);
+            let mut stream = Stream::new(&[seed; 32]);
             let draws = lengths.iter().map(|length| {
                 let mut bytes = vec![0; *length];
                 stream.fill_bytes(&mut bytes);

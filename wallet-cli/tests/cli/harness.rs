@@ -92,7 +92,7 @@ impl Home {
     pub fn fails(&self, line: &str, code: i32, kind: &str) -> String {
         let run = self.run(line);
         // Whoever waits is told so before it fails, and whoever signs is shown what.
-        let told = run.out.starts_with("Sent ") && line.contains("--wait");
+        let told = run.out.contains("Sent ") && line.contains("--wait");
         let told = told || run.out.starts_with("pay  ") && line.contains("sign ");
         assert!(run.code == Some(code) && (run.out.is_empty() || told), "{line}: {run:?}");
         assert!(run.err.starts_with("error: "), "{line}: {run:?}");

@@ -120,6 +120,12 @@ fn labels_are_kept_shown_inert_and_carried_over() {
     name(BOB, "Bob\u{1b}[2J\u{202e}");
     let sent = home.ok(&home.at(&node, &format!("send {BOB} 1")));
     let balances = home.ok(&home.at(&node, "accounts"));
+    let txid = sent.lines().find_map(|line| line.strip_prefix("txid         ")).expect("an id");
+    name(txid, "rent\u{1b}[1m");
+    let history = home.ok(&home.at(&node, "history"));
+    assert!(history.contains("  label  rent\\u{1b}[1m\n  name   Bob\\u{1b}[2J"), "{history}");
+    assert!(!history.contains('\u{1b}'), "{history:?}");
+    name(txid, "");
     let labels = home.ok("--chain local labels");
     for text in [&sent, &labels] {
         assert!(text.contains("Bob\\u{1b}[2J\\u{202e}"), "{text}");

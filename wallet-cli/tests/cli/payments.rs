@@ -194,6 +194,13 @@ fn a_second_payment_with_the_same_nonce_names_the_first() {
     let sent = home.json(&home.at(&node, &format!("send {BOB} 2")));
     let first = sent["replaces"][0].as_str().expect("an id");
     assert!(run.err.contains(first), "{run:?}");
+    // People are told before it leaves, and of what to do instead.
+    node.state().submitted.clear();
+    let text = home.ok(&home.at(&node, &format!("send {BOB} 3")));
+    assert!(text.starts_with("The payment ") && text.contains(" repair\n"), "{text}");
+    node.state().submitted.clear();
+    let other = Home::with_alice();
+    assert!(other.ok(&other.at(&node, &format!("send {BOB} 3"))).starts_with("Sent 3 CRN"), "the control");
 }
 
 #[test]
