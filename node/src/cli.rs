@@ -4,8 +4,10 @@
 //! 0 done · 1 refused or failed · 2 wrong usage, the configuration included · 3 the storage failed
 
 mod genesis;
+mod token;
 
 use crate::{
+    api::tokens::TokenFileError,
     chain::audit::{self, AuditError},
     config::{self, ChainFileError, ConfigError, Environment, Flags, KEYS, Settings},
     data_dir::{DataDir, DataDirError},
@@ -34,6 +36,9 @@ enum Task {
     /// Look at networks
     #[command(subcommand)]
     Genesis(Genesis),
+    /// Let others in: access tokens for JSON-RPC
+    #[command(subcommand)]
+    Token(token::TokenTask),
     /// Look after the database of a node that is stopped
     #[command(subcommand)]
     Db(Db),
@@ -132,6 +137,9 @@ pub enum CliError {
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// The tokens cannot be read or changed.
+    #[error(transparent)]
+    Tokens(#[from] TokenFileError),
     /// There is nothing to check.
     #[error("there is no database in {}; name the node's --chain and --data-dir", path.display())]
     NoDatabase {
@@ -153,7 +161,12 @@ impl CliError {
             Self::Config(_) => 2,
             Self::Node(error) if error.is_storage_failure() => 3,
             Self::Audit(_) => 3,
-            Self::Chain { .. } | Self::Node(_) | Self::DataDir(_) | Self::NoDatabase { .. } | Self::System(_) => 1,
+            Self::Chain { .. }
+            | Self::Node(_)
+            | Self::DataDir(_)
+            | Self::Tokens(_)
+            | Self::NoDatabase { .. }
+            | Self::System(_) => 1,
         }
     }
 }
@@ -168,6 +181,7 @@ impl Cli {
             None => Ok(Self::command().print_help()?),
             Some(Task::Run(run)) => run_node(run),
             Some(Task::Genesis(Genesis::Show { chain, json })) => show_genesis(chain, json),
+            Some(Task::Token(task)) => token::run(task),
             Some(Task::Db(Db::Check { chain, data_dir })) => check_database(chain, data_dir),
         }
     }

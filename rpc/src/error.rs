@@ -112,6 +112,18 @@ codes! {
 
     /// The node is too busy to answer now.
     Busy = 6001, "busy";
+    /// The method needs a token, and none came.
+    TokenNeeded = 6002, "token_needed";
+    /// The token is unknown, revoked or expired.
+    BadToken = 6003, "bad_token";
+    /// The token does not allow the method.
+    ScopeMissing = 6004, "scope_missing";
+    /// The caller asks too much in too short a time.
+    TooFast = 6005, "too_fast";
+    /// A subscription over plain HTTP.
+    NeedsWebSocket = 6006, "needs_web_socket";
+    /// Parameters nested too deeply.
+    TooDeep = 6007, "too_deep";
 
     /// The node is stopping.
     Stopping = 9001, "stopping";

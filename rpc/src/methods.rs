@@ -1,5 +1,7 @@
 //! The methods, one trait for each namespace. Every method names its scope: what a caller's token must
-//! allow (read, submit, mine, admin).
+//! allow (read, submit, mine, admin). Callers on the node's own machine need none for read and submit, unless
+//! the method says `token`: what it tells is the operator's business. [`scope`](crate::scope) holds the same
+//! as a table.
 
 use crate::{
     text::{HexBytes, Text},
@@ -98,7 +100,7 @@ pub trait Mempool {
 #[cfg_attr(all(feature = "server", not(feature = "client")), rpc(server, namespace = "mining"))]
 #[cfg_attr(all(feature = "client", not(feature = "server")), rpc(client, namespace = "mining"))]
 pub trait Mining {
-    /// What the miner does. Scope: read.
+    /// What the miner does. Scope: read, token.
     #[method(name = "info")]
     async fn mining_info(&self) -> RpcResult<MiningInfo>;
 
@@ -114,11 +116,11 @@ pub trait Mining {
 #[cfg_attr(all(feature = "server", not(feature = "client")), rpc(server, namespace = "net"))]
 #[cfg_attr(all(feature = "client", not(feature = "server")), rpc(client, namespace = "net"))]
 pub trait Net {
-    /// The node among its peers. Scope: read.
+    /// The node among its peers. Scope: read, token.
     #[method(name = "info")]
     async fn net_info(&self) -> RpcResult<NetInfo>;
 
-    /// The connected peers. Scope: read.
+    /// The connected peers. Scope: read, token.
     #[method(name = "peers")]
     async fn net_peers(&self) -> RpcResult<Vec<PeerJson>>;
 

@@ -75,7 +75,9 @@ async fn post(address: SocketAddr, headers: &str, body: &str) -> (u16, String) {
 
 async fn call(node: &RunningNode, method: &str, params: Value) -> Value {
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
-    let (status, body) = post(node.rpc_address(), "Host: localhost\r\n", &body).await;
+    let token = std::fs::read_to_string(node.admin_token_file()).expect("it is made at the start");
+    let headers = format!("Host: localhost\r\nAuthorization: Bearer {}\r\n", token.trim());
+    let (status, body) = post(node.rpc_address(), &headers, &body).await;
     assert_eq!(status, 200, "{method}: {body}");
     serde_json::from_str(&body).expect("an answer is JSON")
 }
