@@ -19,6 +19,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 pub struct Answer {
     /// The status code.
     pub status: u16,
+    /// The status line and the headers, in lower case.
+    pub head: String,
     /// The body, as text.
     pub body: String,
 }
@@ -46,6 +48,23 @@ pub fn get(port: u16, path: &str) -> Answer {
     exchange(port, &format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"))
 }
 
+/// Sends a request to the server on this port of loopback, with these header lines besides the necessary
+/// ones.
+///
+/// # Panics
+/// The server does not answer in HTTP.
+pub fn request(port: u16, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
+    let more: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    let length = body.len();
+    exchange(
+        port,
+        &format!(
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {length}\r\n{more}\
+             Connection: close\r\n\r\n{body}"
+        ),
+    )
+}
+
 fn exchange(port: u16, request: &str) -> Answer {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a server that listens");
     stream.set_read_timeout(Some(ANSWER_WITHIN)).expect("a timeout can be set");
@@ -56,7 +75,7 @@ fn exchange(port: u16, request: &str) -> Answer {
     let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{read:?}, no answer in {text:?}"));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Answer { status: status.expect("a status line"), body: body.to_owned() }
+    Answer { status: status.expect("a status line"), head: head.to_lowercase(), body: body.to_owned() }
 }
 
 /// Where the tokens of the nodes on these ports are.

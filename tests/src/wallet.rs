@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::{
     fs,
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 use tempfile::TempDir;
@@ -36,18 +36,31 @@ impl Wallets {
         Self { directory, chain: network.file() }
     }
 
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Runs a command of the wallet called `name`, which asks `node`, with `input` on its standard input.
     ///
     /// # Panics
     /// It prints anything but one JSON object.
     pub fn run(&self, name: &str, node: &str, input: &str, arguments: &[&str]) -> Ended {
+        self.run_alone(name, input, &[&["--node", node], arguments].concat())
+    }
+
+    /// The same without naming a node: the wallet asks the one it is paired with.
+    ///
+    /// # Panics
+    /// It prints anything but one JSON object.
+    pub fn run_alone(&self, name: &str, input: &str, arguments: &[&str]) -> Ended {
         let mut command = Command::new(binaries::find("wallet"));
         for variable in binaries::foreign_variables() {
             command.env_remove(variable);
         }
         command.arg("--json").arg("--chain").arg(&self.chain).arg("--data-dir").arg(self.directory.path());
         command.arg("--password-file").arg(self.directory.path().join("password"));
-        command.args(["--wallet", name, "--node", node]).args(arguments);
+        command.args(["--wallet", name]).args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("the wallet starts");
         let mut stdin = child.stdin.take().expect("it was piped");

@@ -46,7 +46,7 @@ pub struct Global {
     /// Which wallet
     #[arg(long, global = true, value_name = "NAME", default_value = WalletName::DEFAULT)]
     pub wallet: WalletName,
-    /// Node to ask [default: the network's port on this machine]
+    /// Node to ask [default: the one paired with, or the network's port on this machine]
     #[arg(long, global = true, value_name = "URL", env = "CAIRN_WALLET_NODE")]
     pub node: Option<String>,
     /// Where files are [default: $XDG_DATA_HOME/cairn or ~/.local/share/cairn]
@@ -121,6 +121,20 @@ pub enum Command {
     Status(TxidArgument),
     /// Show the payments sent from here, newest first
     History(HistoryArguments),
+    /// Keep the token that a node gave this wallet, and ask that node from now on
+    Pair(PairArguments),
+}
+
+/// What `pair` takes.
+#[derive(Debug, Args)]
+pub struct PairArguments {
+    /// The line that `cairn-node token new` printed; read from standard input when it is not given, so that
+    /// other users of this machine do not see it among the processes
+    #[arg(value_name = "LINE")]
+    pub line: Option<String>,
+    /// Forget the node of this network instead
+    #[arg(long, conflicts_with = "line")]
+    pub forget: bool,
 }
 
 /// How hard the password is to guess.

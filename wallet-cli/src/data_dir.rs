@@ -1,5 +1,6 @@
 //! Where wallets are: `<data-dir>/wallets/<name>.json`, and `<name>.journal` beside it.
 
+use cairn_ledger::hash::BlockId;
 use std::{
     ffi::OsString,
     fmt, fs, io,
@@ -89,6 +90,11 @@ impl DataDir {
     /// The journal of a wallet.
     pub fn journal_file(&self, name: &WalletName) -> PathBuf {
         self.wallets.join(format!("{name}.journal"))
+    }
+
+    /// The pairing with a node of the network that begins with `genesis`.
+    pub fn pairing_file(&self, genesis: &BlockId) -> PathBuf {
+        self.wallets.with_file_name("pairings").join(format!("{genesis}.pair"))
     }
 
     /// The names of all wallets, sorted; none when the directory is not there.

@@ -5,6 +5,7 @@ use crate::{
     data_dir::{NoDataDir, WalletName},
     keystore::KeystoreError,
     network::NetworkError,
+    pairing::PairingError,
     plan::PlanError,
     secret::SecretError,
     wait::NotMined,
@@ -77,6 +78,9 @@ pub enum WalletError {
     /// Nothing to sign.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// What is to be paired with.
+    #[error(transparent)]
+    Pairing(#[from] PairingError),
     /// The node.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -145,6 +149,7 @@ impl WalletError {
             Self::Words(_) => "bad_words",
             Self::Receiver(_) => "bad_address",
             Self::Plan(error) => error.kind(),
+            Self::Pairing(_) => "bad_pairing",
             Self::Client(error) | Self::Refused { error, .. } => error.kind(),
             Self::InDoubt { .. } => "in_doubt",
             Self::NotMined { .. } => "not_mined",

@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::Path,
 };
+use tempfile::NamedTempFile;
 
 /// The mode of directories that hold wallets: nobody else may look inside.
 pub const DIRECTORY_MODE: u32 = 0o700;
@@ -56,15 +57,27 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
 /// [`ErrorKind::AlreadyExists`] when `path` exists; it stays as it is. Otherwise what the system says.
 pub fn save_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = parent(path)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".")
-        .suffix(".tmp")
-        .permissions(Permissions::from_mode(FILE_MODE))
-        .tempfile_in(directory)?;
+    temporary(directory, bytes)?.persist_noclobber(path).map_err(|refused| refused.error)?;
+    sync_dir(directory)
+}
+
+/// The same, in place of what is there.
+///
+/// # Errors
+/// What the system says.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = parent(path)?;
+    temporary(directory, bytes)?.persist(path).map_err(|refused| refused.error)?;
+    sync_dir(directory)
+}
+
+fn temporary(directory: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix(".").suffix(".tmp").permissions(Permissions::from_mode(FILE_MODE));
+    let mut file = builder.tempfile_in(directory)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
-    file.persist_noclobber(path).map_err(|refused| refused.error)?;
-    sync_dir(directory)
+    Ok(file)
 }
 
 /// Makes the names in the directory of `path` durable.

@@ -16,6 +16,7 @@
 //! | [`keystore`] | the encrypted wallet file (Argon2id, XChaCha20-Poly1305) |
 //! | [`journal`] | every payment ever signed, written before it is sent |
 //! | [`client`] | the node, as the wallet sees it |
+//! | [`pairing`] | the node that gave this wallet a token |
 //! | [`secret`] | passwords and words: where they are read from, wiped when dropped |
 //! | [`data_dir`], [`files`], [`network`] | where files are; how they are written; which network |
 //! | [`output`], [`error`] | text or JSON; sentences, kinds and exit codes |
@@ -42,6 +43,7 @@ pub mod journal;
 pub mod keystore;
 pub mod network;
 pub mod output;
+pub mod pairing;
 pub mod plan;
 pub mod run;
 pub mod secret;

@@ -11,6 +11,7 @@ use crate::{
     keystore::{Keystore, KeystoreError, MAX_FILE_BYTES, SealRandomness, WalletSecret},
     network,
     output::Output,
+    pairing::Pairing,
 };
 use cairn_genesis::Network;
 use cairn_ledger::keys::Address;
@@ -37,6 +38,7 @@ pub fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), WalletE
         Command::Send(options) => runtime.block_on(commands::send::run(&session, options, output)),
         Command::Resend(options) => runtime.block_on(commands::resend::run(&session, options.txid, output)),
         Command::Status(options) => runtime.block_on(commands::status::run(&session, options.txid, output)),
+        Command::Pair(options) => runtime.block_on(commands::pair::run(&session, options, output)),
         Command::History(options) => runtime.block_on(commands::history::run(&session, *options, output)),
     }
 }
@@ -67,7 +69,14 @@ impl<'a> Session<'a> {
 
     /// The chosen node, which has to be on `network`.
     pub fn node<'b>(&self, network: &'b Network) -> Result<Node<'b>, WalletError> {
-        Ok(Node::new(self.options.node.as_deref(), network)?)
+        let path = self.data.pairing_file(&network.id());
+        let pairing = Pairing::load(&self.data, &network.id()).map_err(file_error("read", &path))?;
+        let asked = self.options.node.as_deref();
+        // The token is for the node that gave it, and for no other.
+        match pairing.filter(|pairing| asked.is_none_or(|url| url.trim_end_matches('/') == pairing.url())) {
+            Some(pairing) => Ok(Node::paired(&pairing, network)?),
+            None => Ok(Node::new(asked, network)?),
+        }
     }
 
     /// The chosen wallet, which has to be of `network`.

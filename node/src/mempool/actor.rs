@@ -3,9 +3,10 @@
 
 use super::{
     file::{self, Saved},
-    mailbox::{ANNOUNCEMENTS, Accepted, Arrival, CHECKERS, MAILBOX, Message, PoolHandle, SUBMISSION},
+    mailbox::{ANNOUNCEMENTS, Accepted, Arrival, CHECKERS, MAILBOX, Message, PoolHandle, SUBMISSION, Waiting},
     policy::{PoolConfig, PoolError, Standing},
     pool::{Pool, TipChange},
+    queue::Entry,
 };
 use crate::{
     chain::{ChainEvent, ChainHandle, Reader},
@@ -109,6 +110,23 @@ impl Actor {
             }
             Message::Info { answer } => reply(answer, self.pool.info()),
             Message::Status { txid, answer } => reply(answer, self.pool.status(&txid)),
+            Message::Try { transaction, answer } => {
+                let asked = Asked::new(transaction.transaction(), transaction.txid());
+                let standings = self.read_standings(vec![asked]).await?;
+                let standing = standings.first().copied().unwrap_or_default();
+                reply(answer, self.pool.try_admit(&transaction, &standing, clock::now()));
+            }
+            Message::Refused { refusals } => {
+                let now = clock::now();
+                refusals.into_iter().for_each(|(txid, error)| self.pool.remember_refusal(txid, error, now));
+            }
+            Message::Page { after, max, answer } => {
+                reply(answer, self.pool.page(after, max).into_iter().map(waiting).collect());
+            }
+            Message::OfSender { address, answer } => {
+                reply(answer, self.pool.of_sender(&address).into_iter().map(waiting).collect());
+            }
+            Message::Estimate { bytes, answer } => reply(answer, self.pool.estimate(bytes)),
         }
         Ok(())
     }
@@ -241,6 +259,10 @@ impl Actor {
 /// Answers; whoever no longer waits for an answer does not need it.
 fn reply<T>(answer: oneshot::Sender<T>, value: T) {
     let _ = answer.send(value);
+}
+
+fn waiting(entry: Entry) -> Waiting {
+    Waiting { transaction: entry.transaction, added: entry.added, ready: entry.worth.ready }
 }
 
 /// Whose account a transaction needs, and what to look for when its nonce is used.

@@ -2,7 +2,7 @@
 
 use super::{
     policy::{PoolError, PoolStatus},
-    pool::{Pending, PoolInfo},
+    pool::{FeeEstimate, Pending, PoolInfo},
 };
 use crate::verdict::Origin;
 use cairn_ledger::{
@@ -39,6 +39,17 @@ pub struct Accepted {
     pub origin: Origin,
     /// They.
     pub transactions: Vec<CheckedTransaction>,
+}
+
+/// A transaction that waits in the pool.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// It.
+    pub transaction: CheckedTransaction,
+    /// When it came.
+    pub added: Timestamp,
+    /// Whether it can be mined now: nothing of its sender's is missing before it.
+    pub ready: bool,
 }
 
 /// A checked transaction on its way into the pool.
@@ -84,6 +95,28 @@ pub(super) enum Message {
         txid: TxId,
         answer: oneshot::Sender<PoolStatus>,
     },
+    /// Would it be taken?
+    Try {
+        transaction: CheckedTransaction,
+        answer: oneshot::Sender<Result<(), PoolError>>,
+    },
+    /// These were not taken here: remember why.
+    Refused {
+        refusals: Vec<(TxId, PoolError)>,
+    },
+    Page {
+        after: Option<(Timestamp, TxId)>,
+        max: usize,
+        answer: oneshot::Sender<Vec<Waiting>>,
+    },
+    OfSender {
+        address: Address,
+        answer: oneshot::Sender<Vec<Waiting>>,
+    },
+    Estimate {
+        bytes: usize,
+        answer: oneshot::Sender<FeeEstimate>,
+    },
 }
 
 /// A handle to the pool. Cloning shares it.
@@ -113,6 +146,46 @@ impl PoolHandle {
             answers.extend(self.submit_piece(Some(origin), piece).await?);
         }
         Ok(answers)
+    }
+
+    /// Says whether a transaction would be taken, without taking it.
+    ///
+    /// # Errors
+    /// The outer: the node is stopping. The inner: why it would not.
+    pub async fn check_one(&self, transaction: Transaction) -> Result<Result<(), PoolError>, PoolStopped> {
+        let judged = self.ask(|answer| Message::Judge { transactions: vec![transaction], answer }).await?;
+        let transaction = match judged.into_iter().next().ok_or(PoolStopped)? {
+            Ok(transaction) => transaction,
+            Err(error) => return Ok(Err(error)),
+        };
+        match self.check(vec![(0, transaction)]).await?.into_iter().next().ok_or(PoolStopped)? {
+            (_, Ok(transaction)) => self.ask(|answer| Message::Try { transaction, answer }).await,
+            (_, Err(error)) => Ok(Err(PoolError::Invalid(error))),
+        }
+    }
+
+    /// Transactions in order of arrival: those after `after`, at most `max` of them.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn page(&self, after: Option<(Timestamp, TxId)>, max: usize) -> Result<Vec<Waiting>, PoolStopped> {
+        self.ask(|answer| Message::Page { after, max, answer }).await
+    }
+
+    /// What one sender has in the pool, in order of nonce.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn of_sender(&self, address: Address) -> Result<Vec<Waiting>, PoolStopped> {
+        self.ask(|answer| Message::OfSender { address, answer }).await
+    }
+
+    /// What a transaction must pay to be among the first `bytes` that are mined.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn estimate(&self, bytes: usize) -> Result<FeeEstimate, PoolStopped> {
+        self.ask(|answer| Message::Estimate { bytes, answer }).await
     }
 
     /// A pooled transaction.
@@ -178,6 +251,11 @@ impl PoolHandle {
         piece: Vec<(Transaction, Option<Timestamp>)>,
     ) -> Result<Vec<Result<TxId, PoolError>>, PoolStopped> {
         let (transactions, added): (Vec<_>, Vec<_>) = piece.into_iter().unzip();
+        // Only what is handed in here is asked after here; what peers send could fill the memory of reasons.
+        let asked_after: Vec<TxId> = match origin {
+            Some(Origin::Local) => transactions.iter().map(Transaction::id).collect(),
+            _ => Vec::new(),
+        };
         let judged = self.ask(|answer| Message::Judge { transactions, answer }).await?;
         // One slot for each transaction, filled now or by the pool.
         let mut answers: Vec<Option<Result<TxId, PoolError>>> = Vec::with_capacity(judged.len());
@@ -208,7 +286,14 @@ impl PoolHandle {
                 answers[slot] = Some(answer);
             }
         }
-        Ok(answers.into_iter().map(|answer| answer.expect("each slot was refused, invalid or admitted")).collect())
+        let answers: Vec<_> =
+            answers.into_iter().map(|answer| answer.expect("each slot was refused, invalid or admitted")).collect();
+        let refused = asked_after.into_iter().zip(&answers);
+        let refusals: Vec<_> = refused.filter_map(|(txid, answer)| Some((txid, answer.err()?))).collect();
+        if !refusals.is_empty() {
+            self.mailbox.send(Message::Refused { refusals }).await.map_err(|_| PoolStopped)?;
+        }
+        Ok(answers)
     }
 
     /// Checks structure and signatures, away from the tasks that must not wait.

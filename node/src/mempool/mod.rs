@@ -38,4 +38,5 @@ pub(crate) mod tests;
 pub use actor::spawn;
 pub use mailbox::{Accepted, PoolHandle, PoolStopped};
 pub use policy::{DropReason, PoolConfig, PoolError, PoolStatus};
+pub use pool::FeeEstimate;
 pub use pool::{Pending, PoolInfo};

@@ -6,6 +6,7 @@ pub(crate) mod balance;
 pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod new;
+pub(crate) mod pair;
 pub(crate) mod resend;
 pub(crate) mod restore;
 pub(crate) mod send;
