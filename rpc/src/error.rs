@@ -107,6 +107,13 @@ codes! {
     /// The chain has caught up with the clock.
     ChainAheadOfClock = 4003, "chain_ahead_of_clock";
 
+    /// Nobody would take a block now.
+    MiningPaused = 4004, "mining_paused";
+    /// The work is unknown, or another block came in between.
+    StaleWork = 4005, "stale_work";
+    /// The nonce does not solve the work.
+    LowWork = 4006, "low_work";
+
     /// The peer could not be reached.
     DialFailed = 5001, "dial_failed";
 
@@ -122,6 +129,8 @@ codes! {
     TooFast = 6005, "too_fast";
     /// A subscription over plain HTTP.
     NeedsWebSocket = 6006, "needs_web_socket";
+    /// A subscription begins too far from the tip.
+    TooFarBehind = 6008, "too_far_behind";
     /// Parameters nested too deeply.
     TooDeep = 6007, "too_deep";
 

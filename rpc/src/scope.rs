@@ -128,28 +128,46 @@ const fn token(name: &'static str, scope: Scope, budget: Budget) -> MethodRule {
 }
 
 const fn subscription(name: &'static str) -> MethodRule {
-    MethodRule { subscribes: true, ..rule(name, Scope::Read, true, Budget::Light) }
+    MethodRule { subscribes: true, ..rule(name, Scope::Read, true, Budget::Read) }
 }
 
 /// Every method, by namespace. One that is missing here can be called by admin alone.
 pub const METHODS: &[MethodRule] = &[
+    open("chain_difficulty", Budget::Heavy),
     open("chain_getBlock", Budget::Read),
+    open("chain_getBlocks", Budget::Heavy),
     open("chain_getHeader", Budget::Read),
+    open("chain_getHeaders", Budget::Heavy),
     open("chain_getTransaction", Budget::Read),
+    open("chain_getTransactions", Budget::Heavy),
     subscription("chain_subscribeHeads"),
+    subscription("chain_subscribeMoves"),
+    open("chain_supply", Budget::Light),
     open("chain_tip", Budget::Light),
     open("chain_unsubscribeHeads", Budget::Light),
+    open("chain_unsubscribeMoves", Budget::Light),
+    open("mempool_content", Budget::Heavy),
+    open("mempool_feeEstimate", Budget::Heavy),
     open("mempool_info", Budget::Light),
+    open("mempool_ofSender", Budget::Light),
     token("mining_generate", Scope::Mine, Budget::Heavy),
+    token("mining_getTemplate", Scope::Mine, Budget::Writer),
     token("mining_info", Scope::Read, Budget::Read),
+    token("mining_submit", Scope::Mine, Budget::Writer),
     token("net_addPeer", Scope::Admin, Budget::Light),
     token("net_info", Scope::Read, Budget::Light),
     token("net_peers", Scope::Read, Budget::Light),
     open("node_info", Budget::Light),
+    token("node_storage", Scope::Read, Budget::Heavy),
     open("state_getAccount", Budget::Writer),
     open("state_getProof", Budget::Writer),
+    subscription("state_subscribeAddress"),
+    open("state_unsubscribeAddress", Budget::Light),
+    open("tx_check", Budget::Read),
     open("tx_status", Budget::Read),
     rule("tx_submit", Scope::Submit, true, Budget::Light),
+    subscription("tx_subscribeStatus"),
+    open("tx_unsubscribeStatus", Budget::Light),
 ];
 
 /// The rule of a method.

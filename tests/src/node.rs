@@ -279,7 +279,10 @@ pub fn command(network: &TestNetwork, directory: &Path, p2p: u16, rpc: u16, argu
         command.env_remove(name);
     }
     command.arg("run").arg("--chain").arg(network.file()).arg("--data-dir").arg(directory);
-    command.arg(format!("--network.port={p2p}")).arg(format!("--rpc.listen=127.0.0.1:{rpc}")).args(arguments);
+    command.arg(format!("--network.port={p2p}")).args(arguments);
+    if !arguments.iter().any(|argument| argument.starts_with("--rpc.listen")) {
+        command.arg(format!("--rpc.listen=127.0.0.1:{rpc}"));
+    }
     command.stdin(Stdio::null());
     command
 }

@@ -5,12 +5,20 @@ use crate::{
     chain::{Reader, Tip},
     store::{StoreError, StoredBlock},
 };
-use cairn_ledger::{hash::TxId, transaction::Transaction, units::Height, validate::LinkedHeader};
+use cairn_ledger::{
+    hash::{BlockId, TxId},
+    transaction::Transaction,
+    units::Height,
+    validate::LinkedHeader,
+};
 use cairn_rpc::{
     error::{Code, RpcError},
     methods::ChainServer,
     text::Text,
-    types::{BlockJson, BlockRef, BlockTransactions, HeaderJson, TransactionInfo, TransactionJson, TxState},
+    types::{
+        BlockJson, BlockPage, BlockRef, BlockTransactions, DifficultyJson, HeaderJson, HeaderPage, Supply,
+        TransactionInfo, TransactionJson, TransactionPage, TxState,
+    },
 };
 use jsonrpsee::{
     PendingSubscriptionSink, SubscriptionMessage, SubscriptionSink, TrySendError,
@@ -41,6 +49,34 @@ impl ChainServer for ChainApi {
 
     async fn get_transaction(&self, txid: Text<TxId>) -> RpcResult<TransactionInfo> {
         Ok(self.0.find_transaction(txid.0).await?)
+    }
+
+    async fn get_headers(&self, from: u64, count: Option<u64>) -> RpcResult<HeaderPage> {
+        Ok(self.0.headers(from, count).await?)
+    }
+
+    async fn get_blocks(&self, from: u64, count: Option<u64>, full: Option<bool>) -> RpcResult<BlockPage> {
+        Ok(self.0.blocks(from, count, full.unwrap_or(false)).await?)
+    }
+
+    async fn get_transactions(&self, from: u64, place: Option<u64>, count: Option<u64>) -> RpcResult<TransactionPage> {
+        Ok(self.0.transactions(from, place, count).await?)
+    }
+
+    async fn chain_supply(&self, height: Option<u64>) -> RpcResult<Supply> {
+        Ok(self.0.supply(height))
+    }
+
+    async fn chain_difficulty(&self, window: Option<u64>) -> RpcResult<DifficultyJson> {
+        Ok(self.0.difficulty(window).await?)
+    }
+
+    async fn subscribe_moves(
+        &self,
+        pending: PendingSubscriptionSink,
+        since: Option<Text<BlockId>>,
+    ) -> SubscriptionResult {
+        self.0.follow_moves(pending, since.map(|since| since.0)).await
     }
 
     async fn subscribe_heads(&self, pending: PendingSubscriptionSink) -> SubscriptionResult {
@@ -84,7 +120,7 @@ fn find_block(reader: &Reader, block: BlockRef) -> Result<Option<StoredBlock>, S
     }
 }
 
-fn no_such_block(block: BlockRef) -> RpcError {
+pub(super) fn no_such_block(block: BlockRef) -> RpcError {
     let (message, got) = match block {
         BlockRef::Height(height) => (format!("the chain has no block {height} yet"), height.to_string()),
         BlockRef::Id(id) => (format!("no block has the id {}", id.0), id.0.to_string()),
@@ -97,11 +133,11 @@ impl Context {
         HeaderJson::new(&tip.header, tip.total_work, self.prefix())
     }
 
-    fn show_header(&self, header: &LinkedHeader) -> HeaderJson {
+    pub(super) fn show_header(&self, header: &LinkedHeader) -> HeaderJson {
         HeaderJson::new(header.header(), header.total_work(), self.prefix())
     }
 
-    fn show_block(&self, stored: &StoredBlock, full: bool) -> BlockJson {
+    pub(super) fn show_block(&self, stored: &StoredBlock, full: bool) -> BlockJson {
         let body = stored.block.body.iter();
         let transactions = if full {
             BlockTransactions::Full(body.map(|transaction| TransactionJson::new(transaction, self.prefix())).collect())
@@ -145,7 +181,7 @@ impl Context {
         }
     }
 
-    fn show_mined(&self, mined: &Mined) -> TransactionInfo {
+    pub(super) fn show_mined(&self, mined: &Mined) -> TransactionInfo {
         TransactionInfo {
             transaction: TransactionJson::new(&mined.transaction, self.prefix()),
             state: TxState::Mined,

@@ -185,7 +185,7 @@ impl<S> Layer<S> for GuardLayer {
     type Service = Guard<S>;
 
     fn layer(&self, inner: S) -> Guard<S> {
-        Guard { inner, gate: Arc::clone(&self.0) }
+        Guard { inner, gate: Arc::clone(&self.0), under_way: Arc::new(Semaphore::new(limits::MAX_UNDER_WAY)) }
     }
 }
 
@@ -194,6 +194,8 @@ impl<S> Layer<S> for GuardLayer {
 pub(super) struct Guard<S> {
     inner: S,
     gate: Arc<Gate>,
+    /// Places for the calls of this connection: jsonrpsee makes one of these for each.
+    under_way: Arc<Semaphore>,
 }
 
 impl<S> Guard<S>
@@ -205,7 +207,9 @@ where
         let method = method_rule(request.method_name()).map_or("other", |rule| rule.name);
         let caller = request.extensions().get::<Caller>().cloned();
         // Every request is given its caller at the door; one without would be our own mistake.
+        let place = self.under_way.try_acquire();
         let admitted = match &caller {
+            _ if place.is_err() => Err(RpcError::new(Code::Busy, "too many calls of this connection are under way")),
             Some(caller) => self.gate.admit(&request, caller).await,
             None => Err(RpcError::new(Code::TokenNeeded, "nobody knows who is asking")),
         };

@@ -22,9 +22,14 @@ pub(super) const MAX_CONNECTIONS_PER_ADDRESS: usize = 32;
 /// further calls wait and its subscriptions miss notifications.
 const MESSAGE_BUFFER: u32 = 256;
 
-/// How long the other end of a connection may do nothing. jsonrpsee pings WebSockets every 30 s, and each
-/// answer counts: so no living subscriber is ever idle.
-pub(super) const PATIENCE: Patience = Patience { idle: Duration::from_secs(75), stalled: Duration::from_secs(10) };
+/// Calls that one connection has under way; more are told that the node is busy. As many as clients send at once.
+pub(super) const MAX_UNDER_WAY: usize = 256;
+
+/// How long the other end of a connection may do nothing, and how much is read of it. jsonrpsee pings WebSockets
+/// every 30 s, and each answer counts: so no living subscriber is ever idle. Eight megabytes a second are more
+/// than an honest client sends, and little enough that refusing all of it is easy.
+pub(super) const PATIENCE: Patience =
+    Patience { idle: Duration::from_secs(75), stalled: Duration::from_secs(10), bytes_per_second: 8 << 20 };
 /// How long a request may take, its body's arrival included: a body that comes byte by byte holds its place
 /// no longer. The slowest honest call, a hundred generated blocks, takes a fraction of it.
 pub(super) const REQUEST_WITHIN: Duration = Duration::from_secs(60);

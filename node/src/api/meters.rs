@@ -184,7 +184,7 @@ pub(super) fn phase_name(phase: SyncPhase) -> &'static str {
 }
 
 /// See proc_pid_statm(5): the second field is the resident set in pages.
-fn resident_bytes() -> Option<u64> {
+pub(super) fn resident_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
     pages.checked_mul(PAGE_BYTES)
@@ -217,8 +217,8 @@ mod tests {
         let meters = Meters::new();
         meters.called("chain_tip", "ok", Duration::ZERO);
         meters.refused("host");
-        meters.gauges.sync_phase.get_or_create(&Phase { phase: "headers" });
-        meters.gauges.peers.get_or_create(&Direction { direction: "inbound" });
+        let _ = meters.gauges.sync_phase.get_or_create(&Phase { phase: "headers" });
+        let _ = meters.gauges.peers.get_or_create(&Direction { direction: "inbound" });
         let mut told = String::new();
         encode(&mut told, &meters.registry).expect("text");
         let dashboard = include_str!("../../../docs/grafana.json");

@@ -5,7 +5,7 @@
 //! `server` connections and the way of a request · `access` who may speak to the port · `tokens` what a token
 //! allows · `guard` what stands before every call · `rate` how fast anybody may ask · `patience` who does
 //! nothing for too long · `limits` how much anybody may ask · `pages` what is no JSON-RPC · `meters` what is
-//! counted · `context` what handlers have · `error` refusals as codes · one file for each namespace: `node`
+//! counted · `spans` pages of the chain · `moves` subscriptions that lose nothing · `context` what handlers have · `error` refusals as codes · one file for each namespace: `node`
 //! `chain` `state` `tx` `mempool` `mining` `net`
 //!
 //! # The path of a call
@@ -31,12 +31,14 @@ mod limits;
 mod mempool;
 mod meters;
 mod mining;
+mod moves;
 mod net;
 mod node;
 mod pages;
 mod patience;
 mod rate;
 mod server;
+mod spans;
 mod state;
 pub mod tokens;
 mod tx;

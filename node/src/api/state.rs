@@ -2,14 +2,17 @@
 
 use super::context::Context;
 use crate::chain::ProvenAccount;
-use cairn_ledger::{accounts::Account, keys::Address, units::Amount};
+use cairn_ledger::{accounts::Account, hash::BlockId, keys::Address, units::Amount};
 use cairn_rpc::{
     error::RpcError,
     methods::StateServer,
     text::{Pebbles, Text},
     types::{AccountJson, PendingJson, ProofJson},
 };
-use jsonrpsee::core::{RpcResult, async_trait};
+use jsonrpsee::{
+    PendingSubscriptionSink,
+    core::{RpcResult, SubscriptionResult, async_trait},
+};
 
 pub(super) struct StateApi(pub Context);
 
@@ -18,6 +21,15 @@ impl StateServer for StateApi {
     async fn get_account(&self, address: String) -> RpcResult<AccountJson> {
         let account = self.0.address(&address)?;
         Ok(self.0.show_account(account, address).await?)
+    }
+
+    async fn subscribe_address(
+        &self,
+        pending: PendingSubscriptionSink,
+        address: String,
+        since: Option<Text<BlockId>>,
+    ) -> SubscriptionResult {
+        self.0.follow_address(pending, address, since.map(|since| since.0)).await
     }
 
     async fn get_proof(&self, address: String) -> RpcResult<ProofJson> {

@@ -39,7 +39,7 @@ pub use actor::{Chain, spawn};
 pub use mailbox::{
     BlockOutcome, ChainError, ChainEvent, ChainHandle, HeaderOutcome, Import, ProvenAccount, TemplateRequest, Tip,
 };
-pub use reader::Reader;
+pub use reader::{MinedTransaction, Reader};
 pub use template::Template;
 
 /// What a failing store says, for those who read the chain without knowing the store.

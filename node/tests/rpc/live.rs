@@ -134,7 +134,13 @@ async fn a_node_answers_every_method_in_its_committed_shape() {
             "chain_getTransaction" | "tx_status" => (json!([txid]), true),
             "state_getAccount" | "state_getProof" => (json!([shown(1)]), true),
             "mining_generate" => (json!([1, shown(0)]), true),
+            "chain_getHeaders" | "chain_getBlocks" | "chain_getTransactions" => (json!([1]), true),
+            "mempool_ofSender" => (json!([shown(1)]), true),
+            "mining_getTemplate" => (json!([shown(0)]), true),
             "chain_tip" | "node_info" | "mempool_info" | "mining_info" | "net_info" | "net_peers" => (json!([]), true),
+            "chain_supply" | "chain_difficulty" | "mempool_content" | "mempool_feeEstimate" | "node_storage" => {
+                (json!([]), true)
+            }
             // Asked above, refused without a peer to add, or no method of HTTP.
             _ => (Value::Null, false),
         };
