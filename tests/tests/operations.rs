@@ -20,6 +20,7 @@ use cairn_tests::{
 };
 use jsonrpsee_ws_client::{WsClient, WsClientBuilder};
 use serde_json::{Value, json};
+use std::{path::PathBuf, process::Command};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -181,6 +182,25 @@ async fn a_miner_elsewhere_gets_work_and_brings_a_block() {
     assert_eq!(submit(&second, solve(&second, true))["error"]["code"], 4005, "another block came in between");
     assert_eq!(call(port, "mining_getTemplate", &json!([]))["error"]["code"], 4002, "nobody to reward");
     assert!(cluster[0].account(77).await.0 > 0, "the miner was paid");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_example_miner_finds_a_block() {
+    let cluster = Cluster::start(1).await;
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/miner.py");
+    let mut python = Command::new("python3");
+    python.arg(script).arg(cluster[0].url()).arg(cluster[0].directory().join("admin.token"));
+    let output = match python.arg(cluster.network().address(78)).output() {
+        Ok(output) => output,
+        Err(error) => {
+            eprintln!("skipped: python3 cannot be run ({error})");
+            return;
+        }
+    };
+    assert!(output.status.success(), "{output:?}");
+    let info = cluster[0].info().await;
+    assert_eq!((info.height, String::from_utf8_lossy(&output.stdout).trim()), (1, info.tip.0.to_string().as_str()));
+    assert!(cluster[0].account(78).await.0 > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -173,6 +173,8 @@ fn methods(context: &Context) -> Result<RpcModule<()>, RegisterMethodError> {
     all.merge(mempool::MempoolApi(context.clone()).into_rpc())?;
     all.merge(mining::MiningApi(context.clone()).into_rpc())?;
     all.merge(net::NetApi(context.clone()).into_rpc())?;
+    let document = cairn_rpc::openrpc::document();
+    all.register_method("rpc.discover", move |_, _, _| document.clone())?;
     Ok(all)
 }
 

@@ -17,6 +17,11 @@ use jsonrpsee::{
     server::{HttpBody, HttpRequest, HttpResponse, StopHandle, serve_with_graceful_shutdown},
     types::ErrorObjectOwned,
 };
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
 use serde_json::json;
 use std::{
     collections::HashMap,
@@ -31,14 +36,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
 };
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        ServerConfig,
-        crypto::ring,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    },
-};
+use tokio_rustls::TlsAcceptor;
 
 /// How long the door stays shut when the system has no more descriptors: time for some to be given back.
 const BREATHER: Duration = Duration::from_millis(100);

@@ -1,16 +1,16 @@
 //! `cairn-node token`: makes, lists and revokes access tokens. A running node notices at the next call.
 
-use super::{CliError, print};
+use super::{CliError, Place, print};
 use crate::{
     api::tokens::{self, Record, Token, TokenFile, TokenFileError, TokenId, Wanted},
     clock,
-    config::{Environment, Flags, Settings},
+    config::{Environment, Settings},
 };
 use cairn_ledger::units::Timestamp;
 use cairn_rpc::scope::Scope;
 use clap::{Args, Subcommand};
 use serde_json::json;
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 /// The longest name of a token: a line of a list.
 const MAX_NAME: usize = 64;
@@ -60,21 +60,9 @@ pub(super) struct NewToken {
     json: bool,
 }
 
-/// Which node.
-#[derive(Debug, Args)]
-pub(super) struct Place {
-    /// The network: main, test, local or a genesis file; main by default
-    #[arg(long, value_name = "NAME|FILE")]
-    chain: Option<String>,
-    /// Where the node's data is
-    #[arg(long, value_name = "DATA")]
-    data_dir: Option<PathBuf>,
-}
-
 impl Place {
     fn settings(self) -> Result<Settings, CliError> {
-        let flags = Flags { chain: self.chain, data_dir: self.data_dir, keys: Vec::new() };
-        Ok(Settings::load(&flags, &Environment::of_this_process())?)
+        Ok(Settings::load(&self.flags(), &Environment::of_this_process())?)
     }
 
     fn file(self) -> Result<TokenFile, CliError> {

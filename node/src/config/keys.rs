@@ -135,6 +135,8 @@ config! {
         level: tracing::Level = "LEVEL";
         /// More precisely, by part: cairn::network=debug,libp2p_swarm=info
         filter: String = "TARGET=LEVEL,..";
+        /// Where to keep it in files, too: one a day, the last seven; nowhere by default
+        directory: String = "DIR";
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Settings {
     pub storage: DbOptions,
     /// What is told on stderr.
     pub log: LogFilter,
+    /// Where it is kept in files, too.
+    pub log_directory: Option<PathBuf>,
 }
 
 impl Settings {
@@ -63,6 +65,7 @@ impl Settings {
             mempool: mempool(&config.mempool),
             storage: storage(&config.storage),
             log: log(&config.log)?,
+            log_directory: config.log.directory.as_ref().map(|given| given.value.clone().into()),
             local: defaults.local,
             spec: Arc::new(spec),
             data_dir,
