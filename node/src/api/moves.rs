@@ -136,7 +136,10 @@ impl Context {
     ) -> SubscriptionResult {
         let address = match self.address(&address) {
             Ok(address) => address,
-            Err(error) => return Ok(pending.reject(error).await),
+            Err(error) => {
+                pending.reject(error).await;
+                return Ok(());
+            }
         };
         self.follow(pending, since, move |context, step| {
             let tip = context.handles.chain.tip().height();
@@ -162,7 +165,8 @@ impl Context {
         let mut tips = self.handles.chain.watch_tip();
         let mut at = since.unwrap_or_else(|| tips.borrow_and_update().id);
         if let Err(error) = self.steps_from(at).await {
-            return Ok(pending.reject(error).await);
+            pending.reject(error).await;
+            return Ok(());
         }
         let mut sink = pending.accept().await?;
         loop {
@@ -208,7 +212,10 @@ impl Context {
     ) -> SubscriptionResult {
         let depth = match super::spans::count(Some(depth.unwrap_or(1)), &(1..=MAX_DEPTH)) {
             Ok(depth) => depth,
-            Err(error) => return Ok(pending.reject(error).await),
+            Err(error) => {
+                pending.reject(error).await;
+                return Ok(());
+            }
         };
         let (mut tips, mut arrivals) = (self.handles.chain.watch_tip(), self.handles.pool.subscribe());
         let mut sink = pending.accept().await?;
