@@ -150,7 +150,7 @@ pub const METHODS: &[MethodRule] = &[
     open("mempool_feeEstimate", Budget::Heavy),
     open("mempool_info", Budget::Light),
     open("mempool_ofSender", Budget::Light),
-    token("mining_generate", Scope::Mine, Budget::Heavy),
+    token("mining_generate", Scope::Mine, Budget::Light),
     token("mining_getTemplate", Scope::Mine, Budget::Writer),
     token("mining_info", Scope::Read, Budget::Read),
     token("mining_submit", Scope::Mine, Budget::Writer),

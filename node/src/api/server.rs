@@ -39,7 +39,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 /// How long the door stays shut when the system has no more descriptors: time for some to be given back.
-const BREATHER: Duration = Duration::from_millis(100);
+const BREATHER: Duration = Duration::from_secs(1);
 
 /// Answers a request that was let in. jsonrpsee's service has a name as long as its middleware.
 pub(super) type Rpc = Box<dyn Fn(HttpRequest) -> Answer + Send + Sync>;
@@ -93,7 +93,8 @@ pub(super) async fn accept(listener: TcpListener, door: Arc<Door>, stop: StopHan
                 None => door.meters.refused("too_many_connections"),
             },
             Err(error) => {
-                door.gate.warn(IpAddr::from([0, 0, 0, 0]), &error);
+                // Once a second at most, and only while the system has no descriptors left.
+                tracing::warn!(target: "cairn::api", %error, "cannot take connections");
                 tokio::time::sleep(BREATHER).await;
             }
         }
