@@ -7,7 +7,8 @@
 #   ledger   no_std; a closed list of dependencies, none with its `std` feature
 #   node     store < chain < mempool < network < sync < miner < api < node.rs < main.rs, read from every
 #            `crate::` in node/src; clock, tasks, telemetry and verdict are the ground below
-#   places   rocksdb, libp2p, rayon, the jsonrpsee server, bincode, the shared-key libraries and ratatui are each named where the table below says
+#   places   rocksdb, libp2p, rayon, the jsonrpsee server, TLS, prometheus-client, bincode, the shared-key libraries and
+#            ratatui are each named where the table below says
 #
 # Each violation is one line, `file:line: what`; then it ends with 1.
 set -euo pipefail
@@ -153,6 +154,8 @@ check_places() {
     only '\blibp2p(::|_[a-z]+::)' libp2p node/src/network/
     only '\brayon::' rayon node/src/chain/precheck.rs
     only '\bjsonrpsee::server\b' "the jsonrpsee server" node/src/api/
+    only '\b(tokio_)?rustls::' TLS node/src/api/server.rs
+    only '\bprometheus_client::' prometheus-client node/src/api/meters.rs
     only '\bjsonrpsee_(http|ws)_client::' "the jsonrpsee client" wallet-cli/
     only '\b(musig2|frost_secp256k1_tr)::' "a call of the shared-key libraries" wallet-cli/src/shared/
     only '\bratatui::' ratatui wallet-cli/src/screen.rs wallet-cli/src/commands/watch.rs

@@ -4,12 +4,15 @@
 //! 0 done · 1 refused or failed · 2 wrong usage, the configuration included · 3 the storage failed
 
 mod bench;
+mod configure;
 mod cores;
 mod genesis;
 mod progress;
 mod replay;
+mod token;
 
 use crate::{
+    api::tokens::TokenFileError,
     bench::BenchError,
     chain::audit::{self, AuditError},
     config::{self, ChainFileError, ConfigError, Environment, Flags, KEYS, Settings},
@@ -37,9 +40,17 @@ enum Task {
     /// Run a node until it is told to stop (SIGINT or SIGTERM)
     #[command(after_help = KEYS_HELP)]
     Run(Run),
+    /// Write a configuration in which every key is explained
+    Init(Place),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigTask),
     /// Look at networks
     #[command(subcommand)]
     Genesis(Genesis),
+    /// Let others in: access tokens for JSON-RPC
+    #[command(subcommand)]
+    Token(token::TokenTask),
     /// Look after the database of a node that is stopped
     #[command(subcommand)]
     Db(Db),
@@ -69,6 +80,36 @@ struct Run {
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     keys: KeyFlags,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigTask {
+    /// Say whether it is good, and where each value comes from
+    #[command(after_help = KEYS_HELP)]
+    Check(Run),
+}
+
+/// Which node.
+#[derive(Debug, Args)]
+struct Place {
+    /// The network: main, test, local or a genesis file; main by default
+    #[arg(long, value_name = "NAME|FILE")]
+    chain: Option<String>,
+    /// Where the node's data is
+    #[arg(long, value_name = "DATA")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Place {
+    fn flags(self) -> Flags {
+        Flags { chain: self.chain, data_dir: self.data_dir, keys: Vec::new() }
+    }
+}
+
+impl Run {
+    fn flags(self) -> Flags {
+        Flags { chain: self.chain, data_dir: self.data_dir, keys: self.keys.0 }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -147,6 +188,15 @@ pub enum CliError {
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// The tokens cannot be read or changed.
+    #[error(transparent)]
+    Tokens(#[from] TokenFileError),
+    /// There is a configuration already.
+    #[error("there is a configuration already, {}; it was not touched", path.display())]
+    ConfigExists {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is nothing to check.
     #[error("there is no database in {}; name the node's --chain and --data-dir", path.display())]
     NoDatabase {
@@ -173,6 +223,9 @@ pub enum CliError {
         /// How many there are.
         max: usize,
     },
+    /// The log's directory cannot be written.
+    #[error("{0}; choose another log.directory")]
+    Log(#[from] tracing_appender::rolling::InitError),
     /// The system refuses threads, or nobody reads what is printed.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -189,7 +242,14 @@ impl CliError {
             Self::Audit(_) => 3,
             Self::Bench(BenchError::Store(error)) if error.is_storage_failure() => 3,
             Self::Replay(_) | Self::Verify(_) | Self::Bench(_) => 1,
-            Self::Chain { .. } | Self::Node(_) | Self::DataDir(_) | Self::NoDatabase { .. } | Self::System(_) => 1,
+            Self::Chain { .. }
+            | Self::Node(_)
+            | Self::DataDir(_)
+            | Self::Tokens(_)
+            | Self::ConfigExists { .. }
+            | Self::Log(_)
+            | Self::NoDatabase { .. }
+            | Self::System(_) => 1,
         }
     }
 }
@@ -202,8 +262,11 @@ impl Cli {
     pub fn run(self) -> Result<(), CliError> {
         match self.task {
             None => Ok(Self::command().print_help()?),
-            Some(Task::Run(run)) => run_node(run),
+            Some(Task::Run(run)) => run_node(run.flags()),
+            Some(Task::Init(place)) => configure::init(&place.flags()),
+            Some(Task::Config(ConfigTask::Check(run))) => configure::check(&run.flags()),
             Some(Task::Genesis(Genesis::Show { chain, json })) => show_genesis(chain, json),
+            Some(Task::Token(task)) => token::run(task),
             Some(Task::Db(Db::Check { chain, data_dir })) => check_database(chain, data_dir),
             Some(Task::Export(args)) => replay::export(args),
             Some(Task::Import(args)) => replay::import(args),
@@ -213,9 +276,9 @@ impl Cli {
     }
 }
 
-fn run_node(Run { chain, data_dir, keys: KeyFlags(keys) }: Run) -> Result<(), CliError> {
-    let settings = Settings::load(&Flags { chain, data_dir, keys }, &Environment::of_this_process())?;
-    telemetry::start(&settings.log);
+fn run_node(flags: Flags) -> Result<(), CliError> {
+    let settings = Settings::load(&flags, &Environment::of_this_process())?;
+    telemetry::start(&settings.log, settings.log_directory.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("cairn").build()?;
     Ok(runtime.block_on(Node::run(settings))?)
 }

@@ -5,6 +5,8 @@
 //!   lock           held while a node runs; holds its process id
 //!   cairn-node.toml  the configuration, if there is one
 //!   node.key       the node's identity among peers
+//!   admin.token    the access token of the user it runs as
+//!   tokens.json    hashes of the tokens made for others
 //!   db/            the chain
 //!   …              small files of the parts, such as the address book and the pool
 //! ```

@@ -1,7 +1,7 @@
 //! The node: opens, connects and starts its parts, and stops them in order. Wiring only.
 
 use crate::{
-    api::{self, ApiError, Services},
+    api::{self, ApiError, Services, tokens::TokenFile},
     chain::{self, Chain},
     config::Settings,
     data_dir::{DataDir, DataDirError},
@@ -14,6 +14,7 @@ use crate::{
 use std::{
     io,
     net::SocketAddr,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 use tokio::{
@@ -37,7 +38,7 @@ pub struct RunningNode {
     p2p_addresses: Vec<String>,
     tasks: Tasks,
     // The lock goes last, after everything that the tasks had open.
-    _data_dir: DataDir,
+    data_dir: DataDir,
 }
 
 /// Why a node did not start, or stopped by itself.
@@ -114,7 +115,7 @@ impl Node {
         let mut tasks = Tasks::default();
         match start_parts(settings, &data_dir, &mut tasks).await {
             Ok((handles, rpc_address, p2p_addresses)) => {
-                Ok(RunningNode { handles, rpc_address, p2p_addresses, tasks, _data_dir: data_dir })
+                Ok(RunningNode { handles, rpc_address, p2p_addresses, tasks, data_dir })
             }
             Err(error) => {
                 // What was started lets go of the data before the lock goes. Its own failure is the lesser.
@@ -136,6 +137,11 @@ impl RunningNode {
         self.rpc_address
     }
 
+    /// The file with the token of the user it runs as, who may do everything.
+    pub fn admin_token_file(&self) -> PathBuf {
+        TokenFile::of(self.data_dir.path()).admin_path()
+    }
+
     /// Where it listens for peers, as multiaddresses that end in its peer id.
     pub fn p2p_addresses(&self) -> &[String] {
         &self.p2p_addresses
@@ -151,7 +157,7 @@ impl RunningNode {
     /// # Errors
     /// The first part that failed, or that did not stop.
     pub async fn stop(self) -> Result<(), NodeError> {
-        let Self { handles, tasks, _data_dir, .. } = self;
+        let Self { handles, tasks, data_dir: _lock, .. } = self;
         drop(handles);
         tasks.stop().await?;
         tracing::info!(target: "cairn::node", "stopped");
@@ -200,8 +206,9 @@ async fn start_parts(
 
     let handles = Handles { chain, pool, network, sync, miner };
     let (switch, shutdown) = tasks::shutdown();
+    let tokens = TokenFile::of(data_dir.path());
     let services = Services { spec: spec.clone(), local, started, mining, handles: handles.clone() };
-    let (rpc_address, task) = api::spawn(settings.rpc_listen, services, shutdown).await?;
+    let (rpc_address, task) = api::spawn(settings.rpc_listen, settings.rpc, tokens, services, shutdown).await?;
     tasks.adopt("api", switch.throw(), task);
     let p2p_addresses = listening(&handles.network, listen).await;
     let (tip, network) = (handles.chain.tip(), handles.network.info().await);

@@ -1,8 +1,9 @@
-//! What the node tells on stderr: one line for each event, with its fields.
+//! What the node tells: one line for each event, with its fields, on stderr and, if asked, in files.
 
-use std::{fmt, io};
+use std::{fmt, io, path::Path};
 use tracing::Level;
-use tracing_subscriber::{EnvFilter, filter::ParseError};
+use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
+use tracing_subscriber::{EnvFilter, filter::ParseError, fmt::writer::MakeWriterExt};
 
 /// What is told of other people's code: warnings. Of these two errors only: gossipsub warns once for each
 /// message that a slow peer's queue had no room for, kad whenever a node without peers looks for some.
@@ -35,15 +36,35 @@ impl fmt::Display for LogFilter {
     }
 }
 
-/// Begins to tell events on stderr, for the whole process. A second call changes nothing.
-pub fn start(filter: &LogFilter) {
-    let subscriber = tracing_subscriber::fmt()
-        .compact()
-        .with_writer(io::stderr)
-        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-        .with_env_filter(EnvFilter::new(&filter.0));
+/// Log files that are kept: a week.
+const KEPT_FILES: usize = 7;
+
+/// Begins to tell events on stderr, for the whole process; with a directory, in a file for each day there, too,
+/// of which the last are kept. A second call changes nothing.
+///
+/// # Errors
+/// The directory cannot be written.
+pub fn start(filter: &LogFilter, directory: Option<&Path>) -> Result<(), InitError> {
+    let subscriber = tracing_subscriber::fmt().compact().with_env_filter(EnvFilter::new(&filter.0));
     // A test that runs several nodes in one process has begun already.
-    let _ = subscriber.try_init();
+    let _ = match directory {
+        None => {
+            let colours = io::IsTerminal::is_terminal(&io::stderr());
+            subscriber.with_writer(io::stderr).with_ansi(colours).try_init()
+        }
+        Some(directory) => {
+            let files = daily_files(directory)?;
+            subscriber.with_writer(io::stderr.and(files)).with_ansi(false).try_init()
+        }
+    };
+    Ok(())
+}
+
+/// Files named after the day. An event is written before the part that told it goes on, so that none is lost when
+/// the process ends.
+fn daily_files(directory: &Path) -> Result<RollingFileAppender, InitError> {
+    let files = RollingFileAppender::builder().rotation(Rotation::DAILY).max_log_files(KEPT_FILES);
+    files.filename_prefix("cairn-node").filename_suffix("log").build(directory)
 }
 
 #[cfg(test)]
@@ -58,5 +79,25 @@ mod tests {
         for broken in ["cairn=loud", "=", "cairn=info=debug"] {
             assert!(filter.clone().and(broken).is_err(), "{broken}");
         }
+    }
+
+    #[test]
+    fn a_file_a_day_is_written_and_a_week_of_them_kept() {
+        use std::io::Write;
+        let directory = tempfile::tempdir().expect("a directory");
+        let logs = directory.path().join("logs");
+        std::fs::create_dir(&logs).expect("a directory");
+        for day in 1..=20 {
+            std::fs::write(logs.join(format!("cairn-node.2001-01-{day:02}.log")), "old").expect("written");
+        }
+        let mut files = daily_files(&logs).expect("it can be written");
+        files.write_all(b"an event\n").expect("written");
+        let names: Vec<_> = std::fs::read_dir(&logs).expect("listed").flatten().map(|entry| entry.path()).collect();
+        assert!(names.len() <= KEPT_FILES, "{names:?}");
+        let said = |path: &std::path::PathBuf| std::fs::read_to_string(path).is_ok_and(|text| text == "an event\n");
+        assert_eq!(names.iter().filter(|path| said(path)).count(), 1);
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        assert!(daily_files(&file.join("logs")).is_err(), "a file is no directory");
     }
 }

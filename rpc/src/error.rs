@@ -110,11 +110,32 @@ codes! {
     /// The chain has caught up with the clock.
     ChainAheadOfClock = 4003, "chain_ahead_of_clock";
 
+    /// Nobody would take a block now.
+    MiningPaused = 4004, "mining_paused";
+    /// The work is unknown, or another block came in between.
+    StaleWork = 4005, "stale_work";
+    /// The nonce does not solve the work.
+    LowWork = 4006, "low_work";
+
     /// The peer could not be reached.
     DialFailed = 5001, "dial_failed";
 
     /// The node is too busy to answer now.
     Busy = 6001, "busy";
+    /// The method needs a token, and none came.
+    TokenNeeded = 6002, "token_needed";
+    /// The token is unknown, revoked or expired.
+    BadToken = 6003, "bad_token";
+    /// The token does not allow the method.
+    ScopeMissing = 6004, "scope_missing";
+    /// The caller asks too much in too short a time.
+    TooFast = 6005, "too_fast";
+    /// A subscription over plain HTTP.
+    NeedsWebSocket = 6006, "needs_web_socket";
+    /// A subscription begins too far from the tip.
+    TooFarBehind = 6008, "too_far_behind";
+    /// Parameters nested too deeply.
+    TooDeep = 6007, "too_deep";
 
     /// The node is stopping.
     Stopping = 9001, "stopping";

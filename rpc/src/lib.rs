@@ -2,7 +2,8 @@
 //!
 //! The node implements the traits of [`methods`] (feature `server`), clients call them through generated
 //! code (feature `client`); both share the [`types`] and the [`error`] codes, so the two cannot drift
-//! apart. The doc comment of a method is its reference.
+//! apart. The doc comment of a method is its reference; [`scope`] is the table of who may call it.
+//! The node answers all of it as an OpenRPC document, made in `openrpc` (feature `server`).
 //!
 //! # Conventions
 //! - Fields are snake_case; parameters go by name or by position.
@@ -16,5 +17,8 @@
 pub mod error;
 #[cfg(any(feature = "server", feature = "client"))]
 pub mod methods;
+#[cfg(feature = "server")]
+pub mod openrpc;
+pub mod scope;
 pub mod text;
 pub mod types;

@@ -1,11 +1,15 @@
 //! The methods, one trait for each namespace. Every method names its scope: what a caller's token must
-//! allow (read, submit, mine, admin).
+//! allow (read, submit, mine, admin). Callers on the node's own machine need none for read and submit, unless
+//! the method says `token`: what it tells is the operator's business. [`scope`](crate::scope) holds the same
+//! as a table.
 
 use crate::{
     text::{HexBytes, Text},
     types::{
-        AccountJson, BlockJson, BlockRef, Generated, HeaderJson, LightProofJson, MempoolInfo, MiningInfo, NetInfo,
-        NodeInfo, PeerJson, ProofJson, Submitted, TransactionInfo, TransactionProofJson, TxStatus,
+        AccountJson, AddressMove, BlockJson, BlockPage, BlockRef, ChainMove, DifficultyJson, FeeEstimateJson,
+        FoundBlock, Generated, HeaderJson, HeaderPage, LightProofJson, MempoolInfo, MiningInfo, NetInfo, NodeInfo,
+        PeerJson, PoolCursor, PoolEntry, PoolPage, ProofJson, StorageInfo, Submitted, Supply, TransactionInfo,
+        TransactionPage, TransactionProofJson, TxCheck, TxStatus, WorkJson,
     },
 };
 use cairn_ledger::hash::{BlockId, Hash, TxId};
@@ -21,6 +25,11 @@ pub trait Node {
     /// What the node is and how far it is. Scope: read.
     #[method(name = "info")]
     async fn node_info(&self) -> RpcResult<NodeInfo>;
+
+    /// What the database takes on the disk, table by table, and what the parts hold in memory. Scope: read,
+    /// token.
+    #[method(name = "storage")]
+    async fn node_storage(&self) -> RpcResult<StorageInfo>;
 }
 
 /// Blocks and the transactions in them.
@@ -63,6 +72,36 @@ pub trait Chain {
     #[method(name = "getTransactionProof")]
     async fn get_transaction_proof(&self, txid: Text<TxId>, at: Text<BlockId>) -> RpcResult<TransactionProofJson>;
 
+    /// Headers of the followed chain from a height upward, 1 to 500 (the default). Errors: 1003. Scope: read.
+    #[method(name = "getHeaders")]
+    async fn get_headers(&self, from: u64, count: Option<u64>) -> RpcResult<HeaderPage>;
+
+    /// Blocks of the followed chain from a height upward, 1 to 100 (the default), fewer when they are large;
+    /// with `full`, with transactions instead of their ids. Errors: 1003. Scope: read.
+    #[method(name = "getBlocks")]
+    async fn get_blocks(&self, from: u64, count: Option<u64>, full: Option<bool>) -> RpcResult<BlockPage>;
+
+    /// Transactions of the followed chain in its order, 1 to 500 (the default), from a block's height and a
+    /// place in it (0 by default) on. Errors: 1003. Scope: read.
+    #[method(name = "getTransactions")]
+    async fn get_transactions(&self, from: u64, place: Option<u64>, count: Option<u64>) -> RpcResult<TransactionPage>;
+
+    /// How much money there is after the block at a height (the tip by default), what the next block adds, and
+    /// what there will be in the end. Scope: read.
+    #[method(name = "supply")]
+    async fn chain_supply(&self, height: Option<u64>) -> RpcResult<Supply>;
+
+    /// How hard blocks are to find: interval and hash rate over the last blocks, 1 to 1000 (120 by default),
+    /// and the next target. Errors: 1003. Scope: read.
+    #[method(name = "difficulty")]
+    async fn chain_difficulty(&self, window: Option<u64>) -> RpcResult<DifficultyJson>;
+
+    /// Sends every move of the chain: the headers that left it and those that came, nothing left out. With
+    /// `since`, the `tip` of an earlier notification or any block's id, it begins with what happened since.
+    /// Errors: 2001, 6008. Scope: read.
+    #[subscription(name = "subscribeMoves" => "moves", unsubscribe = "unsubscribeMoves", item = ChainMove)]
+    async fn subscribe_moves(&self, since: Option<Text<BlockId>>) -> SubscriptionResult;
+
     /// Sends the header of each new tip; after a reorganisation only that of the new tip. A subscriber
     /// that does not read misses headers and is told so by a gap in the heights. Scope: read.
     #[subscription(name = "subscribeHeads" => "heads", unsubscribe = "unsubscribeHeads", item = HeaderJson)]
@@ -83,6 +122,11 @@ pub trait State {
     /// the block `at`, one of the last 32 below it. Errors: 1001, 2003. Scope: read.
     #[method(name = "getProof")]
     async fn get_proof(&self, address: String, at: Option<Text<BlockId>>) -> RpcResult<ProofJson>;
+
+    /// Sends the transactions an address sends or receives as they come onto the chain or leave it; `since` as
+    /// in `chain_subscribeMoves`. Errors: 1001, 2001, 6008. Scope: read.
+    #[subscription(name = "subscribeAddress" => "address", unsubscribe = "unsubscribeAddress", item = AddressMove)]
+    async fn subscribe_address(&self, address: String, since: Option<Text<BlockId>>) -> SubscriptionResult;
 }
 
 /// Transactions on their way into a block.
@@ -95,7 +139,18 @@ pub trait Tx {
     #[method(name = "submit")]
     async fn submit_tx(&self, raw: HexBytes) -> RpcResult<Submitted>;
 
-    /// What became of a transaction. Scope: read.
+    /// Says whether `tx_submit` would take a transaction now, without taking it. Errors: 1002 and 30xx. Scope:
+    /// read.
+    #[method(name = "check")]
+    async fn check_tx(&self, raw: HexBytes) -> RpcResult<TxCheck>;
+
+    /// Sends what becomes of a transaction at each change, until it is `depth` blocks deep (1 to 10000, 1 by
+    /// default) or has expired. Errors: 1003. Scope: read.
+    #[subscription(name = "subscribeStatus" => "txStatus", unsubscribe = "unsubscribeStatus", item = TxStatus)]
+    async fn subscribe_status(&self, txid: Text<TxId>, depth: Option<u64>) -> SubscriptionResult;
+
+    /// What became of a transaction: why it left the pool, or why this node did not take it from its own
+    /// clients, is known for a day. Scope: read.
     #[method(name = "status")]
     async fn tx_status(&self, txid: Text<TxId>) -> RpcResult<TxStatus>;
 }
@@ -108,6 +163,20 @@ pub trait Mempool {
     /// How full it is and what it takes. Scope: read.
     #[method(name = "info")]
     async fn mempool_info(&self) -> RpcResult<MempoolInfo>;
+
+    /// The transactions in it, in order of arrival, 1 to 200 (the default), from the page's `next` on. Errors:
+    /// 1003. Scope: read.
+    #[method(name = "content")]
+    async fn mempool_content(&self, after: Option<Text<PoolCursor>>, count: Option<u64>) -> RpcResult<PoolPage>;
+
+    /// The transactions of one sender, in order of nonce. Errors: 1001. Scope: read.
+    #[method(name = "ofSender")]
+    async fn mempool_of_sender(&self, address: String) -> RpcResult<Vec<PoolEntry>>;
+
+    /// What a transaction should pay to be mined within some blocks (1 to 100, 1 by default), and on what that
+    /// is based. Errors: 1003. Scope: read.
+    #[method(name = "feeEstimate")]
+    async fn fee_estimate(&self, blocks: Option<u64>) -> RpcResult<FeeEstimateJson>;
 }
 
 /// The miner.
@@ -115,7 +184,7 @@ pub trait Mempool {
 #[cfg_attr(all(feature = "server", not(feature = "client")), rpc(server, namespace = "mining"))]
 #[cfg_attr(all(feature = "client", not(feature = "server")), rpc(client, namespace = "mining"))]
 pub trait Mining {
-    /// What the miner does. Scope: read.
+    /// What the miner does. Scope: read, token.
     #[method(name = "info")]
     async fn mining_info(&self) -> RpcResult<MiningInfo>;
 
@@ -124,6 +193,17 @@ pub trait Mining {
     /// clock. Errors: 1001, 1003, 4001, 4002. Scope: mine.
     #[method(name = "generate")]
     async fn generate(&self, blocks: u64, beneficiary: Option<String>) -> RpcResult<Generated>;
+
+    /// Work for a miner elsewhere: a block on the tip for `beneficiary`, or for the miner's, complete but for
+    /// its nonce. Ask again at every new tip, and every few seconds for new transactions. Errors: 1001, 4002,
+    /// 4004. Scope: mine.
+    #[method(name = "getTemplate")]
+    async fn get_template(&self, beneficiary: Option<String>) -> RpcResult<WorkJson>;
+
+    /// Hands in a nonce that solves the work with this seal; the block is on the chain when this answers.
+    /// Errors: 4005, 4006. Scope: mine.
+    #[method(name = "submit")]
+    async fn submit_work(&self, seal: Text<Hash>, nonce: Text<u64>) -> RpcResult<FoundBlock>;
 }
 
 /// Peers.
@@ -131,11 +211,11 @@ pub trait Mining {
 #[cfg_attr(all(feature = "server", not(feature = "client")), rpc(server, namespace = "net"))]
 #[cfg_attr(all(feature = "client", not(feature = "server")), rpc(client, namespace = "net"))]
 pub trait Net {
-    /// The node among its peers. Scope: read.
+    /// The node among its peers. Scope: read, token.
     #[method(name = "info")]
     async fn net_info(&self) -> RpcResult<NetInfo>;
 
-    /// The connected peers. Scope: read.
+    /// The connected peers. Scope: read, token.
     #[method(name = "peers")]
     async fn net_peers(&self) -> RpcResult<Vec<PeerJson>>;
 

@@ -1,8 +1,9 @@
 //! How values of the ledger are written in JSON.
 
 use cairn_ledger::units::Amount;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-use std::{fmt::Display, str::FromStr};
+use std::{any::type_name, borrow::Cow, fmt::Display, str::FromStr};
 
 /// A value written as the text it shows: an id, a target, a number too large for JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,29 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Text<T> {
     }
 }
 
+impl<T> Text<T> {
+    /// The last part of the type's name: `BlockId`, `Hash`, `u64`.
+    fn name() -> &'static str {
+        type_name::<T>().rsplit("::").next().unwrap_or_default()
+    }
+}
+
+impl<T> JsonSchema for Text<T> {
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed(Self::name())
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let (pattern, description) = match Self::name() {
+            "BlockId" | "Hash" | "TxId" => ("^[0-9a-f]{64}$", "32 bytes, lower-case hex"),
+            "CompactTarget" => ("^[0-9a-f]{8}$", "A target in compact form, 8 hex digits"),
+            "PoolCursor" => ("^[0-9]+-[0-9a-f]{64}$", "A place in the pool's order of arrival"),
+            _ => ("^[0-9]+$", "A whole number in decimal"),
+        };
+        json_schema!({"type": "string", "pattern": pattern, "description": description})
+    }
+}
+
 /// An amount written as a decimal string of pebbles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pebbles(pub Amount);
@@ -35,6 +59,16 @@ impl<'de> Deserialize<'de> for Pebbles {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Text(pebbles) = Text::<u64>::deserialize(deserializer)?;
         Amount::from_pebbles(pebbles).map(Self).map_err(Error::custom)
+    }
+}
+
+impl JsonSchema for Pebbles {
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("Pebbles")
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[0-9]+$", "description": "Pebbles in decimal; 10^8 are 1 CRN"})
     }
 }
 
@@ -57,5 +91,15 @@ impl<'de> Deserialize<'de> for HexBytes {
         hex::decode(&text)
             .map(Self)
             .map_err(|error| D::Error::custom(format!("expected lower-case hex digits: {error}")))
+    }
+}
+
+impl JsonSchema for HexBytes {
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("HexBytes")
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^([0-9a-f]{2})*$", "description": "Bytes, lower-case hex"})
     }
 }

@@ -1,5 +1,15 @@
 //! The shapes of parameters and answers.
 
+mod pool;
+mod spans;
+mod usage;
+mod work;
+
+pub use pool::{FeeEstimateJson, PoolCursor, PoolCursorError, PoolEntry, PoolPage, TxCheck};
+pub use spans::{AddressMove, BlockPage, ChainMove, DifficultyJson, HeaderPage, Place, Supply, TransactionPage};
+pub use usage::{MemoryInfo, StorageInfo, TableSize};
+pub use work::{FoundBlock, WorkJson};
+
 use crate::text::{HexBytes, Pebbles, Text};
 use cairn_ledger::{
     accounts::{Account, AccountProof},
@@ -10,10 +20,11 @@ use cairn_ledger::{
     pow::{CompactTarget, Work},
     transaction::Transaction,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A block, named by its height on the followed chain (a number) or by its id (a string).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a block's height as a number or its id as 64 lower-case hex digits")]
 pub enum BlockRef {
     /// The block at this height of the followed chain.
@@ -23,7 +34,7 @@ pub enum BlockRef {
 }
 
 /// A header.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeaderJson {
     /// The block's id.
     pub id: Text<BlockId>,
@@ -75,7 +86,7 @@ impl HeaderJson {
 }
 
 /// One payment of a transaction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutputJson {
     /// The receiver.
     pub to: String,
@@ -84,7 +95,7 @@ pub struct OutputJson {
 }
 
 /// A transaction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TransactionJson {
     /// Its id.
     pub txid: Text<TxId>,
@@ -134,7 +145,7 @@ impl TransactionJson {
 }
 
 /// A block.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BlockJson {
     /// Its header.
     pub header: HeaderJson,
@@ -146,7 +157,7 @@ pub struct BlockJson {
 
 /// The transactions of a block: their ids, or themselves when `full` was asked for. An empty list is an
 /// empty list of either, and is read as one of ids.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum BlockTransactions {
     /// Their ids.
@@ -156,7 +167,7 @@ pub enum BlockTransactions {
 }
 
 /// A transaction, and where it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TransactionInfo {
     /// The transaction.
     pub transaction: TransactionJson,
@@ -171,7 +182,7 @@ pub struct TransactionInfo {
 }
 
 /// Where a transaction is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TxState {
     /// Neither in a block nor in the pool of this node, nor lately dropped from it.
@@ -187,7 +198,7 @@ pub enum TxState {
 }
 
 /// What became of a transaction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TxStatus {
     /// Its id.
     pub txid: Text<TxId>,
@@ -204,7 +215,7 @@ pub struct TxStatus {
 }
 
 /// An account at the tip, and what the pool would change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountJson {
     /// The address.
     pub address: String,
@@ -223,7 +234,7 @@ pub struct AccountJson {
 }
 
 /// What an account's own transactions in the pool would make of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PendingJson {
     /// Its money without what they spend.
     pub balance: Pebbles,
@@ -234,7 +245,7 @@ pub struct PendingJson {
 }
 
 /// Balance and nonce of an account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountValue {
     /// Its money.
     pub balance: Pebbles,
@@ -249,7 +260,7 @@ impl From<Account> for AccountValue {
 }
 
 /// A leaf of the account tree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeafJson {
     /// Whose account it is, as 64 hex digits: the sentinel has no address.
     pub address: String,
@@ -292,7 +303,7 @@ pub struct TransactionProofJson {
 }
 
 /// A proof of an account, or of its absence, against the state root of a header.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProofJson {
     /// The header it stands against, as its 190 bytes.
     pub header: HexBytes,
@@ -334,7 +345,7 @@ impl ProofJson {
 }
 
 /// What a node is and how far it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeInfo {
     /// The version of the node's program.
     pub version: String,
@@ -367,7 +378,7 @@ pub struct NodeInfo {
 }
 
 /// How far a node is behind its peers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SyncInfo {
     /// What it is doing.
     pub phase: SyncPhase,
@@ -378,7 +389,7 @@ pub struct SyncInfo {
 }
 
 /// What a node's synchronisation is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncPhase {
     /// It has no peer yet.
@@ -392,14 +403,14 @@ pub enum SyncPhase {
 }
 
 /// An accepted transaction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Submitted {
     /// Its id.
     pub txid: Text<TxId>,
 }
 
 /// The pool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MempoolInfo {
     /// Transactions in it.
     pub count: u64,
@@ -416,7 +427,7 @@ pub struct MempoolInfo {
 }
 
 /// The miner.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MiningInfo {
     /// Threads that mine; 0 when it is off.
     pub threads: u64,
@@ -439,7 +450,7 @@ pub struct MiningInfo {
 }
 
 /// What `mining_generate` did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Generated {
     /// The ids of the new blocks, in order.
     pub blocks: Vec<Text<BlockId>>,
@@ -448,7 +459,7 @@ pub struct Generated {
 }
 
 /// The node among its peers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NetInfo {
     /// Its identity.
     pub peer_id: String,
@@ -467,7 +478,7 @@ pub struct NetInfo {
 }
 
 /// A connected peer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PeerJson {
     /// Its identity.
     pub peer_id: String,

@@ -2,8 +2,12 @@
 
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
+    fs,
     io::{Read, Write},
     net::{Ipv4Addr, TcpStream},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -15,6 +19,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 pub struct Answer {
     /// The status code.
     pub status: u16,
+    /// The status line and the headers, in lower case.
+    pub head: String,
     /// The body, as text.
     pub body: String,
 }
@@ -42,6 +48,23 @@ pub fn get(port: u16, path: &str) -> Answer {
     exchange(port, &format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"))
 }
 
+/// Sends a request to the server on this port of loopback, with these header lines besides the necessary
+/// ones.
+///
+/// # Panics
+/// The server does not answer in HTTP.
+pub fn request(port: u16, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
+    let more: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    let length = body.len();
+    exchange(
+        port,
+        &format!(
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {length}\r\n{more}\
+             Connection: close\r\n\r\n{body}"
+        ),
+    )
+}
+
 fn exchange(port: u16, request: &str) -> Answer {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a server that listens");
     stream.set_read_timeout(Some(ANSWER_WITHIN)).expect("a timeout can be set");
@@ -52,15 +75,39 @@ fn exchange(port: u16, request: &str) -> Answer {
     let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{read:?}, no answer in {text:?}"));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Answer { status: status.expect("a status line"), body: body.to_owned() }
+    Answer { status: status.expect("a status line"), head: head.to_lowercase(), body: body.to_owned() }
 }
 
-/// Calls a method of JSON-RPC and gives the whole answer, `result` or `error`.
+/// Where the tokens of the nodes on these ports are.
+static ADMINS: Mutex<BTreeMap<u16, PathBuf>> = Mutex::new(BTreeMap::new());
+
+/// Remembers where the token of the user who runs the node on this port is.
+pub(crate) fn remember_admin(port: u16, data_dir: &Path) {
+    let mut admins = ADMINS.lock().unwrap_or_else(PoisonError::into_inner);
+    admins.insert(port, data_dir.join("admin.token"));
+}
+
+/// The header line of the user who runs the node on this port, if a node of this test's does.
+pub fn admin(port: u16) -> Option<String> {
+    let path = ADMINS.lock().unwrap_or_else(PoisonError::into_inner).get(&port).cloned()?;
+    Some(format!("Authorization: Bearer {}", fs::read_to_string(path).ok()?.trim()))
+}
+
+/// Calls a method of JSON-RPC as the user who runs the node, and gives the whole answer, `result` or `error`.
 ///
 /// # Panics
 /// The answer is not JSON.
 pub fn call(port: u16, method: &str, params: &Value) -> Value {
+    let admin = admin(port);
+    call_with(port, &admin.iter().map(String::as_str).collect::<Vec<_>>(), method, params)
+}
+
+/// The same with these header lines, and so as whoever they say.
+///
+/// # Panics
+/// The answer is not JSON.
+pub fn call_with(port: u16, headers: &[&str], method: &str, params: &Value) -> Value {
     let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-    let answer = post(port, &format!("127.0.0.1:{port}"), &[], &request.to_string());
+    let answer = post(port, &format!("127.0.0.1:{port}"), headers, &request.to_string());
     serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error} in {answer:?}"))
 }

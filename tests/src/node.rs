@@ -1,7 +1,7 @@
 //! One node process.
 
 use crate::{
-    binaries,
+    binaries, http,
     network::TestNetwork,
     wait::{SOON, until},
 };
@@ -16,7 +16,7 @@ use cairn_rpc::{
     text::{HexBytes, Text},
     types::{BlockRef, BlockTransactions, NodeInfo, TransactionJson},
 };
-use jsonrpsee_http_client::{HttpClient, HttpClientBuilder};
+use jsonrpsee_http_client::{HeaderMap, HttpClient, HttpClientBuilder};
 use std::{
     fs::{self, File},
     net::{Ipv4Addr, TcpListener, UdpSocket},
@@ -57,7 +57,8 @@ impl Node {
         let (p2p, rpc) = (free_port(), free_port());
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let child = spawn(network, directory.path(), p2p, rpc, &arguments);
-        let client = HttpClientBuilder::default().build(format!("http://127.0.0.1:{rpc}")).expect("a valid URL");
+        http::remember_admin(rpc, directory.path());
+        let client = client(rpc);
         let network = Arc::clone(network);
         let mut node = Self { network, name: name.to_owned(), directory, p2p, rpc, arguments, child, client };
         node.answers().await;
@@ -74,6 +75,8 @@ impl Node {
             async { client.node_info().await.ok() }
         })
         .await;
+        // The token was not there before the node's first start.
+        self.client = self::client(self.rpc);
     }
 
     /// The client for its JSON-RPC.
@@ -255,6 +258,16 @@ impl Drop for Node {
     }
 }
 
+/// A client of the user who runs the node on this port; of nobody in particular before its first start.
+fn client(port: u16) -> HttpClient {
+    let mut headers = HeaderMap::new();
+    if let Some(admin) = http::admin(port) {
+        let value = admin.split_once(": ").expect("a header line").1;
+        headers.insert("authorization", value.parse().expect("a token is ASCII"));
+    }
+    HttpClientBuilder::default().set_headers(headers).build(format!("http://127.0.0.1:{port}")).expect("a valid URL")
+}
+
 fn log_file(directory: &Path) -> PathBuf {
     directory.join("test.log")
 }
@@ -266,7 +279,10 @@ pub fn command(network: &TestNetwork, directory: &Path, p2p: u16, rpc: u16, argu
         command.env_remove(name);
     }
     command.arg("run").arg("--chain").arg(network.file()).arg("--data-dir").arg(directory);
-    command.arg(format!("--network.port={p2p}")).arg(format!("--rpc.listen=127.0.0.1:{rpc}")).args(arguments);
+    command.arg(format!("--network.port={p2p}")).args(arguments);
+    if !arguments.iter().any(|argument| argument.starts_with("--rpc.listen")) {
+        command.arg(format!("--rpc.listen=127.0.0.1:{rpc}"));
+    }
     command.stdin(Stdio::null());
     command
 }

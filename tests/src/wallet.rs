@@ -41,7 +41,15 @@ impl Wallets {
     /// # Panics
     /// It prints anything but one JSON object.
     pub fn run(&self, name: &str, node: &str, input: &str, arguments: &[&str]) -> Ended {
-        let mut command = self.command(name, node);
+        self.run_alone(name, input, &[&["--node", node], arguments].concat())
+    }
+
+    /// The same without naming a node: the wallet asks the one it is paired with.
+    ///
+    /// # Panics
+    /// It prints anything but one JSON object.
+    pub fn run_alone(&self, name: &str, input: &str, arguments: &[&str]) -> Ended {
+        let mut command = self.command(name);
         command.arg("--json").args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("the wallet starts");
@@ -55,14 +63,14 @@ impl Wallets {
         Ended { code: output.status.code().expect("it was not killed"), json }
     }
 
-    fn command(&self, name: &str, node: &str) -> Command {
+    fn command(&self, name: &str) -> Command {
         let mut command = Command::new(binaries::find("wallet"));
         for variable in binaries::foreign_variables() {
             command.env_remove(variable);
         }
         command.arg("--chain").arg(&self.chain).arg("--data-dir").arg(self.directory.path());
         command.arg("--password-file").arg(self.directory.path().join("password"));
-        command.args(["--wallet", name, "--node", node]);
+        command.args(["--wallet", name]);
         command
     }
 
@@ -76,7 +84,13 @@ impl Wallets {
     /// # Panics
     /// It fails, or complains.
     pub fn talk(&self, name: &str, node: &str, arguments: &[&str]) -> String {
-        let output = self.command(name, node).args(arguments).stdin(Stdio::null()).output().expect("the wallet runs");
+        let output = self
+            .command(name)
+            .args(["--node", node])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the wallet runs");
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success() && err.is_empty(), "{arguments:?}: {out}{err}");
         out.into_owned()

@@ -180,6 +180,18 @@ pub struct LabelArguments {
     pub label: String,
 }
 
+/// What `pair` takes.
+#[derive(Debug, Args)]
+pub struct PairArguments {
+    /// The line that `cairn-node token new` printed; read from standard input when it is not given, so that
+    /// other users of this machine do not see it among the processes
+    #[arg(value_name = "LINE")]
+    pub line: Option<String>,
+    /// Forget the node of this network instead
+    #[arg(long, conflicts_with = "line")]
+    pub forget: bool,
+}
+
 /// A file to read or to write.
 #[derive(Debug, Args)]
 pub struct FileArgument {

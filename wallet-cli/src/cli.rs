@@ -50,8 +50,8 @@ pub struct Global {
     /// Which account of the wallet [default: its first]
     #[arg(long, global = true, value_name = "N", value_parser = account_parser())]
     pub account: Option<u32>,
-    /// Node to ask; given several times, all are asked, and the most work is believed [default: the network's
-    /// port on this machine]
+    /// Node to ask; given several times, all are asked, and the most work is believed [default: the one
+    /// paired with, or the network's port on this machine]
     #[arg(long, global = true, value_name = "URL", env = "CAIRN_WALLET_NODE", value_delimiter = ',')]
     pub node: Vec<String>,
     /// Believe the node instead of verifying what it says
@@ -183,6 +183,8 @@ pub enum Command {
     Completions(CompletionsArguments),
     /// Write man pages
     Man(ManArguments),
+    /// Keep the token that a node gave this wallet, and ask that node from now on
+    Pair(PairArguments),
 }
 
 /// Which payment.

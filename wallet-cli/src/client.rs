@@ -5,6 +5,8 @@
 use crate::{
     network::{self, Mismatch},
     output::Inert,
+    pairing::Pairing,
+    secret::Secret,
 };
 use cairn_genesis::Network;
 use cairn_ledger::{
@@ -19,7 +21,7 @@ use cairn_rpc::{
     types::{AccountJson, HeaderJson, LightProofJson, NodeInfo, SyncPhase, TxStatus},
 };
 use jsonrpsee::core::ClientError as CallError;
-use jsonrpsee_http_client::{HttpClient, HttpClientBuilder};
+use jsonrpsee_http_client::{HeaderMap, HeaderValue, HttpClient, HttpClientBuilder, transport};
 use std::{error::Error, time::Duration};
 
 /// How long a node may take to accept a connection.
@@ -28,6 +30,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest answer: a light proof in hex, and room for the rest.
 const MAX_ANSWER_BYTES: u32 = 2 * MAX_LIGHT_PROOF_BYTES as u32 + (1 << 20);
+
+/// The header that carries a token (RFC 6750).
+const AUTHORIZATION: &str = "authorization";
 
 /// Why the node gave no useful answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -132,7 +137,12 @@ fn advice(code: Code) -> Option<&'static str> {
             "wait until earlier payments are mined, then try again; wallet repair finds what holds them up"
         }
         Code::TxPoolFull => "offer more with --fee, or try again later",
-        Code::Busy | Code::Stopping | Code::BlockNotFound | Code::StateNotKept => "try again in a moment",
+        Code::TokenNeeded | Code::BadToken | Code::ScopeMissing => {
+            "ask its operator for a pairing line (cairn-node token new), and give it to wallet pair"
+        }
+        Code::Busy | Code::Stopping | Code::TooFast | Code::BlockNotFound | Code::StateNotKept => {
+            "try again in a moment"
+        }
         Code::Storage => "its operator must look at its log; name another node with --node",
         _ => return None,
     })
@@ -155,7 +165,26 @@ impl<'a> Node<'a> {
             Some(url) => String::from(url),
             None => format!("http://127.0.0.1:{}", network.defaults.rpc_port),
         };
+        Self::build(url, HeaderMap::new(), network)
+    }
+
+    /// Prepares to ask a node that gave a token, and to show it that token.
+    ///
+    /// # Errors
+    /// Refuses what is no `http` URL.
+    pub fn paired(pairing: &Pairing, network: &'a Network) -> Result<Self, ClientError> {
+        let bearer = Secret::new(format!("Bearer {}", pairing.token().expose()));
+        let mut value = HeaderValue::from_str(bearer.expose()).expect("a pairing holds graphic ASCII only");
+        // Keeps it out of what the HTTP library logs.
+        value.set_sensitive(true);
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, value);
+        Self::build(pairing.url().to_owned(), headers, network)
+    }
+
+    fn build(url: String, headers: HeaderMap, network: &'a Network) -> Result<Self, ClientError> {
         let http = HttpClientBuilder::new()
+            .set_headers(headers)
             .connect_timeout(CONNECT_TIMEOUT)
             .request_timeout(ANSWER_TIMEOUT)
             .max_response_size(MAX_ANSWER_BYTES)
@@ -273,6 +302,11 @@ impl<'a> Node<'a> {
                     None => ClientError::Unknown { code: object.code(), message },
                 }
             }
+            CallError::Transport(error) if is_unauthorized(&*error) => {
+                let message =
+                    String::from("it knows no such token, or takes none of this machine's requests without one");
+                ClientError::Refused { code: Code::BadToken, message }
+            }
             CallError::Transport(error) => ClientError::NoAnswer { url: url(), reason: chain(&*error) },
             CallError::RequestTimeout => {
                 let reason = format!("nothing within {} seconds", ANSWER_TIMEOUT.as_secs());
@@ -292,6 +326,12 @@ pub fn lag(info: &NodeInfo) -> Option<String> {
             info.height, info.sync.target
         )
     })
+}
+
+/// Whether the node answered with HTTP's 401: the request had no token, or a wrong one.
+fn is_unauthorized(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    let rejected = error.downcast_ref::<transport::Error>();
+    matches!(rejected, Some(transport::Error::Rejected { status_code: 401 }))
 }
 
 /// An error with its causes, inert; each is said once.

@@ -1,6 +1,7 @@
 //! Where wallets are: `<data-dir>/wallets/<name>.json`, and `<name>.journal` beside it. The last verified tip of
 //! each network is in `<data-dir>/tips`.
 
+use cairn_ledger::hash::BlockId;
 use std::{
     ffi::OsString,
     fmt, fs, io,
@@ -106,6 +107,11 @@ impl DataDir {
     /// The labels of a wallet.
     pub fn labels_file(&self, name: &WalletName) -> PathBuf {
         self.wallets.join(format!("{name}.labels"))
+    }
+
+    /// The pairing with a node of the network that begins with `genesis`.
+    pub fn pairing_file(&self, genesis: &BlockId) -> PathBuf {
+        self.wallets.with_file_name("pairings").join(format!("{genesis}.pair"))
     }
 
     /// The names of all wallets, sorted; none when the directory is not there.

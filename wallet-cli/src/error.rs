@@ -8,6 +8,7 @@ use crate::{
     labels::LabelsError,
     message::MessageError,
     network::NetworkError,
+    pairing::PairingError,
     plan::PlanError,
     proven::report::Liar,
     recipients::CsvError,
@@ -86,6 +87,9 @@ pub enum WalletError {
     /// Nothing to sign.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// What is to be paired with.
+    #[error(transparent)]
+    Pairing(#[from] PairingError),
     /// The node.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -308,6 +312,7 @@ impl WalletError {
             Self::Words(_) => "bad_words",
             Self::Receiver(_) => "bad_address",
             Self::Plan(error) => error.kind(),
+            Self::Pairing(_) => "bad_pairing",
             Self::Client(error) | Self::Refused { error, .. } => error.kind(),
             Self::Lies { .. } => "node_lies",
             Self::NoReceipt { .. } => "no_receipt",

@@ -22,6 +22,7 @@
 //! | [`keystore`] | the encrypted wallet file (Argon2id, XChaCha20-Poly1305) |
 //! | [`journal`] | every payment ever signed, written before it is sent |
 //! | [`client`] | the node, as the wallet sees it |
+//! | [`pairing`] | the node that gave this wallet a token |
 //! | [`proven`] | **what nodes say, proven**: the most work, accounts and payments under it, and who lied |
 //! | [`secret`] | passwords and words: where they are read from, wiped when dropped |
 //! | [`data_dir`], [`files`], [`network`] | where files are; how they are written; which network |
@@ -55,6 +56,7 @@ pub mod labels;
 pub mod message;
 pub mod network;
 pub mod output;
+pub mod pairing;
 pub mod plan;
 pub mod proven;
 pub mod recipients;

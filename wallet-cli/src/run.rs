@@ -12,6 +12,7 @@ use crate::{
     labels::Labels,
     network,
     output::Output,
+    pairing::Pairing,
     secret::Secret,
 };
 use cairn_genesis::Network;
@@ -53,6 +54,7 @@ pub fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), WalletE
         Command::Repair(options) => runtime.block_on(commands::repair::run(&session, *options, output)),
         Command::Resend(options) => runtime.block_on(commands::resend::run(&session, options.txid, output)),
         Command::Status(options) => runtime.block_on(commands::status::run(&session, options.txid, output)),
+        Command::Pair(options) => runtime.block_on(commands::pair::run(&session, options, output)),
         Command::History(options) => runtime.block_on(commands::history::run(&session, *options, output)),
         Command::Receipt(options) => runtime.block_on(commands::receipt::make(&session, options.txid, output)),
         Command::Broadcast(options) => runtime.block_on(commands::offline::broadcast(&session, options, output)),
@@ -121,16 +123,25 @@ impl<'a> Session<'a> {
 
     /// The chosen node, which has to be on `network`.
     pub fn node<'b>(&self, network: &'b Network) -> Result<Node<'b>, WalletError> {
-        Ok(Node::new(self.options.node.first().map(String::as_str), network)?)
+        self.node_at(network, self.options.node.first().map(String::as_str))
     }
 
-    /// All the chosen nodes; the one on this machine when none is named.
+    /// All the chosen nodes; the one paired with, or on this machine, when none is named.
     pub fn nodes<'b>(&self, network: &'b Network) -> Result<Vec<Node<'b>>, WalletError> {
         if self.options.node.is_empty() {
             return Ok(vec![self.node(network)?]);
         }
-        let nodes = self.options.node.iter().map(|url| Node::new(Some(url), network));
-        Ok(nodes.collect::<Result<_, _>>()?)
+        self.options.node.iter().map(|url| self.node_at(network, Some(url))).collect()
+    }
+
+    fn node_at<'b>(&self, network: &'b Network, asked: Option<&str>) -> Result<Node<'b>, WalletError> {
+        let path = self.data.pairing_file(&network.id());
+        let pairing = Pairing::load(&self.data, &network.id()).map_err(file_error("read", &path))?;
+        // The token is for the node that gave it, and for no other.
+        match pairing.filter(|pairing| asked.is_none_or(|url| url.trim_end_matches('/') == pairing.url())) {
+            Some(pairing) => Ok(Node::paired(&pairing, network)?),
+            None => Ok(Node::new(asked, network)?),
+        }
     }
 
     /// The chosen wallet, which has to be of `network`.

@@ -1,59 +1,129 @@
-//! Who may speak to the port: programs of this machine, and no web page from elsewhere.
+//! Who may speak to the port: programs of this machine and holders of tokens, and no web page from elsewhere.
 //!
-//! The port is on loopback, but a browser on this machine carries other people's scripts. Two headers,
-//! which no script can forge, give them away:
+//! A browser on this machine carries other people's scripts. Two headers, which no script can forge, give
+//! them away:
 //! - **Host** names whom the browser thinks it talks to. Under DNS rebinding a page's own name leads to
-//!   127.0.0.1, and the browser still sends that name: anything but a loopback name is refused.
-//! - **Origin** names whose page is asking, in every cross-site POST and every WebSocket handshake:
-//!   anything but a page served from loopback is refused. Programs send none.
+//!   127.0.0.1, and the browser still sends that name: anything but a loopback name, or one that the operator
+//!   has named, is refused.
+//! - **Origin** names whose page is asking, in every cross-site POST and every WebSocket handshake: anything
+//!   but a page served from loopback, or one that the operator has named, is refused. Programs send none.
+//!
+//! What the caller may do is said by its token (RFC 6750), or, without one, by where it is.
 
-use jsonrpsee::server::{HttpBody, HttpRequest, HttpResponse};
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll},
-};
-use tower::{Layer, Service};
+use super::tokens::{Grant, TokenBook};
+use cairn_ledger::units::Timestamp;
+use jsonrpsee::server::HttpRequest;
+use std::net::IpAddr;
 
-/// Puts [`Access`] before a service.
-#[derive(Clone, Copy, Debug)]
-pub struct AccessLayer;
+/// The scheme of the `Authorization` header.
+const BEARER: &str = "bearer ";
 
-/// Lets a request through to `S` if it comes from this machine.
-#[derive(Clone, Debug)]
-pub struct Access<S>(S);
+/// Whom the operator lets in besides this machine.
+#[derive(Clone, Debug, Default)]
+pub struct AccessRules {
+    /// Names, without port.
+    pub hosts: Vec<String>,
+    /// Origins.
+    pub origins: Vec<String>,
+}
 
 /// Why a request is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
     /// It is addressed to a name that is not this machine's.
-    #[error("the Host header must name localhost, 127.0.0.1 or [::1]")]
+    #[error("the Host header must name localhost, 127.0.0.1 or [::1], or a name in rpc.hosts")]
     Host,
     /// A page from elsewhere is asking.
-    #[error("the Origin header must name a page of localhost, 127.0.0.1 or [::1]")]
+    #[error("the Origin header must name a page of localhost, 127.0.0.1 or [::1], or one in rpc.cors_origins")]
     Origin,
+    /// It comes from another machine without a token.
+    #[error("from another machine every request needs a header Authorization: Bearer TOKEN; see cairn-node token new")]
+    TokenNeeded,
+    /// Its token is none.
+    #[error("{}", super::tokens::Refused)]
+    BadToken,
 }
 
-/// Judges a request by its headers.
-pub fn check<B>(request: &HttpRequest<B>) -> Result<(), Refusal> {
-    let headers = request.headers();
-    // HTTP/2 has the host in the URI; a request with neither says nothing and is refused.
-    let in_uri = request.uri().authority().map(|authority| authority.as_str());
-    let mut hosts = headers.get_all("host").iter().map(|host| host.to_str().ok()).chain(in_uri.map(Some)).peekable();
-    if hosts.peek().is_none() || !hosts.all(|host| host.is_some_and(is_loopback)) {
-        return Err(Refusal::Host);
-    }
-    let is_ours = |origin: &str| origin.split_once("://").is_some_and(|(_, authority)| is_loopback(authority));
-    if !headers.get_all("origin").iter().all(|origin| origin.to_str().is_ok_and(is_ours)) {
-        return Err(Refusal::Origin);
-    }
-    Ok(())
+/// Who is asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// From where.
+    pub address: IpAddr,
+    /// What its token allowed when the connection began.
+    pub grant: Option<Grant>,
+    /// Whether it can be sent notifications.
+    pub web_socket: bool,
 }
 
-/// Whether `name` or `name:port` is this machine's.
-fn is_loopback(authority: &str) -> bool {
-    let names = ["localhost", "127.0.0.1", "[::1]"];
-    names.iter().any(|name| match authority.split_at_checked(name.len()) {
+impl AccessRules {
+    /// Judges a request by the headers that a page cannot forge.
+    ///
+    /// # Errors
+    /// Which of them is wrong.
+    pub fn check<B>(&self, request: &HttpRequest<B>) -> Result<(), Refusal> {
+        let headers = request.headers();
+        // HTTP/2 has the host in the URI; a request with neither says nothing and is refused.
+        let in_uri = request.uri().authority().map(|authority| authority.as_str());
+        let mut hosts =
+            headers.get_all("host").iter().map(|host| host.to_str().ok()).chain(in_uri.map(Some)).peekable();
+        if hosts.peek().is_none() || !hosts.all(|host| host.is_some_and(|host| self.is_ours(host))) {
+            return Err(Refusal::Host);
+        }
+        let may_ask = |origin: &str| {
+            let of_this_machine = |(_, authority)| is_named(authority, LOOPBACK);
+            origin.split_once("://").is_some_and(of_this_machine) || self.allows_origin(origin)
+        };
+        if !headers.get_all("origin").iter().all(|origin| origin.to_str().is_ok_and(may_ask)) {
+            return Err(Refusal::Origin);
+        }
+        Ok(())
+    }
+
+    /// Whether the operator has named this origin.
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        self.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+    }
+
+    fn is_ours(&self, authority: &str) -> bool {
+        is_named(authority, LOOPBACK) || is_named(authority, &self.hosts)
+    }
+}
+
+/// Finds out who is asking from `address`.
+///
+/// # Errors
+/// The token is missing or none.
+pub fn identify<B>(
+    request: &HttpRequest<B>,
+    address: IpAddr,
+    book: &TokenBook,
+    now: Timestamp,
+) -> Result<Caller, Refusal> {
+    let address = address.to_canonical();
+    let web_socket = jsonrpsee::server::ws::is_upgrade_request(request);
+    let caller = |grant| Caller { address, grant, web_socket };
+    let mut said = request.headers().get_all("authorization").iter();
+    let (Some(value), None) = (said.next(), said.next()) else {
+        // None at all, or two that contradict each other.
+        let without = request.headers().get("authorization").is_none();
+        let refusal = if without { Refusal::TokenNeeded } else { Refusal::BadToken };
+        return if without && address.is_loopback() { Ok(caller(None)) } else { Err(refusal) };
+    };
+    let text = value.to_str().map_err(|_| Refusal::BadToken)?;
+    let is_bearer = text.get(..BEARER.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(BEARER));
+    let token = text.get(BEARER.len()..).filter(|_| is_bearer).ok_or(Refusal::BadToken)?;
+    let grant = book.authenticate(token.trim(), now).map_err(|_| Refusal::BadToken)?;
+    if grant.is_local_admin && !address.is_loopback() {
+        return Err(Refusal::BadToken);
+    }
+    Ok(caller(Some(grant)))
+}
+
+const LOOPBACK: &[&str] = &["localhost", "127.0.0.1", "[::1]"];
+
+/// Whether `authority` is `name` or `name:port` for one of the names.
+fn is_named(authority: &str, names: &[impl AsRef<str>]) -> bool {
+    names.iter().map(AsRef::as_ref).any(|name| match authority.split_at_checked(name.len()) {
         Some((start, rest)) if start.eq_ignore_ascii_case(name) => {
             rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
         }
@@ -61,57 +131,29 @@ fn is_loopback(authority: &str) -> bool {
     })
 }
 
-impl<S> Layer<S> for AccessLayer {
-    type Service = Access<S>;
-
-    fn layer(&self, inner: S) -> Access<S> {
-        Access(inner)
-    }
-}
-
-impl<S, B> Service<HttpRequest<B>> for Access<S>
-where
-    S: Service<HttpRequest<B>, Response = HttpResponse>,
-    S::Future: Send + 'static,
-{
-    type Response = HttpResponse;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(context)
-    }
-
-    fn call(&mut self, request: HttpRequest<B>) -> Self::Future {
-        match check(&request) {
-            Ok(()) => Box::pin(self.0.call(request)),
-            Err(refusal) => {
-                tracing::warn!(target: "cairn::api", %refusal, "refused an HTTP request");
-                Box::pin(async move { Ok(forbidden(refusal)) })
-            }
-        }
-    }
-}
-
-fn forbidden(refusal: Refusal) -> HttpResponse {
-    let body = HttpBody::from(format!("{refusal}\n"));
-    let response = HttpResponse::<()>::builder().status(403).header("content-type", "text/plain; charset=utf-8");
-    response.body(body).expect("a number, a name and a value that are all valid")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::tokens::{Record, Token, TokenFile, Wanted};
+    use cairn_rpc::scope::Scope;
+
+    /// An operator that has named one host and one page.
+    fn rules() -> AccessRules {
+        let hosts = vec!["node.example".to_owned()];
+        AccessRules { hosts, origins: vec!["https://wallet.example".to_owned()] }
+    }
 
     fn judge(headers: &[(&str, &str)]) -> Result<(), Refusal> {
         let builder =
             headers.iter().fold(HttpRequest::<()>::builder(), |builder, (name, value)| builder.header(*name, *value));
-        check(&builder.body(()).expect("a request"))
+        rules().check(&builder.body(()).expect("a request"))
     }
 
     #[test]
     fn programs_of_this_machine_are_let_in() {
-        for host in ["localhost", "localhost:9741", "LocalHost:1", "127.0.0.1:9741", "[::1]", "[::1]:9741"] {
+        for host in
+            ["localhost", "localhost:9741", "LocalHost:1", "127.0.0.1:9741", "[::1]", "[::1]:9741", "node.example:9741"]
+        {
             assert_eq!(judge(&[("host", host)]), Ok(()), "{host}");
         }
     }
@@ -120,6 +162,7 @@ mod tests {
     fn dns_rebinding_is_refused_by_the_host() {
         for host in [
             "evil.example",
+            "node.example.evil.example",
             "evil.example:9741",
             "localhost.evil.example",
             "127.0.0.1.evil.example",
@@ -141,11 +184,13 @@ mod tests {
     #[test]
     fn pages_from_elsewhere_are_refused_by_their_origin() {
         let with = |origin| judge(&[("host", "localhost:9741"), ("origin", origin)]);
-        for origin in ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:9741"] {
+        for origin in ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:9741", "https://wallet.example"] {
             assert_eq!(with(origin), Ok(()), "{origin}");
         }
         for origin in [
             "https://evil.example",
+            "https://wallet.example.evil.example",
+            "http://wallet.example",
             "http://localhost.evil.example",
             "http://evil.example/localhost",
             "null",
@@ -160,8 +205,67 @@ mod tests {
 
     #[test]
     fn the_host_of_http_2_is_judged_too() {
-        let to = |uri: &str| check(&HttpRequest::<()>::builder().uri(uri).body(()).expect("a request"));
+        let to = |uri: &str| rules().check(&HttpRequest::<()>::builder().uri(uri).body(()).expect("a request"));
         assert_eq!(to("http://localhost:9741/"), Ok(()));
         assert_eq!(to("http://evil.example/"), Err(Refusal::Host));
+    }
+
+    struct Door {
+        _directory: tempfile::TempDir,
+        book: TokenBook,
+        admin: String,
+        shop: String,
+    }
+
+    const NOW: Timestamp = Timestamp::from_millis(1);
+
+    fn door() -> Door {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = TokenFile::of(directory.path());
+        let book = TokenBook::open(file.clone()).expect("opened");
+        let token = Token::random().expect("randomness");
+        let wanted = Wanted { name: "shop".to_owned(), scopes: vec![Scope::Read], rate: None, lasts: None };
+        file.add(Record::new(&token, wanted, NOW)).expect("added");
+        let admin = std::fs::read_to_string(file.admin_path()).expect("made").trim().to_owned();
+        Door { _directory: directory, book, admin, shop: token.reveal() }
+    }
+
+    fn ask(door: &Door, address: &str, authorizations: &[&str]) -> Result<Option<bool>, Refusal> {
+        let builder = HttpRequest::<()>::builder();
+        let builder = authorizations.iter().fold(builder, |builder, value| builder.header("authorization", *value));
+        let request = builder.body(()).expect("a request");
+        let caller = identify(&request, address.parse().expect("an address"), &door.book, NOW)?;
+        Ok(caller.grant.map(|grant| grant.scopes.allow(Scope::Admin)))
+    }
+
+    #[test]
+    fn another_machine_needs_a_token_and_this_one_does_not() {
+        let door = door();
+        let shop = format!("Bearer {}", door.shop);
+        assert_eq!(ask(&door, "127.0.0.1", &[]), Ok(None));
+        assert_eq!(ask(&door, "::ffff:127.0.0.1", &[]), Ok(None));
+        assert_eq!(ask(&door, "192.0.2.1", &[]), Err(Refusal::TokenNeeded));
+        for address in ["192.0.2.1", "127.0.0.1"] {
+            assert_eq!(ask(&door, address, &[&shop]), Ok(Some(false)), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_token_is_refused_even_where_none_is_needed() {
+        let door = door();
+        let shop = format!("Bearer {}", door.shop);
+        let basic = format!("Basic {}", door.shop);
+        for said in [&["Bearer x"][..], &["Bearer "], &["Bearer"], &[""], &[&basic], &[&door.shop], &[&shop, &shop]] {
+            assert_eq!(ask(&door, "127.0.0.1", said), Err(Refusal::BadToken), "{said:?}");
+        }
+        assert_eq!(ask(&door, "127.0.0.1", &[&shop.to_lowercase()]), Ok(Some(false)), "the scheme has no case");
+    }
+
+    #[test]
+    fn the_local_users_token_is_good_on_this_machine_only() {
+        let door = door();
+        let admin = format!("Bearer {}", door.admin);
+        assert_eq!(ask(&door, "127.0.0.1", &[&admin]), Ok(Some(true)));
+        assert_eq!(ask(&door, "192.0.2.1", &[&admin]), Err(Refusal::BadToken));
     }
 }

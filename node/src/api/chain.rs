@@ -18,8 +18,8 @@ use cairn_rpc::{
     methods::ChainServer,
     text::{HexBytes, Text},
     types::{
-        BlockJson, BlockRef, BlockTransactions, HeaderJson, LightProofJson, TransactionInfo, TransactionJson,
-        TransactionProofJson, TxState,
+        BlockJson, BlockPage, BlockRef, BlockTransactions, DifficultyJson, HeaderJson, HeaderPage, LightProofJson,
+        Supply, TransactionInfo, TransactionJson, TransactionPage, TransactionProofJson, TxState,
     },
 };
 use jsonrpsee::{
@@ -78,6 +78,34 @@ impl ChainServer for ChainApi {
         Ok(TransactionProofJson { txid, block, height, at, raw: HexBytes(codec::encode(&proof)) })
     }
 
+    async fn get_headers(&self, from: u64, count: Option<u64>) -> RpcResult<HeaderPage> {
+        Ok(self.0.headers(from, count).await?)
+    }
+
+    async fn get_blocks(&self, from: u64, count: Option<u64>, full: Option<bool>) -> RpcResult<BlockPage> {
+        Ok(self.0.blocks(from, count, full.unwrap_or(false)).await?)
+    }
+
+    async fn get_transactions(&self, from: u64, place: Option<u64>, count: Option<u64>) -> RpcResult<TransactionPage> {
+        Ok(self.0.transactions(from, place, count).await?)
+    }
+
+    async fn chain_supply(&self, height: Option<u64>) -> RpcResult<Supply> {
+        Ok(self.0.supply(height))
+    }
+
+    async fn chain_difficulty(&self, window: Option<u64>) -> RpcResult<DifficultyJson> {
+        Ok(self.0.difficulty(window).await?)
+    }
+
+    async fn subscribe_moves(
+        &self,
+        pending: PendingSubscriptionSink,
+        since: Option<Text<BlockId>>,
+    ) -> SubscriptionResult {
+        self.0.follow_moves(pending, since.map(|since| since.0)).await
+    }
+
     async fn subscribe_heads(&self, pending: PendingSubscriptionSink) -> SubscriptionResult {
         let mut moves = self.0.handles.chain.subscribe();
         let mut sink = pending.accept().await?;
@@ -119,7 +147,7 @@ fn find_block(reader: &Reader, block: BlockRef) -> Result<Option<StoredBlock>, S
     }
 }
 
-fn no_such_block(block: BlockRef) -> RpcError {
+pub(super) fn no_such_block(block: BlockRef) -> RpcError {
     let (message, got) = match block {
         BlockRef::Height(height) => (format!("the chain has no block {height} yet"), height.to_string()),
         BlockRef::Id(id) => (format!("no block has the id {}", id.0), id.0.to_string()),
@@ -141,11 +169,11 @@ impl Context {
         HeaderJson::new(&tip.header, tip.total_work, self.prefix())
     }
 
-    fn show_header(&self, header: &LinkedHeader) -> HeaderJson {
+    pub(super) fn show_header(&self, header: &LinkedHeader) -> HeaderJson {
         HeaderJson::new(header.header(), header.total_work(), self.prefix())
     }
 
-    fn show_block(&self, stored: &StoredBlock, full: bool) -> BlockJson {
+    pub(super) fn show_block(&self, stored: &StoredBlock, full: bool) -> BlockJson {
         let body = stored.block.body.iter();
         let transactions = if full {
             BlockTransactions::Full(body.map(|transaction| TransactionJson::new(transaction, self.prefix())).collect())
@@ -189,7 +217,7 @@ impl Context {
         }
     }
 
-    fn show_mined(&self, mined: &Mined) -> TransactionInfo {
+    pub(super) fn show_mined(&self, mined: &Mined) -> TransactionInfo {
         TransactionInfo {
             transaction: TransactionJson::new(&mined.transaction, self.prefix()),
             state: TxState::Mined,

@@ -5,7 +5,7 @@
 use crate::{
     chain::ChainError,
     mempool::{PoolError, PoolStopped},
-    miner::{GenerateError, MAX_GENERATE},
+    miner::{GenerateError, MAX_GENERATE, WorkError},
     network::AddPeerError,
 };
 use cairn_rpc::error::{Code, RpcError};
@@ -63,6 +63,17 @@ impl From<GenerateError> for RpcError {
         match error {
             GenerateError::Count { got } => Self::new(Code::BadCount, error).with(got, format!("1 to {MAX_GENERATE}")),
             GenerateError::Stopping => stopping(),
+        }
+    }
+}
+
+impl From<WorkError> for RpcError {
+    fn from(error: WorkError) -> Self {
+        match error {
+            WorkError::Paused { .. } => Self::new(Code::MiningPaused, error),
+            WorkError::Stale => Self::new(Code::StaleWork, error),
+            WorkError::LowWork { id, target } => Self::new(Code::LowWork, &error).with(id, target),
+            WorkError::Stopping => stopping(),
         }
     }
 }

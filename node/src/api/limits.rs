@@ -1,23 +1,42 @@
-//! How much anybody may ask of the port. What is beyond a limit is refused by jsonrpsee, with its codes.
+//! How much anybody may ask of the port. What is too large or too long is refused by jsonrpsee, with its
+//! codes; the rest by [`guard`](super::guard) and [`server`](super::server).
 
+use super::patience::Patience;
 use jsonrpsee::server::{BatchRequestConfig, PingConfig, ServerConfig};
 use std::time::Duration;
 
 /// The largest request: the largest block in hex fits.
 const MAX_REQUEST_BYTES: u32 = 5 << 20;
-/// The largest answer: the largest block in full, its transactions in hex and in fields, fits.
-const MAX_RESPONSE_BYTES: u32 = 16 << 20;
-/// Calls in a batch. A batch counts as one request, so that this bounds the work of one.
+/// The largest answer, a batch's together: the largest block in full, its transactions in hex and in fields,
+/// fits.
+pub(super) const MAX_RESPONSE_BYTES: u32 = 16 << 20;
+/// Calls in a batch.
 const MAX_BATCH: u32 = 50;
-/// Connections, HTTP and WebSocket together; those beyond are answered 429.
-const MAX_CONNECTIONS: u32 = 100;
-/// Subscriptions on one connection: there is one kind, so that a few suffice.
+/// How deeply parameters may be nested: none of ours has more than a list in an object in a list.
+pub(super) const MAX_DEPTH: usize = 8;
+/// Subscriptions on one connection: there are few kinds, so that a few suffice.
 const MAX_SUBSCRIPTIONS: u32 = 16;
+/// Connections from one address elsewhere. All programs of this machine share one, so there it does not hold.
+pub(super) const MAX_CONNECTIONS_PER_ADDRESS: usize = 32;
 /// Answers and notifications that wait for a WebSocket client to read. When they are that many, its
-/// further calls wait and its subscriptions miss headers.
+/// further calls wait and its subscriptions miss notifications.
 const MESSAGE_BUFFER: u32 = 256;
-/// A connection that has asked nothing after this long is closed.
-const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(10);
+
+/// Calls that one connection has under way; more are told that the node is busy. As many as clients send at once.
+pub(super) const MAX_UNDER_WAY: usize = 256;
+
+/// How long the other end of a connection may do nothing, and how much is read of it. jsonrpsee pings WebSockets
+/// every 30 s, and each answer counts: so no living subscriber is ever idle. Eight megabytes a second are more
+/// than an honest client sends, and little enough that refusing all of it is easy.
+pub(super) const PATIENCE: Patience =
+    Patience { idle: Duration::from_secs(75), stalled: Duration::from_secs(10), bytes_per_second: 8 << 20 };
+/// How long a request may take, its body's arrival included: a body that comes byte by byte holds its place
+/// no longer. The slowest honest call, a hundred generated blocks, takes a fraction of it.
+pub(super) const REQUEST_WITHIN: Duration = Duration::from_secs(60);
+/// How long the handshake of TLS may take.
+pub(super) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// How often refusals are told of one address.
+pub(super) const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// Reads of the chain at a time: enough for a busy disk, few enough to leave threads to others.
 pub(super) const READS: usize = 16;
@@ -25,17 +44,21 @@ pub(super) const READS: usize = 16;
 pub(super) const PROOFS: usize = 2;
 /// How long a call waits to read; then it is told that the node is busy.
 pub(super) const READ_WITHIN: Duration = Duration::from_secs(10);
+/// Questions to the writer at a time. Its mailbox takes 64 messages, and blocks wait in it, too: so few
+/// questions are ever before a block, however many callers there are.
+pub(super) const WRITER_QUESTIONS: usize = 4;
+/// Heavy calls at a time: whoever asks for many cannot take the disk from all others.
+pub(super) const HEAVY_CALLS: usize = 2;
 
-pub(super) fn server_config() -> ServerConfig {
+pub(super) fn server_config(max_connections: usize) -> ServerConfig {
     ServerConfig::builder()
         .max_request_body_size(MAX_REQUEST_BYTES)
         .max_response_body_size(MAX_RESPONSE_BYTES)
-        .max_connections(MAX_CONNECTIONS)
+        // HTTP/2 carries many requests on one connection: this bounds those under way on all of them.
+        .max_connections(u32::try_from(max_connections).unwrap_or(u32::MAX))
         .max_subscriptions_per_connection(MAX_SUBSCRIPTIONS)
         .set_batch_request_config(BatchRequestConfig::Limit(MAX_BATCH))
         .set_message_buffer_capacity(MESSAGE_BUFFER)
-        .set_first_request_timeout(Some(FIRST_REQUEST_WITHIN))
-        .set_tcp_no_delay(true)
         // Closes the connections of WebSocket clients that have gone without saying so.
         .enable_ws_ping(PingConfig::new())
         .build()

@@ -2,12 +2,12 @@
 
 use super::context::Context;
 use crate::miner::{GenerateError, MAX_GENERATE};
-use cairn_ledger::pow::Work;
+use cairn_ledger::{block::Seal, codec::encode, hash::Hash, keys::Address, pow::Work};
 use cairn_rpc::{
     error::{Code, RpcError},
     methods::MiningServer,
-    text::Text,
-    types::{Generated, MiningInfo},
+    text::{HexBytes, Pebbles, Text},
+    types::{FoundBlock, Generated, MiningInfo, WorkJson},
 };
 use jsonrpsee::core::{RpcResult, async_trait};
 
@@ -21,6 +21,16 @@ impl MiningServer for MiningApi {
 
     async fn generate(&self, blocks: u64, beneficiary: Option<String>) -> RpcResult<Generated> {
         Ok(self.0.generate(blocks, beneficiary).await?)
+    }
+
+    async fn get_template(&self, beneficiary: Option<String>) -> RpcResult<WorkJson> {
+        Ok(self.0.work(beneficiary).await?)
+    }
+
+    async fn submit_work(&self, seal: Text<Hash>, nonce: Text<u64>) -> RpcResult<FoundBlock> {
+        let seal = Seal::from_bytes(*seal.0.as_bytes());
+        let block = self.0.handles.miner.solved(seal, nonce.0).await.map_err(RpcError::from)?;
+        Ok(FoundBlock { block: Text(block) })
     }
 }
 
@@ -51,14 +61,37 @@ impl Context {
         if !(1..=MAX_GENERATE).contains(&blocks) {
             return Err(GenerateError::Count { got: blocks }.into());
         }
-        let beneficiary = match beneficiary {
+        let beneficiary = self.beneficiary(beneficiary)?;
+        let made = self.handles.miner.generate(blocks, beneficiary).await?;
+        Ok(Generated { blocks: made.blocks.into_iter().map(Text).collect(), stopped: made.stopped })
+    }
+
+    /// Who is named, or else the miner's own.
+    fn beneficiary(&self, named: Option<String>) -> Result<Address, RpcError> {
+        let beneficiary = match named {
             Some(text) => Some(self.address(&text)?),
             None => self.mining.beneficiary,
         };
-        let beneficiary = beneficiary.ok_or_else(|| {
+        beneficiary.ok_or_else(|| {
             RpcError::new(Code::NoBeneficiary, "say who receives the rewards: name a beneficiary, here or to the miner")
-        })?;
-        let made = self.handles.miner.generate(blocks, beneficiary).await?;
-        Ok(Generated { blocks: made.blocks.into_iter().map(Text).collect(), stopped: made.stopped })
+        })
+    }
+
+    async fn work(&self, beneficiary: Option<String>) -> Result<WorkJson, RpcError> {
+        let beneficiary = self.beneficiary(beneficiary)?;
+        let template = self.handles.miner.work(beneficiary).await?;
+        let header = &template.header;
+        let reward = self.spec.subsidy(header.height);
+        let earns = reward.checked_add(template.fees).unwrap_or(reward);
+        Ok(WorkJson {
+            seal: Text(Hash::from_bytes(*header.seal().as_bytes())),
+            target: Text(header.target),
+            height: header.height.get(),
+            parent: Text(header.parent),
+            time: header.time.millis(),
+            transactions: template.transactions.len() as u64,
+            earns: Pebbles(earns),
+            header: HexBytes(encode(header)),
+        })
     }
 }

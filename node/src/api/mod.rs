@@ -1,48 +1,72 @@
-//! JSON-RPC: the methods of [`cairn_rpc::methods`], over HTTP and WebSocket on one loopback port.
+//! JSON-RPC: the methods of [`cairn_rpc::methods`], over HTTP and WebSocket on one port, and the pages
+//! `/health`, `/ready` and `/metrics`.
 //!
 //! # Map
-//! `access` who may speak to the port · `limits` how much anybody may ask · `context` what handlers have ·
-//! `error` refusals as codes · one file for each namespace: `node` `chain` `state` `tx` `mempool` `mining`
-//! `net`
+//! `server` connections and the way of a request · `access` who may speak to the port · `tokens` what a token
+//! allows · `guard` what stands before every call · `rate` how fast anybody may ask · `patience` who does
+//! nothing for too long · `limits` how much anybody may ask · `pages` what is no JSON-RPC · `meters` what is
+//! counted · `spans` pages of the chain · `moves` subscriptions that lose nothing · `context` what handlers have · `error` refusals as codes · one file for each namespace: `node`
+//! `chain` `state` `tx` `mempool` `mining` `net`
 //!
 //! # The path of a call
-//! connection (bounded) → [`Access`](access::Access) (Host and Origin) → jsonrpsee (sizes, batches,
-//! parameters) → a handler, which asks a part through its handle or reads the chain on a blocking thread →
-//! the answer, or an [`RpcError`](cairn_rpc::error::RpcError) with its code.
+//! connection (bounded, patient) → `server` → [`AccessRules`](access::AccessRules) (Host and Origin) →
+//! [`identify`](access::identify) (token, or this machine) → jsonrpsee (sizes, length of a batch) → `guard`
+//! (scope, depth, rate, budget; in batches, too) → a handler, which asks a part through its handle or reads
+//! the chain on a blocking thread → the answer, or an [`RpcError`](cairn_rpc::error::RpcError) with its code.
 //!
 //! # Invariants
-//! 1. The port is on loopback; there are no access tokens yet, so whoever reaches it may do everything.
+//! 1. Without a token callers of this machine may read what is not private and submit transactions, and nobody
+//!    else may do anything. What each method needs stands in [`cairn_rpc::scope`] alone.
 //! 2. Handlers convert and ask: they hold no rule and no state.
 //! 3. Nothing here makes a part wait for a client: a subscriber that does not read misses headers.
 //! 4. A failure of the storage that a handler meets ends this task, and so stops the node.
 
 pub mod access;
 mod chain;
+mod config;
 mod context;
 mod error;
+mod guard;
 mod limits;
 mod mempool;
+mod meters;
 mod mining;
+mod moves;
 mod net;
 mod node;
+mod pages;
+mod patience;
+mod rate;
+mod server;
+mod spans;
 mod state;
+pub mod tokens;
 mod tx;
 
+pub use config::{RpcConfig, TlsFiles};
 pub use context::{Handles, Services};
 
-use crate::tasks::{Shutdown, TaskError};
-use access::AccessLayer;
+use crate::{
+    clock,
+    tasks::{Shutdown, TaskError},
+};
+use access::AccessRules;
 use cairn_rpc::methods::{
     ChainServer as _, MempoolServer as _, MiningServer as _, NetServer as _, NodeServer as _, StateServer as _,
     TxServer as _,
 };
 use context::Context;
+use guard::{Gate, GuardLayer};
 use jsonrpsee::{
     RpcModule,
-    server::{RegisterMethodError, Server, ServerHandle},
+    server::{RegisterMethodError, Server, ServerHandle, StopHandle, middleware::rpc::RpcServiceBuilder, stop_channel},
 };
-use std::{io, net::SocketAddr, time::Duration};
-use tokio::{sync::mpsc, task::JoinHandle};
+use meters::Meters;
+use server::{Door, Places, Rpc};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokens::{TokenBook, TokenFile, TokenFileError};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use tower::Service as _;
 
 /// The task's name.
 const NAME: &str = "api";
@@ -51,31 +75,92 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
 /// Why JSON-RPC is not served.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot serve JSON-RPC on {address}: {reason}; choose another port with --rpc.listen")]
-pub struct ApiError {
-    /// Where.
-    pub address: SocketAddr,
-    /// What the system said.
-    pub reason: io::Error,
+pub enum ApiError {
+    /// The port cannot be had.
+    #[error("cannot serve JSON-RPC on {address}: {reason}; choose another port with --rpc.listen")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// The port is open to others, and none of them could be let in.
+    #[error(
+        "others can reach {address}, and there is no access token to tell them apart: make one with \
+         cairn-node token new, or listen on 127.0.0.1 with --rpc.listen"
+    )]
+    NoTokens {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// The tokens cannot be read or written.
+    #[error(transparent)]
+    Tokens(#[from] TokenFileError),
+    /// The certificate or its key is none.
+    #[error("{}: {reason}; expected PEM, a certificate in rpc.tls_cert and its private key in rpc.tls_key", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 /// Serves JSON-RPC on `address`, until the node stops; gives the address it got, with its port.
 ///
 /// # Errors
-/// The port cannot be had.
+/// The port cannot be had, or must not be.
 pub async fn spawn(
     address: SocketAddr,
+    config: RpcConfig,
+    tokens: TokenFile,
     services: Services,
     shutdown: Shutdown,
 ) -> Result<(SocketAddr, JoinHandle<Result<(), TaskError>>), ApiError> {
+    let book = Arc::new(TokenBook::open(tokens)?);
+    if !address.ip().is_loopback() && !book.has_any(clock::now()) {
+        return Err(ApiError::NoTokens { address });
+    }
+    let tls = config.tls.as_ref().map(server::tls).transpose()?;
+    if !address.ip().is_loopback() && tls.is_none() {
+        tracing::warn!(
+            target: "cairn::api",
+            "others can reach JSON-RPC, and tokens travel in clear: set rpc.tls_cert and rpc.tls_key, or put a proxy before it"
+        );
+    }
     let (failed, failures) = mpsc::channel(1);
-    let methods = methods(&Context::new(services, failed)).expect("no two methods have one name");
-    let refused = |reason| ApiError { address, reason };
-    let middleware = tower::ServiceBuilder::new().layer(AccessLayer);
-    let server = Server::builder().set_config(limits::server_config()).set_http_middleware(middleware);
-    let server = server.build(address).await.map_err(refused)?;
-    let address = server.local_addr().map_err(refused)?;
-    Ok((address, tokio::spawn(serve(server.start(methods), failures, shutdown))))
+    let context = Context::new(services, failed);
+    let methods = methods(&context).expect("no two methods have one name");
+    let refused = |reason| ApiError::Listen { address, reason };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+
+    let meters = Arc::new(Meters::new());
+    let gate = Arc::new(Gate::new(book, Arc::clone(&meters), methods.method_names().collect(), config.rate));
+    let (stop, handle) = stop_channel();
+    let rpc = rpc(methods, Arc::clone(&gate), config.max_connections, stop.clone());
+    let rules = AccessRules { hosts: hosts(config.hosts, address), origins: config.cors_origins };
+    let places = Places::new(config.max_connections);
+    let door = Arc::new(Door { rules, gate, meters, context, rpc, tls, places });
+    tokio::spawn(server::accept(listener, door, stop));
+    Ok((address, tokio::spawn(serve(handle, failures, shutdown))))
+}
+
+/// jsonrpsee's service with the guard inside it, once for each request.
+fn rpc(methods: RpcModule<()>, gate: Arc<Gate>, max_connections: usize, stop: StopHandle) -> Rpc {
+    let guarded = RpcServiceBuilder::new().layer(GuardLayer(gate));
+    let builder = Server::builder().set_config(limits::server_config(max_connections)).set_rpc_middleware(guarded);
+    let builder = builder.to_service_builder();
+    Box::new(move |request| builder.clone().build(methods.clone(), stop.clone()).call(request))
+}
+
+/// The names by which the node may be addressed: the operator's, and the address itself where it is one.
+fn hosts(mut named: Vec<String>, address: SocketAddr) -> Vec<String> {
+    if !address.ip().is_unspecified() {
+        let ip = address.ip();
+        named.push(if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() });
+    }
+    named
 }
 
 /// All methods.
@@ -88,6 +173,8 @@ fn methods(context: &Context) -> Result<RpcModule<()>, RegisterMethodError> {
     all.merge(mempool::MempoolApi(context.clone()).into_rpc())?;
     all.merge(mining::MiningApi(context.clone()).into_rpc())?;
     all.merge(net::NetApi(context.clone()).into_rpc())?;
+    let document = cairn_rpc::openrpc::document();
+    all.register_method("rpc.discover", move |_, _, _| document.clone())?;
     Ok(all)
 }
 

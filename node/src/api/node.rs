@@ -1,12 +1,15 @@
 //! `node_*`: the node itself.
 
-use super::context::{Context, millis};
-use crate::{clock, sync};
+use super::{
+    context::{Context, millis},
+    meters::resident_bytes,
+};
+use crate::{clock, store::TableUsage, sync};
 use cairn_rpc::{
     error::RpcError,
     methods::NodeServer,
     text::Text,
-    types::{NodeInfo, SyncInfo, SyncPhase},
+    types::{MemoryInfo, NodeInfo, StorageInfo, SyncInfo, SyncPhase, TableSize},
 };
 use jsonrpsee::core::{RpcResult, async_trait};
 
@@ -16,6 +19,10 @@ pub(super) struct NodeApi(pub Context);
 impl NodeServer for NodeApi {
     async fn node_info(&self) -> RpcResult<NodeInfo> {
         Ok(self.0.node_info().await?)
+    }
+
+    async fn node_storage(&self) -> RpcResult<StorageInfo> {
+        Ok(self.0.node_storage().await?)
     }
 }
 
@@ -39,6 +46,24 @@ impl Context {
             pooled: pool.count as u64,
             time: clock::now().millis(),
             uptime_ms: millis(self.started.elapsed()),
+        })
+    }
+
+    async fn node_storage(&self) -> Result<StorageInfo, RpcError> {
+        let usage = self.read(|reader| reader.usage()).await?;
+        let pool = self.handles.pool.info().await?;
+        let table =
+            |table: &TableUsage| TableSize { name: table.name.to_owned(), bytes: table.bytes, entries: table.entries };
+        Ok(StorageInfo {
+            tables: usage.tables.iter().map(table).collect(),
+            bytes: usage.tables.iter().map(|table| table.bytes).sum(),
+            memory: MemoryInfo {
+                process: resident_bytes(),
+                database_cache: usage.cache_bytes,
+                database_writes: usage.write_bytes,
+                database_indexes: usage.index_bytes,
+                pool: pool.bytes as u64,
+            },
         })
     }
 

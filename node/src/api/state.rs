@@ -14,7 +14,10 @@ use cairn_rpc::{
     text::{Pebbles, Text},
     types::{AccountJson, PendingJson, ProofJson},
 };
-use jsonrpsee::core::{RpcResult, async_trait};
+use jsonrpsee::{
+    PendingSubscriptionSink,
+    core::{RpcResult, SubscriptionResult, async_trait},
+};
 
 pub(super) struct StateApi(pub Context);
 
@@ -23,6 +26,15 @@ impl StateServer for StateApi {
     async fn get_account(&self, address: String) -> RpcResult<AccountJson> {
         let account = self.0.address(&address)?;
         Ok(self.0.show_account(account, address).await?)
+    }
+
+    async fn subscribe_address(
+        &self,
+        pending: PendingSubscriptionSink,
+        address: String,
+        since: Option<Text<BlockId>>,
+    ) -> SubscriptionResult {
+        self.0.follow_address(pending, address, since.map(|since| since.0)).await
     }
 
     async fn get_proof(&self, address: String, at: Option<Text<BlockId>>) -> RpcResult<ProofJson> {

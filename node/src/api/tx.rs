@@ -2,14 +2,17 @@
 
 use super::{chain::Mined, context::Context};
 use crate::{mempool::PoolStatus, verdict::Origin};
-use cairn_ledger::{hash::TxId, transaction::Transaction};
+use cairn_ledger::{hash::TxId, transaction::Transaction, units::Amount};
 use cairn_rpc::{
     error::RpcError,
     methods::TxServer,
-    text::{HexBytes, Text},
-    types::{Submitted, TxState, TxStatus},
+    text::{HexBytes, Pebbles, Text},
+    types::{Submitted, TxCheck, TxState, TxStatus},
 };
-use jsonrpsee::core::{RpcResult, async_trait};
+use jsonrpsee::{
+    PendingSubscriptionSink,
+    core::{RpcResult, SubscriptionResult, async_trait},
+};
 
 pub(super) struct TxApi(pub Context);
 
@@ -18,6 +21,20 @@ impl TxServer for TxApi {
     async fn submit_tx(&self, raw: HexBytes) -> RpcResult<Submitted> {
         let transaction = Transaction::from_bytes(&raw.0).map_err(RpcError::from)?;
         Ok(self.0.submit(transaction).await?)
+    }
+
+    async fn check_tx(&self, raw: HexBytes) -> RpcResult<TxCheck> {
+        let transaction = Transaction::from_bytes(&raw.0).map_err(RpcError::from)?;
+        Ok(self.0.check(transaction).await?)
+    }
+
+    async fn subscribe_status(
+        &self,
+        pending: PendingSubscriptionSink,
+        txid: Text<TxId>,
+        depth: Option<u64>,
+    ) -> SubscriptionResult {
+        self.0.follow_status(pending, txid.0, depth).await
     }
 
     async fn tx_status(&self, txid: Text<TxId>) -> RpcResult<TxStatus> {
@@ -32,7 +49,15 @@ impl Context {
         Ok(Submitted { txid: Text(txid) })
     }
 
-    async fn find_status(&self, txid: TxId) -> Result<TxStatus, RpcError> {
+    async fn check(&self, transaction: Transaction) -> Result<TxCheck, RpcError> {
+        let (txid, size, fee) = (transaction.id(), transaction.size() as u64, transaction.body.fee);
+        self.handles.pool.check_one(transaction).await??;
+        let least = self.handles.pool.info().await?.min_fee_rate.saturating_mul(size);
+        let min_fee = Pebbles(Amount::from_pebbles(least).unwrap_or(Amount::MAX));
+        Ok(TxCheck { txid: Text(txid), size, fee: Pebbles(fee), min_fee })
+    }
+
+    pub(super) async fn find_status(&self, txid: TxId) -> Result<TxStatus, RpcError> {
         if let Some(mined) = self.find_mined(txid).await? {
             return Ok(mined_status(txid, &mined));
         }

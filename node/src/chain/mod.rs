@@ -47,7 +47,7 @@ pub use mailbox::{
 };
 pub use precheck::BlockBody;
 pub use proofs::{ProvenTip, UnknownBlock};
-pub use reader::Reader;
+pub use reader::{MinedTransaction, Reader};
 pub use recent::KEPT_STATES;
 pub use template::Template;
 

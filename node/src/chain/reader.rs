@@ -1,7 +1,7 @@
 //! Reading the stored chain from any thread.
 
 use super::audit::{AuditError, AuditReport};
-use crate::store::{ChainStore, StoreError, StoredBlock};
+use crate::store::{ChainStore, DbUsage, StoreError, StoredBlock};
 use cairn_ledger::{
     accounts::Account,
     block::{Body, Header},
@@ -38,6 +38,14 @@ impl Reader {
     /// The rules of the network.
     pub fn spec(&self) -> &Arc<ChainSpec> {
         &self.spec
+    }
+
+    /// What the database takes.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn usage(&self) -> Result<DbUsage, StoreError> {
+        self.store.usage()
     }
 
     /// A stored header, on the followed chain or not.

@@ -82,7 +82,7 @@ fn open(Place { chain, data_dir }: Place, create: bool) -> Result<(Settings, Dat
         return Err(CliError::NoDatabase { path });
     }
     // Progress has the terminal; only what goes wrong is told besides.
-    telemetry::start(&LogFilter::new(Level::WARN));
+    telemetry::start(&LogFilter::new(Level::WARN), None)?;
     let data_dir = DataDir::open(&settings.data_dir)?;
     Ok((settings, data_dir))
 }

@@ -95,9 +95,21 @@ config! {
     }
     /// JSON-RPC.
     rpc: RpcSection {
-        /// Where to serve JSON-RPC, on loopback: 127.0.0.1 and the network's port by default; port 0
-        /// takes any free one
+        /// Where to serve JSON-RPC: 127.0.0.1 and the network's port by default; port 0 takes any free one;
+        /// anywhere else needs an access token
         listen: SocketAddr = "IP:PORT";
+        /// Names besides this machine's by which callers may address the node, without port
+        hosts: Vec<String> = "NAME,..";
+        /// Pages besides this machine's that may ask from a browser; none by default
+        cors_origins: Vec<String> = "ORIGIN,..";
+        /// Certificate for TLS, PEM; together with rpc.tls_key
+        tls_cert: String = "FILE";
+        /// Private key of that certificate, PEM
+        tls_key: String = "FILE";
+        /// The most connections at a time; 256 by default
+        max_connections: Ranged<usize, 1, 100_000> = "COUNT";
+        /// The most calls a second from one address; 10000 by default
+        rate: Ranged<u32, 1, 100_000> = "CALLS";
     }
     /// Transactions that wait for a block.
     mempool: MempoolSection {
@@ -123,6 +135,8 @@ config! {
         level: tracing::Level = "LEVEL";
         /// More precisely, by part: cairn::network=debug,libp2p_swarm=info
         filter: String = "TARGET=LEVEL,..";
+        /// Where to keep it in files, too: one a day, the last seven; nowhere by default
+        directory: String = "DIR";
     }
 }
 

@@ -75,6 +75,11 @@ impl Layers {
         self.0.get(key).map(|(said, origin)| Given::read(key, said, origin)).transpose()
     }
 
+    /// What was said for `key`, and where.
+    pub fn said(&self, key: &str) -> Option<(String, String)> {
+        self.0.get(key).map(|(said, origin)| (said.join(","), origin.clone()))
+    }
+
     fn add_environment(&mut self, environment: &Environment) -> Result<(), ConfigError> {
         for (name, value) in environment.0.range(PREFIX.to_owned()..) {
             if !name.starts_with(PREFIX) {

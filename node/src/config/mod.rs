@@ -24,10 +24,22 @@ pub use keys::{Config, KEYS, Key};
 pub use layers::{Environment, Flags};
 pub use settings::{ChainFileError, Settings, read_chain};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The configuration's file, in the data directory.
 pub const FILE_NAME: &str = "cairn-node.toml";
+
+/// A key, and what was said for it where, if anything was.
+type Said = (&'static str, Option<(String, String)>);
+
+/// What was said for every key.
+///
+/// # Errors
+/// An unknown key or variable, or a file that cannot be read.
+pub fn said(flags: &Flags, environment: &Environment, data_dir: &Path) -> Result<Vec<Said>, ConfigError> {
+    let layers = layers::Layers::gather(flags, environment, data_dir)?;
+    Ok(KEYS.iter().map(|key| (key.name, layers.said(key.name))).collect())
+}
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,14 @@ use super::{
     keys::{Given, LogSection, MempoolSection, MiningSection, NetworkSection, RpcSection, StorageSection},
     layers::{CHAIN_VARIABLE, DATA_DIR_VARIABLE, Layers},
 };
-use crate::{mempool::PoolConfig, miner::MiningConfig, network::NetworkConfig, store::DbOptions, telemetry::LogFilter};
+use crate::{
+    api::{RpcConfig, TlsFiles},
+    mempool::PoolConfig,
+    miner::MiningConfig,
+    network::NetworkConfig,
+    store::DbOptions,
+    telemetry::LogFilter,
+};
 use cairn_genesis::{Defaults, Network};
 use cairn_ledger::chain_spec::ChainSpec;
 use std::{
@@ -29,12 +36,16 @@ pub struct Settings {
     pub mining: MiningConfig,
     /// Where JSON-RPC is served.
     pub rpc_listen: SocketAddr,
+    /// How, and to whom.
+    pub rpc: RpcConfig,
     /// The pool.
     pub mempool: PoolConfig,
     /// The database.
     pub storage: DbOptions,
     /// What is told on stderr.
     pub log: LogFilter,
+    /// Where it is kept in files, too.
+    pub log_directory: Option<PathBuf>,
 }
 
 impl Settings {
@@ -49,10 +60,12 @@ impl Settings {
         Ok(Self {
             network: network(&config.network, &defaults)?,
             mining: mining(&config.mining, &spec)?,
-            rpc_listen: rpc_listen(&config.rpc, &defaults)?,
+            rpc_listen: config.rpc.listen.as_ref().map_or(default_rpc(&defaults), |listen| listen.value),
+            rpc: rpc(&config.rpc)?,
             mempool: mempool(&config.mempool),
             storage: storage(&config.storage),
             log: log(&config.log)?,
+            log_directory: config.log.directory.as_ref().map(|given| given.value.clone().into()),
             local: defaults.local,
             spec: Arc::new(spec),
             data_dir,
@@ -164,16 +177,59 @@ fn mining(section: &MiningSection, spec: &ChainSpec) -> Result<MiningConfig, Con
     Ok(MiningConfig { threads, duty, beneficiary })
 }
 
-fn rpc_listen(section: &RpcSection, defaults: &Defaults) -> Result<SocketAddr, ConfigError> {
-    match &section.listen {
-        None => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, defaults.rpc_port))),
-        Some(given) if given.value.ip().is_loopback() => Ok(given.value),
-        // Whoever reaches the port may do everything: until there are access tokens, nobody else may.
-        Some(given) => Err(given.refuse(
-            "a loopback address such as 127.0.0.1:9741: there are no access tokens yet, so JSON-RPC is \
-             served to this machine only",
-        )),
+fn default_rpc(defaults: &Defaults) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, defaults.rpc_port))
+}
+
+fn rpc(section: &RpcSection) -> Result<RpcConfig, ConfigError> {
+    let base = RpcConfig::default();
+    let tls = match (&section.tls_cert, &section.tls_key) {
+        (Some(certificate), Some(key)) => {
+            Some(TlsFiles { certificate: certificate.value.clone().into(), key: key.value.clone().into() })
+        }
+        (Some(alone), None) | (None, Some(alone)) => {
+            return Err(alone.refuse("rpc.tls_cert and rpc.tls_key together, or neither"));
+        }
+        (None, None) => None,
+    };
+    Ok(RpcConfig {
+        hosts: checked(&section.hosts, "names without port, such as node.example.org", is_host)?,
+        cors_origins: checked(&section.cors_origins, "origins such as https://wallet.example.org", is_origin)?,
+        tls,
+        max_connections: section.max_connections.as_ref().map_or(base.max_connections, |max| max.value.get()),
+        rate: section.rate.as_ref().map_or(base.rate, |rate| rate.value.get()),
+    })
+}
+
+/// A list of which each item has a form; empty when nothing was said.
+fn checked(
+    given: &Option<Given<Vec<String>>>,
+    expected: &str,
+    has_form: fn(&str) -> bool,
+) -> Result<Vec<String>, ConfigError> {
+    match given {
+        None => Ok(Vec::new()),
+        Some(given) if given.value.iter().all(|item| has_form(item)) => Ok(given.value.clone()),
+        Some(given) => Err(given.refuse(expected)),
     }
+}
+
+/// A name, an IPv4 address, or an IPv6 address in brackets. No wildcard: it would let every page in.
+fn is_host(text: &str) -> bool {
+    let name = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match name {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c)),
+    }
+}
+
+fn is_origin(text: &str) -> bool {
+    let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host_of = |authority: &str| match authority.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host.to_owned(),
+        _ => authority.to_owned(),
+    };
+    authority.is_some_and(|authority| is_host(&host_of(authority)))
 }
 
 fn mempool(section: &MempoolSection) -> PoolConfig {
@@ -283,15 +339,26 @@ mod tests {
     }
 
     #[test]
-    fn json_rpc_is_served_on_loopback_only() {
-        for address in ["0.0.0.0:29741", "192.0.2.1:29741", "[::]:29741"] {
-            let refused = Said { flags: vec![("rpc.listen", address)], ..Said::default() }.refused();
-            assert!(refused.contains("access tokens"), "{refused}");
+    fn who_may_ask_from_elsewhere_is_named_exactly() {
+        let load = |key, value| Said { flags: vec![(key, value)], ..Said::default() }.load();
+        let rpc = |key, value| load(key, value).expect(value).rpc;
+        assert_eq!(rpc("rpc.hosts", "node.example.org,[2001:db8::1]").hosts.len(), 2);
+        assert_eq!(rpc("rpc.cors_origins", "https://a.example,http://b.example:8080").cors_origins.len(), 2);
+        for (key, value) in [
+            ("rpc.hosts", "*"),
+            ("rpc.hosts", "node.example:9741"),
+            ("rpc.hosts", "https://node.example"),
+            ("rpc.cors_origins", "*"),
+            ("rpc.cors_origins", "null"),
+            ("rpc.cors_origins", "wallet.example"),
+            ("rpc.cors_origins", "https://wallet.example/"),
+            ("rpc.tls_cert", "cert.pem"),
+            ("rpc.tls_key", "key.pem"),
+        ] {
+            assert!(load(key, value).is_err(), "{key} {value}");
         }
-        for address in ["127.0.0.1:0", "[::1]:29741"] {
-            let settings = Said { flags: vec![("rpc.listen", address)], ..Said::default() }.load();
-            assert_eq!(settings.expect("loopback").rpc_listen.to_string(), address);
-        }
+        let none = Said::default().load().expect("defaults").rpc;
+        assert!(none.hosts.is_empty() && none.cors_origins.is_empty() && none.tls.is_none());
     }
 
     #[test]

@@ -4,9 +4,10 @@
 use super::{
     admission::{self, GATHERING},
     file::{self, Saved},
-    mailbox::{ANNOUNCEMENTS, Accepted, Arrival, MAILBOX, Message, PoolHandle},
+    mailbox::{ANNOUNCEMENTS, Accepted, Arrival, MAILBOX, Message, PoolHandle, Waiting},
     policy::{PoolConfig, PoolError, Standing},
     pool::{Pool, TipChange},
+    queue::Entry,
 };
 use crate::{
     chain::{ChainEvent, ChainHandle, Reader},
@@ -51,7 +52,7 @@ pub fn spawn(
     let (sender, mailbox) = mpsc::channel(MAILBOX);
     let (accepted, _) = broadcast::channel(ANNOUNCEMENTS);
     let admission = admission::spawn(chain.clone(), sender.clone());
-    let handle = PoolHandle { mailbox: sender, admission, accepted: accepted.clone() };
+    let handle = PoolHandle { chain: chain.clone(), mailbox: sender, admission, accepted: accepted.clone() };
     // The events first, then the tip: a block between the two is then seen twice, never missed.
     let events = chain.subscribe();
     let tip = chain.tip().height();
@@ -114,6 +115,23 @@ impl Actor {
             }
             Message::Info { answer } => reply(answer, self.pool.info()),
             Message::Status { txid, answer } => reply(answer, self.pool.status(&txid)),
+            Message::Try { transaction, answer } => {
+                let asked = Asked::new(transaction.transaction(), transaction.txid());
+                let standings = self.read_standings(vec![asked]).await?;
+                let standing = standings.first().copied().unwrap_or_default();
+                reply(answer, self.pool.try_admit(&transaction, &standing, clock::now()));
+            }
+            Message::Refused { refusals } => {
+                let now = clock::now();
+                refusals.into_iter().for_each(|(txid, error)| self.pool.remember_refusal(txid, error, now));
+            }
+            Message::Page { after, max, answer } => {
+                reply(answer, self.pool.page(after, max).into_iter().map(waiting).collect());
+            }
+            Message::OfSender { address, answer } => {
+                reply(answer, self.pool.of_sender(&address).into_iter().map(waiting).collect());
+            }
+            Message::Estimate { bytes, answer } => reply(answer, self.pool.estimate(bytes)),
         }
         Ok(())
     }
@@ -241,6 +259,10 @@ impl Actor {
 /// Answers; whoever no longer waits for an answer does not need it.
 fn reply<T>(answer: oneshot::Sender<T>, value: T) {
     let _ = answer.send(value);
+}
+
+fn waiting(entry: Entry) -> Waiting {
+    Waiting { transaction: entry.transaction, added: entry.added, ready: entry.worth.ready }
 }
 
 /// Whose account a transaction needs, and what to look for when its nonce is used.

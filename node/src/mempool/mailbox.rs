@@ -3,9 +3,9 @@
 use super::{
     admission::{GATHERING, Item, Submission},
     policy::{PoolError, PoolStatus},
-    pool::{Pending, PoolInfo},
+    pool::{FeeEstimate, Pending, PoolInfo},
 };
-use crate::verdict::Origin;
+use crate::{chain::ChainHandle, verdict::Origin};
 use cairn_ledger::{
     hash::TxId, keys::Address, transaction::Transaction, units::Timestamp, validate::CheckedTransaction,
 };
@@ -30,6 +30,17 @@ pub struct Accepted {
     pub origin: Origin,
     /// They.
     pub transactions: Vec<CheckedTransaction>,
+}
+
+/// A transaction that waits in the pool.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// It.
+    pub transaction: CheckedTransaction,
+    /// When it came.
+    pub added: Timestamp,
+    /// Whether it can be mined now: nothing of its sender's is missing before it.
+    pub ready: bool,
 }
 
 /// A checked transaction on its way into the pool.
@@ -76,11 +87,34 @@ pub(super) enum Message {
         txid: TxId,
         answer: oneshot::Sender<PoolStatus>,
     },
+    /// Would it be taken?
+    Try {
+        transaction: CheckedTransaction,
+        answer: oneshot::Sender<Result<(), PoolError>>,
+    },
+    /// These were not taken here: remember why.
+    Refused {
+        refusals: Vec<(TxId, PoolError)>,
+    },
+    Page {
+        after: Option<(Timestamp, TxId)>,
+        max: usize,
+        answer: oneshot::Sender<Vec<Waiting>>,
+    },
+    OfSender {
+        address: Address,
+        answer: oneshot::Sender<Vec<Waiting>>,
+    },
+    Estimate {
+        bytes: usize,
+        answer: oneshot::Sender<FeeEstimate>,
+    },
 }
 
 /// A handle to the pool. Cloning shares it.
 #[derive(Clone)]
 pub struct PoolHandle {
+    pub(super) chain: ChainHandle,
     pub(super) mailbox: mpsc::Sender<Message>,
     pub(super) admission: mpsc::Sender<Submission>,
     pub(super) accepted: broadcast::Sender<Arc<Accepted>>,
@@ -104,6 +138,47 @@ impl PoolHandle {
             answers.extend(self.submit_piece(Some(origin), piece).await?);
         }
         Ok(answers)
+    }
+
+    /// Says whether a transaction would be taken, without taking it.
+    ///
+    /// # Errors
+    /// The outer: the node is stopping. The inner: why it would not.
+    pub async fn check_one(&self, transaction: Transaction) -> Result<Result<(), PoolError>, PoolStopped> {
+        let judged = self.ask(|answer| Message::Judge { transactions: vec![transaction], answer }).await?;
+        let transaction = match judged.into_iter().next().ok_or(PoolStopped)? {
+            Ok(transaction) => transaction,
+            Err(error) => return Ok(Err(error)),
+        };
+        let checked = self.chain.check_transactions(vec![transaction]).await.map_err(|_| PoolStopped)?;
+        match checked.into_iter().next().ok_or(PoolStopped)? {
+            Ok(transaction) => self.ask(|answer| Message::Try { transaction, answer }).await,
+            Err(error) => Ok(Err(PoolError::Invalid(error))),
+        }
+    }
+
+    /// Transactions in order of arrival: those after `after`, at most `max` of them.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn page(&self, after: Option<(Timestamp, TxId)>, max: usize) -> Result<Vec<Waiting>, PoolStopped> {
+        self.ask(|answer| Message::Page { after, max, answer }).await
+    }
+
+    /// What one sender has in the pool, in order of nonce.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn of_sender(&self, address: Address) -> Result<Vec<Waiting>, PoolStopped> {
+        self.ask(|answer| Message::OfSender { address, answer }).await
+    }
+
+    /// What a transaction must pay to be among the first `bytes` that are mined.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn estimate(&self, bytes: usize) -> Result<FeeEstimate, PoolStopped> {
+        self.ask(|answer| Message::Estimate { bytes, answer }).await
     }
 
     /// A pooled transaction.
@@ -168,9 +243,20 @@ impl PoolHandle {
         origin: Option<Origin>,
         items: Vec<Item>,
     ) -> Result<Vec<Result<TxId, PoolError>>, PoolStopped> {
+        // Only what is handed in here is asked after here; what peers send could fill the memory of reasons.
+        let asked_after: Vec<TxId> = match origin {
+            Some(Origin::Local) => items.iter().map(|(transaction, _)| transaction.id()).collect(),
+            _ => Vec::new(),
+        };
         let (answer, answered) = oneshot::channel();
         self.admission.send(Submission { origin, items, answer }).await.map_err(|_| PoolStopped)?;
-        answered.await.map_err(|_| PoolStopped)
+        let answers = answered.await.map_err(|_| PoolStopped)?;
+        let refused = asked_after.into_iter().zip(&answers);
+        let refusals: Vec<_> = refused.filter_map(|(txid, answer)| Some((txid, answer.err()?))).collect();
+        if !refusals.is_empty() {
+            self.mailbox.send(Message::Refused { refusals }).await.map_err(|_| PoolStopped)?;
+        }
+        Ok(answers)
     }
 
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, PoolStopped> {

@@ -37,6 +37,6 @@ mod queue;
 pub(crate) mod tests;
 
 pub use actor::spawn;
-pub use mailbox::{Accepted, PoolHandle, PoolStopped};
+pub use mailbox::{Accepted, PoolHandle, PoolStopped, Waiting};
 pub use policy::{DropReason, PoolConfig, PoolError, PoolStatus};
-pub use pool::{Pending, PoolInfo};
+pub use pool::{FeeEstimate, Pending, PoolInfo};

@@ -289,13 +289,13 @@ pub enum PoolStatus {
     Unknown,
     /// It is in the pool.
     Pooled,
-    /// It was in the pool, and left it without being mined.
+    /// It left the pool without being mined, or was never taken.
     Dropped(DropReason),
     /// It left the pool when its last height passed: it can never be mined.
     Expired,
 }
 
-/// Why a transaction left the pool without being mined.
+/// Why a transaction left the pool without being mined, or never came into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DropReason {
     /// Its sender replaced it.
@@ -316,6 +316,9 @@ pub enum DropReason {
     /// It waited too long.
     #[error("it waited in the pool for too long")]
     TooOld,
+    /// It was handed in here and not taken.
+    #[error("not taken: {0}")]
+    Refused(PoolError),
     /// Its last height has passed.
     #[error("its last height, {valid_until}, has passed")]
     Expired {

@@ -1,5 +1,9 @@
 //! The pool itself. Pure: time and accounts are arguments, and equal calls in equal order give equal pools.
 
+mod view;
+
+pub use view::FeeEstimate;
+
 use super::{
     departed::Departed,
     policy::{
@@ -147,6 +151,30 @@ impl Pool {
         Ok(txid)
     }
 
+    /// Says whether [`Pool::admit`] would take a transaction.
+    ///
+    /// # Errors
+    /// Why it would not.
+    pub fn try_admit(
+        &mut self,
+        transaction: &CheckedTransaction,
+        standing: &Standing,
+        now: Timestamp,
+    ) -> Result<(), PoolError> {
+        self.judge(&transaction.txid(), transaction.transaction(), standing, now)?;
+        let (worth, rival) = self.worth_of(transaction, standing.account.unwrap_or_default());
+        self.plan_room(transaction.transaction().size(), worth, rival.as_ref()).map(drop)
+    }
+
+    /// Remembers why a transaction was not taken, unless something better is known of it.
+    pub fn remember_refusal(&mut self, txid: TxId, error: PoolError, now: Timestamp) {
+        let known = self.place_by_id.contains_key(&txid) || self.departed.reason(&txid).is_some();
+        // Bytes that are invalid say nothing about the transaction of this id: another signature may be good.
+        if !known && !matches!(error, PoolError::AlreadyPooled | PoolError::AlreadyMined | PoolError::Invalid(_)) {
+            self.departed.record(now, txid, DropReason::Refused(error));
+        }
+    }
+
     /// Follows the chain to a new tip.
     pub fn on_tip(&mut self, now: Timestamp, change: TipChange) {
         self.tip = change.height;
@@ -286,12 +314,7 @@ impl Pool {
         let (txid, body) = (transaction.txid(), &transaction.transaction().body);
         let (sender, nonce, valid_until) = (body.sender, body.nonce, body.valid_until);
         let price = FeeRate::of(transaction.transaction());
-        let worth = match self.queues.get(&sender) {
-            Some(queue) => queue.worth_at(nonce, body.total(), price),
-            None => Walk::new(account).step(nonce, body.total(), price),
-        };
-        let rival = self.queues.get(&sender).and_then(|queue| queue.entries.get(&nonce));
-        let rival = rival.map(|entry| entry.transaction.clone());
+        let (worth, rival) = self.worth_of(&transaction, account);
         let bytes = transaction.transaction().size();
         let victims = self.plan_room(bytes, worth, rival.as_ref())?;
         if let Some(rival) = rival {
@@ -316,6 +339,17 @@ impl Pool {
         self.departed.forget(&txid);
         self.rank(&sender);
         Ok(())
+    }
+
+    /// What keeping a transaction would be worth, and whose place it would take.
+    fn worth_of(&self, transaction: &CheckedTransaction, account: Account) -> (Worth, Option<CheckedTransaction>) {
+        let body = &transaction.transaction().body;
+        let price = FeeRate::of(transaction.transaction());
+        let Some(queue) = self.queues.get(&body.sender) else {
+            return (Walk::new(account).step(body.nonce, body.total(), price), None);
+        };
+        let rival = queue.entries.get(&body.nonce).map(|entry| entry.transaction.clone());
+        (queue.worth_at(body.nonce, body.total(), price), rival)
     }
 
     /// What must go so that a transaction of `bytes` fits in place of `rival`: the least worth first, and

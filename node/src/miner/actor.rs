@@ -2,12 +2,13 @@
 
 use super::{
     MiningConfig,
-    mailbox::{Generate, MAILBOX, MinerHandle, MinerInfo},
+    mailbox::{MAILBOX, MinerHandle, MinerInfo, Request, WorkError},
     maker::{Maker, Stopping},
     meter::Meter,
     neighbours::{Announce, Progress},
     plan::{Moment, Pause, plan},
     threads::{self, Board, Report},
+    work::GivenOut,
 };
 use crate::{
     chain::{ChainHandle, Template},
@@ -15,6 +16,7 @@ use crate::{
     mempool::PoolHandle,
     tasks::{Shutdown, TaskError},
 };
+use cairn_ledger::{hash::BlockId, keys::Address};
 use std::{collections::VecDeque, future, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
@@ -49,6 +51,7 @@ pub fn spawn<N: Announce, S: Progress>(
         mailbox,
         board: Arc::default(),
         templates: VecDeque::new(),
+        given_out: GivenOut::default(),
         generating: None,
         started: Instant::now(),
         meter: Meter::default(),
@@ -61,10 +64,12 @@ struct Actor<N, S> {
     config: MiningConfig,
     maker: Maker<N>,
     sync: S,
-    mailbox: mpsc::Receiver<Generate>,
+    mailbox: mpsc::Receiver<Request>,
     board: Arc<Board>,
     /// The last jobs' numbers and templates.
     templates: VecDeque<(u64, Template)>,
+    /// Work of miners elsewhere.
+    given_out: GivenOut,
     generating: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     started: Instant,
     meter: Meter,
@@ -116,12 +121,49 @@ impl<N: Announce, S: Progress> Actor<N, S> {
                     self.info.send_modify(|info| info.hash_rate = hash_rate);
                     self.renew().await;
                 }
-                Some(request) = self.mailbox.recv(), if idle => {
-                    self.pause(Pause::Generating);
-                    self.generating = Some(Box::pin(self.maker.clone().generate(request)));
-                }
+                Some(request) = self.mailbox.recv(), if idle => self.on_request(request).await,
             }
         }
+    }
+
+    /// Answers; whoever no longer waits for an answer does not need it.
+    async fn on_request(&mut self, request: Request) {
+        match request {
+            Request::Generate(request) => {
+                self.pause(Pause::Generating);
+                self.generating = Some(Box::pin(self.maker.clone().generate(request)));
+            }
+            Request::Work { beneficiary, answer } => {
+                let work = self.template_for(beneficiary).await.map_err(|pause| match pause {
+                    Pause::Stopping => WorkError::Stopping,
+                    pause => WorkError::Paused { reason: pause.to_string() },
+                });
+                if let Ok(template) = &work {
+                    self.given_out.add(template.clone());
+                }
+                let _ = answer.send(work);
+            }
+            Request::Solved { seal, nonce, answer } => {
+                let parent = self.maker.chain.tip().id;
+                let made = match self.given_out.take_solved(seal, nonce, &parent) {
+                    Ok(template) => match self.maker.submit(&template, nonce).await {
+                        Ok(Some(block)) => self.found(&template, block),
+                        Ok(None) => Err(WorkError::Stale),
+                        Err(Stopping) => Err(WorkError::Stopping),
+                    },
+                    Err(error) => Err(error),
+                };
+                let _ = answer.send(made);
+            }
+        }
+    }
+
+    /// Counts a block that came onto the chain.
+    fn found(&self, template: &Template, block: BlockId) -> Result<BlockId, WorkError> {
+        let (height, transactions) = (template.header.height.get(), template.transactions.len());
+        tracing::info!(target: "cairn::miner", height, %block, transactions, "a miner elsewhere found a block");
+        self.info.send_modify(|info| info.blocks_found += 1);
+        Ok(block)
     }
 
     /// Posts a new job, or says why there is none.
@@ -137,6 +179,10 @@ impl<N: Announce, S: Progress> Actor<N, S> {
 
     async fn next_template(&mut self) -> Result<Template, Pause> {
         let beneficiary = self.config.beneficiary.ok_or(Pause::NoBeneficiary)?;
+        self.template_for(beneficiary).await
+    }
+
+    async fn template_for(&mut self, beneficiary: Address) -> Result<Template, Pause> {
         let moment = Moment {
             now: clock::now(),
             parent_time: self.maker.chain.tip().header.time,

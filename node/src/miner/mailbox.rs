@@ -1,6 +1,7 @@
 //! What the miner can be asked, and the handle that asks.
 
-use cairn_ledger::{hash::BlockId, keys::Address};
+use crate::chain::Template;
+use cairn_ledger::{block::Seal, hash::BlockId, keys::Address, pow::CompactTarget};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Requests waiting for their turn; more askers wait for room.
@@ -42,6 +43,31 @@ pub enum GenerateError {
     Stopping,
 }
 
+/// Why there is no work, or why a found nonce gave no block.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WorkError {
+    /// Nobody would take a block now.
+    #[error("there is no work now: {reason}")]
+    Paused {
+        /// Why, in a sentence.
+        reason: String,
+    },
+    /// The work was never given out here, or another block came in between.
+    #[error("this work is unknown or stale: ask for new work")]
+    Stale,
+    /// The nonce does not solve it.
+    #[error("with this nonce the id is {id}, which does not meet the target {target}")]
+    LowWork {
+        /// What the nonce gives.
+        id: BlockId,
+        /// What it has to meet.
+        target: CompactTarget,
+    },
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
 /// A request for blocks.
 pub(super) struct Generate {
     pub blocks: u64,
@@ -49,10 +75,20 @@ pub(super) struct Generate {
     pub answer: oneshot::Sender<Result<Generated, GenerateError>>,
 }
 
+/// What the miner is asked.
+pub(super) enum Request {
+    /// Make blocks.
+    Generate(Generate),
+    /// Give work to a miner elsewhere.
+    Work { beneficiary: Address, answer: oneshot::Sender<Result<Template, WorkError>> },
+    /// A miner elsewhere has found a nonce.
+    Solved { seal: Seal, nonce: u64, answer: oneshot::Sender<Result<BlockId, WorkError>> },
+}
+
 /// A handle to the miner. Cloning shares it.
 #[derive(Clone)]
 pub struct MinerHandle {
-    pub(super) mailbox: mpsc::Sender<Generate>,
+    pub(super) mailbox: mpsc::Sender<Request>,
     pub(super) info: watch::Receiver<MinerInfo>,
 }
 
@@ -73,8 +109,30 @@ impl MinerHandle {
             return Err(GenerateError::Count { got: blocks });
         }
         let (answer, answered) = oneshot::channel();
-        let request = Generate { blocks, beneficiary, answer };
+        let request = Request::Generate(Generate { blocks, beneficiary, answer });
         self.mailbox.send(request).await.map_err(|_| GenerateError::Stopping)?;
         answered.await.map_err(|_| GenerateError::Stopping)?
+    }
+
+    /// A block on the tip for a miner elsewhere, complete but for its nonce. It stays good until the next tip.
+    ///
+    /// # Errors
+    /// Why there is none now.
+    pub async fn work(&self, beneficiary: Address) -> Result<Template, WorkError> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Work { beneficiary, answer };
+        self.mailbox.send(request).await.map_err(|_| WorkError::Stopping)?;
+        answered.await.map_err(|_| WorkError::Stopping)?
+    }
+
+    /// Brings the block of given-out work onto the chain; gives its id.
+    ///
+    /// # Errors
+    /// Why there is no block.
+    pub async fn solved(&self, seal: Seal, nonce: u64) -> Result<BlockId, WorkError> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Solved { seal, nonce, answer };
+        self.mailbox.send(request).await.map_err(|_| WorkError::Stopping)?;
+        answered.await.map_err(|_| WorkError::Stopping)?
     }
 }

@@ -6,6 +6,7 @@
 //! 2. The template's seal goes on a board; threads grind disjoint ranges of nonces (`grind`).
 //! 3. What they find is linked and imported like any block and, once it is on the chain, announced (`maker`).
 //!
+//! Miners elsewhere get templates by [`MinerHandle::work`] and bring nonces by [`MinerHandle::solved`] (`work`).
 //! [`MinerHandle::generate`] makes blocks one after the other in the same way, without the threads.
 //!
 //! # Map
@@ -30,9 +31,10 @@ mod speed;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod work;
 
 pub use actor::spawn;
-pub use mailbox::{GenerateError, Generated, MAX_GENERATE, MinerHandle, MinerInfo};
+pub use mailbox::{GenerateError, Generated, MAX_GENERATE, MinerHandle, MinerInfo, WorkError};
 pub use neighbours::{Announce, Progress};
 pub use speed::{Speed, measure};
 

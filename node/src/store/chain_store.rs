@@ -1,7 +1,7 @@
 //! Questions about the stored chain.
 
 use super::{
-    Batch, Db, DbOptions, Durability, StoreError,
+    Batch, Db, DbOptions, DbUsage, Durability, StoreError,
     codec::KeyCodec,
     schema::{
         AccountByAddress, AccountRecord, AddressByIndex, BodyById, FORMAT, HeaderById, HeaderRecord, IdByHeight,
@@ -69,6 +69,14 @@ impl ChainStore {
         }
         batch.put::<Meta>(&MetaKey::Tip, &MetaRecord::Tip(genesis_id));
         batch.write(Durability::Synced)
+    }
+
+    /// What the database takes.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn usage(&self) -> Result<DbUsage, StoreError> {
+        self.db.usage()
     }
 
     /// Begins a batch. Only the chain's writer may write one.

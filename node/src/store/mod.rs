@@ -35,5 +35,5 @@ pub mod schema;
 pub use batch::{Batch, Durability};
 pub use chain_store::{ChainStore, StoredBlock};
 pub(crate) use chain_store::{completed_node, put_connected, put_disconnected};
-pub use db::{Db, DbOptions};
+pub use db::{Db, DbOptions, DbUsage, TableUsage};
 pub use error::StoreError;

@@ -18,9 +18,11 @@ use cairn_ledger::{
 use cairn_rpc::{
     text::{HexBytes, Pebbles, Text},
     types::{
-        AccountJson, BlockJson, BlockTransactions, Generated, HeaderJson, LightProofJson, MempoolInfo, MiningInfo,
-        NetInfo, NodeInfo, PeerJson, PendingJson, ProofJson, Submitted, SyncInfo, SyncPhase, TransactionInfo,
-        TransactionJson, TransactionProofJson, TxState, TxStatus,
+        AccountJson, AddressMove, BlockJson, BlockPage, BlockTransactions, ChainMove, DifficultyJson, FeeEstimateJson,
+        FoundBlock, Generated, HeaderJson, HeaderPage, LightProofJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo,
+        NodeInfo, PeerJson, PendingJson, Place, PoolCursor, PoolEntry, PoolPage, ProofJson, StorageInfo, Submitted,
+        Supply, SyncInfo, SyncPhase, TableSize, TransactionInfo, TransactionJson, TransactionPage,
+        TransactionProofJson, TxCheck, TxState, TxStatus, WorkJson,
     },
 };
 use serde::Serialize;
@@ -73,6 +75,8 @@ fn answers() -> BTreeMap<&'static str, Value> {
     state_answers(&mut add);
     tx_answers(&mut add);
     node_answers(&mut add);
+    span_answers(&mut add);
+    pool_answers(&mut add);
     answers
 }
 
@@ -131,6 +135,96 @@ fn proof_answers(add: &mut impl FnMut(&'static str, Value)) {
     );
 }
 
+fn span_answers(add: &mut impl FnMut(&'static str, Value)) {
+    let spec = easy_network();
+    let prefix = spec.params().prefix;
+    let Example { block, transaction } = example();
+    let header = HeaderJson::new(block.header().header(), block.header().total_work(), &prefix);
+    let tip = header.id;
+    let block = BlockJson {
+        header: header.clone(),
+        size: block.to_block().size() as u64,
+        transactions: BlockTransactions::Ids(vec![Text(transaction.id())]),
+    };
+    let mined = TransactionInfo {
+        transaction: TransactionJson::new(&transaction, &prefix),
+        state: TxState::Mined,
+        block: Some(tip),
+        height: Some(1),
+        confirmations: 1,
+    };
+    add("chain_getHeaders", json(HeaderPage { headers: vec![header.clone()], next: Some(2) }));
+    add("chain_getBlocks", json(BlockPage { blocks: vec![block], next: Some(2) }));
+    let next = Some(Place { height: 2, place: 0 });
+    add("chain_getTransactions", json(TransactionPage { transactions: vec![mined.clone()], next }));
+    let amount = |height| Pebbles(spec.supply(cairn_ledger::units::Height::new(height)));
+    let next_reward = Pebbles(spec.subsidy(cairn_ledger::units::Height::new(2)));
+    add("chain_supply", json(Supply { height: 1, issued: amount(1), next_reward, in_the_end: amount(u64::MAX) }));
+    add(
+        "chain_difficulty",
+        json(DifficultyJson {
+            height: 120,
+            window: 120,
+            span_ms: 240_000,
+            mean_interval_ms: 2_000,
+            interval_ms: 2_000,
+            work: Text(Work::from_u64(480)),
+            hash_rate: 2.5,
+            next_target: Text(CompactTarget::from_bits(0x1e1f_ffff)),
+        }),
+    );
+    add("chain_subscribeMoves", json(ChainMove { disconnected: vec![], connected: vec![header], tip }));
+    add("state_subscribeAddress", json(AddressMove { disconnected: vec![], connected: vec![mined], tip }));
+}
+
+fn pool_answers(add: &mut impl FnMut(&'static str, Value)) {
+    let spec = easy_network();
+    let prefix = spec.params().prefix;
+    let Example { block, transaction } = example();
+    let (txid, fee) = (transaction.id(), Pebbles(transaction.body.fee));
+    let entry =
+        PoolEntry { transaction: TransactionJson::new(&transaction, &prefix), added: 1_793_491_200_000, ready: true };
+    let next = Some(Text(PoolCursor { added: entry.added, txid }));
+    let min_fee = Pebbles(cairn_ledger::testing::pebbles(transaction.size() as u64));
+    add("tx_check", json(TxCheck { txid: Text(txid), size: transaction.size() as u64, fee, min_fee }));
+    add("mempool_content", json(PoolPage { transactions: vec![entry.clone()], next }));
+    add("mempool_ofSender", json(vec![entry]));
+    add(
+        "mempool_feeEstimate",
+        json(FeeEstimateJson {
+            fee_rate: 2,
+            blocks: 1,
+            block_bytes: 1_000_000,
+            bytes_ahead: 999_900,
+            bytes_pooled: 5_000_000,
+        }),
+    );
+    let header = block.header().header();
+    add(
+        "mining_getTemplate",
+        json(WorkJson {
+            seal: Text(cairn_ledger::hash::Hash::from_bytes(*header.seal().as_bytes())),
+            target: Text(header.target),
+            height: 1,
+            parent: Text(header.parent),
+            time: header.time.millis(),
+            transactions: 1,
+            earns: Pebbles(cairn_ledger::testing::pebbles(1_000)),
+            header: HexBytes(codec::encode(header)),
+        }),
+    );
+    add("mining_submit", json(FoundBlock { block: Text(block.header().id()) }));
+    let table = TableSize { name: String::from("body_by_id"), bytes: 1_234, entries: 7 };
+    let memory = MemoryInfo {
+        process: Some(100_000_000),
+        database_cache: 1_000_000,
+        database_writes: 2_000_000,
+        database_indexes: 3_000,
+        pool: 354,
+    };
+    add("node_storage", json(StorageInfo { tables: vec![table], bytes: 1_234, memory }));
+}
+
 fn state_answers(add: &mut impl FnMut(&'static str, Value)) {
     let spec = easy_network();
     let prefix = spec.params().prefix;
@@ -160,6 +254,7 @@ fn tx_answers(add: &mut impl FnMut(&'static str, Value)) {
     add("tx_status.dropped", json(status(TxState::Dropped, Some(String::from("replaced")))));
     add("tx_status.expired", json(status(TxState::Expired, None)));
     let mined = TxStatus { block: Some(block), height: Some(7), confirmations: 3, ..status(TxState::Mined, None) };
+    add("tx_subscribeStatus", json(&mined));
     add("tx_status", json(mined));
 }
 

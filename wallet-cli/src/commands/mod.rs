@@ -14,6 +14,7 @@ pub(crate) mod new;
 pub(crate) mod offline;
 pub(crate) mod overview;
 pub(crate) mod pages;
+pub(crate) mod pair;
 pub mod receipt;
 pub(crate) mod receive;
 pub(crate) mod repair;

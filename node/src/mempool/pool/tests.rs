@@ -5,7 +5,7 @@ use super::*;
 use cairn_ledger::{
     chain_spec::ChainSpec,
     codec::{BoundedBytes, BoundedVec},
-    error::ExecutionError,
+    error::{ExecutionError, TxError},
     testing::{checked, easy_network, key, pebbles},
     transaction::{Output, TRANSACTION_VERSION, TransactionBody},
 };
@@ -611,4 +611,62 @@ mod model {
             }
         }
     }
+}
+
+#[test]
+fn a_dry_run_says_what_admission_would_and_changes_nothing() {
+    let mut pool = small();
+    let standing = Standing { account: Some(account(0, RICH)), mined: false };
+    let drafts = (1..=8).map(|from| Draft { from, fee: 1_000 + from % 2, ..DRAFT });
+    for draft in drafts.chain([Draft { from: 9, fee: 0, ..DRAFT }, Draft { from: 10, fee: 9_000, ..DRAFT }]) {
+        let before = pool.info();
+        let tried = pool.try_admit(&draft.make(), &standing, at(0));
+        assert_eq!(pool.info(), before);
+        assert_eq!(tried, submit(&mut pool, draft).map(drop), "{draft:?}");
+    }
+    assert_eq!(pool.len(), pool.config.max_count, "it was full, too");
+}
+
+#[test]
+fn a_refusal_is_remembered_unless_something_better_is_known() {
+    let mut pool = small();
+    let refusal = PoolError::FeeTooLow { got: 0, min: 177 };
+    let (gone, here) = (DRAFT.make().txid(), submit(&mut pool, Draft { from: 2, ..DRAFT }).expect("it is taken"));
+    for error in [PoolError::AlreadyPooled, PoolError::AlreadyMined, PoolError::Invalid(TxError::Signature)] {
+        pool.remember_refusal(gone, error, at(0));
+        assert_eq!(pool.status(&gone), PoolStatus::Unknown, "{error}");
+    }
+    pool.remember_refusal(gone, refusal, at(0));
+    assert_eq!(pool.status(&gone), PoolStatus::Dropped(DropReason::Refused(refusal)));
+    pool.remember_refusal(here, refusal, at(0));
+    assert_eq!(pool.status(&here), PoolStatus::Pooled);
+    submit(&mut pool, DRAFT).expect("later it is taken");
+    assert_eq!(pool.status(&gone), PoolStatus::Pooled);
+}
+
+#[test]
+fn pages_follow_the_order_of_arrival_and_a_place_outlives_its_transaction() {
+    let mut pool = small();
+    let standing = Standing { account: Some(account(0, RICH)), mined: false };
+    let ids: Vec<TxId> = (1..=5)
+        .map(|from| pool.admit(Draft { from, ..DRAFT }.make(), &standing, at(from), at(from)).expect("it is taken"))
+        .collect();
+    let of = |page: Vec<Entry>| page.iter().map(|entry| entry.transaction.txid()).collect::<Vec<_>>();
+    assert_eq!(of(pool.page(None, 2)), ids[..2]);
+    pool.drop_transaction(&ids[1], DropReason::Evicted, at(5));
+    assert_eq!(of(pool.page(Some((at(2), ids[1])), 9)), ids[2..]);
+    assert_eq!(of(pool.of_sender(&key(4).address())), ids[3..4]);
+    assert!(pool.of_sender(&key(9).address()).is_empty());
+}
+
+#[test]
+fn an_estimate_beats_the_first_that_would_be_left_out() {
+    let mut pool = small();
+    for (from, fee) in [(1, 1_000), (2, 2_000), (3, 3_000)] {
+        submit(&mut pool, Draft { from, fee, ..DRAFT }).expect("it is taken");
+    }
+    let size = DRAFT.make().transaction().size();
+    let estimate = pool.estimate(2 * size);
+    assert_eq!((estimate.rate, estimate.ahead, estimate.pooled), (1_000 / size as u64 + 1, 2 * size, 3 * size));
+    assert_eq!(pool.estimate(3 * size).rate, pool.config.min_fee_rate, "there is room for all");
 }

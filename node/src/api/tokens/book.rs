@@ -1,0 +1,170 @@
+//! What a running node knows of tokens. It notices a change of the file at the next question.
+
+use super::{Record, Token, TokenFile, TokenFileError, TokenId, file::Stamp};
+use cairn_ledger::units::Timestamp;
+use cairn_rpc::scope::{Scope, Scopes};
+use std::sync::{Mutex, PoisonError};
+use subtle::ConstantTimeEq;
+
+/// The tokens that are valid now.
+#[derive(Debug)]
+pub struct TokenBook {
+    file: TokenFile,
+    admin: Token,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    stamp: Option<Stamp>,
+    records: Vec<Record>,
+}
+
+/// What a valid token allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Which token.
+    pub id: TokenId,
+    /// What it allows.
+    pub scopes: Scopes,
+    /// How many calls a second it may make, where it says so.
+    pub rate: Option<u32>,
+    /// Whether it is the local user's own, which is good on this machine only and without a limit.
+    pub is_local_admin: bool,
+}
+
+/// Why a token allows nothing. It says nothing of how near a guess came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the access token is unknown, revoked or expired; its owner can make another with cairn-node token new")]
+pub struct Refused;
+
+impl TokenBook {
+    /// Reads the tokens, and makes the local user's if there is none.
+    ///
+    /// # Errors
+    /// The files cannot be read or written.
+    pub fn open(file: TokenFile) -> Result<Self, TokenFileError> {
+        let admin = file.admin()?;
+        let known = Known { stamp: file.stamp(), records: file.read()? };
+        Ok(Self { file, admin, known: Mutex::new(known) })
+    }
+
+    /// What the text of an `Authorization: Bearer` header allows.
+    ///
+    /// # Errors
+    /// Nothing.
+    pub fn authenticate(&self, text: &str, now: Timestamp) -> Result<Grant, Refused> {
+        let token: Token = text.parse().map_err(|_| Refused)?;
+        if bool::from(self.admin.hash().ct_eq(&token.hash())) {
+            return Ok(self.local_admin());
+        }
+        self.with(|records| {
+            let record = records.iter().find(|record| record.is_of(&token)).ok_or(Refused)?;
+            grant(token.id(), record, now)
+        })
+    }
+
+    /// What a token that was good when a connection began allows now.
+    ///
+    /// # Errors
+    /// Nothing any more.
+    pub fn renew(&self, id: TokenId, now: Timestamp) -> Result<Grant, Refused> {
+        if id == self.admin.id() {
+            return Ok(self.local_admin());
+        }
+        let name = id.to_string();
+        self.with(|records| grant(id, records.iter().find(|record| record.id == name).ok_or(Refused)?, now))
+    }
+
+    /// Whether somebody elsewhere could be let in.
+    pub fn has_any(&self, now: Timestamp) -> bool {
+        self.with(|records| records.iter().any(|record| !record.has_expired(now)))
+    }
+
+    fn local_admin(&self) -> Grant {
+        Grant { id: self.admin.id(), scopes: Scopes::of(&[Scope::Admin]), rate: None, is_local_admin: true }
+    }
+
+    fn with<T>(&self, ask: impl FnOnce(&[Record]) -> T) -> T {
+        // A panic elsewhere stops the node; the records are whole at any moment.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = self.file.stamp();
+        if stamp != known.stamp {
+            let records = self.file.read().unwrap_or_else(|error| {
+                tracing::error!(target: "cairn::api", %error, "no access token is valid");
+                Vec::new()
+            });
+            *known = Known { stamp, records };
+        }
+        ask(&known.records)
+    }
+}
+
+fn grant(id: TokenId, record: &Record, now: Timestamp) -> Result<Grant, Refused> {
+    if record.has_expired(now) {
+        return Err(Refused);
+    }
+    Ok(Grant { id, scopes: Scopes::of(&record.scopes), rate: record.rate, is_local_admin: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::tokens::Wanted;
+    use std::time::Duration;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+    fn add(file: &TokenFile, scope: Scope, lasts: Option<Duration>) -> Token {
+        let token = Token::random().expect("randomness");
+        let wanted = Wanted { name: "x".to_owned(), scopes: vec![scope], rate: Some(7), lasts };
+        file.add(Record::new(&token, wanted, NOW)).expect("added");
+        token
+    }
+
+    #[test]
+    fn a_change_of_the_file_is_noticed_at_the_next_question() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = TokenFile::of(directory.path());
+        let book = TokenBook::open(file.clone()).expect("opened");
+        assert!(!book.has_any(NOW));
+        let token = add(&file, Scope::Submit, None);
+        let grant = book.authenticate(&token.reveal(), NOW).expect("it is valid");
+        assert_eq!((grant.scopes, grant.rate), (Scopes::of(&[Scope::Submit]), Some(7)));
+        assert_eq!(book.renew(token.id(), NOW), Ok(grant));
+        assert!(book.has_any(NOW));
+        file.revoke(token.id()).expect("revoked");
+        assert_eq!(book.authenticate(&token.reveal(), NOW), Err(Refused));
+        assert_eq!(book.renew(token.id(), NOW), Err(Refused));
+    }
+
+    #[test]
+    fn wrong_expired_and_unreadable_tokens_allow_nothing() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = TokenFile::of(directory.path());
+        let book = TokenBook::open(file.clone()).expect("opened");
+        let token = add(&file, Scope::Read, Some(Duration::from_secs(1)));
+        let text = token.reveal();
+        let last = if text.ends_with('0') { "1" } else { "0" };
+        let near = format!("{}{last}", &text[..text.len() - 1]);
+        assert!(book.authenticate(&text, NOW).is_ok(), "the control");
+        for wrong in ["", "admin", &near, &text[1..]] {
+            assert_eq!(book.authenticate(wrong, NOW), Err(Refused));
+        }
+        assert_eq!(book.authenticate(&text, Timestamp::from_millis(2_000)), Err(Refused));
+        std::fs::write(file.path(), "{").expect("written");
+        assert_eq!(book.authenticate(&text, NOW), Err(Refused));
+    }
+
+    #[test]
+    fn the_local_user_may_everything_and_keeps_the_token_over_restarts() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = TokenFile::of(directory.path());
+        drop(TokenBook::open(file.clone()).expect("opened"));
+        let text = std::fs::read_to_string(file.admin_path()).expect("it was made");
+        let book = TokenBook::open(file).expect("opened again");
+        let grant = book.authenticate(text.trim_end(), NOW).expect("the same token");
+        assert!(grant.is_local_admin && grant.scopes.allow(Scope::Admin));
+        assert!(!book.has_any(NOW), "it is no token for others");
+    }
+}

@@ -1,0 +1,208 @@
+//! `cairn-node token`: makes, lists and revokes access tokens. A running node notices at the next call.
+
+use super::{CliError, Place, print};
+use crate::{
+    api::tokens::{self, Record, Token, TokenFile, TokenFileError, TokenId, Wanted},
+    clock,
+    config::{Environment, Settings},
+};
+use cairn_ledger::units::Timestamp;
+use cairn_rpc::scope::Scope;
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::time::Duration;
+
+/// The longest name of a token: a line of a list.
+const MAX_NAME: usize = 64;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenTask {
+    /// Make a token, and show it once
+    New(NewToken),
+    /// Show the tokens, without their secrets
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a token worthless
+    Revoke {
+        /// Its id, as in the list
+        id: TokenId,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NewToken {
+    /// What it allows: read, submit, mine, admin; each but read includes reading
+    #[arg(long, value_name = "SCOPE,..", required = true, value_delimiter = ',')]
+    scope: Vec<Scope>,
+    /// The most calls a second it may make, such as 50/s
+    #[arg(long, value_name = "N/s", value_parser = tokens::parse_rate)]
+    rate: Option<u32>,
+    /// How long it lasts, such as 12h or 30d; for ever by default
+    #[arg(long, value_name = "TIME", value_parser = tokens::parse_duration)]
+    expires: Option<Duration>,
+    /// What to call it in the list
+    #[arg(long, default_value = "", hide_default_value = true, value_parser = parse_name)]
+    name: String,
+    /// Where its holder reaches the node, for the pairing line; by default where JSON-RPC is served
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    #[command(flatten)]
+    place: Place,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Place {
+    fn settings(self) -> Result<Settings, CliError> {
+        Ok(Settings::load(&self.flags(), &Environment::of_this_process())?)
+    }
+
+    fn file(self) -> Result<TokenFile, CliError> {
+        Ok(TokenFile::of(&self.settings()?.data_dir))
+    }
+}
+
+/// Names are shown in lists: no control characters.
+fn parse_name(text: &str) -> Result<String, String> {
+    if text.chars().count() <= MAX_NAME && !text.chars().any(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("expected at most {MAX_NAME} characters, none of them a control character"))
+}
+
+pub(super) fn run(task: TokenTask) -> Result<(), CliError> {
+    match task {
+        TokenTask::New(new) => make(new),
+        TokenTask::List { place, json } => list(&place.file()?.read()?, clock::now(), json),
+        TokenTask::Revoke { id, place } => {
+            let record = place.file()?.revoke(id)?;
+            print(format_args!("The token {id}{} allows nothing any more.", called(&record.name)))
+        }
+    }
+}
+
+fn make(new: NewToken) -> Result<(), CliError> {
+    let settings = new.place.settings()?;
+    let url = new.url.unwrap_or_else(|| {
+        let scheme = if settings.rpc.tls.is_some() { "https" } else { "http" };
+        match settings.rpc.hosts.first() {
+            Some(host) => format!("{scheme}://{host}:{}", settings.rpc_listen.port()),
+            None => format!("{scheme}://{}", settings.rpc_listen),
+        }
+    });
+    let token = Token::random().map_err(TokenFileError::Random)?;
+    let wanted = Wanted { name: new.name, scopes: new.scope, rate: new.rate, lasts: new.expires };
+    let record = Record::new(&token, wanted, clock::now());
+    TokenFile::of(&settings.data_dir).add(record.clone())?;
+    let pairing = format!("cairn-pair:{url}#{}", token.reveal());
+    if new.json {
+        let shown = json!({
+            "id": record.id,
+            "name": record.name,
+            "scopes": record.scopes,
+            "rate": record.rate,
+            "expires_ms": record.expires_ms,
+            "token": token.reveal(),
+            "pairing": pairing,
+        });
+        return print(format_args!("{shown:#}"));
+    }
+    print(format_args!(
+        "token    {}\npairing  {pairing}\n\nKeep it secret; it is not shown again. A wallet takes it with: wallet pair\n\
+         To take it back: cairn-node token revoke {}",
+        token.reveal(),
+        record.id
+    ))
+}
+
+fn list(records: &[Record], now: Timestamp, json: bool) -> Result<(), CliError> {
+    if json {
+        let shown: Vec<_> = records.iter().map(|record| shown(record, now)).collect();
+        return print(format_args!("{:#}", json!(shown)));
+    }
+    if records.is_empty() {
+        return print(format_args!("There are no tokens; make one with cairn-node token new --scope read"));
+    }
+    print(format_args!("{:<8}  {:<24}  {:<9}  {:<16}  name", "id", "scopes", "rate", "expires"))?;
+    for record in records {
+        let scopes: Vec<&str> = record.scopes.iter().map(|scope| scope.name()).collect();
+        let rate = record.rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate}/s"));
+        let expires = expiry(record, now);
+        print(format_args!("{:<8}  {:<24}  {rate:<9}  {expires:<16}  {}", record.id, scopes.join(","), record.name))?;
+    }
+    Ok(())
+}
+
+/// A record without the hash: a list is for people and scripts, not for whoever guesses.
+fn shown(record: &Record, now: Timestamp) -> serde_json::Value {
+    json!({
+        "id": record.id,
+        "name": record.name,
+        "scopes": record.scopes,
+        "rate": record.rate,
+        "created_ms": record.created_ms,
+        "expires_ms": record.expires_ms,
+        "expired": record.has_expired(now),
+    })
+}
+
+fn expiry(record: &Record, now: Timestamp) -> String {
+    match record.expires_ms {
+        None => "never".to_owned(),
+        Some(_) if record.has_expired(now) => "expired".to_owned(),
+        Some(end) => {
+            let minutes = end.saturating_sub(now.millis()).div_ceil(60_000);
+            let (days, hours) = (minutes / 1_440, minutes / 60);
+            if days > 1 {
+                format!("in {days} days")
+            } else if hours > 1 {
+                format!("in {hours} hours")
+            } else {
+                format!("in {minutes} minutes")
+            }
+        }
+    }
+}
+
+fn called(name: &str) -> String {
+    if name.is_empty() { String::new() } else { format!(" ({name})") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_shows_when_tokens_end_and_no_hash() {
+        let token = Token::random().expect("randomness");
+        let record = |lasts: Option<u64>| {
+            let lasts = lasts.map(Duration::from_secs);
+            let wanted = Wanted { name: "shop".to_owned(), scopes: vec![Scope::Read], rate: None, lasts };
+            Record::new(&token, wanted, Timestamp::from_millis(0))
+        };
+        let now = Timestamp::from_millis(1_000);
+        assert_eq!(expiry(&record(None), now), "never");
+        assert_eq!(expiry(&record(Some(1)), now), "expired");
+        assert_eq!(expiry(&record(Some(61)), now), "in 1 minutes");
+        assert_eq!(expiry(&record(Some(7_201)), now), "in 2 hours");
+        assert_eq!(expiry(&record(Some(30 * 86_400)), Timestamp::from_millis(0)), "in 30 days");
+        let shown = shown(&record(None), now).to_string();
+        assert!(shown.contains("shop") && !shown.contains(&record(None).hash), "{shown}");
+    }
+
+    #[test]
+    fn names_are_one_line_of_a_list() {
+        assert!(parse_name("Käthe's shop").is_ok());
+        for broken in ["a\nb", "\u{1b}[31m", &"x".repeat(65)] {
+            assert!(parse_name(broken).is_err(), "{broken:?}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What the pool tells of itself without changing.
+
+use super::{Entry, Pool};
+use cairn_ledger::{hash::TxId, keys::Address, units::Timestamp};
+use std::ops::Bound;
+
+/// What a transaction must pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeeEstimate {
+    /// In pebbles for each byte.
+    pub rate: u64,
+    /// Bytes that pay at least as much and are mined before.
+    pub ahead: usize,
+    /// Bytes in the pool.
+    pub pooled: usize,
+}
+
+impl Pool {
+    /// A page of transactions in order of arrival: those after `after`, at most `max` of them.
+    pub fn page(&self, after: Option<(Timestamp, TxId)>, max: usize) -> Vec<Entry> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let ids = self.by_age.range((start, Bound::Unbounded)).take(max);
+        let places = ids.filter_map(|(_, txid)| self.place_by_id.get(txid));
+        places.map(|(sender, nonce)| self.entry(sender, *nonce).clone()).collect()
+    }
+
+    /// What one sender has here, in order of nonce.
+    pub fn of_sender(&self, sender: &Address) -> Vec<Entry> {
+        self.queues.get(sender).map_or_else(Vec::new, |queue| queue.entries.values().cloned().collect())
+    }
+
+    /// What a transaction must pay to be among the first `bytes` that are mined, if no better ones come.
+    pub fn estimate(&self, bytes: usize) -> FeeEstimate {
+        let (mut ahead, mut rate) = (0_usize, 0);
+        for rank in self.ranking.iter().rev().take_while(|rank| rank.worth.ready) {
+            let size = self.entry(&rank.sender, rank.nonce.0).transaction.transaction().size();
+            if ahead.saturating_add(size) > bytes {
+                rate = rank.worth.rate.next_whole();
+                break;
+            }
+            ahead = ahead.saturating_add(size);
+        }
+        FeeEstimate { rate: rate.max(self.info().min_fee_rate), ahead, pooled: self.bytes }
+    }
+}

@@ -1,0 +1,348 @@
+//! Who may ask a node for what, how much, and how long it waits for whom.
+
+use cairn_rpc::methods::NodeClient;
+use cairn_tests::{
+    cluster::Cluster,
+    http::{admin, call, call_with, get, post, request},
+    network::TestNetwork,
+    node::{Node, command, free_port},
+    tokens,
+    wait::{SOON, until},
+    wallet::Wallets,
+};
+use jsonrpsee_ws_client::{HeaderMap, WsClientBuilder};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{Ipv4Addr, TcpStream},
+    os::unix::fs::PermissionsExt,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+const TIP: &str = r#"{"jsonrpc":"2.0","id":1,"method":"chain_tip","params":[]}"#;
+const GENERATE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"mining_generate","params":[1]}"#;
+
+fn code(answer: &Value) -> Option<i64> {
+    answer["error"]["code"].as_i64()
+}
+
+fn named(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changes_something_needs_a_token_that_says_so_and_refusals_are_told_once() {
+    let cluster = Cluster::start(1).await;
+    let (port, network) = (cluster[0].rpc_port(), cluster.network());
+    let generate = |headers: &[&str]| call_with(port, headers, "mining_generate", &json!([1, network.address(0)]));
+    let reader = tokens::make(network, cluster[0].directory(), &["--scope", "read"]).header();
+    let miner = tokens::make(network, cluster[0].directory(), &["--scope", "mine", "--name", "rig"]).header();
+    for _ in 0..5 {
+        assert_eq!(code(&generate(&[])), Some(6002), "without a token");
+        assert_eq!(code(&generate(&[&reader])), Some(6004), "with one for reading");
+        assert_eq!(code(&call_with(port, &[&miner], "net_addPeer", &json!(["/ip4/127.0.0.1"]))), Some(6004));
+        let wrong = reader.replace("cairn_", "cairn_0");
+        assert_eq!(post(port, &named(port), &[&wrong], GENERATE).status, 401, "with a wrong one");
+    }
+    // A batch is no way around.
+    let batch = post(port, &named(port), &[&reader], &format!("[{GENERATE},{TIP},{GENERATE}]")).body;
+    let batch: Vec<Value> = serde_json::from_str(&batch).expect("three answers");
+    assert_eq!((code(&batch[0]), code(&batch[2])), (Some(6004), Some(6004)));
+    assert!(batch[1]["result"]["height"].is_number());
+    assert_eq!(cluster[0].info().await.height, 0, "nothing was made");
+    let log = cluster[0].log();
+    assert_eq!(log.matches("refused access").count(), 1, "{log}");
+    assert!(!log.contains(&reader[30..]) && !log.contains(&miner[30..]), "no token is in the log");
+    // The controls: the right scopes, and what is open.
+    assert!(generate(&[&miner])["result"]["blocks"].is_array());
+    assert!(generate(&[&admin(port).expect("a node of ours")])["result"]["blocks"].is_array());
+    assert!(call_with(port, &[&reader], "net_peers", &json!([]))["result"].is_array());
+    assert_eq!(code(&call_with(port, &[], "net_peers", &json!([]))), Some(6002));
+    assert!(call_with(port, &[], "chain_tip", &json!([]))["result"].is_object());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_come_and_go_while_the_node_runs() {
+    let cluster = Cluster::start(1).await;
+    let (port, network, data) = (cluster[0].rpc_port(), cluster.network(), cluster[0].directory());
+    let token = tokens::make(network, data, &["--scope", "read", "--expires", "30d"]);
+    let header = token.header();
+    assert!(call_with(port, &[&header], "net_info", &json!([]))["result"].is_object());
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {}", token.token).parse().expect("ASCII"));
+    let socket = WsClientBuilder::default().set_headers(headers).build(format!("ws://{}", named(port))).await;
+    let socket = socket.expect("the token opens a WebSocket");
+    cairn_rpc::methods::NetClient::net_info(&socket).await.expect("it may read");
+
+    tokens::revoke(network, data, &token.id);
+    assert_eq!(post(port, &named(port), &[&header], TIP).status, 401);
+    let refused = cairn_rpc::methods::NetClient::net_info(&socket).await.expect_err("the open one is told, too");
+    assert!(refused.to_string().contains("6003"), "{refused}");
+    let listed = tokens::run(network, data, &["list", "--json"]);
+    assert_eq!(serde_json::from_slice::<Value>(&listed.stdout).expect("JSON"), json!([]));
+    let unknown = tokens::run(network, data, &["revoke", &token.id]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("token list"), "{unknown:?}");
+    assert!(post(port, &named(port), &[], TIP).body.contains("height"), "the control: without any it may read");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_local_users_token_is_private_and_survives_a_restart() {
+    let network = Arc::new(TestNetwork::new());
+    let mut node = Node::start(&network, "keeper", &[]).await;
+    let path = node.directory().join("admin.token");
+    let token = fs::read_to_string(&path).expect("it is made at the start");
+    assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+    node.terminate().await;
+    node.restart().await;
+    assert_eq!(fs::read_to_string(&path).expect("it is there"), token);
+    assert!(call(node.rpc_port(), "net_peers", &json!([]))["result"].is_array());
+    assert!(!node.log().contains(token.trim()), "it is not told in the log");
+}
+
+#[test]
+fn a_public_address_is_refused_without_a_token_and_served_with_one() {
+    let network = TestNetwork::new();
+    let port = free_port();
+    let listen = format!("--rpc.listen=0.0.0.0:{port}");
+    let start = || {
+        let mut command = command(&network, network.directory(), free_port(), port, std::slice::from_ref(&listen));
+        command.stderr(std::process::Stdio::piped()).spawn().expect("it starts")
+    };
+    let refused = start().wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("there is no access token") && said.contains("cairn-node token new"), "{said}");
+
+    tokens::make(&network, network.directory(), &["--scope", "read"]);
+    let mut served = start();
+    let deadline = std::time::Instant::now() + SOON;
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        assert!(served.try_wait().expect("a child").is_none() && std::time::Instant::now() < deadline, "it serves");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(get(port, "/health").status, 200);
+    served.kill().expect("a child can be killed");
+    served.wait().expect("and awaited");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_asks_no_faster_than_it_may_in_batches_neither() {
+    let cluster = Cluster::start(1).await;
+    let (port, network) = (cluster[0].rpc_port(), cluster.network());
+    let slow = tokens::make(network, cluster[0].directory(), &["--scope", "read", "--rate", "5/s"]).header();
+    let batch = format!("[{}]", [TIP; 50].join(","));
+    let ask = |headers: &[&str]| post(port, &named(port), headers, &batch).body.matches("\"height\"").count();
+    let answered = ask(&[&slow]);
+    assert!((5..50).contains(&answered), "{answered} of 50");
+    assert_eq!(ask(&[]), 50, "the control: another's allowance is untouched");
+    let answers = post(port, &named(port), &[&slow], &batch).body;
+    assert!(answers.contains("6005") && answers.contains("ask again in"), "{answers}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_page_may_ask_when_it_was_named_and_no_other() {
+    let network = Arc::new(TestNetwork::new());
+    let node = Node::start(&network, "open", &["--rpc.cors_origins=https://wallet.example"]).await;
+    let port = node.rpc_port();
+    let ours = "Origin: https://wallet.example";
+    let answer = request(port, "POST", "/", &[ours, "Content-Type: application/json"], TIP);
+    assert!(answer.status == 200 && answer.head.contains("access-control-allow-origin: https://wallet.example"));
+    let asked = request(port, "OPTIONS", "/", &[ours, "Access-Control-Request-Method: POST"], "");
+    assert!(asked.status == 204 && asked.head.contains("access-control-allow-headers"), "{asked:?}");
+    for origin in ["https://evil.example", "https://wallet.example.evil.example", "null"] {
+        let header = format!("Origin: {origin}");
+        for method in ["POST", "OPTIONS"] {
+            let answer = request(port, method, "/", &[&header, "Content-Type: application/json"], TIP);
+            assert!(answer.status == 403 && !answer.head.contains("access-control"), "{method} {answer:?}");
+        }
+    }
+    let local = request(port, "POST", "/", &["Origin: http://localhost:1", "Content-Type: application/json"], TIP);
+    assert!(local.status == 200 && !local.head.contains("access-control"), "off unless named: {local:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_certificate_the_port_speaks_tls_and_nothing_else() {
+    let network = Arc::new(TestNetwork::new());
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    let (cert, key) = (network.directory().join("cert.pem"), network.directory().join("key.pem"));
+    fs::write(&cert, made.cert.pem()).expect("written");
+    fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+    let port = free_port();
+    let flags = [format!("--rpc.tls_cert={}", cert.display()), format!("--rpc.tls_key={}", key.display())];
+    let mut node = command(&network, network.directory(), free_port(), port, &flags).spawn().expect("it starts");
+    let ask = |url: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--max-time", "5", "--cacert"]).arg(&cert);
+        curl.args(["--header", "Content-Type: application/json", "--data", TIP, url]);
+        String::from_utf8_lossy(&curl.output().expect("curl is there").stdout).into_owned()
+    };
+    let url = format!("https://localhost:{port}");
+    let answer = until("the node answers over TLS", SOON, || {
+        let answer = ask(&url);
+        async move { answer.contains("height").then_some(answer) }
+    })
+    .await;
+    assert!(answer.contains("\"result\""), "{answer}");
+    assert_eq!(ask(&format!("http://localhost:{port}")), "", "in clear there is no answer");
+    node.kill().expect("a child can be killed");
+    node.wait().expect("and awaited");
+
+    fs::write(&key, "no key").expect("written");
+    let refused = command(&network, network.directory(), free_port(), port, &flags).output().expect("it ends");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && said.contains("key.pem") && said.contains("expected PEM"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wallet_pairs_with_a_node_by_one_line() {
+    let cluster = Cluster::start(1).await;
+    let (node, network) = (&cluster[0], cluster.network());
+    let wallets = Wallets::new(network);
+    let token = tokens::make(network, node.directory(), &["--scope", "submit", "--url", &node.url()]);
+    let paired = wallets.run_alone("shop", &token.pairing, &["pair"]);
+    assert_eq!((paired.code, &paired.json["url"]), (0, &json!(node.url())), "{paired:?}");
+    let files: Vec<_> = fs::read_dir(wallets.directory().join("pairings")).expect("it was made").collect();
+    let file = files[0].as_ref().expect("an entry").path();
+    assert_eq!(fs::metadata(file).expect("a file").permissions().mode() & 0o777, 0o600);
+    // From now on that node is asked, with the token.
+    let unknown = "00".repeat(32);
+    let asked = wallets.run_alone("shop", "", &["status", &unknown]);
+    assert_eq!((asked.code, &asked.json["state"]), (0, &json!("unknown")), "{asked:?}");
+    tokens::revoke(network, node.directory(), &token.id);
+    let refused = wallets.run_alone("shop", "", &["status", &unknown]);
+    assert_eq!((refused.code, &refused.json["error"]["kind"]), (1, &json!("bad_token")), "{refused:?}");
+    let again = wallets.run_alone("shop", &token.pairing, &["pair"]);
+    assert_eq!((again.code, &again.json["error"]["kind"]), (1, &json!("bad_token")), "{again:?}");
+    let broken = wallets.run_alone("shop", "cairn-pair:nothing", &["pair"]);
+    assert_eq!(broken.json["error"]["kind"], "bad_pairing");
+    assert_eq!(wallets.run_alone("shop", "", &["pair", "--forget"]).code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_say_how_the_node_is() {
+    let cluster = Cluster::start(1).await;
+    let port = cluster[0].rpc_port();
+    cluster[0].generate(3, 0).await;
+    assert_eq!((get(port, "/health").status, get(port, "/ready").status), (200, 200));
+    let metrics = get(port, "/metrics");
+    for line in ["cairn_chain_height_blocks 3", "cairn_rpc_calls_total{method=\"mining_generate\",outcome=\"ok\"} 1"] {
+        assert!(metrics.body.contains(line), "{line} in {}", metrics.body);
+    }
+    assert!(request(port, "GET", "/metrics", &["Authorization: Bearer x"], "").status == 401);
+    let rebinding = format!("GET /health HTTP/1.1\r\nHost: evil.example:{port}\r\nConnection: close\r\n\r\n");
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens");
+    stream.write_all(rebinding.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+
+    // Alone on a network that is not local, it is alive and not ready.
+    let network = Arc::new(TestNetwork::with(86_400_000, false));
+    let lonely = Node::start(&network, "lonely", &[]).await;
+    assert_eq!(get(lonely.rpc_port(), "/health").status, 200);
+    let ready = get(lonely.rpc_port(), "/ready");
+    assert!(ready.status == 503 && ready.body.contains("\"reason\":\""), "{ready:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscriber_that_never_reads_is_cut_off_and_others_are_served() {
+    let cluster = Cluster::start(1).await;
+    let port = cluster[0].rpc_port();
+    cluster[0].generate(1, 0).await;
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens");
+    let handshake = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(handshake.as_bytes()).expect("it reads");
+    // Asks and never reads an answer, until the other end has gone: a write fails then.
+    let gone = thread::spawn(move || {
+        stream.set_write_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+        let frame = masked(TIP.as_bytes());
+        let frames = frame.repeat(64);
+        while stream.write_all(&frames).is_ok() {}
+        let left = stream.write_all(&frame).expect_err("it stays gone");
+        left.kind()
+    });
+    while !gone.is_finished() {
+        cluster[0].rpc().node_info().await.expect("others are served all the while");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let kind = gone.join().expect("no panic");
+    assert!(matches!(kind, std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::ConnectionReset), "{kind:?}");
+}
+
+/// A WebSocket text frame as clients send it (RFC 6455), with a mask of zeros.
+fn masked(text: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(text.len()).ok().filter(|length| *length < 126).expect("a short frame");
+    [&[0x81, 0x80 | length, 0, 0, 0, 0], text].concat()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blocks_are_imported_while_callers_flood_the_node() {
+    let cluster = Cluster::start(2).await;
+    let (port, network) = (cluster[0].rpc_port(), Arc::clone(cluster.network()));
+    let (done, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let floods: Vec<_> = (0..8)
+        .map(|n| {
+            let (done, asked, address) = (Arc::clone(&done), Arc::clone(&asked), network.address(n));
+            thread::spawn(move || {
+                let one = json!({"jsonrpc": "2.0", "id": 1, "method": "state_getProof", "params": [address]});
+                let batch = Value::from(vec![one; 50]).to_string();
+                while !done.load(Ordering::Relaxed) {
+                    let answer = post(port, &named(port), &[], &batch);
+                    assert_eq!(answer.status, 200, "{answer:?}");
+                    asked.fetch_add(50, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    until("the flood runs", SOON, async || (asked.load(Ordering::Relaxed) > 0).then_some(())).await;
+    // The other node makes them, and the flooded one imports them: the flood ends only after that.
+    cluster[1].generate(30, 0).await;
+    let agreed = cluster.agree().await;
+    assert_eq!(agreed.height, 30);
+    done.store(true, Ordering::Relaxed);
+    for flood in floods {
+        flood.join().expect("every question was answered");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_connections_than_there_are_places_are_closed_and_the_places_come_back() {
+    let network = Arc::new(TestNetwork::new());
+    let node = Node::start(&network, "small", &["--rpc.max_connections=8"]).await;
+    let port = node.rpc_port();
+    let held: Vec<TcpStream> =
+        (0..200).map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the system takes it")).collect();
+    let closed = until("most are closed", SOON, || {
+        let closed = held.iter().filter(|stream| is_closed(stream)).count();
+        async move { (closed >= 190).then_some(closed) }
+    })
+    .await;
+    assert!(closed < 200, "some have places");
+    drop(held);
+    until("the places come back", SOON, async || node.rpc().node_info().await.ok()).await;
+    let deep = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"chain_getHeader","params":{}{}}}"#,
+        "[".repeat(20),
+        "]".repeat(20)
+    );
+    assert!(post(port, &named(port), &[], &deep).body.contains("6007"), "nested too deeply");
+    assert_eq!(code(&call_with(port, &[], "chain_subscribeHeads", &json!([]))), Some(6006), "no WebSocket");
+}
+
+fn is_closed(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).expect("it can be set");
+    let mut stream = stream;
+    match stream.read(&mut [0; 1]) {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+    }
+}
