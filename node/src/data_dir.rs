@@ -85,6 +85,16 @@ impl DataDir {
         self.path.join("mempool.bin")
     }
 
+    /// The addresses of other nodes.
+    pub fn address_book(&self) -> PathBuf {
+        self.path.join("peers.bin")
+    }
+
+    /// Who is refused.
+    pub fn bans(&self) -> PathBuf {
+        self.path.join("bans.json")
+    }
+
     /// The node's identity among peers.
     pub fn node_key(&self) -> PathBuf {
         self.path.join("node.key")

@@ -59,32 +59,56 @@
 //! 5. Private addresses are neither dialled on a stranger's word nor passed on, unless the network is private.
 //! 6. libp2p is named in this folder only.
 
+mod address_book;
 mod answers;
+mod backoff;
+mod bans;
 mod behaviour;
+mod book_file;
+mod climbing;
 mod codec;
 mod compact;
 mod config;
+mod control;
 mod discovery;
 mod events;
+mod exchange;
+mod filter;
 mod gate;
 mod gossip;
 mod identity;
+mod ladder;
 mod mailbox;
+mod memory;
+mod node_address;
 mod outbox;
+mod outreach;
 mod peers;
 mod reachability;
 mod recent;
 mod redial;
 mod relay;
+mod rendezvous;
+mod resource;
 mod serve;
 mod service;
+mod small_file;
 mod start;
+mod traffic;
+mod transports;
 pub mod wire;
 
+pub use bans::NotBannable;
 pub use behaviour::SetupError;
-pub use config::NetworkConfig;
+pub use config::{DiscoveryConfig, NetworkConfig, NetworkFiles, ReachConfig};
 pub use identity::IdentityError;
-pub use mailbox::{AddPeerError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo, RequestError};
+pub use ladder::Reach;
+pub use mailbox::{
+    AddPeerError, AdmitError, BanError, BanInfo, FindError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo,
+    Provider, RequestError,
+};
 pub use redial::TargetError;
+pub use resource::{Kind, UnknownKind};
 pub use start::{NetworkError, spawn};
+pub use traffic::ProtocolBytes;
 pub use wire::PeerStatus;

@@ -132,7 +132,11 @@ async fn a_node_answers_every_method_in_its_committed_shape() {
             "chain_getTransaction" | "tx_status" => (json!([txid]), true),
             "state_getAccount" | "state_getProof" => (json!([shown(1)]), true),
             "mining_generate" => (json!([1, shown(0)]), true),
-            "chain_tip" | "node_info" | "mempool_info" | "mining_info" | "net_info" | "net_peers" => (json!([]), true),
+            "chain_tip" | "node_info" | "mempool_info" | "mining_info" | "net_info" | "net_peers"
+            | "net_findProviders" => (json!([]), true),
+            "net_ban" => (json!(["203.0.113.7", 60]), true),
+            "net_listBans" => (json!([]), true),
+            "net_unban" => (json!(["203.0.113.7"]), true),
             // Asked above, refused without a peer to add, or no method of HTTP.
             _ => (Value::Null, false),
         };
