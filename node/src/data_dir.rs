@@ -6,7 +6,9 @@
 //!   cairn-node.toml  the configuration, if there is one
 //!   node.key       the node's identity among peers
 //!   db/            the chain
-//!   …              small files of the parts, such as the address book and the pool
+//!   peers.bin      addresses of other nodes
+//!   bans.json      who is refused
+//!   …              small files of the parts, such as the pool
 //! ```
 
 use std::{

@@ -18,6 +18,7 @@ use std::{
     collections::BTreeSet,
     ops::{Deref, DerefMut},
     task::{Context, Poll},
+    time::Instant,
 };
 
 /// Any behaviour, kept to addresses that may be dialled.
@@ -28,12 +29,17 @@ pub(super) struct Filtered<B> {
     allow_quic: bool,
     /// Dials of the node itself that are about to begin: each is looked at once.
     own: BTreeSet<ConnectionId>,
+    /// Dials that strangers may still ask for at once (AutoNAT, DCUtR), and since when.
+    asked: (f64, Instant),
 }
+
+/// Dials that strangers may ask for at once, and each second in the long run: too few to be anybody's weapon.
+const ASKED: (f64, f64) = (20.0, 1.0 / 3.0);
 
 impl<B> Filtered<B> {
     /// Filters what `inner` has dialled.
     pub(super) fn new(inner: B, allow_private: bool, allow_quic: bool) -> Self {
-        Self { inner, allow_private, allow_quic, own: BTreeSet::new() }
+        Self { inner, allow_private, allow_quic, own: BTreeSet::new(), asked: (ASKED.0, Instant::now()) }
     }
 
     /// The next dial with this id is the node's own.
@@ -44,6 +50,16 @@ impl<B> Filtered<B> {
     /// It was not begun after all.
     pub(super) fn retract(&mut self, connection: ConnectionId) {
         self.own.remove(&connection);
+    }
+
+    /// Whether strangers may have one more address dialled now.
+    fn take_asked(&mut self, now: Instant) -> bool {
+        let (most, rate) = ASKED;
+        let (left, at) = self.asked;
+        let left = (left + now.saturating_duration_since(at).as_secs_f64() * rate).min(most);
+        let goes = left >= 1.0;
+        self.asked = (if goes { left - 1.0 } else { left }, now);
+        goes
     }
 
     fn may_dial(&self, address: &Multiaddr) -> bool {
@@ -96,8 +112,13 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Filtered<B> {
         addresses: &[Multiaddr],
         role: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        if !self.own.remove(&connection) && !addresses.iter().all(|address| self.may_dial(address)) {
-            return Err(ConnectionDenied::new(Refusal::NotToBeDialled));
+        if !self.own.remove(&connection) && !addresses.is_empty() {
+            if !addresses.iter().all(|address| self.may_dial(address)) {
+                return Err(ConnectionDenied::new(Refusal::NotToBeDialled));
+            }
+            if !self.take_asked(Instant::now()) {
+                return Err(ConnectionDenied::new(Refusal::TooManyAsked));
+            }
         }
         let mut found = self.inner.handle_pending_outbound_connection(connection, peer, addresses, role)?;
         found.retain(|address| self.may_dial(address));
@@ -162,5 +183,16 @@ mod tests {
         let mut filter = Filtered::new(dummy::Behaviour, true, false);
         assert!(!goes(&mut filter, 1, &["/ip4/127.0.0.1/udp/1/quic-v1"]));
         assert!(goes(&mut filter, 2, &["/ip4/127.0.0.1/tcp/1"]));
+    }
+
+    #[test]
+    fn autonat_is_no_weapon_strangers_have_few_addresses_dialled() {
+        let mut filter = Filtered::new(dummy::Behaviour, false, true);
+        let asked = (0..1000).filter(|n| goes(&mut filter, *n, &["/ip4/1.1.1.1/tcp/80"])).count();
+        assert_eq!(asked, ASKED.0 as usize);
+        // The control: the node's own dials go on, and so do those to addresses that the protocols know.
+        filter.announce(ConnectionId::new_unchecked(5000));
+        assert!(goes(&mut filter, 5000, &["/ip4/1.1.1.1/tcp/80"]));
+        assert!(goes(&mut filter, 5001, &[]));
     }
 }

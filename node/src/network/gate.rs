@@ -51,6 +51,9 @@ pub(super) enum Refusal {
     /// The process holds as much memory as it may.
     #[error("no memory for more connections")]
     Memory,
+    /// Strangers have had as many addresses dialled as they may.
+    #[error("strangers had too many addresses dialled")]
+    TooManyAsked,
     /// A stranger named an address that nobody may be sent to.
     #[error("an address that is not to be dialled")]
     NotToBeDialled,

@@ -176,9 +176,11 @@ impl Service {
             DialOpts::peer_id(address.peer()).condition(condition).addresses(vec![address.multiaddr()]).build();
         let connection = options.connection_id();
         self.outreach.dials.insert(connection, Dial { address, purpose });
+        self.swarm.behaviour_mut().announce(connection);
         if let Err(error) = self.swarm.dial(options) {
             tracing::debug!(target: "cairn::network", peer = %address.peer(), %error, "not dialling");
             self.outreach.dials.remove(&connection);
+            self.swarm.behaviour_mut().retract(connection);
         }
     }
 
@@ -196,8 +198,11 @@ impl Service {
         if self.peers.by_id_mut(&peer).is_some_and(|peer| peer.status.is_some()) {
             self.book.reached(address, clock::now());
         }
-        self.swarm.close_connection(connection);
-        true
+        // Two who dial each other at once would each close its own, and have none: only feelers are closed.
+        if purpose == Purpose::Feeler {
+            self.swarm.close_connection(connection);
+        }
+        purpose == Purpose::Feeler
     }
 
     /// A dial has failed.
