@@ -292,6 +292,36 @@ async fn slow_handshakes_from_one_address_leave_room_for_honest_peers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_takes_all_inbound_slots_takes_no_outbound_ones() {
+    let network = Arc::new(TestNetwork::new());
+    let friend = Node::start(&network, "friend", &OFF).await;
+    let node = Node::start(&network, "node", &[&OFF[..], &["--network.max_inbound=4"]].concat()).await;
+    let mut intruders = Vec::new();
+    let mut refused = 0;
+    for _ in 0..12 {
+        let mut intruder = Intruder::new(&node).await;
+        if intruder.connect(SOON).await {
+            intruders.push(intruder);
+        } else {
+            refused += 1;
+        }
+    }
+    until("the inbound slots are taken, and no more than there are", SOON, async || {
+        (node.rpc().net_info().await.ok()?.inbound == 4).then_some(())
+    })
+    .await;
+    // The others see their connections closed, at once or a moment later.
+    for intruder in &mut intruders {
+        intruder.flush().await;
+    }
+    let kept = intruders.iter().filter(|intruder| intruder.is_connected()).count();
+    assert!(kept <= 4, "{kept} kept, {refused} refused");
+    // The control: what the node itself chooses is not theirs to take.
+    node.dial(&friend).await;
+    node.is_peer_of(&friend, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_asks_for_addresses_without_end_is_cut_off_and_an_honest_asker_is_not() {
     let network = Arc::new(TestNetwork::new());
     let node = Node::start(&network, "node", &[]).await;
