@@ -284,10 +284,12 @@ impl AddressBook {
         all
     }
 
-    /// Forgets all that is said of a peer.
+    /// Forgets those addresses.
     pub(super) fn forget(&mut self, wanted: impl Fn(&NodeAddress) -> bool) {
         let all: Vec<NodeAddress> = self.entries.keys().filter(|address| wanted(address)).copied().collect();
-        all.iter().for_each(|address| drop(self.remove(address)));
+        for address in &all {
+            self.remove(address);
+        }
     }
 
     /// A number below `bound`, or 0: random to whoever lacks the secret.

@@ -133,7 +133,7 @@ impl Service {
                 && peer != *swarm.local_peer_id()
                 && !outreach.is_dialling(&peer)
                 && !redial.is_named(&peer)
-                && public_group(address).is_none_or(|group| !taken.contains(&group))
+                && is_elsewhere(address, &taken)
                 && swarm.behaviour().gate.refusal(peer, &address.multiaddr()).is_none()
         };
         if let Some(at) = outreach.anchors.iter().position(wanted) {
@@ -302,6 +302,61 @@ fn public_group(address: &NodeAddress) -> Option<Group> {
     Some(address.ip()).filter(|ip| !reachability::is_private(*ip)).map(reachability::group_of)
 }
 
+/// Whether an address is in none of these groups; those that cannot be told apart are everywhere.
+fn is_elsewhere(address: &NodeAddress, taken: &BTreeSet<Group>) -> bool {
+    public_group(address).is_none_or(|group| !taken.contains(&group))
+}
+
 fn group_of_peer(peer: &Peer) -> Option<Group> {
     reachability::ip_of(&peer.address).filter(|ip| !reachability::is_private(*ip)).map(reachability::group_of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{
+        address_book::{AddressBook, Source},
+        node_address::tests::at,
+    };
+
+    /// Draws as many outbound peers as there are slots, spread over groups or not.
+    fn fill(book: &mut AddressBook, spread: bool) -> Vec<Group> {
+        let mut groups = Vec::new();
+        for _ in 0..SLOTS {
+            let taken: BTreeSet<Group> = if spread { groups.iter().copied().collect() } else { BTreeSet::new() };
+            let drawn = book.draw(Table::New, clock::now(), |address| is_elsewhere(address, &taken));
+            groups.extend(drawn.as_ref().and_then(public_group));
+        }
+        groups
+    }
+
+    #[test]
+    fn eclipse_a_neighbourhood_that_fills_the_book_gets_one_slot() {
+        let mut book = AddressBook::new([3; 16], false);
+        let attacker = at(0, [66, 6, 0, 1]);
+        for n in 0..5_000_u64 {
+            let address = at(n, [66, 6, (n / 250) as u8, (n % 250) as u8 + 1]);
+            // Told by as many neighbourhoods as it likes, so that no share of the book protects.
+            let teller = at(n, [(n % 100) as u8 + 100, (n / 100) as u8, 1, 1]);
+            book.add(address, Source::Node(&teller.group_bytes()), clock::now());
+        }
+        for n in 0..20 {
+            let honest = at(10_000 + n, [50, n as u8, 1, 1]);
+            book.add(honest, Source::Node(&honest.group_bytes()), clock::now());
+        }
+        let of_the_attacker =
+            |groups: &[Group]| groups.iter().filter(|it| Some(**it) == public_group(&attacker)).count();
+        let spread = fill(&mut book, true);
+        assert_eq!(spread.iter().collect::<BTreeSet<_>>().len(), SLOTS, "eight groups");
+        assert!(of_the_attacker(&spread) <= 1);
+        // The control: without the spread it gets most.
+        assert!(of_the_attacker(&fill(&mut book, false)) > SLOTS / 2);
+    }
+
+    #[test]
+    fn on_a_network_of_private_addresses_neighbours_are_taken() {
+        let (first, second) = (at(1, [127, 0, 0, 1]), at(2, [10, 0, 0, 1]));
+        assert_eq!((public_group(&first), public_group(&second)), (None, None));
+        assert!(is_elsewhere(&first, &BTreeSet::from([Group::V4([127, 0])])));
+    }
 }
