@@ -8,7 +8,9 @@
 //!   admin.token    the access token of the user it runs as
 //!   tokens.json    hashes of the tokens made for others
 //!   db/            the chain
-//!   …              small files of the parts, such as the address book and the pool
+//!   peers.bin      addresses of other nodes
+//!   bans.json      who is refused
+//!   …              small files of the parts, such as the pool
 //! ```
 
 use std::{
@@ -85,6 +87,16 @@ impl DataDir {
     /// The pool, between two runs.
     pub fn pool(&self) -> PathBuf {
         self.path.join("mempool.bin")
+    }
+
+    /// The addresses of other nodes.
+    pub fn address_book(&self) -> PathBuf {
+        self.path.join("peers.bin")
+    }
+
+    /// Who is refused.
+    pub fn bans(&self) -> PathBuf {
+        self.path.join("bans.json")
     }
 
     /// The node's identity among peers.

@@ -6,7 +6,7 @@ use crate::{
     config::Settings,
     data_dir::{DataDir, DataDirError},
     mempool, miner,
-    network::{self, NetworkError, NetworkHandle},
+    network::{self, NetworkError, NetworkFiles, NetworkHandle},
     store::StoreError,
     sync,
     tasks::{self, TaskError, Tasks},
@@ -190,9 +190,9 @@ async fn start_parts(
     tasks.adopt("mempool", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();
-    let key = data_dir.node_key();
+    let files = NetworkFiles { node_key: data_dir.node_key(), book: data_dir.address_book(), bans: data_dir.bans() };
     let (network, events, task) =
-        network::spawn(settings.network, spec.clone(), chain.clone(), pool.clone(), &key, shutdown).await?;
+        network::spawn(settings.network, spec.clone(), chain.clone(), pool.clone(), files, shutdown).await?;
     tasks.adopt("network", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();

@@ -52,6 +52,13 @@ codes! {
     /// Text that is no peer's address.
     BadPeerAddress = 1004, "bad_peer_address";
 
+    /// Text that names nobody who can be banned.
+    BadBanTarget = 1041, "bad_ban_target";
+    /// Text that is no peer id.
+    BadPeerId = 1042, "bad_peer_id";
+    /// Text that names no kind of resource.
+    BadResource = 1043, "bad_resource";
+
     /// No such block.
     BlockNotFound = 2001, "block_not_found";
     /// No such transaction.
@@ -119,6 +126,12 @@ codes! {
 
     /// The peer could not be reached.
     DialFailed = 5001, "dial_failed";
+    /// Anyone may join this network: nobody is admitted or shut out.
+    NotPrivate = 5011, "not_private";
+    /// As many peers are admitted as may be.
+    TooManyAdmitted = 5012, "too_many_admitted";
+    /// The node does not use the DHT.
+    DiscoveryOff = 5013, "discovery_off";
 
     /// The node is too busy to answer now.
     Busy = 6001, "busy";

@@ -6,10 +6,10 @@
 use crate::{
     text::{HexBytes, Text},
     types::{
-        AccountJson, AddressMove, BlockJson, BlockPage, BlockRef, ChainMove, DifficultyJson, FeeEstimateJson,
+        AccountJson, AddressMove, BanJson, BlockJson, BlockPage, BlockRef, ChainMove, DifficultyJson, FeeEstimateJson,
         FoundBlock, Generated, HeaderJson, HeaderPage, LightProofJson, MempoolInfo, MiningInfo, NetInfo, NodeInfo,
-        PeerJson, PoolCursor, PoolEntry, PoolPage, ProofJson, StorageInfo, Submitted, Supply, TransactionInfo,
-        TransactionPage, TransactionProofJson, TxCheck, TxStatus, WorkJson,
+        PeerJson, PoolCursor, PoolEntry, PoolPage, ProofJson, ProviderJson, StorageInfo, Submitted, Supply,
+        TransactionInfo, TransactionPage, TransactionProofJson, TxCheck, TxStatus, WorkJson,
     },
 };
 use cairn_ledger::hash::{BlockId, Hash, TxId};
@@ -223,4 +223,34 @@ pub trait Net {
     /// node stops. Errors: 1004. Scope: admin.
     #[method(name = "addPeer")]
     async fn add_peer(&self, address: String) -> RpcResult<()>;
+
+    /// Refuses a peer, named by its id, a host, named by its IP address (an IPv6 /64), or a group of hosts,
+    /// named by a prefix (an IPv4 /16, an IPv6 /32), for `seconds` (an hour by default, a year at most), and
+    /// parts from those it covers. Bans survive a restart. Errors: 1041. Scope: admin.
+    #[method(name = "ban")]
+    async fn ban(&self, target: String, seconds: Option<u64>, reason: Option<String>) -> RpcResult<()>;
+
+    /// Lifts a ban, named as [`ban`](Self::ban) named it; whether there was one. Errors: 1041. Scope: admin.
+    #[method(name = "unban")]
+    async fn unban(&self, target: String) -> RpcResult<bool>;
+
+    /// The bans that hold. Scope: admin.
+    #[method(name = "listBans")]
+    async fn list_bans(&self) -> RpcResult<Vec<BanJson>>;
+
+    /// Lets a peer into this private network; whether it was out. It holds until the node stops: what is to
+    /// last is in `network.admit`. Errors: 1042, 5011, 5012. Scope: admin.
+    #[method(name = "admit")]
+    async fn admit(&self, peer_id: String) -> RpcResult<bool>;
+
+    /// Shuts a peer out of this private network and parts from it; whether it was in. It holds until the node
+    /// stops: what is to last is in `network.admit`. Errors: 1042, 5011. Scope: admin.
+    #[method(name = "revoke")]
+    async fn revoke(&self, peer_id: String) -> RpcResult<bool>;
+
+    /// Asks the DHT who provides a resource: of the kind `full_history` (the default) with the genesis id as
+    /// its hash (the default). It takes as long as the search: seconds. Errors: 1043, 5013, 6001. Scope:
+    /// read, token.
+    #[method(name = "findProviders")]
+    async fn find_providers(&self, kind: Option<String>, hash: Option<Text<Hash>>) -> RpcResult<Vec<ProviderJson>>;
 }

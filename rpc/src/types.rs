@@ -273,7 +273,7 @@ pub struct LeafJson {
 }
 
 /// A proof of a tip and of the work below it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LightProofJson {
     /// The tip.
     pub tip: Text<BlockId>,
@@ -288,7 +288,7 @@ pub struct LightProofJson {
 }
 
 /// A proof that a transaction is in a block of a chain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TransactionProofJson {
     /// The transaction.
     pub txid: Text<TxId>,
@@ -475,6 +475,18 @@ pub struct NetInfo {
     pub outbound: u64,
     /// What its protocols' names begin with.
     pub protocol_prefix: String,
+    /// How others reach it: `public`, `port_mapped`, `hole_punched`, `relayed` or `outbound_only`.
+    pub reach: String,
+    /// Why so, as a sentence.
+    pub reach_reason: String,
+    /// Addresses it has heard of and not tried yet.
+    pub known_new: u64,
+    /// Addresses at which it has found nodes.
+    pub known_tried: u64,
+    /// Bans that hold.
+    pub bans: u64,
+    /// On a private network, the peers that are let in; null where anyone is.
+    pub admitted: Option<Vec<String>>,
 }
 
 /// A connected peer.
@@ -502,4 +514,41 @@ pub struct PeerJson {
     pub mesh: Vec<String>,
     /// Its standing: 0 is neutral, below is bad.
     pub score: i64,
+    /// Milliseconds since it last sent something new that was wanted; null when it never has.
+    pub useful_ms: Option<u64>,
+    /// Bytes of messages, by protocol.
+    pub traffic: Vec<TrafficJson>,
+}
+
+/// Bytes of one protocol's messages between a node and a peer, since it connected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TrafficJson {
+    /// The protocol: `status`, `blocks`, `txs`, `headers`, `bodies` or `addresses`.
+    pub protocol: String,
+    /// What came from the peer.
+    pub received: u64,
+    /// What went to it; always 0 for what is gossiped (`blocks`, `txs`), which goes to many at once.
+    pub sent: u64,
+}
+
+/// A ban that holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BanJson {
+    /// Who: a peer id, an IP address, or a prefix.
+    pub target: String,
+    /// When it ends, Unix ms.
+    pub until: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// A node that provides something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProviderJson {
+    /// Its identity.
+    pub peer_id: String,
+    /// Whether it is a peer now.
+    pub connected: bool,
+    /// Whether it is the asked node itself.
+    pub own: bool,
 }

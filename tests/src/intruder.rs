@@ -15,7 +15,7 @@ use std::{io, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 /// The request protocols of a node, without what their names begin with.
-pub const REQUESTS: [&str; 3] = ["status/1", "headers/1", "bodies/1"];
+pub const REQUESTS: [&str; 4] = ["status/1", "headers/1", "bodies/1", "addresses/1"];
 /// The gossip topics of a node, likewise.
 pub const TOPICS: [&str; 2] = ["blocks/1", "txs/1"];
 /// The most bytes read of an answer.
@@ -28,6 +28,7 @@ struct Behaviour {
     status: request_response::Behaviour<Bytes>,
     headers: request_response::Behaviour<Bytes>,
     bodies: request_response::Behaviour<Bytes>,
+    addresses: request_response::Behaviour<Bytes>,
 }
 
 /// Reads and writes bytes as they are.
@@ -110,6 +111,7 @@ impl Intruder {
                 status: requests(REQUESTS[0]),
                 headers: requests(REQUESTS[1]),
                 bodies: requests(REQUESTS[2]),
+                addresses: requests(REQUESTS[3]),
             }
         };
         let mut swarm = SwarmBuilder::with_new_identity()
@@ -125,6 +127,11 @@ impl Intruder {
             swarm.behaviour_mut().gossip.subscribe(&topic).expect("no filter forbids it");
         }
         Self { swarm, victim, address, prefix }
+    }
+
+    /// Its identity.
+    pub fn peer_id(&self) -> String {
+        self.swarm.local_peer_id().to_string()
     }
 
     /// Whether it is connected to the victim.
@@ -154,14 +161,15 @@ impl Intruder {
         if !self.connect(within).await {
             return None;
         }
-        let Behaviour { status, headers, bodies, .. } = self.swarm.behaviour_mut();
-        let id = [status, headers, bodies][protocol].send_request(&self.victim, bytes);
+        let Behaviour { status, headers, bodies, addresses, .. } = self.swarm.behaviour_mut();
+        let id = [status, headers, bodies, addresses][protocol].send_request(&self.victim, bytes);
         let deadline = Instant::now() + within;
         while let Ok(event) = timeout_at(deadline, self.swarm.select_next_some()).await {
             let (place, event) = match event {
                 SwarmEvent::Behaviour(BehaviourEvent::Status(event)) => (0, event),
                 SwarmEvent::Behaviour(BehaviourEvent::Headers(event)) => (1, event),
                 SwarmEvent::Behaviour(BehaviourEvent::Bodies(event)) => (2, event),
+                SwarmEvent::Behaviour(BehaviourEvent::Addresses(event)) => (3, event),
                 _ => continue,
             };
             match event {

@@ -3,7 +3,7 @@
 use crate::{
     binaries, http,
     network::TestNetwork,
-    wait::{SOON, until},
+    wait::{LATER, SOON, until},
 };
 use cairn_ledger::{
     block::{Block, Body, Header},
@@ -18,6 +18,7 @@ use cairn_rpc::{
 };
 use jsonrpsee_http_client::{HeaderMap, HttpClient, HttpClientBuilder};
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     net::{Ipv4Addr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
@@ -115,6 +116,32 @@ impl Node {
     /// Its address among peers.
     pub async fn address(&self) -> String {
         format!("/ip4/127.0.0.1/tcp/{}/p2p/{}", self.p2p, self.info().await.peer_id)
+    }
+
+    /// Its address among peers, by QUIC.
+    pub async fn quic_address(&self) -> String {
+        format!("/ip4/127.0.0.1/udp/{}/quic-v1/p2p/{}", self.p2p, self.info().await.peer_id)
+    }
+
+    /// The ids of its peers; none while it does not answer.
+    pub async fn peer_ids(&self) -> BTreeSet<String> {
+        let peers = self.client.net_peers().await.unwrap_or_default();
+        peers.into_iter().map(|peer| peer.peer_id).collect()
+    }
+
+    /// Waits until it is a peer of another, or is no more.
+    pub async fn is_peer_of(&self, other: &Self, expected: bool) {
+        let id = other.info().await.peer_id;
+        let what = if expected { "is a peer of" } else { "is no peer of" };
+        until(&format!("{} {what} {}", self.name, other.name), LATER, async || {
+            (self.client.net_peers().await.ok()?.iter().any(|peer| peer.peer_id == id) == expected).then_some(())
+        })
+        .await;
+    }
+
+    /// Changes the arguments for its next start.
+    pub fn set_arguments(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
     }
 
     /// Makes it dial another node.
@@ -279,10 +306,17 @@ pub fn command(network: &TestNetwork, directory: &Path, p2p: u16, rpc: u16, argu
         command.env_remove(name);
     }
     command.arg("run").arg("--chain").arg(network.file()).arg("--data-dir").arg(directory);
-    command.arg(format!("--network.port={p2p}")).args(arguments);
-    if !arguments.iter().any(|argument| argument.starts_with("--rpc.listen")) {
-        command.arg(format!("--rpc.listen=127.0.0.1:{rpc}"));
+    // Nothing leaves the machine, whatever the network.
+    command.env("CAIRN_NODE_DISCOVERY_MDNS", "false").env("CAIRN_NODE_REACH_UPNP", "false");
+    for (option, value) in [
+        ("--network.listen", format!("--network.port={p2p}")),
+        ("--rpc.listen", format!("--rpc.listen=127.0.0.1:{rpc}")),
+    ] {
+        if !arguments.iter().any(|argument| argument.starts_with(option)) {
+            command.arg(value);
+        }
     }
+    command.args(arguments);
     command.stdin(Stdio::null());
     command
 }

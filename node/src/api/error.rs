@@ -6,7 +6,7 @@ use crate::{
     chain::ChainError,
     mempool::{PoolError, PoolStopped},
     miner::{GenerateError, MAX_GENERATE, WorkError},
-    network::AddPeerError,
+    network::{AddPeerError, AdmitError, BanError, FindError, UnknownKind},
 };
 use cairn_rpc::error::{Code, RpcError};
 
@@ -84,5 +84,41 @@ impl From<AddPeerError> for RpcError {
             AddPeerError::Target(error) => Self::new(Code::BadPeerAddress, error),
             AddPeerError::Stopping => stopping(),
         }
+    }
+}
+
+impl From<BanError> for RpcError {
+    fn from(error: BanError) -> Self {
+        match error {
+            BanError::Target(error) => Self::new(Code::BadBanTarget, error),
+            BanError::Stopping => stopping(),
+        }
+    }
+}
+
+impl From<AdmitError> for RpcError {
+    fn from(error: AdmitError) -> Self {
+        match error {
+            AdmitError::NotAPeerId { .. } => Self::new(Code::BadPeerId, error),
+            AdmitError::NotPrivate => Self::new(Code::NotPrivate, error),
+            AdmitError::TooMany { max } => with_limit(Self::new(Code::TooManyAdmitted, error), max),
+            AdmitError::Stopping => stopping(),
+        }
+    }
+}
+
+impl From<FindError> for RpcError {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::Off => Self::new(Code::DiscoveryOff, error),
+            FindError::Busy => Self::new(Code::Busy, error),
+            FindError::Stopping => stopping(),
+        }
+    }
+}
+
+impl From<UnknownKind> for RpcError {
+    fn from(error: UnknownKind) -> Self {
+        Self::new(Code::BadResource, error)
     }
 }

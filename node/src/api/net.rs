@@ -1,14 +1,18 @@
 //! `net_*`: peers.
 
 use super::context::{Context, millis};
-use crate::network::PeerInfo;
+use crate::network::{BanInfo, Kind, PeerInfo, ProtocolBytes, Provider, UnknownKind};
+use cairn_ledger::hash::Hash;
 use cairn_rpc::{
     error::RpcError,
     methods::NetServer,
     text::Text,
-    types::{NetInfo, PeerJson},
+    types::{BanJson, NetInfo, PeerJson, ProviderJson, TrafficJson},
 };
 use jsonrpsee::core::{RpcResult, async_trait};
+
+/// For how long an operator bans unless told otherwise.
+const BAN_SECONDS: u64 = 3600;
 
 pub(super) struct NetApi(pub Context);
 
@@ -24,6 +28,12 @@ impl NetServer for NetApi {
             inbound: info.inbound as u64,
             outbound: info.outbound as u64,
             protocol_prefix: info.protocol_prefix,
+            reach: info.reach.name().to_owned(),
+            reach_reason: info.reach_reason,
+            known_new: info.book.0 as u64,
+            known_tried: info.book.1 as u64,
+            bans: info.bans as u64,
+            admitted: info.admitted,
         })
     }
 
@@ -34,6 +44,50 @@ impl NetServer for NetApi {
     async fn add_peer(&self, address: String) -> RpcResult<()> {
         Ok(self.0.handles.network.add_peer(&address).await.map_err(RpcError::from)?)
     }
+
+    async fn ban(&self, target: String, seconds: Option<u64>, reason: Option<String>) -> RpcResult<()> {
+        let (seconds, reason) =
+            (seconds.unwrap_or(BAN_SECONDS), reason.unwrap_or_else(|| "by the operator".to_owned()));
+        Ok(self.0.handles.network.ban(&target, seconds, reason).await.map_err(RpcError::from)?)
+    }
+
+    async fn unban(&self, target: String) -> RpcResult<bool> {
+        Ok(self.0.handles.network.unban(&target).await.map_err(RpcError::from)?)
+    }
+
+    async fn list_bans(&self) -> RpcResult<Vec<BanJson>> {
+        Ok(self.0.handles.network.bans().await.into_iter().map(show_ban).collect())
+    }
+
+    async fn admit(&self, peer_id: String) -> RpcResult<bool> {
+        Ok(self.0.handles.network.admit(&peer_id).await.map_err(RpcError::from)?)
+    }
+
+    async fn revoke(&self, peer_id: String) -> RpcResult<bool> {
+        Ok(self.0.handles.network.revoke(&peer_id).await.map_err(RpcError::from)?)
+    }
+
+    async fn find_providers(&self, kind: Option<String>, hash: Option<Text<Hash>>) -> RpcResult<Vec<ProviderJson>> {
+        let kind = match kind {
+            Some(kind) => kind.parse().map_err(|error: UnknownKind| RpcError::from(error))?,
+            None => Kind::FullHistory,
+        };
+        let hash = hash.map_or(*self.0.spec.genesis_id().as_bytes(), |hash| *hash.0.as_bytes());
+        let found = self.0.handles.network.find_providers(kind, hash).await.map_err(RpcError::from)?;
+        Ok(found.into_iter().map(show_provider).collect())
+    }
+}
+
+fn show_ban(ban: BanInfo) -> BanJson {
+    BanJson { target: ban.target, until: ban.until.millis(), reason: ban.reason }
+}
+
+fn show_provider(provider: Provider) -> ProviderJson {
+    ProviderJson { peer_id: provider.peer_id, connected: provider.connected, own: provider.own }
+}
+
+fn show_traffic(bytes: ProtocolBytes) -> TrafficJson {
+    TrafficJson { protocol: bytes.protocol.to_owned(), received: bytes.received, sent: bytes.sent }
 }
 
 fn show_peer(peer: PeerInfo) -> PeerJson {
@@ -50,5 +104,7 @@ fn show_peer(peer: PeerInfo) -> PeerJson {
         connected_ms: millis(peer.connected),
         mesh: peer.mesh,
         score: peer.score,
+        useful_ms: peer.useful.map(millis),
+        traffic: peer.traffic.into_iter().map(show_traffic).collect(),
     }
 }

@@ -83,6 +83,39 @@ config! {
         max_inbound: Ranged<usize, 0, 10_000> = "COUNT";
         /// The most peers this node dials
         max_outbound: Ranged<usize, 0, 1_000> = "COUNT";
+        /// No new peers while the node holds more memory than this, in MiB; by default three quarters of
+        /// the machine's
+        max_memory_mib: Ranged<usize, 64, 16_777_216> = "MIB";
+        /// On a private network, the peer ids that are let in; by default anyone is
+        admit: Vec<String> = "PEER_ID,..";
+        /// A file with the key that all nodes of a private network share; with it there is no QUIC
+        psk_file: String = "FILE";
+    }
+    /// How peers are found: each way is enough alone.
+    discovery: DiscoverySection {
+        /// Whether to search the Kademlia DHT; by default true
+        kademlia: bool = "true|false";
+        /// Whether to register with rendezvous points, and to ask them; by default true
+        rendezvous: bool = "true|false";
+        /// Whether to be a rendezvous point; boot nodes always are
+        rendezvous_server: bool = "true|false";
+        /// Whether to ask peers whom they know, and to tell them; by default true
+        exchange: bool = "true|false";
+        /// Whether to look for neighbours by multicast; by default everywhere but on local networks
+        mdns: bool = "true|false";
+    }
+    /// How peers behind routers reach each other.
+    reach: ReachSection {
+        /// Whether peers find out for each other if they can be reached (AutoNAT); by default true
+        autonat: bool = "true|false";
+        /// Whether to ask the router for a port (UPnP); by default true
+        upnp: bool = "true|false";
+        /// Whether to use relays when nobody can reach this node otherwise; by default true
+        relay: bool = "true|false";
+        /// Whether to relay for others; by default false
+        relay_server: bool = "true|false";
+        /// Whether relayed peers try to connect directly (DCUtR); by default true
+        hole_punching: bool = "true|false";
     }
     /// The miner.
     mining: MiningSection {

@@ -2,7 +2,8 @@
 //!
 //! # Map
 //! `keys` every key with its type and its help, declared once · `layers` what was said on the command
-//! line, in the environment and in the file, the first of these winning · `settings` the checked result
+//! line, in the environment and in the file, the first of these winning · `settings` the checked result ·
+//! `peers` its part about finding and reaching peers
 //!
 //! # The path of a setting
 //! `mining.threads` is one key with three spellings: the flag `--mining.threads`, the variable
@@ -18,6 +19,7 @@
 
 mod keys;
 mod layers;
+mod peers;
 mod settings;
 
 pub use keys::{Config, KEYS, Key};

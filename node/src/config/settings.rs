@@ -4,6 +4,7 @@ use super::{
     Config, ConfigError, Environment, Flags,
     keys::{Given, LogSection, MempoolSection, MiningSection, NetworkSection, RpcSection, StorageSection},
     layers::{CHAIN_VARIABLE, DATA_DIR_VARIABLE, Layers},
+    peers,
 };
 use crate::{
     api::{RpcConfig, TlsFiles},
@@ -58,7 +59,11 @@ impl Settings {
         let data_dir = locate_data_dir(flags, environment, &spec.params().name)?;
         let config = Config::read(&Layers::gather(flags, environment, &data_dir)?)?;
         Ok(Self {
-            network: network(&config.network, &defaults)?,
+            network: NetworkConfig {
+                discovery: peers::discovery(&config.discovery, defaults.local),
+                reach: peers::reach(&config.reach),
+                ..network(&config.network, &defaults)?
+            },
             mining: mining(&config.mining, &spec)?,
             rpc_listen: config.rpc.listen.as_ref().map_or(default_rpc(&defaults), |listen| listen.value),
             rpc: rpc(&config.rpc)?,
@@ -137,6 +142,10 @@ fn network(section: &NetworkSection, defaults: &Defaults) -> Result<NetworkConfi
         allow_private: section.allow_private.as_ref().map_or(defaults.local, |allow| allow.value),
         max_inbound: section.max_inbound.as_ref().map_or(base.max_inbound, |max| max.value.get()),
         max_outbound: section.max_outbound.as_ref().map_or(base.max_outbound, |max| max.value.get()),
+        max_memory_mib: section.max_memory_mib.as_ref().map(|max| max.value.get()),
+        admit: peers::admit(&section.admit)?,
+        psk_file: section.psk_file.as_ref().map(|file| PathBuf::from(&file.value)),
+        ..base
     })
 }
 

@@ -81,7 +81,10 @@ impl Service {
             Ok(question) => question,
             Err(error) => return self.charge(number, &Offence::Undecodable(error)),
         };
-        if !self.peers.may_ask(number, Instant::now()) {
+        let now = Instant::now();
+        // It is answers that are weighed: a question is short.
+        let _ = self.peers.receive(number, class.protocol(), question.len(), now);
+        if !self.peers.may_ask(number, now) {
             return self.charge(number, &Offence::Flooding);
         }
         // That we are busy is not its fault: the stream is closed without an answer.
@@ -118,6 +121,7 @@ impl Service {
         match answer {
             Ok(bytes) => {
                 self.peers.count_bytes(number, bytes.len());
+                self.peers.sent(number, class.protocol(), bytes.len());
                 let requests = self.requests(class);
                 // Whoever asked may be gone.
                 leaves = requests.send_response(channel, Ok(bytes)).is_ok();

@@ -3,37 +3,36 @@
 use super::{
     codec::BytesCodec,
     config::NetworkConfig,
-    discovery::Discovery,
+    discovery,
+    filter::Filtered,
     gate::Gate,
-    wire::{Bodies, CompactBlock, GetBodies, GetHeaders, Headers, Message, PeerStatus, TxBatch, gossip_id},
+    wire::{
+        Addresses, Bodies, CompactBlock, GetAddresses, GetBodies, GetHeaders, Headers, Message, PeerStatus, TxBatch,
+        gossip_id,
+    },
 };
 use cairn_ledger::hash::BlockId;
 use libp2p::{
-    PeerId, StreamProtocol, Swarm, SwarmBuilder, connection_limits,
+    PeerId, StreamProtocol, autonat, connection_limits,
     connection_limits::ConnectionLimits,
+    dcutr,
     gossipsub::{self, IdentTopic},
     identify,
     identity::Keypair,
-    noise, ping,
+    kad::{self, store::MemoryStore},
+    mdns, ping, relay, rendezvous,
     request_response::{self, ProtocolSupport},
-    swarm::NetworkBehaviour,
-    tcp, yamux,
+    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
+    upnp,
 };
-use std::{collections::HashSet, num::NonZeroU8, time::Duration};
+use std::{collections::HashSet, path::PathBuf, time::Duration};
 
-/// A connection on which nothing happens for so long is closed. The status exchange of every minute keeps
-/// those of peers open.
-const IDLE: Duration = Duration::from_secs(150);
-/// Streams on one connection.
-const STREAMS: usize = 128;
 /// Handshakes in progress that others began.
 const MAX_PENDING_IN: u32 = 64;
 /// Handshakes in progress that this node began.
 const MAX_PENDING_OUT: u32 = 32;
 /// Connections with one peer: two, for both may dial at once.
 const MAX_EACH: u32 = 2;
-/// Bytes in flight on one QUIC stream, and on one QUIC connection.
-const QUIC_WINDOWS: (u32, u32) = (4 << 20, 8 << 20);
 /// Between two rounds of gossip upkeep: short enough that a mesh of a few nodes stands within a second.
 const HEARTBEAT: Duration = Duration::from_millis(700);
 /// How long a message is remembered, so that it is handled once.
@@ -75,7 +74,8 @@ impl Names {
         Self { blocks: topic("blocks/1"), txs: topic("txs/1"), prefix }
     }
 
-    fn protocol(&self, name: &str) -> StreamProtocol {
+    /// The name of a protocol on this network.
+    pub(super) fn protocol(&self, name: &str) -> StreamProtocol {
         StreamProtocol::try_from_owned(format!("{}/{name}", self.prefix)).expect("it begins with a slash")
     }
 }
@@ -94,11 +94,21 @@ pub(super) struct Behaviour {
     pub(super) limits: connection_limits::Behaviour,
     pub(super) ping: ping::Behaviour,
     pub(super) identify: identify::Behaviour,
-    pub(super) discovery: Discovery,
+    pub(super) kad: Toggle<kad::Behaviour<MemoryStore>>,
+    pub(super) rendezvous: Toggle<rendezvous::client::Behaviour>,
+    pub(super) rendezvous_server: Toggle<rendezvous::server::Behaviour>,
+    pub(super) mdns: Toggle<mdns::tokio::Behaviour>,
+    pub(super) autonat: Toggle<autonat::v2::client::Behaviour>,
+    pub(super) autonat_server: Toggle<autonat::v2::server::Behaviour>,
+    pub(super) upnp: Toggle<upnp::tokio::Behaviour>,
+    pub(super) relay: Toggle<relay::client::Behaviour>,
+    pub(super) relay_server: Toggle<relay::Behaviour>,
+    pub(super) dcutr: Toggle<dcutr::Behaviour>,
     pub(super) gossip: Gossip,
     pub(super) status: Requests,
     pub(super) headers: Requests,
     pub(super) bodies: Requests,
+    pub(super) addresses: Requests,
 }
 
 /// Why the network cannot be set up.
@@ -110,6 +120,14 @@ pub enum SetupError {
         /// What the library said.
         reason: String,
     },
+    /// The pre-shared key.
+    #[error("network.psk_file: {} holds no pre-shared key: {reason}", path.display())]
+    Psk {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Gossip.
     #[error("gossip cannot be set up: {reason}")]
     Gossip {
@@ -119,27 +137,87 @@ pub enum SetupError {
 }
 
 impl Behaviour {
-    /// Everything a node speaks.
-    pub(super) fn new(config: &NetworkConfig, names: &Names, key: &Keypair) -> Result<Self, SetupError> {
+    /// Everything a node speaks, behind this gate. Relays are used once [`Filtered::with_relay`] is called.
+    pub(super) fn new(config: &NetworkConfig, names: &Names, key: &Keypair, gate: Gate) -> Result<Self, SetupError> {
         let own = key.public().to_peer_id();
         let (small, large) = TIMEOUTS;
+        let NetworkConfig { discovery, reach, allow_private, .. } = config;
+        let is_public = !allow_private;
         Ok(Self {
-            gate: Gate::default(),
+            gate,
             limits: connection_limits::Behaviour::new(connection_limits(config)),
             ping: ping::Behaviour::default(),
             identify: identify::Behaviour::new(
                 identify::Config::new(format!("{}/1", names.prefix), key.public())
                     .with_agent_version(AGENT.to_owned())
                     .with_push_listen_addr_updates(true)
+                    // The address book remembers, and knows from whom.
+                    .with_cache_size(0)
                     // Addresses of a private network are nobody's business elsewhere.
                     .with_hide_listen_addrs(!config.allow_private),
             ),
-            discovery: discovery(own, names, config.allow_private),
+            kad: discovery.kademlia.then(|| discovery::kademlia(own, names, *allow_private)).into(),
+            rendezvous: discovery.rendezvous.then(|| rendezvous::client::Behaviour::new(key.clone())).into(),
+            rendezvous_server: discovery.rendezvous_server.then(rendezvous_point).into(),
+            mdns: if discovery.mdns { neighbours(own) } else { None.into() },
+            // Where addresses are private there is nothing to find out, and nobody to open a port.
+            autonat: (is_public && reach.autonat).then(autonat::v2::client::Behaviour::default).into(),
+            autonat_server: (is_public && reach.autonat).then(autonat::v2::server::Behaviour::default).into(),
+            upnp: (is_public && reach.upnp).then(upnp::tokio::Behaviour::default).into(),
+            relay: None.into(),
+            relay_server: reach.relay_server.then(|| relay_for_others(own)).into(),
+            dcutr: (reach.relay && reach.hole_punching).then(|| dcutr::Behaviour::new(own)).into(),
             gossip: gossip(names)?,
             status: requests::<PeerStatus, PeerStatus>(names.protocol("status/1"), small),
             headers: requests::<GetHeaders, Headers>(names.protocol("headers/1"), small),
             bodies: requests::<GetBodies, Bodies>(names.protocol("bodies/1"), large),
+            addresses: requests::<GetAddresses, Addresses>(names.protocol("addresses/1"), small),
         })
+    }
+}
+
+impl Filtered<Behaviour> {
+    /// The same, with relays: whoever builds the transports makes this part.
+    pub(super) fn with_relay(mut self, relay: relay::client::Behaviour) -> Self {
+        self.relay = Some(relay).into();
+        self
+    }
+}
+
+/// A rendezvous point, with room for this many registrations and no more than one network needs.
+fn rendezvous_point() -> rendezvous::server::Behaviour {
+    /// A node is in one network, and may be starting over.
+    const EACH: usize = 2;
+    /// About 1 MB.
+    const ALL: usize = 2_000;
+    let config = rendezvous::server::Config::default();
+    let config = config.with_max_registration_per_peer(EACH).with_max_registration_total(ALL);
+    rendezvous::server::Behaviour::new(config.with_max_stored_cookies(ALL))
+}
+
+/// A relay for others: 16 circuits at once, each with 32 MiB and 30 minutes at most, so that a block crosses
+/// but a chain is fetched elsewhere; 64 reservations, rates by peer and address as libp2p has them.
+fn relay_for_others(own: PeerId) -> relay::Behaviour {
+    let config = relay::Config {
+        max_reservations: 64,
+        max_reservations_per_peer: 2,
+        max_circuits: 16,
+        max_circuits_per_peer: 4,
+        max_circuit_duration: Duration::from_secs(30 * 60),
+        max_circuit_bytes: 32 << 20,
+        ..relay::Config::default()
+    };
+    relay::Behaviour::new(own, config)
+}
+
+/// Neighbours on the local network, where the machine can multicast.
+fn neighbours(own: PeerId) -> Toggle<mdns::tokio::Behaviour> {
+    match mdns::tokio::Behaviour::new(mdns::Config::default(), own) {
+        Ok(mdns) => Some(mdns).into(),
+        Err(error) => {
+            tracing::warn!(target: "cairn::network", %error, "neighbours on the local network cannot be looked for");
+            None.into()
+        }
     }
 }
 
@@ -151,10 +229,6 @@ fn connection_limits(config: &NetworkConfig) -> ConnectionLimits {
         .with_max_established_incoming(Some(count(config.max_inbound)))
         .with_max_established_outgoing(Some(count(config.max_outbound)))
         .with_max_established_per_peer(Some(MAX_EACH))
-}
-
-fn discovery(own: PeerId, names: &Names, allow_private: bool) -> Discovery {
-    Discovery::new(own, names.protocol("kad/1"), allow_private)
 }
 
 fn requests<Q: Message, A: Message>(protocol: StreamProtocol, timeout: Duration) -> Requests {
@@ -210,42 +284,6 @@ fn gossip(names: &Names) -> Result<Gossip, SetupError> {
     Ok(gossip)
 }
 
-/// The node on its transports: TCP with Noise and Yamux, and QUIC.
-pub(super) fn swarm(key: Keypair, behaviour: Behaviour) -> Result<Swarm<Behaviour>, SetupError> {
-    let failed = |reason: String| SetupError::Transport { reason };
-    let muxer = || {
-        let mut config = yamux::Config::default();
-        config.set_max_num_streams(STREAMS);
-        config
-    };
-    let transports = || {
-        let builder = SwarmBuilder::with_existing_identity(key.clone()).with_tokio();
-        let builder = builder.with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, muxer);
-        let builder = builder.map_err(|error| failed(error.to_string()))?;
-        Ok(builder.with_quic_config(|mut config| {
-            config.max_concurrent_stream_limit = STREAMS as u32;
-            (config.max_stream_data, config.max_connection_data) = QUIC_WINDOWS;
-            config
-        }))
-    };
-    let settings = |config: libp2p::swarm::Config| {
-        config.with_idle_connection_timeout(IDLE).with_dial_concurrency_factor(NonZeroU8::MIN)
-    };
-    let infallible = "a behaviour that exists";
-    match transports()?.with_dns() {
-        Ok(builder) => {
-            let builder = builder.with_behaviour(|_| behaviour).expect(infallible);
-            Ok(builder.with_swarm_config(settings).build())
-        }
-        // A machine without a resolver still has addresses.
-        Err(error) => {
-            tracing::warn!(target: "cairn::network", %error, "names in addresses cannot be resolved");
-            let builder = transports()?.with_behaviour(|_| behaviour).expect(infallible);
-            Ok(builder.with_swarm_config(settings).build())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,10 +296,15 @@ mod tests {
         assert_eq!(names.blocks.hash().as_str(), "/cairn/abababab/blocks/1");
     }
 
-    #[test]
-    fn the_settings_are_consistent() {
+    #[tokio::test]
+    async fn the_settings_are_consistent() {
         let names = Names::new(&BlockId::ZERO);
         let key = Keypair::ed25519_from_bytes([7; 32]).unwrap_or_else(|error| panic!("{error}"));
-        assert!(Behaviour::new(&NetworkConfig::default(), &names, &key).is_ok());
+        let mut config = NetworkConfig::default();
+        // It would multicast.
+        config.discovery.mdns = false;
+        config.reach.relay_server = true;
+        config.discovery.rendezvous_server = true;
+        assert!(Behaviour::new(&config, &names, &key, Gate::default()).is_ok());
     }
 }

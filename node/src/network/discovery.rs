@@ -1,22 +1,31 @@
-//! Kademlia, kept to addresses that may be dialled and passed on.
+//! Finding peers in the DHT, and who serves what there; what peers say of themselves goes into the table of
+//! Kademlia and into the address book.
 //!
-//! A stranger's answers name addresses. Without this, anyone could make a node knock at the doors of its
-//! own private network.
+//! Strangers store nothing here but that they provide something this node knows the meaning of.
 
-use super::reachability;
+use super::{
+    address_book::Source,
+    backoff::Backoff,
+    behaviour::Names,
+    mailbox::{FindError, Provider},
+    node_address::NodeAddress,
+    reachability,
+    resource::{self, Resource},
+    service::Service,
+};
+use crate::clock;
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol,
-    core::{Endpoint, transport::PortUse},
-    kad::{self, store::MemoryStore},
-    swarm::{
-        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
-        ToSwarm,
+    kad::{
+        self, GetProvidersOk, InboundRequest, ProgressStep, QueryId, QueryResult,
+        store::{MemoryStore, MemoryStoreConfig, RecordStore},
     },
 };
 use std::{
-    task::{Context, Poll},
-    time::Duration,
+    collections::{BTreeSet, HashMap},
+    time::{Duration, Instant},
 };
+use tokio::sync::oneshot;
 
 /// Addresses taken from what one peer says of itself.
 const ADDRESSES_EACH: usize = 8;
@@ -24,123 +33,176 @@ const ADDRESSES_EACH: usize = 8;
 const REFRESH: Duration = Duration::from_secs(120);
 /// How long one search may last.
 const SEARCH: Duration = Duration::from_secs(30);
+/// How long it stands that somebody provides something.
+const PROVIDES: Duration = Duration::from_secs(3600);
+/// How often a node says again what it provides: a third of that.
+const PROVIDE_EVERY: Duration = Duration::from_secs(1200);
+/// Things of which providers are remembered: every kind this node knows, a few times.
+const PROVIDED: usize = 16;
+/// Providers remembered of each.
+const PROVIDERS_EACH: usize = 20;
+/// Searches for providers at once; further ones are refused.
+const SEARCHES: usize = 16;
+/// The most providers a search answers with.
+const MAX_FOUND: usize = 100;
 
-/// Kademlia with its addresses filtered.
-pub(super) struct Discovery {
-    kad: kad::Behaviour<MemoryStore>,
-    protocol: StreamProtocol,
-    allow_private: bool,
+/// A node's Kademlia.
+pub(super) fn kademlia(own: PeerId, names: &Names, allow_private: bool) -> kad::Behaviour<MemoryStore> {
+    let mut config = kad::Config::new(names.protocol("kad/1"));
+    config
+        // What strangers want to store is looked at first.
+        .set_record_filtering(kad::StoreInserts::FilterBoth)
+        .set_kbucket_inserts(kad::BucketInserts::Manual)
+        .set_periodic_bootstrap_interval(Some(REFRESH))
+        .set_provider_record_ttl(Some(PROVIDES))
+        // Said again from here, as soon as there is somebody to say it to.
+        .set_provider_publication_interval(None)
+        .set_query_timeout(SEARCH);
+    let store = MemoryStoreConfig {
+        max_records: 0,
+        max_value_bytes: 0,
+        max_provided_keys: PROVIDED,
+        max_providers_per_key: PROVIDERS_EACH,
+    };
+    let mut kad = kad::Behaviour::with_config(own, MemoryStore::with_config(own, store), config);
+    if allow_private {
+        // Nothing confirms a private address as reachable: without this, nobody would answer searches.
+        kad.set_mode(Some(kad::Mode::Server));
+    }
+    kad
 }
 
-impl Discovery {
-    /// A node's Kademlia.
-    pub(super) fn new(own: PeerId, protocol: StreamProtocol, allow_private: bool) -> Self {
-        let mut config = kad::Config::new(protocol.clone());
-        config
-            // Strangers store nothing here; nothing is looked up but peers.
-            .set_record_filtering(kad::StoreInserts::FilterBoth)
-            .set_kbucket_inserts(kad::BucketInserts::Manual)
-            .set_periodic_bootstrap_interval(Some(REFRESH))
-            .set_query_timeout(SEARCH);
-        let mut kad = kad::Behaviour::with_config(own, MemoryStore::new(own), config);
-        if allow_private {
-            // Nothing confirms a private address as reachable: without this, nobody would answer searches.
-            kad.set_mode(Some(kad::Mode::Server));
-        }
-        Self { kad, protocol, allow_private }
-    }
+/// A search for providers.
+struct Search {
+    found: BTreeSet<PeerId>,
+    answer: oneshot::Sender<Result<Vec<Provider>, FindError>>,
+}
 
+/// What the DHT is being asked.
+#[derive(Default)]
+pub(super) struct Searches {
+    running: HashMap<QueryId, Search>,
+    provide: Backoff,
+}
+
+impl Service {
     /// Takes in what a peer says of itself: what it speaks, and where it listens.
-    pub(super) fn identified(&mut self, peer: &PeerId, protocols: &[StreamProtocol], addresses: &[Multiaddr]) {
-        if !protocols.contains(&self.protocol) {
-            return;
-        }
-        let names_itself = |address: &&Multiaddr| reachability::peer_of(address).is_none_or(|named| named == *peer);
-        let reachable = addresses.iter().filter(|address| reachability::is_reachable(address, self.allow_private));
-        for address in reachable.filter(names_itself).take(ADDRESSES_EACH) {
-            self.kad.add_address(peer, address.clone());
-        }
-    }
-
-    /// Adds a boot node.
-    pub(super) fn add_boot_node(&mut self, peer: &PeerId, address: Multiaddr) {
-        if reachability::is_reachable(&address, self.allow_private) {
-            self.kad.add_address(peer, address);
+    pub(super) fn on_identified(&mut self, peer: &PeerId, protocols: &[StreamProtocol], addresses: &[Multiaddr]) {
+        let speaks = |name: &str| protocols.iter().any(|protocol| protocol.as_ref() == name);
+        let kademlia = self.names.protocol("kad/1");
+        let Some(known) = self.peers.by_id_mut(peer) else { return };
+        known.speaks.rendezvous = speaks("/rendezvous/1.0.0");
+        known.speaks.relay = speaks("/libp2p/circuit/relay/0.2.0/hop");
+        let source = reachability::neighbourhood(&known.address);
+        let allow_private = self.book.allows_private();
+        let behaviour = self.swarm.behaviour_mut();
+        for address in addresses.iter().filter_map(|it| NodeAddress::new(*peer, it, allow_private)).take(ADDRESSES_EACH)
+        {
+            self.book.add(address, Source::Node(&source), clock::now());
+            if let Some(kad) = behaviour.kad.as_mut().filter(|_| protocols.contains(&kademlia)) {
+                kad.add_address(peer, address.multiaddr());
+            }
         }
     }
 
     /// Looks for more peers near a random place. Asking makes acquaintances.
-    pub(super) fn search(&mut self) {
-        self.kad.get_closest_peers(PeerId::random());
+    pub(super) fn search_dht(&mut self) {
+        if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
+            && known(kad) > 0
+        {
+            kad.get_closest_peers(PeerId::random());
+        }
     }
 
-    /// How many peers are known.
-    pub(super) fn known(&mut self) -> usize {
-        self.kad.kbuckets().map(|bucket| bucket.num_entries()).sum()
+    /// Says what this node provides, once there is somebody to say it to, and again from time to time.
+    pub(super) fn provide(&mut self, now: Instant) {
+        let key = Resource::full_history(&self.judge.spec.genesis_id()).key();
+        let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() else { return };
+        if self.searches.provide.is_due(now) && known(kad) > 0 {
+            self.searches.provide.tried(now, PROVIDE_EVERY);
+            // Refused only when the store is full, and one's own comes first there.
+            if let Err(error) = kad.start_providing(key) {
+                tracing::debug!(target: "cairn::network", %error, "not announced as a provider");
+            }
+        }
     }
 
-    /// Forgets somebody.
-    pub(super) fn forget(&mut self, peer: &PeerId) {
-        self.kad.remove_peer(peer);
+    /// Asks the DHT who provides something.
+    pub(super) fn find_providers(
+        &mut self,
+        resource: &Resource,
+        answer: oneshot::Sender<Result<Vec<Provider>, FindError>>,
+    ) {
+        let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() else {
+            // Whoever asked may be gone, here and below.
+            return drop(answer.send(Err(FindError::Off)));
+        };
+        if self.searches.running.len() >= SEARCHES {
+            return drop(answer.send(Err(FindError::Busy)));
+        }
+        let query = kad.get_providers(resource.key());
+        self.searches.running.insert(query, Search { found: BTreeSet::new(), answer });
+    }
+
+    /// The DHT reports.
+    pub(super) fn on_kad(&mut self, event: kad::Event) {
+        match event {
+            kad::Event::InboundRequest { request: InboundRequest::AddProvider { record: Some(record) } } => {
+                let is_known = resource::is_known(&record.key, &self.judge.spec.genesis_id());
+                let allow_private = self.book.allows_private();
+                let Some(kad) = self.swarm.behaviour_mut().kad.as_mut().filter(|_| is_known) else { return };
+                let mut record = record;
+                record.addresses.retain(|address| reachability::is_reachable(address, allow_private));
+                record.addresses.truncate(ADDRESSES_EACH);
+                if let Err(error) = kad.store_mut().add_provider(record) {
+                    tracing::debug!(target: "cairn::network", %error, "a provider is not remembered");
+                }
+            }
+            kad::Event::OutboundQueryProgressed { id, result, step, .. } => self.on_query(id, result, &step),
+            _ => {}
+        }
+    }
+
+    fn on_query(&mut self, id: QueryId, result: QueryResult, step: &ProgressStep) {
+        match result {
+            QueryResult::GetClosestPeers(result) => {
+                let peers = match result {
+                    Ok(found) => found.peers,
+                    Err(kad::GetClosestPeersError::Timeout { peers, .. }) => peers,
+                };
+                let allow_private = self.book.allows_private();
+                for peer in peers {
+                    let addresses =
+                        peer.addrs.iter().filter_map(|it| NodeAddress::new(peer.peer_id, it, allow_private));
+                    for address in addresses.take(ADDRESSES_EACH) {
+                        self.book.add(address, Source::Search, clock::now());
+                    }
+                }
+            }
+            QueryResult::GetProviders(result) => {
+                let Some(search) = self.searches.running.get_mut(&id) else { return };
+                if let Ok(GetProvidersOk::FoundProviders { providers, .. }) = result {
+                    search.found.extend(providers);
+                }
+                if (step.last || search.found.len() >= MAX_FOUND)
+                    && let Some(search) = self.searches.running.remove(&id)
+                {
+                    let own = *self.swarm.local_peer_id();
+                    let provider = |peer: PeerId| Provider {
+                        peer_id: peer.to_string(),
+                        connected: self.swarm.is_connected(&peer),
+                        own: peer == own,
+                    };
+                    let found = search.found.into_iter().take(MAX_FOUND).map(provider).collect();
+                    drop(search.answer.send(Ok(found)));
+                }
+            }
+            _ => {}
+        }
     }
 }
 
-impl NetworkBehaviour for Discovery {
-    type ConnectionHandler = <kad::Behaviour<MemoryStore> as NetworkBehaviour>::ConnectionHandler;
-    type ToSwarm = kad::Event;
-
-    fn handle_pending_inbound_connection(
-        &mut self,
-        connection: ConnectionId,
-        local: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<(), ConnectionDenied> {
-        self.kad.handle_pending_inbound_connection(connection, local, remote)
-    }
-
-    fn handle_established_inbound_connection(
-        &mut self,
-        connection: ConnectionId,
-        peer: PeerId,
-        local: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.kad.handle_established_inbound_connection(connection, peer, local, remote)
-    }
-
-    /// The place of the filter: addresses that others gave are dialled only when they are reachable.
-    fn handle_pending_outbound_connection(
-        &mut self,
-        connection: ConnectionId,
-        peer: Option<PeerId>,
-        addresses: &[Multiaddr],
-        role: Endpoint,
-    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        let mut found = self.kad.handle_pending_outbound_connection(connection, peer, addresses, role)?;
-        found.retain(|address| reachability::is_reachable(address, self.allow_private));
-        Ok(found)
-    }
-
-    fn handle_established_outbound_connection(
-        &mut self,
-        connection: ConnectionId,
-        peer: PeerId,
-        remote: &Multiaddr,
-        role: Endpoint,
-        port: PortUse,
-    ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.kad.handle_established_outbound_connection(connection, peer, remote, role, port)
-    }
-
-    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        self.kad.on_swarm_event(event);
-    }
-
-    fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
-        self.kad.on_connection_handler_event(peer, connection, event);
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        self.kad.poll(context)
-    }
+/// How many peers are in the table.
+fn known(kad: &mut kad::Behaviour<MemoryStore>) -> usize {
+    kad.kbuckets().map(|bucket| bucket.num_entries()).sum()
 }

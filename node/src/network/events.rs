@@ -6,16 +6,17 @@ use super::{
     mailbox::{Class, NetworkEvent, RequestError},
     reachability,
     service::Service,
+    traffic::Protocol,
     wire::{Message as _, PeerStatus},
 };
 use crate::{
     clock,
-    verdict::{Offence, Origin},
+    verdict::{Offence, Origin, PeerNumber},
 };
 use libp2p::{
     PeerId,
     core::ConnectedPoint,
-    gossipsub, identify, ping,
+    gossipsub, identify, mdns, ping,
     request_response::{self, OutboundFailure},
     swarm::SwarmEvent,
 };
@@ -31,22 +32,33 @@ impl Service {
     pub(super) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
-            SwarmEvent::ConnectionEstablished { peer_id, endpoint, num_established: NonZeroU32::MIN, .. } => {
-                self.on_connected(peer_id, &endpoint);
-            }
-            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
-                let cause = cause.map(|cause| cause.to_string());
-                self.on_disconnected(&peer_id, cause.as_deref());
-            }
-            SwarmEvent::NewListenAddr { address, .. } => {
-                tracing::info!(target: "cairn::network", address = %format_args!("{address}/p2p/{}", self.swarm.local_peer_id()), "listening");
-                // A routable address of our own interface: others reach it unless a firewall says no.
-                if reachability::is_reachable(&address, false) {
-                    self.swarm.add_external_address(address);
+            SwarmEvent::ConnectionEstablished { peer_id, endpoint, num_established, connection_id, .. } => {
+                let is_first = num_established == NonZeroU32::MIN;
+                self.climbing.connected(connection_id, peer_id, endpoint.get_remote_address());
+                if self.on_reached(connection_id, peer_id, is_first) {
+                    return;
+                }
+                if is_first {
+                    self.on_connected(peer_id, &endpoint);
+                } else {
+                    self.on_connected_again(&peer_id, &endpoint);
                 }
             }
-            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
-                tracing::debug!(target: "cairn::network", %peer, %error, "dialling failed");
+            SwarmEvent::ConnectionClosed { peer_id, num_established, cause, connection_id, .. } => {
+                self.climbing.closed(connection_id);
+                if num_established == 0 {
+                    let cause = cause.map(|cause| cause.to_string());
+                    self.on_disconnected(&peer_id, cause.as_deref());
+                }
+            }
+            SwarmEvent::NewListenAddr { address, listener_id } => {
+                tracing::info!(target: "cairn::network", address = %format_args!("{address}/p2p/{}", self.swarm.local_peer_id()), "listening");
+                self.on_listening(listener_id, address);
+            }
+            SwarmEvent::ListenerClosed { listener_id, .. } => self.on_not_listening(listener_id),
+            SwarmEvent::OutgoingConnectionError { peer_id, error, connection_id } => {
+                tracing::debug!(target: "cairn::network", ?peer_id, %error, "dialling failed");
+                self.on_unreached(connection_id, &error);
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 tracing::debug!(target: "cairn::network", address = %send_back_addr, %error, "a connection failed");
@@ -66,11 +78,25 @@ impl Service {
         self.exchange_status(&id);
     }
 
+    /// One more connection with a peer: a direct one is its address from now on, rather than its relay's.
+    fn on_connected_again(&mut self, id: &PeerId, endpoint: &ConnectedPoint) {
+        let address = endpoint.get_remote_address();
+        if let Some(peer) = self.peers.by_id_mut(id)
+            && reachability::is_relayed(&peer.address)
+            && !reachability::is_relayed(address)
+        {
+            peer.address = address.clone();
+        }
+    }
+
     fn on_disconnected(&mut self, id: &PeerId, cause: Option<&str>) {
         tracing::info!(target: "cairn::network", peer = %id, cause, "disconnected");
         self.redial.disconnected(id, Instant::now());
+        self.outreach.forget(id);
+        self.points.forget(id);
         let Some((number, peer)) = self.peers.disconnected(id) else { return };
         self.counter.forget(number);
+        self.exchange.forget(number);
         if peer.status.is_some() {
             self.backlog.push(NetworkEvent::PeerDown { peer: number });
         }
@@ -91,7 +117,7 @@ impl Service {
                 if let Some(peer) = self.peers.by_id_mut(&peer_id) {
                     peer.agent = Some(agent);
                 }
-                self.swarm.behaviour_mut().discovery.identified(&peer_id, &info.protocols, &info.listen_addrs);
+                self.on_identified(&peer_id, &info.protocols, &info.listen_addrs);
             }
             BehaviourEvent::Ping(ping::Event { peer, result: Ok(latency), .. }) => {
                 if let Some(peer) = self.peers.by_id_mut(&peer) {
@@ -101,12 +127,37 @@ impl Service {
             BehaviourEvent::Status(event) => self.on_status_event(event),
             BehaviourEvent::Headers(event) => self.on_request_event(Class::Headers, event),
             BehaviourEvent::Bodies(event) => self.on_request_event(Class::Bodies, event),
+            BehaviourEvent::Addresses(event) => self.on_addresses_event(event),
+            BehaviourEvent::Kad(event) => self.on_kad(event),
+            BehaviourEvent::Rendezvous(event) => self.on_rendezvous(event),
+            BehaviourEvent::RendezvousServer(event) => self.on_rendezvous_server(&event),
+            BehaviourEvent::Mdns(event) => self.on_neighbours(event),
+            event @ (BehaviourEvent::Autonat(_)
+            | BehaviourEvent::Upnp(_)
+            | BehaviourEvent::Relay(_)
+            | BehaviourEvent::Dcutr(_)) => self.on_reach_event(event),
             // Nothing is decided by these.
             BehaviourEvent::Gossip(_)
             | BehaviourEvent::Identify(_)
             | BehaviourEvent::Ping(_)
-            | BehaviourEvent::Discovery(_) => {}
+            | BehaviourEvent::AutonatServer(_)
+            | BehaviourEvent::RelayServer(_) => {}
             BehaviourEvent::Gate(never) | BehaviourEvent::Limits(never) => match never {},
+        }
+    }
+
+    /// Neighbours announce themselves on the local network, or do so no more.
+    fn on_neighbours(&mut self, event: mdns::Event) {
+        match event {
+            mdns::Event::Discovered(found) => {
+                for (peer, address) in found {
+                    let connected = self.swarm.is_connected(&peer);
+                    self.redial.add_neighbour(peer, address, connected, Instant::now());
+                }
+            }
+            mdns::Event::Expired(gone) => {
+                gone.iter().for_each(|(peer, address)| self.redial.remove_neighbour(peer, address));
+            }
         }
     }
 
@@ -116,6 +167,9 @@ impl Service {
                 request_response::Message::Request { request, channel, .. } => {
                     if self.take_status_request(&peer) {
                         let own = self.own_status().to_bytes();
+                        if let Some(number) = self.peers.number(&peer) {
+                            self.peers.sent(number, Protocol::Status, own.len());
+                        }
                         // Whoever asked may be gone.
                         let _ = self.swarm.behaviour_mut().status.send_response(channel, Ok(own));
                         self.on_status(&peer, request);
@@ -140,7 +194,9 @@ impl Service {
     /// Whether a peer may ask for our status now.
     fn take_status_request(&mut self, peer: &PeerId) -> bool {
         let Some(number) = self.peers.number(peer) else { return false };
-        if !self.peers.may_ask(number, Instant::now()) {
+        let now = Instant::now();
+        if !self.peers.receive(number, Protocol::Status, PeerStatus::MAX_BYTES, now) || !self.peers.may_ask(number, now)
+        {
             self.charge(number, &Offence::Flooding);
             return false;
         }
@@ -158,9 +214,14 @@ impl Service {
         let expected = self.judge.spec.genesis_id();
         if status.genesis_id != expected {
             tracing::info!(target: "cairn::network", peer = %id, got = %status.genesis_id, %expected, "another network");
+            self.book.forget(|address| address.peer() == *id);
             return self.disconnect(id);
         }
+        self.peers.heard(number, Instant::now());
         let is_first = self.peers.set_status(number, status.clone(), clock::now());
+        if is_first {
+            self.on_acquainted(id);
+        }
         self.backlog.push(if is_first {
             NetworkEvent::PeerUp { peer: number, status }
         } else {
@@ -175,8 +236,8 @@ impl Service {
                     self.on_request(&peer, class, request_id, request, channel);
                 }
                 request_response::Message::Response { request_id, response } => {
-                    if let (Err(error), Some(number)) = (&response, self.peers.number(&peer)) {
-                        self.charge(number, &Offence::Undecodable(*error));
+                    if let Some(number) = self.peers.number(&peer) {
+                        self.on_answer(number, class, &response);
                     }
                     if let Some(answer) = self.asked.remove(&(class, request_id)) {
                         // Whoever asked may have given up.
@@ -191,6 +252,21 @@ impl Service {
             }
             RequestEvent::InboundFailure { request_id, error, .. } => self.on_sent(class, request_id, Some(&error)),
             RequestEvent::ResponseSent { request_id, .. } => self.on_sent(class, request_id, None),
+        }
+    }
+}
+
+impl Service {
+    /// A peer has answered a question of ours.
+    fn on_answer(&mut self, number: PeerNumber, class: Class, response: &Received) {
+        let now = Instant::now();
+        match response {
+            Err(error) => self.charge(number, &Offence::Undecodable(*error)),
+            Ok(bytes) => {
+                // What was asked for may come.
+                let _ = self.peers.receive(number, class.protocol(), bytes.len(), now);
+                self.peers.was_useful(number, now);
+            }
         }
     }
 }

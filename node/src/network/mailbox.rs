@@ -1,7 +1,11 @@
 //! What the network can be asked, and what it tells.
 
 use super::{
+    bans::{Banned, NotBannable},
+    ladder::Reach,
     redial::TargetError,
+    resource::{Kind, Resource},
+    traffic::{Protocol, ProtocolBytes},
     wire::{Bodies, GetBodies, GetHeaders, Headers, MAX_BODIES, MAX_LOCATOR, Message as _, PeerStatus},
 };
 use crate::verdict::{Offence, PeerNumber};
@@ -9,7 +13,9 @@ use cairn_ledger::{
     block::{Block, Body, Header},
     codec::{BoundedVec, DecodeError},
     hash::BlockId,
+    units::Timestamp,
 };
+use libp2p::PeerId;
 use std::{collections::VecDeque, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
@@ -25,6 +31,16 @@ pub(super) enum Class {
     Headers,
     /// `bodies/1`.
     Bodies,
+}
+
+impl Class {
+    /// The protocol whose bytes these are.
+    pub(super) fn protocol(self) -> Protocol {
+        match self {
+            Self::Headers => Protocol::Headers,
+            Self::Bodies => Protocol::Bodies,
+        }
+    }
 }
 
 /// Why a request was not answered.
@@ -64,6 +80,76 @@ pub enum AddPeerError {
     Stopping,
 }
 
+/// Why somebody is not banned or pardoned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BanError {
+    /// The text names nobody.
+    #[error(transparent)]
+    Target(#[from] NotBannable),
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// Why nobody is admitted or shut out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdmitError {
+    /// It is no peer id.
+    #[error("got {got:?}, expected a peer id such as 12D3Koo...")]
+    NotAPeerId {
+        /// The text.
+        got: String,
+    },
+    /// Anyone may join.
+    #[error("this node is on no private network: start it with network.admit")]
+    NotPrivate,
+    /// There are too many already.
+    #[error("got one more than the {max} peers that may be admitted")]
+    TooMany {
+        /// How many there may be.
+        max: usize,
+    },
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// Why providers are not looked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FindError {
+    /// There is no DHT to ask.
+    #[error("this node does not use Kademlia: start it with discovery.kademlia=true")]
+    Off,
+    /// It does so for as many as it can.
+    #[error("too many searches are running; ask again later")]
+    Busy,
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// A ban that holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BanInfo {
+    /// Who: a peer id, an IP address or a prefix.
+    pub target: String,
+    /// Until when.
+    pub until: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+/// A node that provides something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    /// Its identity.
+    pub peer_id: String,
+    /// Whether it is connected.
+    pub connected: bool,
+    /// Whether it is this node.
+    pub own: bool,
+}
+
 /// A connected peer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerInfo {
@@ -87,10 +173,14 @@ pub struct PeerInfo {
     pub mesh: Vec<String>,
     /// Its standing: 0 is neutral, below is bad.
     pub score: i64,
+    /// How long ago it last sent something new that was wanted.
+    pub useful: Option<Duration>,
+    /// Bytes of messages that came from it and, but for gossip, went to it.
+    pub traffic: Vec<ProtocolBytes>,
 }
 
 /// The node among its peers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkInfo {
     /// Its identity.
     pub peer_id: String,
@@ -106,6 +196,36 @@ pub struct NetworkInfo {
     pub outbound: usize,
     /// What its protocols' names begin with.
     pub protocol_prefix: String,
+    /// How others reach it.
+    pub reach: Reach,
+    /// Why so.
+    pub reach_reason: String,
+    /// Addresses it has heard of, and addresses at which it has found nodes.
+    pub book: (usize, usize),
+    /// Bans that hold.
+    pub bans: usize,
+    /// On a private network, who is admitted.
+    pub admitted: Option<Vec<String>>,
+}
+
+impl Default for NetworkInfo {
+    /// What is known of a node that is stopping.
+    fn default() -> Self {
+        Self {
+            peer_id: String::new(),
+            listening: Vec::new(),
+            external: Vec::new(),
+            peers: 0,
+            inbound: 0,
+            outbound: 0,
+            protocol_prefix: String::new(),
+            reach: Reach::OutboundOnly,
+            reach_reason: String::from("the node is stopping"),
+            book: (0, 0),
+            bans: 0,
+            admitted: None,
+        }
+    }
 }
 
 /// What the network tells sync.
@@ -147,6 +267,12 @@ pub(super) enum Message {
     AddPeer { address: String, answer: oneshot::Sender<Result<(), TargetError>> },
     Peers { answer: oneshot::Sender<Vec<PeerInfo>> },
     Info { answer: oneshot::Sender<NetworkInfo> },
+    Ban { target: Banned, seconds: u64, reason: String, answer: oneshot::Sender<()> },
+    Unban { target: Banned, answer: oneshot::Sender<bool> },
+    ListBans { answer: oneshot::Sender<Vec<BanInfo>> },
+    Admit { peer: PeerId, answer: oneshot::Sender<Result<bool, AdmitError>> },
+    Revoke { peer: PeerId, answer: oneshot::Sender<Result<bool, AdmitError>> },
+    FindProviders { resource: Resource, answer: oneshot::Sender<Result<Vec<Provider>, FindError>> },
 }
 
 /// A handle to the network. Cloning shares it.
@@ -216,6 +342,56 @@ impl NetworkHandle {
         self.ask(|answer| Message::Info { answer }).await.unwrap_or_default()
     }
 
+    /// Refuses a peer, a host or a group of hosts, named by a peer id, an IP address or a prefix, for so long.
+    ///
+    /// # Errors
+    /// Text that names nobody.
+    pub async fn ban(&self, target: &str, seconds: u64, reason: String) -> Result<(), BanError> {
+        let target = target.parse()?;
+        self.ask(|answer| Message::Ban { target, seconds, reason, answer }).await.ok_or(BanError::Stopping)
+    }
+
+    /// Lifts a ban; whether there was one.
+    ///
+    /// # Errors
+    /// Text that names nobody.
+    pub async fn unban(&self, target: &str) -> Result<bool, BanError> {
+        let target = target.parse()?;
+        self.ask(|answer| Message::Unban { target, answer }).await.ok_or(BanError::Stopping)
+    }
+
+    /// The bans that hold; none when the node is stopping.
+    pub async fn bans(&self) -> Vec<BanInfo> {
+        self.ask(|answer| Message::ListBans { answer }).await.unwrap_or_default()
+    }
+
+    /// Lets a peer into this private network, until the node stops; whether it was out.
+    ///
+    /// # Errors
+    /// Text that is no peer id, a network that is not private, or one too many.
+    pub async fn admit(&self, peer: &str) -> Result<bool, AdmitError> {
+        let peer = peer_id(peer)?;
+        self.ask(|answer| Message::Admit { peer, answer }).await.ok_or(AdmitError::Stopping)?
+    }
+
+    /// Shuts a peer out of this private network, until the node stops; whether it was in.
+    ///
+    /// # Errors
+    /// Text that is no peer id, or a network that is not private.
+    pub async fn revoke(&self, peer: &str) -> Result<bool, AdmitError> {
+        let peer = peer_id(peer)?;
+        self.ask(|answer| Message::Revoke { peer, answer }).await.ok_or(AdmitError::Stopping)?
+    }
+
+    /// Asks the DHT who provides something.
+    ///
+    /// # Errors
+    /// There is no DHT, or too many are asking.
+    pub async fn find_providers(&self, kind: Kind, hash: [u8; 32]) -> Result<Vec<Provider>, FindError> {
+        let resource = Resource::new(kind, hash);
+        self.ask(|answer| Message::FindProviders { resource, answer }).await.ok_or(FindError::Stopping)?
+    }
+
     async fn request(&self, peer: PeerNumber, class: Class, request: Vec<u8>) -> Result<Vec<u8>, RequestError> {
         let answered = self.ask(|answer| Message::Request { peer, class, request, answer }).await;
         answered.ok_or(RequestError::Stopping)?
@@ -241,6 +417,10 @@ impl NetworkHandle {
         // A network that has ended hears nothing any more: the node is stopping.
         let _ = self.mailbox.send(message).await;
     }
+}
+
+fn peer_id(text: &str) -> Result<PeerId, AdmitError> {
+    text.parse().map_err(|_| AdmitError::NotAPeerId { got: text.chars().take(160).collect() })
 }
 
 /// Events that sync has not taken yet, merged so that their number is bounded by that of the peers: the

@@ -11,7 +11,8 @@
 //! | `txs/1` | gossip | [batches](wire::TxBatch) of transactions |
 //! | `headers/1` | request | headers after a locator |
 //! | `bodies/1` | request | bodies by id |
-//! | `kad/1`, `meshsub` | libp2p | Kademlia, gossipsub; and identify and ping under their own names |
+//! | `addresses/1` | request | whom a node has lately reached |
+//! | `kad/1`, `meshsub` | libp2p | Kademlia, gossipsub; identify, ping, rendezvous, AutoNAT, relay and DCUtR under their own names |
 //!
 //! Requests and answers are written as `length u32 ‖ message`, one of each on a stream.
 //!
@@ -27,28 +28,58 @@
 //! checked all of it and something was new; otherwise what was new goes on in a batch of our own (`outbox`),
 //! as does what was submitted here.
 //!
+//! # How peers are found, and kept
+//! Searches in the DHT (`discovery`), rendezvous points (`rendezvous`), peers asked whom they know (`exchange`)
+//! and multicast on a LAN each bring hearsay; all but the last goes into the `address_book`, which keeps it apart
+//! from what this node has reached itself. `outreach` fills the outbound slots from the book, one for each
+//! group of addresses, tries hearsay out, and parts from the silent and the useless; a few outbound peers are
+//! kept over a restart. Any one of the four ways alone is enough to join.
+//!
+//! # How others reach this node
+//! `climbing` finds out (AutoNAT), asks the router for a port (UPnP), takes relays, and leaves them once a hole is
+//! punched (DCUtR); `ladder` says which rung that is, and why.
+//!
 //! # Map
 //! [`wire`] every message and its bounds · `mailbox` what the network is asked and tells · `start` its start ·
 //! `service` its loop · `events` what the swarm reports · `relay` what is passed on · `gossip` verdicts ·
-//! `compact` compact blocks · `outbox` batches of our own · `answers` and `serve` answers to others · `peers` scores, prices
-//! and bans · `gate` who may connect · `redial` whom to dial · `discovery` Kademlia · `reachability` addresses ·
-//! `behaviour` protocols and transports · `codec` bytes on a stream · `identity` the node's key
+//! `compact` compact blocks · `outbox` batches of our own · `answers` and `serve` answers to others · `peers` scores and
+//! prices · `traffic` bytes by protocol · `bans` and their file · `gate` who may connect · `filter` what may be dialled ·
+//! `redial` whom the operator and neighbours named · `address_book`, `book_file`, `node_address` where others are ·
+//! `outreach` whom to dial · `discovery` Kademlia · `resource` what can be provided · `exchange`, `rendezvous` ·
+//! `climbing`, `ladder` being reached · `reachability` addresses · `control` the operator's word, files and memory ·
+//! `behaviour` protocols · `transports` TCP and QUIC · `codec` bytes on a stream · `identity` the node's key ·
+//! `backoff`, `recent`, `memory`, `small_file` tools
 //!
 //! # Limits
-//! | what | limit | when full |
-//! |---|---|---|
-//! | connections | [`NetworkConfig`]; 2 a peer; 64 and 32 handshakes | refused |
-//! | connections from one host; from one /16 or /32 | 4; 16 (private addresses exempt) | refused |
-//! | streams | 128 a connection; 16 of each request class | refused |
-//! | blocks, batches being judged | 16, 64; 16 a peer | ignored, nobody charged |
-//! | requests being answered | 64; 4 a peer, until the answer has left | wait in line |
-//! | requests in line | 1024 | closed unanswered |
-//! | bytes served to a peer | 32 MiB/s, 64 MiB at once; 16 KiB a request at least | it waits; 5 s behind, it is charged |
-//! | gossiped frame; compact block; batch | 256; 160; 48 KiB | rejected |
-//! | transactions that wait to be sent | 4 MiB | the oldest are dropped; they stay in the pool |
-//! | named peers | 256 | refused |
-//! | bans | 4096, one hour | the one that ends first is lifted |
-//! | events for sync | 256, then merged | one status for each peer |
+//! | what | limit | why so | when full |
+//! |---|---|---|---|
+//! | inbound, outbound connections | 64, 16 ([`NetworkConfig`]) | a few MB each; a mesh needs 12 | refused |
+//! | connections of a peer | 2 | both may dial at once | refused |
+//! | inbound from one host; from one /16 or /32 | 4; 16 (private addresses exempt) | some nodes behind a router; no provider fills the slots | refused |
+//! | handshakes begun by others; of one host | 64; 16 | three of four are left to others, private hosts too | refused |
+//! | a handshake; until the first status | 15 s; 45 s | slower than any relay | closed |
+//! | dials in progress; from the book; for strangers | 32; 8; 20 and one each 3 s | a slot is filled within seconds; AutoNAT is no weapon | later; refused |
+//! | outbound slots kept filled | 8, one a group | Bitcoin Core's number: to surround a node takes eight providers | – |
+//! | memory of the process | three quarters of the machine's | the system kills above that | nobody new comes in |
+//! | silence; uselessness while others are useful | 200 s; 30 min | three exchanges of status; an hour has 30 blocks | parted from |
+//! | streams | 128 a connection; 16 of each request class | a flood fills only its own class | refused |
+//! | blocks, batches being judged | 16, 64; 16 a peer | what the checking threads do in a second | ignored, nobody charged |
+//! | requests being answered | 64; 4 a peer, until the answer has left | 256 MiB of answers at most; sync keeps three | wait in line |
+//! | requests in line | 1024 | seconds of work | closed unanswered |
+//! | bytes served to a peer | 32 MiB/s, 64 MiB at once; 16 KiB a request at least | a quarter of a gigabit line | it waits; 5 s behind, it is charged |
+//! | gossip from a peer: blocks; transactions | 1 MiB/s, 8 at once; 4 MiB/s, 16 at once | above what can be checked | ignored and charged |
+//! | status, addresses asked by a peer | 1 KiB/s, 32 at once; one each 30 s, 8 at once | three times what nodes do | ignored and charged |
+//! | addresses in an answer | 64 | eight times the slots | – |
+//! | gossiped frame; compact block; batch | 256; 160; 48 KiB | the largest block's ids fit | rejected |
+//! | transactions that wait to be sent | 4 MiB | a minute of a busy network | the oldest are dropped; they stay in the pool |
+//! | address book | 8192 new, 2048 tried; a sixteenth of the first a source | 2 MB | what is there stays, unless it fails |
+//! | named peers; neighbours | 256; 32 of them | what a person names | refused |
+//! | bans | 4096; an hour, by hand a year | 1 MB of file | the one that ends first is lifted |
+//! | admitted peers | 10 000 | 1 MB | refused |
+//! | rendezvous: registrations; of a peer | 2000; 2 | 1 MB | refused |
+//! | DHT: providers; of one thing; searches for them | 16 things; 20; 16 | this node knows one kind | not stored; refused |
+//! | relay: reservations; circuits; each | 64; 16; 32 MiB and 30 min | a block crosses, a chain does not; half a GiB each half hour | refused |
+//! | events for sync | 256, then merged | – | one status for each peer |
 //!
 //! # Invariants
 //! 1. Every gossiped message gets exactly one verdict, and travels on only after it was checked.
@@ -56,35 +87,62 @@
 //!    full queues never are.
 //! 3. The swarm's task never waits for the disk, the chain or the pool.
 //! 4. A peer's number is never used again.
-//! 5. Private addresses are neither dialled on a stranger's word nor passed on, unless the network is private.
-//! 6. libp2p is named in this folder only.
+//! 5. Private addresses are neither dialled on a stranger's word nor passed on, unless the network allows them:
+//!    `node_address` and `filter` are the only ways in.
+//! 6. Nobody gets an outbound slot but by this node's own draw from its book, or by the operator's word.
+//! 7. Others are told only of what this node has reached itself.
+//! 8. libp2p is named in this folder only.
 
+mod address_book;
 mod answers;
+mod backoff;
+mod bans;
 mod behaviour;
+mod book_file;
+mod climbing;
 mod codec;
 mod compact;
 mod config;
+mod control;
 mod discovery;
 mod events;
+mod exchange;
+mod filter;
 mod gate;
 mod gossip;
 mod identity;
+mod ladder;
 mod mailbox;
+mod memory;
+mod node_address;
 mod outbox;
+mod outreach;
 mod peers;
 mod reachability;
 mod recent;
 mod redial;
 mod relay;
+mod rendezvous;
+mod resource;
 mod serve;
 mod service;
+mod small_file;
 mod start;
+mod traffic;
+mod transports;
 pub mod wire;
 
+pub use bans::NotBannable;
 pub use behaviour::SetupError;
-pub use config::NetworkConfig;
+pub use config::{DiscoveryConfig, NetworkConfig, NetworkFiles, ReachConfig};
 pub use identity::IdentityError;
-pub use mailbox::{AddPeerError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo, RequestError};
+pub use ladder::Reach;
+pub use mailbox::{
+    AddPeerError, AdmitError, BanError, BanInfo, FindError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo,
+    Provider, RequestError,
+};
 pub use redial::TargetError;
+pub use resource::{Kind, UnknownKind};
 pub use start::{NetworkError, spawn};
+pub use traffic::ProtocolBytes;
 pub use wire::PeerStatus;

@@ -4,7 +4,7 @@
 
 use super::{
     mailbox::PeerInfo,
-    reachability::{self, Host},
+    traffic::{Protocol, Traffic},
     wire::PeerStatus,
 };
 use crate::verdict::{Offence, PeerNumber};
@@ -22,8 +22,12 @@ const CUT_OFF: f64 = -100.0;
 const HALF_LIFE: Duration = Duration::from_secs(600);
 /// How long a ban lasts.
 const BAN: Duration = Duration::from_secs(3600);
-/// Bans remembered; the one that ends first makes room.
-const BANS: usize = 4096;
+/// A peer that has not told where it stands by then is of no use: a handshake that never ends.
+const FIRST_STATUS: Duration = Duration::from_secs(45);
+/// A peer that says nothing for so long has missed three exchanges of status.
+const SILENCE: Duration = Duration::from_secs(200);
+/// An outbound peer that was of no use for so long, while another was, gives its slot to somebody else.
+const STALE: Duration = Duration::from_secs(1800);
 /// Bytes a second a peer is served in the long run.
 const SERVE_RATE: f64 = 32.0 * 1024.0 * 1024.0;
 /// Bytes a peer is served at once before it has to wait.
@@ -74,8 +78,8 @@ pub(super) enum Decision {
     Keep,
     /// Close its connections.
     Disconnect,
-    /// Close its connections and refuse it until this moment.
-    Ban(Instant),
+    /// Close its connections and refuse it for so long.
+    Ban(Duration),
 }
 
 /// A number of points that halves with time.
@@ -113,6 +117,15 @@ impl Allowance {
     }
 }
 
+/// Services of a peer that not every node offers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Speaks {
+    /// It keeps registrations for others to find.
+    pub(super) rendezvous: bool,
+    /// It relays for others.
+    pub(super) relay: bool,
+}
+
 /// A connected peer.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -122,6 +135,8 @@ pub(super) struct Peer {
     pub(super) address: Multiaddr,
     /// Whether it dialled us.
     pub(super) inbound: bool,
+    /// What it speaks, as far as it matters here.
+    pub(super) speaks: Speaks,
     /// What it says its program is.
     pub(super) agent: Option<String>,
     /// Where it stands; `None` until it has said so.
@@ -131,10 +146,23 @@ pub(super) struct Peer {
     /// How far its clock is ahead of ours, in milliseconds.
     clock_ahead: Option<i64>,
     connected_at: Instant,
+    /// When it last said anything that could be read.
+    heard_at: Instant,
+    /// When it last sent something new that was wanted: a block, transactions, an answer to a question.
+    useful_at: Option<Instant>,
+    /// What went to and fro, by protocol.
+    traffic: Traffic,
     score: Score,
     allowance: Allowance,
     serving: usize,
     judging: usize,
+}
+
+impl Peer {
+    /// For how long it has been connected.
+    pub(super) fn connected_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.connected_at)
+    }
 }
 
 /// Everyone who is connected, by number and by name.
@@ -154,11 +182,15 @@ impl PeerTable {
             id,
             address,
             inbound,
+            speaks: Speaks::default(),
             agent: None,
             status: None,
             latency: None,
             clock_ahead: None,
             connected_at: now,
+            heard_at: now,
+            useful_at: None,
+            traffic: Traffic::new(now),
             score: Score { points: 0.0, at: now },
             allowance: Allowance { bytes: SERVE_BURST, at: now },
             serving: 0,
@@ -206,7 +238,7 @@ impl PeerTable {
         if peer.score.add(-price(offence), now) > CUT_OFF {
             Decision::Keep
         } else if is_bannable(offence) {
-            Decision::Ban(now + BAN)
+            Decision::Ban(BAN)
         } else {
             Decision::Disconnect
         }
@@ -281,6 +313,55 @@ impl PeerTable {
         }
     }
 
+    /// Notes that a peer has said something that could be read.
+    pub(super) fn heard(&mut self, number: PeerNumber, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.heard_at = now;
+        }
+    }
+
+    /// Notes that a peer has sent something that was wanted.
+    pub(super) fn was_useful(&mut self, number: PeerNumber, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            (peer.heard_at, peer.useful_at) = (now, Some(now));
+        }
+    }
+
+    /// Takes bytes of a protocol in from a peer; `false` when they are more than it may send.
+    pub(super) fn receive(&mut self, number: PeerNumber, protocol: Protocol, bytes: usize, now: Instant) -> bool {
+        self.peers.get_mut(&number).is_some_and(|peer| peer.traffic.receive(protocol, bytes, now))
+    }
+
+    /// Notes bytes of a protocol that went to a peer.
+    pub(super) fn sent(&mut self, number: PeerNumber, protocol: Protocol, bytes: usize) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.traffic.sent(protocol, bytes);
+        }
+    }
+
+    /// Those who have said nothing for too long: who never told where it stands, or has fallen silent.
+    pub(super) fn silent(&self, now: Instant) -> Vec<PeerId> {
+        let is_silent = |peer: &&Peer| {
+            let (since, most) = match peer.status {
+                None => (peer.connected_at, FIRST_STATUS),
+                Some(_) => (peer.heard_at, SILENCE),
+            };
+            now.saturating_duration_since(since) > most
+        };
+        self.peers.values().filter(is_silent).map(|peer| peer.id).collect()
+    }
+
+    /// Of these, the one whose last useful message is longest ago, if that is too long while another has been
+    /// useful since.
+    pub(super) fn stalest(&self, among: impl Fn(&Peer) -> bool, now: Instant) -> Option<PeerId> {
+        let useful = |peer: &Peer| peer.useful_at.unwrap_or(peer.connected_at);
+        let all: Vec<&Peer> = self.peers.values().filter(|peer| among(peer)).collect();
+        let (stalest, newest) =
+            (all.iter().min_by_key(|peer| useful(peer))?, all.iter().map(|peer| useful(peer)).max()?);
+        let is_stale = |at: Instant| now.saturating_duration_since(at) > STALE;
+        (is_stale(useful(stalest)) && !is_stale(newest)).then_some(stalest.id)
+    }
+
     /// A peer as others see it.
     pub(super) fn info(&self, number: PeerNumber, mesh: Vec<String>, now: Instant) -> Option<PeerInfo> {
         let peer = self.peers.get(&number)?;
@@ -295,57 +376,9 @@ impl PeerTable {
             connected: now.saturating_duration_since(peer.connected_at),
             mesh,
             score: peer.score.now(now).round() as i64,
+            useful: peer.useful_at.map(|at| now.saturating_duration_since(at)),
+            traffic: peer.traffic.totals(),
         })
-    }
-}
-
-/// Who is banned: a host, or a peer where all share one address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Banned {
-    Host(Host),
-    Peer(PeerId),
-}
-
-impl Banned {
-    /// Behind a private address may be anyone, all nodes of a local network for one: there the peer is
-    /// meant, elsewhere the host, because a new identity costs nothing.
-    fn new(id: PeerId, address: &Multiaddr) -> Self {
-        match reachability::ip_of(address) {
-            Some(ip) if !reachability::is_private(ip) => Self::Host(reachability::host_of(ip)),
-            _ => Self::Peer(id),
-        }
-    }
-}
-
-/// Bans, each until its end.
-#[derive(Debug, Default)]
-pub(super) struct Bans(BTreeMap<Banned, Instant>);
-
-impl Bans {
-    /// Bans whoever is `id` at `address`.
-    pub(super) fn insert(&mut self, id: PeerId, address: &Multiaddr, until: Instant, now: Instant) {
-        self.0.retain(|_, end| *end > now);
-        if self.0.len() >= BANS
-            && let Some(first) = self.0.iter().min_by_key(|(_, end)| **end).map(|(banned, _)| *banned)
-        {
-            self.0.remove(&first);
-        }
-        self.0.insert(Banned::new(id, address), until);
-    }
-
-    /// Whether connections from this address are refused.
-    pub(super) fn covers_address(&self, address: &Multiaddr, now: Instant) -> bool {
-        let host = reachability::ip_of(address).map(reachability::host_of);
-        host.is_some_and(|host| self.holds(&Banned::Host(host), now))
-    }
-
-    /// Whether this peer is refused wherever it is.
-    pub(super) fn covers_peer(&self, id: PeerId, now: Instant) -> bool {
-        self.holds(&Banned::Peer(id), now)
-    }
-
-    fn holds(&self, banned: &Banned, now: Instant) -> bool {
-        self.0.get(banned).is_some_and(|end| *end > now)
     }
 }
 
@@ -365,7 +398,7 @@ mod tests {
         let (mut table, number, now) = table();
         let undecodable = Offence::Undecodable(DecodeError::TooMany);
         assert_eq!(table.charge(number, &undecodable, now), Decision::Keep);
-        assert_eq!(table.charge(number, &undecodable, now), Decision::Ban(now + BAN));
+        assert_eq!(table.charge(number, &undecodable, now), Decision::Ban(BAN));
         let other = table.connected(PeerId::random(), Multiaddr::empty(), true, now);
         for _ in 0..9 {
             assert_eq!(table.charge(other, &Offence::Stalled, now), Decision::Keep);
@@ -459,29 +492,35 @@ mod tests {
     }
 
     #[test]
-    fn bans_are_by_host_unless_all_share_it_and_they_end() {
-        let now = Instant::now();
-        let until = now + BAN;
-        let public: Multiaddr = "/ip4/1.2.3.4/tcp/5".parse().unwrap_or_else(|_| Multiaddr::empty());
-        let local: Multiaddr = "/ip4/127.0.0.1/tcp/5".parse().unwrap_or_else(|_| Multiaddr::empty());
-        let (bad, worse) = (PeerId::random(), PeerId::random());
-        let mut bans = Bans::default();
-        bans.insert(bad, &public, until, now);
-        bans.insert(worse, &local, until, now);
-        let neighbour: Multiaddr = "/ip4/1.2.3.4/udp/6/quic-v1".parse().unwrap_or_else(|_| Multiaddr::empty());
-        assert!(bans.covers_address(&neighbour, now));
-        assert!(!bans.covers_address(&neighbour, until));
-        assert!(!bans.covers_address(&local, now));
-        assert!(bans.covers_peer(worse, now) && !bans.covers_peer(bad, now) && !bans.covers_peer(worse, until));
+    fn who_never_says_where_it_stands_or_falls_silent_is_found() {
+        let (mut table, number, now) = table();
+        let id = table.get(number).map(|peer| peer.id);
+        assert_eq!(table.silent(now + FIRST_STATUS), []);
+        let soon = now + FIRST_STATUS + Duration::from_secs(1);
+        assert_eq!(table.silent(soon).first().copied(), id);
+        let status = PeerStatus {
+            genesis_id: BlockId::ZERO,
+            tip: BlockId::ZERO,
+            height: Default::default(),
+            total_work: Work::ZERO,
+            now: Timestamp::from_millis(0),
+            lowest_body: Default::default(),
+            snapshots: Default::default(),
+        };
+        table.set_status(number, status, Timestamp::from_millis(0));
+        table.heard(number, soon);
+        assert_eq!(table.silent(soon + SILENCE), [], "the control: whoever talks stays");
+        assert_eq!(table.silent(soon + SILENCE + Duration::from_secs(1)).first().copied(), id);
     }
 
     #[test]
-    fn bans_stay_bounded() {
-        let now = Instant::now();
-        let mut bans = Bans::default();
-        for n in 0..BANS as u64 + 10 {
-            bans.insert(PeerId::random(), &Multiaddr::empty(), now + BAN + Duration::from_millis(n), now);
-        }
-        assert_eq!(bans.0.len(), BANS);
+    fn a_useless_peer_gives_way_only_where_others_are_useful() {
+        let (mut table, idle, now) = table();
+        let busy = table.connected(PeerId::random(), Multiaddr::empty(), false, now);
+        let later = now + STALE + Duration::from_secs(1);
+        assert_eq!(table.stalest(|_| true, later), None, "a quiet network is nobody's fault");
+        table.was_useful(busy, later);
+        assert_eq!(table.stalest(|_| true, later), table.get(idle).map(|peer| peer.id));
+        assert_eq!(table.stalest(|peer| !peer.inbound, later), None);
     }
 }

@@ -40,13 +40,42 @@ fn is_global_v6(ip: Ipv6Addr) -> bool {
     (0x2000..0x4000).contains(&a) && !documentation && !protocols && !six_to_four
 }
 
-/// The IP address a connection comes from or goes to.
+/// The IP address a connection comes from or goes to; none through a relay, whose address says nothing about
+/// who is behind it.
 pub(super) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    if is_relayed(address) {
+        return None;
+    }
     address.iter().find_map(|part| match part {
         Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
         Protocol::Ip6(ip) => Some(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4)),
         _ => None,
     })
+}
+
+/// Whether an address is one of QUIC.
+pub(super) fn is_quic(address: &Multiaddr) -> bool {
+    address.iter().any(|part| matches!(part, Protocol::QuicV1 | Protocol::Quic))
+}
+
+/// Whether an address leads through a relay.
+pub(super) fn is_relayed(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
+}
+
+/// What tells the neighbourhood of a connection from others, as [`NodeAddress::group_bytes`] does for places;
+/// whoever comes through relays is one neighbourhood.
+///
+/// [`NodeAddress::group_bytes`]: super::node_address::NodeAddress::group_bytes
+pub(super) fn neighbourhood(address: &Multiaddr) -> Vec<u8> {
+    match ip_of(address) {
+        None => b"relayed".to_vec(),
+        Some(ip) if is_private(ip) => address.to_vec(),
+        Some(ip) => match group_of(ip) {
+            Group::V4(bytes) => bytes.to_vec(),
+            Group::V6(bytes) => bytes.to_vec(),
+        },
+    }
 }
 
 /// The peer an address names at its end.

@@ -16,6 +16,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const MAX_TARGETS: usize = 256;
 /// Addresses of one of them.
 const MAX_ADDRESSES: usize = 8;
+/// Neighbours on the local network that are dialled: whoever announces more fills no other's place.
+const MAX_NEIGHBOURS: usize = 32;
 
 /// Why a peer cannot be added.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +51,8 @@ pub enum TargetError {
 /// Why somebody is dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reason {
+    /// It announces itself on the local network.
+    Neighbour,
     /// To meet others.
     Boot,
     /// The operator said so.
@@ -105,6 +109,25 @@ impl Redial {
         Ok(())
     }
 
+    /// Adds a neighbour, while there is room for it.
+    pub(super) fn add_neighbour(&mut self, peer: PeerId, address: Multiaddr, connected: bool, now: Instant) {
+        let neighbours = self.0.values().filter(|target| target.reason == Reason::Neighbour).count();
+        if neighbours < MAX_NEIGHBOURS || self.0.contains_key(&peer) {
+            // When there is no room for more, the operator's are enough.
+            let _ = self.add(peer, address, Reason::Neighbour, connected, now);
+        }
+    }
+
+    /// A neighbour announces this address no more.
+    pub(super) fn remove_neighbour(&mut self, peer: &PeerId, address: &Multiaddr) {
+        if let Some(target) = self.0.get_mut(peer).filter(|target| target.reason == Reason::Neighbour) {
+            target.addresses.retain(|known| known != address);
+            if target.addresses.is_empty() {
+                self.0.remove(peer);
+            }
+        }
+    }
+
     /// Whether the operator named this peer.
     pub(super) fn is_named(&self, peer: &PeerId) -> bool {
         self.0.get(peer).is_some_and(|target| target.reason == Reason::Named)
@@ -129,7 +152,7 @@ impl Redial {
     pub(super) fn due(&mut self, lonely: bool, now: Instant) -> Vec<(PeerId, Vec<Multiaddr>)> {
         let wanted = |target: &Target| match target.reason {
             Reason::Named => true,
-            Reason::Boot => lonely,
+            Reason::Boot | Reason::Neighbour => lonely,
         };
         let due = self.0.iter_mut().filter(|(_, target)| !target.connected && target.due <= now && wanted(target));
         due.map(|(peer, target)| {
@@ -201,5 +224,18 @@ mod tests {
         }
         let refused = redial.add(PeerId::random(), Multiaddr::empty(), Reason::Named, false, now);
         assert_eq!(refused, Err(TargetError::TooMany { max: MAX_TARGETS }));
+    }
+
+    #[test]
+    fn neighbours_take_few_places_and_go_when_they_fall_silent() {
+        let (mut redial, now) = (Redial::default(), Instant::now());
+        let crowd: Vec<PeerId> = (0..1000).map(|_| PeerId::random()).collect();
+        crowd.iter().for_each(|peer| redial.add_neighbour(*peer, Multiaddr::empty(), false, now));
+        assert_eq!(redial.0.len(), MAX_NEIGHBOURS);
+        assert_eq!(redial.due(false, now), []);
+        let named = target(&mut redial, Reason::Named, now);
+        crowd.iter().for_each(|peer| redial.remove_neighbour(peer, &Multiaddr::empty()));
+        redial.remove_neighbour(&named, &Multiaddr::empty());
+        assert_eq!(redial.due(true, now).into_iter().map(|(peer, _)| peer).collect::<Vec<_>>(), [named]);
     }
 }

@@ -6,13 +6,14 @@ use super::{
     gossip::{self, Finding, Judged},
     mailbox::NetworkEvent,
     service::{Job, Service},
+    traffic::Protocol,
     wire::Message,
 };
 use crate::{
     chain::ChainEvent,
     clock,
     mempool::Accepted,
-    verdict::{Origin, PeerNumber, Verdict},
+    verdict::{Offence, Origin, PeerNumber, Verdict},
 };
 use cairn_ledger::block::Block;
 use libp2p::{
@@ -96,6 +97,11 @@ impl Service {
             return;
         };
         let is_block = content.topic == self.names.blocks.hash();
+        let protocol = if is_block { Protocol::Blocks } else { Protocol::Txs };
+        if !self.peers.receive(number, protocol, content.data.len(), Instant::now()) {
+            self.report(&message, &source, MessageAcceptance::Ignore);
+            return self.charge(number, &Offence::Flooding);
+        }
         let block = if is_block { gossip::block_id(&content.data) } else { None };
         let job = Job { message, source, number, block };
         let has_room = if is_block { self.blocks.len() < JUDGING_BLOCKS } else { self.batches.len() < JUDGING_BATCHES };
@@ -143,6 +149,14 @@ impl Service {
 
     /// Takes in what was learned of a message that travels on, or does not.
     fn learn(&mut self, sender: PeerNumber, finding: Finding, travels: bool) {
+        let now = Instant::now();
+        match &finding {
+            Finding::Block { .. } => self.peers.was_useful(sender, now),
+            Finding::Transactions(admitted) if !admitted.is_empty() => self.peers.was_useful(sender, now),
+            Finding::Nothing | Finding::UnknownParent { .. } | Finding::Transactions(_) => {
+                self.peers.heard(sender, now);
+            }
+        }
         match finding {
             Finding::Nothing => {}
             Finding::Block { id, header, total_work } => {
@@ -151,7 +165,6 @@ impl Service {
             }
             Finding::UnknownParent { id } => self.backlog.push(NetworkEvent::UnknownParent { peer: sender, id }),
             Finding::Transactions(admitted) => {
-                let now = Instant::now();
                 for (txid, transaction) in admitted {
                     if travels {
                         self.known_txs.insert(txid);

@@ -2,14 +2,27 @@
 //! and reads run in tasks of their own, in bounded numbers; `events` handles what the swarm reports.
 
 use super::{
+    address_book::AddressBook,
     answers::Counter,
+    bans::Ban,
     behaviour::{Behaviour, Names, Requests},
+    climbing::Climbing,
+    config::{NetworkConfig, NetworkFiles},
+    control::Upkeep,
+    discovery::Searches,
+    exchange::Exchange,
+    filter::Filtered,
     gossip::{Judge, Judged},
+    ladder::Ladder,
     mailbox::{Backlog, Class, Message, NetworkEvent, NetworkInfo, PeerInfo, RequestError},
+    node_address::NodeAddress,
     outbox::Outbox,
+    outreach::Outreach,
     peers::{Decision, Peer, PeerTable},
     recent::Recent,
     redial::{self, Reason, Redial, TargetError},
+    rendezvous::Points,
+    traffic::Protocol,
     wire::{Message as _, PeerStatus},
 };
 use crate::{
@@ -73,9 +86,25 @@ pub(super) struct Job {
 /// Where the answer to a request of ours goes.
 type Answer = oneshot::Sender<Result<Vec<u8>, RequestError>>;
 
+/// What a service begins with.
+pub(super) struct Setup {
+    /// The swarm; it listens already.
+    pub(super) swarm: Swarm<Filtered<Behaviour>>,
+    /// The names of protocols.
+    pub(super) names: Names,
+    /// Who judges what comes.
+    pub(super) judge: Judge,
+    /// The address book.
+    pub(super) book: AddressBook,
+    /// What the operator decided.
+    pub(super) config: NetworkConfig,
+    /// Where things are kept.
+    pub(super) files: NetworkFiles,
+}
+
 /// The network's state.
 pub(super) struct Service {
-    pub(super) swarm: Swarm<Behaviour>,
+    pub(super) swarm: Swarm<Filtered<Behaviour>>,
     pub(super) names: Names,
     pub(super) judge: Judge,
     pub(super) peers: PeerTable,
@@ -94,6 +123,18 @@ pub(super) struct Service {
     pub(super) known_blocks: Recent<BlockId>,
     pub(super) known_txs: Recent<TxId>,
     pub(super) outbox: Outbox,
+    pub(super) config: NetworkConfig,
+    pub(super) files: NetworkFiles,
+    pub(super) book: AddressBook,
+    pub(super) outreach: Outreach,
+    pub(super) exchange: Exchange,
+    pub(super) points: Points,
+    pub(super) searches: Searches,
+    pub(super) ladder: Ladder,
+    pub(super) climbing: Climbing,
+    pub(super) upkeep: Upkeep,
+    /// Files being written.
+    pub(super) saves: JoinSet<()>,
     schedule: Schedule,
 }
 
@@ -117,9 +158,11 @@ pub(super) struct Inlets {
 }
 
 impl Service {
-    /// A service on a swarm that listens already.
-    pub(super) fn new(swarm: Swarm<Behaviour>, names: Names, judge: Judge) -> Self {
+    /// A service at its beginning.
+    pub(super) fn new(setup: Setup) -> Self {
+        let Setup { swarm, names, judge, book, config, files } = setup;
         let now = Instant::now();
+        let said = !config.external.is_empty();
         Self {
             swarm,
             names,
@@ -136,6 +179,17 @@ impl Service {
             known_blocks: Recent::new(KNOWN_BLOCKS),
             known_txs: Recent::new(KNOWN_TXS),
             outbox: Outbox::default(),
+            outreach: Outreach::new(book.anchors(), now),
+            ladder: Ladder { allow_private: config.allow_private, said, ..Ladder::default() },
+            upkeep: Upkeep::new(config.max_memory_mib, now),
+            exchange: Exchange::default(),
+            points: Points::default(),
+            searches: Searches::default(),
+            climbing: Climbing::default(),
+            saves: JoinSet::new(),
+            config,
+            files,
+            book,
             schedule: Schedule { status: now + STATUS_EVERY, may_tell: now, news: false, search: now },
         }
     }
@@ -154,6 +208,7 @@ impl Service {
                 Some(judged) = self.batches.join_next() => self.on_judged(finished(judged)?),
                 Some(served) = self.counter.serving.join_next() => self.on_served(finished(served)?)?,
                 Some(done) = self.errands.join_next() => finished(done)?,
+                Some(saved) = self.saves.join_next() => finished(saved)?,
                 moved = inlets.moves.recv() => match moved {
                     Ok(event) => self.on_chain_moved(&event),
                     // Only the last tip matters here, and the next status tells it.
@@ -177,6 +232,7 @@ impl Service {
             }
             self.flush_outbox();
         }
+        self.save_all().await;
         Ok(())
     }
 
@@ -189,6 +245,15 @@ impl Service {
             Message::AddPeer { address, answer } => drop(answer.send(self.add_target(&address, Reason::Named))),
             Message::Peers { answer } => drop(answer.send(self.list_peers())),
             Message::Info { answer } => drop(answer.send(self.info())),
+            Message::Ban { target, seconds, reason, answer } => {
+                self.ban(target, seconds, reason);
+                let _ = answer.send(());
+            }
+            Message::Unban { target, answer } => drop(answer.send(self.unban(&target))),
+            Message::ListBans { answer } => drop(answer.send(self.list_bans())),
+            Message::Admit { peer, answer } => drop(answer.send(self.admit(peer))),
+            Message::Revoke { peer, answer } => drop(answer.send(self.revoke(&peer))),
+            Message::FindProviders { resource, answer } => self.find_providers(&resource, answer),
         }
     }
 
@@ -198,6 +263,7 @@ impl Service {
             drop(answer.send(Err(RequestError::Gone)));
             return;
         };
+        self.peers.sent(peer, class.protocol(), request.len());
         let request = self.requests(class).send_request(&id, Ok(request));
         self.asked.insert((class, request), answer);
     }
@@ -222,9 +288,15 @@ impl Service {
             Decision::Disconnect => self.disconnect(&id),
             // The operator knows this peer; it gets another chance at the next dial.
             Decision::Ban(_) if self.redial.is_named(&id) => self.disconnect(&id),
-            Decision::Ban(until) => {
-                self.swarm.behaviour_mut().gate.ban(id, &address, until);
-                self.swarm.behaviour_mut().discovery.forget(&id);
+            Decision::Ban(time) => {
+                let until = clock::now().saturating_add(time.as_millis() as u64);
+                let behaviour = self.swarm.behaviour_mut();
+                behaviour.gate.ban_peer(id, &address, Ban { until, reason: offence.to_string() });
+                if let Some(kad) = behaviour.kad.as_mut() {
+                    kad.remove_peer(&id);
+                }
+                self.book.forget(|address| address.peer() == id);
+                self.upkeep.note_bans();
                 self.disconnect(&id);
             }
         }
@@ -244,7 +316,13 @@ impl Service {
         match reason {
             // Those whom the operator named need no free slot.
             Reason::Named => self.swarm.behaviour_mut().limits.bypass_peer_id(&peer),
-            Reason::Boot => self.swarm.behaviour_mut().discovery.add_boot_node(&peer, address),
+            Reason::Boot => {
+                let is_place = NodeAddress::new(peer, &address, self.config.allow_private).is_some();
+                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut().filter(|_| is_place) {
+                    kad.add_address(&peer, address);
+                }
+            }
+            Reason::Neighbour => {}
         }
         self.dial_due();
         Ok(())
@@ -257,8 +335,11 @@ impl Service {
                 .condition(PeerCondition::DisconnectedAndNotDialing)
                 .addresses(addresses)
                 .build();
+            let connection = options.connection_id();
+            self.swarm.behaviour_mut().announce(connection);
             if let Err(error) = self.swarm.dial(options) {
                 tracing::debug!(target: "cairn::network", %peer, %error, "not dialling");
+                self.swarm.behaviour_mut().retract(connection);
             }
         }
     }
@@ -266,12 +347,16 @@ impl Service {
     fn on_tick(&mut self) {
         let now = Instant::now();
         self.dial_due();
-        if self.peers.len() < FEW_PEERS && self.schedule.search <= now {
+        if self.wants_peers() && self.schedule.search <= now {
             self.schedule.search = now + SEARCH_EVERY;
-            if self.swarm.behaviour_mut().discovery.known() > 0 {
-                self.swarm.behaviour_mut().discovery.search();
-            }
+            self.search_dht();
         }
+        self.exchange_addresses(now);
+        self.visit_points(now);
+        self.reach_out(now);
+        self.provide(now);
+        self.climb(now);
+        self.keep_up(now);
         let regular = self.schedule.status <= now;
         if regular || (self.schedule.news && self.schedule.may_tell <= now) {
             self.schedule.may_tell = now + STATUS_PAUSE;
@@ -321,6 +406,9 @@ impl Service {
     pub(super) fn exchange_status(&mut self, id: &PeerId) {
         if self.swarm.is_connected(id) {
             let status = self.own_status().to_bytes();
+            if let Some(number) = self.peers.number(id) {
+                self.peers.sent(number, Protocol::Status, status.len());
+            }
             self.swarm.behaviour_mut().status.send_request(id, Ok(status));
         }
     }
@@ -344,6 +432,8 @@ impl Service {
         let own = *self.swarm.local_peer_id();
         let full = |address: &Multiaddr| format!("{address}/p2p/{own}");
         let inbound = self.peers.iter().filter(|(_, peer)| peer.inbound).count();
+        let (reach, reach_reason) = self.ladder.verdict();
+        let gate = &self.swarm.behaviour().gate;
         NetworkInfo {
             peer_id: own.to_string(),
             listening: self.swarm.listeners().map(full).collect(),
@@ -352,6 +442,11 @@ impl Service {
             inbound,
             outbound: self.peers.len() - inbound,
             protocol_prefix: self.names.prefix.clone(),
+            reach,
+            reach_reason,
+            book: self.book.count(),
+            bans: gate.bans.list(clock::now()).count(),
+            admitted: gate.admitted.as_ref().map(|peers| peers.iter().map(PeerId::to_string).collect()),
         }
     }
 }

@@ -1,22 +1,37 @@
 //! The start of the network's task.
 
 use super::{
-    behaviour::{self, Behaviour, Names, SetupError},
-    config::NetworkConfig,
+    address_book::{AddressBook, Secret},
+    bans::{self, Bans},
+    behaviour::{Behaviour, Names, SetupError},
+    book_file,
+    config::{NetworkConfig, NetworkFiles},
+    control::MAX_ADMITTED,
+    filter::Filtered,
+    gate::Gate,
     gossip::Judge,
     identity::{self, IdentityError},
     mailbox::{EVENTS, MAILBOX, NetworkEvent, NetworkHandle},
-    redial::{Reason, TargetError},
-    service::{Inlets, Service},
+    reachability,
+    redial::{self, Reason, TargetError},
+    service::{Inlets, Service, Setup},
+    transports,
 };
 use crate::{
     chain::ChainHandle,
+    clock,
     mempool::PoolHandle,
     tasks::{Shutdown, TaskError},
 };
 use cairn_ledger::chain_spec::ChainSpec;
-use libp2p::{Multiaddr, Swarm, multiaddr::Protocol};
-use std::{error::Error, io, path::Path, sync::Arc};
+use libp2p::{Multiaddr, PeerId, Swarm, multiaddr::Protocol};
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 /// Why a node cannot join the network.
@@ -39,6 +54,20 @@ pub enum NetworkError {
         /// The text.
         got: String,
     },
+    /// A file of its own.
+    #[error("{} cannot be read: {reason}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// A list of admitted peers with something else in it, or too long.
+    #[error("network.admit: got {got:?}, expected at most {MAX_ADMITTED} peer ids such as 12D3Koo...")]
+    Admit {
+        /// The text.
+        got: String,
+    },
     /// An address that cannot be listened on.
     #[error("cannot listen on {address}: {reason}")]
     Listen {
@@ -52,24 +81,35 @@ pub enum NetworkError {
 /// Joins the network: listens, and starts the task that does the rest.
 ///
 /// # Errors
-/// Says what is wrong with the key, the addresses or the system.
+/// Says what is wrong with the key, the files, the addresses or the system.
 pub async fn spawn(
-    config: NetworkConfig,
+    mut config: NetworkConfig,
     spec: Arc<ChainSpec>,
     chain: ChainHandle,
     pool: PoolHandle,
-    node_key: &Path,
+    files: NetworkFiles,
     shutdown: Shutdown,
 ) -> Result<(NetworkHandle, mpsc::Receiver<NetworkEvent>, JoinHandle<Result<(), TaskError>>), NetworkError> {
-    let key = identity::load_or_create(node_key)?;
+    let key = identity::load_or_create(&files.node_key)?;
+    let own = key.public().to_peer_id();
     let names = Names::new(&spec.genesis_id());
-    let mut swarm = behaviour::swarm(key.clone(), Behaviour::new(&config, &names, &key)?)?;
+    // Whom the whole network is told to begin with, others meet.
+    config.discovery.rendezvous_server |= is_boot_node(&config, own);
+    let gate = Gate::new(load_bans(&files.bans)?, admitted(&config)?);
+    let psk = config.psk_file.as_deref().map(transports::read_psk).transpose()?;
+    let behaviour = Behaviour::new(&config, &names, &key, gate)?;
+    let mut swarm = transports::swarm(key, psk, Filtered::new(behaviour, config.allow_private, psk.is_none()))?;
     for address in addresses("network.listen", &config.listen)? {
-        listen(&mut swarm, address)?;
+        if psk.is_some() && reachability::is_quic(&address) {
+            tracing::info!(target: "cairn::network", %address, "not listening: QUIC knows no pre-shared key");
+        } else {
+            listen(&mut swarm, address)?;
+        }
     }
     for address in addresses("network.external", &config.external)? {
         swarm.add_external_address(address);
     }
+    let book = load_book(&files.book, &spec, config.allow_private)?;
     let (mailbox, messages) = mpsc::channel(MAILBOX);
     let (events_sender, events) = mpsc::channel(EVENTS);
     let handle = NetworkHandle { mailbox };
@@ -77,8 +117,9 @@ pub async fn spawn(
     let (moves, accepted) = (chain.subscribe(), pool.subscribe());
     let inlets = Inlets { mailbox: messages, moves, accepted, events: events_sender };
     let judge = Judge { spec, chain, pool, network: handle.clone() };
-    let mut service = Service::new(swarm, names, judge);
-    for (addresses, reason) in [(&config.peers, Reason::Named), (&config.boot_nodes, Reason::Boot)] {
+    let (peers, boot_nodes) = (config.peers.clone(), config.boot_nodes.clone());
+    let mut service = Service::new(Setup { swarm, names, judge, book, config, files });
+    for (addresses, reason) in [(&peers, Reason::Named), (&boot_nodes, Reason::Boot)] {
         for address in addresses {
             match service.add_target(address, reason) {
                 // One list for all nodes of a network may name each of them.
@@ -90,8 +131,33 @@ pub async fn spawn(
     Ok((handle, events, tokio::spawn(service.run(inlets, shutdown))))
 }
 
+fn is_boot_node(config: &NetworkConfig, own: PeerId) -> bool {
+    let names_own = |address: &String| matches!(redial::parse(address, own), Err(TargetError::Own { .. }));
+    config.boot_nodes.iter().any(names_own)
+}
+
+fn admitted(config: &NetworkConfig) -> Result<Option<BTreeSet<PeerId>>, NetworkError> {
+    let Some(texts) = &config.admit else { return Ok(None) };
+    if texts.len() > MAX_ADMITTED {
+        return Err(NetworkError::Admit { got: format!("{} of them", texts.len()) });
+    }
+    let read = |text: &String| text.parse().map_err(|_| NetworkError::Admit { got: text.clone() });
+    texts.iter().map(read).collect::<Result<_, _>>().map(Some)
+}
+
+fn load_bans(path: &Path) -> Result<Bans, NetworkError> {
+    bans::load(path, clock::now()).map_err(|reason| NetworkError::File { path: path.to_owned(), reason })
+}
+
+fn load_book(path: &Path, spec: &ChainSpec, allow_private: bool) -> Result<AddressBook, NetworkError> {
+    let failed = |reason| NetworkError::File { path: path.to_owned(), reason };
+    let mut secret = Secret::default();
+    getrandom::fill(&mut secret).map_err(|error| failed(error.into()))?;
+    book_file::load(path, &spec.genesis_id(), allow_private, secret).map_err(failed)
+}
+
 /// Listens on an address; on a host without IPv6, goes on without an IPv6 one.
-fn listen(swarm: &mut Swarm<Behaviour>, address: Multiaddr) -> Result<(), NetworkError> {
+fn listen(swarm: &mut Swarm<Filtered<Behaviour>>, address: Multiaddr) -> Result<(), NetworkError> {
     let Err(error) = swarm.listen_on(address.clone()) else { return Ok(()) };
     let (mut reason, mut in_use) = (error.to_string(), false);
     let mut cause: Option<&dyn Error> = Some(&error);

@@ -25,6 +25,11 @@ pub const MAX_PREFILLED: usize = MAX_PREFILLED_BYTES / MIN_TRANSACTION_BYTES;
 /// More transactions than this do not fit into a batch.
 pub const MAX_BATCH: usize = TxBatch::MAX_BYTES / MIN_TRANSACTION_BYTES;
 
+/// Addresses in one answer: enough to fill the slots of a node several times.
+pub const MAX_ADDRESSES: usize = 64;
+/// Bytes of an Ed25519 key.
+pub const KEY_BYTES: usize = 32;
+
 /// A message with one encoding and a greatest size.
 pub trait Message: Encode + Decode<()> {
     /// The longest encoding that is read or written.
@@ -174,6 +179,48 @@ impl Message for Bodies {
     const MAX_BYTES: usize = 4 << 20;
 }
 
+/// `addresses/1`: whom do you know?
+///
+/// Layout: `max u16`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct GetAddresses {
+    /// The most addresses that are wanted.
+    pub max: u16,
+}
+
+impl Message for GetAddresses {
+    const MAX_BYTES: usize = 2;
+}
+
+/// The answer of `addresses/1`: places at which the answering node has lately found nodes of this network.
+///
+/// Layout: `count u64 ‖ (key 32 ‖ ip 16 ‖ port u16 ‖ quic u8)*`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct Addresses {
+    /// The places.
+    pub addresses: BoundedVec<PeerAddress, MAX_ADDRESSES>,
+}
+
+impl Message for Addresses {
+    const MAX_BYTES: usize = 8 + MAX_ADDRESSES * (KEY_BYTES + 16 + 2 + 1);
+}
+
+/// Where a node is said to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct PeerAddress {
+    /// Its Ed25519 key: its identity.
+    pub key: [u8; KEY_BYTES],
+    /// Its IPv6 address; an IPv4 address is mapped (RFC 4291, 2.5.5.2).
+    pub ip: [u8; 16],
+    /// Its port.
+    pub port: u16,
+    /// Whether it is reached there by QUIC rather than TCP.
+    pub quic: bool,
+}
+
 /// The id of a gossiped message: the first 20 bytes of SHA-256 of its data, so that nobody can make two
 /// messages share one.
 pub fn gossip_id(data: &[u8]) -> [u8; 20] {
@@ -212,6 +259,11 @@ mod tests {
         }
     }
 
+    fn place(port: u16, quic: bool) -> PeerAddress {
+        let ip = std::net::Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped().octets();
+        PeerAddress { key: *arbitrary_hash(9).as_bytes(), ip, port, quic }
+    }
+
     fn compact() -> CompactBlock {
         CompactBlock {
             header: easy_network().genesis().clone(),
@@ -242,6 +294,8 @@ mod tests {
             golden("headers", &Headers { headers: list(vec![easy_network().genesis().clone()]) }),
             golden("get_bodies", &GetBodies { ids: list(vec![id(1)]) }),
             golden("bodies", &Bodies { bodies: list(bodies) }),
+            golden("get_addresses", &GetAddresses { max: 64 }),
+            golden("addresses", &Addresses { addresses: list(vec![place(9740, false), place(9741, true)]) }),
         ];
         assert_eq!(lines.concat(), include_str!("wire.golden"), "\n{}", lines.concat());
     }
@@ -254,6 +308,7 @@ mod tests {
         assert_eq!(Headers::from_bytes(&bomb), Err(DecodeError::TooMany));
         assert_eq!(GetBodies::from_bytes(&bomb), Err(DecodeError::TooMany));
         assert_eq!(Bodies::from_bytes(&bomb), Err(DecodeError::TooMany));
+        assert_eq!(Addresses::from_bytes(&bomb), Err(DecodeError::TooMany));
         // One body that claims more transactions than a block can have.
         assert_eq!(Bodies::from_bytes(&[1_u64.to_le_bytes(), bomb].concat()), Err(DecodeError::TooMany));
         let mut compact = easy_network().genesis().clone().to_vec();
@@ -280,6 +335,8 @@ mod tests {
         assert_eq!(ids.to_bytes().len(), GetBodies::MAX_BYTES);
         let locator = GetHeaders { locator: list(vec![id(0); MAX_LOCATOR]) };
         assert_eq!(locator.to_bytes().len(), GetHeaders::MAX_BYTES);
+        let addresses = Addresses { addresses: list(vec![place(1, false); MAX_ADDRESSES]) };
+        assert_eq!(addresses.to_bytes().len(), Addresses::MAX_BYTES);
     }
 
     trait ToVec {

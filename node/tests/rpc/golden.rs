@@ -18,11 +18,11 @@ use cairn_ledger::{
 use cairn_rpc::{
     text::{HexBytes, Pebbles, Text},
     types::{
-        AccountJson, AddressMove, BlockJson, BlockPage, BlockTransactions, ChainMove, DifficultyJson, FeeEstimateJson,
-        FoundBlock, Generated, HeaderJson, HeaderPage, LightProofJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo,
-        NodeInfo, PeerJson, PendingJson, Place, PoolCursor, PoolEntry, PoolPage, ProofJson, StorageInfo, Submitted,
-        Supply, SyncInfo, SyncPhase, TableSize, TransactionInfo, TransactionJson, TransactionPage,
-        TransactionProofJson, TxCheck, TxState, TxStatus, WorkJson,
+        AccountJson, AddressMove, BanJson, BlockJson, BlockPage, BlockTransactions, ChainMove, DifficultyJson,
+        FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, LightProofJson, MemoryInfo, MempoolInfo,
+        MiningInfo, NetInfo, NodeInfo, PeerJson, PendingJson, Place, PoolCursor, PoolEntry, PoolPage, ProofJson,
+        ProviderJson, StorageInfo, Submitted, Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo,
+        TransactionJson, TransactionPage, TransactionProofJson, TxCheck, TxState, TxStatus, WorkJson,
     },
 };
 use serde::Serialize;
@@ -320,12 +320,18 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             inbound: 1,
             outbound: 0,
             protocol_prefix: String::from("/cairn/9d31591f"),
+            reach: String::from("public"),
+            reach_reason: String::from("on a network of private addresses whoever has its address reaches it"),
+            known_new: 3,
+            known_tried: 1,
+            bans: 1,
+            admitted: None,
         }),
     );
     add(
         "net_peers",
         json(vec![PeerJson {
-            peer_id,
+            peer_id: peer_id.clone(),
             address,
             inbound: true,
             agent: Some(String::from("cairn-node/0.1.0")),
@@ -336,9 +342,18 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             connected_ms: 60_000,
             mesh: vec![String::from("blocks"), String::from("txs")],
             score: 0,
+            useful_ms: Some(1_000),
+            traffic: vec![TrafficJson { protocol: String::from("status"), received: 321, sent: 642 }],
         }]),
     );
     add("net_addPeer", json(()));
+    add("net_ban", json(()));
+    add("net_unban", json(true));
+    let (target, reason) = (String::from("203.0.0.0/16"), String::from("by the operator"));
+    add("net_listBans", json(vec![BanJson { target, until: 1_793_494_800_000, reason }]));
+    add("net_admit", json(true));
+    add("net_revoke", json(true));
+    add("net_findProviders", json(vec![ProviderJson { peer_id, connected: true, own: false }]));
 }
 
 #[test]

@@ -1,0 +1,45 @@
+//! The checked configuration of how peers are found and reached, and who is let in.
+
+use super::{
+    ConfigError,
+    keys::{DiscoverySection, Given, ReachSection},
+};
+use crate::network::{DiscoveryConfig, ReachConfig};
+
+fn or(given: &Option<Given<bool>>, default: bool) -> bool {
+    given.as_ref().map_or(default, |given| given.value)
+}
+
+/// How peers are found. A local network is on loopback, where there is nobody to multicast to.
+pub(super) fn discovery(section: &DiscoverySection, local: bool) -> DiscoveryConfig {
+    let base = DiscoveryConfig::default();
+    DiscoveryConfig {
+        kademlia: or(&section.kademlia, base.kademlia),
+        rendezvous: or(&section.rendezvous, base.rendezvous),
+        rendezvous_server: or(&section.rendezvous_server, base.rendezvous_server),
+        exchange: or(&section.exchange, base.exchange),
+        mdns: or(&section.mdns, base.mdns && !local),
+    }
+}
+
+/// How peers are reached.
+pub(super) fn reach(section: &ReachSection) -> ReachConfig {
+    let base = ReachConfig::default();
+    ReachConfig {
+        autonat: or(&section.autonat, base.autonat),
+        upnp: or(&section.upnp, base.upnp),
+        relay: or(&section.relay, base.relay),
+        relay_server: or(&section.relay_server, base.relay_server),
+        hole_punching: or(&section.hole_punching, base.hole_punching),
+    }
+}
+
+/// Who is let in. What is in the list the network judges; that it was given at all makes the network private,
+/// so an empty one is refused rather than taken for "nobody" or for "anyone".
+pub(super) fn admit(given: &Option<Given<Vec<String>>>) -> Result<Option<Vec<String>>, ConfigError> {
+    match given {
+        None => Ok(None),
+        Some(given) if given.value.is_empty() => Err(given.refuse("one peer id at least, or no such key")),
+        Some(given) => Ok(Some(given.value.clone())),
+    }
+}

@@ -1,0 +1,176 @@
+//! How others reach this node: the rung of the ladder it stands on, and why. Pure.
+
+use libp2p::Multiaddr;
+use std::collections::BTreeSet;
+
+/// Addresses remembered of each kind.
+const MAX_ADDRESSES: usize = 16;
+
+/// How others reach this node, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Directly.
+    Public,
+    /// Through a port that its router opened for it.
+    PortMapped,
+    /// Through a relay at first, then directly: both dial at once.
+    HolePunched,
+    /// Through a relay.
+    Relayed,
+    /// Not at all: only whom it dials.
+    OutboundOnly,
+}
+
+impl Reach {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::PortMapped => "port_mapped",
+            Self::HolePunched => "hole_punched",
+            Self::Relayed => "relayed",
+            Self::OutboundOnly => "outbound_only",
+        }
+    }
+}
+
+/// What is known of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ladder {
+    /// Whether this is a network of private addresses.
+    pub(super) allow_private: bool,
+    /// Whether it listens at all.
+    pub(super) listens: bool,
+    /// Addresses that the operator said are right.
+    pub(super) said: bool,
+    /// Addresses that others have dialled when asked to (AutoNAT).
+    pub(super) confirmed: Bounded,
+    /// Addresses that nobody reached when asked to.
+    pub(super) refuted: Bounded,
+    /// Addresses that the router maps to this node.
+    pub(super) mapped: Bounded,
+    /// What the router said when it was asked.
+    pub(super) router: Option<&'static str>,
+    /// Relays that accept connections for this node.
+    pub(super) relays: Bounded,
+    /// Direct connections that began through a relay.
+    pub(super) punched: u64,
+}
+
+/// A few addresses.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bounded(BTreeSet<Multiaddr>);
+
+impl Bounded {
+    /// Remembers one, when there is room.
+    pub(super) fn insert(&mut self, address: Multiaddr) {
+        if self.0.len() < MAX_ADDRESSES {
+            self.0.insert(address);
+        }
+    }
+
+    /// Forgets one.
+    pub(super) fn remove(&mut self, address: &Multiaddr) {
+        self.0.remove(address);
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether this is one.
+    pub(super) fn contains(&self, address: &Multiaddr) -> bool {
+        self.0.contains(address)
+    }
+}
+
+impl Ladder {
+    /// The rung, and why it is this one.
+    pub(super) fn verdict(&self) -> (Reach, String) {
+        let because = |reach, reason: &str| (reach, reason.to_owned());
+        if self.said {
+            return because(Reach::Public, "the operator named its address (network.external)");
+        }
+        if self.allow_private && self.listens {
+            return because(Reach::Public, "on a network of private addresses whoever has its address reaches it");
+        }
+        let mapped = self.confirmed.0.iter().any(|address| self.mapped.contains(address));
+        if !self.confirmed.is_empty() && !mapped {
+            return because(Reach::Public, "others have dialled its address when asked to (AutoNAT)");
+        }
+        if !self.mapped.is_empty() {
+            let checked = if mapped { "others have dialled it" } else { "nobody has confirmed it yet" };
+            return (Reach::PortMapped, format!("the router opened a port (UPnP); {checked}"));
+        }
+        if !self.relays.is_empty() {
+            return match self.punched {
+                0 => because(Reach::Relayed, "a relay passes connections on; no hole could be punched yet"),
+                n => {
+                    (Reach::HolePunched, format!("a relay introduces others; {n} have then connected directly (DCUtR)"))
+                }
+            };
+        }
+        let listening = if self.listens { "" } else { "it listens nowhere; " };
+        let asked =
+            if self.refuted.is_empty() { "nobody has dialled it yet" } else { "others could not dial it (AutoNAT)" };
+        let router = self.router.unwrap_or("no router opened a port");
+        (Reach::OutboundOnly, format!("{listening}{asked}; {router}; no relay is used"))
+    }
+
+    /// Whether it takes a relay for others to reach this node, as far as is known: not before somebody has
+    /// tried without.
+    pub(super) fn needs_relay(&self) -> bool {
+        let (reach, _) = self.verdict();
+        let known = !self.refuted.is_empty() || !self.listens;
+        known && matches!(reach, Reach::OutboundOnly | Reach::Relayed | Reach::HolePunched)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(n: u8) -> Multiaddr {
+        format!("/ip4/1.2.3.{n}/tcp/5").parse().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn every_rung_is_told_with_its_reason() {
+        let mut ladder = Ladder { listens: true, ..Ladder::default() };
+        assert_eq!(ladder.verdict().0, Reach::OutboundOnly);
+        assert!(!ladder.needs_relay(), "nobody has tried yet");
+        ladder.refuted.insert(address(1));
+        assert!(ladder.needs_relay());
+        assert!(ladder.verdict().1.contains("could not dial it"), "{:?}", ladder.verdict());
+        ladder.relays.insert(address(2));
+        assert_eq!(ladder.verdict().0, Reach::Relayed);
+        ladder.punched = 2;
+        assert_eq!(ladder.verdict().0, Reach::HolePunched);
+        assert!(ladder.needs_relay(), "who stands on a relay keeps it");
+        ladder.mapped.insert(address(1));
+        assert_eq!(ladder.verdict().0, Reach::PortMapped);
+        ladder.confirmed.insert(address(1));
+        assert!(ladder.verdict().1.contains("others have dialled it"));
+        ladder.mapped.remove(&address(1));
+        assert_eq!(ladder.verdict().0, Reach::Public);
+        assert!(!ladder.needs_relay());
+    }
+
+    #[test]
+    fn who_listens_nowhere_needs_a_relay_and_who_was_told_does_not() {
+        let mut ladder = Ladder { allow_private: true, ..Ladder::default() };
+        assert!(ladder.needs_relay() && ladder.verdict().1.contains("listens nowhere"));
+        ladder.said = true;
+        assert_eq!((ladder.verdict().0, ladder.needs_relay()), (Reach::Public, false));
+        let local = Ladder { allow_private: true, listens: true, ..Ladder::default() };
+        assert_eq!(local.verdict().0, Reach::Public);
+    }
+
+    #[test]
+    fn strangers_cannot_fill_the_lists() {
+        let mut list = Bounded::default();
+        (0..=255).for_each(|n| list.insert(address(n)));
+        assert_eq!(list.0.len(), MAX_ADDRESSES);
+    }
+}

@@ -1,0 +1,63 @@
+//! The small files of the network: written under a temporary name, synced and renamed, so that a power cut
+//! leaves the old one or the new one; one that cannot be understood is set aside, never overwritten.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+/// Reads a file of at most `max` bytes; `None` when there is none. Blocks on the disk.
+pub(super) fn read(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.take(max as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > max {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it has more than {max} bytes")));
+    }
+    Ok(Some(bytes))
+}
+
+/// Puts a file in place as a whole. Blocks on the disk.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    // The new name survives a power cut only once the folder is synced.
+    File::open(folder)?.sync_all()
+}
+
+/// Gives a file another name, for whoever wants to know what became of it; says which.
+pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".broken");
+    let aside = PathBuf::from(name);
+    fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_bounded() -> io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("file");
+        assert_eq!(read(&path, 3)?, None);
+        write(&path, b"abc")?;
+        write(&path, b"de")?;
+        assert_eq!(read(&path, 2)?, Some(b"de".to_vec()));
+        assert_eq!(read(&path, 1).map_err(|error| error.kind()), Err(io::ErrorKind::InvalidData));
+        let aside = set_aside(&path)?;
+        assert_eq!((read(&path, 9)?, fs::read(aside)?), (None, b"de".to_vec()));
+        assert_eq!(fs::read_dir(folder.path())?.count(), 1, "no temporary file stays");
+        Ok(())
+    }
+}
