@@ -9,14 +9,14 @@
 //! | part | what |
 //! |---|---|
 //! | [`check`] | **pure**: answers of a node against the rules |
-//! | [`survey`] | asks the nodes; which chain to believe; who lied |
+//! | `survey` | asks the nodes; which chain to believe; who lied |
 //! | [`kept`] | the last verified tip, in a small file for each network |
 //! | [`report`] | how sure the wallet is, in words and as JSON |
 //!
 //! # Invariants
 //! 1. Nothing is called proven that was not checked against the genesis id, or against a tip that was.
 //! 2. The bytes that choose the samples are drawn after the node has named its tip, afresh for each attempt.
-//! 3. A node has [`survey::ATTEMPTS`] attempts: not as many as it would take to wait for samples it likes.
+//! 3. A node has three attempts: not as many as it would take to wait for samples it likes.
 //! 4. The tip that is kept only ever gains work.
 
 pub mod check;
