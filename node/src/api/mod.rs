@@ -9,7 +9,7 @@
 //! `chain` `state` `tx` `mempool` `mining` `net`
 //!
 //! # The path of a call
-//! connection (bounded, patient) → `server` → [`AccessRules`](access::AccessRules) (Host and Origin) →
+//! connection (bounded, patient) → `server` → [`AccessRules`] (Host and Origin) →
 //! [`identify`](access::identify) (token, or this machine) → jsonrpsee (sizes, length of a batch) → `guard`
 //! (scope, depth, rate, budget; in batches, too) → a handler, which asks a part through its handle or reads
 //! the chain on a blocking thread → the answer, or an [`RpcError`](cairn_rpc::error::RpcError) with its code.

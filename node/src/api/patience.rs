@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep},
+    time::{Instant, Sleep, sleep, sleep_until},
 };
 
 /// How long the other end may do nothing.
@@ -44,8 +44,8 @@ pub(super) struct Patient<S> {
     reader: Option<Waker>,
     /// When what was read will have been paid for (the generic cell rate algorithm).
     paid_at: Instant,
-    /// Until then nothing is read.
-    pause: Pin<Box<Sleep>>,
+    /// Until then nothing is read; none while nothing is owed.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
@@ -58,7 +58,7 @@ impl<S> Patient<S> {
             given_up: false,
             reader: None,
             paid_at: Instant::now(),
-            pause: Box::pin(sleep(Duration::ZERO)),
+            pause: None,
         }
     }
 
@@ -68,7 +68,8 @@ impl<S> Patient<S> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let cost = Duration::from_secs(1).mul_f64(f64::from(bytes) / f64::from(self.patience.bytes_per_second.max(1)));
         self.paid_at = self.paid_at.max(now) + cost;
-        self.pause.as_mut().reset(self.paid_at.checked_sub(Duration::from_secs(1)).unwrap_or(now));
+        let until = self.paid_at.checked_sub(Duration::from_secs(1)).filter(|until| *until > now);
+        self.pause = until.map(|until| Box::pin(sleep_until(until)));
     }
 
     fn wake_reader(&mut self) {
@@ -117,7 +118,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
             this.reader = Some(context.waker().clone());
             return Poll::Pending;
         }
-        ready!(this.pause.as_mut().poll(context));
+        if let Some(pause) = &mut this.pause {
+            ready!(pause.as_mut().poll(context));
+            this.pause = None;
+        }
         let before = into.filled().len();
         match Pin::new(&mut this.inner).poll_read(context, into) {
             Poll::Ready(outcome) => {
