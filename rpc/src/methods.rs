@@ -50,6 +50,11 @@ pub trait Chain {
     #[method(name = "getBlock")]
     async fn get_block(&self, block: BlockRef, full: Option<bool>) -> RpcResult<BlockJson>;
 
+    /// A block as its canonical bytes in hex, named by height on the followed chain or by id: header, count,
+    /// transactions. Errors: 2001. Scope: read.
+    #[method(name = "getRawBlock")]
+    async fn get_raw_block(&self, block: BlockRef) -> RpcResult<HexBytes>;
+
     /// A transaction of the followed chain, with its block and confirmations, or of the pool. Errors:
     /// 2002. Scope: read.
     #[method(name = "getTransaction")]

@@ -139,6 +139,7 @@ pub const METHODS: &[MethodRule] = &[
     open("chain_getHeader", Budget::Read),
     open("chain_getHeaders", Budget::Heavy),
     open("chain_getProof", Budget::Heavy),
+    open("chain_getRawBlock", Budget::Read),
     open("chain_getTransaction", Budget::Read),
     open("chain_getTransactionProof", Budget::Heavy),
     open("chain_getTransactions", Budget::Heavy),

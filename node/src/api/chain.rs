@@ -49,6 +49,16 @@ impl ChainServer for ChainApi {
         Ok(self.0.show_block(&block, full.unwrap_or(false)))
     }
 
+    async fn get_raw_block(&self, block: BlockRef) -> RpcResult<HexBytes> {
+        let found = self.0.read(move |reader| {
+            Ok(match find_header(reader, block)? {
+                Some(header) => reader.raw_block(&header)?,
+                None => None,
+            })
+        });
+        Ok(HexBytes(found.await?.ok_or_else(|| no_such_block(block))?))
+    }
+
     async fn get_transaction(&self, txid: Text<TxId>) -> RpcResult<TransactionInfo> {
         Ok(self.0.find_transaction(txid.0).await?)
     }

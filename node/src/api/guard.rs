@@ -15,6 +15,7 @@ use cairn_rpc::{
     error::{Code, RpcError},
     scope::{Budget, MethodRule, Scope, method_rule},
 };
+use futures_util::future::join_all;
 use jsonrpsee::{
     core::middleware::{Batch, BatchEntry, Notification, Request, RpcServiceT},
     server::{BatchResponseBuilder, MethodResponse},
@@ -153,6 +154,10 @@ impl Gate {
     }
 }
 
+fn is_submission(request: &Request<'_>) -> bool {
+    request.method_name() == "tx_submit"
+}
+
 /// What is inside is whole at any moment, and a panic stops the node anyway.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -249,9 +254,21 @@ where
         async move {
             let mut answers = BatchResponseBuilder::new_with_limit(limits::MAX_RESPONSE_BYTES as usize);
             let mut notified = false;
-            for entry in batch {
-                let answer = match entry {
-                    Ok(BatchEntry::Call(request)) => this.answer(request).await,
+            let mut entries = batch.into_iter().peekable();
+            while let Some(entry) = entries.next() {
+                let together = match entry {
+                    Ok(BatchEntry::Call(request)) => {
+                        // Payments that stand next to each other are checked together. Nothing else is: answers
+                        // may be large, and are made one after the other while there is room.
+                        let mut calls = vec![request];
+                        while calls.iter().all(is_submission)
+                            && let Some(Ok(BatchEntry::Call(next))) = entries
+                                .next_if(|next| matches!(next, Ok(BatchEntry::Call(next)) if is_submission(next)))
+                        {
+                            calls.push(next);
+                        }
+                        join_all(calls.into_iter().map(|request| this.answer(request))).await
+                    }
                     Ok(BatchEntry::Notification(notification)) => {
                         notified = true;
                         this.inner.notification(notification).await;
@@ -259,11 +276,13 @@ where
                     }
                     Err(broken) => {
                         let (error, id) = broken.into_parts();
-                        MethodResponse::error(id, error)
+                        vec![MethodResponse::error(id, error)]
                     }
                 };
-                if let Err(too_large) = answers.append(answer) {
-                    return too_large;
+                for answer in together {
+                    if let Err(too_large) = answers.append(answer) {
+                        return too_large;
+                    }
                 }
             }
             if answers.is_empty() && notified {

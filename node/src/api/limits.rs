@@ -10,8 +10,8 @@ const MAX_REQUEST_BYTES: u32 = 5 << 20;
 /// The largest answer, a batch's together: the largest block in full, its transactions in hex and in fields,
 /// fits.
 pub(super) const MAX_RESPONSE_BYTES: u32 = 16 << 20;
-/// Calls in a batch.
-const MAX_BATCH: u32 = 50;
+/// Calls in a batch: a hundred payments at a time is what senders of many ask for.
+const MAX_BATCH: u32 = 100;
 /// How deeply parameters may be nested: none of ours has more than a list in an object in a list.
 pub(super) const MAX_DEPTH: usize = 8;
 /// Subscriptions on one connection: there are few kinds, so that a few suffice.

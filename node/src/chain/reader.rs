@@ -75,6 +75,14 @@ impl Reader {
         self.store.block(id)
     }
 
+    /// The canonical bytes of a stored block.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn raw_block(&self, header: &LinkedHeader) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.raw_block(header)
+    }
+
     /// The transactions of a stored block.
     ///
     /// # Errors

@@ -9,8 +9,10 @@ use super::{
     policy::PoolError,
 };
 use crate::{chain::ChainHandle, verdict::Origin};
-use cairn_ledger::{hash::TxId, transaction::Transaction, units::Timestamp, validate::CheckedTransaction};
-use std::sync::Arc;
+use cairn_ledger::{
+    hash::TxId, keys::Address, transaction::Transaction, units::Timestamp, validate::CheckedTransaction,
+};
+use std::{collections::HashSet, sync::Arc};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Submissions waiting to be gathered; a full queue makes submitters wait.
@@ -73,6 +75,7 @@ struct Desk {
 }
 
 /// A transaction that was not refused so far, and the slot of its answer.
+#[derive(Clone)]
 struct Pending<T> {
     slot: usize,
     origin: Option<Origin>,
@@ -92,6 +95,12 @@ impl<T> Pending<T> {
     }
 }
 
+impl Pending<Transaction> {
+    fn sender(&self) -> Address {
+        self.transaction.body.sender
+    }
+}
+
 impl Desk {
     /// Judges, checks and admits all transactions of a gathering, each judged alone.
     async fn admit(&self, gathering: Vec<Submission>) -> Result<(), PoolStopped> {
@@ -104,20 +113,42 @@ impl Desk {
         }
         // One slot for each transaction, filled when it is refused, or at the end.
         let mut answers: Vec<Option<Result<TxId, PoolError>>> = vec![None; pending.len()];
-        let judged = self.judge(pending, &mut answers).await?;
-        let checked = self.check(judged, &mut answers).await?;
-        if !checked.is_empty() {
-            let slots: Vec<usize> = checked.iter().map(|pending| pending.slot).collect();
-            let arrivals = checked.into_iter().map(Pending::into_arrival).collect();
-            let admitted = self.ask(|answer| Message::Admit { arrivals, answer }).await?;
-            for (slot, answer) in slots.into_iter().zip(admitted) {
-                answers[slot] = Some(answer);
-            }
+        // A sender's transactions may have come together: each round admits the next of those whose predecessor
+        // the last round admitted, as if they had come one after the other.
+        let mut round = pending;
+        while !round.is_empty() {
+            let kept = round.clone();
+            self.admit_round(round, &mut answers).await?;
+            let grown: HashSet<Address> =
+                kept.iter().filter(|one| matches!(answers[one.slot], Some(Ok(_)))).map(|one| one.sender()).collect();
+            let is_next = |one: &Pending<Transaction>| {
+                matches!(answers[one.slot], Some(Err(PoolError::NonceGap { .. }))) && grown.contains(&one.sender())
+            };
+            round = kept.into_iter().filter(is_next).collect();
         }
         let mut answers = answers.into_iter().map(|answer| answer.expect("refused, invalid or admitted"));
         for (count, asker) in askers {
             // Whoever no longer waits does not need it.
             let _ = asker.send(answers.by_ref().take(count).collect());
+        }
+        Ok(())
+    }
+
+    async fn admit_round(
+        &self,
+        pending: Vec<Pending<Transaction>>,
+        answers: &mut [Option<Result<TxId, PoolError>>],
+    ) -> Result<(), PoolStopped> {
+        let judged = self.judge(pending, answers).await?;
+        let checked = self.check(judged, answers).await?;
+        if checked.is_empty() {
+            return Ok(());
+        }
+        let slots: Vec<usize> = checked.iter().map(|pending| pending.slot).collect();
+        let arrivals = checked.into_iter().map(Pending::into_arrival).collect();
+        let admitted = self.ask(|answer| Message::Admit { arrivals, answer }).await?;
+        for (slot, answer) in slots.into_iter().zip(admitted) {
+            answers[slot] = Some(answer);
         }
         Ok(())
     }

@@ -150,6 +150,17 @@ impl ChainStore {
         Ok(Some(StoredBlock { header, block }))
     }
 
+    /// The canonical bytes of a stored block: what was written of its transactions is what they encode to, so
+    /// nothing is decoded.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn raw_block(&self, header: &LinkedHeader) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut bytes = cairn_ledger::codec::encode(header.header());
+        let found = self.db.get_encoded::<BodyById, _>(&header.id(), |body| bytes.extend_from_slice(body))?;
+        Ok(found.map(|()| bytes))
+    }
+
     /// The block at a height of the followed chain.
     ///
     /// # Errors

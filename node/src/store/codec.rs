@@ -74,9 +74,18 @@ pub fn versioned(encoded: &[u8]) -> Vec<u8> {
 
 /// Reads a value of `T`'s table, found under `key`.
 pub fn decode_value<T: Table>(key: &[u8], bytes: &[u8]) -> Result<T::Value, StoreError> {
-    let corrupt = || StoreError::Corrupt { table: T::NAME, key: hex::encode(key) };
+    let value = encoded::<T>(key, bytes)?;
+    codec::decode(value, codec::MAX_INPUT_BYTES).map_err(|_| corrupt::<T>(key))
+}
+
+/// The encoding in the bytes of a value of `T`'s table, found under `key`.
+pub fn encoded<'a, T: Table>(key: &[u8], bytes: &'a [u8]) -> Result<&'a [u8], StoreError> {
     match bytes.split_first() {
-        Some((&VALUE_VERSION, value)) => codec::decode(value, codec::MAX_INPUT_BYTES).map_err(|_| corrupt()),
-        _ => Err(corrupt()),
+        Some((&VALUE_VERSION, value)) => Ok(value),
+        _ => Err(corrupt::<T>(key)),
     }
+}
+
+fn corrupt<T: Table>(key: &[u8]) -> StoreError {
+    StoreError::Corrupt { table: T::NAME, key: hex::encode(key) }
 }

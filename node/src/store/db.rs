@@ -2,7 +2,7 @@
 
 use super::{
     StoreError,
-    codec::{KeyCodec, Table, decode_value},
+    codec::{KeyCodec, Table, decode_value, encoded},
     schema,
 };
 use rocksdb::{
@@ -98,6 +98,20 @@ impl Db {
         let key = key.to_bytes();
         let found = self.0.get_pinned_cf(self.family::<T>(), key.as_ref()).map_err(failed(T::NAME))?;
         found.map(|bytes| decode_value::<T>(key.as_ref(), &bytes)).transpose()
+    }
+
+    /// Hands the encoding of the value under `key` to `take`, undecoded.
+    ///
+    /// # Errors
+    /// A failing database, or a value of another version.
+    pub fn get_encoded<T: Table, R>(
+        &self,
+        key: &T::Key,
+        take: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>, StoreError> {
+        let key = key.to_bytes();
+        let found = self.0.get_pinned_cf(self.family::<T>(), key.as_ref()).map_err(failed(T::NAME))?;
+        found.map(|bytes| encoded::<T>(key.as_ref(), &bytes).map(take)).transpose()
     }
 
     /// Whether there is a value under `key`.

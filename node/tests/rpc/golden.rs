@@ -94,6 +94,7 @@ fn chain_answers(add: &mut impl FnMut(&'static str, Value)) {
     add("chain_tip", json(&header));
     add("chain_getHeader", json(&header));
     add("chain_subscribeHeads", json(&header));
+    add("chain_getRawBlock", json(HexBytes(codec::encode(&block.to_block()))));
     add("chain_getBlock", json(answer(BlockTransactions::Ids(vec![transaction.txid]))));
     add("chain_getBlock.full", json(answer(BlockTransactions::Full(vec![transaction.clone()]))));
     add(

@@ -131,7 +131,7 @@ async fn a_node_answers_every_method_in_its_committed_shape() {
     let (known, tip) = (made[1], made[2]);
     for name in golden::methods() {
         let (params, live) = match name.as_str() {
-            "chain_getHeader" | "chain_getBlock" => (json!([1]), true),
+            "chain_getHeader" | "chain_getBlock" | "chain_getRawBlock" => (json!([1]), true),
             "chain_getBlock.full" => (json!([1, true]), true),
             "chain_getTransaction" | "tx_status" => (json!([txid]), true),
             "chain_getProof" => (json!([tip, "00".repeat(32)]), true),
