@@ -235,7 +235,7 @@ pub trait Net {
     #[method(name = "ban")]
     async fn ban(&self, target: String, seconds: Option<u64>, reason: Option<String>) -> RpcResult<()>;
 
-    /// Lifts a ban, named as [`ban`](Self::ban) named it; whether there was one. Errors: 1041. Scope: admin.
+    /// Lifts a ban, named as `net_ban` names it; whether there was one. Errors: 1041. Scope: admin.
     #[method(name = "unban")]
     async fn unban(&self, target: String) -> RpcResult<bool>;
 

@@ -79,7 +79,8 @@ impl Wallets {
         self.directory.path()
     }
 
-    /// What a command that must succeed says to a person.
+    /// What a command that must succeed says to a person. Blocks made on request are stamped a day back, which a
+    /// proof's age shows; so that warning alone is none here.
     ///
     /// # Panics
     /// It fails, or complains.
@@ -92,7 +93,8 @@ impl Wallets {
             .output()
             .expect("the wallet runs");
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success() && err.is_empty(), "{arguments:?}: {out}{err}");
+        let complains = err.lines().any(|line| !line.starts_with("warning: the newest block is "));
+        assert!(output.status.success() && !complains, "{arguments:?}: {out}{err}");
         out.into_owned()
     }
 

@@ -87,6 +87,7 @@ fn next(session: &Session<'_>, kind: Option<&str>, account: Option<&AccountJson>
         _ if kind == "words" => next.extend([hint("send ADDRESS AMOUNT", "pay"), receive]),
         _ => next.extend([hint("send ADDRESS AMOUNT --unsigned pay.json", "pay"), receive]),
     }
+    next.push(hint("balance", "see the balance proven"));
     next.push(hint("watch", "watch it all live"));
     next.push((String::from("wallet --help"), "see every command"));
     next
@@ -102,7 +103,7 @@ impl fmt::Display for Overview {
             None => writeln!(f, "There is no wallet {} here yet.", self.name)?,
         }
         if let Some(Pebbles(balance)) = self.balance {
-            writeln!(f, "balance  {balance} CRN")?;
+            writeln!(f, "balance  {balance} CRN, as the node says")?;
         }
         if let Some(pending) = self.pending.filter(|pending| *pending > 0) {
             writeln!(f, "pending  {} on the way", super::counted(pending, "payment"))?;

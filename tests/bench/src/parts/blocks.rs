@@ -18,7 +18,7 @@ const RUNS: u64 = 5;
 const AGE_MS: u64 = 30_000;
 
 /// On a node whose tip is now: payments that fill a block into the pool, then the block. What the node says
-/// of it in its log (`connect_ms`, `disk_ms`) is kept; else the call that makes the block is all there is.
+/// of it in its log is kept: checking, with everything known from the pool, then connecting; and the write.
 pub fn connect(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
     let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
     let spec = chains::network(now - AGE_MS);
@@ -58,21 +58,24 @@ pub fn connect(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
         }
     }
     let log = node.log();
-    for field in ["connect_ms", "disk_ms"] {
-        let said: Vec<f64> = fields(&log, field).collect();
-        said.iter().skip(said.len().saturating_sub(RUNS as usize)).for_each(|value| {
-            results.add(&format!("connect.{field}"), *value);
-        });
-        if said.is_empty() {
-            results.note(&format!("connect.{field}"), "the node's log does not tell it");
-        }
+    let last = |message, field| -> Result<Vec<f64>, Failure> {
+        let said: Vec<f64> = fields(&log, message, field).collect();
+        let first = said.len().checked_sub(RUNS as usize);
+        Ok(said[first.ok_or_else(|| format!("the log tells {field} {} times, expected {RUNS}", said.len()))?..].to_vec())
+    };
+    let checked = last("checked a block", "check_us")?;
+    let connected = last("carried out a plan", "connect_us")?;
+    let written = last("carried out a plan", "write_us")?;
+    for ((check, connect), write) in checked.into_iter().zip(connected).zip(written) {
+        results.add("connect.connect_ms", (check + connect) / 1e3);
+        results.add("connect.disk_ms", write / 1e3);
     }
     node.stop()
 }
 
-/// All values of a field in a log.
-fn fields<'a>(log: &'a str, name: &'a str) -> impl Iterator<Item = f64> + 'a {
-    let lines = log.lines().filter(|line| line.contains("new tip"));
+/// All values of a field in the lines of a log with a message.
+fn fields<'a>(log: &'a str, message: &'a str, name: &'a str) -> impl Iterator<Item = f64> + 'a {
+    let lines = log.lines().filter(move |line| line.contains(message));
     lines.filter_map(move |line| {
         let (_, rest) = line.split_once(&format!("{name}="))?;
         rest.split_whitespace().next()?.parse().ok()
