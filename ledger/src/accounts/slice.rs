@@ -102,6 +102,12 @@ impl AccountSlice {
         Self { old_count: count, count, records: BTreeMap::new() }
     }
 
+    /// A slice of a state with `count` leaves, of which these are loaded, each with its index.
+    pub fn load(count: u64, leaves: Vec<(u64, Leaf)>) -> Self {
+        let records = leaves.into_iter().map(|(index, leaf)| (leaf.address, Record { index, old: Some(leaf), leaf }));
+        Self { old_count: count, count, records: records.collect() }
+    }
+
     /// Loads the leaf at `index`.
     pub fn insert(&mut self, index: u64, leaf: Leaf) {
         self.records.insert(leaf.address, Record { index, old: Some(leaf), leaf });

@@ -8,7 +8,7 @@ use crate::{
     keys::Address,
     units::{Amount, Height},
 };
-use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 /// Either the block is invalid, or the caller loaded too little to tell. Only the first is the block's
 /// fault.
@@ -23,17 +23,19 @@ pub enum ConnectError<E> {
 }
 
 /// The addresses whose accounts executing a block with these transactions needs: for each, an
-/// [`AccountSlice`] must hold its leaf or, where it has none, the leaf below it.
+/// [`AccountSlice`] must hold its leaf or, where it has none, the leaf below it. Ascending, each once.
 pub fn touched_addresses<'a>(
     beneficiary: &'a Address,
     transactions: impl IntoIterator<Item = &'a CheckedTransaction>,
-) -> BTreeSet<Address> {
-    let mut touched = BTreeSet::from([*beneficiary]);
+) -> Vec<Address> {
+    let mut touched = Vec::from([*beneficiary]);
     for checked in transactions {
         let body = &checked.transaction().body;
-        touched.insert(body.sender);
+        touched.push(body.sender);
         touched.extend(body.outputs.iter().map(|output| output.to));
     }
+    touched.sort_unstable();
+    touched.dedup();
     touched
 }
 

@@ -11,6 +11,7 @@ use crate::store::{ChainStore, StoreError};
 use cairn_ledger::{accounts::Leaf, keys::Address};
 use std::{
     collections::HashMap,
+    hash::{BuildHasher, Hasher, RandomState},
     sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -43,15 +44,63 @@ impl Caches {
     }
 }
 
+/// Hashes addresses with a secret key. They are as good as random but for what somebody ground into them; so
+/// eight bytes, folded with a secret product, spread them, and nobody can prepare collisions.
+#[derive(Clone)]
+pub(super) struct AddressHashing {
+    mask: u64,
+    factor: u64,
+}
+
+impl Default for AddressHashing {
+    fn default() -> Self {
+        let random = RandomState::new();
+        Self { mask: random.hash_one(0_u8), factor: random.hash_one(1_u8) | 1 }
+    }
+}
+
+impl BuildHasher for AddressHashing {
+    type Hasher = AddressHasher;
+
+    fn build_hasher(&self) -> AddressHasher {
+        AddressHasher { keys: self.clone(), hash: 0 }
+    }
+}
+
+pub(super) struct AddressHasher {
+    keys: AddressHashing,
+    hash: u64,
+}
+
+impl Hasher for AddressHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(32) {
+            let number = chunk.last_chunk().map_or(0, |last| u64::from_le_bytes(*last));
+            let product = u128::from(number ^ self.keys.mask ^ self.hash) * u128::from(self.keys.factor);
+            self.hash = (product >> 64) as u64 ^ product as u64;
+        }
+    }
+
+    // The length of an address says nothing.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.hash
+    }
+}
+
+/// A map from addresses.
+pub(super) type ByAddress<T> = HashMap<Address, T, AddressHashing>;
+
 /// Accounts by address, bounded.
 #[derive(Default)]
 pub(super) struct AccountCache {
-    young: HashMap<Address, (u64, Leaf)>,
-    old: HashMap<Address, (u64, Leaf)>,
+    young: ByAddress<(u64, Leaf)>,
+    old: ByAddress<(u64, Leaf)>,
     /// How often a generation was dropped.
     age: u64,
     /// For addresses without an account: the account that was just below them once.
-    below: HashMap<Address, Address>,
+    below: ByAddress<Address>,
 }
 
 /// What a worker read from the disk for one block.

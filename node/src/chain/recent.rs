@@ -5,8 +5,7 @@
 //! through them: the first of the blocks after it that touched a leaf or a node holds it as it was, and what
 //! none touched is as it is now. So a question costs a few look-ups, never a hash, and no tree is copied.
 
-use super::{cache::AccountCache, state::PendingState};
-use crate::store::{ChainStore, StoreError};
+use crate::store::{ChainStore, StoreError, schema::UndoLeaves};
 use cairn_ledger::{
     accounts::{AccountProof, AccountTree, Leaf, TreeUpdate, UndoRecord},
     codec::BoundedVec,
@@ -14,7 +13,7 @@ use cairn_ledger::{
     keys::Address,
     validate::ChainContext,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// States kept below the tip's: wallets read six blocks down, and have the rest of them to ask in.
 pub const KEPT_STATES: usize = 32;
@@ -46,13 +45,12 @@ impl RecentStates {
     /// Reads the last blocks' undo records. `accounts` is the tree at `tip`; it comes back as it was.
     pub(super) fn load(store: &ChainStore, accounts: &mut AccountTree, tip: &ChainContext) -> Result<Self, StoreError> {
         let (mut undone, mut forward) = (Vec::new(), Vec::new());
-        let cache = AccountCache::default();
-        let mut state = PendingState::new(store, &cache, accounts.count());
+        let mut older = HashMap::new();
         let (mut at, mut nodes) = (store.expect_header(&tip.id())?, 0);
         while at.header().height.get() > 0
             && (undone.len() < KEPT_AT_LEAST || (undone.len() < KEPT_STATES && nodes < KEPT_NODES))
         {
-            let undo = state.undo(&store.undo(&at.id())?)?;
+            let undo = resolve(store, &mut older, &store.undo(&at.id())?)?;
             let update = accounts.update(undo.count, &undo.leaf_hashes());
             forward.push(accounts.inverse(&update));
             accounts.apply(update.clone());
@@ -112,6 +110,29 @@ impl RecentStates {
         let path = BoundedVec::new(path).map_err(|_| missing())?;
         Ok(Some(AccountProof { count, index, leaf, path }))
     }
+}
+
+/// An undo record in full. `older` holds the leaves that the blocks after it changed, as they were before those;
+/// accounts made since may stand there as they are: nothing older knows them.
+fn resolve(
+    store: &ChainStore,
+    older: &mut HashMap<Address, Leaf>,
+    undo: &UndoLeaves,
+) -> Result<UndoRecord, StoreError> {
+    let mut leaves = Vec::with_capacity(undo.leaves.len());
+    for old in undo.leaves.iter() {
+        let missing = |table| move || StoreError::Missing { table, key: old.index.to_string() };
+        let address = store.address_at(old.index)?.ok_or_else(missing("address_by_index"))?;
+        let now = match older.get(&address) {
+            Some(leaf) => *leaf,
+            None => store.account(&address)?.ok_or_else(missing("account_by_address"))?.leaf(address),
+        };
+        let leaf = Leaf { address, next: old.next.unwrap_or(now.next), account: old.account };
+        older.insert(address, leaf);
+        leaves.push((old.index, leaf));
+    }
+    let corrupt = |_| StoreError::Corrupt { table: "undo_by_id", key: undo.count.to_string() };
+    Ok(UndoRecord { count: undo.count, leaves: BoundedVec::new(leaves).map_err(corrupt)? })
 }
 
 /// The leaf of an address before the blocks of `back`, when there were `count` leaves.

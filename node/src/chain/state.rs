@@ -3,14 +3,14 @@
 //! A run of blocks changes them here, in memory; then all that differs from the disk goes into the run's one
 //! batch. However often the run touched an account, it is written once.
 
-use super::cache::AccountCache;
+use super::cache::{AccountCache, ByAddress};
 use crate::store::{Batch, ChainStore, StoreError, schema, schema::UndoLeaves};
 use cairn_ledger::{
     accounts::{AccountSlice, Leaf, StateChange, UndoRecord},
     codec::BoundedVec,
     keys::Address,
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Accounts between a remembered neighbour and an absent address that are walked over before the disk is
 /// asked: those that were created there since.
@@ -22,7 +22,7 @@ pub(super) struct PendingState<'a> {
     cache: &'a AccountCache,
     count: u64,
     /// Accounts that differ from the disk; `None` for those that exist no more.
-    accounts: HashMap<Address, Option<(u64, Leaf)>>,
+    accounts: ByAddress<Option<(u64, Leaf)>>,
     /// Accounts that the disk does not have, in order.
     created: BTreeSet<Address>,
     /// Addresses by index that differ from the disk; `None` for those that exist no more.
@@ -30,7 +30,7 @@ pub(super) struct PendingState<'a> {
 }
 
 /// What differs from the disk, once it was written.
-pub(super) struct Written(HashMap<Address, Option<(u64, Leaf)>>);
+pub(super) struct Written(ByAddress<Option<(u64, Leaf)>>);
 
 impl Written {
     /// Brings the cache up to what is on disk now.
@@ -47,18 +47,14 @@ impl Written {
 impl<'a> PendingState<'a> {
     /// The accounts on disk, `count` of them.
     pub(super) fn new(store: &'a ChainStore, cache: &'a AccountCache, count: u64) -> Self {
-        let (accounts, created, addresses) = (HashMap::new(), BTreeSet::new(), BTreeMap::new());
+        let (accounts, created, addresses) = (ByAddress::default(), BTreeSet::new(), BTreeMap::new());
         Self { store, cache, count, accounts, created, addresses }
     }
 
     /// Loads the leaf of each address or, where it has none, the leaf below it.
-    pub(super) fn load_slice(&self, addresses: &BTreeSet<Address>) -> Result<AccountSlice, StoreError> {
-        let mut slice = AccountSlice::new(self.count);
-        for address in addresses {
-            let (index, leaf) = self.leaf_or_below(address)?;
-            slice.insert(index, leaf);
-        }
-        Ok(slice)
+    pub(super) fn load_slice(&self, addresses: &[Address]) -> Result<AccountSlice, StoreError> {
+        let leaves = addresses.iter().map(|address| self.leaf_or_below(address));
+        Ok(AccountSlice::load(self.count, leaves.collect::<Result<_, _>>()?))
     }
 
     /// Takes in what a connected block changed.
