@@ -78,7 +78,7 @@ fn block_error_size() {
     let error = BlockError::Size { got: 42_001, max: 42_000 };
     assert_eq!(refused(&chain, larger.clone()), (error, Fault::Proven));
     let linked = chain.link(larger.header.clone()).unwrap();
-    let candidates = larger.body.to_vec().into_iter().map(Candidate::new).collect();
+    let candidates = larger.body.iter().cloned().map(Candidate::new).collect();
     assert_eq!(match_body(&chain.spec, linked, candidates).err(), Some(error));
 }
 
@@ -87,7 +87,7 @@ fn a_block_is_put_together_from_its_own_transactions_alone() {
     let chain = Chain::easy();
     let block = some_block(&chain);
     let linked = chain.link(block.header.clone()).unwrap();
-    let candidates = block.body.to_vec().into_iter().map(Candidate::new).collect();
+    let candidates = block.body.iter().cloned().map(Candidate::new).collect();
     let (header, candidates) = match_body(&chain.spec, linked, candidates).unwrap().into_parts();
     let own = check_candidates(&mut KeyCache::new(8), &chain.spec.genesis_id(), candidates).unwrap();
     let other = checked(&chain.spec, vec![chain.pay(3, address(2), 10, 1)]);

@@ -2,7 +2,7 @@
 //!
 //! # The path of a measurement
 //! signatures, hashes, attempts at a nonce and synced writes, each alone on one core → a chain made by the
-//! node's own writer in a scratch directory (`made`) → [`replay::verify`](crate::replay::verify) of it on all
+//! node's own writer in a scratch directory (`made`) → [`replay::verify`] of it on all
 //! cores → what that means for a synchronisation ([`Report`]).
 //!
 //! # Map
