@@ -161,6 +161,36 @@ async fn from_nothing_to_a_confirmed_payment_in_four_commands() {
     assert_eq!(transcript.text, include_str!("golden/transcript.txt"), "{}", transcript.text);
 }
 
+/// Whoever waits for a payment is told of it with its proof, and when nothing came, of that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_waits_for_the_proof_of_a_payment() {
+    let cluster = Cluster::start(1).await;
+    let node = &cluster[0];
+    let wallets = Arc::new(Wallets::new(cluster.network()));
+    let (ada, bob) = (wallets.create("ada", node), wallets.create("bob", node));
+    call(node.rpc_port(), "mining_generate", &json!([1, ada]));
+    let url = node.url();
+    let waiting = tokio::task::spawn_blocking({
+        let (wallets, url) = (Arc::clone(&wallets), url.clone());
+        move || wallets.run("bob", &url, "", &["receive", "--amount", "2", "--wait", "--timeout", "60"])
+    });
+    // However late bob first looks, two more payments suffice.
+    let mut paid = 0;
+    while !waiting.is_finished() {
+        assert!(paid < 60, "bob never saw what came");
+        wallets.ask("ada", node, &["send", &bob, "1"]);
+        node.generate(1, 0).await;
+        paid += 1;
+    }
+    let ended = waiting.await.expect("no panic");
+    assert_eq!(ended.code, 0, "{}", ended.json);
+    let came: u64 = text(&ended.json["received"], "amount").parse().expect("pebbles");
+    assert!((200_000_000..=paid * 100_000_000).contains(&came), "{came} of {paid}");
+    assert!(ended.json["received"]["proof"].is_object(), "{}", ended.json);
+    let late = wallets.run("bob", &url, "", &["receive", "--wait", "--timeout", "0"]);
+    assert_eq!((late.code, text(&late.json["error"], "kind")), (4, "not_received"));
+}
+
 /// A payment that waits is explained, paid more for, and cancelled; a gap is found and filled.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn payments_that_wait_are_explained_replaced_and_repaired() {

@@ -167,6 +167,12 @@ pub struct ReceiveArguments {
     /// What you are called
     #[arg(long, value_name = "TEXT")]
     pub label: Option<String>,
+    /// Wait until the amount has come, or anything when none is given; proven
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to wait
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "wait")]
+    pub timeout: u64,
 }
 
 /// What `label` takes.

@@ -166,6 +166,14 @@ pub enum WalletError {
         /// The first that is free.
         next: u64,
     },
+    /// Less came than was waited for.
+    #[error("after {seconds} s, {came} CRN had come; it may still come: look with wallet balance")]
+    NotReceived {
+        /// What came.
+        came: Amount,
+        /// How long the wallet waited.
+        seconds: u64,
+    },
     /// Too little time left.
     #[error(
         "it may be mined until block {valid_until} and the tip is block {height}: too near to get there; make it anew, \
@@ -294,7 +302,7 @@ impl WalletError {
         match self {
             Self::InDoubt { .. } => NO_ANSWER,
             Self::Client(error) if error.is_silence() => NO_ANSWER,
-            Self::NotMined { .. } => NOT_MINED,
+            Self::NotMined { .. } | Self::NotReceived { .. } => NOT_MINED,
             _ => FAILED,
         }
     }
@@ -319,6 +327,7 @@ impl WalletError {
             Self::Receipt { .. } => "bad_receipt",
             Self::InDoubt { .. } => "in_doubt",
             Self::NotMined { .. } => "not_mined",
+            Self::NotReceived { .. } => "not_received",
             Self::NotInJournal { .. } => "not_in_journal",
             Self::NonceUsed { .. } => "nonce_used",
             Self::TooLate { .. } => "too_late",

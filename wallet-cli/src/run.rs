@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), WalletE
     match command {
         Command::New(options) => commands::new::run(&session, *options, output),
         Command::Restore(options) => runtime.block_on(commands::restore::run(&session, options, output)),
-        Command::Receive(options) => commands::receive::run(&session, options, output),
+        Command::Receive(options) => runtime.block_on(commands::receive::run(&session, options, output)),
         Command::Address => commands::address::run(&session, output),
         Command::List => commands::list::run(&session, output),
         Command::Balance => runtime.block_on(commands::balance::run(&session, output)),

@@ -172,6 +172,9 @@ impl Actor {
             Message::ProveAt { address, at, answer } => {
                 let _ = answer.send(self.writer.prove_at(address, &at)?);
             }
+            Message::Refusal { id, answer } => {
+                let _ = answer.send(self.writer.tree.reason(&id));
+            }
             Message::PeerGone { origin } => {
                 self.writer.peer_gone(origin);
                 self.publish_best();

@@ -266,6 +266,7 @@ impl Writer {
         // A body that somebody altered says nothing about the block.
         if error.fault() == Fault::Proven {
             self.tree.invalidate(&header.id());
+            self.tree.note_reason(header.id(), error);
         }
         BlockOutcome::Invalid(error)
     }
@@ -320,6 +321,7 @@ impl Writer {
                     self.tree.set_body(block);
                 }
                 self.tree.invalidate(&id);
+                self.tree.note_reason(id, *error);
                 tracing::warn!(target: "cairn::chain", block = %id, %error, "a block is invalid");
                 Ok(Moved::Refused { id, error: *error })
             }

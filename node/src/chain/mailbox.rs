@@ -178,6 +178,11 @@ pub(super) enum Message {
         at: BlockId,
         answer: oneshot::Sender<Option<(Header, AccountProof)>>,
     },
+    /// What is wrong with a block, if that is known.
+    Refusal {
+        id: BlockId,
+        answer: oneshot::Sender<Option<BlockError>>,
+    },
     PeerGone {
         origin: Origin,
     },
@@ -248,6 +253,15 @@ impl ChainHandle {
     /// The node is stopping.
     pub async fn prove_at(&self, address: Address, at: BlockId) -> Result<Option<(Header, AccountProof)>, ChainError> {
         self.ask(|answer| Message::ProveAt { address, at, answer }).await
+    }
+
+    /// What is wrong with a block whose body was found to be invalid. An import that was answered with
+    /// [`BlockOutcome::Waiting`] may have failed since, together with its parent's.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn refusal(&self, id: BlockId) -> Result<Option<BlockError>, ChainError> {
+        self.ask(|answer| Message::Refusal { id, answer }).await
     }
 
     /// Forgets what a peer alone had brought and nobody needs.

@@ -7,6 +7,7 @@
 
 use crate::verdict::Origin;
 use cairn_ledger::{
+    error::BlockError,
     hash::BlockId,
     pow::Work,
     units::Height,
@@ -57,6 +58,8 @@ pub(super) struct HeaderTree {
     best: Option<(Work, BlockId)>,
     invalid: HashSet<BlockId>,
     invalid_order: VecDeque<BlockId>,
+    /// What is wrong with those of them whose own body it is.
+    reasons: HashMap<BlockId, BlockError>,
 }
 
 impl HeaderTree {
@@ -252,7 +255,20 @@ impl HeaderTree {
             && let Some(oldest) = self.invalid_order.pop_front()
         {
             self.invalid.remove(&oldest);
+            self.reasons.remove(&oldest);
         }
+    }
+
+    /// Remembers what is wrong with a block that is remembered as invalid.
+    pub(super) fn note_reason(&mut self, id: BlockId, error: BlockError) {
+        if self.invalid.contains(&id) {
+            self.reasons.insert(id, error);
+        }
+    }
+
+    /// What is wrong with a block, if its body was found to be invalid.
+    pub(super) fn reason(&self, id: &BlockId) -> Option<BlockError> {
+        self.reasons.get(id).copied()
     }
 
     /// Forgets headers that only `origin` brought, at the ends of branches and without a body.

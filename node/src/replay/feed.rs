@@ -307,8 +307,14 @@ impl Feeder<'_> {
         {
             let height = figures.height;
             match import.outcome().await.map_err(stopping)? {
-                // A worker may have been done with it before its parent was connected.
-                BlockOutcome::Connected | BlockOutcome::Waiting => {}
+                BlockOutcome::Connected => {}
+                // A worker was done with it before its parent's. All before it are answered by now, so it was
+                // connected with one of them, or refused; or it is on a branch with less work.
+                BlockOutcome::Waiting => {
+                    if let Some(error) = self.chain.refusal(id).await.map_err(stopping)? {
+                        return Err(ReplayError::InvalidBlock { height, id, error });
+                    }
+                }
                 BlockOutcome::Known => {
                     figures = Replayed { blocks: 0, known: 1, transactions: 0, payments: 0, ..figures };
                 }

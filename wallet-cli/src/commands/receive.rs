@@ -1,10 +1,30 @@
-//! `wallet receive`: the address, a payment URI to send to whoever pays, and its QR code.
+//! `wallet receive`: the address, a payment URI to send to whoever pays, and its QR code; then, if wanted, proof
+//! that it was paid.
 
-use crate::{cli::ReceiveArguments, error::WalletError, output::Output, run::Session, uri::PaymentUri};
+use super::{Basis, complain, warn_of_trust};
+use crate::{
+    cli::ReceiveArguments,
+    error::WalletError,
+    output::Output,
+    proven::{
+        report::Report,
+        survey::{Begin, Survey},
+    },
+    run::{Session, Wallet},
+    uri::PaymentUri,
+};
+use cairn_genesis::Network;
+use cairn_ledger::units::Amount;
 use cairn_rpc::text::Pebbles;
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 use serde::Serialize;
-use std::fmt;
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+/// Between two looks at what has come.
+const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
 struct Receive<'a> {
@@ -13,18 +33,39 @@ struct Receive<'a> {
     address: &'a str,
     amount: Option<Pebbles>,
     uri: String,
+    /// What came while the wallet waited; null when it did not.
+    received: Option<Received>,
     #[serde(skip)]
     code: Option<String>,
     #[serde(skip)]
     next: String,
 }
 
-pub(crate) fn run(
+/// What came, at the tip.
+#[derive(Serialize)]
+struct Received {
+    amount: Pebbles,
+    height: u64,
+    /// What stands behind it; null with `--trust-node`.
+    proof: Option<Report>,
+}
+
+/// What the address has at the tip.
+struct Seen {
+    balance: Amount,
+    height: u64,
+    proof: Option<Report>,
+}
+
+pub(crate) async fn run(
     session: &Session<'_>,
     options: &ReceiveArguments,
     output: &mut Output<'_>,
 ) -> Result<(), WalletError> {
-    let wallet = session.wallet(&session.network()?)?;
+    let network = session.network()?;
+    let wallet = session.wallet(&network)?;
+    // Before anybody can pay.
+    let before = if options.wait { Some(look(session, &network, &wallet).await?) } else { None };
     let uri = PaymentUri {
         address: String::from(wallet.keystore.address()),
         amount: options.amount,
@@ -34,16 +75,62 @@ pub(crate) fn run(
     let text = uri.to_string();
     // What others could not read is not given out.
     PaymentUri::parse(&text)?;
-    output.result(&Receive {
+    let mut shown = Receive {
         name: session.options.wallet.as_str(),
         chain: wallet.keystore.chain(),
         address: wallet.keystore.address(),
         amount: options.amount.map(Pebbles),
         code: code(&text),
         uri: text,
+        received: None,
         next: session.options.hint("send ADDRESS AMOUNT --wait"),
-    })?;
+    };
+    if let Some(before) = before {
+        if session.options.trust_node {
+            warn_of_trust(output)?;
+        }
+        output.note(&shown)?;
+        let received = arrival(session, (&network, &wallet), before.balance, options).await?;
+        complain(received.proof.as_ref(), output)?;
+        shown.received = Some(received);
+    }
+    output.result(&shown)?;
     Ok(())
+}
+
+/// What the address has now: proven, or as the node says.
+async fn look(session: &Session<'_>, network: &Network, wallet: &Wallet) -> Result<Seen, WalletError> {
+    let address = wallet.keystore.address();
+    if session.options.trust_node {
+        let account = session.node(network)?.account(address).await?;
+        return Ok(Seen { balance: account.balance.0, height: account.height, proof: None });
+    }
+    let mut survey = Survey::take(session, network, Begin::Kept).await?;
+    let account = survey.account(&wallet.address, address).await?;
+    let proof = survey.report();
+    let height = proof.as_ref().map_or(account.at.height.get(), |report| report.height);
+    Ok(Seen { balance: account.newest.unwrap_or_default().balance, height, proof })
+}
+
+/// Waits until the balance has grown by the amount that was asked for; by anything when none was.
+async fn arrival(
+    session: &Session<'_>,
+    (network, wallet): (&Network, &Wallet),
+    before: Amount,
+    options: &ReceiveArguments,
+) -> Result<Received, WalletError> {
+    let began = Instant::now();
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        let seen = look(session, network, wallet).await?;
+        let came = seen.balance.checked_sub(before).unwrap_or(Amount::ZERO);
+        if came > Amount::ZERO && came >= options.amount.unwrap_or(Amount::ZERO) {
+            return Ok(Received { amount: Pebbles(came), height: seen.height, proof: seen.proof });
+        }
+        if began.elapsed() >= Duration::from_secs(options.timeout) {
+            return Err(WalletError::NotReceived { came, seconds: options.timeout });
+        }
+    }
 }
 
 /// Two rows of squares in a line of text. Terminals mostly are dark: there the code's light squares, its margin
@@ -56,6 +143,11 @@ fn code(text: &str) -> Option<String> {
 
 impl fmt::Display for Receive<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Received { amount: Pebbles(amount), height, proof }) = &self.received {
+            writeln!(f, "received {amount} CRN at block {height}, {}", Basis(proof.as_ref()))?;
+            writeln!(f, "\nThe last blocks may still be replaced. Pay on with {}", self.next)?;
+            return Ok(());
+        }
         writeln!(f, "address  {}", self.address)?;
         if let Some(Pebbles(amount)) = self.amount {
             writeln!(f, "amount   {amount} CRN")?;
