@@ -3,9 +3,10 @@
 use cairn_ledger::{hash::TxId, validate::CheckedTransaction};
 use std::collections::{HashMap, VecDeque};
 
-/// Transactions remembered: as many as the pool holds. They share their memory with the pool; those that
-/// it has dropped cost about 50 MB at most.
+/// Transactions remembered: as many as the pool holds by default. They share their memory with the pool.
 const CAPACITY: usize = 100_000;
+/// Their bytes together, which bound what those cost that the pool has dropped, or never took.
+const BYTES: usize = 64 << 20;
 
 /// Checked transactions by id; the oldest make room for new ones.
 ///
@@ -16,6 +17,8 @@ pub(super) struct Known {
     checked: HashMap<TxId, CheckedTransaction>,
     /// In order of arrival; an id may be taken out of `checked` before its turn comes.
     order: VecDeque<TxId>,
+    /// Of all in `checked`.
+    bytes: usize,
 }
 
 impl Known {
@@ -26,21 +29,24 @@ impl Known {
 
     /// Remembers a checked transaction.
     pub(super) fn insert(&mut self, checked: CheckedTransaction) {
-        let txid = checked.txid();
+        let (txid, size) = (checked.txid(), checked.transaction().size());
         if self.checked.insert(txid, checked).is_some() {
             return;
         }
+        self.bytes += size;
         self.order.push_back(txid);
-        if self.order.len() > CAPACITY
+        while (self.order.len() > CAPACITY || self.bytes > BYTES)
             && let Some(oldest) = self.order.pop_front()
         {
-            self.checked.remove(&oldest);
+            self.remove(&oldest);
         }
     }
 
     /// Forgets a transaction that stands in a block now.
     pub(super) fn remove(&mut self, txid: &TxId) {
-        self.checked.remove(txid);
+        if let Some(checked) = self.checked.remove(txid) {
+            self.bytes -= checked.transaction().size();
+        }
     }
 }
 
@@ -65,5 +71,24 @@ mod tests {
         known.insert(all.next().expect("three"));
         assert!(known.get(&first.txid()).is_none());
         assert_eq!((known.order.len(), known.checked.len()), (CAPACITY, 1));
+    }
+
+    /// What is only tried out is remembered, too, and never enters a pool that bounds its bytes.
+    #[test]
+    fn large_transactions_are_bounded_by_their_bytes() {
+        let spec = easy_network();
+        let make = |nonce| payment(&spec, &key(1), nonce, key(2).address(), 1, 1_000);
+        let all = checked(&spec, (0..2).map(make).collect());
+        let mut known = Known::default();
+        known.insert(all[0].clone());
+        known.insert(all[0].clone());
+        assert_eq!(known.bytes, all[0].transaction().size(), "counted once");
+        // As if the others were as large as is allowed.
+        known.bytes = BYTES;
+        known.insert(all[1].clone());
+        assert!(known.get(&all[0].txid()).is_none(), "the oldest made room");
+        known.remove(&all[1].txid());
+        known.remove(&all[1].txid());
+        assert_eq!(known.checked.len(), 0);
     }
 }
