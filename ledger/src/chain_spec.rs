@@ -252,8 +252,7 @@ fn check_allocations(params: &ChainParams) -> Result<(), ChainSpecError> {
 
 /// The leaves of block 0: the sentinel, then the allocations in order.
 fn allocate(allocations: &[(Address, Amount)]) -> Result<Vec<Leaf>, NotLoaded> {
-    let mut slice = AccountSlice::new(1);
-    slice.insert(0, Leaf::SENTINEL);
+    let mut slice = AccountSlice::load(1, Vec::from([(0, Leaf::SENTINEL)]));
     for (address, amount) in allocations {
         slice.create(address, *amount)?;
     }

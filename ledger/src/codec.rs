@@ -72,6 +72,34 @@ pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
     bincode::encode_to_vec(value, CONFIG).expect("encoding to memory cannot fail")
 }
 
+/// Appends the encoding of `value` to `bytes`.
+///
+/// # Panics
+/// Never, as [`encode`].
+#[expect(clippy::expect_used, reason = "no type of ours refuses to be encoded")]
+pub fn encode_onto<T: Encode>(bytes: &mut Vec<u8>, value: &T) {
+    bincode::encode_into_writer(value, Appender(bytes), CONFIG).expect("encoding to memory cannot fail");
+}
+
+struct Appender<'a>(&'a mut Vec<u8>);
+
+impl Writer for Appender<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Takes an encoding only as long as it is the beginning of these bytes.
+struct Comparer<'a>(&'a [u8]);
+
+impl Writer for Comparer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(EncodeError::Other("other bytes"))?;
+        Ok(())
+    }
+}
+
 /// Decodes exactly one `T` from all of `bytes`, at most `max` of them.
 ///
 /// # Errors
@@ -89,7 +117,8 @@ pub fn decode<T: Decode<()> + Encode>(bytes: &[u8], max: usize) -> Result<T, Dec
     if expected != got {
         return Err(DecodeError::Trailing { got, expected });
     }
-    if encode(&value) != bytes {
+    let mut rest = Comparer(bytes);
+    if bincode::encode_into_writer(&value, &mut rest, CONFIG).is_err() || !rest.0.is_empty() {
         return Err(DecodeError::NotCanonical);
     }
     Ok(value)

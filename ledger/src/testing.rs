@@ -126,12 +126,11 @@ impl MemoryState {
 
     /// The leaf of each address, or the one below it.
     pub fn slice<'a>(&self, addresses: impl IntoIterator<Item = &'a Address>) -> AccountSlice {
-        let mut slice = AccountSlice::new(self.leaves.len() as u64);
-        for address in addresses {
+        let leaves = addresses.into_iter().map(|address| {
             let (_, index) = self.index.range(..=*address).next_back().expect("the sentinel is below all");
-            slice.insert(*index, self.leaves[*index as usize]);
-        }
-        slice
+            (*index, self.leaves[*index as usize])
+        });
+        AccountSlice::load(self.leaves.len() as u64, leaves.collect())
     }
 
     /// Makes a block's changes.

@@ -25,7 +25,12 @@ const _: () = assert!(MAX_BLOCK_BYTES / OUTPUT_BYTES + MAX_BLOCK_TRANSACTIONS + 
 pub struct AccountSlice {
     old_count: u64,
     count: u64,
-    records: BTreeMap<Address, Record>,
+    /// Those that were loaded, ascending by address; after them those that were created since.
+    records: Vec<Record>,
+    /// Of each loaded address the first bytes, as a number: what is searched fits the processor's cache.
+    prefixes: Vec<u64>,
+    /// The created ones by address.
+    created: BTreeMap<Address, Place>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +40,10 @@ struct Record {
     old: Option<Leaf>,
     leaf: Leaf,
 }
+
+/// Where in a slice an account is. It stays there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(usize);
 
 /// The caller's mistake: neither the leaf of an address nor the one below it was loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,7 +77,7 @@ pub struct StateChange {
 
 impl StateChange {
     /// The hashes of the changed leaves by index, as [`super::AccountTree::update`] takes them.
-    pub fn leaf_hashes(&self) -> BTreeMap<u64, Hash> {
+    pub fn leaf_hashes(&self) -> Vec<(u64, Hash)> {
         self.leaves.iter().map(|change| (change.index, change.new.hash())).collect()
     }
 
@@ -91,26 +100,23 @@ pub struct UndoRecord {
 
 impl UndoRecord {
     /// The hashes of the restored leaves by index, as [`super::AccountTree::update`] takes them.
-    pub fn leaf_hashes(&self) -> BTreeMap<u64, Hash> {
+    pub fn leaf_hashes(&self) -> Vec<(u64, Hash)> {
         self.leaves.iter().map(|(index, leaf)| (*index, leaf.hash())).collect()
     }
 }
 
 impl AccountSlice {
-    /// A slice of a state with `count` leaves, nothing loaded yet.
-    pub fn new(count: u64) -> Self {
-        Self { old_count: count, count, records: BTreeMap::new() }
-    }
-
-    /// A slice of a state with `count` leaves, of which these are loaded, each with its index.
+    /// A slice of a state with `count` leaves, of which these are loaded, each with its index. Any order will
+    /// do; ascending addresses are fastest.
     pub fn load(count: u64, leaves: Vec<(u64, Leaf)>) -> Self {
-        let records = leaves.into_iter().map(|(index, leaf)| (leaf.address, Record { index, old: Some(leaf), leaf }));
-        Self { old_count: count, count, records: records.collect() }
-    }
-
-    /// Loads the leaf at `index`.
-    pub fn insert(&mut self, index: u64, leaf: Leaf) {
-        self.records.insert(leaf.address, Record { index, old: Some(leaf), leaf });
+        let records = leaves.into_iter().map(|(index, leaf)| Record { index, old: Some(leaf), leaf });
+        let mut records: Vec<Record> = records.collect();
+        if !records.is_sorted_by_key(|record| record.leaf.address) {
+            records.sort_by_key(|record| record.leaf.address);
+        }
+        records.dedup_by_key(|record| record.leaf.address);
+        let prefixes = records.iter().map(|record| prefix(&record.leaf.address)).collect();
+        Self { old_count: count, count, records, prefixes, created: BTreeMap::new() }
     }
 
     /// The account of `address`, if it has one.
@@ -118,10 +124,7 @@ impl AccountSlice {
     /// # Errors
     /// [`NotLoaded`] when the slice cannot tell.
     pub fn account(&self, address: &Address) -> Result<Option<Account>, NotLoaded> {
-        if let (Some(record), true) = (self.records.get(address), *address != Address::ZERO) {
-            return Ok(Some(record.leaf.account));
-        }
-        self.below(address).map(|_| None)
+        self.place(address).map(|place| place.map(|place| self.at(place)))
     }
 
     /// How many of `addresses` have no account.
@@ -131,45 +134,127 @@ impl AccountSlice {
     pub fn absent<'a>(&self, addresses: impl Iterator<Item = &'a Address>) -> Result<u64, NotLoaded> {
         let mut absent = BTreeSet::new();
         for address in addresses {
-            if self.account(address)?.is_none() {
+            if self.place(address)?.is_none() {
                 absent.insert(address);
             }
         }
         Ok(absent.len() as u64)
     }
 
-    /// Sets what an existing account has.
-    pub(crate) fn set(&mut self, address: &Address, account: Account) {
-        if let Some(record) = self.records.get_mut(address) {
+    /// Where the account of `address` is, if it has one.
+    pub(crate) fn place(&self, address: &Address) -> Result<Option<Place>, NotLoaded> {
+        match self.find(address) {
+            // The sentinel is no account.
+            Ok(place) if *address != Address::ZERO => Ok(Some(place)),
+            Ok(_) => Err(NotLoaded { address: *address }),
+            Err(below) => self.proof_of_absence(address, below).map(|_| None),
+        }
+    }
+
+    /// What the account at a place has.
+    pub(crate) fn at(&self, place: Place) -> Account {
+        self.records.get(place.0).map_or(Account::default(), |record| record.leaf.account)
+    }
+
+    /// Sets what the account at a place has.
+    pub(crate) fn set(&mut self, place: Place, account: Account) {
+        if let Some(record) = self.records.get_mut(place.0) {
             record.leaf.account = account;
         }
     }
 
     /// Appends an account with nonce 0 for an address that has none.
     pub(crate) fn create(&mut self, address: &Address, balance: Amount) -> Result<(), NotLoaded> {
-        let below = self.below(address)?;
         let not_loaded = NotLoaded { address: *address };
-        let record = self.records.get_mut(&below).ok_or(not_loaded)?;
+        let below = self.proof_of_absence(address, self.find(address).err().ok_or(not_loaded)?)?;
+        let record = self.records.get_mut(below.0).ok_or(not_loaded)?;
         let leaf = Leaf { address: *address, next: record.leaf.next, account: Account { balance, nonce: 0 } };
         record.leaf.next = *address;
-        self.records.insert(*address, Record { index: self.count, old: None, leaf });
+        self.created.insert(*address, Place(self.records.len()));
+        self.records.push(Record { index: self.count, old: None, leaf });
         self.count = self.count.checked_add(1).ok_or(not_loaded)?;
         Ok(())
     }
 
-    /// The greatest known address below an absent one.
-    fn below(&self, address: &Address) -> Result<Address, NotLoaded> {
-        let greatest = self.records.range(..*address).next_back();
-        let record = greatest.filter(|(_, record)| record.leaf.proves_absence_of(address));
-        record.map(|(below, _)| *below).ok_or(NotLoaded { address: *address })
+    /// Where an address is or, as the error, how many of the loaded ones are below it.
+    fn find(&self, address: &Address) -> Result<Place, usize> {
+        let wanted = prefix(address);
+        let mut below = self.prefixes.partition_point(|prefix| *prefix < wanted);
+        // Nearly always one at most; an attacker who grinds addresses makes it a search.
+        let alike = self.prefixes.get(below..).unwrap_or_default().partition_point(|prefix| *prefix == wanted);
+        let alike = self.records.get(below..).and_then(|rest| rest.get(..alike)).unwrap_or_default();
+        match alike.binary_search_by_key(address, |record| record.leaf.address) {
+            Ok(at) => return Ok(Place(below.saturating_add(at))),
+            Err(at) => below = below.saturating_add(at),
+        }
+        self.created.get(address).copied().ok_or(below)
+    }
+
+    /// The greatest known address below an absent one, if it proves the absence; `below` of the loaded ones are
+    /// below.
+    fn proof_of_absence(&self, address: &Address, below: usize) -> Result<Place, NotLoaded> {
+        let loaded = below.checked_sub(1).map(Place);
+        let created = self.created.range(..*address).next_back().map(|(_, place)| *place);
+        let proves = |place: &Place| {
+            self.records.get(place.0).is_some_and(|record| record.leaf.proves_absence_of(address))
+        };
+        // Of the two, the smaller one does not: its next address is the greater one, or below that.
+        loaded.into_iter().chain(created).find(proves).ok_or(NotLoaded { address: *address })
     }
 
     /// What differs from what was loaded.
     pub fn into_change(self) -> StateChange {
-        let differing = self.records.into_values().filter(|record| record.old != Some(record.leaf));
+        let differing = self.records.into_iter().filter(|record| record.old != Some(record.leaf));
         let mut leaves: Vec<LeafChange> =
             differing.map(|record| LeafChange { index: record.index, old: record.old, new: record.leaf }).collect();
         leaves.sort_unstable_by_key(|change| change.index);
         StateChange { old_count: self.old_count, count: self.count, leaves }
+    }
+}
+
+/// The first eight bytes, as a number that orders as they do.
+fn prefix(address: &Address) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *address.as_bytes();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaf(first: u8, last: u8, next: (u8, u8)) -> Leaf {
+        Leaf { address: address(first, last), next: address(next.0, next.1), account: Account::default() }
+    }
+
+    fn address(first: u8, last: u8) -> Address {
+        let mut bytes = [0; 32];
+        (bytes[0], bytes[31]) = (first, last);
+        Address::from_bytes(bytes)
+    }
+
+    /// Addresses that share their first bytes, as somebody may grind them.
+    #[test]
+    fn addresses_with_the_same_beginning_are_told_apart() {
+        let loaded = [leaf(0, 0, (7, 1)), leaf(7, 3, (7, 5)), leaf(7, 1, (7, 3)), leaf(7, 5, (9, 0)), leaf(7, 3, (7, 5))];
+        let mut slice = AccountSlice::load(9, loaded.into_iter().zip(0..).map(|(leaf, index)| (index, leaf)).collect());
+        for last in [1, 3, 5] {
+            assert!(slice.account(&address(7, last)).unwrap().is_some(), "{last}");
+        }
+        for last in [0, 2, 4, 6] {
+            assert_eq!(slice.account(&address(7, last)), Ok(None), "{last}");
+            slice.create(&address(7, last), Amount::ZERO).unwrap();
+            assert!(slice.account(&address(7, last)).unwrap().is_some(), "{last}, created");
+        }
+        assert_eq!(slice.account(&address(7, 7)), Ok(None), "below it is one that was created");
+        let beyond = address(9, 0);
+        assert_eq!(slice.account(&beyond), Err(NotLoaded { address: beyond }));
+        assert_eq!(slice.account(&Address::ZERO), Err(NotLoaded { address: Address::ZERO }));
+        // The chain of addresses leads through old and new ones.
+        let change = slice.into_change();
+        let next = |last| change.leaves.iter().find(|leaf| leaf.new.address == address(7, last)).unwrap().new.next;
+        for last in 0..6 {
+            assert_eq!(next(last), address(7, last + 1));
+        }
+        assert_eq!((next(6), change.count), (beyond, 13));
     }
 }

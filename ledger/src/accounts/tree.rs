@@ -2,7 +2,7 @@
 
 use super::{depth, inner, state_root};
 use crate::hash::Hash;
-use alloc::{collections::BTreeMap, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 
 /// All node hashes of an indexed Merkle tree. Leaves themselves are elsewhere; this knows their hashes.
 #[derive(Clone, Debug)]
@@ -45,6 +45,21 @@ impl Subtree {
         }
         Self { levels }
     }
+}
+
+/// Sets nodes of a level, which gets `len` of them; leaves in `nodes` what was there before.
+fn exchange_level(level: &mut Vec<Hash>, nodes: &mut Vec<(u64, Hash)>, len: usize) {
+    let kept = level.len().min(len);
+    let cut_off = level.drain(kept..).collect::<Vec<_>>();
+    level.resize(len, Hash::ZERO);
+    for (index, hash) in nodes.iter_mut() {
+        if let Some(place) = usize::try_from(*index).ok().and_then(|index| level.get_mut(index)) {
+            core::mem::swap(place, hash);
+        }
+    }
+    // What was appended was not there before.
+    nodes.truncate(nodes.partition_point(|(index, _)| *index < kept as u64));
+    nodes.extend((kept as u64..).zip(cut_off));
 }
 
 /// The nodes above those of one level; `missing` stands for what is not there.
@@ -144,12 +159,14 @@ impl AccountTree {
         (index < count).then(|| (0..depth(count)).map(sibling).collect())
     }
 
-    /// Computes what the tree becomes with `count` leaves of which `changed` (index → leaf hash) are new.
+    /// Computes what the tree becomes with `count` leaves of which `changed` (index and leaf hash, ascending) are
+    /// new.
     ///
     /// Every appended leaf must be among the changed ones. A smaller `count` takes leaves away again,
     /// which is how a block is undone.
-    pub fn update(&self, count: u64, changed: &BTreeMap<u64, Hash>) -> TreeUpdate {
-        let mut current: Vec<(u64, Hash)> = changed.range(..count).map(|(index, hash)| (*index, *hash)).collect();
+    pub fn update(&self, count: u64, changed: &[(u64, Hash)]) -> TreeUpdate {
+        let kept = changed.partition_point(|(index, _)| *index < count);
+        let mut current: Vec<(u64, Hash)> = changed.get(..kept).unwrap_or_default().to_vec();
         // Where leaves were taken away, the nodes above the last one that stays have lost a child.
         if let (true, Some(last)) = (count < self.count(), count.checked_sub(1))
             && current.last().is_none_or(|(index, _)| *index < last)
@@ -185,33 +202,25 @@ impl AccountTree {
 
     /// Makes `update`, which was computed from this very tree, part of it.
     pub fn apply(&mut self, update: TreeUpdate) {
-        self.levels.resize_with(update.nodes.len(), Vec::new);
-        let mut len = usize::try_from(update.count).unwrap_or(usize::MAX);
-        for (level, nodes) in self.levels.iter_mut().zip(update.nodes) {
-            level.resize(len, Hash::ZERO);
-            for (index, hash) in nodes {
-                if let Some(place) = usize::try_from(index).ok().and_then(|index| level.get_mut(index)) {
-                    *place = hash;
-                }
-            }
-            len = len.div_ceil(2);
-        }
+        let _inverse = self.exchange(update);
     }
 
-    /// The update that takes `update` back once it was applied.
-    pub fn inverse(&self, update: &TreeUpdate) -> TreeUpdate {
-        let mut len = usize::try_from(update.count).unwrap_or(usize::MAX);
-        let mut nodes = Vec::with_capacity(self.levels.len());
-        for (level, old) in self.levels.iter().enumerate() {
-            let changed = update.nodes.get(level).into_iter().flatten();
+    /// Makes `update`, which was computed from this very tree, part of it; returns the update that takes it back.
+    pub fn exchange(&mut self, update: TreeUpdate) -> TreeUpdate {
+        let TreeUpdate { count, mut nodes, .. } = update;
+        let (old_count, old_root) = (self.count(), self.state_root());
+        let (height, old_height) = (nodes.len(), self.levels.len());
+        self.levels.resize_with(height.max(old_height), Vec::new);
+        nodes.resize_with(self.levels.len(), Vec::new);
+        let mut len = usize::try_from(count).unwrap_or(usize::MAX);
+        for (number, (level, nodes)) in self.levels.iter_mut().zip(&mut nodes).enumerate() {
             // Levels above the new root are cut off as a whole.
-            let kept = if level < update.nodes.len() { old.len().min(len) as u64 } else { 0 };
-            // What was changed in place, and what was cut off.
-            let indices = changed.map(|(index, _)| *index).filter(|index| *index < kept).chain(kept..old.len() as u64);
-            nodes.push(indices.map(|index| (index, self.node(level as u32, index, self.count()))).collect());
+            exchange_level(level, nodes, if number < height { len } else { 0 });
             len = len.div_ceil(2);
         }
-        TreeUpdate { count: self.count(), nodes, state_root: self.state_root() }
+        self.levels.truncate(height);
+        nodes.truncate(old_height);
+        TreeUpdate { count: old_count, nodes, state_root: old_root }
     }
 
     /// The node at `index` of `level` in a tree of `count` leaves, as far as it did not change.
@@ -231,6 +240,7 @@ impl AccountTree {
 mod tests {
     use super::*;
     use crate::hash::sha256;
+    use alloc::collections::BTreeMap;
     use proptest::{prelude::*, test_runner::RngSeed};
 
     /// protocol.md §4, word for word.
@@ -268,7 +278,7 @@ mod tests {
             let tree = AccountTree::from_leaf_hashes(leaves.clone());
             assert_eq!((tree.count(), tree.state_root()), (count, specification(&leaves)), "{count}");
             let mut grown = AccountTree::from_leaf_hashes(leaves[..1].to_vec());
-            let rest = (1..count).map(|index| (index, leaf(index))).collect();
+            let rest: Vec<_> = (1..count).map(|index| (index, leaf(index))).collect();
             grown.apply(grown.update(count, &rest));
             assert_eq!(grown.levels, tree.levels, "{count}");
         }
@@ -294,9 +304,7 @@ mod tests {
         for (before, after) in [(17, 1), (5, 4), (9, 8), (64, 3)] {
             let mut tree = AccountTree::from_leaf_hashes((0..before).map(leaf).collect());
             let original = tree.clone();
-            let update = tree.update(after, &BTreeMap::new());
-            let inverse = tree.inverse(&update);
-            tree.apply(update);
+            let inverse = tree.exchange(tree.update(after, &[]));
             assert_ne!(tree.levels, original.levels);
             assert_eq!(inverse.state_root(), original.state_root());
             tree.apply(inverse);
@@ -310,10 +318,9 @@ mod tests {
         let mut tree = AccountTree::from_leaf_hashes((0..5).map(leaf).collect());
         let (mut trees, mut back) = (std::vec![tree.clone()], Vec::new());
         for (count, changed) in [(5, [1, 4]), (9, [0, 3]), (17, [7, 8]), (17, [2, 16]), (40, [5, 6])] {
-            let changes = changed.into_iter().chain(tree.count()..count).map(|at| (at, leaf(at + 100 * count)));
-            let update = tree.update(count, &changes.collect());
-            back.push(tree.inverse(&update));
-            tree.apply(update);
+            let changes = changed.into_iter().filter(|at| *at < tree.count()).chain(tree.count()..count);
+            let changes: Vec<_> = changes.map(|at| (at, leaf(at + 100 * count))).collect();
+            back.push(tree.exchange(tree.update(count, &changes)));
             trees.push(tree.clone());
         }
         for (from, earlier) in trees.iter().enumerate() {
@@ -344,10 +351,10 @@ mod tests {
                 leaves[*index as usize] = *hash;
             }
             let original = tree.clone();
-            let update = tree.update(after, &changes);
-            let inverse = tree.inverse(&update);
+            let update = tree.update(after, &changes.into_iter().collect::<Vec<_>>());
             prop_assert_eq!(update.state_root(), specification(&leaves));
-            tree.apply(update);
+            let inverse = tree.exchange(update);
+            prop_assert_eq!(inverse.state_root(), original.state_root());
             for index in 0..before {
                 prop_assert_eq!(tree.path_before(index, &[&inverse]), original.path(index));
             }

@@ -72,9 +72,10 @@ impl<'a> Execution<'a> {
     pub fn apply(&mut self, checked: &CheckedTransaction) -> Result<(), ConnectError<ExecutionError>> {
         let body = &checked.transaction().body;
         let rule = ConnectError::Rule;
-        let Some(sender) = self.slice.account(&body.sender)? else {
+        let Some(place) = self.slice.place(&body.sender)? else {
             return Err(rule(ExecutionError::UnknownSender { sender: body.sender }));
         };
+        let sender = self.slice.at(place);
         if body.nonce != sender.nonce {
             return Err(rule(ExecutionError::Nonce { got: body.nonce, expected: sender.nonce }));
         }
@@ -92,7 +93,7 @@ impl<'a> Execution<'a> {
             return Err(rule(ExecutionError::TooManyNewAccounts { got, max }));
         }
         let overflow = |address| rule(ExecutionError::BalanceOverflow { address });
-        self.slice.set(&body.sender, Account { balance, nonce });
+        self.slice.set(place, Account { balance, nonce });
         for output in body.outputs.iter() {
             credit(&mut self.slice, &output.to, output.amount)?.ok_or_else(|| overflow(output.to))?;
         }
@@ -117,11 +118,12 @@ impl<'a> Execution<'a> {
 
 /// Adds to an account, creating it where there is none; `None` when the balance would overflow.
 fn credit(slice: &mut AccountSlice, address: &Address, amount: Amount) -> Result<Option<()>, NotLoaded> {
-    let Some(account) = slice.account(address)? else {
+    let Some(place) = slice.place(address)? else {
         return slice.create(address, amount).map(Some);
     };
+    let account = slice.at(place);
     let Some(balance) = account.balance.checked_add(amount) else { return Ok(None) };
-    slice.set(address, Account { balance, ..account });
+    slice.set(place, Account { balance, ..account });
     Ok(Some(()))
 }
 

@@ -1,10 +1,10 @@
 //! Linked → checked: a body against its header, and transactions by themselves.
 
-use super::header::LinkedHeader;
+use super::{connect::touched_addresses, header::LinkedHeader};
 use crate::{
     block::{BLOCK_OVERHEAD_BYTES, Body},
     chain_spec::ChainSpec,
-    codec::encode,
+    codec::encode_onto,
     error::{BlockError, TxError},
     hash::{BlockId, TxId},
     keys::Address,
@@ -204,6 +204,7 @@ pub struct OtherTransactions;
 pub struct CheckedBlock {
     header: LinkedHeader,
     transactions: Vec<CheckedTransaction>,
+    touched: Vec<Address>,
 }
 
 impl CheckedBlock {
@@ -216,7 +217,7 @@ impl CheckedBlock {
         if !txids.iter().copied().eq(transactions.iter().map(CheckedTransaction::txid)) {
             return Err(OtherTransactions);
         }
-        Ok(Self { header, transactions })
+        Ok(Self::new(header, transactions))
     }
 
     /// Checks a whole block on this thread.
@@ -228,7 +229,12 @@ impl CheckedBlock {
         let MatchedBlock { header: MatchedHeader { header, .. }, candidates } = match_body(spec, header, candidates)?;
         let transactions = check_candidates(&mut KeyCache::new(0), &spec.genesis_id(), candidates)
             .map_err(|(index, error)| BlockError::Transaction { index, error })?;
-        Ok(Self { header, transactions })
+        Ok(Self::new(header, transactions))
+    }
+
+    fn new(header: LinkedHeader, transactions: Vec<CheckedTransaction>) -> Self {
+        let touched = touched_addresses(&header.header().beneficiary, &transactions);
+        Self { header, transactions, touched }
     }
 
     /// The header.
@@ -246,11 +252,22 @@ impl CheckedBlock {
         self.transactions.iter().map(CheckedTransaction::txid).collect()
     }
 
-    /// The encoding of its body: the transactions' count (u64), and they themselves.
-    pub fn encoded_body(&self) -> Vec<u8> {
-        let mut bytes = Vec::from((self.transactions.len() as u64).to_le_bytes());
-        self.transactions.iter().for_each(|checked| bytes.extend(encode(checked.transaction())));
-        bytes
+    /// The addresses it touches, as [`touched_addresses`] gives them.
+    pub fn touched(&self) -> &[Address] {
+        &self.touched
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> usize {
+        let sizes = self.transactions.iter().map(|checked| checked.transaction().size());
+        sizes.fold(BLOCK_OVERHEAD_BYTES, usize::saturating_add)
+    }
+
+    /// Appends the encoding of its body: the transactions' count (u64), and they themselves.
+    pub fn encode_body_onto(&self, bytes: &mut Vec<u8>) {
+        bytes.reserve(self.size());
+        bytes.extend_from_slice(&(self.transactions.len() as u64).to_le_bytes());
+        self.transactions.iter().for_each(|checked| encode_onto(bytes, checked.transaction()));
     }
 
     /// The block.

@@ -28,7 +28,9 @@ fn block_error_none_for_the_honest_block() {
     let block = some_block(&chain);
     let connected = chain.connect(block.clone()).unwrap();
     assert_eq!(connected.block().to_block(), block);
-    assert_eq!(connected.block().encoded_body(), encode(&block.body));
+    let mut body = Vec::new();
+    connected.block().encode_body_onto(&mut body);
+    assert_eq!(body, encode(&block.body));
 }
 
 #[test]

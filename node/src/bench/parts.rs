@@ -65,7 +65,7 @@ pub(super) fn synced_writes(path: &Path, during: Duration) -> Result<f64, StoreE
     let db = Db::open(path, DbOptions::default())?;
     let (mut next, mut failed) = (0, None);
     let written = rate(during, 1, || {
-        let mut batch = Batch::new(&db);
+        let mut batch = Batch::new(&db, 0);
         for index in next..next + RECORDS {
             // Different bytes, so that compression has nothing to gain.
             batch.put::<AddressByIndex>(&index, &Address::from_bytes(*sha256(&[&index.to_le_bytes()]).as_bytes()));

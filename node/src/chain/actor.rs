@@ -50,8 +50,7 @@ impl Chain {
 pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(ChainHandle, Chain), StoreError> {
     let store = Arc::new(ChainStore::open(path, &spec, options)?);
     let workers = Workers::start()?;
-    let (mut accounts, tip) = audit::load(&store, &workers)?;
-    let recent = RecentStates::load(&store, &mut accounts, &tip)?;
+    let (accounts, tip) = audit::load(&store, &workers)?;
     let caches = Arc::<Caches>::default();
     let precheck = Precheck::new(workers, spec.clone(), store.clone(), caches.clone());
     let (mailbox, messages) = mpsc::channel(MAILBOX);
@@ -72,7 +71,7 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
         precheck,
         caches,
         accounts,
-        recent,
+        recent: RecentStates::default(),
         tip,
         tree: HeaderTree::default(),
         orphans: Orphans::default(),
@@ -174,6 +173,10 @@ impl Actor {
             }
             Message::Refusal { id, answer } => {
                 let _ = answer.send(self.writer.tree.reason(&id));
+            }
+            Message::Sync { answer } => {
+                self.writer.store.sync()?;
+                let _ = answer.send(());
             }
             Message::PeerGone { origin } => {
                 self.writer.peer_gone(origin);

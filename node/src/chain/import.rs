@@ -35,8 +35,10 @@ use cairn_ledger::{
 use std::{collections::VecDeque, sync::Arc};
 
 /// Blocks connected in one batch at most while nothing is disconnected: what a power cut during a
-/// synchronisation may take back, and what a batch holds in memory.
+/// synchronisation may take back …
 const RUN: usize = 64;
+/// … and their bytes, to which the batch adds as many again: what it holds in memory.
+const RUN_BYTES: usize = 8 << 20;
 /// An orphan's target may be this many times easier than the tip's.
 const ORPHAN_EASIER: u32 = 16;
 /// Parents of branch headers kept ready as contexts.
@@ -254,7 +256,7 @@ impl Writer {
             }
         }
         for block in self.tree.spill(self.tip.total_work()) {
-            let mut batch = self.store.batch();
+            let mut batch = self.store.batch(block.size());
             self.store.put_block(&mut batch, &block);
             batch.write(Durability::Buffered)?;
         }
@@ -286,10 +288,15 @@ impl Writer {
             disconnect.push(header);
         }
         // A synchronisation moves in runs; a reorganisation must win within its one batch.
-        let run = if disconnect.is_empty() { RUN } else { usize::MAX };
-        let mut connect = Vec::new();
+        let (run, run_bytes) = if disconnect.is_empty() { (RUN, RUN_BYTES) } else { (usize::MAX, usize::MAX) };
+        let (mut connect, mut bytes) = (Vec::new(), 0);
         for header in headers.into_iter().take(run) {
-            connect.push(self.take_block(header)?);
+            if bytes >= run_bytes {
+                break;
+            }
+            let block = self.take_block(header)?;
+            bytes += block.size();
+            connect.push(block);
         }
         Ok(Some(Plan { disconnect, connect }))
     }
@@ -313,7 +320,10 @@ impl Writer {
         let (spec, store, precheck, caches) = (&self.spec, &self.store, &self.precheck, &self.caches);
         let ground = Ground { spec, store, precheck, caches };
         match reorg::execute(&ground, &mut self.accounts, plan, durability) {
-            Ok(executed) => self.moved(executed).map(Moved::Done),
+            Ok(executed) => {
+                let event = self.moved(executed, durability)?;
+                Ok(Moved::Done(event))
+            }
             Err(Failed::Store(error)) => Err(error),
             Err(Failed::Invalid { id, error, rest }) => {
                 // The others go back to where they waited; the invalid one goes with its descendants.
@@ -329,11 +339,15 @@ impl Writer {
     }
 
     /// Brings what is in memory up to the new tip.
-    fn moved(&mut self, executed: Executed) -> Result<ChainEvent, StoreError> {
+    fn moved(&mut self, executed: Executed, durability: Durability) -> Result<ChainEvent, StoreError> {
         let Executed { disconnected, connected, undone } = executed;
         self.recent.disconnect(disconnected.len());
-        for (block, (undo, update)) in connected.iter().zip(undone) {
-            self.recent.connect(block.header().header().parent, undo, update);
+        if durability == Durability::Buffered {
+            // History: nobody will ask for these states, and making them ready would slow all down.
+            self.recent.forget();
+        }
+        for (block, (change, inverse)) in connected.iter().zip(undone) {
+            self.recent.connect(block.header().header().parent, change, inverse);
         }
         for block in &connected {
             self.tree.remove_connected(&block.header().id());
@@ -428,13 +442,16 @@ impl Writer {
     /// Proves an account, or its absence, as it was after the block `at`; `None` when that is not one of the
     /// last blocks of the followed chain.
     pub(super) fn prove_at(
-        &self,
+        &mut self,
         address: Address,
         at: &BlockId,
     ) -> Result<Option<(Header, AccountProof)>, StoreError> {
         let proof = match at == &self.tip.id() {
             true => Some(self.prove(address)?),
-            false => self.recent.prove(&self.store, &self.accounts, &address, at)?,
+            false => {
+                self.recent.load(&self.store, &mut self.accounts, &self.tip)?;
+                self.recent.prove(&self.store, &self.accounts, &address, at)?
+            }
         };
         match proof {
             Some(proof) => Ok(Some((self.store.expect_header(at)?.header().clone(), proof))),

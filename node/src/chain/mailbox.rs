@@ -183,6 +183,10 @@ pub(super) enum Message {
         id: BlockId,
         answer: oneshot::Sender<Option<BlockError>>,
     },
+    /// Makes what was written survive a power cut.
+    Sync {
+        answer: oneshot::Sender<()>,
+    },
     PeerGone {
         origin: Origin,
     },
@@ -262,6 +266,15 @@ impl ChainHandle {
     /// The node is stopping.
     pub async fn refusal(&self, id: BlockId) -> Result<Option<BlockError>, ChainError> {
         self.ask(|answer| Message::Refusal { id, answer }).await
+    }
+
+    /// Returns once everything imported so far would survive a power cut. While history is caught up with, that is
+    /// otherwise so only from time to time.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn sync(&self) -> Result<(), ChainError> {
+        self.ask(|answer| Message::Sync { answer }).await
     }
 
     /// Forgets what a peer alone had brought and nobody needs.

@@ -18,7 +18,7 @@ use cairn_ledger::{
     schnorr::KeyCache,
     transaction::Transaction,
     validate::{
-        Candidate, CheckedBlock, CheckedTransaction, LinkedHeader, check_candidates, match_body, touched_addresses,
+        Candidate, CheckedBlock, CheckedTransaction, LinkedHeader, check_candidates, match_body,
     },
 };
 use rayon::prelude::*;
@@ -247,8 +247,7 @@ impl Bench {
 
     /// Reads the accounts that a block touches and that are not in memory.
     fn prefetch(&self, block: &CheckedBlock) -> Prefetched {
-        let touched = touched_addresses(&block.header().header().beneficiary, block.transactions());
-        let (begun, lacking) = self.caches.accounts().lacking(touched.into_iter());
+        let (begun, lacking) = self.caches.accounts().lacking(block.touched());
         let read = lacking.par_chunks(PIECE).map(|piece| begun.fresh().read(&self.store, piece));
         // A disk that fails is met again by the writer, who knows what to do.
         let read: Result<Vec<Prefetched>, StoreError> = read.collect();

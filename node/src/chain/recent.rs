@@ -4,16 +4,19 @@
 //! tree that it changed as they were before. Both are made for the import anyway. An earlier state is read
 //! through them: the first of the blocks after it that touched a leaf or a node holds it as it was, and what
 //! none touched is as it is now. So a question costs a few look-ups, never a hash, and no tree is copied.
+//!
+//! Nothing is kept before the first question: it reads the last blocks' undo records from the disk. While history
+//! is caught up with, what was kept is forgotten again.
 
 use crate::store::{ChainStore, StoreError, schema::UndoLeaves};
 use cairn_ledger::{
-    accounts::{AccountProof, AccountTree, Leaf, TreeUpdate, UndoRecord},
+    accounts::{AccountProof, AccountTree, Leaf, StateChange, TreeUpdate, UndoRecord},
     codec::BoundedVec,
     hash::BlockId,
     keys::Address,
     validate::ChainContext,
 };
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 /// States kept below the tip's: wallets read six blocks down, and have the rest of them to ask in.
 pub const KEPT_STATES: usize = 32;
@@ -25,6 +28,8 @@ const KEPT_AT_LEAST: usize = 8;
 /// What the last blocks changed, oldest first.
 #[derive(Default)]
 pub(super) struct RecentStates {
+    /// Whether somebody asked, so that `blocks` is kept.
+    kept: bool,
     blocks: VecDeque<Undone>,
     nodes: usize,
 }
@@ -35,15 +40,24 @@ struct Undone {
     parent: BlockId,
     /// Leaves before it.
     count: u64,
-    /// The leaves it changed, as they were before it.
-    leaves: BTreeMap<Address, (u64, Leaf)>,
+    /// The leaves it changed, as they were before it, ascending by address.
+    leaves: Vec<(u64, Leaf)>,
     /// The tree's hashes it changed, as they were before it.
     update: TreeUpdate,
 }
 
 impl RecentStates {
-    /// Reads the last blocks' undo records. `accounts` is the tree at `tip`; it comes back as it was.
-    pub(super) fn load(store: &ChainStore, accounts: &mut AccountTree, tip: &ChainContext) -> Result<Self, StoreError> {
+    /// Reads the last blocks' undo records, unless that was done before. `accounts` is the tree at `tip`; it comes
+    /// back as it was.
+    pub(super) fn load(
+        &mut self,
+        store: &ChainStore,
+        accounts: &mut AccountTree,
+        tip: &ChainContext,
+    ) -> Result<(), StoreError> {
+        if self.kept {
+            return Ok(());
+        }
         let (mut undone, mut forward) = (Vec::new(), Vec::new());
         let mut older = HashMap::new();
         let (mut at, mut nodes) = (store.expect_header(&tip.id())?, 0);
@@ -52,28 +66,36 @@ impl RecentStates {
         {
             let undo = resolve(store, &mut older, &store.undo(&at.id())?)?;
             let update = accounts.update(undo.count, &undo.leaf_hashes());
-            forward.push(accounts.inverse(&update));
-            accounts.apply(update.clone());
+            forward.push(accounts.exchange(update.clone()));
             nodes += update.node_count();
             let parent = at.header().parent;
-            undone.push((parent, undo, update));
+            undone.push(Undone::new(parent, undo.count, undo.leaves.into_vec(), update));
             at = store.expect_header(&parent)?;
         }
         for update in forward.into_iter().rev() {
             accounts.apply(update);
         }
-        let mut recent = Self::default();
-        for (parent, undo, update) in undone.into_iter().rev() {
-            recent.connect(parent, undo, update);
-        }
-        Ok(recent)
+        *self = Self { kept: true, ..Self::default() };
+        undone.into_iter().rev().for_each(|undone| self.push(undone));
+        Ok(())
     }
 
-    /// Takes in what a connected block changed.
-    pub(super) fn connect(&mut self, parent: BlockId, undo: UndoRecord, update: TreeUpdate) {
-        let leaves = undo.leaves.iter().map(|(index, leaf)| (leaf.address, (*index, *leaf))).collect();
-        self.nodes += update.node_count();
-        self.blocks.push_back(Undone { parent, count: undo.count, leaves, update });
+    /// Forgets everything, until somebody asks again.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes in what a connected block changed, and how to take that back in the tree.
+    pub(super) fn connect(&mut self, parent: BlockId, change: StateChange, inverse: TreeUpdate) {
+        if self.kept {
+            let leaves = change.leaves.iter().filter_map(|leaf| Some((leaf.index, leaf.old?))).collect();
+            self.push(Undone::new(parent, change.old_count, leaves, inverse));
+        }
+    }
+
+    fn push(&mut self, undone: Undone) {
+        self.nodes += undone.update.node_count();
+        self.blocks.push_back(undone);
         while self.blocks.len() > KEPT_STATES || (self.nodes > KEPT_NODES && self.blocks.len() > KEPT_AT_LEAST) {
             let Some(oldest) = self.blocks.pop_front() else { break };
             self.nodes -= oldest.update.node_count();
@@ -112,6 +134,18 @@ impl RecentStates {
     }
 }
 
+impl Undone {
+    fn new(parent: BlockId, count: u64, mut leaves: Vec<(u64, Leaf)>, update: TreeUpdate) -> Self {
+        leaves.sort_unstable_by_key(|(_, leaf)| leaf.address);
+        Self { parent, count, leaves, update }
+    }
+
+    fn leaf(&self, address: &Address) -> Option<(u64, Leaf)> {
+        let place = self.leaves.binary_search_by_key(address, |(_, leaf)| leaf.address).ok()?;
+        self.leaves.get(place).copied()
+    }
+}
+
 /// An undo record in full. `older` holds the leaves that the blocks after it changed, as they were before those;
 /// accounts made since may stand there as they are: nothing older knows them.
 fn resolve(
@@ -142,9 +176,9 @@ fn leaf(
     count: u64,
     address: &Address,
 ) -> Result<Option<(u64, Leaf)>, StoreError> {
-    if let Some(found) = back.iter().find_map(|block| block.leaves.get(address)) {
+    if let Some(found) = back.iter().find_map(|block| block.leaf(address)) {
         // A block may have changed an account that one of `back` had made.
-        return Ok(Some(*found).filter(|(index, _)| *index < count));
+        return Ok(Some(found).filter(|(index, _)| *index < count));
     }
     let record = store.account(address)?.filter(|record| record.index < count);
     Ok(record.map(|record| (record.index, record.leaf(*address))))

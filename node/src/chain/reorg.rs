@@ -3,14 +3,17 @@
 use super::{cache::Caches, precheck::Precheck, state::PendingState};
 use crate::store::{Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, schema::UndoLeaves};
 use cairn_ledger::{
-    accounts::{AccountTree, TreeUpdate, UndoRecord},
+    accounts::{AccountTree, StateChange, TreeUpdate},
     block::Body,
     chain_spec::ChainSpec,
     error::BlockError,
     hash::BlockId,
-    validate::{CheckedBlock, ConnectError, LinkedHeader, connect_block, touched_addresses},
+    validate::{CheckedBlock, ConnectError, LinkedHeader, connect_block},
 };
 use std::time::Instant;
+
+/// Besides a block itself, a batch holds the accounts it changed, their old values, and its transactions' places.
+const BATCH_BYTES_PER_BLOCK_BYTE: usize = 3;
 
 /// What to leave and what to follow instead.
 pub(super) struct Plan {
@@ -26,8 +29,8 @@ pub(super) struct Executed {
     pub disconnected: Vec<CheckedBlock>,
     /// The blocks that are followed now, upward.
     pub connected: Vec<CheckedBlock>,
-    /// For each of them, how to see the accounts before it.
-    pub undone: Vec<(UndoRecord, TreeUpdate)>,
+    /// For each of them, what it changed, and how to take that back in the tree.
+    pub undone: Vec<(StateChange, TreeUpdate)>,
 }
 
 /// Why a plan was not carried out; nothing was changed.
@@ -63,10 +66,11 @@ pub(super) fn execute(
     let started = Instant::now();
     let cached = caches.accounts();
     let state = PendingState::new(store, &cached, tree.count());
-    let (inverses, undos) = (Vec::new(), Vec::new());
-    let mut work = Work { spec, state, batch: store.batch(), store, inverses, undos, tree };
+    let (inverses, changes) = (Vec::new(), Vec::new());
+    let bytes: usize = plan.connect.iter().map(|block| block.size() * BATCH_BYTES_PER_BLOCK_BYTE).sum();
+    let mut work = Work { spec, state, batch: store.batch(bytes), store, inverses, changes, tree };
     let result = work.run(precheck, plan);
-    let Work { state, mut batch, mut inverses, undos, tree, .. } = work;
+    let Work { state, mut batch, mut inverses, changes, tree, .. } = work;
     let (disconnected, connected) = match result {
         Ok(moved) => moved,
         Err(failed) => {
@@ -85,7 +89,7 @@ pub(super) fn execute(
     tracing::debug!(target: "cairn::chain", blocks, connect_us, write_us, "carried out a plan");
     written.update(&mut caches.accounts_mut());
     // The first inverses are of what was disconnected.
-    let undone = undos.into_iter().zip(inverses.drain(disconnected.len()..)).collect();
+    let undone = changes.into_iter().zip(inverses.drain(disconnected.len()..)).collect();
     Ok(Executed { disconnected, connected, undone })
 }
 
@@ -105,8 +109,8 @@ struct Work<'db, 'a> {
     batch: Batch<'db>,
     /// How to take back what was done to `tree`, step by step.
     inverses: Vec<TreeUpdate>,
-    /// The undo records of the connected blocks.
-    undos: Vec<UndoRecord>,
+    /// What the connected blocks changed.
+    changes: Vec<StateChange>,
 }
 
 /// The blocks that were left, and those that are followed now.
@@ -147,8 +151,7 @@ impl Work<'_, '_> {
     }
 
     fn connect(&mut self, block: CheckedBlock) -> Result<CheckedBlock, Refused> {
-        let touched = touched_addresses(&block.header().header().beneficiary, block.transactions());
-        let slice = self.state.load_slice(&touched)?;
+        let slice = self.state.load_slice(block.touched())?;
         let connected = connect_block(self.spec, block, slice, self.tree)?;
         let (block, change, update) = connected.into_parts();
         self.state.apply(&change);
@@ -156,13 +159,12 @@ impl Work<'_, '_> {
         // Blocks that were on disk before are written again: the same bytes under the same key.
         self.store.put_block(&mut self.batch, &block);
         put_connected(&mut self.batch, block.header(), &block.txids(), &UndoLeaves::new(&change));
-        self.undos.push(change.undo());
+        self.changes.push(change);
         Ok(block)
     }
 
     fn update_tree(&mut self, update: TreeUpdate) {
-        self.inverses.push(self.tree.inverse(&update));
-        self.tree.apply(update);
+        self.inverses.push(self.tree.exchange(update));
     }
 }
 

@@ -59,6 +59,7 @@ impl<'a> PendingState<'a> {
 
     /// Takes in what a connected block changed.
     pub(super) fn apply(&mut self, change: &StateChange) {
+        self.accounts.reserve(change.leaves.len());
         for leaf in &change.leaves {
             self.accounts.insert(leaf.new.address, Some((leaf.index, leaf.new)));
             if leaf.old.is_none() {

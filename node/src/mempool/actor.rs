@@ -185,9 +185,7 @@ impl Actor {
         change.returned = back.cloned().collect();
         let mut touched = BTreeSet::new();
         for block in connected.iter().chain(disconnected.iter()) {
-            let beneficiary = &block.header().header().beneficiary;
-            let all = cairn_ledger::validate::touched_addresses(beneficiary, block.transactions());
-            touched.extend(all.into_iter().filter(|address| self.pool.has_sender(address)));
+            touched.extend(block.touched().iter().filter(|address| self.pool.has_sender(address)));
         }
         touched.extend(change.returned.iter().map(|returned| returned.transaction().body.sender));
         self.on_tip(change, touched).await

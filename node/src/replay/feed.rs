@@ -184,9 +184,11 @@ where
         fed = feed(&chain, blocks, show) => fed,
         () = stop => Err(ReplayError::Interrupted),
     };
+    // A writer that cannot do this ends, and says why below.
+    let _ = chain.sync().await;
+    let elapsed = started.elapsed();
     chain.stop().await;
     writer.ended().await?;
-    let elapsed = started.elapsed();
     Ok(Fed { replayed: fed?, tip: chain.tip(), reader: chain.reader().clone(), elapsed })
 }
 

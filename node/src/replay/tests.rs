@@ -278,7 +278,7 @@ async fn verification_agrees_with_an_honest_store_and_names_a_doctored_account()
     let record = store.account(&address).expect("it can be read").expect("an account");
     let mut leaf = record.leaf(address);
     leaf.account.balance = pebbles(1_000_000);
-    let mut batch = store.batch();
+    let mut batch = store.batch(0);
     store.put_leaf(&mut batch, record.index, &leaf);
     batch.write(Durability::Synced).expect("room");
     drop(store);
@@ -293,7 +293,7 @@ async fn verification_names_a_stored_block_that_breaks_a_rule_or_is_missing() {
     let blocks = chain_of(&fixture.spec, 10);
     fixture.import(&fixture.file("made", &blocks), "a").await.expect("a good file");
     let store = fixture.store("a");
-    let mut batch = store.batch();
+    let mut batch = store.batch(0);
     batch.put::<crate::store::schema::BodyById>(&blocks[6].header.id(), &blocks[5].body);
     batch.write(Durability::Synced).expect("room");
     drop(store);
@@ -305,7 +305,7 @@ async fn verification_names_a_stored_block_that_breaks_a_rule_or_is_missing() {
     assert!(error.is_storage_failure());
 
     let store = fixture.store("a");
-    let mut batch = store.batch();
+    let mut batch = store.batch(0);
     batch.delete::<crate::store::schema::BodyById>(&blocks[6].header.id());
     batch.write(Durability::Synced).expect("room");
     drop(store);

@@ -2,7 +2,7 @@
 
 use super::{
     StoreError,
-    codec::{Table, encode_value, versioned},
+    codec::{self, Table},
     db::{Db, RawBatch},
 };
 
@@ -20,22 +20,26 @@ pub enum Durability {
 pub struct Batch<'db> {
     db: &'db Db,
     raw: RawBatch,
+    /// Where values are encoded, one after the other.
+    value: Vec<u8>,
 }
 
 impl<'db> Batch<'db> {
-    /// An empty batch.
-    pub fn new(db: &'db Db) -> Self {
-        Self { db, raw: db.batch() }
+    /// An empty batch with room for so many bytes: one that grows is copied again and again.
+    pub fn new(db: &'db Db, bytes: usize) -> Self {
+        Self { db, raw: RawBatch::new(bytes), value: Vec::new() }
     }
 
     /// Sets the value under `key`.
     pub fn put<T: Table>(&mut self, key: &T::Key, value: &T::Value) {
-        self.db.put::<T>(&mut self.raw, key, &encode_value(value));
+        self.put_encoded::<T>(key, |bytes| cairn_ledger::codec::encode_onto(bytes, value));
     }
 
-    /// Sets the value under `key` to one that is encoded already.
-    pub fn put_encoded<T: Table>(&mut self, key: &T::Key, value: &[u8]) {
-        self.db.put::<T>(&mut self.raw, key, &versioned(value));
+    /// Sets the value under `key` to one whose encoding `append` appends.
+    pub fn put_encoded<T: Table>(&mut self, key: &T::Key, append: impl FnOnce(&mut Vec<u8>)) {
+        codec::begin_value(&mut self.value);
+        append(&mut self.value);
+        self.db.put::<T>(&mut self.raw, key, &self.value);
     }
 
     /// Removes the value under `key`.

@@ -57,7 +57,7 @@ impl ChainStore {
 
     /// Writes block 0 and its accounts.
     fn create(&self, spec: &ChainSpec) -> Result<(), StoreError> {
-        let mut batch = self.batch();
+        let mut batch = self.batch(0);
         let genesis_id = spec.genesis_id();
         batch.put::<Meta>(&MetaKey::Identity, &MetaRecord::Identity { format: FORMAT, genesis_id });
         self.put_header(&mut batch, &self.genesis);
@@ -79,15 +79,15 @@ impl ChainStore {
         self.db.usage()
     }
 
-    /// Begins a batch. Only the chain's writer may write one.
-    pub fn batch(&self) -> Batch<'_> {
-        Batch::new(&self.db)
+    /// Begins a batch that will take about so many bytes. Only the chain's writer may write one.
+    pub fn batch(&self, bytes: usize) -> Batch<'_> {
+        Batch::new(&self.db, bytes)
     }
 
     /// Adds a checked block, connected or not.
     pub fn put_block(&self, batch: &mut Batch<'_>, block: &CheckedBlock) {
         self.put_header(batch, block.header());
-        batch.put_encoded::<BodyById>(&block.header().id(), &block.encoded_body());
+        batch.put_encoded::<BodyById>(&block.header().id(), |bytes| block.encode_body_onto(bytes));
     }
 
     fn put_header(&self, batch: &mut Batch<'_>, header: &LinkedHeader) {
@@ -271,6 +271,14 @@ impl ChainStore {
     }
 
     /// Makes everything written so far survive a power cut.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        self.db.sync()
+    }
+
+    /// Makes everything written so far survive a power cut, and the next start quick.
     ///
     /// # Errors
     /// A failing database.

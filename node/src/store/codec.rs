@@ -59,17 +59,10 @@ macro_rules! id_keys {
 }
 id_keys!(BlockId, TxId, Address);
 
-/// The bytes of a value.
-pub fn encode_value<T: Encode>(value: &T) -> Vec<u8> {
-    versioned(&codec::encode(value))
-}
-
-/// The bytes of a value that is encoded already.
-pub fn versioned(encoded: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(1 + encoded.len());
+/// Begins a value in place of the last one: the encoding of a `T` follows.
+pub fn begin_value(bytes: &mut Vec<u8>) {
+    bytes.clear();
     bytes.push(VALUE_VERSION);
-    bytes.extend_from_slice(encoded);
-    bytes
 }
 
 /// Reads a value of `T`'s table, found under `key`.

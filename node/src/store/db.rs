@@ -181,16 +181,20 @@ impl Db {
     }
 
     /// Begins a batch.
-    pub(super) fn batch(&self) -> RawBatch {
-        RawBatch(WriteBatch::default())
-    }
-
     pub(super) fn put<T: Table>(&self, batch: &mut RawBatch, key: &T::Key, value: &[u8]) {
         batch.0.put_cf(self.family::<T>(), key.to_bytes(), value);
     }
 
     pub(super) fn delete<T: Table>(&self, batch: &mut RawBatch, key: &T::Key) {
         batch.0.delete_cf(self.family::<T>(), key.to_bytes());
+    }
+
+    /// Makes everything written so far survive a power cut.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        self.0.flush_wal(true).map_err(failed("flush"))
     }
 
     /// Makes everything written so far survive a power cut, and moves it out of the log: the next start has
@@ -200,7 +204,7 @@ impl Db {
     /// A failing database.
     pub fn flush(&self) -> Result<(), StoreError> {
         let families: Vec<_> = schema::TABLES.iter().filter_map(|name| self.0.cf_handle(name)).collect();
-        self.0.flush_wal(true).map_err(failed("flush"))?;
+        self.sync()?;
         self.0.flush_cfs_opt(&families, &FlushOptions::default()).map_err(failed("flush"))
     }
 }
@@ -216,6 +220,13 @@ type RawEntry = (Box<[u8]>, Box<[u8]>);
 
 /// Writes that have not happened yet.
 pub(super) struct RawBatch(WriteBatch);
+
+impl RawBatch {
+    /// An empty one with room for so many bytes.
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(WriteBatch::with_capacity_bytes(bytes))
+    }
+}
 
 fn decode_entry<T: Table>(entry: Result<RawEntry, rocksdb::Error>) -> Result<(Box<[u8]>, T::Value), StoreError> {
     let (key, value) = entry.map_err(failed(T::NAME))?;
