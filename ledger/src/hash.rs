@@ -149,7 +149,9 @@ macro_rules! bytes32 {
 
         impl core::fmt::Display for $name {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                let mut digits = [0; 64];
+                hex::encode_to_slice(self.0, &mut digits).map_err(|_| core::fmt::Error)?;
+                f.write_str(core::str::from_utf8(&digits).map_err(|_| core::fmt::Error)?)
             }
         }
 

@@ -78,7 +78,10 @@ pub struct HexBytes(pub Vec<u8>);
 
 impl Serialize for HexBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(&self.0))
+        // `hex::encode` goes character by character: for a block that took longer than all the rest.
+        let mut digits = vec![0; self.0.len() * 2];
+        hex::encode_to_slice(&self.0, &mut digits).map_err(serde::ser::Error::custom)?;
+        serializer.serialize_str(std::str::from_utf8(&digits).map_err(serde::ser::Error::custom)?)
     }
 }
 

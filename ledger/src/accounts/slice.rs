@@ -195,9 +195,8 @@ impl AccountSlice {
     fn proof_of_absence(&self, address: &Address, below: usize) -> Result<Place, NotLoaded> {
         let loaded = below.checked_sub(1).map(Place);
         let created = self.created.range(..*address).next_back().map(|(_, place)| *place);
-        let proves = |place: &Place| {
-            self.records.get(place.0).is_some_and(|record| record.leaf.proves_absence_of(address))
-        };
+        let proves =
+            |place: &Place| self.records.get(place.0).is_some_and(|record| record.leaf.proves_absence_of(address));
         // Of the two, the smaller one does not: its next address is the greater one, or below that.
         loaded.into_iter().chain(created).find(proves).ok_or(NotLoaded { address: *address })
     }
@@ -235,7 +234,8 @@ mod tests {
     /// Addresses that share their first bytes, as somebody may grind them.
     #[test]
     fn addresses_with_the_same_beginning_are_told_apart() {
-        let loaded = [leaf(0, 0, (7, 1)), leaf(7, 3, (7, 5)), leaf(7, 1, (7, 3)), leaf(7, 5, (9, 0)), leaf(7, 3, (7, 5))];
+        let loaded =
+            [leaf(0, 0, (7, 1)), leaf(7, 3, (7, 5)), leaf(7, 1, (7, 3)), leaf(7, 5, (9, 0)), leaf(7, 3, (7, 5))];
         let mut slice = AccountSlice::load(9, loaded.into_iter().zip(0..).map(|(leaf, index)| (index, leaf)).collect());
         for last in [1, 3, 5] {
             assert!(slice.account(&address(7, last)).unwrap().is_some(), "{last}");

@@ -2,7 +2,9 @@
 
 use super::{
     cache::KeyCache,
+    field::root_candidates,
     glv,
+    lanes::{Ifma, ROOTS},
     msm::{self, Term},
     point::{Jacobian, Point},
     verify,
@@ -179,9 +181,18 @@ fn lift_keys<'a>(cache: &mut KeyCache, batch: &'a [Member]) -> Vec<(&'a Address,
 }
 
 fn lift_all(x: &[[u8; 32]]) -> Vec<Option<Point>> {
-    let (groups, rest) = x.as_chunks::<LIFTED_AT_ONCE>();
-    let (ones, _) = rest.as_chunks::<1>();
-    groups.iter().flat_map(Point::lift).chain(ones.iter().flat_map(Point::lift)).collect()
+    let mut points = Vec::with_capacity(x.len());
+    let mut rest = x;
+    if let Some(ifma) = Ifma::detect() {
+        let (groups, few) = rest.as_chunks::<ROOTS>();
+        points.extend(groups.iter().flat_map(|x| Point::lift(x, |squares| ifma.root_candidates(squares))));
+        rest = few;
+    }
+    let (groups, few) = rest.as_chunks::<LIFTED_AT_ONCE>();
+    points.extend(groups.iter().flat_map(|x| Point::lift(x, root_candidates)));
+    let (ones, _) = few.as_chunks::<1>();
+    points.extend(ones.iter().flat_map(|x| Point::lift(x, root_candidates)));
+    points
 }
 
 #[cfg(test)]

@@ -35,6 +35,11 @@ impl Field {
         Self(limbs)
     }
 
+    /// The limbs, least significant first.
+    pub const fn limbs(&self) -> &[u64; 4] {
+        &self.0
+    }
+
     /// Reads 32 bytes, big-endian; `None` for p and above.
     pub fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
         let element = Self(limbs_from_be_bytes(bytes));
@@ -172,10 +177,11 @@ impl Field {
     }
 
     /// The y of the points with this x, of either sign; `None` where there is none. N at once, because
-    /// the squarings of one root wait for each other and those of several do not.
-    pub fn curve_y<const N: usize>(x: &[Self; N]) -> [Option<Self>; N] {
+    /// the squarings of one root wait for each other and those of several do not. `roots` is
+    /// [`root_candidates`], or what does the same.
+    pub fn curve_y<const N: usize>(x: &[Self; N], roots: impl FnOnce(&[Self; N]) -> [Self; N]) -> [Option<Self>; N] {
         let square = x.map(|x| x.square().mul(&x).add(&Self::CURVE_B));
-        let mut candidates = root_candidates(&square).into_iter().zip(square);
+        let mut candidates = roots(&square).into_iter().zip(square);
         core::array::from_fn(|_| {
             let (root, square) = candidates.next()?;
             root.square().equals(&square).then_some(root)
@@ -254,7 +260,7 @@ pub fn product(a: &[u64; 4], b: &[u64; 4]) -> [u64; 8] {
 ///
 /// In binary (p + 1) / 4 is 223 ones, a zero, 22 ones, four zeros, two ones, two zeros. The chain of
 /// libsecp256k1 builds a^(2ⁿ − 1) for n = 2, 3, 6, 9, 11, 22, 44, 88, 176, 220, 223: 253 squarings, 13 products.
-fn root_candidates<const N: usize>(a: &[Field; N]) -> [Field; N] {
+pub fn root_candidates<const N: usize>(a: &[Field; N]) -> [Field; N] {
     // x^(2^squarings) · y, side by side.
     fn step<const N: usize>(x: &[Field; N], squarings: usize, y: &[Field; N]) -> [Field; N] {
         let mut result = *x;
@@ -283,7 +289,7 @@ fn root_candidates<const N: usize>(a: &[Field; N]) -> [Field; N] {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::vec::Vec;
@@ -323,7 +329,7 @@ mod tests {
     }
 
     /// Numbers around 0, p and 2²⁵⁶, and such that carries run through all limbs.
-    fn edges() -> Vec<[u64; 4]> {
+    pub fn edges() -> Vec<[u64; 4]> {
         let p = MODULUS[0];
         let lows = [0, 1, 2, FOLD - 1, FOLD, FOLD + 1, p - 1, p, p + 1, u64::MAX - 1, u64::MAX, 1 << 63];
         let highs = [0, 1, FOLD, 1 << 63, u64::MAX - 1, u64::MAX];
@@ -389,7 +395,7 @@ mod tests {
         #[test]
         fn roots_are_those_of_k256(a in any::<[u64; 4]>(), b in any::<[u64; 4]>()) {
             let x = [Field(a), Field(b)];
-            for (y, limbs) in Field::curve_y(&x).into_iter().zip([a, b]) {
+            for (y, limbs) in Field::curve_y(&x, root_candidates).into_iter().zip([a, b]) {
                 let x = checked(&limbs);
                 let square = (x.square().mul(&x) + Checked::from_u64(7)).normalize();
                 match (y, square.sqrt().into_option()) {

@@ -28,6 +28,7 @@
 //! | `msm` | the sum: Pippenger's buckets in affine coordinates |
 //! | `glv` | scalars of 256 bits as two of 128 |
 //! | `point`, `field` | the curve and the numbers below it |
+//! | `lanes` | the same for eight numbers at a time, where the processor can; `no_lanes` elsewhere |
 //!
 //! # Invariants
 //! 1. A batch is decided as [`verify`], which is k256's, decides its members one by one. The equation only ever
@@ -45,6 +46,12 @@ mod batch;
 mod cache;
 mod field;
 mod glv;
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "instructions that only some processors have")]
+mod lanes;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "no_lanes.rs"]
+mod lanes;
 mod msm;
 mod point;
 #[cfg(test)]

@@ -26,6 +26,7 @@
 
 use super::{
     field::Field,
+    lanes::{Chord, Ifma, Room},
     point::{Addition, Jacobian, Point},
 };
 use alloc::{vec, vec::Vec};
@@ -49,16 +50,19 @@ const POINTS_AT_ONCE: usize = 8192;
 /// the innermost cache.
 const ADDITIONS_PER_INVERSION: usize = 512;
 
+/// Fewer chords than this are added one after the other: lanes that stay empty cost as much as full ones.
+const FEWEST_IN_LANES: usize = 4;
+
 /// The sum of all terms. `None` never: it stands for a place outside of a list, and says so to the caller
 /// instead of leaving a point out.
 pub fn sum(terms: &[Term]) -> Option<Jacobian> {
-    sum_by_windows(Window::for_terms(terms.len()), terms)
+    sum_by_windows(Window::for_terms(terms.len()), terms, Ifma::detect())
 }
 
-fn sum_by_windows(window: Window, terms: &[Term]) -> Option<Jacobian> {
+fn sum_by_windows(window: Window, terms: &[Term], ifma: Option<Ifma>) -> Option<Jacobian> {
     let digits = window.recode(terms);
     let windows_at_once = POINTS_AT_ONCE.checked_div(terms.len()).unwrap_or(1).max(1);
-    let mut adder = Adder::default();
+    let mut adder = Adder { ifma, ..Adder::default() };
     let mut total = Jacobian::IDENTITY;
     // The most significant windows come first, because the total is doubled on its way down.
     for columns in digits.chunks(windows_at_once.saturating_mul(terms.len().max(1))) {
@@ -147,6 +151,12 @@ struct Pending {
     before: Field,
 }
 
+impl Pending {
+    fn new(left: usize, right: usize, tangent: bool, denominator: Field) -> Self {
+        Self { left, right, tangent, denominator, before: Field::ONE }
+    }
+}
+
 /// Points in a row, sorted by bucket, and the run of each bucket of each window in it.
 struct Sorted {
     points: Vec<Point>,
@@ -194,8 +204,12 @@ impl Sorted {
 /// The lists that rounds of additions work with, kept from one round to the next.
 #[derive(Default)]
 struct Adder {
+    /// Whether chords are added many at a time.
+    ifma: Option<Ifma>,
     pairs: Vec<(usize, usize)>,
+    chords: Vec<Chord>,
     pending: Vec<Pending>,
+    room: Room,
 }
 
 impl Adder {
@@ -236,36 +250,47 @@ impl Adder {
     /// All cases are exact. What needs no division is settled at once; the denominators of the others are
     /// not zero ([`Point::addition`]), so neither is their product, and one inverse gives all.
     fn add_pairs(&mut self, points: &mut [Point]) -> Option<()> {
-        for pairs in self.pairs.chunks(ADDITIONS_PER_INVERSION) {
-            let mut product = Field::ONE;
-            self.pending.clear();
+        let Self { ifma, pairs, chords, pending, room } = self;
+        for pairs in pairs.chunks(ADDITIONS_PER_INVERSION) {
+            chords.clear();
+            pending.clear();
             for &(left, right) in pairs {
-                let (denominator, tangent) = match points.get(left)?.addition(points.get(right)?) {
-                    Addition::Chord(run) => (run, false),
-                    Addition::Tangent(run) => (run, true),
-                    Addition::Known(sum) => {
-                        *points.get_mut(left)? = sum;
-                        continue;
-                    }
-                };
-                self.pending.push(Pending { left, right, tangent, denominator, before: product });
-                product = product.mul(&denominator);
+                match points.get(left)?.addition(points.get(right)?) {
+                    Addition::Chord(run) => chords.push(Chord { left, right, run }),
+                    Addition::Tangent(denominator) => pending.push(Pending::new(left, right, true, denominator)),
+                    Addition::Known(sum) => *points.get_mut(left)? = sum,
+                }
             }
-            if self.pending.is_empty() {
-                continue;
+            match ifma {
+                Some(ifma) if chords.len() >= FEWEST_IN_LANES => ifma.add_chords(points, chords, room)?,
+                _ => pending.extend(chords.iter().map(|it| Pending::new(it.left, it.right, false, it.run))),
             }
-            // Backwards, `inverse` is that of the product of all denominators up to this one.
-            let mut inverse = product.invert()?;
-            for addition in self.pending.iter().rev() {
-                let this = inverse.mul(&addition.before);
-                inverse = inverse.mul(&addition.denominator);
-                let (left, right) = (points.get(addition.left)?, points.get(addition.right)?);
-                let sum = if addition.tangent { left.along_tangent(&this) } else { left.along_chord(right, &this) };
-                *points.get_mut(addition.left)? = sum;
-            }
+            add_pending(points, pending)?;
         }
         Some(())
     }
+}
+
+/// Adds what waits for an inverse, all with one inversion.
+fn add_pending(points: &mut [Point], pending: &mut [Pending]) -> Option<()> {
+    if pending.is_empty() {
+        return Some(());
+    }
+    let mut product = Field::ONE;
+    for addition in pending.iter_mut() {
+        addition.before = product;
+        product = product.mul(&addition.denominator);
+    }
+    // Backwards, `inverse` is that of the product of all denominators up to this one.
+    let mut inverse = product.invert()?;
+    for addition in pending.iter().rev() {
+        let this = inverse.mul(&addition.before);
+        inverse = inverse.mul(&addition.denominator);
+        let (left, right) = (points.get(addition.left)?, points.get(addition.right)?);
+        let sum = if addition.tangent { left.along_tangent(&this) } else { left.along_chord(right, &this) };
+        *points.get_mut(addition.left)? = sum;
+    }
+    Some(())
 }
 
 fn powers_of_two() -> impl Iterator<Item = usize> {
@@ -286,11 +311,14 @@ mod tests {
     fn check(window: Window, plain: &[Plain]) {
         let term = |&(n, scalar): &Plain| Term { point: point(n), scalar };
         let terms: Vec<Term> = plain.iter().map(term).collect();
-        let sum = sum_by_windows(window, &terms).unwrap();
         let naive = |sum, &(n, scalar): &Plain| sum + projective(n) * Scalar::from(scalar);
         let expected = plain.iter().fold(ProjectivePoint::IDENTITY, naive);
-        assert_eq!(sum.to_affine().coordinates(), coordinates(&expected), "{window:?} {plain:?}");
-        assert_eq!(sum.is_identity(), expected == ProjectivePoint::IDENTITY);
+        // As this processor does it, and as every one can.
+        for ifma in [Ifma::detect(), None] {
+            let sum = sum_by_windows(window, &terms, ifma).unwrap();
+            assert_eq!(sum.to_affine().coordinates(), coordinates(&expected), "{window:?} {plain:?} {ifma:?}");
+            assert_eq!(sum.is_identity(), expected == ProjectivePoint::IDENTITY);
+        }
     }
 
     #[test]

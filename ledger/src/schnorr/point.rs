@@ -48,15 +48,28 @@ impl Point {
     };
 
     /// `lift_x` of BIP340, N at once: the points with these x and an even y; `None` for an x of p or more
-    /// and where the curve has no such point.
-    pub fn lift<const N: usize>(x: &[[u8; 32]; N]) -> [Option<Self>; N] {
+    /// and where the curve has no such point. `roots` as for [`Field::curve_y`].
+    pub fn lift<const N: usize>(x: &[[u8; 32]; N], roots: impl FnOnce(&[Field; N]) -> [Field; N]) -> [Option<Self>; N] {
         let read = x.each_ref().map(Field::from_bytes);
-        let roots = Field::curve_y(&read.map(|x| x.unwrap_or(Field::ZERO)));
+        let roots = Field::curve_y(&read.map(|x| x.unwrap_or(Field::ZERO)), roots);
         let mut points = read.into_iter().zip(roots).map(|(x, y)| {
             let (x, y) = (x?, y?);
             Some(Self { x, y: if y.is_odd() { y.neg() } else { y } })
         });
         core::array::from_fn(|_| points.next().flatten())
+    }
+
+    /// The limbs of x, then those of y.
+    #[inline]
+    pub fn words(&self) -> [u64; 8] {
+        let ([x0, x1, x2, x3], [y0, y1, y2, y3]) = (*self.x.limbs(), *self.y.limbs());
+        [x0, x1, x2, x3, y0, y1, y2, y3]
+    }
+
+    /// From the limbs of x, then those of y.
+    #[inline]
+    pub fn from_words([x0, x1, x2, x3, y0, y1, y2, y3]: [u64; 8]) -> Self {
+        Self { x: Field::from_limbs([x0, x1, x2, x3]), y: Field::from_limbs([y0, y1, y2, y3]) }
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 //! Batches against signatures one by one, for everything an attacker may put into one.
 
-use super::{KeyCache, point::Point, verify, verify_batch, verify_batch_with};
+use super::{KeyCache, field::root_candidates, point::Point, verify, verify_batch, verify_batch_with};
 use crate::{
     hash::{Hash, sha256},
     keys::{Address, SecretKey, Signature},
@@ -41,7 +41,7 @@ pub fn point(n: i64) -> Point {
     if n == 0 {
         return Point::IDENTITY;
     }
-    let [point] = Point::lift(&[*key(n.unsigned_abs()).address().as_bytes()]);
+    let [point] = Point::lift(&[*key(n.unsigned_abs()).address().as_bytes()], root_candidates);
     point.unwrap().negated_if(n < 0)
 }
 

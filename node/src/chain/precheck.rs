@@ -17,9 +17,7 @@ use cairn_ledger::{
     hash::Hash,
     schnorr::KeyCache,
     transaction::Transaction,
-    validate::{
-        Candidate, CheckedBlock, CheckedTransaction, LinkedHeader, check_candidates, match_body,
-    },
+    validate::{Candidate, CheckedBlock, CheckedTransaction, LinkedHeader, check_candidates, match_body},
 };
 use rayon::prelude::*;
 use std::{cell::RefCell, ops::RangeInclusive, sync::Arc, time::Instant};
