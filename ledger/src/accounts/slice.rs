@@ -13,6 +13,7 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
+use core::ops::Range;
 
 /// More existing leaves than any block can change, so that an undo record never lacks one: an output
 /// changes one (the receiver's, or the one below a new account), and a sender's costs a whole transaction.
@@ -27,8 +28,8 @@ pub struct AccountSlice {
     count: u64,
     /// Those that were loaded, ascending by address; after them those that were created since.
     records: Vec<Record>,
-    /// Of each loaded address the first bytes, as a number: what is searched fits the processor's cache.
-    prefixes: Vec<u64>,
+    /// Where to look for a loaded address.
+    index: PrefixIndex,
     /// The created ones by address.
     created: BTreeMap<Address, Place>,
 }
@@ -115,8 +116,8 @@ impl AccountSlice {
             records.sort_by_key(|record| record.leaf.address);
         }
         records.dedup_by_key(|record| record.leaf.address);
-        let prefixes = records.iter().map(|record| prefix(&record.leaf.address)).collect();
-        Self { old_count: count, count, records, prefixes, created: BTreeMap::new() }
+        let index = PrefixIndex::new(records.iter().map(|record| prefix(&record.leaf.address)).collect());
+        Self { old_count: count, count, records, index, created: BTreeMap::new() }
     }
 
     /// The account of `address`, if it has one.
@@ -178,16 +179,12 @@ impl AccountSlice {
 
     /// Where an address is or, as the error, how many of the loaded ones are below it.
     fn find(&self, address: &Address) -> Result<Place, usize> {
-        let wanted = prefix(address);
-        let mut below = self.prefixes.partition_point(|prefix| *prefix < wanted);
-        // Nearly always one at most; an attacker who grinds addresses makes it a search.
-        let alike = self.prefixes.get(below..).unwrap_or_default().partition_point(|prefix| *prefix == wanted);
-        let alike = self.records.get(below..).and_then(|rest| rest.get(..alike)).unwrap_or_default();
-        match alike.binary_search_by_key(address, |record| record.leaf.address) {
-            Ok(at) => return Ok(Place(below.saturating_add(at))),
-            Err(at) => below = below.saturating_add(at),
+        let alike = self.index.alike(prefix(address));
+        let records = self.records.get(alike.clone()).unwrap_or_default();
+        match records.binary_search_by_key(address, |record| record.leaf.address) {
+            Ok(at) => Ok(Place(alike.start.saturating_add(at))),
+            Err(at) => self.created.get(address).copied().ok_or(alike.start.saturating_add(at)),
         }
-        self.created.get(address).copied().ok_or(below)
     }
 
     /// The greatest known address below an absent one, if it proves the absence; `below` of the loaded ones are
@@ -203,12 +200,52 @@ impl AccountSlice {
 
     /// What differs from what was loaded.
     pub fn into_change(self) -> StateChange {
-        let differing = self.records.into_iter().filter(|record| record.old != Some(record.leaf));
-        let mut leaves: Vec<LeafChange> =
-            differing.map(|record| LeafChange { index: record.index, old: record.old, new: record.leaf }).collect();
-        leaves.sort_unstable_by_key(|change| change.index);
+        let differing = self.records.iter().filter(|record| record.old != Some(record.leaf));
+        // References are sorted: the records are large.
+        let mut differing: Vec<&Record> = differing.collect();
+        differing.sort_unstable_by_key(|record| record.index);
+        let change = |record: &Record| LeafChange { index: record.index, old: record.old, new: record.leaf };
+        let leaves = differing.into_iter().map(change).collect();
         StateChange { old_count: self.old_count, count: self.count, leaves }
     }
+}
+
+/// Sorted numbers, most of which are spread evenly: addresses are hashes and points. Each part of their range
+/// holds one or two of them; where somebody ground many into one, it is searched.
+#[derive(Clone, Debug)]
+struct PrefixIndex {
+    prefixes: Vec<u64>,
+    /// Where each part begins, and the end.
+    parts: Vec<usize>,
+    /// What of a number tells its part.
+    shift: u32,
+}
+
+impl PrefixIndex {
+    fn new(prefixes: Vec<u64>) -> Self {
+        let bits = prefixes.len().checked_ilog2().unwrap_or(0).max(1);
+        let shift = u64::BITS.saturating_sub(bits);
+        let mut parts = Vec::with_capacity(prefixes.len().saturating_add(3));
+        for (at, prefix) in prefixes.iter().enumerate() {
+            parts.resize(parts.len().max(part(*prefix, shift).saturating_add(1)), at);
+        }
+        parts.resize(1_usize.wrapping_shl(bits).saturating_add(1), prefixes.len());
+        Self { prefixes, parts, shift }
+    }
+
+    /// Where the numbers equal to `wanted` are or, when there is none, would be.
+    fn alike(&self, wanted: u64) -> Range<usize> {
+        let part = part(wanted, self.shift);
+        let bound = |part: usize| self.parts.get(part).copied().unwrap_or(self.prefixes.len());
+        let (start, end) = (bound(part), bound(part.saturating_add(1)));
+        let part = self.prefixes.get(start..end).unwrap_or_default();
+        let at = |count: usize| start.saturating_add(count);
+        at(part.partition_point(|prefix| *prefix < wanted))..at(part.partition_point(|prefix| *prefix <= wanted))
+    }
+}
+
+fn part(prefix: u64, shift: u32) -> usize {
+    usize::try_from(prefix.wrapping_shr(shift)).unwrap_or(usize::MAX)
 }
 
 /// The first eight bytes, as a number that orders as they do.
@@ -229,6 +266,24 @@ mod tests {
         let mut bytes = [0; 32];
         (bytes[0], bytes[31]) = (first, last);
         Address::from_bytes(bytes)
+    }
+
+    #[test]
+    fn an_index_finds_what_a_search_finds() {
+        let spread = (0..200_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let ground = (0..50).map(|n| (1 << 63) + n / 3);
+        for count in [0, 1, 2, 3, 10, 250] {
+            let mut prefixes: Vec<u64> =
+                ground.clone().chain(spread.clone()).chain([0, u64::MAX]).take(count).collect();
+            prefixes.sort_unstable();
+            let index = PrefixIndex::new(prefixes.clone());
+            for wanted in prefixes.iter().flat_map(|n| [n.wrapping_sub(1), *n, n.wrapping_add(1)]).chain([0, u64::MAX])
+            {
+                let (from, to) =
+                    (prefixes.partition_point(|n| *n < wanted), prefixes.partition_point(|n| *n <= wanted));
+                assert_eq!(index.alike(wanted), from..to, "{wanted} among {count}");
+            }
+        }
     }
 
     /// Addresses that share their first bytes, as somebody may grind them.

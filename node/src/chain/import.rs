@@ -413,6 +413,9 @@ impl Writer {
         }
         let fees = execution.fees();
         let change = execution.finish(&beneficiary).map_err(|_| missing_account(beneficiary))?;
+        let txids: Vec<_> = included.iter().map(CheckedTransaction::txid).collect();
+        let (txs_root, update) =
+            self.precheck.join(|| txs_root(&txids), || self.accounts.update(change.count, &change.leaf_hashes()));
         let header = Header {
             version: HEADER_VERSION,
             height,
@@ -420,8 +423,8 @@ impl Writer {
             time: time.max(parent.time.saturating_add(1)),
             target: self.tip.next_target(&self.spec),
             beneficiary,
-            txs_root: txs_root(&included.iter().map(CheckedTransaction::txid).collect::<Vec<_>>()),
-            state_root: self.accounts.update(change.count, &change.leaf_hashes()).state_root(),
+            txs_root,
+            state_root: update.state_root(),
             history_root: self.tip.history().commitment(),
             nonce: 0,
         };

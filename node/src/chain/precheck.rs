@@ -14,7 +14,7 @@ use cairn_ledger::{
     block::Body,
     chain_spec::ChainSpec,
     error::{BlockError, TxError},
-    hash::Hash,
+    hash::{Hash, TxId},
     schnorr::KeyCache,
     transaction::Transaction,
     validate::{Candidate, CheckedBlock, CheckedTransaction, LinkedHeader, check_candidates, match_body},
@@ -134,8 +134,10 @@ impl Precheck {
                 // Whoever waited may be gone.
                 let _ = matched_sender.send(result);
             };
+            let mut mined = Vec::new();
             let message = match bench.check(header.clone(), body, matched) {
                 Ok(block) => {
+                    mined = block.txids();
                     let prefetched = bench.prefetch(&block);
                     let (height, transactions) = (header.header().height.get(), block.transactions().len());
                     let check_us = started.elapsed().as_micros();
@@ -145,9 +147,19 @@ impl Precheck {
                 Err(error) => Message::Invalid { header, error, answer },
             };
             place.send(message);
+            bench.forget_known(&mined);
             drop::<OwnedSemaphorePermit>(permit);
         });
         Ok(Import { matched, outcome })
+    }
+
+    /// Does two things at once.
+    pub(super) fn join<A: Send, B: Send>(
+        &self,
+        first: impl FnOnce() -> A + Send,
+        second: impl FnOnce() -> B + Send,
+    ) -> (A, B) {
+        self.workers.0.join(first, second)
     }
 
     /// Checks a block that this node had stored itself.
@@ -183,7 +195,6 @@ impl Bench {
         let block = match_body(&self.spec, header, candidates);
         matched(block.as_ref().map(|_| ()).map_err(|error| *error));
         let (header, candidates) = block?.into_parts();
-        self.forget_known(&candidates);
         let transactions = self.check_all(candidates)?;
         Ok(CheckedBlock::assemble(header, transactions).expect("they are the candidates, in their order"))
     }
@@ -206,9 +217,9 @@ impl Bench {
     }
 
     /// What stands in a block is needed no more; in a competing block it would be checked once again.
-    fn forget_known(&self, candidates: &[Candidate]) {
+    fn forget_known(&self, mined: &[TxId]) {
         let mut known = self.caches.known();
-        candidates.iter().for_each(|candidate| known.remove(&candidate.txid()));
+        mined.iter().for_each(|txid| known.remove(txid));
     }
 
     /// Checks all transactions of a block, on all workers.
@@ -245,6 +256,8 @@ impl Bench {
 
     /// Reads the accounts that a block touches and that are not in memory.
     fn prefetch(&self, block: &CheckedBlock) -> Prefetched {
+        // On this thread alone: a worker that waits for others takes up other work, which must not meet the lock that
+        // it holds.
         let (begun, lacking) = self.caches.accounts().lacking(block.touched());
         let read = lacking.par_chunks(PIECE).map(|piece| begun.fresh().read(&self.store, piece));
         // A disk that fails is met again by the writer, who knows what to do.

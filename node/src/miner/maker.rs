@@ -20,9 +20,12 @@ use cairn_ledger::{
     units::Timestamp,
     validate::Candidate,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 /// Blocks of others that may come in between while one request is served; then it is given up.
@@ -61,8 +64,14 @@ impl<N: Announce> Maker<N> {
     /// A block on the tip with the best of the pool, complete but for its nonce.
     pub async fn template(&self, beneficiary: Address, time: Timestamp) -> Result<Template, Stopping> {
         let max = usize::try_from(self.spec().params().max_block_bytes).unwrap_or(usize::MAX);
+        let started = Instant::now();
         let transactions = self.pool.select(max.saturating_sub(BLOCK_OVERHEAD_BYTES)).await?;
-        Ok(self.chain.template(TemplateRequest { beneficiary, transactions, time }).await?)
+        let select_us = started.elapsed().as_micros();
+        let template = self.chain.template(TemplateRequest { beneficiary, transactions, time }).await?;
+        let build_us = started.elapsed().as_micros() - select_us;
+        let transactions = template.transactions.len();
+        tracing::debug!(target: "cairn::miner", transactions, select_us, build_us, "made a template");
+        Ok(template)
     }
 
     /// Brings a block onto the chain as any other comes, and announces it. `None`: it came too late, as

@@ -32,7 +32,7 @@ pub fn connect(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
     let data = Scratch::new(&bench.work, "connect-node")?;
     node::import(&network, data.path(), &file, None)?;
     let node = Node::start(&network, data.path(), &[String::from("--log.level=debug")])?;
-    for name in ["connect.call_ms", "connect.connect_ms", "connect.disk_ms"] {
+    for name in ["connect.call_ms", "connect.connect_ms", "connect.disk_ms", "pool.template_ms"] {
         results.clear(name);
     }
     let beneficiary = spec.params().prefix.encode(&key(0).address());
@@ -66,6 +66,10 @@ pub fn connect(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
     let checked = last("checked a block", "check_us")?;
     let connected = last("carried out a plan", "connect_us")?;
     let written = last("carried out a plan", "write_us")?;
+    let (selected, built) = (last("made a template", "select_us")?, last("made a template", "build_us")?);
+    for (select, build) in selected.into_iter().zip(built) {
+        results.add("pool.template_ms", (select + build) / 1e3);
+    }
     for ((check, connect), write) in checked.into_iter().zip(connected).zip(written) {
         results.add("connect.connect_ms", (check + connect) / 1e3);
         results.add("connect.disk_ms", write / 1e3);
