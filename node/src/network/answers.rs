@@ -82,9 +82,9 @@ impl Service {
             Err(error) => return self.charge(number, &Offence::Undecodable(error)),
         };
         let now = Instant::now();
-        // It is answers that are weighed: a question is short.
-        let _ = self.peers.receive(number, class.protocol(), question.len(), now);
-        if !self.peers.may_ask(number, now) {
+        // It is answers that are weighed, and of some questions their number, too.
+        let may_come = self.peers.receive(number, class.protocol(), question.len(), now);
+        if !may_come || !self.peers.may_ask(number, now) {
             return self.charge(number, &Offence::Flooding);
         }
         // That we are busy is not its fault: the stream is closed without an answer.
@@ -103,9 +103,9 @@ impl Service {
             let Some(request) = self.counter.waiting.remove(at) else { return };
             let Request { number, class, id, question, channel } = request;
             let wait = self.peers.begin_serving(number, now);
-            let reader = self.judge.chain.reader().clone();
+            let sources = self.sources.clone();
             self.counter.serving.spawn(async move {
-                let answer = serve::answer(reader, class, question, wait).await;
+                let answer = serve::answer(sources, class, question, wait).await;
                 Served { number, class, id, channel, answer }
             });
         }

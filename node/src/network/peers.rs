@@ -332,6 +332,13 @@ impl PeerTable {
         self.peers.get_mut(&number).is_some_and(|peer| peer.traffic.receive(protocol, bytes, now))
     }
 
+    /// Notes bytes of a protocol that a peer was asked for.
+    pub(super) fn got(&mut self, number: PeerNumber, protocol: Protocol, bytes: usize) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.traffic.got(protocol, bytes);
+        }
+    }
+
     /// Notes bytes of a protocol that went to a peer.
     pub(super) fn sent(&mut self, number: PeerNumber, protocol: Protocol, bytes: usize) {
         if let Some(peer) = self.peers.get_mut(&number) {

@@ -10,17 +10,17 @@ use super::{
     wire::Message,
 };
 use crate::{
-    chain::ChainEvent,
+    chain::{BlockBody, ChainEvent},
     clock,
     mempool::Accepted,
     verdict::{Offence, Origin, PeerNumber, Verdict},
 };
-use cairn_ledger::block::Block;
+use cairn_ledger::{block::Header, validate::Candidate};
 use libp2p::{
     PeerId,
     gossipsub::{self, MessageAcceptance, MessageId, PublishError},
 };
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 /// Blocks being judged at once; further ones are ignored, and come by sync.
 pub(super) const JUDGING_BLOCKS: usize = 16;
@@ -31,12 +31,23 @@ const RECENT_INTERVALS: u64 = 10;
 
 impl Service {
     /// Passes on a block, unless it travels already.
-    pub(super) fn announce(&mut self, block: &Block) {
-        let id = block.header.id();
+    pub(super) fn announce(&mut self, header: &Header, body: BlockBody) {
+        let id = header.id();
         if !self.known_blocks.insert(id) {
             return;
         }
-        let message = compact::compact(block, |txid| self.known_txs.contains(txid)).to_bytes();
+        let message = match &body {
+            BlockBody::Decoded(body) => {
+                let body = body.iter().map(|transaction| (transaction, transaction.id()));
+                compact::compact(header, body, |txid| self.known_txs.contains(txid))
+            }
+            BlockBody::Resolved(candidates) => {
+                let body = candidates.iter().map(|candidate| (candidate.transaction(), candidate.txid()));
+                compact::compact(header, body, |txid| self.known_txs.contains(txid))
+            }
+        };
+        let message = message.to_bytes();
+        self.judge.shelf.put(id, Arc::new(body));
         let (bytes, topic) = (message.len(), self.names.blocks.hash());
         match self.swarm.behaviour_mut().gossip.publish(topic, message) {
             Ok(_) => tracing::debug!(target: "cairn::network", block = %id, bytes, "announced a block"),
@@ -57,8 +68,9 @@ impl Service {
         }
         let is_gossiped = self.known_blocks.contains(&tip.id);
         self.tell_soon(!is_gossiped);
-        if let Some(block) = event.connected.last() {
-            self.announce(&block.to_block());
+        if let Some(block) = event.connected.last().filter(|_| !is_gossiped) {
+            let candidates = block.transactions().iter().cloned().map(Candidate::Known).collect();
+            self.announce(block.header().header(), BlockBody::Resolved(candidates));
         }
     }
 
