@@ -184,6 +184,30 @@ impl Intruder {
         None
     }
 
+    /// Sends these bytes as a request of the protocol at this place of [`REQUESTS`], and waits for nothing.
+    pub fn ask(&mut self, protocol: usize, bytes: Vec<u8>) {
+        let victim = self.victim;
+        self.behaviour(protocol).send_request(&victim, bytes);
+    }
+
+    /// Waits for an answer to anything it has asked of the protocol at this place; `None` when a request has
+    /// failed, or nothing came.
+    pub async fn next_answer(&mut self, protocol: usize, within: Duration) -> Option<Vec<u8>> {
+        let deadline = Instant::now() + within;
+        while let Ok(event) = timeout_at(deadline, self.swarm.select_next_some()).await {
+            match of_request(event) {
+                Some((place, Event::Message { message: Message::Response { response, .. }, .. }))
+                    if place == protocol =>
+                {
+                    return Some(response);
+                }
+                Some((place, Event::OutboundFailure { .. })) if place == protocol => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
     /// Waits until it is asked something of the protocol at this place of [`REQUESTS`], and answers with these
     /// bytes; the question, if one came.
     pub async fn answer(&mut self, protocol: usize, bytes: Vec<u8>, within: Duration) -> Option<Vec<u8>> {
@@ -230,8 +254,10 @@ impl Intruder {
     }
 }
 
+type RequestEvent = Event<Vec<u8>, Vec<u8>>;
+
 /// An event of a request protocol, with its place in [`REQUESTS`].
-fn of_request(event: SwarmEvent<BehaviourEvent>) -> Option<(usize, Event<Vec<u8>, Vec<u8>>)> {
+fn of_request(event: SwarmEvent<BehaviourEvent>) -> Option<(usize, RequestEvent)> {
     match event {
         SwarmEvent::Behaviour(BehaviourEvent::Status(event)) => Some((0, event)),
         SwarmEvent::Behaviour(BehaviourEvent::Headers(event)) => Some((1, event)),

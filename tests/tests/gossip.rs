@@ -14,9 +14,12 @@ use cairn_tests::{
     intruder::{Intruder, TOPICS, framed},
     network::TestNetwork,
     node::Node,
-    wait::{SOON, until},
+    wait::{LATER, SOON, until},
 };
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 const FEE: u64 = 1_000;
 /// Nodes that find nobody by themselves: the tests say who is whose peer.
@@ -240,4 +243,66 @@ async fn a_flood_of_questions_about_the_pool_is_cut_off() {
     victim.submit(&payment(network.spec(), &key(1), 2, key(71).address(), 10, FEE)).await;
     honest.pools(21).await;
     assert_eq!(victim.rpc().mempool_info().await.expect("a running node answers").count, 21);
+}
+
+/// How many answers a leecher gets, who always has eight requests in line, while another peer gets twelve; whether
+/// that one has given something before.
+async fn answers_of_a_leecher(other_gives: bool) -> usize {
+    const ANSWERS: usize = 12;
+    let network = Arc::new(TestNetwork::new());
+    // Four bodies a second.
+    let victim = start(&network, "victim", None, &["--network.max_upload_per_second=65536"]).await;
+    for transaction in payments(&network, 10) {
+        victim.submit(&transaction).await;
+    }
+    victim.generate(1, 0).await;
+    let tip = victim.info().await.tip.0;
+    let question = framed(&[&1_u64.to_le_bytes()[..], tip.as_bytes()].concat());
+
+    let mut other = Intruder::new(&victim).await;
+    assert!(other.connect(SOON).await);
+    if other_gives {
+        let new: Vec<Transaction> =
+            payments(&network, 16).into_iter().filter(|payment| payment.body.nonce >= 10).collect();
+        assert!(other.publish(1, &encode(&new), SOON).await);
+        other.flush().await;
+        victim.pools(new.len() as u64).await;
+    }
+    let (answered, counted) = (Arc::new(AtomicUsize::new(0)), question.clone());
+    let mut leecher = Intruder::new(&victim).await;
+    assert!(leecher.connect(SOON).await);
+    let count = answered.clone();
+    let leeching = tokio::spawn(async move {
+        (0..8).for_each(|_| leecher.ask(BODIES, counted.clone()));
+        while leecher.next_answer(BODIES, LATER).await.is_some_and(|body| body.len() > 100 * 177) {
+            count.fetch_add(1, Ordering::SeqCst);
+            leecher.ask(BODIES, counted.clone());
+        }
+    });
+    until("the leecher has its first answers", SOON, async || (answered.load(Ordering::SeqCst) >= 2).then_some(()))
+        .await;
+    (0..ANSWERS).for_each(|_| other.ask(BODIES, question.clone()));
+    other.next_answer(BODIES, SOON).await.expect("a first answer");
+    let before = answered.load(Ordering::SeqCst);
+    for _ in 1..ANSWERS {
+        other.next_answer(BODIES, SOON).await.expect("an answer");
+    }
+    let meanwhile = answered.load(Ordering::SeqCst) - before;
+    let last = answered.load(Ordering::SeqCst);
+    until("the leecher is served again", SOON, async || (answered.load(Ordering::SeqCst) > last + 3).then_some(()))
+        .await;
+    leeching.abort();
+    meanwhile
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leecher_that_only_takes_is_served_last_when_upload_is_scarce() {
+    let meanwhile = answers_of_a_leecher(true).await;
+    assert!(meanwhile <= 4, "one for eight: {meanwhile} answers while another got twelve");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn among_leechers_nobody_is_served_last() {
+    let meanwhile = answers_of_a_leecher(false).await;
+    assert!(meanwhile >= 7, "the negative control: {meanwhile} answers while another got twelve");
 }

@@ -203,7 +203,7 @@ impl Service {
             self.charge(number, &Offence::Flooding);
             return false;
         }
-        self.peers.count_bytes(number, PeerStatus::MAX_BYTES);
+        self.peers.count_bytes(number, PeerStatus::MAX_BYTES, now);
         true
     }
 
@@ -267,7 +267,11 @@ impl Service {
             Err(error) => self.charge(number, &Offence::Undecodable(*error)),
             Ok(bytes) => {
                 self.peers.got(number, class.protocol(), bytes.len());
-                self.peers.was_useful(number, now);
+                match class {
+                    Class::Headers | Class::Bodies => self.peers.gave(number, bytes.len(), now),
+                    // What these are worth shows when the block is whole, and when the pool has admitted them.
+                    Class::BlockTxs | Class::Pool => self.peers.was_useful(number, now),
+                }
             }
         }
     }

@@ -51,7 +51,7 @@
 //! `service` its loop · `events` what the swarm reports · `relay` what is passed on · `gossip` verdicts ·
 //! `compact` compact blocks · `short_ids` what they are made of · `shelf` bodies passed on lately · `pool_sync` the pools
 //! of new peers · `listing` the pool as they see it · `requests` questions about both · `outbox` batches of our own ·
-//! `answers` and `serve` answers to others · `peers` scores and prices · `traffic` bytes by protocol · `bans` and their file · `gate` who may connect · `filter` what may be dialled ·
+//! `answers` and `serve` answers to others · `upload` who is next · `peers` scores and prices · `traffic` bytes by protocol · `bans` and their file · `gate` who may connect · `filter` what may be dialled ·
 //! `redial` whom the operator and neighbours named · `address_book`, `book_file`, `node_address` where others are ·
 //! `outreach` whom to dial · `discovery` Kademlia · `resource` what can be provided · `exchange`, `rendezvous` ·
 //! `climbing`, `ladder` being reached · `reachability` addresses · `control` the operator's word, files and memory ·
@@ -73,7 +73,8 @@
 //! | streams | 128 a connection; 16 of each request class | a flood fills only its own class | refused |
 //! | blocks, batches being judged | 16, 64; 16 a peer | what the checking threads do in a second | ignored, nobody charged |
 //! | requests being answered | 64; 4 a peer, until the answer has left | 256 MiB of answers at most; sync keeps three | wait in line |
-//! | requests in line | 1024 | seconds of work | closed unanswered |
+//! | requests in line | 1024 | seconds of work | closed unanswered, the newest of those who only take first |
+//! | bytes of answers a second, to all | `network.max_upload_per_second` | what the operator spares | they wait; eight bytes for those who give lately to one for those who only take (1 byte for 32) |
 //! | bytes served to a peer | 32 MiB/s, 64 MiB at once; 16 KiB a request at least | a quarter of a gigabit line | it waits; 5 s behind, it is charged |
 //! | gossip from a peer: blocks; transactions | 1 MiB/s, 8 at once; 4 MiB/s, 16 at once | above what can be checked | ignored and charged |
 //! | questions about the pool by a peer | 4 a second, 160 at once; an answer of 1 MiB; the pool listed once in 2 s | the largest pool in one go | ignored and charged |
@@ -146,6 +147,7 @@ mod small_file;
 mod start;
 mod traffic;
 mod transports;
+mod upload;
 pub mod wire;
 
 pub use bans::NotBannable;

@@ -117,7 +117,7 @@ impl Service {
         }
         let (count, now) = (admitted.len(), Instant::now());
         tracing::info!(target: "cairn::network", peer = from.0, count, bytes, "took transactions from a peer's pool");
-        self.peers.was_useful(from, now);
+        self.peers.gave(from, bytes, now);
         // At least one peer has them: a compact block may leave them out.
         for txid in admitted {
             self.known_txs.insert(txid);

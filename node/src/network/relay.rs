@@ -5,6 +5,7 @@ use super::{
     compact,
     gossip::{self, Finding, Judged},
     mailbox::NetworkEvent,
+    peers::BLOCK_WORTH,
     service::{Job, Service},
     traffic::Protocol,
     wire::Message,
@@ -163,8 +164,11 @@ impl Service {
     fn learn(&mut self, sender: PeerNumber, finding: Finding, travels: bool) {
         let now = Instant::now();
         match &finding {
-            Finding::Block { .. } => self.peers.was_useful(sender, now),
-            Finding::Transactions(admitted) if !admitted.is_empty() => self.peers.was_useful(sender, now),
+            Finding::Block { .. } => self.peers.gave(sender, BLOCK_WORTH, now),
+            Finding::Transactions(admitted) if !admitted.is_empty() => {
+                let bytes = admitted.iter().map(|(_, transaction)| transaction.size()).sum();
+                self.peers.gave(sender, bytes, now);
+            }
             Finding::Nothing | Finding::UnknownParent { .. } | Finding::Transactions(_) => {
                 self.peers.heard(sender, now);
             }

@@ -182,7 +182,7 @@ impl Service {
             asked: BTreeMap::new(),
             blocks: JoinSet::new(),
             batches: JoinSet::new(),
-            counter: Counter::default(),
+            counter: Counter::new(config.max_upload_per_second, now),
             errands: JoinSet::new(),
             variants: BTreeSet::new(),
             known_blocks: Recent::new(KNOWN_BLOCKS),
@@ -209,7 +209,7 @@ impl Service {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let outbox_due = self.outbox.due();
+            let (outbox_due, upload_due) = (self.outbox.due(), self.counter.due());
             tokio::select! {
                 () = shutdown.requested() => break,
                 event = self.swarm.select_next_some() => self.on_swarm_event(event),
@@ -239,6 +239,7 @@ impl Service {
                     }
                 }
                 () = sleep_until(outbox_due), if outbox_due.is_some() => {}
+                () = sleep_until(upload_due), if upload_due.is_some() => self.serve_next(),
                 _ = tick.tick() => self.on_tick(),
             }
             self.flush_outbox();
