@@ -1,6 +1,7 @@
 //! A peer that speaks libp2p properly, so that it gets in, and then sends whatever it likes.
 
 use crate::node::Node;
+use cairn_ledger::hash::sha256;
 use cairn_rpc::methods::NetClient;
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder,
@@ -104,6 +105,8 @@ impl Intruder {
             let config = gossipsub::ConfigBuilder::default()
                 .protocol_id_prefix(format!("{prefix}meshsub"))
                 .validation_mode(ValidationMode::Anonymous)
+                // As nodes do: the library's own way gives all anonymous messages one id, and sends only the first.
+                .message_id_fn(|message| gossipsub::MessageId::from(sha256(&[&message.data]).as_bytes()[..20].to_vec()))
                 .max_transmit_size(512 << 10)
                 .flood_publish(true)
                 .build()

@@ -306,3 +306,92 @@ async fn among_leechers_nobody_is_served_last() {
     let meanwhile = answers_of_a_leecher(false).await;
     assert!(meanwhile >= 7, "the negative control: {meanwhile} answers while another got twelve");
 }
+
+/// A payment of one of the ten to somebody.
+fn pay(network: &TestNetwork, sender: u64, nonce: u64, fee: u64) -> Transaction {
+    payment(network.spec(), &key(sender), nonce, key(70 + sender).address(), 10, fee)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_carries_a_victims_transactions_and_one_unjudgeable_one_holds_up_nobody() {
+    let network = Arc::new(TestNetwork::new());
+    let near = start(&network, "near", None, &[]).await;
+    let far = start(&network, "far", Some(&near), &[]).await;
+    near.gossips_with(&far).await;
+    far.gossips_with(&near).await;
+    let victims = [pay(&network, 1, 0, FEE), pay(&network, 1, 1, FEE), pay(&network, 2, 0, FEE)];
+    // Nobody has an account for one of them; the other's nonce is far ahead.
+    let unjudgeable = [payment(network.spec(), &key(55), 0, key(70).address(), 10, FEE), pay(&network, 3, 400, FEE)];
+    let batch: Vec<Transaction> = victims.iter().take(2).chain(&unjudgeable).chain(&victims[2..]).cloned().collect();
+    let mut attacker = Intruder::new(&near).await;
+    assert!(attacker.publish(1, &encode(&batch), SOON).await, "on {}", TOPICS[1]);
+    attacker.flush().await;
+    far.pools(3).await;
+    assert_eq!(score(&near, &attacker.peer_id()).await, Some(0), "what cannot be judged proves nothing");
+
+    // The negative control: what is proven invalid is charged, its neighbours travel all the same, and of those that
+    // could not be judged none has come along.
+    let mut attacker = Intruder::new(&near).await;
+    assert!(
+        attacker.publish(1, &encode(&vec![spoilt(pay(&network, 4, 0, FEE)), pay(&network, 5, 0, FEE)]), SOON).await
+    );
+    attacker.flush().await;
+    far.pools(4).await;
+    near.pools(4).await;
+    until("the invalid one is charged", SOON, async || (score(&near, &attacker.peer_id()).await? <= -33).then_some(()))
+        .await;
+    assert_eq!(score(&far, &id(&near).await).await, Some(0), "a relay vouches only for what it has checked");
+}
+
+/// The same with a signature that does not verify.
+fn spoilt(transaction: Transaction) -> Transaction {
+    let mut bytes = encode(&transaction);
+    if let Some(last) = bytes.last_mut() {
+        *last ^= 1;
+    }
+    Transaction::from_bytes(&bytes).expect("the form is right")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_kind_of_worthless_gossip_gets_the_right_verdict() {
+    let network = Arc::new(TestNetwork::new());
+    let node = start(&network, "node", None, &[]).await;
+    let neighbour = start(&network, "neighbour", Some(&node), &[]).await;
+    node.gossips_with(&neighbour).await;
+    let (mined, pooled) = (pay(&network, 0, 0, FEE), pay(&network, 1, 0, FEE));
+    node.submit(&mined).await;
+    neighbour.pools(1).await;
+    node.generate(1, 9).await;
+    agree(&[&node, &neighbour]).await;
+    node.submit(&pooled).await;
+    neighbour.pools(1).await;
+    let kinds = [
+        ("invalid", spoilt(pay(&network, 2, 0, FEE)), -34),
+        ("duplicate", pooled, 0),
+        ("already mined", mined, 0),
+        ("underpriced", pay(&network, 3, 0, 1), 0),
+        ("of a future nonce", pay(&network, 4, 400, FEE), 0),
+        ("honest", pay(&network, 5, 0, FEE), 0),
+    ];
+    for (n, (kind, transaction, expected)) in (0..).zip(kinds) {
+        let mut stranger = Intruder::new(&node).await;
+        assert!(stranger.publish(1, &encode(&vec![transaction]), SOON).await, "{kind}");
+        stranger.flush().await;
+        // Whatever it sent before, what it sends now is worth a look; by then the other has been judged, too.
+        assert!(stranger.publish(1, &encode(&vec![pay(&network, 6, n, FEE)]), SOON).await, "{kind}");
+        stranger.flush().await;
+        until(&format!("what follows on one that is {kind} comes through"), SOON, async || {
+            (neighbour.rpc().mempool_info().await.ok()?.count >= 2 + n).then_some(())
+        })
+        .await;
+        until(&format!("one that is {kind} costs {expected}"), SOON, async || {
+            ((score(&node, &stranger.peer_id()).await? - expected).abs() <= 1).then_some(())
+        })
+        .await;
+    }
+    // The one from before, six that followed, and the honest one.
+    for node in [&node, &neighbour] {
+        node.pools(8).await;
+    }
+    assert_eq!(score(&neighbour, &id(&node).await).await, Some(0), "none of it was passed on");
+}

@@ -79,7 +79,9 @@ pub(super) struct Upload {
     left: f64,
     at: Instant,
     standings: Fair<Standing>,
-    peers: Fair<PeerNumber>,
+    /// Each standing has a clock of its own: that of those who give runs ahead of the others'.
+    givers: Fair<PeerNumber>,
+    takers: Fair<PeerNumber>,
 }
 
 impl Upload {
@@ -87,7 +89,7 @@ impl Upload {
     pub(super) fn new(rate: Option<usize>, now: Instant) -> Self {
         let rate = rate.map(|rate| rate as f64);
         let left = rate.unwrap_or_default() * BURST.as_secs_f64();
-        Self { rate, left, at: now, standings: Fair::new(), peers: Fair::new() }
+        Self { rate, left, at: now, standings: Fair::new(), givers: Fair::new(), takers: Fair::new() }
     }
 
     /// Whether another answer may be begun now.
@@ -108,8 +110,19 @@ impl Upload {
     /// Which of those in line is next.
     pub(super) fn next(&self, line: &[(PeerNumber, Standing)]) -> Option<usize> {
         let standing = self.standings.next(line.iter().map(|(_, standing)| *standing))?;
-        let peer = self.peers.next(line.iter().filter(|(_, of)| *of == standing).map(|(number, _)| *number))?;
+        let peers = match standing {
+            Standing::Gives => &self.givers,
+            Standing::Takes => &self.takers,
+        };
+        let peer = peers.next(line.iter().filter(|(_, of)| *of == standing).map(|(number, _)| *number))?;
         line.iter().position(|(number, _)| *number == peer)
+    }
+
+    fn peers(&mut self, standing: Standing) -> &mut Fair<PeerNumber> {
+        match standing {
+            Standing::Gives => &mut self.givers,
+            Standing::Takes => &mut self.takers,
+        }
     }
 
     /// Begins an answer. Until it is there, as much is set aside as it may have at most.
@@ -117,7 +130,7 @@ impl Upload {
         let bytes = class.max_answer();
         self.left -= bytes as f64;
         self.standings.begin(standing, weighed(standing, bytes as f64));
-        self.peers.begin(number, bytes as f64);
+        self.peers(standing).begin(number, bytes as f64);
         Reserved { number, standing, bytes }
     }
 
@@ -127,7 +140,7 @@ impl Upload {
         let more = bytes as f64 - *set_aside as f64;
         self.left -= more;
         self.standings.correct(standing, weighed(*standing, more));
-        self.peers.correct(number, more);
+        self.peers(*standing).correct(number, more);
     }
 }
 
@@ -229,6 +242,6 @@ mod tests {
             let reserved = upload.begin(number, Takes, Class::Headers);
             upload.settle(&reserved, ANSWER);
         }
-        assert!(upload.peers.ends.len() < 10, "{}", upload.peers.ends.len());
+        assert!(upload.takers.ends.len() < 10, "{}", upload.takers.ends.len());
     }
 }
