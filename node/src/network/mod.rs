@@ -71,7 +71,7 @@
 //! | memory of the process | three quarters of the machine's | the system kills above that | nobody new comes in |
 //! | silence; uselessness while others are useful | 200 s; 30 min | three exchanges of status; an hour has 30 blocks | parted from |
 //! | streams | 128 a connection; 16 of each request class | a flood fills only its own class | refused |
-//! | blocks, batches being judged | 16, 64; 16 a peer | what the checking threads do in a second | ignored, nobody charged |
+//! | blocks, batches being judged | 16, 64; 32 a peer | what the checking threads do in a second | ignored, nobody charged; what waits in the sender's pool is asked for after 5 s |
 //! | requests being answered | 64; 4 a peer, until the answer has left | 256 MiB of answers at most; sync keeps three | wait in line |
 //! | requests in line | 1024 | seconds of work | closed unanswered, the newest of those who only take first |
 //! | bytes of answers a second, to all | `network.max_upload_per_second` | what the operator spares | they wait; eight bytes for those who give lately to one for those who only take (1 byte for 32) |

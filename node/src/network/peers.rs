@@ -38,7 +38,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Requests of one peer being answered at once, until the answer has left: sync keeps three in flight.
 const SERVING_EACH: usize = 4;
 /// Gossiped messages of one peer being judged at once.
-const JUDGING_EACH: usize = 16;
+const JUDGING_EACH: usize = 32;
 /// The least that a peer must have given lately to be one of those who give.
 const GIVEN_LEAST: f64 = 4096.0;
 /// It must have given one byte for so many that it took: what everybody needs from few is given once to each.

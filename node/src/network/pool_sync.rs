@@ -25,6 +25,8 @@ use tokio::task::JoinSet;
 
 /// The pause before a peer is asked again, however often it comes back meanwhile.
 const AGAIN: Duration = Duration::from_secs(60);
+/// The same when it has sent transactions that there was no room to look at: gossip brings them only once.
+const CATCH_UP: Duration = Duration::from_secs(5);
 /// Bytes taken from one peer at most: a full pool of the usual size.
 const MOST: usize = 64 << 20;
 /// Bytes of new transactions that are passed on: others ask for more themselves.
@@ -33,8 +35,8 @@ const PASSED_ON: usize = 1 << 20;
 /// Whom this node has asked.
 #[derive(Default)]
 pub(super) struct PoolRounds {
-    /// When, by name: as many as can be asked within [`AGAIN`].
-    asked: BTreeMap<PeerId, Instant>,
+    /// When each may be asked again, by name: as many as can be asked within [`AGAIN`].
+    resting: BTreeMap<PeerId, Instant>,
     /// Those of now.
     done: BTreeSet<PeerNumber>,
     /// The one that is being asked.
@@ -43,13 +45,20 @@ pub(super) struct PoolRounds {
 
 impl PoolRounds {
     fn is_due(&self, number: PeerNumber, id: &PeerId, now: Instant) -> bool {
-        !self.done.contains(&number) && self.asked.get(id).is_none_or(|at| now.saturating_duration_since(*at) >= AGAIN)
+        !self.done.contains(&number) && self.resting.get(id).is_none_or(|until| *until <= now)
     }
 
     fn begin(&mut self, number: PeerNumber, id: PeerId, now: Instant) {
-        self.asked.retain(|_, at| now.saturating_duration_since(*at) < AGAIN);
-        self.asked.insert(id, now);
+        self.resting.retain(|_, until| *until > now);
+        self.resting.insert(id, now + AGAIN);
         self.done.insert(number);
+    }
+
+    /// Has a peer asked again before long: it sent transactions that could not be looked at.
+    pub(super) fn missed(&mut self, number: PeerNumber, id: PeerId, now: Instant) {
+        self.done.remove(&number);
+        let until = self.resting.entry(id).or_insert(now + CATCH_UP);
+        *until = (*until).min(now + CATCH_UP);
     }
 
     /// Forgets a connection that is gone.
@@ -271,6 +280,21 @@ mod tests {
         assert!(rounds.is_due(PeerNumber(100), &id, now + AGAIN));
         rounds.begin(PeerNumber(100), id, now + AGAIN);
         assert!(!rounds.is_due(PeerNumber(100), &id, now + 3 * AGAIN));
-        assert_eq!(rounds.asked.len(), 1);
+        assert_eq!(rounds.resting.len(), 1);
+    }
+
+    #[test]
+    fn what_there_was_no_room_for_is_asked_for_before_long() {
+        let (mut rounds, now) = (PoolRounds::default(), Instant::now());
+        let (number, id) = (PeerNumber(1), PeerId::random());
+        rounds.begin(number, id, now);
+        assert!(!rounds.is_due(number, &id, now + AGAIN), "the control: nothing was missed");
+        rounds.missed(number, id, now);
+        assert!(!rounds.is_due(number, &id, now + CATCH_UP / 2));
+        // However often that happens meanwhile.
+        rounds.missed(number, id, now + CATCH_UP / 2);
+        assert!(rounds.is_due(number, &id, now + CATCH_UP));
+        rounds.begin(number, id, now + CATCH_UP);
+        assert!(!rounds.is_due(number, &id, now + AGAIN), "and once");
     }
 }

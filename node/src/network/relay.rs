@@ -25,7 +25,7 @@ use std::{sync::Arc, time::Instant};
 
 /// Blocks being judged at once; further ones are ignored, and come by sync.
 pub(super) const JUDGING_BLOCKS: usize = 16;
-/// Batches of transactions being judged at once; further ones are ignored.
+/// Batches of transactions being judged at once; further ones are ignored, and asked for later.
 pub(super) const JUDGING_BATCHES: usize = 64;
 /// A tip that came by other ways than gossip is announced unless it is older than so many intervals.
 const RECENT_INTERVALS: u64 = 10;
@@ -119,8 +119,12 @@ impl Service {
         let job = Job { message, source, number, block };
         let has_room = if is_block { self.blocks.len() < JUDGING_BLOCKS } else { self.batches.len() < JUDGING_BATCHES };
         let is_known = block.is_some_and(|id| self.known_blocks.contains(&id) || self.variants.contains(&(id, number)));
-        if !has_room || is_known || !self.peers.begin_judging(number) {
+        if is_known || !has_room || !self.peers.begin_judging(number) {
             self.report(&job.message, &source, MessageAcceptance::Ignore);
+            // A block comes by sync; transactions from where they wait.
+            if !is_block {
+                self.pool_rounds.missed(number, source, Instant::now());
+            }
             return;
         }
         let judge = self.judge.clone();
