@@ -161,6 +161,31 @@ async fn transactions_that_the_body_proves_wrong_cost_whoever_gave_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_that_never_says_what_is_lacking_keeps_a_block_from_nobody() {
+    let network = Arc::new(TestNetwork::new());
+    let victim = start(&network, "victim", None, &[]).await;
+    let honest = start(&network, "honest", Some(&victim), &[]).await;
+    victim.gossips_with(&honest).await;
+    honest.gossips_with(&victim).await;
+    let (block, compact) = opaque(&network, payments(&network, 1));
+    let mut silent = Intruder::new(&victim).await;
+    assert!(silent.publish(0, &compact, SOON).await);
+    silent.flush().await;
+    assert_eq!(victim.info().await.height, 0, "the control: without an answer there is no block");
+    // Another has the block from elsewhere, under short ids of another kind, and passes it on.
+    let mut source = Intruder::new(&honest).await;
+    let mut variant = compact.clone();
+    variant[190 + 8] ^= 0xff;
+    assert!(source.publish(0, &variant, SOON).await);
+    let answer = [&10_u64.to_le_bytes()[..], &encode(&block.body)[8..]].concat();
+    source.answer(BLOCK_TXS, framed(&answer), SOON).await.expect("what is lacking is asked for");
+    source.flush().await;
+    let agreed = agree(&[&honest, &victim]).await;
+    assert_eq!(agreed.tip, block.header.id());
+    assert_eq!(victim.traffic(&id(&honest).await, "bodies").await.map(|(came, _)| came), Some(0), "by gossip");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_peers_pool_fills_at_once_and_a_reconnect_fetches_nothing() {
     let network = Arc::new(TestNetwork::new());
     let old = start(&network, "old", None, &[]).await;

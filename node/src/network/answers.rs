@@ -128,7 +128,8 @@ impl Service {
         let now = Instant::now();
         // Who has given up waiting is not looked up an answer for.
         self.counter.waiting.retain(|request| request.channel.is_open());
-        while !self.counter.is_full() && self.counter.upload.is_free(now) {
+        // The upload is looked at first: whoever waits for it would wake again and again while there is no place.
+        while self.counter.upload.is_free(now) && !self.counter.is_full() {
             // One that has its share of turns already waits for itself.
             let line = self.counter.waiting.iter().map(|request| request.number).enumerate();
             let line = line.filter(|(_, number)| self.peers.has_turn(*number));

@@ -16,7 +16,7 @@ use cairn_ledger::{
 };
 use serde_json::{Value, json};
 use std::{
-    path::PathBuf,
+    path::Path,
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -50,9 +50,8 @@ pub fn propagation(bench: &Bench, results: &mut Results) -> Result<(), Failure> 
     let mut base = BlockFile::create(&file, &spec)?;
     Maker::new(&spec).fund(&people, |block| base.put(block))?;
     base.finish()?;
-    let data: Vec<Scratch> = (0..NODES)
-        .map(|n| Scratch::new(&bench.work, &format!("propagation-{n}")))
-        .collect::<Result<_, _>>()?;
+    let data: Vec<Scratch> =
+        (0..NODES).map(|n| Scratch::new(&bench.work, &format!("propagation-{n}"))).collect::<Result<_, _>>()?;
     for data in &data {
         node::import(&network, data.path(), &file, None)?;
     }
@@ -76,7 +75,7 @@ struct Line(Vec<Node>);
 
 impl Line {
     /// Starts them; but for the first, their pools take something or not.
-    fn start(network: &PathBuf, data: &[Scratch], is_known: bool) -> Result<Self, Failure> {
+    fn start(network: &Path, data: &[Scratch], is_known: bool) -> Result<Self, Failure> {
         let mut nodes: Vec<Node> = Vec::new();
         for data in data {
             let mut more: Vec<String> = ["kademlia", "rendezvous", "exchange", "mdns"]
