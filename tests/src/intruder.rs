@@ -1,6 +1,7 @@
 //! A peer that speaks libp2p properly, so that it gets in, and then sends whatever it likes.
 
 use crate::node::Node;
+use cairn_ledger::hash::sha256;
 use cairn_rpc::methods::NetClient;
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder,
@@ -15,7 +16,7 @@ use std::{io, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 /// The request protocols of a node, without what their names begin with.
-pub const REQUESTS: [&str; 4] = ["status/1", "headers/1", "bodies/1", "addresses/1"];
+pub const REQUESTS: [&str; 6] = ["status/1", "headers/1", "bodies/1", "addresses/1", "block-txs/1", "pool/1"];
 /// The gossip topics of a node, likewise.
 pub const TOPICS: [&str; 2] = ["blocks/1", "txs/1"];
 /// The most bytes read of an answer.
@@ -29,6 +30,8 @@ struct Behaviour {
     headers: request_response::Behaviour<Bytes>,
     bodies: request_response::Behaviour<Bytes>,
     addresses: request_response::Behaviour<Bytes>,
+    block_txs: request_response::Behaviour<Bytes>,
+    pool: request_response::Behaviour<Bytes>,
 }
 
 /// Reads and writes bytes as they are.
@@ -102,6 +105,8 @@ impl Intruder {
             let config = gossipsub::ConfigBuilder::default()
                 .protocol_id_prefix(format!("{prefix}meshsub"))
                 .validation_mode(ValidationMode::Anonymous)
+                // As nodes do: the library's own way gives all anonymous messages one id, and sends only the first.
+                .message_id_fn(|message| gossipsub::MessageId::from(sha256(&[&message.data]).as_bytes()[..20].to_vec()))
                 .max_transmit_size(512 << 10)
                 .flood_publish(true)
                 .build()
@@ -112,6 +117,8 @@ impl Intruder {
                 headers: requests(REQUESTS[1]),
                 bodies: requests(REQUESTS[2]),
                 addresses: requests(REQUESTS[3]),
+                block_txs: requests(REQUESTS[4]),
+                pool: requests(REQUESTS[5]),
             }
         };
         let mut swarm = SwarmBuilder::with_new_identity()
@@ -161,27 +168,69 @@ impl Intruder {
         if !self.connect(within).await {
             return None;
         }
-        let Behaviour { status, headers, bodies, addresses, .. } = self.swarm.behaviour_mut();
-        let id = [status, headers, bodies, addresses][protocol].send_request(&self.victim, bytes);
+        let victim = self.victim;
+        let id = self.behaviour(protocol).send_request(&victim, bytes);
         let deadline = Instant::now() + within;
         while let Ok(event) = timeout_at(deadline, self.swarm.select_next_some()).await {
-            let (place, event) = match event {
-                SwarmEvent::Behaviour(BehaviourEvent::Status(event)) => (0, event),
-                SwarmEvent::Behaviour(BehaviourEvent::Headers(event)) => (1, event),
-                SwarmEvent::Behaviour(BehaviourEvent::Bodies(event)) => (2, event),
-                SwarmEvent::Behaviour(BehaviourEvent::Addresses(event)) => (3, event),
-                _ => continue,
-            };
-            match event {
-                _ if place != protocol => {}
-                Event::Message { message: Message::Response { request_id, response }, .. } if request_id == id => {
+            match of_request(event) {
+                Some((place, Event::Message { message: Message::Response { request_id, response }, .. }))
+                    if place == protocol && request_id == id =>
+                {
                     return Some(response);
                 }
-                Event::OutboundFailure { request_id, .. } if request_id == id => return None,
+                Some((place, Event::OutboundFailure { request_id, .. })) if place == protocol && request_id == id => {
+                    return None;
+                }
                 _ => {}
             }
         }
         None
+    }
+
+    /// Sends these bytes as a request of the protocol at this place of [`REQUESTS`], and waits for nothing.
+    pub fn ask(&mut self, protocol: usize, bytes: Vec<u8>) {
+        let victim = self.victim;
+        self.behaviour(protocol).send_request(&victim, bytes);
+    }
+
+    /// Waits for an answer to anything it has asked of the protocol at this place; `None` when a request has
+    /// failed, or nothing came.
+    pub async fn next_answer(&mut self, protocol: usize, within: Duration) -> Option<Vec<u8>> {
+        let deadline = Instant::now() + within;
+        while let Ok(event) = timeout_at(deadline, self.swarm.select_next_some()).await {
+            match of_request(event) {
+                Some((place, Event::Message { message: Message::Response { response, .. }, .. }))
+                    if place == protocol =>
+                {
+                    return Some(response);
+                }
+                Some((place, Event::OutboundFailure { .. })) if place == protocol => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Waits until it is asked something of the protocol at this place of [`REQUESTS`], and answers with these
+    /// bytes; the question, if one came.
+    pub async fn answer(&mut self, protocol: usize, bytes: Vec<u8>, within: Duration) -> Option<Vec<u8>> {
+        let deadline = Instant::now() + within;
+        while let Ok(event) = timeout_at(deadline, self.swarm.select_next_some()).await {
+            if let Some((place, Event::Message { message: Message::Request { request, channel, .. }, .. })) =
+                of_request(event)
+                && place == protocol
+            {
+                // Whoever asked may be gone.
+                let _ = self.behaviour(protocol).send_response(channel, bytes);
+                return Some(request);
+            }
+        }
+        None
+    }
+
+    fn behaviour(&mut self, protocol: usize) -> &mut request_response::Behaviour<Bytes> {
+        let Behaviour { status, headers, bodies, addresses, block_txs, pool, .. } = self.swarm.behaviour_mut();
+        [status, headers, bodies, addresses, block_txs, pool][protocol]
     }
 
     /// Publishes these bytes on the topic at this place of [`TOPICS`], as soon as the victim takes part in
@@ -206,4 +255,28 @@ impl Intruder {
     pub async fn flush(&mut self) {
         while tokio::time::timeout(Duration::from_millis(200), self.swarm.select_next_some()).await.is_ok() {}
     }
+}
+
+type RequestEvent = Event<Vec<u8>, Vec<u8>>;
+
+/// An event of a request protocol, with its place in [`REQUESTS`].
+fn of_request(event: SwarmEvent<BehaviourEvent>) -> Option<(usize, RequestEvent)> {
+    match event {
+        SwarmEvent::Behaviour(BehaviourEvent::Status(event)) => Some((0, event)),
+        SwarmEvent::Behaviour(BehaviourEvent::Headers(event)) => Some((1, event)),
+        SwarmEvent::Behaviour(BehaviourEvent::Bodies(event)) => Some((2, event)),
+        SwarmEvent::Behaviour(BehaviourEvent::Addresses(event)) => Some((3, event)),
+        SwarmEvent::Behaviour(BehaviourEvent::BlockTxs(event)) => Some((4, event)),
+        SwarmEvent::Behaviour(BehaviourEvent::Pool(event)) => Some((5, event)),
+        _ => None,
+    }
+}
+
+/// A message as requests and answers carry it: its length stands before it.
+///
+/// # Panics
+/// It has four GiB.
+pub fn framed(message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).expect("less than four GiB");
+    [&length.to_le_bytes()[..], message].concat()
 }

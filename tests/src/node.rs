@@ -129,6 +129,30 @@ impl Node {
         peers.into_iter().map(|peer| peer.peer_id).collect()
     }
 
+    /// Bytes of a protocol that came from another node, and went to it, since they are connected; `None` while
+    /// they are not.
+    pub async fn traffic(&self, peer_id: &str, protocol: &str) -> Option<(u64, u64)> {
+        let peers = self.client.net_peers().await.ok()?;
+        let peer = peers.into_iter().find(|peer| peer.peer_id == peer_id)?;
+        let flow = peer.traffic.into_iter().find(|flow| flow.protocol == protocol)?;
+        Some((flow.received, flow.sent))
+    }
+
+    /// Waits until another is in the mesh of both its topics.
+    pub async fn gossips_with(&self, other: &Self) {
+        let id = other.info().await.peer_id;
+        until(&format!("{} and {} gossip", self.name, other.name), LATER, async || {
+            self.client
+                .net_peers()
+                .await
+                .ok()?
+                .iter()
+                .any(|peer| peer.peer_id == id && peer.mesh.len() == 2)
+                .then_some(())
+        })
+        .await;
+    }
+
     /// Waits until it is a peer of another, or is no more.
     pub async fn is_peer_of(&self, other: &Self, expected: bool) {
         let id = other.info().await.peer_id;

@@ -86,6 +86,9 @@ config! {
         /// No new peers while the node holds more memory than this, in MiB; by default three quarters of
         /// the machine's
         max_memory_mib: Ranged<usize, 64, 16_777_216> = "MIB";
+        /// The most bytes a second that answers to peers take, blocks and payments as they spread aside; by
+        /// default as many as the line carries
+        max_upload_per_second: Ranged<usize, 16_384, 1_099_511_627_776> = "BYTES";
         /// On a private network, the peer ids that are let in; by default anyone is
         admit: Vec<String> = "PEER_ID,..";
         /// A file with the key that all nodes of a private network share; with it there is no QUIC

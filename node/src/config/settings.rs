@@ -143,6 +143,7 @@ fn network(section: &NetworkSection, defaults: &Defaults) -> Result<NetworkConfi
         max_inbound: section.max_inbound.as_ref().map_or(base.max_inbound, |max| max.value.get()),
         max_outbound: section.max_outbound.as_ref().map_or(base.max_outbound, |max| max.value.get()),
         max_memory_mib: section.max_memory_mib.as_ref().map(|max| max.value.get()),
+        max_upload_per_second: section.max_upload_per_second.as_ref().map(|max| max.value.get()),
         admit: peers::admit(&section.admit)?,
         psk_file: section.psk_file.as_ref().map(|file| PathBuf::from(&file.value)),
         ..base

@@ -13,7 +13,7 @@ use crate::{
     verdict::Origin,
 };
 use cairn_ledger::{
-    block::{BLOCK_OVERHEAD_BYTES, Block, Header},
+    block::{BLOCK_OVERHEAD_BYTES, Header},
     chain_spec::ChainSpec,
     hash::BlockId,
     keys::Address,
@@ -85,14 +85,17 @@ impl<N: Announce> Maker<N> {
         };
         let id = linked.id();
         // What the pool has checked is not checked again.
-        let candidates = template.transactions.iter().cloned().map(Candidate::Known).collect();
-        let import = self.chain.import(linked, BlockBody::Resolved(candidates)).await?;
+        let body = BlockBody::Resolved(template.transactions.iter().cloned().map(Candidate::Known).collect());
+        let mut import = self.chain.import(linked, body.clone()).await?;
+        // It was executed as a template: others need not wait until it is on the disk here.
+        if import.matched().await?.is_ok() {
+            self.network.announce(header, body).await;
+        }
         let outcome = import.outcome().await?;
         if outcome != BlockOutcome::Connected {
             tracing::debug!(target: "cairn::miner", block = %id, ?outcome, "a found block is not on the chain");
             return Ok(None);
         }
-        self.network.announce(Block { header, body: template.body() }).await;
         Ok(Some(id))
     }
 

@@ -1,16 +1,17 @@
 //! What the miner needs of the network and of the synchronisation, and nothing more.
 
 use crate::{
+    chain::BlockBody,
     network::NetworkHandle,
     sync::{SyncHandle, SyncPhase},
 };
-use cairn_ledger::block::Block;
+use cairn_ledger::block::Header;
 use std::future::Future;
 
 /// Tells others of a block that was found here.
 pub trait Announce: Clone + Send + Sync + 'static {
     /// Tells them.
-    fn announce(&self, block: Block) -> impl Future<Output = ()> + Send;
+    fn announce(&self, header: Header, body: BlockBody) -> impl Future<Output = ()> + Send;
 }
 
 /// Knows how far the chain here is behind.
@@ -20,8 +21,8 @@ pub trait Progress: Send + Sync + 'static {
 }
 
 impl Announce for NetworkHandle {
-    fn announce(&self, block: Block) -> impl Future<Output = ()> + Send {
-        Self::announce(self, block)
+    fn announce(&self, header: Header, body: BlockBody) -> impl Future<Output = ()> + Send {
+        Self::announce(self, header, body)
     }
 }
 

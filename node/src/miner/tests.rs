@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::{
+    chain::BlockBody,
     clock,
     mempool::tests::Bench,
     tasks::{ShutdownSwitch, TaskError, shutdown},
 };
 use cairn_ledger::{
-    block::Block,
+    block::{Block, Body, Header},
     chain_spec::ChainSpec,
     testing::{easy_params, key},
 };
@@ -28,8 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Heard(mpsc::Sender<Block>);
 
 impl Announce for Heard {
-    async fn announce(&self, block: Block) {
-        self.0.send(block).await.expect("the test listens");
+    async fn announce(&self, header: Header, body: BlockBody) {
+        let BlockBody::Resolved(candidates) = body else { panic!("a template's transactions were checked") };
+        let transactions = candidates.iter().map(|candidate| candidate.transaction().clone()).collect();
+        let body = Body::new(transactions).expect("a block's transactions");
+        self.0.send(Block { header, body }).await.expect("the test listens");
     }
 }
 

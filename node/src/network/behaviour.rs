@@ -7,8 +7,8 @@ use super::{
     filter::Filtered,
     gate::Gate,
     wire::{
-        Addresses, Bodies, CompactBlock, GetAddresses, GetBodies, GetHeaders, Headers, Message, PeerStatus, TxBatch,
-        gossip_id,
+        Addresses, BlockTxs, Bodies, CompactBlock, GetAddresses, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers,
+        Message, PeerStatus, PoolAnswer, TxBatch, gossip_id,
     },
 };
 use cairn_ledger::hash::BlockId;
@@ -109,6 +109,8 @@ pub(super) struct Behaviour {
     pub(super) headers: Requests,
     pub(super) bodies: Requests,
     pub(super) addresses: Requests,
+    pub(super) block_txs: Requests,
+    pub(super) pool: Requests,
 }
 
 /// Why the network cannot be set up.
@@ -172,6 +174,8 @@ impl Behaviour {
             headers: requests::<GetHeaders, Headers>(names.protocol("headers/1"), small),
             bodies: requests::<GetBodies, Bodies>(names.protocol("bodies/1"), large),
             addresses: requests::<GetAddresses, Addresses>(names.protocol("addresses/1"), small),
+            block_txs: requests::<GetBlockTxs, BlockTxs>(names.protocol("block-txs/1"), small),
+            pool: requests::<GetPool, PoolAnswer>(names.protocol("pool/1"), large),
         })
     }
 }

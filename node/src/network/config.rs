@@ -21,6 +21,8 @@ pub struct NetworkConfig {
     pub max_outbound: usize,
     /// No new peers while the process holds more MiB than this; `None` for three quarters of the machine's.
     pub max_memory_mib: Option<usize>,
+    /// The most bytes a second that answers to peers take; `None` for as many as the line carries.
+    pub max_upload_per_second: Option<usize>,
     /// On a private network, the identities that are let in; `None` where anyone is.
     pub admit: Option<Vec<String>>,
     /// A file with a key that all nodes of a private network share. With it there is no QUIC.
@@ -42,6 +44,7 @@ impl Default for NetworkConfig {
             max_inbound: 64,
             max_outbound: 16,
             max_memory_mib: None,
+            max_upload_per_second: None,
             admit: None,
             psk_file: None,
             discovery: DiscoveryConfig::default(),

@@ -97,6 +97,7 @@ impl Service {
         let Some((number, peer)) = self.peers.disconnected(id) else { return };
         self.counter.forget(number);
         self.exchange.forget(number);
+        self.pool_rounds.forget(number);
         if peer.status.is_some() {
             self.backlog.push(NetworkEvent::PeerDown { peer: number });
         }
@@ -127,6 +128,8 @@ impl Service {
             BehaviourEvent::Status(event) => self.on_status_event(event),
             BehaviourEvent::Headers(event) => self.on_request_event(Class::Headers, event),
             BehaviourEvent::Bodies(event) => self.on_request_event(Class::Bodies, event),
+            BehaviourEvent::BlockTxs(event) => self.on_request_event(Class::BlockTxs, event),
+            BehaviourEvent::Pool(event) => self.on_request_event(Class::Pool, event),
             BehaviourEvent::Addresses(event) => self.on_addresses_event(event),
             BehaviourEvent::Kad(event) => self.on_kad(event),
             BehaviourEvent::Rendezvous(event) => self.on_rendezvous(event),
@@ -200,7 +203,7 @@ impl Service {
             self.charge(number, &Offence::Flooding);
             return false;
         }
-        self.peers.count_bytes(number, PeerStatus::MAX_BYTES);
+        self.peers.count_bytes(number, PeerStatus::MAX_BYTES, now);
         true
     }
 
@@ -263,9 +266,12 @@ impl Service {
         match response {
             Err(error) => self.charge(number, &Offence::Undecodable(*error)),
             Ok(bytes) => {
-                // What was asked for may come.
-                let _ = self.peers.receive(number, class.protocol(), bytes.len(), now);
-                self.peers.was_useful(number, now);
+                self.peers.got(number, class.protocol(), bytes.len());
+                match class {
+                    Class::Headers | Class::Bodies => self.peers.gave(number, bytes.len(), now),
+                    // What these are worth shows when the block is whole, and when the pool has admitted them.
+                    Class::BlockTxs | Class::Pool => self.peers.was_useful(number, now),
+                }
             }
         }
     }

@@ -5,8 +5,9 @@
 //! pays for it; what merely cannot be judged here and now is ignored, and nobody pays.
 
 use super::{
-    compact::{self, Unresolved},
+    compact::{Draft, Unresolved},
     mailbox::{NetworkHandle, RequestError},
+    shelf::{self, Shelf},
     wire::{CompactBlock, Message, TxBatch},
 };
 use crate::{
@@ -123,6 +124,34 @@ fn of_match(linked: &LinkedHeader, matched: Result<(), BlockError>, fetched: boo
     }
 }
 
+/// What follows when the sender of a block does not say what is missing.
+fn not_answered(error: &RequestError) -> Judged {
+    let offence = matches!(error, RequestError::Timeout).then_some(Offence::Stalled);
+    Judged { offence, ..Judged::ignored() }
+}
+
+/// The block's transactions with what its sender added; and what that was.
+fn finish(mut draft: Draft, more: Vec<Transaction>) -> (Result<Vec<Candidate>, Unresolved>, Answered) {
+    // Another number of them fills nothing: the draft stays incomplete.
+    let answered = Answered(draft.fill(more).unwrap_or_default());
+    (draft.finish(), answered)
+}
+
+/// Transactions that the sender of a compact block said stand at these places.
+///
+/// That the block did not come of them proves nothing yet: another may have made a compact block with wrong short
+/// ids, which honest nodes pass on once they have the body. The body proves it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Answered(Vec<(u32, TxId)>);
+
+impl Answered {
+    /// Whether other transactions stand at those places of the body that is the block's.
+    fn differs_from(&self, body: &BlockBody) -> bool {
+        let ids: Vec<TxId> = shelf::transactions(body).map(Transaction::id).collect();
+        self.0.iter().any(|(place, txid)| ids.get(*place as usize) != Some(txid))
+    }
+}
+
 /// Whether this node has checked a transaction to the end, now or before: only then may it vouch for it.
 fn is_checked(answer: &Result<TxId, PoolError>) -> bool {
     matches!(answer, Ok(_) | Err(PoolError::AlreadyPooled | PoolError::AlreadyMined))
@@ -159,6 +188,8 @@ pub(super) struct Judge {
     pub(super) chain: ChainHandle,
     /// The pool.
     pub(super) pool: PoolHandle,
+    /// Where bodies are kept that others may ask for.
+    pub(super) shelf: Shelf,
     /// The way to ask the sender for more.
     pub(super) network: NetworkHandle,
 }
@@ -175,26 +206,25 @@ impl Judge {
             Ok(compact) => compact,
             Err(error) => return Judged::rejected(Offence::Undecodable(error)),
         };
-        let (body, fetched) = match self.resolve(compact).await {
-            Ok(candidates) => (BlockBody::Resolved(candidates), false),
-            // Everybody sees that the places are wrong: those very bytes prove it.
-            Err(Unresolved::Misplaced) => return Judged::rejected(Offence::Undecodable(DecodeError::OutOfRange)),
-            Err(reason) => {
-                tracing::debug!(target: "cairn::network", block = %linked.id(), %reason, "fetching a whole body");
-                match self.fetch(sender, linked.id()).await {
-                    Ok(body) => (body.into(), true),
-                    Err(judged) => return *judged,
-                }
-            }
+        let (body, fetched) = match self.body(sender, linked.id(), compact).await {
+            Ok(body) => body,
+            Err(judged) => return *judged,
         };
-        let Ok(mut import) = self.chain.import(linked.clone(), body).await else {
+        let body = Arc::new(body);
+        let Ok(mut import) = self.chain.import(linked.clone(), BlockBody::clone(&body)).await else {
             return Judged::ignored();
         };
         // From here the block travels on; that it may fail in execution is no relayer's fault.
-        match import.matched().await {
-            Ok(matched) => of_match(&linked, matched, fetched),
-            Err(_) => Judged::ignored(),
+        let Ok(matched) = import.matched().await else { return Judged::ignored() };
+        let mut judged = of_match(&linked, matched, fetched.is_some());
+        if matched.is_ok() {
+            if fetched.is_some_and(|answered| answered.differs_from(&body)) {
+                judged.offence = Some(Offence::WrongAnswer);
+            }
+            // Before anybody can ask for it.
+            self.shelf.put(linked.id(), body);
         }
+        judged
     }
 
     async fn link(&self, sender: PeerNumber, data: &[u8]) -> Result<LinkedHeader, Box<Judged>> {
@@ -214,30 +244,70 @@ impl Judge {
         of_header(id, outcome)
     }
 
-    /// The transactions, from what the pool has.
-    async fn resolve(&self, compact: CompactBlock) -> Result<Vec<Candidate>, Unresolved> {
-        let missing = Unresolved::Missing { count: compact.short_ids.len() };
-        let pool = if compact.short_ids.is_empty() {
-            Vec::new()
-        } else {
-            self.pool.transactions().await.map_err(|_| missing)?
+    /// The block's transactions: from the pool, else with what the sender adds, else all from the sender. With
+    /// the last comes what the sender had answered before.
+    async fn body(
+        &self,
+        sender: PeerNumber,
+        id: BlockId,
+        compact: CompactBlock,
+    ) -> Result<(BlockBody, Option<Answered>), Box<Judged>> {
+        let draft = self.draft(compact).await?;
+        let missing = draft.missing();
+        let more = if missing.is_empty() { Vec::new() } else { self.ask_for(sender, id, missing).await? };
+        let finished = tokio::task::spawn_blocking(move || finish(draft, more)).await;
+        // Not even a worker that panicked is the sender's fault.
+        let (finished, answered) = finished.unwrap_or((Err(Unresolved::OtherRoot), Answered::default()));
+        match finished {
+            Ok(candidates) => Ok((BlockBody::Resolved(candidates), None)),
+            Err(reason) => {
+                tracing::debug!(target: "cairn::network", block = %id, %reason, "fetching a whole body");
+                Ok((self.fetch(sender, id).await?.into(), Some(answered)))
+            }
+        }
+    }
+
+    /// The transactions, as far as the pool has them.
+    async fn draft(&self, compact: CompactBlock) -> Result<Draft, Box<Judged>> {
+        // A pool that is gone has none; the node is stopping.
+        let pool = match compact.short_ids.is_empty() {
+            true => Vec::new(),
+            false => self.pool.transactions().await.unwrap_or_default(),
         };
         // A full pool takes milliseconds to hash.
-        let resolved = tokio::task::spawn_blocking(move || compact::reconstruct(&compact, &pool)).await;
-        resolved.unwrap_or(Err(missing))
+        match tokio::task::spawn_blocking(move || Draft::begin(compact, &pool)).await {
+            Ok(Ok(draft)) => Ok(draft),
+            // Everybody sees that the places are wrong: those very bytes prove it.
+            Ok(Err(_)) => Err(Box::new(Judged::rejected(Offence::Undecodable(DecodeError::OutOfRange)))),
+            Err(_) => Err(Box::new(Judged::ignored())),
+        }
+    }
+
+    /// What stands at these places of the block, from the sender; nothing when it does not say.
+    async fn ask_for(
+        &self,
+        sender: PeerNumber,
+        id: BlockId,
+        places: Vec<u32>,
+    ) -> Result<Vec<Transaction>, Box<Judged>> {
+        let missing = places.len();
+        tracing::debug!(target: "cairn::network", block = %id, missing, "asking for transactions of a block");
+        match self.network.request_block_txs(sender, id, places).await {
+            Ok(transactions) => Ok(transactions),
+            Err(error @ (RequestError::Timeout | RequestError::Gone | RequestError::Stopping)) => {
+                Err(Box::new(not_answered(&error)))
+            }
+            // It speaks no such protocol, is busy, or was charged already: perhaps it has the body.
+            Err(RequestError::Refused { .. } | RequestError::Undecodable(_) | RequestError::TooLong) => Ok(Vec::new()),
+        }
     }
 
     /// The whole body, from the sender.
     async fn fetch(&self, sender: PeerNumber, id: BlockId) -> Result<Body, Box<Judged>> {
-        let offence = match self.network.request_bodies(sender, vec![id]).await {
-            Ok(bodies) => match bodies.into_iter().next() {
-                Some(body) => return Ok(body),
-                None => None,
-            },
-            Err(RequestError::Timeout) => Some(Offence::Stalled),
-            Err(_) => None,
-        };
-        Err(Box::new(Judged { offence, ..Judged::ignored() }))
+        match self.network.request_bodies(sender, vec![id]).await {
+            Ok(bodies) => bodies.into_iter().next().ok_or_else(|| Box::new(Judged::ignored())),
+            Err(error) => Err(Box::new(not_answered(&error))),
+        }
     }
 
     /// Judges a batch of transactions by offering them to the pool.
@@ -344,6 +414,17 @@ mod tests {
         let large = BlockError::Size { got: 2, max: 1 };
         assert_eq!(of_match(&linked, Err(large), false), Judged::rejected(Offence::InvalidBlock(large)));
         assert_eq!(of_match(&linked, Ok(()), true).verdict, Verdict::Accept);
+    }
+
+    #[test]
+    fn only_the_body_proves_that_wrong_transactions_were_given() {
+        let spec = easy_network();
+        let all: Vec<_> = (0..3).map(|nonce| payment(&spec, &key(1), nonce, key(2).address(), 5, 177)).collect();
+        let ids: Vec<TxId> = all.iter().map(Transaction::id).collect();
+        let body = BlockBody::from(Body::new(all).expect("few"));
+        let differs = |answered: &[(u32, TxId)]| Answered(answered.to_vec()).differs_from(&body);
+        assert!(!differs(&[]) && !differs(&[(0, ids[0]), (2, ids[2])]), "the control: what is right costs nothing");
+        assert!(differs(&[(0, ids[0]), (1, ids[2])]) && differs(&[(3, ids[0])]));
     }
 
     #[test]

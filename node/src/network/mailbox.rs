@@ -6,11 +6,16 @@ use super::{
     redial::TargetError,
     resource::{Kind, Resource},
     traffic::{Protocol, ProtocolBytes},
-    wire::{Bodies, GetBodies, GetHeaders, Headers, MAX_BODIES, MAX_LOCATOR, Message as _, PeerStatus},
+    wire::{
+        BlockTxs, Bodies, GetBodies, GetHeaders, Headers, MAX_BODIES, MAX_LOCATOR, Message as _, PeerStatus, PoolAnswer,
+    },
 };
-use crate::verdict::{Offence, PeerNumber};
+use crate::{
+    chain::BlockBody,
+    verdict::{Offence, PeerNumber},
+};
 use cairn_ledger::{
-    block::{Block, Body, Header},
+    block::{Body, Header},
     codec::{BoundedVec, DecodeError},
     hash::BlockId,
     units::Timestamp,
@@ -31,6 +36,10 @@ pub(super) enum Class {
     Headers,
     /// `bodies/1`.
     Bodies,
+    /// `block-txs/1`.
+    BlockTxs,
+    /// `pool/1`.
+    Pool,
 }
 
 impl Class {
@@ -39,6 +48,18 @@ impl Class {
         match self {
             Self::Headers => Protocol::Headers,
             Self::Bodies => Protocol::Bodies,
+            Self::BlockTxs => Protocol::BlockTxs,
+            Self::Pool => Protocol::Pool,
+        }
+    }
+
+    /// The bytes of the longest answer.
+    pub(super) fn max_answer(self) -> usize {
+        match self {
+            Self::Headers => Headers::MAX_BYTES,
+            Self::Bodies => Bodies::MAX_BYTES,
+            Self::BlockTxs => BlockTxs::MAX_BYTES,
+            Self::Pool => PoolAnswer::MAX_BYTES,
         }
     }
 }
@@ -261,7 +282,7 @@ pub enum NetworkEvent {
 
 /// The network's questions.
 pub(super) enum Message {
-    Announce { block: Box<Block> },
+    Announce { header: Box<Header>, body: BlockBody },
     Request { peer: PeerNumber, class: Class, request: Vec<u8>, answer: oneshot::Sender<Result<Vec<u8>, RequestError>> },
     Charge { peer: PeerNumber, offence: Offence },
     AddPeer { address: String, answer: oneshot::Sender<Result<(), TargetError>> },
@@ -282,9 +303,9 @@ pub struct NetworkHandle {
 }
 
 impl NetworkHandle {
-    /// Passes on a block that was found here.
-    pub async fn announce(&self, block: Block) {
-        self.tell(Message::Announce { block: Box::new(block) }).await;
+    /// Passes on a block that was found here, and whose body was found to be its own.
+    pub async fn announce(&self, header: Header, body: BlockBody) {
+        self.tell(Message::Announce { header: Box::new(header), body }).await;
     }
 
     /// Asks a peer for the headers after the first id of the locator that is on its chain.
@@ -392,12 +413,17 @@ impl NetworkHandle {
         self.ask(|answer| Message::FindProviders { resource, answer }).await.ok_or(FindError::Stopping)?
     }
 
-    async fn request(&self, peer: PeerNumber, class: Class, request: Vec<u8>) -> Result<Vec<u8>, RequestError> {
+    pub(super) async fn request(
+        &self,
+        peer: PeerNumber,
+        class: Class,
+        request: Vec<u8>,
+    ) -> Result<Vec<u8>, RequestError> {
         let answered = self.ask(|answer| Message::Request { peer, class, request, answer }).await;
         answered.ok_or(RequestError::Stopping)?
     }
 
-    async fn judge<T>(&self, peer: PeerNumber, decoded: Result<T, DecodeError>) -> Result<T, RequestError> {
+    pub(super) async fn judge<T>(&self, peer: PeerNumber, decoded: Result<T, DecodeError>) -> Result<T, RequestError> {
         match decoded {
             Ok(message) => Ok(message),
             Err(error) => {

@@ -11,6 +11,8 @@
 //! | `txs/1` | gossip | [batches](wire::TxBatch) of transactions |
 //! | `headers/1` | request | headers after a locator |
 //! | `bodies/1` | request | bodies by id |
+//! | `block-txs/1` | request | the transactions that a compact block lacked |
+//! | `pool/1` | request | what waits in a node's pool |
 //! | `addresses/1` | request | whom a node has lately reached |
 //! | `kad/1`, `meshsub` | libp2p | Kademlia, gossipsub; identify, ping, rendezvous, AutoNAT, relay and DCUtR under their own names |
 //!
@@ -18,15 +20,20 @@
 //!
 //! # The path of a gossiped block
 //! `events` → `relay::on_gossip` (is there room, is it new) → a task of its own: `gossip::Judge::block`
-//! (header, work, [link](crate::chain::ChainHandle::link_headers), body from the pool or from the sender,
-//! [import](crate::chain::ChainHandle::import)) → `relay::on_judged` (verdict to gossipsub, price to `peers`).
-//! The verdict comes as soon as the body is found to be the header's: relaying does not wait for execution.
+//! (header, work, [link](crate::chain::ChainHandle::link_headers), body, [import](crate::chain::ChainHandle::import))
+//! → `relay::on_judged` (verdict to gossipsub, price to `peers`). The verdict comes as soon as the body is found to be
+//! the header's: relaying does not wait for execution. The body is put together from the pool (`compact`); what it
+//! lacks the sender is asked for (`block-txs/1`), once, and for the whole body if that does not fit. It stays on the
+//! `shelf` for those who will ask this node.
 //!
 //! # The path of gossiped transactions
 //! `events` → `relay::on_gossip` → a task of its own: `gossip::Judge::batch` (decode,
 //! [submit](crate::mempool::PoolHandle::submit)) → `relay::on_judged`. A batch travels on when this node has
 //! checked all of it and something was new; otherwise what was new goes on in a batch of our own (`outbox`),
 //! as does what was submitted here.
+//!
+//! What waited before two nodes met comes by `pool/1` (`pool_sync`): one peer after the other is asked what waits
+//! with it, once its chain is not ahead, and for what is lacking here.
 //!
 //! # How peers are found, and kept
 //! Searches in the DHT (`discovery`), rendezvous points (`rendezvous`), peers asked whom they know (`exchange`)
@@ -42,8 +49,9 @@
 //! # Map
 //! [`wire`] every message and its bounds · `mailbox` what the network is asked and tells · `start` its start ·
 //! `service` its loop · `events` what the swarm reports · `relay` what is passed on · `gossip` verdicts ·
-//! `compact` compact blocks · `outbox` batches of our own · `answers` and `serve` answers to others · `peers` scores and
-//! prices · `traffic` bytes by protocol · `bans` and their file · `gate` who may connect · `filter` what may be dialled ·
+//! `compact` compact blocks · `short_ids` what they are made of · `shelf` bodies passed on lately · `pool_sync` the pools
+//! of new peers · `listing` the pool as they see it · `requests` questions about both · `outbox` batches of our own ·
+//! `answers` and `serve` answers to others · `upload` who is next · `peers` scores and prices · `traffic` bytes by protocol · `bans` and their file · `gate` who may connect · `filter` what may be dialled ·
 //! `redial` whom the operator and neighbours named · `address_book`, `book_file`, `node_address` where others are ·
 //! `outreach` whom to dial · `discovery` Kademlia · `resource` what can be provided · `exchange`, `rendezvous` ·
 //! `climbing`, `ladder` being reached · `reachability` addresses · `control` the operator's word, files and memory ·
@@ -63,11 +71,15 @@
 //! | memory of the process | three quarters of the machine's | the system kills above that | nobody new comes in |
 //! | silence; uselessness while others are useful | 200 s; 30 min | three exchanges of status; an hour has 30 blocks | parted from |
 //! | streams | 128 a connection; 16 of each request class | a flood fills only its own class | refused |
-//! | blocks, batches being judged | 16, 64; 16 a peer | what the checking threads do in a second | ignored, nobody charged |
+//! | blocks, batches being judged | 16, 64; 32 a peer | what the checking threads do in a second | ignored, nobody charged; what waits in the sender's pool is asked for after 5 s |
 //! | requests being answered | 64; 4 a peer, until the answer has left | 256 MiB of answers at most; sync keeps three | wait in line |
-//! | requests in line | 1024 | seconds of work | closed unanswered |
+//! | requests in line | 1024 | seconds of work | closed unanswered, the newest of those who only take first |
+//! | bytes of answers a second, to all | `network.max_upload_per_second` | what the operator spares | they wait; eight bytes for those who give lately to one for those who only take (1 byte for 32) |
 //! | bytes served to a peer | 32 MiB/s, 64 MiB at once; 16 KiB a request at least | a quarter of a gigabit line | it waits; 5 s behind, it is charged |
 //! | gossip from a peer: blocks; transactions | 1 MiB/s, 8 at once; 4 MiB/s, 16 at once | above what can be checked | ignored and charged |
+//! | questions about the pool by a peer | 4 a second, 160 at once; an answer of 1 MiB; the pool listed once in 2 s | the largest pool in one go | ignored and charged |
+//! | asking for a pool | one peer at a time, each once in 60 s; 64 MiB | each transaction comes once; reconnecting costs nobody | later; the rest is left |
+//! | bodies kept for those who lack some of it | 8; 16 MiB | what travels within seconds | the oldest go; older ones are stored |
 //! | status, addresses asked by a peer | 1 KiB/s, 32 at once; one each 30 s, 8 at once | three times what nodes do | ignored and charged |
 //! | addresses in an answer | 64 | eight times the slots | – |
 //! | gossiped frame; compact block; batch | 256; 160; 48 KiB | the largest block's ids fit | rejected |
@@ -112,24 +124,30 @@ mod gate;
 mod gossip;
 mod identity;
 mod ladder;
+mod listing;
 mod mailbox;
 mod memory;
 mod node_address;
 mod outbox;
 mod outreach;
 mod peers;
+mod pool_sync;
 mod reachability;
 mod recent;
 mod redial;
 mod relay;
 mod rendezvous;
+mod requests;
 mod resource;
 mod serve;
 mod service;
+mod shelf;
+mod short_ids;
 mod small_file;
 mod start;
 mod traffic;
 mod transports;
+mod upload;
 pub mod wire;
 
 pub use bans::NotBannable;

@@ -5,6 +5,7 @@
 use super::{
     mailbox::PeerInfo,
     traffic::{Protocol, Traffic},
+    upload::Standing,
     wire::PeerStatus,
 };
 use crate::verdict::{Offence, PeerNumber};
@@ -37,7 +38,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Requests of one peer being answered at once, until the answer has left: sync keeps three in flight.
 const SERVING_EACH: usize = 4;
 /// Gossiped messages of one peer being judged at once.
-const JUDGING_EACH: usize = 16;
+const JUDGING_EACH: usize = 32;
+/// The least that a peer must have given lately to be one of those who give.
+const GIVEN_LEAST: f64 = 4096.0;
+/// It must have given one byte for so many that it took: what everybody needs from few is given once to each.
+const TAKEN_FOR_GIVEN: f64 = 32.0;
+/// What a new block is worth that a peer was the first to bring: the body of a usual one.
+pub(super) const BLOCK_WORTH: usize = 128 << 10;
 /// Bytes that any request counts for, however short its answer: what it costs to look.
 const LEAST_COST: usize = 16 << 10;
 
@@ -153,6 +160,9 @@ pub(super) struct Peer {
     /// What went to and fro, by protocol.
     traffic: Traffic,
     score: Score,
+    /// Bytes it gave that were wanted, and bytes it was answered with; both are forgotten like a score.
+    given: Score,
+    taken: Score,
     allowance: Allowance,
     serving: usize,
     judging: usize,
@@ -192,6 +202,8 @@ impl PeerTable {
             useful_at: None,
             traffic: Traffic::new(now),
             score: Score { points: 0.0, at: now },
+            given: Score { points: 0.0, at: now },
+            taken: Score { points: 0.0, at: now },
             allowance: Allowance { bytes: SERVE_BURST, at: now },
             serving: 0,
             judging: 0,
@@ -286,10 +298,29 @@ impl PeerTable {
     }
 
     /// A request of a peer was answered with so many bytes.
-    pub(super) fn count_bytes(&mut self, number: PeerNumber, bytes: usize) {
+    pub(super) fn count_bytes(&mut self, number: PeerNumber, bytes: usize, now: Instant) {
         if let Some(peer) = self.peers.get_mut(&number) {
             peer.allowance.bytes -= bytes.max(LEAST_COST) as f64;
+            peer.taken.add(bytes as f64, now);
         }
+    }
+
+    /// Notes that a peer has given so many bytes that were wanted: of a new block, of transactions that were
+    /// admitted, of an answer.
+    pub(super) fn gave(&mut self, number: PeerNumber, bytes: usize, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.given.add(bytes as f64, now);
+        }
+        self.was_useful(number, now);
+    }
+
+    /// What a peer has lately been for this node.
+    pub(super) fn standing(&self, number: PeerNumber, now: Instant) -> Standing {
+        let gives = |peer: &Peer| {
+            let (given, taken) = (peer.given.now(now), peer.taken.now(now));
+            given >= GIVEN_LEAST && given * TAKEN_FOR_GIVEN >= taken
+        };
+        if self.peers.get(&number).is_some_and(gives) { Standing::Gives } else { Standing::Takes }
     }
 
     /// An answer to a peer has left.
@@ -330,6 +361,13 @@ impl PeerTable {
     /// Takes bytes of a protocol in from a peer; `false` when they are more than it may send.
     pub(super) fn receive(&mut self, number: PeerNumber, protocol: Protocol, bytes: usize, now: Instant) -> bool {
         self.peers.get_mut(&number).is_some_and(|peer| peer.traffic.receive(protocol, bytes, now))
+    }
+
+    /// Notes bytes of a protocol that a peer was asked for.
+    pub(super) fn got(&mut self, number: PeerNumber, protocol: Protocol, bytes: usize) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.traffic.got(protocol, bytes);
+        }
     }
 
     /// Notes bytes of a protocol that went to a peer.
@@ -457,7 +495,7 @@ mod tests {
         let (mut table, number, now) = table();
         let serve = |table: &mut PeerTable, bytes| {
             let wait = table.begin_serving(number, now);
-            table.count_bytes(number, bytes);
+            table.count_bytes(number, bytes, now);
             table.end_serving(number);
             wait
         };
@@ -469,11 +507,24 @@ mod tests {
         // A flood of the cheapest questions costs, too.
         let mut floods = 0;
         while table.may_ask(number, now) {
-            table.count_bytes(number, 1);
+            table.count_bytes(number, 1, now);
             floods += 1;
         }
         assert!(floods < 20_000, "{floods}");
         assert!(table.may_ask(number, now + Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn whoever_gave_in_proportion_to_what_it_took_is_no_leecher() {
+        let (mut table, number, now) = table();
+        assert_eq!(table.standing(number, now), Standing::Takes, "whoever has just come has given nothing");
+        table.gave(number, BLOCK_WORTH, now);
+        assert_eq!(table.standing(number, now), Standing::Gives);
+        table.count_bytes(number, 32 * BLOCK_WORTH + 1, now);
+        assert_eq!(table.standing(number, now), Standing::Takes, "it took more than it may for one block");
+        table.gave(number, BLOCK_WORTH, now);
+        assert_eq!(table.standing(number, now), Standing::Gives);
+        assert_eq!(table.standing(number, now + 10 * HALF_LIFE), Standing::Takes, "what was long ago is forgotten");
     }
 
     #[test]

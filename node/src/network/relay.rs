@@ -5,38 +5,50 @@ use super::{
     compact,
     gossip::{self, Finding, Judged},
     mailbox::NetworkEvent,
+    peers::BLOCK_WORTH,
     service::{Job, Service},
     traffic::Protocol,
     wire::Message,
 };
 use crate::{
-    chain::ChainEvent,
+    chain::{BlockBody, ChainEvent},
     clock,
     mempool::Accepted,
     verdict::{Offence, Origin, PeerNumber, Verdict},
 };
-use cairn_ledger::block::Block;
+use cairn_ledger::{block::Header, validate::Candidate};
 use libp2p::{
     PeerId,
     gossipsub::{self, MessageAcceptance, MessageId, PublishError},
 };
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 /// Blocks being judged at once; further ones are ignored, and come by sync.
 pub(super) const JUDGING_BLOCKS: usize = 16;
-/// Batches of transactions being judged at once; further ones are ignored.
+/// Batches of transactions being judged at once; further ones are ignored, and asked for later.
 pub(super) const JUDGING_BATCHES: usize = 64;
 /// A tip that came by other ways than gossip is announced unless it is older than so many intervals.
 const RECENT_INTERVALS: u64 = 10;
 
 impl Service {
     /// Passes on a block, unless it travels already.
-    pub(super) fn announce(&mut self, block: &Block) {
-        let id = block.header.id();
+    pub(super) fn announce(&mut self, header: &Header, body: BlockBody) {
+        let id = header.id();
         if !self.known_blocks.insert(id) {
             return;
         }
-        let message = compact::compact(block, |txid| self.known_txs.contains(txid)).to_bytes();
+        let message = match &body {
+            BlockBody::Decoded(body) => {
+                let body = body.iter().map(|transaction| (transaction, transaction.id()));
+                compact::compact(header, body, |txid| self.known_txs.contains(txid))
+            }
+            BlockBody::Resolved(candidates) => {
+                let body = candidates.iter().map(|candidate| (candidate.transaction(), candidate.txid()));
+                compact::compact(header, body, |txid| self.known_txs.contains(txid))
+            }
+        };
+        let message = message.to_bytes();
+        self.judge.shelf.put(id, Arc::new(body));
         let (bytes, topic) = (message.len(), self.names.blocks.hash());
         match self.swarm.behaviour_mut().gossip.publish(topic, message) {
             Ok(_) => tracing::debug!(target: "cairn::network", block = %id, bytes, "announced a block"),
@@ -57,8 +69,9 @@ impl Service {
         }
         let is_gossiped = self.known_blocks.contains(&tip.id);
         self.tell_soon(!is_gossiped);
-        if let Some(block) = event.connected.last() {
-            self.announce(&block.to_block());
+        if let Some(block) = event.connected.last().filter(|_| !is_gossiped) {
+            let candidates = block.transactions().iter().cloned().map(Candidate::Known).collect();
+            self.announce(block.header().header(), BlockBody::Resolved(candidates));
         }
     }
 
@@ -106,8 +119,12 @@ impl Service {
         let job = Job { message, source, number, block };
         let has_room = if is_block { self.blocks.len() < JUDGING_BLOCKS } else { self.batches.len() < JUDGING_BATCHES };
         let is_known = block.is_some_and(|id| self.known_blocks.contains(&id) || self.variants.contains(&(id, number)));
-        if !has_room || is_known || !self.peers.begin_judging(number) {
+        if is_known || !has_room || !self.peers.begin_judging(number) {
             self.report(&job.message, &source, MessageAcceptance::Ignore);
+            // A block comes by sync; transactions from where they wait.
+            if !is_block {
+                self.pool_rounds.missed(number, source, Instant::now());
+            }
             return;
         }
         let judge = self.judge.clone();
@@ -151,8 +168,11 @@ impl Service {
     fn learn(&mut self, sender: PeerNumber, finding: Finding, travels: bool) {
         let now = Instant::now();
         match &finding {
-            Finding::Block { .. } => self.peers.was_useful(sender, now),
-            Finding::Transactions(admitted) if !admitted.is_empty() => self.peers.was_useful(sender, now),
+            Finding::Block { .. } => self.peers.gave(sender, BLOCK_WORTH, now),
+            Finding::Transactions(admitted) if !admitted.is_empty() => {
+                let bytes = admitted.iter().map(|(_, transaction)| transaction.size()).sum();
+                self.peers.gave(sender, bytes, now);
+            }
             Finding::Nothing | Finding::UnknownParent { .. } | Finding::Transactions(_) => {
                 self.peers.heard(sender, now);
             }

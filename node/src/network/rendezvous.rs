@@ -134,7 +134,7 @@ impl Service {
             server::Event::RegistrationExpired(_) => return,
         };
         let Some(number) = self.peers.number(peer) else { return };
-        self.peers.count_bytes(number, bytes);
+        self.peers.count_bytes(number, bytes, Instant::now());
         if !self.peers.may_ask(number, Instant::now()) {
             self.charge(number, &Offence::Flooding);
         }

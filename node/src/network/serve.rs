@@ -1,15 +1,24 @@
-//! Answers to other nodes, read from the stored chain.
+//! Answers to other nodes: from the stored chain, from the blocks that were passed on lately, and from the pool.
 
 use super::{
+    listing::Listing,
     mailbox::Class,
-    wire::{Bodies, GetBodies, GetHeaders, Headers, MAX_HEADERS, Message},
+    shelf::{self, Shelf},
+    short_ids::ShortIds,
+    wire::{
+        BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers, MAX_HEADERS, MAX_POOL_IDS, Message,
+        PoolAnswer, ShortId,
+    },
 };
-use crate::chain::{Reader, StoreError};
+use crate::chain::{BlockBody, Reader, StoreError};
 use cairn_ledger::{
-    block::{BLOCK_OVERHEAD_BYTES, HEADER_BYTES, block_size},
+    block::{BLOCK_OVERHEAD_BYTES, Body, HEADER_BYTES, block_size},
     codec::{BoundedVec, DecodeError},
+    hash::BlockId,
+    transaction::Transaction,
+    validate::CheckedTransaction,
 };
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -28,17 +37,34 @@ pub(super) enum ServeError {
     },
 }
 
+/// Where answers come from. Cloning shares it.
+#[derive(Clone)]
+pub(super) struct Sources {
+    /// The stored chain.
+    pub(super) reader: Reader,
+    /// Blocks that may not be stored yet.
+    pub(super) shelf: Shelf,
+    /// The pool.
+    pub(super) listing: Listing,
+}
+
 /// Answers a question after waiting for so long.
 pub(super) async fn answer(
-    reader: Reader,
+    sources: Sources,
     class: Class,
     question: Vec<u8>,
     wait: Duration,
 ) -> Result<Vec<u8>, ServeError> {
     tokio::time::sleep(wait).await;
+    let list = match class {
+        Class::Pool => sources.listing.get().await,
+        Class::Headers | Class::Bodies | Class::BlockTxs => Default::default(),
+    };
     let read = tokio::task::spawn_blocking(move || match class {
-        Class::Headers => headers(&reader, &question),
-        Class::Bodies => bodies(&reader, &question),
+        Class::Headers => headers(&sources.reader, &question),
+        Class::Bodies => bodies(&sources, &question),
+        Class::BlockTxs => block_txs(&sources.shelf, &question),
+        Class::Pool => pool(&list, &question),
     });
     read.await.map_err(|error| ServeError::Panicked { reason: error.to_string() })?
 }
@@ -49,11 +75,11 @@ fn headers(reader: &Reader, question: &[u8]) -> Result<Vec<u8>, ServeError> {
     Ok(Headers { headers: BoundedVec::new(headers).unwrap_or_default() }.to_bytes())
 }
 
-fn bodies(reader: &Reader, question: &[u8]) -> Result<Vec<u8>, ServeError> {
+fn bodies(sources: &Sources, question: &[u8]) -> Result<Vec<u8>, ServeError> {
     let GetBodies { ids } = GetBodies::from_bytes(question)?;
     let (mut bodies, mut room) = (Vec::new(), Bodies::MAX_BYTES - (BLOCK_OVERHEAD_BYTES - HEADER_BYTES));
     for id in ids.iter() {
-        let Some(body) = reader.body(id)? else { break };
+        let Some(body) = body(sources, id)? else { break };
         let size = block_size(&body) - HEADER_BYTES;
         if size > room {
             break;
@@ -62,4 +88,119 @@ fn bodies(reader: &Reader, question: &[u8]) -> Result<Vec<u8>, ServeError> {
         bodies.push(body);
     }
     Ok(Bodies { bodies: BoundedVec::new(bodies).unwrap_or_default() }.to_bytes())
+}
+
+/// A body that was passed on lately, or is stored.
+fn body(sources: &Sources, id: &BlockId) -> Result<Option<Body>, StoreError> {
+    match sources.shelf.get(id).as_deref() {
+        Some(BlockBody::Decoded(body)) => Ok(Some(body.clone())),
+        Some(body) => Ok(Body::new(shelf::transactions(body).cloned().collect()).ok()),
+        None => sources.reader.body(id),
+    }
+}
+
+/// From the shelf alone: for older blocks whole bodies are asked for, and no small question reads a large block
+/// from the disk.
+fn block_txs(shelf: &Shelf, question: &[u8]) -> Result<Vec<u8>, ServeError> {
+    let GetBlockTxs { id, places } = GetBlockTxs::from_bytes(question)?;
+    if places.windows(2).any(|pair| pair[0] >= pair[1]) {
+        return Err(DecodeError::OutOfRange.into());
+    }
+    let body = shelf.get(&id);
+    let all: Vec<&Transaction> = body.iter().flat_map(|body| shelf::transactions(body)).collect();
+    // A place beyond the end is no offence: whoever made the compact block may have lied about its length.
+    let found: Option<Vec<Transaction>> =
+        places.iter().map(|place| all.get(*place as usize).copied().cloned()).collect();
+    let transactions = BoundedVec::new(found.unwrap_or_default()).unwrap_or_default();
+    Ok(BlockTxs { transactions }.to_bytes())
+}
+
+fn pool(list: &[CheckedTransaction], question: &[u8]) -> Result<Vec<u8>, ServeError> {
+    let GetPool { key, wanted } = GetPool::from_bytes(question)?;
+    let short = ShortIds::keyed(&key);
+    if wanted.is_empty() {
+        let ids = list.iter().take(MAX_POOL_IDS).map(|checked| short.of(&checked.txid())).collect();
+        let short_ids = BoundedVec::new(ids).unwrap_or_default();
+        return Ok(PoolAnswer { short_ids, ..PoolAnswer::default() }.to_bytes());
+    }
+    let mut found: HashMap<ShortId, Option<&Transaction>> = wanted.iter().map(|id| (*id, None)).collect();
+    for checked in list {
+        if let Some(slot) = found.get_mut(&short.of(&checked.txid())) {
+            *slot = Some(checked.transaction());
+        }
+    }
+    // Two counts stand before the lists.
+    let (mut transactions, mut room) = (Vec::new(), PoolAnswer::MAX_BYTES - 16);
+    // Each once, however often it is named.
+    for transaction in wanted.iter().filter_map(|id| found.remove(id).flatten()) {
+        if transaction.size() > room {
+            break;
+        }
+        room -= transaction.size();
+        transactions.push(transaction.clone());
+    }
+    let transactions = BoundedVec::new(transactions).unwrap_or_default();
+    Ok(PoolAnswer { transactions, ..PoolAnswer::default() }.to_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::wire::MAX_POOL_WANTED;
+    use cairn_ledger::testing::{arbitrary_hash, checked, easy_network, key, payment};
+    use std::sync::Arc;
+
+    fn payments(count: u64) -> Vec<CheckedTransaction> {
+        let spec = easy_network();
+        checked(&spec, (0..count).map(|nonce| payment(&spec, &key(1), nonce, key(2).address(), 5, 177)).collect())
+    }
+
+    fn ask_pool(list: &[CheckedTransaction], wanted: Vec<ShortId>) -> PoolAnswer {
+        let question = GetPool { key: [3; 16], wanted: BoundedVec::new(wanted).expect("few") };
+        let answer = pool(list, &question.to_bytes()).expect("a good question");
+        PoolAnswer::from_bytes(&answer).expect("a good answer")
+    }
+
+    #[test]
+    fn a_pool_is_listed_and_given_in_the_order_asked_for() {
+        let list = payments(5);
+        let ids = ask_pool(&list, vec![]).short_ids.into_vec();
+        let short = ShortIds::keyed(&[3; 16]);
+        assert_eq!(ids, list.iter().map(|checked| short.of(&checked.txid())).collect::<Vec<_>>());
+        let answer = ask_pool(&list, vec![ids[3], [0; 6], ids[1], ids[3]]);
+        let expected = [list[3].transaction().clone(), list[1].transaction().clone()];
+        assert_eq!(*answer.transactions, expected, "what is gone is left out, and nothing comes twice");
+    }
+
+    #[test]
+    fn a_large_pool_comes_in_bounded_answers() {
+        let list = payments(7_000);
+        let ids = ask_pool(&list, vec![]).short_ids.into_vec();
+        assert_eq!(ids.len(), 7_000);
+        let answer = ask_pool(&list, ids[..MAX_POOL_WANTED].to_vec());
+        assert!(answer.to_bytes().len() <= PoolAnswer::MAX_BYTES);
+        assert_eq!(answer.transactions.len(), MAX_POOL_WANTED, "payments of the usual size fit");
+    }
+
+    #[test]
+    fn transactions_of_a_block_come_whole_or_not_at_all() {
+        let shelf = Shelf::default();
+        let all: Vec<Transaction> = payments(4).iter().map(|checked| checked.transaction().clone()).collect();
+        let id = BlockId::from_bytes(*arbitrary_hash(1).as_bytes());
+        shelf.put(id, Arc::new(Body::new(all.clone()).expect("few").into()));
+        let ask = |id, places: &[u32]| {
+            let question = GetBlockTxs { id, places: BoundedVec::new(places.to_vec()).expect("few") };
+            block_txs(&shelf, &question.to_bytes()).map(|answer| {
+                let answer = BlockTxs::from_bytes(&answer).expect("a good answer");
+                answer.transactions.into_vec()
+            })
+        };
+        assert_eq!(ask(id, &[1, 3]).expect("they are there"), [all[1].clone(), all[3].clone()]);
+        assert_eq!(ask(id, &[1, 4]).expect("one place is beyond the end"), []);
+        assert_eq!(ask(BlockId::ZERO, &[1]).expect("another block"), []);
+        for places in [[1, 1], [3, 1]] {
+            let refused = ask(id, &places);
+            assert!(matches!(refused, Err(ServeError::Undecodable(DecodeError::OutOfRange))), "{places:?}");
+        }
+    }
 }

@@ -14,14 +14,17 @@ use super::{
     filter::Filtered,
     gossip::{Judge, Judged},
     ladder::Ladder,
+    listing::Listing,
     mailbox::{Backlog, Class, Message, NetworkEvent, NetworkInfo, PeerInfo, RequestError},
     node_address::NodeAddress,
     outbox::Outbox,
     outreach::Outreach,
     peers::{Decision, Peer, PeerTable},
+    pool_sync::PoolRounds,
     recent::Recent,
     redial::{self, Reason, Redial, TargetError},
     rendezvous::Points,
+    serve::Sources,
     traffic::Protocol,
     wire::{Message as _, PeerStatus},
 };
@@ -115,6 +118,8 @@ pub(super) struct Service {
     pub(super) blocks: JoinSet<(Job, Judged)>,
     pub(super) batches: JoinSet<(Job, Judged)>,
     pub(super) counter: Counter,
+    /// Where answers come from.
+    pub(super) sources: Sources,
     /// Small things to be told to others without waiting for them here.
     pub(super) errands: JoinSet<()>,
     /// Blocks being judged, and from whom: one variant of each for every peer.
@@ -130,6 +135,7 @@ pub(super) struct Service {
     pub(super) exchange: Exchange,
     pub(super) points: Points,
     pub(super) searches: Searches,
+    pub(super) pool_rounds: PoolRounds,
     pub(super) ladder: Ladder,
     pub(super) climbing: Climbing,
     pub(super) upkeep: Upkeep,
@@ -163,7 +169,10 @@ impl Service {
         let Setup { swarm, names, judge, book, config, files } = setup;
         let now = Instant::now();
         let said = !config.external.is_empty();
+        let (reader, listing) = (judge.chain.reader().clone(), Listing::new(judge.pool.clone()));
+        let sources = Sources { reader, shelf: judge.shelf.clone(), listing };
         Self {
+            sources,
             swarm,
             names,
             judge,
@@ -173,7 +182,7 @@ impl Service {
             asked: BTreeMap::new(),
             blocks: JoinSet::new(),
             batches: JoinSet::new(),
-            counter: Counter::default(),
+            counter: Counter::new(config.max_upload_per_second, now),
             errands: JoinSet::new(),
             variants: BTreeSet::new(),
             known_blocks: Recent::new(KNOWN_BLOCKS),
@@ -185,6 +194,7 @@ impl Service {
             exchange: Exchange::default(),
             points: Points::default(),
             searches: Searches::default(),
+            pool_rounds: PoolRounds::default(),
             climbing: Climbing::default(),
             saves: JoinSet::new(),
             config,
@@ -199,7 +209,7 @@ impl Service {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let outbox_due = self.outbox.due();
+            let (outbox_due, upload_due) = (self.outbox.due(), self.counter.due());
             tokio::select! {
                 () = shutdown.requested() => break,
                 event = self.swarm.select_next_some() => self.on_swarm_event(event),
@@ -207,6 +217,7 @@ impl Service {
                 Some(judged) = self.blocks.join_next() => self.on_judged(finished(judged)?),
                 Some(judged) = self.batches.join_next() => self.on_judged(finished(judged)?),
                 Some(served) = self.counter.serving.join_next() => self.on_served(finished(served)?)?,
+                Some(fetched) = self.pool_rounds.asking.join_next() => self.on_fetched_pool(finished(fetched)?),
                 Some(done) = self.errands.join_next() => finished(done)?,
                 Some(saved) = self.saves.join_next() => finished(saved)?,
                 moved = inlets.moves.recv() => match moved {
@@ -228,6 +239,7 @@ impl Service {
                     }
                 }
                 () = sleep_until(outbox_due), if outbox_due.is_some() => {}
+                () = sleep_until(upload_due), if upload_due.is_some() => self.serve_next(),
                 _ = tick.tick() => self.on_tick(),
             }
             self.flush_outbox();
@@ -239,7 +251,7 @@ impl Service {
     fn on_message(&mut self, message: Message) {
         // Whoever asked may be gone: an answer that nobody reads is dropped.
         match message {
-            Message::Announce { block } => self.announce(&block),
+            Message::Announce { header, body } => self.announce(&header, body),
             Message::Request { peer, class, request, answer } => self.request(peer, class, request, answer),
             Message::Charge { peer, offence } => self.charge(peer, &offence),
             Message::AddPeer { address, answer } => drop(answer.send(self.add_target(&address, Reason::Named))),
@@ -274,6 +286,8 @@ impl Service {
         match class {
             Class::Headers => &mut behaviour.headers,
             Class::Bodies => &mut behaviour.bodies,
+            Class::BlockTxs => &mut behaviour.block_txs,
+            Class::Pool => &mut behaviour.pool,
         }
     }
 
@@ -357,6 +371,7 @@ impl Service {
         self.provide(now);
         self.climb(now);
         self.keep_up(now);
+        self.fetch_pools(now);
         let regular = self.schedule.status <= now;
         if regular || (self.schedule.news && self.schedule.may_tell <= now) {
             self.schedule.may_tell = now + STATUS_PAUSE;

@@ -15,6 +15,7 @@ use super::{
     reachability,
     redial::{self, Reason, TargetError},
     service::{Inlets, Service, Setup},
+    shelf::Shelf,
     transports,
 };
 use crate::{
@@ -116,7 +117,7 @@ pub async fn spawn(
     // Subscribed before anything can happen, so that nothing is missed.
     let (moves, accepted) = (chain.subscribe(), pool.subscribe());
     let inlets = Inlets { mailbox: messages, moves, accepted, events: events_sender };
-    let judge = Judge { spec, chain, pool, network: handle.clone() };
+    let judge = Judge { spec, chain, pool, shelf: Shelf::default(), network: handle.clone() };
     let (peers, boot_nodes) = (config.peers.clone(), config.boot_nodes.clone());
     let mut service = Service::new(Setup { swarm, names, judge, book, config, files });
     for (addresses, reason) in [(&peers, Reason::Named), (&boot_nodes, Reason::Boot)] {

@@ -17,10 +17,23 @@ pub(super) enum Protocol {
     Bodies,
     /// `addresses/1`.
     Addresses,
+    /// `block-txs/1`.
+    BlockTxs,
+    /// `pool/1`.
+    Pool,
 }
 
 impl Protocol {
-    const ALL: [Self; 6] = [Self::Status, Self::Blocks, Self::Txs, Self::Headers, Self::Bodies, Self::Addresses];
+    const ALL: [Self; 8] = [
+        Self::Status,
+        Self::Blocks,
+        Self::Txs,
+        Self::Headers,
+        Self::Bodies,
+        Self::Addresses,
+        Self::BlockTxs,
+        Self::Pool,
+    ];
 
     /// Its name, as it is told to operators.
     fn name(self) -> &'static str {
@@ -31,6 +44,8 @@ impl Protocol {
             Self::Headers => "headers",
             Self::Bodies => "bodies",
             Self::Addresses => "addresses",
+            Self::BlockTxs => "block_txs",
+            Self::Pool => "pool",
         }
     }
 
@@ -48,7 +63,9 @@ impl Protocol {
             Self::Status => Some((1024.0, 32.0 * 1024.0)),
             // A question of two bytes counts for 1 KiB: one each half minute, eight at once.
             Self::Addresses => Some((1024.0 / 30.0, 8.0 * 1024.0)),
-            Self::Headers | Self::Bodies => None,
+            // A question counts for 1 KiB: the largest pool of the usual kind in one go, and four a second after.
+            Self::Pool => Some((4.0 * 1024.0, 160.0 * 1024.0)),
+            Self::Headers | Self::Bodies | Self::BlockTxs => None,
         }
     }
 }
@@ -103,13 +120,23 @@ impl Traffic {
         let cost = match protocol {
             // Each is read cheaply, up to the work that it shows or lacks.
             Protocol::Status | Protocol::Blocks => bytes,
-            Protocol::Txs | Protocol::Addresses | Protocol::Headers | Protocol::Bodies => bytes.max(LEAST),
+            // What it costs is a look through the pool, however much is wanted.
+            Protocol::Pool => LEAST,
+            Protocol::Txs | Protocol::Addresses | Protocol::Headers | Protocol::Bodies | Protocol::BlockTxs => {
+                bytes.max(LEAST)
+            }
         } as f64;
         if cost > flow.left {
             return false;
         }
         flow.left -= cost;
         true
+    }
+
+    /// Counts bytes that were asked for.
+    pub(super) fn got(&mut self, protocol: Protocol, bytes: usize) {
+        let flow = &mut self.0[protocol as usize];
+        flow.received = flow.received.saturating_add(bytes as u64);
     }
 
     /// Counts bytes that left.
@@ -165,6 +192,20 @@ mod tests {
         assert_eq!(asked, 8);
         assert!(traffic.receive(Protocol::Addresses, 2, now + Duration::from_secs(31)));
         assert!(!traffic.receive(Protocol::Addresses, 2, now + Duration::from_secs(32)));
+    }
+
+    #[test]
+    fn a_flood_of_questions_about_the_pool_is_refused_and_one_whole_pool_is_not() {
+        let now = Instant::now();
+        let mut traffic = Traffic::new(now);
+        // The list, and 64 MiB in answers of half a MiB at least.
+        assert!((0..129).all(|_| traffic.receive(Protocol::Pool, 24 << 10, now)));
+        let flood = (0..1_000).filter(|_| traffic.receive(Protocol::Pool, 24, now)).count();
+        assert_eq!(flood, 160 - 129);
+        // What this node asked for itself costs the peer nothing.
+        traffic.got(Protocol::Pool, 1 << 30);
+        let later = now + Duration::from_secs(1);
+        assert_eq!((0..1_000).filter(|_| traffic.receive(Protocol::Pool, 24, later)).count(), 4);
     }
 
     #[test]

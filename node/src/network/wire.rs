@@ -2,7 +2,7 @@
 //! ([`cairn_ledger::codec`]): length first, every list bounded before it is allocated, nothing left over.
 
 use cairn_ledger::{
-    block::{Body, Header, MAX_BLOCK_TRANSACTIONS},
+    block::{Body, Header, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS},
     codec::{self, BoundedVec, Decode, DecodeError, Encode},
     hash::{BlockId, Hash},
     pow::Work,
@@ -24,6 +24,13 @@ pub const MAX_PREFILLED_BYTES: usize = 64 << 10;
 pub const MAX_PREFILLED: usize = MAX_PREFILLED_BYTES / MIN_TRANSACTION_BYTES;
 /// More transactions than this do not fit into a batch.
 pub const MAX_BATCH: usize = TxBatch::MAX_BYTES / MIN_TRANSACTION_BYTES;
+
+/// Short ids of pooled transactions in one answer: a pool of the usual greatest size.
+pub const MAX_POOL_IDS: usize = 100_000;
+/// Pooled transactions asked for at once: of the usual size, they fill about an answer.
+pub const MAX_POOL_WANTED: usize = 4_096;
+/// More transactions than this do not fit into an answer about the pool.
+pub const MAX_POOL_TXS: usize = PoolAnswer::MAX_BYTES / MIN_TRANSACTION_BYTES;
 
 /// Addresses in one answer: enough to fill the slots of a node several times.
 pub const MAX_ADDRESSES: usize = 64;
@@ -179,6 +186,69 @@ impl Message for Bodies {
     const MAX_BYTES: usize = 4 << 20;
 }
 
+/// `block-txs/1`: the transactions at these places of a block, please: those that its compact form lacked here.
+///
+/// Layout: `id 32 ‖ count u64 ‖ (place u32)*`; the places rise.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct GetBlockTxs {
+    /// The block.
+    pub id: BlockId,
+    /// Places in it, counted from 0.
+    pub places: BoundedVec<u32, MAX_BLOCK_TRANSACTIONS>,
+}
+
+impl Message for GetBlockTxs {
+    const MAX_BYTES: usize = 32 + 8 + 4 * MAX_BLOCK_TRANSACTIONS;
+}
+
+/// The answer of `block-txs/1`: the transactions at all those places, in their order; none when the node does not
+/// have them all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct BlockTxs {
+    /// The transactions.
+    pub transactions: Body,
+}
+
+impl Message for BlockTxs {
+    const MAX_BYTES: usize = 8 + MAX_BLOCK_BYTES;
+}
+
+/// `pool/1`: without short ids, which transactions wait with you? With some: these of them, please.
+///
+/// Layout: `key 16 ‖ count u64 ‖ (short id 6)*`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct GetPool {
+    /// What short ids are keyed with: the asker draws it.
+    pub key: [u8; 16],
+    /// What is wanted, in the order in which it was listed.
+    pub wanted: BoundedVec<ShortId, MAX_POOL_WANTED>,
+}
+
+impl Message for GetPool {
+    const MAX_BYTES: usize = 16 + 8 + 6 * MAX_POOL_WANTED;
+}
+
+/// The answer of `pool/1`. To a question without short ids: those of what can be mined now, the best paying first
+/// and each sender's in order of nonce. To one with some: of those transactions, the ones that still wait, in the
+/// order in which they were named, as many as fit.
+///
+/// Layout: `count u64 ‖ (short id 6)* ‖ count u64 ‖ transaction*`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct PoolAnswer {
+    /// The list.
+    pub short_ids: BoundedVec<ShortId, MAX_POOL_IDS>,
+    /// The transactions.
+    pub transactions: BoundedVec<Transaction, MAX_POOL_TXS>,
+}
+
+impl Message for PoolAnswer {
+    const MAX_BYTES: usize = 1 << 20;
+}
+
 /// `addresses/1`: whom do you know?
 ///
 /// Layout: `max u16`.
@@ -272,6 +342,10 @@ mod tests {
         }
     }
 
+    fn pool_answer() -> PoolAnswer {
+        PoolAnswer { short_ids: list(vec![[7; 6]]), transactions: list(vec![transaction(0)]) }
+    }
+
     /// Checks that a message is read as it is written and refused when it is cut or longer; gives its line.
     fn golden<M: Message + PartialEq + std::fmt::Debug>(name: &str, message: &M) -> String {
         let bytes = message.to_bytes();
@@ -294,6 +368,10 @@ mod tests {
             golden("headers", &Headers { headers: list(vec![easy_network().genesis().clone()]) }),
             golden("get_bodies", &GetBodies { ids: list(vec![id(1)]) }),
             golden("bodies", &Bodies { bodies: list(bodies) }),
+            golden("get_block_txs", &GetBlockTxs { id: id(1), places: list(vec![0, 7]) }),
+            golden("block_txs", &BlockTxs { transactions: list(vec![transaction(0), transaction(1)]) }),
+            golden("get_pool", &GetPool { key: [9; 16], wanted: list(vec![[1, 2, 3, 4, 5, 6], [7; 6]]) }),
+            golden("pool_answer", &pool_answer()),
             golden("get_addresses", &GetAddresses { max: 64 }),
             golden("addresses", &Addresses { addresses: list(vec![place(9740, false), place(9741, true)]) }),
         ];
@@ -309,6 +387,11 @@ mod tests {
         assert_eq!(GetBodies::from_bytes(&bomb), Err(DecodeError::TooMany));
         assert_eq!(Bodies::from_bytes(&bomb), Err(DecodeError::TooMany));
         assert_eq!(Addresses::from_bytes(&bomb), Err(DecodeError::TooMany));
+        assert_eq!(BlockTxs::from_bytes(&bomb), Err(DecodeError::TooMany));
+        assert_eq!(PoolAnswer::from_bytes(&bomb), Err(DecodeError::TooMany));
+        assert_eq!(GetBlockTxs::from_bytes(&[&[0; 32][..], &bomb].concat()), Err(DecodeError::TooMany));
+        assert_eq!(GetPool::from_bytes(&[&[0; 16][..], &bomb].concat()), Err(DecodeError::TooMany));
+        assert_eq!(PoolAnswer::from_bytes(&[&[0; 8][..], &bomb].concat()), Err(DecodeError::TooMany));
         // One body that claims more transactions than a block can have.
         assert_eq!(Bodies::from_bytes(&[1_u64.to_le_bytes(), bomb].concat()), Err(DecodeError::TooMany));
         let mut compact = easy_network().genesis().clone().to_vec();
@@ -335,6 +418,12 @@ mod tests {
         assert_eq!(ids.to_bytes().len(), GetBodies::MAX_BYTES);
         let locator = GetHeaders { locator: list(vec![id(0); MAX_LOCATOR]) };
         assert_eq!(locator.to_bytes().len(), GetHeaders::MAX_BYTES);
+        let places = GetBlockTxs { id: id(1), places: list(vec![0; MAX_BLOCK_TRANSACTIONS]) };
+        assert_eq!(places.to_bytes().len(), GetBlockTxs::MAX_BYTES);
+        let wanted = GetPool { key: [0; 16], wanted: list(vec![[0; 6]; MAX_POOL_WANTED]) };
+        assert_eq!(wanted.to_bytes().len(), GetPool::MAX_BYTES);
+        let pool = PoolAnswer { short_ids: list(vec![[0; 6]; MAX_POOL_IDS]), ..PoolAnswer::default() };
+        assert!(pool.to_bytes().len() <= PoolAnswer::MAX_BYTES);
         let addresses = Addresses { addresses: list(vec![place(1, false); MAX_ADDRESSES]) };
         assert_eq!(addresses.to_bytes().len(), Addresses::MAX_BYTES);
     }

@@ -70,7 +70,7 @@ pub struct PeerJson {
 /// Bytes of one protocol's messages between a node and a peer, since it connected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrafficJson {
-    /// The protocol: `status`, `blocks`, `txs`, `headers`, `bodies` or `addresses`.
+    /// The protocol: `status`, `blocks`, `txs`, `headers`, `bodies`, `addresses`, `block_txs` or `pool`.
     pub protocol: String,
     /// What came from the peer.
     pub received: u64,

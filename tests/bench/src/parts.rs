@@ -4,6 +4,7 @@
 mod blocks;
 mod peer;
 mod process;
+mod propagation;
 mod replay;
 mod rpc;
 
@@ -77,6 +78,12 @@ pub const ALL: &[Part] = &[
         what: "a full block of payments that are in the pool",
         takes: "1 min",
         measure: blocks::connect,
+    },
+    Part {
+        name: "propagation",
+        what: "a block of 5 000 payments along a line of 8 nodes, known to all pools and to none",
+        takes: "2 min",
+        measure: propagation::propagation,
     },
     Part {
         name: "peer",

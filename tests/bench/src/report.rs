@@ -230,6 +230,19 @@ const GROUPS: &[(&str, &[Row])] = &[
         ],
     ),
     (
+        "A block of 5 000 payments along a line of 8 nodes on this machine, from found to the last one's tip",
+        &[
+            row("known to all pools", "propagation.known_ms", "ms", Value(612.0, "Bitcoin Core 31"), AtMost(300.0)),
+            row(
+                "known to the miner's pool alone",
+                "propagation.unknown_ms",
+                "ms",
+                Value(2_900.0, "Bitcoin Core 31"),
+                AtMost(900.0),
+            ),
+        ],
+    ),
+    (
         "The process",
         &[
             row(
