@@ -196,7 +196,8 @@ async fn start_parts(
     tasks.adopt("network", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();
-    let (sync, task) = sync::spawn(spec.clone(), chain.clone(), network.clone(), events, shutdown);
+    let rules = sync::Rules { spec: spec.clone(), local };
+    let (sync, task) = sync::spawn(rules, chain.clone(), network.clone(), events, shutdown);
     tasks.adopt("sync", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();

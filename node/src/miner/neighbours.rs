@@ -2,7 +2,7 @@
 
 use crate::{
     network::NetworkHandle,
-    sync::{SyncHandle, SyncPhase},
+    sync::{Stall, SyncHandle, SyncPhase},
 };
 use cairn_ledger::block::Block;
 use std::future::Future;
@@ -29,8 +29,8 @@ impl Progress for SyncHandle {
     fn may_build(&self) -> bool {
         match self.status().phase {
             // A node without peers is all the network there is, as far as it knows.
-            SyncPhase::Discovering | SyncPhase::CaughtUp => true,
-            SyncPhase::Headers | SyncPhase::Bodies => false,
+            SyncPhase::Discovering | SyncPhase::CaughtUp | SyncPhase::Stalled(Stall::NoPeer) => true,
+            SyncPhase::Headers | SyncPhase::Bodies | SyncPhase::Stalled(_) => false,
         }
     }
 }
