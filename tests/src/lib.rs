@@ -6,7 +6,7 @@
 //! [`cluster`] several that are peers · [`wait`] waiting for conditions · [`replay`] a second opinion on the
 //! state, from the blocks and the ledger's rules alone · [`wallet`] the wallet's command line ·
 //! [`http`] requests no client would send · [`tokens`] access tokens · [`intruder`] a peer that sends garbage ·
-//! [`shaper`] a line that is slow, far or cut
+//! [`impostor`] a peer that only seems to have a chain · [`shaper`] a line that is slow, far or cut
 //!
 //! # The path of a test
 //! [`network::TestNetwork::new`] → [`cluster::Cluster::start`] → calls through [`node::Node::rpc`] → conditions
@@ -22,6 +22,7 @@
 pub mod binaries;
 pub mod cluster;
 pub mod http;
+pub mod impostor;
 pub mod intruder;
 pub mod network;
 pub mod node;

@@ -43,6 +43,8 @@ pub(super) struct Source {
     failures: u32,
     /// From this height up it has not the blocks we want, until then.
     lacks: Option<(Height, Instant)>,
+    /// Wrong bodies in a row, and since when.
+    lies: Option<(Instant, u32)>,
 }
 
 impl Source {
@@ -60,6 +62,7 @@ impl Source {
             rests_until: None,
             failures: 0,
             lacks: None,
+            lies: None,
         }
     }
 
@@ -120,9 +123,21 @@ impl Source {
         self.lacks = Some((height, now + LACKS_FOR));
     }
 
-    /// Whether it may have a block at this height, which it says it follows when it is its `source`.
-    pub(super) fn may_have(&self, height: Height, is_source: bool, now: Instant) -> bool {
-        let lacks = self.lacks.is_some_and(|(from, until)| height >= from && until > now);
+    /// Whether it may have a block at this height, which it says it follows when it is its `source`. With `now`,
+    /// whether it is worth asking again if it did not have it.
+    pub(super) fn may_have(&self, height: Height, is_source: bool, now: Option<Instant>) -> bool {
+        let lacks = self.lacks.is_some_and(|(from, until)| height >= from && now.is_none_or(|now| until > now));
         !lacks && (is_source || (height <= self.status.height && height >= self.status.lowest_body))
+    }
+
+    /// Whether a wrong body is to be charged: the first two in a second. They are enough to part from it, and
+    /// those after them came in the same answer.
+    pub(super) fn take_lie(&mut self, now: Instant) -> bool {
+        let lies = match self.lies {
+            Some((since, count)) if now.saturating_duration_since(since) < Duration::from_secs(1) => (since, count + 1),
+            _ => (now, 1),
+        };
+        self.lies = Some(lies);
+        lies.1 <= 2
     }
 }

@@ -261,11 +261,15 @@ impl Machine {
                 Fault::Mutated | Fault::NotYet => {
                     // Unless the block has come by another way meanwhile.
                     if self.tree.get(&id).is_some_and(|node| node.body == BodyState::Importing) {
-                        self.tree.set_body(&id, BodyState::Missing);
+                        // Or is on its way from somebody else, who was asked, too.
+                        let also = self.bodies.iter().find(|(_, job)| !job.is_overdue && job.ids.contains(&id));
+                        self.tree.set_body(&id, also.map_or(BodyState::Missing, |(job, _)| BodyState::Asked(*job)));
                     }
-                    actions.push(Action::Charge { peer, offence: Offence::MutatedBody });
-                    if let Some(source) = self.sources.get_mut(&peer) {
+                    if let Some(source) = self.sources.get_mut(&peer)
+                        && source.take_lie(now)
+                    {
                         source.rest(now);
+                        actions.push(Action::Charge { peer, offence: Offence::MutatedBody });
                     }
                 }
             },
@@ -301,13 +305,13 @@ impl Machine {
     }
 
     /// Whether anybody may have the lowest block that is not here, however busy or slow.
-    pub(super) fn is_obtainable(&self, now: Instant) -> bool {
+    pub(super) fn is_obtainable(&self) -> bool {
         let Some(lowest) = self.tree.lowest() else { return true };
-        self.sources.iter().any(|(peer, source)| may_have(source, *peer, lowest, now))
+        self.sources.iter().any(|(peer, source)| source.may_have(lowest.height(), lowest.source == *peer, None))
     }
 }
 
 /// Whether a peer may have a block.
 fn may_have(source: &Source, peer: PeerNumber, node: &Node, now: Instant) -> bool {
-    source.may_have(node.height(), node.source == peer, now)
+    source.may_have(node.height(), node.source == peer, Some(now))
 }

@@ -85,7 +85,7 @@ impl Machine {
             SyncPhase::Headers if self.is_clock_behind() => Some(Stall::Clock),
             SyncPhase::Headers => Some(Stall::NoHeaders),
             SyncPhase::Bodies if !self.importing.is_empty() => Some(Stall::Disk),
-            SyncPhase::Bodies if !self.is_obtainable(now) => Some(Stall::NoBodies { height }),
+            SyncPhase::Bodies if !self.is_obtainable() => Some(Stall::NoBodies { height }),
             SyncPhase::Bodies => Some(Stall::NoAnswers { height }),
             SyncPhase::Discovering | SyncPhase::CaughtUp | SyncPhase::Stalled(_) => None,
         }
@@ -123,7 +123,7 @@ impl Machine {
     /// Has nodes looked for that have what these peers do not give.
     fn seek_others(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let is_lacking = match self.status(now).phase {
-            SyncPhase::Bodies => !self.is_obtainable(now),
+            SyncPhase::Bodies => !self.is_obtainable(),
             SyncPhase::Stalled(Stall::NoHeaders | Stall::NoBodies { .. } | Stall::NoAnswers { .. }) => true,
             SyncPhase::Stalled(Stall::NoPeer | Stall::Clock | Stall::Disk)
             | SyncPhase::Discovering
