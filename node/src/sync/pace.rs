@@ -49,6 +49,11 @@ impl Pace {
         1.0 / self.cost
     }
 
+    /// Whether it has ever answered.
+    pub(super) fn is_known(&self) -> bool {
+        self.last.is_some()
+    }
+
     /// How long it should take until an answer of so many bytes has come, behind so many that were asked for
     /// before.
     pub(super) fn expect(&self, bytes: f64, before: f64) -> Duration {

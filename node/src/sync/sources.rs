@@ -109,7 +109,9 @@ impl Source {
 
     /// Whether it may be asked for bodies now.
     pub(super) fn is_free(&self, now: Instant) -> bool {
-        self.jobs < JOBS_EACH && self.overdue == 0 && !self.is_resting(now)
+        // Whoever has never answered is tried out with one: many that stall hold little.
+        let most = if self.pace.is_known() { JOBS_EACH } else { 1 };
+        self.jobs < most && self.overdue == 0 && !self.is_resting(now)
     }
 
     /// How many bodies of `mean` bytes one request is to bring.

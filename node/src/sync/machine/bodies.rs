@@ -31,7 +31,8 @@ const WINDOW_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
 const LEAST_WINDOW: u64 = 64;
 /// Bytes in import and on the way, the latter as they are expected.
 pub(in crate::sync) const MAX_BYTES: usize = 64 << 20;
-/// Requests on the way: whatever they are expected to bring, they cannot bring more than 4 MiB each.
+/// Requests on the way, but for those that were given up: whatever they are expected to bring, they cannot bring
+/// more than 4 MiB each. Peers that stall take no place from others.
 pub(in crate::sync) const MAX_JOBS: usize = 32;
 /// What a body is taken to weigh before any was seen, in bytes.
 pub(super) const FIRST_BODY: f64 = 32.0 * 1024.0;
@@ -75,7 +76,8 @@ impl Machine {
     /// nothing to ask for, or no room.
     fn ask_for_lowest(&mut self, now: Instant, actions: &mut Vec<Action>) -> bool {
         let Some(first) = self.tree.missing(self.window()).next() else { return false };
-        if self.bodies.len() >= MAX_JOBS || self.bytes_on_the_way() >= MAX_BYTES {
+        let waited_for = self.bodies.values().filter(|job| !job.is_overdue).count();
+        if waited_for >= MAX_JOBS || self.bytes_on_the_way() >= MAX_BYTES {
             return false;
         }
         let Some((peer, takes)) = self.choose_peer(&first, now) else { return false };

@@ -121,6 +121,18 @@ fn four_peers_are_nearly_four_times_as_fast_as_one_even_if_one_lies_and_one_stal
     assert!(one > 1.7 * two, "{one} and {two}");
 }
 
+#[test]
+fn a_crowd_that_stalls_takes_no_place_from_the_honest() {
+    let (chain, mut world) = chain_of(1_000);
+    for n in 1..=60 {
+        world.join(n, Peer { claims: Some(2_000), ..behind(1_000.0 * KIB, 1, Manner::Stalls, &chain) });
+    }
+    let honest = world.join(100, behind(1_000.0 * KIB, 50, Manner::Honest, &chain));
+    world.run_until(&chain[999], Duration::from_secs_f64(bytes(&world, 1_000) / (1_000.0 * KIB) + 30.0));
+    assert!(world.bodies_asked(honest) >= 1_000);
+    assert_eq!(world.offences(honest), []);
+}
+
 fn any_manner() -> impl Strategy<Value = Manner> {
     let bad = prop::sample::select(vec![Manner::Silent, Manner::Stalls, Manner::Withholds, Manner::Lies]);
     prop_oneof![3 => Just(Manner::Honest), 2 => bad]

@@ -7,6 +7,7 @@ use crate::sync::{
         bodies::{MAX_BYTES, MAX_JOBS},
     },
     mailbox::SyncPhase,
+    sources::JOBS_EACH,
 };
 use crate::{
     chain::{BlockOutcome, HeaderOutcome, Tip},
@@ -338,7 +339,7 @@ impl World {
         }
         let most = MAX_BYTES + Bodies::MAX_BYTES;
         assert!(self.machine.bytes_on_the_way() <= most, "{} bytes", self.machine.bytes_on_the_way());
-        assert!(self.jobs <= MAX_JOBS, "{} requests", self.jobs);
+        assert!(self.jobs <= MAX_JOBS + JOBS_EACH * self.peers.len(), "{} requests", self.jobs);
     }
 
     pub(super) fn act(&mut self, action: Action) {
