@@ -9,6 +9,7 @@ mod cores;
 mod genesis;
 mod progress;
 mod replay;
+mod sync_bar;
 mod token;
 
 use crate::{
@@ -26,6 +27,7 @@ use std::{
     io::{self, Write},
     path::PathBuf,
 };
+use sync_bar::SyncBar;
 
 /// The Cairn full node.
 #[derive(Debug, Parser)]
@@ -278,9 +280,10 @@ impl Cli {
 
 fn run_node(flags: Flags) -> Result<(), CliError> {
     let settings = Settings::load(&flags, &Environment::of_this_process())?;
-    telemetry::start(&settings.log, settings.log_directory.as_deref())?;
+    let bar = SyncBar::new();
+    telemetry::start_on(&settings.log, settings.log_directory.as_deref(), bar.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("cairn").build()?;
-    Ok(runtime.block_on(Node::run(settings))?)
+    Ok(runtime.block_on(Node::run(settings, |handles| drop(tokio::spawn(bar.follow(handles.sync.watch())))))?)
 }
 
 fn show_genesis(file: String, json: bool) -> Result<(), CliError> {

@@ -79,15 +79,17 @@ impl NodeError {
 }
 
 impl Node {
-    /// Runs a node until SIGINT or SIGTERM, or until one of its parts fails, and stops it in order.
+    /// Runs a node until SIGINT or SIGTERM, or until one of its parts fails, and stops it in order. `started` is
+    /// called when it serves.
     ///
     /// # Errors
     /// Why it did not start, or which part failed.
-    pub async fn run(settings: Settings) -> Result<(), NodeError> {
+    pub async fn run(settings: Settings, started: impl FnOnce(&Handles)) -> Result<(), NodeError> {
         // Before anything is started: a signal during the start stops the node right after it.
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let mut panics = watch_panics();
         let mut node = Self::start(settings).await?;
+        started(&node.handles);
         let failure = tokio::select! {
             _ = interrupt.recv() => None,
             _ = terminate.recv() => None,
@@ -196,7 +198,8 @@ async fn start_parts(
     tasks.adopt("network", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();
-    let (sync, task) = sync::spawn(spec.clone(), chain.clone(), network.clone(), events, shutdown);
+    let rules = sync::Rules { spec: spec.clone(), local };
+    let (sync, task) = sync::spawn(rules, chain.clone(), network.clone(), events, shutdown);
     tasks.adopt("sync", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();

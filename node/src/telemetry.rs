@@ -3,7 +3,11 @@
 use std::{fmt, io, path::Path};
 use tracing::Level;
 use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
-use tracing_subscriber::{EnvFilter, filter::ParseError, fmt::writer::MakeWriterExt};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::ParseError,
+    fmt::{MakeWriter, writer::MakeWriterExt},
+};
 
 /// What is told of other people's code: warnings. Of these two errors only: gossipsub warns once for each
 /// message that a slow peer's queue had no room for, kad whenever a node without peers looks for some.
@@ -45,16 +49,27 @@ const KEPT_FILES: usize = 7;
 /// # Errors
 /// The directory cannot be written.
 pub fn start(filter: &LogFilter, directory: Option<&Path>) -> Result<(), InitError> {
+    start_on(filter, directory, io::stderr)
+}
+
+/// The same with another way to standard error: past a progress bar, say.
+///
+/// # Errors
+/// The directory cannot be written.
+pub fn start_on<W>(filter: &LogFilter, directory: Option<&Path>, stderr: W) -> Result<(), InitError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let subscriber = tracing_subscriber::fmt().compact().with_env_filter(EnvFilter::new(&filter.0));
     // A test that runs several nodes in one process has begun already.
     let _ = match directory {
         None => {
             let colours = io::IsTerminal::is_terminal(&io::stderr());
-            subscriber.with_writer(io::stderr).with_ansi(colours).try_init()
+            subscriber.with_writer(stderr).with_ansi(colours).try_init()
         }
         Some(directory) => {
             let files = daily_files(directory)?;
-            subscriber.with_writer(io::stderr.and(files)).with_ansi(false).try_init()
+            subscriber.with_writer(stderr.and(files)).with_ansi(false).try_init()
         }
     };
     Ok(())

@@ -347,7 +347,7 @@ impl ProofJson {
 }
 
 /// What a node is and how far it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeInfo {
     /// The version of the node's program.
     pub version: String,
@@ -380,7 +380,7 @@ pub struct NodeInfo {
 }
 
 /// How far a node is behind its peers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SyncInfo {
     /// What it is doing.
     pub phase: SyncPhase,
@@ -388,6 +388,14 @@ pub struct SyncInfo {
     pub headers: u64,
     /// The greatest height a peer has reported.
     pub target: u64,
+    /// How much of the chain up to there is here, from 0 to 1.
+    pub progress: f64,
+    /// Blocks a second that were connected lately, or headers while it fetches headers only.
+    pub blocks_per_second: f64,
+    /// How many milliseconds the rest takes at this rate; null while nobody can tell.
+    pub left_ms: Option<u64>,
+    /// Where it is stalled: what is wrong, and what to do about it.
+    pub reason: Option<String>,
 }
 
 /// What a node's synchronisation is doing.
@@ -402,6 +410,8 @@ pub enum SyncPhase {
     Bodies,
     /// It follows the best chain it knows of.
     CaughtUp,
+    /// It does not get on; the reason stands beside.
+    Stalled,
 }
 
 /// An accepted transaction.

@@ -36,7 +36,7 @@ struct Behaviour {
 
 /// Reads and writes bytes as they are.
 #[derive(Clone, Copy, Debug, Default)]
-struct Bytes;
+pub(crate) struct Bytes;
 
 async fn read<T: AsyncRead + Unpin + Send>(io: &mut T) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -134,6 +134,11 @@ impl Intruder {
             swarm.behaviour_mut().gossip.subscribe(&topic).expect("no filter forbids it");
         }
         Self { swarm, victim, address, prefix }
+    }
+
+    /// What the names of its protocols begin with, up to and with a slash.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// Its identity.

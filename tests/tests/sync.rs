@@ -4,10 +4,17 @@ use cairn_ledger::testing::{key, payment};
 use cairn_rpc::{methods::NodeClient, types::SyncPhase};
 use cairn_tests::{
     cluster::{Cluster, agree},
+    impostor::{Impostor, Manner},
+    network::TestNetwork,
     node::Node,
     replay::replayed_root,
-    wait::{SOON, until},
+    shaper::{Line, Shaper},
+    wait::{LATER, SOON, until},
 };
+use std::{net::SocketAddr, sync::Arc};
+
+/// Every way to find peers, switched off.
+const OFF: [&str; 3] = ["--discovery.kademlia=false", "--discovery.rendezvous=false", "--discovery.exchange=false"];
 
 /// More than one answer of headers holds.
 const LONG: u64 = 2_100;
@@ -55,4 +62,109 @@ async fn agree_without(cluster: &Cluster, away: usize, blocks: u64) {
         cluster.nodes().iter().enumerate().filter(|(index, _)| *index != away).map(|(_, node)| node).collect();
     others[0].generate(blocks, 0).await;
     agree(&others).await;
+}
+
+/// A node with a chain of so many blocks, with payments in the first of them.
+async fn with_chain(network: &Arc<TestNetwork>, blocks: u64) -> Node {
+    let node = Node::start(network, "server", &OFF).await;
+    for nonce in 0..20 {
+        node.submit(&payment(network.spec(), &key(1), nonce, key(100 + nonce).address(), 10, 1_000)).await;
+    }
+    node.generate(blocks, 3).await;
+    node
+}
+
+/// Starts a node that has these peers and finds no others.
+async fn joiner(network: &Arc<TestNetwork>, peers: &[String], more: &[&str]) -> Node {
+    let peers = peers.join(",");
+    let arguments = [&["--network.peers", peers.as_str()][..], more].concat();
+    Node::start(network, "joiner", &arguments).await
+}
+
+/// Waits until a node has a chain of so many blocks.
+async fn has_blocks(node: &Node, blocks: u64) {
+    until("the chain has come", LATER, async || (node.rpc().node_info().await.ok()?.height >= blocks).then_some(()))
+        .await;
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_peers_of_whom_one_lies_and_one_stalls_bring_the_chain_and_the_liar_is_named() {
+    let network = Arc::new(TestNetwork::new());
+    let server = with_chain(&network, LONG).await;
+    let (info, spec) = (server.info().await, network.spec());
+    // The honest two are slow, so that the others are asked, too.
+    let line = Line::of_rate(256 << 10);
+    let lines: Vec<Shaper> = (0..2).map(|_| Shaper::start(local(server.p2p_port()), line).expect("a line")).collect();
+    let second = Impostor::new(&server, spec, Manner::Honest).await;
+    let (liar, staller) =
+        (Impostor::new(&server, spec, Manner::Lies).await, Impostor::new(&server, spec, Manner::Stalls).await);
+    let honest = [lines[0].multiaddr(&info.peer_id), second.address()];
+    let peers = [liar.address(), honest[0].clone(), staller.address(), honest[1].clone()];
+    let node = joiner(&network, &peers, &OFF).await;
+    has_blocks(&node, LONG).await;
+    assert_eq!(node.info().await.tip, info.tip);
+    assert_eq!(node.account(119).await, (10, 0));
+    assert_eq!(replayed_root(spec, &node, info.tip.0).await, info.state_root.0);
+    let named = |peer: &Impostor, what: &str| {
+        node.log().lines().any(|line| line.contains(&peer.peer_id()) && line.contains(what))
+    };
+    assert!(liar.asked() > 0 && named(&liar, "sent a body that does not belong to its header"), "the liar is named");
+    assert!(staller.asked() > 0, "the staller was asked");
+    until("it is named, too", SOON, async || named(&staller, "did not answer in time").then_some(())).await;
+    // The negative control.
+    assert!(!named(&second, "charged a peer"), "whoever passed the same bytes on is not");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_withheld_history_is_fetched_from_a_provider_that_the_dht_knows() {
+    let network = Arc::new(TestNetwork::new());
+    let server = with_chain(&network, 50).await;
+    let withholder = Impostor::new(&server, network.spec(), Manner::Withholds).await;
+    let others = ["--discovery.rendezvous=false", "--discovery.exchange=false"];
+    let node = joiner(&network, &[withholder.address()], &others).await;
+    has_blocks(&node, 50).await;
+    assert!(withholder.asked() > 0, "it was asked first");
+    assert!(node.peer_ids().await.contains(&server.info().await.peer_id), "the provider is a peer");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_withheld_body_without_a_provider_is_told_to_the_operator() {
+    let network = Arc::new(TestNetwork::new());
+    let server = with_chain(&network, 50).await;
+    let withholder = Impostor::new(&server, network.spec(), Manner::Withholds).await;
+    // No DHT: there is nobody to ask.
+    let mut node = joiner(&network, &[withholder.address()], &OFF).await;
+    let reason = until("it says why it does not get on", SOON, async || {
+        let sync = node.rpc().node_info().await.ok()?.sync;
+        (sync.phase == SyncPhase::Stalled).then_some(sync.reason)?
+    })
+    .await;
+    assert!(reason.starts_with("no peer has block 1;"), "{reason}");
+    assert!(node.log().contains("no peer has block 1;"), "it stands in the log, too");
+    // The operator does what it says: it recovers.
+    node.dial(&server).await;
+    has_blocks(&node, 50).await;
+    assert_eq!(node.terminate().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_killed_in_the_middle_goes_on_where_it_was() {
+    let network = Arc::new(TestNetwork::new());
+    let server = with_chain(&network, LONG).await;
+    let info = server.info().await;
+    let line = Shaper::start(local(server.p2p_port()), Line::of_rate(256 << 10)).expect("a line");
+    let mut node = joiner(&network, &[line.multiaddr(&info.peer_id)], &OFF).await;
+    has_blocks(&node, 500).await;
+    node.kill_9();
+    let before = line.carried();
+    node.restart().await;
+    assert!(node.info().await.height >= 400, "what was connected is there but for the last runs");
+    has_blocks(&node, LONG).await;
+    assert_eq!(node.info().await.tip, info.tip);
+    let after = line.carried() - before;
+    eprintln!("{before} bytes before, {after} after");
 }

@@ -317,8 +317,15 @@ impl<'a> Node<'a> {
     }
 }
 
-/// Whether the node lags behind its peers, in a sentence.
+/// Whether the node lags behind its peers, in a sentence or two.
 pub fn lag(info: &NodeInfo) -> Option<String> {
+    if info.sync.phase == SyncPhase::Stalled {
+        let reason = info.sync.reason.as_deref().unwrap_or("it does not say why");
+        return Some(format!(
+            "The node does not get on, at block {} of {}, so what it says may be old. It says: {reason}.",
+            info.height, info.sync.target
+        ));
+    }
     let behind = matches!(info.sync.phase, SyncPhase::Headers | SyncPhase::Bodies);
     behind.then(|| {
         format!(

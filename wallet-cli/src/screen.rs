@@ -172,6 +172,7 @@ fn draw_chain(frame: &mut Frame<'_>, area: Rect, view: &View) {
                 SyncPhase::CaughtUp => String::from("caught up"),
                 SyncPhase::Discovering => String::from("no peer yet"),
                 SyncPhase::Headers | SyncPhase::Bodies => format!("catching up to {}", tip.target),
+                SyncPhase::Stalled => format!("stalled on the way to {}", tip.target),
             };
             vec![Line::from(format!("block {}   {state}   peers {}   pool {}", tip.height, tip.peers, tip.pooled))]
         }

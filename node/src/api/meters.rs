@@ -153,9 +153,9 @@ impl Gauges {
         self.work.set(tip.total_work.to_f64());
         self.sync_target.set(sync.target.get());
         self.headers.set(sync.best_header.get());
-        for phase in [SyncPhase::Discovering, SyncPhase::Headers, SyncPhase::Bodies, SyncPhase::CaughtUp] {
-            let gauge = self.sync_phase.get_or_create(&Phase { phase: phase_name(phase) });
-            gauge.set(i64::from(phase == sync.phase));
+        for phase in SyncPhase::NAMES {
+            let gauge = self.sync_phase.get_or_create(&Phase { phase });
+            gauge.set(i64::from(phase == sync.phase.name()));
         }
         for (direction, count) in [("inbound", network.inbound), ("outbound", network.outbound)] {
             self.peers.get_or_create(&Direction { direction }).set(i64::try_from(count).unwrap_or(i64::MAX));
@@ -174,15 +174,6 @@ impl Gauges {
 }
 
 /// What synchronisation is doing, in a word.
-pub(super) fn phase_name(phase: SyncPhase) -> &'static str {
-    match phase {
-        SyncPhase::Discovering => "discovering",
-        SyncPhase::Headers => "headers",
-        SyncPhase::Bodies => "bodies",
-        SyncPhase::CaughtUp => "caught_up",
-    }
-}
-
 /// See proc_pid_statm(5): the second field is the resident set in pages.
 pub(super) fn resident_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/statm").ok()?;

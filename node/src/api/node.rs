@@ -74,7 +74,16 @@ impl Context {
             sync::SyncPhase::Headers => SyncPhase::Headers,
             sync::SyncPhase::Bodies => SyncPhase::Bodies,
             sync::SyncPhase::CaughtUp => SyncPhase::CaughtUp,
+            sync::SyncPhase::Stalled(_) => SyncPhase::Stalled,
         };
-        SyncInfo { phase, headers: status.best_header.get(), target: status.target.get() }
+        SyncInfo {
+            phase,
+            headers: status.best_header.get(),
+            target: status.target.get(),
+            progress: status.progress(),
+            blocks_per_second: status.rate,
+            left_ms: status.left.map(millis),
+            reason: status.phase.stall().map(|stall| stall.to_string()),
+        }
     }
 }

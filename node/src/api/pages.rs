@@ -6,7 +6,7 @@
 //! | `/ready` | anybody | 200 when what it says is up to date, else 503; either way why |
 //! | `/metrics` | as reads: this machine, or any token | OpenMetrics text |
 
-use super::{meters::phase_name, server::Door};
+use super::server::Door;
 use crate::{clock, sync::SyncPhase};
 use jsonrpsee::server::{HttpBody, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ pub(super) async fn show(door: &Door, page: Page) -> HttpResponse {
             let shown = json!({
                 "ready": lack.is_none(),
                 "reason": lack,
-                "phase": phase_name(state.phase),
+                "phase": state.phase.name(),
                 "height": state.height,
                 "target": state.target,
             });
@@ -104,6 +104,7 @@ impl State {
             SyncPhase::Headers | SyncPhase::Bodies if behind > LAG_BLOCKS => {
                 Some(format!("it is catching up: {behind} of {} blocks are missing", self.target))
             }
+            SyncPhase::Stalled(stall) => Some(stall.to_string()),
             _ if !self.local && self.tip_age > self.interval.saturating_mul(SILENT_INTERVALS) => Some(format!(
                 "no block has come for {} minutes; look at its peers, and at this machine's clock",
                 self.tip_age / 60_000
@@ -157,6 +158,8 @@ pub(super) fn vary_by_origin(response: &mut HttpResponse) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::Stall;
+    use cairn_ledger::units::Height;
 
     const READY: State =
         State { phase: SyncPhase::CaughtUp, height: 10, target: 10, tip_age: 30_000, interval: 30_000, local: false };
@@ -168,6 +171,9 @@ mod tests {
         assert_eq!(lack(State { phase: SyncPhase::Bodies, target: 12, ..READY }), "", "two blocks are on their way");
         assert!(lack(State { phase: SyncPhase::Bodies, target: 13, ..READY }).contains("3 of 13 blocks are missing"));
         assert!(lack(State { phase: SyncPhase::Discovering, ..READY }).contains("no peer"));
+        let stall = Stall::NoBodies { height: Height::new(11) };
+        let stalled = lack(State { phase: SyncPhase::Stalled(stall), target: 13, ..READY });
+        assert!(stalled.contains("no peer has block 11"), "{stalled}");
         let silent = State { tip_age: 30 * 60_000 + 1, ..READY };
         assert!(silent.lack().is_some_and(|why| why.contains("30 minutes")));
         assert_eq!(lack(State { local: true, phase: SyncPhase::Discovering, ..silent }), "");

@@ -3,7 +3,7 @@
 use crate::{
     chain::BlockBody,
     network::NetworkHandle,
-    sync::{SyncHandle, SyncPhase},
+    sync::{Stall, SyncHandle, SyncPhase},
 };
 use cairn_ledger::block::Header;
 use std::future::Future;
@@ -30,8 +30,8 @@ impl Progress for SyncHandle {
     fn may_build(&self) -> bool {
         match self.status().phase {
             // A node without peers is all the network there is, as far as it knows.
-            SyncPhase::Discovering | SyncPhase::CaughtUp => true,
-            SyncPhase::Headers | SyncPhase::Bodies => false,
+            SyncPhase::Discovering | SyncPhase::CaughtUp | SyncPhase::Stalled(Stall::NoPeer) => true,
+            SyncPhase::Headers | SyncPhase::Bodies | SyncPhase::Stalled(_) => false,
         }
     }
 }

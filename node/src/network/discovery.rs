@@ -75,7 +75,15 @@ pub(super) fn kademlia(own: PeerId, names: &Names, allow_private: bool) -> kad::
 /// A search for providers.
 struct Search {
     found: BTreeSet<PeerId>,
-    answer: oneshot::Sender<Result<Vec<Provider>, FindError>>,
+    purpose: SearchPurpose,
+}
+
+/// What providers are looked for for.
+enum SearchPurpose {
+    /// Somebody wants to know.
+    Answer(oneshot::Sender<Result<Vec<Provider>, FindError>>),
+    /// To dial some.
+    Dial,
 }
 
 /// What the DHT is being asked.
@@ -133,15 +141,33 @@ impl Service {
         resource: &Resource,
         answer: oneshot::Sender<Result<Vec<Provider>, FindError>>,
     ) {
-        let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() else {
-            // Whoever asked may be gone, here and below.
-            return drop(answer.send(Err(FindError::Off)));
-        };
-        if self.searches.running.len() >= SEARCHES {
-            return drop(answer.send(Err(FindError::Busy)));
+        match self.search_providers(resource) {
+            Ok(query) => {
+                let search = Search { found: BTreeSet::new(), purpose: SearchPurpose::Answer(answer) };
+                self.searches.running.insert(query, search);
+            }
+            // Whoever asked may be gone.
+            Err(error) => drop(answer.send(Err(error))),
         }
-        let query = kad.get_providers(resource.key());
-        self.searches.running.insert(query, Search { found: BTreeSet::new(), answer });
+    }
+
+    /// Has a few of those dialled who provide something: sync lacks it, and no peer gives it.
+    pub(super) fn seek_providers(&mut self, resource: &Resource) {
+        match self.search_providers(resource) {
+            Ok(query) => {
+                let search = Search { found: BTreeSet::new(), purpose: SearchPurpose::Dial };
+                self.searches.running.insert(query, search);
+            }
+            Err(error) => tracing::debug!(target: "cairn::network", %error, "providers are not looked for"),
+        }
+    }
+
+    fn search_providers(&mut self, resource: &Resource) -> Result<QueryId, FindError> {
+        let kad = self.swarm.behaviour_mut().kad.as_mut().ok_or(FindError::Off)?;
+        if self.searches.running.len() >= SEARCHES {
+            return Err(FindError::Busy);
+        }
+        Ok(kad.get_providers(resource.key()))
     }
 
     /// The DHT reports.
@@ -180,25 +206,40 @@ impl Service {
                 }
             }
             QueryResult::GetProviders(result) => {
-                let Some(search) = self.searches.running.get_mut(&id) else { return };
                 if let Ok(GetProvidersOk::FoundProviders { providers, .. }) = result {
-                    search.found.extend(providers);
+                    self.on_providers(id, &providers.into_iter().collect::<Vec<_>>());
                 }
-                if (step.last || search.found.len() >= MAX_FOUND)
-                    && let Some(search) = self.searches.running.remove(&id)
-                {
-                    let own = *self.swarm.local_peer_id();
-                    let provider = |peer: PeerId| Provider {
-                        peer_id: peer.to_string(),
-                        connected: self.swarm.is_connected(&peer),
-                        own: peer == own,
-                    };
-                    let found = search.found.into_iter().take(MAX_FOUND).map(provider).collect();
-                    drop(search.answer.send(Ok(found)));
+                let is_enough = |search: &Search| search.found.len() >= MAX_FOUND;
+                if step.last || self.searches.running.get(&id).is_some_and(is_enough) {
+                    self.end_search(id);
                 }
             }
             _ => {}
         }
+    }
+
+    /// Some providers were found. Those that are to be dialled are so at once: while the search goes on,
+    /// Kademlia knows where they are.
+    fn on_providers(&mut self, id: QueryId, providers: &[PeerId]) {
+        let Some(search) = self.searches.running.get_mut(&id) else { return };
+        search.found.extend(providers);
+        if matches!(search.purpose, SearchPurpose::Dial) {
+            providers.iter().for_each(|peer| self.dial_provider(*peer));
+        }
+    }
+
+    fn end_search(&mut self, id: QueryId) {
+        let Some(Search { found, purpose }) = self.searches.running.remove(&id) else { return };
+        let SearchPurpose::Answer(answer) = purpose else { return };
+        let own = *self.swarm.local_peer_id();
+        let provider = |peer: PeerId| Provider {
+            peer_id: peer.to_string(),
+            connected: self.swarm.is_connected(&peer),
+            own: peer == own,
+        };
+        let found = found.into_iter().take(MAX_FOUND).map(provider).collect();
+        // Whoever asked may be gone.
+        drop(answer.send(Ok(found)));
     }
 }
 

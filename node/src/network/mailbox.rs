@@ -293,6 +293,7 @@ pub(super) enum Message {
     ListBans { answer: oneshot::Sender<Vec<BanInfo>> },
     Admit { peer: PeerId, answer: oneshot::Sender<Result<bool, AdmitError>> },
     Revoke { peer: PeerId, answer: oneshot::Sender<Result<bool, AdmitError>> },
+    SeekProviders { resource: Resource },
     FindProviders { resource: Resource, answer: oneshot::Sender<Result<Vec<Provider>, FindError>> },
 }
 
@@ -411,6 +412,11 @@ impl NetworkHandle {
     pub async fn find_providers(&self, kind: Kind, hash: [u8; 32]) -> Result<Vec<Provider>, FindError> {
         let resource = Resource::new(kind, hash);
         self.ask(|answer| Message::FindProviders { resource, answer }).await.ok_or(FindError::Stopping)?
+    }
+
+    /// Has the DHT asked who provides something, and a few of those dialled who are not connected.
+    pub async fn seek_providers(&self, kind: Kind, hash: [u8; 32]) {
+        self.tell(Message::SeekProviders { resource: Resource::new(kind, hash) }).await;
     }
 
     pub(super) async fn request(

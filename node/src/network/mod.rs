@@ -91,6 +91,7 @@
 //! | rendezvous: registrations; of a peer | 2000; 2 | 1 MB | refused |
 //! | DHT: providers; of one thing; searches for them | 16 things; 20; 16 | this node knows one kind | not stored; refused |
 //! | relay: reservations; circuits; each | 64; 16; 32 MiB and 30 min | a block crosses, a chain does not; half a GiB each half hour | refused |
+//! | providers dialled for sync | 3; 30 min | more than one may lie; gigabytes take a while | not dialled; they get a slot, or go |
 //! | events for sync | 256, then merged | – | one status for each peer |
 //!
 //! # Invariants

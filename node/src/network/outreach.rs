@@ -4,7 +4,8 @@
 //!
 //! An outbound slot is the node's own choice, which is what protects it from being surrounded: nobody gets one
 //! by connecting, by answering searches, or by being many in one neighbourhood. Connections that Kademlia or
-//! boot nodes brought along are *passing*: they get a free slot, or go.
+//! boot nodes brought along are *passing*: they get a free slot, or go. A few providers of what sync lacks may
+//! stay for a while without a slot.
 
 use super::{
     address_book::Table,
@@ -41,6 +42,11 @@ const PASSING: Duration = Duration::from_secs(20);
 /// How often a slot may be taken from a peer that has long been useless.
 const ROTATE_EVERY: Duration = Duration::from_secs(600);
 
+/// Providers dialled, or connected, because sync looked for them; a place is free again when its time is over.
+const PROVIDERS: usize = 3;
+/// How long such a provider may stay without a slot: to fetch gigabytes from it.
+const PROVIDER_STAYS: Duration = Duration::from_secs(1800);
+
 /// Why an address is dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
@@ -64,6 +70,8 @@ pub(super) struct Outreach {
     chosen: BTreeSet<PeerId>,
     /// Connected peers that are only looked at.
     feelers: BTreeSet<PeerId>,
+    /// Those whom sync had looked for, and until when they may stay.
+    providers: BTreeMap<PeerId, (ConnectionId, Instant)>,
     /// From before the restart; dialled first.
     anchors: Vec<NodeAddress>,
     next_feeler: Instant,
@@ -74,13 +82,15 @@ impl Outreach {
     /// With these peers to return to.
     pub(super) fn new(anchors: Vec<NodeAddress>, now: Instant) -> Self {
         let (dials, chosen, feelers) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        Self { dials, chosen, feelers, anchors, next_feeler: now, next_rotation: now + ROTATE_EVERY }
+        let providers = BTreeMap::new();
+        Self { dials, chosen, feelers, providers, anchors, next_feeler: now, next_rotation: now + ROTATE_EVERY }
     }
 
     /// Forgets a peer that is gone.
     pub(super) fn forget(&mut self, peer: &PeerId) {
         self.chosen.remove(peer);
         self.feelers.remove(peer);
+        self.providers.remove(peer);
     }
 
     fn is_dialling(&self, peer: &PeerId) -> bool {
@@ -184,6 +194,29 @@ impl Service {
         }
     }
 
+    /// Dials somebody who is said to have what sync needs, where Kademlia knows it to be. It gets no slot, but may
+    /// stay for a while.
+    pub(super) fn dial_provider(&mut self, peer: PeerId) {
+        let now = Instant::now();
+        self.outreach.providers.retain(|_, (_, until)| *until > now);
+        let is_wanted = self.outreach.providers.len() < PROVIDERS
+            && peer != *self.swarm.local_peer_id()
+            && !self.swarm.is_connected(&peer)
+            && !self.swarm.behaviour().gate.bans.covers_peer(peer, clock::now());
+        if !is_wanted {
+            return;
+        }
+        let options = DialOpts::peer_id(peer).condition(PeerCondition::DisconnectedAndNotDialing).build();
+        let connection = options.connection_id();
+        match self.swarm.dial(options) {
+            Ok(()) => {
+                tracing::info!(target: "cairn::network", %peer, "dialling a provider of what sync needs");
+                self.outreach.providers.insert(peer, (connection, now + PROVIDER_STAYS));
+            }
+            Err(error) => tracing::debug!(target: "cairn::network", %peer, %error, "not dialling a provider"),
+        }
+    }
+
     /// A connection stands. `true` when it was only to see whether the address of a peer is right, and is
     /// closed again.
     pub(super) fn on_reached(&mut self, connection: ConnectionId, peer: PeerId, is_first: bool) -> bool {
@@ -207,6 +240,7 @@ impl Service {
 
     /// A dial has failed.
     pub(super) fn on_unreached(&mut self, connection: ConnectionId, error: &DialError) {
+        self.outreach.providers.retain(|_, (dialled, _)| *dialled != connection);
         let Some(Dial { address, .. }) = self.outreach.dials.remove(&connection) else { return };
         let is_its_fault = match error {
             DialError::Transport(_) | DialError::WrongPeerId { .. } => true,
@@ -252,7 +286,7 @@ impl Service {
         let passing: Vec<(PeerId, Option<Group>, bool)> = self
             .peers
             .iter()
-            .filter(|(_, peer)| self.is_passing(peer))
+            .filter(|(_, peer)| self.is_passing(peer, now))
             .map(|(_, peer)| (peer.id, group_of_peer(peer), peer.connected_for(now) > PASSING))
             .collect();
         for (peer, group, is_old) in passing {
@@ -275,8 +309,10 @@ impl Service {
 
     /// Whether this node dialled somebody without having chosen it. A connection through a relay is nobody's
     /// choice of address, and stays.
-    fn is_passing(&self, peer: &Peer) -> bool {
+    fn is_passing(&self, peer: &Peer, now: Instant) -> bool {
+        let may_stay = self.outreach.providers.get(&peer.id).is_some_and(|(_, until)| *until > now);
         !peer.inbound
+            && !may_stay
             && peer.status.is_some()
             && !self.outreach.chosen.contains(&peer.id)
             && !self.outreach.feelers.contains(&peer.id)

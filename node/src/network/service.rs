@@ -266,6 +266,7 @@ impl Service {
             Message::Admit { peer, answer } => drop(answer.send(self.admit(peer))),
             Message::Revoke { peer, answer } => drop(answer.send(self.revoke(&peer))),
             Message::FindProviders { resource, answer } => self.find_providers(&resource, answer),
+            Message::SeekProviders { resource } => self.seek_providers(&resource),
         }
     }
 

@@ -2,11 +2,11 @@
 
 use super::{
     machine::{Action, Event, Machine},
-    mailbox::{SyncHandle, SyncStatus},
+    mailbox::{Reports, SyncHandle, SyncStatus},
 };
 use crate::{
     chain::{BlockOutcome, ChainError, ChainEvent, ChainHandle, StoreError, Tip},
-    network::{NetworkEvent, NetworkHandle, RequestError, wire::MAX_LOCATOR},
+    network::{Kind, NetworkEvent, NetworkHandle, RequestError, wire::MAX_LOCATOR},
     tasks::{Shutdown, TaskError},
     verdict::{Origin, PeerNumber},
 };
@@ -32,20 +32,31 @@ const NAME: &str = "sync";
 /// How often the machine is told that time has passed.
 const TICK: Duration = Duration::from_millis(250);
 
+/// Which network sync is on.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Its rules.
+    pub spec: Arc<ChainSpec>,
+    /// Whether it is local, so that a node may well be alone.
+    pub local: bool,
+}
+
 /// Starts sync.
 pub fn spawn(
-    spec: Arc<ChainSpec>,
+    rules: Rules,
     chain: ChainHandle,
     network: NetworkHandle,
     events: mpsc::Receiver<NetworkEvent>,
     shutdown: Shutdown,
 ) -> (SyncHandle, JoinHandle<Result<(), TaskError>>) {
-    tracing::debug!(target: "cairn::sync", network = %spec.params().name, "starting");
+    tracing::debug!(target: "cairn::sync", network = %rules.spec.params().name, "starting");
     let (sender, status) = watch::channel(SyncStatus::default());
     // Subscribed before the tip is read: no move is missed, and one seen twice does no harm.
     let moves = chain.subscribe();
-    let machine = Machine::new((*chain.tip()).clone(), Instant::now());
-    let driver = Driver { machine, hands: Hands { chain, network }, tasks: JoinSet::new(), status: sender };
+    let machine = Machine::new((*chain.tip()).clone(), rules.local, Instant::now());
+    let genesis_id = rules.spec.genesis_id();
+    let hands = Hands { chain, network, genesis_id };
+    let driver = Driver { machine, hands, tasks: JoinSet::new(), status: sender, reports: Reports::default() };
     (SyncHandle { status }, tokio::spawn(driver.run(events, moves, shutdown)))
 }
 
@@ -69,6 +80,7 @@ struct Driver {
     /// What the machine said and is not done yet: as much as the machine has in flight, and no more.
     tasks: JoinSet<Result<Option<Event>, Failure>>,
     status: watch::Sender<SyncStatus>,
+    reports: Reports,
 }
 
 impl Driver {
@@ -106,17 +118,30 @@ impl Driver {
 
     fn take(&mut self, event: Event) {
         let now = Instant::now();
-        let before = self.machine.status(now);
         for action in self.machine.on_event(now, event) {
             let hands = self.hands.clone();
             self.tasks.spawn(async move { hands.act(action).await });
         }
-        let after = self.machine.status(now);
-        if before.phase != after.phase {
-            let (headers, target) = (after.best_header.get(), after.target.get());
-            tracing::info!(target: "cairn::sync", phase = ?after.phase, headers, target, "sync");
+        let status = self.machine.status(now);
+        if self.reports.is_due(now, status.phase) {
+            report(&status);
         }
-        self.status.send_if_modified(|known| std::mem::replace(known, after) != after);
+        self.status.send_if_modified(|known| std::mem::replace(known, status) != status);
+    }
+}
+
+/// Tells the operator how far the node is.
+fn report(status: &SyncStatus) {
+    let SyncStatus { phase, height, best_header, target, rate, left } = status;
+    let (height, headers, target) = (height.get(), best_header.get(), target.get());
+    let (phase, blocks_per_second, seconds_left) = (phase.name(), rate.round(), left.map(|left| left.as_secs()));
+    match status.phase.stall() {
+        Some(reason) => {
+            tracing::warn!(target: "cairn::sync", phase, height, headers, target, %reason, "sync");
+        }
+        None => {
+            tracing::info!(target: "cairn::sync", phase, height, headers, target, blocks_per_second, seconds_left, "sync");
+        }
     }
 }
 
@@ -125,6 +150,7 @@ impl Driver {
 struct Hands {
     chain: ChainHandle,
     network: NetworkHandle,
+    genesis_id: BlockId,
 }
 
 impl Hands {
@@ -144,6 +170,10 @@ impl Hands {
             Action::Import { peer, header, body } => {
                 let id = header.id();
                 Some(Event::Imported { id, peer, result: self.import(*header, body).await? })
+            }
+            Action::SeekOthers => {
+                self.network.seek_providers(Kind::FullHistory, *self.genesis_id.as_bytes()).await;
+                None
             }
             Action::Charge { peer, offence } => {
                 self.network.charge(peer, offence).await;

@@ -1,14 +1,11 @@
 //! The synchronisation as a machine: events in, actions out. It has no clock, no channel and no randomness,
 //! so the same events always give the same actions.
 
-mod bodies;
+pub(super) mod bodies;
 mod headers;
+mod status;
 
-use super::{
-    mailbox::{SyncPhase, SyncStatus},
-    sources::Source,
-    tree::Tree,
-};
+use super::{mailbox::SyncPhase, rate::Rate, sources::Source, tree::Tree};
 use crate::{
     chain::{BlockOutcome, HeaderOutcome, Tip},
     network::{PeerStatus, RequestError},
@@ -19,22 +16,14 @@ use cairn_ledger::{
     block::{Body, Header},
     error::BlockError,
     hash::BlockId,
+    pow::Work,
     validate::LinkedHeader,
 };
 use headers::HeaderJob;
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Instant};
 
 /// How far headers may be ahead of the tip: enough that bodies never wait for them.
 pub(super) const MAX_AHEAD: u64 = 20_000;
-/// When there is more to get and nothing has come for so long, all begins anew from the tip.
-const STUCK: Duration = Duration::from_secs(60);
-/// A node that has caught up and falls behind by no more than this is still called so: blocks on their way
-/// are no synchronisation.
-const SLACK: u64 = 2;
-
 /// What happens.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
@@ -73,6 +62,8 @@ pub(super) enum Action {
     FetchBodies { job: u64, peer: PeerNumber, ids: Vec<BlockId> },
     /// Have a block imported.
     Import { peer: PeerNumber, header: Box<LinkedHeader>, body: Body },
+    /// Look for nodes that have the full history.
+    SeekOthers,
     /// Charge a peer.
     Charge { peer: PeerNumber, offence: Offence },
 }
@@ -90,14 +81,36 @@ pub(super) struct Machine {
     mean_body: f64,
     /// Blocks in import, and the bytes they hold.
     importing: BTreeMap<BlockId, usize>,
+    importing_bytes: usize,
     was_caught_up: bool,
-    /// When something was last gained.
+    /// When something last came that is of use, be it headers of a branch that may get the most work, or there
+    /// was nothing to gain.
     progress: Instant,
+    /// When the chain last came nearer to the best that is known, or that one was found, or there was nothing
+    /// to gain.
+    gained: Instant,
+    /// The most work that any header had.
+    most_work: Work,
+    /// What was asked for before its headers were forgotten, together with a peer: when they come again, it is
+    /// not asked for twice.
+    awaited: BTreeMap<BlockId, u64>,
+    /// When all began, the last time.
+    begun: Instant,
+    /// Since when there is no peer.
+    lonely_since: Option<Instant>,
+    /// Whether that is as it should be: on a local network.
+    may_be_alone: bool,
+    /// When others may be looked for again.
+    next_search: Option<Instant>,
+    /// How fast the tip rises.
+    rate: Rate,
+    /// How fast the best header does.
+    headers_rate: Rate,
 }
 
 impl Machine {
-    /// A machine above this tip.
-    pub(super) fn new(tip: Tip, now: Instant) -> Self {
+    /// A machine above this tip; on a local network a node may well be alone.
+    pub(super) fn new(tip: Tip, may_be_alone: bool, now: Instant) -> Self {
         Self {
             tree: Tree::new(tip.total_work),
             tip,
@@ -107,8 +120,18 @@ impl Machine {
             last_job: 0,
             mean_body: bodies::FIRST_BODY,
             importing: BTreeMap::new(),
+            importing_bytes: 0,
             was_caught_up: false,
             progress: now,
+            gained: now,
+            most_work: Work::ZERO,
+            awaited: BTreeMap::new(),
+            begun: now,
+            lonely_since: Some(now),
+            may_be_alone,
+            next_search: None,
+            rate: Rate::default(),
+            headers_rate: Rate::default(),
         }
     }
 
@@ -116,13 +139,16 @@ impl Machine {
     pub(super) fn on_event(&mut self, now: Instant, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::PeerUp { peer, status } => drop(self.sources.insert(peer, Source::new(status))),
+            Event::PeerUp { peer, status } => {
+                self.sources.insert(peer, Source::new(status));
+                self.lonely_since = None;
+            }
             Event::PeerStatus { peer, status } => {
                 if let Some(source) = self.sources.get_mut(&peer) {
                     source.update(status);
                 }
             }
-            Event::PeerDown { peer } => self.on_peer_down(peer),
+            Event::PeerDown { peer } => self.on_peer_down(now, peer),
             Event::UnknownParent { peer, id } => {
                 let is_known = self.tree.contains(&id);
                 if let Some(source) = self.sources.get_mut(&peer).filter(|_| !is_known) {
@@ -135,7 +161,7 @@ impl Machine {
             Event::Imported { id, peer, result } => self.on_imported(now, id, peer, result, &mut actions),
             Event::TipMoved { tip, connected } => {
                 self.tree.moved(tip.total_work, &connected);
-                (self.tip, self.progress) = (tip, now);
+                (self.tip, self.progress, self.gained) = (tip, now, now);
             }
             Event::MovesMissed { tip } => {
                 self.tip = tip;
@@ -149,57 +175,25 @@ impl Machine {
         actions
     }
 
-    /// How far the node is.
-    pub(super) fn status(&self, now: Instant) -> SyncStatus {
-        let best_header = self.tree.best().map_or(self.tip.height(), |(height, _)| height.max(self.tip.height()));
-        let promising = self.sources.values().filter(|source| self.promises(source) && !source.is_resting(now));
-        let target = promising.map(|source| source.status.height).max().unwrap_or(best_header).max(best_header);
-        let behind = best_header.get() - self.tip.height().get();
-        let slack = if self.was_caught_up { SLACK } else { 0 };
-        let phase = if self.sources.is_empty() {
-            SyncPhase::Discovering
-        } else if self.tree.best().is_some() && behind > slack {
-            SyncPhase::Bodies
-        } else if !self.was_caught_up && (target > best_header || self.headers.is_some()) {
-            // Once the node has caught up, only headers that show work make it say otherwise.
-            SyncPhase::Headers
-        } else {
-            SyncPhase::CaughtUp
-        };
-        SyncStatus { phase, best_header, target }
-    }
-
-    /// Whether a peer claims a chain that is better than what is known here, and may be right.
-    fn promises(&self, source: &Source) -> bool {
-        let best = self.tree.best().map_or(self.tip.total_work, |(_, work)| work);
-        source.status.total_work > best && !source.is_exhausted() && !self.tree.contains(&source.status.tip)
-    }
-
-    fn on_tick(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        self.replace_stalled_headers(now, actions);
-        self.replace_stalled_bodies(now, actions);
-        let has_goal = self.tree.best().is_some() || self.sources.values().any(|source| self.promises(source));
-        if !has_goal {
-            self.progress = now;
-        } else if now.saturating_duration_since(self.progress) > STUCK {
-            tracing::warn!(target: "cairn::sync", tip = %self.tip.id, "nothing has come for long, beginning anew");
-            self.restart(now);
-        }
-    }
-
     fn next_job(&mut self) -> u64 {
         self.last_job += 1;
         self.last_job
     }
 
-    fn on_peer_down(&mut self, peer: PeerNumber) {
+    fn on_peer_down(&mut self, now: Instant, peer: PeerNumber) {
         self.sources.remove(&peer);
+        if self.sources.is_empty() {
+            self.lonely_since.get_or_insert(now);
+        }
         self.headers.take_if(|job| job.peer == peer);
         let theirs: Vec<u64> = self.bodies.iter().filter(|(_, job)| job.peer == peer).map(|(job, _)| *job).collect();
         theirs.into_iter().for_each(|job| drop(self.end_job(job)));
         // The chain forgets headers that only this peer had brought; others are asked for them again.
         if self.tree.remove_source(peer) {
             self.sources.values_mut().for_each(Source::restart);
+            let asked = self.bodies.iter().filter(|(_, asked)| !asked.is_overdue());
+            let asked = asked.flat_map(|(job, asked)| asked.ids.iter().map(|id| (*id, *job)));
+            self.awaited = asked.filter(|(id, _)| !self.tree.contains(id)).collect();
         }
     }
 
@@ -208,10 +202,11 @@ impl Machine {
         self.tree = Tree::new(self.tip.total_work);
         self.headers = None;
         self.bodies.clear();
+        self.awaited.clear();
         for source in self.sources.values_mut() {
             source.restart();
-            source.jobs = 0;
+            (source.jobs, source.overdue) = (0, 0);
         }
-        self.progress = now;
+        self.begun = now;
     }
 }

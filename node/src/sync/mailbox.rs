@@ -1,6 +1,10 @@
-//! What sync tells: how far the node is.
+//! What sync tells: how far the node is, and when it does not get on, why.
 
 use cairn_ledger::units::Height;
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 use tokio::sync::watch;
 
 /// What sync is doing.
@@ -15,17 +19,116 @@ pub enum SyncPhase {
     Bodies,
     /// The node follows the best chain it knows of.
     CaughtUp,
+    /// It does not get on.
+    Stalled(Stall),
+}
+
+impl SyncPhase {
+    /// The names of all phases.
+    pub const NAMES: [&str; 5] = ["discovering", "headers", "bodies", "caught_up", "stalled"];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        let [discovering, headers, bodies, caught_up, stalled] = Self::NAMES;
+        match self {
+            Self::Discovering => discovering,
+            Self::Headers => headers,
+            Self::Bodies => bodies,
+            Self::CaughtUp => caught_up,
+            Self::Stalled(_) => stalled,
+        }
+    }
+
+    /// Why it does not get on, where it does not.
+    pub fn stall(self) -> Option<Stall> {
+        match self {
+            Self::Stalled(stall) => Some(stall),
+            Self::Discovering | Self::Headers | Self::Bodies | Self::CaughtUp => None,
+        }
+    }
+}
+
+/// Why sync does not get on: as text, what is wrong and what to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stall {
+    /// No peer is connected.
+    NoPeer,
+    /// Peers claim a better chain, and none shows its headers.
+    NoHeaders,
+    /// The headers of peers are from the future, by this machine's clock.
+    Clock,
+    /// No peer has a block that is needed.
+    NoBodies {
+        /// The lowest such block.
+        height: Height,
+    },
+    /// Those who have a block that is needed do not send it.
+    NoAnswers {
+        /// The lowest such block.
+        height: Height,
+    },
+    /// Blocks are here, and the chain takes none in.
+    Disk,
+}
+
+impl fmt::Display for Stall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPeer => f.write_str(
+                "no peer is connected: see that this machine is online and that its firewall lets the node out, or \
+                 name a peer with --network.peers",
+            ),
+            Self::NoHeaders => f.write_str(
+                "peers claim a better chain and do not show its headers; others are being looked for: if this lasts, \
+                 name a peer you trust with --network.peers",
+            ),
+            Self::Clock => f.write_str(
+                "the blocks of its peers are from the future by this machine's clock: set the clock (timedatectl \
+                 set-ntp true)",
+            ),
+            Self::NoBodies { height } => write!(
+                f,
+                "no peer has block {height}; nodes with the full history are being looked for: if this lasts, name \
+                 one with --network.peers"
+            ),
+            Self::NoAnswers { height } => write!(
+                f,
+                "no peer sends block {height}; others are being looked for: see whether this machine's line is \
+                 overloaded, or name a peer with --network.peers"
+            ),
+            Self::Disk => f.write_str(
+                "blocks have come and the chain takes none in: the disk or the processor is overloaded, or the disk \
+                 is failing; see the system's log",
+            ),
+        }
+    }
 }
 
 /// How far the node is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SyncStatus {
     /// What sync is doing.
     pub phase: SyncPhase,
+    /// The height of the tip.
+    pub height: Height,
     /// The height of the best header.
     pub best_header: Height,
     /// The greatest height that a peer claims and may be right about.
     pub target: Height,
+    /// Blocks a second that were connected lately, or headers linked while it fetches headers only.
+    pub rate: f64,
+    /// How long it will take at this rate; `None` while nobody can tell.
+    pub left: Option<Duration>,
+}
+
+impl SyncStatus {
+    /// How far it is, from 0 to 1.
+    pub fn progress(&self) -> f64 {
+        match self.target.get() {
+            0 => 1.0,
+            target => (self.height.get() as f64 / target as f64).min(1.0),
+        }
+    }
 }
 
 /// A handle to sync. Cloning shares it.
@@ -43,5 +146,58 @@ impl SyncHandle {
     /// Wakes whenever that changes.
     pub fn watch(&self) -> watch::Receiver<SyncStatus> {
         self.status.clone()
+    }
+}
+
+/// When the operator is told how far the node is: at each change of phase, and now and then while it is on its
+/// way.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    last: Option<(Instant, SyncPhase)>,
+}
+
+impl Reports {
+    /// Between two reports of the same phase.
+    const EVERY: Duration = Duration::from_secs(10);
+
+    /// Whether it is time to report this.
+    pub(super) fn is_due(&mut self, now: Instant, phase: SyncPhase) -> bool {
+        let is_due = match self.last {
+            None => true,
+            Some((_, last)) if last != phase => true,
+            Some((_, SyncPhase::CaughtUp | SyncPhase::Discovering)) => false,
+            Some((at, _)) => now.saturating_duration_since(at) >= Self::EVERY,
+        };
+        if is_due {
+            self.last = Some((now, phase));
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stall_says_what_to_do() {
+        let height = Height::new(17);
+        let all =
+            [Stall::NoPeer, Stall::NoHeaders, Stall::Clock, Stall::NoBodies { height }, Stall::NoAnswers { height }];
+        for stall in all.into_iter().chain([Stall::Disk]) {
+            let text = stall.to_string();
+            assert!(["name ", "set ", "see "].iter().any(|advice| text.contains(advice)), "{text}");
+            assert_eq!((SyncPhase::Stalled(stall).name(), SyncPhase::Stalled(stall).stall()), ("stalled", Some(stall)));
+        }
+        assert_eq!(SyncPhase::Bodies.stall(), None);
+    }
+
+    #[test]
+    fn the_operator_is_told_of_changes_and_now_and_then() {
+        let (start, mut reports) = (Instant::now(), Reports::default());
+        let mut told = |second: u64, phase| reports.is_due(start + Duration::from_secs(second), phase);
+        assert!(told(0, SyncPhase::Discovering) && !told(1_000, SyncPhase::Discovering));
+        assert!(told(1_001, SyncPhase::Bodies) && !told(1_010, SyncPhase::Bodies) && told(1_011, SyncPhase::Bodies));
+        assert!(told(1_012, SyncPhase::CaughtUp) && !told(5_000, SyncPhase::CaughtUp));
     }
 }

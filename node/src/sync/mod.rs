@@ -9,10 +9,27 @@
 //! them, imported in any order within a window → the chain connects them. A branch with less work is followed
 //! by its headers alone, until it has more or ends.
 //!
+//! # Who is asked for what
+//! Each peer is asked for what it sends in half a second, by its measured speed, three times over, so its share
+//! follows its speed and its line never rests. The lowest piece goes to whoever should bring it first; when
+//! nothing is left to ask for and the lowest piece is with a slow peer, a faster one is asked for it, too. A peer
+//! that takes thrice as long as it should is charged, rests, and what it owes is asked of others; what it still
+//! sends is taken. So no peer holds up the others, and hardly anything is fetched twice.
+//!
+//! # When it does not get on
+//! The [phase](SyncPhase) says so after ten seconds, with the [reason](Stall) and what to do about it: in
+//! `node_info`, in the log and on `/ready`. Meanwhile others are looked for: nodes that the DHT knows to have the
+//! full history are dialled, and after a minute all begins anew from the tip.
+//!
+//! # After a crash
+//! Nothing is kept of a synchronisation but the chain itself: it begins anew from the stored tip. Blocks are
+//! connected in runs within a window, so no more than the window is fetched twice.
+//!
 //! # Map
-//! `mailbox` how far the node is · `driver` hands of the machine · `machine` the pure core: events in, actions
-//! out, with `headers` and `bodies` below it · `tree` linked headers whose blocks are not here · `sources` what
-//! is known of each peer
+//! `mailbox` how far the node is, and why it is no farther · `driver` hands of the machine · `machine` the pure
+//! core: events in, actions out, with `headers`, `bodies` and `status` (phases, watchdog) below it · `tree` linked
+//! headers whose blocks are not here · `sources` what is known of each peer · `pace` how fast it is · `rate` how
+//! fast the chain grows
 //!
 //! # Limits
 //! | what | limit | when full |
@@ -20,9 +37,11 @@
 //! | headers ahead of the tip | 20 000 | no more are asked for until the tip has moved |
 //! | headers in the tree | 44 000 | competing branches of others are forgotten |
 //! | requests for headers | 1; 6 s | the next peer |
-//! | requests for bodies | 2 a peer; 5 s | the next peer; the slow one rests, and is asked for less |
-//! | window of bodies | 1 024 blocks, 64 MiB | waits for the lowest |
-//! | nothing gained though there is more | 60 s | begins anew from the tip |
+//! | requests for bodies | 3 a peer, 1 before its first answer; 32 in all, but for those given up; 2 s and thrice what is usual for the peer | others are asked; the slow one rests, and is asked for less |
+//! | bodies on the way and in import | 64 MiB as expected; 128 MiB whatever comes | no more are asked for |
+//! | window of bodies | 2 048 blocks, 256 MiB (on the disk, but for 64) | waits for the lowest |
+//! | nothing gained though there is more | 10 s; 60 s | says why; begins anew from the tip |
+//! | searches for others | 1 each 15 s | – |
 //!
 //! # Invariants
 //! 1. Every request either brings something new, or its peer rests or counts as exhausted until it claims
@@ -33,10 +52,12 @@
 mod driver;
 mod machine;
 mod mailbox;
+mod pace;
+mod rate;
 mod sources;
 #[cfg(test)]
 mod tests;
 mod tree;
 
-pub use driver::spawn;
-pub use mailbox::{SyncHandle, SyncPhase, SyncStatus};
+pub use driver::{Rules, spawn};
+pub use mailbox::{Stall, SyncHandle, SyncPhase, SyncStatus};

@@ -1,19 +1,18 @@
 //! What sync knows of each peer: what it claims, how fast it is, and whether to leave it alone for now.
 
+use super::pace::Pace;
 use crate::network::PeerStatus;
 use cairn_ledger::{hash::BlockId, units::Height};
 use std::time::{Duration, Instant};
 
-/// Requests for bodies that one peer has at once: while one is on the line, the next is being prepared.
-pub(super) const JOBS_EACH: usize = 2;
-/// How much one request for bodies is to bring: what the peer sends in this time.
-const REQUEST_TIME: f64 = 1.0;
-/// The least and the most that one request for bodies is to bring, in bytes.
-const REQUEST_BYTES: (f64, f64) = (64.0 * 1024.0, 3.0 * 1024.0 * 1024.0);
-/// What a peer is taken to send in a second before it has been measured, in bytes.
-const FIRST_SPEED: f64 = 512.0 * 1024.0;
-/// How much the newest measurement counts.
-const NEWEST: f64 = 0.3;
+/// Requests for bodies that one peer has at once: while one is on the line, the next is being prepared, however
+/// far away the peer is. With one for headers, as many as it answers at once.
+pub(super) const JOBS_EACH: usize = 3;
+/// What one request for bodies is to bring: what the peer sends in this time. Its requests together hold so
+/// much that its line never rests, and a peer that fails so little that it is soon made up for.
+const REQUEST_TIME: f64 = 0.5;
+/// The most that one request for bodies is to bring, in bytes: less than an answer may hold.
+const REQUEST_BYTES: f64 = 3.0 * 1024.0 * 1024.0;
 /// The first pause after a failure; it doubles with each further one.
 const FIRST_REST: Duration = Duration::from_secs(1);
 /// The longest pause.
@@ -32,14 +31,20 @@ pub(super) struct Source {
     exhausted: Option<BlockId>,
     /// It has passed on a block of a branch that is unknown here.
     pub(super) knows_more: bool,
+    /// Its last header was from the future, by this machine's clock.
+    pub(super) is_early: bool,
     /// Requests for bodies it has.
     pub(super) jobs: usize,
-    /// Bytes a second, measured.
-    speed: f64,
+    /// Those of them that were given to others meanwhile: nothing more is asked of it before it has answered.
+    pub(super) overdue: usize,
+    /// How fast it is.
+    pub(super) pace: Pace,
     rests_until: Option<Instant>,
     failures: u32,
     /// From this height up it has not the blocks we want, until then.
     lacks: Option<(Height, Instant)>,
+    /// Wrong bodies in a row, and since when.
+    lies: Option<(Instant, u32)>,
 }
 
 impl Source {
@@ -50,11 +55,14 @@ impl Source {
             reached: None,
             exhausted: None,
             knows_more: false,
+            is_early: false,
             jobs: 0,
-            speed: FIRST_SPEED,
+            overdue: 0,
+            pace: Pace::default(),
             rests_until: None,
             failures: 0,
             lacks: None,
+            lies: None,
         }
     }
 
@@ -99,29 +107,16 @@ impl Source {
         self.failures = 0;
     }
 
-    /// It sent so many bytes in so long.
-    pub(super) fn measure(&mut self, bytes: usize, took: Duration) {
-        let speed = bytes as f64 / took.as_secs_f64().max(0.001);
-        // A few bytes say nothing about the line.
-        if bytes as f64 >= REQUEST_BYTES.0 || speed > self.speed {
-            self.speed += (speed - self.speed) * NEWEST;
-        }
-    }
-
-    /// It was too slow: it is asked for less.
-    pub(super) fn slow_down(&mut self) {
-        self.speed = (self.speed / 4.0).max(REQUEST_BYTES.0 / 8.0);
-    }
-
-    /// How fast it is, for choosing among many.
-    pub(super) fn speed(&self) -> u64 {
-        self.speed as u64
+    /// Whether it may be asked for bodies now.
+    pub(super) fn is_free(&self, now: Instant) -> bool {
+        // Whoever has never answered is tried out with one: many that stall hold little.
+        let most = if self.pace.is_known() { JOBS_EACH } else { 1 };
+        self.jobs < most && self.overdue == 0 && !self.is_resting(now)
     }
 
     /// How many bodies of `mean` bytes one request is to bring.
     pub(super) fn request_size(&self, mean: f64, max: usize) -> usize {
-        let (least, most) = REQUEST_BYTES;
-        let bytes = (self.speed * REQUEST_TIME).clamp(least, most);
+        let bytes = (self.pace.speed() * REQUEST_TIME).min(REQUEST_BYTES);
         ((bytes / mean.max(1.0)) as usize).clamp(1, max)
     }
 
@@ -130,9 +125,21 @@ impl Source {
         self.lacks = Some((height, now + LACKS_FOR));
     }
 
-    /// Whether it may have a block at this height, which it says it follows when it is its `source`.
-    pub(super) fn may_have(&self, height: Height, is_source: bool, now: Instant) -> bool {
-        let lacks = self.lacks.is_some_and(|(from, until)| height >= from && until > now);
+    /// Whether it may have a block at this height, which it says it follows when it is its `source`. With `now`,
+    /// whether it is worth asking again if it did not have it.
+    pub(super) fn may_have(&self, height: Height, is_source: bool, now: Option<Instant>) -> bool {
+        let lacks = self.lacks.is_some_and(|(from, until)| height >= from && now.is_none_or(|now| until > now));
         !lacks && (is_source || (height <= self.status.height && height >= self.status.lowest_body))
+    }
+
+    /// Whether a wrong body is to be charged: the first two in a second. They are enough to part from it, and
+    /// those after them came in the same answer.
+    pub(super) fn take_lie(&mut self, now: Instant) -> bool {
+        let lies = match self.lies {
+            Some((since, count)) if now.saturating_duration_since(since) < Duration::from_secs(1) => (since, count + 1),
+            _ => (now, 1),
+        };
+        self.lies = Some(lies);
+        lies.1 <= 2
     }
 }

@@ -53,8 +53,11 @@ impl Node {
 pub(super) struct Tree {
     nodes: BTreeMap<BlockId, Node>,
     /// From the lowest block that is not here up to the best header; empty when no header has more work than
-    /// the tip.
+    /// the tip. Heights rise by one.
     path: VecDeque<BlockId>,
+    /// The heights on the path at which the body is [missing](Body::Missing): what is to be asked for is found
+    /// without looking at what is not.
+    missing: BTreeSet<Height>,
     /// The work of the tip: less is not followed.
     tip: Work,
 }
@@ -75,9 +78,33 @@ impl Tree {
         self.nodes.contains_key(id)
     }
 
-    /// The path from the lowest block that is not here to the best header.
-    pub(super) fn path(&self) -> &VecDeque<BlockId> {
-        &self.path
+    /// The header at the end of the path, if there is one.
+    pub(super) fn end(&self) -> Option<BlockId> {
+        self.path.back().copied()
+    }
+
+    /// The lowest block of the path.
+    pub(super) fn lowest(&self) -> Option<&Node> {
+        self.nodes.get(self.path.front()?)
+    }
+
+    /// The lowest blocks of the path whose bodies are missing, upward, at most `window` above its beginning.
+    pub(super) fn missing(&self, window: u64) -> impl Iterator<Item = BlockId> {
+        let first = self.lowest().map_or(Height::GENESIS, Node::height);
+        let missing = self.missing.range(..first.saturating_add(window));
+        missing.filter_map(|height| self.at(*height))
+    }
+
+    /// The block of the path at a height.
+    fn at(&self, height: Height) -> Option<BlockId> {
+        let above = height.get().checked_sub(self.lowest()?.height.get())?;
+        self.path.get(usize::try_from(above).ok()?).copied()
+    }
+
+    fn set_path(&mut self, path: VecDeque<BlockId>) {
+        self.path = path;
+        let nodes = self.path.iter().filter_map(|id| self.nodes.get(id));
+        self.missing = nodes.filter(|node| node.body == Body::Missing).map(|node| node.height).collect();
     }
 
     /// The best header on the path: its height and work.
@@ -103,8 +130,9 @@ impl Tree {
             // The path grows at its end; only where another branch overtakes is it walked again.
             if self.path.back().is_some_and(|last| *last == parent) {
                 self.path.push_back(id);
+                self.missing.insert(height);
             } else {
-                self.path = self.walk(id);
+                self.set_path(self.walk(id));
             }
         }
         true
@@ -112,8 +140,8 @@ impl Tree {
 
     /// Adds a header whose block is here already, so that what lies below it can be reached from above.
     pub(super) fn insert_known(&mut self, id: BlockId, header: &Header, source: PeerNumber) {
-        if let Some(node) = self.nodes.get_mut(&id) {
-            node.body = Body::Here;
+        if self.contains(&id) {
+            self.set_body(&id, Body::Here);
         } else if self.make_room(source) {
             let (parent, height) = (header.parent, header.height);
             self.nodes.insert(id, Node { parent, height, linked: None, source, body: Body::Here });
@@ -141,9 +169,16 @@ impl Tree {
 
     /// Notes where a body is; nothing when the header is gone.
     pub(super) fn set_body(&mut self, id: &BlockId, body: Body) {
-        if let Some(node) = self.nodes.get_mut(id) {
-            node.body = body;
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        node.body = body;
+        let height = node.height;
+        if self.at(height) != Some(*id) {
+            return;
         }
+        match body {
+            Body::Missing => self.missing.insert(height),
+            Body::Asked(_) | Body::Importing | Body::Here => self.missing.remove(&height),
+        };
     }
 
     /// Drops what is here from the beginning of the path: the chain needs nothing more for it.
@@ -153,6 +188,10 @@ impl Tree {
         {
             self.path.pop_front();
             self.nodes.remove(&first);
+        }
+        let lowest = self.lowest().map(Node::height);
+        while self.missing.first().is_some_and(|height| lowest.is_none_or(|lowest| *height < lowest)) {
+            self.missing.pop_first();
         }
     }
 
@@ -166,7 +205,7 @@ impl Tree {
         }
         // Blocks that came by other ways stand on no path: nothing waits for them.
         for id in connected {
-            if self.nodes.contains_key(id) && !self.path.contains(id) {
+            if self.nodes.get(id).is_some_and(|node| self.at(node.height) != Some(*id)) {
                 self.nodes.remove(id);
             }
         }
@@ -204,7 +243,7 @@ impl Tree {
     fn follow_best(&mut self) {
         let all = self.nodes.iter().filter_map(|(id, node)| Some((node.work()?, *id)));
         let best = all.filter(|(work, _)| *work > self.tip).max();
-        self.path = best.map(|(_, id)| self.walk(id)).unwrap_or_default();
+        self.set_path(best.map(|(_, id)| self.walk(id)).unwrap_or_default());
         self.trim();
     }
 

@@ -133,6 +133,46 @@ pub fn files(work: &Path, plan: Plan) -> Result<Files, Failure> {
     Ok(files)
 }
 
+/// A chain of many blocks with a few payments each.
+#[derive(Clone, Copy, Debug)]
+pub struct SmallBlocks {
+    /// Its height.
+    pub blocks: u64,
+    /// Payments in each block but those, at its beginning, that make the accounts.
+    pub payments: usize,
+}
+
+/// The network's file and the blocks' of such a chain in `work`, made unless they are there.
+pub fn small_blocks(work: &Path, chain: SmallBlocks) -> Result<(PathBuf, PathBuf), Failure> {
+    /// Those who pay, in turns.
+    const PAYERS: u64 = 2_000;
+    let spec = network(LONG_AGO);
+    let path = work.join("network.toml");
+    write_network(&spec, &path)?;
+    let file = work.join(format!("small-{}x{}.blocks", chain.blocks, chain.payments));
+    if file.exists() {
+        return Ok((path, file));
+    }
+    eprintln!("   making a chain of {} blocks with {} payments each", chain.blocks, chain.payments);
+    let people = People::new(Plan { accounts: PAYERS, signers: PAYERS, rounds: 1 });
+    let (mut maker, mut blocks, mut height) = (Maker::new(&spec), BlockFile::create(&file, &spec)?, 0);
+    maker.fund(&people, |block| {
+        height += 1;
+        blocks.put(block)
+    })?;
+    for round in 0.. {
+        for some in people.payments(&spec, round).chunks(chain.payments) {
+            if height == chain.blocks {
+                blocks.finish()?;
+                return Ok((path, file));
+            }
+            height += 1;
+            blocks.put(&maker.block(some.to_vec())?)?;
+        }
+    }
+    Err("there are no more rounds".into())
+}
+
 /// Those who have accounts.
 pub struct People {
     plan: Plan,

@@ -6,7 +6,7 @@
 //! [`http`]) → [`results`] keeps every single value as JSON → [`report`] writes `docs/performance.md` from that.
 //!
 //! # Map
-//! [`chains`] chains to measure on · [`node`] the program and its processes · [`http`] a client that costs next
+//! [`chains`] chains to measure on · [`shaper`] slow lines, as in the tests · [`node`] the program and its processes · [`http`] a client that costs next
 //! to nothing, and load made with it · [`reference`] libsecp256k1, the yardstick · [`results`] values, medians,
 //! the file they are kept in · [`parts`] what is measured · [`report`] the page
 //!
@@ -24,6 +24,9 @@ mod parts;
 mod reference;
 mod report;
 mod results;
+#[expect(dead_code, reason = "tests need more of it")]
+#[path = "../../src/shaper.rs"]
+mod shaper;
 
 use results::Results;
 use std::{env, path::PathBuf, process::ExitCode};

@@ -111,7 +111,8 @@ pub struct Node {
     child: Child,
     /// The port of its JSON-RPC.
     pub rpc: u16,
-    p2p: u16,
+    /// The port it listens on for peers.
+    pub p2p: u16,
     data: PathBuf,
     /// From its start until it answered.
     pub started_in: Duration,

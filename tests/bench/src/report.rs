@@ -91,6 +91,21 @@ const GROUPS: &[(&str, &[Row])] = &[
                 Value(1.0, "Bitcoin Core 31"),
                 AtLeast(0.8),
             ),
+            row(
+                "20 000 blocks from 4 peers, each at a quarter of what is processed",
+                "peers.4.seconds",
+                "s",
+                Same("peers.1.seconds", "from 1 such peer"),
+                Goal::None,
+            ),
+            row("how many times as fast that is", "peers.speedup", "", Reference::None, AtLeast(2.5)),
+            row(
+                "the same when one of the four stalls in the middle",
+                "peers.stalled.seconds",
+                "s",
+                Same("peers.1.seconds", "from 1 such peer"),
+                Goal::None,
+            ),
         ],
     ),
     (

@@ -276,6 +276,9 @@ fn a_balance_is_what_the_node_says() {
     assert!(home.ok(&line).contains("pending  8.99999823 CRN once 1 payment of yours left the pool"));
     node.state().phase = SyncPhase::Bodies;
     assert!(home.ok(&line).contains("still catching up: it is at block 100 of 1000"));
+    node.state().phase = SyncPhase::Stalled;
+    let told = home.ok(&line);
+    assert!(told.contains("does not get on, at block 100 of 1000") && told.contains("no peer sends block 8"), "{told}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{Action, MAX_AHEAD, Machine};
 use crate::{
     chain::HeaderOutcome,
     network::{RequestError, wire::MAX_HEADERS},
-    sync::sources::Source,
+    sync::{sources::Source, tree::Body},
     verdict::{Offence, PeerNumber},
 };
 use cairn_ledger::{block::Header, error::Fault, hash::BlockId, units::Height};
@@ -45,7 +45,7 @@ impl Machine {
         else {
             return;
         };
-        let (peer, from) = (*peer, source.reached.map(|(id, _)| id).or_else(|| self.tree.path().back().copied()));
+        let (peer, from) = (*peer, source.reached.map(|(id, _)| id).or_else(|| self.tree.end()));
         let mut branch = from.map(|id| self.tree.locator(&id)).unwrap_or_default();
         if let Some(id) = from.filter(|_| branch.is_empty()) {
             branch.push(id);
@@ -144,6 +144,9 @@ impl Machine {
         match outcome {
             HeaderOutcome::Linked(linked) => {
                 if self.tree.insert(linked, peer) {
+                    if let Some(job) = self.awaited.remove(&id).filter(|job| self.bodies.contains_key(job)) {
+                        self.tree.set_body(&id, Body::Asked(job));
+                    }
                     Ok(())
                 } else {
                     Err(RunEnd::NoRoom)
@@ -154,7 +157,8 @@ impl Machine {
                 Ok(())
             }
             HeaderOutcome::Orphan { .. } => Err(RunEnd::Detached),
-            HeaderOutcome::Early | HeaderOutcome::Unwanted => Err(RunEnd::NoRoom),
+            HeaderOutcome::Early => Err(RunEnd::Early),
+            HeaderOutcome::Unwanted => Err(RunEnd::NoRoom),
             HeaderOutcome::InvalidAncestor => Err(RunEnd::Refused),
             HeaderOutcome::Invalid(error) => match error.fault() {
                 Fault::Proven => Err(RunEnd::Offence(Offence::InvalidHeader(error))),
@@ -167,11 +171,15 @@ impl Machine {
     fn go_on(&mut self, now: Instant, peer: PeerNumber, reached: Option<(BlockId, Height)>, is_full: bool) {
         let Some(source) = self.sources.get_mut(&peer) else { return };
         source.succeed();
+        source.is_early = false;
         // Heights must rise from one answer to the next, or a peer could keep us going for ever.
         let rises = source.reached.map(|(_, height)| height) < reached.map(|(_, height)| height);
         source.reached = reached;
         if rises {
             self.progress = now;
+        }
+        if let Some((_, work)) = self.tree.best().filter(|(_, work)| *work > self.most_work) {
+            (self.most_work, self.gained) = (work, now);
         }
         if !is_full || !rises {
             self.end_run(peer);
@@ -189,6 +197,12 @@ impl Machine {
                 self.rest(now, peer);
             }
             RunEnd::NoRoom => self.end_run(peer),
+            RunEnd::Early => {
+                self.end_run(peer);
+                if let Some(source) = self.sources.get_mut(&peer) {
+                    source.is_early = true;
+                }
+            }
             RunEnd::Refused => {
                 self.end_run(peer);
                 self.rest(now, peer);
@@ -217,8 +231,10 @@ impl Machine {
 enum RunEnd {
     /// The first header has no parent here.
     Detached,
-    /// There is no room for more, or they are early.
+    /// There is no room for more.
     NoRoom,
+    /// It is from the future, by this machine's clock.
+    Early,
     /// The branch contains an invalid block.
     Refused,
     /// The peer's own bytes prove it wrong.

@@ -1,0 +1,128 @@
+//! How far the synchronisation is, as a bar below the log, where someone watches.
+
+use crate::sync::{SyncPhase, SyncStatus};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::watch;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// The bar, and the way past it. Cloning shares it.
+#[derive(Clone, Debug)]
+pub(super) struct SyncBar {
+    is_watched: bool,
+    /// While there is something to show.
+    bar: Arc<Mutex<Option<ProgressBar>>>,
+}
+
+impl SyncBar {
+    /// A bar that shows nothing yet, and never anything unless standard error is a terminal.
+    pub(super) fn new() -> Self {
+        Self { is_watched: io::stderr().is_terminal(), bar: Arc::default() }
+    }
+
+    /// Shows how far the synchronisation is, until the node ends.
+    pub(super) async fn follow(self, mut status: watch::Receiver<SyncStatus>) {
+        if !self.is_watched {
+            return;
+        }
+        loop {
+            let now = *status.borrow_and_update();
+            self.show(&now);
+            if status.changed().await.is_err() {
+                break;
+            }
+        }
+        self.show(&SyncStatus { phase: SyncPhase::CaughtUp, ..SyncStatus::default() });
+    }
+
+    fn show(&self, status: &SyncStatus) {
+        let mut shown = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(text) = text(status) else {
+            if let Some(bar) = shown.take() {
+                bar.finish_and_clear();
+            }
+            return;
+        };
+        let bar = shown.get_or_insert_with(|| {
+            // A few times a second: the status changes with every block.
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(4));
+            let style = ProgressStyle::with_template("{bar:30} {pos} of {len} blocks  {msg}");
+            bar.with_style(style.expect("a fixed template is well formed"))
+        });
+        bar.set_length(status.target.get());
+        bar.set_message(text);
+        bar.set_position(status.height.get());
+    }
+}
+
+/// What stands beside the bar; nothing where there is nothing to show.
+fn text(status: &SyncStatus) -> Option<String> {
+    let rate = format!("{:.0}/s", status.rate);
+    match status.phase {
+        SyncPhase::Discovering | SyncPhase::CaughtUp => None,
+        SyncPhase::Headers => Some(format!("headers up to {}, {rate}", status.best_header)),
+        SyncPhase::Bodies => Some(match status.left {
+            Some(left) => format!("{rate}, {} left", indicatif::HumanDuration(left)),
+            None => rate,
+        }),
+        SyncPhase::Stalled(stall) => Some(format!("stalled: {stall}")),
+    }
+}
+
+/// Writes above the bar.
+impl Write for SyncBar {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let shown = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*shown {
+            Some(bar) => bar.suspend(|| io::stderr().write(bytes)),
+            None => io::stderr().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for SyncBar {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::Stall;
+    use cairn_ledger::units::Height;
+    use std::time::Duration;
+
+    #[test]
+    fn a_bar_stands_there_only_while_there_is_something_to_show() {
+        let bar = SyncBar::new();
+        let at = |phase| SyncStatus {
+            phase,
+            height: Height::new(10),
+            best_header: Height::new(30),
+            target: Height::new(40),
+            rate: 5.2,
+            left: Some(Duration::from_secs(6)),
+        };
+        let shown = |phase| {
+            bar.show(&at(phase));
+            let shown = bar.bar.lock().expect("no panic");
+            shown.as_ref().map(|bar| (bar.position(), bar.length(), bar.message()))
+        };
+        assert_eq!(shown(SyncPhase::Discovering), None);
+        assert_eq!(shown(SyncPhase::Headers), Some((10, Some(40), String::from("headers up to 30, 5/s"))));
+        assert_eq!(shown(SyncPhase::Bodies), Some((10, Some(40), String::from("5/s, 6 seconds left"))));
+        let stalled = shown(SyncPhase::Stalled(Stall::Clock)).expect("it is shown").2;
+        assert!(stalled.starts_with("stalled: the blocks of its peers are from the future"), "{stalled}");
+        assert_eq!(shown(SyncPhase::CaughtUp), None);
+    }
+}

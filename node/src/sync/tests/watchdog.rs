@@ -1,0 +1,119 @@
+//! Sync says what it does, and when it does not get on, why.
+
+use super::{
+    seconds,
+    world::{Manner, Peer, World, grow},
+};
+use crate::sync::{
+    machine::Action,
+    mailbox::{Stall, SyncPhase},
+};
+use cairn_ledger::units::Height;
+
+fn phase(world: &World) -> SyncPhase {
+    world.machine.status(world.now).phase
+}
+
+fn searches(world: &World) -> usize {
+    world.log.iter().filter(|action| matches!(action, Action::SeekOthers)).count()
+}
+
+#[test]
+fn a_node_without_peers_says_so_unless_its_network_is_local() {
+    let mut world = World::new(&[]);
+    world.run_for(seconds(59));
+    assert_eq!(phase(&world), SyncPhase::Discovering);
+    world.run_for(seconds(10));
+    assert_eq!(phase(&world), SyncPhase::Stalled(Stall::NoPeer));
+    let chain = grow(&[], 100, 1);
+    let peer = world.join(1, Peer::honest(&chain));
+    world.run_until(&chain[99], seconds(10));
+    world.leave(peer);
+    world.run_for(seconds(30));
+    assert_eq!(phase(&world), SyncPhase::Discovering, "it is told once it lasts");
+    world.run_for(seconds(60));
+    assert_eq!(phase(&world), SyncPhase::Stalled(Stall::NoPeer));
+
+    let mut local = World::local(&[]);
+    local.run_for(seconds(600));
+    assert_eq!(phase(&local), SyncPhase::Discovering, "the negative control");
+}
+
+#[test]
+fn a_withheld_body_is_named_and_asked_of_another_peer() {
+    let chain = grow(&[], 500, 1);
+    let mut world = World::new(&[]);
+    world.join(1, Peer::of(Manner::Withholds, &chain));
+    world.run_for(seconds(5));
+    assert_eq!((phase(&world), searches(&world)), (SyncPhase::Bodies, 1), "others are looked for at once");
+    world.run_for(seconds(120));
+    assert_eq!(phase(&world), SyncPhase::Stalled(Stall::NoBodies { height: Height::new(1) }));
+    assert!((5..=12).contains(&searches(&world)), "{} searches in two minutes", searches(&world));
+    // A provider is found: it recovers by itself.
+    let provider = world.join(2, Peer::honest(&chain));
+    world.run_until(&chain[499], seconds(20));
+    assert_eq!(world.offences(provider), []);
+    let before = searches(&world);
+    world.run_for(seconds(120));
+    assert_eq!(searches(&world), before, "the negative control: nothing is lacking now");
+}
+
+#[test]
+fn peers_that_do_not_answer_are_named_as_the_reason() {
+    let chain = grow(&[], 500, 1);
+    let mut world = World::new(&[]);
+    world.join(1, Peer::of(Manner::Stalls, &chain));
+    world.run_for(seconds(30));
+    assert_eq!(phase(&world), SyncPhase::Stalled(Stall::NoAnswers { height: Height::new(1) }));
+    assert!(searches(&world) > 0);
+    world.join(2, Peer::honest(&chain));
+    world.run_until(&chain[499], seconds(30));
+}
+
+#[test]
+fn claims_without_headers_are_named_as_the_reason() {
+    let mut world = World::new(&[]);
+    world.join(1, Peer { claims: Some(1_000), ..Peer::of(Manner::Silent, &grow(&[], 10, 1)) });
+    world.run_for(seconds(30));
+    assert_eq!(phase(&world), SyncPhase::Stalled(Stall::NoHeaders));
+}
+
+#[test]
+fn a_clock_that_is_behind_is_named_as_the_reason() {
+    let chain = grow(&[], 100, 1);
+    let mut world = World::new(&[]);
+    world.chain.is_early = true;
+    world.join(1, Peer::honest(&chain));
+    world.run_for(seconds(30));
+    assert_eq!(phase(&world), SyncPhase::Stalled(Stall::Clock));
+    // The operator sets it.
+    world.chain.is_early = false;
+    world.run_until(&chain[99], seconds(120));
+}
+
+#[test]
+fn a_chain_that_takes_nothing_in_is_named_as_the_reason() {
+    let chain = grow(&[], 500, 1);
+    let mut world = World::new(&[]);
+    world.chain.is_stuck = true;
+    world.join(1, Peer::honest(&chain));
+    world.run_for(seconds(30));
+    assert_eq!(phase(&world), SyncPhase::Stalled(Stall::Disk));
+}
+
+#[test]
+fn progress_has_a_rate_and_an_end() {
+    let chain = grow(&[], 4_000, 1);
+    let mut world = World::new(&[]);
+    world.chain.body = super::world::body_of(250);
+    world.join(1, Peer { rate: Some(500.0 * 1024.0), ..Peer::honest(&chain) });
+    world.run_for(seconds(15));
+    let status = world.machine.status(world.now);
+    assert_eq!((status.phase, status.target), (SyncPhase::Bodies, Height::new(4_000)));
+    let left = status.left.expect("it gets on").as_secs_f64();
+    let began = world.now;
+    world.run_until(&chain[3_999], seconds(300));
+    let took = (world.now - began).as_secs_f64();
+    assert!((left - took).abs() < 0.25 * took, "said {left}, took {took}");
+    assert_eq!(world.machine.status(world.now).progress(), 1.0);
+}
