@@ -277,12 +277,16 @@ impl Drop for Node {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
-            let tail = lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default();
-            eprintln!("--- the end of the log of {}:\n{}\n---", self.name, tail.join("\n"));
+            show_tail(&self.name, &self.log());
         }
     }
+}
+
+/// Shows the end of a node's log to whoever reads why its test failed.
+pub(crate) fn show_tail(name: &str, log: &str) {
+    let lines: Vec<&str> = log.lines().collect();
+    let tail = lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default();
+    eprintln!("--- the end of the log of {name}:\n{}\n---", tail.join("\n"));
 }
 
 /// A client of the user who runs the node on this port; of nobody in particular before its first start.

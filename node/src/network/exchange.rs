@@ -82,8 +82,7 @@ impl Service {
             }
             request_response::Message::Response { response, .. } => {
                 let bytes = response.as_ref().map_or(0, Vec::len);
-                // What was asked for may come.
-                let _ = self.peers.receive(number, Protocol::Addresses, bytes, Instant::now());
+                self.peers.answered(number, Protocol::Addresses, bytes);
                 match response.and_then(|bytes| Addresses::from_bytes(&bytes)) {
                     Ok(answer) => self.take_addresses(number, answer),
                     Err(error) => self.charge(number, &Offence::Undecodable(error)),

@@ -124,6 +124,8 @@ pub(super) struct Speaks {
     pub(super) rendezvous: bool,
     /// It relays for others.
     pub(super) relay: bool,
+    /// It dials others when they ask it to (AutoNAT).
+    pub(super) dials_back: bool,
 }
 
 /// A connected peer.
@@ -162,6 +164,16 @@ impl Peer {
     /// For how long it has been connected.
     pub(super) fn connected_for(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.connected_at)
+    }
+
+    /// For how long it has said nothing.
+    pub(super) fn silent_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.heard_at)
+    }
+
+    /// Whether it has ever sent anything that was wanted.
+    pub(super) fn has_been_useful(&self) -> bool {
+        self.useful_at.is_some()
     }
 }
 
@@ -330,6 +342,13 @@ impl PeerTable {
     /// Takes bytes of a protocol in from a peer; `false` when they are more than it may send.
     pub(super) fn receive(&mut self, number: PeerNumber, protocol: Protocol, bytes: usize, now: Instant) -> bool {
         self.peers.get_mut(&number).is_some_and(|peer| peer.traffic.receive(protocol, bytes, now))
+    }
+
+    /// Notes bytes of a protocol that a peer has answered with.
+    pub(super) fn answered(&mut self, number: PeerNumber, protocol: Protocol, bytes: usize) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.traffic.answered(protocol, bytes);
+        }
     }
 
     /// Notes bytes of a protocol that went to a peer.

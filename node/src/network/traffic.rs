@@ -112,6 +112,12 @@ impl Traffic {
         true
     }
 
+    /// Counts bytes that came because they were asked for: they use up nothing that may come unasked.
+    pub(super) fn answered(&mut self, protocol: Protocol, bytes: usize) {
+        let flow = &mut self.0[protocol as usize];
+        flow.received = flow.received.saturating_add(bytes as u64);
+    }
+
     /// Counts bytes that left.
     pub(super) fn sent(&mut self, protocol: Protocol, bytes: usize) {
         let flow = &mut self.0[protocol as usize];
@@ -165,6 +171,18 @@ mod tests {
         assert_eq!(asked, 8);
         assert!(traffic.receive(Protocol::Addresses, 2, now + Duration::from_secs(31)));
         assert!(!traffic.receive(Protocol::Addresses, 2, now + Duration::from_secs(32)));
+    }
+
+    #[test]
+    fn two_who_ask_each_other_for_addresses_use_up_nothing_of_each_others() {
+        let now = Instant::now();
+        let (mut traffic, mut control) = (Traffic::new(now), Traffic::new(now));
+        for _ in 0..8 {
+            traffic.answered(Protocol::Addresses, 3_000);
+            assert!(traffic.receive(Protocol::Addresses, 2, now), "eight questions at once are allowed");
+        }
+        control.receive(Protocol::Addresses, 3_000, now);
+        assert!((0..8).any(|_| !control.receive(Protocol::Addresses, 2, now)), "the control: what comes unasked");
     }
 
     #[test]
