@@ -4,11 +4,13 @@ use crate::{
     node::Node,
     strangers::bytes::{Bytes, Manner},
 };
+use cairn_ledger::hash::sha256;
 use cairn_rpc::methods::NetClient;
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder,
     futures::StreamExt,
-    gossipsub::{self, IdentTopic, MessageAuthenticity, ValidationMode},
+    gossipsub::{self, IdentTopic, MessageAuthenticity, MessageId, ValidationMode},
+    multiaddr::Protocol,
     noise,
     request_response::{self, Event, Message, ProtocolSupport},
     swarm::{NetworkBehaviour, SwarmEvent},
@@ -58,10 +60,20 @@ impl Intruder {
     /// The victim does not answer.
     pub async fn with(victim: &Node, manner: Manner) -> Self {
         let info = victim.rpc().net_info().await.expect("a running node answers");
-        // One prefix for all protocols, with or without a slash at its end.
-        let prefix = format!("{}/", info.protocol_prefix.trim_end_matches('/'));
         let address = victim.address().await.parse().expect("a node's address");
-        let victim = info.peer_id.parse().expect("a peer's id");
+        Self::at(address, &info.protocol_prefix, manner)
+    }
+
+    /// The same, of a victim that is only known by its address and by what the names of its protocols begin with.
+    ///
+    /// # Panics
+    /// The address does not end in a peer id.
+    pub fn at(address: Multiaddr, prefix: &str, manner: Manner) -> Self {
+        // One prefix for all protocols, with or without a slash at its end.
+        let prefix = format!("{}/", prefix.trim_end_matches('/'));
+        let Some(Protocol::P2p(victim)) = address.iter().last() else {
+            panic!("got {address}, expected an address that ends in /p2p/ and a peer id")
+        };
         // Whoever means to be slow does not give up first.
         let patience = if manner == Manner::Prompt { ANSWER_WITHIN } else { Duration::from_secs(600) };
         let behaviour = |_: &_| {
@@ -73,6 +85,8 @@ impl Intruder {
             let config = gossipsub::ConfigBuilder::default()
                 .protocol_id_prefix(format!("{prefix}meshsub"))
                 .validation_mode(ValidationMode::Anonymous)
+                // Without an author the library's own would be the same for all.
+                .message_id_fn(|message| MessageId::from(sha256(&[&message.data]).as_bytes().to_vec()))
                 .max_transmit_size(512 << 10)
                 .flood_publish(true)
                 .build()
@@ -108,6 +122,12 @@ impl Intruder {
     /// Whether it is connected to the victim.
     pub fn is_connected(&self) -> bool {
         self.swarm.is_connected(&self.victim)
+    }
+
+    /// Whether it is still connected a moment after it was let in: some are thrown out only then.
+    pub async fn is_still_connected(&mut self) -> bool {
+        self.flush().await;
+        self.is_connected()
     }
 
     /// Connects, if it is not; whether it is then.

@@ -265,6 +265,17 @@ impl Node {
         self.answers().await;
     }
 
+    /// The memory it holds, in MiB (VmRSS).
+    ///
+    /// # Panics
+    /// The system does not say.
+    pub fn resident_mib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux tells");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        let kib: u64 = line.trim().split(' ').next().and_then(|kib| kib.parse().ok()).expect("a number");
+        kib / 1024
+    }
+
     /// What it has told so far.
     pub fn log(&self) -> String {
         fs::read_to_string(log_file(self.directory.path())).unwrap_or_default()

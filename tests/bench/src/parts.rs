@@ -2,6 +2,8 @@
 //! knows; a figure that could not be had leaves a note instead.
 
 mod blocks;
+mod flood;
+mod mesh;
 mod peer;
 mod process;
 mod replay;
@@ -77,6 +79,18 @@ pub const ALL: &[Part] = &[
         what: "a full block of payments that are in the pool",
         takes: "1 min",
         measure: blocks::connect,
+    },
+    Part {
+        name: "mesh",
+        what: "twelve nodes that were told of one, until they are one mesh; and without it",
+        takes: "2 min",
+        measure: mesh::mesh,
+    },
+    Part {
+        name: "flood",
+        what: "honest payments beside attackers, against a process that only burns; memory under floods",
+        takes: "8 min",
+        measure: flood::flood,
     },
     Part {
         name: "peer",

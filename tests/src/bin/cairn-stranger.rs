@@ -3,9 +3,11 @@
 
 #![expect(clippy::print_stdout, reason = "a program that tells whoever started it what it found")]
 
+use cairn_ledger::hash::BlockId;
 use cairn_tests::strangers::{
-    bystander::{self, Service},
-    crowd::{self, Origin},
+    bystander::{self, NOBODY, Service},
+    crowd,
+    flood::{self, Flood},
 };
 use libp2p::{Multiaddr, identity::Keypair};
 use std::{error::Error, io, net::Ipv4Addr, process::ExitCode};
@@ -14,10 +16,13 @@ const USAGE: &str = "\
 Usage: cairn-stranger stand-by PREFIX ADDRESS BYTES     a relay and rendezvous point without a chain, whose circuits
                                                         carry so many bytes; says its peer id
        cairn-stranger many PREFIX COUNT IP PORT         COUNT peers in the /16 of IP, each telling of all
-       cairn-stranger crowd ADDRESS COUNT host IP       COUNT connections from IP; says how many got in
-       cairn-stranger crowd ADDRESS COUNT subnet IP     the same, each from another address of the /16 of IP
-       cairn-stranger reserve ADDRESS COUNT             COUNT connections that want to be relayed to; says how many
-                                                        got in, and how many reservations";
+                                                        (64 at most); says their peer ids
+       cairn-stranger crowd ADDRESS PREFIX COUNT        COUNT connections; says how many got in
+       cairn-stranger reserve ADDRESS PREFIX COUNT      COUNT connections that want to be relayed to; says how many
+                                                        got in, and how many reservations
+       cairn-stranger flood KIND ADDRESS PREFIX ID...   KIND is gaps, garbage or requests; the ids are of blocks the
+                                                        victim has, the genesis first
+       cairn-stranger burn SHARE                        burns so much of a processor, 0.01 to 1";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -41,33 +46,39 @@ async fn act(words: &[&str]) -> Result<(), Box<dyn Error>> {
     match words {
         ["stand-by", prefix, address, bytes] => {
             let key = Keypair::generate_ed25519();
-            let service = Service { relay_bytes: Some(bytes.parse()?), ..Service::default() };
+            let service = Service { relay_bytes: Some(bytes.parse()?), addresses: NOBODY.to_vec() };
             println!("{}", key.public().to_peer_id());
             bystander::stand_by(key, prefix, address.parse()?, &service).await;
         }
         ["many", prefix, count, ip, port] => {
             let [a, b, ..] = ip.parse::<Ipv4Addr>()?.octets();
+            let keys: Vec<Keypair> = (0..count.parse::<u8>()?.min(64)).map(|_| Keypair::generate_ed25519()).collect();
+            let ids: Vec<String> = keys.iter().map(|key| key.public().to_peer_id().to_string()).collect();
+            println!("{}", ids.join(" "));
+            bystander::many(prefix, keys, [a, b], port.parse()?).await;
+        }
+        ["crowd", address, prefix, count] => arrive(&address.parse()?, prefix, count.parse()?, false).await,
+        ["reserve", address, prefix, count] => {
+            arrive(&address.parse()?, prefix, count.parse()?, true).await;
+        }
+        ["flood", kind, address, prefix, known @ ..] => {
+            let kind = Flood::named(kind).ok_or_else(|| format!("got the flood {kind:?}"))?;
+            let known: Result<Vec<BlockId>, _> = known.iter().map(|id| id.parse()).collect();
             println!("ready");
-            bystander::many(prefix, count.parse()?, [a, b], port.parse()?).await;
+            flood::flood(kind, &address.parse()?, prefix, &known?).await;
         }
-        ["crowd", address, count, from, ip] => {
-            let ip = ip.parse::<Ipv4Addr>()?.octets();
-            let origin = match *from {
-                "host" => Origin::Host(ip),
-                "subnet" => Origin::Subnet([ip[0], ip[1]]),
-                _ => return Err(format!("got {from:?}, expected host or subnet").into()),
-            };
-            arrive(&address.parse()?, count.parse()?, origin, false).await;
+        ["burn", share] => {
+            println!("ready");
+            flood::burn(share.parse()?);
         }
-        ["reserve", address, count] => arrive(&address.parse()?, count.parse()?, Origin::Anywhere, true).await,
         _ => return Err("expected one of these".into()),
     }
     Ok(())
 }
 
 /// Sends a crowd, says what came of it, and stays.
-async fn arrive(victim: &Multiaddr, count: u16, origin: Origin, reserve: bool) {
-    let (inside, reserved) = crowd::sends(victim, count, origin, reserve).await;
+async fn arrive(victim: &Multiaddr, prefix: &str, count: u16, reserve: bool) {
+    let (inside, reserved) = crowd::sends(victim, prefix, count, reserve).await;
     println!("{inside} {reserved}");
     std::future::pending().await
 }

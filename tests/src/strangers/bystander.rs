@@ -16,13 +16,16 @@ use std::time::Duration;
 const STATUS: [usize; 4] = [32, 32, 8, 32];
 
 /// What a bystander does besides standing by.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Service {
     /// It is a rendezvous point and a relay whose circuits carry so many bytes.
     pub relay_bytes: Option<u64>,
     /// What it answers to `addresses/1`.
     pub addresses: Vec<u8>,
 }
+
+/// An empty list, as `addresses/1` has it.
+pub const NOBODY: [u8; 8] = [0; 8];
 
 #[derive(NetworkBehaviour)]
 struct Behaviour {
@@ -35,7 +38,7 @@ struct Behaviour {
 }
 
 /// Where a node stands that knows block 0 alone, by what another says of itself.
-fn at_genesis(asked: &[u8]) -> Vec<u8> {
+pub(super) fn at_genesis(asked: &[u8]) -> Vec<u8> {
     let [network, _, height, work] = STATUS;
     let genesis = asked.get(4..4 + network).unwrap_or_default();
     let now = asked.get(4 + STATUS.iter().sum::<usize>()..).and_then(|rest| rest.get(..8)).unwrap_or_default();
@@ -43,16 +46,15 @@ fn at_genesis(asked: &[u8]) -> Vec<u8> {
     framed(&[genesis, genesis, &vec![0; height + work], now, &[0; 16]].concat())
 }
 
+/// Requests of one protocol, asked and answered.
+pub(super) fn requests(prefix: &str, name: &str) -> request_response::Behaviour<Bytes> {
+    let name = StreamProtocol::try_from_owned(format!("{prefix}/{name}")).expect("it begins with a slash");
+    let config = request_response::Config::default();
+    request_response::Behaviour::with_codec(Bytes::default(), [(name, ProtocolSupport::Full)], config)
+}
+
 fn swarm(key: identity::Keypair, prefix: &str, service: &Service) -> Swarm<Behaviour> {
     let own = key.public();
-    let requests = |name: &str| {
-        let name = StreamProtocol::try_from_owned(format!("{prefix}/{name}")).expect("it begins with a slash");
-        request_response::Behaviour::with_codec(
-            Bytes::default(),
-            [(name, ProtocolSupport::Full)],
-            request_response::Config::default(),
-        )
-    };
     let relay = service.relay_bytes.map(|bytes| {
         let config = relay::Config { max_circuit_bytes: bytes, ..relay::Config::default() };
         relay::Behaviour::new(own.to_peer_id(), config)
@@ -62,8 +64,8 @@ fn swarm(key: identity::Keypair, prefix: &str, service: &Service) -> Swarm<Behav
         ping: ping::Behaviour::default(),
         rendezvous: relay.is_some().then(|| rendezvous::server::Behaviour::new(Default::default())).into(),
         relay: relay.into(),
-        status: requests("status/1"),
-        addresses: requests("addresses/1"),
+        status: requests(prefix, "status/1"),
+        addresses: requests(prefix, "addresses/1"),
     };
     SwarmBuilder::with_existing_identity(key)
         .with_tokio()
@@ -106,21 +108,20 @@ pub async fn stand_by(key: identity::Keypair, prefix: &str, address: Multiaddr, 
 }
 
 /// Many identities of one attacker in one neighbourhood: each at an address of its own on this port, and
-/// telling of the others whenever it is asked.
+/// telling of the others whenever it is asked. No more than 64, which is what one answer holds.
 ///
 /// # Panics
 /// An address cannot be listened on.
-pub async fn many(prefix: &str, count: u8, [a, b]: [u8; 2], port: u16) {
-    let keys: Vec<identity::Keypair> = (0..count).map(|_| identity::Keypair::generate_ed25519()).collect();
-    let mut told = u64::from(count).to_le_bytes().to_vec();
-    for (key, n) in keys.iter().zip(0..) {
+pub async fn many(prefix: &str, keys: Vec<identity::Keypair>, [a, b]: [u8; 2], port: u16) {
+    let mut told = (keys.len() as u64).to_le_bytes().to_vec();
+    for (key, n) in keys.iter().zip(0_u8..) {
         let ip = std::net::Ipv4Addr::new(a, b, 0, n + 1).to_ipv6_mapped();
         let public = key.public().try_into_ed25519().expect("it was made as one").to_bytes();
         told.extend([&public[..], &ip.octets(), &port.to_le_bytes(), &[0]].concat());
     }
     let service = Service { relay_bytes: None, addresses: told };
     let mut tasks = tokio::task::JoinSet::new();
-    for (key, n) in keys.into_iter().zip(0..) {
+    for (key, n) in keys.into_iter().zip(0_u8..) {
         let (prefix, service) = (prefix.to_owned(), service.clone());
         let address = format!("/ip4/{a}.{b}.0.{}/tcp/{port}", n + 1).parse().expect("an address");
         tasks.spawn(async move { stand_by(key, &prefix, address, &service).await });

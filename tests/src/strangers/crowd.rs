@@ -1,16 +1,18 @@
-//! Many connections at once from one place: whole ones, each of another identity, all kept for as long as the
-//! other side lets them.
+//! Many connections at once from one place: whole ones, each of another identity that says where it stands, as
+//! nodes do, and all kept for as long as the other side lets them.
 
+use super::{bystander, bytes::Bytes};
 use libp2p::{
     Multiaddr, Swarm, SwarmBuilder,
     futures::StreamExt,
     multiaddr::Protocol,
     noise, ping,
     relay::client,
+    request_response::{self, Event, Message},
     swarm::{NetworkBehaviour, SwarmEvent},
     tcp, yamux,
 };
-use std::{net::Ipv4Addr, time::Duration};
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// How long one may take to get in, or to be refused.
@@ -20,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Behaviour {
     ping: ping::Behaviour,
     relay: client::Behaviour,
+    status: request_response::Behaviour<Bytes>,
 }
 
 /// One of the crowd.
@@ -29,27 +32,39 @@ pub struct Member {
 }
 
 impl Member {
-    /// A new identity that comes from this address, where one is given.
+    /// A new identity.
     ///
     /// # Panics
-    /// The address is none of this machine's.
-    pub async fn new(victim: &Multiaddr, from: Option<Ipv4Addr>) -> Self {
-        let mut swarm = SwarmBuilder::with_new_identity()
+    /// Never: TCP needs nothing.
+    pub fn new(victim: &Multiaddr, prefix: &str) -> Self {
+        let status = bystander::requests(prefix, "status/1");
+        let swarm = SwarmBuilder::with_new_identity()
             .with_tokio()
             .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
             .expect("TCP needs nothing")
             .with_relay_client(noise::Config::new, yamux::Config::default)
             .expect("nor does a relay")
-            .with_behaviour(|_, relay| Behaviour { ping: ping::Behaviour::default(), relay })
+            .with_behaviour(|_, relay| Behaviour { ping: ping::Behaviour::default(), relay, status })
             .expect("it cannot fail")
             .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(600)))
             .build();
-        if let Some(ip) = from {
-            swarm.listen_on(format!("/ip4/{ip}/tcp/0").parse().expect("an address")).expect("one of ours");
-            // Whoever listens dials from there.
-            while !matches!(swarm.select_next_some().await, SwarmEvent::NewListenAddr { .. }) {}
-        }
         Self { swarm, victim: victim.clone() }
+    }
+
+    /// What happens next, besides questions for where it stands: those it answers.
+    async fn next(&mut self) -> SwarmEvent<BehaviourEvent> {
+        loop {
+            match self.swarm.select_next_some().await {
+                SwarmEvent::Behaviour(BehaviourEvent::Status(Event::Message {
+                    message: Message::Request { request, channel, .. },
+                    ..
+                })) => {
+                    // Whoever asked may be gone.
+                    let _ = self.swarm.behaviour_mut().status.send_response(channel, bystander::at_genesis(&request));
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Connects; whether it was let in, and not thrown out again at once.
@@ -59,7 +74,7 @@ impl Member {
             return false;
         }
         loop {
-            match timeout_at(deadline, self.swarm.select_next_some()).await {
+            match timeout_at(deadline, self.next()).await {
                 // The other side may say no after the handshake: a pong is its yes.
                 Ok(SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { result, .. }))) => return result.is_ok(),
                 Ok(SwarmEvent::OutgoingConnectionError { .. } | SwarmEvent::ConnectionClosed { .. }) | Err(_) => {
@@ -77,7 +92,7 @@ impl Member {
         }
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match timeout_at(deadline, self.swarm.select_next_some()).await {
+            match timeout_at(deadline, self.next()).await {
                 Ok(SwarmEvent::Behaviour(BehaviourEvent::Relay(client::Event::ReservationReqAccepted { .. }))) => {
                     return true;
                 }
@@ -90,41 +105,17 @@ impl Member {
     /// Stays for as long as it is let; runs until it is alone.
     pub async fn stay(&mut self) {
         while self.swarm.connected_peers().next().is_some() {
-            self.swarm.select_next_some().await;
-        }
-    }
-}
-
-/// Where the members of a crowd come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// All from one address.
-    Host([u8; 4]),
-    /// Each from another address of one /16.
-    Subnet([u8; 2]),
-    /// Wherever the system has them come from.
-    Anywhere,
-}
-
-impl Origin {
-    fn address(self, n: u16) -> Option<Ipv4Addr> {
-        match self {
-            Self::Host(ip) => Some(Ipv4Addr::from(ip)),
-            Self::Subnet([a, b]) => {
-                let [c, d] = (n + 1).to_be_bytes();
-                Some(Ipv4Addr::from([a, b, c, d]))
-            }
-            Self::Anywhere => None,
+            self.next().await;
         }
     }
 }
 
 /// Sends so many to the victim, one after the other, and keeps those who get in there in the background. How
 /// many got in; and, when they `reserve`, of how many of these the victim takes connections for.
-pub async fn sends(victim: &Multiaddr, count: u16, origin: Origin, reserve: bool) -> (u16, u16) {
+pub async fn sends(victim: &Multiaddr, prefix: &str, count: u16, reserve: bool) -> (u16, u16) {
     let (mut inside, mut reserved) = (0, 0);
-    for n in 0..count {
-        let mut member = Member::new(victim, origin.address(n)).await;
+    for _ in 0..count {
+        let mut member = Member::new(victim, prefix);
         if member.gets_in().await {
             inside += 1;
             reserved += u16::from(reserve && member.reserves().await);

@@ -3,7 +3,8 @@
 //!
 //! # Map
 //! [`bytes`] messages as they are · [`bystander`] a peer without a chain: a relay and a rendezvous point, or one
-//! of an attacker's many · [`crowd`] many connections at once · [`process`] starting one of these as a process
+//! of an attacker's many · [`crowd`] many connections at once · [`flood`] more than a node can want, and what it is compared with ·
+//! [`process`] starting one of these as a process
 //!
 //! # Invariants
 //! 1. They speak to the addresses they are given, and to no others.
@@ -12,4 +13,5 @@
 pub mod bystander;
 pub mod bytes;
 pub mod crowd;
+pub mod flood;
 pub mod process;
