@@ -7,7 +7,11 @@ use crate::{
     node,
     wait::{LATER, SOON, until},
 };
-use cairn_rpc::types::{NetInfo, NodeInfo, PeerJson};
+use cairn_ledger::{codec::encode, transaction::Transaction};
+use cairn_rpc::{
+    text::HexBytes,
+    types::{NetInfo, NodeInfo, PeerJson},
+};
 use serde_json::{Value, json};
 use std::{
     fs::{self, File},
@@ -18,6 +22,9 @@ use tempfile::TempDir;
 
 /// The port every node in a namespace listens on for peers.
 pub const PORT: u16 = 29_740;
+
+/// Transactions handed in at once: with the largest there are, a node takes them as one request.
+const IN_A_BATCH: usize = 10;
 
 /// A node in a namespace; ended when dropped.
 pub struct Resident<'a> {
@@ -76,14 +83,30 @@ impl<'a> Resident<'a> {
 
     /// The result of a call; none while it does not answer, or refuses.
     pub fn call(&self, method: &str, params: &Value) -> Option<Value> {
+        self.ask(&request(method, params))?.get("result").cloned()
+    }
+
+    /// Hands transactions in.
+    ///
+    /// # Panics
+    /// One is refused.
+    pub fn submit(&self, transactions: &[Transaction]) {
+        for some in transactions.chunks(IN_A_BATCH) {
+            let calls = some.iter().map(|transaction| request("tx_submit", &json!([HexBytes(encode(transaction))])));
+            let answers = self.ask(&calls.collect()).expect("a running node answers");
+            let answers = answers.as_array().expect("a batch of answers");
+            assert!(answers.iter().all(|answer| answer.get("result").is_some()), "{answers:?}");
+        }
+    }
+
+    /// The answer to a request or to a batch of them; none while it does not answer.
+    fn ask(&self, body: &Value) -> Option<Value> {
         let token = fs::read_to_string(self.directory.path().join("admin.token")).unwrap_or_default();
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--max-time", "10", "--header", "Content-Type: application/json"]);
         curl.args(["--header", &format!("Authorization: Bearer {}", token.trim()), "--data", "@-"]);
         curl.arg(format!("http://127.0.0.1:{}", self.rpc));
-        let answer: Value = serde_json::from_str(&self.namespace.run(&curl, &body).ok()?).ok()?;
-        answer.get("result").cloned()
+        serde_json::from_str(&self.namespace.run(&curl, &body.to_string()).ok()?).ok()
     }
 
     /// What it is and how far it is; none while it does not answer.
@@ -161,6 +184,10 @@ impl Drop for Resident<'_> {
             node::show_tail(&self.name, &self.log());
         }
     }
+}
+
+fn request(method: &str, params: &Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
 }
 
 fn spawn(network: &TestNetwork, namespace: &Namespace, directory: &TempDir, rpc: u16, arguments: &[String]) -> Child {

@@ -10,14 +10,13 @@ use cairn_ledger::{
 /// More than a pebble for each byte of the largest transaction.
 const FEE: u64 = 50_000;
 
-/// A payment of the n-th test key to as many receivers as there can be: about 28 KiB.
+/// A payment of the n-th test key, of as many outputs as there can be: 40 KiB.
 ///
 /// # Panics
 /// Never: the list has as many outputs as it may.
 pub fn wide_payment(spec: &ChainSpec, sender: u64, nonce: u64) -> Transaction {
-    let from = key(sender);
-    let mut body = payment(spec, &from, nonce, key(0).address(), 1, FEE).body;
-    let output = |n: usize| Output { to: key(n as u64 % 10).address(), amount: pebbles(1) };
-    body.outputs = BoundedVec::new((0..MAX_OUTPUTS).map(output).collect()).expect("no more than fit");
+    let (from, to) = (key(sender), key(0).address());
+    let mut body = payment(spec, &from, nonce, to, 1, FEE).body;
+    body.outputs = BoundedVec::new(vec![Output { to, amount: pebbles(1) }; MAX_OUTPUTS]).expect("no more than fit");
     body.sign(&from, &spec.genesis_id(), &[7; 32])
 }

@@ -133,3 +133,39 @@ async fn eclipse_a_restarted_node_with_a_book_full_of_one_attacker_finds_the_hon
     nodes[2].generate(3);
     node.reaches(3).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn autonat_is_no_weapon_whoever_has_a_victim_dialled_gets_few_dials() {
+    const ASKED: u64 = 60;
+    /// What strangers may have dialled at once, and within so many seconds once more.
+    const LIMIT: (u64, u64) = (20, 3);
+    let place = Internet::new().and_then(|mut internet| {
+        let (node, victim) = (internet.host("node", [40, 1, 0, 1])?, internet.host("victim", [60, 1, 0, 1])?);
+        let attacker = owner(&mut internet, "attacker", [50, 1, 0, 1])?;
+        attacker.namespace.nft(&many_addresses())?;
+        victim.namespace.nft(
+            "table ip victim {
+               counter knocks { }
+               chain in { type filter hook input priority 0; tcp dport 25 tcp flags == syn counter name knocks; }
+             }",
+        )?;
+        Ok((node, victim, attacker, internet))
+    });
+    let Some((host, victim, attacker, _internet)) = made(place) else { return };
+    let network = TestNetwork::new();
+    let node = Resident::start(&network, &host.namespace, "node", &[PUBLIC, &listen(&host)]).await;
+    let (address, target) = (format!("/ip4/{}/tcp/{PORT}", host.address), format!("/ip4/{}/tcp/25", victim.address));
+    let started = std::time::Instant::now();
+    let words = ["ask", &address, &network.prefix(), &target, &ASKED.to_string()];
+    let mut asker = Stranger::start(Some(&attacker.namespace), &words);
+    let answered = numbers(&mut asker)[0];
+    assert!(answered > LIMIT.0, "the attack takes place: {answered} answers");
+    let counter = victim.namespace.run(std::process::Command::new("nft").args(["list", "counters"]), "");
+    let counter = counter.expect("the counter is there");
+    let knocks = counter.split("packets ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+    let knocks = knocks.expect("a count");
+    let most = LIMIT.0 + started.elapsed().as_secs() / LIMIT.1 + 1;
+    // The control: it does dial for whoever asks, a few times.
+    assert!((1..=most).contains(&knocks), "{knocks} knocks at the victim's door, expected 1 to {most}");
+    assert!(node.net().is_some_and(|net| net.bans == 0), "asking is no offence");
+}

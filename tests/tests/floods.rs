@@ -19,7 +19,10 @@ use cairn_tests::{
     intruder::Intruder,
     network::TestNetwork,
     node::Node,
-    strangers::{bytes::{Manner, framed}, process::Stranger},
+    strangers::{
+        bytes::{Manner, framed},
+        process::Stranger,
+    },
     wait::{LATER, SOON, until},
     wide::wide_payment,
 };
@@ -159,15 +162,13 @@ async fn bodies(node: &Node) -> Vec<u8> {
         let header = node.rpc().get_header(BlockRef::Height(height)).await.expect("a header");
         ids.push(header.id.0);
     }
-    let list: BoundedVec<BlockId, 128> =
-        BoundedVec::new(ids).expect("no more than may be asked for");
+    let list: BoundedVec<BlockId, 128> = BoundedVec::new(ids).expect("no more than may be asked for");
     framed(&encode(&list))
 }
 
 /// A question for all headers after the first.
 fn headers(cluster: &Cluster) -> Vec<u8> {
-    let list: BoundedVec<BlockId, 128> =
-        BoundedVec::new(vec![cluster.network().spec().genesis_id()]).expect("one");
+    let list: BoundedVec<BlockId, 128> = BoundedVec::new(vec![cluster.network().spec().genesis_id()]).expect("one");
     framed(&encode(&list))
 }
 

@@ -133,6 +133,7 @@ impl Service {
             *accepted = Some(address.clone());
             self.ladder.relays.insert(address.clone());
             self.swarm.add_external_address(address);
+            self.points.register_again();
             return;
         }
         self.ladder.listens = true;
@@ -159,7 +160,8 @@ impl Service {
         if !self.config.reach.relay || relayed >= RELAYED_PEERS || self.swarm.is_connected(&peer) {
             return;
         }
-        let condition = PeerCondition::DisconnectedAndNotDialing;
+        // An attempt to punch a hole may be under way, and come to nothing.
+        let condition = PeerCondition::Disconnected;
         let options = DialOpts::peer_id(peer).condition(condition).addresses(vec![address]).build();
         if let Err(error) = self.swarm.dial(options) {
             tracing::debug!(target: "cairn::network", %peer, %error, "not dialling through a relay");

@@ -5,6 +5,7 @@
 
 use cairn_ledger::hash::BlockId;
 use cairn_tests::strangers::{
+    asker,
     bystander::{self, NOBODY, Service},
     crowd,
     flood::{self, Flood},
@@ -20,6 +21,8 @@ Usage: cairn-stranger stand-by PREFIX ADDRESS BYTES     a relay and rendezvous p
        cairn-stranger crowd ADDRESS PREFIX COUNT        COUNT connections; says how many got in
        cairn-stranger reserve ADDRESS PREFIX COUNT      COUNT connections that want to be relayed to; says how many
                                                         got in, and how many reservations
+       cairn-stranger ask ADDRESS PREFIX VICTIM COUNT   has COUNT identities ask to have VICTIM dialled (AutoNAT); says
+                                                        how many were answered
        cairn-stranger flood KIND ADDRESS PREFIX ID...   KIND is gaps, garbage or requests; the ids are of blocks the
                                                         victim has, the genesis first
        cairn-stranger burn SHARE                        burns so much of a processor, 0.01 to 1";
@@ -66,6 +69,23 @@ async fn act(words: &[&str]) -> Result<(), Box<dyn Error>> {
             let known: Result<Vec<BlockId>, _> = known.iter().map(|id| id.parse()).collect();
             println!("ready");
             flood::flood(kind, &address.parse()?, prefix, &known?).await;
+        }
+        ["ask", address, prefix, victim, count] => {
+            let (address, victim) = (address.parse()?, victim.parse()?);
+            let mut tasks = tokio::task::JoinSet::new();
+            let mut answered = 0;
+            for _ in 0..count.parse::<u16>()? {
+                // One neighbourhood gets few connections at once.
+                while tasks.len() >= 12 {
+                    answered += u16::from(tasks.join_next().await.is_some_and(|done| matches!(done, Ok(true))));
+                }
+                let (address, prefix, victim): (Multiaddr, String, Multiaddr) =
+                    (Multiaddr::clone(&address), (*prefix).to_owned(), Multiaddr::clone(&victim));
+                tasks.spawn(async move { asker::asks(&address, &prefix, &victim).await });
+            }
+            answered += u16::try_from(tasks.join_all().await.into_iter().filter(|done| *done).count())?;
+            println!("{answered}");
+            std::future::pending::<()>().await;
         }
         ["burn", share] => {
             println!("ready");

@@ -3,7 +3,7 @@
 
 use super::bytes::{Bytes, framed};
 use libp2p::{
-    Multiaddr, StreamProtocol, Swarm, SwarmBuilder,
+    Multiaddr, StreamProtocol, Swarm, SwarmBuilder, autonat,
     futures::StreamExt,
     identify, identity, noise, ping, relay, rendezvous,
     request_response::{self, Event, Message, ProtocolSupport},
@@ -33,6 +33,9 @@ struct Behaviour {
     ping: ping::Behaviour,
     relay: Toggle<relay::Behaviour>,
     rendezvous: Toggle<rendezvous::server::Behaviour>,
+    /// It dials who asks for it; where that leads to a router that drops what nobody asked for, its asker gives up
+    /// waiting first, as with every other program on the same library.
+    autonat: Toggle<autonat::v2::server::Behaviour>,
     status: request_response::Behaviour<Bytes>,
     addresses: request_response::Behaviour<Bytes>,
 }
@@ -63,6 +66,7 @@ fn swarm(key: identity::Keypair, prefix: &str, service: &Service) -> Swarm<Behav
         identify: identify::Behaviour::new(identify::Config::new(format!("{prefix}/1"), own)),
         ping: ping::Behaviour::default(),
         rendezvous: relay.is_some().then(|| rendezvous::server::Behaviour::new(Default::default())).into(),
+        autonat: relay.is_some().then(autonat::v2::server::Behaviour::default).into(),
         relay: relay.into(),
         status: requests(prefix, "status/1"),
         addresses: requests(prefix, "addresses/1"),

@@ -3,13 +3,14 @@
 //!
 //! # Map
 //! [`bytes`] messages as they are · [`bystander`] a peer without a chain: a relay and a rendezvous point, or one
-//! of an attacker's many · [`crowd`] many connections at once · [`flood`] more than a node can want, and what it is compared with ·
+//! of an attacker's many · [`crowd`] many connections at once · [`asker`] somebody who has others dialled · [`flood`] more than a node can want, and what it is compared with ·
 //! [`process`] starting one of these as a process
 //!
 //! # Invariants
 //! 1. They speak to the addresses they are given, and to no others.
 //! 2. They end when their standard input does: with the test that started them.
 
+pub mod asker;
 pub mod bystander;
 pub mod bytes;
 pub mod crowd;

@@ -83,7 +83,11 @@ impl Pair {
         let mut honest = Node::start(&files.network, data[1].path(), &[told])?;
         honest.until("the two are peers", |node| {
             let peers = node.call("net_peers", &json!([])).ok()?;
-            peers.as_array()?.iter().any(|peer| peer["mesh"].as_array().is_some_and(|mesh| mesh.len() == 2)).then_some(())
+            peers
+                .as_array()?
+                .iter()
+                .any(|peer| peer["mesh"].as_array().is_some_and(|mesh| mesh.len() == 2))
+                .then_some(())
         })?;
         Ok(Self { victim, honest, _data: data })
     }

@@ -2,8 +2,7 @@
 
 use super::Bench;
 use crate::{
-    Failure,
-    chains,
+    Failure, chains,
     node::{Node, Scratch},
     results::Results,
 };
