@@ -42,6 +42,9 @@ const EACH: u64 = 20;
 /// No flood here may take a node above this: an idle one has about 50, its caches and pools may have 96 more.
 const MOST_MIB: u64 = 400;
 
+/// Batches of a flood, by their number.
+type Batches<'a> = &'a dyn Fn(u64) -> Vec<u8>;
+
 /// What is gossiped as a batch.
 fn batch(transactions: Vec<Transaction>) -> Vec<u8> {
     let list: BoundedVec<Transaction, 1_000> = BoundedVec::new(transactions).expect("a short list");
@@ -98,7 +101,7 @@ async fn worthless_transactions_at_full_rate_are_nobodys_fault_and_hold_up_no_ho
         let nonces = (0..EACH).filter(move |nonce| n >> (nonce % 9) & 1 == 0 || *nonce == n % EACH);
         batch(nonces.map(|nonce| pay(1, nonce, 1, FEE)).collect())
     };
-    let floods: [(&str, &dyn Fn(u64) -> Vec<u8>); 4] = [
+    let floods: [(&str, Batches<'_>); 4] = [
         ("duplicate", &again),
         ("already mined", &again),
         ("underpriced", &|n| batch((0..EACH).map(|nonce| pay(3, nonce, n + 1, 1)).collect())),
