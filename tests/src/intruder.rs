@@ -220,7 +220,11 @@ impl Intruder {
                 _ => continue,
             };
             match event {
-                Event::Message { message: Message::Response { .. }, .. } => answered += 1,
+                // A stream that is closed without a word is no answer.
+                Event::Message { message: Message::Response { response, .. }, .. } if !response.is_empty() => {
+                    answered += 1;
+                }
+                Event::Message { message: Message::Response { .. }, .. } => failed += 1,
                 Event::OutboundFailure { .. } => failed += 1,
                 _ => {}
             }
