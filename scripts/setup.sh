@@ -6,7 +6,8 @@
 # Rust 1.95 must be there. The rest are five packages: RocksDB wants a C++ compiler and libclang, jemalloc
 # wants make, and testnet.sh speaks JSON-RPC with curl and jq. They are installed with apt-get, as root or
 # by a sudo that asks no password; elsewhere this script says what to type and ends with 1. It does nothing
-# when all is there.
+# when all is there. Tests of nodes behind home routers need Linux, root, `ip` (iproute2) and `nft` (nftables); without
+# them they say that they were skipped, so nothing is installed for them.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 

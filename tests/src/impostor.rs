@@ -2,8 +2,9 @@
 //! it asks, and its bodies are whatever it likes.
 
 use crate::{
-    intruder::{Bytes, Intruder, REQUESTS},
+    intruder::{Intruder, REQUESTS},
     node::Node,
+    strangers::bytes::Bytes,
 };
 use cairn_ledger::{
     block::Body,

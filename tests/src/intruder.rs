@@ -1,26 +1,31 @@
 //! A peer that speaks libp2p properly, so that it gets in, and then sends whatever it likes.
 
-use crate::node::Node;
+use crate::{
+    node::Node,
+    strangers::bytes::{Bytes, Manner},
+};
 use cairn_ledger::hash::sha256;
 use cairn_rpc::methods::NetClient;
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder,
-    futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt},
-    gossipsub::{self, IdentTopic, MessageAuthenticity, ValidationMode},
+    futures::StreamExt,
+    gossipsub::{self, IdentTopic, MessageAuthenticity, MessageId, ValidationMode},
+    multiaddr::Protocol,
     noise,
     request_response::{self, Event, Message, ProtocolSupport},
     swarm::{NetworkBehaviour, SwarmEvent},
     tcp, yamux,
 };
-use std::{io, time::Duration};
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// The request protocols of a node, without what their names begin with.
 pub const REQUESTS: [&str; 6] = ["status/1", "headers/1", "bodies/1", "addresses/1", "block-txs/1", "pool/1"];
 /// The gossip topics of a node, likewise.
 pub const TOPICS: [&str; 2] = ["blocks/1", "txs/1"];
-/// The most bytes read of an answer.
-const ANSWER_BYTES: u64 = 8 << 20;
+
+/// How long it waits for an answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// One behaviour for each protocol: with all names in one, libp2p itself would choose among them.
 #[derive(NetworkBehaviour)]
@@ -32,50 +37,6 @@ struct Behaviour {
     addresses: request_response::Behaviour<Bytes>,
     block_txs: request_response::Behaviour<Bytes>,
     pool: request_response::Behaviour<Bytes>,
-}
-
-/// Reads and writes bytes as they are.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Bytes;
-
-async fn read<T: AsyncRead + Unpin + Send>(io: &mut T) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    io.take(ANSWER_BYTES).read_to_end(&mut bytes).await?;
-    Ok(bytes)
-}
-
-impl request_response::Codec for Bytes {
-    type Protocol = StreamProtocol;
-    type Request = Vec<u8>;
-    type Response = Vec<u8>;
-
-    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
-    where
-        T: AsyncRead + Unpin + Send,
-    {
-        read(io).await
-    }
-
-    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
-    where
-        T: AsyncRead + Unpin + Send,
-    {
-        read(io).await
-    }
-
-    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: Vec<u8>) -> io::Result<()>
-    where
-        T: AsyncWrite + Unpin + Send,
-    {
-        io.write_all(&request).await
-    }
-
-    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, response: Vec<u8>) -> io::Result<()>
-    where
-        T: AsyncWrite + Unpin + Send,
-    {
-        io.write_all(&response).await
-    }
 }
 
 /// The peer.
@@ -92,21 +53,42 @@ impl Intruder {
     /// # Panics
     /// The victim does not answer.
     pub async fn new(victim: &Node) -> Self {
+        Self::with(victim, Manner::Prompt).await
+    }
+
+    /// The same, of other manners.
+    ///
+    /// # Panics
+    /// The victim does not answer.
+    pub async fn with(victim: &Node, manner: Manner) -> Self {
         let info = victim.rpc().net_info().await.expect("a running node answers");
-        // One prefix for all protocols, with or without a slash at its end.
-        let prefix = format!("{}/", info.protocol_prefix.trim_end_matches('/'));
         let address = victim.address().await.parse().expect("a node's address");
-        let victim = info.peer_id.parse().expect("a peer's id");
+        Self::at(address, &info.protocol_prefix, manner)
+    }
+
+    /// The same, of a victim that is only known by its address and by what the names of its protocols begin with.
+    ///
+    /// # Panics
+    /// The address does not end in a peer id.
+    pub fn at(address: Multiaddr, prefix: &str, manner: Manner) -> Self {
+        // One prefix for all protocols, with or without a slash at its end.
+        let prefix = format!("{}/", prefix.trim_end_matches('/'));
+        let Some(Protocol::P2p(victim)) = address.iter().last() else {
+            panic!("got {address}, expected an address that ends in /p2p/ and a peer id")
+        };
+        // Whoever means to be slow does not give up first.
+        let patience = if manner == Manner::Prompt { ANSWER_WITHIN } else { Duration::from_secs(600) };
         let behaviour = |_: &_| {
             let requests = |name| {
                 let name = StreamProtocol::try_from_owned(format!("{prefix}{name}")).expect("it begins with a slash");
-                request_response::Behaviour::new([(name, ProtocolSupport::Full)], request_response::Config::default())
+                let config = request_response::Config::default().with_request_timeout(patience);
+                request_response::Behaviour::with_codec(Bytes(manner), [(name, ProtocolSupport::Full)], config)
             };
             let config = gossipsub::ConfigBuilder::default()
                 .protocol_id_prefix(format!("{prefix}meshsub"))
                 .validation_mode(ValidationMode::Anonymous)
                 // As nodes do: the library's own way gives all anonymous messages one id, and sends only the first.
-                .message_id_fn(|message| gossipsub::MessageId::from(sha256(&[&message.data]).as_bytes()[..20].to_vec()))
+                .message_id_fn(|message| MessageId::from(sha256(&[&message.data]).as_bytes()[..20].to_vec()))
                 .max_transmit_size(512 << 10)
                 .flood_publish(true)
                 .build()
@@ -149,6 +131,12 @@ impl Intruder {
     /// Whether it is connected to the victim.
     pub fn is_connected(&self) -> bool {
         self.swarm.is_connected(&self.victim)
+    }
+
+    /// Whether it is still connected a moment after it was let in: some are thrown out only then.
+    pub async fn is_still_connected(&mut self) -> bool {
+        self.flush().await;
+        self.is_connected()
     }
 
     /// Connects, if it is not; whether it is then.
@@ -254,6 +242,45 @@ impl Intruder {
             }
         }
         false
+    }
+
+    /// Sends these bytes as a request of the protocol at this place of [`REQUESTS`], without waiting for anything.
+    pub fn ask(&mut self, protocol: usize, bytes: Vec<u8>) {
+        let Behaviour { status, headers, bodies, addresses, .. } = self.swarm.behaviour_mut();
+        [status, headers, bodies, addresses][protocol].send_request(&self.victim, bytes);
+    }
+
+    /// Publishes these bytes on the topic at this place of [`TOPICS`], without waiting for anything; whether they
+    /// are on their way.
+    pub fn throw(&mut self, topic: usize, bytes: &[u8]) -> bool {
+        let topic = IdentTopic::new(format!("{}{}", self.prefix, TOPICS[topic]));
+        self.swarm.behaviour_mut().gossip.publish(topic, bytes).is_ok()
+    }
+
+    /// Lets the network go on until this moment; how many requests were answered, and how many came to nothing.
+    pub async fn run_until(&mut self, deadline: Instant) -> (u64, u64) {
+        let (mut answered, mut failed) = (0, 0);
+        while let Ok(event) = timeout_at(deadline, self.swarm.select_next_some()).await {
+            let event = match event {
+                SwarmEvent::Behaviour(
+                    BehaviourEvent::Status(event)
+                    | BehaviourEvent::Headers(event)
+                    | BehaviourEvent::Bodies(event)
+                    | BehaviourEvent::Addresses(event),
+                ) => event,
+                _ => continue,
+            };
+            match event {
+                // A stream that is closed without a word is no answer.
+                Event::Message { message: Message::Response { response, .. }, .. } if !response.is_empty() => {
+                    answered += 1;
+                }
+                Event::Message { message: Message::Response { .. }, .. } => failed += 1,
+                Event::OutboundFailure { .. } => failed += 1,
+                _ => {}
+            }
+        }
+        (answered, failed)
     }
 
     /// Lets the network go on until what was queued is likely sent: until nothing happens for a moment.

@@ -6,7 +6,10 @@
 //! [`cluster`] several that are peers · [`wait`] waiting for conditions · [`replay`] a second opinion on the
 //! state, from the blocks and the ledger's rules alone · [`wallet`] the wallet's command line ·
 //! [`http`] requests no client would send · [`tokens`] access tokens · [`intruder`] a peer that sends garbage ·
-//! [`impostor`] a peer that only seems to have a chain · [`shaper`] a line that is slow, far or cut
+//! [`impostor`] a peer that only seems to have a chain ·
+//! [`strangers`] peers that are no nodes, as processes · [`netns`] internets and home networks ·
+//! [`resident`] one node process there ·
+//! [`shaper`] a line that is slow, far or cut · [`wide`] large payments
 //!
 //! # The path of a test
 //! [`network::TestNetwork::new`] → [`cluster::Cluster::start`] → calls through [`node::Node::rpc`] → conditions
@@ -24,10 +27,14 @@ pub mod cluster;
 pub mod http;
 pub mod impostor;
 pub mod intruder;
+pub mod netns;
 pub mod network;
 pub mod node;
 pub mod replay;
+pub mod resident;
 pub mod shaper;
+pub mod strangers;
 pub mod tokens;
 pub mod wait;
 pub mod wallet;
+pub mod wide;

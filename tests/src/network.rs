@@ -65,6 +65,11 @@ impl TestNetwork {
         &self.spec
     }
 
+    /// What the names of its protocols begin with.
+    pub fn prefix(&self) -> String {
+        format!("/cairn/{}", self.spec.genesis_id().to_string().chars().take(8).collect::<String>())
+    }
+
     /// The address of the n-th test key, as text.
     pub fn address(&self, n: u64) -> String {
         self.spec.params().prefix.encode(&testing::key(n).address())

@@ -289,6 +289,17 @@ impl Node {
         self.answers().await;
     }
 
+    /// The memory it holds, in MiB (VmRSS).
+    ///
+    /// # Panics
+    /// The system does not say.
+    pub fn resident_mib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux tells");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        let kib: u64 = line.trim().split(' ').next().and_then(|kib| kib.parse().ok()).expect("a number");
+        kib / 1024
+    }
+
     /// What it has told so far.
     pub fn log(&self) -> String {
         fs::read_to_string(log_file(self.directory.path())).unwrap_or_default()
@@ -301,12 +312,16 @@ impl Drop for Node {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
-            let tail = lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default();
-            eprintln!("--- the end of the log of {}:\n{}\n---", self.name, tail.join("\n"));
+            show_tail(&self.name, &self.log());
         }
     }
+}
+
+/// Shows the end of a node's log to whoever reads why its test failed.
+pub(crate) fn show_tail(name: &str, log: &str) {
+    let lines: Vec<&str> = log.lines().collect();
+    let tail = lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default();
+    eprintln!("--- the end of the log of {name}:\n{}\n---", tail.join("\n"));
 }
 
 /// A client of the user who runs the node on this port; of nobody in particular before its first start.

@@ -6,7 +6,7 @@
 use super::{behaviour::BehaviourEvent, reachability, service::Service};
 use libp2p::{
     Multiaddr, PeerId, autonat,
-    core::transport::ListenerId,
+    core::{ConnectedPoint, transport::ListenerId},
     dcutr,
     multiaddr::Protocol,
     relay,
@@ -25,6 +25,10 @@ use std::{
 const RELAYS: usize = 2;
 /// Peers this node dials through relays.
 const RELAYED_PEERS: usize = 2;
+/// How long an address is doubted once somebody is there who dials back and nothing has come of it: three tries.
+const DOUBTED: Duration = Duration::from_secs(30);
+/// The pause before somebody is met again whose circuit has ended.
+const MEET_AGAIN: Duration = Duration::from_secs(1);
 /// How often relays are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -34,31 +38,41 @@ pub(super) struct Climbing {
     /// Where this node listens through relays: the relay, and its address once it is accepted.
     relays: HashMap<ListenerId, (PeerId, Option<Multiaddr>)>,
     /// Connections through relays, to be closed once a direct one stands.
-    relayed: BTreeMap<ConnectionId, PeerId>,
+    relayed: BTreeMap<ConnectionId, Circuit>,
+    /// Whom to dial through a relay again, and when.
+    again: Vec<(PeerId, Multiaddr, Instant)>,
+    /// Since when somebody is there who dials back.
+    asked: Option<Instant>,
     look: Option<Instant>,
+}
+
+/// A connection through a relay.
+#[derive(Debug)]
+struct Circuit {
+    peer: PeerId,
+    /// Where this node dialled; none when it was dialled.
+    dialled: Option<Multiaddr>,
 }
 
 impl Climbing {
     /// Notes a new connection.
-    pub(super) fn connected(&mut self, connection: ConnectionId, peer: PeerId, address: &Multiaddr) {
-        if reachability::is_relayed(address) {
-            self.relayed.insert(connection, peer);
+    pub(super) fn connected(&mut self, connection: ConnectionId, peer: PeerId, endpoint: &ConnectedPoint) {
+        if endpoint.is_relayed() {
+            let dialled = endpoint.is_dialer().then(|| endpoint.get_remote_address().clone());
+            self.relayed.insert(connection, Circuit { peer, dialled });
         }
-    }
-
-    /// Forgets a connection that has ended.
-    pub(super) fn closed(&mut self, connection: ConnectionId) {
-        self.relayed.remove(&connection);
     }
 }
 
 impl Service {
     /// Takes a relay when others cannot reach this node without.
     pub(super) fn climb(&mut self, now: Instant) {
+        self.meet_again(now);
         if !self.config.reach.relay || self.climbing.look.is_some_and(|look| look > now) {
             return;
         }
         self.climbing.look = Some(now + LOOK_EVERY);
+        self.doubt(now);
         if !self.ladder.needs_relay() || self.climbing.relays.len() >= RELAYS {
             return;
         }
@@ -75,6 +89,43 @@ impl Service {
         }
     }
 
+    /// Somebody has connected: when that led to a public address of this machine, no router is in between.
+    pub(super) fn note_reached(&mut self, endpoint: &ConnectedPoint) {
+        if let ConnectedPoint::Listener { local_addr, .. } = endpoint {
+            self.ladder.reached |= reachability::is_reachable(local_addr, false) && !endpoint.is_relayed();
+        }
+    }
+
+    /// A node behind a router that drops what nobody asked for may never get an answer from those who dialled in
+    /// vain: after a while, none is one, too.
+    fn doubt(&mut self, now: Instant) {
+        let asks = self.config.reach.autonat && !self.config.allow_private;
+        if !asks || !self.peers.iter().any(|(_, peer)| peer.speaks.dials_back && !peer.inbound) {
+            self.climbing.asked = None;
+            return;
+        }
+        let asked = *self.climbing.asked.get_or_insert(now);
+        let is_over = now.saturating_duration_since(asked) >= DOUBTED;
+        self.ladder.unanswered = is_over && self.ladder.confirmed.is_empty();
+    }
+
+    /// A connection has ended. A relay ends each before long; whoever was of use there is met again.
+    pub(super) fn on_circuit_closed(&mut self, connection: ConnectionId, peer: &PeerId, is_last: bool) {
+        let Some(Circuit { dialled: Some(address), .. }) = self.climbing.relayed.remove(&connection) else { return };
+        let is_useful = self.peers.by_id_mut(peer).is_some_and(|peer| peer.has_been_useful());
+        if is_last && is_useful && self.climbing.again.len() < RELAYED_PEERS {
+            self.climbing.again.push((*peer, address, Instant::now() + MEET_AGAIN));
+        }
+    }
+
+    fn meet_again(&mut self, now: Instant) {
+        let is_due = |(_, _, due): &mut (PeerId, Multiaddr, Instant)| *due <= now;
+        let due: Vec<_> = self.climbing.again.extract_if(.., is_due).collect();
+        for (peer, address, _) in due {
+            self.dial_relayed(peer, address);
+        }
+    }
+
     /// This node listens somewhere new; through a relay it does so once the relay has accepted.
     pub(super) fn on_listening(&mut self, listener: ListenerId, address: Multiaddr) {
         if let Some((relay, accepted)) = self.climbing.relays.get_mut(&listener) {
@@ -82,6 +133,7 @@ impl Service {
             *accepted = Some(address.clone());
             self.ladder.relays.insert(address.clone());
             self.swarm.add_external_address(address);
+            self.points.register_again();
             return;
         }
         self.ladder.listens = true;
@@ -108,7 +160,8 @@ impl Service {
         if !self.config.reach.relay || relayed >= RELAYED_PEERS || self.swarm.is_connected(&peer) {
             return;
         }
-        let condition = PeerCondition::DisconnectedAndNotDialing;
+        // An attempt to punch a hole may be under way, and come to nothing.
+        let condition = PeerCondition::Disconnected;
         let options = DialOpts::peer_id(peer).condition(condition).addresses(vec![address]).build();
         if let Err(error) = self.swarm.dial(options) {
             tracing::debug!(target: "cairn::network", %peer, %error, "not dialling through a relay");
@@ -156,8 +209,9 @@ impl Service {
     fn on_punched(&mut self, peer: PeerId, direct: ConnectionId) {
         tracing::info!(target: "cairn::network", %peer, "a hole was punched");
         self.ladder.punched = self.ladder.punched.saturating_add(1);
-        let through_relay =
-            |(connection, to): (&ConnectionId, &PeerId)| (*to == peer && *connection != direct).then_some(*connection);
+        let through_relay = |(connection, circuit): (&ConnectionId, &Circuit)| {
+            (circuit.peer == peer && *connection != direct).then_some(*connection)
+        };
         let left: Vec<ConnectionId> = self.climbing.relayed.iter().filter_map(through_relay).collect();
         for connection in left {
             self.swarm.close_connection(connection);

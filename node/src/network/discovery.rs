@@ -101,6 +101,7 @@ impl Service {
         let Some(known) = self.peers.by_id_mut(peer) else { return };
         known.speaks.rendezvous = speaks("/rendezvous/1.0.0");
         known.speaks.relay = speaks("/libp2p/circuit/relay/0.2.0/hop");
+        known.speaks.dials_back = speaks("/libp2p/autonat/2/dial-request");
         let source = reachability::neighbourhood(&known.address);
         let allow_private = self.book.allows_private();
         let behaviour = self.swarm.behaviour_mut();

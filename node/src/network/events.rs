@@ -14,14 +14,19 @@ use crate::{
     verdict::{Offence, Origin, PeerNumber},
 };
 use libp2p::{
-    PeerId,
+    Multiaddr, PeerId,
     core::ConnectedPoint,
     gossipsub, identify, mdns, ping,
     request_response::{self, OutboundFailure},
     swarm::SwarmEvent,
 };
-use std::{num::NonZeroU32, time::Instant};
+use std::{
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
 
+/// A peer that leaves pings unanswered is gone, unless it has said something else within this time: two pings'.
+const UNHEARD: Duration = Duration::from_secs(40);
 /// The longest name of a program that is believed.
 const AGENT_CHARS: usize = 64;
 
@@ -34,7 +39,7 @@ impl Service {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::ConnectionEstablished { peer_id, endpoint, num_established, connection_id, .. } => {
                 let is_first = num_established == NonZeroU32::MIN;
-                self.climbing.connected(connection_id, peer_id, endpoint.get_remote_address());
+                self.climbing.connected(connection_id, peer_id, &endpoint);
                 if self.on_reached(connection_id, peer_id, is_first) {
                     return;
                 }
@@ -45,7 +50,7 @@ impl Service {
                 }
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established, cause, connection_id, .. } => {
-                self.climbing.closed(connection_id);
+                self.on_circuit_closed(connection_id, &peer_id, num_established == 0);
                 if num_established == 0 {
                     let cause = cause.map(|cause| cause.to_string());
                     self.on_disconnected(&peer_id, cause.as_deref());
@@ -71,8 +76,9 @@ impl Service {
     }
 
     fn on_connected(&mut self, id: PeerId, endpoint: &ConnectedPoint) {
-        let (address, inbound) = (endpoint.get_remote_address().clone(), endpoint.is_listener());
+        let (address, inbound) = (address_of(&id, endpoint), endpoint.is_listener());
         tracing::info!(target: "cairn::network", peer = %id, %address, inbound, "connected");
+        self.note_reached(endpoint);
         self.peers.connected(id, address, inbound, Instant::now());
         self.redial.connected(&id);
         self.exchange_status(&id);
@@ -86,6 +92,16 @@ impl Service {
             && !reachability::is_relayed(address)
         {
             peer.address = address.clone();
+        }
+    }
+
+    /// A cable that was cut breaks no connection: without this a peer would be waited for until it counts as
+    /// silent. Whoever is busy sending something else is not.
+    fn on_unanswered_pings(&mut self, id: &PeerId) {
+        let now = Instant::now();
+        if self.peers.by_id_mut(id).is_some_and(|peer| peer.silent_for(now) > UNHEARD) {
+            tracing::info!(target: "cairn::network", peer = %id, "parting from a peer that does not answer pings");
+            self.disconnect(id);
         }
     }
 
@@ -125,6 +141,12 @@ impl Service {
                     peer.latency = Some(latency);
                 }
             }
+            // Two in a row: the library forgives the first.
+            BehaviourEvent::Ping(ping::Event {
+                peer,
+                result: Err(ping::Failure::Timeout | ping::Failure::Other { .. }),
+                ..
+            }) => self.on_unanswered_pings(&peer),
             BehaviourEvent::Status(event) => self.on_status_event(event),
             BehaviourEvent::Headers(event) => self.on_request_event(Class::Headers, event),
             BehaviourEvent::Bodies(event) => self.on_request_event(Class::Bodies, event),
@@ -274,6 +296,16 @@ impl Service {
                 }
             }
         }
+    }
+}
+
+/// Where a peer is: behind a relay that let it in, where the relay is.
+fn address_of(id: &PeerId, endpoint: &ConnectedPoint) -> Multiaddr {
+    match endpoint {
+        ConnectedPoint::Listener { local_addr, .. } if endpoint.is_relayed() => {
+            local_addr.clone().with_p2p(*id).unwrap_or_else(|whole| whole)
+        }
+        ConnectedPoint::Listener { .. } | ConnectedPoint::Dialer { .. } => endpoint.get_remote_address().clone(),
     }
 }
 

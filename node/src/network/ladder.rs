@@ -43,10 +43,14 @@ pub(super) struct Ladder {
     pub(super) listens: bool,
     /// Addresses that the operator said are right.
     pub(super) said: bool,
+    /// Whether others have connected to a public address of this machine itself.
+    pub(super) reached: bool,
     /// Addresses that others have dialled when asked to (AutoNAT).
     pub(super) confirmed: Bounded,
     /// Addresses that nobody reached when asked to.
     pub(super) refuted: Bounded,
+    /// Whether others were asked for long, and nobody ever got through or said that he did not.
+    pub(super) unanswered: bool,
     /// Addresses that the router maps to this node.
     pub(super) mapped: Bounded,
     /// What the router said when it was asked.
@@ -99,6 +103,9 @@ impl Ladder {
         if !self.confirmed.is_empty() && !mapped {
             return because(Reach::Public, "others have dialled its address when asked to (AutoNAT)");
         }
+        if self.reached {
+            return because(Reach::Public, "others have connected to the public address it listens at");
+        }
         if !self.mapped.is_empty() {
             let checked = if mapped { "others have dialled it" } else { "nobody has confirmed it yet" };
             return (Reach::PortMapped, format!("the router opened a port (UPnP); {checked}"));
@@ -112,8 +119,11 @@ impl Ladder {
             };
         }
         let listening = if self.listens { "" } else { "it listens nowhere; " };
-        let asked =
-            if self.refuted.is_empty() { "nobody has dialled it yet" } else { "others could not dial it (AutoNAT)" };
+        let asked = match (self.refuted.is_empty(), self.unanswered) {
+            (false, _) => "others could not dial it (AutoNAT)",
+            (true, true) => "nobody who was asked to dial it got through (AutoNAT)",
+            (true, false) => "nobody has dialled it yet",
+        };
         let router = self.router.unwrap_or("no router opened a port");
         (Reach::OutboundOnly, format!("{listening}{asked}; {router}; no relay is used"))
     }
@@ -122,7 +132,7 @@ impl Ladder {
     /// tried without.
     pub(super) fn needs_relay(&self) -> bool {
         let (reach, _) = self.verdict();
-        let known = !self.refuted.is_empty() || !self.listens;
+        let known = !self.refuted.is_empty() || self.unanswered || !self.listens;
         known && matches!(reach, Reach::OutboundOnly | Reach::Relayed | Reach::HolePunched)
     }
 }
@@ -165,6 +175,24 @@ mod tests {
         assert_eq!((ladder.verdict().0, ladder.needs_relay()), (Reach::Public, false));
         let local = Ladder { allow_private: true, listens: true, ..Ladder::default() };
         assert_eq!(local.verdict().0, Reach::Public);
+    }
+
+    #[test]
+    fn a_router_that_drops_what_nobody_asked_for_is_no_reason_to_wait_for_ever() {
+        let mut ladder = Ladder { listens: true, ..Ladder::default() };
+        assert!(!ladder.needs_relay());
+        ladder.unanswered = true;
+        assert!(ladder.needs_relay() && ladder.verdict().1.contains("got through"), "{:?}", ladder.verdict());
+        ladder.confirmed.insert(address(1));
+        assert_eq!((ladder.verdict().0, ladder.needs_relay()), (Reach::Public, false), "the control");
+    }
+
+    #[test]
+    fn a_boot_node_that_dials_nobody_is_public_once_somebody_came() {
+        let mut ladder = Ladder { listens: true, unanswered: true, ..Ladder::default() };
+        assert_eq!(ladder.verdict().0, Reach::OutboundOnly, "the control");
+        ladder.reached = true;
+        assert_eq!((ladder.verdict().0, ladder.needs_relay()), (Reach::Public, false));
     }
 
     #[test]

@@ -65,11 +65,11 @@
 //! | connections of a peer | 2 | both may dial at once | refused |
 //! | inbound from one host; from one /16 or /32 | 4; 16 (private addresses exempt) | some nodes behind a router; no provider fills the slots | refused |
 //! | handshakes begun by others; of one host | 64; 16 | three of four are left to others, private hosts too | refused |
-//! | a handshake; until the first status | 15 s; 45 s | slower than any relay | closed |
+//! | a handshake; a dial; until the first status | 15 s; 8 s; 45 s | slower than any relay; AutoNAT waits 10 s | closed |
 //! | dials in progress; from the book; for strangers | 32; 8; 20 and one each 3 s | a slot is filled within seconds; AutoNAT is no weapon | later; refused |
 //! | outbound slots kept filled | 8, one a group | Bitcoin Core's number: to surround a node takes eight providers | – |
 //! | memory of the process | three quarters of the machine's | the system kills above that | nobody new comes in |
-//! | silence; uselessness while others are useful | 200 s; 30 min | three exchanges of status; an hour has 30 blocks | parted from |
+//! | silence; with pings unanswered; uselessness while others are useful | 200 s; 40 s; 30 min | three exchanges of status; a cut cable; an hour has 30 blocks | parted from |
 //! | streams | 128 a connection; 16 of each request class | a flood fills only its own class | refused |
 //! | blocks, batches being judged | 16, 64; 32 a peer | what the checking threads do in a second | ignored, nobody charged; what waits in the sender's pool is asked for after 5 s |
 //! | requests being answered | 64; 4 a peer, until the answer has left | 256 MiB of answers at most; sync keeps three | wait in line |

@@ -175,6 +175,11 @@ impl Service {
         dialled.chain(chosen.filter_map(|(_, peer)| group_of_peer(peer))).collect()
     }
 
+    /// Whether this node has nobody in a group yet; those that cannot be told apart are everywhere.
+    fn is_welcome(&self, group: Option<Group>) -> bool {
+        group.is_none_or(|group| !self.taken_groups().contains(&group))
+    }
+
     fn dial(&mut self, address: NodeAddress, purpose: Purpose) {
         self.book.dialling(&address, clock::now());
         let condition = match purpose {
@@ -261,13 +266,15 @@ impl Service {
     pub(super) fn on_acquainted(&mut self, peer: &PeerId) {
         let allow_private = self.book.allows_private();
         let Some(known) = self.peers.by_id_mut(peer) else { return };
+        let group = group_of_peer(known);
         if !known.inbound
             && let Some(address) = NodeAddress::new(*peer, &known.address, allow_private)
         {
             self.book.reached(address, clock::now());
         }
         if self.outreach.feelers.remove(peer) {
-            if self.wants_peers() {
+            // Hearsay is tried out wherever it leads: a neighbourhood that told of itself gets no more slots.
+            if self.wants_peers() && self.is_welcome(group) {
                 self.outreach.chosen.insert(*peer);
             } else {
                 self.disconnect(peer);
@@ -290,8 +297,7 @@ impl Service {
             .map(|(_, peer)| (peer.id, group_of_peer(peer), peer.connected_for(now) > PASSING))
             .collect();
         for (peer, group, is_old) in passing {
-            let is_welcome = group.is_none_or(|group| !self.taken_groups().contains(&group));
-            if self.wants_peers() && is_welcome {
+            if self.wants_peers() && self.is_welcome(group) {
                 self.outreach.chosen.insert(peer);
             } else if is_old {
                 self.disconnect(&peer);

@@ -131,6 +131,8 @@ pub(super) struct Speaks {
     pub(super) rendezvous: bool,
     /// It relays for others.
     pub(super) relay: bool,
+    /// It dials others when they ask it to (AutoNAT).
+    pub(super) dials_back: bool,
 }
 
 /// A connected peer.
@@ -172,6 +174,16 @@ impl Peer {
     /// For how long it has been connected.
     pub(super) fn connected_for(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.connected_at)
+    }
+
+    /// For how long it has said nothing.
+    pub(super) fn silent_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.heard_at)
+    }
+
+    /// Whether it has ever sent anything that was wanted.
+    pub(super) fn has_been_useful(&self) -> bool {
+        self.useful_at.is_some()
     }
 }
 

@@ -36,6 +36,11 @@ struct Point {
 pub(super) struct Points(BTreeMap<PeerId, Point>);
 
 impl Points {
+    /// This node is reached elsewhere from now on: every point is to know at once.
+    pub(super) fn register_again(&mut self) {
+        self.0.values_mut().for_each(|point| point.register = Backoff::default());
+    }
+
     /// Forgets a peer that is gone.
     pub(super) fn forget(&mut self, peer: &PeerId) {
         self.0.remove(peer);

@@ -209,6 +209,18 @@ mod tests {
     }
 
     #[test]
+    fn two_who_ask_each_other_for_addresses_use_up_nothing_of_each_others() {
+        let now = Instant::now();
+        let (mut traffic, mut control) = (Traffic::new(now), Traffic::new(now));
+        for _ in 0..8 {
+            traffic.got(Protocol::Addresses, 3_000);
+            assert!(traffic.receive(Protocol::Addresses, 2, now), "eight questions at once are allowed");
+        }
+        control.receive(Protocol::Addresses, 3_000, now);
+        assert!((0..8).any(|_| !control.receive(Protocol::Addresses, 2, now)), "the control: what comes unasked");
+    }
+
+    #[test]
     fn totals_count_both_ways() {
         let now = Instant::now();
         let mut traffic = Traffic::new(now);

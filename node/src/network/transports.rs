@@ -23,6 +23,9 @@ use std::{fs, num::NonZeroU8, path::Path, time::Duration};
 const IDLE: Duration = Duration::from_secs(150);
 /// A handshake that takes longer is given up: half a minute over a relay is the slowest honest one.
 const HANDSHAKE: Duration = Duration::from_secs(15);
+/// A dial that takes longer is given up: who asked to be dialled (AutoNAT) waits ten seconds for our word, and a
+/// router that drops what nobody asked for never says no.
+const DIAL: Duration = Duration::from_secs(8);
 /// Streams on one connection.
 const STREAMS: usize = 128;
 /// Bytes in flight on one QUIC stream, and on one QUIC connection.
@@ -65,7 +68,8 @@ where
     T::ListenerUpgrade: Send,
 {
     let secured = streams.upgrade(Version::V1Lazy).authenticate(noise::Config::new(key)?).multiplex(muxer());
-    Ok(secured.timeout(HANDSHAKE).map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))).boxed())
+    let secured = secured.outbound_timeout(DIAL).inbound_timeout(HANDSHAKE);
+    Ok(secured.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))).boxed())
 }
 
 fn transport(key: &Keypair, psk: Option<Psk>) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {

@@ -2,6 +2,8 @@
 //! knows; a figure that could not be had leaves a note instead.
 
 mod blocks;
+mod flood;
+mod mesh;
 mod peer;
 mod peers;
 mod process;
@@ -91,6 +93,18 @@ pub const ALL: &[Part] = &[
         what: "a block of 5 000 payments along a line of 8 nodes, known to all pools and to none",
         takes: "2 min",
         measure: propagation::propagation,
+    },
+    Part {
+        name: "mesh",
+        what: "twelve nodes that were told of one, until they are one mesh; and without it",
+        takes: "2 min",
+        measure: mesh::mesh,
+    },
+    Part {
+        name: "flood",
+        what: "honest payments beside attackers, against a process that only burns; memory under floods",
+        takes: "8 min",
+        measure: flood::flood,
     },
     Part {
         name: "peer",

@@ -258,6 +258,46 @@ const GROUPS: &[(&str, &[Row])] = &[
         ],
     ),
     (
+        "The network, and under attack",
+        &[
+            row("twelve nodes, told of one, are a mesh without it", "mesh.seconds", "s", Reference::None, AtMost(20.0)),
+            row(
+                "that one killed: all have noticed, and are one mesh",
+                "mesh.without_boot_seconds",
+                "s",
+                Reference::None,
+                Goal::None,
+            ),
+            row(
+                "honest payments from a neighbour, beside transactions far ahead of their turn",
+                "flood.gaps.honest_per_second",
+                "/s",
+                Same("flood.gaps.beside_burner_per_second", "beside a burner"),
+                AtLeast(0.8),
+            ),
+            row("memory, last third against first", "flood.gaps.memory_growth", "", Reference::None, AtMost(1.1)),
+            row("processors the attacker burns", "flood.gaps.attacker_cpus", "", Reference::None, Goal::None),
+            row(
+                "the same beside garbage from ever other peers",
+                "flood.garbage.honest_per_second",
+                "/s",
+                Same("flood.garbage.beside_burner_per_second", "beside a burner"),
+                AtLeast(0.8),
+            ),
+            row("memory, last third against first", "flood.garbage.memory_growth", "", Reference::None, AtMost(1.1)),
+            row("processors the attacker burns", "flood.garbage.attacker_cpus", "", Reference::None, Goal::None),
+            row(
+                "the same beside requests for the largest answers",
+                "flood.requests.honest_per_second",
+                "/s",
+                Same("flood.requests.beside_burner_per_second", "beside a burner"),
+                AtLeast(0.8),
+            ),
+            row("memory, last third against first", "flood.requests.memory_growth", "", Reference::None, AtMost(1.1)),
+            row("processors the attacker burns", "flood.requests.attacker_cpus", "", Reference::None, Goal::None),
+        ],
+    ),
+    (
         "The process",
         &[
             row(

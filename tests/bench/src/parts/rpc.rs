@@ -28,7 +28,7 @@ const IN_BATCHES: usize = 72_000;
 const BATCHES: [usize; 2] = [100, 50];
 
 /// The payments of a file of blocks.
-fn payments(path: &Path) -> Result<Vec<Transaction>, Failure> {
+pub(super) fn payments(path: &Path) -> Result<Vec<Transaction>, Failure> {
     let mut file = BufReader::new(File::open(path)?);
     let (mut head, mut length, mut all) = ([0; 44], [0; 4], Vec::new());
     file.read_exact(&mut head)?;
@@ -133,7 +133,7 @@ pub fn admission(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
     Ok(())
 }
 
-fn submission(payment: &Transaction) -> Value {
+pub(super) fn submission(payment: &Transaction) -> Value {
     let raw: String = encode(payment).iter().map(|byte| format!("{byte:02x}")).collect();
     json!({"jsonrpc": "2.0", "id": 1, "method": "tx_submit", "params": [raw]})
 }

@@ -1,0 +1,22 @@
+//! Payments that take as much room as they may, for chains of many bytes and few blocks.
+
+use cairn_ledger::{
+    chain_spec::ChainSpec,
+    codec::BoundedVec,
+    testing::{key, payment, pebbles},
+    transaction::{MAX_OUTPUTS, Output, Transaction},
+};
+
+/// More than a pebble for each byte of the largest transaction.
+const FEE: u64 = 50_000;
+
+/// A payment of the n-th test key, of as many outputs as there can be: 40 KiB.
+///
+/// # Panics
+/// Never: the list has as many outputs as it may.
+pub fn wide_payment(spec: &ChainSpec, sender: u64, nonce: u64) -> Transaction {
+    let (from, to) = (key(sender), key(0).address());
+    let mut body = payment(spec, &from, nonce, to, 1, FEE).body;
+    body.outputs = BoundedVec::new(vec![Output { to, amount: pebbles(1) }; MAX_OUTPUTS]).expect("no more than fit");
+    body.sign(&from, &spec.genesis_id(), &[7; 32])
+}
