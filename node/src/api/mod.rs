@@ -27,6 +27,7 @@ mod config;
 mod context;
 mod error;
 mod guard;
+mod history;
 mod limits;
 mod mempool;
 mod meters;

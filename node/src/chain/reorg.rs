@@ -1,6 +1,6 @@
 //! Disconnecting blocks down to a fork and connecting others up from it, as one batch.
 
-use super::{cache::Caches, precheck::Precheck, state::PendingState};
+use super::{cache::Caches, index::AddressIndex, precheck::Precheck, state::PendingState};
 use crate::store::{Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, schema::UndoLeaves};
 use cairn_ledger::{
     accounts::{AccountTree, TreeUpdate, UndoRecord},
@@ -64,9 +64,10 @@ pub(super) fn execute(
     let cached = caches.accounts();
     let state = PendingState::new(store, &cached, tree.count());
     let (inverses, undos) = (Vec::new(), Vec::new());
-    let mut work = Work { spec, state, batch: store.batch(), store, inverses, undos, tree };
+    let index = AddressIndex::load(store, spec)?;
+    let mut work = Work { spec, state, index, batch: store.batch(), store, inverses, undos, tree };
     let result = work.run(precheck, plan);
-    let Work { state, mut batch, mut inverses, undos, tree, .. } = work;
+    let Work { state, index, mut batch, mut inverses, undos, tree, .. } = work;
     let (disconnected, connected) = match result {
         Ok(moved) => moved,
         Err(failed) => {
@@ -74,6 +75,7 @@ pub(super) fn execute(
             return Err(failed);
         }
     };
+    index.write(&mut batch);
     let written = state.write(&mut batch);
     drop(cached);
     let (blocks, connect_us) = (connected.len(), started.elapsed().as_micros());
@@ -102,6 +104,7 @@ struct Work<'db, 'a> {
     store: &'db ChainStore,
     tree: &'db mut AccountTree,
     state: PendingState<'a>,
+    index: AddressIndex<'a>,
     batch: Batch<'db>,
     /// How to take back what was done to `tree`, step by step.
     inverses: Vec<TreeUpdate>,
@@ -136,12 +139,14 @@ impl Work<'_, '_> {
 
     fn disconnect(&mut self, precheck: &Precheck, header: LinkedHeader) -> Result<CheckedBlock, StoreError> {
         let id = header.id();
-        let undo = self.state.undo(&self.store.undo(&id)?)?;
-        self.update_tree(self.tree.update(undo.count, &undo.leaf_hashes()));
         let body = self.store.body(&id)?;
         let body: Body = body.ok_or_else(|| StoreError::Missing { table: "body_by_id", key: id.to_string() })?;
         let corrupt = |_| StoreError::Corrupt { table: "body_by_id", key: id.to_string() };
         let block = precheck.check_stored(header, body).map_err(corrupt)?;
+        // Before the accounts it created are gone.
+        self.index.disconnect(&mut self.batch, &block, &self.state)?;
+        let undo = self.state.undo(&self.store.undo(&id)?)?;
+        self.update_tree(self.tree.update(undo.count, &undo.leaf_hashes()));
         put_disconnected(&mut self.batch, block.header(), &block.txids());
         Ok(block)
     }
@@ -156,6 +161,7 @@ impl Work<'_, '_> {
         // Blocks that were on disk before are written again: the same bytes under the same key.
         self.store.put_block(&mut self.batch, &block);
         put_connected(&mut self.batch, block.header(), &block.txids(), &UndoLeaves::new(&change));
+        self.index.connect(&mut self.batch, &block, &self.state)?;
         self.undos.push(change.undo());
         Ok(block)
     }

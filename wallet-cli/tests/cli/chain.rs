@@ -246,6 +246,7 @@ impl Chain {
             pooled: 0,
             time: 0,
             uptime_ms: 0,
+            address_index: None,
         }
     }
 
