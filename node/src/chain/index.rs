@@ -14,7 +14,7 @@ use cairn_ledger::{
     validate::CheckedBlock,
 };
 
-/// Where a block touches each address: its transactions' places and [`REWARD`], each pair once.
+/// Where a block touches each address: its transactions' places and [`REWARD`], some of them twice.
 pub(super) fn touches<'a>(
     spec: &ChainSpec,
     header: &Header,
@@ -31,9 +31,14 @@ pub(super) fn touches<'a>(
     if reward > 0 {
         touches.push((header.beneficiary, REWARD));
     }
-    touches.sort_unstable();
-    touches.dedup();
     touches
+}
+
+/// The keys of a block's touches in the order of the table, each once: a sorted batch goes in at half the cost.
+pub(super) fn in_order(mut keys: Vec<TouchKey>) -> Vec<TouchKey> {
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }
 
 /// Puts the index in order at the start: as it is when it is to be kept, new and empty when there is none, gone
@@ -104,7 +109,6 @@ impl<'a> AddressIndex<'a> {
         }
     }
 
-    /// In the order of the table: a sorted batch goes in at half the cost.
     fn keys(&self, block: &CheckedBlock, state: &PendingState<'_>) -> Result<Vec<TouchKey>, StoreError> {
         let header = block.header().header();
         let transactions = block.transactions().iter().map(|checked| checked.transaction());
@@ -113,9 +117,7 @@ impl<'a> AddressIndex<'a> {
             let found = (leaf.address == address).then_some(account);
             Ok(TouchKey { account: found.ok_or_else(|| missing(&address))?, height: header.height, place })
         });
-        let mut keys: Vec<TouchKey> = keys.collect::<Result<_, StoreError>>()?;
-        keys.sort_unstable();
-        Ok(keys)
+        Ok(in_order(keys.collect::<Result<_, StoreError>>()?))
     }
 }
 
@@ -130,13 +132,16 @@ pub(super) fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<(), AuditErr
     for height in (1..=built.map_or(0, Height::get)).map(Height::new) {
         let header = store.header_on_chain(height)?;
         let body = store.body(&header.id())?.ok_or(AuditError::BrokenChain { height })?;
+        let mut keys = Vec::new();
         for (address, place) in touches(spec, header.header(), body.iter()) {
             let record = store.account(&address)?.ok_or_else(|| missing(&address))?;
-            if !store.has_touch(&TouchKey { account: record.index, height, place })? {
+            let key = TouchKey { account: record.index, height, place };
+            if !store.has_touch(&key)? {
                 return Err(AuditError::Untold { address, height });
             }
-            expected += 1;
+            keys.push(key);
         }
+        expected += in_order(keys).len() as u64;
     }
     let got = store.touches().try_fold(0_u64, |count, touch| touch.map(|_| count + 1))?;
     if got != expected {

@@ -4,7 +4,7 @@
 //! block goes in as one batch together with how far the index reaches: what a crash or a reorganisation takes is
 //! the block at hand, and that is read again.
 
-use super::index::{missing, touches};
+use super::index::{in_order, missing, touches};
 use crate::store::{
     ChainStore, Durability, StoreError, put_indexed,
     schema::{TouchByAccount, TouchKey},
@@ -74,9 +74,8 @@ impl Building {
         if !self.touches.as_slice().is_empty() {
             return Ok(Some(self));
         }
-        self.keys.sort_unstable();
         let mut batch = store.batch();
-        self.keys.iter().for_each(|key| batch.put::<TouchByAccount>(key, &()));
+        in_order(self.keys).iter().for_each(|key| batch.put::<TouchByAccount>(key, &()));
         put_indexed(&mut batch, height);
         // What a power cut takes is built again.
         batch.write(Durability::Buffered)?;
