@@ -5,7 +5,7 @@
 //! [`binaries`] where the programs are · [`network`] a network's file · [`node`] one node process ·
 //! [`cluster`] several that are peers · [`wait`] waiting for conditions · [`replay`] a second opinion on the
 //! state, from the blocks and the ledger's rules alone · [`wallet`] the wallet's command line ·
-//! [`http`] requests no client would send · [`tokens`] access tokens · [`intruder`] a peer that sends garbage
+//! [`http`] requests no client would send · [`socket`] WebSockets, the same · [`tokens`] access tokens · [`intruder`] a peer that sends garbage
 //!
 //! # The path of a test
 //! [`network::TestNetwork::new`] → [`cluster::Cluster::start`] → calls through [`node::Node::rpc`] → conditions
@@ -25,6 +25,7 @@ pub mod intruder;
 pub mod network;
 pub mod node;
 pub mod replay;
+pub mod socket;
 pub mod tokens;
 pub mod wait;
 pub mod wallet;

@@ -6,8 +6,9 @@ use cairn_tests::{
     http::{call, post},
     network::TestNetwork,
     node::Node,
+    wait::{SOON, until},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 const INFO: &str = r#"{"jsonrpc":"2.0","id":1,"method":"node_info","params":[]}"#;
@@ -145,7 +146,7 @@ async fn a_history_is_told_in_pages_by_a_node_that_keeps_it() {
     let page = |params: Value| call(port, "state_getHistory", &params)["result"].clone();
     let first = page(json!([address, null, 4]));
     let second = page(json!([address, first["next"], 4]));
-    let subsidy = |height, fee| (spec.subsidy(cairn_ledger::units::Height::new(height)).pebbles() + fee).to_string();
+    let subsidy = |height, fee: u64| (spec.subsidy(cairn_ledger::units::Height::new(height)).pebbles() + fee).to_string();
     let entry = |height, sent: &str, received: String| (height, sent.to_owned(), received);
     let expected = [
         entry(4, "1007", "0".to_owned()),

@@ -5,8 +5,9 @@
 //! `server` connections and the way of a request · `access` who may speak to the port · `tokens` what a token
 //! allows · `guard` what stands before every call · `rate` how fast anybody may ask · `patience` who does
 //! nothing for too long · `limits` how much anybody may ask · `pages` what is no JSON-RPC · `meters` what is
-//! counted · `spans` pages of the chain · `moves` subscriptions that lose nothing · `context` what handlers have · `error` refusals as codes · one file for each namespace: `node`
-//! `chain` `state` `tx` `mempool` `mining` `net`
+//! counted · `spans` pages of the chain · `history` pages of what touched an address · `heads` the tip, told to all ·
+//! `moves` subscriptions that lose nothing · `context` what handlers have · `error` refusals as codes · one file
+//! for each namespace: `node` `chain` `state` `tx` `mempool` `mining` `net`
 //!
 //! # The path of a call
 //! connection (bounded, patient) → `server` → [`AccessRules`] (Host and Origin) →
@@ -27,6 +28,7 @@ mod config;
 mod context;
 mod error;
 mod guard;
+mod heads;
 mod history;
 mod limits;
 mod mempool;
@@ -74,6 +76,9 @@ const NAME: &str = "api";
 /// How long open connections are given to end when the node stops.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
+/// Files besides connections of callers: the database's, peers', logs.
+const OTHER_FILES: u64 = 1_024;
+
 /// Why JSON-RPC is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -107,6 +112,23 @@ pub enum ApiError {
     },
 }
 
+/// Lets the process open as many files as all connections take, as far as the system allows: what programs get
+/// without asking, often 1 024, is kept low for the sake of old ones.
+fn make_room(max_connections: usize) {
+    let needed = u64::try_from(max_connections).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
+    match rlimit::increase_nofile_limit(needed) {
+        Ok(allowed) if allowed >= needed => {}
+        Ok(allowed) => tracing::warn!(
+            target: "cairn::api",
+            allowed,
+            needed,
+            "rpc.max_connections takes more open files than the system allows: raise the hard limit (ulimit -Hn, \
+             LimitNOFILE), or callers wait while files are short"
+        ),
+        Err(error) => tracing::warn!(target: "cairn::api", %error, "the limit on open files cannot be raised"),
+    }
+}
+
 /// Serves JSON-RPC on `address`, until the node stops; gives the address it got, with its port.
 ///
 /// # Errors
@@ -129,6 +151,7 @@ pub async fn spawn(
             "others can reach JSON-RPC, and tokens travel in clear: set rpc.tls_cert and rpc.tls_key, or put a proxy before it"
         );
     }
+    make_room(config.max_connections);
     let (failed, failures) = mpsc::channel(1);
     let context = Context::new(services, failed);
     let methods = methods(&context).expect("no two methods have one name");
@@ -142,9 +165,10 @@ pub async fn spawn(
     let rpc = rpc(methods, Arc::clone(&gate), config.max_connections, stop.clone());
     let rules = AccessRules { hosts: hosts(config.hosts, address), origins: config.cors_origins };
     let places = Places::new(config.max_connections);
+    let heads = context.clone().pass_heads_on();
     let door = Arc::new(Door { rules, gate, meters, context, rpc, tls, places });
     tokio::spawn(server::accept(listener, door, stop));
-    Ok((address, tokio::spawn(serve(handle, failures, shutdown))))
+    Ok((address, tokio::spawn(serve(handle, heads, failures, shutdown))))
 }
 
 /// jsonrpsee's service with the guard inside it, once for each request.
@@ -182,12 +206,14 @@ fn methods(context: &Context) -> Result<RpcModule<()>, RegisterMethodError> {
 /// Ends when the node stops, or when a handler met a failure of the storage.
 async fn serve(
     server: ServerHandle,
+    heads: impl Future<Output = ()>,
     mut failures: mpsc::Receiver<TaskError>,
     mut shutdown: Shutdown,
 ) -> Result<(), TaskError> {
     let failure = tokio::select! {
         () = shutdown.requested() => None,
         failure = failures.recv() => failure,
+        () = heads => None,
     };
     // It fails only when the server has ended already.
     let _ = server.stop();
