@@ -6,6 +6,7 @@ mod peer;
 mod process;
 mod replay;
 mod rpc;
+mod subscribers;
 
 use crate::{Failure, chains::Plan, results::Results};
 use std::path::PathBuf;
@@ -71,6 +72,12 @@ pub const ALL: &[Part] = &[
         what: "payments into the pool over JSON-RPC, then a chain from a warm pool",
         takes: "3 min",
         measure: rpc::admission,
+    },
+    Part {
+        name: "subscribers",
+        what: "10 000 WebSocket subscribers to heads, and 50 that never read",
+        takes: "2 min",
+        measure: subscribers::subscribers,
     },
     Part {
         name: "connect",
