@@ -146,7 +146,8 @@ async fn a_history_is_told_in_pages_by_a_node_that_keeps_it() {
     let page = |params: Value| call(port, "state_getHistory", &params)["result"].clone();
     let first = page(json!([address, null, 4]));
     let second = page(json!([address, first["next"], 4]));
-    let subsidy = |height, fee: u64| (spec.subsidy(cairn_ledger::units::Height::new(height)).pebbles() + fee).to_string();
+    let subsidy =
+        |height, fee: u64| (spec.subsidy(cairn_ledger::units::Height::new(height)).pebbles() + fee).to_string();
     let entry = |height, sent: &str, received: String| (height, sent.to_owned(), received);
     let expected = [
         entry(4, "1007", "0".to_owned()),

@@ -216,7 +216,7 @@ mod tests {
         let (ours, mut theirs) = duplex(8);
         let mut patient = Patient::new(ours, Patience { unanswered: SOON, ..ENDLESS });
         for _ in 0..8 {
-            tokio::time::sleep(SOON / 4).await;
+            sleep(SOON / 4).await;
             patient.write_all(b"!").await.expect("there is room");
             theirs.write_all(b"?").await.expect("there is room");
             patient.read_u8().await.expect("every question was answered in time");

@@ -2,6 +2,7 @@
 //! knows; a figure that could not be had leaves a note instead.
 
 mod blocks;
+mod flood;
 mod peer;
 mod process;
 mod replay;
@@ -78,6 +79,12 @@ pub const ALL: &[Part] = &[
         what: "10 000 WebSocket subscribers to heads, and 50 that never read",
         takes: "2 min",
         measure: subscribers::subscribers,
+    },
+    Part {
+        name: "flood",
+        what: "blocks on a node that eight connections ask all they can",
+        takes: "1 min",
+        measure: flood::flood,
     },
     Part {
         name: "connect",

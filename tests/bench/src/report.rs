@@ -231,6 +231,13 @@ const GROUPS: &[(&str, &[Row])] = &[
                 Goal::None,
             ),
             row(
+                "`mining_generate` of an empty block, while 8 connections ask all they can",
+                "flood.busy_ms",
+                "ms",
+                Same("flood.quiet_ms", "on a quiet node"),
+                Goal::None,
+            ),
+            row(
                 "a template from 96 000 pooled payments, over JSON-RPC",
                 "pool.template_seconds",
                 "s",

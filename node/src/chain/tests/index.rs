@@ -38,7 +38,7 @@ fn scan(branch: &Branch, address: &Address) -> Vec<Told> {
 }
 
 fn told(page: &HistoryPage) -> Vec<Told> {
-    let tell = |touched: &crate::chain::Touched| {
+    let tell = |touched: &Touched| {
         let height = touched.block.header().height.get();
         (height, touched.place, touched.sent.pebbles(), touched.received.pebbles())
     };
@@ -170,7 +170,7 @@ async fn a_build_that_was_interrupted_goes_on_where_it_was() {
     let part = {
         let store = Arc::new(ChainStore::open(directory.path(), &spec, ON()).expect("a store"));
         assert!(crate::chain::index::prepare(&store, true).expect("it is switched on"));
-        let mut indexer = crate::chain::indexer::Indexer::default();
+        let mut indexer = indexer::Indexer::default();
         while store.indexed().expect("on").is_some_and(|height| height.get() < 25) {
             assert!(indexer.step(&store, &spec).expect("a step"), "there is more to do");
         }

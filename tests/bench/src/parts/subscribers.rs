@@ -83,7 +83,11 @@ async fn measure(node: &Node, beneficiary: &str, results: &mut Results) -> Resul
     let port = node.rpc;
     while made.len() < HEADS || cut_off.is_none() {
         if began.elapsed() > PATIENCE {
-            return Err(format!("{} connections are open, expected {SUBSCRIBERS} after {PATIENCE:?}", connections(port).await?).into());
+            return Err(format!(
+                "{} connections are open, expected {SUBSCRIBERS} after {PATIENCE:?}",
+                connections(port).await?
+            )
+            .into());
         }
         let (request, next) = (generate.clone(), tokio::time::Instant::now() + EVERY);
         made.push(Instant::now());
