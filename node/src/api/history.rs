@@ -1,7 +1,7 @@
 //! `state_getHistory`: what touched an address, page by page.
 
 use super::{chain::no_such_block, context::Context, spans::count};
-use crate::chain::{HistoryQuery, MAX_BEHIND, NoHistory, Touched};
+use crate::chain::{HISTORY_BEHIND, HistoryQuery, NoHistory, Touched};
 use cairn_ledger::units::Height;
 use cairn_rpc::{
     error::{Code, RpcError},
@@ -70,8 +70,8 @@ fn no_history(why: NoHistory) -> RpcError {
         }
         NoHistory::UnknownTip(id) => no_such_block(BlockRef::Id(Text(id))),
         NoHistory::TooFar(tip) => {
-            let message = format!("the chain left that page's tip more than {MAX_BEHIND} blocks ago: begin anew");
-            RpcError::new(Code::TooFarBehind, message).with(tip, format!("at most {MAX_BEHIND} blocks"))
+            let message = format!("the chain left that page's tip more than {HISTORY_BEHIND} blocks ago: begin anew");
+            RpcError::new(Code::TooFarBehind, message).with(tip, format!("at most {HISTORY_BEHIND} blocks"))
         }
         NoHistory::Moving => RpcError::new(Code::Busy, "the chain is being reorganised; ask again"),
     }

@@ -18,7 +18,7 @@ const PAGE_BYTES: usize = 2 << 20;
 /// How often a page is read again because the chain was reorganised meanwhile.
 const TRIES: usize = 3;
 /// How far below the tip a reorganisation since an earlier page is looked for, in blocks.
-pub(crate) const MAX_BEHIND: usize = 2_000;
+pub const HISTORY_BEHIND: usize = 2_000;
 
 /// A page is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +75,7 @@ pub enum NoHistory {
     },
     /// The tip of the earlier page is no block of this node's.
     UnknownTip(BlockId),
-    /// The chain of the earlier page was left more than [`MAX_BEHIND`] blocks ago.
+    /// The chain of the earlier page was left more than [`HISTORY_BEHIND`] blocks ago.
     TooFar(BlockId),
     /// The chain moved whenever it was read.
     Moving,
@@ -189,7 +189,7 @@ impl Reader {
 /// Where the followed chain left the one that ended with `since`; `None` when it goes on from there.
 fn fork(store: &ChainStore, since: BlockId) -> Result<Result<Option<Height>, NoHistory>, StoreError> {
     let Some(mut at) = store.header(&since)? else { return Ok(Err(NoHistory::UnknownTip(since))) };
-    for steps in 0..=MAX_BEHIND {
+    for steps in 0..=HISTORY_BEHIND {
         if store.is_connected(&at)? {
             return Ok(Ok((steps > 0).then_some(at.header().height)));
         }

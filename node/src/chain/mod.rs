@@ -46,8 +46,7 @@ mod tests;
 mod tree;
 
 pub use actor::{Chain, spawn};
-pub(crate) use history::MAX_BEHIND;
-pub use history::{HistoryPage, HistoryQuery, NoHistory, Touched};
+pub use history::{HISTORY_BEHIND, HistoryPage, HistoryQuery, NoHistory, Touched};
 pub use mailbox::{
     BlockOutcome, ChainError, ChainEvent, ChainHandle, HeaderOutcome, Import, ProvenAccount, TemplateRequest, Tip,
 };
