@@ -76,9 +76,6 @@ const NAME: &str = "api";
 /// How long open connections are given to end when the node stops.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
-/// Files besides connections of callers: the database's, peers', logs.
-const OTHER_FILES: u64 = 1_024;
-
 /// Why JSON-RPC is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -112,23 +109,6 @@ pub enum ApiError {
     },
 }
 
-/// Lets the process open as many files as all connections take, as far as the system allows: what programs get
-/// without asking, often 1 024, is kept low for the sake of old ones.
-fn make_room(max_connections: usize) {
-    let needed = u64::try_from(max_connections).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
-    match rlimit::increase_nofile_limit(needed) {
-        Ok(allowed) if allowed >= needed => {}
-        Ok(allowed) => tracing::warn!(
-            target: "cairn::api",
-            allowed,
-            needed,
-            "rpc.max_connections takes more open files than the system allows: raise the hard limit (ulimit -Hn, \
-             LimitNOFILE), or callers wait while files are short"
-        ),
-        Err(error) => tracing::warn!(target: "cairn::api", %error, "the limit on open files cannot be raised"),
-    }
-}
-
 /// Serves JSON-RPC on `address`, until the node stops; gives the address it got, with its port.
 ///
 /// # Errors
@@ -151,7 +131,6 @@ pub async fn spawn(
             "others can reach JSON-RPC, and tokens travel in clear: set rpc.tls_cert and rpc.tls_key, or put a proxy before it"
         );
     }
-    make_room(config.max_connections);
     let (failed, failures) = mpsc::channel(1);
     let context = Context::new(services, failed);
     let methods = methods(&context).expect("no two methods have one name");

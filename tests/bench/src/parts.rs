@@ -2,7 +2,7 @@
 //! knows; a figure that could not be had leaves a note instead.
 
 mod blocks;
-mod flood;
+mod callers;
 mod peer;
 mod process;
 mod replay;
@@ -81,10 +81,10 @@ pub const ALL: &[Part] = &[
         measure: subscribers::subscribers,
     },
     Part {
-        name: "flood",
+        name: "callers",
         what: "blocks on a node that eight connections ask all they can",
         takes: "1 min",
-        measure: flood::flood,
+        measure: callers::callers,
     },
     Part {
         name: "connect",

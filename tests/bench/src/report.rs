@@ -232,9 +232,9 @@ const GROUPS: &[(&str, &[Row])] = &[
             ),
             row(
                 "`mining_generate` of an empty block, while 8 connections ask all they can",
-                "flood.busy_ms",
+                "callers.busy_ms",
                 "ms",
-                Same("flood.quiet_ms", "on a quiet node"),
+                Same("callers.quiet_ms", "on a quiet node"),
                 Goal::None,
             ),
             row(

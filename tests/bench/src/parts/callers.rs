@@ -27,9 +27,9 @@ const AGE: Duration = Duration::from_secs(3_600);
 
 /// Blocks on a quiet node, and on one that eight connections ask for proofs and pages of blocks without end. A
 /// block is timed from the call that makes it to its answer: template, seal, connecting, syncing.
-pub fn flood(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
-    ["flood.quiet_ms", "flood.busy_ms", "flood.calls_per_second"].iter().for_each(|name| results.clear(name));
-    let data = Scratch::new(&bench.work, "flood")?;
+pub fn callers(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
+    ["callers.quiet_ms", "callers.busy_ms", "callers.calls_per_second"].iter().for_each(|name| results.clear(name));
+    let data = Scratch::new(&bench.work, "callers")?;
     let born = SystemTime::now().duration_since(UNIX_EPOCH)?.saturating_sub(AGE);
     let spec = chains::network(u64::try_from(born.as_millis())?);
     let network = data.path().join("network.toml");
@@ -45,7 +45,7 @@ pub fn flood(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
         }
         Ok(())
     };
-    make(results, "flood.quiet_ms")?;
+    make(results, "callers.quiet_ms")?;
     let batch = |method: &str, params: Value| {
         let one: Value = serde_json::from_str(&call_body(method, &params)).unwrap_or_default();
         node.request(&Value::from(vec![one; BATCH]).to_string())
@@ -70,7 +70,7 @@ pub fn flood(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
         while answered.load(Ordering::Relaxed) == 0 && !floods.iter().any(thread::ScopedJoinHandle::is_finished) {
             thread::sleep(Duration::from_millis(1));
         }
-        let outcome = make(made, "flood.busy_ms");
+        let outcome = make(made, "callers.busy_ms");
         done.store(true, Ordering::Relaxed);
         for flood in floods {
             flood.join().expect("a flood panicked")?;
@@ -78,6 +78,6 @@ pub fn flood(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
         outcome
     });
     outcome?;
-    results.add("flood.calls_per_second", answered.into_inner() as f64 / began.elapsed().as_secs_f64());
+    results.add("callers.calls_per_second", answered.into_inner() as f64 / began.elapsed().as_secs_f64());
     node.stop()
 }
