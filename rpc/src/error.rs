@@ -154,6 +154,10 @@ codes! {
     Stopping = 9001, "stopping";
     /// The node's storage failed.
     Storage = 9002, "storage";
+    /// The node keeps no index of addresses.
+    IndexOff = 9011, "index_off";
+    /// The node is still building its index of addresses.
+    IndexBuilding = 9012, "index_building";
 }
 
 impl Code {

@@ -6,10 +6,10 @@
 use crate::{
     text::{HexBytes, Text},
     types::{
-        AccountJson, AddressMove, BanJson, BlockJson, BlockPage, BlockRef, ChainMove, DifficultyJson, FeeEstimateJson,
-        FoundBlock, Generated, HeaderJson, HeaderPage, LightProofJson, MempoolInfo, MiningInfo, NetInfo, NodeInfo,
-        PeerJson, PoolCursor, PoolEntry, PoolPage, ProofJson, ProviderJson, StorageInfo, Submitted, Supply,
-        TransactionInfo, TransactionPage, TransactionProofJson, TxCheck, TxStatus, WorkJson,
+        AccountJson, AddressHistory, AddressMove, BanJson, BlockJson, BlockPage, BlockRef, ChainMove, DifficultyJson,
+        FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HistoryCursor, LightProofJson, MempoolInfo,
+        MiningInfo, NetInfo, NodeInfo, PeerJson, PoolCursor, PoolEntry, PoolPage, ProofJson, ProviderJson, StorageInfo,
+        Submitted, Supply, TransactionInfo, TransactionPage, TransactionProofJson, TxCheck, TxStatus, WorkJson,
     },
 };
 use cairn_ledger::hash::{BlockId, Hash, TxId};
@@ -127,6 +127,18 @@ pub trait State {
     /// the block `at`, one of the last 32 below it. Errors: 1001, 2003. Scope: read.
     #[method(name = "getProof")]
     async fn get_proof(&self, address: String, at: Option<Text<BlockId>>) -> RpcResult<ProofJson>;
+
+    /// What touched an address on the followed chain, the last first: transactions it sent or that paid it, and
+    /// rewards; 1 to 100 (the default), from the page's `next` on. New blocks change no page; when a
+    /// reorganisation did, the next page says so. What block 0 allotted is not in it. Needs `index.addresses`.
+    /// Errors: 1001, 1003, 2001, 6001, 6008, 9011, 9012. Scope: read.
+    #[method(name = "getHistory")]
+    async fn get_history(
+        &self,
+        address: String,
+        before: Option<Text<HistoryCursor>>,
+        count: Option<u64>,
+    ) -> RpcResult<AddressHistory>;
 
     /// Sends the transactions an address sends or receives as they come onto the chain or leave it; `since` as
     /// in `chain_subscribeMoves`. Errors: 1001, 2001, 6008. Scope: read.

@@ -170,6 +170,7 @@ pub const METHODS: &[MethodRule] = &[
     token("node_storage", Scope::Read, Budget::Heavy),
     open("rpc.discover", Budget::Heavy),
     open("state_getAccount", Budget::Writer),
+    open("state_getHistory", Budget::Heavy),
     open("state_getProof", Budget::Writer),
     subscription("state_subscribeAddress"),
     open("state_unsubscribeAddress", Budget::Light),

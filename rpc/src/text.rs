@@ -38,6 +38,7 @@ impl<T> JsonSchema for Text<T> {
         let (pattern, description) = match Self::name() {
             "BlockId" | "Hash" | "TxId" => ("^[0-9a-f]{64}$", "32 bytes, lower-case hex"),
             "CompactTarget" => ("^[0-9a-f]{8}$", "A target in compact form, 8 hex digits"),
+            "HistoryCursor" => ("^[0-9]+-[0-9]+-[0-9a-f]{64}$", "A place in the history of an address"),
             "PoolCursor" => ("^[0-9]+-[0-9a-f]{64}$", "A place in the pool's order of arrival"),
             _ => ("^[0-9]+$", "A whole number in decimal"),
         };

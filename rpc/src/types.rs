@@ -1,11 +1,13 @@
 //! The shapes of parameters and answers.
 
+mod history;
 mod net;
 mod pool;
 mod spans;
 mod usage;
 mod work;
 
+pub use history::{AddressHistory, HistoryCursor, HistoryCursorError, HistoryEntry};
 pub use net::{BanJson, NetInfo, PeerJson, ProviderJson, TrafficJson};
 pub use pool::{FeeEstimateJson, PoolCursor, PoolCursorError, PoolEntry, PoolPage, TxCheck};
 pub use spans::{AddressMove, BlockPage, ChainMove, DifficultyJson, HeaderPage, Place, Supply, TransactionPage};
@@ -377,6 +379,8 @@ pub struct NodeInfo {
     pub time: u64,
     /// Milliseconds since it started.
     pub uptime_ms: u64,
+    /// The height up to which the index of addresses is built: the tip's once it is whole; null while it is off.
+    pub address_index: Option<u64>,
 }
 
 /// How far a node is behind its peers.

@@ -5,7 +5,7 @@
 //! [`binaries`] where the programs are · [`network`] a network's file · [`node`] one node process ·
 //! [`cluster`] several that are peers · [`wait`] waiting for conditions · [`replay`] a second opinion on the
 //! state, from the blocks and the ledger's rules alone · [`wallet`] the wallet's command line ·
-//! [`http`] requests no client would send · [`tokens`] access tokens · [`intruder`] a peer that sends garbage ·
+//! [`http`] requests no client would send · [`socket`] WebSockets, the same · [`tokens`] access tokens · [`intruder`] a peer that sends garbage ·
 //! [`impostor`] a peer that only seems to have a chain ·
 //! [`strangers`] peers that are no nodes, as processes · [`netns`] internets and home networks ·
 //! [`resident`] one node process there ·
@@ -33,6 +33,7 @@ pub mod node;
 pub mod replay;
 pub mod resident;
 pub mod shaper;
+pub mod socket;
 pub mod strangers;
 pub mod tokens;
 pub mod wait;

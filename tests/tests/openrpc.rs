@@ -4,18 +4,23 @@
 //! `CAIRN_REGENERATE=1` with this test writes `docs/rpc.md` anew.
 
 use cairn_rpc::error::Code;
-use cairn_tests::{cluster::Cluster, http::call};
+use cairn_tests::{
+    http::{admin, call},
+    network::TestNetwork,
+    node::Node,
+    socket::Socket,
+};
 use jsonschema::{Draft, Registry};
 use serde_json::{Value, json};
-use std::{fmt::Write as _, fs, path::PathBuf};
+use std::{fmt::Write as _, fs, path::PathBuf, sync::Arc};
 
 /// How often each method is asked something random.
 const QUESTIONS: usize = 40;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_document_is_openrpc_and_the_reference_says_the_same() {
-    let cluster = Cluster::start(1).await;
-    let document = call(cluster[0].rpc_port(), "rpc.discover", &json!([]))["result"].clone();
+    let node = Node::start(&Arc::new(TestNetwork::new()), "documented", &[]).await;
+    let document = call(node.rpc_port(), "rpc.discover", &json!([]))["result"].clone();
     let meta: Value = serde_json::from_str(include_str!("../vendor/openrpc-meta-schema.json")).expect("JSON");
     // What it calls the schema of schemas is draft 7; here that any schema is one, and below each by itself.
     let schemas = json!({
@@ -121,34 +126,76 @@ fn kind(schema: &Value) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_method_answers_whatever_it_is_asked() {
-    let cluster = Cluster::start(1).await;
-    let port = cluster[0].rpc_port();
-    cluster[0].generate(3, 0).await;
+    let node = Node::start(&Arc::new(TestNetwork::new()), "asked", &["--index.addresses=true"]).await;
+    let port = node.rpc_port();
+    node.generate(3, 0).await;
     let document = call(port, "rpc.discover", &json!([]))["result"].clone();
-    let (mut random, mut results, mut refusals) = (Random(0x9e37_79b9_7f4a_7c15), 0, 0);
-    for method in document["methods"].as_array().expect("a list") {
-        let name = method["name"].as_str().expect("a name");
-        for _ in 0..QUESTIONS {
-            let parameters = method["params"].as_array().expect("a list");
-            let given: Vec<Value> =
-                parameters.iter().map(|parameter| random.draw(&parameter["schema"], &document)).collect();
-            let answer = call(port, name, &Value::from(given.clone()));
-            match answer["error"]["code"].as_i64() {
-                None => {
-                    assert!(answer.get("result").is_some(), "{name} {given:?}: {answer}");
-                    results += 1;
-                }
-                Some(code) => {
-                    let code = i32::try_from(code).expect("a code");
-                    let typed = Code::from_number(code).is_some() && answer["error"]["data"]["kind"].is_string();
-                    assert!(typed || code == -32602, "{name} {given:?}: {answer}");
-                    refusals += 1;
-                }
-            }
+    let mut asker = Asker { port, random: Random(0x9e37_79b9_7f4a_7c15), results: 0, refusals: 0 };
+    let methods = document["methods"].as_array().expect("a list");
+    // The calls of admins among them: none stops the node.
+    assert!(methods.iter().any(|method| method["x-scope"] == "admin"));
+    for method in methods {
+        match method["x-unsubscribe"].as_str() {
+            None => asker.ask(method, &document),
+            Some(unsubscribe) => asker.subscribe(method, unsubscribe, &document),
         }
     }
-    assert!(results > 100 && refusals > 100, "both happen: {results} results, {refusals} refusals");
-    assert!(cluster[0].info().await.height >= 3, "and the node goes on");
+    assert!(asker.results > 100 && asker.refusals > 100, "{} results, {} refusals", asker.results, asker.refusals);
+    assert!(node.info().await.height >= 3, "and the node goes on");
+}
+
+/// Asks a node what its document allows, and sometimes what it does not.
+struct Asker {
+    port: u16,
+    random: Random,
+    results: u64,
+    refusals: u64,
+}
+
+impl Asker {
+    fn draw(&mut self, method: &Value, document: &Value) -> Value {
+        let parameters = method["params"].as_array().expect("a list");
+        parameters.iter().map(|parameter| self.random.draw(&parameter["schema"], document)).collect()
+    }
+
+    fn ask(&mut self, method: &Value, document: &Value) {
+        let name = method["name"].as_str().expect("a name");
+        for _ in 0..QUESTIONS {
+            let given = self.draw(method, document);
+            let answer = call(self.port, name, &given);
+            self.judge(name, &given, &answer);
+        }
+    }
+
+    /// Over WebSockets, which alone take subscriptions; each is ended again, and what was never begun, too.
+    fn subscribe(&mut self, method: &Value, unsubscribe: &str, document: &Value) {
+        let name = method["name"].as_str().expect("a name");
+        let admin = admin(self.port).expect("a node of ours");
+        let mut socket = Socket::open(self.port, &[&admin]).expect("a WebSocket");
+        for _ in 0..QUESTIONS {
+            let given = self.draw(method, document);
+            let answer = socket.call(name, &given).unwrap_or_else(|error| panic!("{name} {given}: {error}"));
+            self.judge(name, &given, &answer);
+            let id = answer.get("result").cloned().unwrap_or_else(|| json!(self.random.below(10)));
+            let ended = socket.call(unsubscribe, &json!([id])).expect("it answers");
+            assert!(ended["result"].is_boolean() || ended["error"]["code"] == -32602, "{unsubscribe} {id}: {ended}");
+        }
+        let over_http = call(self.port, name, &json!([]));
+        assert_eq!(over_http["error"]["code"], Code::NeedsWebSocket.number(), "{name}: {over_http}");
+    }
+
+    /// A result, or an error of ours with its kind, or one of jsonrpsee's about parameters; never an internal one.
+    fn judge(&mut self, name: &str, given: &Value, answer: &Value) {
+        let Some(code) = answer["error"]["code"].as_i64() else {
+            assert!(answer.get("result").is_some(), "{name} {given}: {answer}");
+            self.results += 1;
+            return;
+        };
+        let known = i32::try_from(code).ok().and_then(Code::from_number);
+        let typed = known.is_some_and(|code| answer["error"]["data"]["kind"] == code.kind());
+        assert!((typed && known != Some(Code::Storage)) || code == -32602, "{name} {given}: {answer}");
+        self.refusals += 1;
+    }
 }
 
 /// A small generator of numbers (xorshift): the same questions in every run.
@@ -200,6 +247,7 @@ impl Random {
             Some("^[0-9a-f]{8}$") => hex(8),
             Some("^([0-9a-f]{2})*$") => hex(354),
             Some("^[0-9]+-[0-9a-f]{64}$") => format!("7-{}", hex(64)),
+            Some("^[0-9]+-[0-9]+-[0-9a-f]{64}$") => format!("2-1-{}", hex(64)),
             Some("^[0-9]+$") => self.below(u64::MAX).to_string(),
             Some(other) => panic!("a text like {other}: teach this test to draw it"),
             None => ["", "lcrn1x", "/ip4/127.0.0.1/tcp/1", "\u{202e}", "%s"]

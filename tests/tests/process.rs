@@ -5,7 +5,7 @@ use cairn_rpc::methods::MiningClient;
 use cairn_tests::{
     cluster::{Cluster, agree},
     network::TestNetwork,
-    node::{Node, command, free_port},
+    node::{Node, command, free_port, offline},
     replay::{Replay, replayed_root},
     wait::{SOON, until},
 };
@@ -36,7 +36,7 @@ async fn kill_9_during_import_leaves_a_chain_that_a_fresh_replay_gives() {
 
 async fn kill_during_import(rounds: Vec<u64>) {
     let network = Arc::new(TestNetwork::new());
-    let mut node = Node::start(&network, "victim", &[]).await;
+    let mut node = Node::start(&network, "victim", &[WITH_INDEX]).await;
     // Its chain only grows, so that each round replays what is new.
     let mut replay = Replay::new(network.spec());
     let mut height = 0;
@@ -61,6 +61,17 @@ async fn kill_during_import(rounds: Vec<u64>) {
         node.generate(1, 0).await;
         height += 1;
     }
+    holds_together(&network, &mut node).await;
+}
+
+/// The index of addresses is written with every import, so it must survive what that survives.
+const WITH_INDEX: &str = "--index.addresses=true";
+
+/// Stops a node and checks its database, the index included.
+async fn holds_together(network: &TestNetwork, node: &mut Node) {
+    assert!(node.terminate().await.success());
+    let (code, said) = refused(offline(network, node.directory(), &["db", "check"])).await;
+    assert_eq!(code, Some(0), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,7 +111,7 @@ async fn kill_9_during_a_reorganisation_leaves_a_chain_that_a_fresh_replay_gives
 async fn kill_during_reorganisation(rounds: Vec<u64>) {
     let network = Arc::new(TestNetwork::new());
     let left = Node::start(&network, "left", &[]).await;
-    let mut right = Node::start(&network, "right", &[]).await;
+    let mut right = Node::start(&network, "right", &[WITH_INDEX]).await;
     for round in rounds {
         // Apart, each makes a chain; right's is the one to be given up.
         right.generate(100, 1).await;
@@ -114,7 +125,7 @@ async fn kill_during_reorganisation(rounds: Vec<u64>) {
         // Dialled again, it ends up on the other's chain.
         right.dial(&left).await;
         agree(&[&left, &right]).await;
-        assert!(right.terminate().await.success());
+        holds_together(&network, &mut right).await;
         right.restart().await;
     }
 }

@@ -6,8 +6,9 @@ use cairn_tests::{
     http::{call, post},
     network::TestNetwork,
     node::Node,
+    wait::{SOON, until},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 const INFO: &str = r#"{"jsonrpc":"2.0","id":1,"method":"node_info","params":[]}"#;
@@ -104,4 +105,64 @@ async fn blocks_are_generated_on_local_networks_only() {
     let node = Node::start(&network, "real", &[]).await;
     let refused = call(node.rpc_port(), "mining_generate", &json!([1, network.address(0)]));
     assert_eq!(refused["error"]["code"], 4001, "{refused}");
+}
+
+/// What a page of a history says of each entry: height, and what was sent and received.
+fn told(page: &Value) -> Vec<(u64, String, String)> {
+    let text = |entry: &Value, field: &str| entry[field].as_str().expect("pebbles").to_owned();
+    let entries = page["entries"].as_array().unwrap_or_else(|| panic!("a page: {page}")).iter();
+    entries
+        .map(|entry| (entry["height"].as_u64().expect("a height"), text(entry, "sent"), text(entry, "received")))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_is_told_in_pages_by_a_node_that_keeps_it() {
+    let network = Arc::new(TestNetwork::new());
+    let mut node = Node::start(&network, "indexer", &[]).await;
+    let port = node.rpc_port();
+    let (spec, address) = (network.spec(), network.address(2));
+    for n in 0..3 {
+        node.submit(&payment(spec, &key(1), n, key(2).address(), 500 + n, 1_000)).await;
+        node.generate(1, 2).await;
+    }
+    let off = call(port, "state_getHistory", &json!([address]));
+    assert_eq!((off["error"]["code"].as_i64(), node.info().await.address_index), (Some(9011), None), "{off}");
+
+    // Built for the blocks that are there, kept for those that come, and not lost by a kill.
+    node.set_arguments(&["--index.addresses=true"]);
+    node.terminate().await;
+    node.restart().await;
+    until("the index is whole", SOON, async || {
+        let info = node.info().await;
+        (info.address_index == Some(info.height)).then_some(())
+    })
+    .await;
+    node.submit(&payment(spec, &key(2), 0, key(3).address(), 7, 1_000)).await;
+    node.generate(1, 5).await;
+    node.kill_9();
+    node.restart().await;
+    let port = node.rpc_port();
+    let page = |params: Value| call(port, "state_getHistory", &params)["result"].clone();
+    let first = page(json!([address, null, 4]));
+    let second = page(json!([address, first["next"], 4]));
+    let subsidy =
+        |height, fee: u64| (spec.subsidy(cairn_ledger::units::Height::new(height)).pebbles() + fee).to_string();
+    let entry = |height, sent: &str, received: String| (height, sent.to_owned(), received);
+    let expected = [
+        entry(4, "1007", "0".to_owned()),
+        entry(3, "0", subsidy(3, 1_000)),
+        entry(3, "0", "502".to_owned()),
+        entry(2, "0", subsidy(2, 1_000)),
+        entry(2, "0", "501".to_owned()),
+        entry(1, "0", subsidy(1, 1_000)),
+        entry(1, "0", "500".to_owned()),
+    ];
+    assert_eq!([told(&first), told(&second)].concat(), expected);
+    assert_eq!((&first["reorganised_above"], &second["next"]), (&Value::Null, &Value::Null));
+    assert_eq!(told(&page(json!([network.address(77)]))), [], "one who was never touched");
+    let metrics = cairn_tests::http::get(port, "/metrics").body;
+    assert!(metrics.contains("cairn_index_addresses_height_blocks 4"), "{metrics}");
+    let refused = call(port, "state_getHistory", &json!([address, format!("1-1-{}", "0".repeat(64))]));
+    assert_eq!(refused["error"]["code"], 2001, "a page of another chain: {refused}");
 }

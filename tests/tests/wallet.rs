@@ -1,8 +1,10 @@
 //! The wallet and the node together, by the wallet's command line.
 
+use cairn_ledger::testing::{key, payment};
 use cairn_tests::{
     cluster::Cluster,
     http::call,
+    network::TestNetwork,
     node::{Node, free_port},
     wait::{SOON, until},
     wallet::Wallets,
@@ -320,4 +322,25 @@ async fn two_wallets_with_one_seed_do_not_block_each_other() {
     }
     node.generate(1, 0).await;
     assert_eq!(text(&wallets.ask("bob", node, &["balance"]), "balance"), "400000000");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_paid_is_shown_with_its_proof_by_a_node_that_keeps_an_index() {
+    let network = Arc::new(TestNetwork::new());
+    let node = Node::start(&network, "indexer", &["--index.addresses=true"]).await;
+    let wallets = Wallets::new(&network);
+    let address = wallets.create("bob", &node);
+    let receiver = network.spec().params().prefix.decode(&address).expect("an address");
+    for (n, amount) in [(0, 700), (1, 900)] {
+        node.submit(&payment(network.spec(), &key(1), n, receiver, amount, 1_000)).await;
+        node.generate(4, 0).await;
+    }
+    let shown = wallets.ask("bob", &node, &["history", "--received"]);
+    let entries = shown["received"].as_array().expect("a list");
+    let amounts: Vec<&str> = entries.iter().map(|entry| text(entry, "amount")).collect();
+    assert_eq!((amounts, &shown["more"]), (vec!["900", "700"], &Value::Bool(false)));
+    assert!(entries.iter().all(|entry| entry["proven"] == true), "{shown}");
+    let without = Node::start(&network, "plain", &[]).await;
+    let refused = wallets.run("bob", &without.url(), "", &["history", "--received"]);
+    assert_eq!((refused.code, &refused.json["error"]["kind"]), (1, &Value::from("index_off")), "{refused:?}");
 }

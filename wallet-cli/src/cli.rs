@@ -145,7 +145,7 @@ pub enum Command {
     Resend(TxidArgument),
     /// Show what became of a payment
     Status(TxidArgument),
-    /// Show the payments sent from here, newest first
+    /// Show the payments sent from here, or those received, newest first
     History(HistoryArguments),
     /// Print a receipt for a payment: proof for anybody that it was mined
     Receipt(TxidArgument),
@@ -201,6 +201,9 @@ pub struct HistoryArguments {
     /// How many payments at most
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub limit: usize,
+    /// Show what others paid to this wallet instead, from a node that keeps an index of addresses
+    #[arg(long)]
+    pub received: bool,
 }
 
 /// Why there is nothing to run: help was asked for, or the command line makes no sense.

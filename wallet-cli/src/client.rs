@@ -18,7 +18,7 @@ use cairn_rpc::{
     error::Code,
     methods::{ChainClient, MempoolClient, NodeClient, StateClient, TxClient},
     text::{HexBytes, Text},
-    types::{AccountJson, HeaderJson, LightProofJson, NodeInfo, SyncPhase, TxStatus},
+    types::{AccountJson, AddressHistory, HeaderJson, HistoryCursor, LightProofJson, NodeInfo, SyncPhase, TxStatus},
 };
 use jsonrpsee::core::ClientError as CallError;
 use jsonrpsee_http_client::{HeaderMap, HeaderValue, HttpClient, HttpClientBuilder, transport};
@@ -140,6 +140,7 @@ fn advice(code: Code) -> Option<&'static str> {
         Code::TokenNeeded | Code::BadToken | Code::ScopeMissing => {
             "ask its operator for a pairing line (cairn-node token new), and give it to wallet pair"
         }
+        Code::IndexOff => "name one that keeps it with --node",
         Code::Busy | Code::Stopping | Code::TooFast | Code::BlockNotFound | Code::StateNotKept => {
             "try again in a moment"
         }
@@ -258,6 +259,14 @@ impl<'a> Node<'a> {
     /// No answer, or a refusal.
     pub async fn transaction_proof(&self, txid: TxId, at: BlockId) -> Result<HexBytes, ClientError> {
         Ok(self.answer(self.http.get_transaction_proof(Text(txid), Text(at)).await)?.raw)
+    }
+
+    /// What touched an address, the last first, from its index of addresses.
+    ///
+    /// # Errors
+    /// No answer, or a refusal: it may keep no index.
+    pub async fn history(&self, address: &str, before: Option<HistoryCursor>) -> Result<AddressHistory, ClientError> {
+        self.answer(self.http.get_history(String::from(address), before.map(Text), None).await)
     }
 
     /// The least fee its pool takes, in pebbles a byte.

@@ -55,6 +55,9 @@ pub fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), WalletE
         Command::Resend(options) => runtime.block_on(commands::resend::run(&session, options.txid, output)),
         Command::Status(options) => runtime.block_on(commands::status::run(&session, options.txid, output)),
         Command::Pair(options) => runtime.block_on(commands::pair::run(&session, options, output)),
+        Command::History(options) if options.received => {
+            runtime.block_on(commands::received::run(&session, options.limit, output))
+        }
         Command::History(options) => runtime.block_on(commands::history::run(&session, *options, output)),
         Command::Receipt(options) => runtime.block_on(commands::receipt::make(&session, options.txid, output)),
         Command::Broadcast(options) => runtime.block_on(commands::offline::broadcast(&session, options, output)),

@@ -23,11 +23,9 @@ use cairn_rpc::{
     },
 };
 use jsonrpsee::{
-    PendingSubscriptionSink, SubscriptionMessage, SubscriptionSink, TrySendError,
+    PendingSubscriptionSink,
     core::{RpcResult, SubscriptionResult, async_trait},
 };
-use serde_json::value::to_raw_value;
-use tokio::sync::broadcast::error::RecvError;
 
 pub(super) struct ChainApi(pub Context);
 
@@ -117,30 +115,8 @@ impl ChainServer for ChainApi {
     }
 
     async fn subscribe_heads(&self, pending: PendingSubscriptionSink) -> SubscriptionResult {
-        let mut moves = self.0.handles.chain.subscribe();
-        let mut sink = pending.accept().await?;
-        loop {
-            let moved = tokio::select! {
-                () = sink.closed() => return Ok(()),
-                moved = moves.recv() => moved,
-            };
-            let tip = match moved {
-                Ok(moved) => moved.tip,
-                // It read too slowly and missed some, which the heights will tell.
-                Err(RecvError::Lagged(_)) => continue,
-                Err(RecvError::Closed) => return Ok(()),
-            };
-            if !send(&mut sink, &self.0.show_tip(&tip))? {
-                return Ok(());
-            }
-        }
+        self.0.follow_heads(pending).await
     }
-}
-
-/// Sends a header if there is room for it; `false` when nobody listens any more.
-fn send(sink: &mut SubscriptionSink, header: &HeaderJson) -> Result<bool, serde_json::Error> {
-    let message = SubscriptionMessage::from(to_raw_value(header)?);
-    Ok(!matches!(sink.try_send(message), Err(TrySendError::Closed(_))))
 }
 
 fn find_header(reader: &Reader, block: BlockRef) -> Result<Option<LinkedHeader>, StoreError> {
@@ -175,7 +151,7 @@ fn not_mined(txid: TxId) -> RpcError {
 }
 
 impl Context {
-    fn show_tip(&self, tip: &Tip) -> HeaderJson {
+    pub(super) fn show_tip(&self, tip: &Tip) -> HeaderJson {
         HeaderJson::new(&tip.header, tip.total_work, self.prefix())
     }
 

@@ -1,6 +1,6 @@
 //! What handlers have: handles to the parts, and a bounded way to read the chain.
 
-use super::{NAME, error, limits};
+use super::{NAME, error, heads::Heads, limits};
 use crate::{
     chain::{ChainHandle, Reader},
     mempool::PoolHandle,
@@ -60,6 +60,7 @@ pub(super) struct Shared {
     services: Services,
     reads: Semaphore,
     proofs: Semaphore,
+    heads: Heads,
     failed: mpsc::Sender<TaskError>,
 }
 
@@ -78,6 +79,7 @@ impl Context {
             services,
             reads: Semaphore::new(limits::READS),
             proofs: Semaphore::new(limits::PROOFS),
+            heads: Heads::default(),
             failed,
         }))
     }
@@ -85,6 +87,11 @@ impl Context {
     /// What the network's addresses begin with.
     pub fn prefix(&self) -> &AddressPrefix {
         &self.spec.params().prefix
+    }
+
+    /// Heads on their way to subscribers.
+    pub fn heads(&self) -> &Heads {
+        &self.0.heads
     }
 
     /// Reads an address of the network.

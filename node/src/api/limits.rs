@@ -28,8 +28,13 @@ pub(super) const MAX_UNDER_WAY: usize = 256;
 /// How long the other end of a connection may do nothing, and how much is read of it. jsonrpsee pings WebSockets
 /// every 30 s, and each answer counts: so no living subscriber is ever idle. Eight megabytes a second are more
 /// than an honest client sends, and little enough that refusing all of it is easy.
-pub(super) const PATIENCE: Patience =
-    Patience { idle: Duration::from_secs(75), stalled: Duration::from_secs(10), bytes_per_second: 8 << 20 };
+/// Who was silent for as long as one may be has the time of a whole request left.
+pub(super) const PATIENCE: Patience = Patience {
+    idle: Duration::from_secs(75),
+    stalled: Duration::from_secs(10),
+    unanswered: Duration::from_secs(150),
+    bytes_per_second: 8 << 20,
+};
 /// How long a request may take, its body's arrival included: a body that comes byte by byte holds its place
 /// no longer. The slowest honest call, a hundred generated blocks, takes a fraction of it.
 pub(super) const REQUEST_WITHIN: Duration = Duration::from_secs(60);

@@ -60,6 +60,7 @@ struct Gauges {
     sync_phase: Family<Phase, Gauge>,
     sync_target: Whole,
     headers: Whole,
+    indexed: Whole,
     peers: Family<Direction, Gauge>,
     pool_count: Whole,
     pool_bytes: Whole,
@@ -128,6 +129,11 @@ impl Gauges {
         add("chain_height_blocks", "Height of the tip", &self.height);
         add("sync_target_height_blocks", "Greatest height that a peer has reported", &self.sync_target);
         add("sync_headers_height_blocks", "Height of the best header", &self.headers);
+        add(
+            "index_addresses_height_blocks",
+            "Height up to which the index of addresses is built; 0 when off",
+            &self.indexed,
+        );
         add("mempool_transactions", "Transactions that wait for a block", &self.pool_count);
         add("mempool_bytes", "Bytes of the transactions that wait", &self.pool_bytes);
         add("mempool_max_bytes", "Most bytes that may wait", &self.pool_max_bytes);
@@ -153,6 +159,7 @@ impl Gauges {
         self.work.set(tip.total_work.to_f64());
         self.sync_target.set(sync.target.get());
         self.headers.set(sync.best_header.get());
+        self.indexed.set(context.read(|reader| reader.indexed()).await?.map_or(0, |height| height.get()));
         for phase in SyncPhase::NAMES {
             let gauge = self.sync_phase.get_or_create(&Phase { phase });
             gauge.set(i64::from(phase == sync.phase.name()));

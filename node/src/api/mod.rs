@@ -5,8 +5,9 @@
 //! `server` connections and the way of a request · `access` who may speak to the port · `tokens` what a token
 //! allows · `guard` what stands before every call · `rate` how fast anybody may ask · `patience` who does
 //! nothing for too long · `limits` how much anybody may ask · `pages` what is no JSON-RPC · `meters` what is
-//! counted · `spans` pages of the chain · `moves` subscriptions that lose nothing · `context` what handlers have · `error` refusals as codes · one file for each namespace: `node`
-//! `chain` `state` `tx` `mempool` `mining` `net`
+//! counted · `spans` pages of the chain · `history` pages of what touched an address · `heads` the tip, told to all ·
+//! `moves` subscriptions that lose nothing · `context` what handlers have · `error` refusals as codes · one file
+//! for each namespace: `node` `chain` `state` `tx` `mempool` `mining` `net`
 //!
 //! # The path of a call
 //! connection (bounded, patient) → `server` → [`AccessRules`] (Host and Origin) →
@@ -27,6 +28,8 @@ mod config;
 mod context;
 mod error;
 mod guard;
+mod heads;
+mod history;
 mod limits;
 mod mempool;
 mod meters;
@@ -141,9 +144,10 @@ pub async fn spawn(
     let rpc = rpc(methods, Arc::clone(&gate), config.max_connections, stop.clone());
     let rules = AccessRules { hosts: hosts(config.hosts, address), origins: config.cors_origins };
     let places = Places::new(config.max_connections);
+    let heads = context.clone().pass_heads_on();
     let door = Arc::new(Door { rules, gate, meters, context, rpc, tls, places });
     tokio::spawn(server::accept(listener, door, stop));
-    Ok((address, tokio::spawn(serve(handle, failures, shutdown))))
+    Ok((address, tokio::spawn(serve(handle, heads, failures, shutdown))))
 }
 
 /// jsonrpsee's service with the guard inside it, once for each request.
@@ -181,12 +185,14 @@ fn methods(context: &Context) -> Result<RpcModule<()>, RegisterMethodError> {
 /// Ends when the node stops, or when a handler met a failure of the storage.
 async fn serve(
     server: ServerHandle,
+    heads: impl Future<Output = ()>,
     mut failures: mpsc::Receiver<TaskError>,
     mut shutdown: Shutdown,
 ) -> Result<(), TaskError> {
     let failure = tokio::select! {
         () = shutdown.requested() => None,
         failure = failures.recv() => failure,
+        () = heads => None,
     };
     // It fails only when the server has ended already.
     let _ = server.stop();

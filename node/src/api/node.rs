@@ -5,6 +5,7 @@ use super::{
     meters::resident_bytes,
 };
 use crate::{clock, store::TableUsage, sync};
+use cairn_ledger::units::Height;
 use cairn_rpc::{
     error::RpcError,
     methods::NodeServer,
@@ -31,6 +32,7 @@ impl Context {
         let tip = self.handles.chain.tip();
         let network = self.handles.network.info().await;
         let pool = self.handles.pool.info().await?;
+        let address_index = self.read(|reader| reader.indexed()).await?.map(Height::get);
         Ok(NodeInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             chain: self.spec.params().name.clone(),
@@ -46,6 +48,7 @@ impl Context {
             pooled: pool.count as u64,
             time: clock::now().millis(),
             uptime_ms: millis(self.started.elapsed()),
+            address_index,
         })
     }
 

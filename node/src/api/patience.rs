@@ -1,7 +1,7 @@
 //! A connection that is given up when its other end does nothing for too long, and that is read no faster
 //! than it can be answered.
 //!
-//! Attacks: a subscriber that never reads fills its connection, and would hold its answers in memory for
+//! Attacks: a request that comes byte by byte keeps its connection from ever being idle (Slowloris); a subscriber that never reads fills its connection, and would hold its answers in memory for
 //! ever; thousands of silent connections would hold every place. jsonrpsee spawns a task for each message of a
 //! WebSocket as soon as it has read it: one client that asks without end and never reads an answer, or just
 //! faster than the node can think, would fill the memory with tasks. So while an answer waits to be taken
@@ -26,6 +26,8 @@ pub(super) struct Patience {
     pub idle: Duration,
     /// Take nothing although something waits for it.
     pub stalled: Duration,
+    /// Send, however little at a time, without anything being answered.
+    pub unanswered: Duration,
     /// How many bytes a second are read from it; a second's worth may come at once.
     pub bytes_per_second: u32,
 }
@@ -36,6 +38,8 @@ pub(super) struct Patient<S> {
     patience: Patience,
     /// Since when nothing moved at all.
     idle: Pin<Box<Sleep>>,
+    /// Since when nothing was answered.
+    unanswered: Pin<Box<Sleep>>,
     /// Since when something waits to be taken; none while nothing does.
     stalled: Option<Pin<Box<Sleep>>>,
     /// Whether it was too long.
@@ -54,6 +58,7 @@ impl<S> Patient<S> {
             inner,
             patience,
             idle: Box::pin(sleep(patience.idle)),
+            unanswered: Box::pin(sleep(patience.unanswered)),
             stalled: None,
             given_up: false,
             reader: None,
@@ -87,6 +92,7 @@ impl<S> Patient<S> {
         match outcome {
             Poll::Ready(outcome) => {
                 self.moved();
+                self.unanswered.as_mut().reset(Instant::now() + self.patience.unanswered);
                 self.stalled = None;
                 self.wake_reader();
                 Poll::Ready(outcome)
@@ -113,6 +119,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         let this = self.get_mut();
         if this.given_up {
             return Poll::Ready(Err(given_up("the other end takes nothing")));
+        }
+        if this.unanswered.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(given_up("the other end never ends its request")));
         }
         if this.stalled.is_some() {
             this.reader = Some(context.waker().clone());
@@ -184,7 +193,7 @@ mod tests {
 
     const NEVER: Duration = Duration::from_secs(3_600);
     const SOON: Duration = Duration::from_millis(20);
-    const ENDLESS: Patience = Patience { idle: NEVER, stalled: NEVER, bytes_per_second: u32::MAX };
+    const ENDLESS: Patience = Patience { idle: NEVER, stalled: NEVER, unanswered: NEVER, bytes_per_second: u32::MAX };
 
     #[tokio::test]
     async fn who_never_reads_is_cut_off() {
@@ -200,6 +209,28 @@ mod tests {
         let mut patient = Patient::new(ours, Patience { idle: SOON, ..ENDLESS });
         let refused = patient.read_u8().await.expect_err("nobody writes");
         assert_eq!(refused.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn who_never_ends_a_request_is_cut_off_and_who_is_answered_is_not() {
+        let (ours, mut theirs) = duplex(8);
+        let mut patient = Patient::new(ours, Patience { unanswered: SOON, ..ENDLESS });
+        for _ in 0..8 {
+            sleep(SOON / 4).await;
+            patient.write_all(b"!").await.expect("there is room");
+            theirs.write_all(b"?").await.expect("there is room");
+            patient.read_u8().await.expect("every question was answered in time");
+            theirs.read_u8().await.expect("an answer");
+        }
+        let drip = tokio::spawn(async move { while theirs.write_all(b"X").await.is_ok() {} });
+        let refused = loop {
+            if let Err(refused) = patient.read_u8().await {
+                break refused;
+            }
+        };
+        assert_eq!(refused.kind(), io::ErrorKind::TimedOut);
+        drop(patient);
+        drip.await.expect("it ends with the connection");
     }
 
     #[tokio::test]

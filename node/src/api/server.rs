@@ -160,6 +160,9 @@ async fn answer(door: &Door, request: HttpRequest, peer: SocketAddr) -> HttpResp
 
 async fn call(door: &Door, mut request: HttpRequest, caller: Caller) -> HttpResponse {
     request.extensions_mut().insert(caller);
+    // What it was let in by has done its service. jsonrpsee logs whole heads when told to log everything.
+    request.headers_mut().remove("authorization");
+    *request.uri_mut() = Default::default();
     match tokio::time::timeout(limits::REQUEST_WITHIN, (door.rpc)(request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {

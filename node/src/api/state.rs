@@ -12,7 +12,7 @@ use cairn_rpc::{
     error::{Code, RpcError},
     methods::StateServer,
     text::{Pebbles, Text},
-    types::{AccountJson, PendingJson, ProofJson},
+    types::{AccountJson, AddressHistory, HistoryCursor, PendingJson, ProofJson},
 };
 use jsonrpsee::{
     PendingSubscriptionSink,
@@ -26,6 +26,15 @@ impl StateServer for StateApi {
     async fn get_account(&self, address: String) -> RpcResult<AccountJson> {
         let account = self.0.address(&address)?;
         Ok(self.0.show_account(account, address).await?)
+    }
+
+    async fn get_history(
+        &self,
+        address: String,
+        before: Option<Text<HistoryCursor>>,
+        count: Option<u64>,
+    ) -> RpcResult<AddressHistory> {
+        Ok(self.0.history(address, before.map(|before| before.0), count).await?)
     }
 
     async fn subscribe_address(

@@ -4,6 +4,8 @@ use super::{
     audit,
     cache::Caches,
     import::{Writer, tip_of},
+    index,
+    indexer::Indexer,
     mailbox::{ChainEvent, ChainHandle, EVENTS, HeaderOutcome, MAILBOX, Message, ProvenAccount, Tip},
     orphans::Orphans,
     precheck::{Precheck, Workers},
@@ -18,7 +20,11 @@ use crate::{
 };
 use cairn_ledger::{block::Header, chain_spec::ChainSpec, units::Height, validate::ChainContext};
 use std::{collections::VecDeque, path::Path, sync::Arc};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{
+    broadcast,
+    mpsc::{self, error::TryRecvError},
+    oneshot, watch,
+};
 
 /// A tip younger than this is news, worth a line in the log.
 const NEWS_MS: u64 = 600_000;
@@ -51,6 +57,7 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
     let store = Arc::new(ChainStore::open(path, &spec, options)?);
     let workers = Workers::start()?;
     let (accounts, tip) = audit::load(&store, &workers)?;
+    let indexer = index::prepare(&store, options.address_index)?.then(Indexer::default);
     let caches = Arc::<Caches>::default();
     let precheck = Precheck::new(workers, spec.clone(), store.clone(), caches.clone());
     let (mailbox, messages) = mpsc::channel(MAILBOX);
@@ -77,7 +84,8 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
         orphans: Orphans::default(),
         contexts: VecDeque::new(),
     };
-    let actor = Actor { writer, messages, outlets: Outlets { tip: tip_sender, events }, best: best_sender };
+    let outlets = Outlets { tip: tip_sender, events };
+    let actor = Actor { writer, messages, outlets, best: best_sender, indexer };
     let (ended_sender, ended) = oneshot::channel();
     let thread = std::thread::Builder::new().name(String::from("chain"));
     let spawned = thread.spawn(move || {
@@ -118,18 +126,37 @@ struct Actor {
     messages: mpsc::Receiver<Message>,
     outlets: Outlets,
     best: watch::Sender<Height>,
+    /// Builds the index of addresses, until it is whole; from then on imports keep it so.
+    indexer: Option<Indexer>,
 }
 
 impl Actor {
     /// Answers until told to stop, until nobody is left to ask, or until the store fails.
     fn run(mut self) -> Result<(), StoreError> {
-        while let Some(message) = self.messages.blocking_recv() {
+        while let Some(message) = self.next_message()? {
             if matches!(message, Message::Stop) {
                 break;
             }
             self.handle(message)?;
         }
         self.writer.store.flush()
+    }
+
+    /// The next message. As long as none has come, the index of addresses is built, step by small step: whoever
+    /// asks waits for one step at most.
+    fn next_message(&mut self) -> Result<Option<Message>, StoreError> {
+        while let Some(indexer) = &mut self.indexer {
+            match self.messages.try_recv() {
+                Ok(message) => return Ok(Some(message)),
+                Err(TryRecvError::Disconnected) => return Ok(None),
+                Err(TryRecvError::Empty) => {
+                    if !indexer.step(&self.writer.store, &self.writer.spec)? {
+                        self.indexer = None;
+                    }
+                }
+            }
+        }
+        Ok(self.messages.blocking_recv())
     }
 
     /// Publishes the height of the best header.

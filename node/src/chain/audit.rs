@@ -1,6 +1,6 @@
 //! The store's invariants as code: a short look at every start, the whole on demand.
 
-use super::precheck::Workers;
+use super::{index, precheck::Workers};
 use crate::store::{ChainStore, DbOptions, StoreError};
 use cairn_ledger::{
     accounts::{AccountTree, Leaf},
@@ -61,6 +61,22 @@ pub enum AuditError {
         /// The height.
         height: Height,
     },
+    /// The index of addresses lacks a touch.
+    #[error("the index of addresses does not say that the block at height {height} touches {address}")]
+    Untold {
+        /// Who is touched.
+        address: Address,
+        /// The height.
+        height: Height,
+    },
+    /// The index of addresses has touches that no block makes.
+    #[error("the index of addresses has {got} entries, expected {expected}; switch index.addresses off and on again")]
+    Touches {
+        /// Entries.
+        got: u64,
+        /// Touches of the blocks it covers.
+        expected: u64,
+    },
     /// The accounts' order is broken.
     #[error("the account of {address} does not name the next one")]
     Order {
@@ -115,6 +131,7 @@ pub fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<AuditReport, AuditE
         transactions += txids.len() as u64;
         parent = Some(id);
     }
+    index::audit(store, spec)?;
     let (accounts, supply) = audit_accounts(store, spec.supply(tip.header().height))?;
     Ok(AuditReport { blocks: tip.header().height.get() + 1, transactions, accounts, supply })
 }

@@ -14,7 +14,8 @@
 //! connecting · `tree` headers that are not on the followed chain · `orphans` headers without a parent ·
 //! `state` accounts during an import · `cache` accounts in memory · `recent` accounts as they were after the
 //! last blocks · `proofs` light proofs and proofs of transactions, read by readers · `precheck` the workers ·
-//! `known` what they need not check again · [`audit`] the store's invariants as code
+//! `known` what they need not check again · `index` where addresses were touched, kept with every import ·
+//! `indexer` the same for blocks that were imported without · `history` reading it · [`audit`] the store's invariants as code
 //!
 //! # Invariants
 //! 1. One thread writes; readers see whole imports only.
@@ -26,7 +27,10 @@
 mod actor;
 pub mod audit;
 mod cache;
+mod history;
 mod import;
+mod index;
+mod indexer;
 mod known;
 mod mailbox;
 mod orphans;
@@ -42,6 +46,7 @@ mod tests;
 mod tree;
 
 pub use actor::{Chain, spawn};
+pub use history::{HISTORY_BEHIND, HistoryPage, HistoryQuery, NoHistory, Touched};
 pub use mailbox::{
     BlockOutcome, ChainError, ChainEvent, ChainHandle, HeaderOutcome, Import, ProvenAccount, TemplateRequest, Tip,
 };

@@ -1,6 +1,6 @@
 //! Disconnecting blocks down to a fork and connecting others up from it, as one batch.
 
-use super::{cache::Caches, precheck::Precheck, state::PendingState};
+use super::{cache::Caches, index::AddressIndex, precheck::Precheck, state::PendingState};
 use crate::store::{Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, schema::UndoLeaves};
 use cairn_ledger::{
     accounts::{AccountTree, StateChange, TreeUpdate},
@@ -68,9 +68,10 @@ pub(super) fn execute(
     let state = PendingState::new(store, &cached, tree.count());
     let (inverses, changes) = (Vec::new(), Vec::new());
     let bytes: usize = plan.connect.iter().map(|block| block.size() * BATCH_BYTES_PER_BLOCK_BYTE).sum();
-    let mut work = Work { spec, state, batch: store.batch(bytes), store, inverses, changes, tree };
+    let (batch, index) = (store.batch(bytes), AddressIndex::load(store, spec)?);
+    let mut work = Work { spec, state, index, batch, store, inverses, changes, tree };
     let result = work.run(precheck, plan);
-    let Work { state, mut batch, mut inverses, changes, tree, .. } = work;
+    let Work { state, index, mut batch, mut inverses, changes, tree, .. } = work;
     let (disconnected, connected) = match result {
         Ok(moved) => moved,
         Err(failed) => {
@@ -78,6 +79,7 @@ pub(super) fn execute(
             return Err(failed);
         }
     };
+    index.write(&mut batch);
     let written = state.write(&mut batch);
     drop(cached);
     let (blocks, connect_us) = (connected.len(), started.elapsed().as_micros());
@@ -106,6 +108,7 @@ struct Work<'db, 'a> {
     store: &'db ChainStore,
     tree: &'db mut AccountTree,
     state: PendingState<'a>,
+    index: AddressIndex<'a>,
     batch: Batch<'db>,
     /// How to take back what was done to `tree`, step by step.
     inverses: Vec<TreeUpdate>,
@@ -140,12 +143,14 @@ impl Work<'_, '_> {
 
     fn disconnect(&mut self, precheck: &Precheck, header: LinkedHeader) -> Result<CheckedBlock, StoreError> {
         let id = header.id();
-        let undo = self.state.undo(&self.store.undo(&id)?)?;
-        self.update_tree(self.tree.update(undo.count, &undo.leaf_hashes()));
         let body = self.store.body(&id)?;
         let body: Body = body.ok_or_else(|| StoreError::Missing { table: "body_by_id", key: id.to_string() })?;
         let corrupt = |_| StoreError::Corrupt { table: "body_by_id", key: id.to_string() };
         let block = precheck.check_stored(header, body).map_err(corrupt)?;
+        // Before the accounts it created are gone.
+        self.index.disconnect(&mut self.batch, &block, &self.state)?;
+        let undo = self.state.undo(&self.store.undo(&id)?)?;
+        self.update_tree(self.tree.update(undo.count, &undo.leaf_hashes()));
         put_disconnected(&mut self.batch, block.header(), &block.txids());
         Ok(block)
     }
@@ -159,6 +164,7 @@ impl Work<'_, '_> {
         // Blocks that were on disk before are written again: the same bytes under the same key.
         self.store.put_block(&mut self.batch, &block);
         put_connected(&mut self.batch, block.header(), &block.txids(), &UndoLeaves::new(&change));
+        self.index.connect(&mut self.batch, &block, &self.state)?;
         self.changes.push(change);
         Ok(block)
     }

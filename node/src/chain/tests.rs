@@ -18,6 +18,7 @@ use cairn_ledger::{
 use std::sync::Arc;
 use tempfile::TempDir;
 
+mod index;
 mod proofs;
 
 const PEER: Origin = Origin::Peer(PeerNumber(1));
@@ -85,18 +86,26 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        Self::with(DbOptions::default())
+    }
+
+    fn with(options: DbOptions) -> Self {
         let spec = Arc::new(testing::easy_network());
         let directory = tempfile::tempdir().expect("a directory");
-        let (chain, running) = spawn(spec.clone(), directory.path(), DbOptions::default()).expect("a chain");
+        let (chain, running) = spawn(spec.clone(), directory.path(), options).expect("a chain");
         Self { spec, directory, chain, running }
     }
 
     async fn restart(self) -> Self {
+        self.restart_with(DbOptions::default()).await
+    }
+
+    async fn restart_with(self, options: DbOptions) -> Self {
         let Self { spec, directory, chain, running } = self;
         chain.stop().await;
         running.ended().await.expect("an orderly end");
         drop(chain);
-        let (chain, running) = spawn(spec.clone(), directory.path(), DbOptions::default()).expect("the same chain");
+        let (chain, running) = spawn(spec.clone(), directory.path(), options).expect("the same chain");
         Self { spec, directory, chain, running }
     }
 
@@ -404,7 +413,13 @@ async fn a_locator_finds_the_fork() {
 /// A random tree of branches whose blocks arrive in a random order: in the end the chain stands on a
 /// branch with the most work, in the state that a replay gives.
 async fn random_arrival(seed: u64) {
-    let node = Fixture::new();
+    let (node, followed) = arrive(Fixture::new(), seed).await;
+    let node = node.restart().await;
+    node.assert_at(&followed);
+}
+
+/// Has the blocks of a random tree arrive; gives the branch that is followed in the end.
+async fn arrive(node: Fixture, seed: u64) -> (Fixture, Branch) {
     let mut random = Random(seed | 1);
     let mut branches = vec![Branch::new(&node.spec)];
     for _ in 0..60 {
@@ -441,10 +456,9 @@ async fn random_arrival(seed: u64) {
     let most = branches.iter().map(|branch| branch.context.total_work()).max().expect("branches");
     let tip = node.chain.tip();
     assert_eq!(tip.total_work, most);
-    let followed = branches.iter().find(|branch| branch.context.id() == tip.id).expect("one of the branches");
-    node.assert_at(followed);
-    let node = node.restart().await;
-    node.assert_at(followed);
+    let followed = branches.into_iter().find(|branch| branch.context.id() == tip.id).expect("one of the branches");
+    node.assert_at(&followed);
+    (node, followed)
 }
 
 /// A small deterministic generator (xorshift64).

@@ -165,6 +165,12 @@ config! {
         /// The most open files; 256 by default
         max_open_files: Ranged<i32, 64, 1_000_000> = "COUNT";
     }
+    /// What is kept besides the chain.
+    index: IndexSection {
+        /// Whether to keep, for each address, where it was touched, as state_getHistory needs it; by default
+        /// false. Switched on, it is built while the node runs; switched off, it is removed at the start
+        addresses: bool = "true|false";
+    }
     /// What is told on stderr.
     log: LogSection {
         /// How much of this program: error, warn, info (the default), debug or trace

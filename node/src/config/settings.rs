@@ -68,7 +68,10 @@ impl Settings {
             rpc_listen: config.rpc.listen.as_ref().map_or(default_rpc(&defaults), |listen| listen.value),
             rpc: rpc(&config.rpc)?,
             mempool: mempool(&config.mempool),
-            storage: storage(&config.storage),
+            storage: DbOptions {
+                address_index: config.index.addresses.as_ref().is_some_and(|on| on.value),
+                ..storage(&config.storage)
+            },
             log: log(&config.log)?,
             log_directory: config.log.directory.as_ref().map(|given| given.value.clone().into()),
             local: defaults.local,
@@ -261,6 +264,7 @@ fn storage(section: &StorageSection) -> DbOptions {
             .as_ref()
             .map_or(base.write_buffer_bytes, |mib| mib.value.get() << 20),
         max_open_files: section.max_open_files.as_ref().map_or(base.max_open_files, |max| max.value.get()),
+        ..base
     }
 }
 

@@ -104,6 +104,8 @@ pub async fn verify(
     let tip = stored.tip().and_then(|tip| stored.expect_header(&tip)).map_err(ReplayError::Store)?;
     let height = tip.header().height;
     let directory = scratch_in(scratch)?;
+    // What is compared needs no index.
+    let options = DbOptions { address_index: false, ..options };
     let copy = directory.path().join("db");
     let blocks = StoredBlocks::new(stored.clone(), 1, height.get());
     let mut show = |replayed: &Replayed| show(replayed, height);

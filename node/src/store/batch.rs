@@ -47,6 +47,11 @@ impl<'db> Batch<'db> {
         self.db.delete::<T>(&mut self.raw, key);
     }
 
+    /// Removes everything in a table; what is put after this stays.
+    pub fn clear<T: Table>(&mut self) {
+        self.db.clear::<T>(&mut self.raw);
+    }
+
     /// Writes it.
     ///
     /// # Errors

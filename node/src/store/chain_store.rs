@@ -22,7 +22,7 @@ use std::{ops::RangeInclusive, path::Path};
 
 /// The chain on disk. Reading needs no lock; writing is the chain's single writer's alone.
 pub struct ChainStore {
-    db: Db,
+    pub(super) db: Db,
     genesis: LinkedHeader,
 }
 

@@ -11,7 +11,10 @@ use rocksdb::{
 };
 use std::{ops::RangeInclusive, path::Path};
 
-/// How much memory and how many files the database may use.
+/// More bytes than any key of ours has.
+const PAST_EVERY_KEY: usize = 64;
+
+/// What the database keeps besides the chain, and how much memory and how many files it may use.
 #[derive(Clone, Copy, Debug)]
 pub struct DbOptions {
     /// For cached blocks, indexes and filters of all tables together.
@@ -20,12 +23,14 @@ pub struct DbOptions {
     pub write_buffer_bytes: usize,
     /// Open files.
     pub max_open_files: i32,
+    /// Whether the writer keeps the index of addresses. It takes disk for every payment, and few ask it.
+    pub address_index: bool,
 }
 
 impl Default for DbOptions {
     /// Small enough for a laptop: hot accounts stay in the chain's own memory.
     fn default() -> Self {
-        Self { cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, max_open_files: 256 }
+        Self { cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, max_open_files: 256, address_index: false }
     }
 }
 
@@ -195,6 +200,11 @@ impl Db {
     /// A failing database.
     pub fn sync(&self) -> Result<(), StoreError> {
         self.0.flush_wal(true).map_err(failed("flush"))
+    }
+
+    /// Removes everything in a table: as one mark, whose space compactions free.
+    pub(super) fn clear<T: Table>(&self, batch: &mut RawBatch) {
+        batch.0.delete_range_cf(self.family::<T>(), &[][..], &[u8::MAX; PAST_EVERY_KEY][..]);
     }
 
     /// Makes everything written so far survive a power cut, and moves it out of the log: the next start has

@@ -11,11 +11,12 @@
 //! | `location_by_txid` | transaction id → height, place | created on connect, deleted on disconnect |
 //! | `account_by_address` | address → leaf and its index | written on connect and disconnect |
 //! | `address_by_index` | index → address | created with the account, deleted when its block is undone |
+//! | `touch_by_account` | account index, height, place → nothing | off unless `index.addresses`: created on connect or when it is built, deleted on disconnect |
 //!
 //! # Map
 //! [`schema`] is the whole database on one screen; [`codec`](self) says how keys and values become bytes;
 //! `db` is the only file that names rocksdb; [`Batch`] is the only way to write; [`ChainStore`] answers
-//! questions about the chain.
+//! questions about the chain, `touches` those about the history of an account.
 //!
 //! # Invariants
 //! 1. tip ∈ connected ⊆ bodies ⊆ headers: every connected block has a body and a header.
@@ -23,7 +24,9 @@
 //!    block 0 has no undo record.
 //! 3. The leaves in `account_by_address` hash to the state root of the tip's header.
 //! 4. A batch is all or nothing, also across a power cut.
-//! 5. An error of the database is final: whoever meets one stops the node ([`StoreError`]).
+//! 5. While the index of addresses is on, `touch_by_account` has exactly the touches of the blocks of the followed
+//!    chain up to the height in `meta`; while it is off, it is empty.
+//! 6. An error of the database is final: whoever meets one stops the node ([`StoreError`]).
 
 mod batch;
 mod chain_store;
@@ -31,9 +34,12 @@ mod codec;
 mod db;
 mod error;
 pub mod schema;
+mod touches;
 
 pub use batch::{Batch, Durability};
 pub use chain_store::{ChainStore, StoredBlock};
 pub(crate) use chain_store::{completed_node, put_connected, put_disconnected};
 pub use db::{Db, DbOptions, DbUsage, TableUsage};
 pub use error::StoreError;
+pub use touches::REWARD;
+pub(crate) use touches::{drop_index, put_indexed};

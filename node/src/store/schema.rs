@@ -49,6 +49,8 @@ tables! {
     AccountByAddress: "account_by_address", Address => AccountRecord;
     /// Accounts in order of creation.
     AddressByIndex: "address_by_index", u64 => Address;
+    /// Where accounts were touched, if the index of addresses is on: the keys say all.
+    TouchByAccount: "touch_by_account", TouchKey => ();
 }
 
 /// What `meta` records.
@@ -58,6 +60,8 @@ pub enum MetaKey {
     Identity,
     /// The last connected block.
     Tip,
+    /// How far the index of addresses is built; nothing while it is off.
+    AddressIndex,
 }
 
 impl KeyCodec for MetaKey {
@@ -81,6 +85,8 @@ pub enum MetaRecord {
     },
     /// The last connected block.
     Tip(BlockId),
+    /// The last block of the followed chain that the index of addresses covers, with all below it.
+    AddressIndex(Height),
 }
 
 /// A header with what was learned when it was linked.
@@ -164,4 +170,27 @@ pub struct TxLocation {
     pub height: Height,
     /// Its place in it.
     pub place: u32,
+}
+
+/// Where an account was touched. An account is known by its index, a quarter of the bytes of its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TouchKey {
+    /// The account's place in the tree.
+    pub account: u64,
+    /// The height of the block.
+    pub height: Height,
+    /// The transaction's place in it, or [`REWARD`](super::REWARD).
+    pub place: u32,
+}
+
+impl KeyCodec for TouchKey {
+    type Bytes = [u8; 20];
+
+    fn to_bytes(&self) -> [u8; 20] {
+        let mut bytes = [0; 20];
+        bytes[..8].copy_from_slice(&self.account.to_be_bytes());
+        bytes[8..16].copy_from_slice(&self.height.get().to_be_bytes());
+        bytes[16..].copy_from_slice(&self.place.to_be_bytes());
+        bytes
+    }
 }

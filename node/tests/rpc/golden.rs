@@ -18,11 +18,12 @@ use cairn_ledger::{
 use cairn_rpc::{
     text::{HexBytes, Pebbles, Text},
     types::{
-        AccountJson, AddressMove, BanJson, BlockJson, BlockPage, BlockTransactions, ChainMove, DifficultyJson,
-        FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, LightProofJson, MemoryInfo, MempoolInfo,
-        MiningInfo, NetInfo, NodeInfo, PeerJson, PendingJson, Place, PoolCursor, PoolEntry, PoolPage, ProofJson,
-        ProviderJson, StorageInfo, Submitted, Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo,
-        TransactionJson, TransactionPage, TransactionProofJson, TxCheck, TxState, TxStatus, WorkJson,
+        AccountJson, AddressHistory, AddressMove, BanJson, BlockJson, BlockPage, BlockTransactions, ChainMove,
+        DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HistoryCursor, HistoryEntry,
+        LightProofJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson, PendingJson, Place,
+        PoolCursor, PoolEntry, PoolPage, ProofJson, ProviderJson, StorageInfo, Submitted, Supply, SyncInfo, SyncPhase,
+        TableSize, TrafficJson, TransactionInfo, TransactionJson, TransactionPage, TransactionProofJson, TxCheck,
+        TxState, TxStatus, WorkJson,
     },
 };
 use serde::Serialize;
@@ -174,7 +175,23 @@ fn span_answers(add: &mut impl FnMut(&'static str, Value)) {
             next_target: Text(CompactTarget::from_bits(0x1e1f_ffff)),
         }),
     );
-    add("chain_subscribeMoves", json(ChainMove { disconnected: vec![], connected: vec![header], tip }));
+    add("chain_subscribeMoves", json(ChainMove { disconnected: vec![], connected: vec![header.clone()], tip }));
+    let mined_block = &header;
+    let entry = HistoryEntry {
+        height: 1,
+        block: tip,
+        time: mined_block.time,
+        confirmations: 1,
+        place: Some(0),
+        sent: Pebbles(cairn_ledger::testing::pebbles(transaction.body.total())),
+        received: Pebbles(cairn_ledger::testing::pebbles(0)),
+        transaction: Some(TransactionJson::new(&transaction, &prefix)),
+    };
+    let next = Some(Text(HistoryCursor { height: 1, place: 0, tip: tip.0 }));
+    let address = prefix.encode(&transaction.body.sender);
+    let (entries, reorganised_above) = (vec![entry], Some(0));
+    let history = AddressHistory { address, entries, next, reorganised_above, height: 1, block: tip };
+    add("state_getHistory", json(history));
     add("state_subscribeAddress", json(AddressMove { disconnected: vec![], connected: vec![mined], tip }));
 }
 
@@ -291,6 +308,7 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             pooled: 2,
             time: 1_793_491_200_000,
             uptime_ms: 60_000,
+            address_index: None,
         }),
     );
     add(

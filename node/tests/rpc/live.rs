@@ -103,7 +103,8 @@ fn same_shape(a: &Value, b: &Value) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_answers_every_method_in_its_committed_shape() {
     let directory = tempfile::tempdir().expect("a directory");
-    let settings = settings(directory.path());
+    let mut settings = settings(directory.path());
+    settings.storage.address_index = true;
     let spec = Arc::clone(&settings.spec);
     let prefix = spec.params().prefix;
     let shown = |n| prefix.encode(&key(n).address());
@@ -137,7 +138,7 @@ async fn a_node_answers_every_method_in_its_committed_shape() {
             "chain_getProof" => (json!([tip, "00".repeat(32)]), true),
             "chain_getProof.since" => (json!([tip, "00".repeat(32), known]), true),
             "chain_getTransactionProof" => (json!([txid, tip]), true),
-            "state_getAccount" | "state_getProof" => (json!([shown(1)]), true),
+            "state_getAccount" | "state_getProof" | "state_getHistory" => (json!([shown(1)]), true),
             "mining_generate" => (json!([1, shown(0)]), true),
             "chain_getHeaders" | "chain_getBlocks" | "chain_getTransactions" => (json!([1]), true),
             "mempool_ofSender" => (json!([shown(1)]), true),

@@ -97,7 +97,7 @@ fn codes(text: &str) -> Vec<Code> {
 
 /// The parameters between `&self` and the answer, split at commas outside of angle brackets.
 fn parameters(text: &str) -> Vec<Parameter> {
-    let Some((_, rest)) = text.split_once("(&self") else { return Vec::new() };
+    let Some((_, rest)) = text.split_once("&self") else { return Vec::new() };
     let Some((inside, _)) = rest.split_once(") ->") else { return Vec::new() };
     let (mut depth, mut parts) = (0_i32, vec![String::new()]);
     for c in inside.chars() {
@@ -138,6 +138,8 @@ mod tests {
         assert_eq!(heads.notification.as_deref(), Some("chain_heads"));
         assert_eq!(heads.unsubscribe.as_deref(), Some("chain_unsubscribeHeads"));
         assert_eq!((heads.result.as_str(), of("net_addPeer").result.as_str()), ("HeaderJson", "()"));
-        assert_eq!(of("chain_getTransactions").parameters.len(), 3, "over several lines");
+        for (name, count) in [("chain_getTransactions", 3), ("chain_getProof", 3), ("state_getHistory", 3)] {
+            assert_eq!(of(name).parameters.len(), count, "{name}: on one line or one by one");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! knows; a figure that could not be had leaves a note instead.
 
 mod blocks;
+mod callers;
 mod flood;
 mod mesh;
 mod peer;
@@ -10,6 +11,7 @@ mod process;
 mod propagation;
 mod replay;
 mod rpc;
+mod subscribers;
 
 use crate::{Failure, chains::Plan, results::Results};
 use std::path::PathBuf;
@@ -81,6 +83,18 @@ pub const ALL: &[Part] = &[
         what: "payments into the pool over JSON-RPC, then a chain from a warm pool",
         takes: "3 min",
         measure: rpc::admission,
+    },
+    Part {
+        name: "subscribers",
+        what: "10 000 WebSocket subscribers to heads, and 50 that never read",
+        takes: "2 min",
+        measure: subscribers::subscribers,
+    },
+    Part {
+        name: "callers",
+        what: "blocks on a node that eight connections ask all they can",
+        takes: "1 min",
+        measure: callers::callers,
     },
     Part {
         name: "connect",

@@ -194,6 +194,23 @@ const GROUPS: &[(&str, &[Row])] = &[
             row("`chain_getBlock`, 1 MiB, ids only", "read.block_ids.per_second", "/s", Reference::None, Goal::None),
             row("`chain_getBlock`, empty", "read.block_empty.per_second", "/s", Reference::None, Goal::None),
             row(
+                "a head to 10 000 subscribers, client included, p50",
+                "subscribers.p50_ms",
+                "ms",
+                Reference::None,
+                Goal::None,
+            ),
+            row("the same, p99", "subscribers.p99_ms", "ms", Reference::None, Goal::None),
+            row("the same, the last one", "subscribers.max_ms", "ms", Reference::None, AtMost(1_000.0)),
+            row("a node's memory for a subscriber", "subscribers.kib_each", "KiB", Reference::None, Goal::None),
+            row(
+                "50 of 50 that never read are cut off after",
+                "subscribers.cut_off_seconds",
+                "s",
+                Reference::None,
+                Goal::None,
+            ),
+            row(
                 "what the client alone can do, small answers",
                 "client.small_per_second",
                 "/s",
@@ -226,6 +243,13 @@ const GROUPS: &[(&str, &[Row])] = &[
                 "connect.call_ms",
                 "ms",
                 Reference::None,
+                Goal::None,
+            ),
+            row(
+                "`mining_generate` of an empty block, while 8 connections ask all they can",
+                "callers.busy_ms",
+                "ms",
+                Same("callers.quiet_ms", "on a quiet node"),
                 Goal::None,
             ),
             row(

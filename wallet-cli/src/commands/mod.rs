@@ -17,6 +17,7 @@ pub(crate) mod pages;
 pub(crate) mod pair;
 pub mod receipt;
 pub(crate) mod receive;
+pub(crate) mod received;
 pub(crate) mod repair;
 pub(crate) mod replace;
 pub(crate) mod resend;

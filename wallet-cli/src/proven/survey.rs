@@ -22,7 +22,7 @@ use cairn_ledger::{
 use cairn_rpc::{
     error::Code,
     text::{HexBytes, Text},
-    types::{AccountJson, TxState, TxStatus},
+    types::{AccountJson, AddressHistory, HistoryCursor, TxState, TxStatus},
 };
 
 /// Attempts a node has to prove its tip: the chain may move in between, twice at most.
@@ -203,6 +203,18 @@ impl<'a> Survey<'a> {
             }
         }
         Err(self.nobody(failure))
+    }
+
+    /// What touched an address, as the first node that keeps an index tells it. Nothing of that is proven.
+    pub async fn history(&self, address: &str, before: Option<HistoryCursor>) -> Result<AddressHistory, WalletError> {
+        let mut failure = None;
+        for candidate in &self.candidates {
+            match candidate.node.history(address, before).await {
+                Ok(page) => return Ok(page),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        Err(failure.map_or_else(|| self.nobody(None), WalletError::from))
     }
 
     fn disbelieve(&mut self, lie: &Lie) {

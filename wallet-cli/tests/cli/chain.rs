@@ -18,8 +18,8 @@ use cairn_rpc::{
     error::{Code, RpcError},
     text::{HexBytes, Pebbles, Text},
     types::{
-        AccountJson, HeaderJson, LightProofJson, NodeInfo, PendingJson, ProofJson, SyncInfo, SyncPhase,
-        TransactionProofJson, TxState, TxStatus,
+        AccountJson, AddressHistory, HeaderJson, HistoryCursor, HistoryEntry, LightProofJson, NodeInfo, PendingJson,
+        ProofJson, SyncInfo, SyncPhase, TransactionJson, TransactionProofJson, TxState, TxStatus,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -155,6 +155,7 @@ impl Chain {
             "chain_getProof" => self.light(read(parameter(0)), read(parameter(1)), read(parameter(2))),
             "state_getAccount" => Ok(json(self.account(&read::<String>(parameter(0))))),
             "state_getProof" => self.state_proof(&read::<String>(parameter(0)), read(parameter(1))),
+            "state_getHistory" => self.history(&read::<String>(parameter(0)), read(parameter(1))),
             "tx_status" => Ok(json(self.status(read(parameter(0))))),
             "chain_getTransactionProof" => self.transaction(read(parameter(0)), read(parameter(1))),
             other => panic!("the wallet called {other}"),
@@ -199,6 +200,39 @@ impl Chain {
         let proof = proof.ok_or_else(|| RpcError::new(Code::TransactionNotFound, "not mined"))?;
         let (block, height) = (Text(proof.header.id()), proof.header.height.get());
         Ok(json(TransactionProofJson { txid, block, height, at, raw: HexBytes(codec::encode(&proof)) }))
+    }
+
+    /// Two entries a page, from the index that this node keeps.
+    fn history(&self, address: &str, before: Option<Text<HistoryCursor>>) -> Result<Value, RpcError> {
+        let (prefix, tip) = (&self.spec().params().prefix, self.headers.tip.id());
+        let key = prefix.decode(address)?;
+        let mut entries = Vec::new();
+        for (header, body) in self.headers.headers.iter().zip(&self.bodies) {
+            for (transaction, place) in body.iter().zip(0..) {
+                let pays = transaction.body.outputs.iter().any(|output| output.to == key);
+                if pays || transaction.body.sender == key {
+                    entries.push(HistoryEntry {
+                        height: header.height.get(),
+                        block: Text(header.id()),
+                        time: header.time.millis(),
+                        confirmations: self.headers.tip.header().height.get() - header.height.get() + 1,
+                        place: Some(place),
+                        sent: Pebbles::default(),
+                        received: Pebbles::default(),
+                        transaction: Some(TransactionJson::new(transaction, prefix)),
+                    });
+                }
+            }
+        }
+        let below = |entry: &HistoryEntry| before.is_none_or(|Text(before)| entry.height < before.height);
+        entries.retain(below);
+        entries.reverse();
+        let more = entries.len() > 2;
+        entries.truncate(2);
+        let next =
+            entries.last().filter(|_| more).map(|last| Text(HistoryCursor { height: last.height, place: 0, tip }));
+        let (address, height) = (address.to_owned(), self.headers.tip.header().height.get());
+        Ok(json(AddressHistory { address, entries, next, reorganised_above: None, height, block: Text(tip) }))
     }
 
     fn status(&self, txid: Text<TxId>) -> TxStatus {
@@ -254,6 +288,7 @@ impl Chain {
             pooled: 0,
             time: 0,
             uptime_ms: 0,
+            address_index: None,
         }
     }
 

@@ -14,7 +14,7 @@ use cairn_ledger::{
 };
 use cairn_rpc::{
     text::{HexBytes, Text},
-    types::{TransactionProofJson, TxState, TxStatus},
+    types::{TransactionJson, TransactionProofJson, TxState, TxStatus},
 };
 use serde_json::{Value, json};
 use std::{fs, sync::Arc};
@@ -175,6 +175,50 @@ fn lie_chain_with_less_work_that_claims_more() {
     assert!(run.code == Some(0) && run.err.contains("this wallet has seen one with 60"), "{run:?}");
     fs::remove_dir_all(home.path("data/tips")).expect("the kept tip");
     assert_eq!(home.ok(&line(&[&behind], "balance")).lines().nth(2), Some("at       block 19, 6 below the tip"));
+}
+
+#[test]
+fn lie_a_payment_that_was_never_received() {
+    let (home, mut chain, address) = paid();
+    chain.mine(vec![chain.pay(address, 5)], 2_000);
+    let honest = chain.serve();
+    let shown = home.json(&line(&[&honest], "history --received"));
+    let amounts = |shown: &Value| -> Vec<String> {
+        let entries = shown["received"].as_array().unwrap_or_else(|| panic!("{shown}")).iter();
+        entries.map(|entry| entry["amount"].as_str().expect("pebbles").to_owned()).collect()
+    };
+    let all = ["5".to_owned(), LATELY.to_string(), PAID.to_string()];
+    assert_eq!(amounts(&shown), all, "newest first, over two pages");
+    let proven = |entry: &Value| entry["proven"] == true && entry["status"]["state"] == "mined";
+    assert!(shown["received"].as_array().expect("a list").iter().all(proven), "{shown}");
+    let limited = home.json(&line(&[&honest], "history --received --limit 1"));
+    assert_eq!((amounts(&limited), &limited["more"]), (all[..1].to_vec(), &json!(true)));
+    assert!(home.ok(&line(&[&honest], "history --received")).contains("12.5 CRN from"));
+
+    // A payment that exists nowhere, and words that its own bytes contradict.
+    let forged = TransactionJson::new(&chain.pay(address, 1_000_000_000), &chain.headers.spec.params().prefix);
+    let more = json(&forged);
+    let told: Lie = Arc::new(move |asked, mut answer| match asked {
+        "state_getHistory" => {
+            answer["entries"][0]["transaction"] = more.clone();
+            answer
+        }
+        // It says that it was mined, too, and cannot prove it.
+        "tx_status" => {
+            answer["state"] = json!("mined");
+            answer["height"] = json!(30);
+            answer
+        }
+        _ => answer,
+    });
+    let error = home.fails(&line(&[&chain.serve_lying(told)], "history --received"), 1, "node_lies");
+    assert!(error.contains("does not prove it"), "{error}");
+    let told = lie("state_getHistory", |mut answer| {
+        answer["entries"][0]["received"] = json!("99999999999");
+        answer["entries"][0]["transaction"]["outputs"][0]["amount"] = json!("99999999999");
+        answer
+    });
+    assert_eq!(amounts(&home.json(&line(&[&chain.serve_lying(told)], "history --received"))), all, "the bytes count");
 }
 
 #[test]

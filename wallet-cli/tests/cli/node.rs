@@ -190,6 +190,7 @@ impl State {
             pooled: 0,
             time: 0,
             uptime_ms: 0,
+            address_index: None,
         }
     }
 

@@ -1,0 +1,199 @@
+//! The history of an address, read page by page from the index.
+
+use super::reader::Reader;
+use crate::store::{ChainStore, REWARD, StoreError, schema::TouchKey};
+use cairn_ledger::{
+    block::Body,
+    hash::BlockId,
+    keys::Address,
+    transaction::Transaction,
+    units::{Amount, Height},
+    validate::LinkedHeader,
+};
+
+/// Bytes of blocks read for one page: a touch in a full block costs the reading of all of it.
+const READ_BYTES: usize = 16 << 20;
+/// Bytes of transactions on one page: in fields and hex they take at most four times as much.
+const PAGE_BYTES: usize = 2 << 20;
+/// How often a page is read again because the chain was reorganised meanwhile.
+const TRIES: usize = 3;
+/// How far below the tip a reorganisation since an earlier page is looked for, in blocks.
+pub const HISTORY_BEHIND: usize = 2_000;
+
+/// A page is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct HistoryQuery {
+    /// Whose history.
+    pub address: Address,
+    /// Only what came before this place; everything when there is none.
+    pub before: Option<(Height, u32)>,
+    /// The tip of an earlier page that this one continues.
+    pub since: Option<BlockId>,
+    /// How many at most.
+    pub count: usize,
+}
+
+/// What touched an address, the last first.
+#[derive(Clone, Debug)]
+pub struct HistoryPage {
+    /// The tip at which it was read.
+    pub tip: LinkedHeader,
+    /// The touches.
+    pub touched: Vec<Touched>,
+    /// Where older ones begin; `None` when there are none.
+    pub next: Option<(Height, u32)>,
+    /// The last block that the chain of [`HistoryQuery::since`] has in common with this one, when it was left.
+    pub fork: Option<Height>,
+}
+
+/// How an address was touched.
+#[derive(Clone, Debug)]
+pub struct Touched {
+    /// The block.
+    pub block: LinkedHeader,
+    /// Where in it, or [`REWARD`].
+    pub place: u32,
+    /// The transaction there; `None` for the block's reward.
+    pub transaction: Option<Transaction>,
+    /// What left the address: amounts and fee.
+    pub sent: Amount,
+    /// What it received.
+    pub received: Amount,
+}
+
+/// Why there is no page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoHistory {
+    /// The index is off.
+    Off,
+    /// It is being built.
+    Building {
+        /// How far it is.
+        built: Height,
+        /// How far it has to come.
+        tip: Height,
+    },
+    /// The tip of the earlier page is no block of this node's.
+    UnknownTip(BlockId),
+    /// The chain of the earlier page was left more than [`HISTORY_BEHIND`] blocks ago.
+    TooFar(BlockId),
+    /// The chain moved whenever it was read.
+    Moving,
+}
+
+impl Reader {
+    /// The height up to which the index of addresses is built; `None` while it is off.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn indexed(&self) -> Result<Option<Height>, StoreError> {
+        self.store.indexed()
+    }
+
+    /// A page of an address's history, all of it as of one tip.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn history(&self, query: &HistoryQuery) -> Result<Result<HistoryPage, NoHistory>, StoreError> {
+        for _ in 0..TRIES {
+            let tip = self.store.expect_header(&self.store.tip()?)?;
+            let read = self.read_history(query, tip.clone())?;
+            // What was read on the way belongs to this tip, unless the chain has left it.
+            if self.store.is_connected(&tip)? {
+                return Ok(read);
+            }
+        }
+        Ok(Err(NoHistory::Moving))
+    }
+
+    fn read_history(
+        &self,
+        query: &HistoryQuery,
+        tip: LinkedHeader,
+    ) -> Result<Result<HistoryPage, NoHistory>, StoreError> {
+        let height = tip.header().height;
+        match self.store.indexed()? {
+            None => return Ok(Err(NoHistory::Off)),
+            Some(built) if built < height => return Ok(Err(NoHistory::Building { built, tip: height })),
+            Some(_) => {}
+        }
+        let fork = match query.since.map(|since| fork(&self.store, since)).transpose()? {
+            Some(Err(refused)) => return Ok(Err(refused)),
+            Some(Ok(fork)) => fork,
+            None => None,
+        };
+        let mut page = HistoryPage { tip, touched: Vec::new(), next: None, fork };
+        // An address that never had an account was never touched.
+        if let Some(record) = self.store.account(&query.address)? {
+            // The tip's own blocks only: what came since is for whoever asks anew.
+            let above = height.next().unwrap_or(height);
+            let (height, place) = query.before.unwrap_or((above, 0)).min((above, 0));
+            self.fill(&mut page, query, &TouchKey { account: record.index, height, place })?;
+        }
+        Ok(Ok(page))
+    }
+
+    fn fill(&self, page: &mut HistoryPage, query: &HistoryQuery, from: &TouchKey) -> Result<(), StoreError> {
+        let (mut read, mut shown) = (0_usize, 0_usize);
+        let mut at: Option<(LinkedHeader, Body)> = None;
+        for touch in self.store.touches_before(from) {
+            let touch = touch?;
+            if page.touched.len() >= query.count || read >= READ_BYTES || shown >= PAGE_BYTES {
+                page.next = page.touched.last().map(|last| (last.block.header().height, last.place));
+                return Ok(());
+            }
+            let known = at.take().filter(|(block, _)| block.header().height == touch.height);
+            let (block, body) = match known {
+                Some(known) => known,
+                // A reorganisation came in between: the page will be read again.
+                None => match self.block_at(touch.height)? {
+                    Some(found) => {
+                        read = found.1.iter().fold(read, |read, transaction| read.saturating_add(transaction.size()));
+                        found
+                    }
+                    None => return Ok(()),
+                },
+            };
+            if let Some(touched) = self.touched(&query.address, &block, &body, touch.place) {
+                shown = shown.saturating_add(touched.transaction.as_ref().map_or(0, Transaction::size));
+                page.touched.push(touched);
+            }
+            at = Some((block, body));
+        }
+        Ok(())
+    }
+
+    fn block_at(&self, height: Height) -> Result<Option<(LinkedHeader, Body)>, StoreError> {
+        let Some(block) = self.header_at(height)? else { return Ok(None) };
+        Ok(self.store.body(&block.id())?.map(|body| (block, body)))
+    }
+
+    /// What happened to the address there; `None` when there is no such place, as another block has come.
+    fn touched(&self, address: &Address, block: &LinkedHeader, body: &Body, place: u32) -> Option<Touched> {
+        let amount = |pebbles| Amount::from_pebbles(pebbles).unwrap_or(Amount::MAX);
+        let block = block.clone();
+        if place == REWARD {
+            let fees = body.iter().map(|transaction| transaction.body.fee.pebbles());
+            let received = fees.fold(self.spec.subsidy(block.header().height).pebbles(), u64::saturating_add);
+            return Some(Touched { block, place, transaction: None, sent: Amount::ZERO, received: amount(received) });
+        }
+        let transaction = body.get(usize::try_from(place).ok()?)?.clone();
+        let of = &transaction.body;
+        let sent = if of.sender == *address { of.total() } else { 0 };
+        let paid = of.outputs.iter().filter(|output| output.to == *address).map(|output| output.amount.pebbles());
+        let (sent, received) = (amount(sent), amount(paid.fold(0, u64::saturating_add)));
+        Some(Touched { block, place, transaction: Some(transaction), sent, received })
+    }
+}
+
+/// Where the followed chain left the one that ended with `since`; `None` when it goes on from there.
+fn fork(store: &ChainStore, since: BlockId) -> Result<Result<Option<Height>, NoHistory>, StoreError> {
+    let Some(mut at) = store.header(&since)? else { return Ok(Err(NoHistory::UnknownTip(since))) };
+    for steps in 0..=HISTORY_BEHIND {
+        if store.is_connected(&at)? {
+            return Ok(Ok((steps > 0).then_some(at.header().height)));
+        }
+        at = store.expect_header(&at.header().parent)?;
+    }
+    Ok(Err(NoHistory::TooFar(since)))
+}

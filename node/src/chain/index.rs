@@ -1,0 +1,151 @@
+//! The index of addresses: in which blocks, and where in them, each account was touched.
+//!
+//! It covers the followed chain from block 1 up to a height that stands beside it, and nothing above that. An
+//! import changes it in its own batch: a block on top of what is covered is added, one that is covered and leaves
+//! the chain is taken out. So one number says what is missing, whatever happened, and a crash changes nothing of it.
+
+use super::{audit::AuditError, state::PendingState};
+use crate::store::{
+    Batch, ChainStore, Durability, REWARD, StoreError, drop_index, put_indexed,
+    schema::{TouchByAccount, TouchKey},
+};
+use cairn_ledger::{
+    block::Header, chain_spec::ChainSpec, keys::Address, transaction::Transaction, units::Height,
+    validate::CheckedBlock,
+};
+
+/// Where a block touches each address: its transactions' places and [`REWARD`], some of them twice.
+pub(super) fn touches<'a>(
+    spec: &ChainSpec,
+    header: &Header,
+    transactions: impl IntoIterator<Item = &'a Transaction>,
+) -> Vec<(Address, u32)> {
+    let (mut touches, mut reward) = (Vec::new(), spec.subsidy(header.height).pebbles());
+    for (transaction, place) in transactions.into_iter().zip(0..) {
+        let body = &transaction.body;
+        reward = reward.saturating_add(body.fee.pebbles());
+        touches.push((body.sender, place));
+        touches.extend(body.outputs.iter().map(|output| (output.to, place)));
+    }
+    // A block that pays nothing does not touch its beneficiary, who may have no account.
+    if reward > 0 {
+        touches.push((header.beneficiary, REWARD));
+    }
+    touches
+}
+
+/// The keys of a block's touches in the order of the table, each once: a sorted batch goes in at half the cost.
+pub(super) fn in_order(mut keys: Vec<TouchKey>) -> Vec<TouchKey> {
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// Puts the index in order at the start: as it is when it is to be kept, new and empty when there is none, gone
+/// when it is not. Returns whether it is kept.
+pub(super) fn prepare(store: &ChainStore, keep: bool) -> Result<bool, StoreError> {
+    let there = store.indexed()?.is_some();
+    if keep != there {
+        let mut batch = store.batch();
+        match keep {
+            true => put_indexed(&mut batch, Height::GENESIS),
+            false => drop_index(&mut batch),
+        }
+        batch.write(Durability::Synced)?;
+        tracing::info!(target: "cairn::chain", kept = keep, "the index of addresses was switched");
+    }
+    Ok(keep)
+}
+
+/// The index during an import.
+pub(super) struct AddressIndex<'a> {
+    spec: &'a ChainSpec,
+    /// The last block it covers on disk, and with what was added to the batch.
+    stored: Option<Height>,
+    built: Option<Height>,
+}
+
+impl<'a> AddressIndex<'a> {
+    /// The index as it is on disk.
+    pub(super) fn load(store: &ChainStore, spec: &'a ChainSpec) -> Result<Self, StoreError> {
+        let stored = store.indexed()?;
+        Ok(Self { spec, stored, built: stored })
+    }
+
+    /// Takes out a block that leaves the chain, if it is covered. `state` still has the accounts it created.
+    pub(super) fn disconnect(
+        &mut self,
+        batch: &mut Batch<'_>,
+        block: &CheckedBlock,
+        state: &PendingState<'_>,
+    ) -> Result<(), StoreError> {
+        let height = block.header().header().height;
+        if self.built.is_some_and(|built| built >= height) {
+            self.keys(block, state)?.iter().for_each(|key| batch.delete::<TouchByAccount>(key));
+            self.built = height.previous();
+        }
+        Ok(())
+    }
+
+    /// Adds a block that came onto the chain, if all below it are covered. `state` has the accounts it created.
+    pub(super) fn connect(
+        &mut self,
+        batch: &mut Batch<'_>,
+        block: &CheckedBlock,
+        state: &PendingState<'_>,
+    ) -> Result<(), StoreError> {
+        let height = block.header().header().height;
+        if self.built.is_some_and(|built| built.next() == Some(height)) {
+            self.keys(block, state)?.iter().for_each(|key| batch.put::<TouchByAccount>(key, &()));
+            self.built = Some(height);
+        }
+        Ok(())
+    }
+
+    /// Adds how far it reaches now to the batch.
+    pub(super) fn write(self, batch: &mut Batch<'_>) {
+        if let Some(built) = self.built.filter(|built| self.stored != Some(*built)) {
+            put_indexed(batch, built);
+        }
+    }
+
+    fn keys(&self, block: &CheckedBlock, state: &PendingState<'_>) -> Result<Vec<TouchKey>, StoreError> {
+        let header = block.header().header();
+        let transactions = block.transactions().iter().map(|checked| checked.transaction());
+        let keys = touches(self.spec, header, transactions).into_iter().map(|(address, place)| {
+            let (account, leaf) = state.leaf_or_below(&address)?;
+            let found = (leaf.address == address).then_some(account);
+            Ok(TouchKey { account: found.ok_or_else(|| missing(&address))?, height: header.height, place })
+        });
+        Ok(in_order(keys.collect::<Result<_, StoreError>>()?))
+    }
+}
+
+/// Whoever a connected block touches has an account.
+pub(super) fn missing(address: &Address) -> StoreError {
+    StoreError::Missing { table: "account_by_address", key: address.to_string() }
+}
+
+/// Compares the index with the blocks it covers, if it is on.
+pub(super) fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<(), AuditError> {
+    let (mut expected, built) = (0_u64, store.indexed()?);
+    for height in (1..=built.map_or(0, Height::get)).map(Height::new) {
+        let header = store.header_on_chain(height)?;
+        let body = store.body(&header.id())?.ok_or(AuditError::BrokenChain { height })?;
+        let mut keys = Vec::new();
+        for (address, place) in touches(spec, header.header(), body.iter()) {
+            let record = store.account(&address)?.ok_or_else(|| missing(&address))?;
+            let key = TouchKey { account: record.index, height, place };
+            if !store.has_touch(&key)? {
+                return Err(AuditError::Untold { address, height });
+            }
+            keys.push(key);
+        }
+        expected += in_order(keys).len() as u64;
+    }
+    let got = store.touches().try_fold(0_u64, |count, touch| touch.map(|_| count + 1))?;
+    if got != expected {
+        return Err(AuditError::Touches { got, expected });
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Builds the index of addresses for blocks that were imported while it was off.
+//!
+//! The writer does this itself while nobody asks it anything, in steps so small that no import waits for long. A
+//! block goes in as one batch together with how far the index reaches: what a crash or a reorganisation takes is
+//! the block at hand, and that is read again.
+
+use super::index::{in_order, missing, touches};
+use crate::store::{
+    ChainStore, Durability, StoreError, put_indexed,
+    schema::{TouchByAccount, TouchKey},
+};
+use cairn_ledger::{chain_spec::ChainSpec, keys::Address, units::Height, validate::LinkedHeader};
+
+/// Accounts looked up in one step: a few milliseconds, also where each is a read from the disk.
+const STEP: usize = 512;
+/// How often it is told how far it is, in blocks.
+const TELL_EVERY: u64 = 100_000;
+
+/// Builds the index of addresses, block by block.
+#[derive(Default)]
+pub(super) struct Indexer {
+    at: Option<Building>,
+}
+
+/// A block being added.
+struct Building {
+    header: LinkedHeader,
+    touches: std::vec::IntoIter<(Address, u32)>,
+    keys: Vec<TouchKey>,
+}
+
+impl Indexer {
+    /// Goes on by one step; whether there is more to do.
+    pub(super) fn step(&mut self, store: &ChainStore, spec: &ChainSpec) -> Result<bool, StoreError> {
+        // What was imported meanwhile may have taken the block at hand off the chain, or added it itself.
+        let at = match self.at.take() {
+            Some(at) if store.is_connected(&at.header)? && store.indexed()? == at.header.header().height.previous() => {
+                at
+            }
+            _ => match begin(store, spec)? {
+                Some(at) => at,
+                None => return Ok(false),
+            },
+        };
+        self.at = at.go_on(store)?;
+        Ok(true)
+    }
+}
+
+/// The first block that is not covered; `None` when all are, or the index is off.
+fn begin(store: &ChainStore, spec: &ChainSpec) -> Result<Option<Building>, StoreError> {
+    let Some(height) = store.indexed()?.and_then(Height::next) else { return Ok(None) };
+    let Some(id) = store.id_at(height)? else {
+        tracing::info!(target: "cairn::chain", height = height.get() - 1, "the index of addresses is whole");
+        return Ok(None);
+    };
+    if height.get() % TELL_EVERY == 1 {
+        tracing::info!(target: "cairn::chain", height = height.get(), "building the index of addresses");
+    }
+    let header = store.expect_header(&id)?;
+    let body = store.body(&id)?.ok_or_else(|| StoreError::Missing { table: "body_by_id", key: id.to_string() })?;
+    let touches = touches(spec, header.header(), body.iter());
+    Ok(Some(Building { header, keys: Vec::with_capacity(touches.len()), touches: touches.into_iter() }))
+}
+
+impl Building {
+    /// Looks up some accounts; after the last, writes all.
+    fn go_on(mut self, store: &ChainStore) -> Result<Option<Self>, StoreError> {
+        let height = self.header.header().height;
+        for (address, place) in self.touches.by_ref().take(STEP) {
+            let record = store.account(&address)?.ok_or_else(|| missing(&address))?;
+            self.keys.push(TouchKey { account: record.index, height, place });
+        }
+        if !self.touches.as_slice().is_empty() {
+            return Ok(Some(self));
+        }
+        let mut batch = store.batch();
+        in_order(self.keys).iter().for_each(|key| batch.put::<TouchByAccount>(key, &()));
+        put_indexed(&mut batch, height);
+        // What a power cut takes is built again.
+        batch.write(Durability::Buffered)?;
+        Ok(None)
+    }
+}
