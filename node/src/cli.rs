@@ -6,6 +6,7 @@
 mod bench;
 mod configure;
 mod cores;
+mod doctor;
 mod genesis;
 mod progress;
 mod replay;
@@ -61,6 +62,9 @@ enum Task {
     Import(replay::ImportArgs),
     /// Replay the whole chain of a stopped node from block 0 through every rule, and compare all accounts
     Verify(replay::VerifyArgs),
+    /// Say what is wrong with a node, running or stopped, and what to do about it; changes nothing
+    #[command(after_help = KEYS_HELP)]
+    Doctor(doctor::DoctorArgs),
     /// Measure this machine: signatures, hashes, disk, replay; takes some seconds
     Bench(bench::BenchArgs),
 }
@@ -223,6 +227,9 @@ pub enum CliError {
         /// How many there are.
         max: usize,
     },
+    /// A node was examined, and is not well.
+    #[error(transparent)]
+    Unwell(#[from] doctor::Unwell),
     /// The log's directory cannot be written.
     #[error("{0}; choose another log.directory")]
     Log(#[from] tracing_appender::rolling::InitError),
@@ -240,6 +247,7 @@ impl CliError {
             Self::Replay(error) if error.is_storage_failure() => 3,
             Self::Verify(error) if error.is_storage_failure() => 3,
             Self::Audit(_) => 3,
+            Self::Unwell(unwell) if unwell.storage => 3,
             Self::Bench(BenchError::Store(error)) if error.is_storage_failure() => 3,
             Self::Replay(_) | Self::Verify(_) | Self::Bench(_) => 1,
             Self::Chain { .. }
@@ -248,6 +256,7 @@ impl CliError {
             | Self::Tokens(_)
             | Self::ConfigExists { .. }
             | Self::Log(_)
+            | Self::Unwell(_)
             | Self::NoDatabase { .. }
             | Self::System(_) => 1,
         }
@@ -271,6 +280,7 @@ impl Cli {
             Some(Task::Export(args)) => replay::export(args),
             Some(Task::Import(args)) => replay::import(args),
             Some(Task::Verify(args)) => replay::verify(args),
+            Some(Task::Doctor(args)) => doctor::run(args),
             Some(Task::Bench(args)) => bench::run(args),
         }
     }

@@ -50,7 +50,8 @@
 //! | [`miner`] | templates and nonces |
 //! | [`api`] | JSON-RPC |
 //! | [`mod@bench`] | what this machine can do for a node |
-//! | [`telemetry`], [`config`], [`data_dir`] | the log, the settings, the directory |
+//! | [`telemetry`], [`config`], [`data_dir`], [`disk`] | the log, the settings, the directory, what it may take |
+//! | [`doctor`] | what is wrong with a node, in sentences |
 //! | [`node`](mod@node) | wiring: what starts when, and what stops when |
 //! | [`cli`] | the command line |
 //!
@@ -69,6 +70,8 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
+pub mod disk;
+pub mod doctor;
 pub mod mempool;
 pub mod miner;
 pub mod network;

@@ -172,6 +172,7 @@ async fn start_parts(
     tasks: &mut Tasks,
 ) -> Result<(Handles, SocketAddr, Vec<String>), NodeError> {
     let started = Instant::now();
+    raise_file_limit(settings.open_files());
     let Settings { spec, local, mining, .. } = settings;
     let listen = settings.network.listen.len();
 
@@ -210,6 +211,7 @@ async fn start_parts(
     let services = Services { spec: spec.clone(), local, started, mining, handles: handles.clone() };
     let (rpc_address, task) = api::spawn(settings.rpc_listen, settings.rpc, tokens, services, shutdown).await?;
     tasks.adopt("api", switch.throw(), task);
+    data_dir.note_rpc(rpc_address);
     let p2p_addresses = listening(&handles.network, listen).await;
     let (tip, network) = (handles.chain.tip(), handles.network.info().await);
     tracing::info!(
@@ -224,6 +226,19 @@ async fn start_parts(
         "ready"
     );
     Ok((handles, rpc_address, p2p_addresses))
+}
+
+/// Sees to it that as many files can be open as may be needed. Where the system does not allow that, the node runs as
+/// long as it does with fewer: a peer or a caller too many is refused then.
+fn raise_file_limit(needed: u64) {
+    match rlimit::increase_nofile_limit(needed.max(rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(0, |now| now.0)))
+    {
+        Ok(got) if got >= needed => {}
+        Ok(got) => tracing::warn!(
+            target: "cairn::node", got, needed, "fewer files may be open than may be needed: raise the limit (ulimit -n)"
+        ),
+        Err(error) => tracing::warn!(target: "cairn::node", %error, needed, "the limit of open files is not known"),
+    }
 }
 
 /// Where the node listens for peers: known once the system has given `expected` ports or more.

@@ -78,6 +78,18 @@ impl Settings {
     }
 }
 
+/// Open files besides those of the database, the peers and the callers: logs, listeners, pipes, small files.
+const OTHER_FILES: u64 = 64;
+
+impl Settings {
+    /// How many files a node can have open at once with these settings.
+    pub fn open_files(&self) -> u64 {
+        let peers = self.network.max_inbound.saturating_add(self.network.max_outbound);
+        let sockets = peers.saturating_add(self.rpc.max_connections) as u64;
+        OTHER_FILES.saturating_add(sockets).saturating_add(u64::from(self.storage.max_open_files.unsigned_abs()))
+    }
+}
+
 /// The network that `--chain` names: one that ships with the program, or a file.
 fn load_chain(flags: &Flags, environment: &Environment) -> Result<Network, ConfigError> {
     let (got, origin) = match (&flags.chain, environment.get(CHAIN_VARIABLE)) {

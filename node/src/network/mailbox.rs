@@ -206,6 +206,9 @@ pub struct NetworkInfo {
     pub bans: usize,
     /// On a private network, who is admitted.
     pub admitted: Option<Vec<String>>,
+    /// How far the clocks of its peers are ahead of its own, their median in milliseconds; with fewer than three
+    /// peers there is none.
+    pub clock_ahead: Option<i64>,
 }
 
 impl Default for NetworkInfo {
@@ -224,6 +227,7 @@ impl Default for NetworkInfo {
             book: (0, 0),
             bans: 0,
             admitted: None,
+            clock_ahead: None,
         }
     }
 }

@@ -447,6 +447,7 @@ impl Service {
             book: self.book.count(),
             bans: gate.bans.list(clock::now()).count(),
             admitted: gate.admitted.as_ref().map(|peers| peers.iter().map(PeerId::to_string).collect()),
+            clock_ahead: self.peers.median_clock(),
         }
     }
 }

@@ -22,6 +22,15 @@ pub struct DbOptions {
     pub max_open_files: i32,
 }
 
+impl DbOptions {
+    /// Free space below which a disk counts as full: the log may grow to twice what is written lately, which then
+    /// goes into files once, and the rest is for compactions and small files. What is in memory when a node is told
+    /// to stop fits, so that its last batch is never half there.
+    pub fn reserve_bytes(&self) -> u64 {
+        (self.write_buffer_bytes as u64).saturating_mul(4)
+    }
+}
+
 impl Default for DbOptions {
     /// Small enough for a laptop: hot accounts stay in the chain's own memory.
     fn default() -> Self {
@@ -56,6 +65,26 @@ pub struct TableUsage {
 /// An open database.
 pub struct Db(DB);
 
+/// How a database is opened, with all its tables.
+fn opening(options: DbOptions) -> (Options, Vec<ColumnFamilyDescriptor>) {
+    let cache = Cache::new_lru_cache(options.cache_bytes);
+    let mut db_options = Options::default();
+    db_options.set_max_open_files(options.max_open_files);
+    db_options.set_db_write_buffer_size(options.write_buffer_bytes);
+    db_options.set_max_total_wal_size(options.write_buffer_bytes as u64 * 2);
+    db_options.set_max_background_jobs(2);
+    db_options.set_keep_log_file_num(4);
+    db_options.set_max_log_file_size(1 << 20);
+    // What was written last and not synced may be lost in a power cut, but only as whole batches from
+    // the end: the state before them is intact.
+    db_options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    db_options.set_paranoid_checks(true);
+    let family =
+        |name: &&str| ColumnFamilyDescriptor::new(*name, table_options(name, &cache, options.write_buffer_bytes));
+    let families = schema::TABLES.iter().map(family).collect();
+    (db_options, families)
+}
+
 fn failed(table: &'static str) -> impl Fn(rocksdb::Error) -> StoreError {
     move |error| StoreError::Database { table, reason: error.into_string() }
 }
@@ -66,24 +95,19 @@ impl Db {
     /// # Errors
     /// Says what RocksDB refused.
     pub fn open(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
-        let cache = Cache::new_lru_cache(options.cache_bytes);
-        let mut db_options = Options::default();
+        let (mut db_options, families) = opening(options);
         db_options.create_if_missing(true);
         db_options.create_missing_column_families(true);
-        db_options.set_max_open_files(options.max_open_files);
-        db_options.set_db_write_buffer_size(options.write_buffer_bytes);
-        db_options.set_max_total_wal_size(options.write_buffer_bytes as u64 * 2);
-        db_options.set_max_background_jobs(2);
-        db_options.set_keep_log_file_num(4);
-        db_options.set_max_log_file_size(1 << 20);
-        // What was written last and not synced may be lost in a power cut, but only as whole batches from
-        // the end: the state before them is intact.
-        db_options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
-        db_options.set_paranoid_checks(true);
-        let families = schema::TABLES
-            .iter()
-            .map(|name| ColumnFamilyDescriptor::new(*name, table_options(name, &cache, options.write_buffer_bytes)));
         DB::open_cf_descriptors(&db_options, path, families).map(Self).map_err(failed("open"))
+    }
+
+    /// Opens the database in `path` for reading: nothing in it is changed, or made where it is not.
+    ///
+    /// # Errors
+    /// Says what RocksDB refused.
+    pub fn open_read_only(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
+        let (db_options, families) = opening(options);
+        DB::open_cf_descriptors_read_only(&db_options, path, families, false).map(Self).map_err(failed("open"))
     }
 
     fn family<T: Table>(&self) -> &ColumnFamily {

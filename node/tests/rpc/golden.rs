@@ -327,6 +327,7 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             known_tried: 1,
             bans: 1,
             admitted: None,
+            clock_ahead_ms: Some(-120),
         }),
     );
     add(
