@@ -11,6 +11,7 @@
 //!   db/            the chain
 //!   peers.bin      addresses of other nodes
 //!   bans.json      who is refused
+//!   upload         what was given today to those who catch up
 //!   …              small files of the parts, such as the pool
 //! ```
 
@@ -162,6 +163,11 @@ impl DataDir {
     /// Who is refused.
     pub fn bans(&self) -> PathBuf {
         self.path.join("bans.json")
+    }
+
+    /// What the node gave today to those who catch up.
+    pub fn upload(&self) -> PathBuf {
+        self.path.join("upload")
     }
 
     /// The node's identity among peers.

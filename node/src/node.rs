@@ -2,11 +2,13 @@
 
 use crate::{
     api::{self, ApiError, Services, tokens::TokenFile},
+    budget::{self, Full, Limits},
     chain::{self, Chain},
     config::Settings,
     data_dir::{DataDir, DataDirError},
     mempool, miner,
     network::{self, NetworkError, NetworkFiles, NetworkHandle},
+    notify,
     store::StoreError,
     sync,
     tasks::{self, TaskError, Tasks},
@@ -56,15 +58,18 @@ pub enum NodeError {
     /// JSON-RPC cannot be served.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// There is no room for the data.
+    #[error(transparent)]
+    NoRoom(#[from] Full),
     /// A task failed.
     #[error(transparent)]
     Task(#[from] TaskError),
     /// A thread panicked: a bug.
     #[error("a panic: {0}")]
     Panic(String),
-    /// Signals cannot be received.
-    #[error("cannot receive signals: {0}")]
-    Signals(#[from] io::Error),
+    /// The system refuses to say what is free, or to hand signals over.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
 }
 
 impl NodeError {
@@ -73,8 +78,15 @@ impl NodeError {
         match self {
             Self::Store(error) => error.is_storage_failure(),
             Self::Task(error) => error.is_storage_failure(),
-            Self::DataDir(_) | Self::Network(_) | Self::Api(_) | Self::Panic(_) | Self::Signals(_) => false,
+            Self::DataDir(_) | Self::Network(_) | Self::Api(_) | Self::NoRoom(_) | Self::Panic(_) | Self::System(_) => {
+                false
+            }
         }
+    }
+
+    /// Whether there is no room for the data, at the start or any more.
+    pub fn is_no_room(&self) -> bool {
+        matches!(self, Self::NoRoom(_)) || matches!(self, Self::Task(error) if error.is_no_room())
     }
 }
 
@@ -175,6 +187,14 @@ async fn start_parts(
     raise_file_limit(settings.open_files());
     let Settings { spec, local, mining, .. } = settings;
     let listen = settings.network.listen.len();
+    let limits = Limits {
+        data_dir: data_dir.path().to_owned(),
+        max_bytes: settings.max_storage_bytes,
+        reserve_bytes: settings.storage.reserve_bytes(),
+    };
+    // Before the database is opened, which writes.
+    let (used, free) = budget::measure(&limits)?;
+    limits.judge(used, free)?;
 
     let (chain, writer) = {
         let (spec, path) = (spec.clone(), data_dir.database());
@@ -187,11 +207,20 @@ async fn start_parts(
     tasks.adopt("chain", async move { last.stop().await }, tokio::spawn(ended(writer)));
 
     let (switch, shutdown) = tasks::shutdown();
+    let (budget, task) = budget::spawn(limits, shutdown);
+    tasks.adopt("budget", switch.throw(), task);
+
+    let (switch, shutdown) = tasks::shutdown();
     let (pool, task) = mempool::spawn(spec.clone(), settings.mempool, chain.clone(), Some(data_dir.pool()), shutdown);
     tasks.adopt("mempool", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();
-    let files = NetworkFiles { node_key: data_dir.node_key(), book: data_dir.address_book(), bans: data_dir.bans() };
+    let files = NetworkFiles {
+        node_key: data_dir.node_key(),
+        book: data_dir.address_book(),
+        bans: data_dir.bans(),
+        upload: data_dir.upload(),
+    };
     let (network, events, task) =
         network::spawn(settings.network, spec.clone(), chain.clone(), pool.clone(), files, shutdown).await?;
     tasks.adopt("network", switch.throw(), task);
@@ -205,13 +234,16 @@ async fn start_parts(
         miner::spawn(mining.clone(), chain.clone(), pool.clone(), network.clone(), sync.clone(), shutdown);
     tasks.adopt("miner", switch.throw(), task);
 
-    let handles = Handles { chain, pool, network, sync, miner };
+    let handles = Handles { chain, pool, network, sync, miner, budget };
     let (switch, shutdown) = tasks::shutdown();
     let tokens = TokenFile::of(data_dir.path());
     let services = Services { spec: spec.clone(), local, started, mining, handles: handles.clone() };
     let (rpc_address, task) = api::spawn(settings.rpc_listen, settings.rpc, tokens, services, shutdown).await?;
     tasks.adopt("api", switch.throw(), task);
     data_dir.note_rpc(rpc_address);
+    let (switch, shutdown) = tasks::shutdown();
+    let task = notify::spawn(handles.chain.clone(), handles.network.clone(), shutdown);
+    tasks.adopt("notify", switch.throw(), task);
     let p2p_addresses = listening(&handles.network, listen).await;
     let (tip, network) = (handles.chain.tip(), handles.network.info().await);
     tracing::info!(

@@ -3,7 +3,11 @@
 use std::{fmt, io, path::Path};
 use tracing::Level;
 use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
-use tracing_subscriber::{EnvFilter, filter::ParseError, fmt::writer::MakeWriterExt};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::ParseError,
+    fmt::writer::{BoxMakeWriter, MakeWriterExt},
+};
 
 /// What is told of other people's code: warnings. Of these two errors only: gossipsub warns once for each
 /// message that a slow peer's queue had no room for, kad whenever a node without peers looks for some.
@@ -36,6 +40,28 @@ impl fmt::Display for LogFilter {
     }
 }
 
+/// How an event is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A JSON object a line, for programs.
+    Json,
+}
+
+impl std::str::FromStr for LogFormat {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(()),
+        }
+    }
+}
+
 /// Log files that are kept: a week.
 const KEPT_FILES: usize = 7;
 
@@ -44,18 +70,16 @@ const KEPT_FILES: usize = 7;
 ///
 /// # Errors
 /// The directory cannot be written.
-pub fn start(filter: &LogFilter, directory: Option<&Path>) -> Result<(), InitError> {
-    let subscriber = tracing_subscriber::fmt().compact().with_env_filter(EnvFilter::new(&filter.0));
+pub fn start(filter: &LogFilter, directory: Option<&Path>, format: LogFormat) -> Result<(), InitError> {
+    let (writer, colours) = match directory {
+        None => (BoxMakeWriter::new(io::stderr), io::IsTerminal::is_terminal(&io::stderr())),
+        Some(directory) => (BoxMakeWriter::new(io::stderr.and(daily_files(directory)?)), false),
+    };
+    let subscriber = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&filter.0)).with_writer(writer);
     // A test that runs several nodes in one process has begun already.
-    let _ = match directory {
-        None => {
-            let colours = io::IsTerminal::is_terminal(&io::stderr());
-            subscriber.with_writer(io::stderr).with_ansi(colours).try_init()
-        }
-        Some(directory) => {
-            let files = daily_files(directory)?;
-            subscriber.with_writer(io::stderr.and(files)).with_ansi(false).try_init()
-        }
+    let _ = match format {
+        LogFormat::Text => subscriber.compact().with_ansi(colours).try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     };
     Ok(())
 }

@@ -9,7 +9,7 @@ mod work;
 pub use net::{BanJson, NetInfo, PeerJson, ProviderJson, TrafficJson};
 pub use pool::{FeeEstimateJson, PoolCursor, PoolCursorError, PoolEntry, PoolPage, TxCheck};
 pub use spans::{AddressMove, BlockPage, ChainMove, DifficultyJson, HeaderPage, Place, Supply, TransactionPage};
-pub use usage::{MemoryInfo, StorageInfo, TableSize};
+pub use usage::{BackupInfo, MemoryInfo, Room, StorageInfo, TableSize, UploadInfo};
 pub use work::{FoundBlock, WorkJson};
 
 use crate::text::{HexBytes, Pebbles, Text};
@@ -377,6 +377,10 @@ pub struct NodeInfo {
     pub time: u64,
     /// Milliseconds since it started.
     pub uptime_ms: u64,
+    /// The room that its data takes.
+    pub room: Room,
+    /// What it gives to those who catch up.
+    pub upload: UploadInfo,
 }
 
 /// How far a node is behind its peers.

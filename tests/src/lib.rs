@@ -5,7 +5,8 @@
 //! [`binaries`] where the programs are · [`network`] a network's file · [`node`] one node process ·
 //! [`cluster`] several that are peers · [`wait`] waiting for conditions · [`replay`] a second opinion on the
 //! state, from the blocks and the ledger's rules alone · [`wallet`] the wallet's command line ·
-//! [`http`] requests no client would send · [`tokens`] access tokens · [`intruder`] a peer that sends garbage
+//! [`http`] requests no client would send · [`tokens`] access tokens · [`intruder`] a peer that sends garbage ·
+//! [`faults`] clocks that are wrong and disks that fail
 //!
 //! # The path of a test
 //! [`network::TestNetwork::new`] → [`cluster::Cluster::start`] → calls through [`node::Node::rpc`] → conditions
@@ -20,6 +21,7 @@
 
 pub mod binaries;
 pub mod cluster;
+pub mod faults;
 pub mod http;
 pub mod intruder;
 pub mod network;

@@ -4,8 +4,9 @@
 use cairn_ledger::testing::{key, payment};
 use cairn_rpc::methods::NetClient;
 use cairn_tests::{
+    faults::{Faults, SmallDisk},
     network::TestNetwork,
-    node::{Node, command, free_port, offline},
+    node::{Node, free_port, offline},
     wait::{LATER, SOON, until},
 };
 use serde_json::Value;
@@ -14,7 +15,7 @@ use std::{
     fs::{self, File},
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
-    process::{Child, Command},
+    process::Command,
     sync::Arc,
 };
 
@@ -127,23 +128,12 @@ async fn a_healthy_node_gets_a_clean_bill_running_and_stopped() {
     assert!(!nowhere.exists(), "the doctor makes nothing");
 }
 
-/// A node whose clock is not the machine's; killed when dropped.
-struct Displaced(Child);
-
-impl Drop for Displaced {
-    fn drop(&mut self) {
-        // `faketime` becomes the node: this is its own process.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_not_the_peers_is_found() {
-    let works = Command::new("faketime").args(["-m", "-f", "-600s", "date", "+%s"]).output();
-    if !works.is_ok_and(|output| output.status.success()) {
-        return eprintln!("skipped: there is no faketime here to displace a clock with");
-    }
+    let faults = match Faults::new() {
+        Ok(faults) => faults,
+        Err(reason) => return eprintln!("skipped: no clock can be displaced here: {reason}"),
+    };
     let network = Arc::new(TestNetwork::new());
     let first = Node::start(&network, "first", &[]).await;
     let mut honest = vec![first.address().await];
@@ -153,58 +143,25 @@ async fn a_clock_that_is_not_the_peers_is_found() {
         honest.push(node.address().await);
         others.push(node);
     }
-    let data = network.directory().join("displaced");
-    fs::create_dir(&data).expect("a directory");
+    faults.shift_clock(-600);
     let peers = format!("--network.peers={}", honest.join(","));
-    let inner = command(&network, &data, free_port(), free_port(), &[peers]);
-    let mut outer = Command::new("faketime");
-    outer.args(["-m", "-f", "-600s"]).arg(inner.get_program()).args(inner.get_args());
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => outer.env(name, value),
-            None => outer.env_remove(name),
-        };
-    }
-    // Timers go on as usual: it is the date alone that is wrong.
-    outer.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
-    let log = File::create(data.join("test.log")).expect("a log");
-    outer.stdout(log.try_clone().expect("a second handle")).stderr(log);
-    let _displaced = Displaced(outer.spawn().expect("faketime was there a moment ago"));
-    let found = until("it has compared its clock", LATER, async || {
-        let bill = bill(doctor(&network, &data, &[])).await;
-        (!bill.of("clock", "fault").is_empty()).then_some(bill)
-    })
-    .await;
-    found.finds("clock", "s behind the median", 1);
+    let displaced = Node::start_with(&network, "displaced", &[&peers], faults.environment()).await;
+    until("it has compared its clock", LATER, async || displaced.rpc().net_info().await.ok()?.clock_ahead_ms).await;
+    bill(doctor(&network, displaced.directory(), &[])).await.finds("clock", "s behind the median", 1);
     // The control: to an honest node that has it for a peer, its own clock is right.
-    first.has_peers(3).await;
-    until("three clocks are known", SOON, async || first.rpc().net_info().await.ok()?.clock_ahead_ms).await;
+    until("three clocks are known", LATER, async || first.rpc().net_info().await.ok()?.clock_ahead_ms).await;
     assert_eq!(bill(doctor(&network, first.directory(), &[])).await.of("clock", "ok").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_found() {
     let network = TestNetwork::new();
-    let mount = network.directory().join("disk");
-    fs::create_dir(&mount).expect("a directory");
-    // A mount in a namespace of its own: nobody else sees it, and it ends with the process.
-    let on_disk_of = |size: &str| {
-        let inner = doctor(&network, &mount.join("data"), &[]);
-        let mut outer = Command::new("unshare");
-        let script = format!("mount -t tmpfs -o size={size} tmpfs '{}' && exec \"$@\"", mount.display());
-        outer
-            .args(["--map-root-user", "--mount", "sh", "-c", &script, "sh"])
-            .arg(inner.get_program())
-            .args(inner.get_args());
-        outer
+    let (small, large) = match (SmallDisk::new(64), SmallDisk::new(4_096)) {
+        (Ok(small), Ok(large)) => (small, large),
+        (Err(reason), _) | (_, Err(reason)) => return eprintln!("skipped: no small disk can be had here: {reason}"),
     };
-    let mut probe = Command::new("unshare");
-    probe.args(["--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs"]).arg(&mount);
-    if !probe.output().is_ok_and(|output| output.status.success()) {
-        return eprintln!("skipped: no small disk can be mounted here");
-    }
-    bill(on_disk_of("64m")).await.finds("disk", "less than 128 MiB", 3);
-    bill(on_disk_of("4g")).await.is_clean();
+    bill(doctor(&network, &small.path().join("data"), &[])).await.finds("disk", "less than 128 MiB", 3);
+    bill(doctor(&network, &large.path().join("data"), &[])).await.is_clean();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

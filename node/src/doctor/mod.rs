@@ -2,20 +2,19 @@
 //!
 //! # The path of an examination
 //! the configuration → who holds the data directory ([`DataDir::look`]) → the machine (`machine`: disk, open files) →
-//! a node that runs is asked over JSON-RPC with its own token (`running`, `ask`); of one that does not, the ports are
+//! a node that runs is asked over JSON-RPC with its own token (`running`); of one that does not, the ports are
 //! tried and the database is read (`stopped`) → the peers it is told to begin with are dialled (`targets`) → a
 //! [`Report`].
 //!
 //! # Map
 //! `report` findings, and what they amount to · `machine` disk and files · `running` what a node says of itself ·
-//! `ask` how it is asked · `stopped` what it left on the disk · `targets` who it begins with
+//! `stopped` what it left on the disk · `targets` who it begins with
 //!
 //! # Invariants
 //! 1. Nothing is changed: not the data directory, not the database, not the node.
 //! 2. Every fault comes with what to do; what could not be looked at is said, never passed over as good.
 //! 3. Each look is bounded: a host that does not answer costs some seconds, the database is read once.
 
-mod ask;
 mod machine;
 mod report;
 mod running;

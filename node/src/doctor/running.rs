@@ -1,20 +1,36 @@
 //! A node that runs: what it says of itself.
 
 use super::{
-    ask::{Answers, AskError, ask},
     machine,
     report::{Check, Report},
     targets,
 };
-use crate::{config::Settings, data_dir::Occupant};
+use crate::{
+    ask::{self, AskError},
+    config::Settings,
+    data_dir::Occupant,
+};
 use cairn_rpc::{
+    methods::{NetClient, NodeClient},
     text::Text,
-    types::{NetInfo, NodeInfo, SyncPhase},
+    types::{NetInfo, NodeInfo, PeerJson, SyncPhase},
 };
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-};
+use std::{collections::BTreeSet, net::SocketAddr, path::Path, time::Duration};
+
+/// How long an answer may take.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// What a node says of itself.
+struct Answers {
+    node: NodeInfo,
+    net: NetInfo,
+    peers: Vec<PeerJson>,
+}
+
+async fn answers(address: SocketAddr, data_dir: &Path) -> Result<Answers, AskError> {
+    let client = ask::client(address, data_dir, WITHIN)?;
+    Ok(Answers { node: client.node_info().await?, net: client.net_info().await?, peers: client.net_peers().await? })
+}
 
 /// Looks at a node that runs.
 pub(super) async fn examine(settings: &Settings, occupant: &Occupant, report: &mut Report) {
@@ -27,8 +43,8 @@ pub(super) async fn examine(settings: &Settings, occupant: &Occupant, report: &m
         );
         return report.note(Check::Data, says, Some("ask it with node_info and net_info"));
     }
-    let address = reachable(occupant.rpc.unwrap_or(settings.rpc_listen));
-    match ask(address, &settings.data_dir).await {
+    let address = ask::reachable(occupant.rpc.unwrap_or(settings.rpc_listen));
+    match answers(address, &settings.data_dir).await {
         Ok(answers) => {
             report.ok(Check::Data, format!("a node runs as process {process}"));
             report.ok(Check::Ports, format!("it answers on {address}, and listens for peers on {}", all(&answers.net)));
@@ -153,14 +169,4 @@ fn reach(settings: &Settings, net: &NetInfo, report: &mut Report) {
 
 fn all(net: &NetInfo) -> String {
     if net.listening.is_empty() { "no address".to_owned() } else { net.listening.join(", ") }
-}
-
-/// Where this machine reaches what listens on `address`.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    address
 }

@@ -21,6 +21,8 @@ pub struct NetworkConfig {
     pub max_outbound: usize,
     /// No new peers while the process holds more MiB than this; `None` for three quarters of the machine's.
     pub max_memory_mib: Option<usize>,
+    /// The most bytes a day for those who catch up; `None` for no most.
+    pub max_upload_per_day: Option<u64>,
     /// On a private network, the identities that are let in; `None` where anyone is.
     pub admit: Option<Vec<String>>,
     /// A file with a key that all nodes of a private network share. With it there is no QUIC.
@@ -42,6 +44,7 @@ impl Default for NetworkConfig {
             max_inbound: 64,
             max_outbound: 16,
             max_memory_mib: None,
+            max_upload_per_day: None,
             admit: None,
             psk_file: None,
             discovery: DiscoveryConfig::default(),
@@ -101,4 +104,6 @@ pub struct NetworkFiles {
     pub book: PathBuf,
     /// The bans.
     pub bans: PathBuf,
+    /// What was given today.
+    pub upload: PathBuf,
 }

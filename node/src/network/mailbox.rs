@@ -209,6 +209,10 @@ pub struct NetworkInfo {
     /// How far the clocks of its peers are ahead of its own, their median in milliseconds; with fewer than three
     /// peers there is none.
     pub clock_ahead: Option<i64>,
+    /// Bytes given since midnight UTC to those who catch up.
+    pub uploaded_today: u64,
+    /// The most of them, if there is a most.
+    pub max_upload_per_day: Option<u64>,
 }
 
 impl Default for NetworkInfo {
@@ -228,6 +232,8 @@ impl Default for NetworkInfo {
             bans: 0,
             admitted: None,
             clock_ahead: None,
+            uploaded_today: 0,
+            max_upload_per_day: None,
         }
     }
 }

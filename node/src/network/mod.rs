@@ -43,7 +43,8 @@
 //! [`wire`] every message and its bounds · `mailbox` what the network is asked and tells · `start` its start ·
 //! `service` its loop · `events` what the swarm reports · `relay` what is passed on · `gossip` verdicts ·
 //! `compact` compact blocks · `outbox` batches of our own · `answers` and `serve` answers to others · `peers` scores and
-//! prices · `traffic` bytes by protocol · `bans` and their file · `gate` who may connect · `filter` what may be dialled ·
+//! prices · `traffic` bytes by protocol · `upload` what may be given in a day · `bans` and their file ·
+//! `gate` who may connect · `filter` what may be dialled ·
 //! `redial` whom the operator and neighbours named · `address_book`, `book_file`, `node_address` where others are ·
 //! `outreach` whom to dial · `discovery` Kademlia · `resource` what can be provided · `exchange`, `rendezvous` ·
 //! `climbing`, `ladder` being reached · `reachability` addresses · `control` the operator's word, files and memory ·
@@ -130,6 +131,7 @@ mod small_file;
 mod start;
 mod traffic;
 mod transports;
+mod upload;
 pub mod wire;
 
 pub use bans::NotBannable;

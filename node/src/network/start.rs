@@ -15,7 +15,8 @@ use super::{
     reachability,
     redial::{self, Reason, TargetError},
     service::{Inlets, Service, Setup},
-    transports,
+    small_file, transports,
+    upload::{self, Upload},
 };
 use crate::{
     chain::ChainHandle,
@@ -110,6 +111,7 @@ pub async fn spawn(
         swarm.add_external_address(address);
     }
     let book = load_book(&files.book, &spec, config.allow_private)?;
+    let upload = load_upload(&files.upload, config.max_upload_per_day)?;
     let (mailbox, messages) = mpsc::channel(MAILBOX);
     let (events_sender, events) = mpsc::channel(EVENTS);
     let handle = NetworkHandle { mailbox };
@@ -118,7 +120,7 @@ pub async fn spawn(
     let inlets = Inlets { mailbox: messages, moves, accepted, events: events_sender };
     let judge = Judge { spec, chain, pool, network: handle.clone() };
     let (peers, boot_nodes) = (config.peers.clone(), config.boot_nodes.clone());
-    let mut service = Service::new(Setup { swarm, names, judge, book, config, files });
+    let mut service = Service::new(Setup { swarm, names, judge, book, upload, config, files });
     for (addresses, reason) in [(&peers, Reason::Named), (&boot_nodes, Reason::Boot)] {
         for address in addresses {
             match service.add_target(address, reason) {
@@ -147,6 +149,12 @@ fn admitted(config: &NetworkConfig) -> Result<Option<BTreeSet<PeerId>>, NetworkE
 
 fn load_bans(path: &Path) -> Result<Bans, NetworkError> {
     bans::load(path, clock::now()).map_err(|reason| NetworkError::File { path: path.to_owned(), reason })
+}
+
+fn load_upload(path: &Path, limit: Option<u64>) -> Result<Upload, NetworkError> {
+    let file = small_file::read(path, upload::MAX_FILE_BYTES);
+    let file = file.map_err(|reason| NetworkError::File { path: path.to_owned(), reason })?;
+    Ok(Upload::new(limit, file.as_deref()))
 }
 
 fn load_book(path: &Path, spec: &ChainSpec, allow_private: bool) -> Result<AddressBook, NetworkError> {

@@ -60,6 +60,23 @@ impl ChainStore {
         Ok(store)
     }
 
+    /// The same for a database that may be damaged: one that does not say what it is, is taken to be the right one.
+    ///
+    /// # Errors
+    /// No database, another network's, another format, or one that RocksDB cannot open.
+    pub fn open_damaged(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
+        let store = Self { db: Db::open_read_only(path, options)?, genesis: LinkedHeader::genesis(spec) };
+        match store.is_identified(spec) {
+            Err(error) if !error.is_storage_failure() => Err(error),
+            Ok(_) | Err(_) => Ok(store),
+        }
+    }
+
+    /// The database itself, for what is not about the chain.
+    pub(super) fn db(&self) -> &Db {
+        &self.db
+    }
+
     /// Whether the database says what it is; it has to be this network's, in this program's format.
     fn is_identified(&self, spec: &ChainSpec) -> Result<bool, StoreError> {
         match self.db.get::<Meta>(&MetaKey::Identity)? {

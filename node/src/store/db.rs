@@ -7,7 +7,7 @@ use super::{
 };
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction,
-    FlushOptions, IteratorMode, Options, WriteBatch, WriteOptions,
+    FlushOptions, IteratorMode, Options, WriteBatch, WriteOptions, checkpoint::Checkpoint,
 };
 use std::{ops::RangeInclusive, path::Path};
 
@@ -164,6 +164,41 @@ impl Db {
         self.0.iterator_cf(self.family::<T>(), IteratorMode::Start).map(decode_entry::<T>)
     }
 
+    /// The entries with keys after `key`, or all, in order; keys as bytes, values encoded as they are stored.
+    pub fn encoded_after<T: Table>(&self, key: Option<&T::Key>) -> impl Iterator<Item = Result<RawEntry, StoreError>> {
+        let start: Option<Box<[u8]>> = key.map(|key| key.to_bytes().as_ref().into());
+        let mode = match &start {
+            Some(start) => IteratorMode::From(start, Direction::Forward),
+            None => IteratorMode::Start,
+        };
+        let entries = self.0.iterator_cf(self.family::<T>(), mode).map(|entry| {
+            let (key, value) = entry.map_err(failed(T::NAME))?;
+            let value = encoded::<T>(&key, &value)?.into();
+            Ok((key, value))
+        });
+        entries.filter(move |entry| match (entry, &start) {
+            (Ok((key, _)), Some(start)) => key != start,
+            _ => true,
+        })
+    }
+
+    /// The greatest key.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn last_key<T: Table>(&self) -> Result<Option<Box<[u8]>>, StoreError> {
+        let last = self.0.iterator_cf(self.family::<T>(), IteratorMode::End).next();
+        Ok(last.transpose().map_err(failed(T::NAME))?.map(|(key, _)| key))
+    }
+
+    /// Copies the database, as it is at this moment, to the directory `to`, which is made.
+    ///
+    /// # Errors
+    /// Says what RocksDB refused.
+    pub fn checkpoint(&self, to: &Path) -> Result<(), StoreError> {
+        Checkpoint::new(&self.0).and_then(|checkpoint| checkpoint.create_checkpoint(to)).map_err(failed("backup"))
+    }
+
     /// The entries whose keys begin with a byte of `first`, in order; keys as bytes.
     pub fn slice<T: Table>(
         &self,
@@ -236,7 +271,7 @@ impl Drop for Db {
 }
 
 /// A key and a value as they are stored.
-type RawEntry = (Box<[u8]>, Box<[u8]>);
+pub type RawEntry = (Box<[u8]>, Box<[u8]>);
 
 /// Writes that have not happened yet.
 pub(super) struct RawBatch(WriteBatch);

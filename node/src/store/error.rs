@@ -30,7 +30,7 @@ pub enum StoreError {
         key: String,
     },
     /// A database of another version of this program.
-    #[error("the database has format {got}, this program reads format {expected}; use the program that wrote it")]
+    #[error("the database has format {got}, this program reads format {expected}; {}", format_advice(*got, *expected))]
     Format {
         /// The database's format.
         got: u32,
@@ -59,6 +59,15 @@ pub enum StoreError {
         /// What it said.
         reason: String,
     },
+}
+
+/// What to do about a database of another format.
+fn format_advice(got: u32, expected: u32) -> &'static str {
+    if got > expected {
+        "a later version of cairn-node wrote it: use that one"
+    } else {
+        "bring it forward with cairn-node db migrate, or start the node, which does so"
+    }
 }
 
 impl StoreError {

@@ -15,7 +15,7 @@
 //! # Map
 //! [`schema`] is the whole database on one screen; [`codec`](self) says how keys and values become bytes;
 //! `db` is the only file that names rocksdb; [`Batch`] is the only way to write; [`ChainStore`] answers
-//! questions about the chain.
+//! questions about the chain; `backup` copies a database in use; `migrate` brings one of an earlier format forward.
 //!
 //! # Invariants
 //! 1. tip ∈ connected ⊆ bodies ⊆ headers: every connected block has a body and a header.
@@ -25,15 +25,19 @@
 //! 4. A batch is all or nothing, also across a power cut.
 //! 5. An error of the database is final: whoever meets one stops the node ([`StoreError`]).
 
+mod backup;
 mod batch;
 mod chain_store;
 mod codec;
 mod db;
 mod error;
+mod migrate;
 pub mod schema;
 
+pub use backup::{Backup, BackupError};
 pub use batch::{Batch, Durability};
 pub use chain_store::{ChainStore, StoredBlock};
 pub(crate) use chain_store::{completed_node, put_connected, put_disconnected};
 pub use db::{Db, DbOptions, DbUsage, TableUsage};
 pub use error::StoreError;
+pub use migrate::bring_forward;

@@ -58,6 +58,8 @@ pub enum MetaKey {
     Identity,
     /// The last connected block.
     Tip,
+    /// How far a database of an earlier format was brought forward; only while that is under way.
+    Migrated,
 }
 
 impl KeyCodec for MetaKey {
@@ -81,6 +83,8 @@ pub enum MetaRecord {
     },
     /// The last connected block.
     Tip(BlockId),
+    /// The last block whose undo record is in the new format.
+    Migrated(BlockId),
 }
 
 /// A header with what was learned when it was linked.

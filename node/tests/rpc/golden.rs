@@ -18,11 +18,12 @@ use cairn_ledger::{
 use cairn_rpc::{
     text::{HexBytes, Pebbles, Text},
     types::{
-        AccountJson, AddressMove, BanJson, BlockJson, BlockPage, BlockTransactions, ChainMove, DifficultyJson,
-        FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, LightProofJson, MemoryInfo, MempoolInfo,
-        MiningInfo, NetInfo, NodeInfo, PeerJson, PendingJson, Place, PoolCursor, PoolEntry, PoolPage, ProofJson,
-        ProviderJson, StorageInfo, Submitted, Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo,
-        TransactionJson, TransactionPage, TransactionProofJson, TxCheck, TxState, TxStatus, WorkJson,
+        AccountJson, AddressMove, BackupInfo, BanJson, BlockJson, BlockPage, BlockTransactions, ChainMove,
+        DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, LightProofJson, MemoryInfo,
+        MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson, PendingJson, Place, PoolCursor, PoolEntry, PoolPage,
+        ProofJson, ProviderJson, Room, StorageInfo, Submitted, Supply, SyncInfo, SyncPhase, TableSize, TrafficJson,
+        TransactionInfo, TransactionJson, TransactionPage, TransactionProofJson, TxCheck, TxState, TxStatus,
+        UploadInfo, WorkJson,
     },
 };
 use serde::Serialize;
@@ -223,6 +224,7 @@ fn pool_answers(add: &mut impl FnMut(&'static str, Value)) {
         database_indexes: 3_000,
         pool: 354,
     };
+    add("node_backup", json(BackupInfo { directory: String::from("/backups/today"), bytes: 5_000, height: 7 }));
     add("node_storage", json(StorageInfo { tables: vec![table], bytes: 1_234, memory }));
 }
 
@@ -283,6 +285,14 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             pooled: 2,
             time: 1_793_491_200_000,
             uptime_ms: 60_000,
+            room: Room {
+                used_bytes: 5_000_000,
+                free_bytes: 900_000_000_000,
+                max_bytes: Some(100_000_000_000),
+                growth_bytes_per_day: Some(10_000_000),
+                days_until_full: Some(9_999),
+            },
+            upload: UploadInfo { today_bytes: 1_000, max_bytes_per_day: None },
         }),
     );
     add(

@@ -65,6 +65,8 @@ fn schema(generator: &mut SchemaGenerator, text: &str) -> Option<Value> {
         Text<PoolCursor>,
         AccountJson,
         AddressMove,
+        BackupInfo,
+        BackupInfo,
         BanJson,
         BlockJson,
         BlockPage,

@@ -18,8 +18,8 @@ use cairn_rpc::{
     error::{Code, RpcError},
     text::{HexBytes, Pebbles, Text},
     types::{
-        AccountJson, HeaderJson, LightProofJson, NodeInfo, PendingJson, ProofJson, SyncInfo, SyncPhase,
-        TransactionProofJson, TxState, TxStatus,
+        AccountJson, HeaderJson, LightProofJson, NodeInfo, PendingJson, ProofJson, Room, SyncInfo, SyncPhase,
+        TransactionProofJson, TxState, TxStatus, UploadInfo,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -246,6 +246,8 @@ impl Chain {
             pooled: 0,
             time: 0,
             uptime_ms: 0,
+            room: Room::default(),
+            upload: UploadInfo::default(),
         }
     }
 
