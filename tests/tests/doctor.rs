@@ -165,6 +165,15 @@ async fn a_full_disk_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spent_storage_budget_is_found() {
+    let network = Arc::new(TestNetwork::new());
+    let node = stopped(&network).await;
+    let with = |max: &str| doctor(&network, node.directory(), &[&format!("--storage.max_bytes={max}")]);
+    bill(with("1KiB")).await.finds("disk", "storage.max_bytes allows", 1);
+    bill(with("1TiB")).await.is_clean();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_low_limit_of_open_files_is_found() {
     let network = TestNetwork::new();
     let data = network.directory().join("data");

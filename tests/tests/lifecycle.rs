@@ -119,6 +119,12 @@ async fn a_damaged_body_is_fetched_from_a_peer_and_the_rest_is_rebuilt_from_what
     assert!(node.terminate().await.success());
     let whole = good(offline(&network, node.directory(), &["db", "repair"])).await;
     assert!(whole.contains("Nothing to repair"), "{whole}");
+    // What a repair that was killed has left is in nobody's way.
+    fs::create_dir(node.directory().join("db.repair")).expect("a directory");
+    fs::write(node.directory().join("db.repair/000001.sst"), "half a file").expect("written");
+    let rebuilt = good(offline(&network, node.directory(), &["db", "repair", "--force"])).await;
+    assert!(rebuilt.contains("up to block 12; 0 blocks came from peers"), "{rebuilt}");
+    fs::remove_dir_all(node.directory().join("db.broken")).expect("the former one is kept");
     let blob = tables(node.directory()).into_iter().find(|path| path.extension().is_some_and(|kind| kind == "blob"));
     let blob = blob.expect("a body of 40 payments is a blob");
     let middle = usize::try_from(blob.metadata().expect("a file").len()).expect("small") / 2;

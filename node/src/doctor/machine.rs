@@ -39,6 +39,24 @@ pub(super) fn disk(settings: &Settings, report: &mut Report) {
     } else {
         report.ok(Check::Disk, says);
     }
+    budget(settings, report);
+}
+
+/// Whether the data is within the operator's own limit.
+fn budget(settings: &Settings, report: &mut Report) {
+    let Some(max) = settings.max_storage_bytes else { return };
+    let used = match disk::used_bytes(&settings.data_dir) {
+        Ok(used) => used,
+        Err(error) => return report.note(Check::Disk, format!("what the data takes cannot be told: {error}"), None),
+    };
+    let says = format!("the data takes {} of the {} that storage.max_bytes allows", mib(used), mib(max));
+    if used > max {
+        report.fault(Check::Disk, says, "raise storage.max_bytes: a node does not start with more");
+    } else if used > max / 10 * 9 {
+        report.note(Check::Disk, says, Some("raise storage.max_bytes soon: the node stops there"));
+    } else {
+        report.ok(Check::Disk, says);
+    }
 }
 
 /// How many files a process may have open: softly, and at the most.

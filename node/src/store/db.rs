@@ -20,6 +20,8 @@ pub struct DbOptions {
     pub write_buffer_bytes: usize,
     /// Open files.
     pub max_open_files: i32,
+    /// Accounts that the chain keeps in memory, in each of two generations, beyond the least it needs.
+    pub more_accounts: usize,
 }
 
 impl DbOptions {
@@ -34,7 +36,7 @@ impl DbOptions {
 impl Default for DbOptions {
     /// Small enough for a laptop: hot accounts stay in the chain's own memory.
     fn default() -> Self {
-        Self { cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, max_open_files: 256 }
+        Self { cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, max_open_files: 256, more_accounts: 0 }
     }
 }
 
