@@ -3,20 +3,22 @@
 use crate::{
     api::{self, ApiError, Services, tokens::TokenFile},
     budget::{self, Full, Limits},
-    chain::{self, Chain},
+    chain::{self, Chain, ChainHandle},
     config::Settings,
     data_dir::{DataDir, DataDirError},
     mempool, miner,
     network::{self, NetworkError, NetworkFiles, NetworkHandle},
     notify,
-    store::StoreError,
+    store::{DbOptions, StoreError},
     sync,
     tasks::{self, TaskError, Tasks},
 };
+use cairn_ledger::chain_spec::ChainSpec;
 use std::{
     io,
     net::SocketAddr,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{
@@ -187,24 +189,9 @@ async fn start_parts(
     raise_file_limit(settings.open_files());
     let Settings { spec, local, mining, .. } = settings;
     let listen = settings.network.listen.len();
-    let limits = Limits {
-        data_dir: data_dir.path().to_owned(),
-        max_bytes: settings.max_storage_bytes,
-        reserve_bytes: settings.storage.reserve_bytes(),
-    };
     // Before the database is opened, which writes.
-    let (used, free) = budget::measure(&limits)?;
-    limits.judge(used, free)?;
-
-    let (chain, writer) = {
-        let (spec, path) = (spec.clone(), data_dir.database());
-        // It reads all accounts: that takes as long as there are many.
-        tokio::task::spawn_blocking(move || chain::spawn(spec, &path, settings.storage))
-            .await
-            .map_err(|error| TaskError::Panicked { name: "chain", reason: error.to_string() })??
-    };
-    let last = chain.clone();
-    tasks.adopt("chain", async move { last.stop().await }, tokio::spawn(ended(writer)));
+    let limits = room(data_dir, settings.max_storage_bytes, settings.storage)?;
+    let chain = open_chain(spec.clone(), data_dir.database(), settings.storage, tasks).await?;
 
     let (switch, shutdown) = tasks::shutdown();
     let (budget, task) = budget::spawn(limits, shutdown);
@@ -215,14 +202,15 @@ async fn start_parts(
     tasks.adopt("mempool", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();
-    let files = NetworkFiles {
-        node_key: data_dir.node_key(),
-        book: data_dir.address_book(),
-        bans: data_dir.bans(),
-        upload: data_dir.upload(),
-    };
-    let (network, events, task) =
-        network::spawn(settings.network, spec.clone(), chain.clone(), pool.clone(), files, shutdown).await?;
+    let (network, events, task) = network::spawn(
+        settings.network,
+        spec.clone(),
+        chain.clone(),
+        pool.clone(),
+        NetworkFiles::of(data_dir),
+        shutdown,
+    )
+    .await?;
     tasks.adopt("network", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();
@@ -241,9 +229,9 @@ async fn start_parts(
     let (rpc_address, task) = api::spawn(settings.rpc_listen, settings.rpc, tokens, services, shutdown).await?;
     tasks.adopt("api", switch.throw(), task);
     data_dir.note_rpc(rpc_address);
+
     let (switch, shutdown) = tasks::shutdown();
-    let task = notify::spawn(handles.chain.clone(), handles.network.clone(), shutdown);
-    tasks.adopt("notify", switch.throw(), task);
+    tasks.adopt("notify", switch.throw(), notify::spawn(handles.chain.clone(), handles.network.clone(), shutdown));
     let p2p_addresses = listening(&handles.network, listen).await;
     let (tip, network) = (handles.chain.tip(), handles.network.info().await);
     tracing::info!(
@@ -260,11 +248,36 @@ async fn start_parts(
     Ok((handles, rpc_address, p2p_addresses))
 }
 
+/// What the data may take; there is room for it now.
+fn room(data_dir: &DataDir, max_bytes: Option<u64>, storage: DbOptions) -> Result<Limits, NodeError> {
+    let limits = Limits { data_dir: data_dir.path().to_owned(), max_bytes, reserve_bytes: storage.reserve_bytes() };
+    let (used, free) = budget::measure(&limits)?;
+    limits.judge(used, free)?;
+    Ok(limits)
+}
+
+/// Starts the writer.
+async fn open_chain(
+    spec: Arc<ChainSpec>,
+    path: PathBuf,
+    options: DbOptions,
+    tasks: &mut Tasks,
+) -> Result<ChainHandle, NodeError> {
+    // It reads all accounts: that takes as long as there are many.
+    let opened = tokio::task::spawn_blocking(move || chain::spawn(spec, &path, options)).await;
+    let (chain, writer) =
+        opened.map_err(|error| TaskError::Panicked { name: "chain", reason: error.to_string() })??;
+    let last = chain.clone();
+    tasks.adopt("chain", async move { last.stop().await }, tokio::spawn(ended(writer)));
+    Ok(chain)
+}
+
 /// Sees to it that as many files can be open as may be needed. Where the system does not allow that, the node runs as
 /// long as it does with fewer: a peer or a caller too many is refused then.
 fn raise_file_limit(needed: u64) {
-    match rlimit::increase_nofile_limit(needed.max(rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(0, |now| now.0)))
-    {
+    // Never down: what is allowed already stays allowed.
+    let now = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(0, |(soft, _)| soft);
+    match rlimit::increase_nofile_limit(needed.max(now)) {
         Ok(got) if got >= needed => {}
         Ok(got) => tracing::warn!(
             target: "cairn::node", got, needed, "fewer files may be open than may be needed: raise the limit (ulimit -n)"

@@ -91,12 +91,7 @@ pub async fn repair(
         fs::remove_dir_all(&fresh).map_err(refused(&fresh))?;
     }
     let (sender, wanted) = mpsc::channel(1);
-    let files = NetworkFiles {
-        node_key: data_dir.node_key(),
-        book: data_dir.address_book(),
-        bans: data_dir.bans(),
-        upload: data_dir.upload(),
-    };
+    let files = NetworkFiles::of(data_dir);
     let Repair { spec, options, network } = repair;
     let answer = {
         let spec = spec.clone();

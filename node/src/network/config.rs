@@ -1,5 +1,6 @@
 //! What an operator decides about the network.
 
+use crate::data_dir::DataDir;
 use std::path::PathBuf;
 
 /// How a node takes part in the network. Addresses are multiaddresses.
@@ -95,7 +96,7 @@ impl Default for ReachConfig {
     }
 }
 
-/// The small files of the network.
+/// The small files of the network, in a node's data directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkFiles {
     /// The node's key.
@@ -106,4 +107,16 @@ pub struct NetworkFiles {
     pub bans: PathBuf,
     /// What was given today.
     pub upload: PathBuf,
+}
+
+impl NetworkFiles {
+    /// Those of a node.
+    pub fn of(data_dir: &DataDir) -> Self {
+        Self {
+            node_key: data_dir.node_key(),
+            book: data_dir.address_book(),
+            bans: data_dir.bans(),
+            upload: data_dir.upload(),
+        }
+    }
 }
