@@ -233,6 +233,12 @@ async fn start_parts(
     let (switch, shutdown) = tasks::shutdown();
     tasks.adopt("notify", switch.throw(), notify::spawn(handles.chain.clone(), handles.network.clone(), shutdown));
     let p2p_addresses = listening(&handles.network, listen).await;
+    tell_ready(&spec, &handles, rpc_address, &p2p_addresses).await;
+    Ok((handles, rpc_address, p2p_addresses))
+}
+
+/// The line that whoever starts a node waits for.
+async fn tell_ready(spec: &ChainSpec, handles: &Handles, rpc: SocketAddr, p2p: &[String]) {
     let (tip, network) = (handles.chain.tip(), handles.network.info().await);
     tracing::info!(
         target: "cairn::node",
@@ -240,12 +246,11 @@ async fn start_parts(
         genesis_id = %spec.genesis_id(),
         height = tip.height().get(),
         tip = %tip.id,
-        rpc = %format_args!("http://{rpc_address}"),
-        p2p = ?p2p_addresses,
+        rpc = %format_args!("http://{rpc}"),
+        ?p2p,
         peer_id = network.peer_id,
         "ready"
     );
-    Ok((handles, rpc_address, p2p_addresses))
 }
 
 /// What the data may take; there is room for it now.
