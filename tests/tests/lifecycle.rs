@@ -13,8 +13,9 @@ use std::{
     fs,
     os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 /// Runs a command to its end, soon.
@@ -179,6 +180,29 @@ async fn one_flipped_byte_in_any_table_is_repaired_and_the_chain_is_the_same_aga
         assert_eq!(mended.info().await.state_root, info.state_root, "{repaired}");
         assert!(mended.terminate().await.success());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_during_a_repair_leaves_a_whole_database_in_its_place() {
+    let network = Arc::new(TestNetwork::new());
+    let mut node = Node::start(&network, "node", &[]).await;
+    node.submit(&payment(network.spec(), &key(1), 0, key(200).address(), 5, 1_000)).await;
+    node.generate(300, 0).await;
+    let info = node.info().await;
+    assert!(node.terminate().await.success());
+    let repair = || offline(&network, node.directory(), &["db", "repair", "--force"]);
+    for moment in [20, 60, 120, 250, 500] {
+        let mut killed = repair().stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+        tokio::time::sleep(Duration::from_millis(moment)).await;
+        // It may have ended by itself: then this one was a repair like any other.
+        killed.kill().expect("a child can be killed");
+        killed.wait().expect("a child can be awaited");
+        let checked = good(offline(&network, node.directory(), &["db", "check"])).await;
+        assert!(checked.contains("301 blocks, 1 transactions"), "after {moment} ms: {checked}");
+    }
+    assert!(good(repair()).await.contains("up to block 300"));
+    node.restart().await;
+    assert_eq!((node.info().await.tip, node.info().await.state_root), (info.tip, info.state_root));
 }
 
 fn copying(from: &Path, to: &Path) -> Command {
