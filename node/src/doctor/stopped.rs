@@ -93,6 +93,9 @@ fn database(settings: &Settings, depth: Depth, report: &mut Report) {
             };
             report.fault(Check::Version, error.to_string(), advice);
         }
+        Err(audit::AuditError::Store(error @ StoreError::NoTable { .. })) => {
+            report.note(Check::Version, error.to_string(), Some("nothing more: the next start does it"));
+        }
         Err(audit::AuditError::Store(error @ StoreError::OtherNetwork { .. })) => {
             let advice = "name the network this directory was made with (--chain), or another --data-dir";
             report.fault(Check::Network, error.to_string(), advice);

@@ -104,7 +104,7 @@ impl Service {
             let Some(request) = self.counter.waiting.remove(at) else { return };
             let Request { number, class, id, question, channel } = request;
             let wait = self.peers.begin_serving(number, now);
-            let spent = self.upload.is_spent(clock::now());
+            let spent = self.daily.is_spent(clock::now());
             let reader = self.judge.chain.reader().clone();
             self.counter.serving.spawn(async move {
                 let answer = serve::answer(reader, class, question, wait, spent).await;
@@ -123,7 +123,7 @@ impl Service {
         match answer {
             Ok(bytes) => {
                 self.peers.count_bytes(number, bytes.len());
-                self.upload.count(bytes.len(), clock::now());
+                self.daily.count(bytes.len(), clock::now());
                 self.peers.sent(number, class.protocol(), bytes.len());
                 let requests = self.requests(class);
                 // Whoever asked may be gone.

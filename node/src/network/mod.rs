@@ -43,7 +43,7 @@
 //! [`wire`] every message and its bounds · `mailbox` what the network is asked and tells · `start` its start ·
 //! `service` its loop · `events` what the swarm reports · `relay` what is passed on · `gossip` verdicts ·
 //! `compact` compact blocks · `outbox` batches of our own · `answers` and `serve` answers to others · `peers` scores and
-//! prices · `traffic` bytes by protocol · `upload` what may be given in a day · `bans` and their file ·
+//! prices · `traffic` bytes by protocol · `daily` what may be given in a day · `bans` and their file ·
 //! `gate` who may connect · `filter` what may be dialled ·
 //! `redial` whom the operator and neighbours named · `address_book`, `book_file`, `node_address` where others are ·
 //! `outreach` whom to dial · `discovery` Kademlia · `resource` what can be provided · `exchange`, `rendezvous` ·
@@ -105,6 +105,7 @@ mod codec;
 mod compact;
 mod config;
 mod control;
+mod daily;
 mod discovery;
 mod events;
 mod exchange;
@@ -131,7 +132,6 @@ mod small_file;
 mod start;
 mod traffic;
 mod transports;
-mod upload;
 pub mod wire;
 
 pub use bans::NotBannable;

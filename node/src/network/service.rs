@@ -9,6 +9,7 @@ use super::{
     climbing::Climbing,
     config::{NetworkConfig, NetworkFiles},
     control::Upkeep,
+    daily::Daily,
     discovery::Searches,
     exchange::Exchange,
     filter::Filtered,
@@ -23,7 +24,6 @@ use super::{
     redial::{self, Reason, Redial, TargetError},
     rendezvous::Points,
     traffic::Protocol,
-    upload::Upload,
     wire::{Message as _, PeerStatus},
 };
 use crate::{
@@ -102,7 +102,7 @@ pub(super) struct Setup {
     /// Where things are kept.
     pub(super) files: NetworkFiles,
     /// What was given today.
-    pub(super) upload: Upload,
+    pub(super) daily: Daily,
 }
 
 /// The network's state.
@@ -129,7 +129,7 @@ pub(super) struct Service {
     pub(super) config: NetworkConfig,
     pub(super) files: NetworkFiles,
     pub(super) book: AddressBook,
-    pub(super) upload: Upload,
+    pub(super) daily: Daily,
     pub(super) outreach: Outreach,
     pub(super) exchange: Exchange,
     pub(super) points: Points,
@@ -164,7 +164,7 @@ pub(super) struct Inlets {
 impl Service {
     /// A service at its beginning.
     pub(super) fn new(setup: Setup) -> Self {
-        let Setup { swarm, names, judge, book, upload, config, files } = setup;
+        let Setup { swarm, names, judge, book, daily, config, files } = setup;
         let now = Instant::now();
         let said = !config.external.is_empty();
         Self {
@@ -194,7 +194,7 @@ impl Service {
             config,
             files,
             book,
-            upload,
+            daily,
             schedule: Schedule { status: now + STATUS_EVERY, may_tell: now, news: false, search: now },
         }
     }
@@ -453,7 +453,7 @@ impl Service {
             bans: gate.bans.list(clock::now()).count(),
             admitted: gate.admitted.as_ref().map(|peers| peers.iter().map(PeerId::to_string).collect()),
             clock_ahead: self.peers.median_clock(),
-            uploaded_today: self.upload.today(clock::now()),
+            uploaded_today: self.daily.today(clock::now()),
             max_upload_per_day: self.config.max_upload_per_day,
         }
     }

@@ -7,6 +7,7 @@ use super::{
     book_file,
     config::{NetworkConfig, NetworkFiles},
     control::MAX_ADMITTED,
+    daily::{self, Daily},
     filter::Filtered,
     gate::Gate,
     gossip::Judge,
@@ -16,7 +17,6 @@ use super::{
     redial::{self, Reason, TargetError},
     service::{Inlets, Service, Setup},
     small_file, transports,
-    upload::{self, Upload},
 };
 use crate::{
     chain::ChainHandle,
@@ -111,7 +111,7 @@ pub async fn spawn(
         swarm.add_external_address(address);
     }
     let book = load_book(&files.book, &spec, config.allow_private)?;
-    let upload = load_upload(&files.upload, config.max_upload_per_day)?;
+    let daily = load_daily(&files.upload, config.max_upload_per_day)?;
     let (mailbox, messages) = mpsc::channel(MAILBOX);
     let (events_sender, events) = mpsc::channel(EVENTS);
     let handle = NetworkHandle { mailbox };
@@ -120,7 +120,7 @@ pub async fn spawn(
     let inlets = Inlets { mailbox: messages, moves, accepted, events: events_sender };
     let judge = Judge { spec, chain, pool, network: handle.clone() };
     let (peers, boot_nodes) = (config.peers.clone(), config.boot_nodes.clone());
-    let mut service = Service::new(Setup { swarm, names, judge, book, upload, config, files });
+    let mut service = Service::new(Setup { swarm, names, judge, book, daily, config, files });
     for (addresses, reason) in [(&peers, Reason::Named), (&boot_nodes, Reason::Boot)] {
         for address in addresses {
             match service.add_target(address, reason) {
@@ -151,10 +151,10 @@ fn load_bans(path: &Path) -> Result<Bans, NetworkError> {
     bans::load(path, clock::now()).map_err(|reason| NetworkError::File { path: path.to_owned(), reason })
 }
 
-fn load_upload(path: &Path, limit: Option<u64>) -> Result<Upload, NetworkError> {
-    let file = small_file::read(path, upload::MAX_FILE_BYTES);
+fn load_daily(path: &Path, limit: Option<u64>) -> Result<Daily, NetworkError> {
+    let file = small_file::read(path, daily::MAX_FILE_BYTES);
     let file = file.map_err(|reason| NetworkError::File { path: path.to_owned(), reason })?;
-    Ok(Upload::new(limit, file.as_deref()))
+    Ok(Daily::new(limit, file.as_deref()))
 }
 
 fn load_book(path: &Path, spec: &ChainSpec, allow_private: bool) -> Result<AddressBook, NetworkError> {

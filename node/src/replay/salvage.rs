@@ -8,7 +8,7 @@
 use super::feed::{ReplayError, Replayed, feed};
 use crate::{
     chain::{self, ChainHandle, Tip},
-    store::{ChainStore, DbOptions, StoreError},
+    store::{ChainStore, DbOptions},
 };
 use cairn_ledger::{
     block::{Block, Body, Header},
@@ -75,7 +75,7 @@ pub async fn salvage<F: Future<Output = ()>>(
     let blocks = Salvage {
         store: match ChainStore::open_damaged(broken, &spec, options) {
             Ok(store) => Some(store),
-            Err(error @ (StoreError::Format { .. } | StoreError::OtherNetwork { .. })) => return Err(error.into()),
+            Err(error) if !error.is_storage_failure() => return Err(error.into()),
             Err(error) => {
                 found.end(Height::new(1), error.to_string());
                 None

@@ -109,6 +109,10 @@ impl Db {
     /// Says what RocksDB refused.
     pub fn open_read_only(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
         let (db_options, families) = opening(options);
+        let there = DB::list_cf(&db_options, path).map_err(failed("open"))?;
+        if let Some(table) = schema::TABLES.iter().find(|table| !there.iter().any(|name| name == *table)) {
+            return Err(StoreError::NoTable { table });
+        }
         DB::open_cf_descriptors_read_only(&db_options, path, families, false).map(Self).map_err(failed("open"))
     }
 
@@ -304,4 +308,26 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
         options.set_blob_compression_type(DBCompressionType::Lz4);
     }
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_without_one_of_the_tables_is_no_broken_one_and_gets_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let open_read_only = || Db::open_read_only(directory.path(), DbOptions::default()).map(drop);
+        {
+            let mut options = Options::default();
+            options.create_if_missing(true);
+            options.create_missing_column_families(true);
+            let some = &schema::TABLES[1..];
+            DB::open_cf(&options, directory.path(), some).expect("a database with fewer tables");
+        }
+        let refused = open_read_only().expect_err("one is missing");
+        assert!(!refused.is_storage_failure() && refused.to_string().contains(schema::TABLES[0]), "{refused}");
+        drop(Db::open(directory.path(), DbOptions::default()).expect("it gets the table"));
+        open_read_only().expect("now it is there");
+    }
 }

@@ -37,6 +37,14 @@ pub enum StoreError {
         /// This program's.
         expected: u32,
     },
+    /// A database that an earlier version made, without a table that this one has. Opened for writing it gets it.
+    #[error(
+        "the database has no table {table}: an earlier version of cairn-node made it; start the node, which adds it"
+    )]
+    NoTable {
+        /// The table.
+        table: &'static str,
+    },
     /// A database of another network.
     #[error("the database belongs to the network {got}, this node is on {expected}; choose another --data-dir")]
     OtherNetwork {
@@ -76,7 +84,7 @@ impl StoreError {
         match self {
             Self::Database { .. } | Self::Corrupt { .. } | Self::Missing { .. } | Self::StateMismatch { .. } => true,
             // The data is well, but another program's or network's; or it was never looked at.
-            Self::Format { .. } | Self::OtherNetwork { .. } | Self::Workers { .. } => false,
+            Self::Format { .. } | Self::NoTable { .. } | Self::OtherNetwork { .. } | Self::Workers { .. } => false,
         }
     }
 }
