@@ -1,12 +1,16 @@
 //! The command line: what can be asked of the program, and how it answers the shell.
 //!
 //! # Exit codes
-//! 0 done · 1 refused or failed · 2 wrong usage, the configuration included · 3 the storage failed
+//! 0 done · 1 refused or failed · 2 wrong usage, the configuration included · 3 the storage failed · 5 no room for the
+//! data
 
 mod bench;
 mod configure;
 mod cores;
+mod db;
+mod doctor;
 mod genesis;
+mod pages;
 mod progress;
 mod replay;
 mod sync_bar;
@@ -14,12 +18,15 @@ mod token;
 
 use crate::{
     api::tokens::TokenFileError,
+    ask::AskError,
     bench::BenchError,
-    chain::audit::{self, AuditError},
+    chain::audit::AuditError,
     config::{self, ChainFileError, ConfigError, Environment, Flags, KEYS, Settings},
-    data_dir::{DataDir, DataDirError},
+    data_dir::DataDirError,
     node::{Node, NodeError},
+    repair::RepairError,
     replay::{ReplayError, VerifyError},
+    store::{BackupError, StoreError},
     telemetry,
 };
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -55,7 +62,9 @@ enum Task {
     Token(token::TokenTask),
     /// Look after the database of a node that is stopped
     #[command(subcommand)]
-    Db(Db),
+    Db(db::DbTask),
+    /// Copy the database of a node, running or stopped, to a directory from which a node can be started
+    Backup(db::BackupArgs),
     /// Write the chain of a stopped node to a file
     Export(replay::ExportArgs),
     /// Import a file of blocks into a stopped node, through every rule; an interrupted import goes on where it
@@ -63,6 +72,13 @@ enum Task {
     Import(replay::ImportArgs),
     /// Replay the whole chain of a stopped node from block 0 through every rule, and compare all accounts
     Verify(replay::VerifyArgs),
+    /// Say what is wrong with a node, running or stopped, and what to do about it; changes nothing
+    #[command(after_help = KEYS_HELP)]
+    Doctor(doctor::DoctorArgs),
+    /// Write completions for a shell to standard output
+    Completions(pages::CompletionsArgs),
+    /// Write the manual pages
+    Man(pages::ManArgs),
     /// Measure this machine: signatures, hashes, disk, replay; takes some seconds
     Bench(bench::BenchArgs),
 }
@@ -124,19 +140,6 @@ enum Genesis {
         /// As JSON
         #[arg(long)]
         json: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum Db {
-    /// Check that everything in it belongs together: blocks, index, accounts, money
-    Check {
-        /// The network: main, test, local or a genesis file; main by default
-        #[arg(long, value_name = "NAME|FILE")]
-        chain: Option<String>,
-        /// Where the node's data is
-        #[arg(long, value_name = "DATA")]
-        data_dir: Option<PathBuf>,
     },
 }
 
@@ -217,6 +220,31 @@ pub enum CliError {
     /// The machine could not be measured.
     #[error(transparent)]
     Bench(#[from] BenchError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It could not be repaired.
+    #[error(transparent)]
+    Repair(#[from] RepairError),
+    /// It could not be copied.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// A running node did not answer, or refused.
+    #[error("the node that runs on this directory: {0}")]
+    Ask(#[from] AskError),
+    /// A running node cannot be asked.
+    #[error("the node that runs serves TLS, which this command does not speak; stop it first, or ask it otherwise")]
+    Tls,
+    /// There is not room enough.
+    #[error(
+        "got {got} free bytes, expected {expected}: as many as the database takes, and a reserve; free space first"
+    )]
+    NoRoom {
+        /// What is free.
+        got: u64,
+        /// What has to be.
+        expected: u64,
+    },
     /// Cores that are not there.
     #[error("--threads: got {got}, expected 1 to {max}, the cores this process may use")]
     Threads {
@@ -225,6 +253,9 @@ pub enum CliError {
         /// How many there are.
         max: usize,
     },
+    /// A node was examined, and is not well.
+    #[error(transparent)]
+    Unwell(#[from] doctor::Unwell),
     /// The log's directory cannot be written.
     #[error("{0}; choose another log.directory")]
     Log(#[from] tracing_appender::rolling::InitError),
@@ -239,9 +270,14 @@ impl CliError {
         match self {
             Self::Config(_) | Self::Threads { .. } => 2,
             Self::Node(error) if error.is_storage_failure() => 3,
+            Self::Node(error) if error.is_no_room() => 5,
             Self::Replay(error) if error.is_storage_failure() => 3,
             Self::Verify(error) if error.is_storage_failure() => 3,
             Self::Audit(_) => 3,
+            Self::Store(error) if error.is_storage_failure() => 3,
+            Self::Repair(RepairError::Replay(error)) if error.is_storage_failure() => 3,
+            Self::NoRoom { .. } => 5,
+            Self::Unwell(unwell) if unwell.storage => 3,
             Self::Bench(BenchError::Store(error)) if error.is_storage_failure() => 3,
             Self::Replay(_) | Self::Verify(_) | Self::Bench(_) => 1,
             Self::Chain { .. }
@@ -250,6 +286,12 @@ impl CliError {
             | Self::Tokens(_)
             | Self::ConfigExists { .. }
             | Self::Log(_)
+            | Self::Unwell(_)
+            | Self::Store(_)
+            | Self::Repair(_)
+            | Self::Backup(_)
+            | Self::Ask(_)
+            | Self::Tls
             | Self::NoDatabase { .. }
             | Self::System(_) => 1,
         }
@@ -269,10 +311,14 @@ impl Cli {
             Some(Task::Config(ConfigTask::Check(run))) => configure::check(&run.flags()),
             Some(Task::Genesis(Genesis::Show { chain, json })) => show_genesis(chain, json),
             Some(Task::Token(task)) => token::run(task),
-            Some(Task::Db(Db::Check { chain, data_dir })) => check_database(chain, data_dir),
+            Some(Task::Db(task)) => db::run(task),
+            Some(Task::Backup(args)) => db::backup(args),
+            Some(Task::Completions(args)) => pages::completions(&args),
+            Some(Task::Man(args)) => pages::man(&args),
             Some(Task::Export(args)) => replay::export(args),
             Some(Task::Import(args)) => replay::import(args),
             Some(Task::Verify(args)) => replay::verify(args),
+            Some(Task::Doctor(args)) => doctor::run(args),
             Some(Task::Bench(args)) => bench::run(args),
         }
     }
@@ -281,30 +327,26 @@ impl Cli {
 fn run_node(flags: Flags) -> Result<(), CliError> {
     let settings = Settings::load(&flags, &Environment::of_this_process())?;
     let bar = SyncBar::new();
-    telemetry::start_on(&settings.log, settings.log_directory.as_deref(), bar.clone())?;
+    telemetry::start_on(&settings.log, settings.log_directory.as_deref(), settings.log_format, bar.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("cairn").build()?;
-    Ok(runtime.block_on(Node::run(settings, |handles| drop(tokio::spawn(bar.follow(handles.sync.watch())))))?)
+    let run = |settings| {
+        let bar = bar.clone();
+        runtime.block_on(Node::run(settings, |handles| drop(tokio::spawn(bar.follow(handles.sync.watch())))))
+    };
+    match run(settings.clone()) {
+        // It had not begun.
+        Err(NodeError::Store(StoreError::Format { got, expected })) if got < expected => {
+            db::migrate(&settings)?;
+            Ok(run(settings)?)
+        }
+        ended => Ok(ended?),
+    }
 }
 
 fn show_genesis(file: String, json: bool) -> Result<(), CliError> {
     let network = config::read_chain(&file).map_err(|reason| CliError::Chain { file, reason })?;
     let shown = if json { genesis::as_json(&network) } else { genesis::as_text(&network) };
     print(format_args!("{shown}"))
-}
-
-fn check_database(chain: Option<String>, data_dir: Option<PathBuf>) -> Result<(), CliError> {
-    let settings = Settings::load(&Flags { chain, data_dir, keys: Vec::new() }, &Environment::of_this_process())?;
-    let path = settings.data_dir.join("db");
-    if !path.is_dir() {
-        return Err(CliError::NoDatabase { path });
-    }
-    // Its lock keeps a node from starting meanwhile.
-    let data_dir = DataDir::open(&settings.data_dir)?;
-    let report = audit::check(&settings.spec, &data_dir.database(), settings.storage)?;
-    let audit::AuditReport { blocks, transactions, accounts, supply } = report;
-    print(format_args!(
-        "The database holds together: {blocks} blocks, {transactions} transactions, {accounts} accounts, {supply} CRN."
-    ))
 }
 
 /// Prints a line. A reader that wants no more of it, such as `head`, is no failure.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! DATA/            mode 0700
-//!   lock           held while a node runs; holds its process id
+//!   lock           held while a node runs; holds its process id, and where it serves JSON-RPC; empty after an
+//!                  orderly end, so that an id in a lock that nobody holds tells of a node that was killed
 //!   cairn-node.toml  the configuration, if there is one
 //!   node.key       the node's identity among peers
 //!   admin.token    the access token of the user it runs as
@@ -10,12 +11,14 @@
 //!   db/            the chain
 //!   peers.bin      addresses of other nodes
 //!   bans.json      who is refused
+//!   upload         what was given today to those who catch up
 //!   …              small files of the parts, such as the pool
 //! ```
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
+    net::SocketAddr,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -24,7 +27,32 @@ use std::{
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+/// Who uses a directory, seen without touching it.
+#[derive(Debug)]
+pub enum Occupancy {
+    /// There is none.
+    Absent,
+    /// Nobody. While this value is there, no node starts in it.
+    Free {
+        /// The process that used it last, when that had no orderly end.
+        left_by: Option<String>,
+        /// Held, where there is a lock to hold.
+        lock: Option<File>,
+    },
+    /// A node.
+    Used(Occupant),
+}
+
+/// A node that holds a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Occupant {
+    /// Its process id, as far as it can be told.
+    pub process: String,
+    /// Where it serves JSON-RPC, once it does.
+    pub rpc: Option<SocketAddr>,
 }
 
 /// Why a directory cannot be used.
@@ -67,11 +95,49 @@ impl DataDir {
         match lock.try_lock() {
             Ok(()) => write_process_id(&mut lock).map_err(refused(&file))?,
             Err(TryLockError::WouldBlock) => {
-                return Err(DataDirError::InUse { path: path.to_owned(), process: read_process_id(&mut lock) });
+                let process = read_occupant(&mut lock).process;
+                return Err(DataDirError::InUse { path: path.to_owned(), process });
             }
             Err(TryLockError::Error(reason)) => return Err(refused(&file)(reason)),
         }
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), lock })
+    }
+
+    /// Finds out who uses a directory, and changes nothing in it.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn look(path: &Path) -> Result<Occupancy, DataDirError> {
+        if !path.is_dir() {
+            return Ok(Occupancy::Absent);
+        }
+        let file = path.join("lock");
+        let refused = |reason| DataDirError::Refused { path: file.clone(), reason };
+        let mut lock = match File::open(&file) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Occupancy::Free { left_by: None, lock: None });
+            }
+            Err(error) => return Err(refused(error)),
+        };
+        let occupant = read_occupant(&mut lock);
+        match lock.try_lock() {
+            Ok(()) => {
+                let left_by = Some(occupant.process).filter(|process| process != UNKNOWN);
+                Ok(Occupancy::Free { left_by, lock: Some(lock) })
+            }
+            Err(TryLockError::WouldBlock) => Ok(Occupancy::Used(occupant)),
+            Err(TryLockError::Error(reason)) => Err(refused(reason)),
+        }
+    }
+
+    /// Tells other programs of this user, beside the process id, where the node serves JSON-RPC. Whoever cannot
+    /// be told looks where the configuration says.
+    pub fn note_rpc(&self, address: SocketAddr) {
+        let mut lock = &self.lock;
+        if let Err(error) = lock.seek(io::SeekFrom::End(0)).and_then(|_| writeln!(lock, "{address}")) {
+            tracing::warn!(target: "cairn::node", %error, "the lock does not tell where JSON-RPC is served");
+        }
     }
 
     /// The directory.
@@ -99,11 +165,26 @@ impl DataDir {
         self.path.join("bans.json")
     }
 
+    /// What the node gave today to those who catch up.
+    pub fn upload(&self) -> PathBuf {
+        self.path.join("upload")
+    }
+
     /// The node's identity among peers.
     pub fn node_key(&self) -> PathBuf {
         self.path.join("node.key")
     }
 }
+
+impl Drop for DataDir {
+    /// An orderly end leaves the lock empty. On a disk that refuses, it looks like a kill, which harms nobody.
+    fn drop(&mut self) {
+        let _ = self.lock.set_len(0);
+    }
+}
+
+/// Stands for a process id that cannot be told.
+const UNKNOWN: &str = "unknown";
 
 fn write_process_id(lock: &mut File) -> io::Result<()> {
     lock.set_len(0)?;
@@ -111,12 +192,14 @@ fn write_process_id(lock: &mut File) -> io::Result<()> {
     writeln!(lock, "{}", std::process::id())
 }
 
-/// The id in a lock file. The other process may be just about to write it.
-fn read_process_id(lock: &mut File) -> String {
+/// What a lock file says. The other process may be just about to write it.
+fn read_occupant(lock: &mut File) -> Occupant {
     let mut text = String::new();
-    let read = lock.take(20).read_to_string(&mut text);
-    let id = text.trim();
-    if read.is_ok() && !id.is_empty() { id.to_owned() } else { String::from("unknown") }
+    let read = lock.take(100).read_to_string(&mut text);
+    let mut lines = text.lines();
+    let id = lines.next().map(str::trim).filter(|id| read.is_ok() && !id.is_empty());
+    let process = id.unwrap_or(UNKNOWN).to_owned();
+    Occupant { process, rpc: lines.next().and_then(|line| line.trim().parse().ok()) }
 }
 
 #[cfg(test)]
@@ -140,6 +223,28 @@ mod tests {
         );
         drop(first);
         DataDir::open(&path).expect("it is free again");
+    }
+
+    #[test]
+    fn who_uses_a_directory_is_seen_without_touching_it() {
+        let base = tempfile::tempdir().expect("a directory");
+        let path = base.path().join("data");
+        let look = || DataDir::look(&path).expect("readable");
+        assert!(matches!(look(), Occupancy::Absent));
+        let node = DataDir::open(&path).expect("a new directory");
+        let rpc = "127.0.0.1:9741".parse().expect("an address");
+        node.note_rpc(rpc);
+        let occupant = Occupant { process: std::process::id().to_string(), rpc: Some(rpc) };
+        assert!(matches!(look(), Occupancy::Used(found) if found == occupant));
+        drop(node);
+        let held = look();
+        assert!(matches!(held, Occupancy::Free { left_by: None, lock: Some(_) }), "an orderly end leaves no id");
+        assert!(DataDir::open(&path).is_err(), "no node starts meanwhile");
+        drop(held);
+        // What a killed node leaves.
+        std::fs::write(path.join("lock"), "4711\n127.0.0.1:9741\n").expect("written");
+        assert!(matches!(look(), Occupancy::Free { left_by: Some(id), .. } if id == "4711"));
+        assert_eq!(std::fs::read_to_string(path.join("lock")).expect("read"), "4711\n127.0.0.1:9741\n");
     }
 
     #[test]

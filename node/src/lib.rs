@@ -42,6 +42,7 @@
 //! |---|---|
 //! | [`tasks`], [`clock`], [`verdict`] | starting and stopping; the one clock; what is said of a peer's message |
 //! | [`store`] | typed tables over RocksDB |
+//! | [`budget`] | the room that the data takes: watched, forecast, kept |
 //! | [`chain`] | **the single writer**, and readers of what it wrote |
 //! | [`replay`] | whole chains: from and to files, and once more through every rule |
 //! | [`mempool`] | transactions that wait for a block |
@@ -50,7 +51,11 @@
 //! | [`miner`] | templates and nonces |
 //! | [`api`] | JSON-RPC |
 //! | [`mod@bench`] | what this machine can do for a node |
-//! | [`telemetry`], [`config`], [`data_dir`] | the log, the settings, the directory |
+//! | [`telemetry`], [`config`], [`data_dir`], [`disk`] | the log, the settings, the directory, what it may take |
+//! | [`notify`] | what systemd is told |
+//! | [`repair`] | a damaged database made whole |
+//! | [`ask`] | asking the node that runs on a directory |
+//! | [`doctor`] | what is wrong with a node, in sentences |
 //! | [`node`](mod@node) | wiring: what starts when, and what stops when |
 //! | [`cli`] | the command line |
 //!
@@ -63,16 +68,22 @@
 //! 6. Time is read in [`clock`], configuration in [`config`], and both are handed down: there are no globals.
 
 pub mod api;
+pub mod ask;
 pub mod bench;
+pub mod budget;
 pub mod chain;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
+pub mod disk;
+pub mod doctor;
 pub mod mempool;
 pub mod miner;
 pub mod network;
 pub mod node;
+pub mod notify;
+pub mod repair;
 pub mod replay;
 pub mod store;
 pub mod sync;

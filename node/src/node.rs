@@ -2,19 +2,23 @@
 
 use crate::{
     api::{self, ApiError, Services, tokens::TokenFile},
-    chain::{self, Chain},
+    budget::{self, Full, Limits},
+    chain::{self, Chain, ChainHandle},
     config::Settings,
     data_dir::{DataDir, DataDirError},
     mempool, miner,
     network::{self, NetworkError, NetworkFiles, NetworkHandle},
-    store::StoreError,
+    notify,
+    store::{DbOptions, StoreError},
     sync,
     tasks::{self, TaskError, Tasks},
 };
+use cairn_ledger::chain_spec::ChainSpec;
 use std::{
     io,
     net::SocketAddr,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{
@@ -56,15 +60,18 @@ pub enum NodeError {
     /// JSON-RPC cannot be served.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// There is no room for the data.
+    #[error(transparent)]
+    NoRoom(#[from] Full),
     /// A task failed.
     #[error(transparent)]
     Task(#[from] TaskError),
     /// A thread panicked: a bug.
     #[error("a panic: {0}")]
     Panic(String),
-    /// Signals cannot be received.
-    #[error("cannot receive signals: {0}")]
-    Signals(#[from] io::Error),
+    /// The system refuses to say what is free, or to hand signals over.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
 }
 
 impl NodeError {
@@ -73,8 +80,15 @@ impl NodeError {
         match self {
             Self::Store(error) => error.is_storage_failure(),
             Self::Task(error) => error.is_storage_failure(),
-            Self::DataDir(_) | Self::Network(_) | Self::Api(_) | Self::Panic(_) | Self::Signals(_) => false,
+            Self::DataDir(_) | Self::Network(_) | Self::Api(_) | Self::NoRoom(_) | Self::Panic(_) | Self::System(_) => {
+                false
+            }
         }
+    }
+
+    /// Whether there is no room for the data, at the start or any more.
+    pub fn is_no_room(&self) -> bool {
+        matches!(self, Self::NoRoom(_)) || matches!(self, Self::Task(error) if error.is_no_room())
     }
 }
 
@@ -174,27 +188,31 @@ async fn start_parts(
     tasks: &mut Tasks,
 ) -> Result<(Handles, SocketAddr, Vec<String>), NodeError> {
     let started = Instant::now();
+    raise_file_limit(settings.open_files());
     let Settings { spec, local, mining, .. } = settings;
     let listen = settings.network.listen.len();
+    // Before the database is opened, which writes.
+    let limits = room(data_dir, settings.max_storage_bytes, settings.storage)?;
+    let chain = open_chain(spec.clone(), data_dir.database(), settings.storage, tasks).await?;
 
-    let (chain, writer) = {
-        let (spec, path) = (spec.clone(), data_dir.database());
-        // It reads all accounts: that takes as long as there are many.
-        tokio::task::spawn_blocking(move || chain::spawn(spec, &path, settings.storage))
-            .await
-            .map_err(|error| TaskError::Panicked { name: "chain", reason: error.to_string() })??
-    };
-    let last = chain.clone();
-    tasks.adopt("chain", async move { last.stop().await }, tokio::spawn(ended(writer)));
+    let (switch, shutdown) = tasks::shutdown();
+    let (budget, task) = budget::spawn(limits, shutdown);
+    tasks.adopt("budget", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();
     let (pool, task) = mempool::spawn(spec.clone(), settings.mempool, chain.clone(), Some(data_dir.pool()), shutdown);
     tasks.adopt("mempool", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();
-    let files = NetworkFiles { node_key: data_dir.node_key(), book: data_dir.address_book(), bans: data_dir.bans() };
-    let (network, events, task) =
-        network::spawn(settings.network, spec.clone(), chain.clone(), pool.clone(), files, shutdown).await?;
+    let (network, events, task) = network::spawn(
+        settings.network,
+        spec.clone(),
+        chain.clone(),
+        pool.clone(),
+        NetworkFiles::of(data_dir),
+        shutdown,
+    )
+    .await?;
     tasks.adopt("network", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();
@@ -207,13 +225,23 @@ async fn start_parts(
         miner::spawn(mining.clone(), chain.clone(), pool.clone(), network.clone(), sync.clone(), shutdown);
     tasks.adopt("miner", switch.throw(), task);
 
-    let handles = Handles { chain, pool, network, sync, miner };
+    let handles = Handles { chain, pool, network, sync, miner, budget };
     let (switch, shutdown) = tasks::shutdown();
     let tokens = TokenFile::of(data_dir.path());
     let services = Services { spec: spec.clone(), local, started, mining, handles: handles.clone() };
     let (rpc_address, task) = api::spawn(settings.rpc_listen, settings.rpc, tokens, services, shutdown).await?;
     tasks.adopt("api", switch.throw(), task);
+    data_dir.note_rpc(rpc_address);
+
+    let (switch, shutdown) = tasks::shutdown();
+    tasks.adopt("notify", switch.throw(), notify::spawn(handles.chain.clone(), handles.network.clone(), shutdown));
     let p2p_addresses = listening(&handles.network, listen).await;
+    tell_ready(&spec, &handles, rpc_address, &p2p_addresses).await;
+    Ok((handles, rpc_address, p2p_addresses))
+}
+
+/// The line that whoever starts a node waits for.
+async fn tell_ready(spec: &ChainSpec, handles: &Handles, rpc: SocketAddr, p2p: &[String]) {
     let (tip, network) = (handles.chain.tip(), handles.network.info().await);
     tracing::info!(
         target: "cairn::node",
@@ -221,12 +249,49 @@ async fn start_parts(
         genesis_id = %spec.genesis_id(),
         height = tip.height().get(),
         tip = %tip.id,
-        rpc = %format_args!("http://{rpc_address}"),
-        p2p = ?p2p_addresses,
+        rpc = %format_args!("http://{rpc}"),
+        ?p2p,
         peer_id = network.peer_id,
         "ready"
     );
-    Ok((handles, rpc_address, p2p_addresses))
+}
+
+/// What the data may take; there is room for it now.
+fn room(data_dir: &DataDir, max_bytes: Option<u64>, storage: DbOptions) -> Result<Limits, NodeError> {
+    let limits = Limits { data_dir: data_dir.path().to_owned(), max_bytes, reserve_bytes: storage.reserve_bytes() };
+    let (used, free) = budget::measure(&limits)?;
+    limits.judge(used, free)?;
+    Ok(limits)
+}
+
+/// Starts the writer.
+async fn open_chain(
+    spec: Arc<ChainSpec>,
+    path: PathBuf,
+    options: DbOptions,
+    tasks: &mut Tasks,
+) -> Result<ChainHandle, NodeError> {
+    // It reads all accounts: that takes as long as there are many.
+    let opened = tokio::task::spawn_blocking(move || chain::spawn(spec, &path, options)).await;
+    let (chain, writer) =
+        opened.map_err(|error| TaskError::Panicked { name: "chain", reason: error.to_string() })??;
+    let last = chain.clone();
+    tasks.adopt("chain", async move { last.stop().await }, tokio::spawn(ended(writer)));
+    Ok(chain)
+}
+
+/// Sees to it that as many files can be open as may be needed. Where the system does not allow that, the node runs as
+/// long as it does with fewer: a peer or a caller too many is refused then.
+fn raise_file_limit(needed: u64) {
+    // Never down: what is allowed already stays allowed.
+    let now = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(0, |(soft, _)| soft);
+    match rlimit::increase_nofile_limit(needed.max(now)) {
+        Ok(got) if got >= needed => {}
+        Ok(got) => tracing::warn!(
+            target: "cairn::node", got, needed, "fewer files may be open than may be needed: raise the limit (ulimit -n)"
+        ),
+        Err(error) => tracing::warn!(target: "cairn::node", %error, needed, "the limit of open files is not known"),
+    }
 }
 
 /// Where the node listens for peers: known once the system has given `expected` ports or more.

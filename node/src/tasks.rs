@@ -66,6 +66,12 @@ pub enum TaskError {
         /// Whether the database is to blame.
         storage: bool,
     },
+    /// There is no more room for the data.
+    #[error("{reason}")]
+    NoRoom {
+        /// Where, and what to do.
+        reason: String,
+    },
     /// It ended although nobody had asked it to.
     #[error("the task {name} ended although nobody had asked it to")]
     Ended {
@@ -87,8 +93,13 @@ impl TaskError {
     pub fn is_storage_failure(&self) -> bool {
         match self {
             Self::Failed { storage, .. } => *storage,
-            Self::Panicked { .. } | Self::Ended { .. } | Self::Stuck { .. } => false,
+            Self::NoRoom { .. } | Self::Panicked { .. } | Self::Ended { .. } | Self::Stuck { .. } => false,
         }
+    }
+
+    /// Whether there is no more room for the data.
+    pub fn is_no_room(&self) -> bool {
+        matches!(self, Self::NoRoom { .. })
     }
 }
 

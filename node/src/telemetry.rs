@@ -6,7 +6,10 @@ use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
 use tracing_subscriber::{
     EnvFilter,
     filter::ParseError,
-    fmt::{MakeWriter, writer::MakeWriterExt},
+    fmt::{
+        MakeWriter,
+        writer::{BoxMakeWriter, MakeWriterExt},
+    },
 };
 
 /// What is told of other people's code: warnings. Of these two errors only: gossipsub warns once for each
@@ -40,6 +43,28 @@ impl fmt::Display for LogFilter {
     }
 }
 
+/// How an event is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A JSON object a line, for programs.
+    Json,
+}
+
+impl std::str::FromStr for LogFormat {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(()),
+        }
+    }
+}
+
 /// Log files that are kept: a week.
 const KEPT_FILES: usize = 7;
 
@@ -48,29 +73,27 @@ const KEPT_FILES: usize = 7;
 ///
 /// # Errors
 /// The directory cannot be written.
-pub fn start(filter: &LogFilter, directory: Option<&Path>) -> Result<(), InitError> {
-    start_on(filter, directory, io::stderr)
+pub fn start(filter: &LogFilter, directory: Option<&Path>, format: LogFormat) -> Result<(), InitError> {
+    start_on(filter, directory, format, io::stderr)
 }
 
 /// The same with another way to standard error: past a progress bar, say.
 ///
 /// # Errors
 /// The directory cannot be written.
-pub fn start_on<W>(filter: &LogFilter, directory: Option<&Path>, stderr: W) -> Result<(), InitError>
+pub fn start_on<W>(filter: &LogFilter, directory: Option<&Path>, format: LogFormat, stderr: W) -> Result<(), InitError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let subscriber = tracing_subscriber::fmt().compact().with_env_filter(EnvFilter::new(&filter.0));
+    let (writer, colours) = match directory {
+        None => (BoxMakeWriter::new(stderr), io::IsTerminal::is_terminal(&io::stderr())),
+        Some(directory) => (BoxMakeWriter::new(stderr.and(daily_files(directory)?)), false),
+    };
+    let subscriber = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&filter.0)).with_writer(writer);
     // A test that runs several nodes in one process has begun already.
-    let _ = match directory {
-        None => {
-            let colours = io::IsTerminal::is_terminal(&io::stderr());
-            subscriber.with_writer(stderr).with_ansi(colours).try_init()
-        }
-        Some(directory) => {
-            let files = daily_files(directory)?;
-            subscriber.with_writer(stderr.and(files)).with_ansi(false).try_init()
-        }
+    let _ = match format {
+        LogFormat::Text => subscriber.compact().with_ansi(colours).try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     };
     Ok(())
 }

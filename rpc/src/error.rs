@@ -58,6 +58,8 @@ codes! {
     BadPeerId = 1042, "bad_peer_id";
     /// Text that names no kind of resource.
     BadResource = 1043, "bad_resource";
+    /// A directory that is there already, or a path that is not absolute.
+    BadDirectory = 1044, "bad_directory";
 
     /// No such block.
     BlockNotFound = 2001, "block_not_found";
@@ -154,6 +156,8 @@ codes! {
     Stopping = 9001, "stopping";
     /// The node's storage failed.
     Storage = 9002, "storage";
+    /// A backup could not be written. The node is as it was.
+    BackupFailed = 9003, "backup_failed";
     /// The node keeps no index of addresses.
     IndexOff = 9011, "index_off";
     /// The node is still building its index of addresses.

@@ -6,10 +6,11 @@
 use crate::{
     text::{HexBytes, Text},
     types::{
-        AccountJson, AddressHistory, AddressMove, BanJson, BlockJson, BlockPage, BlockRef, ChainMove, DifficultyJson,
-        FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HistoryCursor, LightProofJson, MempoolInfo,
-        MiningInfo, NetInfo, NodeInfo, PeerJson, PoolCursor, PoolEntry, PoolPage, ProofJson, ProviderJson, StorageInfo,
-        Submitted, Supply, TransactionInfo, TransactionPage, TransactionProofJson, TxCheck, TxStatus, WorkJson,
+        AccountJson, AddressHistory, AddressMove, BackupInfo, BanJson, BlockJson, BlockPage, BlockRef, ChainMove,
+        DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HistoryCursor, LightProofJson,
+        MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson, PoolCursor, PoolEntry, PoolPage, ProofJson, ProviderJson,
+        StorageInfo, Submitted, Supply, TransactionInfo, TransactionPage, TransactionProofJson, TxCheck, TxStatus,
+        WorkJson,
     },
 };
 use cairn_ledger::hash::{BlockId, Hash, TxId};
@@ -30,6 +31,11 @@ pub trait Node {
     /// token.
     #[method(name = "storage")]
     async fn node_storage(&self) -> RpcResult<StorageInfo>;
+
+    /// Copies the database, as it is now, to `db` in a directory of the node's machine, which is made: an absolute path
+    /// where nothing is yet. A node can be started on it. Errors: 1044, 9003. Scope: admin.
+    #[method(name = "backup")]
+    async fn node_backup(&self, directory: String) -> RpcResult<BackupInfo>;
 }
 
 /// Blocks and the transactions in them.

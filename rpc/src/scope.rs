@@ -166,6 +166,7 @@ pub const METHODS: &[MethodRule] = &[
     token("net_peers", Scope::Read, Budget::Light),
     token("net_revoke", Scope::Admin, Budget::Light),
     token("net_unban", Scope::Admin, Budget::Light),
+    token("node_backup", Scope::Admin, Budget::Heavy),
     open("node_info", Budget::Light),
     token("node_storage", Scope::Read, Budget::Heavy),
     open("rpc.discover", Budget::Heavy),

@@ -11,7 +11,7 @@ pub use history::{AddressHistory, HistoryCursor, HistoryCursorError, HistoryEntr
 pub use net::{BanJson, NetInfo, PeerJson, ProviderJson, TrafficJson};
 pub use pool::{FeeEstimateJson, PoolCursor, PoolCursorError, PoolEntry, PoolPage, TxCheck};
 pub use spans::{AddressMove, BlockPage, ChainMove, DifficultyJson, HeaderPage, Place, Supply, TransactionPage};
-pub use usage::{MemoryInfo, StorageInfo, TableSize};
+pub use usage::{BackupInfo, MemoryInfo, Room, StorageInfo, TableSize, UploadInfo};
 pub use work::{FoundBlock, WorkJson};
 
 use crate::text::{HexBytes, Pebbles, Text};
@@ -381,6 +381,10 @@ pub struct NodeInfo {
     pub uptime_ms: u64,
     /// The height up to which the index of addresses is built: the tip's once it is whole; null while it is off.
     pub address_index: Option<u64>,
+    /// The room that its data takes.
+    pub room: Room,
+    /// What it gives to those who catch up.
+    pub upload: UploadInfo,
 }
 
 /// How far a node is behind its peers.

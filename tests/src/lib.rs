@@ -9,7 +9,8 @@
 //! [`impostor`] a peer that only seems to have a chain ·
 //! [`strangers`] peers that are no nodes, as processes · [`netns`] internets and home networks ·
 //! [`resident`] one node process there ·
-//! [`shaper`] a line that is slow, far or cut · [`wide`] large payments
+//! [`shaper`] a line that is slow, far or cut · [`wide`] large payments ·
+//! [`faults`] clocks that are wrong and disks that fail
 //!
 //! # The path of a test
 //! [`network::TestNetwork::new`] → [`cluster::Cluster::start`] → calls through [`node::Node::rpc`] → conditions
@@ -24,6 +25,7 @@
 
 pub mod binaries;
 pub mod cluster;
+pub mod faults;
 pub mod http;
 pub mod impostor;
 pub mod intruder;

@@ -38,11 +38,14 @@ pub struct Node {
     network: Arc<TestNetwork>,
     /// Its name in messages.
     name: String,
-    directory: TempDir,
+    directory: PathBuf,
+    /// Deleted with the node, where the directory is its own.
+    _own: Option<TempDir>,
     /// The ports stay the same over restarts.
     p2p: u16,
     rpc: u16,
     arguments: Vec<String>,
+    environment: Vec<(&'static str, PathBuf)>,
     child: Child,
     client: HttpClient,
 }
@@ -54,14 +57,45 @@ impl Node {
     /// # Panics
     /// It does not answer.
     pub async fn start(network: &Arc<TestNetwork>, name: &str, arguments: &[&str]) -> Self {
-        let directory = TempDir::with_prefix("cairn-node-").expect("a temporary directory");
+        Self::start_with(network, name, arguments, Vec::new()).await
+    }
+
+    /// The same with these variables, at its restarts, too.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub async fn start_with(
+        network: &Arc<TestNetwork>,
+        name: &str,
+        arguments: &[&str],
+        environment: Vec<(&'static str, PathBuf)>,
+    ) -> Self {
+        let own = TempDir::with_prefix("cairn-node-").expect("a temporary directory");
+        let directory = own.path().to_owned();
+        Self::launch(network, name, (directory, Some(own)), arguments, environment).await
+    }
+
+    /// The same with its data elsewhere: on a disk that is not everybody's.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub async fn start_in(network: &Arc<TestNetwork>, name: &str, directory: &Path, arguments: &[&str]) -> Self {
+        Self::launch(network, name, (directory.to_owned(), None), arguments, Vec::new()).await
+    }
+
+    async fn launch(
+        network: &Arc<TestNetwork>,
+        name: &str,
+        (directory, own): (PathBuf, Option<TempDir>),
+        arguments: &[&str],
+        environment: Vec<(&'static str, PathBuf)>,
+    ) -> Self {
         let (p2p, rpc) = (free_port(), free_port());
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let child = spawn(network, directory.path(), p2p, rpc, &arguments);
-        http::remember_admin(rpc, directory.path());
-        let client = client(rpc);
-        let network = Arc::clone(network);
-        let mut node = Self { network, name: name.to_owned(), directory, p2p, rpc, arguments, child, client };
+        let child = spawn(command(network, &directory, p2p, rpc, &arguments), &directory, &environment);
+        http::remember_admin(rpc, &directory);
+        let (client, network, name) = (client(rpc), Arc::clone(network), name.to_owned());
+        let mut node = Self { network, name, directory, _own: own, p2p, rpc, arguments, environment, child, client };
         node.answers().await;
         node
     }
@@ -102,7 +136,7 @@ impl Node {
 
     /// Its data directory.
     pub fn directory(&self) -> &Path {
-        self.directory.path()
+        &self.directory
     }
 
     /// What it is and how far it is.
@@ -272,6 +306,14 @@ impl Node {
         let signal = format!("kill -TERM {}", self.child.id());
         let sent = Command::new("sh").args(["-c", &signal]).status().expect("a shell");
         assert!(sent.success(), "the signal is delivered");
+        self.ends().await
+    }
+
+    /// Waits until it has ended, by itself or as it was asked to.
+    ///
+    /// # Panics
+    /// It does not end soon.
+    pub async fn ends(&mut self) -> ExitStatus {
         let child = &mut self.child;
         until(&format!("the node {} stops", self.name), SOON, || {
             let ended = child.try_wait().expect("a child can be asked");
@@ -285,7 +327,8 @@ impl Node {
     /// # Panics
     /// It does not answer.
     pub async fn restart(&mut self) {
-        self.child = spawn(&self.network, self.directory.path(), self.p2p, self.rpc, &self.arguments);
+        let command = command(&self.network, &self.directory, self.p2p, self.rpc, &self.arguments);
+        self.child = spawn(command, &self.directory, &self.environment);
         self.answers().await;
     }
 
@@ -302,7 +345,7 @@ impl Node {
 
     /// What it has told so far.
     pub fn log(&self) -> String {
-        fs::read_to_string(log_file(self.directory.path())).unwrap_or_default()
+        fs::read_to_string(log_file(&self.directory)).unwrap_or_default()
     }
 }
 
@@ -371,9 +414,9 @@ pub fn offline(network: &TestNetwork, directory: &Path, arguments: &[&str]) -> C
     command
 }
 
-fn spawn(network: &TestNetwork, directory: &Path, p2p: u16, rpc: u16, arguments: &[String]) -> Child {
+fn spawn(mut command: Command, directory: &Path, environment: &[(&'static str, PathBuf)]) -> Child {
     let log = File::options().create(true).append(true).open(log_file(directory)).expect("a log file");
-    let mut command = command(network, directory, p2p, rpc, arguments);
+    command.envs(environment.iter().map(|(name, value)| (*name, value)));
     command.stdout(log.try_clone().expect("a second handle")).stderr(log);
     command.spawn().expect("the node starts")
 }

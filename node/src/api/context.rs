@@ -2,6 +2,7 @@
 
 use super::{NAME, error, heads::Heads, limits};
 use crate::{
+    budget::BudgetHandle,
     chain::{ChainHandle, Reader},
     mempool::PoolHandle,
     miner::{MinerHandle, MiningConfig},
@@ -35,6 +36,8 @@ pub struct Handles {
     pub sync: SyncHandle,
     /// The miner.
     pub miner: MinerHandle,
+    /// The room that the data takes.
+    pub budget: BudgetHandle,
 }
 
 /// What JSON-RPC makes reachable.

@@ -7,6 +7,7 @@ use crate::{
     mempool::{PoolError, PoolStopped},
     miner::{GenerateError, MAX_GENERATE, WorkError},
     network::{AddPeerError, AdmitError, BanError, FindError, UnknownKind},
+    store::BackupError,
 };
 use cairn_rpc::error::{Code, RpcError};
 
@@ -26,6 +27,16 @@ impl From<ChainError> for RpcError {
         match error {
             ChainError::Stopping => stopping(),
         }
+    }
+}
+
+impl From<BackupError> for RpcError {
+    fn from(error: BackupError) -> Self {
+        let code = match error {
+            BackupError::Exists { .. } | BackupError::Relative { .. } => Code::BadDirectory,
+            BackupError::Refused { .. } | BackupError::Failed { .. } => Code::BackupFailed,
+        };
+        Self::new(code, error)
     }
 }
 

@@ -71,6 +71,9 @@ struct Gauges {
     uptime: Real,
     memory: Whole,
     files: Whole,
+    data_used: Whole,
+    data_free: Whole,
+    uploaded: Whole,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -141,6 +144,9 @@ impl Gauges {
         add("mining_found_blocks", "Blocks found since the start that came onto the chain", &self.blocks_found);
         add("process_resident_memory_bytes", "Memory of the process that is in RAM", &self.memory);
         add("process_open_fds", "Open file descriptors of the process", &self.files);
+        add("data_used_bytes", "What the data directory takes", &self.data_used);
+        add("data_free_bytes", "What is free on the disk of the data directory", &self.data_free);
+        add("upload_today_bytes", "Given since midnight UTC to those who catch up", &self.uploaded);
         let mut add = |name: &str, help: &str, gauge: &Real| registry.register(name, help, gauge.clone());
         add("chain_tip_timestamp_seconds", "When the tip's miner says it was made, Unix time", &self.tip_time);
         add("chain_work_hashes", "Expected attempts behind the followed chain", &self.work);
@@ -175,6 +181,10 @@ impl Gauges {
         self.blocks_found.set(miner.blocks_found);
         self.uptime.set(Instant::now().saturating_duration_since(context.started).as_secs_f64());
         self.memory.set(resident_bytes().unwrap_or_default());
+        let room = handles.budget.usage();
+        self.data_used.set(room.used_bytes);
+        self.data_free.set(room.free_bytes);
+        self.uploaded.set(network.uploaded_today);
         self.files.set(fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64));
         Ok(())
     }

@@ -34,6 +34,7 @@ impl NetServer for NetApi {
             known_tried: info.book.1 as u64,
             bans: info.bans as u64,
             admitted: info.admitted,
+            clock_ahead_ms: info.clock_ahead,
         })
     }
 

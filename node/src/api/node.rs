@@ -2,6 +2,7 @@
 
 use super::{
     context::{Context, millis},
+    error,
     meters::resident_bytes,
 };
 use crate::{clock, store::TableUsage, sync};
@@ -10,9 +11,10 @@ use cairn_rpc::{
     error::RpcError,
     methods::NodeServer,
     text::Text,
-    types::{MemoryInfo, NodeInfo, StorageInfo, SyncInfo, SyncPhase, TableSize},
+    types::{BackupInfo, MemoryInfo, NodeInfo, Room, StorageInfo, SyncInfo, SyncPhase, TableSize, UploadInfo},
 };
 use jsonrpsee::core::{RpcResult, async_trait};
+use std::path::PathBuf;
 
 pub(super) struct NodeApi(pub Context);
 
@@ -24,6 +26,10 @@ impl NodeServer for NodeApi {
 
     async fn node_storage(&self) -> RpcResult<StorageInfo> {
         Ok(self.0.node_storage().await?)
+    }
+
+    async fn node_backup(&self, directory: String) -> RpcResult<BackupInfo> {
+        Ok(self.0.backup(directory).await?)
     }
 }
 
@@ -49,6 +55,8 @@ impl Context {
             time: clock::now().millis(),
             uptime_ms: millis(self.started.elapsed()),
             address_index,
+            room: self.room(),
+            upload: UploadInfo { today_bytes: network.uploaded_today, max_bytes_per_day: network.max_upload_per_day },
         })
     }
 
@@ -68,6 +76,25 @@ impl Context {
                 pool: pool.bytes as u64,
             },
         })
+    }
+
+    async fn backup(&self, directory: String) -> Result<BackupInfo, RpcError> {
+        let (reader, to) = (self.handles.chain.reader().clone(), PathBuf::from(&directory));
+        // A disk elsewhere that fails is no failure of the node's own.
+        let copied = tokio::task::spawn_blocking(move || reader.backup(&to)).await;
+        let backup = copied.map_err(|_| error::stopping())??;
+        Ok(BackupInfo { directory, bytes: backup.bytes, height: backup.height.get() })
+    }
+
+    fn room(&self) -> Room {
+        let usage = self.handles.budget.usage();
+        Room {
+            used_bytes: usage.used_bytes,
+            free_bytes: usage.free_bytes,
+            max_bytes: self.handles.budget.max_bytes(),
+            growth_bytes_per_day: usage.growth_per_day,
+            days_until_full: usage.days_until_full,
+        }
     }
 
     fn sync_info(&self) -> SyncInfo {

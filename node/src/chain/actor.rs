@@ -58,7 +58,7 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
     let workers = Workers::start()?;
     let (accounts, tip) = audit::load(&store, &workers)?;
     let indexer = index::prepare(&store, options.address_index)?.then(Indexer::default);
-    let caches = Arc::<Caches>::default();
+    let caches = Arc::new(Caches::with_more(options.more_accounts));
     let precheck = Precheck::new(workers, spec.clone(), store.clone(), caches.clone());
     let (mailbox, messages) = mpsc::channel(MAILBOX);
     let (tip_sender, tip_watch) = watch::channel(Arc::new(tip_of(&tip)));

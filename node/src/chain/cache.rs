@@ -15,7 +15,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-/// Accounts in one generation, of two: more than the largest block touches. Seven eighths of a power of two fill
+/// The least number of accounts in one generation, of two: more than the largest block touches. Seven eighths of a power of two fill
 /// a map as far as it goes, to 12 MB.
 const GENERATION: usize = 7 << 14;
 /// Neighbours of absent addresses remembered, of about 64 bytes each.
@@ -29,6 +29,12 @@ pub(super) struct Caches {
 }
 
 impl Caches {
+    /// Nothing yet, with room for so many accounts more than the least in each generation.
+    pub(super) fn with_more(accounts: usize) -> Self {
+        let accounts = AccountCache { more: accounts, ..AccountCache::default() };
+        Self { accounts: RwLock::new(accounts), known: Mutex::default() }
+    }
+
     /// The accounts in memory.
     pub(super) fn accounts(&self) -> RwLockReadGuard<'_, AccountCache> {
         self.accounts.read().unwrap_or_else(PoisonError::into_inner)
@@ -98,6 +104,8 @@ pub(super) type ByAddress<T> = HashMap<Address, T, AddressHashing>;
 pub(super) struct AccountCache {
     young: ByAddress<AccountRecord>,
     old: ByAddress<AccountRecord>,
+    /// How many accounts more than [`GENERATION`] are in one.
+    more: usize,
     /// How often a generation was dropped.
     age: u64,
     /// For addresses without an account: the account that was just below them once.
@@ -127,7 +135,7 @@ impl AccountCache {
 
     /// Takes in an account as it was just written.
     pub(super) fn put(&mut self, index: u64, leaf: Leaf) {
-        if self.young.len() >= GENERATION && !self.young.contains_key(&leaf.address) {
+        if self.young.len() >= GENERATION.saturating_add(self.more) && !self.young.contains_key(&leaf.address) {
             // The memory of the dropped generation serves the next one.
             std::mem::swap(&mut self.old, &mut self.young);
             self.young.clear();
@@ -229,6 +237,17 @@ mod tests {
     }
 
     /// A value read before a write must not come back once the written one was dropped.
+    #[test]
+    fn more_room_keeps_more_accounts() {
+        let held = |more: usize| {
+            let mut cache = AccountCache { more, ..AccountCache::default() };
+            (0..GENERATION as u64 + 100).for_each(|n| cache.put(n, leaf(n, 1)));
+            (cache.young.len(), cache.old.len())
+        };
+        assert_eq!(held(100), (GENERATION + 100, 0));
+        assert_eq!(held(0), (100, GENERATION), "the control: with the least, a generation was begun");
+    }
+
     #[test]
     fn an_old_read_does_not_outlive_the_write_after_it() {
         let mut cache = AccountCache::default();

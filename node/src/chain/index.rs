@@ -46,7 +46,7 @@ pub(super) fn in_order(mut keys: Vec<TouchKey>) -> Vec<TouchKey> {
 pub(super) fn prepare(store: &ChainStore, keep: bool) -> Result<bool, StoreError> {
     let there = store.indexed()?.is_some();
     if keep != there {
-        let mut batch = store.batch();
+        let mut batch = store.batch(0);
         match keep {
             true => put_indexed(&mut batch, Height::GENESIS),
             false => drop_index(&mut batch),

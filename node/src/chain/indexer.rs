@@ -74,7 +74,7 @@ impl Building {
         if !self.touches.as_slice().is_empty() {
             return Ok(Some(self));
         }
-        let mut batch = store.batch();
+        let mut batch = store.batch(0);
         in_order(self.keys).iter().for_each(|key| batch.put::<TouchByAccount>(key, &()));
         put_indexed(&mut batch, height);
         // What a power cut takes is built again.

@@ -1,7 +1,7 @@
 //! Reading the stored chain from any thread.
 
 use super::audit::{AuditError, AuditReport};
-use crate::store::{ChainStore, DbUsage, StoreError, StoredBlock};
+use crate::store::{Backup, BackupError, ChainStore, DbUsage, StoreError, StoredBlock};
 use cairn_ledger::{
     accounts::Account,
     block::{Body, Header},
@@ -13,7 +13,7 @@ use cairn_ledger::{
     units::Height,
     validate::{ChainContext, LinkedHeader},
 };
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 /// A locator's first ids are consecutive; after them the steps double.
 const LOCATOR_DENSE: u64 = 10;
@@ -46,6 +46,14 @@ impl Reader {
     /// A failing store.
     pub fn usage(&self) -> Result<DbUsage, StoreError> {
         self.store.usage()
+    }
+
+    /// Copies the database, as it is now, to a directory that is made.
+    ///
+    /// # Errors
+    /// Says why not; then nothing is left there.
+    pub fn backup(&self, to: &Path) -> Result<Backup, BackupError> {
+        self.store.backup(to)
     }
 
     /// A stored header, on the followed chain or not.
@@ -89,6 +97,14 @@ impl Reader {
     /// A failing store.
     pub fn body(&self, id: &BlockId) -> Result<Option<Body>, StoreError> {
         self.store.body(id)
+    }
+
+    /// The height of the tip, as it was last committed.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn tip_height(&self) -> Result<Height, StoreError> {
+        Ok(self.store.expect_header(&self.store.tip()?)?.header().height)
     }
 
     /// Whether `header` is on the followed chain.

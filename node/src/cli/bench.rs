@@ -4,7 +4,7 @@ use super::{CliError, cores, print, replay::block_on};
 use crate::{
     bench::{self, Report},
     config::{Environment, Flags, Settings},
-    telemetry::{self, LogFilter},
+    telemetry::{self, LogFilter, LogFormat},
 };
 use cairn_ledger::chain_spec::ChainSpec;
 use clap::Args;
@@ -30,7 +30,7 @@ pub(super) fn run(args: BenchArgs) -> Result<(), CliError> {
     // Main's settings say where data is by default, and what a full block is.
     let flags = Flags { chain: Some(String::from("main")), data_dir: None, keys: Vec::new() };
     let settings = Settings::load(&flags, &Environment::of_this_process())?;
-    telemetry::start(&LogFilter::new(Level::WARN), None)?;
+    telemetry::start(&LogFilter::new(Level::WARN), None, LogFormat::Text)?;
     let beside = settings.data_dir.parent().map(PathBuf::from);
     let scratch = args.scratch.or(beside).unwrap_or_else(std::env::temp_dir);
     let watched = std::io::stderr().is_terminal();

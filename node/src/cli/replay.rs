@@ -5,7 +5,7 @@ use crate::{
     config::{Environment, Flags, Settings},
     data_dir::DataDir,
     replay::{self, BlockFile, Export, Exported, Imported, Replayed, SCRATCH_PREFIX, Verified},
-    telemetry::{self, LogFilter},
+    telemetry::{self, LogFilter, LogFormat},
 };
 use cairn_ledger::units::Height;
 use clap::Args;
@@ -82,7 +82,7 @@ fn open(Place { chain, data_dir }: Place, create: bool) -> Result<(Settings, Dat
         return Err(CliError::NoDatabase { path });
     }
     // Progress has the terminal; only what goes wrong is told besides.
-    telemetry::start(&LogFilter::new(Level::WARN), None)?;
+    telemetry::start(&LogFilter::new(Level::WARN), None, LogFormat::Text)?;
     let data_dir = DataDir::open(&settings.data_dir)?;
     Ok((settings, data_dir))
 }

@@ -1,6 +1,7 @@
 //! Every key, declared once: its section, type, help and the name of its value.
 
 use super::{ConfigError, layers::Layers};
+use crate::telemetry::LogFormat;
 use std::{net::SocketAddr, str::FromStr};
 
 /// A key of the configuration.
@@ -89,6 +90,9 @@ config! {
         /// The most bytes a second that answers to peers take, blocks and payments as they spread aside; by
         /// default as many as the line carries
         max_upload_per_second: Ranged<usize, 16_384, 1_099_511_627_776> = "BYTES";
+        /// The most to give in a day, midnight UTC to midnight, to those who catch up, such as 20GiB; blocks
+        /// are still relayed after that; without end by default
+        max_upload_per_day: Size = "SIZE";
         /// On a private network, the peer ids that are let in; by default anyone is
         admit: Vec<String> = "PEER_ID,..";
         /// A file with the key that all nodes of a private network share; with it there is no QUIC
@@ -156,8 +160,18 @@ config! {
         /// The least fee, in pebbles for each byte; 1 by default
         min_fee_rate: Ranged<u64, 0, 1_000_000_000> = "PEBBLES";
     }
+    /// What the node may hold in memory.
+    memory: MemorySection {
+        /// The most for the process, such as 1GiB, at least 256MiB: what is cached, what waits and what was
+        /// written lately get their shares of it, and no new peers come in near it; by default each part has
+        /// its own limit
+        max_bytes: Size = "SIZE";
+    }
     /// The database.
     storage: StorageSection {
+        /// The most the whole data directory may take, such as 100GiB; the node stops there, and in any case
+        /// before the disk is full; without end by default
+        max_bytes: Size = "SIZE";
         /// Memory for what was read, in MiB; 64 by default
         cache_mib: Ranged<usize, 8, 65_536> = "MIB";
         /// Memory for what was written lately, in MiB; 32 by default
@@ -175,6 +189,8 @@ config! {
     log: LogSection {
         /// How much of this program: error, warn, info (the default), debug or trace
         level: tracing::Level = "LEVEL";
+        /// How: text (the default) or json, an object a line
+        format: LogFormat = "FORMAT";
         /// More precisely, by part: cairn::network=debug,libp2p_swarm=info
         filter: String = "TARGET=LEVEL,..";
         /// Where to keep it in files, too: one a day, the last seven; nowhere by default
@@ -242,7 +258,39 @@ one_text! {
     bool: "true or false";
     u16: "a whole number from 0 to 65535";
     SocketAddr: "an IP address and a port, such as 127.0.0.1:9741";
+    LogFormat: "text or json";
     tracing::Level: "error, warn, info, debug or trace";
+}
+
+/// A number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(u64);
+
+impl Size {
+    /// The number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl Setting for Size {
+    fn expected() -> String {
+        String::from("a number of bytes, such as 500000000, 512MiB, 20GiB or 1TiB")
+    }
+
+    fn read(said: &[String]) -> Option<Self> {
+        let text = one::<String>(said)?;
+        let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let unit: u64 = match text.get(digits.len()..)?.trim() {
+            "" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            "TiB" => 1 << 40,
+            _ => return None,
+        };
+        digits.parse::<u64>().ok()?.checked_mul(unit).filter(|bytes| *bytes > 0).map(Self)
+    }
 }
 
 impl Setting for Vec<String> {
@@ -299,6 +347,18 @@ mod tests {
         let read = |text: &str| Duty::read(&[text.to_owned()]).map(Duty::get);
         assert_eq!((read("1"), read("100")), (Some(1), Some(100)));
         for text in ["0", "101", "300", "-1", "1.5", "", "ten"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_binary_units_and_are_never_nothing() {
+        let read = |text: &str| Size::read(&[text.to_owned()]).map(Size::get);
+        for (text, bytes) in [("1", 1), ("512MiB", 512 << 20), ("20 GiB", 20 << 30), ("3TiB", 3 << 40), ("2KiB", 2048)]
+        {
+            assert_eq!(read(text), Some(bytes), "{text}");
+        }
+        for text in ["", "0", "0GiB", "GiB", "1GB", "1.5GiB", "-1", "99999999999TiB", "1 GiB 2"] {
             assert_eq!(read(text), None, "{text}");
         }
     }

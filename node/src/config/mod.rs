@@ -3,7 +3,7 @@
 //! # Map
 //! `keys` every key with its type and its help, declared once · `layers` what was said on the command
 //! line, in the environment and in the file, the first of these winning · `settings` the checked result ·
-//! `peers` its part about finding and reaching peers
+//! `peers` its part about finding and reaching peers · `memory` one limit divided among the parts
 //!
 //! # The path of a setting
 //! `mining.threads` is one key with three spellings: the flag `--mining.threads`, the variable
@@ -19,6 +19,7 @@
 
 mod keys;
 mod layers;
+mod memory;
 mod peers;
 mod settings;
 

@@ -4,6 +4,7 @@ use super::{
     Config, ConfigError, Environment, Flags,
     keys::{Given, LogSection, MempoolSection, MiningSection, NetworkSection, RpcSection, StorageSection},
     layers::{CHAIN_VARIABLE, DATA_DIR_VARIABLE, Layers},
+    memory::Shares,
     peers,
 };
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     miner::MiningConfig,
     network::NetworkConfig,
     store::DbOptions,
-    telemetry::LogFilter,
+    telemetry::{LogFilter, LogFormat},
 };
 use cairn_genesis::{Defaults, Network};
 use cairn_ledger::chain_spec::ChainSpec;
@@ -43,8 +44,12 @@ pub struct Settings {
     pub mempool: PoolConfig,
     /// The database.
     pub storage: DbOptions,
+    /// The most bytes that the data directory may take.
+    pub max_storage_bytes: Option<u64>,
     /// What is told on stderr.
     pub log: LogFilter,
+    /// How it is written.
+    pub log_format: LogFormat,
     /// Where it is kept in files, too.
     pub log_directory: Option<PathBuf>,
 }
@@ -58,26 +63,49 @@ impl Settings {
         let Network { spec, defaults } = load_chain(flags, environment)?;
         let data_dir = locate_data_dir(flags, environment, &spec.params().name)?;
         let config = Config::read(&Layers::gather(flags, environment, &data_dir)?)?;
+        let max_memory = config.memory.max_bytes.as_ref();
+        let shares = max_memory.map(Shares::of).transpose()?;
+        let mempool = mempool(&config.mempool, shares.map_or_else(PoolConfig::default, Shares::pool));
+        let storage = storage(&config.storage, shares.map_or_else(DbOptions::default, Shares::database));
+        if let Some(given) = max_memory {
+            Shares::check(given, &storage, &mempool)?;
+        }
+        let network = network(&config.network, &defaults)?;
         Ok(Self {
             network: NetworkConfig {
+                max_memory_mib: network.max_memory_mib.or(shares.map(|shares| shares.no_new_peers_mib)),
                 discovery: peers::discovery(&config.discovery, defaults.local),
                 reach: peers::reach(&config.reach),
-                ..network(&config.network, &defaults)?
+                ..network
             },
             mining: mining(&config.mining, &spec)?,
             rpc_listen: config.rpc.listen.as_ref().map_or(default_rpc(&defaults), |listen| listen.value),
             rpc: rpc(&config.rpc)?,
-            mempool: mempool(&config.mempool),
+            mempool,
+            max_storage_bytes: config.storage.max_bytes.as_ref().map(|max| max.value.get()),
             storage: DbOptions {
                 address_index: config.index.addresses.as_ref().is_some_and(|on| on.value),
-                ..storage(&config.storage)
+                ..storage
             },
             log: log(&config.log)?,
+            log_format: config.log.format.as_ref().map_or(LogFormat::Text, |given| given.value),
             log_directory: config.log.directory.as_ref().map(|given| given.value.clone().into()),
             local: defaults.local,
             spec: Arc::new(spec),
             data_dir,
         })
+    }
+}
+
+/// Open files besides those of the database, the peers and the callers: logs, listeners, pipes, small files.
+const OTHER_FILES: u64 = 64;
+
+impl Settings {
+    /// How many files a node can have open at once with these settings.
+    pub fn open_files(&self) -> u64 {
+        let peers = self.network.max_inbound.saturating_add(self.network.max_outbound);
+        let sockets = peers.saturating_add(self.rpc.max_connections) as u64;
+        OTHER_FILES.saturating_add(sockets).saturating_add(u64::from(self.storage.max_open_files.unsigned_abs()))
     }
 }
 
@@ -145,6 +173,7 @@ fn network(section: &NetworkSection, defaults: &Defaults) -> Result<NetworkConfi
         allow_private: section.allow_private.as_ref().map_or(defaults.local, |allow| allow.value),
         max_inbound: section.max_inbound.as_ref().map_or(base.max_inbound, |max| max.value.get()),
         max_outbound: section.max_outbound.as_ref().map_or(base.max_outbound, |max| max.value.get()),
+        max_upload_per_day: section.max_upload_per_day.as_ref().map(|max| max.value.get()),
         max_memory_mib: section.max_memory_mib.as_ref().map(|max| max.value.get()),
         max_upload_per_second: section.max_upload_per_second.as_ref().map(|max| max.value.get()),
         admit: peers::admit(&section.admit)?,
@@ -245,8 +274,7 @@ fn is_origin(text: &str) -> bool {
     authority.is_some_and(|authority| is_host(&host_of(authority)))
 }
 
-fn mempool(section: &MempoolSection) -> PoolConfig {
-    let base = PoolConfig::default();
+fn mempool(section: &MempoolSection, base: PoolConfig) -> PoolConfig {
     PoolConfig {
         max_count: section.max_count.as_ref().map_or(base.max_count, |max| max.value.get()),
         max_bytes: section.max_mib.as_ref().map_or(base.max_bytes, |max| max.value.get() << 20),
@@ -255,14 +283,14 @@ fn mempool(section: &MempoolSection) -> PoolConfig {
     }
 }
 
-fn storage(section: &StorageSection) -> DbOptions {
-    let base = DbOptions::default();
+fn storage(section: &StorageSection, base: DbOptions) -> DbOptions {
     DbOptions {
         cache_bytes: section.cache_mib.as_ref().map_or(base.cache_bytes, |mib| mib.value.get() << 20),
         write_buffer_bytes: section
             .write_buffer_mib
             .as_ref()
             .map_or(base.write_buffer_bytes, |mib| mib.value.get() << 20),
+        more_accounts: base.more_accounts,
         max_open_files: section.max_open_files.as_ref().map_or(base.max_open_files, |max| max.value.get()),
         ..base
     }
@@ -399,6 +427,26 @@ mod tests {
         assert!(elsewhere.refused().contains("an address of the network local"));
         let no_id = Said { flags: vec![("network.peers", "/ip4/127.0.0.1/tcp/1")], ..Said::default() };
         assert!(no_id.refused().contains("peer id"));
+    }
+
+    #[test]
+    fn one_limit_of_memory_governs_every_part_that_has_one_and_the_parts_must_fit() {
+        let load = |flags| Said { flags, ..Said::default() }.load();
+        let half = load(vec![("memory.max_bytes", "512MiB")]).expect("half a GiB");
+        assert_eq!((half.storage.cache_bytes, half.storage.write_buffer_bytes), (64 << 20, 32 << 20));
+        assert_eq!((half.mempool.max_bytes, half.network.max_memory_mib), (32 << 20, Some(448)));
+        assert_eq!(half.storage.more_accounts, 39_321);
+        // What is said of a part wins, as long as it fits.
+        let small = load(vec![("memory.max_bytes", "512MiB"), ("mempool.max_mib", "5")]).expect("it fits");
+        assert_eq!((small.mempool.max_bytes, small.storage.cache_bytes), (5 << 20, 64 << 20));
+        let large =
+            Said { flags: vec![("memory.max_bytes", "512MiB"), ("storage.cache_mib", "500")], ..Said::default() };
+        assert!(large.refused().contains("storage.cache_mib"), "{}", large.refused());
+        let little = Said { flags: vec![("memory.max_bytes", "255MiB")], ..Said::default() };
+        assert!(little.refused().contains("at least 256MiB"), "{}", little.refused());
+        let none = load(Vec::new()).expect("defaults");
+        assert_eq!((none.mempool.max_bytes, none.network.max_memory_mib), (64 << 20, None));
+        assert_eq!(none.storage.more_accounts, 0);
     }
 
     #[test]

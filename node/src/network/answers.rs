@@ -10,6 +10,7 @@ use super::{
     upload::{Reserved, Standing, Upload},
 };
 use crate::{
+    clock,
     tasks::TaskError,
     verdict::{Offence, PeerNumber},
 };
@@ -140,9 +141,9 @@ impl Service {
             let Request { number, class, id, question, channel } = request;
             let reserved = self.counter.upload.begin(number, self.peers.standing(number, now), class);
             let wait = self.peers.begin_serving(number, now);
-            let sources = self.sources.clone();
+            let (sources, spent) = (self.sources.clone(), self.daily.is_spent(clock::now()));
             self.counter.serving.spawn(async move {
-                let answer = serve::answer(sources, class, question, wait).await;
+                let answer = serve::answer(sources, class, question, wait, spent).await;
                 Served { number, class, id, channel, reserved, answer }
             });
         }
@@ -159,6 +160,7 @@ impl Service {
         match answer {
             Ok(bytes) => {
                 self.peers.count_bytes(number, bytes.len(), Instant::now());
+                self.daily.count(bytes.len(), clock::now());
                 self.peers.sent(number, class.protocol(), bytes.len());
                 let requests = self.requests(class);
                 // Whoever asked may be gone.

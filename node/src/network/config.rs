@@ -1,5 +1,6 @@
 //! What an operator decides about the network.
 
+use crate::data_dir::DataDir;
 use std::path::PathBuf;
 
 /// How a node takes part in the network. Addresses are multiaddresses.
@@ -23,6 +24,8 @@ pub struct NetworkConfig {
     pub max_memory_mib: Option<usize>,
     /// The most bytes a second that answers to peers take; `None` for as many as the line carries.
     pub max_upload_per_second: Option<usize>,
+    /// The most bytes a day for those who catch up; `None` for no most.
+    pub max_upload_per_day: Option<u64>,
     /// On a private network, the identities that are let in; `None` where anyone is.
     pub admit: Option<Vec<String>>,
     /// A file with a key that all nodes of a private network share. With it there is no QUIC.
@@ -45,6 +48,7 @@ impl Default for NetworkConfig {
             max_outbound: 16,
             max_memory_mib: None,
             max_upload_per_second: None,
+            max_upload_per_day: None,
             admit: None,
             psk_file: None,
             discovery: DiscoveryConfig::default(),
@@ -95,7 +99,7 @@ impl Default for ReachConfig {
     }
 }
 
-/// The small files of the network.
+/// The small files of the network, in a node's data directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkFiles {
     /// The node's key.
@@ -104,4 +108,18 @@ pub struct NetworkFiles {
     pub book: PathBuf,
     /// The bans.
     pub bans: PathBuf,
+    /// What was given today.
+    pub upload: PathBuf,
+}
+
+impl NetworkFiles {
+    /// Those of a node.
+    pub fn of(data_dir: &DataDir) -> Self {
+        Self {
+            node_key: data_dir.node_key(),
+            book: data_dir.address_book(),
+            bans: data_dir.bans(),
+            upload: data_dir.upload(),
+        }
+    }
 }

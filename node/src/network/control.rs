@@ -83,6 +83,9 @@ impl Service {
             let bytes = book_file::encode(&self.book, &self.judge.spec.genesis_id());
             files.push((self.files.book.clone(), bytes));
         }
+        if with_book && let Some(bytes) = self.daily.take_changed() {
+            files.push((self.files.upload.clone(), bytes));
+        }
         if std::mem::take(&mut self.upkeep.bans_changed) {
             files.push((self.files.bans.clone(), bans::encode(&self.swarm.behaviour().gate.bans)));
         }

@@ -227,6 +227,13 @@ pub struct NetworkInfo {
     pub bans: usize,
     /// On a private network, who is admitted.
     pub admitted: Option<Vec<String>>,
+    /// How far the clocks of its peers are ahead of its own, their median in milliseconds; with fewer than three
+    /// peers there is none.
+    pub clock_ahead: Option<i64>,
+    /// Bytes given since midnight UTC to those who catch up.
+    pub uploaded_today: u64,
+    /// The most of them, if there is a most.
+    pub max_upload_per_day: Option<u64>,
 }
 
 impl Default for NetworkInfo {
@@ -245,6 +252,9 @@ impl Default for NetworkInfo {
             book: (0, 0),
             bans: 0,
             admitted: None,
+            clock_ahead: None,
+            uploaded_today: 0,
+            max_upload_per_day: None,
         }
     }
 }

@@ -51,7 +51,9 @@
 //! `service` its loop · `events` what the swarm reports · `relay` what is passed on · `gossip` verdicts ·
 //! `compact` compact blocks · `short_ids` what they are made of · `shelf` bodies passed on lately · `pool_sync` the pools
 //! of new peers · `listing` the pool as they see it · `requests` questions about both · `outbox` batches of our own ·
-//! `answers` and `serve` answers to others · `upload` who is next · `peers` scores and prices · `traffic` bytes by protocol · `bans` and their file · `gate` who may connect · `filter` what may be dialled ·
+//! `answers` and `serve` answers to others · `upload` who is next · `daily` what may be given in a day ·
+//! `peers` scores and prices · `traffic` bytes by protocol · `bans` and their file · `gate` who may connect ·
+//! `filter` what may be dialled ·
 //! `redial` whom the operator and neighbours named · `address_book`, `book_file`, `node_address` where others are ·
 //! `outreach` whom to dial · `discovery` Kademlia · `resource` what can be provided · `exchange`, `rendezvous` ·
 //! `climbing`, `ladder` being reached · `reachability` addresses · `control` the operator's word, files and memory ·
@@ -117,6 +119,7 @@ mod codec;
 mod compact;
 mod config;
 mod control;
+mod daily;
 mod discovery;
 mod events;
 mod exchange;

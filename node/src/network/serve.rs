@@ -48,12 +48,18 @@ pub(super) struct Sources {
     pub(super) listing: Listing,
 }
 
-/// Answers a question after waiting for so long.
+/// How far below the tip a block is news, which is given even when the day's upload is spent: those who follow the
+/// tip go on, those who catch up ask others.
+const NEWS_BLOCKS: u64 = 8;
+
+/// Answers a question after waiting for so long. When the day's upload is `spent`, bodies below the news are not given:
+/// an answer may always be shorter than the question.
 pub(super) async fn answer(
     sources: Sources,
     class: Class,
     question: Vec<u8>,
     wait: Duration,
+    spent: bool,
 ) -> Result<Vec<u8>, ServeError> {
     tokio::time::sleep(wait).await;
     let list = match class {
@@ -62,7 +68,7 @@ pub(super) async fn answer(
     };
     let read = tokio::task::spawn_blocking(move || match class {
         Class::Headers => headers(&sources.reader, &question),
-        Class::Bodies => bodies(&sources, &question),
+        Class::Bodies => bodies(&sources, &question, spent),
         Class::BlockTxs => block_txs(&sources.shelf, &question),
         Class::Pool => pool(&list, &question),
     });
@@ -75,10 +81,14 @@ fn headers(reader: &Reader, question: &[u8]) -> Result<Vec<u8>, ServeError> {
     Ok(Headers { headers: BoundedVec::new(headers).unwrap_or_default() }.to_bytes())
 }
 
-fn bodies(sources: &Sources, question: &[u8]) -> Result<Vec<u8>, ServeError> {
+fn bodies(sources: &Sources, question: &[u8], spent: bool) -> Result<Vec<u8>, ServeError> {
     let GetBodies { ids } = GetBodies::from_bytes(question)?;
     let (mut bodies, mut room) = (Vec::new(), Bodies::MAX_BYTES - (BLOCK_OVERHEAD_BYTES - HEADER_BYTES));
+    let newest = if spent { sources.reader.tip_height()?.get() } else { 0 };
     for id in ids.iter() {
+        if spent && !is_news(&sources.reader, id, newest)? {
+            break;
+        }
         let Some(body) = body(sources, id)? else { break };
         let size = block_size(&body) - HEADER_BYTES;
         if size > room {
@@ -141,6 +151,12 @@ fn pool(list: &[CheckedTransaction], question: &[u8]) -> Result<Vec<u8>, ServeEr
     }
     let transactions = BoundedVec::new(transactions).unwrap_or_default();
     Ok(PoolAnswer { transactions, ..PoolAnswer::default() }.to_bytes())
+}
+
+/// Whether a block is among the last below the height `newest`, or above.
+fn is_news(reader: &Reader, id: &BlockId, newest: u64) -> Result<bool, StoreError> {
+    let header = reader.header(id)?;
+    Ok(header.is_some_and(|header| header.header().height.get().saturating_add(NEWS_BLOCKS) > newest))
 }
 
 #[cfg(test)]

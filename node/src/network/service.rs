@@ -9,6 +9,7 @@ use super::{
     climbing::Climbing,
     config::{NetworkConfig, NetworkFiles},
     control::Upkeep,
+    daily::Daily,
     discovery::Searches,
     exchange::Exchange,
     filter::Filtered,
@@ -103,6 +104,8 @@ pub(super) struct Setup {
     pub(super) config: NetworkConfig,
     /// Where things are kept.
     pub(super) files: NetworkFiles,
+    /// What was given today.
+    pub(super) daily: Daily,
 }
 
 /// The network's state.
@@ -131,6 +134,7 @@ pub(super) struct Service {
     pub(super) config: NetworkConfig,
     pub(super) files: NetworkFiles,
     pub(super) book: AddressBook,
+    pub(super) daily: Daily,
     pub(super) outreach: Outreach,
     pub(super) exchange: Exchange,
     pub(super) points: Points,
@@ -166,7 +170,7 @@ pub(super) struct Inlets {
 impl Service {
     /// A service at its beginning.
     pub(super) fn new(setup: Setup) -> Self {
-        let Setup { swarm, names, judge, book, config, files } = setup;
+        let Setup { swarm, names, judge, book, daily, config, files } = setup;
         let now = Instant::now();
         let said = !config.external.is_empty();
         let (reader, listing) = (judge.chain.reader().clone(), Listing::new(judge.pool.clone()));
@@ -200,6 +204,7 @@ impl Service {
             config,
             files,
             book,
+            daily,
             schedule: Schedule { status: now + STATUS_EVERY, may_tell: now, news: false, search: now },
         }
     }
@@ -463,6 +468,9 @@ impl Service {
             book: self.book.count(),
             bans: gate.bans.list(clock::now()).count(),
             admitted: gate.admitted.as_ref().map(|peers| peers.iter().map(PeerId::to_string).collect()),
+            clock_ahead: self.peers.median_clock(),
+            uploaded_today: self.daily.today(clock::now()),
+            max_upload_per_day: self.config.max_upload_per_day,
         }
     }
 }

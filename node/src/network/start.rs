@@ -7,6 +7,7 @@ use super::{
     book_file,
     config::{NetworkConfig, NetworkFiles},
     control::MAX_ADMITTED,
+    daily::{self, Daily},
     filter::Filtered,
     gate::Gate,
     gossip::Judge,
@@ -16,7 +17,7 @@ use super::{
     redial::{self, Reason, TargetError},
     service::{Inlets, Service, Setup},
     shelf::Shelf,
-    transports,
+    small_file, transports,
 };
 use crate::{
     chain::ChainHandle,
@@ -111,6 +112,7 @@ pub async fn spawn(
         swarm.add_external_address(address);
     }
     let book = load_book(&files.book, &spec, config.allow_private)?;
+    let daily = load_daily(&files.upload, config.max_upload_per_day)?;
     let (mailbox, messages) = mpsc::channel(MAILBOX);
     let (events_sender, events) = mpsc::channel(EVENTS);
     let handle = NetworkHandle { mailbox };
@@ -119,7 +121,7 @@ pub async fn spawn(
     let inlets = Inlets { mailbox: messages, moves, accepted, events: events_sender };
     let judge = Judge { spec, chain, pool, shelf: Shelf::default(), network: handle.clone() };
     let (peers, boot_nodes) = (config.peers.clone(), config.boot_nodes.clone());
-    let mut service = Service::new(Setup { swarm, names, judge, book, config, files });
+    let mut service = Service::new(Setup { swarm, names, judge, book, daily, config, files });
     for (addresses, reason) in [(&peers, Reason::Named), (&boot_nodes, Reason::Boot)] {
         for address in addresses {
             match service.add_target(address, reason) {
@@ -148,6 +150,12 @@ fn admitted(config: &NetworkConfig) -> Result<Option<BTreeSet<PeerId>>, NetworkE
 
 fn load_bans(path: &Path) -> Result<Bans, NetworkError> {
     bans::load(path, clock::now()).map_err(|reason| NetworkError::File { path: path.to_owned(), reason })
+}
+
+fn load_daily(path: &Path, limit: Option<u64>) -> Result<Daily, NetworkError> {
+    let file = small_file::read(path, daily::MAX_FILE_BYTES);
+    let file = file.map_err(|reason| NetworkError::File { path: path.to_owned(), reason })?;
+    Ok(Daily::new(limit, file.as_deref()))
 }
 
 fn load_book(path: &Path, spec: &ChainSpec, allow_private: bool) -> Result<AddressBook, NetworkError> {

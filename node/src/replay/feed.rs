@@ -197,7 +197,11 @@ where
 ///
 /// # Errors
 /// The first block that does not follow the rules, or what the reader met; blocks before it are imported.
-async fn feed<S>(chain: &ChainHandle, blocks: S, show: &mut dyn FnMut(&Replayed)) -> Result<Replayed, ReplayError>
+pub(super) async fn feed<S>(
+    chain: &ChainHandle,
+    blocks: S,
+    show: &mut dyn FnMut(&Replayed),
+) -> Result<Replayed, ReplayError>
 where
     S: Iterator<Item = Result<Block, ReplayError>> + Send + 'static,
 {

@@ -10,7 +10,8 @@
 //!
 //! # Map
 //! `file` the form of a file of blocks · `feed` blocks into the chain, and the figures of it · `export` store →
-//! file · `import` file → store · `verify` store → a scratch store, and a comparison of the two
+//! file · `import` file → store · `salvage` damaged store → fresh
+//! store · `verify` store → a scratch store, and a comparison of the two
 //!
 //! # Invariants
 //! 1. What is read is judged by `cairn_ledger`'s rules alone; a file is as little trusted as a peer.
@@ -23,6 +24,7 @@ mod export;
 mod feed;
 mod file;
 mod import;
+mod salvage;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -31,4 +33,5 @@ pub use export::{Export, Exported, export};
 pub use feed::{ReplayError, Replayed};
 pub use file::{BlockFile, BlockFileWriter, FileError};
 pub use import::{Imported, import};
+pub use salvage::{Salvaged, Wanted, salvage};
 pub use verify::{SCRATCH_PREFIX, Verified, VerifyError, verify};

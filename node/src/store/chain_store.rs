@@ -42,17 +42,53 @@ impl ChainStore {
     /// Another network's database, another format, or a failing disk.
     pub fn open(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
         let store = Self { db: Db::open(path, options)?, genesis: LinkedHeader::genesis(spec) };
-        match store.db.get::<Meta>(&MetaKey::Identity)? {
-            None => store.create(spec)?,
-            Some(MetaRecord::Identity { format, .. }) if format != FORMAT => {
-                return Err(StoreError::Format { got: format, expected: FORMAT });
-            }
-            Some(MetaRecord::Identity { genesis_id, .. }) if genesis_id != spec.genesis_id() => {
-                return Err(StoreError::OtherNetwork { got: genesis_id, expected: spec.genesis_id() });
-            }
-            Some(_) => {}
+        if !store.is_identified(spec)? {
+            store.create(spec)?;
         }
         Ok(store)
+    }
+
+    /// Opens the chain of `spec` in `path` for reading alone: nothing in it is changed.
+    ///
+    /// # Errors
+    /// No database, another network's, another format, or a failing disk.
+    pub fn open_read_only(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
+        let store = Self { db: Db::open_read_only(path, options)?, genesis: LinkedHeader::genesis(spec) };
+        if !store.is_identified(spec)? {
+            return Err(StoreError::Missing { table: "meta", key: "identity".to_owned() });
+        }
+        Ok(store)
+    }
+
+    /// The same for a database that may be damaged: one that does not say what it is, is taken to be the right one.
+    ///
+    /// # Errors
+    /// No database, another network's, another format, or one that RocksDB cannot open.
+    pub fn open_damaged(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
+        let store = Self { db: Db::open_read_only(path, options)?, genesis: LinkedHeader::genesis(spec) };
+        match store.is_identified(spec) {
+            Err(error) if !error.is_storage_failure() => Err(error),
+            Ok(_) | Err(_) => Ok(store),
+        }
+    }
+
+    /// The database itself, for what is not about the chain.
+    pub(super) fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Whether the database says what it is; it has to be this network's, in this program's format.
+    fn is_identified(&self, spec: &ChainSpec) -> Result<bool, StoreError> {
+        match self.db.get::<Meta>(&MetaKey::Identity)? {
+            None => Ok(false),
+            Some(MetaRecord::Identity { format, .. }) if format != FORMAT => {
+                Err(StoreError::Format { got: format, expected: FORMAT })
+            }
+            Some(MetaRecord::Identity { genesis_id, .. }) if genesis_id != spec.genesis_id() => {
+                Err(StoreError::OtherNetwork { got: genesis_id, expected: spec.genesis_id() })
+            }
+            Some(_) => Ok(true),
+        }
     }
 
     /// Writes block 0 and its accounts.

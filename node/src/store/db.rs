@@ -7,7 +7,7 @@ use super::{
 };
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction,
-    FlushOptions, IteratorMode, Options, WriteBatch, WriteOptions,
+    FlushOptions, IteratorMode, Options, WriteBatch, WriteOptions, checkpoint::Checkpoint,
 };
 use std::{ops::RangeInclusive, path::Path};
 
@@ -25,12 +25,25 @@ pub struct DbOptions {
     pub max_open_files: i32,
     /// Whether the writer keeps the index of addresses. It takes disk for every payment, and few ask it.
     pub address_index: bool,
+    /// Accounts that the chain keeps in memory, in each of two generations, beyond the least it needs.
+    pub more_accounts: usize,
+}
+
+impl DbOptions {
+    /// Free space below which a disk counts as full: the log may grow to twice what is written lately, which then
+    /// goes into files once, and the rest is for compactions and small files. What is in memory when a node is told
+    /// to stop fits, so that its last batch is never half there.
+    pub fn reserve_bytes(&self) -> u64 {
+        (self.write_buffer_bytes as u64).saturating_mul(4)
+    }
 }
 
 impl Default for DbOptions {
     /// Small enough for a laptop: hot accounts stay in the chain's own memory.
     fn default() -> Self {
-        Self { cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, max_open_files: 256, address_index: false }
+        Self { cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, max_open_files: 256, address_index: false,
+            more_accounts: 0,
+        }
     }
 }
 
@@ -61,6 +74,26 @@ pub struct TableUsage {
 /// An open database.
 pub struct Db(DB);
 
+/// How a database is opened, with all its tables.
+fn opening(options: DbOptions) -> (Options, Vec<ColumnFamilyDescriptor>) {
+    let cache = Cache::new_lru_cache(options.cache_bytes);
+    let mut db_options = Options::default();
+    db_options.set_max_open_files(options.max_open_files);
+    db_options.set_db_write_buffer_size(options.write_buffer_bytes);
+    db_options.set_max_total_wal_size(options.write_buffer_bytes as u64 * 2);
+    db_options.set_max_background_jobs(2);
+    db_options.set_keep_log_file_num(4);
+    db_options.set_max_log_file_size(1 << 20);
+    // What was written last and not synced may be lost in a power cut, but only as whole batches from
+    // the end: the state before them is intact.
+    db_options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    db_options.set_paranoid_checks(true);
+    let family =
+        |name: &&str| ColumnFamilyDescriptor::new(*name, table_options(name, &cache, options.write_buffer_bytes));
+    let families = schema::TABLES.iter().map(family).collect();
+    (db_options, families)
+}
+
 fn failed(table: &'static str) -> impl Fn(rocksdb::Error) -> StoreError {
     move |error| StoreError::Database { table, reason: error.into_string() }
 }
@@ -71,24 +104,23 @@ impl Db {
     /// # Errors
     /// Says what RocksDB refused.
     pub fn open(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
-        let cache = Cache::new_lru_cache(options.cache_bytes);
-        let mut db_options = Options::default();
+        let (mut db_options, families) = opening(options);
         db_options.create_if_missing(true);
         db_options.create_missing_column_families(true);
-        db_options.set_max_open_files(options.max_open_files);
-        db_options.set_db_write_buffer_size(options.write_buffer_bytes);
-        db_options.set_max_total_wal_size(options.write_buffer_bytes as u64 * 2);
-        db_options.set_max_background_jobs(2);
-        db_options.set_keep_log_file_num(4);
-        db_options.set_max_log_file_size(1 << 20);
-        // What was written last and not synced may be lost in a power cut, but only as whole batches from
-        // the end: the state before them is intact.
-        db_options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
-        db_options.set_paranoid_checks(true);
-        let families = schema::TABLES
-            .iter()
-            .map(|name| ColumnFamilyDescriptor::new(*name, table_options(name, &cache, options.write_buffer_bytes)));
         DB::open_cf_descriptors(&db_options, path, families).map(Self).map_err(failed("open"))
+    }
+
+    /// Opens the database in `path` for reading: nothing in it is changed, or made where it is not.
+    ///
+    /// # Errors
+    /// Says what RocksDB refused.
+    pub fn open_read_only(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
+        let (db_options, families) = opening(options);
+        let there = DB::list_cf(&db_options, path).map_err(failed("open"))?;
+        if let Some(table) = schema::TABLES.iter().find(|table| !there.iter().any(|name| name == *table)) {
+            return Err(StoreError::NoTable { table });
+        }
+        DB::open_cf_descriptors_read_only(&db_options, path, families, false).map(Self).map_err(failed("open"))
     }
 
     fn family<T: Table>(&self) -> &ColumnFamily {
@@ -143,6 +175,41 @@ impl Db {
     /// All entries, in order of their keys; keys as bytes.
     pub fn entries<T: Table>(&self) -> impl Iterator<Item = Result<(Box<[u8]>, T::Value), StoreError>> {
         self.0.iterator_cf(self.family::<T>(), IteratorMode::Start).map(decode_entry::<T>)
+    }
+
+    /// The entries with keys after `key`, or all, in order; keys as bytes, values encoded as they are stored.
+    pub fn encoded_after<T: Table>(&self, key: Option<&T::Key>) -> impl Iterator<Item = Result<RawEntry, StoreError>> {
+        let start: Option<Box<[u8]>> = key.map(|key| key.to_bytes().as_ref().into());
+        let mode = match &start {
+            Some(start) => IteratorMode::From(start, Direction::Forward),
+            None => IteratorMode::Start,
+        };
+        let entries = self.0.iterator_cf(self.family::<T>(), mode).map(|entry| {
+            let (key, value) = entry.map_err(failed(T::NAME))?;
+            let value = encoded::<T>(&key, &value)?.into();
+            Ok((key, value))
+        });
+        entries.filter(move |entry| match (entry, &start) {
+            (Ok((key, _)), Some(start)) => key != start,
+            _ => true,
+        })
+    }
+
+    /// The greatest key.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn last_key<T: Table>(&self) -> Result<Option<Box<[u8]>>, StoreError> {
+        let last = self.0.iterator_cf(self.family::<T>(), IteratorMode::End).next();
+        Ok(last.transpose().map_err(failed(T::NAME))?.map(|(key, _)| key))
+    }
+
+    /// Copies the database, as it is at this moment, to the directory `to`, which is made.
+    ///
+    /// # Errors
+    /// Says what RocksDB refused.
+    pub fn checkpoint(&self, to: &Path) -> Result<(), StoreError> {
+        Checkpoint::new(&self.0).and_then(|checkpoint| checkpoint.create_checkpoint(to)).map_err(failed("backup"))
     }
 
     /// The entries whose keys begin with a byte of `first`, in order; keys as bytes.
@@ -226,7 +293,7 @@ impl Drop for Db {
 }
 
 /// A key and a value as they are stored.
-type RawEntry = (Box<[u8]>, Box<[u8]>);
+pub type RawEntry = (Box<[u8]>, Box<[u8]>);
 
 /// Writes that have not happened yet.
 pub(super) struct RawBatch(WriteBatch);
@@ -264,4 +331,26 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
         options.set_blob_compression_type(DBCompressionType::Lz4);
     }
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_without_one_of_the_tables_is_no_broken_one_and_gets_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let open_read_only = || Db::open_read_only(directory.path(), DbOptions::default()).map(drop);
+        {
+            let mut options = Options::default();
+            options.create_if_missing(true);
+            options.create_missing_column_families(true);
+            let some = &schema::TABLES[1..];
+            DB::open_cf(&options, directory.path(), some).expect("a database with fewer tables");
+        }
+        let refused = open_read_only().expect_err("one is missing");
+        assert!(!refused.is_storage_failure() && refused.to_string().contains(schema::TABLES[0]), "{refused}");
+        drop(Db::open(directory.path(), DbOptions::default()).expect("it gets the table"));
+        open_read_only().expect("now it is there");
+    }
 }

@@ -30,12 +30,20 @@ pub enum StoreError {
         key: String,
     },
     /// A database of another version of this program.
-    #[error("the database has format {got}, this program reads format {expected}; use the program that wrote it")]
+    #[error("the database has format {got}, this program reads format {expected}; {}", format_advice(*got, *expected))]
     Format {
         /// The database's format.
         got: u32,
         /// This program's.
         expected: u32,
+    },
+    /// A database that an earlier version made, without a table that this one has. Opened for writing it gets it.
+    #[error(
+        "the database has no table {table}: an earlier version of cairn-node made it; start the node, which adds it"
+    )]
+    NoTable {
+        /// The table.
+        table: &'static str,
     },
     /// A database of another network.
     #[error("the database belongs to the network {got}, this node is on {expected}; choose another --data-dir")]
@@ -61,13 +69,22 @@ pub enum StoreError {
     },
 }
 
+/// What to do about a database of another format.
+fn format_advice(got: u32, expected: u32) -> &'static str {
+    if got > expected {
+        "a later version of cairn-node wrote it: use that one"
+    } else {
+        "bring it forward with cairn-node db migrate, or start the node, which does so"
+    }
+}
+
 impl StoreError {
     /// Whether the storage, or what is on it, is broken.
     pub fn is_storage_failure(&self) -> bool {
         match self {
             Self::Database { .. } | Self::Corrupt { .. } | Self::Missing { .. } | Self::StateMismatch { .. } => true,
             // The data is well, but another program's or network's; or it was never looked at.
-            Self::Format { .. } | Self::OtherNetwork { .. } | Self::Workers { .. } => false,
+            Self::Format { .. } | Self::NoTable { .. } | Self::OtherNetwork { .. } | Self::Workers { .. } => false,
         }
     }
 }

@@ -62,6 +62,8 @@ pub enum MetaKey {
     Tip,
     /// How far the index of addresses is built; nothing while it is off.
     AddressIndex,
+    /// How far a database of an earlier format was brought forward; only while that is under way.
+    Migrated,
 }
 
 impl KeyCodec for MetaKey {
@@ -87,6 +89,8 @@ pub enum MetaRecord {
     Tip(BlockId),
     /// The last block of the followed chain that the index of addresses covers, with all below it.
     AddressIndex(Height),
+    /// The last block whose undo record is in the new format.
+    Migrated(BlockId),
 }
 
 /// A header with what was learned when it was linked.

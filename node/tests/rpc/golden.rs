@@ -18,12 +18,12 @@ use cairn_ledger::{
 use cairn_rpc::{
     text::{HexBytes, Pebbles, Text},
     types::{
-        AccountJson, AddressHistory, AddressMove, BanJson, BlockJson, BlockPage, BlockTransactions, ChainMove,
+        AccountJson, AddressHistory, AddressMove, BackupInfo, BanJson, BlockJson, BlockPage, BlockTransactions, ChainMove,
         DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HistoryCursor, HistoryEntry,
         LightProofJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson, PendingJson, Place,
-        PoolCursor, PoolEntry, PoolPage, ProofJson, ProviderJson, StorageInfo, Submitted, Supply, SyncInfo, SyncPhase,
-        TableSize, TrafficJson, TransactionInfo, TransactionJson, TransactionPage, TransactionProofJson, TxCheck,
-        TxState, TxStatus, WorkJson,
+        PoolCursor, PoolEntry, PoolPage, ProofJson, ProviderJson, Room, StorageInfo, Submitted, Supply, SyncInfo,
+        SyncPhase, TableSize, TrafficJson, TransactionInfo, TransactionJson, TransactionPage, TransactionProofJson,
+        TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
     },
 };
 use serde::Serialize;
@@ -240,6 +240,7 @@ fn pool_answers(add: &mut impl FnMut(&'static str, Value)) {
         database_indexes: 3_000,
         pool: 354,
     };
+    add("node_backup", json(BackupInfo { directory: String::from("/backups/today"), bytes: 5_000, height: 7 }));
     add("node_storage", json(StorageInfo { tables: vec![table], bytes: 1_234, memory }));
 }
 
@@ -309,6 +310,14 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             time: 1_793_491_200_000,
             uptime_ms: 60_000,
             address_index: None,
+            room: Room {
+                used_bytes: 5_000_000,
+                free_bytes: 900_000_000_000,
+                max_bytes: Some(100_000_000_000),
+                growth_bytes_per_day: Some(10_000_000),
+                days_until_full: Some(9_999),
+            },
+            upload: UploadInfo { today_bytes: 1_000, max_bytes_per_day: None },
         }),
     );
     add(
@@ -353,6 +362,7 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             known_tried: 1,
             bans: 1,
             admitted: None,
+            clock_ahead_ms: Some(-120),
         }),
     );
     add(

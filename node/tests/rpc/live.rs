@@ -145,6 +145,7 @@ async fn a_node_answers_every_method_in_its_committed_shape() {
             "mining_getTemplate" => (json!([shown(0)]), true),
             "chain_tip" | "node_info" | "mempool_info" | "mining_info" | "net_info" | "net_peers"
             | "net_findProviders" | "net_listBans" => (json!([]), true),
+            "node_backup" => (json!([directory.path().join("copy")]), true),
             "net_ban" => (json!(["203.0.113.7", 60]), true),
             "net_unban" => (json!(["203.0.113.7"]), true),
             "chain_supply" | "chain_difficulty" | "mempool_content" | "mempool_feeEstimate" | "node_storage" => {

@@ -67,6 +67,8 @@ fn schema(generator: &mut SchemaGenerator, text: &str) -> Option<Value> {
         AccountJson,
         AddressHistory,
         AddressMove,
+        BackupInfo,
+        BackupInfo,
         BanJson,
         BlockJson,
         BlockPage,

@@ -34,6 +34,9 @@ pub struct NetInfo {
     pub bans: u64,
     /// On a private network, the peers that are let in; null where anyone is.
     pub admitted: Option<Vec<String>>,
+    /// How far the clocks of its peers are ahead of its own, their median in milliseconds, negative when they are
+    /// behind; null with fewer than three peers, of whom two could agree on anything.
+    pub clock_ahead_ms: Option<i64>,
 }
 
 /// A connected peer.

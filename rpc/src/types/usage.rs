@@ -39,3 +39,38 @@ pub struct MemoryInfo {
     /// Transactions that wait, without what finds them.
     pub pool: u64,
 }
+
+/// The room that a node's data takes, in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Room {
+    /// What the data directory takes.
+    pub used_bytes: u64,
+    /// What is free on its disk. The node stops before nothing is.
+    pub free_bytes: u64,
+    /// The most that the data directory may take; null without `storage.max_bytes`.
+    pub max_bytes: Option<u64>,
+    /// What came in a day, by the last day or the time since the start; null in the first ten minutes.
+    pub growth_bytes_per_day: Option<u64>,
+    /// In how many days there is no more room, if it goes on like that; null while nothing grows.
+    pub days_until_full: Option<u64>,
+}
+
+/// What a node gives to those who catch up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UploadInfo {
+    /// Bytes since midnight UTC.
+    pub today_bytes: u64,
+    /// The most in a day; null without `network.max_upload_per_day`.
+    pub max_bytes_per_day: Option<u64>,
+}
+
+/// A copy of the database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BackupInfo {
+    /// The directory; the copy is `db` in it.
+    pub directory: String,
+    /// What it takes; on the database's own disk it shares its files.
+    pub bytes: u64,
+    /// The height of its tip.
+    pub height: u64,
+}

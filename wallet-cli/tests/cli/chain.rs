@@ -19,7 +19,7 @@ use cairn_rpc::{
     text::{HexBytes, Pebbles, Text},
     types::{
         AccountJson, AddressHistory, HeaderJson, HistoryCursor, HistoryEntry, LightProofJson, NodeInfo, PendingJson,
-        ProofJson, SyncInfo, SyncPhase, TransactionJson, TransactionProofJson, TxState, TxStatus,
+        ProofJson, Room, SyncInfo, SyncPhase, TransactionJson, TransactionProofJson, TxState, TxStatus, UploadInfo,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -289,6 +289,8 @@ impl Chain {
             time: 0,
             uptime_ms: 0,
             address_index: None,
+            room: Room::default(),
+            upload: UploadInfo::default(),
         }
     }
 

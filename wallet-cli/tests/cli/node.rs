@@ -10,7 +10,10 @@ use cairn_ledger::{
 use cairn_rpc::{
     error::{Code, RpcError},
     text::{HexBytes, Pebbles, Text},
-    types::{AccountJson, MempoolInfo, NodeInfo, PendingJson, Submitted, SyncInfo, SyncPhase, TxState, TxStatus},
+    types::{
+        AccountJson, MempoolInfo, NodeInfo, PendingJson, Room, Submitted, SyncInfo, SyncPhase, TxState, TxStatus,
+        UploadInfo,
+    },
 };
 use serde_json::{Value, json};
 use std::{
@@ -191,6 +194,8 @@ impl State {
             time: 0,
             uptime_ms: 0,
             address_index: None,
+            room: Room::default(),
+            upload: UploadInfo::default(),
         }
     }
 

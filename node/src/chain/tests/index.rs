@@ -189,7 +189,7 @@ async fn while_it_is_being_built_the_answer_says_how_far_it_is() {
     let node = Fixture::new();
     let branch = busy(&node.spec, 5);
     node.import_all(&branch.blocks).await;
-    let mut batch = node.chain.reader().store.batch();
+    let mut batch = node.chain.reader().store.batch(0);
     put_indexed(&mut batch, Height::new(2));
     batch.write(Durability::Buffered).expect("written");
     let told = node.ask(key(1).address(), None, 3).map(|page| page.touched.len());
@@ -217,7 +217,7 @@ async fn an_audit_finds_what_the_index_lacks_and_what_it_has_too_much() {
     let store = node.chain.reader().store.clone();
     let touch = store.touches().next().expect("some").expect("readable");
     let change = |there: bool, key: &schema::TouchKey| {
-        let mut batch = store.batch();
+        let mut batch = store.batch(0);
         match there {
             true => batch.put::<schema::TouchByAccount>(key, &()),
             false => batch.delete::<schema::TouchByAccount>(key),

@@ -1,0 +1,19 @@
+//! What a node may take of the disk: watched, forecast, and kept.
+//!
+//! # The path of a measurement
+//! a file system's room and the data's size ([`disk`](crate::disk)) → [`Limits::judge`]: go on, or why to stop, before
+//! the disk is full and a batch could be torn → [`Forecast`]: how fast the data grows, and when that ends → a
+//! [`Usage`] that `node_info` tells.
+//!
+//! # Map
+//! `storage` limits and forecast, pure · `watch` the task that measures
+//!
+//! # Invariants
+//! 1. A node never starts on a disk without the reserve it needs to stop in order.
+//! 2. The end of room is no failure of the storage: it has an error and an exit code of its own.
+
+mod storage;
+mod watch;
+
+pub use storage::{Forecast, Full, Limits, Usage};
+pub use watch::{BudgetHandle, measure, spawn};

@@ -1,0 +1,174 @@
+//! How much room there is, how much may be taken, and how long that lasts. Pure.
+
+use cairn_ledger::units::Timestamp;
+use std::{collections::VecDeque, path::PathBuf};
+
+/// Between two samples that are kept.
+const SAMPLE_EVERY_MS: u64 = 600_000;
+/// Samples kept: a day.
+const SAMPLES: usize = 144;
+/// A day, in milliseconds.
+const DAY_MS: u128 = 86_400_000;
+
+/// What may be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Where the data is.
+    pub data_dir: PathBuf,
+    /// The most bytes of data, if there is a most.
+    pub max_bytes: Option<u64>,
+    /// Bytes that have to stay free, so that a node can stop in order.
+    pub reserve_bytes: u64,
+}
+
+/// What is taken, and what is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// What the data takes.
+    pub used_bytes: u64,
+    /// What is free on its disk.
+    pub free_bytes: u64,
+    /// How much it grows in a day, once that is known.
+    pub growth_per_day: Option<u64>,
+    /// In how many days there is no more room, if it goes on like that.
+    pub days_until_full: Option<u64>,
+}
+
+/// Why a node does not go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// The disk.
+    #[error(
+        "the disk is full: {got} bytes are free where {} is, expected {expected}, which a node needs to stop without \
+         harm; free space, or move the data to a larger disk (--data-dir)", data_dir.display()
+    )]
+    Disk {
+        /// What is free.
+        got: u64,
+        /// What has to be.
+        expected: u64,
+        /// Where.
+        data_dir: PathBuf,
+    },
+    /// The operator's limit.
+    #[error(
+        "the data in {} takes {got} bytes, and storage.max_bytes allows {expected}; raise it", data_dir.display()
+    )]
+    Budget {
+        /// What the data takes.
+        got: u64,
+        /// What it may take.
+        expected: u64,
+        /// Where.
+        data_dir: PathBuf,
+    },
+}
+
+impl Limits {
+    /// Whether a node may go on.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn judge(&self, used: u64, free: u64) -> Result<(), Full> {
+        let data_dir = || self.data_dir.clone();
+        if free < self.reserve_bytes {
+            return Err(Full::Disk { got: free, expected: self.reserve_bytes, data_dir: data_dir() });
+        }
+        match self.max_bytes {
+            Some(max) if used > max => Err(Full::Budget { got: used, expected: max, data_dir: data_dir() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes that may still be taken.
+    fn left(&self, used: u64, free: u64) -> u64 {
+        let on_disk = free.saturating_sub(self.reserve_bytes);
+        self.max_bytes.map_or(on_disk, |max| on_disk.min(max.saturating_sub(used)))
+    }
+}
+
+/// How fast the data grew within the last day, or since the node started.
+#[derive(Clone, Debug, Default)]
+pub struct Forecast {
+    samples: VecDeque<(Timestamp, u64)>,
+}
+
+impl Forecast {
+    /// Takes a measurement in, and says what it means. A clock that jumps back begins anew.
+    pub fn take(&mut self, limits: &Limits, used: u64, free: u64, now: Timestamp) -> Usage {
+        if self.samples.back().is_some_and(|(last, _)| *last > now) {
+            self.samples.clear();
+        }
+        if self.samples.back().is_none_or(|(last, _)| now.since(*last) >= SAMPLE_EVERY_MS) {
+            if self.samples.len() == SAMPLES {
+                self.samples.pop_front();
+            }
+            self.samples.push_back((now, used));
+        }
+        let growth_per_day = self.growth(used, now);
+        let days = |growth: u64| limits.left(used, free).checked_div(growth);
+        Usage { used_bytes: used, free_bytes: free, growth_per_day, days_until_full: growth_per_day.and_then(days) }
+    }
+
+    fn growth(&self, used: u64, now: Timestamp) -> Option<u64> {
+        let (first, before) = self.samples.front()?;
+        let elapsed = u128::from(now.since(*first));
+        // Within minutes, a single file that is written or removed would be all there is to see.
+        if elapsed < u128::from(SAMPLE_EVERY_MS) {
+            return None;
+        }
+        let grown = u128::from(used.saturating_sub(*before));
+        u64::try_from(grown.saturating_mul(DAY_MS).checked_div(elapsed)?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn limits(max_bytes: Option<u64>) -> Limits {
+        Limits { data_dir: "/data".into(), max_bytes, reserve_bytes: 128 * MIB }
+    }
+
+    #[test]
+    fn a_node_stops_before_the_disk_is_full_and_at_its_budget() {
+        let free = limits(None);
+        assert_eq!(free.judge(u64::MAX, 128 * MIB), Ok(()));
+        let full = free.judge(0, 128 * MIB - 1).expect_err("less than the reserve").to_string();
+        assert!(full.starts_with("the disk is full") && full.contains("free space"), "{full}");
+        let bounded = limits(Some(10 * MIB));
+        assert_eq!(bounded.judge(10 * MIB, u64::MAX), Ok(()));
+        let spent = bounded.judge(10 * MIB + 1, u64::MAX).expect_err("more than allowed").to_string();
+        assert!(spent.contains("storage.max_bytes allows 10485760; raise it"), "{spent}");
+    }
+
+    #[test]
+    fn growth_is_told_once_it_can_be_seen_and_ends_where_room_does() {
+        let (limits, mut forecast) = (limits(Some(1_000 * MIB)), Forecast::default());
+        let at = |minutes: u64| Timestamp::from_millis(minutes * 60_000);
+        let begun = forecast.take(&limits, 100 * MIB, 10_000 * MIB, at(0));
+        assert_eq!((begun.growth_per_day, begun.days_until_full), (None, None));
+        assert_eq!(forecast.take(&limits, 101 * MIB, 10_000 * MIB, at(9)).growth_per_day, None);
+        // 1 MiB in 14.4 minutes is 100 MiB a day; 899 are left of the budget.
+        let seen = forecast.take(&limits, 101 * MIB, 10_000 * MIB, Timestamp::from_millis(864_000));
+        assert_eq!((seen.growth_per_day, seen.days_until_full), (Some(100 * MIB), Some(8)));
+        // The disk may be nearer than the budget.
+        let near = forecast.take(&limits, 101 * MIB, 228 * MIB, Timestamp::from_millis(864_000));
+        assert_eq!(near.days_until_full, Some(1));
+        // What does not grow never ends.
+        let still = forecast.take(&limits, 100 * MIB, 10_000 * MIB, at(30));
+        assert_eq!((still.growth_per_day, still.days_until_full), (Some(0), None));
+    }
+
+    #[test]
+    fn a_day_of_samples_is_kept_and_a_clock_that_jumps_back_begins_anew() {
+        let (limits, mut forecast) = (limits(None), Forecast::default());
+        for n in 0..1_000 {
+            let _ = forecast.take(&limits, n * MIB, u64::MAX, Timestamp::from_millis(n * SAMPLE_EVERY_MS));
+        }
+        assert_eq!(forecast.samples.len(), SAMPLES);
+        assert_eq!(forecast.take(&limits, 0, u64::MAX, Timestamp::from_millis(5)).growth_per_day, None);
+    }
+}

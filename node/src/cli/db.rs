@@ -1,0 +1,222 @@
+//! `db` and `backup`: a node's database, looked after.
+
+use super::{CliError, Place, print, progress::Progress, replay::block_on};
+use crate::{
+    ask,
+    chain::audit,
+    config::{Environment, Flags, Settings},
+    data_dir::{DataDir, Occupancy},
+    disk,
+    repair::{self, Repair},
+    replay::Replayed,
+    store::{ChainStore, TableUsage, bring_forward},
+    telemetry::{self, LogFilter, LogFormat},
+};
+use cairn_rpc::{methods::NodeClient, types::BackupInfo};
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::{
+    net::SocketAddr,
+    path::{self, PathBuf},
+    time::Duration,
+};
+use tracing::Level;
+
+/// How long a running node may take to make a backup: where it goes to another disk, every file is copied.
+const BACKUP_WITHIN: Duration = Duration::from_secs(3_600);
+/// How long it may take to say what its database takes.
+const STATS_WITHIN: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DbTask {
+    /// Check that everything in it belongs together: blocks, index, accounts, money
+    Check {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Say what each table takes; of a running node, too
+    Stats {
+        #[command(flatten)]
+        place: Place,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a damaged one whole: rebuild it from its blocks, through every rule; damaged blocks are asked of peers
+    #[command(after_help = super::KEYS_HELP)]
+    Repair {
+        #[command(flatten)]
+        run: super::Run,
+        /// Even if nothing is wrong with it
+        #[arg(long)]
+        force: bool,
+    },
+    /// Bring one of an earlier version of this program forward; a start does so, too
+    Migrate {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BackupArgs {
+    /// The directory to make; a data directory like the node's own, with the database alone
+    directory: PathBuf,
+    #[command(flatten)]
+    place: Place,
+}
+
+pub(super) fn run(task: DbTask) -> Result<(), CliError> {
+    match task {
+        DbTask::Check { place } => check(place),
+        DbTask::Stats { place, json } => stats(place, json),
+        DbTask::Repair { run, force } => mend(&run.flags(), force),
+        DbTask::Migrate { place } => migrate(&settings(&place.flags())?),
+    }
+}
+
+fn settings(flags: &Flags) -> Result<Settings, CliError> {
+    let settings = Settings::load(flags, &Environment::of_this_process())?;
+    let path = settings.data_dir.join("db");
+    if path.is_dir() { Ok(settings) } else { Err(CliError::NoDatabase { path }) }
+}
+
+fn check(place: Place) -> Result<(), CliError> {
+    let settings = settings(&place.flags())?;
+    // Its lock keeps a node from starting meanwhile.
+    let data_dir = DataDir::open(&settings.data_dir)?;
+    let report = audit::check(&settings.spec, &data_dir.database(), settings.storage)?;
+    let audit::AuditReport { blocks, transactions, accounts, supply } = report;
+    print(format_args!(
+        "The database holds together: {blocks} blocks, {transactions} transactions, {accounts} accounts, {supply} CRN."
+    ))
+}
+
+/// A table's name, bytes and entries.
+type Line = (String, u64, u64);
+
+fn stats(place: Place, as_json: bool) -> Result<(), CliError> {
+    let settings = settings(&place.flags())?;
+    let lines: Vec<Line> = match DataDir::look(&settings.data_dir)? {
+        Occupancy::Used(occupant) => {
+            let client = ask::client(address(&settings, occupant.rpc)?, &settings.data_dir, STATS_WITHIN)?;
+            let tables = wait(client.node_storage())?.map_err(ask::AskError::from)?.tables;
+            tables.into_iter().map(|table| (table.name, table.bytes, table.entries)).collect()
+        }
+        // While this value is there, no node starts and changes what is being read.
+        _held @ (Occupancy::Free { .. } | Occupancy::Absent) => {
+            let path = settings.data_dir.join("db");
+            let store = ChainStore::open_read_only(&path, &settings.spec, settings.storage)?;
+            let line = |table: TableUsage| (table.name.to_owned(), table.bytes, table.entries);
+            store.usage()?.tables.into_iter().map(line).collect()
+        }
+    };
+    let total: u64 = lines.iter().map(|line| line.1).sum();
+    if as_json {
+        let tables: Vec<_> = lines
+            .iter()
+            .map(|(name, bytes, entries)| json!({ "name": name, "bytes": bytes, "entries": entries }))
+            .collect();
+        return print(format_args!("{}", json!({ "bytes": total, "tables": tables })));
+    }
+    print(format_args!("{:<20}{:>16}{:>16}", "table", "bytes", "entries, about"))?;
+    for (name, bytes, entries) in lines {
+        print(format_args!("{name:<20}{bytes:>16}{entries:>16}"))?;
+    }
+    print(format_args!("{:<20}{total:>16}", "all"))
+}
+
+fn mend(flags: &Flags, force: bool) -> Result<(), CliError> {
+    let settings = settings(flags)?;
+    telemetry::start(&LogFilter::new(Level::WARN), None, LogFormat::Text)?;
+    let data_dir = DataDir::open(&settings.data_dir)?;
+    let database = data_dir.database();
+    if !force {
+        let store = ChainStore::open_read_only(&database, &settings.spec, settings.storage);
+        match store.map_err(audit::AuditError::from).and_then(|store| audit::audit(&store, &settings.spec)) {
+            Ok(report) => {
+                return print(format_args!("Nothing to repair: {} blocks hold together.", report.blocks));
+            }
+            Err(damage) => eprintln!("{damage}"),
+        }
+    }
+    room(&settings, &database)?;
+    let mut progress = Progress::start("blocks");
+    let total = tip_height(&settings, &database);
+    let mut show = |done: &Replayed| progress.show(done.height.get(), total, String::new);
+    let repair = Repair { spec: settings.spec.clone(), options: settings.storage, network: settings.network.clone() };
+    let done = block_on(|stop| repair::repair(repair, &data_dir, &mut show, stop))??;
+    progress.end();
+    let repair::Repaired { salvaged, broken } = done;
+    print(format_args!(
+        "Saved the chain up to block {}; {} blocks came from peers.",
+        salvaged.tip.height(),
+        salvaged.fetched
+    ))?;
+    if let Some((height, reason)) = &salvaged.lost {
+        print(format_args!("From block {height} on ({reason}) the node fetches it from its peers at the next start."))?;
+    }
+    print(format_args!("The damaged database is {}: remove it when the node runs.", broken.display()))
+}
+
+/// How many blocks there are to save, as far as a damaged database says.
+fn tip_height(settings: &Settings, database: &path::Path) -> u64 {
+    let store = ChainStore::open_damaged(database, &settings.spec, settings.storage);
+    let tip = store.and_then(|store| store.expect_header(&store.tip()?));
+    tip.map_or(0, |tip| tip.header().height.get())
+}
+
+/// A repair needs as much room again.
+fn room(settings: &Settings, database: &path::Path) -> Result<(), CliError> {
+    let (needed, got) = (disk::used_bytes(database)?, disk::free_bytes(&settings.data_dir)?);
+    let expected = needed.saturating_add(settings.storage.reserve_bytes());
+    if got >= expected { Ok(()) } else { Err(CliError::NoRoom { got, expected }) }
+}
+
+/// Brings a database of an earlier version forward.
+pub(super) fn migrate(settings: &Settings) -> Result<(), CliError> {
+    let data_dir = DataDir::open(&settings.data_dir)?;
+    let mut progress = Progress::start("records");
+    let mut show = |done, total| progress.show(done, total, String::new);
+    let moved = bring_forward(&data_dir.database(), settings.storage, &mut show)?;
+    progress.end();
+    match moved {
+        true => print(format_args!("The database has the format of this program now.")),
+        false => print(format_args!("The database has the format of this program already.")),
+    }
+}
+
+pub(super) fn backup(args: BackupArgs) -> Result<(), CliError> {
+    let settings = settings(&args.place.flags())?;
+    // The node may have been started elsewhere.
+    let directory = path::absolute(&args.directory)?;
+    let info = match DataDir::look(&settings.data_dir)? {
+        Occupancy::Used(occupant) => {
+            let client = ask::client(address(&settings, occupant.rpc)?, &settings.data_dir, BACKUP_WITHIN)?;
+            wait(client.node_backup(directory.display().to_string()))?.map_err(ask::AskError::from)?
+        }
+        Occupancy::Free { lock, .. } => {
+            drop(lock);
+            let held = DataDir::open(&settings.data_dir)?;
+            let store = ChainStore::open(&held.database(), &settings.spec, settings.storage)?;
+            let backup = store.backup(&directory)?;
+            BackupInfo { directory: directory.display().to_string(), bytes: backup.bytes, height: backup.height.get() }
+        }
+        Occupancy::Absent => return Err(CliError::NoDatabase { path: settings.data_dir }),
+    };
+    let BackupInfo { directory, bytes, height } = info;
+    print(format_args!("Wrote a backup up to block {height}, {bytes} bytes: {directory}."))?;
+    print(format_args!("To use it: cairn-node run --data-dir {directory}, or put its db in place of a stopped node's."))
+}
+
+/// Where a running node can be asked.
+fn address(settings: &Settings, told: Option<SocketAddr>) -> Result<SocketAddr, CliError> {
+    if settings.rpc.tls.is_some() {
+        return Err(CliError::Tls);
+    }
+    Ok(told.unwrap_or(settings.rpc_listen))
+}
+
+fn wait<T>(answer: impl Future<Output = T>) -> Result<T, CliError> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(answer))
+}

@@ -1,0 +1,71 @@
+//! `cairn-node doctor`: what is wrong with a node, in sentences.
+
+use super::{CliError, Run, print};
+use crate::{
+    config::Environment,
+    doctor::{self, Depth, Finding, Level, Report},
+};
+use clap::Args;
+use serde_json::json;
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// Do not read the whole database, only its tip
+    #[arg(long)]
+    quick: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    run: Run,
+}
+
+/// A node that is not well.
+#[derive(Debug, thiserror::Error)]
+#[error("{faults} {} to be mended", if *faults == 1 { "thing is" } else { "things are" })]
+pub struct Unwell {
+    faults: usize,
+    /// Whether the storage is among them.
+    pub(super) storage: bool,
+}
+
+pub(super) fn run(args: DoctorArgs) -> Result<(), CliError> {
+    let depth = if args.quick { Depth::Quick } else { Depth::Whole };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(doctor::examine(&args.run.flags(), &Environment::of_this_process(), depth));
+    if args.json {
+        print(format_args!("{}", as_json(&report)))?;
+    } else {
+        print(format_args!("{}", as_text(&report)))?;
+    }
+    match report.faults() {
+        0 => Ok(()),
+        faults => Err(CliError::Unwell(Unwell { faults, storage: report.is_storage_failure() })),
+    }
+}
+
+fn as_json(report: &Report) -> serde_json::Value {
+    let show = |finding: &Finding| {
+        json!({
+            "check": finding.check.name(),
+            "level": finding.level.name(),
+            "says": finding.says,
+            "advice": finding.advice,
+        })
+    };
+    let findings: Vec<_> = report.findings().iter().map(show).collect();
+    json!({ "healthy": report.faults() == 0, "faults": report.faults(), "findings": findings })
+}
+
+fn as_text(report: &Report) -> String {
+    let mut text = String::new();
+    for Finding { check, level, says, advice } in report.findings() {
+        let level = if *level == Level::Fault { "FAULT" } else { level.name() };
+        text += &format!("{level:<6}{:<11} {says}\n", check.name());
+        if let Some(advice) = advice {
+            text += &format!("{:<18}→ {advice}\n", "");
+        }
+    }
+    let end = if report.faults() == 0 { "The node is well." } else { "The node needs help." };
+    text + end
+}

@@ -1,0 +1,86 @@
+//! What a file system has left, and what a directory takes.
+
+use std::{fs, io, path::Path};
+
+/// Bytes that a user without privileges may still write where `path` is; `path` itself need not be there yet.
+///
+/// # Errors
+/// What the system says.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let known = rustix::fs::statvfs(existing(path))?;
+    Ok(known.f_bavail.saturating_mul(known.f_frsize))
+}
+
+/// Whether this user may write where `path` is, or will be.
+///
+/// # Errors
+/// Why not: no permission, or a file system that is mounted read-only.
+pub fn may_write(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::access(existing(path), rustix::fs::Access::WRITE_OK)?)
+}
+
+/// Bytes of all files in a directory, as the disk holds them, and below it; 0 where there is none. A file that
+/// goes while it is looked at counts as gone.
+///
+/// # Errors
+/// What the system says.
+pub fn used_bytes(directory: &Path) -> io::Result<u64> {
+    let (mut total, mut directories) = (0_u64, vec![directory.to_owned()]);
+    while let Some(directory) = directories.pop() {
+        let Some(entries) = unless_gone(fs::read_dir(&directory))? else { continue };
+        for entry in entries {
+            let Some(entry) = unless_gone(entry)? else { continue };
+            let Some(known) = unless_gone(entry.metadata())? else { continue };
+            if known.is_dir() {
+                directories.push(entry.path());
+            } else {
+                // In blocks of 512 bytes, whatever the file system's own are: see stat(2). A log that was given its
+                // room in advance counts with all of it.
+                total = total.saturating_add(std::os::unix::fs::MetadataExt::blocks(&known).saturating_mul(512));
+            }
+        }
+    }
+    Ok(total)
+}
+
+fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The nearest directory above `path` that is there, or `path`.
+fn existing(path: &Path) -> &Path {
+    path.ancestors().find(|part| part.exists()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_directory_takes_is_counted_with_all_below_it() -> io::Result<()> {
+        let base = tempfile::tempdir()?;
+        let deep = base.path().join("a/b");
+        fs::create_dir_all(&deep)?;
+        let before = used_bytes(base.path())?;
+        fs::write(deep.join("file"), vec![7; 100_000])?;
+        let grown = used_bytes(base.path())? - before;
+        assert!((100_000..200_000).contains(&grown), "{grown}");
+        assert_eq!(used_bytes(&base.path().join("nowhere"))?, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn room_is_asked_of_the_nearest_directory_that_is_there() -> io::Result<()> {
+        let base = tempfile::tempdir()?;
+        let later = base.path().join("not/yet");
+        assert!(free_bytes(&later)? > 0);
+        may_write(&later)?;
+        // The kernel's own table of files, which nobody may add to.
+        assert!(free_bytes(Path::new("/proc"))? == 0, "there is no room in what is no disk");
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! Findings, and what they amount to.
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The configuration.
+    Config,
+    /// The program, and the format of the database.
+    Version,
+    /// The data directory, and who holds it.
+    Data,
+    /// Room on the disk.
+    Disk,
+    /// How many files may be open.
+    Files,
+    /// Ports to listen on.
+    Ports,
+    /// The network that data and answers belong to.
+    Network,
+    /// The database.
+    Database,
+    /// This machine's clock.
+    Clock,
+    /// How far the chain is.
+    Sync,
+    /// Connected peers.
+    Peers,
+    /// Whom the node begins with.
+    BootNodes,
+    /// How others reach the node.
+    Reach,
+}
+
+impl Check {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Version => "version",
+            Self::Data => "data",
+            Self::Disk => "disk",
+            Self::Files => "files",
+            Self::Ports => "ports",
+            Self::Network => "network",
+            Self::Database => "database",
+            Self::Clock => "clock",
+            Self::Sync => "sync",
+            Self::Peers => "peers",
+            Self::BootNodes => "boot_nodes",
+            Self::Reach => "reach",
+        }
+    }
+}
+
+/// How grave a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// Worth knowing; the node works.
+    Note,
+    /// To be mended.
+    Fault,
+}
+
+impl Level {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Note => "note",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+/// What one look gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// At what.
+    pub check: Check,
+    /// How grave it is.
+    pub level: Level,
+    /// A sentence.
+    pub says: String,
+    /// What to do, where there is something to do.
+    pub advice: Option<String>,
+}
+
+/// Everything that was found, in the order in which it was looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    findings: Vec<Finding>,
+    storage_failed: bool,
+}
+
+impl Report {
+    /// What was found.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// How many findings are to be mended.
+    pub fn faults(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.level == Level::Fault).count()
+    }
+
+    /// Whether the database, or what is under it, is among the faults.
+    pub fn is_storage_failure(&self) -> bool {
+        self.storage_failed
+    }
+
+    /// As it should be.
+    pub(super) fn ok(&mut self, check: Check, says: impl Into<String>) {
+        self.add(check, Level::Ok, says.into(), None);
+    }
+
+    /// Worth knowing.
+    pub(super) fn note(&mut self, check: Check, says: impl Into<String>, advice: Option<&str>) {
+        self.add(check, Level::Note, says.into(), advice.map(str::to_owned));
+    }
+
+    /// To be mended, so.
+    pub(super) fn fault(&mut self, check: Check, says: impl Into<String>, advice: impl Into<String>) {
+        self.add(check, Level::Fault, says.into(), Some(advice.into()));
+    }
+
+    /// To be mended, so; the stored data is in danger, or lost.
+    pub(super) fn storage_fault(&mut self, check: Check, says: impl Into<String>, advice: impl Into<String>) {
+        self.storage_failed = true;
+        self.fault(check, says, advice);
+    }
+
+    fn add(&mut self, check: Check, level: Level, says: String, advice: Option<String>) {
+        self.findings.push(Finding { check, level, says, advice });
+    }
+}

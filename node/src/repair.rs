@@ -1,0 +1,197 @@
+//! A damaged database made whole: what can be read is saved ([`replay::salvage`]), what cannot is asked of peers, and the
+//! two databases change places in one step.
+//!
+//! # Invariants
+//! 1. The damaged database is only read, and kept beside the new one: whoever repairs decides when it goes.
+//! 2. The new one takes its place whole, or not at all, whenever the power fails.
+//! 3. A body is believed by its hash, whoever gave it; peers are waited for for a bounded time.
+
+use crate::{
+    chain::ChainHandle,
+    data_dir::DataDir,
+    mempool::{self, PoolConfig},
+    network::{self, NetworkConfig, NetworkEvent, NetworkFiles, NetworkHandle},
+    replay::{self, ReplayError, Replayed, Salvaged, Wanted},
+    store::DbOptions,
+    tasks,
+    verdict::PeerNumber,
+};
+use cairn_ledger::{block::Body, chain_spec::ChainSpec};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use std::{
+    collections::BTreeSet,
+    fs,
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{sync::mpsc, time::Instant};
+
+/// How long peers are waited for that have a body; the time to find and dial some, and to be refused by others.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two rounds of asking those who are connected.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What a repair needs of the configuration.
+#[derive(Clone, Debug)]
+pub struct Repair {
+    /// The network's rules.
+    pub spec: Arc<ChainSpec>,
+    /// How the database is opened.
+    pub options: DbOptions,
+    /// How peers are found.
+    pub network: NetworkConfig,
+}
+
+/// A repaired database.
+#[derive(Clone, Debug)]
+pub struct Repaired {
+    /// What was saved.
+    pub salvaged: Salvaged,
+    /// Where the damaged database is now.
+    pub broken: PathBuf,
+}
+
+/// Why it was not repaired.
+#[derive(Debug, thiserror::Error)]
+pub enum RepairError {
+    /// The new database failed, or the operator ended it.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The system refuses.
+    #[error("cannot use {}: {reason}", path.display())]
+    Refused {
+        /// What was touched.
+        path: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
+}
+
+/// Repairs the database of a stopped node, whose directory is held meanwhile.
+///
+/// # Errors
+/// Says what stood in the way; the damaged database is where it was then.
+pub async fn repair(
+    repair: Repair,
+    data_dir: &DataDir,
+    show: &mut dyn FnMut(&Replayed),
+    stop: impl Future<Output = ()>,
+) -> Result<Repaired, RepairError> {
+    let database = data_dir.database();
+    let fresh = data_dir.path().join("db.repair");
+    let refused = |path: &Path| {
+        let path = path.to_owned();
+        move |reason| RepairError::Refused { path, reason }
+    };
+    // Left over from a repair that was ended.
+    if fresh.exists() {
+        fs::remove_dir_all(&fresh).map_err(refused(&fresh))?;
+    }
+    let (sender, wanted) = mpsc::channel(1);
+    let files = NetworkFiles::of(data_dir);
+    let Repair { spec, options, network } = repair;
+    let answer = {
+        let spec = spec.clone();
+        move |chain| answer(spec, network, files, chain, wanted)
+    };
+    let places = (database.as_path(), fresh.as_path(), options);
+    let salvaged = replay::salvage(spec, places, (sender, answer), show, stop).await?;
+    let broken = free_name(data_dir.path());
+    // One step: there is a database by this name at every moment.
+    renameat_with(CWD, &fresh, CWD, &database, RenameFlags::EXCHANGE).map_err(|error| refused(&fresh)(error.into()))?;
+    fs::rename(&fresh, &broken).map_err(refused(&fresh))?;
+    Ok(Repaired { salvaged, broken })
+}
+
+/// A name that no earlier repair took.
+fn free_name(directory: &Path) -> PathBuf {
+    let name = |n: u32| directory.join(if n == 1 { "db.broken".to_owned() } else { format!("db.broken.{n}") });
+    (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| directory.join("db.broken"))
+}
+
+/// Answers what is wanted, from peers; joins the network when the first thing is.
+async fn answer(
+    spec: Arc<ChainSpec>,
+    config: NetworkConfig,
+    files: NetworkFiles,
+    chain: ChainHandle,
+    mut wanted: mpsc::Receiver<Wanted>,
+) {
+    let Some(first) = wanted.recv().await else { return };
+    let (_pool_switch, shutdown) = tasks::shutdown();
+    let (pool, _) = mempool::spawn(spec.clone(), PoolConfig::default(), chain.clone(), None, shutdown);
+    let (_switch, shutdown) = tasks::shutdown();
+    let (network, events, _) = match network::spawn(config, spec, chain, pool, files, shutdown).await {
+        Ok(started) => started,
+        // Without it, what is wanted is not had: the salvage ends where it is wanted, and says so.
+        Err(error) => return tracing::warn!(target: "cairn::node", %error, "no peers can be asked"),
+    };
+    let mut others = Others { network, events, known: BTreeSet::new() };
+    let mut next = Some(first);
+    while let Some(asked) = next {
+        let body = others.find(&asked).await;
+        // The salvage may have been ended.
+        let _ = asked.answer.send(body);
+        next = others.until(&mut wanted).await;
+    }
+}
+
+/// Those who may have what is wanted.
+struct Others {
+    network: NetworkHandle,
+    events: mpsc::Receiver<NetworkEvent>,
+    known: BTreeSet<PeerNumber>,
+}
+
+impl Others {
+    /// Asks everyone who is connected, again and again until the time is up.
+    async fn find(&mut self, wanted: &Wanted) -> Option<Body> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut asked = BTreeSet::new();
+        while Instant::now() < deadline {
+            while let Ok(event) = self.events.try_recv() {
+                self.note(&event);
+            }
+            for peer in self.known.clone() {
+                // One that had no answer is asked once: whoever is busy, others are not.
+                if !asked.insert(peer) {
+                    continue;
+                }
+                let bodies = self.network.request_bodies(peer, vec![wanted.id]).await.unwrap_or_default();
+                if let Some(body) = bodies.into_iter().find(|body| wanted.is(body)) {
+                    return Some(body);
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        None
+    }
+
+    /// Waits for the next thing that is wanted, and hears of peers meanwhile.
+    async fn until(&mut self, wanted: &mut mpsc::Receiver<Wanted>) -> Option<Wanted> {
+        loop {
+            tokio::select! {
+                next = wanted.recv() => return next,
+                event = self.events.recv() => match event {
+                    Some(event) => self.note(&event),
+                    None => return None,
+                },
+            }
+        }
+    }
+
+    fn note(&mut self, event: &NetworkEvent) {
+        match event {
+            NetworkEvent::PeerUp { peer, .. } => {
+                self.known.insert(*peer);
+            }
+            NetworkEvent::PeerDown { peer } => {
+                self.known.remove(peer);
+            }
+            NetworkEvent::PeerStatus { .. } | NetworkEvent::UnknownParent { .. } => {}
+        }
+    }
+}

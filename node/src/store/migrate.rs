@@ -1,0 +1,201 @@
+//! Databases of earlier formats, brought forward.
+//!
+//! # Format 1 → 2
+//! `undo_by_id` alone: an [`UndoRecord`] names each leaf in full, [`UndoLeaves`] knows it by its index. Records are
+//! rewritten in batches in the order of their keys, each batch together with how far it came, so that a run which was
+//! killed goes on where it stopped, and no record is ever taken for one of the other format.
+
+use super::{
+    Batch, Db, DbOptions, Durability, StoreError,
+    codec::Table,
+    schema::{FORMAT, Meta, MetaKey, MetaRecord, UndoById, UndoLeaf, UndoLeaves},
+};
+use cairn_ledger::{
+    accounts::UndoRecord,
+    codec::{self, BoundedVec},
+    hash::BlockId,
+};
+use std::path::Path;
+
+/// Records written together.
+const BATCH: usize = 1_000;
+
+/// Brings the database in `path` to the format of this program; whether there was anything to do. `show` sees how many
+/// of how many records are done.
+///
+/// # Errors
+/// A later format, or a failing database.
+pub fn bring_forward(path: &Path, options: DbOptions, show: &mut dyn FnMut(u64, u64)) -> Result<bool, StoreError> {
+    let db = Db::open(path, options)?;
+    let Some(MetaRecord::Identity { format, genesis_id }) = db.get::<Meta>(&MetaKey::Identity)? else {
+        // What is not one yet is made in this program's format.
+        return Ok(false);
+    };
+    match format {
+        FORMAT => return Ok(false),
+        1 => shorten_undo(&db, show)?,
+        got => return Err(StoreError::Format { got, expected: FORMAT }),
+    }
+    let mut batch = Batch::new(&db);
+    batch.put::<Meta>(&MetaKey::Identity, &MetaRecord::Identity { format: FORMAT, genesis_id });
+    batch.delete::<Meta>(&MetaKey::Migrated);
+    batch.write(Durability::Synced)?;
+    db.flush()?;
+    Ok(true)
+}
+
+/// Rewrites the undo records that are not rewritten yet.
+fn shorten_undo(db: &Db, show: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {
+    let total = db.usage()?.tables.iter().find(|table| table.name == UndoById::NAME).map_or(0, |table| table.entries);
+    let after = match db.get::<Meta>(&MetaKey::Migrated)? {
+        Some(MetaRecord::Migrated(id)) => Some(id),
+        _ => None,
+    };
+    let (mut done, mut batch, mut waiting) = (0, Batch::new(db), 0);
+    for entry in db.encoded_after::<UndoById>(after.as_ref()) {
+        let (key, encoded) = entry?;
+        let corrupt = || StoreError::Corrupt { table: UndoById::NAME, key: hex::encode(&key) };
+        let id = BlockId::from_bytes(<[u8; 32]>::try_from(&*key).map_err(|_| corrupt())?);
+        let old: UndoRecord = codec::decode(&encoded, codec::MAX_INPUT_BYTES).map_err(|_| corrupt())?;
+        batch.put::<UndoById>(&id, &shortened(&old));
+        (done, waiting) = (done + 1, waiting + 1);
+        if waiting == BATCH {
+            batch.put::<Meta>(&MetaKey::Migrated, &MetaRecord::Migrated(id));
+            std::mem::replace(&mut batch, Batch::new(db)).write(Durability::Synced)?;
+            waiting = 0;
+            show(done, total.max(done));
+        }
+    }
+    // The last ones, too, together with how far they came: whatever comes between this and the new format's record, none
+    // is done twice.
+    let last = db.last_key::<UndoById>()?;
+    if let Some(id) = last.and_then(|key| <[u8; 32]>::try_from(&*key).ok()).map(BlockId::from_bytes) {
+        batch.put::<Meta>(&MetaKey::Migrated, &MetaRecord::Migrated(id));
+    }
+    batch.write(Durability::Synced)?;
+    show(done, done);
+    Ok(())
+}
+
+/// The same in the form of format 2. A leaf's next address is given whether or not it changed: what it was is right.
+fn shortened(old: &UndoRecord) -> UndoLeaves {
+    let leaf = |(index, leaf): &(u64, cairn_ledger::accounts::Leaf)| UndoLeaf {
+        index: *index,
+        account: leaf.account,
+        next: Some(leaf.next),
+    };
+    let leaves = BoundedVec::new(old.leaves.iter().map(leaf).collect());
+    UndoLeaves { count: old.count, leaves: leaves.expect("as many as there were, within the same bound") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{ChainStore, codec::encode_value};
+    use cairn_ledger::{
+        accounts::{Account, Leaf},
+        keys::Address,
+        testing::{arbitrary_hash, easy_network, pebbles},
+    };
+
+    fn id(n: u64) -> BlockId {
+        BlockId::from_bytes(*arbitrary_hash(n).as_bytes())
+    }
+
+    fn address(n: u64) -> Address {
+        Address::from_bytes(*arbitrary_hash(1_000 + n).as_bytes())
+    }
+
+    /// An undo record as format 1 has it.
+    fn old(n: u64) -> UndoRecord {
+        let account = Account { balance: pebbles(n), nonce: n };
+        let leaf = Leaf { address: address(n), next: address(n + 1), account };
+        UndoRecord { count: n, leaves: BoundedVec::new(vec![(n, leaf)]).expect("one") }
+    }
+
+    fn set_format(db: &Db, format: u32) {
+        let mut batch = Batch::new(db);
+        let genesis_id = easy_network().genesis_id();
+        batch.put::<Meta>(&MetaKey::Identity, &MetaRecord::Identity { format, genesis_id });
+        batch.write(Durability::Synced).expect("written");
+    }
+
+    /// A database of format 1 with so many undo records.
+    fn format_1(path: &Path, records: u64) {
+        drop(ChainStore::open(path, &easy_network(), DbOptions::default()).expect("a store"));
+        let db = Db::open(path, DbOptions::default()).expect("a database");
+        set_format(&db, 1);
+        let mut batch = Batch::new(&db);
+        for n in 0..records {
+            // A value's version stands before the encoding in both formats.
+            assert_eq!(encode_value(&old(n)).split_first().map(|(_, encoded)| encoded), Some(&*codec::encode(&old(n))));
+            batch.put_encoded::<UndoById>(&id(n), &codec::encode(&old(n)));
+        }
+        batch.write(Durability::Synced).expect("written");
+    }
+
+    fn bring(path: &Path) -> Result<bool, StoreError> {
+        bring_forward(path, DbOptions::default(), &mut |_, _| {})
+    }
+
+    fn has_all(path: &Path, records: u64) {
+        let store = ChainStore::open(path, &easy_network(), DbOptions::default()).expect("format 2");
+        for n in 0..records {
+            assert_eq!(store.undo(&id(n)).expect("a record"), shortened(&old(n)), "{n}");
+        }
+    }
+
+    #[test]
+    fn a_database_of_format_1_is_brought_forward_and_one_of_format_2_is_left_alone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        format_1(directory.path(), 2_500);
+        let refused = ChainStore::open(directory.path(), &easy_network(), DbOptions::default()).map(drop);
+        let refused = refused.expect_err("format 1").to_string();
+        assert!(refused.contains("has format 1") && refused.contains("db migrate"), "{refused}");
+        let mut shown = Vec::new();
+        let moved = bring_forward(directory.path(), DbOptions::default(), &mut |done, total| shown.push((done, total)));
+        assert!(moved.expect("brought forward"));
+        assert_eq!(shown.last(), Some(&(2_500, 2_500)));
+        has_all(directory.path(), 2_500);
+        assert!(!bring(directory.path()).expect("nothing to do"));
+        has_all(directory.path(), 2_500);
+    }
+
+    #[test]
+    fn one_that_was_killed_on_the_way_goes_on_where_it_stopped() {
+        let directory = tempfile::tempdir().expect("a directory");
+        format_1(directory.path(), 50);
+        let mut keys: Vec<_> = (0..50).map(|n| (id(n), n)).collect();
+        keys.sort_unstable();
+        {
+            // What a kill after a batch leaves: some done, and how far.
+            let db = Db::open(directory.path(), DbOptions::default()).expect("a database");
+            let mut batch = Batch::new(&db);
+            for (id, n) in &keys[..20] {
+                batch.put::<UndoById>(id, &shortened(&old(*n)));
+            }
+            batch.put::<Meta>(&MetaKey::Migrated, &MetaRecord::Migrated(keys[19].0));
+            batch.write(Durability::Synced).expect("written");
+        }
+        assert!(bring(directory.path()).expect("brought forward"));
+        has_all(directory.path(), 50);
+    }
+
+    #[test]
+    fn an_older_program_refuses_a_newer_database_and_leaves_it_alone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        drop(ChainStore::open(directory.path(), &easy_network(), DbOptions::default()).expect("a store"));
+        set_format(&Db::open(directory.path(), DbOptions::default()).expect("a database"), FORMAT + 1);
+        for refused in [
+            ChainStore::open(directory.path(), &easy_network(), DbOptions::default()).map(drop),
+            ChainStore::open_read_only(directory.path(), &easy_network(), DbOptions::default()).map(drop),
+            bring(directory.path()).map(drop),
+        ] {
+            let refused = refused.expect_err("a later format").to_string();
+            assert!(refused.contains("a later version of cairn-node wrote it"), "{refused}");
+        }
+        // The control: with the format it was made in, it is as it was.
+        set_format(&Db::open(directory.path(), DbOptions::default()).expect("a database"), FORMAT);
+        ChainStore::open(directory.path(), &easy_network(), DbOptions::default()).expect("well");
+    }
+}
