@@ -244,12 +244,6 @@ impl Intruder {
         false
     }
 
-    /// Sends these bytes as a request of the protocol at this place of [`REQUESTS`], without waiting for anything.
-    pub fn ask(&mut self, protocol: usize, bytes: Vec<u8>) {
-        let Behaviour { status, headers, bodies, addresses, .. } = self.swarm.behaviour_mut();
-        [status, headers, bodies, addresses][protocol].send_request(&self.victim, bytes);
-    }
-
     /// Publishes these bytes on the topic at this place of [`TOPICS`], without waiting for anything; whether they
     /// are on their way.
     pub fn throw(&mut self, topic: usize, bytes: &[u8]) -> bool {
@@ -261,22 +255,16 @@ impl Intruder {
     pub async fn run_until(&mut self, deadline: Instant) -> (u64, u64) {
         let (mut answered, mut failed) = (0, 0);
         while let Ok(event) = timeout_at(deadline, self.swarm.select_next_some()).await {
-            let event = match event {
-                SwarmEvent::Behaviour(
-                    BehaviourEvent::Status(event)
-                    | BehaviourEvent::Headers(event)
-                    | BehaviourEvent::Bodies(event)
-                    | BehaviourEvent::Addresses(event),
-                ) => event,
-                _ => continue,
-            };
-            match event {
+            match of_request(event) {
                 // A stream that is closed without a word is no answer.
-                Event::Message { message: Message::Response { response, .. }, .. } if !response.is_empty() => {
+                Some((_, Event::Message { message: Message::Response { response, .. }, .. }))
+                    if !response.is_empty() =>
+                {
                     answered += 1;
                 }
-                Event::Message { message: Message::Response { .. }, .. } => failed += 1,
-                Event::OutboundFailure { .. } => failed += 1,
+                Some((_, Event::Message { message: Message::Response { .. }, .. } | Event::OutboundFailure { .. })) => {
+                    failed += 1;
+                }
                 _ => {}
             }
         }
@@ -302,13 +290,4 @@ fn of_request(event: SwarmEvent<BehaviourEvent>) -> Option<(usize, RequestEvent)
         SwarmEvent::Behaviour(BehaviourEvent::Pool(event)) => Some((5, event)),
         _ => None,
     }
-}
-
-/// A message as requests and answers carry it: its length stands before it.
-///
-/// # Panics
-/// It has four GiB.
-pub fn framed(message: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(message.len()).expect("less than four GiB");
-    [&length.to_le_bytes()[..], message].concat()
 }

@@ -69,7 +69,7 @@ impl<'a> Resident<'a> {
         self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
     }
 
-    /// Kills it as a power cut would, or asks it to stop in order; and starts it again.
+    /// Asks it to stop in order, and starts it again.
     ///
     /// # Panics
     /// It does not come back.

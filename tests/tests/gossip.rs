@@ -11,9 +11,10 @@ use cairn_ledger::{
 use cairn_rpc::methods::{MempoolClient, NetClient, NodeClient};
 use cairn_tests::{
     cluster::agree,
-    intruder::{Intruder, TOPICS, framed},
+    intruder::{Intruder, TOPICS},
     network::TestNetwork,
     node::Node,
+    strangers::bytes::framed,
     wait::{LATER, SOON, until},
 };
 use std::sync::{

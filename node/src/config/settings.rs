@@ -83,10 +83,7 @@ impl Settings {
             rpc: rpc(&config.rpc)?,
             mempool,
             max_storage_bytes: config.storage.max_bytes.as_ref().map(|max| max.value.get()),
-            storage: DbOptions {
-                address_index: config.index.addresses.as_ref().is_some_and(|on| on.value),
-                ..storage
-            },
+            storage: DbOptions { address_index: config.index.addresses.as_ref().is_some_and(|on| on.value), ..storage },
             log: log(&config.log)?,
             log_format: config.log.format.as_ref().map_or(LogFormat::Text, |given| given.value),
             log_directory: config.log.directory.as_ref().map(|given| given.value.clone().into()),

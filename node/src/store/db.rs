@@ -41,7 +41,11 @@ impl DbOptions {
 impl Default for DbOptions {
     /// Small enough for a laptop: hot accounts stay in the chain's own memory.
     fn default() -> Self {
-        Self { cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, max_open_files: 256, address_index: false,
+        Self {
+            cache_bytes: 32 << 20,
+            write_buffer_bytes: 32 << 20,
+            max_open_files: 256,
+            address_index: false,
             more_accounts: 0,
         }
     }

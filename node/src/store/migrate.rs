@@ -36,7 +36,7 @@ pub fn bring_forward(path: &Path, options: DbOptions, show: &mut dyn FnMut(u64, 
         1 => shorten_undo(&db, show)?,
         got => return Err(StoreError::Format { got, expected: FORMAT }),
     }
-    let mut batch = Batch::new(&db);
+    let mut batch = Batch::new(&db, 0);
     batch.put::<Meta>(&MetaKey::Identity, &MetaRecord::Identity { format: FORMAT, genesis_id });
     batch.delete::<Meta>(&MetaKey::Migrated);
     batch.write(Durability::Synced)?;
@@ -51,7 +51,7 @@ fn shorten_undo(db: &Db, show: &mut dyn FnMut(u64, u64)) -> Result<(), StoreErro
         Some(MetaRecord::Migrated(id)) => Some(id),
         _ => None,
     };
-    let (mut done, mut batch, mut waiting) = (0, Batch::new(db), 0);
+    let (mut done, mut batch, mut waiting) = (0, Batch::new(db, 0), 0);
     for entry in db.encoded_after::<UndoById>(after.as_ref()) {
         let (key, encoded) = entry?;
         let corrupt = || StoreError::Corrupt { table: UndoById::NAME, key: hex::encode(&key) };
@@ -61,7 +61,7 @@ fn shorten_undo(db: &Db, show: &mut dyn FnMut(u64, u64)) -> Result<(), StoreErro
         (done, waiting) = (done + 1, waiting + 1);
         if waiting == BATCH {
             batch.put::<Meta>(&MetaKey::Migrated, &MetaRecord::Migrated(id));
-            std::mem::replace(&mut batch, Batch::new(db)).write(Durability::Synced)?;
+            std::mem::replace(&mut batch, Batch::new(db, 0)).write(Durability::Synced)?;
             waiting = 0;
             show(done, total.max(done));
         }
@@ -91,7 +91,7 @@ fn shortened(old: &UndoRecord) -> UndoLeaves {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{ChainStore, codec::encode_value};
+    use crate::store::ChainStore;
     use cairn_ledger::{
         accounts::{Account, Leaf},
         keys::Address,
@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn set_format(db: &Db, format: u32) {
-        let mut batch = Batch::new(db);
+        let mut batch = Batch::new(db, 0);
         let genesis_id = easy_network().genesis_id();
         batch.put::<Meta>(&MetaKey::Identity, &MetaRecord::Identity { format, genesis_id });
         batch.write(Durability::Synced).expect("written");
@@ -125,11 +125,10 @@ mod tests {
         drop(ChainStore::open(path, &easy_network(), DbOptions::default()).expect("a store"));
         let db = Db::open(path, DbOptions::default()).expect("a database");
         set_format(&db, 1);
-        let mut batch = Batch::new(&db);
+        let mut batch = Batch::new(&db, 0);
         for n in 0..records {
             // A value's version stands before the encoding in both formats.
-            assert_eq!(encode_value(&old(n)).split_first().map(|(_, encoded)| encoded), Some(&*codec::encode(&old(n))));
-            batch.put_encoded::<UndoById>(&id(n), &codec::encode(&old(n)));
+            batch.put_encoded::<UndoById>(&id(n), |bytes| codec::encode_onto(bytes, &old(n)));
         }
         batch.write(Durability::Synced).expect("written");
     }
@@ -170,7 +169,7 @@ mod tests {
         {
             // What a kill after a batch leaves: some done, and how far.
             let db = Db::open(directory.path(), DbOptions::default()).expect("a database");
-            let mut batch = Batch::new(&db);
+            let mut batch = Batch::new(&db, 0);
             for (id, n) in &keys[..20] {
                 batch.put::<UndoById>(id, &shortened(&old(*n)));
             }

@@ -120,6 +120,12 @@ impl Source {
         ((bytes / mean.max(1.0)) as usize).clamp(1, max)
     }
 
+    /// It gave bodies: what it lacked a while ago it may have now.
+    pub(super) fn gave(&mut self, now: Instant) {
+        self.succeed();
+        self.lacks = self.lacks.filter(|(_, until)| *until > now);
+    }
+
     /// It does not have the blocks we want from this height up.
     pub(super) fn lack(&mut self, height: Height, now: Instant) {
         self.lacks = Some((height, now + LACKS_FOR));

@@ -18,12 +18,12 @@ use cairn_ledger::{
 use cairn_rpc::{
     text::{HexBytes, Pebbles, Text},
     types::{
-        AccountJson, AddressHistory, AddressMove, BackupInfo, BanJson, BlockJson, BlockPage, BlockTransactions, ChainMove,
-        DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HistoryCursor, HistoryEntry,
-        LightProofJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson, PendingJson, Place,
-        PoolCursor, PoolEntry, PoolPage, ProofJson, ProviderJson, Room, StorageInfo, Submitted, Supply, SyncInfo,
-        SyncPhase, TableSize, TrafficJson, TransactionInfo, TransactionJson, TransactionPage, TransactionProofJson,
-        TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
+        AccountJson, AddressHistory, AddressMove, BackupInfo, BanJson, BlockJson, BlockPage, BlockTransactions,
+        ChainMove, DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HistoryCursor,
+        HistoryEntry, LightProofJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson, PendingJson,
+        Place, PoolCursor, PoolEntry, PoolPage, ProofJson, ProviderJson, Room, StorageInfo, Submitted, Supply,
+        SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo, TransactionJson, TransactionPage,
+        TransactionProofJson, TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
     },
 };
 use serde::Serialize;

@@ -209,7 +209,7 @@ impl Machine {
             self.import(peer, id, body, size, actions);
         }
         if let Some(source) = self.sources.get_mut(&peer) {
-            source.succeed();
+            source.gave(now);
             source.pace.answered(now, since, bytes);
         }
     }

@@ -5,7 +5,7 @@ use super::{
     world::{Manner, Peer, World, body_of, grow, weight},
 };
 use crate::{
-    sync::machine::Action,
+    sync::machine::{Action, bodies::WINDOW},
     verdict::{Offence, PeerNumber},
 };
 use cairn_ledger::block::Header;
@@ -119,6 +119,21 @@ fn four_peers_are_nearly_four_times_as_fast_as_one_even_if_one_lies_and_one_stal
     let (four, two) = (run(&[Honest; 4]), run(&[Lies, Honest, Stalls, Honest]));
     assert!(one > 3.5 * four, "{one} and {four}");
     assert!(one > 1.7 * two, "{one} and {two}");
+}
+
+#[test]
+fn after_a_kill_no_more_than_the_window_is_fetched_twice() {
+    let (chain, mut world) = chain_of(4_000);
+    for n in 1..=3 {
+        world.join(n, behind(500.0 * KIB, 50, Manner::Honest, &chain));
+    }
+    world.run_for(seconds(10));
+    let height = world.chain.followed.len();
+    assert!((500..3_500).contains(&height), "in the middle: {height}");
+    world.kill();
+    world.run_until(&chain[3_999], seconds(120));
+    let again = asked_again(&world);
+    assert!(again > 0 && again <= WINDOW as usize, "{again} bodies twice");
 }
 
 #[test]

@@ -59,6 +59,22 @@ fn a_withheld_body_is_named_and_asked_of_another_peer() {
 }
 
 #[test]
+fn a_peer_that_lacked_a_body_for_a_while_is_enough_once_it_has_it() {
+    let chain = grow(&[], 3_000, 1);
+    let mut world = World::new(&[]);
+    let peer = world.join(1, Peer { rate: Some(20.0 * 1024.0), ..Peer::of(Manner::Withholds, &chain) });
+    world.chain.body = super::world::body_of(5);
+    world.run_for(seconds(5));
+    assert!(searches(&world) > 0);
+    world.peers.get_mut(&peer).expect("still here").manner = Manner::Honest;
+    world.run_for(seconds(15));
+    assert_eq!(phase(&world), SyncPhase::Bodies, "it is on its way");
+    let before = searches(&world);
+    world.run_until(&chain[2_999], seconds(300));
+    assert_eq!(searches(&world), before, "nobody else is looked for");
+}
+
+#[test]
 fn peers_that_do_not_answer_are_named_as_the_reason() {
     let chain = grow(&[], 500, 1);
     let mut world = World::new(&[]);

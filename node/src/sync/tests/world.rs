@@ -326,6 +326,22 @@ impl World {
         self.after(Duration::ZERO, Event::PeerDown { peer: number });
     }
 
+    /// Kills the node and starts it again: what is not on the followed chain is lost, and peers come anew.
+    pub(super) fn kill(&mut self) {
+        let stored: BTreeSet<BlockId> = self.chain.followed.iter().copied().collect();
+        self.chain.bodies.retain(|id| stored.contains(id));
+        self.chain.headers.retain(|id, _| stored.contains(id));
+        self.chain.waiting.clear();
+        self.machine = Machine::new(self.chain.tip(), false, self.now);
+        self.queue.clear();
+        self.jobs = 0;
+        self.after(Duration::ZERO, Event::Tick);
+        for (number, mut peer) in std::mem::take(&mut self.peers) {
+            peer.free = None;
+            self.join(number.0, peer);
+        }
+    }
+
     pub(super) fn step(&mut self) {
         let ((at, _), event) = self.queue.pop_first().expect("there is always a tick");
         self.now = at;
