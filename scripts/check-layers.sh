@@ -49,13 +49,13 @@ check_crates() {
 
 # ---- ledger ------------------------------------------------------------------------------------------
 
-LEDGER_MAY="bech32 bincode hex k256 sha2 thiserror"
+LEDGER_MAY="bech32 bincode cpufeatures hex k256 sha2 thiserror"
 
 check_ledger() {
     local line name
     while read -r line name; do
         [[ " $LEDGER_MAY " == *" $name "* ]] || echo "ledger/Cargo.toml:$line: $name is not on ledger's closed list"
-    done < <(dependencies ledger/Cargo.toml dependencies)
+    done < <(dependencies ledger/Cargo.toml dependencies; dependencies ledger/Cargo.toml "target.'cfg(target_arch = \"x86_64\")'.dependencies")
     grep -q '^#!\[no_std\]$' ledger/src/lib.rs || echo "ledger/src/lib.rs:1: #![no_std] is missing"
     # A feature can come in by any way; what counts is what ledger alone is compiled with.
     for name in $LEDGER_MAY; do

@@ -108,7 +108,7 @@ impl UndoRecord {
 
 impl AccountSlice {
     /// A slice of a state with `count` leaves, of which these are loaded, each with its index. Any order will
-    /// do; ascending addresses are fastest.
+    /// do, and a leaf may come more than once; ascending addresses are fastest.
     pub fn load(count: u64, leaves: Vec<(u64, Leaf)>) -> Self {
         let records = leaves.into_iter().map(|(index, leaf)| Record { index, old: Some(leaf), leaf });
         let mut records: Vec<Record> = records.collect();

@@ -60,6 +60,7 @@ fn exchange_level(level: &mut Vec<Hash>, nodes: &mut Vec<(u64, Hash)>, len: usiz
     // What was appended was not there before.
     nodes.truncate(nodes.partition_point(|(index, _)| *index < kept as u64));
     nodes.extend((kept as u64..).zip(cut_off));
+    nodes.shrink_to_fit();
 }
 
 /// The nodes above those of one level; `missing` stands for what is not there.
@@ -159,8 +160,8 @@ impl AccountTree {
         (index < count).then(|| (0..depth(count)).map(sibling).collect())
     }
 
-    /// Computes what the tree becomes with `count` leaves of which `changed` (index and leaf hash, ascending) are
-    /// new.
+    /// Computes what the tree becomes with `count` leaves of which `changed` (index and leaf hash, strictly
+    /// ascending) are new.
     ///
     /// Every appended leaf must be among the changed ones. A smaller `count` takes leaves away again,
     /// which is how a block is undone.

@@ -36,6 +36,7 @@ impl Field {
     }
 
     /// The limbs, least significant first.
+    #[cfg(target_arch = "x86_64")]
     pub const fn limbs(&self) -> &[u64; 4] {
         &self.0
     }

@@ -60,6 +60,7 @@ impl Point {
     }
 
     /// The limbs of x, then those of y.
+    #[cfg(target_arch = "x86_64")]
     #[inline]
     pub fn words(&self) -> [u64; 8] {
         let ([x0, x1, x2, x3], [y0, y1, y2, y3]) = (*self.x.limbs(), *self.y.limbs());
@@ -67,6 +68,7 @@ impl Point {
     }
 
     /// From the limbs of x, then those of y.
+    #[cfg(target_arch = "x86_64")]
     #[inline]
     pub fn from_words([x0, x1, x2, x3, y0, y1, y2, y3]: [u64; 8]) -> Self {
         Self { x: Field::from_limbs([x0, x1, x2, x3]), y: Field::from_limbs([y0, y1, y2, y3]) }

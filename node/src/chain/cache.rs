@@ -16,10 +16,10 @@ use std::{
 };
 
 /// The least number of accounts in one generation, of two: more than the largest block touches. Seven eighths of a power of two fill
-/// a map as far as it goes, to 12 MB.
-const GENERATION: usize = 7 << 14;
-/// Neighbours of absent addresses remembered, of about 64 bytes each.
-const NEIGHBOURS: usize = 1 << 16;
+/// a map as far as it goes, to 6 MB.
+pub const GENERATION: usize = 7 << 13;
+/// Neighbours of absent addresses remembered, of about 64 bytes each: more than the accounts that a block may make.
+const NEIGHBOURS: usize = 7 << 12;
 
 /// What the writer and its workers share. A panic stops the node, so a poisoned lock is nobody's concern.
 #[derive(Default)]

@@ -46,6 +46,7 @@ mod tests;
 mod tree;
 
 pub use actor::{Chain, spawn};
+pub use cache::GENERATION as LEAST_ACCOUNTS;
 pub use history::{HISTORY_BEHIND, HistoryPage, HistoryQuery, NoHistory, Touched};
 pub use mailbox::{
     BlockOutcome, ChainError, ChainEvent, ChainHandle, HeaderOutcome, Import, ProvenAccount, TemplateRequest, Tip,

@@ -48,7 +48,7 @@ struct Undone {
 
 impl RecentStates {
     /// Reads the last blocks' undo records, unless that was done before. `accounts` is the tree at `tip`; it comes
-    /// back as it was.
+    /// back as it was, save after an error, which ends the writer.
     pub(super) fn load(
         &mut self,
         store: &ChainStore,

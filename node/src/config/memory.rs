@@ -1,22 +1,20 @@
 //! `memory.max_bytes`, divided among the parts.
 //!
 //! What it does not divide is fixed, or follows from the chain: the least number of accounts in memory and the last states
-//! (some 40 MiB at the most), connections (the peers' number is limited), and the hashes over all accounts, about 100 bytes
+//! (some 30 MiB at the most), connections (the peers' number is limited), and the hashes over all accounts, about 100 bytes
 //! for each. So half of the whole is left to those.
 
 use super::{
     ConfigError,
     keys::{Given, Size},
 };
-use crate::{mempool::PoolConfig, store::DbOptions};
+use crate::{chain::LEAST_ACCOUNTS, mempool::PoolConfig, store::DbOptions};
 
 /// The least that makes sense: what a node that has just started holds, and room for each part.
 const LEAST: u64 = 256 << 20;
 
 /// What an account in memory takes: two generations, each a map with room to grow.
 const ACCOUNT_BYTES: usize = 320;
-/// Accounts in each generation in any case, as the chain has them: their room is in the fixed part.
-const LEAST_ACCOUNTS: usize = 1 << 16;
 
 /// The shares of the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -432,7 +432,7 @@ mod tests {
         let half = load(vec![("memory.max_bytes", "512MiB")]).expect("half a GiB");
         assert_eq!((half.storage.cache_bytes, half.storage.write_buffer_bytes), (64 << 20, 32 << 20));
         assert_eq!((half.mempool.max_bytes, half.network.max_memory_mib), (32 << 20, Some(448)));
-        assert_eq!(half.storage.more_accounts, 39_321);
+        assert_eq!(half.storage.more_accounts, 47_513);
         // What is said of a part wins, as long as it fits.
         let small = load(vec![("memory.max_bytes", "512MiB"), ("mempool.max_mib", "5")]).expect("it fits");
         assert_eq!((small.mempool.max_bytes, small.storage.cache_bytes), (5 << 20, 64 << 20));

@@ -34,7 +34,7 @@ impl DbOptions {
     /// goes into files once, and the rest is for compactions and small files. What is in memory when a node is told
     /// to stop fits, so that its last batch is never half there.
     pub fn reserve_bytes(&self) -> u64 {
-        (self.write_buffer_bytes as u64).saturating_mul(4)
+        (self.write_buffer_bytes as u64).saturating_mul(8)
     }
 }
 
@@ -42,8 +42,8 @@ impl Default for DbOptions {
     /// Small enough for a laptop: hot accounts stay in the chain's own memory.
     fn default() -> Self {
         Self {
-            cache_bytes: 32 << 20,
-            write_buffer_bytes: 32 << 20,
+            cache_bytes: 24 << 20,
+            write_buffer_bytes: 16 << 20,
             max_open_files: 256,
             address_index: false,
             more_accounts: 0,
