@@ -163,6 +163,20 @@ pub fn connect_block(
     slice: AccountSlice,
     tree: &AccountTree,
 ) -> Result<ConnectedBlock, ConnectError<BlockError>> {
+    connect_block_with(spec, block, slice, |_, change| tree.update(change.count, &change.leaf_hashes()))
+}
+
+/// The same for who has something else to do with what the block did, while its hashes are computed: `update` gives
+/// what [`AccountTree::update`] gives for the tree of the block's parent.
+///
+/// # Errors
+/// As [`connect_block`]; then what `update` did besides is void.
+pub fn connect_block_with(
+    spec: &ChainSpec,
+    block: CheckedBlock,
+    slice: AccountSlice,
+    update: impl FnOnce(&CheckedBlock, &StateChange) -> TreeUpdate,
+) -> Result<ConnectedBlock, ConnectError<BlockError>> {
     let header = block.header().header();
     let mut execution = Execution::new(spec, header.height, slice);
     for (index, transaction) in block.transactions().iter().enumerate() {
@@ -172,7 +186,7 @@ pub fn connect_block(
         })?;
     }
     let change = execution.finish(&header.beneficiary)?;
-    let update = tree.update(change.count, &change.leaf_hashes());
+    let update = update(&block, &change);
     let (got, expected) = (update.state_root(), header.state_root);
     if got != expected {
         return Err(ConnectError::Rule(BlockError::StateRoot { got, expected }));

@@ -18,7 +18,7 @@ pub mod connect;
 pub mod header;
 pub mod isolated;
 
-pub use connect::{ConnectError, ConnectedBlock, Execution, connect_block, touched_addresses};
+pub use connect::{ConnectError, ConnectedBlock, Execution, connect_block, connect_block_with, touched_addresses};
 pub use header::{ChainContext, LinkedHeader, SealedHeader, check_header, check_work};
 pub use isolated::{
     Candidate, CheckedBlock, CheckedTransaction, MatchedBlock, MatchedHeader, OtherTransactions, check_candidates,

@@ -8,7 +8,7 @@ use cairn_ledger::{
     chain_spec::ChainSpec,
     error::BlockError,
     hash::BlockId,
-    validate::{CheckedBlock, ConnectError, LinkedHeader, connect_block},
+    validate::{CheckedBlock, ConnectError, LinkedHeader, connect_block_with},
 };
 use std::time::Instant;
 
@@ -69,7 +69,9 @@ pub(super) fn execute(
     let (inverses, changes) = (Vec::new(), Vec::new());
     let bytes: usize = plan.connect.iter().map(|block| block.size() * BATCH_BYTES_PER_BLOCK_BYTE).sum();
     let (batch, index) = (store.batch(bytes), AddressIndex::load(store, spec)?);
-    let mut work = Work { spec, state, index, batch, store, inverses, changes, tree };
+    // In a synchronisation the workers have the blocks after this one to check.
+    let helper = (durability == Durability::Synced).then_some(precheck);
+    let mut work = Work { spec, state, index, batch, store, inverses, changes, tree, helper };
     let result = work.run(precheck, plan);
     let Work { state, index, mut batch, mut inverses, changes, tree, .. } = work;
     let (disconnected, connected) = match result {
@@ -114,6 +116,8 @@ struct Work<'db, 'a> {
     inverses: Vec<TreeUpdate>,
     /// What the connected blocks changed.
     changes: Vec<StateChange>,
+    /// Who hashes a block's accounts while the batch is filled, so that a new block is connected sooner.
+    helper: Option<&'db Precheck>,
 }
 
 /// The blocks that were left, and those that are followed now.
@@ -157,13 +161,25 @@ impl Work<'_, '_> {
 
     fn connect(&mut self, block: CheckedBlock) -> Result<CheckedBlock, Refused> {
         let slice = self.state.load_slice(block.touched())?;
-        let connected = connect_block(self.spec, block, slice, self.tree)?;
+        let (store, tree, batch) = (self.store, &*self.tree, &mut self.batch);
+        let connected = connect_block_with(self.spec, block, slice, |block, change| {
+            let hash = || tree.update(change.count, &change.leaf_hashes());
+            let mut put = || {
+                // Blocks that were on disk before are written again: the same bytes under the same key.
+                store.put_block(batch, block);
+                put_connected(batch, block.header(), &block.txids(), &UndoLeaves::new(change));
+            };
+            match self.helper {
+                Some(precheck) => precheck.join(hash, put).0,
+                None => {
+                    put();
+                    hash()
+                }
+            }
+        })?;
         let (block, change, update) = connected.into_parts();
         self.state.apply(&change);
         self.update_tree(update);
-        // Blocks that were on disk before are written again: the same bytes under the same key.
-        self.store.put_block(&mut self.batch, &block);
-        put_connected(&mut self.batch, block.header(), &block.txids(), &UndoLeaves::new(&change));
         self.index.connect(&mut self.batch, &block, &self.state)?;
         self.changes.push(change);
         Ok(block)

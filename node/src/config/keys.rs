@@ -172,7 +172,7 @@ config! {
         /// The most the whole data directory may take, such as 100GiB; the node stops there, and in any case
         /// before the disk is full; without end by default
         max_bytes: Size = "SIZE";
-        /// Memory for what was read, in MiB; 24 by default
+        /// Memory for what was read, in MiB; 16 by default
         cache_mib: Ranged<usize, 8, 65_536> = "MIB";
         /// Memory for what was written lately, in MiB; 16 by default
         write_buffer_mib: Ranged<usize, 8, 4_096> = "MIB";

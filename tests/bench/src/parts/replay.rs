@@ -9,10 +9,15 @@ use crate::{
     results::Results,
 };
 use serde_json::json;
-use std::{thread, time::Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 /// Long runs are repeated so often.
 const LONG_RUNS: usize = 3;
+/// How long after a synchronisation a node's memory is looked at.
+const SETTLED: Duration = Duration::from_secs(10);
 /// Those who pay in states of every size: the same people, payments and order.
 const SIGNERS: u64 = 10_000;
 const ROUNDS: u64 = 5;
@@ -124,6 +129,8 @@ pub fn sync(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
         let seconds = ended.duration_since(began).as_secs_f64();
         results.add("sync.payments_per_second", number(&replayed, "payments")? / seconds);
         results.add("sync.share_of_replay", number(&replayed, "seconds")? / seconds);
+        // What it needed for the work goes back to the system within seconds.
+        thread::sleep(SETTLED);
         results.add("memory.after_sync_mib", client.memory_mib("VmRSS")?);
         results.add("memory.peak_in_sync_mib", client.memory_mib("VmHWM")?);
         client.stop()?;
