@@ -2,7 +2,7 @@
 # Measures whole nodes, and Cairn's parts against their references, in one run each, so that ratios hold on a
 # noisy machine. Writes docs/performance.md.
 #
-# Usage: scripts/bench/run.sh [--full] [PART...]   measures these parts of whole nodes, or all (about half an hour
+# Usage: scripts/bench/run.sh [--full] [PART...]   measures these parts of whole nodes, or all (three quarters of an hour
 #                                                  besides making the chains, once), and writes the page
 #        scripts/bench/run.sh --page               writes the page again from what was measured
 #        scripts/bench/run.sh --list               names the parts and how long each takes

@@ -508,48 +508,4 @@ impl Backlog {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use cairn_ledger::{
-        pow::Work,
-        units::{Height, Timestamp},
-    };
-
-    fn status(height: u64) -> PeerStatus {
-        PeerStatus {
-            genesis_id: BlockId::ZERO,
-            tip: BlockId::ZERO,
-            height: Height::new(height),
-            total_work: Work::from_u64(height),
-            now: Timestamp::from_millis(0),
-            lowest_body: Height::GENESIS,
-            snapshots: BoundedVec::default(),
-        }
-    }
-
-    #[test]
-    fn a_backlog_is_bounded_by_the_number_of_peers() {
-        let mut backlog = Backlog::default();
-        for round in 0..1000 {
-            for peer in (0..4).map(PeerNumber) {
-                backlog.push(NetworkEvent::PeerStatus { peer, status: status(round) });
-                backlog.push(NetworkEvent::UnknownParent { peer, id: BlockId::ZERO });
-            }
-            let passing = PeerNumber(100 + round);
-            backlog.push(NetworkEvent::PeerUp { peer: passing, status: status(0) });
-            backlog.push(NetworkEvent::PeerStatus { peer: passing, status: status(1) });
-            backlog.push(NetworkEvent::PeerDown { peer: passing });
-        }
-        assert_eq!(backlog.0.len(), 8);
-        assert_eq!(backlog.pop(), Some(NetworkEvent::PeerStatus { peer: PeerNumber(0), status: status(999) }));
-    }
-
-    #[test]
-    fn that_a_peer_is_gone_is_never_lost() {
-        let mut backlog = Backlog::default();
-        backlog.push(NetworkEvent::PeerStatus { peer: PeerNumber(1), status: status(1) });
-        backlog.push(NetworkEvent::PeerDown { peer: PeerNumber(1) });
-        assert_eq!(backlog.pop(), Some(NetworkEvent::PeerDown { peer: PeerNumber(1) }));
-        assert!(backlog.is_empty());
-    }
-}
+mod tests;

@@ -117,7 +117,7 @@ pub const ALL: &[Part] = &[
     Part {
         name: "flood",
         what: "honest payments beside attackers, against a process that only burns; memory under floods",
-        takes: "8 min",
+        takes: "12 min",
         measure: flood::flood,
     },
     Part {

@@ -26,6 +26,8 @@ const FLOODS: [&str; 3] = ["gaps", "garbage", "requests"];
 const RUNS: usize = 3;
 /// How long a flood goes on before anything is measured: it has its pace by then.
 const PACE: Duration = Duration::from_secs(3);
+/// How long it goes on before memory is watched: every list that is bounded is full by then.
+const FULL: Duration = Duration::from_secs(120);
 /// How long memory is watched, and how often it is looked at.
 const WATCH: (Duration, Duration) = (Duration::from_secs(60), Duration::from_millis(500));
 /// Longer than the honest work may take.
@@ -175,7 +177,7 @@ pub fn flood(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
 /// The mean resident size in the last third of a flood, as a multiple of that in the first.
 fn memory(pair: &Pair, name: &str) -> Result<f64, Failure> {
     let _attacker = pair.attack(name)?;
-    thread::sleep(PACE);
+    thread::sleep(FULL);
     let (watch, look) = WATCH;
     let (started, mut sizes) = (Instant::now(), Vec::new());
     while started.elapsed() < watch {

@@ -1,0 +1,154 @@
+//! What peers are worth, and what is known of them.
+
+use super::*;
+use cairn_ledger::{codec::DecodeError, error::TxError};
+
+fn table() -> (PeerTable, PeerNumber, Instant) {
+    let (mut table, now) = (PeerTable::default(), Instant::now());
+    let number = table.connected(PeerId::random(), Multiaddr::empty(), true, now);
+    (table, number, now)
+}
+
+#[test]
+fn proof_is_banned_for_and_slowness_is_not() {
+    let (mut table, number, now) = table();
+    let undecodable = Offence::Undecodable(DecodeError::TooMany);
+    assert_eq!(table.charge(number, &undecodable, now), Decision::Keep);
+    assert_eq!(table.charge(number, &undecodable, now), Decision::Ban(BAN));
+    let other = table.connected(PeerId::random(), Multiaddr::empty(), true, now);
+    for _ in 0..9 {
+        assert_eq!(table.charge(other, &Offence::Stalled, now), Decision::Keep);
+    }
+    assert_eq!(table.charge(other, &Offence::Stalled, now), Decision::Disconnect);
+}
+
+#[test]
+fn scores_decay() {
+    let (mut table, number, now) = table();
+    let offence = Offence::InvalidTransaction(TxError::Signature);
+    table.charge(number, &offence, now);
+    table.charge(number, &offence, now);
+    let score = |table: &PeerTable, now| table.info(number, vec![], now).map(|info| info.score);
+    assert_eq!(score(&table, now), Some(-68));
+    assert_eq!(score(&table, now + HALF_LIFE), Some(-34));
+    assert_eq!(table.charge(number, &offence, now + HALF_LIFE), Decision::Keep);
+}
+
+#[test]
+fn the_median_clock_is_not_moved_by_one_liar() {
+    let (mut table, first, now) = table();
+    let say = |table: &mut PeerTable, number, clock| {
+        let status = PeerStatus {
+            genesis_id: BlockId::ZERO,
+            tip: BlockId::ZERO,
+            height: Default::default(),
+            total_work: Work::ZERO,
+            now: Timestamp::from_millis(clock),
+            lowest_body: Default::default(),
+            snapshots: Default::default(),
+        };
+        table.set_status(number, status, Timestamp::from_millis(1_000))
+    };
+    assert!(say(&mut table, first, u64::MAX));
+    assert!(!say(&mut table, first, 999_999));
+    let mut more = || table.connected(PeerId::random(), Multiaddr::empty(), true, now);
+    let (second, third) = (more(), more());
+    assert!(say(&mut table, second, 1_001));
+    assert_eq!(table.median_clock(), None);
+    assert!(say(&mut table, third, 990));
+    assert_eq!(table.median_clock(), Some(1));
+}
+
+#[test]
+fn numbers_are_never_used_twice() {
+    let (mut table, first, now) = table();
+    let id = table.get(first).map(|peer| peer.id).unwrap_or_else(PeerId::random);
+    assert_eq!(table.disconnected(&id).map(|(number, _)| number), Some(first));
+    assert!(table.connected(id, Multiaddr::empty(), false, now) > first);
+    assert_eq!(table.charge(first, &Offence::Stalled, now), Decision::Keep);
+}
+
+#[test]
+fn a_leecher_waits_and_a_flooder_is_refused() {
+    let (mut table, number, now) = table();
+    let serve = |table: &mut PeerTable, bytes| {
+        let wait = table.begin_serving(number, now);
+        table.count_bytes(number, bytes, now);
+        table.end_serving(number);
+        wait
+    };
+    for _ in 0..17 {
+        assert_eq!(serve(&mut table, 4 << 20), Duration::ZERO);
+    }
+    assert!(serve(&mut table, 4 << 20) > Duration::from_millis(100));
+    assert!(table.may_ask(number, now), "whoever waits for its answers is never far behind");
+    // A flood of the cheapest questions costs, too.
+    let mut floods = 0;
+    while table.may_ask(number, now) {
+        table.count_bytes(number, 1, now);
+        floods += 1;
+    }
+    assert!(floods < 20_000, "{floods}");
+    assert!(table.may_ask(number, now + Duration::from_secs(10)));
+}
+
+#[test]
+fn whoever_gave_in_proportion_to_what_it_took_is_no_leecher() {
+    let (mut table, number, now) = table();
+    assert_eq!(table.standing(number, now), Standing::Takes, "whoever has just come has given nothing");
+    table.gave(number, BLOCK_WORTH, now);
+    assert_eq!(table.standing(number, now), Standing::Gives);
+    table.count_bytes(number, 32 * BLOCK_WORTH + 1, now);
+    assert_eq!(table.standing(number, now), Standing::Takes, "it took more than it may for one block");
+    table.gave(number, BLOCK_WORTH, now);
+    assert_eq!(table.standing(number, now), Standing::Gives);
+    assert_eq!(table.standing(number, now + 10 * HALF_LIFE), Standing::Takes, "what was long ago is forgotten");
+}
+
+#[test]
+fn one_peer_occupies_few_places() {
+    let (mut table, number, now) = table();
+    for _ in 0..SERVING_EACH {
+        assert!(table.has_turn(number));
+        table.begin_serving(number, now);
+    }
+    assert!(!table.has_turn(number));
+    table.end_serving(number);
+    assert!(table.has_turn(number));
+    assert_eq!((0..100).filter(|_| table.begin_judging(number)).count(), JUDGING_EACH);
+    table.end_judging(number);
+    assert!(table.begin_judging(number));
+}
+
+#[test]
+fn who_never_says_where_it_stands_or_falls_silent_is_found() {
+    let (mut table, number, now) = table();
+    let id = table.get(number).map(|peer| peer.id);
+    assert_eq!(table.silent(now + FIRST_STATUS), []);
+    let soon = now + FIRST_STATUS + Duration::from_secs(1);
+    assert_eq!(table.silent(soon).first().copied(), id);
+    let status = PeerStatus {
+        genesis_id: BlockId::ZERO,
+        tip: BlockId::ZERO,
+        height: Default::default(),
+        total_work: Work::ZERO,
+        now: Timestamp::from_millis(0),
+        lowest_body: Default::default(),
+        snapshots: Default::default(),
+    };
+    table.set_status(number, status, Timestamp::from_millis(0));
+    table.heard(number, soon);
+    assert_eq!(table.silent(soon + SILENCE), [], "the control: whoever talks stays");
+    assert_eq!(table.silent(soon + SILENCE + Duration::from_secs(1)).first().copied(), id);
+}
+
+#[test]
+fn a_useless_peer_gives_way_only_where_others_are_useful() {
+    let (mut table, idle, now) = table();
+    let busy = table.connected(PeerId::random(), Multiaddr::empty(), false, now);
+    let later = now + STALE + Duration::from_secs(1);
+    assert_eq!(table.stalest(|_| true, later), None, "a quiet network is nobody's fault");
+    table.was_useful(busy, later);
+    assert_eq!(table.stalest(|_| true, later), table.get(idle).map(|peer| peer.id));
+    assert_eq!(table.stalest(|peer| !peer.inbound, later), None);
+}
