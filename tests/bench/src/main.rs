@@ -24,7 +24,7 @@ mod parts;
 mod reference;
 mod report;
 mod results;
-#[expect(dead_code, reason = "tests need more of it")]
+#[cfg_attr(not(test), expect(dead_code, reason = "tests need more of it"))]
 #[path = "../../src/shaper.rs"]
 mod shaper;
 
