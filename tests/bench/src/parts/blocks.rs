@@ -61,7 +61,8 @@ pub fn connect(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
     let last = |message, field| -> Result<Vec<f64>, Failure> {
         let said: Vec<f64> = fields(&log, message, field).collect();
         let first = said.len().checked_sub(RUNS as usize);
-        Ok(said[first.ok_or_else(|| format!("the log tells {field} {} times, expected {RUNS}", said.len()))?..].to_vec())
+        Ok(said[first.ok_or_else(|| format!("the log tells {field} {} times, expected {RUNS}", said.len()))?..]
+            .to_vec())
     };
     let checked = last("checked a block", "check_us")?;
     let connected = last("carried out a plan", "connect_us")?;

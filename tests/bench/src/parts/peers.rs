@@ -90,7 +90,8 @@ pub fn peers(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
     let (network, file) = chains::small_blocks(&bench.work, CHAIN)?;
     let data = Scratch::new(&bench.work, "whole")?;
     node::import(&network, data.path(), &file, None)?;
-    let names = ["peers.mib_per_second", "peers.1.seconds", "peers.4.seconds", "peers.speedup", "peers.stalled.seconds"];
+    let names =
+        ["peers.mib_per_second", "peers.1.seconds", "peers.4.seconds", "peers.speedup", "peers.stalled.seconds"];
     names.iter().for_each(|name| results.clear(name));
     let remotes: Vec<Remote> = (0..PEERS)
         .map(|n| Remote::start(bench, &network, &format!("peer-{n}"), data.path()))
