@@ -5,8 +5,8 @@
 //! computed once for each piece of a search. Then 16 attempts run in AVX-512 registers or 8 in AVX2 ones,
 //! whichever the processor has; elsewhere one at a time through `sha2`, which uses the SHA extensions.
 //!
-//! This is the node's one file with `unsafe`: the calls of functions that need processor features, each
-//! made after asking the processor. The kernels themselves are safe code over intrinsics. Tests compare
+//! This is the node's one file with `unsafe` code (`main.rs` only gives a constant the name by which the allocator
+//! looks for it): the calls of functions that need processor features, each made after asking the processor. The kernels themselves are safe code over intrinsics. Tests compare
 //! every kernel with `sha2` on random seals.
 
 use cairn_ledger::{block::Seal, hash::BlockId, pow::Target};
