@@ -118,7 +118,7 @@ pub struct Block {
 impl Block {
     /// Encoded size in bytes.
     pub fn size(&self) -> usize {
-        block_size(&self.body)
+        block_size(self.body.iter())
     }
 
     /// The ids of the transactions, in order.
@@ -136,6 +136,6 @@ impl Block {
 }
 
 /// Encoded size of a block with these transactions.
-pub fn block_size(transactions: &[Transaction]) -> usize {
-    transactions.iter().map(Transaction::size).fold(BLOCK_OVERHEAD_BYTES, usize::saturating_add)
+pub fn block_size<'a>(transactions: impl IntoIterator<Item = &'a Transaction>) -> usize {
+    transactions.into_iter().map(Transaction::size).fold(BLOCK_OVERHEAD_BYTES, usize::saturating_add)
 }

@@ -2,7 +2,22 @@
 //!
 //! A tagged hash (BIP340) is `H(H(tag) ‖ H(tag) ‖ message)`: the tag separates domains, so that bytes
 //! hashed for one purpose never mean anything for another.
+//!
+//! A block needs tens of thousands of hashes of short messages. `many` makes them side by side, with the vector
+//! registers of `lanes` where the processor has them (`no_lanes` elsewhere).
 
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "instructions that only some processors have")]
+mod lanes;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "hash/no_lanes.rs"]
+mod lanes;
+mod many;
+
+pub(crate) use lanes::{Eight, Sixteen};
+pub(crate) use many::{Block, INITIAL, K, Messages, Start};
+
+use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of the concatenation of `parts`.
@@ -12,6 +27,20 @@ pub fn sha256(parts: &[&[u8]]) -> Hash {
         hasher.update(part);
     }
     Hash::from_bytes(hasher.finalize().into())
+}
+
+/// `H(0x01 ‖ left ‖ right)`: a node of a Merkle tree (RFC 6962 §2.1).
+pub(crate) fn inner(left: &Hash, right: &Hash) -> Hash {
+    Start::PLAIN.hash(&inner_message((left, right)))
+}
+
+/// The node above each pair, in order.
+pub(crate) fn inner_each<'a>(pairs: impl IntoIterator<Item = (&'a Hash, &'a Hash)>) -> Vec<Hash> {
+    Start::PLAIN.hash_each(pairs.into_iter().map(inner_message))
+}
+
+fn inner_message((left, right): (&Hash, &Hash)) -> [Block; 2] {
+    Start::PLAIN.message(&[&[0x01], left.as_bytes(), right.as_bytes()])
 }
 
 /// The domain of a tagged hash.

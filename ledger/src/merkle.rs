@@ -5,7 +5,7 @@
 
 use crate::{
     codec::{BoundedVec, Decode, Encode},
-    hash::{Hash, TxId, sha256},
+    hash::{Hash, Start, TxId, inner, inner_each, sha256},
     history::way,
 };
 use alloc::vec::Vec;
@@ -15,17 +15,16 @@ const MAX_PATH: usize = 32;
 
 /// `MTH` of RFC 6962 §2.1 over transaction ids; for an empty list, SHA-256 of nothing.
 pub fn txs_root(txids: &[TxId]) -> Hash {
-    // Complete subtrees from left to right, each with the number of its levels, as in a binary counter.
-    let mut complete: Vec<(u32, Hash)> = Vec::new();
-    for txid in txids {
-        let mut node = (0, sha256(&[&[0x00], txid.as_bytes()]));
-        while let Some((level, left)) = complete.pop_if(|(level, _)| *level == node.0) {
-            node = (level.saturating_add(1), inner(&left, &node.1));
-        }
-        complete.push(node);
+    let leaf = |txid: &TxId| Start::PLAIN.message::<1>(&[&[0x00], txid.as_bytes()]);
+    let mut level = Start::PLAIN.hash_each(txids.iter().map(leaf));
+    while level.len() > 1 {
+        // A node without a sibling goes up as it is.
+        let (pairs, odd) = level.as_chunks();
+        let mut above = inner_each(pairs.iter().map(|[left, right]| (left, right)));
+        above.extend_from_slice(odd);
+        level = above;
     }
-    let bagged = complete.into_iter().rev().map(|(_, hash)| hash).reduce(|right, left| inner(&left, &right));
-    bagged.unwrap_or_else(|| sha256(&[]))
+    level.first().copied().unwrap_or_else(|| sha256(&[]))
 }
 
 /// A proof that a transaction stands in a list: `PATH` of RFC 6962 §2.1.1.
@@ -95,10 +94,6 @@ impl InclusionProof {
         });
         if got == *expected { Ok(()) } else { Err(InclusionError::Root { got, expected: *expected }) }
     }
-}
-
-fn inner(left: &Hash, right: &Hash) -> Hash {
-    sha256(&[&[0x01], left.as_bytes(), right.as_bytes()])
 }
 
 #[cfg(test)]

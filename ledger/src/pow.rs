@@ -1,9 +1,13 @@
 //! Proof of work: targets, work, and the difficulty rule.
 //!
 //! The next target is the exponential average of [aserti3-2d], in relative form: the step depends on the
-//! last two block times alone, so three headers prove a target.
+//! last two block times alone, so three headers prove a target. [`search`] finds nonces.
 //!
 //! [aserti3-2d]: https://upgradespecs.bitcoincashnode.org/2020-11-15-asert/
+
+pub mod search;
+
+pub(crate) use search::Prepared;
 
 use crate::{
     codec::{

@@ -2,10 +2,11 @@
 
 use crate::{
     codec::{self, BoundedBytes, BoundedVec, Decode, Encode},
-    hash::{BlockId, Hash, Tag, TxId},
+    hash::{BlockId, Hash, Messages, Start, Tag, TxId},
     keys::{Address, SecretKey, Signature},
     units::{Amount, Height},
 };
+use alloc::vec::Vec;
 
 /// The version every transaction has.
 pub const TRANSACTION_VERSION: u8 = 1;
@@ -89,6 +90,18 @@ impl TransactionBody {
         })
     }
 
+    /// What the sender of each signs, in order; many together take a fraction of the time.
+    pub(crate) fn sighashes<'a>(genesis_id: &BlockId, bodies: impl IntoIterator<Item = &'a Self>) -> Vec<Hash> {
+        let mut messages = Messages::new(Start::tagged(&Tag::TX));
+        for body in bodies {
+            messages.push(|to| {
+                to.extend_from_slice(genesis_id.as_bytes());
+                body.put(&mut |bytes| to.extend_from_slice(bytes));
+            });
+        }
+        messages.hashes()
+    }
+
     /// Signs; `aux` as in [`SecretKey::sign`].
     pub fn sign(self, key: &SecretKey, genesis_id: &BlockId, aux: &[u8; 32]) -> Transaction {
         let signature = key.sign(&self.sighash(genesis_id), aux);
@@ -111,6 +124,18 @@ impl Transaction {
             put(self.signature.as_bytes());
         });
         TxId::from_bytes(*hash.as_bytes())
+    }
+
+    /// The id of each, in order; many together take a fraction of the time.
+    pub fn ids<'a>(transactions: impl IntoIterator<Item = &'a Self>) -> Vec<TxId> {
+        let mut messages = Messages::new(Start::tagged(&Tag::TXID));
+        for transaction in transactions {
+            messages.push(|to| {
+                transaction.body.put(&mut |bytes| to.extend_from_slice(bytes));
+                to.extend_from_slice(transaction.signature.as_bytes());
+            });
+        }
+        messages.hashes().iter().map(|hash| TxId::from_bytes(*hash.as_bytes())).collect()
     }
 
     /// Encoded size in bytes.

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Its configuration, which it finds by this name. What is freed goes back to the system within seconds, also from
+/// Its configuration, which it finds by this name. What is freed goes back to the system within a second, also from
 /// threads that have nothing to do, and all threads share two places to allocate from instead of four for each core:
 /// after a synchronisation that halves what a node takes.
 #[expect(unsafe_code, reason = "the allocator looks for this very symbol, before any code of ours runs")]
 #[unsafe(export_name = "malloc_conf")]
-pub static MALLOC_CONF: &[u8; 53] = b"background_thread:true,dirty_decay_ms:2000,narenas:2\0";
+pub static MALLOC_CONF: &[u8; 52] = b"background_thread:true,dirty_decay_ms:500,narenas:2\0";
 
 fn main() -> ExitCode {
     match Cli::parse().run() {

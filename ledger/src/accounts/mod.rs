@@ -26,14 +26,15 @@ mod tree;
 
 pub use proof::{AccountProof, AccountProofError};
 pub use slice::{AccountSlice, LeafChange, MAX_CHANGED_LEAVES, NotLoaded, StateChange, UndoRecord};
-pub use tree::{AccountTree, Subtree, TreeUpdate};
+pub use tree::{AccountTree, TreeUpdate};
 
 use crate::{
     codec::{Decode, Encode},
-    hash::{Hash, sha256},
+    hash::{Block, Hash, Start},
     keys::Address,
     units::Amount,
 };
+use alloc::vec::Vec;
 
 /// What an account has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -64,13 +65,18 @@ impl Leaf {
 
     /// `H(0x00 ‖ address ‖ next ‖ balance ‖ nonce)`.
     pub fn hash(&self) -> Hash {
-        sha256(&[
-            &[0x00],
-            self.address.as_bytes(),
-            self.next.as_bytes(),
-            &self.account.balance.pebbles().to_le_bytes(),
-            &self.account.nonce.to_le_bytes(),
-        ])
+        Start::PLAIN.hash(&self.message())
+    }
+
+    /// The hash of each leaf, in order; many together take a fraction of the time.
+    pub fn hash_each<'a>(leaves: impl IntoIterator<Item = &'a Self>) -> Vec<Hash> {
+        Start::PLAIN.hash_each(leaves.into_iter().map(Self::message))
+    }
+
+    fn message(&self) -> [Block; 2] {
+        let Account { balance, nonce } = self.account;
+        let (balance, nonce) = (balance.pebbles().to_le_bytes(), nonce.to_le_bytes());
+        Start::PLAIN.message(&[&[0x00], self.address.as_bytes(), self.next.as_bytes(), &balance, &nonce])
     }
 
     /// Whether this leaf shows that `address` has no account.
@@ -82,10 +88,6 @@ impl Leaf {
 /// The least d with 2^d ≥ count.
 fn depth(count: u64) -> u32 {
     count.checked_next_power_of_two().map_or(64, u64::trailing_zeros)
-}
-
-fn inner(left: &Hash, right: &Hash) -> Hash {
-    sha256(&[&[0x01], left.as_bytes(), right.as_bytes()])
 }
 
 fn state_root(count: u64, root: &Hash) -> Hash {

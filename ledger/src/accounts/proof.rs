@@ -1,9 +1,9 @@
 //! Proofs about one address against a state root.
 
-use super::{Account, Leaf, depth, inner, state_root};
+use super::{Account, Leaf, depth, state_root};
 use crate::{
     codec::{BoundedVec, Decode, Encode},
-    hash::Hash,
+    hash::{Hash, inner},
     keys::Address,
 };
 

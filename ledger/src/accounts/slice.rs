@@ -79,7 +79,8 @@ pub struct StateChange {
 impl StateChange {
     /// The hashes of the changed leaves by index, as [`super::AccountTree::update`] takes them.
     pub fn leaf_hashes(&self) -> Vec<(u64, Hash)> {
-        self.leaves.iter().map(|change| (change.index, change.new.hash())).collect()
+        let hashes = Leaf::hash_each(self.leaves.iter().map(|change| &change.new));
+        self.leaves.iter().map(|change| change.index).zip(hashes).collect()
     }
 
     /// How to take it back.
@@ -102,7 +103,8 @@ pub struct UndoRecord {
 impl UndoRecord {
     /// The hashes of the restored leaves by index, as [`super::AccountTree::update`] takes them.
     pub fn leaf_hashes(&self) -> Vec<(u64, Hash)> {
-        self.leaves.iter().map(|(index, leaf)| (*index, leaf.hash())).collect()
+        let hashes = Leaf::hash_each(self.leaves.iter().map(|(_, leaf)| leaf));
+        self.leaves.iter().map(|(index, _)| *index).zip(hashes).collect()
     }
 }
 
@@ -200,12 +202,13 @@ impl AccountSlice {
 
     /// What differs from what was loaded.
     pub fn into_change(self) -> StateChange {
-        let differing = self.records.iter().filter(|record| record.old != Some(record.leaf));
-        // References are sorted: the records are large.
-        let mut differing: Vec<&Record> = differing.collect();
-        differing.sort_unstable_by_key(|record| record.index);
+        let differing = self.records.iter().enumerate().filter(|(_, record)| record.old != Some(record.leaf));
+        // Places are sorted: the records are large.
+        let mut differing: Vec<(u64, usize)> = differing.map(|(place, record)| (record.index, place)).collect();
+        differing.sort_unstable();
+        let records = differing.iter().filter_map(|(_, place)| self.records.get(*place));
         let change = |record: &Record| LeafChange { index: record.index, old: record.old, new: record.leaf };
-        let leaves = differing.into_iter().map(change).collect();
+        let leaves = records.map(change).collect();
         StateChange { old_count: self.old_count, count: self.count, leaves }
     }
 }

@@ -1,7 +1,7 @@
 //! The hashes of the account tree, all levels in flat arrays: about 64 bytes for each account.
 
-use super::{depth, inner, state_root};
-use crate::hash::Hash;
+use super::{depth, state_root};
+use crate::hash::{Hash, inner, inner_each};
 use alloc::{vec, vec::Vec};
 
 /// All node hashes of an indexed Merkle tree. Leaves themselves are elsewhere; this knows their hashes.
@@ -23,30 +23,6 @@ pub struct TreeUpdate {
     state_root: Hash,
 }
 
-/// The nodes above one run of leaves: what can be computed for every run at the same time.
-#[derive(Clone, Debug)]
-pub struct Subtree {
-    /// From the leaf hashes up to the run's own node.
-    levels: Vec<Vec<Hash>>,
-}
-
-impl Subtree {
-    /// The leaves of a run.
-    pub const LEAVES: usize = 1 << Self::HEIGHT;
-    const HEIGHT: u32 = 12;
-
-    /// Hashes a run of leaf hashes; those above [`Self::LEAVES`] are left out.
-    pub fn build(leaves: &[Hash]) -> Self {
-        let leaves = leaves.get(..Self::LEAVES).unwrap_or(leaves);
-        let mut levels = vec![leaves.to_vec()];
-        for missing in missing_nodes().iter().take(Self::HEIGHT as usize) {
-            let above = level_above(levels.last().map_or(&[][..], Vec::as_slice), missing);
-            levels.push(above);
-        }
-        Self { levels }
-    }
-}
-
 /// Sets nodes of a level, which gets `len` of them; leaves in `nodes` what was there before.
 fn exchange_level(level: &mut Vec<Hash>, nodes: &mut Vec<(u64, Hash)>, len: usize) {
     let kept = level.len().min(len);
@@ -65,12 +41,11 @@ fn exchange_level(level: &mut Vec<Hash>, nodes: &mut Vec<(u64, Hash)>, len: usiz
 
 /// The nodes above those of one level; `missing` stands for what is not there.
 fn level_above(below: &[Hash], missing: &Hash) -> Vec<Hash> {
-    let pairs = below.chunks(2).map(|pair| match pair {
-        [left, right] => inner(left, right),
-        [left] => inner(left, missing),
-        _ => *missing,
-    });
-    pairs.collect()
+    inner_each(below.chunks(2).map(|pair| match pair {
+        [left, right] => (left, right),
+        [left] => (left, missing),
+        _ => (missing, missing),
+    }))
 }
 
 /// For each level the node without any leaf below it.
@@ -105,27 +80,16 @@ impl AccountTree {
     /// The tree over these leaf hashes, in order; an empty list gives the tree of no leaf, which has no
     /// place in the protocol but is where building starts.
     pub fn from_leaf_hashes(leaves: Vec<Hash>) -> Self {
-        Self::from_subtrees(leaves.chunks(Subtree::LEAVES).map(Subtree::build).collect())
-    }
-
-    /// The tree over these runs of leaves, in order: each of [`Subtree::LEAVES`] but the last, which may have
-    /// fewer.
-    pub fn from_subtrees(subtrees: Vec<Subtree>) -> Self {
-        let mut levels: Vec<Vec<Hash>> = vec![Vec::new()];
-        for subtree in subtrees {
-            levels.resize_with(levels.len().max(subtree.levels.len()), Vec::new);
-            levels.iter_mut().zip(subtree.levels).for_each(|(level, nodes)| level.extend(nodes));
+        let missing = missing_nodes();
+        let mut levels = vec![leaves];
+        for missing in &missing {
+            let below = levels.last().map_or(&[][..], Vec::as_slice);
+            if below.len() <= 1 {
+                break;
+            }
+            levels.push(level_above(below, missing));
         }
-        let mut tree = Self { levels, missing: missing_nodes() };
-        // A single run reaches higher than its root.
-        let height = depth(tree.count());
-        tree.levels.truncate((height as usize).saturating_add(1));
-        for level in Subtree::HEIGHT..height {
-            let below = tree.levels.last().map_or(&[][..], Vec::as_slice);
-            let above = level_above(below, &tree.missing_at(level));
-            tree.levels.push(above);
-        }
-        tree
+        Self { levels, missing }
     }
 
     /// How many leaves there are, the sentinel included.
@@ -176,24 +140,18 @@ impl AccountTree {
         }
         let mut nodes = Vec::new();
         for level in 0..depth(count) {
-            let mut above: Vec<(u64, Hash)> = Vec::with_capacity(current.len());
+            let mut above: Vec<u64> = Vec::with_capacity(current.len());
+            let mut pairs: Vec<(Hash, Hash)> = Vec::with_capacity(current.len());
             let mut rest = current.as_slice();
             while let Some(((index, hash), after)) = rest.split_first() {
-                let (left, right);
-                if index & 1 == 1 {
-                    (left, right) = (self.node(level, index ^ 1, count), *hash);
-                    rest = after;
-                } else if let Some(((_, sibling), after)) =
-                    after.split_first().filter(|((next, _), _)| *next == index | 1)
-                {
-                    (left, right) = (*hash, *sibling);
-                    rest = after;
-                } else {
-                    (left, right) = (*hash, self.node(level, index | 1, count));
-                    rest = after;
-                }
-                above.push((index >> 1, inner(&left, &right)));
+                let changed_sibling = after.first().filter(|(next, _)| *next == index | 1 && index & 1 == 0);
+                rest = if changed_sibling.is_some() { after.get(1..).unwrap_or_default() } else { after };
+                let sibling = || changed_sibling.map_or_else(|| self.node(level, index ^ 1, count), |(_, hash)| *hash);
+                pairs.push(if index & 1 == 0 { (*hash, sibling()) } else { (sibling(), *hash) });
+                above.push(index >> 1);
             }
+            let hashes = inner_each(pairs.iter().map(|(left, right)| (left, right)));
+            let above = above.into_iter().zip(hashes).collect();
             nodes.push(core::mem::replace(&mut current, above));
         }
         let root = current.first().map_or_else(|| self.node(depth(count), 0, count), |(_, hash)| *hash);
@@ -273,8 +231,8 @@ mod tests {
     }
 
     #[test]
-    fn runs_of_leaves_make_up_the_tree() {
-        for count in [1, 4095, 4096, 4097, 3 * 4096, 9000] {
+    fn a_grown_tree_equals_a_new_one() {
+        for count in [1, 4095, 4096, 4097, 9000] {
             let leaves: Vec<_> = (0..count).map(leaf).collect();
             let tree = AccountTree::from_leaf_hashes(leaves.clone());
             assert_eq!((tree.count(), tree.state_root()), (count, specification(&leaves)), "{count}");

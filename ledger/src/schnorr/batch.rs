@@ -10,7 +10,7 @@ use super::{
     verify,
 };
 use crate::{
-    hash::{Hash, Tag},
+    hash::{Hash, Start, Tag},
     keys::{Address, Signature},
 };
 use alloc::{vec, vec::Vec};
@@ -63,8 +63,8 @@ impl<'a> Claims<'a> {
     fn read(cache: &mut KeyCache, batch: &'a [Member]) -> Self {
         let keys = lift_keys(cache, batch);
         let r: Vec<[u8; 32]> = batch.iter().map(|(_, _, signature)| halves(signature).0).collect();
-        let members = batch.iter().zip(lift_all(&r));
-        let claims = members.map_while(|(member, r)| Claim::new(member, r?, &keys)).collect();
+        let members = batch.iter().zip(lift_all(&r)).zip(challenges(batch));
+        let claims = members.map_while(|((member, r), e)| Claim::new(member, r?, e, &keys)).collect();
         Self { keys, claims }
     }
 
@@ -113,16 +113,24 @@ impl<'a> Claims<'a> {
 
 impl<'a> Claim<'a> {
     /// `None` for an s of n or more, an s of zero, which k256 refuses too, and a key not on the curve.
-    fn new(member: &'a Member, r: Point, keys: &[(&Address, Option<Point>)]) -> Option<Self> {
-        let (address, digest, signature) = member;
-        let (r_bytes, s) = halves(signature);
+    fn new(member: &'a Member, r: Point, e: Hash, keys: &[(&Address, Option<Point>)]) -> Option<Self> {
+        let (address, _, signature) = member;
+        let (_, s) = halves(signature);
         let s = Scalar::from_repr(s.into()).into_option().filter(|s| !bool::from(s.is_zero()))?;
         let key = keys.binary_search_by_key(&address, |(key, _)| key).ok()?;
         keys.get(key)?.1?;
-        let e = Tag::BIP340_CHALLENGE.hash(&[&r_bytes, address.as_bytes(), digest.as_bytes()]);
         let e = Scalar::reduce(&FieldBytes::from(*e.as_bytes()));
         Some(Self { member, r, key, s, e })
     }
+}
+
+/// The challenge of each member (BIP340): a hash over r, key and message.
+fn challenges(batch: &[Member]) -> Vec<Hash> {
+    let start = Start::tagged(&Tag::BIP340_CHALLENGE);
+    let message = |(address, digest, signature): &Member| {
+        start.message::<2>(&[&halves(signature).0, address.as_bytes(), digest.as_bytes()])
+    };
+    start.hash_each(batch.iter().map(message))
 }
 
 /// r and s.
@@ -142,14 +150,11 @@ fn weights(claims: &[Claim<'_>]) -> impl Iterator<Item = u128> {
             put(signature.as_bytes());
         }
     });
-    (1_u64..).map(move |number| match number {
-        1 => 1,
-        _ => {
-            let hash = Tag::WEIGHT.hash(&[seed.as_bytes(), &number.to_le_bytes()]);
-            let first16 = hash.as_bytes().first_chunk().copied().unwrap_or_default();
-            u128::from_le_bytes(first16).max(1)
-        }
-    })
+    let start = Start::tagged(&Tag::WEIGHT);
+    let message = |number: u64| start.message::<1>(&[seed.as_bytes(), &number.to_le_bytes()]);
+    let weight = |hash: Hash| u128::from_le_bytes(hash.as_bytes().first_chunk().copied().unwrap_or_default()).max(1);
+    let after_first = start.hash_each((2..).take(claims.len().saturating_sub(1)).map(message));
+    core::iter::once(1).chain(after_first.into_iter().map(weight))
 }
 
 /// Adds k·P as two terms of 128 bits.

@@ -11,7 +11,7 @@
 //! 2²⁵⁶ ≡ 2³² + 977 ([`FOLD`]) modulo p, so 2²⁶⁰ ≡ 16 · FOLD ([`FOLD_LIMB`]). The comments bound every limb before it
 //! is cut to 52 bits: no carry is lost.
 //!
-//! This is the crate's one file with `unsafe`: calls of functions that need processor features, on an [`Ifma`],
+//! One of the two files of this crate with `unsafe`: calls of functions that need processor features, on an [`Ifma`],
 //! which only exists where the processor has them; and arrays seen as registers of the same size.
 
 use super::{field::Field, point::Point};

@@ -2,7 +2,7 @@
 
 use super::{connect::touched_addresses, header::LinkedHeader};
 use crate::{
-    block::{BLOCK_OVERHEAD_BYTES, Body},
+    block::{Body, block_size},
     chain_spec::ChainSpec,
     codec::encode_onto,
     error::{BlockError, TxError},
@@ -10,7 +10,7 @@ use crate::{
     keys::Address,
     merkle::txs_root,
     schnorr::{self, KeyCache},
-    transaction::{TRANSACTION_VERSION, Transaction},
+    transaction::{TRANSACTION_VERSION, Transaction, TransactionBody},
 };
 use alloc::{sync::Arc, vec::Vec};
 
@@ -65,6 +65,12 @@ impl Candidate {
         Self::New { transaction, txid }
     }
 
+    /// Transactions that nobody has checked, in order: together faster than one by one.
+    pub fn new_each(transactions: Vec<Transaction>) -> Vec<Self> {
+        let txids = Transaction::ids(&transactions);
+        transactions.into_iter().zip(txids).map(|(transaction, txid)| Self::New { transaction, txid }).collect()
+    }
+
     /// Its id.
     pub fn txid(&self) -> TxId {
         match self {
@@ -92,7 +98,7 @@ pub fn check_transactions(
     genesis_id: &BlockId,
     transactions: Vec<Transaction>,
 ) -> Result<Vec<CheckedTransaction>, (usize, TxError)> {
-    check_candidates(&mut KeyCache::new(0), genesis_id, transactions.into_iter().map(Candidate::new).collect())
+    check_candidates(&mut KeyCache::new(0), genesis_id, Candidate::new_each(transactions))
 }
 
 /// Checks those of `candidates` that are not known yet; `keys` has an influence on the time only.
@@ -104,14 +110,17 @@ pub fn check_candidates(
     genesis_id: &BlockId,
     candidates: Vec<Candidate>,
 ) -> Result<Vec<CheckedTransaction>, (usize, TxError)> {
-    let (mut places, mut batch) = (Vec::new(), Vec::new());
+    let (mut places, mut new) = (Vec::new(), Vec::new());
     for (place, candidate) in candidates.iter().enumerate() {
         if let Candidate::New { transaction, .. } = candidate {
             check_structure(transaction).map_err(|error| (place, error))?;
             places.push(place);
-            batch.push((transaction.body.sender, transaction.body.sighash(genesis_id), transaction.signature));
+            new.push(transaction);
         }
     }
+    let sighashes = TransactionBody::sighashes(genesis_id, new.iter().map(|transaction| &transaction.body));
+    let members = new.into_iter().zip(sighashes);
+    let batch: Vec<_> = members.map(|(new, sighash)| (new.body.sender, sighash, new.signature)).collect();
     let verified = schnorr::verify_batch_with(keys, &batch);
     verified.map_err(|index| (places.get(index).copied().unwrap_or(index), TxError::Signature))?;
     let checked = candidates.into_iter().map(|candidate| match candidate {
@@ -178,8 +187,7 @@ pub fn match_body(
     if got != expected {
         return Err(BlockError::TxsRoot { got, expected });
     }
-    let sizes = candidates.iter().map(|candidate| candidate.transaction().size());
-    let (got, max) = (sizes.fold(BLOCK_OVERHEAD_BYTES, usize::saturating_add), spec.params().max_block_bytes);
+    let (got, max) = (block_size(candidates.iter().map(Candidate::transaction)), spec.params().max_block_bytes);
     if got as u64 > max {
         return Err(BlockError::Size { got, max });
     }
@@ -225,7 +233,7 @@ impl CheckedBlock {
     /// # Errors
     /// Says which rule is broken.
     pub fn check(spec: &ChainSpec, header: LinkedHeader, body: Body) -> Result<Self, BlockError> {
-        let candidates = body.into_vec().into_iter().map(Candidate::new).collect();
+        let candidates = Candidate::new_each(body.into_vec());
         let MatchedBlock { header: MatchedHeader { header, .. }, candidates } = match_body(spec, header, candidates)?;
         let transactions = check_candidates(&mut KeyCache::new(0), &spec.genesis_id(), candidates)
             .map_err(|(index, error)| BlockError::Transaction { index, error })?;
@@ -259,8 +267,7 @@ impl CheckedBlock {
 
     /// Its size in bytes.
     pub fn size(&self) -> usize {
-        let sizes = self.transactions.iter().map(|checked| checked.transaction().size());
-        sizes.fold(BLOCK_OVERHEAD_BYTES, usize::saturating_add)
+        block_size(self.transactions.iter().map(CheckedTransaction::transaction))
     }
 
     /// Appends the encoding of its body: the transactions' count (u64), and they themselves.

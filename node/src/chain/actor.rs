@@ -176,7 +176,9 @@ impl Actor {
                 self.publish_best();
                 let _ = answer.send(outcomes);
             }
-            Message::Connect { block, prefetched, answer } => {
+            Message::Connect { block, prefetched, room, answer } => {
+                // From here on the tree counts the block.
+                drop(room);
                 self.writer.caches.accounts_mut().take_in(prefetched);
                 let outlets = &self.outlets;
                 let outcome = self.writer.import_block(block, now, &mut |tip, event| outlets.publish(tip, event))?;

@@ -372,48 +372,50 @@ impl Writer {
 
     /// Makes a block on the tip, complete but for its nonce.
     pub(super) fn template(&self, request: TemplateRequest) -> Result<Template, StoreError> {
-        let mut transactions = request.transactions;
+        let TemplateRequest { beneficiary, time, mut transactions } = request;
         loop {
-            match self.try_template(request.beneficiary, request.time, &transactions)? {
+            match self.try_template(beneficiary, time, transactions)? {
                 Ok(template) => return Ok(template),
-                Err(culprit) => transactions.retain(|checked| checked.txid() != culprit),
+                Err(without_culprit) => transactions = without_culprit,
             }
         }
     }
 
-    /// The template with those of `transactions` that fit; `Err` names one that spoilt the execution.
+    /// The template with those of `transactions` that fit; `Err` gives them back without one that spoilt the
+    /// execution.
     fn try_template(
         &self,
         beneficiary: Address,
         time: Timestamp,
-        transactions: &[CheckedTransaction],
-    ) -> Result<Result<Template, cairn_ledger::hash::TxId>, StoreError> {
+        mut transactions: Vec<CheckedTransaction>,
+    ) -> Result<Result<Template, Vec<CheckedTransaction>>, StoreError> {
         let parent = self.tip.header();
         let height = parent.height.next().unwrap_or(parent.height);
         let cached = self.caches.accounts();
         let state = PendingState::new(&self.store, &cached, self.accounts.count());
-        let slice = state.load_slice(&touched_addresses(&beneficiary, transactions))?;
-        let mut execution = Execution::new(&self.spec, height, slice);
+        let touched = touched_addresses(&beneficiary, &transactions);
+        let mut execution = Execution::new(&self.spec, height, state.load_slice(&touched, Some(&self.precheck))?);
         let max = usize::try_from(self.spec.params().max_block_bytes).unwrap_or(usize::MAX);
-        let (mut included, mut size) = (Vec::new(), BLOCK_OVERHEAD_BYTES);
-        for checked in transactions {
+        let (mut fits, mut size) = (Vec::with_capacity(transactions.len()), BLOCK_OVERHEAD_BYTES);
+        for (place, checked) in transactions.iter().enumerate() {
             let larger = size + checked.transaction().size();
-            if larger > max {
-                continue;
-            }
-            match execution.apply(checked) {
-                Ok(()) => {
-                    included.push(checked.clone());
-                    size = larger;
+            let applied = (larger <= max).then(|| execution.apply(checked));
+            fits.push(matches!(applied, Some(Ok(()))));
+            match applied {
+                Some(Ok(())) => size = larger,
+                Some(Err(ConnectError::Rule(ExecutionError::BalanceOverflow { .. }))) => {
+                    transactions.remove(place);
+                    return Ok(Err(transactions));
                 }
-                Err(ConnectError::Rule(ExecutionError::BalanceOverflow { .. })) => return Ok(Err(checked.txid())),
-                Err(ConnectError::Rule(_)) => {}
-                Err(ConnectError::NotLoaded(missing)) => return Err(missing_account(missing.address)),
+                Some(Err(ConnectError::NotLoaded(missing))) => return Err(missing_account(missing.address)),
+                Some(Err(ConnectError::Rule(_))) | None => {}
             }
         }
+        let mut fits = fits.into_iter();
+        transactions.retain(|_| fits.next().unwrap_or(false));
         let fees = execution.fees();
         let change = execution.finish(&beneficiary).map_err(|_| missing_account(beneficiary))?;
-        let txids: Vec<_> = included.iter().map(CheckedTransaction::txid).collect();
+        let txids: Vec<_> = transactions.iter().map(CheckedTransaction::txid).collect();
         let (txs_root, update) =
             self.precheck.join(|| txs_root(&txids), || self.accounts.update(change.count, &change.leaf_hashes()));
         let header = Header {
@@ -429,7 +431,7 @@ impl Writer {
             nonce: 0,
         };
         let not_before = Timestamp::from_millis(header.time.millis().saturating_sub(self.spec.params().max_future_ms));
-        Ok(Ok(Template { header, transactions: included, fees, not_before }))
+        Ok(Ok(Template { header, transactions, fees, not_before }))
     }
 
     /// Proves an account, or its absence, at the tip.

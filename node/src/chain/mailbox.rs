@@ -19,7 +19,7 @@ use cairn_ledger::{
     validate::{CheckedBlock, CheckedTransaction, LinkedHeader},
 };
 use std::sync::Arc;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
 
 /// Messages waiting for the writer. A full mailbox makes askers wait; it is nobody's fault.
 pub(super) const MAILBOX: usize = 64;
@@ -157,6 +157,8 @@ pub(super) enum Message {
         block: CheckedBlock,
         /// What it touches, read from the disk.
         prefetched: Prefetched,
+        /// Its share of what may be on the way to the writer at once.
+        room: OwnedSemaphorePermit,
         answer: oneshot::Sender<BlockOutcome>,
     },
     /// A matched body turned out to be invalid: remember its id.

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::store::{ChainStore, StoreError};
 use cairn_ledger::{
-    accounts::{AccountTree, Subtree},
-    block::Body,
+    accounts::{AccountTree, Leaf},
+    block::{Body, block_size},
     chain_spec::ChainSpec,
     error::{BlockError, TxError},
     hash::{Hash, TxId},
@@ -21,10 +21,11 @@ use cairn_ledger::{
 };
 use rayon::prelude::*;
 use std::{cell::RefCell, ops::RangeInclusive, sync::Arc, time::Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
-/// Blocks being checked at once. Each holds a body of at most 3 MiB; more would only wait for cores.
-const IN_FLIGHT: usize = 16;
+/// Bytes of blocks, as they are encoded, between their arrival and the writer's turn, in KiB. Checked, with the accounts that
+/// were read for them, they take about four times as much; more would only wait for cores.
+const IN_FLIGHT_KIB: usize = 8 << 10;
 /// Transactions that one worker checks as one batch of signatures. Twice as many gain a few percent more, and
 /// leave the last block of a burst to fewer cores.
 const BATCH: usize = 1024;
@@ -47,6 +48,16 @@ pub enum BlockBody {
     Decoded(Body),
     /// Put together by their ids, some from among those checked before.
     Resolved(Vec<Candidate>),
+}
+
+impl BlockBody {
+    /// Its size in bytes, encoded.
+    fn size(&self) -> usize {
+        match self {
+            Self::Decoded(body) => block_size(body.iter()),
+            Self::Resolved(candidates) => block_size(candidates.iter().map(Candidate::transaction)),
+        }
+    }
 }
 
 impl From<Body> for BlockBody {
@@ -81,15 +92,17 @@ impl Workers {
                 *place.ok_or_else(|| StoreError::Corrupt { table: "account_by_address", key: index.to_string() })? =
                     hash;
             }
-            let subtrees = hashes.par_chunks(Subtree::LEAVES).map(Subtree::build).collect();
-            Ok(AccountTree::from_subtrees(subtrees))
+            Ok(AccountTree::from_leaf_hashes(hashes))
         })
     }
 }
 
 fn read_hashes(store: &ChainStore, first: RangeInclusive<u8>) -> Result<Vec<(u64, Hash)>, StoreError> {
-    let entries = store.accounts_in(first);
-    entries.map(|entry| entry.map(|(address, record)| (record.index, record.leaf(address).hash()))).collect()
+    let entries =
+        store.accounts_in(first).map(|entry| entry.map(|(address, record)| (record.index, record.leaf(address))));
+    let leaves: Vec<(u64, Leaf)> = entries.collect::<Result<_, _>>()?;
+    let hashes = Leaf::hash_each(leaves.iter().map(|(_, leaf)| leaf));
+    Ok(leaves.iter().map(|(index, _)| *index).zip(hashes).collect())
 }
 
 /// Hands work to the workers. Cloning shares them.
@@ -111,7 +124,7 @@ impl Precheck {
     /// Gives the workers what they need to work on blocks.
     pub(super) fn new(workers: Workers, spec: Arc<ChainSpec>, store: Arc<ChainStore>, caches: Arc<Caches>) -> Self {
         let bench = Arc::new(Bench { spec, store, caches });
-        Self { bench, workers, permits: Arc::new(Semaphore::new(IN_FLIGHT)) }
+        Self { bench, workers, permits: Arc::new(Semaphore::new(IN_FLIGHT_KIB)) }
     }
 
     /// Starts checking a block, which ends with the writer's answer. Waits while too many are in flight.
@@ -121,7 +134,8 @@ impl Precheck {
         header: LinkedHeader,
         body: BlockBody,
     ) -> Result<Import, ChainError> {
-        let permit = self.permits.clone().acquire_owned().await.map_err(|_| ChainError::Stopping)?;
+        let kib = u32::try_from(body.size().div_ceil(1024).min(IN_FLIGHT_KIB)).unwrap_or(u32::MAX);
+        let room = self.permits.clone().acquire_many_owned(kib).await.map_err(|_| ChainError::Stopping)?;
         // The place in the mailbox is taken before the work begins: a worker that waited for one could
         // wait for a writer that waits for a worker.
         let place = writer.reserve_owned().await.map_err(|_| ChainError::Stopping)?;
@@ -142,13 +156,12 @@ impl Precheck {
                     let (height, transactions) = (header.header().height.get(), block.transactions().len());
                     let check_us = started.elapsed().as_micros();
                     tracing::debug!(target: "cairn::chain", height, transactions, check_us, "checked a block");
-                    Message::Connect { block, prefetched, answer }
+                    Message::Connect { block, prefetched, room, answer }
                 }
                 Err(error) => Message::Invalid { header, error, answer },
             };
             place.send(message);
             bench.forget_known(&mined);
-            drop::<OwnedSemaphorePermit>(permit);
         });
         Ok(Import { matched, outcome })
     }
@@ -205,8 +218,8 @@ impl Bench {
             BlockBody::Resolved(candidates) => return candidates,
             BlockBody::Decoded(body) => body.into_vec(),
         };
-        let mut candidates: Vec<Candidate> =
-            transactions.into_par_iter().with_min_len(PIECE).map(Candidate::new).collect();
+        let pieces = split(transactions, PIECE).into_par_iter();
+        let mut candidates: Vec<Candidate> = pieces.flat_map_iter(|(_, piece)| Candidate::new_each(piece)).collect();
         let known = self.caches.known();
         for candidate in &mut candidates {
             if let Some(checked) = known.get(&candidate.txid()) {
@@ -224,7 +237,7 @@ impl Bench {
 
     /// Checks all transactions of a block, on all workers.
     fn check_all(&self, candidates: Vec<Candidate>) -> Result<Vec<CheckedTransaction>, BlockError> {
-        let checked: Result<Vec<Vec<CheckedTransaction>>, (usize, TxError)> = split(candidates)
+        let checked: Result<Vec<Vec<CheckedTransaction>>, (usize, TxError)> = split(candidates, BATCH)
             .into_par_iter()
             .map(|(start, batch)| self.check_batch(batch).map_err(|(at, error)| (start + at, error)))
             .collect();
@@ -240,7 +253,7 @@ impl Bench {
     /// Checks transactions as one batch and, when one of them is invalid, each by itself: whoever mixes bad
     /// ones in slows this down by a constant factor, not by their number.
     fn check_each(&self, transactions: Vec<Transaction>) -> Vec<Result<CheckedTransaction, TxError>> {
-        let candidates: Vec<Candidate> = transactions.into_iter().map(Candidate::new).collect();
+        let candidates = Candidate::new_each(transactions);
         let alone = |candidate: Candidate| match self.check_batch(vec![candidate]) {
             Ok(checked) => Ok(checked.into_iter().next().expect("one in, one out")),
             Err((_, error)) => Err(error),
@@ -268,15 +281,15 @@ impl Bench {
     }
 }
 
-/// Splits into batches, each with the place of its first transaction.
-fn split(mut candidates: Vec<Candidate>) -> Vec<(usize, Vec<Candidate>)> {
-    let mut batches = Vec::with_capacity(candidates.len().div_ceil(BATCH));
-    while !candidates.is_empty() {
-        let start = (candidates.len() - 1) / BATCH * BATCH;
-        batches.push((start, candidates.split_off(start)));
+/// Splits into pieces of so many, each with the place of its first item.
+fn split<T>(mut items: Vec<T>, size: usize) -> Vec<(usize, Vec<T>)> {
+    let mut pieces = Vec::with_capacity(items.len().div_ceil(size));
+    while !items.is_empty() {
+        let start = (items.len() - 1) / size * size;
+        pieces.push((start, items.split_off(start)));
     }
-    batches.reverse();
-    batches
+    pieces.reverse();
+    pieces
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ struct Work<'db, 'a> {
     inverses: Vec<TreeUpdate>,
     /// What the connected blocks changed.
     changes: Vec<StateChange>,
-    /// Who hashes a block's accounts while the batch is filled, so that a new block is connected sooner.
+    /// Who shares the work on a new block: it loads half of the accounts, and hashes them while the batch is filled.
     helper: Option<&'db Precheck>,
 }
 
@@ -160,7 +160,7 @@ impl Work<'_, '_> {
     }
 
     fn connect(&mut self, block: CheckedBlock) -> Result<CheckedBlock, Refused> {
-        let slice = self.state.load_slice(block.touched())?;
+        let slice = self.state.load_slice(block.touched(), self.helper)?;
         let (store, tree, batch) = (self.store, &*self.tree, &mut self.batch);
         let connected = connect_block_with(self.spec, block, slice, |block, change| {
             let hash = || tree.update(change.count, &change.leaf_hashes());

@@ -1,7 +1,7 @@
 //! `memory.max_bytes`, divided among the parts.
 //!
 //! What it does not divide is fixed, or follows from the chain: the least number of accounts in memory and the last states
-//! (some 30 MiB at the most), connections (the peers' number is limited), and the hashes over all accounts, about 100 bytes
+//! (some 35 MiB at the most), connections (the peers' number is limited), and the hashes over all accounts, about 100 bytes
 //! for each. So half of the whole is left to those.
 
 use super::{

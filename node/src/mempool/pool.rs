@@ -83,7 +83,7 @@ pub(super) struct Pool {
     tip: Height,
     queues: HashMap<Address, Queue>,
     place_by_id: HashMap<TxId, (Address, u64)>,
-    ranking: BTreeSet<Rank>,
+    ranking: BTreeMap<Rank, CheckedTransaction>,
     by_age: BTreeSet<(Timestamp, TxId)>,
     by_last_height: BTreeSet<(Height, TxId)>,
     bytes: usize,
@@ -99,7 +99,7 @@ impl Pool {
             tip,
             queues: HashMap::new(),
             place_by_id: HashMap::new(),
-            ranking: BTreeSet::new(),
+            ranking: BTreeMap::new(),
             by_age: BTreeSet::new(),
             by_last_height: BTreeSet::new(),
             bytes: 0,
@@ -207,12 +207,11 @@ impl Pool {
     /// nonce without a gap.
     pub fn select(&self, max_bytes: usize) -> Vec<CheckedTransaction> {
         let (mut left, mut selected, mut blocked) = (max_bytes, Vec::new(), HashSet::new());
-        for rank in self.ranking.iter().rev().take_while(|rank| rank.worth.ready) {
+        for (rank, transaction) in self.ranking.iter().rev().take_while(|(rank, _)| rank.worth.ready) {
             if left < MIN_TRANSACTION_BYTES {
                 break;
             }
-            let entry = self.entry(&rank.sender, rank.nonce.0);
-            let bytes = entry.transaction.transaction().size();
+            let bytes = transaction.transaction().size();
             if blocked.contains(&rank.sender) {
                 continue;
             }
@@ -222,14 +221,14 @@ impl Pool {
                 continue;
             }
             left -= bytes;
-            selected.push(entry.transaction.clone());
+            selected.push(transaction.clone());
         }
         selected
     }
 
     /// All transactions, the most valuable first.
     pub fn transactions(&self) -> impl Iterator<Item = &Entry> {
-        self.ranking.iter().rev().map(|rank| self.entry(&rank.sender, rank.nonce.0))
+        self.ranking.keys().rev().map(|rank| self.entry(&rank.sender, rank.nonce.0))
     }
 
     /// A pooled transaction.
@@ -261,7 +260,7 @@ impl Pool {
     pub fn info(&self) -> PoolInfo {
         let full = self.len() >= self.config.max_count
             || self.bytes.saturating_add(MIN_TRANSACTION_BYTES) > self.config.max_bytes;
-        let least = self.ranking.first().filter(|rank| full && rank.worth.ready);
+        let least = self.ranking.keys().next().filter(|rank| full && rank.worth.ready);
         let min_fee_rate = least.map_or(0, |rank| rank.worth.rate.next_whole()).max(self.config.min_fee_rate);
         PoolInfo {
             count: self.len(),
@@ -328,7 +327,8 @@ impl Pool {
             *arrivals += 1;
             Queue { arrival: *arrivals, account, entries: BTreeMap::new() }
         });
-        self.ranking.insert(Rank { worth, arrival: Reverse(queue.arrival), nonce: Reverse(nonce), sender });
+        let rank = Rank { worth, arrival: Reverse(queue.arrival), nonce: Reverse(nonce), sender };
+        self.ranking.insert(rank, transaction.clone());
         queue.entries.insert(nonce, Entry { transaction, price, added, worth });
         self.place_by_id.insert(txid, (sender, nonce));
         self.by_age.insert((added, txid));
@@ -366,14 +366,13 @@ impl Pool {
         let mut victims = Vec::new();
         let mut ranks = self.ranking.iter();
         while count > self.config.max_count || total > self.config.max_bytes {
-            let Some(rank) = ranks.next() else {
+            let Some((rank, victim)) = ranks.next() else {
                 return Err(PoolError::PoolFull { min_fee_rate: self.config.min_fee_rate });
             };
             if rank.worth >= worth {
                 let least = if rank.worth.ready { rank.worth.rate.next_whole() } else { 0 };
                 return Err(PoolError::PoolFull { min_fee_rate: least.max(self.config.min_fee_rate) });
             }
-            let victim = &self.entry(&rank.sender, rank.nonce.0).transaction;
             if rival != Some(victim) {
                 count -= 1;
                 total -= victim.transaction().size();
@@ -471,8 +470,9 @@ impl Pool {
                 continue;
             }
             let rank = Rank { worth: entry.worth, arrival, nonce: Reverse(*nonce), sender: *sender };
-            self.ranking.remove(&rank);
-            self.ranking.insert(Rank { worth, ..rank });
+            if let Some(transaction) = self.ranking.remove(&rank) {
+                self.ranking.insert(Rank { worth, ..rank }, transaction);
+            }
             entry.worth = worth;
         }
     }

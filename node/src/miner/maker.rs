@@ -1,7 +1,6 @@
 //! Making a block: its template, its nonce, and its way onto the chain.
 
 use super::{
-    grind::{CHUNK, Grinder},
     mailbox::{Generate, GenerateError, Generated},
     neighbours::Announce,
     plan::plan_generated,
@@ -17,6 +16,7 @@ use cairn_ledger::{
     chain_spec::ChainSpec,
     hash::BlockId,
     keys::Address,
+    pow::search::{CHUNK, Search},
     units::Timestamp,
     validate::Candidate,
 };
@@ -154,9 +154,9 @@ async fn find_nonce(header: &Header) -> Result<u64, Stopping> {
     let (seal, target) = (header.seal(), header.target.decode().expect("the difficulty rule gives normal targets"));
     let searching = wanted.0.clone();
     let search = tokio::task::spawn_blocking(move || {
-        let (grinder, mut nonce) = (Grinder::new(seal, target), 0_u64);
+        let (search, mut nonce) = (Search::new(seal, target), 0_u64);
         while searching.load(Ordering::Relaxed) {
-            if let Some(found) = grinder.search(nonce) {
+            if let Some(found) = search.in_chunk(nonce) {
                 return Some(found);
             }
             nonce = nonce.wrapping_add(CHUNK);

@@ -3,7 +3,7 @@
 //! # The path of a block
 //! 1. Every second, and at every new tip at once, the actor decides whether to mine (`plan`), takes the best
 //!    transactions of the pool and asks the chain for a template (`maker`).
-//! 2. The template's seal goes on a board; threads grind disjoint ranges of nonces (`grind`).
+//! 2. The template's seal goes on a board; threads search disjoint ranges of nonces ([`cairn_ledger::pow::search`]).
 //! 3. What they find is linked and imported like any block and, once it is on the chain, announced (`maker`).
 //!
 //! Miners elsewhere get templates by [`MinerHandle::work`] and bring nonces by [`MinerHandle::solved`] (`work`).
@@ -11,8 +11,8 @@
 //!
 //! # Map
 //! `mailbox` the handle · `actor` the loop · `plan` when to mine and which time to stamp, pure · `maker`
-//! templates, submission, generation · `grind` the search for nonces, in vector registers · `threads` who searches, and how much ·
-//! `meter` the hash rate, pure
+//! templates, submission, generation · `threads` who searches, and how much · `meter` the hash rate, pure · `speed` how fast
+//! this processor searches
 //!
 //! # Invariants
 //! 1. A block is stamped max(now, parent + 1 ms), never so far ahead that others would call it early.
@@ -21,7 +21,6 @@
 //! 4. Threads rest as their duty says, and end when the node stops.
 
 mod actor;
-mod grind;
 mod mailbox;
 mod maker;
 mod meter;

@@ -1,7 +1,12 @@
 //! How fast this processor searches.
 
-use super::grind::{CHUNK, Grinder};
-use cairn_ledger::{block::Seal, pow::CompactTarget};
+use cairn_ledger::{
+    block::Seal,
+    pow::{
+        CompactTarget,
+        search::{CHUNK, Search},
+    },
+};
 use sha2::{Digest, Sha256};
 use std::{
     hint::black_box,
@@ -24,9 +29,9 @@ pub struct Speed {
 pub fn measure(during: Duration) -> Speed {
     let seal = Seal::from_bytes([0x5a; 32]);
     let target = UNREACHABLE.decode().expect("it is in normal form");
-    let grinder = Grinder::new(seal, target);
+    let search = Search::new(seal, target);
     let kernel = rate(during, |first| {
-        black_box(grinder.search(black_box(first)));
+        black_box(search.in_chunk(black_box(first)));
     });
     let plain = rate(during, |first| {
         for nonce in first..first + CHUNK {

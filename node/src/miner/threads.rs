@@ -1,7 +1,12 @@
 //! The threads that grind, and the board they take their work from.
 
-use super::grind::{CHUNK, Grinder};
-use cairn_ledger::{block::Seal, pow::Target};
+use cairn_ledger::{
+    block::Seal,
+    pow::{
+        Target,
+        search::{CHUNK, Search},
+    },
+};
 use std::{
     io,
     sync::{
@@ -169,10 +174,10 @@ fn grind(board: &Board, first: u64, mut pacer: Pacer, reports: &mpsc::Sender<Rep
     let mut seen = 0;
     while let Some(job) = board.next_job(seen) {
         seen = job.number;
-        let (grinder, mut nonce) = (Grinder::new(job.seal, job.target), first);
+        let (search, mut nonce) = (Search::new(job.seal, job.target), first);
         while board.is_wanted(&job) {
             let began = Instant::now();
-            let found = grinder.search(nonce);
+            let found = search.in_chunk(nonce);
             let tried = found.map_or(CHUNK, |found| found.wrapping_sub(nonce) + 1);
             board.attempts.fetch_add(tried, Ordering::Relaxed);
             nonce = nonce.wrapping_add(CHUNK);

@@ -90,7 +90,7 @@ fn bodies(sources: &Sources, question: &[u8], spent: bool) -> Result<Vec<u8>, Se
             break;
         }
         let Some(body) = body(sources, id)? else { break };
-        let size = block_size(&body) - HEADER_BYTES;
+        let size = block_size(body.iter()) - HEADER_BYTES;
         if size > room {
             break;
         }

@@ -30,8 +30,8 @@ const PIECE_BLOCKS: usize = 256;
 const PIECE_BYTES: usize = 4 << 20;
 /// Pieces read ahead. With the one in hand they bound what waits in memory to 24 MiB.
 const PIECES_AHEAD: usize = 4;
-/// Imports whose outcome is awaited. The chain itself bounds those it checks at once; this bounds those behind
-/// them, and is more, so that no worker ever waits for this task.
+/// Imports whose outcome is awaited. The chain itself bounds those it checks at once, by their bytes; this bounds those behind
+/// them, and is as many as its mailbox takes, so that no worker ever waits for this task.
 const IN_FLIGHT: usize = 64;
 
 /// Why blocks could not be replayed.

@@ -1,7 +1,7 @@
 //! Questions about the stored chain.
 
 use super::{
-    Batch, Db, DbOptions, DbUsage, Durability, StoreError,
+    Batch, Db, DbOptions, DbUsage, Durability, ManyBelow, StoreError,
     codec::KeyCodec,
     schema::{
         AccountByAddress, AccountRecord, AddressByIndex, BodyById, FORMAT, HeaderById, HeaderRecord, IdByHeight,
@@ -254,6 +254,19 @@ impl ChainStore {
         self.db.below::<AccountByAddress>(address).map(|entry| entry.and_then(read_account))
     }
 
+    /// The records of these accounts, in their order; ascending addresses are fastest.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn account_each(&self, addresses: &[Address]) -> Result<Vec<Option<AccountRecord>>, StoreError> {
+        self.db.get_each::<AccountByAddress>(addresses)
+    }
+
+    /// For looking up the accounts below many addresses, in the state of this moment.
+    pub fn accounts_below_each(&self) -> AccountsBelow<'_> {
+        AccountsBelow(self.db.many_below())
+    }
+
     /// All accounts, in ascending order of address.
     pub fn accounts(&self) -> impl Iterator<Item = Result<(Address, AccountRecord), StoreError>> {
         self.db.entries::<AccountByAddress>().map(|entry| entry.and_then(read_account))
@@ -358,6 +371,19 @@ pub(crate) fn put_disconnected(batch: &mut Batch<'_>, header: &LinkedHeader, txi
         batch.delete::<LocationByTxid>(txid);
     }
     batch.put::<Meta>(&MetaKey::Tip, &MetaRecord::Tip(header.header().parent));
+}
+
+/// The accounts as they were at one moment, to be asked for those below many addresses.
+pub struct AccountsBelow<'db>(ManyBelow<'db, AccountByAddress>);
+
+impl AccountsBelow<'_> {
+    /// The account with the greatest address below `address`.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn below(&mut self, address: &Address) -> Result<Option<(Address, AccountRecord)>, StoreError> {
+        self.0.below(address)?.map(read_account).transpose()
+    }
 }
 
 fn read_account((key, record): (Box<[u8]>, AccountRecord)) -> Result<(Address, AccountRecord), StoreError> {

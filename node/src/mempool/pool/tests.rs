@@ -106,7 +106,7 @@ impl Pool {
                 let worth = walk.step(*nonce, entry.total(), entry.price);
                 assert_eq!(worth, entry.worth);
                 let arrival = Reverse(queue.arrival);
-                assert!(self.ranking.contains(&Rank { worth, arrival, nonce: Reverse(*nonce), sender: *sender }));
+                assert!(self.ranking.contains_key(&Rank { worth, arrival, nonce: Reverse(*nonce), sender: *sender }));
             }
         }
         self.assert_selection(&self.select(usize::MAX));

@@ -32,8 +32,8 @@ impl Pool {
     /// What a transaction must pay to be among the first `bytes` that are mined, if no better ones come.
     pub fn estimate(&self, bytes: usize) -> FeeEstimate {
         let (mut ahead, mut rate) = (0_usize, 0);
-        for rank in self.ranking.iter().rev().take_while(|rank| rank.worth.ready) {
-            let size = self.entry(&rank.sender, rank.nonce.0).transaction.transaction().size();
+        for (rank, transaction) in self.ranking.iter().rev().take_while(|(rank, _)| rank.worth.ready) {
+            let size = transaction.transaction().size();
             if ahead.saturating_add(size) > bytes {
                 rate = rank.worth.rate.next_whole();
                 break;

@@ -31,6 +31,9 @@ const WINDOW_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
 const LEAST_WINDOW: u64 = 64;
 /// Bytes in import and on the way, the latter as they are expected.
 pub(in crate::sync) const MAX_BYTES: usize = 64 << 20;
+/// Bytes in import above which nothing is asked for: the chain is slower than the peers, and what waits to be checked
+/// waits decoded, in twice the memory.
+const MAX_IMPORTING: usize = 24 << 20;
 /// Requests on the way, but for those that were given up: whatever they are expected to bring, they cannot bring
 /// more than 4 MiB each. Peers that stall take no place from others.
 pub(in crate::sync) const MAX_JOBS: usize = 32;
@@ -77,7 +80,8 @@ impl Machine {
     fn ask_for_lowest(&mut self, now: Instant, actions: &mut Vec<Action>) -> bool {
         let Some(first) = self.tree.missing(self.window()).next() else { return false };
         let waited_for = self.bodies.values().filter(|job| !job.is_overdue).count();
-        if waited_for >= MAX_JOBS || self.bytes_on_the_way() >= MAX_BYTES {
+        let too_much = self.importing_bytes >= MAX_IMPORTING || self.bytes_on_the_way() >= MAX_BYTES;
+        if waited_for >= MAX_JOBS || too_much {
             return false;
         }
         let Some((peer, takes)) = self.choose_peer(&first, now) else { return false };
@@ -203,7 +207,7 @@ impl Machine {
         }
         let mut bytes = 0;
         for (id, body) in ids.into_iter().zip(bodies) {
-            let size = block_size(&body) - HEADER_BYTES;
+            let size = block_size(body.iter()) - HEADER_BYTES;
             bytes += size;
             self.mean_body += (size as f64 - self.mean_body) * NEWEST;
             self.import(peer, id, body, size, actions);

@@ -279,7 +279,7 @@ impl Peer {
 
 /// The bytes of a body.
 pub(super) fn weight(body: &Body) -> usize {
-    block_size(body) - HEADER_BYTES
+    block_size(body.iter()) - HEADER_BYTES
 }
 
 /// A body with a payment to `count` receivers.
