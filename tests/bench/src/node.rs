@@ -16,6 +16,10 @@ use std::{
 const PAUSE: Duration = Duration::from_millis(2);
 /// Longer than anything here may take.
 const PATIENCE: Duration = Duration::from_secs(900);
+/// How long a node is watched to see whether it rests …
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// … which it does when it needs no more than this share of a processor.
+const RESTING: f64 = 0.03;
 
 /// A program of ours: in CAIRN_BIN.
 pub fn program(name: &str) -> Result<PathBuf, Failure> {
@@ -53,6 +57,33 @@ pub fn verify(network: &Path, data: &Path, threads: Option<usize>) -> Result<Val
     let mut arguments = vec!["verify", "--json", "--chain", &network, "--data-dir", &data];
     arguments.extend(threads.iter().flat_map(|threads| ["--threads", threads]));
     run(&arguments)
+}
+
+/// Lets a node stand on a data directory until it rests, and stops it: what an import left to do in the background is
+/// done then.
+pub fn settle(network: &Path, data: &Path) -> Result<(), Failure> {
+    let node = Node::start(network, data, &[])?;
+    let (mut burned, deadline) = (f64::NEG_INFINITY, Instant::now() + PATIENCE);
+    loop {
+        thread::sleep(LOOK_AGAIN);
+        let now = processor_seconds(node.child.id())?;
+        if now - burned < RESTING * LOOK_AGAIN.as_secs_f64() {
+            return node.stop();
+        }
+        if Instant::now() > deadline {
+            return Err(format!("the node does not come to rest within {PATIENCE:?}").into());
+        }
+        burned = now;
+    }
+}
+
+/// What a process has used of all processors so far.
+pub fn processor_seconds(process: u32) -> Result<f64, Failure> {
+    // User and system time are the 14th and 15th field (proc(5)), in hundredths of a second on Linux.
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, after) = stat.rsplit_once(") ").ok_or("a process has a name")?;
+    let ticks: f64 = after.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    Ok(ticks / 100.0)
 }
 
 /// A number in an answer.

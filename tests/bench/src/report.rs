@@ -139,6 +139,20 @@ const GROUPS: &[(&str, &[Row])] = &[
                 Same("accounts.10000.us_per_payment", "at 10 thousand"),
                 AtMost(1.5),
             ),
+            row(
+                "accounts made a second, from none to 1 million",
+                "accounts.1000000.created_per_second",
+                "/s",
+                Reference::None,
+                Goal::None,
+            ),
+            row(
+                "accounts made a second, from none to 10 million",
+                "accounts.10000000.created_per_second",
+                "/s",
+                Reference::None,
+                Goal::None,
+            ),
         ],
     ),
     (
@@ -349,7 +363,7 @@ const GROUPS: &[(&str, &[Row])] = &[
             ),
             row("its peak meanwhile", "memory.peak_in_sync_mib", "MiB", Reference::None, Goal::None),
             row(
-                "disk for a payment, index and undo included",
+                "disk for a payment, index and undo included, at rest",
                 "disk.bytes_per_payment",
                 "bytes",
                 Value(300.0, "Bitcoin Core 31"),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Full blocks, one after the other.
-const RUNS: u64 = 5;
+const RUNS: u64 = 9;
 /// How far back block 0 was: near enough that every block counts as the tip's, synced to the disk at once.
 const AGE_MS: u64 = 30_000;
 

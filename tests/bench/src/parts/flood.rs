@@ -11,7 +11,6 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::{
-    fs,
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     thread,
@@ -53,11 +52,7 @@ impl Stranger {
 
     /// Processor seconds it has used.
     fn burned(&self) -> Result<f64, Failure> {
-        // User and system time are the 14th and 15th field (proc(5)), in hundredths of a second on Linux.
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        let (_, after) = stat.rsplit_once(") ").ok_or("a process has a name")?;
-        let ticks: f64 = after.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
-        Ok(ticks / 100.0)
+        node::processor_seconds(self.0.id())
     }
 }
 

@@ -33,6 +33,7 @@ pub fn replay(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
     let files = chains::files(&bench.work, EVERYBODY_PAYS)?;
     let base = Scratch::new(&bench.work, "base")?;
     node::import(&files.network, base.path(), &files.base, None)?;
+    node::settle(&files.network, base.path())?;
     let before = bytes_in(&base.path().join("db"))?;
     let reference = Reference::new();
     let counts = if cores() > 1 { vec![1, cores()] } else { vec![1] };
@@ -64,6 +65,8 @@ pub fn replay(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
             add("reference_cpu_us", single_cpu);
             add("cpu_us_per_payment", number(&figures, "cpu_seconds")? * 1e6 / count);
             if threads == counts.last().unwrap_or(&1) {
+                // At rest: how many old versions of accounts wait for a compaction is chance.
+                node::settle(&files.network, data.path())?;
                 let after = bytes_in(&data.path().join("db"))?;
                 results.add("disk.bytes_per_payment", after.saturating_sub(before) as f64 / count);
                 if run == 0 {
@@ -91,6 +94,7 @@ pub fn accounts(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
         results.clear(&format!("accounts.{accounts}.us_per_payment"));
         results.clear(&format!("accounts.{accounts}.created_per_second"));
         results.add(&format!("accounts.{accounts}.created_per_second"), number(&figures, "payments_per_second")?);
+        node::settle(&files.network, base.path())?;
         states.push((accounts, files, base));
     }
     for _ in 0..LONG_RUNS {
