@@ -34,6 +34,7 @@ for stage in "${chosen[@]}"; do
 done
 
 bash "$ROOT/scripts/setup.sh"
+claim_target
 summary=()
 for stage in "${chosen[@]}"; do
     say "== $stage"

@@ -1,8 +1,9 @@
 //! The workers: they match bodies to headers, check transactions on all cores, and read the accounts that
 //! blocks touch, all before the writer's turn.
 //!
-//! While the writer connects one block, the workers prepare those after it. What the pool had checked is
-//! found among the [`Known`](super::known::Known) and not checked again.
+//! While the writer connects one block, the workers prepare those after it: a block alone is shared by all of
+//! them, of many each takes one ([`Share`]). What the pool had checked is found among the
+//! [`Known`](super::known::Known) and not checked again.
 
 use super::{
     cache::{Caches, Prefetched},
@@ -20,7 +21,15 @@ use cairn_ledger::{
     validate::{Candidate, CheckedBlock, CheckedTransaction, LinkedHeader, check_candidates, match_body},
 };
 use rayon::prelude::*;
-use std::{cell::RefCell, ops::RangeInclusive, sync::Arc, time::Instant};
+use std::{
+    cell::RefCell,
+    ops::RangeInclusive,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Bytes of blocks, as they are encoded, between their arrival and the writer's turn, in KiB. Checked, with the accounts that
@@ -105,6 +114,31 @@ fn read_hashes(store: &ChainStore, first: RangeInclusive<u8>) -> Result<Vec<(u64
     Ok(leaves.iter().map(|(index, _)| *index).zip(hashes).collect())
 }
 
+/// Who works on a block. A worker that waits for others takes up what else there is to do: among many blocks a whole
+/// one, in it the next, one within the other, and the lowest, for which all wait, is done last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    /// All workers: some have nothing else to do.
+    All,
+    /// The worker that has taken the block: there is another for each of the others.
+    One,
+}
+
+impl Share {
+    /// How to work on one of so many blocks.
+    fn among(blocks: usize) -> Self {
+        if blocks < rayon::current_num_threads() { Self::All } else { Self::One }
+    }
+
+    /// Works on each piece.
+    fn map<T: Send, U: Send>(self, pieces: Vec<T>, work: impl Fn(T) -> U + Send + Sync) -> Vec<U> {
+        match self {
+            Self::All => pieces.into_par_iter().map(work).collect(),
+            Self::One => pieces.into_iter().map(work).collect(),
+        }
+    }
+}
+
 /// Hands work to the workers. Cloning shares them.
 #[derive(Clone)]
 pub(super) struct Precheck {
@@ -118,12 +152,14 @@ struct Bench {
     spec: Arc<ChainSpec>,
     store: Arc<ChainStore>,
     caches: Arc<Caches>,
+    /// Blocks that are being checked, or wait for a worker.
+    blocks: AtomicUsize,
 }
 
 impl Precheck {
     /// Gives the workers what they need to work on blocks.
     pub(super) fn new(workers: Workers, spec: Arc<ChainSpec>, store: Arc<ChainStore>, caches: Arc<Caches>) -> Self {
-        let bench = Arc::new(Bench { spec, store, caches });
+        let bench = Arc::new(Bench { spec, store, caches, blocks: AtomicUsize::new(0) });
         Self { bench, workers, permits: Arc::new(Semaphore::new(IN_FLIGHT_KIB)) }
     }
 
@@ -143,13 +179,15 @@ impl Precheck {
         let (answer, outcome) = oneshot::channel();
         let bench = self.bench.clone();
         let started = Instant::now();
+        bench.blocks.fetch_add(1, Ordering::Relaxed);
         self.workers.0.spawn(move || {
+            let share = Share::among(bench.blocks.load(Ordering::Relaxed));
             let matched = move |result: Result<(), BlockError>| {
                 // Whoever waited may be gone.
                 let _ = matched_sender.send(result);
             };
             let mut mined = Vec::new();
-            let message = match bench.check(header.clone(), body, matched) {
+            let message = match bench.check(share, header.clone(), body, matched) {
                 Ok(block) => {
                     mined = block.txids();
                     let prefetched = bench.prefetch(&block);
@@ -161,6 +199,7 @@ impl Precheck {
                 Err(error) => Message::Invalid { header, error, answer },
             };
             place.send(message);
+            bench.blocks.fetch_sub(1, Ordering::Relaxed);
             bench.forget_known(&mined);
         });
         Ok(Import { matched, outcome })
@@ -177,7 +216,7 @@ impl Precheck {
 
     /// Checks a block that this node had stored itself.
     pub(super) fn check_stored(&self, header: LinkedHeader, body: Body) -> Result<CheckedBlock, BlockError> {
-        self.workers.0.install(|| self.bench.check(header, body.into(), |_| ()))
+        self.workers.0.install(|| self.bench.check(Share::All, header, body.into(), |_| ()))
     }
 
     /// Checks transactions by themselves: one answer for each, in order.
@@ -199,27 +238,28 @@ impl Bench {
     /// Checks a block, and tells early whether the body is the header's.
     fn check(
         &self,
+        share: Share,
         header: LinkedHeader,
         body: BlockBody,
         matched: impl FnOnce(Result<(), BlockError>),
     ) -> Result<CheckedBlock, BlockError> {
-        let candidates = self.resolve(body);
+        let candidates = self.resolve(share, body);
         // The root comes first, and is answered first: relaying need not wait for signatures.
         let block = match_body(&self.spec, header, candidates);
         matched(block.as_ref().map(|_| ()).map_err(|error| *error));
         let (header, candidates) = block?.into_parts();
-        let transactions = self.check_all(candidates)?;
+        let transactions = self.check_all(share, candidates)?;
         Ok(CheckedBlock::assemble(header, transactions).expect("they are the candidates, in their order"))
     }
 
     /// The transactions with their ids, those checked before among them.
-    fn resolve(&self, body: BlockBody) -> Vec<Candidate> {
+    fn resolve(&self, share: Share, body: BlockBody) -> Vec<Candidate> {
         let transactions = match body {
             BlockBody::Resolved(candidates) => return candidates,
             BlockBody::Decoded(body) => body.into_vec(),
         };
-        let pieces = split(transactions, PIECE).into_par_iter();
-        let mut candidates: Vec<Candidate> = pieces.flat_map_iter(|(_, piece)| Candidate::new_each(piece)).collect();
+        let pieces = share.map(split(transactions, PIECE), Candidate::new_each);
+        let mut candidates: Vec<Candidate> = pieces.into_iter().flatten().collect();
         let known = self.caches.known();
         for candidate in &mut candidates {
             if let Some(checked) = known.get(&candidate.txid()) {
@@ -235,14 +275,14 @@ impl Bench {
         mined.iter().for_each(|txid| known.remove(txid));
     }
 
-    /// Checks all transactions of a block, on all workers.
-    fn check_all(&self, candidates: Vec<Candidate>) -> Result<Vec<CheckedTransaction>, BlockError> {
-        let checked: Result<Vec<Vec<CheckedTransaction>>, (usize, TxError)> = split(candidates, BATCH)
-            .into_par_iter()
-            .map(|(start, batch)| self.check_batch(batch).map_err(|(at, error)| (start + at, error)))
-            .collect();
-        let checked = checked.map_err(|(index, error)| BlockError::Transaction { index, error })?;
-        Ok(checked.into_iter().flatten().collect())
+    /// Checks all transactions of a block. The error is of the first batch that has one.
+    fn check_all(&self, share: Share, candidates: Vec<Candidate>) -> Result<Vec<CheckedTransaction>, BlockError> {
+        let mut checked = Vec::with_capacity(candidates.len());
+        for outcome in share.map(split(candidates, BATCH), |batch| self.check_batch(batch)) {
+            let batch = outcome.map_err(|(at, error)| BlockError::Transaction { index: checked.len() + at, error })?;
+            checked.extend(batch);
+        }
+        Ok(checked)
     }
 
     fn check_batch(&self, batch: Vec<Candidate>) -> Result<Vec<CheckedTransaction>, (usize, TxError)> {
@@ -267,9 +307,8 @@ impl Bench {
         outcomes
     }
 
-    /// Reads the accounts that a block touches and that are not in memory: on this thread alone. A worker that waits for
-    /// others takes up other blocks meanwhile, one within the other, and the lowest block, for which all wait, would be the
-    /// last to be done.
+    /// Reads the accounts that a block touches and that are not in memory: on this thread alone, since a block at the tip
+    /// touches few that are not.
     fn prefetch(&self, block: &CheckedBlock) -> Prefetched {
         let (begun, lacking) = self.caches.accounts().lacking(block.touched());
         let mut prefetched = begun.fresh();
@@ -282,12 +321,11 @@ impl Bench {
     }
 }
 
-/// Splits into pieces of so many, each with the place of its first item.
-fn split<T>(mut items: Vec<T>, size: usize) -> Vec<(usize, Vec<T>)> {
+/// Splits into pieces of so many.
+fn split<T>(mut items: Vec<T>, size: usize) -> Vec<Vec<T>> {
     let mut pieces = Vec::with_capacity(items.len().div_ceil(size));
     while !items.is_empty() {
-        let start = (items.len() - 1) / size * size;
-        pieces.push((start, items.split_off(start)));
+        pieces.push(items.split_off((items.len() - 1) / size * size));
     }
     pieces.reverse();
     pieces
@@ -299,12 +337,48 @@ mod tests {
     use crate::store::DbOptions;
     use cairn_ledger::testing::{easy_network, key, payment};
 
+    /// Workers that waited for parts of one block once took up those above it, and finished the lowest last.
+    #[test]
+    fn of_many_blocks_each_worker_takes_one() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("three threads");
+        let (shared, own) = (1..=2, 3..=9);
+        pool.install(|| {
+            assert!(shared.clone().all(|blocks| Share::among(blocks) == Share::All), "some would have nothing to do");
+            assert!(own.clone().all(|blocks| Share::among(blocks) == Share::One));
+        });
+        let (pieces, add) = (split((0..10).collect(), 4), |piece: Vec<u32>| piece.into_iter().sum::<u32>());
+        assert_eq!(pool.install(|| Share::All.map(pieces.clone(), add)), [6, 22, 17]);
+        let here = std::thread::current().id();
+        let stays = |_| assert_eq!(std::thread::current().id(), here);
+        Share::One.map(pieces, stays);
+    }
+
+    /// Of two bad transactions the first is named, whichever worker is done sooner.
+    #[test]
+    fn the_first_bad_transaction_is_named() {
+        let spec = Arc::new(easy_network());
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = ChainStore::open(directory.path(), &spec, DbOptions::default()).expect("a store");
+        let bench = Bench { spec: spec.clone(), store: Arc::new(store), caches: Arc::default(), blocks: 0.into() };
+        let mut all: Vec<_> =
+            (0..=BATCH as u64).map(|n| payment(&spec, &key(1), n, key(2).address(), 10, 1_000)).collect();
+        all[5].body.version = 9;
+        all[BATCH].body.version = 8;
+        for share in [Share::All, Share::One] {
+            let error = bench.check_all(share, Candidate::new_each(all.clone())).err();
+            assert_eq!(error, Some(BlockError::Transaction { index: 5, error: TxError::Version { got: 9 } }));
+        }
+        let last = bench.check_all(Share::One, Candidate::new_each(all.split_off(6))).err();
+        let index = BATCH - 6;
+        assert_eq!(last, Some(BlockError::Transaction { index, error: TxError::Version { got: 8 } }), "the control");
+    }
+
     #[test]
     fn a_bad_signature_is_named_and_harms_no_neighbour() {
         let spec = Arc::new(easy_network());
         let directory = tempfile::tempdir().expect("a directory");
         let store = ChainStore::open(directory.path(), &spec, DbOptions::default()).expect("a store");
-        let bench = Bench { spec: spec.clone(), store: Arc::new(store), caches: Arc::default() };
+        let bench = Bench { spec: spec.clone(), store: Arc::new(store), caches: Arc::default(), blocks: 0.into() };
         let mut all: Vec<_> = (0..5).map(|nonce| payment(&spec, &key(1), nonce, key(2).address(), 10, 1_000)).collect();
         assert!(bench.check_each(all.clone()).iter().all(Result::is_ok), "the negative control");
 

@@ -262,7 +262,7 @@ impl ChainStore {
         self.db.get_each::<AccountByAddress>(addresses)
     }
 
-    /// For looking up the accounts below many addresses, in the state of this moment.
+    /// For looking up the accounts below many addresses, each as it is now or was a few look-ups ago.
     pub fn accounts_below_each(&self) -> AccountsBelow<'_> {
         AccountsBelow(self.db.many_below())
     }
@@ -373,7 +373,7 @@ pub(crate) fn put_disconnected(batch: &mut Batch<'_>, header: &LinkedHeader, txi
     batch.put::<Meta>(&MetaKey::Tip, &MetaRecord::Tip(header.header().parent));
 }
 
-/// The accounts as they were at one moment, to be asked for those below many addresses.
+/// The accounts as they are lately, to be asked for those below many addresses.
 pub struct AccountsBelow<'db>(ManyBelow<'db, AccountByAddress>);
 
 impl AccountsBelow<'_> {

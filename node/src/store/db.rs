@@ -14,6 +14,9 @@ use std::{marker::PhantomData, ops::RangeInclusive, path::Path};
 
 /// More bytes than any key of ours has.
 const PAST_EVERY_KEY: usize = 64;
+/// Look-ups below keys with one iterator, of which the first costs twice. To an iterator what was written since is invisible,
+/// but still in its way: in a young table it walks over most of that, key by key, in each look-up.
+const LOOKUPS: usize = 16;
 
 /// What the database keeps besides the chain, and how much memory and how many files it may use.
 #[derive(Clone, Copy, Debug)]
@@ -192,9 +195,9 @@ impl Db {
         keys.into_iter().zip(found).map(value).collect()
     }
 
-    /// For looking up many entries below keys, in the state of this moment: beginning costs as much as a look-up.
+    /// For looking up many entries below keys, each as it is now or was a few look-ups ago.
     pub fn many_below<T: Table>(&self) -> ManyBelow<'_, T> {
-        ManyBelow { entries: self.0.raw_iterator_cf(self.family::<T>()), table: PhantomData }
+        ManyBelow { db: self, entries: self.0.raw_iterator_cf(self.family::<T>()), left: LOOKUPS, table: PhantomData }
     }
 
     /// All entries, in order of their keys; keys as bytes.
@@ -317,9 +320,12 @@ impl Drop for Db {
     }
 }
 
-/// A table as it was at one moment, to be asked for entries below keys.
+/// A table as it is lately, to be asked for entries below keys.
 pub struct ManyBelow<'db, T> {
+    db: &'db Db,
     entries: DBRawIterator<'db>,
+    /// How often `entries` is asked before it is renewed.
+    left: usize,
     table: PhantomData<T>,
 }
 
@@ -329,6 +335,10 @@ impl<T: Table> ManyBelow<'_, T> {
     /// # Errors
     /// A failing or corrupt database.
     pub fn below(&mut self, key: &T::Key) -> Result<Option<Entry<T::Value>>, StoreError> {
+        if self.left == 0 {
+            *self = self.db.many_below();
+        }
+        self.left -= 1;
         let bytes = key.to_bytes();
         self.entries.seek_for_prev(bytes.as_ref());
         if self.entries.key() == Some(bytes.as_ref()) {
@@ -398,6 +408,8 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{Batch, Durability};
+    use cairn_ledger::keys::Address;
 
     #[test]
     fn a_database_without_one_of_the_tables_is_no_broken_one_and_gets_it() {
@@ -414,5 +426,25 @@ mod tests {
         assert!(!refused.is_storage_failure() && refused.to_string().contains(schema::TABLES[0]), "{refused}");
         drop(Db::open(directory.path(), DbOptions::default()).expect("it gets the table"));
         open_read_only().expect("now it is there");
+    }
+
+    /// Looking up the accounts below those of one block once took seconds, when the writer had just made most of all.
+    #[test]
+    fn what_is_below_is_looked_up_among_what_was_written_lately() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let db = Db::open(directory.path(), DbOptions::default()).expect("a database");
+        let write = |indices: RangeInclusive<u64>| {
+            let mut batch = Batch::new(&db, 0);
+            indices.for_each(|index| batch.put::<schema::AddressByIndex>(&index, &Address::ZERO));
+            batch.write(Durability::Buffered).expect("it is written");
+        };
+        write(1..=1);
+        let mut addresses = db.many_below::<schema::AddressByIndex>();
+        let mut below = || addresses.below(&1000).expect("it reads").expect("there is one").0;
+        let first = below();
+        assert_eq!(*first, 1_u64.to_bytes()[..]);
+        write(2..=999);
+        let found = (0..LOOKUPS).map(|_| below()).find(|key| *key != first);
+        assert_eq!(found.as_deref(), Some(&999_u64.to_bytes()[..]));
     }
 }
