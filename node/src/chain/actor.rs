@@ -159,10 +159,11 @@ impl Actor {
         Ok(self.messages.blocking_recv())
     }
 
-    /// Publishes the height of the best header.
+    /// Publishes the height of the header with the most work.
     fn publish_best(&mut self) {
-        let best = self.writer.tree.best().map_or(Height::GENESIS, |(height, _)| height);
-        let best = best.max(self.writer.tip.header().height);
+        let tip = &self.writer.tip;
+        let better = self.writer.tree.best().filter(|(_, work)| *work > tip.total_work());
+        let best = better.map_or(tip.header().height, |(height, _)| height);
         self.best.send_if_modified(|known| std::mem::replace(known, best) != best);
     }
 

@@ -394,7 +394,7 @@ impl Writer {
         let cached = self.caches.accounts();
         let state = PendingState::new(&self.store, &cached, self.accounts.count());
         let touched = touched_addresses(&beneficiary, &transactions);
-        let mut execution = Execution::new(&self.spec, height, state.load_slice(&touched, Some(&self.precheck))?);
+        let mut execution = Execution::new(&self.spec, height, state.load_slice(&touched, &self.precheck)?);
         let max = usize::try_from(self.spec.params().max_block_bytes).unwrap_or(usize::MAX);
         let (mut fits, mut size) = (Vec::with_capacity(transactions.len()), BLOCK_OVERHEAD_BYTES);
         for (place, checked) in transactions.iter().enumerate() {

@@ -4,6 +4,7 @@ use super::{
     cache::Prefetched,
     precheck::{BlockBody, Precheck},
     reader::Reader,
+    room::Room,
     template::Template,
 };
 use crate::verdict::Origin;
@@ -19,7 +20,7 @@ use cairn_ledger::{
     validate::{CheckedBlock, CheckedTransaction, LinkedHeader},
 };
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// Messages waiting for the writer. A full mailbox makes askers wait; it is nobody's fault.
 pub(super) const MAILBOX: usize = 64;
@@ -158,7 +159,7 @@ pub(super) enum Message {
         /// What it touches, read from the disk.
         prefetched: Prefetched,
         /// Its share of what may be on the way to the writer at once.
-        room: OwnedSemaphorePermit,
+        room: Room,
         answer: oneshot::Sender<BlockOutcome>,
     },
     /// A matched body turned out to be invalid: remember its id.
@@ -304,6 +305,11 @@ impl ChainHandle {
     /// The height of the best linked header, at or above the tip's.
     pub fn best_header(&self) -> Height {
         *self.best_header.borrow()
+    }
+
+    /// Wakes whenever the height of the best linked header changes.
+    pub fn watch_best_header(&self) -> watch::Receiver<Height> {
+        self.best_header.clone()
     }
 
     /// Every move of the chain from now on.

@@ -14,8 +14,9 @@
 //! connecting · `tree` headers that are not on the followed chain · `orphans` headers without a parent ·
 //! `state` accounts during an import · `cache` accounts in memory · `recent` accounts as they were after the
 //! last blocks · `proofs` light proofs and proofs of transactions, read by readers · `precheck` the workers ·
-//! `known` what they need not check again · `index` where addresses were touched, kept with every import ·
-//! `indexer` the same for blocks that were imported without · `history` reading it · [`audit`] the store's invariants as code
+//! `room` who comes before them first · `known` what they need not check again · `index` where addresses were
+//! touched, kept with every import · `indexer` the same for blocks that were imported without · `history` reading
+//! it · [`audit`] the store's invariants as code
 //!
 //! # Invariants
 //! 1. One thread writes; readers see whole imports only.
@@ -39,6 +40,7 @@ mod proofs;
 mod reader;
 mod recent;
 mod reorg;
+mod room;
 mod state;
 mod template;
 #[cfg(test)]

@@ -8,6 +8,7 @@
 use super::{
     cache::{Caches, Prefetched},
     mailbox::{ChainError, Import, Message},
+    room::Rooms,
 };
 use crate::store::{ChainStore, StoreError};
 use cairn_ledger::{
@@ -30,11 +31,11 @@ use std::{
     },
     time::Instant,
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
-/// Bytes of blocks, as they are encoded, between their arrival and the writer's turn, in KiB. Checked, with the accounts that
-/// were read for them, they take about four times as much; more would only wait for cores.
-const IN_FLIGHT_KIB: usize = 8 << 10;
+/// Bytes of blocks, as they are encoded, between their arrival and the writer's turn. Checked, with the accounts that were
+/// read for them, they take about four times as much; more would only wait for cores.
+const IN_FLIGHT: usize = 8 << 20;
 /// Transactions that one worker checks as one batch of signatures. Twice as many gain a few percent more, and
 /// leave the last block of a burst to fewer cores.
 const BATCH: usize = 1024;
@@ -144,7 +145,7 @@ impl Share {
 pub(super) struct Precheck {
     bench: Arc<Bench>,
     workers: Workers,
-    permits: Arc<Semaphore>,
+    rooms: Rooms,
 }
 
 /// What the workers work with.
@@ -160,7 +161,7 @@ impl Precheck {
     /// Gives the workers what they need to work on blocks.
     pub(super) fn new(workers: Workers, spec: Arc<ChainSpec>, store: Arc<ChainStore>, caches: Arc<Caches>) -> Self {
         let bench = Arc::new(Bench { spec, store, caches, blocks: AtomicUsize::new(0) });
-        Self { bench, workers, permits: Arc::new(Semaphore::new(IN_FLIGHT_KIB)) }
+        Self { bench, workers, rooms: Rooms::new(IN_FLIGHT) }
     }
 
     /// Starts checking a block, which ends with the writer's answer. Waits while too many are in flight.
@@ -170,8 +171,7 @@ impl Precheck {
         header: LinkedHeader,
         body: BlockBody,
     ) -> Result<Import, ChainError> {
-        let kib = u32::try_from(body.size().div_ceil(1024).min(IN_FLIGHT_KIB)).unwrap_or(u32::MAX);
-        let room = self.permits.clone().acquire_many_owned(kib).await.map_err(|_| ChainError::Stopping)?;
+        let room = self.rooms.enter(header.header().height, body.size()).await;
         // The place in the mailbox is taken before the work begins: a worker that waited for one could
         // wait for a writer that waits for a worker.
         let place = writer.reserve_owned().await.map_err(|_| ChainError::Stopping)?;
@@ -198,20 +198,24 @@ impl Precheck {
                 }
                 Err(error) => Message::Invalid { header, error, answer },
             };
-            place.send(message);
             bench.blocks.fetch_sub(1, Ordering::Relaxed);
+            place.send(message);
             bench.forget_known(&mined);
         });
         Ok(Import { matched, outcome })
     }
 
-    /// Does two things at once.
+    /// Does two things: at once, if two workers have nothing else to do. Otherwise the caller is sooner done alone.
     pub(super) fn join<A: Send, B: Send>(
         &self,
         first: impl FnOnce() -> A + Send,
         second: impl FnOnce() -> B + Send,
     ) -> (A, B) {
-        self.workers.0.join(first, second)
+        if self.bench.blocks.load(Ordering::Relaxed) + 2 <= self.workers.0.current_num_threads() {
+            self.workers.0.join(first, second)
+        } else {
+            (first(), second())
+        }
     }
 
     /// Checks a block that this node had stored itself.

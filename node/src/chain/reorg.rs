@@ -69,10 +69,8 @@ pub(super) fn execute(
     let (inverses, changes) = (Vec::new(), Vec::new());
     let bytes: usize = plan.connect.iter().map(|block| block.size() * BATCH_BYTES_PER_BLOCK_BYTE).sum();
     let (batch, index) = (store.batch(bytes), AddressIndex::load(store, spec)?);
-    // In a synchronisation the workers have the blocks after this one to check.
-    let helper = (durability == Durability::Synced).then_some(precheck);
-    let mut work = Work { spec, state, index, batch, store, inverses, changes, tree, helper };
-    let result = work.run(precheck, plan);
+    let mut work = Work { spec, state, index, batch, store, inverses, changes, tree, precheck };
+    let result = work.run(plan);
     let Work { state, index, mut batch, mut inverses, changes, tree, .. } = work;
     let (disconnected, connected) = match result {
         Ok(moved) => moved,
@@ -116,18 +114,19 @@ struct Work<'db, 'a> {
     inverses: Vec<TreeUpdate>,
     /// What the connected blocks changed.
     changes: Vec<StateChange>,
-    /// Who shares the work on a new block: it loads half of the accounts, and hashes them while the batch is filled.
-    helper: Option<&'db Precheck>,
+    /// Who shares the work on a block, if there is nothing else to do: half of the accounts are loaded there, and hashed
+    /// while the batch is filled.
+    precheck: &'db Precheck,
 }
 
 /// The blocks that were left, and those that are followed now.
 type Moved = (Vec<CheckedBlock>, Vec<CheckedBlock>);
 
 impl Work<'_, '_> {
-    fn run(&mut self, precheck: &Precheck, plan: Plan) -> Result<Moved, Failed> {
+    fn run(&mut self, plan: Plan) -> Result<Moved, Failed> {
         let mut disconnected = Vec::with_capacity(plan.disconnect.len());
         for header in plan.disconnect {
-            disconnected.push(self.disconnect(precheck, header)?);
+            disconnected.push(self.disconnect(header)?);
         }
         let mut connected = Vec::with_capacity(plan.connect.len());
         let mut rest = plan.connect.into_iter();
@@ -145,12 +144,12 @@ impl Work<'_, '_> {
         Ok((disconnected, connected))
     }
 
-    fn disconnect(&mut self, precheck: &Precheck, header: LinkedHeader) -> Result<CheckedBlock, StoreError> {
+    fn disconnect(&mut self, header: LinkedHeader) -> Result<CheckedBlock, StoreError> {
         let id = header.id();
         let body = self.store.body(&id)?;
         let body: Body = body.ok_or_else(|| StoreError::Missing { table: "body_by_id", key: id.to_string() })?;
         let corrupt = |_| StoreError::Corrupt { table: "body_by_id", key: id.to_string() };
-        let block = precheck.check_stored(header, body).map_err(corrupt)?;
+        let block = self.precheck.check_stored(header, body).map_err(corrupt)?;
         // Before the accounts it created are gone.
         self.index.disconnect(&mut self.batch, &block, &self.state)?;
         let undo = self.state.undo(&self.store.undo(&id)?)?;
@@ -160,22 +159,16 @@ impl Work<'_, '_> {
     }
 
     fn connect(&mut self, block: CheckedBlock) -> Result<CheckedBlock, Refused> {
-        let slice = self.state.load_slice(block.touched(), self.helper)?;
-        let (store, tree, batch) = (self.store, &*self.tree, &mut self.batch);
+        let slice = self.state.load_slice(block.touched(), self.precheck)?;
+        let (store, precheck, tree, batch) = (self.store, self.precheck, &*self.tree, &mut self.batch);
         let connected = connect_block_with(self.spec, block, slice, |block, change| {
             let hash = || tree.update(change.count, &change.leaf_hashes());
-            let mut put = || {
+            let put = || {
                 // Blocks that were on disk before are written again: the same bytes under the same key.
                 store.put_block(batch, block);
                 put_connected(batch, block.header(), &block.txids(), &UndoLeaves::new(change));
             };
-            match self.helper {
-                Some(precheck) => precheck.join(hash, put).0,
-                None => {
-                    put();
-                    hash()
-                }
-            }
+            precheck.join(hash, put).0
         })?;
         let (block, change, update) = connected.into_parts();
         self.state.apply(&change);

@@ -7,7 +7,7 @@ use super::{
     cache::{AccountCache, ByAddress},
     precheck::Precheck,
 };
-use crate::store::{Batch, ChainStore, StoreError, schema, schema::UndoLeaves};
+use crate::store::{AccountsBelow, Batch, ChainStore, StoreError, schema, schema::UndoLeaves};
 use cairn_ledger::{
     accounts::{AccountSlice, Leaf, StateChange, UndoRecord},
     codec::BoundedVec,
@@ -58,23 +58,18 @@ impl<'a> PendingState<'a> {
         Self { store, cache, count, accounts, created, addresses }
     }
 
-    /// Loads the leaf of each address or, where it has none, the leaf below it; on two cores where `helper` has the
-    /// time.
-    pub(super) fn load_slice(
-        &self,
-        addresses: &[Address],
-        helper: Option<&Precheck>,
-    ) -> Result<AccountSlice, StoreError> {
+    /// Loads the leaf of each address or, where it has none, the leaf below it; with workers that have the time.
+    pub(super) fn load_slice(&self, addresses: &[Address], workers: &Precheck) -> Result<AccountSlice, StoreError> {
         let load = |addresses: &[Address]| -> Result<Vec<(u64, Leaf)>, StoreError> {
-            addresses.iter().map(|address| self.leaf_or_below(address)).collect()
+            let mut stored = self.store.accounts_below_each();
+            addresses.iter().map(|address| self.find(address, &mut stored)).collect()
         };
-        let leaves = match helper {
-            Some(precheck) if addresses.len() >= SHARED => {
-                let (first, second) = addresses.split_at(addresses.len() / 2);
-                let (first, second) = precheck.join(|| load(first), || load(second));
-                [first?, second?].concat()
-            }
-            _ => load(addresses)?,
+        let leaves = if addresses.len() >= SHARED {
+            let (first, second) = addresses.split_at(addresses.len() / 2);
+            let (first, second) = workers.join(|| load(first), || load(second));
+            [first?, second?].concat()
+        } else {
+            load(addresses)?
         };
         Ok(AccountSlice::load(self.count, leaves))
     }
@@ -135,17 +130,36 @@ impl<'a> PendingState<'a> {
 
     /// The leaf of an address or, where it has no account, the leaf below it.
     pub(super) fn leaf_or_below(&self, address: &Address) -> Result<(u64, Leaf), StoreError> {
-        if let Some(found) = self.in_memory(address) {
-            return found.map_or_else(|| self.leaf_below(address), Ok);
+        self.find(address, &mut self.store.accounts_below_each())
+    }
+
+    /// The same, for one of many: what is not in memory is `stored`.
+    fn find(&self, address: &Address, stored: &mut AccountsBelow<'_>) -> Result<(u64, Leaf), StoreError> {
+        match self.in_memory(address) {
+            Some(Some(found)) => return Ok(found),
+            // It exists no more.
+            Some(None) => {}
+            None => {
+                if let Some(below) = self.walk_up_to(address) {
+                    return Ok(below);
+                }
+            }
         }
-        // Whether an account proves the absence of this one costs no look at the disk.
-        if let Some(below) = self.walk_up_to(address)? {
-            return Ok(below);
+        let created = self.created.range(..*address).next_back();
+        let mut found = stored.at_or_below(address)?;
+        while let Some((at, record)) = found {
+            if created.is_some_and(|created| *created > at) {
+                break;
+            }
+            match self.accounts.get(&at) {
+                None => return Ok((record.index, record.leaf(at))),
+                Some(Some(pending)) => return Ok(*pending),
+                Some(None) => found = stored.below(&at)?,
+            }
         }
-        match self.on_disk(address)? {
-            Some(found) => Ok(found),
-            None => self.leaf_below(address),
-        }
+        let missing = || StoreError::Missing { table: "account_by_address", key: Address::ZERO.to_string() };
+        let created = created.ok_or_else(missing)?;
+        self.leaf(created)?.ok_or_else(missing)
     }
 
     fn leaf(&self, address: &Address) -> Result<Option<(u64, Leaf)>, StoreError> {
@@ -161,38 +175,18 @@ impl<'a> PendingState<'a> {
         Ok(self.store.account(address)?.map(|record| (record.index, record.leaf(*address))))
     }
 
-    /// The greatest account below an address.
-    fn leaf_below(&self, address: &Address) -> Result<(u64, Leaf), StoreError> {
-        let created = self.created.range(..*address).next_back();
-        for entry in self.store.accounts_below(address) {
-            let (below, record) = entry?;
-            if created.is_some_and(|created| *created > below) {
-                break;
-            }
-            match self.accounts.get(&below) {
-                None => return Ok((record.index, record.leaf(below))),
-                Some(Some(pending)) => return Ok(*pending),
-                // It exists no more.
-                Some(None) => {}
-            }
-        }
-        let missing = || StoreError::Missing { table: "account_by_address", key: Address::ZERO.to_string() };
-        let created = created.ok_or_else(missing)?;
-        self.leaf(created)?.ok_or_else(missing)
-    }
-
     /// The account that proves the absence of `address`, looked for from the one that was below it once, along
-    /// the chain of addresses.
-    fn walk_up_to(&self, address: &Address) -> Result<Option<(u64, Leaf)>, StoreError> {
-        let Some(mut at) = self.cache.neighbour(address).copied() else { return Ok(None) };
+    /// the chain of addresses, as far as that is in memory.
+    fn walk_up_to(&self, address: &Address) -> Option<(u64, Leaf)> {
+        let mut at = *self.cache.neighbour(address)?;
         for _ in 0..STEPS {
-            match self.leaf(&at)? {
-                Some((index, leaf)) if leaf.proves_absence_of(address) => return Ok(Some((index, leaf))),
-                Some((_, leaf)) if leaf.address < *address && leaf.next < *address => at = leaf.next,
-                _ => return Ok(None),
+            match self.in_memory(&at)?? {
+                (index, leaf) if leaf.proves_absence_of(address) => return Some((index, leaf)),
+                (_, leaf) if leaf.address < *address && leaf.next < *address => at = leaf.next,
+                _ => return None,
             }
         }
-        Ok(None)
+        None
     }
 
     fn address_at(&self, index: u64) -> Result<Address, StoreError> {

@@ -384,6 +384,14 @@ impl AccountsBelow<'_> {
     pub fn below(&mut self, address: &Address) -> Result<Option<(Address, AccountRecord)>, StoreError> {
         self.0.below(address)?.map(read_account).transpose()
     }
+
+    /// The account of `address` or, where it has none, the one with the greatest address below.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn at_or_below(&mut self, address: &Address) -> Result<Option<(Address, AccountRecord)>, StoreError> {
+        self.0.at_or_below(address)?.map(read_account).transpose()
+    }
 }
 
 fn read_account((key, record): (Box<[u8]>, AccountRecord)) -> Result<(Address, AccountRecord), StoreError> {

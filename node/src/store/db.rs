@@ -197,7 +197,7 @@ impl Db {
 
     /// For looking up many entries below keys, each as it is now or was a few look-ups ago.
     pub fn many_below<T: Table>(&self) -> ManyBelow<'_, T> {
-        ManyBelow { db: self, entries: self.0.raw_iterator_cf(self.family::<T>()), left: LOOKUPS, table: PhantomData }
+        ManyBelow { db: self, entries: None, left: 0, table: PhantomData }
     }
 
     /// All entries, in order of their keys; keys as bytes.
@@ -323,31 +323,50 @@ impl Drop for Db {
 /// A table as it is lately, to be asked for entries below keys.
 pub struct ManyBelow<'db, T> {
     db: &'db Db,
-    entries: DBRawIterator<'db>,
-    /// How often `entries` is asked before it is renewed.
+    entries: Option<DBRawIterator<'db>>,
+    /// How often `entries` is asked before they are renewed.
     left: usize,
     table: PhantomData<T>,
 }
 
-impl<T: Table> ManyBelow<'_, T> {
+impl<'db, T: Table> ManyBelow<'db, T> {
     /// The entry with the greatest key below `key`; its key as bytes.
     ///
     /// # Errors
     /// A failing or corrupt database.
     pub fn below(&mut self, key: &T::Key) -> Result<Option<Entry<T::Value>>, StoreError> {
+        let bytes = key.to_bytes();
+        let entries = self.seek(bytes.as_ref());
+        if entries.key() == Some(bytes.as_ref()) {
+            entries.prev();
+        }
+        entry_at::<T>(entries)
+    }
+
+    /// The entry with this key or, where there is none, the greatest below; its key as bytes.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn at_or_below(&mut self, key: &T::Key) -> Result<Option<Entry<T::Value>>, StoreError> {
+        entry_at::<T>(self.seek(key.to_bytes().as_ref()))
+    }
+
+    fn seek<'a>(&'a mut self, key: &[u8]) -> &'a mut DBRawIterator<'db> {
         if self.left == 0 {
-            *self = self.db.many_below();
+            (self.entries, self.left) = (None, LOOKUPS);
         }
         self.left -= 1;
-        let bytes = key.to_bytes();
-        self.entries.seek_for_prev(bytes.as_ref());
-        if self.entries.key() == Some(bytes.as_ref()) {
-            self.entries.prev();
-        }
-        match self.entries.item() {
-            Some((key, value)) => Ok(Some((key.into(), decode_value::<T>(key, value)?))),
-            None => self.entries.status().map(|()| None).map_err(failed(T::NAME)),
-        }
+        let db = self.db;
+        let entries = self.entries.get_or_insert_with(|| db.0.raw_iterator_cf(db.family::<T>()));
+        entries.seek_for_prev(key);
+        entries
+    }
+}
+
+fn entry_at<T: Table>(entries: &DBRawIterator<'_>) -> Result<Option<Entry<T::Value>>, StoreError> {
+    match entries.item() {
+        Some((key, value)) => Ok(Some((key.into(), decode_value::<T>(key, value)?))),
+        None => entries.status().map(|()| None).map_err(failed(T::NAME)),
     }
 }
 

@@ -90,6 +90,7 @@ impl Driver {
         mut moves: broadcast::Receiver<ChainEvent>,
         mut shutdown: Shutdown,
     ) -> Result<(), TaskError> {
+        let mut best = self.hands.chain.watch_best_header();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -101,6 +102,10 @@ impl Driver {
                         Event::MovesMissed { tip: (*self.hands.chain.tip()).clone() }
                     }
                     Err(broadcast::error::RecvError::Closed) => return Ok(()),
+                },
+                moved = best.changed() => match moved {
+                    Ok(()) => Event::BestMoved { height: *best.borrow_and_update() },
+                    Err(_) => return Ok(()),
                 },
                 Some(done) = self.tasks.join_next() => match finished(done)? {
                     Some(event) => event,

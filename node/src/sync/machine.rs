@@ -17,6 +17,7 @@ use cairn_ledger::{
     error::BlockError,
     hash::BlockId,
     pow::Work,
+    units::Height,
     validate::LinkedHeader,
 };
 use headers::HeaderJob;
@@ -47,6 +48,8 @@ pub(super) enum Event {
     TipMoved { tip: Tip, connected: Vec<BlockId> },
     /// The chain has moved, nobody knows how.
     MovesMissed { tip: Tip },
+    /// The best header that the chain holds, and does not know to be invalid, is now at this height.
+    BestMoved { height: Height },
     /// Time has passed.
     Tick,
 }
@@ -72,6 +75,9 @@ pub(super) enum Action {
 #[derive(Debug)]
 pub(super) struct Machine {
     tip: Tip,
+    /// The height of the best header that the chain holds: when all blocks up to there are in its hands, it still has to
+    /// connect them.
+    held: Height,
     tree: Tree,
     sources: BTreeMap<PeerNumber, Source>,
     headers: Option<HeaderJob>,
@@ -113,6 +119,7 @@ impl Machine {
     pub(super) fn new(tip: Tip, may_be_alone: bool, now: Instant) -> Self {
         Self {
             tree: Tree::new(tip.total_work),
+            held: tip.height(),
             tip,
             sources: BTreeMap::new(),
             headers: None,
@@ -167,6 +174,7 @@ impl Machine {
                 self.tip = tip;
                 self.restart(now);
             }
+            Event::BestMoved { height } => self.held = height,
             Event::Tick => self.on_tick(now, &mut actions),
         }
         self.plan_headers(now, &mut actions);

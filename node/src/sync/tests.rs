@@ -211,6 +211,25 @@ fn missed_moves_of_the_chain_are_made_up_for() {
     world.run_until(&chain[999], seconds(30));
 }
 
+/// A node once said that it had caught up when it had fetched all, with a hundred blocks left to connect.
+#[test]
+fn a_node_whose_chain_still_connects_what_was_fetched_has_not_caught_up() {
+    let chain = grow(&[], 100, 1);
+    let mut world = World::new(&[]);
+    world.join(1, Peer::honest(&chain));
+    let mut held_back = Vec::new();
+    while held_back.is_empty() || !world.queue.values().all(|event| matches!(event, Event::Tick)) {
+        world.step();
+        let moves = world.queue.extract_if(.., |_, event| matches!(event, Event::TipMoved { .. }));
+        held_back.extend(moves.map(|(_, event)| event));
+    }
+    let status = world.machine.status(world.now);
+    assert_eq!((status.phase, status.height.get(), status.best_header.get()), (SyncPhase::Bodies, 0, 100));
+    held_back.into_iter().for_each(|event| world.after(Duration::ZERO, event));
+    world.run_for(seconds(1));
+    assert_eq!(world.machine.status(world.now).phase, SyncPhase::CaughtUp);
+}
+
 #[test]
 fn the_same_events_give_the_same_actions() {
     let chain = grow(&[], 1_500, 1);

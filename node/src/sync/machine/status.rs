@@ -40,7 +40,8 @@ impl Machine {
     }
 
     fn best_header(&self) -> Height {
-        self.tree.best().map_or(self.tip.height(), |(height, _)| height.max(self.tip.height()))
+        let held = self.held.max(self.tip.height());
+        self.tree.best().map_or(held, |(height, _)| height.max(held))
     }
 
     /// The greatest height that a peer claims and may be right about.
@@ -60,7 +61,7 @@ impl Machine {
         let lacks_headers = target > self.best_header() || self.headers.is_some() || self.is_clock_behind();
         if self.sources.is_empty() {
             SyncPhase::Discovering
-        } else if self.tree.best().is_some() && behind > slack {
+        } else if behind > slack {
             SyncPhase::Bodies
         } else if !self.was_caught_up && lacks_headers {
             // Once the node has caught up, only headers that show work make it say otherwise.

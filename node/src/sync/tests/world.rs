@@ -156,6 +156,12 @@ impl Chain {
         HeaderOutcome::Linked(self.headers.entry(id).or_insert_with(|| linked(header)).clone())
     }
 
+    /// The height of the best header, unless something may be wrong with it.
+    fn best(&self) -> Height {
+        let best = self.headers.values().map(|header| header.header().height).max();
+        best.filter(|_| self.invalid.is_none()).unwrap_or(self.tip().height())
+    }
+
     /// Imports a block, and follows the best complete chain.
     pub(super) fn import(&mut self, id: BlockId, body: &Body) -> (Result<BlockOutcome, BlockError>, Vec<BlockId>) {
         if *body != self.body {
@@ -377,6 +383,7 @@ impl World {
             }
             Action::Link { job, headers, .. } => {
                 let outcomes = headers.iter().map(|header| self.chain.link(header)).collect();
+                self.after(soon, Event::BestMoved { height: self.chain.best() });
                 self.after(soon, Event::Linked { job, outcomes });
             }
             Action::Import { .. } if self.chain.is_stuck => {}
