@@ -34,12 +34,12 @@ seconds_since() {
     printf '%s' "$((SECONDS - $1))"
 }
 
-# claim_target: has cargo look at this checkout's sources anew when another one was built last. To cargo a file is
-# unchanged when it is older than what was built, whichever checkout that was built from.
+# claim_target: has cargo compile our own packages anew when another checkout's were compiled last. To cargo a source is
+# unchanged when it is older than what was made, whichever checkout that was made from.
 claim_target() {
     local owner="$CARGO_TARGET_DIR/checkout"
     [[ "$(cat "$owner" 2>/dev/null)" != "$ROOT" ]] || return 0
-    find "$ROOT" -name '*.rs' -exec touch {} +
+    rm -rf "$CARGO_TARGET_DIR"/release/.fingerprint/cairn-*
     mkdir -p "$CARGO_TARGET_DIR"
     printf '%s\n' "$ROOT" >"$owner"
 }

@@ -23,6 +23,7 @@ stage_doc() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --relea
 # One stage in a shell of its own, for `timeout` to end.
 if [[ "${1:-}" == --stage ]]; then
     cd "$ROOT"
+    claim_target
     "stage_$2"
     exit
 fi
@@ -34,7 +35,6 @@ for stage in "${chosen[@]}"; do
 done
 
 bash "$ROOT/scripts/setup.sh"
-claim_target
 summary=()
 for stage in "${chosen[@]}"; do
     say "== $stage"

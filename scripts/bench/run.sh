@@ -28,6 +28,7 @@ page=docs/performance.md
 bench_target="$CARGO_TARGET_DIR/bench-workspace"
 
 bench_program() {
+    CARGO_TARGET_DIR="$bench_target" claim_target
     CARGO_TARGET_DIR="$bench_target" cargo build --release --locked --manifest-path tests/bench/Cargo.toml >&2
     printf '%s' "$bench_target/release/cairn-bench"
 }
@@ -35,6 +36,7 @@ bench_program() {
 case "${1:-}" in
     table | criterion)
         export CARGO_TARGET_DIR="$bench_target"
+        claim_target
         words=()
         [[ "$1" == criterion ]] || words=(-- table)
         exec cargo bench --locked --manifest-path tests/bench/Cargo.toml --bench schnorr "${words[@]}"

@@ -40,28 +40,41 @@ const LONG_AGO: u64 = 1_700_000_000_000;
 /// The one who pays the signers.
 const TREASURER: u64 = u64::MAX;
 
-/// Makes the chain in a new database.
-pub(super) async fn make(database: &Path, cores: usize) -> Result<Arc<ChainSpec>, BenchError> {
+/// Makes the chain in a new database, and closes that again, also when `stop` comes first.
+pub(super) async fn make(
+    database: &Path,
+    cores: usize,
+    stop: impl Future<Output = ()>,
+) -> Result<Arc<ChainSpec>, BenchError> {
     let spec = Arc::new(network());
+    let (chain, writer) = chain::spawn(spec.clone(), database, DbOptions::default())?;
+    let filled = tokio::select! {
+        filled = fill(&spec, &chain, cores) => filled,
+        () = stop => Err(BenchError::Interrupted),
+    };
+    chain.stop().await;
+    writer.ended().await?;
+    filled.map(|()| spec)
+}
+
+/// Adds the blocks.
+async fn fill(spec: &ChainSpec, chain: &ChainHandle, cores: usize) -> Result<(), BenchError> {
     let keys = on_cores(cores, PAYMENTS, key);
     let addresses =
         on_cores(cores, PAYMENTS, |n| keys.get(n as usize).map(SecretKey::address).unwrap_or(Address::ZERO));
-    let (chain, writer) = chain::spawn(spec.clone(), database, DbOptions::default())?;
-    let funds = fund(&spec, &addresses);
+    let funds = fund(spec, &addresses);
     for block in funds.chunks((MAX_NEW_ACCOUNTS as usize) / MAX_OUTPUTS) {
-        add(&spec, &chain, block.to_vec()).await?;
+        add(spec, chain, block.to_vec()).await?;
     }
     let payments = on_cores(cores, PAYMENTS, |n| {
         // Each pays the next but one: all receivers are there.
         let (from, to) = (n as usize, (n as usize + 2) % addresses.len());
-        pay(&spec, &keys[from], 0, vec![output(addresses[to], 1)])
+        pay(spec, &keys[from], 0, vec![output(addresses[to], 1)])
     });
     for block in payments.chunks(A_BLOCK) {
-        add(&spec, &chain, block.to_vec()).await?;
+        add(spec, chain, block.to_vec()).await?;
     }
-    chain.stop().await;
-    writer.ended().await?;
-    Ok(spec)
+    Ok(())
 }
 
 fn network() -> ChainSpec {

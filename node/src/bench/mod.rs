@@ -144,10 +144,7 @@ pub async fn run(
     say("a chain to replay");
     let database = directory.path().join("db");
     let mut stop = pin!(stop);
-    let spec = tokio::select! {
-        made = made::make(&database, cores) => made?,
-        () = &mut stop => return Err(BenchError::Interrupted),
-    };
+    let spec = made::make(&database, cores, &mut stop).await?;
     say("replay");
     let (options, again) = (DbOptions::default(), directory.path().join("again"));
     let verified = replay::verify(spec, (&database, options), &again, &mut |_, _| {}, stop).await?;

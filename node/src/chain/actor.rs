@@ -63,6 +63,7 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
     let (mailbox, messages) = mpsc::channel(MAILBOX);
     let (tip_sender, tip_watch) = watch::channel(Arc::new(tip_of(&tip)));
     let (best_sender, best_header) = watch::channel(tip.header().height);
+    let (connecting_sender, connecting) = watch::channel(tip.header().height);
     let (events, _) = broadcast::channel(EVENTS);
     let handle = ChainHandle {
         mailbox,
@@ -70,6 +71,7 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
         reader: Reader { spec: spec.clone(), store: store.clone() },
         tip: tip_watch,
         best_header,
+        connecting,
         events: events.clone(),
     };
     let writer = Writer {
@@ -84,7 +86,7 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
         orphans: Orphans::default(),
         contexts: VecDeque::new(),
     };
-    let outlets = Outlets { tip: tip_sender, events };
+    let outlets = Outlets { tip: tip_sender, connecting: connecting_sender, events };
     let actor = Actor { writer, messages, outlets, best: best_sender, indexer };
     let (ended_sender, ended) = oneshot::channel();
     let thread = std::thread::Builder::new().name(String::from("chain"));
@@ -99,11 +101,13 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
 /// Where the writer's news go.
 struct Outlets {
     tip: watch::Sender<Arc<Tip>>,
+    connecting: watch::Sender<Height>,
     events: broadcast::Sender<ChainEvent>,
 }
 
 impl Outlets {
-    fn publish(&self, tip: &ChainContext, event: ChainEvent) {
+    /// Publishes a move towards a block at the height `goal`.
+    fn publish(&self, tip: &ChainContext, event: ChainEvent, goal: Height) {
         let height = tip.header().height.get();
         let transactions: usize = event.connected.iter().map(|block| block.transactions().len()).sum();
         if !event.disconnected.is_empty() {
@@ -115,6 +119,8 @@ impl Outlets {
             // History being caught up with: the synchronisation reports its progress itself.
             tracing::debug!(target: "cairn::chain", height, block = %tip.id(), transactions, "new tip");
         }
+        // Before the event: whoever has heard of that knows what is to come.
+        self.connecting.send_replace(goal);
         self.tip.send_replace(event.tip.clone());
         // Nobody may be listening.
         let _ = self.events.send(event);
@@ -133,6 +139,14 @@ struct Actor {
 impl Actor {
     /// Answers until told to stop, until nobody is left to ask, or until the store fails.
     fn run(mut self) -> Result<(), StoreError> {
+        let ended = self.answer_all();
+        // What workers still send is dropped: whoever waits for an answer, or for room, is told so.
+        self.messages.close();
+        while self.messages.blocking_recv().is_some() {}
+        ended
+    }
+
+    fn answer_all(&mut self) -> Result<(), StoreError> {
         while let Some(message) = self.next_message()? {
             if matches!(message, Message::Stop) {
                 break;
@@ -182,7 +196,10 @@ impl Actor {
                 drop(room);
                 self.writer.caches.accounts_mut().take_in(prefetched);
                 let outlets = &self.outlets;
-                let outcome = self.writer.import_block(block, now, &mut |tip, event| outlets.publish(tip, event))?;
+                let mut publish = |tip: &_, event, goal| outlets.publish(tip, event, goal);
+                let outcome = self.writer.import_block(block, now, &mut publish)?;
+                // Where a block on the way was invalid, it ends below its goal.
+                self.outlets.connecting.send_replace(self.writer.tip.header().height);
                 self.publish_best();
                 let _ = answer.send(outcome);
             }

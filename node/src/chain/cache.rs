@@ -255,13 +255,13 @@ impl Prefetched {
         Ok(self)
     }
 
-    /// Adds what another worker read for the same block, at the same time.
+    /// Adds what was read for another part of the same block.
     pub(super) fn extend(&mut self, other: Self) {
         self.accounts.extend(other.accounts);
         self.below.extend(other.below);
     }
 
-    /// Nothing read yet, for another worker of the same block.
+    /// Nothing read yet, for a part of the same block.
     pub(super) fn fresh(&self) -> Self {
         Self { begun: self.begun, ..Self::default() }
     }

@@ -224,7 +224,7 @@ impl Writer {
         &mut self,
         block: CheckedBlock,
         now: Timestamp,
-        publish: &mut dyn FnMut(&ChainContext, ChainEvent),
+        publish: &mut dyn FnMut(&ChainContext, ChainEvent, Height),
     ) -> Result<BlockOutcome, StoreError> {
         let id = block.header().id();
         if self.store.is_connected(block.header())? || self.tree.has_body(&id) {
@@ -244,7 +244,8 @@ impl Writer {
                         fate = BlockOutcome::Connected;
                     }
                     path.drain(..event.connected.len());
-                    publish(&self.tip, event);
+                    let goal = path.last().and_then(|id| self.tree.get(id)).map(|last| last.header().height);
+                    publish(&self.tip, event, goal.unwrap_or(self.tip.header().height));
                 }
                 // The invalid block took the rest of the path along: look for the best that is left.
                 Moved::Refused { id: refused, error } => {

@@ -4,7 +4,7 @@ use super::{
     cache::Prefetched,
     precheck::{BlockBody, Precheck},
     reader::Reader,
-    room::Room,
+    room::{Room, Turn},
     template::Template,
 };
 use crate::verdict::Origin;
@@ -204,6 +204,7 @@ pub struct ChainHandle {
     pub(super) reader: Reader,
     pub(super) tip: watch::Receiver<Arc<Tip>>,
     pub(super) best_header: watch::Receiver<Height>,
+    pub(super) connecting: watch::Receiver<Height>,
     pub(super) events: broadcast::Sender<ChainEvent>,
 }
 
@@ -222,7 +223,8 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn import(&self, header: LinkedHeader, body: impl Into<BlockBody>) -> Result<Import, ChainError> {
-        self.precheck.start(self.mailbox.clone(), header, body.into()).await
+        let turn = Turn { is_behind: header.total_work() <= self.tip().total_work, height: header.header().height };
+        self.precheck.start(self.mailbox.clone(), turn, header, body.into()).await
     }
 
     /// Checks transactions by themselves, together: one answer for each, in order. Those that are valid are
@@ -297,19 +299,20 @@ impl ChainHandle {
         self.tip.borrow().clone()
     }
 
+    /// How high the writer is about to connect blocks that it has, at or above the tip. It is never older than an
+    /// event: after one about a run in the middle, it says where the last ends.
+    pub fn connecting(&self) -> Height {
+        *self.connecting.borrow()
+    }
+
     /// Wakes at every new tip.
     pub fn watch_tip(&self) -> watch::Receiver<Arc<Tip>> {
         self.tip.clone()
     }
 
-    /// The height of the best linked header, at or above the tip's.
+    /// The height of the linked header with the most work, the tip's where none has more.
     pub fn best_header(&self) -> Height {
         *self.best_header.borrow()
-    }
-
-    /// Wakes whenever the height of the best linked header changes.
-    pub fn watch_best_header(&self) -> watch::Receiver<Height> {
-        self.best_header.clone()
     }
 
     /// Every move of the chain from now on.

@@ -14,7 +14,7 @@
 //! connecting · `tree` headers that are not on the followed chain · `orphans` headers without a parent ·
 //! `state` accounts during an import · `cache` accounts in memory · `recent` accounts as they were after the
 //! last blocks · `proofs` light proofs and proofs of transactions, read by readers · `precheck` the workers ·
-//! `room` who comes before them first · `known` what they need not check again · `index` where addresses were
+//! `room` which blocks they get first · `known` what they need not check again · `index` where addresses were
 //! touched, kept with every import · `indexer` the same for blocks that were imported without · `history` reading
 //! it · [`audit`] the store's invariants as code
 //!

@@ -7,8 +7,8 @@
 
 use super::{
     cache::{Caches, Prefetched},
-    mailbox::{ChainError, Import, Message},
-    room::Rooms,
+    mailbox::{ChainError, Import, MAILBOX, Message},
+    room::{Rooms, Turn},
 };
 use crate::store::{ChainStore, StoreError};
 use cairn_ledger::{
@@ -35,7 +35,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Bytes of blocks, as they are encoded, between their arrival and the writer's turn. Checked, with the accounts that were
 /// read for them, they take about four times as much; more would only wait for cores.
-const IN_FLIGHT: usize = 8 << 20;
+const IN_FLIGHT_BYTES: usize = 8 << 20;
+/// What the smallest block takes of them, so that those let in all have a place in the writer's mailbox.
+const LEAST_BYTES: usize = IN_FLIGHT_BYTES / (MAILBOX / 2);
 /// Transactions that one worker checks as one batch of signatures. Twice as many gain a few percent more, and
 /// leave the last block of a burst to fewer cores.
 const BATCH: usize = 1024;
@@ -161,17 +163,18 @@ impl Precheck {
     /// Gives the workers what they need to work on blocks.
     pub(super) fn new(workers: Workers, spec: Arc<ChainSpec>, store: Arc<ChainStore>, caches: Arc<Caches>) -> Self {
         let bench = Arc::new(Bench { spec, store, caches, blocks: AtomicUsize::new(0) });
-        Self { bench, workers, rooms: Rooms::new(IN_FLIGHT) }
+        Self { bench, workers, rooms: Rooms::new(IN_FLIGHT_BYTES) }
     }
 
     /// Starts checking a block, which ends with the writer's answer. Waits while too many are in flight.
     pub(super) async fn start(
         &self,
         writer: mpsc::Sender<Message>,
+        turn: Turn,
         header: LinkedHeader,
         body: BlockBody,
     ) -> Result<Import, ChainError> {
-        let room = self.rooms.enter(header.header().height, body.size()).await;
+        let room = self.rooms.enter(turn, body.size().max(LEAST_BYTES)).await;
         // The place in the mailbox is taken before the work begins: a worker that waited for one could
         // wait for a writer that waits for a worker.
         let place = writer.reserve_owned().await.map_err(|_| ChainError::Stopping)?;
@@ -205,7 +208,7 @@ impl Precheck {
         Ok(Import { matched, outcome })
     }
 
-    /// Does two things: at once, if two workers have nothing else to do. Otherwise the caller is sooner done alone.
+    /// Does two things: at once, if no blocks keep two of the workers from it. Otherwise the caller is sooner done alone.
     pub(super) fn join<A: Send, B: Send>(
         &self,
         first: impl FnOnce() -> A + Send,

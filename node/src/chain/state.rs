@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// asked: those that were created there since.
 const STEPS: usize = 32;
 
-/// So many accounts are loaded on two cores: fewer take no longer than waiting for a worker may.
+/// So many accounts are shared with a worker: fewer take no longer than waiting for one may.
 const SHARED: usize = 4096;
 
 /// The accounts after some blocks were connected or disconnected, none of it written yet.
@@ -29,8 +29,9 @@ pub(super) struct PendingState<'a> {
     count: u64,
     /// Accounts that differ from the disk; `None` for those that exist no more.
     accounts: ByAddress<Option<(u64, Leaf)>>,
-    /// Accounts that the disk does not have, in order.
-    created: BTreeSet<Address>,
+    /// In order: accounts that the disk does not have, and those that came to stand beside another that exists no more.
+    /// The greatest account below an address is among them, unless it is as near on the disk.
+    beside: BTreeSet<Address>,
     /// Addresses by index that differ from the disk; `None` for those that exist no more.
     addresses: BTreeMap<u64, Option<Address>>,
 }
@@ -54,8 +55,8 @@ impl Written {
 impl<'a> PendingState<'a> {
     /// The accounts on disk, `count` of them.
     pub(super) fn new(store: &'a ChainStore, cache: &'a AccountCache, count: u64) -> Self {
-        let (accounts, created, addresses) = (ByAddress::default(), BTreeSet::new(), BTreeMap::new());
-        Self { store, cache, count, accounts, created, addresses }
+        let (accounts, beside, addresses) = (ByAddress::default(), BTreeSet::new(), BTreeMap::new());
+        Self { store, cache, count, accounts, beside, addresses }
     }
 
     /// Loads the leaf of each address or, where it has none, the leaf below it; with workers that have the time.
@@ -81,7 +82,7 @@ impl<'a> PendingState<'a> {
             self.accounts.insert(leaf.new.address, Some((leaf.index, leaf.new)));
             if leaf.old.is_none() {
                 self.addresses.insert(leaf.index, Some(leaf.new.address));
-                self.created.insert(leaf.new.address);
+                self.beside.insert(leaf.new.address);
             }
         }
         self.count = change.count;
@@ -99,10 +100,12 @@ impl<'a> PendingState<'a> {
         for index in undo.count..self.count {
             let address = self.address_at(index)?;
             self.accounts.insert(address, None);
-            self.created.remove(&address);
+            self.beside.remove(&address);
             self.addresses.insert(index, None);
         }
         self.accounts.extend(leaves.iter().map(|(index, leaf)| (leaf.address, Some((*index, *leaf)))));
+        // Each account that was removed had changed the `next` of the one below it.
+        self.beside.extend(leaves.iter().map(|(_, leaf)| leaf.address));
         self.count = undo.count;
         let corrupt = |_| StoreError::Corrupt { table: "undo_by_id", key: undo.count.to_string() };
         Ok(UndoRecord { count: undo.count, leaves: BoundedVec::new(leaves).map_err(corrupt)? })
@@ -133,33 +136,30 @@ impl<'a> PendingState<'a> {
         self.find(address, &mut self.store.accounts_below_each())
     }
 
-    /// The same, for one of many: what is not in memory is `stored`.
+    /// The same, for one of many; `stored` looks at the disk.
     fn find(&self, address: &Address, stored: &mut AccountsBelow<'_>) -> Result<(u64, Leaf), StoreError> {
-        match self.in_memory(address) {
-            Some(Some(found)) => return Ok(found),
-            // It exists no more.
-            Some(None) => {}
-            None => {
-                if let Some(below) = self.walk_up_to(address) {
-                    return Ok(below);
-                }
+        let known = self.in_memory(address);
+        if let Some(Some(found)) = known {
+            return Ok(found);
+        }
+        if let Some(beside) = self.beside.range(..*address).next_back()
+            && let Some((index, leaf)) = self.leaf(beside)?
+            && leaf.proves_absence_of(address)
+        {
+            return Ok((index, leaf));
+        }
+        // What exists no more is still on the disk, and maybe in the memory of neighbours.
+        if known.is_none() {
+            if let Some(below) = self.walk_up_to(address) {
+                return Ok(below);
+            }
+            if let Some((at, record)) = stored.at_or_below(address)?
+                && let Some(found) = self.accounts.get(&at).copied().unwrap_or(Some((record.index, record.leaf(at))))
+            {
+                return Ok(found);
             }
         }
-        let created = self.created.range(..*address).next_back();
-        let mut found = stored.at_or_below(address)?;
-        while let Some((at, record)) = found {
-            if created.is_some_and(|created| *created > at) {
-                break;
-            }
-            match self.accounts.get(&at) {
-                None => return Ok((record.index, record.leaf(at))),
-                Some(Some(pending)) => return Ok(*pending),
-                Some(None) => found = stored.below(&at)?,
-            }
-        }
-        let missing = || StoreError::Missing { table: "account_by_address", key: Address::ZERO.to_string() };
-        let created = created.ok_or_else(missing)?;
-        self.leaf(created)?.ok_or_else(missing)
+        Err(StoreError::Missing { table: "account_by_address", key: address.to_string() })
     }
 
     fn leaf(&self, address: &Address) -> Result<Option<(u64, Leaf)>, StoreError> {

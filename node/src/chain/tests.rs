@@ -18,6 +18,7 @@ use cairn_ledger::{
 use std::sync::Arc;
 use tempfile::TempDir;
 
+mod accounts;
 mod index;
 mod proofs;
 

@@ -262,7 +262,7 @@ impl ChainStore {
         self.db.get_each::<AccountByAddress>(addresses)
     }
 
-    /// For looking up the accounts below many addresses, each as it is now or was a few look-ups ago.
+    /// For looking up the accounts below many addresses.
     pub fn accounts_below_each(&self) -> AccountsBelow<'_> {
         AccountsBelow(self.db.many_below())
     }
@@ -373,7 +373,7 @@ pub(crate) fn put_disconnected(batch: &mut Batch<'_>, header: &LinkedHeader, txi
     batch.put::<Meta>(&MetaKey::Tip, &MetaRecord::Tip(header.header().parent));
 }
 
-/// The accounts as they are lately, to be asked for those below many addresses.
+/// The accounts, to be asked for those below many addresses; what was written since may not be seen yet.
 pub struct AccountsBelow<'db>(ManyBelow<'db, AccountByAddress>);
 
 impl AccountsBelow<'_> {

@@ -195,7 +195,7 @@ impl Db {
         keys.into_iter().zip(found).map(value).collect()
     }
 
-    /// For looking up many entries below keys, each as it is now or was a few look-ups ago.
+    /// For looking up many entries below keys.
     pub fn many_below<T: Table>(&self) -> ManyBelow<'_, T> {
         ManyBelow { db: self, entries: None, left: 0, table: PhantomData }
     }
@@ -320,7 +320,7 @@ impl Drop for Db {
     }
 }
 
-/// A table as it is lately, to be asked for entries below keys.
+/// A table, to be asked for entries below keys; each answer is of the state at most [`LOOKUPS`] answers ago.
 pub struct ManyBelow<'db, T> {
     db: &'db Db,
     entries: Option<DBRawIterator<'db>>,

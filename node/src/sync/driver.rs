@@ -90,7 +90,6 @@ impl Driver {
         mut moves: broadcast::Receiver<ChainEvent>,
         mut shutdown: Shutdown,
     ) -> Result<(), TaskError> {
-        let mut best = self.hands.chain.watch_best_header();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -102,10 +101,6 @@ impl Driver {
                         Event::MovesMissed { tip: (*self.hands.chain.tip()).clone() }
                     }
                     Err(broadcast::error::RecvError::Closed) => return Ok(()),
-                },
-                moved = best.changed() => match moved {
-                    Ok(()) => Event::BestMoved { height: *best.borrow_and_update() },
-                    Err(_) => return Ok(()),
                 },
                 Some(done) = self.tasks.join_next() => match finished(done)? {
                     Some(event) => event,
@@ -123,7 +118,7 @@ impl Driver {
 
     fn take(&mut self, event: Event) {
         let now = Instant::now();
-        for action in self.machine.on_event(now, event) {
+        for action in self.machine.on_event(now, self.hands.chain.connecting(), event) {
             let hands = self.hands.clone();
             self.tasks.spawn(async move { hands.act(action).await });
         }

@@ -48,8 +48,6 @@ pub(super) enum Event {
     TipMoved { tip: Tip, connected: Vec<BlockId> },
     /// The chain has moved, nobody knows how.
     MovesMissed { tip: Tip },
-    /// The best header that the chain holds, and does not know to be invalid, is now at this height.
-    BestMoved { height: Height },
     /// Time has passed.
     Tick,
 }
@@ -75,9 +73,8 @@ pub(super) enum Action {
 #[derive(Debug)]
 pub(super) struct Machine {
     tip: Tip,
-    /// The height of the best header that the chain holds: when all blocks up to there are in its hands, it still has to
-    /// connect them.
-    held: Height,
+    /// How far the chain is about to connect what was fetched, at or above its tip.
+    connecting: Height,
     tree: Tree,
     sources: BTreeMap<PeerNumber, Source>,
     headers: Option<HeaderJob>,
@@ -119,7 +116,7 @@ impl Machine {
     pub(super) fn new(tip: Tip, may_be_alone: bool, now: Instant) -> Self {
         Self {
             tree: Tree::new(tip.total_work),
-            held: tip.height(),
+            connecting: tip.height(),
             tip,
             sources: BTreeMap::new(),
             headers: None,
@@ -142,9 +139,10 @@ impl Machine {
         }
     }
 
-    /// Takes an event in, and says what to do.
-    pub(super) fn on_event(&mut self, now: Instant, event: Event) -> Vec<Action> {
+    /// Takes an event in, and says what to do. The chain is `connecting` up to that height.
+    pub(super) fn on_event(&mut self, now: Instant, connecting: Height, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
+        self.connecting = connecting;
         match event {
             Event::PeerUp { peer, status } => {
                 self.sources.insert(peer, Source::new(status));
@@ -174,7 +172,6 @@ impl Machine {
                 self.tip = tip;
                 self.restart(now);
             }
-            Event::BestMoved { height } => self.held = height,
             Event::Tick => self.on_tick(now, &mut actions),
         }
         self.plan_headers(now, &mut actions);

@@ -40,8 +40,8 @@ impl Machine {
     }
 
     fn best_header(&self) -> Height {
-        let held = self.held.max(self.tip.height());
-        self.tree.best().map_or(held, |(height, _)| height.max(held))
+        let connecting = self.connecting.max(self.tip.height());
+        self.tree.best().map_or(connecting, |(height, _)| height.max(connecting))
     }
 
     /// The greatest height that a peer claims and may be right about.
@@ -110,6 +110,7 @@ impl Machine {
         self.rate.note(now, self.tip.height().get());
         self.headers_rate.note(now, self.best_header().get());
         let has_goal = self.tree.best().is_some()
+            || self.connecting > self.tip.height()
             || self.is_clock_behind()
             || self.sources.values().any(|source| self.promises(source));
         if !has_goal {

@@ -156,12 +156,6 @@ impl Chain {
         HeaderOutcome::Linked(self.headers.entry(id).or_insert_with(|| linked(header)).clone())
     }
 
-    /// The height of the best header, unless something may be wrong with it.
-    fn best(&self) -> Height {
-        let best = self.headers.values().map(|header| header.header().height).max();
-        best.filter(|_| self.invalid.is_none()).unwrap_or(self.tip().height())
-    }
-
     /// Imports a block, and follows the best complete chain.
     pub(super) fn import(&mut self, id: BlockId, body: &Body) -> (Result<BlockOutcome, BlockError>, Vec<BlockId>) {
         if *body != self.body {
@@ -355,7 +349,7 @@ impl World {
         if matches!(event, Event::Tick) {
             self.after(Duration::from_millis(250), Event::Tick);
         }
-        for action in self.machine.on_event(at, event) {
+        for action in self.machine.on_event(at, self.chain.tip().height(), event) {
             self.log.push(action.clone());
             self.act(action);
         }
@@ -383,7 +377,6 @@ impl World {
             }
             Action::Link { job, headers, .. } => {
                 let outcomes = headers.iter().map(|header| self.chain.link(header)).collect();
-                self.after(soon, Event::BestMoved { height: self.chain.best() });
                 self.after(soon, Event::Linked { job, outcomes });
             }
             Action::Import { .. } if self.chain.is_stuck => {}

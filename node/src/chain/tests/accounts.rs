@@ -1,0 +1,54 @@
+//! Accounts that stand next to each other, as addresses chosen by somebody do.
+
+use super::*;
+use cairn_ledger::{
+    codec::{BoundedBytes, BoundedVec},
+    keys::Address,
+    testing::pebbles,
+    transaction::{Output, TRANSACTION_VERSION, TransactionBody},
+    units::Height,
+};
+
+/// The address `n` above one that nobody has.
+fn address(n: u16) -> Address {
+    let mut bytes = [0x77; 32];
+    bytes[30..].copy_from_slice(&n.to_be_bytes());
+    Address::from_bytes(bytes)
+}
+
+/// Pays to each of these addresses.
+fn pay_to(branch: &Branch, numbers: impl Iterator<Item = u16>) -> Transaction {
+    let outputs: Vec<Output> = numbers.map(|n| Output { to: address(n), amount: pebbles(10) }).collect();
+    let body = TransactionBody {
+        version: TRANSACTION_VERSION,
+        sender: key(1).address(),
+        nonce: branch.state.nonce(&key(1).address()),
+        fee: pebbles(100_000),
+        valid_until: Height::GENESIS,
+        outputs: BoundedVec::new(outputs).expect("few outputs"),
+        memo: BoundedBytes::default(),
+    };
+    body.sign(&key(1), &branch.spec.genesis_id(), &[7; 32])
+}
+
+/// For each account that a reorganisation makes again, the writer once walked over all that it had removed below it.
+#[tokio::test]
+async fn accounts_side_by_side_are_removed_and_made_again() {
+    let node = Fixture::new();
+    let mut stem = Branch::new(&node.spec);
+    stem.mine(vec![pay_to(&stem, (0..600).step_by(3))], 0);
+    let (mut left, mut right) = (stem.clone(), stem);
+    left.mine(vec![pay_to(&left, 1..500)], 1);
+    left.mine(vec![pay_to(&left, 400..800)], 1);
+    // The same ones in other steps, some that are new between them, and some that are made no more.
+    right.mine(vec![pay_to(&right, (0..1_000).step_by(7))], 0);
+    right.mine(vec![pay_to(&right, 1..300)], 0);
+    right.mine(vec![pay_to(&right, (250..900).rev())], 0);
+    node.import_all(&left.blocks).await;
+    node.assert_at(&left);
+    node.import_all(&right.blocks).await;
+    node.assert_at(&right);
+    left.mine_many(2, 0);
+    node.import_all(&left.blocks).await;
+    node.assert_at(&left);
+}
