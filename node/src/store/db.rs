@@ -320,7 +320,7 @@ impl Drop for Db {
     }
 }
 
-/// A table, to be asked for entries below keys; each answer is of the state at most [`LOOKUPS`] answers ago.
+/// A table, to be asked for entries below keys; each answer is of the state a few answers ago at most.
 pub struct ManyBelow<'db, T> {
     db: &'db Db,
     entries: Option<DBRawIterator<'db>>,
