@@ -34,20 +34,22 @@ seconds_since() {
     printf '%s' "$((SECONDS - $1))"
 }
 
-# claim_target: has cargo compile our own packages anew when another checkout's were compiled last. To cargo a source is
-# unchanged when it is older than what was made, whichever checkout that was made from.
+# claim_target: has cargo compile our own packages anew when another checkout had claimed the target last. To cargo a
+# source is unchanged when it is older than what was made, whichever checkout that was made from. Until the shell that
+# calls this ends, with all it has started, other checkouts wait.
 claim_target() {
-    local owner="$CARGO_TARGET_DIR/checkout"
-    [[ "$(cat "$owner" 2>/dev/null)" != "$ROOT" ]] || return 0
-    rm -rf "$CARGO_TARGET_DIR"/release/.fingerprint/cairn-*
+    local owner="$CARGO_TARGET_DIR/checkout" lock
     mkdir -p "$CARGO_TARGET_DIR"
+    exec {lock}>>"$owner"
+    flock "$lock"
+    [[ "$(cat "$owner")" != "$ROOT" ]] || return 0
+    rm -rf "$CARGO_TARGET_DIR"/release/.fingerprint/cairn-*
     printf '%s\n' "$ROOT" >"$owner"
 }
 
 # build: compiles everything, as test.sh does, so that nothing is compiled twice.
 build() {
-    claim_target
-    (cd "$ROOT" && cargo build --release --locked --workspace)
+    (claim_target && cd "$ROOT" && cargo build --release --locked --workspace)
 }
 
 # bounded SECONDS COMMAND...: runs a command and, past its time or when this script is stopped, ends it with

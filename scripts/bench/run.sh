@@ -28,9 +28,10 @@ page=docs/performance.md
 bench_target="$CARGO_TARGET_DIR/bench-workspace"
 
 bench_program() {
-    CARGO_TARGET_DIR="$bench_target" claim_target
-    CARGO_TARGET_DIR="$bench_target" cargo build --release --locked --manifest-path tests/bench/Cargo.toml >&2
-    printf '%s' "$bench_target/release/cairn-bench"
+    # In `$(…)` a failure ends nothing by itself; an old program must not be measured in place of one that does not build.
+    CARGO_TARGET_DIR="$bench_target" claim_target &&
+        CARGO_TARGET_DIR="$bench_target" cargo build --release --locked --manifest-path tests/bench/Cargo.toml >&2 &&
+        printf '%s' "$bench_target/release/cairn-bench"
 }
 
 case "${1:-}" in
@@ -41,8 +42,14 @@ case "${1:-}" in
         [[ "$1" == criterion ]] || words=(-- table)
         exec cargo bench --locked --manifest-path tests/bench/Cargo.toml --bench schnorr "${words[@]}"
         ;;
-    --list) exec "$(bench_program)" parts ;;
-    --page) exec "$(bench_program)" report "$results" "$page" ;;
+    --list)
+        program="$(bench_program)"
+        exec "$program" parts
+        ;;
+    --page)
+        program="$(bench_program)"
+        exec "$program" report "$results" "$page"
+        ;;
 esac
 
 [[ -n "$given_bin" ]] || build

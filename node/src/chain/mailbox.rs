@@ -218,13 +218,22 @@ impl ChainHandle {
         self.ask(|answer| Message::LinkHeaders { origin, headers, answer }).await
     }
 
-    /// Imports the block of a linked header. Waits while too many blocks are being checked.
+    /// Imports the block of a linked header, which is wanted here. Waits while too many blocks are being checked.
     ///
     /// # Errors
     /// The node is stopping.
     pub async fn import(&self, header: LinkedHeader, body: impl Into<BlockBody>) -> Result<Import, ChainError> {
-        let turn = Turn { is_behind: header.total_work() <= self.tip().total_work, height: header.header().height };
+        let turn = Turn { is_behind: false, height: header.header().height };
         self.precheck.start(self.mailbox.clone(), turn, header, body.into()).await
+    }
+
+    /// Imports a block for which nobody had asked: when it has no more work than the tip, after all others.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn import_offered(&self, header: LinkedHeader, body: BlockBody) -> Result<Import, ChainError> {
+        let turn = Turn { is_behind: header.total_work() <= self.tip().total_work, height: header.header().height };
+        self.precheck.start(self.mailbox.clone(), turn, header, body).await
     }
 
     /// Checks transactions by themselves, together: one answer for each, in order. Those that are valid are
@@ -299,8 +308,8 @@ impl ChainHandle {
         self.tip.borrow().clone()
     }
 
-    /// How high the writer is about to connect blocks that it has, at or above the tip. It is never older than an
-    /// event: after one about a run in the middle, it says where the last ends.
+    /// The height at which the move under way ends, as of its last event; the tip's when none is. Whoever has an event
+    /// finds here what was known when it was sent, or later news.
     pub fn connecting(&self) -> Height {
         *self.connecting.borrow()
     }

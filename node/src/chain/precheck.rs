@@ -36,7 +36,7 @@ use tokio::sync::{mpsc, oneshot};
 /// Bytes of blocks, as they are encoded, between their arrival and the writer's turn. Checked, with the accounts that were
 /// read for them, they take about four times as much; more would only wait for cores.
 const IN_FLIGHT_BYTES: usize = 8 << 20;
-/// What the smallest block takes of them, so that those let in all have a place in the writer's mailbox.
+/// What the smallest block takes of them, so that those let in leave half of the writer's mailbox to others.
 const LEAST_BYTES: usize = IN_FLIGHT_BYTES / (MAILBOX / 2);
 /// Transactions that one worker checks as one batch of signatures. Twice as many gain a few percent more, and
 /// leave the last block of a burst to fewer cores.

@@ -1,8 +1,8 @@
 //! Room for blocks on their way to the writer: so many bytes, given to the lowest block that waits for some.
 //!
 //! Bodies come from many peers in any order, and those above a missing one can only wait for it: checking them first
-//! would keep all waiting. Blocks of branches with less work than the tip come after all others, since whoever sends
-//! many low ones must not keep back those that matter.
+//! would keep all waiting. Blocks that nobody asked for and that have no more work than the tip come after all others:
+//! whoever sends many low ones must not keep back those that matter.
 
 use cairn_ledger::units::Height;
 use std::{
@@ -32,7 +32,7 @@ struct Queue {
 /// Who is let in before whom: the lesser first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Turn {
-    /// Whether its chain has no more work than the tip's.
+    /// Whether nobody asked for it, and its chain up to it has no more work than the tip's.
     pub is_behind: bool,
     /// The block's height.
     pub height: Height,

@@ -29,8 +29,8 @@ pub(super) struct PendingState<'a> {
     count: u64,
     /// Accounts that differ from the disk; `None` for those that exist no more.
     accounts: ByAddress<Option<(u64, Leaf)>>,
-    /// In order: accounts that the disk does not have, and those that came to stand beside another that exists no more.
-    /// The greatest account below an address is among them, unless it is as near on the disk.
+    /// In order: accounts made since, and those that came to stand beside another that exists no more. The greatest account
+    /// below an address is among them, or it is on the disk, with nothing between that exists no more.
     beside: BTreeSet<Address>,
     /// Addresses by index that differ from the disk; `None` for those that exist no more.
     addresses: BTreeMap<u64, Option<Address>>,
@@ -105,7 +105,8 @@ impl<'a> PendingState<'a> {
         }
         self.accounts.extend(leaves.iter().map(|(index, leaf)| (leaf.address, Some((*index, *leaf)))));
         // Each account that was removed had changed the `next` of the one below it.
-        self.beside.extend(leaves.iter().map(|(_, leaf)| leaf.address));
+        let beside = undo.leaves.iter().zip(&leaves).filter(|(old, _)| old.next.is_some());
+        self.beside.extend(beside.map(|(_, (_, leaf))| leaf.address));
         self.count = undo.count;
         let corrupt = |_| StoreError::Corrupt { table: "undo_by_id", key: undo.count.to_string() };
         Ok(UndoRecord { count: undo.count, leaves: BoundedVec::new(leaves).map_err(corrupt)? })

@@ -142,6 +142,7 @@ impl Fixture {
         assert_eq!((tip.height(), tip.id), (branch.context.header().height, branch.context.id()));
         assert_eq!(tip.header.state_root, branch.state_root());
         assert_eq!(tip.total_work, branch.context.total_work());
+        assert_eq!(self.chain.connecting(), tip.height(), "nothing is under way");
         for leaf in branch.state.leaves().iter().skip(1) {
             let account = self.chain.reader().account(&leaf.address).expect("a reading store");
             assert_eq!(account, Some(leaf.account));
@@ -293,6 +294,21 @@ async fn a_branch_that_turns_out_invalid_leaves_the_chain_as_it_was() {
     theirs.mine_many(2, 0);
     node.import_all(&theirs.blocks).await;
     node.assert_at(&theirs);
+}
+
+#[tokio::test]
+async fn a_run_that_ends_below_its_goal_is_over() {
+    let node = Fixture::new();
+    let mut branch = Branch::new(&node.spec);
+    branch.mine_many(100, 0);
+    let bad = false_state_root(&branch);
+    let headers = branch.blocks.iter().chain([&bad]).map(|block| block.header.clone()).collect();
+    node.chain.link_headers(PEER, headers).await.expect("an answer");
+    assert_eq!(node.import(&bad).await, BlockOutcome::Waiting);
+    for block in branch.blocks.iter().rev() {
+        node.import(block).await;
+    }
+    node.assert_at(&branch);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! # Bounds
 //! A header that shows more work than the followed chain cost that work; any other is cheap, and so its
 //! number is bounded for each origin and in all. Bodies stay in memory up to a bound; then they go to
-//! the disk, but only those of a branch with more work than the followed chain.
+//! the disk, but only those on the way to a header with more work than the followed chain.
 
 use crate::verdict::Origin;
 use cairn_ledger::{
@@ -122,22 +122,31 @@ impl HeaderTree {
         true
     }
 
-    /// Blocks to move to the disk so that the bodies in memory stay within their bound: only those with
-    /// more work than `tip`; others are dropped, and can be fetched again.
+    /// Blocks to move to the disk so that the bodies in memory stay within their bound: only those on the way to a
+    /// header with more work than `tip`. If that is not enough, others are dropped, and can be fetched again.
     pub(super) fn spill(&mut self, tip: Work) -> Vec<CheckedBlock> {
         let mut spilled = Vec::new();
         if self.body_bytes <= BODY_BYTES {
             return spilled;
         }
-        let mut ids: Vec<(Work, BlockId)> =
-            self.entries.values().map(|e| (e.header.total_work(), e.header.id())).collect();
-        ids.sort_unstable();
-        for (work, id) in ids {
+        let all = self.entries.values().map(|entry| (entry.header.total_work(), &entry.header));
+        let mut all: Vec<(Work, BlockId, BlockId)> =
+            all.map(|(work, header)| (work, header.id(), header.header().parent)).collect();
+        all.sort_unstable();
+        // From the top, so that every block comes before its parent.
+        let mut wanted = HashSet::new();
+        for (work, id, parent) in all.iter().rev() {
+            if *work > tip || wanted.contains(id) {
+                wanted.extend([*id, *parent]);
+            }
+        }
+        all.sort_by_key(|(_, id, _)| !wanted.contains(id));
+        for (_, id, _) in all {
             if self.body_bytes <= BODY_BYTES / 2 {
                 break;
             }
             if let Some(block) = self.take_checked(&id)
-                && work > tip
+                && wanted.contains(&id)
             {
                 self.mark_stored(&id);
                 spilled.push(block);
@@ -330,7 +339,7 @@ mod tests {
     use super::*;
     use crate::verdict::PeerNumber;
     use cairn_ledger::{
-        block::Header,
+        block::{Body, Header},
         testing::{arbitrary_hash, easy_network},
         validate::LinkedHeader,
     };
@@ -375,6 +384,28 @@ mod tests {
         assert!(tree.get(&sibling.id()).is_some() && !tree.is_invalid(&sibling.id()));
         assert_eq!(tree.best(), Some((Height::new(2), Work::from_u64(15))));
         assert_eq!(tree.counts.values().sum::<usize>(), tree.entries.len());
+    }
+
+    /// The lower blocks of a branch that had overtaken were once dropped, since they had less work than the tip: nobody
+    /// brought them again, and the branch was not followed.
+    #[test]
+    fn all_of_a_better_branch_goes_to_the_disk() {
+        let (mut tree, tip) = (HeaderTree::default(), Work::from_u64(100));
+        let low = header(1, 1, BlockId::ZERO, 50);
+        let middle = header(2, 2, low.id(), 100);
+        let top = header(3, 3, middle.id(), 150);
+        let worse = header(4, 2, low.id(), 90);
+        for linked in [&low, &middle, &top, &worse] {
+            assert!(tree.insert(Origin::Local, linked.clone(), tip));
+            let block = CheckedBlock::check(&easy_network(), linked.clone(), Body::default()).expect("an empty block");
+            assert!(tree.set_body(block));
+        }
+        assert!(tree.spill(tip).is_empty(), "the control: there is room");
+        tree.body_bytes += BODY_BYTES;
+        let spilled: Vec<BlockId> = tree.spill(tip).iter().map(|block| block.header().id()).collect();
+        assert_eq!(spilled, [low.id(), middle.id(), top.id()]);
+        assert_eq!(tree.connectable_through(&low.id()), spilled);
+        assert!(!tree.has_body(&worse.id()), "it can be fetched again");
     }
 
     #[test]

@@ -211,7 +211,7 @@ impl Judge {
             Err(judged) => return *judged,
         };
         let body = Arc::new(body);
-        let Ok(mut import) = self.chain.import(linked.clone(), BlockBody::clone(&body)).await else {
+        let Ok(mut import) = self.chain.import_offered(linked.clone(), BlockBody::clone(&body)).await else {
             return Judged::ignored();
         };
         // From here the block travels on; that it may fail in execution is no relayer's fault.

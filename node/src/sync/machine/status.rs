@@ -115,7 +115,10 @@ impl Machine {
             || self.sources.values().any(|source| self.promises(source));
         if !has_goal {
             (self.progress, self.gained) = (now, now);
-        } else if now.saturating_duration_since(self.progress.max(self.begun)) > STUCK {
+        } else if now.saturating_duration_since(self.progress.max(self.begun)) > STUCK
+            // What the chain has in its hands need not be fetched again.
+            && self.connecting <= self.tip.height()
+        {
             tracing::warn!(target: "cairn::sync", tip = %self.tip.id, "nothing has come for long, beginning anew");
             self.restart(now);
         }
