@@ -18,9 +18,9 @@ use std::{
 /// The least number of accounts in one generation, of two: more than the largest block touches. Seven eighths of a power of two fill
 /// a map as far as it goes, to 6 MB.
 pub const GENERATION: usize = 7 << 13;
-/// The most accounts in one generation, of two, of those written lately: more than the blocks being checked at once
-/// write. As a map it takes 2.4 MB.
-const WRITTEN: usize = 7 << 15;
+/// The most accounts in one generation, of two, of those written lately: more than blocks of payments write that
+/// are checked at once. As a map it takes 1.2 MB.
+const WRITTEN: usize = 7 << 14;
 /// Neighbours of absent addresses remembered, of about 64 bytes each: more than the accounts that a block may make.
 const NEIGHBOURS: usize = 7 << 12;
 
@@ -338,7 +338,7 @@ mod tests {
             cache.take_in(stale);
             assert_eq!(balance(&cache, 1), None);
             cache.take_in(untouched);
-            let counts = (written_since < WRITTEN).then_some(10);
+            let counts = (written_since < 2 * WRITTEN).then_some(10);
             assert_eq!(balance(&cache, 2), counts, "it counts while all who were written since are known");
             assert!(cache.young.len() <= GENERATION && cache.old.len() <= GENERATION);
             assert!(cache.written.len() <= WRITTEN && cache.written_before.len() <= WRITTEN);

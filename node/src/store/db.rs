@@ -46,7 +46,7 @@ impl Default for DbOptions {
     /// Small enough for a laptop: hot accounts stay in the chain's own memory.
     fn default() -> Self {
         Self {
-            cache_bytes: 16 << 20,
+            cache_bytes: 12 << 20,
             write_buffer_bytes: 16 << 20,
             max_open_files: 256,
             address_index: false,
