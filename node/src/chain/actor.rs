@@ -2,7 +2,6 @@
 
 use super::{
     audit,
-    cache::Caches,
     import::{Writer, tip_of},
     index,
     indexer::Indexer,
@@ -56,10 +55,9 @@ impl Chain {
 pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(ChainHandle, Chain), StoreError> {
     let store = Arc::new(ChainStore::open(path, &spec, options)?);
     let workers = Workers::start()?;
-    let (accounts, tip) = audit::load(&store, &workers)?;
+    let (state, tip) = audit::load(&store, &workers)?;
     let indexer = index::prepare(&store, options.address_index)?.then(Indexer::default);
-    let caches = Arc::new(Caches::with_more(options.more_accounts));
-    let precheck = Precheck::new(workers, spec.clone(), store.clone(), caches.clone());
+    let precheck = Precheck::new(workers, spec.clone());
     let (mailbox, messages) = mpsc::channel(MAILBOX);
     let (tip_sender, tip_watch) = watch::channel(Arc::new(tip_of(&tip)));
     let (best_sender, best_header) = watch::channel(tip.header().height);
@@ -78,8 +76,7 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
         spec,
         store,
         precheck,
-        caches,
-        accounts,
+        state,
         recent: RecentStates::default(),
         tip,
         tree: HeaderTree::default(),
@@ -191,10 +188,9 @@ impl Actor {
                 self.publish_best();
                 let _ = answer.send(outcomes);
             }
-            Message::Connect { block, prefetched, room, answer } => {
+            Message::Connect { block, room, answer } => {
                 // From here on the tree counts the block.
                 drop(room);
-                self.writer.caches.accounts_mut().take_in(prefetched);
                 let outlets = &self.outlets;
                 let mut publish = |tip: &_, event, goal| outlets.publish(tip, event, goal);
                 let outcome = self.writer.import_block(block, now, &mut publish)?;

@@ -1,9 +1,9 @@
 //! The store's invariants as code: a short look at every start, the whole on demand.
 
-use super::{index, precheck::Workers};
+use super::{index, precheck::Workers, state::State};
 use crate::store::{ChainStore, DbOptions, StoreError};
 use cairn_ledger::{
-    accounts::{AccountTree, Leaf},
+    accounts::Leaf,
     chain_spec::ChainSpec,
     keys::Address,
     merkle::txs_root,
@@ -13,15 +13,16 @@ use cairn_ledger::{
 };
 use std::path::Path;
 
-/// Hashes all accounts, loads the tip, and makes sure that they belong together.
-pub(super) fn load(store: &ChainStore, workers: &Workers) -> Result<(AccountTree, ChainContext), StoreError> {
+/// Loads and hashes all accounts, loads the tip, and makes sure that they belong together.
+pub(super) fn load(store: &ChainStore, workers: &Workers) -> Result<(State, ChainContext), StoreError> {
     let header = store.expect_header(&store.tip()?)?;
     let tip = store.context_at(header.header().height)?;
-    let accounts = workers.build_tree(store)?;
-    if accounts.state_root() != tip.header().state_root {
-        return Err(StoreError::StateMismatch { got: accounts.state_root(), expected: tip.header().state_root });
+    let state = workers.load_state(store)?;
+    let (got, expected) = (state.tree.state_root(), tip.header().state_root);
+    if got != expected {
+        return Err(StoreError::StateMismatch { got, expected });
     }
-    Ok((accounts, tip))
+    Ok((state, tip))
 }
 
 /// What a whole audit looked at.

@@ -1,13 +1,13 @@
 //! The story of a block's import, as the writer tells it.
 
 use super::{
-    cache::Caches,
+    accounts::missing,
     mailbox::{BlockOutcome, ChainEvent, HeaderOutcome, TemplateRequest, Tip},
     orphans::Orphans,
     precheck::Precheck,
     recent::RecentStates,
     reorg::{self, Executed, Failed, Ground, Plan},
-    state::PendingState,
+    state::State,
     template::Template,
     tree::HeaderTree,
 };
@@ -16,10 +16,9 @@ use crate::{
     verdict::Origin,
 };
 use cairn_ledger::{
-    accounts::{AccountProof, AccountTree},
+    accounts::AccountProof,
     block::{BLOCK_OVERHEAD_BYTES, HEADER_VERSION, Header},
     chain_spec::ChainSpec,
-    codec::BoundedVec,
     error::{BlockError, ExecutionError, Fault, HeaderError},
     fork_choice::{Choice, choose},
     hash::BlockId,
@@ -54,8 +53,7 @@ pub(super) struct Writer {
     pub(super) spec: Arc<ChainSpec>,
     pub(super) store: Arc<ChainStore>,
     pub(super) precheck: Precheck,
-    pub(super) caches: Arc<Caches>,
-    pub(super) accounts: AccountTree,
+    pub(super) state: State,
     /// How to see the accounts as they were after the last blocks.
     pub(super) recent: RecentStates,
     pub(super) tip: ChainContext,
@@ -318,9 +316,8 @@ impl Writer {
         let newest = plan.connect.last().map_or(Timestamp::default(), |block| block.header().header().time);
         let recent = self.spec.params().interval_ms.saturating_mul(RECENT_INTERVALS);
         let durability = if now.since(newest) <= recent { Durability::Synced } else { Durability::Buffered };
-        let (spec, store, precheck, caches) = (&self.spec, &self.store, &self.precheck, &self.caches);
-        let ground = Ground { spec, store, precheck, caches };
-        match reorg::execute(&ground, &mut self.accounts, plan, durability) {
+        let ground = Ground { spec: &self.spec, store: &self.store, precheck: &self.precheck };
+        match reorg::execute(&ground, &mut self.state, plan, durability) {
             Ok(executed) => {
                 let event = self.moved(executed, durability)?;
                 Ok(Moved::Done(event))
@@ -392,10 +389,8 @@ impl Writer {
     ) -> Result<Result<Template, Vec<CheckedTransaction>>, StoreError> {
         let parent = self.tip.header();
         let height = parent.height.next().unwrap_or(parent.height);
-        let cached = self.caches.accounts();
-        let state = PendingState::new(&self.store, &cached, self.accounts.count());
         let touched = touched_addresses(&beneficiary, &transactions);
-        let mut execution = Execution::new(&self.spec, height, state.load_slice(&touched, &self.precheck)?);
+        let mut execution = Execution::new(&self.spec, height, self.state.slice(&touched, &self.precheck)?);
         let max = usize::try_from(self.spec.params().max_block_bytes).unwrap_or(usize::MAX);
         let (mut fits, mut size) = (Vec::with_capacity(transactions.len()), BLOCK_OVERHEAD_BYTES);
         for (place, checked) in transactions.iter().enumerate() {
@@ -408,17 +403,17 @@ impl Writer {
                     transactions.remove(place);
                     return Ok(Err(transactions));
                 }
-                Some(Err(ConnectError::NotLoaded(missing))) => return Err(missing_account(missing.address)),
+                Some(Err(ConnectError::NotLoaded(not_loaded))) => return Err(missing(&not_loaded.address)),
                 Some(Err(ConnectError::Rule(_))) | None => {}
             }
         }
         let mut fits = fits.into_iter();
         transactions.retain(|_| fits.next().unwrap_or(false));
         let fees = execution.fees();
-        let change = execution.finish(&beneficiary).map_err(|_| missing_account(beneficiary))?;
+        let change = execution.finish(&beneficiary).map_err(|_| missing(&beneficiary))?;
         let txids: Vec<_> = transactions.iter().map(CheckedTransaction::txid).collect();
         let (txs_root, update) =
-            self.precheck.join(|| txs_root(&txids), || self.accounts.update(change.count, &change.leaf_hashes()));
+            self.precheck.join(|| txs_root(&txids), || self.state.tree.update(change.count, &change.leaf_hashes()));
         let header = Header {
             version: HEADER_VERSION,
             height,
@@ -437,12 +432,7 @@ impl Writer {
 
     /// Proves an account, or its absence, at the tip.
     pub(super) fn prove(&self, address: Address) -> Result<AccountProof, StoreError> {
-        let cached = self.caches.accounts();
-        let state = PendingState::new(&self.store, &cached, self.accounts.count());
-        let (index, leaf) = state.leaf_or_below(&address)?;
-        let path = self.accounts.path(index).ok_or_else(|| missing_account(leaf.address))?;
-        let path = BoundedVec::new(path).map_err(|_| missing_account(leaf.address))?;
-        Ok(AccountProof { count: self.accounts.count(), index, leaf, path })
+        self.state.prove(&address)
     }
 
     /// Proves an account, or its absence, as it was after the block `at`; `None` when that is not one of the
@@ -455,8 +445,8 @@ impl Writer {
         let proof = match at == &self.tip.id() {
             true => Some(self.prove(address)?),
             false => {
-                self.recent.load(&self.store, &mut self.accounts, &self.tip)?;
-                self.recent.prove(&self.store, &self.accounts, &address, at)?
+                self.recent.load(&self.store, &mut self.state, &self.tip)?;
+                self.recent.prove(&self.state, &address, at)?
             }
         };
         match proof {
@@ -481,8 +471,4 @@ enum Moved {
 /// The tip as others see it.
 pub(super) fn tip_of(context: &ChainContext) -> Tip {
     Tip { header: context.header().clone(), id: context.id(), total_work: context.total_work() }
-}
-
-fn missing_account(address: Address) -> StoreError {
-    StoreError::Missing { table: "account_by_address", key: address.to_string() }
 }

@@ -4,7 +4,10 @@
 //! import changes it in its own batch: a block on top of what is covered is added, one that is covered and leaves
 //! the chain is taken out. So one number says what is missing, whatever happened, and a crash changes nothing of it.
 
-use super::{audit::AuditError, state::PendingState};
+use super::{
+    accounts::{Accounts, missing},
+    audit::AuditError,
+};
 use crate::store::{
     Batch, ChainStore, Durability, REWARD, StoreError, drop_index, put_indexed,
     schema::{TouchByAccount, TouchKey},
@@ -72,31 +75,31 @@ impl<'a> AddressIndex<'a> {
         Ok(Self { spec, stored, built: stored })
     }
 
-    /// Takes out a block that leaves the chain, if it is covered. `state` still has the accounts it created.
+    /// Takes out a block that leaves the chain, if it is covered. `accounts` still has those it created.
     pub(super) fn disconnect(
         &mut self,
         batch: &mut Batch<'_>,
         block: &CheckedBlock,
-        state: &PendingState<'_>,
+        accounts: &Accounts,
     ) -> Result<(), StoreError> {
         let height = block.header().header().height;
         if self.built.is_some_and(|built| built >= height) {
-            self.keys(block, state)?.iter().for_each(|key| batch.delete::<TouchByAccount>(key));
+            self.keys(block, accounts)?.iter().for_each(|key| batch.delete::<TouchByAccount>(key));
             self.built = height.previous();
         }
         Ok(())
     }
 
-    /// Adds a block that came onto the chain, if all below it are covered. `state` has the accounts it created.
+    /// Adds a block that came onto the chain, if all below it are covered. `accounts` has those it created.
     pub(super) fn connect(
         &mut self,
         batch: &mut Batch<'_>,
         block: &CheckedBlock,
-        state: &PendingState<'_>,
+        accounts: &Accounts,
     ) -> Result<(), StoreError> {
         let height = block.header().header().height;
         if self.built.is_some_and(|built| built.next() == Some(height)) {
-            self.keys(block, state)?.iter().for_each(|key| batch.put::<TouchByAccount>(key, &()));
+            self.keys(block, accounts)?.iter().for_each(|key| batch.put::<TouchByAccount>(key, &()));
             self.built = Some(height);
         }
         Ok(())
@@ -109,21 +112,16 @@ impl<'a> AddressIndex<'a> {
         }
     }
 
-    fn keys(&self, block: &CheckedBlock, state: &PendingState<'_>) -> Result<Vec<TouchKey>, StoreError> {
+    fn keys(&self, block: &CheckedBlock, accounts: &Accounts) -> Result<Vec<TouchKey>, StoreError> {
         let header = block.header().header();
         let transactions = block.transactions().iter().map(|checked| checked.transaction());
         let keys = touches(self.spec, header, transactions).into_iter().map(|(address, place)| {
-            let (account, leaf) = state.leaf_or_below(&address)?;
-            let found = (leaf.address == address).then_some(account);
-            Ok(TouchKey { account: found.ok_or_else(|| missing(&address))?, height: header.height, place })
+            // Whoever a connected block touches has an account.
+            let (account, _) = accounts.get(&address).ok_or_else(|| missing(&address))?;
+            Ok(TouchKey { account, height: header.height, place })
         });
         Ok(in_order(keys.collect::<Result<_, StoreError>>()?))
     }
-}
-
-/// Whoever a connected block touches has an account.
-pub(super) fn missing(address: &Address) -> StoreError {
-    StoreError::Missing { table: "account_by_address", key: address.to_string() }
 }
 
 /// Compares the index with the blocks it covers, if it is on.

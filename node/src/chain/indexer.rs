@@ -4,7 +4,10 @@
 //! block goes in as one batch together with how far the index reaches: what a crash or a reorganisation takes is
 //! the block at hand, and that is read again.
 
-use super::index::{in_order, missing, touches};
+use super::{
+    accounts::missing,
+    index::{in_order, touches},
+};
 use crate::store::{
     ChainStore, Durability, StoreError, put_indexed,
     schema::{TouchByAccount, TouchKey},

@@ -1,7 +1,6 @@
 //! What the writer can be asked, and what it answers.
 
 use super::{
-    cache::Prefetched,
     precheck::{BlockBody, Precheck},
     reader::Reader,
     room::{Room, Turn},
@@ -156,8 +155,6 @@ pub(super) enum Message {
     },
     Connect {
         block: CheckedBlock,
-        /// What it touches, read from the disk.
-        prefetched: Prefetched,
         /// Its share of what may be on the way to the writer at once.
         room: Room,
         answer: oneshot::Sender<BlockOutcome>,

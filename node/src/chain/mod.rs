@@ -12,11 +12,11 @@
 //! # Map
 //! `mailbox` what the writer is asked · `actor` its loop · `import` the story · `reorg` disconnecting and
 //! connecting · `tree` headers that are not on the followed chain · `orphans` headers without a parent ·
-//! `state` accounts during an import · `cache` accounts in memory · `recent` accounts as they were after the
-//! last blocks · `proofs` light proofs and proofs of transactions, read by readers · `precheck` the workers ·
-//! `room` which blocks they get first · `known` what they need not check again · `index` where addresses were
-//! touched, kept with every import · `indexer` the same for blocks that were imported without · `history` reading
-//! it · [`audit`] the store's invariants as code
+//! `state` accounts and the tree over them, and how an import moves both · `accounts` all accounts, in memory ·
+//! `recent` accounts as they were after the last blocks · `proofs` light proofs and proofs of transactions, read by
+//! readers · `precheck` the workers · `room` which blocks they get first · `known` what they need not check again ·
+//! `index` where addresses were touched, kept with every import · `indexer` the same for blocks that were imported
+//! without · `history` reading it · [`audit`] the store's invariants as code
 //!
 //! # Invariants
 //! 1. One thread writes; readers see whole imports only.
@@ -25,9 +25,9 @@
 //! 4. Headers of a branch without its blocks stay in bounded memory, by origin; they never reach the disk.
 //! 5. A failure of the store ends the writer; the node then stops in order.
 
+mod accounts;
 mod actor;
 pub mod audit;
-mod cache;
 mod history;
 mod import;
 mod index;
@@ -48,7 +48,6 @@ mod tests;
 mod tree;
 
 pub use actor::{Chain, spawn};
-pub use cache::GENERATION as LEAST_ACCOUNTS;
 pub use history::{HISTORY_BEHIND, HistoryPage, HistoryQuery, NoHistory, Touched};
 pub use mailbox::{
     BlockOutcome, ChainError, ChainEvent, ChainHandle, HeaderOutcome, Import, ProvenAccount, TemplateRequest, Tip,

@@ -1,14 +1,15 @@
-//! The workers: they match bodies to headers, check transactions on all cores, and read the accounts that
-//! blocks touch, all before the writer's turn.
+//! The workers: they match bodies to headers and check transactions on all cores, before the writer's turn.
 //!
 //! While the writer connects one block, the workers prepare those after it: a block alone is shared by all of
 //! them, of many each takes one ([`Share`]). What the pool had checked is found among the
-//! [`Known`](super::known::Known) and not checked again.
+//! [`Known`] and not checked again.
 
 use super::{
-    cache::{Caches, Prefetched},
+    accounts::Accounts,
+    known::Known,
     mailbox::{ChainError, Import, MAILBOX, Message},
     room::{Rooms, Turn},
+    state::State,
 };
 use crate::store::{ChainStore, StoreError};
 use cairn_ledger::{
@@ -26,22 +27,22 @@ use std::{
     cell::RefCell,
     ops::RangeInclusive,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Instant,
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// Bytes of blocks, as they are encoded, between their arrival and the writer's turn. Checked, with the accounts that were
-/// read for them, they take about four times as much; more would only wait for cores.
+/// Bytes of blocks, as they are encoded, between their arrival and the writer's turn. Checked, they take about three
+/// times as much; more would only wait for cores.
 const IN_FLIGHT_BYTES: usize = 8 << 20;
 /// What the smallest block takes of them, so that those let in leave half of the writer's mailbox to others.
 const LEAST_BYTES: usize = IN_FLIGHT_BYTES / (MAILBOX / 2);
 /// Transactions that one worker checks as one batch of signatures. Twice as many gain a few percent more, and
 /// leave the last block of a burst to fewer cores.
 const BATCH: usize = 1024;
-/// Transactions that one worker hashes, or accounts that it reads, at once.
+/// Transactions that one worker hashes at once.
 const PIECE: usize = 512;
 /// First bytes of addresses in the part of all accounts that one worker reads at once; a divisor of 256.
 const PART: u8 = 4;
@@ -90,31 +91,39 @@ impl Workers {
         Ok(Self(Arc::new(workers)))
     }
 
-    /// Builds the tree over all stored accounts.
-    pub(super) fn build_tree(&self, store: &ChainStore) -> Result<AccountTree, StoreError> {
+    /// Loads all stored accounts, and builds the tree over them.
+    pub(super) fn load_state(&self, store: &ChainStore) -> Result<State, StoreError> {
+        let count = store.account_count()?;
+        let hashes = vec![Hash::ZERO; usize::try_from(count).unwrap_or(usize::MAX)];
+        let loaded = Mutex::new((Accounts::with_count(count), hashes));
         self.0.install(|| {
             let parts: Vec<u8> = (0..=u8::MAX).step_by(usize::from(PART)).collect();
-            let read = |first: u8| read_hashes(store, first..=first + (PART - 1));
-            let parts: Vec<Vec<(u64, Hash)>> = parts.into_par_iter().map(read).collect::<Result<_, _>>()?;
-            let mut hashes = vec![Hash::ZERO; parts.iter().map(Vec::len).sum()];
-            for (index, hash) in parts.into_iter().flatten() {
-                // Indices are dense: there are no more of them than accounts. One that is missing for another
-                // that stands twice is found by the root.
-                let place = usize::try_from(index).ok().and_then(|index| hashes.get_mut(index));
-                *place.ok_or_else(|| StoreError::Corrupt { table: "account_by_address", key: index.to_string() })? =
-                    hash;
-            }
-            Ok(AccountTree::from_leaf_hashes(hashes))
-        })
+            parts.into_par_iter().try_for_each(|first| load_part(store, first..=first + (PART - 1), &loaded))
+        })?;
+        let (accounts, hashes) = loaded.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(State { accounts, tree: self.0.install(|| AccountTree::from_leaf_hashes(hashes)) })
     }
 }
 
-fn read_hashes(store: &ChainStore, first: RangeInclusive<u8>) -> Result<Vec<(u64, Hash)>, StoreError> {
+/// Reads and hashes a part of all accounts, then puts them in their places.
+fn load_part(
+    store: &ChainStore,
+    first: RangeInclusive<u8>,
+    loaded: &Mutex<(Accounts, Vec<Hash>)>,
+) -> Result<(), StoreError> {
     let entries =
         store.accounts_in(first).map(|entry| entry.map(|(address, record)| (record.index, record.leaf(address))));
     let leaves: Vec<(u64, Leaf)> = entries.collect::<Result<_, _>>()?;
-    let hashes = Leaf::hash_each(leaves.iter().map(|(_, leaf)| leaf));
-    Ok(leaves.iter().map(|(index, _)| *index).zip(hashes).collect())
+    let part = Leaf::hash_each(leaves.iter().map(|(_, leaf)| leaf));
+    let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
+    let (accounts, hashes) = &mut *loaded;
+    for ((index, leaf), hash) in leaves.into_iter().zip(part) {
+        // Indices are dense: one that is missing for another that stands twice is found by the root.
+        let place = usize::try_from(index).ok().and_then(|index| hashes.get_mut(index));
+        let place = place.filter(|_| accounts.place(index, leaf));
+        *place.ok_or_else(|| StoreError::Corrupt { table: "account_by_address", key: index.to_string() })? = hash;
+    }
+    Ok(())
 }
 
 /// Who works on a block. A worker that waits for others takes up what else there is to do: among many blocks a whole
@@ -153,17 +162,16 @@ pub(super) struct Precheck {
 /// What the workers work with.
 struct Bench {
     spec: Arc<ChainSpec>,
-    store: Arc<ChainStore>,
-    caches: Arc<Caches>,
+    /// What the pool had checked.
+    known: Mutex<Known>,
     /// Blocks that are being checked, or wait for a worker.
     blocks: AtomicUsize,
 }
 
 impl Precheck {
     /// Gives the workers what they need to work on blocks.
-    pub(super) fn new(workers: Workers, spec: Arc<ChainSpec>, store: Arc<ChainStore>, caches: Arc<Caches>) -> Self {
-        let bench = Arc::new(Bench { spec, store, caches, blocks: AtomicUsize::new(0) });
-        Self { bench, workers, rooms: Rooms::new(IN_FLIGHT_BYTES) }
+    pub(super) fn new(workers: Workers, spec: Arc<ChainSpec>) -> Self {
+        Self { bench: Arc::new(Bench::new(spec)), workers, rooms: Rooms::new(IN_FLIGHT_BYTES) }
     }
 
     /// Starts checking a block, which ends with the writer's answer. Waits while too many are in flight.
@@ -193,11 +201,10 @@ impl Precheck {
             let message = match bench.check(share, header.clone(), body, matched) {
                 Ok(block) => {
                     mined = block.txids();
-                    let prefetched = bench.prefetch(&block);
                     let (height, transactions) = (header.header().height.get(), block.transactions().len());
                     let check_us = started.elapsed().as_micros();
                     tracing::debug!(target: "cairn::chain", height, transactions, check_us, "checked a block");
-                    Message::Connect { block, prefetched, room, answer }
+                    Message::Connect { block, room, answer }
                 }
                 Err(error) => Message::Invalid { header, error, answer },
             };
@@ -242,6 +249,10 @@ impl Precheck {
 }
 
 impl Bench {
+    fn new(spec: Arc<ChainSpec>) -> Self {
+        Self { spec, known: Mutex::default(), blocks: AtomicUsize::new(0) }
+    }
+
     /// Checks a block, and tells early whether the body is the header's.
     fn check(
         &self,
@@ -267,7 +278,7 @@ impl Bench {
         };
         let pieces = share.map(split(transactions, PIECE), Candidate::new_each);
         let mut candidates: Vec<Candidate> = pieces.into_iter().flatten().collect();
-        let known = self.caches.known();
+        let known = self.known();
         for candidate in &mut candidates {
             if let Some(checked) = known.get(&candidate.txid()) {
                 *candidate = Candidate::Known(checked.clone());
@@ -278,7 +289,7 @@ impl Bench {
 
     /// What stands in a block is needed no more; in a competing block it would be checked once again.
     fn forget_known(&self, mined: &[TxId]) {
-        let mut known = self.caches.known();
+        let mut known = self.known();
         mined.iter().for_each(|txid| known.remove(txid));
     }
 
@@ -309,22 +320,14 @@ impl Bench {
             Ok(checked) => checked.into_iter().map(Ok).collect(),
             Err(_) => candidates.into_iter().map(alone).collect(),
         };
-        let mut known = self.caches.known();
+        let mut known = self.known();
         outcomes.iter().flatten().for_each(|checked| known.insert(checked.clone()));
         outcomes
     }
 
-    /// Reads the accounts that a block touches and that are not in memory: on this thread alone, since a block at the tip
-    /// touches few that are not.
-    fn prefetch(&self, block: &CheckedBlock) -> Prefetched {
-        let (begun, lacking) = self.caches.accounts().lacking(block.touched());
-        let mut prefetched = begun.fresh();
-        for piece in lacking.chunks(PIECE) {
-            // A disk that fails is met again by the writer, who knows what to do.
-            let Ok(read) = begun.fresh().read(&self.store, piece) else { return begun };
-            prefetched.extend(read);
-        }
-        prefetched
+    /// The transactions checked for the pool. A panic stops the node, so a poisoned lock is nobody's concern.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -341,7 +344,6 @@ fn split<T>(mut items: Vec<T>, size: usize) -> Vec<Vec<T>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::DbOptions;
     use cairn_ledger::testing::{easy_network, key, payment};
 
     /// Workers that waited for parts of one block once took up those above it, and finished the lowest last.
@@ -364,9 +366,7 @@ mod tests {
     #[test]
     fn the_first_bad_transaction_is_named() {
         let spec = Arc::new(easy_network());
-        let directory = tempfile::tempdir().expect("a directory");
-        let store = ChainStore::open(directory.path(), &spec, DbOptions::default()).expect("a store");
-        let bench = Bench { spec: spec.clone(), store: Arc::new(store), caches: Arc::default(), blocks: 0.into() };
+        let bench = Bench::new(spec.clone());
         let mut all: Vec<_> =
             (0..=BATCH as u64).map(|n| payment(&spec, &key(1), n, key(2).address(), 10, 1_000)).collect();
         all[5].body.version = 9;
@@ -383,9 +383,7 @@ mod tests {
     #[test]
     fn a_bad_signature_is_named_and_harms_no_neighbour() {
         let spec = Arc::new(easy_network());
-        let directory = tempfile::tempdir().expect("a directory");
-        let store = ChainStore::open(directory.path(), &spec, DbOptions::default()).expect("a store");
-        let bench = Bench { spec: spec.clone(), store: Arc::new(store), caches: Arc::default(), blocks: 0.into() };
+        let bench = Bench::new(spec.clone());
         let mut all: Vec<_> = (0..5).map(|nonce| payment(&spec, &key(1), nonce, key(2).address(), 10, 1_000)).collect();
         assert!(bench.check_each(all.clone()).iter().all(Result::is_ok), "the negative control");
 

@@ -8,9 +8,13 @@
 //! Nothing is kept before the first question: it reads the last blocks' undo records from the disk. While history
 //! is caught up with, what was kept is forgotten again.
 
+use super::{
+    accounts::{Accounts, missing},
+    state::State,
+};
 use crate::store::{ChainStore, StoreError, schema::UndoLeaves};
 use cairn_ledger::{
-    accounts::{AccountProof, AccountTree, Leaf, StateChange, TreeUpdate, UndoRecord},
+    accounts::{AccountProof, Leaf, StateChange, TreeUpdate, UndoRecord},
     codec::BoundedVec,
     hash::BlockId,
     keys::Address,
@@ -47,14 +51,9 @@ struct Undone {
 }
 
 impl RecentStates {
-    /// Reads the last blocks' undo records, unless that was done before. `accounts` is the tree at `tip`; it comes
-    /// back as it was, save after an error, which ends the writer.
-    pub(super) fn load(
-        &mut self,
-        store: &ChainStore,
-        accounts: &mut AccountTree,
-        tip: &ChainContext,
-    ) -> Result<(), StoreError> {
+    /// Reads the last blocks' undo records, unless that was done before. `state` is the one at `tip`; it comes back as
+    /// it was, save after an error, which ends the writer.
+    pub(super) fn load(&mut self, store: &ChainStore, state: &mut State, tip: &ChainContext) -> Result<(), StoreError> {
         if self.kept {
             return Ok(());
         }
@@ -64,16 +63,16 @@ impl RecentStates {
         while at.header().height.get() > 0
             && (undone.len() < KEPT_AT_LEAST || (undone.len() < KEPT_STATES && nodes < KEPT_NODES))
         {
-            let undo = resolve(store, &mut older, &store.undo(&at.id())?)?;
-            let update = accounts.update(undo.count, &undo.leaf_hashes());
-            forward.push(accounts.exchange(update.clone()));
+            let undo = resolve(&state.accounts, &mut older, &store.undo(&at.id())?)?;
+            let update = state.tree.update(undo.count, &undo.leaf_hashes());
+            forward.push(state.tree.exchange(update.clone()));
             nodes += update.node_count();
             let parent = at.header().parent;
             undone.push(Undone::new(parent, undo.count, undo.leaves.into_vec(), update));
             at = store.expect_header(&parent)?;
         }
         for update in forward.into_iter().rev() {
-            accounts.apply(update);
+            state.tree.apply(update);
         }
         *self = Self { kept: true, ..Self::default() };
         undone.into_iter().rev().for_each(|undone| self.push(undone));
@@ -110,26 +109,23 @@ impl RecentStates {
         }
     }
 
-    /// Proves an account, or its absence, as it was after the block `at`; `None` when that is not kept.
-    /// `store` and `accounts` are at the tip.
+    /// Proves an account, or its absence, as it was after the block `at`; `None` when that is not kept. `state` is
+    /// the one at the tip.
     pub(super) fn prove(
         &self,
-        store: &ChainStore,
-        accounts: &AccountTree,
+        state: &State,
         address: &Address,
         at: &BlockId,
     ) -> Result<Option<AccountProof>, StoreError> {
         let Some(first) = self.blocks.iter().position(|block| block.parent == *at) else { return Ok(None) };
+        let State { accounts, tree } = state;
         let back: Vec<&Undone> = self.blocks.range(first..).collect();
         let count = back.first().map_or(accounts.count(), |block| block.count);
-        let (index, leaf) = match leaf(store, &back, count, address)? {
-            Some(found) => found,
-            None => leaf_below(store, &back, count, address)?,
-        };
+        let found = leaf(accounts, &back, count, address).or_else(|| leaf_below(accounts, &back, count, address));
+        let (index, leaf) = found.ok_or_else(|| missing(address))?;
         let updates: Vec<&TreeUpdate> = back.iter().map(|block| &block.update).collect();
-        let missing = || StoreError::Missing { table: "address_by_index", key: index.to_string() };
-        let path = accounts.path_before(index, &updates).ok_or_else(missing)?;
-        let path = BoundedVec::new(path).map_err(|_| missing())?;
+        let path = tree.path_before(index, &updates).ok_or_else(|| missing(address))?;
+        let path = BoundedVec::new(path).map_err(|_| missing(address))?;
         Ok(Some(AccountProof { count, index, leaf, path }))
     }
 }
@@ -146,23 +142,15 @@ impl Undone {
     }
 }
 
-/// An undo record in full. `older` holds the leaves that the blocks after it changed, as they were before those;
-/// accounts made since may stand there as they are: nothing older knows them.
-fn resolve(
-    store: &ChainStore,
-    older: &mut HashMap<Address, Leaf>,
-    undo: &UndoLeaves,
-) -> Result<UndoRecord, StoreError> {
+/// An undo record in full. `older` holds the leaves that the blocks after it changed, by index, as they were before
+/// those; accounts made since may stand there as they are: nothing older knows them.
+fn resolve(accounts: &Accounts, older: &mut HashMap<u64, Leaf>, undo: &UndoLeaves) -> Result<UndoRecord, StoreError> {
     let mut leaves = Vec::with_capacity(undo.leaves.len());
     for old in undo.leaves.iter() {
-        let missing = |table| move || StoreError::Missing { table, key: old.index.to_string() };
-        let address = store.address_at(old.index)?.ok_or_else(missing("address_by_index"))?;
-        let now = match older.get(&address) {
-            Some(leaf) => *leaf,
-            None => store.account(&address)?.ok_or_else(missing("account_by_address"))?.leaf(address),
-        };
-        let leaf = Leaf { address, next: old.next.unwrap_or(now.next), account: old.account };
-        older.insert(address, leaf);
+        let lacking = || StoreError::Missing { table: "address_by_index", key: old.index.to_string() };
+        let now = *older.get(&old.index).or_else(|| accounts.at(old.index)).ok_or_else(lacking)?;
+        let leaf = Leaf { next: old.next.unwrap_or(now.next), account: old.account, ..now };
+        older.insert(old.index, leaf);
         leaves.push((old.index, leaf));
     }
     let corrupt = |_| StoreError::Corrupt { table: "undo_by_id", key: undo.count.to_string() };
@@ -170,30 +158,21 @@ fn resolve(
 }
 
 /// The leaf of an address before the blocks of `back`, when there were `count` leaves.
-fn leaf(
-    store: &ChainStore,
-    back: &[&Undone],
-    count: u64,
-    address: &Address,
-) -> Result<Option<(u64, Leaf)>, StoreError> {
-    if let Some(found) = back.iter().find_map(|block| block.leaf(address)) {
-        // A block may have changed an account that one of `back` had made.
-        return Ok(Some(found).filter(|(index, _)| *index < count));
-    }
-    let record = store.account(address)?.filter(|record| record.index < count);
-    Ok(record.map(|record| (record.index, record.leaf(*address))))
+fn leaf(accounts: &Accounts, back: &[&Undone], count: u64, address: &Address) -> Option<(u64, Leaf)> {
+    let found = back.iter().find_map(|block| block.leaf(address)).or_else(|| accounts.get(address));
+    // A block may have changed an account that one of `back` had made.
+    found.filter(|(index, _)| *index < count)
 }
 
 /// The leaf just below an address that had none. Accounts made since are passed over: as many as the kept
 /// blocks made, at most.
-fn leaf_below(store: &ChainStore, back: &[&Undone], count: u64, address: &Address) -> Result<(u64, Leaf), StoreError> {
-    for entry in store.accounts_below(address) {
-        let (below, record) = entry?;
-        if record.index < count
-            && let Some(found) = leaf(store, back, count, &below)?
-        {
-            return Ok(found);
+fn leaf_below(accounts: &Accounts, back: &[&Undone], count: u64, address: &Address) -> Option<(u64, Leaf)> {
+    let mut at = *address;
+    loop {
+        let (_, below) = accounts.below(&at)?;
+        if let Some(found) = leaf(accounts, back, count, &below.address) {
+            return Some(found);
         }
+        at = below.address;
     }
-    Err(StoreError::Missing { table: "account_by_address", key: Address::ZERO.to_string() })
 }

@@ -1,9 +1,13 @@
 //! Disconnecting blocks down to a fork and connecting others up from it, as one batch.
 
-use super::{cache::Caches, index::AddressIndex, precheck::Precheck, state::PendingState};
+use super::{
+    index::AddressIndex,
+    precheck::Precheck,
+    state::{Moving, State},
+};
 use crate::store::{Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, schema::UndoLeaves};
 use cairn_ledger::{
-    accounts::{AccountTree, StateChange, TreeUpdate},
+    accounts::{StateChange, TreeUpdate},
     block::Body,
     chain_spec::ChainSpec,
     error::BlockError,
@@ -52,71 +56,51 @@ pub(super) struct Ground<'a> {
     pub spec: &'a ChainSpec,
     pub store: &'a ChainStore,
     pub precheck: &'a Precheck,
-    pub caches: &'a Caches,
 }
 
 /// Carries out a plan: all of it, in one batch, or nothing.
 pub(super) fn execute(
     ground: &Ground<'_>,
-    tree: &mut AccountTree,
+    state: &mut State,
     plan: Plan,
     durability: Durability,
 ) -> Result<Executed, Failed> {
-    let Ground { spec, store, precheck, caches } = *ground;
+    let Ground { spec, store, precheck } = *ground;
     let started = Instant::now();
-    let cached = caches.accounts();
-    let state = PendingState::new(store, &cached, tree.count());
-    let (inverses, changes) = (Vec::new(), Vec::new());
     let bytes: usize = plan.connect.iter().map(|block| block.size() * BATCH_BYTES_PER_BLOCK_BYTE).sum();
     let (batch, index) = (store.batch(bytes), AddressIndex::load(store, spec)?);
-    let mut work = Work { spec, state, index, batch, store, inverses, changes, tree, precheck };
+    let mut work = Work { spec, store, precheck, state: Moving::new(state), index, batch };
     let result = work.run(plan);
-    let Work { state, index, mut batch, mut inverses, changes, tree, .. } = work;
+    let Work { state, index, mut batch, .. } = work;
     let (disconnected, connected) = match result {
         Ok(moved) => moved,
         Err(failed) => {
-            roll_back(tree, inverses);
+            state.take_back();
             return Err(failed);
         }
     };
     index.write(&mut batch);
-    let written = state.write(&mut batch);
-    drop(cached);
+    state.write(store, &mut batch);
     let (blocks, connect_us) = (connected.len(), started.elapsed().as_micros());
     if let Err(error) = batch.write(durability) {
-        roll_back(tree, inverses);
+        state.take_back();
         return Err(error.into());
     }
     let write_us = started.elapsed().as_micros() - connect_us;
     tracing::debug!(target: "cairn::chain", blocks, connect_us, write_us, "carried out a plan");
-    written.update(&mut caches.accounts_mut());
-    // The first inverses are of what was disconnected.
-    let undone = changes.into_iter().zip(inverses.drain(disconnected.len()..)).collect();
-    Ok(Executed { disconnected, connected, undone })
-}
-
-/// Brings the tree in memory back to what is on disk.
-fn roll_back(tree: &mut AccountTree, inverses: Vec<TreeUpdate>) {
-    for inverse in inverses.into_iter().rev() {
-        tree.apply(inverse);
-    }
+    Ok(Executed { disconnected, connected, undone: state.keep() })
 }
 
 /// A plan being carried out.
 struct Work<'db, 'a> {
     spec: &'a ChainSpec,
     store: &'db ChainStore,
-    tree: &'db mut AccountTree,
-    state: PendingState<'a>,
-    index: AddressIndex<'a>,
-    batch: Batch<'db>,
-    /// How to take back what was done to `tree`, step by step.
-    inverses: Vec<TreeUpdate>,
-    /// What the connected blocks changed.
-    changes: Vec<StateChange>,
     /// Who shares the work on a block, if there is nothing else to do: half of the accounts are loaded there, and hashed
     /// while the batch is filled.
     precheck: &'db Precheck,
+    state: Moving<'a>,
+    index: AddressIndex<'a>,
+    batch: Batch<'db>,
 }
 
 /// The blocks that were left, and those that are followed now.
@@ -151,18 +135,17 @@ impl Work<'_, '_> {
         let corrupt = |_| StoreError::Corrupt { table: "body_by_id", key: id.to_string() };
         let block = self.precheck.check_stored(header, body).map_err(corrupt)?;
         // Before the accounts it created are gone.
-        self.index.disconnect(&mut self.batch, &block, &self.state)?;
-        let undo = self.state.undo(&self.store.undo(&id)?)?;
-        self.update_tree(self.tree.update(undo.count, &undo.leaf_hashes()));
+        self.index.disconnect(&mut self.batch, &block, &self.state.state().accounts)?;
+        self.state.disconnect(&self.store.undo(&id)?)?;
         put_disconnected(&mut self.batch, block.header(), &block.txids());
         Ok(block)
     }
 
     fn connect(&mut self, block: CheckedBlock) -> Result<CheckedBlock, Refused> {
-        let slice = self.state.load_slice(block.touched(), self.precheck)?;
-        let (store, precheck, tree, batch) = (self.store, self.precheck, &*self.tree, &mut self.batch);
+        let (store, precheck, state, batch) = (self.store, self.precheck, self.state.state(), &mut self.batch);
+        let slice = state.slice(block.touched(), precheck)?;
         let connected = connect_block_with(self.spec, block, slice, |block, change| {
-            let hash = || tree.update(change.count, &change.leaf_hashes());
+            let hash = || state.tree.update(change.count, &change.leaf_hashes());
             let put = || {
                 // Blocks that were on disk before are written again: the same bytes under the same key.
                 store.put_block(batch, block);
@@ -171,15 +154,9 @@ impl Work<'_, '_> {
             precheck.join(hash, put).0
         })?;
         let (block, change, update) = connected.into_parts();
-        self.state.apply(&change);
-        self.update_tree(update);
-        self.index.connect(&mut self.batch, &block, &self.state)?;
-        self.changes.push(change);
+        self.state.connect(change, update);
+        self.index.connect(&mut self.batch, &block, &self.state.state().accounts)?;
         Ok(block)
-    }
-
-    fn update_tree(&mut self, update: TreeUpdate) {
-        self.inverses.push(self.tree.exchange(update));
     }
 }
 

@@ -6,10 +6,12 @@ use crate::{
     verdict::{Origin, PeerNumber},
 };
 use cairn_ledger::{
+    accounts::Account,
     block::{Block, Body, Header},
     chain_spec::ChainSpec,
     error::{BlockError, HeaderError},
     hash::Hash,
+    keys::Address,
     testing::{self, MemoryState, key, payment},
     transaction::Transaction,
     units::{Amount, Timestamp},
@@ -136,8 +138,8 @@ impl Fixture {
         }
     }
 
-    /// The chain stands where `branch` does, in every respect.
-    fn assert_at(&self, branch: &Branch) {
+    /// The chain stands where `branch` does, in every respect, on the disk and in memory.
+    async fn assert_at(&self, branch: &Branch) {
         let tip = self.chain.tip();
         assert_eq!((tip.height(), tip.id), (branch.context.header().height, branch.context.id()));
         assert_eq!(tip.header.state_root, branch.state_root());
@@ -146,8 +148,20 @@ impl Fixture {
         for leaf in branch.state.leaves().iter().skip(1) {
             let account = self.chain.reader().account(&leaf.address).expect("a reading store");
             assert_eq!(account, Some(leaf.account));
+            assert_eq!(self.proven(branch, leaf.address).await, Some(leaf.account));
+            let mut above = *leaf.address.as_bytes();
+            above[31] ^= 1;
+            let (above, leaves) = (Address::from_bytes(above), branch.state.leaves());
+            let there = leaves.iter().find(|leaf| leaf.address == above).map(|leaf| leaf.account);
+            assert_eq!(self.proven(branch, above).await, there);
         }
         self.chain.reader().audit().expect("every invariant holds");
+    }
+
+    /// What the writer proves of an address at the tip.
+    async fn proven(&self, branch: &Branch, address: Address) -> Option<Account> {
+        let proven = self.chain.prove(address).await.expect("a proof");
+        proven.proof.verify(&address, &branch.state_root()).expect("it holds")
     }
 }
 
@@ -163,12 +177,12 @@ async fn blocks_are_connected_in_order_and_survive_a_restart() {
         assert_eq!(node.import(block).await, BlockOutcome::Connected);
         assert_eq!(node.import(block).await, BlockOutcome::Known);
     }
-    node.assert_at(&branch);
+    node.assert_at(&branch).await;
     let node = node.restart().await;
-    node.assert_at(&branch);
+    node.assert_at(&branch).await;
     branch.mine(vec![], 0);
     assert_eq!(node.import(&branch.blocks[20]).await, BlockOutcome::Connected);
-    node.assert_at(&branch);
+    node.assert_at(&branch).await;
 }
 
 #[tokio::test]
@@ -185,7 +199,7 @@ async fn bodies_that_arrive_in_any_order_wait_for_their_parents() {
     }
     assert_eq!(node.chain.tip().height().get(), 0);
     assert_eq!(node.import(&branch.blocks[0]).await, BlockOutcome::Connected);
-    node.assert_at(&branch);
+    node.assert_at(&branch).await;
 }
 
 /// Two branches that spend the same money differently; the node sees `depth` blocks of the first, then
@@ -204,20 +218,20 @@ async fn reorganise(depth: usize) {
         right.mine(spends, 0);
     }
     node.import_all(&left.blocks).await;
-    node.assert_at(&left);
+    node.assert_at(&left).await;
     let mut events = node.chain.subscribe();
     node.import_all(&right.blocks).await;
-    node.assert_at(&right);
+    node.assert_at(&right).await;
     let event = events.recv().await.expect("an event");
     assert_eq!((event.disconnected.len() >= depth.min(1), event.tip.id), (true, node.chain.tip().id));
     let displaced = event.disconnected.iter().flat_map(CheckedBlock::transactions).count();
     assert_eq!(displaced, depth.div_ceil(50) * 2);
     let node = node.restart().await;
-    node.assert_at(&right);
+    node.assert_at(&right).await;
     // And back again, as a stored branch grows.
     left.mine_many(3, 0);
     node.import_all(&left.blocks).await;
-    node.assert_at(&left);
+    node.assert_at(&left).await;
 }
 
 #[tokio::test]
@@ -243,7 +257,7 @@ async fn a_tie_stays_with_the_first_seen() {
     second.mine(vec![], 1);
     assert_eq!(node.import(&first.blocks[0]).await, BlockOutcome::Connected);
     assert_eq!(node.import(&second.blocks[0]).await, BlockOutcome::Waiting);
-    node.assert_at(&first);
+    node.assert_at(&first).await;
 }
 
 /// A block whose header promises another state root than its transactions give.
@@ -267,11 +281,11 @@ async fn an_invalid_block_and_its_children_are_refused_and_nothing_changes() {
     child.parent = bad.header.id();
     let child = testing::seal(child);
     assert!(matches!(node.link(&child).await, HeaderOutcome::InvalidAncestor));
-    node.assert_at(&branch);
+    node.assert_at(&branch).await;
     // The honest block at the same height is not harmed.
     branch.mine(vec![], 0);
     assert_eq!(node.import(&branch.blocks[2]).await, BlockOutcome::Connected);
-    node.assert_at(&branch);
+    node.assert_at(&branch).await;
 }
 
 #[tokio::test]
@@ -284,16 +298,19 @@ async fn a_branch_that_turns_out_invalid_leaves_the_chain_as_it_was() {
     let spend = ours.pay(3, 400, 5);
     ours.mine(vec![spend], 1);
     ours.mine(vec![], 1);
-    theirs.mine_many(2, 0);
+    for (from, to) in [(3, 401), (1, 402)] {
+        let spend = theirs.pay(from, to, 6);
+        theirs.mine(vec![spend], 0);
+    }
     let bad = false_state_root(&theirs);
     node.import_all(&ours.blocks).await;
     node.import_all(&theirs.blocks).await;
     // Connecting the bad block would disconnect two, connect two, and then fail.
     assert!(matches!(node.import(&bad).await, BlockOutcome::Invalid(_)));
-    node.assert_at(&ours);
+    node.assert_at(&ours).await;
     theirs.mine_many(2, 0);
     node.import_all(&theirs.blocks).await;
-    node.assert_at(&theirs);
+    node.assert_at(&theirs).await;
 }
 
 #[tokio::test]
@@ -308,7 +325,7 @@ async fn a_run_that_ends_below_its_goal_is_over() {
     for block in branch.blocks.iter().rev() {
         node.import(block).await;
     }
-    node.assert_at(&branch);
+    node.assert_at(&branch).await;
 }
 
 #[tokio::test]
@@ -325,7 +342,7 @@ async fn a_mutated_body_does_not_speak_against_its_block() {
         assert!(matches!(import.outcome().await, Ok(BlockOutcome::Invalid(BlockError::TxsRoot { .. }))));
     }
     assert_eq!(node.import(&block).await, BlockOutcome::Connected);
-    node.assert_at(&branch);
+    node.assert_at(&branch).await;
 }
 
 #[tokio::test]
@@ -350,7 +367,7 @@ async fn an_early_block_waits_and_an_orphan_finds_its_parent() {
     assert!(matches!(node.link(&branch.blocks[0].header).await, HeaderOutcome::Linked(_)));
     assert_eq!(node.chain.best_header().get(), 3, "the orphans were linked behind their parent");
     node.import_all(&branch.blocks).await;
-    node.assert_at(&branch);
+    node.assert_at(&branch).await;
 }
 
 #[tokio::test]
@@ -388,7 +405,7 @@ async fn a_template_becomes_the_next_block_and_leaves_out_what_does_not_fit() {
     assert_eq!(&block.body[..], &[fits]);
     assert_eq!(node.import(&block).await, BlockOutcome::Connected);
     branch.follow(block);
-    node.assert_at(&branch);
+    node.assert_at(&branch).await;
 }
 
 #[tokio::test]
@@ -432,7 +449,7 @@ async fn a_locator_finds_the_fork() {
 async fn random_arrival(seed: u64) {
     let (node, followed) = arrive(Fixture::new(), seed).await;
     let node = node.restart().await;
-    node.assert_at(&followed);
+    node.assert_at(&followed).await;
 }
 
 /// Has the blocks of a random tree arrive; gives the branch that is followed in the end.
@@ -474,7 +491,7 @@ async fn arrive(node: Fixture, seed: u64) -> (Fixture, Branch) {
     let tip = node.chain.tip();
     assert_eq!(tip.total_work, most);
     let followed = branches.into_iter().find(|branch| branch.context.id() == tip.id).expect("one of the branches");
-    node.assert_at(&followed);
+    node.assert_at(&followed).await;
     (node, followed)
 }
 

@@ -1,20 +1,17 @@
 //! `memory.max_bytes`, divided among the parts.
 //!
-//! What it does not divide is fixed, or follows from the chain: the least number of accounts in memory and the last states
-//! (some 35 MiB at the most), connections (the peers' number is limited), and the hashes over all accounts, about 100 bytes
-//! for each. So half of the whole is left to those.
+//! What it does not divide is fixed, or follows from the chain: the last states (some 20 MiB at the most), connections (the
+//! peers' number is limited), and all accounts with the hashes over them, about 170 bytes for each. So half of the whole
+//! is left to those.
 
 use super::{
     ConfigError,
     keys::{Given, Size},
 };
-use crate::{chain::LEAST_ACCOUNTS, mempool::PoolConfig, store::DbOptions};
+use crate::{mempool::PoolConfig, store::DbOptions};
 
 /// The least that makes sense: what a node that has just started holds, and room for each part.
 const LEAST: u64 = 256 << 20;
-
-/// What an account in memory takes: two generations, each a map with room to grow.
-const ACCOUNT_BYTES: usize = 320;
 
 /// The shares of the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +22,6 @@ pub(super) struct Shares {
     write_buffer: usize,
     /// Transactions that wait: an eighth of the whole for them and what finds them, which takes as much again.
     pool: usize,
-    /// Accounts in memory beyond the least: a sixteenth, the least included.
-    more_accounts: usize,
     /// In MiB: no new peers come in above seven eighths.
     pub(super) no_new_peers_mib: usize,
 }
@@ -41,19 +36,13 @@ impl Shares {
             cache: whole / 8,
             write_buffer: (whole / 16).min(256 << 20),
             pool: whole / 16,
-            more_accounts: (whole / 16 / ACCOUNT_BYTES).saturating_sub(LEAST_ACCOUNTS),
             no_new_peers_mib: (whole - whole / 8) >> 20,
         })
     }
 
     /// The database's, where nothing else was said for it.
     pub(super) fn database(self) -> DbOptions {
-        DbOptions {
-            cache_bytes: self.cache,
-            write_buffer_bytes: self.write_buffer,
-            more_accounts: self.more_accounts,
-            ..DbOptions::default()
-        }
+        DbOptions { cache_bytes: self.cache, write_buffer_bytes: self.write_buffer, ..DbOptions::default() }
     }
 
     /// The pool's, where nothing else was said for it.
@@ -65,7 +54,6 @@ impl Shares {
     pub(super) fn check(given: &Given<Size>, storage: &DbOptions, pool: &PoolConfig) -> Result<(), ConfigError> {
         let parts = (storage.cache_bytes as u64)
             .saturating_add(storage.write_buffer_bytes as u64)
-            .saturating_add((storage.more_accounts as u64).saturating_mul(ACCOUNT_BYTES as u64))
             .saturating_add((pool.max_bytes as u64).saturating_mul(2));
         if parts <= given.value.get() / 2 {
             return Ok(());

@@ -287,7 +287,6 @@ fn storage(section: &StorageSection, base: DbOptions) -> DbOptions {
             .write_buffer_mib
             .as_ref()
             .map_or(base.write_buffer_bytes, |mib| mib.value.get() << 20),
-        more_accounts: base.more_accounts,
         max_open_files: section.max_open_files.as_ref().map_or(base.max_open_files, |max| max.value.get()),
         ..base
     }
@@ -432,7 +431,6 @@ mod tests {
         let half = load(vec![("memory.max_bytes", "512MiB")]).expect("half a GiB");
         assert_eq!((half.storage.cache_bytes, half.storage.write_buffer_bytes), (64 << 20, 32 << 20));
         assert_eq!((half.mempool.max_bytes, half.network.max_memory_mib), (32 << 20, Some(448)));
-        assert_eq!(half.storage.more_accounts, 47_513);
         // What is said of a part wins, as long as it fits.
         let small = load(vec![("memory.max_bytes", "512MiB"), ("mempool.max_mib", "5")]).expect("it fits");
         assert_eq!((small.mempool.max_bytes, small.storage.cache_bytes), (5 << 20, 64 << 20));
@@ -443,7 +441,6 @@ mod tests {
         assert!(little.refused().contains("at least 256MiB"), "{}", little.refused());
         let none = load(Vec::new()).expect("defaults");
         assert_eq!((none.mempool.max_bytes, none.network.max_memory_mib), (64 << 20, None));
-        assert_eq!(none.storage.more_accounts, 0);
     }
 
     #[test]

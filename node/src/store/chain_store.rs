@@ -1,7 +1,7 @@
 //! Questions about the stored chain.
 
 use super::{
-    Batch, Db, DbOptions, DbUsage, Durability, ManyBelow, StoreError,
+    Batch, Db, DbOptions, DbUsage, Durability, StoreError,
     codec::KeyCodec,
     schema::{
         AccountByAddress, AccountRecord, AddressByIndex, BodyById, FORMAT, HeaderById, HeaderRecord, IdByHeight,
@@ -238,33 +238,22 @@ impl ChainStore {
         self.db.get::<AccountByAddress>(address)
     }
 
+    /// How many accounts there are, the sentinel included.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn account_count(&self) -> Result<u64, StoreError> {
+        let Some(key) = self.db.last_key::<AddressByIndex>()? else { return Ok(0) };
+        let corrupt = |_| StoreError::Corrupt { table: "address_by_index", key: hex::encode(&key) };
+        Ok(<[u8; 8]>::try_from(&*key).map(u64::from_be_bytes).map_err(corrupt)?.saturating_add(1))
+    }
+
     /// The address of the account at `index`.
     ///
     /// # Errors
     /// A failing or corrupt database.
     pub fn address_at(&self, index: u64) -> Result<Option<Address>, StoreError> {
         self.db.get::<AddressByIndex>(&index)
-    }
-
-    /// The accounts with addresses below `address`, from the greatest down.
-    pub fn accounts_below(
-        &self,
-        address: &Address,
-    ) -> impl Iterator<Item = Result<(Address, AccountRecord), StoreError>> {
-        self.db.below::<AccountByAddress>(address).map(|entry| entry.and_then(read_account))
-    }
-
-    /// The records of these accounts, in their order; ascending addresses are fastest.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn account_each(&self, addresses: &[Address]) -> Result<Vec<Option<AccountRecord>>, StoreError> {
-        self.db.get_each::<AccountByAddress>(addresses)
-    }
-
-    /// For looking up the accounts below many addresses.
-    pub fn accounts_below_each(&self) -> AccountsBelow<'_> {
-        AccountsBelow(self.db.many_below())
     }
 
     /// All accounts, in ascending order of address.
@@ -371,27 +360,6 @@ pub(crate) fn put_disconnected(batch: &mut Batch<'_>, header: &LinkedHeader, txi
         batch.delete::<LocationByTxid>(txid);
     }
     batch.put::<Meta>(&MetaKey::Tip, &MetaRecord::Tip(header.header().parent));
-}
-
-/// The accounts, to be asked for those below many addresses; what was written since may not be seen yet.
-pub struct AccountsBelow<'db>(ManyBelow<'db, AccountByAddress>);
-
-impl AccountsBelow<'_> {
-    /// The account with the greatest address below `address`.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn below(&mut self, address: &Address) -> Result<Option<(Address, AccountRecord)>, StoreError> {
-        self.0.below(address)?.map(read_account).transpose()
-    }
-
-    /// The account of `address` or, where it has none, the one with the greatest address below.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn at_or_below(&mut self, address: &Address) -> Result<Option<(Address, AccountRecord)>, StoreError> {
-        self.0.at_or_below(address)?.map(read_account).transpose()
-    }
 }
 
 fn read_account((key, record): (Box<[u8]>, AccountRecord)) -> Result<(Address, AccountRecord), StoreError> {

@@ -7,17 +7,12 @@ use super::{
 };
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRawIterator, DBRecoveryMode, Direction, FlushOptions, IteratorMode, Options, WriteBatch, WriteOptions,
-    checkpoint::Checkpoint,
+    DBRecoveryMode, Direction, FlushOptions, IteratorMode, Options, WriteBatch, WriteOptions, checkpoint::Checkpoint,
 };
-use std::{marker::PhantomData, ops::RangeInclusive, path::Path};
+use std::{ops::RangeInclusive, path::Path};
 
 /// More bytes than any key of ours has.
 const PAST_EVERY_KEY: usize = 64;
-/// Look-ups below keys with one iterator, of which the first costs twice. To an iterator what was written since is invisible,
-/// but still in its way: in a young table it walks over most of that, key by key, in each look-up.
-const LOOKUPS: usize = 16;
-
 /// What the database keeps besides the chain, and how much memory and how many files it may use.
 #[derive(Clone, Copy, Debug)]
 pub struct DbOptions {
@@ -29,8 +24,6 @@ pub struct DbOptions {
     pub max_open_files: i32,
     /// Whether the writer keeps the index of addresses. It takes disk for every payment, and few ask it.
     pub address_index: bool,
-    /// Accounts that the chain keeps in memory, in each of two generations, beyond the least it needs.
-    pub more_accounts: usize,
 }
 
 impl DbOptions {
@@ -43,15 +36,9 @@ impl DbOptions {
 }
 
 impl Default for DbOptions {
-    /// Small enough for a laptop: hot accounts stay in the chain's own memory.
+    /// Small enough for a laptop: the accounts are in the chain's own memory.
     fn default() -> Self {
-        Self {
-            cache_bytes: 12 << 20,
-            write_buffer_bytes: 16 << 20,
-            max_open_files: 256,
-            address_index: false,
-            more_accounts: 0,
-        }
+        Self { cache_bytes: 12 << 20, write_buffer_bytes: 16 << 20, max_open_files: 256, address_index: false }
     }
 }
 
@@ -180,26 +167,6 @@ impl Db {
         })
     }
 
-    /// The values under many keys, in their order; ascending keys are fastest.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn get_each<T: Table>(&self, keys: &[T::Key]) -> Result<Vec<Option<T::Value>>, StoreError> {
-        let keys: Vec<_> = keys.iter().map(KeyCodec::to_bytes).collect();
-        let keys: Vec<&[u8]> = keys.iter().map(AsRef::as_ref).collect();
-        let found = self.0.batched_multi_get_cf(self.family::<T>(), keys.iter().copied(), keys.is_sorted());
-        let value = |(key, found): (&[u8], Result<Option<_>, rocksdb::Error>)| {
-            let found: Option<rocksdb::DBPinnableSlice> = found.map_err(failed(T::NAME))?;
-            found.map(|bytes| decode_value::<T>(key, &bytes)).transpose()
-        };
-        keys.into_iter().zip(found).map(value).collect()
-    }
-
-    /// For looking up many entries below keys.
-    pub fn many_below<T: Table>(&self) -> ManyBelow<'_, T> {
-        ManyBelow { db: self, entries: None, left: 0, table: PhantomData }
-    }
-
     /// All entries, in order of their keys; keys as bytes.
     pub fn entries<T: Table>(&self) -> impl Iterator<Item = Result<Entry<T::Value>, StoreError>> {
         self.0.iterator_cf(self.family::<T>(), IteratorMode::Start).map(decode_entry::<T>)
@@ -320,56 +287,6 @@ impl Drop for Db {
     }
 }
 
-/// A table, to be asked for entries below keys; each answer is of the state a few answers ago at most.
-pub struct ManyBelow<'db, T> {
-    db: &'db Db,
-    entries: Option<DBRawIterator<'db>>,
-    /// How often `entries` is asked before they are renewed.
-    left: usize,
-    table: PhantomData<T>,
-}
-
-impl<'db, T: Table> ManyBelow<'db, T> {
-    /// The entry with the greatest key below `key`; its key as bytes.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn below(&mut self, key: &T::Key) -> Result<Option<Entry<T::Value>>, StoreError> {
-        let bytes = key.to_bytes();
-        let entries = self.seek(bytes.as_ref());
-        if entries.key() == Some(bytes.as_ref()) {
-            entries.prev();
-        }
-        entry_at::<T>(entries)
-    }
-
-    /// The entry with this key or, where there is none, the greatest below; its key as bytes.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn at_or_below(&mut self, key: &T::Key) -> Result<Option<Entry<T::Value>>, StoreError> {
-        entry_at::<T>(self.seek(key.to_bytes().as_ref()))
-    }
-
-    fn seek<'a>(&'a mut self, key: &[u8]) -> &'a mut DBRawIterator<'db> {
-        if self.left == 0 {
-            (self.entries, self.left) = (None, LOOKUPS);
-        }
-        self.left -= 1;
-        let db = self.db;
-        let entries = self.entries.get_or_insert_with(|| db.0.raw_iterator_cf(db.family::<T>()));
-        entries.seek_for_prev(key);
-        entries
-    }
-}
-
-fn entry_at<T: Table>(entries: &DBRawIterator<'_>) -> Result<Option<Entry<T::Value>>, StoreError> {
-    match entries.item() {
-        Some((key, value)) => Ok(Some((key.into(), decode_value::<T>(key, value)?))),
-        None => entries.status().map(|()| None).map_err(failed(T::NAME)),
-    }
-}
-
 /// A key as it is stored, and what its value says.
 pub type Entry<V> = (Box<[u8]>, V);
 
@@ -408,8 +325,7 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
     }
     let mut options = Options::default();
     options.set_block_based_table_factory(&blocks);
-    // Most accounts that are looked up are there, and beside one that is not, its neighbour is read: filters of
-    // the last level, nine tenths of all, would save nothing.
+    // Most accounts that are looked up are there: filters of the last level, nine tenths of all, would save little.
     options.set_optimize_filters_for_hits(name == "account_by_address");
     // Keys and values made of hashes do not become shorter.
     let hashes = matches!(name, "location_by_txid" | "account_by_address" | "address_by_index");
@@ -427,8 +343,6 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Batch, Durability};
-    use cairn_ledger::keys::Address;
 
     #[test]
     fn a_database_without_one_of_the_tables_is_no_broken_one_and_gets_it() {
@@ -445,25 +359,5 @@ mod tests {
         assert!(!refused.is_storage_failure() && refused.to_string().contains(schema::TABLES[0]), "{refused}");
         drop(Db::open(directory.path(), DbOptions::default()).expect("it gets the table"));
         open_read_only().expect("now it is there");
-    }
-
-    /// Looking up the accounts below those of one block once took seconds, when the writer had just made most of all.
-    #[test]
-    fn what_is_below_is_looked_up_among_what_was_written_lately() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let db = Db::open(directory.path(), DbOptions::default()).expect("a database");
-        let write = |indices: RangeInclusive<u64>| {
-            let mut batch = Batch::new(&db, 0);
-            indices.for_each(|index| batch.put::<schema::AddressByIndex>(&index, &Address::ZERO));
-            batch.write(Durability::Buffered).expect("it is written");
-        };
-        write(1..=1);
-        let mut addresses = db.many_below::<schema::AddressByIndex>();
-        let mut below = || addresses.below(&1000).expect("it reads").expect("there is one").0;
-        let first = below();
-        assert_eq!(*first, 1_u64.to_bytes()[..]);
-        write(2..=999);
-        let found = (0..LOOKUPS).map(|_| below()).find(|key| *key != first);
-        assert_eq!(found.as_deref(), Some(&999_u64.to_bytes()[..]));
     }
 }

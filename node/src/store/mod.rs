@@ -41,9 +41,9 @@ mod touches;
 
 pub use backup::{Backup, BackupError};
 pub use batch::{Batch, Durability};
-pub use chain_store::{AccountsBelow, ChainStore, StoredBlock};
+pub use chain_store::{ChainStore, StoredBlock};
 pub(crate) use chain_store::{completed_node, put_connected, put_disconnected};
-pub use db::{Db, DbOptions, DbUsage, ManyBelow, TableUsage};
+pub use db::{Db, DbOptions, DbUsage, TableUsage};
 pub use error::StoreError;
 pub use migrate::bring_forward;
 pub use touches::REWARD;

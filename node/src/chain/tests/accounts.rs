@@ -3,7 +3,6 @@
 use super::*;
 use cairn_ledger::{
     codec::{BoundedBytes, BoundedVec},
-    keys::Address,
     testing::pebbles,
     transaction::{Output, TRANSACTION_VERSION, TransactionBody},
     units::Height,
@@ -45,10 +44,10 @@ async fn accounts_side_by_side_are_removed_and_made_again() {
     right.mine(vec![pay_to(&right, 1..300)], 0);
     right.mine(vec![pay_to(&right, (250..900).rev())], 0);
     node.import_all(&left.blocks).await;
-    node.assert_at(&left);
+    node.assert_at(&left).await;
     node.import_all(&right.blocks).await;
-    node.assert_at(&right);
+    node.assert_at(&right).await;
     left.mine_many(2, 0);
     node.import_all(&left.blocks).await;
-    node.assert_at(&left);
+    node.assert_at(&left).await;
 }

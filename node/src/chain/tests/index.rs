@@ -125,7 +125,7 @@ async fn a_reorganisation_takes_out_what_it_disconnects() {
         right.mine(spends, 0);
     }
     node.import_all(&right.blocks).await;
-    node.assert_at(&right);
+    node.assert_at(&right).await;
     node.assert_told(&right);
     assert_eq!(node.history(key(5_000).address()), []);
 }
@@ -149,11 +149,11 @@ async fn it_is_built_for_blocks_that_were_imported_without_while_others_come() {
     node.import_all(&other.blocks).await;
     node.whole().await;
     let followed = if node.chain.tip().id == other.context.id() { &other } else { &branch };
-    node.assert_at(followed);
+    node.assert_at(followed).await;
     node.assert_told(followed);
     branch.mine_many(10, 0);
     node.import_all(&branch.blocks).await;
-    node.assert_at(&branch);
+    node.assert_at(&branch).await;
     node.assert_told(&branch);
 }
 
@@ -181,7 +181,7 @@ async fn a_build_that_was_interrupted_goes_on_where_it_was() {
     assert!(node.indexed().is_some_and(|height| height >= part), "nothing is built twice");
     node.whole().await;
     node.assert_told(&branch);
-    node.assert_at(&branch);
+    node.assert_at(&branch).await;
 }
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn switched_off_it_is_gone_and_switched_on_it_is_whole_again() {
     node.import_all(&branch.blocks).await;
     let node = node.restart_with(DbOptions::default()).await;
     assert_eq!((node.indexed(), node.chain.reader().store.touches().count()), (None, 0));
-    node.assert_at(&branch);
+    node.assert_at(&branch).await;
     let node = node.restart_with(ON()).await;
     node.whole().await;
     node.assert_told(&branch);
@@ -255,7 +255,7 @@ async fn pages_stay_as_they_are_when_blocks_come_and_name_a_reorganisation() {
     let third = node.ask(address, None, 4).expect("a page");
     other.mine_many(3, 0);
     node.import_all(&other.blocks[10..]).await;
-    node.assert_at(&other);
+    node.assert_at(&other).await;
     let fourth = node.ask(address, Some(&third), 100).expect("a page");
     assert_eq!(fourth.fork, Some(Height::new(10)));
     assert_eq!(told(&node.ask(address, None, 100).expect("a page")), scan(&other, &address));

@@ -81,7 +81,7 @@ async fn accounts_below_the_tip_follow_a_reorganisation() {
     fixture.import_all(&left.branch.blocks).await;
     check(&fixture, &left, KEPT_STATES).await;
     fixture.import_all(&followed.branch.blocks[8..]).await;
-    fixture.assert_at(&followed.branch);
+    fixture.assert_at(&followed.branch).await;
     check(&fixture, &followed, KEPT_STATES).await;
     let (gone, _) = &left.after[10];
     assert_eq!(fixture.chain.prove_at(key(1).address(), gone.id()).await.expect("an answer"), None);

@@ -1,0 +1,325 @@
+//! All accounts at the tip, in memory: what blocks are executed on. The disk holds the same for the next start, and
+//! for readers.
+//!
+//! An account is found by a hash of its address. Whoever has none is proved absent by the account below: from a
+//! landmark, one address of four in a sorted set, it is reached along `next`, the leaves' own list, in a few steps.
+//! Which addresses are landmarks, and where they hash to, depends on a secret, since a receiver's address may be any
+//! 32 bytes: nobody can choose some that fall together, or lie far from every landmark.
+//!
+//! An account takes 80 bytes, its place in the table about 9, the landmarks about 12; the hashes of the tree over
+//! all accounts another 64.
+
+use crate::store::StoreError;
+use cairn_ledger::{accounts::Leaf, keys::Address};
+use hashbrown::HashTable;
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher, RandomState},
+};
+
+/// Tables by hash: one that grows moves its own accounts alone, so that no block waits long for it.
+const TABLES: usize = 256;
+/// Leaves in a chunk: what is there never moves, and no more is taken than a chunk.
+const CHUNK: usize = 4096;
+/// Accounts looked up side by side: more than the loads from memory that a core has under way at once.
+const ABREAST: usize = 64;
+/// Of so many addresses one is a landmark.
+const LANDMARK: u64 = 4;
+
+/// The accounts, the sentinel included, by index and by address.
+pub(super) struct Accounts {
+    leaves: Chunks,
+    tables: Vec<HashTable<u32>>,
+    landmarks: BTreeSet<Address>,
+    secret: RandomState,
+}
+
+impl Accounts {
+    /// Room for `count` accounts, all of them yet to be [placed](Self::place).
+    pub(super) fn with_count(count: u64) -> Self {
+        let mut leaves = Chunks::default();
+        (0..count).for_each(|_| leaves.push(Leaf::SENTINEL));
+        let each = usize::try_from(count).unwrap_or(usize::MAX) / TABLES;
+        let tables = (0..TABLES).map(|_| HashTable::with_capacity(each)).collect();
+        Self { leaves, tables, landmarks: BTreeSet::from([Address::ZERO]), secret: RandomState::new() }
+    }
+
+    /// Puts an account at the place made for it; `false` when none was.
+    pub(super) fn place(&mut self, index: u64, leaf: Leaf) -> bool {
+        let Some(place) = self.leaves.get_mut(index) else { return false };
+        *place = leaf;
+        self.enter(index, &leaf.address);
+        true
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.leaves.count
+    }
+
+    /// The leaf at an index.
+    pub(super) fn at(&self, index: u64) -> Option<&Leaf> {
+        self.leaves.get(index)
+    }
+
+    /// The leaf of an address and its index.
+    pub(super) fn get(&self, address: &Address) -> Option<(u64, Leaf)> {
+        let hash = self.secret.hash_one(address);
+        let is_it = |index: &u32| self.leaves.get(u64::from(*index)).is_some_and(|leaf| leaf.address == *address);
+        let index = u64::from(*self.tables.get(table(hash))?.find(hash, is_it)?);
+        Some((index, *self.leaves.get(index)?))
+    }
+
+    /// For each address its leaf or, where it has none, the one that proves it, and its index.
+    ///
+    /// Each step is taken for many before the next: one address after another would have the core wait for memory at
+    /// every step of every one.
+    ///
+    /// # Errors
+    /// The accounts' order is broken.
+    pub(super) fn get_or_below_each(&self, addresses: &[Address]) -> Result<Vec<(u64, Leaf)>, StoreError> {
+        let mut found = Vec::with_capacity(addresses.len());
+        let (mut hashes, mut places) = ([0; ABREAST], [0; ABREAST]);
+        for addresses in addresses.chunks(ABREAST) {
+            for (hash, address) in hashes.iter_mut().zip(addresses) {
+                *hash = self.secret.hash_one(address);
+            }
+            for (place, hash) in places.iter_mut().zip(&hashes) {
+                // The first whose hash looks alike, nearly always the right one.
+                let alike = self.tables.get(table(*hash)).and_then(|table| table.find(*hash, |_| true));
+                *place = alike.map_or(0, |index| u64::from(*index));
+            }
+            let begin = found.len();
+            for place in places.iter().take(addresses.len()) {
+                found.push((*place, self.leaves.get(*place).copied().unwrap_or(Leaf::SENTINEL)));
+            }
+            for (found, address) in found.iter_mut().skip(begin).zip(addresses) {
+                if found.1.address != *address {
+                    *found = self.get_or_below(address)?;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The leaf of an address or, where it has none, the one that proves it, and its index.
+    ///
+    /// # Errors
+    /// The accounts' order is broken.
+    pub(super) fn get_or_below(&self, address: &Address) -> Result<(u64, Leaf), StoreError> {
+        self.get(address).or_else(|| self.below(address)).ok_or_else(|| missing(address))
+    }
+
+    /// The account with the greatest address below `address`, and its index.
+    pub(super) fn below(&self, address: &Address) -> Option<(u64, Leaf)> {
+        let mut at = self.get(self.landmarks.range(..address).next_back()?)?;
+        loop {
+            let (_, leaf) = at;
+            if leaf.next >= *address || leaf.next == Address::ZERO {
+                return Some(at);
+            }
+            // The order ascends: the walk ends.
+            at = self.get(&leaf.next).filter(|_| leaf.next > leaf.address)?;
+        }
+    }
+
+    /// Sets some accounts, ascending by index, of which there are `count` then: those above are removed, and those
+    /// that are appended are all among them.
+    pub(super) fn set(&mut self, count: u64, leaves: impl IntoIterator<Item = (u64, Leaf)>) {
+        while self.leaves.count > count {
+            let index = self.leaves.count - 1;
+            let Some(leaf) = self.leaves.get(index) else { break };
+            let (hash, address) = (self.secret.hash_one(leaf.address), leaf.address);
+            if let Some(Ok(entry)) =
+                self.tables.get_mut(table(hash)).map(|table| table.find_entry(hash, |other| u64::from(*other) == index))
+            {
+                entry.remove();
+            }
+            self.landmarks.remove(&address);
+            self.leaves.pop();
+        }
+        for (index, leaf) in leaves {
+            match self.leaves.get_mut(index) {
+                Some(place) => *place = leaf,
+                None => {
+                    self.leaves.push(leaf);
+                    self.enter(index, &leaf.address);
+                }
+            }
+        }
+        debug_assert_eq!(self.leaves.count, count, "what is appended is given");
+    }
+
+    /// Makes an account to be found by its address.
+    fn enter(&mut self, index: u64, address: &Address) {
+        let Self { leaves, tables, landmarks, secret } = self;
+        let hash = secret.hash_one(address);
+        let index = u32::try_from(index).expect("a machine with memory for 2^32 accounts is yet to be built");
+        let hash_of = |index: &u32| leaves.get(u64::from(*index)).map_or(0, |leaf| secret.hash_one(leaf.address));
+        if let Some(table) = tables.get_mut(table(hash)) {
+            table.insert_unique(hash, index, hash_of);
+        }
+        if (hash >> 32).is_multiple_of(LANDMARK) {
+            landmarks.insert(*address);
+        }
+    }
+}
+
+/// The table of a hash: by bits that the table itself does not go by, which are the lowest and the highest.
+fn table(hash: u64) -> usize {
+    (hash >> 40) as usize % TABLES
+}
+
+/// The accounts' order is broken, or an account that must be there is not.
+pub(super) fn missing(address: &Address) -> StoreError {
+    StoreError::Missing { table: "account_by_address", key: address.to_string() }
+}
+
+/// Leaves by index.
+#[derive(Default)]
+struct Chunks {
+    chunks: Vec<Vec<Leaf>>,
+    count: u64,
+}
+
+impl Chunks {
+    fn get(&self, index: u64) -> Option<&Leaf> {
+        let index = usize::try_from(index).ok()?;
+        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
+    }
+
+    fn get_mut(&mut self, index: u64) -> Option<&mut Leaf> {
+        let index = usize::try_from(index).ok()?;
+        self.chunks.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
+    }
+
+    fn push(&mut self, leaf: Leaf) {
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        if let Some(chunk) = self.chunks.last_mut() {
+            chunk.push(leaf);
+            self.count += 1;
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Some(chunk) = self.chunks.last_mut() {
+            chunk.pop();
+            self.count -= 1;
+            if chunk.is_empty() {
+                self.chunks.pop();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_ledger::{accounts::Account, testing::pebbles};
+    use proptest::{prelude::*, test_runner::RngSeed};
+    use std::collections::BTreeMap;
+
+    fn leaf(n: u16, next: u16) -> Leaf {
+        let address = |n: u16| {
+            let mut bytes = [0; 32];
+            bytes[..2].copy_from_slice(&n.to_be_bytes());
+            Address::from_bytes(bytes)
+        };
+        Leaf { address: address(n), next: address(next), account: Account { balance: pebbles(n.into()), nonce: 0 } }
+    }
+
+    /// The leaves of the sentinel and of these, in order of creation.
+    fn leaves(created: &[u16]) -> Vec<(u64, Leaf)> {
+        let sorted: BTreeSet<u16> = created.iter().copied().collect();
+        let next = |n: u16| sorted.range(n + 1..).next().copied().unwrap_or(0);
+        let all = std::iter::once(&0).chain(created);
+        all.zip(0..).map(|(n, index)| (index, leaf(*n, next(*n)))).collect()
+    }
+
+    fn accounts(created: &[u16]) -> Accounts {
+        let mut accounts = Accounts::with_count(created.len() as u64 + 1);
+        for (index, leaf) in leaves(created) {
+            assert!(accounts.place(index, leaf));
+        }
+        accounts
+    }
+
+    /// All questions about all addresses, answered by what is given.
+    fn assert_is(accounts: &Accounts, created: &[u16]) {
+        let expected: BTreeMap<Address, (u64, Leaf)> =
+            leaves(created).into_iter().map(|(index, leaf)| (leaf.address, (index, leaf))).collect();
+        assert_eq!(accounts.count(), expected.len() as u64);
+        assert_eq!(accounts.tables.iter().map(HashTable::len).sum::<usize>(), expected.len());
+        assert!(accounts.landmarks.iter().all(|address| expected.contains_key(address)));
+        for (index, leaf) in expected.values() {
+            assert_eq!(accounts.at(*index), Some(leaf));
+        }
+        assert_eq!(accounts.at(accounts.count()), None);
+        for n in 0..300 {
+            let address = leaf(n, 0).address;
+            let below = expected.range(..address).next_back().map(|(_, found)| *found);
+            assert_eq!(accounts.get(&address), expected.get(&address).copied(), "{n}");
+            assert_eq!(accounts.below(&address), below, "{n}");
+            let found = expected.get(&address).copied().or(below);
+            assert_eq!(accounts.get_or_below(&address).ok(), found, "{n}");
+        }
+        let addresses: Vec<Address> = (1..300).map(|n| leaf(n, 0).address).collect();
+        let each = accounts.get_or_below_each(&addresses).expect("the order is whole");
+        let one_by_one = addresses.iter().map(|address| accounts.get_or_below(address).expect("the order is whole"));
+        assert_eq!(each, one_by_one.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_has_no_place_is_refused() {
+        let mut accounts = Accounts::with_count(2);
+        assert!(accounts.place(1, leaf(7, 0)), "the negative control");
+        assert!(!accounts.place(2, leaf(8, 0)));
+        assert_eq!(accounts.get(&leaf(8, 0).address), None);
+    }
+
+    #[test]
+    fn an_order_that_does_not_ascend_is_broken_and_ends() {
+        let mut accounts = accounts(&[3, 5]);
+        assert!(accounts.below(&leaf(9, 0).address).is_some(), "the negative control");
+        accounts.set(3, [(2, leaf(5, 3))]);
+        accounts.landmarks = BTreeSet::from([Address::ZERO]);
+        let broken = accounts.get_or_below(&leaf(9, 0).address).expect_err("5 names 3 as the next");
+        assert!(broken.is_storage_failure());
+    }
+
+    #[test]
+    fn chunks_give_back_what_they_do_not_need() {
+        let mut all: Vec<u16> = (1..=2 * CHUNK as u16).collect();
+        let mut accounts = accounts(&all);
+        assert_eq!(accounts.leaves.chunks.len(), 3);
+        all.truncate(CHUNK - 1);
+        accounts.set(CHUNK as u64, leaves(&all).into_iter().skip(CHUNK - 1));
+        assert_eq!(accounts.leaves.chunks.len(), 1);
+        assert_is(&accounts, &all);
+    }
+
+    proptest! {
+        // The same cases on every run.
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(0xca12), ..ProptestConfig::default() })]
+
+        #[test]
+        fn accounts_that_were_removed_and_made_again_equal_those_made_at_once(
+            before in proptest::collection::hash_set(1u16..300, 0..60),
+            after in proptest::collection::hash_set(1u16..300, 0..60),
+            kept in 0usize..60,
+        ) {
+            let before: Vec<u16> = before.into_iter().collect();
+            let stem = &before[..kept.min(before.len())];
+            let after: Vec<u16> =
+                stem.iter().copied().chain(after.into_iter().filter(|n| !stem.contains(n))).collect();
+            let mut accounts = accounts(&before);
+            assert_is(&accounts, &before);
+            accounts.set(stem.len() as u64 + 1, leaves(stem));
+            assert_is(&accounts, stem);
+            accounts.set(after.len() as u64 + 1, leaves(&after));
+            assert_is(&accounts, &after);
+        }
+    }
+}
