@@ -317,9 +317,13 @@ impl Writer {
         let recent = self.spec.params().interval_ms.saturating_mul(RECENT_INTERVALS);
         let durability = if now.since(newest) <= recent { Durability::Synced } else { Durability::Buffered };
         let ground = Ground { spec: &self.spec, store: &self.store, precheck: &self.precheck };
-        match reorg::execute(&ground, &mut self.state, plan, durability) {
+        if durability == Durability::Buffered {
+            // History: nobody will ask for these states, and making them ready would slow all down.
+            self.recent.forget();
+        }
+        match reorg::execute(&ground, &mut self.state, plan, durability, self.recent.is_kept()) {
             Ok(executed) => {
-                let event = self.moved(executed, durability)?;
+                let event = self.moved(executed)?;
                 Ok(Moved::Done(event))
             }
             Err(Failed::Store(error)) => Err(error),
@@ -337,13 +341,9 @@ impl Writer {
     }
 
     /// Brings what is in memory up to the new tip.
-    fn moved(&mut self, executed: Executed, durability: Durability) -> Result<ChainEvent, StoreError> {
+    fn moved(&mut self, executed: Executed) -> Result<ChainEvent, StoreError> {
         let Executed { disconnected, connected, undone } = executed;
         self.recent.disconnect(disconnected.len());
-        if durability == Durability::Buffered {
-            // History: nobody will ask for these states, and making them ready would slow all down.
-            self.recent.forget();
-        }
         for (block, (change, inverse)) in connected.iter().zip(undone) {
             self.recent.connect(block.header().header().parent, change, inverse);
         }

@@ -79,6 +79,11 @@ impl RecentStates {
         Ok(())
     }
 
+    /// Whether somebody asked, so that every connected block has to be [taken in](Self::connect).
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept
+    }
+
     /// Forgets everything, until somebody asks again.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
@@ -86,10 +91,8 @@ impl RecentStates {
 
     /// Takes in what a connected block changed, and how to take that back in the tree.
     pub(super) fn connect(&mut self, parent: BlockId, change: StateChange, inverse: TreeUpdate) {
-        if self.kept {
-            let leaves = change.leaves.iter().filter_map(|leaf| Some((leaf.index, leaf.old?))).collect();
-            self.push(Undone::new(parent, change.old_count, leaves, inverse));
-        }
+        let leaves = change.leaves.iter().filter_map(|leaf| Some((leaf.index, leaf.old?))).collect();
+        self.push(Undone::new(parent, change.old_count, leaves, inverse));
     }
 
     fn push(&mut self, undone: Undone) {

@@ -33,7 +33,7 @@ pub(super) struct Executed {
     pub disconnected: Vec<CheckedBlock>,
     /// The blocks that are followed now, upward.
     pub connected: Vec<CheckedBlock>,
-    /// For each of them, what it changed, and how to take that back in the tree.
+    /// For each of them, what it changed, and how to take that back in the tree; nothing where that was not asked for.
     pub undone: Vec<(StateChange, TreeUpdate)>,
 }
 
@@ -58,18 +58,19 @@ pub(super) struct Ground<'a> {
     pub precheck: &'a Precheck,
 }
 
-/// Carries out a plan: all of it, in one batch, or nothing.
+/// Carries out a plan: all of it, in one batch, or nothing. `inverses` asks for [`Executed::undone`].
 pub(super) fn execute(
     ground: &Ground<'_>,
     state: &mut State,
     plan: Plan,
     durability: Durability,
+    inverses: bool,
 ) -> Result<Executed, Failed> {
     let Ground { spec, store, precheck } = *ground;
     let started = Instant::now();
     let bytes: usize = plan.connect.iter().map(|block| block.size() * BATCH_BYTES_PER_BLOCK_BYTE).sum();
     let (batch, index) = (store.batch(bytes), AddressIndex::load(store, spec)?);
-    let mut work = Work { spec, store, precheck, state: Moving::new(state), index, batch };
+    let mut work = Work { spec, store, precheck, state: Moving::new(state, inverses), index, batch };
     let result = work.run(plan);
     let Work { state, index, mut batch, .. } = work;
     let (disconnected, connected) = match result {

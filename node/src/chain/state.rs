@@ -53,23 +53,24 @@ impl State {
 #[must_use = "what is neither kept nor taken back differs from the disk"]
 pub(super) struct Moving<'a> {
     state: &'a mut State,
-    /// How to take the disconnected blocks' undoing back, in order.
+    /// What disconnecting blocks changed, in order.
     undone: Vec<Undone>,
-    /// What the connected blocks changed, and how to take that back in the tree, in order.
-    connected: Vec<(StateChange, TreeUpdate)>,
+    /// What the connected blocks changed, in order …
+    connected: Vec<StateChange>,
+    /// … and how to take that back in the tree, if somebody will ask: it is large, and can be made again.
+    inverses: Option<Vec<TreeUpdate>>,
 }
 
-/// What a disconnected block had left behind.
+/// The leaves that disconnecting a block changed, as they were before, of `count`.
 struct Undone {
     count: u64,
     leaves: Vec<(u64, Leaf)>,
-    tree: TreeUpdate,
 }
 
 impl<'a> Moving<'a> {
-    /// Nothing moved yet.
-    pub(super) fn new(state: &'a mut State) -> Self {
-        Self { state, undone: Vec::new(), connected: Vec::new() }
+    /// Nothing moved yet. With `inverses`, what [`Self::keep`] returns is kept.
+    pub(super) fn new(state: &'a mut State, inverses: bool) -> Self {
+        Self { state, undone: Vec::new(), connected: Vec::new(), inverses: inverses.then(Vec::new) }
     }
 
     /// The state as far as it has moved.
@@ -81,7 +82,10 @@ impl<'a> Moving<'a> {
     pub(super) fn connect(&mut self, change: StateChange, update: TreeUpdate) {
         self.state.accounts.set(change.count, change.leaves.iter().map(|leaf| (leaf.index, leaf.new)));
         let inverse = self.state.tree.exchange(update);
-        self.connected.push((change, inverse));
+        self.connected.push(change);
+        if let Some(inverses) = &mut self.inverses {
+            inverses.push(inverse);
+        }
     }
 
     /// Takes back what a block had changed.
@@ -98,9 +102,9 @@ impl<'a> Moving<'a> {
         leaves.extend((undo.count..count).filter_map(|index| Some((index, *accounts.at(index)?))));
         let corrupt = |_| StoreError::Corrupt { table: "undo_by_id", key: undo.count.to_string() };
         let record = UndoRecord { count: undo.count, leaves: BoundedVec::new(restored).map_err(corrupt)? };
-        let inverse = tree.exchange(tree.update(record.count, &record.leaf_hashes()));
+        tree.apply(tree.update(record.count, &record.leaf_hashes()));
         accounts.set(record.count, record.leaves.into_vec());
-        self.undone.push(Undone { count, leaves, tree: inverse });
+        self.undone.push(Undone { count, leaves });
         Ok(())
     }
 
@@ -112,7 +116,7 @@ impl<'a> Moving<'a> {
         let undone = self.undone.iter().flat_map(|undone| &undone.leaves).map(|(_, leaf)| leaf.address).zip(now);
         let undone: Vec<(Address, Option<(u64, Leaf)>)> = undone.collect();
         // What the blocks changed is at hand, where the accounts are far apart in memory; the last change counts.
-        let connected = self.connected.iter().rev().flat_map(|(change, _)| &change.leaves);
+        let connected = self.connected.iter().rev().flat_map(|change| &change.leaves);
         let connected = connected.map(|leaf| (leaf.new.address, Some((leaf.index, &leaf.new))));
         let undone = undone.iter().map(|(address, now)| (*address, now.as_ref().map(|(index, leaf)| (*index, leaf))));
         let mut changed: Vec<_> = connected.chain(undone).collect();
@@ -137,27 +141,28 @@ impl<'a> Moving<'a> {
 
     /// How many accounts there were, and how many of them stayed all the time.
     fn counts(&self) -> (u64, u64) {
-        let connected = self.connected.first().map(|(change, _)| change.old_count);
-        let lowest = connected.unwrap_or(self.state.accounts.count());
+        let lowest = self.connected.first().map_or(self.state.accounts.count(), |change| change.old_count);
         (self.undone.first().map_or(lowest, |undone| undone.count), lowest)
     }
 
     /// Takes everything back, the last first: the state is as it is on the disk.
     pub(super) fn take_back(self) {
         let State { accounts, tree } = self.state;
-        for (change, inverse) in self.connected.into_iter().rev() {
-            accounts.set(change.old_count, change.leaves.iter().filter_map(|leaf| Some((leaf.index, leaf.old?))));
-            tree.apply(inverse);
-        }
-        for Undone { count, leaves, tree: inverse } in self.undone.into_iter().rev() {
+        let connected = self.connected.into_iter().rev().map(|change| {
+            let leaves = change.leaves.iter().filter_map(|leaf| Some((leaf.index, leaf.old?)));
+            Undone { count: change.old_count, leaves: leaves.collect() }
+        });
+        for Undone { count, leaves } in connected.chain(self.undone.into_iter().rev()) {
+            let hashes = Leaf::hash_each(leaves.iter().map(|(_, leaf)| leaf));
+            let hashes: Vec<_> = leaves.iter().map(|(index, _)| *index).zip(hashes).collect();
+            tree.apply(tree.update(count, &hashes));
             accounts.set(count, leaves);
-            tree.apply(inverse);
         }
     }
 
-    /// Keeps everything, which is on the disk now; returns what the connected blocks changed, and how to take that
-    /// back in the tree.
+    /// Keeps everything, which is on the disk now; returns what each connected block changed, and how to take that back
+    /// in the tree, if it was asked for.
     pub(super) fn keep(self) -> Vec<(StateChange, TreeUpdate)> {
-        self.connected
+        self.connected.into_iter().zip(self.inverses.unwrap_or_default()).collect()
     }
 }
