@@ -81,8 +81,13 @@ impl Leaf {
 
     /// Whether this leaf shows that `address` has no account.
     pub fn proves_absence_of(&self, address: &Address) -> bool {
-        self.address < *address && (*address < self.next || self.next == Address::ZERO)
+        is_between(&self.address, address, &self.next)
     }
+}
+
+/// Whether `address` is above `below` and below `next`, where nothing is above the last.
+fn is_between(below: &Address, address: &Address, next: &Address) -> bool {
+    below < address && (address < next || *next == Address::ZERO)
 }
 
 /// The least d with 2^d ≥ count.

@@ -1,6 +1,6 @@
 //! The accounts a block touches, loaded before it is executed, and what it did to them.
 
-use super::{Account, Leaf};
+use super::{Account, Leaf, is_between};
 use crate::{
     block::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS},
     codec::{BoundedVec, Decode, Encode},
@@ -26,24 +26,22 @@ const _: () = assert!(MAX_BLOCK_BYTES / OUTPUT_BYTES + MAX_BLOCK_TRANSACTIONS + 
 pub struct AccountSlice {
     old_count: u64,
     count: u64,
-    /// Those that were loaded, ascending by address; after them those that were created since.
-    records: Vec<Record>,
+    /// Those that were loaded, as they were, ascending by address.
+    loaded: Vec<(u64, Leaf)>,
     /// Where to look for a loaded address.
     index: PrefixIndex,
-    /// The created ones by address.
-    created: BTreeMap<Address, Place>,
+    /// The addresses that were created since, in order …
+    created: Vec<Address>,
+    /// … and where each is.
+    created_places: BTreeMap<Address, Place>,
+    /// What all have now: the loaded ones, then the created ones.
+    accounts: Vec<Account>,
+    /// The next addresses of those who have another than was loaded.
+    nexts: BTreeMap<Place, Address>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Record {
-    index: u64,
-    /// As it was loaded; `None` for an account that was created since.
-    old: Option<Leaf>,
-    leaf: Leaf,
-}
-
-/// Where in a slice an account is. It stays there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where in a slice an account is: first come the loaded ones, then the created ones. It stays there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place(usize);
 
 /// The caller's mistake: neither the leaf of an address nor the one below it was loaded.
@@ -112,14 +110,15 @@ impl AccountSlice {
     /// A slice of a state with `count` leaves, of which these are loaded, each with its index. Any order will
     /// do, and a leaf may come more than once; ascending addresses are fastest.
     pub fn load(count: u64, leaves: Vec<(u64, Leaf)>) -> Self {
-        let records = leaves.into_iter().map(|(index, leaf)| Record { index, old: Some(leaf), leaf });
-        let mut records: Vec<Record> = records.collect();
-        if !records.is_sorted_by_key(|record| record.leaf.address) {
-            records.sort_by_key(|record| record.leaf.address);
+        let mut loaded = leaves;
+        if !loaded.is_sorted_by_key(|(_, leaf)| leaf.address) {
+            loaded.sort_by_key(|(_, leaf)| leaf.address);
         }
-        records.dedup_by_key(|record| record.leaf.address);
-        let index = PrefixIndex::new(records.iter().map(|record| prefix(&record.leaf.address)).collect());
-        Self { old_count: count, count, records, index, created: BTreeMap::new() }
+        loaded.dedup_by_key(|(_, leaf)| leaf.address);
+        let index = PrefixIndex::new(loaded.iter().map(|(_, leaf)| prefix(&leaf.address)).collect());
+        let accounts = loaded.iter().map(|(_, leaf)| leaf.account).collect();
+        let (created, created_places, nexts) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        Self { old_count: count, count, loaded, index, created, created_places, accounts, nexts }
     }
 
     /// The account of `address`, if it has one.
@@ -156,13 +155,13 @@ impl AccountSlice {
 
     /// What the account at a place has.
     pub(crate) fn at(&self, place: Place) -> Account {
-        self.records.get(place.0).map_or(Account::default(), |record| record.leaf.account)
+        self.accounts.get(place.0).copied().unwrap_or_default()
     }
 
     /// Sets what the account at a place has.
     pub(crate) fn set(&mut self, place: Place, account: Account) {
-        if let Some(record) = self.records.get_mut(place.0) {
-            record.leaf.account = account;
+        if let Some(has) = self.accounts.get_mut(place.0) {
+            *has = account;
         }
     }
 
@@ -170,22 +169,33 @@ impl AccountSlice {
     pub(crate) fn create(&mut self, address: &Address, balance: Amount) -> Result<(), NotLoaded> {
         let not_loaded = NotLoaded { address: *address };
         let below = self.proof_of_absence(address, self.find(address).err().ok_or(not_loaded)?)?;
-        let record = self.records.get_mut(below.0).ok_or(not_loaded)?;
-        let leaf = Leaf { address: *address, next: record.leaf.next, account: Account { balance, nonce: 0 } };
-        record.leaf.next = *address;
-        self.created.insert(*address, Place(self.records.len()));
-        self.records.push(Record { index: self.count, old: None, leaf });
+        let (_, next) = self.between(below).ok_or(not_loaded)?;
+        let place = Place(self.accounts.len());
+        self.nexts.insert(below, *address);
+        self.nexts.insert(place, next);
+        self.created.push(*address);
+        self.created_places.insert(*address, place);
+        self.accounts.push(Account { balance, nonce: 0 });
         self.count = self.count.checked_add(1).ok_or(not_loaded)?;
         Ok(())
+    }
+
+    /// The address at a place and the next one.
+    fn between(&self, place: Place) -> Option<(Address, Address)> {
+        let next = self.nexts.get(&place).copied();
+        match self.loaded.get(place.0) {
+            Some((_, leaf)) => Some((leaf.address, next.unwrap_or(leaf.next))),
+            None => Some((*self.created.get(place.0.checked_sub(self.loaded.len())?)?, next?)),
+        }
     }
 
     /// Where an address is or, as the error, how many of the loaded ones are below it.
     fn find(&self, address: &Address) -> Result<Place, usize> {
         let alike = self.index.alike(prefix(address));
-        let records = self.records.get(alike.clone()).unwrap_or_default();
-        match records.binary_search_by_key(address, |record| record.leaf.address) {
+        let leaves = self.loaded.get(alike.clone()).unwrap_or_default();
+        match leaves.binary_search_by_key(address, |(_, leaf)| leaf.address) {
             Ok(at) => Ok(Place(alike.start.saturating_add(at))),
-            Err(at) => self.created.get(address).copied().ok_or(alike.start.saturating_add(at)),
+            Err(at) => self.created_places.get(address).copied().ok_or(alike.start.saturating_add(at)),
         }
     }
 
@@ -193,22 +203,32 @@ impl AccountSlice {
     /// below.
     fn proof_of_absence(&self, address: &Address, below: usize) -> Result<Place, NotLoaded> {
         let loaded = below.checked_sub(1).map(Place);
-        let created = self.created.range(..*address).next_back().map(|(_, place)| *place);
+        let created = self.created_places.range(..*address).next_back().map(|(_, place)| *place);
         let proves =
-            |place: &Place| self.records.get(place.0).is_some_and(|record| record.leaf.proves_absence_of(address));
+            |place: &Place| self.between(*place).is_some_and(|(below, next)| is_between(&below, address, &next));
         // Of the two, the smaller one does not: its next address is the greater one, or below that.
         loaded.into_iter().chain(created).find(proves).ok_or(NotLoaded { address: *address })
     }
 
     /// What differs from what was loaded.
     pub fn into_change(self) -> StateChange {
-        let differing = self.records.iter().enumerate().filter(|(_, record)| record.old != Some(record.leaf));
-        // Places are sorted: the records are large.
-        let mut differing: Vec<(u64, usize)> = differing.map(|(place, record)| (record.index, place)).collect();
+        let differs = |place: usize, leaf: &Leaf, account: &Account| {
+            leaf.account != *account || (!self.nexts.is_empty() && self.nexts.contains_key(&Place(place)))
+        };
+        let loaded = self.loaded.iter().zip(&self.accounts).enumerate();
+        let differing = loaded.filter(|(place, ((_, leaf), account))| differs(*place, leaf, account));
+        // Places are sorted: the leaves are large.
+        let mut differing: Vec<(u64, usize)> = differing.map(|(place, ((index, _), _))| (*index, place)).collect();
         differing.sort_unstable();
-        let records = differing.iter().filter_map(|(_, place)| self.records.get(*place));
-        let change = |record: &Record| LeafChange { index: record.index, old: record.old, new: record.leaf };
-        let leaves = records.map(change).collect();
+        // Those that were created come last, with the last indices.
+        let created = (self.old_count..).zip(self.loaded.len()..self.accounts.len());
+        let change = |(index, place): (u64, usize)| {
+            let (address, next) = self.between(Place(place))?;
+            let old = self.loaded.get(place).map(|(_, leaf)| *leaf);
+            Some(LeafChange { index, old, new: Leaf { address, next, account: self.at(Place(place)) } })
+        };
+        let mut leaves = Vec::with_capacity(differing.len().saturating_add(self.created.len()));
+        leaves.extend(differing.into_iter().chain(created).filter_map(change));
         StateChange { old_count: self.old_count, count: self.count, leaves }
     }
 }

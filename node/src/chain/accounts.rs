@@ -70,17 +70,16 @@ impl Accounts {
         Some((index, *self.leaves.get(index)?))
     }
 
-    /// For each address its leaf or, where it has none, the one that proves it, and its index.
+    /// Finds for each address its leaf or, where it has none, the one that proves it, and its index.
     ///
     /// Each step is taken for many before the next: one address after another would have the core wait for memory at
     /// every step of every one.
     ///
     /// # Errors
     /// The accounts' order is broken.
-    pub(super) fn get_or_below_each(&self, addresses: &[Address]) -> Result<Vec<(u64, Leaf)>, StoreError> {
-        let mut found = Vec::with_capacity(addresses.len());
+    pub(super) fn find_each(&self, addresses: &[Address], found: &mut [(u64, Leaf)]) -> Result<(), StoreError> {
         let (mut hashes, mut places) = ([0; ABREAST], [0; ABREAST]);
-        for addresses in addresses.chunks(ABREAST) {
+        for (addresses, found) in addresses.chunks(ABREAST).zip(found.chunks_mut(ABREAST)) {
             for (hash, address) in hashes.iter_mut().zip(addresses) {
                 *hash = self.secret.hash_one(address);
             }
@@ -89,17 +88,16 @@ impl Accounts {
                 let alike = self.tables.get(table(*hash)).and_then(|table| table.find(*hash, |_| true));
                 *place = alike.map_or(0, |index| u64::from(*index));
             }
-            let begin = found.len();
-            for place in places.iter().take(addresses.len()) {
-                found.push((*place, self.leaves.get(*place).copied().unwrap_or(Leaf::SENTINEL)));
+            for (found, place) in found.iter_mut().zip(&places) {
+                *found = (*place, self.leaves.get(*place).copied().unwrap_or(Leaf::SENTINEL));
             }
-            for (found, address) in found.iter_mut().skip(begin).zip(addresses) {
+            for (found, address) in found.iter_mut().zip(addresses) {
                 if found.1.address != *address {
                     *found = self.get_or_below(address)?;
                 }
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// The leaf of an address or, where it has none, the one that proves it, and its index.
@@ -266,7 +264,8 @@ mod tests {
             assert_eq!(accounts.get_or_below(&address).ok(), found, "{n}");
         }
         let addresses: Vec<Address> = (1..300).map(|n| leaf(n, 0).address).collect();
-        let each = accounts.get_or_below_each(&addresses).expect("the order is whole");
+        let mut each = vec![(0, Leaf::SENTINEL); addresses.len()];
+        accounts.find_each(&addresses, &mut each).expect("the order is whole");
         let one_by_one = addresses.iter().map(|address| accounts.get_or_below(address).expect("the order is whole"));
         assert_eq!(each, one_by_one.collect::<Vec<_>>());
     }

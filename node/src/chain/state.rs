@@ -29,14 +29,16 @@ pub(super) struct State {
 impl State {
     /// Loads the leaf of each address or, where it has none, the leaf below it; with a worker that has the time.
     pub(super) fn slice(&self, addresses: &[Address], workers: &Precheck) -> Result<AccountSlice, StoreError> {
-        let load = |addresses: &[Address]| self.accounts.get_or_below_each(addresses);
-        let leaves = if addresses.len() >= SHARED {
-            let (first, second) = addresses.split_at(addresses.len() / 2);
-            let (first, second) = workers.join(|| load(first), || load(second));
-            [first?, second?].concat()
+        let mut leaves = vec![(0, Leaf::SENTINEL); addresses.len()];
+        if addresses.len() < SHARED {
+            self.accounts.find_each(addresses, &mut leaves)?;
         } else {
-            load(addresses)?
-        };
+            let (first, second) = addresses.split_at(addresses.len() / 2);
+            let (found_first, found_second) = leaves.split_at_mut(first.len());
+            let (first, second) = workers
+                .join(|| self.accounts.find_each(first, found_first), || self.accounts.find_each(second, found_second));
+            (first?, second?);
+        }
         Ok(AccountSlice::load(self.accounts.count(), leaves))
     }
 
