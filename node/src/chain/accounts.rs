@@ -17,7 +17,8 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-/// Tables by hash: one that grows moves its own accounts alone, so that no block waits long for it.
+/// Tables by hash: one that grows moves its own accounts alone, and each grows at a fill of its own, so that no block waits
+/// long for it.
 const TABLES: usize = 256;
 /// Leaves in a chunk: what is there never moves, and no more is taken than a chunk.
 const CHUNK: usize = 4096;
@@ -40,7 +41,8 @@ impl Accounts {
         let mut leaves = Chunks::default();
         (0..count).for_each(|_| leaves.push(Leaf::SENTINEL));
         let each = usize::try_from(count).unwrap_or(usize::MAX) / TABLES;
-        let tables = (0..TABLES).map(|_| HashTable::with_capacity(each)).collect();
+        let tables = (0..TABLES).map(|number| HashTable::with_capacity(each * 2 * TABLES / (TABLES + number) + 1));
+        let tables = tables.collect();
         Self { leaves, tables, landmarks: BTreeSet::from([Address::ZERO]), secret: RandomState::new() }
     }
 
@@ -110,15 +112,29 @@ impl Accounts {
 
     /// The account with the greatest address below `address`, and its index.
     pub(super) fn below(&self, address: &Address) -> Option<(u64, Leaf)> {
-        let mut at = self.get(self.landmarks.range(..address).next_back()?)?;
-        loop {
-            let (_, leaf) = at;
-            if leaf.next >= *address || leaf.next == Address::ZERO {
-                return Some(at);
+        self.below_among(u64::MAX, address)
+    }
+
+    /// The same among the first `count` accounts alone; those between are passed over, each once.
+    pub(super) fn below_among(&self, count: u64, address: &Address) -> Option<(u64, Leaf)> {
+        let mut end = *address;
+        for landmark in self.landmarks.range(..address).rev() {
+            let (mut at, mut last) = (self.get(landmark)?, None);
+            loop {
+                let (index, leaf) = at;
+                last = if index < count { Some(at) } else { last };
+                if leaf.next >= end || leaf.next == Address::ZERO {
+                    break;
+                }
+                // The order ascends: the walk ends.
+                at = self.get(&leaf.next).filter(|_| leaf.next > leaf.address)?;
             }
-            // The order ascends: the walk ends.
-            at = self.get(&leaf.next).filter(|_| leaf.next > leaf.address)?;
+            if last.is_some() {
+                return last;
+            }
+            end = *landmark;
         }
+        None
     }
 
     /// Sets some accounts, ascending by index, of which there are `count` then: those above are removed, and those
@@ -154,7 +170,11 @@ impl Accounts {
         let hash = secret.hash_one(address);
         let index = u32::try_from(index).expect("a machine with memory for 2^32 accounts is yet to be built");
         let hash_of = |index: &u32| leaves.get(u64::from(*index)).map_or(0, |leaf| secret.hash_one(leaf.address));
-        if let Some(table) = tables.get_mut(table(hash)) {
+        let number = table(hash);
+        if let Some(table) = tables.get_mut(number) {
+            if table.len() * 2 * TABLES >= table.capacity() * (TABLES + number) {
+                table.reserve(table.capacity() - table.len() + 1, hash_of);
+            }
             table.insert_unique(hash, index, hash_of);
         }
         if (hash >> 32).is_multiple_of(LANDMARK) {
@@ -260,6 +280,8 @@ mod tests {
             let below = expected.range(..address).next_back().map(|(_, found)| *found);
             assert_eq!(accounts.get(&address), expected.get(&address).copied(), "{n}");
             assert_eq!(accounts.below(&address), below, "{n}");
+            let early = expected.range(..address).rev().map(|(_, found)| *found).find(|(index, _)| *index < 5);
+            assert_eq!(accounts.below_among(5, &address), early, "{n}");
             let found = expected.get(&address).copied().or(below);
             assert_eq!(accounts.get_or_below(&address).ok(), found, "{n}");
         }
@@ -297,6 +319,27 @@ mod tests {
         accounts.set(CHUNK as u64, leaves(&all).into_iter().skip(CHUNK - 1));
         assert_eq!(accounts.leaves.chunks.len(), 1);
         assert_is(&accounts, &all);
+    }
+
+    /// Hashes fill all tables alike, which once would have grown within the same few blocks.
+    #[test]
+    fn tables_grow_one_after_another() {
+        let all = (1..=120_000_u64).map(|n| {
+            let mut bytes = [1; 32];
+            bytes[..8].copy_from_slice(&n.to_be_bytes());
+            Leaf { address: Address::from_bytes(bytes), ..Leaf::SENTINEL }
+        });
+        let mut accounts = Accounts::with_count(1);
+        let mut all = (1..).zip(all);
+        let mut grow_to = |count: u64, accounts: &mut Accounts| {
+            let before: Vec<usize> = accounts.tables.iter().map(HashTable::capacity).collect();
+            accounts.set(count, all.by_ref().take((count - accounts.count()) as usize).collect::<Vec<_>>());
+            accounts.tables.iter().zip(before).filter(|(table, before)| table.capacity() != *before).count()
+        };
+        grow_to(30_000, &mut accounts);
+        let grown: Vec<usize> = (1..=30).map(|step| grow_to(30_000 + step * 3_000, &mut accounts)).collect();
+        assert!(grown.iter().sum::<usize>() >= TABLES, "to four times as many, all grow: {grown:?}");
+        assert!(grown.iter().all(|grown| *grown <= TABLES / 3), "a tenth more or less: {grown:?}");
     }
 
     proptest! {

@@ -36,7 +36,7 @@ use std::{collections::VecDeque, sync::Arc};
 /// Blocks connected in one batch at most while nothing is disconnected: what a power cut during a
 /// synchronisation may take back …
 const RUN: usize = 64;
-/// … and their bytes, to which the batch adds as many again: what it holds in memory.
+/// … and their bytes, of which the batch holds about three times as many in memory.
 const RUN_BYTES: usize = 8 << 20;
 /// An orphan's target may be this many times easier than the tip's.
 const ORPHAN_EASIER: u32 = 16;
@@ -317,12 +317,13 @@ impl Writer {
         let recent = self.spec.params().interval_ms.saturating_mul(RECENT_INTERVALS);
         let durability = if now.since(newest) <= recent { Durability::Synced } else { Durability::Buffered };
         let ground = Ground { spec: &self.spec, store: &self.store, precheck: &self.precheck };
-        if durability == Durability::Buffered {
-            // History: nobody will ask for these states, and making them ready would slow all down.
-            self.recent.forget();
-        }
-        match reorg::execute(&ground, &mut self.state, plan, durability, self.recent.is_kept()) {
+        // History: nobody will ask for these states, and making them ready would slow all down.
+        let keep = self.recent.is_kept() && durability == Durability::Synced;
+        match reorg::execute(&ground, &mut self.state, plan, durability, keep) {
             Ok(executed) => {
+                if !keep {
+                    self.recent.forget();
+                }
                 let event = self.moved(executed)?;
                 Ok(Moved::Done(event))
             }

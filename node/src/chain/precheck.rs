@@ -46,6 +46,8 @@ const BATCH: usize = 1024;
 const PIECE: usize = 512;
 /// First bytes of addresses in the part of all accounts that one worker reads at once; a divisor of 256.
 const PART: u8 = 4;
+/// Accounts that one worker loads at once: somebody may choose addresses that all fall into one part.
+const LOADED: usize = 4096;
 /// Keys that each worker remembers, of about 100 bytes.
 const KEYS: usize = 8192;
 
@@ -94,7 +96,8 @@ impl Workers {
     /// Loads all stored accounts, and builds the tree over them.
     pub(super) fn load_state(&self, store: &ChainStore) -> Result<State, StoreError> {
         let count = store.account_count()?;
-        let hashes = vec![Hash::ZERO; usize::try_from(count).unwrap_or(usize::MAX)];
+        let broken = |_| StoreError::Corrupt { table: "address_by_index", key: count.to_string() };
+        let hashes = vec![Hash::ZERO; u32::try_from(count).map_err(broken)? as usize];
         let loaded = Mutex::new((Accounts::with_count(count), hashes));
         self.0.install(|| {
             let parts: Vec<u8> = (0..=u8::MAX).step_by(usize::from(PART)).collect();
@@ -105,25 +108,29 @@ impl Workers {
     }
 }
 
-/// Reads and hashes a part of all accounts, then puts them in their places.
+/// Reads and hashes a part of all accounts, piece by piece, and puts each in its place.
 fn load_part(
     store: &ChainStore,
     first: RangeInclusive<u8>,
     loaded: &Mutex<(Accounts, Vec<Hash>)>,
 ) -> Result<(), StoreError> {
-    let entries =
+    let mut entries =
         store.accounts_in(first).map(|entry| entry.map(|(address, record)| (record.index, record.leaf(address))));
-    let leaves: Vec<(u64, Leaf)> = entries.collect::<Result<_, _>>()?;
-    let part = Leaf::hash_each(leaves.iter().map(|(_, leaf)| leaf));
-    let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
-    let (accounts, hashes) = &mut *loaded;
-    for ((index, leaf), hash) in leaves.into_iter().zip(part) {
-        // Indices are dense: one that is missing for another that stands twice is found by the root.
-        let place = usize::try_from(index).ok().and_then(|index| hashes.get_mut(index));
-        let place = place.filter(|_| accounts.place(index, leaf));
-        *place.ok_or_else(|| StoreError::Corrupt { table: "account_by_address", key: index.to_string() })? = hash;
+    loop {
+        let leaves: Vec<(u64, Leaf)> = entries.by_ref().take(LOADED).collect::<Result<_, _>>()?;
+        if leaves.is_empty() {
+            return Ok(());
+        }
+        let piece = Leaf::hash_each(leaves.iter().map(|(_, leaf)| leaf));
+        let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let (accounts, hashes) = &mut *loaded;
+        for ((index, leaf), hash) in leaves.into_iter().zip(piece) {
+            // Indices are dense: one that is missing for another that stands twice is found by the root.
+            let place = usize::try_from(index).ok().and_then(|index| hashes.get_mut(index));
+            let place = place.filter(|_| accounts.place(index, leaf));
+            *place.ok_or_else(|| StoreError::Corrupt { table: "account_by_address", key: index.to_string() })? = hash;
+        }
     }
-    Ok(())
 }
 
 /// Who works on a block. A worker that waits for others takes up what else there is to do: among many blocks a whole

@@ -170,12 +170,6 @@ fn leaf(accounts: &Accounts, back: &[&Undone], count: u64, address: &Address) ->
 /// The leaf just below an address that had none. Accounts made since are passed over: as many as the kept
 /// blocks made, at most.
 fn leaf_below(accounts: &Accounts, back: &[&Undone], count: u64, address: &Address) -> Option<(u64, Leaf)> {
-    let mut at = *address;
-    loop {
-        let (_, below) = accounts.below(&at)?;
-        if let Some(found) = leaf(accounts, back, count, &below.address) {
-            return Some(found);
-        }
-        at = below.address;
-    }
+    let (_, below) = accounts.below_among(count, address)?;
+    leaf(accounts, back, count, &below.address)
 }

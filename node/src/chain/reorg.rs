@@ -177,7 +177,7 @@ impl From<ConnectError<BlockError>> for Refused {
     fn from(error: ConnectError<BlockError>) -> Self {
         match error {
             ConnectError::Rule(error) => Self::Rule(error),
-            // Every touched address was loaded: what is missing is missing on disk.
+            // Every touched address was looked up: what is missing is missing in the state.
             ConnectError::NotLoaded(missing) => {
                 Self::Store(StoreError::Missing { table: "account_by_address", key: missing.address.to_string() })
             }

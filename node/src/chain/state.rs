@@ -37,7 +37,7 @@ impl State {
             let (found_first, found_second) = leaves.split_at_mut(first.len());
             let (first, second) = workers
                 .join(|| self.accounts.find_each(first, found_first), || self.accounts.find_each(second, found_second));
-            (first?, second?);
+            first.and(second)?;
         }
         Ok(AccountSlice::load(self.accounts.count(), leaves))
     }
@@ -94,13 +94,16 @@ impl<'a> Moving<'a> {
     pub(super) fn disconnect(&mut self, undo: &UndoLeaves) -> Result<(), StoreError> {
         let State { accounts, tree } = &mut *self.state;
         let lacking = |index: u64| StoreError::Missing { table: "address_by_index", key: index.to_string() };
+        let count = accounts.count();
+        if undo.count == 0 || undo.count > count || undo.leaves.iter().any(|old| old.index >= undo.count) {
+            return Err(StoreError::Corrupt { table: "undo_by_id", key: undo.count.to_string() });
+        }
         let (mut restored, mut leaves) = (Vec::with_capacity(undo.leaves.len()), Vec::new());
         for old in undo.leaves.iter() {
             let now = *accounts.at(old.index).ok_or_else(|| lacking(old.index))?;
             restored.push((old.index, Leaf { next: old.next.unwrap_or(now.next), account: old.account, ..now }));
             leaves.push((old.index, now));
         }
-        let count = accounts.count();
         leaves.extend((undo.count..count).filter_map(|index| Some((index, *accounts.at(index)?))));
         let corrupt = |_| StoreError::Corrupt { table: "undo_by_id", key: undo.count.to_string() };
         let record = UndoRecord { count: undo.count, leaves: BoundedVec::new(restored).map_err(corrupt)? };
@@ -147,7 +150,8 @@ impl<'a> Moving<'a> {
         (self.undone.first().map_or(lowest, |undone| undone.count), lowest)
     }
 
-    /// Takes everything back, the last first: the state is as it is on the disk.
+    /// Takes everything back, the last first: the state is as it is on the disk. The hashes are made again, which costs
+    /// what making them had, and whoever brought the invalid block its proof of work.
     pub(super) fn take_back(self) {
         let State { accounts, tree } = self.state;
         let connected = self.connected.into_iter().rev().map(|change| {
@@ -166,5 +170,46 @@ impl<'a> Moving<'a> {
     /// in the tree, if it was asked for.
     pub(super) fn keep(self) -> Vec<(StateChange, TreeUpdate)> {
         self.connected.into_iter().zip(self.inverses.unwrap_or_default()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema::UndoLeaf;
+    use cairn_ledger::{accounts::Account, testing::arbitrary_hash};
+
+    fn state(count: u64) -> State {
+        let address = |n: u64| if n == 0 { Address::ZERO } else { Address::from_bytes(*arbitrary_hash(n).as_bytes()) };
+        let mut sorted: Vec<Address> = (0..count).map(address).collect();
+        sorted.sort_unstable();
+        let next = |address: Address| sorted.iter().find(|other| **other > address).copied().unwrap_or(Address::ZERO);
+        let leaves = (0..count).map(|n| Leaf { address: address(n), next: next(address(n)), ..Leaf::SENTINEL });
+        let leaves: Vec<Leaf> = leaves.collect();
+        let mut accounts = Accounts::with_count(count);
+        assert!(leaves.iter().zip(0..).all(|(leaf, index)| accounts.place(index, *leaf)));
+        State { accounts, tree: AccountTree::from_leaf_hashes(Leaf::hash_each(&leaves)) }
+    }
+
+    fn undo(count: u64, index: u64) -> UndoLeaves {
+        let leaf = UndoLeaf { index, account: Account::default(), next: None };
+        UndoLeaves { count, leaves: BoundedVec::new(vec![leaf]).expect("one") }
+    }
+
+    /// A broken record would have moved the accounts and the tree apart, and the next block been called invalid.
+    #[test]
+    fn an_undo_record_that_cannot_be_is_refused_before_anything_moves() {
+        let mut state = state(9);
+        let root = state.tree.state_root();
+        let mut moving = Moving::new(&mut state, false);
+        for (count, index) in [(0, 0), (10, 3), (5, 5), (9, 9)] {
+            let broken = moving.disconnect(&undo(count, index)).expect_err("it cannot be");
+            assert!(broken.is_storage_failure(), "{count}, {index}: {broken}");
+            assert_eq!((moving.state().accounts.count(), moving.state().tree.state_root()), (9, root));
+        }
+        moving.disconnect(&undo(8, 7)).expect("the negative control");
+        assert_eq!((moving.state().accounts.count(), moving.state().tree.count()), (8, 8));
+        moving.take_back();
+        assert_eq!((state.accounts.count(), state.tree.state_root()), (9, root));
     }
 }

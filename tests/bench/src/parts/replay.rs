@@ -16,6 +16,8 @@ use std::{
 
 /// Long runs are repeated so often.
 const LONG_RUNS: usize = 3;
+/// Payments in states of different sizes: fractions of a second, compared with each other.
+const ACCOUNT_RUNS: usize = 5;
 /// How long after a synchronisation a node's memory is looked at.
 const SETTLED: Duration = Duration::from_secs(10);
 /// Those who pay in states of every size: the same people, payments and order.
@@ -97,7 +99,7 @@ pub fn accounts(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
         node::settle(&files.network, base.path())?;
         states.push((accounts, files, base));
     }
-    for _ in 0..LONG_RUNS {
+    for _ in 0..ACCOUNT_RUNS {
         for (accounts, files, base) in &states {
             let data = Scratch::copy(&bench.work, "accounts", base.path())?;
             let figures = node::import(&files.network, data.path(), &files.payments, None)?;
