@@ -6,7 +6,7 @@
 //! Which addresses are landmarks, and where they hash to, depends on a secret, since a receiver's address may be any
 //! 32 bytes: nobody can choose some that fall together, or lie far from every landmark.
 //!
-//! An account takes 80 bytes, its place in the table about 9, the landmarks about 12; the hashes of the tree over
+//! An account takes 80 bytes, its place in the table about 10, the landmarks about 12; the hashes of the tree over
 //! all accounts another 64.
 
 use crate::store::StoreError;

@@ -93,20 +93,20 @@ impl<'a> Moving<'a> {
     /// Takes back what a block had changed.
     pub(super) fn disconnect(&mut self, undo: &UndoLeaves) -> Result<(), StoreError> {
         let State { accounts, tree } = &mut *self.state;
-        let lacking = |index: u64| StoreError::Missing { table: "address_by_index", key: index.to_string() };
+        let corrupt = || StoreError::Corrupt { table: "undo_by_id", key: undo.count.to_string() };
         let count = accounts.count();
         if undo.count == 0 || undo.count > count || undo.leaves.iter().any(|old| old.index >= undo.count) {
-            return Err(StoreError::Corrupt { table: "undo_by_id", key: undo.count.to_string() });
+            return Err(corrupt());
         }
         let (mut restored, mut leaves) = (Vec::with_capacity(undo.leaves.len()), Vec::new());
         for old in undo.leaves.iter() {
-            let now = *accounts.at(old.index).ok_or_else(|| lacking(old.index))?;
+            let now = *accounts.at(old.index).ok_or_else(corrupt)?;
             restored.push((old.index, Leaf { next: old.next.unwrap_or(now.next), account: old.account, ..now }));
             leaves.push((old.index, now));
         }
         leaves.extend((undo.count..count).filter_map(|index| Some((index, *accounts.at(index)?))));
-        let corrupt = |_| StoreError::Corrupt { table: "undo_by_id", key: undo.count.to_string() };
-        let record = UndoRecord { count: undo.count, leaves: BoundedVec::new(restored).map_err(corrupt)? };
+        let restored = BoundedVec::new(restored).map_err(|_| corrupt())?;
+        let record = UndoRecord { count: undo.count, leaves: restored };
         tree.apply(tree.update(record.count, &record.leaf_hashes()));
         accounts.set(record.count, record.leaves.into_vec());
         self.undone.push(Undone { count, leaves });
@@ -117,9 +117,8 @@ impl<'a> Moving<'a> {
     pub(super) fn write(&self, store: &ChainStore, batch: &mut Batch<'_>) {
         let accounts = &self.state.accounts;
         // As they are now; `None` for those that exist no more.
-        let now = self.undone.iter().flat_map(|undone| &undone.leaves).map(|(_, leaf)| accounts.get(&leaf.address));
-        let undone = self.undone.iter().flat_map(|undone| &undone.leaves).map(|(_, leaf)| leaf.address).zip(now);
-        let undone: Vec<(Address, Option<(u64, Leaf)>)> = undone.collect();
+        let undone = self.undone.iter().flat_map(|undone| &undone.leaves).map(|(_, leaf)| leaf.address);
+        let undone: Vec<_> = undone.map(|address| (address, accounts.get(&address))).collect();
         // What the blocks changed is at hand, where the accounts are far apart in memory; the last change counts.
         let connected = self.connected.iter().rev().flat_map(|change| &change.leaves);
         let connected = connected.map(|leaf| (leaf.new.address, Some((leaf.index, &leaf.new))));
