@@ -165,7 +165,17 @@ impl AccountTree {
 
     /// Makes `update`, which was computed from this very tree, part of it.
     pub fn apply(&mut self, update: TreeUpdate) {
-        let _inverse = self.exchange(update);
+        let mut len = usize::try_from(update.count).unwrap_or(usize::MAX);
+        self.levels.resize_with(update.nodes.len(), Vec::new);
+        for (level, nodes) in self.levels.iter_mut().zip(update.nodes) {
+            level.resize(len, Hash::ZERO);
+            for (index, hash) in nodes {
+                if let Some(place) = usize::try_from(index).ok().and_then(|index| level.get_mut(index)) {
+                    *place = hash;
+                }
+            }
+            len = len.div_ceil(2);
+        }
     }
 
     /// Makes `update`, which was computed from this very tree, part of it; returns the update that takes it back.

@@ -6,13 +6,16 @@ use super::{
     schema,
 };
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, Direction, FlushOptions, IteratorMode, Options, WriteBatch, WriteOptions, checkpoint::Checkpoint,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
+    DBCompressionType, DBRecoveryMode, Direction, FlushOptions, IteratorMode, Options, UniversalCompactOptions,
+    WriteBatch, WriteOptions, checkpoint::Checkpoint,
 };
 use std::{ops::RangeInclusive, path::Path};
 
 /// More bytes than any key of ours has.
 const PAST_EVERY_KEY: usize = 64;
+/// Sorted runs of changed accounts before they are merged: a look-up may ask the filter of each.
+const MAX_RUNS: i32 = 8;
 /// What the database keeps besides the chain, and how much memory and how many files it may use.
 #[derive(Clone, Copy, Debug)]
 pub struct DbOptions {
@@ -331,8 +334,17 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
     let hashes = matches!(name, "location_by_txid" | "account_by_address" | "address_by_index");
     options.set_compression_type(if hashes { DBCompressionType::None } else { DBCompressionType::Lz4 });
     options.set_write_buffer_size(write_buffer_bytes / 2);
-    // Bodies are large and written once: keep them out of compactions.
-    if name == "body_by_id" {
+    // Payments change accounts all over the table: level by level, each few megabytes of changes would rewrite most of it.
+    // So changes are merged with changes, and with the table when there are as many as it has itself.
+    if name == "account_by_address" {
+        let mut universal = UniversalCompactOptions::default();
+        universal.set_max_size_amplification_percent(100);
+        options.set_compaction_style(DBCompactionStyle::Universal);
+        options.set_universal_compaction_options(&universal);
+        options.set_level_zero_file_num_compaction_trigger(MAX_RUNS);
+    }
+    // Large, and written once: out of the way of compactions.
+    if matches!(name, "body_by_id" | "undo_by_id") {
         options.set_enable_blob_files(true);
         options.set_min_blob_size(4096);
         options.set_blob_compression_type(DBCompressionType::Lz4);

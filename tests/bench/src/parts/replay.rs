@@ -22,7 +22,7 @@ const ACCOUNT_RUNS: usize = 5;
 const SETTLED: Duration = Duration::from_secs(10);
 /// Those who pay in states of every size: the same people, payments and order.
 const SIGNERS: u64 = 10_000;
-const ROUNDS: u64 = 5;
+const ROUNDS: u64 = 50;
 
 /// Cores this process may use.
 fn cores() -> usize {
