@@ -23,7 +23,7 @@ const TABLES: usize = 256;
 /// Leaves in a chunk: what is there never moves, and no more is taken than a chunk.
 const CHUNK: usize = 4096;
 /// Accounts looked up side by side: more than the loads from memory that a core has under way at once.
-pub(super) const ABREAST: usize = 64;
+const ABREAST: usize = 64;
 /// Of so many addresses one is a landmark.
 const LANDMARK: u64 = 4;
 

@@ -140,14 +140,15 @@ pub fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<AuditReport, AuditE
 fn audit_accounts(store: &ChainStore, expected: Amount) -> Result<(u64, Amount), AuditError> {
     let (mut count, mut sum) = (0_u64, 0_u128);
     let mut previous: Option<Leaf> = None;
-    for entry in store.accounts() {
-        let (address, record) = entry?;
-        if previous.is_some_and(|leaf| leaf.next != address) || store.address_at(record.index)? != Some(address) {
+    for entry in store.leaves()? {
+        let (index, leaf) = entry?;
+        let address = leaf.address;
+        if previous.is_some_and(|leaf| leaf.next != address) || store.address_at(index)? != Some(address) {
             return Err(AuditError::Order { address });
         }
         count += 1;
-        sum += u128::from(record.account.balance.pebbles());
-        previous = Some(record.leaf(address));
+        sum += u128::from(leaf.account.balance.pebbles());
+        previous = Some(leaf);
     }
     if let Some(last) = previous.filter(|leaf| leaf.next != Address::ZERO) {
         return Err(AuditError::Order { address: last.address });

@@ -5,15 +5,15 @@
 //! [`Known`] and not checked again.
 
 use super::{
-    accounts::Accounts,
+    accounts::{Accounts, missing},
     known::Known,
     mailbox::{ChainError, Import, MAILBOX, Message},
     room::{Rooms, Turn},
     state::State,
 };
-use crate::store::{ChainStore, StoreError};
+use crate::store::{ChainStore, StoreError, schema::AccountPlace};
 use cairn_ledger::{
-    accounts::{AccountTree, Leaf},
+    accounts::{Account, AccountTree, Leaf},
     block::{Body, block_size},
     chain_spec::ChainSpec,
     error::{BlockError, TxError},
@@ -46,6 +46,8 @@ const BATCH: usize = 1024;
 const PIECE: usize = 512;
 /// First bytes of addresses in the part of all accounts that one worker reads at once; a divisor of 256.
 const PART: u8 = 4;
+/// What so many accounts have is read at once by one worker.
+const AT_ONCE: usize = 1 << 16;
 /// Accounts that one worker loads at once: somebody may choose addresses that all fall into one part.
 const LOADED: usize = 4096;
 /// Keys that each worker remembers, of about 100 bytes.
@@ -100,8 +102,12 @@ impl Workers {
         let hashes = vec![Hash::ZERO; u32::try_from(count).map_err(broken)? as usize];
         let loaded = Mutex::new((Accounts::with_count(count), hashes));
         self.0.install(|| {
+            let firsts: Vec<u64> = (0..count).step_by(AT_ONCE).collect();
+            let accounts = firsts.into_par_iter();
+            let accounts = accounts.map(|first| store.accounts_at(first..count.min(first + AT_ONCE as u64)));
+            let accounts: Vec<Vec<Account>> = accounts.collect::<Result<_, _>>()?;
             let parts: Vec<u8> = (0..=u8::MAX).step_by(usize::from(PART)).collect();
-            parts.into_par_iter().try_for_each(|first| load_part(store, first..=first + (PART - 1), &loaded))
+            parts.into_par_iter().try_for_each(|first| load_part(store, first..=first + (PART - 1), &accounts, &loaded))
         })?;
         let (accounts, hashes) = loaded.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(State { accounts, tree: self.0.install(|| AccountTree::from_leaf_hashes(hashes)) })
@@ -112,10 +118,15 @@ impl Workers {
 fn load_part(
     store: &ChainStore,
     first: RangeInclusive<u8>,
+    accounts: &[Vec<Account>],
     loaded: &Mutex<(Accounts, Vec<Hash>)>,
 ) -> Result<(), StoreError> {
-    let mut entries =
-        store.accounts_in(first).map(|entry| entry.map(|(address, record)| (record.index, record.leaf(address))));
+    let mut entries = store.places_in(first).map(|entry| {
+        let (address, AccountPlace { index, next }) = entry?;
+        let account = usize::try_from(index).ok().and_then(|index| accounts.get(index / AT_ONCE)?.get(index % AT_ONCE));
+        let account = *account.ok_or_else(|| missing(&address))?;
+        Ok((index, Leaf { address, next, account }))
+    });
     loop {
         let leaves: Vec<(u64, Leaf)> = entries.by_ref().take(LOADED).collect::<Result<_, _>>()?;
         if leaves.is_empty() {

@@ -123,7 +123,7 @@ impl Reader {
         if *address == Address::ZERO {
             return Ok(None);
         }
-        Ok(self.store.account(address)?.map(|record| record.account))
+        Ok(self.store.account(address)?.map(|(_, leaf)| leaf.account))
     }
 
     /// A transaction of the followed chain.

@@ -81,7 +81,7 @@ pub(super) fn execute(
         }
     };
     index.write(&mut batch);
-    state.write(store, &mut batch);
+    state.write(&mut batch);
     let (blocks, connect_us) = (connected.len(), started.elapsed().as_micros());
     if let Err(error) = batch.write(durability) {
         state.take_back();

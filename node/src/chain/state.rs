@@ -4,19 +4,18 @@
 //! batch: however often the plan touched an account, it is written once. A plan that fails is taken back.
 
 use super::{
-    accounts::{ABREAST, Accounts, missing},
+    accounts::{Accounts, missing},
     precheck::Precheck,
 };
 use crate::store::{
-    Batch, ChainStore, StoreError,
-    schema::{AccountByAddress, AddressByIndex, UndoLeaves},
+    Batch, StoreError,
+    schema::{AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, UndoLeaves},
 };
 use cairn_ledger::{
     accounts::{AccountProof, AccountSlice, AccountTree, Leaf, StateChange, TreeUpdate, UndoRecord},
     codec::BoundedVec,
     keys::Address,
 };
-use std::hint;
 
 /// So many accounts are shared with a worker: fewer take no longer than waiting for one may.
 const SHARED: usize = 4096;
@@ -115,37 +114,45 @@ impl<'a> Moving<'a> {
     }
 
     /// Adds all that differs from the disk to a batch.
-    pub(super) fn write(&self, store: &ChainStore, batch: &mut Batch<'_>) {
+    pub(super) fn write(&self, batch: &mut Batch<'_>) {
         let accounts = &self.state.accounts;
         // As they are now; `None` for those that exist no more.
         let undone = self.undone.iter().flat_map(|undone| &undone.leaves).map(|(_, leaf)| leaf.address);
         let undone: Vec<_> = undone.map(|address| (address, accounts.get(&address))).collect();
         // What the blocks changed is at hand, where the accounts are far apart in memory; the last change counts.
         let connected = self.connected.iter().rev().flat_map(|change| &change.leaves);
-        let connected = connected.map(|leaf| (leaf.new.address, Some((leaf.index, &leaf.new))));
-        let undone = undone.iter().map(|(address, now)| (*address, now.as_ref().map(|(index, leaf)| (*index, leaf))));
-        let mut changed: Vec<_> = connected.chain(undone).collect();
+        let elsewhere = connected.clone().filter(|leaf| leaf.old.is_none_or(|old| old.next != leaf.new.next));
+        let elsewhere = elsewhere.map(|leaf| (leaf.new.address, Some(AccountPlace::new(leaf.index, &leaf.new))));
+        let now = |(index, leaf): &(u64, Leaf)| AccountPlace::new(*index, leaf);
+        let mut places: Vec<_> =
+            elsewhere.chain(undone.iter().map(|(address, leaf)| (*address, leaf.as_ref().map(now)))).collect();
         // In the order of the table: a sorted batch goes in at half the cost.
-        changed.sort_by_key(|(address, _)| *address);
-        changed.dedup_by_key(|(address, _)| *address);
-        for some in changed.chunks(ABREAST) {
-            // In that order they are far apart: the core asks for all of them before it waits for one.
-            let first_bytes =
-                some.iter().filter_map(|(_, leaf)| leaf.and_then(|(_, leaf)| leaf.next.as_bytes().first()));
-            hint::black_box(first_bytes.fold(0, |all, byte| all ^ byte));
-            for (address, leaf) in some {
-                match leaf {
-                    Some((index, leaf)) => store.put_leaf(batch, *index, leaf),
-                    None => batch.delete::<AccountByAddress>(address),
-                }
+        places.sort_by_key(|(address, _)| *address);
+        places.dedup_by_key(|(address, _)| *address);
+        for (address, place) in places {
+            match place {
+                Some(place) => batch.put::<AccountByAddress>(&address, &place),
+                None => batch.delete::<AccountByAddress>(&address),
             }
+        }
+
+        let undone = undone.iter().filter_map(|(_, leaf)| *leaf).map(|(index, leaf)| (index, leaf.account));
+        let changed = connected.filter(|leaf| leaf.old.is_none_or(|old| old.account != leaf.new.account));
+        let mut changed: Vec<_> = changed.map(|leaf| (leaf.index, leaf.new.account)).chain(undone).collect();
+        changed.sort_by_key(|(index, _)| *index);
+        changed.dedup_by_key(|(index, _)| *index);
+        for (index, account) in changed {
+            batch.put::<AccountByIndex>(&index, &account);
         }
 
         let (before, lowest) = self.counts();
         for index in lowest..accounts.count().max(before) {
             match accounts.at(index) {
                 Some(leaf) => batch.put::<AddressByIndex>(&index, &leaf.address),
-                None => batch.delete::<AddressByIndex>(&index),
+                None => {
+                    batch.delete::<AddressByIndex>(&index);
+                    batch.delete::<AccountByIndex>(&index);
+                }
             }
         }
     }

@@ -275,11 +275,10 @@ async fn verification_agrees_with_an_honest_store_and_names_a_doctored_account()
     // Somebody gives an account money on the disk.
     let store = fixture.store("a");
     let address = key(103).address();
-    let record = store.account(&address).expect("it can be read").expect("an account");
-    let mut leaf = record.leaf(address);
+    let (index, mut leaf) = store.account(&address).expect("it can be read").expect("an account");
     leaf.account.balance = pebbles(1_000_000);
     let mut batch = store.batch(0);
-    store.put_leaf(&mut batch, record.index, &leaf);
+    store.put_leaf(&mut batch, index, &leaf);
     batch.write(Durability::Synced).expect("room");
     drop(store);
     let error = fixture.verify("a").await.expect_err("a doctored store");

@@ -4,8 +4,9 @@ use super::{
     export::StoredBlocks,
     feed::{Fed, ReplayError, Replayed, feed_into},
 };
-use crate::store::{ChainStore, DbOptions, StoreError, schema::AccountRecord};
+use crate::store::{ChainStore, DbOptions, StoreError};
 use cairn_ledger::{
+    accounts::Leaf,
     chain_spec::ChainSpec,
     hash::{BlockId, Hash},
     keys::Address,
@@ -77,10 +78,10 @@ impl VerifyError {
     }
 }
 
-fn shown(record: Option<AccountRecord>) -> String {
-    match record {
+fn shown(leaf: Option<(u64, Leaf)>) -> String {
+    match leaf {
         None => String::from("no account"),
-        Some(AccountRecord { index, next, account }) => format!(
+        Some((index, Leaf { next, account, .. })) => format!(
             "balance {} nonce {} (leaf {index}, before {})",
             account.balance,
             account.nonce,
@@ -129,22 +130,23 @@ fn scratch_in(parent: &Path) -> Result<TempDir, ReplayError> {
 
 /// Compares all accounts, in order of their addresses, and counts them.
 fn compare(stored: &ChainStore, replayed: &ChainStore) -> Result<u64, VerifyError> {
-    let (mut left, mut right) = (stored.accounts(), replayed.accounts());
+    let mut left = stored.leaves().map_err(ReplayError::Store)?;
+    let mut right = replayed.leaves().map_err(ReplayError::Store)?;
     let mut count = 0_u64;
     loop {
         let next = |entry: Option<Result<_, StoreError>>| entry.transpose().map_err(ReplayError::Store);
         let differs = match (next(left.next())?, next(right.next())?) {
             (None, None) => return Ok(count.saturating_sub(1)),
-            (Some((address, record)), None) => (address, Some(record), None),
-            (None, Some((address, record))) => (address, None, Some(record)),
-            (Some((address, ours)), Some((other, theirs))) => match address.cmp(&other) {
-                Ordering::Less => (address, Some(ours), None),
-                Ordering::Greater => (other, None, Some(theirs)),
+            (Some(ours), None) => (ours.1.address, Some(ours), None),
+            (None, Some(theirs)) => (theirs.1.address, None, Some(theirs)),
+            (Some(ours), Some(theirs)) => match ours.1.address.cmp(&theirs.1.address) {
+                Ordering::Less => (ours.1.address, Some(ours), None),
+                Ordering::Greater => (theirs.1.address, None, Some(theirs)),
                 Ordering::Equal if ours == theirs => {
                     count += 1;
                     continue;
                 }
-                Ordering::Equal => (address, Some(ours), Some(theirs)),
+                Ordering::Equal => (ours.1.address, Some(ours), Some(theirs)),
             },
         };
         let (address, stored, replayed) = differs;

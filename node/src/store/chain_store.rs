@@ -2,14 +2,14 @@
 
 use super::{
     Batch, Db, DbOptions, DbUsage, Durability, StoreError,
-    codec::KeyCodec,
+    codec::{KeyCodec, Table},
     schema::{
-        AccountByAddress, AccountRecord, AddressByIndex, BodyById, FORMAT, HeaderById, HeaderRecord, IdByHeight,
-        LocationByTxid, Meta, MetaKey, MetaRecord, TxLocation, UndoById, UndoLeaves,
+        AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, BodyById, FORMAT, HeaderById, HeaderRecord,
+        IdByHeight, LocationByTxid, Meta, MetaKey, MetaRecord, TxLocation, UndoById, UndoLeaves,
     },
 };
 use cairn_ledger::{
-    accounts::Leaf,
+    accounts::{Account, Leaf},
     block::{Block, Body},
     chain_spec::ChainSpec,
     hash::{BlockId, TxId},
@@ -18,7 +18,10 @@ use cairn_ledger::{
     units::Height,
     validate::{ChainContext, CheckedBlock, LinkedHeader},
 };
-use std::{ops::RangeInclusive, path::Path};
+use std::{
+    ops::{Range, RangeInclusive},
+    path::Path,
+};
 
 /// The chain on disk. Reading needs no lock; writing is the chain's single writer's alone.
 pub struct ChainStore {
@@ -101,7 +104,6 @@ impl ChainStore {
         batch.put::<IdByHeight>(&Height::GENESIS, &genesis_id);
         for (leaf, index) in spec.genesis_leaves().iter().zip(0..) {
             self.put_leaf(&mut batch, index, leaf);
-            batch.put::<AddressByIndex>(&index, &leaf.address);
         }
         batch.put::<Meta>(&MetaKey::Tip, &MetaRecord::Tip(genesis_id));
         batch.write(Durability::Synced)
@@ -134,7 +136,9 @@ impl ChainStore {
 
     /// Sets a leaf.
     pub fn put_leaf(&self, batch: &mut Batch<'_>, index: u64, leaf: &Leaf) {
-        batch.put::<AccountByAddress>(&leaf.address, &AccountRecord::new(index, leaf));
+        batch.put::<AccountByAddress>(&leaf.address, &AccountPlace::new(index, leaf));
+        batch.put::<AccountByIndex>(&index, &leaf.account);
+        batch.put::<AddressByIndex>(&index, &leaf.address);
     }
 
     /// The last connected block.
@@ -230,12 +234,34 @@ impl ChainStore {
         record.ok_or_else(|| StoreError::Missing { table: "undo_by_id", key: id.to_string() })
     }
 
-    /// The account of an address at the tip.
+    /// The leaf of an address at the tip, and its index.
     ///
     /// # Errors
     /// A failing or corrupt database.
-    pub fn account(&self, address: &Address) -> Result<Option<AccountRecord>, StoreError> {
-        self.db.get::<AccountByAddress>(address)
+    pub fn account(&self, address: &Address) -> Result<Option<(u64, Leaf)>, StoreError> {
+        // Both of one moment: a reorganisation may give the index to another account.
+        let moment = self.db.moment();
+        let Some(place) = moment.get::<AccountByAddress>(address)? else { return Ok(None) };
+        let account = moment.get::<AccountByIndex>(&place.index)?.ok_or_else(|| no_account(place.index))?;
+        Ok(Some((place.index, Leaf { address: *address, next: place.next, account })))
+    }
+
+    /// What the accounts at these indices have.
+    ///
+    /// # Errors
+    /// A failing or corrupt database; also when not all of them are there.
+    pub fn accounts_at(&self, indices: Range<u64>) -> Result<Vec<Account>, StoreError> {
+        let stored = self.db.entries_from::<AccountByIndex>(&indices.start);
+        let mut accounts = Vec::new();
+        for (index, entry) in indices.clone().zip(stored) {
+            let (key, account) = entry?;
+            if *key != index.to_bytes() {
+                return Err(no_account(index));
+            }
+            accounts.push(account);
+        }
+        let next = indices.start.saturating_add(accounts.len() as u64);
+        if next < indices.end { Err(no_account(next)) } else { Ok(accounts) }
     }
 
     /// How many accounts there are, the sentinel included.
@@ -243,8 +269,15 @@ impl ChainStore {
     /// # Errors
     /// A failing or corrupt database.
     pub fn account_count(&self) -> Result<u64, StoreError> {
-        let Some(key) = self.db.last_key::<AddressByIndex>()? else { return Ok(0) };
-        let corrupt = |_| StoreError::Corrupt { table: "address_by_index", key: hex::encode(&key) };
+        let (addresses, accounts) =
+            (self.count_by_index::<AddressByIndex>()?, self.count_by_index::<AccountByIndex>()?);
+        if addresses == accounts { Ok(accounts) } else { Err(no_account(addresses.min(accounts))) }
+    }
+
+    /// How many entries a table has whose keys are all numbers up to some.
+    fn count_by_index<T: Table<Key = u64>>(&self) -> Result<u64, StoreError> {
+        let Some(key) = self.db.last_key::<T>()? else { return Ok(0) };
+        let corrupt = |_| StoreError::Corrupt { table: T::NAME, key: hex::encode(&key) };
         Ok(<[u8; 8]>::try_from(&*key).map(u64::from_be_bytes).map_err(corrupt)?.saturating_add(1))
     }
 
@@ -256,18 +289,37 @@ impl ChainStore {
         self.db.get::<AddressByIndex>(&index)
     }
 
-    /// All accounts, in ascending order of address.
-    pub fn accounts(&self) -> impl Iterator<Item = Result<(Address, AccountRecord), StoreError>> {
-        self.db.entries::<AccountByAddress>().map(|entry| entry.and_then(read_account))
+    /// All leaves with their indices, in ascending order of address.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn leaves(&self) -> Result<impl Iterator<Item = Result<(u64, Leaf), StoreError>>, StoreError> {
+        let accounts = self.accounts_at(0..self.account_count()?)?;
+        let leaves = self.places_in(0..=u8::MAX).map(move |entry| {
+            let (address, AccountPlace { index, next }) = entry?;
+            let account = usize::try_from(index).ok().and_then(|index| accounts.get(index));
+            let account = *account.ok_or_else(|| no_account(index))?;
+            Ok((index, Leaf { address, next, account }))
+        });
+        Ok(leaves)
     }
 
-    /// The accounts whose addresses begin with a byte of `first`, in ascending order: a part of all, for one
+    /// Where the accounts are whose addresses begin with a byte of `first`, in ascending order: a part of all, for one
     /// of many readers.
-    pub fn accounts_in(
+    pub fn places_in(
         &self,
         first: RangeInclusive<u8>,
-    ) -> impl Iterator<Item = Result<(Address, AccountRecord), StoreError>> {
-        self.db.slice::<AccountByAddress>(first).map(|entry| entry.and_then(read_account))
+    ) -> impl Iterator<Item = Result<(Address, AccountPlace), StoreError>> {
+        let mut least = [0; 32];
+        least[0] = *first.start();
+        let least = Address::from_bytes(least);
+        let entries = self.db.entries_from::<AccountByAddress>(&least).map(|entry| {
+            let (key, place) = entry?;
+            let corrupt = |_| StoreError::Corrupt { table: "account_by_address", key: hex::encode(&key) };
+            Ok((Address::from_bytes(<[u8; 32]>::try_from(&*key).map_err(corrupt)?), place))
+        });
+        entries
+            .take_while(move |entry| entry.as_ref().map_or(true, |(address, _)| address.as_bytes()[0] <= *first.end()))
     }
 
     /// The block of the followed chain at `height` as the parent of others: with the history up to it.
@@ -362,8 +414,6 @@ pub(crate) fn put_disconnected(batch: &mut Batch<'_>, header: &LinkedHeader, txi
     batch.put::<Meta>(&MetaKey::Tip, &MetaRecord::Tip(header.header().parent));
 }
 
-fn read_account((key, record): (Box<[u8]>, AccountRecord)) -> Result<(Address, AccountRecord), StoreError> {
-    let bytes = <[u8; 32]>::try_from(&*key);
-    let corrupt = |_| StoreError::Corrupt { table: "account_by_address", key: hex::encode(&key) };
-    Ok((Address::from_bytes(bytes.map_err(corrupt)?), record))
+fn no_account(index: u64) -> StoreError {
+    StoreError::Missing { table: "account_by_index", key: index.to_string() }
 }

@@ -7,10 +7,10 @@ use super::{
 };
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
-    DBCompressionType, DBRecoveryMode, Direction, FlushOptions, IteratorMode, Options, UniversalCompactOptions,
-    WriteBatch, WriteOptions, checkpoint::Checkpoint,
+    DBCompressionType, DBRecoveryMode, Direction, FlushOptions, IteratorMode, Options, Snapshot,
+    UniversalCompactOptions, WriteBatch, WriteOptions, checkpoint::Checkpoint,
 };
-use std::{ops::RangeInclusive, path::Path};
+use std::path::Path;
 
 /// More bytes than any key of ours has.
 const PAST_EVERY_KEY: usize = 64;
@@ -71,6 +71,12 @@ pub struct TableUsage {
 
 /// An open database.
 pub struct Db(DB);
+
+/// A database at a moment.
+pub struct Moment<'db> {
+    db: &'db Db,
+    snapshot: Snapshot<'db>,
+}
 
 /// How a database is opened, with all its tables.
 fn opening(options: DbOptions) -> (Options, Vec<ColumnFamilyDescriptor>) {
@@ -210,17 +216,19 @@ impl Db {
         Checkpoint::new(&self.0).and_then(|checkpoint| checkpoint.create_checkpoint(to)).map_err(failed("backup"))
     }
 
-    /// The entries whose keys begin with a byte of `first`, in order; keys as bytes.
-    pub fn slice<T: Table>(
+    /// The entries from `key` on, in order; keys as bytes.
+    pub fn entries_from<T: Table>(
         &self,
-        first: RangeInclusive<u8>,
-    ) -> impl Iterator<Item = Result<Entry<T::Value>, StoreError>> {
-        let mode = IteratorMode::From(&[*first.start()], Direction::Forward);
-        let entries = self.0.iterator_cf(self.family::<T>(), mode).map(decode_entry::<T>);
-        entries.take_while(move |entry| match entry {
-            Ok((key, _)) => key.first().is_none_or(|byte| byte <= first.end()),
-            Err(_) => true,
-        })
+        key: &T::Key,
+    ) -> impl Iterator<Item = Result<Entry<T::Value>, StoreError>> + use<'_, T> {
+        let key = key.to_bytes();
+        let mode = IteratorMode::From(key.as_ref(), Direction::Forward);
+        self.0.iterator_cf(self.family::<T>(), mode).map(decode_entry::<T>)
+    }
+
+    /// The database as it is now, whatever is written meanwhile.
+    pub fn moment(&self) -> Moment<'_> {
+        Moment { db: self, snapshot: self.0.snapshot() }
     }
 
     /// Writes a batch; with `sync`, it has reached the disk when this returns.
@@ -284,6 +292,18 @@ impl Db {
     }
 }
 
+impl Moment<'_> {
+    /// The value under `key`.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn get<T: Table>(&self, key: &T::Key) -> Result<Option<T::Value>, StoreError> {
+        let key = key.to_bytes();
+        let found = self.snapshot.get_pinned_cf(self.db.family::<T>(), key.as_ref()).map_err(failed(T::NAME))?;
+        found.map(|bytes| decode_value::<T>(key.as_ref(), &bytes)).transpose()
+    }
+}
+
 impl Drop for Db {
     fn drop(&mut self) {
         self.0.cancel_all_background_work(true);
@@ -323,20 +343,21 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
     // Looked up by hash, often in vain: a filter saves the read.
-    if matches!(name, "header_by_id" | "location_by_txid" | "account_by_address") {
+    let of_accounts = matches!(name, "account_by_address" | "account_by_index");
+    if of_accounts || matches!(name, "header_by_id" | "location_by_txid") {
         blocks.set_bloom_filter(10.0, false);
     }
     let mut options = Options::default();
     options.set_block_based_table_factory(&blocks);
     // Most accounts that are looked up are there: filters of the last level, nine tenths of all, would save little.
-    options.set_optimize_filters_for_hits(name == "account_by_address");
+    options.set_optimize_filters_for_hits(of_accounts);
     // Keys and values made of hashes do not become shorter.
-    let hashes = matches!(name, "location_by_txid" | "account_by_address" | "address_by_index");
-    options.set_compression_type(if hashes { DBCompressionType::None } else { DBCompressionType::Lz4 });
+    let hashes = matches!(name, "location_by_txid" | "address_by_index");
+    options.set_compression_type(if hashes || of_accounts { DBCompressionType::None } else { DBCompressionType::Lz4 });
     options.set_write_buffer_size(write_buffer_bytes / 2);
-    // Payments change accounts all over the table: level by level, each few megabytes of changes would rewrite most of it.
-    // So changes are merged with changes, and with the table when there are as many as it has itself.
-    if name == "account_by_address" {
+    // Changes are all over these tables: level by level, each few megabytes of them would rewrite most of a table. So
+    // changes are merged with changes, and with the table when there are as many as it has itself.
+    if of_accounts {
         let mut universal = UniversalCompactOptions::default();
         universal.set_max_size_amplification_percent(100);
         options.set_compaction_style(DBCompactionStyle::Universal);

@@ -4,21 +4,32 @@
 //! `undo_by_id` alone: an [`UndoRecord`] names each leaf in full, [`UndoLeaves`] knows it by its index. Records are
 //! rewritten in batches in the order of their keys, each batch together with how far it came, so that a run which was
 //! killed goes on where it stopped, and no record is ever taken for one of the other format.
+//!
+//! # Format 2 → 3
+//! `account_by_address` said where an account is and what it has; the latter is in `account_by_index` now. A record of
+//! format 2 begins with the one of format 3, so each tells which it is, and a run that was killed is simply repeated.
 
 use super::{
     Batch, Db, DbOptions, Durability, StoreError,
     codec::Table,
-    schema::{FORMAT, Meta, MetaKey, MetaRecord, UndoById, UndoLeaf, UndoLeaves},
+    schema::{
+        AccountByAddress, AccountByIndex, AccountPlace, FORMAT, Meta, MetaKey, MetaRecord, UndoById, UndoLeaf,
+        UndoLeaves,
+    },
 };
 use cairn_ledger::{
-    accounts::UndoRecord,
+    accounts::{Account, UndoRecord},
     codec::{self, BoundedVec},
     hash::BlockId,
+    keys::Address,
 };
 use std::path::Path;
 
 /// Records written together.
 const BATCH: usize = 1_000;
+
+/// An account in `account_by_address` of format 2: where it is, and what it has.
+type OldAccount = ((u64, Address), Account);
 
 /// Brings the database in `path` to the format of this program; whether there was anything to do. `show` sees how many
 /// of how many records are done.
@@ -33,7 +44,11 @@ pub fn bring_forward(path: &Path, options: DbOptions, show: &mut dyn FnMut(u64, 
     };
     match format {
         FORMAT => return Ok(false),
-        1 => shorten_undo(&db, show)?,
+        1 => {
+            shorten_undo(&db, show)?;
+            split_accounts(&db, show)?;
+        }
+        2 => split_accounts(&db, show)?,
         got => return Err(StoreError::Format { got, expected: FORMAT }),
     }
     let mut batch = Batch::new(&db, 0);
@@ -46,7 +61,7 @@ pub fn bring_forward(path: &Path, options: DbOptions, show: &mut dyn FnMut(u64, 
 
 /// Rewrites the undo records that are not rewritten yet.
 fn shorten_undo(db: &Db, show: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {
-    let total = db.usage()?.tables.iter().find(|table| table.name == UndoById::NAME).map_or(0, |table| table.entries);
+    let total = entries::<UndoById>(db)?;
     let after = match db.get::<Meta>(&MetaKey::Migrated)? {
         Some(MetaRecord::Migrated(id)) => Some(id),
         _ => None,
@@ -77,6 +92,39 @@ fn shorten_undo(db: &Db, show: &mut dyn FnMut(u64, u64)) -> Result<(), StoreErro
     Ok(())
 }
 
+/// Puts what accounts have into a table of its own.
+fn split_accounts(db: &Db, show: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {
+    let total = entries::<AccountByAddress>(db)?;
+    let (mut done, mut batch) = (0, Batch::new(db, 0));
+    for entry in db.encoded_after::<AccountByAddress>(None) {
+        let (key, encoded) = entry?;
+        let corrupt = || StoreError::Corrupt { table: AccountByAddress::NAME, key: hex::encode(&key) };
+        let address = Address::from_bytes(<[u8; 32]>::try_from(&*key).map_err(|_| corrupt())?);
+        match codec::decode::<OldAccount>(&encoded, codec::MAX_INPUT_BYTES) {
+            Ok(((index, next), account)) => {
+                batch.put::<AccountByAddress>(&address, &AccountPlace { index, next });
+                batch.put::<AccountByIndex>(&index, &account);
+            }
+            // Done by a run that was killed.
+            Err(_) if codec::decode::<AccountPlace>(&encoded, codec::MAX_INPUT_BYTES).is_ok() => {}
+            Err(_) => return Err(corrupt()),
+        }
+        done += 1;
+        if done % BATCH as u64 == 0 {
+            std::mem::replace(&mut batch, Batch::new(db, 0)).write(Durability::Synced)?;
+            show(done, total.max(done));
+        }
+    }
+    batch.write(Durability::Synced)?;
+    show(done, done);
+    Ok(())
+}
+
+/// About how many entries a table has.
+fn entries<T: Table>(db: &Db) -> Result<u64, StoreError> {
+    Ok(db.usage()?.tables.iter().find(|table| table.name == T::NAME).map_or(0, |table| table.entries))
+}
+
 /// The same in the form of format 2. A leaf's next address is given whether or not it changed: what it was is right.
 fn shortened(old: &UndoRecord) -> UndoLeaves {
     let leaf = |(index, leaf): &(u64, cairn_ledger::accounts::Leaf)| UndoLeaf {
@@ -91,10 +139,9 @@ fn shortened(old: &UndoRecord) -> UndoLeaves {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::ChainStore;
+    use crate::store::{ChainStore, schema::AddressByIndex};
     use cairn_ledger::{
-        accounts::{Account, Leaf},
-        keys::Address,
+        accounts::Leaf,
         testing::{arbitrary_hash, easy_network, pebbles},
     };
 
@@ -120,9 +167,41 @@ mod tests {
         batch.write(Durability::Synced).expect("written");
     }
 
+    /// The accounts of [`format_2`].
+    fn leaf(n: u64) -> Leaf {
+        Leaf { address: address(n), next: address(n + 1), account: Account { balance: pebbles(n), nonce: n } }
+    }
+
+    /// A database of format 2 with so many accounts besides those of block 0.
+    fn format_2(path: &Path, accounts: u64) {
+        let store = ChainStore::open(path, &easy_network(), DbOptions::default()).expect("a store");
+        let first = store.account_count().expect("a count");
+        let genesis: Vec<_> = store.leaves().expect("leaves").collect::<Result<_, _>>().expect("leaves");
+        drop(store);
+        let db = Db::open(path, DbOptions::default()).expect("a database");
+        set_format(&db, 2);
+        let mut batch = Batch::new(&db, 0);
+        batch.clear::<AccountByIndex>();
+        for (index, leaf) in genesis.into_iter().chain((0..accounts).map(|n| (first + n, leaf(n)))) {
+            let old: OldAccount = ((index, leaf.next), leaf.account);
+            batch.put_encoded::<AccountByAddress>(&leaf.address, |bytes| codec::encode_onto(bytes, &old));
+            batch.put::<AddressByIndex>(&index, &leaf.address);
+        }
+        batch.write(Durability::Synced).expect("written");
+    }
+
+    fn has_all_accounts(path: &Path, accounts: u64) {
+        let store = ChainStore::open(path, &easy_network(), DbOptions::default()).expect("format 3");
+        let first = store.account_count().expect("a count") - accounts;
+        for n in 0..accounts {
+            assert_eq!(store.account(&address(n)).expect("an account"), Some((first + n, leaf(n))), "{n}");
+        }
+        assert_eq!(store.leaves().expect("leaves").count() as u64, first + accounts);
+    }
+
     /// A database of format 1 with so many undo records.
     fn format_1(path: &Path, records: u64) {
-        drop(ChainStore::open(path, &easy_network(), DbOptions::default()).expect("a store"));
+        format_2(path, 3);
         let db = Db::open(path, DbOptions::default()).expect("a database");
         set_format(&db, 1);
         let mut batch = Batch::new(&db, 0);
@@ -138,14 +217,49 @@ mod tests {
     }
 
     fn has_all(path: &Path, records: u64) {
-        let store = ChainStore::open(path, &easy_network(), DbOptions::default()).expect("format 2");
+        let store = ChainStore::open(path, &easy_network(), DbOptions::default()).expect("format 3");
         for n in 0..records {
             assert_eq!(store.undo(&id(n)).expect("a record"), shortened(&old(n)), "{n}");
         }
+        drop(store);
+        has_all_accounts(path, 3);
     }
 
     #[test]
-    fn a_database_of_format_1_is_brought_forward_and_one_of_format_2_is_left_alone() {
+    fn a_database_of_format_2_is_brought_forward() {
+        let directory = tempfile::tempdir().expect("a directory");
+        format_2(directory.path(), 2_500);
+        let refused = ChainStore::open(directory.path(), &easy_network(), DbOptions::default()).map(drop);
+        let refused = refused.expect_err("format 2").to_string();
+        assert!(refused.contains("has format 2") && refused.contains("db migrate"), "{refused}");
+        assert!(bring(directory.path()).expect("brought forward"));
+        has_all_accounts(directory.path(), 2_500);
+        assert!(!bring(directory.path()).expect("nothing to do"));
+    }
+
+    #[test]
+    fn accounts_of_a_run_that_was_killed_are_not_taken_for_others() {
+        let directory = tempfile::tempdir().expect("a directory");
+        format_2(directory.path(), 50);
+        {
+            // What a kill after a batch leaves: some are done, and the format is the old one.
+            let db = Db::open(directory.path(), DbOptions::default()).expect("a database");
+            let first = u64::from_be_bytes(
+                *db.last_key::<AddressByIndex>().expect("a key").expect("one").as_array().expect("8 bytes"),
+            ) - 49;
+            let mut batch = Batch::new(&db, 0);
+            for n in (0..50).filter(|n| n % 3 == 0) {
+                batch.put::<AccountByAddress>(&address(n), &AccountPlace::new(first + n, &leaf(n)));
+                batch.put::<AccountByIndex>(&(first + n), &leaf(n).account);
+            }
+            batch.write(Durability::Synced).expect("written");
+        }
+        assert!(bring(directory.path()).expect("brought forward"));
+        has_all_accounts(directory.path(), 50);
+    }
+
+    #[test]
+    fn a_database_of_format_1_is_brought_forward_and_one_of_this_format_is_left_alone() {
         let directory = tempfile::tempdir().expect("a directory");
         format_1(directory.path(), 2_500);
         let refused = ChainStore::open(directory.path(), &easy_network(), DbOptions::default()).map(drop);
@@ -154,7 +268,7 @@ mod tests {
         let mut shown = Vec::new();
         let moved = bring_forward(directory.path(), DbOptions::default(), &mut |done, total| shown.push((done, total)));
         assert!(moved.expect("brought forward"));
-        assert_eq!(shown.last(), Some(&(2_500, 2_500)));
+        assert!(shown.contains(&(2_500, 2_500)), "{shown:?}");
         has_all(directory.path(), 2_500);
         assert!(!bring(directory.path()).expect("nothing to do"));
         has_all(directory.path(), 2_500);

@@ -9,7 +9,8 @@
 //! | `undo_by_id` | block id → undo record | created on connect, deleted on disconnect |
 //! | `id_by_height` | height → block id | created on connect, deleted on disconnect |
 //! | `location_by_txid` | transaction id → height, place | created on connect, deleted on disconnect |
-//! | `account_by_address` | address → leaf and its index | written on connect and disconnect |
+//! | `account_by_address` | address → index, next address | written when accounts are created or undone |
+//! | `account_by_index` | index → balance, nonce | written on connect and disconnect |
 //! | `address_by_index` | index → address | created with the account, deleted when its block is undone |
 //! | `touch_by_account` | account index, height, place → nothing | off unless `index.addresses`: created on connect or when it is built, deleted on disconnect |
 //!
@@ -23,7 +24,8 @@
 //! 1. tip ∈ connected ⊆ bodies ⊆ headers: every connected block has a body and a header.
 //! 2. An undo record, a height and the locations of its transactions exist exactly for connected blocks;
 //!    block 0 has no undo record.
-//! 3. The leaves in `account_by_address` hash to the state root of the tip's header.
+//! 3. The leaves in `account_by_address` and `account_by_index` hash to the state root of the tip's header; both have an
+//!    entry for each index that `address_by_index` has, and no other.
 //! 4. A batch is all or nothing, also across a power cut.
 //! 5. While the index of addresses is on, `touch_by_account` has exactly the touches of the blocks of the followed
 //!    chain up to the height in `meta`; while it is off, it is empty.

@@ -13,7 +13,7 @@ use cairn_ledger::{
 };
 
 /// The format this program reads and writes. It rises with any change of a table, a key or a value.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident: $cf:literal, $key:ty => $value:ty;)*) => {
@@ -45,8 +45,10 @@ tables! {
     IdByHeight: "id_by_height", Height => BlockId;
     /// Where the transactions of the followed chain are.
     LocationByTxid: "location_by_txid", TxId => TxLocation;
-    /// All accounts at the tip, the sentinel included.
-    AccountByAddress: "account_by_address", Address => AccountRecord;
+    /// Where all accounts at the tip are, the sentinel included.
+    AccountByAddress: "account_by_address", Address => AccountPlace;
+    /// What they have: all that a payment between them writes.
+    AccountByIndex: "account_by_index", u64 => Account;
     /// Accounts in order of creation.
     AddressByIndex: "address_by_index", u64 => Address;
     /// Where accounts were touched, if the index of addresses is on: the keys say all.
@@ -105,27 +107,20 @@ pub struct HeaderRecord {
     pub completed: BoundedVec<Node, 64>,
 }
 
-/// A leaf with its place; the address is the key.
+/// Where an account is. It changes when accounts are created and taken back, not with what they have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[bincode(crate = "cairn_ledger::codec::bincode")]
-pub struct AccountRecord {
+pub struct AccountPlace {
     /// Its place in the tree.
     pub index: u64,
     /// The next address in ascending order.
     pub next: Address,
-    /// What it has.
-    pub account: Account,
 }
 
-impl AccountRecord {
-    /// The record of a leaf.
+impl AccountPlace {
+    /// The place of a leaf.
     pub fn new(index: u64, leaf: &Leaf) -> Self {
-        Self { index, next: leaf.next, account: leaf.account }
-    }
-
-    /// The leaf of `address`.
-    pub fn leaf(&self, address: Address) -> Leaf {
-        Leaf { address, next: self.next, account: self.account }
+        Self { index, next: leaf.next }
     }
 }
 
