@@ -124,7 +124,7 @@ impl Reader {
         };
         let mut page = HistoryPage { tip, touched: Vec::new(), next: None, fork };
         // An address that never had an account was never touched.
-        if let Some((account, _)) = self.store.account(&query.address)? {
+        if let Some(account) = self.store.index_of(&query.address)? {
             // The tip's own blocks only: what came since is for whoever asks anew.
             let above = height.next().unwrap_or(height);
             let (height, place) = query.before.unwrap_or((above, 0)).min((above, 0));

@@ -132,7 +132,7 @@ pub(super) fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<(), AuditErr
         let body = store.body(&header.id())?.ok_or(AuditError::BrokenChain { height })?;
         let mut keys = Vec::new();
         for (address, place) in touches(spec, header.header(), body.iter()) {
-            let (account, _) = store.account(&address)?.ok_or_else(|| missing(&address))?;
+            let account = store.index_of(&address)?.ok_or_else(|| missing(&address))?;
             let key = TouchKey { account, height, place };
             if !store.has_touch(&key)? {
                 return Err(AuditError::Untold { address, height });

@@ -71,7 +71,7 @@ impl Building {
     fn go_on(mut self, store: &ChainStore) -> Result<Option<Self>, StoreError> {
         let height = self.header.header().height;
         for (address, place) in self.touches.by_ref().take(STEP) {
-            let (account, _) = store.account(&address)?.ok_or_else(|| missing(&address))?;
+            let account = store.index_of(&address)?.ok_or_else(|| missing(&address))?;
             self.keys.push(TouchKey { account, height, place });
         }
         if !self.touches.as_slice().is_empty() {

@@ -19,6 +19,7 @@ use cairn_ledger::{
     validate::{ChainContext, CheckedBlock, LinkedHeader},
 };
 use std::{
+    cmp::Ordering,
     ops::{Range, RangeInclusive},
     path::Path,
 };
@@ -44,6 +45,7 @@ impl ChainStore {
     /// # Errors
     /// Another network's database, another format, or a failing disk.
     pub fn open(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
+        Self::refuse_older(path, spec, options)?;
         let store = Self { db: Db::open(path, options)?, genesis: LinkedHeader::genesis(spec) };
         if !store.is_identified(spec)? {
             store.create(spec)?;
@@ -56,6 +58,7 @@ impl ChainStore {
     /// # Errors
     /// No database, another network's, another format, or a failing disk.
     pub fn open_read_only(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
+        Self::refuse_older(path, spec, options)?;
         let store = Self { db: Db::open_read_only(path, options)?, genesis: LinkedHeader::genesis(spec) };
         if !store.is_identified(spec)? {
             return Err(StoreError::Missing { table: "meta", key: "identity".to_owned() });
@@ -63,16 +66,27 @@ impl ChainStore {
         Ok(store)
     }
 
-    /// The same for a database that may be damaged: one that does not say what it is, is taken to be the right one.
+    /// The same for a database that may be damaged: one that does not say what it is, is taken to be the right one. Of an
+    /// earlier format it may be, too, since whatever is damaged may keep it from being brought forward: blocks are stored
+    /// the same in all of them.
     ///
     /// # Errors
-    /// No database, another network's, another format, or one that RocksDB cannot open.
+    /// No database, another network's, a later format, or one that RocksDB cannot open.
     pub fn open_damaged(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
-        let store = Self { db: Db::open_read_only(path, options)?, genesis: LinkedHeader::genesis(spec) };
+        let store = Self { db: Db::open_damaged(path, options)?, genesis: LinkedHeader::genesis(spec) };
         match store.is_identified(spec) {
+            Err(StoreError::Format { got, .. }) if got < FORMAT => Ok(store),
             Err(error) if !error.is_storage_failure() => Err(error),
             Ok(_) | Err(_) => Ok(store),
         }
+    }
+
+    /// Refuses a database of another format that lacks tables before it gets them: what made it would not open it again.
+    fn refuse_older(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<(), StoreError> {
+        if Db::lacks_tables(path) {
+            Self { db: Db::open_damaged(path, options)?, genesis: LinkedHeader::genesis(spec) }.is_identified(spec)?;
+        }
+        Ok(())
     }
 
     /// The database itself, for what is not about the chain.
@@ -246,6 +260,14 @@ impl ChainStore {
         Ok(Some((place.index, Leaf { address: *address, next: place.next, account })))
     }
 
+    /// The index of an address that has an account at the tip.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn index_of(&self, address: &Address) -> Result<Option<u64>, StoreError> {
+        Ok(self.db.get::<AccountByAddress>(address)?.map(|place| place.index))
+    }
+
     /// What the accounts at these indices have.
     ///
     /// # Errors
@@ -271,7 +293,11 @@ impl ChainStore {
     pub fn account_count(&self) -> Result<u64, StoreError> {
         let (addresses, accounts) =
             (self.count_by_index::<AddressByIndex>()?, self.count_by_index::<AccountByIndex>()?);
-        if addresses == accounts { Ok(accounts) } else { Err(no_account(addresses.min(accounts))) }
+        match addresses.cmp(&accounts) {
+            Ordering::Less => Err(StoreError::Missing { table: AddressByIndex::NAME, key: addresses.to_string() }),
+            Ordering::Equal => Ok(accounts),
+            Ordering::Greater => Err(no_account(accounts)),
+        }
     }
 
     /// How many entries a table has whose keys are all numbers up to some.

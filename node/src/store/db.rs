@@ -31,8 +31,8 @@ pub struct DbOptions {
 
 impl DbOptions {
     /// Free space below which a disk counts as full: the log may grow to twice what is written lately, which then
-    /// goes into files once, and the rest is for compactions and small files. What is in memory when a node is told
-    /// to stop fits, so that its last batch is never half there.
+    /// goes into files once, and the rest is for small files and small compactions; one that finds no room leaves things
+    /// as they are. What is in memory when a node is told to stop fits, so that its last batch is never half there.
     pub fn reserve_bytes(&self) -> u64 {
         (self.write_buffer_bytes as u64).saturating_mul(8)
     }
@@ -125,6 +125,29 @@ impl Db {
             return Err(StoreError::NoTable { table });
         }
         DB::open_cf_descriptors_read_only(&db_options, path, families, false).map(Self).map_err(failed("open"))
+    }
+
+    /// The same with those tables alone that are there; the others must not be asked.
+    ///
+    /// # Errors
+    /// Says what RocksDB refused.
+    pub fn open_damaged(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
+        let (db_options, mut families) = opening(options);
+        let there = DB::list_cf(&db_options, path).map_err(failed("open"))?;
+        families.retain(|family| there.iter().any(|name| name == family.name()));
+        DB::open_cf_descriptors_read_only(&db_options, path, families, false).map(Self).map_err(failed("open"))
+    }
+
+    /// Whether there is a database in `path` without all tables of the schema.
+    pub fn lacks_tables(path: &Path) -> bool {
+        let there = DB::list_cf(&Options::default(), path);
+        there.is_ok_and(|there| schema::TABLES.iter().any(|table| !there.iter().any(|name| name == *table)))
+    }
+
+    /// Removes a table as a whole, as if an earlier version had made the database.
+    #[cfg(test)]
+    pub(super) fn drop_table<T: Table>(mut self) {
+        self.0.drop_cf(T::NAME).expect("a table");
     }
 
     fn family<T: Table>(&self) -> &ColumnFamily {
@@ -258,7 +281,7 @@ impl Db {
         Ok(usage)
     }
 
-    /// Begins a batch.
+    /// Adds a value to a batch.
     pub(super) fn put<T: Table>(&self, batch: &mut RawBatch, key: &T::Key, value: &[u8]) {
         batch.0.put_cf(self.family::<T>(), key.to_bytes(), value);
     }
@@ -342,7 +365,7 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
     blocks.set_pin_top_level_index_and_filter(true);
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    // Looked up by hash, often in vain: a filter saves the read.
+    // Looked up in many files, by hash often in vain: a filter saves the read.
     let of_accounts = matches!(name, "account_by_address" | "account_by_index");
     if of_accounts || matches!(name, "header_by_id" | "location_by_txid") {
         blocks.set_bloom_filter(10.0, false);
@@ -351,7 +374,7 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
     options.set_block_based_table_factory(&blocks);
     // Most accounts that are looked up are there: filters of the last level, nine tenths of all, would save little.
     options.set_optimize_filters_for_hits(of_accounts);
-    // Keys and values made of hashes do not become shorter.
+    // Keys and values made of hashes do not become shorter, and accounts change too often for it to pay.
     let hashes = matches!(name, "location_by_txid" | "address_by_index");
     options.set_compression_type(if hashes || of_accounts { DBCompressionType::None } else { DBCompressionType::Lz4 });
     options.set_write_buffer_size(write_buffer_bytes / 2);

@@ -6,8 +6,8 @@
 //! killed goes on where it stopped, and no record is ever taken for one of the other format.
 //!
 //! # Format 2 → 3
-//! `account_by_address` said where an account is and what it has; the latter is in `account_by_index` now. A record of
-//! format 2 begins with the one of format 3, so each tells which it is, and a run that was killed is simply repeated.
+//! `account_by_address` said where an account is and what it has; the latter is in `account_by_index` now. A record's length
+//! tells which of both it is, so a run that was killed is simply repeated.
 
 use super::{
     Batch, Db, DbOptions, Durability, StoreError,
@@ -111,11 +111,12 @@ fn split_accounts(db: &Db, show: &mut dyn FnMut(u64, u64)) -> Result<(), StoreEr
         }
         done += 1;
         if done % BATCH as u64 == 0 {
-            std::mem::replace(&mut batch, Batch::new(db, 0)).write(Durability::Synced)?;
-            show(done, total.max(done));
+            // The record of the new format is synced, and with it all that was written before.
+            std::mem::replace(&mut batch, Batch::new(db, 0)).write(Durability::Buffered)?;
+            show(done, total.max(done + 1));
         }
     }
-    batch.write(Durability::Synced)?;
+    batch.write(Durability::Buffered)?;
     show(done, done);
     Ok(())
 }
@@ -172,7 +173,7 @@ mod tests {
         Leaf { address: address(n), next: address(n + 1), account: Account { balance: pebbles(n), nonce: n } }
     }
 
-    /// A database of format 2 with so many accounts besides those of block 0.
+    /// A database of format 2, without the table that it did not have, with so many accounts besides those of block 0.
     fn format_2(path: &Path, accounts: u64) {
         let store = ChainStore::open(path, &easy_network(), DbOptions::default()).expect("a store");
         let first = store.account_count().expect("a count");
@@ -188,6 +189,7 @@ mod tests {
             batch.put::<AddressByIndex>(&index, &leaf.address);
         }
         batch.write(Durability::Synced).expect("written");
+        db.drop_table::<AccountByIndex>();
     }
 
     fn has_all_accounts(path: &Path, accounts: u64) {
@@ -229,9 +231,17 @@ mod tests {
     fn a_database_of_format_2_is_brought_forward() {
         let directory = tempfile::tempdir().expect("a directory");
         format_2(directory.path(), 2_500);
-        let refused = ChainStore::open(directory.path(), &easy_network(), DbOptions::default()).map(drop);
-        let refused = refused.expect_err("format 2").to_string();
-        assert!(refused.contains("has format 2") && refused.contains("db migrate"), "{refused}");
+        let open = [ChainStore::open, ChainStore::open_read_only];
+        for refused in open.map(|open| open(directory.path(), &easy_network(), DbOptions::default()).map(drop)) {
+            let refused = refused.expect_err("format 2").to_string();
+            assert!(refused.contains("has format 2") && refused.contains("db migrate"), "{refused}");
+            assert!(Db::lacks_tables(directory.path()), "whoever is refused changes nothing");
+        }
+        let damaged = ChainStore::open_damaged(directory.path(), &easy_network(), DbOptions::default());
+        let damaged = damaged.expect("blocks can be saved from it");
+        let genesis = easy_network().genesis_id();
+        assert!(damaged.block(&genesis).expect("a block").is_some() && damaged.tip().expect("a tip") == genesis);
+        drop(damaged);
         assert!(bring(directory.path()).expect("brought forward"));
         has_all_accounts(directory.path(), 2_500);
         assert!(!bring(directory.path()).expect("nothing to do"));
