@@ -334,7 +334,10 @@ mod tests {
             let original = tree.clone();
             let update = tree.update(after, &changes.into_iter().collect::<Vec<_>>());
             prop_assert_eq!(update.state_root(), specification(&leaves));
+            let mut applied = tree.clone();
+            applied.apply(update.clone());
             let inverse = tree.exchange(update);
+            prop_assert_eq!(&applied.levels, &tree.levels);
             prop_assert_eq!(inverse.state_root(), original.state_root());
             for index in 0..before {
                 prop_assert_eq!(tree.path_before(index, &[&inverse]), original.path(index));
