@@ -126,6 +126,18 @@ impl Reader {
         Ok(self.store.account(address)?.map(|(_, leaf)| leaf.account))
     }
 
+    /// The accounts of many addresses at the tip, all of one moment, in their order.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn accounts(&self, addresses: &[Address]) -> Result<Vec<Option<Account>>, StoreError> {
+        let mut accounts = self.store.accounts(addresses)?;
+        for (_, sentinel) in addresses.iter().zip(&mut accounts).filter(|(address, _)| **address == Address::ZERO) {
+            *sentinel = None;
+        }
+        Ok(accounts)
+    }
+
     /// A transaction of the followed chain.
     ///
     /// # Errors

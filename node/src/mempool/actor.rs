@@ -24,7 +24,7 @@ use cairn_ledger::{
     validate::CheckedTransaction,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -202,8 +202,9 @@ impl Actor {
     async fn on_tip(&mut self, mut change: TipChange, touched: BTreeSet<Address>) -> Result<(), TaskError> {
         if !touched.is_empty() {
             let read = move |reader: &Reader| {
-                let account = |address: Address| Ok((address, reader.account(&address)?.unwrap_or_default()));
-                touched.into_iter().map(account).collect::<Result<BTreeMap<_, _>, StoreError>>()
+                let touched: Vec<Address> = touched.into_iter().collect();
+                let accounts = reader.accounts(&touched)?.into_iter().map(Option::unwrap_or_default);
+                Ok(touched.into_iter().zip(accounts).collect::<BTreeMap<_, _>>())
             };
             change.accounts = self.read(read).await?;
         }
@@ -276,15 +277,11 @@ impl Asked {
     }
 }
 
-/// What the chain says about each; every account is read once.
+/// What the chain says about each.
 fn standings(reader: &Reader, asked: &[Asked]) -> Result<Vec<Standing>, StoreError> {
-    let mut accounts = HashMap::new();
+    let senders: Vec<Address> = asked.iter().map(|asked| asked.sender).collect();
     let mut standings = Vec::with_capacity(asked.len());
-    for Asked { sender, nonce, txid } in asked {
-        let account = match accounts.get(sender) {
-            Some(account) => *account,
-            None => *accounts.entry(*sender).or_insert(reader.account(sender)?),
-        };
+    for (Asked { nonce, txid, .. }, account) in asked.iter().zip(reader.accounts(&senders)?) {
         let used = account.is_some_and(|account| *nonce < account.nonce);
         standings.push(Standing { account, mined: used && reader.is_mined(txid)? });
     }

@@ -260,6 +260,19 @@ impl ChainStore {
         Ok(Some((place.index, Leaf { address: *address, next: place.next, account })))
     }
 
+    /// What each of these addresses has at the tip, in their order.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn accounts(&self, addresses: &[Address]) -> Result<Vec<Option<Account>>, StoreError> {
+        let moment = self.db.moment();
+        let places = moment.get_each::<AccountByAddress>(addresses)?;
+        let indices: Vec<u64> = places.iter().flatten().map(|place| place.index).collect();
+        let mut accounts = indices.iter().zip(moment.get_each::<AccountByIndex>(&indices)?);
+        let mut next = || accounts.next().map(|(index, account)| account.ok_or_else(|| no_account(*index))).transpose();
+        places.iter().map(|place| if place.is_some() { next() } else { Ok(None) }).collect()
+    }
+
     /// The index of an address that has an account at the tip.
     ///
     /// # Errors

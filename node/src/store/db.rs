@@ -7,7 +7,7 @@ use super::{
 };
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
-    DBCompressionType, DBRecoveryMode, Direction, FlushOptions, IteratorMode, Options, Snapshot,
+    DBCompressionType, DBRecoveryMode, Direction, FlushOptions, IteratorMode, Options, ReadOptions, Snapshot,
     UniversalCompactOptions, WriteBatch, WriteOptions, checkpoint::Checkpoint,
 };
 use std::path::Path;
@@ -324,6 +324,22 @@ impl Moment<'_> {
         let key = key.to_bytes();
         let found = self.snapshot.get_pinned_cf(self.db.family::<T>(), key.as_ref()).map_err(failed(T::NAME))?;
         found.map(|bytes| decode_value::<T>(key.as_ref(), &bytes)).transpose()
+    }
+
+    /// The value under each key, in their order: many at half the cost of one after another.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn get_each<T: Table>(&self, keys: &[T::Key]) -> Result<Vec<Option<T::Value>>, StoreError> {
+        let keys: Vec<_> = keys.iter().map(KeyCodec::to_bytes).collect();
+        let mut options = ReadOptions::default();
+        options.set_snapshot(&self.snapshot);
+        let found = self.db.0.batched_multi_get_cf_opt(self.db.family::<T>(), &keys, false, &options);
+        let values = keys.iter().zip(found).map(|(key, found)| {
+            let found = found.map_err(failed(T::NAME))?;
+            found.map(|bytes| decode_value::<T>(key.as_ref(), &bytes)).transpose()
+        });
+        values.collect()
     }
 }
 
