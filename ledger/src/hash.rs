@@ -14,8 +14,8 @@ mod lanes;
 mod lanes;
 mod many;
 
-pub(crate) use lanes::{Eight, Sixteen};
-pub(crate) use many::{Block, INITIAL, K, Messages, Start};
+pub(crate) use lanes::{Eight, ThirtyTwo, prefetch};
+pub(crate) use many::{INITIAL, K, Messages, Start};
 
 use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
@@ -31,16 +31,16 @@ pub fn sha256(parts: &[&[u8]]) -> Hash {
 
 /// `H(0x01 ‖ left ‖ right)`: a node of a Merkle tree (RFC 6962 §2.1).
 pub(crate) fn inner(left: &Hash, right: &Hash) -> Hash {
-    Start::PLAIN.hash(&inner_message((left, right)))
+    Start::PLAIN.hash(&Start::PLAIN.message::<2>(&inner_parts(left, right)))
 }
 
 /// The node above each pair, in order.
 pub(crate) fn inner_each<'a>(pairs: impl IntoIterator<Item = (&'a Hash, &'a Hash)>) -> Vec<Hash> {
-    Start::PLAIN.hash_each(pairs.into_iter().map(inner_message))
+    Start::PLAIN.hash_each::<2, 3, _>(pairs, |(left, right)| inner_parts(left, right))
 }
 
-fn inner_message((left, right): (&Hash, &Hash)) -> [Block; 2] {
-    Start::PLAIN.message(&[&[0x01], left.as_bytes(), right.as_bytes()])
+fn inner_parts<'a>(left: &'a Hash, right: &'a Hash) -> [&'a [u8]; 3] {
+    [&[0x01], left.as_bytes(), right.as_bytes()]
 }
 
 /// The domain of a tagged hash.

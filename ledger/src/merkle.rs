@@ -15,8 +15,7 @@ const MAX_PATH: usize = 32;
 
 /// `MTH` of RFC 6962 §2.1 over transaction ids; for an empty list, SHA-256 of nothing.
 pub fn txs_root(txids: &[TxId]) -> Hash {
-    let leaf = |txid: &TxId| Start::PLAIN.message::<1>(&[&[0x00], txid.as_bytes()]);
-    let mut level = Start::PLAIN.hash_each(txids.iter().map(leaf));
+    let mut level = Start::PLAIN.hash_each::<1, 2, _>(txids, |txid| [&[0x00], txid.as_bytes()]);
     while level.len() > 1 {
         // A node without a sibling goes up as it is.
         let (pairs, odd) = level.as_chunks();

@@ -1,11 +1,13 @@
 //! The hashes of the account tree, all levels in flat arrays: about 64 bytes for each account.
 
 use super::{depth, state_root};
-use crate::hash::{Hash, inner, inner_each};
+use crate::hash::{Hash, inner, inner_each, prefetch};
 use alloc::{vec, vec::Vec};
 
 /// Nodes of a level that a core's own cache holds.
 const IN_CACHE: usize = 1 << 14;
+/// How many nodes ahead of the one in hand are brought from memory: about as many loads as a core has under way at once.
+const AHEAD: usize = 32;
 
 /// All node hashes of an indexed Merkle tree. Leaves themselves are elsewhere; this knows their hashes.
 #[derive(Clone, Debug)]
@@ -103,13 +105,13 @@ impl AccountTree {
     /// The commitment to all accounts.
     pub fn state_root(&self) -> Hash {
         let count = self.count();
-        state_root(count, &self.node(depth(count), 0, count))
+        state_root(count, self.node(depth(count), 0, count))
     }
 
     /// The siblings of leaf `index`, from the leaf upward; `None` when there is no such leaf.
     pub fn path(&self, index: u64) -> Option<Vec<Hash>> {
         let count = self.count();
-        (index < count).then(|| (0..depth(count)).map(|level| self.node(level, (index >> level) ^ 1, count)).collect())
+        (index < count).then(|| (0..depth(count)).map(|level| *self.node(level, (index >> level) ^ 1, count)).collect())
     }
 
     /// The siblings of leaf `index` in an earlier tree: the one that this becomes when `back` is applied from
@@ -122,7 +124,7 @@ impl AccountTree {
             let below = index.checked_shl(level).is_some_and(|first_leaf| first_leaf < count);
             // The first update that sets a node holds it as it was in the earlier tree.
             let set = back.iter().find_map(|update| update.node(level, index)).filter(|_| below);
-            set.unwrap_or_else(|| self.node(level, index, count))
+            set.unwrap_or_else(|| *self.node(level, index, count))
         };
         (index < count).then(|| (0..depth(count)).map(sibling).collect())
     }
@@ -139,26 +141,28 @@ impl AccountTree {
         if let (true, Some(last)) = (count < self.count(), count.checked_sub(1))
             && current.last().is_none_or(|(index, _)| *index < last)
         {
-            current.push((last, self.node(0, last, count)));
+            current.push((last, *self.node(0, last, count)));
         }
         let mut nodes = Vec::new();
         for level in 0..depth(count) {
-            self.fetch_siblings(level, &current);
-            let mut above: Vec<u64> = Vec::with_capacity(current.len());
-            let mut pairs: Vec<(Hash, Hash)> = Vec::with_capacity(current.len());
-            let mut rest = current.as_slice();
-            while let Some(((index, hash), after)) = rest.split_first() {
-                let changed_sibling = after.first().filter(|(next, _)| *next == index | 1 && index & 1 == 0);
-                rest = if changed_sibling.is_some() { after.get(1..).unwrap_or_default() } else { after };
-                let sibling = || changed_sibling.map_or_else(|| self.node(level, index ^ 1, count), |(_, hash)| *hash);
-                pairs.push(if index & 1 == 0 { (*hash, sibling()) } else { (sibling(), *hash) });
-                above.push(index >> 1);
-            }
-            let hashes = inner_each(pairs.iter().map(|(left, right)| (left, right)));
-            let above = above.into_iter().zip(hashes).collect();
+            let mut ahead = current.iter().map(|(index, _)| *index);
+            ahead.by_ref().take(AHEAD).for_each(|index| self.fetch_sibling(level, index));
+            let families = || current.chunk_by(|(a, _), (b, _)| a >> 1 == b >> 1);
+            let pairs = families().map(|changed| {
+                ahead.by_ref().take(changed.len()).for_each(|index| self.fetch_sibling(level, index));
+                match changed {
+                    [(index, left)] if index & 1 == 0 => (left, self.node(level, index ^ 1, count)),
+                    [(index, right)] => (self.node(level, index ^ 1, count), right),
+                    [(_, left), (_, right), ..] => (left, right),
+                    [] => (&Hash::ZERO, &Hash::ZERO),
+                }
+            });
+            let hashes = inner_each(pairs);
+            let parents = families().filter_map(|changed| changed.first()).map(|(index, _)| index >> 1);
+            let above = parents.zip(hashes).collect();
             nodes.push(core::mem::replace(&mut current, above));
         }
-        let root = current.first().map_or_else(|| self.node(depth(count), 0, count), |(_, hash)| *hash);
+        let root = current.first().map_or_else(|| *self.node(depth(count), 0, count), |(_, hash)| *hash);
         nodes.push(current);
         TreeUpdate { count, nodes, state_root: state_root(count, &root) }
     }
@@ -196,24 +200,19 @@ impl AccountTree {
         TreeUpdate { count: old_count, nodes, state_root: old_root }
     }
 
-    /// Has the siblings of these nodes brought from memory, all at once: to the update they come one by one.
-    fn fetch_siblings(&self, level: u32, nodes: &[(u64, Hash)]) {
-        let Some(all) = self.levels.get(level as usize).filter(|all| all.len() > IN_CACHE) else { return };
-        let sibling = |index: u64| usize::try_from(index ^ 1).ok().and_then(|index| all.get(index));
-        let first_bytes = nodes.iter().filter_map(|(index, _)| sibling(*index)?.as_bytes().first());
-        core::hint::black_box(first_bytes.fold(0, |all, byte| all ^ byte));
+    /// Has the sibling of a node brought from memory, in good time before it is needed.
+    fn fetch_sibling(&self, level: u32, index: u64) {
+        let all = self.levels.get(level as usize).filter(|all| all.len() > IN_CACHE);
+        let sibling = all.and_then(|all| all.get(usize::try_from(index ^ 1).ok()?));
+        sibling.into_iter().for_each(prefetch);
     }
 
     /// The node at `index` of `level` in a tree of `count` leaves, as far as it did not change.
-    fn node(&self, level: u32, index: u64, count: u64) -> Hash {
+    fn node(&self, level: u32, index: u64, count: u64) -> &Hash {
         let first_leaf = index.checked_shl(level).unwrap_or(u64::MAX);
         let present = if first_leaf < count { self.levels.get(level as usize) } else { None };
         let known = present.and_then(|nodes| nodes.get(usize::try_from(index).ok()?));
-        known.copied().unwrap_or_else(|| self.missing_at(level))
-    }
-
-    fn missing_at(&self, level: u32) -> Hash {
-        self.missing.get(level as usize).copied().unwrap_or(Hash::ZERO)
+        known.or_else(|| self.missing.get(level as usize)).unwrap_or(&Hash::ZERO)
     }
 }
 
@@ -263,6 +262,19 @@ mod tests {
             grown.apply(grown.update(count, &rest));
             assert_eq!(grown.levels, tree.levels, "{count}");
         }
+    }
+
+    /// More of them than are brought from memory ahead, in levels that no cache holds.
+    #[test]
+    fn leaves_all_over_a_large_tree_are_changed() {
+        let mut leaves: Vec<_> = (0..40_000).map(leaf).collect();
+        let mut tree = AccountTree::from_leaf_hashes(leaves.clone());
+        let changes: Vec<_> = (0..40_000).filter(|index| index % 7 < 2).map(|index| (index, leaf(index + 1))).collect();
+        for (index, hash) in &changes {
+            leaves[*index as usize] = *hash;
+        }
+        tree.apply(tree.update(40_000, &changes));
+        assert_eq!(tree.levels, AccountTree::from_leaf_hashes(leaves).levels);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! SHA-256 of many messages side by side, in the vector registers of processors with AVX-512 or AVX2.
 //!
 //! A lane is one message. `kernels!` writes SHA-256 (FIPS 180-4 §6.2.2) once over the operations of a register:
-//! `avx512` has sixteen lanes, `avx2` eight. Two things are made of that. [`Sixteen::compress`] hashes
-//! messages of equal length, in a quarter of the time that the SHA extensions take. `candidates` tries nonces, for which
-//! the rounds that depend on the seal alone are shared; there, eight lanes are worth while, too. Elsewhere `sha2` does
-//! both, and the tests compare.
+//! `avx2` has eight lanes; `avx512` sixteen in each of two registers, since a round of one waits for the round before it, and
+//! meanwhile the other's is done. Two things are made of that. [`ThirtyTwo::compress`] hashes messages of equal length, in a
+//! quarter of the time that the SHA extensions take. `candidates` tries nonces, for which the rounds that depend on the
+//! seal alone are shared; there, eight lanes are worth while, too. Elsewhere `sha2` does both, and the tests compare.
 //!
 //! One of the two files of this crate with `unsafe`: calls of functions that need processor features, each on a value
-//! that only exists where the processor has them; and arrays seen as registers of the same size.
+//! that only exists where the processor has them; arrays seen as registers of the same size; and [`prefetch`].
 
 use super::many::Block;
 use crate::pow::Prepared;
@@ -15,15 +15,18 @@ use crate::pow::Prepared;
 cpufeatures::new!(has_avx512, "avx512f", "avx512bw");
 cpufeatures::new!(has_avx2, "avx2");
 
-/// The knowledge that this processor has the instructions for sixteen lanes.
+/// The knowledge that this processor has the instructions for thirty-two lanes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sixteen(());
+pub(crate) struct ThirtyTwo(());
 
 /// The knowledge that this processor has the instructions for eight lanes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Eight(());
 
-impl Sixteen {
+/// What belongs to each of thirty-two lanes: two registers of four quarters of four.
+pub(super) type Row<T> = [[[T; 4]; 4]; 2];
+
+impl ThirtyTwo {
     /// Asks the processor.
     pub(crate) fn detect() -> Option<Self> {
         has_avx512::get().then_some(Self(()))
@@ -31,7 +34,7 @@ impl Sixteen {
 
     /// The hash of each message, from the state `start` on. Where messages have different numbers of blocks, only as
     /// many as the shortest has are read of each.
-    pub(super) fn compress(self, start: &[u32; 8], messages: &[[&[Block]; 4]; 4]) -> [[[u8; 32]; 4]; 4] {
+    pub(super) fn compress(self, start: &[u32; 8], messages: &Row<&[Block]>) -> Row<[u8; 32]> {
         // SAFETY: `self` is the knowledge that the processor has the features.
         unsafe { avx512::compress(start, messages) }
     }
@@ -50,31 +53,32 @@ impl Eight {
         has_avx2::get().then_some(Self(()))
     }
 
-    /// As [`Sixteen::candidates`].
+    /// As [`ThirtyTwo::candidates`].
     pub(crate) fn candidates(self, prepared: &Prepared, first: u32, highest: u32) -> u32 {
         // SAFETY: `self` is the knowledge that the processor has the features.
         unsafe { avx2::candidates(prepared, first, highest) }
     }
 }
 
-/// The rounds at the places listed, whose words and constants are `$w` and `$k`. They are written out, in the
-/// function that needs them: as a function or a loop they keep their registers in memory.
+/// Has what is at a place brought from memory into the caches, without waiting for it.
+pub(crate) fn prefetch<T>(place: &T) {
+    // SAFETY: every x86-64 processor has the instruction, which changes nothing that can be seen.
+    unsafe { core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>((&raw const *place).cast()) }
+}
+
+/// Eight rounds with the words `$w` and the constants `$k`. They are written out, in the function that needs them: as a
+/// function each, or with places that are not known beforehand, they keep their registers in memory.
 macro_rules! rounds {
-    ($state:ident, $w:ident, $k:ident, all) => {
-        rounds!($state, $w, $k, [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15])
-    };
-    ($state:ident, $w:ident, $k:ident, [$($i0:literal $i1:literal $i2:literal $i3:literal $i4:literal $i5:literal $i6:literal $i7:literal)*]) => {{
+    ($state:ident, $w:ident, $k:ident) => {{
         let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = $state;
-        $(
-            rounds!(@one a b c d e f g h $w $k $i0);
-            rounds!(@one h a b c d e f g $w $k $i1);
-            rounds!(@one g h a b c d e f $w $k $i2);
-            rounds!(@one f g h a b c d e $w $k $i3);
-            rounds!(@one e f g h a b c d $w $k $i4);
-            rounds!(@one d e f g h a b c $w $k $i5);
-            rounds!(@one c d e f g h a b $w $k $i6);
-            rounds!(@one b c d e f g h a $w $k $i7);
-        )*
+        rounds!(@one a b c d e f g h $w $k 0);
+        rounds!(@one h a b c d e f g $w $k 1);
+        rounds!(@one g h a b c d e f $w $k 2);
+        rounds!(@one f g h a b c d e $w $k 3);
+        rounds!(@one e f g h a b c d $w $k 4);
+        rounds!(@one d e f g h a b c $w $k 5);
+        rounds!(@one c d e f g h a b $w $k 6);
+        rounds!(@one b c d e f g h a $w $k 7);
         $state = [a, b, c, d, e, f, g, h];
     }};
     (@one $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident $w:ident $k:ident $at:literal) => {
@@ -87,18 +91,27 @@ macro_rules! rounds {
     };
 }
 
-/// Replaces the words at the places listed by those sixteen places further in the schedule.
+/// Replaces eight words of the schedule, after which come those of `$next`, by those sixteen places further.
 macro_rules! extend {
-    ($w:ident, all) => {
-        extend!($w, [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15])
+    ($w:ident, $next:ident) => {
+        extend!(@one $w 0, $w 1, $next 1, $next 6);
+        extend!(@one $w 1, $w 2, $next 2, $next 7);
+        extend!(@one $w 2, $w 3, $next 3, $w 0);
+        extend!(@one $w 3, $w 4, $next 4, $w 1);
+        extend!(@one $w 4, $w 5, $next 5, $w 2);
+        extend!(@one $w 5, $w 6, $next 6, $w 3);
+        extend!(@one $w 6, $w 7, $next 7, $w 4);
+        extend!(@last $w, $next);
     };
-    ($w:ident, [$($at:literal)*]) => {
-        $(
-            let (two, fifteen) = ($w[($at + 14) % 16], $w[($at + 1) % 16]);
-            let small1 = xor3(rotate::<17>(two), rotate::<19>(two), shift::<10>(two));
-            let small0 = xor3(rotate::<7>(fifteen), rotate::<18>(fifteen), shift::<3>(fifteen));
-            $w[$at] = add(add($w[$at], small0), add($w[($at + 9) % 16], small1));
-        )*
+    (@last $w:ident, $next:ident) => {
+        extend!(@one $w 7, $next 0, $w 0, $w 5);
+    };
+    // The words one, nine and fourteen places further.
+    (@one $w:ident $at:literal, $one:ident $p:literal, $nine:ident $q:literal, $fourteen:ident $r:literal) => {
+        let (one, fourteen) = ($one[$p], $fourteen[$r]);
+        let small1 = xor3(rotate::<17>(fourteen), rotate::<19>(fourteen), shift::<10>(fourteen));
+        let small0 = xor3(rotate::<7>(one), rotate::<18>(one), shift::<3>(one));
+        $w[$at] = add(add($w[$at], small0), add($nine[$q], small1));
     };
 }
 
@@ -108,30 +121,38 @@ macro_rules! kernels {
         #[target_feature(enable = $feature)]
         pub(super) fn candidates(prepared: &Prepared, first: u32, highest: u32) -> u32 {
             let Prepared { words, schedule, state } = prepared;
-            let [k0, k1, k2, k3] = &K;
-            let (mut w, mut state) = (splat_each(words), splat_each(state));
-            w[8] = nonces(first);
-            rounds!(state, w, k0, [8 9 10 11 12 13 14 15]);
-            // Words 16 to 22 are known; 23 to 31 follow from them.
-            [w[0], w[1], w[2], w[3], w[4], w[5], w[6]] = splat_each(schedule);
-            extend!(w, [7 8 9 10 11 12 13 14 15]);
-            rounds!(state, w, k1, all);
-            for k in [k2, k3] {
-                extend!(w, all);
-                rounds!(state, w, k, all);
-            }
+            let [_, k1, rest @ ..] = &K;
+            let (mut w, mut next) = (splat_each(words), splat_each(schedule));
+            let mut state = splat_each(state);
+            w[0] = nonces(first);
+            rounds!(state, w, k1);
+            // The last of the next eight words depends on the nonce, and was prepared without it.
+            extend!(@last next, w);
+            extend!(w, next);
+            state = compressed(state, [next, w], rest);
             // The digest is the second block's first half.
-            w = splat_each(&DIGEST_BLOCK);
-            for ((word, digest), start) in w.iter_mut().zip(state).zip(INITIAL) {
-                *word = add(digest, splat(start));
+            for (word, start) in state.iter_mut().zip(INITIAL) {
+                *word = add(*word, splat(start));
             }
-            state = splat_each(&INITIAL);
-            rounds!(state, w, k0, all);
-            for k in [k1, k2, k3] {
-                extend!(w, all);
-                rounds!(state, w, k, all);
+            let [a, ..] = compressed(splat_each(&INITIAL), [state, splat_each(&DIGEST_PADDING)], &K);
+            below(add(a, splat(INITIAL[0])), highest)
+        }
+
+        /// The state after the rounds of these constants, eight each, of which the first sixteen have the words `words`.
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn compressed(mut state: [$register; 8], words: [[$register; 8]; 2], k: &[[u32; 8]]) -> [$register; 8] {
+            let [mut first, mut second] = words;
+            let (mut w, mut next) = (&mut first, &mut second);
+            // A loop, not written out: sixty-four rounds do not fit where a processor keeps what it has decoded.
+            for (left, k) in (0..k.len()).rev().zip(k) {
+                rounds!(state, w, k);
+                if left >= 2 {
+                    extend!(w, next);
+                }
+                core::mem::swap(&mut w, &mut next);
             }
-            below(add(state[0], splat(INITIAL[0])), highest)
+            state
         }
 
         /// A register for each number, which is in all of its lanes.
@@ -147,41 +168,50 @@ macro_rules! kernels {
     };
 }
 
-/// A block of a digest's padding, after the digest.
-const DIGEST_BLOCK: [u32; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 1 << 31, 0, 0, 0, 0, 0, 0, 256];
+/// What follows a digest in its block.
+const DIGEST_PADDING: [u32; 8] = [1 << 31, 0, 0, 0, 0, 0, 0, 256];
 
 mod avx512 {
     use super::{
         super::many::{Block, INITIAL, K},
-        DIGEST_BLOCK, Prepared,
+        DIGEST_PADDING, Prepared, Row,
     };
     use core::arch::x86_64::{
         __m512i, _mm512_add_epi32, _mm512_cmple_epu32_mask, _mm512_permutex2var_epi64, _mm512_ror_epi32,
-        _mm512_set1_epi32, _mm512_set4_epi32, _mm512_setr_epi32, _mm512_setr_epi64, _mm512_shuffle_epi8,
-        _mm512_shuffle_i32x4, _mm512_srli_epi32, _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32,
+        _mm512_set1_epi32, _mm512_set4_epi32, _mm512_setr_epi32, _mm512_setr_epi64, _mm512_setzero_si512,
+        _mm512_shuffle_epi8, _mm512_shuffle_i32x4, _mm512_srli_epi32, _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32,
         _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
     };
 
-    kernels!("avx512f,avx512bw", __m512i);
+    /// Two registers side by side, for the next step of one while a step of the other is not done.
+    type Pair = [__m512i; 2];
+
+    kernels!("avx512f,avx512bw", Pair);
 
     #[target_feature(enable = "avx512f,avx512bw")]
-    pub(super) fn compress(start: &[u32; 8], messages: &[[&[Block]; 4]; 4]) -> [[[u8; 32]; 4]; 4] {
-        let blocks = messages.iter().flatten().map(|message| message.len()).min().unwrap_or(0);
-        let [k0, k1, k2, k3] = &K;
+    pub(super) fn compress(start: &[u32; 8], messages: &Row<&[Block]>) -> Row<[u8; 32]> {
+        let blocks = messages.as_flattened().iter().flatten().map(|message| message.len()).min().unwrap_or(0);
         let mut state = splat_each(start);
         for at in 0..blocks {
-            let before = state;
-            let mut w = transposed(messages, at);
-            rounds!(state, w, k0, all);
-            for k in [k1, k2, k3] {
-                extend!(w, all);
-                rounds!(state, w, k, all);
-            }
-            for (word, before) in state.iter_mut().zip(before) {
-                *word = add(*word, before);
+            let [first, second] = messages;
+            let after = compressed(state, paired(transposed(first, at), transposed(second, at)), &K);
+            for (word, after) in state.iter_mut().zip(after) {
+                *word = add(*word, after);
             }
         }
-        digests(state)
+        let [[a0, a1], [b0, b1], [c0, c1], [d0, d1], [e0, e1], [f0, f1], [g0, g1], [h0, h1]] = state;
+        [digests([a0, b0, c0, d0, e0, f0, g0, h0]), digests([a1, b1, c1, d1, e1, f1, g1, h1])]
+    }
+
+    /// Pairs of what is at the same places.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn paired(first: [__m512i; 16], second: [__m512i; 16]) -> [[Pair; 8]; 2] {
+        let mut pairs = [[splat(0); 8]; 2];
+        for (pair, registers) in pairs.as_flattened_mut().iter_mut().zip(first.into_iter().zip(second)) {
+            *pair = registers.into();
+        }
+        pairs
     }
 
     /// The digests of sixteen states: their words, big-endian.
@@ -262,9 +292,10 @@ mod avx512 {
     /// The first half of a nonce's eight bytes in each lane: the nonce is little-endian, SHA-256's words are not.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn nonces(first: u32) -> __m512i {
+    fn nonces(first: u32) -> Pair {
         let counted = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-        swapped(add(splat(first), counted))
+        let [low, high] = add(add(splat(first), [counted; 2]), [_mm512_setzero_si512(), _mm512_set1_epi32(16)]);
+        [swapped(low), swapped(high)]
     }
 
     /// The bytes of each word in the opposite order.
@@ -276,52 +307,54 @@ mod avx512 {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn splat(number: u32) -> __m512i {
-        _mm512_set1_epi32(number as i32)
+    fn splat(number: u32) -> Pair {
+        [_mm512_set1_epi32(number as i32); 2]
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn add(a: __m512i, b: __m512i) -> __m512i {
-        _mm512_add_epi32(a, b)
+    fn add([a0, a1]: Pair, [b0, b1]: Pair) -> Pair {
+        [_mm512_add_epi32(a0, b0), _mm512_add_epi32(a1, b1)]
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn rotate<const BITS: i32>(a: __m512i) -> __m512i {
-        _mm512_ror_epi32::<BITS>(a)
+    fn rotate<const BITS: i32>([a0, a1]: Pair) -> Pair {
+        [_mm512_ror_epi32::<BITS>(a0), _mm512_ror_epi32::<BITS>(a1)]
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn shift<const BITS: u32>(a: __m512i) -> __m512i {
-        _mm512_srli_epi32::<BITS>(a)
+    fn shift<const BITS: u32>([a0, a1]: Pair) -> Pair {
+        [_mm512_srli_epi32::<BITS>(a0), _mm512_srli_epi32::<BITS>(a1)]
     }
 
     // One instruction for any function of three bits; the numbers are their truth tables.
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn xor3(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
-        _mm512_ternarylogic_epi32::<0x96>(a, b, c)
+    fn xor3([a0, a1]: Pair, [b0, b1]: Pair, [c0, c1]: Pair) -> Pair {
+        [_mm512_ternarylogic_epi32::<0x96>(a0, b0, c0), _mm512_ternarylogic_epi32::<0x96>(a1, b1, c1)]
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn choice(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
-        _mm512_ternarylogic_epi32::<0xca>(a, b, c)
+    fn choice([a0, a1]: Pair, [b0, b1]: Pair, [c0, c1]: Pair) -> Pair {
+        [_mm512_ternarylogic_epi32::<0xca>(a0, b0, c0), _mm512_ternarylogic_epi32::<0xca>(a1, b1, c1)]
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn majority(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
-        _mm512_ternarylogic_epi32::<0xe8>(a, b, c)
+    fn majority([a0, a1]: Pair, [b0, b1]: Pair, [c0, c1]: Pair) -> Pair {
+        [_mm512_ternarylogic_epi32::<0xe8>(a0, b0, c0), _mm512_ternarylogic_epi32::<0xe8>(a1, b1, c1)]
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn below(words: __m512i, highest: u32) -> u32 {
-        u32::from(_mm512_cmple_epu32_mask(words, splat(highest)))
+    fn below([low, high]: Pair, highest: u32) -> u32 {
+        let highest = _mm512_set1_epi32(highest as i32);
+        let [low, high] = [low, high].map(|words| u32::from(_mm512_cmple_epu32_mask(words, highest)));
+        low | high << 16
     }
 
     #[inline]
@@ -342,7 +375,7 @@ mod avx512 {
 mod avx2 {
     use super::{
         super::many::{INITIAL, K},
-        DIGEST_BLOCK, Prepared,
+        DIGEST_PADDING, Prepared,
     };
     use core::arch::x86_64::{
         __m256i, _mm_cvtsi32_si128, _mm256_add_epi32, _mm256_and_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi32,

@@ -2,38 +2,33 @@
 //!
 //! A block of payments has tens of thousands of short messages: ids, what was signed, leaves and nodes of trees. Here they
 //! are laid out in whole blocks with their padding (FIPS 180-4 §5.1.1), behind a [`Start`] that they share, and hashed in
-//! rows of sixteen.
+//! rows of thirty-two.
 
-use super::{Hash, Tag, lanes::Sixteen};
+use super::{
+    Hash, Tag,
+    lanes::{Row, ThirtyTwo},
+};
 use alloc::vec::Vec;
 use sha2::block_api::compress256;
 
 /// Messages hashed side by side.
-pub(super) const LANES: usize = 16;
+pub(super) const LANES: usize = 32;
 /// So few messages are hashed faster one after the other.
-const FEW: usize = 4;
+const FEW: usize = 8;
 
 /// What SHA-256 takes in at once.
 pub(crate) type Block = [u8; 64];
 
-/// The round constants of SHA-256 (FIPS 180-4 §4.2.2).
-pub(crate) const K: [[u32; 16]; 4] = [
-    [
-        0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98,
-        0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    ],
-    [
-        0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152,
-        0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    ],
-    [
-        0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1,
-        0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    ],
-    [
-        0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3, 0x748f82ee,
-        0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
-    ],
+/// The round constants of SHA-256 (FIPS 180-4 §4.2.2), for eight rounds each.
+pub(crate) const K: [[u32; 8]; 8] = [
+    [0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5],
+    [0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174],
+    [0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da],
+    [0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967],
+    [0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85],
+    [0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070],
+    [0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3],
+    [0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2],
 ];
 
 /// The initial state of SHA-256 (FIPS 180-4 §5.3.3).
@@ -75,20 +70,25 @@ impl Start {
     #[inline]
     pub(crate) fn message<const N: usize>(&self, parts: &[&[u8]]) -> [Block; N] {
         let mut blocks = [[0; 64]; N];
-        let length = copy(blocks.as_flattened_mut(), parts);
-        debug_assert_eq!(blocks_of(length), N, "a message of {length} bytes");
-        finish(blocks.as_flattened_mut(), length, self.bytes);
+        self.lay_out(parts, &mut blocks);
         blocks
     }
 
-    /// The hash of each message, in order.
-    pub(crate) fn hash_each<const N: usize>(&self, messages: impl IntoIterator<Item = [Block; N]>) -> Vec<Hash> {
-        let mut messages = messages.into_iter();
-        let mut hashes = Vec::with_capacity(messages.size_hint().0);
+    /// The hash of each message, in order: of the concatenation of the parts of an item, which are as long for each, and take
+    /// `N` blocks with their padding.
+    pub(crate) fn hash_each<const N: usize, const P: usize, T>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+        parts: impl Fn(&T) -> [&[u8]; P],
+    ) -> Vec<Hash> {
+        let mut items = items.into_iter();
+        let (least, most) = items.size_hint();
+        let mut hashes = Vec::with_capacity(most.unwrap_or(least));
+        // Written in place: a message that is copied is read before it has left the processor for its cache, and waits.
         let mut row = [[[0; 64]; N]; LANES];
         loop {
-            let places = row.iter_mut().zip(messages.by_ref());
-            let filled = places.map(|(place, message)| *place = message).count();
+            let places = row.iter_mut().zip(items.by_ref());
+            let filled = places.map(|(place, item)| self.lay_out(&parts(&item), place)).count();
             let mut slices: [&[Block]; LANES] = [&[]; LANES];
             slices.iter_mut().zip(&row).for_each(|(slice, message)| *slice = message);
             hashes.extend(self.hash_row(slices.get(..filled).unwrap_or_default()).into_iter().take(filled));
@@ -98,19 +98,27 @@ impl Start {
         }
     }
 
+    /// Puts the parts of a message, one after the other, and its padding, into blocks that hold zeros or a message as long.
+    #[inline]
+    fn lay_out<const N: usize>(&self, parts: &[&[u8]], blocks: &mut [Block; N]) {
+        let length = copy(blocks.as_flattened_mut(), parts);
+        debug_assert_eq!(blocks_of(length), N, "a message of {length} bytes");
+        finish(blocks.as_flattened_mut(), length, self.bytes);
+    }
+
     /// The hashes of up to [`LANES`] messages of the same length.
     fn hash_row(&self, messages: &[&[Block]]) -> [Hash; LANES] {
         let mut hashes = [Hash::ZERO; LANES];
         if messages.len() > FEW
-            && let Some(sixteen) = Sixteen::detect()
+            && let Some(thirty_two) = ThirtyTwo::detect()
         {
             let lane = |lane: usize| messages.get(lane).or(messages.first()).copied().unwrap_or_default();
-            let lanes = core::array::from_fn(|four| {
-                let first = four.saturating_mul(4);
-                core::array::from_fn(|at| lane(first.saturating_add(at)))
-            });
-            let digests = sixteen.compress(&self.state, &lanes);
-            for (hash, digest) in hashes.iter_mut().zip(digests.as_flattened()) {
+            let mut lanes = Row::default();
+            for (number, place) in lanes.as_flattened_mut().as_flattened_mut().iter_mut().enumerate() {
+                *place = lane(number);
+            }
+            let digests = thirty_two.compress(&self.state, &lanes);
+            for (hash, digest) in hashes.iter_mut().zip(digests.as_flattened().as_flattened()) {
                 *hash = Hash::from_bytes(*digest);
             }
             return hashes;
@@ -216,14 +224,14 @@ mod tests {
 
     #[test]
     fn messages_of_a_fixed_length_are_hashed_as_by_sha2() {
-        for count in [0_u8, 1, 4, 5, 15, 16, 17, 40] {
+        for count in [0_u8, 1, 8, 9, 16, 17, 31, 32, 33, 40, 70] {
             let parts: Vec<[u8; 65]> = (0..count).map(|n| core::array::from_fn(|at| n ^ at as u8)).collect();
             let expected: Vec<Hash> = parts.iter().map(|part| sha256(&[part])).collect();
-            let messages = parts.iter().map(|part| Start::PLAIN.message::<2>(&[&part[..1], &part[1..33], &part[33..]]));
-            assert_eq!(Start::PLAIN.hash_each(messages), expected, "{count}");
+            let hashes = Start::PLAIN.hash_each::<2, 3, _>(&parts, |part| [&part[..1], &part[1..33], &part[33..]]);
+            assert_eq!(hashes, expected, "{count}");
             let start = Start::tagged(&Tag::WEIGHT);
             let expected: Vec<Hash> = parts.iter().map(|part| Tag::WEIGHT.hash(&[&part[..40]])).collect();
-            assert_eq!(start.hash_each(parts.iter().map(|part| start.message::<1>(&[&part[..40]]))), expected);
+            assert_eq!(start.hash_each::<1, 1, _>(&parts, |part| [&part[..40]]), expected);
         }
     }
 

@@ -5,18 +5,21 @@ use crate::pow::Prepared;
 
 /// What no processor here has.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Sixteen {}
+pub(crate) enum ThirtyTwo {}
 
 /// What no processor here has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Eight {}
 
-impl Sixteen {
+/// What belongs to each of thirty-two lanes.
+pub(super) type Row<T> = [[[T; 4]; 4]; 2];
+
+impl ThirtyTwo {
     pub(crate) fn detect() -> Option<Self> {
         None
     }
 
-    pub(super) fn compress(self, _: &[u32; 8], _: &[[&[Block]; 4]; 4]) -> [[[u8; 32]; 4]; 4] {
+    pub(super) fn compress(self, _: &[u32; 8], _: &Row<&[Block]>) -> Row<[u8; 32]> {
         match self {}
     }
 
@@ -34,3 +37,6 @@ impl Eight {
         match self {}
     }
 }
+
+/// Elsewhere a processor knows best.
+pub(crate) fn prefetch<T>(_: &T) {}

@@ -2,14 +2,14 @@
 //!
 //! An attempt is two SHA-256 compressions, of the block `seal ‖ nonce ‖ padding` and of the digest. What
 //! depends on the seal and the nonce's upper half alone (eight rounds and seven words of the schedule) is
-//! computed once for each piece of a search. Then sixteen attempts run in AVX-512 registers or eight in AVX2 ones,
+//! computed once for each piece of a search. Then thirty-two attempts run in AVX-512 registers or eight in AVX2 ones,
 //! whichever the processor has; elsewhere one at a time through `sha2`, which uses the SHA extensions. Tests
 //! compare every way with `sha2` on random seals.
 
 use super::Target;
 use crate::{
     block::Seal,
-    hash::{BlockId, Eight, INITIAL, K, Sixteen, Start},
+    hash::{BlockId, Eight, INITIAL, K, Start, ThirtyTwo},
 };
 use core::ops::Range;
 
@@ -20,10 +20,10 @@ pub const CHUNK: u64 = 8_192;
 #[derive(Clone, Debug)]
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only lanes read it"))]
 pub(crate) struct Prepared {
-    /// The first block's words; 8 is replaced for each attempt.
-    pub(crate) words: [u32; 16],
-    /// Words 16 to 22 of its schedule, which do not depend on word 8.
-    pub(crate) schedule: [u32; 7],
+    /// Words 8 to 15 of the first block; 8 is replaced for each attempt.
+    pub(crate) words: [u32; 8],
+    /// Words 16 to 22 of its schedule, which do not depend on word 8; then word 7, of which word 23 is made.
+    pub(crate) schedule: [u32; 8],
     /// The state after its first eight rounds.
     pub(crate) state: [u32; 8],
 }
@@ -36,8 +36,9 @@ impl Prepared {
         for (word, bytes) in words.iter_mut().zip(block.as_chunks().0) {
             *word = u32::from_be_bytes(*bytes);
         }
-        let (mut schedule, mut window) = ([0; 7], words);
-        for word in &mut schedule {
+        let ([_, _, _, _, _, _, _, seventh, second @ ..], mut window) = (words, words);
+        let mut schedule = [seventh; 8];
+        for word in schedule.iter_mut().take(7) {
             let [w0, w1, _, _, _, _, _, _, _, w9, _, _, _, _, w14, _] = window;
             let small1 = w14.rotate_right(17) ^ w14.rotate_right(19) ^ w14 >> 10;
             let small0 = w1.rotate_right(7) ^ w1.rotate_right(18) ^ w1 >> 3;
@@ -47,7 +48,7 @@ impl Prepared {
         }
         let mut state = INITIAL;
         let [first, ..] = &K;
-        for (k, word) in first.iter().zip(words).take(8) {
+        for (k, word) in first.iter().zip(words) {
             let [a, b, c, d, e, f, g, h] = state;
             let big1 = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
             let choice = g ^ e & (f ^ g);
@@ -56,7 +57,7 @@ impl Prepared {
             let two = big0.wrapping_add(a & b | c & (a | b));
             state = [one.wrapping_add(two), a, b, c, d.wrapping_add(one), e, f, g];
         }
-        Self { words, schedule, state }
+        Self { words: second, schedule, state }
     }
 }
 
@@ -73,7 +74,7 @@ pub struct Search {
 /// How attempts are made on this processor.
 #[derive(Clone, Copy, Debug)]
 enum Way {
-    Sixteen(Sixteen),
+    ThirtyTwo(ThirtyTwo),
     Eight(Eight),
     OneByOne,
 }
@@ -81,9 +82,9 @@ enum Way {
 impl Way {
     /// The fastest.
     fn detect() -> Self {
-        let sixteen = Sixteen::detect().map(Self::Sixteen);
+        let thirty_two = ThirtyTwo::detect().map(Self::ThirtyTwo);
         // Eight lanes are a little faster than one stream of the SHA extensions.
-        sixteen.or_else(|| Eight::detect().map(Self::Eight)).unwrap_or(Self::OneByOne)
+        thirty_two.or_else(|| Eight::detect().map(Self::Eight)).unwrap_or(Self::OneByOne)
     }
 }
 
@@ -126,7 +127,7 @@ impl Search {
         let (prepared, mut lower) = (Prepared::new(&self.seal, high), low);
         while nonces.end.saturating_sub(nonces.start) >= lanes {
             let mut hits = match self.way {
-                Way::Sixteen(sixteen) => sixteen.candidates(&prepared, lower, self.highest),
+                Way::ThirtyTwo(thirty_two) => thirty_two.candidates(&prepared, lower, self.highest),
                 Way::Eight(eight) => eight.candidates(&prepared, lower, self.highest),
                 Way::OneByOne => 0,
             };
@@ -146,7 +147,7 @@ impl Search {
     /// Attempts made at once.
     fn lanes(&self) -> u64 {
         match self.way {
-            Way::Sixteen(_) => 16,
+            Way::ThirtyTwo(_) => 32,
             Way::Eight(_) => 8,
             Way::OneByOne => 1,
         }
@@ -177,9 +178,9 @@ mod tests {
     use proptest::{prelude::*, test_runner::RngSeed};
 
     fn ways() -> Vec<Way> {
-        let sixteen = Sixteen::detect().map(Way::Sixteen);
+        let thirty_two = ThirtyTwo::detect().map(Way::ThirtyTwo);
         let eight = Eight::detect().map(Way::Eight);
-        [Some(Way::OneByOne), sixteen, eight].into_iter().flatten().collect()
+        [Some(Way::OneByOne), thirty_two, eight].into_iter().flatten().collect()
     }
 
     proptest! {

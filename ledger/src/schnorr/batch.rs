@@ -126,11 +126,9 @@ impl<'a> Claim<'a> {
 
 /// The challenge of each member (BIP340): a hash over r, key and message.
 fn challenges(batch: &[Member]) -> Vec<Hash> {
-    let start = Start::tagged(&Tag::BIP340_CHALLENGE);
-    let message = |(address, digest, signature): &Member| {
-        start.message::<2>(&[&halves(signature).0, address.as_bytes(), digest.as_bytes()])
-    };
-    start.hash_each(batch.iter().map(message))
+    let members = batch.iter().map(|(address, digest, signature)| (address, digest, halves(signature).0));
+    Start::tagged(&Tag::BIP340_CHALLENGE)
+        .hash_each::<2, 3, _>(members, |(address, digest, r)| [r, address.as_bytes(), digest.as_bytes()])
 }
 
 /// r and s.
@@ -150,10 +148,10 @@ fn weights(claims: &[Claim<'_>]) -> impl Iterator<Item = u128> {
             put(signature.as_bytes());
         }
     });
-    let start = Start::tagged(&Tag::WEIGHT);
-    let message = |number: u64| start.message::<1>(&[seed.as_bytes(), &number.to_le_bytes()]);
     let weight = |hash: Hash| u128::from_le_bytes(hash.as_bytes().first_chunk().copied().unwrap_or_default()).max(1);
-    let after_first = start.hash_each((2..).take(claims.len().saturating_sub(1)).map(message));
+    let numbers = (2..).take(claims.len().saturating_sub(1)).map(|number: u64| (&seed, number.to_le_bytes()));
+    let after_first =
+        Start::tagged(&Tag::WEIGHT).hash_each::<1, 2, _>(numbers, |(seed, number)| [seed.as_bytes(), number]);
     core::iter::once(1).chain(after_first.into_iter().map(weight))
 }
 
