@@ -28,8 +28,8 @@ use tokio::sync::mpsc;
 const PIECE_BLOCKS: usize = 256;
 /// Bytes of a piece, but for its last block: large enough that the writer is seldom asked to link.
 const PIECE_BYTES: usize = 4 << 20;
-/// Pieces read ahead. With the one in hand they bound what waits in memory to 24 MiB.
-const PIECES_AHEAD: usize = 4;
+/// Pieces read ahead. With the two in hand they bound what waits in memory to 24 MiB.
+const PIECES_AHEAD: usize = 3;
 /// Imports whose outcome is awaited. The chain itself bounds those it checks at once, by their bytes; this bounds those behind
 /// them, and is as many as its mailbox takes, so that no worker ever waits for this task.
 const IN_FLIGHT: usize = 64;
@@ -211,14 +211,25 @@ where
     let reader = reader.map_err(|error| StoreError::Workers { reason: error.to_string() })?;
     let mut feeder = Feeder { chain, show, total: Replayed::default(), sent: VecDeque::new() };
     let fed = async {
+        let (mut linked, mut failed) = (Vec::new(), None);
         while let Some(piece) = pieces.recv().await {
             match piece {
-                Ok(piece) => feeder.take(piece).await?,
+                Ok(piece) => {
+                    // The writer links a piece before it connects the one ahead of it: asked afterwards, it would link none
+                    // before it has connected all, and meanwhile no worker had a block to check.
+                    let (next, taken) = tokio::join!(biased; link(chain, piece), feeder.take(linked));
+                    taken?;
+                    linked = next?;
+                }
                 // What came before it is good, and stays.
-                Err(error) => return Err(feeder.after_all(error).await),
+                Err(error) => failed = Some(error),
             }
         }
-        feeder.drain(0).await
+        feeder.take(linked).await?;
+        match failed {
+            Some(error) => Err(feeder.after_all(error).await),
+            None => feeder.drain(0).await,
+        }
     };
     let fed = fed.await;
     drop(pieces);
@@ -262,6 +273,15 @@ fn read_ahead(
     }
 }
 
+/// Blocks, and what became of their headers.
+type LinkedPiece = Vec<(Block, HeaderOutcome)>;
+
+async fn link(chain: &ChainHandle, piece: Vec<Block>) -> Result<LinkedPiece, ReplayError> {
+    let headers: Vec<Header> = piece.iter().map(|block| block.header.clone()).collect();
+    let outcomes = chain.link_headers(Origin::Local, headers).await.map_err(stopping)?;
+    Ok(piece.into_iter().zip(outcomes).collect())
+}
+
 struct Feeder<'a> {
     chain: &'a ChainHandle,
     show: &'a mut dyn FnMut(&Replayed),
@@ -270,10 +290,8 @@ struct Feeder<'a> {
 }
 
 impl Feeder<'_> {
-    async fn take(&mut self, piece: Vec<Block>) -> Result<(), ReplayError> {
-        let headers: Vec<Header> = piece.iter().map(|block| block.header.clone()).collect();
-        let outcomes = self.chain.link_headers(Origin::Local, headers).await.map_err(stopping)?;
-        for (block, outcome) in piece.into_iter().zip(outcomes) {
+    async fn take(&mut self, piece: LinkedPiece) -> Result<(), ReplayError> {
+        for (block, outcome) in piece {
             let figures = figures_of(&block);
             let (height, id, parent) = (figures.height, block.header.id(), block.header.parent);
             match outcome {
