@@ -343,7 +343,7 @@ impl Writer {
 
     /// Brings what is in memory up to the new tip.
     fn moved(&mut self, executed: Executed) -> Result<ChainEvent, StoreError> {
-        let Executed { disconnected, connected, undone } = executed;
+        let Executed { disconnected, connected, accounts, undone } = executed;
         self.recent.disconnect(disconnected.len());
         for (block, (change, inverse)) in connected.iter().zip(undone) {
             self.recent.connect(block.header().header().parent, change, inverse);
@@ -366,7 +366,8 @@ impl Writer {
             self.tree.forget_stale(height);
         }
         let tip = Arc::new(tip_of(&self.tip));
-        Ok(ChainEvent { tip, disconnected: Arc::new(disconnected), connected: Arc::new(connected) })
+        let (disconnected, connected, accounts) = (Arc::new(disconnected), Arc::new(connected), Arc::new(accounts));
+        Ok(ChainEvent { tip, disconnected, connected, accounts })
     }
 
     /// Makes a block on the tip, complete but for its nonce.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::verdict::Origin;
 use cairn_ledger::{
-    accounts::AccountProof,
+    accounts::{Account, AccountProof},
     block::Header,
     error::{BlockError, HeaderError, TxError},
     hash::BlockId,
@@ -53,6 +53,9 @@ pub struct ChainEvent {
     pub disconnected: Arc<Vec<CheckedBlock>>,
     /// Blocks that now are, upward to the new tip.
     pub connected: Arc<Vec<CheckedBlock>>,
+    /// What those have now whose account was changed, in the order of the changes: of one address the last counts.
+    /// Nothing, where the account is gone.
+    pub accounts: Arc<Vec<(Address, Account)>>,
 }
 
 /// What became of a header.

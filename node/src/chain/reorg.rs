@@ -7,11 +7,12 @@ use super::{
 };
 use crate::store::{Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, schema::UndoLeaves};
 use cairn_ledger::{
-    accounts::{StateChange, TreeUpdate},
+    accounts::{Account, StateChange, TreeUpdate},
     block::Body,
     chain_spec::ChainSpec,
     error::BlockError,
     hash::BlockId,
+    keys::Address,
     validate::{CheckedBlock, ConnectError, LinkedHeader, connect_block_with},
 };
 use std::time::Instant;
@@ -33,6 +34,8 @@ pub(super) struct Executed {
     pub disconnected: Vec<CheckedBlock>,
     /// The blocks that are followed now, upward.
     pub connected: Vec<CheckedBlock>,
+    /// What was changed in all.
+    pub accounts: Vec<(Address, Account)>,
     /// For each of them, what it changed, and how to take that back in the tree; nothing where that was not asked for.
     pub undone: Vec<(StateChange, TreeUpdate)>,
 }
@@ -89,7 +92,7 @@ pub(super) fn execute(
     }
     let write_us = started.elapsed().as_micros() - connect_us;
     tracing::debug!(target: "cairn::chain", blocks, connect_us, write_us, "carried out a plan");
-    Ok(Executed { disconnected, connected, undone: state.keep() })
+    Ok(Executed { disconnected, connected, accounts: state.changed(), undone: state.keep() })
 }
 
 /// A plan being carried out.

@@ -12,7 +12,7 @@ use crate::store::{
     schema::{AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, UndoLeaves},
 };
 use cairn_ledger::{
-    accounts::{AccountProof, AccountSlice, AccountTree, Leaf, StateChange, TreeUpdate, UndoRecord},
+    accounts::{Account, AccountProof, AccountSlice, AccountTree, Leaf, StateChange, TreeUpdate, UndoRecord},
     codec::BoundedVec,
     keys::Address,
 };
@@ -157,6 +157,17 @@ impl<'a> Moving<'a> {
         }
     }
 
+    /// What those have now whose account was changed, in the order of the changes: of one address the last counts.
+    pub(super) fn changed(&self) -> Vec<(Address, Account)> {
+        let connected = self.connected.iter().flat_map(|change| &change.leaves);
+        let mut changed = Vec::with_capacity(self.connected.iter().map(|change| change.leaves.len()).sum());
+        let undone = self.undone.iter().flat_map(|undone| &undone.leaves).map(|(_, leaf)| leaf.address);
+        let now = |address| self.state.accounts.get(&address).map_or(Account::default(), |(_, leaf)| leaf.account);
+        changed.extend(undone.map(|address| (address, now(address))));
+        changed.extend(connected.map(|leaf| (leaf.new.address, leaf.new.account)));
+        changed
+    }
+
     /// How many accounts there were, and how many of them stayed all the time.
     fn counts(&self) -> (u64, u64) {
         let lowest = self.connected.first().map_or(self.state.accounts.count(), |change| change.old_count);
@@ -190,7 +201,7 @@ impl<'a> Moving<'a> {
 mod tests {
     use super::*;
     use crate::store::schema::UndoLeaf;
-    use cairn_ledger::{accounts::Account, testing::arbitrary_hash};
+    use cairn_ledger::testing::arbitrary_hash;
 
     fn state(count: u64) -> State {
         let address = |n: u64| if n == 0 { Address::ZERO } else { Address::from_bytes(*arbitrary_hash(n).as_bytes()) };

@@ -24,7 +24,7 @@ use cairn_ledger::{
     validate::CheckedTransaction,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -88,7 +88,7 @@ impl Actor {
                 biased;
                 () = shutdown.requested() => break,
                 event = events.recv() => match event {
-                    Ok(event) => self.on_event(event).await?,
+                    Ok(event) => self.on_event(&event),
                     Err(broadcast::error::RecvError::Lagged(missed)) => self.on_lag(missed).await?,
                     Err(broadcast::error::RecvError::Closed) => break,
                 },
@@ -176,39 +176,29 @@ impl Actor {
         Ok(answers)
     }
 
-    async fn on_event(&mut self, event: ChainEvent) -> Result<(), TaskError> {
-        let (connected, disconnected) = (&event.connected, &event.disconnected);
-        let mut change = TipChange { height: event.tip.height(), ..TipChange::default() };
-        change.mined.extend(connected.iter().flat_map(|block| block.transactions()).map(CheckedTransaction::txid));
+    fn on_event(&mut self, event: &ChainEvent) {
+        let (connected, disconnected) = (event.connected.iter(), event.disconnected.iter());
+        let mined = connected.flat_map(|block| block.transactions()).map(CheckedTransaction::txid).collect();
         // They come from the old tip down.
-        let back = disconnected.iter().rev().flat_map(|block| block.transactions());
-        change.returned = back.cloned().collect();
-        let mut touched = BTreeSet::new();
-        for block in connected.iter().chain(disconnected.iter()) {
-            touched.extend(block.touched().iter().filter(|address| self.pool.has_sender(address)));
-        }
-        touched.extend(change.returned.iter().map(|returned| returned.transaction().body.sender));
-        self.on_tip(change, touched).await
+        let returned: Vec<_> = disconnected.rev().flat_map(|block| block.transactions()).cloned().collect();
+        let returning: HashSet<Address> = returned.iter().map(|back| back.transaction().body.sender).collect();
+        let concerned = |address: &Address| self.pool.has_sender(address) || returning.contains(address);
+        let accounts = event.accounts.iter().filter(|(address, _)| concerned(address)).copied().collect();
+        let height = event.tip.height();
+        self.pool.on_tip(clock::now(), TipChange { height, accounts, mined, returned });
     }
 
     /// Events were missed: nobody can say what changed, so everybody is judged again.
     async fn on_lag(&mut self, missed: u64) -> Result<(), TaskError> {
         tracing::warn!(target: "cairn::mempool", missed, "missed moves of the chain; judging every sender again");
-        let change = TipChange { height: self.chain.tip().height(), ..TipChange::default() };
-        let everybody = self.pool.senders().copied().collect();
-        self.on_tip(change, everybody).await
-    }
-
-    async fn on_tip(&mut self, mut change: TipChange, touched: BTreeSet<Address>) -> Result<(), TaskError> {
-        if !touched.is_empty() {
-            let read = move |reader: &Reader| {
-                let touched: Vec<Address> = touched.into_iter().collect();
-                let accounts = reader.accounts(&touched)?.into_iter().map(Option::unwrap_or_default);
-                Ok(touched.into_iter().zip(accounts).collect::<BTreeMap<_, _>>())
-            };
-            change.accounts = self.read(read).await?;
-        }
-        self.pool.on_tip(clock::now(), change);
+        let height = self.chain.tip().height();
+        let everybody: Vec<Address> = self.pool.senders().copied().collect();
+        let read = move |reader: &Reader| {
+            let accounts = reader.accounts(&everybody)?.into_iter().map(Option::unwrap_or_default);
+            Ok(everybody.into_iter().zip(accounts).collect())
+        };
+        let accounts = self.read(read).await?;
+        self.pool.on_tip(clock::now(), TipChange { height, accounts, ..TipChange::default() });
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use cairn_ledger::{
     transaction::{Output, TRANSACTION_VERSION, TransactionBody},
     units::Height,
 };
+use std::collections::BTreeMap;
 
 /// The address `n` above one that nobody has.
 fn address(n: u16) -> Address {
@@ -50,4 +51,27 @@ async fn accounts_side_by_side_are_removed_and_made_again() {
     left.mine_many(2, 0);
     node.import_all(&left.blocks).await;
     node.assert_at(&left).await;
+}
+
+/// The pool goes by them alone: read from the disk, a block's accounts took it longer than connecting the block.
+#[tokio::test]
+async fn events_say_what_every_changed_account_has() {
+    for seed in [3, 14, 159] {
+        let node = Fixture::new();
+        let genesis = Branch::new(&node.spec).state;
+        let mut told: BTreeMap<Address, Account> =
+            genesis.leaves().iter().map(|leaf| (leaf.address, leaf.account)).collect();
+        let mut events = node.chain.subscribe();
+        let (_node, followed) = arrive(node, seed).await;
+        let mut disconnected = 0;
+        while let Ok(event) = events.try_recv() {
+            disconnected += event.disconnected.len();
+            told.extend(event.accounts.iter().copied());
+        }
+        assert!(disconnected > 0, "some were taken back, too");
+        let there: BTreeMap<Address, Account> =
+            followed.state.leaves().iter().map(|leaf| (leaf.address, leaf.account)).collect();
+        told.retain(|address, account| there.contains_key(address) || *account != Account::default());
+        assert_eq!(told, there);
+    }
 }
