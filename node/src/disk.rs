@@ -1,5 +1,6 @@
 //! What a file system has left, and what a directory takes.
 
+use rustix::fs::{Access, Mode, OFlags};
 use std::{fs, io, path::Path};
 
 /// Bytes that a user without privileges may still write where `path` is; `path` itself need not be there yet.
@@ -16,7 +17,14 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
 /// # Errors
 /// Why not: no permission, or a file system that is mounted read-only.
 pub fn may_write(path: &Path) -> io::Result<()> {
-    Ok(rustix::fs::access(existing(path), rustix::fs::Access::WRITE_OK)?)
+    Ok(rustix::fs::access(existing(path), Access::WRITE_OK)?)
+}
+
+/// Whether files where `path` is, or will be, may be read and written past the system's cache (`O_DIRECT` of open(2)). Some
+/// file systems do not know that; on one that knows no unnamed files either, nobody can try without a trace.
+pub fn knows_direct_io(path: &Path) -> bool {
+    let unnamed = OFlags::TMPFILE | OFlags::RDWR | OFlags::DIRECT | OFlags::CLOEXEC;
+    rustix::fs::open(existing(path), unnamed, Mode::RUSR | Mode::WUSR).is_ok()
 }
 
 /// Bytes of all files in a directory, as the disk holds them, and below it; 0 where there is none. A file that
@@ -70,6 +78,16 @@ mod tests {
         let grown = used_bytes(base.path())? - before;
         assert!((100_000..200_000).contains(&grown), "{grown}");
         assert_eq!(used_bytes(&base.path().join("nowhere"))?, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_no_disk_knows_no_direct_io_and_trying_leaves_nothing() -> io::Result<()> {
+        assert!(!knows_direct_io(Path::new("/proc")));
+        let base = tempfile::tempdir()?;
+        // Whether this one does is up to the machine.
+        knows_direct_io(&base.path().join("not/yet"));
+        assert_eq!(fs::read_dir(base.path())?.count(), 0);
         Ok(())
     }
 

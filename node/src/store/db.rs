@@ -5,6 +5,7 @@ use super::{
     codec::{KeyCodec, Table, decode_value, encoded},
     schema,
 };
+use crate::disk;
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
     DBCompressionType, DBRecoveryMode, Direction, FlushOptions, IteratorMode, Options, ReadOptions, Snapshot,
@@ -15,7 +16,7 @@ use std::path::Path;
 /// More bytes than any key of ours has.
 const PAST_EVERY_KEY: usize = 64;
 /// Sorted runs of changed accounts before they are merged: a look-up may ask the filter of each.
-const MAX_RUNS: i32 = 8;
+const MAX_RUNS: i32 = 12;
 /// What the database keeps besides the chain, and how much memory and how many files it may use.
 #[derive(Clone, Copy, Debug)]
 pub struct DbOptions {
@@ -111,6 +112,9 @@ impl Db {
         let (mut db_options, families) = opening(options);
         db_options.create_if_missing(true);
         db_options.create_missing_column_families(true);
+        // What is written in the background is not read again soon. In the system's cache it would push out what is, and
+        // each fresh page costs the system, and the host of a virtual machine, as much as writing it.
+        db_options.set_use_direct_io_for_flush_and_compaction(disk::knows_direct_io(path));
         DB::open_cf_descriptors(&db_options, path, families).map(Self).map_err(failed("open"))
     }
 
