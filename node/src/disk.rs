@@ -1,7 +1,15 @@
 //! What a file system has left, and what a directory takes.
 
 use rustix::fs::{Access, Mode, OFlags};
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
+    path::Path,
+};
+
+/// What is written past the system's cache begins at a multiple of this, in memory as in the file, and is as long.
+const DIRECT_UNIT: usize = 4096;
 
 /// Bytes that a user without privileges may still write where `path` is; `path` itself need not be there yet.
 ///
@@ -20,11 +28,16 @@ pub fn may_write(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::access(existing(path), Access::WRITE_OK)?)
 }
 
-/// Whether files where `path` is, or will be, may be read and written past the system's cache (`O_DIRECT` of open(2)). Some
-/// file systems do not know that; on one that knows no unnamed files either, nobody can try without a trace.
-pub fn knows_direct_io(path: &Path) -> bool {
+/// Whether files where `path` is, or will be, may be written past the system's cache (`O_DIRECT` of open(2)): tried on one
+/// without a name. Some file systems do not know that; where nobody can try without a trace, the answer is no.
+pub fn knows_direct_writes(path: &Path) -> bool {
     let unnamed = OFlags::TMPFILE | OFlags::RDWR | OFlags::DIRECT | OFlags::CLOEXEC;
-    rustix::fs::open(existing(path), unnamed, Mode::RUSR | Mode::WUSR).is_ok()
+    let Ok(file) = rustix::fs::open(existing(path), unnamed, Mode::RUSR | Mode::WUSR) else { return false };
+    let room = vec![0; 2 * DIRECT_UNIT];
+    let start = room.as_ptr().align_offset(DIRECT_UNIT);
+    room.get(start..)
+        .and_then(|room| room.get(..DIRECT_UNIT))
+        .is_some_and(|unit| File::from(file).write_all_at(unit, 0).is_ok())
 }
 
 /// Bytes of all files in a directory, as the disk holds them, and below it; 0 where there is none. A file that
@@ -82,12 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_disk_knows_no_direct_io_and_trying_leaves_nothing() -> io::Result<()> {
-        assert!(!knows_direct_io(Path::new("/proc")));
+    fn direct_writes_are_known_only_where_files_open_for_them_and_trying_leaves_nothing() -> io::Result<()> {
+        assert!(!knows_direct_writes(Path::new("/proc")), "what is no disk");
         let base = tempfile::tempdir()?;
-        // Whether this one does is up to the machine.
-        knows_direct_io(&base.path().join("not/yet"));
+        let known = knows_direct_writes(&base.path().join("not/yet"));
         assert_eq!(fs::read_dir(base.path())?.count(), 0);
+        let named = OFlags::CREATE | OFlags::WRONLY | OFlags::DIRECT;
+        let opened = rustix::fs::open(base.path().join("named"), named, Mode::RUSR | Mode::WUSR);
+        assert!(!known || opened.is_ok(), "{opened:?}");
         Ok(())
     }
 

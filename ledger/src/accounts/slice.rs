@@ -63,6 +63,13 @@ pub struct LeafChange {
     pub new: Leaf,
 }
 
+impl LeafChange {
+    /// Whether it has something else than before, or is new; another next address alone does not count.
+    pub fn changes_account(&self) -> bool {
+        self.old.is_none_or(|old| old.account != self.new.account)
+    }
+}
+
 /// What a block did to the accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateChange {

@@ -159,7 +159,8 @@ impl AccountTree {
             });
             let hashes = inner_each(pairs);
             let parents = families().filter_map(|changed| changed.first()).map(|(index, _)| index >> 1);
-            let above = parents.zip(hashes).collect();
+            let mut above = Vec::with_capacity(hashes.len());
+            above.extend(parents.zip(hashes));
             nodes.push(core::mem::replace(&mut current, above));
         }
         let root = current.first().map_or_else(|| *self.node(depth(count), 0, count), |(_, hash)| *hash);

@@ -34,10 +34,10 @@ pub(super) struct Executed {
     pub disconnected: Vec<CheckedBlock>,
     /// The blocks that are followed now, upward.
     pub connected: Vec<CheckedBlock>,
-    /// What was changed in all.
-    pub accounts: Vec<(Address, Account)>,
     /// For each of them, what it changed, and how to take that back in the tree; nothing where that was not asked for.
     pub undone: Vec<(StateChange, TreeUpdate)>,
+    /// What all accounts have now that were changed.
+    pub accounts: Vec<(Address, Account)>,
 }
 
 /// Why a plan was not carried out; nothing was changed.

@@ -137,7 +137,7 @@ impl<'a> Moving<'a> {
         }
 
         let undone = undone.iter().filter_map(|(_, leaf)| *leaf).map(|(index, leaf)| (index, leaf.account));
-        let changed = connected.filter(|leaf| leaf.old.is_none_or(|old| old.account != leaf.new.account));
+        let changed = connected.filter(|leaf| leaf.changes_account());
         let mut changed: Vec<_> = changed.map(|leaf| (leaf.index, leaf.new.account)).chain(undone).collect();
         changed.sort_by_key(|(index, _)| *index);
         changed.dedup_by_key(|(index, _)| *index);
@@ -159,13 +159,11 @@ impl<'a> Moving<'a> {
 
     /// What those have now whose account was changed, in the order of the changes: of one address the last counts.
     pub(super) fn changed(&self) -> Vec<(Address, Account)> {
-        let connected = self.connected.iter().flat_map(|change| &change.leaves);
-        let mut changed = Vec::with_capacity(self.connected.iter().map(|change| change.leaves.len()).sum());
         let undone = self.undone.iter().flat_map(|undone| &undone.leaves).map(|(_, leaf)| leaf.address);
         let now = |address| self.state.accounts.get(&address).map_or(Account::default(), |(_, leaf)| leaf.account);
-        changed.extend(undone.map(|address| (address, now(address))));
-        changed.extend(connected.map(|leaf| (leaf.new.address, leaf.new.account)));
-        changed
+        let undone = undone.map(|address| (address, now(address)));
+        let connected = self.connected.iter().flat_map(|change| &change.leaves).filter(|leaf| leaf.changes_account());
+        undone.chain(connected.map(|leaf| (leaf.new.address, leaf.new.account))).collect()
     }
 
     /// How many accounts there were, and how many of them stayed all the time.

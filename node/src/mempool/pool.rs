@@ -39,7 +39,7 @@ struct Rank {
 pub(super) struct TipChange {
     /// The new tip's height.
     pub height: Height,
-    /// The accounts the move may have changed, as they are now, of those senders that are in the pool or
+    /// The accounts the move may have changed, as they were after it, of those senders that are in the pool or
     /// among `returned`.
     pub accounts: BTreeMap<Address, Account>,
     /// The transactions that are on the chain now.
@@ -182,7 +182,12 @@ impl Pool {
             self.departed.forget(txid);
         }
         for (sender, account) in &change.accounts {
-            self.set_account(sender, *account, &change.mined, now);
+            // An admission may have read the account after a block that we are yet to hear of. That is told by its nonce, which
+            // falls only where transactions return.
+            let known = self.queues.get(sender).map(|queue| queue.account.nonce);
+            if !change.returned.is_empty() || known.is_none_or(|known| known <= account.nonce) {
+                self.set_account(sender, *account, &change.mined, now);
+            }
         }
         for transaction in change.returned {
             if !change.mined.contains(&transaction.txid()) {

@@ -112,9 +112,9 @@ impl Db {
         let (mut db_options, families) = opening(options);
         db_options.create_if_missing(true);
         db_options.create_missing_column_families(true);
-        // What is written in the background is not read again soon. In the system's cache it would push out what is, and
-        // each fresh page costs the system, and the host of a virtual machine, as much as writing it.
-        db_options.set_use_direct_io_for_flush_and_compaction(disk::knows_direct_io(path));
+        // In the system's cache it would push out what is read again, and each fresh page costs the system, and the host of a
+        // virtual machine, as much as writing it.
+        db_options.set_use_direct_io_for_flush_and_compaction(disk::knows_direct_writes(path));
         DB::open_cf_descriptors(&db_options, path, families).map(Self).map_err(failed("open"))
     }
 
@@ -406,6 +406,9 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
         options.set_compaction_style(DBCompactionStyle::Universal);
         options.set_universal_compaction_options(&universal);
         options.set_level_zero_file_num_compaction_trigger(MAX_RUNS);
+        // Writing slows down, and then stops, once so many more have come while they are merged.
+        options.set_level_zero_slowdown_writes_trigger(MAX_RUNS * 2);
+        options.set_level_zero_stop_writes_trigger(MAX_RUNS * 3);
     }
     // Large, and written once: out of the way of compactions.
     if matches!(name, "body_by_id" | "undo_by_id") {

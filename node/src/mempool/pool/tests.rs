@@ -293,6 +293,24 @@ fn what_was_mined_leaves_and_what_it_made_impossible_is_dropped() {
     );
 }
 
+/// An event once took the account back to where it was before a newer read, and what had been accepted then was dropped.
+#[test]
+fn news_older_than_what_was_read_change_nothing() {
+    let mut pool = small();
+    let sender = key(1).address();
+    let newest = submit_as(&mut pool, account(2, RICH), Draft { nonce: 4, ..DRAFT }).expect("the last of three");
+    let older =
+        TipChange { height: Height::new(101), accounts: [(sender, account(1, RICH))].into(), ..TipChange::default() };
+    pool.on_tip(at(1), older.clone());
+    pool.assert_consistent();
+    assert_eq!((pool.status(&newest), pool.pending(&sender).next_nonce), (PoolStatus::Pooled, Some(2)));
+    // Where a transaction comes back, nonces do fall.
+    let returned = vec![Draft { nonce: 1, ..DRAFT }.make()];
+    pool.on_tip(at(2), TipChange { returned, ..older });
+    pool.assert_consistent();
+    assert_eq!(pool.status(&newest), PoolStatus::Dropped(DropReason::NonceAhead));
+}
+
 #[test]
 fn displaced_transactions_return_and_wait_for_the_money_they_spend() {
     let mut pool = small();
