@@ -195,10 +195,10 @@ impl Actor {
         let everybody: Vec<Address> = self.pool.senders().copied().collect();
         let read = move |reader: &Reader| {
             let accounts = reader.accounts(&everybody)?.into_iter().map(Option::unwrap_or_default);
-            Ok(everybody.into_iter().zip(accounts).collect())
+            Ok(everybody.into_iter().zip(accounts).collect::<Vec<_>>())
         };
         let accounts = self.read(read).await?;
-        self.pool.on_tip(clock::now(), TipChange { height, accounts, ..TipChange::default() });
+        self.pool.on_lag(clock::now(), height, &accounts);
         Ok(())
     }
 

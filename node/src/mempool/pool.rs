@@ -197,6 +197,15 @@ impl Pool {
         self.expire_by_height(now);
     }
 
+    /// Follows the chain to a new tip when nobody can say what changed: `accounts` are everybody's, as they are now.
+    pub fn on_lag(&mut self, now: Timestamp, height: Height, accounts: &[(Address, Account)]) {
+        self.tip = height;
+        for (sender, account) in accounts {
+            self.set_account(sender, *account, &HashSet::new(), now);
+        }
+        self.expire_by_height(now);
+    }
+
     /// Drops what has waited too long.
     pub fn on_time(&mut self, now: Timestamp) {
         let expiry = u64::try_from(self.config.expiry.as_millis()).unwrap_or(u64::MAX);

@@ -293,22 +293,35 @@ fn what_was_mined_leaves_and_what_it_made_impossible_is_dropped() {
     );
 }
 
+/// A pool that read of a sender's account with nonce 2, and took the last transaction that this allows.
+fn ahead_of_the_news() -> (Pool, TxId) {
+    let mut pool = small();
+    let last = submit_as(&mut pool, account(2, RICH), Draft { nonce: 4, ..DRAFT }).expect("the last of three");
+    (pool, last)
+}
+
 /// An event once took the account back to where it was before a newer read, and what had been accepted then was dropped.
 #[test]
 fn news_older_than_what_was_read_change_nothing() {
-    let mut pool = small();
-    let sender = key(1).address();
-    let newest = submit_as(&mut pool, account(2, RICH), Draft { nonce: 4, ..DRAFT }).expect("the last of three");
-    let older =
-        TipChange { height: Height::new(101), accounts: [(sender, account(1, RICH))].into(), ..TipChange::default() };
-    pool.on_tip(at(1), older.clone());
+    let (mut pool, last) = ahead_of_the_news();
+    let accounts = [(key(1).address(), account(1, RICH))].into();
+    pool.on_tip(at(1), TipChange { height: Height::new(101), accounts, ..TipChange::default() });
     pool.assert_consistent();
-    assert_eq!((pool.status(&newest), pool.pending(&sender).next_nonce), (PoolStatus::Pooled, Some(2)));
-    // Where a transaction comes back, nonces do fall.
+    assert_eq!((pool.status(&last), pool.pending(&key(1).address()).next_nonce), (PoolStatus::Pooled, Some(2)));
+}
+
+#[test]
+fn a_nonce_falls_where_a_transaction_returns_or_news_were_missed() {
+    let accounts = [(key(1).address(), account(1, RICH))];
+    let (mut told, last) = ahead_of_the_news();
     let returned = vec![Draft { nonce: 1, ..DRAFT }.make()];
-    pool.on_tip(at(2), TipChange { returned, ..older });
-    pool.assert_consistent();
-    assert_eq!(pool.status(&newest), PoolStatus::Dropped(DropReason::NonceAhead));
+    told.on_tip(at(1), TipChange { accounts: accounts.into(), returned, ..TipChange::default() });
+    let (mut lagging, _) = ahead_of_the_news();
+    lagging.on_lag(at(1), Height::new(101), &accounts);
+    for pool in [told, lagging] {
+        pool.assert_consistent();
+        assert_eq!(pool.status(&last), PoolStatus::Dropped(DropReason::NonceAhead));
+    }
 }
 
 #[test]
