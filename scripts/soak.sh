@@ -2,7 +2,7 @@
 # Repeats the crash tests many times: a node is killed with SIGKILL at ever other moments and must come
 # back, each time, to the state that a fresh replay of its blocks gives.
 #
-# Usage: scripts/soak.sh kill9 [ROUNDS]      (100 rounds unless said otherwise; about a second each)
+# Usage: scripts/soak.sh kill9 [ROUNDS]      (100 rounds unless said otherwise; some five seconds each)
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
@@ -14,7 +14,7 @@ bash "$ROOT/scripts/setup.sh"
 build
 cd "$ROOT"
 say "Killing nodes $rounds times ..."
-# Twenty seconds for a round are twenty times what one takes.
+# Twenty seconds for a round are four times what one takes.
 export CAIRN_SOAK_ROUNDS="$rounds"
 bounded $((300 + 20 * rounds)) \
     cargo test --workspace --release --locked --test process kill_9 -- --nocapture
