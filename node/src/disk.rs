@@ -1,4 +1,4 @@
-//! What a file system has left, and what a directory takes.
+//! What a file system has left and how it can be written, and what a directory takes.
 
 use rustix::fs::{Access, Mode, OFlags};
 use std::{

@@ -7,7 +7,7 @@
 //! 2. [`ChainHandle::import`]: workers match the body to the header and check its transactions
 //!    (`precheck`); the writer connects the block and whatever waited for it (`import`), reorganising
 //!    when another branch has more work (`reorg`), in one atomic batch.
-//! 3. Then, after the batch, the new [`Tip`] is published and a [`ChainEvent`] is sent.
+//! 3. Then, after the batch, the new [`Tip`] is published and a [`ChainEvent`] is sent, with what the changed accounts have.
 //!
 //! # Map
 //! `mailbox` what the writer is asked · `actor` its loop · `import` the story · `reorg` disconnecting and

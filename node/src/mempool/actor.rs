@@ -1,5 +1,5 @@
-//! The pool's loop: it hands questions, new tips and the time to the [`Pool`], and reads the accounts the
-//! pool needs. It holds no rules.
+//! The pool's loop: it hands questions, new tips and the time to the [`Pool`], and reads the accounts of those who
+//! submit; what a block changed comes with the news of it. It holds no rules.
 
 use super::{
     admission::{self, GATHERING},
