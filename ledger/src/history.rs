@@ -1,60 +1,128 @@
-//! The history: a mountain range over all blocks of a chain, each with its work.
+//! The history: a mountain range over all blocks of a chain, which sums their work and carries difficulty.
 //!
 //! `history(n)` commits to blocks 0 .. n−1 in the shape of RFC 6962: complete binary trees ("peaks"),
 //! bagged from right to left. Every node carries the work below it, so that a light client can draw
-//! blocks by work (FlyClient, Bünz et al. 2019). Header n commits to `history(n)`.
+//! blocks by work (FlyClient, Bünz et al. 2019), and where time and difficulty stand at its ends: two nodes
+//! merge only where the right one goes on as the left one's last block demands. A light client draws by work,
+//! so a block without work that broke the rule of difficulty would hardly ever be drawn; with the targets in
+//! the nodes, the break shows at whatever node is opened. Header n commits to `history(n)`.
 //!
 //! A peak of level j appears when the block at height i with 2^j | i + 1 is appended. Whoever keeps, for
 //! each block, the nodes that it completed ([`History::append`]) can find every node of the range
-//! ([`Position::completed_by`]).
+//! ([`Position::completed_by`]). A [`History`] itself is log2(n) nodes, and to append to it costs one merge on
+//! average.
 
 use crate::{
+    block::Header,
     codec::{BoundedVec, Decode, Encode},
     hash::{BlockId, Hash, Tag},
-    pow::Work,
-    units::Height,
+    pow::{CompactTarget, Work},
+    units::{Height, Timestamp},
 };
 use alloc::vec::Vec;
 
-/// A node: the hash over everything below it, and the work of all blocks below it. A leaf is a block's
-/// id and its own work.
+/// Encoded size of a node.
+pub const NODE_BYTES: usize = 80;
+
+/// A node: what is known of all blocks below it.
+///
+/// Layout (80 bytes): `hash 32 ‖ work 32, big-endian ‖ last_time u64 ‖ first_target u32 ‖ next_target u32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[bincode(crate = "crate::codec::bincode")]
 pub struct Node {
-    /// The block's id, or `T("cairn/mmr", left.hash ‖ left.work ‖ right.hash ‖ right.work)`.
+    /// The block's id, or `T("cairn/mmr", left ‖ right)` over the layouts of both nodes.
     pub hash: Hash,
     /// The work of the blocks below.
     pub work: Work,
+    /// The time of the last block below.
+    pub last_time: Timestamp,
+    /// The target of the first block below.
+    pub first_target: CompactTarget,
+    /// The target that the rule demands of the block after the last one below.
+    pub next_target: CompactTarget,
 }
 
-/// A sum of work that does not fit 256 bits.
+/// Why two nodes do not merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the total work exceeds 256 bits")]
-pub struct WorkOverflow;
+pub enum MergeError {
+    /// Work that does not fit 256 bits.
+    #[error("the total work exceeds 256 bits")]
+    WorkOverflow,
+    /// The right node begins with another target than the left one's last block demands.
+    #[error("got the target {got}, where the blocks before demand {expected}")]
+    Target {
+        /// The right node's first target.
+        got: CompactTarget,
+        /// The left node's next target.
+        expected: CompactTarget,
+    },
+    /// A complete tree that cannot begin after so many blocks.
+    #[error("got a tree of level {level} after {count} blocks, which is no multiple of its size")]
+    Place {
+        /// The tree's level.
+        level: u32,
+        /// The blocks before it.
+        count: u64,
+    },
+    /// The right node ends no later than the left one.
+    #[error("got the time {got}, expected later than {left}")]
+    Time {
+        /// When the right node ends.
+        got: Timestamp,
+        /// When the left node ends.
+        left: Timestamp,
+    },
+}
 
 impl Node {
-    /// The leaf of a block.
-    pub fn leaf(id: &BlockId, work: Work) -> Self {
-        Self { hash: Hash::from_bytes(*id.as_bytes()), work }
+    /// The leaf of a block: its id, its work, its time and target, and the target of the block after it.
+    pub fn leaf(header: &Header, id: &BlockId, work: Work, next_target: CompactTarget) -> Self {
+        Self {
+            hash: Hash::from_bytes(*id.as_bytes()),
+            work,
+            last_time: header.time,
+            first_target: header.target,
+            next_target,
+        }
+    }
+
+    /// The layout, which hashes are computed over.
+    fn put(&self, put: &mut dyn FnMut(&[u8])) {
+        put(self.hash.as_bytes());
+        put(&self.work.to_be_bytes());
+        put(&self.last_time.millis().to_le_bytes());
+        put(&self.first_target.bits().to_le_bytes());
+        put(&self.next_target.bits().to_le_bytes());
+    }
+
+    /// Checks that `right` goes on where this node ends, and sums the work.
+    fn join(&self, right: &Self) -> Result<Work, MergeError> {
+        if right.first_target != self.next_target {
+            return Err(MergeError::Target { got: right.first_target, expected: self.next_target });
+        }
+        if right.last_time <= self.last_time {
+            return Err(MergeError::Time { got: right.last_time, left: self.last_time });
+        }
+        self.work.checked_add(right.work).ok_or(MergeError::WorkOverflow)
     }
 
     /// The parent of two nodes.
     ///
     /// # Errors
-    /// Refuses works whose sum overflows.
-    pub fn merge(left: &Self, right: &Self) -> Result<Self, WorkOverflow> {
-        let hash = Tag::MMR.hash(&[
-            left.hash.as_bytes(),
-            &left.work.to_be_bytes(),
-            right.hash.as_bytes(),
-            &right.work.to_be_bytes(),
-        ]);
-        Ok(Self { hash, work: left.work.checked_add(right.work).ok_or(WorkOverflow)? })
+    /// Refuses nodes of which the right one does not go on where the left one ends.
+    pub fn merge(left: &Self, right: &Self) -> Result<Self, MergeError> {
+        let work = left.join(right)?;
+        let hash = Tag::MMR.hash_with(|put| {
+            left.put(put);
+            right.put(put);
+        });
+        let (last_time, next_target) = (right.last_time, right.next_target);
+        Ok(Self { hash, work, last_time, first_target: left.first_target, next_target })
     }
 }
 
 /// Bags nodes from right to left, always merge(left, right).
-fn bag(nodes: &[Node]) -> Result<Option<Node>, WorkOverflow> {
+fn bag(nodes: &[Node]) -> Result<Option<Node>, MergeError> {
     let mut bagged: Option<Node> = None;
     for left in nodes.iter().rev() {
         bagged = Some(match bagged {
@@ -65,14 +133,16 @@ fn bag(nodes: &[Node]) -> Result<Option<Node>, WorkOverflow> {
     Ok(bagged)
 }
 
-/// `T("cairn/history", n ‖ root.hash ‖ root.work)`; 32 zero bytes for no blocks.
+/// `T("cairn/history", n u64 ‖ root)`; 32 zero bytes for no blocks.
 fn commitment(count: u64, root: Option<&Node>) -> Hash {
-    root.map_or(Hash::ZERO, |root| {
-        Tag::HISTORY.hash(&[&count.to_le_bytes(), root.hash.as_bytes(), &root.work.to_be_bytes()])
+    let Some(root) = root else { return Hash::ZERO };
+    Tag::HISTORY.hash_with(|put| {
+        put(&count.to_le_bytes());
+        root.put(put);
     })
 }
 
-/// A mountain range, known by its peaks alone: log2(n) nodes.
+/// A mountain range, known by its peaks alone: log2(n) nodes, each of which goes on where the one before ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     count: u64,
@@ -82,10 +152,15 @@ pub struct History {
 
 impl History {
     /// The history of `count` blocks with these peaks, left to right; `None` unless there is one for each
-    /// bit set in `count`, and their works together fit 256 bits.
+    /// bit set in `count`, each goes on where the one before ends, and their works together fit 256 bits.
     pub fn from_peaks(count: u64, peaks: Vec<Node>) -> Option<Self> {
         let history = (peaks.len() == count.count_ones() as usize).then_some(Self { count, peaks })?;
         history.root().ok().map(|_| history)
+    }
+
+    /// The history of block 0 alone.
+    pub fn of_genesis(leaf: Node) -> Self {
+        Self { count: 1, peaks: alloc::vec![leaf] }
     }
 
     /// How many blocks it covers.
@@ -98,6 +173,16 @@ impl History {
         &self.peaks
     }
 
+    /// The target that the rule demands of the next block; `None` for no blocks.
+    pub fn next_target(&self) -> Option<CompactTarget> {
+        self.peaks.last().map(|peak| peak.next_target)
+    }
+
+    /// When the last block was made; `None` for no blocks.
+    pub fn last_time(&self) -> Option<Timestamp> {
+        self.peaks.last().map(|peak| peak.last_time)
+    }
+
     /// Where the peaks of a history of `count` blocks are, left to right.
     pub fn peak_positions(count: u64) -> Vec<Position> {
         complete_trees(0, count)
@@ -106,30 +191,46 @@ impl History {
     /// The history with one more block, and the inner nodes it completed, from level 1 up.
     ///
     /// # Errors
-    /// Refuses a total work that overflows.
-    pub fn append(&self, id: &BlockId, work: Work) -> Result<(Self, Vec<Node>), WorkOverflow> {
-        let mut peaks = self.peaks.clone();
-        let mut completed = Vec::new();
-        let mut node = Node::leaf(id, work);
-        for _ in 0..self.count.trailing_ones() {
-            let Some(left) = peaks.pop() else { break };
-            node = Node::merge(&left, &node)?;
-            completed.push(node);
-        }
-        peaks.push(node);
-        let appended = Self { count: self.count.saturating_add(1), peaks };
-        appended.root()?;
+    /// Refuses a leaf that does not go on where this history ends, and a total work that overflows.
+    pub fn append(&self, leaf: Node) -> Result<(Self, Vec<Node>), MergeError> {
+        let mut appended = self.clone();
+        let completed = appended.push(0, leaf)?;
         Ok((appended, completed))
     }
 
+    /// Adds the root of a complete tree over the next 2^level blocks, and gives the inner nodes that this
+    /// completes, from the level above up.
+    ///
+    /// # Errors
+    /// Refuses a tree that does not go on where this history ends, one that cannot begin there because trees
+    /// begin at multiples of their size, and a total work that overflows. The history is as it was then.
+    pub fn push(&mut self, level: u32, tree: Node) -> Result<Vec<Node>, MergeError> {
+        let misplaced = MergeError::Place { level, count: self.count };
+        let size = 1_u64.checked_shl(level).ok_or(misplaced)?;
+        let count = self.count.checked_add(size).filter(|_| self.count.trailing_zeros() >= level).ok_or(misplaced)?;
+        if let Some(last) = self.peaks.last() {
+            last.join(&tree)?;
+        }
+        self.total_work().checked_add(tree.work).ok_or(MergeError::WorkOverflow)?;
+        let (mut node, mut completed) = (tree, Vec::new());
+        for left in self.peaks.iter().rev().take((self.count >> level).trailing_ones() as usize) {
+            node = Node::merge(left, &node)?;
+            completed.push(node);
+        }
+        self.peaks.truncate(self.peaks.len().saturating_sub(completed.len()));
+        self.peaks.push(node);
+        self.count = count;
+        Ok(completed)
+    }
+
     /// The bagged root; `None` for no blocks.
-    fn root(&self) -> Result<Option<Node>, WorkOverflow> {
+    fn root(&self) -> Result<Option<Node>, MergeError> {
         bag(&self.peaks)
     }
 
     /// What the next header commits to.
     pub fn commitment(&self) -> Hash {
-        // The sum was checked when the history was made.
+        // That the peaks merge was checked when the history was made.
         commitment(self.count, self.root().ok().flatten().as_ref())
     }
 
@@ -203,15 +304,9 @@ pub enum HistoryProofError {
         /// The commitment to prove against.
         expected: Hash,
     },
-    /// The works on the way do not fit 256 bits.
-    #[error("the works in the proof overflow")]
-    Overflow,
-}
-
-impl From<WorkOverflow> for HistoryProofError {
-    fn from(WorkOverflow: WorkOverflow) -> Self {
-        Self::Overflow
-    }
+    /// Nodes on the way that do not merge.
+    #[error("nodes of the proof do not go on where others end: {0}")]
+    Merge(#[from] MergeError),
 }
 
 /// One step of the way from a leaf to the root of a tree in the shape of RFC 6962.
@@ -252,17 +347,19 @@ impl HistoryProof {
     /// Puts a proof together from the nodes at [`HistoryProof::positions`], in that order.
     ///
     /// # Errors
-    /// Refuses works that overflow.
-    pub fn from_nodes(nodes: &[Vec<Node>]) -> Result<Self, WorkOverflow> {
-        let siblings = nodes.iter().map(|trees| bag(trees)?.ok_or(WorkOverflow)).collect::<Result<_, _>>()?;
-        BoundedVec::new(siblings).map(|siblings| Self { siblings }).map_err(|_| WorkOverflow)
+    /// Refuses trees that do not merge. No tree at all and more than 64 siblings are the works of no chain.
+    pub fn from_nodes(nodes: &[Vec<Node>]) -> Result<Self, MergeError> {
+        let sibling = |trees: &Vec<Node>| bag(trees)?.ok_or(MergeError::WorkOverflow);
+        let siblings = nodes.iter().map(sibling).collect::<Result<_, _>>()?;
+        BoundedVec::new(siblings).map(|siblings| Self { siblings }).map_err(|_| MergeError::WorkOverflow)
     }
 
-    /// Checks that `leaf` stands at `height` in the history of `count` blocks with this commitment.
+    /// Checks that `leaf` stands at `height` in the history of `count` blocks with this commitment, and gives the work
+    /// of all blocks before it.
     ///
     /// # Errors
     /// Says why it does not.
-    pub fn verify(&self, leaf: &Node, height: Height, count: u64, expected: &Hash) -> Result<(), HistoryProofError> {
+    pub fn verify(&self, leaf: &Node, height: Height, count: u64, expected: &Hash) -> Result<Work, HistoryProofError> {
         if height.get() >= count {
             return Err(HistoryProofError::Height { got: height.get(), count });
         }
@@ -270,13 +367,17 @@ impl HistoryProof {
         if steps.len() != self.siblings.len() {
             return Err(HistoryProofError::Length { got: self.siblings.len(), expected: steps.len() });
         }
-        let root = steps.iter().zip(self.siblings.iter()).try_fold(*leaf, |node, (step, sibling)| {
-            if step.sibling_is_left { Node::merge(sibling, &node) } else { Node::merge(&node, sibling) }
-        })?;
+        let (mut root, mut before) = (*leaf, Work::ZERO);
+        for (step, sibling) in steps.iter().zip(self.siblings.iter()) {
+            root = if step.sibling_is_left { Node::merge(sibling, &root) } else { Node::merge(&root, sibling) }?;
+            if step.sibling_is_left {
+                before = before.checked_add(sibling.work).ok_or(MergeError::WorkOverflow)?;
+            }
+        }
         let got = commitment(count, Some(&root));
         if got != *expected {
             return Err(HistoryProofError::Root { got, expected: *expected });
         }
-        Ok(())
+        Ok(before)
     }
 }

@@ -127,6 +127,25 @@ impl Target {
         Work(self.0.not().wrapping_div_vartime(&divisor).wrapping_add(&U256::ONE))
     }
 
+    /// Its binary logarithm in units of 2^-32, rounded down to within a few of them: for bounds on how fast
+    /// difficulty changes. Only multiplication of integers, so that it is the same everywhere.
+    pub fn log2(self) -> u64 {
+        let bits = self.0.bits_vartime();
+        // The number as x / 2^63 with 1 <= x / 2^63 < 2; squaring it doubles the logarithm, bit by bit.
+        let shifted = match bits.checked_sub(64) {
+            Some(excess) => self.0.unbounded_shr_vartime(excess),
+            None => self.0.unbounded_shl_vartime(64_u32.saturating_sub(bits)),
+        };
+        let (mut x, mut fraction) = (u128::from(low_u64(&shifted)), 0_u64);
+        for _ in 0..32 {
+            x = x.saturating_mul(x) >> 63;
+            let carry = (x >> 64) as u32;
+            x >>= carry;
+            fraction = fraction << 1 | u64::from(carry);
+        }
+        u64::from(bits.saturating_sub(1)) << 32 | fraction
+    }
+
     /// Its highest 32 bits: an id whose first four bytes, big-endian, are above them does not meet it.
     pub fn leading_word(self) -> u32 {
         low_u64(&self.0.unbounded_shr_vartime(224)) as u32
@@ -178,6 +197,17 @@ impl Work {
     /// ⌊self / 2^bits⌋; 0 from 256 bits on.
     pub fn shifted_right(self, bits: u32) -> Self {
         Self(self.0.unbounded_shr_vartime(bits))
+    }
+
+    /// The product; `None` past 2^256 − 1.
+    pub fn checked_mul(self, count: u64) -> Option<Self> {
+        self.0.checked_mul(&U256::from_u64(count)).into_option().map(Self)
+    }
+
+    /// The quotient, rounded down; `None` for a division by 0.
+    pub fn checked_div(self, count: u64) -> Option<Self> {
+        let divisor = NonZero::new(U256::from_u64(count)).into_option()?;
+        Some(Self(self.0.div_rem_vartime(&divisor).0))
     }
 
     /// The remainder of the division by `other`; `None` when that is 0.

@@ -329,18 +329,8 @@ fn run_node(flags: Flags) -> Result<(), CliError> {
     let bar = SyncBar::new();
     telemetry::start_on(&settings.log, settings.log_directory.as_deref(), settings.log_format, bar.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("cairn").build()?;
-    let run = |settings| {
-        let bar = bar.clone();
-        runtime.block_on(Node::run(settings, |handles| drop(tokio::spawn(bar.follow(handles.sync.watch())))))
-    };
-    match run(settings.clone()) {
-        // It had not begun.
-        Err(NodeError::Store(StoreError::Format { got, expected })) if got < expected => {
-            db::migrate(&settings)?;
-            Ok(run(settings)?)
-        }
-        ended => Ok(ended?),
-    }
+    let run = Node::run(settings, |handles| drop(tokio::spawn(bar.follow(handles.sync.watch()))));
+    Ok(runtime.block_on(run)?)
 }
 
 fn show_genesis(file: String, json: bool) -> Result<(), CliError> {

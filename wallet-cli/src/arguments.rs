@@ -7,7 +7,7 @@ use crate::{
     secret::{PasswordSource, WordsSource},
     words::MAX_ACCOUNT,
 };
-use cairn_ledger::{hash::TxId, units::Amount};
+use cairn_ledger::{hash::TxId, pow::Work, units::Amount};
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 use std::path::PathBuf;
 
@@ -204,6 +204,17 @@ pub struct FileArgument {
     /// Which file
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// What `verify-receipt` takes.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyReceiptArguments {
+    /// Which file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Refuse it unless so many hashes of work lie above the payment: what it costs at least to forge one
+    #[arg(long, value_name = "HASHES")]
+    pub min_work: Option<Work>,
 }
 
 /// What `sign` takes.

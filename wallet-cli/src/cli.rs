@@ -150,7 +150,7 @@ pub enum Command {
     /// Print a receipt for a payment: proof for anybody that it was mined
     Receipt(TxidArgument),
     /// Check a receipt, without asking anybody
-    VerifyReceipt(FileArgument),
+    VerifyReceipt(VerifyReceiptArguments),
     /// Show the accounts of the wallet, or add some
     Accounts(AccountsArguments),
     /// Make a wallet that watches an address and has no key

@@ -82,7 +82,7 @@ fn run_offline(session: &Session<'_>, command: &Command, output: &mut Output<'_>
             commands::accounts::change_password(session, options.kdf, &options.new_source(), output)
         }
         Command::VerifyBackup(options) => commands::accounts::verify_backup(session, &options.source(), output),
-        Command::VerifyReceipt(options) => commands::receipt::verify(session, &options.file, output),
+        Command::VerifyReceipt(options) => commands::receipt::verify(session, options, output),
         Command::SignMessage(options) => commands::message::sign(session, options, output),
         Command::VerifyMessage(options) => commands::message::verify(session, options, output),
         Command::Sign(options) => commands::offline::sign(session, options, output),

@@ -1,12 +1,7 @@
 //! Why a light proof proves nothing.
 
-use crate::{
-    error::HeaderError,
-    hash::{BlockId, Hash},
-    history::WorkOverflow,
-    pow::Work,
-    units::Height,
-};
+use super::pace::Implausible;
+use crate::{error::HeaderError, hash::BlockId, history::MergeError, pow::Work, units::Height};
 use alloc::string::{String, ToString};
 
 /// Why a light proof proves nothing. Whoever gives such a proof lies, or is broken.
@@ -28,22 +23,6 @@ pub enum LightError {
         /// Headers of a tail at this height.
         expected: u64,
     },
-    /// The tail is preceded by another number of headers than its first target needs.
-    #[error("got {got} headers before the tail, expected {expected}")]
-    BeforeLength {
-        /// Headers given.
-        got: u64,
-        /// Headers needed.
-        expected: u64,
-    },
-    /// The peaks are not those of a history of this length.
-    #[error("got {got} peaks for a history of {count} blocks, or works that overflow")]
-    Peaks {
-        /// Peaks given.
-        got: usize,
-        /// Blocks in the history.
-        count: u64,
-    },
     /// Block 0 is not this network's.
     #[error("the proof begins with the block {got}, expected this network's block 0, {expected}")]
     Genesis {
@@ -60,13 +39,15 @@ pub enum LightError {
         /// Which rule.
         error: HeaderError,
     },
-    /// A header has another height than its place says.
-    #[error("got a header of height {got}, expected {expected}")]
-    Height {
-        /// Its height.
-        got: Height,
-        /// The height at its place.
-        expected: Height,
+    /// Blocks nobody looked into cannot be what they are said to be.
+    #[error("{blocks} blocks from {height} on: {error}")]
+    Tile {
+        /// The first of them.
+        height: Height,
+        /// How many they are.
+        blocks: u64,
+        /// Why they cannot.
+        error: Implausible,
     },
     /// The tail has so little of all work that its samples are more than anybody should ask for.
     #[error("the tail has less than 2^-{max} of all work")]
@@ -74,21 +55,21 @@ pub enum LightError {
         /// How many octaves there may be.
         max: u32,
     },
-    /// Sampled headers are not in ascending order, or not below the tail.
-    #[error("the sampled header {got} is out of order")]
-    SampleOrder {
+    /// Opened headers are not in ascending order, or not between block 0 and the tail.
+    #[error("the header {got} is out of order")]
+    Order {
         /// Its height.
         got: Height,
     },
-    /// No sampled header has the work at this offset.
+    /// No opened header has the work at this offset.
     #[error("the sample at work {offset} is missing")]
     SampleMissing {
         /// The offset that was drawn.
         offset: Work,
     },
-    /// One of the two headers before a sample is missing.
-    #[error("header {height} is missing before a sample")]
-    AncestorMissing {
+    /// One of the two headers before a sample, or before the tail, is missing.
+    #[error("header {height} is missing before a sample or before the tail")]
+    HeaderMissing {
         /// Its height.
         height: Height,
     },
@@ -98,17 +79,7 @@ pub enum LightError {
         /// Its height.
         height: Height,
     },
-    /// The samples do not stand where they should in the history.
-    #[error("the samples lead to {got}, expected the peak {expected} of level {level}")]
-    Peak {
-        /// The hash they lead to.
-        got: Hash,
-        /// The peak's.
-        expected: Hash,
-        /// The peak's level.
-        level: u32,
-    },
-    /// Another number of nodes than the samples need.
+    /// Another number of trees than lie between the opened headers.
     #[error("got {got} nodes, expected {expected}")]
     Nodes {
         /// Nodes given.
@@ -119,6 +90,15 @@ pub enum LightError {
     /// Works that do not fit 256 bits.
     #[error("the works in the proof overflow")]
     Overflow,
+    /// Nodes of the history that do not go on where others end.
+    #[error("nodes of the history do not merge: {0}")]
+    Merge(#[from] MergeError),
+    /// More headers or nodes than a proof may have.
+    #[error("the proof would have more than {max} headers or nodes")]
+    TooMany {
+        /// As many as it may have.
+        max: usize,
+    },
     /// The headers that are to continue a tip do not fit its height.
     #[error("got {got} headers to continue with, expected at most {max}")]
     TooManyHeaders {
@@ -131,10 +111,4 @@ pub enum LightError {
 
 fn named(id: Option<&BlockId>) -> String {
     id.map_or_else(|| String::from("no block"), BlockId::to_string)
-}
-
-impl From<WorkOverflow> for LightError {
-    fn from(WorkOverflow: WorkOverflow) -> Self {
-        Self::Overflow
-    }
 }

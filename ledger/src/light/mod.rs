@@ -14,8 +14,11 @@
 //! | [`LightProof`] | what travels; [`LightProof::verify`] is the verifier |
 //! | [`VerifiedTip`] | what a verifier knows then, and keeps; [`VerifiedTip::extend`] takes what is new |
 //! | [`TransactionProof`], [`Receipt`] | one transaction under a verified tip; the same for keeping |
+//! | [`BareHeader`] | a header without what follows from others, for who checks every header |
+//! | `tiles` | the blocks before the tail: headers that are opened, and trees between them, without a gap |
+//! | `pace` | what a tree may say of blocks nobody looked into |
 //! | `sample` | the octaves and their offsets, drawn by work |
-//! | `range` | one proof for many leaves of a history |
+//! | `marks` | how much was mined when |
 //!
 //! # The path of a proof
 //! request → [`LightPlan::new`] → [`LightPlan::wanted`] and [`LightPlan::take`] in turn, a level of the
@@ -25,23 +28,29 @@
 //! 1. A [`VerifiedTip`] is made by a check alone, or read back from where its owner kept it.
 //! 2. Whoever proves cannot choose what is sampled: the asker's bytes come after the tip's id.
 //! 3. A proof has one form: what the samples do not need is refused.
-//! 4. What a proof may cost is bounded before it is looked at: by its bytes, and by the bound of each list.
+//! 4. Every header and every node of a proof is bound to block 0 on its left and to the tail on its right.
+//! 5. What a proof may cost is bounded before it is looked at: by its bytes, and by the bound of each list.
 
+mod bare;
 mod error;
+mod marks;
+mod pace;
 mod plan;
 mod proof;
-mod range;
 mod receipt;
 mod sample;
+mod tiles;
 mod tip;
 
+pub use bare::{BARE_HEADER_BYTES, BareHeader};
 pub use error::LightError;
+pub use pace::{Bounds, Implausible, Pace};
 pub use plan::LightPlan;
 pub use proof::LightProof;
 pub use receipt::{
-    MAX_TRANSACTION_PROOF_BYTES, MinedAt, Receipt, ReceiptError, TransactionProof, TransactionProofError,
+    BlockProof, MAX_TRANSACTION_PROOF_BYTES, MinedAt, Receipt, ReceiptError, TransactionProof, TransactionProofError,
 };
-pub use tip::VerifiedTip;
+pub use tip::{Settled, VerifiedTip};
 
 use crate::{
     hash::{BlockId, Hash, Tag},
@@ -52,20 +61,23 @@ use crate::{
 /// samples would have to be so dense that they are no cheaper.
 pub const TAIL: u64 = 512;
 /// Samples in each octave.
-pub const SAMPLES: u64 = 32;
+pub const SAMPLES: u64 = 56;
+/// Samples in each octave of a proof that is kept: its maker draws others at the price of a tip.
+pub const KEPT_SAMPLES: u64 = 96;
 /// More octaves than this would mean a tail with less than 2^-64 of all work: such a chain is refused.
 pub const MAX_OCTAVES: u32 = 64;
-/// Accounts are read this far below the tip: the state root of one block costs one block's work to fake.
+/// Accounts are read from a block with this many blocks above it, and with this many times the work that a block of
+/// its chain has: a state root costs one block's work to fake.
 pub const BURIAL: u64 = 6;
-/// The longest proof that is looked at: several times one of a chain of 2^40 blocks.
-pub const MAX_LIGHT_PROOF_BYTES: usize = 4 << 20;
+/// The longest proof that is looked at: several times a kept one of a chain of 2^30 blocks.
+pub const MAX_LIGHT_PROOF_BYTES: usize = 8 << 20;
 
 /// Headers of a tail, the first and the tip included.
 const MAX_TAIL: usize = 513;
-/// Sampled headers: three for each sample of each octave.
-const MAX_SAMPLED: usize = 3 * 32 * 64;
-/// Nodes between samples and peaks. A chain of 2^40 blocks of one work needs at most some 30 000.
-const MAX_NODES: usize = 1 << 15;
+/// Opened headers: three for each sample of each octave, and the last two.
+const MAX_OPENED: usize = 3 * 96 * 64 + 2;
+/// Trees between opened headers.
+const MAX_NODES: usize = 1 << 16;
 
 /// What a verifier asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +93,11 @@ impl LightRequest {
     /// costs a block's work.
     pub fn of_tip(tip: BlockId) -> Self {
         Self { tip, random: Hash::ZERO }
+    }
+
+    /// Samples in each octave. Who sends no random bytes has them follow from the tip, and gets more of them.
+    fn samples(&self) -> u64 {
+        if self.random == Hash::ZERO { KEPT_SAMPLES } else { SAMPLES }
     }
 
     /// `T("cairn/sample", tip id ‖ random)`.

@@ -3,11 +3,7 @@
 //! Each sample falls from its peak to its leaf, a level at a time: left or right is decided by the work of
 //! the left child. Whoever has the chain fetches what [`LightPlan::wanted`] names until it names nothing.
 
-use super::{
-    LightError, LightProof, LightRequest, MAX_NODES,
-    range::{Nodes, proof_positions},
-    sample,
-};
+use super::{LightError, LightProof, LightRequest, MAX_NODES, MAX_OPENED, MAX_TAIL, sample, tiles};
 use crate::{
     block::Header,
     codec::BoundedVec,
@@ -15,14 +11,17 @@ use crate::{
     pow::Work,
     units::Height,
 };
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 
 /// A proof being made.
 #[derive(Clone, Debug)]
 pub struct LightPlan {
-    /// The blocks before the tail.
-    history: History,
-    known: Nodes,
+    /// How many blocks there are before the tail.
+    count: u64,
+    known: BTreeMap<Position, Node>,
     falling: Vec<Falling>,
 }
 
@@ -41,8 +40,8 @@ impl LightPlan {
     ///
     /// # Errors
     /// A chain whose tail has no weight.
-    pub fn new(request: &LightRequest, history: History, total: Work) -> Result<Self, LightError> {
-        let offsets = sample::offsets(&request.seed(), history.total_work(), total)?;
+    pub fn new(request: &LightRequest, history: &History, total: Work) -> Result<Self, LightError> {
+        let offsets = sample::offsets(&request.seed(), request.samples(), history.total_work(), total)?;
         let positions = History::peak_positions(history.count());
         let peaks: Vec<(Position, Node)> = positions.into_iter().zip(history.peaks().iter().copied()).collect();
         let falling = offsets.into_iter().filter_map(|offset| {
@@ -56,17 +55,17 @@ impl LightPlan {
             // Offsets are below the work of the history.
             None
         });
-        Ok(Self { falling: falling.collect(), known: peaks.iter().copied().collect(), history })
+        Ok(Self { falling: falling.collect(), known: peaks.iter().copied().collect(), count: history.count() })
     }
 
     /// The nodes of the history that the plan needs next, ascending; none when it has all.
     pub fn wanted(&self) -> Vec<Position> {
         let falling = self.falling.iter().filter(|sample| sample.at.level > 0);
-        let children: BTreeSet<Position> = falling.flat_map(|sample| children(sample.at)).collect();
-        if children.is_empty() {
-            return self.proof_positions().into_iter().filter(|node| !self.known.contains_key(node)).collect();
+        let mut wanted: BTreeSet<Position> = falling.flat_map(|sample| children(sample.at)).collect();
+        if wanted.is_empty() {
+            wanted.extend(self.trees());
         }
-        children.into_iter().filter(|node| !self.known.contains_key(node)).collect()
+        wanted.into_iter().filter(|node| !self.known.contains_key(node)).collect()
     }
 
     /// Takes the nodes at [`LightPlan::wanted`], in that order. Whatever is not given is wanted again.
@@ -87,49 +86,49 @@ impl LightPlan {
         }
     }
 
-    /// The heights of the sampled headers and the two before each, ascending; final once nothing is wanted.
+    /// The heights of the opened headers, ascending: each sample, the two blocks before it, and the two before the
+    /// tail; final once nothing is wanted.
     pub fn heights(&self) -> Vec<Height> {
-        self.leaves().into_iter().map(Height::new).collect()
+        self.opened().into_iter().map(Height::new).collect()
     }
 
-    /// Puts the proof together from the one or two headers `before` the tail (none when it begins at block
-    /// 0), the `tail` up to the tip, and the headers at [`LightPlan::heights`].
+    /// Puts the proof together from the `tail` up to the tip and the headers `opened` at [`LightPlan::heights`].
     ///
     /// # Errors
     /// Something is missing, or there is more than a proof may have.
-    pub fn assemble(
-        self,
-        before: Vec<Header>,
-        tail: Vec<Header>,
-        sampled: Vec<Header>,
-    ) -> Result<LightProof, LightError> {
-        let positions = self.proof_positions();
-        let nodes: Vec<Node> = positions.iter().filter_map(|position| self.known.get(position).copied()).collect();
-        if nodes.len() != positions.len() || nodes.len() > MAX_NODES {
-            return Err(LightError::Nodes { got: nodes.len(), expected: positions.len().min(MAX_NODES) });
+    pub fn assemble(self, tail: Vec<Header>, opened: Vec<Header>) -> Result<LightProof, LightError> {
+        let trees = self.trees();
+        let nodes: Vec<Node> = trees.iter().filter_map(|position| self.known.get(position).copied()).collect();
+        let missing = LightError::Nodes { got: nodes.len(), expected: trees.len() };
+        if nodes.len() != trees.len() {
+            return Err(missing);
         }
-        let (peaks, count) = (self.history.peaks().to_vec(), self.history.count());
-        let too_many_peaks = LightError::Peaks { got: peaks.len(), count };
-        let lengths = (before.len() as u64, tail.len() as u64);
-        let too_many_samples = LightError::Superfluous { height: Height::new(count) };
+        let tail = BoundedVec::new(tail)
+            .map_err(|error| LightError::TailLength { got: error.got as u64, expected: MAX_TAIL as u64 })?;
+        let too_many = |max: usize| LightError::TooMany { max };
         Ok(LightProof {
-            peaks: BoundedVec::new(peaks).map_err(|_| too_many_peaks)?,
-            before: BoundedVec::new(before).map_err(|_| LightError::BeforeLength { got: lengths.0, expected: 2 })?,
-            tail: BoundedVec::new(tail)
-                .map_err(|error| LightError::TailLength { got: lengths.1, expected: error.max as u64 })?,
-            sampled: BoundedVec::new(sampled).map_err(|_| too_many_samples)?,
-            nodes: BoundedVec::new(nodes).map_err(|error| LightError::Nodes { got: error.got, expected: error.max })?,
+            tail,
+            opened: BoundedVec::new(opened).map_err(|_| too_many(MAX_OPENED))?,
+            nodes: BoundedVec::new(nodes).map_err(|_| too_many(MAX_NODES))?,
         })
     }
 
-    fn leaves(&self) -> BTreeSet<u64> {
-        let leaves = self.falling.iter().filter(|sample| sample.at.level == 0);
-        leaves.flat_map(|sample| sample.at.index.saturating_sub(2)..=sample.at.index).collect()
+    fn opened(&self) -> BTreeSet<u64> {
+        let drawn = self.falling.iter().filter(|sample| sample.at.level == 0).map(|sample| sample.at.index);
+        needed(drawn, self.count)
     }
 
-    fn proof_positions(&self) -> Vec<Position> {
-        proof_positions(self.leaves(), self.history.count())
+    fn trees(&self) -> Vec<Position> {
+        tiles::trees(self.opened(), self.count)
     }
+}
+
+/// The blocks that are opened where `drawn` are the samples and `count` the blocks before the tail.
+pub(super) fn needed(drawn: impl IntoIterator<Item = u64>, count: u64) -> BTreeSet<u64> {
+    let three = drawn.into_iter().flat_map(|height| height.saturating_sub(2)..=height);
+    let ends = count.saturating_sub(2)..count;
+    // Everybody knows block 0.
+    three.chain(ends).filter(|height| *height > 0).collect()
 }
 
 fn children(of: Position) -> [Position; 2] {

@@ -5,12 +5,14 @@ use crate::{
     block::Header,
     chain_spec::ChainSpec,
     codec::{self, Decode, Encode},
+    error::TxError,
     hash::BlockId,
     history::{HistoryProof, HistoryProofError, Node},
     merkle::{InclusionError, InclusionProof},
-    pow::CompactTarget,
+    pow::{CompactTarget, Work},
     transaction::{MAX_TRANSACTION_BYTES, Transaction},
     units::{Height, Timestamp},
+    validate::check_transactions,
 };
 
 /// The longest proof of a transaction: the transaction, a header, and the two ways up.
@@ -26,8 +28,18 @@ pub struct TransactionProof {
     pub transaction: Transaction,
     /// Its way to the header's `txs_root`.
     pub inclusion: InclusionProof,
-    /// The block's way to the `history_root` of the block it stands below; `None` when it is that block.
-    pub history: Option<HistoryProof>,
+    /// The block's place below the other; `None` when it is that block.
+    pub history: Option<BlockProof>,
+}
+
+/// That a block stands in the history of another.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "crate::codec::bincode")]
+pub struct BlockProof {
+    /// What its leaf says that the next block's target is. The leaf is hashed with it, so it is no claim.
+    pub next_target: CompactTarget,
+    /// Its way to the `history_root` of the block it stands below.
+    pub siblings: HistoryProof,
 }
 
 /// Why such a proof shows nothing.
@@ -36,6 +48,12 @@ pub enum TransactionProofError {
     /// The transaction is not in the block.
     #[error("the transaction is not in the block: {0}")]
     Inclusion(#[from] InclusionError),
+    /// The transaction is invalid, whatever it is in.
+    #[error("the transaction is invalid: {0}")]
+    Transaction(TxError),
+    /// Nothing was verified to prove it under.
+    #[error("there is no verified tip")]
+    NoTip,
     /// The block's target is none.
     #[error("got the target {got}, which is not the normal form of a target")]
     Target {
@@ -71,6 +89,8 @@ pub struct MinedAt {
     pub time: Timestamp,
     /// Blocks from it to the one it was proven under, both counted.
     pub confirmations: u64,
+    /// The work of the blocks above it.
+    pub work_above: Work,
 }
 
 impl TransactionProof {
@@ -82,29 +102,43 @@ impl TransactionProof {
         codec::decode(bytes, MAX_TRANSACTION_PROOF_BYTES)
     }
 
-    /// Checks that the transaction is in a block of the chain that ends with `tip`, a header that was
-    /// verified.
+    /// Checks that the transaction is in a block of the chain that ends with `tip`, and that its sender signed it
+    /// for the network of `spec`.
     ///
     /// # Errors
     /// Says why that is not shown.
-    pub fn verify(&self, tip: &Header) -> Result<MinedAt, TransactionProofError> {
+    pub fn verify(&self, spec: &ChainSpec, tip: &VerifiedTip) -> Result<MinedAt, TransactionProofError> {
+        // A root over transactions is a miner's word: nobody but full nodes looks at what is below it.
+        check_transactions(&spec.genesis_id(), alloc::vec![self.transaction.clone()])
+            .map_err(|(_, error)| TransactionProofError::Transaction(error))?;
+        let under = tip.header_at(tip.height()).ok_or(TransactionProofError::NoTip)?;
+        let (block, height, work_before) = self.place(under)?;
+        let below = under.height.get().saturating_sub(height.get());
+        let own = self.header.target.decode().map(|target| target.work()).unwrap_or_default();
+        let up_to = if self.history.is_some() { work_before.checked_add(own) } else { Some(tip.total_work()) };
+        let work_above = up_to.and_then(|up_to| tip.total_work().checked_sub(up_to)).unwrap_or_default();
+        let confirmations = below.saturating_add(1);
+        Ok(MinedAt { block, height, time: self.header.time, confirmations, work_above })
+    }
+
+    /// The block of the transaction, in or below the block `tip`: its id, its height, and the work of all before it,
+    /// which is not reckoned where it is `tip` itself.
+    fn place(&self, tip: &Header) -> Result<(BlockId, Height, Work), TransactionProofError> {
         self.inclusion.verify(&self.transaction.id(), &self.header.txs_root)?;
         let (block, height) = (self.header.id(), self.header.height);
         match &self.history {
-            None if block != tip.id() => {
-                return Err(TransactionProofError::OtherBlock { got: block, expected: tip.id() });
-            }
-            None => {}
+            None if block != tip.id() => Err(TransactionProofError::OtherBlock { got: block, expected: tip.id() }),
+            None => Ok((block, height, Work::ZERO)),
             Some(history) => {
                 let target = self.header.target.decode();
                 let target = target.map_err(|error| TransactionProofError::Target { got: error.got })?;
-                let leaf = Node::leaf(&block, target.work());
-                let proven = history.verify(&leaf, height, tip.height.get(), &tip.history_root);
-                proven.map_err(|error| TransactionProofError::History { got: block, error })?;
+                // Block 0 has no transactions.
+                let leaf = Node::leaf(&self.header, &block, target.work(), history.next_target);
+                let proven = history.siblings.verify(&leaf, height, tip.height.get(), &tip.history_root);
+                let before = proven.map_err(|error| TransactionProofError::History { got: block, error })?;
+                Ok((block, height, before))
             }
         }
-        let below = tip.height.get().saturating_sub(height.get());
-        Ok(MinedAt { block, height, time: self.header.time, confirmations: below.saturating_add(1) })
     }
 }
 
@@ -150,8 +184,7 @@ impl Receipt {
     /// Says what is not proven.
     pub fn verify(&self, spec: &ChainSpec, now: Timestamp) -> Result<(VerifiedTip, MinedAt), ReceiptError> {
         let tip = self.light.verify(spec, &LightRequest::of_tip(self.tip), now)?;
-        let header = tip.header_at(tip.height()).ok_or(LightError::Tip { got: None, expected: self.tip })?;
-        let mined = self.transaction.verify(header)?;
+        let mined = self.transaction.verify(spec, &tip)?;
         Ok((tip, mined))
     }
 }

@@ -1,25 +1,25 @@
 //! Which blocks are sampled: offsets into the work before the tail, drawn octave by octave.
 //!
 //! Octave i is the work between Z − Z/2^(i−1) and Z − Z/2^i, counted from block 0, where Z is all work. The
-//! octaves halve towards the tip and have [`SAMPLES`] samples each, so that the density of samples is inverse
+//! octaves halve towards the tip and have the same number of samples each, so that the density of samples is inverse
 //! to the distance from the tip: the optimal one (FlyClient §5.2).
 
-use super::{LightError, MAX_OCTAVES, SAMPLES};
+use super::{LightError, MAX_OCTAVES};
 use crate::{
     hash::{Hash, Tag},
     pow::Work,
 };
 use alloc::vec::Vec;
 
-/// The offsets to sample in a history with work `before` when all work is `total`; 32 for each octave.
-pub(super) fn offsets(seed: &Hash, before: Work, total: Work) -> Result<Vec<Work>, LightError> {
+/// The offsets to sample in a history with work `before` when all work is `total`; `samples` for each octave.
+pub(super) fn offsets(seed: &Hash, samples: u64, before: Work, total: Work) -> Result<Vec<Work>, LightError> {
     let mut offsets = Vec::new();
     let mut octave = 1_u32;
     while let Some((low, length)) = interval(octave, before, total) {
         if octave > MAX_OCTAVES {
             return Err(LightError::Octaves { max: MAX_OCTAVES });
         }
-        for sample in 0..SAMPLES {
+        for sample in 0..samples {
             let drawn = Tag::OFFSET.hash(&[seed.as_bytes(), &u64::from(octave).to_le_bytes(), &sample.to_le_bytes()]);
             let within = Work::from_be_bytes(drawn.as_bytes()).checked_rem(length).unwrap_or_default();
             offsets.push(low.checked_add(within).ok_or(LightError::Overflow)?);
@@ -61,14 +61,14 @@ mod tests {
     #[test]
     fn offsets_stay_in_their_octaves_and_follow_the_seed() {
         let seed = Hash::from_bytes([1; 32]);
-        let drawn = offsets(&seed, work(950), work(1_000)).unwrap();
+        let drawn = offsets(&seed, 32, work(950), work(1_000)).unwrap();
         assert_eq!(drawn.len(), 5 * 32);
         for (octave, group) in (1..).zip(drawn.chunks(32)) {
             let (low, length) = interval(octave, work(950), work(1_000)).unwrap();
             assert!(group.iter().all(|offset| *offset >= low && offset.checked_sub(low).unwrap() < length));
         }
-        assert_ne!(drawn, offsets(&Hash::from_bytes([2; 32]), work(950), work(1_000)).unwrap());
-        assert_eq!(offsets(&seed, work(0), work(9)), Ok(Vec::new()));
+        assert_ne!(drawn, offsets(&Hash::from_bytes([2; 32]), 32, work(950), work(1_000)).unwrap());
+        assert_eq!(offsets(&seed, 32, work(0), work(9)), Ok(Vec::new()));
     }
 
     /// A tail without weight would make the samples endless: every octave costs the prover 96 headers.
@@ -79,7 +79,7 @@ mod tests {
         let huge = Work::from_be_bytes(&bytes);
         let seed = Hash::ZERO;
         let total = huge.checked_add(work(1)).unwrap();
-        assert_eq!(offsets(&seed, huge, total), Err(LightError::Octaves { max: 64 }));
-        assert!(offsets(&seed, work(1 << 40), work((1 << 40) + 1)).is_ok());
+        assert_eq!(offsets(&seed, 32, huge, total), Err(LightError::Octaves { max: 64 }));
+        assert!(offsets(&seed, 32, work(1 << 40), work((1 << 40) + 1)).is_ok());
     }
 }

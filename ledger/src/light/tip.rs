@@ -1,6 +1,9 @@
 //! What a verifier knows after a proof, keeps, and continues from.
 
-use super::{BURIAL, LightError, TAIL};
+use super::{
+    BURIAL, BareHeader, LightError, MAX_TAIL, TAIL,
+    marks::{DAY_MS, HOUR_MS, Mark, Marks},
+};
 use crate::{
     block::Header,
     chain_spec::ChainSpec,
@@ -13,8 +16,8 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// Headers kept below a tip and with it: down to the one that accounts are read from.
-const RECENT: usize = BURIAL as usize + 1;
+/// Less of the last day's average than one part in this many, mined in the last hour, is suspicious.
+const SLOW: f64 = 4.0;
 
 /// A tip whose work was proven, with the last headers below it and the history up to it.
 ///
@@ -23,12 +26,23 @@ const RECENT: usize = BURIAL as usize + 1;
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[bincode(crate = "crate::codec::bincode")]
 pub struct VerifiedTip {
-    /// Ascending, the tip last; never empty.
-    recent: BoundedVec<Header, RECENT>,
+    /// Ascending, the tip last; never empty; as many as a tail has, as far as there are.
+    recent: BoundedVec<Header, MAX_TAIL>,
     /// The peaks of the history up to and including the tip.
     peaks: BoundedVec<Node, 64>,
     /// Samples that were checked when the chain was proven from its genesis.
     samples: u64,
+    /// How much was mined when.
+    marks: Marks,
+}
+
+/// The block that accounts are read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled<'a> {
+    /// Its header.
+    pub header: &'a Header,
+    /// Whether enough work lies above it: if not, its state root is one miner's word.
+    pub buried: bool,
 }
 
 impl VerifiedTip {
@@ -36,21 +50,24 @@ impl VerifiedTip {
     pub(super) fn new<'a>(
         context: &ChainContext,
         headers: impl DoubleEndedIterator<Item = &'a Header>,
+        marks: Marks,
         samples: u64,
     ) -> Self {
-        let mut recent: Vec<Header> = headers.rev().take(RECENT).cloned().collect();
+        let mut recent: Vec<Header> = headers.rev().take(MAX_TAIL).cloned().collect();
         recent.reverse();
         Self {
             recent: BoundedVec::new(recent).unwrap_or_default(),
             peaks: BoundedVec::new(context.history().peaks().to_vec()).unwrap_or_default(),
             samples,
+            marks,
         }
     }
 
     /// Block 0 of a network: what is known before anything was proven.
     pub fn genesis(spec: &ChainSpec) -> Self {
         let context = ChainContext::genesis(spec);
-        Self::new(&context, core::iter::once(spec.genesis()), 0)
+        let mark = Mark { time: spec.genesis().time, work: Work::ZERO };
+        Self::new(&context, core::iter::once(spec.genesis()), Marks::of([mark]), 0)
     }
 
     /// Gives back a tip that was kept, if it holds together on this network: linked headers, and as many peaks
@@ -61,7 +78,7 @@ impl VerifiedTip {
         let linked = self.recent.iter().zip(self.recent.iter().skip(1)).all(|(parent, child)| {
             child.parent == parent.id() && Some(child.height) == parent.height.next() && child.time > parent.time
         });
-        let whole = self.recent.len() as u64 == self.height().get().saturating_add(1).min(RECENT as u64);
+        let whole = self.recent.len() as u64 == self.height().get().min(TAIL).saturating_add(1);
         (genesis && linked && whole && self.history().count() > 0).then_some(self)
     }
 
@@ -100,15 +117,48 @@ impl VerifiedTip {
         self.samples
     }
 
-    /// A header of the chain, if it is one of the last seven.
+    /// A header of the chain, if it is one of the last [`TAIL`] and the tip.
     pub fn header_at(&self, height: Height) -> Option<&Header> {
-        self.recent.iter().find(|header| header.height == height)
+        let first = self.recent.first()?.height.get();
+        let place = usize::try_from(height.get().checked_sub(first)?).ok()?;
+        self.recent.get(place)
     }
 
-    /// The header that accounts are read from: [`BURIAL`] below the tip, or the tip itself where the chain
-    /// is not that long.
-    pub fn settled(&self) -> Option<&Header> {
-        if self.height().get() < BURIAL { self.last() } else { self.recent.first() }
+    /// The work of an hour of the last day, on average, over that of the last hour before `now`, when that is more than
+    /// four: whoever shows this chain may be keeping blocks back, or miners may have left.
+    pub fn slowed(&self, now: Timestamp) -> Option<f64> {
+        let now = now.max(self.time());
+        let hour_ago = Timestamp::from_millis(now.millis().saturating_sub(HOUR_MS));
+        let hour = if self.recent.first()?.time <= hour_ago {
+            let late = self.recent.iter().filter(|header| header.time > hour_ago);
+            late.fold(0.0, |sum, header| sum + work(header).to_f64())
+        } else {
+            self.marks.hourly(now, HOUR_MS)?.0
+        };
+        let (day, hours) = self.marks.hourly(now, DAY_MS)?;
+        (hours >= 2.0 && hour * SLOW < day).then(|| day / hour.max(1.0))
+    }
+
+    /// The block that accounts are read from: the newest that has at least [`BURIAL`] blocks above it and [`BURIAL`]
+    /// times its own work, or that of a block of this chain on average, whichever is more. Where there is none: the
+    /// one [`BURIAL`] below the tip, or the tip of a shorter chain.
+    pub fn settled(&self) -> Option<Settled<'_>> {
+        let tip = self.last()?;
+        if tip.height == Height::GENESIS {
+            // Everybody knows its state.
+            return Some(Settled { header: tip, buried: true });
+        }
+        let mean = self.total_work().checked_div(tip.height.get()).unwrap_or_default();
+        let mut above = Work::ZERO;
+        for (blocks, header) in (0..).zip(self.recent.iter().rev()) {
+            let own = work(header);
+            if blocks >= BURIAL && own.max(mean).checked_mul(BURIAL).is_some_and(|needed| above >= needed) {
+                return Some(Settled { header, buried: true });
+            }
+            above = above.checked_add(own).unwrap_or(above);
+        }
+        let below = self.header_at(tip.height.saturating_sub(BURIAL)).filter(|_| tip.height.get() >= BURIAL);
+        Some(Settled { header: below.unwrap_or(tip), buried: false })
     }
 
     /// The tip `tip` that follows from this one by `headers`, each the parent of the next.
@@ -129,17 +179,46 @@ impl VerifiedTip {
         if last != Some(*tip) {
             return Err(LightError::Tip { got: last, expected: *tip });
         }
-        let from = self.last().ok_or(LightError::Tip { got: None, expected: *tip })?;
-        // Only block 0 stands alone in `recent`; it counts as its own parent.
-        let parent_time = self.recent.iter().rev().nth(1).map_or(from.time, |parent| parent.time);
-        let linked = LinkedHeader::restore(from.clone(), from.id(), self.total_work(), Vec::new());
-        let context = ChainContext::restore(&linked, parent_time, self.history());
-        let context = headers.iter().try_fold(context, |context, header| {
+        self.follow(spec, headers, |_, header| header.clone(), now)
+    }
+
+    /// The tip that follows from this one by headers without what follows from others.
+    ///
+    /// # Errors
+    /// Says which header breaks a rule.
+    pub fn extend_bare(&self, spec: &ChainSpec, headers: &[BareHeader], now: Timestamp) -> Result<Self, LightError> {
+        self.follow(spec, headers, |context, bare| bare.complete(spec, context), now)
+    }
+
+    /// Goes on from this tip, header by header, each checked as a full node checks it.
+    fn follow<T>(
+        &self,
+        spec: &ChainSpec,
+        given: &[T],
+        complete: impl Fn(&ChainContext, &T) -> Header,
+        now: Timestamp,
+    ) -> Result<Self, LightError> {
+        let from = self.last().ok_or(LightError::Tip { got: None, expected: spec.genesis_id() })?;
+        let history = self.history();
+        let next_target = history.next_target().unwrap_or(from.target);
+        let linked = LinkedHeader::restore(from.clone(), from.id(), self.total_work(), next_target, Vec::new());
+        let mut context = ChainContext::restore(&linked, history);
+        let (mut headers, mut marks) = (Vec::new(), Vec::new());
+        for given in given {
+            let header = complete(&context, given);
             let broken = |error| LightError::Header { height: header.height, error };
             let sealed = check_work(spec, header.clone()).map_err(broken)?;
             let linked = check_header(spec, &context, sealed, now).map_err(broken)?;
-            Ok::<_, LightError>(context.extend(&linked))
-        })?;
-        Ok(Self::new(&context, self.recent.iter().chain(headers), self.samples))
+            marks.push(Mark { time: header.time, work: linked.total_work() });
+            context = context.extend(&linked);
+            headers.push(header);
+        }
+        Ok(Self::new(&context, self.recent.iter().chain(&headers), self.marks.then(marks), self.samples))
     }
+}
+
+/// A header's own work; none for block 0.
+fn work(header: &Header) -> Work {
+    let target = header.target.decode().ok().filter(|_| header.height != Height::GENESIS);
+    target.map_or(Work::ZERO, |target| target.work())
 }

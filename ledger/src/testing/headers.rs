@@ -6,10 +6,10 @@ use crate::{
     chain_spec::ChainSpec,
     history::{History, HistoryProof, Node, Position},
     keys::Address,
-    light::{LightPlan, LightProof, LightRequest, tail_start},
+    light::{BlockProof, LightPlan, LightProof, LightRequest, tail_start},
     merkle::txs_root,
     units::Height,
-    validate::{ChainContext, LinkedHeader},
+    validate::{ChainContext, LinkedHeader, target_after},
 };
 use alloc::vec::Vec;
 
@@ -65,9 +65,11 @@ impl HeaderChain {
     /// Makes `header` the tip, whatever it is: nothing is checked.
     pub fn push(&mut self, header: Header) {
         let id = header.id();
-        let linked = LinkedHeader::restore(header.clone(), id, self.tip.total_work(), Vec::new());
-        let appended = self.tip.history().append(&id, linked.work()).expect("works that fit");
-        let all = core::iter::once(Node::leaf(&id, linked.work())).chain(appended.1);
+        let times = [self.tip.header().time, header.time];
+        let next_target = target_after(&self.spec, header.height, header.target, times);
+        let linked = LinkedHeader::restore(header.clone(), id, self.tip.total_work(), next_target, Vec::new());
+        let appended = self.tip.history().append(linked.leaf()).expect("a target and a time that follow");
+        let all = core::iter::once(linked.leaf()).chain(appended.1);
         for (level, node) in all.enumerate() {
             self.nodes.resize(self.nodes.len().max(level + 1), Vec::new());
             self.nodes[level].push(node);
@@ -90,7 +92,7 @@ impl HeaderChain {
     /// The proof of the tip for a request, as an honest node makes it.
     pub fn light_proof(&self, request: &LightRequest) -> LightProof {
         let start = tail_start(self.tip.header().height).get();
-        let plan = LightPlan::new(request, self.history(start), self.tip.total_work());
+        let plan = LightPlan::new(request, &self.history(start), self.tip.total_work());
         self.finish(plan.expect("a tail with weight"))
     }
 
@@ -104,10 +106,9 @@ impl HeaderChain {
             plan.take(wanted.into_iter().map(|position| self.node(position)).collect());
         }
         let start = tail_start(self.tip.header().height).get() as usize;
-        let before = self.headers[start.saturating_sub(2)..start].to_vec();
-        let sampled = plan.heights().into_iter().map(|height| self.headers[height.get() as usize].clone());
-        let sampled = sampled.collect();
-        plan.assemble(before, self.headers[start..].to_vec(), sampled).expect("all that is needed")
+        let opened = plan.heights().into_iter().map(|height| self.headers[height.get() as usize].clone());
+        let opened = opened.collect();
+        plan.assemble(self.headers[start..].to_vec(), opened).expect("all that is needed")
     }
 
     /// A random-looking request for the tip.
@@ -115,10 +116,12 @@ impl HeaderChain {
         LightRequest { tip: self.tip.id(), random: super::arbitrary_hash(random) }
     }
 
-    /// The way of the block at `height` to the tip's `history_root`; `None` for the tip itself.
-    pub fn history_proof(&self, height: Height) -> Option<HistoryProof> {
+    /// The place of the block at `height` in the tip's `history_root`; `None` for the tip itself.
+    pub fn history_proof(&self, height: Height) -> Option<BlockProof> {
         let positions = HistoryProof::positions(height, self.tip.header().height.get())?;
         let nodes = positions.iter().map(|trees| trees.iter().map(|position| self.node(*position)).collect());
-        Some(HistoryProof::from_nodes(&nodes.collect::<Vec<Vec<Node>>>()).expect("works that fit"))
+        let siblings = HistoryProof::from_nodes(&nodes.collect::<Vec<Vec<Node>>>()).expect("nodes of one history");
+        let leaf = self.node(Position { level: 0, index: height.get() });
+        Some(BlockProof { next_target: leaf.next_target, siblings })
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     history::{History, Node},
     keys::Address,
     pow::{CompactTarget, Work},
-    units::Timestamp,
+    units::{Height, Timestamp},
 };
 use alloc::vec::Vec;
 
@@ -67,6 +67,8 @@ pub struct LinkedHeader {
     id: BlockId,
     work: Work,
     total_work: Work,
+    /// The target that the rule demands of its children.
+    next_target: CompactTarget,
     /// The inner nodes of the history that this block completes, from level 1 up.
     completed: Vec<Node>,
 }
@@ -79,16 +81,23 @@ impl LinkedHeader {
             id: spec.genesis_id(),
             work: Work::ZERO,
             total_work: Work::ZERO,
+            next_target: spec.params().genesis_target,
             completed: Vec::new(),
         }
     }
 
-    /// Brings back a linked header that this node stored; it is not checked again. `id`, `total_work` and
-    /// `completed` must be what [`check_header`] gave for it.
-    pub fn restore(header: Header, id: BlockId, total_work: Work, completed: Vec<Node>) -> Self {
-        let is_genesis = header.height == crate::units::Height::GENESIS;
+    /// Brings back a linked header that this node stored; it is not checked again. `id`, `total_work`,
+    /// `next_target` and `completed` must be what [`check_header`] gave for it.
+    pub fn restore(
+        header: Header,
+        id: BlockId,
+        total_work: Work,
+        next_target: CompactTarget,
+        completed: Vec<Node>,
+    ) -> Self {
+        let is_genesis = header.height == Height::GENESIS;
         let work = if is_genesis { None } else { header.target.decode().ok() };
-        Self { header, id, work: work.map_or(Work::ZERO, |target| target.work()), total_work, completed }
+        Self { header, id, work: work.map_or(Work::ZERO, |target| target.work()), total_work, next_target, completed }
     }
 
     /// The header.
@@ -111,6 +120,16 @@ impl LinkedHeader {
         self.total_work
     }
 
+    /// The target that the rule demands of its children.
+    pub fn next_target(&self) -> CompactTarget {
+        self.next_target
+    }
+
+    /// Its leaf in the history of its descendants.
+    pub fn leaf(&self) -> Node {
+        Node::leaf(&self.header, &self.id, self.work, self.next_target)
+    }
+
     /// The inner nodes of the history that this block completes, from level 1 up.
     pub fn completed(&self) -> &[Node] {
         &self.completed
@@ -118,12 +137,12 @@ impl LinkedHeader {
 }
 
 /// A linked header as the parent of others: what its children are judged against.
+///
+/// It is a header and log2(height) nodes, so that a chain can be followed header by header in little memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainContext {
     header: Header,
     id: BlockId,
-    /// The time of its own parent; its own for block 0.
-    parent_time: Timestamp,
     /// All blocks up to and including this one.
     history: History,
 }
@@ -131,22 +150,19 @@ pub struct ChainContext {
 impl ChainContext {
     /// Block 0 as a parent.
     pub fn genesis(spec: &ChainSpec) -> Self {
-        let header = spec.genesis().clone();
-        let id = spec.genesis_id();
-        let history = History::from_peaks(1, alloc::vec![Node::leaf(&id, Work::ZERO)]).unwrap_or_default();
-        Self { parent_time: header.time, header, id, history }
+        let genesis = LinkedHeader::genesis(spec);
+        Self { history: History::of_genesis(genesis.leaf()), header: genesis.header, id: genesis.id }
     }
 
-    /// Brings back a stored header as a parent: with its parent's time, and the history up to and
-    /// including it.
-    pub fn restore(linked: &LinkedHeader, parent_time: Timestamp, history: History) -> Self {
-        Self { header: linked.header.clone(), id: linked.id, parent_time, history }
+    /// Brings back a stored header as a parent, with the history up to and including it.
+    pub fn restore(linked: &LinkedHeader, history: History) -> Self {
+        Self { header: linked.header.clone(), id: linked.id, history }
     }
 
     /// `child`, which was linked to this very context, as the next parent.
     pub fn extend(&self, child: &LinkedHeader) -> Self {
-        let history = self.history.append(&child.id, child.work).map(|(history, _)| history).unwrap_or_default();
-        Self { header: child.header.clone(), id: child.id, parent_time: self.header.time, history }
+        let history = self.history.append(child.leaf()).map(|(history, _)| history).unwrap_or_default();
+        Self { header: child.header.clone(), id: child.id, history }
     }
 
     /// The parent's header.
@@ -169,17 +185,42 @@ impl ChainContext {
         self.history.total_work()
     }
 
-    /// The target a child must have.
-    ///
-    /// # Consensus
-    /// Blocks 1 and 2 have the genesis target; later ones follow
-    /// [`DifficultyRule::next_target`](crate::pow::DifficultyRule::next_target) from the two blocks before.
+    /// The target a child must have: the one that the parent's leaf in the history names.
     pub fn next_target(&self, spec: &ChainSpec) -> CompactTarget {
-        match (self.header.height.get(), self.header.target.decode()) {
-            (2.., Ok(target)) => spec.difficulty().next_target(target, self.header.time, self.parent_time),
-            _ => spec.params().genesis_target,
-        }
+        self.history.next_target().unwrap_or(spec.params().genesis_target)
     }
+}
+
+/// The target that a child of the block at `height` must have: by that block's target, its parent's time and its own.
+///
+/// # Consensus
+/// Blocks 1 and 2 have the genesis target; later ones follow
+/// [`DifficultyRule::next_target`](crate::pow::DifficultyRule::next_target) from the two blocks before.
+pub fn target_after(spec: &ChainSpec, height: Height, target: CompactTarget, times: [Timestamp; 2]) -> CompactTarget {
+    let [parent_time, time] = times;
+    match (height.get(), target.decode()) {
+        (2.., Ok(target)) => spec.difficulty().next_target(target, time, parent_time),
+        _ => spec.params().genesis_target,
+    }
+}
+
+/// Judges a header by the history before it alone: its target, its time, and that it commits to that history.
+///
+/// # Errors
+/// Says which rule is broken.
+pub fn check_in_history(spec: &ChainSpec, before: &History, header: &Header) -> Result<(), HeaderError> {
+    let expected = before.next_target().unwrap_or(spec.params().genesis_target);
+    if header.target != expected {
+        return Err(HeaderError::Target { got: header.target, expected });
+    }
+    if let Some(parent) = before.last_time().filter(|parent| header.time <= *parent) {
+        return Err(HeaderError::TimeNotRising { got: header.time, parent });
+    }
+    let expected = before.commitment();
+    if header.history_root != expected {
+        return Err(HeaderError::HistoryRoot { got: header.history_root, expected });
+    }
+    Ok(())
 }
 
 /// Judges a sealed header as a child of `parent`, at the moment `now`.
@@ -200,22 +241,15 @@ pub fn check_header(
     if Some(header.height) != parent.header.height.next() {
         return Err(HeaderError::Height { got: header.height, parent: parent.header.height });
     }
-    let expected = parent.next_target(spec);
-    if header.target != expected {
-        return Err(HeaderError::Target { got: header.target, expected });
-    }
-    if header.time <= parent.header.time {
-        return Err(HeaderError::TimeNotRising { got: header.time, parent: parent.header.time });
-    }
-    let expected = parent.history.commitment();
-    if header.history_root != expected {
-        return Err(HeaderError::HistoryRoot { got: header.history_root, expected });
-    }
-    let (history, completed) = parent.history.append(&id, work).map_err(|_| HeaderError::WorkOverflow)?;
+    check_in_history(spec, &parent.history, &header)?;
+    let next_target = target_after(spec, header.height, header.target, [parent.header.time, header.time]);
+    let leaf = Node::leaf(&header, &id, work, next_target);
+    // Target and time fit already.
+    let (history, completed) = parent.history.append(leaf).map_err(|_| HeaderError::WorkOverflow)?;
     // Last, so that what is early is known to be right in everything else, and may wait.
     let limit = now.saturating_add(spec.params().max_future_ms);
     if header.time > limit {
         return Err(HeaderError::TimeAhead { got: header.time, limit });
     }
-    Ok(LinkedHeader { header, id, work, total_work: history.total_work(), completed })
+    Ok(LinkedHeader { header, id, work, total_work: history.total_work(), next_target, completed })
 }

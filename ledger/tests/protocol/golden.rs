@@ -14,7 +14,7 @@ use cairn_ledger::{
     hash::{BlockId, Hash, Tag, TxId, sha256},
     history::{History, HistoryProof, Node},
     keys::{Address, SecretKey},
-    light::{LightRequest, TransactionProof},
+    light::{LightRequest, TransactionProof, VerifiedTip},
     merkle::{InclusionProof, txs_root},
     pow::{CompactTarget, DifficultyRule, Target, Work},
     testing::{self, HeaderChain, MemoryState, pebbles},
@@ -181,20 +181,28 @@ fn tree_values(values: &mut Values) {
         }
         put(format!("state_root.{count}"), MemoryState::from_leaves(leaves).tree().state_root().to_string());
     }
-    // Block i: id = the byte i + 1, 32 times; work = 1000 · i.
+    // Block i: id = the byte i + 1, 32 times; work = 1000 · i; time = 2000 · i; target = 1e3fff00 + i.
     let mut history = History::default();
     let mut leaves = Vec::new();
     for count in 0..=8_u8 {
         put(format!("history_root.{count}"), history.commitment().to_string());
-        let (id, work) = (BlockId::from_bytes([count + 1; 32]), Work::from_u64(1_000 * u64::from(count)));
-        leaves.push(Node::leaf(&id, work));
-        history = history.append(&id, work).unwrap().0;
+        let target = |i: u8| CompactTarget::from_bits(0x1e3f_ff00 + u32::from(i));
+        let leaf = Node {
+            hash: Hash::from_bytes([count + 1; 32]),
+            work: Work::from_u64(1_000 * u64::from(count)),
+            last_time: Timestamp::from_millis(2_000 * u64::from(count)),
+            first_target: target(count),
+            next_target: target(count + 1),
+        };
+        leaves.push(leaf);
+        history = history.append(leaf).unwrap().0;
     }
-    put("history_node.0-1".to_owned(), Node::merge(&leaves[0], &leaves[1]).unwrap().hash.to_string());
+    let bytes = hex::encode(codec::encode(&Node::merge(&leaves[0], &leaves[1]).unwrap()));
+    put("history_node.0-1".to_owned(), bytes);
     let (third, fourth_fifth) = (leaves[2], Node::merge(&leaves[0], &leaves[1]).unwrap());
     let proof = HistoryProof::from_nodes(&[vec![third], vec![fourth_fifth], vec![leaves[4]]]).unwrap();
     let commitment: Hash = values["history_root.5"].parse().unwrap();
-    assert_eq!(proof.verify(&leaves[3], Height::new(3), 5, &commitment), Ok(()));
+    assert_eq!(proof.verify(&leaves[3], Height::new(3), 5, &commitment), Ok(Work::from_u64(3_000)));
     values.insert("history_proof.3-of-5".to_owned(), hex::encode(codec::encode(&proof)));
 }
 
@@ -216,7 +224,10 @@ fn light_values(values: &mut Values) {
     let transaction = block.body[0].clone();
     let inclusion = InclusionProof::new(&[transaction.id()], 0).unwrap();
     let proof = TransactionProof { header: block.header.clone(), transaction, inclusion, history: None };
-    assert!(proof.verify(&block.header).is_ok());
+    let tip = VerifiedTip::genesis(&chain.spec);
+    let tip =
+        tip.extend(&chain.spec, &block.header.id(), std::slice::from_ref(&block.header), block.header.time).unwrap();
+    assert!(proof.verify(&chain.spec, &tip).is_ok());
     put("transaction_proof.1", hex::encode(codec::encode(&proof)));
 
     let mut chain = HeaderChain::new(network());
@@ -331,8 +342,9 @@ fn golden_objects_are_hashed_as_the_document_says() {
     assert_eq!(codec::encode(&block), layouts::block(&block));
     assert_eq!(codec::encode(spec.genesis()), layouts::header(spec.genesis()));
     let parent = ChainContext::genesis(&spec);
-    let leaf = [spec.genesis_id().as_bytes().to_vec(), vec![0; 32]].concat();
-    let message = [&1_u64.to_le_bytes()[..], &leaf].concat();
+    let genesis = spec.genesis();
+    let (time, target) = (genesis.time.millis().to_le_bytes(), genesis.target.bits().to_le_bytes());
+    let message = [&1_u64.to_le_bytes()[..], spec.genesis_id().as_bytes(), &[0; 32], &time, &target, &target].concat();
     assert_eq!(parent.history().commitment(), layouts::tagged("cairn/history", &message));
     assert_eq!(block.header.history_root, parent.history().commitment());
 }

@@ -40,11 +40,11 @@ fn header_error_none_for_the_honest_header() {
     assert_eq!((linked.header(), linked.id()), (&header, header.id()));
     // Three blocks of the easiest target: two attempts each.
     assert_eq!((linked.work(), linked.total_work()), (Work::from_u64(2), Work::from_u64(6)));
-    let restored = LinkedHeader::restore(header, linked.id(), linked.total_work(), linked.completed().to_vec());
+    let (id, work, completed) = (linked.id(), linked.total_work(), linked.completed().to_vec());
+    let restored = LinkedHeader::restore(header, id, work, linked.next_target(), completed);
     assert_eq!(restored, linked);
-    let parent_time = chain.tip.header().time;
     let history = chain.tip.extend(&linked).history().clone();
-    assert_eq!(ChainContext::restore(&restored, parent_time, history), chain.tip.extend(&linked));
+    assert_eq!(ChainContext::restore(&restored, history), chain.tip.extend(&linked));
 }
 
 #[test]
@@ -164,9 +164,9 @@ fn header_error_work_overflow() {
     // No chain can come here: block 0 is given all the work there is.
     let chain = Chain::easy();
     let with_work = |work: Work| {
-        let leaf = Node::leaf(&chain.spec.genesis_id(), work);
-        let history = History::from_peaks(1, vec![leaf]).unwrap();
-        let parent = ChainContext::restore(&LinkedHeader::genesis(&chain.spec), chain.tip.header().time, history);
+        let genesis = LinkedHeader::genesis(&chain.spec);
+        let history = History::from_peaks(1, vec![Node { work, ..genesis.leaf() }]).unwrap();
+        let parent = ChainContext::restore(&genesis, history);
         let root = parent.history().commitment();
         let header = resealed(&chain.mine(vec![]).header, |header| header.history_root = root);
         let now = header.time;

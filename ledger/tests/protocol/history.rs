@@ -2,25 +2,27 @@
 
 use cairn_ledger::{
     codec,
-    hash::{BlockId, Hash, Tag},
-    history::{History, HistoryProof, HistoryProofError, Node, Position, WorkOverflow},
-    pow::Work,
+    hash::{Hash, Tag},
+    history::{History, HistoryProof, HistoryProofError, MergeError, NODE_BYTES, Node, Position},
+    pow::{CompactTarget, Work},
     testing::arbitrary_hash,
-    units::Height,
+    units::{Height, Timestamp},
 };
 use ckb_merkle_mountain_range::{Merge, leaf_index_to_pos, util::MemMMR, util::MemStore};
 use std::collections::BTreeMap;
 
 const BLOCKS: u64 = 300;
 
-fn block(height: u64) -> (BlockId, Work) {
-    let id = BlockId::from_bytes(*arbitrary_hash(height).as_bytes());
-    (id, Work::from_u64(height.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20))
-}
-
+/// The leaf of a block that goes on where the one before ends.
 fn leaf(height: u64) -> Node {
-    let (id, work) = block(height);
-    Node::leaf(&id, work)
+    let target = |height: u64| CompactTarget::from_bits(0x1d00_ffff + height as u32 * 7);
+    Node {
+        hash: arbitrary_hash(height),
+        work: Work::from_u64(height.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20),
+        last_time: Timestamp::from_millis(1_000 + height * 2_000),
+        first_target: target(height),
+        next_target: target(height + 1),
+    }
 }
 
 /// The oracle's way to merge. It bags peaks as (right, left); here left always comes first.
@@ -39,7 +41,7 @@ impl Merge for Oracle {
 }
 
 fn commitment(count: u64, root: &Node) -> Hash {
-    Tag::HISTORY.hash(&[&count.to_le_bytes(), root.hash.as_bytes(), &root.work.to_be_bytes()])
+    Tag::HISTORY.hash(&[&count.to_le_bytes(), &codec::encode(root)])
 }
 
 /// The histories of 0 ..= BLOCKS blocks, and every node found as a node of the range would be found in a
@@ -47,8 +49,7 @@ fn commitment(count: u64, root: &Node) -> Hash {
 fn grow() -> (Vec<History>, BTreeMap<(Height, u32), Node>) {
     let (mut histories, mut nodes) = (vec![History::default()], BTreeMap::new());
     for height in 0..BLOCKS {
-        let (id, work) = block(height);
-        let (next, completed) = histories.last().unwrap().append(&id, work).unwrap();
+        let (next, completed) = histories.last().unwrap().append(leaf(height)).unwrap();
         nodes.insert((Height::new(height), 0), leaf(height));
         nodes.extend((1..).zip(completed).map(|(level, node)| ((Height::new(height), level), node)));
         histories.push(next);
@@ -72,7 +73,7 @@ fn roots_are_those_of_another_implementation() {
     let mut total = Work::ZERO;
     for (count, history) in (1..).zip(&histories[1..]) {
         oracle.push(leaf(count - 1)).unwrap();
-        total = total.checked_add(block(count - 1).1).unwrap();
+        total = total.checked_add(leaf(count - 1).work).unwrap();
         let root = oracle.get_root().unwrap();
         assert_eq!(history.commitment(), commitment(count, &root), "{count}");
         assert_eq!((history.count(), history.total_work(), root.work), (count, total, total));
@@ -89,9 +90,14 @@ fn every_block_is_proven_in_every_history() {
     for count in (1..=70).chain([127, 128, 129, 255, 256, 257, BLOCKS]) {
         let expected = histories[count as usize].commitment();
         for height in 0..count {
+            let before = histories[height as usize].total_work();
             let proof = prove(&nodes, height, count);
-            assert_eq!(proof.verify(&leaf(height), Height::new(height), count, &expected), Ok(()), "{height}/{count}");
-            assert_eq!(codec::decode(&codec::encode(&proof), 8 + 64 * 64), Ok(proof));
+            assert_eq!(
+                proof.verify(&leaf(height), Height::new(height), count, &expected),
+                Ok(before),
+                "{height}/{count}"
+            );
+            assert_eq!(codec::decode(&codec::encode(&proof), 8 + 64 * NODE_BYTES), Ok(proof));
         }
         assert_eq!(HistoryProof::positions(Height::new(count), count), None);
     }
@@ -123,7 +129,7 @@ fn proofs_hold_the_nodes_of_another_implementation() {
 
 /// The siblings of a proof, as they are encoded.
 fn siblings(proof: &HistoryProof) -> Vec<Node> {
-    codec::encode(proof)[8..].chunks(64).map(|bytes| codec::decode(bytes, 64).unwrap()).collect()
+    codec::encode(proof)[8..].chunks(NODE_BYTES).map(|bytes| codec::decode(bytes, NODE_BYTES).unwrap()).collect()
 }
 
 fn proof_of(siblings: Vec<Node>) -> HistoryProof {
@@ -138,7 +144,7 @@ fn history_proof_error_height() {
         let expected = Err(HistoryProofError::Height { got: height, count: 5 });
         assert_eq!(proof.verify(&leaf(4), Height::new(height), 5, &root), expected);
     }
-    assert_eq!(proof.verify(&leaf(4), Height::new(4), 5, &root), Ok(()), "the honest neighbour");
+    assert_eq!(proof.verify(&leaf(4), Height::new(4), 5, &root), Ok(histories[4].total_work()), "the honest neighbour");
     let nothing = proof_of(vec![]);
     assert_eq!(
         nothing.verify(&leaf(0), Height::GENESIS, 0, &Hash::ZERO),
@@ -153,7 +159,7 @@ fn history_proof_error_length() {
     let root = histories[100].commitment();
     let honest = siblings(&prove(&nodes, 37, 100));
     let check = |list: Vec<Node>| proof_of(list).verify(&leaf(37), Height::new(37), 100, &root);
-    assert_eq!(check(honest.clone()), Ok(()));
+    assert_eq!(check(honest.clone()), Ok(histories[37].total_work()));
     let (shorter, longer) = (honest[1..].to_vec(), [honest.clone(), vec![leaf(1)]].concat());
     for list in [vec![], shorter, longer, vec![leaf(1); 64]] {
         let expected = HistoryProofError::Length { got: list.len(), expected: honest.len() };
@@ -168,12 +174,10 @@ fn history_proof_error_root() {
         let (proof, root) = (prove(&nodes, height, count), histories[count as usize].commitment());
         let refused = |proof: &HistoryProof, leaf: Node, at: u64, count: u64, root: &Hash| {
             let verdict = proof.verify(&leaf, Height::new(at), count, root);
-            assert!(
-                matches!(verdict, Err(HistoryProofError::Root { .. } | HistoryProofError::Length { .. })),
-                "{verdict:?}"
-            );
+            assert!(verdict.is_err(), "{verdict:?}");
         };
-        assert_eq!(proof.verify(&leaf(height), Height::new(height), count, &root), Ok(()));
+        let before = histories[height as usize].total_work();
+        assert_eq!(proof.verify(&leaf(height), Height::new(height), count, &root), Ok(before));
         refused(&proof, leaf(height), height, count, &Hash::ZERO);
         refused(&proof, leaf(height + 1), height, count, &root);
         refused(&proof, leaf(height), height, count + 1, &root);
@@ -182,13 +186,26 @@ fn history_proof_error_root() {
         }
         let more_work = Node { work: Work::from_u64(u64::MAX), ..leaf(height) };
         refused(&proof, more_work, height, count, &root);
-        // Every sibling, hash and work: nothing in a proof is free.
+        // Every sibling and everything in it: nothing in a proof is free.
         for at in 0..siblings(&proof).len() {
             let mut list = siblings(&proof);
             list[at].hash = arbitrary_hash(9_999);
             refused(&proof_of(list), leaf(height), height, count, &root);
+            let later = |target: CompactTarget| CompactTarget::from_bits(target.bits() + 1);
+            let changes: [fn(&mut Node); 2] = [
+                |node| node.work = node.work.checked_add(Work::from_u64(1)).unwrap(),
+                |node| node.last_time = node.last_time.saturating_add(1),
+            ];
+            for change in changes {
+                let mut list = siblings(&proof);
+                change(&mut list[at]);
+                refused(&proof_of(list), leaf(height), height, count, &root);
+            }
             let mut list = siblings(&proof);
-            list[at].work = list[at].work.checked_add(Work::from_u64(1)).unwrap();
+            list[at].first_target = later(list[at].first_target);
+            refused(&proof_of(list), leaf(height), height, count, &root);
+            let mut list = siblings(&proof);
+            list[at].next_target = later(list[at].next_target);
             refused(&proof_of(list), leaf(height), height, count, &root);
         }
         // Work moved from one node to another leaves the sum as it was.
@@ -203,27 +220,56 @@ fn history_proof_error_root() {
 }
 
 #[test]
-fn history_proof_error_overflow() {
+fn history_proof_error_merge() {
     let huge = Node { work: Work::from_be_bytes(&[0xff; 32]), ..leaf(1) };
     let proof = proof_of(vec![huge]);
     let check = |leaf: &Node| proof.verify(leaf, Height::GENESIS, 2, &Hash::ZERO);
-    assert_eq!(check(&leaf(5)), Err(HistoryProofError::Overflow));
-    let weightless = Node { work: Work::ZERO, ..leaf(0) };
-    assert!(matches!(check(&weightless), Err(HistoryProofError::Root { .. })), "2^256 - 1 itself still fits");
+    let weighty = Node { work: Work::from_u64(1), ..leaf(0) };
+    assert_eq!(check(&weighty), Err(HistoryProofError::Merge(MergeError::WorkOverflow)));
+    assert!(matches!(check(&leaf(0)), Err(HistoryProofError::Root { .. })), "2^256 - 1 itself still fits");
+    // Block 0 beside block 2: its target is not what block 0 demands.
+    let error = MergeError::Target { got: leaf(2).first_target, expected: leaf(1).first_target };
+    let refused = proof_of(vec![leaf(2)]).verify(&leaf(0), Height::GENESIS, 2, &Hash::ZERO);
+    assert_eq!(refused, Err(HistoryProofError::Merge(error)));
+}
+
+#[test]
+fn nodes_merge_only_where_the_right_one_goes_on() {
+    let (left, right) = (leaf(4), leaf(5));
+    let merged = Node::merge(&left, &right).unwrap();
+    assert_eq!(merged.work, left.work.checked_add(right.work).unwrap());
+    assert_eq!((merged.last_time, merged.first_target), (right.last_time, left.first_target));
+    assert_eq!(merged.next_target, right.next_target);
+    let bytes = [codec::encode(&left), codec::encode(&right)].concat();
+    assert_eq!(merged.hash, Tag::MMR.hash(&[&bytes]));
+
+    let other = Node { first_target: left.first_target, ..right };
+    let expected = MergeError::Target { got: left.first_target, expected: left.next_target };
+    assert_eq!(Node::merge(&left, &other), Err(expected));
+    for early in [left.last_time, Timestamp::default()] {
+        let other = Node { last_time: early, ..right };
+        assert_eq!(Node::merge(&left, &other), Err(MergeError::Time { got: early, left: left.last_time }));
+    }
+    let history = History::from_peaks(1, vec![left]).unwrap();
+    assert_eq!(history.append(leaf(6)).unwrap_err(), Node::merge(&left, &leaf(6)).unwrap_err());
+    assert_eq!(history.append(right).unwrap().1, vec![merged]);
+    assert_eq!(History::from_peaks(3, vec![merged, leaf(4)]), None, "peaks, too, have to go on");
 }
 
 #[test]
 fn work_that_overflows_is_refused_wherever_it_enters() {
     let all = Node { work: Work::from_be_bytes(&[0xff; 32]), ..leaf(0) };
-    let (id, work) = block(1);
-    assert_eq!(Node::merge(&all, &leaf(1)), Err(WorkOverflow));
+    let weightless = Node { work: Work::ZERO, ..leaf(1) };
+    assert_eq!(Node::merge(&all, &leaf(1)), Err(MergeError::WorkOverflow));
     let full = History::from_peaks(1, vec![all]).unwrap();
-    assert_eq!(full.append(&id, work), Err(WorkOverflow));
-    assert!(full.append(&id, Work::ZERO).is_ok());
+    assert_eq!(full.append(leaf(1)), Err(MergeError::WorkOverflow));
+    assert!(full.append(weightless).is_ok());
     // Two peaks of different size, which only the bagging adds up.
     let full = History::from_peaks(2, vec![all]).unwrap();
-    assert_eq!(full.append(&id, work), Err(WorkOverflow));
-    assert_eq!(HistoryProof::from_nodes(&[vec![all, leaf(1)]]), Err(WorkOverflow));
+    assert_eq!(full.append(leaf(1)), Err(MergeError::WorkOverflow));
+    let full = History::from_peaks(3, vec![all, weightless]).unwrap();
+    assert_eq!(full.append(leaf(2)), Err(MergeError::WorkOverflow), "the work is not in the last peak");
+    assert_eq!(HistoryProof::from_nodes(&[vec![all, leaf(1)]]), Err(MergeError::WorkOverflow));
 }
 
 /// Peaks whose works overflow once gave a history that committed to nothing and had no work.

@@ -7,7 +7,7 @@ use cairn_ledger::{
     block::{Block, Body, Header},
     codec::{self, BoundedBytes, BoundedVec},
     hash::{BlockId, Hash, sha256},
-    history::Node,
+    history::{NODE_BYTES, Node},
     keys::{Address, Signature},
     pow::{CompactTarget, Work},
     testing::{arbitrary_hash, key, pebbles},
@@ -100,11 +100,20 @@ fn stored_and_proven_objects_have_their_layouts() {
     expected.extend(proof.path.iter().flat_map(|hash| *hash.as_bytes()));
     assert_eq!(codec::encode(&proof), expected);
 
-    let node = Node { hash: arbitrary_hash(1), work: Work::from_u64(0x0102) };
+    let node = Node {
+        hash: arbitrary_hash(1),
+        work: Work::from_u64(0x0102),
+        last_time: Timestamp::from_millis(0x0304),
+        first_target: CompactTarget::from_bits(0x0506_0708),
+        next_target: CompactTarget::from_bits(0x090a_0b0c),
+    };
     let mut expected = node.hash.as_bytes().to_vec();
     expected.extend([0; 30]);
+    // Work is big-endian, as it is hashed.
     expected.extend([1, 2]);
-    assert_eq!(codec::encode(&node), expected, "work is big-endian, as it is hashed");
+    expected.extend([4, 3, 0, 0, 0, 0, 0, 0]);
+    expected.extend([8, 7, 6, 5, 12, 11, 10, 9]);
+    assert_eq!((codec::encode(&node).len(), codec::encode(&node)), (NODE_BYTES, expected));
 }
 
 /// An earlier `size` took a transaction without outputs for one with one output.

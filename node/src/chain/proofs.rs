@@ -10,7 +10,7 @@ use cairn_ledger::{
     codec::encode,
     hash::{BlockId, TxId},
     history::{History, HistoryProof, Node, Position},
-    light::{LightError, LightPlan, LightProof, LightRequest, TAIL, TransactionProof, tail_start},
+    light::{BlockProof, LightError, LightPlan, LightProof, LightRequest, TAIL, TransactionProof, tail_start},
     merkle::InclusionProof,
     transaction::Transaction,
     units::Height,
@@ -121,7 +121,7 @@ impl Reader {
         let (height, mut headers) = (tip.header().height, Headers::new(&self.store));
         let start = tail_start(height).get();
         let broken = |_: LightError| StoreError::Corrupt { table: "header_by_id", key: tip.id().to_string() };
-        let mut plan = LightPlan::new(request, history(&self.store, start)?, tip.total_work()).map_err(broken)?;
+        let mut plan = LightPlan::new(request, &history(&self.store, start)?, tip.total_work()).map_err(broken)?;
         loop {
             let wanted = plan.wanted();
             if wanted.is_empty() {
@@ -129,10 +129,9 @@ impl Reader {
             }
             plan.take(wanted.into_iter().map(|position| headers.node(position)).collect::<Result<_, _>>()?);
         }
-        let sampled = plan.heights().into_iter().map(|height| Ok(headers.at(height)?.header().clone()));
-        let sampled = sampled.collect::<Result<_, StoreError>>()?;
-        let before = if start == 0 { Vec::new() } else { self.headers(start.saturating_sub(2), start - 1)? };
-        plan.assemble(before, self.headers(start, height.get())?, sampled).map_err(broken)
+        let opened = plan.heights().into_iter().map(|height| Ok(headers.at(height)?.header().clone()));
+        let opened = opened.collect::<Result<_, StoreError>>()?;
+        plan.assemble(self.headers(start, height.get())?, opened).map_err(broken)
     }
 
     fn transaction_proof(&self, txid: &TxId, tip: &LinkedHeader) -> Result<Option<TransactionProof>, StoreError> {
@@ -141,7 +140,8 @@ impl Reader {
         if height > tip_height {
             return Ok(None);
         }
-        let header = self.store.header_on_chain(height)?.header().clone();
+        let block = self.store.header_on_chain(height)?;
+        let header = block.header().clone();
         let Some(body) = self.store.body(&header.id())? else { return Ok(None) };
         let (place, txids) = (location.place as usize, body.iter().map(Transaction::id).collect::<Vec<_>>());
         let found = body.get(place).filter(|_| txids.get(place) == Some(txid)).cloned();
@@ -150,7 +150,10 @@ impl Reader {
         };
         let history = match HistoryProof::positions(height, tip_height.get()) {
             None => None,
-            Some(positions) => Some(self.history_proof(&positions)?),
+            Some(positions) => {
+                let siblings = self.history_proof(&positions)?;
+                Some(BlockProof { next_target: block.next_target(), siblings })
+            }
         };
         Ok(Some(TransactionProof { header, transaction, inclusion, history }))
     }

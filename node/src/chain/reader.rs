@@ -7,11 +7,10 @@ use cairn_ledger::{
     block::{Body, Header},
     chain_spec::ChainSpec,
     hash::{BlockId, TxId},
-    history::History,
     keys::Address,
     pow::CompactTarget,
     units::Height,
-    validate::{ChainContext, LinkedHeader},
+    validate::LinkedHeader,
 };
 use std::{path::Path, sync::Arc};
 
@@ -156,12 +155,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn target_after(&self, id: &BlockId) -> Result<Option<CompactTarget>, StoreError> {
-        let Some(block) = self.store.header(id)? else { return Ok(None) };
-        let parent = self.store.header(&block.header().parent)?;
-        let parent_time = parent.map_or(block.header().time, |parent| parent.header().time);
-        // The rule looks at the two blocks alone, not at the history before them.
-        let context = ChainContext::restore(&block, parent_time, History::default());
-        Ok(Some(context.next_target(&self.spec)))
+        Ok(self.store.header(id)?.map(|block| block.next_target()))
     }
 
     /// Checks every invariant of the store; see [`audit`](super::audit).

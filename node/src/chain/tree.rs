@@ -350,7 +350,8 @@ mod tests {
         static GENESIS: LazyLock<Header> = LazyLock::new(|| easy_network().genesis().clone());
         let id = BlockId::from_bytes(*arbitrary_hash(n).as_bytes());
         let header = Header { height: Height::new(height), parent, ..GENESIS.clone() };
-        LinkedHeader::restore(header, id, Work::from_u64(work), vec![])
+        let target = header.target;
+        LinkedHeader::restore(header, id, Work::from_u64(work), target, vec![])
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
     disk,
     repair::{self, Repair},
     replay::Replayed,
-    store::{ChainStore, TableUsage, bring_forward},
+    store::{ChainStore, TableUsage},
     telemetry::{self, LogFilter, LogFormat},
 };
 use cairn_rpc::{methods::NodeClient, types::BackupInfo};
@@ -51,11 +51,6 @@ pub(super) enum DbTask {
         #[arg(long)]
         force: bool,
     },
-    /// Bring one of an earlier version of this program forward; a start does so, too
-    Migrate {
-        #[command(flatten)]
-        place: Place,
-    },
 }
 
 #[derive(Debug, Args)]
@@ -71,7 +66,6 @@ pub(super) fn run(task: DbTask) -> Result<(), CliError> {
         DbTask::Check { place } => check(place),
         DbTask::Stats { place, json } => stats(place, json),
         DbTask::Repair { run, force } => mend(&run.flags(), force),
-        DbTask::Migrate { place } => migrate(&settings(&place.flags())?),
     }
 }
 
@@ -171,19 +165,6 @@ fn room(settings: &Settings, database: &path::Path) -> Result<(), CliError> {
     let (needed, got) = (disk::used_bytes(database)?, disk::free_bytes(&settings.data_dir)?);
     let expected = needed.saturating_add(settings.storage.reserve_bytes());
     if got >= expected { Ok(()) } else { Err(CliError::NoRoom { got, expected }) }
-}
-
-/// Brings a database of an earlier version forward.
-pub(super) fn migrate(settings: &Settings) -> Result<(), CliError> {
-    let data_dir = DataDir::open(&settings.data_dir)?;
-    let mut progress = Progress::start("records");
-    let mut show = |done, total| progress.show(done, total, String::new);
-    let moved = bring_forward(&data_dir.database(), settings.storage, &mut show)?;
-    progress.end();
-    match moved {
-        true => print(format_args!("The database has the format of this program now.")),
-        false => print(format_args!("The database has the format of this program already.")),
-    }
 }
 
 pub(super) fn backup(args: BackupArgs) -> Result<(), CliError> {

@@ -89,7 +89,7 @@ fn database(settings: &Settings, depth: Depth, report: &mut Report) {
             let advice = if got > expected {
                 "use the version of cairn-node that wrote it, or a later one"
             } else {
-                "start the node: it brings the database forward, and says how far it is"
+                "use the version of cairn-node that wrote it, or a data directory of its own for this one"
             };
             report.fault(Check::Version, error.to_string(), advice);
         }

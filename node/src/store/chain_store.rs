@@ -66,16 +66,13 @@ impl ChainStore {
         Ok(store)
     }
 
-    /// The same for a database that may be damaged: one that does not say what it is, is taken to be the right one. Of an
-    /// earlier format it may be, too, since whatever is damaged may keep it from being brought forward: blocks are stored
-    /// the same in all of them.
+    /// The same for a database that may be damaged: one that does not say what it is, is taken to be the right one.
     ///
     /// # Errors
-    /// No database, another network's, a later format, or one that RocksDB cannot open.
+    /// No database, another network's, another format, or one that RocksDB cannot open.
     pub fn open_damaged(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
         let store = Self { db: Db::open_damaged(path, options)?, genesis: LinkedHeader::genesis(spec) };
         match store.is_identified(spec) {
-            Err(StoreError::Format { got, .. }) if got < FORMAT => Ok(store),
             Err(error) if !error.is_storage_failure() => Err(error),
             Ok(_) | Err(_) => Ok(store),
         }
@@ -144,7 +141,8 @@ impl ChainStore {
 
     fn put_header(&self, batch: &mut Batch<'_>, header: &LinkedHeader) {
         let completed = cairn_ledger::codec::BoundedVec::new(header.completed().to_vec()).unwrap_or_default();
-        let record = HeaderRecord { header: header.header().clone(), total_work: header.total_work(), completed };
+        let (total_work, next_target) = (header.total_work(), header.next_target());
+        let record = HeaderRecord { header: header.header().clone(), total_work, next_target, completed };
         batch.put::<HeaderById>(&header.id(), &record);
     }
 
@@ -172,8 +170,8 @@ impl ChainStore {
     /// A failing or corrupt database.
     pub fn header(&self, id: &BlockId) -> Result<Option<LinkedHeader>, StoreError> {
         let record = self.db.get::<HeaderById>(id)?;
-        Ok(record.map(|HeaderRecord { header, total_work, completed }| {
-            LinkedHeader::restore(header, *id, total_work, completed.into_vec())
+        Ok(record.map(|HeaderRecord { header, total_work, next_target, completed }| {
+            LinkedHeader::restore(header, *id, total_work, next_target, completed.into_vec())
         }))
     }
 
@@ -367,15 +365,11 @@ impl ChainStore {
     /// A failing or corrupt database; also when the chain does not reach that high.
     pub fn context_at(&self, height: Height) -> Result<ChainContext, StoreError> {
         let header = self.expect_header(&self.expect_id_at(height)?)?;
-        let parent_time = match height.previous() {
-            Some(parent) => self.expect_header(&self.expect_id_at(parent)?)?.header().time,
-            None => header.header().time,
-        };
         let count = height.get() + 1;
         let peaks = History::peak_positions(count).into_iter().map(|position| self.history_node(position));
         let history = History::from_peaks(count, peaks.collect::<Result<_, _>>()?);
-        let history = history.expect("peak_positions gives as many peaks as from_peaks takes");
-        Ok(ChainContext::restore(&header, parent_time, history))
+        let corrupt = || StoreError::Corrupt { table: HeaderById::NAME, key: format!("the history of {count} blocks") };
+        Ok(ChainContext::restore(&header, history.ok_or_else(corrupt)?))
     }
 
     /// A node of the followed chain's history.
@@ -422,7 +416,7 @@ impl ChainStore {
 /// The header was stored without that node.
 pub(crate) fn completed_node(header: &LinkedHeader, position: Position) -> Result<Node, StoreError> {
     let Some(above) = (position.level as usize).checked_sub(1) else {
-        return Ok(Node::leaf(&header.id(), header.work()));
+        return Ok(header.leaf());
     };
     let node = header.completed().get(above).copied();
     node.ok_or_else(|| StoreError::Corrupt { table: "header_by_id", key: header.id().to_string() })

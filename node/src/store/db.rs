@@ -148,12 +148,6 @@ impl Db {
         there.is_ok_and(|there| schema::TABLES.iter().any(|table| !there.iter().any(|name| name == *table)))
     }
 
-    /// Removes a table as a whole, as if an earlier version had made the database.
-    #[cfg(test)]
-    pub(super) fn drop_table<T: Table>(mut self) {
-        self.0.drop_cf(T::NAME).expect("a table");
-    }
-
     fn family<T: Table>(&self) -> &ColumnFamily {
         self.0.cf_handle(T::NAME).expect("every table of the schema was opened")
     }
@@ -206,24 +200,6 @@ impl Db {
     /// All entries, in order of their keys; keys as bytes.
     pub fn entries<T: Table>(&self) -> impl Iterator<Item = Result<Entry<T::Value>, StoreError>> {
         self.0.iterator_cf(self.family::<T>(), IteratorMode::Start).map(decode_entry::<T>)
-    }
-
-    /// The entries with keys after `key`, or all, in order; keys as bytes, values encoded as they are stored.
-    pub fn encoded_after<T: Table>(&self, key: Option<&T::Key>) -> impl Iterator<Item = Result<RawEntry, StoreError>> {
-        let start: Option<Box<[u8]>> = key.map(|key| key.to_bytes().as_ref().into());
-        let mode = match &start {
-            Some(start) => IteratorMode::From(start, Direction::Forward),
-            None => IteratorMode::Start,
-        };
-        let entries = self.0.iterator_cf(self.family::<T>(), mode).map(|entry| {
-            let (key, value) = entry.map_err(failed(T::NAME))?;
-            let value = encoded::<T>(&key, &value)?.into();
-            Ok((key, value))
-        });
-        entries.filter(move |entry| match (entry, &start) {
-            (Ok((key, _)), Some(start)) => key != start,
-            _ => true,
-        })
     }
 
     /// The greatest key.

@@ -74,7 +74,7 @@ fn format_advice(got: u32, expected: u32) -> &'static str {
     if got > expected {
         "a later version of cairn-node wrote it: use that one"
     } else {
-        "bring it forward with cairn-node db migrate, or start the node, which does so"
+        "an earlier version of cairn-node wrote it: use that one, or a data directory of its own for this one"
     }
 }
 

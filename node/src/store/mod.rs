@@ -17,8 +17,7 @@
 //! # Map
 //! [`schema`] is the whole database on one screen; [`codec`](self) says how keys and values become bytes;
 //! `db` is the only file that names rocksdb; [`Batch`] is the only way to write; [`ChainStore`] answers
-//! questions about the chain, `touches` those about the history of an account; `backup` copies a database in use;
-//! `migrate` brings one of an earlier format forward.
+//! questions about the chain, `touches` those about the history of an account; `backup` copies a database in use.
 //!
 //! # Invariants
 //! 1. tip ∈ connected ⊆ bodies ⊆ headers: every connected block has a body and a header.
@@ -37,7 +36,6 @@ mod chain_store;
 mod codec;
 mod db;
 mod error;
-mod migrate;
 pub mod schema;
 mod touches;
 
@@ -47,6 +45,5 @@ pub use chain_store::{ChainStore, StoredBlock};
 pub(crate) use chain_store::{completed_node, put_connected, put_disconnected};
 pub use db::{Db, DbOptions, DbUsage, TableUsage};
 pub use error::StoreError;
-pub use migrate::bring_forward;
 pub use touches::REWARD;
 pub(crate) use touches::{drop_index, put_indexed};

@@ -8,12 +8,12 @@ use cairn_ledger::{
     hash::{BlockId, TxId},
     history::Node,
     keys::Address,
-    pow::Work,
+    pow::{CompactTarget, Work},
     units::Height,
 };
 
 /// The format this program reads and writes. It rises with any change of a table, a key or a value.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident: $cf:literal, $key:ty => $value:ty;)*) => {
@@ -64,8 +64,6 @@ pub enum MetaKey {
     Tip,
     /// How far the index of addresses is built; nothing while it is off.
     AddressIndex,
-    /// How far a database of an earlier format was brought forward; only while that is under way.
-    Migrated,
 }
 
 impl KeyCodec for MetaKey {
@@ -91,8 +89,6 @@ pub enum MetaRecord {
     Tip(BlockId),
     /// The last block of the followed chain that the index of addresses covers, with all below it.
     AddressIndex(Height),
-    /// The last block whose undo record is in the new format.
-    Migrated(BlockId),
 }
 
 /// A header with what was learned when it was linked.
@@ -103,6 +99,8 @@ pub struct HeaderRecord {
     pub header: Header,
     /// The work of its chain, itself included.
     pub total_work: Work,
+    /// The target of its children.
+    pub next_target: CompactTarget,
     /// The inner nodes of the history it completes, from level 1 up.
     pub completed: BoundedVec<Node, 64>,
 }

@@ -71,7 +71,7 @@ async fn proven<'a>(
     let mut survey = Survey::take(session, network, Begin::Kept).await?;
     let account = survey.account(&wallet.address, wallet.keystore.address()).await?;
     let (report, lag) = (survey.report(), survey.lag());
-    let ProvenAccount { at, settled, newest, said } = account;
+    let ProvenAccount { at, settled, newest, said, .. } = account;
     let height = report.as_ref().map_or(at.height.get(), |report| report.height);
     Ok(Balance {
         name: session.options.wallet.as_str(),

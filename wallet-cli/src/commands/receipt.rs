@@ -2,11 +2,12 @@
 //! genesis id.
 
 use crate::{
+    cli::VerifyReceiptArguments,
     error::WalletError,
     files,
     network::{Mismatch, check_same},
     output::{Inert, Output, Utc},
-    proven::{kept, survey},
+    proven::{kept, report::approximate, survey},
     run::{Session, file_error, now},
 };
 use cairn_ledger::{
@@ -21,7 +22,7 @@ use cairn_rpc::{
     types::OutputJson,
 };
 use serde::{Deserialize, Serialize};
-use std::{fmt, path::Path};
+use std::fmt;
 
 /// The version of the file.
 const VERSION: u32 = 1;
@@ -54,6 +55,14 @@ pub enum ReceiptFileError {
     /// A receipt that proves nothing.
     #[error("the receipt proves nothing: {0}")]
     Proof(Box<ReceiptError>),
+    /// It would cost too little to forge.
+    #[error("{got} hashes of work lie above the payment, expected at least {expected}")]
+    Work {
+        /// The work above it.
+        got: Work,
+        /// What was asked for.
+        expected: Work,
+    },
     /// It proves another payment than it says.
     #[error("the receipt says it is for the payment {expected}, and proves {got}")]
     OtherPayment {
@@ -91,6 +100,8 @@ struct Verified {
     tip: Text<BlockId>,
     tip_time: u64,
     work: Text<Work>,
+    /// What it costs at least to forge such a receipt.
+    work_above: Text<Work>,
     samples: u64,
     /// Whether this wallet has verified a chain with more work: the receipt cannot know what came after it.
     newer_seen: bool,
@@ -110,8 +121,12 @@ pub(crate) async fn make(session: &Session<'_>, txid: TxId, output: &mut Output<
     Ok(())
 }
 
-pub(crate) fn verify(session: &Session<'_>, path: &Path, output: &mut Output<'_>) -> Result<(), WalletError> {
-    let network = session.network()?;
+pub(crate) fn verify(
+    session: &Session<'_>,
+    options: &VerifyReceiptArguments,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let (network, path) = (session.network()?, &*options.file);
     let failed = |error| WalletError::Receipt { path: path.to_path_buf(), error };
     let bytes = files::read_bounded(path, MAX_FILE_BYTES).map_err(file_error("read", path))?;
     let file: ReceiptFile = serde_json::from_slice(&bytes)
@@ -129,6 +144,10 @@ pub(crate) fn verify(session: &Session<'_>, path: &Path, output: &mut Output<'_>
     let got = transaction.id();
     if got != file.txid.0 {
         return Err(failed(ReceiptFileError::OtherPayment { got, expected: file.txid.0 }));
+    }
+    let expected = options.min_work.unwrap_or_default();
+    if mined.work_above < expected {
+        return Err(failed(ReceiptFileError::Work { got: mined.work_above, expected }));
     }
     let kept_path = kept::path(session.data.tips(), &network.id());
     let seen = kept::read(&kept_path, &network.spec).map_err(file_error("read", &kept_path))?;
@@ -150,6 +169,7 @@ pub(crate) fn verify(session: &Session<'_>, path: &Path, output: &mut Output<'_>
         tip: Text(tip.id()),
         tip_time: tip.time().millis(),
         work: Text(tip.total_work()),
+        work_above: Text(mined.work_above),
         samples: tip.samples(),
         newer_seen: seen.is_some_and(|seen| seen.total_work() > tip.total_work()),
     })?;
@@ -175,8 +195,9 @@ impl fmt::Display for Verified {
             writeln!(f, "memo    {}", Inert(&String::from_utf8_lossy(&self.memo.0)))?;
         }
         writeln!(f, "block   {} ({}), {}", self.height, Utc(self.time), self.block.0)?;
-        let work = crate::proven::report::approximate(self.work.0);
-        writeln!(f, "buried  {} deep by {}, {work} hashes of work", self.confirmations, Utc(self.tip_time))?;
+        let (work, above) = (approximate(self.work.0), approximate(self.work_above.0));
+        writeln!(f, "buried  {} deep by {}, under {above} hashes of work", self.confirmations, Utc(self.tip_time))?;
+        writeln!(f, "chain   {work} hashes of work; compare with what you know, or ask a node")?;
         if self.newer_seen {
             writeln!(
                 f,

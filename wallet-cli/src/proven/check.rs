@@ -146,13 +146,18 @@ pub fn account(raw: &[u8], address: &Address, at: &Header) -> Result<Option<Acco
 ///
 /// # Errors
 /// Says what does not hold.
-pub fn payment(raw: &[u8], txid: &TxId, tip: &Header) -> Result<(MinedAt, TransactionProof), Lie> {
+pub fn payment(
+    spec: &ChainSpec,
+    raw: &[u8],
+    txid: &TxId,
+    tip: &VerifiedTip,
+) -> Result<(MinedAt, TransactionProof), Lie> {
     let proof = TransactionProof::from_bytes(raw);
     let proof = proof.map_err(|error| Lie::Unreadable { what: "proof of a payment", error })?;
     let got = proof.transaction.id();
     if got != *txid {
         return Err(Lie::OtherPayment { got, expected: *txid });
     }
-    let mined = proof.verify(tip).map_err(|error| Lie::Payment { txid: *txid, error: Box::new(error) })?;
+    let mined = proof.verify(spec, tip).map_err(|error| Lie::Payment { txid: *txid, error: Box::new(error) })?;
     Ok((mined, proof))
 }

@@ -15,8 +15,8 @@ use std::{
 
 /// The version of the file.
 const VERSION: u8 = 1;
-/// Seven headers and 64 peaks are less.
-const MAX_BYTES: u64 = 8_192;
+/// The headers of a tail and 64 peaks are less.
+const MAX_BYTES: u64 = 131_072;
 
 #[derive(Encode, Decode)]
 #[bincode(crate = "cairn_ledger::codec::bincode")]
@@ -80,7 +80,7 @@ mod tests {
         bytes[60] ^= 1;
         std::fs::write(&path, &bytes).expect("written");
         assert_eq!(read(&path, &spec).expect("read"), None);
-        std::fs::write(&path, vec![0; 10_000]).expect("written");
+        std::fs::write(&path, vec![0; 140_000]).expect("written");
         assert_eq!(read(&path, &spec).expect("read"), None);
     }
 }

@@ -52,6 +52,14 @@ impl Report {
             let age = Age(age_ms);
             warnings.push(format!("the newest block is {age} old; newer ones may be withheld, or nobody mines"));
         }
+        if age_ms <= OLD_MS
+            && let Some(times) = tip.slowed(now)
+        {
+            warnings.push(format!(
+                "the last hour has {times:.0} times less work than an hour of the last day had: blocks may be withheld, \
+                 or miners have left; ask several nodes"
+            ));
+        }
         if let Some(seen) = seen.filter(|seen| *seen > tip.total_work()) {
             warnings.push(format!(
                 "this chain has {} hashes of work, and this wallet has seen one with {}: the node is behind, or keeps \

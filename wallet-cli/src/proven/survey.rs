@@ -16,7 +16,7 @@ use cairn_ledger::{
     block::Header,
     hash::{Hash, TxId},
     keys::Address,
-    light::{LightProof, LightRequest, MinedAt, Receipt, ReceiptError, VerifiedTip},
+    light::{BURIAL, LightProof, LightRequest, MinedAt, Receipt, ReceiptError, VerifiedTip},
     units::Timestamp,
 };
 use cairn_rpc::{
@@ -45,12 +45,16 @@ pub(crate) struct Survey<'a> {
     liars: Vec<Liar>,
     seen: Option<VerifiedTip>,
     bytes: usize,
+    /// The block an account was read at, where too little work lies above it.
+    shallow: Option<u64>,
 }
 
 /// An account, proven at two blocks of one chain.
 pub(crate) struct ProvenAccount {
-    /// The block it is read at: 6 below the tip, or the tip of a short chain.
+    /// The block it is read at.
     pub at: Header,
+    /// Whether enough work lies above that block.
+    buried: bool,
     /// What it had there.
     pub settled: Option<Account>,
     /// What it has at the tip, which the last blocks may still change.
@@ -91,7 +95,7 @@ impl<'a> Survey<'a> {
     pub async fn take(session: &Session<'_>, network: &'a Network, begin: Begin) -> Result<Self, WalletError> {
         let path = kept::path(session.data.tips(), &network.id());
         let seen = kept::read(&path, &network.spec).map_err(file_error("read", &path))?;
-        let mut survey = Self { network, candidates: Vec::new(), liars: Vec::new(), seen, bytes: 0 };
+        let mut survey = Self { network, candidates: Vec::new(), liars: Vec::new(), seen, bytes: 0, shallow: None };
         let mut failure = None;
         for node in session.nodes(network)? {
             let url = String::from(node.url());
@@ -158,6 +162,12 @@ impl<'a> Survey<'a> {
         let mut report = Report::new(best.node.url(), &best.tip, seen, moment());
         report.bytes = (self.bytes + best.bytes) as u64;
         report.liars.clone_from(&self.liars);
+        if let Some(height) = self.shallow {
+            report.warnings.push(format!(
+                "little work lies above block {height}, which the account was read at: one miner could have made it \
+                 up; wait for more blocks, or ask several nodes"
+            ));
+        }
         for behind in self.candidates.iter().skip(1).filter(|other| other.tip.total_work() < best.tip.total_work()) {
             let (url, height) = (behind.node.url(), behind.tip.height());
             report.warnings.push(format!("the node at {url} is behind: it proves block {height} and less work"));
@@ -172,6 +182,8 @@ impl<'a> Survey<'a> {
             match best.account(address, shown).await {
                 Ok((account, bytes)) => {
                     self.bytes += bytes;
+                    let height = account.at.height.get();
+                    self.shallow = (!account.buried).then_some(height);
                     return Ok(account);
                 }
                 Err(Useless::Lies(lie)) => self.disbelieve(&lie),
@@ -231,14 +243,23 @@ impl Candidate<'_> {
 
     async fn account(&self, address: &Address, shown: &str) -> Result<(ProvenAccount, usize), Useless> {
         let tip = self.tip()?;
-        let at = self.tip.settled().unwrap_or(tip).clone();
+        let settled_at = self.tip.settled().ok_or(Lie::Evasive { tip: self.tip.id() })?;
+        let (mut at, mut buried) = (settled_at.header.clone(), settled_at.buried);
         let mut bytes = 0;
         let mut read = async |header: &Header| -> Result<Option<Account>, Useless> {
             let HexBytes(raw) = self.node.account_proof(shown, header.id()).await?;
             bytes += raw.len();
             Ok(check::account(&raw, address, header)?)
         };
-        let settled = read(&at).await?;
+        let settled = match read(&at).await {
+            // Difficulty has fallen so far that the block with enough work above it is deeper than nodes keep states.
+            Err(Useless::Fails(ClientError::Refused { code: Code::StateNotKept, .. })) if at.height < tip.height => {
+                let shallow = self.tip.header_at(tip.height.saturating_sub(BURIAL)).unwrap_or(tip);
+                (at, buried) = (shallow.clone(), false);
+                read(&at).await?
+            }
+            read => read?,
+        };
         let newest = if at.height == tip.height { settled } else { read(tip).await? };
         let said = self.node.account(shown).await?;
         let proven = newest.unwrap_or_default().balance;
@@ -246,7 +267,7 @@ impl Candidate<'_> {
         if said.block.0 == self.tip.id() && said.balance.0 != proven {
             return Err(Lie::Balance { got: said.balance.0, proven, height: said.height }.into());
         }
-        Ok((ProvenAccount { at, settled, newest, said }, bytes))
+        Ok((ProvenAccount { at, buried, settled, newest, said }, bytes))
     }
 
     async fn payment(&self, txid: TxId) -> Result<(TxStatus, Option<(MinedAt, usize)>), Useless> {
@@ -264,7 +285,7 @@ impl Candidate<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        let (mined, _) = check::payment(&raw, &txid, self.tip()?)?;
+        let (mined, _) = check::payment(&self.node.network().spec, &raw, &txid, &self.tip)?;
         let (block, height) = (Some(Text(mined.block)), Some(mined.height.get()));
         let status = TxStatus { block, height, confirmations: mined.confirmations, ..status };
         Ok((status, Some((mined, raw.len()))))
@@ -305,7 +326,7 @@ impl Candidate<'_> {
         let light = LightProof::from_bytes(&answer.raw.0);
         let light = light.map_err(|error| Lie::Unreadable { what: "proof", error })?;
         let HexBytes(raw) = self.node.transaction_proof(txid, tip).await?;
-        let (_, transaction) = check::payment(&raw, &txid, self.tip()?)?;
+        let (_, transaction) = check::payment(&network.spec, &raw, &txid, &self.tip)?;
         let receipt = Receipt { tip, light, transaction };
         // Whoever is given it will do the same.
         match receipt.verify(&network.spec, moment()) {

@@ -139,7 +139,10 @@ async fn a_transaction_is_proven_under_every_block_above_it_and_under_none_below
         let proof = reader.prove_transaction(&txid, &at.id()).expect("a store").expect("on the chain");
         assert_eq!(proof.is_some(), height >= 6, "block {height}");
         if let Some(proof) = proof {
-            let mined = proof.verify(at).expect("it proves the payment");
+            let headers: Vec<_> = branch.blocks[..height as usize].iter().map(|block| block.header.clone()).collect();
+            let genesis = VerifiedTip::genesis(&fixture.spec);
+            let tip = genesis.extend(&fixture.spec, &at.id(), &headers, at.time).expect("they follow");
+            let mined = proof.verify(&fixture.spec, &tip).expect("it proves the payment");
             assert_eq!((mined.height.get(), mined.confirmations), (6, height - 5));
             assert_eq!(proof.transaction, payment);
         }

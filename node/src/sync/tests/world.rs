@@ -117,7 +117,7 @@ pub(super) fn grow(base: &[Header], count: usize, salt: u64) -> Vec<Header> {
 }
 
 pub(super) fn linked(header: &Header) -> LinkedHeader {
-    LinkedHeader::restore(header.clone(), header.id(), Work::from_u64(header.height.get()), vec![])
+    LinkedHeader::restore(header.clone(), header.id(), Work::from_u64(header.height.get()), header.target, vec![])
 }
 
 impl Chain {
