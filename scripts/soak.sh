@@ -2,19 +2,29 @@
 # Repeats the crash tests many times: a node is killed with SIGKILL at ever other moments and must come
 # back, each time, to the state that a fresh replay of its blocks gives.
 #
-# Usage: scripts/soak.sh kill9 [ROUNDS]      (100 rounds unless said otherwise; some five seconds each)
+# Usage: scripts/soak.sh kill9 [ROUNDS]           (100 rounds unless said otherwise; some five seconds each)
+#        scripts/soak.sh reorg [KILLS [BLOCKS]]   (100 kills in the middle of a reorganisation of 5000 blocks)
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
-[[ "${1:-}" == kill9 ]] || die "usage: scripts/soak.sh kill9 [ROUNDS]"
-rounds="${2:-100}"
+mode="${1:-}" rounds="${2:-100}" blocks="${3:-5000}"
+[[ "$mode" == kill9 || "$mode" == reorg ]] || die "usage: scripts/soak.sh kill9 [ROUNDS] | reorg [KILLS [BLOCKS]]"
 [[ "$rounds" =~ ^[1-9][0-9]{0,4}$ ]] || die "got $rounds rounds, expected 1 to 99999"
+[[ "$blocks" =~ ^[1-9][0-9]{0,4}$ ]] || die "got $blocks blocks, expected 1 to 99999"
 
 bash "$ROOT/scripts/setup.sh"
 build
 cd "$ROOT"
-say "Killing nodes $rounds times ..."
-# Twenty seconds for a round are four times what one takes.
 export CAIRN_SOAK_ROUNDS="$rounds"
-bounded $((300 + 20 * rounds)) \
-    cargo test --workspace --release --locked --test process kill_9 -- --nocapture
+if [[ "$mode" == reorg ]]; then
+    say "Killing a reorganisation of $blocks blocks $rounds times ..."
+    # Every kill is followed by a look at the whole database.
+    export CAIRN_SOAK_DEPTH="$blocks"
+    bounded $((600 + 60 * rounds)) \
+        cargo test --workspace --release --locked --test process kill_9_in_a_long_reorganisation -- --nocapture
+else
+    say "Killing nodes $rounds times ..."
+    # Twenty seconds for a round are four times what one takes.
+    bounded $((300 + 20 * rounds)) \
+        cargo test --workspace --release --locked --test process kill_9 -- --nocapture
+fi

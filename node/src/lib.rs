@@ -19,7 +19,7 @@
 //! ┌────────────────────────────────────────────────────────┴─────────────────┐
 //! │ chain: workers that check blocks, and one writer thread that imports them│
 //! └────────────────────────────────────┬─────────────────────────────────────┘
-//!                                      ▼ one atomic batch for each import
+//!                                      ▼ atomic batches
 //!                                    store
 //! ```
 //!

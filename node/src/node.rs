@@ -272,7 +272,8 @@ async fn open_chain(
     tasks: &mut Tasks,
 ) -> Result<ChainHandle, NodeError> {
     // It reads all accounts: that takes as long as there are many.
-    let opened = tokio::task::spawn_blocking(move || chain::spawn(spec, &path, options)).await;
+    let opened = tokio::task::spawn_blocking(move || chain::spawn(spec, &path, options));
+    let opened = notify::patiently(opened).await;
     let (chain, writer) =
         opened.map_err(|error| TaskError::Panicked { name: "chain", reason: error.to_string() })??;
     let last = chain.clone();

@@ -15,6 +15,8 @@ use tokio::{task::JoinHandle, time::MissedTickBehavior};
 
 /// Between two lines of status where systemd wants no sign of life.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
+/// What systemd is asked for at each of them while a start takes long, in microseconds.
+const MORE_TIME_US: u32 = 60_000_000;
 
 /// Says that the node is ready, and goes on until it stops. Without systemd it does nothing.
 pub fn spawn(chain: ChainHandle, network: NetworkHandle, mut shutdown: Shutdown) -> JoinHandle<Result<(), TaskError>> {
@@ -50,6 +52,19 @@ pub fn spawn(chain: ChainHandle, network: NetworkHandle, mut shutdown: Shutdown)
         tell(&[NotifyState::Stopping]);
         Ok(())
     })
+}
+
+/// Waits for a part to start, and asks systemd for more time while it does: an interrupted reorganisation is ended first.
+pub async fn patiently<T>(start: impl Future<Output = T>) -> T {
+    let mut tick = tokio::time::interval(STATUS_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tokio::pin!(start);
+    loop {
+        tokio::select! {
+            started = &mut start => return started,
+            _ = tick.tick() => tell(&[NotifyState::ExtendTimeoutUsec(MORE_TIME_US)]),
+        }
+    }
 }
 
 /// Whether both answer within the time.

@@ -192,7 +192,7 @@ pub trait Mempool {
     #[method(name = "content")]
     async fn mempool_content(&self, after: Option<Text<PoolCursor>>, count: Option<u64>) -> RpcResult<PoolPage>;
 
-    /// The transactions of one sender, in order of nonce. Errors: 1001. Scope: read.
+    /// The transactions of one sender, in order of nonce, the first 200. Errors: 1001. Scope: read.
     #[method(name = "ofSender")]
     async fn mempool_of_sender(&self, address: String) -> RpcResult<Vec<PoolEntry>>;
 

@@ -9,7 +9,13 @@ use cairn_tests::{
     replay::{Replay, replayed_root},
     wait::{SOON, until},
 };
-use std::{env, process::Command, sync::Arc, time::Duration};
+use std::{
+    env, fs,
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
 
 /// Kills in a usual run; `scripts/soak.sh kill9 N` asks for more.
 const ROUNDS: u64 = 5;
@@ -128,6 +134,93 @@ async fn kill_during_reorganisation(rounds: Vec<u64>) {
         holds_together(&network, &mut right).await;
         right.restart().await;
     }
+}
+
+/// Blocks that are left in one reorganisation of a usual run; `scripts/soak.sh reorg KILLS BLOCKS` asks for more.
+const DEPTH: u64 = 300;
+/// Runs until a kill falls into the middle of a reorganisation, at most.
+const RUNS_FOR_A_KILL: u64 = 40;
+
+/// An import of a better chain that forks at block 0 is killed again and again, and each time goes on with what it was in the
+/// middle of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_in_a_long_reorganisation_leaves_one_that_goes_on() {
+    let number = |name: &str, usual| env::var(name).map_or(usual, |text| text.parse().expect("a number"));
+    let (kills, depth) = (number("CAIRN_SOAK_ROUNDS", ROUNDS), number("CAIRN_SOAK_DEPTH", DEPTH));
+    let network = Arc::new(TestNetwork::new());
+    let mut left = Node::start(&network, "left", &[WITH_INDEX]).await;
+    let mut right = Node::start(&network, "right", &[WITH_INDEX]).await;
+    for (node, blocks, to) in [(&left, depth, 400), (&right, depth + 1, 500)] {
+        for n in 0..blocks.div_ceil(100) {
+            let paid = payment(network.spec(), &key(1), n, key(to + n).address(), 5, 1_000);
+            node.submit(&paid).await;
+            node.generate((blocks - n * 100).min(100), n % 10).await;
+        }
+    }
+    let expected = right.info().await;
+    let (file, copy) = (network.directory().join("right.blocks"), network.directory().join("copy"));
+    let path = file.to_str().expect("a path of this test");
+    for node in [&mut left, &mut right] {
+        assert!(node.terminate().await.success());
+    }
+    assert_eq!(refused(offline(&network, right.directory(), &["export", path])).await.0, Some(0));
+    let directory = left.directory().to_owned();
+    let start_over = async |from: &Path, to: &Path| {
+        let _ = fs::remove_dir_all(to);
+        assert_eq!(refused(copying(from, to)).await.0, Some(0));
+    };
+    start_over(&directory, &copy).await;
+
+    let import = || offline(&network, &directory, &["import", path, "--json"]);
+    let (mut hit, mut finished, mut runs) = (0, 0, 0);
+    let full = std::time::Instant::now();
+    let (code, said) = finishing(import()).await;
+    assert_eq!(code, Some(0), "{said}");
+    let longest = u64::try_from(full.elapsed().as_millis()).expect("a short time").max(10);
+    start_over(&copy, &directory).await;
+    while hit < kills {
+        runs += 1;
+        assert!(runs < kills * RUNS_FOR_A_KILL, "{hit} kills of {runs} fell into the middle");
+        let mut child = import().stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        tokio::time::sleep(moment(runs, longest)).await;
+        let is_over = child.try_wait().expect("a child").is_some();
+        child.kill().expect("it is killed, or over");
+        child.wait().expect("it is over");
+        if is_over {
+            finished += 1;
+            start_over(&copy, &directory).await;
+            continue;
+        }
+        // What is in the middle is no chain to export.
+        let (code, said) = refused(offline(&network, &directory, &["export", "--json", "/dev/null/no"])).await;
+        assert_eq!(code, Some(1), "{said}");
+        hit += u64::from(said.contains("long reorganisation"));
+        let (code, said) = finishing(offline(&network, &directory, &["db", "check"])).await;
+        assert_eq!(code, Some(0), "whatever it was in the middle of: {said}");
+    }
+    eprintln!("{runs} runs, {hit} killed in the middle, {finished} finished before");
+    let (code, said) = finishing(import()).await;
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = finishing(offline(&network, &directory, &["verify"])).await;
+    assert_eq!(code, Some(0), "as a fresh replay gives it: {said}");
+    left.restart().await;
+    let info = left.info().await;
+    assert_eq!((info.tip.0, info.state_root.0), (expected.tip.0, expected.state_root.0));
+    holds_together(&network, &mut left).await;
+}
+
+/// Copies a directory that nobody writes.
+fn copying(from: &Path, to: &Path) -> Command {
+    let mut command = Command::new("cp");
+    command.arg("-r").arg(from).arg(to);
+    command
+}
+
+/// Runs a command to its end, however long that takes: its exit code, and what it said on stderr.
+async fn finishing(mut command: Command) -> (Option<i32>, String) {
+    let run = tokio::task::spawn_blocking(move || command.output().expect("it starts"));
+    let output = run.await.expect("no panic");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// Runs a command that must end by itself, soon: its exit code, and what it said on stderr.

@@ -8,7 +8,7 @@ use crate::diagnose::LIFETIME_BLOCKS;
 use cairn_ledger::hash::TxId;
 use std::collections::BTreeMap;
 
-/// The most nonces looked at: a pool keeps no more than 64 of a sender (`max_per_sender`).
+/// The most nonces looked at: a pool takes no more than 64 of a sender (`max_per_sender`).
 pub const MAX_STEPS: u64 = 64;
 
 /// A payment of the journal, and what the node knows of it.

@@ -26,6 +26,7 @@ impl From<ChainError> for RpcError {
     fn from(error: ChainError) -> Self {
         match error {
             ChainError::Stopping => stopping(),
+            ChainError::Reorganising => Self::new(Code::Busy, error.to_string()),
         }
     }
 }

@@ -5,7 +5,9 @@ use super::{
     import::{Writer, tip_of},
     index,
     indexer::Indexer,
-    mailbox::{ChainEvent, ChainHandle, EVENTS, HeaderOutcome, MAILBOX, Message, ProvenAccount, Tip},
+    mailbox::{
+        BlockOutcome, ChainError, ChainEvent, ChainHandle, EVENTS, HeaderOutcome, MAILBOX, Message, ProvenAccount, Tip,
+    },
     orphans::Orphans,
     precheck::{Precheck, Workers},
     reader::Reader,
@@ -53,38 +55,25 @@ impl Chain {
 /// # Errors
 /// A database that cannot be opened, or that does not hold together.
 pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(ChainHandle, Chain), StoreError> {
-    let store = Arc::new(ChainStore::open(path, &spec, options)?);
-    let workers = Workers::start()?;
-    let (state, tip) = audit::load(&store, &workers)?;
-    let indexer = index::prepare(&store, options.address_index)?.then(Indexer::default);
-    let precheck = Precheck::new(workers, spec.clone());
+    let (mut writer, view) = open(spec.clone(), path, options)?;
+    let indexer = index::prepare(&writer.live, options.address_index)?.then(Indexer::default);
+    settle(&mut writer)?;
     let (mailbox, messages) = mpsc::channel(MAILBOX);
-    let (tip_sender, tip_watch) = watch::channel(Arc::new(tip_of(&tip)));
-    let (best_sender, best_header) = watch::channel(tip.header().height);
-    let (connecting_sender, connecting) = watch::channel(tip.header().height);
     let (events, _) = broadcast::channel(EVENTS);
+    let (tip_sender, tip_watch) = watch::channel(Arc::new(tip_of(&writer.tip)));
+    let (best_sender, best_header) = watch::channel(writer.tip.header().height);
+    let (connecting_sender, connecting) = watch::channel(writer.tip.header().height);
     let handle = ChainHandle {
         mailbox,
-        precheck: precheck.clone(),
-        reader: Reader { spec: spec.clone(), store: store.clone() },
+        precheck: writer.precheck.clone(),
+        reader: Reader { spec, view },
         tip: tip_watch,
         best_header,
         connecting,
         events: events.clone(),
     };
-    let writer = Writer {
-        spec,
-        store,
-        precheck,
-        state,
-        recent: RecentStates::default(),
-        tip,
-        tree: HeaderTree::default(),
-        orphans: Orphans::default(),
-        contexts: VecDeque::new(),
-    };
     let outlets = Outlets { tip: tip_sender, connecting: connecting_sender, events };
-    let actor = Actor { writer, messages, outlets, best: best_sender, indexer };
+    let actor = Actor { writer, messages, outlets, best: best_sender, indexer, waiting: Vec::new() };
     let (ended_sender, ended) = oneshot::channel();
     let thread = std::thread::Builder::new().name(String::from("chain"));
     let spawned = thread.spawn(move || {
@@ -93,6 +82,42 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
     });
     spawned.map_err(|error| StoreError::Workers { reason: error.to_string() })?;
     Ok((handle, Chain { ended }))
+}
+
+/// Opens the chain of `spec` in `path`: who writes it, and what is read.
+pub(super) fn open(
+    spec: Arc<ChainSpec>,
+    path: &Path,
+    options: DbOptions,
+) -> Result<(Writer, watch::Receiver<Arc<ChainStore>>), StoreError> {
+    let store = Arc::new(ChainStore::open(path, &spec, options)?);
+    let workers = Workers::start()?;
+    let (state, tip) = audit::load(&store, &workers)?;
+    let (views, view) = watch::channel(store.clone());
+    let writer = Writer {
+        precheck: Precheck::new(workers, spec.clone()),
+        spec,
+        live: store.clone(),
+        store,
+        views,
+        reorganisation: None,
+        state,
+        recent: RecentStates::default(),
+        tip,
+        tree: HeaderTree::default(),
+        orphans: Orphans::default(),
+        contexts: VecDeque::new(),
+    };
+    Ok((writer, view))
+}
+
+/// Ends a reorganisation that a crash interrupted, before anybody asks: what is on the disk until then is nobody's tip.
+fn settle(writer: &mut Writer) -> Result<(), StoreError> {
+    writer.take_up()?;
+    while writer.reorganisation.is_some() {
+        writer.go_on(clock::now(), &mut |_, _, _| ())?;
+    }
+    Ok(())
 }
 
 /// Where the writer's news go.
@@ -107,9 +132,8 @@ impl Outlets {
     fn publish(&self, tip: &ChainContext, event: ChainEvent, goal: Height) {
         let height = tip.header().height.get();
         let transactions: usize = event.connected.iter().map(|block| block.transactions().len()).sum();
-        if !event.disconnected.is_empty() {
-            let (left, followed) = (event.disconnected.len(), event.connected.len());
-            tracing::warn!(target: "cairn::chain", height, block = %tip.id(), left, followed, "reorganised");
+        if let Some(left) = event.left {
+            tracing::warn!(target: "cairn::chain", height, block = %tip.id(), %left, "reorganised");
         } else if clock::now().since(tip.header().time) < NEWS_MS {
             tracing::info!(target: "cairn::chain", height, block = %tip.id(), transactions, "new tip");
         } else {
@@ -131,6 +155,8 @@ struct Actor {
     best: watch::Sender<Height>,
     /// Builds the index of addresses, until it is whole; from then on imports keep it so.
     indexer: Option<Indexer>,
+    /// Who waits until a reorganisation is over and all is on the disk; at most as many as may ask.
+    waiting: Vec<oneshot::Sender<()>>,
 }
 
 impl Actor {
@@ -144,13 +170,43 @@ impl Actor {
     }
 
     fn answer_all(&mut self) -> Result<(), StoreError> {
-        while let Some(message) = self.next_message()? {
-            if matches!(message, Message::Stop) {
-                break;
+        loop {
+            // One batch of a reorganisation, then whoever has waited meanwhile: neither holds the other up for long.
+            let waiting = if self.writer.reorganisation.is_some() {
+                self.go_on()?;
+                self.messages.len()
+            } else {
+                1
+            };
+            for _ in 0..waiting {
+                match self.next_message()? {
+                    Some(Message::Stop) | None => return self.writer.live.flush(),
+                    Some(message) => self.handle(message)?,
+                }
             }
-            self.handle(message)?;
         }
-        self.writer.store.flush()
+    }
+
+    /// Goes on with a reorganisation by one batch.
+    fn go_on(&mut self) -> Result<(), StoreError> {
+        let outlets = &self.outlets;
+        self.writer.go_on(clock::now(), &mut |tip, event, goal| outlets.publish(tip, event, goal))?;
+        self.publish_goal()?;
+        self.publish_best();
+        if self.writer.reorganisation.is_none() && !self.waiting.is_empty() {
+            self.writer.live.sync()?;
+            for waiting in self.waiting.drain(..) {
+                let _ = waiting.send(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes the height at which what is under way ends.
+    fn publish_goal(&self) -> Result<(), StoreError> {
+        let goal = self.writer.reorganising_to()?.unwrap_or(self.writer.tip.header().height);
+        self.outlets.connecting.send_if_modified(|known| std::mem::replace(known, goal) != goal);
+        Ok(())
     }
 
     /// The next message. As long as none has come, the index of addresses is built, step by small step: whoever
@@ -161,7 +217,7 @@ impl Actor {
                 Ok(message) => return Ok(Some(message)),
                 Err(TryRecvError::Disconnected) => return Ok(None),
                 Err(TryRecvError::Empty) => {
-                    if !indexer.step(&self.writer.store, &self.writer.spec)? {
+                    if !indexer.step(&self.writer.live, &self.writer.spec)? {
                         self.indexer = None;
                     }
                 }
@@ -185,6 +241,10 @@ impl Actor {
         match message {
             Message::LinkHeaders { origin, headers, answer } => {
                 let outcomes = self.link(origin, headers)?;
+                // Blocks that are stored may be the best branch once their headers come.
+                let outlets = &self.outlets;
+                self.writer.follow(now, &mut |tip, event, goal| outlets.publish(tip, event, goal))?;
+                self.publish_goal()?;
                 self.publish_best();
                 let _ = answer.send(outcomes);
             }
@@ -195,9 +255,19 @@ impl Actor {
                 let mut publish = |tip: &_, event, goal| outlets.publish(tip, event, goal);
                 let outcome = self.writer.import_block(block, now, &mut publish)?;
                 // Where a block on the way was invalid, it ends below its goal.
-                self.outlets.connecting.send_replace(self.writer.tip.header().height);
+                self.publish_goal()?;
                 self.publish_best();
                 let _ = answer.send(outcome);
+            }
+            Message::Store { block, room, answer } => {
+                self.writer.store_bodies(vec![block])?;
+                drop(room);
+                let _ = answer.send(BlockOutcome::Waiting);
+            }
+            Message::Follow { id, answer } => {
+                self.writer.follow_stored(&id)?;
+                self.publish_goal()?;
+                let _ = answer.send(());
             }
             Message::Invalid { header, error, answer } => {
                 let outcome = self.writer.refuse_block(&header, error);
@@ -205,20 +275,24 @@ impl Actor {
                 let _ = answer.send(outcome);
             }
             Message::Template { request, answer } => {
-                let _ = answer.send(self.writer.template(request)?);
+                let template = self.settled(|writer| writer.template(request))?;
+                let _ = answer.send(template);
             }
             Message::Prove { address, answer } => {
-                let proof = self.writer.prove(address)?;
-                let _ = answer.send(ProvenAccount { tip: self.outlets.tip.borrow().clone(), proof });
+                let proof = self.settled(|writer| writer.prove(address))?;
+                let tip = self.outlets.tip.borrow().clone();
+                let _ = answer.send(proof.map(|proof| ProvenAccount { tip, proof }));
             }
             Message::ProveAt { address, at, answer } => {
-                let _ = answer.send(self.writer.prove_at(address, &at)?);
+                let proof = self.settled(|writer| writer.prove_at(address, &at))?;
+                let _ = answer.send(proof);
             }
             Message::Refusal { id, answer } => {
                 let _ = answer.send(self.writer.tree.reason(&id));
             }
+            Message::Sync { answer } if self.writer.reorganisation.is_some() => self.waiting.push(answer),
             Message::Sync { answer } => {
-                self.writer.store.sync()?;
+                self.writer.live.sync()?;
                 let _ = answer.send(());
             }
             Message::PeerGone { origin } => {
@@ -228,6 +302,17 @@ impl Actor {
             Message::Stop => {}
         }
         Ok(())
+    }
+
+    /// Asks the writer what only a settled chain answers.
+    fn settled<T>(
+        &mut self,
+        ask: impl FnOnce(&mut Writer) -> Result<T, StoreError>,
+    ) -> Result<Result<T, ChainError>, StoreError> {
+        match self.writer.reorganisation {
+            Some(_) => Ok(Err(ChainError::Reorganising)),
+            None => ask(&mut self.writer).map(Ok),
+        }
     }
 
     fn link(&mut self, origin: Origin, headers: Vec<Header>) -> Result<Vec<HeaderOutcome>, StoreError> {

@@ -87,7 +87,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn indexed(&self) -> Result<Option<Height>, StoreError> {
-        self.store.indexed()
+        self.store().indexed()
     }
 
     /// A page of an address's history, all of it as of one tip.
@@ -96,10 +96,10 @@ impl Reader {
     /// A failing store.
     pub fn history(&self, query: &HistoryQuery) -> Result<Result<HistoryPage, NoHistory>, StoreError> {
         for _ in 0..TRIES {
-            let tip = self.store.expect_header(&self.store.tip()?)?;
+            let tip = self.store().expect_header(&self.store().tip()?)?;
             let read = self.read_history(query, tip.clone())?;
             // What was read on the way belongs to this tip, unless the chain has left it.
-            if self.store.is_connected(&tip)? {
+            if self.store().is_connected(&tip)? {
                 return Ok(read);
             }
         }
@@ -112,19 +112,19 @@ impl Reader {
         tip: LinkedHeader,
     ) -> Result<Result<HistoryPage, NoHistory>, StoreError> {
         let height = tip.header().height;
-        match self.store.indexed()? {
+        match self.store().indexed()? {
             None => return Ok(Err(NoHistory::Off)),
             Some(built) if built < height => return Ok(Err(NoHistory::Building { built, tip: height })),
             Some(_) => {}
         }
-        let fork = match query.since.map(|since| fork(&self.store, since)).transpose()? {
+        let fork = match query.since.map(|since| fork(&self.store(), since)).transpose()? {
             Some(Err(refused)) => return Ok(Err(refused)),
             Some(Ok(fork)) => fork,
             None => None,
         };
         let mut page = HistoryPage { tip, touched: Vec::new(), next: None, fork };
         // An address that never had an account was never touched.
-        if let Some(account) = self.store.index_of(&query.address)? {
+        if let Some(account) = self.store().index_of(&query.address)? {
             // The tip's own blocks only: what came since is for whoever asks anew.
             let above = height.next().unwrap_or(height);
             let (height, place) = query.before.unwrap_or((above, 0)).min((above, 0));
@@ -136,7 +136,8 @@ impl Reader {
     fn fill(&self, page: &mut HistoryPage, query: &HistoryQuery, from: &TouchKey) -> Result<(), StoreError> {
         let (mut read, mut shown) = (0_usize, 0_usize);
         let mut at: Option<(LinkedHeader, Body)> = None;
-        for touch in self.store.touches_before(from) {
+        let store = self.store();
+        for touch in store.touches_before(from) {
             let touch = touch?;
             if page.touched.len() >= query.count || read >= READ_BYTES || shown >= PAGE_BYTES {
                 page.next = page.touched.last().map(|last| (last.block.header().height, last.place));
@@ -165,7 +166,7 @@ impl Reader {
 
     fn block_at(&self, height: Height) -> Result<Option<(LinkedHeader, Body)>, StoreError> {
         let Some(block) = self.header_at(height)? else { return Ok(None) };
-        Ok(self.store.body(&block.id())?.map(|body| (block, body)))
+        Ok(self.store().body(&block.id())?.map(|body| (block, body)))
     }
 
     /// What happened to the address there; `None` when there is no such place, as another block has come.

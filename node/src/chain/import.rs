@@ -2,17 +2,17 @@
 
 use super::{
     accounts::missing,
-    mailbox::{BlockOutcome, ChainEvent, HeaderOutcome, TemplateRequest, Tip},
+    follow::{Publish, Reorganisation},
+    mailbox::{BlockOutcome, HeaderOutcome, TemplateRequest, Tip},
     orphans::Orphans,
     precheck::Precheck,
     recent::RecentStates,
-    reorg::{self, Executed, Failed, Ground, Plan},
     state::State,
     template::Template,
-    tree::HeaderTree,
+    tree::{CONTEXT_EVERY, HeaderTree},
 };
 use crate::{
-    store::{ChainStore, Durability, StoreError},
+    store::{ChainStore, StoreError},
     verdict::Origin,
 };
 use cairn_ledger::{
@@ -20,38 +20,38 @@ use cairn_ledger::{
     block::{BLOCK_OVERHEAD_BYTES, HEADER_VERSION, Header},
     chain_spec::ChainSpec,
     error::{BlockError, ExecutionError, Fault, HeaderError},
-    fork_choice::{Choice, choose},
     hash::BlockId,
     keys::Address,
     merkle::txs_root,
     pow::Target,
-    units::{Height, Timestamp},
+    units::Timestamp,
     validate::{
         ChainContext, CheckedBlock, CheckedTransaction, ConnectError, Execution, LinkedHeader, SealedHeader,
         check_header, check_work, touched_addresses,
     },
 };
 use std::{collections::VecDeque, sync::Arc};
+use tokio::sync::watch;
 
-/// Blocks connected in one batch at most while nothing is disconnected: what a power cut during a
-/// synchronisation may take back …
-const RUN: usize = 64;
-/// … and their bytes, of which the batch holds about three times as many in memory.
-const RUN_BYTES: usize = 8 << 20;
 /// An orphan's target may be this many times easier than the tip's.
 const ORPHAN_EASIER: u32 = 16;
 /// Parents of branch headers kept ready as contexts.
 const CONTEXTS: usize = 32;
-/// A tip older than this many intervals is history: its batches need not reach the disk one by one.
-const RECENT_INTERVALS: u64 = 20;
-
-/// Stale branches are looked for once in so many blocks.
-const STALE_CHECK: u64 = 128;
+/// Stored blocks brought back into the tree for one question: whoever names the highest of many without their ancestors
+/// costs no more. Headers come from the fork upward, where each has its parent there.
+const ADOPTED: usize = 64;
 
 /// Everything the writer owns.
 pub(super) struct Writer {
     pub(super) spec: Arc<ChainSpec>,
+    /// The settled chain: as readers have it, while a reorganisation is under way.
     pub(super) store: Arc<ChainStore>,
+    /// The chain as it is on the disk.
+    pub(super) live: Arc<ChainStore>,
+    /// Where readers find what they read.
+    pub(super) views: watch::Sender<Arc<ChainStore>>,
+    /// A reorganisation in batches, while one is under way.
+    pub(super) reorganisation: Option<Reorganisation>,
     pub(super) precheck: Precheck,
     pub(super) state: State,
     /// How to see the accounts as they were after the last blocks.
@@ -61,6 +61,16 @@ pub(super) struct Writer {
     pub(super) orphans: Orphans,
     /// Contexts of branch headers used lately.
     pub(super) contexts: VecDeque<ChainContext>,
+}
+
+/// What became of a stored block's way into the tree.
+enum Adopted {
+    /// It is there.
+    Yes,
+    /// An ancestor is not here, or too far below: it is a stored body and nothing more.
+    Parked,
+    /// An ancestor is invalid.
+    Invalid,
 }
 
 impl Writer {
@@ -140,26 +150,45 @@ impl Writer {
             let linked = HeaderOutcome::Linked(header.clone());
             return Ok(Some(if self.tree.has_body(id) { HeaderOutcome::Known } else { linked }));
         }
-        if let Some(header) = self.store.header(id)? {
-            self.adopt_stored(header)?;
-            return Ok(Some(HeaderOutcome::Known));
+        if let Some(header) = self.live.header(id)? {
+            return Ok(match self.adopt_stored(header)? {
+                Adopted::Yes => Some(HeaderOutcome::Known),
+                Adopted::Invalid => Some(HeaderOutcome::InvalidAncestor),
+                Adopted::Parked => None,
+            });
         }
         Ok(None)
     }
 
-    /// Brings a stored block that is off the followed chain, with its ancestors, back into the tree.
-    fn adopt_stored(&mut self, mut header: LinkedHeader) -> Result<(), StoreError> {
-        let mut branch = Vec::new();
-        while !self.store.is_connected(&header)? && self.tree.get(&header.id()).is_none() {
-            let parent = header.header().parent;
-            branch.push(header);
-            header = match self.tree.get(&parent) {
-                Some(_) => break,
-                None => self.store.expect_header(&parent)?,
-            };
+    /// Brings a stored block that is off the followed chain, with its ancestors, back into the tree. A crash, or a full
+    /// tree, may have left it without them: that says nothing against the store, nor against the block.
+    fn adopt_stored(&mut self, header: LinkedHeader) -> Result<Adopted, StoreError> {
+        if self.tree.is_on_disk(&header.id()) || self.store.is_connected(&header)? {
+            return Ok(Adopted::Yes);
         }
-        branch.into_iter().rev().for_each(|header| self.tree.insert_stored(header));
-        Ok(())
+        let mut branch = vec![header];
+        while let Some(parent) = branch.last().map(|lowest| lowest.header().parent) {
+            if self.tree.is_invalid(&parent) {
+                branch.iter().rev().for_each(|header| self.tree.remember_invalid(header.id()));
+                return Ok(Adopted::Invalid);
+            }
+            if self.tree.get(&parent).is_some() || self.tree.is_on_disk(&parent) {
+                break;
+            }
+            match self.live.header(&parent)? {
+                Some(parent) if self.store.is_connected(&parent)? => break,
+                Some(parent) if branch.len() < ADOPTED => branch.push(parent),
+                _ => return Ok(Adopted::Parked),
+            }
+        }
+        for header in branch.into_iter().rev() {
+            let (id, height) = (header.id(), header.header().height.get());
+            self.tree.insert_stored(header);
+            if height.is_multiple_of(CONTEXT_EVERY) && self.context(&id)?.is_some() {
+                self.tree.shed_stored();
+            }
+        }
+        Ok(Adopted::Yes)
     }
 
     /// A known block as the parent of others.
@@ -167,42 +196,59 @@ impl Writer {
         if *id == self.tip.id() {
             return Ok(Some(self.tip.clone()));
         }
-        if self.tree.get(id).is_none()
-            && let Some(header) = self.store.header(id)?
-        {
-            if self.store.is_connected(&header)? {
-                return self.store.context_at(header.header().height).map(Some);
+        if self.tree.get(id).is_none() {
+            let Some(header) = self.live.header(id)? else { return Ok(None) };
+            // Only what is in the tree, or was: a forgotten header must not get children.
+            if !matches!(self.adopt_stored(header)?, Adopted::Yes) {
+                return Ok(None);
             }
-            self.adopt_stored(header)?;
         }
-        // Up the branch to a context that is at hand, and down again.
-        let (mut branch, mut at) = (Vec::new(), *id);
-        let mut context = loop {
-            if let Some(header) = self.tree.get(&at) {
-                // Only what is in the tree: a forgotten header must not get children.
-                if let Some(ready) = self.contexts.iter().find(|context| context.id() == at) {
-                    break ready.clone();
-                }
-                at = header.header().parent;
-                branch.push(header.clone());
-                continue;
-            }
-            match self.store.header(&at)? {
-                Some(header) if self.store.is_connected(&header)? => {
-                    break self.store.context_at(header.header().height)?;
-                }
-                _ => return Ok(None),
-            }
-        };
+        let Some((mut context, branch)) = self.nearest_context(id)? else { return Ok(None) };
         for header in branch.iter().rev() {
             context = context.extend(header);
+            self.tree.keep_context(&context);
+            // What is on the disk alone is long: nobody is to have all of it walked down again and again.
+            if self.tree.get(&header.id()).is_none() && header.header().height.get().is_multiple_of(CONTEXT_EVERY) {
+                self.remember_context(context.clone());
+            }
         }
         Ok(Some(context))
     }
 
+    /// The nearest block from `id` down whose context is at hand, and the blocks above it, downward.
+    pub(super) fn nearest_context(
+        &self,
+        id: &BlockId,
+    ) -> Result<Option<(ChainContext, Vec<LinkedHeader>)>, StoreError> {
+        let (mut branch, mut at) = (Vec::new(), *id);
+        loop {
+            let ready = self.contexts.iter().find(|context| context.id() == at);
+            if let Some(ready) = ready.or_else(|| self.tree.context(&at)) {
+                return Ok(Some((ready.clone(), branch)));
+            }
+            let header = match self.tree.get(&at) {
+                Some(header) => header.clone(),
+                None => {
+                    let Some(header) = self.live.header(&at)? else { return Ok(None) };
+                    if self.store.is_connected(&header)? {
+                        return Ok(Some((self.store.context_at(header.header().height)?, branch)));
+                    }
+                    header
+                }
+            };
+            at = header.header().parent;
+            branch.push(header);
+        }
+    }
+
     fn keep_context(&mut self, context: ChainContext) {
+        self.tree.keep_context(&context);
         // A branch grows at its end: the context of the parent is no longer needed.
         self.contexts.retain(|known| known.id() != context.header().parent);
+        self.remember_context(context);
+    }
+
+    fn remember_context(&mut self, context: ChainContext) {
         self.contexts.push_back(context);
         if self.contexts.len() > CONTEXTS {
             self.contexts.pop_front();
@@ -216,50 +262,39 @@ impl Writer {
         scaled.is_none_or(|work| work >= tip)
     }
 
-    /// Imports a checked block: it waits in the tree until its branch is complete and has the most work;
-    /// then the chain moves, in one batch.
+    /// Imports a checked block: it waits in the tree until its branch is complete and has the most work; then the chain
+    /// moves.
     pub(super) fn import_block(
         &mut self,
         block: CheckedBlock,
         now: Timestamp,
-        publish: &mut dyn FnMut(&ChainContext, ChainEvent, Height),
+        publish: Publish<'_>,
     ) -> Result<BlockOutcome, StoreError> {
-        let id = block.header().id();
-        if self.store.is_connected(block.header())? || self.tree.has_body(&id) {
+        let header = block.header().clone();
+        let id = header.id();
+        if self.store.is_connected(&header)? || self.tree.has_body(&id) {
             return Ok(BlockOutcome::Known);
         }
         // A header may have been forgotten while its body was on the way; then the block was not wanted.
         if !self.tree.set_body(block) {
             return Ok(BlockOutcome::Unwanted);
         }
-        let mut path = self.tree.connectable_through(&id);
-        let mut fate = BlockOutcome::Waiting;
-        while let Some(plan) = self.plan(&path)? {
-            // A batch of a synchronisation may be lost in a power cut, and is then made again.
-            match self.move_to(plan, now)? {
-                Moved::Done(event) => {
-                    if event.connected.iter().any(|block| block.header().id() == id) {
-                        fate = BlockOutcome::Connected;
-                    }
-                    path.drain(..event.connected.len());
-                    let goal = path.last().and_then(|id| self.tree.get(id)).map(|last| last.header().height);
-                    publish(&self.tip, event, goal.unwrap_or(self.tip.header().height));
-                }
-                // The invalid block took the rest of the path along: look for the best that is left.
-                Moved::Refused { id: refused, error } => {
-                    if refused == id {
-                        fate = BlockOutcome::Invalid(error);
-                    }
-                    path = self.tree.best_connectable();
-                }
-            }
+        self.follow(now, publish)?;
+        self.spill()?;
+        if self.store.is_connected(&header)? {
+            return Ok(BlockOutcome::Connected);
         }
-        for block in self.tree.spill(self.tip.total_work()) {
-            let mut batch = self.store.batch(block.size());
-            self.store.put_block(&mut batch, &block);
-            batch.write(Durability::Buffered)?;
+        Ok(self.tree.reason(&id).map_or(BlockOutcome::Waiting, BlockOutcome::Invalid))
+    }
+
+    /// Moves bodies to the disk when they take too much memory.
+    fn spill(&mut self) -> Result<(), StoreError> {
+        let spilled = self.tree.spill(self.tip.total_work());
+        if !spilled.is_empty() {
+            self.store_bodies(spilled)?;
+            self.tree.shed_stored();
         }
-        Ok(fate)
+        Ok(())
     }
 
     /// Remembers a block whose body is its own, and invalid.
@@ -270,104 +305,6 @@ impl Writer {
             self.tree.note_reason(header.id(), error);
         }
         BlockOutcome::Invalid(error)
-    }
-
-    /// How to follow a path of complete blocks; `None` when it has no more work than the tip.
-    fn plan(&mut self, path: &[BlockId]) -> Result<Option<Plan>, StoreError> {
-        let headers: Vec<LinkedHeader> = path.iter().filter_map(|id| self.tree.get(id)).cloned().collect();
-        let (Some(first), Some(last)) = (headers.first(), headers.last()) else { return Ok(None) };
-        if choose(self.tip.total_work(), last.total_work()) == Choice::Keep {
-            return Ok(None);
-        }
-        let mut disconnect = Vec::new();
-        let mut at = self.tip.id();
-        while at != first.header().parent {
-            let header = self.store.expect_header(&at)?;
-            at = header.header().parent;
-            disconnect.push(header);
-        }
-        // A synchronisation moves in runs; a reorganisation must win within its one batch.
-        let (run, run_bytes) = if disconnect.is_empty() { (RUN, RUN_BYTES) } else { (usize::MAX, usize::MAX) };
-        let (mut connect, mut bytes) = (Vec::new(), 0);
-        for header in headers.into_iter().take(run) {
-            if bytes >= run_bytes {
-                break;
-            }
-            let block = self.take_block(header)?;
-            bytes += block.size();
-            connect.push(block);
-        }
-        Ok(Some(Plan { disconnect, connect }))
-    }
-
-    /// A block of the tree, from memory or from the disk.
-    fn take_block(&mut self, header: LinkedHeader) -> Result<CheckedBlock, StoreError> {
-        let id = header.id();
-        if let Some(block) = self.tree.take_checked(&id) {
-            return Ok(block);
-        }
-        let key = || id.to_string();
-        let body = self.store.body(&id)?.ok_or_else(|| StoreError::Missing { table: "body_by_id", key: key() })?;
-        let corrupt = |_| StoreError::Corrupt { table: "body_by_id", key: key() };
-        self.precheck.check_stored(header, body).map_err(corrupt)
-    }
-
-    fn move_to(&mut self, plan: Plan, now: Timestamp) -> Result<Moved, StoreError> {
-        let newest = plan.connect.last().map_or(Timestamp::default(), |block| block.header().header().time);
-        let recent = self.spec.params().interval_ms.saturating_mul(RECENT_INTERVALS);
-        let durability = if now.since(newest) <= recent { Durability::Synced } else { Durability::Buffered };
-        let ground = Ground { spec: &self.spec, store: &self.store, precheck: &self.precheck };
-        // History: nobody will ask for these states, and making them ready would slow all down.
-        let keep = self.recent.is_kept() && durability == Durability::Synced;
-        match reorg::execute(&ground, &mut self.state, plan, durability, keep) {
-            Ok(executed) => {
-                if !keep {
-                    self.recent.forget();
-                }
-                let event = self.moved(executed)?;
-                Ok(Moved::Done(event))
-            }
-            Err(Failed::Store(error)) => Err(error),
-            Err(Failed::Invalid { id, error, rest }) => {
-                // The others go back to where they waited; the invalid one goes with its descendants.
-                for block in rest {
-                    self.tree.set_body(block);
-                }
-                self.tree.invalidate(&id);
-                self.tree.note_reason(id, *error);
-                tracing::warn!(target: "cairn::chain", block = %id, %error, "a block is invalid");
-                Ok(Moved::Refused { id, error: *error })
-            }
-        }
-    }
-
-    /// Brings what is in memory up to the new tip.
-    fn moved(&mut self, executed: Executed) -> Result<ChainEvent, StoreError> {
-        let Executed { disconnected, connected, accounts, undone } = executed;
-        self.recent.disconnect(disconnected.len());
-        for (block, (change, inverse)) in connected.iter().zip(undone) {
-            self.recent.connect(block.header().header().parent, change, inverse);
-        }
-        for block in &connected {
-            self.tree.remove_connected(&block.header().id());
-        }
-        for block in disconnected.iter().rev() {
-            self.tree.insert_stored(block.header().clone());
-        }
-        self.tip = match (connected.as_slice(), disconnected.is_empty()) {
-            ([only], true) => self.tip.extend(only.header()),
-            (blocks, _) => {
-                let height = blocks.last().map_or(Height::GENESIS, |block| block.header().header().height);
-                self.store.context_at(height)?
-            }
-        };
-        let height = self.tip.header().height;
-        if connected.iter().any(|block| block.header().header().height.get().is_multiple_of(STALE_CHECK)) {
-            self.tree.forget_stale(height);
-        }
-        let tip = Arc::new(tip_of(&self.tip));
-        let (disconnected, connected, accounts) = (Arc::new(disconnected), Arc::new(connected), Arc::new(accounts));
-        Ok(ChainEvent { tip, disconnected, connected, accounts })
     }
 
     /// Makes a block on the tip, complete but for its nonce.
@@ -462,12 +399,6 @@ impl Writer {
         self.orphans.forget(origin);
         self.tree.forget_origin(origin);
     }
-}
-
-/// How an attempt to move the chain ended.
-enum Moved {
-    Done(ChainEvent),
-    Refused { id: BlockId, error: BlockError },
 }
 
 /// The tip as others see it.

@@ -12,10 +12,7 @@ use crate::store::{
     Batch, ChainStore, Durability, REWARD, StoreError, drop_index, put_indexed,
     schema::{TouchByAccount, TouchKey},
 };
-use cairn_ledger::{
-    block::Header, chain_spec::ChainSpec, keys::Address, transaction::Transaction, units::Height,
-    validate::CheckedBlock,
-};
+use cairn_ledger::{block::Header, chain_spec::ChainSpec, keys::Address, transaction::Transaction, units::Height};
 
 /// Where a block touches each address: its transactions' places and [`REWARD`], some of them twice.
 pub(super) fn touches<'a>(
@@ -76,30 +73,32 @@ impl<'a> AddressIndex<'a> {
     }
 
     /// Takes out a block that leaves the chain, if it is covered. `accounts` still has those it created.
-    pub(super) fn disconnect(
+    pub(super) fn disconnect<'b>(
         &mut self,
         batch: &mut Batch<'_>,
-        block: &CheckedBlock,
+        header: &Header,
+        transactions: impl Iterator<Item = &'b Transaction>,
         accounts: &Accounts,
     ) -> Result<(), StoreError> {
-        let height = block.header().header().height;
+        let height = header.height;
         if self.built.is_some_and(|built| built >= height) {
-            self.keys(block, accounts)?.iter().for_each(|key| batch.delete::<TouchByAccount>(key));
+            self.keys(header, transactions, accounts)?.iter().for_each(|key| batch.delete::<TouchByAccount>(key));
             self.built = height.previous();
         }
         Ok(())
     }
 
     /// Adds a block that came onto the chain, if all below it are covered. `accounts` has those it created.
-    pub(super) fn connect(
+    pub(super) fn connect<'b>(
         &mut self,
         batch: &mut Batch<'_>,
-        block: &CheckedBlock,
+        header: &Header,
+        transactions: impl Iterator<Item = &'b Transaction>,
         accounts: &Accounts,
     ) -> Result<(), StoreError> {
-        let height = block.header().header().height;
+        let height = header.height;
         if self.built.is_some_and(|built| built.next() == Some(height)) {
-            self.keys(block, accounts)?.iter().for_each(|key| batch.put::<TouchByAccount>(key, &()));
+            self.keys(header, transactions, accounts)?.iter().for_each(|key| batch.put::<TouchByAccount>(key, &()));
             self.built = Some(height);
         }
         Ok(())
@@ -112,9 +111,12 @@ impl<'a> AddressIndex<'a> {
         }
     }
 
-    fn keys(&self, block: &CheckedBlock, accounts: &Accounts) -> Result<Vec<TouchKey>, StoreError> {
-        let header = block.header().header();
-        let transactions = block.transactions().iter().map(|checked| checked.transaction());
+    fn keys<'b>(
+        &self,
+        header: &Header,
+        transactions: impl Iterator<Item = &'b Transaction>,
+        accounts: &Accounts,
+    ) -> Result<Vec<TouchKey>, StoreError> {
         let keys = touches(self.spec, header, transactions).into_iter().map(|(address, place)| {
             // Whoever a connected block touches has an account.
             let (account, _) = accounts.get(&address).ok_or_else(|| missing(&address))?;

@@ -1,7 +1,7 @@
 //! What the writer can be asked, and what it answers.
 
 use super::{
-    precheck::{BlockBody, Precheck},
+    precheck::{BlockBody, Precheck, Purpose},
     reader::Reader,
     room::{Room, Turn},
     template::Template,
@@ -9,7 +9,7 @@ use super::{
 use crate::verdict::Origin;
 use cairn_ledger::{
     accounts::{Account, AccountProof},
-    block::Header,
+    block::{Body, Header},
     error::{BlockError, HeaderError, TxError},
     hash::BlockId,
     keys::Address,
@@ -49,13 +49,16 @@ impl Tip {
 pub struct ChainEvent {
     /// The new tip.
     pub tip: Arc<Tip>,
-    /// Blocks that are no longer on the chain, from the old tip down.
-    pub disconnected: Arc<Vec<CheckedBlock>>,
-    /// Blocks that now are, upward to the new tip.
+    /// The tip that was left, if the chain was reorganised: from there, the parents of stored blocks lead down to the chain.
+    pub left: Option<BlockId>,
+    /// The blocks that came onto the chain, upward to the new tip: all of them, or the last.
     pub connected: Arc<Vec<CheckedBlock>>,
     /// What those have now whose account was changed, in the order of the changes: of one address the last counts.
     /// Nothing, where the account is gone.
     pub accounts: Arc<Vec<(Address, Account)>>,
+    /// Whether `connected` and `accounts` say all. After a reorganisation too long for memory they say the last of it, and
+    /// the rest is read from the chain.
+    pub is_whole: bool,
 }
 
 /// What became of a header.
@@ -102,6 +105,9 @@ pub enum ChainError {
     /// The node is stopping, or its storage failed and it is about to.
     #[error("the node is stopping")]
     Stopping,
+    /// A long reorganisation is under way: there is no tip to build on, or to prove at.
+    #[error("the chain is being reorganised; ask again")]
+    Reorganising,
 }
 
 /// A block on its way: two answers, at two moments.
@@ -162,6 +168,16 @@ pub(super) enum Message {
         room: Room,
         answer: oneshot::Sender<BlockOutcome>,
     },
+    Store {
+        block: CheckedBlock,
+        /// Its share of what may be on the way to the writer at once.
+        room: Room,
+        answer: oneshot::Sender<BlockOutcome>,
+    },
+    Follow {
+        id: BlockId,
+        answer: oneshot::Sender<()>,
+    },
     /// A matched body turned out to be invalid: remember its id.
     Invalid {
         header: LinkedHeader,
@@ -170,16 +186,16 @@ pub(super) enum Message {
     },
     Template {
         request: TemplateRequest,
-        answer: oneshot::Sender<Template>,
+        answer: oneshot::Sender<Result<Template, ChainError>>,
     },
     Prove {
         address: Address,
-        answer: oneshot::Sender<ProvenAccount>,
+        answer: oneshot::Sender<Result<ProvenAccount, ChainError>>,
     },
     ProveAt {
         address: Address,
         at: BlockId,
-        answer: oneshot::Sender<Option<(Header, AccountProof)>>,
+        answer: oneshot::Sender<Result<Option<(Header, AccountProof)>, ChainError>>,
     },
     /// What is wrong with a block, if that is known.
     Refusal {
@@ -224,7 +240,7 @@ impl ChainHandle {
     /// The node is stopping.
     pub async fn import(&self, header: LinkedHeader, body: impl Into<BlockBody>) -> Result<Import, ChainError> {
         let turn = Turn { is_behind: false, height: header.header().height };
-        self.precheck.start(self.mailbox.clone(), turn, header, body.into()).await
+        self.precheck.start(self.mailbox.clone(), (turn, Purpose::Connect), header, body.into()).await
     }
 
     /// Imports a block for which nobody had asked: when it has no more work than the tip, after all others.
@@ -233,7 +249,26 @@ impl ChainHandle {
     /// The node is stopping.
     pub async fn import_offered(&self, header: LinkedHeader, body: BlockBody) -> Result<Import, ChainError> {
         let turn = Turn { is_behind: header.total_work() <= self.tip().total_work, height: header.header().height };
-        self.precheck.start(self.mailbox.clone(), turn, header, body).await
+        self.precheck.start(self.mailbox.clone(), (turn, Purpose::Connect), header, body).await
+    }
+
+    /// Checks a block and stores it, whatever its branch is: nothing bounds how many. For blocks of a branch that is known
+    /// to have more work than the tip further up, and is then to be [followed](Self::follow).
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn store(&self, header: LinkedHeader, body: Body) -> Result<Import, ChainError> {
+        let turn = Turn { is_behind: false, height: header.header().height };
+        self.precheck.start(self.mailbox.clone(), (turn, Purpose::Store), header, body.into()).await
+    }
+
+    /// Follows a stored branch up to `id`, if all of its blocks are here and it has more work than the tip. That may take
+    /// long; [`Self::sync`] waits for it.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn follow(&self, id: BlockId) -> Result<(), ChainError> {
+        self.ask(|answer| Message::Follow { id, answer }).await
     }
 
     /// Checks transactions by themselves, together: one answer for each, in order. Those that are valid are
@@ -251,17 +286,17 @@ impl ChainHandle {
     /// Makes a block on the tip, complete but for its nonce.
     ///
     /// # Errors
-    /// The node is stopping.
+    /// The node is stopping, or reorganising.
     pub async fn template(&self, request: TemplateRequest) -> Result<Template, ChainError> {
-        self.ask(|answer| Message::Template { request, answer }).await
+        self.ask(|answer| Message::Template { request, answer }).await?
     }
 
     /// Proves an account, or its absence, at the tip.
     ///
     /// # Errors
-    /// The node is stopping.
+    /// The node is stopping, or reorganising.
     pub async fn prove(&self, address: Address) -> Result<ProvenAccount, ChainError> {
-        self.ask(|answer| Message::Prove { address, answer }).await
+        self.ask(|answer| Message::Prove { address, answer }).await?
     }
 
     /// Proves an account, or its absence, as it was after the block `at`, and gives that block's header. `None`
@@ -270,7 +305,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn prove_at(&self, address: Address, at: BlockId) -> Result<Option<(Header, AccountProof)>, ChainError> {
-        self.ask(|answer| Message::ProveAt { address, at, answer }).await
+        self.ask(|answer| Message::ProveAt { address, at, answer }).await?
     }
 
     /// What is wrong with a block whose body was found to be invalid. An import that was answered with
@@ -282,8 +317,8 @@ impl ChainHandle {
         self.ask(|answer| Message::Refusal { id, answer }).await
     }
 
-    /// Returns once everything imported so far would survive a power cut. While history is caught up with, that is
-    /// otherwise so only from time to time.
+    /// Returns once everything imported so far would survive a power cut, and a reorganisation under way is over. While
+    /// history is caught up with, the first is otherwise so only from time to time.
     ///
     /// # Errors
     /// The node is stopping.

@@ -5,13 +5,13 @@
 //!    target, time, history). What links is a
 //!    [`LinkedHeader`](cairn_ledger::validate::LinkedHeader).
 //! 2. [`ChainHandle::import`]: workers match the body to the header and check its transactions
-//!    (`precheck`); the writer connects the block and whatever waited for it (`import`), reorganising
-//!    when another branch has more work (`reorg`), in one atomic batch.
+//!    (`precheck`); the writer connects the block and whatever waited for it (`import`), or goes over to another branch
+//!    that has more work (`follow`): in one atomic batch (`reorg`) or, where that would be too large, in many.
 //! 3. Then, after the batch, the new [`Tip`] is published and a [`ChainEvent`] is sent, with what the changed accounts have.
 //!
 //! # Map
-//! `mailbox` what the writer is asked · `actor` its loop · `import` the story · `reorg` disconnecting and
-//! connecting · `tree` headers that are not on the followed chain · `orphans` headers without a parent ·
+//! `mailbox` what the writer is asked · `actor` its loop · `import` the story · `follow` to the branch with the most
+//! work · `reorg` disconnecting and connecting in one batch · `tree` headers that are not on the followed chain · `orphans` headers without a parent ·
 //! `state` accounts and the tree over them, and how an import moves both · `accounts` all accounts, in memory ·
 //! `recent` accounts as they were after the last blocks · `proofs` light proofs and proofs of transactions, read by
 //! readers · `precheck` the workers · `room` which blocks they get first · `known` what they need not check again ·
@@ -19,15 +19,18 @@
 //! without · `history` reading it · [`audit`] the store's invariants as code
 //!
 //! # Invariants
-//! 1. One thread writes; readers see whole imports only.
+//! 1. One thread writes; readers see whole imports only. While a long reorganisation is under way they see the chain that
+//!    is left, as it was.
 //! 2. Events come after their batch, in order, disconnected blocks before connected ones.
 //! 3. Only what is proven invalid is remembered as invalid; what is early, orphaned or mutated never is.
-//! 4. Headers of a branch without its blocks stay in bounded memory, by origin; they never reach the disk.
+//! 4. Headers of a branch without its blocks stay in bounded memory, by origin; they never reach the disk. A stored block
+//!    whose ancestors are not here is a stored block, and no corruption.
 //! 5. A failure of the store ends the writer; the node then stops in order.
 
 mod accounts;
 mod actor;
 pub mod audit;
+mod follow;
 mod history;
 mod import;
 mod index;

@@ -169,6 +169,15 @@ impl Share {
     }
 }
 
+/// What a block is checked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To be connected, once its branch has the most work.
+    Connect,
+    /// To be on the disk, whatever its branch is.
+    Store,
+}
+
 /// Hands work to the workers. Cloning shares them.
 #[derive(Clone)]
 pub(super) struct Precheck {
@@ -196,7 +205,7 @@ impl Precheck {
     pub(super) async fn start(
         &self,
         writer: mpsc::Sender<Message>,
-        turn: Turn,
+        (turn, purpose): (Turn, Purpose),
         header: LinkedHeader,
         body: BlockBody,
     ) -> Result<Import, ChainError> {
@@ -222,7 +231,10 @@ impl Precheck {
                     let (height, transactions) = (header.header().height.get(), block.transactions().len());
                     let check_us = started.elapsed().as_micros();
                     tracing::debug!(target: "cairn::chain", height, transactions, check_us, "checked a block");
-                    Message::Connect { block, room, answer }
+                    match purpose {
+                        Purpose::Connect => Message::Connect { block, room, answer },
+                        Purpose::Store => Message::Store { block, room, answer },
+                    }
                 }
                 Err(error) => Message::Invalid { header, error, answer },
             };

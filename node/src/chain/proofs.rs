@@ -89,13 +89,13 @@ impl Reader {
     ) -> Result<Result<T, UnknownBlock>, StoreError> {
         let mut failure = None;
         for _ in 0..ATTEMPTS {
-            let Some(header) = self.store.header(tip)? else { return Ok(Err(UnknownBlock { id: *tip })) };
-            if !self.store.is_connected(&header)? {
+            let Some(header) = self.store().header(tip)? else { return Ok(Err(UnknownBlock { id: *tip })) };
+            if !self.store().is_connected(&header)? {
                 return Ok(Err(UnknownBlock { id: *tip }));
             }
             let result = read(&header);
             // What is missing because the chain has moved is no failure of the store.
-            if !self.store.is_connected(&header)? {
+            if !self.store().is_connected(&header)? {
                 return Ok(Err(UnknownBlock { id: *tip }));
             }
             match result {
@@ -109,19 +109,20 @@ impl Reader {
     /// The headers after `known` up to `tip`; `None` when it is not on the chain, or further down than a
     /// tail is long.
     fn headers_since(&self, known: &BlockId, tip: &LinkedHeader) -> Result<Option<Vec<Header>>, StoreError> {
-        let Some(known) = self.store.header(known)? else { return Ok(None) };
+        let Some(known) = self.store().header(known)? else { return Ok(None) };
         let (from, to) = (known.header().height.get(), tip.header().height.get());
-        if from > to || to - from > TAIL || !self.store.is_connected(&known)? {
+        if from > to || to - from > TAIL || !self.store().is_connected(&known)? {
             return Ok(None);
         }
         self.headers(from + 1, to).map(Some)
     }
 
     fn light_proof(&self, request: &LightRequest, tip: &LinkedHeader) -> Result<LightProof, StoreError> {
-        let (height, mut headers) = (tip.header().height, Headers::new(&self.store));
+        let store = self.store();
+        let (height, mut headers) = (tip.header().height, Headers::new(&store));
         let start = tail_start(height).get();
         let broken = |_: LightError| StoreError::Corrupt { table: "header_by_id", key: tip.id().to_string() };
-        let mut plan = LightPlan::new(request, &history(&self.store, start)?, tip.total_work()).map_err(broken)?;
+        let mut plan = LightPlan::new(request, &history(&store, start)?, tip.total_work()).map_err(broken)?;
         loop {
             let wanted = plan.wanted();
             if wanted.is_empty() {
@@ -135,14 +136,14 @@ impl Reader {
     }
 
     fn transaction_proof(&self, txid: &TxId, tip: &LinkedHeader) -> Result<Option<TransactionProof>, StoreError> {
-        let Some(location) = self.store.location(txid)? else { return Ok(None) };
+        let Some(location) = self.store().location(txid)? else { return Ok(None) };
         let (height, tip_height) = (location.height, tip.header().height);
         if height > tip_height {
             return Ok(None);
         }
-        let block = self.store.header_on_chain(height)?;
+        let block = self.store().header_on_chain(height)?;
         let header = block.header().clone();
-        let Some(body) = self.store.body(&header.id())? else { return Ok(None) };
+        let Some(body) = self.store().body(&header.id())? else { return Ok(None) };
         let (place, txids) = (location.place as usize, body.iter().map(Transaction::id).collect::<Vec<_>>());
         let found = body.get(place).filter(|_| txids.get(place) == Some(txid)).cloned();
         let (Some(transaction), Some(inclusion)) = (found, InclusionProof::new(&txids, place)) else {
@@ -159,7 +160,8 @@ impl Reader {
     }
 
     fn history_proof(&self, positions: &[Vec<Position>]) -> Result<HistoryProof, StoreError> {
-        let trees = positions.iter().map(|trees| trees.iter().map(|at| self.store.history_node(*at)).collect());
+        let store = self.store();
+        let trees = positions.iter().map(|trees| trees.iter().map(|at| store.history_node(*at)).collect());
         let nodes = trees.collect::<Result<Vec<Vec<Node>>, _>>()?;
         let corrupt = |_| StoreError::Corrupt { table: "header_by_id", key: String::from("works that overflow") };
         HistoryProof::from_nodes(&nodes).map_err(corrupt)
@@ -167,7 +169,8 @@ impl Reader {
 
     /// The headers of the followed chain from one height to another, both included.
     fn headers(&self, from: u64, to: u64) -> Result<Vec<Header>, StoreError> {
-        (from..=to).map(|height| Ok(self.store.header_on_chain(Height::new(height))?.header().clone())).collect()
+        let store = self.store();
+        (from..=to).map(|height| Ok(store.header_on_chain(Height::new(height))?.header().clone())).collect()
     }
 }
 

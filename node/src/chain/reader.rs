@@ -10,18 +10,20 @@ use cairn_ledger::{
     keys::Address,
     pow::CompactTarget,
     units::Height,
-    validate::LinkedHeader,
+    validate::{ChainContext, LinkedHeader},
 };
 use std::{path::Path, sync::Arc};
+use tokio::sync::watch;
 
 /// A locator's first ids are consecutive; after them the steps double.
 const LOCATOR_DENSE: u64 = 10;
 
-/// Reads the chain as it was last committed. Cloning shares it.
+/// Reads the chain as it was last committed and settled. Cloning shares it.
 #[derive(Clone)]
 pub struct Reader {
     pub(super) spec: Arc<ChainSpec>,
-    pub(super) store: Arc<ChainStore>,
+    /// The chain as it is or, while a long reorganisation is under way, as it was before.
+    pub(super) view: watch::Receiver<Arc<ChainStore>>,
 }
 
 /// A transaction of the followed chain.
@@ -34,6 +36,11 @@ pub struct MinedTransaction {
 }
 
 impl Reader {
+    /// The settled chain.
+    pub(super) fn store(&self) -> Arc<ChainStore> {
+        self.view.borrow().clone()
+    }
+
     /// The rules of the network.
     pub fn spec(&self) -> &Arc<ChainSpec> {
         &self.spec
@@ -44,7 +51,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn usage(&self) -> Result<DbUsage, StoreError> {
-        self.store.usage()
+        self.store().usage()
     }
 
     /// Copies the database, as it is now, to a directory that is made.
@@ -52,7 +59,7 @@ impl Reader {
     /// # Errors
     /// Says why not; then nothing is left there.
     pub fn backup(&self, to: &Path) -> Result<Backup, BackupError> {
-        self.store.backup(to)
+        self.store().backup(to)
     }
 
     /// A stored header, on the followed chain or not.
@@ -60,7 +67,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn header(&self, id: &BlockId) -> Result<Option<LinkedHeader>, StoreError> {
-        self.store.header(id)
+        self.store().header(id)
     }
 
     /// The header at a height of the followed chain.
@@ -68,10 +75,18 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn header_at(&self, height: Height) -> Result<Option<LinkedHeader>, StoreError> {
-        match self.store.id_at(height)? {
-            Some(id) => self.store.header(&id),
+        match self.store().id_at(height)? {
+            Some(id) => self.store().header(&id),
             None => Ok(None),
         }
+    }
+
+    /// The block of the followed chain at a height as the parent of others.
+    ///
+    /// # Errors
+    /// A failing store; also when the chain does not reach that high.
+    pub fn context_at(&self, height: Height) -> Result<ChainContext, StoreError> {
+        self.store().context_at(height)
     }
 
     /// A stored block, on the followed chain or not.
@@ -79,7 +94,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn block(&self, id: &BlockId) -> Result<Option<StoredBlock>, StoreError> {
-        self.store.block(id)
+        self.store().block(id)
     }
 
     /// The canonical bytes of a stored block.
@@ -87,7 +102,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn raw_block(&self, header: &LinkedHeader) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.raw_block(header)
+        self.store().raw_block(header)
     }
 
     /// The transactions of a stored block.
@@ -95,7 +110,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn body(&self, id: &BlockId) -> Result<Option<Body>, StoreError> {
-        self.store.body(id)
+        self.store().body(id)
     }
 
     /// The height of the tip, as it was last committed.
@@ -103,7 +118,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn tip_height(&self) -> Result<Height, StoreError> {
-        Ok(self.store.expect_header(&self.store.tip()?)?.header().height)
+        Ok(self.store().expect_header(&self.store().tip()?)?.header().height)
     }
 
     /// Whether `header` is on the followed chain.
@@ -111,7 +126,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn is_connected(&self, header: &LinkedHeader) -> Result<bool, StoreError> {
-        self.store.is_connected(header)
+        self.store().is_connected(header)
     }
 
     /// The account of an address at the tip.
@@ -122,7 +137,7 @@ impl Reader {
         if *address == Address::ZERO {
             return Ok(None);
         }
-        Ok(self.store.account(address)?.map(|(_, leaf)| leaf.account))
+        Ok(self.store().account(address)?.map(|(_, leaf)| leaf.account))
     }
 
     /// The accounts of many addresses at the tip, all of one moment, in their order.
@@ -130,7 +145,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn accounts(&self, addresses: &[Address]) -> Result<Vec<Option<Account>>, StoreError> {
-        let mut accounts = self.store.accounts(addresses)?;
+        let mut accounts = self.store().accounts(addresses)?;
         for (_, sentinel) in addresses.iter().zip(&mut accounts).filter(|(address, _)| **address == Address::ZERO) {
             *sentinel = None;
         }
@@ -142,9 +157,9 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn transaction(&self, txid: &TxId) -> Result<Option<MinedTransaction>, StoreError> {
-        let Some(location) = self.store.location(txid)? else { return Ok(None) };
+        let Some(location) = self.store().location(txid)? else { return Ok(None) };
         let Some(block) = self.header_at(location.height)? else { return Ok(None) };
-        let Some(body) = self.store.body(&block.id())? else { return Ok(None) };
+        let Some(body) = self.store().body(&block.id())? else { return Ok(None) };
         // The chain may have moved between the reads: what is there now must be what was asked for.
         let transaction = body.get(location.place as usize).filter(|found| found.id() == *txid).cloned();
         Ok(transaction.map(|transaction| MinedTransaction { block, transaction }))
@@ -155,7 +170,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn target_after(&self, id: &BlockId) -> Result<Option<CompactTarget>, StoreError> {
-        Ok(self.store.header(id)?.map(|block| block.next_target()))
+        Ok(self.store().header(id)?.map(|block| block.next_target()))
     }
 
     /// Checks every invariant of the store; see [`audit`](super::audit).
@@ -163,7 +178,7 @@ impl Reader {
     /// # Errors
     /// The first invariant that does not hold.
     pub fn audit(&self) -> Result<AuditReport, AuditError> {
-        super::audit::audit(&self.store, &self.spec)
+        super::audit::audit(&self.store(), &self.spec)
     }
 
     /// Whether a transaction is in a block of the followed chain.
@@ -171,7 +186,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn is_mined(&self, txid: &TxId) -> Result<bool, StoreError> {
-        Ok(self.store.location(txid)?.is_some())
+        Ok(self.store().location(txid)?.is_some())
     }
 
     /// Ids from the tip down: ten in a row, then in doubling steps, the genesis last.
@@ -179,11 +194,11 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn locator(&self) -> Result<Vec<BlockId>, StoreError> {
-        let tip = self.store.expect_header(&self.store.tip()?)?;
+        let tip = self.store().expect_header(&self.store().tip()?)?;
         let mut height = tip.header().height.get();
         let (mut ids, mut step) = (Vec::new(), 1);
         while height > 0 {
-            ids.extend(self.store.id_at(Height::new(height))?);
+            ids.extend(self.store().id_at(Height::new(height))?);
             if ids.len() as u64 >= LOCATOR_DENSE {
                 step *= 2;
             }
@@ -200,8 +215,8 @@ impl Reader {
     pub fn headers_after(&self, locator: &[BlockId], max: usize) -> Result<Vec<Header>, StoreError> {
         let mut after = Height::GENESIS;
         for id in locator {
-            if let Some(header) = self.store.header(id)?
-                && self.store.is_connected(&header)?
+            if let Some(header) = self.store().header(id)?
+                && self.store().is_connected(&header)?
             {
                 after = header.header().height;
                 break;

@@ -1,19 +1,23 @@
-//! Disconnecting blocks down to a fork and connecting others up from it, as one batch.
+//! Disconnecting blocks, then connecting others, as one batch.
 
 use super::{
     index::AddressIndex,
     precheck::Precheck,
     state::{Moving, State},
 };
-use crate::store::{Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, schema::UndoLeaves};
+use crate::store::{
+    Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, put_under_way,
+    schema::{UnderWay, UndoLeaves},
+};
 use cairn_ledger::{
     accounts::{Account, StateChange, TreeUpdate},
     block::Body,
     chain_spec::ChainSpec,
     error::BlockError,
-    hash::BlockId,
+    hash::{BlockId, TxId},
     keys::Address,
-    validate::{CheckedBlock, ConnectError, LinkedHeader, connect_block_with},
+    merkle::txs_root,
+    validate::{Candidate, CheckedBlock, ConnectError, LinkedHeader, connect_block_with},
 };
 use std::time::Instant;
 
@@ -22,16 +26,27 @@ const BATCH_BYTES_PER_BLOCK_BYTE: usize = 3;
 
 /// What to leave and what to follow instead.
 pub(super) struct Plan {
-    /// From the tip down to the block above the fork.
-    pub disconnect: Vec<LinkedHeader>,
-    /// From the block above the fork up to the new tip.
+    /// From the tip down, with their bodies.
+    pub disconnect: Vec<(LinkedHeader, Body)>,
+    /// From the block above the last of those up to the new tip.
     pub connect: Vec<CheckedBlock>,
+    /// What is noted of the reorganisation of several batches that this is a part of; then all blocks are on the disk.
+    pub note: Option<Note>,
+}
+
+/// What is noted of a reorganisation of several batches.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Note {
+    /// It is under way.
+    UnderWay(UnderWay),
+    /// It is over.
+    Over,
 }
 
 /// What a plan did.
 pub(super) struct Executed {
     /// The blocks that were left, from the old tip down.
-    pub disconnected: Vec<CheckedBlock>,
+    pub disconnected: Vec<LinkedHeader>,
     /// The blocks that are followed now, upward.
     pub connected: Vec<CheckedBlock>,
     /// For each of them, what it changed, and how to take that back in the tree; nothing where that was not asked for.
@@ -73,7 +88,8 @@ pub(super) fn execute(
     let started = Instant::now();
     let bytes: usize = plan.connect.iter().map(|block| block.size() * BATCH_BYTES_PER_BLOCK_BYTE).sum();
     let (batch, index) = (store.batch(bytes), AddressIndex::load(store, spec)?);
-    let mut work = Work { spec, store, precheck, state: Moving::new(state, inverses), index, batch };
+    let (note, stored) = (plan.note, plan.note.is_some());
+    let mut work = Work { spec, store, precheck, state: Moving::new(state, inverses), index, batch, stored };
     let result = work.run(plan);
     let Work { state, index, mut batch, .. } = work;
     let (disconnected, connected) = match result {
@@ -85,6 +101,11 @@ pub(super) fn execute(
     };
     index.write(&mut batch);
     state.write(&mut batch);
+    match note {
+        Some(Note::UnderWay(under_way)) => put_under_way(&mut batch, Some(under_way)),
+        Some(Note::Over) => put_under_way(&mut batch, None),
+        None => {}
+    }
     let (blocks, connect_us) = (connected.len(), started.elapsed().as_micros());
     if let Err(error) = batch.write(durability) {
         state.take_back();
@@ -105,16 +126,19 @@ struct Work<'db, 'a> {
     state: Moving<'a>,
     index: AddressIndex<'a>,
     batch: Batch<'db>,
+    /// Whether the blocks to connect are on the disk already.
+    stored: bool,
 }
 
 /// The blocks that were left, and those that are followed now.
-type Moved = (Vec<CheckedBlock>, Vec<CheckedBlock>);
+type Moved = (Vec<LinkedHeader>, Vec<CheckedBlock>);
 
 impl Work<'_, '_> {
     fn run(&mut self, plan: Plan) -> Result<Moved, Failed> {
         let mut disconnected = Vec::with_capacity(plan.disconnect.len());
-        for header in plan.disconnect {
-            disconnected.push(self.disconnect(header)?);
+        for (header, body) in plan.disconnect {
+            self.disconnect(&header, body)?;
+            disconnected.push(header);
         }
         let mut connected = Vec::with_capacity(plan.connect.len());
         let mut rest = plan.connect.into_iter();
@@ -132,34 +156,40 @@ impl Work<'_, '_> {
         Ok((disconnected, connected))
     }
 
-    fn disconnect(&mut self, header: LinkedHeader) -> Result<CheckedBlock, StoreError> {
-        let id = header.id();
-        let body = self.store.body(&id)?;
-        let body: Body = body.ok_or_else(|| StoreError::Missing { table: "body_by_id", key: id.to_string() })?;
-        let corrupt = |_| StoreError::Corrupt { table: "body_by_id", key: id.to_string() };
-        let block = self.precheck.check_stored(header, body).map_err(corrupt)?;
+    fn disconnect(&mut self, header: &LinkedHeader, body: Body) -> Result<(), StoreError> {
+        // It was connected: its signatures are nobody's question.
+        let transactions = Candidate::new_each(body.into_vec());
+        let txids: Vec<TxId> = transactions.iter().map(Candidate::txid).collect();
+        if txs_root(&txids) != header.header().txs_root {
+            return Err(StoreError::Corrupt { table: "body_by_id", key: header.id().to_string() });
+        }
         // Before the accounts it created are gone.
-        self.index.disconnect(&mut self.batch, &block, &self.state.state().accounts)?;
-        self.state.disconnect(&self.store.undo(&id)?)?;
-        put_disconnected(&mut self.batch, block.header(), &block.txids());
-        Ok(block)
+        let touching = transactions.iter().map(Candidate::transaction);
+        self.index.disconnect(&mut self.batch, header.header(), touching, &self.state.state().accounts)?;
+        self.state.disconnect(&self.store.undo(&header.id())?)?;
+        put_disconnected(&mut self.batch, header, &txids);
+        Ok(())
     }
 
     fn connect(&mut self, block: CheckedBlock) -> Result<CheckedBlock, Refused> {
         let (store, precheck, state, batch) = (self.store, self.precheck, self.state.state(), &mut self.batch);
+        let stored = self.stored;
         let slice = state.slice(block.touched(), precheck)?;
         let connected = connect_block_with(self.spec, block, slice, |block, change| {
             let hash = || state.tree.update(change.count, &change.leaf_hashes());
             let put = || {
-                // Blocks that were on disk before are written again: the same bytes under the same key.
-                store.put_block(batch, block);
+                // Some may be on the disk all the same: then these are the same bytes under the same key.
+                if !stored {
+                    store.put_block(batch, block);
+                }
                 put_connected(batch, block.header(), &block.txids(), &UndoLeaves::new(change));
             };
             precheck.join(hash, put).0
         })?;
         let (block, change, update) = connected.into_parts();
         self.state.connect(change, update);
-        self.index.connect(&mut self.batch, &block, &self.state.state().accounts)?;
+        let touching = block.transactions().iter().map(|checked| checked.transaction());
+        self.index.connect(&mut self.batch, block.header().header(), touching, &self.state.state().accounts)?;
         Ok(block)
     }
 }

@@ -11,7 +11,7 @@ use cairn_ledger::{
     hash::BlockId,
     pow::Work,
     units::Height,
-    validate::{CheckedBlock, LinkedHeader},
+    validate::{ChainContext, CheckedBlock, LinkedHeader},
 };
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -21,11 +21,17 @@ const LOW_WORK_PER_ORIGIN: usize = 25_000;
 /// All headers in the tree. About 40 MB.
 const HEADERS: usize = 100_000;
 /// Bytes of bodies kept in memory.
-const BODY_BYTES: usize = 64 << 20;
+const BODY_BYTES: usize = 32 << 20;
 /// Ids remembered as invalid; the oldest is forgotten, and would be found invalid again.
 const INVALID: usize = 4096;
+/// Blocks remembered as being on the disk with all below them, at some ten bytes each. Should there be more, all are
+/// forgotten, and are found again as their headers come.
+const ON_DISK: usize = 1 << 20;
 /// A branch that ends this far below the tip, with less work, is forgotten.
 const STALE: u64 = 1_000;
+/// Headers at heights divisible by this keep their context, of two kilobytes at most: to judge a header, fewer than so
+/// many of its ancestors are looked at, however long its branch is and whichever of many branches it extends.
+pub(super) const CONTEXT_EVERY: u64 = 64;
 
 /// The body of a block in the tree.
 #[derive(Debug)]
@@ -44,9 +50,12 @@ struct Entry {
     origin: Origin,
     body: BodyState,
     children: BTreeSet<BlockId>,
+    /// It as the parent of others, at some heights.
+    context: Option<Box<ChainContext>>,
 }
 
-/// Linked headers off the followed chain. Roots of its branches have their parent on that chain.
+/// Linked headers off the followed chain. Whatever is not in the tree but has children there lies on the disk, with its
+/// body and all below it down to the followed chain: it was on that once, or was shed.
 #[derive(Default)]
 pub(super) struct HeaderTree {
     entries: HashMap<BlockId, Entry>,
@@ -56,6 +65,13 @@ pub(super) struct HeaderTree {
     body_bytes: usize,
     /// The header with the most work; `None` when it must be found again.
     best: Option<(Work, BlockId)>,
+    /// Those whose body is here, as are the bodies of all below them in the tree: what can be connected.
+    complete: BTreeSet<(Work, BlockId)>,
+    /// Children of blocks that are not in the tree, by those.
+    stems: HashMap<BlockId, BTreeSet<BlockId>>,
+    /// Blocks off the followed chain that are not in the tree, but on the disk with all below them, by the last bytes of
+    /// their ids. One that is taken for another is on the disk, too.
+    on_disk: HashSet<[u8; 8]>,
     invalid: HashSet<BlockId>,
     invalid_order: VecDeque<BlockId>,
     /// What is wrong with those of them whose own body it is.
@@ -99,25 +115,71 @@ impl HeaderTree {
             return;
         }
         *self.counts.entry(origin).or_default() += 1;
-        if let Some(parent) = self.entries.get_mut(&header.header().parent) {
-            parent.children.insert(id);
-        }
-        let children = self.entries.values().filter(|entry| entry.header.header().parent == id);
-        // Only a disconnected block can come before its children, and then they are few.
-        let children =
-            if matches!(body, BodyState::Stored) { children.map(|c| c.header.id()).collect() } else { BTreeSet::new() };
+        self.siblings(&header.header().parent).insert(id);
+        let children = self.stems.remove(&id).unwrap_or_default();
         if self.entries.is_empty() || self.best.is_some_and(|(work, _)| header.total_work() > work) {
             self.best = Some((header.total_work(), id));
         }
-        self.entries.insert(id, Entry { header, origin, body, children });
+        self.entries.insert(id, Entry { header, origin, body, children, context: None });
+        self.complete_from(id);
+    }
+
+    /// The children of a block, in the tree or not.
+    fn siblings(&mut self, parent: &BlockId) -> &mut BTreeSet<BlockId> {
+        match self.entries.get_mut(parent) {
+            Some(parent) => &mut parent.children,
+            None => self.stems.entry(*parent).or_default(),
+        }
+    }
+
+    /// Notes that a block can be connected, and those above it, if now they can.
+    fn complete_from(&mut self, id: BlockId) {
+        let mut waiting = vec![id];
+        while let Some(id) = waiting.pop() {
+            let Some(entry) = self.entries.get(&id) else { continue };
+            let parent = self.entries.get(&entry.header.header().parent);
+            let follows = parent.is_none_or(|parent| self.complete.contains(&key(&parent.header)));
+            let complete = follows && !matches!(entry.body, BodyState::Missing);
+            // Each is noted once, so all of this costs as much as there are blocks.
+            if complete && self.complete.insert(key(&entry.header)) {
+                waiting.extend(entry.children.iter().copied());
+            }
+        }
+    }
+
+    /// Notes that a block cannot be connected, nor those above it.
+    fn incomplete_from(&mut self, id: BlockId) {
+        let mut waiting = vec![id];
+        while let Some(id) = waiting.pop() {
+            let Some(entry) = self.entries.get(&id) else { continue };
+            if self.complete.remove(&key(&entry.header)) {
+                waiting.extend(entry.children.iter().copied());
+            }
+        }
+    }
+
+    /// Keeps a header as the parent of others, where [`CONTEXT_EVERY`] says so.
+    pub(super) fn keep_context(&mut self, context: &ChainContext) {
+        if context.header().height.get().is_multiple_of(CONTEXT_EVERY)
+            && let Some(entry) = self.entries.get_mut(&context.id())
+        {
+            entry.context = Some(Box::new(context.clone()));
+        }
+    }
+
+    /// A header as the parent of others, if it was kept so.
+    pub(super) fn context(&self, id: &BlockId) -> Option<&ChainContext> {
+        self.entries.get(id)?.context.as_deref()
     }
 
     /// Gives a header its checked body. `false` when the header is not in the tree.
     pub(super) fn set_body(&mut self, block: CheckedBlock) -> bool {
         let Some(entry) = self.entries.get_mut(&block.header().id()) else { return false };
         if matches!(entry.body, BodyState::Missing) {
+            let id = block.header().id();
             self.body_bytes += body_bytes(&block);
             entry.body = BodyState::Checked(block);
+            self.complete_from(id);
         }
         true
     }
@@ -145,24 +207,60 @@ impl HeaderTree {
             if self.body_bytes <= BODY_BYTES / 2 {
                 break;
             }
-            if let Some(block) = self.take_checked(&id)
-                && wanted.contains(&id)
-            {
+            let Some(block) = self.take_checked(&id) else { continue };
+            if wanted.contains(&id) {
                 self.mark_stored(&id);
                 spilled.push(block);
+            } else {
+                self.incomplete_from(id);
             }
         }
         spilled
     }
 
+    /// Has blocks that can be connected and are on the disk leave the tree, from the lowest up, to the highest that keeps its
+    /// context: so a branch that overtakes late takes memory for its headers' ends alone.
+    pub(super) fn shed_stored(&mut self) {
+        let lowest: Vec<BlockId> = self.stems.values().flatten().copied().collect();
+        for id in lowest {
+            let (mut stored, mut leaving, mut at) = (Vec::new(), 0, Some(id));
+            while let Some(entry) = at.and_then(|id| self.entries.get(&id)) {
+                if !matches!(entry.body, BodyState::Stored) || !self.complete.contains(&key(&entry.header)) {
+                    break;
+                }
+                leaving = if entry.context.is_some() { stored.len() } else { leaving };
+                stored.push(entry.header.id());
+                // Where branches part, each part keeps what leads to it.
+                at = if entry.children.len() == 1 { entry.children.first().copied() } else { None };
+            }
+            for id in stored.into_iter().take(leaving) {
+                self.remove(&id);
+                self.note_on_disk(&id);
+            }
+        }
+    }
+
+    /// Remembers a block that left the tree, or the followed chain, and is on the disk with all below it.
+    pub(super) fn note_on_disk(&mut self, id: &BlockId) {
+        if self.on_disk.len() >= ON_DISK {
+            self.on_disk.clear();
+        }
+        self.on_disk.insert(short(id));
+    }
+
+    /// Whether a stored block is on the disk with all below it, as far as is remembered.
+    pub(super) fn is_on_disk(&self, id: &BlockId) -> bool {
+        self.on_disk.contains(&short(id))
+    }
+
     /// Notes that a block's body went to the disk.
-    fn mark_stored(&mut self, id: &BlockId) {
+    pub(super) fn mark_stored(&mut self, id: &BlockId) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.body = BodyState::Stored;
         }
     }
 
-    /// Takes a checked body out of memory; the header stays.
+    /// Takes a checked body out of memory, to be connected, to go to the disk or to come back; the header stays.
     pub(super) fn take_checked(&mut self, id: &BlockId) -> Option<CheckedBlock> {
         let entry = self.entries.get_mut(id)?;
         match std::mem::replace(&mut entry.body, BodyState::Missing) {
@@ -177,56 +275,9 @@ impl HeaderTree {
         }
     }
 
-    /// The best chain of blocks that can be connected now and contains `id`: from the first block off the
-    /// followed chain upward; empty when a body is missing below `id` or at it.
-    pub(super) fn connectable_through(&self, id: &BlockId) -> Vec<BlockId> {
-        let mut path = VecDeque::new();
-        let mut at = Some(*id);
-        while let Some(entry) = at.and_then(|id| self.entries.get(&id)) {
-            if matches!(entry.body, BodyState::Missing) {
-                return Vec::new();
-            }
-            path.push_front(entry.header.id());
-            at = Some(entry.header.header().parent);
-        }
-        self.extend_best(path.into())
-    }
-
-    /// Extends a path of complete blocks by the descendants of its last that are complete and have the
-    /// most work.
-    fn extend_best(&self, mut path: Vec<BlockId>) -> Vec<BlockId> {
-        let Some(last) = path.last().copied() else { return path };
-        let mut best = (Work::ZERO, last);
-        let mut waiting = vec![last];
-        while let Some(id) = waiting.pop() {
-            let Some(entry) = self.entries.get(&id) else { continue };
-            if matches!(entry.body, BodyState::Missing) {
-                continue;
-            }
-            if entry.header.total_work() > best.0 {
-                best = (entry.header.total_work(), id);
-            }
-            waiting.extend(entry.children.iter().copied());
-        }
-        let mut above = Vec::new();
-        let mut at = best.1;
-        while at != last {
-            above.push(at);
-            let Some(entry) = self.entries.get(&at) else { break };
-            at = entry.header.header().parent;
-        }
-        path.extend(above.into_iter().rev());
-        path
-    }
-
-    /// The best chain that can be connected now, wherever it is; empty when there is none.
-    pub(super) fn best_connectable(&self) -> Vec<BlockId> {
-        let complete = self.entries.values().filter(|entry| !matches!(entry.body, BodyState::Missing));
-        let roots = complete.filter(|entry| !self.entries.contains_key(&entry.header.header().parent));
-        let paths = roots.map(|root| self.extend_best(vec![root.header.id()]));
-        paths
-            .max_by_key(|path| path.last().and_then(|id| self.get(id)).map(LinkedHeader::total_work))
-            .unwrap_or_default()
+    /// The block with the most work of those that can be connected, and that work.
+    pub(super) fn best_complete(&self) -> Option<(Work, BlockId)> {
+        self.complete.last().copied()
     }
 
     /// The height and work of the header with the most work.
@@ -250,7 +301,10 @@ impl HeaderTree {
     pub(super) fn invalidate(&mut self, id: &BlockId) {
         let mut waiting = vec![*id];
         while let Some(id) = waiting.pop() {
-            waiting.extend(self.remove(&id));
+            self.remove(&id);
+            // The children of one that was not in the tree stand there, too.
+            waiting.extend(self.stems.get(&id).into_iter().flatten());
+            self.on_disk.remove(&short(&id));
             self.remember_invalid(id);
         }
     }
@@ -312,22 +366,37 @@ impl HeaderTree {
         }
     }
 
-    /// Removes one entry and gives its children.
-    fn remove(&mut self, id: &BlockId) -> BTreeSet<BlockId> {
+    /// Removes one entry; its children stay.
+    fn remove(&mut self, id: &BlockId) {
         self.take_checked(id);
-        let Some(entry) = self.entries.remove(id) else { return BTreeSet::new() };
+        let Some(entry) = self.entries.remove(id) else { return };
         self.best = self.best.filter(|(_, best)| best != id);
+        self.complete.remove(&key(&entry.header));
         if let Some(count) = self.counts.get_mut(&entry.origin) {
             *count -= 1;
             if *count == 0 {
                 self.counts.remove(&entry.origin);
             }
         }
-        if let Some(parent) = self.entries.get_mut(&entry.header.header().parent) {
-            parent.children.remove(id);
+        let parent = entry.header.header().parent;
+        self.siblings(&parent).remove(id);
+        if self.stems.get(&parent).is_some_and(BTreeSet::is_empty) {
+            self.stems.remove(&parent);
         }
-        entry.children
+        if !entry.children.is_empty() {
+            self.stems.insert(*id, entry.children);
+        }
     }
+}
+
+/// The last bytes of an id: work makes the first ones zero.
+fn short(id: &BlockId) -> [u8; 8] {
+    id.as_bytes().last_chunk().copied().unwrap_or_default()
+}
+
+/// Where a block stands among those that can be connected.
+fn key(header: &LinkedHeader) -> (Work, BlockId) {
+    (header.total_work(), header.id())
 }
 
 fn body_bytes(block: &CheckedBlock) -> usize {
@@ -405,7 +474,7 @@ mod tests {
         tree.body_bytes += BODY_BYTES;
         let spilled: Vec<BlockId> = tree.spill(tip).iter().map(|block| block.header().id()).collect();
         assert_eq!(spilled, [low.id(), middle.id(), top.id()]);
-        assert_eq!(tree.connectable_through(&low.id()), spilled);
+        assert_eq!(tree.best_complete(), Some((top.total_work(), top.id())));
         assert!(!tree.has_body(&worse.id()), "it can be fetched again");
     }
 

@@ -5,7 +5,7 @@ use super::{
     admission::{self, GATHERING},
     file::{self, Saved},
     mailbox::{ANNOUNCEMENTS, Accepted, Arrival, MAILBOX, Message, PoolHandle, Waiting},
-    policy::{PoolConfig, PoolError, Standing},
+    policy::{DropReason, FeeRate, PoolConfig, PoolError, Standing},
     pool::{Pool, TipChange},
     queue::Entry,
 };
@@ -17,6 +17,7 @@ use crate::{
     verdict::Origin,
 };
 use cairn_ledger::{
+    accounts::Account,
     chain_spec::ChainSpec,
     hash::{BlockId, TxId},
     keys::Address,
@@ -24,7 +25,8 @@ use cairn_ledger::{
     validate::CheckedTransaction,
 };
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, VecDeque},
+    future,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -55,12 +57,14 @@ pub fn spawn(
     let handle = PoolHandle { chain: chain.clone(), mailbox: sender, admission, accepted: accepted.clone() };
     // The events first, then the tip: a block between the two is then seen twice, never missed.
     let events = chain.subscribe();
-    let tip = chain.tip().height();
+    let tip = chain.tip();
     let loading = path.clone().map(|path| {
         let max = file::max_file_bytes(config.max_count, config.max_bytes);
         tokio::spawn(load(handle.clone(), spec.genesis_id(), path, max))
     });
-    let actor = Actor { spec, pool: Pool::new(config, tip), chain, mailbox, accepted, path, loading };
+    let (pool, tip) = (Pool::new(config, tip.height()), tip.id);
+    let displaced = VecDeque::new();
+    let actor = Actor { spec, pool, chain, mailbox, accepted, path, loading, tip, displaced };
     (handle, tokio::spawn(actor.run(events, shutdown)))
 }
 
@@ -72,6 +76,10 @@ struct Actor {
     accepted: broadcast::Sender<Arc<Accepted>>,
     path: Option<PathBuf>,
     loading: Option<JoinHandle<()>>,
+    /// The last tip that was heard of.
+    tip: BlockId,
+    /// Blocks that left the chain and whose transactions are yet to be taken back, the lowest first.
+    displaced: VecDeque<BlockId>,
 }
 
 impl Actor {
@@ -88,7 +96,7 @@ impl Actor {
                 biased;
                 () = shutdown.requested() => break,
                 event = events.recv() => match event {
-                    Ok(event) => self.on_event(&event),
+                    Ok(event) => self.on_event(&event).await?,
                     Err(broadcast::error::RecvError::Lagged(missed)) => self.on_lag(missed).await?,
                     Err(broadcast::error::RecvError::Closed) => break,
                 },
@@ -97,7 +105,10 @@ impl Actor {
                     Some(message) => self.on_message(message).await?,
                     None => break,
                 },
+                () = future::ready(()), if !self.displaced.is_empty() => {}
             }
+            // One block between two questions: neither holds the other up.
+            self.take_back_next().await?;
         }
         self.save().await;
         Ok(())
@@ -176,21 +187,29 @@ impl Actor {
         Ok(answers)
     }
 
-    fn on_event(&mut self, event: &ChainEvent) {
-        let (connected, disconnected) = (event.connected.iter(), event.disconnected.iter());
-        let mined = connected.flat_map(|block| block.transactions()).map(CheckedTransaction::txid).collect();
-        // They come from the old tip down.
-        let returned: Vec<_> = disconnected.rev().flat_map(|block| block.transactions()).cloned().collect();
-        let returning: HashSet<Address> = returned.iter().map(|back| back.transaction().body.sender).collect();
-        let concerned = |address: &Address| self.pool.has_sender(address) || returning.contains(address);
-        let accounts = event.accounts.iter().filter(|(address, _)| concerned(address)).copied().collect();
-        let height = event.tip.height();
-        self.pool.on_tip(clock::now(), TipChange { height, accounts, mined, returned });
+    async fn on_event(&mut self, event: &ChainEvent) -> Result<(), TaskError> {
+        let is_reorganised = event.left.is_some();
+        if event.is_whole {
+            let mined = event.connected.iter().flat_map(|block| block.transactions());
+            let mined = mined.map(CheckedTransaction::txid).collect();
+            let accounts =
+                event.accounts.iter().filter(|(address, _)| self.pool.has_sender(address)).copied().collect();
+            let height = event.tip.height();
+            self.pool.on_tip(clock::now(), TipChange { height, accounts, mined, is_reorganised });
+        } else {
+            self.judge_everybody().await?;
+        }
+        self.follow_to(event.tip.id, is_reorganised).await
     }
 
     /// Events were missed: nobody can say what changed, so everybody is judged again.
     async fn on_lag(&mut self, missed: u64) -> Result<(), TaskError> {
         tracing::warn!(target: "cairn::mempool", missed, "missed moves of the chain; judging every sender again");
+        self.judge_everybody().await?;
+        self.follow_to(self.chain.tip().id, true).await
+    }
+
+    async fn judge_everybody(&mut self) -> Result<(), TaskError> {
         let height = self.chain.tip().height();
         let everybody: Vec<Address> = self.pool.senders().copied().collect();
         let read = move |reader: &Reader| {
@@ -199,6 +218,31 @@ impl Actor {
         };
         let accounts = self.read(read).await?;
         self.pool.on_lag(clock::now(), height, &accounts);
+        Ok(())
+    }
+
+    /// Notes the new tip, and the blocks that left the chain on the way there, if any may have.
+    async fn follow_to(&mut self, tip: BlockId, may_have_left: bool) -> Result<(), TaskError> {
+        let left = std::mem::replace(&mut self.tip, tip);
+        if may_have_left {
+            self.displaced.extend(self.read(move |reader| displaced(reader, &left)).await?);
+        }
+        Ok(())
+    }
+
+    /// Takes back the transactions of the next block that left the chain: one block's are in memory at a time.
+    async fn take_back_next(&mut self) -> Result<(), TaskError> {
+        let Some(id) = self.displaced.pop_front() else { return Ok(()) };
+        let least = self.pool.least_rate();
+        let Returning { transactions, accounts, gone } = self.read(move |reader| returning(reader, &id, least)).await?;
+        self.pool.note_gone(clock::now(), gone);
+        let mut rest = transactions.into_iter().peekable();
+        while rest.peek().is_some() {
+            let piece = rest.by_ref().take(GATHERING).collect();
+            // A chain that has ended ends the pool with its events.
+            let Ok(checked) = self.chain.check_transactions(piece).await else { return Ok(()) };
+            self.pool.take_back(clock::now(), checked.into_iter().flatten().collect(), &accounts);
+        }
         Ok(())
     }
 
@@ -276,6 +320,60 @@ fn standings(reader: &Reader, asked: &[Asked]) -> Result<Vec<Standing>, StoreErr
         standings.push(Standing { account, mined: used && reader.is_mined(txid)? });
     }
     Ok(standings)
+}
+
+/// The blocks from `left` down that are not on the chain, the lowest first.
+fn displaced(reader: &Reader, left: &BlockId) -> Result<VecDeque<BlockId>, StoreError> {
+    let (mut ids, mut at) = (VecDeque::new(), reader.header(left)?);
+    while let Some(header) = at {
+        if reader.is_connected(&header)? {
+            break;
+        }
+        ids.push_front(header.id());
+        at = reader.header(&header.header().parent)?;
+    }
+    Ok(ids)
+}
+
+/// The transactions of a block that left the chain.
+#[derive(Default)]
+struct Returning {
+    /// Those that may be mined again.
+    transactions: Vec<Transaction>,
+    /// Their senders' accounts now.
+    accounts: BTreeMap<Address, Account>,
+    /// The others, and why.
+    gone: Vec<(TxId, DropReason)>,
+}
+
+/// Reads the transactions of a block that left the chain. Those that pay no more than `least` are not looked at further.
+fn returning(reader: &Reader, id: &BlockId, least: Option<FeeRate>) -> Result<Returning, StoreError> {
+    let mut returning = Returning::default();
+    let Some(header) = reader.header(id)? else { return Ok(returning) };
+    // The chain may have come back to it.
+    if reader.is_connected(&header)? {
+        return Ok(returning);
+    }
+    let Some(body) = reader.body(id)? else { return Ok(returning) };
+    let mut senders: Vec<Address> = body.iter().map(|transaction| transaction.body.sender).collect();
+    senders.sort_unstable();
+    senders.dedup();
+    let accounts = reader.accounts(&senders)?.into_iter().map(Option::unwrap_or_default);
+    returning.accounts = senders.into_iter().zip(accounts).collect();
+    for transaction in body.into_vec() {
+        let nonce = returning.accounts.get(&transaction.body.sender).map_or(0, |account| account.nonce);
+        if transaction.body.nonce < nonce {
+            let txid = transaction.id();
+            if !reader.is_mined(&txid)? {
+                returning.gone.push((txid, DropReason::NonceUsed));
+            }
+        } else if least.is_some_and(|least| FeeRate::of(&transaction) <= least) {
+            returning.gone.push((transaction.id(), DropReason::Evicted));
+        } else {
+            returning.transactions.push(transaction);
+        }
+    }
+    Ok(returning)
 }
 
 /// Submits what was saved, in pieces, so that others are not kept waiting. Listeners are not told: the

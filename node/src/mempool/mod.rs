@@ -17,7 +17,8 @@
 //!
 //! # Invariants
 //! 1. At most [`PoolConfig::max_count`] transactions of [`PoolConfig::max_bytes`] bytes together, at most
-//!    [`PoolConfig::max_per_sender`] of one sender; counts and bytes are exact.
+//!    [`PoolConfig::max_per_sender`] of one sender that it handed in; what a reorganisation displaced comes back beyond
+//!    that. Counts and bytes are exact.
 //! 2. One transaction for each sender and nonce.
 //! 3. What can be selected follows its account's nonce without a gap, and its account covers it together
 //!    with all before it.

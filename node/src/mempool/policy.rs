@@ -28,7 +28,8 @@ pub struct PoolConfig {
     pub max_count: usize,
     /// The most bytes of encoded transactions.
     pub max_bytes: usize,
-    /// The most transactions of one sender, and how far ahead of its account its nonces may be.
+    /// The most transactions that one sender may hand in, and how far ahead of its account their nonces may be. What a
+    /// reorganisation displaces comes back beyond that.
     pub max_per_sender: usize,
     /// The least fee, in pebbles for each byte.
     pub min_fee_rate: u64,
@@ -310,9 +311,6 @@ pub enum DropReason {
     /// Another transaction with its nonce was mined.
     #[error("another transaction with its nonce was mined")]
     NonceUsed,
-    /// A reorganisation put its nonce too far ahead of its account.
-    #[error("a reorganisation left its nonce too far ahead of the account's")]
-    NonceAhead,
     /// It waited too long.
     #[error("it waited in the pool for too long")]
     TooOld,

@@ -39,13 +39,12 @@ struct Rank {
 pub(super) struct TipChange {
     /// The new tip's height.
     pub height: Height,
-    /// The accounts the move may have changed, as they were after it, of those senders that are in the pool or
-    /// among `returned`.
+    /// The accounts the move may have changed, as they were after it, of those senders that are in the pool.
     pub accounts: BTreeMap<Address, Account>,
     /// The transactions that are on the chain now.
     pub mined: HashSet<TxId>,
-    /// The transactions that no longer are, in the order in which they were.
-    pub returned: Vec<CheckedTransaction>,
+    /// Whether the chain was reorganised, so that nonces may have fallen.
+    pub is_reorganised: bool,
 }
 
 /// What an address has in the pool.
@@ -183,18 +182,76 @@ impl Pool {
         }
         for (sender, account) in &change.accounts {
             // An admission may have read the account after a block that we are yet to hear of. That is told by its nonce, which
-            // falls only where transactions return.
+            // falls only where the chain is reorganised.
             let known = self.queues.get(sender).map(|queue| queue.account.nonce);
-            if !change.returned.is_empty() || known.is_none_or(|known| known <= account.nonce) {
+            if change.is_reorganised || known.is_none_or(|known| known <= account.nonce) {
                 self.set_account(sender, *account, &change.mined, now);
             }
         }
-        for transaction in change.returned {
-            if !change.mined.contains(&transaction.txid()) {
-                self.take_back(transaction, &change.accounts, now);
+        self.expire_by_height(now);
+    }
+
+    /// Takes back transactions whose blocks are no longer on the chain; `accounts` are their senders', as they are now. Their
+    /// price was good enough for a block, and their sender may have more of them than it might hand in, so only their places
+    /// are judged; what a sender cannot afford right now waits in its queue, as the payment it spends may come back as well.
+    /// What is worth least makes room, once all are here.
+    pub fn take_back(
+        &mut self,
+        now: Timestamp,
+        returned: Vec<CheckedTransaction>,
+        accounts: &BTreeMap<Address, Account>,
+    ) {
+        let mut senders = BTreeSet::new();
+        for transaction in returned {
+            let body = &transaction.transaction().body;
+            let (txid, sender, account) =
+                (transaction.txid(), body.sender, accounts.get(&body.sender).copied().unwrap_or_default());
+            if senders.insert(sender) && self.queues.get(&sender).is_some_and(|queue| queue.account != account) {
+                self.set_account(&sender, account, &HashSet::new(), now);
+            }
+            if self.place_by_id.contains_key(&txid) {
+                continue;
+            }
+            match self.refuse_back(&transaction, account) {
+                Some(reason) => self.departed.record(now, txid, reason),
+                None => self.put(transaction, account, now),
             }
         }
-        self.expire_by_height(now);
+        senders.iter().for_each(|sender| self.rank(sender));
+        while self.len() > self.config.max_count || self.bytes > self.config.max_bytes {
+            let Some(victim) = self.ranking.values().next().map(CheckedTransaction::txid) else { break };
+            self.drop_transaction(&victim, DropReason::Evicted, now);
+        }
+    }
+
+    /// Remembers why displaced transactions do not come back.
+    pub fn note_gone(&mut self, now: Timestamp, gone: Vec<(TxId, DropReason)>) {
+        for (txid, reason) in gone {
+            if !self.place_by_id.contains_key(&txid) {
+                self.departed.record(now, txid, reason);
+            }
+        }
+    }
+
+    /// Why a displaced transaction has no place here, if it has none.
+    fn refuse_back(&self, transaction: &CheckedTransaction, account: Account) -> Option<DropReason> {
+        let body = &transaction.transaction().body;
+        let rival = || self.queues.get(&body.sender)?.entries.get(&body.nonce);
+        if body.nonce < account.nonce {
+            Some(DropReason::NonceUsed)
+        } else if has_expired(body.valid_until, self.tip) {
+            Some(DropReason::Expired { valid_until: body.valid_until })
+        } else {
+            rival().map(|rival| DropReason::Replaced { by: rival.transaction.txid() })
+        }
+    }
+
+    /// The rate above which a transaction is worth keeping: that of the least while the pool is full, and nothing while
+    /// there is room. What pays less need not be looked at.
+    pub fn least_rate(&self) -> Option<FeeRate> {
+        let is_full = self.len() >= self.config.max_count
+            || self.bytes.saturating_add(MIN_TRANSACTION_BYTES) > self.config.max_bytes;
+        self.ranking.keys().next().filter(|rank| is_full && rank.worth.ready).map(|rank| rank.worth.rate)
     }
 
     /// Follows the chain to a new tip when nobody can say what changed: `accounts` are everybody's, as they are now.
@@ -267,15 +324,12 @@ impl Pool {
     pub fn pending(&self, address: &Address) -> Pending {
         let Some(queue) = self.queues.get(address) else { return Pending::default() };
         let count = queue.entries.len() as u64;
-        Pending { count, spent: queue.spent(), next_nonce: Some(queue.missing()) }
+        Pending { count, spent: queue.spent_without(None), next_nonce: Some(queue.missing(u64::MAX)) }
     }
 
     /// How full the pool is.
     pub fn info(&self) -> PoolInfo {
-        let full = self.len() >= self.config.max_count
-            || self.bytes.saturating_add(MIN_TRANSACTION_BYTES) > self.config.max_bytes;
-        let least = self.ranking.keys().next().filter(|rank| full && rank.worth.ready);
-        let min_fee_rate = least.map_or(0, |rank| rank.worth.rate.next_whole()).max(self.config.min_fee_rate);
+        let min_fee_rate = self.least_rate().map_or(0, FeeRate::next_whole).max(self.config.min_fee_rate);
         PoolInfo {
             count: self.len(),
             bytes: self.bytes,
@@ -312,8 +366,10 @@ impl Pool {
             return Neighbours { missing, ..Neighbours::default() };
         };
         let rival = queue.entries.get(&nonce);
-        let spent = queue.spent().saturating_sub(rival.map_or(0, Entry::total));
-        Neighbours { spent, missing: queue.missing(), rival: rival.map(|rival| rival.price) }
+        let spent = queue.spent_without(rival);
+        // As far as may be handed in: after a reorganisation there may be many more.
+        let missing = queue.missing(window_end(&self.config, queue.account.nonce));
+        Neighbours { spent, missing, rival: rival.map(|rival| rival.price) }
     }
 
     /// Puts a transaction where its sender and nonce say, in place of one that is there, if there is room.
@@ -324,9 +380,7 @@ impl Pool {
         added: Timestamp,
         now: Timestamp,
     ) -> Result<(), PoolError> {
-        let (txid, body) = (transaction.txid(), &transaction.transaction().body);
-        let (sender, nonce, valid_until) = (body.sender, body.nonce, body.valid_until);
-        let price = FeeRate::of(transaction.transaction());
+        let (txid, sender) = (transaction.txid(), transaction.transaction().body.sender);
         let (worth, rival) = self.worth_of(&transaction, account);
         let bytes = transaction.transaction().size();
         let victims = self.plan_room(bytes, worth, rival.as_ref())?;
@@ -336,14 +390,26 @@ impl Pool {
         for victim in victims {
             self.drop_transaction(&victim, DropReason::Evicted, now);
         }
+        self.put(transaction, account, added);
+        self.rank(&sender);
+        Ok(())
+    }
+
+    /// Puts a transaction where nothing is. Its sender's queue must be ranked afterwards.
+    fn put(&mut self, transaction: CheckedTransaction, account: Account, added: Timestamp) {
+        let (txid, body) = (transaction.txid(), &transaction.transaction().body);
+        let (sender, nonce, valid_until) = (body.sender, body.nonce, body.valid_until);
+        let (price, bytes) = (FeeRate::of(transaction.transaction()), transaction.transaction().size());
         let arrivals = &mut self.arrivals;
         let queue = self.queues.entry(sender).or_insert_with(|| {
             *arrivals += 1;
-            Queue { arrival: *arrivals, account, entries: BTreeMap::new() }
+            Queue::new(*arrivals, account)
         });
+        // The least there is, until it is ranked.
+        let worth = Worth { ready: false, rate: price };
         let rank = Rank { worth, arrival: Reverse(queue.arrival), nonce: Reverse(nonce), sender };
         self.ranking.insert(rank, transaction.clone());
-        queue.entries.insert(nonce, Entry { transaction, price, added, worth });
+        queue.insert(nonce, Entry { transaction, price, added, worth });
         self.place_by_id.insert(txid, (sender, nonce));
         self.by_age.insert((added, txid));
         if valid_until != Height::GENESIS {
@@ -351,8 +417,6 @@ impl Pool {
         }
         self.bytes += bytes;
         self.departed.forget(&txid);
-        self.rank(&sender);
-        Ok(())
     }
 
     /// What keeping a transaction would be worth, and whose place it would take.
@@ -400,43 +464,15 @@ impl Pool {
     fn set_account(&mut self, sender: &Address, account: Account, mined: &HashSet<TxId>, now: Timestamp) {
         let Some(queue) = self.queues.get_mut(sender) else { return };
         queue.account = account;
-        let end = window_end(&self.config, account.nonce);
-        let used = queue.entries.range(..account.nonce).map(|(_, entry)| (entry, DropReason::NonceUsed));
-        let ahead = queue.entries.range(end..).map(|(_, entry)| (entry, DropReason::NonceAhead));
-        let gone: Vec<_> = used.chain(ahead).map(|(entry, reason)| (entry.transaction.txid(), reason)).collect();
-        for (txid, reason) in gone {
+        let used = queue.entries.range(..account.nonce);
+        let used: Vec<_> = used.map(|(_, entry)| entry.transaction.txid()).collect();
+        for txid in used {
             self.remove(&txid);
             if !mined.contains(&txid) {
-                self.departed.record(now, txid, reason);
+                self.departed.record(now, txid, DropReason::NonceUsed);
             }
         }
         self.rank(sender);
-    }
-
-    /// Takes back a transaction whose block is no longer on the chain. Its price was good enough for a
-    /// block, so only its place is judged; what its sender cannot afford right now waits in the queue, as
-    /// the payment it spends may come back as well.
-    fn take_back(&mut self, transaction: CheckedTransaction, accounts: &BTreeMap<Address, Account>, now: Timestamp) {
-        let (txid, body) = (transaction.txid(), &transaction.transaction().body);
-        let account = accounts.get(&body.sender).copied().unwrap_or_default();
-        if self.place_by_id.contains_key(&txid) {
-            return;
-        }
-        let rival = self.queues.get(&body.sender).and_then(|queue| queue.entries.get(&body.nonce));
-        let refused = if body.nonce < account.nonce {
-            Some(DropReason::NonceUsed)
-        } else if body.nonce >= window_end(&self.config, account.nonce) {
-            Some(DropReason::NonceAhead)
-        } else {
-            rival.map(|rival| DropReason::Replaced { by: rival.transaction.txid() })
-        };
-        let refused = match refused {
-            Some(reason) => Some(reason),
-            None => self.insert(transaction, account, now, now).err().map(|_| DropReason::Evicted),
-        };
-        if let Some(reason) = refused {
-            self.departed.record(now, txid, reason);
-        }
     }
 
     fn expire_by_height(&mut self, now: Timestamp) {
@@ -448,17 +484,20 @@ impl Pool {
     }
 
     fn drop_transaction(&mut self, txid: &TxId, reason: DropReason, now: Timestamp) {
-        if let Some(sender) = self.remove(txid) {
-            self.rank(&sender);
+        if let Some((sender, nonce)) = self.remove(txid) {
+            // What was last changes nothing for those before it.
+            if self.queues.get(&sender).is_some_and(|queue| queue.entries.range(nonce..).next().is_some()) {
+                self.rank(&sender);
+            }
             self.departed.record(now, *txid, reason);
         }
     }
 
-    /// Removes a transaction everywhere. Its sender's queue must be ranked again afterwards.
-    fn remove(&mut self, txid: &TxId) -> Option<Address> {
+    /// Removes a transaction everywhere. Its sender's queue must be ranked again afterwards, if any come after it.
+    fn remove(&mut self, txid: &TxId) -> Option<(Address, u64)> {
         let (sender, nonce) = self.place_by_id.remove(txid)?;
         let queue = self.queues.get_mut(&sender).expect("a placed transaction's sender has a queue");
-        let entry = queue.entries.remove(&nonce).expect("a placed transaction is in its sender's queue");
+        let entry = queue.remove(nonce).expect("a placed transaction is in its sender's queue");
         self.ranking.remove(&Rank {
             worth: entry.worth,
             arrival: Reverse(queue.arrival),
@@ -471,7 +510,7 @@ impl Pool {
         self.by_age.remove(&(entry.added, *txid));
         self.by_last_height.remove(&(entry.transaction.transaction().body.valid_until, *txid));
         self.bytes -= entry.transaction.transaction().size();
-        Some(sender)
+        Some((sender, nonce))
     }
 
     /// Brings the ranking of a sender's transactions up to date.

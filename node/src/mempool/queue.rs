@@ -44,8 +44,10 @@ pub(super) struct Queue {
     pub arrival: u64,
     /// The sender's account at the tip; a sender without one has nothing.
     pub account: Account,
-    /// By nonce.
+    /// By nonce. After a reorganisation they may be many.
     pub entries: BTreeMap<u64, Entry>,
+    /// What they spend together, in pebbles.
+    spent: u128,
 }
 
 /// Walks a queue from its account's nonce on and tells the worth of each transaction.
@@ -77,11 +79,29 @@ impl Walk {
 }
 
 impl Queue {
-    /// The first nonce, from the account's on, that is not in the queue.
-    pub fn missing(&self) -> u64 {
+    /// An empty one.
+    pub fn new(arrival: u64, account: Account) -> Self {
+        Self { arrival, account, entries: BTreeMap::new(), spent: 0 }
+    }
+
+    /// Puts a transaction where nothing is.
+    pub fn insert(&mut self, nonce: u64, entry: Entry) {
+        self.spent += u128::from(entry.total());
+        self.entries.insert(nonce, entry);
+    }
+
+    /// Takes a transaction out.
+    pub fn remove(&mut self, nonce: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&nonce)?;
+        self.spent -= u128::from(entry.total());
+        Some(entry)
+    }
+
+    /// The first nonce, from the account's on, that is not in the queue; not looked for from `end` on.
+    pub fn missing(&self, end: u64) -> u64 {
         let mut missing = self.account.nonce;
         for nonce in self.entries.keys() {
-            if *nonce != missing {
+            if *nonce != missing || missing >= end {
                 break;
             }
             missing = missing.saturating_add(1);
@@ -89,9 +109,10 @@ impl Queue {
         missing
     }
 
-    /// What all its transactions spend, in pebbles.
-    pub fn spent(&self) -> u64 {
-        self.entries.values().map(Entry::total).fold(0, u64::saturating_add)
+    /// What its transactions spend but for one of them, in pebbles.
+    pub fn spent_without(&self, other: Option<&Entry>) -> u64 {
+        let spent = self.spent.saturating_sub(other.map_or(0, |other| u128::from(other.total())));
+        u64::try_from(spent).unwrap_or(u64::MAX)
     }
 
     /// The worth a transaction would have in the place of `nonce`.

@@ -190,7 +190,7 @@ impl<N: Announce, S: Progress> Actor<N, S> {
             may_build: self.sync.may_build(),
         };
         let time = plan(&moment)?;
-        self.maker.template(beneficiary, time).await.map_err(|Stopping| Pause::Stopping)
+        self.maker.template(beneficiary, time).await
     }
 
     fn post(&mut self, template: Template) {

@@ -3,7 +3,7 @@
 use super::{
     mailbox::{Generate, GenerateError, Generated},
     neighbours::Announce,
-    plan::plan_generated,
+    plan::{Pause, plan_generated},
 };
 use crate::{
     chain::{BlockBody, BlockOutcome, ChainError, ChainHandle, HeaderOutcome, Template, TemplateRequest},
@@ -37,8 +37,14 @@ const MOST_LOST: usize = 100;
 pub(super) struct Stopping;
 
 impl From<ChainError> for Stopping {
-    fn from(ChainError::Stopping: ChainError) -> Self {
+    fn from(_: ChainError) -> Self {
         Self
+    }
+}
+
+impl From<Stopping> for Pause {
+    fn from(Stopping: Stopping) -> Self {
+        Self::Stopping
     }
 }
 
@@ -62,12 +68,19 @@ impl<N: Announce> Maker<N> {
     }
 
     /// A block on the tip with the best of the pool, complete but for its nonce.
-    pub async fn template(&self, beneficiary: Address, time: Timestamp) -> Result<Template, Stopping> {
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn template(&self, beneficiary: Address, time: Timestamp) -> Result<Template, Pause> {
         let max = usize::try_from(self.spec().params().max_block_bytes).unwrap_or(usize::MAX);
         let started = Instant::now();
-        let transactions = self.pool.select(max.saturating_sub(BLOCK_OVERHEAD_BYTES)).await?;
+        let transactions = self.pool.select(max.saturating_sub(BLOCK_OVERHEAD_BYTES)).await.map_err(Stopping::from)?;
         let select_us = started.elapsed().as_micros();
-        let template = self.chain.template(TemplateRequest { beneficiary, transactions, time }).await?;
+        let template = self.chain.template(TemplateRequest { beneficiary, transactions, time }).await;
+        let template = template.map_err(|error| match error {
+            ChainError::Stopping => Pause::Stopping,
+            ChainError::Reorganising => Pause::Reorganising,
+        })?;
         let build_us = started.elapsed().as_micros() - select_us;
         let transactions = template.transactions.len();
         tracing::debug!(target: "cairn::miner", transactions, select_us, build_us, "made a template");
@@ -122,7 +135,14 @@ impl<N: Announce> Maker<N> {
                     break;
                 }
             };
-            let template = self.template(beneficiary, time).await?;
+            let template = match self.template(beneficiary, time).await {
+                Ok(template) => template,
+                Err(Pause::Stopping) => return Err(Stopping),
+                Err(pause) => {
+                    made.stopped = Some(pause.to_string());
+                    break;
+                }
+            };
             let on_parent = template.header.parent == parent.id;
             let nonce = if on_parent { Some(find_nonce(&template.header).await?) } else { None };
             let id = match nonce {

@@ -29,6 +29,8 @@ pub(super) enum Pause {
     TipAhead { ahead_ms: u64 },
     #[error("blocks are being generated on request")]
     Generating,
+    #[error("the chain is being reorganised")]
+    Reorganising,
     #[error("the node is stopping")]
     Stopping,
 }

@@ -39,6 +39,9 @@ pub fn export(
     show: &mut dyn FnMut(u64, u64),
 ) -> Result<Exported, ReplayError> {
     let store = Arc::new(ChainStore::open(database, spec, options)?);
+    if store.under_way()?.is_some() {
+        return Err(ReplayError::Reorganising);
+    }
     let tip = store.expect_header(&store.tip()?)?.header().height;
     let genesis_id = spec.genesis_id();
     let (mut file, last) = match export.append && to.exists() {

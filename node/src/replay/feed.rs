@@ -12,6 +12,7 @@ use cairn_ledger::{
     error::{BlockError, HeaderError},
     hash::BlockId,
     units::Height,
+    validate::LinkedHeader,
 };
 use std::{
     collections::VecDeque,
@@ -117,6 +118,9 @@ pub enum ReplayError {
         /// Its id.
         id: BlockId,
     },
+    /// A chain that nobody chose.
+    #[error("the node was stopped in the middle of a long reorganisation: start it, and it ends that first")]
+    Reorganising,
     /// The operator ended it.
     #[error("interrupted; what was done so far is kept")]
     Interrupted,
@@ -170,7 +174,7 @@ pub(super) struct Fed {
 /// # Errors
 /// As [`feed`]; a failing database before everything that follows from it.
 pub(super) async fn feed_into<S>(
-    (spec, path, options): (Arc<ChainSpec>, &Path, DbOptions),
+    place: (Arc<ChainSpec>, &Path, DbOptions),
     blocks: S,
     show: &mut dyn FnMut(&Replayed),
     stop: impl Future<Output = ()>,
@@ -178,14 +182,29 @@ pub(super) async fn feed_into<S>(
 where
     S: Iterator<Item = Result<Block, ReplayError>> + Send + 'static,
 {
+    run(place, async |chain| feed(chain, Replayed::default(), blocks, show).await, stop).await
+}
+
+/// Opens a chain, has it fed, and closes it again, also when `stop` comes first.
+///
+/// # Errors
+/// What feeding it met; a failing database before everything that follows from it.
+pub(super) async fn run(
+    (spec, path, options): (Arc<ChainSpec>, &Path, DbOptions),
+    fill: impl AsyncFnOnce(&ChainHandle) -> Result<Replayed, ReplayError>,
+    stop: impl Future<Output = ()>,
+) -> Result<Fed, ReplayError> {
     let (chain, writer) = chain::spawn(spec, path, options)?;
     let started = Instant::now();
     let fed = tokio::select! {
-        fed = feed(&chain, blocks, show) => fed,
+        fed = async { fill(&chain).await } => fed,
         () = stop => Err(ReplayError::Interrupted),
     };
-    // A writer that cannot do this ends, and says why below.
-    let _ = chain.sync().await;
+    // A writer that cannot do this ends, and says why below. A reorganisation that the operator interrupts goes on at the
+    // next start.
+    if !matches!(fed, Err(ReplayError::Interrupted)) {
+        let _ = chain.sync().await;
+    }
     let elapsed = started.elapsed();
     chain.stop().await;
     writer.ended().await?;
@@ -193,12 +212,13 @@ where
 }
 
 /// Feeds blocks, each after its parent, and waits until the last has its outcome. `show` sees the figures
-/// after every block.
+/// after every block, added to those of `before`.
 ///
 /// # Errors
 /// The first block that does not follow the rules, or what the reader met; blocks before it are imported.
 pub(super) async fn feed<S>(
     chain: &ChainHandle,
+    before: Replayed,
     blocks: S,
     show: &mut dyn FnMut(&Replayed),
 ) -> Result<Replayed, ReplayError>
@@ -209,7 +229,7 @@ where
     // Reading and decoding have a thread of their own; it ends when nobody takes its pieces any more.
     let reader = thread::Builder::new().name(String::from("replay")).spawn(move || read_ahead(blocks, &sender));
     let reader = reader.map_err(|error| StoreError::Workers { reason: error.to_string() })?;
-    let mut feeder = Feeder { chain, show, total: Replayed::default(), sent: VecDeque::new() };
+    let mut feeder = Feeder { chain, show, total: before, sent: VecDeque::new() };
     let fed = async {
         let (mut linked, mut failed) = (Vec::new(), None);
         while let Some(piece) = pieces.recv().await {
@@ -282,14 +302,37 @@ async fn link(chain: &ChainHandle, piece: Vec<Block>) -> Result<LinkedPiece, Rep
     Ok(piece.into_iter().zip(outcomes).collect())
 }
 
-struct Feeder<'a> {
+pub(super) struct Feeder<'a> {
     chain: &'a ChainHandle,
     show: &'a mut dyn FnMut(&Replayed),
     total: Replayed,
     sent: VecDeque<Sent>,
 }
 
-impl Feeder<'_> {
+impl<'a> Feeder<'a> {
+    pub(super) fn new(chain: &'a ChainHandle, show: &'a mut dyn FnMut(&Replayed)) -> Self {
+        Self { chain, show, total: Replayed::default(), sent: VecDeque::new() }
+    }
+
+    /// Has a block checked and stored, if it is not stored already, without asking whether it is to be followed.
+    pub(super) async fn store(&mut self, header: LinkedHeader, block: Block, known: bool) -> Result<(), ReplayError> {
+        let figures = figures_of(&block);
+        if known {
+            self.add(Replayed { blocks: 0, known: 1, transactions: 0, payments: 0, ..figures });
+            return Ok(());
+        }
+        let id = header.id();
+        let import = self.chain.store(header, block.body).await.map_err(stopping)?;
+        self.sent.push_back(Sent { id, figures, import });
+        self.drain(IN_FLIGHT).await
+    }
+
+    /// The figures, once all blocks have their outcome.
+    pub(super) async fn end(mut self) -> Result<Replayed, ReplayError> {
+        self.drain(0).await?;
+        Ok(self.total)
+    }
+
     async fn take(&mut self, piece: LinkedPiece) -> Result<(), ReplayError> {
         for (block, outcome) in piece {
             let figures = figures_of(&block);
@@ -312,7 +355,11 @@ impl Feeder<'_> {
                     return Err(self.after_all(ReplayError::InvalidHeader { height, id, error }).await);
                 }
                 HeaderOutcome::InvalidAncestor => {
-                    return Err(self.after_all(ReplayError::InvalidAncestor { height, id }).await);
+                    let error = match self.chain.refusal(id).await.map_err(stopping)? {
+                        Some(error) => ReplayError::InvalidBlock { height, id, error },
+                        None => ReplayError::InvalidAncestor { height, id },
+                    };
+                    return Err(self.after_all(error).await);
                 }
             }
         }
@@ -376,6 +423,6 @@ fn figures_of(block: &Block) -> Replayed {
 }
 
 /// The chain ends only by itself here: why, its writer tells at its end, and that is what is reported.
-fn stopping(ChainError::Stopping: ChainError) -> ReplayError {
+pub(super) fn stopping(_: ChainError) -> ReplayError {
     ReplayError::Interrupted
 }

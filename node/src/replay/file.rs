@@ -130,6 +130,17 @@ impl BlockFile {
         Ok(Self { path: path.to_owned(), reader, offset: PREAMBLE as u64, bytes })
     }
 
+    /// The same file, read from its first block on.
+    ///
+    /// # Errors
+    /// It cannot be read again.
+    pub(super) fn again(&self) -> Result<Self, FileError> {
+        let file = File::open(&self.path).map_err(refused(&self.path))?;
+        let mut reader = BufReader::with_capacity(BUFFER, file);
+        reader.seek(SeekFrom::Start(PREAMBLE as u64)).map_err(refused(&self.path))?;
+        Ok(Self { path: self.path.clone(), reader, offset: PREAMBLE as u64, bytes: self.bytes })
+    }
+
     /// Its size in bytes when it was opened; of a pipe, nothing.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -156,7 +167,7 @@ impl BlockFile {
     }
 
     /// The header of the next block, without the rest of it; `None` at the end.
-    fn next_header(&mut self) -> Result<Option<Header>, FileError> {
+    pub(super) fn next_header(&mut self) -> Result<Option<Header>, FileError> {
         let Some(length) = self.next_length()? else { return Ok(None) };
         let offset = self.offset;
         if self.bytes < offset + 4 + length as u64 {

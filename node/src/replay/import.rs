@@ -1,10 +1,14 @@
 //! A file of blocks, into a stopped node.
 
 use super::{
-    feed::{Fed, ReplayError, Replayed, feed_into},
+    feed::{Fed, ReplayError, Replayed, feed, run},
     file::BlockFile,
+    overtake::overtake,
 };
-use crate::{chain::Tip, store::DbOptions};
+use crate::{
+    chain::{ChainHandle, Tip},
+    store::DbOptions,
+};
 use cairn_ledger::{block::Block, chain_spec::ChainSpec};
 use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
@@ -21,20 +25,23 @@ pub struct Imported {
     pub elapsed: Duration,
 }
 
-/// Imports a file of blocks into the chain in `database`. Blocks that are here already are passed over, so a
-/// run that was interrupted goes on where it stopped.
+/// Imports a file of blocks into the chain in `database`, also when its chain leaves the stored one, however deep. Blocks
+/// that are here already are passed over, so a run that was interrupted goes on where it stopped.
 ///
 /// # Errors
 /// A file that is none, a block that breaks a rule, a failing database, or `stop`; what came before stays.
 pub async fn import(
     spec: Arc<ChainSpec>,
     (database, options): (&Path, DbOptions),
-    file: BlockFile,
+    mut file: BlockFile,
     show: &mut dyn FnMut(&Replayed),
     stop: impl Future<Output = ()>,
 ) -> Result<Imported, ReplayError> {
-    let Fed { replayed, tip, reader, elapsed } =
-        feed_into((spec, database, options), FileBlocks { file, ended: false }, show, stop).await?;
+    let fill = async |chain: &ChainHandle| {
+        let before = overtake(chain, &mut file, show).await?;
+        feed(chain, before, FileBlocks { file, ended: false }, show).await
+    };
+    let Fed { replayed, tip, reader, elapsed } = run((spec, database, options), fill, stop).await?;
     // A branch with less work is kept, and not followed.
     let followed = replayed.last.is_none_or(|last| {
         let at = reader.header_at(replayed.height).ok().flatten();

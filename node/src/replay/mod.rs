@@ -10,7 +10,7 @@
 //!
 //! # Map
 //! `file` the form of a file of blocks · `feed` blocks into the chain, and the figures of it · `export` store →
-//! file · `import` file → store · `salvage` damaged store → fresh
+//! file · `import` file → store · `overtake` a file's chain that leaves the stored one · `salvage` damaged store → fresh
 //! store · `verify` store → a scratch store, and a comparison of the two
 //!
 //! # Invariants
@@ -24,6 +24,7 @@ mod export;
 mod feed;
 mod file;
 mod import;
+mod overtake;
 mod salvage;
 #[cfg(test)]
 mod tests;

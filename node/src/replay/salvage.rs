@@ -87,7 +87,7 @@ pub async fn salvage<F: Future<Output = ()>>(
     };
     let (chain, writer) = chain::spawn(spec, fresh, options)?;
     let fed = {
-        let feeding = feed(&chain, blocks, show);
+        let feeding = feed(&chain, Replayed::default(), blocks, show);
         let answering = ready(chain.clone());
         tokio::pin!(feeding, answering, stop);
         let mut answers = true;

@@ -263,6 +263,64 @@ async fn a_branch_with_less_work_is_kept_and_said_not_to_be_followed() {
     assert_eq!((imported.followed, imported.tip.id), (false, blocks[5].header.id()));
 }
 
+/// The first `stem` blocks of a chain, and others on them; the one at `spoilt` promises a state that it does not lead to.
+fn another_chain(spec: &Arc<ChainSpec>, chain: &[Block], (stem, length): (usize, usize), spoilt: usize) -> Vec<Block> {
+    let (mut context, mut state) = (ChainContext::genesis(spec), genesis_state(spec));
+    let mut blocks = chain[..stem].to_vec();
+    blocks.iter().for_each(|block| follow(spec, &mut context, &mut state, block.clone()));
+    for n in stem..length {
+        let paid = payment(spec, &key(2), state.nonce(&key(2).address()), key(900 + n as u64).address(), 5, 1_000);
+        let mut block = testing::mine(spec, &context, &state, vec![paid]);
+        if n == spoilt {
+            block.header.state_root = testing::arbitrary_hash(1);
+            block.header = testing::seal(block.header);
+            let linked = check_work(spec, block.header.clone()).expect("work");
+            let linked = check_header(spec, &context, linked, block.header.time).expect("linked");
+            context = context.extend(&linked);
+        } else {
+            follow(spec, &mut context, &mut state, block.clone());
+        }
+        blocks.push(block);
+    }
+    blocks
+}
+
+#[tokio::test]
+async fn a_better_chain_of_any_length_is_followed_in_one_run_however_deep_it_forks() {
+    let fixture = Fixture::new();
+    let ours = chain_of(&fixture.spec, 200);
+    let theirs = another_chain(&fixture.spec, &ours, (10, 230), usize::MAX);
+    fixture.import(&fixture.file("ours", &ours), "a").await.expect("a good file");
+    // The control: up to there, it has less work.
+    let shorter = fixture.import(&fixture.file("shorter", &theirs[..190]), "a").await.expect("a good file");
+    assert_eq!((shorter.followed, shorter.tip.id), (false, ours[199].header.id()));
+    let followed = fixture.import(&fixture.file("theirs", &theirs), "a").await.expect("a good file");
+    assert_eq!((followed.followed, followed.tip.id), (true, theirs[229].header.id()));
+    assert_eq!(followed.replayed.blocks + followed.replayed.known, 230);
+    assert!(followed.replayed.blocks >= 40, "{:?}", followed.replayed);
+    let again = fixture.import(&fixture.path("theirs"), "a").await.expect("a good file");
+    assert_eq!((again.replayed.known, again.replayed.blocks), (230, 0));
+    fixture.verify("a").await.expect("as a fresh replay gives it");
+}
+
+#[tokio::test]
+async fn a_better_chain_with_an_invalid_block_is_refused_by_its_name_and_nothing_is_lost() {
+    let fixture = Fixture::new();
+    let ours = chain_of(&fixture.spec, 100);
+    fixture.import(&fixture.file("ours", &ours), "a").await.expect("a good file");
+    let theirs = another_chain(&fixture.spec, &ours, (10, 103), 80);
+    let error = fixture.import(&fixture.file("theirs", &theirs), "a").await.expect_err("an invalid block");
+    let named = |error: &ReplayError| matches!(error, ReplayError::InvalidBlock { height, .. } if height.get() == 81);
+    assert!(named(&error), "{error}");
+    let honest = another_chain(&fixture.spec, &ours, (10, 103), usize::MAX);
+    let store = fixture.store("a");
+    assert_eq!(store.tip().expect("a tip"), ours[99].header.id());
+    drop(store);
+    let imported = fixture.import(&fixture.file("honest", &honest), "a").await.expect("the control");
+    assert_eq!((imported.followed, imported.tip.id), (true, honest[102].header.id()));
+    fixture.verify("a").await.expect("as a fresh replay gives it");
+}
+
 #[tokio::test]
 async fn verification_agrees_with_an_honest_store_and_names_a_doctored_account() {
     let fixture = Fixture::new();

@@ -5,7 +5,7 @@ use super::{
     codec::{KeyCodec, Table},
     schema::{
         AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, BodyById, FORMAT, HeaderById, HeaderRecord,
-        IdByHeight, LocationByTxid, Meta, MetaKey, MetaRecord, TxLocation, UndoById, UndoLeaves,
+        IdByHeight, LocationByTxid, Meta, MetaKey, MetaRecord, TxLocation, UnderWay, UndoById, UndoLeaves,
     },
 };
 use cairn_ledger::{
@@ -86,6 +86,11 @@ impl ChainStore {
         Ok(())
     }
 
+    /// The chain as it is now, whatever is written from now on.
+    pub fn frozen(&self) -> Self {
+        Self { db: self.db.frozen(), genesis: self.genesis.clone() }
+    }
+
     /// The database itself, for what is not about the chain.
     pub(super) fn db(&self) -> &Db {
         &self.db
@@ -162,6 +167,17 @@ impl ChainStore {
             Some(MetaRecord::Tip(id)) => Ok(id),
             _ => Err(StoreError::Missing { table: "meta", key: "tip".to_owned() }),
         }
+    }
+
+    /// The reorganisation that is under way, if one is: then the tip is nobody's choice.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn under_way(&self) -> Result<Option<UnderWay>, StoreError> {
+        Ok(match self.db.get::<Meta>(&MetaKey::Reorganisation)? {
+            Some(MetaRecord::Reorganisation(under_way)) => Some(under_way),
+            _ => None,
+        })
     }
 
     /// A stored header.
@@ -445,6 +461,14 @@ pub(crate) fn put_disconnected(batch: &mut Batch<'_>, header: &LinkedHeader, txi
         batch.delete::<LocationByTxid>(txid);
     }
     batch.put::<Meta>(&MetaKey::Tip, &MetaRecord::Tip(header.header().parent));
+}
+
+/// Notes a reorganisation that is under way, or that none is.
+pub(crate) fn put_under_way(batch: &mut Batch<'_>, under_way: Option<UnderWay>) {
+    match under_way {
+        Some(under_way) => batch.put::<Meta>(&MetaKey::Reorganisation, &MetaRecord::Reorganisation(under_way)),
+        None => batch.delete::<Meta>(&MetaKey::Reorganisation),
+    }
 }
 
 fn no_account(index: u64) -> StoreError {

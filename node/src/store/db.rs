@@ -8,10 +8,11 @@ use super::{
 use crate::disk;
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
-    DBCompressionType, DBRecoveryMode, Direction, FlushOptions, IteratorMode, Options, ReadOptions, Snapshot,
-    UniversalCompactOptions, WriteBatch, WriteOptions, checkpoint::Checkpoint,
+    DBCompressionType, DBIterator, DBPinnableSlice, DBRecoveryMode, Direction, FlushOptions, IteratorMode, Options,
+    ReadOptions, Snapshot, UniversalCompactOptions, WriteBatch, WriteOptions, checkpoint::Checkpoint,
 };
-use std::path::Path;
+use self_cell::self_cell;
+use std::{path::Path, sync::Arc};
 
 /// More bytes than any key of ours has.
 const PAST_EVERY_KEY: usize = 64;
@@ -70,13 +71,29 @@ pub struct TableUsage {
     pub entries: u64,
 }
 
-/// An open database.
-pub struct Db(DB);
+/// An open database: read as it is or, [frozen](Db::frozen), as it was. Writes go to the database either way.
+pub struct Db {
+    open: Arc<Open>,
+    frozen: Option<Frozen>,
+}
+
+/// Closes when nobody reads or writes it any more.
+struct Open(DB);
+
+self_cell!(
+    /// A snapshot, and what it is of.
+    struct Frozen {
+        owner: Arc<Open>,
+        #[covariant]
+        dependent: Snapshot,
+    }
+);
 
 /// A database at a moment.
 pub struct Moment<'db> {
     db: &'db Db,
-    snapshot: Snapshot<'db>,
+    /// The moment; `None` where the database is frozen at one anyway.
+    snapshot: Option<Snapshot<'db>>,
 }
 
 /// How a database is opened, with all its tables.
@@ -104,6 +121,36 @@ fn failed(table: &'static str) -> impl Fn(rocksdb::Error) -> StoreError {
 }
 
 impl Db {
+    fn new(open: DB) -> Self {
+        Self { open: Arc::new(Open(open)), frozen: None }
+    }
+
+    /// The same database as it is now, whatever is written from now on.
+    pub fn frozen(&self) -> Self {
+        let frozen = Frozen::new(self.open.clone(), |open| open.0.snapshot());
+        Self { open: self.open.clone(), frozen: Some(frozen) }
+    }
+
+    fn db(&self) -> &DB {
+        &self.open.0
+    }
+
+    /// The encoded value under a key.
+    fn find<T: Table>(&self, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StoreError> {
+        let found = match &self.frozen {
+            None => self.db().get_pinned_cf(self.family::<T>(), key),
+            Some(frozen) => frozen.borrow_dependent().get_pinned_cf(self.family::<T>(), key),
+        };
+        found.map_err(failed(T::NAME))
+    }
+
+    fn iterate<T: Table>(&self, mode: IteratorMode<'_>) -> DBIterator<'_> {
+        match &self.frozen {
+            None => self.db().iterator_cf(self.family::<T>(), mode),
+            Some(frozen) => frozen.borrow_dependent().iterator_cf(self.family::<T>(), mode),
+        }
+    }
+
     /// Opens the database in `path`, creating what is missing.
     ///
     /// # Errors
@@ -115,7 +162,7 @@ impl Db {
         // In the system's cache it would push out what is read again, and each fresh page costs the system, and the host of a
         // virtual machine, as much as writing it.
         db_options.set_use_direct_io_for_flush_and_compaction(disk::knows_direct_writes(path));
-        DB::open_cf_descriptors(&db_options, path, families).map(Self).map_err(failed("open"))
+        DB::open_cf_descriptors(&db_options, path, families).map(Self::new).map_err(failed("open"))
     }
 
     /// Opens the database in `path` for reading: nothing in it is changed, or made where it is not.
@@ -128,7 +175,7 @@ impl Db {
         if let Some(table) = schema::TABLES.iter().find(|table| !there.iter().any(|name| name == *table)) {
             return Err(StoreError::NoTable { table });
         }
-        DB::open_cf_descriptors_read_only(&db_options, path, families, false).map(Self).map_err(failed("open"))
+        DB::open_cf_descriptors_read_only(&db_options, path, families, false).map(Self::new).map_err(failed("open"))
     }
 
     /// The same with those tables alone that are there; the others must not be asked.
@@ -139,7 +186,7 @@ impl Db {
         let (db_options, mut families) = opening(options);
         let there = DB::list_cf(&db_options, path).map_err(failed("open"))?;
         families.retain(|family| there.iter().any(|name| name == family.name()));
-        DB::open_cf_descriptors_read_only(&db_options, path, families, false).map(Self).map_err(failed("open"))
+        DB::open_cf_descriptors_read_only(&db_options, path, families, false).map(Self::new).map_err(failed("open"))
     }
 
     /// Whether there is a database in `path` without all tables of the schema.
@@ -149,7 +196,7 @@ impl Db {
     }
 
     fn family<T: Table>(&self) -> &ColumnFamily {
-        self.0.cf_handle(T::NAME).expect("every table of the schema was opened")
+        self.db().cf_handle(T::NAME).expect("every table of the schema was opened")
     }
 
     /// The value under `key`.
@@ -158,7 +205,7 @@ impl Db {
     /// A failing or corrupt database.
     pub fn get<T: Table>(&self, key: &T::Key) -> Result<Option<T::Value>, StoreError> {
         let key = key.to_bytes();
-        let found = self.0.get_pinned_cf(self.family::<T>(), key.as_ref()).map_err(failed(T::NAME))?;
+        let found = self.find::<T>(key.as_ref())?;
         found.map(|bytes| decode_value::<T>(key.as_ref(), &bytes)).transpose()
     }
 
@@ -172,7 +219,7 @@ impl Db {
         take: impl FnOnce(&[u8]) -> R,
     ) -> Result<Option<R>, StoreError> {
         let key = key.to_bytes();
-        let found = self.0.get_pinned_cf(self.family::<T>(), key.as_ref()).map_err(failed(T::NAME))?;
+        let found = self.find::<T>(key.as_ref())?;
         found.map(|bytes| encoded::<T>(key.as_ref(), &bytes).map(take)).transpose()
     }
 
@@ -181,15 +228,14 @@ impl Db {
     /// # Errors
     /// A failing database.
     pub fn contains<T: Table>(&self, key: &T::Key) -> Result<bool, StoreError> {
-        let found = self.0.get_pinned_cf(self.family::<T>(), key.to_bytes()).map_err(failed(T::NAME))?;
-        Ok(found.is_some())
+        Ok(self.find::<T>(key.to_bytes().as_ref())?.is_some())
     }
 
     /// The entries with keys below `key`, from the greatest down; keys as bytes.
     pub fn below<T: Table>(&self, key: &T::Key) -> impl Iterator<Item = Result<Entry<T::Value>, StoreError>> {
         let bytes = key.to_bytes();
         let mode = IteratorMode::From(bytes.as_ref(), Direction::Reverse);
-        let entries = self.0.iterator_cf(self.family::<T>(), mode);
+        let entries = self.iterate::<T>(mode);
         let start: Box<[u8]> = bytes.as_ref().into();
         entries.map(decode_entry::<T>).filter(move |entry| match entry {
             Ok((key, _)) => *key != start,
@@ -199,7 +245,7 @@ impl Db {
 
     /// All entries, in order of their keys; keys as bytes.
     pub fn entries<T: Table>(&self) -> impl Iterator<Item = Result<Entry<T::Value>, StoreError>> {
-        self.0.iterator_cf(self.family::<T>(), IteratorMode::Start).map(decode_entry::<T>)
+        self.iterate::<T>(IteratorMode::Start).map(decode_entry::<T>)
     }
 
     /// The greatest key.
@@ -207,7 +253,7 @@ impl Db {
     /// # Errors
     /// A failing database.
     pub fn last_key<T: Table>(&self) -> Result<Option<Box<[u8]>>, StoreError> {
-        let last = self.0.iterator_cf(self.family::<T>(), IteratorMode::End).next();
+        let last = self.iterate::<T>(IteratorMode::End).next();
         Ok(last.transpose().map_err(failed(T::NAME))?.map(|(key, _)| key))
     }
 
@@ -216,7 +262,7 @@ impl Db {
     /// # Errors
     /// Says what RocksDB refused.
     pub fn checkpoint(&self, to: &Path) -> Result<(), StoreError> {
-        Checkpoint::new(&self.0).and_then(|checkpoint| checkpoint.create_checkpoint(to)).map_err(failed("backup"))
+        Checkpoint::new(self.db()).and_then(|checkpoint| checkpoint.create_checkpoint(to)).map_err(failed("backup"))
     }
 
     /// The entries from `key` on, in order; keys as bytes.
@@ -226,19 +272,19 @@ impl Db {
     ) -> impl Iterator<Item = Result<Entry<T::Value>, StoreError>> + use<'_, T> {
         let key = key.to_bytes();
         let mode = IteratorMode::From(key.as_ref(), Direction::Forward);
-        self.0.iterator_cf(self.family::<T>(), mode).map(decode_entry::<T>)
+        self.iterate::<T>(mode).map(decode_entry::<T>)
     }
 
     /// The database as it is now, whatever is written meanwhile.
     pub fn moment(&self) -> Moment<'_> {
-        Moment { db: self, snapshot: self.0.snapshot() }
+        Moment { db: self, snapshot: self.frozen.is_none().then(|| self.db().snapshot()) }
     }
 
     /// Writes a batch; with `sync`, it has reached the disk when this returns.
     pub(super) fn write(&self, batch: RawBatch, sync: bool) -> Result<(), StoreError> {
         let mut options = WriteOptions::default();
         options.set_sync(sync);
-        self.0.write_opt(batch.0, &options).map_err(failed("write"))
+        self.db().write_opt(batch.0, &options).map_err(failed("write"))
     }
 
     /// What the tables take on the disk and in memory. RocksDB's own numbers: what it does not say counts as 0.
@@ -248,8 +294,8 @@ impl Db {
     pub fn usage(&self) -> Result<DbUsage, StoreError> {
         let mut usage = DbUsage::default();
         for name in schema::TABLES.iter().copied() {
-            let family = self.0.cf_handle(name).expect("every table of the schema was opened");
-            let number = |property| self.0.property_int_value_cf(family, property).map_err(failed(name));
+            let family = self.db().cf_handle(name).expect("every table of the schema was opened");
+            let number = |property| self.db().property_int_value_cf(family, property).map_err(failed(name));
             let number = |property| Ok::<u64, StoreError>(number(property)?.unwrap_or(0));
             let bytes = number("rocksdb.total-sst-files-size")?.saturating_add(number("rocksdb.total-blob-file-size")?);
             usage.tables.push(TableUsage { name, bytes, entries: number("rocksdb.estimate-num-keys")? });
@@ -275,7 +321,7 @@ impl Db {
     /// # Errors
     /// A failing database.
     pub fn sync(&self) -> Result<(), StoreError> {
-        self.0.flush_wal(true).map_err(failed("flush"))
+        self.db().flush_wal(true).map_err(failed("flush"))
     }
 
     /// Removes everything in a table: as one mark, whose space compactions free.
@@ -289,9 +335,9 @@ impl Db {
     /// # Errors
     /// A failing database.
     pub fn flush(&self) -> Result<(), StoreError> {
-        let families: Vec<_> = schema::TABLES.iter().filter_map(|name| self.0.cf_handle(name)).collect();
+        let families: Vec<_> = schema::TABLES.iter().filter_map(|name| self.db().cf_handle(name)).collect();
         self.sync()?;
-        self.0.flush_cfs_opt(&families, &FlushOptions::default()).map_err(failed("flush"))
+        self.db().flush_cfs_opt(&families, &FlushOptions::default()).map_err(failed("flush"))
     }
 }
 
@@ -302,7 +348,10 @@ impl Moment<'_> {
     /// A failing or corrupt database.
     pub fn get<T: Table>(&self, key: &T::Key) -> Result<Option<T::Value>, StoreError> {
         let key = key.to_bytes();
-        let found = self.snapshot.get_pinned_cf(self.db.family::<T>(), key.as_ref()).map_err(failed(T::NAME))?;
+        let found = match &self.snapshot {
+            Some(snapshot) => snapshot.get_pinned_cf(self.db.family::<T>(), key.as_ref()).map_err(failed(T::NAME))?,
+            None => self.db.find::<T>(key.as_ref())?,
+        };
         found.map(|bytes| decode_value::<T>(key.as_ref(), &bytes)).transpose()
     }
 
@@ -313,8 +362,12 @@ impl Moment<'_> {
     pub fn get_each<T: Table>(&self, keys: &[T::Key]) -> Result<Vec<Option<T::Value>>, StoreError> {
         let keys: Vec<_> = keys.iter().map(KeyCodec::to_bytes).collect();
         let mut options = ReadOptions::default();
-        options.set_snapshot(&self.snapshot);
-        let found = self.db.0.batched_multi_get_cf_opt(self.db.family::<T>(), &keys, false, &options);
+        match (&self.snapshot, &self.db.frozen) {
+            (Some(snapshot), _) => options.set_snapshot(snapshot),
+            (None, Some(frozen)) => options.set_snapshot(frozen.borrow_dependent()),
+            (None, None) => {}
+        }
+        let found = self.db.db().batched_multi_get_cf_opt(self.db.family::<T>(), &keys, false, &options);
         let values = keys.iter().zip(found).map(|(key, found)| {
             let found = found.map_err(failed(T::NAME))?;
             found.map(|bytes| decode_value::<T>(key.as_ref(), &bytes)).transpose()
@@ -323,7 +376,7 @@ impl Moment<'_> {
     }
 }
 
-impl Drop for Db {
+impl Drop for Open {
     fn drop(&mut self) {
         self.0.cancel_all_background_work(true);
     }
@@ -398,6 +451,40 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Readers of a frozen database see what was there, whatever is written, merged and dropped meanwhile.
+    #[test]
+    fn a_frozen_database_stays_as_it_was() {
+        use crate::store::{Batch, Durability, schema::AccountByIndex};
+        use cairn_ledger::{accounts::Account, units::Amount};
+
+        let directory = tempfile::tempdir().expect("a directory");
+        let db = Db::open(directory.path(), DbOptions::default()).expect("a database");
+        let account = |nonce| Account { balance: Amount::ZERO, nonce };
+        let put = |from: u64, to: u64, nonce| {
+            let mut batch = Batch::new(&db, 0);
+            (from..to).for_each(|index| batch.put::<AccountByIndex>(&index, &account(nonce)));
+            batch.write(Durability::Buffered).expect("a write");
+        };
+        put(0, 100, 1);
+        let frozen = db.frozen();
+        put(0, 200, 2);
+        let mut batch = Batch::new(&db, 0);
+        batch.delete::<AccountByIndex>(&7);
+        batch.write(Durability::Buffered).expect("a write");
+        db.flush().expect("a flush");
+        for (read, count, nonce, seventh) in [(&frozen, 100, 1, Some(account(1))), (&db, 199, 2, None)] {
+            assert_eq!(read.entries::<AccountByIndex>().count(), count);
+            assert_eq!(read.get::<AccountByIndex>(&7).expect("a read"), seventh);
+            assert_eq!(read.contains::<AccountByIndex>(&7).expect("a read"), seventh.is_some());
+            assert_eq!(read.moment().get::<AccountByIndex>(&3).expect("a read"), Some(account(nonce)));
+            let each = read.moment().get_each::<AccountByIndex>(&[3, 7]).expect("reads");
+            assert_eq!(each, [Some(account(nonce)), seventh]);
+        }
+        // It holds the database open by itself.
+        drop(db);
+        assert_eq!(frozen.get::<AccountByIndex>(&99).expect("a read"), Some(account(1)));
+    }
 
     #[test]
     fn a_database_without_one_of_the_tables_is_no_broken_one_and_gets_it() {

@@ -3,7 +3,7 @@
 //! # Tables
 //! | table | key → value | changes |
 //! |---|---|---|
-//! | `meta` | what → record | format version, genesis id and tip; the tip with every import |
+//! | `meta` | what → record | format version, genesis id and tip; the tip with every import; while a reorganisation of several batches is under way, its ends |
 //! | `header_by_id` | block id → header, total work, history nodes | created with the block; never deleted |
 //! | `body_by_id` | block id → transactions | created with the block; never deleted |
 //! | `undo_by_id` | block id → undo record | created on connect, deleted on disconnect |
@@ -28,7 +28,9 @@
 //! 4. A batch is all or nothing, also across a power cut.
 //! 5. While the index of addresses is on, `touch_by_account` has exactly the touches of the blocks of the followed
 //!    chain up to the height in `meta`; while it is off, it is empty.
-//! 6. An error of the database is final: whoever meets one stops the node ([`StoreError`]).
+//! 6. While a reorganisation is under way, all blocks of both its branches are stored, and every other invariant holds
+//!    after each of its batches.
+//! 7. An error of the database is final: whoever meets one stops the node ([`StoreError`]).
 
 mod backup;
 mod batch;
@@ -42,7 +44,7 @@ mod touches;
 pub use backup::{Backup, BackupError};
 pub use batch::{Batch, Durability};
 pub use chain_store::{ChainStore, StoredBlock};
-pub(crate) use chain_store::{completed_node, put_connected, put_disconnected};
+pub(crate) use chain_store::{completed_node, put_connected, put_disconnected, put_under_way};
 pub use db::{Db, DbOptions, DbUsage, TableUsage};
 pub use error::StoreError;
 pub use touches::REWARD;

@@ -64,6 +64,8 @@ pub enum MetaKey {
     Tip,
     /// How far the index of addresses is built; nothing while it is off.
     AddressIndex,
+    /// What a reorganisation leads from and to; only while one of several batches is under way.
+    Reorganisation,
 }
 
 impl KeyCodec for MetaKey {
@@ -89,6 +91,18 @@ pub enum MetaRecord {
     Tip(BlockId),
     /// The last block of the followed chain that the index of addresses covers, with all below it.
     AddressIndex(Height),
+    /// A reorganisation of several batches.
+    Reorganisation(UnderWay),
+}
+
+/// A reorganisation that is under way. All blocks of both branches are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct UnderWay {
+    /// The tip that is being left.
+    pub from: BlockId,
+    /// The block that is to be the tip.
+    pub to: BlockId,
 }
 
 /// A header with what was learned when it was linked.

@@ -207,6 +207,9 @@ impl Hands {
 }
 
 fn moved_event(event: &ChainEvent) -> Event {
+    if !event.is_whole {
+        return Event::MovesMissed { tip: Tip::clone(&event.tip) };
+    }
     let connected = event.connected.iter().map(|block| block.header().id()).collect();
     Event::TipMoved { tip: Tip::clone(&event.tip), connected }
 }
@@ -226,7 +229,7 @@ type Done = Result<Result<Option<Event>, Failure>, tokio::task::JoinError>;
 fn finished(done: Done) -> Result<Option<Event>, TaskError> {
     match done {
         Ok(Ok(event)) => Ok(event),
-        Ok(Err(Failure::Chain(ChainError::Stopping))) => Ok(None),
+        Ok(Err(Failure::Chain(ChainError::Stopping | ChainError::Reorganising))) => Ok(None),
         Ok(Err(error @ Failure::Store(_))) => {
             Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage: true })
         }

@@ -63,12 +63,12 @@ async fn events_say_what_every_changed_account_has() {
             genesis.leaves().iter().map(|leaf| (leaf.address, leaf.account)).collect();
         let mut events = node.chain.subscribe();
         let (_node, followed) = arrive(node, seed).await;
-        let mut disconnected = 0;
+        let mut reorganised = 0;
         while let Ok(event) = events.try_recv() {
-            disconnected += event.disconnected.len();
+            reorganised += usize::from(event.left.is_some());
             told.extend(event.accounts.iter().copied());
         }
-        assert!(disconnected > 0, "some were taken back, too");
+        assert!(reorganised > 0, "some were taken back, too");
         let there: BTreeMap<Address, Account> =
             followed.state.leaves().iter().map(|leaf| (leaf.address, leaf.account)).collect();
         told.retain(|address, account| there.contains_key(address) || *account != Account::default());

@@ -189,7 +189,8 @@ async fn while_it_is_being_built_the_answer_says_how_far_it_is() {
     let node = Fixture::new();
     let branch = busy(&node.spec, 5);
     node.import_all(&branch.blocks).await;
-    let mut batch = node.chain.reader().store.batch(0);
+    let store = node.chain.reader().store();
+    let mut batch = store.batch(0);
     put_indexed(&mut batch, Height::new(2));
     batch.write(Durability::Buffered).expect("written");
     let told = node.ask(key(1).address(), None, 3).map(|page| page.touched.len());
@@ -202,7 +203,7 @@ async fn switched_off_it_is_gone_and_switched_on_it_is_whole_again() {
     let branch = busy(&node.spec, 10);
     node.import_all(&branch.blocks).await;
     let node = node.restart_with(DbOptions::default()).await;
-    assert_eq!((node.indexed(), node.chain.reader().store.touches().count()), (None, 0));
+    assert_eq!((node.indexed(), node.chain.reader().store().touches().count()), (None, 0));
     node.assert_at(&branch).await;
     let node = node.restart_with(ON()).await;
     node.whole().await;
@@ -214,7 +215,7 @@ async fn an_audit_finds_what_the_index_lacks_and_what_it_has_too_much() {
     let node = Fixture::with(ON());
     let branch = busy(&node.spec, 6);
     node.import_all(&branch.blocks).await;
-    let store = node.chain.reader().store.clone();
+    let store = node.chain.reader().store();
     let touch = store.touches().next().expect("some").expect("readable");
     let change = |there: bool, key: &schema::TouchKey| {
         let mut batch = store.batch(0);

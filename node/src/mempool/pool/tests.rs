@@ -97,7 +97,9 @@ impl Pool {
         let limited = entries().filter(|entry| entry.transaction.transaction().body.valid_until.get() != 0);
         assert_eq!(self.by_last_height.len(), limited.count());
         for (sender, queue) in &self.queues {
-            assert!(!queue.entries.is_empty() && queue.entries.len() <= self.config.max_per_sender);
+            assert!(!queue.entries.is_empty());
+            let spent: u64 = queue.entries.values().map(Entry::total).sum();
+            assert_eq!(queue.spent_without(None), spent, "sums are exact");
             let mut walk = Walk::new(queue.account);
             for (nonce, entry) in &queue.entries {
                 let body = &entry.transaction.transaction().body;
@@ -282,7 +284,7 @@ fn what_was_mined_leaves_and_what_it_made_impossible_is_dropped() {
     let next = submit(&mut pool, Draft { nonce: 1, ..DRAFT }).expect("room");
     let accounts = [(key(1).address(), account(1, RICH)), (key(2).address(), account(1, RICH))];
     let change =
-        TipChange { height: Height::new(101), accounts: accounts.into(), mined: [mined].into(), returned: Vec::new() };
+        TipChange { height: Height::new(101), accounts: accounts.into(), mined: [mined].into(), is_reorganised: false };
     pool.on_tip(at(1), change);
     pool.assert_consistent();
     let statuses = [mined, beaten, next].map(|txid| pool.status(&txid));
@@ -314,13 +316,15 @@ fn news_older_than_what_was_read_change_nothing() {
 fn a_nonce_falls_where_a_transaction_returns_or_news_were_missed() {
     let accounts = [(key(1).address(), account(1, RICH))];
     let (mut told, last) = ahead_of_the_news();
-    let returned = vec![Draft { nonce: 1, ..DRAFT }.make()];
-    told.on_tip(at(1), TipChange { accounts: accounts.into(), returned, ..TipChange::default() });
+    told.on_tip(at(1), TipChange { accounts: accounts.into(), is_reorganised: true, ..TipChange::default() });
     let (mut lagging, _) = ahead_of_the_news();
     lagging.on_lag(at(1), Height::new(101), &accounts);
-    for pool in [told, lagging] {
+    for mut pool in [told, lagging] {
         pool.assert_consistent();
-        assert_eq!(pool.status(&last), PoolStatus::Dropped(DropReason::NonceAhead));
+        assert_eq!(pool.pending(&key(1).address()).next_nonce, Some(1), "what comes before it is displaced");
+        pool.take_back(at(1), (1..4).map(|nonce| Draft { nonce, ..DRAFT }.make()).collect(), &accounts.into());
+        pool.assert_consistent();
+        assert_eq!(pool.status(&last), PoolStatus::Pooled);
     }
 }
 
@@ -332,9 +336,10 @@ fn displaced_transactions_return_and_wait_for_the_money_they_spend() {
     // The block with sender 1's first payment, and sender 2's, who spent what that block gave, is gone.
     let returned = vec![DRAFT.make(), Draft { from: 2, ..DRAFT }.make(), Draft { from: 3, ..DRAFT }.make()];
     let accounts = [(1, account(0, RICH)), (2, account(0, 0)), (3, account(1, RICH))];
-    let accounts = accounts.map(|(from, account)| (key(from).address(), account)).into();
-    let change = TipChange { height: Height::new(100), accounts, mined: HashSet::new(), returned: returned.clone() };
-    pool.on_tip(at(1), change);
+    let accounts: BTreeMap<_, _> = accounts.map(|(from, account)| (key(from).address(), account)).into();
+    let (height, is_reorganised) = (Height::new(100), true);
+    pool.on_tip(at(1), TipChange { height, accounts: accounts.clone(), is_reorganised, ..TipChange::default() });
+    pool.take_back(at(1), returned.clone(), &accounts);
     pool.assert_consistent();
     let selected = pool.select(usize::MAX);
     assert_eq!(selected.iter().map(CheckedTransaction::txid).collect::<Vec<_>>(), [returned[0].txid(), next]);
@@ -367,19 +372,49 @@ fn waiting_ends_with_the_last_height_or_after_the_longest_time() {
     assert_eq!((pool.info().count, pool.info().senders, pool.info().bytes), (0, 0, 0));
 }
 
+/// What was mined and displaced was once given up beyond the number that a sender may hand in: a faucet's payments, or an
+/// exchange's, were lost in a reorganisation of two blocks.
 #[test]
-fn a_reorganisation_that_takes_nonces_back_keeps_each_sender_within_its_limit() {
-    let mut pool = small();
-    for nonce in 2..5 {
-        submit_as(&mut pool, account(2, RICH), Draft { nonce, ..DRAFT }).expect("room");
+fn all_displaced_payments_of_a_sender_come_back() {
+    let config = PoolConfig { max_count: 400, max_per_sender: 3, ..Default::default() };
+    let mut pool = Pool::new(config, Height::new(100));
+    for nonce in 200..203 {
+        submit_as(&mut pool, account(200, RICH), Draft { nonce, ..DRAFT }).expect("room");
     }
-    let returned = vec![DRAFT.make(), Draft { nonce: 1, ..DRAFT }.make()];
-    let accounts = [(key(1).address(), account(0, RICH))].into();
-    pool.on_tip(at(1), TipChange { height: Height::new(99), accounts, mined: HashSet::new(), returned });
+    let accounts: BTreeMap<_, _> = [(key(1).address(), account(0, RICH))].into();
+    let change = TipChange { accounts: accounts.clone(), is_reorganised: true, ..TipChange::default() };
+    pool.on_tip(at(1), TipChange { height: Height::new(99), ..change });
+    for block in 0..2 {
+        let returned = (100 * block..100 * (block + 1)).map(|nonce| Draft { nonce, ..DRAFT }.make());
+        pool.take_back(at(1), returned.collect(), &accounts);
+        pool.assert_consistent();
+    }
+    assert_eq!(nonces(&pool.select(usize::MAX)), (0..203).collect::<Vec<_>>());
+    let more = submit_as(&mut pool, account(0, RICH), Draft { nonce: 203, ..DRAFT });
+    assert_eq!(more, Err(PoolError::SenderLimit { max: 3 }), "the control: it may not hand in more");
+    // They are mined again, as many as before.
+    let mined = (0..200).map(|nonce| Draft { nonce, ..DRAFT }.make().txid()).collect();
+    let accounts = [(key(1).address(), account(200, RICH))].into();
+    pool.on_tip(at(2), TipChange { height: Height::new(101), accounts, mined, is_reorganised: false });
     pool.assert_consistent();
-    assert_eq!(nonces(&pool.select(usize::MAX)), [0, 1, 2]);
-    let ahead = Draft { nonce: 3, ..DRAFT }.make().txid();
-    assert_eq!(pool.status(&ahead), PoolStatus::Dropped(DropReason::NonceAhead));
+    assert_eq!(nonces(&pool.select(usize::MAX)), [200, 201, 202]);
+    submit_as(&mut pool, account(200, RICH), Draft { nonce: 203, ..DRAFT }).expect_err("three wait");
+}
+
+#[test]
+fn displaced_payments_stay_within_the_limits_of_the_pool() {
+    let mut pool = small();
+    let honest = submit(&mut pool, Draft { from: 2, fee: 5_000, ..DRAFT }).expect("room");
+    let accounts = [(key(1).address(), account(0, RICH))].into();
+    let returned: Vec<_> = (0..50).map(|nonce| Draft { nonce, ..DRAFT }.make()).collect();
+    pool.take_back(at(1), returned.clone(), &accounts);
+    pool.assert_consistent();
+    assert_eq!(pool.status(&honest), PoolStatus::Pooled, "it pays more");
+    assert_eq!(
+        nonces(&pool.of_sender(&key(1).address()).into_iter().map(|e| e.transaction).collect::<Vec<_>>()),
+        [0, 1, 2, 3, 4]
+    );
+    assert_eq!(pool.status(&returned[49].txid()), PoolStatus::Dropped(DropReason::Evicted));
 }
 
 mod model {
@@ -525,24 +560,33 @@ mod model {
 
         /// Follows the chain to where `accounts` and `height` say.
         fn moved(&mut self, returned: &[CheckedTransaction]) {
-            let (accounts, window) = (&self.accounts, self.config.max_per_sender as u64);
-            let fits = |checked: &CheckedTransaction| {
-                let first = accounts[&sender(checked)].nonce;
-                (first..first + window).contains(&nonce(checked))
-            };
-            self.list.retain(|(checked, _)| fits(checked));
-            let back: Vec<_> = returned.iter().filter(|checked| fits(checked)).cloned().collect();
+            let (accounts, height) = (&self.accounts, self.height);
+            let fits = |checked: &CheckedTransaction| accounts[&sender(checked)].nonce <= nonce(checked);
+            let lives = |checked: &CheckedTransaction| !has_expired(checked.transaction().body.valid_until, height);
+            self.list.retain(|(checked, _)| fits(checked) && lives(checked));
+            let back: Vec<_> = returned.iter().filter(|checked| fits(checked) && lives(checked)).cloned().collect();
             self.tidy();
             for checked in back {
                 let taken =
                     |other: &CheckedTransaction| (sender(other), nonce(other)) == (sender(&checked), nonce(&checked));
-                if !self.list.iter().any(|(other, _)| taken(other)) {
-                    self.insert(checked);
+                if self.list.iter().any(|(other, _)| taken(other)) {
+                    continue;
                 }
+                if !self.arrived.contains(&sender(&checked)) {
+                    self.arrived.push(sender(&checked));
+                }
+                self.list.push((checked, self.now));
             }
-            let height = self.height;
-            self.list.retain(|(checked, _)| !has_expired(checked.transaction().body.valid_until, height));
+            while self.is_over() {
+                let worst = self.ranked().remove(0);
+                self.list.retain(|(other, _)| *other != worst);
+            }
             self.tidy();
+        }
+
+        fn is_over(&self) -> bool {
+            let bytes: usize = self.list.iter().map(|(checked, _)| checked.transaction().size()).sum();
+            self.list.len() > self.config.max_count || bytes > self.config.max_bytes
         }
 
         fn mine(&mut self, block: Vec<CheckedTransaction>) -> TipChange {
@@ -560,10 +604,10 @@ mod model {
             let mined = block.iter().map(CheckedTransaction::txid).collect();
             self.blocks.push((before, block));
             self.moved(&[]);
-            TipChange { height: self.height, accounts: self.accounts.clone(), mined, returned: Vec::new() }
+            TipChange { height: self.height, accounts: self.accounts.clone(), mined, is_reorganised: false }
         }
 
-        fn reorganise(&mut self, depth: usize) -> TipChange {
+        fn reorganise(&mut self, depth: usize) -> (TipChange, Vec<CheckedTransaction>) {
             let gone = self.blocks.split_off(self.blocks.len().saturating_sub(depth));
             let returned: Vec<_> = gone.iter().flat_map(|(_, block)| block).cloned().collect();
             if let Some((before, _)) = gone.into_iter().next() {
@@ -571,7 +615,8 @@ mod model {
             }
             self.height = self.height.saturating_add(1);
             self.moved(&returned);
-            TipChange { height: self.height, accounts: self.accounts.clone(), mined: HashSet::new(), returned }
+            let (height, accounts) = (self.height, self.accounts.clone());
+            (TipChange { height, accounts, is_reorganised: true, ..TipChange::default() }, returned)
         }
     }
 
@@ -602,7 +647,12 @@ mod model {
                 }
                 pool.on_tip(model.now, model.mine(block));
             }
-            Event::Reorganise { depth } => pool.on_tip(model.now, model.reorganise(depth)),
+            Event::Reorganise { depth } => {
+                let (change, returned) = model.reorganise(depth);
+                let accounts = change.accounts.clone();
+                pool.on_tip(model.now, change);
+                pool.take_back(model.now, returned, &accounts);
+            }
             Event::Wait(millis) => {
                 model.now = model.now.saturating_add(millis);
                 let (now, expiry) = (model.now, model.config.expiry.as_millis() as u64);

@@ -1,8 +1,11 @@
 //! What the pool tells of itself without changing.
 
-use super::{Entry, Pool};
+use super::{Entry, Pool, Queue};
 use cairn_ledger::{hash::TxId, keys::Address, units::Timestamp};
 use std::ops::Bound;
+
+/// Transactions of one sender in one answer: the largest fit it. Only a reorganisation leaves more.
+const OF_SENDER: usize = 200;
 
 /// What a transaction must pay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +27,10 @@ impl Pool {
         places.map(|(sender, nonce)| self.entry(sender, *nonce).clone()).collect()
     }
 
-    /// What one sender has here, in order of nonce.
+    /// What one sender has here, in order of nonce: the first [`OF_SENDER`].
     pub fn of_sender(&self, sender: &Address) -> Vec<Entry> {
-        self.queues.get(sender).map_or_else(Vec::new, |queue| queue.entries.values().cloned().collect())
+        let of_sender = |queue: &Queue| queue.entries.values().take(OF_SENDER).cloned().collect();
+        self.queues.get(sender).map_or_else(Vec::new, of_sender)
     }
 
     /// What a transaction must pay to be among the first `bytes` that are mined, if no better ones come.
