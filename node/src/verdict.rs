@@ -51,6 +51,9 @@ pub enum Offence {
     /// An answer that does not fit the question.
     #[error("answered something that was not asked")]
     WrongAnswer,
+    /// A chain with less work than it claims to follow, or nothing of it.
+    #[error("claims a chain with more work than it has headers to show for")]
+    Unkept,
     /// No answer in time.
     #[error("did not answer in time")]
     Stalled,

@@ -402,7 +402,7 @@ pub struct SyncInfo {
     pub blocks_per_second: f64,
     /// How many milliseconds the rest takes at this rate; null while nobody can tell.
     pub left_ms: Option<u64>,
-    /// Where it is stalled: what is wrong, and what to do about it.
+    /// Where it is stalled, or peers claim a better chain that it does not follow: what is wrong, and what to do about it.
     pub reason: Option<String>,
 }
 

@@ -113,7 +113,7 @@ impl Context {
             progress: status.progress(),
             blocks_per_second: status.rate,
             left_ms: status.left.map(millis),
-            reason: status.phase.stall().map(|stall| stall.to_string()),
+            reason: status.trouble(),
         }
     }
 }

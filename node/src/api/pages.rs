@@ -7,7 +7,10 @@
 //! | `/metrics` | as reads: this machine, or any token | OpenMetrics text |
 
 use super::server::Door;
-use crate::{clock, sync::SyncPhase};
+use crate::{
+    clock,
+    sync::{SyncPhase, Unfollowed},
+};
 use jsonrpsee::server::{HttpBody, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
@@ -59,6 +62,7 @@ pub(super) async fn show(door: &Door, page: Page) -> HttpResponse {
                 "phase": state.phase.name(),
                 "height": state.height,
                 "target": state.target,
+                "unfollowed": state.unfollowed.map(|unfollowed| unfollowed.to_string()),
             });
             json(if lack.is_none() { 200 } else { 503 }, &shown)
         }
@@ -74,6 +78,9 @@ struct State {
     phase: SyncPhase,
     height: u64,
     target: u64,
+    /// A chain that peers claim and this node does not follow: told of, and no reason not to be ready, or anybody
+    /// could make it so.
+    unfollowed: Option<Unfollowed>,
     /// How old the tip is, in ms.
     tip_age: u64,
     interval: u64,
@@ -87,6 +94,7 @@ fn state(door: &Door) -> State {
         phase: sync.phase,
         height: tip.height().get(),
         target: sync.target.get(),
+        unfollowed: sync.unfollowed,
         tip_age: clock::now().millis().saturating_sub(tip.header.time.millis()),
         interval: door.context.spec.params().interval_ms,
         local: door.context.local,
@@ -161,8 +169,15 @@ mod tests {
     use crate::sync::Stall;
     use cairn_ledger::units::Height;
 
-    const READY: State =
-        State { phase: SyncPhase::CaughtUp, height: 10, target: 10, tip_age: 30_000, interval: 30_000, local: false };
+    const READY: State = State {
+        phase: SyncPhase::CaughtUp,
+        height: 10,
+        target: 10,
+        unfollowed: None,
+        tip_age: 30_000,
+        interval: 30_000,
+        local: false,
+    };
 
     #[test]
     fn a_node_is_ready_when_it_is_up_to_date_and_else_says_why() {
@@ -171,6 +186,8 @@ mod tests {
         assert_eq!(lack(State { phase: SyncPhase::Bodies, target: 12, ..READY }), "", "two blocks are on their way");
         assert!(lack(State { phase: SyncPhase::Bodies, target: 13, ..READY }).contains("3 of 13 blocks are missing"));
         assert!(lack(State { phase: SyncPhase::Discovering, ..READY }).contains("no peer"));
+        let unfollowed = Some(Unfollowed::NotShown { height: Height::new(99) });
+        assert_eq!(lack(State { unfollowed, ..READY }), "", "a claim alone makes no node unready");
         let stall = Stall::NoBodies { height: Height::new(11) };
         let stalled = lack(State { phase: SyncPhase::Stalled(stall), target: 13, ..READY });
         assert!(stalled.contains("no peer has block 11"), "{stalled}");

@@ -19,7 +19,9 @@ use crate::{
     store::{ChainStore, DbOptions, StoreError},
     verdict::Origin,
 };
-use cairn_ledger::{block::Header, chain_spec::ChainSpec, units::Height, validate::ChainContext};
+use cairn_ledger::{
+    block::Header, chain_spec::ChainSpec, hash::BlockId, pow::Work, units::Height, validate::ChainContext,
+};
 use std::{collections::VecDeque, path::Path, sync::Arc};
 use tokio::sync::{
     broadcast,
@@ -107,6 +109,7 @@ pub(super) fn open(
         tree: HeaderTree::default(),
         orphans: Orphans::default(),
         contexts: VecDeque::new(),
+        near: (BlockId::ZERO, Work::ZERO),
     };
     Ok((writer, view))
 }
@@ -239,8 +242,8 @@ impl Actor {
     fn handle(&mut self, message: Message) -> Result<(), StoreError> {
         let now = clock::now();
         match message {
-            Message::LinkHeaders { origin, headers, answer } => {
-                let outcomes = self.link(origin, headers)?;
+            Message::LinkHeaders { origin, headers, is_presynced, answer } => {
+                let outcomes = self.link(origin, headers, is_presynced)?;
                 // Blocks that are stored may be the best branch once their headers come.
                 let outlets = &self.outlets;
                 self.writer.follow(now, &mut |tip, event, goal| outlets.publish(tip, event, goal))?;
@@ -290,6 +293,9 @@ impl Actor {
             Message::Refusal { id, answer } => {
                 let _ = answer.send(self.writer.tree.reason(&id));
             }
+            Message::Context { id, answer } => {
+                let _ = answer.send(self.writer.context(&id)?);
+            }
             Message::Sync { answer } if self.writer.reorganisation.is_some() => self.waiting.push(answer),
             Message::Sync { answer } => {
                 self.writer.live.sync()?;
@@ -315,12 +321,18 @@ impl Actor {
         }
     }
 
-    fn link(&mut self, origin: Origin, headers: Vec<Header>) -> Result<Vec<HeaderOutcome>, StoreError> {
+    fn link(
+        &mut self,
+        origin: Origin,
+        headers: Vec<Header>,
+        is_presynced: bool,
+    ) -> Result<Vec<HeaderOutcome>, StoreError> {
         let now = clock::now();
         let mut outcomes = Vec::with_capacity(headers.len());
         for header in headers {
-            let outcome = self.writer.link(origin, header, now)?;
-            let ends = matches!(outcome, HeaderOutcome::Invalid(_) | HeaderOutcome::InvalidAncestor);
+            let outcome = self.writer.link(origin, header, is_presynced, now)?;
+            let ends =
+                matches!(outcome, HeaderOutcome::Invalid(_) | HeaderOutcome::InvalidAncestor | HeaderOutcome::Unwanted);
             outcomes.push(outcome);
             if ends {
                 break;

@@ -20,10 +20,11 @@ use cairn_ledger::{
     block::{BLOCK_OVERHEAD_BYTES, HEADER_VERSION, Header},
     chain_spec::ChainSpec,
     error::{BlockError, ExecutionError, Fault, HeaderError},
+    fork_choice::{NEAR_BLOCKS, least_near},
     hash::BlockId,
     keys::Address,
     merkle::txs_root,
-    pow::Target,
+    pow::{Target, Work},
     units::Timestamp,
     validate::{
         ChainContext, CheckedBlock, CheckedTransaction, ConnectError, Execution, LinkedHeader, SealedHeader,
@@ -61,6 +62,8 @@ pub(super) struct Writer {
     pub(super) orphans: Orphans,
     /// Contexts of branch headers used lately.
     pub(super) contexts: VecDeque<ChainContext>,
+    /// The least total work of a header that is near, for the tip with this id.
+    pub(super) near: (BlockId, Work),
 }
 
 /// What became of a stored block's way into the tree.
@@ -74,14 +77,21 @@ enum Adopted {
 }
 
 impl Writer {
-    /// Links one header, and the orphans that waited for it.
-    pub(super) fn link(&mut self, origin: Origin, header: Header, now: Timestamp) -> Result<HeaderOutcome, StoreError> {
+    /// Links one header, and the orphans that waited for it. One of a presynced branch is wanted however little work
+    /// it has: that branch was shown to lead to more than the tip's.
+    pub(super) fn link(
+        &mut self,
+        origin: Origin,
+        header: Header,
+        is_presynced: bool,
+        now: Timestamp,
+    ) -> Result<HeaderOutcome, StoreError> {
         // Work first: whoever wants to be looked at further has paid for it.
         let sealed = match check_work(&self.spec, header) {
             Ok(sealed) => sealed,
             Err(error) => return Ok(HeaderOutcome::Invalid(error)),
         };
-        let outcome = self.link_sealed(origin, sealed, now)?;
+        let outcome = self.link_sealed(origin, sealed, is_presynced, now)?;
         if let HeaderOutcome::Linked(linked) = &outcome {
             self.link_orphans(linked.id(), now)?;
         }
@@ -92,16 +102,24 @@ impl Writer {
         &mut self,
         origin: Origin,
         sealed: SealedHeader,
+        is_presynced: bool,
         now: Timestamp,
     ) -> Result<HeaderOutcome, StoreError> {
         let (id, parent) = (sealed.id(), sealed.header().parent);
         if let Some(known) = self.known(&id)? {
+            if is_presynced {
+                self.tree.pin(&id);
+            }
             return Ok(known);
         }
         // The children of the invalid are refused without another look.
         if self.tree.is_invalid(&parent) {
             self.tree.remember_invalid(id);
             return Ok(HeaderOutcome::InvalidAncestor);
+        }
+        // What is far below the tip is cheap to make, and dear to judge: it is not looked at.
+        if !is_presynced && self.is_far(&parent, sealed.work())? {
+            return Ok(HeaderOutcome::Unwanted);
         }
         let Some(context) = self.context(&parent)? else {
             if self.worth_waiting(&sealed) {
@@ -121,7 +139,7 @@ impl Writer {
             }
         };
         // A header with less work than the tip costs its sender little: its number is bounded.
-        if !self.tree.insert(origin, linked.clone(), self.tip.total_work()) {
+        if !self.tree.insert(origin, linked.clone(), is_presynced, self.tip.total_work()) {
             return Ok(HeaderOutcome::Unwanted);
         }
         self.keep_context(context.extend(&linked));
@@ -133,7 +151,7 @@ impl Writer {
         while let Some(parent) = parents.pop() {
             for (origin, orphan) in self.orphans.take_children(&parent) {
                 let id = orphan.id();
-                if matches!(self.link_sealed(origin, orphan, now)?, HeaderOutcome::Linked(_)) {
+                if matches!(self.link_sealed(origin, orphan, false, now)?, HeaderOutcome::Linked(_)) {
                     parents.push(id);
                 }
             }
@@ -192,7 +210,7 @@ impl Writer {
     }
 
     /// A known block as the parent of others.
-    fn context(&mut self, id: &BlockId) -> Result<Option<ChainContext>, StoreError> {
+    pub(super) fn context(&mut self, id: &BlockId) -> Result<Option<ChainContext>, StoreError> {
         if *id == self.tip.id() {
             return Ok(Some(self.tip.clone()));
         }
@@ -253,6 +271,34 @@ impl Writer {
         if self.contexts.len() > CONTEXTS {
             self.contexts.pop_front();
         }
+    }
+
+    /// Whether a child of `parent` with so much work of its own has less total work than a header must have to be
+    /// near the tip.
+    fn is_far(&mut self, parent: &BlockId, work: Work) -> Result<bool, StoreError> {
+        let below = match self.tree.get(parent) {
+            Some(header) => Some(header.total_work()),
+            None if *parent == self.tip.id() => return Ok(false),
+            None => self.live.header(parent)?.map(|header| header.total_work()),
+        };
+        let total = below.and_then(|below| below.checked_add(work));
+        Ok(match total {
+            Some(total) if total <= self.tip.total_work() => total < self.least_near()?,
+            Some(_) | None => false,
+        })
+    }
+
+    /// The least total work of a header that is near the tip.
+    fn least_near(&mut self) -> Result<Work, StoreError> {
+        if self.near.0 != self.tip.id() {
+            let (height, total) = (self.tip.header().height, self.tip.total_work());
+            let base = self.store.id_at(height.saturating_sub(NEAR_BLOCKS))?;
+            let base = base.map(|id| self.store.expect_header(&id)).transpose()?;
+            let last = base.and_then(|base| total.checked_sub(base.total_work())).unwrap_or(total);
+            let block = self.tip.header().target.decode().map(Target::work).unwrap_or_default();
+            self.near = (self.tip.id(), least_near(total, block, last));
+        }
+        Ok(self.near.1)
     }
 
     /// Whether an orphan's work is near enough to the tip's to spend memory on it.

@@ -16,7 +16,7 @@ use cairn_ledger::{
     pow::Work,
     transaction::Transaction,
     units::{Height, Timestamp},
-    validate::{CheckedBlock, CheckedTransaction, LinkedHeader},
+    validate::{ChainContext, CheckedBlock, CheckedTransaction, LinkedHeader},
 };
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -76,7 +76,8 @@ pub enum HeaderOutcome {
     },
     /// It is from the future: valid perhaps, later.
     Early,
-    /// Its branch has less work than the followed chain, and the memory for such branches is full.
+    /// Its branch has less work than the followed chain, and either it is not near that chain's tip, or its sender has
+    /// brought too much of the kind. It was not judged further; a longer branch comes by presync.
     Unwanted,
     /// It breaks a rule.
     Invalid(HeaderError),
@@ -160,6 +161,7 @@ pub(super) enum Message {
     LinkHeaders {
         origin: Origin,
         headers: Vec<Header>,
+        is_presynced: bool,
         answer: oneshot::Sender<Vec<HeaderOutcome>>,
     },
     Connect {
@@ -202,6 +204,11 @@ pub(super) enum Message {
         id: BlockId,
         answer: oneshot::Sender<Option<BlockError>>,
     },
+    /// A block as the parent of others.
+    Context {
+        id: BlockId,
+        answer: oneshot::Sender<Option<ChainContext>>,
+    },
     /// Makes what was written survive a power cut.
     Sync {
         answer: oneshot::Sender<()>,
@@ -226,12 +233,30 @@ pub struct ChainHandle {
 
 impl ChainHandle {
     /// Links headers, in order, each the parent of the next or not. One outcome for each; after an
-    /// invalid one the rest is not looked at, so the answer may be shorter.
+    /// invalid or unwanted one the rest is not looked at, so the answer may be shorter.
     ///
     /// # Errors
     /// The node is stopping.
     pub async fn link_headers(&self, origin: Origin, headers: Vec<Header>) -> Result<Vec<HeaderOutcome>, ChainError> {
-        self.ask(|answer| Message::LinkHeaders { origin, headers, answer }).await
+        self.ask(|answer| Message::LinkHeaders { origin, headers, is_presynced: false, answer }).await
+    }
+
+    /// The same for headers of a branch that was shown to lead to more work than the tip: they are wanted however
+    /// little they have themselves, and stay until their bodies are judged or their origin is gone. Whoever calls
+    /// bounds their number.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn link_presynced(&self, origin: Origin, headers: Vec<Header>) -> Result<Vec<HeaderOutcome>, ChainError> {
+        self.ask(|answer| Message::LinkHeaders { origin, headers, is_presynced: true, answer }).await
+    }
+
+    /// A known block as the parent of others: one of the followed chain or of a branch. `None` when it is not here.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn context(&self, id: BlockId) -> Result<Option<ChainContext>, ChainError> {
+        self.ask(|answer| Message::Context { id, answer }).await
     }
 
     /// Imports the block of a linked header, which is wanted here. Waits while too many blocks are being checked.

@@ -23,8 +23,9 @@
 //!    is left, as it was.
 //! 2. Events come after their batch, in order, disconnected blocks before connected ones.
 //! 3. Only what is proven invalid is remembered as invalid; what is early, orphaned or mutated never is.
-//! 4. Headers of a branch without its blocks stay in bounded memory, by origin; they never reach the disk. A stored block
-//!    whose ancestors are not here is a stored block, and no corruption.
+//! 4. Headers of a branch without its blocks stay in bounded memory, by origin, and only near the tip; they never reach the
+//!    disk. No bound refuses what extends the tip, what was found here, or what has more work than the tip. A stored block whose ancestors
+//!    are not here is a stored block, and no corruption.
 //! 5. A failure of the store ends the writer; the node then stops in order.
 
 mod accounts;

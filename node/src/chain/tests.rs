@@ -126,6 +126,13 @@ impl Fixture {
                 import.outcome().await.expect("an outcome")
             }
             HeaderOutcome::Known => BlockOutcome::Known,
+            // As after a presync.
+            HeaderOutcome::Unwanted => {
+                let outcomes = self.chain.link_presynced(PEER, vec![block.header.clone()]).await.expect("an answer");
+                let Some(HeaderOutcome::Linked(linked)) = outcomes.into_iter().next() else { panic!("not linked") };
+                let import = self.chain.import(linked, block.body.clone()).await.expect("an import");
+                import.outcome().await.expect("an outcome")
+            }
             other => panic!("not linked: {other:?}"),
         }
     }
@@ -370,6 +377,33 @@ async fn an_early_block_waits_and_an_orphan_finds_its_parent() {
     assert_eq!(node.chain.best_header().get(), 3, "the orphans were linked behind their parent");
     node.import_all(&branch.blocks).await;
     node.assert_at(&branch).await;
+}
+
+#[tokio::test]
+async fn only_headers_near_the_tip_are_kept_of_lighter_branches() {
+    let node = Fixture::new();
+    let mut stem = Branch::new(&node.spec);
+    stem.mine_many(3, 0);
+    let (mut ours, mut far) = (stem.clone(), stem);
+    ours.mine_many(50, 0);
+    let mut near = ours.clone();
+    ours.mine_many(150, 0);
+    near.mine_many(30, 1);
+    far.mine_many(300, 1);
+    node.import_all(&ours.blocks).await;
+    assert!(matches!(node.link(&near.blocks[53].header).await, HeaderOutcome::Unwanted), "149 blocks behind");
+    let headers: Vec<Header> = far.blocks[3..].iter().map(|block| block.header.clone()).collect();
+    let outcomes = node.chain.link_headers(PEER, headers.clone()).await.expect("an answer");
+    assert!(matches!(outcomes[..], [HeaderOutcome::Unwanted]), "the rest is not looked at");
+    // What was shown to have more work is taken in from its beginning.
+    let outcomes = node.chain.link_presynced(PEER, headers).await.expect("an answer");
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, HeaderOutcome::Linked(_))));
+    assert_eq!(node.chain.best_header().get(), 303);
+    let mut fork = ours.clone();
+    ours.mine_many(100, 0);
+    fork.mine_many(90, 1);
+    node.import_all(&ours.blocks).await;
+    assert!(matches!(node.link(&fork.blocks[203].header).await, HeaderOutcome::Linked(_)), "a hundred blocks behind");
 }
 
 #[tokio::test]

@@ -1,9 +1,14 @@
 //! The header tree: linked headers that are not on the followed chain, and the bodies that wait there.
 //!
 //! # Bounds
-//! A header that shows more work than the followed chain cost that work; any other is cheap, and so its
-//! number is bounded for each origin and in all. Bodies stay in memory up to a bound; then they go to
-//! the disk, but only those on the way to a header with more work than the followed chain.
+//! A header that shows more work than the followed chain cost that work: it is always taken in. Any other is cheap, and
+//! is kept only while it is near the tip ([`least_near`](cairn_ledger::fork_choice::least_near)) and there is room: its
+//! origin has few, and the tree is not full. What makes room is the childless header of the least total work, of the same
+//! origin first. Headers of a presynced branch are *pinned*: they were proven to lead to more work than the tip, and stay
+//! until their bodies are judged or their sender is gone; their sender's presync bounds their number.
+//!
+//! Bodies stay in memory up to a bound; then they go to the disk, but only those on the way to a header with more
+//! work than the followed chain.
 
 use crate::verdict::Origin;
 use cairn_ledger::{
@@ -15,10 +20,10 @@ use cairn_ledger::{
 };
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
-/// Headers of branches without more work than the followed chain, from one origin: a reorganisation
-/// deeper than this many blocks is not followed. About 10 MB.
-const LOW_WORK_PER_ORIGIN: usize = 25_000;
-/// All headers in the tree. About 40 MB.
+/// Headers without more work than the followed chain, from one origin: two answers of a peer. Longer branches come by
+/// presync, once they have more work. About 2 MB.
+const LOW_WORK_PER_ORIGIN: usize = 4_000;
+/// All headers in the tree, but for those that nothing may refuse. About 50 MB.
 const HEADERS: usize = 100_000;
 /// Bytes of bodies kept in memory.
 const BODY_BYTES: usize = 32 << 20;
@@ -35,12 +40,11 @@ pub(super) const CONTEXT_EVERY: u64 = 64;
 
 /// The body of a block in the tree.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a tree of headers without bodies is small, and soon has them")]
 pub(super) enum BodyState {
     /// Not here.
     Missing,
     /// Here, and checked.
-    Checked(CheckedBlock),
+    Checked(Box<CheckedBlock>),
     /// On the disk.
     Stored,
 }
@@ -49,9 +53,24 @@ struct Entry {
     header: LinkedHeader,
     origin: Origin,
     body: BodyState,
-    children: BTreeSet<BlockId>,
     /// It as the parent of others, at some heights.
     context: Option<Box<ChainContext>>,
+    /// Part of a presynced branch.
+    is_pinned: bool,
+}
+
+impl Entry {
+    fn key(&self) -> (Work, BlockId) {
+        key(&self.header)
+    }
+}
+
+/// What one origin has in the tree.
+#[derive(Default)]
+struct Held {
+    count: usize,
+    /// Those without children, by total work.
+    ends: BTreeSet<(Work, BlockId)>,
 }
 
 /// Linked headers off the followed chain. Whatever is not in the tree but has children there lies on the disk, with its
@@ -59,16 +78,18 @@ struct Entry {
 #[derive(Default)]
 pub(super) struct HeaderTree {
     entries: HashMap<BlockId, Entry>,
+    /// The entries whose parent this is, be it an entry itself or on the followed chain.
+    children: HashMap<BlockId, BTreeSet<BlockId>>,
+    /// Entries whose parent is not in the tree.
+    roots: HashSet<BlockId>,
+    /// Entries without children, by total work: the last is the best.
+    ends: BTreeSet<(Work, BlockId)>,
     /// Headers by origin.
-    counts: HashMap<Origin, usize>,
+    held: HashMap<Origin, Held>,
     /// Bytes of the bodies in memory.
     body_bytes: usize,
-    /// The header with the most work; `None` when it must be found again.
-    best: Option<(Work, BlockId)>,
     /// Those whose body is here, as are the bodies of all below them in the tree: what can be connected.
     complete: BTreeSet<(Work, BlockId)>,
-    /// Children of blocks that are not in the tree, by those.
-    stems: HashMap<BlockId, BTreeSet<BlockId>>,
     /// Blocks off the followed chain that are not in the tree, but on the disk with all below them, by the last bytes of
     /// their ids. One that is taken for another is on the disk, too.
     on_disk: HashSet<[u8; 8]>,
@@ -94,41 +115,86 @@ impl HeaderTree {
         self.invalid.contains(id)
     }
 
-    /// Adds a header; `false` when there is no room for it. `tip` is the work of the followed chain.
-    pub(super) fn insert(&mut self, origin: Origin, header: LinkedHeader, tip: Work) -> bool {
-        let count = self.counts.get(&origin).copied().unwrap_or(0);
-        if self.entries.len() >= HEADERS || (header.total_work() <= tip && count >= LOW_WORK_PER_ORIGIN) {
+    /// Adds a header; `false` when there is no room for it, which is never so where it has more work than the followed
+    /// chain (`tip`) or is part of a presynced branch.
+    pub(super) fn insert(&mut self, origin: Origin, header: LinkedHeader, is_presynced: bool, tip: Work) -> bool {
+        let (work, parent) = (header.total_work(), header.header().parent);
+        let is_better = is_presynced || work > tip;
+        let below = (!is_better).then_some(work);
+        let has_many = self.held.get(&origin).is_some_and(|held| held.count >= LOW_WORK_PER_ORIGIN);
+        if !is_better && has_many && !self.evict(Some(origin), below, &parent) {
             return false;
         }
-        self.insert_entry(origin, header, BodyState::Missing);
+        if self.entries.len() >= HEADERS {
+            let _ = self.evict(Some(origin), below, &parent) || self.evict(None, below, &parent);
+        }
+        // What must be taken in is so even where nothing can make room: only its own ancestors are there then.
+        if self.entries.len() >= HEADERS && !is_better {
+            return false;
+        }
+        let (body, context) = (BodyState::Missing, None);
+        self.insert_entry(Entry { header, origin, body, context, is_pinned: is_presynced });
         true
+    }
+
+    /// Notes that a header turned out to be part of a presynced branch.
+    pub(super) fn pin(&mut self, id: &BlockId) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.is_pinned = true;
+        }
+    }
+
+    /// Evicts the childless header of the least total work, of one origin or of all; with `below` only one with less
+    /// work than that. Pinned ones stay, and `spared`. `false`: there is none.
+    fn evict(&mut self, of: Option<Origin>, below: Option<Work>, spared: &BlockId) -> bool {
+        let ends = match of {
+            Some(origin) => self.held.get(&origin).map(|held| &held.ends),
+            None => Some(&self.ends),
+        };
+        let is_free = |id: &BlockId| id != spared && self.entries.get(id).is_some_and(|entry| !entry.is_pinned);
+        let least = ends.and_then(|ends| ends.iter().find(|(_, id)| is_free(id)).copied());
+        let victim = least.filter(|(work, _)| below.is_none_or(|below| *work < below));
+        if let Some((_, id)) = victim {
+            self.remove(&id);
+        }
+        victim.is_some()
     }
 
     /// Adds a block whose body is on the disk: one that was disconnected, or stored before a restart.
     pub(super) fn insert_stored(&mut self, header: LinkedHeader) {
-        self.insert_entry(Origin::Local, header, BodyState::Stored);
+        let (origin, body, context) = (Origin::Local, BodyState::Stored, None);
+        self.insert_entry(Entry { header, origin, body, context, is_pinned: false });
     }
 
-    fn insert_entry(&mut self, origin: Origin, header: LinkedHeader, body: BodyState) {
-        let id = header.id();
+    fn insert_entry(&mut self, entry: Entry) {
+        let (id, parent) = (entry.header.id(), entry.header.header().parent);
         if self.entries.contains_key(&id) {
             return;
         }
-        *self.counts.entry(origin).or_default() += 1;
-        self.siblings(&header.header().parent).insert(id);
-        let children = self.stems.remove(&id).unwrap_or_default();
-        if self.entries.is_empty() || self.best.is_some_and(|(work, _)| header.total_work() > work) {
-            self.best = Some((header.total_work(), id));
+        self.children.entry(parent).or_default().insert(id);
+        if !self.entries.contains_key(&parent) {
+            self.roots.insert(id);
         }
-        self.entries.insert(id, Entry { header, origin, body, children, context: None });
+        for child in self.children.get(&id).into_iter().flatten() {
+            self.roots.remove(child);
+        }
+        self.held.entry(entry.origin).or_default().count += 1;
+        self.entries.insert(id, entry);
+        self.sort_in(&id);
+        self.sort_in(&parent);
         self.complete_from(id);
     }
 
-    /// The children of a block, in the tree or not.
-    fn siblings(&mut self, parent: &BlockId) -> &mut BTreeSet<BlockId> {
-        match self.entries.get_mut(parent) {
-            Some(parent) => &mut parent.children,
-            None => self.stems.entry(*parent).or_default(),
+    /// Notes whether an entry is without children.
+    fn sort_in(&mut self, id: &BlockId) {
+        let Some(entry) = self.entries.get(id) else { return };
+        let (key, held) = (entry.key(), self.held.entry(entry.origin).or_default());
+        if self.children.contains_key(id) {
+            self.ends.remove(&key);
+            held.ends.remove(&key);
+        } else {
+            self.ends.insert(key);
+            held.ends.insert(key);
         }
     }
 
@@ -142,7 +208,7 @@ impl HeaderTree {
             let complete = follows && !matches!(entry.body, BodyState::Missing);
             // Each is noted once, so all of this costs as much as there are blocks.
             if complete && self.complete.insert(key(&entry.header)) {
-                waiting.extend(entry.children.iter().copied());
+                waiting.extend(self.children.get(&id).into_iter().flatten().copied());
             }
         }
     }
@@ -153,7 +219,7 @@ impl HeaderTree {
         while let Some(id) = waiting.pop() {
             let Some(entry) = self.entries.get(&id) else { continue };
             if self.complete.remove(&key(&entry.header)) {
-                waiting.extend(entry.children.iter().copied());
+                waiting.extend(self.children.get(&id).into_iter().flatten().copied());
             }
         }
     }
@@ -178,7 +244,7 @@ impl HeaderTree {
         if matches!(entry.body, BodyState::Missing) {
             let id = block.header().id();
             self.body_bytes += body_bytes(&block);
-            entry.body = BodyState::Checked(block);
+            entry.body = BodyState::Checked(Box::new(block));
             self.complete_from(id);
         }
         true
@@ -191,19 +257,19 @@ impl HeaderTree {
         if self.body_bytes <= BODY_BYTES {
             return spilled;
         }
-        let all = self.entries.values().map(|entry| (entry.header.total_work(), &entry.header));
-        let mut all: Vec<(Work, BlockId, BlockId)> =
-            all.map(|(work, header)| (work, header.id(), header.header().parent)).collect();
+        let all = self.entries.values().map(|entry| (entry.key(), entry.header.header().parent, entry.is_pinned));
+        let mut all: Vec<(Work, BlockId, BlockId, bool)> =
+            all.map(|((work, id), parent, is_pinned)| (work, id, parent, is_pinned)).collect();
         all.sort_unstable();
         // From the top, so that every block comes before its parent.
         let mut wanted = HashSet::new();
-        for (work, id, parent) in all.iter().rev() {
-            if *work > tip || wanted.contains(id) {
+        for (work, id, parent, is_pinned) in all.iter().rev() {
+            if *work > tip || *is_pinned || wanted.contains(id) {
                 wanted.extend([*id, *parent]);
             }
         }
-        all.sort_by_key(|(_, id, _)| !wanted.contains(id));
-        for (_, id, _) in all {
+        all.sort_by_key(|(_, id, ..)| !wanted.contains(id));
+        for (_, id, ..) in all {
             if self.body_bytes <= BODY_BYTES / 2 {
                 break;
             }
@@ -221,7 +287,7 @@ impl HeaderTree {
     /// Has blocks that can be connected and are on the disk leave the tree, from the lowest up, to the highest that keeps its
     /// context: so a branch that overtakes late takes memory for its headers' ends alone.
     pub(super) fn shed_stored(&mut self) {
-        let lowest: Vec<BlockId> = self.stems.values().flatten().copied().collect();
+        let lowest: Vec<BlockId> = self.roots.iter().copied().collect();
         for id in lowest {
             let (mut stored, mut leaving, mut at) = (Vec::new(), 0, Some(id));
             while let Some(entry) = at.and_then(|id| self.entries.get(&id)) {
@@ -231,7 +297,8 @@ impl HeaderTree {
                 leaving = if entry.context.is_some() { stored.len() } else { leaving };
                 stored.push(entry.header.id());
                 // Where branches part, each part keeps what leads to it.
-                at = if entry.children.len() == 1 { entry.children.first().copied() } else { None };
+                let children = self.children.get(&entry.header.id());
+                at = children.filter(|children| children.len() == 1).and_then(|children| children.first().copied());
             }
             for id in stored.into_iter().take(leaving) {
                 self.remove(&id);
@@ -266,7 +333,7 @@ impl HeaderTree {
         match std::mem::replace(&mut entry.body, BodyState::Missing) {
             BodyState::Checked(block) => {
                 self.body_bytes -= body_bytes(&block);
-                Some(block)
+                Some(*block)
             }
             other => {
                 entry.body = other;
@@ -281,13 +348,9 @@ impl HeaderTree {
     }
 
     /// The height and work of the header with the most work.
-    pub(super) fn best(&mut self) -> Option<(Height, Work)> {
-        if self.best.is_none() {
-            let all = self.entries.values().map(|entry| (entry.header.total_work(), entry.header.id()));
-            self.best = all.max();
-        }
-        let header = self.get(&self.best?.1)?;
-        Some((header.header().height, header.total_work()))
+    pub(super) fn best(&self) -> Option<(Height, Work)> {
+        let (work, id) = self.ends.last()?;
+        Some((self.get(id)?.header().height, *work))
     }
 
     /// Removes a block that is now on the followed chain.
@@ -303,7 +366,7 @@ impl HeaderTree {
         while let Some(id) = waiting.pop() {
             self.remove(&id);
             // The children of one that was not in the tree stand there, too.
-            waiting.extend(self.stems.get(&id).into_iter().flatten());
+            waiting.extend(self.children.get(&id).into_iter().flatten());
             self.on_disk.remove(&short(&id));
             self.remember_invalid(id);
         }
@@ -339,28 +402,30 @@ impl HeaderTree {
         self.prune(|entry| entry.origin == origin && matches!(entry.body, BodyState::Missing));
         // What stays has a body, or carries one: it counts for this node from now on.
         for entry in self.entries.values_mut().filter(|entry| entry.origin == origin) {
-            entry.origin = Origin::Local;
+            (entry.origin, entry.is_pinned) = (Origin::Local, false);
         }
-        if let Some(count) = self.counts.remove(&origin) {
-            *self.counts.entry(Origin::Local).or_default() += count;
+        if let Some(Held { count, ends }) = self.held.remove(&origin) {
+            let held = self.held.entry(Origin::Local).or_default();
+            held.count += count;
+            held.ends.extend(ends);
         }
     }
 
     /// Forgets branches that ended far below the tip.
     pub(super) fn forget_stale(&mut self, tip: Height) {
         let limit = tip.saturating_sub(STALE);
-        self.prune(|entry| entry.header.header().height < limit);
+        self.prune(|entry| !entry.is_pinned && entry.header.header().height < limit);
     }
 
     /// Removes entries without children that are `unwanted`, then those that so became childless.
     fn prune(&mut self, unwanted: impl Fn(&Entry) -> bool) {
-        let ends = self.entries.values().filter(|entry| entry.children.is_empty() && unwanted(entry));
-        let mut waiting: Vec<BlockId> = ends.map(|entry| entry.header.id()).collect();
+        let is_unwanted = |tree: &Self, id: &BlockId| tree.entries.get(id).is_some_and(&unwanted);
+        let mut waiting: Vec<BlockId> =
+            self.ends.iter().map(|(_, id)| *id).filter(|id| is_unwanted(self, id)).collect();
         while let Some(id) = waiting.pop() {
-            let Some(entry) = self.entries.get(&id) else { continue };
-            let parent = entry.header.header().parent;
+            let Some(parent) = self.get(&id).map(|header| header.header().parent) else { continue };
             self.remove(&id);
-            if self.entries.get(&parent).is_some_and(|entry| entry.children.is_empty() && unwanted(entry)) {
+            if !self.children.contains_key(&parent) && is_unwanted(self, &parent) {
                 waiting.push(parent);
             }
         }
@@ -370,21 +435,24 @@ impl HeaderTree {
     fn remove(&mut self, id: &BlockId) {
         self.take_checked(id);
         let Some(entry) = self.entries.remove(id) else { return };
-        self.best = self.best.filter(|(_, best)| best != id);
-        self.complete.remove(&key(&entry.header));
-        if let Some(count) = self.counts.get_mut(&entry.origin) {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(&entry.origin);
+        self.complete.remove(&entry.key());
+        self.roots.remove(id);
+        self.roots.extend(self.children.get(id).into_iter().flatten());
+        self.ends.remove(&entry.key());
+        if let Some(held) = self.held.get_mut(&entry.origin) {
+            held.ends.remove(&entry.key());
+            held.count -= 1;
+            if held.count == 0 {
+                self.held.remove(&entry.origin);
             }
         }
         let parent = entry.header.header().parent;
-        self.siblings(&parent).remove(id);
-        if self.stems.get(&parent).is_some_and(BTreeSet::is_empty) {
-            self.stems.remove(&parent);
-        }
-        if !entry.children.is_empty() {
-            self.stems.insert(*id, entry.children);
+        if let Some(siblings) = self.children.get_mut(&parent) {
+            siblings.remove(id);
+            if siblings.is_empty() {
+                self.children.remove(&parent);
+                self.sort_in(&parent);
+            }
         }
     }
 }
@@ -429,13 +497,70 @@ mod tests {
         let (spammer, honest) = (Origin::Peer(PeerNumber(1)), Origin::Peer(PeerNumber(2)));
         let tip = Work::from_u64(1000);
         let genesis = BlockId::ZERO;
-        let taken = (0..30_000).filter(|n| tree.insert(spammer, header(*n, 1, genesis, 10), tip)).count();
+        let taken = (0..30_000).filter(|n| tree.insert(spammer, header(*n, 1, genesis, 10), false, tip)).count();
         assert_eq!(taken, LOW_WORK_PER_ORIGIN);
-        assert!(tree.insert(honest, header(30_001, 1, genesis, 10), tip), "the honest neighbour is not harmed");
-        assert!(tree.insert(spammer, header(30_002, 1, genesis, 2000), tip), "work opens the door");
+        assert!(tree.insert(honest, header(30_001, 1, genesis, 10), false, tip), "the honest neighbour is not harmed");
+        assert!(tree.insert(spammer, header(30_002, 1, genesis, 2000), false, tip), "work opens the door");
+        assert!(tree.insert(spammer, header(30_003, 1, genesis, 11), false, tip), "more work takes the place of less");
+        assert_eq!(tree.held[&spammer].count, LOW_WORK_PER_ORIGIN + 1);
         tree.forget_origin(spammer);
         assert_eq!(tree.entries.len(), 1);
         assert_eq!(tree.best(), Some((Height::new(1), Work::from_u64(10))));
+    }
+
+    /// A hundred thousand cheap headers once made the tree refuse everything, children of the tip and blocks that were
+    /// found here included, for ever.
+    #[test]
+    fn a_tree_full_of_cheap_headers_refuses_nothing_that_has_more_work_than_the_tip() {
+        let (mut tree, tip) = (HeaderTree::default(), Work::from_u64(1000));
+        let spammer = |n: u64| Origin::Peer(PeerNumber(n / LOW_WORK_PER_ORIGIN as u64));
+        for n in 0..HEADERS as u64 {
+            assert!(tree.insert(spammer(n), header(n, 1, BlockId::ZERO, 20), false, tip));
+        }
+        let honest = Origin::Peer(PeerNumber(1_000));
+        assert!(!tree.insert(honest, header(200_000, 1, BlockId::ZERO, 20), false, tip), "it is full of the same");
+        assert!(tree.insert(honest, header(200_001, 1, BlockId::ZERO, 21), false, tip), "what has more work is nearer");
+        let mut parent = BlockId::ZERO;
+        for n in 0..10_000 {
+            let child = header(300_000 + n, n, parent, 1001 + n);
+            assert!(tree.insert(Origin::Local, child.clone(), false, tip), "{n}");
+            parent = child.id();
+        }
+        assert!(tree.get(&parent).is_some() && tree.entries.len() <= HEADERS);
+        assert_eq!(tree.best(), Some((Height::new(9_999), Work::from_u64(11_000))));
+        // Whoever fills it with chains of much work takes no place from the best.
+        for n in 0..HEADERS as u64 {
+            tree.insert(spammer(n), header(400_000 + n, 1, BlockId::ZERO, 1001), false, tip);
+        }
+        assert!(tree.get(&parent).is_some() && tree.entries.len() <= HEADERS);
+        assert_all_counted(&tree);
+    }
+
+    #[test]
+    fn a_presynced_branch_is_never_evicted() {
+        let (mut tree, tip) = (HeaderTree::default(), Work::from_u64(1000));
+        let peer = Origin::Peer(PeerNumber(1));
+        let base = header(1, 1, BlockId::ZERO, 1);
+        let end = header(2, 2, base.id(), 2);
+        assert!(tree.insert(peer, base.clone(), true, tip) && tree.insert(peer, end.clone(), true, tip));
+        let cheap = header(3, 1, BlockId::ZERO, 1);
+        assert!(tree.insert(peer, cheap.clone(), false, tip), "the control");
+        for n in 0..2 * HEADERS as u64 {
+            tree.insert(Origin::Peer(PeerNumber(n)), header(10 + n, 1, BlockId::ZERO, 20 + n % 900), false, tip);
+        }
+        tree.forget_stale(Height::new(1_000_000));
+        assert!(tree.get(&base.id()).is_some() && tree.get(&end.id()).is_some() && tree.get(&cheap.id()).is_none());
+        tree.forget_origin(peer);
+        assert!(tree.get(&base.id()).is_none(), "its sender is gone");
+        assert_all_counted(&tree);
+    }
+
+    /// What is counted and sorted is what is there.
+    fn assert_all_counted(tree: &HeaderTree) {
+        assert_eq!(tree.held.values().map(|held| held.count).sum::<usize>(), tree.entries.len());
+        assert_eq!(tree.held.values().map(|held| held.ends.len()).sum::<usize>(), tree.ends.len());
+        let childless = tree.entries.keys().filter(|id| !tree.children.contains_key(*id)).count();
+        assert_eq!(childless, tree.ends.len());
     }
 
     #[test]
@@ -446,14 +571,14 @@ mod tests {
         let grandchild = header(3, 3, child.id(), 30);
         let sibling = header(4, 2, root.id(), 15);
         for entry in [&root, &child, &grandchild, &sibling] {
-            assert!(tree.insert(Origin::Local, entry.clone(), tip));
+            assert!(tree.insert(Origin::Local, entry.clone(), false, tip));
         }
         assert_eq!(tree.best(), Some((Height::new(3), Work::from_u64(30))));
         tree.invalidate(&child.id());
         assert!(tree.is_invalid(&child.id()) && tree.is_invalid(&grandchild.id()));
         assert!(tree.get(&sibling.id()).is_some() && !tree.is_invalid(&sibling.id()));
         assert_eq!(tree.best(), Some((Height::new(2), Work::from_u64(15))));
-        assert_eq!(tree.counts.values().sum::<usize>(), tree.entries.len());
+        assert_all_counted(&tree);
     }
 
     /// The lower blocks of a branch that had overtaken were once dropped, since they had less work than the tip: nobody
@@ -466,7 +591,7 @@ mod tests {
         let top = header(3, 3, middle.id(), 150);
         let worse = header(4, 2, low.id(), 90);
         for linked in [&low, &middle, &top, &worse] {
-            assert!(tree.insert(Origin::Local, linked.clone(), tip));
+            assert!(tree.insert(Origin::Local, linked.clone(), false, tip));
             let block = CheckedBlock::check(&easy_network(), linked.clone(), Body::default()).expect("an empty block");
             assert!(tree.set_body(block));
         }
@@ -485,7 +610,7 @@ mod tests {
         let base = header(2, 6, BlockId::ZERO, 10);
         let grown = header(3, 5_000, base.id(), 11);
         for entry in [&old, &base, &grown] {
-            tree.insert(Origin::Local, entry.clone(), Work::ZERO);
+            tree.insert(Origin::Local, entry.clone(), false, Work::ZERO);
         }
         tree.forget_stale(Height::new(5_500));
         assert!(tree.get(&old.id()).is_none());

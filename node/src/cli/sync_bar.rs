@@ -112,6 +112,8 @@ mod tests {
             target: Height::new(40),
             rate: 5.2,
             left: Some(Duration::from_secs(6)),
+            is_gaining: true,
+            unfollowed: None,
         };
         let shown = |phase| {
             bar.show(&at(phase));

@@ -135,7 +135,10 @@ fn sync(node: &NodeInfo, report: &mut Report) {
         SyncPhase::Headers | SyncPhase::Bodies if height < target => {
             report.note(Check::Sync, format!("it is catching up: block {height} of {target}"), None);
         }
-        _ => report.ok(Check::Sync, format!("its tip is block {height}")),
+        _ => match &node.sync.reason {
+            Some(reason) => report.note(Check::Sync, format!("its tip is block {height}: {reason}"), None),
+            None => report.ok(Check::Sync, format!("its tip is block {height}")),
+        },
     }
 }
 

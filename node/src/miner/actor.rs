@@ -187,7 +187,8 @@ impl<N: Announce, S: Progress> Actor<N, S> {
             now: clock::now(),
             parent_time: self.maker.chain.tip().header.time,
             max_future_ms: self.maker.spec().params().max_future_ms,
-            may_build: self.sync.may_build(),
+            interval_ms: self.maker.spec().params().interval_ms,
+            is_gaining: self.sync.is_gaining(),
         };
         let time = plan(&moment)?;
         self.maker.template(beneficiary, time).await

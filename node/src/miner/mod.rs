@@ -16,7 +16,10 @@
 //!
 //! # Invariants
 //! 1. A block is stamped max(now, parent + 1 ms), never so far ahead that others would call it early.
-//! 2. Nothing is mined on a chain that is being caught up with; a node without peers mines on its own.
+//! 2. A node mines on its connected tip. It pauses only on an old one (20 intervals) while blocks of a better chain
+//!    are being connected, and for a few seconds after its first peer came. Headers without bodies and claims
+//!    pause nothing, or whoever withholds bodies would keep everybody else from mining: to keep a node on an old
+//!    tip, one has to go on bringing blocks that were mined.
 //! 3. Mining and generation take turns: a node does not race itself.
 //! 4. Threads rest as their duty says, and end when the node stops.
 

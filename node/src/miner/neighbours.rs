@@ -1,10 +1,6 @@
 //! What the miner needs of the network and of the synchronisation, and nothing more.
 
-use crate::{
-    chain::BlockBody,
-    network::NetworkHandle,
-    sync::{Stall, SyncHandle, SyncPhase},
-};
+use crate::{chain::BlockBody, network::NetworkHandle, sync::SyncHandle};
 use cairn_ledger::block::Header;
 use std::future::Future;
 
@@ -16,8 +12,8 @@ pub trait Announce: Clone + Send + Sync + 'static {
 
 /// Knows how far the chain here is behind.
 pub trait Progress: Send + Sync + 'static {
-    /// Whether blocks may be built on the tip: it is the best that is known, or nobody is there to ask.
-    fn may_build(&self) -> bool;
+    /// Whether blocks of a better chain are being connected just now.
+    fn is_gaining(&self) -> bool;
 }
 
 impl Announce for NetworkHandle {
@@ -27,11 +23,7 @@ impl Announce for NetworkHandle {
 }
 
 impl Progress for SyncHandle {
-    fn may_build(&self) -> bool {
-        match self.status().phase {
-            // A node without peers is all the network there is, as far as it knows.
-            SyncPhase::Discovering | SyncPhase::CaughtUp | SyncPhase::Stalled(Stall::NoPeer) => true,
-            SyncPhase::Headers | SyncPhase::Bodies | SyncPhase::Stalled(_) => false,
-        }
+    fn is_gaining(&self) -> bool {
+        self.status().is_gaining
     }
 }

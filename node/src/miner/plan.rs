@@ -11,9 +11,15 @@ pub(super) struct Moment {
     pub parent_time: Timestamp,
     /// How far ahead of the clock a block's time may be.
     pub max_future_ms: u64,
-    /// Whether the tip is one to build on.
-    pub may_build: bool,
+    /// The intended time between blocks.
+    pub interval_ms: u64,
+    /// Whether blocks of a better chain are being connected just now.
+    pub is_gaining: bool,
 }
+
+/// A tip younger than this many intervals is mined on whatever others show: no header, claim or block keeps a node
+/// that follows the chain from mining. What is connected on an older one is history, and had to be mined, too.
+const RECENT_INTERVALS: u64 = 20;
 
 /// Why nothing is mined right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +43,8 @@ pub(super) enum Pause {
 
 /// The time to stamp, or why not to mine.
 pub(super) fn plan(moment: &Moment) -> Result<Timestamp, Pause> {
-    if !moment.may_build {
+    let age = moment.now.since(moment.parent_time);
+    if moment.is_gaining && age > moment.interval_ms.saturating_mul(RECENT_INTERVALS) {
         return Err(Pause::Syncing);
     }
     let stamp = moment.now.max(moment.parent_time.saturating_add(1));
@@ -68,13 +75,27 @@ mod tests {
 
     #[test]
     fn a_block_is_stamped_now_or_just_after_its_parent() {
-        let moment =
-            |now, parent| Moment { now: at(now), parent_time: at(parent), max_future_ms: 100, may_build: true };
+        let moment = |now, parent| Moment {
+            now: at(now),
+            parent_time: at(parent),
+            max_future_ms: 100,
+            interval_ms: 50,
+            is_gaining: false,
+        };
         assert_eq!(plan(&moment(1_000, 900)), Ok(at(1_000)));
         assert_eq!(plan(&moment(1_000, 1_000)), Ok(at(1_001)));
         assert_eq!(plan(&moment(1_000, 1_099)), Ok(at(1_100)), "the last that others accept now");
         assert_eq!(plan(&moment(1_000, 1_100)), Err(Pause::TipAhead { ahead_ms: 100 }));
-        assert_eq!(plan(&Moment { may_build: false, ..moment(1_000, 900) }), Err(Pause::Syncing));
+    }
+
+    #[test]
+    fn only_an_old_tip_that_is_being_left_is_not_mined_on() {
+        let moment =
+            Moment { now: at(10_000), parent_time: at(9_000), max_future_ms: 100, interval_ms: 50, is_gaining: true };
+        assert_eq!(plan(&moment), Ok(at(10_000)), "twenty intervals old, and no more");
+        let old = Moment { parent_time: at(8_999), ..moment };
+        assert_eq!(plan(&old), Err(Pause::Syncing));
+        assert_eq!(plan(&Moment { is_gaining: false, ..old }), Ok(at(10_000)), "nothing is connected");
     }
 
     #[test]

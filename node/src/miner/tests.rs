@@ -38,10 +38,10 @@ impl Announce for Heard {
 }
 
 #[derive(Clone)]
-struct InSync(Arc<AtomicBool>);
+struct Gaining(Arc<AtomicBool>);
 
-impl Progress for InSync {
-    fn may_build(&self) -> bool {
+impl Progress for Gaining {
+    fn is_gaining(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -50,7 +50,7 @@ struct Mine {
     bench: Bench,
     miner: MinerHandle,
     heard: mpsc::Receiver<Block>,
-    in_sync: InSync,
+    gaining: Gaining,
     switch: ShutdownSwitch,
     task: JoinHandle<Result<(), TaskError>>,
 }
@@ -58,16 +58,16 @@ struct Mine {
 impl Mine {
     fn new(bench: Bench, threads: usize) -> Self {
         let config = MiningConfig { threads, duty: 50, beneficiary: Some(key(9).address()) };
-        Self::with(bench, config)
+        Self::with(bench, config, false)
     }
 
-    fn with(bench: Bench, config: MiningConfig) -> Self {
+    fn with(bench: Bench, config: MiningConfig, gaining: bool) -> Self {
         let (sender, heard) = mpsc::channel(1_000);
-        let in_sync = InSync(Arc::new(AtomicBool::new(true)));
+        let gaining = Gaining(Arc::new(AtomicBool::new(gaining)));
         let (switch, stop) = shutdown();
         let (chain, pool) = (bench.chain.clone(), bench.pool.clone());
-        let (miner, task) = spawn(config, chain, pool, Heard(sender), in_sync.clone(), stop);
-        Self { bench, miner, heard, in_sync, switch, task }
+        let (miner, task) = spawn(config, chain, pool, Heard(sender), gaining.clone(), stop);
+        Self { bench, miner, heard, gaining, switch, task }
     }
 
     async fn next_block(&mut self) -> Block {
@@ -117,19 +117,23 @@ async fn threads_mine_block_after_block_with_the_pools_transactions() {
 }
 
 #[tokio::test]
-async fn nothing_is_mined_while_the_chain_is_caught_up_with() {
-    let mine = Mine::new(Bench::new(), 1);
-    mine.in_sync.0.store(false, Ordering::Relaxed);
+async fn only_an_old_tip_that_is_being_left_is_not_mined_on() {
+    let config = MiningConfig { threads: 1, duty: 50, beneficiary: Some(key(9).address()) };
+    let mine = Mine::with(Bench::on(network_since(1_000)), config, true);
     let info = mine.until(|info| info.paused.is_some()).await;
     assert_eq!(info.paused.as_deref(), Some("the chain is still being caught up with"));
-    mine.in_sync.0.store(true, Ordering::Relaxed);
-    mine.until(|info| info.paused.is_none()).await;
+    mine.gaining.0.store(false, Ordering::Relaxed);
+    let found = mine.until(|info| info.blocks_found > 0).await.blocks_found;
+    // The tip is young: whatever others show, it is mined on.
+    mine.gaining.0.store(true, Ordering::Relaxed);
+    let info = mine.until(|info| info.blocks_found > found + 3).await;
+    assert_eq!(info.paused, None);
     mine.stop().await;
 }
 
 #[tokio::test]
 async fn without_a_beneficiary_the_miner_says_what_it_lacks() {
-    let mine = Mine::with(Bench::new(), MiningConfig { threads: 1, duty: 1, beneficiary: None });
+    let mine = Mine::with(Bench::new(), MiningConfig { threads: 1, duty: 1, beneficiary: None }, false);
     let info = mine.until(|info| info.paused.is_some()).await;
     assert_eq!(info.paused.as_deref(), Some("no address is set to receive the rewards"));
     mine.stop().await;

@@ -3,7 +3,7 @@
 use super::{
     behaviour::BehaviourEvent,
     codec::Received,
-    mailbox::{Class, NetworkEvent, RequestError},
+    mailbox::{Class, NetworkEvent, PeerKind, RequestError},
     reachability,
     service::Service,
     traffic::Protocol,
@@ -247,11 +247,18 @@ impl Service {
         if is_first {
             self.on_acquainted(id);
         }
+        let kind = self.kind_of(number, id);
         self.backlog.push(if is_first {
-            NetworkEvent::PeerUp { peer: number, status }
+            NetworkEvent::PeerUp { peer: number, kind, status }
         } else {
-            NetworkEvent::PeerStatus { peer: number, status }
+            NetworkEvent::PeerStatus { peer: number, kind, status }
         });
+    }
+
+    fn kind_of(&self, number: PeerNumber, id: &PeerId) -> PeerKind {
+        let Some(peer) = self.peers.get(number) else { return PeerKind::default() };
+        let neighbourhood = reachability::neighbourhood(&peer.address);
+        PeerKind { named: self.redial.is_named(id), inbound: peer.inbound, neighbourhood }
     }
 
     fn on_request_event(&mut self, class: Class, event: RequestEvent) {

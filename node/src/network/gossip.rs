@@ -11,7 +11,7 @@ use super::{
     wire::{CompactBlock, Message, TxBatch},
 };
 use crate::{
-    chain::{BlockBody, ChainHandle, HeaderOutcome},
+    chain::{BlockBody, ChainHandle, HeaderOutcome, Tip},
     mempool::{PoolError, PoolHandle},
     verdict::{Offence, Origin, PeerNumber, Verdict},
 };
@@ -21,7 +21,7 @@ use cairn_ledger::{
     codec::DecodeError,
     error::{BlockError, Fault, HeaderError},
     hash::{BlockId, TxId},
-    pow::Work,
+    pow::{Target, Work},
     transaction::Transaction,
     validate::{Candidate, LinkedHeader, check_work},
 };
@@ -29,6 +29,9 @@ use std::{sync::Arc, time::Duration};
 
 /// A block so far above the best header is not looked at: sync will come to it.
 const FAR_AHEAD: u64 = 64;
+/// A block whose chain is so many blocks of the tip's work behind it, or more, is neither fetched nor passed on: blocks that
+/// compete with the tip have cost as much as it has, others are cheap, and come by sync when their chain has overtaken.
+const BEHIND: usize = 3;
 /// How often a transaction that came before its predecessor is tried again: batches overtake each other.
 const GAP_RETRIES: usize = 3;
 /// The pause before each of them.
@@ -54,6 +57,8 @@ pub(super) enum Finding {
     Block { id: BlockId, header: Box<Header>, total_work: Work },
     /// A block, with work, of a branch that is not known here.
     UnknownParent { id: BlockId },
+    /// A block of a chain with far less work than the one followed here: its sender may not know of that.
+    Unwanted,
     /// Transactions that were new here and admitted.
     Transactions(Vec<(TxId, Transaction)>),
 }
@@ -69,6 +74,10 @@ impl Judged {
 
     fn rejected(offence: Offence) -> Self {
         Self::only(Verdict::Reject(offence))
+    }
+
+    fn unwanted() -> Self {
+        Self { finding: Finding::Unwanted, ..Self::ignored() }
     }
 
     fn unknown_parent(id: BlockId) -> Self {
@@ -89,15 +98,23 @@ fn of_header_error(error: HeaderError) -> Judged {
     }
 }
 
+/// Whether a chain with so much work competes with the one to this tip.
+fn competes(total_work: Work, tip: &Tip) -> bool {
+    let block = tip.header.target.decode().map(Target::work).unwrap_or_default();
+    let within = (0..BEHIND).try_fold(total_work, |sum, _| sum.checked_add(block));
+    within.is_none_or(|within| within > tip.total_work)
+}
+
 /// What follows from how a header was linked: either the verdict, or the block is wanted.
-fn of_header(id: BlockId, outcome: HeaderOutcome) -> Result<LinkedHeader, Box<Judged>> {
+fn of_header(id: BlockId, outcome: HeaderOutcome, tip: &Tip) -> Result<LinkedHeader, Box<Judged>> {
     match outcome {
-        HeaderOutcome::Linked(linked) => Ok(linked),
+        HeaderOutcome::Linked(linked) if competes(linked.total_work(), tip) => Ok(linked),
+        HeaderOutcome::Linked(_) | HeaderOutcome::Unwanted => Err(Box::new(Judged::unwanted())),
         HeaderOutcome::Orphan { .. } => Err(Box::new(Judged::unknown_parent(id))),
         HeaderOutcome::Invalid(error) => Err(Box::new(of_header_error(error))),
         // A child of the invalid is not proven invalid by its own bytes, and whoever passed it on may not
         // have executed the parent yet.
-        HeaderOutcome::Known | HeaderOutcome::Early | HeaderOutcome::Unwanted | HeaderOutcome::InvalidAncestor => {
+        HeaderOutcome::Known | HeaderOutcome::Early | HeaderOutcome::InvalidAncestor => {
             Err(Box::new(Judged::ignored()))
         }
     }
@@ -241,7 +258,7 @@ impl Judge {
             .ok()
             .and_then(|outcomes| outcomes.into_iter().next())
             .ok_or_else(|| Box::new(Judged::ignored()))?;
-        of_header(id, outcome)
+        of_header(id, outcome, &self.chain.tip())
     }
 
     /// The block's transactions: from the pool, else with what the sender adds, else all from the sender. With
@@ -391,17 +408,42 @@ mod tests {
     #[test]
     fn only_proven_headers_cost_their_sender() {
         let id = BlockId::ZERO;
-        let judge = |outcome| of_header(id, outcome).err().map(|judged| *judged);
+        let judge = |outcome| of_header(id, outcome, &tip(0)).err().map(|judged| *judged);
         assert_eq!(judge(HeaderOutcome::Orphan { parent: id }), Some(Judged::unknown_parent(id)));
-        for outcome in
-            [HeaderOutcome::Known, HeaderOutcome::Early, HeaderOutcome::Unwanted, HeaderOutcome::InvalidAncestor]
-        {
+        for outcome in [HeaderOutcome::Known, HeaderOutcome::Early, HeaderOutcome::InvalidAncestor] {
             assert_eq!(judge(outcome), Some(Judged::ignored()));
         }
+        assert_eq!(judge(HeaderOutcome::Unwanted), Some(Judged::unwanted()));
         let proven = HeaderError::ZeroBeneficiary;
         assert_eq!(judge(HeaderOutcome::Invalid(proven)), Some(Judged::rejected(Offence::InvalidHeader(proven))));
         let ahead = HeaderError::TimeAhead { got: Default::default(), limit: Default::default() };
         assert_eq!(judge(HeaderOutcome::Invalid(ahead)), Some(Judged::ignored()));
+    }
+
+    /// A tip whose chain has so many times the work of its block.
+    fn tip(blocks: u64) -> Tip {
+        let header = easy_network().genesis().clone();
+        let work = header.target.decode().map(Target::work).expect("a normal target");
+        let total_work = (0..blocks).fold(Work::ZERO, |sum, _| sum.checked_add(work).expect("no overflow"));
+        Tip { id: header.id(), header, total_work }
+    }
+
+    /// Low-work blocks were once passed on through the whole mesh.
+    #[test]
+    fn blocks_of_chains_with_far_less_work_are_not_passed_on() {
+        let at = |blocks: u64| {
+            let total_work = tip(blocks).total_work;
+            let header = easy_network().genesis().clone();
+            let (id, target) = (header.id(), header.target);
+            let linked = LinkedHeader::restore(header.clone(), id, total_work, target, vec![]);
+            of_header(header.id(), HeaderOutcome::Linked(linked), &tip(1_000)).map_err(|judged| judged.finding)
+        };
+        for blocks in [0, 1, 500, 997] {
+            assert_eq!(at(blocks), Err(Finding::Unwanted), "{blocks}");
+        }
+        for blocks in [998, 999, 1_000, 1_001, 5_000] {
+            assert!(at(blocks).is_ok(), "{blocks} of 1 000 competes with the tip");
+        }
     }
 
     #[test]

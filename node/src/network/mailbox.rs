@@ -259,6 +259,17 @@ impl Default for NetworkInfo {
     }
 }
 
+/// How a peer came to be one: what it says counts less than that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerKind {
+    /// The operator named it.
+    pub named: bool,
+    /// It dialled this node.
+    pub inbound: bool,
+    /// Where it is: one operator has few such places.
+    pub neighbourhood: Vec<u8>,
+}
+
 /// What the network tells sync.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetworkEvent {
@@ -266,6 +277,8 @@ pub enum NetworkEvent {
     PeerUp {
         /// Who.
         peer: PeerNumber,
+        /// How it came here.
+        kind: PeerKind,
         /// Where it stands.
         status: PeerStatus,
     },
@@ -273,6 +286,8 @@ pub enum NetworkEvent {
     PeerStatus {
         /// Who.
         peer: PeerNumber,
+        /// How it came here, for all that is known by now.
+        kind: PeerKind,
         /// Where it stands.
         status: PeerStatus,
     },

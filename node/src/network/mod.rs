@@ -74,6 +74,7 @@
 //! | silence; with pings unanswered; uselessness while others are useful | 200 s; 40 s; 30 min | three exchanges of status; a cut cable; an hour has 30 blocks | parted from |
 //! | streams | 128 a connection; 16 of each request class | a flood fills only its own class | refused |
 //! | blocks, batches being judged | 16, 64; 32 a peer | what the checking threads do in a second | ignored, nobody charged; what waits in the sender's pool is asked for after 5 s |
+//! | blocks far behind the tip from a peer | 2 000 an hour | after a partition the lighter side's peers are honest | ignored; it is told where this node stands, then charged |
 //! | requests being answered | 64; 4 a peer, until the answer has left | 256 MiB of answers at most; sync keeps three | wait in line |
 //! | requests in line | 1024 | seconds of work | closed unanswered, the newest of those who only take first |
 //! | bytes of answers a second, to all | `network.max_upload_per_second` | what the operator spares | they wait; eight bytes for those who give lately to one for those who only take (1 byte for 32) |
@@ -161,7 +162,7 @@ pub use identity::IdentityError;
 pub use ladder::Reach;
 pub use mailbox::{
     AddPeerError, AdmitError, BanError, BanInfo, FindError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo,
-    Provider, RequestError,
+    PeerKind, Provider, RequestError,
 };
 pub use redial::TargetError;
 pub use resource::{Kind, UnknownKind};

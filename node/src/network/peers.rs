@@ -45,6 +45,12 @@ const GIVEN_LEAST: f64 = 4096.0;
 const TAKEN_FOR_GIVEN: f64 = 32.0;
 /// What a new block is worth that a peer was the first to bring: the body of a usual one.
 pub(super) const BLOCK_WORTH: usize = 128 << 10;
+/// Blocks far behind the tip that a peer may send in this time: after a partition the peers of the lighter side are
+/// honest, and do not know yet.
+const UNWANTED: u32 = 2000;
+const UNWANTED_TIME: Duration = Duration::from_secs(3600);
+/// How often a peer that sends such is told where this node stands.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// Bytes that any request counts for, however short its answer: what it costs to look.
 const LEAST_COST: usize = 16 << 10;
 
@@ -58,6 +64,8 @@ fn price(offence: &Offence) -> f64 {
         Offence::InvalidHeader(_) | Offence::InvalidBlock(_) => 100.0,
         // No honest program makes these, but a broken line or disk might, once.
         Offence::Undecodable(_) | Offence::MutatedBody | Offence::WrongAnswer => 50.0,
+        // An honest node's chain never loses work.
+        Offence::Unkept => 34.0,
         // Checked by honest nodes before it is passed on; each costs us the check of one batch.
         Offence::InvalidTransaction(_) => 34.0,
         Offence::Stalled | Offence::Flooding => 10.0,
@@ -74,7 +82,7 @@ fn is_bannable(offence: &Offence) -> bool {
         | Offence::WrongAnswer
         | Offence::InvalidTransaction(_) => true,
         // Slow is not malicious, and a node that ran into a limit may have been made to.
-        Offence::Stalled | Offence::Flooding => false,
+        Offence::Unkept | Offence::Stalled | Offence::Flooding => false,
     }
 }
 
@@ -87,6 +95,17 @@ pub(super) enum Decision {
     Disconnect,
     /// Close its connections and refuse it for so long.
     Ban(Duration),
+}
+
+/// What to do about a block far behind the tip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unwanted {
+    /// Tell its sender where this node stands.
+    Tell,
+    /// Nothing: it was told a moment ago.
+    Bear,
+    /// Charge its sender: it sends too many.
+    TooMany,
 }
 
 /// A number of points that halves with time.
@@ -166,6 +185,10 @@ pub(super) struct Peer {
     given: Score,
     taken: Score,
     allowance: Allowance,
+    /// Blocks far behind the tip that it sent, and since when they are counted.
+    unwanted: (Instant, u32),
+    /// When it was last told where this node stands because of that.
+    told_at: Option<Instant>,
     serving: usize,
     judging: usize,
 }
@@ -217,6 +240,8 @@ impl PeerTable {
             given: Score { points: 0.0, at: now },
             taken: Score { points: 0.0, at: now },
             allowance: Allowance { bytes: SERVE_BURST, at: now },
+            unwanted: (now, 0),
+            told_at: None,
             serving: 0,
             judging: 0,
         };
@@ -290,6 +315,22 @@ impl PeerTable {
         if let Some(status) = status.filter(|status| status.total_work < total_work) {
             (status.tip, status.height, status.total_work) = (id, header.height, total_work);
         }
+    }
+
+    /// Notes that a peer has sent a block far behind the tip, and says what to do about it.
+    pub(super) fn sent_unwanted(&mut self, number: PeerNumber, now: Instant) -> Unwanted {
+        let Some(peer) = self.peers.get_mut(&number) else { return Unwanted::Bear };
+        let (since, count) = peer.unwanted;
+        peer.unwanted =
+            if now.saturating_duration_since(since) < UNWANTED_TIME { (since, count + 1) } else { (now, 1) };
+        if peer.unwanted.1 > UNWANTED {
+            return Unwanted::TooMany;
+        }
+        if peer.told_at.is_some_and(|told| now.saturating_duration_since(told) < TELL_EVERY) {
+            return Unwanted::Bear;
+        }
+        peer.told_at = Some(now);
+        Unwanted::Tell
     }
 
     /// Whether a peer may ask for anything now, or has asked for so much that it is far behind its share.

@@ -5,7 +5,7 @@ use super::{
     compact,
     gossip::{self, Finding, Judged},
     mailbox::NetworkEvent,
-    peers::BLOCK_WORTH,
+    peers::{BLOCK_WORTH, Unwanted},
     service::{Job, Service},
     traffic::Protocol,
     wire::Message,
@@ -173,7 +173,7 @@ impl Service {
                 let bytes = admitted.iter().map(|(_, transaction)| transaction.size()).sum();
                 self.peers.gave(sender, bytes, now);
             }
-            Finding::Nothing | Finding::UnknownParent { .. } | Finding::Transactions(_) => {
+            Finding::Nothing | Finding::Unwanted | Finding::UnknownParent { .. } | Finding::Transactions(_) => {
                 self.peers.heard(sender, now);
             }
         }
@@ -183,6 +183,7 @@ impl Service {
                 self.known_blocks.insert(id);
                 self.peers.saw_block(sender, id, &header, total_work);
             }
+            Finding::Unwanted => self.on_unwanted(sender),
             Finding::UnknownParent { id } => self.backlog.push(NetworkEvent::UnknownParent { peer: sender, id }),
             Finding::Transactions(admitted) => {
                 for (txid, transaction) in admitted {
@@ -194,6 +195,19 @@ impl Service {
                     }
                 }
             }
+        }
+    }
+
+    /// A peer has sent a block of a chain with far less work: it is told where this node stands.
+    fn on_unwanted(&mut self, sender: PeerNumber) {
+        match self.peers.sent_unwanted(sender, Instant::now()) {
+            Unwanted::Tell => {
+                if let Some(id) = self.peers.get(sender).map(|peer| peer.id) {
+                    self.exchange_status(&id);
+                }
+            }
+            Unwanted::Bear => {}
+            Unwanted::TooMany => self.charge(sender, &Offence::Flooding),
         }
     }
 }

@@ -3,9 +3,11 @@
 use super::{
     machine::{Action, Event, Machine},
     mailbox::{Reports, SyncHandle, SyncStatus},
+    presync::{Presync, Rules as PresyncRules, Step},
 };
 use crate::{
     chain::{BlockOutcome, ChainError, ChainEvent, ChainHandle, StoreError, Tip},
+    clock,
     network::{Kind, NetworkEvent, NetworkHandle, RequestError, wire::MAX_LOCATOR},
     tasks::{Shutdown, TaskError},
     verdict::{Origin, PeerNumber},
@@ -15,6 +17,7 @@ use cairn_ledger::{
     chain_spec::ChainSpec,
     error::BlockError,
     hash::BlockId,
+    pow::Work,
     validate::LinkedHeader,
 };
 use std::{
@@ -69,6 +72,9 @@ enum Failure {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The system gives no random bytes.
+    #[error("no random bytes: {0}")]
+    Random(getrandom::Error),
     /// A reader panicked.
     #[error("reading panicked: {0}")]
     Panicked(#[from] tokio::task::JoinError),
@@ -126,13 +132,18 @@ impl Driver {
         if self.reports.is_due(now, status.phase) {
             report(&status);
         }
+        if self.reports.is_news(status.unfollowed)
+            && let Some(unfollowed) = status.unfollowed
+        {
+            tracing::warn!(target: "cairn::sync", %unfollowed, "a claimed chain is not followed");
+        }
         self.status.send_if_modified(|known| std::mem::replace(known, status) != status);
     }
 }
 
 /// Tells the operator how far the node is.
 fn report(status: &SyncStatus) {
-    let SyncStatus { phase, height, best_header, target, rate, left } = status;
+    let SyncStatus { phase, height, best_header, target, rate, left, is_gaining: _, unfollowed: _ } = status;
     let (height, headers, target) = (height.get(), best_header.get(), target.get());
     let (phase, blocks_per_second, seconds_left) = (phase.name(), rate.round(), left.map(|left| left.as_secs()));
     match status.phase.stall() {
@@ -160,9 +171,21 @@ impl Hands {
                 let answer = self.fetch_headers(peer, branch).await?;
                 Some(Event::Headers { job, answer })
             }
-            Action::Link { job, peer, headers } => {
-                let outcomes = self.chain.link_headers(Origin::Peer(peer), headers).await?;
+            Action::Link { job, peer, headers, is_presynced } => {
+                let origin = Origin::Peer(peer);
+                let outcomes = match is_presynced {
+                    true => self.chain.link_presynced(origin, headers).await?,
+                    false => self.chain.link_headers(origin, headers).await?,
+                };
                 Some(Event::Linked { job, outcomes })
+            }
+            Action::BeginPresync { job, fork, claimed } => {
+                let presync = self.begin_presync(fork, claimed).await?;
+                Some(Event::PresyncBegun { job, presync })
+            }
+            Action::Presync { job, presync, headers } => {
+                let (presync, step) = self.presync(presync, headers).await?;
+                Some(Event::Presynced { job, presync, step })
             }
             Action::FetchBodies { job, peer, ids } => {
                 Some(Event::Bodies { job, answer: self.network.request_bodies(peer, ids).await })
@@ -197,6 +220,24 @@ impl Hands {
         Ok(self.network.request_headers(peer, locator).await)
     }
 
+    /// A presync from a block on; nothing where the chain no longer knows that block.
+    async fn begin_presync(&self, fork: BlockId, claimed: Work) -> Result<Option<Box<Presync>>, Failure> {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(Failure::Random)?;
+        let context = self.chain.context(fork).await?;
+        Ok(context.map(|context| Box::new(Presync::new(context, claimed, &secret))))
+    }
+
+    /// Two thousand headers take a while to check: not on a thread that drives the network.
+    async fn presync(&self, mut presync: Box<Presync>, headers: Vec<Header>) -> Result<(Box<Presync>, Step), Failure> {
+        let (spec, tip) = (self.chain.reader().spec().clone(), self.chain.tip().total_work);
+        let judged = tokio::task::spawn_blocking(move || {
+            let step = presync.take(&PresyncRules { spec: &spec, now: clock::now(), tip }, headers);
+            (presync, step)
+        });
+        Ok(judged.await?)
+    }
+
     async fn import(&self, header: LinkedHeader, body: Body) -> Result<Result<BlockOutcome, BlockError>, Failure> {
         let mut import = self.chain.import(header, body).await?;
         match import.matched().await? {
@@ -216,8 +257,8 @@ fn moved_event(event: &ChainEvent) -> Event {
 
 fn network_event(event: NetworkEvent) -> Event {
     match event {
-        NetworkEvent::PeerUp { peer, status } => Event::PeerUp { peer, status },
-        NetworkEvent::PeerStatus { peer, status } => Event::PeerStatus { peer, status },
+        NetworkEvent::PeerUp { peer, kind, status } => Event::PeerUp { peer, kind, status },
+        NetworkEvent::PeerStatus { peer, kind, status } => Event::PeerStatus { peer, kind, status },
         NetworkEvent::PeerDown { peer } => Event::PeerDown { peer },
         NetworkEvent::UnknownParent { peer, id } => Event::UnknownParent { peer, id },
     }
@@ -232,6 +273,9 @@ fn finished(done: Done) -> Result<Option<Event>, TaskError> {
         Ok(Err(Failure::Chain(ChainError::Stopping | ChainError::Reorganising))) => Ok(None),
         Ok(Err(error @ Failure::Store(_))) => {
             Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage: true })
+        }
+        Ok(Err(error @ Failure::Random(_))) => {
+            Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage: false })
         }
         Ok(Err(error @ Failure::Panicked(_))) => Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),
         Err(error) => Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),

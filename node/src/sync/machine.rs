@@ -3,12 +3,19 @@
 
 pub(super) mod bodies;
 mod headers;
+mod presync;
 mod status;
 
-use super::{mailbox::SyncPhase, rate::Rate, sources::Source, tree::Tree};
+use super::{
+    mailbox::SyncPhase,
+    presync::{Presync, Step},
+    rate::Rate,
+    sources::Source,
+    tree::Tree,
+};
 use crate::{
     chain::{BlockOutcome, HeaderOutcome, Tip},
-    network::{PeerStatus, RequestError},
+    network::{PeerKind, PeerStatus, RequestError},
     verdict::{Offence, PeerNumber},
 };
 use bodies::BodyJob;
@@ -23,15 +30,15 @@ use cairn_ledger::{
 use headers::HeaderJob;
 use std::{collections::BTreeMap, time::Instant};
 
-/// How far headers may be ahead of the tip: enough that bodies never wait for them.
-pub(super) const MAX_AHEAD: u64 = 20_000;
+/// How far headers of one peer may be ahead of what is here: enough that bodies never wait for them.
+pub(super) const MAX_AHEAD: u64 = 8_000;
 /// What happens.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
     /// A peer has come.
-    PeerUp { peer: PeerNumber, status: PeerStatus },
+    PeerUp { peer: PeerNumber, kind: PeerKind, status: PeerStatus },
     /// A peer says where it stands now.
-    PeerStatus { peer: PeerNumber, status: PeerStatus },
+    PeerStatus { peer: PeerNumber, kind: PeerKind, status: PeerStatus },
     /// A peer is gone.
     PeerDown { peer: PeerNumber },
     /// A peer has passed on a block of a branch that is unknown here.
@@ -40,6 +47,10 @@ pub(super) enum Event {
     Headers { job: u64, answer: Result<Vec<Header>, RequestError> },
     /// The chain has tried to link them.
     Linked { job: u64, outcomes: Vec<HeaderOutcome> },
+    /// A presync can begin; not where the chain no longer knows the fork.
+    PresyncBegun { job: u64, presync: Option<Box<Presync>> },
+    /// A presync has taken an answer in.
+    Presynced { job: u64, presync: Box<Presync>, step: Step },
     /// A request for bodies has ended.
     Bodies { job: u64, answer: Result<Vec<Body>, RequestError> },
     /// An import has ended; the error says that the body is not the header's.
@@ -57,8 +68,12 @@ pub(super) enum Event {
 pub(super) enum Action {
     /// Ask a peer for headers: after `branch`, or else after the followed chain's own locator.
     FetchHeaders { job: u64, peer: PeerNumber, branch: Vec<BlockId> },
-    /// Have headers linked.
-    Link { job: u64, peer: PeerNumber, headers: Vec<Header> },
+    /// Have headers linked; `is_presynced`: they are part of a branch that has more work than the tip.
+    Link { job: u64, peer: PeerNumber, headers: Vec<Header>, is_presynced: bool },
+    /// Begin to presync the chain after this block of a peer that claims so much work.
+    BeginPresync { job: u64, fork: BlockId, claimed: Work },
+    /// Have a presync take an answer in.
+    Presync { job: u64, presync: Box<Presync>, headers: Vec<Header> },
     /// Ask a peer for bodies.
     FetchBodies { job: u64, peer: PeerNumber, ids: Vec<BlockId> },
     /// Have a block imported.
@@ -69,6 +84,16 @@ pub(super) enum Action {
     Charge { peer: PeerNumber, offence: Offence },
 }
 
+/// The lowest body of the path.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    id: BlockId,
+    /// Since when it is that.
+    since: Instant,
+    /// When somebody was last about to send it.
+    hoped: Instant,
+}
+
 /// The machine.
 #[derive(Debug)]
 pub(super) struct Machine {
@@ -77,7 +102,7 @@ pub(super) struct Machine {
     connecting: Height,
     tree: Tree,
     sources: BTreeMap<PeerNumber, Source>,
-    headers: Option<HeaderJob>,
+    headers: BTreeMap<u64, HeaderJob>,
     bodies: BTreeMap<u64, BodyJob>,
     last_job: u64,
     /// What a body weighs, on average.
@@ -92,6 +117,16 @@ pub(super) struct Machine {
     /// When the chain last came nearer to the best that is known, or that one was found, or there was nothing
     /// to gain.
     gained: Instant,
+    /// When the chain last moved.
+    connected: Option<Instant>,
+    /// When the first peer came.
+    met: Option<Instant>,
+    /// The lowest body of the path, while it is waited for.
+    head: Option<Head>,
+    /// Whether that has not come for long, and is not about to.
+    is_held_up: bool,
+    /// How often a branch was passed over since the chain last moved.
+    passed_over: u32,
     /// The most work that any header had.
     most_work: Work,
     /// What was asked for before its headers were forgotten, together with a peer: when they come again, it is
@@ -119,7 +154,7 @@ impl Machine {
             connecting: tip.height(),
             tip,
             sources: BTreeMap::new(),
-            headers: None,
+            headers: BTreeMap::new(),
             bodies: BTreeMap::new(),
             last_job: 0,
             mean_body: bodies::FIRST_BODY,
@@ -128,6 +163,11 @@ impl Machine {
             was_caught_up: false,
             progress: now,
             gained: now,
+            head: None,
+            is_held_up: false,
+            passed_over: 0,
+            connected: None,
+            met: None,
             most_work: Work::ZERO,
             awaited: BTreeMap::new(),
             begun: now,
@@ -144,13 +184,14 @@ impl Machine {
         let mut actions = Vec::new();
         self.connecting = connecting;
         match event {
-            Event::PeerUp { peer, status } => {
-                self.sources.insert(peer, Source::new(status));
+            Event::PeerUp { peer, kind, status } => {
+                self.sources.insert(peer, Source::new(kind, status));
                 self.lonely_since = None;
+                self.met.get_or_insert(now);
             }
-            Event::PeerStatus { peer, status } => {
+            Event::PeerStatus { peer, kind, status } => {
                 if let Some(source) = self.sources.get_mut(&peer) {
-                    source.update(status);
+                    source.update(kind, status);
                 }
             }
             Event::PeerDown { peer } => self.on_peer_down(now, peer),
@@ -162,11 +203,14 @@ impl Machine {
             }
             Event::Headers { job, answer } => self.on_headers(now, job, answer, &mut actions),
             Event::Linked { job, outcomes } => self.on_linked(now, job, outcomes, &mut actions),
+            Event::PresyncBegun { job, presync } => self.on_presync_begun(now, job, presync),
+            Event::Presynced { job, presync, step } => self.on_presynced(now, job, presync, step, &mut actions),
             Event::Bodies { job, answer } => self.on_bodies(now, job, answer, &mut actions),
             Event::Imported { id, peer, result } => self.on_imported(now, id, peer, result, &mut actions),
             Event::TipMoved { tip, connected } => {
                 self.tree.moved(tip.total_work, &connected);
-                (self.tip, self.progress, self.gained) = (tip, now, now);
+                (self.tip, self.progress, self.gained, self.connected) = (tip, now, now, Some(now));
+                self.passed_over = 0;
             }
             Event::MovesMissed { tip } => {
                 self.tip = tip;
@@ -180,6 +224,18 @@ impl Machine {
         actions
     }
 
+    /// Headers in memory.
+    #[cfg(test)]
+    pub(super) fn headers_held(&self) -> usize {
+        self.tree.len()
+    }
+
+    /// Presyncs that are under way.
+    #[cfg(test)]
+    pub(super) fn presyncs(&self) -> usize {
+        self.sources.values().filter(|source| source.look.is_some()).count()
+    }
+
     fn next_job(&mut self) -> u64 {
         self.last_job += 1;
         self.last_job
@@ -190,7 +246,7 @@ impl Machine {
         if self.sources.is_empty() {
             self.lonely_since.get_or_insert(now);
         }
-        self.headers.take_if(|job| job.peer == peer);
+        self.headers.retain(|_, job| job.peer != peer);
         let theirs: Vec<u64> = self.bodies.iter().filter(|(_, job)| job.peer == peer).map(|(job, _)| *job).collect();
         theirs.into_iter().for_each(|job| drop(self.end_job(job)));
         // The chain forgets headers that only this peer had brought; others are asked for them again.
@@ -205,7 +261,7 @@ impl Machine {
     /// Begins anew from the tip; what is on its way is not waited for.
     fn restart(&mut self, now: Instant) {
         self.tree = Tree::new(self.tip.total_work);
-        self.headers = None;
+        self.headers.clear();
         self.bodies.clear();
         self.awaited.clear();
         for source in self.sources.values_mut() {

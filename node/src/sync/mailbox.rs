@@ -104,6 +104,38 @@ impl fmt::Display for Stall {
     }
 }
 
+/// A chain that others claim to be better, and that this node does not follow: as text, why, and what to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfollowed {
+    /// Peers claim it and do not show its headers, or none that have more work.
+    NotShown {
+        /// The height they claim.
+        height: Height,
+    },
+    /// Its headers are here, and nobody sends its blocks.
+    Withheld {
+        /// The height of the best of them.
+        height: Height,
+    },
+}
+
+impl fmt::Display for Unfollowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotShown { height } => write!(
+                f,
+                "a peer claims a chain with more work, up to block {height}, and does not show it: this node stays on \
+                 its own; if others follow that chain, name one of them with --network.peers"
+            ),
+            Self::Withheld { height } => write!(
+                f,
+                "there are headers with more work, up to block {height}, whose blocks nobody sends: this node stays on \
+                 its own chain; if others follow that one, name one of them with --network.peers"
+            ),
+        }
+    }
+}
+
 /// How far the node is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SyncStatus {
@@ -119,9 +151,21 @@ pub struct SyncStatus {
     pub rate: f64,
     /// How long it will take at this rate; `None` while nobody can tell.
     pub left: Option<Duration>,
+    /// Whether blocks of a better chain are being connected, or the first headers are just being asked for: a block
+    /// on an old tip would be left behind. What only headers or claims show does not make it so for long.
+    pub is_gaining: bool,
+    /// A chain that is claimed to be better and is not followed.
+    pub unfollowed: Option<Unfollowed>,
 }
 
 impl SyncStatus {
+    /// What is wrong, if anything is, and what to do about it: why it does not get on, or that peers claim another
+    /// chain. All that tells the operator takes it from here.
+    pub fn trouble(&self) -> Option<String> {
+        let stall = self.phase.stall().map(|stall| stall.to_string());
+        stall.or_else(|| self.unfollowed.map(|unfollowed| unfollowed.to_string()))
+    }
+
     /// How far it is, from 0 to 1.
     pub fn progress(&self) -> f64 {
         match self.target.get() {
@@ -154,11 +198,17 @@ impl SyncHandle {
 #[derive(Debug, Default)]
 pub(super) struct Reports {
     last: Option<(Instant, SyncPhase)>,
+    was_unfollowed: bool,
 }
 
 impl Reports {
     /// Between two reports of the same phase.
     const EVERY: Duration = Duration::from_secs(10);
+
+    /// Whether it is time to report that a chain is claimed and not followed: once, as often as it begins.
+    pub(super) fn is_news(&mut self, unfollowed: Option<Unfollowed>) -> bool {
+        !std::mem::replace(&mut self.was_unfollowed, unfollowed.is_some()) && unfollowed.is_some()
+    }
 
     /// Whether it is time to report this.
     pub(super) fn is_due(&mut self, now: Instant, phase: SyncPhase) -> bool {
@@ -190,6 +240,12 @@ mod tests {
             assert_eq!((SyncPhase::Stalled(stall).name(), SyncPhase::Stalled(stall).stall()), ("stalled", Some(stall)));
         }
         assert_eq!(SyncPhase::Bodies.stall(), None);
+        for unfollowed in [Unfollowed::NotShown { height }, Unfollowed::Withheld { height }] {
+            let status = SyncStatus { unfollowed: Some(unfollowed), ..SyncStatus::default() };
+            let text = status.trouble().expect("it is told of");
+            assert!(text.contains("block 17") && text.contains("name one of them"), "{text}");
+        }
+        assert_eq!(SyncStatus::default().trouble(), None);
     }
 
     #[test]

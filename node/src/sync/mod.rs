@@ -4,12 +4,23 @@
 //! late, a machine that slept, a partition that heals) sync fetches what is missing.
 //!
 //! # The path of a late joiner
-//! A peer claims more work → headers after our locator, in answers of 2 000, from one peer at a time, linked by
-//! the chain → once they show more work than the tip: bodies, the lowest first, from every peer that may have
-//! them, imported in any order within a window → the chain connects them. A branch with less work is followed
-//! by its headers alone, until it has more or ends.
+//! A peer claims more work → headers after our locator, in answers of 2 000, linked by the chain → once they show more
+//! work than the tip: bodies, the lowest first, from every peer that may have them, imported in any order within a
+//! window → the chain connects them.
+//!
+//! A chain that leaves ours far below the tip, or is long before it has more work, is *presynced* (`presync`): its
+//! headers are checked in passing, and only when they came to more work than the tip's are they fetched again,
+//! linked in batches and followed. So a chain of any length is followed in bounded memory, and one with less work
+//! leaves nothing behind.
 //!
 //! # Who is asked for what
+//! For headers, who has delivered some, before whoever only claims; whom the operator named waits for nobody; whenever
+//! nobody answers within a second, one more is asked. An answer that does not show what was claimed is charged.
+//!
+//! Of the branches with more work than the tip, one of a peer that was named, or has given bodies, is fetched before
+//! others; where its lowest body does not come, it is passed over for a while, and the next is fetched: neither claims
+//! nor headers without bodies keep a node from a chain that somebody does send.
+//!
 //! Each peer is asked for what it sends in half a second, by its measured speed, three times over, so its share
 //! follows its speed and its line never rests. The lowest piece goes to whoever should bring it first; when
 //! nothing is left to ask for and the lowest piece is with a slow peer, a faster one is asked for it, too. A peer
@@ -27,16 +38,19 @@
 //!
 //! # Map
 //! `mailbox` how far the node is, and why it is no farther · `driver` hands of the machine · `machine` the pure
-//! core: events in, actions out, with `headers`, `bodies` and `status` (phases, watchdog) below it · `tree` linked
-//! headers whose blocks are not here · `sources` what is known of each peer · `pace` how fast it is · `rate` how
+//! core: events in, actions out, with `headers`, `presync`, `bodies` and `status` (phases, watchdog) below it ·
+//! `presync` a chain looked at in passing · `tree` linked headers whose blocks are not here · `sources` what is known of each peer · `pace` how fast it is · `rate` how
 //! fast the chain grows
 //!
 //! # Limits
 //! | what | limit | when full |
 //! |---|---|---|
-//! | headers ahead of the tip | 20 000 | no more are asked for until the tip has moved |
-//! | headers in the tree | 44 000 | competing branches of others are forgotten |
-//! | requests for headers | 1; 6 s | the next peer |
+//! | headers of one peer ahead of what is here | 8 000 | no more are asked for until bodies have come |
+//! | headers in the tree | 36 000 | competing branches of others are forgotten |
+//! | requests for headers | 4, and 8 of named peers; 6 s | the next peer |
+//! | presyncs | 1 a peer; 4 at once, and those of named peers; each answer within 20 s | others wait; the slot passes on |
+//! | memory of a presync | 1 MiB for the longest chain, 2 000 headers and an answer in its second pass | the chain is too long |
+//! | branches passed over | 64 | the first is tried again |
 //! | requests for bodies | 3 a peer, 1 before its first answer; 32 in all, but for those given up; 2 s and thrice what is usual for the peer | others are asked; the slow one rests, and is asked for less |
 //! | bodies in import | 24 MiB, and what was asked for before | no more are asked for |
 //! | bodies on the way and in import | 64 MiB as expected; 128 MiB whatever comes | no more are asked for |
@@ -48,12 +62,14 @@
 //! 1. Every request either brings something new, or its peer rests or counts as exhausted until it claims
 //!    another tip: no sequence of answers keeps sync busy for nothing.
 //! 2. Only a peer's own bytes or silence cost it something; a body that is wrong is asked of another peer alone.
-//! 3. A claim without headers to show for it never makes a node that has caught up stop calling itself so.
+//! 3. A claim without headers to show for it never makes a node that has caught up stop calling itself so; that such a
+//!    chain is not followed is told by [`SyncStatus::trouble`], and by all that shows it.
 
 mod driver;
 mod machine;
 mod mailbox;
 mod pace;
+mod presync;
 mod rate;
 mod sources;
 #[cfg(test)]
@@ -61,4 +77,4 @@ mod tests;
 mod tree;
 
 pub use driver::{Rules, spawn};
-pub use mailbox::{Stall, SyncHandle, SyncPhase, SyncStatus};
+pub use mailbox::{Stall, SyncHandle, SyncPhase, SyncStatus, Unfollowed};

@@ -1,9 +1,13 @@
-//! What sync knows of each peer: what it claims, how fast it is, and whether to leave it alone for now.
+//! What sync knows of each peer: what it claims, what it has delivered, how fast it is, and whether to leave it alone
+//! for now. Whom to ask is chosen by what they delivered: a claim only says that there is something to ask for.
 
-use super::pace::Pace;
-use crate::network::PeerStatus;
+use super::{pace::Pace, presync::Presync, tree::Rank};
+use crate::network::{PeerKind, PeerStatus};
 use cairn_ledger::{hash::BlockId, units::Height};
-use std::time::{Duration, Instant};
+use std::{
+    cmp::Reverse,
+    time::{Duration, Instant},
+};
 
 /// Requests for bodies that one peer has at once: while one is on the line, the next is being prepared, however
 /// far away the peer is. With one for headers, as many as it answers at once.
@@ -20,11 +24,35 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 /// How long a peer is not asked for what it did not have.
 const LACKS_FOR: Duration = Duration::from_secs(10);
 
+/// A chain of a peer that is being presynced.
+#[derive(Clone, Debug)]
+pub(super) struct Look {
+    /// How far it is; nothing while an answer is being judged.
+    pub(super) presync: Option<Box<Presync>>,
+    /// Since when it has its slot.
+    pub(super) since: Instant,
+    /// Headers that came for it.
+    pub(super) headers: u64,
+    /// The height of the first header that was linked, once one was.
+    pub(super) base: Option<Height>,
+}
+
 /// A peer.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
+    /// How it came here.
+    pub(super) kind: PeerKind,
     /// What it says.
     pub(super) status: PeerStatus,
+    /// Since when it claims a better chain than the one followed here.
+    pub(super) ahead_since: Option<Instant>,
+    /// It has sent headers that were of use, and nothing wrong since.
+    shows: bool,
+    /// Its chain leaves what is known here below this block, too far down for its headers to be kept: it has to be
+    /// presynced.
+    pub(super) deep: Option<BlockId>,
+    /// That being done.
+    pub(super) look: Option<Look>,
     /// The last header it sent in this run of requests.
     pub(super) reached: Option<(BlockId, Height)>,
     /// The tip it claimed when it had no more headers to give.
@@ -41,17 +69,22 @@ pub(super) struct Source {
     pub(super) pace: Pace,
     rests_until: Option<Instant>,
     failures: u32,
-    /// From this height up it has not the blocks we want, until then.
-    lacks: Option<(Height, Instant)>,
+    /// It does not have this block, at this height, nor those above it, until then.
+    lacks: Option<(BlockId, Height, Instant)>,
     /// Wrong bodies in a row, and since when.
     lies: Option<(Instant, u32)>,
 }
 
 impl Source {
     /// A peer that has just said where it stands.
-    pub(super) fn new(status: PeerStatus) -> Self {
+    pub(super) fn new(kind: PeerKind, status: PeerStatus) -> Self {
         Self {
+            kind,
             status,
+            ahead_since: None,
+            shows: false,
+            deep: None,
+            look: None,
             reached: None,
             exhausted: None,
             knows_more: false,
@@ -67,7 +100,8 @@ impl Source {
     }
 
     /// It says where it stands now.
-    pub(super) fn update(&mut self, status: PeerStatus) {
+    pub(super) fn update(&mut self, kind: PeerKind, status: PeerStatus) {
+        self.kind = kind;
         if status.tip != self.status.tip {
             self.lacks = None;
         }
@@ -88,12 +122,13 @@ impl Source {
     /// Forgets what was learned of its headers: all begins anew.
     pub(super) fn restart(&mut self) {
         (self.reached, self.exhausted, self.lacks) = (None, None, None);
+        (self.deep, self.look) = (None, None);
     }
 
     /// Leaves it alone for a while, longer with each failure in a row.
     pub(super) fn rest(&mut self, now: Instant) {
         let pause = FIRST_REST.saturating_mul(1 << self.failures.min(10)).min(LONGEST_REST);
-        self.failures = self.failures.saturating_add(1);
+        (self.failures, self.shows) = (self.failures.saturating_add(1), false);
         self.rests_until = Some(now + pause);
     }
 
@@ -105,6 +140,33 @@ impl Source {
     /// It did what it was asked to.
     pub(super) fn succeed(&mut self) {
         self.failures = 0;
+    }
+
+    /// Whether it has sent headers that were of use, and nothing wrong since.
+    pub(super) fn has_shown(&self) -> bool {
+        self.shows
+    }
+
+    /// Whether it has failed since it last did what it was asked to.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// It sent headers that were of use.
+    pub(super) fn showed(&mut self) {
+        self.succeed();
+        self.shows = true;
+    }
+
+    /// Who is asked for headers first: whom the operator named; who has shown some; whom this node dialled; who has
+    /// failed less.
+    pub(super) fn precedence(&self) -> impl Ord + use<> {
+        (self.kind.named, self.shows, !self.kind.inbound, Reverse(self.failures))
+    }
+
+    /// What the branches it brings are worth, before any body has shown more.
+    pub(super) fn rank(&self) -> Rank {
+        if self.kind.named { Rank::Named } else { Rank::Shown }
     }
 
     /// Whether it may be asked for bodies now.
@@ -123,18 +185,23 @@ impl Source {
     /// It gave bodies: what it lacked a while ago it may have now.
     pub(super) fn gave(&mut self, now: Instant) {
         self.succeed();
-        self.lacks = self.lacks.filter(|(_, until)| *until > now);
+        self.lacks = self.lacks.filter(|(.., until)| *until > now);
     }
 
-    /// It does not have the blocks we want from this height up.
-    pub(super) fn lack(&mut self, height: Height, now: Instant) {
-        self.lacks = Some((height, now + LACKS_FOR));
+    /// It does not have a block, nor those above it.
+    pub(super) fn lack(&mut self, id: BlockId, height: Height, now: Instant) {
+        self.lacks = Some((id, height, now + LACKS_FOR));
+    }
+
+    /// Forgets what it lacks, if that stands on no path any more: of another branch it may have all.
+    pub(super) fn forget_lacking(&mut self, is_wanted: impl Fn(&BlockId) -> bool) {
+        self.lacks = self.lacks.filter(|(id, ..)| is_wanted(id));
     }
 
     /// Whether it may have a block at this height, which it says it follows when it is its `source`. With `now`,
     /// whether it is worth asking again if it did not have it.
     pub(super) fn may_have(&self, height: Height, is_source: bool, now: Option<Instant>) -> bool {
-        let lacks = self.lacks.is_some_and(|(from, until)| height >= from && now.is_none_or(|now| until > now));
+        let lacks = self.lacks.is_some_and(|(_, from, until)| height >= from && now.is_none_or(|now| until > now));
         !lacks && (is_source || (height <= self.status.height && height >= self.status.lowest_body))
     }
 

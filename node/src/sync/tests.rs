@@ -1,10 +1,15 @@
 //! The machine among scripted peers in the [`world`] of a simulation: honest, slow, lying or gone.
 
+mod liars;
 mod lines;
 mod watchdog;
 mod world;
 
-use super::{machine::Event, mailbox::SyncPhase, sources::JOBS_EACH};
+use super::{
+    machine::{Action, Event},
+    mailbox::SyncPhase,
+    sources::JOBS_EACH,
+};
 use crate::{network::wire::MAX_BODIES, verdict::Offence};
 use cairn_ledger::units::Height;
 use std::time::Duration;
@@ -99,8 +104,7 @@ fn a_peer_that_vanishes_leaves_nothing_undone() {
     }
     // The chain forgets the headers of a peer that is gone.
     world.leave(first);
-    let bodies = world.chain.bodies.clone();
-    world.chain.headers.retain(|id, _| bodies.contains(id));
+    world.chain.forget_headers();
     world.run_until(&chain[2_999], seconds(30));
     assert_eq!(world.offences(second), []);
 }
@@ -116,13 +120,14 @@ fn a_branch_with_more_work_wins_over_our_own() {
 }
 
 #[test]
-fn a_long_branch_is_followed_by_its_headers_until_it_has_more_work() {
+fn a_long_branch_is_presynced_until_it_has_more_work() {
     let (ours, theirs) = (grow(&[], 3_000, 2), grow(&[], 5_000, 3));
     let mut world = World::new(&ours);
     let peer = world.join(1, Peer::honest(&theirs));
-    world.step();
-    world.run_for(Duration::from_millis(30));
-    assert_eq!(world.bodies_asked(peer), 0, "the first 2 000 headers have less work than our chain");
+    while !world.log.iter().any(|action| matches!(action, Action::Link { is_presynced: true, .. })) {
+        assert_eq!(world.bodies_asked(peer), 0, "its first headers have less work than our chain");
+        world.step();
+    }
     world.run_until(&theirs[4_999], seconds(30));
     assert_eq!(world.offences(peer), []);
 }
@@ -134,7 +139,7 @@ fn a_branch_with_less_work_costs_no_bodies() {
     let peer = world.join(1, Peer::honest(&theirs));
     world.after(seconds(1), Event::UnknownParent { peer, id: theirs[2_499].id() });
     world.run_for(seconds(120));
-    assert_eq!((world.bodies_asked(peer), world.headers_asked()), (0, 2));
+    assert_eq!((world.bodies_asked(peer), world.headers_asked()), (0, 3));
     assert_eq!(world.machine.status(world.now).phase, SyncPhase::CaughtUp);
 }
 
@@ -182,6 +187,40 @@ fn headers_without_bodies_do_not_keep_sync_busy() {
     assert!(world.bodies_asked(honest) + world.bodies_asked(withholder) <= 600);
     assert!(!world.offences(withholder).is_empty());
     assert_eq!(world.offences(honest), []);
+}
+
+/// Six headers whose bodies nobody got kept every miner idle for as long as their senders stayed.
+#[test]
+fn headers_whose_bodies_are_withheld_keep_no_miner_waiting() {
+    let chain = grow(&[], 200, 1);
+    let mut world = World::new(&chain);
+    world.join(1, Peer::honest(&chain));
+    for number in 2..8 {
+        world.join(number, Peer::of(Manner::Withholds, &grow(&chain, 6, number)));
+    }
+    world.join(9, Peer { claims: Some(1_000_000), ..Peer::of(Manner::Boasts, &chain) });
+    world.run_for(seconds(16));
+    for _ in 0..600 {
+        world.run_for(seconds(1));
+        assert!(!world.machine.status(world.now).is_gaining);
+    }
+}
+
+/// The honest twin: whoever brings the bodies is not raced on block 0.
+#[test]
+fn a_late_joiner_does_not_mine_while_blocks_come() {
+    let chain = grow(&[], 5_000, 1);
+    let mut world = World::new(&[]);
+    world.chain.body = world::body_of(50);
+    world.join(1, Peer { rate: Some(200.0 * 1024.0), ..Peer::honest(&chain) });
+    world.step();
+    world.step();
+    while world.chain.tip().height() < Height::new(4_990) {
+        assert!(world.machine.status(world.now).is_gaining, "at {}", world.chain.tip().height());
+        world.step();
+    }
+    world.run_until(&chain[4_999], seconds(30));
+    assert!(!world.machine.status(world.now).is_gaining);
 }
 
 #[test]

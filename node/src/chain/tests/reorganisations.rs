@@ -52,7 +52,8 @@ impl Bare {
     }
 
     fn link(&mut self, header: &Header) -> HeaderOutcome {
-        self.writer().link(PEER, header.clone(), crate::clock::now()).expect("the store works")
+        // However little work it has: as after a presync.
+        self.writer().link(PEER, header.clone(), true, crate::clock::now()).expect("the store works")
     }
 
     fn import(&mut self, block: &Block) -> BlockOutcome {

@@ -152,3 +152,22 @@ fn a_useless_peer_gives_way_only_where_others_are_useful() {
     assert_eq!(table.stalest(|_| true, later), table.get(idle).map(|peer| peer.id));
     assert_eq!(table.stalest(|peer| !peer.inbound, later), None);
 }
+
+/// After a partition the peers of the lighter side are honest.
+#[test]
+fn blocks_far_behind_are_told_of_and_only_a_flood_of_them_is_charged() {
+    let (mut table, number, now) = table();
+    assert_eq!(table.sent_unwanted(number, now), Unwanted::Tell);
+    for _ in 1..UNWANTED {
+        assert_eq!(table.sent_unwanted(number, now), Unwanted::Bear);
+    }
+    assert_eq!(table.sent_unwanted(number, now + TELL_EVERY), Unwanted::TooMany);
+    assert_eq!(table.sent_unwanted(number, now + UNWANTED_TIME), Unwanted::Tell, "a new hour");
+    let honest = table.connected(PeerId::random(), Multiaddr::empty(), true, now);
+    for hour in 0..100 {
+        for minute in 0..60 {
+            let at = now + UNWANTED_TIME * hour + TELL_EVERY * 6 * minute;
+            assert_eq!(table.sent_unwanted(honest, at), Unwanted::Tell);
+        }
+    }
+}

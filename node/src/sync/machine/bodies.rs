@@ -62,6 +62,11 @@ pub(super) struct BodyJob {
 }
 
 impl BodyJob {
+    /// Whether its answer may still come in time.
+    pub(super) fn is_in_time(&self, now: Instant) -> bool {
+        !self.is_overdue && now <= self.deadline
+    }
+
     /// Whether others may have been asked for the same.
     pub(super) fn is_overdue(&self) -> bool {
         self.is_overdue
@@ -72,6 +77,9 @@ impl Machine {
     /// Asks for the lowest missing bodies, until every peer is busy or enough is on its way.
     pub(super) fn plan_bodies(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.tree.trim();
+        for source in self.sources.values_mut() {
+            source.forget_lacking(|id| self.tree.is_on_path(id));
+        }
         while self.ask_for_lowest(now, actions) || self.pass_on_head(now) {}
     }
 
@@ -231,10 +239,10 @@ impl Machine {
 
     /// A peer does not have a block. Whoever says it follows the chain with that block withholds it.
     fn on_lacking(&mut self, now: Instant, peer: PeerNumber, first: Option<&BlockId>, actions: &mut Vec<Action>) {
-        let Some(node) = first.and_then(|id| self.tree.get(id)) else { return };
+        let Some((id, node)) = first.and_then(|id| Some((id, self.tree.get(id)?))) else { return };
         let (height, withholds) = (node.height(), node.source == peer);
         if let Some(source) = self.sources.get_mut(&peer) {
-            source.lack(height, now);
+            source.lack(*id, height, now);
         }
         if withholds {
             actions.push(Action::Charge { peer, offence: Offence::Stalled });
@@ -254,6 +262,7 @@ impl Machine {
             Ok(BlockOutcome::Connected | BlockOutcome::Waiting | BlockOutcome::Known) => {
                 self.tree.set_body(&id, BodyState::Here);
                 (self.progress, self.gained) = (now, now);
+                self.tree.note_given(&id);
             }
             // The chain has forgotten its header.
             Ok(BlockOutcome::Unwanted) => {

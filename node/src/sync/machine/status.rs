@@ -1,11 +1,11 @@
 //! How far the node is, and the watchdog: when nothing is gained though there is more to get, it says why, has
-//! others looked for, and at last begins anew.
+//! others looked for, passes over a branch whose bodies do not come, and at last begins anew.
 
-use super::{Action, Machine};
+use super::{Action, Head, Machine};
 use crate::sync::{
-    mailbox::{Stall, SyncPhase, SyncStatus},
+    mailbox::{Stall, SyncPhase, SyncStatus, Unfollowed},
     sources::Source,
-    tree::Node,
+    tree::{Body, Node},
 };
 use cairn_ledger::units::Height;
 use std::time::{Duration, Instant};
@@ -20,15 +20,28 @@ const STALLED: Duration = Duration::from_secs(10);
 const LONELY: Duration = Duration::from_secs(60);
 /// When there is more to get and nothing has come for so long, all begins anew from the tip.
 const STUCK: Duration = Duration::from_secs(60);
+/// When nobody has been about to send the lowest body of a branch for so long, another branch with more work than the tip
+/// is fetched …
+const WITHHELD: Duration = Duration::from_secs(4);
+/// … or when it has not come for so long, whoever was asked.
+const WITHHELD_BY_MANY: Duration = Duration::from_secs(20);
+/// How long it is passed over first; this doubles each time until the chain has moved.
+const ASIDE: Duration = Duration::from_secs(30);
+/// A peer that claims a better chain for so long, and does not bring it here, is told of.
+const UNFOLLOWED: Duration = Duration::from_secs(60);
+/// After the chain has moved towards a better one, it is taken to go on for so long.
+const GAINING: Duration = Duration::from_secs(10);
+/// How long after the first peer came the first headers are waited for.
+const FIRST_HEADERS: Duration = Duration::from_secs(15);
 /// Between two searches for others.
 const SEEK_EVERY: Duration = Duration::from_secs(15);
 
 impl Machine {
     /// How far the node is.
     pub(in crate::sync) fn status(&self, now: Instant) -> SyncStatus {
-        let (height, target) = (self.tip.height(), self.target(now));
+        let (height, target) = (self.tip.height(), self.target());
         let best_header = self.best_header();
-        let doing = self.doing(target);
+        let doing = self.doing(now, target);
         let phase = self.stall(now, doing).map_or(doing, SyncPhase::Stalled);
         let behind = target.get() - height.get();
         let (rate, left) = match doing {
@@ -36,7 +49,20 @@ impl Machine {
             SyncPhase::Bodies => (self.rate.per_second(), self.rate.time_for(behind)),
             SyncPhase::CaughtUp | SyncPhase::Discovering | SyncPhase::Stalled(_) => (0.0, None),
         };
-        SyncStatus { phase, height, best_header, target, rate, left }
+        let unfollowed = if doing == SyncPhase::CaughtUp { self.unfollowed(now) } else { None };
+        let is_gaining = self.is_gaining(now);
+        SyncStatus { phase, height, best_header, target, rate, left, is_gaining, unfollowed }
+    }
+
+    /// Whether a block on this tip would soon be left behind, as far as blocks show, and not headers alone: those
+    /// whose bodies are withheld must not keep anybody from mining.
+    fn is_gaining(&self, now: Instant) -> bool {
+        let within =
+            |since: Option<Instant>, time| since.is_some_and(|since| now.saturating_duration_since(since) <= time);
+        let goes_on = self.tree.best().is_some() || self.connecting > self.tip.height();
+        let connects = goes_on && within(self.connected, GAINING);
+        let begins = || self.tree.best().is_some() || self.sources.values().any(|source| self.promises(source));
+        connects || (!self.was_caught_up && within(self.met, FIRST_HEADERS) && begins())
     }
 
     fn best_header(&self) -> Height {
@@ -45,20 +71,25 @@ impl Machine {
     }
 
     /// The greatest height that a peer claims and may be right about.
-    fn target(&self, now: Instant) -> Height {
-        // Whoever rests has failed to show what it claims; but most peers are not all wrong.
+    fn target(&self) -> Height {
+        // Whoever has failed to show what it claims is heard no more, unless most say the same, and nobody has shown
+        // anything: most peers are not all wrong.
         let most = self.sources.values().filter(|source| self.promises(source)).count() * 2 > self.sources.len();
-        let is_heard = |source: &&Source| self.promises(source) && (most || !source.is_resting(now));
+        let most = most && !self.sources.values().any(Source::has_shown);
+        let is_heard = |source: &&Source| self.promises(source) && (most || !source.has_failed());
         let promising = self.sources.values().filter(is_heard);
         let best = self.best_header();
         promising.map(|source| source.status.height).max().unwrap_or(best).max(best)
     }
 
     /// What is being done, whether or not it gets on.
-    fn doing(&self, target: Height) -> SyncPhase {
+    fn doing(&self, now: Instant, target: Height) -> SyncPhase {
         let behind = self.best_header().get() - self.tip.height().get();
+        let behind = if self.is_withheld(now) { 0 } else { behind };
         let slack = if self.was_caught_up { SLACK } else { 0 };
-        let lacks_headers = target > self.best_header() || self.headers.is_some() || self.is_clock_behind();
+        let is_hopeful = |peer| self.sources.get(peer).is_some_and(|source| !source.has_failed());
+        let is_asking = self.headers.values().any(|job| is_hopeful(&job.peer));
+        let lacks_headers = target > self.best_header() || is_asking || self.is_clock_behind();
         if self.sources.is_empty() {
             SyncPhase::Discovering
         } else if behind > slack {
@@ -68,6 +99,71 @@ impl Machine {
             SyncPhase::Headers
         } else {
             SyncPhase::CaughtUp
+        }
+    }
+
+    /// Whether the bodies of the best branch do not come, though peers that the operator named, or else most peers, claim
+    /// no better chain: then that branch is theirs alone who showed its headers.
+    fn is_withheld(&self, now: Instant) -> bool {
+        let is_ahead = |source: &&Source| source.status.total_work > self.tip.total_work;
+        let ahead = self.sources.values().filter(is_ahead);
+        let is_told =
+            self.sources.values().any(|source| source.kind.named) || ahead.clone().count() * 2 <= self.sources.len();
+        let is_stuck = self.importing.is_empty() && now.saturating_duration_since(self.gained) > STALLED;
+        is_stuck && is_told && ahead.into_iter().all(|source| !source.kind.named)
+    }
+
+    /// A chain with more work than ours that peers claim, or have shown the headers of, and that does not come here.
+    fn unfollowed(&self, now: Instant) -> Option<Unfollowed> {
+        if let Some(height) = self.tree.aside() {
+            return Some(Unfollowed::Withheld { height });
+        }
+        if self.is_withheld(now)
+            && let Some((height, _)) = self.tree.best()
+        {
+            return Some(Unfollowed::Withheld { height });
+        }
+        let is_long = |source: &&Source| {
+            source.ahead_since.is_some_and(|since| now.saturating_duration_since(since) > UNFOLLOWED)
+        };
+        let claims = self.sources.values().filter(is_long);
+        let heights = claims.filter(|source| source.look.is_none() && !self.tree.contains(&source.status.tip));
+        heights.map(|source| source.status.height).max().map(|height| Unfollowed::NotShown { height })
+    }
+
+    /// Notes since when each peer claims a better chain.
+    fn note_claims(&mut self, now: Instant) {
+        let tip = self.tip.total_work;
+        for source in self.sources.values_mut() {
+            let is_ahead = source.status.total_work > tip;
+            source.ahead_since = source.ahead_since.or(Some(now)).filter(|_| is_ahead);
+        }
+    }
+
+    /// Passes over a branch whose lowest body does not come, where another would do.
+    fn pass_over_withheld(&mut self, now: Instant) {
+        self.tree.recall(now);
+        let is_wanted = |node: &&Node| matches!(node.body, Body::Missing | Body::Asked(_));
+        let Some(first) = self.tree.first().filter(|_| self.tree.lowest().filter(is_wanted).is_some()) else {
+            (self.head, self.is_held_up) = (None, false);
+            return;
+        };
+        let job = self.bodies.values().find(|job| job.is_in_time(now) && job.ids.contains(&first));
+        let head = self.head.filter(|head| head.id == first);
+        let mut head = head.unwrap_or(Head { id: first, since: now, hoped: now });
+        // A body on a slow line is no withheld one; but many who claim to have it may let us wait in turn.
+        if job.is_some() {
+            head.hoped = now;
+        }
+        let long = |since, limit| now.saturating_duration_since(since) > limit;
+        self.is_held_up = long(head.hoped, WITHHELD) || (job.is_none() && long(head.since, WITHHELD_BY_MANY));
+        self.head = Some(head);
+        if self.is_held_up && self.tree.has_other(&first) {
+            let pause = ASIDE.saturating_mul(1 << self.passed_over.min(6));
+            self.passed_over += 1;
+            tracing::debug!(target: "cairn::sync", block = %first, "passing over a branch whose bodies do not come");
+            self.tree.set_aside(first, now + pause);
+            (self.head, self.is_held_up) = (None, false);
         }
     }
 
@@ -100,15 +196,20 @@ impl Machine {
 
     /// Whether a peer claims a chain that is better than what is known here, and may be right.
     pub(super) fn promises(&self, source: &Source) -> bool {
-        let best = self.tree.best().map_or(self.tip.total_work, |(_, work)| work);
+        // What does not come is not better than what somebody else may have.
+        let best = self.tree.best().filter(|_| !self.is_held_up);
+        let best = best.map_or(self.tip.total_work, |(_, work)| work);
         source.status.total_work > best && !source.is_exhausted() && !self.tree.contains(&source.status.tip)
     }
 
     pub(super) fn on_tick(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.replace_stalled_headers(now, actions);
         self.replace_stalled_bodies(now, actions);
+        self.pass_over_withheld(now);
+        self.pass_slots_on(now);
+        self.note_claims(now);
         self.rate.note(now, self.tip.height().get());
-        self.headers_rate.note(now, self.best_header().get());
+        self.headers_rate.note(now, self.best_header().max(self.presynced().unwrap_or_default()).get());
         let has_goal = self.tree.best().is_some()
             || self.connecting > self.tip.height()
             || self.is_clock_behind()

@@ -7,29 +7,33 @@ use crate::sync::{
         bodies::{MAX_BYTES, MAX_JOBS},
     },
     mailbox::SyncPhase,
+    presync::{Presync, Rules},
     sources::JOBS_EACH,
 };
 use crate::{
     chain::{BlockOutcome, HeaderOutcome, Tip},
     network::{
-        PeerStatus, RequestError,
+        PeerKind, PeerStatus, RequestError,
         wire::{Bodies, MAX_HEADERS, Message as _},
     },
     verdict::{Offence, PeerNumber},
 };
 use cairn_ledger::{
     block::{Body, HEADER_BYTES, Header, block_size},
+    chain_spec::ChainSpec,
     codec::BoundedVec,
     error::{BlockError, ExecutionError},
+    fork_choice::{NEAR_BLOCKS, least_near},
     hash::{BlockId, Hash},
     pow::Work,
-    testing::{easy_network, key, payment},
+    testing::{HeaderChain, easy_network, key, payment},
     units::{Height, Timestamp},
-    validate::LinkedHeader,
+    validate::{ChainContext, LinkedHeader, check_header, check_work},
 };
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -59,19 +63,24 @@ pub(super) struct Peer {
     pub(super) places: BTreeMap<BlockId, usize>,
     pub(super) manner: Manner,
     pub(super) delay: Duration,
+    /// The blocks it claims, where those are not its own.
     pub(super) claims: Option<u64>,
+    pub(super) kind: PeerKind,
     /// Bytes a second; without it all comes at once.
     pub(super) rate: Option<f64>,
     /// When its line has carried all that was asked for.
     pub(super) free: Option<Instant>,
 }
 
-/// What the chain would do: every header weighs one, and all blocks have the same body.
+/// What the chain would do: headers are judged by the rules, and all blocks have the same body.
 pub(super) struct Chain {
     pub(super) headers: BTreeMap<BlockId, LinkedHeader>,
+    contexts: BTreeMap<BlockId, ChainContext>,
+    /// Headers that were linked with no more work than the tip: the chain keeps few.
+    low: usize,
     pub(super) bodies: BTreeSet<BlockId>,
-    /// Bodies that are not on the followed chain, by height.
-    pub(super) waiting: BTreeSet<(Height, BlockId)>,
+    /// Bodies that are not on the followed chain, by total work.
+    pub(super) waiting: BTreeSet<(Work, BlockId)>,
     /// From block 0 to the tip.
     pub(super) followed: Vec<BlockId>,
     pub(super) invalid: Option<BlockId>,
@@ -97,38 +106,61 @@ pub(super) struct World {
     pub(super) jobs: usize,
 }
 
+pub(super) fn spec() -> &'static ChainSpec {
+    static NETWORK: LazyLock<ChainSpec> = LazyLock::new(easy_network);
+    &NETWORK
+}
+
 pub(super) fn genesis() -> Header {
-    easy_network().genesis().clone()
+    spec().genesis().clone()
 }
 
-/// `count` headers after the last of `base`.
+/// The work of so many blocks, one interval apart: two attempts each.
+pub(super) fn work(blocks: u64) -> Work {
+    Work::from_u64(2 * blocks)
+}
+
+/// `count` headers after the last of `base`, one interval apart.
 pub(super) fn grow(base: &[Header], count: usize, salt: u64) -> Vec<Header> {
-    let mut chain = base.to_vec();
-    let mut parent = chain.last().cloned().unwrap_or_else(genesis);
-    for _ in 0..count {
-        let mut header = parent.clone();
-        header.parent = parent.id();
-        header.height = parent.height.next().expect("a low height");
-        header.nonce = salt;
-        chain.push(header.clone());
-        parent = header;
-    }
-    chain
+    let mut chain = HeaderChain::new(spec().clone());
+    base.iter().for_each(|header| chain.push(header.clone()));
+    chain.beneficiary = key(salt).address();
+    chain.grow(count as u64);
+    chain.headers.split_off(1)
 }
 
-pub(super) fn linked(header: &Header) -> LinkedHeader {
-    LinkedHeader::restore(header.clone(), header.id(), Work::from_u64(header.height.get()), header.target, vec![])
+/// Later than any header.
+fn late() -> Timestamp {
+    Timestamp::from_millis(u64::MAX / 2)
 }
 
 impl Chain {
     /// A chain that follows these headers.
     pub(super) fn following(chain: &[Header]) -> Self {
-        let all: Vec<LinkedHeader> = std::iter::once(&genesis()).chain(chain).map(linked).collect();
-        let followed: Vec<BlockId> = all.iter().map(LinkedHeader::id).collect();
-        let headers = all.into_iter().map(|header| (header.id(), header)).collect();
-        let bodies = followed.iter().copied().collect();
+        let start = LinkedHeader::genesis(spec());
+        let (headers, contexts) = (BTreeMap::from([(start.id(), start.clone())]), BTreeMap::new());
         let (waiting, body, lacking) = (BTreeSet::new(), Body::default(), RefCell::default());
-        Self { headers, bodies, waiting, followed, invalid: None, body, lacking, is_early: false, is_stuck: false }
+        let (bodies, followed) = (BTreeSet::from([start.id()]), vec![start.id()]);
+        let mut all = Self {
+            headers,
+            contexts,
+            low: 0,
+            bodies,
+            waiting,
+            followed,
+            invalid: None,
+            body,
+            lacking,
+            is_early: false,
+            is_stuck: false,
+        };
+        all.contexts.insert(start.id(), ChainContext::genesis(spec()));
+        for header in chain {
+            assert!(matches!(all.link(header, false), HeaderOutcome::Linked(_)));
+            all.bodies.insert(header.id());
+            all.followed.push(header.id());
+        }
+        all
     }
 
     pub(super) fn tip(&self) -> Tip {
@@ -142,18 +174,57 @@ impl Chain {
         ids.chain(self.followed.first().copied()).collect()
     }
 
-    pub(super) fn link(&mut self, header: &Header) -> HeaderOutcome {
+    pub(super) fn link(&mut self, header: &Header, is_presynced: bool) -> HeaderOutcome {
         let id = header.id();
         if self.bodies.contains(&id) {
             return HeaderOutcome::Known;
         }
-        if !self.headers.contains_key(&header.parent) {
-            return HeaderOutcome::Orphan { parent: header.parent };
+        if let Some(known) = self.headers.get(&id) {
+            return HeaderOutcome::Linked(known.clone());
         }
+        let Some(context) = self.contexts.get(&header.parent) else {
+            return HeaderOutcome::Orphan { parent: header.parent };
+        };
         if self.is_early {
             return HeaderOutcome::Early;
         }
-        HeaderOutcome::Linked(self.headers.entry(id).or_insert_with(|| linked(header)).clone())
+        let sealed = match check_work(spec(), header.clone()) {
+            Ok(sealed) => sealed,
+            Err(error) => return HeaderOutcome::Invalid(error),
+        };
+        let total = context.total_work().checked_add(sealed.work()).expect("no overflow");
+        let is_low = !is_presynced && total <= self.tip().total_work;
+        if is_low && (total < self.least_near() || self.low >= 4_000) {
+            return HeaderOutcome::Unwanted;
+        }
+        match check_header(spec(), context, sealed, late()) {
+            Ok(linked) => {
+                let child = context.extend(&linked);
+                self.low += usize::from(is_low);
+                self.contexts.insert(id, child);
+                self.headers.insert(id, linked.clone());
+                HeaderOutcome::Linked(linked)
+            }
+            Err(error) => HeaderOutcome::Invalid(error),
+        }
+    }
+
+    fn least_near(&self) -> Work {
+        let tip = &self.headers[self.followed.last().expect("block 0")];
+        let base = self.followed.len().saturating_sub(1 + NEAR_BLOCKS as usize);
+        let base = self.headers[&self.followed[base]].total_work();
+        least_near(tip.total_work(), tip.work(), tip.total_work().checked_sub(base).expect("work rises"))
+    }
+
+    pub(super) fn context(&self, id: &BlockId) -> Option<ChainContext> {
+        self.contexts.get(id).cloned()
+    }
+
+    /// Forgets the headers whose bodies are not here.
+    pub(super) fn forget_headers(&mut self) {
+        let bodies = &self.bodies;
+        self.headers.retain(|id, _| bodies.contains(id));
+        self.contexts.retain(|id, _| bodies.contains(id));
     }
 
     /// Imports a block, and follows the best complete chain.
@@ -171,15 +242,16 @@ impl Chain {
         if !self.bodies.insert(id) {
             return (Ok(BlockOutcome::Known), vec![]);
         }
-        self.waiting.insert((self.headers[&id].header().height, id));
+        self.waiting.insert((self.headers[&id].total_work(), id));
         let mut connected = Vec::new();
-        if self.path_to(&id).is_none() {
+        let is_better = self.headers[&id].total_work() > self.tip().total_work;
+        if is_better && self.path_to(&id).is_none() {
             return (Ok(BlockOutcome::Waiting), connected);
         }
         while let Some(path) = self.better_path() {
             let first = self.headers[&path[0]].header().height;
             for id in self.followed.split_off(first.get() as usize) {
-                self.waiting.insert((self.headers[&id].header().height, id));
+                self.waiting.insert((self.headers[&id].total_work(), id));
             }
             self.followed.extend(&path);
             self.waiting.retain(|(_, id)| !path.contains(id));
@@ -191,8 +263,8 @@ impl Chain {
 
     /// The blocks from the followed chain up to a complete block with more work.
     pub(super) fn better_path(&self) -> Option<Vec<BlockId>> {
-        let tip = self.tip().height();
-        let mut better = self.waiting.iter().rev().take_while(|(height, _)| *height > tip);
+        let tip = self.tip().total_work;
+        let mut better = self.waiting.iter().rev().take_while(|(work, _)| *work > tip);
         better.find_map(|(_, best)| self.path_to(best))
     }
 
@@ -219,11 +291,24 @@ impl Peer {
     pub(super) fn honest(chain: &[Header]) -> Self {
         let places = chain.iter().map(Header::id).zip(0..).collect();
         let delay = Duration::from_millis(20);
-        Self { chain: chain.to_vec(), places, manner: Manner::Honest, delay, claims: None, rate: None, free: None }
+        let (claims, kind, rate, free) = (None, PeerKind::default(), None, None);
+        Self { chain: chain.to_vec(), places, manner: Manner::Honest, delay, claims, kind, rate, free }
     }
 
     pub(super) fn of(manner: Manner, chain: &[Header]) -> Self {
         Self { manner, ..Self::honest(chain) }
+    }
+
+    /// One that the operator has named.
+    pub(super) fn named(self) -> Self {
+        Self { kind: PeerKind { named: true, ..PeerKind::default() }, ..self }
+    }
+
+    /// The total work of its chain.
+    fn own_work(&self) -> Work {
+        let mut chain = HeaderChain::new(spec().clone());
+        self.chain.iter().for_each(|header| chain.push(header.clone()));
+        chain.tip.total_work()
     }
 
     pub(super) fn status(&self) -> PeerStatus {
@@ -233,7 +318,7 @@ impl Peer {
             genesis_id: genesis().id(),
             tip: if self.claims.is_some() { BlockId::from_bytes([9; 32]) } else { tip.id() },
             height: Height::new(claimed),
-            total_work: Work::from_u64(claimed),
+            total_work: self.claims.map_or_else(|| self.own_work(), work),
             now: Timestamp::from_millis(0),
             lowest_body: Height::GENESIS,
             snapshots: BoundedVec::default(),
@@ -316,7 +401,8 @@ impl World {
 
     pub(super) fn join(&mut self, number: u64, peer: Peer) -> PeerNumber {
         let number = PeerNumber(number);
-        self.after(Duration::ZERO, Event::PeerUp { peer: number, status: peer.status() });
+        let kind = PeerKind { neighbourhood: number.0.to_le_bytes().to_vec(), ..peer.kind.clone() };
+        self.after(Duration::ZERO, Event::PeerUp { peer: number, kind, status: peer.status() });
         self.peers.insert(number, peer);
         number
     }
@@ -330,7 +416,7 @@ impl World {
     pub(super) fn kill(&mut self) {
         let stored: BTreeSet<BlockId> = self.chain.followed.iter().copied().collect();
         self.chain.bodies.retain(|id| stored.contains(id));
-        self.chain.headers.retain(|id, _| stored.contains(id));
+        self.chain.forget_headers();
         self.chain.waiting.clear();
         self.machine = Machine::new(self.chain.tip(), false, self.now);
         self.queue.clear();
@@ -375,9 +461,25 @@ impl World {
                 }
                 self.after(delay, Event::Bodies { job, answer });
             }
-            Action::Link { job, headers, .. } => {
-                let outcomes = headers.iter().map(|header| self.chain.link(header)).collect();
+            Action::Link { job, headers, is_presynced, .. } => {
+                let mut outcomes = Vec::new();
+                for header in &headers {
+                    outcomes.push(self.chain.link(header, is_presynced));
+                    if matches!(outcomes.last(), Some(HeaderOutcome::Invalid(_) | HeaderOutcome::Unwanted)) {
+                        break;
+                    }
+                }
                 self.after(soon, Event::Linked { job, outcomes });
+            }
+            Action::BeginPresync { job, fork, claimed } => {
+                let context = self.chain.context(&fork);
+                let presync = context.map(|context| Box::new(Presync::new(context, claimed, &[7; 32])));
+                self.after(soon, Event::PresyncBegun { job, presync });
+            }
+            Action::Presync { job, mut presync, headers } => {
+                let rules = Rules { spec: spec(), now: late(), tip: self.chain.tip().total_work };
+                let step = presync.take(&rules, headers);
+                self.after(soon, Event::Presynced { job, presync, step });
             }
             Action::Import { .. } if self.chain.is_stuck => {}
             Action::Import { peer, header, body } => {
@@ -427,7 +529,11 @@ impl World {
             assert!(self.now < end, "still at {} after {limit:?}", self.chain.tip().height());
             self.step();
         }
-        self.run_for(Duration::from_secs(2));
+        // Those who claim more are asked for it first.
+        let end = self.now + Duration::from_secs(30);
+        while self.machine.status(self.now).phase != SyncPhase::CaughtUp && self.now < end {
+            self.run_for(Duration::from_secs(2));
+        }
         assert_eq!(self.machine.status(self.now).phase, SyncPhase::CaughtUp);
     }
 
