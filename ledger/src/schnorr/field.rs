@@ -292,6 +292,7 @@ pub fn root_candidates<const N: usize>(a: &[Field; N]) -> [Field; N] {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::schnorr::tests::modelled;
     use proptest::prelude::*;
     use std::vec::Vec;
 
@@ -367,6 +368,33 @@ pub mod tests {
             let mut wide = [u64::MAX; 8];
             wide[0] = 0xffff_f85d_fff1_6f5f + more;
             assert_same(Field::reduce(wide), checked(&wide));
+        }
+    }
+
+    /// Two numbers of four limbs.
+    fn pair(words: &[u64]) -> ([u64; 4], [u64; 4]) {
+        (words[..4].try_into().unwrap(), words[4..].try_into().unwrap())
+    }
+
+    #[test]
+    fn the_proven_models_are_this_arithmetic() {
+        for (words, expected) in modelled("add") {
+            let (a, b) = pair(&words);
+            assert_eq!(Field(a).add(&Field(b)).0[..], expected, "{words:x?}");
+        }
+        for (words, expected) in modelled("sub") {
+            let (a, b) = pair(&words);
+            assert_eq!(Field(a).sub(&Field(b)).0[..], expected, "{words:x?}");
+        }
+        for (words, expected) in modelled("product") {
+            let (a, b) = pair(&words);
+            assert_eq!(product(&a, &b)[..], expected, "{words:x?}");
+        }
+        for (words, expected) in modelled("square") {
+            assert_eq!(Field(words[..].try_into().unwrap()).square().0[..], expected, "{words:x?}");
+        }
+        for (words, expected) in modelled("reduce") {
+            assert_eq!(Field::reduce(words[..].try_into().unwrap()).0[..], expected, "{words:x?}");
         }
     }
 

@@ -300,13 +300,24 @@ fn powers_of_two() -> impl Iterator<Item = usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schnorr::tests::{coordinates, point, projective};
+    use crate::schnorr::tests::{coordinates, modelled, point, projective};
     use k256::{ProjectivePoint, Scalar};
     use proptest::prelude::*;
     use std::vec::Vec;
 
     /// The n-th test point, the identity for 0, and for negative n the opposite; times a scalar.
     type Plain = (i64, u128);
+
+    #[test]
+    fn the_proven_model_cuts_scalars_like_this() {
+        for (words, expected) in modelled("recode") {
+            let &[low, high, bits] = &words[..] else { panic!("two words and a width, got {words:x?}") };
+            let term = Term { point: Point::IDENTITY, scalar: u128::from(high) << 64 | u128::from(low) };
+            // The most significant window comes first there.
+            let digits = Window { bits: bits as u32 }.recode(&[term]).into_iter().rev();
+            assert!(digits.map(|digit| i64::from(digit) as u64).eq(expected), "{words:x?}");
+        }
+    }
 
     fn check(window: Window, plain: &[Plain]) {
         let term = |&(n, scalar): &Plain| Term { point: point(n), scalar };

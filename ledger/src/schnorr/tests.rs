@@ -36,6 +36,21 @@ pub fn honest(count: u64) -> Vec<Member> {
     (0..count).map(|n| signed(n, n)).collect()
 }
 
+/// What the models in tests/spec, of which ranges and the absence of overflow are proven, make of their inputs: the
+/// words of each line of that name, before and after its `=`.
+pub fn modelled(name: &str) -> Vec<(Vec<u64>, Vec<u64>)> {
+    fn words(text: &str) -> Vec<u64> {
+        text.split_whitespace().map(|word| u64::from_str_radix(word, 16).unwrap()).collect()
+    }
+    let lines = include_str!("../../tests/vectors/arithmetic.txt").lines();
+    let of_that_name = lines.filter_map(|line| line.split_once(' ')).filter(|(first, _)| *first == name);
+    let vectors: Vec<_> = of_that_name
+        .map(|(_, rest)| rest.split_once('=').map(|(inputs, results)| (words(inputs), words(results))).unwrap())
+        .collect();
+    assert!(!vectors.is_empty(), "no vector is called {name}");
+    vectors
+}
+
 /// The n-th test point: the identity for 0, and −n is opposite to n.
 pub fn point(n: i64) -> Point {
     if n == 0 {

@@ -1,7 +1,11 @@
 //! Lanes against the numbers and points of every other processor.
 
 use super::*;
-use crate::schnorr::{field::tests::edges, point::Addition, tests::point};
+use crate::schnorr::{
+    field::tests::edges,
+    point::Addition,
+    tests::{modelled, point},
+};
 use proptest::prelude::*;
 
 /// The processor's own word, or a line that says why nothing is compared.
@@ -170,6 +174,46 @@ fn the_largest_limbs_are_exact() {
             check_wide(&core::array::from_fn(|lane| wide(n + lane)), &core::array::from_fn(|lane| more(n + lane)))
         };
     }
+}
+
+/// Each line in all lanes at once.
+fn same_in_all_lanes<const N: usize>(name: &str, compute: impl Fn([__m512i; N]) -> [__m512i; 5]) {
+    for (words, expected) in modelled(name) {
+        let inputs: [u64; N] = words[..].try_into().unwrap();
+        for result in limbs(&Lanes(compute(registers(&[inputs; LANES])))) {
+            assert_eq!(result[..], expected, "{name} {words:x?}");
+        }
+    }
+}
+
+fn halved(words: [__m512i; 10]) -> (Lanes, Lanes) {
+    let [a0, a1, a2, a3, a4, b0, b1, b2, b3, b4] = words;
+    (Lanes([a0, a1, a2, a3, a4]), Lanes([b0, b1, b2, b3, b4]))
+}
+
+#[test]
+fn the_proven_models_are_these_lanes() {
+    if ifma().is_none() {
+        return;
+    }
+    // SAFETY: the processor was asked.
+    same_in_all_lanes("lanes_reduce", |columns: [__m512i; 10]| unsafe { reduce(columns) }.0);
+    // SAFETY: as above.
+    same_in_all_lanes("lanes_carried", |[r0, r1, r2, r3, r4, above]| unsafe { carried([r0, r1, r2, r3, r4], above) }.0);
+    same_in_all_lanes("lanes_mul", |words| {
+        let (a, b) = halved(words);
+        // SAFETY: as above.
+        unsafe { mul(&a, &b) }.0
+    });
+    // SAFETY: as above.
+    same_in_all_lanes("lanes_square", |words: [__m512i; 5]| unsafe { square(&Lanes(words)) }.0);
+    same_in_all_lanes("lanes_sub", |words| {
+        let (a, b) = halved(words);
+        // SAFETY: as above.
+        unsafe { sub(&a, &b) }.0
+    });
+    // SAFETY: as above.
+    same_in_all_lanes("lanes_below", |words: [__m512i; 5]| unsafe { below_2_256(&Lanes(words)) }.0);
 }
 
 proptest! {
