@@ -72,7 +72,9 @@ impl Bare {
     }
 
     fn import_all(&mut self, blocks: &[Block]) {
-        blocks.iter().for_each(|block| drop(self.import(block)));
+        for block in blocks {
+            self.import(block);
+        }
     }
 
     fn is_reorganising(&mut self) -> bool {
