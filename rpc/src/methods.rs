@@ -78,6 +78,17 @@ pub trait Chain {
         known: Option<Text<BlockId>>,
     ) -> RpcResult<LightProofJson>;
 
+    /// The headers after the block `after` up to the block `at`, 1 to 5000 (the default) of them, without what follows
+    /// from those before: 112 bytes each, for clients that check every header. Errors: 1003, 2001 when one of both
+    /// blocks is not on the followed chain, or `after` not below `at`, 6001. Scope: read.
+    #[method(name = "getBareHeaders")]
+    async fn get_bare_headers(
+        &self,
+        after: Text<BlockId>,
+        at: Text<BlockId>,
+        count: Option<u64>,
+    ) -> RpcResult<HexBytes>;
+
     /// Proves that a transaction is in a block of the chain that ends with the block `at`. Errors: 2001 when
     /// `at` is not on the followed chain, 2002, 6001. Scope: read.
     #[method(name = "getTransactionProof")]

@@ -134,6 +134,7 @@ const fn subscription(name: &'static str) -> MethodRule {
 /// Every method, by namespace. One that is missing here can be called by admin alone.
 pub const METHODS: &[MethodRule] = &[
     open("chain_difficulty", Budget::Heavy),
+    open("chain_getBareHeaders", Budget::Heavy),
     open("chain_getBlock", Budget::Read),
     open("chain_getBlocks", Budget::Heavy),
     open("chain_getHeader", Budget::Read),

@@ -57,6 +57,9 @@ pub struct Global {
     /// Believe the node instead of verifying what it says
     #[arg(long, global = true)]
     pub trust_node: bool,
+    /// Check every header of the chain instead of samples: slow the first time, and no argument from probability
+    #[arg(long, global = true, conflicts_with = "trust_node")]
+    pub every_header: bool,
     /// Where files are [default: $XDG_DATA_HOME/cairn or ~/.local/share/cairn]
     #[arg(long, global = true, value_name = "DIR", env = "CAIRN_WALLET_DATA_DIR")]
     pub data_dir: Option<PathBuf>,

@@ -244,6 +244,14 @@ impl<'a> Node<'a> {
         self.answer(self.http.get_light_proof(tip, random, known.map(Text)).await)
     }
 
+    /// Headers after the block `after` up to the block `at`, 112 bytes each, `count` at most.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn bare_headers(&self, after: BlockId, at: BlockId, count: u64) -> Result<HexBytes, ClientError> {
+        self.answer(self.http.get_bare_headers(Text(after), Text(at), Some(count)).await)
+    }
+
     /// The encoded proof of what an address had after the block `at`.
     ///
     /// # Errors

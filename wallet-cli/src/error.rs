@@ -102,6 +102,18 @@ pub enum WalletError {
         /// Which nodes, and what they claimed.
         liars: Vec<Liar>,
     },
+    /// This computer's clock is the odd one out.
+    #[error(
+        "this computer's clock is {} s behind the nodes' ({nodes} asked), and their newest blocks are from its future: \
+         set it, and try again",
+        behind_ms / 1_000
+    )]
+    Clock {
+        /// How far it is behind.
+        behind_ms: u64,
+        /// How many nodes were asked.
+        nodes: usize,
+    },
     /// A payment that has no receipt.
     #[error("there is no receipt for {txid} yet: {}", match state {
         TxState::Pooled => "it waits for a block; try again once it is mined",
@@ -324,6 +336,7 @@ impl WalletError {
             Self::Client(error) | Self::Refused { error, .. } => error.kind(),
             Self::Lies { .. } => "node_lies",
             Self::NoReceipt { .. } => "no_receipt",
+            Self::Clock { .. } => "clock_wrong",
             Self::Receipt { .. } => "bad_receipt",
             Self::InDoubt { .. } => "in_doubt",
             Self::NotMined { .. } => "not_mined",

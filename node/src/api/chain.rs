@@ -1,6 +1,6 @@
 //! `chain_*`: blocks and the transactions in them.
 
-use super::context::Context;
+use super::{context::Context, spans};
 use crate::{
     chain::{ProvenTip, Reader, Tip, UnknownBlock},
     store::{StoreError, StoredBlock},
@@ -26,6 +26,10 @@ use jsonrpsee::{
     PendingSubscriptionSink,
     core::{RpcResult, SubscriptionResult, async_trait},
 };
+use std::ops::RangeInclusive;
+
+/// Bare headers on a page: a megabyte in hex.
+const BARE_HEADERS: RangeInclusive<u64> = 1..=5_000;
 
 pub(super) struct ChainApi(pub Context);
 
@@ -77,6 +81,18 @@ impl ChainServer for ChainApi {
         };
         let (height, work) = (header.header().height.get(), Text(header.total_work()));
         Ok(LightProofJson { tip, height, work, since, raw: HexBytes(proof.to_bytes()) })
+    }
+
+    async fn get_bare_headers(
+        &self,
+        after: Text<BlockId>,
+        at: Text<BlockId>,
+        count: Option<u64>,
+    ) -> RpcResult<HexBytes> {
+        let count = spans::count(count, &BARE_HEADERS)?;
+        let found = self.0.prove(move |reader| reader.bare_headers(&after.0, &at.0, count)).await?;
+        let headers = found.map_err(not_on_chain)?.ok_or_else(|| not_on_chain(UnknownBlock { id: after.0 }))?;
+        Ok(HexBytes(headers))
     }
 
     async fn get_transaction_proof(&self, txid: Text<TxId>, at: Text<BlockId>) -> RpcResult<TransactionProofJson> {

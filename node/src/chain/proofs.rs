@@ -10,7 +10,9 @@ use cairn_ledger::{
     codec::encode,
     hash::{BlockId, TxId},
     history::{History, HistoryProof, Node, Position},
-    light::{BlockProof, LightError, LightPlan, LightProof, LightRequest, TAIL, TransactionProof, tail_start},
+    light::{
+        BareHeader, BlockProof, LightError, LightPlan, LightProof, LightRequest, TAIL, TransactionProof, tail_start,
+    },
     merkle::InclusionProof,
     transaction::Transaction,
     units::Height,
@@ -66,6 +68,28 @@ impl Reader {
                 return Ok((tip.clone(), ProvenTip::Since(known, headers)));
             }
             Ok((tip.clone(), ProvenTip::Whole(Box::new(self.light_proof(request, tip)?))))
+        })
+    }
+
+    /// Headers after the block `after` up to the block `at`, at most `count`, one after another as bare headers; `None`
+    /// when `after` is not below `at`.
+    ///
+    /// # Errors
+    /// The outer: a failing store. The inner: `at` is not on the followed chain.
+    pub fn bare_headers(
+        &self,
+        after: &BlockId,
+        at: &BlockId,
+        count: u64,
+    ) -> Result<Result<Option<Vec<u8>>, UnknownBlock>, StoreError> {
+        self.below(at, |tip| {
+            let Some(after) = self.store().header(after)? else { return Ok(None) };
+            let (from, to) = (after.header().height.get(), tip.header().height.get());
+            if from > to || !self.store().is_connected(&after)? {
+                return Ok(None);
+            }
+            let headers = self.headers(from + 1, to.min(from.saturating_add(count)))?;
+            Ok(Some(headers.iter().flat_map(|header| encode(&BareHeader::from(header))).collect()))
         })
     }
 

@@ -8,7 +8,7 @@ use cairn_ledger::{
     block::Header,
     codec::{self, BoundedVec},
     hash::{BlockId, TxId},
-    light::{LightRequest, TransactionProof},
+    light::{BareHeader, LightRequest, TransactionProof},
     merkle::{InclusionProof, txs_root},
     pow::{CompactTarget, Work},
     testing::{HeaderChain, arbitrary_hash, easy_network, genesis_state, key, mine, payment, seal},
@@ -125,6 +125,8 @@ fn proof_answers(add: &mut impl FnMut(&'static str, Value)) {
     add("chain_getProof", json(answer(None, codec::encode(&light))));
     let known = Text(chain.headers[2].id());
     add("chain_getProof.since", json(answer(Some(known), codec::encode(&chain.headers[3]))));
+    let bare = chain.headers[1..].iter().flat_map(|header| codec::encode(&BareHeader::from(header)));
+    add("chain_getBareHeaders", json(HexBytes(bare.collect())));
     let inclusion = InclusionProof::new(&[txid], 0).expect("place 0 of 1");
     let history = chain.history_proof(header.height);
     let block = Text(header.id());

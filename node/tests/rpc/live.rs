@@ -138,6 +138,7 @@ async fn a_node_answers_every_method_in_its_committed_shape() {
             "chain_getProof" => (json!([tip, "00".repeat(32)]), true),
             "chain_getProof.since" => (json!([tip, "00".repeat(32), known]), true),
             "chain_getTransactionProof" => (json!([txid, tip]), true),
+            "chain_getBareHeaders" => (json!([known, tip]), true),
             "state_getAccount" | "state_getProof" | "state_getHistory" => (json!([shown(1)]), true),
             "mining_generate" => (json!([1, shown(0)]), true),
             "chain_getHeaders" | "chain_getBlocks" | "chain_getTransactions" => (json!([1]), true),

@@ -5,9 +5,13 @@ use cairn_ledger::{
     block::{HEADER_BYTES, Header},
     chain_spec::ChainSpec,
     codec::{self, DecodeError},
+    error::HeaderError,
     hash::{BlockId, TxId},
     keys::Address,
-    light::{LightError, LightProof, LightRequest, MinedAt, TransactionProof, TransactionProofError, VerifiedTip},
+    light::{
+        BARE_HEADER_BYTES, BareHeader, LightError, LightProof, LightRequest, MinedAt, TransactionProof,
+        TransactionProofError, VerifiedTip,
+    },
     units::{Amount, Timestamp},
 };
 use cairn_rpc::types::LightProofJson;
@@ -98,6 +102,14 @@ pub enum Lie {
     },
 }
 
+impl Lie {
+    /// Whether all that is wrong is a block from the future: then it may be this clock that is wrong.
+    pub fn is_early(&self) -> bool {
+        let Self::Chain { error, .. } = self else { return false };
+        matches!(**error, LightError::Header { error: HeaderError::TimeAhead { .. }, .. })
+    }
+}
+
 /// The header in `raw`.
 ///
 /// # Errors
@@ -130,6 +142,25 @@ pub fn tip(
         (Some(since), _) => return Err(Lie::Since { got: since.0 }),
     };
     verified.map_err(|error| Lie::Chain { tip: request.tip, error: Box::new(error) })
+}
+
+/// The tip that follows from `tip` by the bare headers in `raw`; `claimed` is the tip that the node claims.
+///
+/// # Errors
+/// Says what does not hold.
+pub fn further(
+    spec: &ChainSpec,
+    tip: &VerifiedTip,
+    raw: &[u8],
+    claimed: BlockId,
+    now: Timestamp,
+) -> Result<VerifiedTip, Lie> {
+    let read = raw.chunks(BARE_HEADER_BYTES).map(BareHeader::from_bytes).collect::<Result<Vec<_>, _>>();
+    let headers = read.map_err(|error| Lie::Unreadable { what: "headers", error })?;
+    if headers.is_empty() {
+        return Err(Lie::Evasive { tip: claimed });
+    }
+    tip.extend_bare(spec, &headers, now).map_err(|error| Lie::Chain { tip: claimed, error: Box::new(error) })
 }
 
 /// What `raw` proves about `address` after the block `at`.

@@ -1,5 +1,5 @@
 //! The last verified tip, in a small file for each network: what the next proof continues from, and the work
-//! that no honest node falls behind.
+//! that no honest node falls behind; and, in another, the place up to which every header was checked.
 
 use crate::files;
 use cairn_ledger::{
@@ -29,6 +29,11 @@ struct File {
 /// The file of a network in the directory of verified tips.
 pub fn path(directory: &Path, genesis_id: &BlockId) -> PathBuf {
     directory.join(format!("{genesis_id}.tip"))
+}
+
+/// The file of the place up to which every header was checked.
+pub fn place_path(directory: &Path, genesis_id: &BlockId) -> PathBuf {
+    directory.join(format!("{genesis_id}.place"))
 }
 
 /// Reads the tip kept for a network; `None` when there is none. A file that does not hold together counts as

@@ -24,6 +24,7 @@ use cairn_rpc::{
     text::{HexBytes, Text},
     types::{AccountJson, AddressHistory, HistoryCursor, TxState, TxStatus},
 };
+use std::path::{Path, PathBuf};
 
 /// Attempts a node has to prove its tip: the chain may move in between, twice at most.
 pub(crate) const ATTEMPTS: usize = 3;
@@ -47,6 +48,14 @@ pub(crate) struct Survey<'a> {
     bytes: usize,
     /// The block an account was read at, where too little work lies above it.
     shallow: Option<u64>,
+    /// Where the place is kept, when every header is checked instead of samples.
+    every: Option<PathBuf>,
+    /// The place up to which every header was checked.
+    place: Option<VerifiedTip>,
+    /// How far the nodes' clocks are ahead of this one, in milliseconds.
+    clocks: Vec<i128>,
+    /// Nodes whose tips are from the future by this clock.
+    early: usize,
 }
 
 /// An account, proven at two blocks of one chain.
@@ -90,20 +99,41 @@ pub(crate) enum Begin {
     Genesis,
 }
 
+/// Headers that are asked for at once: half a megabyte.
+const BARE_HEADERS: u64 = 5_000;
+/// How far below the tip the place is kept up to which every header was checked: reorganisations are rarely deeper, and
+/// if one is, all is checked again.
+const PLACE_BELOW: u64 = 512;
+
 impl<'a> Survey<'a> {
     /// Asks every node of the session for its tip and proofs of it, and keeps the best.
     pub async fn take(session: &Session<'_>, network: &'a Network, begin: Begin) -> Result<Self, WalletError> {
         let path = kept::path(session.data.tips(), &network.id());
         let seen = kept::read(&path, &network.spec).map_err(file_error("read", &path))?;
-        let mut survey = Self { network, candidates: Vec::new(), liars: Vec::new(), seen, bytes: 0, shallow: None };
+        let every = session.options.every_header.then(|| kept::place_path(session.data.tips(), &network.id()));
+        let place = match &every {
+            Some(path) => kept::read(path, &network.spec).map_err(file_error("read", path))?,
+            None => None,
+        };
+        let (candidates, liars) = (Vec::new(), Vec::new());
+        let (clocks, early) = (Vec::new(), 0);
+        let mut survey =
+            Self { network, candidates, liars, seen, bytes: 0, shallow: None, every, place, clocks, early };
         let mut failure = None;
         for node in session.nodes(network)? {
             let url = String::from(node.url());
             match survey.ask(node, begin).await {
                 Ok(candidate) => survey.candidates.push(candidate),
-                Err(Useless::Lies(lie)) => survey.liars.push(Liar { node: url, claim: lie.to_string() }),
+                Err(Useless::Lies(lie)) => {
+                    survey.early += usize::from(lie.is_early());
+                    survey.liars.push(Liar { node: url, claim: lie.to_string() });
+                }
                 Err(Useless::Fails(error)) => failure = failure.or(Some(error)),
             }
+        }
+        // Blocks from the future, and the nodes' clocks say that it is the present: then it is this clock that is wrong.
+        if let Some(behind_ms) = survey.clock_behind().filter(|_| 2 * survey.early > survey.clocks.len()) {
+            return Err(WalletError::Clock { behind_ms, nodes: survey.clocks.len() });
         }
         // The first of equals stays first.
         survey.candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.tip.total_work()));
@@ -115,31 +145,93 @@ impl<'a> Survey<'a> {
     }
 
     async fn ask(&mut self, node: Node<'a>, begin: Begin) -> Result<Candidate<'a>, Useless> {
-        let lag = lag(&node.info().await?);
+        let info = node.info().await?;
+        self.clocks.push(i128::from(info.time) - i128::from(now()));
+        let lag = lag(&info);
         let kept = self.seen.as_ref().filter(|_| begin == Begin::Kept);
         let mut attempts = 0;
         loop {
             attempts += 1;
             let claimed = node.tip().await?;
-            let tip = check::header(&claimed.raw.0)?.id();
+            let header = check::header(&claimed.raw.0)?;
+            let tip = header.id();
             let request = match begin {
                 Begin::Kept => LightRequest { tip, random: random()? },
                 Begin::Genesis => LightRequest::of_tip(tip),
             };
-            let answer = match node.light_proof(&request, kept.map(VerifiedTip::id)).await {
+            let answer = match &self.every {
+                Some(path) if begin == Begin::Kept => self.every_header(&node, path, &header).await,
+                _ => self.proven(&node, kept, &request).await,
+            };
+            let (verified, bytes) = match answer {
                 // The chain moved between the two questions. Not too often, or it waits for samples it likes.
-                Err(ClientError::Refused { code: Code::BlockNotFound, .. }) if attempts < ATTEMPTS => continue,
-                Err(ClientError::Refused { code: Code::BlockNotFound, .. }) => return Err(Lie::Evasive { tip }.into()),
+                Err(Useless::Fails(ClientError::Refused { code: Code::BlockNotFound, .. })) if attempts < ATTEMPTS => {
+                    continue;
+                }
+                Err(Useless::Fails(ClientError::Refused { code: Code::BlockNotFound, .. })) => {
+                    return Err(Lie::Evasive { tip }.into());
+                }
                 answer => answer?,
             };
-            let verified = check::tip(&self.network.spec, kept, &request, &answer, moment())?;
             let (got, proven) = (claimed.work.0, verified.total_work());
             if got != proven {
                 return Err(Lie::Work { got, proven }.into());
             }
-            let bytes = answer.raw.0.len();
             return Ok(Candidate { node, tip: verified, bytes, lag });
         }
+    }
+
+    /// The tip by a light proof, or by what came since the one that is kept; and the bytes of that.
+    async fn proven(
+        &self,
+        node: &Node<'_>,
+        kept: Option<&VerifiedTip>,
+        request: &LightRequest,
+    ) -> Result<(VerifiedTip, usize), Useless> {
+        let answer = node.light_proof(request, kept.map(VerifiedTip::id)).await?;
+        let verified = check::tip(&self.network.spec, kept, request, &answer, moment())?;
+        Ok((verified, answer.raw.0.len()))
+    }
+
+    /// The tip by every header since the place that is kept in `path`, or since block 0; and the bytes of that.
+    async fn every_header(
+        &self,
+        node: &Node<'_>,
+        path: &Path,
+        claimed: &Header,
+    ) -> Result<(VerifiedTip, usize), Useless> {
+        let (spec, tip, height) = (&self.network.spec, claimed.id(), claimed.height.get());
+        let mut at = self.place.clone().unwrap_or_else(|| VerifiedTip::genesis(spec));
+        let (mut bytes, mut begun) = (0, false);
+        while at.id() != tip {
+            let left = height.checked_sub(at.height().get()).filter(|left| *left > 0).ok_or(Lie::Evasive { tip })?;
+            let to_place = left.saturating_sub(PLACE_BELOW);
+            let wanted = if to_place > 0 { to_place } else { left }.min(BARE_HEADERS);
+            let raw = match node.bare_headers(at.id(), tip, wanted).await {
+                // The chain has left the place: once more from the beginning.
+                Err(ClientError::Refused { code: Code::BlockNotFound, .. }) if !begun && at.height().get() > 0 => {
+                    at = VerifiedTip::genesis(spec);
+                    continue;
+                }
+                answer => answer?.0,
+            };
+            begun = true;
+            bytes += raw.len();
+            at = check::further(spec, &at, &raw, tip, moment())?;
+            if to_place > 0 {
+                // That it could not be kept costs no more than to check it again.
+                let _again = kept::write(path, spec, &at);
+            }
+        }
+        Ok((at, bytes))
+    }
+
+    /// How far this clock is behind the nodes' by their median, when that is more than blocks may be ahead.
+    fn clock_behind(&self) -> Option<u64> {
+        let mut clocks = self.clocks.clone();
+        clocks.sort_unstable();
+        let median = clocks.get(clocks.len() / 2)?;
+        u64::try_from(*median).ok().filter(|behind| *behind > self.network.spec.params().max_future_ms)
     }
 
     /// What to say when no node is left.

@@ -7,7 +7,7 @@ use cairn_ledger::{
     codec::{self, BoundedVec},
     hash::{BlockId, TxId},
     keys::Address,
-    light::{LightRequest, TAIL, TransactionProof},
+    light::{BareHeader, LightRequest, TAIL, TransactionProof},
     merkle::InclusionProof,
     testing::{self, HeaderChain, MemoryState, easy_params, key},
     transaction::Transaction,
@@ -153,6 +153,7 @@ impl Chain {
                 Ok(json(HeaderJson::new(tip.header(), tip.total_work(), &self.spec().params().prefix)))
             }
             "chain_getProof" => self.light(read(parameter(0)), read(parameter(1)), read(parameter(2))),
+            "chain_getBareHeaders" => self.bare(read(parameter(0)), read(parameter(1)), read(parameter(2))),
             "state_getAccount" => Ok(json(self.account(&read::<String>(parameter(0))))),
             "state_getProof" => self.state_proof(&read::<String>(parameter(0)), read(parameter(1))),
             "state_getHistory" => self.history(&read::<String>(parameter(0)), read(parameter(1))),
@@ -183,6 +184,16 @@ impl Chain {
         };
         let (height, work) = (here.header().height.get(), Text(here.total_work()));
         Ok(json(LightProofJson { tip, height, work, since, raw: HexBytes(raw) }))
+    }
+
+    fn bare(&self, after: Text<BlockId>, at: Text<BlockId>, count: u64) -> Result<Value, RpcError> {
+        let all = &self.headers.headers;
+        let place = |id: BlockId| all.iter().position(|header| header.id() == id);
+        let (Some(after), Some(at)) = (place(after.0), place(at.0)) else {
+            return Err(RpcError::new(Code::BlockNotFound, "not on the chain"));
+        };
+        let headers = all[after + 1..=at].iter().take(count as usize);
+        Ok(json(HexBytes(headers.flat_map(|header| codec::encode(&BareHeader::from(header))).collect())))
     }
 
     fn state_proof(&self, address: &str, at: Text<BlockId>) -> Result<Value, RpcError> {

@@ -241,6 +241,64 @@ fn lie_stale_tip() {
     assert!(run.err.contains("this wallet has seen one with"), "{run:?}");
 }
 
+/// Every header, from the place where the last run left off.
+#[test]
+fn every_header_is_checked_and_the_place_is_kept() {
+    let (home, mut chain, _) = paid();
+    let every = |chain: &Chain| home.json(&line(&[&chain.serve()], "--every-header balance"));
+    let shown = every(&chain);
+    assert_eq!((&shown["balance"], &shown["proof"]["samples"]), (&json!(PAID.to_string()), &json!(0)));
+    assert_eq!(shown["proof"]["bytes"].as_u64().map(|bytes| bytes / 1_000), Some(3), "30 headers, and two accounts");
+    chain.grow(600);
+    let whole = every(&chain)["proof"]["bytes"].as_u64().expect("bytes");
+    assert!(whole > 630 * 112, "no place below a short chain: {whole}");
+    chain.grow(2);
+    let since = every(&chain)["proof"]["bytes"].as_u64().expect("bytes");
+    assert!(since < 530 * 112 && since > 512 * 112, "from 512 below the last tip: {since}");
+    // Another chain, which left this one below the place: all of it once more.
+    let mut other = Chain::new(chain.headers.spec.clone());
+    other.grow(3);
+    other.mine(Vec::new(), 2_001);
+    other.grow(650);
+    assert!(every(&other)["proof"]["bytes"].as_u64() > Some(654 * 112));
+    // A header that was not mined, and headers that never come to the tip.
+    let told = lie("chain_getBareHeaders", |answer| {
+        let HexBytes(mut raw) = serde_json::from_value(answer).expect("hex");
+        raw.iter_mut().skip(60).take(1).for_each(|byte| *byte ^= 1);
+        json!(HexBytes(raw))
+    });
+    for told in [told, lie("chain_getBareHeaders", |_| json!(HexBytes(Vec::new())))] {
+        let error = home.fails(&line(&[&chain.serve_lying(told)], "--every-header balance"), 1, "node_lies");
+        assert!(error.contains("claims the tip") || error.contains("will not prove it"), "{error}");
+    }
+}
+
+/// A wallet whose own clock is behind all nodes' says so instead of calling them liars.
+#[test]
+fn a_clock_that_is_the_odd_one_out_is_named() {
+    let home = Home::new();
+    let spec = network(60_000);
+    write_network(&home, &spec);
+    home.json("--chain @easy.toml restore --words-file @words --kdf-memory-mib 8");
+    // The chain is an hour ahead of this computer's clock.
+    let mut chain = Chain::new(spec);
+    chain.mine(Vec::new(), 3_660_000);
+    let ahead = |by: u64| {
+        lie("node_info", move |mut answer| {
+            let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_millis() as u64;
+            answer["time"] = json!(now + by);
+            answer
+        })
+    };
+    let nodes: Vec<String> = (0..2).map(|_| chain.serve_lying(ahead(3_600_000))).collect();
+    let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+    let error = home.fails(&line(&nodes, "balance"), 1, "clock_wrong");
+    assert!(error.contains("behind the nodes' (2 asked)"), "{error}");
+    // The control: a node whose own clock says that its block is from the future.
+    let error = home.fails(&line(&[&chain.serve_lying(ahead(0))], "balance"), 1, "node_lies");
+    assert!(error.contains("expected at most"), "{error}");
+}
+
 #[test]
 fn lie_receipt_for_a_payment_that_was_reorganised_away() {
     let (home, left, address) = paid();
@@ -312,6 +370,10 @@ fn a_receipt_is_verified_offline_and_no_altered_one_is() {
     write_network(&other, &chain.headers.spec);
     fs::write(other.path("receipt"), &receipt).expect("written");
     let shown = other.json("--chain @easy.toml verify-receipt @receipt");
+    assert_eq!((&shown["work_above"], &shown["work"]), (&json!("16"), &json!("60")));
+    other.json("--chain @easy.toml verify-receipt @receipt --min-work 16");
+    let cheap = other.fails("--chain @easy.toml verify-receipt @receipt --min-work 17", 1, "bad_receipt");
+    assert!(cheap.contains("16 hashes of work lie above the payment, expected at least 17"), "{cheap}");
     assert_eq!((&shown["height"], &shown["confirmations"]), (&json!(22), &json!(9)));
     assert_eq!(shown["outputs"][0]["amount"], PAID.to_string());
     assert_eq!(shown["sender"], chain.headers.spec.params().prefix.encode(&key(1).address()));
