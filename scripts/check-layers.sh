@@ -45,6 +45,7 @@ check_crates() {
     may node cairn-ledger cairn-genesis cairn-rpc
     may wallet-cli cairn-ledger cairn-genesis cairn-rpc
     may tests cairn-ledger cairn-genesis cairn-rpc cairn-node
+    may tests/adversary cairn-ledger
 }
 
 # ---- ledger ------------------------------------------------------------------------------------------
