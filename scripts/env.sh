@@ -9,6 +9,12 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/cai
 export CAIRN_BIN="${CAIRN_BIN:-$CARGO_TARGET_DIR/release}"
 # rustup installs here, and a shell that was open before does not know it.
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+# Compiles RocksDB in a third of the time. By its name alone: a path would differ from checkout to checkout, and with
+# it cargo would compile RocksDB anew.
+if [[ -z "${CXX:-}" ]]; then
+    PATH="$ROOT/scripts/bin:$PATH"
+    export CXX=cairn-c++
+fi
 
 # say TEXT...: progress, on standard error, so that standard output is for results.
 say() {
@@ -47,9 +53,77 @@ claim_target() {
     printf '%s\n' "$ROOT" >"$owner"
 }
 
-# build: compiles everything, as test.sh does, so that nothing is compiled twice.
+# build: compiles the two programs, and says how far it is. test.sh compiles the rest beside them.
 build() {
-    (claim_target && cd "$ROOT" && cargo build --release --locked --workspace)
+    # Before anything is compiled, and so that what cargo says of a network it cannot reach ends in a sentence.
+    (cd "$ROOT" && cargo fetch --quiet --locked) ||
+        die "the crates that Cairn is built from could not be downloaded; is this machine online?"
+    (
+        claim_target
+        cd "$ROOT"
+        cargo build --quiet --release --locked -p cairn-node -p cairn-wallet-cli \
+            --message-format json-render-diagnostics | progress
+        [[ ! -t 2 ]] || printf '\r\033[K' >&2
+    )
+}
+
+# progress: reads what cargo reports of each unit it has compiled, and says now and then how far the build is. A unit
+# counts by the seconds that it takes (build-seconds.txt).
+progress() {
+    local -A weights=()
+    local total=0 finished=0 now weight unit line pause=30 next
+    [[ ! -t 2 ]] || pause=3
+    next=$((SECONDS + 10))
+    while read -r weight unit; do
+        if [[ "$weight" =~ ^[0-9]+$ ]]; then weights["$unit"]=$weight; fi
+    done <"$ROOT/scripts/build-seconds.txt"
+    for weight in "${weights[@]}"; do total=$((total + weight)); done
+    PROGRESS_BEGAN=$SECONDS PROGRESS_SINCE=$EPOCHSECONDS
+    while true; do
+        if IFS= read -r -t 3 line; then
+            unit="$(unit_of "$line")"
+            weight="${weights["${unit:-none}"]:-0}"
+            unset "weights[${unit:-none}]"
+            # What was there already takes no time of this build.
+            if [[ "$line" == *'"fresh":true'* ]]; then total=$((total - weight)); else finished=$((finished + weight)); fi
+        elif (($? <= 128)); then
+            return 0
+        fi
+        ((SECONDS >= next)) || continue
+        next=$((SECONDS + pause))
+        now=$finished
+        if [[ -n "${weights[librocksdb-sys:script]:-}" ]]; then
+            now=$((now + weights["librocksdb-sys:script"] * $(rocksdb_files) / ROCKSDB_FILES))
+        fi
+        say_progress "$now" "$total"
+    done
+}
+
+# The files of RocksDB, which take much of a build and are one unit to cargo.
+ROCKSDB_FILES=343
+
+# rocksdb_files: how many of them this build has compiled.
+rocksdb_files() {
+    find "$CARGO_TARGET_DIR"/release/build/librocksdb-sys-*/out -name '*.o' -newermt "@$PROGRESS_SINCE" 2>/dev/null | wc -l
+}
+
+# unit_of LINE: the package that a line of cargo's is about; with `:script` where it is of its build script's run.
+unit_of() {
+    [[ "$1" =~ \"package_id\":\"[^\"]*#([^\"@]+)@ ]] || return 0
+    case "$1" in
+        *'"reason":"build-script-executed"'*) echo "${BASH_REMATCH[1]}:script" ;;
+        *'"kind":["custom-build"]'*) ;;
+        *'"reason":"compiler-artifact"'*) echo "${BASH_REMATCH[1]}" ;;
+    esac
+}
+
+# say_progress NOW TOTAL: one line; on a terminal always the same.
+say_progress() {
+    local spent=$((SECONDS - PROGRESS_BEGAN)) left text
+    (($1 > 0 && $2 > $1)) || return 0
+    left=$(((spent * ($2 - $1) / $1 + 59) / 60))
+    text="  $(($1 * 100 / $2)) % built in $((spent / 60)) min $((spent % 60)) s; about $left min left"
+    if [[ -t 2 ]]; then printf '\r\033[K%s' "$text" >&2; else say "$text"; fi
 }
 
 # bounded SECONDS COMMAND...: runs a command and, past its time or when this script is stopped, ends it with

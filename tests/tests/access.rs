@@ -174,7 +174,7 @@ async fn with_a_certificate_the_port_speaks_tls_and_nothing_else() {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
     let (cert, key) = (network.directory().join("cert.pem"), network.directory().join("key.pem"));
     fs::write(&cert, made.cert.pem()).expect("written");
-    fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+    fs::write(&key, made.key_pair.serialize_pem()).expect("written");
     let port = free_port();
     let flags = [format!("--rpc.tls_cert={}", cert.display()), format!("--rpc.tls_key={}", key.display())];
     let mut node = command(&network, network.directory(), free_port(), port, &flags).spawn().expect("it starts");
