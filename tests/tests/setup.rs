@@ -30,8 +30,8 @@ const char *clang_getCString(struct string text) { return text.data; }
 
 /// What `setup.sh` calls, besides the shell's own commands.
 const CALLED: &[&str] = &[
-    "as", "bash", "basename", "cargo", "cat", "c++", "cc", "curl", "dirname", "grep", "head", "jq", "ld", "make", "mktemp", "rm",
-    "rustup", "sed", "sort", "tr",
+    "as", "bash", "basename", "cargo", "cat", "c++", "cc", "curl", "dirname", "grep", "head", "jq", "ld", "make",
+    "mktemp", "rm", "rustup", "sed", "sort", "tr",
 ];
 
 /// A machine: where its libraries are, and its programs.
