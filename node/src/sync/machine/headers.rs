@@ -217,7 +217,7 @@ impl Machine {
         match stage {
             Stage::Linking { branch, headers } => {
                 let is_full = headers.len() >= MAX_HEADERS;
-                let (reached, end) = self.take_outcomes(peer, None, &headers, outcomes);
+                let Taken { reached, end } = self.take_outcomes(peer, None, &headers, outcomes);
                 match end {
                     None => self.go_on(now, peer, reached, is_full),
                     Some((RunEnd::Deep, parent)) => self.go_deep(peer, &parent),
@@ -227,7 +227,7 @@ impl Machine {
                 }
             }
             Stage::LinkingPresync { headers, work, is_done } => {
-                match self.take_outcomes(peer, Some(work), &headers, outcomes).1 {
+                match self.take_outcomes(peer, Some(work), &headers, outcomes).end {
                     None => self.on_presynced_linked(now, peer, &headers, is_done),
                     Some((RunEnd::Offence(offence), _)) => {
                         actions.push(Action::Charge { peer, offence });
@@ -241,24 +241,24 @@ impl Machine {
         }
     }
 
-    /// Takes in what became of headers: the last that is in, and, where one is not, why, and its parent.
+    /// Takes in what became of headers, up to the first that is not linked.
     fn take_outcomes(
         &mut self,
         peer: PeerNumber,
         proven: Option<Work>,
         headers: &[(BlockId, Header)],
         outcomes: Vec<HeaderOutcome>,
-    ) -> (Option<(BlockId, Height)>, Option<(RunEnd, BlockId)>) {
+    ) -> Taken {
         let rank = self.sources.get(&peer).map_or(Rank::Shown, Source::rank);
         let brought = Brought { peer, rank, proven };
         let mut reached = None;
         for ((id, header), outcome) in headers.iter().zip(outcomes) {
             match self.take_outcome(brought, *id, header, outcome) {
                 Ok(()) => reached = Some((*id, header.height)),
-                Err(reason) => return (reached, Some((reason, header.parent))),
+                Err(reason) => return Taken { reached, end: Some((reason, header.parent)) },
             }
         }
-        (reached, None)
+        Taken { reached, end: None }
     }
 
     /// Takes in what became of one header; an error ends the run.
@@ -364,6 +364,15 @@ impl Machine {
     pub(super) fn hold(&mut self, now: Instant, job: u64, peer: PeerNumber, stage: Stage) {
         self.headers.insert(job, HeaderJob { peer, since: now, stage });
     }
+}
+
+/// What became of the headers of an answer.
+#[derive(Debug)]
+struct Taken {
+    /// The last that is in.
+    reached: Option<(BlockId, Height)>,
+    /// Why the first that is not in is not, and its parent.
+    end: Option<(RunEnd, BlockId)>,
 }
 
 /// Why a run of requests for headers ends before its peer's chain does.
