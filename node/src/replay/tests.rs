@@ -291,9 +291,9 @@ async fn a_better_chain_of_any_length_is_followed_in_one_run_however_deep_it_for
     let ours = chain_of(&fixture.spec, 200);
     let theirs = another_chain(&fixture.spec, &ours, (10, 230), usize::MAX);
     fixture.import(&fixture.file("ours", &ours), "a").await.expect("a good file");
-    // The control: up to there, it has less work.
-    let shorter = fixture.import(&fixture.file("shorter", &theirs[..190]), "a").await.expect("a good file");
-    assert_eq!((shorter.followed, shorter.tip.id), (false, ours[199].header.id()));
+    // The control: up to there it has less work, and forks too deep to be kept.
+    let shorter = fixture.import(&fixture.file("shorter", &theirs[..190]), "a").await.expect_err("less work");
+    assert!(matches!(shorter, ReplayError::Unwanted { height } if height.get() == 11), "{shorter}");
     let followed = fixture.import(&fixture.file("theirs", &theirs), "a").await.expect("a good file");
     assert_eq!((followed.followed, followed.tip.id), (true, theirs[229].header.id()));
     assert_eq!(followed.replayed.blocks + followed.replayed.known, 230);
