@@ -11,7 +11,10 @@ use crate::{
 use cairn_ledger::hash::BlockId;
 use sd_notify::NotifyState;
 use std::{future::Future, time::Duration};
-use tokio::{task::JoinHandle, time::MissedTickBehavior};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, MissedTickBehavior},
+};
 
 /// Between two lines of status where systemd wants no sign of life.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
@@ -56,7 +59,8 @@ pub fn spawn(chain: ChainHandle, network: NetworkHandle, mut shutdown: Shutdown)
 
 /// Waits for a part to start, and asks systemd for more time while it does: an interrupted reorganisation is ended first.
 pub async fn patiently<T>(start: impl Future<Output = T>) -> T {
-    let mut tick = tokio::time::interval(STATUS_EVERY);
+    // Not at once: most starts are over before the first.
+    let mut tick = tokio::time::interval_at(Instant::now() + STATUS_EVERY, STATUS_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tokio::pin!(start);
     loop {

@@ -6,7 +6,7 @@ use cairn_tests::{
     http::call,
     network::TestNetwork,
     node::{Node, command, free_port, offline},
-    wait::{LATER, SOON},
+    wait::{LATER, SOON, until},
 };
 use serde_json::{Value, json};
 use std::{
@@ -241,7 +241,11 @@ async fn systemd_is_told_when_the_node_is_ready_alive_and_stopping() {
 async fn the_log_can_be_json_and_the_command_line_describes_itself() {
     let network = Arc::new(TestNetwork::new());
     let node = Node::start(&network, "node", &["--log.format=json"]).await;
-    let log = node.log();
+    // It is written after the first answer that a start waits for.
+    let log = until("the node says that it is ready", SOON, || async {
+        Some(node.log()).filter(|log| log.contains("ready"))
+    });
+    let log = log.await;
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
     assert!(lines.iter().any(|line| line["message"] == "ready" && line["height"] == 0), "{log}");
     let wrong =
