@@ -43,6 +43,8 @@ impl Namespace {
     pub fn new(label: &str) -> Result<Self, String> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        // Many a machine can make namespaces and has no packet filter; a test needs both, or is skipped.
+        run(Command::new("nft").arg("--version"), "")?;
         let namespace = Self(format!("cairn-{}-{count}-{label}", std::process::id()));
         run(Command::new("ip").args(["netns", "add", &namespace.0]), "")?;
         namespace.ip("link set lo up")?;
