@@ -268,7 +268,8 @@ fn every_header_is_checked_and_the_place_is_kept() {
     assert!(every(&other)["proof"]["bytes"].as_u64() > Some(654 * 112));
     // A header that was not mined, and headers that never come to the tip.
     let told = lie("chain_getBareHeaders", |answer| {
-        let HexBytes(mut raw) = serde_json::from_value(answer).expect("hex");
+        // There is none from a place on the other chain.
+        let Ok(HexBytes(mut raw)) = serde_json::from_value(answer.clone()) else { return answer };
         raw.iter_mut().skip(60).take(1).for_each(|byte| *byte ^= 1);
         json!(HexBytes(raw))
     });
