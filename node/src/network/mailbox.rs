@@ -1,5 +1,9 @@
 //! What the network can be asked, and what it tells.
 
+mod backlog;
+
+pub(super) use backlog::Backlog;
+
 use super::{
     bans::{Banned, NotBannable},
     ladder::Reach,
@@ -21,7 +25,7 @@ use cairn_ledger::{
     units::Timestamp,
 };
 use libp2p::PeerId;
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Questions waiting for the network's task. A full mailbox makes askers wait.
@@ -478,48 +482,6 @@ impl NetworkHandle {
 
 fn peer_id(text: &str) -> Result<PeerId, AdmitError> {
     text.parse().map_err(|_| AdmitError::NotAPeerId { got: text.chars().take(160).collect() })
-}
-
-/// Events that sync has not taken yet, merged so that their number is bounded by that of the peers: the
-/// last status of each, and that it is gone.
-#[derive(Debug, Default)]
-pub(super) struct Backlog(VecDeque<NetworkEvent>);
-
-impl Backlog {
-    /// Adds an event.
-    pub(super) fn push(&mut self, event: NetworkEvent) {
-        let superseded = |waiting: &NetworkEvent| match (&event, waiting) {
-            (NetworkEvent::PeerStatus { peer, .. }, NetworkEvent::PeerStatus { peer: other, .. })
-            | (NetworkEvent::UnknownParent { peer, .. }, NetworkEvent::UnknownParent { peer: other, .. })
-            | (
-                NetworkEvent::PeerDown { peer },
-                NetworkEvent::PeerStatus { peer: other, .. } | NetworkEvent::UnknownParent { peer: other, .. },
-            ) => peer == other,
-            _ => false,
-        };
-        self.0.retain(|waiting| !superseded(waiting));
-        // Who came and went meanwhile was never here.
-        if let NetworkEvent::PeerDown { peer } = &event
-            && let Some(at) = self
-                .0
-                .iter()
-                .position(|waiting| matches!(waiting, NetworkEvent::PeerUp { peer: other, .. } if other == peer))
-        {
-            self.0.remove(at);
-            return;
-        }
-        self.0.push_back(event);
-    }
-
-    /// Whether nothing waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The oldest event.
-    pub(super) fn pop(&mut self) -> Option<NetworkEvent> {
-        self.0.pop_front()
-    }
 }
 
 #[cfg(test)]
