@@ -128,7 +128,8 @@ expected_account() {
     local info
     info="$(ask 2 node_info)"
     ask 2 state_getAccount "[\"$PAYER\"]" |
-        jq -c --argjson info "$info" '{chain: $info.chain, height, balance, next_nonce: .pending.nonce}'
+        jq -c --argjson info "$info" '{chain: $info.chain, height, balance,
+            price: (if .exists then "0" else $info.rules.account_price end), next_nonce: .pending.nonce}'
 }
 expected_history() {
     ask 2 state_getHistory "[\"$1\"]" | jq -r '.entries[] | "\(.height) \(.sent) \(.received)"'

@@ -29,6 +29,8 @@ def main():
         "chain": info.result["chain"],
         "height": account.result["height"],
         "balance": account.result["balance"],
+        # What paying it costs on top when it has no account yet.
+        "price": "0" if account.result["exists"] else info.result["rules"]["account_price"],
         "next_nonce": account.result["pending"]["nonce"],
     }
     print(json.dumps(shown))

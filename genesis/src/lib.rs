@@ -12,14 +12,16 @@
 //!
 //! # Invariants
 //! 1. Everything above `[defaults]` is bound by the genesis id; nothing in `[defaults]` is.
-//! 2. Unknown keys are refused: a misspelt rule never silently keeps its default, for there are none.
+//! 2. `[[upgrade]]` tables, which may stand at the end, are bound by the rules id alone: the network goes on.
+//! 3. Unknown keys are refused: a misspelt rule never silently keeps its default, for there are none.
 
 use cairn_ledger::{
     address::{AddressError, AddressPrefix, PrefixError},
     chain_spec::{ChainParams, ChainSpec, ChainSpecError},
     hash::BlockId,
     pow::CompactTargetParseError,
-    units::{Amount, AmountError, Timestamp},
+    rules::Upgrade,
+    units::{Amount, AmountError, Height, Timestamp},
 };
 use serde::Deserialize;
 
@@ -127,6 +129,7 @@ impl Network {
             max_future_ms: file.max_future_ms,
             max_block_bytes: file.max_block_bytes,
             max_new_accounts: file.max_new_accounts,
+            account_price: amount(String::from("account_price"), &file.account_price)?,
             subsidy: amount(String::from("subsidy"), &file.subsidy)?,
             halving: file.halving,
             genesis_time: Timestamp::from_millis(file.genesis_time),
@@ -134,7 +137,19 @@ impl Network {
             genesis_target: target("genesis_target", &file.genesis_target)?,
             allocations,
         };
-        Ok(Self { spec: ChainSpec::new(params)?, defaults: file.defaults })
+        let upgrades = file.upgrade.into_iter().map(|upgrade| {
+            let key = format!("upgrade {:?}, account_price", upgrade.name);
+            Ok(Upgrade {
+                height: Height::new(upgrade.height),
+                account_price: upgrade.account_price.map(|text| amount(key, &text)).transpose()?,
+                name: upgrade.name,
+                max_block_bytes: upgrade.max_block_bytes,
+                max_new_accounts: upgrade.max_new_accounts,
+                feature: upgrade.feature,
+            })
+        });
+        let upgrades = upgrades.collect::<Result<Vec<_>, GenesisError>>()?;
+        Ok(Self { spec: ChainSpec::new(params)?.with_upgrades(upgrades)?, defaults: file.defaults })
     }
 
     /// The id of block 0, which names the network.
@@ -154,6 +169,7 @@ struct GenesisFile {
     max_future_ms: u64,
     max_block_bytes: u64,
     max_new_accounts: u64,
+    account_price: String,
     subsidy: String,
     halving: u64,
     genesis_time: u64,
@@ -161,6 +177,20 @@ struct GenesisFile {
     genesis_target: String,
     allocations: Vec<Allocation>,
     defaults: Defaults,
+    #[serde(default)]
+    upgrade: Vec<UpgradeTable>,
+}
+
+/// A change of rules. What it does not name stays as it was.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UpgradeTable {
+    height: u64,
+    name: String,
+    max_block_bytes: Option<u64>,
+    max_new_accounts: Option<u64>,
+    account_price: Option<String>,
+    feature: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -183,9 +213,9 @@ mod tests {
     #[test]
     fn genesis_ids_are_pinned() {
         let id = |text| Network::parse(text).expect("a shipped network").id().to_string();
-        assert_eq!(id(MAIN), "07be36a354abb8b58a67c2e048ca0e5c03c59d202eb22b3a1c617b287b583bd5");
-        assert_eq!(id(TEST), "0f087be6c09c17272a82ac1aac4fc510b1f53a552e968b3352a58a04f528f4db");
-        assert_eq!(id(LOCAL), "9d31591fd3729dc9ddcd7cb3e758f788e766cfa83ba2bfda98cc84d06cd98b50");
+        assert_eq!(id(MAIN), "42e4ac0ab172a00d320afe1f054c5484cb375941226c27b9eb98da1d4755fe5b");
+        assert_eq!(id(TEST), "43a0410aa71bd25bb199173e69639e76f22cef91b2fa3c40886c75f089e74673");
+        assert_eq!(id(LOCAL), "ed72631bcc58a9fbf878c12cc251f78f40ee7e90fa95821bd2e11e9c7910b499");
     }
 
     #[test]
@@ -200,6 +230,7 @@ mod tests {
             ("max_future_ms = 5_000", "max_future_ms = 5_001"),
             ("max_block_bytes = 2_097_152", "max_block_bytes = 2_097_151"),
             ("max_new_accounts = 16_384", "max_new_accounts = 16_385"),
+            ("account_price = \"0.001\"", "account_price = \"0.00100001\""),
             ("subsidy = \"50\"", "subsidy = \"50.00000001\""),
             ("halving = 100_000", "halving = 100_001"),
             ("genesis_time = 1_7", "genesis_time = 1_6"),
@@ -213,6 +244,49 @@ mod tests {
         }
     }
 
+    fn upgraded(tables: &str) -> Result<Network, GenesisError> {
+        Network::parse(&format!("{LOCAL}\n{tables}"))
+    }
+
+    #[test]
+    fn upgrades_change_rules_from_a_height_on_and_leave_the_genesis_id() {
+        let local = Network::parse(LOCAL).expect("local");
+        let tables = "[[upgrade]]\nheight = 10\nname = \"cheap\"\naccount_price = \"0.0001\"\n\
+                      [[upgrade]]\nheight = 20\nname = \"large\"\nmax_block_bytes = 3_000_000\nmax_new_accounts = 2_000\n";
+        let network = upgraded(tables).expect("two upgrades");
+        assert_eq!(network.id(), local.id());
+        assert_ne!(network.spec.schedule().id(), local.spec.schedule().id());
+        let at = |height| {
+            let rules = network.spec.rules_at(Height::new(height));
+            (rules.account_price.pebbles(), rules.max_block_bytes, rules.max_new_accounts)
+        };
+        assert_eq!(at(9), (100_000, 2_097_152, 16_384));
+        assert_eq!((at(10), at(19)), ((10_000, 2_097_152, 16_384), (10_000, 2_097_152, 16_384)));
+        assert_eq!((at(20), at(u64::MAX)), ((10_000, 3_000_000, 2_000), (10_000, 3_000_000, 2_000)));
+    }
+
+    #[test]
+    fn upgrades_that_cannot_be_are_refused_with_what_is_wrong() {
+        for (tables, said) in [
+            ("[[upgrade]]\nheight = 2\nname = \"a\"\nmax_new_accounts = 2000", "height 2"),
+            ("[[upgrade]]\nheight = 5\nname = \"a\"", "changes nothing"),
+            ("[[upgrade]]\nheight = 5\nname = \"A\"\nmax_new_accounts = 2000", "name"),
+            ("[[upgrade]]\nheight = 5\nname = \"a\"\nmax_new_accounts = 1023", "max_new_accounts"),
+            ("[[upgrade]]\nheight = 5\nname = \"a\"\nmax_block_bytes = 9000000", "max_block_bytes"),
+            ("[[upgrade]]\nheight = 5\nname = \"a\"\naccount_price = \"x\"", "account_price"),
+            ("[[upgrade]]\nheight = 5\nname = \"a\"\nfeature = \"magic\"", "magic"),
+            ("[[upgrade]]\nheight = 5\nname = \"a\"\ninterval_ms = 5", "interval_ms"),
+            (
+                "[[upgrade]]\nheight = 5\nname = \"a\"\nmax_new_accounts = 2000\n\
+                 [[upgrade]]\nheight = 5\nname = \"b\"\nmax_new_accounts = 3000",
+                "ascending",
+            ),
+        ] {
+            let error = upgraded(tables).map(|network| network.id()).expect_err("refused").to_string();
+            assert!(error.contains(said), "{tables}: {error}");
+        }
+    }
+
     #[test]
     fn a_broken_file_is_refused_with_the_key_that_is_wrong() {
         for (from, to, said) in [
@@ -223,6 +297,8 @@ mod tests {
             ("amount = \"1000000\"", "amount = \"-1\"", "entry 1"),
             ("address = \"lcrn1q", "address = \"lcrn1p", "entry 1"),
             ("interval_ms = 2_000", "interval_ms = 0", "interval_ms"),
+            ("account_price = \"0.001\"", "account_price = \"cheap\"", "account_price"),
+            ("account_price = \"0.001\"", "account_price = \"90000\"", "account_price"),
             ("amount = \"1000000\"", "amount = \"90000000\"", "exceed"),
         ] {
             let error = refused(from, to).to_string();

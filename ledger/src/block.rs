@@ -10,7 +10,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// The version every header has.
+/// The version of headers while no upgrade is in force.
 pub const HEADER_VERSION: u16 = 1;
 /// Size of an encoded header.
 pub const HEADER_BYTES: usize = 190;
@@ -28,7 +28,7 @@ pub const MAX_BLOCK_TRANSACTIONS: usize = MAX_BLOCK_BYTES / MIN_TRANSACTION_BYTE
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[bincode(crate = "crate::codec::bincode")]
 pub struct Header {
-    /// [`HEADER_VERSION`].
+    /// What goes with the rules of its height ([`Rules::version`](crate::rules::Rules::version)).
     pub version: u16,
     /// One more than the parent's.
     pub height: Height,

@@ -3,21 +3,18 @@
 use crate::{
     accounts::{AccountSlice, AccountTree, Leaf, NotLoaded},
     address::AddressPrefix,
-    block::{BLOCK_OVERHEAD_BYTES, HEADER_VERSION, Header, MAX_BLOCK_BYTES},
+    block::{HEADER_VERSION, Header},
     hash::{BlockId, Hash, Tag},
     keys::Address,
     merkle::txs_root,
     pow::{CompactTarget, DifficultyRule, Target, TargetFormError},
-    transaction::MAX_TRANSACTION_BYTES,
+    rules::{Rules, RulesError, Schedule, Upgrade, is_name},
     units::{Amount, Height, Timestamp},
 };
 use alloc::{string::String, vec::Vec};
 
-/// The least that `max_new_accounts` may be: what one transaction can create.
-pub const LEAST_MAX_NEW_ACCOUNTS: u64 = 1024;
-/// The least that `max_block_bytes` may be: the largest transaction fits.
-pub const LEAST_MAX_BLOCK_BYTES: u64 = 42_000;
-const _: () = assert!(MAX_TRANSACTION_BYTES + BLOCK_OVERHEAD_BYTES <= LEAST_MAX_BLOCK_BYTES as usize);
+/// The most intervals that a half-life may have.
+const MOST_INTERVALS: u64 = 1024;
 
 /// The parameters of a network as they are written down; [`ChainSpec::new`] judges them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +33,8 @@ pub struct ChainParams {
     pub max_block_bytes: u64,
     /// The most accounts a block may create, the beneficiary's not counted.
     pub max_new_accounts: u64,
+    /// What creating an account costs.
+    pub account_price: Amount,
     /// What block 1 creates.
     pub subsidy: Amount,
     /// After so many blocks the subsidy halves, rounding down.
@@ -59,8 +58,11 @@ pub enum ChainSpecError {
         /// The name, cut after 80 characters.
         got: String,
     },
-    /// Not 1 ≤ interval ≤ half-life.
-    #[error("interval_ms and half_life_ms: got {interval} and {half_life}, expected 1 <= interval <= half-life")]
+    /// Not 1 ≤ interval ≤ half-life ≤ 1024 intervals.
+    #[error(
+        "interval_ms and half_life_ms: got {interval} and {half_life}, expected 1 <= interval <= half-life <= 1024 \
+         intervals"
+    )]
     Interval {
         /// The interval.
         interval: u64,
@@ -83,18 +85,9 @@ pub enum ChainSpecError {
         /// The limit.
         limit: CompactTarget,
     },
-    /// max_new_accounts below 1024.
-    #[error("max_new_accounts: got {got}, expected at least {LEAST_MAX_NEW_ACCOUNTS}")]
-    MaxNewAccounts {
-        /// The value.
-        got: u64,
-    },
-    /// max_block_bytes outside its range.
-    #[error("max_block_bytes: got {got}, expected {LEAST_MAX_BLOCK_BYTES} to {MAX_BLOCK_BYTES}")]
-    MaxBlockBytes {
-        /// The value.
-        got: u64,
-    },
+    /// Rules that no network may have.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     /// Allocations not strictly ascending by address.
     #[error("allocations: {address} stands after an address that is not lower; sort them by the hex of the key")]
     AllocationOrder {
@@ -126,6 +119,7 @@ pub struct ChainSpec {
     genesis: Header,
     genesis_id: BlockId,
     genesis_leaves: Vec<Leaf>,
+    schedule: Schedule,
 }
 
 impl ChainSpec {
@@ -149,10 +143,32 @@ impl ChainSpec {
             history_root: Hash::ZERO,
             nonce: 0,
         };
-        Ok(Self { difficulty, genesis_id: genesis.id(), genesis, genesis_leaves, params })
+        let (genesis_id, rules) = (genesis.id(), first_rules(&params));
+        let schedule = Schedule::new(&genesis_id, rules, Vec::new())?;
+        Ok(Self { difficulty, genesis_id, genesis, genesis_leaves, schedule, params })
     }
 
-    /// The parameters.
+    /// The same network with these upgrades in place of its own: another [`rules_id`](Schedule::id), the same genesis
+    /// id.
+    ///
+    /// # Errors
+    /// Refuses upgrades outside protocol.md §7, naming the first.
+    pub fn with_upgrades(self, upgrades: Vec<Upgrade>) -> Result<Self, ChainSpecError> {
+        let schedule = Schedule::new(&self.genesis_id, first_rules(&self.params), upgrades)?;
+        Ok(Self { schedule, ..self })
+    }
+
+    /// What holds for the block at `height`, of all that an upgrade may change.
+    pub fn rules_at(&self, height: Height) -> &Rules {
+        self.schedule.at(height)
+    }
+
+    /// The rules at every height.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// The parameters: what block 0 binds.
     pub fn params(&self) -> &ChainParams {
         &self.params
     }
@@ -185,7 +201,7 @@ impl ChainSpec {
         if height == Height::GENESIS { Amount::ZERO } else { Amount::from_pebbles(pebbles).unwrap_or_default() }
     }
 
-    /// Everything that exists after the block at `height`.
+    /// Everything that was ever given out after the block at `height`: what accounts have and what was burned.
     pub fn supply(&self, height: Height) -> Amount {
         let allocated = self.params.allocations.iter().map(|(_, amount)| u128::from(amount.pebbles()));
         let total = allocated.fold(0, u128::saturating_add).saturating_add(minted(&self.params, height));
@@ -205,12 +221,11 @@ fn minted(params: &ChainParams, height: Height) -> u128 {
 }
 
 fn check_params(params: &ChainParams) -> Result<DifficultyRule, ChainSpecError> {
-    let name_ok = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if params.name.is_empty() || params.name.len() > 32 || !params.name.bytes().all(name_ok) {
+    if !is_name(&params.name) {
         return Err(ChainSpecError::Name { got: params.name.chars().take(80).collect() });
     }
     let (interval, half_life) = (params.interval_ms, params.half_life_ms);
-    if interval == 0 || interval > half_life {
+    if interval == 0 || interval > half_life || half_life > interval.saturating_mul(MOST_INTERVALS) {
         return Err(ChainSpecError::Interval { interval, half_life });
     }
     if params.halving == 0 {
@@ -220,14 +235,18 @@ fn check_params(params: &ChainParams) -> Result<DifficultyRule, ChainSpecError> 
     if genesis > limit || limit > Target::HIGHEST_LIMIT {
         return Err(ChainSpecError::Targets { genesis: params.genesis_target, limit: params.pow_limit });
     }
-    if params.max_new_accounts < LEAST_MAX_NEW_ACCOUNTS {
-        return Err(ChainSpecError::MaxNewAccounts { got: params.max_new_accounts });
-    }
-    if params.max_block_bytes < LEAST_MAX_BLOCK_BYTES || params.max_block_bytes > MAX_BLOCK_BYTES as u64 {
-        return Err(ChainSpecError::MaxBlockBytes { got: params.max_block_bytes });
-    }
     check_allocations(params)?;
     Ok(DifficultyRule { interval_ms: interval, half_life_ms: half_life, pow_limit: limit })
+}
+
+/// What a network begins with, of all that an upgrade may change.
+fn first_rules(params: &ChainParams) -> Rules {
+    Rules {
+        version: HEADER_VERSION,
+        max_block_bytes: params.max_block_bytes,
+        max_new_accounts: params.max_new_accounts,
+        account_price: params.account_price,
+    }
 }
 
 fn check_allocations(params: &ChainParams) -> Result<(), ChainSpecError> {
@@ -276,6 +295,7 @@ fn params_hash(params: &ChainParams) -> Hash {
             params.max_future_ms,
             params.max_block_bytes,
             params.max_new_accounts,
+            params.account_price.pebbles(),
             params.subsidy.pebbles(),
             params.halving,
             params.genesis_time.millis(),

@@ -6,7 +6,8 @@
 //! # Invariants
 //! 1. An input longer than the caller's bound is refused before it is read.
 //! 2. No list allocates for elements that have not been read ([`BoundedVec`]).
-//! 3. Every byte is consumed, and encoding the result again gives the input: one value, one encoding.
+//! 3. Every byte is consumed, and encoding the result again gives the input: one value, one encoding. Only
+//!    [`decode_beginning`] leaves bytes over.
 
 use alloc::vec::Vec;
 pub use bincode::{self, Decode, Encode};
@@ -105,6 +106,16 @@ impl Writer for Comparer<'_> {
 /// # Errors
 /// Says how the bytes differ from the one encoding of a `T`.
 pub fn decode<T: Decode<()> + Encode>(bytes: &[u8], max: usize) -> Result<T, DecodeError> {
+    let (got, (value, expected)) = (bytes.len(), decode_beginning(bytes, max)?);
+    if expected == got { Ok(value) } else { Err(DecodeError::Trailing { got, expected }) }
+}
+
+/// Decodes exactly one `T` from the beginning of `bytes`, of which there may be `max` in all, and says where it ends: for
+/// messages to which later programs add fields.
+///
+/// # Errors
+/// Says how the beginning differs from the one encoding of a `T`.
+pub fn decode_beginning<T: Decode<()> + Encode>(bytes: &[u8], max: usize) -> Result<(T, usize), DecodeError> {
     let (got, max) = (bytes.len(), max.min(MAX_INPUT_BYTES));
     if got > max {
         return Err(DecodeError::TooLong { got, max });
@@ -114,14 +125,12 @@ pub fn decode<T: Decode<()> + Encode>(bytes: &[u8], max: usize) -> Result<T, Dec
         BincodeDecodeError::LimitExceeded => DecodeError::TooMany,
         _ => DecodeError::OutOfRange,
     })?;
-    if expected != got {
-        return Err(DecodeError::Trailing { got, expected });
-    }
     let mut rest = Comparer(bytes);
-    if bincode::encode_into_writer(&value, &mut rest, CONFIG).is_err() || !rest.0.is_empty() {
+    let is_same = bincode::encode_into_writer(&value, &mut rest, CONFIG).is_ok();
+    if !is_same || rest.0.len() != got.saturating_sub(expected) {
         return Err(DecodeError::NotCanonical);
     }
-    Ok(value)
+    Ok((value, expected))
 }
 
 /// What a [`Decode`] of ours answers for a number outside its range.

@@ -98,8 +98,16 @@ pub enum ExecutionError {
         /// The height it met.
         height: Height,
     },
-    /// Less money than fee and amounts.
-    #[error("the sender has {balance} CRN, expected at least {needed} pebbles for amounts and fee")]
+    /// The accounts it creates cost more than its sender allows.
+    #[error("the accounts it creates cost {price} pebbles, more than the max_price of {max_price} pebbles that was signed", max_price = .max_price.pebbles())]
+    PriceAboveMax {
+        /// The price of the accounts it creates, in pebbles.
+        price: u64,
+        /// The most it may be.
+        max_price: Amount,
+    },
+    /// Less money than fee, amounts and the price of the accounts it creates.
+    #[error("the sender has {balance} CRN, expected at least {needed} pebbles for amounts, fee and new accounts")]
     InsufficientBalance {
         /// What the sender has.
         balance: Amount,
@@ -125,11 +133,17 @@ pub enum ExecutionError {
 /// A header that breaks a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
-    /// Not version 1. Fault: proven.
-    #[error("got version {got}, expected 1")]
+    /// Another version than the rules of its height have: it stands under upgrades that are not known here, or does not
+    /// know those that are. Fault: not yet, as whoever sent it may only have been upgraded earlier or later.
+    #[error(
+        "got the version {got}, expected {expected}: the network has other upgrades than this program or its network \
+         file knows, so update them; or the block is of somebody who has not updated"
+    )]
     Version {
         /// The version.
         got: u16,
+        /// The one that goes with the height.
+        expected: u16,
     },
     /// Pays the zero address. Fault: proven.
     #[error("the beneficiary is the zero address")]
@@ -213,8 +227,7 @@ impl HeaderError {
     /// What it proves.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Version { .. }
-            | Self::ZeroBeneficiary
+            Self::ZeroBeneficiary
             | Self::TargetForm { .. }
             | Self::TargetAboveLimit { .. }
             | Self::Work { .. }
@@ -223,7 +236,7 @@ impl HeaderError {
             | Self::TimeNotRising { .. }
             | Self::HistoryRoot { .. }
             | Self::WorkOverflow => Fault::Proven,
-            Self::Parent { .. } | Self::TimeAhead { .. } => Fault::NotYet,
+            Self::Parent { .. } | Self::TimeAhead { .. } | Self::Version { .. } => Fault::NotYet,
         }
     }
 }

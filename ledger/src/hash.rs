@@ -96,6 +96,8 @@ tags! {
     OFFSET = "cairn/offset", "3a4500998c6bc339f293b28b4f81898f3149b6e1f8ba76b6ebba9fac09d75a13";
     /// The parameters of a network; the parent of its block 0.
     CHAIN = "cairn/chain", "e61f64ba0d8923cef387a5f7d68fa995c088974c387e8b3fcb0d261cbd2a4b30";
+    /// The upgrades of a network.
+    RULES = "cairn/rules", "f4a019fe8cc3ce6225eb4bc0ad20805034b7e2bd3f9b25a2f5b1d30021b47b70";
     /// The key of a compact block's short ids.
     SHORT = "cairn/short", "684d372d5539ed3b3519c1a0c156040dfc94a9ef393197ec7af23d043fff01c2";
     /// The seed for the weights of a batch of signatures.

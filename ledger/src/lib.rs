@@ -73,6 +73,7 @@ pub mod keys;
 pub mod light;
 pub mod merkle;
 pub mod pow;
+pub mod rules;
 pub mod schnorr;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -4,7 +4,7 @@
 use crate::{
     accounts::{AccountSlice, AccountTree, Leaf, StateChange, TreeUpdate, UndoRecord},
     address::AddressPrefix,
-    block::{Block, Body, HEADER_VERSION, Header},
+    block::{Block, Body, Header},
     chain_spec::{ChainParams, ChainSpec},
     codec::{BoundedBytes, BoundedVec},
     hash::Hash,
@@ -45,6 +45,7 @@ pub fn easy_params() -> ChainParams {
         max_future_ms: 5_000,
         max_block_bytes: 2 << 20,
         max_new_accounts: 16_384,
+        account_price: pebbles(1_000),
         subsidy: pebbles(5_000_000_000),
         halving: 100_000,
         genesis_time: Timestamp::from_millis(1_700_000_000_000),
@@ -59,13 +60,14 @@ pub fn easy_network() -> ChainSpec {
     ChainSpec::new(easy_params()).expect("valid parameters")
 }
 
-/// A signed payment of one output.
+/// A signed payment of one output, which may cost the price of an account.
 pub fn payment(spec: &ChainSpec, from: &SecretKey, nonce: u64, to: Address, amount: u64, fee: u64) -> Transaction {
     let body = TransactionBody {
         version: TRANSACTION_VERSION,
         sender: from.address(),
         nonce,
         fee: pebbles(fee),
+        max_price: spec.rules_at(Height::GENESIS).account_price,
         valid_until: Height::GENESIS,
         outputs: BoundedVec::new(alloc::vec![Output { to, amount: pebbles(amount) }]).expect("one output"),
         memo: BoundedBytes::default(),
@@ -170,7 +172,17 @@ pub fn mine_at(
     transactions: Vec<Transaction>,
     time: Timestamp,
 ) -> Block {
-    let beneficiary = key(0).address();
+    mine_for(spec, parent, state, transactions, (key(0).address(), time))
+}
+
+/// Mines the block after `parent` with these transactions for `beneficiary`, at the moment `time`.
+pub fn mine_for(
+    spec: &ChainSpec,
+    parent: &ChainContext,
+    state: &MemoryState,
+    transactions: Vec<Transaction>,
+    (beneficiary, time): (Address, Timestamp),
+) -> Block {
     let height = parent.header().height.next().expect("a low height");
     let all = checked(spec, transactions.clone());
     let mut execution = Execution::new(spec, height, state.slice(&touched_addresses(&beneficiary, &all)));
@@ -179,7 +191,7 @@ pub fn mine_at(
     }
     let change = execution.finish(&beneficiary).expect("a reward that fits");
     let header = Header {
-        version: HEADER_VERSION,
+        version: spec.rules_at(height).version,
         height,
         parent: parent.id(),
         time,

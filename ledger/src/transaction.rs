@@ -17,7 +17,7 @@ pub const MAX_MEMO_BYTES: usize = 256;
 /// Size of an encoded output.
 pub const OUTPUT_BYTES: usize = 40;
 /// Size of the smallest valid transaction: one output, no memo.
-pub const MIN_TRANSACTION_BYTES: usize = 177;
+pub const MIN_TRANSACTION_BYTES: usize = 185;
 /// Size of the largest transaction: 1 024 outputs, 256 bytes of memo.
 pub const MAX_TRANSACTION_BYTES: usize = MIN_TRANSACTION_BYTES + (MAX_OUTPUTS - 1) * OUTPUT_BYTES + MAX_MEMO_BYTES;
 
@@ -33,8 +33,8 @@ pub struct Output {
 
 /// A transaction before it is signed.
 ///
-/// Layout: `version u8 ‖ sender 32 ‖ nonce u64 ‖ fee u64 ‖ valid_until u64 ‖ count u64 ‖ (to 32 ‖ amount
-/// u64)* ‖ length u64 ‖ memo`.
+/// Layout: `version u8 ‖ sender 32 ‖ nonce u64 ‖ fee u64 ‖ max_price u64 ‖ valid_until u64 ‖ count u64 ‖
+/// (to 32 ‖ amount u64)* ‖ length u64 ‖ memo`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[bincode(crate = "crate::codec::bincode")]
 pub struct TransactionBody {
@@ -46,6 +46,9 @@ pub struct TransactionBody {
     pub nonce: u64,
     /// What the miner earns.
     pub fee: Amount,
+    /// The most it may cost for the accounts that it creates, on top of fee and amounts: a signature bounds
+    /// what a payment takes, whatever a reorganisation or an upgrade does meanwhile.
+    pub max_price: Amount,
     /// The last height at which it may be mined; 0 for no limit.
     pub valid_until: Height,
     /// Who receives what: 1 to 1 024.
@@ -71,6 +74,7 @@ impl TransactionBody {
         put(self.sender.as_bytes());
         put(&self.nonce.to_le_bytes());
         put(&self.fee.pebbles().to_le_bytes());
+        put(&self.max_price.pebbles().to_le_bytes());
         put(&self.valid_until.get().to_le_bytes());
         put(&(self.outputs.len() as u64).to_le_bytes());
         for output in self.outputs.iter() {
@@ -108,11 +112,16 @@ impl TransactionBody {
         Transaction { body: self, signature }
     }
 
-    /// All amounts together with the fee, in pebbles. It may exceed [`Amount::MAX`], never a u64: at most
-    /// 1 025 terms below 2^53.
+    /// All amounts together with the fee, in pebbles, without the price of accounts. It may exceed
+    /// [`Amount::MAX`], never a u64: at most 1 025 terms below 2^53.
     pub fn total(&self) -> u64 {
         let amounts = self.outputs.iter().map(|output| output.amount.pebbles());
         amounts.fold(self.fee.pebbles(), u64::saturating_add)
+    }
+
+    /// The most it can take from its sender, in pebbles: [`Self::total`] and `max_price`.
+    pub fn most(&self) -> u64 {
+        self.total().saturating_add(self.max_price.pebbles())
     }
 }
 

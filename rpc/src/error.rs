@@ -95,6 +95,8 @@ codes! {
     TxTooManyNewAccounts = 3015, "tx_too_many_new_accounts";
     /// [`ExecutionError::BalanceOverflow`].
     TxBalanceOverflow = 3016, "tx_balance_overflow";
+    /// [`ExecutionError::PriceAboveMax`]: the receivers without an account cost more than `max_price`.
+    TxPriceAboveMax = 3017, "tx_price_above_max";
     /// Already in the pool.
     TxAlreadyPooled = 3021, "tx_already_pooled";
     /// Already in a block.
@@ -250,6 +252,9 @@ impl From<ExecutionError> for RpcError {
             ExecutionError::UnknownSender { .. } => say(Code::TxUnknownSender),
             ExecutionError::Nonce { got, expected } => say(Code::TxNonceUsed).with(got, expected),
             ExecutionError::Expired { valid_until, height } => say(Code::TxExpired).with(valid_until, height),
+            ExecutionError::PriceAboveMax { price, max_price } => {
+                say(Code::TxPriceAboveMax).with(max_price.pebbles(), price)
+            }
             ExecutionError::InsufficientBalance { balance, needed } => {
                 say(Code::TxInsufficientBalance).with(balance.pebbles(), needed)
             }

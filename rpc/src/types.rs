@@ -3,6 +3,7 @@
 mod history;
 mod net;
 mod pool;
+mod rules;
 mod spans;
 mod usage;
 mod work;
@@ -10,6 +11,7 @@ mod work;
 pub use history::{AddressHistory, HistoryCursor, HistoryCursorError, HistoryEntry};
 pub use net::{BanJson, NetInfo, PeerJson, ProviderJson, TrafficJson};
 pub use pool::{FeeEstimateJson, PoolCursor, PoolCursorError, PoolEntry, PoolPage, TxCheck};
+pub use rules::{RulesJson, UpgradeJson};
 pub use spans::{AddressMove, BlockPage, ChainMove, DifficultyJson, HeaderPage, Place, Supply, TransactionPage};
 pub use usage::{BackupInfo, MemoryInfo, Room, StorageInfo, TableSize, UploadInfo};
 pub use work::{FoundBlock, WorkJson};
@@ -42,7 +44,7 @@ pub enum BlockRef {
 pub struct HeaderJson {
     /// The block's id.
     pub id: Text<BlockId>,
-    /// 1.
+    /// What goes with the rules of its height: 1 before any upgrade.
     pub version: u16,
     /// Its place in the chain.
     pub height: u64,
@@ -111,6 +113,8 @@ pub struct TransactionJson {
     pub nonce: Text<u64>,
     /// What its miner earns.
     pub fee: Pebbles,
+    /// The most that the accounts it creates may cost its sender, on top of fee and amounts.
+    pub max_price: Pebbles,
     /// The last height at which it may be mined; 0 for no limit.
     pub valid_until: u64,
     /// Who receives what.
@@ -136,6 +140,7 @@ impl TransactionJson {
             sender: prefix.encode(&body.sender),
             nonce: Text(body.nonce),
             fee: Pebbles(body.fee),
+            max_price: Pebbles(body.max_price),
             valid_until: body.valid_until.get(),
             outputs: outputs
                 .map(|output| OutputJson { to: prefix.encode(&output.to), amount: Pebbles(output.amount) })
@@ -369,6 +374,14 @@ pub struct NodeInfo {
     pub state_root: Text<Hash>,
     /// The work of the followed chain.
     pub work: Text<Work>,
+    /// The rules of the next block.
+    pub rules: RulesJson,
+    /// Whether the chain with the most work goes on under an upgrade that the node does not know: then what it says is of a
+    /// chain that most have left.
+    pub outdated: bool,
+    /// What is wrong with its rules and what to do: an upgrade that it does not know, or peers that have others; null when
+    /// all is well.
+    pub rules_notice: Option<String>,
     /// How far it is behind its peers.
     pub sync: SyncInfo,
     /// Connected peers.

@@ -50,6 +50,18 @@ impl TestNetwork {
         Self { directory, spec }
     }
 
+    /// The same network under other upgrades, in a file of its own: `tables` are its `[[upgrade]]` tables.
+    ///
+    /// # Panics
+    /// The tables are no upgrades, or the system refuses a temporary file.
+    pub fn upgraded(&self, tables: &str) -> Self {
+        let text = fs::read_to_string(self.file()).expect("the file is there") + tables;
+        let directory = TempDir::with_prefix("cairn-test-").expect("a temporary directory");
+        fs::write(directory.path().join("network.toml"), &text).expect("a file in a fresh directory");
+        let spec = Network::parse(&text).unwrap_or_else(|error| panic!("{error}")).spec;
+        Self { directory, spec }
+    }
+
     /// The file, for `--chain`.
     pub fn file(&self) -> PathBuf {
         self.directory.path().join("network.toml")
@@ -96,11 +108,12 @@ fn file_text(params: &ChainParams, local: bool) -> String {
     let mut text = format!(
         "name = \"{name}\"\nprefix = \"{}\"\n\
          interval_ms = {interval_ms}\nhalf_life_ms = {half_life_ms}\nmax_future_ms = {max_future_ms}\n\
-         max_block_bytes = {}\nmax_new_accounts = {}\nsubsidy = \"{}\"\nhalving = {}\n\
+         max_block_bytes = {}\nmax_new_accounts = {}\naccount_price = \"{}\"\nsubsidy = \"{}\"\nhalving = {}\n\
          genesis_time = {}\npow_limit = \"{}\"\ngenesis_target = \"{}\"\n",
         prefix.as_str(),
         params.max_block_bytes,
         params.max_new_accounts,
+        params.account_price,
         params.subsidy,
         params.halving,
         params.genesis_time,

@@ -332,6 +332,21 @@ impl Node {
         self.answers().await;
     }
 
+    /// Stops it, gives it another file of its network, and starts it again.
+    ///
+    /// # Panics
+    /// It does not end in order, or does not answer.
+    pub async fn upgrade(&mut self, network: &Arc<TestNetwork>) {
+        assert!(self.terminate().await.success(), "{} ends in order", self.name);
+        self.set_network(network);
+        self.restart().await;
+    }
+
+    /// Gives it another file of its network for its next start.
+    pub fn set_network(&mut self, network: &Arc<TestNetwork>) {
+        self.network = Arc::clone(network);
+    }
+
     /// The memory it holds, in MiB (VmRSS).
     ///
     /// # Panics

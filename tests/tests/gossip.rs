@@ -203,7 +203,7 @@ async fn a_new_peers_pool_fills_at_once_and_a_reconnect_fetches_nothing() {
     new.pools(200).await;
     let (old_id, new_id) = (id(&old).await, id(&new).await);
     let fetched = new.traffic(&old_id, "pool").await.expect("they are connected").0;
-    assert!(fetched > 200 * 177, "the pool came by the protocol for that: {fetched} bytes");
+    assert!(fetched > 200 * 185, "the pool came by the protocol for that: {fetched} bytes");
     assert_eq!(new.traffic(&old_id, "txs").await.expect("they are connected").0, 0, "nothing was gossiped again");
     // What is mined of it afterwards crosses without a question.
     new.gossips_with(&old).await;
@@ -300,7 +300,7 @@ async fn answers_of_a_leecher(other_gives: bool) -> usize {
     let count = answered.clone();
     let leeching = tokio::spawn(async move {
         (0..8).for_each(|_| leecher.ask(BODIES, counted.clone()));
-        while leecher.next_answer(BODIES, LATER).await.is_some_and(|body| body.len() > 100 * 177) {
+        while leecher.next_answer(BODIES, LATER).await.is_some_and(|body| body.len() > 100 * 185) {
             count.fetch_add(1, Ordering::SeqCst);
             leecher.ask(BODIES, counted.clone());
         }

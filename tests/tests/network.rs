@@ -22,6 +22,8 @@ use jsonrpsee_ws_client::WsClientBuilder;
 use std::sync::Arc;
 
 const FEE: u64 = 1_000;
+/// What an account costs.
+const PRICE: u64 = 1_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payment_reaches_every_node_and_all_agree_on_what_it_did() {
@@ -40,7 +42,7 @@ async fn a_payment_reaches_every_node_and_all_agree_on_what_it_did() {
         let status = node.rpc().tx_status(Text(txid)).await.expect("a status");
         assert_eq!((status.state, status.height, status.confirmations), (TxState::Mined, Some(1), 1));
         assert_eq!(node.account(77).await, (250, 0));
-        assert_eq!(node.account(1).await, (1_000_000_000_000 - 250 - FEE, 1));
+        assert_eq!(node.account(1).await, (1_000_000_000_000 - 250 - FEE - PRICE, 1));
         assert_eq!(node.account(2).await, (1_000_000_000_000 + 5_000_000_000 + FEE, 0));
         node.pools(0).await;
     }

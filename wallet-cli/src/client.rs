@@ -10,6 +10,7 @@ use crate::{
 };
 use cairn_genesis::Network;
 use cairn_ledger::{
+    block::Header,
     hash::{BlockId, TxId},
     light::{LightRequest, MAX_LIGHT_PROOF_BYTES},
     transaction::Transaction,
@@ -69,6 +70,21 @@ pub enum ClientError {
         /// Which networks.
         mismatch: Box<Mismatch>,
     },
+    /// A node whose tip stands under rules that this wallet does not know, or that does not know this wallet's.
+    #[error(
+        "the node at {url} is at block {height} under other rules than this wallet knows (header version {got}, expected \
+         {expected}): update the wallet, or the network's file given with --chain; or the node has not been updated"
+    )]
+    OtherRules {
+        /// Where.
+        url: String,
+        /// The height of its tip.
+        height: u64,
+        /// The version there.
+        got: u16,
+        /// The version that this wallet's file gives it.
+        expected: u16,
+    },
     /// The node said no.
     #[error("the node refused: {message}{}", advice(*.code).map(|advice| format!("; {advice}")).unwrap_or_default())]
     Refused {
@@ -101,6 +117,7 @@ impl ClientError {
             Self::NoAnswer { .. } => "no_answer",
             Self::Strange { .. } => "not_a_node",
             Self::OtherNetwork { .. } => "node_of_other_network",
+            Self::OtherRules { .. } => "other_rules",
             Self::Refused { code, .. } => code.kind(),
             Self::Unknown { .. } => "unknown_refusal",
             Self::NoRandomness { .. } => "no_randomness",
@@ -129,6 +146,9 @@ fn advice(code: Code) -> Option<&'static str> {
         Code::TxReplacementFeeTooLow => {
             "a payment with this nonce waits already, perhaps from another wallet with the same words: send it again for \
              the next nonce, or pay more for the one that waits with wallet bump"
+        }
+        Code::TxPriceAboveMax => {
+            "a receiver has no account yet, and the payment does not allow for the price of one: make the payment anew"
         }
         Code::TxInsufficientBalance | Code::TxUnknownSender => "see what there is with wallet balance",
         Code::TxNonceUsed => "another payment of this wallet was mined meanwhile; send it again",
@@ -229,6 +249,18 @@ impl<'a> Node<'a> {
     /// No answer, or a refusal.
     pub async fn tip(&self) -> Result<HeaderJson, ClientError> {
         self.answer(self.http.chain_tip().await)
+    }
+
+    /// Whether a header of the node stands under the rules that this wallet knows for its height.
+    ///
+    /// # Errors
+    /// [`ClientError::OtherRules`].
+    pub fn check_rules(&self, header: &Header) -> Result<(), ClientError> {
+        let (got, expected) = (header.version, self.network.spec.rules_at(header.height).version);
+        if got == expected {
+            return Ok(());
+        }
+        Err(ClientError::OtherRules { url: self.url.clone(), height: header.height.get(), got, expected })
     }
 
     /// What proves its tip; with `known`, perhaps only what came since.
@@ -334,8 +366,27 @@ impl<'a> Node<'a> {
     }
 }
 
-/// Whether the node lags behind its peers, in a sentence or two.
+/// What the node says of upgrades that it or this wallet does not know, in a sentence or two.
+pub fn other_rules(info: &NodeInfo, network: &Network) -> Option<String> {
+    if info.outdated || info.rules.id.0 == network.spec.schedule().id() {
+        let said = info.rules_notice.as_ref().filter(|_| !info.outdated);
+        return said.map(|notice| format!("The node says of the network's rules: {}.", Inert(notice)));
+    }
+    let next = info.rules.next_upgrade.as_ref();
+    let next = next.map(|next| format!(" (its next one is {} at block {})", Inert(&next.name), next.height));
+    Some(format!(
+        "The node knows other upgrades of the network than this wallet{}: update whichever is older, the program or the \
+         file given with --chain.",
+        next.unwrap_or_default()
+    ))
+}
+
+/// Whether the node lags behind its peers, or is left behind by an upgrade, in a sentence or two.
 pub fn lag(info: &NodeInfo) -> Option<String> {
+    if info.outdated {
+        let notice = info.rules_notice.as_deref().unwrap_or("it does not say why");
+        return Some(format!("The node is left behind, so what it says may be void. It says: {}.", Inert(notice)));
+    }
     if info.sync.phase == SyncPhase::Stalled {
         let reason = info.sync.reason.as_deref().unwrap_or("it does not say why");
         return Some(format!(
@@ -389,8 +440,8 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_to_do() {
-        let error = ClientError::Refused { code: Code::TxFeeTooLow, message: String::from("got 1, expected 177") };
-        assert_eq!(error.to_string(), "the node refused: got 1, expected 177; offer more with --fee");
-        assert_eq!((error.kind(), error.refusal()), ("tx_fee_too_low", Some((3023, "got 1, expected 177"))));
+        let error = ClientError::Refused { code: Code::TxFeeTooLow, message: String::from("got 1, expected 185") };
+        assert_eq!(error.to_string(), "the node refused: got 1, expected 185; offer more with --fee");
+        assert_eq!((error.kind(), error.refusal()), ("tx_fee_too_low", Some((3023, "got 1, expected 185"))));
     }
 }

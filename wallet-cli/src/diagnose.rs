@@ -71,7 +71,7 @@ pub enum Cause {
     NotEnough {
         /// The balance.
         have: Amount,
-        /// Amounts and fee, in CRN.
+        /// Amounts, fee, and the most that new accounts may cost, in CRN.
         need: Amount,
     },
     /// Others of the same sender come first.
@@ -175,7 +175,7 @@ pub fn diagnose(facts: &Facts<'_>) -> Cause {
     if account.pending.nonce.0 < nonce {
         return Cause::Gap { missing: account.pending.nonce.0, nonce };
     }
-    let need = Amount::from_pebbles(body.total()).unwrap_or(Amount::MAX);
+    let need = Amount::from_pebbles(body.most()).unwrap_or(Amount::MAX);
     if need > account.balance.0 {
         return Cause::NotEnough { have: account.balance.0, need };
     }
@@ -213,6 +213,7 @@ mod tests {
             sender: key.address(),
             nonce,
             fee: pebbles(200),
+            max_price: pebbles(50),
             valid_until: Height::new(120),
             outputs: BoundedVec::new(vec![Output { to: key.address(), amount: pebbles(1_000) }]).expect("one"),
             memo: BoundedBytes::new(Vec::new()).expect("none"),
@@ -263,14 +264,14 @@ mod tests {
                 "gap",
                 Remedy::Repair,
             ),
-            (cause(|_, account, _, _| account.balance = balance(1_199)), "not_enough_money", Remedy::Cancel),
+            (cause(|_, account, _, _| account.balance = balance(1_249)), "not_enough_money", Remedy::Cancel),
             (cause(|_, _, _, rate| *rate = 2), "cheap", Remedy::Bump),
             (cause(|_, account, _, _| account.nonce = Text(5)), "queued", Remedy::Nothing),
         ] {
             assert_eq!((cause.kind(), cause.remedy()), (kind, remedy), "{cause}");
         }
         // The controls: exactly enough money, and the last block before the last height.
-        assert_eq!(cause(|_, account, _, _| account.balance = balance(1_200)).kind(), "waiting");
+        assert_eq!(cause(|_, account, _, _| account.balance = balance(1_250)).kind(), "waiting");
         assert_eq!(cause(|_, _, height, _| *height = 119), Cause::Waiting { left: Some(1) });
     }
 }

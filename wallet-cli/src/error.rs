@@ -202,7 +202,7 @@ pub enum WalletError {
     Overdrawn {
         /// What there is.
         have: Amount,
-        /// Amounts and fee.
+        /// Amounts, fee, and the most that new accounts may cost.
         need: Amount,
     },
     /// The owner said no.

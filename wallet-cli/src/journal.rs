@@ -42,6 +42,8 @@ pub struct Payment {
     pub outputs: Vec<OutputJson>,
     /// What the miner earns.
     pub fee: Pebbles,
+    /// The most that receivers without an account may cost on top.
+    pub max_price: Pebbles,
     /// Its place among the sender's transactions.
     pub nonce: Text<u64>,
     /// The last height at which it may be mined; 0 for no limit.
@@ -91,6 +93,7 @@ impl Payment {
             amount: Pebbles(sum.unwrap_or(Amount::MAX)),
             outputs: if outputs.len() > 1 { outputs } else { Vec::new() },
             fee: Pebbles(body.fee),
+            max_price: Pebbles(body.max_price),
             nonce: Text(body.nonce),
             valid_until: body.valid_until.get(),
             memo: String::from_utf8_lossy(&body.memo).into_owned(),
@@ -251,8 +254,8 @@ mod tests {
         let coin = Amount::from_pebbles(Amount::PEBBLES_PER_CRN).expect("one");
         let outputs = vec![Output { to: key().address(), amount: coin }];
         let request = Request { outputs, fee: None, memo: String::from("a\n\u{1b}b"), valid_for: 0, nonce: None };
-        let view = View { balance: Amount::MAX, nonce, height: Height::new(5), min_fee_rate: 1 };
-        let body = plan(&key().address(), &request, &view).expect("enough");
+        let view = View { balance: Amount::MAX, nonce, height: Height::new(5), min_fee_rate: 1, new_accounts: 0 };
+        let body = plan(network().spec.schedule(), &key().address(), &request, &view).expect("enough");
         let signed = sign(body, &key(), &network(), &[0; 32]).expect("valid");
         Payment::new(1_700_000_000_000, &signed, &network().spec.params().prefix)
     }

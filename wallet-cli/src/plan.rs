@@ -5,6 +5,7 @@ use cairn_ledger::{
     codec::{BoundedBytes, BoundedVec},
     error::TxError,
     keys::{Address, SecretKey},
+    rules::Schedule,
     transaction::{
         MAX_MEMO_BYTES, MAX_OUTPUTS, MIN_TRANSACTION_BYTES, OUTPUT_BYTES, Output, TRANSACTION_VERSION, Transaction,
         TransactionBody,
@@ -50,6 +51,9 @@ pub struct View {
     pub height: Height,
     /// The least fee the pool takes, in pebbles a byte.
     pub min_fee_rate: u64,
+    /// How many of the receivers have no account; where they are too many to ask for, all count as such. A node that
+    /// lies costs nothing: what is not needed is not spent, and where it is missing the payment is not mined.
+    pub new_accounts: u64,
 }
 
 /// Why there is nothing to sign.
@@ -84,8 +88,9 @@ pub enum PlanError {
     BeyondSupply,
     /// Not enough money.
     #[error(
-        "not enough money: you have {have} CRN, {amount} CRN with a fee of {fee} CRN needs {need} CRN, so \
-         {missing} CRN is missing"
+        "not enough money: you have {have} CRN, {amount} CRN with a fee of {fee} CRN{} needs {need} CRN, so \
+         {missing} CRN is missing",
+        for_accounts(*.price)
     )]
     NotEnough {
         /// The sender's money, its pooled payments spent.
@@ -94,7 +99,9 @@ pub enum PlanError {
         amount: Amount,
         /// The fee.
         fee: Amount,
-        /// Both together.
+        /// The most that new accounts may cost.
+        price: Amount,
+        /// All together.
         need: Amount,
         /// What the sender lacks.
         missing: Amount,
@@ -119,11 +126,21 @@ impl PlanError {
     }
 }
 
-/// The transaction that does what `request` asks, as far as `view` is true.
+fn for_accounts(price: Amount) -> String {
+    if price == Amount::ZERO { String::new() } else { format!(" and {price} CRN for accounts that are not there yet") }
+}
+
+/// The transaction that does what `request` asks, as far as `view` is true. The network's rules say what accounts cost,
+/// no node does.
 ///
 /// # Errors
 /// Says what is missing.
-pub fn plan(sender: &Address, request: &Request, view: &View) -> Result<TransactionBody, PlanError> {
+pub fn plan(
+    schedule: &Schedule,
+    sender: &Address,
+    request: &Request,
+    view: &View,
+) -> Result<TransactionBody, PlanError> {
     let receivers = request.outputs.len();
     let outputs = BoundedVec::new(request.outputs.clone()).map_err(|_| PlanError::Receivers { got: receivers })?;
     if receivers == 0 {
@@ -140,23 +157,32 @@ pub fn plan(sender: &Address, request: &Request, view: &View) -> Result<Transact
         None => automatic_fee(size(receivers, got), view.min_fee_rate)?,
     };
     let amount = request.amount().ok_or(PlanError::BeyondSupply)?;
-    let need = amount.checked_add(fee).ok_or(PlanError::BeyondSupply)?;
-    if let Some(missing) = need.checked_sub(view.balance).filter(|missing| *missing > Amount::ZERO) {
-        return Err(PlanError::NotEnough { have: view.balance, amount, fee, need, missing });
-    }
     let valid_until = match request.valid_for {
         0 => Height::GENESIS,
         blocks => view.height.saturating_add(blocks),
     };
+    let price = most_price(schedule, view, valid_until).ok_or(PlanError::BeyondSupply)?;
+    let need = amount.checked_add(fee).and_then(|sum| sum.checked_add(price)).ok_or(PlanError::BeyondSupply)?;
+    if let Some(missing) = need.checked_sub(view.balance).filter(|missing| *missing > Amount::ZERO) {
+        return Err(PlanError::NotEnough { have: view.balance, amount, fee, price, need, missing });
+    }
     Ok(TransactionBody {
         version: TRANSACTION_VERSION,
         sender: *sender,
         nonce: request.nonce.unwrap_or(view.nonce),
         fee,
+        max_price: price,
         valid_until,
         outputs,
         memo,
     })
+}
+
+/// What the receivers without an account cost at most in any block that may hold the payment, also after an upgrade.
+fn most_price(schedule: &Schedule, view: &View, valid_until: Height) -> Option<Amount> {
+    let until = if valid_until == Height::GENESIS { Height::new(u64::MAX) } else { valid_until };
+    let each = schedule.most_account_price(view.height.saturating_add(1), until);
+    Amount::from_pebbles(each.pebbles().checked_mul(view.new_accounts)?).ok()
 }
 
 /// Signs, and verifies what was signed: a fault in the machine must not let a broken signature out, which
@@ -235,6 +261,12 @@ fn automatic_fee(bytes: usize, min_fee_rate: u64) -> Result<Amount, PlanError> {
 mod tests {
     use super::*;
     use cairn_ledger::codec;
+    use std::sync::OnceLock;
+
+    fn schedule() -> &'static Schedule {
+        static LOCAL: OnceLock<Network> = OnceLock::new();
+        LOCAL.get_or_init(|| Network::parse(cairn_genesis::LOCAL).expect("shipped")).spec.schedule()
+    }
 
     fn crn(text: &str) -> Amount {
         text.parse().expect("an amount")
@@ -254,13 +286,13 @@ mod tests {
     }
 
     fn view() -> View {
-        View { balance: crn("10"), nonce: 7, height: Height::new(1000), min_fee_rate: 1 }
+        View { balance: crn("10"), nonce: 7, height: Height::new(1000), min_fee_rate: 1, new_accounts: 0 }
     }
 
     #[test]
     fn a_plan_is_the_request_with_the_nodes_numbers() {
-        let body = plan(&key(1).address(), &request(), &view()).expect("enough money");
-        assert_eq!((body.nonce, body.valid_until, body.fee.pebbles()), (7, Height::new(1120), 180));
+        let body = plan(schedule(), &key(1).address(), &request(), &view()).expect("enough money");
+        assert_eq!((body.nonce, body.valid_until, body.fee.pebbles()), (7, Height::new(1120), 188));
         assert_eq!(body.outputs.first().map(|output| (output.to, output.amount)), Some((key(2).address(), crn("1.5"))));
         assert_eq!(&*body.memo, b"tea");
     }
@@ -269,7 +301,8 @@ mod tests {
     fn the_fee_pays_for_every_byte() {
         for rate in [0, 1, 3, MAX_AUTOMATIC_FEE_RATE] {
             let network = Network::parse(cairn_genesis::LOCAL).expect("shipped");
-            let body = plan(&key(1).address(), &request(), &View { min_fee_rate: rate, ..view() }).expect("a plan");
+            let body = plan(schedule(), &key(1).address(), &request(), &View { min_fee_rate: rate, ..view() })
+                .expect("a plan");
             let signed = sign(body, &key(1), &network, &[0; 32]).expect("valid");
             assert_eq!(signed.body.fee.pebbles(), codec::encode(&signed).len() as u64 * rate.max(1));
         }
@@ -279,14 +312,46 @@ mod tests {
     fn a_named_fee_is_taken_as_it_is() {
         let named = Request { fee: Some(crn("0.1")), ..request() };
         let greedy = View { min_fee_rate: u64::MAX, ..view() };
-        assert_eq!(plan(&key(1).address(), &named, &greedy).map(|body| body.fee), Ok(crn("0.1")));
+        assert_eq!(plan(schedule(), &key(1).address(), &named, &greedy).map(|body| body.fee), Ok(crn("0.1")));
+    }
+
+    #[test]
+    fn the_price_of_new_accounts_is_allowed_for_and_no_more() {
+        let price = |new_accounts| {
+            let view = View { new_accounts, ..view() };
+            plan(schedule(), &key(1).address(), &request(), &view).map(|body| body.max_price)
+        };
+        assert_eq!((price(0), price(1), price(3)), (Ok(Amount::ZERO), Ok(crn("0.001")), Ok(crn("0.003"))));
+        let short = View { balance: crn("1.5009"), new_accounts: 1, ..view() };
+        let free = Request { fee: Some(Amount::ZERO), ..request() };
+        let error = plan(schedule(), &key(1).address(), &free, &short).expect_err("the price is missing");
+        assert_eq!(
+            error.to_string(),
+            "not enough money: you have 1.5009 CRN, 1.5 CRN with a fee of 0 CRN and 0.001 CRN for accounts that are \
+             not there yet needs 1.501 CRN, so 0.0001 CRN is missing"
+        );
+        assert!(plan(schedule(), &key(1).address(), &free, &View { balance: crn("1.501"), ..short }).is_ok());
+    }
+
+    /// A payment that may wait beyond an upgrade allows for the price after it; one that cannot does not.
+    #[test]
+    fn an_upgrade_within_reach_counts() {
+        let upgrade = "[[upgrade]]\nheight = 1050\nname = \"dear\"\naccount_price = \"0.5\"\n";
+        let network = Network::parse(&format!("{}\n{upgrade}", cairn_genesis::LOCAL)).expect("a network");
+        let price = |valid_for| {
+            let view = View { new_accounts: 1, ..view() };
+            let request = Request { valid_for, ..request() };
+            plan(network.spec.schedule(), &key(1).address(), &request, &view).map(|body| body.max_price)
+        };
+        assert_eq!((price(49), price(50), price(0)), (Ok(crn("0.001")), Ok(crn("0.5")), Ok(crn("0.5"))));
     }
 
     #[test]
     fn no_limit_is_zero_and_the_last_height_never_overflows() {
         let until = |valid_for, height| {
             let view = View { height: Height::new(height), ..view() };
-            plan(&key(1).address(), &Request { valid_for, ..request() }, &view).map(|body| body.valid_until.get())
+            plan(schedule(), &key(1).address(), &Request { valid_for, ..request() }, &view)
+                .map(|body| body.valid_until.get())
         };
         assert_eq!(until(0, 1000), Ok(0));
         assert_eq!(until(4, 1000), Ok(1004));
@@ -296,7 +361,7 @@ mod tests {
     #[test]
     fn everything_may_be_spent_and_not_one_pebble_more() {
         let all = Request { fee: Some(crn("0.5")), ..paying(crn("1")) };
-        let have = |balance: &str| plan(&key(1).address(), &all, &View { balance: crn(balance), ..view() });
+        let have = |balance: &str| plan(schedule(), &key(1).address(), &all, &View { balance: crn(balance), ..view() });
         assert!(have("1.5").is_ok());
         let error = have("1.49999999").expect_err("one pebble short");
         assert_eq!(
@@ -308,7 +373,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_sent_is_refused() {
-        let refused = |request: Request, view: View| plan(&key(1).address(), &request, &view).expect_err("refused");
+        let refused =
+            |request: Request, view: View| plan(schedule(), &key(1).address(), &request, &view).expect_err("refused");
         assert_eq!(refused(paying(Amount::ZERO), view()), PlanError::ZeroAmount);
         let long = Request { memo: "é".repeat(129), ..request() };
         assert_eq!(refused(long, view()), PlanError::MemoTooLong { got: 258 });
@@ -322,13 +388,13 @@ mod tests {
         let network = Network::parse(cairn_genesis::LOCAL).expect("shipped");
         let pay = |byte, amount| Output { to: key(byte).address(), amount: crn(amount) };
         let three = Request { outputs: vec![pay(2, "1"), pay(3, "2"), pay(4, "3")], ..request() };
-        let body = plan(&key(1).address(), &three, &view()).expect("enough");
+        let body = plan(schedule(), &key(1).address(), &three, &view()).expect("enough");
         assert_eq!(body.total(), 600_000_000 + body.fee.pebbles());
         let signed = sign(body, &key(1), &network, &[0; 32]).expect("valid");
         assert_eq!(signed.body.fee.pebbles(), codec::encode(&signed).len() as u64);
         for got in [0, MAX_OUTPUTS + 1] {
             let many = Request { outputs: vec![pay(2, "0.001"); got], ..request() };
-            assert_eq!(plan(&key(1).address(), &many, &view()), Err(PlanError::Receivers { got }));
+            assert_eq!(plan(schedule(), &key(1).address(), &many, &view()), Err(PlanError::Receivers { got }));
         }
     }
 
@@ -338,11 +404,11 @@ mod tests {
         let network = Network::parse(cairn_genesis::LOCAL).expect("shipped");
         for (fee, memo) in [("0.00000177", ""), ("0.5", ""), ("0.00001", "a longer memo than the other's")] {
             let first = Request { fee: Some(crn(fee)), memo: String::from(memo), ..request() };
-            let body = plan(&key(1).address(), &first, &view()).expect("enough");
+            let body = plan(schedule(), &key(1).address(), &first, &view()).expect("enough");
             let old = sign(body, &key(1), &network, &[0; 32]).expect("valid");
             for cancel in [false, true] {
                 let request = replacement(&old, cancel, (None, 120), 2).expect("a request");
-                let body = plan(&key(1).address(), &request, &view()).expect("enough");
+                let body = plan(schedule(), &key(1).address(), &request, &view()).expect("enough");
                 let new = sign(body, &key(1), &network, &[0; 32]).expect("valid");
                 let (was, is) = (old.body.fee.pebbles(), new.body.fee.pebbles());
                 assert!(is >= was + 2 * new.size() as u64 && is * 10 >= was * 11, "{was} {is}");
@@ -356,7 +422,7 @@ mod tests {
     #[test]
     fn signing_verifies_what_it_signed() {
         let network = Network::parse(cairn_genesis::LOCAL).expect("shipped");
-        let body = plan(&key(1).address(), &request(), &view()).expect("a plan");
+        let body = plan(schedule(), &key(1).address(), &request(), &view()).expect("a plan");
         assert!(sign(body.clone(), &key(1), &network, &[9; 32]).is_ok());
         // Another key than the sender's.
         assert_eq!(sign(body.clone(), &key(3), &network, &[9; 32]), Err(PlanError::Invalid(TxError::Signature)));

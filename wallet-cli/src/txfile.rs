@@ -46,6 +46,8 @@ pub struct PaymentFile {
     pub outputs: Vec<OutputJson>,
     /// What the miner earns.
     pub fee: Pebbles,
+    /// The most that receivers without an account may cost on top.
+    pub max_price: Pebbles,
     /// Its place among the sender's payments.
     pub nonce: Text<u64>,
     /// The last height at which it may be mined.
@@ -109,6 +111,7 @@ impl PaymentFile {
                 .map(|output| OutputJson { to: params.prefix.encode(&output.to), amount: Pebbles(output.amount) })
                 .collect(),
             fee: Pebbles(body.fee),
+            max_price: Pebbles(body.max_price),
             nonce: Text(body.nonce),
             valid_until: body.valid_until.get(),
             memo: String::from_utf8_lossy(&body.memo).into_owned(),
@@ -171,6 +174,7 @@ impl PaymentFile {
             () if self.from != carried.from => changed("from"),
             () if self.outputs != carried.outputs => changed("outputs"),
             () if self.fee != carried.fee => changed("fee"),
+            () if self.max_price != carried.max_price => changed("max_price"),
             () if self.nonce != carried.nonce => changed("nonce"),
             () if self.valid_until != carried.valid_until => changed("valid_until"),
             () if self.memo != carried.memo => changed("memo"),
@@ -220,8 +224,8 @@ mod tests {
         let pay = |pebbles| Output { to: key().address(), amount: Amount::from_pebbles(pebbles).expect("an amount") };
         let request =
             Request { outputs: vec![pay(5), pay(7)], fee: None, memo: String::from("tea"), valid_for: 9, nonce: None };
-        let view = View { balance: Amount::MAX, nonce: 3, height: Height::new(5), min_fee_rate: 1 };
-        plan::plan(&key().address(), &request, &view).expect("enough")
+        let view = View { balance: Amount::MAX, nonce: 3, height: Height::new(5), min_fee_rate: 1, new_accounts: 1 };
+        plan::plan(network().spec.schedule(), &key().address(), &request, &view).expect("enough")
     }
 
     #[test]
@@ -246,7 +250,8 @@ mod tests {
         let own = network().spec.params().prefix.encode(&key().address());
         for (from, to, field) in [
             ("\"amount\": \"5\"", "\"amount\": \"6\"", "outputs"),
-            ("\"fee\": \"220\"", "\"fee\": \"1\"", "fee"),
+            ("\"fee\": \"228\"", "\"fee\": \"1\"", "fee"),
+            ("\"max_price\": \"100000\"", "\"max_price\": \"0\"", "max_price"),
             ("\"nonce\": \"3\"", "\"nonce\": \"4\"", "nonce"),
             ("\"valid_until\": 14", "\"valid_until\": 15", "valid_until"),
             ("\"tea\"", "\"tee\"", "memo"),

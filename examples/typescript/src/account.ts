@@ -20,7 +20,9 @@ try {
   const info: NodeInfo = await client.request("node_info", {});
   const account: Account = await client.request("state_getAccount", { address });
   const { balance, height, pending } = account;
-  console.log(JSON.stringify({ chain: info.chain, height, balance, next_nonce: pending.nonce }));
+  // What paying it costs on top when it has no account yet.
+  const price = account.exists ? "0" : info.rules.account_price;
+  console.log(JSON.stringify({ chain: info.chain, height, balance, price, next_nonce: pending.nonce }));
 } catch (error) {
   if (!(error instanceof JSONRPCErrorException)) throw error;
   console.error(`error ${error.code} (${error.data?.kind}): ${error.message}`);

@@ -3,9 +3,12 @@
 export interface NodeInfo {
   chain: string;
   height: number;
+  /** The rules of the next block. */
+  rules: { account_price: string };
 }
 
 export interface Account {
+  exists: boolean;
   balance: string;
   height: number;
   pending: { nonce: string };

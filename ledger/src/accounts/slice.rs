@@ -79,6 +79,8 @@ pub struct StateChange {
     pub count: u64,
     /// The leaves that differ, by index.
     pub leaves: Vec<LeafChange>,
+    /// The money that is gone: the price of the accounts it created, and a reward too small for one.
+    pub burned: Amount,
 }
 
 impl StateChange {
@@ -217,7 +219,7 @@ impl AccountSlice {
         loaded.into_iter().chain(created).find(proves).ok_or(NotLoaded { address: *address })
     }
 
-    /// What differs from what was loaded.
+    /// What differs from what was loaded; what was burned on the way is not known here.
     pub fn into_change(self) -> StateChange {
         let differs = |place: usize, leaf: &Leaf, account: &Account| {
             leaf.account != *account || (!self.nexts.is_empty() && self.nexts.contains_key(&Place(place)))
@@ -236,7 +238,7 @@ impl AccountSlice {
         };
         let mut leaves = Vec::with_capacity(differing.len().saturating_add(self.created.len()));
         leaves.extend(differing.into_iter().chain(created).filter_map(change));
-        StateChange { old_count: self.old_count, count: self.count, leaves }
+        StateChange { old_count: self.old_count, count: self.count, leaves, burned: Amount::ZERO }
     }
 }
 

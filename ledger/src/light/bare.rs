@@ -1,7 +1,7 @@
 //! Headers without what follows from those before them, for who checks every header: three fifths of the bytes.
 
 use crate::{
-    block::{HEADER_VERSION, Header},
+    block::Header,
     chain_spec::ChainSpec,
     codec::{self, Decode, Encode},
     hash::Hash,
@@ -50,9 +50,10 @@ impl BareHeader {
     /// The header as a child of `parent`. Whatever was another before it was stripped has another id now, and so no
     /// work.
     pub fn complete(&self, spec: &ChainSpec, parent: &ChainContext) -> Header {
+        let height = parent.header().height.saturating_add(1);
         Header {
-            version: HEADER_VERSION,
-            height: parent.header().height.saturating_add(1),
+            version: spec.rules_at(height).version,
+            height,
             parent: parent.id(),
             time: self.time,
             target: parent.next_target(spec),

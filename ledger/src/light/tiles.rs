@@ -18,7 +18,7 @@ use crate::{
     history::{History, Node, Position},
     pow::Work,
     units::{Height, Timestamp},
-    validate::{LinkedHeader, check_in_history, check_work, target_after},
+    validate::{LinkedHeader, check_in_history, check_version, check_work, target_after},
 };
 use alloc::vec::Vec;
 
@@ -129,6 +129,7 @@ impl<'a, 's> Walk<'a, 's> {
             let error = HeaderError::Parent { got: header.parent, expected };
             return Err(broken(error));
         }
+        check_version(self.spec, header).map_err(broken)?;
         let (id, work, before) = (sealed.id(), sealed.work(), self.history.total_work());
         let next_target = target_after(self.spec, header.height, header.target, [self.ended(), header.time]);
         self.put(0, Node::leaf(header, &id, work, next_target))?;

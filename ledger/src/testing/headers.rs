@@ -2,7 +2,7 @@
 
 use super::{key, seal};
 use crate::{
-    block::{HEADER_VERSION, Header},
+    block::Header,
     chain_spec::ChainSpec,
     history::{History, HistoryProof, Node, Position},
     keys::Address,
@@ -38,9 +38,10 @@ impl HeaderChain {
 
     /// The child of the tip `gap` milliseconds after it, unmined, with no transactions and block 0's state.
     pub fn template(&self, gap: u64) -> Header {
+        let height = self.tip.header().height.next().expect("a low height");
         Header {
-            version: HEADER_VERSION,
-            height: self.tip.header().height.next().expect("a low height"),
+            version: self.spec.rules_at(height).version,
+            height,
             parent: self.tip.id(),
             time: self.tip.header().time.saturating_add(gap),
             target: self.tip.next_target(&self.spec),

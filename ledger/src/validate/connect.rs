@@ -6,6 +6,7 @@ use crate::{
     chain_spec::ChainSpec,
     error::{BlockError, ExecutionError},
     keys::Address,
+    rules::Rules,
     units::{Amount, Height},
 };
 use alloc::vec::Vec;
@@ -42,17 +43,20 @@ pub fn touched_addresses<'a>(
 /// Transactions being executed for one block, in order; then its reward.
 #[derive(Clone, Debug)]
 pub struct Execution<'a> {
-    spec: &'a ChainSpec,
+    rules: &'a Rules,
+    subsidy: Amount,
     height: Height,
     slice: AccountSlice,
     fees: Amount,
     new_accounts: u64,
+    burned: u64,
 }
 
 impl<'a> Execution<'a> {
     /// Begins the block at `height` on the accounts in `slice`.
     pub fn new(spec: &'a ChainSpec, height: Height, slice: AccountSlice) -> Self {
-        Self { spec, height, slice, fees: Amount::ZERO, new_accounts: 0 }
+        let (rules, subsidy) = (spec.rules_at(height), spec.subsidy(height));
+        Self { rules, subsidy, height, slice, fees: Amount::ZERO, new_accounts: 0, burned: 0 }
     }
 
     /// The fees so far.
@@ -64,8 +68,9 @@ impl<'a> Execution<'a> {
     /// [`ExecutionError::BalanceOverflow`], after which the execution must be dropped.
     ///
     /// # Consensus
-    /// protocol.md §4: the sender exists, the nonce is its next, the height is not past `valid_until`, the
-    /// balance covers fee and amounts. Then debit, nonce + 1, and credit of the outputs in order.
+    /// docs/protocol.md, 5.3: the sender exists, the nonce is its next, the height is not past `valid_until`, the
+    /// accounts it creates cost at most `max_price`, the balance covers fee, amounts and that price. Then debit,
+    /// nonce + 1, and credit of the outputs in order; the price is nobody's.
     ///
     /// # Errors
     /// The broken rule, or an address that was not loaded.
@@ -82,13 +87,17 @@ impl<'a> Execution<'a> {
         if body.valid_until != Height::GENESIS && self.height > body.valid_until {
             return Err(rule(ExecutionError::Expired { valid_until: body.valid_until, height: self.height }));
         }
-        let needed = body.total();
+        let created = self.slice.absent(body.outputs.iter().map(|output| &output.to))?;
+        let price = self.rules.price_of(created);
+        if price > body.max_price.pebbles() {
+            return Err(rule(ExecutionError::PriceAboveMax { price, max_price: body.max_price }));
+        }
+        let needed = body.total().saturating_add(price);
         let rest = Amount::from_pebbles(needed).ok().and_then(|total| sender.balance.checked_sub(total));
         let (Some(balance), Some(nonce)) = (rest, sender.nonce.checked_add(1)) else {
             return Err(rule(ExecutionError::InsufficientBalance { balance: sender.balance, needed }));
         };
-        let created = self.slice.absent(body.outputs.iter().map(|output| &output.to))?;
-        let (got, max) = (self.new_accounts.saturating_add(created), self.spec.params().max_new_accounts);
+        let (got, max) = (self.new_accounts.saturating_add(created), self.rules.max_new_accounts);
         if got > max {
             return Err(rule(ExecutionError::TooManyNewAccounts { got, max }));
         }
@@ -98,21 +107,32 @@ impl<'a> Execution<'a> {
             credit(&mut self.slice, &output.to, output.amount)?.ok_or_else(|| overflow(output.to))?;
         }
         self.new_accounts = got;
+        self.burned = self.burned.saturating_add(price);
         self.fees = self.fees.checked_add(body.fee).ok_or_else(|| overflow(body.sender))?;
         Ok(())
     }
 
-    /// Pays subsidy and fees to the beneficiary, once, and gives what the block did.
+    /// Pays subsidy and fees to the beneficiary, once, and gives what the block did. A beneficiary without an
+    /// account gets one for its price; a reward that is not above that price is burned and creates nothing.
     ///
     /// # Errors
     /// [`BlockError::RewardOverflow`], or a beneficiary that was not loaded.
     pub fn finish(mut self, beneficiary: &Address) -> Result<StateChange, ConnectError<BlockError>> {
         let overflow = ConnectError::Rule(BlockError::RewardOverflow { address: *beneficiary });
-        let reward = self.spec.subsidy(self.height).checked_add(self.fees).ok_or(overflow)?;
-        if reward != Amount::ZERO {
+        let reward = self.subsidy.checked_add(self.fees).ok_or(overflow)?;
+        if self.slice.place(beneficiary)?.is_some() {
             credit(&mut self.slice, beneficiary, reward)?.ok_or(overflow)?;
+        } else {
+            let price = self.rules.account_price;
+            let rest = reward.checked_sub(price).filter(|rest| *rest > Amount::ZERO);
+            if let Some(rest) = rest {
+                self.slice.create(beneficiary, rest)?;
+            }
+            let burned = if rest.is_some() { price } else { reward };
+            self.burned = self.burned.saturating_add(burned.pebbles());
         }
-        Ok(self.slice.into_change())
+        let burned = Amount::from_pebbles(self.burned).unwrap_or(Amount::MAX);
+        Ok(StateChange { burned, ..self.slice.into_change() })
     }
 }
 

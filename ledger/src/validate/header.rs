@@ -1,7 +1,7 @@
 //! Decoded → linked: a header against its ancestors.
 
 use crate::{
-    block::{HEADER_VERSION, Header},
+    block::Header,
     chain_spec::ChainSpec,
     error::HeaderError,
     hash::BlockId,
@@ -37,15 +37,12 @@ impl SealedHeader {
     }
 }
 
-/// What can be said of a header without its parent: version, beneficiary, and work. This comes before any
+/// What can be said of a header without its parent: beneficiary and work. This comes before any
 /// look-up, so that sending headers is never cheaper than making them.
 ///
 /// # Errors
 /// Says which rule is broken.
 pub fn check_work(spec: &ChainSpec, header: Header) -> Result<SealedHeader, HeaderError> {
-    if header.version != HEADER_VERSION {
-        return Err(HeaderError::Version { got: header.version });
-    }
     if header.beneficiary == Address::ZERO {
         return Err(HeaderError::ZeroBeneficiary);
     }
@@ -226,9 +223,45 @@ pub fn check_in_history(spec: &ChainSpec, before: &History, header: &Header) -> 
 /// Judges a sealed header as a child of `parent`, at the moment `now`.
 ///
 /// # Errors
-/// Says which rule is broken; a parent that is another block and a time ahead of the clock are
+/// Says which rule is broken; a parent that is another block, a time ahead of the clock and another version are
 /// [`Fault::NotYet`](crate::error::Fault::NotYet).
 pub fn check_header(
+    spec: &ChainSpec,
+    parent: &ChainContext,
+    sealed: SealedHeader,
+    now: Timestamp,
+) -> Result<LinkedHeader, HeaderError> {
+    let linked = link(spec, parent, sealed, now)?;
+    check_version(spec, &linked.header)?;
+    Ok(linked)
+}
+
+/// Whether a header has the version that goes with the rules of its height.
+///
+/// # Errors
+/// [`HeaderError::Version`].
+pub fn check_version(spec: &ChainSpec, header: &Header) -> Result<(), HeaderError> {
+    let (got, expected) = (header.version, spec.rules_at(header.height).version);
+    if got == expected { Ok(()) } else { Err(HeaderError::Version { got, expected }) }
+}
+
+/// A header whose version is not that of its height, as the parent of others: the rules of headers never change, so all of
+/// them but the version are checked. What lies under such a header cannot be judged here; it only tells how much work
+/// others put into rules that are not known.
+///
+/// # Errors
+/// As [`check_header`], but for the version.
+pub fn foreign_context(
+    spec: &ChainSpec,
+    parent: &ChainContext,
+    sealed: SealedHeader,
+    now: Timestamp,
+) -> Result<ChainContext, HeaderError> {
+    link(spec, parent, sealed, now).map(|linked| parent.extend(&linked))
+}
+
+/// Every rule between a header and its ancestors, which hold at all heights.
+fn link(
     spec: &ChainSpec,
     parent: &ChainContext,
     sealed: SealedHeader,

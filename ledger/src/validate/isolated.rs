@@ -187,7 +187,8 @@ pub fn match_body(
     if got != expected {
         return Err(BlockError::TxsRoot { got, expected });
     }
-    let (got, max) = (block_size(candidates.iter().map(Candidate::transaction)), spec.params().max_block_bytes);
+    let max = spec.rules_at(header.header().height).max_block_bytes;
+    let got = block_size(candidates.iter().map(Candidate::transaction));
     if got as u64 > max {
         return Err(BlockError::Size { got, max });
     }

@@ -19,7 +19,10 @@ pub mod header;
 pub mod isolated;
 
 pub use connect::{ConnectError, ConnectedBlock, Execution, connect_block, connect_block_with, touched_addresses};
-pub use header::{ChainContext, LinkedHeader, SealedHeader, check_header, check_in_history, check_work, target_after};
+pub use header::{
+    ChainContext, LinkedHeader, SealedHeader, check_header, check_in_history, check_version, check_work,
+    foreign_context, target_after,
+};
 pub use isolated::{
     Candidate, CheckedBlock, CheckedTransaction, MatchedBlock, MatchedHeader, OtherTransactions, check_candidates,
     check_transactions, match_body,

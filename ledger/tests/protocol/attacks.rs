@@ -11,6 +11,7 @@ use cairn_ledger::{
     keys::Address,
     merkle::txs_root,
     pow::{CompactTarget, Work},
+    rules::Upgrade,
     testing::{MemoryState, genesis_state, mine_at},
     transaction::Transaction,
     units::{Amount, Height, Timestamp},
@@ -24,7 +25,7 @@ fn length_bombs_are_refused_before_allocation() {
     let chain = Chain::easy();
     let block = codec::encode(&chain.mine(vec![chain.pay(1, address(2), 5, 0)]));
     // The count of transactions; then, nested in the first of them, the counts of outputs and of memo bytes.
-    for at in [190, 198 + 57, 198 + 105] {
+    for at in [190, 198 + 65, 198 + 113] {
         for claim in [1_u64 << 60, u64::MAX, 1 << 32] {
             let mut bomb = block.clone();
             bomb[at..at + 8].copy_from_slice(&claim.to_le_bytes());
@@ -129,7 +130,7 @@ fn amounts_that_overflow_in_sum_are_refused_without_wrapping() {
     assert_eq!(run(&chain, vec![chain.pay(1, address(2), 1, max)]), short(max + 1));
     // 2^64 / 1 024 each would come to nothing in 64 bits; it is no amount to begin with.
     let mut bytes = codec::encode(&chain.pay(1, address(2), 1, 0));
-    bytes[97..105].copy_from_slice(&(1_u64 << 54).to_le_bytes());
+    bytes[105..113].copy_from_slice(&(1_u64 << 54).to_le_bytes());
     assert_eq!(Transaction::from_bytes(&bytes), Err(DecodeError::OutOfRange));
     assert!(chain.connect(chain.mine(vec![chain.pay(1, address(2), balance.pebbles(), 0)])).is_ok());
 }
@@ -185,10 +186,11 @@ fn odd_payments_have_exact_balances() {
     let balance = |address: &Address| chain.state.balance(address).pebbles();
     assert_eq!(balance(&address(1)), START - 3, "a payment to oneself costs its fee");
     assert_eq!((balance(&address(2)), balance(&address(3))), (START - 15, START + 15));
-    assert_eq!((balance(&stranger), balance(&address(4)), balance(&address(5))), (33, START - 22, START - 11));
+    let created = START - 22 - chain.spec.params().account_price.pebbles();
+    assert_eq!((balance(&stranger), balance(&address(4)), balance(&address(5))), (33, created, START - 11));
     assert_eq!(balance(&address(0)), START + subsidy + 3);
     assert_eq!(chain.state.leaves().len(), count + 1, "created once");
-    assert_eq!(chain.state.total(), chain.spec.supply(Height::new(1)).pebbles());
+    assert_eq!(chain.given_out(), chain.spec.supply(Height::new(1)).pebbles());
     let to_sentinel = chain.signed(1, |body| body.outputs = to_outputs(&[(Address::ZERO, 5)]));
     let expected = BlockError::Transaction { index: 0, error: TxError::ZeroReceiver { output: 0 } };
     assert_eq!(run(&chain, vec![to_sentinel]), expected);
@@ -198,7 +200,7 @@ fn odd_payments_have_exact_balances() {
 fn a_new_account_may_spend_and_the_miner_may_be_new_in_the_same_block() {
     let mut chain = Chain::easy();
     // Key 50 is unknown: it is paid, and pays on, in one block.
-    chain.grow(vec![chain.pay(1, address(50), 100, 0), chain.pay(50, address(51), 60, 40)]);
+    chain.grow(vec![chain.pay(1, address(50), 1_100, 0), chain.pay(50, address(51), 60, 40)]);
     assert_eq!(chain.state.balance(&address(50)), Amount::ZERO);
     assert_eq!(chain.state.nonce(&address(50)), 1, "an empty account stays, with its nonce");
     let replayed = chain.signed(50, |body| body.nonce = 0);
@@ -303,10 +305,10 @@ fn block_64_halvings_and_a_zero_fee_block_at_subsidy_0_are_valid() {
     });
     let mut root_without_money = None;
     for height in 1..=200_u64 {
-        let before = chain.state.clone();
+        let before = chain.given_out();
         chain.grow(vec![]);
-        assert_eq!(chain.state.total(), chain.spec.supply(Height::new(height)).pebbles());
-        let minted = chain.state.total() - before.total();
+        assert_eq!(chain.given_out(), chain.spec.supply(Height::new(height)).pebbles());
+        let minted = chain.given_out() - before;
         assert_eq!(minted, if height < 53 { (1 << 52) >> height } else { 0 }, "no subsidy comes back at {height}");
         if minted == 0 {
             let root = *root_without_money.get_or_insert(chain.state.tree().state_root());
@@ -314,26 +316,123 @@ fn block_64_halvings_and_a_zero_fee_block_at_subsidy_0_are_valid() {
         }
     }
     // A fee is still worth mining for, and to somebody new the reward creates an account.
-    let supply = chain.state.total();
+    let supply = chain.given_out();
     chain.grow(vec![chain.pay(0, address(7), 100, 9)]);
-    assert_eq!(chain.state.total(), supply);
+    assert_eq!(chain.given_out(), supply);
 }
 
+// The price of state
+
+/// What one account costs on the easy network.
+const PRICE: u64 = 1_000;
+
 #[test]
-fn a_reward_of_nothing_creates_no_account_and_one_of_a_pebble_does() {
+fn a_reward_below_the_price_is_burned_and_creates_nothing() {
     let chain = Chain::with_params(|params| {
         params.subsidy = Amount::ZERO;
         params.allocations.retain(|(to, _)| *to != address(0));
     });
-    let empty = genesis_state(&chain.spec);
-    let after = |transactions| {
+    let after = |fee| {
         let mut chain = chain.clone();
-        chain.grow(transactions);
-        chain.state.leaves().len() - empty.leaves().len()
+        let fees = if fee == 0 { vec![] } else { vec![chain.pay(1, address(2), 5, fee)] };
+        chain.grow(fees);
+        assert_eq!(chain.given_out(), chain.spec.supply(Height::new(1)).pebbles());
+        let created = chain.state.leaves().len() - genesis_state(&chain.spec).leaves().len();
+        (created, chain.burned, chain.state.balance(&address(0)).pebbles())
     };
-    assert_eq!(after(vec![]), 0);
+    assert_eq!(after(0), (0, 0, 0));
     let nothing = chain.connect(chain.mine(vec![])).unwrap();
     assert!(nothing.change().leaves.is_empty(), "what was loaded and did not change is no change");
-    assert_eq!(after(vec![chain.pay(1, address(2), 5, 0)]), 0);
-    assert_eq!(after(vec![chain.pay(1, address(2), 5, 1)]), 1);
+    assert_eq!(after(PRICE - 1), (0, PRICE - 1, 0));
+    assert_eq!(after(PRICE), (0, PRICE, 0), "an account with nothing is not worth remembering");
+    assert_eq!(after(PRICE + 1), (1, PRICE, 1), "the negative control");
+    // Who has an account gets every pebble.
+    let mut rich = Chain::with_params(|params| params.subsidy = Amount::ZERO);
+    let had = rich.state.balance(&address(0)).pebbles();
+    rich.grow(vec![rich.pay(1, address(2), 5, 1)]);
+    assert_eq!((rich.burned, rich.state.balance(&address(0)).pebbles()), (0, had + 1));
+}
+
+#[test]
+fn a_payment_with_too_little_for_the_price_of_its_accounts_is_refused() {
+    let mut chain = Chain::easy();
+    let start = chain.state.balance(&address(1)).pebbles();
+    let pay = |chain: &Chain, amount, max_price| {
+        chain.signed(1, |body| {
+            body.outputs = to_outputs(&[(nobody(1), amount), (nobody(2), 1), (address(2), 1), (nobody(1), 1)]);
+            body.max_price = Amount::from_pebbles(max_price).unwrap();
+        })
+    };
+    // Two of four outputs create; one pebble less than their price is not enough, wherever it is missing.
+    let most = start - 3 - 2 * PRICE;
+    let above = ExecutionError::PriceAboveMax { price: 2 * PRICE, max_price: Amount::from_pebbles(1_999).unwrap() };
+    let refused = run(&chain, vec![pay(&chain, most, 1_999)]);
+    assert_eq!(refused, BlockError::Execution { index: 0, error: above });
+    assert_eq!(refused.fault(), Fault::Proven);
+    let short = ExecutionError::InsufficientBalance { balance: chain.state.balance(&address(1)), needed: start + 1 };
+    assert_eq!(run(&chain, vec![pay(&chain, most + 1, 2_000)]), BlockError::Execution { index: 0, error: short });
+    chain.grow(vec![pay(&chain, most, 2_000)]);
+    assert_eq!((chain.state.balance(&address(1)), chain.burned), (Amount::ZERO, 2 * PRICE));
+    assert_eq!(chain.given_out(), chain.spec.supply(Height::new(1)).pebbles());
+}
+
+#[test]
+fn a_thousand_creations_burn_a_thousand_prices_and_are_taken_back_exactly() {
+    let mut chain = Chain::with_params(|params| params.max_new_accounts = 1_024);
+    let (before, start) = (chain.clone(), chain.state.balance(&address(1)).pebbles());
+    let strangers: Vec<_> = (0..1_024).map(|n| (nobody(n), 1)).collect();
+    let undo = chain.grow(vec![chain.signed(1, |body| body.outputs = to_outputs(&strangers))]);
+    assert_eq!(chain.burned, 1_024 * PRICE);
+    assert_eq!(chain.state.balance(&address(1)).pebbles(), start - 1_024 * (PRICE + 1));
+    assert_eq!(chain.given_out(), chain.spec.supply(Height::new(1)).pebbles());
+    // The same payment again creates nothing, and costs nothing for it.
+    chain.grow(vec![chain.signed(1, |body| body.outputs = to_outputs(&strangers))]);
+    assert_eq!(chain.burned, 1_024 * PRICE);
+    let mut back = before.clone();
+    back.push(before.mine(vec![before.signed(1, |body| body.outputs = to_outputs(&strangers))]));
+    back.state.undo(&undo);
+    assert_eq!(back.state.leaves(), before.state.leaves());
+    assert_eq!(back.state.tree().state_root(), before.state.tree().state_root());
+}
+
+#[test]
+fn creation_of_the_same_account_twice_in_a_block_is_paid_once_by_the_first() {
+    let mut chain = Chain::easy();
+    let (stranger, count) = (nobody(1), chain.state.leaves().len());
+    let has = |chain: &Chain, n| chain.state.balance(&address(n)).pebbles();
+    let (first, second) = (has(&chain, 1), has(&chain, 2));
+    let free = chain.signed(2, |body| {
+        body.outputs = to_outputs(&[(stranger, 5)]);
+        body.max_price = Amount::ZERO;
+    });
+    // The order decides who pays: whoever signed for nothing cannot come first.
+    let above = ExecutionError::PriceAboveMax { price: PRICE, max_price: Amount::ZERO };
+    let wrong = run(&chain, vec![free.clone(), chain.pay(1, stranger, 5, 0)]);
+    assert_eq!(wrong, BlockError::Execution { index: 0, error: above });
+    chain.grow(vec![chain.pay(1, stranger, 5, 0), free]);
+    assert_eq!((has(&chain, 1), has(&chain, 2)), (first - 5 - PRICE, second - 5));
+    assert_eq!((chain.state.leaves().len(), chain.burned), (count + 1, PRICE));
+    assert_eq!(chain.given_out(), chain.spec.supply(Height::new(1)).pebbles());
+}
+
+/// The price counts at the height of the block, so a signature bounds what a payment costs after an upgrade, too.
+#[test]
+fn a_price_that_an_upgrade_raised_is_not_paid_above_max_price() {
+    let mut chain = Chain::easy();
+    let upgrade = Upgrade {
+        height: Height::new(3),
+        name: String::from("dear"),
+        max_block_bytes: None,
+        max_new_accounts: None,
+        account_price: Some(Amount::from_pebbles(PRICE + 1).unwrap()),
+        feature: None,
+    };
+    chain.spec = chain.spec.clone().with_upgrades(vec![upgrade]).unwrap();
+    chain.grow(vec![]);
+    chain.grow(vec![chain.pay(1, nobody(1), 5, 0)]);
+    let above = ExecutionError::PriceAboveMax { price: PRICE + 1, max_price: Amount::from_pebbles(PRICE).unwrap() };
+    let late = run(&chain, vec![chain.pay(1, nobody(2), 5, 0)]);
+    assert_eq!(late, BlockError::Execution { index: 0, error: above });
+    chain.grow(vec![chain.signed(1, |body| body.outputs = to_outputs(&[(nobody(2), 5)]))]);
+    assert_eq!(chain.burned, 2 * PRICE + 1);
 }

@@ -38,8 +38,12 @@ fn block_error_header() {
     let chain = Chain::easy();
     let mut block = some_block(&chain);
     block.header = resealed(&block.header, |header| header.version = 2);
-    let expected = BlockError::Header(HeaderError::Version { got: 2 });
-    assert_eq!(refused(&chain, block), (expected, Fault::Proven));
+    let expected = BlockError::Header(HeaderError::Version { got: 2, expected: 1 });
+    assert_eq!(refused(&chain, block), (expected, Fault::NotYet));
+    let mut poor = some_block(&chain);
+    poor.header = resealed(&poor.header, |header| header.beneficiary = cairn_ledger::keys::Address::ZERO);
+    let expected = BlockError::Header(HeaderError::ZeroBeneficiary);
+    assert_eq!(refused(&chain, poor), (expected, Fault::Proven));
     let mut orphan = some_block(&chain);
     orphan.header = resealed(&orphan.header, |header| header.parent = cairn_ledger::hash::BlockId::ZERO);
     assert_eq!(refused(&chain, orphan).1, Fault::NotYet, "a block's fault is its header's");
@@ -66,7 +70,7 @@ fn filling(chain: &Chain, more: usize) -> Vec<Transaction> {
     let memo = |len: usize| BoundedBytes::<MAX_MEMO_BYTES>::new(vec![b'm'; len]).unwrap();
     let many: Vec<_> = (0..1_024).map(|_| (address(5), 1)).collect();
     let first = chain.signed(1, |body| body.outputs = to_outputs(&many));
-    let rest = 42_000 - 198 - first.size() - 3 * 177;
+    let rest = 42_000 - 198 - first.size() - 3 * 185;
     vec![first, chain.signed(2, |body| body.memo = memo(rest + more)), chain.signed(3, |_| ()), chain.signed(4, |_| ())]
 }
 

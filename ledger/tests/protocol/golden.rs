@@ -46,6 +46,7 @@ fn network() -> ChainSpec {
         max_future_ms: 5_000,
         max_block_bytes: 1_048_576,
         max_new_accounts: 1_024,
+        account_price: pebbles(1_000),
         subsidy: pebbles(5_000_000_000),
         halving: 100,
         genesis_time: Timestamp::from_millis(1_700_000_000_000),
@@ -66,7 +67,11 @@ fn params_bytes(params: &ChainParams) -> Vec<u8> {
     for number in [params.interval_ms, params.half_life_ms, params.max_future_ms, params.max_block_bytes] {
         bytes.extend(number.to_le_bytes());
     }
-    for number in [params.max_new_accounts, params.subsidy.pebbles(), params.halving, params.genesis_time.millis()] {
+    let amounts = [params.account_price.pebbles(), params.subsidy.pebbles()];
+    for number in [params.max_new_accounts].into_iter().chain(amounts) {
+        bytes.extend(number.to_le_bytes());
+    }
+    for number in [params.halving, params.genesis_time.millis()] {
         bytes.extend(number.to_le_bytes());
     }
     bytes.extend(params.pow_limit.bits().to_le_bytes());
@@ -86,6 +91,7 @@ fn transaction(spec: &ChainSpec) -> Transaction {
         sender: address(1),
         nonce: 0,
         fee: pebbles(7),
+        max_price: pebbles(1_000),
         valid_until: Height::new(9),
         outputs: to_outputs(&[(address(2), 1_000), (address(4), 500)]),
         memo: BoundedBytes::new(b"cairn".to_vec()).unwrap(),

@@ -8,9 +8,10 @@ use cairn_ledger::{
     history::{History, Node},
     keys::Address,
     pow::{CompactTarget, Work},
+    rules::Upgrade,
     testing::{arbitrary_hash, seal},
     units::{Height, Timestamp},
-    validate::{ChainContext, LinkedHeader, check_header, check_work},
+    validate::{ChainContext, LinkedHeader, check_header, check_work, foreign_context},
 };
 
 /// Judges a header on a chain of two blocks, so that every rule is in force.
@@ -50,8 +51,78 @@ fn header_error_none_for_the_honest_header() {
 #[test]
 fn header_error_version() {
     for got in [0, 2, 256, u16::MAX] {
-        assert_eq!(judge(|header| header.version = got), proven(HeaderError::Version { got }));
+        let error = HeaderError::Version { got, expected: 1 };
+        assert_eq!(judge(|header| header.version = got), Err((error, Fault::NotYet)), "its sender may know better");
     }
+}
+
+/// Work, target, parent and time come first: whoever claims other rules has paid as for any block.
+#[test]
+fn header_error_version_comes_last() {
+    let of = |change: fn(&mut Header)| {
+        judge(|header| {
+            header.version = 7;
+            change(header);
+        })
+    };
+    assert!(matches!(of(|header| header.height = Height::new(9)), Err((HeaderError::Height { .. }, Fault::Proven))));
+    assert!(matches!(of(|header| header.time = Timestamp::default()), Err((HeaderError::TimeNotRising { .. }, _))));
+    assert!(matches!(of(|header| header.history_root = Hash::ZERO), Err((HeaderError::HistoryRoot { .. }, _))));
+    let chain = chain();
+    let mut idle = altered(&chain.mine(vec![]).header, |header| header.version = 7);
+    let target = idle.target.decode().unwrap();
+    idle.nonce = (0..).find(|nonce| !target.is_met_by(&idle.seal().id(*nonce))).unwrap();
+    assert!(matches!(chain.link(idle), Err(HeaderError::Work { .. })));
+    let early = resealed(&chain.mine(vec![]).header, |header| header.version = 7);
+    let now = Timestamp::from_millis(early.time.millis() - 5_001);
+    let error = check_header(&chain.spec, &chain.tip, check_work(&chain.spec, early).unwrap(), now).unwrap_err();
+    assert!(matches!(error, HeaderError::TimeAhead { .. }), "it will be judged when its time has come");
+}
+
+/// An upgrade changes the version at its height; who has not updated, and who has another file, stand on other chains.
+#[test]
+fn an_upgrade_parts_chains_at_its_height_and_nobody_is_at_fault() {
+    let with = |price: u64| {
+        let upgrade = Upgrade {
+            height: Height::new(3),
+            name: String::from("dear"),
+            max_block_bytes: None,
+            max_new_accounts: None,
+            account_price: Some(cairn_ledger::testing::pebbles(price)),
+            feature: None,
+        };
+        let mut chain = chain();
+        chain.spec = chain.spec.clone().with_upgrades(vec![upgrade]).unwrap();
+        chain
+    };
+    let (old, new, other) = (chain(), with(7), with(8));
+    let header = |chain: &Chain| chain.mine(vec![]).header;
+    for (judge, made) in [(&old, &new), (&new, &old), (&new, &other), (&other, &new)] {
+        let error = judge.link(header(made)).unwrap_err();
+        assert!(matches!(error, HeaderError::Version { .. }), "{error}");
+        assert_eq!(error.fault(), Fault::NotYet);
+    }
+    assert!([&old, &new, &other].iter().all(|chain| chain.link(header(chain)).is_ok()), "the negative control");
+}
+
+/// Headers stand in a row whatever their version; all other rules still hold among them.
+#[test]
+fn headers_of_unknown_rules_are_followed_by_every_rule_but_the_version() {
+    let chain = chain();
+    let foreign = resealed(&chain.mine(vec![]).header, |header| header.version = 7);
+    let now = foreign.time.saturating_add(60_000);
+    let seal_of = |header: &Header| check_work(&chain.spec, header.clone()).unwrap();
+    let context = foreign_context(&chain.spec, &chain.tip, seal_of(&foreign), now).unwrap();
+    assert_eq!((context.id(), context.header().height), (foreign.id(), Height::new(3)));
+    let mut child = foreign.clone();
+    (child.height, child.parent) = (Height::new(4), foreign.id());
+    child.time = child.time.saturating_add(2_000);
+    (child.target, child.history_root) = (context.next_target(&chain.spec), context.history().commitment());
+    let child = seal(child);
+    assert!(foreign_context(&chain.spec, &context, seal_of(&child), now).is_ok());
+    let squeezed = resealed(&child, |header| header.time = foreign.time);
+    let error = foreign_context(&chain.spec, &context, seal_of(&squeezed), now).unwrap_err();
+    assert!(matches!(error, HeaderError::TimeNotRising { .. }));
 }
 
 #[test]
@@ -190,7 +261,6 @@ fn what_needs_no_parent_is_refused_before_the_parent_is_looked_up() {
         check_work(&chain.spec, seal(header))
     };
     assert!(orphan(|_| ()).is_ok(), "its work is real");
-    assert!(matches!(orphan(|header| header.version = 7), Err(HeaderError::Version { got: 7 })));
     assert!(matches!(orphan(|header| header.beneficiary = Address::ZERO), Err(HeaderError::ZeroBeneficiary)));
 }
 

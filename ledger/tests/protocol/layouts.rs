@@ -28,6 +28,7 @@ pub fn transaction_body(transaction: &Transaction) -> Vec<u8> {
     bytes.extend(body.sender.as_bytes());
     bytes.extend(body.nonce.to_le_bytes());
     bytes.extend(body.fee.pebbles().to_le_bytes());
+    bytes.extend(body.max_price.pebbles().to_le_bytes());
     bytes.extend(body.valid_until.get().to_le_bytes());
     bytes.extend((body.outputs.len() as u64).to_le_bytes());
     for output in body.outputs.iter() {
@@ -130,12 +131,12 @@ fn size_of_a_transaction_without_outputs() {
 fn any_transaction() -> impl Strategy<Value = Transaction> {
     let outputs = proptest::collection::vec((any::<[u8; 32]>(), 0_u64..1 << 53), 0..6);
     let memo = proptest::collection::vec(any::<u8>(), 0..257);
-    let numbers = (any::<u8>(), any::<u64>(), 0_u64..1 << 53, any::<u64>());
+    let numbers = (any::<u8>(), any::<u64>(), 0_u64..1 << 53, any::<u64>(), 0_u64..1 << 53);
     (numbers, any::<[u8; 32]>(), outputs, memo, any::<[u8; 32]>()).prop_map(|(numbers, sender, outputs, memo, r)| {
         let outputs: Vec<_> = outputs.into_iter().map(|(to, amount)| (Address::from_bytes(to), amount)).collect();
         let mut body = body(&key(1), numbers.1, &outputs);
         (body.version, body.sender) = (numbers.0, Address::from_bytes(sender));
-        (body.fee, body.valid_until) = (pebbles(numbers.2), Height::new(numbers.3));
+        (body.fee, body.valid_until, body.max_price) = (pebbles(numbers.2), Height::new(numbers.3), pebbles(numbers.4));
         body.memo = BoundedBytes::new(memo).unwrap();
         Transaction { body, signature: Signature::from_bytes([r, sender].concat().try_into().unwrap()) }
     })

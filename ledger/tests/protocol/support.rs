@@ -34,11 +34,13 @@ pub struct Chain {
     pub spec: ChainSpec,
     pub tip: ChainContext,
     pub state: MemoryState,
+    /// The money that is gone.
+    pub burned: u64,
 }
 
 impl Chain {
     pub fn new(spec: ChainSpec) -> Self {
-        Self { tip: ChainContext::genesis(&spec), state: testing::genesis_state(&spec), spec }
+        Self { tip: ChainContext::genesis(&spec), state: testing::genesis_state(&spec), burned: 0, spec }
     }
 
     pub fn easy() -> Self {
@@ -83,7 +85,13 @@ impl Chain {
         let (block, change, update) = self.connect(block).unwrap().into_parts();
         self.tip = self.tip.extend(block.header());
         self.state.apply(&change, update);
+        self.burned += change.burned.pebbles();
         change.undo()
+    }
+
+    /// What all accounts have and what was burned: allocations and subsidies.
+    pub fn given_out(&self) -> u64 {
+        self.state.total() + self.burned
     }
 
     /// Mines a block and makes it the tip.
@@ -106,13 +114,14 @@ impl Chain {
     }
 }
 
-/// A body without fee, limit or memo.
+/// A body without fee, limit or memo, which may create accounts.
 pub fn body(key: &SecretKey, nonce: u64, outputs: &[(Address, u64)]) -> TransactionBody {
     TransactionBody {
         version: TRANSACTION_VERSION,
         sender: key.address(),
         nonce,
         fee: Amount::ZERO,
+        max_price: Amount::MAX,
         valid_until: Height::GENESIS,
         outputs: to_outputs(outputs),
         memo: BoundedBytes::default(),

@@ -155,6 +155,25 @@ fn execution_error_expired() {
 }
 
 #[test]
+fn execution_error_price_above_max() {
+    let chain = Chain::easy();
+    let paying = |to, max_price| {
+        chain.signed(1, |body| {
+            body.outputs = to_outputs(&[(to, 1)]);
+            body.max_price = pebbles(max_price);
+        })
+    };
+    for got in [0, 999] {
+        let expected = ExecutionError::PriceAboveMax { price: 1_000, max_price: pebbles(got) };
+        assert_eq!(execute(&chain, vec![paying(nobody(1), got)]), Err((0, expected)));
+        assert_eq!(execute(&chain, vec![paying(address(2), got)]), Ok(()), "an account that is there costs nothing");
+    }
+    for enough in [1_000, Amount::MAX.pebbles()] {
+        assert_eq!(execute(&chain, vec![paying(nobody(1), enough)]), Ok(()), "what is not needed is not spent");
+    }
+}
+
+#[test]
 fn execution_error_insufficient_balance() {
     let chain = Chain::easy();
     let has = 1_000_000_000_000;
@@ -165,6 +184,9 @@ fn execution_error_insufficient_balance() {
     assert_eq!(spend(has - 5, 5), Ok(()));
     assert_eq!(spend(has + 1, 0), short(has + 1));
     assert_eq!(spend(has - 5, 6), short(has + 1), "the fee counts");
+    let to_stranger = |amount| execute(&chain, vec![chain.pay(1, nobody(1), amount, 5)]);
+    assert_eq!(to_stranger(has - 1_005), Ok(()));
+    assert_eq!(to_stranger(has - 1_004), short(has + 1), "the price of an account counts");
     let to_itself = chain.pay(1, address(1), has + 1, 0);
     assert_eq!(execute(&chain, vec![to_itself]), short(has + 1), "paying oneself does not help");
 }

@@ -163,13 +163,13 @@ fn decode_error_too_many() {
     let (_, transaction, block) = encoded();
     for claim in [1_u64 << 60, u64::MAX, 1_025] {
         let mut bytes = transaction.clone();
-        bytes[57..65].copy_from_slice(&claim.to_le_bytes());
+        bytes[65..73].copy_from_slice(&claim.to_le_bytes());
         assert_eq!(Transaction::from_bytes(&bytes), Err(DecodeError::TooMany), "{claim} outputs");
         let mut bytes = transaction.clone();
-        bytes[105..113].copy_from_slice(&claim.to_le_bytes());
+        bytes[113..121].copy_from_slice(&claim.to_le_bytes());
         assert_eq!(Transaction::from_bytes(&bytes), Err(DecodeError::TooMany), "{claim} bytes of memo");
     }
-    for claim in [1_u64 << 60, u64::MAX, 17_773] {
+    for claim in [1_u64 << 60, u64::MAX, 17_004] {
         let mut bytes = block.clone();
         bytes[190..198].copy_from_slice(&claim.to_le_bytes());
         assert_eq!(Block::from_bytes(&bytes), Err(DecodeError::TooMany), "{claim} transactions");
@@ -182,7 +182,7 @@ fn decode_error_too_many() {
 #[test]
 fn decode_error_out_of_range() {
     let (_, transaction, block) = encoded();
-    for (at, what) in [(41, "fee"), (97, "amount")] {
+    for (at, what) in [(41, "fee"), (49, "max_price"), (105, "amount")] {
         let mut bytes = transaction.clone();
         bytes[at..at + 8].copy_from_slice(&(1_u64 << 53).to_le_bytes());
         assert_eq!(Transaction::from_bytes(&bytes), Err(DecodeError::OutOfRange), "{what}");

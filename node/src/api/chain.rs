@@ -115,7 +115,7 @@ impl ChainServer for ChainApi {
     }
 
     async fn chain_supply(&self, height: Option<u64>) -> RpcResult<Supply> {
-        Ok(self.0.supply(height))
+        Ok(self.0.supply(height).await?)
     }
 
     async fn chain_difficulty(&self, window: Option<u64>) -> RpcResult<DifficultyJson> {

@@ -50,6 +50,7 @@ impl Context {
             confirmations: tip.get().saturating_sub(header.height.get()).saturating_add(1),
             place: transaction.map(|_| u64::from(touched.place)),
             sent: Pebbles(touched.sent),
+            price: Pebbles(touched.price),
             received: Pebbles(touched.received),
             transaction: transaction.map(|transaction| TransactionJson::new(transaction, self.prefix())),
         }

@@ -65,7 +65,8 @@ impl Context {
 
     async fn fee_estimate(&self, blocks: Option<u64>) -> Result<FeeEstimateJson, RpcError> {
         let blocks = count(Some(blocks.unwrap_or(1)), &AHEAD)?;
-        let each = self.spec.params().max_block_bytes.saturating_sub(BLOCK_OVERHEAD_BYTES as u64);
+        let next = self.handles.chain.tip().height().saturating_add(1);
+        let each = self.spec.rules_at(next).max_block_bytes.saturating_sub(BLOCK_OVERHEAD_BYTES as u64);
         let block_bytes = each.saturating_mul(blocks);
         let estimate = self.handles.pool.estimate(usize::try_from(block_bytes).unwrap_or(usize::MAX)).await?;
         Ok(FeeEstimateJson {

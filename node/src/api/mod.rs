@@ -40,6 +40,7 @@ mod node;
 mod pages;
 mod patience;
 mod rate;
+mod rules;
 mod server;
 mod spans;
 mod state;

@@ -4,6 +4,7 @@ use super::{
     context::{Context, millis},
     error,
     meters::resident_bytes,
+    rules::notice,
 };
 use crate::{clock, store::TableUsage, sync};
 use cairn_ledger::units::Height;
@@ -11,7 +12,9 @@ use cairn_rpc::{
     error::RpcError,
     methods::NodeServer,
     text::Text,
-    types::{BackupInfo, MemoryInfo, NodeInfo, Room, StorageInfo, SyncInfo, SyncPhase, TableSize, UploadInfo},
+    types::{
+        BackupInfo, MemoryInfo, NodeInfo, Room, RulesJson, StorageInfo, SyncInfo, SyncPhase, TableSize, UploadInfo,
+    },
 };
 use jsonrpsee::core::{RpcResult, async_trait};
 use std::path::PathBuf;
@@ -38,6 +41,7 @@ impl Context {
         let tip = self.handles.chain.tip();
         let network = self.handles.network.info().await;
         let pool = self.handles.pool.info().await?;
+        let notice = notice(self.handles.chain.unknown_rules().as_ref(), network.other_rules.as_ref());
         let address_index = self.read(|reader| reader.indexed()).await?.map(Height::get);
         Ok(NodeInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -49,6 +53,9 @@ impl Context {
             tip: Text(tip.id),
             state_root: Text(tip.header.state_root),
             work: Text(tip.total_work),
+            rules: RulesJson::new(&self.spec, tip.height().saturating_add(1)),
+            outdated: notice.as_ref().is_some_and(|notice| notice.outdated),
+            rules_notice: notice.map(|notice| notice.says),
             sync: self.sync_info(),
             peers: network.peers as u64,
             pooled: pool.count as u64,

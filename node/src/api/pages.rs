@@ -6,7 +6,7 @@
 //! | `/ready` | anybody | 200 when what it says is up to date, else 503; either way why |
 //! | `/metrics` | as reads: this machine, or any token | OpenMetrics text |
 
-use super::server::Door;
+use super::{rules::notice, server::Door};
 use crate::{
     clock,
     sync::{SyncPhase, Unfollowed},
@@ -54,7 +54,7 @@ pub(super) async fn show(door: &Door, page: Page) -> HttpResponse {
     match page {
         Page::Health => json(200, &json!({"live": true})),
         Page::Ready => {
-            let state = state(door);
+            let state = state(door).await;
             let lack = state.lack();
             let shown = json!({
                 "ready": lack.is_none(),
@@ -75,6 +75,8 @@ pub(super) async fn show(door: &Door, page: Page) -> HttpResponse {
 
 /// What decides whether a node is ready.
 struct State {
+    /// Why the chain with the most work is one that this node cannot follow.
+    left_behind: Option<String>,
     phase: SyncPhase,
     height: u64,
     target: u64,
@@ -88,9 +90,13 @@ struct State {
     local: bool,
 }
 
-fn state(door: &Door) -> State {
+async fn state(door: &Door) -> State {
     let (tip, sync) = (door.context.handles.chain.tip(), door.context.handles.sync.status());
+    let unknown = door.context.handles.chain.unknown_rules();
+    let network = door.context.handles.network.info().await;
+    let notice = notice(unknown.as_ref(), network.other_rules.as_ref());
     State {
+        left_behind: notice.filter(|notice| notice.outdated).map(|notice| notice.says),
         phase: sync.phase,
         height: tip.height().get(),
         target: sync.target.get(),
@@ -104,6 +110,9 @@ fn state(door: &Door) -> State {
 impl State {
     /// Why the node is not ready.
     fn lack(&self) -> Option<String> {
+        if let Some(why) = &self.left_behind {
+            return Some(why.clone());
+        }
         let behind = self.target.saturating_sub(self.height);
         match self.phase {
             SyncPhase::Discovering if !self.local => {
@@ -170,6 +179,7 @@ mod tests {
     use cairn_ledger::units::Height;
 
     const READY: State = State {
+        left_behind: None,
         phase: SyncPhase::CaughtUp,
         height: 10,
         target: 10,
@@ -194,6 +204,8 @@ mod tests {
         let silent = State { tip_age: 30 * 60_000 + 1, ..READY };
         assert!(silent.lack().is_some_and(|why| why.contains("30 minutes")));
         assert_eq!(lack(State { local: true, phase: SyncPhase::Discovering, ..silent }), "");
+        let left = State { left_behind: Some(String::from("update it")), local: true, ..READY };
+        assert_eq!(lack(left), "update it");
     }
 
     #[test]

@@ -5,7 +5,11 @@ use crate::{
     chain::{MinedTransaction, Reader},
     store::{StoreError, StoredBlock},
 };
-use cairn_ledger::{pow::Work, units::Height, validate::LinkedHeader};
+use cairn_ledger::{
+    pow::Work,
+    units::{Amount, Height},
+    validate::LinkedHeader,
+};
 use cairn_rpc::{
     error::{Code, RpcError},
     text::{Pebbles, Text},
@@ -87,14 +91,19 @@ impl Context {
         })
     }
 
-    pub(super) fn supply(&self, height: Option<u64>) -> Supply {
-        let height = height.map_or_else(|| self.handles.chain.tip().height(), Height::new);
-        Supply {
+    pub(super) async fn supply(&self, height: Option<u64>) -> Result<Supply, RpcError> {
+        let (tip, balances) = self.handles.chain.balances().await?;
+        let height = height.map_or(tip.height(), Height::new);
+        let issued = self.spec.supply(height);
+        let burned = issued.pebbles().saturating_sub(balances);
+        let burned = (height == tip.height()).then(|| Pebbles(Amount::from_pebbles(burned).unwrap_or(issued)));
+        Ok(Supply {
             height: height.get(),
-            issued: Pebbles(self.spec.supply(height)),
+            issued: Pebbles(issued),
+            burned,
             next_reward: Pebbles(self.spec.subsidy(height.saturating_add(1))),
             in_the_end: Pebbles(self.spec.supply(Height::new(u64::MAX))),
-        }
+        })
     }
 
     pub(super) async fn difficulty(&self, window: Option<u64>) -> Result<DifficultyJson, RpcError> {

@@ -2,7 +2,7 @@
 
 use super::{chain::Mined, context::Context};
 use crate::{mempool::PoolStatus, verdict::Origin};
-use cairn_ledger::{hash::TxId, transaction::Transaction, units::Amount};
+use cairn_ledger::{hash::TxId, keys::Address, transaction::Transaction, units::Amount};
 use cairn_rpc::{
     error::RpcError,
     methods::TxServer,
@@ -13,6 +13,7 @@ use jsonrpsee::{
     PendingSubscriptionSink,
     core::{RpcResult, SubscriptionResult, async_trait},
 };
+use std::collections::BTreeSet;
 
 pub(super) struct TxApi(pub Context);
 
@@ -51,10 +52,17 @@ impl Context {
 
     async fn check(&self, transaction: Transaction) -> Result<TxCheck, RpcError> {
         let (txid, size, fee) = (transaction.id(), transaction.size() as u64, transaction.body.fee);
+        let receivers: BTreeSet<Address> = transaction.body.outputs.iter().map(|output| output.to).collect();
         self.handles.pool.check_one(transaction).await??;
         let least = self.handles.pool.info().await?.min_fee_rate.saturating_mul(size);
         let min_fee = Pebbles(Amount::from_pebbles(least).unwrap_or(Amount::MAX));
-        Ok(TxCheck { txid: Text(txid), size, fee: Pebbles(fee), min_fee })
+        let receivers: Vec<Address> = receivers.into_iter().collect();
+        let accounts = self.read(move |reader| reader.accounts(&receivers)).await?;
+        let new_accounts = accounts.iter().filter(|account| account.is_none()).count() as u64;
+        let next = self.handles.chain.tip().height().saturating_add(1);
+        let price = self.spec.rules_at(next).price_of(new_accounts);
+        let price = Pebbles(Amount::from_pebbles(price).unwrap_or(Amount::MAX));
+        Ok(TxCheck { txid: Text(txid), size, fee: Pebbles(fee), min_fee, new_accounts, price })
     }
 
     pub(super) async fn find_status(&self, txid: TxId) -> Result<TxStatus, RpcError> {

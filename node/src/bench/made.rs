@@ -26,11 +26,13 @@ const PAYMENTS: u64 = 30_000;
 /// Main's, so that a full block is what it is there.
 const MAX_BLOCK_BYTES: u64 = 1 << 20;
 /// Payments in a block: it is nearly full.
-const A_BLOCK: usize = 5_900;
+const A_BLOCK: usize = 5_600;
 /// Accounts that a block creates at most.
 const MAX_NEW_ACCOUNTS: u64 = 16_384;
 /// What each signer gets; a payment and its fee take less.
 const FUNDS: u64 = 10_000;
+/// What an account costs.
+const ACCOUNT_PRICE: u64 = 100;
 /// What a payment costs.
 const FEE: u64 = 200;
 /// The easiest target there is.
@@ -69,7 +71,7 @@ async fn fill(spec: &ChainSpec, chain: &ChainHandle, cores: usize) -> Result<(),
     let payments = on_cores(cores, PAYMENTS, |n| {
         // Each pays the next but one: all receivers are there.
         let (from, to) = (n as usize, (n as usize + 2) % addresses.len());
-        pay(spec, &keys[from], 0, vec![output(addresses[to], 1)])
+        pay(spec, &keys[from], (0, 0), vec![output(addresses[to], 1)])
     });
     for block in payments.chunks(A_BLOCK) {
         add(spec, chain, block.to_vec()).await?;
@@ -86,6 +88,7 @@ fn network() -> ChainSpec {
         max_future_ms: 5_000,
         max_block_bytes: MAX_BLOCK_BYTES,
         max_new_accounts: MAX_NEW_ACCOUNTS,
+        account_price: pebbles(ACCOUNT_PRICE),
         subsidy: pebbles(0),
         halving: 1,
         genesis_time: Timestamp::from_millis(LONG_AGO),
@@ -108,15 +111,17 @@ fn output(to: Address, amount: u64) -> Output {
 fn fund(spec: &ChainSpec, addresses: &[Address]) -> Vec<Transaction> {
     let treasurer = key(TREASURER);
     let outputs = addresses.chunks(MAX_OUTPUTS).map(|some| some.iter().map(|to| output(*to, FUNDS)).collect());
-    outputs.zip(0..).map(|(outputs, nonce)| pay(spec, &treasurer, nonce, outputs)).collect()
+    let most = MAX_OUTPUTS as u64 * ACCOUNT_PRICE;
+    outputs.zip(0..).map(|(outputs, nonce)| pay(spec, &treasurer, (nonce, most), outputs)).collect()
 }
 
-fn pay(spec: &ChainSpec, from: &SecretKey, nonce: u64, outputs: Vec<Output>) -> Transaction {
+fn pay(spec: &ChainSpec, from: &SecretKey, (nonce, max_price): (u64, u64), outputs: Vec<Output>) -> Transaction {
     let body = TransactionBody {
         version: TRANSACTION_VERSION,
         sender: from.address(),
         nonce,
         fee: pebbles(FEE),
+        max_price: pebbles(max_price),
         valid_until: Height::GENESIS,
         outputs: BoundedVec::new(outputs).expect("at most as many as a transaction may have"),
         memo: BoundedBytes::default(),

@@ -21,8 +21,8 @@ fn report() -> Report {
 fn a_report_says_what_its_figures_mean() {
     let main = cairn_genesis::Network::parse(cairn_genesis::MAIN).expect("main").spec;
     assert!((report().signature_share() - 0.75).abs() < 1e-9);
-    // 1 051 920 blocks of 5 923 payments.
-    assert!((report().year_of_full_blocks(&main) - 1_051_920.0 * 5_923.0 / 60_000.0).abs() < 1e-3);
+    // 1 051 920 blocks of 5 666 payments.
+    assert!((report().year_of_full_blocks(&main) - 1_051_920.0 * 5_666.0 / 60_000.0).abs() < 1e-3);
     assert!((Report::year_of_headers(&main) - 1_051_920.0 * 190.0).abs() < 1e-3);
 }
 

@@ -30,6 +30,8 @@ const LANDMARK: u64 = 4;
 /// The accounts, the sentinel included, by index and by address.
 pub(super) struct Accounts {
     leaves: Chunks,
+    /// All balances together, in pebbles: below 2^53, as everything that was ever given out.
+    balances: u64,
     tables: Vec<HashTable<u32>>,
     landmarks: BTreeSet<Address>,
     secret: RandomState,
@@ -43,15 +45,27 @@ impl Accounts {
         let each = usize::try_from(count).unwrap_or(usize::MAX) / TABLES;
         let tables = (0..TABLES).map(|number| HashTable::with_capacity(each * 2 * TABLES / (TABLES + number) + 1));
         let tables = tables.collect();
-        Self { leaves, tables, landmarks: BTreeSet::from([Address::ZERO]), secret: RandomState::new() }
+        Self { leaves, balances: 0, tables, landmarks: BTreeSet::from([Address::ZERO]), secret: RandomState::new() }
     }
 
     /// Puts an account at the place made for it; `false` when none was.
     pub(super) fn place(&mut self, index: u64, leaf: Leaf) -> bool {
         let Some(place) = self.leaves.get_mut(index) else { return false };
-        *place = leaf;
+        let old = std::mem::replace(place, leaf);
+        self.count_balance(&old, &leaf);
         self.enter(index, &leaf.address);
         true
+    }
+
+    /// All balances together, in pebbles.
+    pub(super) fn balances(&self) -> u64 {
+        self.balances
+    }
+
+    /// Takes the sum from what a leaf was to what it is.
+    fn count_balance(&mut self, old: &Leaf, new: &Leaf) {
+        // Within one block receivers may come before senders, but what all have fits far below 2^64.
+        self.balances = (self.balances + new.account.balance.pebbles()).saturating_sub(old.account.balance.pebbles());
     }
 
     /// How many there are.
@@ -142,7 +156,8 @@ impl Accounts {
     pub(super) fn set(&mut self, count: u64, leaves: impl IntoIterator<Item = (u64, Leaf)>) {
         while self.leaves.count > count {
             let index = self.leaves.count - 1;
-            let Some(leaf) = self.leaves.get(index) else { break };
+            let Some(leaf) = self.leaves.get(index).copied() else { break };
+            self.count_balance(&leaf, &Leaf::SENTINEL);
             let (hash, address) = (self.secret.hash_one(leaf.address), leaf.address);
             if let Some(Ok(entry)) =
                 self.tables.get_mut(table(hash)).map(|table| table.find_entry(hash, |other| u64::from(*other) == index))
@@ -154,9 +169,13 @@ impl Accounts {
         }
         for (index, leaf) in leaves {
             match self.leaves.get_mut(index) {
-                Some(place) => *place = leaf,
+                Some(place) => {
+                    let old = std::mem::replace(place, leaf);
+                    self.count_balance(&old, &leaf);
+                }
                 None => {
                     self.leaves.push(leaf);
+                    self.count_balance(&Leaf::SENTINEL, &leaf);
                     self.enter(index, &leaf.address);
                 }
             }
@@ -166,7 +185,7 @@ impl Accounts {
 
     /// Makes an account to be found by its address.
     fn enter(&mut self, index: u64, address: &Address) {
-        let Self { leaves, tables, landmarks, secret } = self;
+        let Self { leaves, tables, landmarks, secret, .. } = self;
         let hash = secret.hash_one(address);
         let index = u32::try_from(index).expect("a machine with memory for 2^32 accounts is yet to be built");
         let hash_of = |index: &u32| leaves.get(u64::from(*index)).map_or(0, |leaf| secret.hash_one(leaf.address));
@@ -269,6 +288,8 @@ mod tests {
         let expected: BTreeMap<Address, (u64, Leaf)> =
             leaves(created).into_iter().map(|(index, leaf)| (leaf.address, (index, leaf))).collect();
         assert_eq!(accounts.count(), expected.len() as u64);
+        let balances: u64 = expected.values().map(|(_, leaf)| leaf.account.balance.pebbles()).sum();
+        assert_eq!(accounts.balances(), balances);
         assert_eq!(accounts.tables.iter().map(HashTable::len).sum::<usize>(), expected.len());
         assert!(accounts.landmarks.iter().all(|address| expected.contains_key(address)));
         for (index, leaf) in expected.values() {

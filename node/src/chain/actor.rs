@@ -2,6 +2,7 @@
 
 use super::{
     audit,
+    foreign::{Foreign, UnknownRules},
     import::{Writer, tip_of},
     index,
     indexer::Indexer,
@@ -62,6 +63,7 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
     settle(&mut writer)?;
     let (mailbox, messages) = mpsc::channel(MAILBOX);
     let (events, _) = broadcast::channel(EVENTS);
+    let (unknown_sender, unknown_rules) = watch::channel(None);
     let (tip_sender, tip_watch) = watch::channel(Arc::new(tip_of(&writer.tip)));
     let (best_sender, best_header) = watch::channel(writer.tip.header().height);
     let (connecting_sender, connecting) = watch::channel(writer.tip.header().height);
@@ -72,9 +74,10 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
         tip: tip_watch,
         best_header,
         connecting,
+        unknown_rules,
         events: events.clone(),
     };
-    let outlets = Outlets { tip: tip_sender, connecting: connecting_sender, events };
+    let outlets = Outlets { tip: tip_sender, connecting: connecting_sender, unknown_rules: unknown_sender, events };
     let actor = Actor { writer, messages, outlets, best: best_sender, indexer, waiting: Vec::new() };
     let (ended_sender, ended) = oneshot::channel();
     let thread = std::thread::Builder::new().name(String::from("chain"));
@@ -94,7 +97,7 @@ pub(super) fn open(
 ) -> Result<(Writer, watch::Receiver<Arc<ChainStore>>), StoreError> {
     let store = Arc::new(ChainStore::open(path, &spec, options)?);
     let workers = Workers::start()?;
-    let (state, tip) = audit::load(&store, &workers)?;
+    let (state, tip) = audit::load(&store, &spec, &workers)?;
     let (views, view) = watch::channel(store.clone());
     let writer = Writer {
         precheck: Precheck::new(workers, spec.clone()),
@@ -108,6 +111,7 @@ pub(super) fn open(
         tip,
         tree: HeaderTree::default(),
         orphans: Orphans::default(),
+        foreign: Foreign::default(),
         contexts: VecDeque::new(),
         near: (BlockId::ZERO, Work::ZERO),
     };
@@ -127,10 +131,30 @@ fn settle(writer: &mut Writer) -> Result<(), StoreError> {
 struct Outlets {
     tip: watch::Sender<Arc<Tip>>,
     connecting: watch::Sender<Height>,
+    unknown_rules: watch::Sender<Option<UnknownRules>>,
     events: broadcast::Sender<ChainEvent>,
 }
 
 impl Outlets {
+    /// Publishes whether most of the work goes on under unknown rules, and says it aloud once.
+    fn publish_rules(&self, found: Option<UnknownRules>) {
+        self.unknown_rules.send_if_modified(|known| {
+            match (&known, &found) {
+                (None, Some(rules)) => tracing::error!(
+                    target: "cairn::chain",
+                    since = rules.since.get(),
+                    version = rules.version,
+                    "the chain with the most work goes on under rules that are not known here: update cairn-node, or its network file"
+                ),
+                (Some(_), None) => {
+                    tracing::info!(target: "cairn::chain", "the chain with the most work is one whose rules are known here");
+                }
+                (None, None) | (Some(_), Some(_)) => {}
+            }
+            std::mem::replace(known, found.clone()) != found
+        });
+    }
+
     /// Publishes a move towards a block at the height `goal`.
     fn publish(&self, tip: &ChainContext, event: ChainEvent, goal: Height) {
         let height = tip.header().height.get();
@@ -235,6 +259,7 @@ impl Actor {
         let better = self.writer.tree.best().filter(|(_, work)| *work > tip.total_work());
         let best = better.map_or(tip.header().height, |(height, _)| height);
         self.best.send_if_modified(|known| std::mem::replace(known, best) != best);
+        self.outlets.publish_rules(self.writer.unknown_rules());
     }
 
     /// Answers one message. What it changed is published before it is answered; an answer that nobody
@@ -285,6 +310,11 @@ impl Actor {
                 let proof = self.settled(|writer| writer.prove(address))?;
                 let tip = self.outlets.tip.borrow().clone();
                 let _ = answer.send(proof.map(|proof| ProvenAccount { tip, proof }));
+            }
+            Message::Balances { answer } => {
+                let balances = self.settled(|writer| Ok(writer.balances()))?;
+                let tip = self.outlets.tip.borrow().clone();
+                let _ = answer.send(balances.map(|balances| (tip, balances)));
             }
             Message::ProveAt { address, at, answer } => {
                 let proof = self.settled(|writer| writer.prove_at(address, &at))?;

@@ -4,6 +4,7 @@ use super::{index, precheck::Workers, state::State};
 use crate::store::{ChainStore, DbOptions, StoreError};
 use cairn_ledger::{
     accounts::Leaf,
+    block::Block,
     chain_spec::ChainSpec,
     keys::Address,
     merkle::txs_root,
@@ -14,15 +15,34 @@ use cairn_ledger::{
 use std::path::Path;
 
 /// Loads and hashes all accounts, loads the tip, and makes sure that they belong together.
-pub(super) fn load(store: &ChainStore, workers: &Workers) -> Result<(State, ChainContext), StoreError> {
+pub(super) fn load(
+    store: &ChainStore,
+    spec: &ChainSpec,
+    workers: &Workers,
+) -> Result<(State, ChainContext), StoreError> {
     let header = store.expect_header(&store.tip()?)?;
     let tip = store.context_at(header.header().height)?;
+    check_rules(store, spec, header.header().height)?;
     let state = workers.load_state(store)?;
     let (got, expected) = (state.tree.state_root(), tip.header().state_root);
     if got != expected {
         return Err(StoreError::StateMismatch { got, expected });
     }
     Ok((state, tip))
+}
+
+/// Whether the stored chain was made under the upgrades of the network's file. Versions change at upgrades alone, and tell
+/// all upgrades before: two files that differ below the tip differ at the tip, or at the last block before one of these.
+fn check_rules(store: &ChainStore, spec: &ChainSpec, tip: Height) -> Result<(), StoreError> {
+    let begun = spec.schedule().upgrades().iter().map(|upgrade| upgrade.height).take_while(|height| *height <= tip);
+    for height in begun.flat_map(|height| [height.previous().unwrap_or(height), height]).chain([tip]) {
+        let got = store.header_on_chain(height)?.header().version;
+        let expected = spec.rules_at(height).version;
+        if got != expected {
+            return Err(StoreError::OtherRules { height, got, expected });
+        }
+    }
+    Ok(())
 }
 
 /// What a whole audit looked at.
@@ -36,6 +56,8 @@ pub struct AuditReport {
     pub accounts: u64,
     /// The sum of all balances.
     pub supply: Amount,
+    /// What was burned.
+    pub burned: Amount,
 }
 
 /// An invariant that does not hold.
@@ -85,12 +107,14 @@ pub enum AuditError {
         address: Address,
     },
     /// Money appeared or vanished.
-    #[error("all balances together are {got} pebbles, expected {expected}")]
+    #[error("all balances together are {got} pebbles and {burned} were burned, expected {expected} in all")]
     Supply {
         /// The sum.
         got: u128,
+        /// What the blocks burned.
+        burned: u128,
         /// Allocations plus subsidies.
-        expected: Amount,
+        expected: u64,
     },
 }
 
@@ -107,8 +131,10 @@ pub fn check(spec: &ChainSpec, path: &Path, options: DbOptions) -> Result<AuditR
 /// # Errors
 /// The first that does not hold.
 pub fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<AuditReport, AuditError> {
-    let (_, tip) = load(store, &Workers::start()?)?;
-    let (mut transactions, mut parent) = (0, None);
+    let (_, tip) = load(store, spec, &Workers::start()?)?;
+    let (mut transactions, mut parent, mut burned) = (0, None, 0);
+    // A block and how many leaves there were before it; the next one's undo record says how many there were after.
+    let mut earlier: Option<(Block, u64)> = None;
     for height in (0..=tip.header().height.get()).map(Height::new) {
         let broken = AuditError::BrokenChain { height };
         let Some(id) = store.id_at(height)? else { return Err(broken) };
@@ -127,17 +153,47 @@ pub fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<AuditReport, AuditE
             }
         }
         if height != Height::GENESIS {
-            store.undo(&id)?;
+            let before = store.undo(&id)?.count;
+            if let Some(earlier) = earlier.replace((block.block, before)) {
+                burned += burned_by(store, spec, &earlier, before)?;
+            }
         }
         transactions += txids.len() as u64;
         parent = Some(id);
     }
+    if let Some(last) = &earlier {
+        burned += burned_by(store, spec, last, store.account_count()?)?;
+    }
     index::audit(store, spec)?;
-    let (accounts, supply) = audit_accounts(store, spec.supply(tip.header().height))?;
-    Ok(AuditReport { blocks: tip.header().height.get() + 1, transactions, accounts, supply })
+    let (accounts, sum) = audit_accounts(store)?;
+    let expected = spec.supply(tip.header().height).pebbles();
+    let amount = |pebbles: u128| u64::try_from(pebbles).ok().and_then(|pebbles| Amount::from_pebbles(pebbles).ok());
+    match (amount(sum), amount(burned)) {
+        (Some(supply), Some(burned)) if supply.pebbles() + burned.pebbles() == expected => {
+            Ok(AuditReport { blocks: tip.header().height.get() + 1, transactions, accounts, supply, burned })
+        }
+        _ => Err(AuditError::Supply { got: sum, burned, expected }),
+    }
 }
 
-fn audit_accounts(store: &ChainStore, expected: Amount) -> Result<(u64, Amount), AuditError> {
+/// What a block burned that made of `before` leaves `after`: the price of those it created, and its reward where the
+/// beneficiary got no account for it.
+fn burned_by(
+    store: &ChainStore,
+    spec: &ChainSpec,
+    (block, before): &(Block, u64),
+    after: u64,
+) -> Result<u128, StoreError> {
+    let height = block.header.height;
+    let price = u128::from(spec.rules_at(height).price_of(after.saturating_sub(*before)));
+    let has_account = store.account(&block.header.beneficiary)?.is_some_and(|(index, _)| index < after);
+    let fees = block.body.iter().map(|transaction| u128::from(transaction.body.fee.pebbles()));
+    let reward = fees.sum::<u128>() + u128::from(spec.subsidy(height).pebbles());
+    Ok(if has_account { price } else { price + reward })
+}
+
+/// The number of accounts, and their balances together.
+fn audit_accounts(store: &ChainStore) -> Result<(u64, u128), AuditError> {
     let (mut count, mut sum) = (0_u64, 0_u128);
     let mut previous: Option<Leaf> = None;
     for entry in store.leaves()? {
@@ -153,8 +209,5 @@ fn audit_accounts(store: &ChainStore, expected: Amount) -> Result<(u64, Amount),
     if let Some(last) = previous.filter(|leaf| leaf.next != Address::ZERO) {
         return Err(AuditError::Order { address: last.address });
     }
-    if sum != u128::from(expected.pebbles()) {
-        return Err(AuditError::Supply { got: sum, expected });
-    }
-    Ok((count.saturating_sub(1), expected))
+    Ok((count.saturating_sub(1), sum))
 }

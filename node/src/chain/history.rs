@@ -55,9 +55,11 @@ pub struct Touched {
     pub place: u32,
     /// The transaction there; `None` for the block's reward.
     pub transaction: Option<Transaction>,
-    /// What left the address: amounts and fee.
+    /// What left the address: amounts, fee, and the price of the accounts it created.
     pub sent: Amount,
-    /// What it received.
+    /// That price alone.
+    pub price: Amount,
+    /// What it received: of a reward that made its account, what the price of that left.
     pub received: Amount,
 }
 
@@ -155,7 +157,7 @@ impl Reader {
                     None => return Ok(()),
                 },
             };
-            if let Some(touched) = self.touched(&query.address, &block, &body, touch.place) {
+            if let Some(touched) = self.touched(&query.address, &block, &body, touch.place)? {
                 shown = shown.saturating_add(touched.transaction.as_ref().map_or(0, Transaction::size));
                 page.touched.push(touched);
             }
@@ -170,20 +172,57 @@ impl Reader {
     }
 
     /// What happened to the address there; `None` when there is no such place, as another block has come.
-    fn touched(&self, address: &Address, block: &LinkedHeader, body: &Body, place: u32) -> Option<Touched> {
+    fn touched(
+        &self,
+        address: &Address,
+        block: &LinkedHeader,
+        body: &Body,
+        place: u32,
+    ) -> Result<Option<Touched>, StoreError> {
         let amount = |pebbles| Amount::from_pebbles(pebbles).unwrap_or(Amount::MAX);
-        let block = block.clone();
+        let (block, price) = (block.clone(), Amount::ZERO);
         if place == REWARD {
             let fees = body.iter().map(|transaction| transaction.body.fee.pebbles());
-            let received = fees.fold(self.spec.subsidy(block.header().height).pebbles(), u64::saturating_add);
-            return Some(Touched { block, place, transaction: None, sent: Amount::ZERO, received: amount(received) });
+            let reward = fees.fold(self.spec.subsidy(block.header().height).pebbles(), u64::saturating_add);
+            let own = self.price_of_created(&block, vec![*address], body)?;
+            let received = amount(reward.saturating_sub(own));
+            return Ok(Some(Touched { block, place, transaction: None, sent: Amount::ZERO, price, received }));
         }
-        let transaction = body.get(usize::try_from(place).ok()?)?.clone();
+        let place_in_body = usize::try_from(place).unwrap_or(usize::MAX);
+        let Some(transaction) = body.get(place_in_body).cloned() else { return Ok(None) };
         let of = &transaction.body;
-        let sent = if of.sender == *address { of.total() } else { 0 };
+        let (mut sent, mut price) = (0, 0);
+        if of.sender == *address {
+            if of.max_price > Amount::ZERO {
+                let receivers = of.outputs.iter().map(|output| output.to).collect();
+                price = self.price_of_created(&block, receivers, body.get(..place_in_body).unwrap_or_default())?;
+            }
+            sent = of.total().saturating_add(price);
+        }
         let paid = of.outputs.iter().filter(|output| output.to == *address).map(|output| output.amount.pebbles());
-        let (sent, received) = (amount(sent), amount(paid.fold(0, u64::saturating_add)));
-        Some(Touched { block, place, transaction: Some(transaction), sent, received })
+        let (sent, price, received) = (amount(sent), amount(price), amount(paid.fold(0, u64::saturating_add)));
+        Ok(Some(Touched { block, place, transaction: Some(transaction), sent, price, received }))
+    }
+
+    /// What those cost, in pebbles, whose accounts a block created, and not by what `before` it paid.
+    fn price_of_created(
+        &self,
+        block: &LinkedHeader,
+        mut receivers: Vec<Address>,
+        before: &[Transaction],
+    ) -> Result<u64, StoreError> {
+        receivers.sort_unstable();
+        receivers.dedup();
+        for output in before.iter().flat_map(|transaction| transaction.body.outputs.iter()) {
+            if let Ok(at) = receivers.binary_search(&output.to) {
+                receivers.remove(at);
+            }
+        }
+        // Where the block has left the chain meanwhile, the page is read again.
+        let Some(old) = self.store().count_before(&block.id())? else { return Ok(0) };
+        let indices = self.store().indices_of(&receivers)?;
+        let created = indices.iter().flatten().filter(|index| **index >= old).count();
+        Ok(self.spec.rules_at(block.header().height).price_of(created as u64))
     }
 }
 

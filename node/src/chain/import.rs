@@ -3,6 +3,7 @@
 use super::{
     accounts::missing,
     follow::{Publish, Reorganisation},
+    foreign::Foreign,
     mailbox::{BlockOutcome, HeaderOutcome, TemplateRequest, Tip},
     orphans::Orphans,
     precheck::Precheck,
@@ -17,7 +18,7 @@ use crate::{
 };
 use cairn_ledger::{
     accounts::AccountProof,
-    block::{BLOCK_OVERHEAD_BYTES, HEADER_VERSION, Header},
+    block::{BLOCK_OVERHEAD_BYTES, Header},
     chain_spec::ChainSpec,
     error::{BlockError, ExecutionError, Fault, HeaderError},
     fork_choice::{NEAR_BLOCKS, least_near},
@@ -60,6 +61,8 @@ pub(super) struct Writer {
     pub(super) tip: ChainContext,
     pub(super) tree: HeaderTree,
     pub(super) orphans: Orphans,
+    /// Headers under rules that are not known here.
+    pub(super) foreign: Foreign,
     /// Contexts of branch headers used lately.
     pub(super) contexts: VecDeque<ChainContext>,
     /// The least total work of a header that is near, for the tip with this id.
@@ -91,9 +94,10 @@ impl Writer {
             Ok(sealed) => sealed,
             Err(error) => return Ok(HeaderOutcome::Invalid(error)),
         };
+        let id = sealed.id();
         let outcome = self.link_sealed(origin, sealed, is_presynced, now)?;
-        if let HeaderOutcome::Linked(linked) = &outcome {
-            self.link_orphans(linked.id(), now)?;
+        if matches!(outcome, HeaderOutcome::Linked(_) | HeaderOutcome::OtherRules { .. }) {
+            self.link_orphans(id, now)?;
         }
         Ok(outcome)
     }
@@ -117,6 +121,10 @@ impl Writer {
             self.tree.remember_invalid(id);
             return Ok(HeaderOutcome::InvalidAncestor);
         }
+        // Whatever rules a header stands under, those above one that cannot be judged cannot be judged either.
+        if self.has_foreign(&parent) {
+            return Ok(self.link_foreign(None, sealed, now));
+        }
         // What is far below the tip is cheap to make, and dear to judge: it is not looked at.
         if !is_presynced && self.is_far(&parent, sealed.work())? {
             return Ok(HeaderOutcome::Unwanted);
@@ -127,6 +135,10 @@ impl Writer {
             }
             return Ok(HeaderOutcome::Orphan { parent });
         };
+        // Another version is no offence: its sender may know of an upgrade that this node does not, or the other way about.
+        if self.is_foreign(&sealed) {
+            return Ok(self.link_foreign(Some(context), sealed, now));
+        }
         let linked = match check_header(&self.spec, &context, sealed, now) {
             Ok(linked) => linked,
             // An early block is not invalid: nothing is remembered of it.
@@ -151,7 +163,8 @@ impl Writer {
         while let Some(parent) = parents.pop() {
             for (origin, orphan) in self.orphans.take_children(&parent) {
                 let id = orphan.id();
-                if matches!(self.link_sealed(origin, orphan, false, now)?, HeaderOutcome::Linked(_)) {
+                let outcome = self.link_sealed(origin, orphan, false, now)?;
+                if matches!(outcome, HeaderOutcome::Linked(_) | HeaderOutcome::OtherRules { .. }) {
                     parents.push(id);
                 }
             }
@@ -376,7 +389,7 @@ impl Writer {
         let height = parent.height.next().unwrap_or(parent.height);
         let touched = touched_addresses(&beneficiary, &transactions);
         let mut execution = Execution::new(&self.spec, height, self.state.slice(&touched, &self.precheck)?);
-        let max = usize::try_from(self.spec.params().max_block_bytes).unwrap_or(usize::MAX);
+        let max = usize::try_from(self.spec.rules_at(height).max_block_bytes).unwrap_or(usize::MAX);
         let (mut fits, mut size) = (Vec::with_capacity(transactions.len()), BLOCK_OVERHEAD_BYTES);
         for (place, checked) in transactions.iter().enumerate() {
             let larger = size + checked.transaction().size();
@@ -400,7 +413,7 @@ impl Writer {
         let (txs_root, update) =
             self.precheck.join(|| txs_root(&txids), || self.state.tree.update(change.count, &change.leaf_hashes()));
         let header = Header {
-            version: HEADER_VERSION,
+            version: self.spec.rules_at(height).version,
             height,
             parent: self.tip.id(),
             time: time.max(parent.time.saturating_add(1)),
@@ -413,6 +426,11 @@ impl Writer {
         };
         let not_before = Timestamp::from_millis(header.time.millis().saturating_sub(self.spec.params().max_future_ms));
         Ok(Ok(Template { header, transactions, fees, not_before }))
+    }
+
+    /// All balances together at the tip, in pebbles.
+    pub(super) fn balances(&self) -> u64 {
+        self.state.accounts.balances()
     }
 
     /// Proves an account, or its absence, at the tip.

@@ -4,10 +4,7 @@
 //! block goes in as one batch together with how far the index reaches: what a crash or a reorganisation takes is
 //! the block at hand, and that is read again.
 
-use super::{
-    accounts::missing,
-    index::{in_order, touches},
-};
+use super::index::{in_order, makes_no_account, stored_key, touches};
 use crate::store::{
     ChainStore, Durability, StoreError, put_indexed,
     schema::{TouchByAccount, TouchKey},
@@ -30,6 +27,8 @@ struct Building {
     header: LinkedHeader,
     touches: std::vec::IntoIter<(Address, u32)>,
     keys: Vec<TouchKey>,
+    /// Whether its reward may have been burned.
+    small_reward: bool,
 }
 
 impl Indexer {
@@ -63,16 +62,16 @@ fn begin(store: &ChainStore, spec: &ChainSpec) -> Result<Option<Building>, Store
     let header = store.expect_header(&id)?;
     let body = store.body(&id)?.ok_or_else(|| StoreError::Missing { table: "body_by_id", key: id.to_string() })?;
     let touches = touches(spec, header.header(), body.iter());
-    Ok(Some(Building { header, keys: Vec::with_capacity(touches.len()), touches: touches.into_iter() }))
+    let (keys, small_reward) = (Vec::with_capacity(touches.len()), makes_no_account(spec, header.header(), &body));
+    Ok(Some(Building { header, keys, touches: touches.into_iter(), small_reward }))
 }
 
 impl Building {
     /// Looks up some accounts; after the last, writes all.
     fn go_on(mut self, store: &ChainStore) -> Result<Option<Self>, StoreError> {
         let height = self.header.header().height;
-        for (address, place) in self.touches.by_ref().take(STEP) {
-            let account = store.index_of(&address)?.ok_or_else(|| missing(&address))?;
-            self.keys.push(TouchKey { account, height, place });
+        for touch in self.touches.by_ref().take(STEP) {
+            self.keys.extend(stored_key(store, height, touch, self.small_reward)?);
         }
         if !self.touches.as_slice().is_empty() {
             return Ok(Some(self));

@@ -1,6 +1,7 @@
 //! What the writer can be asked, and what it answers.
 
 use super::{
+    foreign::UnknownRules,
     precheck::{BlockBody, Precheck, Purpose},
     reader::Reader,
     room::{Room, Turn},
@@ -79,6 +80,14 @@ pub enum HeaderOutcome {
     /// Its branch has less work than the followed chain, and either it is not near that chain's tip, or its sender has
     /// brought too much of the kind. It was not judged further; a longer branch comes by presync.
     Unwanted,
+    /// It stands under rules that are not known here, or under those of somebody who has not updated: it follows the rules
+    /// of headers, and nobody here can judge its block.
+    OtherRules {
+        /// Its version.
+        version: u16,
+        /// Its height.
+        height: Height,
+    },
     /// It breaks a rule.
     Invalid(HeaderError),
     /// It descends from a block that is invalid.
@@ -194,6 +203,9 @@ pub(super) enum Message {
         address: Address,
         answer: oneshot::Sender<Result<ProvenAccount, ChainError>>,
     },
+    Balances {
+        answer: oneshot::Sender<Result<(Arc<Tip>, u64), ChainError>>,
+    },
     ProveAt {
         address: Address,
         at: BlockId,
@@ -228,6 +240,7 @@ pub struct ChainHandle {
     pub(super) tip: watch::Receiver<Arc<Tip>>,
     pub(super) best_header: watch::Receiver<Height>,
     pub(super) connecting: watch::Receiver<Height>,
+    pub(super) unknown_rules: watch::Receiver<Option<UnknownRules>>,
     pub(super) events: broadcast::Sender<ChainEvent>,
 }
 
@@ -324,6 +337,14 @@ impl ChainHandle {
         self.ask(|answer| Message::Prove { address, answer }).await?
     }
 
+    /// All balances together at the tip, in pebbles.
+    ///
+    /// # Errors
+    /// The node is stopping, or reorganising.
+    pub async fn balances(&self) -> Result<(Arc<Tip>, u64), ChainError> {
+        self.ask(|answer| Message::Balances { answer }).await?
+    }
+
     /// Proves an account, or its absence, as it was after the block `at`, and gives that block's header. `None`
     /// when `at` is not one of the last blocks of the followed chain ([`KEPT_STATES`](super::KEPT_STATES)).
     ///
@@ -377,6 +398,11 @@ impl ChainHandle {
     /// Wakes at every new tip.
     pub fn watch_tip(&self) -> watch::Receiver<Arc<Tip>> {
         self.tip.clone()
+    }
+
+    /// The rules that the chain with the most work follows, if they are not known here.
+    pub fn unknown_rules(&self) -> Option<UnknownRules> {
+        self.unknown_rules.borrow().clone()
     }
 
     /// The height of the linked header with the most work, the tip's where none has more.

@@ -12,6 +12,7 @@
 //! # Map
 //! `mailbox` what the writer is asked · `actor` its loop · `import` the story · `follow` to the branch with the most
 //! work · `reorg` disconnecting and connecting in one batch · `tree` headers that are not on the followed chain · `orphans` headers without a parent ·
+//! `foreign` headers under rules that are not known here ·
 //! `state` accounts and the tree over them, and how an import moves both · `accounts` all accounts, in memory ·
 //! `recent` accounts as they were after the last blocks · `proofs` light proofs and proofs of transactions, read by
 //! readers · `precheck` the workers · `room` which blocks they get first · `known` what they need not check again ·
@@ -32,6 +33,7 @@ mod accounts;
 mod actor;
 pub mod audit;
 mod follow;
+mod foreign;
 mod history;
 mod import;
 mod index;
@@ -52,6 +54,7 @@ mod tests;
 mod tree;
 
 pub use actor::{Chain, spawn};
+pub use foreign::UnknownRules;
 pub use history::{HISTORY_BEHIND, HistoryPage, HistoryQuery, NoHistory, Touched};
 pub use mailbox::{
     BlockOutcome, ChainError, ChainEvent, ChainHandle, HeaderOutcome, Import, ProvenAccount, TemplateRequest, Tip,

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use tokio::sync::broadcast::error::TryRecvError;
 
 mod accounts;
+mod foreign;
 mod index;
 mod proofs;
 mod reorganisations;
@@ -47,6 +48,13 @@ impl Branch {
     fn mine(&mut self, transactions: Vec<Transaction>, late: u64) -> &Block {
         let time = self.context.header().time.saturating_add(self.spec.params().interval_ms + late);
         let block = testing::mine_at(&self.spec, &self.context, &self.state, transactions, time);
+        self.follow(block)
+    }
+
+    /// Mines a block for `beneficiary` and follows it.
+    fn mine_for(&mut self, beneficiary: Address, transactions: Vec<Transaction>) -> &Block {
+        let time = self.context.header().time.saturating_add(self.spec.params().interval_ms);
+        let block = testing::mine_for(&self.spec, &self.context, &self.state, transactions, (beneficiary, time));
         self.follow(block)
     }
 
@@ -95,7 +103,11 @@ impl Fixture {
     }
 
     fn with(options: DbOptions) -> Self {
-        let spec = Arc::new(testing::easy_network());
+        Self::on(testing::easy_network(), options)
+    }
+
+    fn on(spec: ChainSpec, options: DbOptions) -> Self {
+        let spec = Arc::new(spec);
         let directory = tempfile::tempdir().expect("a directory");
         let (chain, running) = spawn(spec.clone(), directory.path(), options).expect("a chain");
         Self { spec, directory, chain, running }

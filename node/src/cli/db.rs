@@ -80,9 +80,10 @@ fn check(place: Place) -> Result<(), CliError> {
     // Its lock keeps a node from starting meanwhile.
     let data_dir = DataDir::open(&settings.data_dir)?;
     let report = audit::check(&settings.spec, &data_dir.database(), settings.storage)?;
-    let audit::AuditReport { blocks, transactions, accounts, supply } = report;
+    let audit::AuditReport { blocks, transactions, accounts, supply, burned } = report;
     print(format_args!(
-        "The database holds together: {blocks} blocks, {transactions} transactions, {accounts} accounts, {supply} CRN."
+        "The database holds together: {blocks} blocks, {transactions} transactions, {accounts} accounts, {supply} CRN, \
+         and {burned} CRN burned."
     ))
 }
 

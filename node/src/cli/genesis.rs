@@ -2,6 +2,7 @@
 
 use cairn_genesis::Network;
 use cairn_ledger::{
+    chain_spec::ChainSpec,
     pow::Work,
     units::{Amount, Height},
 };
@@ -15,7 +16,7 @@ const LAST_HEIGHT: Height = Height::new(u64::MAX);
 pub(super) fn as_text(network: &Network) -> String {
     let (spec, params) = (&network.spec, network.spec.params());
     let genesis = spec.genesis();
-    let groups: [(&str, Vec<(&str, String)>); 4] = [
+    let groups: [(&str, Vec<(&str, String)>); 5] = [
         (
             "network",
             vec![
@@ -47,12 +48,14 @@ pub(super) fn as_text(network: &Network) -> String {
                 ("block's time ahead", format!("at most {} ms", params.max_future_ms)),
                 ("block size", format!("at most {} bytes", params.max_block_bytes)),
                 ("new accounts", format!("at most {} a block", params.max_new_accounts)),
+                ("price of an account", format!("{} CRN, burned", params.account_price)),
                 ("easiest target", params.pow_limit.to_string()),
                 ("first target", params.genesis_target.to_string()),
                 ("block reward", format!("{} CRN and the fees", params.subsidy)),
                 ("halving", format!("every {} blocks", params.halving)),
             ],
         ),
+        ("upgrades", upgrades(spec)),
         (
             "supply",
             vec![
@@ -71,6 +74,23 @@ pub(super) fn as_text(network: &Network) -> String {
     groups.iter().map(group).collect::<Vec<_>>().join("\n\n")
 }
 
+/// What each upgrade changes, as rows.
+fn upgrades(spec: &ChainSpec) -> Vec<(&str, String)> {
+    let schedule = spec.schedule();
+    let mut rows = vec![("id of the rules", schedule.id().to_string())];
+    for upgrade in schedule.upgrades() {
+        let changes = [
+            upgrade.max_block_bytes.map(|bytes| format!("blocks of at most {bytes} bytes")),
+            upgrade.max_new_accounts.map(|count| format!("at most {count} new accounts a block")),
+            upgrade.account_price.map(|price| format!("an account costs {price} CRN")),
+            upgrade.feature.clone(),
+        ];
+        let changes: Vec<String> = changes.into_iter().flatten().collect();
+        rows.push((upgrade.name.as_str(), format!("from block {} on: {}", upgrade.height, changes.join(", "))));
+    }
+    rows
+}
+
 /// The same as JSON: amounts in pebbles, as everywhere in JSON.
 pub(super) fn as_json(network: &Network) -> String {
     let (spec, params) = (&network.spec, network.spec.params());
@@ -86,11 +106,22 @@ pub(super) fn as_json(network: &Network) -> String {
             "max_future_ms": params.max_future_ms,
             "max_block_bytes": params.max_block_bytes,
             "max_new_accounts": params.max_new_accounts,
+            "account_price": pebbles(params.account_price),
             "pow_limit": params.pow_limit.to_string(),
             "genesis_target": params.genesis_target.to_string(),
             "subsidy": pebbles(params.subsidy),
             "halving": params.halving,
         },
+        "rules_id": spec.schedule().id().to_string(),
+        "upgrades": spec.schedule().upgrades().iter().map(|upgrade| json!({
+            "height": upgrade.height.get(),
+            "name": upgrade.name,
+            "version": spec.rules_at(upgrade.height).version,
+            "max_block_bytes": upgrade.max_block_bytes,
+            "max_new_accounts": upgrade.max_new_accounts,
+            "account_price": upgrade.account_price.map(pebbles),
+            "feature": upgrade.feature,
+        })).collect::<Vec<_>>(),
         "supply": {
             "genesis": pebbles(spec.supply(Height::GENESIS)),
             "final": pebbles(spec.supply(LAST_HEIGHT)),

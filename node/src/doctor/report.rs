@@ -23,6 +23,8 @@ pub enum Check {
     Clock,
     /// How far the chain is.
     Sync,
+    /// The network's upgrades.
+    Rules,
     /// Connected peers.
     Peers,
     /// Whom the node begins with.
@@ -45,6 +47,7 @@ impl Check {
             Self::Database => "database",
             Self::Clock => "clock",
             Self::Sync => "sync",
+            Self::Rules => "rules",
             Self::Peers => "peers",
             Self::BootNodes => "boot_nodes",
             Self::Reach => "reach",

@@ -76,6 +76,7 @@ async fn judge(settings: &Settings, answers: &Answers, report: &mut Report) {
     }
     clock(settings, net, report);
     sync(node, report);
+    rules(node, report);
     let connected: BTreeSet<&str> = peers.iter().map(|peer| peer.peer_id.as_str()).collect();
     count(settings, net, report);
     targets::examine(settings, &connected, report).await;
@@ -139,6 +140,27 @@ fn sync(node: &NodeInfo, report: &mut Report) {
             Some(reason) => report.note(Check::Sync, format!("its tip is block {height}: {reason}"), None),
             None => report.ok(Check::Sync, format!("its tip is block {height}")),
         },
+    }
+}
+
+/// Whether it follows the rules that most follow.
+fn rules(node: &NodeInfo, report: &mut Report) {
+    let next =
+        node.rules.next_upgrade.as_ref().map(|next| format!("; the next, {}, at block {}", next.name, next.height));
+    let next = next.unwrap_or_else(|| String::from("; none is known to come"));
+    match (&node.rules_notice, node.outdated) {
+        (Some(notice), true) => report.fault(
+            Check::Rules,
+            notice.clone(),
+            "install the current cairn-node, give it the network's current file if it has one of its own (--chain), and \
+             start it again",
+        ),
+        (Some(notice), false) => report.note(
+            Check::Rules,
+            notice.clone(),
+            Some("ask those who run the network for its current program and file, or tell those who have not updated"),
+        ),
+        (None, _) => report.ok(Check::Rules, format!("its upgrades are those of its peers{next}")),
     }
 }
 

@@ -21,6 +21,7 @@ use cairn_ledger::{
     chain_spec::ChainSpec,
     hash::{BlockId, TxId},
     keys::Address,
+    rules::Rules,
     transaction::Transaction,
     validate::CheckedTransaction,
 };
@@ -127,7 +128,7 @@ impl Actor {
             Message::Info { answer } => reply(answer, self.pool.info()),
             Message::Status { txid, answer } => reply(answer, self.pool.status(&txid)),
             Message::Try { transaction, answer } => {
-                let asked = Asked::new(transaction.transaction(), transaction.txid());
+                let asked = Asked::with_receivers(transaction.transaction(), transaction.txid(), self.rules());
                 let standings = self.read_standings(vec![asked]).await?;
                 let standing = standings.first().copied().unwrap_or_default();
                 reply(answer, self.pool.try_admit(&transaction, &standing, clock::now()));
@@ -152,8 +153,9 @@ impl Actor {
         transactions: Vec<Transaction>,
     ) -> Result<Vec<Result<Transaction, PoolError>>, TaskError> {
         let ids: Vec<TxId> = transactions.iter().map(Transaction::id).collect();
-        let senders = transactions.iter().zip(&ids).map(|(transaction, txid)| Asked::new(transaction, *txid));
-        let standings = self.read_standings(senders.collect()).await?;
+        let rules = self.rules();
+        let asked = transactions.iter().zip(&ids).map(|(one, txid)| Asked::with_receivers(one, *txid, rules));
+        let standings = self.read_standings(asked.collect()).await?;
         let now = clock::now();
         let judged = transactions.into_iter().zip(&ids).zip(&standings);
         Ok(judged
@@ -188,7 +190,7 @@ impl Actor {
     }
 
     async fn on_event(&mut self, event: &ChainEvent) -> Result<(), TaskError> {
-        let is_reorganised = event.left.is_some();
+        let (is_reorganised, price) = (event.left.is_some(), self.rules().account_price);
         if event.is_whole {
             let mined = event.connected.iter().flat_map(|block| block.transactions());
             let mined = mined.map(CheckedTransaction::txid).collect();
@@ -196,10 +198,28 @@ impl Actor {
                 event.accounts.iter().filter(|(address, _)| self.pool.has_sender(address)).copied().collect();
             let height = event.tip.height();
             self.pool.on_tip(clock::now(), TipChange { height, accounts, mined, is_reorganised });
+            if self.rules().account_price > price {
+                self.drop_too_dear().await?;
+            }
         } else {
             self.judge_everybody().await?;
         }
         self.follow_to(event.tip.id, is_reorganised).await
+    }
+
+    /// An upgrade raised the price of accounts: what does not allow for it would never be mined, and keep others out.
+    async fn drop_too_dear(&mut self) -> Result<(), TaskError> {
+        let rules = *self.rules();
+        let all = self.pool.transactions().map(|entry| &entry.transaction);
+        let asked = all.map(|one| (Asked::with_receivers(one.transaction(), one.txid(), &rules), one.clone()));
+        let (asked, all): (Vec<Asked>, Vec<CheckedTransaction>) =
+            asked.filter(|(asked, _)| !asked.receivers.is_empty()).unzip();
+        let standings = self.read_standings(asked).await?;
+        let judged = all.iter().zip(standings);
+        let dear = judged.filter(|(one, standing)| standing.price > one.transaction().body.max_price.pebbles());
+        let dear: Vec<TxId> = dear.map(|(one, _)| one.txid()).collect();
+        self.pool.on_dearer(clock::now(), &dear);
+        Ok(())
     }
 
     /// Events were missed: nobody can say what changed, so everybody is judged again.
@@ -210,7 +230,7 @@ impl Actor {
     }
 
     async fn judge_everybody(&mut self) -> Result<(), TaskError> {
-        let height = self.chain.tip().height();
+        let (height, price) = (self.chain.tip().height(), self.rules().account_price);
         let everybody: Vec<Address> = self.pool.senders().copied().collect();
         let read = move |reader: &Reader| {
             let accounts = reader.accounts(&everybody)?.into_iter().map(Option::unwrap_or_default);
@@ -218,7 +238,12 @@ impl Actor {
         };
         let accounts = self.read(read).await?;
         self.pool.on_lag(clock::now(), height, &accounts);
-        Ok(())
+        if self.rules().account_price > price { self.drop_too_dear().await } else { Ok(()) }
+    }
+
+    /// The rules of the next block.
+    fn rules(&self) -> &Rules {
+        self.spec.rules_at(self.pool.tip().saturating_add(1))
     }
 
     /// Notes the new tip, and the blocks that left the chain on the way there, if any may have.
@@ -247,7 +272,8 @@ impl Actor {
     }
 
     async fn read_standings(&self, asked: Vec<Asked>) -> Result<Vec<Standing>, TaskError> {
-        self.read(move |reader| standings(reader, &asked)).await
+        let rules = *self.rules();
+        self.read(move |reader| standings(reader, &rules, &asked)).await
     }
 
     /// Reads the chain where blocking is allowed.
@@ -298,26 +324,45 @@ fn waiting(entry: Entry) -> Waiting {
     Waiting { transaction: entry.transaction, added: entry.added, ready: entry.worth.ready }
 }
 
-/// Whose account a transaction needs, and what to look for when its nonce is used.
+/// Whose accounts a transaction needs, and what to look for when its nonce is used.
 struct Asked {
     sender: Address,
     nonce: u64,
     txid: TxId,
+    /// Those whose accounts it might create at a price that it does not allow, each once.
+    receivers: Vec<Address>,
 }
 
 impl Asked {
+    /// Without a look at the receivers: a transaction that was judged a moment ago had it then.
     fn new(transaction: &Transaction, txid: TxId) -> Self {
-        Self { sender: transaction.body.sender, nonce: transaction.body.nonce, txid }
+        Self { sender: transaction.body.sender, nonce: transaction.body.nonce, txid, receivers: Vec::new() }
+    }
+
+    /// With the receivers, unless it allows the price of them all.
+    fn with_receivers(transaction: &Transaction, txid: TxId, rules: &Rules) -> Self {
+        let body = &transaction.body;
+        let mut receivers = Vec::new();
+        if body.max_price.pebbles() < rules.price_of(body.outputs.len() as u64) {
+            receivers.extend(body.outputs.iter().map(|output| output.to));
+            receivers.sort_unstable();
+            receivers.dedup();
+        }
+        Self { receivers, ..Self::new(transaction, txid) }
     }
 }
 
 /// What the chain says about each.
-fn standings(reader: &Reader, asked: &[Asked]) -> Result<Vec<Standing>, StoreError> {
-    let senders: Vec<Address> = asked.iter().map(|asked| asked.sender).collect();
+fn standings(reader: &Reader, rules: &Rules, asked: &[Asked]) -> Result<Vec<Standing>, StoreError> {
+    let addresses = asked.iter().flat_map(|asked| std::iter::once(&asked.sender).chain(&asked.receivers));
+    let mut accounts = reader.accounts(&addresses.copied().collect::<Vec<_>>())?.into_iter();
     let mut standings = Vec::with_capacity(asked.len());
-    for (Asked { nonce, txid, .. }, account) in asked.iter().zip(reader.accounts(&senders)?) {
+    for Asked { nonce, txid, receivers, .. } in asked {
+        let account: Option<Account> = accounts.next().flatten();
+        let absent = accounts.by_ref().take(receivers.len()).filter(Option::is_none).count();
         let used = account.is_some_and(|account| *nonce < account.nonce);
-        standings.push(Standing { account, mined: used && reader.is_mined(txid)? });
+        let mined = used && reader.is_mined(txid)?;
+        standings.push(Standing { account, mined, price: rules.price_of(absent as u64) });
     }
     Ok(standings)
 }

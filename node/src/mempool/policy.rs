@@ -181,12 +181,14 @@ pub(super) struct Standing {
     /// Whether the transaction is in a block of the followed chain; looked up only for nonces that are
     /// used already.
     pub mined: bool,
+    /// What the accounts that it would create at the tip cost, in pebbles.
+    pub price: u64,
 }
 
 /// What the pool holds of a transaction's sender.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Neighbours {
-    /// What the sender's other pooled transactions spend, in pebbles; the one with the same nonce is left
+    /// What the sender's other pooled transactions spend at most, in pebbles; the one with the same nonce is left
     /// out, as only one of the two can stay.
     pub spent: u64,
     /// The first nonce, from the account's on, that is not pooled.
@@ -232,7 +234,12 @@ pub(super) fn judge(
             return Err(PoolError::ReplacementFeeTooLow { got: price.fee, min });
         }
     }
-    let needed = neighbours.spent.saturating_add(body.total());
+    // Never to be mined as it is, it would keep out those that can be.
+    if standing.price > body.max_price.pebbles() {
+        let above = ExecutionError::PriceAboveMax { price: standing.price, max_price: body.max_price };
+        return Err(PoolError::Execution(above));
+    }
+    let needed = neighbours.spent.saturating_add(body.most());
     if needed > account.balance.pebbles() {
         let balance = account.balance;
         return Err(PoolError::Execution(ExecutionError::InsufficientBalance { balance, needed }));
@@ -314,6 +321,9 @@ pub enum DropReason {
     /// It waited too long.
     #[error("it waited in the pool for too long")]
     TooOld,
+    /// An upgrade raised the price of the accounts it would create above what it allows.
+    #[error("an upgrade raised the price of the accounts it creates above its max_price")]
+    PriceAboveMax,
     /// It was handed in here and not taken.
     #[error("not taken: {0}")]
     Refused(PoolError),

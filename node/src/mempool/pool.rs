@@ -53,7 +53,7 @@ pub(super) struct TipChange {
 pub struct Pending {
     /// How many transactions.
     pub count: u64,
-    /// What they spend, in pebbles. After a reorganisation it may exceed the balance for a while.
+    /// What they spend at most, in pebbles. After a reorganisation it may exceed the balance for a while.
     pub spent: u64,
     /// The first nonce that is neither mined nor pooled; `None` where nothing is pooled.
     pub next_nonce: Option<u64>,
@@ -106,6 +106,11 @@ impl Pool {
             arrivals: 0,
             departed: Departed::default(),
         }
+    }
+
+    /// The height of the tip it goes by.
+    pub fn tip(&self) -> Height {
+        self.tip
     }
 
     /// Judges a transaction before its signature is checked, so that a signature costs us nothing when
@@ -207,6 +212,11 @@ impl Pool {
             self.set_account(sender, *account, &HashSet::new(), now);
         }
         self.expire_by_height(now);
+    }
+
+    /// Drops what an upgrade made too dear for the price that it allows.
+    pub fn on_dearer(&mut self, now: Timestamp, too_dear: &[TxId]) {
+        too_dear.iter().for_each(|txid| self.drop_transaction(txid, DropReason::PriceAboveMax, now));
     }
 
     /// Drops what has waited too long.
@@ -370,10 +380,10 @@ impl Pool {
         let body = &transaction.transaction().body;
         let price = FeeRate::of(transaction.transaction());
         let Some(queue) = self.queues.get(&body.sender) else {
-            return (Walk::new(account).step(body.nonce, body.total(), price), None);
+            return (Walk::new(account).step(body.nonce, body.most(), price), None);
         };
         let rival = queue.entries.get(&body.nonce).map(|entry| entry.transaction.clone());
-        (queue.worth_at(body.nonce, body.total(), price), rival)
+        (queue.worth_at(body.nonce, body.most(), price), rival)
     }
 
     /// What must go so that a transaction of `bytes` fits in place of `rival`: the least worth first, and
@@ -464,7 +474,7 @@ impl Pool {
         let Some(queue) = self.queues.get_mut(sender) else { return };
         let (arrival, mut walk) = (Reverse(queue.arrival), Walk::new(queue.account));
         for (nonce, entry) in &mut queue.entries {
-            let worth = walk.step(*nonce, entry.total(), entry.price);
+            let worth = walk.step(*nonce, entry.most(), entry.price);
             if worth == entry.worth {
                 continue;
             }

@@ -31,9 +31,10 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// What it takes from its sender, in pebbles.
-    pub fn total(&self) -> u64 {
-        self.transaction.transaction().body.total()
+    /// What it takes from its sender at most, in pebbles: how many accounts it will create is told by the block that
+    /// mines it.
+    pub fn most(&self) -> u64 {
+        self.transaction.transaction().body.most()
     }
 }
 
@@ -66,11 +67,11 @@ impl Walk {
     }
 
     /// The worth of the next transaction in order of nonce.
-    pub fn step(&mut self, nonce: u64, total: u64, price: FeeRate) -> Worth {
-        self.ready &= nonce == self.next && total <= self.left;
+    pub fn step(&mut self, nonce: u64, most: u64, price: FeeRate) -> Worth {
+        self.ready &= nonce == self.next && most <= self.left;
         if self.ready {
             self.next = nonce.saturating_add(1);
-            self.left -= total;
+            self.left -= most;
         }
         let rate = self.lowest.map_or(price, |lowest| lowest.min(price));
         self.lowest = Some(rate);
@@ -86,14 +87,14 @@ impl Queue {
 
     /// Puts a transaction where nothing is.
     pub fn insert(&mut self, nonce: u64, entry: Entry) {
-        self.spent += u128::from(entry.total());
+        self.spent += u128::from(entry.most());
         self.entries.insert(nonce, entry);
     }
 
     /// Takes a transaction out.
     pub fn remove(&mut self, nonce: u64) -> Option<Entry> {
         let entry = self.entries.remove(&nonce)?;
-        self.spent -= u128::from(entry.total());
+        self.spent -= u128::from(entry.most());
         Some(entry)
     }
 
@@ -109,18 +110,18 @@ impl Queue {
         missing
     }
 
-    /// What its transactions spend but for one of them, in pebbles.
+    /// What its transactions spend at most but for one of them, in pebbles.
     pub fn spent_without(&self, other: Option<&Entry>) -> u64 {
-        let spent = self.spent.saturating_sub(other.map_or(0, |other| u128::from(other.total())));
+        let spent = self.spent.saturating_sub(other.map_or(0, |other| u128::from(other.most())));
         u64::try_from(spent).unwrap_or(u64::MAX)
     }
 
     /// The worth a transaction would have in the place of `nonce`.
-    pub fn worth_at(&self, nonce: u64, total: u64, price: FeeRate) -> Worth {
+    pub fn worth_at(&self, nonce: u64, most: u64, price: FeeRate) -> Worth {
         let mut walk = Walk::new(self.account);
         for (before, entry) in self.entries.range(..nonce) {
-            walk.step(*before, entry.total(), entry.price);
+            walk.step(*before, entry.most(), entry.price);
         }
-        walk.step(nonce, total, price)
+        walk.step(nonce, most, price)
     }
 }

@@ -170,7 +170,7 @@ async fn a_submission_of_any_length_is_answered() {
     // Keys 1 to 9 have an account, the tenth sender has none.
     assert_eq!((answers.len(), answers.iter().filter(|answer| answer.is_ok()).count()), (600, 9 * 64));
     let info = bench.pool.info().await.expect("a running pool");
-    assert_eq!((info.count, info.senders, info.bytes), (576, 9, 576 * 177));
+    assert_eq!((info.count, info.senders, info.bytes), (576, 9, 576 * 185));
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn a_pool_survives_a_restart_and_is_judged_again() {
     bench.start_pool();
     bench.until(third.id(), PoolStatus::Pooled).await;
     assert_eq!(bench.pool.info().await.expect("a running pool").count, 3);
-    assert_eq!(bench.mine(2 * 177).await.txids(), [first.id(), second.id()]);
+    assert_eq!(bench.mine(2 * 185).await.txids(), [first.id(), second.id()]);
     // As if the node had been killed: the file still has those that were mined since.
     bench.stop_pool().await;
     std::fs::write(bench.file(), saved).expect("a writable directory");

@@ -72,7 +72,8 @@ impl<N: Announce> Maker<N> {
     /// # Errors
     /// Why there is none.
     pub async fn template(&self, beneficiary: Address, time: Timestamp) -> Result<Template, Pause> {
-        let max = usize::try_from(self.spec().params().max_block_bytes).unwrap_or(usize::MAX);
+        let height = self.chain.tip().height().saturating_add(1);
+        let max = usize::try_from(self.spec().rules_at(height).max_block_bytes).unwrap_or(usize::MAX);
         let started = Instant::now();
         let transactions = self.pool.select(max.saturating_sub(BLOCK_OVERHEAD_BYTES)).await.map_err(Stopping::from)?;
         let select_us = started.elapsed().as_micros();

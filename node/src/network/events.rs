@@ -244,6 +244,7 @@ impl Service {
         }
         self.peers.heard(number, Instant::now());
         let is_first = self.peers.set_status(number, status.clone(), clock::now());
+        self.note_rules(id, &status);
         if is_first {
             self.on_acquainted(id);
         }
@@ -253,6 +254,21 @@ impl Service {
         } else {
             NetworkEvent::PeerStatus { peer: number, kind, status }
         });
+    }
+
+    /// Says once of each other set of upgrades that peers have it: whoever has to update has until their height.
+    fn note_rules(&mut self, id: &PeerId, status: &PeerStatus) {
+        if status.rules_id == self.judge.spec.schedule().id() || !self.peers.is_news(status.rules_id) {
+            return;
+        }
+        let theirs: Vec<_> =
+            status.upgrades.iter().map(|upgrade| (upgrade.height.get(), upgrade.inert_name())).collect();
+        tracing::warn!(
+            target: "cairn::network",
+            peer = %id,
+            ?theirs,
+            "a peer knows other upgrades of the network than this node; see that cairn-node and its network file are current"
+        );
     }
 
     fn kind_of(&self, number: PeerNumber, id: &PeerId) -> PeerKind {

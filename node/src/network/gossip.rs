@@ -114,9 +114,11 @@ fn of_header(id: BlockId, outcome: HeaderOutcome, tip: &Tip) -> Result<LinkedHea
         HeaderOutcome::Invalid(error) => Err(Box::new(of_header_error(error))),
         // A child of the invalid is not proven invalid by its own bytes, and whoever passed it on may not
         // have executed the parent yet.
-        HeaderOutcome::Known | HeaderOutcome::Early | HeaderOutcome::InvalidAncestor => {
-            Err(Box::new(Judged::ignored()))
-        }
+        // One under rules that are not known here cannot be judged; whoever knows them passes it on.
+        HeaderOutcome::Known
+        | HeaderOutcome::Early
+        | HeaderOutcome::OtherRules { .. }
+        | HeaderOutcome::InvalidAncestor => Err(Box::new(Judged::ignored())),
     }
 }
 
@@ -362,7 +364,7 @@ mod tests {
     fn batch(answers: Vec<Result<TxId, PoolError>>) -> Judged {
         let spec = easy_network();
         let transactions: Vec<_> =
-            (0..answers.len() as u64).map(|nonce| payment(&spec, &key(1), nonce, key(2).address(), 5, 177)).collect();
+            (0..answers.len() as u64).map(|nonce| payment(&spec, &key(1), nonce, key(2).address(), 5, 185)).collect();
         of_batch(&transactions, &answers)
     }
 
@@ -461,7 +463,7 @@ mod tests {
     #[test]
     fn only_the_body_proves_that_wrong_transactions_were_given() {
         let spec = easy_network();
-        let all: Vec<_> = (0..3).map(|nonce| payment(&spec, &key(1), nonce, key(2).address(), 5, 177)).collect();
+        let all: Vec<_> = (0..3).map(|nonce| payment(&spec, &key(1), nonce, key(2).address(), 5, 185)).collect();
         let ids: Vec<TxId> = all.iter().map(Transaction::id).collect();
         let body = BlockBody::from(Body::new(all).expect("few"));
         let differs = |answered: &[(u32, TxId)]| Answered(answered.to_vec()).differs_from(&body);

@@ -22,7 +22,7 @@ use cairn_ledger::{
     block::{Body, Header},
     codec::{BoundedVec, DecodeError},
     hash::BlockId,
-    units::Timestamp,
+    units::{Height, Timestamp},
 };
 use libp2p::PeerId;
 use std::time::Duration;
@@ -234,10 +234,24 @@ pub struct NetworkInfo {
     /// How far the clocks of its peers are ahead of its own, their median in milliseconds; with fewer than three
     /// peers there is none.
     pub clock_ahead: Option<i64>,
+    /// What peers say whose upgrades are not those of this node.
+    pub other_rules: Option<OtherRules>,
     /// Bytes given since midnight UTC to those who catch up.
     pub uploaded_today: u64,
     /// The most of them, if there is a most.
     pub max_upload_per_day: Option<u64>,
+}
+
+/// Peers that know other upgrades than this node. It is what they say: nothing proves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherRules {
+    /// How many of them.
+    pub peers: usize,
+    /// Of how many peers that have told.
+    pub of: usize,
+    /// The first upgrade that most of them name and this node does not know: its height and name. `None` where they only
+    /// lack what this node knows.
+    pub unknown: Option<(Height, String)>,
 }
 
 impl Default for NetworkInfo {
@@ -257,6 +271,7 @@ impl Default for NetworkInfo {
             bans: 0,
             admitted: None,
             clock_ahead: None,
+            other_rules: None,
             uploaded_today: 0,
             max_upload_per_day: None,
         }

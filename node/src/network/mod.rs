@@ -161,8 +161,8 @@ pub use config::{DiscoveryConfig, NetworkConfig, NetworkFiles, ReachConfig};
 pub use identity::IdentityError;
 pub use ladder::Reach;
 pub use mailbox::{
-    AddPeerError, AdmitError, BanError, BanInfo, FindError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo,
-    PeerKind, Provider, RequestError,
+    AddPeerError, AdmitError, BanError, BanInfo, FindError, NetworkEvent, NetworkHandle, NetworkInfo, OtherRules,
+    PeerInfo, PeerKind, Provider, RequestError,
 };
 pub use redial::TargetError;
 pub use resource::{Kind, UnknownKind};

@@ -77,7 +77,7 @@ mod tests {
     use cairn_ledger::testing::{easy_network, key, payment};
 
     fn transaction() -> Transaction {
-        payment(&easy_network(), &key(1), 0, key(2).address(), 5, 177)
+        payment(&easy_network(), &key(1), 0, key(2).address(), 5, 185)
     }
 
     #[test]

@@ -3,16 +3,22 @@
 //! The prices of all offences stand in [`price`] and nowhere else.
 
 use super::{
-    mailbox::PeerInfo,
+    mailbox::{OtherRules, PeerInfo},
     traffic::{Protocol, Traffic},
     upload::Standing,
-    wire::PeerStatus,
+    wire::{NamedUpgrade, PeerStatus},
 };
 use crate::verdict::{Offence, PeerNumber};
-use cairn_ledger::{block::Header, hash::BlockId, pow::Work, units::Timestamp};
+use cairn_ledger::{
+    block::Header,
+    hash::{BlockId, Hash},
+    pow::Work,
+    rules::{Schedule, Upgrade},
+    units::Timestamp,
+};
 use libp2p::{Multiaddr, PeerId};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -53,6 +59,9 @@ const UNWANTED_TIME: Duration = Duration::from_secs(3600);
 const TELL_EVERY: Duration = Duration::from_secs(10);
 /// Bytes that any request counts for, however short its answer: what it costs to look.
 const LEAST_COST: usize = 16 << 10;
+
+/// Sets of upgrades that the log tells of: more are a flood of lies.
+const MOST_RULES_TOLD: usize = 8;
 
 /// What an offence costs, in points of score.
 ///
@@ -216,6 +225,8 @@ pub(super) struct PeerTable {
     peers: BTreeMap<PeerNumber, Peer>,
     numbers: BTreeMap<PeerId, PeerNumber>,
     last: u64,
+    /// Upgrades of peers that were told of.
+    rules_told: BTreeSet<Hash>,
 }
 
 impl PeerTable {
@@ -299,6 +310,29 @@ impl PeerTable {
         let ahead = i128::from(status.now.millis()) - i128::from(clock.millis());
         peer.clock_ahead = i64::try_from(ahead).ok();
         peer.status.replace(status).is_none()
+    }
+
+    /// Whether other upgrades than this node's, told by a peer, are news.
+    pub(super) fn is_news(&mut self, rules_id: Hash) -> bool {
+        self.rules_told.len() < MOST_RULES_TOLD && self.rules_told.insert(rules_id)
+    }
+
+    /// What those say whose upgrades are not these: of several sets of upgrades, that of most peers.
+    pub(super) fn other_rules(&self, schedule: &Schedule) -> Option<OtherRules> {
+        let statuses: Vec<&PeerStatus> = self.peers.values().filter_map(|peer| peer.status.as_ref()).collect();
+        let mut others: BTreeMap<Hash, (usize, &PeerStatus)> = BTreeMap::new();
+        for status in statuses.iter().filter(|status| status.rules_id != schedule.id()) {
+            others.entry(status.rules_id).or_insert((0, status)).0 += 1;
+        }
+        let peers = others.values().map(|(count, _)| count).sum();
+        let (_, most) = others.values().max_by_key(|(count, _)| *count)?;
+        let knows = |named: &NamedUpgrade| {
+            let same = |own: &Upgrade| own.height == named.height && own.name.as_bytes() == &*named.name;
+            schedule.upgrades().iter().any(same)
+        };
+        let unknown = most.upgrades.iter().filter(|named| !knows(named)).min_by_key(|named| named.height);
+        let unknown = unknown.map(|named| (named.height, named.inert_name()));
+        Some(OtherRules { peers, of: statuses.len(), unknown })
     }
 
     /// The median of how far the peers' clocks are ahead of ours, in milliseconds; `None` with fewer than

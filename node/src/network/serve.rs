@@ -168,7 +168,7 @@ mod tests {
 
     fn payments(count: u64) -> Vec<CheckedTransaction> {
         let spec = easy_network();
-        checked(&spec, (0..count).map(|nonce| payment(&spec, &key(1), nonce, key(2).address(), 5, 177)).collect())
+        checked(&spec, (0..count).map(|nonce| payment(&spec, &key(1), nonce, key(2).address(), 5, 185)).collect())
     }
 
     fn ask_pool(list: &[CheckedTransaction], wanted: Vec<ShortId>) -> PoolAnswer {

@@ -27,7 +27,7 @@ use super::{
     rendezvous::Points,
     serve::Sources,
     traffic::Protocol,
-    wire::{Message as _, PeerStatus},
+    wire::{Message as _, NamedUpgrade, PeerStatus},
 };
 use crate::{
     chain::{ChainEvent, Tip},
@@ -412,7 +412,12 @@ impl Service {
     /// Where this node stands.
     pub(super) fn own_status(&self) -> PeerStatus {
         let tip: Arc<Tip> = self.judge.chain.tip();
+        let schedule = self.judge.spec.schedule();
+        let upgrades = [schedule.in_force_at(tip.height()), schedule.next_after(tip.height())];
+        let upgrades = upgrades.into_iter().flatten().map(NamedUpgrade::new).collect();
         PeerStatus {
+            rules_id: schedule.id(),
+            upgrades: BoundedVec::new(upgrades).unwrap_or_default(),
             genesis_id: self.judge.spec.genesis_id(),
             tip: tip.id,
             height: tip.height(),
@@ -469,6 +474,7 @@ impl Service {
             bans: gate.bans.list(clock::now()).count(),
             admitted: gate.admitted.as_ref().map(|peers| peers.iter().map(PeerId::to_string).collect()),
             clock_ahead: self.peers.median_clock(),
+            other_rules: self.peers.other_rules(self.judge.spec.schedule()),
             uploaded_today: self.daily.today(clock::now()),
             max_upload_per_day: self.config.max_upload_per_day,
         }

@@ -72,7 +72,7 @@ mod tests {
     }
 
     fn body(count: usize) -> Arc<BlockBody> {
-        let transaction = payment(&easy_network(), &key(1), 0, key(2).address(), 5, 177);
+        let transaction = payment(&easy_network(), &key(1), 0, key(2).address(), 5, 185);
         Arc::new(Body::new(vec![transaction; count]).expect("few").into())
     }
 

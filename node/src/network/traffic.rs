@@ -59,8 +59,8 @@ impl Protocol {
             Self::Blocks => Some((MIB, 8.0 * MIB)),
             // Twenty thousand payments a second, far above what can be checked; a burst fills a pool's quarter.
             Self::Txs => Some((4.0 * MIB, 16.0 * MIB)),
-            // A new tip is told at most once a second, in 320 bytes.
-            Self::Status => Some((1024.0, 32.0 * 1024.0)),
+            // A new tip is told at most once a second; each counts for the longest there may be, which is 1 KiB.
+            Self::Status => Some((2.0 * 1024.0, 64.0 * 1024.0)),
             // A question of two bytes counts for 1 KiB: one each half minute, eight at once.
             Self::Addresses => Some((1024.0 / 30.0, 8.0 * 1024.0)),
             // A question counts for 1 KiB: the largest pool of the usual kind in one go, and four a second after.

@@ -1,11 +1,15 @@
 //! Every message that crosses the wire, with its bounds. All of them go through the one encoding
-//! ([`cairn_ledger::codec`]): length first, every list bounded before it is allocated, nothing left over.
+//! ([`cairn_ledger::codec`]): length first, every list bounded before it is allocated.
+//!
+//! Questions and answers may end in fields that are not known here: a later program adds them, and is not at fault for it.
+//! What is gossiped has one form, as everybody passes on the very bytes; another form gets another topic.
 
 use cairn_ledger::{
     block::{Body, Header, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS},
-    codec::{self, BoundedVec, Decode, DecodeError, Encode},
+    codec::{self, BoundedBytes, BoundedVec, Decode, DecodeError, Encode},
     hash::{BlockId, Hash},
     pow::Work,
+    rules::Upgrade,
     transaction::{MIN_TRANSACTION_BYTES, Transaction},
     units::{Height, Timestamp},
 };
@@ -16,6 +20,10 @@ pub const MAX_HEADERS: usize = 2_000;
 pub const MAX_LOCATOR: usize = 128;
 /// Bodies in one answer; the bytes are bounded by [`Bodies::MAX_BYTES`].
 pub const MAX_BODIES: usize = 128;
+/// Upgrades a node names: the last in force, and the next.
+pub const MAX_UPGRADES: usize = 2;
+/// The longest name of an upgrade.
+const MAX_UPGRADE_NAME: usize = 32;
 /// Snapshots a node says it holds.
 pub const MAX_SNAPSHOTS: usize = 4;
 /// Bytes of the transactions a compact block carries whole.
@@ -41,6 +49,8 @@ pub const KEY_BYTES: usize = 32;
 pub trait Message: Encode + Decode<()> {
     /// The longest encoding that is read or written.
     const MAX_BYTES: usize;
+    /// Whether it may end in fields that are not known here.
+    const OPEN_ENDED: bool = true;
 
     /// Its bytes.
     fn to_bytes(&self) -> Vec<u8> {
@@ -50,8 +60,11 @@ pub trait Message: Encode + Decode<()> {
     /// Reads it from all of `bytes`.
     ///
     /// # Errors
-    /// Refuses anything but the one encoding of a message within its bounds.
+    /// Refuses anything but the one encoding of a message within its bounds, and what may follow it.
     fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if Self::OPEN_ENDED {
+            return codec::decode_beginning(bytes, Self::MAX_BYTES).map(|(message, _)| message);
+        }
         codec::decode(bytes, Self::MAX_BYTES)
     }
 }
@@ -59,7 +72,7 @@ pub trait Message: Encode + Decode<()> {
 /// `status/1`, question and answer alike: where a node stands.
 ///
 /// Layout: `genesis_id 32 ‖ tip 32 ‖ height u64 ‖ total_work 32 ‖ now u64 ‖ lowest_body u64 ‖ count u64 ‖
-/// (height u64 ‖ state_root 32)*`.
+/// (height u64 ‖ state_root 32)* ‖ rules_id 32 ‖ count u64 ‖ (height u64 ‖ length u64 ‖ name)*`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[bincode(crate = "cairn_ledger::codec::bincode")]
 pub struct PeerStatus {
@@ -77,10 +90,39 @@ pub struct PeerStatus {
     pub lowest_body: Height,
     /// The snapshots it serves.
     pub snapshots: BoundedVec<SnapshotName, MAX_SNAPSHOTS>,
+    /// What tells all upgrades it knows ([`Schedule::id`](cairn_ledger::rules::Schedule::id)).
+    pub rules_id: Hash,
+    /// The last of them that is in force after its tip, and the next.
+    pub upgrades: BoundedVec<NamedUpgrade, MAX_UPGRADES>,
 }
 
 impl Message for PeerStatus {
-    const MAX_BYTES: usize = 128 + MAX_SNAPSHOTS * 40;
+    /// More than it takes: later programs may say more.
+    const MAX_BYTES: usize = 1024;
+}
+
+/// An upgrade, as a peer calls it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct NamedUpgrade {
+    /// Its first block.
+    pub height: Height,
+    /// Its name; what a peer sends may be any bytes.
+    pub name: BoundedBytes<MAX_UPGRADE_NAME>,
+}
+
+impl NamedUpgrade {
+    /// As this node names an upgrade of its own.
+    pub(super) fn new(upgrade: &Upgrade) -> Self {
+        let name = BoundedBytes::new(upgrade.name.as_bytes().to_vec());
+        Self { height: upgrade.height, name: name.unwrap_or_default() }
+    }
+
+    /// Its name with nothing in it but what a name may have.
+    pub(super) fn inert_name(&self) -> String {
+        let allowed = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
+        self.name.iter().filter(|byte| allowed(byte)).map(|byte| char::from(*byte)).collect()
+    }
 }
 
 /// Which snapshot.
@@ -110,6 +152,7 @@ pub struct CompactBlock {
 
 impl Message for CompactBlock {
     const MAX_BYTES: usize = 160 << 10;
+    const OPEN_ENDED: bool = false;
 }
 
 /// The first six bytes, little-endian, of SipHash-2-4 of a transaction's id.
@@ -135,6 +178,7 @@ pub struct TxBatch {
 
 impl Message for TxBatch {
     const MAX_BYTES: usize = 48 << 10;
+    const OPEN_ENDED: bool = false;
 }
 
 /// `headers/1`: what comes after the first of these ids that is on the asked node's chain?
@@ -260,7 +304,8 @@ pub struct GetAddresses {
 }
 
 impl Message for GetAddresses {
-    const MAX_BYTES: usize = 2;
+    /// More than it takes: later programs may say more.
+    const MAX_BYTES: usize = 64;
 }
 
 /// The answer of `addresses/1`: places at which the answering node has lately found nodes of this network.
@@ -310,11 +355,16 @@ mod tests {
     }
 
     fn transaction(nonce: u64) -> Transaction {
-        payment(&easy_network(), &key(1), nonce, key(2).address(), 5, 177)
+        payment(&easy_network(), &key(1), nonce, key(2).address(), 5, 185)
     }
 
     fn list<T, const MAX: usize>(elements: Vec<T>) -> BoundedVec<T, MAX> {
         BoundedVec::new(elements).unwrap_or_else(|error| panic!("a short list: {error}"))
+    }
+
+    fn upgrade(height: u64, name: &[u8]) -> NamedUpgrade {
+        let name = BoundedBytes::new(name.to_vec()).unwrap_or_else(|error| panic!("a short name: {error}"));
+        NamedUpgrade { height: Height::new(height), name }
     }
 
     fn status() -> PeerStatus {
@@ -326,6 +376,8 @@ mod tests {
             now: Timestamp::from_millis(5),
             lowest_body: Height::new(6),
             snapshots: list(vec![SnapshotName { height: Height::new(7), state_root: arbitrary_hash(8) }]),
+            rules_id: arbitrary_hash(9),
+            upgrades: list(vec![upgrade(10, b"cheap"), upgrade(11, b"")]),
         }
     }
 
@@ -346,14 +398,16 @@ mod tests {
         PoolAnswer { short_ids: list(vec![[7; 6]]), transactions: list(vec![transaction(0)]) }
     }
 
-    /// Checks that a message is read as it is written and refused when it is cut or longer; gives its line.
+    /// Checks that a message is read as it is written, refused when it is cut, and that more after it is left alone unless
+    /// it is gossiped; gives its line.
     fn golden<M: Message + PartialEq + std::fmt::Debug>(name: &str, message: &M) -> String {
         let bytes = message.to_bytes();
         assert_eq!(M::from_bytes(&bytes).as_ref(), Ok(message));
         for cut in 0..bytes.len() {
             assert!(M::from_bytes(&bytes[..cut]).is_err(), "{name} cut to {cut}");
         }
-        assert!(M::from_bytes(&[bytes.as_slice(), &[0]].concat()).is_err(), "{name} with a byte more");
+        let longer = M::from_bytes(&[bytes.as_slice(), &[0]].concat());
+        assert_eq!(longer.as_ref().ok(), M::OPEN_ENDED.then_some(message), "{name} with a byte more");
         format!("{name} {}\n", hex::encode(bytes))
     }
 
@@ -401,6 +455,22 @@ mod tests {
         status.truncate(120);
         status.extend(bomb);
         assert_eq!(PeerStatus::from_bytes(&status), Err(DecodeError::TooMany));
+    }
+
+    /// A peer of newer rules once counted as one that sends what is no message.
+    #[test]
+    fn a_status_with_fields_of_a_later_program_is_read() {
+        let later = [status().to_bytes(), vec![7; 200]].concat();
+        assert_eq!(PeerStatus::from_bytes(&later), Ok(status()));
+        let bomb = [status().to_bytes(), vec![7; PeerStatus::MAX_BYTES]].concat();
+        assert!(matches!(PeerStatus::from_bytes(&bomb), Err(DecodeError::TooLong { .. })));
+        assert!(CompactBlock::from_bytes(&[compact().to_bytes(), vec![7]].concat()).is_err(), "gossip has one form");
+    }
+
+    #[test]
+    fn names_of_upgrades_are_shown_inert() {
+        assert_eq!(upgrade(1, b"cheap-2").inert_name(), "cheap-2");
+        assert_eq!(upgrade(1, b"\x1b[2Jch<eap>\xff").inert_name(), "2cheap");
     }
 
     #[test]

@@ -100,6 +100,17 @@ pub enum ReplayError {
         /// Its height.
         height: Height,
     },
+    /// A block under upgrades that are not those of the network's file.
+    #[error(
+        "the block at height {height} has version {version}, which the network's file does not give that height: it was \
+         made under other upgrades; update cairn-node, or its network file"
+    )]
+    OtherRules {
+        /// Its height.
+        height: Height,
+        /// Its version.
+        version: u16,
+    },
     /// A range of heights that the chain does not have.
     #[error("got the heights {from} to {to}, expected heights from 1 to {tip}, the tip's, in rising order")]
     Range {
@@ -351,6 +362,9 @@ impl<'a> Feeder<'a> {
                 }
                 HeaderOutcome::Early => return Err(self.after_all(ReplayError::Early { height }).await),
                 HeaderOutcome::Unwanted => return Err(self.after_all(ReplayError::Unwanted { height }).await),
+                HeaderOutcome::OtherRules { version, .. } => {
+                    return Err(self.after_all(ReplayError::OtherRules { height, version }).await);
+                }
                 HeaderOutcome::Invalid(error) => {
                     return Err(self.after_all(ReplayError::InvalidHeader { height, id, error }).await);
                 }

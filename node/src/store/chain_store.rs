@@ -262,6 +262,14 @@ impl ChainStore {
         record.ok_or_else(|| StoreError::Missing { table: "undo_by_id", key: id.to_string() })
     }
 
+    /// How many accounts there were before a block; `None` when it is not connected.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn count_before(&self, id: &BlockId) -> Result<Option<u64>, StoreError> {
+        Ok(self.db.get::<UndoById>(id)?.map(|undo| undo.count))
+    }
+
     /// The leaf of an address at the tip, and its index.
     ///
     /// # Errors
@@ -293,6 +301,15 @@ impl ChainStore {
     /// A failing or corrupt database.
     pub fn index_of(&self, address: &Address) -> Result<Option<u64>, StoreError> {
         Ok(self.db.get::<AccountByAddress>(address)?.map(|place| place.index))
+    }
+
+    /// The index of each of these addresses that has an account at the tip, in their order.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn indices_of(&self, addresses: &[Address]) -> Result<Vec<Option<u64>>, StoreError> {
+        let places = self.db.moment().get_each::<AccountByAddress>(addresses)?;
+        Ok(places.iter().map(|place| place.as_ref().map(|place| place.index)).collect())
     }
 
     /// What the accounts at these indices have.

@@ -1,6 +1,9 @@
 //! How the database can fail.
 
-use cairn_ledger::hash::{BlockId, Hash};
+use cairn_ledger::{
+    hash::{BlockId, Hash},
+    units::Height,
+};
 
 /// A failure of the database. It is never anybody's fault but ours, and it stops the node.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +56,20 @@ pub enum StoreError {
         /// This node's.
         expected: BlockId,
     },
+    /// A chain that was made under other upgrades than those of the network's file.
+    #[error(
+        "the stored block {height} has version {got}, the upgrades in the network's file give that height version \
+         {expected}; use the file that the chain was made with, or rebuild the database up to there with cairn-node db \
+         repair --force"
+    )]
+    OtherRules {
+        /// The first height that was looked at and differs.
+        height: Height,
+        /// The stored header's version.
+        got: u16,
+        /// The file's.
+        expected: u16,
+    },
     /// The accounts are not those of the tip.
     #[error("the database is corrupt: its accounts have the state root {got}, the tip has {expected}")]
     StateMismatch {
@@ -84,7 +101,11 @@ impl StoreError {
         match self {
             Self::Database { .. } | Self::Corrupt { .. } | Self::Missing { .. } | Self::StateMismatch { .. } => true,
             // The data is well, but another program's or network's; or it was never looked at.
-            Self::Format { .. } | Self::NoTable { .. } | Self::OtherNetwork { .. } | Self::Workers { .. } => false,
+            Self::Format { .. }
+            | Self::NoTable { .. }
+            | Self::OtherNetwork { .. }
+            | Self::OtherRules { .. }
+            | Self::Workers { .. } => false,
         }
     }
 }

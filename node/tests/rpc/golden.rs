@@ -13,6 +13,7 @@ use cairn_ledger::{
     pow::{CompactTarget, Work},
     testing::{HeaderChain, arbitrary_hash, easy_network, genesis_state, key, mine, payment, seal},
     transaction::Transaction,
+    units::Height,
     validate::{ChainContext, CheckedBlock, check_header, check_work},
 };
 use cairn_rpc::{
@@ -21,8 +22,8 @@ use cairn_rpc::{
         AccountJson, AddressHistory, AddressMove, BackupInfo, BanJson, BlockJson, BlockPage, BlockTransactions,
         ChainMove, DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HistoryCursor,
         HistoryEntry, LightProofJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson, PendingJson,
-        Place, PoolCursor, PoolEntry, PoolPage, ProofJson, ProviderJson, Room, StorageInfo, Submitted, Supply,
-        SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo, TransactionJson, TransactionPage,
+        Place, PoolCursor, PoolEntry, PoolPage, ProofJson, ProviderJson, Room, RulesJson, StorageInfo, Submitted,
+        Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo, TransactionJson, TransactionPage,
         TransactionProofJson, TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
     },
 };
@@ -161,9 +162,11 @@ fn span_answers(add: &mut impl FnMut(&'static str, Value)) {
     add("chain_getBlocks", json(BlockPage { blocks: vec![block], next: Some(2) }));
     let next = Some(Place { height: 2, place: 0 });
     add("chain_getTransactions", json(TransactionPage { transactions: vec![mined.clone()], next }));
-    let amount = |height| Pebbles(spec.supply(cairn_ledger::units::Height::new(height)));
-    let next_reward = Pebbles(spec.subsidy(cairn_ledger::units::Height::new(2)));
-    add("chain_supply", json(Supply { height: 1, issued: amount(1), next_reward, in_the_end: amount(u64::MAX) }));
+    let amount = |height| Pebbles(spec.supply(Height::new(height)));
+    let next_reward = Pebbles(spec.subsidy(Height::new(2)));
+    let burned = Some(Pebbles(cairn_ledger::testing::pebbles(3_000)));
+    let supply = Supply { height: 1, issued: amount(1), burned, next_reward, in_the_end: amount(u64::MAX) };
+    add("chain_supply", json(supply));
     add(
         "chain_difficulty",
         json(DifficultyJson {
@@ -185,7 +188,8 @@ fn span_answers(add: &mut impl FnMut(&'static str, Value)) {
         time: mined_block.time,
         confirmations: 1,
         place: Some(0),
-        sent: Pebbles(cairn_ledger::testing::pebbles(transaction.body.total())),
+        sent: Pebbles(cairn_ledger::testing::pebbles(transaction.body.total() + 1_000)),
+        price: Pebbles(cairn_ledger::testing::pebbles(1_000)),
         received: Pebbles(cairn_ledger::testing::pebbles(0)),
         transaction: Some(TransactionJson::new(&transaction, &prefix)),
     };
@@ -206,7 +210,8 @@ fn pool_answers(add: &mut impl FnMut(&'static str, Value)) {
         PoolEntry { transaction: TransactionJson::new(&transaction, &prefix), added: 1_793_491_200_000, ready: true };
     let next = Some(Text(PoolCursor { added: entry.added, txid }));
     let min_fee = Pebbles(cairn_ledger::testing::pebbles(transaction.size() as u64));
-    add("tx_check", json(TxCheck { txid: Text(txid), size: transaction.size() as u64, fee, min_fee }));
+    let (size, price) = (transaction.size() as u64, Pebbles(spec.params().account_price));
+    add("tx_check", json(TxCheck { txid: Text(txid), size, fee, min_fee, new_accounts: 1, price }));
     add("mempool_content", json(PoolPage { transactions: vec![entry.clone()], next }));
     add("mempool_ofSender", json(vec![entry]));
     add(
@@ -298,6 +303,9 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             tip: block,
             state_root: Text(arbitrary_hash(3)),
             work,
+            rules: RulesJson::new(&spec, Height::new(8)),
+            outdated: false,
+            rules_notice: Some(String::from("1 of 3 peers have other upgrades")),
             sync: SyncInfo {
                 phase: SyncPhase::Stalled,
                 headers: 9,

@@ -24,7 +24,7 @@ fn network_file() -> String {
     let now = std::time::UNIX_EPOCH.elapsed().expect("a clock after 1970").as_millis();
     let mut text = format!(
         "name = \"{}\"\nprefix = \"{}\"\ninterval_ms = {}\nhalf_life_ms = {}\nmax_future_ms = {}\n\
-         max_block_bytes = {}\nmax_new_accounts = {}\nsubsidy = \"{}\"\nhalving = {}\ngenesis_time = {}\n\
+         max_block_bytes = {}\nmax_new_accounts = {}\naccount_price = \"{}\"\nsubsidy = \"{}\"\nhalving = {}\ngenesis_time = {}\n\
          pow_limit = \"{}\"\ngenesis_target = \"{}\"\n",
         params.name,
         params.prefix,
@@ -33,6 +33,7 @@ fn network_file() -> String {
         params.max_future_ms,
         params.max_block_bytes,
         params.max_new_accounts,
+        params.account_price,
         params.subsidy,
         params.halving,
         now - 86_400_000,
@@ -123,7 +124,7 @@ async fn a_node_answers_every_method_in_its_committed_shape() {
     status("pooled").await;
     let account = result(&node, "state_getAccount", json!([shown(1)])).await;
     assert_eq!((&account["nonce"], &account["pending"]["nonce"]), (&json!("0"), &json!("1")));
-    assert_eq!(account["pending"]["balance"], (1_000_000_000_000_u64 - 250_001_000).to_string());
+    assert_eq!(account["pending"]["balance"], (1_000_000_000_000_u64 - 250_002_000).to_string());
     let made = result(&node, "mining_generate", json!([3, shown(0)])).await;
     assert_eq!((made["blocks"].as_array().map(Vec::len), &made["stopped"]), (Some(3), &Value::Null));
     status("mined").await;

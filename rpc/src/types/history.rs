@@ -38,9 +38,11 @@ pub struct HistoryEntry {
     pub confirmations: u64,
     /// The transaction's number in the block, from 0; null for the block's reward.
     pub place: Option<u64>,
-    /// What left the address: amounts and fee.
+    /// What left the address: amounts, fee, and the price of the accounts it created.
     pub sent: Pebbles,
-    /// What it received: amounts, or subsidy and fees.
+    /// That price alone: what was burned.
+    pub price: Pebbles,
+    /// What it received: amounts; or subsidy and fees, less the price where they made its account.
     pub received: Pebbles,
     /// The transaction; null for the block's reward.
     pub transaction: Option<TransactionJson>,

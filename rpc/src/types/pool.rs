@@ -18,6 +18,10 @@ pub struct TxCheck {
     pub fee: Pebbles,
     /// The least fee that the pool takes now for this size.
     pub min_fee: Pebbles,
+    /// How many of its receivers have no account at the tip.
+    pub new_accounts: u64,
+    /// What creating those costs its sender on top, if the next block mines it; the price is burned.
+    pub price: Pebbles,
 }
 
 /// A transaction in the pool.

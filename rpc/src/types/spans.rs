@@ -52,9 +52,12 @@ pub struct Supply {
     pub height: u64,
     /// Allocated at block 0 and mined since.
     pub issued: Pebbles,
+    /// What of it is gone: the price of all accounts that were created since block 0, and rewards too small for one.
+    /// Known at the tip alone; null for another height.
+    pub burned: Option<Pebbles>,
     /// What the next block adds.
     pub next_reward: Pebbles,
-    /// What there will be in the end.
+    /// What will have been issued in the end.
     pub in_the_end: Pebbles,
 }
 

@@ -3,7 +3,7 @@
 
 use crate::Failure;
 use cairn_ledger::{
-    block::{BLOCK_OVERHEAD_BYTES, Block, Body, HEADER_VERSION, Header},
+    block::{BLOCK_OVERHEAD_BYTES, Block, Body, Header},
     chain_spec::{ChainParams, ChainSpec},
     codec::{BoundedBytes, BoundedVec, encode},
     hash::sha256,
@@ -83,11 +83,12 @@ pub fn write_network(spec: &ChainSpec, path: &Path) -> Result<(), Failure> {
     let params = spec.params();
     let mut text = format!(
         "name = \"{name}\"\nprefix = \"{}\"\ninterval_ms = {interval_ms}\nhalf_life_ms = {half_life_ms}\n\
-         max_future_ms = {max_future_ms}\nmax_block_bytes = {}\nmax_new_accounts = {}\nsubsidy = \"{}\"\n\
+         max_future_ms = {max_future_ms}\nmax_block_bytes = {}\nmax_new_accounts = {}\naccount_price = \"{}\"\nsubsidy = \"{}\"\n\
          halving = {}\ngenesis_time = {}\npow_limit = \"{}\"\ngenesis_target = \"{}\"\n",
         prefix.as_str(),
         params.max_block_bytes,
         params.max_new_accounts,
+        params.account_price,
         params.subsidy,
         params.halving,
         params.genesis_time,
@@ -106,10 +107,11 @@ pub fn write_network(spec: &ChainSpec, path: &Path) -> Result<(), Failure> {
 pub fn files(work: &Path, plan: Plan) -> Result<Files, Failure> {
     let spec = network(LONG_AGO);
     let Plan { accounts, signers, rounds } = plan;
-    let name = format!("{accounts}-{signers}x{rounds}");
+    let id = &spec.genesis_id().to_string()[..8];
+    let name = format!("{id}-{accounts}-{signers}x{rounds}");
     let files = Files {
         network: work.join("network.toml"),
-        base: work.join(format!("base-{accounts}-{signers}.blocks")),
+        base: work.join(format!("base-{id}-{accounts}-{signers}.blocks")),
         payments: work.join(format!("payments-{name}.blocks")),
         count: signers * rounds,
     };
@@ -149,7 +151,8 @@ pub fn small_blocks(work: &Path, chain: SmallBlocks) -> Result<(PathBuf, PathBuf
     let spec = network(LONG_AGO);
     let path = work.join("network.toml");
     write_network(&spec, &path)?;
-    let file = work.join(format!("small-{}x{}.blocks", chain.blocks, chain.payments));
+    let file =
+        work.join(format!("small-{}-{}x{}.blocks", &spec.genesis_id().to_string()[..8], chain.blocks, chain.payments));
     if file.exists() {
         return Ok((path, file));
     }
@@ -206,7 +209,7 @@ impl People {
             let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ nonce.wrapping_mul(0xbf58_476d_1ce4_e5b9);
             let to = self.address((mixed >> 16) % self.plan.accounts);
             let (key, sender) = &self.signers[n as usize];
-            sign(spec, (key, *sender), nonce, vec![Output { to, amount: pebbles(7) }])
+            sign(spec, (key, *sender), (nonce, 0), vec![Output { to, amount: pebbles(7) }])
         })
     }
 }
@@ -222,12 +225,18 @@ fn in_two<T: Send>(count: u64, make: impl Fn(u64) -> T + Sync) -> Vec<T> {
     })
 }
 
-fn sign(spec: &ChainSpec, (key, sender): (&SecretKey, Address), nonce: u64, outputs: Vec<Output>) -> Transaction {
+fn sign(
+    spec: &ChainSpec,
+    (key, sender): (&SecretKey, Address),
+    (nonce, max_price): (u64, u64),
+    outputs: Vec<Output>,
+) -> Transaction {
     let body = TransactionBody {
         version: TRANSACTION_VERSION,
         sender,
         nonce,
         fee: pebbles(FEE * outputs.len() as u64),
+        max_price: pebbles(max_price),
         valid_until: Height::GENESIS,
         outputs: BoundedVec::new(outputs).expect("at most 1 024"),
         memo: BoundedBytes::default(),
@@ -257,11 +266,11 @@ impl<'a> Maker<'a> {
             Output { to: people.address(n), amount: pebbles(amount) }
         };
         let all: Vec<u64> = (0..people.plan.accounts).collect();
-        let mut nonce = 0;
+        let (mut nonce, most) = (0, self.spec.params().account_price.pebbles() * MAX_OUTPUTS as u64);
         for block in all.chunks(MAX_NEW_ACCOUNTS as usize) {
             let pay = block.chunks(MAX_OUTPUTS).map(|some| {
                 nonce += 1;
-                sign(self.spec, (&treasurer, sender), nonce - 1, some.iter().map(|n| output(*n)).collect())
+                sign(self.spec, (&treasurer, sender), (nonce - 1, most), some.iter().map(|n| output(*n)).collect())
             });
             let transactions = pay.collect();
             put(&self.block(transactions)?)?;
@@ -283,7 +292,7 @@ impl<'a> Maker<'a> {
         let change = execution.finish(&beneficiary)?;
         let update = self.state.tree().update(change.count, &change.leaf_hashes());
         let header = Header {
-            version: HEADER_VERSION,
+            version: self.spec.rules_at(height).version,
             height,
             parent: self.context.id(),
             time: parent.time.saturating_add(self.spec.params().interval_ms),

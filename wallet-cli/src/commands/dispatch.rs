@@ -7,7 +7,7 @@
 use super::{counted, phrase};
 use crate::{
     cli::WaitFor,
-    client::{ClientError, Node, lag},
+    client::{ClientError, Node, lag, other_rules},
     diagnose::LIFETIME_BLOCKS,
     error::WalletError,
     journal::{Contents, Journal, Payment},
@@ -20,7 +20,7 @@ use crate::{
 use cairn_genesis::Network;
 use cairn_ledger::{
     hash::{BlockId, TxId},
-    keys::SecretKey,
+    keys::{Address, SecretKey},
     transaction::{Transaction, TransactionBody},
     units::{Amount, Height},
 };
@@ -31,6 +31,7 @@ use cairn_rpc::{
 };
 use serde::Serialize;
 use std::{
+    collections::BTreeSet,
     fmt,
     time::{Duration, Instant},
 };
@@ -40,6 +41,8 @@ const POLL: Duration = Duration::from_millis(500);
 /// A payment under so many blocks, its own counted, counts as buried: the depth at which a light proof reads
 /// accounts (docs/protocol.md, section 9).
 pub(crate) const BURIED: u64 = 6;
+/// Receivers that a node is asked about one by one. What is reserved for more than these and not needed is not spent.
+const MAX_ASKED: usize = 64;
 /// How often a payment is signed anew because another wallet with the same words was faster.
 const MAX_ATTEMPTS: usize = 3;
 
@@ -78,22 +81,43 @@ impl<'a> Payer<'a> {
         output: &mut Output<'_>,
     ) -> Result<Self, WalletError> {
         let (wallet, node) = (session.wallet(network)?, session.node(network)?);
-        if let Some(lag) = lag(&node.info().await?) {
-            output.note(lag)?;
+        let info = node.info().await?;
+        for said in [lag(&info), other_rules(&info, network)].into_iter().flatten() {
+            output.note(said)?;
         }
         Ok(Self { session, network, wallet, node })
     }
 
-    /// The sender's account and what a plan needs besides.
-    pub async fn view(&self) -> Result<(AccountJson, View), ClientError> {
+    /// The sender's account and what a plan needs besides: of the request, which receivers have no account.
+    pub async fn view(&self, request: Option<&Request>) -> Result<(AccountJson, View), ClientError> {
         let account = self.node.account(self.wallet.keystore.address()).await?;
+        let new_accounts = match request {
+            Some(request) => self.new_accounts(request).await?,
+            None => 0,
+        };
         let view = View {
             balance: account.pending.balance.0,
             nonce: account.pending.nonce.0,
             height: Height::new(account.height),
             min_fee_rate: self.node.min_fee_rate().await?,
+            new_accounts,
         };
         Ok((account, view))
+    }
+
+    /// How many of a payment's receivers have no account. With many of them, nobody is asked and all count.
+    async fn new_accounts(&self, request: &Request) -> Result<u64, ClientError> {
+        let mut receivers: BTreeSet<Address> = request.outputs.iter().map(|output| output.to).collect();
+        receivers.remove(&self.wallet.address);
+        if receivers.len() > MAX_ASKED {
+            return Ok(receivers.len() as u64);
+        }
+        let mut absent = 0;
+        for receiver in &receivers {
+            let account = self.node.account(&self.network.spec.params().prefix.encode(receiver)).await?;
+            absent += u64::from(!account.exists);
+        }
+        Ok(absent)
     }
 
     /// The sender's key, for its password.
@@ -110,8 +134,8 @@ impl<'a> Payer<'a> {
         yes: bool,
         output: &mut Output<'_>,
     ) -> Result<(), WalletError> {
-        let (account, view) = self.view().await?;
-        let body = plan::plan(&self.wallet.address, request, &with(view, freed))?;
+        let (account, view) = self.view(Some(request)).await?;
+        let body = plan::plan(self.network.spec.schedule(), &self.wallet.address, request, &with(view, freed))?;
         self.check_locally(&body, &account)?;
         if request.nonce.is_none() {
             self.warn_of_lost(body.nonce, account.height, output)?;
@@ -135,8 +159,8 @@ impl<'a> Payer<'a> {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let (account, view) = self.view().await?;
-            let body = plan::plan(&self.wallet.address, request, &with(view, freed))?;
+            let (account, view) = self.view(Some(request)).await?;
+            let body = plan::plan(self.network.spec.schedule(), &self.wallet.address, request, &with(view, freed))?;
             self.check_locally(&body, &account)?;
             let mut aux = [0; 32];
             getrandom::fill(&mut aux)?;
@@ -161,8 +185,8 @@ impl<'a> Payer<'a> {
             return Err(WalletError::TooLate { valid_until, height });
         }
         let balance = account.balance.0;
-        if body.total() > balance.pebbles() {
-            let need = Amount::from_pebbles(body.total()).unwrap_or(Amount::MAX);
+        if body.most() > balance.pebbles() {
+            let need = Amount::from_pebbles(body.most()).unwrap_or(Amount::MAX);
             return Err(WalletError::Overdrawn { have: balance, need });
         }
         Ok(())
@@ -319,7 +343,12 @@ impl fmt::Display for Summary<'_> {
             writeln!(f, "pay          {} CRN to {}", output.amount, named(&to, self.labels))?;
         }
         writeln!(f, "fee          {} CRN", body.fee)?;
-        let left = self.view.balance.pebbles().saturating_sub(body.total());
+        let count = self.view.new_accounts;
+        if body.max_price > Amount::ZERO {
+            let have = if count == 1 { "receiver has no account" } else { "receivers have no account" };
+            writeln!(f, "new accounts at most {} CRN, burned: {count} {have} yet", body.max_price)?;
+        }
+        let left = self.view.balance.pebbles().saturating_sub(body.most());
         writeln!(f, "left         {} CRN", Amount::from_pebbles(left).unwrap_or(Amount::ZERO))?;
         if body.valid_until.get() != 0 {
             writeln!(f, "valid until  block {}; the tip is block {}", body.valid_until.get(), self.view.height.get())?;
@@ -329,6 +358,11 @@ impl fmt::Display for Summary<'_> {
         }
         Ok(())
     }
+}
+
+/// What new accounts may cost, to be said after the fee.
+pub(crate) fn new_accounts(max_price: Amount) -> String {
+    if max_price == Amount::ZERO { String::new() } else { format!(", new accounts at most {max_price} CRN") }
 }
 
 /// An address with what it is called.
@@ -362,7 +396,8 @@ impl Sent {
 impl fmt::Display for Sent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let payment = &self.payment;
-        writeln!(f, "Sent {} CRN, fee {} CRN.\n", payment.amount.0, payment.fee.0)?;
+        let accounts = new_accounts(payment.max_price.0);
+        writeln!(f, "Sent {} CRN, fee {} CRN{accounts}.\n", payment.amount.0, payment.fee.0)?;
         writeln!(f, "txid         {}", payment.txid.0)?;
         if payment.outputs.is_empty() {
             writeln!(f, "to           {}", named(&payment.to, &self.labels))?;

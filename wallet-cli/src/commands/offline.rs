@@ -1,7 +1,10 @@
 //! `wallet send --unsigned`, `wallet sign`, `wallet broadcast`: the key on a machine that is on no network,
 //! the payment carried to it and back as a file.
 
-use super::{dispatch::Payer, label::write_new};
+use super::{
+    dispatch::{Payer, new_accounts},
+    label::write_new,
+};
 use crate::{
     cli::{BroadcastArguments, SignArguments},
     error::WalletError,
@@ -28,6 +31,7 @@ pub(crate) struct Written {
     pub from: String,
     pub amount: Pebbles,
     pub fee: Pebbles,
+    pub max_price: Pebbles,
     pub signed: bool,
     #[serde(skip)]
     pub next: String,
@@ -40,8 +44,8 @@ pub(crate) async fn write_unsigned(
     path: &Path,
     output: &mut Output<'_>,
 ) -> Result<(), WalletError> {
-    let (account, view) = payer.view().await?;
-    let body = plan::plan(&payer.wallet.address, request, &view)?;
+    let (account, view) = payer.view(Some(request)).await?;
+    let body = plan::plan(payer.network.spec.schedule(), &payer.wallet.address, request, &view)?;
     payer.check_locally(&body, &account)?;
     let mut file = PaymentFile::unsigned(&body, payer.network);
     if let Some(part) = payer.wallet.keystore.shared() {
@@ -102,7 +106,7 @@ pub(crate) async fn broadcast(
     let mut payer = Payer::open(session, &network, output).await?;
     // Any wallet may carry it to a node; the journal it is written into is the chosen wallet's.
     payer.wallet = Wallet::watching(&network, &transaction.body.sender);
-    let (account, _) = payer.view().await?;
+    let (account, _) = payer.view(None).await?;
     payer.check_locally(&transaction.body, &account)?;
     let path = session.journal_path();
     let mut journal = Journal::open(&path).map_err(file_error("open", &path))?;
@@ -128,6 +132,9 @@ pub(crate) fn show(file: &PaymentFile, output: &mut Output<'_>) -> Result<(), Wa
     }
     output.note(format_args!("from         {}", Inert(&file.from)))?;
     output.note(format_args!("fee          {} CRN", file.fee.0))?;
+    if file.max_price.0 > Amount::ZERO {
+        output.note(format_args!("new accounts at most {} CRN on top, burned", file.max_price.0))?;
+    }
     output.note(format_args!("valid until  block {}", file.valid_until))?;
     if !file.memo.is_empty() {
         output.note(format_args!("memo         {}", Inert(&file.memo)))?;
@@ -143,6 +150,7 @@ pub(crate) fn written(file: &PaymentFile, body: &TransactionBody, path: &Path, n
         from: file.from.clone(),
         amount: Pebbles(Amount::from_pebbles(amount).unwrap_or(Amount::MAX)),
         fee: file.fee,
+        max_price: file.max_price,
         signed: file.is_signed(),
         next,
     }
@@ -159,7 +167,8 @@ pub(crate) fn with_signed(path: &Path) -> PathBuf {
 impl fmt::Display for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.signed { "signed" } else { "unsigned" };
-        writeln!(f, "Wrote the {state} payment of {} CRN, fee {} CRN.\n", self.amount.0, self.fee.0)?;
+        let accounts = new_accounts(self.max_price.0);
+        writeln!(f, "Wrote the {state} payment of {} CRN, fee {} CRN{accounts}.\n", self.amount.0, self.fee.0)?;
         writeln!(f, "file  {}\n", self.file)?;
         writeln!(f, "Next: {}", self.next)
     }

@@ -65,7 +65,7 @@ pub(crate) async fn run(
 /// Asks about the payments of the journal that are not mined yet, and plans.
 async fn steps(payer: &Payer<'_>) -> Result<Vec<Step>, WalletError> {
     let contents = payer.session.journal()?;
-    let (account, _) = payer.view().await?;
+    let (account, _) = payer.view(None).await?;
     let first = account.nonce.0;
     let open = |nonce: u64| (first..first.saturating_add(repair::MAX_STEPS)).contains(&nonce);
     let mut known = Vec::new();

@@ -21,10 +21,10 @@ pub(crate) async fn run(
     if status.state == TxState::Mined {
         return Err(WalletError::TooLateToReplace { txid });
     }
-    let (_, view) = payer.view().await?;
+    let (_, view) = payer.view(None).await?;
     // In the pool it holds money that its replacement may spend.
     let pooled = status.state == TxState::Pooled;
-    let freed = Amount::from_pebbles(if pooled { old.body.total() } else { 0 }).unwrap_or(Amount::MAX);
+    let freed = Amount::from_pebbles(if pooled { old.body.most() } else { 0 }).unwrap_or(Amount::MAX);
     let valid_for = options.valid_for.blocks.max(LIFETIME_BLOCKS);
     let request = plan::replacement(&old, cancel, (options.fee, valid_for), view.min_fee_rate)?;
     payer.propose(&request, freed, options.yes, output).await?;

@@ -32,7 +32,7 @@ pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'
     let payer = Payer::open(session, &network, output).await?;
     let transaction = session.own_payment(&network, &payer.wallet, &txid)?;
     let status = payer.node.status(txid).await?;
-    let (account, view) = payer.view().await?;
+    let (account, view) = payer.view(None).await?;
     let rival = rival(&payer, &transaction).await?;
     let cause = diagnose(&Facts {
         transaction: &transaction,

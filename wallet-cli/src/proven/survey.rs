@@ -154,6 +154,8 @@ impl<'a> Survey<'a> {
             attempts += 1;
             let claimed = node.tip().await?;
             let header = check::header(&claimed.raw.0)?;
+            // Rules that one side does not know are no lie: what stands under them cannot be judged here.
+            node.check_rules(&header)?;
             let tip = header.id();
             let request = match begin {
                 Begin::Kept => LightRequest { tip, random: random()? },

@@ -19,7 +19,8 @@ use cairn_rpc::{
     text::{HexBytes, Pebbles, Text},
     types::{
         AccountJson, AddressHistory, HeaderJson, HistoryCursor, HistoryEntry, LightProofJson, NodeInfo, PendingJson,
-        ProofJson, Room, SyncInfo, SyncPhase, TransactionJson, TransactionProofJson, TxState, TxStatus, UploadInfo,
+        ProofJson, Room, RulesJson, SyncInfo, SyncPhase, TransactionJson, TransactionProofJson, TxState, TxStatus,
+        UploadInfo,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -43,7 +44,7 @@ pub fn write_network(home: &Home, spec: &ChainSpec) {
     let params = spec.params();
     let mut text = format!(
         "name = \"{}\"\nprefix = \"{}\"\ninterval_ms = {}\nhalf_life_ms = {}\nmax_future_ms = {}\n\
-         max_block_bytes = {}\nmax_new_accounts = {}\nsubsidy = \"{}\"\nhalving = {}\ngenesis_time = {}\n\
+         max_block_bytes = {}\nmax_new_accounts = {}\naccount_price = \"{}\"\nsubsidy = \"{}\"\nhalving = {}\ngenesis_time = {}\n\
          pow_limit = \"{}\"\ngenesis_target = \"{}\"\n",
         params.name,
         params.prefix,
@@ -52,6 +53,7 @@ pub fn write_network(home: &Home, spec: &ChainSpec) {
         params.max_future_ms,
         params.max_block_bytes,
         params.max_new_accounts,
+        params.account_price,
         params.subsidy,
         params.halving,
         params.genesis_time.millis(),
@@ -229,6 +231,7 @@ impl Chain {
                         confirmations: self.headers.tip.header().height.get() - header.height.get() + 1,
                         place: Some(place),
                         sent: Pebbles::default(),
+                        price: Pebbles::default(),
                         received: Pebbles::default(),
                         transaction: Some(TransactionJson::new(transaction, prefix)),
                     });
@@ -286,6 +289,9 @@ impl Chain {
             tip: Text(tip.id()),
             state_root: Text(tip.header().state_root),
             work: Text(tip.total_work()),
+            rules: RulesJson::new(self.spec(), tip.header().height.saturating_add(1)),
+            outdated: false,
+            rules_notice: None,
             sync: SyncInfo {
                 phase: SyncPhase::CaughtUp,
                 headers: height,

@@ -156,7 +156,7 @@ fn a_payment_travels_to_an_offline_key_and_back() {
     assert!(online.ok(&online.at(&node, "balance")).contains("10 CRN"));
     online.fails(&online.at(&node, &format!("send {BOB} 1")), 1, "watch_only");
     let written = online.json(&online.at(&node, &format!("send {BOB} 1.5 --memo tea --unsigned @pay.json")));
-    assert_eq!(fields(&written), ["amount", "fee", "file", "from", "signed"]);
+    assert_eq!(fields(&written), ["amount", "fee", "file", "from", "max_price", "signed"]);
     online.fails(&online.at(&node, "broadcast @pay.json"), 1, "payment_file");
 
     // The machine with the key is on no network: no node is named.

@@ -5,14 +5,14 @@ use cairn_ledger::{
     hash::{BlockId, Hash, TxId},
     pow::Work,
     transaction::Transaction,
-    units::Amount,
+    units::{Amount, Height},
 };
 use cairn_rpc::{
     error::{Code, RpcError},
     text::{HexBytes, Pebbles, Text},
     types::{
-        AccountJson, MempoolInfo, NodeInfo, PendingJson, Room, Submitted, SyncInfo, SyncPhase, TxState, TxStatus,
-        UploadInfo,
+        AccountJson, MempoolInfo, NodeInfo, PendingJson, Room, RulesJson, Submitted, SyncInfo, SyncPhase, TxState,
+        TxStatus, UploadInfo,
     },
 };
 use serde_json::{Value, json};
@@ -35,6 +35,8 @@ pub struct State {
     pub nonce: u64,
     pub min_fee_rate: u64,
     pub phase: SyncPhase,
+    /// What it says is wrong with its rules.
+    pub rules_notice: Option<String>,
     /// How it refuses every payment.
     pub refusal: Option<RpcError>,
     /// Hang up instead of answering a payment.
@@ -65,6 +67,7 @@ impl FakeNode {
             nonce: 0,
             min_fee_rate: 1,
             phase: SyncPhase::CaughtUp,
+            rules_notice: None,
             refusal: None,
             hangs_up_on_submit: false,
             states: vec![TxState::Pooled],
@@ -180,6 +183,9 @@ impl State {
             tip: Text(block(self.height)),
             state_root: Text(Hash::from_bytes([0; 32])),
             work: Text(Work::ZERO),
+            rules: RulesJson::new(&self.network.spec, Height::new(self.height + 1)),
+            outdated: self.rules_notice.is_some(),
+            rules_notice: self.rules_notice.clone(),
             sync: SyncInfo {
                 phase: self.phase,
                 headers: self.height,
@@ -200,7 +206,7 @@ impl State {
     }
 
     fn account(&self, address: &str) -> AccountJson {
-        let spent: u64 = self.submitted.iter().map(|transaction| transaction.body.total()).sum();
+        let spent: u64 = self.submitted.iter().map(|transaction| transaction.body.most()).sum();
         let count = self.submitted.len() as u64;
         let left = Amount::from_pebbles(self.balance.pebbles().saturating_sub(spent)).expect("less than before");
         AccountJson {

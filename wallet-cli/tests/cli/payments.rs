@@ -29,6 +29,7 @@ fn a_payment_reaches_the_node_as_it_was_asked_for() {
             "fee",
             "from",
             "height",
+            "max_price",
             "memo",
             "nonce",
             "raw",
@@ -45,11 +46,11 @@ fn a_payment_reaches_the_node_as_it_was_asked_for() {
         ("from", json!(ALICE)),
         ("to", json!(BOB)),
         ("amount", json!("150000000")),
-        ("fee", json!("180")),
+        ("fee", json!("188")),
         ("nonce", json!("0")),
         ("valid_until", json!(220)),
         ("memo", json!("tea")),
-        ("size", json!(180)),
+        ("size", json!(188)),
         ("replaces", json!([])),
         ("state", json!("pooled")),
         ("block", json!(null)),
@@ -62,12 +63,49 @@ fn a_payment_reaches_the_node_as_it_was_asked_for() {
     assert!(check_transactions(&state.network.id(), vec![transaction.clone()]).is_ok());
 }
 
+/// The price of state: whoever pays somebody new is told what that costs, and allows for that and no more.
+#[test]
+fn a_receiver_without_an_account_is_paid_for_and_named() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    let send = |options: &str| home.json(&home.at(&node, &format!("send {BOB} 1 {options}")));
+    assert_eq!(send("")["max_price"], "0", "the negative control: the receiver is there");
+    node.state().only = Some(vec![String::from(ALICE)]);
+    assert_eq!(send("")["max_price"], "100000");
+    let text = home.ok(&home.at(&node, &format!("send {BOB} 1")));
+    assert!(text.contains("new accounts at most 0.001 CRN"), "{text}");
+    // To oneself nothing is created.
+    assert_eq!(home.json(&home.at(&node, &format!("send {ALICE} 1")))["max_price"], "0");
+    let price = |state: &crate::node::State| state.submitted.iter().map(|it| it.body.max_price.pebbles()).sum::<u64>();
+    assert_eq!(price(&node.state()), 200_000);
+    node.state().balance = "5.001".parse().expect("an amount");
+    let error = home.fails(&home.at(&node, &format!("send {BOB} 1")), 1, "not_enough_money");
+    assert!(error.contains("and 0.001 CRN for accounts that are not there yet"), "{error}");
+}
+
+/// Upgrades that one side does not know are told of before anything is paid.
+#[test]
+fn other_upgrades_and_a_node_left_behind_are_told_of() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    let pay = |home: &Home| home.run(&home.at(&node, &format!("send {BOB} 1 --yes")));
+    let quiet = pay(&home);
+    assert!(quiet.code == Some(0) && !quiet.out.contains("upgrade"), "the control: {quiet:?}");
+    node.state().rules_notice = Some(String::from("an upgrade \u{1b}[2J that it does not know"));
+    let said = pay(&home).out;
+    assert!(said.contains("left behind") && !said.contains('\u{1b}'), "{said}");
+    node.state().rules_notice = None;
+    let upgrade = "[[upgrade]]\nheight = 500\nname = \"dear\"\naccount_price = \"0.5\"\n";
+    let text = format!("{}\n{upgrade}", cairn_genesis::LOCAL);
+    node.state().network = cairn_genesis::Network::parse(&text).expect("a good upgrade");
+    let said = pay(&home).out;
+    assert!(said.contains("other upgrades") && said.contains("dear at block 500"), "{said}");
+}
+
 #[test]
 fn options_set_fee_and_validity() {
     let (home, node) = (Home::with_alice(), FakeNode::local());
     node.state().min_fee_rate = 5;
     let send = |options: &str| home.json(&home.at(&node, &format!("send {BOB} 1 {options}")));
-    assert_eq!(send("")["fee"], "885");
+    assert_eq!(send("")["fee"], "925");
     let sent = send("--fee 0.001 --valid-for 1000");
     assert_eq!((&sent["fee"], &sent["valid_until"], &sent["nonce"]), (&json!("100000"), &json!(1100), &json!("1")));
     assert_eq!(send("--valid-for 4")["valid_until"], 104);
@@ -95,7 +133,7 @@ fn what_cannot_be_sent_is_refused_before_anything_is_asked_or_written() {
     let fails = |line: &str, kind: &str| home.fails(&home.at(&node, line), 1, kind);
     let error = fails(&format!("send {BOB} 10"), "not_enough_money");
     assert!(
-        error.contains("you have 10 CRN, 10 CRN with a fee of 0.00000177 CRN needs 10.00000177 CRN, so 0.00000177"),
+        error.contains("you have 10 CRN, 10 CRN with a fee of 0.00000185 CRN needs 10.00000185 CRN, so 0.00000185"),
         "{error}"
     );
     fails(&format!("send {BOB} 0"), "zero_amount");
@@ -252,7 +290,21 @@ fn history_has_every_payment_with_or_without_a_node() {
     );
     assert_eq!(
         fields(&shown["payments"][0]),
-        ["amount", "fee", "memo", "nonce", "proven", "raw", "refusal", "status", "time", "to", "txid", "valid_until"]
+        [
+            "amount",
+            "fee",
+            "max_price",
+            "memo",
+            "nonce",
+            "proven",
+            "raw",
+            "refusal",
+            "status",
+            "time",
+            "to",
+            "txid",
+            "valid_until"
+        ]
     );
     assert_eq!(shown["payments"][0]["amount"], "300000000", "newest first");
     assert_eq!((&shown["payments"][0]["status"]["state"], &shown["more"]), (&json!("mined"), &json!(false)));
@@ -309,7 +361,7 @@ fn a_file_of_receivers_is_one_payment() {
     let (home, node) = (Home::with_alice(), FakeNode::local());
     fs::write(home.path("pay.csv"), format!("address,amount,label\n{BOB},1.5,Bob\n{ALICE},2,me\n")).expect("written");
     let sent = home.json(&home.at(&node, "send --csv @pay.csv"));
-    assert_eq!((&sent["amount"], &sent["to"], &sent["size"]), (&json!("350000000"), &json!(BOB), &json!(217)));
+    assert_eq!((&sent["amount"], &sent["to"], &sent["size"]), (&json!("350000000"), &json!(BOB), &json!(225)));
     assert_eq!(sent["outputs"], json!([{"to": BOB, "amount": "150000000"}, {"to": ALICE, "amount": "200000000"}]));
     node.state().states = vec![TxState::Pooled];
     assert!(

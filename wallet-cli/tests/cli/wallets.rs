@@ -273,7 +273,7 @@ fn a_balance_is_what_the_node_says() {
         )
     );
     home.ok(&home.at(&node, &format!("send {BOB} 1")));
-    assert!(home.ok(&line).contains("pending  8.99999823 CRN once 1 payment of yours left the pool"));
+    assert!(home.ok(&line).contains("pending  8.99999815 CRN once 1 payment of yours left the pool"));
     node.state().phase = SyncPhase::Bodies;
     assert!(home.ok(&line).contains("still catching up: it is at block 100 of 1000"));
     node.state().phase = SyncPhase::Stalled;

@@ -24,6 +24,7 @@ fn pay_to(branch: &Branch, numbers: impl Iterator<Item = u16>) -> Transaction {
         sender: key(1).address(),
         nonce: branch.state.nonce(&key(1).address()),
         fee: pebbles(100_000),
+        max_price: pebbles(1_000_000),
         valid_until: Height::GENESIS,
         outputs: BoundedVec::new(outputs).expect("few outputs"),
         memo: BoundedBytes::default(),

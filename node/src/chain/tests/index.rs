@@ -5,32 +5,40 @@ use crate::{
     chain::{HistoryPage, HistoryQuery, NoHistory},
     store::{ChainStore, Durability, REWARD, put_indexed, schema},
 };
-use cairn_ledger::{keys::Address, units::Height};
-use std::time::Duration;
+use cairn_ledger::{chain_spec::ChainSpec, keys::Address, units::Height};
+use std::{collections::BTreeSet, time::Duration};
 
 const ON: fn() -> DbOptions = || DbOptions { address_index: true, ..DbOptions::default() };
 
 /// Where, and what was sent and received there in pebbles.
 type Told = (u64, u32, u64, u64);
 
-/// What touched an address, newest first, by looking at every transaction of the chain.
+/// What touched an address, newest first, by looking at every transaction of the chain, with all who have an account.
 fn scan(branch: &Branch, address: &Address) -> Vec<Told> {
+    let price = branch.spec.params().account_price.pebbles();
+    let mut there: BTreeSet<Address> = branch.spec.genesis_leaves().iter().map(|leaf| leaf.address).collect();
     let mut told = Vec::new();
     for block in &branch.blocks {
         let height = block.header.height.get();
-        let mut fees = 0;
+        let mut reward = branch.spec.subsidy(block.header.height).pebbles();
         for (transaction, place) in block.body.iter().zip(0..) {
             let body = &transaction.body;
-            fees += body.fee.pebbles();
+            reward += body.fee.pebbles();
+            let created = body.outputs.iter().filter(|output| there.insert(output.to)).count() as u64;
             let paid = body.outputs.iter().filter(|output| output.to == *address).map(|output| output.amount.pebbles());
             let received: u64 = paid.sum();
-            let sent = if body.sender == *address { body.total() } else { 0 };
+            let sent = if body.sender == *address { body.total() + created * price } else { 0 };
             if sent > 0 || received > 0 {
                 told.push((height, place, sent, received));
             }
         }
-        if block.header.beneficiary == *address {
-            told.push((height, REWARD, 0, branch.spec.subsidy(block.header.height).pebbles() + fees));
+        let beneficiary = block.header.beneficiary;
+        let rest = if there.contains(&beneficiary) { reward } else { reward.saturating_sub(price) };
+        if rest > 0 {
+            there.insert(beneficiary);
+        }
+        if beneficiary == *address && rest > 0 {
+            told.push((height, REWARD, 0, rest));
         }
     }
     told.reverse();
@@ -128,6 +136,55 @@ async fn a_reorganisation_takes_out_what_it_disconnects() {
     node.assert_at(&right).await;
     node.assert_told(&right);
     assert_eq!(node.history(key(5_000).address()), []);
+}
+
+/// A network whose blocks pay their fees alone.
+fn without_subsidy() -> ChainSpec {
+    let mut params = testing::easy_params();
+    params.subsidy = Amount::ZERO;
+    ChainSpec::new(params).expect("valid parameters")
+}
+
+/// A miner without an account, a reward that makes none, and then one: the index once took it for a broken store that the
+/// beneficiary of a connected block had no account.
+#[tokio::test]
+async fn a_reward_that_was_burned_is_told_nowhere() {
+    let [late, never, rich] = [500, 501, 502].map(|n| key(n).address());
+    for (options, build) in [(ON(), false), (DbOptions::default(), true)] {
+        let mut node = Fixture::on(without_subsidy(), options);
+        let mut stem = Branch::new(&node.spec);
+        let fee = |branch: &Branch, from, fee| {
+            let nonce = branch.state.nonce(&key(from).address());
+            payment(&branch.spec, &key(from), nonce, key(2).address(), 5, fee)
+        };
+        stem.mine_for(late, vec![]);
+        for beneficiary in [late, never] {
+            let payment = fee(&stem, 1, 1_000);
+            stem.mine_for(beneficiary, vec![payment]);
+        }
+        let mut other = stem.clone();
+        let paid = vec![stem.pay(1, 500, 7)];
+        stem.mine_for(late, paid);
+        let payment = fee(&stem, 3, 999);
+        stem.mine_for(late, vec![payment]);
+        let payment = fee(&stem, 3, 1_001);
+        stem.mine_for(rich, vec![payment]);
+        node.import_all(&stem.blocks).await;
+        node.assert_at(&stem).await;
+        if build {
+            node = node.restart_with(ON()).await;
+            node.whole().await;
+        }
+        node.assert_told(&stem);
+        assert_eq!(node.history(late), [(5, REWARD, 0, 999), (4, REWARD, 0, 1_000), (4, 0, 0, 7)]);
+        assert_eq!((node.history(never), node.history(rich)), (vec![], vec![(6, REWARD, 0, 1)]));
+        // Where the account never came, the reward of before is burned as ever.
+        other.mine_many(5, 1);
+        node.import_all(&other.blocks).await;
+        node.assert_at(&other).await;
+        node.assert_told(&other);
+        assert_eq!(node.history(late), []);
+    }
 }
 
 #[tokio::test]

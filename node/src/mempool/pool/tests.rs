@@ -25,9 +25,10 @@ struct Draft {
     fee: u64,
     outputs: u64,
     valid_until: u64,
+    max_price: u64,
 }
 
-const DRAFT: Draft = Draft { from: 1, nonce: 0, amount: 10, fee: 1_000, outputs: 1, valid_until: 0 };
+const DRAFT: Draft = Draft { from: 1, nonce: 0, amount: 10, fee: 1_000, outputs: 1, valid_until: 0, max_price: 0 };
 
 impl Draft {
     fn make(self) -> CheckedTransaction {
@@ -45,6 +46,7 @@ impl Draft {
             sender: key(self.from).address(),
             nonce: self.nonce,
             fee: pebbles(self.fee),
+            max_price: pebbles(self.max_price),
             valid_until: Height::new(self.valid_until),
             outputs: BoundedVec::new((0..self.outputs).map(output).collect()).expect("few outputs"),
             memo: BoundedBytes::default(),
@@ -71,7 +73,7 @@ fn small() -> Pool {
 }
 
 fn submit_as(pool: &mut Pool, account: Account, draft: Draft) -> Result<TxId, PoolError> {
-    let standing = Standing { account: Some(account), mined: false };
+    let standing = Standing { account: Some(account), mined: false, price: 0 };
     let result = pool.admit(draft.make(), &standing, at(0), at(0));
     pool.assert_consistent();
     result
@@ -98,14 +100,14 @@ impl Pool {
         assert_eq!(self.by_last_height.len(), limited.count());
         for (sender, queue) in &self.queues {
             assert!(!queue.entries.is_empty());
-            let spent: u64 = queue.entries.values().map(Entry::total).sum();
+            let spent: u64 = queue.entries.values().map(Entry::most).sum();
             assert_eq!(queue.spent_without(None), spent, "sums are exact");
             let mut walk = Walk::new(queue.account);
             for (nonce, entry) in &queue.entries {
                 let body = &entry.transaction.transaction().body;
                 assert_eq!((body.sender, body.nonce), (*sender, *nonce));
                 assert_eq!(self.place_by_id.get(&entry.transaction.txid()), Some(&(*sender, *nonce)));
-                let worth = walk.step(*nonce, entry.total(), entry.price);
+                let worth = walk.step(*nonce, entry.most(), entry.price);
                 assert_eq!(worth, entry.worth);
                 let arrival = Reverse(queue.arrival);
                 assert!(self.ranking.contains_key(&Rank { worth, arrival, nonce: Reverse(*nonce), sender: *sender }));
@@ -121,7 +123,7 @@ impl Pool {
             let body = &checked.transaction().body;
             let account = accounts.entry(body.sender).or_insert_with(|| self.queues[&body.sender].account);
             assert_eq!(body.nonce, account.nonce, "no gap");
-            let left = account.balance.checked_sub(pebbles(body.total())).expect("no balance is oversold");
+            let left = account.balance.checked_sub(pebbles(body.most())).expect("no balance is oversold");
             *account = Account { balance: left, nonce: account.nonce + 1 };
         }
     }
@@ -145,7 +147,7 @@ fn what_does_not_fit_the_account_is_refused() {
     assert_eq!(nobody, Err(PoolError::Execution(ExecutionError::UnknownSender { sender })));
     let used = PoolError::Execution(ExecutionError::Nonce { got: 0, expected: 1 });
     assert_eq!(submit_as(&mut pool, account(1, RICH), DRAFT), Err(used));
-    let mined = Standing { account: Some(account(1, RICH)), mined: true };
+    let mined = Standing { account: Some(account(1, RICH)), mined: true, price: 0 };
     assert_eq!(pool.admit(DRAFT.make(), &mined, at(0), at(0)), Err(PoolError::AlreadyMined));
     let poor = |balance, needed| {
         Err(PoolError::Execution(ExecutionError::InsufficientBalance { balance: pebbles(balance), needed }))
@@ -157,11 +159,35 @@ fn what_does_not_fit_the_account_is_refused() {
     assert!(submit_as(&mut pool, account(0, 2_019), Draft { fee: 2_009, ..DRAFT }).is_ok());
 }
 
+/// The price of state: what a payment may cost for new accounts is kept for it, and what it does not allow is refused.
+#[test]
+fn the_price_of_new_accounts_is_reserved_and_a_payment_that_does_not_allow_it_is_refused() {
+    let mut pool = small();
+    let submit = |pool: &mut Pool, draft: Draft, price| {
+        let standing = Standing { account: Some(account(0, 4_019)), mined: false, price };
+        let result = pool.admit(draft.make(), &standing, at(0), at(0));
+        pool.assert_consistent();
+        result
+    };
+    let above = ExecutionError::PriceAboveMax { price: 1_000, max_price: pebbles(999) };
+    let refused = submit(&mut pool, Draft { max_price: 999, ..DRAFT }, 1_000);
+    assert_eq!(refused, Err(PoolError::Execution(above)));
+    assert_eq!(refused.map_err(|error| error.proves()), Err(None), "on another chain the receiver may be there");
+    submit(&mut pool, Draft { max_price: 1_000, ..DRAFT }, 1_000).expect("just enough");
+    let pending = Pending { count: 1, spent: 2_010, next_nonce: Some(1) };
+    assert_eq!(pool.pending(&key(1).address()), pending);
+    // The second could be paid for only if the first cost less than it may.
+    let second = Draft { nonce: 1, max_price: 1_000, ..DRAFT };
+    let short = ExecutionError::InsufficientBalance { balance: pebbles(4_019), needed: 4_020 };
+    assert_eq!(submit(&mut pool, second, 0), Err(PoolError::Execution(short)));
+    submit(&mut pool, Draft { max_price: 999, ..second }, 0).expect("the negative control");
+}
+
 #[test]
 fn a_fee_below_a_pebble_a_byte_is_refused() {
     let mut pool = small();
-    assert_eq!(submit(&mut pool, Draft { fee: 176, ..DRAFT }), Err(PoolError::FeeTooLow { got: 176, min: 177 }));
-    assert!(submit(&mut pool, Draft { fee: 177, ..DRAFT }).is_ok());
+    assert_eq!(submit(&mut pool, Draft { fee: 184, ..DRAFT }), Err(PoolError::FeeTooLow { got: 184, min: 185 }));
+    assert!(submit(&mut pool, Draft { fee: 185, ..DRAFT }).is_ok());
 }
 
 #[test]
@@ -194,9 +220,9 @@ fn nonces_may_arrive_out_of_order_but_only_a_run_without_a_gap_is_selected() {
 fn a_replacement_pays_more_and_the_old_one_is_said_to_be_replaced() {
     let mut pool = small();
     let old = submit(&mut pool, DRAFT).expect("a good one");
-    let cheap = PoolError::ReplacementFeeTooLow { got: 1_176, min: 1_177 };
-    assert_eq!(submit(&mut pool, Draft { fee: 1_176, ..DRAFT }), Err(cheap));
-    let by = submit(&mut pool, Draft { fee: 1_177, ..DRAFT }).expect("enough");
+    let cheap = PoolError::ReplacementFeeTooLow { got: 1_184, min: 1_185 };
+    assert_eq!(submit(&mut pool, Draft { fee: 1_184, ..DRAFT }), Err(cheap));
+    let by = submit(&mut pool, Draft { fee: 1_185, ..DRAFT }).expect("enough");
     assert_eq!(pool.status(&old), PoolStatus::Dropped(DropReason::Replaced { by }));
     assert_eq!(pool.info().count, 1);
 }
@@ -208,8 +234,8 @@ fn a_full_pool_evicts_the_lowest_rate_and_refuses_what_pays_no_more() {
     for from in 2..7 {
         submit(&mut pool, Draft { from, ..DRAFT }).expect("room");
     }
-    assert_eq!(pool.info().min_fee_rate, 6, "900 for 177 bytes is 5 and a bit");
-    let full = Err(PoolError::PoolFull { min_fee_rate: 6 });
+    assert_eq!(pool.info().min_fee_rate, 5, "900 for 185 bytes is 4 and a bit");
+    let full = Err(PoolError::PoolFull { min_fee_rate: 5 });
     assert_eq!(submit(&mut pool, Draft { from: 7, fee: 900, ..DRAFT }), full, "as much is not more");
     assert!(submit(&mut pool, Draft { from: 7, fee: 901, ..DRAFT }).is_ok());
     assert_eq!(pool.status(&cheap), PoolStatus::Dropped(DropReason::Evicted));
@@ -235,9 +261,9 @@ fn what_cannot_be_mined_yet_is_evicted_first_and_evicts_nothing() {
     let mut pool = small();
     let waiting = submit(&mut pool, Draft { nonce: 1, fee: 90_000, ..DRAFT }).expect("room");
     for from in 2..7 {
-        submit(&mut pool, Draft { from, fee: 177, ..DRAFT }).expect("room");
+        submit(&mut pool, Draft { from, fee: 185, ..DRAFT }).expect("room");
     }
-    assert!(submit(&mut pool, Draft { from: 7, fee: 177, ..DRAFT }).is_ok());
+    assert!(submit(&mut pool, Draft { from: 7, fee: 185, ..DRAFT }).is_ok());
     assert_eq!(pool.status(&waiting), PoolStatus::Dropped(DropReason::Evicted));
     let refused = submit(&mut pool, Draft { nonce: 1, fee: 90_000, ..DRAFT });
     assert_eq!(refused, Err(PoolError::PoolFull { min_fee_rate: 2 }));
@@ -245,14 +271,14 @@ fn what_cannot_be_mined_yet_is_evicted_first_and_evicts_nothing() {
 
 #[test]
 fn a_large_transaction_makes_room_for_all_its_bytes_or_takes_none() {
-    let config = PoolConfig { max_bytes: 4 * 177, ..Default::default() };
+    let config = PoolConfig { max_bytes: 4 * 185, ..Default::default() };
     let mut pool = Pool::new(config, Height::GENESIS);
     for (from, fee) in [(1, 200), (2, 300), (3, 400), (4, 90_000)] {
         submit(&mut pool, Draft { from, fee, ..DRAFT }).expect("room");
     }
-    // 577 bytes leave room for none of the others.
+    // 585 bytes leave room for none of the others.
     let large = Draft { from: 5, outputs: 11, fee: 5_770, ..DRAFT };
-    assert_eq!(submit(&mut pool, large), Err(PoolError::PoolFull { min_fee_rate: 509 }));
+    assert_eq!(submit(&mut pool, large), Err(PoolError::PoolFull { min_fee_rate: 487 }));
     assert_eq!(pool.info().count, 4, "nothing was evicted in vain");
     assert!(submit(&mut pool, Draft { fee: 577_000, ..large }).is_ok());
     assert_eq!(pool.info().count, 1);
@@ -268,12 +294,12 @@ fn a_block_is_filled_by_rate_in_order_of_nonce() {
         pool.select(max_bytes).iter().map(|checked| checked.transaction().body.fee.pebbles()).collect()
     };
     assert_eq!(fees(&pool, usize::MAX), [500, 400, 350, 300, 9_000]);
-    assert_eq!(fees(&pool, 3 * 177 + 176), [500, 400, 350]);
-    assert!(fees(&pool, 176).is_empty());
+    assert_eq!(fees(&pool, 3 * 185 + 184), [500, 400, 350]);
+    assert!(fees(&pool, 184).is_empty());
     // What is too large for the rest keeps its successors out, and nobody else.
     submit(&mut pool, Draft { from: 4, outputs: 11, fee: 57_700, ..DRAFT }).expect("room");
     submit(&mut pool, Draft { from: 4, nonce: 1, fee: 50_000, ..DRAFT }).expect("room");
-    assert_eq!(fees(&pool, 2 * 177), [500, 400]);
+    assert_eq!(fees(&pool, 2 * 185), [500, 400]);
 }
 
 #[test]
@@ -442,10 +468,19 @@ mod model {
     }
 
     fn any_draft() -> impl Strategy<Value = Draft> {
-        let fees = prop::sample::select(vec![100, 177, 240, 300, 700, 2_000, 9_000]);
+        let fees = prop::sample::select(vec![100, 185, 240, 300, 700, 2_000, 9_000]);
         let lasts = prop::sample::select(vec![0, 0, 0, 103, 106, 110]);
-        (1..=SENDERS, 0..8u64, prop::sample::select(vec![1, 3_000, 20_000]), fees, 1..4u64, lasts).prop_map(
-            |(from, nonce, amount, fee, outputs, valid_until)| Draft { from, nonce, amount, fee, outputs, valid_until },
+        let (amounts, prices) = (prop::sample::select(vec![1, 3_000, 20_000]), prop::sample::select(vec![0, 0, 5_000]));
+        (1..=SENDERS, 0..8u64, amounts, fees, 1..4u64, lasts, prices).prop_map(
+            |(from, nonce, amount, fee, outputs, valid_until, max_price)| Draft {
+                from,
+                nonce,
+                amount,
+                fee,
+                outputs,
+                valid_until,
+                max_price,
+            },
         )
     }
 
@@ -490,12 +525,12 @@ mod model {
             let account = self.accounts[&sender(checked)];
             let others = self.list.iter().map(|(other, _)| other).filter(|other| sender(other) == sender(checked));
             let run: Vec<_> = others.filter(|other| nonce(other) < nonce(checked)).chain([checked]).collect();
-            let total: u64 = run.iter().map(|other| other.transaction().body.total()).sum();
+            let most: u64 = run.iter().map(|other| other.transaction().body.most()).sum();
             let gapless = run.len() as u64 == nonce(checked) + 1 - account.nonce;
             let rate = run.iter().map(|other| FeeRate::of(other.transaction())).min().expect("itself");
             let arrival = self.arrived.iter().position(|address| *address == sender(checked));
             let arrival = Reverse(arrival.unwrap_or(self.arrived.len()));
-            (gapless && total <= account.balance.pebbles(), rate, arrival, Reverse(nonce(checked)))
+            (gapless && most <= account.balance.pebbles(), rate, arrival, Reverse(nonce(checked)))
         }
 
         fn ranked(&self) -> Vec<CheckedTransaction> {
@@ -545,7 +580,7 @@ mod model {
             let others = queue.iter().filter(|other| nonce(other) != nonce(checked));
             let first = self.accounts[&sender(checked)].nonce;
             let neighbours = Neighbours {
-                spent: others.map(|other| other.transaction().body.total()).sum(),
+                spent: others.map(|other| other.transaction().body.most()).sum(),
                 missing: (first..).find(|missing| !queue.iter().any(|other| nonce(other) == *missing)).expect("one"),
                 rival: rival.map(|rival| FeeRate::of(rival.transaction())),
             };
@@ -555,7 +590,7 @@ mod model {
 
         fn standing(&self, checked: &CheckedTransaction) -> Standing {
             let mined = self.blocks.iter().any(|(_, block)| block.contains(checked));
-            Standing { account: self.accounts.get(&sender(checked)).copied(), mined }
+            Standing { account: self.accounts.get(&sender(checked)).copied(), mined, price: 0 }
         }
 
         /// Follows the chain to where `accounts` and `height` say.
@@ -697,7 +732,7 @@ mod model {
 #[test]
 fn a_dry_run_says_what_admission_would_and_changes_nothing() {
     let mut pool = small();
-    let standing = Standing { account: Some(account(0, RICH)), mined: false };
+    let standing = Standing { account: Some(account(0, RICH)), mined: false, price: 0 };
     let drafts = (1..=8).map(|from| Draft { from, fee: 1_000 + from % 2, ..DRAFT });
     for draft in drafts.chain([Draft { from: 9, fee: 0, ..DRAFT }, Draft { from: 10, fee: 9_000, ..DRAFT }]) {
         let before = pool.info();
@@ -711,7 +746,7 @@ fn a_dry_run_says_what_admission_would_and_changes_nothing() {
 #[test]
 fn a_refusal_is_remembered_unless_something_better_is_known() {
     let mut pool = small();
-    let refusal = PoolError::FeeTooLow { got: 0, min: 177 };
+    let refusal = PoolError::FeeTooLow { got: 0, min: 185 };
     let (gone, here) = (DRAFT.make().txid(), submit(&mut pool, Draft { from: 2, ..DRAFT }).expect("it is taken"));
     for error in [PoolError::AlreadyPooled, PoolError::AlreadyMined, PoolError::Invalid(TxError::Signature)] {
         pool.remember_refusal(gone, error, at(0));
@@ -728,7 +763,7 @@ fn a_refusal_is_remembered_unless_something_better_is_known() {
 #[test]
 fn pages_follow_the_order_of_arrival_and_a_place_outlives_its_transaction() {
     let mut pool = small();
-    let standing = Standing { account: Some(account(0, RICH)), mined: false };
+    let standing = Standing { account: Some(account(0, RICH)), mined: false, price: 0 };
     let ids: Vec<TxId> = (1..=5)
         .map(|from| pool.admit(Draft { from, ..DRAFT }.make(), &standing, at(from), at(from)).expect("it is taken"))
         .collect();

@@ -1,10 +1,7 @@
 //! What waiting for the network comes to.
 
 use super::*;
-use cairn_ledger::{
-    pow::Work,
-    units::{Height, Timestamp},
-};
+use cairn_ledger::pow::Work;
 
 fn status(height: u64) -> PeerStatus {
     PeerStatus {
@@ -15,6 +12,8 @@ fn status(height: u64) -> PeerStatus {
         now: Timestamp::from_millis(0),
         lowest_body: Height::GENESIS,
         snapshots: BoundedVec::default(),
+        rules_id: cairn_ledger::hash::Hash::ZERO,
+        upgrades: BoundedVec::default(),
     }
 }
 

@@ -1,7 +1,12 @@
 //! What peers are worth, and what is known of them.
 
 use super::*;
-use cairn_ledger::{codec::DecodeError, error::TxError};
+use cairn_ledger::{
+    codec::{BoundedBytes, BoundedVec, DecodeError},
+    error::TxError,
+    testing::arbitrary_hash,
+    units::Height,
+};
 
 fn table() -> (PeerTable, PeerNumber, Instant) {
     let (mut table, now) = (PeerTable::default(), Instant::now());
@@ -46,6 +51,8 @@ fn the_median_clock_is_not_moved_by_one_liar() {
             now: Timestamp::from_millis(clock),
             lowest_body: Default::default(),
             snapshots: Default::default(),
+            rules_id: Hash::ZERO,
+            upgrades: Default::default(),
         };
         table.set_status(number, status, Timestamp::from_millis(1_000))
     };
@@ -135,6 +142,8 @@ fn who_never_says_where_it_stands_or_falls_silent_is_found() {
         now: Timestamp::from_millis(0),
         lowest_body: Default::default(),
         snapshots: Default::default(),
+        rules_id: Hash::ZERO,
+        upgrades: Default::default(),
     };
     table.set_status(number, status, Timestamp::from_millis(0));
     table.heard(number, soon);
@@ -151,6 +160,63 @@ fn a_useless_peer_gives_way_only_where_others_are_useful() {
     table.was_useful(busy, later);
     assert_eq!(table.stalest(|_| true, later), table.get(idle).map(|peer| peer.id));
     assert_eq!(table.stalest(|peer| !peer.inbound, later), None);
+}
+
+fn says(rules_id: u64, upgrades: &[(u64, &str)]) -> PeerStatus {
+    let named = |(height, name): &(u64, &str)| NamedUpgrade {
+        height: Height::new(*height),
+        name: BoundedBytes::new(name.as_bytes().to_vec()).expect("a short name"),
+    };
+    PeerStatus {
+        genesis_id: BlockId::ZERO,
+        tip: BlockId::ZERO,
+        height: Default::default(),
+        total_work: Work::ZERO,
+        now: Timestamp::from_millis(0),
+        lowest_body: Default::default(),
+        snapshots: Default::default(),
+        rules_id: arbitrary_hash(rules_id),
+        upgrades: BoundedVec::new(upgrades.iter().map(named).collect()).expect("two"),
+    }
+}
+
+/// A liar's upgrade is not what most of those name whose rules differ, and an upgrade known here is no news.
+#[test]
+fn peers_with_other_upgrades_are_told_of_with_the_height_and_nobody_is_charged() {
+    let network = cairn_ledger::testing::easy_network();
+    let own = network.schedule().id();
+    let (mut table, first, now) = table();
+    let same = PeerStatus { rules_id: own, ..says(0, &[]) };
+    table.set_status(first, same, Timestamp::from_millis(0));
+    assert_eq!(table.other_rules(network.schedule()), None, "the negative control");
+    let others: Vec<_> = (0..3).map(|_| table.connected(PeerId::random(), Multiaddr::empty(), false, now)).collect();
+    table.set_status(others[0], says(1, &[(50, "lie")]), Timestamp::from_millis(0));
+    table.set_status(others[1], says(2, &[(70, "cheap")]), Timestamp::from_millis(0));
+    table.set_status(others[2], says(2, &[(70, "cheap")]), Timestamp::from_millis(0));
+    let unknown = Some((Height::new(70), String::from("cheap")));
+    assert_eq!(table.other_rules(network.schedule()), Some(OtherRules { peers: 3, of: 4, unknown }));
+    assert!(others.iter().all(|peer| table.info(*peer, vec![], now).is_some_and(|info| info.score == 0)));
+    // Whoever has not updated names less than is known here.
+    let upgrade = Upgrade {
+        height: Height::new(70),
+        name: String::from("cheap"),
+        max_block_bytes: None,
+        max_new_accounts: None,
+        account_price: Some(cairn_ledger::testing::pebbles(1)),
+        feature: None,
+    };
+    let upgraded = network.with_upgrades(vec![upgrade]).expect("a good upgrade");
+    for peer in others {
+        table.set_status(peer, says(3, &[]), Timestamp::from_millis(0));
+    }
+    assert_eq!(table.other_rules(upgraded.schedule()), Some(OtherRules { peers: 4, of: 4, unknown: None }));
+}
+
+#[test]
+fn other_rules_are_news_once_and_remembered_in_bounded_number() {
+    let (mut table, ..) = table();
+    assert!(table.is_news(arbitrary_hash(1)) && !table.is_news(arbitrary_hash(1)));
+    assert_eq!((0..1_000).filter(|n| table.is_news(arbitrary_hash(*n))).count(), MOST_RULES_TOLD - 1);
 }
 
 /// After a partition the peers of the lighter side are honest.

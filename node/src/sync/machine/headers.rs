@@ -287,6 +287,8 @@ impl Machine {
             HeaderOutcome::Orphan { .. } => Err(RunEnd::Detached),
             HeaderOutcome::Early => Err(RunEnd::Early),
             HeaderOutcome::Unwanted => Err(RunEnd::Deep),
+            // Nobody's fault: it goes on under rules that only one side knows.
+            HeaderOutcome::OtherRules { .. } => Err(RunEnd::NoRoom),
             HeaderOutcome::InvalidAncestor => Err(RunEnd::Refused),
             HeaderOutcome::Invalid(error) => match error.fault() {
                 Fault::Proven => Err(RunEnd::Offence(Offence::InvalidHeader(error))),

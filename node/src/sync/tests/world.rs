@@ -322,6 +322,8 @@ impl Peer {
             now: Timestamp::from_millis(0),
             lowest_body: Height::GENESIS,
             snapshots: BoundedVec::default(),
+            rules_id: Hash::ZERO,
+            upgrades: BoundedVec::default(),
         }
     }
 
