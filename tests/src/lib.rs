@@ -10,7 +10,8 @@
 //! [`strangers`] peers that are no nodes, as processes · [`netns`] internets and home networks ·
 //! [`resident`] one node process there ·
 //! [`shaper`] a line that is slow, far or cut · [`wide`] large payments ·
-//! [`faults`] clocks that are wrong and disks that fail
+//! [`faults`] clocks that are wrong and disks that fail ·
+//! [`vectors`] random chains with the ledger's verdicts, for the specification in tests/spec
 //!
 //! # The path of a test
 //! [`network::TestNetwork::new`] → [`cluster::Cluster::start`] → calls through [`node::Node::rpc`] → conditions
@@ -38,6 +39,7 @@ pub mod shaper;
 pub mod socket;
 pub mod strangers;
 pub mod tokens;
+pub mod vectors;
 pub mod wait;
 pub mod wallet;
 pub mod wide;
