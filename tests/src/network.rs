@@ -38,8 +38,17 @@ impl TestNetwork {
     /// # Panics
     /// The system refuses a temporary file.
     pub fn with(age_ms: u64, local: bool) -> Self {
+        Self::shaped(age_ms, local, |_| {})
+    }
+
+    /// The same, with other numbers.
+    ///
+    /// # Panics
+    /// The system refuses a temporary file.
+    pub fn shaped(age_ms: u64, local: bool, shape: impl FnOnce(&mut ChainParams)) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let mut params = testing::easy_params();
+        shape(&mut params);
         // No two tests share a genesis, so none can find another's nodes.
         params.name = format!("test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         params.genesis_time = Timestamp::from_millis(now_ms() - age_ms);

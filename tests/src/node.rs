@@ -352,8 +352,20 @@ impl Node {
     /// # Panics
     /// The system does not say.
     pub fn resident_mib(&self) -> u64 {
+        self.memory_mib("VmRSS:")
+    }
+
+    /// The most memory it has held since its start, in MiB (VmHWM).
+    ///
+    /// # Panics
+    /// The system does not say.
+    pub fn most_resident_mib(&self) -> u64 {
+        self.memory_mib("VmHWM:")
+    }
+
+    fn memory_mib(&self, what: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux tells");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("a process has memory");
         let kib: u64 = line.trim().split(' ').next().and_then(|kib| kib.parse().ok()).expect("a number");
         kib / 1024
     }

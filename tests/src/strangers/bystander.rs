@@ -15,6 +15,9 @@ use std::time::Duration;
 /// What a status begins with: the network, the tip, the height and the work.
 const STATUS: [usize; 4] = [32, 32, 8, 32];
 
+/// How long an answer may take, its own included: longer than any node waits.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What a bystander does besides standing by.
 #[derive(Clone, Debug)]
 pub struct Service {
@@ -52,7 +55,7 @@ pub(super) fn at_genesis(asked: &[u8]) -> Vec<u8> {
 /// Requests of one protocol, asked and answered.
 pub(super) fn requests(prefix: &str, name: &str) -> request_response::Behaviour<Bytes> {
     let name = StreamProtocol::try_from_owned(format!("{prefix}/{name}")).expect("it begins with a slash");
-    let config = request_response::Config::default();
+    let config = request_response::Config::default().with_request_timeout(PATIENCE);
     request_response::Behaviour::with_codec(Bytes::default(), [(name, ProtocolSupport::Full)], config)
 }
 

@@ -1,0 +1,230 @@
+//! A chain in the hands of a stranger: real blocks as far as it likes, then headers whose work and links are right
+//! and whose blocks nobody could connect. All are made as honest miners make theirs, on a network whose targets are
+//! easy; what they cost is what the network's rules demand.
+
+use crate::node::Node;
+use cairn_ledger::{
+    block::{Block, Body, HEADER_VERSION, Header},
+    chain_spec::ChainSpec,
+    hash::BlockId,
+    merkle::txs_root,
+    pow::{
+        Work,
+        search::{CHUNK, Search},
+    },
+    testing::{self, MemoryState, genesis_state, key},
+    transaction::Transaction,
+    units::Timestamp,
+    validate::{ChainContext, CheckedBlock, check_header, check_work, connect_block, touched_addresses},
+};
+use std::collections::HashMap;
+
+/// Whatever the time, the stranger does not mind.
+const END_OF_TIME: Timestamp = Timestamp::from_millis(u64::MAX);
+
+/// A block of it.
+#[derive(Clone, Debug)]
+struct Link {
+    id: BlockId,
+    block: Block,
+    /// Whether it follows every rule; otherwise those for headers alone.
+    executed: bool,
+}
+
+/// The chain.
+#[derive(Clone)]
+pub struct Chain {
+    spec: ChainSpec,
+    tip: ChainContext,
+    /// The accounts after the tip; none above a block that was never executed.
+    state: Option<MemoryState>,
+    /// From block 0 up.
+    links: Vec<Link>,
+    heights: HashMap<BlockId, usize>,
+}
+
+impl Chain {
+    /// Block 0.
+    pub fn new(spec: &ChainSpec) -> Self {
+        let (tip, genesis) = (ChainContext::genesis(spec), spec.genesis().clone());
+        let link = Link { id: tip.id(), block: Block { header: genesis, body: Body::default() }, executed: true };
+        let heights = HashMap::from([(link.id, 0)]);
+        Self { spec: spec.clone(), tip, state: Some(genesis_state(spec)), links: vec![link], heights }
+    }
+
+    /// The chain of a node, by asking for its blocks.
+    ///
+    /// # Panics
+    /// The node does not answer, or its chain breaks a rule.
+    pub async fn of(node: &Node, spec: &ChainSpec) -> Self {
+        Self::new(spec).led_by(node).await
+    }
+
+    /// What a node follows now, by asking for the blocks that this chain lacks.
+    ///
+    /// # Panics
+    /// The node does not answer, or its chain breaks a rule.
+    pub async fn led_by(self, node: &Node) -> Self {
+        let (mut blocks, mut at) = (Vec::new(), node.info().await.tip.0);
+        while !self.heights.contains_key(&at) {
+            let block = node.block(at).await;
+            at = block.header.parent;
+            blocks.push(block);
+        }
+        let height = self.header_of(&at).height.get();
+        let mut chain = if height == self.height() { self } else { self.fork(height) };
+        blocks.into_iter().rev().for_each(|block| chain.connect(block));
+        chain
+    }
+
+    fn header_of(&self, id: &BlockId) -> &Header {
+        &self.links[self.heights[id]].block.header
+    }
+
+    /// Its last block.
+    pub fn tip(&self) -> BlockId {
+        self.tip.id()
+    }
+
+    /// The height of the last block.
+    pub fn height(&self) -> u64 {
+        self.tip.header().height.get()
+    }
+
+    /// Its work.
+    pub fn total_work(&self) -> Work {
+        self.tip.total_work()
+    }
+
+    /// The time of its last block.
+    pub fn time(&self) -> Timestamp {
+        self.tip.header().time
+    }
+
+    /// The rules.
+    pub fn spec(&self) -> &ChainSpec {
+        &self.spec
+    }
+
+    /// Whether a block is on it.
+    pub fn contains(&self, id: &BlockId) -> bool {
+        self.heights.contains_key(id)
+    }
+
+    /// A copy that ends at this height.
+    ///
+    /// # Panics
+    /// The chain is shorter.
+    pub fn fork(&self, height: u64) -> Self {
+        let mut fork = Self::new(&self.spec);
+        let upto = usize::try_from(height).expect("a height that fits");
+        for link in &self.links[1..=upto] {
+            match link.executed {
+                true => fork.connect(link.block.clone()),
+                false => fork.push(link.block.clone()),
+            }
+        }
+        fork
+    }
+
+    /// Makes a block `gap` milliseconds after the last, with these transactions, for key 0.
+    ///
+    /// # Panics
+    /// A transaction is invalid, or a block below was never executed.
+    pub fn mine(&mut self, gap: u64, transactions: Vec<Transaction>) {
+        let time = self.time().saturating_add(gap);
+        let state = self.state.as_ref().expect("blocks whose accounts are known");
+        let block = testing::mine_at(&self.spec, &self.tip, state, transactions, time);
+        self.connect(block);
+    }
+
+    /// Makes `count` empty blocks, each `gap` milliseconds after the one before.
+    pub fn grow(&mut self, count: u64, gap: u64) {
+        (0..count).for_each(|_| self.mine(gap, Vec::new()));
+    }
+
+    /// Makes a header `gap` milliseconds after the last, for the n-th test key, with the accounts of block 0: its
+    /// work and its links are right, and its empty body belongs to it, but nobody could connect it.
+    ///
+    /// # Panics
+    /// The chain has reached the last height there is.
+    pub fn extend(&mut self, gap: u64, beneficiary: u64) {
+        let header = solved(Header {
+            version: HEADER_VERSION,
+            height: self.tip.header().height.next().expect("a low height"),
+            parent: self.tip.id(),
+            time: self.time().saturating_add(gap),
+            target: self.tip.next_target(&self.spec),
+            beneficiary: key(beneficiary).address(),
+            txs_root: txs_root(&[]),
+            state_root: self.spec.genesis().state_root,
+            history_root: self.tip.history().commitment(),
+            nonce: 0,
+        });
+        self.push(Block { header, body: Body::default() });
+    }
+
+    /// Adds a block that is linked and never executed.
+    fn push(&mut self, block: Block) {
+        let sealed = check_work(&self.spec, block.header.clone()).expect("valid work");
+        let linked = check_header(&self.spec, &self.tip, sealed, END_OF_TIME).expect("a header that links");
+        self.tip = self.tip.extend(&linked);
+        self.state = None;
+        self.keep(block, false);
+    }
+
+    /// Adds a valid block.
+    ///
+    /// # Panics
+    /// It breaks a rule.
+    pub fn connect(&mut self, block: Block) {
+        let sealed = check_work(&self.spec, block.header.clone()).expect("valid work");
+        let linked = check_header(&self.spec, &self.tip, sealed, END_OF_TIME).expect("a header that links");
+        let tip = self.tip.extend(&linked);
+        let checked = CheckedBlock::check(&self.spec, linked, block.body.clone()).expect("a body that checks");
+        let state = self.state.as_mut().expect("blocks whose accounts are known");
+        let touched = touched_addresses(&checked.header().header().beneficiary, checked.transactions());
+        let slice = state.slice(&touched);
+        let connected = connect_block(&self.spec, checked, slice, state.tree()).expect("a block that connects");
+        let (_, change, update) = connected.into_parts();
+        state.apply(&change, update);
+        self.tip = tip;
+        self.keep(block, true);
+    }
+
+    fn keep(&mut self, block: Block, executed: bool) {
+        self.heights.insert(self.tip.id(), self.links.len());
+        self.links.push(Link { id: self.tip.id(), block, executed });
+    }
+
+    /// A header by its height.
+    ///
+    /// # Panics
+    /// The chain is shorter.
+    pub fn header(&self, height: u64) -> &Header {
+        &self.links[usize::try_from(height).expect("a height that fits")].block.header
+    }
+
+    /// The body of a block.
+    pub fn body(&self, id: &BlockId) -> Option<&Body> {
+        Some(&self.links[*self.heights.get(id)?].block.body)
+    }
+
+    /// The place after the first of these ids that is on the chain; that of block 1 when none is.
+    pub fn place_after(&self, locator: &[BlockId]) -> usize {
+        locator.iter().find_map(|id| self.heights.get(id)).map_or(1, |height| height + 1)
+    }
+
+    /// At most so many headers from a place on.
+    pub fn headers_from(&self, place: usize, most: usize) -> Vec<Header> {
+        self.links.iter().skip(place).take(most).map(|link| link.block.header.clone()).collect()
+    }
+}
+
+/// Finds a nonce for a header, as fast as miners do.
+fn solved(mut header: Header) -> Header {
+    let search = Search::new(header.seal(), header.target.decode().expect("a target"));
+    let mut chunks = (0..).step_by(CHUNK as usize);
+    header.nonce = chunks.find_map(|first| search.in_chunk(first)).expect("some nonce meets the target");
+    header
+}

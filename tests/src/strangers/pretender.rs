@@ -1,0 +1,499 @@
+//! A peer with a chain of its own, which it serves as it likes: as nodes do, or in one of the ways by which
+//! somebody without work would keep others from mining or from synchronising.
+
+use super::{
+    bystander::requests,
+    bytes::{Bytes, framed},
+    chain::Chain,
+};
+use crate::{
+    intruder::{REQUESTS, TOPICS},
+    node::Node,
+    wait::{SOON, until},
+};
+use cairn_ledger::{
+    codec::{BoundedVec, encode},
+    hash::{BlockId, sha256},
+    pow::Work,
+    testing::arbitrary_hash,
+    units::Height,
+};
+use cairn_node::network::{
+    PeerStatus,
+    wire::{
+        Bodies as BodiesAnswer, CompactBlock, GetBodies, GetHeaders, Headers as HeadersAnswer, MAX_HEADERS, Message,
+    },
+};
+use libp2p::{
+    Multiaddr, PeerId, Swarm, SwarmBuilder,
+    futures::StreamExt,
+    gossipsub::{self, IdentTopic, MessageAuthenticity, MessageId, ValidationMode},
+    identify, noise, ping,
+    request_response::{self, Event, Message as Exchange, ResponseChannel},
+    swarm::{NetworkBehaviour, SwarmEvent},
+    tcp, yamux,
+};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::{JoinHandle, JoinSet},
+};
+
+/// Places in [`REQUESTS`] and [`TOPICS`].
+const STATUS: usize = 0;
+const HEADERS: usize = 1;
+const BODIES: usize = 2;
+const BLOCKS: usize = 0;
+/// More bytes of bodies than this are left for the next answer.
+const ANSWER_BYTES: usize = 3 << 20;
+
+/// What it says of its chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Claim {
+    /// What it has.
+    #[default]
+    Honest,
+    /// More work than anybody has, at another tip after each answer.
+    Most,
+}
+
+/// What it answers who asks for headers.
+#[derive(Clone, Default)]
+pub enum Headers {
+    /// As nodes do.
+    #[default]
+    Honest,
+    /// None, after so long.
+    Empty(Duration),
+    /// Nothing at all.
+    Silent,
+    /// The first of its chain, whatever was asked.
+    Repeated,
+    /// As many as fit, made while they are asked for, for ever.
+    Endless,
+    /// When asked once more for what it gave, those of this chain.
+    Other(Arc<Chain>),
+}
+
+/// What it answers who asks for bodies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bodies {
+    /// As nodes do.
+    #[default]
+    Honest,
+    /// None.
+    Withheld,
+    /// All but the one at this height, and none after it in the same answer.
+    AllBut(u64),
+}
+
+/// How it behaves.
+#[derive(Clone, Default)]
+pub struct Manner {
+    /// Of its chain.
+    pub claim: Claim,
+    /// To who asks for headers.
+    pub headers: Headers,
+    /// To who asks for bodies.
+    pub bodies: Bodies,
+}
+
+#[derive(NetworkBehaviour)]
+struct Behaviour {
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+    gossip: gossipsub::Behaviour,
+    status: request_response::Behaviour<Bytes>,
+    headers: request_response::Behaviour<Bytes>,
+    bodies: request_response::Behaviour<Bytes>,
+}
+
+/// What it is told to do.
+enum Order {
+    Dial(Multiaddr),
+    /// Says where it stands to everybody.
+    Announce,
+    Publish(Vec<u8>, oneshot::Sender<bool>),
+}
+
+/// What its task and its owner both see.
+struct Shared {
+    chain: Mutex<Arc<Chain>>,
+    /// Requests by protocol.
+    asked: [AtomicUsize; REQUESTS.len()],
+    /// Headers that were given.
+    given: AtomicUsize,
+    /// Blocks that were gossiped to it.
+    heard: Mutex<HashSet<BlockId>>,
+}
+
+impl Shared {
+    fn chain(&self) -> Arc<Chain> {
+        Arc::clone(&self.chain.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The peer; it ends when it is dropped.
+pub struct Pretender {
+    id: PeerId,
+    port: u16,
+    shared: Arc<Shared>,
+    orders: mpsc::UnboundedSender<Order>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Pretender {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Pretender {
+    /// A new identity with this chain; `prefix` is what the names of its network's protocols begin with.
+    ///
+    /// # Panics
+    /// The system gives it no port.
+    pub async fn new(prefix: &str, chain: Arc<Chain>, manner: Manner) -> Self {
+        let prefix = prefix.trim_end_matches('/').to_owned();
+        let mut swarm = swarm(&prefix);
+        let id = *swarm.local_peer_id();
+        swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().expect("an address")).expect("TCP is there");
+        let port = loop {
+            if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
+                break address.iter().find_map(port_of).expect("it listens on TCP");
+            }
+        };
+        let shared = Arc::new(Shared {
+            chain: Mutex::new(chain),
+            asked: Default::default(),
+            given: AtomicUsize::new(0),
+            heard: Mutex::default(),
+        });
+        let (orders, received) = mpsc::unbounded_channel();
+        let actor = Actor {
+            swarm,
+            topic: IdentTopic::new(format!("{prefix}/{}", TOPICS[BLOCKS])),
+            manner,
+            shared: Arc::clone(&shared),
+            peers: HashMap::new(),
+            answers: JoinSet::new(),
+            claims: 0,
+        };
+        Self { id, port, shared, orders, task: tokio::spawn(actor.run(received)) }
+    }
+
+    /// Its identity.
+    pub fn peer_id(&self) -> String {
+        self.id.to_string()
+    }
+
+    /// Its address among peers.
+    pub fn address(&self) -> String {
+        format!("/ip4/127.0.0.1/tcp/{}/p2p/{}", self.port, self.id)
+    }
+
+    fn order(&self, order: Order) {
+        // The task ends only with this value, or by a panic that the test sees.
+        let _ = self.orders.send(order);
+    }
+
+    /// Connects to a node, and waits until that has taken it in.
+    ///
+    /// # Panics
+    /// It does not.
+    pub async fn meets(&self, node: &Node) {
+        self.order(Order::Dial(node.address().await.parse().expect("a node's address")));
+        let id = self.peer_id();
+        until("the stranger is let in", SOON, async || node.peer_ids().await.contains(&id).then_some(())).await;
+    }
+
+    /// Takes another chain, and says so to everybody.
+    pub fn follow(&self, chain: Arc<Chain>) {
+        *self.shared.chain.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+        self.order(Order::Announce);
+    }
+
+    /// Gossips a block without transactions by its header; whether it is on its way.
+    pub async fn gossips(&self, header: &cairn_ledger::block::Header) -> bool {
+        let compact =
+            CompactBlock { header: header.clone(), short_ids: BoundedVec::default(), prefilled: BoundedVec::default() };
+        let (sender, sent) = oneshot::channel();
+        self.order(Order::Publish(compact.to_bytes(), sender));
+        sent.await.unwrap_or(false)
+    }
+
+    /// How often it was asked for headers.
+    pub fn asked_for_headers(&self) -> usize {
+        self.shared.asked[HEADERS].load(Ordering::Relaxed)
+    }
+
+    /// How often it was asked for bodies.
+    pub fn asked_for_bodies(&self) -> usize {
+        self.shared.asked[BODIES].load(Ordering::Relaxed)
+    }
+
+    /// How many headers it has given.
+    pub fn headers_given(&self) -> usize {
+        self.shared.given.load(Ordering::Relaxed)
+    }
+
+    /// The blocks that were gossiped to it.
+    pub fn heard(&self) -> HashSet<BlockId> {
+        self.shared.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn port_of(part: libp2p::multiaddr::Protocol<'_>) -> Option<u16> {
+    match part {
+        libp2p::multiaddr::Protocol::Tcp(port) => Some(port),
+        _ => None,
+    }
+}
+
+/// What it knows of whom it speaks to.
+#[derive(Default)]
+struct Known {
+    /// What that said of itself last.
+    status: Option<PeerStatus>,
+    /// The place after the last header that was given to it.
+    given: usize,
+}
+
+struct Actor {
+    swarm: Swarm<Behaviour>,
+    topic: IdentTopic,
+    manner: Manner,
+    shared: Arc<Shared>,
+    peers: HashMap<PeerId, Known>,
+    /// Answers that come late.
+    answers: JoinSet<(PeerId, ResponseChannel<Vec<u8>>)>,
+    /// Claims made so far: each names another tip.
+    claims: u64,
+}
+
+impl Actor {
+    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+        loop {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_event(event),
+                Some(order) = orders.recv() => self.on_order(order),
+                Some(Ok((peer, channel))) = self.answers.join_next() => {
+                    self.give(peer, channel, &HeadersAnswer::default());
+                }
+            }
+        }
+    }
+
+    fn on_order(&mut self, order: Order) {
+        match order {
+            // A dial that is refused shows in what does not happen next.
+            Order::Dial(address) => drop(self.swarm.dial(address)),
+            Order::Announce => {
+                let peers: Vec<PeerId> = self.peers.keys().copied().collect();
+                peers.into_iter().for_each(|peer| self.announce(peer));
+            }
+            Order::Publish(bytes, sent) => {
+                let topic = self.topic.clone();
+                // Whoever asked may no longer want to know.
+                let _ = sent.send(self.swarm.behaviour_mut().gossip.publish(topic, bytes).is_ok());
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => drop(self.peers.remove(&peer_id)),
+            SwarmEvent::Behaviour(BehaviourEvent::Gossip(gossipsub::Event::Message { message, .. })) => {
+                if let Ok(compact) = CompactBlock::from_bytes(&message.data) {
+                    let mut heard = self.shared.heard.lock().unwrap_or_else(PoisonError::into_inner);
+                    heard.insert(compact.header.id());
+                }
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Status(event)) => self.on_exchange(STATUS, event),
+            SwarmEvent::Behaviour(BehaviourEvent::Headers(event)) => self.on_exchange(HEADERS, event),
+            SwarmEvent::Behaviour(BehaviourEvent::Bodies(event)) => self.on_exchange(BODIES, event),
+            _ => {}
+        }
+    }
+
+    fn on_exchange(&mut self, protocol: usize, event: Event<Vec<u8>, Vec<u8>>) {
+        let Event::Message { peer, message, .. } = event else { return };
+        let (request, channel) = match message {
+            Exchange::Request { request, channel, .. } => (request, channel),
+            Exchange::Response { response, .. } => {
+                if let (STATUS, Some(status)) = (protocol, read::<PeerStatus>(&response)) {
+                    self.peers.entry(peer).or_default().status = Some(status);
+                }
+                return;
+            }
+        };
+        self.shared.asked[protocol].fetch_add(1, Ordering::Relaxed);
+        match protocol {
+            STATUS => {
+                if let Some(status) = read::<PeerStatus>(&request) {
+                    let own = self.own_status(status.clone());
+                    self.peers.entry(peer).or_default().status = Some(status);
+                    self.respond(STATUS, channel, &own);
+                }
+            }
+            HEADERS => self.on_headers(peer, &request, channel),
+            _ => self.on_bodies(&request, channel),
+        }
+    }
+
+    /// Where it says it stands: like whoever asks, but for its chain.
+    fn own_status(&mut self, theirs: PeerStatus) -> PeerStatus {
+        let chain = self.shared.chain();
+        let (tip, height) = (chain.tip(), Height::new(chain.height()));
+        let honest = PeerStatus { tip, height, total_work: chain.total_work(), lowest_body: Height::GENESIS, ..theirs };
+        if self.manner.claim == Claim::Honest {
+            return honest;
+        }
+        self.claims += 1;
+        let n = u64::from(sha256(&[&self.swarm.local_peer_id().to_bytes()]).as_bytes()[0]) << 32 | self.claims;
+        PeerStatus {
+            tip: BlockId::from_bytes(*arbitrary_hash(n).as_bytes()),
+            height: honest.height.saturating_add(1_000),
+            total_work: Work::from_u64(u64::MAX >> 1).checked_add(Work::from_u64(n)).expect("far from the greatest"),
+            ..honest
+        }
+    }
+
+    fn announce(&mut self, peer: PeerId) {
+        let Some(theirs) = self.peers.get(&peer).and_then(|known| known.status.clone()) else { return };
+        let own = self.own_status(theirs);
+        self.swarm.behaviour_mut().status.send_request(&peer, framed(&own.to_bytes()));
+    }
+
+    fn on_headers(&mut self, peer: PeerId, request: &[u8], channel: ResponseChannel<Vec<u8>>) {
+        let Some(GetHeaders { locator, .. }) = read(request) else { return };
+        let chain = self.shared.chain();
+        let place = chain.place_after(&locator);
+        let headers = match &self.manner.headers {
+            Headers::Honest => chain.headers_from(place, MAX_HEADERS),
+            Headers::Repeated => chain.headers_from(1, MAX_HEADERS),
+            Headers::Endless => self.made(place),
+            Headers::Other(other) => {
+                let known = self.peers.entry(peer).or_default();
+                if place < known.given {
+                    other.headers_from(other.place_after(&locator), MAX_HEADERS)
+                } else {
+                    known.given = known.given.max(place + 1);
+                    chain.headers_from(place, MAX_HEADERS)
+                }
+            }
+            Headers::Empty(late) => {
+                let late = *late;
+                self.answers.spawn(async move {
+                    tokio::time::sleep(late).await;
+                    (peer, channel)
+                });
+                return;
+            }
+            Headers::Silent => {
+                // Dropped, it would close the stream: that would be an answer of a kind.
+                self.answers.spawn(async move {
+                    std::future::pending::<()>().await;
+                    (peer, channel)
+                });
+                return;
+            }
+        };
+        self.shared.given.fetch_add(headers.len(), Ordering::Relaxed);
+        let headers = BoundedVec::new(headers).expect("no more than an answer holds");
+        self.give(peer, channel, &HeadersAnswer { headers });
+    }
+
+    /// As many headers as an answer holds, making those that are lacking.
+    fn made(&mut self, place: usize) -> Vec<cairn_ledger::block::Header> {
+        let mut shared = self.shared.chain.lock().unwrap_or_else(PoisonError::into_inner);
+        let chain = Arc::make_mut(&mut shared);
+        let interval = chain.spec().params().interval_ms;
+        while (chain.height() as usize) < place + MAX_HEADERS {
+            chain.extend(interval, 1_000 + self.claims);
+        }
+        chain.headers_from(place, MAX_HEADERS)
+    }
+
+    /// Answers who asked for headers, and claims something new where that is its manner.
+    fn give(&mut self, peer: PeerId, channel: ResponseChannel<Vec<u8>>, answer: &HeadersAnswer) {
+        self.respond(HEADERS, channel, answer);
+        if self.manner.claim == Claim::Most {
+            self.announce(peer);
+        }
+    }
+
+    fn on_bodies(&mut self, request: &[u8], channel: ResponseChannel<Vec<u8>>) {
+        let Some(GetBodies { ids, .. }) = read(request) else { return };
+        let (chain, mut bodies, mut bytes) = (self.shared.chain(), Vec::new(), 0);
+        for id in ids.iter() {
+            let body = match self.manner.bodies {
+                Bodies::Withheld => None,
+                Bodies::AllBut(height) if chain.headers_from(height as usize, 1).iter().any(|h| h.id() == *id) => None,
+                Bodies::Honest | Bodies::AllBut(_) => chain.body(id),
+            };
+            let Some(body) = body else { break };
+            bytes += encode(body).len();
+            if bytes > ANSWER_BYTES && !bodies.is_empty() {
+                break;
+            }
+            bodies.push(body.clone());
+        }
+        self.respond(
+            BODIES,
+            channel,
+            &BodiesAnswer { bodies: BoundedVec::new(bodies).expect("as many as were asked") },
+        );
+    }
+
+    fn respond<M: Message>(&mut self, protocol: usize, channel: ResponseChannel<Vec<u8>>, answer: &M) {
+        let Behaviour { status, headers, bodies, .. } = self.swarm.behaviour_mut();
+        // Whoever asked may be gone.
+        let _ = [status, headers, bodies][protocol].send_response(channel, framed(&answer.to_bytes()));
+    }
+}
+
+/// A message behind its length.
+fn read<M: Message>(bytes: &[u8]) -> Option<M> {
+    M::from_bytes(bytes.get(4..)?).ok()
+}
+
+fn swarm(prefix: &str) -> Swarm<Behaviour> {
+    let behaviour = |keys: &libp2p::identity::Keypair| {
+        let config = gossipsub::ConfigBuilder::default()
+            .protocol_id_prefix(format!("{prefix}/meshsub"))
+            .validation_mode(ValidationMode::Anonymous)
+            // As nodes do: the library's own way gives all anonymous messages one id, and sends only the first.
+            .message_id_fn(|message| MessageId::from(sha256(&[&message.data]).as_bytes()[..20].to_vec()))
+            .max_transmit_size(512 << 10)
+            .flood_publish(true)
+            .build()
+            .expect("a valid configuration");
+        let mut gossip: gossipsub::Behaviour =
+            gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config).expect("as configured");
+        gossip.subscribe(&IdentTopic::new(format!("{prefix}/{}", TOPICS[BLOCKS]))).expect("no filter forbids it");
+        Behaviour {
+            identify: identify::Behaviour::new(identify::Config::new(format!("{prefix}/1"), keys.public())),
+            ping: ping::Behaviour::default(),
+            gossip,
+            status: requests(prefix, REQUESTS[STATUS]),
+            headers: requests(prefix, REQUESTS[HEADERS]),
+            bodies: requests(prefix, REQUESTS[BODIES]),
+        }
+    };
+    SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .expect("TCP needs nothing")
+        .with_behaviour(behaviour)
+        .expect("it cannot fail")
+        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3600)))
+        .build()
+}
