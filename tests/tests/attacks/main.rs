@@ -1,12 +1,24 @@
-//! Strangers who attack the choice of the chain.
+//! Strangers who attack the choice of the chain: they withhold blocks, claim work they do not have, send headers that
+//! cost them nothing, or were simply there first. Each has an honest twin beside it.
 //!
 //! # Map
-//! [`reorganise`] kills while the chain moves
+//! [`withheld`] headers without blocks · [`liars`] claims without headers · [`cheap`] headers and blocks without work ·
+//! [`overtake`] a short heavy chain before a long one, and what is sent in its name · [`reorganise`] kills while the
+//! chain moves
 //!
 //! `scripts/attack.sh` runs the same at full size, by the variables that [`size`] reads.
 
+mod cheap;
+mod liars;
+mod overtake;
 mod reorganise;
+mod withheld;
 
+use cairn_ledger::{block::Header, testing::seal};
+use cairn_rpc::{
+    methods::{MiningClient, NetClient},
+    text::Text,
+};
 use cairn_tests::{
     network::TestNetwork,
     node::Node,
@@ -14,7 +26,7 @@ use cairn_tests::{
         chain::Chain,
         pretender::{Manner, Pretender},
     },
-    wait::{LATER, until},
+    wait::{LATER, SOON, until},
 };
 use std::{env, sync::Arc, time::Duration};
 
@@ -45,6 +57,16 @@ async fn honest(network: &TestNetwork, chain: &Arc<Chain>) -> Pretender {
 async fn follows(node: &Node, chain: &Chain, within: Duration) {
     until(&format!("block {} is followed", chain.height()), within, async || {
         (node.info().await.tip.0 == chain.tip()).then_some(())
+    })
+    .await;
+}
+
+/// A miner beside a node finds one block on its tip, and the node connects it.
+async fn mines(node: &Node, beneficiary: &str) {
+    until("a miner finds a block", SOON, async || {
+        let work = node.rpc().get_template(Some(beneficiary.to_owned())).await.ok()?;
+        let header = seal(Header::from_bytes(&work.header.0).expect("a header"));
+        node.rpc().submit_work(work.seal, Text(header.nonce)).await.ok()
     })
     .await;
 }

@@ -1,8 +1,9 @@
 //! A node is killed while its chain moves, and finds the best valid one all the same.
 
 use super::*;
-use cairn_ledger::chain_spec::ChainSpec;
-use cairn_tests::wide::wide_payment;
+use cairn_ledger::{chain_spec::ChainSpec, codec::encode};
+use cairn_rpc::methods::{MempoolClient, NodeClient};
+use cairn_tests::{strangers::pretender::Bodies, wide::wide_payment};
 
 /// The length of the longest payments, and a little more.
 const PAYMENT_BYTES: u64 = 41_500;
@@ -83,4 +84,69 @@ async fn a_reorganisation_of_full_blocks_killed_in_the_middle_ends_at_the_best_v
     victim.generate(1, 0).await;
     assert_eq!(victim.info().await.height, valid.height() + 1);
     assert!(victim.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_payments_of_a_chain_that_is_given_up_wait_again() {
+    let network = Arc::new(TestNetwork::shaped(86_400_000, true, |params| params.max_block_bytes = 42_000));
+    let (first, second, valid) = chains(network.spec(), 100);
+    let victim = node(&network, "victim", &[]).await;
+    let one = honest(&network, &first).await;
+    one.meets(&victim).await;
+    follows(&victim, &first, patience()).await;
+    let other = honest(&network, &second).await;
+    other.meets(&victim).await;
+    follows(&victim, &valid, patience()).await;
+    until("each of them waits", SOON, async || {
+        let pool = victim.rpc().mempool_info().await.ok()?;
+        (pool.count == first.height() - 1).then_some(())
+    })
+    .await;
+}
+
+/// Blocks of 2 MiB: more than a node keeps in memory.
+const PARKED: u64 = 36;
+
+/// Gives all blocks of a better chain but the first, and kills the node; then its last header is heard of.
+async fn parked(bodies: Bodies) {
+    let network = Arc::new(TestNetwork::new());
+    let mut chain = Chain::new(network.spec());
+    let mut payers = Payers::new(network.spec(), 1..10);
+    (0..PARKED).for_each(|_| payers.fill(&mut chain, 2_000));
+    let chain = Arc::new(chain);
+    let mut victim = node(&network, "victim", &[]).await;
+    let stranger = Pretender::new(&network.prefix(), Arc::clone(&chain), Manner { bodies, ..Manner::default() }).await;
+    stranger.meets(&victim).await;
+    until("the headers have come", patience(), async || {
+        (victim.rpc().node_info().await.ok()?.sync.headers == chain.height()).then_some(())
+    })
+    .await;
+    let mut bytes = 0;
+    for height in 2..=chain.height() {
+        until("it is gossiped", SOON, async || stranger.gossips(chain.header(height)).await.then_some(())).await;
+        let length = encode(chain.body(&chain.header(height).id()).expect("a block of the chain")).len() as u64;
+        bytes += length;
+        until("the body has come", SOON, async || {
+            let here = victim.info().await.height >= height;
+            let (received, _) = victim.traffic(&stranger.peer_id(), "bodies").await?;
+            (here || received >= bytes).then_some(())
+        })
+        .await;
+    }
+    victim.kill_9();
+    victim.restart().await;
+    stranger.meets(&victim).await;
+    let last = chain.header(chain.height());
+    until("it is gossiped", SOON, async || stranger.gossips(last).await.then_some(())).await;
+    let one = honest(&network, &chain).await;
+    one.meets(&victim).await;
+    follows(&victim, &chain, patience()).await;
+    assert!(victim.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parked_blocks_whose_ancestor_is_missing_are_never_a_damaged_store() {
+    // The control: the first is given, too.
+    parked(Bodies::Honest).await;
+    parked(Bodies::AllBut(1)).await;
 }
