@@ -27,7 +27,7 @@ if ! cmp -s "$spec/requirements.txt" "$venv/requirements.txt"; then
     cp "$spec/requirements.txt" "$venv/"
 fi
 
-(claim_target && cd "$ROOT" && cargo build --release --locked --package cairn-tests --bin cairn-vectors)
+(claim_target && cd "$ROOT" && cargo build --release --locked --workspace --bin cairn-vectors)
 
 "$venv/bin/python" "$spec/check_vectors.py"
 

@@ -13,6 +13,9 @@ use crate::{
 };
 use alloc::{string::String, vec::Vec};
 
+/// The fewest intervals that a half-life may have: a pause counts as one half-life at most, so with one interval the
+/// difficulty would never fall.
+const LEAST_INTERVALS: u64 = 2;
 /// The most intervals that a half-life may have.
 const MOST_INTERVALS: u64 = 1024;
 
@@ -58,10 +61,10 @@ pub enum ChainSpecError {
         /// The name, cut after 80 characters.
         got: String,
     },
-    /// Not 1 ≤ interval ≤ half-life ≤ 1024 intervals.
+    /// Not 1 ≤ interval, 2 intervals ≤ half-life ≤ 1024 intervals.
     #[error(
-        "interval_ms and half_life_ms: got {interval} and {half_life}, expected 1 <= interval <= half-life <= 1024 \
-         intervals"
+        "interval_ms and half_life_ms: got {interval} and {half_life}, expected 1 <= interval and a half-life of 2 to \
+         1024 intervals"
     )]
     Interval {
         /// The interval.
@@ -225,7 +228,8 @@ fn check_params(params: &ChainParams) -> Result<DifficultyRule, ChainSpecError> 
         return Err(ChainSpecError::Name { got: params.name.chars().take(80).collect() });
     }
     let (interval, half_life) = (params.interval_ms, params.half_life_ms);
-    if interval == 0 || interval > half_life || half_life > interval.saturating_mul(MOST_INTERVALS) {
+    let allowed = interval.saturating_mul(LEAST_INTERVALS)..=interval.saturating_mul(MOST_INTERVALS);
+    if interval == 0 || !allowed.contains(&half_life) {
         return Err(ChainSpecError::Interval { interval, half_life });
     }
     if params.halving == 0 {

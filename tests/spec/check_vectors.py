@@ -90,7 +90,7 @@ def roots():
 
 
 def difficulty(golden):
-    """Chapters 6.4 and 7.5. The values of `target.` stand in the names of the vectors."""
+    """Chapters 6.4, 7.5 and 10.3. What is computed from stands in the names of the vectors."""
     for name in list(golden):
         kind, _, rest = name.partition(".")
         if kind == "target":
@@ -101,6 +101,13 @@ def difficulty(golden):
             chain, gap = rest.split(".")
             network, target = {"local": (LOCAL, 0x1E1FFFFF), "main": (MAIN, 0x1D1FFFFF)}[chain]
             yield name, f"{rules.next_target(network, 3, target, int(gap)):08x}"
+        if kind == "lg":
+            yield name, str(light.lg(targets.expand(int(rest, 16))))
+        if kind == "tile":
+            chain, count, elapsed, following = rest.split(".")
+            network, target = {"local": (LOCAL, 0x1E1FFFFF), "main": (MAIN, 0x1D1FFFFF)}[chain]
+            bounds = light.bounds(network, target, int(following, 16), int(count), int(elapsed))
+            yield name, " ".join(str(number) for number in bounds)
 
 
 def shaped(interval, half_life, pow_limit, genesis_target):

@@ -234,7 +234,7 @@ mod tests {
             network(2_000, 20_000, 0x2000_ffff),
             network(30_000, 3_600_000, 0x1f00_8000),
             network(1, 1_024, 0x1b00_ffff),
-            network(7_777, 7_777, 0x1d00_ffff),
+            network(7_777, 15_554, 0x1d00_ffff),
         ]
     }
 

@@ -14,7 +14,7 @@ use cairn_ledger::{
     hash::{BlockId, Hash, Tag, TxId, sha256},
     history::{History, HistoryProof, Node},
     keys::{Address, SecretKey},
-    light::{LightRequest, TransactionProof, VerifiedTip},
+    light::{LightRequest, Pace, TransactionProof, VerifiedTip},
     merkle::{InclusionProof, txs_root},
     pow::{CompactTarget, DifficultyRule, Target, Work},
     testing::{self, HeaderChain, MemoryState, pebbles},
@@ -280,11 +280,48 @@ fn difficulty_values(values: &mut Values) {
     }
 }
 
+/// Chapter 10.3: what a tree of blocks that nobody looked into may say at most.
+fn pace_values(values: &mut Values) {
+    let mut put = |name: String, value: String| assert!(values.insert(name.clone(), value).is_none(), "{name} twice");
+    let target = |text: &str| text.parse::<CompactTarget>().unwrap().decode().unwrap();
+    for text in ["01010000", "02008000", "1d00ffff", "1d1fffff", "1e3fffff", "207fffff"] {
+        put(format!("lg.{text}"), target(text).log2().to_string());
+    }
+    let networks = [
+        ("local", 2_000, 20_000, "1e3fffff", "1e1fffff", &[(2, 1, "1e1ddc6f"), (64, 1_280_000, "1e3fffff")][..]),
+        (
+            "main",
+            30_000,
+            3_600_000,
+            "1e00ffff",
+            "1d1fffff",
+            &[
+                (2, 60_000, "1d1fffff"),
+                (1_024, 30_720_000, "1d1fffff"),
+                (1_024, 7_200_000, "1d00ffff"),
+                (1 << 40, 1 << 60, "1e00ffff"),
+            ],
+        ),
+    ];
+    for (name, interval_ms, half_life_ms, limit, first, trees) in networks {
+        let bits = |text: &str| text.parse::<CompactTarget>().unwrap();
+        let (pow_limit, genesis_target) = (bits(limit), bits(first));
+        let params = ChainParams { interval_ms, half_life_ms, pow_limit, genesis_target, ..network().params().clone() };
+        let pace = Pace::new(&ChainSpec::new(params).unwrap());
+        for (blocks, time, next) in trees {
+            let bounds = pace.bounds(target(first), target(next), *blocks, *time).unwrap();
+            let value = format!("{} {} {}", bounds.work, bounds.easier, bounds.harder);
+            put(format!("tile.{name}.{blocks}.{time}.{next}"), value);
+        }
+    }
+}
+
 fn values() -> Values {
     let mut values = Values::new();
     chain_values(&mut values);
     tree_values(&mut values);
     difficulty_values(&mut values);
+    pace_values(&mut values);
     light_values(&mut values);
     values
 }

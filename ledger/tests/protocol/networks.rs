@@ -34,11 +34,13 @@ fn chain_spec_error_name() {
 
 #[test]
 fn chain_spec_error_interval() {
-    for (interval, half_life) in [(0, 20_000), (20_001, 20_000), (0, 0), (1, 1_025), (19, 20_000)] {
+    for (interval, half_life) in
+        [(0, 20_000), (10_001, 20_000), (20_000, 20_000), (0, 0), (1, 1), (1, 1_025), (19, 20_000)]
+    {
         let error = refused(|params| (params.interval_ms, params.half_life_ms) = (interval, half_life));
         assert_eq!(error, ChainSpecError::Interval { interval, half_life });
     }
-    assert!(with(|params| (params.interval_ms, params.half_life_ms) = (20_000, 20_000)).is_ok());
+    assert!(with(|params| (params.interval_ms, params.half_life_ms) = (10_000, 20_000)).is_ok());
     assert!(with(|params| (params.interval_ms, params.half_life_ms) = (1, 1_024)).is_ok());
 }
 

@@ -34,6 +34,8 @@ pub struct Forger {
     count: u64,
     /// The last block's id.
     last: BlockId,
+    /// The peaks and the id before the last block, to mine another in its place.
+    below: (Vec<(Position, Node)>, BlockId),
     /// Who receives the rewards.
     beneficiary: Address,
     /// What it really mined.
@@ -77,6 +79,7 @@ impl Forger {
             peaks: peaks.collect(),
             count: fork,
             last,
+            below: (Vec::new(), last),
             beneficiary: key(666).address(),
             spent: Work::ZERO,
             dry: false,
@@ -179,6 +182,15 @@ impl Forger {
         (0..count).for_each(|_| self.mine(gap));
     }
 
+    /// Leaves its tip and mines another block in its place, which it pays for as well; the tip must be a block that was
+    /// appended, not an invented tree. `commits` to these transactions.
+    pub fn mine_another_tip(&mut self, gap: u64, commits: Hash) {
+        (self.peaks, self.last) = self.below.clone();
+        self.count -= 1;
+        let header = Header { txs_root: commits, ..self.template(gap) };
+        self.mine_header(header);
+    }
+
     /// Appends a header as it is: unmined, or another chain's. It does not meet its target by chance.
     pub fn append(&mut self, header: Header) {
         let times = [self.time(), header.time];
@@ -190,6 +202,7 @@ impl Forger {
     pub fn append_saying(&mut self, header: Header, next_target: CompactTarget) {
         let id = header.id();
         let leaf = Node::leaf(&header, &id, work(&header), next_target);
+        self.below = (self.peaks.clone(), self.last);
         self.headers.insert(self.count, header);
         self.last = id;
         self.push(0, leaf);

@@ -22,7 +22,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Attack for so many minutes; ends with 1 if one proof was accepted
+    /// Attack for so many minutes; ends with 1 if one proof or receipt was accepted
     Attack {
         /// How long
         #[arg(long, value_name = "N", default_value_t = 1.0)]
@@ -82,17 +82,17 @@ fn attack(minutes: f64, share: f64, blocks: u64, seed: u64) -> io::Result<ExitCo
         }
     }
     report(&mut out, begun, &tally)?;
-    Ok(if tally.accepted + broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if tally.accepted + tally.receipts + broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn report(out: &mut impl Write, begun: Instant, tally: &Tally) -> io::Result<()> {
-    let Tally { plans, possible, forged, tried, fewest_missed, best, accepted } = tally;
+    let Tally { plans, possible, forged, tried, fewest_missed, best, tips, accepted, receipts } = tally;
     let seconds = begun.elapsed().as_secs();
     let missed = fewest_missed.map_or_else(|| String::from("none"), |missed| missed.to_string());
     let best = best.map_or_else(|| String::from("none"), |best| format!("2^{best:.1}"));
     writeln!(
         out,
-        "{seconds:5} s: {plans} plans, {possible} possible, {forged} chains mined, {tried} requests; best chance {best}, \
-         fewest samples missed {missed}, accepted {accepted}"
+        "{seconds:5} s: {plans} plans, {possible} possible, {forged} chains mined, {tried} requests, {tips} receipts; best \
+         chance {best}, fewest samples missed {missed}, accepted {accepted} proofs and {receipts} receipts"
     )
 }

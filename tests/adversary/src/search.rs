@@ -1,14 +1,16 @@
 //! Looks for the plan that gets through most likely for what it costs.
 
 use crate::{
-    forge::Trick,
+    forge::{Forger, Trick},
     plan::{Forgery, Plan, Step, present},
 };
 use cairn_ledger::{
     codec,
-    light::{LightProof, LightRequest},
+    hash::Hash,
+    light::{LightProof, LightRequest, Receipt, TransactionProof},
+    merkle::{InclusionProof, txs_root},
     pow::Work,
-    testing::{HeaderChain, arbitrary_hash},
+    testing::{HeaderChain, arbitrary_hash, key, payment},
 };
 use std::sync::Arc;
 
@@ -65,8 +67,12 @@ pub struct Tally {
     pub fewest_missed: Option<usize>,
     /// The best chance, as a binary logarithm.
     pub best: Option<f64>,
+    /// Tips that were mined to draw other samples of a receipt.
+    pub tips: u64,
     /// Proofs that the verifier accepted.
     pub accepted: u64,
+    /// Receipts that it accepted.
+    pub receipts: u64,
 }
 
 impl World {
@@ -211,7 +217,7 @@ impl World {
         Some(forgery.chance)
     }
 
-    /// Really mines a plan and tries `attempts` random bytes of the asker on it.
+    /// Really mines a plan, and tries `attempts` random bytes of the asker on it, and as many receipts.
     pub fn attack(&self, plan: &Plan, random: &mut Random, attempts: u64, tally: &mut Tally) {
         let Ok(Forgery { forger, .. }) = plan.forge(&self.honest, self.budget(plan)) else { return };
         tally.forged += 1;
@@ -230,6 +236,36 @@ impl World {
             let verdict = read.verify(&self.honest.spec, &request, present(&self.honest));
             if verdict.is_ok_and(|tip| tip.total_work() > self.honest.tip.total_work()) {
                 tally.accepted += 1;
+            }
+        }
+        self.attack_receipts(forger, self.budget(plan), attempts, tally);
+    }
+
+    /// Makes receipts of a payment that the forged chain's tip contains. Their samples follow from the tip: other ones
+    /// cost another tip, as long as the budget lasts.
+    fn attack_receipts(&self, mut forger: Forger, budget: Work, attempts: u64, tally: &mut Tally) {
+        let spec = &self.honest.spec;
+        for attempt in 0..attempts {
+            if forger.spent() > budget {
+                break;
+            }
+            let paid = payment(spec, &key(1), attempt, key(2).address(), 1_000_000, 10);
+            forger.mine_another_tip(1, txs_root(&[paid.id()]));
+            tally.tips += 1;
+            let missed = forger.missed(&Hash::ZERO);
+            tally.fewest_missed = Some(tally.fewest_missed.map_or(missed, |fewest| fewest.min(missed)));
+            if missed > 0 {
+                continue;
+            }
+            let Ok(light) = forger.prove(&Hash::ZERO, Trick::None) else { continue };
+            let header = forger.header(forger.count() - 1).expect("the tip").clone();
+            let inclusion = InclusionProof::new(&[paid.id()], 0).expect("a place");
+            let transaction = TransactionProof { header, transaction: paid, inclusion, history: None };
+            let receipt = Receipt { tip: forger.tip(), light, transaction };
+            let read = Receipt::from_bytes(&codec::encode(&receipt)).expect("an encoded receipt");
+            let verdict = read.verify(spec, present(&self.honest));
+            if verdict.is_ok_and(|(tip, _)| tip.total_work() > self.honest.tip.total_work()) {
+                tally.receipts += 1;
             }
         }
     }

@@ -109,7 +109,7 @@ class Network:
         """What makes parameters be refused."""
         demand(re.fullmatch("[a-z0-9-]{1,32}", self.name), "params")
         demand(re.fullmatch("[a-z][a-z0-9]{0,15}", self.prefix), "params")
-        demand(1 <= self.interval <= self.half_life <= 1024 * self.interval, "params")
+        demand(1 <= self.interval and 2 * self.interval <= self.half_life <= 1024 * self.interval, "params")
         demand(self.halving >= 1, "params")
         demand(expand(self.genesis_target) <= expand(self.pow_limit) < 2**255, "params")
         self.rules.check()

@@ -18,7 +18,7 @@ const SUPPLY: u64 = (1 << 53) - 1;
 /// Parameters that are mostly valid: all kinds of times, sizes and prices, on targets that take a few attempts.
 pub fn params(rng: &mut Rng) -> ChainParams {
     let interval_ms = rng.pick(&[1, 10, 1_000, 2_000, 30_000]);
-    let half_life_ms = interval_ms * rng.pick(&[1, 2, 10, 120, 1024]);
+    let half_life_ms = interval_ms * rng.pick(&[2, 3, 10, 120, 1024]);
     let pow_limit = rng.pick(&[0x207f_ffff, 0x207f_ff00, 0x203f_ffff, 0x2013_5790]);
     let genesis_target = rng.pick(&[pow_limit, pow_limit - 1, 0x2010_0000, 0x200f_ffff]);
     let mut allocations: Vec<_> = (0..FUNDED).map(|n| (key(n).address(), pebbles(allocation(rng)))).collect();
@@ -50,8 +50,11 @@ pub fn bend(rng: &mut Rng, params: &mut ChainParams) {
     let beyond = |rng: &mut Rng, bound: u64| rng.pick(&[bound.saturating_sub(1), bound, bound + 1]);
     match rng.below(13) {
         0 => params.name = rng.pick(&["", "A", "a b", "a-name-of-thirty-three-characters"]).to_owned(),
-        1 => params.interval_ms = rng.pick(&[0, params.half_life_ms, params.half_life_ms + 1]),
-        2 => params.half_life_ms = beyond(rng, params.interval_ms * 1024),
+        1 => params.interval_ms = rng.pick(&[0, params.half_life_ms / 2 + 1, params.half_life_ms]),
+        2 => {
+            let intervals = rng.pick(&[2, 1_024]);
+            params.half_life_ms = beyond(rng, params.interval_ms * intervals);
+        }
         3 => params.max_block_bytes = beyond(rng, 42_000),
         4 => params.max_block_bytes = beyond(rng, 3 << 20),
         5 => params.max_new_accounts = beyond(rng, 1_024),

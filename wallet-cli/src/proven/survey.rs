@@ -228,12 +228,25 @@ impl<'a> Survey<'a> {
         Ok((at, bytes))
     }
 
-    /// How far this clock is behind the nodes' by their median, when that is more than blocks may be ahead.
-    fn clock_behind(&self) -> Option<u64> {
+    /// How far the nodes' clocks are ahead of this one by their median, in milliseconds.
+    fn clock_offset(&self) -> Option<i128> {
         let mut clocks = self.clocks.clone();
         clocks.sort_unstable();
-        let median = clocks.get(clocks.len() / 2)?;
-        u64::try_from(*median).ok().filter(|behind| *behind > self.network.spec.params().max_future_ms)
+        clocks.get(clocks.len() / 2).copied()
+    }
+
+    /// How far this clock is behind the nodes', when that is more than blocks may be ahead.
+    fn clock_behind(&self) -> Option<u64> {
+        self.clock_offset().and_then(|offset| self.beyond_future(offset))
+    }
+
+    /// How far this clock is ahead of the nodes', when that is more than blocks may be ahead.
+    fn clock_ahead(&self) -> Option<u64> {
+        self.clock_offset().and_then(|offset| self.beyond_future(-offset))
+    }
+
+    fn beyond_future(&self, offset: i128) -> Option<u64> {
+        u64::try_from(offset).ok().filter(|offset| *offset > self.network.spec.params().max_future_ms)
     }
 
     /// What to say when no node is left.
@@ -260,6 +273,15 @@ impl<'a> Survey<'a> {
             report.warnings.push(format!(
                 "little work lies above block {height}, which the account was read at: one miner could have made it \
                  up; wait for more blocks, or ask several nodes"
+            ));
+        }
+        if let Some(ahead_ms) = self.clock_ahead() {
+            // Nothing is refused for it, so it may as well be the nodes that are wrong.
+            report.warnings.push(format!(
+                "this computer's clock is {} s ahead of the nodes' ({} asked): one of the two is wrong, and with it the \
+                 ages of blocks that are shown",
+                ahead_ms / 1_000,
+                self.clocks.len()
             ));
         }
         for behind in self.candidates.iter().skip(1).filter(|other| other.tip.total_work() < best.tip.total_work()) {

@@ -305,6 +305,25 @@ fn a_clock_that_is_the_odd_one_out_is_named() {
     assert!(error.contains("expected at most"), "{error}");
 }
 
+/// A wallet whose own clock is ahead of all nodes' says so; nothing is refused for that.
+#[test]
+fn a_clock_that_is_ahead_of_the_nodes_is_named() {
+    let (home, chain, _) = paid();
+    let behind = |by: u64| {
+        let told = lie("node_info", move |mut answer| {
+            let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_millis() as u64;
+            answer["time"] = json!(now - by);
+            answer
+        });
+        let shown = home.json(&line(&[&chain.serve_lying(told)], "balance"));
+        shown["proof"]["warnings"].to_string()
+    };
+    let warnings = behind(3_600_000);
+    assert!(warnings.contains("clock is 3600 s ahead of the nodes' (1 asked)"), "{warnings}");
+    let warnings = behind(0);
+    assert!(!warnings.contains("clock"), "the control: {warnings}");
+}
+
 #[test]
 fn lie_receipt_for_a_payment_that_was_reorganised_away() {
     let (home, left, address) = paid();
