@@ -7,7 +7,7 @@
 #                         (600 seconds each)
 #   liars [BLOCKS]        one honest named peer among seven that claim the most work (20 000 blocks)
 #   cheap [HEADERS]       six nodes under so many headers that cost nothing, and a tenth as many blocks, with a restart
-#                         of all after each wave (1 000 000 headers, 20 waves)
+#                         of all after each wave (1 000 000 headers, 20 restarts)
 #   overtake [BLOCKS]     an honest chain overtakes a short heavy one (300 000 blocks)
 #   reorganise [BLOCKS]   a reorganisation of so many full blocks, killed a hundred times in the middle (5 000 blocks)
 #

@@ -16,6 +16,11 @@ const EACH: u64 = 25_000;
 /// No flood here may take a node above this: an idle one has about 50 MiB, its caches, pools and trees may have more.
 const MOST_MIB: u64 = 400;
 
+/// How often all nodes are restarted: after each wave of headers but the last.
+fn restarts() -> u64 {
+    size("CAIRN_ATTACK_RESTARTS", 1)
+}
+
 /// How a cheap chain leaves the honest one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum From {
@@ -70,9 +75,9 @@ async fn mesh(network: &Arc<TestNetwork>, chain: &Arc<Chain>) -> Vec<Node> {
     nodes
 }
 
-/// Identities that claim the most work and give cheap headers, each to every node.
+/// The identities of one wave: they claim the most work and give cheap headers, each to every node.
 async fn flood(network: &TestNetwork, nodes: &[Node], chain: &Chain, from: From) -> Vec<Pretender> {
-    let (all, mut strangers) = (size("CAIRN_ATTACK_HEADERS", 6 * EACH), Vec::new());
+    let (all, mut strangers) = (size("CAIRN_ATTACK_HEADERS", 6 * EACH) / (restarts() + 1), Vec::new());
     let identities = all.div_ceil(EACH);
     for n in 0..identities {
         let cheap = Arc::new(cheap(chain, from, all / identities, n));
@@ -107,8 +112,8 @@ async fn headers_do_no_harm(from: From) {
     let chain = Arc::new(heavy(&network, RAMP, HEAVY));
     let mut nodes = mesh(&network, &chain).await;
     // Restarted, a node knows nothing of what was sent before: all begins again.
-    for restarts in 0..=size("CAIRN_ATTACK_RESTARTS", 1) {
-        if restarts > 0 {
+    for wave in 0..=restarts() {
+        if wave > 0 {
             for n in 0..nodes.len() {
                 nodes[n].kill_9();
                 nodes[n].restart().await;
