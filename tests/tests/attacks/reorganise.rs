@@ -115,29 +115,35 @@ async fn parked(bodies: Bodies) {
     (0..PARKED).for_each(|_| payers.fill(&mut chain, 2_000));
     let chain = Arc::new(chain);
     let mut victim = node(&network, "victim", &[]).await;
-    let stranger = Pretender::new(&network.prefix(), Arc::clone(&chain), Manner { bodies, ..Manner::default() }).await;
-    stranger.meets(&victim).await;
+    let stranger = async || {
+        let manner = Manner { bodies, ..Manner::default() };
+        Pretender::new(&network.prefix(), Arc::clone(&chain), manner).await
+    };
+    let first = stranger().await;
+    first.meets(&victim).await;
     until("the headers have come", patience(), async || {
         (victim.rpc().node_info().await.ok()?.sync.headers == chain.height()).then_some(())
     })
     .await;
     let mut bytes = 0;
     for height in 2..=chain.height() {
-        until("it is gossiped", SOON, async || stranger.gossips(chain.header(height)).await.then_some(())).await;
+        until("it is gossiped", SOON, async || first.gossips(chain.header(height)).await.then_some(())).await;
         let length = encode(chain.body(&chain.header(height).id()).expect("a block of the chain")).len() as u64;
         bytes += length;
         until("the body has come", SOON, async || {
             let here = victim.info().await.height >= height;
-            let (received, _) = victim.traffic(&stranger.peer_id(), "bodies").await?;
+            let (received, _) = victim.traffic(&first.peer_id(), "bodies").await?;
             (here || received >= bytes).then_some(())
         })
         .await;
     }
     victim.kill_9();
     victim.restart().await;
-    stranger.meets(&victim).await;
+    // Another one: nobody gossips the same twice.
+    let second = stranger().await;
+    second.meets(&victim).await;
     let last = chain.header(chain.height());
-    until("it is gossiped", SOON, async || stranger.gossips(last).await.then_some(())).await;
+    until("it is gossiped", SOON, async || second.gossips(last).await.then_some(())).await;
     let one = honest(&network, &chain).await;
     one.meets(&victim).await;
     follows(&victim, &chain, patience()).await;

@@ -30,12 +30,15 @@ use std::{fmt::Write as _, fs, net::TcpListener, sync::Arc, thread, time::UNIX_E
 /// What a node makes of its true answer to a method.
 pub type Lie = Arc<dyn Fn(&str, Value) -> Value + Send + Sync>;
 
+/// What this computer's clock says, in milliseconds since 1970.
+pub fn now() -> u64 {
+    u64::try_from(UNIX_EPOCH.elapsed().expect("a clock after 1970").as_millis()).expect("before the year 5000")
+}
+
 /// The easy network with block 0 `age_ms` before now.
 pub fn network(age_ms: u64) -> ChainSpec {
-    let now =
-        u64::try_from(UNIX_EPOCH.elapsed().expect("a clock after 1970").as_millis()).expect("before the year 5000");
     let mut params = easy_params();
-    params.genesis_time = Timestamp::from_millis(now - age_ms);
+    params.genesis_time = Timestamp::from_millis(now() - age_ms);
     ChainSpec::new(params).expect("valid parameters")
 }
 
@@ -303,7 +306,7 @@ impl Chain {
             },
             peers: 0,
             pooled: 0,
-            time: 0,
+            time: now(),
             uptime_ms: 0,
             address_index: None,
             room: Room::default(),

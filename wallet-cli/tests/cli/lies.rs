@@ -1,7 +1,7 @@
 //! What a lying node may try, each lie beside the honest node that is believed.
 
 use crate::{
-    chain::{Chain, Lie, json, network, with_raw, write_network},
+    chain::{Chain, Lie, json, network, now, with_raw, write_network},
     harness::Home,
 };
 use cairn_ledger::{
@@ -291,8 +291,7 @@ fn a_clock_that_is_the_odd_one_out_is_named() {
     chain.mine(Vec::new(), 3_660_000);
     let ahead = |by: u64| {
         lie("node_info", move |mut answer| {
-            let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_millis() as u64;
-            answer["time"] = json!(now + by);
+            answer["time"] = json!(now() + by);
             answer
         })
     };
@@ -311,8 +310,7 @@ fn a_clock_that_is_ahead_of_the_nodes_is_named() {
     let (home, chain, _) = paid();
     let behind = |by: u64| {
         let told = lie("node_info", move |mut answer| {
-            let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_millis() as u64;
-            answer["time"] = json!(now - by);
+            answer["time"] = json!(now() - by);
             answer
         });
         let shown = home.json(&line(&[&chain.serve_lying(told)], "balance"));
