@@ -396,6 +396,13 @@ impl Tree {
         removed
     }
 
+    /// Finds a branch to follow where there is none: all of the last one was brought, and the chain did not move to it.
+    pub(super) fn look_again(&mut self) {
+        if self.path.is_empty() && !self.nodes.is_empty() {
+            self.follow_best();
+        }
+    }
+
     /// Finds the best header again, and the path to it.
     fn follow_best(&mut self) {
         let passed = self.passed_over(None);

@@ -80,8 +80,18 @@ impl HeaderJob {
 impl Machine {
     /// Asks for headers whoever has some and comes first, as far as requests are free.
     pub(super) fn plan_headers(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.forget_lost();
         while let Some(peer) = self.next_source(now) {
             self.ask_for_headers(now, peer, actions);
+        }
+    }
+
+    /// Begins anew with peers whose headers are no longer here: another branch took their room, or was invalid below them.
+    /// Asked for what comes after those, they would have nothing that is of use.
+    fn forget_lost(&mut self) {
+        let (tree, tip) = (&self.tree, self.tip.height());
+        for source in self.sources.values_mut().filter(|source| source.look.is_none()) {
+            source.reached = source.reached.filter(|(id, height)| *height <= tip || tree.contains(id));
         }
     }
 
@@ -98,8 +108,10 @@ impl Machine {
         if source.look.is_some() {
             return self.has_room_for_presync(source);
         }
+        // As long as there is something to fetch bodies for: a branch that has too little work so far needs its next
+        // headers, however long it is.
         let limit = self.tip.height().saturating_add(MAX_AHEAD);
-        let is_far = source.reached.is_some_and(|(_, height)| height >= limit);
+        let is_far = self.tree.best().is_some() && source.reached.is_some_and(|(_, height)| height >= limit);
         !is_far && (source.knows_more || self.promises(source))
     }
 

@@ -208,6 +208,10 @@ impl Machine {
         self.pass_over_withheld(now);
         self.pass_slots_on(now);
         self.note_claims(now);
+        // The chain may have refused what was brought to it, in the middle of a reorganisation, and not have moved.
+        if self.connecting <= self.tip.height() && self.importing.is_empty() {
+            self.tree.look_again();
+        }
         self.rate.note(now, self.tip.height().get());
         self.headers_rate.note(now, self.best_header().max(self.presynced().unwrap_or_default()).get());
         let has_goal = self.tree.best().is_some()

@@ -137,6 +137,21 @@ fn a_short_heavy_chain_first_and_an_honest_one_that_overtakes() {
     assert!(most as u64 <= MAX_AHEAD + 6_000, "{most} headers in memory");
 }
 
+/// Several chains that overtake at once have no room beside each other: one whose headers gave way was never asked for
+/// again, when the one that had taken its place was invalid.
+#[test]
+fn an_honest_chain_is_asked_for_again_after_invalid_ones_took_its_room() {
+    let (ours, theirs, false_start) = (heavy(11_000), grow(&[], 12_000, 1), grow(&[], 1, 2));
+    let mut world = World::new(&ours);
+    world.chain.invalid = Some(false_start[0].id());
+    for number in 1..4 {
+        world.join(number, Peer::honest(&grow(&false_start, 12_099, 10 + number)));
+    }
+    let honest = world.join(8, Peer::honest(&theirs));
+    world.run_until(&theirs[11_999], seconds(60));
+    assert_eq!(world.offences(honest), []);
+}
+
 /// The negative control: one that does not overtake is not followed, and costs no bodies.
 #[test]
 fn an_honest_chain_that_does_not_overtake_is_left_alone() {

@@ -84,6 +84,8 @@ pub(super) struct Chain {
     /// From block 0 to the tip.
     pub(super) followed: Vec<BlockId>,
     pub(super) invalid: Option<BlockId>,
+    /// That one once it was found out, and what came of those above it since.
+    pub(super) refused: BTreeSet<BlockId>,
     pub(super) body: Body,
     /// What was missing below a block when it was last looked at: long runs need not be walked again.
     lacking: RefCell<BTreeMap<BlockId, BlockId>>,
@@ -149,6 +151,7 @@ impl Chain {
             waiting,
             followed,
             invalid: None,
+            refused: BTreeSet::new(),
             body,
             lacking,
             is_early: false,
@@ -176,6 +179,10 @@ impl Chain {
 
     pub(super) fn link(&mut self, header: &Header, is_presynced: bool) -> HeaderOutcome {
         let id = header.id();
+        if self.refused.contains(&id) || self.refused.contains(&header.parent) {
+            self.refused.insert(id);
+            return HeaderOutcome::InvalidAncestor;
+        }
         if self.bodies.contains(&id) {
             return HeaderOutcome::Known;
         }
@@ -235,7 +242,9 @@ impl Chain {
         if !self.headers.contains_key(&id) {
             return (Ok(BlockOutcome::Unwanted), vec![]);
         }
-        if self.invalid == Some(id) {
+        let is_better = self.headers[&id].total_work() > self.tip().total_work;
+        if self.invalid == Some(id) && is_better {
+            self.refuse(id);
             let error = ExecutionError::UnknownSender { sender: key(1).address() };
             return (Ok(BlockOutcome::Invalid(BlockError::Execution { index: 0, error })), vec![]);
         }
@@ -244,11 +253,15 @@ impl Chain {
         }
         self.waiting.insert((self.headers[&id].total_work(), id));
         let mut connected = Vec::new();
-        let is_better = self.headers[&id].total_work() > self.tip().total_work;
         if is_better && self.path_to(&id).is_none() {
             return (Ok(BlockOutcome::Waiting), connected);
         }
         while let Some(path) = self.better_path() {
+            // Below the tip's work it was stored, and nobody looked into it until now: nobody is told, either.
+            if let Some(invalid) = self.invalid.filter(|invalid| path.contains(invalid)) {
+                self.refuse(invalid);
+                continue;
+            }
             let first = self.headers[&path[0]].header().height;
             for id in self.followed.split_off(first.get() as usize) {
                 self.waiting.insert((self.headers[&id].total_work(), id));
@@ -259,6 +272,24 @@ impl Chain {
         }
         let outcome = if connected.contains(&id) { BlockOutcome::Connected } else { BlockOutcome::Waiting };
         (Ok(outcome), connected)
+    }
+
+    /// Refuses a block for ever, and all that is above it.
+    fn refuse(&mut self, id: BlockId) {
+        let mut above: Vec<&LinkedHeader> = self.headers.values().collect();
+        above.sort_unstable_by_key(|linked| linked.header().height);
+        self.refused.insert(id);
+        for linked in above {
+            if self.refused.contains(&linked.header().parent) {
+                self.refused.insert(linked.id());
+            }
+        }
+        let refused = &self.refused;
+        self.headers.retain(|id, _| !refused.contains(id));
+        self.contexts.retain(|id, _| !refused.contains(id));
+        self.bodies.retain(|id| !refused.contains(id));
+        self.waiting.retain(|(_, id)| !refused.contains(id));
+        self.lacking.borrow_mut().clear();
     }
 
     /// The blocks from the followed chain up to a complete block with more work.
