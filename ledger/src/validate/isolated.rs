@@ -46,6 +46,7 @@ impl Eq for CheckedTransaction {}
 
 /// A transaction on its way to being checked, with its id.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most are new, and a box would be an allocation for each of them")]
 pub enum Candidate {
     /// Checked before, alone or for another block: nothing is left to do.
     Known(CheckedTransaction),
