@@ -121,8 +121,12 @@ unit_of() {
 say_progress() {
     local spent=$((SECONDS - PROGRESS_BEGAN)) left text
     (($1 > 0 && $2 > $1)) || return 0
-    left=$(((spent * ($2 - $1) / $1 + 59) / 60))
-    text="  $(($1 * 100 / $2)) % built in $((spent / 60)) min $((spent % 60)) s; about $left min left"
+    text="  $(($1 * 100 / $2)) % built in $((spent / 60)) min $((spent % 60)) s"
+    # What the first crates took says little of the rest.
+    if (($1 * 20 >= $2)); then
+        left=$(((spent * ($2 - $1) / $1 + 59) / 60))
+        text+="; about $left min left"
+    fi
     if [[ -t 2 ]]; then printf '\r\033[K%s' "$text" >&2; else say "$text"; fi
 }
 
