@@ -7,6 +7,7 @@ pub(super) use backlog::Backlog;
 use super::{
     bans::{Banned, NotBannable},
     ladder::Reach,
+    other_rules::OtherRules,
     redial::TargetError,
     resource::{Kind, Resource},
     traffic::{Protocol, ProtocolBytes},
@@ -22,7 +23,7 @@ use cairn_ledger::{
     block::{Body, Header},
     codec::{BoundedVec, DecodeError},
     hash::BlockId,
-    units::{Height, Timestamp},
+    units::Timestamp,
 };
 use libp2p::PeerId;
 use std::time::Duration;
@@ -240,18 +241,6 @@ pub struct NetworkInfo {
     pub uploaded_today: u64,
     /// The most of them, if there is a most.
     pub max_upload_per_day: Option<u64>,
-}
-
-/// Peers that know other upgrades than this node. It is what they say: nothing proves it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OtherRules {
-    /// How many of them.
-    pub peers: usize,
-    /// Of how many peers that have told.
-    pub of: usize,
-    /// The first upgrade that most of them name and this node does not know: its height and name. `None` where they only
-    /// lack what this node knows.
-    pub unknown: Option<(Height, String)>,
 }
 
 impl Default for NetworkInfo {

@@ -52,7 +52,7 @@
 //! `compact` compact blocks · `short_ids` what they are made of · `shelf` bodies passed on lately · `pool_sync` the pools
 //! of new peers · `listing` the pool as they see it · `requests` questions about both · `outbox` batches of our own ·
 //! `answers` and `serve` answers to others · `upload` who is next · `daily` what may be given in a day ·
-//! `peers` scores and prices · `traffic` bytes by protocol · `bans` and their file · `gate` who may connect ·
+//! `peers` scores and prices · `other_rules` who of them knows other upgrades · `traffic` bytes by protocol · `bans` and their file · `gate` who may connect ·
 //! `filter` what may be dialled ·
 //! `redial` whom the operator and neighbours named · `address_book`, `book_file`, `node_address` where others are ·
 //! `outreach` whom to dial · `discovery` Kademlia · `resource` what can be provided · `exchange`, `rendezvous` ·
@@ -133,6 +133,7 @@ mod listing;
 mod mailbox;
 mod memory;
 mod node_address;
+mod other_rules;
 mod outbox;
 mod outreach;
 mod peers;
@@ -161,9 +162,10 @@ pub use config::{DiscoveryConfig, NetworkConfig, NetworkFiles, ReachConfig};
 pub use identity::IdentityError;
 pub use ladder::Reach;
 pub use mailbox::{
-    AddPeerError, AdmitError, BanError, BanInfo, FindError, NetworkEvent, NetworkHandle, NetworkInfo, OtherRules,
-    PeerInfo, PeerKind, Provider, RequestError,
+    AddPeerError, AdmitError, BanError, BanInfo, FindError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo,
+    PeerKind, Provider, RequestError,
 };
+pub use other_rules::OtherRules;
 pub use redial::TargetError;
 pub use resource::{Kind, UnknownKind};
 pub use start::{NetworkError, spawn};

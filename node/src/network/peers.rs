@@ -3,17 +3,18 @@
 //! The prices of all offences stand in [`price`] and nowhere else.
 
 use super::{
-    mailbox::{OtherRules, PeerInfo},
+    mailbox::PeerInfo,
+    other_rules::OtherRules,
     traffic::{Protocol, Traffic},
     upload::Standing,
-    wire::{NamedUpgrade, PeerStatus},
+    wire::PeerStatus,
 };
 use crate::verdict::{Offence, PeerNumber};
 use cairn_ledger::{
     block::Header,
     hash::{BlockId, Hash},
     pow::Work,
-    rules::{Schedule, Upgrade},
+    rules::Schedule,
     units::Timestamp,
 };
 use libp2p::{Multiaddr, PeerId};
@@ -320,19 +321,7 @@ impl PeerTable {
     /// What those say whose upgrades are not these: of several sets of upgrades, that of most peers.
     pub(super) fn other_rules(&self, schedule: &Schedule) -> Option<OtherRules> {
         let statuses: Vec<&PeerStatus> = self.peers.values().filter_map(|peer| peer.status.as_ref()).collect();
-        let mut others: BTreeMap<Hash, (usize, &PeerStatus)> = BTreeMap::new();
-        for status in statuses.iter().filter(|status| status.rules_id != schedule.id()) {
-            others.entry(status.rules_id).or_insert((0, status)).0 += 1;
-        }
-        let peers = others.values().map(|(count, _)| count).sum();
-        let (_, most) = others.values().max_by_key(|(count, _)| *count)?;
-        let knows = |named: &NamedUpgrade| {
-            let same = |own: &Upgrade| own.height == named.height && own.name.as_bytes() == &*named.name;
-            schedule.upgrades().iter().any(same)
-        };
-        let unknown = most.upgrades.iter().filter(|named| !knows(named)).min_by_key(|named| named.height);
-        let unknown = unknown.map(|named| (named.height, named.inert_name()));
-        Some(OtherRules { peers, of: statuses.len(), unknown })
+        OtherRules::told(&statuses, schedule)
     }
 
     /// The median of how far the peers' clocks are ahead of ours, in milliseconds; `None` with fewer than

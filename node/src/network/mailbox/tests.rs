@@ -1,7 +1,7 @@
 //! What waiting for the network comes to.
 
 use super::*;
-use cairn_ledger::pow::Work;
+use cairn_ledger::{pow::Work, units::Height};
 
 fn status(height: u64) -> PeerStatus {
     PeerStatus {

@@ -1,9 +1,11 @@
 //! What peers are worth, and what is known of them.
 
 use super::*;
+use crate::network::wire::NamedUpgrade;
 use cairn_ledger::{
     codec::{BoundedBytes, BoundedVec, DecodeError},
     error::TxError,
+    rules::Upgrade,
     testing::arbitrary_hash,
     units::Height,
 };
