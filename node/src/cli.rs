@@ -46,7 +46,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Run a node until it is told to stop (SIGINT or SIGTERM)
+    /// Run a node until it is told to stop (SIGINT, SIGTERM or SIGQUIT)
     #[command(after_help = KEYS_HELP)]
     Run(Run),
     /// Write a configuration in which every key is explained
@@ -232,9 +232,6 @@ pub enum CliError {
     /// A running node did not answer, or refused.
     #[error("the node that runs on this directory: {0}")]
     Ask(#[from] AskError),
-    /// A running node cannot be asked.
-    #[error("the node that runs serves TLS, which this command does not speak; stop it first, or ask it otherwise")]
-    Tls,
     /// There is not room enough.
     #[error(
         "got {got} free bytes, expected {expected}: as many as the database takes, and a reserve; free space first"
@@ -268,7 +265,7 @@ impl CliError {
     /// What the shell is told.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Threads { .. } => 2,
+            Self::Config(_) | Self::Threads { .. } | Self::Log(_) => 2,
             Self::Node(error) if error.is_storage_failure() => 3,
             Self::Node(error) if error.is_no_room() => 5,
             Self::Replay(error) if error.is_storage_failure() => 3,
@@ -278,6 +275,7 @@ impl CliError {
             Self::Repair(RepairError::Replay(error)) if error.is_storage_failure() => 3,
             Self::NoRoom { .. } => 5,
             Self::Unwell(unwell) if unwell.storage => 3,
+            Self::Unwell(unwell) if unwell.config => 2,
             Self::Bench(BenchError::Store(error)) if error.is_storage_failure() => 3,
             Self::Replay(_) | Self::Verify(_) | Self::Bench(_) => 1,
             Self::Chain { .. }
@@ -285,13 +283,11 @@ impl CliError {
             | Self::DataDir(_)
             | Self::Tokens(_)
             | Self::ConfigExists { .. }
-            | Self::Log(_)
             | Self::Unwell(_)
             | Self::Store(_)
             | Self::Repair(_)
             | Self::Backup(_)
             | Self::Ask(_)
-            | Self::Tls
             | Self::NoDatabase { .. }
             | Self::System(_) => 1,
         }
@@ -326,10 +322,11 @@ impl Cli {
 
 fn run_node(flags: Flags) -> Result<(), CliError> {
     let settings = Settings::load(&flags, &Environment::of_this_process())?;
+    settings.check_usable()?;
     let bar = SyncBar::new();
     telemetry::start_on(&settings.log, settings.log_directory.as_deref(), settings.log_format, bar.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("cairn").build()?;
-    let run = Node::run(settings, |handles| drop(tokio::spawn(bar.follow(handles.sync.watch()))));
+    let run = Node::run(settings, |handles| bar.start(handles.sync.watch()));
     Ok(runtime.block_on(run)?)
 }
 

@@ -6,6 +6,7 @@
 //!                  orderly end, so that an id in a lock that nobody holds tells of a node that was killed
 //!   cairn-node.toml  the configuration, if there is one
 //!   node.key       the node's identity among peers
+//!   rpc.sock       the Unix socket of the node's own tools, while it runs
 //!   admin.token    the access token of the user it runs as
 //!   tokens.json    hashes of the tokens made for others
 //!   db/            the chain

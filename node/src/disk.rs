@@ -2,10 +2,11 @@
 
 use rustix::fs::{Access, Mode, OFlags};
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io,
-    os::unix::fs::FileExt,
-    path::Path,
+    os::unix::fs::{FileExt, MetadataExt},
+    path::{Path, PathBuf},
 };
 
 /// What is written past the system's cache begins at a multiple of this, in memory as in the file, and is as long.
@@ -40,35 +41,50 @@ pub fn knows_direct_writes(path: &Path) -> bool {
         .is_some_and(|unit| File::from(file).write_all_at(unit, 0).is_ok())
 }
 
-/// Bytes of all files in a directory, as the disk holds them, and below it; 0 where there is none. A file that
-/// goes while it is looked at counts as gone.
-///
-/// # Errors
-/// What the system says.
-pub fn used_bytes(directory: &Path) -> io::Result<u64> {
-    let (mut total, mut directories) = (0_u64, vec![directory.to_owned()]);
-    while let Some(directory) = directories.pop() {
-        let Some(entries) = unless_gone(fs::read_dir(&directory))? else { continue };
+/// What a directory takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Bytes of all files in it and below it that could be looked at, as the disk holds them.
+    pub bytes: u64,
+    /// What could not be looked at, and is not counted: the first few.
+    pub unread: Vec<PathBuf>,
+}
+
+/// Places of [`Used::unread`] that are named.
+const MAX_UNREAD: usize = 8;
+
+/// What a directory takes; nothing where there is none. A file that goes while it is looked at counts as gone. A link that
+/// stands in the directory itself is followed, as to a database on another disk; one further down is not.
+pub fn used(directory: &Path) -> Used {
+    let (mut used, mut seen, mut directories) = (Used::default(), BTreeSet::new(), vec![directory.to_owned()]);
+    while let Some(at) = directories.pop() {
+        let Some(entries) = used.unless_gone(&at, fs::read_dir(&at)) else { continue };
         for entry in entries {
-            let Some(entry) = unless_gone(entry)? else { continue };
-            let Some(known) = unless_gone(entry.metadata())? else { continue };
-            if known.is_dir() {
-                directories.push(entry.path());
-            } else {
+            let Some(entry) = used.unless_gone(&at, entry) else { continue };
+            let path = entry.path();
+            let known = if at == directory { fs::metadata(&path) } else { entry.metadata() };
+            let Some(known) = used.unless_gone(&path, known) else { continue };
+            if !known.is_dir() {
                 // In blocks of 512 bytes, whatever the file system's own are: see stat(2). A log that was given its
                 // room in advance counts with all of it.
-                total = total.saturating_add(std::os::unix::fs::MetadataExt::blocks(&known).saturating_mul(512));
+                used.bytes = used.bytes.saturating_add(known.blocks().saturating_mul(512));
+            } else if seen.insert((known.dev(), known.ino())) {
+                directories.push(path);
             }
         }
     }
-    Ok(total)
+    used
 }
 
-fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+impl Used {
+    fn unless_gone<T>(&mut self, path: &Path, result: io::Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => return Some(value),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) if self.unread.len() < MAX_UNREAD => self.unread.push(path.to_owned()),
+            Err(_) => {}
+        }
+        None
     }
 }
 
@@ -86,11 +102,36 @@ mod tests {
         let base = tempfile::tempdir()?;
         let deep = base.path().join("a/b");
         fs::create_dir_all(&deep)?;
-        let before = used_bytes(base.path())?;
+        let before = used(base.path()).bytes;
         fs::write(deep.join("file"), vec![7; 100_000])?;
-        let grown = used_bytes(base.path())? - before;
+        let grown = used(base.path()).bytes - before;
         assert!((100_000..200_000).contains(&grown), "{grown}");
-        assert_eq!(used_bytes(&base.path().join("nowhere"))?, 0);
+        assert_eq!(used(&base.path().join("nowhere")), Used::default());
+        Ok(())
+    }
+
+    #[test]
+    fn a_database_behind_a_link_is_counted_once_and_circles_end() -> io::Result<()> {
+        let (base, elsewhere) = (tempfile::tempdir()?, tempfile::tempdir()?);
+        fs::write(elsewhere.path().join("table"), vec![7; 100_000])?;
+        std::os::unix::fs::symlink(elsewhere.path(), base.path().join("db"))?;
+        std::os::unix::fs::symlink(elsewhere.path(), base.path().join("again"))?;
+        std::os::unix::fs::symlink(base.path(), elsewhere.path().join("circle"))?;
+        std::os::unix::fs::symlink("nowhere", base.path().join("broken"))?;
+        let used = used(base.path());
+        assert!((100_000..200_000).contains(&used.bytes) && used.unread.is_empty(), "{used:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_named_and_the_rest_is_counted() -> io::Result<()> {
+        let base = tempfile::tempdir()?;
+        fs::write(base.path().join("file"), vec![7; 100_000])?;
+        // A link to itself cannot be looked at by anybody, root included, whom no permission stops.
+        std::os::unix::fs::symlink("loop", base.path().join("loop"))?;
+        let used = used(base.path());
+        assert!((100_000..200_000).contains(&used.bytes), "{used:?}");
+        assert_eq!(used.unread, [base.path().join("loop")]);
         Ok(())
     }
 

@@ -48,13 +48,14 @@
 //! | [`mempool`] | transactions that wait for a block |
 //! | [`network`] | peers: libp2p, gossip, requests, reputation |
 //! | [`sync`] | catching up: headers first, then bodies from many peers |
+//! | [`health`] | what is wrong with a node, judged in one place |
 //! | [`miner`] | templates and nonces |
 //! | [`api`] | JSON-RPC |
 //! | [`mod@bench`] | what this machine can do for a node |
 //! | [`telemetry`], [`config`], [`data_dir`], [`disk`] | the log, the settings, the directory, what it may take |
 //! | [`notify`] | what systemd is told |
 //! | [`repair`] | a damaged database made whole |
-//! | [`ask`] | asking the node that runs on a directory |
+//! | [`ipc`], [`ask`] | the socket of a node's own tools; asking the node that runs on a directory |
 //! | [`doctor`] | what is wrong with a node, in sentences |
 //! | [`node`](mod@node) | wiring: what starts when, and what stops when |
 //! | [`cli`] | the command line |
@@ -78,6 +79,8 @@ pub mod config;
 pub mod data_dir;
 pub mod disk;
 pub mod doctor;
+pub mod health;
+pub mod ipc;
 pub mod mempool;
 pub mod miner;
 pub mod network;

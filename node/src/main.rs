@@ -2,7 +2,7 @@
 
 use cairn_node::cli::Cli;
 use clap::Parser;
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 // RocksDB is built to use the same one; glibc's fragments under its load.
 #[global_allocator]
@@ -19,8 +19,9 @@ fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Told plainly, not as an event: it must be seen whatever the log's filter is.
-            eprintln!("cairn-node: {error}");
+            // Told plainly, not as an event: it must be seen whatever the log's filter is. Who closed standard error wants
+            // the exit code alone.
+            let _ = writeln!(std::io::stderr(), "cairn-node: {error}");
             ExitCode::from(error.exit_code())
         }
     }

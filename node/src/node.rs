@@ -2,10 +2,12 @@
 
 use crate::{
     api::{self, ApiError, Services, tokens::TokenFile},
-    budget::{self, Full, Limits},
+    budget::{self, Full},
     chain::{self, Chain, ChainHandle},
     config::Settings,
     data_dir::{DataDir, DataDirError},
+    health,
+    ipc::IpcListener,
     mempool, miner,
     network::{self, NetworkError, NetworkFiles, NetworkHandle},
     notify,
@@ -22,7 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
 };
 
@@ -93,20 +95,19 @@ impl NodeError {
 }
 
 impl Node {
-    /// Runs a node until SIGINT or SIGTERM, or until one of its parts fails, and stops it in order. `started` is
-    /// called when it serves.
+    /// Runs a node until it is told to stop ([`Signals`]), or until one of its parts fails, and stops it in order. `started`
+    /// is called when it serves.
     ///
     /// # Errors
     /// Why it did not start, or which part failed.
     pub async fn run(settings: Settings, started: impl FnOnce(&Handles)) -> Result<(), NodeError> {
         // Before anything is started: a signal during the start stops the node right after it.
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut signals = Signals::new()?;
         let mut panics = watch_panics();
         let mut node = Self::start(settings).await?;
         started(&node.handles);
         let failure = tokio::select! {
-            _ = interrupt.recv() => None,
-            _ = terminate.recv() => None,
+            () = signals.stop() => None,
             failure = node.failed() => Some(NodeError::Task(failure)),
             Some(panic) = panics.recv() => Some(NodeError::Panic(panic)),
         };
@@ -181,6 +182,40 @@ impl RunningNode {
     }
 }
 
+/// The signals that would end a process at once, with what waits in its pool.
+struct Signals {
+    /// Stop in order: SIGINT, SIGTERM, SIGQUIT.
+    stop: [Signal; 3],
+    /// Go on: SIGHUP, SIGUSR1, SIGUSR2. By the custom of services SIGHUP asks for files to be read anew; certificate and
+    /// tokens are, as soon as they change. A terminal that was closed sends it, too.
+    pass: [Signal; 3],
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let stop = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::quit())?];
+        let pass =
+            [signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?];
+        Ok(Self { stop, pass })
+    }
+
+    /// Returns when the node is to stop.
+    async fn stop(&mut self) {
+        let ([interrupt, terminate, quit], [hangup, first, second]) = (&mut self.stop, &mut self.pass);
+        loop {
+            let name = tokio::select! {
+                _ = interrupt.recv() => return,
+                _ = terminate.recv() => return,
+                _ = quit.recv() => return,
+                _ = hangup.recv() => "SIGHUP",
+                _ = first.recv() => "SIGUSR1",
+                _ = second.recv() => "SIGUSR2",
+            };
+            tracing::info!(target: "cairn::node", signal = name, "going on: certificate and tokens are read anew when they change");
+        }
+    }
+}
+
 /// Starts every part after those it uses.
 async fn start_parts(
     settings: Settings,
@@ -189,10 +224,11 @@ async fn start_parts(
 ) -> Result<(Handles, SocketAddr, Vec<String>), NodeError> {
     let started = Instant::now();
     raise_file_limit(settings.open_files());
-    let Settings { spec, local, mining, .. } = settings;
     let listen = settings.network.listen.len();
     // Before the database is opened, which writes.
-    let limits = room(data_dir, settings.max_storage_bytes, settings.storage)?;
+    let limits = settings.limits();
+    limits.judge(&budget::measure(&limits))?;
+    let Settings { spec, local, mining, .. } = settings;
     let chain = open_chain(spec.clone(), data_dir.database(), settings.storage, tasks).await?;
 
     let (switch, shutdown) = tasks::shutdown();
@@ -225,11 +261,16 @@ async fn start_parts(
         miner::spawn(mining.clone(), chain.clone(), pool.clone(), network.clone(), sync.clone(), shutdown);
     tasks.adopt("miner", switch.throw(), task);
 
-    let handles = Handles { chain, pool, network, sync, miner, budget };
+    let (switch, shutdown) = tasks::shutdown();
+    let (health, task) = health::spawn(spec.clone(), local, chain.clone(), network.clone(), sync.clone(), shutdown);
+    tasks.adopt("health", switch.throw(), task);
+
+    let handles = Handles { chain, pool, network, sync, miner, budget, health };
     let (switch, shutdown) = tasks::shutdown();
     let tokens = TokenFile::of(data_dir.path());
     let services = Services { spec: spec.clone(), local, started, mining, handles: handles.clone() };
-    let (rpc_address, task) = api::spawn(settings.rpc_listen, settings.rpc, tokens, services, shutdown).await?;
+    let own = own_socket(data_dir);
+    let (rpc_address, task) = api::spawn(settings.rpc_listen, own, settings.rpc, tokens, services, shutdown).await?;
     tasks.adopt("api", switch.throw(), task);
     data_dir.note_rpc(rpc_address);
 
@@ -238,6 +279,15 @@ async fn start_parts(
     let p2p_addresses = listening(&handles.network, listen).await;
     tell_ready(&spec, &handles, rpc_address, &p2p_addresses).await;
     Ok((handles, rpc_address, p2p_addresses))
+}
+
+/// The socket of the node's own tools. Where the file system has none, they ask at the port, with a token.
+fn own_socket(data_dir: &DataDir) -> Option<IpcListener> {
+    IpcListener::bind(data_dir.path())
+        .inspect_err(|error| {
+            tracing::warn!(target: "cairn::node", %error, "no Unix socket in the data directory: doctor and its like ask at the RPC port");
+        })
+        .ok()
 }
 
 /// The line that whoever starts a node waits for.
@@ -254,14 +304,6 @@ async fn tell_ready(spec: &ChainSpec, handles: &Handles, rpc: SocketAddr, p2p: &
         peer_id = network.peer_id,
         "ready"
     );
-}
-
-/// What the data may take; there is room for it now.
-fn room(data_dir: &DataDir, max_bytes: Option<u64>, storage: DbOptions) -> Result<Limits, NodeError> {
-    let limits = Limits { data_dir: data_dir.path().to_owned(), max_bytes, reserve_bytes: storage.reserve_bytes() };
-    let (used, free) = budget::measure(&limits)?;
-    limits.judge(used, free)?;
-    Ok(limits)
 }
 
 /// Starts the writer.

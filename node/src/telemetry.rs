@@ -1,4 +1,10 @@
 //! What the node tells: one line for each event, with its fields, on stderr and, if asked, in files.
+//!
+//! That a line cannot be written is no failure: nobody is to lose a node, or a payment that waits in it, for a log.
+
+mod stderr;
+
+pub use stderr::Stderr;
 
 use std::{fmt, io, path::Path};
 use tracing::Level;
@@ -74,7 +80,7 @@ const KEPT_FILES: usize = 7;
 /// # Errors
 /// The directory cannot be written.
 pub fn start(filter: &LogFilter, directory: Option<&Path>, format: LogFormat) -> Result<(), InitError> {
-    start_on(filter, directory, format, io::stderr)
+    start_on(filter, directory, format, Stderr)
 }
 
 /// The same with another way to standard error: past a progress bar, say.
@@ -90,6 +96,8 @@ where
         Some(directory) => (BoxMakeWriter::new(stderr.and(daily_files(directory)?)), false),
     };
     let subscriber = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&filter.0)).with_writer(writer);
+    // By itself it would print that a line could not be written to where that line could not be written, and panic.
+    let subscriber = subscriber.log_internal_errors(false);
     // A test that runs several nodes in one process has begun already.
     let _ = match format {
         LogFormat::Text => subscriber.compact().with_ansi(colours).try_init(),

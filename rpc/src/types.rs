@@ -1,5 +1,6 @@
 //! The shapes of parameters and answers.
 
+mod health;
 mod history;
 mod net;
 mod pool;
@@ -8,6 +9,7 @@ mod spans;
 mod usage;
 mod work;
 
+pub use health::{HealthJson, ProblemJson};
 pub use history::{AddressHistory, HistoryCursor, HistoryCursorError, HistoryEntry};
 pub use net::{BanJson, NetInfo, PeerJson, ProviderJson, TrafficJson};
 pub use pool::{FeeEstimateJson, PoolCursor, PoolCursorError, PoolEntry, PoolPage, TxCheck};
@@ -382,6 +384,8 @@ pub struct NodeInfo {
     /// What is wrong with its rules and what to do: an upgrade that it does not know, or peers that have others; null when
     /// all is well.
     pub rules_notice: Option<String>,
+    /// How well it is, by its own judgement.
+    pub health: HealthJson,
     /// How far it is behind its peers.
     pub sync: SyncInfo,
     /// Connected peers.

@@ -302,11 +302,19 @@ impl Node {
     /// # Panics
     /// It does not end soon.
     pub async fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.ends().await
+    }
+
+    /// Sends it a signal, named without its SIG.
+    ///
+    /// # Panics
+    /// The system refuses.
+    pub fn signal(&self, name: &str) {
         // The shell's own kill: no crate for one signal.
-        let signal = format!("kill -TERM {}", self.child.id());
+        let signal = format!("kill -{name} {}", self.child.id());
         let sent = Command::new("sh").args(["-c", &signal]).status().expect("a shell");
         assert!(sent.success(), "the signal is delivered");
-        self.ends().await
     }
 
     /// Waits until it has ended, by itself or as it was asked to.

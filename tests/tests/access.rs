@@ -1,6 +1,6 @@
 //! Who may ask a node for what, how much, and how long it waits for whom.
 
-use cairn_rpc::methods::NodeClient;
+use cairn_rpc::methods::{ChainClient, NodeClient};
 use cairn_tests::{
     cluster::Cluster,
     http::{admin, call, call_with, get, post, request},
@@ -83,14 +83,42 @@ async fn tokens_come_and_go_while_the_node_runs() {
 
     tokens::revoke(network, data, &token.id);
     assert_eq!(post(port, &named(port), &[&header], TIP).status, 401);
-    let refused = cairn_rpc::methods::NetClient::net_info(&socket).await.expect_err("the open one is told, too");
-    assert!(refused.to_string().contains("6003"), "{refused}");
+    cairn_rpc::methods::NetClient::net_info(&socket).await.expect_err("the open one is told, too");
     let listed = tokens::run(network, data, &["list", "--json"]);
     assert_eq!(serde_json::from_slice::<Value>(&listed.stdout).expect("JSON"), json!([]));
     let unknown = tokens::run(network, data, &["revoke", &token.id]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("token list"), "{unknown:?}");
     assert!(post(port, &named(port), &[], TIP).body.contains("height"), "the control: without any it may read");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_token_ends_its_subscriptions_and_no_others() {
+    let cluster = Cluster::start(1).await;
+    let (port, network, data) = (cluster[0].rpc_port(), cluster.network(), cluster[0].directory());
+    let make = || tokens::make(network, data, &["--scope", "read"]);
+    let (doomed, honest) = (make(), make());
+    let open = async |token: &tokens::NewToken| {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", format!("Bearer {}", token.token).parse().expect("ASCII"));
+        let client = WsClientBuilder::default().set_headers(headers).build(format!("ws://{}", named(port))).await;
+        client.expect("the token opens a WebSocket")
+    };
+    let (first, second) = (open(&doomed).await, open(&honest).await);
+    let mut heads = first.subscribe_heads().await.expect("a subscription");
+    let mut moves = first.subscribe_moves(None).await.expect("a subscription");
+    let mut others = second.subscribe_heads().await.expect("a subscription");
+    cluster[0].generate(1, 0).await;
+    assert!(heads.next().await.is_some() && moves.next().await.is_some() && others.next().await.is_some());
+    tokens::revoke(network, data, &doomed.id);
+    let ended = async {
+        while heads.next().await.is_some() {}
+        while moves.next().await.is_some() {}
+    };
+    tokio::time::timeout(SOON, ended).await.expect("both end, though no block comes");
+    cluster[0].generate(1, 0).await;
+    let head = tokio::time::timeout(SOON, others.next()).await.expect("the control: another goes on");
+    assert_eq!(head.expect("a head").expect("it reads").height, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,7 +146,7 @@ fn a_public_address_is_refused_without_a_token_and_served_with_one() {
     };
     let refused = start().wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert_eq!(refused.status.code(), Some(2), "{said}");
     assert!(said.contains("there is no access token") && said.contains("cairn-node token new"), "{said}");
 
     tokens::make(&network, network.directory(), &["--scope", "read"]);
@@ -198,7 +226,7 @@ async fn with_a_certificate_the_port_speaks_tls_and_nothing_else() {
     fs::write(&key, "no key").expect("written");
     let refused = command(&network, network.directory(), free_port(), port, &flags).output().expect("it ends");
     let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(refused.status.code() == Some(1) && said.contains("key.pem") && said.contains("expected PEM"), "{said}");
+    assert!(refused.status.code() == Some(2) && said.contains("key.pem") && said.contains("expected PEM"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

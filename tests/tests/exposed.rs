@@ -9,8 +9,9 @@ use cairn_rpc::methods::NodeClient;
 use cairn_tests::{
     cluster::Cluster,
     http::{Answer, admin, call, call_with, get, post, request},
+    netns::{Namespace, made},
     network::TestNetwork,
-    node::Node,
+    node::{Node, command, free_port},
     socket::Socket,
     tokens,
     wait::{LATER, SOON, until},
@@ -22,6 +23,7 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, TcpStream},
     path::Path,
+    process::{Command, Stdio},
     sync::Arc,
     thread,
     time::Duration,
@@ -104,6 +106,89 @@ async fn requests_that_come_byte_by_byte_are_given_up_and_others_are_answered() 
     let [head, body] = slow.map(|one| one.join().expect("no panic"));
     assert!(!head.contains(" 200 ") && !body.contains(" 200 "), "{head:?} {body:?}");
     assert!(body.is_empty() || body.starts_with("HTTP/1.1 408"), "{body:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_not_sent_a_whole_header_within_seconds_is_out_and_who_has_asked_may_rest() {
+    let network = Arc::new(TestNetwork::new());
+    let node = Node::start(&network, "node", &["--rpc.max_connections=8"]).await;
+    let port = node.rpc_port();
+    let open = |said: &str| {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens");
+        stream.write_all(said.as_bytes()).expect("it reads");
+        stream.set_read_timeout(Some(SOON)).expect("a timeout");
+        stream
+    };
+    let asked = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", named(port));
+    let mut resting = open(&asked);
+    let mut answer = [0; 512];
+    assert!(resting.read(&mut answer).expect("it answers") > 0);
+    let began = std::time::Instant::now();
+    for said in ["", "GET /health HTTP/1.1\r\nHost: local"] {
+        // It ends, with or without a word.
+        let mut rest = Vec::new();
+        let _ = open(said).read_to_end(&mut rest);
+        assert!(!String::from_utf8_lossy(&rest).contains(" 200 "), "{rest:?}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?} for both", began.elapsed());
+    // The control: who has asked once may rest longer than that, and ask again.
+    resting.write_all(asked.as_bytes()).expect("it is still open");
+    assert!(resting.read(&mut answer).expect("it answers") > 0);
+    let page = get(port, "/metrics").body;
+    assert!(page.contains("cairn_rpc_refused_requests_total{reason=\"no_request\"} 2"), "{page}");
+}
+
+/// Opens 512 connections from 16 addresses of one /64 and says nothing on them, then asks from another; prints how many of
+/// the former are open, and what the latter is told.
+const CROWD: &str = r"
+import socket, time
+def connect(address):
+    s = socket.socket(socket.AF_INET6)
+    s.settimeout(5)
+    s.bind((address, 0))
+    s.connect(('fd77::1', 9741))
+    return s
+held = [connect('fd77::%x' % (n % 16 + 1)) for n in range(512)]
+time.sleep(1)
+def is_open(s):
+    s.setblocking(False)
+    try:
+        return s.recv(1) != b''
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+held = [s for s in held if is_open(s)]
+other = connect('fd78::1')
+other.sendall(b'GET /health HTTP/1.1\r\nHost: [fd77::1]:9741\r\n\r\n')
+print(len(held), other.recv(64).split()[1].decode())
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn addresses_of_one_ipv6_prefix_that_say_nothing_are_one_host_and_leave_places_to_others() {
+    let Some(machine) = made(Namespace::new("v6")) else { return };
+    for n in 1..=16 {
+        machine.ip(&format!("addr add fd77::{n:x}/64 dev lo nodad")).expect("an address");
+    }
+    machine.ip("addr add fd78::1/64 dev lo nodad").expect("an address");
+    let network = Arc::new(TestNetwork::new());
+    let data = network.directory().join("data");
+    fs::create_dir(&data).expect("a directory");
+    tokens::make(&network, &data, &["--scope", "read"]);
+    let arguments = ["--rpc.listen=[fd77::1]:9741".to_owned()];
+    let mut node = machine.enter(&command(&network, &data, free_port(), free_port(), &arguments));
+    let mut node = node.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    until("it serves", SOON, async || data.join("rpc.sock").exists().then_some(())).await;
+    let mut python = Command::new("python3");
+    let said = machine.run(python.args(["-c", CROWD]), "");
+    node.kill().expect("a child can be killed");
+    node.wait().expect("and awaited");
+    match said {
+        Err(reason) if reason.contains("python3") && reason.contains("No such file") => {
+            eprintln!("skipped: python3 cannot be run here: {reason}");
+        }
+        said => assert_eq!(said.as_deref().map(str::trim), Ok("32 200"), "as many as one host has, and an answer"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -146,7 +146,7 @@ async fn a_withheld_body_without_a_provider_is_told_to_the_operator() {
     })
     .await;
     assert!(reason.starts_with("no peer has block 1;"), "{reason}");
-    assert!(node.log().contains("no peer has block 1;"), "it stands in the log, too");
+    until("it stands in the log, too", SOON, async || node.log().contains("no peer has block 1;").then_some(())).await;
     // The operator does what it says: it recovers.
     node.dial(&server).await;
     has_blocks(&node, 50).await;

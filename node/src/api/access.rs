@@ -3,8 +3,9 @@
 //! A browser on this machine carries other people's scripts. Two headers, which no script can forge, give
 //! them away:
 //! - **Host** names whom the browser thinks it talks to. Under DNS rebinding a page's own name leads to
-//!   127.0.0.1, and the browser still sends that name: anything but a loopback name, or one that the operator
-//!   has named, is refused.
+//!   127.0.0.1, and the browser still sends that name: anything but a loopback name, the address at which the
+//!   connection came in, or a name that the operator has named, is refused. Pages that tell a stranger nothing he should
+//!   not know may be asked for by any address, as those who watch over containers do; never by a foreign name.
 //! - **Origin** names whose page is asking, in every cross-site POST and every WebSocket handshake: anything
 //!   but a page served from loopback, or one that the operator has named, is refused. Programs send none.
 //!
@@ -13,7 +14,7 @@
 use super::tokens::{Grant, TokenBook};
 use cairn_ledger::units::Timestamp;
 use jsonrpsee::server::HttpRequest;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The scheme of the `Authorization` header.
 const BEARER: &str = "bearer ";
@@ -31,7 +32,9 @@ pub struct AccessRules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
     /// It is addressed to a name that is not this machine's.
-    #[error("the Host header must name localhost, 127.0.0.1 or [::1], or a name in rpc.hosts")]
+    #[error(
+        "the Host header must name localhost, 127.0.0.1 or [::1], the address that the connection goes to, or a name in rpc.hosts"
+    )]
     Host,
     /// A page from elsewhere is asking.
     #[error("the Origin header must name a page of localhost, 127.0.0.1 or [::1], or one in rpc.cors_origins")]
@@ -56,17 +59,21 @@ pub struct Caller {
 }
 
 impl AccessRules {
-    /// Judges a request by the headers that a page cannot forge.
+    /// Judges a request, on a connection to the address `local` of this machine, by the headers that a page cannot forge;
+    /// `is_open`: what it asks for tells nothing that a stranger should not know.
     ///
     /// # Errors
     /// Which of them is wrong.
-    pub fn check<B>(&self, request: &HttpRequest<B>) -> Result<(), Refusal> {
+    pub fn check<B>(&self, request: &HttpRequest<B>, local: IpAddr, is_open: bool) -> Result<(), Refusal> {
         let headers = request.headers();
         // HTTP/2 has the host in the URI; a request with neither says nothing and is refused.
         let in_uri = request.uri().authority().map(|authority| authority.as_str());
         let mut hosts =
             headers.get_all("host").iter().map(|host| host.to_str().ok()).chain(in_uri.map(Some)).peekable();
-        if hosts.peek().is_none() || !hosts.all(|host| host.is_some_and(|host| self.is_ours(host))) {
+        let is_address =
+            |host: &str| literal(host).is_some_and(|ip| is_open || ip.to_canonical() == local.to_canonical());
+        let is_ours = |host: Option<&str>| host.is_some_and(|host| self.is_ours(host) || is_address(host));
+        if hosts.peek().is_none() || !hosts.all(is_ours) {
             return Err(Refusal::Host);
         }
         let may_ask = |origin: &str| {
@@ -119,6 +126,21 @@ pub fn identify<B>(
     Ok(caller(Some(grant)))
 }
 
+impl Caller {
+    /// Who asks at the node's own Unix socket: the kernel has said who that is.
+    pub fn own<B>(request: &HttpRequest<B>, book: &TokenBook) -> Self {
+        let web_socket = jsonrpsee::server::ws::is_upgrade_request(request);
+        Self { address: Ipv4Addr::LOCALHOST.into(), grant: Some(book.local_admin()), web_socket }
+    }
+}
+
+/// The address in `IP` or `IP:PORT`, where there is one and no name. No page has such an address under DNS rebinding.
+fn literal(authority: &str) -> Option<IpAddr> {
+    let bracketed = || authority.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    let v4 = || authority.parse().ok().map(IpAddr::V4);
+    v4().or_else(bracketed).or_else(|| Some(authority.parse::<SocketAddr>().ok()?.ip()))
+}
+
 const LOOPBACK: &[&str] = &["localhost", "127.0.0.1", "[::1]"];
 
 /// Whether `authority` is `name` or `name:port` for one of the names.
@@ -146,8 +168,10 @@ mod tests {
     fn judge(headers: &[(&str, &str)]) -> Result<(), Refusal> {
         let builder =
             headers.iter().fold(HttpRequest::<()>::builder(), |builder, (name, value)| builder.header(*name, *value));
-        rules().check(&builder.body(()).expect("a request"))
+        rules().check(&builder.body(()).expect("a request"), LOCAL, false)
     }
+
+    const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
 
     #[test]
     fn programs_of_this_machine_are_let_in() {
@@ -182,6 +206,23 @@ mod tests {
     }
 
     #[test]
+    fn a_container_is_asked_by_its_address_and_never_by_a_foreign_name() {
+        let ask = |host: &str, is_open| {
+            let request = HttpRequest::<()>::builder().header("host", host).body(()).expect("a request");
+            rules().check(&request, LOCAL, is_open)
+        };
+        for host in ["10.0.0.7", "10.0.0.7:9741", "[::ffff:10.0.0.7]:9741"] {
+            assert_eq!((ask(host, true), ask(host, false)), (Ok(()), Ok(())), "{host}");
+        }
+        for host in ["10.0.0.8:9741", "[2001:db8::1]", "[2001:db8::1]:9741"] {
+            assert_eq!((ask(host, true), ask(host, false)), (Ok(()), Err(Refusal::Host)), "{host}");
+        }
+        for host in ["evil.example", "10.0.0.7.evil.example:9741", "10.0.0.7:9741:1", "::1", "10.0.0.7:", ""] {
+            assert_eq!((ask(host, true), ask(host, false)), (Err(Refusal::Host), Err(Refusal::Host)), "{host}");
+        }
+    }
+
+    #[test]
     fn pages_from_elsewhere_are_refused_by_their_origin() {
         let with = |origin| judge(&[("host", "localhost:9741"), ("origin", origin)]);
         for origin in ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:9741", "https://wallet.example"] {
@@ -205,7 +246,8 @@ mod tests {
 
     #[test]
     fn the_host_of_http_2_is_judged_too() {
-        let to = |uri: &str| rules().check(&HttpRequest::<()>::builder().uri(uri).body(()).expect("a request"));
+        let request = |uri: &str| HttpRequest::<()>::builder().uri(uri).body(()).expect("a request");
+        let to = |uri: &str| rules().check(&request(uri), LOCAL, false);
         assert_eq!(to("http://localhost:9741/"), Ok(()));
         assert_eq!(to("http://evil.example/"), Err(Refusal::Host));
     }

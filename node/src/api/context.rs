@@ -4,6 +4,7 @@ use super::{NAME, error, heads::Heads, limits};
 use crate::{
     budget::BudgetHandle,
     chain::{ChainHandle, Reader},
+    health::HealthHandle,
     mempool::PoolHandle,
     miner::{MinerHandle, MiningConfig},
     network::NetworkHandle,
@@ -38,6 +39,8 @@ pub struct Handles {
     pub miner: MinerHandle,
     /// The room that the data takes.
     pub budget: BudgetHandle,
+    /// How well the node is.
+    pub health: HealthHandle,
 }
 
 /// What JSON-RPC makes reachable.

@@ -16,8 +16,10 @@ const MAX_BATCH: u32 = 100;
 pub(super) const MAX_DEPTH: usize = 8;
 /// Subscriptions on one connection: there are few kinds, so that a few suffice.
 const MAX_SUBSCRIPTIONS: u32 = 16;
-/// Connections from one address elsewhere. All programs of this machine share one, so there it does not hold.
-pub(super) const MAX_CONNECTIONS_PER_ADDRESS: usize = 32;
+/// Connections of one host elsewhere. All programs of this machine share one address, so there it does not hold.
+pub(super) const MAX_CONNECTIONS_PER_HOST: usize = 32;
+/// Connections of the node's own tools: a person runs a few of them at a time.
+pub(super) const MAX_OWN_CONNECTIONS: usize = 16;
 /// Answers and notifications that wait for a WebSocket client to read. When they are that many, its
 /// further calls wait and its subscriptions miss notifications.
 const MESSAGE_BUFFER: u32 = 256;
@@ -38,6 +40,10 @@ pub(super) const PATIENCE: Patience = Patience {
 /// How long a request may take, its body's arrival included: a body that comes byte by byte holds its place
 /// no longer. The slowest honest call, a hundred generated blocks, takes a fraction of it.
 pub(super) const REQUEST_WITHIN: Duration = Duration::from_secs(60);
+/// How long the header of the first request may take: a slow line's time for some hundred bytes.
+pub(super) const HEADER_WITHIN: Duration = Duration::from_secs(8);
+/// How often the token of a WebSocket is looked at.
+pub(super) const TOKEN_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the handshake of TLS may take.
 pub(super) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// How often refusals are told of one address.
@@ -60,7 +66,7 @@ pub(super) fn server_config(max_connections: usize) -> ServerConfig {
         .max_request_body_size(MAX_REQUEST_BYTES)
         .max_response_body_size(MAX_RESPONSE_BYTES)
         // HTTP/2 carries many requests on one connection: this bounds those under way on all of them.
-        .max_connections(u32::try_from(max_connections).unwrap_or(u32::MAX))
+        .max_connections(u32::try_from(max_connections + MAX_OWN_CONNECTIONS).unwrap_or(u32::MAX))
         .max_subscriptions_per_connection(MAX_SUBSCRIPTIONS)
         .set_batch_request_config(BatchRequestConfig::Limit(MAX_BATCH))
         .set_message_buffer_capacity(MESSAGE_BUFFER)

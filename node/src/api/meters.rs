@@ -47,8 +47,7 @@ pub(super) struct Meters {
     calls: Family<Call, Counter>,
     seconds: Family<Method, Histogram, fn() -> Histogram>,
     refused: Family<Reason, Counter>,
-    /// Open connections.
-    pub connections: Gauge,
+    connections: Gauge,
     gauges: Gauges,
 }
 
@@ -100,7 +99,11 @@ impl Meters {
         registry.register("rpc_calls", "JSON-RPC calls answered, by method and outcome", calls.clone());
         registry.register("rpc_call_duration_seconds", "Time from a call's arrival to its answer", seconds.clone());
         registry.register("rpc_refused_requests", "Requests refused before any method was called", refused.clone());
-        registry.register("rpc_connections", "Open connections to the JSON-RPC port", connections.clone());
+        registry.register(
+            "rpc_connections",
+            "Open connections to the JSON-RPC port, and of the node's own tools",
+            connections.clone(),
+        );
         gauges.register(&mut registry);
         Self { registry, calls, seconds, refused, connections, gauges }
     }
@@ -117,8 +120,9 @@ impl Meters {
         self.refused.get_or_create(&Reason { reason }).inc();
     }
 
-    /// Reads the parts' gauges and writes everything in the text format of OpenMetrics.
-    pub async fn scrape(&self, context: &Context) -> Result<String, RpcError> {
+    /// Reads the parts' gauges and writes everything in the text format of OpenMetrics; so many connections are open.
+    pub async fn scrape(&self, context: &Context, connections: usize) -> Result<String, RpcError> {
+        self.connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
         self.gauges.read(context).await?;
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes all");

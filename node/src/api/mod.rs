@@ -5,12 +5,12 @@
 //! `server` connections and the way of a request · `access` who may speak to the port · `tokens` what a token
 //! allows · `guard` what stands before every call · `rate` how fast anybody may ask · `patience` who does
 //! nothing for too long · `limits` how much anybody may ask · `pages` what is no JSON-RPC · `meters` what is
-//! counted · `spans` pages of the chain · `history` pages of what touched an address · `heads` the tip, told to all ·
+//! counted · `places` who may have how many connections · `tls` · `spans` pages of the chain · `history` pages of what touched an address · `heads` the tip, told to all ·
 //! `moves` subscriptions that lose nothing · `context` what handlers have · `error` refusals as codes · one file
 //! for each namespace: `node` `chain` `state` `tx` `mempool` `mining` `net`
 //!
 //! # The path of a call
-//! connection (bounded, patient) → `server` → [`AccessRules`] (Host and Origin) →
+//! connection (`places`, patient) → `server` → [`AccessRules`] (Host and Origin) →
 //! [`identify`](access::identify) (token, or this machine) → jsonrpsee (sizes, length of a batch) → `guard`
 //! (scope, depth, rate, budget; in batches, too) → a handler, which asks a part through its handle or reads
 //! the chain on a blocking thread → the answer, or an [`RpcError`](cairn_rpc::error::RpcError) with its code.
@@ -39,11 +39,12 @@ mod net;
 mod node;
 mod pages;
 mod patience;
+mod places;
 mod rate;
-mod rules;
 mod server;
 mod spans;
 mod state;
+mod tls;
 pub mod tokens;
 mod tx;
 
@@ -52,9 +53,11 @@ pub use context::{Handles, Services};
 
 use crate::{
     clock,
+    ipc::IpcListener,
     tasks::{Shutdown, TaskError},
 };
 use access::AccessRules;
+use cairn_ledger::units::Timestamp;
 use cairn_rpc::methods::{
     ChainServer as _, MempoolServer as _, MiningServer as _, NetServer as _, NodeServer as _, StateServer as _,
     TxServer as _,
@@ -63,11 +66,13 @@ use context::Context;
 use guard::{Gate, GuardLayer};
 use jsonrpsee::{
     RpcModule,
-    server::{RegisterMethodError, Server, ServerHandle, StopHandle, middleware::rpc::RpcServiceBuilder, stop_channel},
+    server::{RegisterMethodError, Server, ServerHandle, middleware::rpc::RpcServiceBuilder, stop_channel},
 };
 use meters::Meters;
-use server::{Door, Places, Rpc};
+use places::Places;
+use server::{Door, Rpc};
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tls::Tls;
 use tokens::{TokenBook, TokenFile, TokenFileError};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tower::Service as _;
@@ -110,22 +115,41 @@ pub enum ApiError {
     },
 }
 
-/// Serves JSON-RPC on `address`, until the node stops; gives the address it got, with its port.
+/// Whether somebody could be let in who may reach `address`. Blocks on the disk.
+///
+/// # Errors
+/// Others can reach it, and there is no token to tell them apart; or the tokens cannot be read.
+pub fn check_callers(address: SocketAddr, tokens: &TokenFile, now: Timestamp) -> Result<(), ApiError> {
+    if address.ip().is_loopback() || tokens.read()?.iter().any(|record| !record.has_expired(now)) {
+        return Ok(());
+    }
+    Err(ApiError::NoTokens { address })
+}
+
+/// Whether a certificate and its key can be used. Blocks on the disk.
+///
+/// # Errors
+/// Says which file is wrong.
+pub fn check_tls(files: &TlsFiles) -> Result<(), ApiError> {
+    tls::read(files).map(drop)
+}
+
+/// Serves JSON-RPC on `address`, and for the node's own tools at `own`, where there is such a socket, until the node stops;
+/// gives the address it got, with its port.
 ///
 /// # Errors
 /// The port cannot be had, or must not be.
 pub async fn spawn(
     address: SocketAddr,
+    own: Option<IpcListener>,
     config: RpcConfig,
     tokens: TokenFile,
     services: Services,
     shutdown: Shutdown,
 ) -> Result<(SocketAddr, JoinHandle<Result<(), TaskError>>), ApiError> {
+    check_callers(address, &tokens, clock::now())?;
     let book = Arc::new(TokenBook::open(tokens)?);
-    if !address.ip().is_loopback() && !book.has_any(clock::now()) {
-        return Err(ApiError::NoTokens { address });
-    }
-    let tls = config.tls.as_ref().map(server::tls).transpose()?;
+    let tls = config.tls.map(Tls::open).transpose()?;
     if !address.ip().is_loopback() && tls.is_none() {
         tracing::warn!(
             target: "cairn::api",
@@ -142,30 +166,24 @@ pub async fn spawn(
     let meters = Arc::new(Meters::new());
     let gate = Arc::new(Gate::new(book, Arc::clone(&meters), methods.method_names().collect(), config.rate));
     let (stop, handle) = stop_channel();
-    let rpc = rpc(methods, Arc::clone(&gate), config.max_connections, stop.clone());
-    let rules = AccessRules { hosts: hosts(config.hosts, address), origins: config.cors_origins };
+    let rpc = rpc(methods, Arc::clone(&gate), config.max_connections);
+    let rules = AccessRules { hosts: config.hosts, origins: config.cors_origins };
     let places = Places::new(config.max_connections);
     let heads = context.clone().pass_heads_on();
     let door = Arc::new(Door { rules, gate, meters, context, rpc, tls, places });
+    if let Some(own) = own {
+        tokio::spawn(server::accept_own(own, Arc::clone(&door), stop.clone()));
+    }
     tokio::spawn(server::accept(listener, door, stop));
     Ok((address, tokio::spawn(serve(handle, heads, failures, shutdown))))
 }
 
 /// jsonrpsee's service with the guard inside it, once for each request.
-fn rpc(methods: RpcModule<()>, gate: Arc<Gate>, max_connections: usize, stop: StopHandle) -> Rpc {
+fn rpc(methods: RpcModule<()>, gate: Arc<Gate>, max_connections: usize) -> Rpc {
     let guarded = RpcServiceBuilder::new().layer(GuardLayer(gate));
     let builder = Server::builder().set_config(limits::server_config(max_connections)).set_rpc_middleware(guarded);
     let builder = builder.to_service_builder();
-    Box::new(move |request| builder.clone().build(methods.clone(), stop.clone()).call(request))
-}
-
-/// The names by which the node may be addressed: the operator's, and the address itself where it is one.
-fn hosts(mut named: Vec<String>, address: SocketAddr) -> Vec<String> {
-    if !address.ip().is_unspecified() {
-        let ip = address.ip();
-        named.push(if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() });
-    }
-    named
+    Box::new(move |request, stop| builder.clone().build(methods.clone(), stop).call(request))
 }
 
 /// All methods.

@@ -4,16 +4,21 @@ use super::{
     context::{Context, millis},
     error,
     meters::resident_bytes,
-    rules::notice,
 };
-use crate::{clock, store::TableUsage, sync};
+use crate::{
+    clock,
+    health::{Health, Problem, notice},
+    store::TableUsage,
+    sync,
+};
 use cairn_ledger::units::Height;
 use cairn_rpc::{
     error::RpcError,
     methods::NodeServer,
     text::Text,
     types::{
-        BackupInfo, MemoryInfo, NodeInfo, Room, RulesJson, StorageInfo, SyncInfo, SyncPhase, TableSize, UploadInfo,
+        BackupInfo, HealthJson, MemoryInfo, NodeInfo, ProblemJson, Room, RulesJson, StorageInfo, SyncInfo, SyncPhase,
+        TableSize, UploadInfo,
     },
 };
 use jsonrpsee::core::{RpcResult, async_trait};
@@ -56,6 +61,7 @@ impl Context {
             rules: RulesJson::new(&self.spec, tip.height().saturating_add(1)),
             outdated: notice.as_ref().is_some_and(|notice| notice.outdated),
             rules_notice: notice.map(|notice| notice.says),
+            health: show_health(&self.handles.health.look().await),
             sync: self.sync_info(),
             peers: network.peers as u64,
             pooled: pool.count as u64,
@@ -123,4 +129,14 @@ impl Context {
             reason: status.trouble(),
         }
     }
+}
+
+fn show_health(health: &Health) -> HealthJson {
+    let show = |problem: &Problem| ProblemJson {
+        kind: problem.kind().to_owned(),
+        blocking: problem.is_blocking(),
+        message: problem.what(),
+        advice: problem.advice().to_owned(),
+    };
+    HealthJson { ready: health.is_ready(), problems: health.problems.iter().map(show).collect() }
 }

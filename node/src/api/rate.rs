@@ -1,11 +1,11 @@
 //! How fast a caller may ask: the generic cell rate algorithm (ITU-T I.371), one moment of memory for each
 //! caller. Pure: the time is handed in.
 
-use super::tokens::TokenId;
+use super::{places::prefix, tokens::TokenId};
 use std::{
     collections::HashMap,
     hash::Hash,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
@@ -31,11 +31,7 @@ impl Payer {
     pub fn at(address: IpAddr) -> Self {
         match address.to_canonical() {
             address if address.is_loopback() => Self::Local,
-            IpAddr::V6(address) => {
-                let prefix = u128::from(address) & !u128::from(u64::MAX);
-                Self::Address(IpAddr::V6(Ipv6Addr::from(prefix)))
-            }
-            address => Self::Address(address),
+            address => Self::Address(prefix(address, 32, 64)),
         }
     }
 }

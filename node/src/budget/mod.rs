@@ -10,10 +10,11 @@
 //!
 //! # Invariants
 //! 1. A node never starts on a disk without the reserve it needs to stop in order.
-//! 2. The end of room is no failure of the storage: it has an error and an exit code of its own.
+//! 2. Only room that is known to be missing ends a node: what cannot be measured is told, and stops nobody.
+//! 3. The end of room is no failure of the storage: it has an error and an exit code of its own.
 
 mod storage;
 mod watch;
 
-pub use storage::{Forecast, Full, Limits, Usage};
+pub use storage::{Forecast, Full, Limits, Measured, Usage};
 pub use watch::{BudgetHandle, measure, spawn};

@@ -15,6 +15,8 @@ const DAY_MS: u128 = 86_400_000;
 pub struct Limits {
     /// Where the data is.
     pub data_dir: PathBuf,
+    /// Where the database is: on another disk, where its name in the data directory is a link or a mount.
+    pub database: PathBuf,
     /// The most bytes of data, if there is a most.
     pub max_bytes: Option<u64>,
     /// Bytes that have to stay free, so that a node can stop in order.
@@ -40,7 +42,7 @@ pub enum Full {
     /// The disk.
     #[error(
         "the disk is full: {got} bytes are free where {} is, expected {expected}, which a node needs to stop without \
-         harm; free space, or move the data to a larger disk (--data-dir)", data_dir.display()
+         harm; free space, or move the data to a larger disk (--data-dir)", place.display()
     )]
     Disk {
         /// What is free.
@@ -48,7 +50,7 @@ pub enum Full {
         /// What has to be.
         expected: u64,
         /// Where.
-        data_dir: PathBuf,
+        place: PathBuf,
     },
     /// The operator's limit.
     #[error(
@@ -64,18 +66,33 @@ pub enum Full {
     },
 }
 
+/// What was found out about the disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// What the data takes.
+    pub used: u64,
+    /// What of it could not be looked at, and is not counted.
+    pub unread: Vec<PathBuf>,
+    /// What is free where the least is, and where that is; none where the system does not say.
+    pub free: Option<(u64, PathBuf)>,
+}
+
 impl Limits {
-    /// Whether a node may go on.
+    /// Whether a node may go on: unless there is known to be no room. What could not be measured stops nobody; a disk that
+    /// has failed stops the database.
     ///
     /// # Errors
     /// Why not.
-    pub fn judge(&self, used: u64, free: u64) -> Result<(), Full> {
-        let data_dir = || self.data_dir.clone();
-        if free < self.reserve_bytes {
-            return Err(Full::Disk { got: free, expected: self.reserve_bytes, data_dir: data_dir() });
+    pub fn judge(&self, measured: &Measured) -> Result<(), Full> {
+        if let Some((free, place)) = &measured.free
+            && *free < self.reserve_bytes
+        {
+            return Err(Full::Disk { got: *free, expected: self.reserve_bytes, place: place.clone() });
         }
         match self.max_bytes {
-            Some(max) if used > max => Err(Full::Budget { got: used, expected: max, data_dir: data_dir() }),
+            Some(max) if measured.used > max => {
+                Err(Full::Budget { got: measured.used, expected: max, data_dir: self.data_dir.clone() })
+            }
             _ => Ok(()),
         }
     }
@@ -129,18 +146,24 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn limits(max_bytes: Option<u64>) -> Limits {
-        Limits { data_dir: "/data".into(), max_bytes, reserve_bytes: 128 * MIB }
+        Limits { data_dir: "/data".into(), database: "/data/db".into(), max_bytes, reserve_bytes: 128 * MIB }
+    }
+
+    fn judge(limits: &Limits, used: u64, free: u64) -> Result<(), Full> {
+        limits.judge(&Measured { used, unread: Vec::new(), free: Some((free, "/data/db".into())) })
     }
 
     #[test]
     fn a_node_stops_before_the_disk_is_full_and_at_its_budget() {
         let free = limits(None);
-        assert_eq!(free.judge(u64::MAX, 128 * MIB), Ok(()));
-        let full = free.judge(0, 128 * MIB - 1).expect_err("less than the reserve").to_string();
+        assert_eq!(judge(&free, u64::MAX, 128 * MIB), Ok(()));
+        let full = judge(&free, 0, 128 * MIB - 1).expect_err("less than the reserve").to_string();
         assert!(full.starts_with("the disk is full") && full.contains("free space"), "{full}");
+        assert!(full.contains("/data/db"), "it names the disk: {full}");
+        assert_eq!(free.judge(&Measured::default()), Ok(()), "what could not be measured stops nobody");
         let bounded = limits(Some(10 * MIB));
-        assert_eq!(bounded.judge(10 * MIB, u64::MAX), Ok(()));
-        let spent = bounded.judge(10 * MIB + 1, u64::MAX).expect_err("more than allowed").to_string();
+        assert_eq!(judge(&bounded, 10 * MIB, u64::MAX), Ok(()));
+        let spent = judge(&bounded, 10 * MIB + 1, u64::MAX).expect_err("more than allowed").to_string();
         assert!(spent.contains("storage.max_bytes allows 10485760; raise it"), "{spent}");
     }
 

@@ -1,11 +1,11 @@
 //! The task that measures, and ends when there is no more room.
 
-use super::{Forecast, Full, Limits, Usage};
+use super::{Forecast, Full, Limits, Measured, Usage};
 use crate::{
     clock, disk,
     tasks::{Shutdown, TaskError},
 };
-use std::{io, time::Duration};
+use std::{path::PathBuf, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
 /// The task's name.
@@ -32,12 +32,35 @@ impl BudgetHandle {
     }
 }
 
-/// What the data takes, and what is free. Blocks on the disk.
-///
-/// # Errors
-/// What the system says.
-pub fn measure(limits: &Limits) -> io::Result<(u64, u64)> {
-    Ok((disk::used_bytes(&limits.data_dir)?, disk::free_bytes(&limits.data_dir)?))
+/// What the data takes, and what is free on the disk, or on the fuller of two. Blocks on the disk.
+pub fn measure(limits: &Limits) -> Measured {
+    let disk::Used { bytes: used, unread } = disk::used(&limits.data_dir);
+    let free = |place: &PathBuf| disk::free_bytes(place).ok().map(|free| (free, place.clone()));
+    let free = [&limits.data_dir, &limits.database].into_iter().filter_map(free).min_by_key(|(free, _)| *free);
+    Measured { used, unread, free }
+}
+
+/// Tells the operator what could not be measured, once.
+#[derive(Debug, Default)]
+struct Untold {
+    unread: Vec<PathBuf>,
+    no_free: bool,
+}
+
+impl Untold {
+    /// Takes a measurement in.
+    fn note(&mut self, limits: &Limits, measured: &Measured) {
+        for path in measured.unread.iter().filter(|path| !self.unread.contains(path)) {
+            tracing::warn!(target: "cairn::node", path = %path.display(), "cannot be looked at, and is not counted as data");
+        }
+        if measured.free.is_none() && !self.no_free {
+            tracing::warn!(
+                target: "cairn::node", data_dir = %limits.data_dir.display(),
+                "the system does not say how much room is left; the node cannot stop before the disk is full"
+            );
+        }
+        (self.unread, self.no_free) = (measured.unread.clone(), measured.free.is_none());
+    }
 }
 
 /// Watches the disk from now on; the task fails when there is no more room.
@@ -50,24 +73,21 @@ pub fn spawn(limits: Limits, shutdown: Shutdown) -> (BudgetHandle, JoinHandle<Re
 async fn run(limits: Limits, sender: watch::Sender<Usage>, mut shutdown: Shutdown) -> Result<(), TaskError> {
     let mut tick = tokio::time::interval(MEASURE_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut forecast = Forecast::default();
+    let (mut forecast, mut untold) = (Forecast::default(), Untold::default());
     loop {
         tokio::select! {
             () = shutdown.requested() => return Ok(()),
             _ = tick.tick() => {}
         }
         let asked = limits.clone();
-        let measured = tokio::task::spawn_blocking(move || measure(&asked)).await;
-        let (used, free) = match measured {
-            Ok(Ok(measured)) => measured,
-            // A disk that cannot even be measured has failed.
-            Ok(Err(error)) => {
-                let reason = format!("{} cannot be measured: {error}", limits.data_dir.display());
-                return Err(TaskError::Failed { name: NAME, reason, storage: true });
-            }
+        let measured = match tokio::task::spawn_blocking(move || measure(&asked)).await {
+            Ok(measured) => measured,
             Err(error) => return Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),
         };
-        sender.send_replace(forecast.take(&limits, used, free, clock::now()));
-        limits.judge(used, free).map_err(|full: Full| TaskError::NoRoom { reason: full.to_string() })?;
+        untold.note(&limits, &measured);
+        // What the system no longer says is taken to be as it was.
+        let free = measured.free.as_ref().map_or(sender.borrow().free_bytes, |(free, _)| *free);
+        sender.send_replace(forecast.take(&limits, measured.used, free, clock::now()));
+        limits.judge(&measured).map_err(|full: Full| TaskError::NoRoom { reason: full.to_string() })?;
     }
 }

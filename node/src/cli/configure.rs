@@ -67,6 +67,7 @@ pub(super) fn check(flags: &Flags) -> Result<(), CliError> {
 
 fn explain(flags: &Flags, environment: &Environment) -> Result<String, ConfigError> {
     let settings = Settings::load(flags, environment)?;
+    settings.check_usable()?;
     let mut text = format!(
         "The configuration is good. Network {}, data in {}.",
         settings.spec.params().name,
@@ -77,6 +78,10 @@ fn explain(flags: &Flags, environment: &Environment) -> Result<String, ConfigErr
             Some((value, origin)) => format!("\n{key} = {value}  ({origin})"),
             None => format!("\n{key}  (default)"),
         };
+    }
+    for variable in config::passed_over(environment) {
+        text +=
+            &format!("\n{variable}  (a service's address, as Kubernetes tells of one: no setting, and passed over)");
     }
     Ok(text)
 }

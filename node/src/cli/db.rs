@@ -94,8 +94,12 @@ fn stats(place: Place, as_json: bool) -> Result<(), CliError> {
     let settings = settings(&place.flags())?;
     let lines: Vec<Line> = match DataDir::look(&settings.data_dir)? {
         Occupancy::Used(occupant) => {
-            let client = ask::client(address(&settings, occupant.rpc)?, &settings.data_dir, STATS_WITHIN)?;
-            let tables = wait(client.node_storage())?.map_err(ask::AskError::from)?.tables;
+            let way = way(&settings, occupant.rpc);
+            let asked = async {
+                let client = ask::client(way, STATS_WITHIN).await?;
+                client.node_storage().await.map_err(|error| client.explain(error))
+            };
+            let tables = wait(asked)??.tables;
             tables.into_iter().map(|table| (table.name, table.bytes, table.entries)).collect()
         }
         // While this value is there, no node starts and changes what is being read.
@@ -163,7 +167,7 @@ fn tip_height(settings: &Settings, database: &path::Path) -> u64 {
 
 /// A repair needs as much room again.
 fn room(settings: &Settings, database: &path::Path) -> Result<(), CliError> {
-    let (needed, got) = (disk::used_bytes(database)?, disk::free_bytes(&settings.data_dir)?);
+    let (needed, got) = (disk::used(database).bytes, disk::free_bytes(&settings.data_dir)?);
     let expected = needed.saturating_add(settings.storage.reserve_bytes());
     if got >= expected { Ok(()) } else { Err(CliError::NoRoom { got, expected }) }
 }
@@ -174,8 +178,12 @@ pub(super) fn backup(args: BackupArgs) -> Result<(), CliError> {
     let directory = path::absolute(&args.directory)?;
     let info = match DataDir::look(&settings.data_dir)? {
         Occupancy::Used(occupant) => {
-            let client = ask::client(address(&settings, occupant.rpc)?, &settings.data_dir, BACKUP_WITHIN)?;
-            wait(client.node_backup(directory.display().to_string()))?.map_err(ask::AskError::from)?
+            let way = way(&settings, occupant.rpc);
+            let asked = async {
+                let client = ask::client(way, BACKUP_WITHIN).await?;
+                client.node_backup(directory.display().to_string()).await.map_err(|error| client.explain(error))
+            };
+            wait(asked)??
         }
         Occupancy::Free { lock, .. } => {
             drop(lock);
@@ -192,11 +200,9 @@ pub(super) fn backup(args: BackupArgs) -> Result<(), CliError> {
 }
 
 /// Where a running node can be asked.
-fn address(settings: &Settings, told: Option<SocketAddr>) -> Result<SocketAddr, CliError> {
-    if settings.rpc.tls.is_some() {
-        return Err(CliError::Tls);
-    }
-    Ok(told.unwrap_or(settings.rpc_listen))
+pub(super) fn way(settings: &Settings, told: Option<SocketAddr>) -> ask::Way<'_> {
+    let port = told.unwrap_or(settings.rpc_listen);
+    ask::Way { data_dir: &settings.data_dir, port, is_tls: settings.rpc.tls.is_some() }
 }
 
 fn wait<T>(answer: impl Future<Output = T>) -> Result<T, CliError> {

@@ -27,6 +27,8 @@ pub struct Unwell {
     faults: usize,
     /// Whether the storage is among them.
     pub(super) storage: bool,
+    /// Whether the configuration is.
+    pub(super) config: bool,
 }
 
 pub(super) fn run(args: DoctorArgs) -> Result<(), CliError> {
@@ -40,7 +42,10 @@ pub(super) fn run(args: DoctorArgs) -> Result<(), CliError> {
     }
     match report.faults() {
         0 => Ok(()),
-        faults => Err(CliError::Unwell(Unwell { faults, storage: report.is_storage_failure() })),
+        faults => {
+            let (storage, config) = (report.is_storage_failure(), report.is_refused_configuration());
+            Err(CliError::Unwell(Unwell { faults, storage, config }))
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! How far the synchronisation is, as a bar below the log, where someone watches.
 
-use crate::sync::{SyncPhase, SyncStatus};
+use crate::{
+    sync::{SyncPhase, SyncStatus},
+    telemetry::Stderr,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     io::{self, IsTerminal, Write},
@@ -23,11 +26,16 @@ impl SyncBar {
         Self { is_watched: io::stderr().is_terminal(), bar: Arc::default() }
     }
 
-    /// Shows how far the synchronisation is, until the node ends.
-    pub(super) async fn follow(self, mut status: watch::Receiver<SyncStatus>) {
-        if !self.is_watched {
-            return;
+    /// Shows how far the synchronisation is from now on, until the node ends; on a thread of its own, since a terminal can be
+    /// stopped.
+    pub(super) fn start(self, status: watch::Receiver<SyncStatus>) {
+        if self.is_watched {
+            let runtime = tokio::runtime::Handle::current();
+            std::thread::spawn(move || runtime.block_on(self.follow(status)));
         }
+    }
+
+    async fn follow(self, mut status: watch::Receiver<SyncStatus>) {
         loop {
             let now = *status.borrow_and_update();
             self.show(&now);
@@ -72,18 +80,17 @@ fn text(status: &SyncStatus) -> Option<String> {
     }
 }
 
-/// Writes above the bar.
+/// Writes above the bar. A terminal that was stopped while the bar is drawn does not hold the log up.
 impl Write for SyncBar {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let shown = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*shown {
-            Some(bar) => bar.suspend(|| io::stderr().write(bytes)),
-            None => io::stderr().write(bytes),
+        match self.bar.try_lock().as_deref() {
+            Ok(Some(bar)) => bar.suspend(|| Stderr.write(bytes)),
+            _ => Stderr.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Stderr.flush()
     }
 }
 

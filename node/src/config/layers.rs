@@ -6,6 +6,7 @@ use super::{
 };
 use std::{
     collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -37,6 +38,11 @@ impl Environment {
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .filter(|(name, _)| name.starts_with(PREFIX) || name == "HOME" || name == "XDG_DATA_HOME")
             .collect()
+    }
+
+    /// Those that are no settings, but a service's address.
+    pub(super) fn of_services(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(name, value)| is_of_a_service(name, value)).map(|(name, _)| name.as_str())
     }
 
     /// A variable.
@@ -85,7 +91,7 @@ impl Layers {
             if !name.starts_with(PREFIX) {
                 break;
             }
-            if name == CHAIN_VARIABLE || name == DATA_DIR_VARIABLE {
+            if name == CHAIN_VARIABLE || name == DATA_DIR_VARIABLE || is_of_a_service(name, value) {
                 continue;
             }
             let Some(key) = KEYS.iter().find(|key| key.variable() == *name) else {
@@ -121,6 +127,33 @@ impl Layers {
         }
         Ok(())
     }
+}
+
+/// Whether Kubernetes puts this variable into every container of a namespace that has a service whose name begins with
+/// `cairn-node`; Docker's links have the same form. A setting never has such a name together with such a value.
+fn is_of_a_service(name: &str, value: &str) -> bool {
+    let Some(rest) = name.strip_prefix(PREFIX) else { return false };
+    let is_ip = |text: &str| text.parse::<IpAddr>().is_ok();
+    let is_port = |text: &str| text.parse::<u16>().is_ok();
+    let is_url = |text: &str| {
+        let (kind, address) = text.split_once("://").unwrap_or_default();
+        matches!(kind, "tcp" | "udp" | "sctp") && address.parse::<SocketAddr>().is_ok()
+    };
+    let words: Vec<&str> = rest.split('_').collect();
+    // The name of the service may stand before each: cairn-node-rpc gives CAIRN_NODE_RPC_SERVICE_HOST.
+    (0..words.len()).any(|at| match words.get(at..).unwrap_or_default() {
+        ["SERVICE", "HOST"] => is_ip(value),
+        ["SERVICE", "PORT", ..] => is_port(value),
+        ["PORT"] => is_url(value),
+        ["PORT", number, "TCP" | "UDP" | "SCTP", what @ ..] if is_port(number) => match what {
+            [] => is_url(value),
+            ["PROTO"] => matches!(value, "tcp" | "udp" | "sctp"),
+            ["PORT"] => is_port(value),
+            ["ADDR"] => is_ip(value),
+            _ => false,
+        },
+        _ => false,
+    })
 }
 
 /// The entries of all sections, as `section.key`. What stands above the first section keeps its name.
@@ -177,6 +210,40 @@ mod tests {
         {
             assert_eq!((edits(a, b), edits(b, a)), (count, count), "{a} {b}");
         }
+    }
+
+    #[test]
+    fn what_kubernetes_tells_of_a_service_is_no_setting_and_what_is_like_it_is_misspelt() {
+        for (name, value) in [
+            ("SERVICE_HOST", "10.96.0.7"),
+            ("SERVICE_HOST", "fd00::7"),
+            ("SERVICE_PORT", "8645"),
+            ("SERVICE_PORT_RPC", "8645"),
+            ("PORT", "tcp://10.96.0.7:8645"),
+            ("PORT_8645_TCP", "tcp://10.96.0.7:8645"),
+            ("PORT_8645_TCP_PROTO", "tcp"),
+            ("PORT_8645_TCP_PORT", "8645"),
+            ("PORT_8645_TCP_ADDR", "10.96.0.7"),
+            ("PORT_9740_UDP_ADDR", "fd00::7"),
+            ("RPC_SERVICE_HOST", "10.96.0.7"),
+            ("NETWORK_PORT", "tcp://10.96.0.7:9740"),
+            ("P2P_0_PORT_9740_TCP", "tcp://[fd00::7]:9740"),
+        ] {
+            assert!(is_of_a_service(&format!("{PREFIX}{name}"), value), "{name}={value}");
+        }
+        for (name, value) in [
+            ("PORT", "9740"),
+            ("NETWORK_PORT", "9740"),
+            ("SERVICE_HOST", "node.example"),
+            ("SERVICE", "10.96.0.7"),
+            ("HOST", "10.96.0.7"),
+            ("PORT_8645_TCP_ADDRESS", "10.96.0.7"),
+            ("PORT_TCP_ADDR", "10.96.0.7"),
+            ("MINING_THREADS", "1"),
+        ] {
+            assert!(!is_of_a_service(&format!("{PREFIX}{name}"), value), "{name}={value}");
+        }
+        assert!(!is_of_a_service("CAIRN_WALLET_SERVICE_HOST", "10.96.0.7"));
     }
 
     #[test]

@@ -3,17 +3,21 @@
 //! # Map
 //! `keys` every key with its type and its help, declared once · `layers` what was said on the command
 //! line, in the environment and in the file, the first of these winning · `settings` the checked result ·
-//! `peers` its part about finding and reaching peers · `memory` one limit divided among the parts
+//! `peers` its part about finding and reaching peers · `memory` one limit divided among the parts · `usable` whether what it
+//! names is there
 //!
 //! # The path of a setting
 //! `mining.threads` is one key with three spellings: the flag `--mining.threads`, the variable
 //! `CAIRN_NODE_MINING_THREADS`, and `threads` under `[mining]` in `DATA/cairn-node.toml`. Whichever of
 //! them comes first in this order is read by the type that [`Config`] gives the key, and checked once,
-//! by [`Settings::load`], on which everything else builds. `--chain` and `--data-dir` (`CAIRN_NODE_CHAIN`,
+//! by [`Settings::load`], on which everything else builds. Whether the files it names are there is looked at by
+//! [`Settings::check_usable`], for `run`, `config check` and `doctor` alike. `--chain` and `--data-dir` (`CAIRN_NODE_CHAIN`,
 //! `CAIRN_NODE_DATA_DIR`) say where the file is and so cannot stand in it.
 //!
 //! # Invariants
-//! 1. What is not known is refused: a misspelt key or variable never silently keeps a default.
+//! 1. What is not known is refused: a misspelt key or variable never silently keeps a default. Only the variables that
+//!    Kubernetes puts into every container beside a service, which are told by their form, are passed over, and named by
+//!    `config check`.
 //! 2. Every refusal names the key, what it got, where that came from, and what was expected.
 //! 3. Nothing here opens a port, makes a directory or starts a thread.
 
@@ -22,6 +26,7 @@ mod layers;
 mod memory;
 mod peers;
 mod settings;
+mod usable;
 
 pub use keys::{Config, KEYS, Key};
 pub use layers::{Environment, Flags};
@@ -42,6 +47,11 @@ type Said = (&'static str, Option<(String, String)>);
 pub fn said(flags: &Flags, environment: &Environment, data_dir: &Path) -> Result<Vec<Said>, ConfigError> {
     let layers = layers::Layers::gather(flags, environment, data_dir)?;
     Ok(KEYS.iter().map(|key| (key.name, layers.said(key.name))).collect())
+}
+
+/// The variables that begin like the node's own and are a service's address, as Kubernetes and Docker tell of one.
+pub fn passed_over(environment: &Environment) -> Vec<String> {
+    environment.of_services().map(str::to_owned).collect()
 }
 
 /// Why a configuration is refused.
@@ -84,6 +94,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// Where and why.
         reason: Box<toml::de::Error>,
+    },
+    /// What a key names cannot be used.
+    #[error("{key}: {reason}")]
+    Unusable {
+        /// The key.
+        key: &'static str,
+        /// Why not, and what was expected.
+        reason: String,
     },
     /// No place for the data.
     #[error("there is no home directory to keep data in: say where with --data-dir")]

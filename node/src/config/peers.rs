@@ -4,7 +4,7 @@ use super::{
     ConfigError,
     keys::{DiscoverySection, Given, ReachSection},
 };
-use crate::network::{DiscoveryConfig, ReachConfig};
+use crate::network::{self, DiscoveryConfig, ReachConfig};
 
 fn or(given: &Option<Given<bool>>, default: bool) -> bool {
     given.as_ref().map_or(default, |given| given.value)
@@ -34,12 +34,15 @@ pub(super) fn reach(section: &ReachSection) -> ReachConfig {
     }
 }
 
-/// Who is let in. What is in the list the network judges; that it was given at all makes the network private,
+/// Who is let in. That the list was given at all makes the network private,
 /// so an empty one is refused rather than taken for "nobody" or for "anyone".
 pub(super) fn admit(given: &Option<Given<Vec<String>>>) -> Result<Option<Vec<String>>, ConfigError> {
     match given {
         None => Ok(None),
         Some(given) if given.value.is_empty() => Err(given.refuse("one peer id at least, or no such key")),
-        Some(given) => Ok(Some(given.value.clone())),
+        Some(given) => {
+            network::check_admitted(&given.value).map_err(|why| given.refuse(why))?;
+            Ok(Some(given.value.clone()))
+        }
     }
 }

@@ -9,9 +9,10 @@ use super::{
 };
 use crate::{
     api::{RpcConfig, TlsFiles},
+    budget::Limits,
     mempool::PoolConfig,
     miner::MiningConfig,
-    network::NetworkConfig,
+    network::{self, NetworkConfig, NotAdmissible},
     store::DbOptions,
     telemetry::{LogFilter, LogFormat},
 };
@@ -70,7 +71,9 @@ impl Settings {
         if let Some(given) = max_memory {
             Shares::check(given, &storage, &mempool)?;
         }
-        let network = network(&config.network, &defaults)?;
+        let network = peering(&config.network, &defaults)?;
+        let rpc_listen = config.rpc.listen.as_ref().map_or(default_rpc(&defaults), |listen| listen.value);
+        check_ports(rpc_listen, &network, &config)?;
         Ok(Self {
             network: NetworkConfig {
                 max_memory_mib: network.max_memory_mib.or(shares.map(|shares| shares.no_new_peers_mib)),
@@ -79,7 +82,7 @@ impl Settings {
                 ..network
             },
             mining: mining(&config.mining, &spec)?,
-            rpc_listen: config.rpc.listen.as_ref().map_or(default_rpc(&defaults), |listen| listen.value),
+            rpc_listen,
             rpc: rpc(&config.rpc)?,
             mempool,
             max_storage_bytes: config.storage.max_bytes.as_ref().map(|max| max.value.get()),
@@ -98,6 +101,16 @@ impl Settings {
 const OTHER_FILES: u64 = 64;
 
 impl Settings {
+    /// What the data may take of the disk.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            data_dir: self.data_dir.clone(),
+            database: self.data_dir.join("db"),
+            max_bytes: self.max_storage_bytes,
+            reserve_bytes: self.storage.reserve_bytes(),
+        }
+    }
+
     /// How many files a node can have open at once with these settings.
     pub fn open_files(&self) -> u64 {
         let peers = self.network.max_inbound.saturating_add(self.network.max_outbound);
@@ -156,17 +169,17 @@ fn locate_data_dir(flags: &Flags, environment: &Environment, chain: &str) -> Res
     Ok(base.join("cairn").join(chain))
 }
 
-fn network(section: &NetworkSection, defaults: &Defaults) -> Result<NetworkConfig, ConfigError> {
+fn peering(section: &NetworkSection, defaults: &Defaults) -> Result<NetworkConfig, ConfigError> {
     if let (Some(listen), Some(_)) = (&section.listen, &section.port) {
         return Err(listen.refuse("either network.listen or network.port, not both"));
     }
     let port = section.port.as_ref().map_or(defaults.p2p_port, |port| port.value);
     let base = NetworkConfig::default();
     Ok(NetworkConfig {
-        listen: multiaddrs(&section.listen, "")?.unwrap_or_else(|| default_listen(port, defaults.local)),
-        peers: multiaddrs(&section.peers, "/p2p/")?.unwrap_or_default(),
-        boot_nodes: multiaddrs(&section.boot_nodes, "/p2p/")?.unwrap_or_else(|| defaults.boot_nodes.clone()),
-        external: multiaddrs(&section.external, "")?.unwrap_or_default(),
+        listen: admitted(&section.listen, check_listen)?.unwrap_or_else(|| default_listen(port, defaults.local)),
+        peers: admitted(&section.peers, network::check_peers)?.unwrap_or_default(),
+        boot_nodes: admitted(&section.boot_nodes, network::check_peers)?.unwrap_or_else(|| defaults.boot_nodes.clone()),
+        external: admitted(&section.external, network::check_external)?.unwrap_or_default(),
         allow_private: section.allow_private.as_ref().map_or(defaults.local, |allow| allow.value),
         max_inbound: section.max_inbound.as_ref().map_or(base.max_inbound, |max| max.value.get()),
         max_outbound: section.max_outbound.as_ref().map_or(base.max_outbound, |max| max.value.get()),
@@ -179,16 +192,39 @@ fn network(section: &NetworkSection, defaults: &Defaults) -> Result<NetworkConfi
     })
 }
 
-/// Checks the form of addresses; what is inside them the network judges.
-fn multiaddrs(given: &Option<Given<Vec<String>>>, part: &str) -> Result<Option<Vec<String>>, ConfigError> {
+/// A list of addresses that the network admits.
+fn admitted(
+    given: &Option<Given<Vec<String>>>,
+    check: impl Fn(&[String]) -> Result<(), NotAdmissible>,
+) -> Result<Option<Vec<String>>, ConfigError> {
     let Some(given) = given else { return Ok(None) };
-    if given.value.iter().all(|address| address.starts_with('/') && address.contains(part)) {
-        return Ok(Some(given.value.clone()));
-    }
-    Err(given.refuse(match part {
-        "" => "multiaddresses such as /ip4/0.0.0.0/tcp/9740",
-        _ => "multiaddresses with a peer id, such as /ip4/192.0.2.1/tcp/9740/p2p/12D3Koo...",
-    }))
+    check(&given.value).map_err(|why| given.refuse(why))?;
+    Ok(Some(given.value.clone()))
+}
+
+fn check_listen(texts: &[String]) -> Result<(), NotAdmissible> {
+    texts.iter().try_for_each(|text| network::listen_address(text).map(drop))
+}
+
+/// The port of JSON-RPC must not be that of peers: only one of them could listen there.
+fn check_ports(rpc: SocketAddr, network: &NetworkConfig, config: &Config) -> Result<(), ConfigError> {
+    let overlap = |peers: SocketAddr| {
+        let same = peers.ip() == rpc.ip() || peers.ip().is_unspecified() || rpc.ip().is_unspecified();
+        same && peers.port() == rpc.port() && rpc.port() != 0 && peers.is_ipv4() == rpc.is_ipv4()
+    };
+    let taken = network
+        .listen
+        .iter()
+        .find(|text| matches!(network::listen_address(text), Ok((address, is_udp)) if !is_udp && overlap(address)));
+    let Some(taken) = taken else { return Ok(()) };
+    let expected = format!("another port than that of peers, {taken}, has for JSON-RPC, {rpc}");
+    let (listen, port) = (&config.network.listen, &config.network.port);
+    Err(match (&config.rpc.listen, listen, port) {
+        (Some(given), ..) => given.refuse(expected),
+        (None, Some(given), _) => given.refuse(expected),
+        (None, None, Some(given)) => given.refuse(expected),
+        (None, None, None) => ConfigError::Unusable { key: "rpc.listen", reason: expected },
+    })
 }
 
 /// Where a node listens unless told otherwise: everywhere, or on loopback when its network is local.

@@ -1,7 +1,11 @@
 //! The machine under a node: its disk, and how many files a process may have open.
 
 use super::report::{Check, Report};
-use crate::{config::Settings, disk};
+use crate::{
+    budget::{self, Limits},
+    config::Settings,
+    disk,
+};
 
 /// With less room than so many reserves the disk is worth a word: days, at the pace of a network that is used.
 const AMPLE_RESERVES: u64 = 8;
@@ -16,18 +20,18 @@ pub(super) fn disk(settings: &Settings, report: &mut Report) {
             "let the user who runs the node own it; if the file system became read-only, look for disk errors in dmesg",
         );
     }
-    let free = match disk::free_bytes(&settings.data_dir) {
-        Ok(free) => free,
-        Err(error) => {
-            return report.storage_fault(
-                Check::Disk,
-                format!("{place} cannot be looked at: {error}"),
-                "see to the disk",
-            );
-        }
+    let limits = settings.limits();
+    let measured = budget::measure(&limits);
+    for path in &measured.unread {
+        let says = format!("{} cannot be looked at by this user, and is not counted as data", path.display());
+        report.note(Check::Disk, says, None);
+    }
+    let Some((free, at)) = &measured.free else {
+        let says = format!("the system does not say how much room is left where {place} is");
+        return report.note(Check::Disk, says, Some("see to the disk"));
     };
-    let reserve = settings.storage.reserve_bytes();
-    let says = format!("{} are free where {place} is", mib(free));
+    let (free, reserve) = (*free, limits.reserve_bytes);
+    let says = format!("{} are free where {} is", mib(free), at.display());
     if free < reserve {
         report.storage_fault(
             Check::Disk,
@@ -39,16 +43,12 @@ pub(super) fn disk(settings: &Settings, report: &mut Report) {
     } else {
         report.ok(Check::Disk, says);
     }
-    budget(settings, report);
+    spent(&limits, measured.used, report);
 }
 
 /// Whether the data is within the operator's own limit.
-fn budget(settings: &Settings, report: &mut Report) {
-    let Some(max) = settings.max_storage_bytes else { return };
-    let used = match disk::used_bytes(&settings.data_dir) {
-        Ok(used) => used,
-        Err(error) => return report.note(Check::Disk, format!("what the data takes cannot be told: {error}"), None),
-    };
+fn spent(limits: &Limits, used: u64, report: &mut Report) {
+    let Some(max) = limits.max_bytes else { return };
     let says = format!("the data takes {} of the {} that storage.max_bytes allows", mib(used), mib(max));
     if used > max {
         report.fault(Check::Disk, says, "raise storage.max_bytes: a node does not start with more");

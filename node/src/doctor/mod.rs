@@ -2,7 +2,7 @@
 //!
 //! # The path of an examination
 //! the configuration → who holds the data directory ([`DataDir::look`]) → the machine (`machine`: disk, open files) →
-//! a node that runs is asked over JSON-RPC with its own token (`running`); of one that does not, the ports are
+//! a node that runs is asked over JSON-RPC at its own socket (`running`); of one that does not, the ports are
 //! tried and the database is read (`stopped`) → the peers it is told to begin with are dialled (`targets`) → a
 //! [`Report`].
 //!
@@ -49,7 +49,10 @@ pub async fn examine(flags: &Flags, environment: &Environment, depth: Depth) -> 
         }
     };
     let (chain, place) = (&settings.spec.params().name, settings.data_dir.display());
-    report.ok(Check::Config, format!("it is good: the network {chain}, data in {place}"));
+    match settings.check_usable() {
+        Ok(()) => report.ok(Check::Config, format!("it is good: the network {chain}, data in {place}")),
+        Err(error) => report.fault(Check::Config, error.to_string(), advice_for(&error)),
+    }
     machine::disk(&settings, &mut report);
     match DataDir::look(&settings.data_dir) {
         Ok(Occupancy::Used(occupant)) => running::examine(&settings, &occupant, &mut report).await,
@@ -82,6 +85,7 @@ fn advice_for(error: &ConfigError) -> String {
         ConfigError::NotToml { .. } => {
             "correct the file; cairn-node init writes one to compare with, elsewhere".to_owned()
         }
+        ConfigError::Unusable { .. } => "correct the key, or what it names: a node does not start with it".to_owned(),
         ConfigError::NoHome => "name the directory with --data-dir".to_owned(),
     }
 }

@@ -113,6 +113,11 @@ impl Report {
         self.storage_failed
     }
 
+    /// Whether the configuration, with which a node would not start, is among the faults.
+    pub fn is_refused_configuration(&self) -> bool {
+        self.findings.iter().any(|finding| finding.check == Check::Config && finding.level == Level::Fault)
+    }
+
     /// As it should be.
     pub(super) fn ok(&mut self, check: Check, says: impl Into<String>) {
         self.add(check, Level::Ok, says.into(), None);

@@ -6,16 +6,16 @@ use super::{
     targets,
 };
 use crate::{
-    ask::{self, AskError},
+    ask::{self, AskError, Way},
     config::Settings,
     data_dir::Occupant,
 };
 use cairn_rpc::{
     methods::{NetClient, NodeClient},
     text::Text,
-    types::{NetInfo, NodeInfo, PeerJson, SyncPhase},
+    types::{NetInfo, NodeInfo, PeerJson, ProblemJson},
 };
-use std::{collections::BTreeSet, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 /// How long an answer may take.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -27,45 +27,61 @@ struct Answers {
     peers: Vec<PeerJson>,
 }
 
-async fn answers(address: SocketAddr, data_dir: &Path) -> Result<Answers, AskError> {
-    let client = ask::client(address, data_dir, WITHIN)?;
-    Ok(Answers { node: client.node_info().await?, net: client.net_info().await?, peers: client.net_peers().await? })
+async fn answers(way: Way<'_>) -> Result<Answers, AskError> {
+    let client = ask::client(way, WITHIN).await?;
+    let answers = async {
+        Ok(Answers { node: client.node_info().await?, net: client.net_info().await?, peers: client.net_peers().await? })
+    };
+    answers.await.map_err(|error| client.explain(error))
 }
 
 /// Looks at a node that runs.
 pub(super) async fn examine(settings: &Settings, occupant: &Occupant, report: &mut Report) {
     machine::files(settings, machine::limit_of(&occupant.process), report);
     let process = &occupant.process;
-    if settings.rpc.tls.is_some() {
-        let says = format!(
-            "process {process} runs and serves TLS, which this examination does not speak: what only the node knows, its \
-             clock, its peers and its chain, was not looked at"
-        );
-        return report.note(Check::Data, says, Some("ask it with node_info and net_info"));
-    }
-    let address = ask::reachable(occupant.rpc.unwrap_or(settings.rpc_listen));
-    match answers(address, &settings.data_dir).await {
+    let port = occupant.rpc.unwrap_or(settings.rpc_listen);
+    let way = Way { data_dir: &settings.data_dir, port, is_tls: settings.rpc.tls.is_some() };
+    match answers(way).await {
         Ok(answers) => {
             report.ok(Check::Data, format!("a node runs as process {process}"));
-            report.ok(Check::Ports, format!("it answers on {address}, and listens for peers on {}", all(&answers.net)));
+            report.ok(
+                Check::Ports,
+                format!("it serves JSON-RPC on {port}, and listens for peers on {}", all(&answers.net)),
+            );
             judge(settings, &answers, report).await;
         }
-        Err(error) => silent(process, address, &error, report),
+        Err(error) => unanswered(process, &error, report),
     }
 }
 
-/// Somebody holds the lock, and no node answers.
-fn silent(process: &str, address: SocketAddr, error: &AskError, report: &mut Report) {
+/// Somebody holds the lock, and no node answers. What is seen is said, and no more: who is silent may be at work.
+fn unanswered(process: &str, error: &AskError, report: &mut Report) {
     let name = std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
     let name = match name.trim() {
-        "" => "which is no longer there: a process it started holds on to the lock".to_owned(),
+        "" => "which cannot be seen from here (another container's, or one that has ended)".to_owned(),
         name => format!("a {name}"),
     };
-    report.fault(
-        Check::Data,
-        format!("process {process}, {name}, holds the lock of the data directory and does not answer on {address}: {error}"),
-        "wait if it has just been started; else stop it (kill, and kill -9 when it does not end), and start the node again",
-    );
+    let stop = match process.parse::<u32>() {
+        Ok(process) => format!("systemctl stop, or kill {process}"),
+        Err(_) => "systemctl stop".to_owned(),
+    };
+    let advice = match error {
+        AskError::Denied { .. } => "ask as the user who runs the node, or as root".to_owned(),
+        AskError::Unreachable { .. } => format!(
+            "wait if it was started or told to stop just now, and read its log, which says what it is doing; to stop it in \
+             order: {stop}"
+        ),
+        AskError::Silent { .. } => format!(
+            "read its log, and look at the load of the machine and its disk; ask again, and if it stays silent, stop it in \
+             order ({stop}), which may take a minute"
+        ),
+        AskError::Call(_) => {
+            "see that this program and the node are of one version (cairn-node --version), and read the node's log"
+                .to_owned()
+        }
+    };
+    let says = format!("process {process}, {name}, holds the lock of the data directory and does not answer: {error}");
+    report.fault(Check::Data, says, advice);
 }
 
 async fn judge(settings: &Settings, answers: &Answers, report: &mut Report) {
@@ -74,8 +90,10 @@ async fn judge(settings: &Settings, answers: &Answers, report: &mut Report) {
     if !network(settings, node, report) {
         return;
     }
-    clock(settings, net, report);
-    sync(node, report);
+    if node.health.problems.iter().all(|problem| problem.kind != "clock") {
+        clock(settings, net, report);
+    }
+    health(node, report);
     rules(node, report);
     let connected: BTreeSet<&str> = peers.iter().map(|peer| peer.peer_id.as_str()).collect();
     count(settings, net, report);
@@ -130,16 +148,26 @@ fn clock(settings: &Settings, net: &NetInfo, report: &mut Report) {
     );
 }
 
-fn sync(node: &NodeInfo, report: &mut Report) {
-    let (height, target) = (node.height, node.sync.target.max(node.sync.headers));
-    match node.sync.phase {
-        SyncPhase::Headers | SyncPhase::Bodies if height < target => {
-            report.note(Check::Sync, format!("it is catching up: block {height} of {target}"), None);
+/// What the node says is wrong with it. What other checks look at, they tell.
+fn health(node: &NodeInfo, report: &mut Report) {
+    let mut is_well = true;
+    for ProblemJson { kind, blocking, message, advice } in &node.health.problems {
+        match kind.as_str() {
+            "catching_up" => {
+                report.note(Check::Sync, format!("its tip is block {}: {message}", node.height), Some(advice));
+            }
+            "clock_differs" | "outdated" | "other_rules" => continue,
+            "other_key" => report.fault(Check::Peers, message.clone(), advice.clone()),
+            "clock" => report.fault(Check::Clock, message.clone(), advice.clone()),
+            _ if *blocking => {
+                report.fault(Check::Sync, format!("its tip is block {}: {message}", node.height), advice.clone());
+            }
+            _ => report.note(Check::Sync, format!("its tip is block {}: {message}", node.height), Some(advice)),
         }
-        _ => match &node.sync.reason {
-            Some(reason) => report.note(Check::Sync, format!("its tip is block {height}: {reason}"), None),
-            None => report.ok(Check::Sync, format!("its tip is block {height}")),
-        },
+        is_well = false;
+    }
+    if is_well {
+        report.ok(Check::Sync, format!("its tip is block {}", node.height));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     admission::{self, GATHERING},
-    file::{self, Saved},
+    file::{self, Loaded, Lost, Saved},
     mailbox::{ANNOUNCEMENTS, Accepted, Arrival, MAILBOX, Message, PoolHandle, Waiting},
     policy::{DropReason, FeeRate, PoolConfig, PoolError, Standing},
     pool::{Pool, TipChange},
@@ -30,7 +30,7 @@ use std::{
     future,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
@@ -42,9 +42,11 @@ use tokio::{
 const NAME: &str = "mempool";
 /// How often the pool looks for what has waited too long: far finer than days.
 const TICK: Duration = Duration::from_secs(30);
+/// How often it is saved while it changes.
+const SAVE_EVERY: Duration = Duration::from_secs(60);
 
 /// Starts the pool on the tip of `chain`. With a `path`, it begins with what was saved there, and saves
-/// itself there when the node stops.
+/// itself there now and then, and when the node stops.
 pub fn spawn(
     spec: Arc<ChainSpec>,
     config: PoolConfig,
@@ -65,7 +67,9 @@ pub fn spawn(
     });
     let (pool, tip) = (Pool::new(config, tip.height()), tip.id);
     let displaced = VecDeque::new();
-    let actor = Actor { spec, pool, chain, mailbox, accepted, path, loading, tip, displaced };
+    let (changed, saved_at, saving) = (false, Instant::now(), None);
+    let actor =
+        Actor { spec, pool, chain, mailbox, accepted, path, loading, tip, changed, saved_at, saving, displaced };
     (handle, tokio::spawn(actor.run(events, shutdown)))
 }
 
@@ -79,6 +83,10 @@ struct Actor {
     loading: Option<JoinHandle<()>>,
     /// The last tip that was heard of.
     tip: BlockId,
+    /// Whether anything came or went since it was last saved.
+    changed: bool,
+    saved_at: Instant,
+    saving: Option<JoinHandle<()>>,
     /// Blocks that left the chain and whose transactions are yet to be taken back, the lowest first.
     displaced: VecDeque<BlockId>,
 }
@@ -101,7 +109,10 @@ impl Actor {
                     Err(broadcast::error::RecvError::Lagged(missed)) => self.on_lag(missed).await?,
                     Err(broadcast::error::RecvError::Closed) => break,
                 },
-                _ = tick.tick() => self.pool.on_time(clock::now()),
+                _ = tick.tick() => {
+                    self.pool.on_time(clock::now());
+                    self.save_sometimes();
+                }
                 message = self.mailbox.recv() => match message {
                     Some(message) => self.on_message(message).await?,
                     None => break,
@@ -177,6 +188,7 @@ impl Actor {
             // A saved time from the future would outlive its expiry.
             let added = added.unwrap_or(now).min(now);
             let answer = self.pool.admit(transaction.clone(), standing, added, now);
+            self.changed |= answer.is_ok();
             if let (Ok(_), Some(origin)) = (&answer, origin) {
                 accepted.entry(origin).or_default().push(transaction);
             }
@@ -190,6 +202,7 @@ impl Actor {
     }
 
     async fn on_event(&mut self, event: &ChainEvent) -> Result<(), TaskError> {
+        self.changed = true;
         let (is_reorganised, price) = (event.left.is_some(), self.rules().account_price);
         if event.is_whole {
             let mined = event.connected.iter().flat_map(|block| block.transactions());
@@ -289,29 +302,63 @@ impl Actor {
         }
     }
 
-    async fn save(self) {
-        let Some(path) = self.path else { return };
-        if let Some(loading) = self.loading
-            && !loading.is_finished()
-        {
-            // What was saved is not all here yet: the file is still the better copy.
-            loading.abort();
+    /// Saves the pool now and then, too: a node that is killed, or whose machine loses its power, keeps what had been
+    /// waiting for a while.
+    fn save_sometimes(&mut self) {
+        let is_saved = self.saving.as_ref().is_none_or(JoinHandle::is_finished);
+        if !self.changed || !is_saved || self.saved_at.elapsed() < SAVE_EVERY {
             return;
         }
-        let (genesis_id, pool) = (self.spec.genesis_id(), self.pool);
-        let write = move || {
-            let saved = pool
-                .transactions()
-                .map(|entry| Saved { added: entry.added, transaction: entry.transaction.transaction().clone() });
-            let saved: Vec<_> = saved.collect();
-            (saved.len(), file::save(&path, &file::encode(&genesis_id, &saved)))
+        if let Some(write) = self.write() {
+            (self.changed, self.saved_at) = (false, Instant::now());
+            self.saving = Some(tokio::task::spawn_blocking(move || {
+                write();
+            }));
+        }
+    }
+
+    /// Saves the pool a last time.
+    async fn save(mut self) {
+        if let Some(saving) = self.saving.take() {
+            // Its failure was told.
+            let _ = saving.await;
+        }
+        let Some(write) = self.write() else {
+            if let Some(loading) = self.loading {
+                loading.abort();
+            }
+            return;
         };
         match tokio::task::spawn_blocking(write).await {
-            Ok((count, Ok(()))) => tracing::info!(target: "cairn::mempool", count, "saved the pool"),
-            // The pool is a convenience: losing it stops nothing.
-            Ok((_, Err(error))) => tracing::warn!(target: "cairn::mempool", %error, "could not save the pool"),
+            Ok(Some(count)) => tracing::info!(target: "cairn::mempool", count, "saved the pool"),
+            Ok(None) => {}
             Err(error) => tracing::error!(target: "cairn::mempool", %error, "saving the pool panicked"),
         }
+    }
+
+    /// Writes the pool as it is at this moment; gives how many transactions were saved. None as long as what was saved is
+    /// not all here: the file is the better copy then.
+    fn write(&self) -> Option<impl FnOnce() -> Option<usize> + Send + 'static> {
+        let path = self.path.clone()?;
+        if self.loading.as_ref().is_some_and(|loading| !loading.is_finished()) {
+            return None;
+        }
+        let genesis_id = self.spec.genesis_id();
+        // Shared, not copied.
+        let waiting: Vec<_> = self.pool.transactions().map(|entry| (entry.added, entry.transaction.clone())).collect();
+        Some(move || {
+            let saved =
+                waiting.iter().map(|(added, one)| Saved { added: *added, transaction: one.transaction().clone() });
+            let saved: Vec<_> = saved.collect();
+            match file::save(&path, &file::encode(&genesis_id, &saved)) {
+                Ok(()) => Some(saved.len()),
+                // The pool is a convenience: losing it stops nothing.
+                Err(error) => {
+                    tracing::warn!(target: "cairn::mempool", %error, "could not save the pool");
+                    None
+                }
+            }
+        })
     }
 }
 
@@ -425,11 +472,18 @@ fn returning(reader: &Reader, id: &BlockId, least: Option<FeeRate>) -> Result<Re
 /// network would take it for new.
 async fn load(pool: PoolHandle, genesis_id: BlockId, path: PathBuf, max: u64) {
     let source = path.clone();
-    let saved = match tokio::task::spawn_blocking(move || file::load(&source, &genesis_id, max)).await {
-        Ok(Ok(saved)) => saved,
+    let Loaded { saved, lost } = match tokio::task::spawn_blocking(move || file::load(&source, &genesis_id, max)).await
+    {
+        Ok(Ok(loaded)) => loaded,
         Ok(Err(error)) => return warn_unreadable(&path, &error.to_string()),
         Err(error) => return warn_unreadable(&path, &error.to_string()),
     };
+    if let Some(Lost { at, bytes }) = lost {
+        tracing::warn!(
+            target: "cairn::mempool", path = %path.display(), at, bytes, kept = saved.len(),
+            "a part of the saved pool is damaged, or more than the pool may hold; the rest is kept"
+        );
+    }
     let (found, mut kept) = (saved.len(), 0);
     let mut rest = saved.into_iter().map(|saved| (saved.transaction, Some(saved.added))).peekable();
     while rest.peek().is_some() {

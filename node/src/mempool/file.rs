@@ -2,7 +2,7 @@
 //!
 //! Layout: `"cairnmp1" ‖ genesis_id 32 ‖ (length u32 ‖ record)*`, a record being the encoding of the moment
 //! the transaction came (u64, Unix ms) and the transaction. What is read is not trusted: every transaction
-//! goes through the same door as one from a peer.
+//! goes through the same door as one from a peer. Of a file that was cut or damaged every whole record is kept.
 
 use cairn_ledger::{
     codec::{self, Decode, Encode},
@@ -40,10 +40,32 @@ pub(super) enum FileError {
     NotAPool,
     #[error("it belongs to the network {got}, this node is on {expected}")]
     OtherNetwork { got: BlockId, expected: BlockId },
-    #[error("it has {got} bytes, expected at most {max}")]
-    TooLong { got: u64, max: u64 },
-    #[error("it is broken at byte {at}")]
-    Broken { at: usize },
+}
+
+/// What was found in a file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Loaded {
+    /// The records that are whole.
+    pub saved: Vec<Saved>,
+    /// What is no record, or more than is read, in bytes: where it begins first, and how much of it there is.
+    pub lost: Option<Lost>,
+}
+
+/// A part of a file that gave no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// Where the first such byte is.
+    pub at: u64,
+    /// How many there are.
+    pub bytes: u64,
+}
+
+impl Loaded {
+    fn lose(&mut self, at: u64, bytes: u64) {
+        if bytes > 0 {
+            self.lost.get_or_insert(Lost { at, bytes: 0 }).bytes += bytes;
+        }
+    }
 }
 
 /// The largest file a pool with these limits writes.
@@ -63,44 +85,51 @@ pub(super) fn encode<'a>(genesis_id: &BlockId, saved: impl IntoIterator<Item = &
     bytes
 }
 
-/// Reads what [`encode`] wrote.
-pub(super) fn decode(genesis_id: &BlockId, bytes: &[u8]) -> Result<Vec<Saved>, FileError> {
+/// Reads what [`encode`] wrote, as far as it is whole. A record that is damaged is passed over; where its length is, too,
+/// nobody can say where the next begins.
+pub(super) fn decode(genesis_id: &BlockId, bytes: &[u8]) -> Result<Loaded, FileError> {
     let rest = bytes.strip_prefix(MAGIC).ok_or(FileError::NotAPool)?;
     let (network, mut rest) = rest.split_first_chunk::<32>().ok_or(FileError::NotAPool)?;
     let got = BlockId::from_bytes(*network);
     if got != *genesis_id {
         return Err(FileError::OtherNetwork { got, expected: *genesis_id });
     }
-    let mut saved = Vec::new();
+    let mut loaded = Loaded::default();
     while !rest.is_empty() {
-        let broken = FileError::Broken { at: bytes.len() - rest.len() };
-        let Some((record, after)) = split_record(rest) else { return Err(broken) };
-        saved.push(codec::decode(record, MAX_RECORD_BYTES).map_err(|_| broken)?);
+        let at = (bytes.len() - rest.len()) as u64;
+        let Some((record, after)) = split_record(rest) else {
+            loaded.lose(at, rest.len() as u64);
+            break;
+        };
+        match codec::decode(record, MAX_RECORD_BYTES) {
+            Ok(saved) => loaded.saved.push(saved),
+            Err(_) => loaded.lose(at, (rest.len() - after.len()) as u64),
+        }
         rest = after;
     }
-    Ok(saved)
+    Ok(loaded)
 }
 
 fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
-    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok().filter(|length| *length <= MAX_RECORD_BYTES)?;
+    rest.split_at_checked(length)
 }
 
-/// Reads a saved pool; none when there is no file. Blocks on the disk.
-pub(super) fn load(path: &Path, genesis_id: &BlockId, max: u64) -> Result<Vec<Saved>, FileError> {
+/// Reads a saved pool; an empty one when there is no file. What is beyond `max` bytes, as when less is allowed than was when
+/// it was saved, is not read. Blocks on the disk.
+pub(super) fn load(path: &Path, genesis_id: &BlockId, max: u64) -> Result<Loaded, FileError> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Loaded::default()),
         Err(error) => return Err(error.into()),
     };
-    let got = file.metadata()?.len();
-    if got > max {
-        return Err(FileError::TooLong { got, max });
-    }
+    let length = file.metadata()?.len();
     let mut bytes = Vec::new();
-    // Bounded once more: the file may have grown since.
     file.take(max).read_to_end(&mut bytes)?;
-    decode(genesis_id, &bytes)
+    let mut loaded = decode(genesis_id, &bytes)?;
+    loaded.lose(max, length.saturating_sub(max));
+    Ok(loaded)
 }
 
 /// Writes a saved pool under a temporary name, syncs it, and puts it in place. Blocks on the disk.
@@ -133,14 +162,16 @@ mod tests {
         let (genesis_id, saved) = saved(3);
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("mempool.bin");
-        assert!(load(&path, &genesis_id, 10_000).expect("no file is an empty pool").is_empty());
+        let read = |max| load(&path, &genesis_id, max).expect("a saved pool");
+        assert_eq!(read(10_000), Loaded::default(), "no file is an empty pool");
         save(&path, &encode(&genesis_id, &saved)).expect("a writable folder");
-        assert_eq!(load(&path, &genesis_id, 10_000).expect("a saved pool"), saved);
+        assert_eq!(read(10_000), Loaded { saved: saved.clone(), lost: None });
+        let length = std::fs::metadata(&path).expect("a file").len();
+        let part = read(length - 1);
+        assert_eq!((part.saved.as_slice(), part.lost.map(|lost| lost.bytes > 1)), (&saved[..2], Some(true)));
         save(&path, &encode(&genesis_id, &saved[..1])).expect("a writable folder");
-        assert_eq!(load(&path, &genesis_id, 10_000).expect("a saved pool"), saved[..1], "replaced");
+        assert_eq!(read(10_000).saved, saved[..1], "replaced");
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "no temporary file stays");
-        let refused = load(&path, &genesis_id, 100);
-        assert!(matches!(refused, Err(FileError::TooLong { max: 100, .. })));
     }
 
     #[test]
@@ -151,18 +182,31 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_is_refused_and_never_panics() {
-        let (genesis_id, saved) = saved(2);
+    fn of_a_cut_or_damaged_file_every_whole_record_is_kept() {
+        let (genesis_id, saved) = saved(3);
         let bytes = encode(&genesis_id, &saved);
-        let boundary = (bytes.len() - 40) / 2 + 40;
+        let each = (bytes.len() - 40) / 3;
         for end in 0..bytes.len() {
-            let whole = end == 40 || end == boundary;
-            assert_eq!(decode(&genesis_id, &bytes[..end]).is_ok(), whole, "cut at {end}");
+            let Ok(loaded) = decode(&genesis_id, &bytes[..end]) else {
+                assert!(end < 40, "cut at {end}");
+                continue;
+            };
+            let (whole, rest) = ((end - 40) / each, (end - 40) % each);
+            assert_eq!(loaded.saved, saved[..whole], "cut at {end}");
+            let lost = (rest > 0).then_some(Lost { at: (end - rest) as u64, bytes: rest as u64 });
+            assert_eq!(loaded.lost, lost, "cut at {end}");
+        }
+        // A flipped bit in one record costs that one, if any, and never another.
+        for at in 44..40 + each {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x80;
+            let loaded = decode(&genesis_id, &damaged).expect("a pool");
+            assert!(loaded.saved.ends_with(&saved[1..]), "flipped at {at}");
         }
         let other = BlockId::from_bytes([1; 32]);
         assert!(matches!(decode(&other, &bytes), Err(FileError::OtherNetwork { .. })));
         let mut bomb = bytes[..40].to_vec();
         bomb.extend_from_slice(&u32::MAX.to_le_bytes());
-        assert!(matches!(decode(&genesis_id, &bomb), Err(FileError::Broken { at: 40 })));
+        assert_eq!(decode(&genesis_id, &bomb).expect("a pool").lost, Some(Lost { at: 40, bytes: 4 }));
     }
 }

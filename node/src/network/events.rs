@@ -18,7 +18,7 @@ use libp2p::{
     core::ConnectedPoint,
     gossipsub, identify, mdns, ping,
     request_response::{self, OutboundFailure},
-    swarm::SwarmEvent,
+    swarm::{DialError, SwarmEvent},
 };
 use std::{
     num::NonZeroU32,
@@ -63,6 +63,9 @@ impl Service {
             SwarmEvent::ListenerClosed { listener_id, .. } => self.on_not_listening(listener_id),
             SwarmEvent::OutgoingConnectionError { peer_id, error, connection_id } => {
                 tracing::debug!(target: "cairn::network", ?peer_id, %error, "dialling failed");
+                if let (Some(peer), DialError::WrongPeerId { obtained, address }) = (peer_id, &error) {
+                    self.redial.answered_by(&peer, *obtained, address);
+                }
                 self.on_unreached(connection_id, &error);
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {

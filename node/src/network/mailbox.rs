@@ -8,7 +8,7 @@ use super::{
     bans::{Banned, NotBannable},
     ladder::Reach,
     other_rules::OtherRules,
-    redial::TargetError,
+    redial::{OtherKey, TargetError},
     resource::{Kind, Resource},
     traffic::{Protocol, ProtocolBytes},
     wire::{
@@ -237,6 +237,8 @@ pub struct NetworkInfo {
     pub clock_ahead: Option<i64>,
     /// What peers say whose upgrades are not those of this node.
     pub other_rules: Option<OtherRules>,
+    /// Whom the operator named, and at whose address somebody else answers.
+    pub other_keys: Vec<OtherKey>,
     /// Bytes given since midnight UTC to those who catch up.
     pub uploaded_today: u64,
     /// The most of them, if there is a most.
@@ -260,6 +262,7 @@ impl Default for NetworkInfo {
             bans: 0,
             admitted: None,
             clock_ahead: None,
+            other_keys: Vec::new(),
             other_rules: None,
             uploaded_today: 0,
             max_upload_per_day: None,

@@ -47,7 +47,7 @@
 //! punched (DCUtR); `ladder` says which rung that is, and why.
 //!
 //! # Map
-//! [`wire`] every message and its bounds · `mailbox` what the network is asked and tells · `start` its start ·
+//! `admissible` what an operator may name · [`wire`] every message and its bounds · `mailbox` what the network is asked and tells · `start` its start ·
 //! `service` its loop · `events` what the swarm reports · `relay` what is passed on · `gossip` verdicts ·
 //! `compact` compact blocks · `short_ids` what they are made of · `shelf` bodies passed on lately · `pool_sync` the pools
 //! of new peers · `listing` the pool as they see it · `requests` questions about both · `outbox` batches of our own ·
@@ -110,6 +110,7 @@
 //! 8. libp2p is named in this folder only.
 
 mod address_book;
+mod admissible;
 mod answers;
 mod backoff;
 mod bans;
@@ -156,6 +157,7 @@ mod transports;
 mod upload;
 pub mod wire;
 
+pub use admissible::{NotAdmissible, check_admitted, check_external, check_peers, check_psk, listen_address};
 pub use bans::NotBannable;
 pub use behaviour::SetupError;
 pub use config::{DiscoveryConfig, NetworkConfig, NetworkFiles, ReachConfig};
@@ -166,7 +168,7 @@ pub use mailbox::{
     PeerKind, Provider, RequestError,
 };
 pub use other_rules::OtherRules;
-pub use redial::TargetError;
+pub use redial::{OtherKey, TargetError};
 pub use resource::{Kind, UnknownKind};
 pub use start::{NetworkError, spawn};
 pub use traffic::ProtocolBytes;

@@ -2,7 +2,7 @@
 //! connected. Pure: the time is an argument.
 
 use super::reachability;
-use libp2p::{Multiaddr, PeerId};
+use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -13,7 +13,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Peers that are dialled again and again: what an operator names.
-const MAX_TARGETS: usize = 256;
+pub(super) const MAX_TARGETS: usize = 256;
 /// Addresses of one of them.
 const MAX_ADDRESSES: usize = 8;
 /// Neighbours on the local network that are dialled: whoever announces more fills no other's place.
@@ -67,6 +67,19 @@ struct Target {
     failures: u32,
     due: Instant,
     connected: bool,
+    /// Who answered instead when it was last dialled, and where.
+    other: Option<(PeerId, Multiaddr)>,
+}
+
+/// Somebody who is named, and at whose address somebody else answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherKey {
+    /// Who is named, as a peer id.
+    pub expected: String,
+    /// Who answers.
+    pub got: String,
+    /// Where.
+    pub address: String,
 }
 
 /// Everybody to dial.
@@ -100,6 +113,7 @@ impl Redial {
             failures: 0,
             due: now,
             connected,
+            other: None,
         });
         target.reason = target.reason.max(reason);
         (target.failures, target.due) = (0, now);
@@ -136,8 +150,27 @@ impl Redial {
     /// A connection to somebody stands.
     pub(super) fn connected(&mut self, peer: &PeerId) {
         if let Some(target) = self.0.get_mut(peer) {
-            (target.connected, target.failures) = (true, 0);
+            (target.connected, target.failures, target.other) = (true, 0, None);
         }
+    }
+
+    /// Somebody else answered where this one was dialled.
+    pub(super) fn answered_by(&mut self, peer: &PeerId, other: PeerId, address: &Multiaddr) {
+        if let Some(target) = self.0.get_mut(peer).filter(|target| target.reason != Reason::Neighbour) {
+            let is_place = |part: &Protocol<'_>| !matches!(part, Protocol::P2p(_));
+            target.other = Some((other, address.iter().filter(is_place).collect()));
+        }
+    }
+
+    /// Those whom the operator named, or who are to begin with, and at whose address somebody else answers.
+    pub(super) fn other_keys(&self) -> Vec<OtherKey> {
+        let others = self.0.iter().filter_map(|(peer, target)| Some((peer, target.other.as_ref()?)));
+        let shown = |(peer, (got, address)): (&PeerId, &(PeerId, Multiaddr))| OtherKey {
+            expected: peer.to_string(),
+            got: got.to_string(),
+            address: address.to_string(),
+        };
+        others.map(shown).collect()
     }
 
     /// The last connection to somebody is gone.
@@ -194,6 +227,24 @@ mod tests {
         redial.disconnected(&peer, later);
         assert_eq!(redial.due(false, later), []);
         assert_eq!(redial.due(false, later + FIRST_PAUSE).len(), 1);
+    }
+
+    #[test]
+    fn who_answers_with_another_key_is_told_until_the_right_one_does() {
+        let (mut redial, now, other) = (Redial::default(), Instant::now(), PeerId::random());
+        let peer = target(&mut redial, Reason::Named, now);
+        let address: Multiaddr = format!("/ip4/192.0.2.1/tcp/9740/p2p/{peer}").parse().expect("an address");
+        redial.answered_by(&other, peer, &address);
+        assert_eq!(redial.other_keys(), [], "nobody was named so");
+        redial.answered_by(&peer, other, &address);
+        let told = OtherKey {
+            expected: peer.to_string(),
+            got: other.to_string(),
+            address: "/ip4/192.0.2.1/tcp/9740".to_owned(),
+        };
+        assert_eq!(redial.other_keys(), [told]);
+        redial.connected(&peer);
+        assert_eq!(redial.other_keys(), []);
     }
 
     #[test]

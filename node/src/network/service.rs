@@ -387,7 +387,6 @@ impl Service {
         }
         if regular {
             self.schedule.status = now + STATUS_EVERY;
-            self.watch_clock();
         }
     }
 
@@ -395,18 +394,6 @@ impl Service {
     pub(super) fn tell_soon(&mut self, at_once: bool) {
         self.schedule.news |= at_once;
         self.schedule.status = self.schedule.status.min(Instant::now() + STATUS_SOON);
-    }
-
-    /// Tells the operator when most peers agree that this clock is wrong.
-    fn watch_clock(&self) {
-        let allowed = self.judge.spec.params().max_future_ms / 2;
-        if let Some(ahead_ms) = self.peers.median_clock().filter(|ahead| ahead.unsigned_abs() > allowed) {
-            tracing::warn!(
-                target: "cairn::network",
-                ahead_ms,
-                "the clocks of most peers differ from this one; blocks made here may be refused: set the clock"
-            );
-        }
     }
 
     /// Where this node stands.
@@ -475,6 +462,7 @@ impl Service {
             admitted: gate.admitted.as_ref().map(|peers| peers.iter().map(PeerId::to_string).collect()),
             clock_ahead: self.peers.median_clock(),
             other_rules: self.peers.other_rules(self.judge.spec.schedule()),
+            other_keys: self.redial.other_keys(),
             uploaded_today: self.daily.today(clock::now()),
             max_upload_per_day: self.config.max_upload_per_day,
         }

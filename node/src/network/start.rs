@@ -112,7 +112,7 @@ pub async fn spawn(
         swarm.add_external_address(address);
     }
     let book = load_book(&files.book, &spec, config.allow_private)?;
-    let daily = load_daily(&files.upload, config.max_upload_per_day)?;
+    let daily = load_daily(&files.upload, config.max_upload_per_day);
     let (mailbox, messages) = mpsc::channel(MAILBOX);
     let (events_sender, events) = mpsc::channel(EVENTS);
     let handle = NetworkHandle { mailbox };
@@ -152,17 +152,24 @@ fn load_bans(path: &Path) -> Result<Bans, NetworkError> {
     bans::load(path, clock::now()).map_err(|reason| NetworkError::File { path: path.to_owned(), reason })
 }
 
-fn load_daily(path: &Path, limit: Option<u64>) -> Result<Daily, NetworkError> {
-    let file = small_file::read(path, daily::MAX_FILE_BYTES);
-    let file = file.map_err(|reason| NetworkError::File { path: path.to_owned(), reason })?;
-    Ok(Daily::new(limit, file.as_deref()))
+/// What was given today; counted anew where that cannot be read.
+fn load_daily(path: &Path, limit: Option<u64>) -> Daily {
+    let file = small_file::read(path, daily::MAX_FILE_BYTES).unwrap_or_else(|error| {
+        tracing::warn!(target: "cairn::network", path = %path.display(), %error, "what was given today is counted anew");
+        None
+    });
+    Daily::new(limit, file.as_deref())
 }
 
+/// The address book; a new one where the file is out of reach: peers are found anew, and no node stays down for that.
 fn load_book(path: &Path, spec: &ChainSpec, allow_private: bool) -> Result<AddressBook, NetworkError> {
     let failed = |reason| NetworkError::File { path: path.to_owned(), reason };
     let mut secret = Secret::default();
     getrandom::fill(&mut secret).map_err(|error| failed(error.into()))?;
-    book_file::load(path, &spec.genesis_id(), allow_private, secret).map_err(failed)
+    Ok(book_file::load(path, &spec.genesis_id(), allow_private, secret).unwrap_or_else(|error| {
+        tracing::warn!(target: "cairn::network", path = %path.display(), %error, "the address book cannot be read; peers are found anew");
+        AddressBook::new(secret, allow_private)
+    }))
 }
 
 /// Listens on an address; on a host without IPv6, goes on without an IPv6 one.

@@ -72,9 +72,7 @@ impl ChainStore {
         })?;
         let copied = self.db().checkpoint(&to.join("db")).and_then(|()| height_of(&to.join("db")));
         let copied = match copied {
-            Ok(height) => disk::used_bytes(to)
-                .map(|bytes| Backup { height, bytes })
-                .map_err(|reason| BackupError::Refused { path: to.to_owned(), reason }),
+            Ok(height) => Ok(Backup { height, bytes: disk::used(to).bytes }),
             Err(reason) => Err(BackupError::Failed { path: to.to_owned(), reason }),
         };
         if copied.is_err() {

@@ -58,7 +58,8 @@ pub fn spawn(
     let moves = chain.subscribe();
     let machine = Machine::new((*chain.tip()).clone(), rules.local, Instant::now());
     let genesis_id = rules.spec.genesis_id();
-    let hands = Hands { chain, network, genesis_id };
+    let max_future_ms = rules.spec.params().max_future_ms;
+    let hands = Hands { chain, network, genesis_id, max_future_ms };
     let driver = Driver { machine, hands, tasks: JoinSet::new(), status: sender, reports: Reports::default() };
     (SyncHandle { status }, tokio::spawn(driver.run(events, moves, shutdown)))
 }
@@ -116,7 +117,10 @@ impl Driver {
                     Some(event) => network_event(event),
                     None => return Ok(()),
                 },
-                _ = tick.tick() => Event::Tick,
+                _ = tick.tick() => {
+                    self.take(Event::ClockRead { is_behind: self.hands.is_clock_behind() });
+                    Event::Tick
+                }
             };
             self.take(event);
         }
@@ -132,28 +136,16 @@ impl Driver {
         if self.reports.is_due(now, status.phase) {
             report(&status);
         }
-        if self.reports.is_news(status.unfollowed)
-            && let Some(unfollowed) = status.unfollowed
-        {
-            tracing::warn!(target: "cairn::sync", %unfollowed, "a claimed chain is not followed");
-        }
         self.status.send_if_modified(|known| std::mem::replace(known, status) != status);
     }
 }
 
-/// Tells the operator how far the node is.
+/// Tells the operator how far the node is. What is wrong, if anything is, [`health`](crate::health) tells.
 fn report(status: &SyncStatus) {
     let SyncStatus { phase, height, best_header, target, rate, left, is_gaining: _, unfollowed: _ } = status;
     let (height, headers, target) = (height.get(), best_header.get(), target.get());
     let (phase, blocks_per_second, seconds_left) = (phase.name(), rate.round(), left.map(|left| left.as_secs()));
-    match status.phase.stall() {
-        Some(reason) => {
-            tracing::warn!(target: "cairn::sync", phase, height, headers, target, %reason, "sync");
-        }
-        None => {
-            tracing::info!(target: "cairn::sync", phase, height, headers, target, blocks_per_second, seconds_left, "sync");
-        }
-    }
+    tracing::info!(target: "cairn::sync", phase, height, headers, target, blocks_per_second, seconds_left, "sync");
 }
 
 /// What the machine acts through. Cloning shares it.
@@ -162,9 +154,16 @@ struct Hands {
     chain: ChainHandle,
     network: NetworkHandle,
     genesis_id: BlockId,
+    max_future_ms: u64,
 }
 
 impl Hands {
+    /// Whether this machine's clock was set back: the tip was within what is allowed of the future when it was taken in.
+    fn is_clock_behind(&self) -> bool {
+        let latest = clock::now().millis().saturating_add(self.max_future_ms);
+        self.chain.tip().header.time.millis() > latest
+    }
+
     async fn act(self, action: Action) -> Result<Option<Event>, Failure> {
         Ok(match action {
             Action::FetchHeaders { job, peer, branch } => {

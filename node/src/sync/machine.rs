@@ -59,6 +59,8 @@ pub(super) enum Event {
     TipMoved { tip: Tip, connected: Vec<BlockId> },
     /// The chain has moved, nobody knows how.
     MovesMissed { tip: Tip },
+    /// This machine's clock was compared with the tip, which it can be behind of only if it was set back.
+    ClockRead { is_behind: bool },
     /// Time has passed.
     Tick,
 }
@@ -134,6 +136,10 @@ pub(super) struct Machine {
     awaited: BTreeMap<BlockId, u64>,
     /// When all began, the last time.
     begun: Instant,
+    /// Whether the tip is from the future by this machine's clock.
+    is_clock_behind_tip: bool,
+    /// Since when most peers follow a better chain whose headers are from the future.
+    early_since: Option<Instant>,
     /// Since when there is no peer.
     lonely_since: Option<Instant>,
     /// Whether that is as it should be: on a local network.
@@ -171,6 +177,8 @@ impl Machine {
             most_work: Work::ZERO,
             awaited: BTreeMap::new(),
             begun: now,
+            is_clock_behind_tip: false,
+            early_since: None,
             lonely_since: Some(now),
             may_be_alone,
             next_search: None,
@@ -215,6 +223,12 @@ impl Machine {
             Event::MovesMissed { tip } => {
                 self.tip = tip;
                 self.restart(now);
+            }
+            Event::ClockRead { is_behind } => {
+                // What was refused as from the future is asked for again once the clock is right.
+                if std::mem::replace(&mut self.is_clock_behind_tip, is_behind) && !is_behind {
+                    self.restart(now);
+                }
             }
             Event::Tick => self.on_tick(now, &mut actions),
         }

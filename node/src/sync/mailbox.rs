@@ -48,14 +48,14 @@ impl SyncPhase {
     }
 }
 
-/// Why sync does not get on: as text, what is wrong and what to do about it.
+/// Why sync does not get on: [what](Self::what) is wrong, and what to [do](Self::advice) about it; as text, both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stall {
     /// No peer is connected.
     NoPeer,
     /// Peers claim a better chain, and none shows its headers.
     NoHeaders,
-    /// The headers of peers are from the future, by this machine's clock.
+    /// By this machine's clock the tip, or what most peers follow, is from the future.
     Clock,
     /// No peer has a block that is needed.
     NoBodies {
@@ -71,36 +71,61 @@ pub enum Stall {
     Disk,
 }
 
+impl Stall {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoPeer => "no_peer",
+            Self::NoHeaders => "no_headers",
+            Self::Clock => "clock",
+            Self::NoBodies { .. } => "no_bodies",
+            Self::NoAnswers { .. } => "no_answers",
+            Self::Disk => "disk",
+        }
+    }
+
+    /// What is wrong.
+    pub fn what(self) -> String {
+        match self {
+            Self::NoPeer => "no peer is connected".to_owned(),
+            Self::NoHeaders => {
+                "peers claim a better chain and do not show its headers; others are being looked for".to_owned()
+            }
+            Self::Clock => {
+                "the blocks of its peers are from the future by this machine's clock, which is behind".to_owned()
+            }
+            Self::NoBodies { height } => {
+                format!("no peer has block {height}; nodes with the full history are being looked for")
+            }
+            Self::NoAnswers { height } => format!("no peer sends block {height}; others are being looked for"),
+            Self::Disk => {
+                "blocks have come and the chain takes none in: the disk or the processor is overloaded, or the disk \
+                           is failing"
+                    .to_owned()
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::NoPeer => {
+                "see that this machine is online and that its firewall lets the node out, or name a peer with --network.peers"
+            }
+            Self::NoHeaders => "if this lasts, name a peer you trust with --network.peers",
+            Self::Clock => "set the clock (timedatectl set-ntp true)",
+            Self::NoBodies { .. } => "if this lasts, name such a node with --network.peers",
+            Self::NoAnswers { .. } => {
+                "see whether this machine's line is overloaded, or name a peer with --network.peers"
+            }
+            Self::Disk => "see the system's log",
+        }
+    }
+}
+
 impl fmt::Display for Stall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoPeer => f.write_str(
-                "no peer is connected: see that this machine is online and that its firewall lets the node out, or \
-                 name a peer with --network.peers",
-            ),
-            Self::NoHeaders => f.write_str(
-                "peers claim a better chain and do not show its headers; others are being looked for: if this lasts, \
-                 name a peer you trust with --network.peers",
-            ),
-            Self::Clock => f.write_str(
-                "the blocks of its peers are from the future by this machine's clock: set the clock (timedatectl \
-                 set-ntp true)",
-            ),
-            Self::NoBodies { height } => write!(
-                f,
-                "no peer has block {height}; nodes with the full history are being looked for: if this lasts, name \
-                 one with --network.peers"
-            ),
-            Self::NoAnswers { height } => write!(
-                f,
-                "no peer sends block {height}; others are being looked for: see whether this machine's line is \
-                 overloaded, or name a peer with --network.peers"
-            ),
-            Self::Disk => f.write_str(
-                "blocks have come and the chain takes none in: the disk or the processor is overloaded, or the disk \
-                 is failing; see the system's log",
-            ),
-        }
+        write!(f, "{}: {}", self.what(), self.advice())
     }
 }
 
@@ -119,20 +144,29 @@ pub enum Unfollowed {
     },
 }
 
-impl fmt::Display for Unfollowed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Unfollowed {
+    /// Why not.
+    pub fn what(self) -> String {
         match self {
-            Self::NotShown { height } => write!(
-                f,
-                "a peer claims a chain with more work, up to block {height}, and does not show it: this node stays on \
-                 its own; if others follow that chain, name one of them with --network.peers"
+            Self::NotShown { height } => format!(
+                "a peer claims a chain with more work, up to block {height}, and does not show it; this node stays on its own"
             ),
-            Self::Withheld { height } => write!(
-                f,
-                "there are headers with more work, up to block {height}, whose blocks nobody sends: this node stays on \
-                 its own chain; if others follow that one, name one of them with --network.peers"
+            Self::Withheld { height } => format!(
+                "there are headers with more work, up to block {height}, whose blocks nobody sends; this node stays on its own \
+                 chain"
             ),
         }
+    }
+
+    /// What to do about it.
+    pub fn advice(self) -> &'static str {
+        "if others follow that chain, name one of them with --network.peers"
+    }
+}
+
+impl fmt::Display for Unfollowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what(), self.advice())
     }
 }
 
@@ -194,28 +228,22 @@ impl SyncHandle {
 }
 
 /// When the operator is told how far the node is: at each change of phase, and now and then while it is on its
-/// way.
+/// way. What is wrong, if anything is, [`health`](crate::health) tells.
 #[derive(Debug, Default)]
 pub(super) struct Reports {
     last: Option<(Instant, SyncPhase)>,
-    was_unfollowed: bool,
 }
 
 impl Reports {
     /// Between two reports of the same phase.
     const EVERY: Duration = Duration::from_secs(10);
 
-    /// Whether it is time to report that a chain is claimed and not followed: once, as often as it begins.
-    pub(super) fn is_news(&mut self, unfollowed: Option<Unfollowed>) -> bool {
-        !std::mem::replace(&mut self.was_unfollowed, unfollowed.is_some()) && unfollowed.is_some()
-    }
-
     /// Whether it is time to report this.
     pub(super) fn is_due(&mut self, now: Instant, phase: SyncPhase) -> bool {
         let is_due = match self.last {
             None => true,
             Some((_, last)) if last != phase => true,
-            Some((_, SyncPhase::CaughtUp | SyncPhase::Discovering)) => false,
+            Some((_, SyncPhase::CaughtUp | SyncPhase::Discovering | SyncPhase::Stalled(_))) => false,
             Some((at, _)) => now.saturating_duration_since(at) >= Self::EVERY,
         };
         if is_due {
@@ -234,7 +262,9 @@ mod tests {
         let height = Height::new(17);
         let all =
             [Stall::NoPeer, Stall::NoHeaders, Stall::Clock, Stall::NoBodies { height }, Stall::NoAnswers { height }];
+        let mut names = std::collections::BTreeSet::new();
         for stall in all.into_iter().chain([Stall::Disk]) {
+            assert!(names.insert(stall.name()));
             let text = stall.to_string();
             assert!(["name ", "set ", "see "].iter().any(|advice| text.contains(advice)), "{text}");
             assert_eq!((SyncPhase::Stalled(stall).name(), SyncPhase::Stalled(stall).stall()), ("stalled", Some(stall)));

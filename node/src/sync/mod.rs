@@ -28,8 +28,10 @@
 //! sends is taken. So no peer holds up the others, and hardly anything is fetched twice.
 //!
 //! # When it does not get on
-//! The [phase](SyncPhase) says so after ten seconds, with the [reason](Stall) and what to do about it: in
-//! `node_info`, in the log and on `/ready`. Meanwhile others are looked for: nodes that the DHT knows to have the
+//! The [phase](SyncPhase) says so after ten seconds, with the [reason](Stall) and what to do about it; `node_info`, the log,
+//! `/ready` and `doctor` have it from there, by way of [`health`](crate::health). A clock that was set back is a reason at any
+//! time, after the first catch-up, too: at once where the tip itself is from the future, and else when most peers show
+//! headers that are. Meanwhile others are looked for: nodes that the DHT knows to have the
 //! full history are dialled, and after a minute all begins anew from the tip.
 //!
 //! # After a crash

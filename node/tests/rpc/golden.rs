@@ -20,11 +20,11 @@ use cairn_rpc::{
     text::{HexBytes, Pebbles, Text},
     types::{
         AccountJson, AddressHistory, AddressMove, BackupInfo, BanJson, BlockJson, BlockPage, BlockTransactions,
-        ChainMove, DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HistoryCursor,
-        HistoryEntry, LightProofJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson, PendingJson,
-        Place, PoolCursor, PoolEntry, PoolPage, ProofJson, ProviderJson, Room, RulesJson, StorageInfo, Submitted,
-        Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo, TransactionJson, TransactionPage,
-        TransactionProofJson, TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
+        ChainMove, DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HealthJson,
+        HistoryCursor, HistoryEntry, LightProofJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson,
+        PendingJson, Place, PoolCursor, PoolEntry, PoolPage, ProblemJson, ProofJson, ProviderJson, Room, RulesJson,
+        StorageInfo, Submitted, Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo, TransactionJson,
+        TransactionPage, TransactionProofJson, TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
     },
 };
 use serde::Serialize;
@@ -306,6 +306,15 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             rules: RulesJson::new(&spec, Height::new(8)),
             outdated: false,
             rules_notice: Some(String::from("1 of 3 peers have other upgrades")),
+            health: HealthJson {
+                ready: false,
+                problems: vec![ProblemJson {
+                    kind: String::from("no_bodies"),
+                    blocking: true,
+                    message: String::from("no peer has block 8"),
+                    advice: String::from("name such a node"),
+                }],
+            },
             sync: SyncInfo {
                 phase: SyncPhase::Stalled,
                 headers: 9,

@@ -18,9 +18,9 @@ use cairn_rpc::{
     error::{Code, RpcError},
     text::{HexBytes, Pebbles, Text},
     types::{
-        AccountJson, AddressHistory, HeaderJson, HistoryCursor, HistoryEntry, LightProofJson, NodeInfo, PendingJson,
-        ProofJson, Room, RulesJson, SyncInfo, SyncPhase, TransactionJson, TransactionProofJson, TxState, TxStatus,
-        UploadInfo,
+        AccountJson, AddressHistory, HeaderJson, HealthJson, HistoryCursor, HistoryEntry, LightProofJson, NodeInfo,
+        PendingJson, ProofJson, Room, RulesJson, SyncInfo, SyncPhase, TransactionJson, TransactionProofJson, TxState,
+        TxStatus, UploadInfo,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -295,6 +295,7 @@ impl Chain {
             rules: RulesJson::new(self.spec(), tip.header().height.saturating_add(1)),
             outdated: false,
             rules_notice: None,
+            health: HealthJson::default(),
             sync: SyncInfo {
                 phase: SyncPhase::CaughtUp,
                 headers: height,

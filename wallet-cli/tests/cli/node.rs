@@ -11,8 +11,8 @@ use cairn_rpc::{
     error::{Code, RpcError},
     text::{HexBytes, Pebbles, Text},
     types::{
-        AccountJson, MempoolInfo, NodeInfo, PendingJson, Room, RulesJson, Submitted, SyncInfo, SyncPhase, TxState,
-        TxStatus, UploadInfo,
+        AccountJson, HealthJson, MempoolInfo, NodeInfo, PendingJson, Room, RulesJson, Submitted, SyncInfo, SyncPhase,
+        TxState, TxStatus, UploadInfo,
     },
 };
 use serde_json::{Value, json};
@@ -186,6 +186,7 @@ impl State {
             rules: RulesJson::new(&self.network.spec, Height::new(self.height + 1)),
             outdated: self.rules_notice.is_some(),
             rules_notice: self.rules_notice.clone(),
+            health: HealthJson::default(),
             sync: SyncInfo {
                 phase: self.phase,
                 headers: self.height,

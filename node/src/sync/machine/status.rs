@@ -169,6 +169,10 @@ impl Machine {
 
     /// Why it does not get on, if it does not.
     fn stall(&self, now: Instant, doing: SyncPhase) -> Option<Stall> {
+        let is_early = self.early_since.is_some_and(|since| now.saturating_duration_since(since) > STALLED);
+        if self.is_clock_behind_tip || (self.was_caught_up && is_early) {
+            return Some(Stall::Clock);
+        }
         if doing == SyncPhase::Discovering {
             let lonely = self.lonely_since.filter(|_| !self.may_be_alone)?;
             return (now.saturating_duration_since(lonely) > LONELY).then_some(Stall::NoPeer);
@@ -188,7 +192,15 @@ impl Machine {
         }
     }
 
-    /// Whether most peers sent headers from the future.
+    /// Notes since when most peers show headers from the future on a chain with more work than ours. Claims alone do not
+    /// count, nor what a few show: nobody makes a node doubt its clock for free.
+    fn note_early(&mut self, now: Instant) {
+        let tip = self.tip.total_work;
+        let early = self.sources.values().filter(|source| source.is_early && source.status.total_work > tip).count();
+        self.early_since = self.early_since.or(Some(now)).filter(|_| early * 2 > self.sources.len());
+    }
+
+    /// Whether, before the node has caught up, most peers sent headers from the future.
     fn is_clock_behind(&self) -> bool {
         let early = self.sources.values().filter(|source| source.is_early).count();
         !self.was_caught_up && early > 0 && early * 2 >= self.sources.len()
@@ -208,6 +220,7 @@ impl Machine {
         self.pass_over_withheld(now);
         self.pass_slots_on(now);
         self.note_claims(now);
+        self.note_early(now);
         // The chain may have refused what was brought to it, in the middle of a reorganisation, and not have moved.
         if self.connecting <= self.tip.height() && self.importing.is_empty() {
             self.tree.look_again();
@@ -217,6 +230,7 @@ impl Machine {
         let has_goal = self.tree.best().is_some()
             || self.connecting > self.tip.height()
             || self.is_clock_behind()
+            || self.early_since.is_some()
             || self.sources.values().any(|source| self.promises(source));
         if !has_goal {
             (self.progress, self.gained) = (now, now);

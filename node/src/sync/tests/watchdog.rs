@@ -5,7 +5,7 @@ use super::{
     world::{Manner, Peer, World, grow},
 };
 use crate::sync::{
-    machine::Action,
+    machine::{Action, Event},
     mailbox::{Stall, SyncPhase},
 };
 use cairn_ledger::units::Height;
@@ -105,6 +105,47 @@ fn a_clock_that_is_behind_is_named_as_the_reason() {
     // The operator sets it.
     world.chain.is_early = false;
     world.run_until(&chain[99], seconds(120));
+}
+
+#[test]
+fn a_clock_that_is_set_back_later_is_named_too_and_a_few_who_show_such_headers_are_not_believed() {
+    let chain = grow(&[], 120, 1);
+    let mut world = World::new(&[]);
+    for number in 1..=3 {
+        world.join(number, Peer::honest(&chain[..100]));
+    }
+    world.run_until(&chain[99], seconds(30));
+    world.run_for(seconds(30));
+    assert_eq!(phase(&world), SyncPhase::CaughtUp);
+    // One of them shows what is from the future by this clock: its word against that of the others.
+    world.chain.is_early = true;
+    world.join(4, Peer::honest(&chain));
+    world.run_for(seconds(30));
+    assert_eq!(phase(&world), SyncPhase::CaughtUp, "the negative control");
+    for number in 5..=8 {
+        world.join(number, Peer::honest(&chain));
+    }
+    world.run_for(seconds(30));
+    assert_eq!(phase(&world), SyncPhase::Stalled(Stall::Clock));
+    world.chain.is_early = false;
+    world.run_until(&chain[119], seconds(120));
+    world.run_for(seconds(5));
+    assert_eq!(phase(&world), SyncPhase::CaughtUp);
+}
+
+#[test]
+fn a_tip_from_the_future_is_told_at_once_with_and_without_peers() {
+    let chain = grow(&[], 10, 1);
+    let mut world = World::local(&chain);
+    let read = |world: &mut World, is_behind| {
+        let event = Event::ClockRead { is_behind };
+        let actions = world.machine.on_event(world.now, Height::new(10), event);
+        assert_eq!(actions, []);
+        phase(world)
+    };
+    assert_eq!(read(&mut world, false), SyncPhase::Discovering);
+    assert_eq!(read(&mut world, true), SyncPhase::Stalled(Stall::Clock));
+    assert_eq!(read(&mut world, false), SyncPhase::Discovering);
 }
 
 #[test]

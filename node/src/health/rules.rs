@@ -1,10 +1,10 @@
-//! What is said of rules that this node does not know: one sentence for `/ready`, `node_info`, and whoever reads them.
+//! What is said of rules that this node does not know.
 
 use crate::{chain::UnknownRules, network::OtherRules};
 
 /// What is wrong with the rules this node follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Notice {
+pub struct Notice {
     /// Whether the chain with the most work has left this node behind.
     pub outdated: bool,
     /// What is so, and what to do.
@@ -12,7 +12,7 @@ pub(super) struct Notice {
 }
 
 /// What to tell; nothing where this node's rules are those of its peers and of the chain with the most work.
-pub(super) fn notice(unknown: Option<&UnknownRules>, other: Option<&OtherRules>) -> Option<Notice> {
+pub fn notice(unknown: Option<&UnknownRules>, other: Option<&OtherRules>) -> Option<Notice> {
     let named = |other: &OtherRules| other.unknown.clone().map(|(height, name)| (height.get(), name));
     if let Some(UnknownRules { since, version, height }) = unknown {
         let called = other.and_then(named).filter(|(at, _)| *at == since.get());
