@@ -63,6 +63,12 @@ pub struct SendArguments {
     /// Fee in CRN [default: the least the node takes]
     #[arg(long, value_name = "CRN")]
     pub fee: Option<Amount>,
+    /// Refuse to pay more than this for one payment [default: 0.1]
+    #[arg(long, value_name = "CRN")]
+    pub max_fee: Option<Amount>,
+    /// Pay a second time while a payment of the same amount to the same receiver is open
+    #[arg(long)]
+    pub again: bool,
     /// The payment's last height.
     #[command(flatten)]
     pub valid_for: ValidFor,
@@ -133,9 +139,15 @@ pub struct ReplaceArguments {
     /// The payment's id, 64 hex digits
     #[arg(value_name = "TXID")]
     pub txid: TxId,
+    /// Go on while another payment of the same amount to the same receiver is open
+    #[arg(long)]
+    pub again: bool,
     /// Fee in CRN [default: the least that replaces]
     #[arg(long, value_name = "CRN")]
     pub fee: Option<Amount>,
+    /// Refuse to pay more than this for one payment [default: 0.1]
+    #[arg(long, value_name = "CRN")]
+    pub max_fee: Option<Amount>,
     /// The new payment's last height.
     #[command(flatten)]
     pub valid_for: ValidFor,

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::{
+    budget::{COMMAND_TIMEOUT, EVERY_HEADER_TIMEOUT},
     data_dir::WalletName,
     error::USAGE,
     output::{Output, Style},
@@ -13,6 +14,7 @@ use std::{
     io::Write,
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 pub use crate::arguments::*;
@@ -60,6 +62,10 @@ pub struct Global {
     /// Check every header of the chain instead of samples: slow the first time, and no argument from probability
     #[arg(long, global = true, conflicts_with = "trust_node")]
     pub every_header: bool,
+    /// How long all questions of one command to the nodes may take together; waiting for a block has a bound of its own
+    /// [default: 60, with --every-header 3600]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_time: Option<u64>,
     /// Where files are [default: $XDG_DATA_HOME/cairn or ~/.local/share/cairn]
     #[arg(long, global = true, value_name = "DIR", env = "CAIRN_WALLET_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
@@ -82,6 +88,12 @@ impl Global {
             (None, Some(number)) => PasswordSource::Descriptor(number),
             (None, None) => PasswordSource::Prompt,
         }
+    }
+
+    /// How long all questions of the command to the nodes may take together.
+    pub fn time(&self) -> Duration {
+        let default = if self.every_header { EVERY_HEADER_TIMEOUT } else { COMMAND_TIMEOUT };
+        self.max_time.map_or(default, Duration::from_secs)
     }
 
     /// A command to try next, with the options that lead to the same wallet and the same node.

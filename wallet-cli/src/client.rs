@@ -1,10 +1,12 @@
 //! The node, as the wallet sees it: a few questions, and errors that say what to do.
 //!
-//! Text that a node sends is made [`Inert`] here, before anything else sees it.
+//! Text that a node sends is made inert and short here ([`said`]), before anything else sees it, and all questions of
+//! one command to one node share a [`Budget`] of time.
 
 use crate::{
+    budget::Budget,
     network::{self, Mismatch},
-    output::Inert,
+    output::{Inert, said},
     pairing::Pairing,
     secret::Secret,
 };
@@ -19,11 +21,17 @@ use cairn_rpc::{
     error::Code,
     methods::{ChainClient, MempoolClient, NodeClient, StateClient, TxClient},
     text::{HexBytes, Text},
-    types::{AccountJson, AddressHistory, HeaderJson, HistoryCursor, LightProofJson, NodeInfo, SyncPhase, TxStatus},
+    types::{
+        AccountJson, AddressHistory, BlockRef, HeaderJson, HistoryCursor, LightProofJson, NodeInfo, SyncPhase, TxStatus,
+    },
 };
 use jsonrpsee::core::ClientError as CallError;
 use jsonrpsee_http_client::{HeaderMap, HeaderValue, HttpClient, HttpClientBuilder, transport};
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// How long a node may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -142,21 +150,23 @@ impl ClientError {
 /// What to do about a refusal, where there is something to do.
 fn advice(code: Code) -> Option<&'static str> {
     Some(match code {
-        Code::TxFeeTooLow => "offer more with --fee",
+        Code::TxFeeTooLow => "pay more in its place, with wallet bump --fee",
         Code::TxReplacementFeeTooLow => {
-            "a payment with this nonce waits already, perhaps from another wallet with the same words: send it again for \
-             the next nonce, or pay more for the one that waits with wallet bump"
+            "a payment with this nonce waits already, perhaps from another wallet with the same words: at most one of the \
+             two is mined; pay more in its place with wallet bump"
         }
         Code::TxPriceAboveMax => {
-            "a receiver has no account yet, and the payment does not allow for the price of one: make the payment anew"
+            "a receiver has no account yet, and the payment does not allow for the price of one: put one in its place that \
+             does, with wallet bump"
         }
         Code::TxInsufficientBalance | Code::TxUnknownSender => "see what there is with wallet balance",
-        Code::TxNonceUsed => "another payment of this wallet was mined meanwhile; send it again",
-        Code::TxExpired | Code::TxExpiresSoon => "give it more blocks with --valid-for",
+        Code::TxExpired | Code::TxExpiresSoon => {
+            "put one in its place that may wait longer, with wallet bump --valid-for"
+        }
         Code::TxSenderLimit | Code::TxNonceGap => {
             "wait until earlier payments are mined, then try again; wallet repair finds what holds them up"
         }
-        Code::TxPoolFull => "offer more with --fee, or try again later",
+        Code::TxPoolFull => "pay more in its place with wallet bump --fee, or hand it over again later",
         Code::TokenNeeded | Code::BadToken | Code::ScopeMissing => {
             "ask its operator for a pairing line (cairn-node token new), and give it to wallet pair"
         }
@@ -174,6 +184,7 @@ pub struct Node<'a> {
     url: String,
     http: HttpClient,
     network: &'a Network,
+    budget: Arc<Budget>,
 }
 
 impl<'a> Node<'a> {
@@ -181,29 +192,29 @@ impl<'a> Node<'a> {
     ///
     /// # Errors
     /// Refuses what is no `http` URL.
-    pub fn new(url: Option<&str>, network: &'a Network) -> Result<Self, ClientError> {
+    pub fn new(url: Option<&str>, network: &'a Network, budget: Arc<Budget>) -> Result<Self, ClientError> {
         let url = match url {
             Some(url) => String::from(url),
             None => format!("http://127.0.0.1:{}", network.defaults.rpc_port),
         };
-        Self::build(url, HeaderMap::new(), network)
+        Self::build(url, HeaderMap::new(), network, budget)
     }
 
     /// Prepares to ask a node that gave a token, and to show it that token.
     ///
     /// # Errors
     /// Refuses what is no `http` URL.
-    pub fn paired(pairing: &Pairing, network: &'a Network) -> Result<Self, ClientError> {
+    pub fn paired(pairing: &Pairing, network: &'a Network, budget: Arc<Budget>) -> Result<Self, ClientError> {
         let bearer = Secret::new(format!("Bearer {}", pairing.token().expose()));
         let mut value = HeaderValue::from_str(bearer.expose()).expect("a pairing holds graphic ASCII only");
         // Keeps it out of what the HTTP library logs.
         value.set_sensitive(true);
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, value);
-        Self::build(pairing.url().to_owned(), headers, network)
+        Self::build(pairing.url().to_owned(), headers, network, budget)
     }
 
-    fn build(url: String, headers: HeaderMap, network: &'a Network) -> Result<Self, ClientError> {
+    fn build(url: String, headers: HeaderMap, network: &'a Network, budget: Arc<Budget>) -> Result<Self, ClientError> {
         let http = HttpClientBuilder::new()
             .set_headers(headers)
             .connect_timeout(CONNECT_TIMEOUT)
@@ -211,7 +222,24 @@ impl<'a> Node<'a> {
             .max_response_size(MAX_ANSWER_BYTES)
             .build(&url)
             .map_err(|error| ClientError::Url { url: url.clone(), reason: Inert(&error.to_string()).to_string() })?;
-        Ok(Self { url, http, network })
+        Ok(Self { url, http, network, budget })
+    }
+
+    /// The answer to one question, within what is left of the node's time.
+    async fn ask<T>(&self, question: impl Future<Output = Result<T, CallError>>) -> Result<T, ClientError> {
+        let (began, left) = (Instant::now(), self.budget.left());
+        let answer = tokio::time::timeout(left, question).await;
+        self.budget.spend(began.elapsed());
+        match answer {
+            Ok(answer) => self.answer(answer),
+            Err(_) => {
+                let reason = format!(
+                    "its answers took {} s together, all that --max-time gives it",
+                    self.budget.whole().as_secs_f32().round()
+                );
+                Err(ClientError::NoAnswer { url: self.url.clone(), reason })
+            }
+        }
     }
 
     /// Where it is.
@@ -229,7 +257,7 @@ impl<'a> Node<'a> {
     /// # Errors
     /// No answer, or a node of another network.
     pub async fn info(&self) -> Result<NodeInfo, ClientError> {
-        let info = self.answer(self.http.node_info().await)?;
+        let info = inert(self.ask(self.http.node_info()).await?);
         network::check_same(self.network, &info.chain, info.genesis_id.0)
             .map_err(|mismatch| ClientError::OtherNetwork { url: self.url.clone(), mismatch })?;
         Ok(info)
@@ -240,7 +268,7 @@ impl<'a> Node<'a> {
     /// # Errors
     /// No answer, or a refusal.
     pub async fn account(&self, address: &str) -> Result<AccountJson, ClientError> {
-        self.answer(self.http.get_account(String::from(address)).await)
+        self.ask(self.http.get_account(String::from(address))).await
     }
 
     /// The header of its tip.
@@ -248,7 +276,7 @@ impl<'a> Node<'a> {
     /// # Errors
     /// No answer, or a refusal.
     pub async fn tip(&self) -> Result<HeaderJson, ClientError> {
-        self.answer(self.http.chain_tip().await)
+        self.ask(self.http.chain_tip()).await
     }
 
     /// Whether a header of the node stands under the rules that this wallet knows for its height.
@@ -273,7 +301,7 @@ impl<'a> Node<'a> {
         known: Option<BlockId>,
     ) -> Result<LightProofJson, ClientError> {
         let (tip, random) = (Text(request.tip), Text(request.random));
-        self.answer(self.http.get_light_proof(tip, random, known.map(Text)).await)
+        self.ask(self.http.get_light_proof(tip, random, known.map(Text))).await
     }
 
     /// Headers after the block `after` up to the block `at`, 112 bytes each, `count` at most.
@@ -281,7 +309,7 @@ impl<'a> Node<'a> {
     /// # Errors
     /// No answer, or a refusal.
     pub async fn bare_headers(&self, after: BlockId, at: BlockId, count: u64) -> Result<HexBytes, ClientError> {
-        self.answer(self.http.get_bare_headers(Text(after), Text(at), Some(count)).await)
+        self.ask(self.http.get_bare_headers(Text(after), Text(at), Some(count))).await
     }
 
     /// The encoded proof of what an address had after the block `at`.
@@ -289,7 +317,7 @@ impl<'a> Node<'a> {
     /// # Errors
     /// No answer, or a refusal.
     pub async fn account_proof(&self, address: &str, at: BlockId) -> Result<HexBytes, ClientError> {
-        let proof = self.answer(self.http.get_proof(String::from(address), Some(Text(at))).await)?;
+        let proof = self.ask(self.http.get_proof(String::from(address), Some(Text(at)))).await?;
         Ok(proof.raw)
     }
 
@@ -298,7 +326,15 @@ impl<'a> Node<'a> {
     /// # Errors
     /// No answer, or a refusal.
     pub async fn transaction_proof(&self, txid: TxId, at: BlockId) -> Result<HexBytes, ClientError> {
-        Ok(self.answer(self.http.get_transaction_proof(Text(txid), Text(at)).await)?.raw)
+        Ok(self.ask(self.http.get_transaction_proof(Text(txid), Text(at))).await?.raw)
+    }
+
+    /// A block's bytes.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn raw_block(&self, id: BlockId) -> Result<HexBytes, ClientError> {
+        self.ask(self.http.get_raw_block(BlockRef::Id(Text(id)))).await
     }
 
     /// What touched an address, the last first, from its index of addresses.
@@ -306,7 +342,7 @@ impl<'a> Node<'a> {
     /// # Errors
     /// No answer, or a refusal: it may keep no index.
     pub async fn history(&self, address: &str, before: Option<HistoryCursor>) -> Result<AddressHistory, ClientError> {
-        self.answer(self.http.get_history(String::from(address), before.map(Text), None).await)
+        self.ask(self.http.get_history(String::from(address), before.map(Text), None)).await
     }
 
     /// The least fee its pool takes, in pebbles a byte.
@@ -314,7 +350,7 @@ impl<'a> Node<'a> {
     /// # Errors
     /// No answer, or a refusal.
     pub async fn min_fee_rate(&self) -> Result<u64, ClientError> {
-        Ok(self.answer(self.http.mempool_info().await)?.min_fee_rate)
+        Ok(self.ask(self.http.mempool_info()).await?.min_fee_rate)
     }
 
     /// Hands it a signed transaction. One that it has already, in its pool or in a block, has arrived.
@@ -323,7 +359,7 @@ impl<'a> Node<'a> {
     /// No answer: it may have arrived all the same. Or a refusal.
     pub async fn submit(&self, transaction: &Transaction) -> Result<(), ClientError> {
         let raw = HexBytes(cairn_ledger::codec::encode(transaction));
-        match self.answer(self.http.submit_tx(raw).await) {
+        match self.ask(self.http.submit_tx(raw)).await {
             Err(ClientError::Refused { code: Code::TxAlreadyPooled | Code::TxAlreadyMined, .. }) => Ok(()),
             other => other.map(|_| ()),
         }
@@ -334,8 +370,8 @@ impl<'a> Node<'a> {
     /// # Errors
     /// No answer, or a refusal.
     pub async fn status(&self, txid: TxId) -> Result<TxStatus, ClientError> {
-        let mut status = self.answer(self.http.tx_status(Text(txid)).await)?;
-        status.reason = status.reason.map(|reason| Inert(&reason).to_string());
+        let mut status = self.ask(self.http.tx_status(Text(txid))).await?;
+        status.reason = status.reason.map(|reason| said(&reason));
         Ok(status)
     }
 
@@ -343,7 +379,7 @@ impl<'a> Node<'a> {
         let url = || self.url.clone();
         answer.map_err(|error| match error {
             CallError::Call(object) => {
-                let message = Inert(object.message()).to_string();
+                let message = said(object.message());
                 match Code::from_number(object.code()) {
                     Some(code) => ClientError::Refused { code, message },
                     // The codes jsonrpsee keeps: no such method, no such parameter.
@@ -366,14 +402,29 @@ impl<'a> Node<'a> {
     }
 }
 
+/// The same with every text of the node inert and in short, whoever shows it.
+fn inert(info: NodeInfo) -> NodeInfo {
+    let mut info = info;
+    for text in [&mut info.version, &mut info.chain, &mut info.address_prefix, &mut info.peer_id] {
+        *text = said(text);
+    }
+    for text in [&mut info.rules_notice, &mut info.sync.reason].into_iter().flatten() {
+        *text = said(text);
+    }
+    if let Some(next) = &mut info.rules.next_upgrade {
+        next.name = said(&next.name);
+    }
+    info
+}
+
 /// What the node says of upgrades that it or this wallet does not know, in a sentence or two.
 pub fn other_rules(info: &NodeInfo, network: &Network) -> Option<String> {
     if info.outdated || info.rules.id.0 == network.spec.schedule().id() {
         let said = info.rules_notice.as_ref().filter(|_| !info.outdated);
-        return said.map(|notice| format!("The node says of the network's rules: {}.", Inert(notice)));
+        return said.map(|notice| format!("The node says of the network's rules: {notice}."));
     }
     let next = info.rules.next_upgrade.as_ref();
-    let next = next.map(|next| format!(" (its next one is {} at block {})", Inert(&next.name), next.height));
+    let next = next.map(|next| format!(" (its next one is {} at block {})", next.name, next.height));
     Some(format!(
         "The node knows other upgrades of the network than this wallet{}: update whichever is older, the program or the \
          file given with --chain.",
@@ -385,7 +436,7 @@ pub fn other_rules(info: &NodeInfo, network: &Network) -> Option<String> {
 pub fn lag(info: &NodeInfo) -> Option<String> {
     if info.outdated {
         let notice = info.rules_notice.as_deref().unwrap_or("it does not say why");
-        return Some(format!("The node is left behind, so what it says may be void. It says: {}.", Inert(notice)));
+        return Some(format!("The node is left behind, so what it says may be void. It says: {notice}."));
     }
     if info.sync.phase == SyncPhase::Stalled {
         let reason = info.sync.reason.as_deref().unwrap_or("it does not say why");
@@ -409,7 +460,7 @@ fn is_unauthorized(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     matches!(rejected, Some(transport::Error::Rejected { status_code: 401 }))
 }
 
-/// An error with its causes, inert; each is said once.
+/// An error with its causes, inert and in short; each is said once.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -420,17 +471,18 @@ fn chain(error: &dyn Error) -> String {
         }
         source = cause.source();
     }
-    Inert(&text).to_string()
+    said(&text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::COMMAND_TIMEOUT;
 
     #[test]
     fn the_node_is_the_networks_unless_another_is_named() {
         let test = Network::parse(cairn_genesis::TEST).expect("shipped");
-        let url = |url| Node::new(url, &test).map(|node| String::from(node.url()));
+        let url = |url| Node::new(url, &test, Budget::new(COMMAND_TIMEOUT)).map(|node| String::from(node.url()));
         assert_eq!(url(None), Ok(String::from("http://127.0.0.1:19741")));
         assert_eq!(url(Some("http://example.org:1")), Ok(String::from("http://example.org:1")));
         for bad in ["", "127.0.0.1:9741", "https://example.org", "ws://example.org", "http://"] {
@@ -441,7 +493,10 @@ mod tests {
     #[test]
     fn a_refusal_says_what_to_do() {
         let error = ClientError::Refused { code: Code::TxFeeTooLow, message: String::from("got 1, expected 185") };
-        assert_eq!(error.to_string(), "the node refused: got 1, expected 185; offer more with --fee");
+        assert_eq!(
+            error.to_string(),
+            "the node refused: got 1, expected 185; pay more in its place, with wallet bump --fee"
+        );
         assert_eq!((error.kind(), error.refusal()), ("tx_fee_too_low", Some((3023, "got 1, expected 185"))));
     }
 }

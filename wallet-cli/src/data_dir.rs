@@ -99,6 +99,11 @@ impl DataDir {
         self.wallets.join(format!("{name}.journal"))
     }
 
+    /// What whoever changes a wallet or its labels locks.
+    pub fn lock_file(&self, name: &WalletName) -> PathBuf {
+        self.wallets.join(format!("{name}.lock"))
+    }
+
     /// The single-use secrets of a wallet.
     pub fn once_dir(&self, name: &WalletName) -> PathBuf {
         self.wallets.join(format!("{name}.once"))

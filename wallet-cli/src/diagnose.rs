@@ -1,5 +1,7 @@
-//! Why a payment is where it is, and what mends it: pure. The node's answers and the journal come in.
+//! Why a payment is where it is, and what mends it: pure. What is proven decides whether it is over; of one that is open
+//! the nodes say what holds it up, and all that is advised on their word leaves at most one payment to be mined.
 
+use crate::payments::{Impossible, Mined, Open, Outcome, Sender};
 use cairn_ledger::{hash::TxId, transaction::Transaction, units::Amount};
 use cairn_rpc::types::{AccountJson, TxState, TxStatus};
 
@@ -11,16 +13,16 @@ pub const LIFETIME_BLOCKS: u64 = 4;
 pub struct Facts<'a> {
     /// The payment.
     pub transaction: &'a Transaction,
-    /// What the node says about it.
+    /// What is proven to have become of it.
+    pub outcome: Outcome,
+    /// The sender, as is proven.
+    pub sender: &'a Sender,
+    /// What the nodes say about it.
     pub status: &'a TxStatus,
-    /// The sender.
+    /// What a node says about the sender.
     pub account: &'a AccountJson,
-    /// The height of the tip.
-    pub height: u64,
-    /// The least fee the pool takes, in pebbles a byte.
+    /// The least fee a pool takes, in pebbles a byte.
     pub min_fee_rate: u64,
-    /// Another payment of the journal with the same nonce that was mined.
-    pub rival: Option<TxId>,
 }
 
 /// Where a payment is and why.
@@ -35,13 +37,27 @@ pub enum Cause {
         confirmations: u64,
     },
     /// Its nonce is used: it can never be mined.
-    #[error("another payment with its nonce {nonce} was mined{}, so this one can never be", by(.rival.as_ref()))]
+    #[error("another payment with its nonce {nonce}, {rival}, is in block {height}, so this one can never be")]
     NonceUsed {
         /// The nonce.
         nonce: u64,
-        /// The other payment, when the journal has it.
-        rival: Option<TxId>,
+        /// The other payment.
+        rival: TxId,
+        /// Its block.
+        height: u64,
     },
+    /// Its nonce is used, and nobody proves by which payment.
+    #[error(
+        "a payment with its nonce {nonce} is in a block, and no node proves which: it may be this one, so nothing is sent \
+         again; ask another node with --node"
+    )]
+    NonceUnproven {
+        /// The nonce.
+        nonce: u64,
+    },
+    /// A node says that it is in a block, and does not prove it.
+    #[error("it is in a block, a node says, and it is not proven yet: ask again once more blocks have come")]
+    Unproven,
     /// Its last height has passed: it can never be mined.
     #[error("it expired: it could be mined until block {valid_until}, and the tip is block {height}")]
     Expired {
@@ -51,9 +67,9 @@ pub enum Cause {
         height: u64,
     },
     /// The node does not have it.
-    #[error("the node does not have it{}", reason.as_deref().map(|why| format!(" any more: {why}")).unwrap_or_default())]
+    #[error("no node that was asked has it{}", reason.as_deref().map(|why| format!(" any more: {why}")).unwrap_or_default())]
     Absent {
-        /// Why the node dropped it.
+        /// Why a node dropped it, in its words.
         reason: Option<String>,
     },
     /// An earlier nonce is nowhere: nothing after it is mined before it is filled.
@@ -103,23 +119,18 @@ pub enum Cause {
 pub enum Remedy {
     /// Nothing has to be done.
     Nothing,
+    /// Ask again, or ask others.
+    LookAgain,
     /// Hand it over again.
     Resend,
     /// Fill the gap.
     Repair,
     /// Pay more, or for longer.
     Bump,
-    /// Make a new payment: this one is over.
+    /// Make a new payment: this one is proven to be over.
     SendAgain,
     /// Cancel it, or wait for money.
     Cancel,
-}
-
-fn by(rival: Option<&TxId>) -> String {
-    match rival {
-        Some(rival) => format!(" ({rival})"),
-        None => String::from(" (this journal does not have it: another wallet with the same words may have sent it)"),
-    }
 }
 
 fn until(left: Option<u64>) -> String {
@@ -132,6 +143,8 @@ impl Cause {
         match self {
             Self::Mined { .. } => "mined",
             Self::NonceUsed { .. } => "nonce_used",
+            Self::NonceUnproven { .. } => "nonce_unproven",
+            Self::Unproven => "unproven",
             Self::Expired { .. } => "expired",
             Self::Absent { .. } => "absent",
             Self::Gap { .. } => "gap",
@@ -146,6 +159,7 @@ impl Cause {
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Mined { .. } | Self::Queued { .. } | Self::Waiting { .. } => Remedy::Nothing,
+            Self::NonceUnproven { .. } | Self::Unproven => Remedy::LookAgain,
             Self::NonceUsed { .. } | Self::Expired { .. } => Remedy::SendAgain,
             Self::Absent { .. } => Remedy::Resend,
             Self::Gap { .. } => Remedy::Repair,
@@ -155,37 +169,43 @@ impl Cause {
     }
 }
 
-/// Judges a payment: what is final first, then what keeps it from the next block, nearest cause first.
+/// Judges a payment: what is proven first, then what keeps it from the next block, nearest cause first.
 pub fn diagnose(facts: &Facts<'_>) -> Cause {
-    let Facts { transaction, status, account, height, .. } = *facts;
+    let nonce = facts.transaction.body.nonce;
+    match facts.outcome {
+        Outcome::Mined(Mined { height, confirmations, .. }) => Cause::Mined { height, confirmations },
+        Outcome::Impossible(Impossible::Replaced { by, height }) => Cause::NonceUsed { nonce, rival: by, height },
+        Outcome::Impossible(Impossible::Expired { valid_until, height }) => Cause::Expired { valid_until, height },
+        Outcome::Open(Open::NonceUsed) => Cause::NonceUnproven { nonce },
+        Outcome::Open(Open::Unused) => held_up(facts),
+    }
+}
+
+/// What keeps an open payment from the next block, as the nodes say.
+fn held_up(facts: &Facts<'_>) -> Cause {
+    let Facts { transaction, status, account, sender, .. } = *facts;
     let body = &transaction.body;
     let (nonce, valid_until) = (body.nonce, body.valid_until.get());
     if status.state == TxState::Mined {
-        return Cause::Mined { height: status.height.unwrap_or(height), confirmations: status.confirmations };
-    }
-    if nonce < account.nonce.0 {
-        return Cause::NonceUsed { nonce, rival: facts.rival };
-    }
-    if status.state == TxState::Expired || valid_until != 0 && valid_until <= height {
-        return Cause::Expired { valid_until, height };
+        return Cause::Unproven;
     }
     if status.state != TxState::Pooled {
         return Cause::Absent { reason: status.reason.clone() };
     }
     if account.pending.nonce.0 < nonce {
-        return Cause::Gap { missing: account.pending.nonce.0, nonce };
+        return Cause::Gap { missing: account.pending.nonce.0.max(sender.nonce), nonce };
     }
     let need = Amount::from_pebbles(body.most()).unwrap_or(Amount::MAX);
-    if need > account.balance.0 {
-        return Cause::NotEnough { have: account.balance.0, need };
+    if need > sender.balance {
+        return Cause::NotEnough { have: sender.balance, need };
     }
     let (got, bytes) = (body.fee.pebbles(), transaction.size() as u64);
     let least = bytes.saturating_mul(facts.min_fee_rate);
     if got < least {
         return Cause::Cheap { got, bytes, least };
     }
-    match nonce.saturating_sub(account.nonce.0) {
-        0 => Cause::Waiting { left: (valid_until != 0).then(|| valid_until.saturating_sub(height)) },
+    match nonce.saturating_sub(sender.nonce) {
+        0 => Cause::Waiting { left: (valid_until != 0).then(|| valid_until.saturating_sub(sender.height)) },
         before => Cause::Queued { before },
     }
 }
@@ -221,8 +241,8 @@ mod tests {
         body.sign(&key, &BlockId::from_bytes([7; 32]), &[0; 32])
     }
 
-    /// A payment with nonce 7 in the pool, with every change a test makes to the facts.
-    fn cause(change: impl FnOnce(&mut TxStatus, &mut AccountJson, &mut u64, &mut u64)) -> Cause {
+    /// An open payment with nonce 7 in the pool, with every change a test makes to the facts.
+    fn cause(change: impl FnOnce(&mut TxStatus, &mut AccountJson, &mut Sender, &mut Outcome, &mut u64)) -> Cause {
         let transaction = transaction(7);
         let mut status = TxStatus {
             txid: Text(transaction.id()),
@@ -232,46 +252,72 @@ mod tests {
             confirmations: 0,
             reason: None,
         };
-        let balance = Pebbles(Amount::from_pebbles(10_000).expect("an amount"));
+        let balance = Amount::from_pebbles(10_000).expect("an amount");
         let mut account = AccountJson {
             address: String::new(),
             exists: true,
-            balance,
+            balance: Pebbles(balance),
             nonce: Text(7),
-            pending: PendingJson { balance, nonce: Text(8), count: 1 },
+            pending: PendingJson { balance: Pebbles(balance), nonce: Text(8), count: 1 },
             height: 100,
             block: Text(BlockId::from_bytes([0; 32])),
         };
-        let (mut height, mut min_fee_rate) = (100, 1);
-        change(&mut status, &mut account, &mut height, &mut min_fee_rate);
-        let rival = None;
-        diagnose(&Facts { transaction: &transaction, status: &status, account: &account, height, min_fee_rate, rival })
+        let mut sender = Sender { height: 100, nonce: 7, balance, newest: true };
+        let (mut outcome, mut min_fee_rate) = (Outcome::Open(Open::Unused), 1);
+        change(&mut status, &mut account, &mut sender, &mut outcome, &mut min_fee_rate);
+        let (transaction, status, account) = (&transaction, &status, &account);
+        diagnose(&Facts { transaction, outcome, sender: &sender, status, account, min_fee_rate })
     }
 
     #[test]
     fn each_cause_is_told_from_the_others_with_its_remedy() {
-        let balance = |pebbles| Pebbles(Amount::from_pebbles(pebbles).expect("an amount"));
+        let crn = |pebbles| Amount::from_pebbles(pebbles).expect("an amount");
+        let (by, block) = (TxId::from_bytes([9; 32]), BlockId::from_bytes([0; 32]));
+        let mined = Outcome::Mined(Mined { block, height: 90, confirmations: 11 });
+        let replaced = Outcome::Impossible(Impossible::Replaced { by, height: 90 });
+        let expired = Outcome::Impossible(Impossible::Expired { valid_until: 120, height: 120 });
         for (cause, kind, remedy) in [
-            (cause(|_, _, _, _| {}), "waiting", Remedy::Nothing),
-            (cause(|status, _, _, _| status.state = TxState::Mined), "mined", Remedy::Nothing),
-            (cause(|status, _, _, _| status.state = TxState::Expired), "expired", Remedy::SendAgain),
-            (cause(|_, _, height, _| *height = 120), "expired", Remedy::SendAgain),
-            (cause(|_, account, _, _| account.nonce = Text(8)), "nonce_used", Remedy::SendAgain),
-            (cause(|status, _, _, _| status.state = TxState::Unknown), "absent", Remedy::Resend),
-            (cause(|status, _, _, _| status.state = TxState::Dropped), "absent", Remedy::Resend),
+            (cause(|_, _, _, _, _| {}), "waiting", Remedy::Nothing),
+            (cause(|_, _, _, outcome, _| *outcome = mined), "mined", Remedy::Nothing),
+            (cause(|_, _, _, outcome, _| *outcome = replaced), "nonce_used", Remedy::SendAgain),
+            (cause(|_, _, _, outcome, _| *outcome = expired), "expired", Remedy::SendAgain),
             (
-                cause(|_, account, _, _| (account.nonce, account.pending.nonce) = (Text(5), Text(5))),
+                cause(|_, _, _, outcome, _| *outcome = Outcome::Open(Open::NonceUsed)),
+                "nonce_unproven",
+                Remedy::LookAgain,
+            ),
+            (
+                cause(|_, account, sender, _, _| {
+                    (account.pending.nonce, sender.nonce) = (Text(5), 5);
+                }),
                 "gap",
                 Remedy::Repair,
             ),
-            (cause(|_, account, _, _| account.balance = balance(1_249)), "not_enough_money", Remedy::Cancel),
-            (cause(|_, _, _, rate| *rate = 2), "cheap", Remedy::Bump),
-            (cause(|_, account, _, _| account.nonce = Text(5)), "queued", Remedy::Nothing),
+            (cause(|_, _, sender, _, _| sender.balance = crn(1_249)), "not_enough_money", Remedy::Cancel),
+            (cause(|_, _, _, _, rate| *rate = 2), "cheap", Remedy::Bump),
+            (cause(|_, _, sender, _, _| sender.nonce = 5), "queued", Remedy::Nothing),
         ] {
             assert_eq!((cause.kind(), cause.remedy()), (kind, remedy), "{cause}");
         }
-        // The controls: exactly enough money, and the last block before the last height.
-        assert_eq!(cause(|_, account, _, _| account.balance = balance(1_250)).kind(), "waiting");
-        assert_eq!(cause(|_, _, height, _| *height = 119), Cause::Waiting { left: Some(1) });
+        // The control: exactly enough money.
+        assert_eq!(cause(|_, _, sender, _, _| sender.balance = crn(1_250)).kind(), "waiting");
+    }
+
+    /// The attack: a node that says that a payment is over. On its word alone nobody is told to pay again.
+    #[test]
+    fn no_word_of_a_node_ends_in_another_payment() {
+        for state in [TxState::Mined, TxState::Pooled, TxState::Unknown, TxState::Dropped, TxState::Expired] {
+            for (nonce, pending) in [(0, 0), (7, 7), (8, 8), (1_000, 1_000), (0, u64::MAX)] {
+                for height in [0, 119, 120, u64::MAX] {
+                    let told = cause(|status, account, _, _, rate| {
+                        status.state = state;
+                        (account.nonce, account.pending.nonce) = (Text(nonce), Text(pending));
+                        (account.height, *rate) = (height, 2);
+                        account.balance = Pebbles(Amount::ZERO);
+                    });
+                    assert_ne!(told.remedy(), Remedy::SendAgain, "{state:?} {nonce} {pending} {height}: {told}");
+                }
+            }
+        }
     }
 }

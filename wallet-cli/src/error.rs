@@ -9,6 +9,7 @@ use crate::{
     message::MessageError,
     network::NetworkError,
     pairing::PairingError,
+    payments::{Impossible, InTheWay},
     plan::PlanError,
     proven::report::Liar,
     recipients::CsvError,
@@ -31,6 +32,8 @@ pub const USAGE: u8 = 2;
 pub const NO_ANSWER: u8 = 3;
 /// The exit code of a payment that was not mined in time.
 pub const NOT_MINED: u8 = 4;
+/// The exit code of a payment that was sent, when nobody took the news of it.
+pub const SENT_UNTOLD: u8 = 5;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -135,26 +138,61 @@ pub enum WalletError {
         error: ReceiptFileError,
     },
     /// The node did not take a payment.
-    #[error("{error} (payment {txid}; it is in the journal and can be handed over with wallet resend)")]
+    #[error(
+        "{error}. The payment {txid} is signed and open all the same, for a node that refuses it may pass it on; see what \
+         becomes of it: {why}"
+    )]
     Refused {
         /// The payment.
         txid: TxId,
         /// What the node says.
         error: ClientError,
+        /// The command that says what has become of it.
+        why: String,
     },
     /// The node fell silent while it was given a payment.
     #[error(
-        "the payment {txid} was signed and is in the journal, but the node did not answer, so it may or may not be \
-         on its way ({error}); ask with wallet status {txid}, hand it over again with wallet resend {txid}"
+        "the payment {txid} was signed and is in the journal, but no node answered, so it may or may not be on its way \
+         ({error}); see what becomes of it: {why}"
     )]
     InDoubt {
         /// The payment.
         txid: TxId,
         /// What happened.
         error: ClientError,
+        /// The command that says what has become of it.
+        why: String,
+    },
+    /// A payment like one that is open.
+    #[error("{}", in_the_way(payments, resend))]
+    InTheWay {
+        /// The earlier ones, those that the owner was not told of first.
+        payments: Vec<InTheWay>,
+        /// The command that hands the same one over again.
+        resend: String,
+    },
+    /// A payment that is over.
+    #[error("the payment {txid} can never be mined: {why}; to pay all the same, send it again")]
+    Never {
+        /// Which.
+        txid: TxId,
+        /// Why.
+        why: Impossible,
+    },
+    /// A payment left, and its owner could not be told.
+    #[error(
+        "the payment {txid} was sent, and telling so failed ({error}); it is in the journal: see wallet status {txid}"
+    )]
+    SentUntold {
+        /// The payment.
+        txid: TxId,
+        /// What happened.
+        error: io::Error,
     },
     /// A payment is not in a block.
-    #[error("the payment {txid} was sent and is not in a block: {why}")]
+    #[error(
+        "the payment {txid} was signed and sent, and is not where it was to be: {why} (wallet why {txid} says more)"
+    )]
     NotMined {
         /// The payment.
         txid: TxId,
@@ -169,8 +207,8 @@ pub enum WalletError {
     },
     /// Another payment took the nonce.
     #[error(
-        "nonce {nonce} is used: a payment with it was mined, perhaps from another wallet with the same words (the next \
-         is {next}); send it again"
+        "nonce {nonce} is used: a payment with it was mined, and it is not this one, or not proven to be (the next is \
+         {next}); see wallet history"
     )]
     NonceUsed {
         /// The payment's nonce.
@@ -308,6 +346,25 @@ pub enum WalletError {
     Output(#[from] io::Error),
 }
 
+/// What earlier payments of the same purpose mean for a new one.
+fn in_the_way(payments: &[InTheWay], resend: &str) -> String {
+    let Some(first) = payments.first() else { return String::new() };
+    let said = match first.mined {
+        Some(height) => format!(
+            "the same amount was paid to the same receiver already, and nobody had been told: {} is in block {height}",
+            first.txid
+        ),
+        None => format!(
+            "a payment of the same amount to the same receiver is open: {} may still be mined; to hand that one over once \
+             more: {resend}",
+            first.txid
+        ),
+    };
+    let others: Vec<String> = payments.iter().skip(1).map(|other| other.txid.to_string()).collect();
+    let others = if others.is_empty() { String::new() } else { format!(" (beside it: {})", others.join(", ")) };
+    format!("{said}{others}. To pay a second time, add --again")
+}
+
 impl WalletError {
     /// The exit code.
     pub fn exit_code(&self) -> u8 {
@@ -315,6 +372,7 @@ impl WalletError {
             Self::InDoubt { .. } => NO_ANSWER,
             Self::Client(error) if error.is_silence() => NO_ANSWER,
             Self::NotMined { .. } | Self::NotReceived { .. } => NOT_MINED,
+            Self::SentUntold { .. } => SENT_UNTOLD,
             _ => FAILED,
         }
     }
@@ -339,6 +397,13 @@ impl WalletError {
             Self::Clock { .. } => "clock_wrong",
             Self::Receipt { .. } => "bad_receipt",
             Self::InDoubt { .. } => "in_doubt",
+            Self::InTheWay { payments, .. } if payments.first().is_some_and(|first| first.mined.is_some()) => {
+                "already_paid"
+            }
+            Self::InTheWay { .. } => "payment_open",
+            Self::SentUntold { .. } => "sent_untold",
+            Self::Never { why: Impossible::Replaced { .. }, .. } => "nonce_used",
+            Self::Never { why: Impossible::Expired { .. }, .. } => "expired",
             Self::NotMined { .. } => "not_mined",
             Self::NotReceived { .. } => "not_received",
             Self::NotInJournal { .. } => "not_in_journal",
@@ -373,10 +438,13 @@ impl WalletError {
         match self {
             Self::Refused { txid, .. }
             | Self::InDoubt { txid, .. }
+            | Self::SentUntold { txid, .. }
+            | Self::Never { txid, .. }
             | Self::NotMined { txid, .. }
             | Self::NoReceipt { txid, .. }
             | Self::TooLateToReplace { txid }
             | Self::NotInJournal { txid } => Some(*txid),
+            Self::InTheWay { payments, .. } => payments.first().map(|first| first.txid),
             _ => None,
         }
     }

@@ -1,10 +1,12 @@
 //! Small private files: read within a bound, written whole or not at all.
 
 use std::{
-    fs::{self, DirBuilder, File, Permissions},
+    fs::{self, DirBuilder, File, Permissions, TryLockError},
     io::{self, ErrorKind, Read, Write},
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// The mode of directories that hold wallets: nobody else may look inside.
@@ -87,6 +89,32 @@ fn temporary(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     Ok(file)
+}
+
+/// How long a command waits for another that changes the same file.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+/// How long it rests between two attempts.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// Waits until nobody else has `file` locked, and locks it. A lock ends with the process, however it ends.
+///
+/// # Errors
+/// [`ErrorKind::TimedOut`] when another command keeps it too long, or what the system says.
+pub fn lock(file: &File) -> io::Result<()> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_WAIT => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => {
+                let waited = LOCK_WAIT.as_secs();
+                let text =
+                    format!("another command of this wallet has been changing it for {waited} s; end that one first");
+                return Err(io::Error::new(ErrorKind::TimedOut, text));
+            }
+        }
+    }
 }
 
 /// Makes the names in the directory of `path` durable.

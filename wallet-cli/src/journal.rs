@@ -4,7 +4,10 @@
 //! a torn last line, whose payment cannot have left, so readers skip it and the next writer cuts it off.
 //! Any other line that cannot be read is damage; it is reported, never silently dropped.
 
-use crate::{files, output::Inert};
+use crate::{
+    files,
+    output::{Inert, said},
+};
 use cairn_genesis::Network;
 use cairn_ledger::{
     address::AddressPrefix, hash::TxId, keys::Address, transaction::Transaction, units::Amount,
@@ -16,7 +19,7 @@ use cairn_rpc::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
@@ -67,12 +70,29 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// That a payment left, as its owner was told: a node took it, or it was seen in a block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// When, Unix ms.
+    pub time: u64,
+    /// Which payment.
+    pub txid: Text<TxId>,
+}
+
 /// One line.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-enum Line {
+pub(crate) enum Line {
     Signed(Payment),
     Refused(Refusal),
+    Sent(Told),
+}
+
+impl Line {
+    /// The line as it is written.
+    pub(crate) fn to_text(&self) -> serde_json::Result<String> {
+        Ok(format!("{}\n", serde_json::to_string(self)?))
+    }
 }
 
 impl Payment {
@@ -131,6 +151,8 @@ pub struct Contents {
     pub payments: Vec<Payment>,
     /// The last refusal of each payment that was refused.
     pub refusals: BTreeMap<[u8; 32], Refusal>,
+    /// The payments that left, as their owner was told.
+    pub told: BTreeSet<[u8; 32]>,
     /// The numbers of the lines that cannot be read, from 1.
     pub damaged_lines: Vec<usize>,
 }
@@ -146,7 +168,13 @@ impl Contents {
         self.refusals.get(txid.as_bytes())
     }
 
-    fn parse(bytes: &[u8]) -> Self {
+    /// Whether the owner was told that this payment left.
+    pub fn is_told(&self, txid: &TxId) -> bool {
+        self.told.contains(txid.as_bytes())
+    }
+
+    /// What the bytes of a journal say.
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         let mut contents = Self::default();
         let whole = whole_lines(bytes);
         for (line, number) in bytes.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n').zip(1..) {
@@ -154,6 +182,9 @@ impl Contents {
                 Ok(Line::Signed(payment)) => contents.payments.push(payment),
                 Ok(Line::Refused(refusal)) => {
                     contents.refusals.insert(*refusal.txid.0.as_bytes(), refusal);
+                }
+                Ok(Line::Sent(told)) => {
+                    contents.told.insert(*told.txid.0.as_bytes());
                 }
                 Err(_) if line.is_empty() => {}
                 Err(_) => contents.damaged_lines.push(number),
@@ -196,7 +227,7 @@ impl Journal {
     /// What the system says.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(files::FILE_MODE).open(path)?;
-        file.lock()?;
+        files::lock(&file)?;
         files::sync_parent(path)?;
         let bytes = files::read_all_bounded(Read::by_ref(&mut file), MAX_JOURNAL_BYTES)?;
         let whole = whole_lines(&bytes);
@@ -206,7 +237,7 @@ impl Journal {
         Ok(Self { file, contents: Contents::parse(&bytes) })
     }
 
-    /// What it said when it was opened.
+    /// What it said when it was opened, and what nodes answered since.
     pub fn contents(&self) -> &Contents {
         &self.contents
     }
@@ -219,18 +250,36 @@ impl Journal {
         self.append(&Line::Signed(payment.clone()))
     }
 
-    /// Notes that a node did not take a payment.
+    /// Notes that a node did not take a payment: a sentence at most, and the same one once, however long a node talks
+    /// and however often it is asked.
     ///
     /// # Errors
     /// What the system says.
     pub fn refuse(&mut self, time: u64, txid: TxId, (code, message): (i32, &str)) -> io::Result<()> {
-        self.append(&Line::Refused(Refusal { time, txid: Text(txid), code, message: Inert(message).to_string() }))
+        let refusal = Refusal { time, txid: Text(txid), code, message: said(message) };
+        let last = self.contents.refusal(&txid);
+        if last.is_some_and(|last| (last.code, &last.message) == (refusal.code, &refusal.message)) {
+            return Ok(());
+        }
+        self.append(&Line::Refused(refusal.clone()))?;
+        self.contents.refusals.insert(*txid.as_bytes(), refusal);
+        Ok(())
+    }
+
+    /// Notes that a payment left, so that its owner is not asked about it again.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sent(&mut self, time: u64, txid: TxId) -> io::Result<()> {
+        if !self.contents.is_told(&txid) {
+            self.append(&Line::Sent(Told { time, txid: Text(txid) }))?;
+            self.contents.told.insert(*txid.as_bytes());
+        }
+        Ok(())
     }
 
     fn append(&mut self, line: &Line) -> io::Result<()> {
-        let mut text = serde_json::to_string(line)?;
-        text.push('\n');
-        self.file.write_all(text.as_bytes())?;
+        self.file.write_all(line.to_text()?.as_bytes())?;
         self.file.sync_all()
     }
 }
@@ -253,7 +302,7 @@ mod tests {
     fn payment(nonce: u64) -> Payment {
         let coin = Amount::from_pebbles(Amount::PEBBLES_PER_CRN).expect("one");
         let outputs = vec![Output { to: key().address(), amount: coin }];
-        let request = Request { outputs, fee: None, memo: String::from("a\n\u{1b}b"), valid_for: 0, nonce: None };
+        let request = Request { outputs, memo: String::from("a\n\u{1b}b"), ..Request::default() };
         let view = View { balance: Amount::MAX, nonce, height: Height::new(5), min_fee_rate: 1, new_accounts: 0 };
         let body = plan(network().spec.schedule(), &key().address(), &request, &view).expect("enough");
         let signed = sign(body, &key(), &network(), &[0; 32]).expect("valid");
@@ -274,6 +323,7 @@ mod tests {
             let mut journal = Journal::open(path).expect("made");
             journal.record(&payment(0)).expect("written");
             journal.refuse(1_700_000_000_001, payment(0).txid.0, (3023, "too low\u{7}")).expect("written");
+            journal.sent(1_700_000_000_002, payment(0).txid.0).expect("written");
             assert_eq!(fs::read_to_string(path).expect("there"), GOLDEN);
         });
     }
@@ -295,6 +345,42 @@ mod tests {
             assert_eq!(refused, Some("fee too low"));
             assert!(contents.refusal(&payment(0).txid.0).is_none() && contents.damaged_lines.is_empty());
             assert_eq!(fs::metadata(path).expect("there").permissions().mode() & 0o777, files::FILE_MODE);
+        });
+    }
+
+    /// The attack: a node that answers with megabytes, again and again. What is kept of it is a sentence, once.
+    #[test]
+    fn what_a_node_says_is_kept_once_and_in_short() {
+        with_journal(|path| {
+            let mut journal = Journal::open(path).expect("open");
+            journal.record(&payment(0)).expect("written");
+            let before = fs::metadata(path).expect("there").len();
+            let long = "\u{1b}x".repeat(1 << 20);
+            for _ in 0..100 {
+                journal.refuse(1, payment(0).txid.0, (3023, &long)).expect("written");
+            }
+            let grown = fs::metadata(path).expect("there").len() - before;
+            assert!(grown < 4_096, "{grown}");
+            let kept = read(path).expect("readable");
+            let kept = kept.refusal(&payment(0).txid.0).expect("kept");
+            assert!(kept.message.starts_with("\\u{1b}x") && kept.message.ends_with("..."), "{}", kept.message);
+            // The control: another answer is another line.
+            journal.refuse(2, payment(0).txid.0, (3020, "nonce used")).expect("written");
+            assert_eq!(read(path).expect("readable").refusal(&payment(0).txid.0).map(|last| last.code), Some(3020));
+        });
+    }
+
+    #[test]
+    fn that_a_payment_left_is_noted_once() {
+        with_journal(|path| {
+            let mut journal = Journal::open(path).expect("open");
+            journal.record(&payment(0)).expect("written");
+            assert!(!read(path).expect("readable").is_told(&payment(0).txid.0));
+            for _ in 0..3 {
+                journal.sent(5, payment(0).txid.0).expect("written");
+            }
+            assert!(read(path).expect("readable").is_told(&payment(0).txid.0));
+            assert_eq!(fs::read_to_string(path).expect("there").lines().count(), 2);
         });
     }
 

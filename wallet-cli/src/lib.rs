@@ -12,7 +12,8 @@
 //! | [`run`] | one session: the network, the wallet and the node a command works with |
 //! | `commands` | one file for each command: thin, all I/O |
 //! | [`plan`] | **pure**: what to send, for what fee, until when; what is missing |
-//! | [`wait`] | **pure**: whether to go on waiting for a block |
+//! | [`payments`] | **pure**: what has become of a payment, and whether another may be made: decided by proofs alone |
+//! | [`wait`] | why a payment that was followed is not in a block |
 //! | [`diagnose`], [`repair`] | **pure**: why a payment is not mined; which nonces are missing |
 //! | [`uri`], [`recipients`], [`labels`], [`message`] | **pure**: payment URIs, CSV, BIP 329 labels, signed messages |
 //! | [`txfile`] | **pure**: a payment as a file, between machines |
@@ -20,8 +21,8 @@
 //! | [`shared`] | keys of several people: MuSig2, FROST |
 //! | [`words`] | 24 words and the keys that follow from them (BIP39, BIP32) |
 //! | [`keystore`] | the encrypted wallet file (Argon2id, XChaCha20-Poly1305) |
-//! | [`journal`] | every payment ever signed, written before it is sent |
-//! | [`client`] | the node, as the wallet sees it |
+//! | [`journal`] | every payment ever signed, written before it is sent; what nodes answered |
+//! | [`client`], [`budget`] | the node, as the wallet sees it; the time it has to answer |
 //! | [`pairing`] | the node that gave this wallet a token |
 //! | [`proven`] | **what nodes say, proven**: the most work, accounts and payments under it, and who lied |
 //! | [`secret`] | passwords and words: where they are read from, wiped when dropped |
@@ -29,12 +30,13 @@
 //! | [`output`], [`error`] | text or JSON; sentences, kinds and exit codes |
 //!
 //! # The path of a payment
-//! [`plan::plan`] against what the node says → password → [`keystore::Keystore::unlock`] → under the
-//! journal's lock: plan again, sign, verify → [`journal::Journal::record`] (synced) → submit → status.
+//! [`payments::Book`] and [`plan::plan`] against what is proven → password → [`keystore::Keystore::unlock`] → under
+//! the journal's lock: look again, sign, verify → [`journal::Journal::record`] (synced) → to every node → told. It stays
+//! open until [`payments::judge`] has a proof.
 //!
 //! # Invariants
 //! 1. A payment leaves only after it is in the journal on disk, and only when its owner says so: it is never
-//!    lost, and nothing is sent again on the wallet's own account.
+//!    lost, and nothing is sent again on the wallet's own account. No answer of a node closes it: only a proof does.
 //! 2. A wallet file is never overwritten by another wallet, and never seen half-written: a new account or a new
 //!    password replaces it whole.
 //! 3. Secrets live in memory that is wiped, and leave only as ciphertext, or as the words `new` shows. (What the
@@ -43,6 +45,7 @@
 //! 5. Text from outside (memos, labels, what nodes say) reaches the terminal without control characters.
 
 pub mod arguments;
+pub mod budget;
 pub mod cli;
 pub mod client;
 pub(crate) mod commands;
@@ -57,6 +60,7 @@ pub mod message;
 pub mod network;
 pub mod output;
 pub mod pairing;
+pub mod payments;
 pub mod plan;
 pub mod proven;
 pub mod recipients;

@@ -153,6 +153,18 @@ impl<'a> Output<'a> {
     }
 }
 
+/// The most characters of one text of a node that are shown or kept: a sentence or two.
+pub const MAX_SAID: usize = 400;
+
+/// What a node says, inert and in short: it may be megabytes long.
+pub fn said(text: &str) -> String {
+    let mut short: String = text.chars().take(MAX_SAID).collect();
+    if short.len() < text.len() {
+        short.push_str("...");
+    }
+    Inert(&short).to_string()
+}
+
 /// Text from outside, shown without the characters that would move the cursor, hide or reorder what is
 /// around it: those appear as escapes.
 pub struct Inert<'a>(pub &'a str);

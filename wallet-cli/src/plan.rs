@@ -18,13 +18,19 @@ use cairn_ledger::{
 /// keeps one that lies from spending the owner's money on fees.
 pub const MAX_AUTOMATIC_FEE_RATE: u64 = 1_000;
 
+/// The most a whole payment may pay its miner without the owner having raised it: a typing error, or a node that asks for
+/// too much, costs no more (0.1 CRN).
+pub const DEFAULT_MAX_FEE: u64 = Amount::PEBBLES_PER_CRN / 10;
+
 /// What the owner asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// Who receives what.
     pub outputs: Vec<Output>,
     /// The fee, or the least the node takes.
     pub fee: Option<Amount>,
+    /// The most that the fee may be; [`DEFAULT_MAX_FEE`] unless the owner says otherwise.
+    pub max_fee: Option<Amount>,
     /// Text that goes with it, for everybody to read.
     pub memo: String,
     /// For how many blocks from now it may be mined; 0 for ever.
@@ -40,12 +46,12 @@ impl Request {
     }
 }
 
-/// What the node said about the sender and about itself.
+/// What a plan needs to know: proven where the wallet has proofs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
-    /// The sender's money, its pooled payments spent.
+    /// The sender's money, what its open payments may cost taken away.
     pub balance: Amount,
-    /// The first nonce neither mined nor pooled.
+    /// The place that the payment takes.
     pub nonce: u64,
     /// The height of the tip.
     pub height: Height,
@@ -83,6 +89,17 @@ pub enum PlanError {
         /// What it asks for.
         got: u64,
     },
+    /// A fee beyond the owner's bound.
+    #[error(
+        "the fee would be {fee} CRN, and the most that is paid for one payment is {most} CRN: if that is meant, raise it \
+         with --max-fee {fee}"
+    )]
+    FeeTooHigh {
+        /// The fee.
+        fee: Amount,
+        /// The bound.
+        most: Amount,
+    },
     /// More than there is money in the world.
     #[error("the amount and the fee together are more than all the money there can ever be")]
     BeyondSupply,
@@ -93,7 +110,7 @@ pub enum PlanError {
         for_accounts(*.price)
     )]
     NotEnough {
-        /// The sender's money, its pooled payments spent.
+        /// The sender's money, what its open payments may cost taken away.
         have: Amount,
         /// The amount.
         amount: Amount,
@@ -105,6 +122,18 @@ pub enum PlanError {
         need: Amount,
         /// What the sender lacks.
         missing: Amount,
+    },
+    /// Not enough money, because earlier payments may still need it.
+    #[error("{error}; of your {balance} CRN the rest is held by {waiting} that {verb} open: see wallet history",
+            waiting = if *.waiting == 1 { String::from("1 payment") } else { format!("{} payments", .waiting) },
+            verb = if *.waiting == 1 { "is" } else { "are" })]
+    Held {
+        /// What is missing.
+        error: Box<PlanError>,
+        /// All the money.
+        balance: Amount,
+        /// How many payments are open.
+        waiting: usize,
     },
     /// A transaction that breaks a rule all the same.
     #[error("the payment would be invalid: {0}")]
@@ -119,9 +148,24 @@ impl PlanError {
             Self::Receivers { .. } => "receivers",
             Self::MemoTooLong { .. } => "memo_too_long",
             Self::FeeRateTooHigh { .. } => "fee_rate_too_high",
+            Self::FeeTooHigh { .. } => "fee_too_high",
+            Self::Held { .. } => "not_enough_money",
             Self::BeyondSupply => "beyond_supply",
             Self::NotEnough { .. } => "not_enough_money",
             Self::Invalid(_) => "invalid_payment",
+        }
+    }
+}
+
+impl PlanError {
+    /// The same, with what open payments hold of `balance`.
+    #[must_use]
+    pub fn with_held(self, balance: Amount, waiting: usize) -> Self {
+        match self {
+            Self::NotEnough { have, .. } if have < balance && waiting > 0 => {
+                Self::Held { error: Box::new(self), balance, waiting }
+            }
+            other => other,
         }
     }
 }
@@ -156,6 +200,10 @@ pub fn plan(
         Some(fee) => fee,
         None => automatic_fee(size(receivers, got), view.min_fee_rate)?,
     };
+    let most = request.max_fee.or_else(|| Amount::from_pebbles(DEFAULT_MAX_FEE).ok()).unwrap_or(Amount::MAX);
+    if fee > most {
+        return Err(PlanError::FeeTooHigh { fee, most });
+    }
     let amount = request.amount().ok_or(PlanError::BeyondSupply)?;
     let valid_until = match request.valid_for {
         0 => Height::GENESIS,
@@ -231,7 +279,7 @@ pub fn replacement_fee(old: &Transaction, bytes: usize, min_fee_rate: u64) -> Re
 pub fn replacement(
     old: &Transaction,
     cancel: bool,
-    (fee, valid_for): (Option<Amount>, u64),
+    (fee, max_fee, valid_for): (Option<Amount>, Option<Amount>, u64),
     min_fee_rate: u64,
 ) -> Result<Request, PlanError> {
     let body = &old.body;
@@ -241,7 +289,7 @@ pub fn replacement(
         Some(fee) => fee,
         None => replacement_fee(old, size(outputs.len(), memo.len()), min_fee_rate)?,
     };
-    Ok(Request { outputs, fee: Some(fee), memo, valid_for, nonce: Some(body.nonce) })
+    Ok(Request { outputs, fee: Some(fee), max_fee, memo, valid_for, nonce: Some(body.nonce) })
 }
 
 /// The payment that does nothing but take up its nonce: one pebble, the least there is.
@@ -278,7 +326,7 @@ mod tests {
 
     fn request() -> Request {
         let outputs = vec![Output { to: key(2).address(), amount: crn("1.5") }];
-        Request { outputs, fee: None, memo: String::from("tea"), valid_for: 120, nonce: None }
+        Request { outputs, memo: String::from("tea"), valid_for: 120, ..Request::default() }
     }
 
     fn paying(amount: Amount) -> Request {
@@ -360,7 +408,7 @@ mod tests {
 
     #[test]
     fn everything_may_be_spent_and_not_one_pebble_more() {
-        let all = Request { fee: Some(crn("0.5")), ..paying(crn("1")) };
+        let all = Request { fee: Some(crn("0.5")), max_fee: Some(crn("0.5")), ..paying(crn("1")) };
         let have = |balance: &str| plan(schedule(), &key(1).address(), &all, &View { balance: crn(balance), ..view() });
         assert!(have("1.5").is_ok());
         let error = have("1.49999999").expect_err("one pebble short");
@@ -399,15 +447,31 @@ mod tests {
     }
 
     /// The pool's rule, restated: a tenth more, the new bytes paid for again, a higher rate.
+    /// The attack, and the typing error: a fee that nobody means.
+    #[test]
+    fn an_absurd_fee_is_refused_until_the_bound_is_raised() {
+        let plan = |request: &Request| plan(schedule(), &key(1).address(), request, &view()).map(|body| body.fee);
+        let dear = Request { fee: Some(crn("0.10000001")), ..request() };
+        let refused = plan(&dear).expect_err("too dear");
+        assert_eq!(refused, PlanError::FeeTooHigh { fee: crn("0.10000001"), most: crn("0.1") });
+        assert!(refused.to_string().contains("--max-fee 0.10000001"), "{refused}");
+        assert_eq!(plan(&Request { max_fee: Some(crn("0.2")), ..dear }), Ok(crn("0.10000001")));
+        assert_eq!(plan(&Request { fee: Some(crn("0.1")), ..request() }), Ok(crn("0.1")), "the control");
+        // The bound binds the fee that a node asks for, too.
+        let thrifty = Request { max_fee: Some(crn("0.00000001")), ..request() };
+        assert!(matches!(plan(&thrifty), Err(PlanError::FeeTooHigh { .. })));
+    }
+
     #[test]
     fn a_replacement_pays_what_pools_ask_for() {
         let network = Network::parse(cairn_genesis::LOCAL).expect("shipped");
         for (fee, memo) in [("0.00000177", ""), ("0.5", ""), ("0.00001", "a longer memo than the other's")] {
-            let first = Request { fee: Some(crn(fee)), memo: String::from(memo), ..request() };
+            let max_fee = Some(crn("1"));
+            let first = Request { fee: Some(crn(fee)), max_fee, memo: String::from(memo), ..request() };
             let body = plan(schedule(), &key(1).address(), &first, &view()).expect("enough");
             let old = sign(body, &key(1), &network, &[0; 32]).expect("valid");
             for cancel in [false, true] {
-                let request = replacement(&old, cancel, (None, 120), 2).expect("a request");
+                let request = replacement(&old, cancel, (None, max_fee, 120), 2).expect("a request");
                 let body = plan(schedule(), &key(1).address(), &request, &view()).expect("enough");
                 let new = sign(body, &key(1), &network, &[0; 32]).expect("valid");
                 let (was, is) = (old.body.fee.pebbles(), new.body.fee.pebbles());

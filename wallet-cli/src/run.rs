@@ -1,13 +1,14 @@
 //! One session: from the command line to the command, and what every command works with.
 
 use crate::{
+    budget::Budget,
     cli::{AccountsAction, Arguments, Command, Global, SharedAction},
     client::Node,
     commands,
     data_dir::{DataDir, WalletName},
     error::WalletError,
     files,
-    journal::{self, Contents, Payment},
+    journal::{self, Contents},
     keystore::{Account, KdfCost, Keystore, KeystoreError, MAX_FILE_BYTES, SealRandomness, WalletSecret},
     labels::Labels,
     network,
@@ -16,14 +17,13 @@ use crate::{
     secret::Secret,
 };
 use cairn_genesis::Network;
-use cairn_ledger::{
-    hash::TxId,
-    keys::{Address, SecretKey},
-    transaction::Transaction,
-};
+use cairn_ledger::keys::{Address, SecretKey};
 use std::{
+    fs::{File, OpenOptions},
     io::{self, ErrorKind},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 use zeroize::Zeroizing;
@@ -104,6 +104,8 @@ pub(crate) struct Session<'a> {
     pub data: DataDir,
     /// The wallet it is about: the one that was chosen, or one that is being made.
     pub name: WalletName,
+    /// What each node has left of the command's time.
+    budgets: Vec<Arc<Budget>>,
 }
 
 /// A wallet that is there: its file without its secret.
@@ -116,7 +118,34 @@ pub(crate) struct Wallet {
 impl<'a> Session<'a> {
     fn new(options: &'a Global) -> Result<Self, WalletError> {
         let data = DataDir::choose(options.data_dir.as_deref(), |name| std::env::var_os(name))?;
-        Ok(Self { options, data, name: options.wallet.clone() })
+        Ok(Self::about(options, data, options.wallet.clone()))
+    }
+
+    /// A session about the wallet `name`. Its time is shared out among the nodes that are named: none takes another's.
+    pub fn about(options: &'a Global, data: DataDir, name: WalletName) -> Self {
+        let count = options.node.len().max(1);
+        let share = options.time() / u32::try_from(count).unwrap_or(u32::MAX);
+        Self { options, data, name, budgets: (0..count).map(|_| Budget::new(share)).collect() }
+    }
+
+    /// Gives the nodes as much time as at first, for the next look of a command that waits within a bound of its own.
+    pub fn renew_time(&self) {
+        self.budgets.iter().for_each(|budget| budget.renew());
+    }
+
+    /// Keeps other commands from changing the wallet, its accounts and its labels until the lock is dropped.
+    pub fn lock(&self) -> Result<File, WalletError> {
+        let path = self.data.lock_file(&self.name);
+        let options = OpenOptions::new().create(true).append(true).mode(files::FILE_MODE).open(&path);
+        let file = options.map_err(|error| match error.kind() {
+            // No directory, no wallet in it.
+            ErrorKind::NotFound => {
+                WalletError::NoWallet { name: self.name.clone(), path: self.data.wallet_file(&self.name) }
+            }
+            _ => file_error("open", &path)(error),
+        })?;
+        files::lock(&file).map_err(file_error("lock", &path))?;
+        Ok(file)
     }
 
     /// The chosen network.
@@ -126,7 +155,7 @@ impl<'a> Session<'a> {
 
     /// The chosen node, which has to be on `network`.
     pub fn node<'b>(&self, network: &'b Network) -> Result<Node<'b>, WalletError> {
-        self.node_at(network, self.options.node.first().map(String::as_str))
+        self.node_at(network, self.options.node.first().map(String::as_str), 0)
     }
 
     /// All the chosen nodes; the one paired with, or on this machine, when none is named.
@@ -134,16 +163,17 @@ impl<'a> Session<'a> {
         if self.options.node.is_empty() {
             return Ok(vec![self.node(network)?]);
         }
-        self.options.node.iter().map(|url| self.node_at(network, Some(url))).collect()
+        self.options.node.iter().zip(0..).map(|(url, place)| self.node_at(network, Some(url), place)).collect()
     }
 
-    fn node_at<'b>(&self, network: &'b Network, asked: Option<&str>) -> Result<Node<'b>, WalletError> {
+    fn node_at<'b>(&self, network: &'b Network, asked: Option<&str>, place: usize) -> Result<Node<'b>, WalletError> {
+        let budget = self.budgets.get(place).cloned().unwrap_or_else(|| Budget::new(self.options.time()));
         let path = self.data.pairing_file(&network.id());
         let pairing = Pairing::load(&self.data, &network.id()).map_err(file_error("read", &path))?;
         // The token is for the node that gave it, and for no other.
         match pairing.filter(|pairing| asked.is_none_or(|url| url.trim_end_matches('/') == pairing.url())) {
-            Some(pairing) => Ok(Node::paired(&pairing, network)?),
-            None => Ok(Node::new(asked, network)?),
+            Some(pairing) => Ok(Node::paired(&pairing, network, budget)?),
+            None => Ok(Node::new(asked, network, budget)?),
         }
     }
 
@@ -233,13 +263,6 @@ impl<'a> Session<'a> {
         wallet.keystore.check_has_key().map_err(wallet.failed())?;
         let password = self.options.password_source().read()?;
         wallet.keystore.unlock_bytes(network, &password).map_err(wallet.failed())
-    }
-
-    /// A payment that `wallet` signed, from the journal.
-    pub fn own_payment(&self, network: &Network, wallet: &Wallet, txid: &TxId) -> Result<Transaction, WalletError> {
-        let contents = self.journal()?;
-        let own = contents.payment(txid).filter(|payment| payment.is_of(&wallet.address, network));
-        own.and_then(Payment::transaction).ok_or(WalletError::NotInJournal { txid: *txid })
     }
 
     /// The labels' file.

@@ -116,7 +116,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &View) {
 }
 
 fn draw_money(frame: &mut Frame<'_>, area: Rect, view: &View) {
-    let block = Block::bordered().title(" Balance ");
+    let block = Block::bordered().title(" Balance, as the node says ");
     let mut lines = match view.money {
         None => vec![Line::from("asking the node ...")],
         Some(money) => {
@@ -134,7 +134,7 @@ fn draw_money(frame: &mut Frame<'_>, area: Rect, view: &View) {
 }
 
 fn draw_payments(frame: &mut Frame<'_>, area: Rect, view: &View) {
-    let block = Block::bordered().title(" Payments ");
+    let block = Block::bordered().title(" Payments, as the node says ");
     if view.payments.is_empty() {
         let text = Paragraph::new("none were sent from here").block(block);
         frame.render_widget(text, area);
@@ -164,7 +164,7 @@ fn draw_payments(frame: &mut Frame<'_>, area: Rect, view: &View) {
 }
 
 fn draw_chain(frame: &mut Frame<'_>, area: Rect, view: &View) {
-    let block = Block::bordered().title(" Chain ");
+    let block = Block::bordered().title(" Chain, as the node says ");
     let mut lines = match &view.tip {
         None => vec![Line::from("asking the node ...")],
         Some(tip) => {

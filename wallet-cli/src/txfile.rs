@@ -223,7 +223,7 @@ mod tests {
     fn body() -> TransactionBody {
         let pay = |pebbles| Output { to: key().address(), amount: Amount::from_pebbles(pebbles).expect("an amount") };
         let request =
-            Request { outputs: vec![pay(5), pay(7)], fee: None, memo: String::from("tea"), valid_for: 9, nonce: None };
+            Request { outputs: vec![pay(5), pay(7)], memo: String::from("tea"), valid_for: 9, ..Request::default() };
         let view = View { balance: Amount::MAX, nonce: 3, height: Height::new(5), min_fee_rate: 1, new_accounts: 1 };
         plan::plan(network().spec.schedule(), &key().address(), &request, &view).expect("enough")
     }

@@ -1,5 +1,6 @@
 //! `wallet accounts`: the accounts of the wallet's words, and more of them; `wallet watch-only`.
 
+use super::{Basis, complain};
 use crate::{
     cli::{AddAccountArguments, KdfArguments, WatchOnlyArguments},
     client::{ClientError, Node},
@@ -7,6 +8,7 @@ use crate::{
     keystore::{Account, Keystore, MAX_ACCOUNTS, WalletSecret},
     labels::{Kind, Label, Labels},
     output::{Inert, Output},
+    proven::{report::Report, source::Source},
     run::{Session, file_error},
     words::{KeyPath, MAX_ACCOUNT, Words},
 };
@@ -24,8 +26,10 @@ struct Accounts {
     chain: String,
     kind: &'static str,
     accounts: Vec<Shown>,
-    /// Whether a node told the balances.
+    /// Whether the balances are known.
     balances: bool,
+    /// What stands behind them, at the tip; null with `--trust-node`, or when no node was of help.
+    proof: Option<Report>,
     #[serde(skip)]
     next: String,
 }
@@ -52,27 +56,33 @@ async fn show(
 ) -> Result<(), WalletError> {
     let labels = session.labels()?;
     let mut accounts: Vec<Shown> = keystore.accounts().iter().map(|account| Shown::new(account, &labels)).collect();
-    let asked = ask(&session.node(network)?, &mut accounts).await;
+    let asked = ask(session, network, &mut accounts).await;
     if let Err(error) = &asked {
         output.note(format_args!("No balances: {error}\n"))?;
     }
+    let proof = asked.as_ref().ok().cloned().flatten();
+    complain(proof.as_ref(), output)?;
     output.result(&Accounts {
         name: session.name.to_string(),
         chain: String::from(keystore.chain()),
         kind: keystore.kind(),
         accounts,
         balances: asked.is_ok(),
+        proof,
         next: session.options.hint("accounts add"),
     })?;
     Ok(())
 }
 
-async fn ask(node: &Node<'_>, accounts: &mut [Shown]) -> Result<(), ClientError> {
-    node.info().await?;
+/// What each account has at the tip: proven, or as the node says that its owner believes.
+async fn ask(session: &Session<'_>, network: &Network, accounts: &mut [Shown]) -> Result<Option<Report>, WalletError> {
+    let mut source = Source::open(session, network).await?;
     for account in accounts {
-        account.balance = Some(node.account(&account.address).await?.balance);
+        let address = network.spec.params().prefix.decode(&account.address);
+        let address = address.map_err(|error| WalletError::Receiver(Box::new(error)))?;
+        account.balance = Some(Pebbles(source.sender(&address, &account.address).await?.sender.get().balance));
     }
-    Ok(())
+    Ok(source.report())
 }
 
 /// Adds the next account, or the one that was named.
@@ -82,6 +92,8 @@ pub(crate) async fn add(
     output: &mut Output<'_>,
 ) -> Result<(), WalletError> {
     let network = session.network()?;
+    // From reading to writing nobody else changes it: another's new password would be lost.
+    let changing = session.lock()?;
     let wallet = session.wallet(&network)?;
     wallet.keystore.check_has_key().map_err(wallet.failed())?;
     let password = session.options.password_source().read()?;
@@ -102,21 +114,24 @@ pub(crate) async fn add(
         let subject = address.map(|account| account.address.clone()).unwrap_or_default();
         name(session, Label { kind: Kind::Addr, subject, label: label.clone() })?;
     }
+    drop(changing);
     show(session, &network, &keystore, output).await
 }
 
 /// Adds every account that was ever paid.
 pub(crate) async fn discover(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
     let network = session.network()?;
+    // From reading to writing nobody else changes it: another's new password would be lost.
+    let changing = session.lock()?;
     let wallet = session.wallet(&network)?;
     wallet.keystore.check_has_key().map_err(wallet.failed())?;
-    let node = session.node(&network)?;
-    node.info().await?;
+    let nodes = session.nodes(&network)?;
     let password = session.options.password_source().read()?;
     let secret = wallet.keystore.open(&network, &password).map_err(wallet.failed())?;
-    let accounts = search(&node, &network, &secret.words, known(wallet.keystore.accounts(), &secret)).await?;
+    let accounts = search(&nodes, &network, &secret.words, known(wallet.keystore.accounts(), &secret)).await?;
     let keystore = session.seal(&network, (&secret, accounts), &password, wallet.keystore.cost())?;
     session.replace_wallet(&wallet.path, &keystore)?;
+    drop(changing);
     show(session, &network, &keystore, output).await
 }
 
@@ -133,15 +148,26 @@ pub(crate) fn derive(network: &Network, words: &Words, number: u32) -> Result<Ac
 
 /// Adds to `accounts` every one that a node has an account for, until [`GAP_LIMIT`] in a row have none.
 pub(crate) async fn search(
-    node: &Node<'_>,
+    nodes: &[Node<'_>],
     network: &Network,
     words: &Words,
     mut accounts: Vec<Account>,
 ) -> Result<Vec<Account>, WalletError> {
     let (mut number, mut unused) = (0, 0);
+    let mut answering = Vec::new();
+    let mut failure = None;
+    for node in nodes {
+        match node.info().await {
+            Ok(_) => answering.push(node),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    if let Some(error) = failure.filter(|_| answering.is_empty()) {
+        return Err(error.into());
+    }
     while unused < GAP_LIMIT && accounts.len() < MAX_ACCOUNTS {
         let account = derive(network, words, number)?;
-        if node.account(&account.address).await?.exists {
+        if exists(&answering, &account.address).await? {
             unused = 0;
             if accounts.iter().all(|known| known.number != Some(number)) {
                 accounts.push(account);
@@ -152,6 +178,16 @@ pub(crate) async fn search(
         number += 1;
     }
     Ok(accounts)
+}
+
+/// Whether any node knows an account of this address: one that knows of none hides none.
+async fn exists(nodes: &[&Node<'_>], address: &str) -> Result<bool, ClientError> {
+    for node in nodes {
+        if node.account(address).await?.exists {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn name(session: &Session<'_>, label: Label) -> Result<(), WalletError> {
@@ -175,6 +211,8 @@ pub(crate) fn change_password(
     output: &mut Output<'_>,
 ) -> Result<(), WalletError> {
     let network = session.network()?;
+    // From reading to writing nobody else changes it: another's new password would be lost.
+    let _changing = session.lock()?;
     let wallet = session.wallet(&network)?;
     wallet.keystore.check_has_key().map_err(wallet.failed())?;
     let old = session.options.password_source().read()?;
@@ -274,6 +312,9 @@ impl fmt::Display for Accounts {
                 Some(label) => writeln!(f, "  {}", Inert(label))?,
                 None => writeln!(f)?,
             }
+        }
+        if self.balances {
+            writeln!(f, "\nBalances at the tip are {}.", Basis(self.proof.as_ref()))?;
         }
         match self.kind {
             "words" => writeln!(f, "\nNext: use one with --account N; make another with {}", self.next),

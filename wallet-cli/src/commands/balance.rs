@@ -2,11 +2,11 @@
 
 use super::{Basis, complain, counted, warn_of_trust};
 use crate::{
-    client::lag,
     error::WalletError,
     output::Output,
     proven::{
         report::Report,
+        source::Source,
         survey::{Begin, ProvenAccount, Survey},
     },
     run::{Session, Wallet},
@@ -80,7 +80,7 @@ async fn proven<'a>(
         exists: newest.or(settled).is_some(),
         balance: Pebbles(settled.unwrap_or_default().balance),
         nonce: Text(settled.unwrap_or_default().nonce),
-        pending: said.pending,
+        pending: said.said().pending.clone(),
         height: at.height.get(),
         block: Text(at.id()),
         newest: Newest { balance: Pebbles(newest.unwrap_or_default().balance), height },
@@ -90,11 +90,11 @@ async fn proven<'a>(
     })
 }
 
-/// The same as the first node says, unverified.
+/// The same as the first node that answers says, unverified.
 async fn told<'a>(session: &'a Session<'_>, network: &Network, wallet: &'a Wallet) -> Result<Balance<'a>, WalletError> {
-    let node = session.node(network)?;
-    let lag = lag(&node.info().await?);
-    let account = node.account(wallet.keystore.address()).await?;
+    let mut source = Source::open(session, network).await?;
+    let seen = source.sender(&wallet.address, wallet.keystore.address()).await?;
+    let (lag, account) = (source.lag(), seen.said.said().clone());
     Ok(Balance {
         name: session.options.wallet.as_str(),
         chain: wallet.keystore.chain(),

@@ -7,10 +7,7 @@ use crate::{
     journal::{Contents, Payment, Refusal},
     labels::Labels,
     output::{Inert, Output, Utc},
-    proven::{
-        report::Report,
-        survey::{Begin, Survey},
-    },
+    proven::{report::Report, source::Source},
     run::Session,
 };
 use cairn_genesis::Network;
@@ -69,12 +66,10 @@ pub(crate) async fn run(
     let mut payments: Vec<Entry> =
         own.by_ref().take(options.limit).map(|payment| Entry::new(payment, &contents, &labels)).collect();
     let more = own.next().is_some();
-    let asked = if session.options.trust_node {
+    if session.options.trust_node {
         warn_of_trust(output)?;
-        ask(session, &network, &mut payments).await.map(|()| None)
-    } else {
-        prove(session, &network, &mut payments).await
-    };
+    }
+    let asked = ask(session, &network, &mut payments).await;
     let (proof, failed) = match asked {
         Ok(proof) => (proof, None),
         Err(error) => (None, Some(error)),
@@ -93,34 +88,18 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Has the nodes prove each payment until none is left that can.
-async fn prove(
-    session: &Session<'_>,
-    network: &Network,
-    payments: &mut [Entry],
-) -> Result<Option<Report>, WalletError> {
+/// Asks about each payment until no node is of help.
+async fn ask(session: &Session<'_>, network: &Network, payments: &mut [Entry]) -> Result<Option<Report>, WalletError> {
     if payments.is_empty() {
         return Ok(None);
     }
-    let mut survey = Survey::take(session, network, Begin::Kept).await?;
+    let mut source = Source::open(session, network).await?;
     for entry in payments {
-        let (status, mined) = survey.payment(entry.payment.txid.0).await?;
-        (entry.status, entry.proven) = (Some(status), mined.is_some());
+        let txid = entry.payment.txid.0;
+        let fate = source.fate(txid).await?;
+        (entry.status, entry.proven) = (Some(fate.status(txid)), fate.mined.is_some() && source.is_proven());
     }
-    Ok(survey.report())
-}
-
-/// Asks about each payment until the node fails, and believes what it says.
-async fn ask(session: &Session<'_>, network: &Network, payments: &mut [Entry]) -> Result<(), WalletError> {
-    if payments.is_empty() {
-        return Ok(());
-    }
-    let node = session.node(network)?;
-    node.info().await?;
-    for entry in payments {
-        entry.status = Some(node.status(entry.payment.txid.0).await?);
-    }
-    Ok(())
+    Ok(source.report())
 }
 
 impl Entry {

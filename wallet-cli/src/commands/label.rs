@@ -11,7 +11,7 @@ use crate::{
 use cairn_genesis::Network;
 use cairn_ledger::hash::TxId;
 use serde::Serialize;
-use std::{fmt, io, path::Path};
+use std::{fmt, fs, io, path::Path};
 
 #[derive(Serialize)]
 struct Named {
@@ -37,6 +37,7 @@ pub(crate) fn set(session: &Session<'_>, options: &LabelArguments, output: &mut 
     let network = session.network()?;
     let subject = subject(&network, &options.subject)?;
     let label = Label { label: options.label.clone(), ..subject };
+    let _changing = changing(session)?;
     let mut labels = session.labels()?;
     let path = session.labels_path();
     labels.set(label.clone()).map_err(|error| WalletError::Labels { path: path.clone(), error })?;
@@ -61,6 +62,7 @@ pub(crate) fn import(
     let bytes = files::read_bounded(path, MAX_LABELS_BYTES).map_err(|error| failed(LabelsError::File(error)))?;
     let (others, skipped) = Labels::parse(&bytes).map_err(failed)?;
     let count = others.iter().count();
+    let _changing = changing(session)?;
     let mut labels = session.labels()?;
     labels.merge(others).map_err(failed)?;
     save(session, &labels)?;
@@ -88,9 +90,14 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), WalletError> {
     })
 }
 
+/// Labels may come before the wallet: then its directory is made.
+fn changing(session: &Session<'_>) -> Result<fs::File, WalletError> {
+    files::private_dir(session.data.wallets()).map_err(file_error("make", session.data.wallets()))?;
+    session.lock()
+}
+
 fn save(session: &Session<'_>, labels: &Labels) -> Result<(), WalletError> {
     let path = session.labels_path();
-    files::private_dir(session.data.wallets()).map_err(file_error("make", session.data.wallets()))?;
     labels.save(&path).map_err(file_error("write", &path))
 }
 

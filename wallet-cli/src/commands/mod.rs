@@ -15,6 +15,7 @@ pub(crate) mod offline;
 pub(crate) mod overview;
 pub(crate) mod pages;
 pub(crate) mod pair;
+pub(crate) mod payer;
 pub mod receipt;
 pub(crate) mod receive;
 pub(crate) mod received;

@@ -2,21 +2,27 @@
 //! the payment carried to it and back as a file.
 
 use super::{
-    dispatch::{Payer, new_accounts},
+    dispatch::new_accounts,
     label::write_new,
+    payer::{Again, Payer, check_locally},
 };
 use crate::{
     cli::{BroadcastArguments, SignArguments},
     error::WalletError,
-    journal::Journal,
+    journal::{Journal, Payment},
     output::{Inert, Output},
+    payments::{Known, Outcome},
     plan::{self, Request},
-    run::{Session, Wallet, file_error},
+    proven::source::Source,
+    run::{Session, Wallet, file_error, now},
     shared,
     txfile::{PaymentFile, PaymentFileError},
 };
 use cairn_genesis::Network;
-use cairn_ledger::{transaction::TransactionBody, units::Amount};
+use cairn_ledger::{
+    transaction::{MIN_TRANSACTION_BYTES, OUTPUT_BYTES, TransactionBody},
+    units::Amount,
+};
 use cairn_rpc::text::Pebbles;
 use serde::Serialize;
 use std::{
@@ -39,14 +45,12 @@ pub(crate) struct Written {
 
 /// Writes what would be signed. The wallet needs no key for it: one that only watches will do.
 pub(crate) async fn write_unsigned(
-    payer: &Payer<'_>,
+    payer: &mut Payer<'_>,
     request: &Request,
-    path: &Path,
+    (asked, path): ((Again, bool), &Path),
     output: &mut Output<'_>,
 ) -> Result<(), WalletError> {
-    let (account, view) = payer.view(Some(request)).await?;
-    let body = plan::plan(payer.network.spec.schedule(), &payer.wallet.address, request, &view)?;
-    payer.check_locally(&body, &account)?;
+    let (body, _, _) = payer.unsigned(request, asked, output).await?;
     let mut file = PaymentFile::unsigned(&body, payer.network);
     if let Some(part) = payer.wallet.keystore.shared() {
         let mut id = [0; shared::SESSION_ID_BYTES];
@@ -103,20 +107,33 @@ pub(crate) async fn broadcast(
     let (file, body) = read(&options.file, &network)?;
     let failed = |error| WalletError::PaymentFile { path: options.file.clone(), error };
     let transaction = file.transaction(body, &network).map_err(failed)?;
-    let mut payer = Payer::open(session, &network, output).await?;
+    let txid = transaction.id();
+    let source = Source::open(session, &network).await?;
+    source.tell(&network, output)?;
     // Any wallet may carry it to a node; the journal it is written into is the chosen wallet's.
-    payer.wallet = Wallet::watching(&network, &transaction.body.sender);
-    let (account, _) = payer.view(None).await?;
-    payer.check_locally(&transaction.body, &account)?;
+    let wallet = Wallet::watching(&network, &transaction.body.sender);
+    let mut payer = Payer { session, network: &network, wallet, source };
+    let seen = payer.sender().await?;
+    let contents = session.journal()?;
+    let payment = Payment::new(now(), &transaction, &network.spec.params().prefix);
+    let known = Known::new(&payment, &transaction, &contents);
+    let (outcome, fate) = payer.outcome(&known, seen.sender, &contents).await?;
+    match outcome {
+        // Sent before, by whomever: that it is paid is what there is to say.
+        Outcome::Mined(_) => {
+            let mut sent = payer.sent(payment, &transaction, &contents, Vec::new())?;
+            sent.update(&fate.status(txid), payer.source.is_proven());
+            output.result(&sent)?;
+            return Ok(());
+        }
+        Outcome::Impossible(why) => return Err(WalletError::Never { txid, why }),
+        Outcome::Open(_) => check_locally(&transaction.body, seen.sender.get())?,
+    }
     let path = session.journal_path();
     let mut journal = Journal::open(&path).map_err(file_error("open", &path))?;
-    let mut sent = payer.hand_over(&transaction, &mut journal).await?;
+    let sent = payer.hand_over(&transaction, &mut journal).await?;
     drop(journal);
-    if let Some(wait_for) = options.wait.wait {
-        payer.follow(&mut sent, (wait_for, options.wait.timeout), output).await?;
-    }
-    output.result(&sent)?;
-    Ok(())
+    payer.tell(sent, (options.wait.wait, options.wait.timeout), output).await
 }
 
 /// Reads a payment, naming the file when it is of no use.
@@ -131,11 +148,22 @@ pub(crate) fn show(file: &PaymentFile, output: &mut Output<'_>) -> Result<(), Wa
         output.note(format_args!("pay          {} CRN to {}", paid.amount.0, Inert(&paid.to)))?;
     }
     output.note(format_args!("from         {}", Inert(&file.from)))?;
-    output.note(format_args!("fee          {} CRN", file.fee.0))?;
+    let bytes = MIN_TRANSACTION_BYTES + OUTPUT_BYTES * file.outputs.len().saturating_sub(1) + file.memo.len();
+    let rate = file.fee.0.pebbles() / bytes.max(1) as u64;
+    output.note(format_args!("fee          {} CRN, {rate} pebbles for each of its {bytes} bytes", file.fee.0))?;
+    let dear = rate > plan::MAX_AUTOMATIC_FEE_RATE || file.fee.0.pebbles() > plan::DEFAULT_MAX_FEE;
+    if dear {
+        output.warn("the fee is far above what payments need: whoever made this file may mean you to lose it")?;
+    }
+    let place = file.nonce.0;
+    output.note(format_args!("nonce        {place}: it is mined after the sender's {place} earlier payments"))?;
     if file.max_price.0 > Amount::ZERO {
         output.note(format_args!("new accounts at most {} CRN on top, burned", file.max_price.0))?;
     }
-    output.note(format_args!("valid until  block {}", file.valid_until))?;
+    match file.valid_until {
+        0 => output.note("last block   none: it may be mined at any time, for ever")?,
+        last => output.note(format_args!("last block   {last}: after that it can never be mined"))?,
+    }
     if !file.memo.is_empty() {
         output.note(format_args!("memo         {}", Inert(&file.memo)))?;
     }

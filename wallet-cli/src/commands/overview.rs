@@ -1,6 +1,6 @@
 //! `wallet` alone: where you stand, and what to try.
 
-use crate::{client::ClientError, error::WalletError, output::Output, run::Session};
+use crate::{error::WalletError, output::Output, run::Session};
 use cairn_genesis::Network;
 use cairn_rpc::{text::Pebbles, types::AccountJson};
 use serde::Serialize;
@@ -35,15 +35,18 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
     };
     let address = wallet.as_ref().map(|wallet| String::from(wallet.keystore.address()));
     let asked = ask(session, &network, address.as_deref()).await;
-    let account = asked.as_ref().ok().and_then(|(_, account)| account.as_ref());
-    let node = session.node(&network)?;
+    let account = asked.as_ref().ok().and_then(|(_, _, account)| account.as_ref());
+    let node = match &asked {
+        Ok((url, _, _)) => url.clone(),
+        Err(_) => String::from(session.node(&network)?.url()),
+    };
     output.result(&Overview {
         name: session.name.to_string(),
         chain: network.spec.params().name.clone(),
         kind: wallet.as_ref().map(|wallet| wallet.keystore.kind()),
-        node: String::from(node.url()),
+        node,
         node_error: asked.as_ref().err().map(ToString::to_string),
-        height: asked.as_ref().ok().map(|(height, _)| *height),
+        height: asked.as_ref().ok().map(|(_, height, _)| *height),
         balance: account.map(|account| account.balance),
         pending: account.map(|account| account.pending.count),
         payments: session.journal()?.payments.len(),
@@ -57,14 +60,24 @@ async fn ask(
     session: &Session<'_>,
     network: &Network,
     address: Option<&str>,
-) -> Result<(u64, Option<AccountJson>), WalletError> {
-    let node = session.node(network)?;
-    let height = node.info().await?.height;
-    let account: Result<_, ClientError> = match address {
-        Some(address) => node.account(address).await.map(Some),
-        None => Ok(None),
-    };
-    Ok((height, account?))
+) -> Result<(String, u64, Option<AccountJson>), WalletError> {
+    // The first that answers: all that it says is shown as its word.
+    let mut failure = None;
+    for node in session.nodes(network)? {
+        let info = match node.info().await {
+            Ok(info) => info,
+            Err(error) => {
+                failure = failure.or(Some(error));
+                continue;
+            }
+        };
+        let account = match address {
+            Some(address) => Some(node.account(address).await?),
+            None => None,
+        };
+        return Ok((String::from(node.url()), info.height, account));
+    }
+    Err(failure.map_or(WalletError::Lies { liars: Vec::new() }, WalletError::from))
 }
 
 /// What somebody in this position mostly wants, likeliest first.
@@ -110,7 +123,7 @@ impl fmt::Display for Overview {
         }
         match (&self.node_error, self.height) {
             (Some(error), _) => writeln!(f, "node     {error}")?,
-            (None, Some(height)) => writeln!(f, "node     {} at block {height}", self.node)?,
+            (None, Some(height)) => writeln!(f, "node     {}, at block {height}, it says", self.node)?,
             (None, None) => {}
         }
         writeln!(f)?;

@@ -1,6 +1,7 @@
 //! `wallet pair`: keeps the token that a node's owner made for this wallet.
 
 use crate::{
+    budget::Budget,
     cli::PairArguments,
     client::Node,
     error::WalletError,
@@ -42,7 +43,7 @@ pub(crate) async fn run(
     };
     let pairing: Pairing = line.parse()?;
     // A node of another network, or one that does not know the token, is noticed now and not at a payment.
-    let info = Node::paired(&pairing, &network)?.info().await?;
+    let info = Node::paired(&pairing, &network, Budget::new(session.options.time()))?.info().await?;
     pairing.save(&session.data, &network.id()).map_err(file_error("write", &path))?;
     output.result(&Paired { chain, url: Some(pairing.url().to_owned()), height: Some(info.height) })?;
     Ok(())

@@ -7,7 +7,11 @@ use crate::{
     files,
     network::{Mismatch, check_same},
     output::{Inert, Output, Utc},
-    proven::{kept, report::approximate, survey},
+    proven::{
+        kept,
+        report::{Age, approximate},
+        survey,
+    },
     run::{Session, file_error, now},
 };
 use cairn_ledger::{
@@ -26,6 +30,8 @@ use std::fmt;
 
 /// The version of the file.
 const VERSION: u32 = 1;
+/// A receipt whose newest block is older than a day is called old.
+const OLD_MS: u64 = 86_400_000;
 /// The longest file that is read: the longest receipt in hex, and room for the rest.
 const MAX_FILE_BYTES: u64 = 2 * Receipt::MAX_BYTES as u64 + 4_096;
 
@@ -105,6 +111,10 @@ struct Verified {
     samples: u64,
     /// Whether this wallet has verified a chain with more work: the receipt cannot know what came after it.
     newer_seen: bool,
+    /// How long ago its newest block was made.
+    age_ms: u64,
+    /// Whether that is more than a day: much may have happened since.
+    old: bool,
 }
 
 pub(crate) async fn make(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<(), WalletError> {
@@ -151,6 +161,7 @@ pub(crate) fn verify(
     }
     let kept_path = kept::path(session.data.tips(), &network.id());
     let seen = kept::read(&kept_path, &network.spec).map_err(file_error("read", &kept_path))?;
+    let age_ms = Timestamp::from_millis(now()).since(tip.time());
     let (prefix, body) = (&network.spec.params().prefix, &transaction.body);
     let outputs = body.outputs.iter();
     output.result(&Verified {
@@ -172,6 +183,8 @@ pub(crate) fn verify(
         work_above: Text(mined.work_above),
         samples: tip.samples(),
         newer_seen: seen.is_some_and(|seen| seen.total_work() > tip.total_work()),
+        age_ms,
+        old: age_ms > OLD_MS,
     })?;
     Ok(())
 }
@@ -197,13 +210,16 @@ impl fmt::Display for Verified {
         writeln!(f, "block   {} ({}), {}", self.height, Utc(self.time), self.block.0)?;
         let (work, above) = (approximate(self.work.0), approximate(self.work_above.0));
         writeln!(f, "buried  {} deep by {}, under {above} hashes of work", self.confirmations, Utc(self.tip_time))?;
-        writeln!(f, "chain   {work} hashes of work; compare with what you know, or ask a node")?;
+        writeln!(f, "chain   {work} hashes of work in all, its newest block {} old", Age(self.age_ms))?;
         if self.newer_seen {
             writeln!(
                 f,
-                "\nThis wallet has seen a chain with more work since. Ask for a new receipt, or see wallet status."
+                "\nIt has less work than this wallet has proven: what came after it, the receipt cannot know."
             )?;
         }
-        Ok(())
+        if self.old {
+            writeln!(f, "\nIt is old: the payment may have been left behind since. Ask for a new one.")?;
+        }
+        writeln!(f, "\nNext: compare the work with what you know, or ask nodes with wallet status {}", self.txid.0)
     }
 }

@@ -6,10 +6,7 @@ use crate::{
     cli::ReceiveArguments,
     error::WalletError,
     output::Output,
-    proven::{
-        report::Report,
-        survey::{Begin, Survey},
-    },
+    proven::{report::Report, source::Source},
     run::{Session, Wallet},
     uri::PaymentUri,
 };
@@ -54,6 +51,8 @@ struct Received {
 struct Seen {
     balance: Amount,
     height: u64,
+    /// Whether this wallet has proven no chain with more work: what is missing on an older one is no news when it comes.
+    newest: bool,
     proof: Option<Report>,
 }
 
@@ -90,7 +89,7 @@ pub(crate) async fn run(
             warn_of_trust(output)?;
         }
         output.note(&shown)?;
-        let received = arrival(session, (&network, &wallet), before.balance, options).await?;
+        let received = arrival(session, (&network, &wallet), before, options).await?;
         complain(received.proof.as_ref(), output)?;
         shown.received = Some(received);
     }
@@ -100,31 +99,31 @@ pub(crate) async fn run(
 
 /// What the address has now: proven, or as the node says.
 async fn look(session: &Session<'_>, network: &Network, wallet: &Wallet) -> Result<Seen, WalletError> {
-    let address = wallet.keystore.address();
-    if session.options.trust_node {
-        let account = session.node(network)?.account(address).await?;
-        return Ok(Seen { balance: account.balance.0, height: account.height, proof: None });
-    }
-    let mut survey = Survey::take(session, network, Begin::Kept).await?;
-    let account = survey.account(&wallet.address, address).await?;
-    let proof = survey.report();
-    let height = proof.as_ref().map_or(account.at.height.get(), |report| report.height);
-    Ok(Seen { balance: account.newest.unwrap_or_default().balance, height, proof })
+    let mut source = Source::open(session, network).await?;
+    let sender = *source.sender(&wallet.address, wallet.keystore.address()).await?.sender.get();
+    Ok(Seen { balance: sender.balance, height: sender.height, newest: sender.newest, proof: source.report() })
 }
 
-/// Waits until the balance has grown by the amount that was asked for; by anything when none was.
+/// Waits until the balance has grown by the amount that was asked for; by anything when none was. It is reckoned from
+/// the first look at a chain that is not behind what this wallet has proven: a node that first shows an older chain, and
+/// then the one that was known, reports nobody's old money as new.
 async fn arrival(
     session: &Session<'_>,
     (network, wallet): (&Network, &Wallet),
-    before: Amount,
+    before: Seen,
     options: &ReceiveArguments,
 ) -> Result<Received, WalletError> {
     let began = Instant::now();
+    let mut before = before.newest.then_some(before.balance);
     loop {
         tokio::time::sleep(PAUSE).await;
+        session.renew_time();
         let seen = look(session, network, wallet).await?;
-        let came = seen.balance.checked_sub(before).unwrap_or(Amount::ZERO);
-        if came > Amount::ZERO && came >= options.amount.unwrap_or(Amount::ZERO) {
+        if seen.newest && before.is_none() {
+            before = Some(seen.balance);
+        }
+        let came = before.and_then(|before| seen.balance.checked_sub(before)).unwrap_or(Amount::ZERO);
+        if seen.newest && came > Amount::ZERO && came >= options.amount.unwrap_or(Amount::ZERO) {
             return Ok(Received { amount: Pebbles(came), height: seen.height, proof: seen.proof });
         }
         if began.elapsed() >= Duration::from_secs(options.timeout) {

@@ -136,8 +136,8 @@ impl Source<'_> {
         let memo = String::from_utf8_lossy(&body.memo).into_owned();
         let (status, proven) = match self {
             Self::Proven(survey) => {
-                let (status, mined) = survey.payment(txid).await?;
-                (status, mined.is_some())
+                let fate = survey.payment(txid).await?;
+                (fate.status(txid), fate.mined.is_some())
             }
             Self::Trusted(_) => (mined(txid, told.block.0, told.height, told.confirmations), false),
         };

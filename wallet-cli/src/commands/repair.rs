@@ -1,7 +1,10 @@
 //! `wallet repair`: payments that were lost on their way are handed over again, and gaps before others are
 //! filled.
 
-use super::dispatch::{self, Payer};
+use super::{
+    dispatch,
+    payer::{Again, Payer},
+};
 use crate::{
     cli::RepairArguments,
     diagnose::LIFETIME_BLOCKS,
@@ -12,7 +15,7 @@ use crate::{
     repair::{self, Known, Sender, Step},
     run::{Session, file_error},
 };
-use cairn_ledger::{hash::TxId, keys::SecretKey, units::Amount};
+use cairn_ledger::{hash::TxId, keys::SecretKey};
 use cairn_rpc::{text::Text, types::TxState};
 use serde::Serialize;
 use std::fmt;
@@ -42,8 +45,8 @@ pub(crate) async fn run(
     output: &mut Output<'_>,
 ) -> Result<(), WalletError> {
     let network = session.network()?;
-    let payer = Payer::open(session, &network, output).await?;
-    let steps = steps(&payer).await?;
+    let mut payer = Payer::open(session, &network, output).await?;
+    let steps = steps(&mut payer).await?;
     let mut repaired = Repaired { steps: Vec::new(), next: session.options.hint("history") };
     if !steps.is_empty() && !options.yes && output.can_ask() {
         for step in &steps {
@@ -56,55 +59,56 @@ pub(crate) async fn run(
     let fills = steps.iter().any(|step| matches!(step, Step::Fill { .. }));
     let key = fills.then(|| payer.unlock()).transpose()?;
     for step in &steps {
-        repaired.steps.push(take(&payer, *step, key.as_ref()).await?);
+        repaired.steps.push(take(&mut payer, *step, key.as_ref()).await?);
     }
     output.result(&repaired)?;
     Ok(())
 }
 
-/// Asks about the payments of the journal that are not mined yet, and plans.
-async fn steps(payer: &Payer<'_>) -> Result<Vec<Step>, WalletError> {
+/// Asks about the payments of the journal whose nonces are not used, and plans. What a node says of its pool chooses what
+/// is handed over first; whatever is put in a place has that place's nonce.
+async fn steps(payer: &mut Payer<'_>) -> Result<Vec<Step>, WalletError> {
     let contents = payer.session.journal()?;
-    let (account, _) = payer.view(None).await?;
-    let first = account.nonce.0;
+    let seen = payer.sender().await?;
+    let (sender, said) = (*seen.sender.get(), seen.said.said());
+    let first = sender.nonce;
     let open = |nonce: u64| (first..first.saturating_add(repair::MAX_STEPS)).contains(&nonce);
     let mut known = Vec::new();
     for payment in contents.payments.iter().filter(|payment| open(payment.nonce.0)) {
         if !payment.is_of(&payer.wallet.address, payer.network) {
             continue;
         }
-        let state = payer.node.status(payment.txid.0).await?.state;
+        let fate = payer.source.fate(payment.txid.0).await?;
         known.push(Known {
             nonce: payment.nonce.0,
             txid: payment.txid.0,
-            pooled: state == TxState::Pooled,
+            pooled: fate.status(payment.txid.0).state == TxState::Pooled,
             valid_until: payment.valid_until,
-            refused: contents.refusal(&payment.txid.0).is_some(),
+            refused: contents.refusal(&payment.txid.0).is_some() && !contents.is_told(&payment.txid.0),
         });
     }
-    let pending = &account.pending;
-    let sender = Sender { nonce: first, missing: pending.nonce.0, pooled: pending.count, height: account.height };
+    let missing = said.pending.nonce.0.max(first);
+    let sender = Sender { nonce: first, missing, pooled: said.pending.count, height: sender.height };
     Ok(repair::plan(&sender, &known))
 }
 
-async fn take(payer: &Payer<'_>, step: Step, key: Option<&SecretKey>) -> Result<Done, WalletError> {
+async fn take(payer: &mut Payer<'_>, step: Step, key: Option<&SecretKey>) -> Result<Done, WalletError> {
     match (step, key) {
         (Step::Resend { nonce, txid }, _) => {
-            let transaction = payer.session.own_payment(payer.network, &payer.wallet, &txid)?;
+            let (_, transaction, _) = payer.known(&txid)?;
             let path = payer.session.journal_path();
             let mut journal = Journal::open(&path).map_err(file_error("open", &path))?;
-            dispatch::submit(&payer.node, &transaction, &mut journal).await?;
+            dispatch::submit(payer.session, payer.network, &transaction, &mut journal).await?;
             Ok(Done { nonce: Text(nonce), action: "resent", txid: Text(txid) })
         }
         (Step::Fill { nonce }, Some(key)) => {
             let request = Request {
                 outputs: vec![plan::to_itself(&payer.wallet.address)],
-                fee: None,
-                memo: String::new(),
                 valid_for: FILL_VALID_FOR.max(LIFETIME_BLOCKS),
                 nonce: Some(nonce),
+                ..Request::default()
             };
-            let sent = payer.pay(&request, Amount::ZERO, key).await?;
+            let sent = payer.pay(&request, Again::Yes, key).await?;
             Ok(Done { nonce: Text(nonce), action: "filled", txid: sent.payment.txid })
         }
         (Step::Fill { .. }, None) => Err(WalletError::Declined),

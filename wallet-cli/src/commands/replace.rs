@@ -1,10 +1,11 @@
 //! `wallet bump` and `wallet cancel`: another payment with the same nonce, so that at most one of the two is
 //! ever mined.
 
-use super::dispatch::Payer;
-use crate::{cli::ReplaceArguments, diagnose::LIFETIME_BLOCKS, error::WalletError, output::Output, plan, run::Session};
-use cairn_ledger::units::Amount;
-use cairn_rpc::types::TxState;
+use super::payer::{Again, Payer};
+use crate::{
+    cli::ReplaceArguments, diagnose::LIFETIME_BLOCKS, error::WalletError, output::Output, payments::Outcome, plan,
+    run::Session,
+};
 
 pub(crate) async fn run(
     session: &Session<'_>,
@@ -13,26 +14,27 @@ pub(crate) async fn run(
     output: &mut Output<'_>,
 ) -> Result<(), WalletError> {
     let network = session.network()?;
-    let payer = Payer::open(session, &network, output).await?;
+    let mut payer = Payer::open(session, &network, output).await?;
     payer.wallet.keystore.check_has_key().map_err(payer.wallet.failed())?;
     let txid = options.txid;
-    let old = session.own_payment(&network, &payer.wallet, &txid)?;
-    let status = payer.node.status(txid).await?;
-    if status.state == TxState::Mined {
-        return Err(WalletError::TooLateToReplace { txid });
+    let (known, old, contents) = payer.known(&txid)?;
+    let seen = payer.sender().await?;
+    let (outcome, _) = payer.outcome(&known, seen.sender, &contents).await?;
+    match outcome {
+        Outcome::Mined(_) => return Err(WalletError::TooLateToReplace { txid }),
+        Outcome::Impossible(why) => return Err(WalletError::Never { txid, why }),
+        _ if known.nonce < seen.sender.get().nonce => {
+            return Err(WalletError::NonceUsed { nonce: known.nonce, next: seen.sender.get().nonce });
+        }
+        _ => {}
     }
-    let (_, view) = payer.view(None).await?;
-    // In the pool it holds money that its replacement may spend.
-    let pooled = status.state == TxState::Pooled;
-    let freed = Amount::from_pebbles(if pooled { old.body.most() } else { 0 }).unwrap_or(Amount::MAX);
     let valid_for = options.valid_for.blocks.max(LIFETIME_BLOCKS);
-    let request = plan::replacement(&old, cancel, (options.fee, valid_for), view.min_fee_rate)?;
-    payer.propose(&request, freed, options.yes, output).await?;
+    let rate = *payer.source.min_fee_rate().await?.said();
+    let request = plan::replacement(&old, cancel, (options.fee, options.max_fee, valid_for), rate)?;
+    // What goes to oneself pays nobody twice.
+    let again = Again::of(options.again || cancel);
+    let again = payer.propose(&request, (again, options.yes), output).await?;
     let key = payer.unlock()?;
-    let mut sent = payer.pay(&request, freed, &key).await?;
-    if let Some(wait_for) = options.wait.wait {
-        payer.follow(&mut sent, (wait_for, options.wait.timeout), output).await?;
-    }
-    output.result(&sent)?;
-    Ok(())
+    let sent = payer.pay(&request, again, &key).await?;
+    payer.tell(sent, (options.wait.wait, options.wait.timeout), output).await
 }

@@ -36,9 +36,7 @@ pub(crate) async fn run(
     let account = session.options.account.unwrap_or(0);
     let first = vec![accounts::derive(&network, &words, account)?];
     let found = if options.discover {
-        let node = session.node(&network)?;
-        node.info().await?;
-        accounts::search(&node, &network, &words, first).await?
+        accounts::search(&session.nodes(&network)?, &network, &words, first).await?
     } else {
         first
     };

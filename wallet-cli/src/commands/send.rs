@@ -1,6 +1,6 @@
 //! `wallet send`: to an address, to a payment URI, or to every receiver of a CSV file.
 
-use super::dispatch::Payer;
+use super::payer::{Again, Payer};
 use crate::{
     cli::SendArguments,
     error::WalletError,
@@ -26,18 +26,15 @@ pub(crate) async fn run(
         wallet.keystore.check_has_key().map_err(wallet.failed())?;
     }
     let request = request(&network, options, &session.labels()?, output)?;
-    let payer = Payer::open(session, &network, output).await?;
+    let mut payer = Payer::open(session, &network, output).await?;
+    let asked = (Again::of(options.again), options.yes);
     if let Some(path) = &options.unsigned {
-        return super::offline::write_unsigned(&payer, &request, path, output).await;
+        return super::offline::write_unsigned(&mut payer, &request, (asked, path), output).await;
     }
-    payer.propose(&request, Amount::ZERO, options.yes, output).await?;
+    let again = payer.propose(&request, asked, output).await?;
     let key = payer.unlock()?;
-    let mut sent = payer.pay(&request, Amount::ZERO, &key).await?;
-    if let Some(wait_for) = options.wait.wait {
-        payer.follow(&mut sent, (wait_for, options.wait.timeout), output).await?;
-    }
-    output.result(&sent)?;
-    Ok(())
+    let sent = payer.pay(&request, again, &key).await?;
+    payer.tell(sent, (options.wait.wait, options.wait.timeout), output).await
 }
 
 /// What is asked for, from wherever it stands.
@@ -65,7 +62,8 @@ fn request(
         }
         (None, to) => vec![one(network, to.as_deref().unwrap_or_default(), options.amount)?],
     };
-    Ok(Request { outputs, fee: options.fee, memo, valid_for: options.valid_for.blocks, nonce: None })
+    let (fee, max_fee, valid_for) = (options.fee, options.max_fee, options.valid_for.blocks);
+    Ok(Request { outputs, fee, max_fee, memo, valid_for, nonce: None })
 }
 
 fn one(network: &Network, address: &str, amount: Option<Amount>) -> Result<transaction::Output, WalletError> {

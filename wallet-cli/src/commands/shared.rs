@@ -84,7 +84,7 @@ pub(crate) fn join(session: &Session<'_>, options: &JoinArguments, output: &mut 
     if !ceremony.members.contains(&name) {
         return Err(SharedError::NotAMember { address: name }.into());
     }
-    let group_session = Session { options: session.options, data: session.data.clone(), name: options.name.clone() };
+    let group_session = Session::about(session.options, session.data.clone(), options.name.clone());
     group_session.check_absent()?;
     let path = options.files.first().cloned().unwrap_or_default();
     let secret = session.unlock_bytes(&network, &wallet)?;

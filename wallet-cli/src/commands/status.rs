@@ -1,14 +1,15 @@
 //! `wallet status`: what became of a payment, anybody's; proven once it is in a block.
 
-use super::{complain, phrase, warn_of_trust};
+use super::{
+    complain,
+    dispatch::{note_told, said},
+    warn_of_trust,
+};
 use crate::{
     error::WalletError,
     journal::Payment,
     output::{Inert, Output},
-    proven::{
-        report::Report,
-        survey::{Begin, Survey},
-    },
+    proven::{report::Report, source::Source},
     run::Session,
 };
 use cairn_ledger::hash::TxId;
@@ -35,30 +36,27 @@ struct Status {
 pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<(), WalletError> {
     let network = session.network()?;
     let payment = session.journal()?.payment(&txid).cloned();
-    let (status, proven, proof) = if session.options.trust_node {
+    if session.options.trust_node {
         warn_of_trust(output)?;
-        let node = session.node(&network)?;
-        node.info().await?;
-        (node.status(txid).await?, false, None)
-    } else {
-        let mut survey = Survey::take(session, &network, Begin::Kept).await?;
-        let (status, mined) = survey.payment(txid).await?;
-        (status, mined.is_some(), survey.report())
-    };
+    }
+    let mut source = Source::open(session, &network).await?;
+    let fate = source.fate(txid).await?;
+    let (status, proven, proof) = (fate.status(txid), fate.mined.is_some() && source.is_proven(), source.report());
     complain(proof.as_ref(), output)?;
     let resend = session.options.hint(&format!("resend {txid}"));
     let next = match status.state {
         TxState::Mined => session.options.hint(&format!("receipt {txid}")),
         _ => session.options.hint(&format!("why {txid}")),
     };
+    let told = payment.is_some() && proven;
     output.result(&Status { status, payment, proven, proof, resend, next })?;
-    Ok(())
+    if told { note_told(session, txid) } else { Ok(()) }
 }
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "txid    {}", self.status.txid.0)?;
-        writeln!(f, "state   {}", phrase(&self.status))?;
+        writeln!(f, "state   {}", said(&self.status, self.proven))?;
         if let Some(block) = self.status.block {
             writeln!(f, "block   {}", block.0)?;
         }

@@ -1,4 +1,5 @@
-//! `wallet watch`: balance, payments and chain on the whole screen, until `q`.
+//! `wallet watch`: balance, payments and chain on the whole screen, until `q`: quick, and all of it the word of the first
+//! node that answers, as the screen says.
 
 use crate::{
     client::{ClientError, Node},
@@ -8,6 +9,7 @@ use crate::{
     run::{Session, Wallet, now},
     screen::{self, Money, Tip, View},
 };
+use cairn_genesis::Network;
 use cairn_rpc::types::{AccountJson, NodeInfo, TxState, TxStatus};
 use ratatui::{
     DefaultTerminal,
@@ -29,6 +31,7 @@ const MAX_SEEN: usize = 20;
 
 /// Everything one round of questions brings.
 struct News {
+    url: String,
     info: NodeInfo,
     account: AccountJson,
     statuses: Vec<Option<TxStatus>>,
@@ -37,7 +40,7 @@ struct News {
 pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
-    let node = session.node(&network)?;
+    let nodes = session.nodes(&network)?;
     if session.options.json || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(WalletError::NoScreen);
     }
@@ -45,12 +48,11 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
         name: session.name.to_string(),
         chain: String::from(wallet.keystore.chain()),
         address: String::from(wallet.keystore.address()),
-        node: String::from(node.url()),
         coloured: Style::of(true, std::env::var_os("NO_COLOR").as_deref()) == Style::Coloured,
         ..View::default()
     };
     let mut terminal = ratatui::try_init()?;
-    let watched = watch(session, &node, &wallet, (&mut terminal, &mut view)).await;
+    let watched = watch(session, (&network, &nodes), &wallet, (&mut terminal, &mut view)).await;
     // Whatever happened, the user's screen comes back.
     ratatui::try_restore()?;
     watched?;
@@ -60,13 +62,14 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
 
 async fn watch(
     session: &Session<'_>,
-    node: &Node<'_>,
+    (network, nodes): (&Network, &[Node<'_>]),
     wallet: &Wallet,
     (terminal, view): (&mut DefaultTerminal, &mut View),
 ) -> Result<(), WalletError> {
     loop {
-        let payments = own_payments(session, node, wallet)?;
-        let mut asked = std::pin::pin!(ask(node, wallet, &payments));
+        session.renew_time();
+        let payments = own_payments(session, network, wallet)?;
+        let mut asked = std::pin::pin!(ask_all(nodes, wallet, &payments));
         let news = loop {
             terminal.draw(|frame| screen::draw(frame, view))?;
             tokio::select! {
@@ -88,10 +91,22 @@ async fn watch(
 }
 
 /// The journal's newest payments of this wallet, newest first.
-fn own_payments(session: &Session<'_>, node: &Node<'_>, wallet: &Wallet) -> Result<Vec<Payment>, WalletError> {
+fn own_payments(session: &Session<'_>, network: &Network, wallet: &Wallet) -> Result<Vec<Payment>, WalletError> {
     let contents = session.journal()?;
-    let own = contents.payments.iter().rev().filter(|payment| payment.is_of(&wallet.address, node.network()));
+    let own = contents.payments.iter().rev().filter(|payment| payment.is_of(&wallet.address, network));
     Ok(own.take(MAX_PAYMENTS).cloned().collect())
+}
+
+/// The first node that answers.
+async fn ask_all(nodes: &[Node<'_>], wallet: &Wallet, payments: &[Payment]) -> Option<Result<News, ClientError>> {
+    let mut failed = None;
+    for node in nodes {
+        match ask(node, wallet, payments).await {
+            Ok(news) => return Some(Ok(news)),
+            Err(error) => failed = failed.or(Some(Err(error))),
+        }
+    }
+    failed
 }
 
 async fn ask(node: &Node<'_>, wallet: &Wallet, payments: &[Payment]) -> Result<News, ClientError> {
@@ -101,7 +116,7 @@ async fn ask(node: &Node<'_>, wallet: &Wallet, payments: &[Payment]) -> Result<N
     for payment in payments {
         statuses.push(Some(node.status(payment.txid.0).await?));
     }
-    Ok(News { info, account, statuses })
+    Ok(News { url: String::from(node.url()), info, account, statuses })
 }
 
 /// Puts the news into the view; what a node that fell silent said before stays, with its silence.
@@ -109,7 +124,7 @@ fn show(
     session: &Session<'_>,
     view: &mut View,
     payments: &[Payment],
-    news: Result<News, ClientError>,
+    news: Option<Result<News, ClientError>>,
 ) -> Result<(), WalletError> {
     let labels = session.labels()?;
     let shown = |payment: &Payment, status: Option<&TxStatus>| screen::Payment {
@@ -119,14 +134,16 @@ fn show(
         state: status.map(|status| status.state),
         phrase: status.map(brief).unwrap_or_default(),
     };
-    let News { info, account, statuses } = match news {
-        Ok(news) => news,
-        Err(error) => {
+    let News { url, info, account, statuses } = match news {
+        Some(Ok(news)) => news,
+        Some(Err(error)) => {
             view.error = Some(error.to_string());
             return Ok(());
         }
+        None => return Ok(()),
     };
     view.error = None;
+    view.node = url;
     let pending = &account.pending;
     view.money = Some(Money { balance: account.balance.0, pending: pending.balance.0, count: pending.count });
     let id = info.tip.0.to_string();

@@ -1,17 +1,15 @@
 //! `wallet why`: what keeps a payment of this wallet from being mined, and what to do about it.
 
-use super::dispatch::Payer;
+use super::{dispatch::note_told, payer::Payer};
 use crate::{
     diagnose::{Cause, Facts, Remedy, diagnose},
     error::WalletError,
     output::Output,
+    payments::Outcome,
     run::Session,
 };
-use cairn_ledger::{hash::TxId, transaction::Transaction};
-use cairn_rpc::{
-    text::Text,
-    types::{TxState, TxStatus},
-};
+use cairn_ledger::hash::TxId;
+use cairn_rpc::{text::Text, types::TxStatus};
 use serde::Serialize;
 use std::fmt;
 
@@ -22,6 +20,8 @@ struct Why {
     explanation: String,
     /// What to do, as a command of the wallet; null when nothing has to be done.
     remedy: Option<&'static str>,
+    /// Whether it is proven that it is mined, or can never be.
+    proven: bool,
     status: TxStatus,
     #[serde(skip)]
     next: Option<String>,
@@ -29,50 +29,46 @@ struct Why {
 
 pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<(), WalletError> {
     let network = session.network()?;
-    let payer = Payer::open(session, &network, output).await?;
-    let transaction = session.own_payment(&network, &payer.wallet, &txid)?;
-    let status = payer.node.status(txid).await?;
-    let (account, view) = payer.view(None).await?;
-    let rival = rival(&payer, &transaction).await?;
+    let mut payer = Payer::open(session, &network, output).await?;
+    let (known, transaction, contents) = payer.known(&txid)?;
+    // The sender before the payment: what is mined between the two questions is then found.
+    let seen = payer.sender().await?;
+    let (mut outcome, mut fate) = payer.outcome(&known, seen.sender, &contents).await?;
+    if fate.said.is_empty() && fate.mined.is_none() {
+        fate = payer.source.fate(txid).await?;
+        outcome = fate.mined.map_or(outcome, |mined| Outcome::Mined(*mined.get()));
+    }
+    let status = fate.status(txid);
     let cause = diagnose(&Facts {
         transaction: &transaction,
+        outcome,
+        sender: seen.sender.get(),
         status: &status,
-        account: &account,
-        height: account.height,
-        min_fee_rate: view.min_fee_rate,
-        rival,
+        account: seen.said.said(),
+        min_fee_rate: *payer.source.min_fee_rate().await?.said(),
     });
     let remedy = command(&cause);
     let next = remedy.map(|remedy| match remedy {
-        "repair" | "send" => session.options.hint(remedy),
+        "repair" => session.options.hint(remedy),
+        "send" => session.options.hint("send ADDRESS AMOUNT"),
         of_payment => session.options.hint(&format!("{of_payment} {txid}")),
     });
+    let proven = !matches!(outcome, Outcome::Open(_)) && payer.source.is_proven();
     let explanation = cause.to_string();
-    output.result(&Why { txid: Text(txid), cause: cause.kind(), explanation, remedy, status, next })?;
-    Ok(())
+    output.result(&Why { txid: Text(txid), cause: cause.kind(), explanation, remedy, proven, status, next })?;
+    if matches!(outcome, Outcome::Mined(_)) { note_told(session, txid) } else { Ok(()) }
 }
 
 fn command(cause: &Cause) -> Option<&'static str> {
     Some(match cause.remedy() {
         Remedy::Nothing => return None,
+        Remedy::LookAgain => "why",
         Remedy::Resend => "resend",
         Remedy::Repair => "repair",
         Remedy::Bump => "bump",
         Remedy::SendAgain => "send",
         Remedy::Cancel => "cancel",
     })
-}
-
-/// A payment of the journal that was mined with the same nonce.
-async fn rival(payer: &Payer<'_>, transaction: &Transaction) -> Result<Option<TxId>, WalletError> {
-    let contents = payer.session.journal()?;
-    let same = contents.payments.iter().filter(|other| other.nonce.0 == transaction.body.nonce);
-    for other in same.filter(|other| other.txid.0 != transaction.id()) {
-        if payer.node.status(other.txid.0).await?.state == TxState::Mined {
-            return Ok(Some(other.txid.0));
-        }
-    }
-    Ok(None)
 }
 
 impl fmt::Display for Why {

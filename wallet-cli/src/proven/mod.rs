@@ -9,6 +9,9 @@
 //! | part | what |
 //! |---|---|
 //! | [`check`] | **pure**: answers of a node against the rules |
+//! | [`fact`] | what is proven and what is said, as types |
+//! | `fate` | what became of a payment: by its proof, or by the blocks themselves |
+//! | `source` | what a command asks: proofs of all nodes, or the word of one that its owner believes |
 //! | `survey` | asks the nodes; which chain to believe; who lied |
 //! | [`kept`] | the last verified tip, in a small file for each network |
 //! | [`report`] | how sure the wallet is, in words and as JSON |
@@ -18,8 +21,12 @@
 //! 2. The bytes that choose the samples are drawn after the node has named its tip, afresh for each attempt.
 //! 3. A node has three attempts: not as many as it would take to wait for samples it likes.
 //! 4. The tip that is kept only ever gains work.
+//! 5. Only what is [`fact::Proven`] decides that a payment is over; what a node says is [`fact::Claimed`].
 
 pub mod check;
+pub mod fact;
+pub(crate) mod fate;
 pub mod kept;
 pub mod report;
+pub(crate) mod source;
 pub(crate) mod survey;

@@ -121,7 +121,7 @@ impl fmt::Display for Approximate {
 }
 
 /// A length of time in its largest whole unit.
-struct Age(u64);
+pub(crate) struct Age(pub u64);
 
 impl fmt::Display for Age {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,7 @@
 
 use super::{
     check::{self, Lie},
+    fact::Claimed,
     kept,
     report::{Liar, Report},
 };
@@ -17,12 +18,13 @@ use cairn_ledger::{
     hash::{Hash, TxId},
     keys::Address,
     light::{BURIAL, LightProof, LightRequest, MinedAt, Receipt, ReceiptError, VerifiedTip},
+    pow::Work,
     units::Timestamp,
 };
 use cairn_rpc::{
     error::Code,
-    text::{HexBytes, Text},
-    types::{AccountJson, AddressHistory, HistoryCursor, TxState, TxStatus},
+    text::HexBytes,
+    types::{AccountJson, AddressHistory, HistoryCursor, NodeInfo},
 };
 use std::path::{Path, PathBuf};
 
@@ -32,20 +34,24 @@ pub(crate) const ATTEMPTS: usize = 3;
 const ROUNDS: usize = 3;
 
 /// A node that proved its tip.
-struct Candidate<'a> {
-    node: Node<'a>,
-    tip: VerifiedTip,
+pub(super) struct Candidate<'a> {
+    pub(super) node: Node<'a>,
+    pub(super) tip: VerifiedTip,
     bytes: usize,
-    lag: Option<String>,
+    info: Box<NodeInfo>,
 }
 
 /// The nodes' chains, the one with the most work first, and what is known against those who lied.
 pub(crate) struct Survey<'a> {
     network: &'a Network,
-    candidates: Vec<Candidate<'a>>,
+    pub(super) candidates: Vec<Candidate<'a>>,
+    /// The chain with the most work that was proven: what is proven about payments is proven under its tip.
+    pub(super) best: VerifiedTip,
+    /// The most work that this wallet has proven, then or before.
+    most: Work,
     liars: Vec<Liar>,
     seen: Option<VerifiedTip>,
-    bytes: usize,
+    pub(super) bytes: usize,
     /// The block an account was read at, where too little work lies above it.
     shallow: Option<u64>,
     /// Where the place is kept, when every header is checked instead of samples.
@@ -69,11 +75,11 @@ pub(crate) struct ProvenAccount {
     /// What it has at the tip, which the last blocks may still change.
     pub newest: Option<Account>,
     /// What the node says about payments that wait.
-    pub said: AccountJson,
+    pub said: Claimed<AccountJson>,
 }
 
 /// Why a candidate is of no use.
-enum Useless {
+pub(super) enum Useless {
     Lies(Lie),
     Fails(ClientError),
 }
@@ -117,8 +123,9 @@ impl<'a> Survey<'a> {
         };
         let (candidates, liars) = (Vec::new(), Vec::new());
         let (clocks, early) = (Vec::new(), 0);
+        let (best, most) = (VerifiedTip::genesis(&network.spec), Work::ZERO);
         let mut survey =
-            Self { network, candidates, liars, seen, bytes: 0, shallow: None, every, place, clocks, early };
+            Self { network, candidates, best, most, liars, seen, bytes: 0, shallow: None, every, place, clocks, early };
         let mut failure = None;
         for node in session.nodes(network)? {
             let url = String::from(node.url());
@@ -141,13 +148,15 @@ impl<'a> Survey<'a> {
         if survey.seen.as_ref().is_none_or(|seen| seen.total_work() < best.tip.total_work()) {
             kept::write(&path, &network.spec, &best.tip).map_err(file_error("write", &path))?;
         }
+        survey.best = best.tip.clone();
+        survey.most = survey.best.total_work().max(survey.seen.as_ref().map_or(Work::ZERO, VerifiedTip::total_work));
         Ok(survey)
     }
 
     async fn ask(&mut self, node: Node<'a>, begin: Begin) -> Result<Candidate<'a>, Useless> {
         let info = node.info().await?;
         self.clocks.push(i128::from(info.time) - i128::from(now()));
-        let lag = lag(&info);
+        let info = Box::new(info);
         let kept = self.seen.as_ref().filter(|_| begin == Begin::Kept);
         let mut attempts = 0;
         loop {
@@ -179,7 +188,7 @@ impl<'a> Survey<'a> {
             if got != proven {
                 return Err(Lie::Work { got, proven }.into());
             }
-            return Ok(Candidate { node, tip: verified, bytes, lag });
+            return Ok(Candidate { node, tip: verified, bytes, info });
         }
     }
 
@@ -250,7 +259,7 @@ impl<'a> Survey<'a> {
     }
 
     /// What to say when no node is left.
-    fn nobody(&self, failure: Option<ClientError>) -> WalletError {
+    pub(super) fn nobody(&self, failure: Option<ClientError>) -> WalletError {
         match failure {
             Some(error) if self.liars.is_empty() => error.into(),
             _ => WalletError::Lies { liars: self.liars.clone() },
@@ -259,7 +268,27 @@ impl<'a> Survey<'a> {
 
     /// Whether the believed node says that it lags behind its peers.
     pub fn lag(&self) -> Option<String> {
-        self.candidates.first().and_then(|best| best.lag.clone())
+        self.candidates.first().and_then(|best| lag(&best.info))
+    }
+
+    /// What the nodes that proved a chain say of themselves, the one with the most work first.
+    pub fn infos(&self) -> impl Iterator<Item = (&str, &NodeInfo)> {
+        self.candidates.iter().map(|candidate| (candidate.node.url(), &*candidate.info))
+    }
+
+    /// The nodes that proved a chain.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node<'a>> {
+        self.candidates.iter().map(|candidate| &candidate.node)
+    }
+
+    /// The height of the proven tip.
+    pub fn height(&self) -> u64 {
+        self.best.height().get()
+    }
+
+    /// Whether this wallet has proven no chain with more work before.
+    pub fn is_newest(&self) -> bool {
+        self.best.total_work() >= self.most
     }
 
     /// What stands behind what was read so far.
@@ -298,32 +327,12 @@ impl<'a> Survey<'a> {
             match best.account(address, shown).await {
                 Ok((account, bytes)) => {
                     self.bytes += bytes;
+                    self.best = best.tip.clone();
                     let height = account.at.height.get();
                     self.shallow = (!account.buried).then_some(height);
                     return Ok(account);
                 }
-                Err(Useless::Lies(lie)) => self.disbelieve(&lie),
-                Err(Useless::Fails(error)) => {
-                    failure = failure.or(Some(error));
-                    self.candidates.remove(0);
-                }
-            }
-        }
-        Err(self.nobody(failure))
-    }
-
-    /// The state of a payment as the believed node has it, and where it proves that it was mined. A claim that
-    /// it does not prove counts as a lie; then the next node is asked.
-    pub async fn payment(&mut self, txid: TxId) -> Result<(TxStatus, Option<MinedAt>), WalletError> {
-        let mut failure = None;
-        while let Some(best) = self.candidates.first() {
-            match best.payment(txid).await {
-                Ok((status, None)) => return Ok((status, None)),
-                Ok((status, Some((mined, bytes)))) => {
-                    self.bytes += bytes;
-                    return Ok((status, Some(mined)));
-                }
-                Err(Useless::Lies(lie)) => self.disbelieve(&lie),
+                Err(Useless::Lies(lie)) => self.disbelieve(0, &lie),
                 Err(Useless::Fails(error)) => {
                     failure = failure.or(Some(error));
                     self.candidates.remove(0);
@@ -345,8 +354,8 @@ impl<'a> Survey<'a> {
         Err(failure.map_or_else(|| self.nobody(None), WalletError::from))
     }
 
-    fn disbelieve(&mut self, lie: &Lie) {
-        let liar = self.candidates.remove(0);
+    pub(super) fn disbelieve(&mut self, place: usize, lie: &Lie) {
+        let liar = self.candidates.remove(place);
         self.liars.push(Liar { node: String::from(liar.node.url()), claim: lie.to_string() });
     }
 }
@@ -383,28 +392,7 @@ impl Candidate<'_> {
         if said.block.0 == self.tip.id() && said.balance.0 != proven {
             return Err(Lie::Balance { got: said.balance.0, proven, height: said.height }.into());
         }
-        Ok((ProvenAccount { at, buried, settled, newest, said }, bytes))
-    }
-
-    async fn payment(&self, txid: TxId) -> Result<(TxStatus, Option<(MinedAt, usize)>), Useless> {
-        let status = self.node.status(txid).await?;
-        if status.state != TxState::Mined {
-            return Ok((status, None));
-        }
-        let above = status.height.is_some_and(|height| height > self.tip.height().get());
-        let raw = match self.node.transaction_proof(txid, self.tip.id()).await {
-            Ok(HexBytes(raw)) => raw,
-            // It was mined after the tip that was proven: nothing is claimed about that one.
-            Err(ClientError::Refused { code: Code::TransactionNotFound, .. }) if above => return Ok((status, None)),
-            Err(ClientError::Refused { code: Code::TransactionNotFound, message }) => {
-                return Err(Lie::Unproven { txid, reason: message }.into());
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let (mined, _) = check::payment(&self.node.network().spec, &raw, &txid, &self.tip)?;
-        let (block, height) = (Some(Text(mined.block)), Some(mined.height.get()));
-        let status = TxStatus { block, height, confirmations: mined.confirmations, ..status };
-        Ok((status, Some((mined, raw.len()))))
+        Ok((ProvenAccount { at, buried, settled, newest, said: Claimed::new(said) }, bytes))
     }
 }
 
@@ -418,17 +406,17 @@ pub(crate) async fn receipt(
     loop {
         rounds += 1;
         let mut survey = Survey::take(session, network, Begin::Genesis).await?;
-        let (status, mined) = survey.payment(txid).await?;
-        let Some(best) = survey.candidates.first().filter(|_| mined.is_some()) else {
-            return Err(WalletError::NoReceipt { txid, state: status.state });
+        let fate = survey.payment(txid).await?;
+        let Some(prover) = fate.prover.and_then(|place| survey.candidates.get(place)) else {
+            return Err(WalletError::NoReceipt { txid, state: fate.status(txid).state });
         };
-        match best.receipt(network, txid).await {
+        match prover.receipt(network, txid).await {
             Ok(receipt) => return Ok(receipt),
             // The chain moved meanwhile.
             Err(Useless::Fails(ClientError::Refused { code: Code::BlockNotFound, .. })) if rounds < ROUNDS => {}
             Err(Useless::Fails(error)) => return Err(error.into()),
             Err(Useless::Lies(lie)) => {
-                let liar = Liar { node: String::from(best.node.url()), claim: lie.to_string() };
+                let liar = Liar { node: String::from(prover.node.url()), claim: lie.to_string() };
                 return Err(WalletError::Lies { liars: vec![liar] });
             }
         }

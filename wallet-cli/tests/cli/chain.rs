@@ -3,6 +3,7 @@
 use crate::{harness::Home, node::serve};
 use cairn_ledger::{
     accounts::AccountProof,
+    block::Block,
     chain_spec::ChainSpec,
     codec::{self, BoundedVec},
     hash::{BlockId, TxId},
@@ -85,11 +86,11 @@ impl Chain {
         Self { headers: HeaderChain::new(spec), states, bodies: vec![Vec::new()] }
     }
 
-    fn spec(&self) -> &ChainSpec {
+    pub fn spec(&self) -> &ChainSpec {
         &self.headers.spec
     }
 
-    fn state(&self) -> &MemoryState {
+    pub fn state(&self) -> &MemoryState {
         self.states.last().expect("the one after block 0 at least")
     }
 
@@ -149,7 +150,7 @@ impl Chain {
     }
 
     /// The true answer to a request.
-    fn answer(&self, request: &Value) -> Result<Value, RpcError> {
+    pub fn answer(&self, request: &Value) -> Result<Value, RpcError> {
         let parameter = |place: usize| request["params"].get(place).cloned().unwrap_or(Value::Null);
         match request["method"].as_str().expect("a method") {
             "node_info" => Ok(json(self.info())),
@@ -159,6 +160,13 @@ impl Chain {
             }
             "chain_getProof" => self.light(read(parameter(0)), read(parameter(1)), read(parameter(2))),
             "chain_getBareHeaders" => self.bare(read(parameter(0)), read(parameter(1)), read(parameter(2))),
+            "chain_getRawBlock" => {
+                let id: Text<BlockId> = read(parameter(0));
+                let place = self.headers.headers.iter().position(|header| header.id() == id.0);
+                let place = place.ok_or_else(|| RpcError::new(Code::BlockNotFound, "not on the chain"))?;
+                let body = BoundedVec::new(self.bodies[place].clone()).expect("few");
+                Ok(json(HexBytes(codec::encode(&Block { header: self.headers.headers[place].clone(), body }))))
+            }
             "state_getAccount" => Ok(json(self.account(&read::<String>(parameter(0))))),
             "state_getProof" => self.state_proof(&read::<String>(parameter(0)), read(parameter(1))),
             "state_getHistory" => self.history(&read::<String>(parameter(0)), read(parameter(1))),
@@ -211,7 +219,9 @@ impl Chain {
     }
 
     fn transaction(&self, txid: Text<TxId>, at: Text<BlockId>) -> Result<Value, RpcError> {
-        assert_eq!(at.0, self.headers.tip.id(), "the wallet asks about the tip");
+        if at.0 != self.headers.tip.id() {
+            return Err(RpcError::new(Code::BlockNotFound, "not the tip"));
+        }
         let proof = self.transaction_proof(&txid.0);
         let proof = proof.ok_or_else(|| RpcError::new(Code::TransactionNotFound, "not mined"))?;
         let (block, height) = (Text(proof.header.id()), proof.header.height.get());
@@ -252,7 +262,7 @@ impl Chain {
         Ok(json(AddressHistory { address, entries, next, reorganised_above: None, height, block: Text(tip) }))
     }
 
-    fn status(&self, txid: Text<TxId>) -> TxStatus {
+    pub fn status(&self, txid: Text<TxId>) -> TxStatus {
         let proof = self.transaction_proof(&txid.0);
         let height = proof.as_ref().map(|proof| proof.header.height.get());
         TxStatus {
@@ -265,7 +275,7 @@ impl Chain {
         }
     }
 
-    fn account(&self, address: &str) -> AccountJson {
+    pub fn account(&self, address: &str) -> AccountJson {
         let key = self.spec().params().prefix.decode(address).expect("an address");
         let (balance, nonce) = (Pebbles(self.state().balance(&key)), Text(self.state().nonce(&key)));
         AccountJson {

@@ -7,5 +7,6 @@ mod harness;
 mod keys;
 mod lies;
 mod node;
+mod once;
 mod payments;
 mod wallets;

@@ -104,8 +104,21 @@ pub fn nobody() -> String {
     format!("http://{}", listener.local_addr().expect("an address"))
 }
 
+/// What a connection gets for its one request.
+pub enum Reply {
+    Answer(Result<Value, RpcError>),
+    /// A status of HTTP with a body that is none of this protocol.
+    Status(u16, String),
+    HangUp,
+}
+
 /// Answers the one request of a connection, or hangs up.
 pub fn serve(stream: &TcpStream, answer: &dyn Fn(&Value) -> Option<Result<Value, RpcError>>) -> std::io::Result<()> {
+    reply(stream, &|request| answer(request).map_or(Reply::HangUp, Reply::Answer))
+}
+
+/// As [`serve`], with whatever HTTP allows.
+pub fn reply(stream: &TcpStream, answer: &dyn Fn(&Value) -> Reply) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut length = 0;
     loop {
@@ -121,17 +134,21 @@ pub fn serve(stream: &TcpStream, answer: &dyn Fn(&Value) -> Option<Result<Value,
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let request: Value = serde_json::from_slice(&body).expect("a request");
-    let Some(answer) = answer(&request) else { return Ok(()) };
     let mut object = json!({"jsonrpc": "2.0", "id": request["id"]});
-    match answer {
-        Ok(result) => object["result"] = result,
-        Err(error) => {
+    let (status, text) = match answer(&request) {
+        Reply::HangUp => return Ok(()),
+        Reply::Status(status, text) => (status, text),
+        Reply::Answer(Ok(result)) => {
+            object["result"] = result;
+            (200, object.to_string())
+        }
+        Reply::Answer(Err(error)) => {
             let object_error = jsonrpsee::types::ErrorObjectOwned::from(error);
             object["error"] = serde_json::to_value(object_error).expect("an error is JSON");
+            (200, object.to_string())
         }
-    }
-    let text = object.to_string();
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+    };
+    let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close");
     let mut stream = stream;
     write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{text}", text.len())
 }

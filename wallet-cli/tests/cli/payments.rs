@@ -32,6 +32,7 @@ fn a_payment_reaches_the_node_as_it_was_asked_for() {
             "max_price",
             "memo",
             "nonce",
+            "proven",
             "raw",
             "replaces",
             "size",
@@ -67,18 +68,19 @@ fn a_payment_reaches_the_node_as_it_was_asked_for() {
 #[test]
 fn a_receiver_without_an_account_is_paid_for_and_named() {
     let (home, node) = (Home::with_alice(), FakeNode::local());
-    let send = |options: &str| home.json(&home.at(&node, &format!("send {BOB} 1 {options}")));
+    let send = |options: &str| home.json(&home.at(&node, &format!("send {BOB} 1 --again {options}")));
     assert_eq!(send("")["max_price"], "0", "the negative control: the receiver is there");
     node.state().only = Some(vec![String::from(ALICE)]);
     assert_eq!(send("")["max_price"], "100000");
-    let text = home.ok(&home.at(&node, &format!("send {BOB} 1")));
+    let text = home.ok(&home.at(&node, &format!("send {BOB} 1 --again")));
     assert!(text.contains("new accounts at most 0.001 CRN"), "{text}");
     // To oneself nothing is created.
     assert_eq!(home.json(&home.at(&node, &format!("send {ALICE} 1")))["max_price"], "0");
     let price = |state: &crate::node::State| state.submitted.iter().map(|it| it.body.max_price.pebbles()).sum::<u64>();
     assert_eq!(price(&node.state()), 200_000);
     node.state().balance = "5.001".parse().expect("an amount");
-    let error = home.fails(&home.at(&node, &format!("send {BOB} 1")), 1, "not_enough_money");
+    let error = home.fails(&home.at(&node, &format!("send {BOB} 1 --again")), 1, "not_enough_money");
+    assert!(error.contains("is held by 4 payments that are open"), "{error}");
     assert!(error.contains("and 0.001 CRN for accounts that are not there yet"), "{error}");
 }
 
@@ -104,13 +106,13 @@ fn other_upgrades_and_a_node_left_behind_are_told_of() {
 fn options_set_fee_and_validity() {
     let (home, node) = (Home::with_alice(), FakeNode::local());
     node.state().min_fee_rate = 5;
-    let send = |options: &str| home.json(&home.at(&node, &format!("send {BOB} 1 {options}")));
+    let send = |options: &str| home.json(&home.at(&node, &format!("send {BOB} 1 --again {options}")));
     assert_eq!(send("")["fee"], "925");
     let sent = send("--fee 0.001 --valid-for 1000");
     assert_eq!((&sent["fee"], &sent["valid_until"], &sent["nonce"]), (&json!("100000"), &json!(1100), &json!("1")));
     assert_eq!(send("--valid-for 4")["valid_until"], 104);
     node.state().min_fee_rate = 1_001;
-    assert!(home.fails(&home.at(&node, &format!("send {BOB} 1")), 1, "fee_rate_too_high").contains("--fee"));
+    assert!(home.fails(&home.at(&node, &format!("send {BOB} 1 --again")), 1, "fee_rate_too_high").contains("--fee"));
 }
 
 #[test]
@@ -157,7 +159,8 @@ fn a_refusal_is_said_with_what_to_do_and_kept() {
         (Code::Stopping, "stopping", "try again"),
     ] {
         node.state().refusal = refused(code, "no\u{1b}[2J");
-        let error = home.fails(&home.at(&node, &format!("send {BOB} 1")), 1, kind);
+        let error = home.fails(&home.at(&node, &format!("send {BOB} 1 --again")), 1, kind);
+        assert!(error.contains("open all the same") && error.contains(" why "), "{error}");
         assert!(error.contains(said) && error.contains("no\\u{1b}[2J") && !error.contains('\u{1b}'), "{error:?}");
     }
     node.state().states = vec![TxState::Unknown];
@@ -165,9 +168,10 @@ fn a_refusal_is_said_with_what_to_do_and_kept() {
     assert_eq!(history["payments"].as_array().map(Vec::len), Some(8));
     assert_eq!(history["payments"][0]["refusal"]["code"], 9001);
     assert_eq!(history["payments"][7]["refusal"]["code"], 3023);
-    // A refused payment did not leave, so its nonce is free.
+    // A node that refuses may have passed it on all the same: each keeps its nonce.
     node.state().refusal = None;
-    assert_eq!(home.json(&home.at(&node, &format!("send {BOB} 1")))["replaces"], json!([]));
+    let sent = home.json(&home.at(&node, &format!("send {BOB} 1 --again")));
+    assert_eq!((&sent["replaces"], &sent["nonce"]), (&json!([]), &json!("8")));
 }
 
 #[test]
@@ -176,8 +180,8 @@ fn waiting_ends_with_the_block() {
     node.state().states = vec![TxState::Pooled, TxState::Pooled, TxState::Mined];
     let text = home.ok(&home.at(&node, &format!("send {BOB} 1 --wait")));
     assert!(text.contains("waiting until it is in a block"), "{text}");
-    assert!(text.contains("state        mined in block 100, 1 confirmation\n"), "{text}");
-    let sent = home.json(&home.at(&node, &format!("send {BOB} 1 --wait")));
+    assert!(text.contains("state        mined in block 100, 1 confirmation, the node says\n"), "{text}");
+    let sent = home.json(&home.at(&node, &format!("send {BOB} 1 --wait --again")));
     assert_eq!((&sent["state"], &sent["height"], &sent["confirmations"]), (&json!("mined"), &json!(100), &json!(1)));
 }
 
@@ -185,7 +189,7 @@ fn waiting_ends_with_the_block() {
 fn waiting_ends_when_the_payment_expires_is_dropped_or_time_is_up() {
     let home = Home::with_alice();
     let fails = |node: &FakeNode, options: &str| {
-        home.fails(&home.at(node, &format!("send {BOB} 1 --wait {options}")), 4, "not_mined")
+        home.fails(&home.at(node, &format!("send {BOB} 1 --wait --again {options}")), 4, "not_mined")
     };
     let node = FakeNode::local();
     node.state().blocks_each_ask = 30;
@@ -196,10 +200,11 @@ fn waiting_ends_when_the_payment_expires_is_dropped_or_time_is_up() {
     let node = FakeNode::local();
     node.state().states = vec![TxState::Dropped];
     node.state().reason = Some(String::from("replaced\n"));
-    assert!(fails(&node, "").contains("dropped it from its pool (replaced\\u{a})"));
+    assert!(fails(&node, "").contains("dropped from the node's pool: replaced\\u{a}, every node says"));
     let node = FakeNode::local();
     assert!(fails(&node, "--timeout 1").contains("after 1 s;"));
-    let json = home.run(&format!("--json {}", home.at(&node, &format!("send {BOB} 1 --wait --timeout 0")))).json();
+    let json =
+        home.run(&format!("--json {}", home.at(&node, &format!("send {BOB} 1 --wait --again --timeout 0")))).json();
     assert_eq!(json["error"]["txid"].as_str().map(str::len), Some(64));
 }
 
@@ -222,29 +227,35 @@ fn a_node_that_falls_silent_leaves_the_payment_in_doubt_and_in_the_journal() {
     home.fails(&home.at(&node, &format!("resend {}", "ab".repeat(32))), 1, "not_in_journal");
 }
 
+/// While a payment is open, another like it is asked about; what takes its place has its nonce.
 #[test]
-fn a_second_payment_with_the_same_nonce_names_the_first() {
+fn a_payment_like_an_open_one_is_not_made_unasked() {
     let (home, node) = (Home::with_alice(), FakeNode::local());
     node.state().hangs_up_on_submit = true;
-    let run = home.run(&home.at(&node, &format!("send {BOB} 1")));
+    let run = home.run(&home.at(&node, &format!("--json send {BOB} 1")));
     assert_eq!(run.code, Some(3));
+    let first = run.json()["error"]["txid"].as_str().expect("an id").to_owned();
     node.state().hangs_up_on_submit = false;
-    let sent = home.json(&home.at(&node, &format!("send {BOB} 2")));
-    let first = sent["replaces"][0].as_str().expect("an id");
-    assert!(run.err.contains(first), "{run:?}");
-    // People are told before it leaves, and of what to do instead.
-    node.state().submitted.clear();
-    let text = home.ok(&home.at(&node, &format!("send {BOB} 3")));
-    assert!(text.starts_with("The payment ") && text.contains(" repair\n"), "{text}");
-    node.state().submitted.clear();
-    let other = Home::with_alice();
-    assert!(other.ok(&other.at(&node, &format!("send {BOB} 3"))).starts_with("Sent 3 CRN"), "the control");
+    let error = home.fails(&home.at(&node, &format!("send {BOB} 1")), 1, "payment_open");
+    assert!(
+        error.contains(&first) && error.contains(&format!("resend {first}")) && error.contains("--again"),
+        "{error}"
+    );
+    home.fails(&home.at(&node, &format!("send {BOB} 1 --yes --unsigned @pay.json")), 1, "payment_open");
+    assert!(node.state().submitted.is_empty());
+    // Another amount, or a second one that is asked for, gets a place of its own behind it.
+    for (line, nonce) in [(format!("send {BOB} 2"), "1"), (format!("send {BOB} 1 --again"), "2")] {
+        let sent = home.json(&home.at(&node, &line));
+        assert_eq!((&sent["nonce"], &sent["replaces"]), (&json!(nonce), &json!([])), "{line}");
+    }
+    let bumped = home.json(&home.at(&node, &format!("bump {first} --again")));
+    assert_eq!((&bumped["nonce"], &bumped["replaces"]), (&json!("0"), &json!([first])));
 }
 
 #[test]
 fn sends_at_once_get_a_nonce_each() {
     let (home, node) = (Home::with_alice(), FakeNode::local());
-    let line = home.at(&node, &format!("send {BOB} 1"));
+    let line = home.at(&node, &format!("send {BOB} 1 --again"));
     let children: Vec<_> =
         (0..4).map(|_| home.command(&line).stdout(Stdio::null()).spawn().expect("the wallet runs")).collect();
     for mut child in children {
@@ -346,7 +357,7 @@ fn a_payment_uri_is_shown_and_paid() {
     assert!(text.contains('\u{2580}') && text.contains("Next: "), "a QR code: {text}");
     let paid = home.ok(&home.at(&node, &format!("send {uri}")));
     assert!(paid.starts_with("The receiver calls itself Bob.\nSent 1.5 CRN"), "{paid}");
-    let sent = home.json(&home.at(&node, &format!("send {uri} 1.5")));
+    let sent = home.json(&home.at(&node, &format!("send {uri} 1.5 --again")));
     assert_eq!((&sent["memo"], &sent["amount"]), (&json!("tea"), &json!("150000000")), "the same said twice");
     home.fails(&home.at(&node, &format!("send {uri} 2")), 1, "uri_disagrees");
     home.fails(&home.at(&node, &format!("send {uri} --memo coffee")), 1, "uri_disagrees");
@@ -382,15 +393,19 @@ fn following_a_payment_tells_of_each_step() {
     node.state().states = vec![TxState::Unknown, TxState::Pooled, TxState::Pooled, TxState::Mined];
     let text = home.ok(&home.at(&node, &format!("send {BOB} 1 --wait")));
     assert!(
-        text.contains("  not known to the node\n  waiting for a block\n  mined in block 100, 1 confirmation\n"),
+        text.contains(
+            "  not known to the node\n  waiting for a block\n  mined in block 100, 1 confirmation, the node says\n"
+        ),
         "{text}"
     );
     node.state().states = vec![TxState::Pooled];
     assert!(
-        home.ok(&home.at(&node, &format!("send {BOB} 1 --wait=pooled"))).contains("waiting until it is in the pool")
+        home.ok(&home.at(&node, &format!("send {BOB} 1 --again --wait=pooled")))
+            .contains("waiting until it is in the pool")
     );
     node.state().states = vec![TxState::Mined];
-    let shallow = home.fails(&home.at(&node, &format!("send {BOB} 1 --wait=buried --timeout 1")), 4, "not_mined");
+    let shallow =
+        home.fails(&home.at(&node, &format!("send {BOB} 1 --again --wait=buried --timeout 1")), 4, "not_mined");
     assert!(shallow.contains("only 1 blocks confirm it"), "{shallow}");
 }
 
@@ -457,8 +472,8 @@ fn json_shapes_are_the_golden_ones() {
         String::from("receive --amount 1"),
         String::from("repair"),
         format!("resend {txid}"),
-        format!("send {BOB} 1"),
-        format!("send {BOB} 1 --unsigned @pay.json"),
+        format!("send {BOB} 1 --again"),
+        format!("send {BOB} 1 --again --unsigned @pay.json"),
         String::from("sign @pay.json"),
         String::from("sign-message x"),
         format!("status {txid}"),
