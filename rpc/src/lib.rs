@@ -6,7 +6,10 @@
 //! The node answers all of it as an OpenRPC document, made in `openrpc` (feature `server`).
 //!
 //! # Conventions
-//! - Fields are snake_case; parameters go by name or by position.
+//! - Fields are snake_case; parameters go by name or by position, exactly: a name that the method does not take,
+//!   one given twice and positions that are too many are refused with -32602 and the names that exist.
+//! - Every call has one id, a whole number from 0 to 2^64 - 1 or a text, and is answered with it. A call without one,
+//!   which JSON-RPC calls a notification, or with another is not run and refused with -32600 and the id null.
 //! - Ids, hashes and raw bytes are lower-case hex without `0x`; targets are 8 hex digits.
 //! - Amounts and fees are decimal strings of pebbles (1 CRN = 10^8); nonces and work are decimal strings
 //!   too. Heights, times (Unix milliseconds) and sizes are numbers.

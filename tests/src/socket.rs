@@ -75,6 +75,14 @@ impl Socket {
         Ok(self.asked)
     }
 
+    /// Sends a text as it is.
+    ///
+    /// # Errors
+    /// The connection is closed.
+    pub fn send_text(&mut self, text: &str) -> io::Result<()> {
+        self.stream.write_all(&masked(TEXT, text.as_bytes()))
+    }
+
     /// The next message, answering pings on the way.
     ///
     /// # Errors

@@ -3,9 +3,10 @@
 use cairn_ledger::testing::{key, payment};
 use cairn_tests::{
     cluster::Cluster,
-    http::{call, post},
+    http::{admin, call, post},
     network::TestNetwork,
     node::Node,
+    socket::Socket,
     wait::{SOON, until},
 };
 use serde_json::{Value, json};
@@ -83,6 +84,95 @@ async fn errors_have_their_codes_and_say_what_was_expected() {
     let again = submit(good);
     assert_eq!(again["error"]["code"], 3021, "{again}");
     assert_eq!(again["error"]["data"]["kind"], "tx_already_pooled");
+}
+
+/// Until when the bans of a node hold, by who is banned.
+fn bans(port: u16) -> Vec<(String, u64)> {
+    let bans = call(port, "net_listBans", &json!([]))["result"].as_array().expect("a list").clone();
+    let ban =
+        |ban: &Value| (ban["target"].as_str().expect("a text").to_owned(), ban["until"].as_u64().expect("a time"));
+    bans.iter().map(ban).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_with_a_parameter_that_does_not_exist_is_refused_and_not_run() {
+    let cluster = Cluster::start(1).await;
+    let port = cluster[0].rpc_port();
+    for params in [
+        json!({"target": "203.0.113.7", "secnds": 60}),
+        json!({"target": "203.0.113.7", "SECONDS": 60}),
+        json!(["203.0.113.7", 60, "why", "more"]),
+        json!({"seconds": 60}),
+        json!("203.0.113.7"),
+    ] {
+        let refused = call(port, "net_ban", &params);
+        assert_eq!(refused["error"]["code"], -32602, "{params}: {refused}");
+        let takes = refused["error"]["data"]["expected"].as_str();
+        assert_eq!(takes, Some("target, seconds (optional), reason (optional)"), "{refused}");
+    }
+    for (method, params) in [("chain_tip", json!([1])), ("mining_getTemplate", json!({"benefciary": "x"}))] {
+        assert_eq!(call(port, method, &params)["error"]["code"], -32602, "{method}");
+    }
+    assert_eq!(bans(port), [], "none was run");
+    // The controls: by name and by position, all of it and without what is optional.
+    let before = cairn_node::clock::now().millis();
+    for (target, params) in [
+        ("203.0.113.1", json!({"reason": "why", "seconds": 60, "target": "203.0.113.1"})),
+        ("203.0.113.2", json!(["203.0.113.2", 60])),
+        ("203.0.113.3", json!({"target": "203.0.113.3", "seconds": 60})),
+    ] {
+        assert!(call(port, "net_ban", &params)["error"].is_null(), "{params}");
+        let until = bans(port).into_iter().find_map(|(banned, until)| (banned == target).then_some(until));
+        assert!(until.is_some_and(|until| until < before + 120_000), "a minute, and no hour: {target} {until:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_run_and_answered_with_its_id_or_refused() {
+    let cluster = Cluster::start(1).await;
+    let port = cluster[0].rpc_port();
+    let admin = admin(port).expect("the node's own token");
+    let ask = |body: &str| {
+        let answer = post(port, "localhost", &[&admin], body).body;
+        serde_json::from_str::<Value>(&answer).unwrap_or_else(|error| panic!("{body}: {error} in {answer:?}"))
+    };
+    let ban = |id: &str| format!(r#"{{"jsonrpc":"2.0",{id}"method":"net_ban","params":["203.0.113.7"]}}"#);
+    let mut socket = Socket::open(port, &[&admin]).expect("a WebSocket");
+    let broken = [
+        "",
+        r#""id":-1,"#,
+        r#""id":1.5,"#,
+        r#""id":1e3,"#,
+        r#""id":18446744073709551616,"#,
+        r#""id":true,"#,
+        r#""id":[1],"#,
+        r#""id":{},"#,
+        r#""id":1,"id":1,"#,
+        r#""id":1,"id":2,"#,
+    ];
+    for id in broken {
+        socket.send_text(&ban(id)).expect("sent");
+        let over_socket = socket.receive().expect("an answer, and no silence");
+        for answer in [ask(&ban(id)), ask(&format!("[{}]", ban(id)))[0].clone(), over_socket] {
+            assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(-32600), &Value::Null), "{id}: {answer}");
+            let message = answer["error"]["message"].as_str().unwrap_or_default();
+            assert!(message.contains("not run") && message.contains("whole number"), "{id}: {answer}");
+        }
+    }
+    assert_eq!(bans(port), [], "none was run");
+    for id in ["0", "18446744073709551615", r#""a""#, r#""""#, r#""a\n\"b""#, "null"] {
+        for answer in
+            [ask(&ban(&format!(r#""id":{id},"#))), ask(&format!("[{}]", ban(&format!(r#""id":{id},"#))))[0].clone()]
+        {
+            let expected: Value = serde_json::from_str(id).expect("JSON");
+            assert_eq!((&answer["error"], &answer["id"]), (&Value::Null, &expected), "{id}: {answer}");
+        }
+    }
+    assert_eq!(bans(port).len(), 1);
+    // A batch of both: the good ones are run, and every entry has its answer.
+    let answers = ask(&format!("[{},{INFO},{}]", ban(r#""id":-1,"#), ban("")));
+    assert_eq!(answers.as_array().map(Vec::len), Some(3), "{answers}");
+    assert_eq!((&answers[1]["id"], answers[1]["result"]["genesis_id"].is_string()), (&json!(1), true), "{answers}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

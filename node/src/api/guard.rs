@@ -7,6 +7,7 @@ use super::{
     access::Caller,
     limits,
     meters::Meters,
+    parameters::{self, Declared},
     rate::{Payer, Rates, Seldom},
     tokens::TokenBook,
 };
@@ -19,7 +20,7 @@ use futures_util::future::join_all;
 use jsonrpsee::{
     core::middleware::{Batch, BatchEntry, Notification, Request, RpcServiceT},
     server::{BatchResponseBuilder, MethodResponse},
-    types::ErrorObjectOwned,
+    types::{ErrorObjectOwned, Id},
 };
 use std::{
     collections::BTreeSet,
@@ -37,6 +38,8 @@ pub(super) struct Gate {
     meters: Arc<Meters>,
     /// The methods that are served.
     served: BTreeSet<&'static str>,
+    /// What they take.
+    declared: Declared,
     /// Calls a second from one address.
     rate: u32,
     rates: Mutex<Rates>,
@@ -51,6 +54,7 @@ impl Gate {
             book,
             meters,
             served,
+            declared: Declared::new(),
             rate,
             rates: Mutex::default(),
             warned: Mutex::default(),
@@ -73,7 +77,11 @@ impl Gate {
     }
 
     /// Lets a call in, with its place in the budget, or says why not.
-    async fn admit(&self, request: &Request<'_>, caller: &Caller) -> Result<Option<SemaphorePermit<'_>>, RpcError> {
+    async fn admit(
+        &self,
+        request: &Request<'_>,
+        caller: &Caller,
+    ) -> Result<Option<SemaphorePermit<'_>>, ErrorObjectOwned> {
         let name = request.method_name();
         let rule = method_rule(name);
         // What the table does not know and nobody serves, jsonrpsee refuses; it costs the same.
@@ -86,14 +94,15 @@ impl Gate {
         self.check_rate(caller)?;
         if rule.is_some_and(|rule| rule.subscribes) && !caller.web_socket {
             let message = format!("{name} sends notifications: call it over a WebSocket");
-            return Err(RpcError::new(Code::NeedsWebSocket, message));
+            return Err(RpcError::new(Code::NeedsWebSocket, message).into());
         }
         let depth = request.params.as_ref().map_or(0, |params| depth(params.get()));
         if depth > limits::MAX_DEPTH {
             let message = format!("the parameters are nested too deeply: got {depth}, expected {}", limits::MAX_DEPTH);
-            return Err(RpcError::new(Code::TooDeep, message).with(depth, limits::MAX_DEPTH));
+            return Err(RpcError::new(Code::TooDeep, message).with(depth, limits::MAX_DEPTH).into());
         }
-        self.place(rule).await
+        self.declared.check(name, request.params.as_ref().map(|params| params.get()))?;
+        Ok(self.place(rule).await?)
     }
 
     /// Judges by the token as it is now: one that was revoked since the connection began allows nothing.
@@ -214,13 +223,15 @@ where
         // Every request is given its caller at the door; one without would be our own mistake.
         let place = self.under_way.try_acquire();
         let admitted = match &caller {
-            _ if place.is_err() => Err(RpcError::new(Code::Busy, "too many calls of this connection are under way")),
+            _ if place.is_err() => {
+                Err(RpcError::new(Code::Busy, "too many calls of this connection are under way").into())
+            }
             Some(caller) => self.gate.admit(&request, caller).await,
-            None => Err(RpcError::new(Code::TokenNeeded, "nobody knows who is asking")),
+            None => Err(RpcError::new(Code::TokenNeeded, "nobody knows who is asking").into()),
         };
         let answer = match admitted {
             Ok(_place) => self.inner.call(request).await,
-            Err(error) => MethodResponse::error(request.id.clone(), ErrorObjectOwned::from(error)),
+            Err(error) => MethodResponse::error(request.id.clone(), error),
         };
         let outcome = if answer.is_success() { "ok" } else { "error" };
         self.gate.meters.called(method, outcome, started.elapsed());
@@ -253,7 +264,6 @@ where
         let this = self.clone();
         async move {
             let mut answers = BatchResponseBuilder::new_with_limit(limits::MAX_RESPONSE_BYTES as usize);
-            let mut notified = false;
             let mut entries = batch.into_iter().peekable();
             while let Some(entry) = entries.next() {
                 let together = match entry {
@@ -269,11 +279,7 @@ where
                         }
                         join_all(calls.into_iter().map(|request| this.answer(request))).await
                     }
-                    Ok(BatchEntry::Notification(notification)) => {
-                        notified = true;
-                        this.inner.notification(notification).await;
-                        continue;
-                    }
+                    Ok(BatchEntry::Notification(notification)) => vec![this.notification(notification).await],
                     Err(broken) => {
                         let (error, id) = broken.into_parts();
                         vec![MethodResponse::error(id, error)]
@@ -285,16 +291,13 @@ where
                     }
                 }
             }
-            if answers.is_empty() && notified {
-                return MethodResponse::notification();
-            }
             MethodResponse::from_batch(answers.finish())
         }
     }
 
-    /// No method of ours is one: nothing is called, so nothing is judged.
-    fn notification<'a>(&self, notification: Notification<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        self.inner.notification(notification)
+    /// Every call is answered, so that nobody takes one for done that was not run: without an id none is.
+    fn notification<'a>(&self, _: Notification<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        std::future::ready(MethodResponse::error(Id::Null, parameters::no_id()))
     }
 }
 

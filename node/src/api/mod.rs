@@ -3,7 +3,7 @@
 //!
 //! # Map
 //! `server` connections and the way of a request · `access` who may speak to the port · `tokens` what a token
-//! allows · `guard` what stands before every call · `rate` how fast anybody may ask · `patience` who does
+//! allows · `certificate` what it is known by · `guard` what stands before every call · `parameters` what a method takes · `rate` how fast anybody may ask · `patience` who does
 //! nothing for too long · `limits` how much anybody may ask · `pages` what is no JSON-RPC · `meters` what is
 //! counted · `places` who may have how many connections · `tls` · `spans` pages of the chain · `history` pages of what touched an address · `heads` the tip, told to all ·
 //! `moves` subscriptions that lose nothing · `context` what handlers have · `error` refusals as codes · one file
@@ -12,7 +12,7 @@
 //! # The path of a call
 //! connection (`places`, patient) → `server` → [`AccessRules`] (Host and Origin) →
 //! [`identify`](access::identify) (token, or this machine) → jsonrpsee (sizes, length of a batch) → `guard`
-//! (scope, depth, rate, budget; in batches, too) → a handler, which asks a part through its handle or reads
+//! (scope, depth, rate, names and number of parameters, budget; in batches, too) → a handler, which asks a part through its handle or reads
 //! the chain on a blocking thread → the answer, or an [`RpcError`](cairn_rpc::error::RpcError) with its code.
 //!
 //! # Invariants
@@ -23,6 +23,7 @@
 //! 4. A failure of the storage that a handler meets ends this task, and so stops the node.
 
 pub mod access;
+mod certificate;
 mod chain;
 mod config;
 mod context;
@@ -38,6 +39,7 @@ mod moves;
 mod net;
 mod node;
 mod pages;
+mod parameters;
 mod patience;
 mod places;
 mod rate;
@@ -48,6 +50,7 @@ mod tls;
 pub mod tokens;
 mod tx;
 
+pub use certificate::lone_certificate;
 pub use config::{RpcConfig, TlsFiles};
 pub use context::{Handles, Services};
 

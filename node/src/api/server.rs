@@ -92,7 +92,8 @@ pub(super) async fn accept(listener: TcpListener, door: Arc<Door>, stop: StopHan
             accepted = listener.accept() => accepted,
             () = &mut stopped => return,
         };
-        match accepted {
+        // On a socket for both, IPv4 callers come as `::ffff:a.b.c.d`: from here on they have their own address.
+        match accepted.map(|(stream, peer)| (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port()))) {
             Ok((stream, peer)) => match door.places.take(Guest::at(peer.ip())) {
                 Some(place) => {
                     let client = Client { door: Arc::clone(&door), place: Arc::new(place), stop: stop.clone() };

@@ -91,7 +91,15 @@ impl FromStr for Banned {
             Some((ip, bits)) => (ip, Some(bits)),
             None => (text, None),
         };
-        let ip: IpAddr = ip.parse().map_err(|_| refused())?;
+        let written: IpAddr = ip.parse().map_err(|_| refused())?;
+        let ip = written.to_canonical();
+        // In IPv6 form, `::ffff:1.2.3.4`, the length of a prefix counts the 96 bits before the IPv4 address.
+        let bits = match bits {
+            Some("128") if ip != written => Some("32"),
+            Some("112") if ip != written => Some("16"),
+            Some(_) if ip != written => return Err(refused()),
+            bits => bits,
+        };
         match (ip, bits) {
             (IpAddr::V4(_), None | Some("32")) | (IpAddr::V6(_), None | Some("64")) => {
                 Ok(Self::Host(reachability::host_of(ip)))
@@ -309,9 +317,36 @@ mod tests {
         for text in [peer.as_str(), "1.2.3.4", "1.2.0.0/16", "2606:4700:1:2::/64", "2606:4700::/32"] {
             assert_eq!(text.parse::<Banned>().map(|banned| banned.to_string()).as_deref(), Ok(text));
         }
-        for text in ["", "1.2.3", "1.2.3.4/8", "2606::/48", "somebody"] {
+        for text in ["", "1.2.3", "1.2.3.4/8", "2606::/48", "somebody", "::ffff:1.2.3.4/64", "::ffff:1.2.3.4/32"] {
             assert_eq!(text.parse::<Banned>(), Err(NotBannable { got: text.to_owned() }));
         }
+    }
+
+    #[test]
+    fn banning_an_ipv4_address_in_ipv6_form_bans_the_peer_there_and_nobody_else() {
+        for (text, meant) in [
+            ("::ffff:1.2.3.4", "1.2.3.4"),
+            ("::ffff:102:304", "1.2.3.4"),
+            ("::ffff:1.2.3.4/128", "1.2.3.4"),
+            ("::ffff:1.2.3.4/112", "1.2.0.0/16"),
+        ] {
+            let banned: Banned = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(banned.to_string(), meant, "{text}");
+            let mut bans = Bans::default();
+            bans.insert(banned, ban(), NOW);
+            for peer in ["/ip4/1.2.3.4/tcp/5", "/ip6/::ffff:1.2.3.4/tcp/5"] {
+                assert!(bans.covers_address(&address(peer), NOW), "{text} {peer}");
+            }
+            for other in
+                ["/ip4/1.3.3.4/tcp/5", "/ip6/::ffff:9.9.9.9/tcp/5", "/ip6/::1/tcp/5", "/ip6/2606:4700::1/tcp/5"]
+            {
+                assert!(!bans.covers_address(&address(other), NOW), "{text} {other}");
+            }
+        }
+        let mut bans = Bans::default();
+        bans.insert_peer(PeerId::random(), &address("/ip6/::ffff:1.2.3.4/tcp/5"), ban(), NOW);
+        assert!(bans.covers_address(&address("/ip4/1.2.3.4/tcp/5"), NOW), "whichever way the peer came");
+        assert!(bans.remove(&"1.2.3.4".parse().expect("an address")), "and lifted by either name");
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl NodeAddress {
         let mut parts = address.iter();
         let ip = match parts.next()? {
             Protocol::Ip4(ip) => IpAddr::V4(ip),
-            Protocol::Ip6(ip) => ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4),
+            Protocol::Ip6(ip) => IpAddr::V6(ip).to_canonical(),
             _ => return None,
         };
         let (port, quic) = match parts.next()? {
@@ -50,8 +50,7 @@ impl NodeAddress {
     /// Reads it from the wire.
     pub(super) fn from_wire(wire: &PeerAddress, allow_private: bool) -> Option<Self> {
         let peer = PeerId::from_bytes(&[ED25519_PREFIX.as_slice(), &wire.key].concat()).ok()?;
-        let ip = Ipv6Addr::from(wire.ip);
-        let ip = ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4);
+        let ip = IpAddr::V6(Ipv6Addr::from(wire.ip)).to_canonical();
         Self { peer, ip, port: wire.port, quic: wire.quic }.checked(allow_private)
     }
 

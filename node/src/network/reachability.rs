@@ -48,7 +48,7 @@ pub(super) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     }
     address.iter().find_map(|part| match part {
         Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
-        Protocol::Ip6(ip) => Some(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4)),
+        Protocol::Ip6(ip) => Some(IpAddr::V6(ip).to_canonical()),
         _ => None,
     })
 }
@@ -104,9 +104,9 @@ pub(super) enum Group {
     V6([u8; 4]),
 }
 
-/// The host of an address.
+/// The host of an address. `::ffff:1.2.3.4` is `1.2.3.4`, here and in [`group_of`] and [`is_private`].
 pub(super) fn host_of(ip: IpAddr) -> Host {
-    match ip {
+    match ip.to_canonical() {
         IpAddr::V4(ip) => Host::V4(ip.octets()),
         IpAddr::V6(ip) => {
             let [a, b, c, d, e, f, g, h, ..] = ip.octets();
@@ -117,7 +117,7 @@ pub(super) fn host_of(ip: IpAddr) -> Host {
 
 /// The group of an address.
 pub(super) fn group_of(ip: IpAddr) -> Group {
-    match ip {
+    match ip.to_canonical() {
         IpAddr::V4(ip) => {
             let [a, b, ..] = ip.octets();
             Group::V4([a, b])
@@ -132,7 +132,7 @@ pub(super) fn group_of(ip: IpAddr) -> Group {
 /// Whether hosts share this address with everybody on their network, so that it says nothing about who is
 /// behind it.
 pub(super) fn is_private(ip: IpAddr) -> bool {
-    match ip {
+    match ip.to_canonical() {
         IpAddr::V4(ip) => !is_global_v4(ip),
         IpAddr::V6(ip) => !is_global_v6(ip),
     }

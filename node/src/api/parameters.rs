@@ -1,0 +1,270 @@
+//! What a call brings, compared with what its method takes: exactly that, by name or by position.
+//!
+//! jsonrpsee passes over names that it does not know and positions that are too many, so that a misspelt
+//! `secnds` would turn a ban of a minute into one of an hour. Here both are refused, with the names that exist.
+//! What a method takes is read from its trait, where it is declared.
+
+use cairn_rpc::{error::ErrorData, openrpc};
+use jsonrpsee::types::{
+    ErrorObjectOwned,
+    error::{INVALID_PARAMS_CODE, INVALID_REQUEST_CODE},
+};
+use serde::{
+    Deserialize,
+    de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use std::{collections::BTreeMap, fmt};
+
+/// Names of one call that are looked at: more than any method takes.
+const MAX_NAMES: usize = 16;
+/// Characters of a name that are shown.
+const SHOWN: usize = 40;
+
+/// The parameters of every method.
+pub(super) struct Declared(BTreeMap<String, Signature>);
+
+struct Signature {
+    parameters: Vec<Parameter>,
+    /// Whether they go by name, too: what ends a subscription takes its id by position alone.
+    by_name: bool,
+}
+
+struct Parameter {
+    name: String,
+    required: bool,
+}
+
+/// What a call brings.
+enum Given {
+    Positions(usize),
+    Names(Vec<String>),
+}
+
+impl Declared {
+    /// Of all methods.
+    pub fn new() -> Self {
+        let mut all = BTreeMap::from([(String::from("rpc.discover"), Signature::new(Vec::new()))]);
+        for method in openrpc::methods() {
+            let parameters = method.parameters.into_iter();
+            let parameters = parameters
+                .map(|parameter| Parameter { required: !parameter.kind.starts_with("Option<"), name: parameter.name });
+            all.insert(method.name, Signature::new(parameters.collect()));
+            if let Some(ends) = method.unsubscribe {
+                let subscription = Parameter { name: String::from("subscription"), required: true };
+                all.insert(ends, Signature { by_name: false, ..Signature::new(vec![subscription]) });
+            }
+        }
+        Self(all)
+    }
+
+    /// Refuses parameters that the method does not take, and their lack. A method that nobody declared is let
+    /// through: jsonrpsee says that it does not exist.
+    ///
+    /// # Errors
+    /// Says what the method takes.
+    pub fn check(&self, method: &str, parameters: Option<&str>) -> Result<(), ErrorObjectOwned> {
+        let Some(signature) = self.0.get(method) else { return Ok(()) };
+        let refused = |what: fmt::Arguments<'_>, got: &dyn fmt::Display| {
+            let message = format!("{method}: {what}; it takes {signature}");
+            invalid(INVALID_PARAMS_CODE, "invalid_params", message, got, signature)
+        };
+        let given = match parameters.map(serde_json::from_str::<Given>) {
+            None => Given::Positions(0),
+            Some(Ok(given)) => given,
+            Some(Err(_)) => {
+                return Err(refused(
+                    format_args!("its parameters are neither a list nor an object"),
+                    &"something else",
+                ));
+            }
+        };
+        match given {
+            Given::Positions(count) if count > signature.parameters.len() => {
+                Err(refused(format_args!("got {count} parameters"), &count))
+            }
+            Given::Positions(count) => match signature.required().nth(count) {
+                Some(lacking) => Err(refused(format_args!("the parameter {:?} is missing", lacking.name), &count)),
+                None => Ok(()),
+            },
+            Given::Names(_) if !signature.by_name => {
+                Err(refused(format_args!("its parameter goes by position alone"), &"an object"))
+            }
+            Given::Names(names) => signature.check_names(&names).map_err(|(what, name)| match what {
+                Fault::Missing => refused(format_args!("the parameter {name:?} is missing"), &"nothing"),
+                Fault::Twice => refused(format_args!("the parameter {name:?} is given twice"), &name),
+                Fault::Unknown => refused(format_args!("there is no parameter {name:?}"), &name),
+            }),
+        }
+    }
+}
+
+/// What is wrong with a name.
+enum Fault {
+    Missing,
+    Twice,
+    Unknown,
+}
+
+impl Signature {
+    fn new(parameters: Vec<Parameter>) -> Self {
+        Self { parameters, by_name: true }
+    }
+
+    fn required(&self) -> impl Iterator<Item = &Parameter> {
+        // A position can be left out at the end alone, so optional ones stand there.
+        self.parameters.iter().filter(|parameter| parameter.required)
+    }
+
+    fn check_names(&self, names: &[String]) -> Result<(), (Fault, String)> {
+        for (place, name) in names.iter().enumerate() {
+            if !self.parameters.iter().any(|parameter| parameter.name == *name) {
+                return Err((Fault::Unknown, name.chars().take(SHOWN).collect()));
+            }
+            if names.iter().take(place).any(|before| before == name) {
+                return Err((Fault::Twice, name.clone()));
+            }
+        }
+        match self.required().find(|parameter| !names.contains(&parameter.name)) {
+            Some(lacking) => Err((Fault::Missing, lacking.name.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.parameters.is_empty() {
+            return f.write_str("no parameters");
+        }
+        for (place, parameter) in self.parameters.iter().enumerate() {
+            let (comma, optional) =
+                (if place == 0 { "" } else { ", " }, if parameter.required { "" } else { " (optional)" });
+            write!(f, "{comma}{}{optional}", parameter.name)?;
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Given {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Look;
+        impl<'de> Visitor<'de> for Look {
+            type Value = Given;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list or an object")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Given, A::Error> {
+                let mut count = 0;
+                while items.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Given::Positions(count))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<Given, A::Error> {
+                let mut names = Vec::new();
+                while let Some(name) = items.next_key::<String>()? {
+                    items.next_value::<IgnoredAny>()?;
+                    if names.len() == MAX_NAMES {
+                        return Err(A::Error::custom("too many names"));
+                    }
+                    names.push(name);
+                }
+                Ok(Given::Names(names))
+            }
+        }
+        deserializer.deserialize_any(Look)
+    }
+}
+
+/// The refusal of a call that has no id to be answered with, or none that JSON-RPC knows. jsonrpsee takes both
+/// for notifications and runs neither: whoever waits for an answer would not learn it.
+pub(super) fn no_id() -> ErrorObjectOwned {
+    let expected = "one id: a whole number from 0 to 18446744073709551615, or a text";
+    let message = format!("the call was not run: there is no id that its answer could carry; expected {expected}");
+    invalid(INVALID_REQUEST_CODE, "invalid_request", message, &"no such id", &expected)
+}
+
+fn invalid(
+    code: i32,
+    kind: &str,
+    message: String,
+    got: &dyn fmt::Display,
+    expected: &dyn fmt::Display,
+) -> ErrorObjectOwned {
+    let data = ErrorData { kind: kind.to_owned(), got: Some(got.to_string()), expected: Some(expected.to_string()) };
+    ErrorObjectOwned::owned(code, message, Some(data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_rpc::scope::METHODS;
+
+    fn refusal(method: &str, parameters: &str) -> Option<String> {
+        let checked = Declared::new().check(method, (!parameters.is_empty()).then_some(parameters));
+        checked.err().map(|error| {
+            assert_eq!(error.code(), INVALID_PARAMS_CODE);
+            error.message().to_owned()
+        })
+    }
+
+    #[test]
+    fn parameters_that_a_method_takes_are_let_through() {
+        for (method, parameters) in [
+            ("chain_tip", ""),
+            ("chain_tip", "[]"),
+            ("chain_tip", "{}"),
+            ("net_ban", r#"["1.2.3.4"]"#),
+            ("net_ban", r#"["1.2.3.4", 60, "why"]"#),
+            ("net_ban", r#"["1.2.3.4", null, "why"]"#),
+            ("net_ban", r#"{"seconds": 60, "target": "1.2.3.4"}"#),
+            ("chain_unsubscribeHeads", "[1]"),
+            ("no_such", "[1, 2, 3]"),
+        ] {
+            assert_eq!(refusal(method, parameters), None, "{method} {parameters}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_is_unknown_misspelt_surplus_twice_or_missing_is_refused_with_the_names_that_exist() {
+        let takes = "it takes target, seconds (optional), reason (optional)";
+        for (parameters, says) in [
+            (r#"{"target": "1.2.3.4", "secnds": 60}"#, r#"there is no parameter "secnds""#),
+            (r#"{"target": "1.2.3.4", "Seconds": 60}"#, r#"there is no parameter "Seconds""#),
+            (r#"{"target": "1.2.3.4", "": 60}"#, r#"there is no parameter """#),
+            (r#"{"target": "1.2.3.4", "seconds": 60, "seconds": 5}"#, r#""seconds" is given twice"#),
+            (r#"{"seconds": 60}"#, r#""target" is missing"#),
+            (r#"["1.2.3.4", 60, "why", 1]"#, "got 4 parameters"),
+            ("[]", r#""target" is missing"#),
+            ("", r#""target" is missing"#),
+            ("60", "neither a list nor an object"),
+            (r#""1.2.3.4""#, "neither a list nor an object"),
+        ] {
+            let refusal = refusal("net_ban", parameters).unwrap_or_default();
+            assert!(refusal.contains(says) && refusal.ends_with(takes), "{parameters}: {refusal}");
+        }
+        for parameters in ["[1]", r#"{"x": 1}"#, "5"] {
+            let refusal = refusal("chain_tip", parameters).unwrap_or_default();
+            assert!(refusal.ends_with("it takes no parameters"), "{parameters}: {refusal}");
+        }
+        assert!(refusal("net_revoke", r#"{"peerId": "x"}"#).is_some_and(|refusal| refusal.ends_with("peer_id")));
+        assert!(refusal("chain_unsubscribeHeads", r#"{"subscription": 1}"#).is_some());
+        let many: Vec<String> = (0..100_000).map(|n| format!("\"{n}\": {n}")).collect();
+        assert!(refusal("chain_tip", &format!("{{{}}}", many.join(","))).is_some());
+    }
+
+    #[test]
+    fn every_method_is_declared_and_only_its_last_parameters_are_optional() {
+        let declared = Declared::new();
+        for rule in METHODS {
+            let signature = declared.0.get(rule.name).unwrap_or_else(|| panic!("{} is not declared", rule.name));
+            let required: Vec<bool> = signature.parameters.iter().map(|parameter| parameter.required).collect();
+            assert!(required.is_sorted_by(|before, after| before >= after), "{}: {required:?}", rule.name);
+            assert!(required.len() < MAX_NAMES);
+        }
+        assert_eq!(declared.0.len(), METHODS.len());
+    }
+}
