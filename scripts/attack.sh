@@ -8,7 +8,7 @@
 #   liars [BLOCKS]        one honest named peer among seven that claim the most work (20 000 blocks)
 #   cheap [HEADERS]       six nodes under so many headers that cost nothing, and a tenth as many blocks, with a restart
 #                         of all after each wave (1 000 000 headers, 20 restarts)
-#   overtake [BLOCKS]     an honest chain overtakes a short heavy one (300 000 blocks)
+#   overtake [BLOCKS]     an honest chain overtakes a short heavy one, alone and beside seven strangers (300 000 blocks)
 #   reorganise [BLOCKS]   a reorganisation of so many full blocks, killed a hundred times in the middle (5 000 blocks)
 #
 # The figures stand in what the tests print.
@@ -48,7 +48,7 @@ cheap)
     attack 7200 little_work
     ;;
 overtake)
-    export CAIRN_ATTACK_LONG="$size" CAIRN_ATTACK_PEERS=7
+    export CAIRN_ATTACK_LONG="$size" CAIRN_ATTACK_LONG_AMONG="$size" CAIRN_ATTACK_PEERS=5
     attack 3600 overtake::
     ;;
 reorganise)

@@ -10,7 +10,7 @@ use crate::{
     pow::{CompactTarget, Work},
     units::{Height, Timestamp},
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 /// A header whose id meets its own target. Its making costs work, so it may be looked at further.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +58,13 @@ pub fn check_work(spec: &ChainSpec, header: Header) -> Result<SealedHeader, Head
 }
 
 /// A header that follows every rule between it and its ancestors, back to block 0.
+///
+/// Clones share it: whoever keeps headers of long branches keeps them once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LinkedHeader {
+pub struct LinkedHeader(Arc<Linked>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Linked {
     header: Header,
     id: BlockId,
     work: Work,
@@ -67,20 +72,15 @@ pub struct LinkedHeader {
     /// The target that the rule demands of its children.
     next_target: CompactTarget,
     /// The inner nodes of the history that this block completes, from level 1 up.
-    completed: Vec<Node>,
+    completed: Box<[Node]>,
 }
 
 impl LinkedHeader {
     /// Block 0, which is linked by definition.
     pub fn genesis(spec: &ChainSpec) -> Self {
-        Self {
-            header: spec.genesis().clone(),
-            id: spec.genesis_id(),
-            work: Work::ZERO,
-            total_work: Work::ZERO,
-            next_target: spec.params().genesis_target,
-            completed: Vec::new(),
-        }
+        let (work, total_work, completed) = (Work::ZERO, Work::ZERO, Box::default());
+        let (header, id, next_target) = (spec.genesis().clone(), spec.genesis_id(), spec.params().genesis_target);
+        Self(Arc::new(Linked { header, id, work, total_work, next_target, completed }))
     }
 
     /// Brings back a linked header that this node stored; it is not checked again. `id`, `total_work`,
@@ -93,43 +93,44 @@ impl LinkedHeader {
         completed: Vec<Node>,
     ) -> Self {
         let is_genesis = header.height == Height::GENESIS;
-        let work = if is_genesis { None } else { header.target.decode().ok() };
-        Self { header, id, work: work.map_or(Work::ZERO, |target| target.work()), total_work, next_target, completed }
+        let target = if is_genesis { None } else { header.target.decode().ok() };
+        let (work, completed) = (target.map_or(Work::ZERO, |target| target.work()), completed.into());
+        Self(Arc::new(Linked { header, id, work, total_work, next_target, completed }))
     }
 
     /// The header.
     pub fn header(&self) -> &Header {
-        &self.header
+        &self.0.header
     }
 
     /// Its id.
     pub fn id(&self) -> BlockId {
-        self.id
+        self.0.id
     }
 
     /// The work of this block alone.
     pub fn work(&self) -> Work {
-        self.work
+        self.0.work
     }
 
     /// The work of the chain up to and including this block.
     pub fn total_work(&self) -> Work {
-        self.total_work
+        self.0.total_work
     }
 
     /// The target that the rule demands of its children.
     pub fn next_target(&self) -> CompactTarget {
-        self.next_target
+        self.0.next_target
     }
 
     /// Its leaf in the history of its descendants.
     pub fn leaf(&self) -> Node {
-        Node::leaf(&self.header, &self.id, self.work, self.next_target)
+        Node::leaf(&self.0.header, &self.0.id, self.0.work, self.0.next_target)
     }
 
     /// The inner nodes of the history that this block completes, from level 1 up.
     pub fn completed(&self) -> &[Node] {
-        &self.completed
+        &self.0.completed
     }
 }
 
@@ -148,18 +149,18 @@ impl ChainContext {
     /// Block 0 as a parent.
     pub fn genesis(spec: &ChainSpec) -> Self {
         let genesis = LinkedHeader::genesis(spec);
-        Self { history: History::of_genesis(genesis.leaf()), header: genesis.header, id: genesis.id }
+        Self { history: History::of_genesis(genesis.leaf()), header: spec.genesis().clone(), id: genesis.id() }
     }
 
     /// Brings back a stored header as a parent, with the history up to and including it.
     pub fn restore(linked: &LinkedHeader, history: History) -> Self {
-        Self { header: linked.header.clone(), id: linked.id, history }
+        Self { header: linked.header().clone(), id: linked.id(), history }
     }
 
     /// `child`, which was linked to this very context, as the next parent.
     pub fn extend(&self, child: &LinkedHeader) -> Self {
         let history = self.history.append(child.leaf()).map(|(history, _)| history).unwrap_or_default();
-        Self { header: child.header.clone(), id: child.id, history }
+        Self { header: child.header().clone(), id: child.id(), history }
     }
 
     /// The parent's header.
@@ -232,7 +233,7 @@ pub fn check_header(
     now: Timestamp,
 ) -> Result<LinkedHeader, HeaderError> {
     let linked = link(spec, parent, sealed, now)?;
-    check_version(spec, &linked.header)?;
+    check_version(spec, linked.header())?;
     Ok(linked)
 }
 
@@ -284,5 +285,6 @@ fn link(
     if header.time > limit {
         return Err(HeaderError::TimeAhead { got: header.time, limit });
     }
-    Ok(LinkedHeader { header, id, work, total_work: history.total_work(), next_target, completed })
+    let (total_work, completed) = (history.total_work(), completed.into());
+    Ok(LinkedHeader(Arc::new(Linked { header, id, work, total_work, next_target, completed })))
 }

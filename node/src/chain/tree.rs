@@ -78,8 +78,8 @@ struct Held {
 #[derive(Default)]
 pub(super) struct HeaderTree {
     entries: HashMap<BlockId, Entry>,
-    /// The entries whose parent this is, be it an entry itself or on the followed chain.
-    children: HashMap<BlockId, BTreeSet<BlockId>>,
+    /// Every entry, after its parent: be that an entry itself or on the followed chain.
+    children: BTreeSet<(BlockId, BlockId)>,
     /// Entries whose parent is not in the tree.
     roots: HashSet<BlockId>,
     /// Entries without children, by total work: the last is the best.
@@ -171,12 +171,12 @@ impl HeaderTree {
         if self.entries.contains_key(&id) {
             return;
         }
-        self.children.entry(parent).or_default().insert(id);
+        self.children.insert((parent, id));
         if !self.entries.contains_key(&parent) {
             self.roots.insert(id);
         }
-        for child in self.children.get(&id).into_iter().flatten() {
-            self.roots.remove(child);
+        for child in children(&self.children, id) {
+            self.roots.remove(&child);
         }
         self.held.entry(entry.origin).or_default().count += 1;
         self.entries.insert(id, entry);
@@ -185,11 +185,16 @@ impl HeaderTree {
         self.complete_from(id);
     }
 
+    fn has_children(&self, id: &BlockId) -> bool {
+        children(&self.children, *id).next().is_some()
+    }
+
     /// Notes whether an entry is without children.
     fn sort_in(&mut self, id: &BlockId) {
         let Some(entry) = self.entries.get(id) else { return };
+        let has_children = self.has_children(id);
         let (key, held) = (entry.key(), self.held.entry(entry.origin).or_default());
-        if self.children.contains_key(id) {
+        if has_children {
             self.ends.remove(&key);
             held.ends.remove(&key);
         } else {
@@ -208,7 +213,7 @@ impl HeaderTree {
             let complete = follows && !matches!(entry.body, BodyState::Missing);
             // Each is noted once, so all of this costs as much as there are blocks.
             if complete && self.complete.insert(key(&entry.header)) {
-                waiting.extend(self.children.get(&id).into_iter().flatten().copied());
+                waiting.extend(children(&self.children, id));
             }
         }
     }
@@ -219,7 +224,7 @@ impl HeaderTree {
         while let Some(id) = waiting.pop() {
             let Some(entry) = self.entries.get(&id) else { continue };
             if self.complete.remove(&key(&entry.header)) {
-                waiting.extend(self.children.get(&id).into_iter().flatten().copied());
+                waiting.extend(children(&self.children, id));
             }
         }
     }
@@ -297,8 +302,8 @@ impl HeaderTree {
                 leaving = if entry.context.is_some() { stored.len() } else { leaving };
                 stored.push(entry.header.id());
                 // Where branches part, each part keeps what leads to it.
-                let children = self.children.get(&entry.header.id());
-                at = children.filter(|children| children.len() == 1).and_then(|children| children.first().copied());
+                let mut above = children(&self.children, entry.header.id());
+                at = above.next().filter(|_| above.next().is_none());
             }
             for id in stored.into_iter().take(leaving) {
                 self.remove(&id);
@@ -366,7 +371,7 @@ impl HeaderTree {
         while let Some(id) = waiting.pop() {
             self.remove(&id);
             // The children of one that was not in the tree stand there, too.
-            waiting.extend(self.children.get(&id).into_iter().flatten());
+            waiting.extend(children(&self.children, id));
             self.on_disk.remove(&short(&id));
             self.remember_invalid(id);
         }
@@ -425,7 +430,7 @@ impl HeaderTree {
         while let Some(id) = waiting.pop() {
             let Some(parent) = self.get(&id).map(|header| header.header().parent) else { continue };
             self.remove(&id);
-            if !self.children.contains_key(&parent) && is_unwanted(self, &parent) {
+            if !self.has_children(&parent) && is_unwanted(self, &parent) {
                 waiting.push(parent);
             }
         }
@@ -437,7 +442,7 @@ impl HeaderTree {
         let Some(entry) = self.entries.remove(id) else { return };
         self.complete.remove(&entry.key());
         self.roots.remove(id);
-        self.roots.extend(self.children.get(id).into_iter().flatten());
+        self.roots.extend(children(&self.children, *id));
         self.ends.remove(&entry.key());
         if let Some(held) = self.held.get_mut(&entry.origin) {
             held.ends.remove(&entry.key());
@@ -447,14 +452,16 @@ impl HeaderTree {
             }
         }
         let parent = entry.header.header().parent;
-        if let Some(siblings) = self.children.get_mut(&parent) {
-            siblings.remove(id);
-            if siblings.is_empty() {
-                self.children.remove(&parent);
-                self.sort_in(&parent);
-            }
+        self.children.remove(&(parent, *id));
+        if !self.has_children(&parent) {
+            self.sort_in(&parent);
         }
     }
+}
+
+/// What stands after a parent, of pairs of parent and child.
+fn children(pairs: &BTreeSet<(BlockId, BlockId)>, parent: BlockId) -> impl Iterator<Item = BlockId> {
+    pairs.range((parent, BlockId::ZERO)..=(parent, BlockId::from_bytes([0xff; 32]))).map(|(_, child)| *child)
 }
 
 /// The last bytes of an id: work makes the first ones zero.
@@ -559,7 +566,7 @@ mod tests {
     fn assert_all_counted(tree: &HeaderTree) {
         assert_eq!(tree.held.values().map(|held| held.count).sum::<usize>(), tree.entries.len());
         assert_eq!(tree.held.values().map(|held| held.ends.len()).sum::<usize>(), tree.ends.len());
-        let childless = tree.entries.keys().filter(|id| !tree.children.contains_key(*id)).count();
+        let childless = tree.entries.keys().filter(|id| !tree.has_children(id)).count();
         assert_eq!(childless, tree.ends.len());
     }
 

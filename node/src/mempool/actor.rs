@@ -4,7 +4,7 @@
 use super::{
     admission::{self, GATHERING},
     file::{self, Loaded, Lost, Saved},
-    mailbox::{ANNOUNCEMENTS, Accepted, Arrival, MAILBOX, Message, PoolHandle, Waiting},
+    mailbox::{ANNOUNCEMENTS, Accepted, Arrival, Judged, MAILBOX, Message, PoolHandle, Waiting},
     policy::{DropReason, FeeRate, PoolConfig, PoolError, Standing},
     pool::{Pool, TipChange},
     queue::Entry,
@@ -139,7 +139,7 @@ impl Actor {
             Message::Info { answer } => reply(answer, self.pool.info()),
             Message::Status { txid, answer } => reply(answer, self.pool.status(&txid)),
             Message::Try { transaction, answer } => {
-                let asked = Asked::with_receivers(transaction.transaction(), transaction.txid(), self.rules());
+                let asked = Asked::new(transaction.transaction(), transaction.txid(), self.rules());
                 let standings = self.read_standings(vec![asked]).await?;
                 let standing = standings.first().copied().unwrap_or_default();
                 reply(answer, self.pool.try_admit(&transaction, &standing, clock::now()));
@@ -162,29 +162,32 @@ impl Actor {
     async fn judge(
         &mut self,
         transactions: Vec<Transaction>,
-    ) -> Result<Vec<Result<Transaction, PoolError>>, TaskError> {
+    ) -> Result<Vec<Result<(Transaction, Judged), PoolError>>, TaskError> {
         let ids: Vec<TxId> = transactions.iter().map(Transaction::id).collect();
         let rules = self.rules();
-        let asked = transactions.iter().zip(&ids).map(|(one, txid)| Asked::with_receivers(one, *txid, rules));
+        let asked = transactions.iter().zip(&ids).map(|(one, txid)| Asked::new(one, *txid, rules));
         let standings = self.read_standings(asked.collect()).await?;
-        let now = clock::now();
-        let judged = transactions.into_iter().zip(&ids).zip(&standings);
+        let (now, tip) = (clock::now(), self.tip);
+        let judged = transactions.into_iter().zip(&ids).zip(standings);
         Ok(judged
             .map(|((transaction, txid), standing)| {
-                self.pool.judge(txid, &transaction, standing, now).map(|()| transaction)
+                self.pool.judge(txid, &transaction, &standing, now).map(|()| (transaction, Judged { tip, standing }))
             })
             .collect())
     }
 
     async fn admit(&mut self, arrivals: Vec<Arrival>) -> Result<Vec<Result<TxId, PoolError>>, TaskError> {
-        let asked = arrivals
-            .iter()
-            .map(|Arrival { transaction, .. }| Asked::new(transaction.transaction(), transaction.txid()));
-        let standings = self.read_standings(asked.collect()).await?;
+        let standings: Vec<Standing> = if arrivals.iter().all(|arrival| arrival.judged.tip == self.tip) {
+            arrivals.iter().map(|arrival| arrival.judged.standing).collect()
+        } else {
+            let (arrivals, rules) = (arrivals.iter().map(|arrival| &arrival.transaction), self.rules());
+            let asked = arrivals.map(|one| Asked::new(one.transaction(), one.txid(), rules));
+            self.read_standings(asked.collect()).await?
+        };
         let now = clock::now();
         let mut answers = Vec::with_capacity(arrivals.len());
         let mut accepted: BTreeMap<Origin, Vec<CheckedTransaction>> = BTreeMap::new();
-        for (Arrival { transaction, origin, added }, standing) in arrivals.into_iter().zip(&standings) {
+        for (Arrival { transaction, origin, added, .. }, standing) in arrivals.into_iter().zip(&standings) {
             // A saved time from the future would outlive its expiry.
             let added = added.unwrap_or(now).min(now);
             let answer = self.pool.admit(transaction.clone(), standing, added, now);
@@ -224,7 +227,7 @@ impl Actor {
     async fn drop_too_dear(&mut self) -> Result<(), TaskError> {
         let rules = *self.rules();
         let all = self.pool.transactions().map(|entry| &entry.transaction);
-        let asked = all.map(|one| (Asked::with_receivers(one.transaction(), one.txid(), &rules), one.clone()));
+        let asked = all.map(|one| (Asked::new(one.transaction(), one.txid(), &rules), one.clone()));
         let (asked, all): (Vec<Asked>, Vec<CheckedTransaction>) =
             asked.filter(|(asked, _)| !asked.receivers.is_empty()).unzip();
         let standings = self.read_standings(asked).await?;
@@ -381,13 +384,8 @@ struct Asked {
 }
 
 impl Asked {
-    /// Without a look at the receivers: a transaction that was judged a moment ago had it then.
-    fn new(transaction: &Transaction, txid: TxId) -> Self {
-        Self { sender: transaction.body.sender, nonce: transaction.body.nonce, txid, receivers: Vec::new() }
-    }
-
-    /// With the receivers, unless it allows the price of them all.
-    fn with_receivers(transaction: &Transaction, txid: TxId, rules: &Rules) -> Self {
+    /// The receivers count unless it allows the price of them all.
+    fn new(transaction: &Transaction, txid: TxId, rules: &Rules) -> Self {
         let body = &transaction.body;
         let mut receivers = Vec::new();
         if body.max_price.pebbles() < rules.price_of(body.outputs.len() as u64) {
@@ -395,7 +393,7 @@ impl Asked {
             receivers.sort_unstable();
             receivers.dedup();
         }
-        Self { receivers, ..Self::new(transaction, txid) }
+        Self { sender: body.sender, nonce: body.nonce, txid, receivers }
     }
 }
 

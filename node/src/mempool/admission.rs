@@ -5,13 +5,11 @@
 //! third of what they cost one by one.
 
 use super::{
-    mailbox::{Arrival, Message, PoolStopped},
+    mailbox::{Arrival, Judged, Message, PoolStopped},
     policy::PoolError,
 };
 use crate::{chain::ChainHandle, verdict::Origin};
-use cairn_ledger::{
-    hash::TxId, keys::Address, transaction::Transaction, units::Timestamp, validate::CheckedTransaction,
-};
+use cairn_ledger::{hash::TxId, keys::Address, transaction::Transaction, units::Timestamp};
 use std::{collections::HashSet, sync::Arc};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -140,12 +138,10 @@ impl Desk {
         answers: &mut [Option<Result<TxId, PoolError>>],
     ) -> Result<(), PoolStopped> {
         let judged = self.judge(pending, answers).await?;
-        let checked = self.check(judged, answers).await?;
-        if checked.is_empty() {
+        let (slots, arrivals) = self.check(judged, answers).await?;
+        if arrivals.is_empty() {
             return Ok(());
         }
-        let slots: Vec<usize> = checked.iter().map(|pending| pending.slot).collect();
-        let arrivals = checked.into_iter().map(Pending::into_arrival).collect();
         let admitted = self.ask(|answer| Message::Admit { arrivals, answer }).await?;
         for (slot, answer) in slots.into_iter().zip(admitted) {
             answers[slot] = Some(answer);
@@ -158,49 +154,46 @@ impl Desk {
         &self,
         pending: Vec<Pending<Transaction>>,
         answers: &mut [Option<Result<TxId, PoolError>>],
-    ) -> Result<Vec<Pending<Transaction>>, PoolStopped> {
+    ) -> Result<Vec<(Pending<Transaction>, Judged)>, PoolStopped> {
         let (places, transactions): (Vec<_>, Vec<_>) = pending.into_iter().map(Pending::apart).unzip();
         let judged = self.ask(|answer| Message::Judge { transactions, answer }).await?;
         let mut passed = Vec::with_capacity(judged.len());
         for (place, outcome) in places.into_iter().zip(judged) {
             match outcome {
-                Ok(transaction) => passed.push(place.with(transaction)),
+                Ok((transaction, judged)) => passed.push((place.with(transaction), judged)),
                 Err(error) => answers[place.slot] = Some(Err(error)),
             }
         }
         Ok(passed)
     }
 
-    /// Those whose structure and signature hold.
+    /// Those whose structure and signature hold, and their slots.
     async fn check(
         &self,
-        pending: Vec<Pending<Transaction>>,
+        pending: Vec<(Pending<Transaction>, Judged)>,
         answers: &mut [Option<Result<TxId, PoolError>>],
-    ) -> Result<Vec<Pending<CheckedTransaction>>, PoolStopped> {
+    ) -> Result<(Vec<usize>, Vec<Arrival>), PoolStopped> {
         if pending.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
-        let transactions = pending.iter().map(|pending| pending.transaction.clone()).collect();
+        let transactions = pending.iter().map(|(pending, _)| pending.transaction.clone()).collect();
         let outcomes = self.chain.check_transactions(transactions).await.map_err(|_| PoolStopped)?;
-        let mut passed = Vec::with_capacity(pending.len());
-        for (pending, outcome) in pending.into_iter().zip(outcomes) {
+        let (mut slots, mut arrivals) = (Vec::with_capacity(pending.len()), Vec::with_capacity(pending.len()));
+        for ((Pending { slot, origin, added, .. }, judged), outcome) in pending.into_iter().zip(outcomes) {
             match outcome {
-                Ok(checked) => passed.push(pending.with(checked)),
-                Err(error) => answers[pending.slot] = Some(Err(PoolError::Invalid(error))),
+                Ok(transaction) => {
+                    slots.push(slot);
+                    arrivals.push(Arrival { transaction, judged, origin, added });
+                }
+                Err(error) => answers[slot] = Some(Err(PoolError::Invalid(error))),
             }
         }
-        Ok(passed)
+        Ok((slots, arrivals))
     }
 
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, PoolStopped> {
         let (answer, answered) = oneshot::channel();
         self.pool.send(message(answer)).await.map_err(|_| PoolStopped)?;
         answered.await.map_err(|_| PoolStopped)
-    }
-}
-
-impl Pending<CheckedTransaction> {
-    fn into_arrival(self) -> Arrival {
-        Arrival { origin: self.origin, added: self.added, transaction: self.transaction }
     }
 }

@@ -2,12 +2,16 @@
 
 use super::{
     admission::{GATHERING, Item, Submission},
-    policy::{PoolError, PoolStatus},
+    policy::{PoolError, PoolStatus, Standing},
     pool::{FeeEstimate, Pending, PoolInfo},
 };
 use crate::{chain::ChainHandle, verdict::Origin};
 use cairn_ledger::{
-    hash::TxId, keys::Address, transaction::Transaction, units::Timestamp, validate::CheckedTransaction,
+    hash::{BlockId, TxId},
+    keys::Address,
+    transaction::Transaction,
+    units::Timestamp,
+    validate::CheckedTransaction,
 };
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -43,10 +47,19 @@ pub struct Waiting {
     pub ready: bool,
 }
 
+/// What the chain said of a transaction when it was judged: it is asked again only if it has moved meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judged {
+    /// The tip that the pool went by.
+    pub tip: BlockId,
+    pub standing: Standing,
+}
+
 /// A checked transaction on its way into the pool.
 #[derive(Clone, Debug)]
 pub(super) struct Arrival {
     pub transaction: CheckedTransaction,
+    pub judged: Judged,
     /// Who brought it; `None` when nobody is to be told of it.
     pub origin: Option<Origin>,
     /// When it came to this node; `None` for now.
@@ -58,7 +71,7 @@ pub(super) enum Message {
     /// Which of these are worth a look at their signature?
     Judge {
         transactions: Vec<Transaction>,
-        answer: oneshot::Sender<Vec<Result<Transaction, PoolError>>>,
+        answer: oneshot::Sender<Vec<Result<(Transaction, Judged), PoolError>>>,
     },
     /// Take these, and tell the listeners.
     Admit {
@@ -147,7 +160,7 @@ impl PoolHandle {
     pub async fn check_one(&self, transaction: Transaction) -> Result<Result<(), PoolError>, PoolStopped> {
         let judged = self.ask(|answer| Message::Judge { transactions: vec![transaction], answer }).await?;
         let transaction = match judged.into_iter().next().ok_or(PoolStopped)? {
-            Ok(transaction) => transaction,
+            Ok((transaction, _)) => transaction,
             Err(error) => return Ok(Err(error)),
         };
         let checked = self.chain.check_transactions(vec![transaction]).await.map_err(|_| PoolStopped)?;

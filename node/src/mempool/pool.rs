@@ -346,13 +346,14 @@ impl Pool {
         for victim in victims {
             self.drop_transaction(&victim, DropReason::Evicted, now);
         }
-        self.put(transaction, account, added);
+        self.put(transaction, account, added, worth);
         self.rank(&sender);
         Ok(())
     }
 
-    /// Puts a transaction where nothing is. Its sender's queue must be ranked afterwards.
-    fn put(&mut self, transaction: CheckedTransaction, account: Account, added: Timestamp) {
+    /// Puts a transaction where nothing is. Its sender's queue must be ranked afterwards, which is cheap where `worth` is
+    /// right already.
+    fn put(&mut self, transaction: CheckedTransaction, account: Account, added: Timestamp, worth: Worth) {
         let (txid, body) = (transaction.txid(), &transaction.transaction().body);
         let (sender, nonce, valid_until) = (body.sender, body.nonce, body.valid_until);
         let (price, bytes) = (FeeRate::of(transaction.transaction()), transaction.transaction().size());
@@ -361,8 +362,6 @@ impl Pool {
             *arrivals += 1;
             Queue::new(*arrivals, account)
         });
-        // The least there is, until it is ranked.
-        let worth = Worth { ready: false, rate: price };
         let rank = Rank { worth, arrival: Reverse(queue.arrival), nonce: Reverse(nonce), sender };
         self.ranking.insert(rank, transaction.clone());
         queue.insert(nonce, Entry { transaction, price, added, worth });

@@ -1,6 +1,6 @@
 //! Transactions whose blocks are no longer on the chain.
 
-use super::{Account, CheckedTransaction, DropReason, Pool, Timestamp, TxId, has_expired};
+use super::{Account, CheckedTransaction, DropReason, FeeRate, Pool, Timestamp, TxId, Worth, has_expired};
 use cairn_ledger::keys::Address;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -28,7 +28,11 @@ impl Pool {
             }
             match self.refuse_back(&transaction, account) {
                 Some(reason) => self.departed.record(now, txid, reason),
-                None => self.put(transaction, account, now),
+                None => {
+                    // The least there is, until all are ranked.
+                    let worth = Worth { ready: false, rate: FeeRate::of(transaction.transaction()) };
+                    self.put(transaction, account, now, worth);
+                }
             }
         }
         senders.iter().for_each(|sender| self.rank(sender));
