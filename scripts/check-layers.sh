@@ -155,7 +155,7 @@ check_places() {
     only '\blibp2p(::|_[a-z]+::)' libp2p node/src/network/
     only '\brayon::' rayon node/src/chain/precheck.rs
     only '\bjsonrpsee::server\b' "the jsonrpsee server" node/src/api/
-    only '\b(tokio_)?rustls::' TLS node/src/api/
+    only '\b(tokio_)?rustls::' TLS node/src/api/ wallet-cli/src/node_url.rs
     only '\bprometheus_client::' prometheus-client node/src/api/meters.rs
     only '\bjsonrpsee_(http|ws)_client::' "the jsonrpsee client" wallet-cli/ node/src/ask.rs
     only '\b(musig2|frost_secp256k1_tr)::' "a call of the shared-key libraries" wallet-cli/src/shared/

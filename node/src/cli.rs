@@ -6,10 +6,12 @@
 
 mod bench;
 mod configure;
+mod control;
 mod cores;
 mod db;
 mod doctor;
 mod genesis;
+mod help;
 mod pages;
 mod progress;
 mod replay;
@@ -17,7 +19,7 @@ mod sync_bar;
 mod token;
 
 use crate::{
-    api::tokens::TokenFileError,
+    api::{ApiError, tokens::TokenFileError},
     ask::AskError,
     bench::BenchError,
     chain::audit::AuditError,
@@ -29,10 +31,14 @@ use crate::{
     store::{BackupError, StoreError},
     telemetry,
 };
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use cairn_genesis::shell::{complete_commands, quoted};
+use clap::{
+    Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand,
+    builder::{PathBufValueParser, TypedValueParser},
+};
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 use sync_bar::SyncBar;
 
@@ -49,8 +55,14 @@ enum Task {
     /// Run a node until it is told to stop (SIGINT, SIGTERM or SIGQUIT)
     #[command(after_help = KEYS_HELP)]
     Run(Run),
-    /// Write a configuration in which every key is explained
-    Init(Place),
+    /// Say how a running node is: tip, sync, peers, pool, room
+    Status(control::StatusArgs),
+    /// Call a method of a running node, and print the answer
+    Call(control::CallArgs),
+    /// Stop a running node in order, and wait until it has stopped
+    Stop(control::StopArgs),
+    /// Write a configuration that explains every key and its default
+    Init(InitArgs),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigTask),
@@ -60,27 +72,39 @@ enum Task {
     /// Let others in: access tokens for JSON-RPC
     #[command(subcommand)]
     Token(token::TokenTask),
-    /// Look after the database of a node that is stopped
+    /// Look after the database
     #[command(subcommand)]
     Db(db::DbTask),
-    /// Copy the database of a node, running or stopped, to a directory from which a node can be started
+    /// Copy the database of a node, running or stopped, to a directory
+    ///
+    /// A node can be started from there.
     Backup(db::BackupArgs),
     /// Write the chain of a stopped node to a file
     Export(replay::ExportArgs),
-    /// Import a file of blocks into a stopped node, through every rule; an interrupted import goes on where it
-    /// stopped
+    /// Import a file of blocks into a stopped node, through every rule
+    ///
+    /// An interrupted import goes on where it stopped.
     Import(replay::ImportArgs),
-    /// Replay the whole chain of a stopped node from block 0 through every rule, and compare all accounts
+    /// Replay the chain of a stopped node, and compare all accounts
+    ///
+    /// From block 0 on, through every rule.
     Verify(replay::VerifyArgs),
-    /// Say what is wrong with a node, running or stopped, and what to do about it; changes nothing
+    /// Say what is wrong with a node, and what to do about it
+    ///
+    /// The node may be running or stopped. It changes nothing.
     #[command(after_help = KEYS_HELP)]
     Doctor(doctor::DoctorArgs),
     /// Write completions for a shell to standard output
     Completions(pages::CompletionsArgs),
     /// Write the manual pages
     Man(pages::ManArgs),
-    /// Measure this machine: signatures, hashes, disk, replay; takes some seconds
+    /// Measure this machine: signatures, hashes, disk, replay
     Bench(bench::BenchArgs),
+}
+
+/// A path, in which `~` is the home directory.
+fn path_parser() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(|path| cairn_genesis::shell::expand_home(&path, std::env::var_os("HOME")))
 }
 
 const KEYS_HELP: &str = "\
@@ -94,7 +118,7 @@ struct Run {
     chain: Option<String>,
     /// Where to keep the node's data; by default a directory named after the network, in
     /// $XDG_DATA_HOME/cairn or ~/.local/share/cairn
-    #[arg(long, value_name = "DATA")]
+    #[arg(long, value_name = "DATA", value_parser = path_parser())]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     keys: KeyFlags,
@@ -104,7 +128,25 @@ struct Run {
 enum ConfigTask {
     /// Say whether it is good, and where each value comes from
     #[command(after_help = KEYS_HELP)]
-    Check(Run),
+    Check(CheckArgs),
+}
+
+#[derive(Debug, Args)]
+struct InitArgs {
+    #[command(flatten)]
+    place: Place,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    run: Run,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Which node.
@@ -114,14 +156,31 @@ struct Place {
     #[arg(long, value_name = "NAME|FILE")]
     chain: Option<String>,
     /// Where the node's data is
-    #[arg(long, value_name = "DATA")]
+    #[arg(long, value_name = "DATA", value_parser = path_parser())]
     data_dir: Option<PathBuf>,
 }
 
 impl Place {
+    /// A command to try next, for the same node.
+    fn hint(&self, command: &str) -> String {
+        format!("cairn-node {command}{}", leading(self.chain.as_deref(), self.data_dir.as_deref()))
+    }
+
+    fn settings(self) -> Result<Settings, CliError> {
+        Ok(Settings::load(&self.flags(), &Environment::of_this_process())?)
+    }
+
     fn flags(self) -> Flags {
         Flags { chain: self.chain, data_dir: self.data_dir, keys: Vec::new() }
     }
+}
+
+/// The options that lead to a node.
+fn leading(chain: Option<&str>, data_dir: Option<&Path>) -> String {
+    let data_dir = data_dir.map(|path| path.display().to_string());
+    let options = [("--chain", chain), ("--data-dir", data_dir.as_deref())];
+    let options = options.into_iter().filter_map(|(option, value)| Some(format!(" {option} {}", quoted(value?))));
+    options.collect()
 }
 
 impl Run {
@@ -151,7 +210,8 @@ impl Args for KeyFlags {
     fn augment_args(command: Command) -> Command {
         command.args(KEYS.iter().map(|key| {
             let section = key.name.split('.').next();
-            let arg = Arg::new(key.name).long(key.name).value_name(key.value_name).help(key.help);
+            let arg = Arg::new(key.name).long(key.name).value_name(key.value_name);
+            let arg = arg.help(format!("{} [default: {}]", key.help, key.default_in_words()));
             arg.action(ArgAction::Append).allow_hyphen_values(true).help_heading(section)
         }))
     }
@@ -196,6 +256,9 @@ pub enum CliError {
     /// The tokens cannot be read or changed.
     #[error(transparent)]
     Tokens(#[from] TokenFileError),
+    /// JSON-RPC's certificate cannot be read.
+    #[error(transparent)]
+    Api(#[from] ApiError),
     /// There is a configuration already.
     #[error("there is a configuration already, {}; it was not touched", path.display())]
     ConfigExists {
@@ -232,6 +295,9 @@ pub enum CliError {
     /// A running node did not answer, or refused.
     #[error("the node that runs on this directory: {0}")]
     Ask(#[from] AskError),
+    /// A running node was not asked, or did not stop.
+    #[error(transparent)]
+    Control(#[from] control::ControlError),
     /// There is not room enough.
     #[error(
         "got {got} free bytes, expected {expected}: as many as the database takes, and a reserve; free space first"
@@ -282,29 +348,62 @@ impl CliError {
             | Self::Node(_)
             | Self::DataDir(_)
             | Self::Tokens(_)
+            | Self::Api(_)
             | Self::ConfigExists { .. }
             | Self::Unwell(_)
             | Self::Store(_)
             | Self::Repair(_)
             | Self::Backup(_)
             | Self::Ask(_)
+            | Self::Control(_)
             | Self::NoDatabase { .. }
             | Self::System(_) => 1,
         }
     }
 }
 
+/// The options that lead to the node that a command was about.
+#[derive(Debug)]
+pub struct Hints(String);
+
+impl Hints {
+    fn of(matches: &ArgMatches) -> Self {
+        let mut innermost = matches;
+        while let Some((_, inner)) = innermost.subcommand() {
+            innermost = inner;
+        }
+        let chain = innermost.try_get_one::<String>("chain").ok().flatten();
+        let data_dir = innermost.try_get_one::<PathBuf>("data_dir").ok().flatten();
+        Self(leading(chain.map(String::as_str), data_dir.map(PathBuf::as_path)))
+    }
+
+    /// A sentence in which commands for the same node work when they are copied.
+    pub fn complete(&self, sentence: &str) -> String {
+        complete_commands(sentence, "cairn-node", |command| format!("cairn-node{command}{}", self.0))
+    }
+}
+
 impl Cli {
+    /// Reads the command line of this process; shows help, or what is wrong with it, and ends the process then.
+    pub fn read() -> (Self, Hints) {
+        let matches = help::command().get_matches();
+        let cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        (cli, Hints::of(&matches))
+    }
+
     /// Does what was asked.
     ///
     /// # Errors
     /// Says what was refused or what failed; [`CliError::exit_code`] says it to the shell.
     pub fn run(self) -> Result<(), CliError> {
         match self.task {
-            None => Ok(Self::command().print_help()?),
+            None => Ok(help::command().print_help()?),
             Some(Task::Run(run)) => run_node(run.flags()),
-            Some(Task::Init(place)) => configure::init(&place.flags()),
-            Some(Task::Config(ConfigTask::Check(run))) => configure::check(&run.flags()),
+            Some(Task::Status(args)) => control::status(args),
+            Some(Task::Call(args)) => control::call(args),
+            Some(Task::Stop(args)) => control::stop(args),
+            Some(Task::Init(InitArgs { place, json })) => configure::init(&place.flags(), json),
+            Some(Task::Config(ConfigTask::Check(CheckArgs { run, json }))) => configure::check(&run.flags(), json),
             Some(Task::Genesis(Genesis::Show { chain, json })) => show_genesis(chain, json),
             Some(Task::Token(task)) => token::run(task),
             Some(Task::Db(task)) => db::run(task),
@@ -349,13 +448,27 @@ mod tests {
     use super::*;
 
     fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from([&["cairn-node"], arguments].concat())
+        Cli::from_arg_matches(&help::command().try_get_matches_from([&["cairn-node"], arguments].concat())?)
     }
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        help::command().debug_assert();
         assert!(parse(&[]).expect("alone").task.is_none());
+    }
+
+    #[test]
+    fn hints_lead_to_the_same_node() {
+        let hint = |arguments: &[&str]| {
+            let matches = help::command().try_get_matches_from([&["cairn-node"], arguments].concat()).expect("good");
+            Hints::of(&matches).complete("make one with `cairn-node token new`, or not")
+        };
+        assert_eq!(hint(&["run"]), "make one with cairn-node token new, or not");
+        assert_eq!(
+            hint(&["token", "list", "--chain", "local", "--data-dir", "my node"]),
+            "make one with cairn-node token new --chain local --data-dir 'my node', or not"
+        );
+        assert_eq!(hint(&["genesis", "show", "main"]), "make one with cairn-node token new --chain main, or not");
     }
 
     #[test]

@@ -31,6 +31,32 @@ pub struct DataDir {
     lock: File,
 }
 
+/// A data directory in which nobody changes anything while this value is there.
+#[derive(Debug)]
+pub struct ReadOnly {
+    path: PathBuf,
+    _held: Held,
+}
+
+/// What keeps others from writing.
+#[derive(Debug)]
+enum Held {
+    ByLock(#[expect(dead_code, reason = "it is held for its lock")] DataDir),
+    ByDisk(#[expect(dead_code, reason = "it is held for its lock")] Option<File>),
+}
+
+impl ReadOnly {
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The chain's database.
+    pub fn database(&self) -> PathBuf {
+        self.path.join("db")
+    }
+}
+
 /// Who uses a directory, seen without touching it.
 #[derive(Debug)]
 pub enum Occupancy {
@@ -102,6 +128,25 @@ impl DataDir {
             Err(TryLockError::Error(reason)) => return Err(refused(&file)(reason)),
         }
         Ok(Self { path: path.to_owned(), lock })
+    }
+
+    /// The same for who only reads: on a disk that cannot be written to, nobody writes, and the lock is taken as it is.
+    ///
+    /// # Errors
+    /// As [`DataDir::open`].
+    pub fn open_to_read(path: &Path) -> Result<ReadOnly, DataDirError> {
+        match Self::open(path) {
+            Err(DataDirError::Refused { path: file, reason }) if reason.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                match Self::look(path)? {
+                    Occupancy::Used(Occupant { process, .. }) => {
+                        Err(DataDirError::InUse { path: path.to_owned(), process })
+                    }
+                    Occupancy::Free { lock, .. } => Ok(ReadOnly { path: path.to_owned(), _held: Held::ByDisk(lock) }),
+                    Occupancy::Absent => Err(DataDirError::Refused { path: file, reason }),
+                }
+            }
+            opened => opened.map(|held| ReadOnly { path: path.to_owned(), _held: Held::ByLock(held) }),
+        }
     }
 
     /// Finds out who uses a directory, and changes nothing in it.

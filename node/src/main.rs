@@ -1,7 +1,6 @@
 //! The program `cairn-node`.
 
 use cairn_node::cli::Cli;
-use clap::Parser;
 use std::{io::Write, process::ExitCode};
 
 // RocksDB is built to use the same one; glibc's fragments under its load.
@@ -16,12 +15,13 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 pub static MALLOC_CONF: &[u8; 52] = b"background_thread:true,dirty_decay_ms:500,narenas:2\0";
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
+    let (cli, hints) = Cli::read();
+    match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Told plainly, not as an event: it must be seen whatever the log's filter is. Who closed standard error wants
             // the exit code alone.
-            let _ = writeln!(std::io::stderr(), "cairn-node: {error}");
+            let _ = writeln!(std::io::stderr(), "cairn-node: {}", hints.complete(&error.to_string()));
             ExitCode::from(error.exit_code())
         }
     }

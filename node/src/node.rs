@@ -42,6 +42,7 @@ pub struct RunningNode {
     handles: Handles,
     rpc_address: SocketAddr,
     p2p_addresses: Vec<String>,
+    told_to_stop: mpsc::Receiver<()>,
     tasks: Tasks,
     // The lock goes last, after everything that the tasks had open.
     data_dir: DataDir,
@@ -108,7 +109,7 @@ impl Node {
         started(&node.handles);
         let failure = tokio::select! {
             () = signals.stop() => None,
-            failure = node.failed() => Some(NodeError::Task(failure)),
+            failure = node.ended() => failure.map(NodeError::Task),
             Some(panic) = panics.recv() => Some(NodeError::Panic(panic)),
         };
         match &failure {
@@ -130,9 +131,10 @@ impl Node {
     pub async fn start(settings: Settings) -> Result<RunningNode, NodeError> {
         let data_dir = DataDir::open(&settings.data_dir)?;
         let mut tasks = Tasks::default();
-        match start_parts(settings, &data_dir, &mut tasks).await {
+        let (stop, told_to_stop) = mpsc::channel(1);
+        match start_parts(settings, &data_dir, stop, &mut tasks).await {
             Ok((handles, rpc_address, p2p_addresses)) => {
-                Ok(RunningNode { handles, rpc_address, p2p_addresses, tasks, data_dir })
+                Ok(RunningNode { handles, rpc_address, p2p_addresses, told_to_stop, tasks, data_dir })
             }
             Err(error) => {
                 // What was started lets go of the data before the lock goes. Its own failure is the lesser.
@@ -164,9 +166,13 @@ impl RunningNode {
         &self.p2p_addresses
     }
 
-    /// Returns when a part has failed and the node must be stopped.
-    pub async fn failed(&mut self) -> TaskError {
-        self.tasks.first_end().await
+    /// Returns when the node must be stopped: a part has failed, or JSON-RPC has said so.
+    pub async fn ended(&mut self) -> Option<TaskError> {
+        tokio::select! {
+            failure = self.tasks.first_end() => Some(failure),
+            // The sender is in the handlers, and so ends with the tasks.
+            Some(()) = self.told_to_stop.recv() => None,
+        }
     }
 
     /// Stops all parts in order; all that was imported is on the disk then.
@@ -220,6 +226,7 @@ impl Signals {
 async fn start_parts(
     settings: Settings,
     data_dir: &DataDir,
+    stop: mpsc::Sender<()>,
     tasks: &mut Tasks,
 ) -> Result<(Handles, SocketAddr, Vec<String>), NodeError> {
     let started = Instant::now();
@@ -268,7 +275,7 @@ async fn start_parts(
     let handles = Handles { chain, pool, network, sync, miner, budget, health };
     let (switch, shutdown) = tasks::shutdown();
     let tokens = TokenFile::of(data_dir.path());
-    let services = Services { spec: spec.clone(), local, started, mining, handles: handles.clone() };
+    let services = Services { spec: spec.clone(), local, started, mining, handles: handles.clone(), stop };
     let own = own_socket(data_dir);
     let (rpc_address, task) = api::spawn(settings.rpc_listen, own, settings.rpc, tokens, services, shutdown).await?;
     tasks.adopt("api", switch.throw(), task);

@@ -36,6 +36,11 @@ pub trait Node {
     /// where nothing is yet. A node can be started on it. Errors: 1044, 9003. Scope: admin.
     #[method(name = "backup")]
     async fn node_backup(&self, directory: String) -> RpcResult<BackupInfo>;
+
+    /// Stops the node in order, as SIGTERM does. It answers before it has stopped: it has once nothing listens on its port
+    /// any more. Scope: admin.
+    #[method(name = "stop")]
+    async fn node_stop(&self) -> RpcResult<()>;
 }
 
 /// Blocks and the transactions in them.

@@ -169,6 +169,7 @@ pub const METHODS: &[MethodRule] = &[
     token("net_unban", Scope::Admin, Budget::Light),
     token("node_backup", Scope::Admin, Budget::Heavy),
     open("node_info", Budget::Light),
+    token("node_stop", Scope::Admin, Budget::Light),
     token("node_storage", Scope::Read, Budget::Heavy),
     open("rpc.discover", Budget::Heavy),
     open("state_getAccount", Budget::Writer),

@@ -17,6 +17,7 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, TcpStream},
     os::unix::fs::PermissionsExt,
+    path::PathBuf,
     process::Command,
     sync::{
         Arc,
@@ -252,6 +253,70 @@ async fn a_wallet_pairs_with_a_node_by_one_line() {
     let broken = wallets.run_alone("shop", "cairn-pair:nothing", &["pair"]);
     assert_eq!(broken.json["error"]["kind"], "bad_pairing");
     assert_eq!(wallets.run_alone("shop", "", &["pair", "--forget"]).code, 0);
+}
+
+/// A certificate that signs itself, for `name`, and its key, in files.
+fn self_signed(network: &TestNetwork, name: &str, file: &str) -> (PathBuf, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("a certificate");
+    let path = |end: &str| network.directory().join(format!("{file}-{end}.pem"));
+    let (cert, key) = (path("cert"), path("key"));
+    fs::write(&cert, made.cert.pem()).expect("written");
+    fs::write(&key, made.key_pair.serialize_pem()).expect("written");
+    (cert, key)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wallet_pairs_over_tls_with_the_certificate_that_the_line_names_and_with_no_other() {
+    let network = Arc::new(TestNetwork::new());
+    let directory = network.directory().join("tls");
+    fs::create_dir(&directory).expect("a directory");
+    let start = |certificate: &(PathBuf, PathBuf), port: u16| {
+        let (cert, key) = certificate;
+        let flags = [format!("--rpc.tls_cert={}", cert.display()), format!("--rpc.tls_key={}", key.display())];
+        command(&network, &directory, free_port(), port, &flags).spawn().expect("it starts")
+    };
+    // For a name that nobody asks for: the certificate itself is what counts.
+    let ours = self_signed(&network, "somewhere.example", "ours");
+    let port = free_port();
+    let mut node = start(&ours, port);
+    let wallets = Wallets::new(&network);
+    let file = format!(
+        "[rpc]\nlisten = \"127.0.0.1:{port}\"\ntls_cert = \"{}\"\ntls_key = \"{}\"\n",
+        ours.0.display(),
+        ours.1.display()
+    );
+    fs::write(directory.join("cairn-node.toml"), file).expect("written");
+    let token = tokens::make(&network, &directory, &["--scope", "submit"]);
+    let (url, hash) = token.pairing.split_once("?cert=").expect("the line names the certificate");
+    let url = url.strip_prefix("cairn-pair:").expect("a pairing line");
+    assert_eq!((url, hash.len()), (format!("https://127.0.0.1:{port}").as_str(), 64 + 1 + token.token.len()));
+    let paired = until("the wallet pairs", SOON, async || {
+        let paired = wallets.run_alone("shop", &token.pairing, &["pair"]);
+        (paired.code == 0).then_some(paired)
+    })
+    .await;
+    assert_eq!(paired.json["url"], json!(url));
+    let unknown = "00".repeat(32);
+    let asked = wallets.run_alone("shop", "", &["status", &unknown]);
+    assert_eq!((asked.code, &asked.json["state"]), (0, &json!("unknown")), "{asked:?}");
+    // A name that the certificate is not for, and no certificate named: nobody vouches for it.
+    let stranger = Wallets::new(&network);
+    let refused = stranger.run("shop", url, "", &["status", &unknown]);
+    assert_eq!((refused.code, &refused.json["error"]["kind"]), (1, &json!("bad_certificate")), "{refused:?}");
+    assert!(refused.json["error"]["message"].as_str().is_some_and(|text| text.contains("?cert=")), "{refused:?}");
+
+    // Somebody else in the node's place, with a certificate of their own.
+    node.kill().expect("a child can be killed");
+    node.wait().expect("and awaited");
+    let mut impostor = start(&self_signed(&network, "somewhere.example", "theirs"), port);
+    let refused = until("the impostor answers", SOON, async || {
+        let asked = wallets.run_alone("shop", "", &["status", &unknown]);
+        (asked.json["error"]["kind"] != "no_answer").then_some(asked)
+    })
+    .await;
+    assert_eq!((refused.code, &refused.json["error"]["kind"]), (1, &json!("bad_certificate")), "{refused:?}");
+    impostor.kill().expect("a child can be killed");
+    impostor.wait().expect("and awaited");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -132,9 +132,9 @@ async fn every_method_answers_whatever_it_is_asked() {
     let document = call(port, "rpc.discover", &json!([]))["result"].clone();
     let mut asker = Asker { port, random: Random(0x9e37_79b9_7f4a_7c15), results: 0, refusals: 0 };
     let methods = document["methods"].as_array().expect("a list");
-    // The calls of admins among them: none stops the node.
+    // The calls of admins among them: none stops the node but the one that is there for it.
     assert!(methods.iter().any(|method| method["x-scope"] == "admin"));
-    for method in methods {
+    for method in methods.iter().filter(|method| method["name"] != "node_stop") {
         match method["x-unsubscribe"].as_str() {
             None => asker.ask(method, &document),
             Some(unsubscribe) => asker.subscribe(method, unsubscribe, &document),

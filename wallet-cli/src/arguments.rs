@@ -7,12 +7,26 @@ use crate::{
     secret::{PasswordSource, WordsSource},
     words::MAX_ACCOUNT,
 };
-use cairn_ledger::{hash::TxId, pow::Work, units::Amount};
-use clap::{Args, Subcommand, ValueEnum, value_parser};
-use std::path::PathBuf;
+use cairn_genesis::shell::expand_home;
+use cairn_ledger::{
+    hash::TxId,
+    pow::Work,
+    units::{Amount, AmountError},
+};
+use clap::{
+    Args, Subcommand, ValueEnum,
+    builder::{PathBufValueParser, TypedValueParser},
+    value_parser,
+};
+use std::{path::PathBuf, str::FromStr};
 
 /// The longest time a payment may be given: about a year of the main network's blocks.
 const MAX_VALID_FOR: u64 = 1_000_000;
+
+/// A path, in which `~` is the home directory.
+pub fn path_parser() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(|path| expand_home(&path, std::env::var_os("HOME")))
+}
 
 /// How hard the password is to guess.
 #[derive(Clone, Copy, Debug, Args)]
@@ -34,7 +48,7 @@ impl KdfArguments {
 #[derive(Clone, Debug, Args)]
 pub struct WordsArguments {
     /// Read the words from this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_parser())]
     words_file: Option<PathBuf>,
 }
 
@@ -48,14 +62,14 @@ impl WordsArguments {
 /// What `send` takes.
 #[derive(Debug, Args)]
 pub struct SendArguments {
-    /// Who is paid: an address, or a payment URI (cairn:ADDRESS?amount=…)
+    /// Who is paid: an address, what you call it (see wallet labels), or a payment URI (cairn:ADDRESS?amount=…)
     #[arg(value_name = "ADDRESS", required_unless_present = "csv")]
     pub to: Option<String>,
-    /// How much, in CRN: 12 or 0.5; a payment URI may say it instead
+    /// How much, in CRN: 12 or 0.5, or all; a payment URI may say it instead
     #[arg(value_name = "AMOUNT")]
-    pub amount: Option<Amount>,
+    pub amount: Option<HowMuch>,
     /// Pay every receiver in this file instead: lines of address,amount
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "amount"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "amount"], value_parser = path_parser())]
     pub csv: Option<PathBuf>,
     /// Text for the receiver, at most 256 bytes; everybody can read it
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
@@ -63,6 +77,9 @@ pub struct SendArguments {
     /// Fee in CRN [default: the least the node takes]
     #[arg(long, value_name = "CRN")]
     pub fee: Option<Amount>,
+    /// The same in pebbles (0.00000001 CRN) for each byte of the payment
+    #[arg(long, value_name = "PEBBLES", conflicts_with = "fee", value_parser = value_parser!(u64).range(1..))]
+    pub fee_rate: Option<u64>,
     /// Refuse to pay more than this for one payment [default: 0.1]
     #[arg(long, value_name = "CRN")]
     pub max_fee: Option<Amount>,
@@ -76,11 +93,28 @@ pub struct SendArguments {
     #[command(flatten)]
     pub wait: WaitArguments,
     /// Write the unsigned payment to this file instead, to be signed elsewhere
-    #[arg(long, value_name = "FILE", conflicts_with = "wait")]
+    #[arg(long, value_name = "FILE", conflicts_with = "wait", value_parser = path_parser())]
     pub unsigned: Option<PathBuf>,
     /// Do not ask before it leaves
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// How much is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HowMuch {
+    /// So much.
+    Exactly(Amount),
+    /// Everything there is, fee and new accounts taken off.
+    All,
+}
+
+impl FromStr for HowMuch {
+    type Err = AmountError;
+
+    fn from_str(text: &str) -> Result<Self, AmountError> {
+        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::Exactly) }
+    }
 }
 
 /// How long a payment may wait: none hangs for ever.
@@ -214,7 +248,7 @@ pub struct PairArguments {
 #[derive(Debug, Args)]
 pub struct FileArgument {
     /// Which file
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_parser = path_parser())]
     pub file: PathBuf,
 }
 
@@ -222,7 +256,7 @@ pub struct FileArgument {
 #[derive(Clone, Debug, Args)]
 pub struct VerifyReceiptArguments {
     /// Which file
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_parser = path_parser())]
     pub file: PathBuf,
     /// Refuse it unless so many hashes of work lie above the payment: what it costs at least to forge one
     #[arg(long, value_name = "HASHES")]
@@ -233,10 +267,10 @@ pub struct VerifyReceiptArguments {
 #[derive(Debug, Args)]
 pub struct SignArguments {
     /// The unsigned payment
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_parser = path_parser())]
     pub file: PathBuf,
     /// Where the signed one goes [default: FILE with .signed before its ending]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_parser())]
     pub out: Option<PathBuf>,
     /// Do not ask before signing
     #[arg(long, short)]
@@ -247,7 +281,7 @@ pub struct SignArguments {
 #[derive(Debug, Args)]
 pub struct BroadcastArguments {
     /// The signed payment
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_parser = path_parser())]
     pub file: PathBuf,
     /// Waiting.
     #[command(flatten)]
@@ -305,7 +339,7 @@ pub struct AddAccountArguments {
 #[derive(Debug, Args)]
 pub struct ChangePasswordArguments {
     /// Read the new password from the first line of this file instead of asking
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_parser())]
     new_password_file: Option<PathBuf>,
     /// How hard the new password is to guess.
     #[command(flatten)]
@@ -376,7 +410,7 @@ pub struct SharedNewArguments {
     #[arg(long, value_name = "N", requires = "ceremony")]
     pub threshold: Option<u16>,
     /// Where the file that goes round is written
-    #[arg(long, value_name = "FILE", requires = "threshold")]
+    #[arg(long, value_name = "FILE", requires = "threshold", value_parser = path_parser())]
     pub ceremony: Option<PathBuf>,
 }
 
@@ -384,7 +418,7 @@ pub struct SharedNewArguments {
 #[derive(Debug, Args)]
 pub struct JoinArguments {
     /// The ceremony's file; several copies are put together, and the first is written
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required = true, value_parser = path_parser())]
     pub files: Vec<PathBuf>,
     /// What the wallet of the shared key shall be called
     #[arg(long = "as", value_name = "NAME")]
@@ -395,10 +429,10 @@ pub struct JoinArguments {
 #[derive(Debug, Args)]
 pub struct CosignArguments {
     /// The payment's file; several copies are put together
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required = true, value_parser = path_parser())]
     pub files: Vec<PathBuf>,
     /// Where the file goes next [default: the first FILE; once signed, with .signed before its ending]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_parser())]
     pub out: Option<PathBuf>,
     /// Do not ask before signing
     #[arg(long, short)]
@@ -417,6 +451,6 @@ pub struct CompletionsArguments {
 #[derive(Debug, Args)]
 pub struct ManArguments {
     /// Into which directory, which has to be there
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", value_parser = path_parser())]
     pub directory: PathBuf,
 }

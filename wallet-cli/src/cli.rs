@@ -4,11 +4,13 @@ use crate::{
     budget::{COMMAND_TIMEOUT, EVERY_HEADER_TIMEOUT},
     data_dir::WalletName,
     error::USAGE,
+    help,
     output::{Output, Style},
     secret::PasswordSource,
 };
+use cairn_genesis::shell::quoted;
 use cairn_ledger::hash::TxId;
-use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 use std::{
     ffi::{OsStr, OsString},
     io::Write,
@@ -29,7 +31,7 @@ const KNOWN_VARIABLES: [&str; 3] = ["CAIRN_WALLET_CHAIN", "CAIRN_WALLET_DATA_DIR
 /// Keys live in an encrypted file on this machine; payments go through a node. Begin with `wallet new`; alone,
 /// `wallet` shows where you stand.
 #[derive(Debug, Parser)]
-#[command(name = "wallet", version, disable_help_subcommand = true)]
+#[command(name = "wallet", version)]
 pub struct Arguments {
     /// Options every command takes.
     #[command(flatten)]
@@ -67,13 +69,13 @@ pub struct Global {
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_time: Option<u64>,
     /// Where files are [default: $XDG_DATA_HOME/cairn or ~/.local/share/cairn]
-    #[arg(long, global = true, value_name = "DIR", env = "CAIRN_WALLET_DATA_DIR")]
+    #[arg(long, global = true, value_name = "DIR", env = "CAIRN_WALLET_DATA_DIR", value_parser = path_parser())]
     pub data_dir: Option<PathBuf>,
     /// Print one JSON object on standard output, errors included
     #[arg(long, global = true)]
     pub json: bool,
     /// Read the password from the first line of this file instead of asking
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "password_fd")]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "password_fd", value_parser = path_parser())]
     password_file: Option<PathBuf>,
     /// Read the password from the first line of this open file descriptor
     #[arg(long, global = true, value_name = "N")]
@@ -103,6 +105,15 @@ impl Global {
 
     /// The same for another wallet.
     pub fn hint_for(&self, wallet: &WalletName, command: &str) -> String {
+        format!("wallet{} {command}", self.leading_to(wallet))
+    }
+
+    /// The options that lead to the chosen wallet and the same node.
+    pub fn leading(&self) -> String {
+        self.leading_to(&self.wallet)
+    }
+
+    fn leading_to(&self, wallet: &WalletName) -> String {
         let given = |value: &str, default: &str| (value != default).then(|| value.to_owned());
         let options = [
             ("--chain", given(&self.chain, "main")),
@@ -112,18 +123,7 @@ impl Global {
         ];
         let nodes = self.node.iter().map(|url| ("--node", Some(url.clone())));
         let options = options.into_iter().chain(nodes).filter_map(|(option, value)| Some((option, value?)));
-        let words = options.map(|(option, value)| format!(" {option} {}", quoted(&value)));
-        format!("wallet{} {command}", words.collect::<String>())
-    }
-}
-
-/// A word as a shell reads it back.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
+        options.map(|(option, value)| format!(" {option} {}", quoted(&value))).collect()
     }
 }
 
@@ -146,23 +146,23 @@ pub enum Command {
     Balance,
     /// Watch balance, payments and chain on the whole screen
     Watch,
-    /// Pay an address, a payment URI, or everybody in a CSV file
+    /// Pay an address, a label, a payment URI, or all in a CSV file
     Send(SendArguments),
-    /// Show what keeps a payment of this wallet from being mined, and what to do
+    /// Show what keeps a payment from being mined, and what to do
     Why(TxidArgument),
     /// Pay more for a payment that waits, in its place
     Bump(ReplaceArguments),
     /// Put a payment to oneself in the place of one that waits
     Cancel(ReplaceArguments),
-    /// Hand lost payments over again, and fill gaps that others wait behind
+    /// Hand lost payments over again, and fill gaps before others
     Repair(RepairArguments),
     /// Hand a payment of the journal to the node once more
     Resend(TxidArgument),
     /// Show what became of a payment
     Status(TxidArgument),
-    /// Show the payments sent from here, or those received, newest first
+    /// Show the payments sent, or those received, newest first
     History(HistoryArguments),
-    /// Print a receipt for a payment: proof for anybody that it was mined
+    /// Print a receipt for a payment: proof that it was mined
     Receipt(TxidArgument),
     /// Check a receipt, without asking anybody
     VerifyReceipt(VerifyReceiptArguments),
@@ -186,7 +186,7 @@ pub enum Command {
     SignMessage(SignMessageArguments),
     /// Check who signed a message
     VerifyMessage(VerifyMessageArguments),
-    /// Sign a payment written by send --unsigned, on a machine that needs no network
+    /// Sign a payment written by send --unsigned, without a network
     Sign(SignArguments),
     /// Send a payment that was signed elsewhere
     Broadcast(BroadcastArguments),
@@ -198,7 +198,7 @@ pub enum Command {
     Completions(CompletionsArguments),
     /// Write man pages
     Man(ManArguments),
-    /// Keep the token that a node gave this wallet, and ask that node from now on
+    /// Keep a node's token, and ask that node from now on
     Pair(PairArguments),
 }
 
@@ -256,7 +256,8 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Arguments, Sto
     let arguments: Vec<OsString> = arguments.collect();
     let json = arguments.iter().any(|argument| argument == OsStr::new("--json"));
     let stopped = |error| Stopped { error, json };
-    let parsed = Arguments::try_parse_from(arguments).map_err(stopped)?;
+    let matches = help::command().try_get_matches_from(arguments).map_err(stopped)?;
+    let parsed = Arguments::from_arg_matches(&matches).map_err(stopped)?;
     match unknown_variable(std::env::vars_os().map(|(name, _)| name)) {
         Some(name) => {
             let known = KNOWN_VARIABLES.join(", ");
@@ -276,6 +277,7 @@ fn unknown_variable(names: impl Iterator<Item = OsString>) -> Option<String> {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use std::any::TypeId;
 
     fn parsed(line: &str) -> Result<Arguments, clap::Error> {
         Arguments::try_parse_from(line.split(' '))
@@ -283,7 +285,7 @@ mod tests {
 
     #[test]
     fn the_definition_is_sound() {
-        Arguments::command().debug_assert();
+        help::command().debug_assert();
     }
 
     #[test]
@@ -335,6 +337,31 @@ mod tests {
         }
     }
 
+    /// Every option of every command.
+    fn all_arguments(command: &clap::Command) -> Vec<clap::Arg> {
+        let below = command.get_subcommands().flat_map(all_arguments);
+        command.get_arguments().cloned().chain(below).collect()
+    }
+
+    #[test]
+    fn every_path_may_begin_with_a_tilde() {
+        let home = PathBuf::from(std::env::var_os("HOME").expect("a home"));
+        let is_path = |argument: &clap::Arg| argument.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+        let paths: Vec<_> = all_arguments(&Arguments::command()).into_iter().filter(is_path).collect();
+        assert!(paths.len() > 12, "{}", paths.len());
+        for argument in paths {
+            let id = argument.get_id().clone();
+            // Its parser alone, as that of a positional argument.
+            let alone = clap::Arg::new("x").value_parser(argument.get_value_parser().clone());
+            let matches =
+                clap::Command::new("wallet").arg(alone).try_get_matches_from(["wallet", "~/a b"]).expect("a path");
+            assert_eq!(matches.get_one::<PathBuf>("x"), Some(&home.join("a b")), "{id}");
+        }
+        assert!(
+            parsed("wallet send ~/x 1 --memo ~/x").is_ok_and(|parsed| format!("{parsed:?}").contains("memo: \"~/x\""))
+        );
+    }
+
     #[test]
     fn hints_lead_to_the_same_wallet() {
         let hint = |line| parsed(line).expect(line).global.hint("status x");
@@ -347,7 +374,5 @@ mod tests {
             hint("wallet --data-dir testnet --node http://127.0.0.1:29751 address"),
             "wallet --data-dir testnet --node http://127.0.0.1:29751 status x"
         );
-        assert_eq!(quoted("my wallets"), "'my wallets'");
-        assert_eq!(quoted("it's"), "'it'\\''s'");
     }
 }

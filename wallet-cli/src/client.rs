@@ -6,6 +6,7 @@
 use crate::{
     budget::Budget,
     network::{self, Mismatch},
+    node_url::{self, NodeUrl, NodeUrlError},
     output::{Inert, said},
     pairing::Pairing,
     secret::Secret,
@@ -47,7 +48,7 @@ const AUTHORIZATION: &str = "authorization";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
     /// Not the URL of a node.
-    #[error("--node {url:?}: {reason}; expected a URL such as http://127.0.0.1:9741")]
+    #[error("--node {url:?}: {reason}; expected a URL such as http://127.0.0.1:9741 or https://node.example.org:9741")]
     Url {
         /// What was given.
         url: String,
@@ -60,6 +61,17 @@ pub enum ClientError {
         /// Where.
         url: String,
         /// What happened.
+        reason: String,
+    },
+    /// A certificate that shows nobody, or somebody else.
+    #[error(
+        "the node at {url} was not asked: {reason}. If the node signed its own certificate, name it with the \
+         certificate, as cairn-node token new prints it ({url}?cert=SHA256); if it has a new one, pair with it again"
+    )]
+    Certificate {
+        /// Where.
+        url: String,
+        /// What is wrong with it.
         reason: String,
     },
     /// Something answered that does not speak this protocol.
@@ -123,6 +135,7 @@ impl ClientError {
         match self {
             Self::Url { .. } => "bad_node_url",
             Self::NoAnswer { .. } => "no_answer",
+            Self::Certificate { .. } => "bad_certificate",
             Self::Strange { .. } => "not_a_node",
             Self::OtherNetwork { .. } => "node_of_other_network",
             Self::OtherRules { .. } => "other_rules",
@@ -150,25 +163,25 @@ impl ClientError {
 /// What to do about a refusal, where there is something to do.
 fn advice(code: Code) -> Option<&'static str> {
     Some(match code {
-        Code::TxFeeTooLow => "pay more in its place, with wallet bump --fee",
+        Code::TxFeeTooLow => "pay more in its place, with `wallet bump --fee`",
         Code::TxReplacementFeeTooLow => {
             "a payment with this nonce waits already, perhaps from another wallet with the same words: at most one of the \
-             two is mined; pay more in its place with wallet bump"
+             two is mined; pay more in its place with `wallet bump`"
         }
         Code::TxPriceAboveMax => {
             "a receiver has no account yet, and the payment does not allow for the price of one: put one in its place that \
-             does, with wallet bump"
+             does, with `wallet bump`"
         }
-        Code::TxInsufficientBalance | Code::TxUnknownSender => "see what there is with wallet balance",
+        Code::TxInsufficientBalance | Code::TxUnknownSender => "see what there is with `wallet balance`",
         Code::TxExpired | Code::TxExpiresSoon => {
-            "put one in its place that may wait longer, with wallet bump --valid-for"
+            "put one in its place that may wait longer, with `wallet bump --valid-for`"
         }
         Code::TxSenderLimit | Code::TxNonceGap => {
-            "wait until earlier payments are mined, then try again; wallet repair finds what holds them up"
+            "wait until earlier payments are mined, then try again; `wallet repair` finds what holds them up"
         }
-        Code::TxPoolFull => "pay more in its place with wallet bump --fee, or hand it over again later",
+        Code::TxPoolFull => "pay more in its place with `wallet bump --fee`, or hand it over again later",
         Code::TokenNeeded | Code::BadToken | Code::ScopeMissing => {
-            "ask its operator for a pairing line (cairn-node token new), and give it to wallet pair"
+            "ask its operator for a pairing line (cairn-node token new), and give it to `wallet pair`"
         }
         Code::IndexOff => "name one that keeps it with --node",
         Code::Busy | Code::Stopping | Code::TooFast | Code::BlockNotFound | Code::StateNotKept => {
@@ -191,19 +204,21 @@ impl<'a> Node<'a> {
     /// Prepares to ask the node at `url`, or else the one on this machine. Nothing is sent yet.
     ///
     /// # Errors
-    /// Refuses what is no `http` URL.
+    /// Refuses what is no `http` or `https` URL.
     pub fn new(url: Option<&str>, network: &'a Network, budget: Arc<Budget>) -> Result<Self, ClientError> {
-        let url = match url {
-            Some(url) => String::from(url),
-            None => format!("http://127.0.0.1:{}", network.defaults.rpc_port),
+        let here = format!("http://127.0.0.1:{}", network.defaults.rpc_port);
+        let text = url.unwrap_or(&here);
+        let refused = |error: NodeUrlError| ClientError::Url {
+            url: Inert(&text.chars().take(160).collect::<String>()).to_string(),
+            reason: error.to_string(),
         };
-        Self::build(url, HeaderMap::new(), network, budget)
+        Self::build(&text.parse().map_err(refused)?, HeaderMap::new(), network, budget)
     }
 
     /// Prepares to ask a node that gave a token, and to show it that token.
     ///
     /// # Errors
-    /// Refuses what is no `http` URL.
+    /// Refuses what is no `http` or `https` URL.
     pub fn paired(pairing: &Pairing, network: &'a Network, budget: Arc<Budget>) -> Result<Self, ClientError> {
         let bearer = Secret::new(format!("Bearer {}", pairing.token().expose()));
         let mut value = HeaderValue::from_str(bearer.expose()).expect("a pairing holds graphic ASCII only");
@@ -211,11 +226,21 @@ impl<'a> Node<'a> {
         value.set_sensitive(true);
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, value);
-        Self::build(pairing.url().to_owned(), headers, network, budget)
+        Self::build(pairing.url(), headers, network, budget)
     }
 
-    fn build(url: String, headers: HeaderMap, network: &'a Network, budget: Arc<Budget>) -> Result<Self, ClientError> {
-        let http = HttpClientBuilder::new()
+    fn build(
+        place: &NodeUrl,
+        headers: HeaderMap,
+        network: &'a Network,
+        budget: Arc<Budget>,
+    ) -> Result<Self, ClientError> {
+        let url = place.base().to_owned();
+        let builder = match place.pinned() {
+            Some(config) => HttpClientBuilder::new().with_custom_cert_store(config),
+            None => HttpClientBuilder::new(),
+        };
+        let http = builder
             .set_headers(headers)
             .connect_timeout(CONNECT_TIMEOUT)
             .request_timeout(ANSWER_TIMEOUT)
@@ -392,7 +417,10 @@ impl<'a> Node<'a> {
                     String::from("it knows no such token, or takes none of this machine's requests without one");
                 ClientError::Refused { code: Code::BadToken, message }
             }
-            CallError::Transport(error) => ClientError::NoAnswer { url: url(), reason: chain(&*error) },
+            CallError::Transport(error) => match node_url::certificate_error(&*error) {
+                Some(reason) => ClientError::Certificate { url: url(), reason },
+                None => ClientError::NoAnswer { url: url(), reason: chain(&*error) },
+            },
             CallError::RequestTimeout => {
                 let reason = format!("nothing within {} seconds", ANSWER_TIMEOUT.as_secs());
                 ClientError::NoAnswer { url: url(), reason }
@@ -485,7 +513,8 @@ mod tests {
         let url = |url| Node::new(url, &test, Budget::new(COMMAND_TIMEOUT)).map(|node| String::from(node.url()));
         assert_eq!(url(None), Ok(String::from("http://127.0.0.1:19741")));
         assert_eq!(url(Some("http://example.org:1")), Ok(String::from("http://example.org:1")));
-        for bad in ["", "127.0.0.1:9741", "https://example.org", "ws://example.org", "http://"] {
+        assert_eq!(url(Some("https://example.org")), Ok(String::from("https://example.org")));
+        for bad in ["", "127.0.0.1:9741", "ws://example.org", "http://", "https://x?cert=1", "http://x?y"] {
             assert!(matches!(url(Some(bad)), Err(ClientError::Url { .. })), "{bad}");
         }
     }

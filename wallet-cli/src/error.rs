@@ -62,8 +62,11 @@ pub enum WalletError {
         /// Its file.
         path: PathBuf,
     },
+    /// The words of a new wallet could not be shown.
+    #[error("the words of the new wallet could not be shown, so no wallet was made: {0}")]
+    WordsUnseen(io::Error),
     /// No wallet of this name is there.
-    #[error("there is no wallet {name} ({path}); make one with wallet new, or see wallet list")]
+    #[error("there is no wallet {name} ({path}); make one with `wallet new`, or see `wallet list`")]
     NoWallet {
         /// The name.
         name: WalletName,
@@ -87,6 +90,22 @@ pub enum WalletError {
     /// The receiver.
     #[error("the receiver: {0}")]
     Receiver(Box<AddressError>),
+    /// Text that is neither an address nor a label.
+    #[error("the receiver: {error}; and no address is called {label}: see `wallet labels`")]
+    NoReceiver {
+        /// The text, inert.
+        label: String,
+        /// Why it is no address.
+        error: Box<AddressError>,
+    },
+    /// A label that several addresses have.
+    #[error("{} addresses are called {label}: {}; pay one of them by its address", addresses.len(), addresses.join(", "))]
+    AmbiguousLabel {
+        /// The label, inert.
+        label: String,
+        /// Whose.
+        addresses: Vec<String>,
+    },
     /// Nothing to sign.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -181,7 +200,7 @@ pub enum WalletError {
     },
     /// A payment left, and its owner could not be told.
     #[error(
-        "the payment {txid} was sent, and telling so failed ({error}); it is in the journal: see wallet status {txid}"
+        "the payment {txid} was sent, and telling so failed ({error}); it is in the journal: see `wallet status {txid}`"
     )]
     SentUntold {
         /// The payment.
@@ -191,7 +210,7 @@ pub enum WalletError {
     },
     /// A payment is not in a block.
     #[error(
-        "the payment {txid} was signed and sent, and is not where it was to be: {why} (wallet why {txid} says more)"
+        "the payment {txid} was signed and sent, and is not where it was to be: {why} (`wallet why {txid}` says more)"
     )]
     NotMined {
         /// The payment.
@@ -200,7 +219,7 @@ pub enum WalletError {
         why: NotMined,
     },
     /// The journal has no such payment.
-    #[error("the journal of this wallet has no payment {txid} for this network; see wallet history")]
+    #[error("the journal of this wallet has no payment {txid} for this network; see `wallet history`")]
     NotInJournal {
         /// Which.
         txid: TxId,
@@ -208,7 +227,7 @@ pub enum WalletError {
     /// Another payment took the nonce.
     #[error(
         "nonce {nonce} is used: a payment with it was mined, and it is not this one, or not proven to be (the next is \
-         {next}); see wallet history"
+         {next}); see `wallet history`"
     )]
     NonceUsed {
         /// The payment's nonce.
@@ -217,7 +236,7 @@ pub enum WalletError {
         next: u64,
     },
     /// Less came than was waited for.
-    #[error("after {seconds} s, {came} CRN had come; it may still come: look with wallet balance")]
+    #[error("after {seconds} s, {came} CRN had come; it may still come: look with `wallet balance`")]
     NotReceived {
         /// What came.
         came: Amount,
@@ -236,7 +255,7 @@ pub enum WalletError {
         height: u64,
     },
     /// More than there is now.
-    #[error("the payment needs {need} CRN and the address has {have} CRN at the tip; see wallet balance")]
+    #[error("the payment needs {need} CRN and the address has {have} CRN at the tip; see `wallet balance`")]
     Overdrawn {
         /// What there is.
         have: Amount,
@@ -303,13 +322,13 @@ pub enum WalletError {
         expected: String,
     },
     /// One member cannot sign for a shared key.
-    #[error("{path}: the payment is of a shared key; take part with wallet cosign {path}")]
+    #[error("{path}: the payment is of a shared key; take part with `wallet cosign {path}`")]
     SharedPayment {
         /// The file.
         path: PathBuf,
     },
     /// Nothing to cosign.
-    #[error("{path}: the payment is not of a shared key; sign it with wallet sign {path}")]
+    #[error("{path}: the payment is not of a shared key; sign it with `wallet sign {path}`")]
     NotShared {
         /// The file.
         path: PathBuf,
@@ -336,7 +355,7 @@ pub enum WalletError {
         name: WalletName,
     },
     /// A command that needs a terminal.
-    #[error("wallet watch needs a terminal; without one use wallet balance and wallet history")]
+    #[error("`wallet watch` needs a terminal; without one use `wallet balance` and `wallet history`")]
     NoScreen,
     /// The system has no randomness.
     #[error("the system gave no random bytes: {0}")]
@@ -384,11 +403,13 @@ impl WalletError {
             Self::NoDataDir(_) => "no_data_dir",
             Self::File { .. } => "file",
             Self::WalletExists { .. } => "wallet_exists",
+            Self::WordsUnseen(_) => "words_unseen",
             Self::NoWallet { .. } => "no_wallet",
             Self::Keystore { error, .. } => error.kind(),
             Self::Secret(_) => "no_secret",
             Self::Words(_) => "bad_words",
-            Self::Receiver(_) => "bad_address",
+            Self::Receiver(_) | Self::NoReceiver { .. } => "bad_address",
+            Self::AmbiguousLabel { .. } => "ambiguous_label",
             Self::Plan(error) => error.kind(),
             Self::Pairing(_) => "bad_pairing",
             Self::Client(error) | Self::Refused { error, .. } => error.kind(),
@@ -447,5 +468,39 @@ impl WalletError {
             Self::InTheWay { payments, .. } => payments.first().map(|first| first.txid),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_command_in_an_error_is_marked_so_that_it_can_be_copied() {
+        let commands = crate::help::command();
+        let names: BTreeSet<&str> = commands.get_subcommands().map(clap::Command::get_name).collect();
+        let sources = [
+            include_str!("error.rs"),
+            include_str!("client.rs"),
+            include_str!("keystore/mod.rs"),
+            include_str!("plan.rs"),
+            include_str!("shared/mod.rs"),
+            include_str!("txfile.rs"),
+        ];
+        let mut marked = 0;
+        for source in sources {
+            let production = source.split("#[cfg(test)]").next().unwrap_or(source);
+            for line in production.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                for (before, after) in line.match_indices("wallet ").map(|(at, found)| line.split_at(at + found.len()))
+                {
+                    let word: String = after.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+                    if names.contains(word.as_str()) {
+                        assert!(before.ends_with("`wallet "), "{line}");
+                        marked += 1;
+                    }
+                }
+            }
+        }
+        assert!(marked > 10, "{marked}");
     }
 }

@@ -4,7 +4,7 @@ use std::{
     fs::{self, DirBuilder, File, Permissions, TryLockError},
     io::{self, ErrorKind, Read, Write},
     os::unix::fs::{DirBuilderExt, PermissionsExt},
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -57,8 +57,32 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
 /// # Errors
 /// [`ErrorKind::AlreadyExists`] when `path` exists; it stays as it is. Otherwise what the system says.
 pub fn save_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    temporary(path, bytes)?.persist_noclobber(path).map_err(|refused| refused.error)?;
-    sync_parent(path)
+    prepare_new(path, bytes)?.commit()
+}
+
+/// A new file that is written and has no name yet; without [`commit`](Self::commit) it leaves nothing behind.
+pub struct Prepared {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+/// The first half of [`save_new`]: all that may fail for want of room or rights.
+///
+/// # Errors
+/// What the system says.
+pub fn prepare_new(path: &Path, bytes: &[u8]) -> io::Result<Prepared> {
+    Ok(Prepared { file: temporary(path, bytes)?, path: path.to_path_buf() })
+}
+
+impl Prepared {
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// As [`save_new`].
+    pub fn commit(self) -> io::Result<()> {
+        self.file.persist_noclobber(&self.path).map_err(|refused| refused.error)?;
+        sync_parent(&self.path)
+    }
 }
 
 /// As [`save_new`], but takes the place of a file that is there. A crash leaves the old file or the new one,
@@ -153,6 +177,18 @@ mod tests {
         assert_eq!(save_new(&path, b"second").map_err(|error| error.kind()), Err(ErrorKind::AlreadyExists));
         assert_eq!(fs::read(&path).expect("it is there"), b"first");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_file_that_is_prepared_and_not_committed_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("file");
+        drop(prepare_new(&path, b"first").expect("there is room"));
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 0);
+        let (first, second) = (prepare_new(&path, b"first"), prepare_new(&path, b"second"));
+        first.and_then(Prepared::commit).expect("it is new");
+        assert_eq!(second.and_then(Prepared::commit).map_err(|error| error.kind()), Err(ErrorKind::AlreadyExists));
+        assert_eq!((fs::read(&path).expect("there"), mode(&path)), (b"first".to_vec(), FILE_MODE));
     }
 
     #[test]

@@ -156,6 +156,12 @@ impl Labels {
         self.0.get(&(Kind::Addr, String::from(address))).map(String::as_str)
     }
 
+    /// The addresses that are called exactly so.
+    pub fn called<'a>(&'a self, label: &'a str) -> impl Iterator<Item = &'a str> {
+        let all = self.0.iter().filter(move |((kind, _), called)| *kind == Kind::Addr && called.as_str() == label);
+        all.map(|((_, subject), _)| subject.as_str())
+    }
+
     /// What a payment is called.
     pub fn payment(&self, txid: &TxId) -> Option<&str> {
         self.0.get(&(Kind::Tx, txid.to_string())).map(String::as_str)

@@ -8,7 +8,7 @@
 //! # Map
 //! | module | what |
 //! |---|---|
-//! | [`cli`], [`arguments`] | the command line; what single commands take |
+//! | [`cli`], [`arguments`], [`help`] | the command line; what single commands take; groups and examples |
 //! | [`run`] | one session: the network, the wallet and the node a command works with |
 //! | `commands` | one file for each command: thin, all I/O |
 //! | [`plan`] | **pure**: what to send, for what fee, until when; what is missing |
@@ -23,7 +23,7 @@
 //! | [`keystore`] | the encrypted wallet file (Argon2id, XChaCha20-Poly1305) |
 //! | [`journal`] | every payment ever signed, written before it is sent; what nodes answered |
 //! | [`client`], [`budget`] | the node, as the wallet sees it; the time it has to answer |
-//! | [`pairing`] | the node that gave this wallet a token |
+//! | [`node_url`], [`pairing`] | where a node is and by which certificate it is known; the one that gave this wallet a token |
 //! | [`proven`] | **what nodes say, proven**: the most work, accounts and payments under it, and who lied |
 //! | [`secret`] | passwords and words: where they are read from, wiped when dropped |
 //! | [`data_dir`], [`files`], [`network`] | where files are; how they are written; which network |
@@ -53,11 +53,13 @@ pub mod data_dir;
 pub mod diagnose;
 pub mod error;
 pub mod files;
+pub mod help;
 pub mod journal;
 pub mod keystore;
 pub mod labels;
 pub mod message;
 pub mod network;
+pub mod node_url;
 pub mod output;
 pub mod pairing;
 pub mod payments;

@@ -20,7 +20,8 @@ fn main() -> ExitCode {
     };
     let terminal = stdout.is_terminal() && stderr.is_terminal();
     let style = Style::of(terminal, std::env::var_os("NO_COLOR").as_deref());
-    let mut output = Output::new(arguments.global.json, style, &mut stdout, &mut stderr);
+    let mut output =
+        Output::new(arguments.global.json, style, &mut stdout, &mut stderr).leading(arguments.global.leading());
     match run::run(&arguments, &mut output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

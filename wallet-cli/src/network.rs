@@ -1,7 +1,7 @@
 //! Which network: a shipped one by its name, or a file of the same form by its path.
 
 use crate::{files, output::Inert};
-use cairn_genesis::{GenesisError, Network};
+use cairn_genesis::{GenesisError, Network, shell::expand_home};
 use cairn_ledger::hash::BlockId;
 use std::{io, path::Path};
 
@@ -66,7 +66,8 @@ pub fn check_same(chosen: &Network, got: &str, got_id: BlockId) -> Result<(), Bo
 pub fn load(chain: &str) -> Result<Network, NetworkError> {
     let text = match cairn_genesis::shipped(chain) {
         Some(text) => String::from(text),
-        None => read(Path::new(chain)).map_err(|error| NetworkError::Unreadable { got: String::from(chain), error })?,
+        None => read(&expand_home(Path::new(chain), std::env::var_os("HOME")))
+            .map_err(|error| NetworkError::Unreadable { got: String::from(chain), error })?,
     };
     let invalid = |error| NetworkError::Invalid { got: String::from(chain), error: Box::new(error) };
     Network::parse(&text).map_err(invalid)

@@ -4,6 +4,7 @@
 //! and standard error nothing. Otherwise results go to standard output and errors to standard error.
 
 use crate::error::WalletError;
+use cairn_genesis::shell::complete_commands;
 use serde::Serialize;
 use std::{
     fmt::{self, Display, Write as _},
@@ -43,6 +44,8 @@ impl Style {
 pub struct Output<'a> {
     json: bool,
     style: Style,
+    /// The options that commands to copy are given.
+    leading: String,
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
 }
@@ -65,7 +68,17 @@ struct ErrorFields<'a> {
 impl<'a> Output<'a> {
     /// Writes to these two.
     pub fn new(json: bool, style: Style, out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
-        Self { json, style, out, err }
+        Self { json, style, leading: String::new(), out, err }
+    }
+
+    /// Gives these options to every command that is named between backticks, so that it works when it is copied.
+    #[must_use]
+    pub fn leading(self, options: String) -> Self {
+        Self { leading: options, ..self }
+    }
+
+    fn complete(&self, text: &str) -> String {
+        complete_commands(text, "wallet", |command| format!("wallet{}{command}", self.leading))
     }
 
     /// Whether somebody can be asked: a person at a terminal, and not a program.
@@ -103,7 +116,7 @@ impl<'a> Output<'a> {
             serde_json::to_writer(&mut *self.out, result)?;
             writeln!(self.out)?;
         } else {
-            for line in result.to_string().split_inclusive('\n') {
+            for line in self.complete(&result.to_string()).split_inclusive('\n') {
                 let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
                 let text = if text.starts_with(NEXT) { self.style.paint("1", text) } else { String::from(text) };
                 write!(self.out, "{text}{end}")?;
@@ -118,6 +131,7 @@ impl<'a> Output<'a> {
     /// When nobody takes it.
     pub fn note(&mut self, line: impl Display) -> io::Result<()> {
         if !self.json {
+            let line = self.complete(&line.to_string());
             writeln!(self.out, "{line}")?;
             self.out.flush()?;
         }
@@ -130,19 +144,21 @@ impl<'a> Output<'a> {
     /// When nobody takes it.
     pub fn warn(&mut self, line: impl Display) -> io::Result<()> {
         if !self.json {
+            let line = self.complete(&line.to_string());
             writeln!(self.err, "warning: {line}")?;
             self.err.flush()?;
         }
         Ok(())
     }
 
-    /// Why a command failed. Nothing can be done when nobody takes that either.
+    /// Why a command failed, with commands that can be copied. Nothing can be done when nobody takes that either.
     pub fn error(&mut self, error: &WalletError) {
         self.failure(error.kind(), &error.to_string(), error.txid().map(|txid| txid.to_string()));
     }
 
     /// As [`Output::error`], from its parts.
     pub fn failure(&mut self, kind: &str, message: &str, txid: Option<String>) {
+        let message = &self.complete(message);
         let _unheard = if self.json {
             let fields = ErrorFields { kind, message: String::from(message), txid };
             let text = serde_json::to_string(&ErrorJson { error: fields }).unwrap_or_default();

@@ -1,9 +1,15 @@
 //! A node that let this wallet in: where it is, and the token it gave.
 //!
 //! `cairn-node token new` prints one line, `cairn-pair:URL#TOKEN`, and `wallet pair` keeps it, one for each
-//! network. The token goes to that URL and to no other.
+//! network. The token goes to that URL and to no other; with TLS the URL may name the node's certificate
+//! ([`NodeUrl`]).
 
-use crate::{data_dir::DataDir, files, secret::Secret};
+use crate::{
+    data_dir::DataDir,
+    files,
+    node_url::{NodeUrl, NodeUrlError},
+    secret::Secret,
+};
 use cairn_ledger::hash::BlockId;
 use std::{
     fmt, fs,
@@ -19,18 +25,24 @@ pub const MAX_LINE_BYTES: u64 = 1_024;
 
 /// A node and the token it takes.
 pub struct Pairing {
-    url: String,
+    url: NodeUrl,
     token: Secret,
 }
 
 /// Text that is no pairing line. It does not say what it got: that may hold a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a line such as cairn-pair:http://127.0.0.1:9741#TOKEN, as cairn-node token new prints it")]
-pub struct PairingError;
+pub enum PairingError {
+    /// Not of the form.
+    #[error("expected a line such as cairn-pair:http://127.0.0.1:9741#TOKEN, as cairn-node token new prints it")]
+    Form,
+    /// The node's place.
+    #[error("the line names no node that can be asked: {0}; expected one as cairn-node token new prints it")]
+    Url(#[from] NodeUrlError),
+}
 
 impl Pairing {
     /// Where the node is.
-    pub fn url(&self) -> &str {
+    pub fn url(&self) -> &NodeUrl {
         &self.url
     }
 
@@ -48,7 +60,7 @@ impl Pairing {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             read => read?,
         };
-        let text = String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, PairingError))?;
+        let text = String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, PairingError::Form))?;
         text.parse().map(Some).map_err(|error: PairingError| io::Error::new(ErrorKind::InvalidData, error))
     }
 
@@ -81,12 +93,12 @@ impl FromStr for Pairing {
 
     fn from_str(text: &str) -> Result<Self, PairingError> {
         let (url, token) =
-            text.trim().strip_prefix(SCHEME).and_then(|rest| rest.split_once('#')).ok_or(PairingError)?;
+            text.trim().strip_prefix(SCHEME).and_then(|rest| rest.split_once('#')).ok_or(PairingError::Form)?;
         let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
         if !plain(url) || !plain(token) || token.contains('#') {
-            return Err(PairingError);
+            return Err(PairingError::Form);
         }
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), token: Secret::new(token.to_owned()) })
+        Ok(Self { url: url.parse()?, token: Secret::new(token.to_owned()) })
     }
 }
 
@@ -107,7 +119,7 @@ mod tests {
     #[test]
     fn a_line_is_read_and_its_token_never_shown() {
         let pairing: Pairing = format!(" {LINE}\n").parse().expect("a line");
-        assert_eq!((pairing.url(), pairing.token().expose()), ("http://127.0.0.1:9741", "cairn_00000001_ff"));
+        assert_eq!((pairing.url().base(), pairing.token().expose()), ("http://127.0.0.1:9741", "cairn_00000001_ff"));
         assert!(!format!("{pairing:?}").contains("cairn_"));
         for broken in [
             "",
@@ -120,8 +132,14 @@ mod tests {
             "cairn-pair:http://x y#t",
             "cairn-pair:http://x#\u{1b}[31m",
         ] {
-            assert_eq!(broken.parse::<Pairing>().map(|_| ()), Err(PairingError), "{broken:?}");
+            assert_eq!(broken.parse::<Pairing>().map(|_| ()), Err(PairingError::Form), "{broken:?}");
         }
+        for nowhere in ["cairn-pair:ftp://x#t", "cairn-pair:x#t", "cairn-pair:https://x?cert=1#t"] {
+            assert!(matches!(nowhere.parse::<Pairing>(), Err(PairingError::Url(_))), "{nowhere}");
+        }
+        let hash = "00".repeat(32);
+        let pairing: Pairing = format!("cairn-pair:https://[::1]:9741?cert={hash}#t").parse().expect("a line");
+        assert_eq!(pairing.url().to_string(), format!("https://[::1]:9741?cert={hash}"));
     }
 
     #[test]
@@ -135,7 +153,7 @@ mod tests {
         let again: Pairing = LINE.replace("9741", "1").parse().expect("a line");
         again.save(&data, &local).expect("replaced");
         let found = Pairing::load(&data, &local).expect("readable").expect("it is there");
-        assert_eq!(found.url(), "http://127.0.0.1:1");
+        assert_eq!(found.url().base(), "http://127.0.0.1:1");
         assert!(Pairing::load(&data, &test).expect("none").is_none());
         let mode = fs::metadata(data.pairing_file(&local)).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, files::FILE_MODE);

@@ -124,7 +124,7 @@ pub enum PlanError {
         missing: Amount,
     },
     /// Not enough money, because earlier payments may still need it.
-    #[error("{error}; of your {balance} CRN the rest is held by {waiting} that {verb} open: see wallet history",
+    #[error("{error}; of your {balance} CRN the rest is held by {waiting} that {verb} open: see `wallet history`",
             waiting = if *.waiting == 1 { String::from("1 payment") } else { format!("{} payments", .waiting) },
             verb = if *.waiting == 1 { "is" } else { "are" })]
     Held {
@@ -224,6 +224,41 @@ pub fn plan(
         outputs,
         memo,
     })
+}
+
+/// What one receiver gets who gets everything: the balance without the fee and the most that accounts may cost.
+///
+/// # Errors
+/// There is no more than these.
+pub fn everything(schedule: &Schedule, request: &Request, view: &View) -> Result<Amount, PlanError> {
+    let fee = match request.fee {
+        Some(fee) => fee,
+        None => automatic_fee(size(request.outputs.len(), request.memo.len()), view.min_fee_rate)?,
+    };
+    let valid_until = match request.valid_for {
+        0 => Height::GENESIS,
+        blocks => view.height.saturating_add(blocks),
+    };
+    let price = most_price(schedule, view, valid_until).ok_or(PlanError::BeyondSupply)?;
+    let costs = fee.checked_add(price).ok_or(PlanError::BeyondSupply)?;
+    let least = Amount::from_pebbles(1).map_err(|_| PlanError::BeyondSupply)?;
+    match view.balance.checked_sub(costs) {
+        Some(rest) if rest >= least => Ok(rest),
+        _ => {
+            let need = costs.checked_add(least).ok_or(PlanError::BeyondSupply)?;
+            let missing = need.checked_sub(view.balance).ok_or(PlanError::BeyondSupply)?;
+            Err(PlanError::NotEnough { have: view.balance, amount: least, fee, price, need, missing })
+        }
+    }
+}
+
+/// The fee at so many pebbles a byte.
+///
+/// # Errors
+/// More than there is money in the world.
+pub fn fee_at(rate: u64, receivers: usize, memo: usize) -> Result<Amount, PlanError> {
+    let pebbles = (size(receivers, memo) as u64).saturating_mul(rate);
+    Amount::from_pebbles(pebbles).map_err(|_| PlanError::BeyondSupply)
 }
 
 /// What the receivers without an account cost at most in any block that may hold the payment, also after an upgrade.
@@ -335,6 +370,34 @@ mod tests {
 
     fn view() -> View {
         View { balance: crn("10"), nonce: 7, height: Height::new(1000), min_fee_rate: 1, new_accounts: 0 }
+    }
+
+    #[test]
+    fn everything_is_the_balance_without_fee_and_accounts_and_leaves_nothing() {
+        for new_accounts in [0, 1] {
+            let view = View { new_accounts, ..view() };
+            let amount = everything(schedule(), &paying(crn("0")), &view).expect("enough money");
+            let body = plan(schedule(), &key(1).address(), &paying(amount), &view).expect("it can be paid");
+            assert_eq!(body.most(), view.balance.pebbles(), "nothing is left");
+            let more = Amount::from_pebbles(amount.pebbles() + 1).expect("an amount");
+            let refused = plan(schedule(), &key(1).address(), &paying(more), &view);
+            assert!(matches!(refused, Err(PlanError::NotEnough { .. })), "and no pebble more");
+        }
+        let fee = everything(schedule(), &Request { fee: Some(crn("1")), ..paying(crn("0")) }, &view());
+        assert_eq!(fee, Ok(crn("9")));
+        for balance in ["0", "0.00000001", "0.00000188"] {
+            let poor = everything(schedule(), &paying(crn("0")), &View { balance: crn(balance), ..view() });
+            assert!(matches!(poor, Err(PlanError::NotEnough { .. })), "{balance}: {poor:?}");
+        }
+    }
+
+    #[test]
+    fn a_fee_by_rate_is_the_rate_times_the_bytes() {
+        let request = Request { fee: fee_at(5, 1, "tea".len()).ok(), ..request() };
+        let body = plan(schedule(), &key(1).address(), &request, &view()).expect("enough money");
+        let signed = sign(body.clone(), &key(1), &Network::parse(cairn_genesis::LOCAL).expect("shipped"), &[1; 32]);
+        assert_eq!(body.fee.pebbles(), signed.expect("a valid payment").size() as u64 * 5);
+        assert_eq!(fee_at(u64::MAX, 1, 0), Err(PlanError::BeyondSupply));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
     commands,
     data_dir::{DataDir, WalletName},
     error::WalletError,
-    files,
+    files::{self, Prepared},
     journal::{self, Contents},
     keystore::{Account, KdfCost, Keystore, KeystoreError, MAX_FILE_BYTES, SealRandomness, WalletSecret},
     labels::Labels,
@@ -171,7 +171,9 @@ impl<'a> Session<'a> {
         let path = self.data.pairing_file(&network.id());
         let pairing = Pairing::load(&self.data, &network.id()).map_err(file_error("read", &path))?;
         // The token is for the node that gave it, and for no other.
-        match pairing.filter(|pairing| asked.is_none_or(|url| url.trim_end_matches('/') == pairing.url())) {
+        match pairing
+            .filter(|pairing| asked.is_none_or(|text| text.parse().is_ok_and(|url| pairing.url().is_meant_by(&url))))
+        {
             Some(pairing) => Ok(Node::paired(&pairing, network, budget)?),
             None => Ok(Node::new(asked, network, budget)?),
         }
@@ -238,9 +240,21 @@ impl<'a> Session<'a> {
 
     /// Writes a wallet that must not be there yet.
     pub fn write_new_wallet(&self, keystore: &Keystore) -> Result<PathBuf, WalletError> {
+        let prepared = self.prepare_new_wallet(keystore)?;
+        self.commit_new_wallet(prepared)
+    }
+
+    /// The first half of it: the wallet is written and has no name yet.
+    pub fn prepare_new_wallet(&self, keystore: &Keystore) -> Result<Prepared, WalletError> {
         let path = self.data.wallet_file(&self.name);
         files::private_dir(self.data.wallets()).map_err(file_error("make", self.data.wallets()))?;
-        files::save_new(&path, keystore.to_json().as_bytes()).map_err(|error| match error.kind() {
+        files::prepare_new(&path, keystore.to_json().as_bytes()).map_err(file_error("write", &path))
+    }
+
+    /// The second half: it is there from here on.
+    pub fn commit_new_wallet(&self, prepared: Prepared) -> Result<PathBuf, WalletError> {
+        let path = self.data.wallet_file(&self.name);
+        prepared.commit().map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => WalletError::WalletExists { name: self.name.clone(), path: path.clone() },
             _ => file_error("write", &path)(error),
         })?;

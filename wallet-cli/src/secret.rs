@@ -7,10 +7,12 @@ use std::{
     io::{self, IsTerminal},
     path::{Path, PathBuf},
 };
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// The longest password or list of words that is read: 24 words with spaces are under 250 bytes.
 const MAX_SECRET_BYTES: u64 = 4096;
+/// What some editors put before text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Text that is wiped from memory when dropped and never shown by accident.
 pub struct Secret(Zeroizing<String>);
@@ -26,11 +28,14 @@ impl Secret {
         &self.0
     }
 
-    fn from_bytes(bytes: Vec<u8>) -> Result<Self, SecretError> {
-        String::from_utf8(bytes).map(Self::new).map_err(|error| {
-            error.into_bytes().zeroize();
-            SecretError::NotText
-        })
+    /// Text as editors write it: without the byte order mark that some put before it. Zeros are those of UTF-16,
+    /// which is no text here.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, SecretError> {
+        let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        match std::str::from_utf8(text) {
+            Ok(text) if !text.contains('\0') => Ok(Self::new(String::from(text))),
+            _ => Err(SecretError::NotText),
+        }
     }
 }
 
@@ -85,8 +90,11 @@ pub enum SecretError {
         error: io::Error,
     },
     /// Bytes that are no text.
-    #[error("expected text in UTF-8")]
+    #[error("expected text in UTF-8; save the file as that")]
     NotText,
+    /// What files and editors lose, and nobody sees.
+    #[error("a password must not begin or end with white space: nobody sees it there, and files lose it")]
+    HiddenSpace,
     /// Nothing at all.
     #[error("the password is empty; a wallet needs one")]
     EmptyPassword,
@@ -120,6 +128,9 @@ impl PasswordSource {
             return self.read();
         }
         let first = checked(ask("password", "New password for this wallet: ", PASSWORD_INSTEAD)?)?;
+        if first.expose().trim() != first.expose() {
+            return Err(SecretError::HiddenSpace);
+        }
         let second = ask("password", "The same again: ", PASSWORD_INSTEAD)?;
         if first.expose() != second.expose() {
             return Err(SecretError::PasswordsDiffer);
@@ -136,16 +147,17 @@ impl WordsSource {
     pub fn read(&self) -> Result<Secret, SecretError> {
         let failed = |place: String| move |error| SecretError::Read { what: "words", place, error };
         match self {
-            Self::File(path) => Secret::from_bytes(
-                files::read_bounded(path, MAX_SECRET_BYTES).map_err(failed(path.display().to_string()))?,
-            ),
+            Self::File(path) => {
+                let read = files::read_bounded(path, MAX_SECRET_BYTES).map_err(failed(path.display().to_string()))?;
+                Secret::from_bytes(&Zeroizing::new(read))
+            }
             Self::Input if io::stdin().is_terminal() => {
                 ask("words", "The words, in order, with spaces between (they are not shown): ", "--words-file")
             }
-            Self::Input => Secret::from_bytes(
-                files::read_all_bounded(io::stdin().lock(), MAX_SECRET_BYTES)
-                    .map_err(failed(String::from("standard input")))?,
-            ),
+            Self::Input => {
+                let read = files::read_all_bounded(io::stdin().lock(), MAX_SECRET_BYTES);
+                Secret::from_bytes(&Zeroizing::new(read.map_err(failed(String::from("standard input")))?))
+            }
         }
     }
 }
@@ -160,8 +172,10 @@ fn ask(what: &'static str, prompt: &str, instead: &'static str) -> Result<Secret
 fn first_line(path: &Path, place: String) -> Result<Secret, SecretError> {
     let read = File::open(path).and_then(|file| files::read_all_bounded(file, MAX_SECRET_BYTES));
     let bytes = Zeroizing::new(read.map_err(|error| SecretError::Read { what: "password", place, error })?);
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    checked(Secret::from_bytes(line.strip_suffix(b"\r").unwrap_or(line).to_vec())?)
+    // A byte order mark, the CR of a line end and spaces around the password are the editor's, not its owner's.
+    let text = Secret::from_bytes(&bytes)?;
+    let line = text.expose().split('\n').next().unwrap_or_default();
+    checked(Secret::new(String::from(line.trim())))
 }
 
 fn checked(password: Secret) -> Result<Secret, SecretError> {
@@ -180,13 +194,41 @@ mod tests {
 
     #[test]
     fn a_password_is_the_first_line_of_its_file() {
-        for bytes in [&b"secret word"[..], b"secret word\n", b"secret word\r\n", b"secret word\nmore"] {
+        for bytes in [
+            &b"secret word"[..],
+            b"secret word\n",
+            b"secret word\r\n",
+            b"secret word\nmore",
+            b"\xef\xbb\xbfsecret word\n",
+            b"\xef\xbb\xbfsecret word \t\r\n",
+            b" secret word",
+        ] {
             assert_eq!(from_file(bytes).expect("a password"), "secret word");
         }
         assert!(matches!(from_file(b""), Err(SecretError::EmptyPassword)));
         assert!(matches!(from_file(b"\nsecret"), Err(SecretError::EmptyPassword)));
-        assert!(matches!(from_file(b"\xff\xfe\n"), Err(SecretError::NotText)));
+        assert!(matches!(from_file(b"\xef\xbb\xbf\r\n"), Err(SecretError::EmptyPassword)));
+        for utf16 in [&b"\xff\xfes\0e\0\n\0"[..], b"s\0e\0\n\0", b"\0s\0e"] {
+            assert!(matches!(from_file(utf16), Err(SecretError::NotText)), "{utf16:?}");
+        }
         assert!(matches!(from_file(&[b'a'; 5000]), Err(SecretError::Read { .. })));
+    }
+
+    #[test]
+    fn words_are_read_from_a_file_as_any_editor_saves_it() {
+        let words = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
+        let read = |bytes: &[u8]| {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            std::fs::write(file.path(), bytes).expect("written");
+            WordsSource::File(file.path().to_path_buf()).read().map(|text| crate::words::Words::parse(&text).is_ok())
+        };
+        let lines = words.replace(' ', " \r\n");
+        for text in [words, &format!("\u{feff}{words}\r\n"), &format!("\u{feff}{lines} \r\n\r\n")] {
+            assert!(matches!(read(text.as_bytes()), Ok(true)), "{text:?}");
+        }
+        assert!(matches!(read(words.replace("about", "above").as_bytes()), Ok(false)), "the control: other words");
+        let utf16: Vec<u8> = words.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(matches!(read(&utf16), Err(SecretError::NotText)));
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub enum PaymentFileError {
     #[error("{0}")]
     File(#[from] io::Error),
     /// Not one of these files.
-    #[error("it is no payment made by wallet send --unsigned: {reason}")]
+    #[error("it is no payment made by `wallet send --unsigned`: {reason}")]
     Format {
         /// What the reader says.
         reason: String,
@@ -89,7 +89,7 @@ pub enum PaymentFileError {
         field: &'static str,
     },
     /// Not signed yet.
-    #[error("it is not signed yet; sign it with wallet sign, or wallet cosign for a shared key")]
+    #[error("it is not signed yet; sign it with `wallet sign`, or `wallet cosign` for a shared key")]
     Unsigned,
     /// A signature that does not fit, or a broken rule.
     #[error("the payment is invalid: {0}")]

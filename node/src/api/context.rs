@@ -56,6 +56,8 @@ pub struct Services {
     pub mining: MiningConfig,
     /// The parts.
     pub handles: Handles,
+    /// Where the node is told to stop.
+    pub stop: mpsc::Sender<()>,
 }
 
 /// What handlers have. Cloning shares it.

@@ -99,7 +99,7 @@ pub enum ApiError {
     /// The port is open to others, and none of them could be let in.
     #[error(
         "others can reach {address}, and there is no access token to tell them apart: make one with \
-         cairn-node token new, or listen on 127.0.0.1 with --rpc.listen"
+         `cairn-node token new`, or listen on 127.0.0.1 with --rpc.listen"
     )]
     NoTokens {
         /// Where.

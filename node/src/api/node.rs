@@ -39,6 +39,13 @@ impl NodeServer for NodeApi {
     async fn node_backup(&self, directory: String) -> RpcResult<BackupInfo> {
         Ok(self.0.backup(directory).await?)
     }
+
+    async fn node_stop(&self) -> RpcResult<()> {
+        tracing::info!(target: "cairn::api", "told to stop by node_stop");
+        // Full or closed: the node is stopping already.
+        let _ = self.0.stop.try_send(());
+        Ok(())
+    }
 }
 
 impl Context {

@@ -123,7 +123,7 @@ pub enum AuditError {
 /// # Errors
 /// The first that does not hold.
 pub fn check(spec: &ChainSpec, path: &Path, options: DbOptions) -> Result<AuditReport, AuditError> {
-    audit(&ChainStore::open(path, spec, options)?, spec)
+    audit(&ChainStore::open_read_only(path, spec, options)?, spec)
 }
 
 /// Checks every invariant of the store. It reads everything once.

@@ -15,7 +15,7 @@ use tracing::Level;
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
     /// Where to put a scratch database, on the disk that is to be measured; by default beside the nodes' data
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::path_parser())]
     scratch: Option<PathBuf>,
     /// Use so many cores at most; all by default
     #[arg(long, value_name = "N")]

@@ -56,6 +56,7 @@ pub(super) enum DbTask {
 #[derive(Debug, Args)]
 pub(super) struct BackupArgs {
     /// The directory to make; a data directory like the node's own, with the database alone
+    #[arg(value_parser = super::path_parser())]
     directory: PathBuf,
     #[command(flatten)]
     place: Place,
@@ -78,7 +79,7 @@ fn settings(flags: &Flags) -> Result<Settings, CliError> {
 fn check(place: Place) -> Result<(), CliError> {
     let settings = settings(&place.flags())?;
     // Its lock keeps a node from starting meanwhile.
-    let data_dir = DataDir::open(&settings.data_dir)?;
+    let data_dir = DataDir::open_to_read(&settings.data_dir)?;
     let report = audit::check(&settings.spec, &data_dir.database(), settings.storage)?;
     let audit::AuditReport { blocks, transactions, accounts, supply, burned } = report;
     print(format_args!(
@@ -173,7 +174,8 @@ fn room(settings: &Settings, database: &path::Path) -> Result<(), CliError> {
 }
 
 pub(super) fn backup(args: BackupArgs) -> Result<(), CliError> {
-    let settings = settings(&args.place.flags())?;
+    let flags = args.place.flags();
+    let settings = settings(&flags)?;
     // The node may have been started elsewhere.
     let directory = path::absolute(&args.directory)?;
     let info = match DataDir::look(&settings.data_dir)? {
@@ -196,7 +198,8 @@ pub(super) fn backup(args: BackupArgs) -> Result<(), CliError> {
     };
     let BackupInfo { directory, bytes, height } = info;
     print(format_args!("Wrote a backup up to block {height}, {bytes} bytes: {directory}."))?;
-    print(format_args!("To use it: cairn-node run --data-dir {directory}, or put its db in place of a stopped node's."))
+    let run = super::leading(flags.chain.as_deref(), Some(path::Path::new(&directory)));
+    print(format_args!("To use it: cairn-node run{run}, or put its db in place of a stopped node's."))
 }
 
 /// Where a running node can be asked.
@@ -205,6 +208,6 @@ pub(super) fn way(settings: &Settings, told: Option<SocketAddr>) -> ask::Way<'_>
     ask::Way { data_dir: &settings.data_dir, port, is_tls: settings.rpc.tls.is_some() }
 }
 
-fn wait<T>(answer: impl Future<Output = T>) -> Result<T, CliError> {
+pub(super) fn wait<T>(answer: impl Future<Output = T>) -> Result<T, CliError> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(answer))
 }

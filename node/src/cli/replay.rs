@@ -3,7 +3,7 @@
 use super::{CliError, cores, print, progress::Progress};
 use crate::{
     config::{Environment, Flags, Settings},
-    data_dir::DataDir,
+    data_dir::{DataDir, ReadOnly},
     replay::{self, BlockFile, Export, Exported, Imported, Replayed, SCRATCH_PREFIX, Verified},
     telemetry::{self, LogFilter, LogFormat},
 };
@@ -21,13 +21,14 @@ pub(super) struct Place {
     #[arg(long, value_name = "NAME|FILE")]
     chain: Option<String>,
     /// Where the node's data is
-    #[arg(long, value_name = "DATA")]
+    #[arg(long, value_name = "DATA", value_parser = super::path_parser())]
     data_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     /// The file to write
+    #[arg(value_parser = super::path_parser())]
     file: PathBuf,
     /// Continue the file after its last block
     #[arg(long)]
@@ -48,6 +49,7 @@ pub(super) struct ExportArgs {
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
     /// A file that `cairn-node export` wrote
+    #[arg(value_parser = super::path_parser())]
     file: PathBuf,
     /// Use so many cores at most; all by default
     #[arg(long, value_name = "N")]
@@ -62,7 +64,7 @@ pub(super) struct ImportArgs {
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
     /// Where the scratch state may be, about as large as the database; by default in the data directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::path_parser())]
     scratch: Option<PathBuf>,
     /// Use so many cores at most; all by default
     #[arg(long, value_name = "N")]
@@ -74,16 +76,22 @@ pub(super) struct VerifyArgs {
     place: Place,
 }
 
-/// A node's settings and its locked data directory; `create` makes one that is not there.
-fn open(Place { chain, data_dir }: Place, create: bool) -> Result<(Settings, DataDir), CliError> {
+/// A node's settings.
+fn settings(Place { chain, data_dir }: Place) -> Result<Settings, CliError> {
     let settings = Settings::load(&Flags { chain, data_dir, keys: Vec::new() }, &Environment::of_this_process())?;
-    let path = settings.data_dir.join("db");
-    if !create && !path.is_dir() {
-        return Err(CliError::NoDatabase { path });
-    }
     // Progress has the terminal; only what goes wrong is told besides.
     telemetry::start(&LogFilter::new(Level::WARN), None, LogFormat::Text)?;
-    let data_dir = DataDir::open(&settings.data_dir)?;
+    Ok(settings)
+}
+
+/// A node's settings, and its data directory, kept from changing.
+fn open_to_read(place: Place) -> Result<(Settings, ReadOnly), CliError> {
+    let settings = settings(place)?;
+    let path = settings.data_dir.join("db");
+    if !path.is_dir() {
+        return Err(CliError::NoDatabase { path });
+    }
+    let data_dir = DataDir::open_to_read(&settings.data_dir)?;
     Ok((settings, data_dir))
 }
 
@@ -106,7 +114,7 @@ pub(super) fn block_on<T, F: Future<Output = T>>(run: impl FnOnce(Stop) -> F) ->
 pub(super) type Stop = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 pub(super) fn export(args: ExportArgs) -> Result<(), CliError> {
-    let (settings, data_dir) = open(args.place, false)?;
+    let (settings, data_dir) = open_to_read(args.place)?;
     let mut progress = Progress::start("blocks");
     let (from, to) = (args.from.map(Height::new), args.to.map(Height::new));
     let export = Export { from, to, append: args.append };
@@ -123,7 +131,8 @@ pub(super) fn export(args: ExportArgs) -> Result<(), CliError> {
 
 pub(super) fn import(args: ImportArgs) -> Result<(), CliError> {
     let cores = cores::limit(args.threads)?;
-    let (settings, data_dir) = open(args.place, true)?;
+    let settings = settings(args.place)?;
+    let data_dir = DataDir::open(&settings.data_dir)?;
     let file = BlockFile::open(&args.file, settings.spec.genesis_id()).map_err(replay::ReplayError::File)?;
     let (total, mut progress) = (file.bytes(), Progress::start("bytes"));
     let mut show = |done: &Replayed| progress.show(done.bytes, total, || format!("block {}", done.height));
@@ -151,7 +160,7 @@ pub(super) fn import(args: ImportArgs) -> Result<(), CliError> {
 
 pub(super) fn verify(args: VerifyArgs) -> Result<(), CliError> {
     let cores = cores::limit(args.threads)?;
-    let (settings, data_dir) = open(args.place, false)?;
+    let (settings, data_dir) = open_to_read(args.place)?;
     remove_leftovers(&data_dir)?;
     let mut progress = Progress::start("blocks");
     let mut show = |done: &Replayed, height: Height| {
@@ -180,7 +189,7 @@ pub(super) fn verify(args: VerifyArgs) -> Result<(), CliError> {
 }
 
 /// Removes what a verification that was killed has left. The lock says that nobody uses it.
-fn remove_leftovers(data_dir: &DataDir) -> Result<(), io::Error> {
+fn remove_leftovers(data_dir: &ReadOnly) -> Result<(), io::Error> {
     for entry in fs::read_dir(data_dir.path())? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(SCRATCH_PREFIX) && entry.file_type()?.is_dir() {

@@ -2,9 +2,12 @@
 
 use super::{CliError, Place, print};
 use crate::{
-    api::tokens::{self, Record, Token, TokenFile, TokenFileError, TokenId, Wanted},
+    api::{
+        self,
+        tokens::{self, Record, Token, TokenFile, TokenFileError, TokenId, Wanted},
+    },
     clock,
-    config::{Environment, Settings},
+    config::Settings,
 };
 use cairn_ledger::units::Timestamp;
 use cairn_rpc::scope::Scope;
@@ -61,10 +64,6 @@ pub(super) struct NewToken {
 }
 
 impl Place {
-    fn settings(self) -> Result<Settings, CliError> {
-        Ok(Settings::load(&self.flags(), &Environment::of_this_process())?)
-    }
-
     fn file(self) -> Result<TokenFile, CliError> {
         Ok(TokenFile::of(&self.settings()?.data_dir))
     }
@@ -81,7 +80,10 @@ fn parse_name(text: &str) -> Result<String, String> {
 pub(super) fn run(task: TokenTask) -> Result<(), CliError> {
     match task {
         TokenTask::New(new) => make(new),
-        TokenTask::List { place, json } => list(&place.file()?.read()?, clock::now(), json),
+        TokenTask::List { place, json } => {
+            let hint = place.hint("token new --scope read");
+            list(&place.file()?.read()?, clock::now(), json, &hint)
+        }
         TokenTask::Revoke { id, place } => {
             let record = place.file()?.revoke(id)?;
             print(format_args!("The token {id}{} allows nothing any more.", called(&record.name)))
@@ -90,14 +92,11 @@ pub(super) fn run(task: TokenTask) -> Result<(), CliError> {
 }
 
 fn make(new: NewToken) -> Result<(), CliError> {
-    let settings = new.place.settings()?;
-    let url = new.url.unwrap_or_else(|| {
-        let scheme = if settings.rpc.tls.is_some() { "https" } else { "http" };
-        match settings.rpc.hosts.first() {
-            Some(host) => format!("{scheme}://{host}:{}", settings.rpc_listen.port()),
-            None => format!("{scheme}://{}", settings.rpc_listen),
-        }
-    });
+    let (revoke, settings) = (new.place.hint("token revoke ID"), new.place.settings()?);
+    let url = match new.url {
+        Some(url) => url,
+        None => own_url(&settings)?,
+    };
     let token = Token::random().map_err(TokenFileError::Random)?;
     let wanted = Wanted { name: new.name, scopes: new.scope, rate: new.rate, lasts: new.expires };
     let record = Record::new(&token, wanted, clock::now());
@@ -117,19 +116,32 @@ fn make(new: NewToken) -> Result<(), CliError> {
     }
     print(format_args!(
         "token    {}\npairing  {pairing}\n\nKeep it secret; it is not shown again. A wallet takes it with: wallet pair\n\
-         To take it back: cairn-node token revoke {}",
+         To take it back: {}",
         token.reveal(),
-        record.id
+        revoke.replacen("ID", &record.id.to_string(), 1)
     ))
 }
 
-fn list(records: &[Record], now: Timestamp, json: bool) -> Result<(), CliError> {
+/// Where others reach JSON-RPC, and how they know that it is this node: a certificate that stands alone in its file is
+/// signed by nobody whom they know, so it is named itself. Those of an authority come with the authority's own.
+fn own_url(settings: &Settings) -> Result<String, CliError> {
+    let port = settings.rpc_listen.port();
+    let place = match settings.rpc.hosts.first() {
+        Some(host) => format!("{host}:{port}"),
+        None => settings.rpc_listen.to_string(),
+    };
+    let Some(tls) = &settings.rpc.tls else { return Ok(format!("http://{place}")) };
+    let pin = api::lone_certificate(tls)?.map(|hash| format!("?cert={hash}"));
+    Ok(format!("https://{place}{}", pin.unwrap_or_default()))
+}
+
+fn list(records: &[Record], now: Timestamp, json: bool, hint: &str) -> Result<(), CliError> {
     if json {
         let shown: Vec<_> = records.iter().map(|record| shown(record, now)).collect();
         return print(format_args!("{:#}", json!(shown)));
     }
     if records.is_empty() {
-        return print(format_args!("There are no tokens; make one with cairn-node token new --scope read"));
+        return print(format_args!("There are no tokens; make one with: {hint}"));
     }
     print(format_args!("{:<8}  {:<24}  {:<9}  {:<16}  name", "id", "scopes", "rate", "expires"))?;
     for record in records {

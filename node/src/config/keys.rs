@@ -2,7 +2,8 @@
 
 use super::{ConfigError, layers::Layers};
 use crate::telemetry::LogFormat;
-use std::{net::SocketAddr, str::FromStr};
+use cairn_genesis::shell::expand_home;
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 /// A key of the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -13,9 +14,21 @@ pub struct Key {
     pub value_name: &'static str,
     /// What it does.
     pub help: &'static str,
+    /// What holds where nothing was said: a value, or in brackets what decides.
+    pub default: &'static str,
 }
 
 impl Key {
+    /// The value that holds where nothing was said, where that is always the same.
+    pub fn default_value(&self) -> Option<&'static str> {
+        Some(self.default).filter(|default| !default.starts_with('('))
+    }
+
+    /// What holds where nothing was said, in words.
+    pub fn default_in_words(&self) -> &'static str {
+        self.default.trim_start_matches('(').trim_end_matches(')')
+    }
+
     /// The environment variable with the same meaning.
     pub fn variable(&self) -> String {
         format!("{}{}", super::layers::PREFIX, self.name.replace('.', "_").to_uppercase())
@@ -27,7 +40,7 @@ macro_rules! config {
     ($(
         $(#[doc = $about:literal])+
         $section:ident: $Section:ident {
-            $($(#[doc = $help:literal])+ $key:ident: $type:ty = $value_name:literal;)+
+            $($(#[doc = $help:literal])+ $key:ident: $type:ty = $value_name:literal, $default:literal;)+
         }
     )+) => {
         /// What was said, section by section. `None` where nothing was.
@@ -49,6 +62,7 @@ macro_rules! config {
             name: concat!(stringify!($section), ".", stringify!($key)),
             value_name: $value_name,
             help: concat!($($help),+).trim_ascii(),
+            default: $default,
         },)+)+];
 
         impl Config {
@@ -69,132 +83,127 @@ config! {
     network: NetworkSection {
         /// Multiaddresses to listen on, instead of the network's port on every interface (on a local
         /// network: on loopback)
-        listen: Vec<String> = "MULTIADDR,..";
+        listen: Vec<String> = "MULTIADDR,..", "(the network's port, TCP and QUIC, on every interface; on a local network on loopback)";
         /// Port to listen on, TCP and UDP, instead of the network's; 0 takes any free one
-        port: u16 = "PORT";
+        port: u16 = "PORT", "(the network's)";
         /// Peers to dial and to redial for ever
-        peers: Vec<String> = "MULTIADDR,..";
+        peers: Vec<String> = "MULTIADDR,..", "(none)";
         /// Nodes to begin with, instead of the network's
-        boot_nodes: Vec<String> = "MULTIADDR,..";
+        boot_nodes: Vec<String> = "MULTIADDR,..", "(the network's)";
         /// Addresses at which others reach this node, where it cannot find out itself
-        external: Vec<String> = "MULTIADDR,..";
-        /// Whether to take peers with private addresses; by default on local networks only
-        allow_private: bool = "true|false";
+        external: Vec<String> = "MULTIADDR,..", "(none)";
+        /// Whether to take peers with private addresses
+        allow_private: bool = "true|false", "(true on a local network, else false)";
         /// The most peers that may dial this node
-        max_inbound: Ranged<usize, 0, 10_000> = "COUNT";
+        max_inbound: Ranged<usize, 0, 10_000> = "COUNT", "64";
         /// The most peers this node dials
-        max_outbound: Ranged<usize, 0, 1_000> = "COUNT";
-        /// No new peers while the node holds more memory than this, in MiB; by default three quarters of
-        /// the machine's
-        max_memory_mib: Ranged<usize, 64, 16_777_216> = "MIB";
-        /// The most bytes a second that answers to peers take, blocks and payments as they spread aside; by
-        /// default as many as the line carries
-        max_upload_per_second: Ranged<usize, 16_384, 1_099_511_627_776> = "BYTES";
+        max_outbound: Ranged<usize, 0, 1_000> = "COUNT", "16";
+        /// No new peers while the node holds more memory than this, in MiB
+        max_memory_mib: Ranged<usize, 64, 16_777_216> = "MIB", "(three quarters of the machine's)";
+        /// The most bytes a second that answers to peers take, blocks and payments as they spread aside
+        max_upload_per_second: Ranged<usize, 16_384, 1_099_511_627_776> = "BYTES", "(what the line carries)";
         /// The most to give in a day, midnight UTC to midnight, to those who catch up, such as 20GiB; blocks
-        /// are still relayed after that; without end by default
-        max_upload_per_day: Size = "SIZE";
-        /// On a private network, the peer ids that are let in; by default anyone is
-        admit: Vec<String> = "PEER_ID,..";
+        /// are still relayed after that
+        max_upload_per_day: Size = "SIZE", "(without end)";
+        /// On a private network, the peer ids that are let in
+        admit: Vec<String> = "PEER_ID,..", "(anyone)";
         /// A file with the key that all nodes of a private network share; with it there is no QUIC
-        psk_file: String = "FILE";
+        psk_file: PathBuf = "FILE", "(none)";
     }
     /// How peers are found: each way is enough alone.
     discovery: DiscoverySection {
-        /// Whether to search the Kademlia DHT; by default true
-        kademlia: bool = "true|false";
-        /// Whether to register with rendezvous points, and to ask them; by default true
-        rendezvous: bool = "true|false";
+        /// Whether to search the Kademlia DHT
+        kademlia: bool = "true|false", "true";
+        /// Whether to register with rendezvous points, and to ask them
+        rendezvous: bool = "true|false", "true";
         /// Whether to be a rendezvous point; boot nodes always are
-        rendezvous_server: bool = "true|false";
-        /// Whether to ask peers whom they know, and to tell them; by default true
-        exchange: bool = "true|false";
-        /// Whether to look for neighbours by multicast; by default everywhere but on local networks
-        mdns: bool = "true|false";
+        rendezvous_server: bool = "true|false", "false";
+        /// Whether to ask peers whom they know, and to tell them
+        exchange: bool = "true|false", "true";
+        /// Whether to look for neighbours by multicast
+        mdns: bool = "true|false", "(false on a local network, else true)";
     }
     /// How peers behind routers reach each other.
     reach: ReachSection {
-        /// Whether peers find out for each other if they can be reached (AutoNAT); by default true
-        autonat: bool = "true|false";
-        /// Whether to ask the router for a port (UPnP); by default true
-        upnp: bool = "true|false";
-        /// Whether to use relays when nobody can reach this node otherwise; by default true
-        relay: bool = "true|false";
-        /// Whether to relay for others; by default false
-        relay_server: bool = "true|false";
-        /// Whether relayed peers try to connect directly (DCUtR); by default true
-        hole_punching: bool = "true|false";
+        /// Whether peers find out for each other if they can be reached (AutoNAT)
+        autonat: bool = "true|false", "true";
+        /// Whether to ask the router for a port (UPnP)
+        upnp: bool = "true|false", "true";
+        /// Whether to use relays when nobody can reach this node otherwise
+        relay: bool = "true|false", "true";
+        /// Whether to relay for others
+        relay_server: bool = "true|false", "false";
+        /// Whether relayed peers try to connect directly (DCUtR)
+        hole_punching: bool = "true|false", "true";
     }
     /// The miner.
     mining: MiningSection {
-        /// Threads that mine; 0, the default, is off
-        threads: Ranged<usize, 0, 1_024> = "COUNT";
-        /// The share of their time they spend, in percent; 100 by default
-        duty: Ranged<u8, 1, 100> = "PERCENT";
+        /// Threads that mine; 0 is off
+        threads: Ranged<usize, 0, 1_024> = "COUNT", "0";
+        /// The share of their time they spend, in percent
+        duty: Ranged<u8, 1, 100> = "PERCENT", "100";
         /// Who receives the rewards
-        beneficiary: String = "ADDRESS";
+        beneficiary: String = "ADDRESS", "(none)";
     }
     /// JSON-RPC.
     rpc: RpcSection {
-        /// Where to serve JSON-RPC: 127.0.0.1 and the network's port by default; port 0 takes any free one;
-        /// anywhere else needs an access token
-        listen: SocketAddr = "IP:PORT";
+        /// Where to serve JSON-RPC; port 0 takes any free one; anywhere but on loopback needs an access token
+        listen: SocketAddr = "IP:PORT", "(127.0.0.1 and the network's port)";
         /// Names besides this machine's by which callers may address the node, without port
-        hosts: Vec<String> = "NAME,..";
-        /// Pages besides this machine's that may ask from a browser; none by default
-        cors_origins: Vec<String> = "ORIGIN,..";
+        hosts: Vec<String> = "NAME,..", "(none)";
+        /// Pages besides this machine's that may ask from a browser
+        cors_origins: Vec<String> = "ORIGIN,..", "(none)";
         /// Certificate for TLS, PEM; together with rpc.tls_key
-        tls_cert: String = "FILE";
+        tls_cert: PathBuf = "FILE", "(none: in clear)";
         /// Private key of that certificate, PEM
-        tls_key: String = "FILE";
-        /// The most connections at a time; 256 by default
-        max_connections: Ranged<usize, 1, 100_000> = "COUNT";
-        /// The most calls a second from one address; 10000 by default
-        rate: Ranged<u32, 1, 100_000> = "CALLS";
+        tls_key: PathBuf = "FILE", "(none: in clear)";
+        /// The most connections at a time
+        max_connections: Ranged<usize, 1, 100_000> = "COUNT", "256";
+        /// The most calls a second from one address
+        rate: Ranged<u32, 1, 100_000> = "CALLS", "10000";
     }
     /// Transactions that wait for a block.
     mempool: MempoolSection {
-        /// The most transactions; 100000 by default
-        max_count: Ranged<usize, 1, 10_000_000> = "COUNT";
-        /// The most bytes, in MiB; 64 by default
-        max_mib: Ranged<usize, 1, 65_536> = "MIB";
-        /// The least fee, in pebbles for each byte; 1 by default
-        min_fee_rate: Ranged<u64, 0, 1_000_000_000> = "PEBBLES";
+        /// The most transactions
+        max_count: Ranged<usize, 1, 10_000_000> = "COUNT", "100000";
+        /// The most bytes, in MiB
+        max_mib: Ranged<usize, 1, 65_536> = "MIB", "64";
+        /// The least fee, in pebbles for each byte
+        min_fee_rate: Ranged<u64, 0, 1_000_000_000> = "PEBBLES", "1";
     }
     /// What the node may hold in memory.
     memory: MemorySection {
         /// The most for the process, such as 1GiB, at least 256MiB: what is cached, what waits and what was
-        /// written lately get their shares of it, and no new peers come in near it; by default each part has
-        /// its own limit
-        max_bytes: Size = "SIZE";
+        /// written lately get their shares of it, and no new peers come in near it
+        max_bytes: Size = "SIZE", "(each part its own)";
     }
     /// The database.
     storage: StorageSection {
         /// The most the whole data directory may take, such as 100GiB; the node stops there, and in any case
-        /// before the disk is full; without end by default
-        max_bytes: Size = "SIZE";
-        /// Memory for what was read, in MiB; 16 by default
-        cache_mib: Ranged<usize, 8, 65_536> = "MIB";
-        /// Memory for what was written lately, in MiB; 16 by default
-        write_buffer_mib: Ranged<usize, 8, 4_096> = "MIB";
-        /// The most open files; 256 by default
-        max_open_files: Ranged<i32, 64, 1_000_000> = "COUNT";
+        /// before the disk is full
+        max_bytes: Size = "SIZE", "(until the disk is nearly full)";
+        /// Memory for what was read, in MiB
+        cache_mib: Ranged<usize, 8, 65_536> = "MIB", "12";
+        /// Memory for what was written lately, in MiB
+        write_buffer_mib: Ranged<usize, 8, 4_096> = "MIB", "16";
+        /// The most open files
+        max_open_files: Ranged<i32, 64, 1_000_000> = "COUNT", "256";
     }
     /// What is kept besides the chain.
     index: IndexSection {
-        /// Whether to keep, for each address, where it was touched, as state_getHistory needs it; by default
-        /// false. Switched on, it is built while the node runs; switched off, it is removed at the start
-        addresses: bool = "true|false";
+        /// Whether to keep, for each address, where it was touched, as state_getHistory needs it. Switched on, it is built while the node runs; switched off, it is removed at the start
+        addresses: bool = "true|false", "false";
     }
     /// What is told on stderr.
     log: LogSection {
-        /// How much of this program: error, warn, info (the default), debug or trace
-        level: tracing::Level = "LEVEL";
-        /// How: text (the default) or json, an object a line
-        format: LogFormat = "FORMAT";
+        /// How much of this program: error, warn, info, debug or trace
+        level: tracing::Level = "LEVEL", "info";
+        /// How: text or json, an object a line
+        format: LogFormat = "FORMAT", "text";
         /// More precisely, by part: cairn::network=debug,libp2p_swarm=info
-        filter: String = "TARGET=LEVEL,..";
-        /// Where to keep it in files, too: one a day, the last seven; nowhere by default
-        directory: String = "DIR";
+        filter: String = "TARGET=LEVEL,..", "(none)";
+        /// Where to keep it in files, too: one a day, the last seven
+        directory: PathBuf = "DIR", "(none)";
     }
 }
 
@@ -260,6 +269,18 @@ one_text! {
     SocketAddr: "an IP address and a port, such as 127.0.0.1:9741";
     LogFormat: "text or json";
     tracing::Level: "error, warn, info, debug or trace";
+}
+
+/// No shell has been before a file or a service's environment: `~` is the home directory here, too.
+impl Setting for PathBuf {
+    fn expected() -> String {
+        String::from("one path")
+    }
+
+    fn read(said: &[String]) -> Option<Self> {
+        let path: Self = one(said)?;
+        Some(expand_home(&path, std::env::var_os("HOME")))
+    }
 }
 
 /// A number of bytes.
@@ -360,6 +381,20 @@ mod tests {
         }
         for text in ["", "0", "0GiB", "GiB", "1GB", "1.5GiB", "-1", "99999999999TiB", "1 GiB 2"] {
             assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_path_may_begin_with_a_tilde() {
+        let home = PathBuf::from(std::env::var_os("HOME").expect("a home"));
+        assert_eq!(PathBuf::read(&["~/keys/a b".to_owned()]), Some(home.join("keys/a b")));
+        let said: Vec<(&str, Vec<String>)> = KEYS.iter().map(|key| (key.name, vec!["~/x".to_owned()])).collect();
+        for (key, said) in said
+            .into_iter()
+            .filter(|(name, _)| KEYS.iter().any(|key| key.name == *name && matches!(key.value_name, "FILE" | "DIR")))
+        {
+            let config = Config::read(&Layers::of(key, said)).unwrap_or_else(|error| panic!("{key}: {error}"));
+            assert!(format!("{config:?}").contains(&format!("value: {:?}", home.join("x"))), "{key}");
         }
     }
 

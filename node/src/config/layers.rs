@@ -81,6 +81,12 @@ impl Layers {
         self.0.get(key).map(|(said, origin)| Given::read(key, said, origin)).transpose()
     }
 
+    /// What a test says for one key.
+    #[cfg(test)]
+    pub fn of(key: &'static str, said: Vec<String>) -> Self {
+        Self([(key, (said, "a test".to_owned()))].into())
+    }
+
     /// What was said for `key`, and where.
     pub fn said(&self, key: &str) -> Option<(String, String)> {
         self.0.get(key).map(|(said, origin)| (said.join(","), origin.clone()))
@@ -186,7 +192,7 @@ fn unknown(got: &str, origin: &str, known: impl Iterator<Item = String>) -> Conf
 }
 
 /// How many letters must be added, removed or changed to make `a` of `b` (Levenshtein).
-fn edits(a: &str, b: &str) -> usize {
+pub(crate) fn edits(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, x) in a.chars().enumerate() {
         let mut diagonal = i;

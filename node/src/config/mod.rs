@@ -29,6 +29,7 @@ mod settings;
 mod usable;
 
 pub use keys::{Config, KEYS, Key};
+pub(crate) use layers::edits;
 pub use layers::{Environment, Flags};
 pub use settings::{ChainFileError, Settings, read_chain};
 

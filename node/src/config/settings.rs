@@ -16,11 +16,11 @@ use crate::{
     store::DbOptions,
     telemetry::{LogFilter, LogFormat},
 };
-use cairn_genesis::{Defaults, Network};
+use cairn_genesis::{Defaults, Network, shell::expand_home};
 use cairn_ledger::chain_spec::ChainSpec;
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -89,7 +89,7 @@ impl Settings {
             storage: DbOptions { address_index: config.index.addresses.as_ref().is_some_and(|on| on.value), ..storage },
             log: log(&config.log)?,
             log_format: config.log.format.as_ref().map_or(LogFormat::Text, |given| given.value),
-            log_directory: config.log.directory.as_ref().map(|given| given.value.clone().into()),
+            log_directory: config.log.directory.as_ref().map(|given| given.value.clone()),
             local: defaults.local,
             spec: Arc::new(spec),
             data_dir,
@@ -139,7 +139,10 @@ fn load_chain(flags: &Flags, environment: &Environment) -> Result<Network, Confi
 pub fn read_chain(name_or_path: &str) -> Result<Network, ChainFileError> {
     match cairn_genesis::shipped(name_or_path) {
         Some(text) => Ok(Network::parse(text)?),
-        None => Ok(Network::parse(&std::fs::read_to_string(name_or_path)?)?),
+        None => {
+            let path = expand_home(Path::new(name_or_path), std::env::var_os("HOME"));
+            Ok(Network::parse(&std::fs::read_to_string(path)?)?)
+        }
     }
 }
 
@@ -157,12 +160,12 @@ pub enum ChainFileError {
 /// `--data-dir`, or the directory of the network under `$XDG_DATA_HOME/cairn`.
 fn locate_data_dir(flags: &Flags, environment: &Environment, chain: &str) -> Result<PathBuf, ConfigError> {
     if let Some(path) = &flags.data_dir {
-        return Ok(path.clone());
+        return Ok(expand_home(path, std::env::var_os("HOME")));
     }
     // The XDG rules: an empty variable counts as unset.
     let variable = |name| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(path) = variable(DATA_DIR_VARIABLE) {
-        return Ok(path);
+        return Ok(expand_home(&path, environment.get("HOME").map(Into::into)));
     }
     let home = || variable("HOME").map(|home| home.join(".local/share"));
     let base = variable("XDG_DATA_HOME").or_else(home).ok_or(ConfigError::NoHome)?;
@@ -187,7 +190,7 @@ fn peering(section: &NetworkSection, defaults: &Defaults) -> Result<NetworkConfi
         max_memory_mib: section.max_memory_mib.as_ref().map(|max| max.value.get()),
         max_upload_per_second: section.max_upload_per_second.as_ref().map(|max| max.value.get()),
         admit: peers::admit(&section.admit)?,
-        psk_file: section.psk_file.as_ref().map(|file| PathBuf::from(&file.value)),
+        psk_file: section.psk_file.as_ref().map(|file| file.value.clone()),
         ..base
     })
 }
@@ -260,7 +263,7 @@ fn rpc(section: &RpcSection) -> Result<RpcConfig, ConfigError> {
     let base = RpcConfig::default();
     let tls = match (&section.tls_cert, &section.tls_key) {
         (Some(certificate), Some(key)) => {
-            Some(TlsFiles { certificate: certificate.value.clone().into(), key: key.value.clone().into() })
+            Some(TlsFiles { certificate: certificate.value.clone(), key: key.value.clone() })
         }
         (Some(alone), None) | (None, Some(alone)) => {
             return Err(alone.refuse("rpc.tls_cert and rpc.tls_key together, or neither"));
@@ -433,6 +436,29 @@ mod tests {
         }
         let none = Said::default().load().expect("defaults").rpc;
         assert!(none.hosts.is_empty() && none.cors_origins.is_empty() && none.tls.is_none());
+    }
+
+    #[test]
+    fn a_default_that_is_told_is_the_one_that_holds() {
+        let shown = |key: &'static str, value: &'static str| {
+            let directory = |settings: &Settings| settings.data_dir.display().to_string();
+            let settings = Said { flags: vec![(key, value)], ..Said::default() }.load().expect(key);
+            let plain = Said::default().load().expect("defaults");
+            (
+                format!("{settings:?}").replace(&directory(&settings), "DATA"),
+                format!("{plain:?}").replace(&directory(&plain), "DATA"),
+            )
+        };
+        let mut told = 0;
+        for key in crate::config::KEYS {
+            let Some(default) = key.default_value() else { continue };
+            let (said, unsaid) = shown(key.name, default);
+            assert_eq!(said, unsaid, "{}", key.name);
+            told += 1;
+        }
+        assert!(told > 20, "{told}");
+        let (said, unsaid) = shown("rpc.rate", "7");
+        assert_ne!(said, unsaid, "the control: another value is seen");
     }
 
     #[test]

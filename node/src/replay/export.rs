@@ -38,7 +38,7 @@ pub fn export(
     export: Export,
     show: &mut dyn FnMut(u64, u64),
 ) -> Result<Exported, ReplayError> {
-    let store = Arc::new(ChainStore::open(database, spec, options)?);
+    let store = Arc::new(ChainStore::open_read_only(database, spec, options)?);
     if store.under_way()?.is_some() {
         return Err(ReplayError::Reorganising);
     }

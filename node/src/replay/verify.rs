@@ -101,7 +101,7 @@ pub async fn verify(
     show: &mut dyn FnMut(&Replayed, Height),
     stop: impl Future<Output = ()>,
 ) -> Result<Verified, VerifyError> {
-    let stored = Arc::new(ChainStore::open(database, &spec, options).map_err(ReplayError::Store)?);
+    let stored = Arc::new(ChainStore::open_read_only(database, &spec, options).map_err(ReplayError::Store)?);
     let tip = stored.tip().and_then(|tip| stored.expect_header(&tip)).map_err(ReplayError::Store)?;
     let height = tip.header().height;
     let directory = scratch_in(scratch)?;

@@ -404,6 +404,7 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
     );
     add("net_addPeer", json(()));
     add("net_ban", json(()));
+    add("node_stop", json(()));
     add("net_unban", json(true));
     let (target, reason) = (String::from("203.0.0.0/16"), String::from("by the operator"));
     add("net_listBans", json(vec![BanJson { target, until: 1_793_494_800_000, reason }]));

@@ -33,6 +33,22 @@ pub struct Parameter {
     pub kind: String,
 }
 
+impl Method {
+    /// What answers this document. It belongs to no trait: its name has a dot, as OpenRPC wants it.
+    pub fn discover() -> Self {
+        Self {
+            name: String::from("rpc.discover"),
+            description: String::from("This document."),
+            errors: Vec::new(),
+            scope: String::from("read"),
+            parameters: Vec::new(),
+            result: String::from("OpenRPC"),
+            notification: None,
+            unsubscribe: None,
+        }
+    }
+}
+
 /// Every method, in the order of the traits.
 pub fn methods() -> Vec<Method> {
     let (mut found, mut namespace, mut doc) = (Vec::new(), "", Vec::new());

@@ -13,7 +13,15 @@ use crate::{
 use cairn_ledger::hash::BlockId;
 use cairn_rpc::text::Text;
 use serde::{Serialize, Serializer};
-use std::fmt;
+use std::{
+    fmt,
+    fs::{self, File},
+    io,
+    os::{
+        fd::AsFd,
+        unix::fs::{FileTypeExt, MetadataExt},
+    },
+};
 use zeroize::Zeroizing;
 
 /// Words in a row.
@@ -40,23 +48,38 @@ fn exposed<S: Serializer>(words: &Secret, serializer: S) -> Result<S::Ok, S::Err
 
 pub(crate) fn run(session: &Session<'_>, options: KdfArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
     session.check_absent()?;
+    if is_discarded(io::stdout())? {
+        return Err(WalletError::WordsUnseen(io::Error::other("standard output is closed, or /dev/null")));
+    }
     let network = session.network()?;
     let mut entropy = Zeroizing::new([0; NEW_ENTROPY_BYTES]);
     getrandom::fill(entropy.as_mut())?;
     let secret = WalletSecret { words: Words::from_entropy(entropy.as_ref())?, account: 0 };
-    let wallet =
-        session.create_wallet(&network, (&secret, vec![derive(&network, &secret.words, 0)?]), options.cost())?;
-    output.result(&Created {
-        name: session.options.wallet.as_str(),
-        chain: wallet.keystore.chain(),
-        genesis_id: Text(wallet.keystore.genesis_id()),
-        address: wallet.keystore.address(),
-        account: secret.account,
-        file: wallet.path.display().to_string(),
-        words: secret.words.phrase(),
-        next: session.options.hint("receive"),
-    })?;
+    let password = session.options.password_source().read_new()?;
+    let accounts = vec![derive(&network, &secret.words, 0)?];
+    let keystore = session.seal(&network, (&secret, accounts), &password, options.cost())?;
+    let prepared = session.prepare_new_wallet(&keystore)?;
+    // The words first: money sent to a wallet whose words nobody saw is lost with this machine.
+    output
+        .result(&Created {
+            name: session.options.wallet.as_str(),
+            chain: keystore.chain(),
+            genesis_id: Text(keystore.genesis_id()),
+            address: keystore.address(),
+            account: secret.account,
+            file: session.data.wallet_file(&session.name).display().to_string(),
+            words: secret.words.phrase(),
+            next: session.options.hint("receive"),
+        })
+        .map_err(WalletError::WordsUnseen)?;
+    session.commit_new_wallet(prepared)?;
     Ok(())
+}
+
+/// Whether standard output is where nobody looks: `/dev/null`, which also stands in for one that is closed.
+fn is_discarded(output: impl AsFd) -> io::Result<bool> {
+    let (output, null) = (File::from(output.as_fd().try_clone_to_owned()?).metadata()?, fs::metadata("/dev/null")?);
+    Ok(output.file_type().is_char_device() && output.rdev() == null.rdev())
 }
 
 impl fmt::Display for Created<'_> {

@@ -1,12 +1,12 @@
 //! `wallet completions`, `wallet man`: from the definition of the command line itself.
 
 use crate::{
-    cli::{Arguments, CompletionsArguments, ManArguments},
+    cli::{CompletionsArguments, ManArguments},
     error::WalletError,
+    help,
     output::Output,
     run::file_error,
 };
-use clap::CommandFactory;
 use serde::Serialize;
 use std::fmt;
 
@@ -17,14 +17,14 @@ struct Pages {
 
 pub(crate) fn completions(options: &CompletionsArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
     let mut script = Vec::new();
-    clap_complete::generate(options.shell, &mut Arguments::command(), "wallet", &mut script);
+    clap_complete::generate(options.shell, &mut help::command(), "wallet", &mut script);
     output.raw(&script)?;
     Ok(())
 }
 
 pub(crate) fn man(options: &ManArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
     let directory = &options.directory;
-    clap_mangen::generate_to(Arguments::command(), directory).map_err(file_error("write man pages to", directory))?;
+    clap_mangen::generate_to(help::command(), directory).map_err(file_error("write man pages to", directory))?;
     output.result(&Pages { directory: directory.display().to_string() })?;
     Ok(())
 }

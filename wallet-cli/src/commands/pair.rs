@@ -45,7 +45,7 @@ pub(crate) async fn run(
     // A node of another network, or one that does not know the token, is noticed now and not at a payment.
     let info = Node::paired(&pairing, &network, Budget::new(session.options.time()))?.info().await?;
     pairing.save(&session.data, &network.id()).map_err(file_error("write", &path))?;
-    output.result(&Paired { chain, url: Some(pairing.url().to_owned()), height: Some(info.height) })?;
+    output.result(&Paired { chain, url: Some(pairing.url().base().to_owned()), height: Some(info.height) })?;
     Ok(())
 }
 

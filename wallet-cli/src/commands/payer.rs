@@ -145,13 +145,21 @@ impl<'a> Payer<'a> {
         Ok(survey.used_by(&address, known.nonce, known.signed).await)
     }
 
-    /// What may be signed for `request`, by what is proven now.
-    async fn prepare(
+    /// What one receiver gets who gets everything: fixed here, so that what comes in meanwhile stays.
+    pub async fn everything(&mut self, request: &Request) -> Result<Amount, WalletError> {
+        let contents = self.session.journal()?;
+        // Whether it is a second payment is asked about the amount that it turns out to be.
+        let (view, ..) = self.view(request, Again::Yes, &contents).await?;
+        Ok(plan::everything(self.network.spec.schedule(), request, &view)?)
+    }
+
+    /// What a plan needs to know, by what is proven now.
+    async fn view(
         &mut self,
         request: &Request,
         again: Again,
         contents: &Contents,
-    ) -> Result<(TransactionBody, View), WalletError> {
+    ) -> Result<(View, Sender, Book), WalletError> {
         let Picture { sender, said, book } = self.look(request, contents).await?;
         let again = again == Again::Yes;
         let decision = match request.nonce {
@@ -174,6 +182,17 @@ impl<'a> Payer<'a> {
             min_fee_rate: *self.source.min_fee_rate().await?.said(),
             new_accounts: self.new_accounts(request).await?,
         };
+        Ok((view, sender, book))
+    }
+
+    /// What may be signed for `request`, by what is proven now.
+    async fn prepare(
+        &mut self,
+        request: &Request,
+        again: Again,
+        contents: &Contents,
+    ) -> Result<(TransactionBody, View), WalletError> {
+        let (view, sender, book) = self.view(request, again, contents).await?;
         let body = plan::plan(self.network.spec.schedule(), &self.wallet.address, request, &view);
         let body = body.map_err(|error| error.with_held(sender.balance, book.waiting()))?;
         check_locally(&body, &sender)?;

@@ -39,7 +39,7 @@ const MAX_FILE_BYTES: u64 = 2 * Receipt::MAX_BYTES as u64 + 4_096;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptFileError {
     /// Not the JSON of a receipt.
-    #[error("expected a file that wallet receipt printed: {reason}")]
+    #[error("expected a file that `wallet receipt` printed: {reason}")]
     Form {
         /// What is wrong.
         reason: String,

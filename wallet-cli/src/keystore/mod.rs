@@ -165,7 +165,7 @@ pub enum KeystoreError {
     #[error("the wallet file is damaged: what is inside does not belong to its address; restore it from its words")]
     Inconsistent,
     /// No such account in this wallet.
-    #[error("this wallet has no account {got} (it has {known}); add it with wallet accounts add --number {got}")]
+    #[error("this wallet has no account {got} (it has {known}); add it with `wallet accounts add --number {got}`")]
     NoAccount {
         /// Which was asked for.
         got: u32,
@@ -177,14 +177,14 @@ pub enum KeystoreError {
     TooManyAccounts,
     /// A wallet that only watches.
     #[error(
-        "this wallet watches an address and has no key: write the payment with wallet send --unsigned FILE and sign \
+        "this wallet watches an address and has no key: write the payment with `wallet send --unsigned FILE` and sign \
          it where the key is"
     )]
     WatchOnly,
     /// A shared key, which no member has alone.
     #[error(
-        "this wallet's key is shared: write the payment with wallet send --unsigned FILE, and let the members sign it \
-         with wallet cosign FILE"
+        "this wallet's key is shared: write the payment with `wallet send --unsigned FILE`, and let the members sign it \
+         with `wallet cosign FILE`"
     )]
     SharedKey,
     /// No memory for the key derivation.

@@ -89,13 +89,13 @@ pub enum SharedError {
     /// A nonce that signed already.
     #[error(
         "this member has signed in this session already, and a nonce that signs twice gives the key away: use the \
-         file that came out then, or start over with wallet send --unsigned"
+         file that came out then, or start over with `wallet send --unsigned`"
     )]
     NonceUsed,
     /// A nonce that is not here.
     #[error(
         "the secret to this member's commitment is not on this machine: it was made elsewhere, or is gone; start over \
-         with wallet send --unsigned"
+         with `wallet send --unsigned`"
     )]
     NonceMissing,
     /// All shares are there and what they make is no signature.

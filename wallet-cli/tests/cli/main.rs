@@ -4,6 +4,7 @@
 mod chain;
 mod files;
 mod harness;
+mod input;
 mod keys;
 mod lies;
 mod node;

@@ -506,5 +506,5 @@ fn completions_are_for_every_shell() {
 #[test]
 fn the_screen_needs_a_terminal() {
     let (home, node) = (Home::with_alice(), FakeNode::local());
-    assert!(home.fails(&home.at(&node, "watch"), 1, "no_screen").contains("wallet balance"));
+    assert!(home.fails(&home.at(&node, "watch"), 1, "no_screen").contains(" balance and wallet "));
 }

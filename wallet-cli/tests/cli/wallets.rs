@@ -139,6 +139,30 @@ fn new_says_what_to_do_with_the_words() {
 }
 
 #[test]
+fn a_new_wallet_whose_words_nobody_saw_is_none() {
+    let home = Home::new();
+    let new = |json: &str, redirect: &str| {
+        let script = format!("exec \"$0\" \"$@\" {redirect}");
+        let line = format!("{json} --chain local new --kdf-memory-mib 8");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_wallet"), "--password-file"]).arg(home.path("password"));
+        shell.arg("--data-dir").arg(home.path("data")).args(home.arguments(&line));
+        Run::of(shell.output().expect("the shell runs"))
+    };
+    let left = || fs::read_dir(home.path("data/wallets")).map_or(0, Iterator::count);
+    for json in ["", "--json"] {
+        for redirect in [">/dev/full", ">/dev/null", ">&-"] {
+            let run = new(json, redirect);
+            assert_eq!((run.code, left()), (Some(1), 0), "{json} {redirect}: {run:?}");
+            assert!(!json.is_empty() || run.err.contains("no wallet was made"), "{redirect}: {run:?}");
+        }
+    }
+    let run = new("", "");
+    assert_eq!((run.code, left()), (Some(0), 1), "the control: {run:?}");
+    assert!(new("", "").err.contains("there is a wallet default already"));
+}
+
+#[test]
 fn every_development_key_is_restored_to_its_published_address() {
     let home = Home::new();
     for account in 0..10 {
@@ -228,7 +252,7 @@ fn an_address_needs_no_password_and_its_own_network() {
     fs::write(home.path("same.toml"), cairn_genesis::LOCAL).expect("written");
     assert_eq!(home.ok("--chain @same.toml address"), format!("{ALICE}\n"));
     home.fails("--chain @missing.toml address", 1, "bad_network");
-    assert!(home.fails("--chain local --wallet other address", 1, "no_wallet").contains("wallet new"));
+    assert!(home.fails("--chain local --wallet other address", 1, "no_wallet").contains(" new, or see wallet "));
 }
 
 #[test]
@@ -286,7 +310,7 @@ fn a_node_that_is_silent_or_of_another_network_is_told_apart() {
     let home = Home::with_alice();
     let error = home.fails(&format!("--chain local --node {} balance", nobody()), 3, "no_answer");
     assert!(error.contains("no node answered"), "{error}");
-    home.fails("--chain local --node https://127.0.0.1 balance", 1, "bad_node_url");
+    home.fails("--chain local --node ftp://127.0.0.1 balance", 1, "bad_node_url");
     let node = FakeNode::local();
     node.state().network = cairn_genesis::Network::parse(cairn_genesis::TEST).expect("shipped");
     let error = home.fails(&format!("--chain local --node {} balance", node.url()), 1, "node_of_other_network");

@@ -40,7 +40,7 @@ pub enum TokenFileError {
         reason: String,
     },
     /// There is no such token.
-    #[error("there is no token {id}; see cairn-node token list")]
+    #[error("there is no token {id}; see `cairn-node token list`")]
     NoSuchToken {
         /// Its id.
         id: TokenId,

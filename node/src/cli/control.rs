@@ -1,0 +1,356 @@
+//! `status`, `call` and `stop`: a node that runs, asked and told by the user it runs as.
+
+use super::{CliError, Place, db, print};
+use crate::{
+    ask::{self, AskError},
+    data_dir::{DataDir, Occupancy},
+};
+use cairn_rpc::{
+    methods::{MempoolClient, MiningClient, NetClient, NodeClient},
+    openrpc,
+    types::{MempoolInfo, MiningInfo, NetInfo, NodeInfo, SyncPhase},
+};
+use clap::Args;
+use jsonrpsee::core::{
+    client::{ClientT, Error as CallError},
+    params::{ArrayParams, ObjectParams},
+};
+use serde_json::{Map, Value, json};
+use std::{
+    fmt,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+/// How long a node may take to say how it is.
+const STATUS_WITHIN: Duration = Duration::from_secs(10);
+/// How long it may take for one call: no shorter than it allows itself.
+const CALL_WITHIN: Duration = Duration::from_secs(120);
+/// Between two looks whether it has stopped.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    place: Place,
+    /// As JSON: what node_info, net_info, mempool_info and mining_info answer
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CallArgs {
+    /// The method, such as chain_getBlock; docs/rpc.md lists them, and rpc.discover does
+    method: String,
+    /// Its parameters in order, each as JSON or as plain text; or all of them by name, as NAME=VALUE
+    #[arg(value_name = "PARAMETER", allow_negative_numbers = true)]
+    parameters: Vec<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StopArgs {
+    #[command(flatten)]
+    place: Place,
+    /// How long to wait until it has stopped
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    timeout: u64,
+}
+
+/// Why a node was not asked, or not stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// No node runs there.
+    #[error("no node runs on {}; start one with `cairn-node run`", path.display())]
+    NotRunning {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The node refused, or did not answer.
+    #[error("the node that runs on this directory: {0}")]
+    Ask(#[from] AskError),
+    /// The node refused a call.
+    #[error("{method}: {message} ({code})")]
+    Refused {
+        /// Which.
+        method: String,
+        /// In its words, without control characters.
+        message: String,
+        /// Its code.
+        code: i32,
+    },
+    /// What is called by name and by position at once.
+    #[error("got {got:?} among parameters given as NAME=VALUE; expected all of them by name, or all in order")]
+    Mixed {
+        /// The first that has no name.
+        got: String,
+    },
+    /// A method that does not exist.
+    #[error("there is no method {got:?}; did you mean {nearest}? `cairn-node call rpc.discover` lists all")]
+    NoMethod {
+        /// The name.
+        got: String,
+        /// The one most like it.
+        nearest: String,
+    },
+    /// It was told to stop and still runs.
+    #[error("the node was told to stop and still runs after {seconds} s; its log says what it waits for")]
+    StillRuns {
+        /// How long was waited.
+        seconds: u64,
+    },
+}
+
+/// A node that runs, and how to ask it.
+struct Running {
+    data_dir: PathBuf,
+    client: ask::Client,
+    /// It carries the client's connection.
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Running {
+    fn find(place: Place, within: Duration) -> Result<Self, CliError> {
+        let settings = place.settings()?;
+        match DataDir::look(&settings.data_dir)? {
+            Occupancy::Used(occupant) => {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                let client = runtime.block_on(ask::client(db::way(&settings, occupant.rpc), within))?;
+                Ok(Self { data_dir: settings.data_dir, client, runtime })
+            }
+            Occupancy::Free { .. } | Occupancy::Absent => {
+                Err(ControlError::NotRunning { path: settings.data_dir }.into())
+            }
+        }
+    }
+}
+
+/// What a node says of itself.
+struct Status {
+    node: NodeInfo,
+    net: NetInfo,
+    pool: MempoolInfo,
+    mining: MiningInfo,
+}
+
+pub(super) fn status(args: StatusArgs) -> Result<(), CliError> {
+    let as_json = args.json;
+    let Running { client, runtime, .. } = Running::find(args.place, STATUS_WITHIN)?;
+    let asked = async {
+        Ok::<_, CallError>(Status {
+            node: client.node_info().await?,
+            net: client.net_info().await?,
+            pool: client.mempool_info().await?,
+            mining: client.mining_info().await?,
+        })
+    };
+    let status = runtime.block_on(asked).map_err(|error| client.explain(error))?;
+    if as_json {
+        let Status { node, net, pool, mining } = status;
+        return print(format_args!("{:#}", json!({"node": node, "net": net, "mempool": pool, "mining": mining})));
+    }
+    print(format_args!("{status}"))
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, net, pool, mining } = self;
+        writeln!(f, "network   {}, cairn-node {}, up {}", node.chain, node.version, lasting(node.uptime_ms))?;
+        writeln!(f, "tip       block {}\n          {}", node.height, node.tip.0)?;
+        writeln!(f, "sync      {}", sync(node))?;
+        if let Some(reason) = &node.sync.reason {
+            writeln!(f, "          {reason}")?;
+        }
+        if let Some(notice) = &node.rules_notice {
+            writeln!(f, "rules     {notice}")?;
+        }
+        writeln!(
+            f,
+            "peers     {}: {} dialled us, {} we dialled; reached {}",
+            net.peers, net.inbound, net.outbound, net.reach
+        )?;
+        writeln!(f, "pool      {} payments, {}", pool.count, bytes(pool.bytes))?;
+        writeln!(
+            f,
+            "mining    {}",
+            if mining.threads == 0 { "off".to_owned() } else { format!("{} threads", mining.threads) }
+        )?;
+        let room = &node.room;
+        write!(f, "disk      {} taken, {} free", bytes(room.used_bytes), bytes(room.free_bytes))?;
+        room.days_until_full.map_or(Ok(()), |days| write!(f, ", full in {days} days at this rate"))
+    }
+}
+
+fn sync(node: &NodeInfo) -> String {
+    match node.sync.phase {
+        SyncPhase::Discovering => "it looks for peers".to_owned(),
+        SyncPhase::Headers | SyncPhase::Bodies => {
+            let left = node.sync.left_ms.map_or_else(String::new, |left| format!(", {} left", lasting(left)));
+            format!("block {} of {}, {:.1} %{left}", node.height, node.sync.target, node.sync.progress * 100.0)
+        }
+        SyncPhase::CaughtUp => "it follows the best chain it knows".to_owned(),
+        SyncPhase::Stalled => "it does not get on".to_owned(),
+    }
+}
+
+fn lasting(millis: u64) -> String {
+    let minutes = millis / 60_000;
+    match (minutes / 1_440, minutes / 60 % 24, minutes % 60) {
+        (0, 0, 0) => format!("{} s", millis / 1_000),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+fn bytes(count: u64) -> String {
+    match count {
+        0..1_000_000 => format!("{} KB", count.div_ceil(1_000)),
+        1_000_000..1_000_000_000 => format!("{} MB", count / 1_000_000),
+        _ => format!("{:.1} GB", count as f64 / 1e9),
+    }
+}
+
+pub(super) fn call(args: CallArgs) -> Result<(), CliError> {
+    let method = method(&args.method)?;
+    let given = Given::read(&method, &args.parameters)?;
+    let Running { client, runtime, .. } = Running::find(args.place, CALL_WITHIN)?;
+    let answer: Result<Value, CallError> = runtime.block_on(async {
+        match given {
+            Given::InOrder(values) => {
+                let mut params = ArrayParams::new();
+                values.into_iter().try_for_each(|value| params.insert(value)).map_err(CallError::ParseError)?;
+                client.request(&method.name, params).await
+            }
+            Given::ByName(values) => {
+                let mut params = ObjectParams::new();
+                let mut values = values.into_iter();
+                values.try_for_each(|(name, value)| params.insert(&name, value)).map_err(CallError::ParseError)?;
+                client.request(&method.name, params).await
+            }
+        }
+    });
+    match answer {
+        Ok(Value::String(text)) if !text.contains(char::is_control) => print(format_args!("{text}")),
+        Ok(answer) => print(format_args!("{answer:#}")),
+        Err(CallError::Call(refusal)) => {
+            let message = refusal.message().chars().filter(|c| !c.is_control()).collect();
+            Err(ControlError::Refused { method: method.name, message, code: refusal.code() }.into())
+        }
+        Err(error) => Err(ControlError::Ask(client.explain(error)).into()),
+    }
+}
+
+/// A method that can be called from a command line: one that answers once.
+fn method(name: &str) -> Result<openrpc::Method, ControlError> {
+    let mut all = openrpc::methods();
+    all.retain(|method| method.notification.is_none());
+    all.push(openrpc::Method::discover());
+    if let Some(found) = all.iter().find(|method| method.name == name) {
+        return Ok(found.clone());
+    }
+    let names = all.into_iter().map(|method| method.name);
+    let nearest = names.min_by_key(|known| crate::config::edits(name, known)).unwrap_or_default();
+    Err(ControlError::NoMethod { got: name.chars().filter(|c| !c.is_control()).take(80).collect(), nearest })
+}
+
+/// The parameters of a call.
+#[derive(Debug, PartialEq)]
+enum Given {
+    InOrder(Vec<Value>),
+    ByName(Map<String, Value>),
+}
+
+impl Given {
+    /// All by name when the first begins with the name of a parameter and `=`.
+    fn read(method: &openrpc::Method, texts: &[String]) -> Result<Self, ControlError> {
+        let kind = |name: &str| method.parameters.iter().find(|parameter| parameter.name == name);
+        let named = |text: &str| text.split_once('=').is_some_and(|(name, _)| kind(name).is_some());
+        if !texts.first().is_some_and(|text| named(text)) {
+            let kinds = method.parameters.iter().map(|parameter| parameter.kind.as_str()).chain(std::iter::repeat(""));
+            return Ok(Self::InOrder(texts.iter().zip(kinds).map(|(text, kind)| value(kind, text)).collect()));
+        }
+        let mut values = Map::new();
+        for text in texts {
+            let (name, given) = text.split_once('=').ok_or_else(|| ControlError::Mixed { got: text.clone() })?;
+            let kind = kind(name).map_or("", |parameter| parameter.kind.as_str());
+            values.insert(name.to_owned(), value(kind, given));
+        }
+        Ok(Self::ByName(values))
+    }
+}
+
+/// What a text means for a parameter of this type: `5` is a number where one is taken, and a text where that is.
+fn value(kind: &str, text: &str) -> Value {
+    let kind = kind.strip_prefix("Option<").and_then(|rest| rest.strip_suffix('>')).unwrap_or(kind);
+    let is_text = kind == "String" || kind == "HexBytes" || kind.starts_with("Text<");
+    match serde_json::from_str(text) {
+        Ok(value @ (Value::String(_) | Value::Null)) => value,
+        Ok(value) if !is_text => value,
+        _ => Value::String(text.to_owned()),
+    }
+}
+
+pub(super) fn stop(args: StopArgs) -> Result<(), CliError> {
+    let Running { data_dir, client, runtime } = Running::find(args.place, STATUS_WITHIN)?;
+    runtime.block_on(client.node_stop()).map_err(|error| client.explain(error))?;
+    let (began, limit) = (Instant::now(), Duration::from_secs(args.timeout));
+    // Its lock is the last that it gives back.
+    while matches!(DataDir::look(&data_dir)?, Occupancy::Used(_)) {
+        if began.elapsed() >= limit {
+            return Err(ControlError::StillRuns { seconds: args.timeout }.into());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    print(format_args!("The node has stopped."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(name: &str, texts: &[&str]) -> Result<Given, ControlError> {
+        let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+        Given::read(&method(name)?, &texts)
+    }
+
+    #[test]
+    fn parameters_are_read_in_order_or_by_name() {
+        let in_order = |name, texts: &[&str]| match given(name, texts) {
+            Ok(Given::InOrder(values)) => Value::from(values),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(in_order("chain_tip", &[]), json!([]));
+        assert_eq!(in_order("chain_getBlock", &["100", "true"]), json!([100, true]));
+        assert_eq!(in_order("net_ban", &["203.0.113.7", "60", "5 times"]), json!(["203.0.113.7", 60, "5 times"]));
+        assert_eq!(in_order("net_ban", &["203.0.113.7", "null", "60"]), json!(["203.0.113.7", null, "60"]));
+        assert_eq!(in_order("mining_submit", &["00", "7"]), json!(["00", "7"]), "a nonce is a text");
+        assert_eq!(in_order("mining_submit", &["\"00\"", "\"7\""]), json!(["00", "7"]), "and may be JSON already");
+        assert_eq!(in_order("chain_tip", &["x"]), json!(["x"]), "the node says that there are none");
+        let by_name = given("net_ban", &["seconds=60", "target=a=b"]).expect("by name");
+        let Value::Object(expected) = json!({"seconds": 60, "target": "a=b"}) else { panic!("an object") };
+        assert_eq!(by_name, Given::ByName(expected));
+        assert!(matches!(given("net_ban", &["seconds=60", "1.2.3.4"]), Err(ControlError::Mixed { .. })));
+    }
+
+    #[test]
+    fn a_method_that_does_not_exist_is_refused_with_the_nearest() {
+        for (got, nearest) in [("chain_Tip", "chain_tip"), ("net_bann", "net_ban"), ("rpc.discovr", "rpc.discover")] {
+            let error = method(got).expect_err("no such method").to_string();
+            assert!(error.contains(&format!("did you mean {nearest}?")), "{error}");
+        }
+        assert!(method("chain_subscribeHeads").is_err(), "a subscription has no end");
+        assert!(method("rpc.discover").is_ok());
+    }
+
+    #[test]
+    fn times_and_sizes_are_short() {
+        for (millis, text) in [(5_000, "5 s"), (61_000, "1 min"), (3_660_000, "1 h 1 min"), (90_000_000, "1 d 1 h")] {
+            assert_eq!(lasting(millis), text);
+        }
+        for (count, text) in [(0, "0 KB"), (1, "1 KB"), (5_000_000, "5 MB"), (2_500_000_000, "2.5 GB")] {
+            assert_eq!(bytes(count), text);
+        }
+    }
+}
