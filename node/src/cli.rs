@@ -374,7 +374,11 @@ impl Hints {
         }
         let chain = innermost.try_get_one::<String>("chain").ok().flatten();
         let data_dir = innermost.try_get_one::<PathBuf>("data_dir").ok().flatten();
-        Self(leading(chain.map(String::as_str), data_dir.map(PathBuf::as_path)))
+        Self::to(chain.map(String::as_str), data_dir.map(PathBuf::as_path))
+    }
+
+    fn to(chain: Option<&str>, data_dir: Option<&Path>) -> Self {
+        Self(leading(chain, data_dir))
     }
 
     /// A sentence in which commands for the same node work when they are copied.

@@ -64,7 +64,6 @@ pub struct ChainEvent {
 
 /// What became of a header.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "almost every outcome is the large one")]
 pub enum HeaderOutcome {
     /// It follows every rule, and its block is wanted.
     Linked(LinkedHeader),

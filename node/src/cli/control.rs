@@ -294,7 +294,11 @@ fn value(kind: &str, text: &str) -> Value {
 
 pub(super) fn stop(args: StopArgs) -> Result<(), CliError> {
     let Running { data_dir, client, runtime } = Running::find(args.place, STATUS_WITHIN)?;
-    runtime.block_on(client.node_stop()).map_err(|error| client.explain(error))?;
+    match runtime.block_on(client.node_stop()) {
+        // It may close the connection before it has answered.
+        Ok(()) | Err(CallError::RestartNeeded(_) | CallError::Transport(_)) => {}
+        Err(error) => return Err(client.explain(error).into()),
+    }
     let (began, limit) = (Instant::now(), Duration::from_secs(args.timeout));
     // Its lock is the last that it gives back.
     while matches!(DataDir::look(&data_dir)?, Occupancy::Used(_)) {

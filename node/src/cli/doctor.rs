@@ -1,6 +1,6 @@
 //! `cairn-node doctor`: what is wrong with a node, in sentences.
 
-use super::{CliError, Run, print};
+use super::{CliError, Hints, Run, print};
 use crate::{
     config::Environment,
     doctor::{self, Depth, Finding, Level, Report},
@@ -33,12 +33,13 @@ pub struct Unwell {
 
 pub(super) fn run(args: DoctorArgs) -> Result<(), CliError> {
     let depth = if args.quick { Depth::Quick } else { Depth::Whole };
+    let hints = Hints::to(args.run.chain.as_deref(), args.run.data_dir.as_deref());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(doctor::examine(&args.run.flags(), &Environment::of_this_process(), depth));
     if args.json {
-        print(format_args!("{}", as_json(&report)))?;
+        print(format_args!("{}", as_json(&report, &hints)))?;
     } else {
-        print(format_args!("{}", as_text(&report)))?;
+        print(format_args!("{}", as_text(&report, &hints)))?;
     }
     match report.faults() {
         0 => Ok(()),
@@ -49,26 +50,26 @@ pub(super) fn run(args: DoctorArgs) -> Result<(), CliError> {
     }
 }
 
-fn as_json(report: &Report) -> serde_json::Value {
+fn as_json(report: &Report, hints: &Hints) -> serde_json::Value {
     let show = |finding: &Finding| {
         json!({
             "check": finding.check.name(),
             "level": finding.level.name(),
-            "says": finding.says,
-            "advice": finding.advice,
+            "says": hints.complete(&finding.says),
+            "advice": finding.advice.as_ref().map(|advice| hints.complete(advice)),
         })
     };
     let findings: Vec<_> = report.findings().iter().map(show).collect();
     json!({ "healthy": report.faults() == 0, "faults": report.faults(), "findings": findings })
 }
 
-fn as_text(report: &Report) -> String {
+fn as_text(report: &Report, hints: &Hints) -> String {
     let mut text = String::new();
     for Finding { check, level, says, advice } in report.findings() {
         let level = if *level == Level::Fault { "FAULT" } else { level.name() };
-        text += &format!("{level:<6}{:<11} {says}\n", check.name());
+        text += &format!("{level:<6}{:<11} {}\n", check.name(), hints.complete(says));
         if let Some(advice) = advice {
-            text += &format!("{:<18}→ {advice}\n", "");
+            text += &format!("{:<18}→ {}\n", "", hints.complete(advice));
         }
     }
     let end = if report.faults() == 0 { "The node is well." } else { "The node needs help." };

@@ -625,7 +625,7 @@ fn a_payment_whose_news_nobody_takes_is_told_by_the_exit_code() {
         let run = Run::of(command.stdout(full).output().expect("the wallet runs"));
         assert_eq!(run.code, Some(5), "{run:?}");
         if json.is_empty() {
-            assert!(run.err.contains("was sent") && run.err.contains("wallet status "), "{run:?}");
+            assert!(run.err.contains("was sent") && run.err.contains(" status "), "{run:?}");
         }
     }
     assert_eq!(scene.send(&[&honest], "").json()["error"]["kind"], "payment_open");
