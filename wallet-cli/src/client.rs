@@ -524,7 +524,7 @@ mod tests {
         let error = ClientError::Refused { code: Code::TxFeeTooLow, message: String::from("got 1, expected 185") };
         assert_eq!(
             error.to_string(),
-            "the node refused: got 1, expected 185; pay more in its place, with wallet bump --fee"
+            "the node refused: got 1, expected 185; pay more in its place, with `wallet bump --fee`"
         );
         assert_eq!((error.kind(), error.refusal()), ("tx_fee_too_low", Some((3023, "got 1, expected 185"))));
     }
