@@ -1,7 +1,7 @@
 //! What is wrong with a node, judged in one place: `/ready`, `node_info`, the log and `doctor` all have it from here.
 //!
 //! # The path of a judgement
-//! [`HealthHandle::look`] asks the parts (sync, chain, network) for their state → [`Signs`] → [`Signs::judge`] (pure) →
+//! [`HealthHandle::look`] asks the parts (sync, chain, network) for their state → `Signs` → `Signs::judge` (pure) →
 //! [`Health`]. The task of [`spawn`] looks now and then, and writes what has changed to the log.
 //!
 //! # Invariants

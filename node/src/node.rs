@@ -96,7 +96,7 @@ impl NodeError {
 }
 
 impl Node {
-    /// Runs a node until it is told to stop ([`Signals`]), or until one of its parts fails, and stops it in order. `started`
+    /// Runs a node until it is told to stop (by a signal or a call), or until one of its parts fails, and stops it in order. `started`
     /// is called when it serves.
     ///
     /// # Errors
