@@ -153,7 +153,7 @@ impl WaitFor {
     pub fn confirmations(self) -> u64 {
         match self {
             Self::Pooled | Self::Mined => 1,
-            Self::Buried => crate::commands::dispatch::BURIED,
+            Self::Buried => crate::payments::BURIED,
         }
     }
 

@@ -46,6 +46,35 @@ pub enum Cause {
         /// Its block.
         height: u64,
     },
+    /// A payment that pays the same took its place.
+    #[error(
+        "the payment {rival}, which pays the same in its place (nonce {nonce}), is in block {height}: nothing is left to \
+         pay"
+    )]
+    PaidInstead {
+        /// The nonce.
+        nonce: u64,
+        /// The other payment.
+        rival: TxId,
+        /// Its block.
+        height: u64,
+    },
+    /// Its nonce is used, in a block that may still be replaced.
+    #[error(
+        "another payment with its nonce {nonce}, {rival}, is in block {height}, and the last blocks may still be replaced: \
+         nothing is sent again before {} confirm that",
+        more_blocks(*left)
+    )]
+    Overtaken {
+        /// The nonce.
+        nonce: u64,
+        /// The other payment.
+        rival: TxId,
+        /// Its block.
+        height: u64,
+        /// How many more blocks have to come.
+        left: u64,
+    },
     /// Its nonce is used, and nobody proves by which payment.
     #[error(
         "a payment with its nonce {nonce} is in a block, and no node proves which: it may be this one, so nothing is sent \
@@ -58,9 +87,30 @@ pub enum Cause {
     /// A node says that it is in a block, and does not prove it.
     #[error("it is in a block, a node says, and it is not proven yet: ask again once more blocks have come")]
     Unproven,
-    /// Its last height has passed: it can never be mined.
+    /// Its last block is buried: it can never be mined.
     #[error("it expired: it could be mined until block {valid_until}, and the tip is block {height}")]
     Expired {
+        /// Its last height.
+        valid_until: u64,
+        /// The tip's height.
+        height: u64,
+    },
+    /// The same, and another in its place pays the same.
+    #[error(
+        "it expired at block {valid_until}; the payment {other}, which pays the same in its place, may still be mined"
+    )]
+    ExpiredBeside {
+        /// Its last height.
+        valid_until: u64,
+        /// The other payment.
+        other: TxId,
+    },
+    /// Its last block has passed, and may still be replaced.
+    #[error(
+        "it could be mined until block {valid_until}, and the tip is block {height}: the last blocks may still be replaced, \
+         so it is paid anew in its own place"
+    )]
+    Expiring {
         /// Its last height.
         valid_until: u64,
         /// The tip's height.
@@ -137,15 +187,22 @@ fn until(left: Option<u64>) -> String {
     left.map(|left| format!("; it may be mined in the next {left} blocks")).unwrap_or_default()
 }
 
+fn more_blocks(count: u64) -> String {
+    if count == 1 { String::from("1 more block") } else { format!("{count} more blocks") }
+}
+
 impl Cause {
     /// The cause in one word, as in JSON.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Mined { .. } => "mined",
             Self::NonceUsed { .. } => "nonce_used",
+            Self::PaidInstead { .. } => "paid_instead",
+            Self::Overtaken { .. } => "overtaken",
             Self::NonceUnproven { .. } => "nonce_unproven",
             Self::Unproven => "unproven",
-            Self::Expired { .. } => "expired",
+            Self::Expired { .. } | Self::ExpiredBeside { .. } => "expired",
+            Self::Expiring { .. } => "expiring",
             Self::Absent { .. } => "absent",
             Self::Gap { .. } => "gap",
             Self::NotEnough { .. } => "not_enough_money",
@@ -155,16 +212,27 @@ impl Cause {
         }
     }
 
+    /// The payment that the remedy is about, where it is another one.
+    pub fn other(&self) -> Option<TxId> {
+        match self {
+            Self::ExpiredBeside { other, .. } => Some(*other),
+            _ => None,
+        }
+    }
+
     /// What mends it.
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Mined { .. } | Self::Queued { .. } | Self::Waiting { .. } => Remedy::Nothing,
-            Self::NonceUnproven { .. } | Self::Unproven => Remedy::LookAgain,
+            Self::Mined { .. } | Self::PaidInstead { .. } | Self::Queued { .. } | Self::Waiting { .. } => {
+                Remedy::Nothing
+            }
+            Self::NonceUnproven { .. } | Self::Overtaken { .. } | Self::Unproven => Remedy::LookAgain,
             Self::NonceUsed { .. } | Self::Expired { .. } => Remedy::SendAgain,
             Self::Absent { .. } => Remedy::Resend,
             Self::Gap { .. } => Remedy::Repair,
             Self::NotEnough { .. } => Remedy::Cancel,
-            Self::Cheap { .. } => Remedy::Bump,
+            Self::Cheap { .. } | Self::Expiring { .. } => Remedy::Bump,
+            Self::ExpiredBeside { .. } => Remedy::LookAgain,
         }
     }
 }
@@ -174,8 +242,19 @@ pub fn diagnose(facts: &Facts<'_>) -> Cause {
     let nonce = facts.transaction.body.nonce;
     match facts.outcome {
         Outcome::Mined(Mined { height, confirmations, .. }) => Cause::Mined { height, confirmations },
-        Outcome::Impossible(Impossible::Replaced { by, height }) => Cause::NonceUsed { nonce, rival: by, height },
-        Outcome::Impossible(Impossible::Expired { valid_until, height }) => Cause::Expired { valid_until, height },
+        Outcome::Impossible(Impossible::Replaced(rival)) | Outcome::Open(Open::Overtaken(rival)) => {
+            let (rival, height, left, paid) = (rival.txid, rival.height(), rival.left(), rival.pays_the_same);
+            match facts.outcome {
+                _ if paid => Cause::PaidInstead { nonce, rival, height },
+                Outcome::Open(_) => Cause::Overtaken { nonce, rival, height, left },
+                _ => Cause::NonceUsed { nonce, rival, height },
+            }
+        }
+        Outcome::Impossible(Impossible::Expired { valid_until, beside: Some(other), .. }) => {
+            Cause::ExpiredBeside { valid_until, other }
+        }
+        Outcome::Impossible(Impossible::Expired { valid_until, height, .. }) => Cause::Expired { valid_until, height },
+        Outcome::Open(Open::Expiring { valid_until, height }) => Cause::Expiring { valid_until, height },
         Outcome::Open(Open::NonceUsed) => Cause::NonceUnproven { nonce },
         Outcome::Open(Open::Unused) => held_up(facts),
     }
@@ -213,6 +292,7 @@ fn held_up(facts: &Facts<'_>) -> Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{payments::Rival, proven::fact::Proven};
     use cairn_ledger::{
         codec::{BoundedBytes, BoundedVec},
         hash::BlockId,
@@ -262,7 +342,7 @@ mod tests {
             height: 100,
             block: Text(BlockId::from_bytes([0; 32])),
         };
-        let mut sender = Sender { height: 100, nonce: 7, balance, newest: true };
+        let mut sender = Sender { height: 100, nonce: 7, settled: 7, balance, newest: true };
         let (mut outcome, mut min_fee_rate) = (Outcome::Open(Open::Unused), 1);
         change(&mut status, &mut account, &mut sender, &mut outcome, &mut min_fee_rate);
         let (transaction, status, account) = (&transaction, &status, &account);
@@ -272,15 +352,28 @@ mod tests {
     #[test]
     fn each_cause_is_told_from_the_others_with_its_remedy() {
         let crn = |pebbles| Amount::from_pebbles(pebbles).expect("an amount");
-        let (by, block) = (TxId::from_bytes([9; 32]), BlockId::from_bytes([0; 32]));
+        let block = BlockId::from_bytes([0; 32]);
         let mined = Outcome::Mined(Mined { block, height: 90, confirmations: 11 });
-        let replaced = Outcome::Impossible(Impossible::Replaced { by, height: 90 });
-        let expired = Outcome::Impossible(Impossible::Expired { valid_until: 120, height: 120 });
+        let rival = |confirmations, pays_the_same| Rival {
+            txid: TxId::from_bytes([9; 32]),
+            mined: Proven::for_test(Mined { block, height: 90, confirmations }),
+            pays_the_same,
+        };
+        let replaced = |same| Outcome::Impossible(Impossible::Replaced(rival(11, same)));
+        let overtaken = |same| Outcome::Open(Open::Overtaken(rival(2, same)));
+        let by = TxId::from_bytes([9; 32]);
+        let expired = |beside| Outcome::Impossible(Impossible::Expired { valid_until: 120, height: 125, beside });
+        let expiring = Outcome::Open(Open::Expiring { valid_until: 120, height: 124 });
         for (cause, kind, remedy) in [
             (cause(|_, _, _, _, _| {}), "waiting", Remedy::Nothing),
             (cause(|_, _, _, outcome, _| *outcome = mined), "mined", Remedy::Nothing),
-            (cause(|_, _, _, outcome, _| *outcome = replaced), "nonce_used", Remedy::SendAgain),
-            (cause(|_, _, _, outcome, _| *outcome = expired), "expired", Remedy::SendAgain),
+            (cause(|_, _, _, outcome, _| *outcome = replaced(false)), "nonce_used", Remedy::SendAgain),
+            (cause(|_, _, _, outcome, _| *outcome = replaced(true)), "paid_instead", Remedy::Nothing),
+            (cause(|_, _, _, outcome, _| *outcome = overtaken(false)), "overtaken", Remedy::LookAgain),
+            (cause(|_, _, _, outcome, _| *outcome = overtaken(true)), "paid_instead", Remedy::Nothing),
+            (cause(|_, _, _, outcome, _| *outcome = expired(None)), "expired", Remedy::SendAgain),
+            (cause(|_, _, _, outcome, _| *outcome = expired(Some(by))), "expired", Remedy::LookAgain),
+            (cause(|_, _, _, outcome, _| *outcome = expiring), "expiring", Remedy::Bump),
             (
                 cause(|_, _, _, outcome, _| *outcome = Outcome::Open(Open::NonceUsed)),
                 "nonce_unproven",

@@ -9,7 +9,7 @@ use crate::{
     message::MessageError,
     network::NetworkError,
     pairing::PairingError,
-    payments::{Impossible, InTheWay},
+    payments::{Hindrance, Impossible, InTheWay},
     plan::PlanError,
     proven::report::Liar,
     recipients::CsvError,
@@ -20,9 +20,13 @@ use crate::{
     wait::NotMined,
     words::WordsError,
 };
+use cairn_genesis::shell::quoted;
 use cairn_ledger::{address::AddressError, hash::TxId, units::Amount};
 use cairn_rpc::types::TxState;
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// The exit code of a command that was refused or failed.
 pub const FAILED: u8 = 1;
@@ -190,8 +194,16 @@ pub enum WalletError {
         /// The command that hands the same one over again.
         resend: String,
     },
+    /// A payment may be hidden in a line of the journal that cannot be read.
+    #[error("{}", damaged_journal(path, lines))]
+    DamagedJournal {
+        /// The journal.
+        path: PathBuf,
+        /// The lines, from 1.
+        lines: Vec<usize>,
+    },
     /// A payment that is over.
-    #[error("the payment {txid} can never be mined: {why}; to pay all the same, send it again")]
+    #[error("the payment {txid} can never be mined: {why}; {}", why.advice())]
     Never {
         /// Which.
         txid: TxId,
@@ -322,13 +334,13 @@ pub enum WalletError {
         expected: String,
     },
     /// One member cannot sign for a shared key.
-    #[error("{path}: the payment is of a shared key; take part with `wallet cosign {path}`")]
+    #[error("{path}: the payment is of a shared key; take part with `wallet cosign {}`", quoted(&path.display().to_string()))]
     SharedPayment {
         /// The file.
         path: PathBuf,
     },
     /// Nothing to cosign.
-    #[error("{path}: the payment is not of a shared key; sign it with `wallet sign {path}`")]
+    #[error("{path}: the payment is not of a shared key; sign it with `wallet sign {}`", quoted(&path.display().to_string()))]
     NotShared {
         /// The file.
         path: PathBuf,
@@ -368,20 +380,35 @@ pub enum WalletError {
 /// What earlier payments of the same purpose mean for a new one.
 fn in_the_way(payments: &[InTheWay], resend: &str) -> String {
     let Some(first) = payments.first() else { return String::new() };
-    let said = match first.mined {
-        Some(height) => format!(
-            "the same amount was paid to the same receiver already, and nobody had been told: {} is in block {height}",
-            first.txid
+    let txid = first.txid;
+    let said = match first.why {
+        Hindrance::Mined { height } => format!(
+            "the same amount was paid to the same receiver already, and nobody had been told: {txid} is in block {height}"
         ),
-        None => format!(
-            "a payment of the same amount to the same receiver is open: {} may still be mined; to hand that one over once \
-             more: {resend}",
-            first.txid
+        Hindrance::Open => format!(
+            "a payment of the same amount to the same receiver is open: {txid} may still be mined; to hand that one over \
+             once more: {resend}"
+        ),
+        Hindrance::Unsettled { left } => format!(
+            "a payment of the same amount to the same receiver, {txid}, is over by the newest blocks, and they may still \
+             be replaced: wait for {left} more, and send then"
         ),
     };
     let others: Vec<String> = payments.iter().skip(1).map(|other| other.txid.to_string()).collect();
     let others = if others.is_empty() { String::new() } else { format!(" (beside it: {})", others.join(", ")) };
     format!("{said}{others}. To pay a second time, add --again")
+}
+
+/// What it means that lines of the journal cannot be read, and what to do.
+fn damaged_journal(path: &Path, lines: &[usize]) -> String {
+    let numbers: Vec<String> = lines.iter().take(5).map(ToString::to_string).collect();
+    let (numbers, path) = (numbers.join(", "), quoted(&path.display().to_string()));
+    let more = if lines.len() > 5 { " and more" } else { "" };
+    format!(
+        "the journal {path} is damaged: {numbers}{more} of its lines by number cannot be read, and a payment there may be \
+         open, so that another like it would pay twice. Look at them with sed -n LINEp {path}, or bring the file back from \
+         a backup; to pay all the same, add --again"
+    )
 }
 
 impl WalletError {
@@ -418,12 +445,15 @@ impl WalletError {
             Self::Clock { .. } => "clock_wrong",
             Self::Receipt { .. } => "bad_receipt",
             Self::InDoubt { .. } => "in_doubt",
-            Self::InTheWay { payments, .. } if payments.first().is_some_and(|first| first.mined.is_some()) => {
+            Self::InTheWay { payments, .. }
+                if payments.first().is_some_and(|first| matches!(first.why, Hindrance::Mined { .. })) =>
+            {
                 "already_paid"
             }
             Self::InTheWay { .. } => "payment_open",
+            Self::DamagedJournal { .. } => "journal_damaged",
             Self::SentUntold { .. } => "sent_untold",
-            Self::Never { why: Impossible::Replaced { .. }, .. } => "nonce_used",
+            Self::Never { why: Impossible::Replaced(_), .. } => "nonce_used",
             Self::Never { why: Impossible::Expired { .. }, .. } => "expired",
             Self::NotMined { .. } => "not_mined",
             Self::NotReceived { .. } => "not_received",
@@ -473,29 +503,39 @@ impl WalletError {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{
+        collections::BTreeSet,
+        fs,
+        path::{Path, PathBuf},
+    };
+
+    /// Every source file of the wallet.
+    fn sources(directory: &Path) -> Vec<PathBuf> {
+        let entries =
+            fs::read_dir(directory).expect("the wallet's sources").map(|entry| entry.expect("an entry").path());
+        entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+    }
 
     #[test]
-    fn every_command_in_an_error_is_marked_so_that_it_can_be_copied() {
+    fn every_command_that_is_named_is_marked_so_that_it_can_be_copied() {
         let commands = crate::help::command();
         let names: BTreeSet<&str> = commands.get_subcommands().map(clap::Command::get_name).collect();
-        let sources = [
-            include_str!("error.rs"),
-            include_str!("client.rs"),
-            include_str!("keystore/mod.rs"),
-            include_str!("plan.rs"),
-            include_str!("shared/mod.rs"),
-            include_str!("txfile.rs"),
-        ];
+        // What help says is about the commands themselves.
+        let help = ["cli.rs", "arguments.rs", "help.rs"];
         let mut marked = 0;
-        for source in sources {
+        for path in sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))) {
+            if help.iter().any(|name| path.ends_with(name)) || path.ends_with("tests.rs") {
+                continue;
+            }
+            let source = fs::read_to_string(&path).expect("a source file");
+            let source = source.as_str();
             let production = source.split("#[cfg(test)]").next().unwrap_or(source);
             for line in production.lines().filter(|line| !line.trim_start().starts_with("//")) {
                 for (before, after) in line.match_indices("wallet ").map(|(at, found)| line.split_at(at + found.len()))
                 {
                     let word: String = after.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
                     if names.contains(word.as_str()) {
-                        assert!(before.ends_with("`wallet "), "{line}");
+                        assert!(before.ends_with("`wallet "), "{}: {line}", path.display());
                         marked += 1;
                     }
                 }

@@ -2,11 +2,15 @@
 //!
 //! The file only grows. A line is whole when it ends in a newline: a crash in the middle of writing leaves
 //! a torn last line, whose payment cannot have left, so readers skip it and the next writer cuts it off.
-//! Any other line that cannot be read is damage; it is reported, never silently dropped.
+//! Any other line that cannot be read, or whose bytes are not the payment it names, is damage; it is reported, never
+//! silently dropped, and nothing is paid unasked while a payment may be hidden in it.
+//!
+//! It is read line by line: what is too long for a payment costs no memory, and of a node's refusal, however long it was
+//! written down, a sentence is kept.
 
 use crate::{
     files,
-    output::{Inert, said},
+    output::{Inert, MAX_SAID, said},
 };
 use cairn_genesis::Network;
 use cairn_ledger::{
@@ -21,13 +25,17 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, BufRead, BufReader, ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
-/// The longest journal that is read: a quarter of a million payments.
-const MAX_JOURNAL_BYTES: u64 = 256 << 20;
+/// The longest journal that is read: far more than anybody signs.
+const MAX_JOURNAL_BYTES: u64 = 8 << 30;
+/// The longest line that is kept: a payment to as many receivers as there may be is a quarter of this.
+const MAX_LINE_BYTES: usize = 1 << 20;
+/// How much of a longer line is looked at: enough for what a node answered, in short.
+const HEAD_BYTES: usize = 2_048;
 
 /// A signed payment. Whoever needs certainty reads `raw`; the rest is for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +163,8 @@ pub struct Contents {
     pub told: BTreeSet<[u8; 32]>,
     /// The numbers of the lines that cannot be read, from 1.
     pub damaged_lines: Vec<usize>,
+    /// Those of them that may hold a payment, and not only what was noted about one.
+    pub hiding: Vec<usize>,
 }
 
 impl Contents {
@@ -174,29 +184,116 @@ impl Contents {
     }
 
     /// What the bytes of a journal say.
+    #[cfg(test)]
     pub(crate) fn parse(bytes: &[u8]) -> Self {
-        let mut contents = Self::default();
-        let whole = whole_lines(bytes);
-        for (line, number) in bytes.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n').zip(1..) {
-            match serde_json::from_slice(line) {
-                Ok(Line::Signed(payment)) => contents.payments.push(payment),
-                Ok(Line::Refused(refusal)) => {
-                    contents.refusals.insert(*refusal.txid.0.as_bytes(), refusal);
+        Self::read(bytes).expect("memory can be read").0
+    }
+
+    /// Reads a journal to its end: what it says, and how many bytes up to and with its last newline. What follows is torn.
+    fn read(mut source: impl BufRead) -> io::Result<(Self, u64)> {
+        let (mut contents, mut whole, mut number) = (Self::default(), 0_u64, 0_usize);
+        loop {
+            let RawLine { kept, bytes, ended } = line(&mut source)?;
+            if !ended {
+                return Ok((contents, whole));
+            }
+            whole = whole.saturating_add(bytes);
+            number = number.saturating_add(1);
+            if whole > MAX_JOURNAL_BYTES {
+                return Err(io::Error::new(ErrorKind::FileTooLarge, too_long()));
+            }
+            contents.take(&kept, kept.len() as u64 + 1 < bytes, number);
+        }
+    }
+
+    /// Takes in one line; of one that is `cut` the beginning.
+    fn take(&mut self, line: &[u8], cut: bool, number: usize) {
+        let parsed = if cut { refusal_in_short(line) } else { serde_json::from_slice(line).ok() };
+        match parsed {
+            // What is signed is in the bytes; the rest of the line is for people.
+            Some(Line::Signed(payment)) if payment.transaction().is_some_and(|it| it.id() == payment.txid.0) => {
+                self.payments.push(payment);
+            }
+            Some(Line::Refused(refusal)) => {
+                let message = said(&refusal.message);
+                self.refusals.insert(*refusal.txid.0.as_bytes(), Refusal { message, ..refusal });
+            }
+            Some(Line::Sent(told)) => {
+                self.told.insert(*told.txid.0.as_bytes());
+            }
+            None if line.is_empty() => {}
+            Some(Line::Signed(_)) | None => {
+                self.damaged_lines.push(number);
+                let note = [REFUSED, SENT].iter().any(|begin| line.starts_with(begin.as_bytes()));
+                if !note {
+                    self.hiding.push(number);
                 }
-                Ok(Line::Sent(told)) => {
-                    contents.told.insert(*told.txid.0.as_bytes());
-                }
-                Err(_) if line.is_empty() => {}
-                Err(_) => contents.damaged_lines.push(number),
             }
         }
-        contents
     }
 }
 
-/// How many bytes up to and with the last newline: what follows is torn.
-fn whole_lines(bytes: &[u8]) -> usize {
-    bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last.saturating_add(1))
+/// What a line begins with that says how a node answered.
+const REFUSED: &str = "{\"event\":\"refused\"";
+/// What a line begins with that says that a payment left.
+const SENT: &str = "{\"event\":\"sent\"";
+
+/// A line, or what there is of it.
+struct RawLine {
+    /// Without the newline; of one that is too long, the beginning.
+    kept: Vec<u8>,
+    /// How many bytes it has, the newline counted.
+    bytes: u64,
+    /// Whether it ends in a newline.
+    ended: bool,
+}
+
+/// The next line, in bounded memory.
+fn line(source: &mut impl BufRead) -> io::Result<RawLine> {
+    let mut line = RawLine { kept: Vec::new(), bytes: 0, ended: false };
+    loop {
+        let chunk = source.fill_buf()?;
+        let end = chunk.iter().position(|byte| *byte == b'\n');
+        let text = chunk.get(..end.unwrap_or(chunk.len())).unwrap_or_default();
+        let used = text.len().saturating_add(usize::from(end.is_some()));
+        line.bytes = line.bytes.saturating_add(used as u64);
+        if line.bytes <= MAX_LINE_BYTES as u64 {
+            line.kept.extend_from_slice(text);
+        } else {
+            let room = HEAD_BYTES.saturating_sub(line.kept.len());
+            line.kept.extend(text.iter().take(room));
+            line.kept.truncate(HEAD_BYTES);
+        }
+        source.consume(used);
+        line.ended = end.is_some();
+        if line.ended || used == 0 || line.bytes > MAX_JOURNAL_BYTES {
+            return Ok(line);
+        }
+    }
+}
+
+/// The longest escape in a text of JSON: two halves of a character, six letters each.
+const ESCAPE: usize = 12;
+
+/// A refusal from the beginning of its line: what a node said may be hundreds of megabytes long.
+fn refusal_in_short(head: &[u8]) -> Option<Line> {
+    let text = String::from_utf8_lossy(head);
+    let (before, message) = text.split_once("\"message\":\"")?;
+    let letters: Vec<char> = message.chars().take(MAX_SAID).collect();
+    // An escape may have been cut in two.
+    (0..ESCAPE).find_map(|less| {
+        let message: String = letters.iter().take(letters.len().saturating_sub(less)).collect();
+        let line = serde_json::from_str(&format!("{before}\"message\":\"{message}...\"}}")).ok();
+        line.filter(|line| matches!(line, Line::Refused(_)))
+    })
+}
+
+fn too_long() -> String {
+    format!(
+        "longer than {} GB, which no journal is: move it aside, and keep it, for whether a payment in it is open is known \
+         from nowhere else",
+        MAX_JOURNAL_BYTES >> 30
+    )
 }
 
 /// Reads a journal; one that is not there is empty.
@@ -204,11 +301,18 @@ fn whole_lines(bytes: &[u8]) -> usize {
 /// # Errors
 /// What the system says.
 pub fn read(path: &Path) -> io::Result<Contents> {
-    match files::read_bounded(path, MAX_JOURNAL_BYTES) {
-        Ok(bytes) => Ok(Contents::parse(&bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Contents::default()),
+    match File::open(path).and_then(|file| read_file(&file)) {
+        Ok((contents, _)) => Ok(contents),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Contents::default()),
         Err(error) => Err(error),
     }
+}
+
+fn read_file(file: &File) -> io::Result<(Contents, u64)> {
+    if file.metadata()?.len() > MAX_JOURNAL_BYTES {
+        return Err(io::Error::new(ErrorKind::FileTooLarge, too_long()));
+    }
+    Contents::read(BufReader::with_capacity(1 << 16, file))
 }
 
 /// A journal open for writing, by one process at a time: from reading the nonce to sending, nobody else
@@ -226,15 +330,14 @@ impl Journal {
     /// # Errors
     /// What the system says.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(files::FILE_MODE).open(path)?;
+        let file = OpenOptions::new().read(true).append(true).create(true).mode(files::FILE_MODE).open(path)?;
         files::lock(&file)?;
         files::sync_parent(path)?;
-        let bytes = files::read_all_bounded(Read::by_ref(&mut file), MAX_JOURNAL_BYTES)?;
-        let whole = whole_lines(&bytes);
-        if whole < bytes.len() {
-            file.set_len(whole as u64)?;
+        let (contents, whole) = read_file(&file)?;
+        if whole < file.metadata()?.len() {
+            file.set_len(whole)?;
         }
-        Ok(Self { file, contents: Contents::parse(&bytes) })
+        Ok(Self { file, contents })
     }
 
     /// What it said when it was opened, and what nodes answered since.
@@ -367,6 +470,79 @@ mod tests {
             // The control: another answer is another line.
             journal.refuse(2, payment(0).txid.0, (3020, "nonce used")).expect("written");
             assert_eq!(read(path).expect("readable").refusal(&payment(0).txid.0).map(|last| last.code), Some(3020));
+        });
+    }
+
+    /// A journal from before refusals were kept in short: each as long as a node talked.
+    #[test]
+    fn a_refusal_of_any_length_is_read_in_short_and_hides_no_payment() {
+        with_journal(|path| {
+            Journal::open(path).expect("open").record(&payment(0)).expect("written");
+            let mut text = fs::read(path).expect("there");
+            for (what, code) in [("\\u001b", 1), ("x", 2), ("\\\\", 3), ("ä", 4), ("\\\"", 5)] {
+                for pad in 0..7 {
+                    let message = format!("{}{}", "y".repeat(pad), what.repeat(3 << 20));
+                    let (txid, time) = (payment(code).txid.0, 7);
+                    let line = format!(
+                        "{REFUSED},\"time\":{time},\"txid\":\"{txid}\",\"code\":{code},\"message\":\"{message}\"}}\n"
+                    );
+                    if pad == 0 {
+                        text.extend_from_slice(line.as_bytes());
+                    }
+                    let short = refusal_in_short(&line.as_bytes()[..HEAD_BYTES]);
+                    assert!(matches!(short, Some(Line::Refused(it)) if it.message.len() < 4_096), "{what} {pad}");
+                }
+            }
+            text.extend_from_slice(Line::Signed(payment(1)).to_text().expect("JSON").as_bytes());
+            fs::write(path, &text).expect("written");
+            for contents in [read(path).expect("readable"), Journal::open(path).expect("open").contents] {
+                assert_eq!(contents.payments, [payment(0), payment(1)]);
+                assert!(contents.damaged_lines.is_empty(), "{:?}", contents.damaged_lines);
+                for code in 1..6 {
+                    let kept = contents.refusal(&payment(code).txid.0).expect("kept");
+                    assert!(kept.code == code as i32 && kept.message.len() < 4_096, "{}", kept.message.len());
+                }
+            }
+            assert_eq!(fs::metadata(path).expect("there").len(), text.len() as u64, "nothing is cut off");
+        });
+    }
+
+    /// What no journal can be is refused with what to do, and before it is read.
+    #[test]
+    fn a_journal_beyond_all_bounds_is_told_with_what_to_do() {
+        with_journal(|path| {
+            Journal::open(path).expect("open").record(&payment(0)).expect("written");
+            let length = fs::metadata(path).expect("there").len();
+            let file = OpenOptions::new().append(true).open(path).expect("open");
+            file.set_len(MAX_JOURNAL_BYTES + 1).expect("a hole");
+            for error in [read(path).expect_err("too long"), Journal::open(path).expect_err("too long")] {
+                assert!(error.to_string().contains("move it aside, and keep it"), "{error}");
+            }
+            file.set_len(length).expect("shorter");
+            assert_eq!(read(path).expect("the control").payments, [payment(0)]);
+        });
+    }
+
+    /// A byte that changed on the disk: the line is told of, and not taken for another wallet's.
+    #[test]
+    fn a_payment_whose_bytes_changed_is_damage() {
+        with_journal(|path| {
+            let mut journal = Journal::open(path).expect("open");
+            journal.record(&payment(0)).expect("written");
+            journal.refuse(1, payment(0).txid.0, (3023, "no")).expect("written");
+            journal.record(&payment(1)).expect("written");
+            drop(journal);
+            let text = fs::read_to_string(path).expect("there");
+            assert!(Contents::parse(text.as_bytes()).damaged_lines.is_empty(), "the control");
+            let raw = text.find("\"raw\":\"").expect("there") + 60;
+            let mut changed = text.clone().into_bytes();
+            changed[raw] = if changed[raw] == b'0' { b'1' } else { b'0' };
+            let contents = Contents::parse(&changed);
+            assert_eq!((contents.damaged_lines, contents.hiding), (vec![1], vec![1]));
+            assert_eq!(contents.payments, [payment(1)]);
+            let noted = text.replace("\"code\":3023", "\"code\":x");
+            let contents = Contents::parse(noted.as_bytes());
+            assert_eq!((contents.damaged_lines, contents.hiding), (vec![2], vec![]), "a note hides no payment");
         });
     }
 

@@ -9,14 +9,19 @@
 //! |---|---|---|
 //! | open | from the moment it is signed | hand the same one over again, or put another with **the same nonce** in its place |
 //! | mined | a block that is proven holds it | nothing is left to pay |
-//! | impossible | another payment with its nonce is proven mined, or a proven tip has passed its last block and its nonce is unused | pay anew |
+//! | impossible | another payment with its nonce is proven mined and buried, or its last block is buried and its nonce is unused | pay anew |
+//!
+//! The last blocks of a chain may be replaced by others. Then what was mined is open again, and what was overtaken by
+//! another payment may be mined after all. So a payment whose nonce is used in a block that is not [`BURIED`] yet stays
+//! open, and so does one whose last block is not: it is paid anew in **its own place**.
 //!
 //! # Invariants
 //! 1. Nothing but a [`Proven`] moves a payment out of *open*: no refusal, no silence, no "expired" or "dropped" of a node.
-//! 2. A payment of the same amounts to the same receivers is not made while an earlier one is open, or was mined
-//!    without its owner having been told, unless the owner asks for a second one.
+//! 2. A payment of the same amounts to the same receivers is not made while an earlier one may still be mined beside
+//!    it, or was mined without its owner having been told, unless the owner asks for a second one.
 //! 3. A new payment takes no nonce that an open one has. One that is made for an expired payment takes that one's
 //!    nonce, so that at most one of the two is ever mined, even if the last blocks are replaced.
+//! 4. Nothing is called impossible that blocks which are not buried could still make possible beside a second one.
 
 use crate::{
     journal::{Contents, Payment},
@@ -35,6 +40,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// a sender (`max_per_sender`).
 const MAX_PENDING: u64 = 64;
 
+/// How many blocks, its own counted, have to confirm what a block holds before that counts as final: the depth at which
+/// a light proof reads accounts (docs/protocol.md, section 9).
+pub const BURIED: u64 = 6;
+
 /// The sender's account at a tip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender {
@@ -42,6 +51,8 @@ pub struct Sender {
     pub height: u64,
     /// The first nonce that is not mined.
     pub nonce: u64,
+    /// The first nonce that is not mined in a block that is buried: below it nothing changes any more.
+    pub settled: u64,
     /// The money.
     pub balance: Amount,
     /// Whether this wallet has proven no chain with more work: an older tip, or a branch that was left, closes nothing.
@@ -86,7 +97,38 @@ pub struct Evidence {
     /// The payment itself in a block.
     pub mined: Option<Proven<Mined>>,
     /// Another payment of the sender with the same nonce in a block.
-    pub rival: Option<(TxId, Proven<Mined>)>,
+    pub rival: Option<Rival>,
+    /// Another payment in its place that pays the same and may still be mined.
+    pub beside: Option<TxId>,
+}
+
+/// A payment that took the place of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rival {
+    /// Which.
+    pub txid: TxId,
+    /// Where it is.
+    pub mined: Proven<Mined>,
+    /// Whether it pays the same amount to the same receiver: then nothing is left to pay.
+    pub pays_the_same: bool,
+}
+
+impl Rival {
+    /// `transaction`, in the place of a payment to `outputs`.
+    pub fn new(transaction: &Transaction, mined: Proven<Mined>, outputs: &[Output]) -> Self {
+        let pays_the_same = same_purpose(&transaction.body.outputs, outputs);
+        Self { txid: transaction.id(), mined, pays_the_same }
+    }
+
+    /// The height of its block.
+    pub const fn height(&self) -> u64 {
+        self.mined.get().height
+    }
+
+    /// How many more blocks have to confirm it until it is buried.
+    pub const fn left(&self) -> u64 {
+        BURIED.saturating_sub(self.mined.get().confirmations)
+    }
 }
 
 /// What has become of a payment.
@@ -107,20 +149,24 @@ pub enum Open {
     Unused,
     /// Its nonce is used, and it is not proven by which payment.
     NonceUsed,
+    /// Another payment took its nonce, in a block that may still be replaced.
+    Overtaken(Rival),
+    /// Its last block has passed and may still be replaced; its nonce is unused.
+    Expiring {
+        /// Its last height.
+        valid_until: u64,
+        /// The tip's height.
+        height: u64,
+    },
 }
 
 /// Why a payment can never be mined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Impossible {
-    /// Another payment took its nonce.
-    #[error("another payment with its nonce, {by}, is in block {height}")]
-    Replaced {
-        /// Which.
-        by: TxId,
-        /// In which block.
-        height: u64,
-    },
-    /// Its last block has passed, and its nonce is unused.
+    /// Another payment took its nonce, and is buried.
+    #[error("another payment with its nonce, {}, is in block {}", .0.txid, .0.height())]
+    Replaced(Rival),
+    /// Its last block is buried, and its nonce is unused.
     #[error(
         "it expired: it could be mined until block {valid_until}, the tip is block {height}, and its nonce is unused"
     )]
@@ -129,7 +175,37 @@ pub enum Impossible {
         valid_until: u64,
         /// The tip's height.
         height: u64,
+        /// Another payment in its place that pays the same and may still be mined.
+        beside: Option<TxId>,
     },
+}
+
+impl Impossible {
+    /// Whether the money is still to be paid.
+    pub const fn is_unpaid(&self) -> bool {
+        match self {
+            Self::Replaced(rival) => !rival.pays_the_same,
+            Self::Expired { beside, .. } => beside.is_none(),
+        }
+    }
+
+    /// What follows, in words.
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Expired { beside: Some(other), .. } => {
+                format!("{other} pays the same in its place and may still be mined: see `wallet why {other}`")
+            }
+            Self::Replaced(rival) if rival.pays_the_same => {
+                String::from("that one pays the same, so nothing is left to pay")
+            }
+            _ => String::from("to pay all the same, send it again"),
+        }
+    }
+}
+
+/// How many more blocks have to come until the block at `height` is buried.
+const fn until_buried(height: u64, tip: u64) -> u64 {
+    BURIED.saturating_sub(tip.saturating_sub(height).saturating_add(1))
 }
 
 /// Judges a payment by what is proven.
@@ -138,16 +214,18 @@ pub fn judge(known: &Known, evidence: &Evidence) -> Outcome {
         return Outcome::Mined(*mined.get());
     }
     let sender = evidence.sender.get();
-    let expired = known.valid_until != 0 && known.valid_until <= sender.height;
-    match &evidence.rival {
-        _ if known.nonce >= sender.nonce && expired && sender.newest => {
-            Outcome::Impossible(Impossible::Expired { valid_until: known.valid_until, height: sender.height })
-        }
-        _ if known.nonce >= sender.nonce => Outcome::Open(Open::Unused),
-        Some((by, rival)) if sender.newest => {
-            Outcome::Impossible(Impossible::Replaced { by: *by, height: rival.get().height })
-        }
-        _ => Outcome::Open(Open::NonceUsed),
+    if known.nonce >= sender.nonce {
+        let (valid_until, height) = (known.valid_until, sender.height);
+        return match until_buried(valid_until, height) {
+            _ if valid_until == 0 || valid_until > height || !sender.newest => Outcome::Open(Open::Unused),
+            0 => Outcome::Impossible(Impossible::Expired { valid_until, height, beside: evidence.beside }),
+            _ => Outcome::Open(Open::Expiring { valid_until, height }),
+        };
+    }
+    match evidence.rival {
+        Some(rival) if rival.left() == 0 && sender.newest => Outcome::Impossible(Impossible::Replaced(rival)),
+        Some(rival) => Outcome::Open(Open::Overtaken(rival)),
+        None => Outcome::Open(Open::NonceUsed),
     }
 }
 
@@ -156,8 +234,25 @@ pub fn judge(known: &Known, evidence: &Evidence) -> Outcome {
 pub struct InTheWay {
     /// Which.
     pub txid: TxId,
-    /// The block it is in, when it was mined without its owner having been told.
-    pub mined: Option<u64>,
+    /// Why.
+    pub why: Hindrance,
+}
+
+/// Why an earlier payment keeps another of its kind from being made unasked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// It may still be mined.
+    Open,
+    /// It was mined without its owner having been told.
+    Mined {
+        /// Its block.
+        height: u64,
+    },
+    /// It is over, by blocks that may still be replaced.
+    Unsettled {
+        /// How many more blocks it takes.
+        left: u64,
+    },
 }
 
 /// What to do about a payment that is asked for.
@@ -187,29 +282,23 @@ impl Book {
     /// Whether a payment to `outputs` may be made, and where; `pending` is the first nonce that the nodes say is
     /// neither mined nor pooled: other wallets with the same words pay, too.
     pub fn decide(&self, outputs: &[Output], pending: Option<Claimed<u64>>, again: bool) -> Decision {
-        let in_the_way = self.in_the_way(outputs, None);
-        if again || in_the_way.is_empty() {
-            return Decision::Pay { nonce: self.next_nonce(pending, self.expired_place(outputs)) };
-        }
-        Decision::Ask(in_the_way)
+        self.decide_at(outputs, self.next_nonce(pending, self.expired_place(outputs)), again)
     }
 
-    /// The same for a payment that takes the place of another: those in that place are no hindrance.
+    /// The same for a payment with this nonce: of those that have it, too, at most one is mined, so they are no hindrance.
     pub fn decide_at(&self, outputs: &[Output], nonce: u64, again: bool) -> Decision {
-        let in_the_way = self.in_the_way(outputs, Some(nonce));
+        let in_the_way = self.in_the_way(outputs, nonce);
         if again || in_the_way.is_empty() { Decision::Pay { nonce } } else { Decision::Ask(in_the_way) }
     }
 
-    /// The payments to `outputs` that may be mined beside another, or were without their owner having been told.
-    fn in_the_way(&self, outputs: &[Output], except: Option<u64>) -> Vec<InTheWay> {
+    /// The payments to `outputs` that may be mined beside one with this nonce, or were without their owner having been
+    /// told.
+    fn in_the_way(&self, outputs: &[Output], nonce: u64) -> Vec<InTheWay> {
         let same = self.payments.iter().filter(|(known, _)| same_purpose(&known.outputs, outputs));
         let mut found = Vec::new();
-        for (Known { txid, told, .. }, outcome) in same.filter(|(known, _)| Some(known.nonce) != except) {
-            match outcome {
-                Outcome::Impossible(_) => {}
-                Outcome::Mined(_) | Outcome::Open(Open::NonceUsed) if *told => {}
-                Outcome::Mined(mined) => found.push((told, InTheWay { txid: *txid, mined: Some(mined.height) })),
-                Outcome::Open(_) => found.push((told, InTheWay { txid: *txid, mined: None })),
+        for (Known { txid, told, .. }, outcome) in same.filter(|(known, _)| known.nonce != nonce) {
+            if let Some(why) = hindrance(outcome, *told) {
+                found.push((told, InTheWay { txid: *txid, why }));
             }
         }
         found.sort_by_key(|(told, _)| **told);
@@ -219,7 +308,10 @@ impl Book {
     /// The place of the last payment to `outputs` that expired.
     fn expired_place(&self, outputs: &[Output]) -> Option<u64> {
         let same = self.payments.iter().filter(|(known, _)| same_purpose(&known.outputs, outputs));
-        let expired = same.filter(|(_, outcome)| matches!(outcome, Outcome::Impossible(Impossible::Expired { .. })));
+        let is_expired = |outcome: &Outcome| {
+            matches!(outcome, Outcome::Open(Open::Expiring { .. }) | Outcome::Impossible(Impossible::Expired { .. }))
+        };
+        let expired = same.filter(|(_, outcome)| is_expired(outcome));
         expired.map(|(known, _)| known.nonce).max()
     }
 
@@ -262,13 +354,39 @@ impl Book {
     }
 }
 
+/// Whether a payment that is so keeps another of its kind from being made unasked.
+const fn hindrance(outcome: &Outcome, told: bool) -> Option<Hindrance> {
+    match outcome {
+        Outcome::Impossible(_) => None,
+        Outcome::Mined(_) if told => None,
+        Outcome::Mined(mined) => Some(Hindrance::Mined { height: mined.height }),
+        // The one that took its place counts.
+        Outcome::Open(Open::Overtaken(rival)) if rival.pays_the_same => None,
+        Outcome::Open(Open::Overtaken(rival)) => Some(Hindrance::Unsettled { left: rival.left() }),
+        Outcome::Open(Open::Expiring { valid_until, height }) => {
+            Some(Hindrance::Unsettled { left: until_buried(*valid_until, *height) })
+        }
+        Outcome::Open(_) => Some(Hindrance::Open),
+    }
+}
+
+/// Another payment of the journal in the place of `known` that pays the same and may still be mined.
+pub fn beside(contents: &Contents, known: &Known, sender: &Sender) -> Option<TxId> {
+    let lives = |payment: &&Payment| payment.valid_until == 0 || payment.valid_until > sender.height;
+    let others = contents.payments.iter().filter(|other| other.nonce.0 == known.nonce && other.txid.0 != known.txid);
+    let same = |payment: &&Payment| {
+        payment.transaction().is_some_and(|transaction| same_purpose(&transaction.body.outputs, &known.outputs))
+    };
+    others.rev().filter(lives).find(same).map(|other| other.txid.0)
+}
+
 /// Whether two payments pay somebody the same amount: then one may have been meant as the other once more.
 fn same_purpose(one: &[Output], other: &[Output]) -> bool {
     one.iter().any(|output| other.contains(output))
 }
 
-/// The payments of the journal that matter to a new one to `outputs`: those whose nonce is not used yet, and earlier
-/// ones of the same purpose that its owner was not told of. Only of those are signatures verified.
+/// The payments of the journal that matter to a new one to `outputs`: those whose nonce is not used yet, and of the same
+/// purpose those whose nonce is not settled or that its owner was not told of. Only of those are signatures verified.
 pub fn relevant(
     contents: &Contents,
     (address, network): (&Address, &Network),
@@ -279,7 +397,8 @@ pub fn relevant(
     for payment in &contents.payments {
         let Some(transaction) = payment.transaction() else { continue };
         let one = Known::new(payment, &transaction, contents);
-        let matters = one.nonce >= sender.nonce || !one.told && same_purpose(&one.outputs, outputs);
+        let unclear = one.nonce >= sender.settled || !one.told;
+        let matters = one.nonce >= sender.nonce || unclear && same_purpose(&one.outputs, outputs);
         if transaction.body.sender == *address && matters && payment.is_of(address, network) {
             known.push(one);
         }

@@ -1,13 +1,27 @@
 //! Why a payment that was followed is not in a block. It stays open unless there is a proof.
 
 use crate::payments::Impossible;
+use cairn_ledger::hash::TxId;
 
 /// Why a payment is not in a block.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotMined {
     /// It can never be.
-    #[error("it can never be: {0}; to pay all the same, send it again")]
+    #[error("it can never be: {why}; {}", .0.advice(), why = .0)]
     Impossible(Impossible),
+    /// Its last block has passed, and may still be replaced.
+    #[error(
+        "its last block {valid_until} has passed, and the tip is block {height}: pay it anew in its own place with \
+         `wallet bump {txid}`"
+    )]
+    Expiring {
+        /// The payment.
+        txid: TxId,
+        /// Its last height.
+        valid_until: u64,
+        /// The tip's height.
+        height: u64,
+    },
     /// Every node says that it gave it up, and none proves it.
     #[error("{said}, every node says; it is open all the same, for another may have it")]
     GivenUp {

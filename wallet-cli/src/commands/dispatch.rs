@@ -11,7 +11,7 @@ use crate::{
     journal::{Contents, Journal, Payment},
     labels::Labels,
     output::{Inert, Output},
-    payments::Outcome,
+    payments::{Open, Outcome},
     proven::source::{Handed, hand_to_all},
     run::{Session, file_error, now},
     wait::NotMined,
@@ -34,9 +34,6 @@ use std::{
 
 /// How long the wallet rests between two questions while it waits.
 const POLL: Duration = Duration::from_millis(500);
-/// A payment under so many blocks, its own counted, counts as buried: the depth at which a light proof reads
-/// accounts (docs/protocol.md, section 9).
-pub(crate) const BURIED: u64 = 6;
 
 /// A payment that left.
 #[derive(Serialize)]
@@ -151,6 +148,10 @@ impl Payer<'_> {
                         Outcome::Mined(mined) => NotMined::Shallow { seconds, confirmations: mined.confirmations },
                         Outcome::Impossible(why) => {
                             return Err(WalletError::NotMined { txid, why: NotMined::Impossible(why) });
+                        }
+                        Outcome::Open(Open::Expiring { valid_until, height }) => {
+                            let why = NotMined::Expiring { txid, valid_until, height };
+                            return Err(WalletError::NotMined { txid, why });
                         }
                         Outcome::Open(_) if given_up => {
                             let why = NotMined::GivenUp { said: phrase(&status) };

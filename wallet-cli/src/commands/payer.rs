@@ -7,7 +7,7 @@ use crate::{
     journal::{Contents, Journal, Payment},
     labels::Labels,
     output::{Inert, Output},
-    payments::{self, Book, Decision, Evidence, Known, Mined, Outcome, Sender},
+    payments::{self, Book, Decision, Evidence, Known, Outcome, Rival, Sender},
     plan::{self, Request, View},
     proven::{
         fact::{Claimed, Proven},
@@ -104,14 +104,15 @@ impl<'a> Payer<'a> {
         contents: &Contents,
     ) -> Result<(Outcome, Fate), WalletError> {
         if known.nonce >= sender.get().nonce {
-            let evidence = Evidence { sender, mined: None, rival: None };
+            let beside = payments::beside(contents, known, sender.get());
+            let evidence = Evidence { sender, mined: None, rival: None, beside };
             return Ok((payments::judge(known, &evidence), Fate::claimed(Vec::new())));
         }
         let fate = self.source.fate(known.txid).await?;
-        let mut evidence = Evidence { sender, mined: fate.mined, rival: None };
+        let mut evidence = Evidence { sender, mined: fate.mined, rival: None, beside: None };
         if fate.mined.is_none() {
             match self.rival(known, contents).await? {
-                Some((txid, mined)) if txid == known.txid => evidence.mined = Some(mined),
+                Some(rival) if rival.txid == known.txid => evidence.mined = Some(rival.mined),
                 rival => evidence.rival = rival,
             }
         }
@@ -122,27 +123,24 @@ impl<'a> Payer<'a> {
 
     /// The payment of the sender that is proven to have used a nonce: another one of the journal, or one of another wallet
     /// with the same words that an index of addresses shows, or whichever the blocks hold.
-    async fn rival(
-        &mut self,
-        known: &Known,
-        contents: &Contents,
-    ) -> Result<Option<(TxId, Proven<Mined>)>, WalletError> {
+    async fn rival(&mut self, known: &Known, contents: &Contents) -> Result<Option<Rival>, WalletError> {
         let (address, network) = (self.wallet.address, self.network);
         let same = contents.payments.iter().filter(|other| other.nonce.0 == known.nonce && other.txid.0 != known.txid);
-        let own: Vec<TxId> = same.filter(|other| other.is_of(&address, network)).map(|other| other.txid.0).collect();
-        for txid in own {
-            if let Some(mined) = self.source.fate(txid).await?.mined {
-                return Ok(Some((txid, mined)));
+        let own = same.filter(|other| other.is_of(&address, network)).filter_map(Payment::transaction);
+        for transaction in own.collect::<Vec<_>>() {
+            if let Some(mined) = self.source.fate(transaction.id()).await?.mined {
+                return Ok(Some(Rival::new(&transaction, mined, &known.outputs)));
             }
         }
         let shown = self.wallet.keystore.address();
         let Source::Proven(survey) = &mut self.source else { return Ok(None) };
-        if let Some(txid) = survey.sent_with(&address, shown, known.nonce).await
-            && let Some(mined) = survey.payment(txid).await?.mined
+        if let Some(transaction) = survey.sent_with(&address, shown, known.nonce).await
+            && let Some(mined) = survey.payment(transaction.id()).await?.mined
         {
-            return Ok(Some((txid, mined)));
+            return Ok(Some(Rival::new(&transaction, mined, &known.outputs)));
         }
-        Ok(survey.used_by(&address, known.nonce, known.signed).await)
+        let used_by = survey.used_by(&address, known.nonce, known.signed).await;
+        Ok(used_by.map(|(transaction, mined)| Rival::new(&transaction, mined, &known.outputs)))
     }
 
     /// What one receiver gets who gets everything: fixed here, so that what comes in meanwhile stays.
@@ -162,6 +160,10 @@ impl<'a> Payer<'a> {
     ) -> Result<(View, Sender, Book), WalletError> {
         let Picture { sender, said, book } = self.look(request, contents).await?;
         let again = again == Again::Yes;
+        if !again && !contents.hiding.is_empty() {
+            let (path, lines) = (self.session.journal_path(), contents.hiding.clone());
+            return Err(WalletError::DamagedJournal { path, lines });
+        }
         let decision = match request.nonce {
             Some(nonce) => book.decide_at(&request.outputs, nonce, again),
             None => book.decide(&request.outputs, Some(Claimed::new(said.said().pending.nonce.0)), again),
@@ -228,9 +230,11 @@ impl<'a> Payer<'a> {
     ) -> Result<(TransactionBody, View, Again), WalletError> {
         let contents = self.session.journal()?;
         match self.prepare(request, again, &contents).await {
-            Err(in_the_way @ WalletError::InTheWay { .. }) if !yes && output.can_ask() => {
+            Err(in_the_way @ (WalletError::InTheWay { .. } | WalletError::DamagedJournal { .. }))
+                if !yes && output.can_ask() =>
+            {
                 output.note(&in_the_way)?;
-                if !output.ask("Pay a second time? [y/N] ")? {
+                if !output.ask("Pay all the same? [y/N] ")? {
                     return Err(WalletError::Declined);
                 }
                 let (body, view) = self.prepare(request, Again::Yes, &contents).await?;

@@ -51,7 +51,7 @@ pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'
     let next = remedy.map(|remedy| match remedy {
         "repair" => session.options.hint(remedy),
         "send" => session.options.hint("send ADDRESS AMOUNT"),
-        of_payment => session.options.hint(&format!("{of_payment} {txid}")),
+        of_payment => session.options.hint(&format!("{of_payment} {}", cause.other().unwrap_or(txid))),
     });
     let proven = !matches!(outcome, Outcome::Open(_)) && payer.source.is_proven();
     let explanation = cause.to_string();

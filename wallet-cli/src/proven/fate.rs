@@ -117,14 +117,14 @@ impl Survey<'_> {
     }
 
     /// A payment that `address` sent with this nonce, as an index of addresses shows it: to be proven before it counts.
-    pub async fn sent_with(&self, address: &Address, shown: &str, nonce: u64) -> Option<TxId> {
+    pub async fn sent_with(&self, address: &Address, shown: &str, nonce: u64) -> Option<Transaction> {
         let mut before = None;
         for _ in 0..SENT_PAGES {
             let page = self.history(shown, before).await.ok()?;
             let shown = page.entries.iter().filter_map(|entry| entry.transaction.as_ref());
             for transaction in shown.filter_map(|shown| Transaction::from_bytes(&shown.raw.0).ok()) {
                 if transaction.body.sender == *address && transaction.body.nonce == nonce {
-                    return Some(transaction.id());
+                    return Some(transaction);
                 }
             }
             before = Some(page.next?.0);
@@ -135,7 +135,12 @@ impl Survey<'_> {
     /// The payment of `address` with this nonce in a block since `signed` (Unix ms), from the blocks themselves, each
     /// checked against its proven header: what used a nonce is known for certain, whatever nodes say of payments. Of
     /// blocks below the last [`TAIL`] nothing is found.
-    pub async fn used_by(&mut self, address: &Address, nonce: u64, signed: u64) -> Option<(TxId, Proven<Mined>)> {
+    pub async fn used_by(
+        &mut self,
+        address: &Address,
+        nonce: u64,
+        signed: u64,
+    ) -> Option<(Transaction, Proven<Mined>)> {
         let tip = self.best.height().get();
         let since = Timestamp::from_millis(signed.saturating_sub(CLOCKS_MS));
         for height in (tip.saturating_sub(TAIL)..=tip).rev() {
@@ -145,10 +150,10 @@ impl Survey<'_> {
             }
             let id = header.id();
             let transactions = self.transactions(id, header.txs_root).await?;
-            let found = transactions.iter().find(|it| it.body.sender == *address && it.body.nonce == nonce);
+            let found = transactions.into_iter().find(|it| it.body.sender == *address && it.body.nonce == nonce);
             if let Some(found) = found {
                 let confirmations = tip.saturating_sub(height).saturating_add(1);
-                return Some((found.id(), Proven::new(Mined { block: id, height, confirmations })));
+                return Some((found, Proven::new(Mined { block: id, height, confirmations })));
             }
         }
         None

@@ -11,7 +11,7 @@ use crate::{
     client::{ClientError, Node, lag, other_rules},
     error::WalletError,
     output::Output,
-    payments::Sender,
+    payments::{BURIED, Sender},
     run::Session,
 };
 use cairn_genesis::Network;
@@ -62,10 +62,7 @@ impl<'a> Source<'a> {
 
     /// Tells of nodes that lag behind or have other rules, of liars, and of what is not quite as it should be.
     pub fn tell(&self, network: &Network, output: &mut Output<'_>) -> io::Result<()> {
-        let infos: Vec<(&str, &NodeInfo)> = match self {
-            Self::Proven(survey) => survey.infos().collect(),
-            Self::Trusted(_, node, info) => vec![(node.url(), info)],
-        };
+        let infos = self.infos();
         for (url, info) in &infos {
             for said in [lag(info), other_rules(info, network)].into_iter().flatten() {
                 if infos.len() > 1 {
@@ -77,6 +74,19 @@ impl<'a> Source<'a> {
         }
         let report = self.report();
         report.iter().flat_map(Report::complaints).try_for_each(|complaint| output.warn(complaint))
+    }
+
+    /// What the nodes say of themselves, the one that is believed first.
+    pub fn infos(&self) -> Vec<(&str, &NodeInfo)> {
+        match self {
+            Self::Proven(survey) => survey.infos().collect(),
+            Self::Trusted(_, node, info) => vec![(node.url(), info)],
+        }
+    }
+
+    /// The node that is believed, or whose chain is.
+    pub fn node(&self) -> Option<&str> {
+        self.infos().first().map(|(url, _)| *url)
     }
 
     /// What stands behind what was read; `None` where a node is believed.
@@ -107,13 +117,17 @@ impl<'a> Source<'a> {
                 let account = survey.account(address, shown).await?;
                 let (height, newest) = (survey.height(), survey.is_newest());
                 let at_tip = account.newest.unwrap_or_default();
-                let sender = Sender { height, nonce: at_tip.nonce, balance: at_tip.balance, newest };
+                // On a chain so short that nothing is buried, nothing is settled.
+                let deep = height.saturating_sub(account.at.height.get()).saturating_add(1) >= BURIED;
+                let settled = account.settled.filter(|_| deep).unwrap_or_default().nonce;
+                let sender = Sender { height, nonce: at_tip.nonce, settled, balance: at_tip.balance, newest };
                 Ok(Seen { sender: Proven::new(sender), said: account.said })
             }
             Self::Trusted(owner, node, _) => {
                 let said = node.account(shown).await?;
                 let (nonce, balance) = (said.nonce.0, said.balance.0);
-                let sender = Claimed::new(Sender { height: said.height, nonce, balance, newest: true });
+                let sender = Sender { height: said.height, nonce, settled: nonce, balance, newest: true };
+                let sender = Claimed::new(sender);
                 Ok(Seen { sender: sender.believe(*owner), said: Claimed::new(said) })
             }
         }

@@ -437,3 +437,21 @@ fn without_verifying_it_is_said_aloud() {
     let shown = home.json(&line(&[&chain.serve()], "--trust-node balance"));
     assert_eq!(shown["proof"], Value::Null);
 }
+
+/// A receipt tells nothing of what came after it: when that may be much, it says so.
+#[test]
+fn a_receipt_older_than_a_day_is_called_so() {
+    for (age_ms, old) in [(25 * 3_600_000, true), (23 * 3_600_000, false)] {
+        let (home, chain, address) = paid_since(age_ms);
+        let mut before = Chain::new(chain.headers.spec.clone());
+        before.grow(21);
+        let txid = before.pay(address, PAID).id();
+        let receipt = home.ok(&line(&[&chain.serve()], &format!("receipt {txid}")));
+        fs::write(home.path("receipt"), &receipt).expect("written");
+        let shown = home.json("--chain @easy.toml verify-receipt @receipt");
+        assert_eq!(shown["old"], old, "{shown}");
+        assert!(shown["age_ms"].as_u64() > Some(age_ms - 120_000), "{shown}");
+        let text = home.ok("--chain @easy.toml verify-receipt @receipt");
+        assert_eq!(text.contains("It is old: the payment may have been left behind since."), old, "{text}");
+    }
+}

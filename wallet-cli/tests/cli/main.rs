@@ -10,4 +10,6 @@ mod lies;
 mod node;
 mod once;
 mod payments;
+mod scene;
+mod screen;
 mod wallets;

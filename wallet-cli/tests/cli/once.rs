@@ -1,205 +1,24 @@
-//! One payment is paid once: a network with a chain and a pool, whose nodes prove what is so and say what a test wants.
+//! One payment is paid once, whatever nodes say, and what is shown is so.
 
 use crate::{
-    chain::{Chain, json, network, write_network},
+    chain::{Chain, write_network},
     harness::{Home, Run},
     node::{Reply, reply},
+    scene::{Fields, Net, PAID, Scene, with},
 };
-use cairn_ledger::{
-    keys::Address,
-    testing::{self, key},
-    transaction::Transaction,
-};
-use cairn_rpc::{
-    error::{Code, RpcError},
-    text::{HexBytes, Text},
-    types::{MempoolInfo, Submitted, TxState, TxStatus},
-};
+use cairn_ledger::testing::{self, key};
+use cairn_rpc::error::{Code, RpcError};
 use serde_json::{Value, json};
 use std::{
     fs,
     net::TcpListener,
     process::Stdio,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
     thread,
 };
 
-/// What a node makes of its true answer: the method, and the answer.
-type Trick = Arc<dyn Fn(&str, Result<Value, RpcError>) -> Reply + Send + Sync>;
-
-/// What the wallet has at first, in pebbles.
-const PAID: u64 = 1_250_000_000;
-
-/// The chain and the pool that all nodes share, whatever each says.
-#[derive(Clone)]
-struct Net {
-    chain: Arc<Mutex<Chain>>,
-    pool: Arc<Mutex<Vec<Transaction>>>,
-}
-
-/// A wallet with money on a network of its own, and somebody to pay.
-struct Scene {
-    home: Home,
-    net: Net,
-    bob: Address,
-    to: String,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let home = Home::new();
-        let spec = network(400_000);
-        write_network(&home, &spec);
-        let made = home.json("--chain @easy.toml restore --words-file @words --kdf-memory-mib 8");
-        let address = spec.params().prefix.decode(made["address"].as_str().expect("an address")).expect("an address");
-        let bob = key(2).address();
-        let to = spec.params().prefix.encode(&bob);
-        let mut chain = Chain::new(spec);
-        chain.grow(5);
-        chain.mine(vec![chain.pay(address, PAID)], 2_000);
-        chain.grow(10);
-        let net = Net { chain: Arc::new(Mutex::new(chain)), pool: Arc::new(Mutex::new(Vec::new())) };
-        Self { home, net, bob, to }
-    }
-
-    fn line(&self, nodes: &[&str], command: &str) -> String {
-        let nodes: String = nodes.iter().map(|node| format!("--node {node} ")).collect();
-        format!("--chain @easy.toml {nodes}{command}")
-    }
-
-    /// A run with `--json`.
-    fn run(&self, nodes: &[&str], command: &str) -> Run {
-        self.home.run(&format!("--json {}", self.line(nodes, command)))
-    }
-
-    fn send(&self, nodes: &[&str], more: &str) -> Run {
-        self.run(nodes, &format!("send {} 1 {more}", self.to))
-    }
-
-    /// What Bob was paid since the beginning, in CRN.
-    fn paid(&self, before: u64) -> u64 {
-        (self.net.balance(&self.bob) - before) / 100_000_000
-    }
-
-    fn journal(&self) -> String {
-        fs::read_to_string(self.home.journal_file()).expect("a journal")
-    }
-}
-
-impl Net {
-    fn chain(&self) -> MutexGuard<'_, Chain> {
-        self.chain.lock().expect("no test thread failed")
-    }
-
-    fn balance(&self, address: &Address) -> u64 {
-        self.chain().state().balance(address).pebbles()
-    }
-
-    /// A block with everything of the pool that fits; the rest is forgotten.
-    fn mine(&self) {
-        let pooled = std::mem::take(&mut *self.pool.lock().expect("no test thread failed"));
-        let mut chain = self.chain();
-        let height = chain.headers.tip.header().height.get() + 1;
-        let mut fitting: Vec<Transaction> = Vec::new();
-        for transaction in pooled {
-            let body = &transaction.body;
-            let before = fitting.iter().filter(|other| other.body.sender == body.sender).count() as u64;
-            let next = chain.state().nonce(&body.sender) + before;
-            if body.nonce == next && (body.valid_until.get() == 0 || body.valid_until.get() >= height) {
-                fitting.push(transaction);
-            }
-        }
-        chain.mine(fitting, 2_000);
-    }
-
-    /// The true answer, with a pool.
-    fn answer(&self, request: &Value) -> Result<Value, RpcError> {
-        let mut pool = self.pool.lock().expect("no test thread failed");
-        let chain = self.chain();
-        let parameter = request["params"][0].clone();
-        match request["method"].as_str().expect("a method") {
-            "mempool_info" => {
-                let min_fee_rate = 1;
-                Ok(json(MempoolInfo { count: 0, bytes: 0, max_count: 1, max_bytes: 1, senders: 0, min_fee_rate }))
-            }
-            "tx_submit" => {
-                let HexBytes(raw) = serde_json::from_value(parameter).expect("hex");
-                let transaction = Transaction::from_bytes(&raw)?;
-                let txid = Text(transaction.id());
-                if transaction.body.nonce < chain.state().nonce(&transaction.body.sender) {
-                    let mined = chain.status(txid).state == TxState::Mined;
-                    let code = if mined { Code::TxAlreadyMined } else { Code::TxNonceUsed };
-                    return Err(RpcError::new(code, "its nonce is used"));
-                }
-                if !pool.contains(&transaction) {
-                    // As a pool does: one in the place of another.
-                    pool.retain(|other| {
-                        (other.body.sender, other.body.nonce) != (transaction.body.sender, transaction.body.nonce)
-                    });
-                    pool.push(transaction);
-                }
-                Ok(json(Submitted { txid }))
-            }
-            "tx_status" => {
-                let txid: Text<_> = serde_json::from_value(parameter).expect("an id");
-                let status = chain.status(txid);
-                let pooled = pool.iter().any(|pooled| pooled.id() == txid.0);
-                let waits = status.state != TxState::Mined && pooled;
-                Ok(json(if waits { TxStatus { state: TxState::Pooled, ..status } } else { status }))
-            }
-            "state_getAccount" => {
-                let shown = parameter.as_str().expect("an address");
-                let address = chain.spec().params().prefix.decode(shown)?;
-                let mut account = chain.account(shown);
-                let own = pool.iter().filter(|pooled| pooled.body.sender == address);
-                account.pending.count = own.count() as u64;
-                account.pending.nonce = Text(account.nonce.0 + account.pending.count);
-                Ok(json(account))
-            }
-            _ => chain.answer(request),
-        }
-    }
-
-    fn serve(&self, trick: Trick) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let net = self.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let answer = |request: &Value| {
-                    let method = request["method"].as_str().expect("a method");
-                    trick(method, net.answer(request))
-                };
-                // A client that goes away is no concern of ours.
-                let _gone = reply(&stream, &answer);
-            }
-        });
-        url
-    }
-
-    fn honest(&self) -> String {
-        self.serve(Arc::new(|_, answer| Reply::Answer(answer)))
-    }
-
-    /// A node that lies in its answers to one method.
-    fn lying(&self, asked: &'static str, tell: impl Fn(Value) -> Value + Send + Sync + 'static) -> String {
-        self.serve(Arc::new(move |method, answer| match answer {
-            Ok(truth) if method == asked => Reply::Answer(Ok(tell(truth))),
-            answer => Reply::Answer(answer),
-        }))
-    }
-
-    /// A node that passes a payment on, and answers something else.
-    fn relaying(&self, tell: impl Fn() -> Reply + Send + Sync + 'static) -> String {
-        self.serve(Arc::new(move |method, answer| if method == "tx_submit" { tell() } else { Reply::Answer(answer) }))
-    }
-}
-
 /// What a node answers, whatever it was given.
 type Answer = fn() -> Reply;
-/// Fields of an answer, and what a liar puts there.
-type Fields = Vec<(&'static str, Value)>;
-
 /// Every way to say no to a payment that was passed on.
 fn refusals() -> Vec<(&'static str, Answer)> {
     fn no(code: Code) -> Reply {
@@ -232,38 +51,51 @@ fn refusals() -> Vec<(&'static str, Answer)> {
 }
 
 /// 22 lies: a node passes a payment on and says that it did not. However often its owner tries again, by whatever
-/// command, it is paid once; and afterwards, once it is known, a second one may be made.
+/// command, it is paid once; and afterwards, once it is known, a second one may be made. Each beside the same node telling
+/// the truth.
 #[test]
 fn lie_refused_and_passed_on() {
     let all = refusals();
     assert!(all.len() >= 20);
     for (what, tell) in all {
         let scene = Scene::new();
-        let (before, liar) = (scene.net.balance(&scene.bob), scene.net.relaying(tell));
-        let first = scene.send(&[&liar], "");
+        let before = scene.net.balance(&scene.bob);
+        let node = scene.net.liar(move |method, _| (method == "tx_submit").then(tell));
+        let nodes = [&*node.url];
+        // The control: the truth.
+        let sent = scene.send(&nodes, "");
+        assert_eq!((sent.code, &sent.json()["state"]), (Some(0), &json!("pooled")), "{what}: {sent:?}");
+        assert_eq!(scene.send(&nodes, "").json()["error"]["kind"], "payment_open", "{what}");
+        scene.net.mine();
+        assert_eq!((scene.paid(before), node.told()), (1, 0), "{what}");
+        // The lie.
+        node.lies(true);
+        let first = scene.send(&nodes, "");
         assert!(matches!(first.code, Some(1 | 3)), "{what}: {first:?}");
+        assert!(node.told() > 0, "{what}: no lie was told");
         let error = first.json()["error"].clone();
         let txid = error["txid"].as_str().unwrap_or_else(|| panic!("{what}: {error}")).to_owned();
         let message = error["message"].as_str().expect("a message");
         assert!(message.contains(&format!("why {txid}")) && !message.contains("send it again"), "{what}: {message}");
         // Tried again before the block, and after it.
-        let open = scene.send(&[&liar], "").json();
+        let open = scene.send(&nodes, "").json();
         assert_eq!(open["error"]["kind"], "payment_open", "{what}: {open}");
         assert_eq!(open["error"]["txid"], txid, "{what}");
-        scene.run(&[&liar], &format!("resend {txid}"));
+        scene.run(&nodes, &format!("resend {txid}"));
         scene.net.mine();
         for _ in 0..2 {
-            let paid = scene.send(&[&liar], "").json();
+            let paid = scene.send(&nodes, "").json();
             assert_eq!(paid["error"]["kind"], "already_paid", "{what}: {paid}");
         }
         scene.net.mine();
-        assert_eq!(scene.paid(before), 1, "{what}");
-        // The next step of the message tells the truth, and then a second payment is a second payment.
-        let why = scene.run(&[&liar], &format!("why {txid}")).json();
-        assert_eq!((&why["cause"], &why["proven"]), (&json!("mined"), &json!(true)), "{what}: {why}");
-        scene.send(&[&liar], "");
-        scene.net.mine();
         assert_eq!(scene.paid(before), 2, "{what}");
+        // The next step of the message tells the truth, and then another payment is another payment.
+        let why = scene.run(&nodes, &format!("why {txid}")).json();
+        assert_eq!((&why["cause"], &why["proven"]), (&json!("mined"), &json!(true)), "{what}: {why}");
+        node.lies(false);
+        assert_eq!(scene.send(&nodes, "").code, Some(0), "{what}: the control");
+        scene.net.mine();
+        assert_eq!(scene.paid(before), 3, "{what}");
     }
 }
 
@@ -301,15 +133,6 @@ fn a_liar_beside_an_honest_node_hinders_nothing() {
     }
 }
 
-/// Sets fields of an answer.
-fn with(mut answer: Value, fields: &[(&str, Value)]) -> Value {
-    for (name, value) in fields {
-        let place = name.split('.').fold(&mut answer, |place, part| &mut place[part]);
-        *place = value.clone();
-    }
-    answer
-}
-
 /// 16 lies about a payment that waits: none of them ends in the advice to pay again, and none lets it be paid twice.
 #[test]
 fn lie_about_a_payment_that_waits() {
@@ -344,34 +167,97 @@ fn lie_about_a_payment_that_waits() {
     for (what, method, fields) in lies {
         let scene = Scene::new();
         let (before, honest) = (scene.net.balance(&scene.bob), scene.net.honest());
-        let liar = scene.net.lying(method, move |answer| with(answer, &fields));
-        let sent = scene.send(&[&honest], "").json();
-        let txid = sent["txid"].as_str().unwrap_or_else(|| panic!("{sent}")).to_owned();
-        for nodes in [vec![&*liar], vec![&*liar, &*honest], vec![&*honest, &*liar]] {
-            let why = scene.run(&nodes, &format!("why {txid}")).json();
+        let node = scene.net.liar(tells(method, fields));
+        let txid = scene.send(&[&node.url], "").json()["txid"].as_str().expect("an id").to_owned();
+        let asked = |nodes: &[&str]| {
+            ["why", "status", "resend"].map(|command| scene.run(nodes, &format!("{command} {txid}")).json())
+        };
+        // The control: the truth.
+        let [why, status, resent] = asked(&[&node.url]);
+        assert_eq!((&why["cause"], &why["remedy"]), (&json!("waiting"), &Value::Null), "{what}: {why}");
+        assert_eq!((&status["state"], &status["proven"]), (&json!("pooled"), &json!(false)), "{what}: {status}");
+        assert_eq!(resent["state"], "pooled", "{what}: {resent}");
+        assert_eq!(scene.send(&[&node.url], "").json()["error"]["txid"], txid, "{what}");
+        assert_eq!(node.told(), 0, "{what}");
+        // The lie.
+        node.lies(true);
+        for nodes in [vec![&*node.url], vec![&*node.url, &*honest], vec![&*honest, &*node.url]] {
+            let [why, status, resent] = asked(&nodes);
             let found_out = why["error"]["kind"] == "node_lies";
             assert!(found_out || why["remedy"] != "send" && why["proven"] == false, "{what}: {why}");
+            assert!(status["error"].is_object() || status["proven"] == false, "{what}: {status}");
+            assert!(resent["error"].is_object() || resent["proven"] == false, "{what}: {resent}");
             let again = scene.send(&nodes, "").json();
             assert!(again["error"].is_object() && again["txid"].is_null(), "{what}: {again}");
-            let status = scene.run(&nodes, &format!("status {txid}")).json();
-            assert!(status["error"].is_object() || status["proven"] == false, "{what}: {status}");
+            scene.run(&nodes, "repair");
+            // Beside an honest node it may not even be asked.
+            assert!(node.told() > 0 || nodes.len() > 1, "{what}: no lie was told");
         }
         scene.net.mine();
         scene.net.mine();
         assert_eq!(scene.paid(before), 1, "{what}");
-        let honest_again = scene.run(&[&honest], &format!("why {txid}")).json();
-        assert_eq!((&honest_again["cause"], &honest_again["proven"]), (&json!("mined"), &json!(true)), "{what}");
+        node.lies(false);
+        let why = scene.run(&[&node.url], &format!("why {txid}")).json();
+        assert_eq!((&why["cause"], &why["proven"]), (&json!("mined"), &json!(true)), "{what}: {why}");
     }
 }
 
-/// The control: an honest node's word about a payment that waits.
+/// A node that says something else in some fields of its answers to one method.
+fn tells(
+    asked: &'static str,
+    fields: Fields,
+) -> impl Fn(&str, &Result<Value, RpcError>) -> Option<Reply> + Send + Sync + 'static {
+    move |method, answer| match answer {
+        Ok(truth) if method == asked => Some(Reply::Answer(Ok(with(truth.clone(), &fields)))),
+        _ => None,
+    }
+}
+
+/// 14 lies about what was mined and what there is: what is shown is what is proven, or the node is found out; alone, and
+/// beside an honest node in both orders. Each beside the same node telling the truth.
 #[test]
-fn an_honest_word_about_a_payment_that_waits_is_passed_on() {
+fn lie_about_what_is_so() {
+    let fake = "ab".repeat(32);
+    let row = |command, method, fields: Fields, shown| (command, method, fields, shown);
+    let lies: Vec<(&str, &'static str, Fields, &str)> = vec![
+        row("balance", "state_getAccount", vec![("balance", json!("99999999999"))], "/balance"),
+        row("balance", "state_getAccount", vec![("balance", json!("99999999999"))], "/newest/balance"),
+        row("balance", "state_getAccount", vec![("nonce", json!("44"))], "/nonce"),
+        row("balance", "node_info", vec![("height", json!(1_000_000))], "/newest/height"),
+        row("accounts", "state_getAccount", vec![("balance", json!("99999999999"))], "/accounts/0/balance"),
+        row("", "state_getAccount", vec![("balance", json!("99999999999"))], "/balance"),
+        row("", "node_info", vec![("height", json!(1_000_000))], "/height"),
+        row("status TXID", "tx_status", vec![("confirmations", json!(9_999))], "/confirmations"),
+        row("status TXID", "tx_status", vec![("height", json!(3))], "/height"),
+        row("status TXID", "tx_status", vec![("block", json!(fake))], "/block"),
+        row("why TXID", "tx_status", vec![("confirmations", json!(9_999))], "/explanation"),
+        row("resend TXID", "tx_status", vec![("confirmations", json!(9_999))], "/confirmations"),
+        row("history", "tx_status", vec![("confirmations", json!(9_999))], "/payments/0/status/confirmations"),
+        row("history", "tx_status", vec![("block", json!(fake))], "/payments/0/status/block"),
+    ];
     let scene = Scene::new();
     let honest = scene.net.honest();
     let txid = scene.send(&[&honest], "").json()["txid"].as_str().expect("an id").to_owned();
-    let why = scene.run(&[&honest], &format!("why {txid}")).json();
-    assert_eq!((&why["cause"], &why["remedy"]), (&json!("waiting"), &Value::Null), "{why}");
+    (0..3).for_each(|_| scene.net.mine());
+    for (command, method, fields, shown) in lies {
+        let what = format!("{command} {method} {shown}");
+        let node = scene.net.liar(tells(method, fields));
+        let ask = |nodes: &[&str]| scene.run(nodes, &command.replace("TXID", &txid)).json();
+        let truth = ask(&[&honest]).pointer(shown).cloned().unwrap_or_default();
+        assert!(!truth.is_null(), "{what}");
+        assert_eq!((ask(&[&node.url]).pointer(shown), node.told()), (Some(&truth), 0), "{what}: the control");
+        node.lies(true);
+        for nodes in [vec![&*node.url], vec![&*node.url, &*honest], vec![&*honest, &*node.url]] {
+            let said = ask(&nodes);
+            let held = said.pointer(shown).is_none_or(|it| it.is_null() || *it == truth);
+            assert!(held, "{what} {}: {said}, and not {truth}", nodes.len());
+            assert!(
+                nodes.len() == 1 || said.pointer(shown) == Some(&truth),
+                "{what}: an honest node was asked: {said}"
+            );
+        }
+        assert!(node.told() > 0, "{what}: no lie was told");
+    }
 }
 
 /// An honest node, and a block between two questions: the payment is found in it, and nobody is told to pay again.
@@ -422,16 +308,71 @@ fn what_expired_by_proof_may_be_paid_anew() {
     (0..3).for_each(|_| scene.net.mine());
     assert_eq!(scene.send(&[&honest], "").json()["error"]["kind"], "payment_open", "one block is left");
     scene.net.mine();
-    let why = scene.run(&[&honest], &format!("why {txid}")).json();
-    let said = (&why["cause"], &why["remedy"], &why["proven"]);
-    assert_eq!(said, (&json!("expired"), &json!("send"), &json!(true)), "{why}");
+    let why = |txid: &str| {
+        let why = scene.run(&[&honest], &format!("why {txid}")).json();
+        (why["cause"].clone(), why["remedy"].clone(), why["proven"].clone())
+    };
+    assert_eq!(why(&txid), (json!("expiring"), json!("bump"), json!(false)), "the last blocks may be replaced");
+    (0..5).for_each(|_| scene.net.mine());
+    assert_eq!(why(&txid), (json!("expired"), json!("send"), json!(true)));
     let sent = scene.send(&[&honest], "").json();
     assert_eq!(sent["nonce"], "0", "{sent}");
+    // The one in its place pays the same: nobody is told to pay a third time.
+    assert_eq!(why(&txid), (json!("expired"), json!("why"), json!(true)));
     scene.net.mine();
     assert_eq!(scene.paid(before), 1);
-    // What was replaced is over, too, once its rival is proven.
+    assert_eq!(why(&txid), (json!("paid_instead"), Value::Null, json!(false)));
+    (0..5).for_each(|_| scene.net.mine());
+    assert_eq!(why(&txid), (json!("paid_instead"), Value::Null, json!(true)));
+}
+
+/// What has just expired takes its own place at once, for that needs no proof.
+#[test]
+fn what_is_paid_anew_at_its_last_block_takes_its_own_place() {
+    let scene = Scene::new();
+    let (before, honest) = (scene.net.balance(&scene.bob), scene.net.honest());
+    let txid = scene.send(&[&honest], "--valid-for 4").json()["txid"].as_str().expect("an id").to_owned();
+    let old = scene.net.pool.lock().expect("no test thread failed").remove(0);
+    let fork = scene.net.chain().clone();
+    (0..4).for_each(|_| scene.net.mine());
+    let sent = scene.send(&[&honest], "").json();
+    assert_eq!((&sent["nonce"], &sent["replaces"]), (&json!("0"), &json!([txid])), "{sent}");
+    // A branch in which the first is mined after all: the second never is.
+    *scene.net.chain() = fork;
+    scene.net.chain().mine(vec![old], 2_001);
+    (0..6).for_each(|_| scene.net.mine());
+    assert_eq!(scene.paid(before), 1);
+    let why = scene.run(&[&honest], &format!("why {}", sent["txid"].as_str().expect("an id"))).json();
+    assert_eq!((&why["cause"], &why["remedy"]), (&json!("paid_instead"), &Value::Null), "{why}");
+}
+
+/// The last blocks give way to others: what was proven to be in them is open again, is never paid twice, and its owner is
+/// told what to do.
+#[test]
+fn what_leaves_the_chain_is_open_again_and_paid_once() {
+    let scene = Scene::new();
+    let (before, honest) = (scene.net.balance(&scene.bob), scene.net.honest());
+    let fork = scene.net.chain().clone();
+    let txid = scene.send(&[&honest], "").json()["txid"].as_str().expect("an id").to_owned();
+    scene.net.mine();
+    let status = || scene.run(&[&honest], &format!("status {txid}")).json();
+    let shown = status();
+    assert_eq!((&shown["state"], &shown["proven"]), (&json!("mined"), &json!(true)), "{shown}");
+    // Two blocks with more work, and without it.
+    *scene.net.chain() = fork;
+    scene.net.chain().mine(Vec::new(), 2_001);
+    scene.net.mine();
+    assert_eq!(scene.paid(before), 0);
+    let shown = status();
+    assert_eq!((&shown["state"], &shown["proven"]), (&json!("unknown"), &json!(false)), "{shown}");
     let why = scene.run(&[&honest], &format!("why {txid}")).json();
-    assert_eq!((&why["cause"], &why["proven"]), (&json!("nonce_used"), &json!(true)), "{why}");
+    assert_eq!((&why["cause"], &why["remedy"], &why["proven"]), (&json!("absent"), &json!("resend"), &json!(false)));
+    let again = scene.send(&[&honest], "").json();
+    assert_eq!((&again["error"]["kind"], &again["error"]["txid"]), (&json!("payment_open"), &json!(txid)), "{again}");
+    assert_eq!(scene.run(&[&honest], &format!("resend {txid}")).code, Some(0));
+    scene.net.mine();
+    assert_eq!((scene.paid(before), &status()["state"]), (1, &json!("mined")));
+    assert_eq!(scene.send(&[&honest], "").code, Some(0), "the control: another payment is another payment");
 }
 
 /// A payment of another wallet with the same words took the place: the blocks themselves prove it, whatever the node says
@@ -447,7 +388,21 @@ fn what_used_a_nonce_is_read_from_the_blocks() {
     scene.net.pool.lock().expect("no test thread failed").clear();
     let rival = other.json(&scene.line(&[&honest], &format!("send {} 3", scene.to)));
     assert_eq!(rival["nonce"], "0");
+    let fork = scene.net.chain().clone();
+    let old = scene.journalled(&txid);
     scene.net.mine();
+    // One block's word: it may still be the first that is mined.
+    let why = scene.run(&[&honest], &format!("why {txid}")).json();
+    assert_eq!((&why["cause"], &why["remedy"], &why["proven"]), (&json!("overtaken"), &json!("why"), &json!(false)));
+    assert_eq!(scene.send(&[&honest], "").json()["error"]["kind"], "payment_open");
+    let branch = std::mem::replace(&mut *scene.net.chain(), fork);
+    scene.net.chain().mine(vec![old], 2_001);
+    scene.net.mine();
+    let why = scene.run(&[&honest], &format!("why {txid}")).json();
+    assert_eq!((&why["cause"], &why["proven"], scene.paid(before)), (&json!("mined"), &json!(true), 1), "{why}");
+    // The other branch again, and so many blocks that it stays.
+    *scene.net.chain() = branch;
+    (0..5).for_each(|_| scene.net.mine());
     let why = scene.run(&[&honest], &format!("why {txid}")).json();
     assert_eq!((&why["cause"], &why["remedy"]), (&json!("nonce_used"), &json!("send")), "{why}");
     assert!(why["explanation"].as_str().is_some_and(|said| said.contains(rival["txid"].as_str().expect("an id"))));
@@ -707,4 +662,57 @@ fn a_receipt_says_what_it_weighs_and_how_old_it_is() {
     assert!(text.contains("less work than this wallet has proven"), "{text}");
     let shown = scene.home.json("--chain @easy.toml verify-receipt @receipt");
     assert_eq!((&shown["newer_seen"], &shown["old"]), (&json!(true), &json!(false)), "{shown}");
+}
+
+/// A line of the journal that cannot be read may hold a payment that is open: nothing like it is paid unasked, and its owner
+/// is told what to do.
+#[test]
+fn a_damaged_journal_pays_nothing_unasked_and_says_what_to_do() {
+    let scene = Scene::new();
+    let (before, honest) = (scene.net.balance(&scene.bob), scene.net.honest());
+    let txid = scene.send(&[&honest], "").json()["txid"].as_str().expect("an id").to_owned();
+    let whole = scene.journal();
+    assert_eq!(scene.send(&[&honest], "").json()["error"]["kind"], "payment_open", "the control");
+    let raw = whole.find("\"raw\":\"").expect("there") + 100;
+    let digit = if &whole[raw..=raw] == "0" { "1" } else { "0" };
+    for damaged in [format!("{}{digit}{}", &whole[..raw], &whole[raw + 1..]), whole.replacen("\"txid\"", "\"tx\"", 1)] {
+        fs::write(scene.home.journal_file(), &damaged).expect("written");
+        let refused = scene.send(&[&honest], "").json();
+        assert_eq!(refused["error"]["kind"], "journal_damaged", "{refused}");
+        let said = refused["error"]["message"].as_str().expect("a message");
+        let file = scene.home.journal_file().display().to_string();
+        assert!(said.contains(&format!("sed -n LINEp {file}")) && said.contains("--again"), "{said}");
+        let history = scene.run(&[&honest], "history").json();
+        assert_eq!(history["damaged_lines"], json!([1]), "{history}");
+        assert_eq!(scene.journal(), damaged, "nothing of it is lost");
+    }
+    fs::write(scene.home.journal_file(), &whole).expect("written");
+    scene.net.mine();
+    let why = scene.run(&[&honest], &format!("why {txid}")).json();
+    assert_eq!((&why["cause"], scene.paid(before)), (&json!("mined"), 1), "brought back from a backup: {why}");
+}
+
+/// A journal from before refusals were kept in short.
+#[test]
+fn a_journal_with_a_huge_refusal_is_read_by_every_command() {
+    let scene = Scene::new();
+    let honest = scene.net.honest();
+    let txid = scene.send(&[&honest], "").json()["txid"].as_str().expect("an id").to_owned();
+    let refusal = format!(
+        "{{\"event\":\"refused\",\"time\":1,\"txid\":\"{txid}\",\"code\":3023,\"message\":\"{}\"}}\n",
+        "x".repeat(300 << 20)
+    );
+    let mut file = fs::OpenOptions::new().append(true).open(scene.home.journal_file()).expect("there");
+    std::io::Write::write_all(&mut file, refusal.as_bytes()).expect("written");
+    for command in ["history", "", &format!("status {txid}"), &format!("why {txid}"), &format!("resend {txid}")] {
+        let run = scene.run(&[&honest], command);
+        assert!(run.code == Some(0) && run.out.len() < 10_000, "{command}: {:?} {}", run.code, run.out.len());
+    }
+    assert_eq!(scene.send(&[&honest], "").json()["error"]["txid"], txid, "the payment is known");
+    scene.net.mine();
+    assert_eq!(scene.send(&[&honest], "").code, Some(0));
+    // What is written after it is found there.
+    let history = scene.run(&[&honest], "history").json();
+    assert_eq!(history["payments"].as_array().map(Vec::len), Some(2), "{history}");
+    assert_eq!(history["damaged_lines"], json!([]), "{history}");
 }

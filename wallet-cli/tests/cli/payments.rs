@@ -423,6 +423,9 @@ fn why_explains_and_says_what_to_do() {
         node.url()
     )));
     node.state().height = 220;
+    assert!(why(&node).contains("the last blocks may still be replaced, so it is paid anew in its own place"));
+    assert!(why(&node).contains(&format!(" bump {txid}")));
+    node.state().height = 225;
     assert!(why(&node).contains("it expired: it could be mined until block 220"));
     home.fails(&home.at(&node, &format!("why {}", "ab".repeat(32))), 1, "not_in_journal");
 }
@@ -507,4 +510,23 @@ fn completions_are_for_every_shell() {
 fn the_screen_needs_a_terminal() {
     let (home, node) = (Home::with_alice(), FakeNode::local());
     assert!(home.fails(&home.at(&node, "watch"), 1, "no_screen").contains(" balance and wallet "));
+}
+
+/// Whoever believes a node is not paid twice either: what was mined without its owner having been told is asked about.
+#[test]
+fn what_a_trusted_node_says_was_paid_is_not_paid_again_unasked() {
+    let (home, node) = (Home::with_alice(), FakeNode::local());
+    node.state().refusal = Some(RpcError::new(Code::TxPoolFull, "full"));
+    let line = home.at(&node, &format!("send {BOB} 1"));
+    let refused = home.run(&format!("--json {line}")).json();
+    let txid = refused["error"]["txid"].as_str().expect("an id").to_owned();
+    node.state().refusal = None;
+    home.fails(&line, 1, "payment_open");
+    (node.state().nonce, node.state().states) = (1, vec![TxState::Mined]);
+    let error = home.fails(&line, 1, "already_paid");
+    assert!(error.contains(&txid) && error.contains("--again"), "{error}");
+    assert!(node.state().submitted.is_empty());
+    // The control: once the owner was told, another payment is another payment.
+    assert!(home.ok(&home.at(&node, &format!("why {txid}"))).contains("it is in block 100"));
+    assert_eq!(home.json(&line)["nonce"], "1");
 }
