@@ -21,46 +21,60 @@ use serde::Serialize;
 use std::fmt;
 
 #[derive(Serialize)]
-struct Balance<'a> {
+pub(crate) struct Balance<'a> {
     name: &'a str,
     chain: &'a str,
     address: &'a str,
     exists: bool,
-    balance: Pebbles,
+    pub balance: Pebbles,
     nonce: Text<u64>,
     /// What the node says about payments that wait.
-    pending: PendingJson,
+    pub pending: PendingJson,
     /// The block that balance and nonce are read at.
-    height: u64,
+    pub height: u64,
     block: Text<BlockId>,
     /// What it has at the tip, which the last blocks may still change.
-    newest: Newest,
+    pub newest: Newest,
     /// Whether the node still catches up with its peers, so that this may be old.
     syncing: bool,
     /// What stands behind it; null with `--trust-node`.
-    proof: Option<Report>,
+    pub proof: Option<Report>,
+    /// The node whose word it is, or whose chain is believed.
     #[serde(skip)]
-    lag: Option<String>,
+    pub node: String,
+    #[serde(skip)]
+    pub lag: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Newest {
-    balance: Pebbles,
-    height: u64,
+pub(crate) struct Newest {
+    pub balance: Pebbles,
+    pub height: u64,
 }
 
 pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
-    let balance = if session.options.trust_node {
+    if session.options.trust_node {
         warn_of_trust(output)?;
-        told(session, &network, &wallet).await?
-    } else {
-        proven(session, &network, &wallet).await?
-    };
+    }
+    let balance = look(session, &network, &wallet).await?;
     complain(balance.proof.as_ref(), output)?;
     output.result(&balance)?;
     Ok(())
+}
+
+/// What the wallet has: proven by all the nodes that are named, or, with `--trust-node`, the word of one.
+pub(crate) async fn look<'a>(
+    session: &'a Session<'_>,
+    network: &Network,
+    wallet: &'a Wallet,
+) -> Result<Balance<'a>, WalletError> {
+    if session.options.trust_node {
+        told(session, network, wallet).await
+    } else {
+        proven(session, network, wallet).await
+    }
 }
 
 async fn proven<'a>(
@@ -85,6 +99,7 @@ async fn proven<'a>(
         block: Text(at.id()),
         newest: Newest { balance: Pebbles(newest.unwrap_or_default().balance), height },
         syncing: lag.is_some(),
+        node: report.as_ref().map(|report| report.node.clone()).unwrap_or_default(),
         proof: report,
         lag,
     })
@@ -95,6 +110,7 @@ async fn told<'a>(session: &'a Session<'_>, network: &Network, wallet: &'a Walle
     let mut source = Source::open(session, network).await?;
     let seen = source.sender(&wallet.address, wallet.keystore.address()).await?;
     let (lag, account) = (source.lag(), seen.said.said().clone());
+    let node = source.node().unwrap_or_default().to_owned();
     Ok(Balance {
         name: session.options.wallet.as_str(),
         chain: wallet.keystore.chain(),
@@ -108,6 +124,7 @@ async fn told<'a>(session: &'a Session<'_>, network: &Network, wallet: &'a Walle
         newest: Newest { balance: account.balance, height: account.height },
         syncing: lag.is_some(),
         proof: None,
+        node,
         lag,
     })
 }

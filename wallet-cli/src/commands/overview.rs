@@ -1,8 +1,17 @@
-//! `wallet` alone: where you stand, and what to try.
+//! `wallet` alone: where you stand, proven, and what to try.
 
-use crate::{error::WalletError, output::Output, run::Session};
+use super::{
+    balance::{self, Balance},
+    complain, counted, warn_of_trust,
+};
+use crate::{
+    error::WalletError,
+    output::Output,
+    proven::{report::Report, source::Source},
+    run::{Session, Wallet},
+};
 use cairn_genesis::Network;
-use cairn_rpc::{text::Pebbles, types::AccountJson};
+use cairn_rpc::text::Pebbles;
 use serde::Serialize;
 use std::fmt;
 
@@ -13,17 +22,33 @@ struct Overview {
     /// Null when there is no such wallet.
     address: Option<String>,
     kind: Option<&'static str>,
-    node: String,
-    /// Why the node told nothing.
+    #[serde(flatten)]
+    seen: Seen,
+    /// Why no node was of help.
     node_error: Option<String>,
-    height: Option<u64>,
-    balance: Option<Pebbles>,
-    /// Payments of this wallet in the node's pool.
-    pending: Option<u64>,
     /// Payments ever signed here.
     payments: usize,
     #[serde(skip)]
     next: Vec<(String, &'static str)>,
+}
+
+/// What all the nodes that are named prove, or, with `--trust-node`, what one says.
+#[derive(Default, Serialize)]
+struct Seen {
+    /// The node whose chain is believed.
+    node: String,
+    /// The tip.
+    height: Option<u64>,
+    /// As `wallet balance` shows it.
+    balance: Option<Pebbles>,
+    /// What it is at the tip, which the last blocks may still change.
+    newest: Option<Pebbles>,
+    /// Payments of this wallet in a pool, as the node says.
+    pending: Option<u64>,
+    /// What stands behind it; null with `--trust-node`, and when no node was of help.
+    proof: Option<Report>,
+    #[serde(skip)]
+    lag: Option<String>,
 }
 
 pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
@@ -33,55 +58,47 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
         Err(WalletError::NoWallet { .. }) => None,
         Err(error) => return Err(error),
     };
-    let address = wallet.as_ref().map(|wallet| String::from(wallet.keystore.address()));
-    let asked = ask(session, &network, address.as_deref()).await;
-    let account = asked.as_ref().ok().and_then(|(_, _, account)| account.as_ref());
-    let node = match &asked {
-        Ok((url, _, _)) => url.clone(),
-        Err(_) => String::from(session.node(&network)?.url()),
+    if session.options.trust_node {
+        warn_of_trust(output)?;
+    }
+    let (seen, node_error) = match ask(session, &network, wallet.as_ref()).await {
+        Ok(seen) => (seen, None),
+        Err(error) => {
+            let node = String::from(session.node(&network)?.url());
+            (Seen { node, ..Seen::default() }, Some(error.to_string()))
+        }
     };
+    complain(seen.proof.as_ref(), output)?;
+    let kind = wallet.as_ref().map(|wallet| wallet.keystore.kind());
     output.result(&Overview {
         name: session.name.to_string(),
         chain: network.spec.params().name.clone(),
-        kind: wallet.as_ref().map(|wallet| wallet.keystore.kind()),
-        node,
-        node_error: asked.as_ref().err().map(ToString::to_string),
-        height: asked.as_ref().ok().map(|(_, height, _)| *height),
-        balance: account.map(|account| account.balance),
-        pending: account.map(|account| account.pending.count),
+        address: wallet.as_ref().map(|wallet| String::from(wallet.keystore.address())),
+        next: next(session, kind, &seen),
+        kind,
+        seen,
+        node_error,
         payments: session.journal()?.payments.len(),
-        next: next(session, wallet.as_ref().map(|wallet| wallet.keystore.kind()), account),
-        address,
     })?;
     Ok(())
 }
 
-async fn ask(
-    session: &Session<'_>,
-    network: &Network,
-    address: Option<&str>,
-) -> Result<(String, u64, Option<AccountJson>), WalletError> {
-    // The first that answers: all that it says is shown as its word.
-    let mut failure = None;
-    for node in session.nodes(network)? {
-        let info = match node.info().await {
-            Ok(info) => info,
-            Err(error) => {
-                failure = failure.or(Some(error));
-                continue;
-            }
-        };
-        let account = match address {
-            Some(address) => Some(node.account(address).await?),
-            None => None,
-        };
-        return Ok((String::from(node.url()), info.height, account));
-    }
-    Err(failure.map_or(WalletError::Lies { liars: Vec::new() }, WalletError::from))
+/// Of a wallet what it has; without one the chain alone.
+async fn ask(session: &Session<'_>, network: &Network, wallet: Option<&Wallet>) -> Result<Seen, WalletError> {
+    let Some(wallet) = wallet else {
+        let source = Source::open(session, network).await?;
+        let node = source.node().unwrap_or_default().to_owned();
+        let (proof, said) = (source.report(), source.infos().first().map(|(_, info)| info.height));
+        let height = proof.as_ref().map(|proof| proof.height).or(said);
+        return Ok(Seen { node, height, lag: source.lag(), proof, ..Seen::default() });
+    };
+    let Balance { balance, newest, pending, proof, node, lag, .. } = balance::look(session, network, wallet).await?;
+    let (height, pending) = (Some(newest.height), Some(pending.count));
+    Ok(Seen { node, height, balance: Some(balance), newest: Some(newest.balance), pending, proof, lag })
 }
 
 /// What somebody in this position mostly wants, likeliest first.
-fn next(session: &Session<'_>, kind: Option<&str>, account: Option<&AccountJson>) -> Vec<(String, &'static str)> {
+fn next(session: &Session<'_>, kind: Option<&str>, seen: &Seen) -> Vec<(String, &'static str)> {
     let hint = |command: &str, why| (session.options.hint(command), why);
     let Some(kind) = kind else {
         return vec![
@@ -91,18 +108,18 @@ fn next(session: &Session<'_>, kind: Option<&str>, account: Option<&AccountJson>
         ];
     };
     let receive = hint("receive", "be paid");
-    let mut next = match account {
-        Some(account) if account.pending.count > 0 => vec![hint("history", "see the payments on their way")],
-        _ => Vec::new(),
-    };
-    match account {
-        Some(account) if account.balance.0.pebbles() == 0 => next.push(receive),
+    let mut next = Vec::new();
+    if seen.pending.is_some_and(|pending| pending > 0) {
+        next.push(hint("history", "see the payments on their way"));
+    }
+    match seen.newest {
+        Some(Pebbles(balance)) if balance.pebbles() == 0 => next.push(receive),
         _ if kind == "words" => next.extend([hint("send ADDRESS AMOUNT", "pay"), receive]),
         _ => next.extend([hint("send ADDRESS AMOUNT --unsigned pay.json", "pay"), receive]),
     }
-    next.push(hint("balance", "see the balance proven"));
+    next.push(hint("balance", "see what proves the balance"));
     next.push(hint("watch", "watch it all live"));
-    next.push((String::from("wallet --help"), "see every command"));
+    next.push((String::from("wallet help"), "see every command"));
     next
 }
 
@@ -115,16 +132,24 @@ impl fmt::Display for Overview {
             }
             None => writeln!(f, "There is no wallet {} here yet.", self.name)?,
         }
-        if let Some(Pebbles(balance)) = self.balance {
-            writeln!(f, "balance  {balance} CRN, as the node says")?;
+        let Seen { node, height, balance, newest, pending, proof, lag } = &self.seen;
+        let basis = if proof.is_some() { "proven" } else { "as the node says" };
+        if let Some(Pebbles(balance)) = balance {
+            writeln!(f, "balance  {balance} CRN, {basis}")?;
         }
-        if let Some(pending) = self.pending.filter(|pending| *pending > 0) {
-            writeln!(f, "pending  {} on the way", super::counted(pending, "payment"))?;
+        if let Some(Pebbles(newest)) = newest.filter(|newest| Some(*newest) != *balance) {
+            writeln!(f, "newest   {newest} CRN; the last blocks may still be replaced")?;
         }
-        match (&self.node_error, self.height) {
+        if let Some(pending) = pending.filter(|pending| *pending > 0) {
+            writeln!(f, "pending  {} on the way, the node says", counted(pending, "payment"))?;
+        }
+        match (&self.node_error, height) {
             (Some(error), _) => writeln!(f, "node     {error}")?,
-            (None, Some(height)) => writeln!(f, "node     {}, at block {height}, it says", self.node)?,
+            (None, Some(height)) => writeln!(f, "node     {node}, at block {height}, {basis}")?,
             (None, None) => {}
+        }
+        if let Some(lag) = lag {
+            writeln!(f, "\n{lag}")?;
         }
         writeln!(f)?;
         let width = self.next.iter().map(|(command, _)| command.len()).max().unwrap_or_default();

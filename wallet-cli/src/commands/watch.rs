@@ -1,21 +1,28 @@
-//! `wallet watch`: balance, payments and chain on the whole screen, until `q`: quick, and all of it the word of the first
-//! node that answers, as the screen says.
+//! `wallet watch`: balance, payments and chain on the whole screen, until `q`: all the nodes that are named are asked, what is
+//! proven is shown as proven, and what they merely say as their word.
 
+use super::phrase;
 use crate::{
-    client::{ClientError, Node},
     error::WalletError,
     journal::Payment,
     output::{Output, Style},
+    payments::{BURIED, Mined, Sender},
+    proven::{report::Report, source::Source},
     run::{Session, Wallet, now},
     screen::{self, Money, Tip, View},
 };
 use cairn_genesis::Network;
-use cairn_rpc::types::{AccountJson, NodeInfo, TxState, TxStatus};
+use cairn_ledger::hash::TxId;
+use cairn_rpc::{
+    text::Text,
+    types::{NodeInfo, PendingJson, TxState, TxStatus},
+};
 use ratatui::{
     DefaultTerminal,
     crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers},
 };
 use std::{
+    collections::BTreeMap,
     io::{self, IsTerminal},
     time::Duration,
 };
@@ -31,16 +38,25 @@ const MAX_SEEN: usize = 20;
 
 /// Everything one round of questions brings.
 struct News {
-    url: String,
-    info: NodeInfo,
-    account: AccountJson,
-    statuses: Vec<Option<TxStatus>>,
+    node: String,
+    info: Option<NodeInfo>,
+    /// Whether it is proven, and not one node's word.
+    proven: bool,
+    sender: Sender,
+    /// The tip's block.
+    tip: String,
+    pending: PendingJson,
+    /// What became of each payment, and whether that is proven.
+    fates: Vec<(TxStatus, bool)>,
+    complaints: Vec<String>,
 }
+
+/// Payments that are proven to be buried: nothing is asked about them again.
+type Buried = BTreeMap<[u8; 32], Mined>;
 
 pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
-    let nodes = session.nodes(&network)?;
     if session.options.json || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(WalletError::NoScreen);
     }
@@ -52,7 +68,7 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
         ..View::default()
     };
     let mut terminal = ratatui::try_init()?;
-    let watched = watch(session, (&network, &nodes), &wallet, (&mut terminal, &mut view)).await;
+    let watched = watch(session, &network, &wallet, (&mut terminal, &mut view)).await;
     // Whatever happened, the user's screen comes back.
     ratatui::try_restore()?;
     watched?;
@@ -62,14 +78,15 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
 
 async fn watch(
     session: &Session<'_>,
-    (network, nodes): (&Network, &[Node<'_>]),
+    network: &Network,
     wallet: &Wallet,
     (terminal, view): (&mut DefaultTerminal, &mut View),
 ) -> Result<(), WalletError> {
+    let mut buried = Buried::new();
     loop {
         session.renew_time();
         let payments = own_payments(session, network, wallet)?;
-        let mut asked = std::pin::pin!(ask_all(nodes, wallet, &payments));
+        let mut asked = std::pin::pin!(ask(session, network, wallet, (&payments, &mut buried)));
         let news = loop {
             terminal.draw(|frame| screen::draw(frame, view))?;
             tokio::select! {
@@ -97,84 +114,114 @@ fn own_payments(session: &Session<'_>, network: &Network, wallet: &Wallet) -> Re
     Ok(own.take(MAX_PAYMENTS).cloned().collect())
 }
 
-/// The first node that answers.
-async fn ask_all(nodes: &[Node<'_>], wallet: &Wallet, payments: &[Payment]) -> Option<Result<News, ClientError>> {
-    let mut failed = None;
-    for node in nodes {
-        match ask(node, wallet, payments).await {
-            Ok(news) => return Some(Ok(news)),
-            Err(error) => failed = failed.or(Some(Err(error))),
-        }
-    }
-    failed
-}
-
-async fn ask(node: &Node<'_>, wallet: &Wallet, payments: &[Payment]) -> Result<News, ClientError> {
-    let info = node.info().await?;
-    let account = node.account(wallet.keystore.address()).await?;
-    let mut statuses = Vec::with_capacity(payments.len());
+/// Asks all the nodes that are named.
+async fn ask(
+    session: &Session<'_>,
+    network: &Network,
+    wallet: &Wallet,
+    (payments, buried): (&[Payment], &mut Buried),
+) -> Result<News, WalletError> {
+    let mut source = Source::open(session, network).await?;
+    let seen = source.sender(&wallet.address, wallet.keystore.address()).await?;
+    let (sender, proven) = (*seen.sender.get(), source.is_proven());
+    let mut fates = Vec::with_capacity(payments.len());
     for payment in payments {
-        statuses.push(Some(node.status(payment.txid.0).await?));
+        let txid = payment.txid.0;
+        if let Some(mined) = buried.get(txid.as_bytes()) {
+            fates.push((still_buried(txid, mined, sender.height), proven));
+            continue;
+        }
+        let fate = source.fate(txid).await?;
+        if let Some(mined) = fate.mined.filter(|mined| proven && mined.get().confirmations >= BURIED) {
+            buried.insert(*txid.as_bytes(), *mined.get());
+        }
+        fates.push((fate.status(txid), proven && fate.mined.is_some()));
     }
-    Ok(News { url: String::from(node.url()), info, account, statuses })
+    let report = source.report();
+    let info = source.infos().first().map(|(_, info)| (*info).clone());
+    let said = info.as_ref().map(|info| info.tip.0.to_string());
+    Ok(News {
+        node: source.node().unwrap_or_default().to_owned(),
+        tip: report.as_ref().map(|report| report.tip.0.to_string()).or(said).unwrap_or_default(),
+        info,
+        proven,
+        sender,
+        pending: seen.said.said().pending.clone(),
+        fates,
+        complaints: report.iter().flat_map(Report::complaints).collect(),
+    })
 }
 
-/// Puts the news into the view; what a node that fell silent said before stays, with its silence.
+/// What a buried payment is under a newer tip.
+fn still_buried(txid: TxId, mined: &Mined, tip: u64) -> TxStatus {
+    TxStatus {
+        txid: Text(txid),
+        state: TxState::Mined,
+        block: Some(Text(mined.block)),
+        height: Some(mined.height),
+        confirmations: tip.saturating_sub(mined.height).saturating_add(1),
+        reason: None,
+    }
+}
+
+/// Puts the news into the view; what was shown before stays, with why there is nothing newer.
 fn show(
     session: &Session<'_>,
     view: &mut View,
     payments: &[Payment],
-    news: Option<Result<News, ClientError>>,
+    news: Result<News, WalletError>,
 ) -> Result<(), WalletError> {
     let labels = session.labels()?;
-    let shown = |payment: &Payment, status: Option<&TxStatus>| screen::Payment {
-        time: payment.time,
-        amount: payment.amount.0,
-        to: labels.address(&payment.to).map_or_else(|| payment.receivers(), String::from),
-        state: status.map(|status| status.state),
-        phrase: status.map(brief).unwrap_or_default(),
-    };
-    let News { url, info, account, statuses } = match news {
-        Some(Ok(news)) => news,
-        Some(Err(error)) => {
+    let news = match news {
+        Ok(news) => news,
+        Err(error) => {
             view.error = Some(error.to_string());
             return Ok(());
         }
-        None => return Ok(()),
     };
     view.error = None;
-    view.node = url;
-    let pending = &account.pending;
-    view.money = Some(Money { balance: account.balance.0, pending: pending.balance.0, count: pending.count });
-    let id = info.tip.0.to_string();
-    if view.seen.first().is_none_or(|(_, seen, _)| *seen != id) {
-        view.seen.insert(0, (info.height, id.clone(), now()));
+    let shown = |payment: &Payment, (status, proven): &(TxStatus, bool)| screen::Payment {
+        time: payment.time,
+        amount: payment.amount.0,
+        to: labels.address(&payment.to).map_or_else(|| payment.receivers(), String::from),
+        // One that is said to be in a block, and not proven to be, still waits as far as is known.
+        state: if status.state == TxState::Mined && !proven && news.proven { TxState::Pooled } else { status.state },
+        phrase: brief(status, *proven || !news.proven),
+    };
+    view.proven = news.proven;
+    view.complaints.clone_from(&news.complaints);
+    view.node.clone_from(&news.node);
+    let (Sender { height, balance, .. }, pending) = (news.sender, &news.pending);
+    view.money = Some(Money { balance, pending: pending.balance.0, count: pending.count });
+    if view.seen.first().is_none_or(|(_, seen, _)| *seen != news.tip) {
+        view.seen.insert(0, (height, news.tip.clone(), now()));
         view.seen.truncate(MAX_SEEN);
     }
-    view.tip = Some(Tip {
-        height: info.height,
-        id,
+    view.tip = news.info.as_ref().map(|info| Tip {
+        height,
+        id: news.tip.clone(),
         peers: info.peers,
         pooled: info.pooled,
         phase: info.sync.phase,
         target: info.sync.target,
     });
-    let rows = payments.iter().zip(&statuses).map(|(payment, status)| shown(payment, status.as_ref()));
+    let rows: Vec<_> = payments.iter().zip(&news.fates).map(|(payment, fate)| shown(payment, fate)).collect();
     // What waits comes first: it is what one watches for.
-    let (waiting, over): (Vec<_>, Vec<_>) = rows.partition(|row| row.state != Some(TxState::Mined));
+    let (waiting, over): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.state != TxState::Mined);
     view.payments = waiting.into_iter().chain(over).collect();
     Ok(())
 }
 
 /// What became of a payment, in a column's width.
-fn brief(status: &TxStatus) -> String {
+fn brief(status: &TxStatus, proven: bool) -> String {
     match (status.state, status.height) {
+        (TxState::Mined, _) if !proven => String::from("mined? not proven"),
         (TxState::Mined, Some(height)) => format!("block {height}, {} deep", status.confirmations),
-        (TxState::Mined, None) => String::from("mined"),
-        (TxState::Pooled, _) => String::from("waiting"),
         (TxState::Unknown, _) => String::from("not known; resend"),
         (TxState::Dropped, _) => String::from("dropped; see why"),
-        (TxState::Expired, _) => String::from("expired"),
+        (TxState::Expired, _) => String::from("expired; see why"),
+        (TxState::Pooled, _) => String::from("waiting"),
+        (TxState::Mined, None) => phrase(status),
     }
 }
 

@@ -71,8 +71,8 @@ fn alone_it_shows_where_one_stands_and_what_to_try() {
     assert!(text.contains(ALICE) && text.contains("balance  10 CRN") && text.contains("at block 100"), "{text}");
     assert!(text.contains("send ADDRESS AMOUNT"), "{text}");
     let shown = home.json(&line);
-    let names = ["address", "balance", "chain", "height", "kind", "name", "node", "node_error", "payments", "pending"];
-    assert_eq!(fields(&shown), names);
+    let names = "address balance chain height kind name newest node node_error payments pending proof";
+    assert_eq!(fields(&shown).join(" "), names);
     assert_eq!((&shown["kind"], &shown["balance"]), (&"words".into(), &"1000000000".into()));
     node.state().balance = cairn_ledger::units::Amount::ZERO;
     assert!(home.ok(&line).contains("receive"), "who has nothing is told how to be paid");
