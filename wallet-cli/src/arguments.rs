@@ -179,6 +179,9 @@ pub struct ReplaceArguments {
     /// Fee in CRN [default: the least that replaces]
     #[arg(long, value_name = "CRN")]
     pub fee: Option<Amount>,
+    /// The same in pebbles (0.00000001 CRN) for each byte of the payment
+    #[arg(long, value_name = "PEBBLES", conflicts_with = "fee", value_parser = value_parser!(u64).range(1..))]
+    pub fee_rate: Option<u64>,
     /// Refuse to pay more than this for one payment [default: 0.1]
     #[arg(long, value_name = "CRN")]
     pub max_fee: Option<Amount>,

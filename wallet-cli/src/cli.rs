@@ -108,6 +108,13 @@ impl Global {
         format!("wallet{} {command}", self.leading_to(wallet))
     }
 
+    /// A command that somebody else runs, or on another machine: of this one's options the network alone means the same
+    /// there.
+    pub fn hint_elsewhere(&self, command: &str) -> String {
+        let chain = if self.chain == "main" { String::new() } else { format!(" --chain {}", quoted(&self.chain)) };
+        format!("wallet{chain} {command}")
+    }
+
     /// The options that lead to the chosen wallet and the same node.
     pub fn leading(&self) -> String {
         self.leading_to(&self.wallet)

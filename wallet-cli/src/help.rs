@@ -40,7 +40,7 @@ const EXAMPLES: [(&str, &[&str]); 34] = [
     ("status", &["wallet status TXID"]),
     ("why", &["wallet why TXID"]),
     ("history", &["wallet history --limit 10", "wallet history --received"]),
-    ("bump", &["wallet bump TXID", "wallet bump TXID --fee 0.001"]),
+    ("bump", &["wallet bump TXID", "wallet bump TXID --fee-rate 5"]),
     ("cancel", &["wallet cancel TXID"]),
     ("resend", &["wallet resend TXID"]),
     ("repair", &["wallet repair"]),

@@ -252,6 +252,22 @@ pub fn everything(schedule: &Schedule, request: &Request, view: &View) -> Result
     }
 }
 
+/// A fee that the owner chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fee {
+    /// So much.
+    Exactly(Amount),
+    /// So many pebbles for each byte.
+    Rate(u64),
+}
+
+impl Fee {
+    /// What was chosen, if anything was.
+    pub fn chosen(fee: Option<Amount>, rate: Option<u64>) -> Option<Self> {
+        fee.map(Self::Exactly).or(rate.map(Self::Rate))
+    }
+}
+
 /// The fee at so many pebbles a byte.
 ///
 /// # Errors
@@ -314,14 +330,15 @@ pub fn replacement_fee(old: &Transaction, bytes: usize, min_fee_rate: u64) -> Re
 pub fn replacement(
     old: &Transaction,
     cancel: bool,
-    (fee, max_fee, valid_for): (Option<Amount>, Option<Amount>, u64),
+    (fee, max_fee, valid_for): (Option<Fee>, Option<Amount>, u64),
     min_fee_rate: u64,
 ) -> Result<Request, PlanError> {
     let body = &old.body;
     let outputs = if cancel { vec![to_itself(&body.sender)] } else { body.outputs.to_vec() };
     let memo = if cancel { String::new() } else { String::from_utf8_lossy(&body.memo).into_owned() };
     let fee = match fee {
-        Some(fee) => fee,
+        Some(Fee::Exactly(fee)) => fee,
+        Some(Fee::Rate(rate)) => fee_at(rate, outputs.len(), memo.len())?,
         None => replacement_fee(old, size(outputs.len(), memo.len()), min_fee_rate)?,
     };
     Ok(Request { outputs, fee: Some(fee), max_fee, memo, valid_for, nonce: Some(body.nonce) })

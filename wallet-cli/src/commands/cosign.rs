@@ -16,7 +16,7 @@ use crate::{
     },
     txfile::{PaymentFile, PaymentFileError},
 };
-use cairn_genesis::Network;
+use cairn_genesis::{Network, shell::quoted};
 use cairn_ledger::{hash::Hash, transaction::TransactionBody};
 use serde::Serialize;
 use std::{fmt, path::Path};
@@ -96,13 +96,14 @@ pub(crate) fn run(
     file.session = Some(shared);
     save(&path, &file)?;
     let shown = path.display().to_string();
-    let next = format!("hand {shown} to a member it waits for, who runs: wallet cosign {shown}");
+    let cosign = session.options.hint_elsewhere(&format!("cosign {}", quoted(&shown)));
+    let next = format!("hand {shown} to a member it waits for, who runs: {cosign}");
     output.result(&Cosigned { file: shown, member, group, steps, waiting_for, needed, next })?;
     Ok(())
 }
 
 fn broadcast(path: &Path) -> String {
-    format!("broadcast {}", path.display())
+    format!("broadcast {}", quoted(&path.display().to_string()))
 }
 
 fn failed(path: &Path) -> impl Fn(PaymentFileError) -> WalletError {
@@ -206,7 +207,7 @@ impl<'a> Signer<'a> {
                 return Ok(plain);
             }
         }
-        Err(missing("no wallet here has it; it is in the wallet file that wallet shared join made").into())
+        Err(missing("no wallet here has it; it is in the wallet file that `wallet shared join` made").into())
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     output::{Inert, Output},
     run::Session,
 };
+use cairn_genesis::shell::quoted;
 use serde::Serialize;
 use std::fmt;
 
@@ -38,7 +39,11 @@ pub(crate) fn sign(
     getrandom::fill(&mut aux)?;
     let signature = message::sign(&key, &options.message, &aux).to_string();
     let address = String::from(wallet.keystore.address());
-    let next = format!("whoever doubts it runs: wallet verify-message {address} {signature} TEXT");
+    // What a terminal would not show as it is cannot be copied from one.
+    let plain = Inert(&options.message).to_string() == options.message;
+    let shown = if plain { quoted(&options.message) } else { String::from("TEXT") };
+    let verify = session.options.hint_elsewhere(&format!("verify-message {address} {signature} {shown}"));
+    let next = format!("whoever doubts it runs: {verify}");
     output.result(&Signed { address, message: options.message.clone(), signature, next })?;
     Ok(())
 }

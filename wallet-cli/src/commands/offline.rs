@@ -18,7 +18,7 @@ use crate::{
     shared,
     txfile::{PaymentFile, PaymentFileError},
 };
-use cairn_genesis::Network;
+use cairn_genesis::{Network, shell::quoted};
 use cairn_ledger::{
     transaction::{MIN_TRANSACTION_BYTES, OUTPUT_BYTES, TransactionBody},
     units::Amount,
@@ -58,13 +58,16 @@ pub(crate) async fn write_unsigned(
         file.session = Some(shared::Session::new(id, part.group.clone()));
     }
     write_new(path, file.to_json().as_bytes())?;
-    let shown = path.display();
+    let shown = quoted(&path.display().to_string());
     let next = match &file.session {
         Some(_) => {
             let cosign = payer.session.options.hint(&format!("cosign {shown}"));
             format!("each member runs {cosign} in turn, and hands the file on")
         }
-        None => format!("carry {shown} to the machine with the key, and run there: wallet sign {shown}"),
+        None => {
+            let sign = payer.session.options.hint_elsewhere(&format!("sign {shown}"));
+            format!("carry {shown} to the machine with the key, and run there: {sign}")
+        }
     };
     output.result(&written(&file, &body, path, next))?;
     Ok(())
@@ -92,8 +95,9 @@ pub(crate) fn sign(session: &Session<'_>, options: &SignArguments, output: &mut 
     let signed = file.signed(&transaction.signature);
     let path = options.out.clone().unwrap_or_else(|| with_signed(&options.file));
     write_new(&path, signed.to_json().as_bytes())?;
-    let shown = path.display();
-    let next = format!("carry {shown} to a machine with a node, and run there: wallet broadcast {shown}");
+    let shown = quoted(&path.display().to_string());
+    let broadcast = session.options.hint_elsewhere(&format!("broadcast {shown}"));
+    let next = format!("carry {shown} to a machine with a node, and run there: {broadcast}");
     output.result(&written(&signed, &body, &path, next))?;
     Ok(())
 }

@@ -220,6 +220,6 @@ impl fmt::Display for Verified {
         if self.old {
             writeln!(f, "\nIt is old: the payment may have been left behind since. Ask for a new one.")?;
         }
-        writeln!(f, "\nNext: compare the work with what you know, or ask nodes with wallet status {}", self.txid.0)
+        writeln!(f, "\nNext: compare the work with what you know, or ask nodes with `wallet status {}`", self.txid.0)
     }
 }

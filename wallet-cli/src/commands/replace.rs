@@ -3,7 +3,12 @@
 
 use super::payer::{Again, Payer};
 use crate::{
-    cli::ReplaceArguments, diagnose::LIFETIME_BLOCKS, error::WalletError, output::Output, payments::Outcome, plan,
+    cli::ReplaceArguments,
+    diagnose::LIFETIME_BLOCKS,
+    error::WalletError,
+    output::Output,
+    payments::Outcome,
+    plan::{self, Fee},
     run::Session,
 };
 
@@ -30,7 +35,8 @@ pub(crate) async fn run(
     }
     let valid_for = options.valid_for.blocks.max(LIFETIME_BLOCKS);
     let rate = *payer.source.min_fee_rate().await?.said();
-    let request = plan::replacement(&old, cancel, (options.fee, options.max_fee, valid_for), rate)?;
+    let fee = Fee::chosen(options.fee, options.fee_rate);
+    let request = plan::replacement(&old, cancel, (fee, options.max_fee, valid_for), rate)?;
     // What goes to oneself pays nobody twice.
     let again = Again::of(options.again || cancel);
     let again = payer.propose(&request, (again, options.yes), output).await?;

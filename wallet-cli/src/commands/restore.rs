@@ -62,7 +62,7 @@ impl fmt::Display for Restored<'_> {
         writeln!(f, "address  {}", self.address)?;
         writeln!(f, "file     {}\n", self.file)?;
         if self.accounts.len() > 1 {
-            writeln!(f, "Found {} accounts; see them with wallet accounts.\n", self.accounts.len())?;
+            writeln!(f, "Found {} accounts; see them with `wallet accounts`.\n", self.accounts.len())?;
         }
         if self.accounts.len() == 1 {
             writeln!(f, "If these words had several accounts, find the others with {}\n", self.discover)?;

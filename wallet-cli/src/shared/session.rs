@@ -106,7 +106,7 @@ impl Session {
         }
         let fixed = !self.shares.is_empty();
         if !other.shares.is_empty() && other.commitments != self.commitments {
-            return Err(apart("members signed with different others; start over with wallet send --unsigned"));
+            return Err(apart("members signed with different others; start over with `wallet send --unsigned`"));
         }
         for (member, part) in other.commitments {
             match self.commitments.get(&member) {

@@ -98,6 +98,15 @@ fn a_fee_may_be_given_by_the_byte() {
     assert_eq!(sent["fee"], (7 * size).to_string());
     home.fails(&home.at(&node, &format!("send {BOB} 1 --fee-rate 7 --fee 1")), 2, "usage");
     home.fails(&home.at(&node, &format!("send {BOB} 1 --fee-rate 0")), 2, "usage");
+    // What takes its place, too: for the bytes that it has.
+    let txid = sent["txid"].as_str().expect("an id");
+    for (command, rate) in [("bump", 9), ("cancel", 11)] {
+        let put = home.json(&home.at(&node, &format!("{command} {txid} --fee-rate {rate}")));
+        let size = put["size"].as_u64().expect("a size");
+        assert_eq!((&put["fee"], &put["nonce"]), (&(rate * size).to_string().into(), &"0".into()), "{command}");
+        home.fails(&home.at(&node, &format!("{command} {txid} --fee-rate 7 --fee 1")), 2, "usage");
+        home.fails(&home.at(&node, &format!("{command} {txid} --fee-rate 2000000")), 1, "fee_too_high");
+    }
 }
 
 #[test]

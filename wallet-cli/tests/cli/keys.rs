@@ -162,7 +162,10 @@ fn a_payment_travels_to_an_offline_key_and_back() {
     // The machine with the key is on no network: no node is named.
     fs::copy(online.path("pay.json"), offline.path("pay.json")).expect("carried");
     let signed = offline.ok("--chain local sign @pay.json");
-    assert!(signed.contains("pay          1.5 CRN to") && signed.contains("wallet broadcast"), "{signed}");
+    assert!(
+        signed.contains("pay          1.5 CRN to") && signed.contains(": wallet --chain local broadcast "),
+        "{signed}"
+    );
     fs::copy(offline.path("pay.signed.json"), online.path("pay.signed.json")).expect("carried back");
     let sent = online.json(&online.at(&node, "broadcast @pay.signed.json"));
     assert_eq!((text(&sent, "to"), text(&sent, "memo")), (BOB, "tea"));
