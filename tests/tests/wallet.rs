@@ -218,10 +218,15 @@ async fn payments_that_wait_are_explained_replaced_and_repaired() {
     assert_eq!(ask(&["repair"])["steps"], json!([]), "nothing is missing");
     node.generate(1, 0).await;
     assert_eq!(cause(text(&cancelled, "txid")), "mined");
-    assert_eq!(cause(&first), "nonce_used");
+    assert_eq!(cause(&first), "overtaken", "one block's word may still change");
     assert_eq!(text(&wallets.ask("bob", node, &["balance"]), "balance"), "200000000");
     let late = wallets.run("ada", &node.url(), "", &["bump", &second]);
     assert_eq!((late.code, text(&late.json["error"], "kind")), (1, "already_mined"));
+
+    let early = wallets.run("ada", &node.url(), "", &["send", &bob, "1"]);
+    assert_eq!((early.code, text(&early.json["error"], "kind")), (1, "payment_open"));
+    node.generate(5, 0).await;
+    assert_eq!(cause(&first), "nonce_used", "what took its place is buried");
 
     // A wallet whose journal is lost beside one that has it: both have the words, and neither blocks the other.
     let third = ask(&["send", &bob, "1", "--unsigned", &path(&wallets, "lost.json")]);
@@ -269,7 +274,7 @@ async fn a_gap_is_found_and_mended() {
     cluster.node_mut(0).kill_9();
     cluster.node_mut(0).restart().await;
     cluster[0].generate(4, 0).await;
-    assert_eq!(text(&ask(&cluster[0], &["why", &third]), "cause"), "expired");
+    assert_eq!(text(&ask(&cluster[0], &["why", &third]), "cause"), "expiring");
     ask(&cluster[0], &["resend", &fourth]);
     let steps = ask(&cluster[0], &["repair"]);
     assert_eq!((&steps["steps"][0]["action"], &steps["steps"][0]["nonce"]), (&json!("filled"), &json!("2")));
