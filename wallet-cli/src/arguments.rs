@@ -15,7 +15,7 @@ use cairn_ledger::{
 };
 use clap::{
     Args, Subcommand, ValueEnum,
-    builder::{PathBufValueParser, TypedValueParser},
+    builder::{PathBufValueParser, Resettable, TypedValueParser},
     value_parser,
 };
 use std::{path::PathBuf, str::FromStr};
@@ -141,10 +141,13 @@ pub struct WaitArguments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum WaitFor {
     /// Until it is in the node's pool.
+    #[value(help = Resettable::Reset)]
     Pooled,
     /// Until it is in a block.
+    #[value(help = Resettable::Reset)]
     Mined,
     /// Until that block is buried under others.
+    #[value(help = Resettable::Reset)]
     Buried,
 }
 

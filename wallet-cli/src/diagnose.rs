@@ -29,7 +29,7 @@ pub struct Facts<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
     /// In a block.
-    #[error("it is in block {height}; {confirmations} blocks confirm it, its own counted")]
+    #[error("it is in block {height}; {} it, its own counted", confirmed(*confirmations))]
     Mined {
         /// The block's height.
         height: u64,
@@ -185,6 +185,10 @@ pub enum Remedy {
 
 fn until(left: Option<u64>) -> String {
     left.map(|left| format!("; it may be mined in the next {left} blocks")).unwrap_or_default()
+}
+
+fn confirmed(count: u64) -> String {
+    if count == 1 { String::from("1 block confirms") } else { format!("{count} blocks confirm") }
 }
 
 fn more_blocks(count: u64) -> String {

@@ -1,7 +1,7 @@
 //! The help of the command line: commands in groups, and an example for each.
 
 use crate::cli::Arguments;
-use clap::{Command, CommandFactory};
+use clap::{Command, CommandFactory, builder::Resettable};
 use std::fmt::Write as _;
 
 /// The commands, as somebody meets them.
@@ -70,8 +70,18 @@ const EXAMPLES: [(&str, &[&str]); 34] = [
 ];
 
 /// The help of `wallet` itself: what clap has no word for is the list of commands.
-const TEMPLATE: &str =
-    "{about-with-newline}\n{usage-heading} {usage}\n\n{before-help}Options of every command:\n{options}";
+///
+/// It is the short one, whichever way it is asked for: with a paragraph for each option the commands would have left the
+/// screen.
+const TEMPLATE: &str = "\
+{about-with-newline}
+Keys live in an encrypted file on this machine; payments go through a node.
+Begin with wallet new; alone, wallet shows where you stand.
+
+{usage-heading} {usage}
+
+{before-help}Options of every command:
+{options}";
 
 /// The definition of the command line.
 pub fn command() -> Command {
@@ -81,7 +91,7 @@ pub fn command() -> Command {
         let text = lines.iter().fold(String::from("Examples:"), |text, line| format!("{text}\n  {line}"));
         command.mut_subcommand(name, |command| command.after_help(text))
     });
-    with_examples.help_template(TEMPLATE).before_help(listed)
+    with_examples.help_template(TEMPLATE).before_help(listed).long_about(Resettable::Reset)
 }
 
 /// The commands with what they do, group by group.
@@ -151,6 +161,10 @@ mod tests {
             assert_eq!(wide, Vec::<&str>::new(), "{line}");
         }
         let help = shown("wallet help");
+        // A paragraph for each option would push the commands off the screen.
+        for command in ["", "send ", "bump "] {
+            assert_eq!(shown(&format!("wallet {command}--help")), shown(&format!("wallet {command}-h")), "{command}");
+        }
         assert!(help.find("\nPay:\n  send ").is_some_and(|place| place < help.find("--chain").unwrap_or(0)), "{help}");
         assert!(shown("wallet help send").contains("\n  wallet send ADDRESS all\n"));
     }

@@ -166,9 +166,8 @@ fn draw_money(frame: &mut Frame<'_>, area: Rect, view: &View) {
             let balance = Span::styled(format!("{} CRN", money.balance), view.style(Color::Green, Modifier::BOLD));
             let mut spans = vec![balance];
             if money.count > 0 {
-                let payments = if money.count == 1 { "payment on its way" } else { "payments on their way" };
                 let (pending, count) = (money.pending, money.count);
-                spans.push(Span::raw(format!("   {pending} CRN after {count} {payments}, the node says")));
+                spans.push(Span::raw(format!("   {pending} CRN after {count} on the way, it says")));
             }
             vec![Line::from(spans)]
         }

@@ -1,6 +1,6 @@
 //! Why a payment that was followed is not in a block. It stays open unless there is a proof.
 
-use crate::payments::Impossible;
+use crate::payments::{BURIED, Impossible};
 use cairn_ledger::hash::TxId;
 
 /// Why a payment is not in a block.
@@ -37,7 +37,9 @@ pub enum NotMined {
         reason: String,
     },
     /// In a block, and time is up before that is buried.
-    #[error("it is in a block, and after {seconds} s only {confirmations} blocks confirm it; that goes on by itself")]
+    #[error(
+        "it is in a block, and after {seconds} s it has {confirmations} of {BURIED} confirmations; that goes on by itself"
+    )]
     Shallow {
         /// How long the wallet waited.
         seconds: u64,

@@ -114,7 +114,8 @@ impl Entry {
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let payment = &self.payment;
-        writeln!(f, "{}  {} CRN to {}", Utc(payment.time), payment.amount.0, payment.receivers())?;
+        writeln!(f, "{}  {} CRN", Utc(payment.time), payment.amount.0)?;
+        writeln!(f, "  to     {}", payment.receivers())?;
         for (what, label) in [("label", &self.labels.0), ("name ", &self.labels.1)] {
             if let Some(label) = label {
                 writeln!(f, "  {what}  {}", Inert(label))?;
@@ -148,7 +149,7 @@ impl fmt::Display for History<'_> {
             write!(f, "{gap}{entry}")?;
         }
         if let Some(report) = &self.proof {
-            writeln!(f, "\nPayments in a block are proven by {report}.")?;
+            writeln!(f, "\nProven by {report}.")?;
         }
         if self.more {
             writeln!(f, "\nThere are older payments; see more with --limit.")?;

@@ -149,7 +149,8 @@ pub(crate) fn read(path: &Path, network: &Network) -> Result<(PaymentFile, Trans
 /// What is about to be signed, for its owner to read.
 pub(crate) fn show(file: &PaymentFile, output: &mut Output<'_>) -> Result<(), WalletError> {
     for paid in &file.outputs {
-        output.note(format_args!("pay          {} CRN to {}", paid.amount.0, Inert(&paid.to)))?;
+        output.note(format_args!("pay          {} CRN", paid.amount.0))?;
+        output.note(format_args!("to           {}", Inert(&paid.to)))?;
     }
     output.note(format_args!("from         {}", Inert(&file.from)))?;
     let bytes = MIN_TRANSACTION_BYTES + OUTPUT_BYTES * file.outputs.len().saturating_sub(1) + file.memo.len();

@@ -152,10 +152,11 @@ impl fmt::Display for Overview {
             writeln!(f, "\n{lag}")?;
         }
         writeln!(f)?;
-        let width = self.next.iter().map(|(command, _)| command.len()).max().unwrap_or_default();
+        // What for first: a command with all its options may be longer than a line.
+        let width = self.next.iter().map(|(_, why)| why.len()).max().unwrap_or_default();
         for (place, (command, why)) in self.next.iter().enumerate() {
             let lead = if place == 0 { "Next: " } else { "      " };
-            writeln!(f, "{lead}{command:width$}  {why}")?;
+            writeln!(f, "{lead}{why:width$}  {command}")?;
         }
         Ok(())
     }

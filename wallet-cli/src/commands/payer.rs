@@ -324,7 +324,8 @@ impl fmt::Display for Summary<'_> {
         let body = self.body;
         for output in body.outputs.iter() {
             let to = self.prefix.encode(&output.to);
-            writeln!(f, "pay          {} CRN to {}", output.amount, super::dispatch::named(&to, self.labels))?;
+            writeln!(f, "pay          {} CRN", output.amount)?;
+            writeln!(f, "to           {}", super::dispatch::named(&to, self.labels))?;
         }
         writeln!(f, "fee          {} CRN", body.fee)?;
         let count = self.view.new_accounts;

@@ -179,7 +179,7 @@ impl fmt::Display for Received<'_> {
             writeln!(f, "  state  {}{proven}\n", phrase(&entry.status))?;
         }
         if let Some(report) = &self.proof {
-            writeln!(f, "Each in a block is proven by {report}.")?;
+            writeln!(f, "Proven by {report}.")?;
         }
         if self.more {
             writeln!(f, "There may be older payments; see more with --limit.")?;

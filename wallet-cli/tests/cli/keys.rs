@@ -163,7 +163,8 @@ fn a_payment_travels_to_an_offline_key_and_back() {
     fs::copy(online.path("pay.json"), offline.path("pay.json")).expect("carried");
     let signed = offline.ok("--chain local sign @pay.json");
     assert!(
-        signed.contains("pay          1.5 CRN to") && signed.contains(": wallet --chain local broadcast "),
+        signed.contains("pay          1.5 CRN\nto           lcrn1")
+            && signed.contains(": wallet --chain local broadcast "),
         "{signed}"
     );
     fs::copy(offline.path("pay.signed.json"), online.path("pay.signed.json")).expect("carried back");

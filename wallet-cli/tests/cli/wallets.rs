@@ -62,8 +62,8 @@ fn alone_it_shows_where_one_stands_and_what_to_try() {
     let home = Home::new();
     let alone = home.ok(&format!("--chain local --node {}", nobody()));
     assert!(alone.starts_with("There is no wallet default here yet."), "{alone}");
-    assert!(alone.contains("no node answered") && alone.contains("\nNext: wallet --chain local"), "{alone}");
-    assert!(alone.contains(" new ") && alone.contains("make a wallet"), "{alone}");
+    assert!(alone.contains("no node answered") && alone.contains("\nNext: make a wallet"), "{alone}");
+    assert!(alone.contains("  wallet --chain local ") && alone.contains(" new\n"), "{alone}");
 
     let (home, node) = (Home::with_alice(), FakeNode::local());
     let line = home.at(&node, "");
