@@ -176,7 +176,7 @@ impl Tree {
                 (node.source, node.rank) = (source, rank);
             }
             node.proven = node.proven.max(proven);
-        } else if self.make_room(source) {
+        } else if self.make_room(&brought) {
             let (parent, height) = (linked.header().parent, linked.header().height);
             let node = Node { parent, height, linked: Some(linked), source, rank, proven, body: Body::Missing };
             self.nodes.insert(id, node);
@@ -225,7 +225,7 @@ impl Tree {
     pub(super) fn insert_known(&mut self, id: BlockId, header: &Header, brought: Brought) {
         if self.contains(&id) {
             self.set_body(&id, Body::Here);
-        } else if self.make_room(brought.peer) {
+        } else if self.make_room(&brought) {
             let Brought { peer: source, rank, proven } = brought;
             let (parent, height) = (header.parent, header.height);
             self.nodes.insert(id, Node { parent, height, linked: None, source, rank, proven, body: Body::Here });
@@ -313,13 +313,15 @@ impl Tree {
         blocks
     }
 
-    /// Forgets branches that compete, for the sake of this peer's. `false`: there is still no room.
-    fn make_room(&mut self, source: PeerNumber) -> bool {
-        if self.nodes.len() >= MAX_NODES {
+    /// Forgets branches that compete, for the sake of this peer's. `false`: there is still no room. What a presync has
+    /// proven is neither refused nor forgotten: presyncs are few, and each brings no more than this machine has room for.
+    fn make_room(&mut self, brought: &Brought) -> bool {
+        if brought.proven.is_none() && self.nodes.len() >= MAX_NODES {
             let path: BTreeSet<BlockId> = self.path.iter().copied().collect();
-            self.nodes.retain(|id, node| node.source == source || node.rank > Rank::Shown || path.contains(id));
+            let is_kept = |node: &Node| node.source == brought.peer || node.rank > Rank::Shown || node.proven.is_some();
+            self.nodes.retain(|id, node| is_kept(node) || path.contains(id));
         }
-        self.nodes.len() < MAX_NODES
+        brought.proven.is_some() || self.nodes.len() < MAX_NODES
     }
 
     /// The way from the lowest header of the tree up to `id`.

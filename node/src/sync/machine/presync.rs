@@ -47,9 +47,10 @@ impl Machine {
         let (Some((id, height)), Some(base)) = (source.reached, look.base) else { return true };
         let lowest = match self.tree.end() {
             Some(end) if end == id => self.tree.lowest().map_or(height, Node::height),
-            // Another branch is fetched first.
-            Some(_) => base,
-            None => height,
+            // Another branch is fetched first, or none: this one's bodies did not come.
+            _ if self.tree.contains(&id) => base,
+            // All of it is here.
+            _ => height,
         };
         height.get().saturating_sub(lowest.get()) < MAX_AHEAD
     }

@@ -186,6 +186,25 @@ fn presync_other_headers_in_the_second_pass() {
     assert_eq!(world.offences(liar), []);
 }
 
+/// A branch whose bodies did not come was once presynced without end, as soon as nothing else was fetched.
+#[test]
+fn headers_of_a_presync_wait_for_bodies() {
+    let ours = heavy(20_000);
+    let (near, far) = (grow(&ours, 2, 2), grow(&[], 30_000, 1));
+    let linked = |manner: Manner| {
+        let mut world = World::new(&ours);
+        world.join(1, Peer::of(manner, &far));
+        world.run_for(seconds(10));
+        // What is fetched in its stead.
+        world.join(2, Peer::honest(&near));
+        world.run_for(seconds(40));
+        (linked_by_presync(&world) as u64, world.chain.tip().id)
+    };
+    let ((honest, tip), (withheld, other)) = (linked(Manner::Honest), linked(Manner::Withholds));
+    assert!(honest > 2 * MAX_AHEAD && tip == far[29_999].id(), "the control: {honest}");
+    assert!(withheld <= MAX_AHEAD + 2_000 && other == near.last().expect("two more").id(), "{withheld}");
+}
+
 #[test]
 fn a_hundred_peers_with_endless_headers_at_once() {
     let (ours, theirs, endless) = (heavy(11_000), grow(&[], 12_000, 1), grow(&[], 10_500, 2));
