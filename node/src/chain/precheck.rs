@@ -3,6 +3,9 @@
 //! While the writer connects one block, the workers prepare those after it: a block alone is shared by all of
 //! them, of many each takes one ([`Share`]). What the pool had checked is found among the
 //! [`Known`] and not checked again.
+//!
+//! Transactions for the pool are checked on threads of the runtime instead: each gathering is one piece of work, which
+//! needs no sharing, and the workers go on looking for more for a while before they sleep.
 
 use super::{
     accounts::{Accounts, missing},
@@ -52,6 +55,8 @@ const AT_ONCE: usize = 1 << 16;
 const LOADED: usize = 4096;
 /// Keys that each worker remembers, of about 100 bytes.
 const KEYS: usize = 8192;
+/// Tables of remembered keys for the pool: as many as it has gatherings on their way.
+const POOL_KEYS: usize = 2;
 
 thread_local! {
     /// Each worker's own: nobody waits for another's.
@@ -191,6 +196,8 @@ struct Bench {
     spec: Arc<ChainSpec>,
     /// What the pool had checked.
     known: Mutex<Known>,
+    /// Keys remembered by whoever checks for the pool, each by one of them at a time.
+    pool_keys: Mutex<Vec<KeyCache>>,
     /// Blocks that are being checked, or wait for a worker.
     blocks: AtomicUsize,
 }
@@ -268,19 +275,14 @@ impl Precheck {
         &self,
         transactions: Vec<Transaction>,
     ) -> Result<Vec<Result<CheckedTransaction, TxError>>, ChainError> {
-        let (sender, answer) = oneshot::channel();
         let bench = self.bench.clone();
-        self.workers.0.spawn(move || {
-            // Whoever asked may be gone.
-            let _ = sender.send(bench.check_each(transactions));
-        });
-        answer.await.map_err(|_| ChainError::Stopping)
+        tokio::task::spawn_blocking(move || bench.check_each(transactions)).await.map_err(|_| ChainError::Stopping)
     }
 }
 
 impl Bench {
     fn new(spec: Arc<ChainSpec>) -> Self {
-        Self { spec, known: Mutex::default(), blocks: AtomicUsize::new(0) }
+        Self { spec, known: Mutex::default(), pool_keys: Mutex::default(), blocks: AtomicUsize::new(0) }
     }
 
     /// Checks a block, and tells early whether the body is the header's.
@@ -338,18 +340,36 @@ impl Bench {
         REMEMBERED_KEYS.with_borrow_mut(|keys| check_candidates(keys, &genesis_id, batch))
     }
 
+    /// Takes keys that nobody else uses now.
+    fn take_keys(&self) -> KeyCache {
+        let idle = self.pool_keys.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.unwrap_or_else(|| KeyCache::new(KEYS))
+    }
+
+    /// Leaves them to the next, unless there are enough.
+    fn leave_keys(&self, keys: KeyCache) {
+        let mut idle = self.pool_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < POOL_KEYS {
+            idle.push(keys);
+        }
+    }
+
     /// Checks transactions as one batch and, when one of them is invalid, each by itself: whoever mixes bad
     /// ones in slows this down by a constant factor, not by their number.
     fn check_each(&self, transactions: Vec<Transaction>) -> Vec<Result<CheckedTransaction, TxError>> {
-        let candidates = Candidate::new_each(transactions);
-        let alone = |candidate: Candidate| match self.check_batch(vec![candidate]) {
-            Ok(checked) => Ok(checked.into_iter().next().expect("one in, one out")),
-            Err((_, error)) => Err(error),
-        };
-        let outcomes: Vec<_> = match self.check_batch(candidates.clone()) {
+        let (candidates, genesis_id) = (Candidate::new_each(transactions), self.spec.genesis_id());
+        let mut keys = self.take_keys();
+        let outcomes: Vec<_> = match check_candidates(&mut keys, &genesis_id, candidates.clone()) {
             Ok(checked) => checked.into_iter().map(Ok).collect(),
-            Err(_) => candidates.into_iter().map(alone).collect(),
+            Err(_) => {
+                let alone = |candidate| match check_candidates(&mut keys, &genesis_id, vec![candidate]) {
+                    Ok(checked) => Ok(checked.into_iter().next().expect("one in, one out")),
+                    Err((_, error)) => Err(error),
+                };
+                candidates.into_iter().map(alone).collect()
+            }
         };
+        self.leave_keys(keys);
         let mut known = self.known();
         outcomes.iter().flatten().for_each(|checked| known.insert(checked.clone()));
         outcomes

@@ -152,6 +152,15 @@ impl Reader {
         Ok(accounts)
     }
 
+    /// Whether each of these addresses has an account at the tip.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn have_accounts(&self, addresses: &[Address]) -> Result<Vec<bool>, StoreError> {
+        let indices = self.store().indices_of(addresses)?.into_iter();
+        Ok(addresses.iter().zip(indices).map(|(address, index)| *address != Address::ZERO && index.is_some()).collect())
+    }
+
     /// A transaction of the followed chain.
     ///
     /// # Errors

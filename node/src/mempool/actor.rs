@@ -399,12 +399,12 @@ impl Asked {
 
 /// What the chain says about each.
 fn standings(reader: &Reader, rules: &Rules, asked: &[Asked]) -> Result<Vec<Standing>, StoreError> {
-    let addresses = asked.iter().flat_map(|asked| std::iter::once(&asked.sender).chain(&asked.receivers));
-    let mut accounts = reader.accounts(&addresses.copied().collect::<Vec<_>>())?.into_iter();
+    let senders: Vec<Address> = asked.iter().map(|asked| asked.sender).collect();
+    let receivers: Vec<Address> = asked.iter().flat_map(|asked| &asked.receivers).copied().collect();
+    let (accounts, mut exist) = (reader.accounts(&senders)?, reader.have_accounts(&receivers)?.into_iter());
     let mut standings = Vec::with_capacity(asked.len());
-    for Asked { nonce, txid, receivers, .. } in asked {
-        let account: Option<Account> = accounts.next().flatten();
-        let absent = accounts.by_ref().take(receivers.len()).filter(Option::is_none).count();
+    for (Asked { nonce, txid, receivers, .. }, account) in asked.iter().zip(accounts) {
+        let absent = exist.by_ref().take(receivers.len()).filter(|exists| !exists).count();
         let used = account.is_some_and(|account| *nonce < account.nonce);
         let mined = used && reader.is_mined(txid)?;
         standings.push(Standing { account, mined, price: rules.price_of(absent as u64) });
