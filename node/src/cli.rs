@@ -298,6 +298,14 @@ pub enum CliError {
     /// A running node was not asked, or did not stop.
     #[error(transparent)]
     Control(#[from] control::ControlError),
+    /// Nothing can be written beside the database.
+    #[error("{} is on a disk that cannot be written to; {advice}", path.display())]
+    ReadOnlyDisk {
+        /// The data directory.
+        path: PathBuf,
+        /// What to do.
+        advice: &'static str,
+    },
     /// There is not room enough.
     #[error(
         "got {got} free bytes, expected {expected}: as many as the database takes, and a reserve; free space first"
@@ -350,6 +358,7 @@ impl CliError {
             | Self::Tokens(_)
             | Self::Api(_)
             | Self::ConfigExists { .. }
+            | Self::ReadOnlyDisk { .. }
             | Self::Unwell(_)
             | Self::Store(_)
             | Self::Repair(_)

@@ -35,7 +35,7 @@ pub struct DataDir {
 #[derive(Debug)]
 pub struct ReadOnly {
     path: PathBuf,
-    _held: Held,
+    held: Held,
 }
 
 /// What keeps others from writing.
@@ -54,6 +54,11 @@ impl ReadOnly {
     /// The chain's database.
     pub fn database(&self) -> PathBuf {
         self.path.join("db")
+    }
+
+    /// Whether nothing can be written here, because the disk cannot be written to.
+    pub fn is_on_read_only_disk(&self) -> bool {
+        matches!(self.held, Held::ByDisk(_))
     }
 }
 
@@ -141,11 +146,11 @@ impl DataDir {
                     Occupancy::Used(Occupant { process, .. }) => {
                         Err(DataDirError::InUse { path: path.to_owned(), process })
                     }
-                    Occupancy::Free { lock, .. } => Ok(ReadOnly { path: path.to_owned(), _held: Held::ByDisk(lock) }),
+                    Occupancy::Free { lock, .. } => Ok(ReadOnly { path: path.to_owned(), held: Held::ByDisk(lock) }),
                     Occupancy::Absent => Err(DataDirError::Refused { path: file, reason }),
                 }
             }
-            opened => opened.map(|held| ReadOnly { path: path.to_owned(), _held: Held::ByLock(held) }),
+            opened => opened.map(|held| ReadOnly { path: path.to_owned(), held: Held::ByLock(held) }),
         }
     }
 

@@ -80,12 +80,13 @@ pub async fn repair(
     show: &mut dyn FnMut(&Replayed),
     stop: impl Future<Output = ()>,
 ) -> Result<Repaired, RepairError> {
-    let database = data_dir.database();
-    let fresh = data_dir.path().join("db.repair");
     let refused = |path: &Path| {
         let path = path.to_owned();
         move |reason| RepairError::Refused { path, reason }
     };
+    // Where a link leads, on the disk that the operator chose.
+    let database = fs::canonicalize(data_dir.database()).map_err(refused(&data_dir.database()))?;
+    let fresh = beside(&database, "repair");
     // Left over from a repair that was ended.
     if fresh.exists() {
         fs::remove_dir_all(&fresh).map_err(refused(&fresh))?;
@@ -99,7 +100,7 @@ pub async fn repair(
     };
     let places = (database.as_path(), fresh.as_path(), options);
     let salvaged = replay::salvage(spec, places, (sender, answer), show, stop).await?;
-    let broken = free_name(data_dir.path());
+    let broken = free_name(&database);
     // One step: there is a database by this name at every moment.
     renameat_with(CWD, &fresh, CWD, &database, RenameFlags::EXCHANGE).map_err(|error| refused(&fresh)(error.into()))?;
     fs::rename(&fresh, &broken).map_err(refused(&fresh))?;
@@ -107,9 +108,17 @@ pub async fn repair(
 }
 
 /// A name that no earlier repair took.
-fn free_name(directory: &Path) -> PathBuf {
-    let name = |n: u32| directory.join(if n == 1 { "db.broken".to_owned() } else { format!("db.broken.{n}") });
-    (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| directory.join("db.broken"))
+fn free_name(database: &Path) -> PathBuf {
+    let name = |n: u32| beside(database, &if n == 1 { "broken".to_owned() } else { format!("broken.{n}") });
+    (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(1))
+}
+
+/// A directory beside the database, by its name and an ending.
+fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = database.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(ending);
+    database.with_file_name(name)
 }
 
 /// Answers what is wanted, from peers; joins the network when the first thing is.

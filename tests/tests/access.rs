@@ -123,6 +123,28 @@ async fn a_revoked_token_ends_its_subscriptions_and_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_has_expired_ends_its_subscriptions_and_allows_nothing() {
+    let cluster = Cluster::start(1).await;
+    let (port, network, data) = (cluster[0].rpc_port(), cluster.network(), cluster[0].directory());
+    let token = tokens::make(network, data, &["--scope", "read", "--expires", "1m"]);
+    // Most of that minute has passed.
+    let file = data.join("tokens.json");
+    let mut tokens: Value = serde_json::from_slice(&fs::read(&file).expect("it is there")).expect("JSON");
+    let ends = tokens["tokens"][0]["expires_ms"].as_u64().expect("it ends");
+    tokens["tokens"][0]["expires_ms"] = json!(ends - 55_000);
+    fs::write(&file, tokens.to_string()).expect("written");
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {}", token.token).parse().expect("ASCII"));
+    let client = WsClientBuilder::default().set_headers(headers).build(format!("ws://{}", named(port))).await;
+    let client = client.expect("the control: it opens a WebSocket");
+    let mut heads = client.subscribe_heads().await.expect("a subscription");
+    let ended = async { while heads.next().await.is_some() {} };
+    tokio::time::timeout(SOON, ended).await.expect("it ends, though no block comes");
+    assert_eq!(post(port, &named(port), &[&token.header()], TIP).status, 401);
+    assert!(post(port, &named(port), &[], TIP).body.contains("height"), "the control: without any it may read");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_local_users_token_is_private_and_survives_a_restart() {
     let network = Arc::new(TestNetwork::new());
     let mut node = Node::start(&network, "keeper", &[]).await;

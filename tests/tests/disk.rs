@@ -6,7 +6,7 @@ use cairn_tests::{
     cluster::agree,
     faults::{EIO, ENOSPC, EROFS, Faults, SmallDisk},
     network::TestNetwork,
-    node::{Node, command, free_port},
+    node::{Node, command, free_port, offline},
     wait::{LATER, SOON, until},
 };
 use std::{fs, process::Command, sync::Arc};
@@ -120,6 +120,36 @@ async fn a_read_only_disk_is_refused_at_the_start() {
     disk.set_read_only(false);
     node.restart().await;
     assert_eq!(node.info().await.height, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_reads_a_stopped_nodes_database_does_so_on_a_read_only_disk_or_says_what_it_needs() {
+    let mut disk = match SmallDisk::new(512) {
+        Ok(disk) => disk,
+        Err(reason) => return eprintln!("skipped: no small disk can be had here: {reason}"),
+    };
+    let network = Arc::new(TestNetwork::new());
+    let data = disk.path().join("data");
+    fs::create_dir(&data).expect("an empty disk");
+    let mut node = Node::start_in(&network, "node", &data, &[]).await;
+    node.generate(2, 0).await;
+    assert!(node.terminate().await.success());
+    disk.set_read_only(true);
+    let elsewhere = |name: &str| network.directory().join(name).display().to_string();
+    for (arguments, expected) in [
+        (&["db", "check"][..], Ok(())),
+        (&["export", &elsewhere("chain.blocks")], Ok(())),
+        (&["verify", "--scratch", &elsewhere("")], Ok(())),
+        (&["verify"], Err("--scratch")),
+        (&["backup", &elsewhere("copy")], Err("cp -r")),
+    ] {
+        let (code, said) = refused(offline(&network, &data, arguments)).await;
+        match expected {
+            Ok(()) => assert_eq!(code, Some(0), "{arguments:?}: {said}"),
+            Err(advice) => assert!(code == Some(1) && said.contains(advice), "{arguments:?}: {code:?} {said}"),
+        }
+    }
+    disk.set_read_only(false);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

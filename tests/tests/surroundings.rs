@@ -102,6 +102,38 @@ async fn a_database_behind_a_link_is_measured_where_it_is_and_its_disk_stops_the
     assert_eq!(node.info().await.height, 5, "nothing was lost");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_behind_a_link_is_repaired_where_it_is() {
+    let network = Arc::new(TestNetwork::new());
+    let (data, disk) = (network.directory().join("data"), network.directory().join("disk"));
+    fs::create_dir(&data).expect("a directory");
+    fs::create_dir_all(disk.join("chain")).expect("a directory");
+    symlink(disk.join("chain"), data.join("db")).expect("made");
+    let mut node = Node::start_in(&network, "node", &data, &[]).await;
+    node.generate(5, 0).await;
+    assert!(node.terminate().await.success());
+    let repaired = run(offline(&network, &data, &["db", "repair", "--force"])).await;
+    assert!(repaired.status.success(), "{repaired:?}");
+    assert_eq!(fs::read_link(data.join("db")).expect("still a link"), disk.join("chain"));
+    assert!(disk.join("chain.broken").is_dir(), "the former one is kept beside it");
+    let said = String::from_utf8_lossy(&repaired.stdout).into_owned();
+    assert!(said.contains(&disk.join("chain.broken").display().to_string()), "{said}");
+    node.restart().await;
+    assert_eq!(node.info().await.height, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bans_that_cannot_be_read_stop_no_node_and_are_told() {
+    let network = Arc::new(TestNetwork::new());
+    let mut node = Node::start(&network, "node", &[]).await;
+    assert!(!node.log().contains("the bans cannot be read"), "the control");
+    assert!(node.terminate().await.success());
+    // Not even root can read a directory as a file.
+    fs::create_dir(node.directory().join("bans.json")).expect("a directory");
+    node.restart().await;
+    assert_eq!(node.log().matches("the bans cannot be read").count(), 1, "{}", node.log());
+}
+
 /// A node of which this test has the standard error in hand.
 struct Piped {
     child: Child,

@@ -159,8 +159,8 @@ impl fmt::Display for Status {
         writeln!(f, "network   {}, cairn-node {}, up {}", node.chain, node.version, lasting(node.uptime_ms))?;
         writeln!(f, "tip       block {}\n          {}", node.height, node.tip.0)?;
         writeln!(f, "sync      {}", sync(node))?;
-        if let Some(reason) = &node.sync.reason {
-            writeln!(f, "          {reason}")?;
+        for problem in &node.health.problems {
+            writeln!(f, "problem   {}\n          {}", problem.message, problem.advice)?;
         }
         if let Some(notice) = &node.rules_notice {
             writeln!(f, "rules     {notice}")?;

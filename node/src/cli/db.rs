@@ -168,7 +168,7 @@ fn tip_height(settings: &Settings, database: &path::Path) -> u64 {
 
 /// A repair needs as much room again.
 fn room(settings: &Settings, database: &path::Path) -> Result<(), CliError> {
-    let (needed, got) = (disk::used(database).bytes, disk::free_bytes(&settings.data_dir)?);
+    let (needed, got) = (disk::used(database).bytes, disk::free_bytes(database)?);
     let expected = needed.saturating_add(settings.storage.reserve_bytes());
     if got >= expected { Ok(()) } else { Err(CliError::NoRoom { got, expected }) }
 }
@@ -189,7 +189,11 @@ pub(super) fn backup(args: BackupArgs) -> Result<(), CliError> {
         }
         Occupancy::Free { lock, .. } => {
             drop(lock);
-            let held = DataDir::open(&settings.data_dir)?;
+            let held = DataDir::open_to_read(&settings.data_dir)?;
+            if held.is_on_read_only_disk() {
+                let advice = "nobody changes the database there, so copy its db with `cp -r` into a new data directory";
+                return Err(CliError::ReadOnlyDisk { path: settings.data_dir, advice });
+            }
             let store = ChainStore::open(&held.database(), &settings.spec, settings.storage)?;
             let backup = store.backup(&directory)?;
             BackupInfo { directory: directory.display().to_string(), bytes: backup.bytes, height: backup.height.get() }

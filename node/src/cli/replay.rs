@@ -161,13 +161,20 @@ pub(super) fn import(args: ImportArgs) -> Result<(), CliError> {
 pub(super) fn verify(args: VerifyArgs) -> Result<(), CliError> {
     let cores = cores::limit(args.threads)?;
     let (settings, data_dir) = open_to_read(args.place)?;
+    let scratch = match args.scratch {
+        Some(scratch) => scratch,
+        None if data_dir.is_on_read_only_disk() => {
+            let advice = "say with --scratch where a state about as large as the database may be";
+            return Err(CliError::ReadOnlyDisk { path: data_dir.path().to_owned(), advice });
+        }
+        None => data_dir.path().to_owned(),
+    };
     remove_leftovers(&data_dir)?;
     let mut progress = Progress::start("blocks");
     let mut show = |done: &Replayed, height: Height| {
         progress.show(done.blocks, height.get(), || format!("{} payments", done.payments));
     };
     let database = data_dir.database();
-    let scratch = args.scratch.unwrap_or_else(|| data_dir.path().to_owned());
     let done = block_on(|stop| {
         replay::verify(settings.spec.clone(), (&database, settings.storage), &scratch, &mut show, stop)
     })??;

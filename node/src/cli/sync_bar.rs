@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(shown(SyncPhase::Headers), Some((10, Some(40), String::from("headers up to 30, 5/s"))));
         assert_eq!(shown(SyncPhase::Bodies), Some((10, Some(40), String::from("5/s, 6 seconds left"))));
         let stalled = shown(SyncPhase::Stalled(Stall::Clock)).expect("it is shown").2;
-        assert!(stalled.starts_with("stalled: the blocks of its peers are from the future"), "{stalled}");
+        assert!(stalled.starts_with("stalled: the newest blocks are from the future"), "{stalled}");
         assert_eq!(shown(SyncPhase::CaughtUp), None);
     }
 }

@@ -1,6 +1,6 @@
 //! `cairn-node token`: makes, lists and revokes access tokens. A running node notices at the next call.
 
-use super::{CliError, Place, print};
+use super::{CliError, Place, leading, print};
 use crate::{
     api::{
         self,
@@ -92,7 +92,9 @@ pub(super) fn run(task: TokenTask) -> Result<(), CliError> {
 }
 
 fn make(new: NewToken) -> Result<(), CliError> {
-    let (revoke, settings) = (new.place.hint("token revoke ID"), new.place.settings()?);
+    let (revoke, pair) =
+        (new.place.hint("token revoke ID"), format!("wallet{} pair", leading(new.place.chain.as_deref(), None)));
+    let settings = new.place.settings()?;
     let url = match new.url {
         Some(url) => url,
         None => own_url(&settings)?,
@@ -115,7 +117,7 @@ fn make(new: NewToken) -> Result<(), CliError> {
         return print(format_args!("{shown:#}"));
     }
     print(format_args!(
-        "token    {}\npairing  {pairing}\n\nKeep it secret; it is not shown again. A wallet takes it with: wallet pair\n\
+        "token    {}\npairing  {pairing}\n\nKeep it secret; it is not shown again. A wallet takes it with: {pair}\n\
          To take it back: {}",
         token.reveal(),
         revoke.replacen("ID", &record.id.to_string(), 1)

@@ -97,7 +97,7 @@ pub async fn spawn(
     let names = Names::new(&spec.genesis_id());
     // Whom the whole network is told to begin with, others meet.
     config.discovery.rendezvous_server |= is_boot_node(&config, own);
-    let gate = Gate::new(load_bans(&files.bans)?, admitted(&config)?);
+    let gate = Gate::new(load_bans(&files.bans), admitted(&config)?);
     let psk = config.psk_file.as_deref().map(transports::read_psk).transpose()?;
     let behaviour = Behaviour::new(&config, &names, &key, gate)?;
     let mut swarm = transports::swarm(key, psk, Filtered::new(behaviour, config.allow_private, psk.is_none()))?;
@@ -148,8 +148,12 @@ fn admitted(config: &NetworkConfig) -> Result<Option<BTreeSet<PeerId>>, NetworkE
     texts.iter().map(read).collect::<Result<_, _>>().map(Some)
 }
 
-fn load_bans(path: &Path) -> Result<Bans, NetworkError> {
-    bans::load(path, clock::now()).map_err(|reason| NetworkError::File { path: path.to_owned(), reason })
+/// The bans; none where the file is out of reach: no node stays down for that.
+fn load_bans(path: &Path) -> Bans {
+    bans::load(path, clock::now()).unwrap_or_else(|error| {
+        tracing::warn!(target: "cairn::network", path = %path.display(), %error, "the bans cannot be read; nobody is banned");
+        Bans::default()
+    })
 }
 
 /// What was given today; counted anew where that cannot be read.

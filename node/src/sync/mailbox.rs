@@ -91,9 +91,7 @@ impl Stall {
             Self::NoHeaders => {
                 "peers claim a better chain and do not show its headers; others are being looked for".to_owned()
             }
-            Self::Clock => {
-                "the blocks of its peers are from the future by this machine's clock, which is behind".to_owned()
-            }
+            Self::Clock => "the newest blocks are from the future by this machine's clock, which is behind".to_owned(),
             Self::NoBodies { height } => {
                 format!("no peer has block {height}; nodes with the full history are being looked for")
             }
