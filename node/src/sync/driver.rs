@@ -191,7 +191,7 @@ impl Hands {
             }
             Action::Import { peer, header, body } => {
                 let id = header.id();
-                Some(Event::Imported { id, peer, result: self.import(*header, body).await? })
+                Some(Event::Imported { id, peer, result: self.import(header, body).await? })
             }
             Action::SeekOthers => {
                 self.network.seek_providers(Kind::FullHistory, *self.genesis_id.as_bytes()).await;

@@ -79,7 +79,7 @@ pub(super) enum Action {
     /// Ask a peer for bodies.
     FetchBodies { job: u64, peer: PeerNumber, ids: Vec<BlockId> },
     /// Have a block imported.
-    Import { peer: PeerNumber, header: Box<LinkedHeader>, body: Body },
+    Import { peer: PeerNumber, header: LinkedHeader, body: Body },
     /// Look for nodes that have the full history.
     SeekOthers,
     /// Charge a peer.

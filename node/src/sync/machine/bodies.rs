@@ -234,7 +234,7 @@ impl Machine {
         self.tree.set_body(&id, BodyState::Importing);
         self.importing.insert(id, size);
         self.importing_bytes += size;
-        actions.push(Action::Import { peer, header: Box::new(header), body });
+        actions.push(Action::Import { peer, header, body });
     }
 
     /// A peer does not have a block. Whoever says it follows the chain with that block withholds it.

@@ -80,18 +80,8 @@ impl HeaderJob {
 impl Machine {
     /// Asks for headers whoever has some and comes first, as far as requests are free.
     pub(super) fn plan_headers(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        self.forget_lost();
         while let Some(peer) = self.next_source(now) {
             self.ask_for_headers(now, peer, actions);
-        }
-    }
-
-    /// Begins anew with peers whose headers are no longer here: another branch took their room, or was invalid below them.
-    /// Asked for what comes after those, they would have nothing that is of use.
-    fn forget_lost(&mut self) {
-        let (tree, tip) = (&self.tree, self.tip.height());
-        for source in self.sources.values_mut().filter(|source| source.look.is_none()) {
-            source.reached = source.reached.filter(|(id, height)| *height <= tip || tree.contains(id));
         }
     }
 
