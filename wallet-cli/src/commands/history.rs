@@ -148,7 +148,7 @@ impl fmt::Display for History<'_> {
             let gap = if place == 0 { "" } else { "\n" };
             write!(f, "{gap}{entry}")?;
         }
-        if let Some(report) = &self.proof {
+        if let Some(report) = self.proof.as_ref().filter(|_| self.payments.iter().any(|entry| entry.proven)) {
             writeln!(f, "\nProven by {report}.")?;
         }
         if self.more {

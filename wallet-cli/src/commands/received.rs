@@ -178,7 +178,7 @@ impl fmt::Display for Received<'_> {
             let proven = if entry.proven { ", proven" } else { ", the node says" };
             writeln!(f, "  state  {}{proven}\n", phrase(&entry.status))?;
         }
-        if let Some(report) = &self.proof {
+        if let Some(report) = self.proof.as_ref().filter(|_| self.received.iter().any(|entry| entry.proven)) {
             writeln!(f, "Proven by {report}.")?;
         }
         if self.more {

@@ -50,6 +50,8 @@ pub(crate) struct Survey<'a> {
     /// The most work that this wallet has proven, then or before.
     most: Work,
     liars: Vec<Liar>,
+    /// Nodes that were named and told nothing, while others did.
+    silent: Vec<String>,
     seen: Option<VerifiedTip>,
     pub(super) bytes: usize,
     /// The block an account was read at, where too little work lies above it.
@@ -121,11 +123,24 @@ impl<'a> Survey<'a> {
             Some(path) => kept::read(path, &network.spec).map_err(file_error("read", path))?,
             None => None,
         };
-        let (candidates, liars) = (Vec::new(), Vec::new());
+        let (candidates, liars, silent) = (Vec::new(), Vec::new(), Vec::new());
         let (clocks, early) = (Vec::new(), 0);
         let (best, most) = (VerifiedTip::genesis(&network.spec), Work::ZERO);
-        let mut survey =
-            Self { network, candidates, best, most, liars, seen, bytes: 0, shallow: None, every, place, clocks, early };
+        let mut survey = Self {
+            network,
+            candidates,
+            best,
+            most,
+            liars,
+            silent,
+            seen,
+            bytes: 0,
+            shallow: None,
+            every,
+            place,
+            clocks,
+            early,
+        };
         let mut failure = None;
         for node in session.nodes(network)? {
             let url = String::from(node.url());
@@ -135,7 +150,10 @@ impl<'a> Survey<'a> {
                     survey.early += usize::from(lie.is_early());
                     survey.liars.push(Liar { node: url, claim: lie.to_string() });
                 }
-                Err(Useless::Fails(error)) => failure = failure.or(Some(error)),
+                Err(Useless::Fails(error)) => {
+                    survey.silent.push(format!("the node at {url} was of no help: {error}"));
+                    failure = failure.or(Some(error));
+                }
             }
         }
         // Blocks from the future, and the nodes' clocks say that it is the present: then it is this clock that is wrong.
@@ -298,6 +316,7 @@ impl<'a> Survey<'a> {
         let mut report = Report::new(best.node.url(), &best.tip, seen, moment());
         report.bytes = (self.bytes + best.bytes) as u64;
         report.liars.clone_from(&self.liars);
+        report.warnings.extend(self.silent.iter().cloned());
         if let Some(height) = self.shallow {
             report.warnings.push(format!(
                 "little work lies above block {height}, which the account was read at: one miner could have made it \

@@ -3,6 +3,7 @@
 use crate::{
     chain::{Chain, Lie, json, network, now, with_raw, write_network},
     harness::Home,
+    node::nobody,
 };
 use cairn_ledger::{
     accounts::AccountProof,
@@ -454,4 +455,18 @@ fn a_receipt_older_than_a_day_is_called_so() {
         let text = home.ok("--chain @easy.toml verify-receipt @receipt");
         assert_eq!(text.contains("It is old: the payment may have been left behind since."), old, "{text}");
     }
+}
+
+/// A node that was named and told nothing is not passed over in silence.
+#[test]
+fn a_node_that_does_not_answer_is_named_beside_one_that_does() {
+    let (home, chain, _) = paid();
+    let (honest, silent) = (chain.serve(), nobody());
+    for nodes in [[&*silent, &*honest], [&*honest, &*silent]] {
+        let shown = home.json(&line(&nodes, "balance"));
+        assert_eq!(shown["balance"], PAID.to_string(), "{shown}");
+        let warnings = shown["proof"]["warnings"].to_string();
+        assert!(warnings.contains(&format!("the node at {silent} was of no help")), "{warnings}");
+    }
+    assert_eq!(home.json(&line(&[&honest], "balance"))["proof"]["warnings"], json!([]), "the control");
 }

@@ -716,3 +716,17 @@ fn a_journal_with_a_huge_refusal_is_read_by_every_command() {
     assert_eq!(history["payments"].as_array().map(Vec::len), Some(2), "{history}");
     assert_eq!(history["damaged_lines"], json!([]), "{history}");
 }
+
+/// Where nothing is proven, no proof is shown.
+#[test]
+fn a_history_that_is_a_nodes_word_shows_no_proof() {
+    let scene = Scene::new();
+    let honest = scene.net.honest();
+    scene.send(&[&honest], "");
+    let history = || scene.home.ok(&scene.line(&[&honest], "history"));
+    let text = history();
+    assert!(text.contains("waiting for a block, the node says") && !text.contains("roven"), "{text}");
+    scene.net.mine();
+    let text = history();
+    assert!(text.contains("1 confirmation, proven") && text.contains("\nProven by "), "the control: {text}");
+}
