@@ -71,7 +71,7 @@ check_ledger() {
 # ---- node's modules ----------------------------------------------------------------------------------
 
 # A module may name those with a lower number.
-NODE_ORDER="ipc=0 ask=1 clock=0 data_dir=0 disk=0 tasks=0 telemetry=0 verdict=0 store=1 budget=1 chain=2 replay=3 mempool=3 network=4 sync=5 health=6 miner=6 notify=7 repair=7 api=7 bench=7 \
+NODE_ORDER="ipc=0 rpc_client=1 clock=0 data_dir=0 disk=0 tasks=0 telemetry=0 verdict=0 store=1 disk_budget=1 chain=2 replay=3 mempool=3 network=4 sync=5 health=6 miner=6 systemd=7 repair=7 api=7 bench=7 \
 config=8 doctor=9 node=9 cli=10 lib=11 main=11"
 
 # Prints `line module` for every module of the crate that a file names: in `crate::module`, in a group
@@ -156,8 +156,8 @@ check_places() {
     only '\brayon::' rayon node/src/chain/precheck.rs
     only '\bjsonrpsee::server\b' "the jsonrpsee server" node/src/api/
     only '\b(tokio_)?rustls::' TLS node/src/api/ wallet-cli/src/node_url.rs
-    only '\bprometheus_client::' prometheus-client node/src/api/meters.rs
-    only '\bjsonrpsee_(http|ws)_client::' "the jsonrpsee client" wallet-cli/ node/src/ask.rs
+    only '\bprometheus_client::' prometheus-client node/src/api/metrics.rs
+    only '\bjsonrpsee_(http|ws)_client::' "the jsonrpsee client" wallet-cli/ node/src/rpc_client.rs
     only '\b(musig2|frost_secp256k1_tr)::' "a call of the shared-key libraries" wallet-cli/src/shared/
     only '\bratatui::' ratatui wallet-cli/src/screen.rs wallet-cli/src/commands/watch.rs
     only '\bbincode::(encode|decode|borrow|config)[_:]' "a call of bincode" ledger/src/codec.rs

@@ -1,4 +1,5 @@
-//! What the command lines of node and wallet have in common with shells: paths that begin with `~`, and commands to copy.
+//! What the command lines of node and wallet have in common with shells: paths that begin with `~`, and commands to
+//! copy.
 
 use std::{
     ffi::OsString,

@@ -110,8 +110,8 @@ pub fn decode<T: Decode<()> + Encode>(bytes: &[u8], max: usize) -> Result<T, Dec
     if expected == got { Ok(value) } else { Err(DecodeError::Trailing { got, expected }) }
 }
 
-/// Decodes exactly one `T` from the beginning of `bytes`, of which there may be `max` in all, and says where it ends: for
-/// messages to which later programs add fields.
+/// Decodes exactly one `T` from the beginning of `bytes`, of which there may be `max` in all, and says where it ends:
+/// for messages to which later programs add fields.
 ///
 /// # Errors
 /// Says how the beginning differs from the one encoding of a `T`.

@@ -20,7 +20,6 @@ mod token;
 
 use crate::{
     api::{ApiError, tokens::TokenFileError},
-    ask::AskError,
     bench::BenchError,
     chain::audit::AuditError,
     config::{self, ChainFileError, ConfigError, Environment, Flags, KEYS, Settings},
@@ -28,6 +27,7 @@ use crate::{
     node::{Node, NodeError},
     repair::RepairError,
     replay::{ReplayError, VerifyError},
+    rpc_client::AskError,
     store::{BackupError, StoreError},
     telemetry,
 };

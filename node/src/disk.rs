@@ -29,8 +29,8 @@ pub fn may_write(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::access(existing(path), Access::WRITE_OK)?)
 }
 
-/// Whether files where `path` is, or will be, may be written past the system's cache (`O_DIRECT` of open(2)): tried on one
-/// without a name. Some file systems do not know that; where nobody can try without a trace, the answer is no.
+/// Whether files where `path` is, or will be, may be written past the system's cache (`O_DIRECT` of open(2)): tried on
+/// one without a name. Some file systems do not know that; where nobody can try without a trace, the answer is no.
 pub fn knows_direct_writes(path: &Path) -> bool {
     let unnamed = OFlags::TMPFILE | OFlags::RDWR | OFlags::DIRECT | OFlags::CLOEXEC;
     let Ok(file) = rustix::fs::open(existing(path), unnamed, Mode::RUSR | Mode::WUSR) else { return false };
@@ -53,8 +53,8 @@ pub struct Used {
 /// Places of [`Used::unread`] that are named.
 const MAX_UNREAD: usize = 8;
 
-/// What a directory takes; nothing where there is none. A file that goes while it is looked at counts as gone. A link that
-/// stands in the directory itself is followed, as to a database on another disk; one further down is not.
+/// What a directory takes; nothing where there is none. A file that goes while it is looked at counts as gone. A link
+/// that stands in the directory itself is followed, as to a database on another disk; one further down is not.
 pub fn used(directory: &Path) -> Used {
     let (mut used, mut seen, mut directories) = (Used::default(), BTreeSet::new(), vec![directory.to_owned()]);
     while let Some(at) = directories.pop() {

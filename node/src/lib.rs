@@ -42,7 +42,7 @@
 //! |---|---|
 //! | [`tasks`], [`clock`], [`verdict`] | starting and stopping; the one clock; what is said of a peer's message |
 //! | [`store`] | typed tables over RocksDB |
-//! | [`budget`] | the room that the data takes: watched, forecast, kept |
+//! | [`disk_budget`] | the room that the data takes: watched, forecast, kept |
 //! | [`chain`] | **the single writer**, and readers of what it wrote |
 //! | [`replay`] | whole chains: from and to files, and once more through every rule |
 //! | [`mempool`] | transactions that wait for a block |
@@ -53,9 +53,9 @@
 //! | [`api`] | JSON-RPC |
 //! | [`mod@bench`] | what this machine can do for a node |
 //! | [`telemetry`], [`config`], [`data_dir`], [`disk`] | the log, the settings, the directory, what it may take |
-//! | [`notify`] | what systemd is told |
+//! | [`systemd`] | what systemd is told |
 //! | [`repair`] | a damaged database made whole |
-//! | [`ipc`], [`ask`] | the socket of a node's own tools; asking the node that runs on a directory |
+//! | [`ipc`], [`rpc_client`] | the socket of a node's own tools; asking the node that runs on a directory |
 //! | [`doctor`] | what is wrong with a node, in sentences |
 //! | [`node`](mod@node) | wiring: what starts when, and what stops when |
 //! | [`cli`] | the command line |
@@ -69,15 +69,14 @@
 //! 6. Time is read in [`clock`], configuration in [`config`], and both are handed down: there are no globals.
 
 pub mod api;
-pub mod ask;
 pub mod bench;
-pub mod budget;
 pub mod chain;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod disk;
+pub mod disk_budget;
 pub mod doctor;
 pub mod health;
 pub mod ipc;
@@ -85,11 +84,12 @@ pub mod mempool;
 pub mod miner;
 pub mod network;
 pub mod node;
-pub mod notify;
 pub mod repair;
 pub mod replay;
+pub mod rpc_client;
 pub mod store;
 pub mod sync;
+pub mod systemd;
 pub mod tasks;
 pub mod telemetry;
 pub mod verdict;

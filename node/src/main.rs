@@ -19,8 +19,8 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Told plainly, not as an event: it must be seen whatever the log's filter is. Who closed standard error wants
-            // the exit code alone.
+            // Told plainly, not as an event: it must be seen whatever the log's filter is. Who closed standard error
+            // wants the exit code alone.
             let _ = writeln!(std::io::stderr(), "cairn-node: {}", hints.complete(&error.to_string()));
             ExitCode::from(error.exit_code())
         }

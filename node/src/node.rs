@@ -2,17 +2,16 @@
 
 use crate::{
     api::{self, ApiError, Services, tokens::TokenFile},
-    budget::{self, Full},
     chain::{self, Chain, ChainHandle},
     config::Settings,
     data_dir::{DataDir, DataDirError},
+    disk_budget::{self, Full},
     health,
     ipc::IpcListener,
     mempool, miner,
     network::{self, NetworkError, NetworkFiles, NetworkHandle},
-    notify,
     store::{DbOptions, StoreError},
-    sync,
+    sync, systemd,
     tasks::{self, TaskError, Tasks},
 };
 use cairn_ledger::chain_spec::ChainSpec;
@@ -96,8 +95,8 @@ impl NodeError {
 }
 
 impl Node {
-    /// Runs a node until it is told to stop (by a signal or a call), or until one of its parts fails, and stops it in order. `started`
-    /// is called when it serves.
+    /// Runs a node until it is told to stop (by a signal or a call), or until one of its parts fails, and stops it in
+    /// order. `started` is called when it serves.
     ///
     /// # Errors
     /// Why it did not start, or which part failed.
@@ -192,8 +191,8 @@ impl RunningNode {
 struct Signals {
     /// Stop in order: SIGINT, SIGTERM, SIGQUIT.
     stop: [Signal; 3],
-    /// Go on: SIGHUP, SIGUSR1, SIGUSR2. By the custom of services SIGHUP asks for files to be read anew; certificate and
-    /// tokens are, as soon as they change. A terminal that was closed sends it, too.
+    /// Go on: SIGHUP, SIGUSR1, SIGUSR2. By the custom of services SIGHUP asks for files to be read anew; certificate
+    /// and tokens are, as soon as they change. A terminal that was closed sends it, too.
     pass: [Signal; 3],
 }
 
@@ -234,12 +233,12 @@ async fn start_parts(
     let listen = settings.network.listen.len();
     // Before the database is opened, which writes.
     let limits = settings.limits();
-    limits.judge(&budget::measure(&limits))?;
+    limits.judge(&disk_budget::measure(&limits))?;
     let Settings { spec, local, mining, .. } = settings;
     let chain = open_chain(spec.clone(), data_dir.database(), settings.storage, tasks).await?;
 
     let (switch, shutdown) = tasks::shutdown();
-    let (budget, task) = budget::spawn(limits, shutdown);
+    let (budget, task) = disk_budget::spawn(limits, shutdown);
     tasks.adopt("budget", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();
@@ -282,7 +281,7 @@ async fn start_parts(
     data_dir.note_rpc(rpc_address);
 
     let (switch, shutdown) = tasks::shutdown();
-    tasks.adopt("notify", switch.throw(), notify::spawn(handles.chain.clone(), handles.network.clone(), shutdown));
+    tasks.adopt("notify", switch.throw(), systemd::spawn(handles.chain.clone(), handles.network.clone(), shutdown));
     let p2p_addresses = listening(&handles.network, listen).await;
     tell_ready(&spec, &handles, rpc_address, &p2p_addresses).await;
     Ok((handles, rpc_address, p2p_addresses))
@@ -322,7 +321,7 @@ async fn open_chain(
 ) -> Result<ChainHandle, NodeError> {
     // It reads all accounts: that takes as long as there are many.
     let opened = tokio::task::spawn_blocking(move || chain::spawn(spec, &path, options));
-    let opened = notify::patiently(opened).await;
+    let opened = systemd::patiently(opened).await;
     let (chain, writer) =
         opened.map_err(|error| TaskError::Panicked { name: "chain", reason: error.to_string() })??;
     let last = chain.clone();

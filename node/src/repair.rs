@@ -1,5 +1,5 @@
-//! A damaged database made whole: what can be read is saved ([`replay::salvage`]), what cannot is asked of peers, and the
-//! two databases change places in one step.
+//! A damaged database made whole: what can be read is saved ([`replay::salvage`]), what cannot is asked of peers, and
+//! the two databases change places in one step.
 //!
 //! # Invariants
 //! 1. The damaged database is only read, and kept beside the new one: whoever repairs decides when it goes.

@@ -26,13 +26,13 @@ pub enum Verdict {
     /// It cannot be judged, or is not worth passing on; nobody is to blame.
     Ignore,
     /// Its very bytes are invalid, and whoever sent it should have known.
-    Reject(Offence),
+    Reject(Misbehaviour),
 }
 
-/// What a peer's own bytes or silence prove about it. The price of each stands in
+/// What a peer's own bytes or silence prove about it. The penalty for each stands in
 /// [`crate::network`]'s peer table alone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Offence {
+pub enum Misbehaviour {
     /// Bytes that are no message.
     #[error("sent bytes that are no message: {0}")]
     Undecodable(DecodeError),

@@ -37,8 +37,8 @@ pub trait Node {
     #[method(name = "backup")]
     async fn node_backup(&self, directory: String) -> RpcResult<BackupInfo>;
 
-    /// Stops the node in order, as SIGTERM does. It answers before it has stopped: it has once nothing listens on its port
-    /// any more. Scope: admin.
+    /// Stops the node in order, as SIGTERM does. It answers before it has stopped: it has once nothing listens on its
+    /// port any more. Scope: admin.
     #[method(name = "stop")]
     async fn node_stop(&self) -> RpcResult<()>;
 }

@@ -378,11 +378,11 @@ pub struct NodeInfo {
     pub work: Text<Work>,
     /// The rules of the next block.
     pub rules: RulesJson,
-    /// Whether the chain with the most work goes on under an upgrade that the node does not know: then what it says is of a
-    /// chain that most have left.
+    /// Whether the chain with the most work goes on under an upgrade that the node does not know: then what it says is
+    /// of a chain that most have left.
     pub outdated: bool,
-    /// What is wrong with its rules and what to do: an upgrade that it does not know, or peers that have others; null when
-    /// all is well.
+    /// What is wrong with its rules and what to do: an upgrade that it does not know, or peers that have others; null
+    /// when all is well.
     pub rules_notice: Option<String>,
     /// How well it is, by its own judgement.
     pub health: HealthJson,
@@ -419,7 +419,8 @@ pub struct SyncInfo {
     pub blocks_per_second: f64,
     /// How many milliseconds the rest takes at this rate; null while nobody can tell.
     pub left_ms: Option<u64>,
-    /// Where it is stalled, or peers claim a better chain that it does not follow: what is wrong, and what to do about it.
+    /// Where it is stalled, or peers claim a better chain that it does not follow: what is wrong, and what to do about
+    /// it.
     pub reason: Option<String>,
 }
 

@@ -2,16 +2,14 @@
 //! their own with the real rules and easy numbers.
 //!
 //! # Map
-//! [`binaries`] where the programs are · [`network`] a network's file · [`node`] one node process ·
-//! [`cluster`] several that are peers · [`wait`] waiting for conditions · [`replay`] a second opinion on the
-//! state, from the blocks and the ledger's rules alone · [`wallet`] the wallet's command line ·
-//! [`http`] requests no client would send · [`socket`] WebSockets, the same · [`tokens`] access tokens · [`intruder`] a peer that sends garbage ·
-//! [`impostor`] a peer that only seems to have a chain ·
-//! [`strangers`] peers that are no nodes, as processes · [`netns`] internets and home networks ·
-//! [`resident`] one node process there ·
-//! [`shaper`] a line that is slow, far or cut · [`wide`] large payments ·
-//! [`faults`] clocks that are wrong and disks that fail ·
-//! [`vectors`] random chains with the ledger's verdicts, for the specification in tests/spec
+//! [`binaries`] where the programs are · [`network`] a network's file · [`node`] one node process · [`cluster`] several
+//! that are peers · [`wait`] waiting for conditions · [`replay`] a second opinion on the state, from the blocks and the
+//! ledger's rules alone · [`wallet`] the wallet's command line · [`http`] requests no client would send · [`socket`]
+//! WebSockets, the same · [`tokens`] access tokens · [`intruder`] a peer that sends garbage · [`impostor`] a peer that
+//! only seems to have a chain · [`strangers`] peers that are no nodes, as processes · [`netns`] internets and home
+//! networks · [`resident`] one node process there · [`shaper`] a line that is slow, far or cut · [`wide`] large
+//! payments · [`faults`] clocks that are wrong and disks that fail · [`vectors`] random chains with the ledger's
+//! verdicts, for the specification in tests/spec
 //!
 //! # The path of a test
 //! [`network::TestNetwork::new`] → [`cluster::Cluster::start`] → calls through [`node::Node::rpc`] → conditions

@@ -170,5 +170,5 @@ async fn autonat_is_no_weapon_whoever_has_a_victim_dialled_gets_few_dials() {
     let most = LIMIT.0 + started.elapsed().as_secs() / LIMIT.1 + 1;
     // The control: it does dial for whoever asks, a few times.
     assert!((1..=most).contains(&knocks), "{knocks} knocks at the victim's door, expected 1 to {most}");
-    assert!(node.net().is_some_and(|net| net.bans == 0), "asking is no offence");
+    assert!(node.net().is_some_and(|net| net.bans == 0), "asking is no misbehaviour");
 }

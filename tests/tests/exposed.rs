@@ -138,8 +138,8 @@ async fn who_has_not_sent_a_whole_header_within_seconds_is_out_and_who_has_asked
     assert!(page.contains("cairn_rpc_refused_requests_total{reason=\"no_request\"} 2"), "{page}");
 }
 
-/// Opens 512 connections from 16 addresses of one /64 and says nothing on them, then asks from another; prints how many of
-/// the former are open, and what the latter is told.
+/// Opens 512 connections from 16 addresses of one /64 and says nothing on them, then asks from another; prints how many
+/// of the former are open, and what the latter is told.
 const CROWD: &str = r"
 import socket, time
 def connect(address):

@@ -142,7 +142,7 @@ async fn invalid_transactions_get_their_sender_banned_and_nobody_else() {
     assert!(thrown > 1, "the attack takes place: {thrown}");
     until("the forger is banned", SOON, async || is_banned(&cluster[0], &id).await.then_some(())).await;
     assert!(!intruder.connect(Duration::from_secs(5)).await || !intruder.is_still_connected().await, "and stays out");
-    // The controls: the honest peer is not charged, and what it sends is taken.
+    // The controls: the honest peer is not reported, and what it sends is taken.
     honest_payments_go_on(&cluster, 0).await;
     let bans = cluster[0].rpc().list_bans().await.expect("it answers");
     assert!(bans.iter().all(|ban| ban.target == id), "{bans:?}");
@@ -228,13 +228,13 @@ async fn whoever_reads_an_answer_one_byte_at_a_time_pays_for_it_and_whoever_read
     slow.ask(BODIES, bodies.clone());
     let answer = prompt.request(BODIES, bodies, LATER).await.expect("an answer");
     assert!(answer.len() > 1 << 20, "a large one: {}", answer.len());
-    let charged = |peer: &str| {
-        cluster[0].log().lines().any(|line| line.contains("charged") && line.contains(&format!("peer={peer}")))
+    let reported = |peer: &str| {
+        cluster[0].log().lines().any(|line| line.contains("reported") && line.contains(&format!("peer={peer}")))
     };
     let id = slow.peer_id();
     tokio::spawn(async move { slow.run_until(Instant::now() + LATER).await });
-    until("the slow reader is charged", LATER, async || charged(&id).then_some(())).await;
-    assert!(!charged(&prompt.peer_id()), "the control");
+    until("the slow reader is reported", LATER, async || reported(&id).then_some(())).await;
+    assert!(!reported(&prompt.peer_id()), "the control");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

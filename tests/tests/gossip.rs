@@ -120,14 +120,14 @@ async fn wrong_transactions_of_a_block_cost_their_sender_and_never_the_block() {
     let body = [&1_u64.to_le_bytes()[..], &encode(&wrong.iter().take(9).collect::<Vec<_>>())].concat();
     liar.answer(BODIES, framed(&body), SOON).await.expect("then for the whole body");
     liar.flush().await;
-    until("the liar is charged for its body", SOON, async || {
+    until("the liar is reported for its body", SOON, async || {
         (score(&victim, &liar.peer_id()).await? <= -49).then_some(())
     })
     .await;
     assert_eq!(victim.info().await.height, 0);
 
     // The same wrong short ids from somebody who answers rightly: the block is not remembered as invalid, nobody
-    // is charged for short ids that another may have made, and it is one round trip.
+    // is reported for short ids that another may have made, and it is one round trip.
     let mut honest = Intruder::new(&victim).await;
     let mut variant = compact.clone();
     variant[190 + 8] ^= 0xff;
@@ -139,7 +139,7 @@ async fn wrong_transactions_of_a_block_cost_their_sender_and_never_the_block() {
         (victim.rpc().node_info().await.ok()?.tip.0 == block.header.id()).then_some(())
     })
     .await;
-    assert_eq!(score(&victim, &honest.peer_id()).await, Some(0), "the control: who told the truth is not charged");
+    assert_eq!(score(&victim, &honest.peer_id()).await, Some(0), "the control: who told the truth is not reported");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -158,7 +158,7 @@ async fn transactions_that_the_body_proves_wrong_cost_whoever_gave_them() {
         (victim.rpc().node_info().await.ok()?.tip.0 == block.header.id()).then_some(())
     })
     .await;
-    until("the liar is charged", SOON, async || (score(&victim, &liar.peer_id()).await? <= -49).then_some(())).await;
+    until("the liar is reported", SOON, async || (score(&victim, &liar.peer_id()).await? <= -49).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -355,7 +355,7 @@ async fn a_batch_that_carries_a_victims_transactions_and_one_unjudgeable_one_hol
     far.pools(3).await;
     assert_eq!(score(&near, &attacker.peer_id()).await, Some(0), "what cannot be judged proves nothing");
 
-    // The negative control: what is proven invalid is charged, its neighbours travel all the same, and of those that
+    // The negative control: what is proven invalid is reported, its neighbours travel all the same, and of those that
     // could not be judged none has come along.
     let mut attacker = Intruder::new(&near).await;
     assert!(
@@ -364,8 +364,10 @@ async fn a_batch_that_carries_a_victims_transactions_and_one_unjudgeable_one_hol
     attacker.flush().await;
     far.pools(4).await;
     near.pools(4).await;
-    until("the invalid one is charged", SOON, async || (score(&near, &attacker.peer_id()).await? <= -33).then_some(()))
-        .await;
+    until("the invalid one is reported", SOON, async || {
+        (score(&near, &attacker.peer_id()).await? <= -33).then_some(())
+    })
+    .await;
     assert_eq!(score(&far, &id(&near).await).await, Some(0), "a relay vouches only for what it has checked");
 }
 

@@ -1,5 +1,5 @@
-//! What a node says of itself: `/ready`, `node_info`, the log and `doctor` say one thing; its own tools always get in; and
-//! the same configuration is good, or refused, whoever looks at it.
+//! What a node says of itself: `/ready`, `node_info`, the log and `doctor` say one thing; its own tools always get in;
+//! and the same configuration is good, or refused, whoever looks at it.
 
 use cairn_tests::{
     faults::Faults,

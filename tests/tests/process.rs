@@ -141,8 +141,8 @@ const DEPTH: u64 = 300;
 /// Runs until a kill falls into the middle of a reorganisation, at most.
 const RUNS_FOR_A_KILL: u64 = 40;
 
-/// An import of a better chain that forks at block 0 is killed again and again, and each time goes on with what it was in the
-/// middle of.
+/// An import of a better chain that forks at block 0 is killed again and again, and each time goes on with what it was
+/// in the middle of.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_in_a_long_reorganisation_leaves_one_that_goes_on() {
     let number = |name: &str, usual| env::var(name).map_or(usual, |text| text.parse().expect("a number"));

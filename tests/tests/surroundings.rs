@@ -1,6 +1,6 @@
-//! What stands around a node and is not as it should be: a directory that cannot be looked into, a database on another disk, a
-//! log that nobody reads, signals, a file that was cut, a certificate and a peer's key that are renewed, what Kubernetes puts
-//! into a container. Each is survived, measured or told, and nothing that waits is lost.
+//! What stands around a node and is not as it should be: a directory that cannot be looked into, a database on another
+//! disk, a log that nobody reads, signals, a file that was cut, a certificate and a peer's key that are renewed, what
+//! Kubernetes puts into a container. Each is survived, measured or told, and nothing that waits is lost.
 
 use cairn_ledger::testing::{key, payment};
 use cairn_rpc::methods::{MempoolClient, NodeClient};

@@ -118,7 +118,7 @@ async fn four_peers_of_whom_one_lies_and_one_stalls_bring_the_chain_and_the_liar
     assert!(named(&liar, "sent a body that does not belong to its header"), "the liar is named");
     until("the staller is named, too", SOON, async || named(&staller, "did not answer in time").then_some(())).await;
     // The negative control.
-    assert!(!named(&second, "charged a peer"), "whoever passed the same bytes on is not");
+    assert!(!named(&second, "reported a peer"), "whoever passed the same bytes on is not");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,8 +3,8 @@
 use cairn_tests::vectors;
 use std::collections::BTreeSet;
 
-/// What the ledger may say of a block, by the names of the specification. Not among them: `total-work`, which takes more
-/// work than anybody has.
+/// What the ledger may say of a block, by the names of the specification. Not among them: `total-work`, which takes
+/// more work than anybody has.
 const VERDICTS: &[&str] = &[
     "beneficiary",
     "block-bytes",

@@ -1,5 +1,5 @@
-//! Why a payment is where it is, and what mends it: pure. What is proven decides whether it is over; of one that is open
-//! the nodes say what holds it up, and all that is advised on their word leaves at most one payment to be mined.
+//! Why a payment is where it is, and what mends it: pure. What is proven decides whether it is over; of one that is
+//! open the nodes say what holds it up, and all that is advised on their word leaves at most one payment to be mined.
 
 use crate::payments::{Impossible, Mined, Open, Outcome, Sender};
 use cairn_ledger::{hash::TxId, transaction::Transaction, units::Amount};

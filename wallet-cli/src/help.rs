@@ -71,8 +71,8 @@ const EXAMPLES: [(&str, &[&str]); 34] = [
 
 /// The help of `wallet` itself: what clap has no word for is the list of commands.
 ///
-/// It is the short one, whichever way it is asked for: with a paragraph for each option the commands would have left the
-/// screen.
+/// It is the short one, whichever way it is asked for: with a paragraph for each option the commands would have left
+/// the screen.
 const TEMPLATE: &str = "\
 {about-with-newline}
 Keys live in an encrypted file on this machine; payments go through a node.
@@ -114,7 +114,8 @@ mod tests {
     use clap::{FromArgMatches, error::ErrorKind};
     use std::collections::BTreeSet;
 
-    /// A line as a shell splits it, with something real for what stands for something. What is redirected is the shell's.
+    /// A line as a shell splits it, with something real for what stands for something. What is redirected is the
+    /// shell's.
     fn words(line: &str) -> Vec<String> {
         let (line, _) = line.split_once(['<', '>']).unwrap_or((line, ""));
         let quoted = line.split('"').zip([false, true].into_iter().cycle());

@@ -5,8 +5,8 @@
 //! Any other line that cannot be read, or whose bytes are not the payment it names, is damage; it is reported, never
 //! silently dropped, and nothing is paid unasked while a payment may be hidden in it.
 //!
-//! It is read line by line: what is too long for a payment costs no memory, and of a node's refusal, however long it was
-//! written down, a sentence is kept.
+//! It is read line by line: what is too long for a payment costs no memory, and of a node's refusal, however long it
+//! was written down, a sentence is kept.
 
 use crate::{
     files,
@@ -189,7 +189,8 @@ impl Contents {
         Self::read(bytes).expect("memory can be read").0
     }
 
-    /// Reads a journal to its end: what it says, and how many bytes up to and with its last newline. What follows is torn.
+    /// Reads a journal to its end: what it says, and how many bytes up to and with its last newline. What follows is
+    /// torn.
     fn read(mut source: impl BufRead) -> io::Result<(Self, u64)> {
         let (mut contents, mut whole, mut number) = (Self::default(), 0_u64, 0_usize);
         loop {

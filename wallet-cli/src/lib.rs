@@ -30,8 +30,8 @@
 //! | [`output`], [`error`] | text or JSON; sentences, kinds and exit codes |
 //!
 //! # The path of a payment
-//! [`payments::Book`] and [`plan::plan`] against what is proven → password → [`keystore::Keystore::unlock`] → under
-//! the journal's lock: look again, sign, verify → [`journal::Journal::record`] (synced) → to every node → told. It stays
+//! [`payments::Book`] and [`plan::plan`] against what is proven → password → [`keystore::Keystore::unlock`] → under the
+//! journal's lock: look again, sign, verify → [`journal::Journal::record`] (synced) → to every node → told. It stays
 //! open until [`payments::judge`] has a proof.
 //!
 //! # Invariants

@@ -16,7 +16,8 @@
 //! open, and so does one whose last block is not: it is paid anew in **its own place**.
 //!
 //! # Invariants
-//! 1. Nothing but a [`Proven`] moves a payment out of *open*: no refusal, no silence, no "expired" or "dropped" of a node.
+//! 1. Nothing but a [`Proven`] moves a payment out of *open*: no refusal, no silence, no "expired" or "dropped" of a
+//!    node.
 //! 2. A payment of the same amounts to the same receivers is not made while an earlier one may still be mined beside
 //!    it, or was mined without its owner having been told, unless the owner asks for a second one.
 //! 3. A new payment takes no nonce that an open one has. One that is made for an expired payment takes that one's
@@ -285,7 +286,8 @@ impl Book {
         self.decide_at(outputs, self.next_nonce(pending, self.expired_place(outputs)), again)
     }
 
-    /// The same for a payment with this nonce: of those that have it, too, at most one is mined, so they are no hindrance.
+    /// The same for a payment with this nonce: of those that have it, too, at most one is mined, so they are no
+    /// hindrance.
     pub fn decide_at(&self, outputs: &[Output], nonce: u64, again: bool) -> Decision {
         let in_the_way = self.in_the_way(outputs, nonce);
         if again || in_the_way.is_empty() { Decision::Pay { nonce } } else { Decision::Ask(in_the_way) }
@@ -385,8 +387,9 @@ fn same_purpose(one: &[Output], other: &[Output]) -> bool {
     one.iter().any(|output| other.contains(output))
 }
 
-/// The payments of the journal that matter to a new one to `outputs`: those whose nonce is not used yet, and of the same
-/// purpose those whose nonce is not settled or that its owner was not told of. Only of those are signatures verified.
+/// The payments of the journal that matter to a new one to `outputs`: those whose nonce is not used yet, and of the
+/// same purpose those whose nonce is not settled or that its owner was not told of. Only of those are signatures
+/// verified.
 pub fn relevant(
     contents: &Contents,
     (address, network): (&Address, &Network),

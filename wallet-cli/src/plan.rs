@@ -18,8 +18,8 @@ use cairn_ledger::{
 /// keeps one that lies from spending the owner's money on fees.
 pub const MAX_AUTOMATIC_FEE_RATE: u64 = 1_000;
 
-/// The most a whole payment may pay its miner without the owner having raised it: a typing error, or a node that asks for
-/// too much, costs no more (0.1 CRN).
+/// The most a whole payment may pay its miner without the owner having raised it: a typing error, or a node that asks
+/// for too much, costs no more (0.1 CRN).
 pub const DEFAULT_MAX_FEE: u64 = Amount::PEBBLES_PER_CRN / 10;
 
 /// What the owner asked for.

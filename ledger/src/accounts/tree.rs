@@ -6,7 +6,8 @@ use alloc::{vec, vec::Vec};
 
 /// Nodes of a level that a core's own cache holds.
 const IN_CACHE: usize = 1 << 14;
-/// How many nodes ahead of the one in hand are brought from memory: about as many loads as a core has under way at once.
+/// How many nodes ahead of the one in hand are brought from memory: about as many loads as a core has under way at
+/// once.
 const AHEAD: usize = 32;
 
 /// All node hashes of an indexed Merkle tree. Leaves themselves are elsewhere; this knows their hashes.

@@ -1,10 +1,11 @@
 //! SHA-256 of many messages side by side, in the vector registers of processors with AVX-512 or AVX2.
 //!
-//! A lane is one message. `kernels!` writes SHA-256 (FIPS 180-4 §6.2.2) once over the operations of a register:
-//! `avx2` has eight lanes; `avx512` sixteen in each of two registers, since a round of one waits for the round before it, and
-//! meanwhile the other's is done. Two things are made of that. [`ThirtyTwo::compress`] hashes messages of equal length, in a
-//! quarter of the time that the SHA extensions take. `candidates` tries nonces, for which the rounds that depend on the
-//! seal alone are shared; there, eight lanes are worth while, too. Elsewhere `sha2` does both, and the tests compare.
+//! A lane is one message. `kernels!` writes SHA-256 (FIPS 180-4 §6.2.2) once over the operations of a register: `avx2`
+//! has eight lanes; `avx512` sixteen in each of two registers, since a round of one waits for the round before it, and
+//! meanwhile the other's is done. Two things are made of that. [`ThirtyTwo::compress`] hashes messages of equal length,
+//! in a quarter of the time that the SHA extensions take. `candidates` tries nonces, for which the rounds that depend
+//! on the seal alone are shared; there, eight lanes are worth while, too. Elsewhere `sha2` does both, and the tests
+//! compare.
 //!
 //! One of the two files of this crate with `unsafe`: calls of functions that need processor features, each on a value
 //! that only exists where the processor has them; arrays seen as registers of the same size; and [`prefetch`].
@@ -138,7 +139,8 @@ macro_rules! kernels {
             below(add(a, splat(INITIAL[0])), highest)
         }
 
-        /// The state after the rounds of these constants, eight each, of which the first sixteen have the words `words`.
+        /// The state after the rounds of these constants, eight each, of which the first sixteen have the words
+        /// `words`.
         #[inline]
         #[target_feature(enable = $feature)]
         fn compressed(mut state: [$register; 8], words: [[$register; 8]; 2], k: &[[u32; 8]]) -> [$register; 8] {

@@ -1,8 +1,8 @@
 //! Many messages hashed together: side by side where the processor has lanes for that, else one after the other.
 //!
-//! A block of payments has tens of thousands of short messages: ids, what was signed, leaves and nodes of trees. Here they
-//! are laid out in whole blocks with their padding (FIPS 180-4 §5.1.1), behind a [`Start`] that they share, and hashed in
-//! rows of thirty-two.
+//! A block of payments has tens of thousands of short messages: ids, what was signed, leaves and nodes of trees. Here
+//! they are laid out in whole blocks with their padding (FIPS 180-4 §5.1.1), behind a [`Start`] that they share, and
+//! hashed in rows of thirty-two.
 
 use super::{
     Hash, Tag,
@@ -74,8 +74,8 @@ impl Start {
         blocks
     }
 
-    /// The hash of each message, in order: of the concatenation of the parts of an item, which are as long for each, and take
-    /// `N` blocks with their padding.
+    /// The hash of each message, in order: of the concatenation of the parts of an item, which are as long for each,
+    /// and take `N` blocks with their padding.
     pub(crate) fn hash_each<const N: usize, const P: usize, T>(
         &self,
         items: impl IntoIterator<Item = T>,
@@ -98,7 +98,8 @@ impl Start {
         }
     }
 
-    /// Puts the parts of a message, one after the other, and its padding, into blocks that hold zeros or a message as long.
+    /// Puts the parts of a message, one after the other, and its padding, into blocks that hold zeros or a message as
+    /// long.
     #[inline]
     fn lay_out<const N: usize>(&self, parts: &[&[u8]], blocks: &mut [Block; N]) {
         let length = copy(blocks.as_flattened_mut(), parts);
@@ -197,7 +198,8 @@ fn copy(to: &mut [u8], parts: &[&[u8]]) -> usize {
     length
 }
 
-/// Ends a message of `length` bytes, after which there are zeros to the end of its last block; `before` are the bytes before it.
+/// Ends a message of `length` bytes, after which there are zeros to the end of its last block; `before` are the bytes
+/// before it.
 #[inline]
 fn finish(message: &mut [u8], length: usize, before: usize) {
     if let Some(place) = message.get_mut(length) {

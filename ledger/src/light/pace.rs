@@ -339,7 +339,8 @@ mod tests {
         assert!(check(&time(31_930)).is_ok());
         assert!(matches!(check(&time(31_900)), Err(Implausible::Easier { .. })));
         let work = |count: u64| move |tree: &mut Node| tree.work = Work::from_u64(count);
-        // 256, 128, and so on down to the least of 2 from the front; 16 times 256, halved every tenth block, from the back.
+        // 256, 128, and so on down to the least of 2 from the front; 16 times 256, halved every tenth block, from the
+        // back.
         let least = match check(&work(0)) {
             Err(Implausible::Work { least, .. }) => least,
             other => panic!("{other:?}"),

@@ -246,9 +246,9 @@ pub fn check_version(spec: &ChainSpec, header: &Header) -> Result<(), HeaderErro
     if got == expected { Ok(()) } else { Err(HeaderError::Version { got, expected }) }
 }
 
-/// A header whose version is not that of its height, as the parent of others: the rules of headers never change, so all of
-/// them but the version are checked. What lies under such a header cannot be judged here; it only tells how much work
-/// others put into rules that are not known.
+/// A header whose version is not that of its height, as the parent of others: the rules of headers never change, so all
+/// of them but the version are checked. What lies under such a header cannot be judged here; it only tells how much
+/// work others put into rules that are not known.
 ///
 /// # Errors
 /// As [`check_header`], but for the version.

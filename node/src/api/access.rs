@@ -2,10 +2,10 @@
 //!
 //! A browser on this machine carries other people's scripts. Two headers, which no script can forge, give
 //! them away:
-//! - **Host** names whom the browser thinks it talks to. Under DNS rebinding a page's own name leads to
-//!   127.0.0.1, and the browser still sends that name: anything but a loopback name, the address at which the
-//!   connection came in, or a name that the operator has named, is refused. Pages that tell a stranger nothing he should
-//!   not know may be asked for by any address, as those who watch over containers do; never by a foreign name.
+//! - **Host** names whom the browser thinks it talks to. Under DNS rebinding a page's own name leads to 127.0.0.1, and
+//!   the browser still sends that name: anything but a loopback name, the address at which the connection came in, or a
+//!   name that the operator has named, is refused. Pages that tell a stranger nothing he should not know may be asked
+//!   for by any address, as those who watch over containers do; never by a foreign name.
 //! - **Origin** names whose page is asking, in every cross-site POST and every WebSocket handshake: anything
 //!   but a page served from loopback, or one that the operator has named, is refused. Programs send none.
 //!
@@ -59,8 +59,8 @@ pub struct Caller {
 }
 
 impl AccessRules {
-    /// Judges a request, on a connection to the address `local` of this machine, by the headers that a page cannot forge;
-    /// `is_open`: what it asks for tells nothing that a stranger should not know.
+    /// Judges a request, on a connection to the address `local` of this machine, by the headers that a page cannot
+    /// forge; `is_open`: what it asks for tells nothing that a stranger should not know.
     ///
     /// # Errors
     /// Which of them is wrong.

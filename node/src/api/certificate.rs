@@ -4,8 +4,8 @@ use super::{ApiError, config::TlsFiles};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use sha2::{Digest, Sha256};
 
-/// The SHA-256 of a certificate that stands alone in its file, in hex; `None` where those of an authority follow, by which
-/// it is known to everybody: one that stands alone is signed by itself, or by somebody whom few know.
+/// The SHA-256 of a certificate that stands alone in its file, in hex; `None` where those of an authority follow, by
+/// which it is known to everybody: one that stands alone is signed by itself, or by somebody whom few know.
 ///
 /// # Errors
 /// Names a file that holds no certificate.

@@ -1,6 +1,6 @@
 //! `chain_*`: blocks and the transactions in them.
 
-use super::{context::Context, spans};
+use super::{context::Context, ranges};
 use crate::{
     chain::{ProvenTip, Reader, Tip, UnknownBlock},
     store::{StoreError, StoredBlock},
@@ -89,7 +89,7 @@ impl ChainServer for ChainApi {
         at: Text<BlockId>,
         count: Option<u64>,
     ) -> RpcResult<HexBytes> {
-        let count = spans::count(count, &BARE_HEADERS)?;
+        let count = ranges::count(count, &BARE_HEADERS)?;
         let found = self.0.prove(move |reader| reader.bare_headers(&after.0, &at.0, count)).await?;
         let headers = found.map_err(not_on_chain)?.ok_or_else(|| not_on_chain(UnknownBlock { id: after.0 }))?;
         Ok(HexBytes(headers))

@@ -2,8 +2,8 @@
 
 use super::{NAME, error, heads::Heads, limits};
 use crate::{
-    budget::BudgetHandle,
     chain::{ChainHandle, Reader},
+    disk_budget::BudgetHandle,
     health::HealthHandle,
     mempool::PoolHandle,
     miner::{MinerHandle, MiningConfig},

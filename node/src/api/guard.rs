@@ -6,7 +6,7 @@
 use super::{
     access::Caller,
     limits,
-    meters::Meters,
+    metrics::Metrics,
     parameters::{self, Declared},
     rate::{Payer, Rates, Seldom},
     tokens::TokenBook,
@@ -35,7 +35,7 @@ use tower::Layer;
 /// What calls are judged by.
 pub(super) struct Gate {
     book: Arc<TokenBook>,
-    meters: Arc<Meters>,
+    metrics: Arc<Metrics>,
     /// The methods that are served.
     served: BTreeSet<&'static str>,
     /// What they take.
@@ -49,10 +49,10 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub fn new(book: Arc<TokenBook>, meters: Arc<Meters>, served: BTreeSet<&'static str>, rate: u32) -> Self {
+    pub fn new(book: Arc<TokenBook>, metrics: Arc<Metrics>, served: BTreeSet<&'static str>, rate: u32) -> Self {
         Self {
             book,
-            meters,
+            metrics,
             served,
             declared: Declared::new(),
             rate,
@@ -234,7 +234,7 @@ where
             Err(error) => MethodResponse::error(request.id.clone(), error),
         };
         let outcome = if answer.is_success() { "ok" } else { "error" };
-        self.gate.meters.called(method, outcome, started.elapsed());
+        self.gate.metrics.called(method, outcome, started.elapsed());
         answer
     }
 }

@@ -1,6 +1,6 @@
 //! `state_getHistory`: what touched an address, page by page.
 
-use super::{chain::no_such_block, context::Context, spans::count};
+use super::{chain::no_such_block, context::Context, ranges::count};
 use crate::chain::{HISTORY_BEHIND, HistoryQuery, NoHistory, Touched};
 use cairn_ledger::units::Height;
 use cairn_rpc::{

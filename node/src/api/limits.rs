@@ -1,7 +1,7 @@
 //! How much anybody may ask of the port. What is too large or too long is refused by jsonrpsee, with its
 //! codes; the rest by [`guard`](super::guard) and [`server`](super::server).
 
-use super::patience::Patience;
+use super::slow_client::Patience;
 use jsonrpsee::server::{BatchRequestConfig, PingConfig, ServerConfig};
 use std::time::Duration;
 

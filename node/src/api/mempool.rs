@@ -1,6 +1,6 @@
 //! `mempool_*`: the pool.
 
-use super::{context::Context, spans::count};
+use super::{context::Context, ranges::count};
 use crate::mempool::Waiting;
 use cairn_ledger::{block::BLOCK_OVERHEAD_BYTES, units::Timestamp};
 use cairn_rpc::{

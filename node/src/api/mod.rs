@@ -2,18 +2,19 @@
 //! `/health`, `/ready` and `/metrics`.
 //!
 //! # Map
-//! `server` connections and the way of a request · `access` who may speak to the port · `tokens` what a token
-//! allows · `certificate` what it is known by · `guard` what stands before every call · `parameters` what a method takes · `rate` how fast anybody may ask · `patience` who does
-//! nothing for too long · `limits` how much anybody may ask · `pages` what is no JSON-RPC · `meters` what is
-//! counted · `places` who may have how many connections · `tls` · `spans` pages of the chain · `history` pages of what touched an address · `heads` the tip, told to all ·
-//! `moves` subscriptions that lose nothing · `context` what handlers have · `error` refusals as codes · one file
-//! for each namespace: `node` `chain` `state` `tx` `mempool` `mining` `net`
+//! `server` connections and the way of a request · `access` who may speak to the port · `tokens` what a token allows ·
+//! `certificate` what it is known by · `guard` what stands before every call · `parameters` what a method takes ·
+//! `rate` how fast anybody may ask · `slow_client` who does nothing for too long · `limits` how much anybody may ask ·
+//! `pages` what is no JSON-RPC · `metrics` what is counted · `places` who may have how many connections · `tls` ·
+//! `ranges` pages of the chain · `history` pages of what touched an address · `heads` the tip, told to all · `moves`
+//! subscriptions that lose nothing · `context` what handlers have · `error` refusals as codes · one file for each
+//! namespace: `node` `chain` `state` `tx` `mempool` `mining` `net`
 //!
 //! # The path of a call
-//! connection (`places`, patient) → `server` → [`AccessRules`] (Host and Origin) →
-//! [`identify`](access::identify) (token, or this machine) → jsonrpsee (sizes, length of a batch) → `guard`
-//! (scope, depth, rate, names and number of parameters, budget; in batches, too) → a handler, which asks a part through its handle or reads
-//! the chain on a blocking thread → the answer, or an [`RpcError`](cairn_rpc::error::RpcError) with its code.
+//! connection (`places`, patient) → `server` → [`AccessRules`] (Host and Origin) → [`identify`](access::identify)
+//! (token, or this machine) → jsonrpsee (sizes, length of a batch) → `guard` (scope, depth, rate, names and number of
+//! parameters, budget; in batches, too) → a handler, which asks a part through its handle or reads the chain on a
+//! blocking thread → the answer, or an [`RpcError`](cairn_rpc::error::RpcError) with its code.
 //!
 //! # Invariants
 //! 1. Without a token callers of this machine may read what is not private and submit transactions, and nobody
@@ -33,18 +34,18 @@ mod heads;
 mod history;
 mod limits;
 mod mempool;
-mod meters;
+mod metrics;
 mod mining;
 mod moves;
 mod net;
 mod node;
 mod pages;
 mod parameters;
-mod patience;
 mod places;
+mod ranges;
 mod rate;
 mod server;
-mod spans;
+mod slow_client;
 mod state;
 mod tls;
 pub mod tokens;
@@ -71,7 +72,7 @@ use jsonrpsee::{
     RpcModule,
     server::{RegisterMethodError, Server, ServerHandle, middleware::rpc::RpcServiceBuilder, stop_channel},
 };
-use meters::Meters;
+use metrics::Metrics;
 use places::Places;
 use server::{Door, Rpc};
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -137,8 +138,8 @@ pub fn check_tls(files: &TlsFiles) -> Result<(), ApiError> {
     tls::read(files).map(drop)
 }
 
-/// Serves JSON-RPC on `address`, and for the node's own tools at `own`, where there is such a socket, until the node stops;
-/// gives the address it got, with its port.
+/// Serves JSON-RPC on `address`, and for the node's own tools at `own`, where there is such a socket, until the node
+/// stops; gives the address it got, with its port.
 ///
 /// # Errors
 /// The port cannot be had, or must not be.
@@ -166,14 +167,14 @@ pub async fn spawn(
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
 
-    let meters = Arc::new(Meters::new());
-    let gate = Arc::new(Gate::new(book, Arc::clone(&meters), methods.method_names().collect(), config.rate));
+    let metrics = Arc::new(Metrics::new());
+    let gate = Arc::new(Gate::new(book, Arc::clone(&metrics), methods.method_names().collect(), config.rate));
     let (stop, handle) = stop_channel();
     let rpc = rpc(methods, Arc::clone(&gate), config.max_connections);
     let rules = AccessRules { hosts: config.hosts, origins: config.cors_origins };
     let places = Places::new(config.max_connections);
     let heads = context.clone().pass_heads_on();
-    let door = Arc::new(Door { rules, gate, meters, context, rpc, tls, places });
+    let door = Arc::new(Door { rules, gate, metrics, context, rpc, tls, places });
     if let Some(own) = own {
         tokio::spawn(server::accept_own(own, Arc::clone(&door), stop.clone()));
     }

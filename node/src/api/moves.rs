@@ -210,7 +210,7 @@ impl Context {
         txid: cairn_ledger::hash::TxId,
         depth: Option<u64>,
     ) -> SubscriptionResult {
-        let depth = match super::spans::count(Some(depth.unwrap_or(1)), &(1..=MAX_DEPTH)) {
+        let depth = match super::ranges::count(Some(depth.unwrap_or(1)), &(1..=MAX_DEPTH)) {
             Ok(depth) => depth,
             Err(error) => {
                 pending.reject(error).await;

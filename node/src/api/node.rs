@@ -3,7 +3,7 @@
 use super::{
     context::{Context, millis},
     error,
-    meters::resident_bytes,
+    metrics::resident_bytes,
 };
 use crate::{
     clock,

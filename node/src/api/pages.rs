@@ -61,7 +61,7 @@ pub(super) async fn show(door: &Door, page: Page) -> HttpResponse {
             });
             json(if health.is_ready() { 200 } else { 503 }, &shown)
         }
-        Page::Metrics => match door.meters.scrape(&door.context, door.places.taken()).await {
+        Page::Metrics => match door.metrics.scrape(&door.context, door.places.taken()).await {
             Ok(text) => respond(200, "application/openmetrics-text; version=1.0.0; charset=utf-8", text),
             Err(error) => text(503, format!("{error}\n")),
         },

@@ -5,10 +5,10 @@ use super::{
     context::Context,
     guard::Gate,
     limits,
-    meters::Meters,
+    metrics::Metrics,
     pages,
-    patience::Patient,
     places::{Guest, Place, Places},
+    slow_client::Patient,
     tls::Tls,
     tokens::TokenId,
 };
@@ -42,7 +42,8 @@ use tokio::{
 /// How long the door stays shut when the system has no more descriptors: time for some to be given back.
 const BREATHER: Duration = Duration::from_secs(1);
 
-/// Answers a request that was let in, until it is told to stop. jsonrpsee's service has a name as long as its middleware.
+/// Answers a request that was let in, until it is told to stop. jsonrpsee's service has a name as long as its
+/// middleware.
 pub(super) type Rpc = Box<dyn Fn(HttpRequest, StopHandle) -> Answer + Send + Sync>;
 /// An answer to come.
 pub(super) type Answer =
@@ -52,7 +53,7 @@ pub(super) type Answer =
 pub(super) struct Door {
     pub rules: AccessRules,
     pub gate: Arc<Gate>,
-    pub meters: Arc<Meters>,
+    pub metrics: Arc<Metrics>,
     pub context: Context,
     pub rpc: Rpc,
     pub tls: Option<Tls>,
@@ -100,7 +101,7 @@ pub(super) async fn accept(listener: TcpListener, door: Arc<Door>, stop: StopHan
                     tokio::spawn(client.at_the_port(stream, peer));
                 }
                 // Closed at once: an answer would cost more than the question.
-                None => door.meters.refused("too_many_connections"),
+                None => door.metrics.refused("too_many_connections"),
             },
             Err(error) => breathe(&error).await,
         }
@@ -122,7 +123,7 @@ pub(super) async fn accept_own(listener: IpcListener, door: Arc<Door>, stop: Sto
                     let client = Client { door: Arc::clone(&door), place: Arc::new(place), stop: stop.clone() };
                     tokio::spawn(client.requests(Patient::new(stream, limits::PATIENCE), Remote::Own));
                 }
-                None => door.meters.refused("too_many_connections"),
+                None => door.metrics.refused("too_many_connections"),
             },
             Err(error) => breathe(&error).await,
         }
@@ -157,7 +158,7 @@ impl Client {
         let tls = tls.acceptor(Instant::now());
         match tokio::time::timeout(limits::HANDSHAKE_WITHIN, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.requests(stream, remote).await,
-            Ok(Err(_)) | Err(_) => self.door.meters.refused("tls"),
+            Ok(Err(_)) | Err(_) => self.door.metrics.refused("tls"),
         }
     }
 
@@ -170,7 +171,7 @@ impl Client {
     {
         let has_asked = Arc::new(AtomicBool::new(false));
         let Self { door, place, stop } = self;
-        let (meters, asked, ends) = (Arc::clone(&door.meters), Arc::clone(&has_asked), stop.clone());
+        let (metrics, asked, ends) = (Arc::clone(&door.metrics), Arc::clone(&has_asked), stop.clone());
         let service = tower::service_fn(move |request: HttpRequest<_>| {
             has_asked.store(true, Ordering::Relaxed);
             let (door, stop) = (Arc::clone(&door), stop.clone());
@@ -184,7 +185,7 @@ impl Client {
             served = &mut served => served,
             () = tokio::time::sleep(limits::HEADER_WITHIN) => {
                 if !asked.load(Ordering::Relaxed) {
-                    return meters.refused("no_request");
+                    return metrics.refused("no_request");
                 }
                 served.await
             }
@@ -210,7 +211,8 @@ async fn answer(door: &Door, request: HttpRequest, remote: Remote, stop: StopHan
     let page = pages::find(&request);
     let is_open = page.is_some_and(pages::Page::is_open);
     let caller = identify(&request, address, door.gate.book(), clock::now());
-    // A stranger's connection ends with its answer: one valid request would else hold a place for as long as it may be idle.
+    // A stranger's connection ends with its answer: one valid request would else hold a place for as long as it may be
+    // idle.
     let is_stranger = caller.is_err();
     let mut response = match (door.rules.check(&request, local, is_open), page, caller) {
         (Err(refusal), ..) => refuse(door, refusal, address),
@@ -252,7 +254,7 @@ async fn call(door: &Door, mut request: HttpRequest, caller: Caller, stop: StopH
             pages::text(400, "the request could not be read\n")
         }
         Err(_) => {
-            door.meters.refused("too_slow");
+            door.metrics.refused("too_slow");
             pages::text(408, "the request took too long\n")
         }
     }
@@ -289,7 +291,7 @@ fn refuse(door: &Door, refusal: Refusal, address: IpAddr) -> HttpResponse {
         Refusal::TokenNeeded => ("token_needed", Some(Code::TokenNeeded)),
         Refusal::BadToken => ("bad_token", Some(Code::BadToken)),
     };
-    door.meters.refused(reason);
+    door.metrics.refused(reason);
     match code {
         None => pages::text(403, format!("{refusal}\n")),
         Some(code) => {

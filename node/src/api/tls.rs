@@ -46,8 +46,9 @@ impl Tls {
         Ok(Self { files, current: Mutex::new(current) })
     }
 
-    /// What the next caller is served with. Files that changed are read anew; where they are no pair, as in the middle of
-    /// a renewal, the one that was good stays in use and they are tried again. Blocks on the disk, for two small files.
+    /// What the next caller is served with. Files that changed are read anew; where they are no pair, as in the middle
+    /// of a renewal, the one that was good stays in use and they are tried again. Blocks on the disk, for two small
+    /// files.
     pub fn acceptor(&self, now: Instant) -> TlsAcceptor {
         // What is inside is whole at any moment, and a panic stops the node anyway.
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,8 +17,8 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-/// Tables by hash: one that grows moves its own accounts alone, and each grows at a fill of its own, so that no block waits
-/// long for it.
+/// Tables by hash: one that grows moves its own accounts alone, and each grows at a fill of its own, so that no block
+/// waits long for it.
 const TABLES: usize = 256;
 /// Leaves in a chunk: what is there never moves, and no more is taken than a chunk.
 const CHUNK: usize = 4096;

@@ -31,8 +31,9 @@ pub(super) fn load(
     Ok((state, tip))
 }
 
-/// Whether the stored chain was made under the upgrades of the network's file. Versions change at upgrades alone, and tell
-/// all upgrades before: two files that differ below the tip differ at the tip, or at the last block before one of these.
+/// Whether the stored chain was made under the upgrades of the network's file. Versions change at upgrades alone, and
+/// tell all upgrades before: two files that differ below the tip differ at the tip, or at the last block before one of
+/// these.
 fn check_rules(store: &ChainStore, spec: &ChainSpec, tip: Height) -> Result<(), StoreError> {
     let begun = spec.schedule().upgrades().iter().map(|upgrade| upgrade.height).take_while(|height| *height <= tip);
     for height in begun.flat_map(|height| [height.previous().unwrap_or(height), height]).chain([tip]) {

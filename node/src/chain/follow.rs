@@ -1,12 +1,12 @@
 //! How the writer follows the branch with the most work.
 //!
-//! What fits one batch is one batch: blocks that extend the tip, run by run, and a short reorganisation as a whole. A longer
-//! reorganisation goes in many, each of them bounded: blocks of the old branch are disconnected down to the fork, run by
-//! run, then blocks of the new one connected. Before the first, all bodies of the new branch go to the disk, and readers
-//! get the chain as it is then; they see the new one, at once, with the batch after which it has more work than the old.
-//! What is on the disk in between is nobody's tip, but a state like any other, with a note of where it comes from and leads
-//! to. So a crash takes nothing away, and the next start goes on; and a block that turns out to be invalid only changes
-//! where it leads: to the best branch that is left, which may be the one that was being left.
+//! What fits one batch is one batch: blocks that extend the tip, run by run, and a short reorganisation as a whole. A
+//! longer reorganisation goes in many, each of them bounded: blocks of the old branch are disconnected down to the
+//! fork, run by run, then blocks of the new one connected. Before the first, all bodies of the new branch go to the
+//! disk, and readers get the chain as it is then; they see the new one, at once, with the batch after which it has more
+//! work than the old. What is on the disk in between is nobody's tip, but a state like any other, with a note of where
+//! it comes from and leads to. So a crash takes nothing away, and the next start goes on; and a block that turns out to
+//! be invalid only changes where it leads: to the best branch that is left, which may be the one that was being left.
 
 use super::{
     import::{Writer, tip_of},
@@ -73,8 +73,8 @@ enum Moved {
 }
 
 impl Writer {
-    /// Follows the best branch that is complete, as long as one has more work than the tip. A long reorganisation is only
-    /// begun: [`Self::go_on`] is to be called until it is over.
+    /// Follows the best branch that is complete, as long as one has more work than the tip. A long reorganisation is
+    /// only begun: [`Self::go_on`] is to be called until it is over.
     pub(super) fn follow(&mut self, now: Timestamp, publish: Publish<'_>) -> Result<(), StoreError> {
         let mut path = VecDeque::new();
         while self.reorganisation.is_none() {
@@ -334,7 +334,8 @@ impl Writer {
         Ok(Some(self.block_header(&to)?.header().height))
     }
 
-    /// Goes on with the reorganisation under way by one batch, and when that ends it, with what there is to follow then.
+    /// Goes on with the reorganisation under way by one batch, and when that ends it, with what there is to follow
+    /// then.
     pub(super) fn go_on(&mut self, now: Timestamp, publish: Publish<'_>) -> Result<(), StoreError> {
         let Some(mut under_way) = self.reorganisation.take() else { return Ok(()) };
         let plan = match under_way.at.id() == under_way.fork {
@@ -378,8 +379,8 @@ impl Writer {
         Ok(Plan { disconnect: Vec::new(), connect, note: Some(note) })
     }
 
-    /// A block on the way up is invalid: chooses the best that is left. Nobody was told of anything yet, so the branch that
-    /// was being left is as good as any, and wins a tie as the first seen.
+    /// A block on the way up is invalid: chooses the best that is left. Nobody was told of anything yet, so the branch
+    /// that was being left is as good as any, and wins a tie as the first seen.
     fn turn(&mut self, under_way: &mut Reorganisation, invalid: &BlockId, error: BlockError) -> Result<(), StoreError> {
         let parent = self.block_header(&self.block_header(invalid)?.header().parent)?;
         let above = under_way.up.iter().skip_while(|id| *id != invalid).copied().collect::<Vec<_>>();

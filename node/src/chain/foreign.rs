@@ -1,13 +1,14 @@
 //! Headers under rules that are not known here.
 //!
 //! A header's version names the upgrades in force at its height. One of another version is checked like any other, for
-//! the rules of headers never change, and is then not looked at further: its block may be right, and nobody here can tell.
-//! When several stand in a row above the tip, miners with most of the work follow rules that this node does not have, and
-//! it says so ([`UnknownRules`]).
+//! the rules of headers never change, and is then not looked at further: its block may be right, and nobody here can
+//! tell. When several stand in a row above the tip, miners with most of the work follow rules that this node does not
+//! have, and it says so ([`UnknownRules`]).
 //!
 //! # Invariants
 //! 1. Nothing here is ever the parent of a linked header, stored, or anybody's fault.
-//! 2. Memory is bounded; what has the least work in all goes first, so that cheap headers push out nothing but each other.
+//! 2. Memory is bounded; what has the least work in all goes first, so that cheap headers push out nothing but each
+//!    other.
 
 use super::{import::Writer, mailbox::HeaderOutcome};
 use cairn_ledger::{

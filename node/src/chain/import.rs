@@ -135,7 +135,8 @@ impl Writer {
             }
             return Ok(HeaderOutcome::Orphan { parent });
         };
-        // Another version is no offence: its sender may know of an upgrade that this node does not, or the other way about.
+        // Another version is no misbehaviour: its sender may know of an upgrade that this node does not, or the other
+        // way about.
         if self.is_foreign(&sealed) {
             return Ok(self.link_foreign(Some(context), sealed, now));
         }

@@ -14,8 +14,8 @@ use crate::store::{
 };
 use cairn_ledger::{block::Header, chain_spec::ChainSpec, keys::Address, transaction::Transaction, units::Height};
 
-/// Where a block touches each address: its transactions' places and [`REWARD`], some of them twice. Its reward may have been
-/// burned: see [`rewarded`].
+/// Where a block touches each address: its transactions' places and [`REWARD`], some of them twice. Its reward may have
+/// been burned: see [`rewarded`].
 pub(super) fn touches<'a>(
     spec: &ChainSpec,
     header: &Header,
@@ -35,8 +35,8 @@ pub(super) fn touches<'a>(
     touches
 }
 
-/// Whether the account of a beneficiary, which may have come later, had the reward of the block at `height` on the followed
-/// chain. Without an account after that block the reward was too small for one, and was burned.
+/// Whether the account of a beneficiary, which may have come later, had the reward of the block at `height` on the
+/// followed chain. Without an account after that block the reward was too small for one, and was burned.
 pub(super) fn rewarded(store: &ChainStore, height: Height, account: u64) -> Result<bool, StoreError> {
     let after = match height.next().map(|next| store.id_at(next)).transpose()?.flatten() {
         Some(next) => store.undo(&next)?.count,

@@ -50,15 +50,16 @@ impl Tip {
 pub struct ChainEvent {
     /// The new tip.
     pub tip: Arc<Tip>,
-    /// The tip that was left, if the chain was reorganised: from there, the parents of stored blocks lead down to the chain.
+    /// The tip that was left, if the chain was reorganised: from there, the parents of stored blocks lead down to the
+    /// chain.
     pub left: Option<BlockId>,
     /// The blocks that came onto the chain, upward to the new tip: all of them, or the last.
     pub connected: Arc<Vec<CheckedBlock>>,
     /// What those have now whose account was changed, in the order of the changes: of one address the last counts.
     /// Nothing, where the account is gone.
     pub accounts: Arc<Vec<(Address, Account)>>,
-    /// Whether `connected` and `accounts` say all. After a reorganisation too long for memory they say the last of it, and
-    /// the rest is read from the chain.
+    /// Whether `connected` and `accounts` say all. After a reorganisation too long for memory they say the last of it,
+    /// and the rest is read from the chain.
     pub is_whole: bool,
 }
 
@@ -79,8 +80,8 @@ pub enum HeaderOutcome {
     /// Its branch has less work than the followed chain, and either it is not near that chain's tip, or its sender has
     /// brought too much of the kind. It was not judged further; a longer branch comes by presync.
     Unwanted,
-    /// It stands under rules that are not known here, or under those of somebody who has not updated: it follows the rules
-    /// of headers, and nobody here can judge its block.
+    /// It stands under rules that are not known here, or under those of somebody who has not updated: it follows the
+    /// rules of headers, and nobody here can judge its block.
     OtherRules {
         /// Its version.
         version: u16,
@@ -289,8 +290,8 @@ impl ChainHandle {
         self.precheck.start(self.mailbox.clone(), (turn, Purpose::Connect), header, body).await
     }
 
-    /// Checks a block and stores it, whatever its branch is: nothing bounds how many. For blocks of a branch that is known
-    /// to have more work than the tip further up, and is then to be [followed](Self::follow).
+    /// Checks a block and stores it, whatever its branch is: nothing bounds how many. For blocks of a branch that is
+    /// known to have more work than the tip further up, and is then to be [followed](Self::follow).
     ///
     /// # Errors
     /// The node is stopping.
@@ -299,8 +300,8 @@ impl ChainHandle {
         self.precheck.start(self.mailbox.clone(), (turn, Purpose::Store), header, body.into()).await
     }
 
-    /// Follows a stored branch up to `id`, if all of its blocks are here and it has more work than the tip. That may take
-    /// long; [`Self::sync`] waits for it.
+    /// Follows a stored branch up to `id`, if all of its blocks are here and it has more work than the tip. That may
+    /// take long; [`Self::sync`] waits for it.
     ///
     /// # Errors
     /// The node is stopping.

@@ -7,26 +7,27 @@
 //! 2. [`ChainHandle::import`]: workers match the body to the header and check its transactions
 //!    (`precheck`); the writer connects the block and whatever waited for it (`import`), or goes over to another branch
 //!    that has more work (`follow`): in one atomic batch (`reorg`) or, where that would be too large, in many.
-//! 3. Then, after the batch, the new [`Tip`] is published and a [`ChainEvent`] is sent, with what the changed accounts have.
+//! 3. Then, after the batch, the new [`Tip`] is published and a [`ChainEvent`] is sent, with what the changed accounts
+//!    have.
 //!
 //! # Map
 //! `mailbox` what the writer is asked · `actor` its loop · `import` the story · `follow` to the branch with the most
-//! work · `reorg` disconnecting and connecting in one batch · `tree` headers that are not on the followed chain · `orphans` headers without a parent ·
-//! `foreign` headers under rules that are not known here ·
-//! `state` accounts and the tree over them, and how an import moves both · `accounts` all accounts, in memory ·
-//! `recent` accounts as they were after the last blocks · `proofs` light proofs and proofs of transactions, read by
-//! readers · `precheck` the workers · `room` which blocks they get first · `known` what they need not check again ·
-//! `index` where addresses were touched, kept with every import · `indexer` the same for blocks that were imported
-//! without · `history` reading it · [`audit`] the store's invariants as code
+//! work · `reorg` disconnecting and connecting in one batch · `tree` headers that are not on the followed chain ·
+//! `orphans` headers without a parent · `foreign` headers under rules that are not known here · `state` accounts and
+//! the tree over them, and how an import moves both · `accounts` all accounts, in memory · `recent` accounts as they
+//! were after the last blocks · `proofs` light proofs and proofs of transactions, read by readers · `precheck` the
+//! workers · `room` which blocks they get first · `known` what they need not check again · `index` where addresses were
+//! touched, kept with every import · `indexer` the same for blocks that were imported without · `history` reading it ·
+//! [`audit`] the store's invariants as code
 //!
 //! # Invariants
-//! 1. One thread writes; readers see whole imports only. While a long reorganisation is under way they see the chain that
-//!    is left, as it was.
+//! 1. One thread writes; readers see whole imports only. While a long reorganisation is under way they see the chain
+//!    that is left, as it was.
 //! 2. Events come after their batch, in order, disconnected blocks before connected ones.
 //! 3. Only what is proven invalid is remembered as invalid; what is early, orphaned or mutated never is.
-//! 4. Headers of a branch without its blocks stay in bounded memory, by origin, and only near the tip; they never reach the
-//!    disk. No bound refuses what extends the tip, what was found here, or what has more work than the tip. A stored block whose ancestors
-//!    are not here is a stored block, and no corruption.
+//! 4. Headers of a branch without its blocks stay in bounded memory, by origin, and only near the tip; they never reach
+//!    the disk. No bound refuses what extends the tip, what was found here, or what has more work than the tip. A
+//!    stored block whose ancestors are not here is a stored block, and no corruption.
 //! 5. A failure of the store ends the writer; the node then stops in order.
 
 mod accounts;

@@ -252,7 +252,8 @@ impl Precheck {
         Ok(Import { matched, outcome })
     }
 
-    /// Does two things: at once, if no blocks keep two of the workers from it. Otherwise the caller is sooner done alone.
+    /// Does two things: at once, if no blocks keep two of the workers from it. Otherwise the caller is sooner done
+    /// alone.
     pub(super) fn join<A: Send, B: Send>(
         &self,
         first: impl FnOnce() -> A + Send,

@@ -120,8 +120,8 @@ pub(super) fn execute(
 struct Work<'db, 'a> {
     spec: &'a ChainSpec,
     store: &'db ChainStore,
-    /// Who shares the work on a block, if there is nothing else to do: half of the accounts are loaded there, and hashed
-    /// while the batch is filled.
+    /// Who shares the work on a block, if there is nothing else to do: half of the accounts are loaded there, and
+    /// hashed while the batch is filled.
     precheck: &'db Precheck,
     state: Moving<'a>,
     index: AddressIndex<'a>,

@@ -3,9 +3,9 @@
 //! # Bounds
 //! A header that shows more work than the followed chain cost that work: it is always taken in. Any other is cheap, and
 //! is kept only while it is near the tip ([`least_near`](cairn_ledger::fork_choice::least_near)) and there is room: its
-//! origin has few, and the tree is not full. What makes room is the childless header of the least total work, of the same
-//! origin first. Headers of a presynced branch are *pinned*: they were proven to lead to more work than the tip, and stay
-//! until their bodies are judged or their sender is gone; their sender's presync bounds their number.
+//! origin has few, and the tree is not full. What makes room is the childless header of the least total work, of the
+//! same origin first. Headers of a presynced branch are *pinned*: they were proven to lead to more work than the tip,
+//! and stay until their bodies are judged or their sender is gone; their sender's presync bounds their number.
 //!
 //! Bodies stay in memory up to a bound; then they go to the disk, but only those on the way to a header with more
 //! work than the followed chain.
@@ -90,8 +90,8 @@ pub(super) struct HeaderTree {
     body_bytes: usize,
     /// Those whose body is here, as are the bodies of all below them in the tree: what can be connected.
     complete: BTreeSet<(Work, BlockId)>,
-    /// Blocks off the followed chain that are not in the tree, but on the disk with all below them, by the last bytes of
-    /// their ids. One that is taken for another is on the disk, too.
+    /// Blocks off the followed chain that are not in the tree, but on the disk with all below them, by the last bytes
+    /// of their ids. One that is taken for another is on the disk, too.
     on_disk: HashSet<[u8; 8]>,
     invalid: HashSet<BlockId>,
     invalid_order: VecDeque<BlockId>,
@@ -289,8 +289,8 @@ impl HeaderTree {
         spilled
     }
 
-    /// Has blocks that can be connected and are on the disk leave the tree, from the lowest up, to the highest that keeps its
-    /// context: so a branch that overtakes late takes memory for its headers' ends alone.
+    /// Has blocks that can be connected and are on the disk leave the tree, from the lowest up, to the highest that
+    /// keeps its context: so a branch that overtakes late takes memory for its headers' ends alone.
     pub(super) fn shed_stored(&mut self) {
         let lowest: Vec<BlockId> = self.roots.iter().copied().collect();
         for id in lowest {

@@ -2,8 +2,8 @@
 
 use super::{CliError, Place, db, print};
 use crate::{
-    ask::{self, AskError},
     data_dir::{DataDir, Occupancy},
+    rpc_client::{self, AskError},
 };
 use cairn_rpc::{
     methods::{MempoolClient, MiningClient, NetClient, NodeClient},
@@ -105,7 +105,7 @@ pub enum ControlError {
 /// A node that runs, and how to ask it.
 struct Running {
     data_dir: PathBuf,
-    client: ask::Client,
+    client: rpc_client::Client,
     /// It carries the client's connection.
     runtime: tokio::runtime::Runtime,
 }
@@ -116,7 +116,7 @@ impl Running {
         match DataDir::look(&settings.data_dir)? {
             Occupancy::Used(occupant) => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                let client = runtime.block_on(ask::client(db::way(&settings, occupant.rpc), within))?;
+                let client = runtime.block_on(rpc_client::client(db::way(&settings, occupant.rpc), within))?;
                 Ok(Self { data_dir: settings.data_dir, client, runtime })
             }
             Occupancy::Free { .. } | Occupancy::Absent => {

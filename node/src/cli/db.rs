@@ -2,13 +2,13 @@
 
 use super::{CliError, Place, print, progress::Progress, replay::block_on};
 use crate::{
-    ask,
     chain::audit,
     config::{Environment, Flags, Settings},
     data_dir::{DataDir, Occupancy},
     disk,
     repair::{self, Repair},
     replay::Replayed,
+    rpc_client,
     store::{ChainStore, TableUsage},
     telemetry::{self, LogFilter, LogFormat},
 };
@@ -97,7 +97,7 @@ fn stats(place: Place, as_json: bool) -> Result<(), CliError> {
         Occupancy::Used(occupant) => {
             let way = way(&settings, occupant.rpc);
             let asked = async {
-                let client = ask::client(way, STATS_WITHIN).await?;
+                let client = rpc_client::client(way, STATS_WITHIN).await?;
                 client.node_storage().await.map_err(|error| client.explain(error))
             };
             let tables = wait(asked)??.tables;
@@ -182,7 +182,7 @@ pub(super) fn backup(args: BackupArgs) -> Result<(), CliError> {
         Occupancy::Used(occupant) => {
             let way = way(&settings, occupant.rpc);
             let asked = async {
-                let client = ask::client(way, BACKUP_WITHIN).await?;
+                let client = rpc_client::client(way, BACKUP_WITHIN).await?;
                 client.node_backup(directory.display().to_string()).await.map_err(|error| client.explain(error))
             };
             wait(asked)??
@@ -207,9 +207,9 @@ pub(super) fn backup(args: BackupArgs) -> Result<(), CliError> {
 }
 
 /// Where a running node can be asked.
-pub(super) fn way(settings: &Settings, told: Option<SocketAddr>) -> ask::Way<'_> {
+pub(super) fn way(settings: &Settings, told: Option<SocketAddr>) -> rpc_client::Way<'_> {
     let port = told.unwrap_or(settings.rpc_listen);
-    ask::Way { data_dir: &settings.data_dir, port, is_tls: settings.rpc.tls.is_some() }
+    rpc_client::Way { data_dir: &settings.data_dir, port, is_tls: settings.rpc.tls.is_some() }
 }
 
 pub(super) fn wait<T>(answer: impl Future<Output = T>) -> Result<T, CliError> {

@@ -26,8 +26,8 @@ impl SyncBar {
         Self { is_watched: io::stderr().is_terminal(), bar: Arc::default() }
     }
 
-    /// Shows how far the synchronisation is from now on, until the node ends; on a thread of its own, since a terminal can be
-    /// stopped.
+    /// Shows how far the synchronisation is from now on, until the node ends; on a thread of its own, since a terminal
+    /// can be stopped.
     pub(super) fn start(self, status: watch::Receiver<SyncStatus>) {
         if self.is_watched {
             let runtime = tokio::runtime::Handle::current();

@@ -191,7 +191,8 @@ config! {
     }
     /// What is kept besides the chain.
     index: IndexSection {
-        /// Whether to keep, for each address, where it was touched, as state_getHistory needs it. Switched on, it is built while the node runs; switched off, it is removed at the start
+        /// Whether to keep, for each address, where it was touched, as state_getHistory needs it. Switched on, it is
+        /// built while the node runs; switched off, it is removed at the start
         addresses: bool = "true|false", "false";
     }
     /// What is told on stderr.

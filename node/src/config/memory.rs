@@ -1,8 +1,8 @@
 //! `memory.max_bytes`, divided among the parts.
 //!
-//! What it does not divide is fixed, or follows from the chain: the last states (some 20 MiB at the most), connections (the
-//! peers' number is limited), and all accounts with the hashes over them, some 180 bytes for each. So half of the whole
-//! is left to those.
+//! What it does not divide is fixed, or follows from the chain: the last states (some 20 MiB at the most), connections
+//! (the peers' number is limited), and all accounts with the hashes over them, some 180 bytes for each. So half of the
+//! whole is left to those.
 
 use super::{
     ConfigError,

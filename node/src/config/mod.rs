@@ -1,23 +1,22 @@
 //! The configuration: what an operator may say, where, and what the node makes of it.
 //!
 //! # Map
-//! `keys` every key with its type and its help, declared once · `layers` what was said on the command
-//! line, in the environment and in the file, the first of these winning · `settings` the checked result ·
-//! `peers` its part about finding and reaching peers · `memory` one limit divided among the parts · `usable` whether what it
-//! names is there
+//! `keys` every key with its type and its help, declared once · `layers` what was said on the command line, in the
+//! environment and in the file, the first of these winning · `settings` the checked result · `peers` its part about
+//! finding and reaching peers · `memory` one limit divided among the parts · `usable` whether what it names is there
 //!
 //! # The path of a setting
 //! `mining.threads` is one key with three spellings: the flag `--mining.threads`, the variable
-//! `CAIRN_NODE_MINING_THREADS`, and `threads` under `[mining]` in `DATA/cairn-node.toml`. Whichever of
-//! them comes first in this order is read by the type that [`Config`] gives the key, and checked once,
-//! by [`Settings::load`], on which everything else builds. Whether the files it names are there is looked at by
-//! [`Settings::check_usable`], for `run`, `config check` and `doctor` alike. `--chain` and `--data-dir` (`CAIRN_NODE_CHAIN`,
-//! `CAIRN_NODE_DATA_DIR`) say where the file is and so cannot stand in it.
+//! `CAIRN_NODE_MINING_THREADS`, and `threads` under `[mining]` in `DATA/cairn-node.toml`. Whichever of them comes first
+//! in this order is read by the type that [`Config`] gives the key, and checked once, by [`Settings::load`], on which
+//! everything else builds. Whether the files it names are there is looked at by [`Settings::check_usable`], for `run`,
+//! `config check` and `doctor` alike. `--chain` and `--data-dir` (`CAIRN_NODE_CHAIN`, `CAIRN_NODE_DATA_DIR`) say where
+//! the file is and so cannot stand in it.
 //!
 //! # Invariants
 //! 1. What is not known is refused: a misspelt key or variable never silently keeps a default. Only the variables that
-//!    Kubernetes puts into every container beside a service, which are told by their form, are passed over, and named by
-//!    `config check`.
+//!    Kubernetes puts into every container beside a service, which are told by their form, are passed over, and named
+//!    by `config check`.
 //! 2. Every refusal names the key, what it got, where that came from, and what was expected.
 //! 3. Nothing here opens a port, makes a directory or starts a thread.
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::{RpcConfig, TlsFiles},
-    budget::Limits,
+    disk_budget::Limits,
     mempool::PoolConfig,
     miner::MiningConfig,
     network::{self, NetworkConfig, NotAdmissible},

@@ -1,5 +1,5 @@
-//! Whether what a configuration names can be used: the files it points at, and who could call. `run`, `config check` and
-//! `doctor` all ask here, so that none of them calls good what another refuses.
+//! Whether what a configuration names can be used: the files it points at, and who could call. `run`, `config check`
+//! and `doctor` all ask here, so that none of them calls good what another refuses.
 
 use super::{ConfigError, Settings};
 use crate::{

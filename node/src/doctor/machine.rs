@@ -2,9 +2,9 @@
 
 use super::report::{Check, Report};
 use crate::{
-    budget::{self, Limits},
     config::Settings,
     disk,
+    disk_budget::{self, Limits},
 };
 
 /// With less room than so many reserves the disk is worth a word: days, at the pace of a network that is used.
@@ -21,7 +21,7 @@ pub(super) fn disk(settings: &Settings, report: &mut Report) {
         );
     }
     let limits = settings.limits();
-    let measured = budget::measure(&limits);
+    let measured = disk_budget::measure(&limits);
     for path in &measured.unread {
         let says = format!("{} cannot be looked at by this user, and is not counted as data", path.display());
         report.note(Check::Disk, says, None);

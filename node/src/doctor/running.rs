@@ -6,9 +6,9 @@ use super::{
     targets,
 };
 use crate::{
-    ask::{self, AskError, Way},
     config::Settings,
     data_dir::Occupant,
+    rpc_client::{self, AskError, Way},
 };
 use cairn_rpc::{
     methods::{NetClient, NodeClient},
@@ -28,7 +28,7 @@ struct Answers {
 }
 
 async fn answers(way: Way<'_>) -> Result<Answers, AskError> {
-    let client = ask::client(way, WITHIN).await?;
+    let client = rpc_client::client(way, WITHIN).await?;
     let answers = async {
         Ok(Answers { node: client.node_info().await?, net: client.net_info().await?, peers: client.net_peers().await? })
     };

@@ -339,8 +339,8 @@ impl Actor {
         }
     }
 
-    /// Writes the pool as it is at this moment; gives how many transactions were saved. None as long as what was saved is
-    /// not all here: the file is the better copy then.
+    /// Writes the pool as it is at this moment; gives how many transactions were saved. None as long as what was saved
+    /// is not all here: the file is the better copy then.
     fn write(&self) -> Option<impl FnOnce() -> Option<usize> + Send + 'static> {
         let path = self.path.clone()?;
         if self.loading.as_ref().is_some_and(|loading| !loading.is_finished()) {
@@ -436,7 +436,8 @@ struct Returning {
     gone: Vec<(TxId, DropReason)>,
 }
 
-/// Reads the transactions of a block that left the chain. Those that pay no more than `least` are not looked at further.
+/// Reads the transactions of a block that left the chain. Those that pay no more than `least` are not looked at
+/// further.
 fn returning(reader: &Reader, id: &BlockId, least: Option<FeeRate>) -> Result<Returning, StoreError> {
     let mut returning = Returning::default();
     let Some(header) = reader.header(id)? else { return Ok(returning) };

@@ -85,8 +85,8 @@ pub(super) fn encode<'a>(genesis_id: &BlockId, saved: impl IntoIterator<Item = &
     bytes
 }
 
-/// Reads what [`encode`] wrote, as far as it is whole. A record that is damaged is passed over; where its length is, too,
-/// nobody can say where the next begins.
+/// Reads what [`encode`] wrote, as far as it is whole. A record that is damaged is passed over; where its length is,
+/// too, nobody can say where the next begins.
 pub(super) fn decode(genesis_id: &BlockId, bytes: &[u8]) -> Result<Loaded, FileError> {
     let rest = bytes.strip_prefix(MAGIC).ok_or(FileError::NotAPool)?;
     let (network, mut rest) = rest.split_first_chunk::<32>().ok_or(FileError::NotAPool)?;
@@ -116,8 +116,8 @@ fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-/// Reads a saved pool; an empty one when there is no file. What is beyond `max` bytes, as when less is allowed than was when
-/// it was saved, is not read. Blocks on the disk.
+/// Reads a saved pool; an empty one when there is no file. What is beyond `max` bytes, as when less is allowed than was
+/// when it was saved, is not read. Blocks on the disk.
 pub(super) fn load(path: &Path, genesis_id: &BlockId, max: u64) -> Result<Loaded, FileError> {
     let file = match File::open(path) {
         Ok(file) => file,

@@ -11,8 +11,8 @@
 //!    takes back what was displaced, and judges each touched sender's whole queue again.
 //!
 //! # Map
-//! `mailbox` what the pool is asked · `admission` the way in · `actor` its loop · `pool` the pure core · `queue` one sender's
-//! transactions and what they are worth · `policy` limits and the judgement of one transaction · `departed`
+//! `mailbox` what the pool is asked · `admission` the way in · `actor` its loop · `pool` the pure core · `queue` one
+//! sender's transactions and what they are worth · `policy` limits and the judgement of one transaction · `removed`
 //! why transactions left · `file` the pool across a restart
 //!
 //! # Invariants
@@ -28,12 +28,12 @@
 
 mod actor;
 mod admission;
-mod departed;
 mod file;
 mod mailbox;
 mod policy;
 mod pool;
 mod queue;
+mod removed;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -6,11 +6,11 @@ mod view;
 pub use view::FeeEstimate;
 
 use super::{
-    departed::Departed,
     policy::{
         DropReason, FeeRate, Neighbours, PoolConfig, PoolError, PoolStatus, Standing, has_expired, judge, window_end,
     },
     queue::{Entry, Queue, Walk, Worth},
+    removed::Removed,
 };
 use cairn_ledger::{
     accounts::Account,
@@ -88,7 +88,7 @@ pub(super) struct Pool {
     by_last_height: BTreeSet<(Height, TxId)>,
     bytes: usize,
     arrivals: u64,
-    departed: Departed,
+    removed: Removed,
 }
 
 impl Pool {
@@ -104,7 +104,7 @@ impl Pool {
             by_last_height: BTreeSet::new(),
             bytes: 0,
             arrivals: 0,
-            departed: Departed::default(),
+            removed: Removed::default(),
         }
     }
 
@@ -173,10 +173,10 @@ impl Pool {
 
     /// Remembers why a transaction was not taken, unless something better is known of it.
     pub fn remember_refusal(&mut self, txid: TxId, error: PoolError, now: Timestamp) {
-        let known = self.place_by_id.contains_key(&txid) || self.departed.reason(&txid).is_some();
+        let known = self.place_by_id.contains_key(&txid) || self.removed.reason(&txid).is_some();
         // Bytes that are invalid say nothing about the transaction of this id: another signature may be good.
         if !known && !matches!(error, PoolError::AlreadyPooled | PoolError::AlreadyMined | PoolError::Invalid(_)) {
-            self.departed.record(now, txid, DropReason::Refused(error));
+            self.removed.record(now, txid, DropReason::Refused(error));
         }
     }
 
@@ -184,11 +184,11 @@ impl Pool {
     pub fn on_tip(&mut self, now: Timestamp, change: TipChange) {
         self.tip = change.height;
         for txid in &change.mined {
-            self.departed.forget(txid);
+            self.removed.forget(txid);
         }
         for (sender, account) in &change.accounts {
-            // An admission may have read the account after a block that we are yet to hear of. That is told by its nonce, which
-            // falls only where the chain is reorganised.
+            // An admission may have read the account after a block that we are yet to hear of. That is told by its
+            // nonce, which falls only where the chain is reorganised.
             let known = self.queues.get(sender).map(|queue| queue.account.nonce);
             if change.is_reorganised || known.is_none_or(|known| known <= account.nonce) {
                 self.set_account(sender, *account, &change.mined, now);
@@ -227,7 +227,7 @@ impl Pool {
         {
             self.drop_transaction(&txid, DropReason::TooOld, now);
         }
-        self.departed.on_time(now);
+        self.removed.on_time(now);
     }
 
     /// Up to `max_bytes` of transactions for a block: the best rates first, each sender's in order of
@@ -269,7 +269,7 @@ impl Pool {
         if self.place_by_id.contains_key(txid) {
             return PoolStatus::Pooled;
         }
-        match self.departed.reason(txid) {
+        match self.removed.reason(txid) {
             None => PoolStatus::Unknown,
             Some(DropReason::Expired { .. }) => PoolStatus::Expired,
             Some(reason) => PoolStatus::Dropped(reason),
@@ -351,8 +351,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Puts a transaction where nothing is. Its sender's queue must be ranked afterwards, which is cheap where `worth` is
-    /// right already.
+    /// Puts a transaction where nothing is. Its sender's queue must be ranked afterwards, which is cheap where `worth`
+    /// is right already.
     fn put(&mut self, transaction: CheckedTransaction, account: Account, added: Timestamp, worth: Worth) {
         let (txid, body) = (transaction.txid(), &transaction.transaction().body);
         let (sender, nonce, valid_until) = (body.sender, body.nonce, body.valid_until);
@@ -371,7 +371,7 @@ impl Pool {
             self.by_last_height.insert((valid_until, txid));
         }
         self.bytes += bytes;
-        self.departed.forget(&txid);
+        self.removed.forget(&txid);
     }
 
     /// What keeping a transaction would be worth, and whose place it would take.
@@ -424,7 +424,7 @@ impl Pool {
         for txid in used {
             self.remove(&txid);
             if !mined.contains(&txid) {
-                self.departed.record(now, txid, DropReason::NonceUsed);
+                self.removed.record(now, txid, DropReason::NonceUsed);
             }
         }
         self.rank(sender);
@@ -444,7 +444,7 @@ impl Pool {
             if self.queues.get(&sender).is_some_and(|queue| queue.entries.range(nonce..).next().is_some()) {
                 self.rank(&sender);
             }
-            self.departed.record(now, *txid, reason);
+            self.removed.record(now, *txid, reason);
         }
     }
 

@@ -10,9 +10,9 @@
 //! [`MinerHandle::generate`] makes blocks one after the other in the same way, without the threads.
 //!
 //! # Map
-//! `mailbox` the handle · `actor` the loop · `plan` when to mine and which time to stamp, pure · `maker`
-//! templates, submission, generation · `threads` who searches, and how much · `meter` the hash rate, pure · `speed` how fast
-//! this processor searches
+//! `mailbox` the handle · `actor` the loop · `plan` when to mine and which time to stamp, pure · `maker` templates,
+//! submission, generation · `threads` who searches, and how much · `meter` the hash rate, pure · `speed` how fast this
+//! processor searches
 //!
 //! # Invariants
 //! 1. A block is stamped max(now, parent + 1 ms), never so far ahead that others would call it early.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     clock,
     tasks::TaskError,
-    verdict::{Offence, PeerNumber},
+    verdict::{Misbehaviour, PeerNumber},
 };
 use libp2p::{
     PeerId,
@@ -98,13 +98,13 @@ impl Service {
         let Some(number) = self.peers.number(peer) else { return };
         let question = match question {
             Ok(question) => question,
-            Err(error) => return self.charge(number, &Offence::Undecodable(error)),
+            Err(error) => return self.report(number, &Misbehaviour::Undecodable(error)),
         };
         let now = Instant::now();
         // It is answers that are weighed, and of some questions their number, too.
         let may_come = self.peers.receive(number, class.protocol(), question.len(), now);
         if !may_come || !self.peers.may_ask(number, now) {
-            return self.charge(number, &Offence::Flooding);
+            return self.report(number, &Misbehaviour::Flooding);
         }
         // That we are busy is not its fault: the stream is closed without an answer.
         if self.make_room(number, now) {
@@ -141,7 +141,7 @@ impl Service {
             let Request { number, class, id, question, channel } = request;
             let reserved = self.counter.upload.begin(number, self.peers.standing(number, now), class);
             let wait = self.peers.begin_serving(number, now);
-            let (sources, spent) = (self.sources.clone(), self.daily.is_spent(clock::now()));
+            let (sources, spent) = (self.sources.clone(), self.upload_target.is_spent(clock::now()));
             self.counter.serving.spawn(async move {
                 let answer = serve::answer(sources, class, question, wait, spent).await;
                 Served { number, class, id, channel, reserved, answer }
@@ -160,13 +160,13 @@ impl Service {
         match answer {
             Ok(bytes) => {
                 self.peers.count_bytes(number, bytes.len(), Instant::now());
-                self.daily.count(bytes.len(), clock::now());
+                self.upload_target.count(bytes.len(), clock::now());
                 self.peers.sent(number, class.protocol(), bytes.len());
                 let requests = self.requests(class);
                 // Whoever asked may be gone.
                 leaves = requests.send_response(channel, Ok(bytes)).is_ok();
             }
-            Err(ServeError::Undecodable(error)) => self.charge(number, &Offence::Undecodable(error)),
+            Err(ServeError::Undecodable(error)) => self.report(number, &Misbehaviour::Undecodable(error)),
             Err(error @ (ServeError::Store(_) | ServeError::Panicked { .. })) => return Err(failed(&error)),
         }
         if leaves && self.peers.get(number).is_some() {
@@ -184,7 +184,7 @@ impl Service {
         self.peers.end_serving(number);
         if matches!(failure, Some(InboundFailure::Timeout)) {
             // It asked, and did not take the answer.
-            self.charge(number, &Offence::Stalled);
+            self.report(number, &Misbehaviour::Stalled);
         }
         self.serve_next();
     }

@@ -2,7 +2,7 @@
 //! off the connection's task.
 //!
 //! With its length in front, an answer that breaks off (a line that fails, a node that stops or refuses) is no
-//! answer, and nobody's offence; only a whole one that is no message is.
+//! answer, and nobody's misbehaviour; only a whole one that is no message is.
 
 use cairn_ledger::codec::DecodeError;
 use libp2p::{

@@ -83,7 +83,7 @@ impl Service {
             let bytes = book_file::encode(&self.book, &self.judge.spec.genesis_id());
             files.push((self.files.book.clone(), bytes));
         }
-        if with_book && let Some(bytes) = self.daily.take_changed() {
+        if with_book && let Some(bytes) = self.upload_target.take_changed() {
             files.push((self.files.upload.clone(), bytes));
         }
         if std::mem::take(&mut self.upkeep.bans_changed) {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock,
-    verdict::{Offence, Origin, PeerNumber},
+    verdict::{Misbehaviour, Origin, PeerNumber},
 };
 use libp2p::{
     Multiaddr, PeerId,
@@ -64,7 +64,7 @@ impl Service {
             SwarmEvent::OutgoingConnectionError { peer_id, error, connection_id } => {
                 tracing::debug!(target: "cairn::network", ?peer_id, %error, "dialling failed");
                 if let (Some(peer), DialError::WrongPeerId { obtained, address }) = (peer_id, &error) {
-                    self.redial.answered_by(&peer, *obtained, address);
+                    self.persistent_peers.answered_by(&peer, *obtained, address);
                 }
                 self.on_unreached(connection_id, &error);
             }
@@ -83,7 +83,7 @@ impl Service {
         tracing::info!(target: "cairn::network", peer = %id, %address, inbound, "connected");
         self.note_reached(endpoint);
         self.peers.connected(id, address, inbound, Instant::now());
-        self.redial.connected(&id);
+        self.persistent_peers.connected(&id);
         self.exchange_status(&id);
     }
 
@@ -110,12 +110,12 @@ impl Service {
 
     fn on_disconnected(&mut self, id: &PeerId, cause: Option<&str>) {
         tracing::info!(target: "cairn::network", peer = %id, cause, "disconnected");
-        self.redial.disconnected(id, Instant::now());
-        self.outreach.forget(id);
+        self.persistent_peers.disconnected(id, Instant::now());
+        self.outbound.forget(id);
         self.points.forget(id);
         let Some((number, peer)) = self.peers.disconnected(id) else { return };
         self.counter.forget(number);
-        self.exchange.forget(number);
+        self.peer_exchange.forget(number);
         self.pool_rounds.forget(number);
         if peer.status.is_some() {
             self.backlog.push(NetworkEvent::PeerDown { peer: number });
@@ -180,11 +180,11 @@ impl Service {
             mdns::Event::Discovered(found) => {
                 for (peer, address) in found {
                     let connected = self.swarm.is_connected(&peer);
-                    self.redial.add_neighbour(peer, address, connected, Instant::now());
+                    self.persistent_peers.add_neighbour(peer, address, connected, Instant::now());
                 }
             }
             mdns::Event::Expired(gone) => {
-                gone.iter().for_each(|(peer, address)| self.redial.remove_neighbour(peer, address));
+                gone.iter().for_each(|(peer, address)| self.persistent_peers.remove_neighbour(peer, address));
             }
         }
     }
@@ -210,7 +210,7 @@ impl Service {
                 OutboundFailure::UnsupportedProtocols => self.disconnect(&peer),
                 OutboundFailure::Timeout => {
                     if let Some(number) = self.peers.number(&peer) {
-                        self.charge(number, &Offence::Stalled);
+                        self.report(number, &Misbehaviour::Stalled);
                     }
                 }
                 OutboundFailure::DialFailure | OutboundFailure::ConnectionClosed | OutboundFailure::Io(_) => {}
@@ -225,7 +225,7 @@ impl Service {
         let now = Instant::now();
         if !self.peers.receive(number, Protocol::Status, PeerStatus::MAX_BYTES, now) || !self.peers.may_ask(number, now)
         {
-            self.charge(number, &Offence::Flooding);
+            self.report(number, &Misbehaviour::Flooding);
             return false;
         }
         self.peers.count_bytes(number, PeerStatus::MAX_BYTES, now);
@@ -237,7 +237,7 @@ impl Service {
         let Some(number) = self.peers.number(id) else { return };
         let status = match received.and_then(|bytes| PeerStatus::from_bytes(&bytes)) {
             Ok(status) => status,
-            Err(error) => return self.charge(number, &Offence::Undecodable(error)),
+            Err(error) => return self.report(number, &Misbehaviour::Undecodable(error)),
         };
         let expected = self.judge.spec.genesis_id();
         if status.genesis_id != expected {
@@ -277,7 +277,7 @@ impl Service {
     fn kind_of(&self, number: PeerNumber, id: &PeerId) -> PeerKind {
         let Some(peer) = self.peers.get(number) else { return PeerKind::default() };
         let neighbourhood = reachability::neighbourhood(&peer.address);
-        PeerKind { named: self.redial.is_named(id), inbound: peer.inbound, neighbourhood }
+        PeerKind { named: self.persistent_peers.is_named(id), inbound: peer.inbound, neighbourhood }
     }
 
     fn on_request_event(&mut self, class: Class, event: RequestEvent) {
@@ -312,7 +312,7 @@ impl Service {
     fn on_answer(&mut self, number: PeerNumber, class: Class, response: &Received) {
         let now = Instant::now();
         match response {
-            Err(error) => self.charge(number, &Offence::Undecodable(*error)),
+            Err(error) => self.report(number, &Misbehaviour::Undecodable(*error)),
             Ok(bytes) => {
                 self.peers.got(number, class.protocol(), bytes.len());
                 match class {

@@ -7,13 +7,13 @@
 use super::{
     compact::{Draft, Unresolved},
     mailbox::{NetworkHandle, RequestError},
-    shelf::{self, Shelf},
+    recent_blocks::{self, RecentBlocks},
     wire::{CompactBlock, Message, TxBatch},
 };
 use crate::{
     chain::{BlockBody, ChainHandle, HeaderOutcome, Tip},
     mempool::{PoolError, PoolHandle},
-    verdict::{Offence, Origin, PeerNumber, Verdict},
+    verdict::{Misbehaviour, Origin, PeerNumber, Verdict},
 };
 use cairn_ledger::{
     block::{Body, HEADER_BYTES, Header},
@@ -29,8 +29,9 @@ use std::{sync::Arc, time::Duration};
 
 /// A block so far above the best header is not looked at: sync will come to it.
 const FAR_AHEAD: u64 = 64;
-/// A block whose chain is so many blocks of the tip's work behind it, or more, is neither fetched nor passed on: blocks that
-/// compete with the tip have cost as much as it has, others are cheap, and come by sync when their chain has overtaken.
+/// A block whose chain is so many blocks of the tip's work behind it, or more, is neither fetched nor passed on: blocks
+/// that compete with the tip have cost as much as it has, others are cheap, and come by sync when their chain has
+/// overtaken.
 const BEHIND: usize = 3;
 /// How often a transaction that came before its predecessor is tried again: batches overtake each other.
 const GAP_RETRIES: usize = 3;
@@ -43,7 +44,7 @@ pub(super) struct Judged {
     /// Whether it travels on.
     pub(super) verdict: Verdict,
     /// What its sender did besides sending it.
-    pub(super) offence: Option<Offence>,
+    pub(super) misbehaviour: Option<Misbehaviour>,
     /// What was learned.
     pub(super) finding: Finding,
 }
@@ -65,15 +66,15 @@ pub(super) enum Finding {
 
 impl Judged {
     fn only(verdict: Verdict) -> Self {
-        Self { verdict, offence: None, finding: Finding::Nothing }
+        Self { verdict, misbehaviour: None, finding: Finding::Nothing }
     }
 
     fn ignored() -> Self {
         Self::only(Verdict::Ignore)
     }
 
-    fn rejected(offence: Offence) -> Self {
-        Self::only(Verdict::Reject(offence))
+    fn rejected(misbehaviour: Misbehaviour) -> Self {
+        Self::only(Verdict::Reject(misbehaviour))
     }
 
     fn unwanted() -> Self {
@@ -93,7 +94,7 @@ pub(super) fn block_id(data: &[u8]) -> Option<BlockId> {
 /// A header that breaks a rule: is that its sender's fault?
 fn of_header_error(error: HeaderError) -> Judged {
     match error.fault() {
-        Fault::Proven => Judged::rejected(Offence::InvalidHeader(error)),
+        Fault::Proven => Judged::rejected(Misbehaviour::InvalidHeader(error)),
         Fault::Mutated | Fault::NotYet => Judged::ignored(),
     }
 }
@@ -127,7 +128,7 @@ fn of_match(linked: &LinkedHeader, matched: Result<(), BlockError>, fetched: boo
     let Err(error) = matched else {
         return Judged {
             verdict: Verdict::Accept,
-            offence: None,
+            misbehaviour: None,
             finding: Finding::Block {
                 id: linked.id(),
                 header: Box::new(linked.header().clone()),
@@ -136,17 +137,17 @@ fn of_match(linked: &LinkedHeader, matched: Result<(), BlockError>, fetched: boo
         };
     };
     match error.fault() {
-        Fault::Proven => Judged::rejected(Offence::InvalidBlock(error)),
+        Fault::Proven => Judged::rejected(Misbehaviour::InvalidBlock(error)),
         // The compact block may be right: only what was asked for is the sender's own.
-        Fault::Mutated if fetched => Judged { offence: Some(Offence::MutatedBody), ..Judged::ignored() },
+        Fault::Mutated if fetched => Judged { misbehaviour: Some(Misbehaviour::MutatedBody), ..Judged::ignored() },
         Fault::Mutated | Fault::NotYet => Judged::ignored(),
     }
 }
 
 /// What follows when the sender of a block does not say what is missing.
 fn not_answered(error: &RequestError) -> Judged {
-    let offence = matches!(error, RequestError::Timeout).then_some(Offence::Stalled);
-    Judged { offence, ..Judged::ignored() }
+    let misbehaviour = matches!(error, RequestError::Timeout).then_some(Misbehaviour::Stalled);
+    Judged { misbehaviour, ..Judged::ignored() }
 }
 
 /// The block's transactions with what its sender added; and what that was.
@@ -166,7 +167,7 @@ struct Answered(Vec<(u32, TxId)>);
 impl Answered {
     /// Whether other transactions stand at those places of the body that is the block's.
     fn differs_from(&self, body: &BlockBody) -> bool {
-        let ids: Vec<TxId> = shelf::transactions(body).map(Transaction::id).collect();
+        let ids: Vec<TxId> = recent_blocks::transactions(body).map(Transaction::id).collect();
         self.0.iter().any(|(place, txid)| ids.get(*place as usize) != Some(txid))
     }
 }
@@ -191,11 +192,11 @@ fn of_batch(transactions: &[Transaction], answers: &[Result<TxId, PoolError>]) -
         _ => None,
     });
     let verdict = match proven {
-        Some(error) => Verdict::Reject(Offence::InvalidTransaction(error)),
+        Some(error) => Verdict::Reject(Misbehaviour::InvalidTransaction(error)),
         None if !admitted.is_empty() && answers.iter().all(is_checked) => Verdict::Accept,
         None => Verdict::Ignore,
     };
-    Judged { verdict, offence: None, finding: Finding::Transactions(admitted) }
+    Judged { verdict, misbehaviour: None, finding: Finding::Transactions(admitted) }
 }
 
 /// Whoever judges needs these. Cloning shares them.
@@ -208,7 +209,7 @@ pub(super) struct Judge {
     /// The pool.
     pub(super) pool: PoolHandle,
     /// Where bodies are kept that others may ask for.
-    pub(super) shelf: Shelf,
+    pub(super) recent_blocks: RecentBlocks,
     /// The way to ask the sender for more.
     pub(super) network: NetworkHandle,
 }
@@ -223,7 +224,7 @@ impl Judge {
         // Work and ancestry are right: only now is the rest worth decoding.
         let compact = match CompactBlock::from_bytes(&data) {
             Ok(compact) => compact,
-            Err(error) => return Judged::rejected(Offence::Undecodable(error)),
+            Err(error) => return Judged::rejected(Misbehaviour::Undecodable(error)),
         };
         let (body, fetched) = match self.body(sender, linked.id(), compact).await {
             Ok(body) => body,
@@ -238,10 +239,10 @@ impl Judge {
         let mut judged = of_match(&linked, matched, fetched.is_some());
         if matched.is_ok() {
             if fetched.is_some_and(|answered| answered.differs_from(&body)) {
-                judged.offence = Some(Offence::WrongAnswer);
+                judged.misbehaviour = Some(Misbehaviour::WrongAnswer);
             }
             // Before anybody can ask for it.
-            self.shelf.put(linked.id(), body);
+            self.recent_blocks.put(linked.id(), body);
         }
         judged
     }
@@ -249,7 +250,7 @@ impl Judge {
     async fn link(&self, sender: PeerNumber, data: &[u8]) -> Result<LinkedHeader, Box<Judged>> {
         let head = data.get(..HEADER_BYTES).ok_or(DecodeError::Truncated { got: data.len() });
         let header =
-            head.and_then(Header::from_bytes).map_err(|e| Box::new(Judged::rejected(Offence::Undecodable(e))))?;
+            head.and_then(Header::from_bytes).map_err(|e| Box::new(Judged::rejected(Misbehaviour::Undecodable(e))))?;
         let sealed = check_work(&self.spec, header).map_err(|error| Box::new(of_header_error(error)))?;
         let (id, header) = (sealed.id(), sealed.header().clone());
         if header.height > self.chain.best_header().saturating_add(FAR_AHEAD) {
@@ -297,7 +298,7 @@ impl Judge {
         match tokio::task::spawn_blocking(move || Draft::begin(compact, &pool)).await {
             Ok(Ok(draft)) => Ok(draft),
             // Everybody sees that the places are wrong: those very bytes prove it.
-            Ok(Err(_)) => Err(Box::new(Judged::rejected(Offence::Undecodable(DecodeError::OutOfRange)))),
+            Ok(Err(_)) => Err(Box::new(Judged::rejected(Misbehaviour::Undecodable(DecodeError::OutOfRange)))),
             Err(_) => Err(Box::new(Judged::ignored())),
         }
     }
@@ -316,7 +317,7 @@ impl Judge {
             Err(error @ (RequestError::Timeout | RequestError::Gone | RequestError::Stopping)) => {
                 Err(Box::new(not_answered(&error)))
             }
-            // It speaks no such protocol, is busy, or was charged already: perhaps it has the body.
+            // It speaks no such protocol, is busy, or was reported already: perhaps it has the body.
             Err(RequestError::Refused { .. } | RequestError::Undecodable(_) | RequestError::TooLong) => Ok(Vec::new()),
         }
     }
@@ -333,7 +334,7 @@ impl Judge {
     pub(super) async fn batch(&self, sender: PeerNumber, data: Vec<u8>) -> Judged {
         let transactions = match TxBatch::from_bytes(&data) {
             Ok(batch) => batch.transactions.into_vec(),
-            Err(error) => return Judged::rejected(Offence::Undecodable(error)),
+            Err(error) => return Judged::rejected(Misbehaviour::Undecodable(error)),
         };
         let origin = Origin::Peer(sender);
         let Ok(mut answers) = self.pool.submit(origin, transactions.clone()).await else { return Judged::ignored() };
@@ -388,7 +389,7 @@ mod tests {
     #[test]
     fn honest_transactions_survive_the_invalid_one_beside_them() {
         let judged = batch(vec![Ok(TxId::ZERO), Err(PoolError::Invalid(TxError::Signature)), Ok(TxId::ZERO)]);
-        assert_eq!(judged.verdict, Verdict::Reject(Offence::InvalidTransaction(TxError::Signature)));
+        assert_eq!(judged.verdict, Verdict::Reject(Misbehaviour::InvalidTransaction(TxError::Signature)));
         assert_eq!(admitted(&judged), 2);
     }
 
@@ -417,7 +418,7 @@ mod tests {
         }
         assert_eq!(judge(HeaderOutcome::Unwanted), Some(Judged::unwanted()));
         let proven = HeaderError::ZeroBeneficiary;
-        assert_eq!(judge(HeaderOutcome::Invalid(proven)), Some(Judged::rejected(Offence::InvalidHeader(proven))));
+        assert_eq!(judge(HeaderOutcome::Invalid(proven)), Some(Judged::rejected(Misbehaviour::InvalidHeader(proven))));
         let ahead = HeaderError::TimeAhead { got: Default::default(), limit: Default::default() };
         assert_eq!(judge(HeaderOutcome::Invalid(ahead)), Some(Judged::ignored()));
     }
@@ -453,10 +454,10 @@ mod tests {
         let linked = LinkedHeader::genesis(&easy_network());
         let mutated = BlockError::TxsRoot { got: Hash::ZERO, expected: Hash::ZERO };
         assert_eq!(of_match(&linked, Err(mutated), false), Judged::ignored());
-        assert_eq!(of_match(&linked, Err(mutated), true).offence, Some(Offence::MutatedBody));
+        assert_eq!(of_match(&linked, Err(mutated), true).misbehaviour, Some(Misbehaviour::MutatedBody));
         assert_eq!(of_match(&linked, Err(mutated), true).verdict, Verdict::Ignore);
         let large = BlockError::Size { got: 2, max: 1 };
-        assert_eq!(of_match(&linked, Err(large), false), Judged::rejected(Offence::InvalidBlock(large)));
+        assert_eq!(of_match(&linked, Err(large), false), Judged::rejected(Misbehaviour::InvalidBlock(large)));
         assert_eq!(of_match(&linked, Ok(()), true).verdict, Verdict::Accept);
     }
 

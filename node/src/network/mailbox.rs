@@ -8,7 +8,7 @@ use super::{
     bans::{Banned, NotBannable},
     ladder::Reach,
     other_rules::OtherRules,
-    redial::{OtherKey, TargetError},
+    persistent_peers::{OtherKey, TargetError},
     resource::{Kind, Resource},
     traffic::{Protocol, ProtocolBytes},
     wire::{
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     chain::BlockBody,
-    verdict::{Offence, PeerNumber},
+    verdict::{Misbehaviour, PeerNumber},
 };
 use cairn_ledger::{
     block::{Body, Header},
@@ -84,7 +84,7 @@ pub enum RequestError {
         /// What the library said.
         reason: String,
     },
-    /// The answer was no message; the peer has been charged.
+    /// The answer was no message; the peer has been reported.
     #[error("the answer is no message: {0}")]
     Undecodable(DecodeError),
     /// The question is longer than a question may be: our own mistake.
@@ -320,7 +320,7 @@ pub enum NetworkEvent {
 pub(super) enum Message {
     Announce { header: Box<Header>, body: BlockBody },
     Request { peer: PeerNumber, class: Class, request: Vec<u8>, answer: oneshot::Sender<Result<Vec<u8>, RequestError>> },
-    Charge { peer: PeerNumber, offence: Offence },
+    Report { peer: PeerNumber, misbehaviour: Misbehaviour },
     AddPeer { address: String, answer: oneshot::Sender<Result<(), TargetError>> },
     Peers { answer: oneshot::Sender<Vec<PeerInfo>> },
     Info { answer: oneshot::Sender<NetworkInfo> },
@@ -369,15 +369,15 @@ impl NetworkHandle {
         let decoded = tokio::task::spawn_blocking(move || Bodies::from_bytes(&answer)).await;
         let bodies = self.judge(peer, decoded.map_err(|_| RequestError::Stopping)?).await?.bodies.into_vec();
         if bodies.len() > asked {
-            self.charge(peer, Offence::WrongAnswer).await;
+            self.report(peer, Misbehaviour::WrongAnswer).await;
             return Err(RequestError::Refused { reason: String::from("more bodies than asked for") });
         }
         Ok(bodies)
     }
 
-    /// Charges a peer for an offence; the network decides what follows.
-    pub async fn charge(&self, peer: PeerNumber, offence: Offence) {
-        self.tell(Message::Charge { peer, offence }).await;
+    /// Reports a peer for misbehaviour; the network decides what follows.
+    pub async fn report(&self, peer: PeerNumber, misbehaviour: Misbehaviour) {
+        self.tell(Message::Report { peer, misbehaviour }).await;
     }
 
     /// Dials a peer, named by its multiaddress with `/p2p/<peer id>`, and keeps redialling it.
@@ -469,7 +469,7 @@ impl NetworkHandle {
         match decoded {
             Ok(message) => Ok(message),
             Err(error) => {
-                self.charge(peer, Offence::Undecodable(error)).await;
+                self.report(peer, Misbehaviour::Undecodable(error)).await;
                 Err(RequestError::Undecodable(error))
             }
         }

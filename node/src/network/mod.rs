@@ -19,26 +19,26 @@
 //! Requests and answers are written as `length u32 ‖ message`, one of each on a stream.
 //!
 //! # The path of a gossiped block
-//! `events` → `relay::on_gossip` (is there room, is it new) → a task of its own: `gossip::Judge::block`
-//! (header, work, [link](crate::chain::ChainHandle::link_headers), body, [import](crate::chain::ChainHandle::import))
-//! → `relay::on_judged` (verdict to gossipsub, price to `peers`). The verdict comes as soon as the body is found to be
+//! `events` → `relay::on_gossip` (is there room, is it new) → a task of its own: `gossip::Judge::block` (header, work,
+//! [link](crate::chain::ChainHandle::link_headers), body, [import](crate::chain::ChainHandle::import)) →
+//! `relay::on_judged` (verdict to gossipsub, penalty in `peers`). The verdict comes as soon as the body is found to be
 //! the header's: relaying does not wait for execution. The body is put together from the pool (`compact`); what it
 //! lacks the sender is asked for (`block-txs/1`), once, and for the whole body if that does not fit. It stays on the
-//! `shelf` for those who will ask this node.
+//! `recent_blocks` for those who will ask this node.
 //!
 //! # The path of gossiped transactions
 //! `events` → `relay::on_gossip` → a task of its own: `gossip::Judge::batch` (decode,
 //! [submit](crate::mempool::PoolHandle::submit)) → `relay::on_judged`. A batch travels on when this node has
-//! checked all of it and something was new; otherwise what was new goes on in a batch of our own (`outbox`),
+//! checked all of it and something was new; otherwise what was new goes on in a batch of our own (`tx_batcher`),
 //! as does what was submitted here.
 //!
 //! What waited before two nodes met comes by `pool/1` (`pool_sync`): one peer after the other is asked what waits
 //! with it, once its chain is not ahead, and for what is lacking here.
 //!
 //! # How peers are found, and kept
-//! Searches in the DHT (`discovery`), rendezvous points (`rendezvous`), peers asked whom they know (`exchange`)
+//! Searches in the DHT (`discovery`), rendezvous points (`rendezvous`), peers asked whom they know (`peer_exchange`)
 //! and multicast on a LAN each bring hearsay; all but the last goes into the `address_book`, which keeps it apart
-//! from what this node has reached itself. `outreach` fills the outbound slots from the book, one for each
+//! from what this node has reached itself. `outbound` fills the outbound slots from the book, one for each
 //! group of addresses, tries hearsay out, and parts from the silent and the useless; a few outbound peers are
 //! kept over a restart. Any one of the four ways alone is enough to join.
 //!
@@ -47,18 +47,18 @@
 //! punched (DCUtR); `ladder` says which rung that is, and why.
 //!
 //! # Map
-//! `admissible` what an operator may name · [`wire`] every message and its bounds · `mailbox` what the network is asked and tells · `start` its start ·
-//! `service` its loop · `events` what the swarm reports · `relay` what is passed on · `gossip` verdicts ·
-//! `compact` compact blocks · `short_ids` what they are made of · `shelf` bodies passed on lately · `pool_sync` the pools
-//! of new peers · `listing` the pool as they see it · `requests` questions about both · `outbox` batches of our own ·
-//! `answers` and `serve` answers to others · `upload` who is next · `daily` what may be given in a day ·
-//! `peers` scores and prices · `other_rules` who of them knows other upgrades · `traffic` bytes by protocol · `bans` and their file · `gate` who may connect ·
-//! `filter` what may be dialled ·
-//! `redial` whom the operator and neighbours named · `address_book`, `book_file`, `node_address` where others are ·
-//! `outreach` whom to dial · `discovery` Kademlia · `resource` what can be provided · `exchange`, `rendezvous` ·
-//! `climbing`, `ladder` being reached · `reachability` addresses · `control` the operator's word, files and memory ·
-//! `behaviour` protocols · `transports` TCP and QUIC · `codec` bytes on a stream · `identity` the node's key ·
-//! `backoff`, `recent`, `memory`, `small_file` tools
+//! `admissible` what an operator may name · [`wire`] every message and its bounds · `mailbox` what the network is asked
+//! and tells · `start` its start · `service` its loop · `events` what the swarm reports · `relay` what is passed on ·
+//! `gossip` verdicts · `compact` compact blocks · `short_ids` what they are made of · `recent_blocks` bodies passed on
+//! lately · `pool_sync` the pools of new peers · `pool_snapshot` the pool as they see it · `requests` questions about
+//! both · `tx_batcher` batches of our own · `answers` and `serve` answers to others · `upload` who is next ·
+//! `upload_target` what may be given in a day · `peers` scores and penalties · `other_rules` who of them knows other
+//! upgrades · `traffic` bytes by protocol · `bans` and their file · `gate` who may connect · `filter` what may be
+//! dialled · `persistent_peers` whom the operator and neighbours named · `address_book`, `book_file`, `node_address`
+//! where others are · `outbound` whom to dial · `discovery` Kademlia · `resource` what can be provided ·
+//! `peer_exchange`, `rendezvous` · `climbing`, `ladder` being reached · `reachability` addresses · `control` the
+//! operator's word, files and memory · `behaviour` protocols · `transports` TCP and QUIC · `codec` bytes on a stream ·
+//! `identity` the node's key · `backoff`, `recent`, `memory`, `small_file` tools
 //!
 //! # Limits
 //! | what | limit | why so | when full |
@@ -73,17 +73,17 @@
 //! | memory of the process | three quarters of the machine's | the system kills above that | nobody new comes in |
 //! | silence; with pings unanswered; uselessness while others are useful | 200 s; 40 s; 30 min | three exchanges of status; a cut cable; an hour has 30 blocks | parted from |
 //! | streams | 128 a connection; 16 of each request class | a flood fills only its own class | refused |
-//! | blocks, batches being judged | 16, 64; 32 a peer | what the checking threads do in a second | ignored, nobody charged; what waits in the sender's pool is asked for after 5 s |
-//! | blocks far behind the tip from a peer | 2 000 an hour | after a partition the lighter side's peers are honest | ignored; it is told where this node stands, then charged |
+//! | blocks, batches being judged | 16, 64; 32 a peer | what the checking threads do in a second | ignored, nobody is reported; what waits in the sender's pool is asked for after 5 s |
+//! | blocks far behind the tip from a peer | 2 000 an hour | after a partition the lighter side's peers are honest | ignored; it is told where this node stands, then reported |
 //! | requests being answered | 64; 4 a peer, until the answer has left | 256 MiB of answers at most; sync keeps three | wait in line |
 //! | requests in line | 1024 | seconds of work | closed unanswered, the newest of those who only take first |
 //! | bytes of answers a second, to all | `network.max_upload_per_second` | what the operator spares | they wait; eight bytes for those who give lately to one for those who only take (1 byte for 32) |
-//! | bytes served to a peer | 32 MiB/s, 64 MiB at once; 16 KiB a request at least | a quarter of a gigabit line | it waits; 5 s behind, it is charged |
-//! | gossip from a peer: blocks; transactions | 1 MiB/s, 8 at once; 4 MiB/s, 16 at once | above what can be checked | ignored and charged |
-//! | questions about the pool by a peer | 4 a second, 160 at once; an answer of 1 MiB; the pool listed once in 2 s | the largest pool in one go | ignored and charged |
+//! | bytes served to a peer | 32 MiB/s, 64 MiB at once; 16 KiB a request at least | a quarter of a gigabit line | it waits; 5 s behind, it is reported |
+//! | gossip from a peer: blocks; transactions | 1 MiB/s, 8 at once; 4 MiB/s, 16 at once | above what can be checked | ignored and reported |
+//! | questions about the pool by a peer | 4 a second, 160 at once; an answer of 1 MiB; the pool listed once in 2 s | the largest pool in one go | ignored and reported |
 //! | asking for a pool | one peer at a time, each once in 60 s; 64 MiB | each transaction comes once; reconnecting costs nobody | later; the rest is left |
 //! | bodies kept for those who lack some of it | 8; 16 MiB | what travels within seconds | the oldest go; older ones are stored |
-//! | status, addresses asked by a peer | 1 KiB/s, 32 at once; one each 30 s, 8 at once | three times what nodes do | ignored and charged |
+//! | status, addresses asked by a peer | 1 KiB/s, 32 at once; one each 30 s, 8 at once | three times what nodes do | ignored and reported |
 //! | addresses in an answer | 64 | eight times the slots | – |
 //! | gossiped frame; compact block; batch | 256; 160; 48 KiB | the largest block's ids fit | rejected |
 //! | transactions that wait to be sent | 4 MiB | a minute of a busy network | the oldest are dropped; they stay in the pool |
@@ -99,7 +99,7 @@
 //!
 //! # Invariants
 //! 1. Every gossiped message gets exactly one verdict, and travels on only after it was checked.
-//! 2. Only what a peer's own bytes or silence prove is charged, at the prices in `peers`; our own failures and
+//! 2. Only what a peer's own bytes or silence prove is reported, at the penalties in `peers`; our own failures and
 //!    full queues never are.
 //! 3. The swarm's task never waits for the disk, the chain or the pool.
 //! 4. A peer's number is never used again.
@@ -121,40 +121,40 @@ mod codec;
 mod compact;
 mod config;
 mod control;
-mod daily;
 mod discovery;
 mod events;
-mod exchange;
 mod filter;
 mod gate;
 mod gossip;
 mod identity;
 mod ladder;
-mod listing;
 mod mailbox;
 mod memory;
 mod node_address;
 mod other_rules;
-mod outbox;
-mod outreach;
+mod outbound;
+mod peer_exchange;
 mod peers;
+mod persistent_peers;
+mod pool_snapshot;
 mod pool_sync;
 mod reachability;
 mod recent;
-mod redial;
+mod recent_blocks;
 mod relay;
 mod rendezvous;
 mod requests;
 mod resource;
 mod serve;
 mod service;
-mod shelf;
 mod short_ids;
 mod small_file;
 mod start;
 mod traffic;
 mod transports;
+mod tx_batcher;
 mod upload;
+mod upload_target;
 pub mod wire;
 
 pub use admissible::{NotAdmissible, check_admitted, check_external, check_peers, check_psk, listen_address};
@@ -168,7 +168,7 @@ pub use mailbox::{
     PeerKind, Provider, RequestError,
 };
 pub use other_rules::OtherRules;
-pub use redial::{OtherKey, TargetError};
+pub use persistent_peers::{OtherKey, TargetError};
 pub use resource::{Kind, UnknownKind};
 pub use start::{NetworkError, spawn};
 pub use traffic::ProtocolBytes;

@@ -15,8 +15,8 @@ pub struct OtherRules {
     pub peers: usize,
     /// Of how many peers that have told.
     pub of: usize,
-    /// The first upgrade that most of them name and this node does not know: its height and name. `None` where they only
-    /// lack what this node knows.
+    /// The first upgrade that most of them name and this node does not know: its height and name. `None` where they
+    /// only lack what this node knows.
     pub unknown: Option<(Height, String)>,
 }
 

@@ -1,6 +1,6 @@
 //! The peer table: who is connected, what they said, and how they stand.
 //!
-//! The prices of all offences stand in [`price`] and nowhere else.
+//! The penalties of all misbehaviour stand in [`penalty`] and nowhere else.
 
 use super::{
     mailbox::PeerInfo,
@@ -9,7 +9,7 @@ use super::{
     upload::Standing,
     wire::PeerStatus,
 };
-use crate::verdict::{Offence, PeerNumber};
+use crate::verdict::{Misbehaviour, PeerNumber};
 use cairn_ledger::{
     block::Header,
     hash::{BlockId, Hash},
@@ -64,39 +64,39 @@ const LEAST_COST: usize = 16 << 10;
 /// Sets of upgrades that the log tells of: more are a flood of lies.
 const MOST_RULES_TOLD: usize = 8;
 
-/// What an offence costs, in points of score.
+/// What a misbehaviour costs, in points of score.
 ///
 /// Whoever sends what no honest node can send is cut off after the first, second or third time; slowness
 /// and haste cost little, and are never banned for.
-fn price(offence: &Offence) -> f64 {
-    match offence {
+fn penalty(misbehaviour: &Misbehaviour) -> f64 {
+    match misbehaviour {
         // Honest nodes check before they pass on or serve, and work is too dear to be wrong by accident.
-        Offence::InvalidHeader(_) | Offence::InvalidBlock(_) => 100.0,
+        Misbehaviour::InvalidHeader(_) | Misbehaviour::InvalidBlock(_) => 100.0,
         // No honest program makes these, but a broken line or disk might, once.
-        Offence::Undecodable(_) | Offence::MutatedBody | Offence::WrongAnswer => 50.0,
+        Misbehaviour::Undecodable(_) | Misbehaviour::MutatedBody | Misbehaviour::WrongAnswer => 50.0,
         // An honest node's chain never loses work.
-        Offence::Unkept => 34.0,
+        Misbehaviour::Unkept => 34.0,
         // Checked by honest nodes before it is passed on; each costs us the check of one batch.
-        Offence::InvalidTransaction(_) => 34.0,
-        Offence::Stalled | Offence::Flooding => 10.0,
+        Misbehaviour::InvalidTransaction(_) => 34.0,
+        Misbehaviour::Stalled | Misbehaviour::Flooding => 10.0,
     }
 }
 
 /// Whether a peer cut off for this may not come back for a while.
-fn is_bannable(offence: &Offence) -> bool {
-    match offence {
-        Offence::InvalidHeader(_)
-        | Offence::InvalidBlock(_)
-        | Offence::Undecodable(_)
-        | Offence::MutatedBody
-        | Offence::WrongAnswer
-        | Offence::InvalidTransaction(_) => true,
+fn is_bannable(misbehaviour: &Misbehaviour) -> bool {
+    match misbehaviour {
+        Misbehaviour::InvalidHeader(_)
+        | Misbehaviour::InvalidBlock(_)
+        | Misbehaviour::Undecodable(_)
+        | Misbehaviour::MutatedBody
+        | Misbehaviour::WrongAnswer
+        | Misbehaviour::InvalidTransaction(_) => true,
         // Slow is not malicious, and a node that ran into a limit may have been made to.
-        Offence::Unkept | Offence::Stalled | Offence::Flooding => false,
+        Misbehaviour::Unkept | Misbehaviour::Stalled | Misbehaviour::Flooding => false,
     }
 }
 
-/// What to do about a peer that was charged.
+/// What to do about a peer that was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// Nothing.
@@ -114,7 +114,7 @@ pub(super) enum Unwanted {
     Tell,
     /// Nothing: it was told a moment ago.
     Bear,
-    /// Charge its sender: it sends too many.
+    /// Report its sender: it sends too many.
     TooMany,
 }
 
@@ -293,12 +293,12 @@ impl PeerTable {
         self.peers.len()
     }
 
-    /// Charges a peer; the price is decided here.
-    pub(super) fn charge(&mut self, number: PeerNumber, offence: &Offence, now: Instant) -> Decision {
+    /// Reports a peer; the penalty is decided here.
+    pub(super) fn report(&mut self, number: PeerNumber, misbehaviour: &Misbehaviour, now: Instant) -> Decision {
         let Some(peer) = self.peers.get_mut(&number) else { return Decision::Keep };
-        if peer.score.add(-price(offence), now) > CUT_OFF {
+        if peer.score.add(-penalty(misbehaviour), now) > CUT_OFF {
             Decision::Keep
-        } else if is_bannable(offence) {
+        } else if is_bannable(misbehaviour) {
             Decision::Ban(BAN)
         } else {
             Decision::Disconnect

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     mempool::{PoolError, PoolStopped},
-    verdict::{Offence, Origin, PeerNumber},
+    verdict::{Misbehaviour, Origin, PeerNumber},
 };
 use cairn_ledger::{codec::BoundedVec, hash::TxId, transaction::Transaction};
 use libp2p::PeerId;
@@ -82,7 +82,7 @@ pub(super) struct Fetched {
 /// Why no more came of a peer's pool.
 enum Ended {
     Unanswered(RequestError),
-    Offence(Offence),
+    Misbehaviour(Misbehaviour),
     Stopping,
 }
 
@@ -101,7 +101,7 @@ impl From<PoolStopped> for Ended {
 impl Service {
     /// Asks the next peer what waits with it, when one is due.
     pub(super) fn fetch_pools(&mut self, now: Instant) {
-        self.sources.listing.tidy();
+        self.sources.pool_snapshot.tidy();
         if !self.pool_rounds.asking.is_empty() {
             return;
         }
@@ -131,7 +131,7 @@ impl Service {
         for txid in admitted {
             self.known_txs.insert(txid);
         }
-        pass_on.into_iter().for_each(|transaction| self.outbox.push(transaction, now));
+        pass_on.into_iter().for_each(|transaction| self.tx_batcher.push(transaction, now));
     }
 }
 
@@ -139,12 +139,12 @@ impl Judge {
     /// Takes from a peer's pool what this one lacks.
     async fn fetch_pool(&self, from: PeerNumber) -> Fetched {
         let mut fetched = Fetched { from, admitted: Vec::new(), bytes: 0, pass_on: Vec::new() };
-        let offence = match self.fill_pool(&mut fetched).await {
-            Err(Ended::Offence(offence)) => offence,
-            Err(Ended::Unanswered(RequestError::Timeout)) => Offence::Stalled,
+        let misbehaviour = match self.fill_pool(&mut fetched).await {
+            Err(Ended::Misbehaviour(misbehaviour)) => misbehaviour,
+            Err(Ended::Unanswered(RequestError::Timeout)) => Misbehaviour::Stalled,
             Ok(()) | Err(Ended::Unanswered(_) | Ended::Stopping) => return fetched,
         };
-        self.network.charge(from, offence).await;
+        self.network.report(from, misbehaviour).await;
         fetched
     }
 
@@ -154,7 +154,7 @@ impl Judge {
         getrandom::fill(&mut key).map_err(|_| Ended::Stopping)?;
         let list = self.ask_pool(fetched.from, key, Vec::new()).await?;
         if !list.transactions.is_empty() {
-            return Err(Ended::Offence(Offence::WrongAnswer));
+            return Err(Ended::Misbehaviour(Misbehaviour::WrongAnswer));
         }
         let own = self.pool.transactions().await?;
         // A node that has little of what there is has just come: nobody lacks what it did.
@@ -169,7 +169,8 @@ impl Judge {
             let transactions = answer.transactions.into_vec();
             let ids: Vec<TxId> = transactions.iter().map(Transaction::id).collect();
             let place = place_after(&wanted, ids.iter().map(|id| short.of(id)));
-            let place = place.filter(|_| answer.short_ids.is_empty()).ok_or(Ended::Offence(Offence::WrongAnswer))?;
+            let place =
+                place.filter(|_| answer.short_ids.is_empty()).ok_or(Ended::Misbehaviour(Misbehaviour::WrongAnswer))?;
             let bytes: usize = transactions.iter().map(Transaction::size).sum();
             taken += bytes;
             // With so much room left, what did not come is not there any more.
@@ -221,7 +222,7 @@ impl Judge {
         }
         match invalid {
             // A pool holds what was checked: it never did in that node's.
-            Some(error) => Err(Ended::Offence(Offence::InvalidTransaction(error))),
+            Some(error) => Err(Ended::Misbehaviour(Misbehaviour::InvalidTransaction(error))),
             None => Ok(is_worthwhile),
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     chain::{BlockBody, ChainEvent},
     clock,
     mempool::Accepted,
-    verdict::{Offence, Origin, PeerNumber, Verdict},
+    verdict::{Misbehaviour, Origin, PeerNumber, Verdict},
 };
 use cairn_ledger::{block::Header, validate::Candidate};
 use libp2p::{
@@ -48,7 +48,7 @@ impl Service {
             }
         };
         let message = message.to_bytes();
-        self.judge.shelf.put(id, Arc::new(body));
+        self.judge.recent_blocks.put(id, Arc::new(body));
         let (bytes, topic) = (message.len(), self.names.blocks.hash());
         match self.swarm.behaviour_mut().gossip.publish(topic, message) {
             Ok(_) => tracing::debug!(target: "cairn::network", block = %id, bytes, "announced a block"),
@@ -79,14 +79,14 @@ impl Service {
     pub(super) fn on_accepted(&mut self, accepted: &Accepted) {
         if accepted.origin == Origin::Local {
             let now = Instant::now();
-            accepted.transactions.iter().for_each(|checked| self.outbox.push(checked.transaction().clone(), now));
+            accepted.transactions.iter().for_each(|checked| self.tx_batcher.push(checked.transaction().clone(), now));
         }
     }
 
     /// Sends the batches whose time has come.
     pub(super) fn flush_outbox(&mut self) {
         let now = Instant::now();
-        while let Some(batch) = self.outbox.next(now) {
+        while let Some(batch) = self.tx_batcher.next(now) {
             match self.swarm.behaviour_mut().gossip.publish(self.names.txs.hash(), batch.to_bytes()) {
                 Ok(_) | Err(PublishError::Duplicate) => {
                     for transaction in batch.transactions.iter() {
@@ -95,7 +95,7 @@ impl Service {
                 }
                 // Nobody to tell yet, or all are busy: a payment must not be lost for that.
                 Err(PublishError::NoPeersSubscribedToTopic | PublishError::AllQueuesFull(_)) => {
-                    self.outbox.put_back(batch, now);
+                    self.tx_batcher.put_back(batch, now);
                     break;
                 }
                 Err(error) => tracing::warn!(target: "cairn::network", %error, "a batch was not sent"),
@@ -106,21 +106,21 @@ impl Service {
     /// A gossiped message arrives: it is judged elsewhere, when there is room. Each is answered once.
     pub(super) fn on_gossip(&mut self, source: PeerId, message: MessageId, content: gossipsub::Message) {
         let Some(number) = self.peers.number(&source) else {
-            self.report(&message, &source, MessageAcceptance::Ignore);
+            self.report_validation(&message, &source, MessageAcceptance::Ignore);
             return;
         };
         let is_block = content.topic == self.names.blocks.hash();
         let protocol = if is_block { Protocol::Blocks } else { Protocol::Txs };
         if !self.peers.receive(number, protocol, content.data.len(), Instant::now()) {
-            self.report(&message, &source, MessageAcceptance::Ignore);
-            return self.charge(number, &Offence::Flooding);
+            self.report_validation(&message, &source, MessageAcceptance::Ignore);
+            return self.report(number, &Misbehaviour::Flooding);
         }
         let block = if is_block { gossip::block_id(&content.data) } else { None };
         let job = Job { message, source, number, block };
         let has_room = if is_block { self.blocks.len() < JUDGING_BLOCKS } else { self.batches.len() < JUDGING_BATCHES };
         let is_known = block.is_some_and(|id| self.known_blocks.contains(&id) || self.variants.contains(&(id, number)));
         if is_known || !has_room || !self.peers.begin_judging(number) {
-            self.report(&job.message, &source, MessageAcceptance::Ignore);
+            self.report_validation(&job.message, &source, MessageAcceptance::Ignore);
             // A block comes by sync; transactions from where they wait.
             if !is_block {
                 self.pool_rounds.missed(number, source, Instant::now());
@@ -137,7 +137,7 @@ impl Service {
     }
 
     /// Passes a verdict on to gossip; `false` when the message has left its memory meanwhile.
-    fn report(&mut self, message: &MessageId, source: &PeerId, acceptance: MessageAcceptance) -> bool {
+    fn report_validation(&mut self, message: &MessageId, source: &PeerId, acceptance: MessageAcceptance) -> bool {
         self.swarm.behaviour_mut().gossip.report_message_validation_result(message, source, acceptance)
     }
 
@@ -153,14 +153,14 @@ impl Service {
             Verdict::Ignore => MessageAcceptance::Ignore,
             Verdict::Reject(_) => MessageAcceptance::Reject,
         };
-        let reported = self.report(&message, &source, acceptance);
+        let reported = self.report_validation(&message, &source, acceptance);
         let travels = reported && judged.verdict == Verdict::Accept;
         self.learn(number, judged.finding, travels);
-        if let Verdict::Reject(offence) = &judged.verdict {
-            self.charge(number, offence);
+        if let Verdict::Reject(misbehaviour) = &judged.verdict {
+            self.report(number, misbehaviour);
         }
-        if let Some(offence) = &judged.offence {
-            self.charge(number, offence);
+        if let Some(misbehaviour) = &judged.misbehaviour {
+            self.report(number, misbehaviour);
         }
     }
 
@@ -191,7 +191,7 @@ impl Service {
                         self.known_txs.insert(txid);
                     } else {
                         // The rest of its batch must not hold it up: it goes on in one of ours.
-                        self.outbox.push(transaction, now);
+                        self.tx_batcher.push(transaction, now);
                     }
                 }
             }
@@ -207,7 +207,7 @@ impl Service {
                 }
             }
             Unwanted::Bear => {}
-            Unwanted::TooMany => self.charge(sender, &Offence::Flooding),
+            Unwanted::TooMany => self.report(sender, &Misbehaviour::Flooding),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! This node registers with the points it is connected to, and asks them for others while slots are free.
 
 use super::{address_book::Source, backoff::Backoff, node_address::NodeAddress, reachability, service::Service};
-use crate::{clock, verdict::Offence};
+use crate::{clock, verdict::Misbehaviour};
 use libp2p::{
     PeerId,
     rendezvous::{self, Namespace, client, server},
@@ -104,7 +104,7 @@ impl Service {
         let Some(peer) = self.peers.get(number) else { return };
         let source = reachability::neighbourhood(&peer.address);
         if registrations.len() > REGISTRATIONS {
-            return self.charge(number, &Offence::WrongAnswer);
+            return self.report(number, &Misbehaviour::WrongAnswer);
         }
         let (own, allow_private) = (*self.swarm.local_peer_id(), self.book.allows_private());
         for registration in registrations {
@@ -141,7 +141,7 @@ impl Service {
         let Some(number) = self.peers.number(peer) else { return };
         self.peers.count_bytes(number, bytes, Instant::now());
         if !self.peers.may_ask(number, Instant::now()) {
-            self.charge(number, &Offence::Flooding);
+            self.report(number, &Misbehaviour::Flooding);
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{
     mailbox::{Class, NetworkHandle, RequestError},
     wire::{BlockTxs, GetBlockTxs, GetPool, Message as _, PoolAnswer},
 };
-use crate::verdict::{Offence, PeerNumber};
+use crate::verdict::{Misbehaviour, PeerNumber};
 use cairn_ledger::{codec::BoundedVec, hash::BlockId, transaction::Transaction};
 
 impl NetworkHandle {
@@ -12,7 +12,7 @@ impl NetworkHandle {
     /// has not got them, none; whether they are the right ones is for the asker to find out.
     ///
     /// # Errors
-    /// No answer, or none that is a message or has so many transactions; then the peer has been charged.
+    /// No answer, or none that is a message or has so many transactions; then the peer has been reported.
     pub(super) async fn request_block_txs(
         &self,
         peer: PeerNumber,
@@ -28,7 +28,7 @@ impl NetworkHandle {
         let answer = self.judge(peer, decoded.map_err(|_| RequestError::Stopping)?).await?;
         let got = answer.transactions.len();
         if got != 0 && got != expected {
-            self.charge(peer, Offence::WrongAnswer).await;
+            self.report(peer, Misbehaviour::WrongAnswer).await;
             return Err(RequestError::Refused { reason: format!("{got} transactions instead of {expected}") });
         }
         Ok(answer.transactions.into_vec())

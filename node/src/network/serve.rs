@@ -1,9 +1,9 @@
 //! Answers to other nodes: from the stored chain, from the blocks that were passed on lately, and from the pool.
 
 use super::{
-    listing::Listing,
     mailbox::Class,
-    shelf::{self, Shelf},
+    pool_snapshot::PoolSnapshot,
+    recent_blocks::{self, RecentBlocks},
     short_ids::ShortIds,
     wire::{
         BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers, MAX_HEADERS, MAX_POOL_IDS, Message,
@@ -43,9 +43,9 @@ pub(super) struct Sources {
     /// The stored chain.
     pub(super) reader: Reader,
     /// Blocks that may not be stored yet.
-    pub(super) shelf: Shelf,
+    pub(super) recent_blocks: RecentBlocks,
     /// The pool.
-    pub(super) listing: Listing,
+    pub(super) pool_snapshot: PoolSnapshot,
 }
 
 /// How far below the tip a block is news, which is given even when the day's upload is spent: those who follow the
@@ -63,13 +63,13 @@ pub(super) async fn answer(
 ) -> Result<Vec<u8>, ServeError> {
     tokio::time::sleep(wait).await;
     let list = match class {
-        Class::Pool => sources.listing.get().await,
+        Class::Pool => sources.pool_snapshot.get().await,
         Class::Headers | Class::Bodies | Class::BlockTxs => Default::default(),
     };
     let read = tokio::task::spawn_blocking(move || match class {
         Class::Headers => headers(&sources.reader, &question),
         Class::Bodies => bodies(&sources, &question, spent),
-        Class::BlockTxs => block_txs(&sources.shelf, &question),
+        Class::BlockTxs => block_txs(&sources.recent_blocks, &question),
         Class::Pool => pool(&list, &question),
     });
     read.await.map_err(|error| ServeError::Panicked { reason: error.to_string() })?
@@ -102,23 +102,23 @@ fn bodies(sources: &Sources, question: &[u8], spent: bool) -> Result<Vec<u8>, Se
 
 /// A body that was passed on lately, or is stored.
 fn body(sources: &Sources, id: &BlockId) -> Result<Option<Body>, StoreError> {
-    match sources.shelf.get(id).as_deref() {
+    match sources.recent_blocks.get(id).as_deref() {
         Some(BlockBody::Decoded(body)) => Ok(Some(body.clone())),
-        Some(body) => Ok(Body::new(shelf::transactions(body).cloned().collect()).ok()),
+        Some(body) => Ok(Body::new(recent_blocks::transactions(body).cloned().collect()).ok()),
         None => sources.reader.body(id),
     }
 }
 
-/// From the shelf alone: for older blocks whole bodies are asked for, and no small question reads a large block
+/// From the recent_blocks alone: for older blocks whole bodies are asked for, and no small question reads a large block
 /// from the disk.
-fn block_txs(shelf: &Shelf, question: &[u8]) -> Result<Vec<u8>, ServeError> {
+fn block_txs(recent_blocks: &RecentBlocks, question: &[u8]) -> Result<Vec<u8>, ServeError> {
     let GetBlockTxs { id, places } = GetBlockTxs::from_bytes(question)?;
     if places.windows(2).any(|pair| pair[0] >= pair[1]) {
         return Err(DecodeError::OutOfRange.into());
     }
-    let body = shelf.get(&id);
-    let all: Vec<&Transaction> = body.iter().flat_map(|body| shelf::transactions(body)).collect();
-    // A place beyond the end is no offence: whoever made the compact block may have lied about its length.
+    let body = recent_blocks.get(&id);
+    let all: Vec<&Transaction> = body.iter().flat_map(|body| recent_blocks::transactions(body)).collect();
+    // A place beyond the end is no misbehaviour: whoever made the compact block may have lied about its length.
     let found: Option<Vec<Transaction>> =
         places.iter().map(|place| all.get(*place as usize).copied().cloned()).collect();
     let transactions = BoundedVec::new(found.unwrap_or_default()).unwrap_or_default();
@@ -200,13 +200,13 @@ mod tests {
 
     #[test]
     fn transactions_of_a_block_come_whole_or_not_at_all() {
-        let shelf = Shelf::default();
+        let recent_blocks = RecentBlocks::default();
         let all: Vec<Transaction> = payments(4).iter().map(|checked| checked.transaction().clone()).collect();
         let id = BlockId::from_bytes(*arbitrary_hash(1).as_bytes());
-        shelf.put(id, Arc::new(Body::new(all.clone()).expect("few").into()));
+        recent_blocks.put(id, Arc::new(Body::new(all.clone()).expect("few").into()));
         let ask = |id, places: &[u32]| {
             let question = GetBlockTxs { id, places: BoundedVec::new(places.to_vec()).expect("few") };
-            block_txs(&shelf, &question.to_bytes()).map(|answer| {
+            block_txs(&recent_blocks, &question.to_bytes()).map(|answer| {
                 let answer = BlockTxs::from_bytes(&answer).expect("a good answer");
                 answer.transactions.into_vec()
             })

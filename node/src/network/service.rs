@@ -9,24 +9,24 @@ use super::{
     climbing::Climbing,
     config::{NetworkConfig, NetworkFiles},
     control::Upkeep,
-    daily::Daily,
     discovery::Searches,
-    exchange::Exchange,
     filter::Filtered,
     gossip::{Judge, Judged},
     ladder::Ladder,
-    listing::Listing,
     mailbox::{Backlog, Class, Message, NetworkEvent, NetworkInfo, PeerInfo, RequestError},
     node_address::NodeAddress,
-    outbox::Outbox,
-    outreach::Outreach,
+    outbound::Outbound,
+    peer_exchange::PeerExchange,
     peers::{Decision, Peer, PeerTable},
+    persistent_peers::{self, PersistentPeers, Reason, TargetError},
+    pool_snapshot::PoolSnapshot,
     pool_sync::PoolRounds,
     recent::Recent,
-    redial::{self, Reason, Redial, TargetError},
     rendezvous::Points,
     serve::Sources,
     traffic::Protocol,
+    tx_batcher::TxBatcher,
+    upload_target::UploadTarget,
     wire::{Message as _, NamedUpgrade, PeerStatus},
 };
 use crate::{
@@ -34,7 +34,7 @@ use crate::{
     clock,
     mempool::Accepted,
     tasks::{Shutdown, TaskError},
-    verdict::{Offence, PeerNumber},
+    verdict::{Misbehaviour, PeerNumber},
 };
 use cairn_ledger::{
     codec::BoundedVec,
@@ -105,7 +105,7 @@ pub(super) struct Setup {
     /// Where things are kept.
     pub(super) files: NetworkFiles,
     /// What was given today.
-    pub(super) daily: Daily,
+    pub(super) upload_target: UploadTarget,
 }
 
 /// The network's state.
@@ -114,7 +114,7 @@ pub(super) struct Service {
     pub(super) names: Names,
     pub(super) judge: Judge,
     pub(super) peers: PeerTable,
-    pub(super) redial: Redial,
+    pub(super) persistent_peers: PersistentPeers,
     pub(super) backlog: Backlog,
     /// Requests that wait for their answers.
     pub(super) asked: BTreeMap<(Class, OutboundRequestId), Answer>,
@@ -130,13 +130,13 @@ pub(super) struct Service {
     /// Blocks that travel already.
     pub(super) known_blocks: Recent<BlockId>,
     pub(super) known_txs: Recent<TxId>,
-    pub(super) outbox: Outbox,
+    pub(super) tx_batcher: TxBatcher,
     pub(super) config: NetworkConfig,
     pub(super) files: NetworkFiles,
     pub(super) book: AddressBook,
-    pub(super) daily: Daily,
-    pub(super) outreach: Outreach,
-    pub(super) exchange: Exchange,
+    pub(super) upload_target: UploadTarget,
+    pub(super) outbound: Outbound,
+    pub(super) peer_exchange: PeerExchange,
     pub(super) points: Points,
     pub(super) searches: Searches,
     pub(super) pool_rounds: PoolRounds,
@@ -170,18 +170,18 @@ pub(super) struct Inlets {
 impl Service {
     /// A service at its beginning.
     pub(super) fn new(setup: Setup) -> Self {
-        let Setup { swarm, names, judge, book, daily, config, files } = setup;
+        let Setup { swarm, names, judge, book, upload_target, config, files } = setup;
         let now = Instant::now();
         let said = !config.external.is_empty();
-        let (reader, listing) = (judge.chain.reader().clone(), Listing::new(judge.pool.clone()));
-        let sources = Sources { reader, shelf: judge.shelf.clone(), listing };
+        let (reader, pool_snapshot) = (judge.chain.reader().clone(), PoolSnapshot::new(judge.pool.clone()));
+        let sources = Sources { reader, recent_blocks: judge.recent_blocks.clone(), pool_snapshot };
         Self {
             sources,
             swarm,
             names,
             judge,
             peers: PeerTable::default(),
-            redial: Redial::default(),
+            persistent_peers: PersistentPeers::default(),
             backlog: Backlog::default(),
             asked: BTreeMap::new(),
             blocks: JoinSet::new(),
@@ -191,11 +191,11 @@ impl Service {
             variants: BTreeSet::new(),
             known_blocks: Recent::new(KNOWN_BLOCKS),
             known_txs: Recent::new(KNOWN_TXS),
-            outbox: Outbox::default(),
-            outreach: Outreach::new(book.anchors(), now),
+            tx_batcher: TxBatcher::default(),
+            outbound: Outbound::new(book.anchors(), now),
             ladder: Ladder { allow_private: config.allow_private, said, ..Ladder::default() },
             upkeep: Upkeep::new(config.max_memory_mib, now),
-            exchange: Exchange::default(),
+            peer_exchange: PeerExchange::default(),
             points: Points::default(),
             searches: Searches::default(),
             pool_rounds: PoolRounds::default(),
@@ -204,7 +204,7 @@ impl Service {
             config,
             files,
             book,
-            daily,
+            upload_target,
             schedule: Schedule { status: now + STATUS_EVERY, may_tell: now, news: false, search: now },
         }
     }
@@ -214,7 +214,7 @@ impl Service {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let (outbox_due, upload_due) = (self.outbox.due(), self.counter.due());
+            let (outbox_due, upload_due) = (self.tx_batcher.due(), self.counter.due());
             tokio::select! {
                 () = shutdown.requested() => break,
                 event = self.swarm.select_next_some() => self.on_swarm_event(event),
@@ -258,7 +258,7 @@ impl Service {
         match message {
             Message::Announce { header, body } => self.announce(&header, body),
             Message::Request { peer, class, request, answer } => self.request(peer, class, request, answer),
-            Message::Charge { peer, offence } => self.charge(peer, &offence),
+            Message::Report { peer, misbehaviour } => self.report(peer, &misbehaviour),
             Message::AddPeer { address, answer } => drop(answer.send(self.add_target(&address, Reason::Named))),
             Message::Peers { answer } => drop(answer.send(self.list_peers())),
             Message::Info { answer } => drop(answer.send(self.info())),
@@ -297,21 +297,21 @@ impl Service {
         }
     }
 
-    /// Charges a peer, and does what the table decides.
-    pub(super) fn charge(&mut self, number: PeerNumber, offence: &Offence) {
-        let decision = self.peers.charge(number, offence, Instant::now());
+    /// Reports a peer, and does what the table decides.
+    pub(super) fn report(&mut self, number: PeerNumber, misbehaviour: &Misbehaviour) {
+        let decision = self.peers.report(number, misbehaviour, Instant::now());
         let Some(peer) = self.peers.get(number) else { return };
         let (id, address) = (peer.id, peer.address.clone());
-        tracing::info!(target: "cairn::network", peer = %id, %address, %offence, ?decision, "charged a peer");
+        tracing::info!(target: "cairn::network", peer = %id, %address, %misbehaviour, ?decision, "reported a peer");
         match decision {
             Decision::Keep => {}
             Decision::Disconnect => self.disconnect(&id),
             // The operator knows this peer; it gets another chance at the next dial.
-            Decision::Ban(_) if self.redial.is_named(&id) => self.disconnect(&id),
+            Decision::Ban(_) if self.persistent_peers.is_named(&id) => self.disconnect(&id),
             Decision::Ban(time) => {
                 let until = clock::now().saturating_add(time.as_millis() as u64);
                 let behaviour = self.swarm.behaviour_mut();
-                behaviour.gate.ban_peer(id, &address, Ban { until, reason: offence.to_string() });
+                behaviour.gate.ban_peer(id, &address, Ban { until, reason: misbehaviour.to_string() });
                 if let Some(kad) = behaviour.kad.as_mut() {
                     kad.remove_peer(&id);
                 }
@@ -330,9 +330,9 @@ impl Service {
 
     /// Begins to dial somebody.
     pub(super) fn add_target(&mut self, address: &str, reason: Reason) -> Result<(), TargetError> {
-        let (peer, address) = redial::parse(address, *self.swarm.local_peer_id())?;
+        let (peer, address) = persistent_peers::parse(address, *self.swarm.local_peer_id())?;
         let connected = self.swarm.is_connected(&peer);
-        self.redial.add(peer, address.clone(), reason, connected, Instant::now())?;
+        self.persistent_peers.add(peer, address.clone(), reason, connected, Instant::now())?;
         match reason {
             // Those whom the operator named need no free slot.
             Reason::Named => self.swarm.behaviour_mut().limits.bypass_peer_id(&peer),
@@ -350,7 +350,7 @@ impl Service {
 
     fn dial_due(&mut self) {
         let lonely = self.peers.len() < FEW_PEERS;
-        for (peer, addresses) in self.redial.due(lonely, Instant::now()) {
+        for (peer, addresses) in self.persistent_peers.due(lonely, Instant::now()) {
             let options = DialOpts::peer_id(peer)
                 .condition(PeerCondition::DisconnectedAndNotDialing)
                 .addresses(addresses)
@@ -462,8 +462,8 @@ impl Service {
             admitted: gate.admitted.as_ref().map(|peers| peers.iter().map(PeerId::to_string).collect()),
             clock_ahead: self.peers.median_clock(),
             other_rules: self.peers.other_rules(self.judge.spec.schedule()),
-            other_keys: self.redial.other_keys(),
-            uploaded_today: self.daily.today(clock::now()),
+            other_keys: self.persistent_peers.other_keys(),
+            uploaded_today: self.upload_target.today(clock::now()),
             max_upload_per_day: self.config.max_upload_per_day,
         }
     }

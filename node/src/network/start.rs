@@ -7,17 +7,17 @@ use super::{
     book_file,
     config::{NetworkConfig, NetworkFiles},
     control::MAX_ADMITTED,
-    daily::{self, Daily},
     filter::Filtered,
     gate::Gate,
     gossip::Judge,
     identity::{self, IdentityError},
     mailbox::{EVENTS, MAILBOX, NetworkEvent, NetworkHandle},
+    persistent_peers::{self, Reason, TargetError},
     reachability,
-    redial::{self, Reason, TargetError},
+    recent_blocks::RecentBlocks,
     service::{Inlets, Service, Setup},
-    shelf::Shelf,
     small_file, transports,
+    upload_target::{self, UploadTarget},
 };
 use crate::{
     chain::ChainHandle,
@@ -112,16 +112,16 @@ pub async fn spawn(
         swarm.add_external_address(address);
     }
     let book = load_book(&files.book, &spec, config.allow_private)?;
-    let daily = load_daily(&files.upload, config.max_upload_per_day);
+    let upload_target = load_upload_target(&files.upload, config.max_upload_per_day);
     let (mailbox, messages) = mpsc::channel(MAILBOX);
     let (events_sender, events) = mpsc::channel(EVENTS);
     let handle = NetworkHandle { mailbox };
     // Subscribed before anything can happen, so that nothing is missed.
     let (moves, accepted) = (chain.subscribe(), pool.subscribe());
     let inlets = Inlets { mailbox: messages, moves, accepted, events: events_sender };
-    let judge = Judge { spec, chain, pool, shelf: Shelf::default(), network: handle.clone() };
+    let judge = Judge { spec, chain, pool, recent_blocks: RecentBlocks::default(), network: handle.clone() };
     let (peers, boot_nodes) = (config.peers.clone(), config.boot_nodes.clone());
-    let mut service = Service::new(Setup { swarm, names, judge, book, daily, config, files });
+    let mut service = Service::new(Setup { swarm, names, judge, book, upload_target, config, files });
     for (addresses, reason) in [(&peers, Reason::Named), (&boot_nodes, Reason::Boot)] {
         for address in addresses {
             match service.add_target(address, reason) {
@@ -135,7 +135,7 @@ pub async fn spawn(
 }
 
 fn is_boot_node(config: &NetworkConfig, own: PeerId) -> bool {
-    let names_own = |address: &String| matches!(redial::parse(address, own), Err(TargetError::Own { .. }));
+    let names_own = |address: &String| matches!(persistent_peers::parse(address, own), Err(TargetError::Own { .. }));
     config.boot_nodes.iter().any(names_own)
 }
 
@@ -157,12 +157,12 @@ fn load_bans(path: &Path) -> Bans {
 }
 
 /// What was given today; counted anew where that cannot be read.
-fn load_daily(path: &Path, limit: Option<u64>) -> Daily {
-    let file = small_file::read(path, daily::MAX_FILE_BYTES).unwrap_or_else(|error| {
+fn load_upload_target(path: &Path, limit: Option<u64>) -> UploadTarget {
+    let file = small_file::read(path, upload_target::MAX_FILE_BYTES).unwrap_or_else(|error| {
         tracing::warn!(target: "cairn::network", path = %path.display(), %error, "what was given today is counted anew");
         None
     });
-    Daily::new(limit, file.as_deref())
+    UploadTarget::new(limit, file.as_deref())
 }
 
 /// The address book; a new one where the file is out of reach: peers are found anew, and no node stays down for that.

@@ -1,8 +1,8 @@
 //! Every message that crosses the wire, with its bounds. All of them go through the one encoding
 //! ([`cairn_ledger::codec`]): length first, every list bounded before it is allocated.
 //!
-//! Questions and answers may end in fields that are not known here: a later program adds them, and is not at fault for it.
-//! What is gossiped has one form, as everybody passes on the very bytes; another form gets another topic.
+//! Questions and answers may end in fields that are not known here: a later program adds them, and is not at fault for
+//! it. What is gossiped has one form, as everybody passes on the very bytes; another form gets another topic.
 
 use cairn_ledger::{
     block::{Body, Header, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS},
@@ -398,8 +398,8 @@ mod tests {
         PoolAnswer { short_ids: list(vec![[7; 6]]), transactions: list(vec![transaction(0)]) }
     }
 
-    /// Checks that a message is read as it is written, refused when it is cut, and that more after it is left alone unless
-    /// it is gossiped; gives its line.
+    /// Checks that a message is read as it is written, refused when it is cut, and that more after it is left alone
+    /// unless it is gossiped; gives its line.
     fn golden<M: Message + PartialEq + std::fmt::Debug>(name: &str, message: &M) -> String {
         let bytes = message.to_bytes();
         assert_eq!(M::from_bytes(&bytes).as_ref(), Ok(message));

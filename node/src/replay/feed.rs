@@ -31,8 +31,8 @@ const PIECE_BLOCKS: usize = 256;
 const PIECE_BYTES: usize = 4 << 20;
 /// Pieces read ahead. With the two in hand they bound what waits in memory to 24 MiB.
 const PIECES_AHEAD: usize = 3;
-/// Imports whose outcome is awaited. The chain itself bounds those it checks at once, by their bytes; this bounds those behind
-/// them, and is as many as its mailbox takes, so that no worker ever waits for this task.
+/// Imports whose outcome is awaited. The chain itself bounds those it checks at once, by their bytes; this bounds those
+/// behind them, and is as many as its mailbox takes, so that no worker ever waits for this task.
 const IN_FLIGHT: usize = 64;
 
 /// Why blocks could not be replayed.
@@ -211,8 +211,8 @@ pub(super) async fn run(
         fed = async { fill(&chain).await } => fed,
         () = stop => Err(ReplayError::Interrupted),
     };
-    // A writer that cannot do this ends, and says why below. A reorganisation that the operator interrupts goes on at the
-    // next start.
+    // A writer that cannot do this ends, and says why below. A reorganisation that the operator interrupts goes on at
+    // the next start.
     if !matches!(fed, Err(ReplayError::Interrupted)) {
         let _ = chain.sync().await;
     }
@@ -246,8 +246,8 @@ where
         while let Some(piece) = pieces.recv().await {
             match piece {
                 Ok(piece) => {
-                    // The writer links a piece before it connects the one ahead of it: asked afterwards, it would link none
-                    // before it has connected all, and meanwhile no worker had a block to check.
+                    // The writer links a piece before it connects the one ahead of it: asked afterwards, it would link
+                    // none before it has connected all, and meanwhile no worker had a block to check.
                     let (next, taken) = tokio::join!(biased; link(chain, piece), feeder.take(linked));
                     taken?;
                     linked = next?;

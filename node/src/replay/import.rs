@@ -25,8 +25,8 @@ pub struct Imported {
     pub elapsed: Duration,
 }
 
-/// Imports a file of blocks into the chain in `database`, also when its chain leaves the stored one, however deep. Blocks
-/// that are here already are passed over, so a run that was interrupted goes on where it stopped.
+/// Imports a file of blocks into the chain in `database`, also when its chain leaves the stored one, however deep.
+/// Blocks that are here already are passed over, so a run that was interrupted goes on where it stopped.
 ///
 /// # Errors
 /// A file that is none, a block that breaks a rule, a failing database, or `stop`; what came before stays.

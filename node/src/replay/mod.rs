@@ -9,9 +9,9 @@
 //! machine.
 //!
 //! # Map
-//! `file` the form of a file of blocks · `feed` blocks into the chain, and the figures of it · `export` store →
-//! file · `import` file → store · `overtake` a file's chain that leaves the stored one · `salvage` damaged store → fresh
-//! store · `verify` store → a scratch store, and a comparison of the two
+//! `file` the form of a file of blocks · `feed` blocks into the chain, and the figures of it · `export` store → file ·
+//! `import` file → store · `overtake` a file's chain that leaves the stored one · `salvage` damaged store → fresh store
+//! · `verify` store → a scratch store, and a comparison of the two
 //!
 //! # Invariants
 //! 1. What is read is judged by `cairn_ledger`'s rules alone; a file is as little trusted as a peer.

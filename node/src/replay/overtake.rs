@@ -1,9 +1,9 @@
 //! A file whose chain leaves the stored one, and overtakes it further up.
 //!
-//! A branch waits in memory until it has more work than the tip, and that memory is bounded, as strangers fill it. A file
-//! is another matter: it can be read twice. So its headers are read first, up to the one with which its chain has more work
-//! than the tip: checked as any, and forgotten. Only then, and only so far, are its blocks stored, and then followed: how
-//! long the branch is does not matter.
+//! A branch waits in memory until it has more work than the tip, and that memory is bounded, as strangers fill it. A
+//! file is another matter: it can be read twice. So its headers are read first, up to the one with which its chain has
+//! more work than the tip: checked as any, and forgotten. Only then, and only so far, are its blocks stored, and then
+//! followed: how long the branch is does not matter.
 
 use super::{
     feed::{Feeder, ReplayError, Replayed, stopping},
@@ -33,8 +33,8 @@ impl<'a> Branch<'a> {
         Self { reader, at: None, has_left: false }
     }
 
-    /// Takes in the next header: the block, if it is not on the followed chain; `Err` when it does not follow from those
-    /// before it, which is for the import itself to say.
+    /// Takes in the next header: the block, if it is not on the followed chain; `Err` when it does not follow from
+    /// those before it, which is for the import itself to say.
     fn step(&mut self, header: Header) -> Result<Result<Option<LinkedHeader>, Broken>, ReplayError> {
         if !self.has_left
             && let Some(known) = self.reader.header(&header.id())?

@@ -1,9 +1,9 @@
 //! What can be read of a damaged database, into a fresh one, through every rule.
 //!
 //! Blocks are all there is to save: everything else in a database follows from them. They are read in the order of the
-//! followed chain, as far as headers can be read; a body that cannot, or that is not its header's, is asked of others by
-//! its block's id, and believed if it has its header's transactions root. Where the reading ends, synchronisation goes
-//! on.
+//! followed chain, as far as headers can be read; a body that cannot, or that is not its header's, is asked of others
+//! by its block's id, and believed if it has its header's transactions root. Where the reading ends, synchronisation
+//! goes on.
 
 use super::feed::{ReplayError, Replayed, feed};
 use crate::{
@@ -59,8 +59,8 @@ pub struct Salvaged {
     pub lost: Option<(Height, String)>,
 }
 
-/// Saves what can be read in `broken` into the directory `fresh`. `ready` is given the chain that grows there, and answers
-/// what is `wanted`. `show` sees the figures after every block.
+/// Saves what can be read in `broken` into the directory `fresh`. `ready` is given the chain that grows there, and
+/// answers what is `wanted`. `show` sees the figures after every block.
 ///
 /// # Errors
 /// The fresh database fails, or `stop` comes first. What is wrong with the broken one is no error.

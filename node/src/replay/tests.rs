@@ -263,7 +263,8 @@ async fn a_branch_with_less_work_is_kept_and_said_not_to_be_followed() {
     assert_eq!((imported.followed, imported.tip.id), (false, blocks[5].header.id()));
 }
 
-/// The first `stem` blocks of a chain, and others on them; the one at `spoilt` promises a state that it does not lead to.
+/// The first `stem` blocks of a chain, and others on them; the one at `spoilt` promises a state that it does not lead
+/// to.
 fn another_chain(spec: &Arc<ChainSpec>, chain: &[Block], (stem, length): (usize, usize), spoilt: usize) -> Vec<Block> {
     let (mut context, mut state) = (ChainContext::genesis(spec), genesis_state(spec));
     let mut blocks = chain[..stem].to_vec();

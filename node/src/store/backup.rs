@@ -57,8 +57,8 @@ pub enum BackupError {
 }
 
 impl ChainStore {
-    /// Copies the database, as it is at this moment, to `db` in the directory `to`, which is made: a data directory with
-    /// nothing else in it. On one file system the files are shared, not copied: they are never written twice.
+    /// Copies the database, as it is at this moment, to `db` in the directory `to`, which is made: a data directory
+    /// with nothing else in it. On one file system the files are shared, not copied: they are never written twice.
     ///
     /// # Errors
     /// Says why not; then nothing is left there.

@@ -78,7 +78,8 @@ impl ChainStore {
         }
     }
 
-    /// Refuses a database of another format that lacks tables before it gets them: what made it would not open it again.
+    /// Refuses a database of another format that lacks tables before it gets them: what made it would not open it
+    /// again.
     fn refuse_older(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<(), StoreError> {
         if Db::lacks_tables(path) {
             Self { db: Db::open_damaged(path, options)?, genesis: LinkedHeader::genesis(spec) }.is_identified(spec)?;

@@ -32,9 +32,9 @@ pub struct DbOptions {
 }
 
 impl DbOptions {
-    /// Free space below which a disk counts as full: the log may grow to twice what is written lately, which then
-    /// goes into files once, and the rest is for small files and small compactions; one that finds no room leaves things
-    /// as they are. What is in memory when a node is told to stop fits, so that its last batch is never half there.
+    /// Free space below which a disk counts as full: the log may grow to twice what is written lately, which then goes
+    /// into files once, and the rest is for small files and small compactions; one that finds no room leaves things as
+    /// they are. What is in memory when a node is told to stop fits, so that its last batch is never half there.
     pub fn reserve_bytes(&self) -> u64 {
         (self.write_buffer_bytes as u64).saturating_mul(8)
     }
@@ -159,8 +159,8 @@ impl Db {
         let (mut db_options, families) = opening(options);
         db_options.create_if_missing(true);
         db_options.create_missing_column_families(true);
-        // In the system's cache it would push out what is read again, and each fresh page costs the system, and the host of a
-        // virtual machine, as much as writing it.
+        // In the system's cache it would push out what is read again, and each fresh page costs the system, and the
+        // host of a virtual machine, as much as writing it.
         db_options.set_use_direct_io_for_flush_and_compaction(disk::knows_direct_writes(path));
         DB::open_cf_descriptors(&db_options, path, families).map(Self::new).map_err(failed("open"))
     }

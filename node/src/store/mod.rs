@@ -23,8 +23,8 @@
 //! 1. tip ∈ connected ⊆ bodies ⊆ headers: every connected block has a body and a header.
 //! 2. An undo record, a height and the locations of its transactions exist exactly for connected blocks;
 //!    block 0 has no undo record.
-//! 3. The leaves in `account_by_address` and `account_by_index` hash to the state root of the tip's header; both have an
-//!    entry for each index that `address_by_index` has, and no other.
+//! 3. The leaves in `account_by_address` and `account_by_index` hash to the state root of the tip's header; both have
+//!    an entry for each index that `address_by_index` has, and no other.
 //! 4. A batch is all or nothing, also across a power cut.
 //! 5. While the index of addresses is on, `touch_by_account` has exactly the touches of the blocks of the followed
 //!    chain up to the height in `meta`; while it is off, it is empty.

@@ -158,7 +158,8 @@ struct Hands {
 }
 
 impl Hands {
-    /// Whether this machine's clock was set back: the tip was within what is allowed of the future when it was taken in.
+    /// Whether this machine's clock was set back: the tip was within what is allowed of the future when it was taken
+    /// in.
     fn is_clock_behind(&self) -> bool {
         let latest = clock::now().millis().saturating_add(self.max_future_ms);
         self.chain.tip().header.time.millis() > latest
@@ -197,8 +198,8 @@ impl Hands {
                 self.network.seek_providers(Kind::FullHistory, *self.genesis_id.as_bytes()).await;
                 None
             }
-            Action::Charge { peer, offence } => {
-                self.network.charge(peer, offence).await;
+            Action::Report { peer, misbehaviour } => {
+                self.network.report(peer, misbehaviour).await;
                 None
             }
         })

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     chain::{BlockOutcome, HeaderOutcome, Tip},
     network::{PeerKind, PeerStatus, RequestError},
-    verdict::{Offence, PeerNumber},
+    verdict::{Misbehaviour, PeerNumber},
 };
 use bodies::BodyJob;
 use cairn_ledger::{
@@ -82,8 +82,8 @@ pub(super) enum Action {
     Import { peer: PeerNumber, header: LinkedHeader, body: Body },
     /// Look for nodes that have the full history.
     SeekOthers,
-    /// Charge a peer.
-    Charge { peer: PeerNumber, offence: Offence },
+    /// Report a peer.
+    Report { peer: PeerNumber, misbehaviour: Misbehaviour },
 }
 
 /// The lowest body of the path.

@@ -15,7 +15,7 @@
 //!
 //! # Who is asked for what
 //! For headers, who has delivered some, before whoever only claims; whom the operator named waits for nobody; whenever
-//! nobody answers within a second, one more is asked. An answer that does not show what was claimed is charged.
+//! nobody answers within a second, one more is asked. An answer that does not show what was claimed is reported.
 //!
 //! Of the branches with more work than the tip, one of a peer that was named, or has given bodies, is fetched before
 //! others; where its lowest body does not come, it is passed over for a while, and the next is fetched: neither claims
@@ -24,25 +24,25 @@
 //! Each peer is asked for what it sends in half a second, by its measured speed, three times over, so its share
 //! follows its speed and its line never rests. The lowest piece goes to whoever should bring it first; when
 //! nothing is left to ask for and the lowest piece is with a slow peer, a faster one is asked for it, too. A peer
-//! that takes thrice as long as it should is charged, rests, and what it owes is asked of others; what it still
+//! that takes thrice as long as it should is reported, rests, and what it owes is asked of others; what it still
 //! sends is taken. So no peer holds up the others, and hardly anything is fetched twice.
 //!
 //! # When it does not get on
-//! The [phase](SyncPhase) says so after ten seconds, with the [reason](Stall) and what to do about it; `node_info`, the log,
-//! `/ready` and `doctor` have it from there, by way of [`health`](crate::health). A clock that was set back is a reason at any
-//! time, after the first catch-up, too: at once where the tip itself is from the future, and else when most peers show
-//! headers that are. Meanwhile others are looked for: nodes that the DHT knows to have the
-//! full history are dialled, and after a minute all begins anew from the tip.
+//! The [phase](SyncPhase) says so after ten seconds, with the [reason](Stall) and what to do about it; `node_info`, the
+//! log, `/ready` and `doctor` have it from there, by way of [`health`](crate::health). A clock that was set back is a
+//! reason at any time, after the first catch-up, too: at once where the tip itself is from the future, and else when
+//! most peers show headers that are. Meanwhile others are looked for: nodes that the DHT knows to have the full history
+//! are dialled, and after a minute all begins anew from the tip.
 //!
 //! # After a crash
 //! Nothing is kept of a synchronisation but the chain itself: it begins anew from the stored tip. Blocks are
 //! connected in runs within a window, so no more than the window is fetched twice.
 //!
 //! # Map
-//! `mailbox` how far the node is, and why it is no farther · `driver` hands of the machine · `machine` the pure
-//! core: events in, actions out, with `headers`, `presync`, `bodies` and `status` (phases, watchdog) below it ·
-//! `presync` a chain looked at in passing · `tree` linked headers whose blocks are not here · `sources` what is known of each peer · `pace` how fast it is · `rate` how
-//! fast the chain grows
+//! `mailbox` how far the node is, and why it is no farther · `driver` hands of the machine · `machine` the pure core:
+//! events in, actions out, with `headers`, `presync`, `bodies` and `status` (phases, watchdog) below it · `presync` a
+//! chain looked at in passing · `tree` linked headers whose blocks are not here · `sources` what is known of each peer
+//! · `pace` how fast it is · `rate` how fast the chain grows
 //!
 //! # Limits
 //! | what | limit | when full |

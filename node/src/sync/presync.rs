@@ -5,15 +5,15 @@
 //! 1. Every header from the fork on is checked by all rules. Kept are the last of them with the peaks of its history
 //!    ([`ChainContext`]), and one bit, salted, for each [`SPACING`] headers, at a secret phase. A chain that ends with
 //!    no more work than the tip leaves nothing behind.
-//! 2. Once its work passes the tip's, the same headers are asked for again. Each goes through a buffer, and leaves it to
-//!    be linked when [`FURTHER_BITS`] bits of headers after it were those of the first pass, or when the header is
+//! 2. Once its work passes the tip's, the same headers are asked for again. Each goes through a buffer, and leaves it
+//!    to be linked when [`FURTHER_BITS`] bits of headers after it were those of the first pass, or when the header is
 //!    reached that had enough work. To bring other headers here than at first, one has to guess those bits.
 //!
 //! Pure: the time, the rules and the tip's work are arguments. A peer's chain may change between two answers, so what
 //! does not continue is [`Step::Differs`] and nobody's fault; an answer that ends the chain below what was claimed is
 //! its sender's.
 
-use crate::{network::wire::MAX_HEADERS, verdict::Offence};
+use crate::{network::wire::MAX_HEADERS, verdict::Misbehaviour};
 use cairn_ledger::{
     block::Header,
     chain_spec::ChainSpec,
@@ -63,7 +63,7 @@ pub(super) enum Step {
     /// It does not continue as it began: its sender has changed chains, or tries something.
     Differs,
     /// Its sender's own bytes prove it wrong, or it did not keep its claim.
-    Offence(Offence),
+    Misbehaviour(Misbehaviour),
 }
 
 /// A chain being looked at.
@@ -128,7 +128,7 @@ impl Bits {
 enum Refused {
     Early,
     Differs,
-    Offence(Offence),
+    Misbehaviour(Misbehaviour),
     /// By rules that are not known here.
     Unknown,
 }
@@ -136,7 +136,7 @@ enum Refused {
 impl From<HeaderError> for Refused {
     fn from(error: HeaderError) -> Self {
         match error.fault() {
-            Fault::Proven => Self::Offence(Offence::InvalidHeader(error)),
+            Fault::Proven => Self::Misbehaviour(Misbehaviour::InvalidHeader(error)),
             Fault::Mutated | Fault::NotYet if matches!(error, HeaderError::TimeAhead { .. }) => Self::Early,
             Fault::Mutated | Fault::NotYet => Self::Unknown,
         }
@@ -148,7 +148,7 @@ impl From<Refused> for Step {
         match refused {
             Refused::Early => Self::Early,
             Refused::Differs => Self::Differs,
-            Refused::Offence(offence) => Self::Offence(offence),
+            Refused::Misbehaviour(misbehaviour) => Self::Misbehaviour(misbehaviour),
             Refused::Unknown => Self::NoMore,
         }
     }
@@ -232,7 +232,7 @@ impl Presync {
         Ok(match is_full {
             true => Step::Ask,
             // Whoever claims more than the tip's work and has less wastes our time, and our slot.
-            false if has < self.claimed => Step::Offence(Offence::Unkept),
+            false if has < self.claimed => Step::Misbehaviour(Misbehaviour::Unkept),
             false => Step::NoMore,
         })
     }

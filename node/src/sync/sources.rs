@@ -205,7 +205,7 @@ impl Source {
         !lacks && (is_source || (height <= self.status.height && height >= self.status.lowest_body))
     }
 
-    /// Whether a wrong body is to be charged: the first two in a second. They are enough to part from it, and
+    /// Whether a wrong body is to be reported: the first two in a second. They are enough to part from it, and
     /// those after them came in the same answer.
     pub(super) fn take_lie(&mut self, now: Instant) -> bool {
         let lies = match self.lies {

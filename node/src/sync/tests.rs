@@ -10,7 +10,7 @@ use super::{
     mailbox::SyncPhase,
     sources::JOBS_EACH,
 };
-use crate::{network::wire::MAX_BODIES, verdict::Offence};
+use crate::{network::wire::MAX_BODIES, verdict::Misbehaviour};
 use cairn_ledger::units::Height;
 use std::time::Duration;
 use world::{Manner, Peer, World, grow};
@@ -30,7 +30,7 @@ fn a_late_joiner_gets_everything_and_says_how_far_it_is() {
     let status = world.machine.status(world.now);
     assert_eq!((status.phase, status.target), (SyncPhase::Headers, Height::new(5_000)));
     world.run_until(&chain[4_999], seconds(30));
-    assert_eq!(world.offences(peer), []);
+    assert_eq!(world.misbehaviours(peer), []);
     assert_eq!(world.bodies_asked(peer), 5_000, "each body once");
     assert_eq!(world.headers_asked(), 3, "2 000, 2 000, and the last 1 000");
 }
@@ -56,14 +56,17 @@ fn a_stalling_peer_is_replaced_within_seconds() {
         let honest = world.join(2, Peer::honest(&chain));
         world.run_until(&chain[999], seconds(20));
         world.run_for(seconds(5));
-        assert!(world.offences(staller).iter().all(|offence| *offence == Offence::Stalled), "{manner:?}");
-        assert!(!world.offences(staller).is_empty(), "{manner:?}");
-        assert_eq!(world.offences(honest), [], "{manner:?}");
+        assert!(
+            world.misbehaviours(staller).iter().all(|misbehaviour| *misbehaviour == Misbehaviour::Stalled),
+            "{manner:?}"
+        );
+        assert!(!world.misbehaviours(staller).is_empty(), "{manner:?}");
+        assert_eq!(world.misbehaviours(honest), [], "{manner:?}");
     }
 }
 
 #[test]
-fn a_lying_peer_is_charged_and_only_its_pieces_are_asked_again() {
+fn a_lying_peer_is_reported_and_only_its_pieces_are_asked_again() {
     let chain = grow(&[], 2_000, 1);
     // Whoever comes first brings the headers. When that is the liar, they are forgotten with it, and what the
     // honest one sends before they have come again is asked of it again: as much as is on the way at once.
@@ -74,9 +77,9 @@ fn a_lying_peer_is_charged_and_only_its_pieces_are_asked_again() {
         let honest = world.join(8, Peer::honest(&chain));
         let liar = first.unwrap_or_else(|| liar(&mut world));
         world.run_until(&chain[1_999], seconds(30));
-        assert!(world.offences(liar).contains(&Offence::MutatedBody));
+        assert!(world.misbehaviours(liar).contains(&Misbehaviour::MutatedBody));
         assert!(!world.peers.contains_key(&liar), "it was dropped");
-        assert_eq!(world.offences(honest), []);
+        assert_eq!(world.misbehaviours(honest), []);
         let more = world.bodies_asked(honest) - 2_000;
         assert!(more <= again, "{more} besides what the liar had sent");
     }
@@ -89,8 +92,8 @@ fn whoever_withholds_bodies_is_passed_over() {
     let withholder = world.join(1, Peer::of(Manner::Withholds, &chain));
     let honest = world.join(2, Peer::honest(&chain));
     world.run_until(&chain[499], seconds(20));
-    assert!(world.offences(withholder).iter().all(|offence| *offence == Offence::Stalled));
-    assert_eq!(world.offences(honest), []);
+    assert!(world.misbehaviours(withholder).iter().all(|misbehaviour| *misbehaviour == Misbehaviour::Stalled));
+    assert_eq!(world.misbehaviours(honest), []);
 }
 
 #[test]
@@ -106,7 +109,7 @@ fn a_peer_that_vanishes_leaves_nothing_undone() {
     world.leave(first);
     world.chain.forget_headers();
     world.run_until(&chain[2_999], seconds(30));
-    assert_eq!(world.offences(second), []);
+    assert_eq!(world.misbehaviours(second), []);
 }
 
 #[test]
@@ -129,7 +132,7 @@ fn a_long_branch_is_presynced_until_it_has_more_work() {
         world.step();
     }
     world.run_until(&theirs[4_999], seconds(30));
-    assert_eq!(world.offences(peer), []);
+    assert_eq!(world.misbehaviours(peer), []);
 }
 
 #[test]
@@ -169,7 +172,7 @@ fn empty_claims_never_keep_sync_busy() {
         world.run_for(seconds(600));
         assert!(world.headers_asked() <= 100, "{manner:?}: {}", world.headers_asked());
         assert_eq!(world.bodies_asked(boaster), 0, "{manner:?}");
-        assert_eq!(world.offences(honest), [], "{manner:?}");
+        assert_eq!(world.misbehaviours(honest), [], "{manner:?}");
         assert_eq!(world.machine.status(world.now).phase, SyncPhase::CaughtUp, "{manner:?}");
     }
 }
@@ -185,8 +188,8 @@ fn headers_without_bodies_do_not_keep_sync_busy() {
     world.run_for(seconds(600));
     assert_eq!(world.machine.status(world.now).phase, SyncPhase::CaughtUp, "two blocks behind is not behind");
     assert!(world.bodies_asked(honest) + world.bodies_asked(withholder) <= 600);
-    assert!(!world.offences(withholder).is_empty());
-    assert_eq!(world.offences(honest), []);
+    assert!(!world.misbehaviours(withholder).is_empty());
+    assert_eq!(world.misbehaviours(honest), []);
 }
 
 /// Six headers whose bodies nobody got kept every miner idle for as long as their senders stayed.
@@ -224,7 +227,7 @@ fn a_late_joiner_does_not_mine_while_blocks_come() {
 }
 
 #[test]
-fn whoever_follows_an_invalid_chain_is_charged_and_left() {
+fn whoever_follows_an_invalid_chain_is_reported_and_left() {
     let honest_chain = grow(&[], 300, 1);
     let bad_chain = grow(&honest_chain[..200], 200, 2);
     let mut world = World::new(&[]);
@@ -232,8 +235,8 @@ fn whoever_follows_an_invalid_chain_is_charged_and_left() {
     let bad = world.join(1, Peer::of(Manner::Honest, &bad_chain));
     let honest = world.join(2, Peer::honest(&honest_chain));
     world.run_until(&honest_chain[299], seconds(30));
-    assert!(world.offences(bad).iter().any(|offence| matches!(offence, Offence::InvalidBlock(_))));
-    assert_eq!(world.offences(honest), []);
+    assert!(world.misbehaviours(bad).iter().any(|misbehaviour| matches!(misbehaviour, Misbehaviour::InvalidBlock(_))));
+    assert_eq!(world.misbehaviours(honest), []);
 }
 
 #[test]

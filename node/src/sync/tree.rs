@@ -314,7 +314,8 @@ impl Tree {
     }
 
     /// Forgets branches that compete, for the sake of this peer's. `false`: there is still no room. What a presync has
-    /// proven is neither refused nor forgotten: presyncs are few, and each brings no more than this machine has room for.
+    /// proven is neither refused nor forgotten: presyncs are few, and each brings no more than this machine has room
+    /// for.
     fn make_room(&mut self, brought: &Brought) -> bool {
         if brought.proven.is_none() && self.nodes.len() >= MAX_NODES {
             let path: BTreeSet<BlockId> = self.path.iter().copied().collect();

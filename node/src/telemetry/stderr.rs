@@ -1,5 +1,5 @@
-//! Standard error, as a place that never decides whether the node lives: a pipe whose reader is gone costs the lines, and
-//! one whose reader has stopped reading holds nobody up.
+//! Standard error, as a place that never decides whether the node lives: a pipe whose reader is gone costs the lines,
+//! and one whose reader has stopped reading holds nobody up.
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -78,8 +78,8 @@ fn write_pieces(to: &mut (impl Write + AsFd), bytes: &[u8], patience: &Timespec)
     Ok(())
 }
 
-/// Nobody will ever read this pipe again. Libraries that print there themselves, and panic when they cannot, are to find a
-/// place that takes everything.
+/// Nobody will ever read this pipe again. Libraries that print there themselves, and panic when they cannot, are to
+/// find a place that takes everything.
 fn discard_from_now_on() {
     if let Ok(nowhere) = OpenOptions::new().write(true).open("/dev/null") {
         // Where even that fails, standard error stays as broken as it was.

@@ -80,9 +80,9 @@ impl fmt::Display for Best {
     }
 }
 
-/// The works of the blocks that are really mined, the first at `first`: `climb` blocks, each harder than the one before,
-/// then a fall of so many half-lives, and the rest of a tail at what difficulty is then; without a fall the climb goes
-/// on, or what is left of a tail has the last difficulty.
+/// The works of the blocks that are really mined, the first at `first`: `climb` blocks, each harder than the one
+/// before, then a fall of so many half-lives, and the rest of a tail at what difficulty is then; without a fall the
+/// climb goes on, or what is left of a tail has the last difficulty.
 fn mined(rules: &Rules, first: f64, climb: u32, fall: u32) -> Vec<f64> {
     let mut works = Vec::new();
     let mut work = first;
@@ -116,9 +116,9 @@ fn luck(works: &[f64], power: f64, others: f64) -> f64 {
     exponent(low).min(0.0)
 }
 
-/// log2 of the chance that no sample falls on the invented work between the distances `real` and `claimed` from the tip,
-/// of which the last octave before `claimed` ends at `alignment` · 2^k. Blocks may be invented anywhere there, and as
-/// much as that has to be invented altogether: `invented`.
+/// log2 of the chance that no sample falls on the invented work between the distances `real` and `claimed` from the
+/// tip, of which the last octave before `claimed` ends at `alignment` · 2^k. Blocks may be invented anywhere there, and
+/// as much as that has to be invented altogether: `invented`.
 fn evasion(rules: &Rules, real: f64, claimed: f64, alignment: f64) -> f64 {
     // The octave of the fork: from end / 2 to end, with end ≥ claimed.
     let end = claimed * alignment;

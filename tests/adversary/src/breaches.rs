@@ -265,7 +265,8 @@ fn headers() -> Vec<[Breach; 2]> {
     ]
 }
 
-/// Honest blocks after a stretch that claims more work than they know of: the work of others, in a history of one's own.
+/// Honest blocks after a stretch that claims more work than they know of: the work of others, in a history of one's
+/// own.
 fn grafted(rule: &'static str) -> [Breach; 2] {
     let honest = honest(network(), 4 * HONEST);
     let chain = |claim: u64| {

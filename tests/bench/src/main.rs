@@ -6,9 +6,9 @@
 //! [`http`]) → [`results`] keeps every single value as JSON → [`report`] writes `docs/performance.md` from that.
 //!
 //! # Map
-//! [`chains`] chains to measure on · [`shaper`] slow lines, as in the tests · [`node`] the program and its processes · [`http`] a client that costs next
-//! to nothing, and load made with it · [`reference`] libsecp256k1, the yardstick · [`results`] values, medians,
-//! the file they are kept in · [`parts`] what is measured · [`report`] the page
+//! [`chains`] chains to measure on · [`shaper`] slow lines, as in the tests · [`node`] the program and its processes ·
+//! [`http`] a client that costs next to nothing, and load made with it · [`reference`] libsecp256k1, the yardstick ·
+//! [`results`] values, medians, the file they are kept in · [`parts`] what is measured · [`report`] the page
 //!
 //! # Invariants
 //! 1. Nothing of the node is linked in: what is measured is the program that users run, from CAIRN_BIN.

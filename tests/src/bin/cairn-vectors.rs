@@ -1,5 +1,5 @@
-//! Writes random cases with the ledger's verdict on each, one a line, for tests/spec to judge again; `cairn_tests::vectors`
-//! describes them.
+//! Writes random cases with the ledger's verdict on each, one a line, for tests/spec to judge again;
+//! `cairn_tests::vectors` describes them.
 
 use cairn_tests::vectors;
 use std::{

@@ -121,8 +121,8 @@ impl<'a> Payer<'a> {
         Ok((payments::judge(known, &evidence), fate))
     }
 
-    /// The payment of the sender that is proven to have used a nonce: another one of the journal, or one of another wallet
-    /// with the same words that an index of addresses shows, or whichever the blocks hold.
+    /// The payment of the sender that is proven to have used a nonce: another one of the journal, or one of another
+    /// wallet with the same words that an index of addresses shows, or whichever the blocks hold.
     async fn rival(&mut self, known: &Known, contents: &Contents) -> Result<Option<Rival>, WalletError> {
         let (address, network) = (self.wallet.address, self.network);
         let same = contents.payments.iter().filter(|other| other.nonce.0 == known.nonce && other.txid.0 != known.txid);
@@ -294,8 +294,8 @@ impl<'a> Payer<'a> {
     }
 }
 
-/// The rules of execution, against the sender's account (docs/protocol.md, section 4), and the pool's rule on how long a
-/// payment must live. What another of the sender's payments will change is left to the node.
+/// The rules of execution, against the sender's account (docs/protocol.md, section 4), and the pool's rule on how long
+/// a payment must live. What another of the sender's payments will change is left to the node.
 pub(crate) fn check_locally(body: &TransactionBody, sender: &Sender) -> Result<(), WalletError> {
     if body.nonce < sender.nonce {
         return Err(WalletError::NonceUsed { nonce: body.nonce, next: sender.nonce });

@@ -51,7 +51,8 @@ struct Received {
 struct Seen {
     balance: Amount,
     height: u64,
-    /// Whether this wallet has proven no chain with more work: what is missing on an older one is no news when it comes.
+    /// Whether this wallet has proven no chain with more work: what is missing on an older one is no news when it
+    /// comes.
     newest: bool,
     proof: Option<Report>,
 }
@@ -105,8 +106,8 @@ async fn look(session: &Session<'_>, network: &Network, wallet: &Wallet) -> Resu
 }
 
 /// Waits until the balance has grown by the amount that was asked for; by anything when none was. It is reckoned from
-/// the first look at a chain that is not behind what this wallet has proven: a node that first shows an older chain, and
-/// then the one that was known, reports nobody's old money as new.
+/// the first look at a chain that is not behind what this wallet has proven: a node that first shows an older chain,
+/// and then the one that was known, reports nobody's old money as new.
 async fn arrival(
     session: &Session<'_>,
     (network, wallet): (&Network, &Wallet),

@@ -65,8 +65,8 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Asks about the payments of the journal whose nonces are not used, and plans. What a node says of its pool chooses what
-/// is handed over first; whatever is put in a place has that place's nonce.
+/// Asks about the payments of the journal whose nonces are not used, and plans. What a node says of its pool chooses
+/// what is handed over first; whatever is put in a place has that place's nonce.
 async fn steps(payer: &mut Payer<'_>) -> Result<Vec<Step>, WalletError> {
     let contents = payer.session.journal()?;
     let seen = payer.sender().await?;

@@ -78,7 +78,8 @@ fn request(
     Ok(Request { outputs, fee, max_fee, memo, valid_for, nonce: None })
 }
 
-/// The address that is meant: an address itself, before any label that looks like one, or the only one that is called so.
+/// The address that is meant: an address itself, before any label that looks like one, or the only one that is called
+/// so.
 fn by_label(network: &Network, text: &str, labels: &Labels, output: &mut Output<'_>) -> Result<String, WalletError> {
     let prefix = &network.spec.params().prefix;
     let Err(error) = prefix.decode(text) else { return Ok(text.to_owned()) };

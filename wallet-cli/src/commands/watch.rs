@@ -1,5 +1,5 @@
-//! `wallet watch`: balance, payments and chain on the whole screen, until `q`: all the nodes that are named are asked, what is
-//! proven is shown as proven, and what they merely say as their word.
+//! `wallet watch`: balance, payments and chain on the whole screen, until `q`: all the nodes that are named are asked,
+//! what is proven is shown as proven, and what they merely say as their word.
 
 use super::phrase;
 use crate::{

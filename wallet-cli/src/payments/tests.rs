@@ -1,5 +1,5 @@
-//! One payment is paid once: the machine under nodes that lie, crashes at every step, blocks that are replaced by others,
-//! and people who try again.
+//! One payment is paid once: the machine under nodes that lie, crashes at every step, blocks that are replaced by
+//! others, and people who try again.
 
 use super::*;
 use crate::{
@@ -191,8 +191,8 @@ impl World {
         outcome
     }
 
-    /// As the wallet does it: look, decide, sign, write, hand over, note, tell. Any of them may be the last. Gives what is in
-    /// the way.
+    /// As the wallet does it: look, decide, sign, write, hand over, note, tell. Any of them may be the last. Gives what
+    /// is in the way.
     fn send(&mut self, purpose: Option<usize>, (again, fixed): (bool, Option<u64>)) -> Result<Vec<InTheWay>, Crash> {
         // What cancels another is for nobody.
         let output =
@@ -303,8 +303,8 @@ impl World {
         self.buried = self.buried.max(self.chain.len().saturating_sub(UNBURIED));
     }
 
-    /// Blocks that are not buried give way to others with more work, perhaps fewer: what they held may be mined again, or
-    /// something else in its place.
+    /// Blocks that are not buried give way to others with more work, perhaps fewer: what they held may be mined again,
+    /// or something else in its place.
     fn reorganise(&mut self) {
         let loose = self.chain.len() - self.buried;
         let keep = self.chain.len() - self.dice.roll(loose as u64 + 1) as usize;
@@ -430,8 +430,8 @@ impl World {
         Ok(())
     }
 
-    /// The purposes, those together that are for one receiver and had payments in one place: which of them such a payment
-    /// was for, nobody can tell.
+    /// The purposes, those together that are for one receiver and had payments in one place: which of them such a
+    /// payment was for, nobody can tell.
     fn groups(&self) -> Vec<Vec<&Purpose>> {
         let mut groups: Vec<Vec<&Purpose>> = Vec::new();
         for purpose in &self.purposes {
@@ -457,8 +457,8 @@ impl World {
         }
     }
 
-    /// With an honest node, and once everything is buried, each payment is known to be mined or over, or can be handed over
-    /// again: nobody is left without an answer.
+    /// With an honest node, and once everything is buried, each payment is known to be mined or over, or can be handed
+    /// over again: nobody is left without an answer.
     fn settle(&mut self) {
         for _ in 0..40 {
             self.mine();
@@ -486,10 +486,10 @@ impl World {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
-    /// Random answers of several nodes, blocks that give way to others, crashes in every step and random retries: never are
-    /// two payments of one purpose mined, never is a payment called impossible for ever that is mined later, never is
-    /// anybody told to pay again without a proof, nothing is called proven that is not, and in the end everybody has an
-    /// answer.
+    /// Random answers of several nodes, blocks that give way to others, crashes in every step and random retries: never
+    /// are two payments of one purpose mined, never is a payment called impossible for ever that is mined later, never
+    /// is anybody told to pay again without a proof, nothing is called proven that is not, and in the end everybody has
+    /// an answer.
     #[test]
     fn one_purpose_is_paid_once_whatever_nodes_say(words in prop::collection::vec(any::<u64>(), 60..400)) {
         let mut world = World::new(words);
@@ -575,8 +575,8 @@ fn only_a_proof_closes_a_payment() {
     assert_eq!(judged(sender(10, 6, false), None, Some(deep)), Outcome::Open(Open::Overtaken(deep)));
 }
 
-/// The attack: a branch of a block or two in which another payment took the place, and that is left again once the owner
-/// has paid anew: both would be mined.
+/// The attack: a branch of a block or two in which another payment took the place, and that is left again once the
+/// owner has paid anew: both would be mined.
 #[test]
 fn what_blocks_that_are_not_buried_say_leads_to_no_second_payment() {
     let decide = |nonce: u64, outcome| {

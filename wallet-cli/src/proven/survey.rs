@@ -156,7 +156,8 @@ impl<'a> Survey<'a> {
                 }
             }
         }
-        // Blocks from the future, and the nodes' clocks say that it is the present: then it is this clock that is wrong.
+        // Blocks from the future, and the nodes' clocks say that it is the present: then it is this clock that is
+        // wrong.
         if let Some(behind_ms) = survey.clock_behind().filter(|_| 2 * survey.early > survey.clocks.len()) {
             return Err(WalletError::Clock { behind_ms, nodes: survey.clocks.len() });
         }

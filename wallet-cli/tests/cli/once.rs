@@ -51,8 +51,8 @@ fn refusals() -> Vec<(&'static str, Answer)> {
 }
 
 /// 22 lies: a node passes a payment on and says that it did not. However often its owner tries again, by whatever
-/// command, it is paid once; and afterwards, once it is known, a second one may be made. Each beside the same node telling
-/// the truth.
+/// command, it is paid once; and afterwards, once it is known, a second one may be made. Each beside the same node
+/// telling the truth.
 #[test]
 fn lie_refused_and_passed_on() {
     let all = refusals();
@@ -213,8 +213,8 @@ fn tells(
     }
 }
 
-/// 14 lies about what was mined and what there is: what is shown is what is proven, or the node is found out; alone, and
-/// beside an honest node in both orders. Each beside the same node telling the truth.
+/// 14 lies about what was mined and what there is: what is shown is what is proven, or the node is found out; alone,
+/// and beside an honest node in both orders. Each beside the same node telling the truth.
 #[test]
 fn lie_about_what_is_so() {
     let fake = "ab".repeat(32);
@@ -346,8 +346,8 @@ fn what_is_paid_anew_at_its_last_block_takes_its_own_place() {
     assert_eq!((&why["cause"], &why["remedy"]), (&json!("paid_instead"), &Value::Null), "{why}");
 }
 
-/// The last blocks give way to others: what was proven to be in them is open again, is never paid twice, and its owner is
-/// told what to do.
+/// The last blocks give way to others: what was proven to be in them is open again, is never paid twice, and its owner
+/// is told what to do.
 #[test]
 fn what_leaves_the_chain_is_open_again_and_paid_once() {
     let scene = Scene::new();
@@ -375,8 +375,8 @@ fn what_leaves_the_chain_is_open_again_and_paid_once() {
     assert_eq!(scene.send(&[&honest], "").code, Some(0), "the control: another payment is another payment");
 }
 
-/// A payment of another wallet with the same words took the place: the blocks themselves prove it, whatever the node says
-/// of payments; and what it hides is found in them, too.
+/// A payment of another wallet with the same words took the place: the blocks themselves prove it, whatever the node
+/// says of payments; and what it hides is found in them, too.
 #[test]
 fn what_used_a_nonce_is_read_from_the_blocks() {
     let scene = Scene::new();
@@ -664,8 +664,8 @@ fn a_receipt_says_what_it_weighs_and_how_old_it_is() {
     assert_eq!((&shown["newer_seen"], &shown["old"]), (&json!(true), &json!(false)), "{shown}");
 }
 
-/// A line of the journal that cannot be read may hold a payment that is open: nothing like it is paid unasked, and its owner
-/// is told what to do.
+/// A line of the journal that cannot be read may hold a payment that is open: nothing like it is paid unasked, and its
+/// owner is told what to do.
 #[test]
 fn a_damaged_journal_pays_nothing_unasked_and_says_what_to_do() {
     let scene = Scene::new();

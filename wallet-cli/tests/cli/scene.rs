@@ -1,5 +1,5 @@
-//! A network with a chain and a pool, whose nodes prove what is so and say what a test wants; a wallet with money on it, and
-//! somebody to pay.
+//! A network with a chain and a pool, whose nodes prove what is so and say what a test wants; a wallet with money on
+//! it, and somebody to pay.
 
 use crate::{
     chain::{Chain, json, network, write_network},

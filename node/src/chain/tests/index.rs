@@ -145,8 +145,8 @@ fn without_subsidy() -> ChainSpec {
     ChainSpec::new(params).expect("valid parameters")
 }
 
-/// A miner without an account, a reward that makes none, and then one: the index once took it for a broken store that the
-/// beneficiary of a connected block had no account.
+/// A miner without an account, a reward that makes none, and then one: the index once took it for a broken store that
+/// the beneficiary of a connected block had no account.
 #[tokio::test]
 async fn a_reward_that_was_burned_is_told_nowhere() {
     let [late, never, rich] = [500, 501, 502].map(|n| key(n).address());

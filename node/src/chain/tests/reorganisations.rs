@@ -35,8 +35,8 @@ impl Bare {
         &mut self.running.as_mut().expect("it runs").0
     }
 
-    /// Ends as a killed process does, with whatever it has done so far, and starts again. What it was in the middle of is
-    /// taken up, and not gone on with yet.
+    /// Ends as a killed process does, with whatever it has done so far, and starts again. What it was in the middle of
+    /// is taken up, and not gone on with yet.
     fn crash(&mut self) {
         drop(self.running.take());
         let reopened = || actor::open(self.spec.clone(), self.directory.path(), OPTIONS);

@@ -5,10 +5,10 @@ use cairn_ledger::keys::Address;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 impl Pool {
-    /// Takes back transactions whose blocks are no longer on the chain; `accounts` are their senders', as they are now. Their
-    /// price was good enough for a block, and their sender may have more of them than it might hand in, so only their places
-    /// are judged; what a sender cannot afford right now waits in its queue, as the payment it spends may come back as well.
-    /// What is worth least makes room, once all are here.
+    /// Takes back transactions whose blocks are no longer on the chain; `accounts` are their senders', as they are now.
+    /// Their price was good enough for a block, and their sender may have more of them than it might hand in, so only
+    /// their places are judged; what a sender cannot afford right now waits in its queue, as the payment it spends may
+    /// come back as well. What is worth least makes room, once all are here.
     pub(in crate::mempool) fn take_back(
         &mut self,
         now: Timestamp,
@@ -27,7 +27,7 @@ impl Pool {
                 continue;
             }
             match self.refuse_back(&transaction, account) {
-                Some(reason) => self.departed.record(now, txid, reason),
+                Some(reason) => self.removed.record(now, txid, reason),
                 None => {
                     // The least there is, until all are ranked.
                     let worth = Worth { ready: false, rate: FeeRate::of(transaction.transaction()) };
@@ -46,7 +46,7 @@ impl Pool {
     pub(in crate::mempool) fn note_gone(&mut self, now: Timestamp, gone: Vec<(TxId, DropReason)>) {
         for (txid, reason) in gone {
             if !self.place_by_id.contains_key(&txid) {
-                self.departed.record(now, txid, reason);
+                self.removed.record(now, txid, reason);
             }
         }
     }

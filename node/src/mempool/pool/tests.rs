@@ -328,7 +328,8 @@ fn ahead_of_the_news() -> (Pool, TxId) {
     (pool, last)
 }
 
-/// An event once took the account back to where it was before a newer read, and what had been accepted then was dropped.
+/// An event once took the account back to where it was before a newer read, and what had been accepted then was
+/// dropped.
 #[test]
 fn news_older_than_what_was_read_change_nothing() {
     let (mut pool, last) = ahead_of_the_news();
@@ -398,8 +399,8 @@ fn waiting_ends_with_the_last_height_or_after_the_longest_time() {
     assert_eq!((pool.info().count, pool.info().senders, pool.info().bytes), (0, 0, 0));
 }
 
-/// What was mined and displaced was once given up beyond the number that a sender may hand in: a faucet's payments, or an
-/// exchange's, were lost in a reorganisation of two blocks.
+/// What was mined and displaced was once given up beyond the number that a sender may hand in: a faucet's payments, or
+/// an exchange's, were lost in a reorganisation of two blocks.
 #[test]
 fn all_displaced_payments_of_a_sender_come_back() {
     let config = PoolConfig { max_count: 400, max_per_sender: 3, ..Default::default() };

@@ -19,26 +19,26 @@ fn table() -> (PeerTable, PeerNumber, Instant) {
 #[test]
 fn proof_is_banned_for_and_slowness_is_not() {
     let (mut table, number, now) = table();
-    let undecodable = Offence::Undecodable(DecodeError::TooMany);
-    assert_eq!(table.charge(number, &undecodable, now), Decision::Keep);
-    assert_eq!(table.charge(number, &undecodable, now), Decision::Ban(BAN));
+    let undecodable = Misbehaviour::Undecodable(DecodeError::TooMany);
+    assert_eq!(table.report(number, &undecodable, now), Decision::Keep);
+    assert_eq!(table.report(number, &undecodable, now), Decision::Ban(BAN));
     let other = table.connected(PeerId::random(), Multiaddr::empty(), true, now);
     for _ in 0..9 {
-        assert_eq!(table.charge(other, &Offence::Stalled, now), Decision::Keep);
+        assert_eq!(table.report(other, &Misbehaviour::Stalled, now), Decision::Keep);
     }
-    assert_eq!(table.charge(other, &Offence::Stalled, now), Decision::Disconnect);
+    assert_eq!(table.report(other, &Misbehaviour::Stalled, now), Decision::Disconnect);
 }
 
 #[test]
 fn scores_decay() {
     let (mut table, number, now) = table();
-    let offence = Offence::InvalidTransaction(TxError::Signature);
-    table.charge(number, &offence, now);
-    table.charge(number, &offence, now);
+    let misbehaviour = Misbehaviour::InvalidTransaction(TxError::Signature);
+    table.report(number, &misbehaviour, now);
+    table.report(number, &misbehaviour, now);
     let score = |table: &PeerTable, now| table.info(number, vec![], now).map(|info| info.score);
     assert_eq!(score(&table, now), Some(-68));
     assert_eq!(score(&table, now + HALF_LIFE), Some(-34));
-    assert_eq!(table.charge(number, &offence, now + HALF_LIFE), Decision::Keep);
+    assert_eq!(table.report(number, &misbehaviour, now + HALF_LIFE), Decision::Keep);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn numbers_are_never_used_twice() {
     let id = table.get(first).map(|peer| peer.id).unwrap_or_else(PeerId::random);
     assert_eq!(table.disconnected(&id).map(|(number, _)| number), Some(first));
     assert!(table.connected(id, Multiaddr::empty(), false, now) > first);
-    assert_eq!(table.charge(first, &Offence::Stalled, now), Decision::Keep);
+    assert_eq!(table.report(first, &Misbehaviour::Stalled, now), Decision::Keep);
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn says(rules_id: u64, upgrades: &[(u64, &str)]) -> PeerStatus {
 
 /// A liar's upgrade is not what most of those name whose rules differ, and an upgrade known here is no news.
 #[test]
-fn peers_with_other_upgrades_are_told_of_with_the_height_and_nobody_is_charged() {
+fn peers_with_other_upgrades_are_told_of_with_the_height_and_nobody_is_reported() {
     let network = cairn_ledger::testing::easy_network();
     let own = network.schedule().id();
     let (mut table, first, now) = table();
@@ -223,7 +223,7 @@ fn other_rules_are_news_once_and_remembered_in_bounded_number() {
 
 /// After a partition the peers of the lighter side are honest.
 #[test]
-fn blocks_far_behind_are_told_of_and_only_a_flood_of_them_is_charged() {
+fn blocks_far_behind_are_told_of_and_only_a_flood_of_them_is_reported() {
     let (mut table, number, now) = table();
     assert_eq!(table.sent_unwanted(number, now), Unwanted::Tell);
     for _ in 1..UNWANTED {

@@ -14,7 +14,7 @@ use crate::{
         sources::Source,
         tree::{Body as BodyState, Node},
     },
-    verdict::{Offence, PeerNumber},
+    verdict::{Misbehaviour, PeerNumber},
 };
 use cairn_ledger::{
     block::{Body, HEADER_BYTES, block_size},
@@ -56,8 +56,8 @@ pub(super) struct BodyJob {
     deadline: Instant,
     /// What it brings may be asked of others, too. Its answer is still welcome.
     is_overdue: bool,
-    /// Its peer was charged for it.
-    is_charged: bool,
+    /// Its peer was reported for it.
+    is_reported: bool,
     pub(super) ids: Vec<BlockId>,
 }
 
@@ -101,7 +101,7 @@ impl Machine {
         ids.iter().for_each(|id| self.tree.set_body(id, BodyState::Asked(job)));
         let (expected, deadline) = (now + takes, now + Pace::patience(takes));
         let asked =
-            BodyJob { peer, since: now, expected, deadline, is_overdue: false, is_charged: false, ids: ids.clone() };
+            BodyJob { peer, since: now, expected, deadline, is_overdue: false, is_reported: false, ids: ids.clone() };
         self.bodies.insert(job, asked);
         actions.push(Action::FetchBodies { job, peer, ids });
         true
@@ -197,12 +197,12 @@ impl Machine {
         actions: &mut Vec<Action>,
     ) {
         // From before everything began anew.
-        let Some(BodyJob { peer, since, ids, is_charged, .. }) = self.end_job(job) else { return };
+        let Some(BodyJob { peer, since, ids, is_reported, .. }) = self.end_job(job) else { return };
         let bodies = match answer {
             Ok(bodies) => bodies,
             Err(error) => {
-                if error == RequestError::Timeout && !is_charged {
-                    actions.push(Action::Charge { peer, offence: Offence::Stalled });
+                if error == RequestError::Timeout && !is_reported {
+                    actions.push(Action::Report { peer, misbehaviour: Misbehaviour::Stalled });
                 }
                 if let Some(source) = self.sources.get_mut(&peer) {
                     source.rest(now);
@@ -245,7 +245,7 @@ impl Machine {
             source.lack(*id, height, now);
         }
         if withholds {
-            actions.push(Action::Charge { peer, offence: Offence::Stalled });
+            actions.push(Action::Report { peer, misbehaviour: Misbehaviour::Stalled });
         }
     }
 
@@ -284,7 +284,7 @@ impl Machine {
                         && source.take_lie(now)
                     {
                         source.rest(now);
-                        actions.push(Action::Charge { peer, offence: Offence::MutatedBody });
+                        actions.push(Action::Report { peer, misbehaviour: Misbehaviour::MutatedBody });
                     }
                 }
             },
@@ -298,20 +298,20 @@ impl Machine {
         if let Some(source) = self.sources.get_mut(&peer) {
             source.exhaust();
             source.rest(now);
-            actions.push(Action::Charge { peer, offence: Offence::InvalidBlock(error) });
+            actions.push(Action::Report { peer, misbehaviour: Misbehaviour::InvalidBlock(error) });
         }
     }
 
     /// Gives requests that take too long to other peers.
     pub(super) fn replace_stalled_bodies(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        let stalled = self.bodies.iter_mut().filter(|(_, job)| !job.is_charged && now > job.deadline);
+        let stalled = self.bodies.iter_mut().filter(|(_, job)| !job.is_reported && now > job.deadline);
         let stalled = stalled.map(|(job, asked)| {
-            asked.is_charged = true;
+            asked.is_reported = true;
             (*job, asked.peer)
         });
         for (job, peer) in stalled.collect::<Vec<_>>() {
             self.give_up(job);
-            actions.push(Action::Charge { peer, offence: Offence::Stalled });
+            actions.push(Action::Report { peer, misbehaviour: Misbehaviour::Stalled });
             if let Some(source) = self.sources.get_mut(&peer) {
                 source.pace.slow_down();
                 source.rest(now);

@@ -13,7 +13,7 @@ use crate::{
         sources::Source,
         tree::{Body, Brought, Rank},
     },
-    verdict::{Offence, PeerNumber},
+    verdict::{Misbehaviour, PeerNumber},
 };
 use cairn_ledger::{block::Header, error::Fault, hash::BlockId, pow::Work, units::Height};
 use std::{
@@ -158,7 +158,7 @@ impl Machine {
             Ok(headers) => headers,
             Err(error) => {
                 if error == RequestError::Timeout {
-                    actions.push(Action::Charge { peer, offence: Offence::Stalled });
+                    actions.push(Action::Report { peer, misbehaviour: Misbehaviour::Stalled });
                 }
                 return self.rest(now, peer);
             }
@@ -173,7 +173,7 @@ impl Machine {
         }
         let with_ids: Vec<(BlockId, Header)> = headers.iter().map(|header| (header.id(), header.clone())).collect();
         if with_ids.windows(2).any(|pair| pair[1].1.parent != pair[0].0) {
-            actions.push(Action::Charge { peer, offence: Offence::WrongAnswer });
+            actions.push(Action::Report { peer, misbehaviour: Misbehaviour::WrongAnswer });
             return self.rest(now, peer);
         }
         let stage = Stage::Linking { branch, headers: with_ids };
@@ -187,7 +187,7 @@ impl Machine {
         let is_unkept = self.sources.get(&peer).is_some_and(|source| self.promises(source) && source.reached.is_none());
         self.end_run(peer);
         if is_unkept {
-            actions.push(Action::Charge { peer, offence: Offence::Unkept });
+            actions.push(Action::Report { peer, misbehaviour: Misbehaviour::Unkept });
             self.rest(now, peer);
         }
     }
@@ -231,8 +231,8 @@ impl Machine {
             Stage::LinkingPresync { headers, work, is_done } => {
                 match self.take_outcomes(peer, Some(work), &headers, outcomes).end {
                     None => self.on_presynced_linked(now, peer, &headers, is_done),
-                    Some((RunEnd::Offence(offence), _)) => {
-                        actions.push(Action::Charge { peer, offence });
+                    Some((RunEnd::Misbehaviour(misbehaviour), _)) => {
+                        actions.push(Action::Report { peer, misbehaviour });
                         self.rest(now, peer);
                     }
                     // The chain has forgotten what it continues: nobody's fault.
@@ -293,7 +293,7 @@ impl Machine {
             HeaderOutcome::OtherRules { .. } => Err(RunEnd::NoRoom),
             HeaderOutcome::InvalidAncestor => Err(RunEnd::Refused),
             HeaderOutcome::Invalid(error) => match error.fault() {
-                Fault::Proven => Err(RunEnd::Offence(Offence::InvalidHeader(error))),
+                Fault::Proven => Err(RunEnd::Misbehaviour(Misbehaviour::InvalidHeader(error))),
                 Fault::Mutated | Fault::NotYet => Err(RunEnd::NoRoom),
             },
         }
@@ -330,7 +330,7 @@ impl Machine {
             // It continued a branch of ours that the chain has forgotten: nobody's fault.
             RunEnd::Detached if is_ours => self.restart(now),
             RunEnd::Detached => {
-                actions.push(Action::Charge { peer, offence: Offence::WrongAnswer });
+                actions.push(Action::Report { peer, misbehaviour: Misbehaviour::WrongAnswer });
                 self.rest(now, peer);
             }
             RunEnd::Deep | RunEnd::NoRoom => self.end_run(peer),
@@ -344,8 +344,8 @@ impl Machine {
                 self.end_run(peer);
                 self.rest(now, peer);
             }
-            RunEnd::Offence(offence) => {
-                actions.push(Action::Charge { peer, offence });
+            RunEnd::Misbehaviour(misbehaviour) => {
+                actions.push(Action::Report { peer, misbehaviour });
                 self.end_run(peer);
                 self.rest(now, peer);
             }
@@ -359,7 +359,7 @@ impl Machine {
         };
         let stalled = self.headers.extract_if(.., |_, job| is_stalled(job));
         for peer in stalled.map(|(_, job)| job.peer).collect::<Vec<_>>() {
-            actions.push(Action::Charge { peer, offence: Offence::Stalled });
+            actions.push(Action::Report { peer, misbehaviour: Misbehaviour::Stalled });
             self.rest(now, peer);
         }
     }
@@ -393,5 +393,5 @@ enum RunEnd {
     /// The branch contains an invalid block.
     Refused,
     /// The peer's own bytes prove it wrong.
-    Offence(Offence),
+    Misbehaviour(Misbehaviour),
 }

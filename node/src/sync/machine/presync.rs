@@ -116,8 +116,8 @@ impl Machine {
             }
             // It begins anew, after a rest.
             Step::Differs => self.rest(now, peer),
-            Step::Offence(offence) => {
-                actions.push(Action::Charge { peer, offence });
+            Step::Misbehaviour(misbehaviour) => {
+                actions.push(Action::Report { peer, misbehaviour });
                 self.end_run(peer);
                 self.rest(now, peer);
             }

@@ -20,8 +20,8 @@ const STALLED: Duration = Duration::from_secs(10);
 const LONELY: Duration = Duration::from_secs(60);
 /// When there is more to get and nothing has come for so long, all begins anew from the tip.
 const STUCK: Duration = Duration::from_secs(60);
-/// When nobody has been about to send the lowest body of a branch for so long, another branch with more work than the tip
-/// is fetched …
+/// When nobody has been about to send the lowest body of a branch for so long, another branch with more work than the
+/// tip is fetched …
 const WITHHELD: Duration = Duration::from_secs(4);
 /// … or when it has not come for so long, whoever was asked.
 const WITHHELD_BY_MANY: Duration = Duration::from_secs(20);
@@ -102,8 +102,8 @@ impl Machine {
         }
     }
 
-    /// Whether the bodies of the best branch do not come, though peers that the operator named, or else most peers, claim
-    /// no better chain: then that branch is theirs alone who showed its headers.
+    /// Whether the bodies of the best branch do not come, though peers that the operator named, or else most peers,
+    /// claim no better chain: then that branch is theirs alone who showed its headers.
     fn is_withheld(&self, now: Instant) -> bool {
         let is_ahead = |source: &&Source| source.status.total_work > self.tip.total_work;
         let ahead = self.sources.values().filter(is_ahead);
@@ -192,8 +192,8 @@ impl Machine {
         }
     }
 
-    /// Notes since when most peers show headers from the future on a chain with more work than ours. Claims alone do not
-    /// count, nor what a few show: nobody makes a node doubt its clock for free.
+    /// Notes since when most peers show headers from the future on a chain with more work than ours. Claims alone do
+    /// not count, nor what a few show: nobody makes a node doubt its clock for free.
     fn note_early(&mut self, now: Instant) {
         let tip = self.tip.total_work;
         let early = self.sources.values().filter(|source| source.is_early && source.status.total_work > tip).count();

@@ -104,7 +104,11 @@ fn a_chain_with_no_more_work_than_claimed_and_than_the_tip_leaves_nothing() {
 fn presync_a_claim_that_ends_short() {
     for (length, claimed) in [(3_000, 3_001), (4_000, 1_000_000), (0, 10_000)] {
         let mut look = Look::new(5_000, claimed, 1);
-        assert_eq!(look.ask(&chain(1, length).headers), Step::Offence(Offence::Unkept), "{length} for {claimed}");
+        assert_eq!(
+            look.ask(&chain(1, length).headers),
+            Step::Misbehaviour(Misbehaviour::Unkept),
+            "{length} for {claimed}"
+        );
         assert!(look.linked.is_empty());
     }
     // The honest twin: its chain has grown since.
@@ -188,9 +192,9 @@ fn headers_that_break_a_rule_end_it() {
     let mut look = Look::new(10_000, 20_000, 1);
     assert!(matches!(
         look.ask(&theirs.headers),
-        Step::Offence(Offence::InvalidHeader(HeaderError::HistoryRoot { .. }))
+        Step::Misbehaviour(Misbehaviour::InvalidHeader(HeaderError::HistoryRoot { .. }))
     ));
-    // From the future is no offence.
+    // From the future is no misbehaviour.
     let theirs = chain(1, 100);
     let mut look = Look::new(10_000, 20_000, 1);
     let rules = Rules { spec: &spec(), now: theirs.headers[50].time, tip: work(10_000) };

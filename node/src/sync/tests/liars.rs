@@ -11,7 +11,7 @@ use crate::{
         machine::{Action, Event, MAX_AHEAD},
         mailbox::{SyncPhase, Unfollowed},
     },
-    verdict::{Offence, PeerNumber},
+    verdict::{Misbehaviour, PeerNumber},
 };
 use cairn_ledger::{
     block::Header,
@@ -38,8 +38,8 @@ fn linked_by_presync(world: &World) -> usize {
     linked.sum()
 }
 
-/// Two identities that claimed the most work and answered empty and late once kept a node at block 0 beside three honest
-/// peers.
+/// Two identities that claimed the most work and answered empty and late once kept a node at block 0 beside three
+/// honest peers.
 #[test]
 fn one_honest_named_peer_among_seven_liars_is_enough() {
     let chain = grow(&[], 5_000, 1);
@@ -55,7 +55,7 @@ fn one_honest_named_peer_among_seven_liars_is_enough() {
         }
         let took = world.now - world.start;
         world.run_until(&chain[4_999], seconds(1));
-        assert_eq!(world.offences(honest), []);
+        assert_eq!(world.misbehaviours(honest), []);
         took
     };
     let undisturbed = time(&|_| {});
@@ -98,8 +98,8 @@ fn liars_that_nobody_named_do_not_keep_a_node_from_an_honest_peer() {
         }
         let honest = world.join(8, Peer::honest(&chain));
         world.run_until(&chain[2_999], seconds(30));
-        assert_eq!(world.offences(honest), []);
-        assert!((1..8).any(|liar| world.offences(PeerNumber(liar)).contains(&Offence::Unkept)));
+        assert_eq!(world.misbehaviours(honest), []);
+        assert!((1..8).any(|liar| world.misbehaviours(PeerNumber(liar)).contains(&Misbehaviour::Unkept)));
     }
 }
 
@@ -114,8 +114,8 @@ fn an_empty_answer_to_a_claim_costs() {
         world.after(seconds(1), Event::UnknownParent { peer: twin, id: grow(&chain, 1, 7)[100].id() });
     }
     world.run_for(seconds(60));
-    assert!(world.offences(liar).contains(&Offence::Unkept));
-    assert!(twins.iter().all(|twin| world.offences(*twin).is_empty()));
+    assert!(world.misbehaviours(liar).contains(&Misbehaviour::Unkept));
+    assert!(twins.iter().all(|twin| world.misbehaviours(*twin).is_empty()));
 }
 
 /// A node that had seen a short chain of heavy blocks first never followed an honest one that overtook it later.
@@ -133,7 +133,7 @@ fn a_short_heavy_chain_first_and_an_honest_one_that_overtakes() {
         world.step();
         most = most.max(world.machine.headers_held());
     }
-    assert_eq!(world.offences(honest), []);
+    assert_eq!(world.misbehaviours(honest), []);
     assert!(most as u64 <= MAX_AHEAD + 6_000, "{most} headers in memory");
 }
 
@@ -149,7 +149,7 @@ fn an_honest_chain_is_asked_for_again_after_invalid_ones_took_its_room() {
     }
     let honest = world.join(8, Peer::honest(&theirs));
     world.run_until(&theirs[11_999], seconds(60));
-    assert_eq!(world.offences(honest), []);
+    assert_eq!(world.misbehaviours(honest), []);
 }
 
 /// The negative control: one that does not overtake is not followed, and costs no bodies.
@@ -161,8 +161,8 @@ fn an_honest_chain_that_does_not_overtake_is_left_alone() {
     let truthful = world.join(2, Peer::honest(&theirs));
     world.after(seconds(1), Event::UnknownParent { peer: truthful, id: theirs[9_999].id() });
     world.run_for(seconds(120));
-    assert_eq!(world.offences(truthful), []);
-    assert!(world.offences(honest).contains(&Offence::Unkept), "it claimed more");
+    assert_eq!(world.misbehaviours(truthful), []);
+    assert!(world.misbehaviours(honest).contains(&Misbehaviour::Unkept), "it claimed more");
     assert_eq!((linked_by_presync(&world), world.bodies_asked(honest) + world.bodies_asked(truthful)), (0, 0));
 }
 
@@ -180,10 +180,10 @@ fn presync_other_headers_in_the_second_pass() {
     let status = Peer { claims: Some(9_000), ..Peer::honest(&other) };
     world.peers.insert(liar, status);
     world.run_for(Duration::from_millis(300));
-    assert_eq!((linked_by_presync(&world), world.offences(liar)), (0, vec![]), "nothing is kept, nobody charged");
+    assert_eq!((linked_by_presync(&world), world.misbehaviours(liar)), (0, vec![]), "nothing is kept, nobody reported");
     // It begins anew, and follows what is shown twice.
     world.run_until(&other[8_999], seconds(60));
-    assert_eq!(world.offences(liar), []);
+    assert_eq!(world.misbehaviours(liar), []);
 }
 
 /// A branch whose bodies did not come was once presynced without end, as soon as nothing else was fetched.
@@ -223,7 +223,7 @@ fn a_hundred_peers_with_endless_headers_at_once() {
         most = most.max(world.machine.presyncs());
     }
     assert!(most <= 5, "{most} at once");
-    assert_eq!(world.offences(honest), []);
+    assert_eq!(world.misbehaviours(honest), []);
 }
 
 #[test]
@@ -236,8 +236,8 @@ fn peers_that_answer_late_pass_their_turn_on() {
     }
     let honest = world.join(6, Peer::honest(&theirs));
     world.run_until(&theirs[7_999], seconds(90));
-    assert_eq!(world.offences(honest), []);
-    assert!(world.offences(PeerNumber(1)).contains(&Offence::Stalled));
+    assert_eq!(world.misbehaviours(honest), []);
+    assert!(world.misbehaviours(PeerNumber(1)).contains(&Misbehaviour::Stalled));
 }
 
 /// The best header once decided alone what was fetched: with its bodies withheld, nothing was.
@@ -258,7 +258,7 @@ fn a_withheld_branch_keeps_nobody_from_an_honest_one() {
         assert!(world.now < end, "at {}", world.chain.tip().height());
         world.step();
     }
-    assert_eq!(world.offences(honest), []);
+    assert_eq!(world.misbehaviours(honest), []);
     world.run_for(seconds(60));
     let status = world.machine.status(world.now);
     assert_eq!(status.phase, SyncPhase::CaughtUp);

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     sync::machine::{Action, bodies::WINDOW},
-    verdict::{Offence, PeerNumber},
+    verdict::{Misbehaviour, PeerNumber},
 };
 use cairn_ledger::block::Header;
 use proptest::prelude::*;
@@ -52,7 +52,7 @@ fn shares_follow_speed() {
     for (peer, rate) in peers.into_iter().zip(rates) {
         let (share, fair) = (world.bodies_asked(peer) as f64 / 3_000.0, rate / all);
         assert!((share - fair).abs() < 0.3 * fair, "{share} of a fair {fair}");
-        assert_eq!(world.offences(peer), []);
+        assert_eq!(world.misbehaviours(peer), []);
     }
     let took = (world.now - world.start).as_secs_f64();
     assert!(took < 1.15 * bytes(&world, 3_000) / all + 4.0, "{took}");
@@ -66,15 +66,15 @@ fn a_slow_peer_never_holds_up_the_others() {
         world.join(2, behind(500.0 * KIB, 20, Manner::Honest, &chain));
         let slow = slow.map(|rate| world.join(3, behind(rate, 300, Manner::Honest, &chain)));
         world.run_until(&chain[2_999], seconds(120));
-        let charged = slow.map(|slow| world.offences(slow).len()).unwrap_or_default();
-        ((world.now - world.start).as_secs_f64(), charged, asked_again(&world))
+        let reported = slow.map(|slow| world.misbehaviours(slow).len()).unwrap_or_default();
+        ((world.now - world.start).as_secs_f64(), reported, asked_again(&world))
     };
     let (alone, ..) = run(None);
     for rate in [1.0, 5.0, 20.0, 100.0] {
-        let (took, charged, again) = run(Some(rate * KIB));
+        let (took, reported, again) = run(Some(rate * KIB));
         assert!(took < alone * 1.1 + 1.0, "{rate} KiB/s: {took} and not {alone}");
         assert!(again <= 200, "{rate} KiB/s: {again} bodies twice");
-        assert!(charged <= 3, "{rate} KiB/s: charged {charged} times");
+        assert!(reported <= 3, "{rate} KiB/s: reported {reported} times");
     }
 }
 
@@ -100,7 +100,7 @@ fn a_distant_peer_is_used_to_the_full() {
     world.run_until(&chain[1_999], seconds(120));
     let took = (world.now - world.start).as_secs_f64();
     assert!(took < 1.25 * bytes(&world, 2_000) / (1_000.0 * KIB) + 6.0, "{took}");
-    assert_eq!(world.offences(far), []);
+    assert_eq!(world.misbehaviours(far), []);
     assert_eq!(asked_again(&world), 0);
 }
 
@@ -145,7 +145,7 @@ fn a_crowd_that_stalls_takes_no_place_from_the_honest() {
     let honest = world.join(100, behind(1_000.0 * KIB, 50, Manner::Honest, &chain));
     world.run_until(&chain[999], Duration::from_secs_f64(bytes(&world, 1_000) / (1_000.0 * KIB) + 30.0));
     assert!(world.bodies_asked(honest) >= 1_000);
-    assert_eq!(world.offences(honest), []);
+    assert_eq!(world.misbehaviours(honest), []);
 }
 
 fn any_manner() -> impl Strategy<Value = Manner> {
@@ -174,10 +174,10 @@ proptest! {
         let least = bytes(&world, 600) / speed;
         world.run_until(&chain[599], Duration::from_secs_f64(1.5 * least + 40.0));
         for (n, (.., manner)) in (1..).zip(&all) {
-            let offences = world.offences(PeerNumber(n));
-            let is_fair = *manner != Manner::Honest || offences.iter().all(|offence| *offence == Offence::Stalled);
-            prop_assert!(is_fair, "{n}: {offences:?}");
-            prop_assert!(*manner != Manner::Honest || offences.len() <= 2, "{n}: {offences:?}");
+            let misbehaviours = world.misbehaviours(PeerNumber(n));
+            let is_fair = *manner != Manner::Honest || misbehaviours.iter().all(|misbehaviour| *misbehaviour == Misbehaviour::Stalled);
+            prop_assert!(is_fair, "{n}: {misbehaviours:?}");
+            prop_assert!(*manner != Manner::Honest || misbehaviours.len() <= 2, "{n}: {misbehaviours:?}");
         }
     }
 }

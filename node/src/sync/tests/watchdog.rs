@@ -52,7 +52,7 @@ fn a_withheld_body_is_named_and_asked_of_another_peer() {
     // A provider is found: it recovers by itself.
     let provider = world.join(2, Peer::honest(&chain));
     world.run_until(&chain[499], seconds(20));
-    assert_eq!(world.offences(provider), []);
+    assert_eq!(world.misbehaviours(provider), []);
     let before = searches(&world);
     world.run_for(seconds(120));
     assert_eq!(searches(&world), before, "the negative control: nothing is lacking now");

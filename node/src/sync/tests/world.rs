@@ -16,7 +16,7 @@ use crate::{
         PeerKind, PeerStatus, RequestError,
         wire::{Bodies, MAX_HEADERS, Message as _},
     },
-    verdict::{Offence, PeerNumber},
+    verdict::{Misbehaviour, PeerNumber},
 };
 use cairn_ledger::{
     block::{Body, HEADER_BYTES, Header, block_size},
@@ -523,12 +523,12 @@ impl World {
                 self.after(soon, Event::Imported { id: header.id(), peer, result });
             }
             // The network parts from whoever has sent two wrong bodies.
-            Action::Charge { peer, offence: Offence::MutatedBody } => {
-                if self.peers.contains_key(&peer) && self.offences(peer).len() >= 2 {
+            Action::Report { peer, misbehaviour: Misbehaviour::MutatedBody } => {
+                if self.peers.contains_key(&peer) && self.misbehaviours(peer).len() >= 2 {
                     self.leave(peer);
                 }
             }
-            Action::Charge { .. } | Action::SeekOthers => {}
+            Action::Report { .. } | Action::SeekOthers => {}
         }
     }
 
@@ -570,12 +570,12 @@ impl World {
         assert_eq!(self.machine.status(self.now).phase, SyncPhase::CaughtUp);
     }
 
-    pub(super) fn offences(&self, number: PeerNumber) -> Vec<Offence> {
-        let charged = self.log.iter().filter_map(|action| match action {
-            Action::Charge { peer, offence } if *peer == number => Some(offence.clone()),
+    pub(super) fn misbehaviours(&self, number: PeerNumber) -> Vec<Misbehaviour> {
+        let reported = self.log.iter().filter_map(|action| match action {
+            Action::Report { peer, misbehaviour } if *peer == number => Some(misbehaviour.clone()),
             _ => None,
         });
-        charged.collect()
+        reported.collect()
     }
 
     /// How many bodies a peer was asked for.

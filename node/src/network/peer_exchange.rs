@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock,
-    verdict::{Offence, PeerNumber},
+    verdict::{Misbehaviour, PeerNumber},
 };
 use cairn_ledger::codec::BoundedVec;
 use libp2p::{PeerId, request_response};
@@ -30,9 +30,9 @@ const ASKED_AT_ONCE: usize = 2;
 
 /// Whom this node has asked, and when it may again.
 #[derive(Debug, Default)]
-pub(super) struct Exchange(BTreeMap<PeerNumber, Backoff>);
+pub(super) struct PeerExchange(BTreeMap<PeerNumber, Backoff>);
 
-impl Exchange {
+impl PeerExchange {
     /// Forgets a peer that is gone.
     pub(super) fn forget(&mut self, number: PeerNumber) {
         self.0.remove(&number);
@@ -49,13 +49,13 @@ impl Service {
         if !self.config.discovery.exchange || !self.wants_peers() {
             return;
         }
-        let exchange = &self.exchange;
-        let is_due = |number: &PeerNumber| exchange.0.get(number).is_none_or(|backoff| backoff.is_due(now));
+        let peer_exchange = &self.peer_exchange;
+        let is_due = |number: &PeerNumber| peer_exchange.0.get(number).is_none_or(|backoff| backoff.is_due(now));
         let known = self.peers.iter().filter(|(number, peer)| peer.status.is_some() && is_due(number));
         let asked: Vec<(PeerNumber, PeerId)> =
             known.map(|(number, peer)| (number, peer.id)).take(ASKED_AT_ONCE).collect();
         for (number, id) in asked {
-            self.exchange.0.entry(number).or_default().tried(now, ASK_EVERY);
+            self.peer_exchange.0.entry(number).or_default().tried(now, ASK_EVERY);
             let question = GetAddresses { max: MAX_ADDRESSES as u16 }.to_bytes();
             self.peers.sent(number, Protocol::Addresses, question.len());
             self.address_requests().send_request(&id, Ok(question));
@@ -70,10 +70,10 @@ impl Service {
             request_response::Message::Request { request, channel, .. } => {
                 let question = match request.and_then(|bytes| GetAddresses::from_bytes(&bytes)) {
                     Ok(question) => question,
-                    Err(error) => return self.charge(number, &Offence::Undecodable(error)),
+                    Err(error) => return self.report(number, &Misbehaviour::Undecodable(error)),
                 };
                 if !self.peers.receive(number, Protocol::Addresses, GetAddresses::MAX_BYTES, Instant::now()) {
-                    return self.charge(number, &Offence::Flooding);
+                    return self.report(number, &Misbehaviour::Flooding);
                 }
                 let answer = self.known_addresses(&peer, usize::from(question.max)).to_bytes();
                 self.peers.sent(number, Protocol::Addresses, answer.len());
@@ -85,7 +85,7 @@ impl Service {
                 self.peers.got(number, Protocol::Addresses, bytes);
                 match response.and_then(|bytes| Addresses::from_bytes(&bytes)) {
                     Ok(answer) => self.take_addresses(number, answer),
-                    Err(error) => self.charge(number, &Offence::Undecodable(error)),
+                    Err(error) => self.report(number, &Misbehaviour::Undecodable(error)),
                 }
             }
         }

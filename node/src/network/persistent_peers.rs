@@ -84,7 +84,7 @@ pub struct OtherKey {
 
 /// Everybody to dial.
 #[derive(Debug, Default)]
-pub(super) struct Redial(BTreeMap<PeerId, Target>);
+pub(super) struct PersistentPeers(BTreeMap<PeerId, Target>);
 
 /// Reads an address that ends in a peer id.
 pub(super) fn parse(text: &str, own: PeerId) -> Result<(PeerId, Multiaddr), TargetError> {
@@ -94,7 +94,7 @@ pub(super) fn parse(text: &str, own: PeerId) -> Result<(PeerId, Multiaddr), Targ
     if peer == own { Err(TargetError::Own { got: got() }) } else { Ok((peer, address)) }
 }
 
-impl Redial {
+impl PersistentPeers {
     /// Adds somebody, or one more address of somebody, to be dialled at once.
     pub(super) fn add(
         &mut self,
@@ -201,61 +201,62 @@ impl Redial {
 mod tests {
     use super::*;
 
-    fn target(redial: &mut Redial, reason: Reason, now: Instant) -> PeerId {
+    fn target(persistent_peers: &mut PersistentPeers, reason: Reason, now: Instant) -> PeerId {
         let peer = PeerId::random();
-        assert_eq!(redial.add(peer, Multiaddr::empty(), reason, false, now), Ok(()));
+        assert_eq!(persistent_peers.add(peer, Multiaddr::empty(), reason, false, now), Ok(()));
         peer
     }
 
     #[test]
     fn a_named_peer_is_dialled_for_ever_with_growing_pauses() {
-        let (mut redial, start) = (Redial::default(), Instant::now());
-        target(&mut redial, Reason::Named, start);
-        let seconds: Vec<u64> =
-            (0..300).filter(|second| !redial.due(false, start + Duration::from_secs(*second)).is_empty()).collect();
+        let (mut persistent_peers, start) = (PersistentPeers::default(), Instant::now());
+        target(&mut persistent_peers, Reason::Named, start);
+        let seconds: Vec<u64> = (0..300)
+            .filter(|second| !persistent_peers.due(false, start + Duration::from_secs(*second)).is_empty())
+            .collect();
         assert_eq!(seconds, [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]);
     }
 
     #[test]
     fn whoever_is_connected_is_left_alone_until_it_is_gone() {
-        let (mut redial, start) = (Redial::default(), Instant::now());
-        let peer = target(&mut redial, Reason::Named, start);
-        assert_eq!(redial.due(false, start).len(), 1);
-        redial.connected(&peer);
+        let (mut persistent_peers, start) = (PersistentPeers::default(), Instant::now());
+        let peer = target(&mut persistent_peers, Reason::Named, start);
+        assert_eq!(persistent_peers.due(false, start).len(), 1);
+        persistent_peers.connected(&peer);
         let later = start + Duration::from_secs(1000);
-        assert_eq!(redial.due(false, later), []);
-        redial.disconnected(&peer, later);
-        assert_eq!(redial.due(false, later), []);
-        assert_eq!(redial.due(false, later + FIRST_PAUSE).len(), 1);
+        assert_eq!(persistent_peers.due(false, later), []);
+        persistent_peers.disconnected(&peer, later);
+        assert_eq!(persistent_peers.due(false, later), []);
+        assert_eq!(persistent_peers.due(false, later + FIRST_PAUSE).len(), 1);
     }
 
     #[test]
     fn who_answers_with_another_key_is_told_until_the_right_one_does() {
-        let (mut redial, now, other) = (Redial::default(), Instant::now(), PeerId::random());
-        let peer = target(&mut redial, Reason::Named, now);
+        let (mut persistent_peers, now, other) = (PersistentPeers::default(), Instant::now(), PeerId::random());
+        let peer = target(&mut persistent_peers, Reason::Named, now);
         let address: Multiaddr = format!("/ip4/192.0.2.1/tcp/9740/p2p/{peer}").parse().expect("an address");
-        redial.answered_by(&other, peer, &address);
-        assert_eq!(redial.other_keys(), [], "nobody was named so");
-        redial.answered_by(&peer, other, &address);
+        persistent_peers.answered_by(&other, peer, &address);
+        assert_eq!(persistent_peers.other_keys(), [], "nobody was named so");
+        persistent_peers.answered_by(&peer, other, &address);
         let told = OtherKey {
             expected: peer.to_string(),
             got: other.to_string(),
             address: "/ip4/192.0.2.1/tcp/9740".to_owned(),
         };
-        assert_eq!(redial.other_keys(), [told]);
-        redial.connected(&peer);
-        assert_eq!(redial.other_keys(), []);
+        assert_eq!(persistent_peers.other_keys(), [told]);
+        persistent_peers.connected(&peer);
+        assert_eq!(persistent_peers.other_keys(), []);
     }
 
     #[test]
     fn boot_nodes_are_dialled_by_the_lonely_only() {
-        let (mut redial, start) = (Redial::default(), Instant::now());
-        let peer = target(&mut redial, Reason::Boot, start);
-        assert_eq!(redial.due(false, start), []);
-        assert_eq!(redial.due(true, start).len(), 1);
-        assert!(!redial.is_named(&peer));
-        assert_eq!(redial.add(peer, Multiaddr::empty(), Reason::Named, false, start), Ok(()));
-        assert!(redial.is_named(&peer));
+        let (mut persistent_peers, start) = (PersistentPeers::default(), Instant::now());
+        let peer = target(&mut persistent_peers, Reason::Boot, start);
+        assert_eq!(persistent_peers.due(false, start), []);
+        assert_eq!(persistent_peers.due(true, start).len(), 1);
+        assert!(!persistent_peers.is_named(&peer));
+        assert_eq!(persistent_peers.add(peer, Multiaddr::empty(), Reason::Named, false, start), Ok(()));
+        assert!(persistent_peers.is_named(&peer));
     }
 
     #[test]
@@ -269,24 +270,24 @@ mod tests {
 
     #[test]
     fn targets_stay_bounded() {
-        let (mut redial, now) = (Redial::default(), Instant::now());
+        let (mut persistent_peers, now) = (PersistentPeers::default(), Instant::now());
         for _ in 0..MAX_TARGETS {
-            target(&mut redial, Reason::Named, now);
+            target(&mut persistent_peers, Reason::Named, now);
         }
-        let refused = redial.add(PeerId::random(), Multiaddr::empty(), Reason::Named, false, now);
+        let refused = persistent_peers.add(PeerId::random(), Multiaddr::empty(), Reason::Named, false, now);
         assert_eq!(refused, Err(TargetError::TooMany { max: MAX_TARGETS }));
     }
 
     #[test]
     fn neighbours_take_few_places_and_go_when_they_fall_silent() {
-        let (mut redial, now) = (Redial::default(), Instant::now());
+        let (mut persistent_peers, now) = (PersistentPeers::default(), Instant::now());
         let crowd: Vec<PeerId> = (0..1000).map(|_| PeerId::random()).collect();
-        crowd.iter().for_each(|peer| redial.add_neighbour(*peer, Multiaddr::empty(), false, now));
-        assert_eq!(redial.0.len(), MAX_NEIGHBOURS);
-        assert_eq!(redial.due(false, now), []);
-        let named = target(&mut redial, Reason::Named, now);
-        crowd.iter().for_each(|peer| redial.remove_neighbour(peer, &Multiaddr::empty()));
-        redial.remove_neighbour(&named, &Multiaddr::empty());
-        assert_eq!(redial.due(true, now).into_iter().map(|(peer, _)| peer).collect::<Vec<_>>(), [named]);
+        crowd.iter().for_each(|peer| persistent_peers.add_neighbour(*peer, Multiaddr::empty(), false, now));
+        assert_eq!(persistent_peers.0.len(), MAX_NEIGHBOURS);
+        assert_eq!(persistent_peers.due(false, now), []);
+        let named = target(&mut persistent_peers, Reason::Named, now);
+        crowd.iter().for_each(|peer| persistent_peers.remove_neighbour(peer, &Multiaddr::empty()));
+        persistent_peers.remove_neighbour(&named, &Multiaddr::empty());
+        assert_eq!(persistent_peers.due(true, now).into_iter().map(|(peer, _)| peer).collect::<Vec<_>>(), [named]);
     }
 }

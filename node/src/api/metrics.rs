@@ -42,7 +42,7 @@ struct Reason {
 }
 
 /// Counters of the port, and gauges of the parts that are read when somebody asks.
-pub(super) struct Meters {
+pub(super) struct Metrics {
     registry: Registry,
     calls: Family<Call, Counter>,
     seconds: Family<Method, Histogram, fn() -> Histogram>,
@@ -90,7 +90,7 @@ fn call_seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.000_1, 2.0, 19))
 }
 
-impl Meters {
+impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("cairn");
         let calls = Family::default();
@@ -208,12 +208,12 @@ mod tests {
 
     #[test]
     fn calls_and_refusals_are_told_with_their_labels() {
-        let meters = Meters::new();
-        meters.called("chain_tip", "ok", Duration::from_millis(3));
-        meters.called("chain_tip", "ok", Duration::from_millis(3));
-        meters.refused("host");
+        let metrics = Metrics::new();
+        metrics.called("chain_tip", "ok", Duration::from_millis(3));
+        metrics.called("chain_tip", "ok", Duration::from_millis(3));
+        metrics.refused("host");
         let mut text = String::new();
-        encode(&mut text, &meters.registry).expect("text");
+        encode(&mut text, &metrics.registry).expect("text");
         for line in [
             "cairn_rpc_calls_total{method=\"chain_tip\",outcome=\"ok\"} 2",
             "cairn_rpc_refused_requests_total{reason=\"host\"} 1",
@@ -226,13 +226,13 @@ mod tests {
 
     #[test]
     fn the_dashboard_shows_what_is_told() {
-        let meters = Meters::new();
-        meters.called("chain_tip", "ok", Duration::ZERO);
-        meters.refused("host");
-        let _ = meters.gauges.sync_phase.get_or_create(&Phase { phase: "headers" });
-        let _ = meters.gauges.peers.get_or_create(&Direction { direction: "inbound" });
+        let metrics = Metrics::new();
+        metrics.called("chain_tip", "ok", Duration::ZERO);
+        metrics.refused("host");
+        let _ = metrics.gauges.sync_phase.get_or_create(&Phase { phase: "headers" });
+        let _ = metrics.gauges.peers.get_or_create(&Direction { direction: "inbound" });
         let mut told = String::new();
-        encode(&mut told, &meters.registry).expect("text");
+        encode(&mut told, &metrics.registry).expect("text");
         let dashboard = include_str!("../../../docs/grafana.json");
         let names: Vec<&str> = dashboard
             .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')

@@ -1,11 +1,12 @@
 //! A connection that is given up when its other end does nothing for too long, and that is read no faster
 //! than it can be answered.
 //!
-//! Attacks: a request that comes byte by byte keeps its connection from ever being idle (Slowloris); a subscriber that never reads fills its connection, and would hold its answers in memory for
-//! ever; thousands of silent connections would hold every place. jsonrpsee spawns a task for each message of a
-//! WebSocket as soon as it has read it: one client that asks without end and never reads an answer, or just
-//! faster than the node can think, would fill the memory with tasks. So while an answer waits to be taken
-//! nothing more is read, and never more than a number of bytes a second.
+//! Attacks: a request that comes byte by byte keeps its connection from ever being idle (Slowloris); a subscriber that
+//! never reads fills its connection, and would hold its answers in memory for ever; thousands of silent connections
+//! would hold every place. jsonrpsee spawns a task for each message of a WebSocket as soon as it has read it: one
+//! client that asks without end and never reads an answer, or just faster than the node can think, would fill the
+//! memory with tasks. So while an answer waits to be taken nothing more is read, and never more than a number of bytes
+//! a second.
 
 use std::{
     future::Future,

@@ -1,7 +1,7 @@
 //! What systemd is told: that the node is ready, how far it is, and that it is alive (sd_notify(3)).
 //!
-//! The watchdog is fed only while the chain's writer and the network's task both answer: a node that hangs is restarted,
-//! one that is busy is not.
+//! The watchdog is fed only while the chain's writer and the network's task both answer: a node that hangs is
+//! restarted, one that is busy is not.
 
 use crate::{
     chain::ChainHandle,
@@ -57,7 +57,8 @@ pub fn spawn(chain: ChainHandle, network: NetworkHandle, mut shutdown: Shutdown)
     })
 }
 
-/// Waits for a part to start, and asks systemd for more time while it does: an interrupted reorganisation is ended first.
+/// Waits for a part to start, and asks systemd for more time while it does: an interrupted reorganisation is ended
+/// first.
 pub async fn patiently<T>(start: impl Future<Output = T>) -> T {
     // Not at once: most starts are over before the first.
     let mut tick = tokio::time::interval_at(Instant::now() + STATUS_EVERY, STATUS_EVERY);

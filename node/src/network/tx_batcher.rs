@@ -18,13 +18,13 @@ const OVERHEAD: usize = 8;
 
 /// Transactions that wait to be sent.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(super) struct TxBatcher {
     waiting: VecDeque<Transaction>,
     bytes: usize,
     due: Option<Instant>,
 }
 
-impl Outbox {
+impl TxBatcher {
     /// Adds a transaction.
     pub(super) fn push(&mut self, transaction: Transaction, now: Instant) {
         self.bytes += transaction.size();
@@ -82,22 +82,22 @@ mod tests {
 
     #[test]
     fn transactions_wait_for_company_but_not_for_long() {
-        let (mut outbox, now) = (Outbox::default(), Instant::now());
-        assert_eq!(outbox.due(), None);
-        outbox.push(transaction(), now);
-        outbox.push(transaction(), now + GATHER / 2);
-        assert_eq!(outbox.next(now + GATHER / 2), None);
-        assert_eq!(outbox.next(now + GATHER).map(|batch| batch.transactions.len()), Some(2));
-        assert_eq!((outbox.due(), outbox.bytes), (None, 0));
+        let (mut tx_batcher, now) = (TxBatcher::default(), Instant::now());
+        assert_eq!(tx_batcher.due(), None);
+        tx_batcher.push(transaction(), now);
+        tx_batcher.push(transaction(), now + GATHER / 2);
+        assert_eq!(tx_batcher.next(now + GATHER / 2), None);
+        assert_eq!(tx_batcher.next(now + GATHER).map(|batch| batch.transactions.len()), Some(2));
+        assert_eq!((tx_batcher.due(), tx_batcher.bytes), (None, 0));
     }
 
     #[test]
     fn a_full_batch_goes_at_once_and_stays_within_its_bound() {
-        let (mut outbox, now) = (Outbox::default(), Instant::now());
+        let (mut tx_batcher, now) = (TxBatcher::default(), Instant::now());
         let transaction = transaction();
-        (0..600).for_each(|_| outbox.push(transaction.clone(), now));
+        (0..600).for_each(|_| tx_batcher.push(transaction.clone(), now));
         let mut sent = 0;
-        while let Some(batch) = outbox.next(now) {
+        while let Some(batch) = tx_batcher.next(now) {
             assert!(batch.to_bytes().len() <= TxBatch::MAX_BYTES);
             sent += batch.transactions.len();
         }
@@ -106,21 +106,21 @@ mod tests {
 
     #[test]
     fn what_nobody_took_is_tried_again() {
-        let (mut outbox, now) = (Outbox::default(), Instant::now());
-        outbox.push(transaction(), now);
-        let batch = outbox.next(now + GATHER).unwrap_or_default();
-        outbox.put_back(batch.clone(), now);
-        assert_eq!(outbox.next(now + GATHER), None);
-        assert_eq!(outbox.next(now + RETRY), Some(batch));
+        let (mut tx_batcher, now) = (TxBatcher::default(), Instant::now());
+        tx_batcher.push(transaction(), now);
+        let batch = tx_batcher.next(now + GATHER).unwrap_or_default();
+        tx_batcher.put_back(batch.clone(), now);
+        assert_eq!(tx_batcher.next(now + GATHER), None);
+        assert_eq!(tx_batcher.next(now + RETRY), Some(batch));
     }
 
     #[test]
     fn the_oldest_make_room() {
-        let (mut outbox, now) = (Outbox::default(), Instant::now());
+        let (mut tx_batcher, now) = (TxBatcher::default(), Instant::now());
         let transaction = transaction();
         let count = 2 * MAX_WAITING / transaction.size();
-        (0..count).for_each(|_| outbox.push(transaction.clone(), now));
-        assert!(outbox.bytes <= MAX_WAITING);
-        assert_eq!(outbox.bytes, outbox.waiting.len() * transaction.size());
+        (0..count).for_each(|_| tx_batcher.push(transaction.clone(), now));
+        assert!(tx_batcher.bytes <= MAX_WAITING);
+        assert_eq!(tx_batcher.bytes, tx_batcher.waiting.len() * transaction.size());
     }
 }

@@ -11,7 +11,7 @@ pub(super) const MAX_FILE_BYTES: usize = 64;
 
 /// What was given today.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Daily {
+pub(super) struct UploadTarget {
     /// Days since 1970.
     day: u64,
     bytes: u64,
@@ -19,7 +19,7 @@ pub(super) struct Daily {
     changed: bool,
 }
 
-impl Daily {
+impl UploadTarget {
     /// With at most `limit` bytes a day, after what the file of an earlier run says; what it does not say in the
     /// right form counts as nothing.
     pub(super) fn new(limit: Option<u64>, file: Option<&[u8]>) -> Self {
@@ -72,29 +72,29 @@ mod tests {
 
     #[test]
     fn what_is_given_is_bounded_by_the_day_and_begins_anew_the_next() {
-        let mut daily = Daily::new(Some(100), None);
-        daily.count(99, day(3));
-        assert!(!daily.is_spent(day(3)));
-        daily.count(1, day(3));
-        assert!(daily.is_spent(day(3)) && !daily.is_spent(day(4)));
-        daily.count(1, day(4));
-        assert_eq!((daily.today(day(4)), daily.is_spent(day(4))), (1, false));
+        let mut upload_target = UploadTarget::new(Some(100), None);
+        upload_target.count(99, day(3));
+        assert!(!upload_target.is_spent(day(3)));
+        upload_target.count(1, day(3));
+        assert!(upload_target.is_spent(day(3)) && !upload_target.is_spent(day(4)));
+        upload_target.count(1, day(4));
+        assert_eq!((upload_target.today(day(4)), upload_target.is_spent(day(4))), (1, false));
         // A clock that is set back gives nothing anew.
-        daily.count(99, day(3));
-        assert!(daily.is_spent(day(3)) && daily.is_spent(day(4)));
-        assert!(!Daily::new(None, None).is_spent(day(4)), "the control: without a limit there is no end");
+        upload_target.count(99, day(3));
+        assert!(upload_target.is_spent(day(3)) && upload_target.is_spent(day(4)));
+        assert!(!UploadTarget::new(None, None).is_spent(day(4)), "the control: without a limit there is no end");
     }
 
     #[test]
     fn what_was_given_survives_a_restart_and_a_broken_file_counts_as_nothing() {
-        let mut daily = Daily::new(Some(100), None);
-        assert_eq!(daily.take_changed(), None);
-        daily.count(100, day(7));
-        let file = daily.take_changed().expect("it has changed");
-        assert!(file.len() <= MAX_FILE_BYTES && daily.take_changed().is_none());
-        assert!(Daily::new(Some(100), Some(&file)).is_spent(day(7)));
+        let mut upload_target = UploadTarget::new(Some(100), None);
+        assert_eq!(upload_target.take_changed(), None);
+        upload_target.count(100, day(7));
+        let file = upload_target.take_changed().expect("it has changed");
+        assert!(file.len() <= MAX_FILE_BYTES && upload_target.take_changed().is_none());
+        assert!(UploadTarget::new(Some(100), Some(&file)).is_spent(day(7)));
         for broken in [&b""[..], b"7", b"x y", b"\xff\xff", b"-1 5"] {
-            assert!(!Daily::new(Some(100), Some(broken)).is_spent(day(7)));
+            assert!(!UploadTarget::new(Some(100), Some(broken)).is_spent(day(7)));
         }
     }
 }

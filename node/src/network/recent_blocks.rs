@@ -15,7 +15,7 @@ const BYTES: usize = 16 << 20;
 
 /// Bodies, the newest last. Cloning shares them.
 #[derive(Clone, Default)]
-pub(super) struct Shelf(Arc<Mutex<Bodies>>);
+pub(super) struct RecentBlocks(Arc<Mutex<Bodies>>);
 
 #[derive(Default)]
 struct Bodies {
@@ -23,7 +23,7 @@ struct Bodies {
     bytes: usize,
 }
 
-impl Shelf {
+impl RecentBlocks {
     /// Keeps a body that was found to be this block's; the oldest make room.
     pub(super) fn put(&self, id: BlockId, body: Arc<BlockBody>) {
         let mut bodies = self.bodies();
@@ -78,18 +78,18 @@ mod tests {
 
     #[test]
     fn the_newest_bodies_are_kept_and_no_more_than_the_bounds() {
-        let shelf = Shelf::default();
+        let recent_blocks = RecentBlocks::default();
         for n in 0..20 {
-            shelf.put(id(n), body(1));
-            shelf.put(id(n), body(1));
+            recent_blocks.put(id(n), body(1));
+            recent_blocks.put(id(n), body(1));
         }
-        let kept: Vec<u64> = (0..20).filter(|n| shelf.get(&id(*n)).is_some()).collect();
+        let kept: Vec<u64> = (0..20).filter(|n| recent_blocks.get(&id(*n)).is_some()).collect();
         assert_eq!(kept, (12..20).collect::<Vec<_>>());
         // Few large ones push out as many small ones as their bytes need.
         for n in 20..27 {
-            shelf.put(id(n), body(17_000));
+            recent_blocks.put(id(n), body(17_000));
         }
-        let bodies = shelf.bodies();
+        let bodies = recent_blocks.bodies();
         assert!(bodies.bytes <= BYTES && bodies.kept.len() < BODIES, "{} bytes", bodies.bytes);
         assert_eq!(bodies.bytes, bodies.kept.iter().map(|(_, size, _)| size).sum::<usize>());
     }

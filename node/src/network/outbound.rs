@@ -64,7 +64,7 @@ struct Dial {
 
 /// Dials of ours, and what came of them.
 #[derive(Debug)]
-pub(super) struct Outreach {
+pub(super) struct Outbound {
     dials: BTreeMap<ConnectionId, Dial>,
     /// Connected peers that hold a slot.
     chosen: BTreeSet<PeerId>,
@@ -78,7 +78,7 @@ pub(super) struct Outreach {
     next_rotation: Instant,
 }
 
-impl Outreach {
+impl Outbound {
     /// With these peers to return to.
     pub(super) fn new(anchors: Vec<NodeAddress>, now: Instant) -> Self {
         let (dials, chosen, feelers) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
@@ -111,20 +111,20 @@ impl Service {
 
     /// Whether a slot is free.
     pub(super) fn wants_peers(&self) -> bool {
-        self.outreach.taken() < self.slots()
+        self.outbound.taken() < self.slots()
     }
 
     /// Fills slots, tries hearsay out, and parts from those who are of no use.
     pub(super) fn reach_out(&mut self, now: Instant) {
         self.part(now);
-        while self.wants_peers() && self.outreach.dials.len() < DIALS {
+        while self.wants_peers() && self.outbound.dials.len() < DIALS {
             let Some(address) = self.candidate() else { break };
             self.dial(address, Purpose::Slot);
         }
-        if self.outreach.next_feeler <= now && self.outreach.dials.len() < DIALS {
+        if self.outbound.next_feeler <= now && self.outbound.dials.len() < DIALS {
             let (_, tried) = self.book.count();
             if tried >= FEW_TRIED {
-                self.outreach.next_feeler = now + FEELER_EVERY;
+                self.outbound.next_feeler = now + FEELER_EVERY;
             }
             if let Some(address) = self.doubtful() {
                 self.dial(address, Purpose::Feeler);
@@ -136,18 +136,18 @@ impl Service {
     /// where this node has nobody yet.
     fn candidate(&mut self) -> Option<NodeAddress> {
         let taken = self.taken_groups();
-        let (swarm, outreach, redial) = (&self.swarm, &self.outreach, &self.redial);
+        let (swarm, outbound, persistent_peers) = (&self.swarm, &self.outbound, &self.persistent_peers);
         let wanted = |address: &NodeAddress| {
             let peer = address.peer();
             !swarm.is_connected(&peer)
                 && peer != *swarm.local_peer_id()
-                && !outreach.is_dialling(&peer)
-                && !redial.is_named(&peer)
+                && !outbound.is_dialling(&peer)
+                && !persistent_peers.is_named(&peer)
                 && is_elsewhere(address, &taken)
                 && swarm.behaviour().gate.refusal(peer, &address.multiaddr()).is_none()
         };
-        if let Some(at) = outreach.anchors.iter().position(wanted) {
-            return Some(self.outreach.anchors.swap_remove(at));
+        if let Some(at) = outbound.anchors.iter().position(wanted) {
+            return Some(self.outbound.anchors.swap_remove(at));
         }
         let now = clock::now();
         let (first, second) =
@@ -157,11 +157,11 @@ impl Service {
 
     /// Hearsay to try out: of strangers, and of peers who say where they can be dialled.
     fn doubtful(&mut self) -> Option<NodeAddress> {
-        let (swarm, outreach) = (&self.swarm, &self.outreach);
+        let (swarm, outbound) = (&self.swarm, &self.outbound);
         let wanted = |address: &NodeAddress| {
             let peer = address.peer();
             peer != *swarm.local_peer_id()
-                && !outreach.is_dialling(&peer)
+                && !outbound.is_dialling(&peer)
                 && swarm.behaviour().gate.refusal(peer, &address.multiaddr()).is_none()
         };
         self.book.draw(Table::New, clock::now(), wanted)
@@ -169,9 +169,9 @@ impl Service {
 
     /// The groups in which this node has an outbound peer, or soon will.
     fn taken_groups(&self) -> BTreeSet<Group> {
-        let dialled = self.outreach.dials.values().filter(|dial| dial.purpose == Purpose::Slot);
+        let dialled = self.outbound.dials.values().filter(|dial| dial.purpose == Purpose::Slot);
         let dialled = dialled.filter_map(|dial| public_group(&dial.address));
-        let chosen = self.peers.iter().filter(|(_, peer)| self.outreach.chosen.contains(&peer.id));
+        let chosen = self.peers.iter().filter(|(_, peer)| self.outbound.chosen.contains(&peer.id));
         dialled.chain(chosen.filter_map(|(_, peer)| group_of_peer(peer))).collect()
     }
 
@@ -190,11 +190,11 @@ impl Service {
         let options =
             DialOpts::peer_id(address.peer()).condition(condition).addresses(vec![address.multiaddr()]).build();
         let connection = options.connection_id();
-        self.outreach.dials.insert(connection, Dial { address, purpose });
+        self.outbound.dials.insert(connection, Dial { address, purpose });
         self.swarm.behaviour_mut().announce(connection);
         if let Err(error) = self.swarm.dial(options) {
             tracing::debug!(target: "cairn::network", peer = %address.peer(), %error, "not dialling");
-            self.outreach.dials.remove(&connection);
+            self.outbound.dials.remove(&connection);
             self.swarm.behaviour_mut().retract(connection);
         }
     }
@@ -203,8 +203,8 @@ impl Service {
     /// stay for a while.
     pub(super) fn dial_provider(&mut self, peer: PeerId) {
         let now = Instant::now();
-        self.outreach.providers.retain(|_, (_, until)| *until > now);
-        let is_wanted = self.outreach.providers.len() < PROVIDERS
+        self.outbound.providers.retain(|_, (_, until)| *until > now);
+        let is_wanted = self.outbound.providers.len() < PROVIDERS
             && peer != *self.swarm.local_peer_id()
             && !self.swarm.is_connected(&peer)
             && !self.swarm.behaviour().gate.bans.covers_peer(peer, clock::now());
@@ -216,7 +216,7 @@ impl Service {
         match self.swarm.dial(options) {
             Ok(()) => {
                 tracing::info!(target: "cairn::network", %peer, "dialling a provider of what sync needs");
-                self.outreach.providers.insert(peer, (connection, now + PROVIDER_STAYS));
+                self.outbound.providers.insert(peer, (connection, now + PROVIDER_STAYS));
             }
             Err(error) => tracing::debug!(target: "cairn::network", %peer, %error, "not dialling a provider"),
         }
@@ -225,11 +225,11 @@ impl Service {
     /// A connection stands. `true` when it was only to see whether the address of a peer is right, and is
     /// closed again.
     pub(super) fn on_reached(&mut self, connection: ConnectionId, peer: PeerId, is_first: bool) -> bool {
-        let Some(Dial { address, purpose }) = self.outreach.dials.remove(&connection) else { return false };
+        let Some(Dial { address, purpose }) = self.outbound.dials.remove(&connection) else { return false };
         if is_first {
             match purpose {
-                Purpose::Slot => self.outreach.chosen.insert(peer),
-                Purpose::Feeler => self.outreach.feelers.insert(peer),
+                Purpose::Slot => self.outbound.chosen.insert(peer),
+                Purpose::Feeler => self.outbound.feelers.insert(peer),
             };
             return false;
         }
@@ -245,8 +245,8 @@ impl Service {
 
     /// A dial has failed.
     pub(super) fn on_unreached(&mut self, connection: ConnectionId, error: &DialError) {
-        self.outreach.providers.retain(|_, (dialled, _)| *dialled != connection);
-        let Some(Dial { address, .. }) = self.outreach.dials.remove(&connection) else { return };
+        self.outbound.providers.retain(|_, (dialled, _)| *dialled != connection);
+        let Some(Dial { address, .. }) = self.outbound.dials.remove(&connection) else { return };
         let is_its_fault = match error {
             DialError::Transport(_) | DialError::WrongPeerId { .. } => true,
             // Our own limits and decisions.
@@ -272,10 +272,10 @@ impl Service {
         {
             self.book.reached(address, clock::now());
         }
-        if self.outreach.feelers.remove(peer) {
+        if self.outbound.feelers.remove(peer) {
             // Hearsay is tried out wherever it leads: a neighbourhood that told of itself gets no more slots.
             if self.wants_peers() && self.is_welcome(group) {
-                self.outreach.chosen.insert(*peer);
+                self.outbound.chosen.insert(*peer);
             } else {
                 self.disconnect(peer);
             }
@@ -298,16 +298,16 @@ impl Service {
             .collect();
         for (peer, group, is_old) in passing {
             if self.wants_peers() && self.is_welcome(group) {
-                self.outreach.chosen.insert(peer);
+                self.outbound.chosen.insert(peer);
             } else if is_old {
                 self.disconnect(&peer);
             }
         }
-        if self.outreach.next_rotation <= now && !self.wants_peers() {
-            let chosen = &self.outreach.chosen;
+        if self.outbound.next_rotation <= now && !self.wants_peers() {
+            let chosen = &self.outbound.chosen;
             if let Some(peer) = self.peers.stalest(|peer| chosen.contains(&peer.id), now) {
                 tracing::info!(target: "cairn::network", %peer, "a peer was of no use for long; somebody else gets its slot");
-                self.outreach.next_rotation = now + ROTATE_EVERY;
+                self.outbound.next_rotation = now + ROTATE_EVERY;
                 self.disconnect(&peer);
             }
         }
@@ -316,20 +316,20 @@ impl Service {
     /// Whether this node dialled somebody without having chosen it. A connection through a relay is nobody's
     /// choice of address, and stays.
     fn is_passing(&self, peer: &Peer, now: Instant) -> bool {
-        let may_stay = self.outreach.providers.get(&peer.id).is_some_and(|(_, until)| *until > now);
+        let may_stay = self.outbound.providers.get(&peer.id).is_some_and(|(_, until)| *until > now);
         !peer.inbound
             && !may_stay
             && peer.status.is_some()
-            && !self.outreach.chosen.contains(&peer.id)
-            && !self.outreach.feelers.contains(&peer.id)
-            && !self.redial.is_named(&peer.id)
+            && !self.outbound.chosen.contains(&peer.id)
+            && !self.outbound.feelers.contains(&peer.id)
+            && !self.persistent_peers.is_named(&peer.id)
             && !reachability::is_relayed(&peer.address)
     }
 
     /// Marks whom to return to after a restart: those who have held a slot longest.
     pub(super) fn mark_anchors(&mut self) {
         let allow_private = self.book.allows_private();
-        let chosen = self.peers.iter().filter(|(_, peer)| self.outreach.chosen.contains(&peer.id));
+        let chosen = self.peers.iter().filter(|(_, peer)| self.outbound.chosen.contains(&peer.id));
         let places = chosen.filter_map(|(_, peer)| NodeAddress::new(peer.id, &peer.address, allow_private));
         let anchors: Vec<NodeAddress> = places.take(ANCHORS).collect();
         // A node that has just lost everybody keeps those it had.

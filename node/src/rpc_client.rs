@@ -1,7 +1,7 @@
 //! Asking the node that runs on a data directory, over JSON-RPC, as the user it runs as.
 //!
-//! At its Unix socket first: that needs no token, speaks no TLS, and has places of its own. Where the file system knows no
-//! sockets, at the port.
+//! At its Unix socket first: that needs no token, speaks no TLS, and has places of its own. Where the file system knows
+//! no sockets, at the port.
 
 use crate::ipc;
 use jsonrpsee::core::{

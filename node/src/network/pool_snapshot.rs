@@ -16,12 +16,12 @@ type List = Arc<Vec<CheckedTransaction>>;
 
 /// What can be mined, the best paying first and each sender's in order of nonce. Cloning shares it.
 #[derive(Clone)]
-pub(super) struct Listing {
+pub(super) struct PoolSnapshot {
     pool: PoolHandle,
     last: Arc<Mutex<Option<(Instant, List)>>>,
 }
 
-impl Listing {
+impl PoolSnapshot {
     /// Of this pool.
     pub(super) fn new(pool: PoolHandle) -> Self {
         Self { pool, last: Arc::default() }

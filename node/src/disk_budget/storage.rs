@@ -78,8 +78,8 @@ pub struct Measured {
 }
 
 impl Limits {
-    /// Whether a node may go on: unless there is known to be no room. What could not be measured stops nobody; a disk that
-    /// has failed stops the database.
+    /// Whether a node may go on: unless there is known to be no room. What could not be measured stops nobody; a disk
+    /// that has failed stops the database.
     ///
     /// # Errors
     /// Why not.

@@ -11,13 +11,13 @@ const KEEP: usize = 20_000;
 
 /// Why transactions left the pool without being mined.
 #[derive(Debug, Default)]
-pub(super) struct Departed {
+pub(super) struct Removed {
     reasons: HashMap<TxId, (Timestamp, DropReason)>,
     /// In order of time. An entry that is no longer the one in `reasons` is stale.
     order: VecDeque<(Timestamp, TxId)>,
 }
 
-impl Departed {
+impl Removed {
     /// Remembers a reason.
     pub fn record(&mut self, now: Timestamp, txid: TxId, reason: DropReason) {
         self.reasons.insert(txid, (now, reason));
@@ -63,27 +63,27 @@ mod tests {
 
     #[test]
     fn reasons_are_kept_for_a_day_and_in_bounded_number() {
-        let mut departed = Departed::default();
+        let mut removed = Removed::default();
         let start = Timestamp::from_millis(1_000);
         for n in 0..KEEP as u64 + 10 {
-            departed.record(start.saturating_add(n), txid(n), DropReason::Evicted);
+            removed.record(start.saturating_add(n), txid(n), DropReason::Evicted);
         }
-        assert_eq!((departed.reasons.len(), departed.order.len()), (KEEP, KEEP));
-        assert_eq!(departed.reason(&txid(9)), None, "the oldest made room");
-        assert_eq!(departed.reason(&txid(10)), Some(DropReason::Evicted));
-        departed.forget(&txid(11));
-        assert_eq!(departed.reason(&txid(11)), None, "it came back");
-        departed.on_time(start.saturating_add(KEEP_MS + 20));
-        assert_eq!((departed.reason(&txid(19)), departed.reason(&txid(20))), (None, Some(DropReason::Evicted)));
+        assert_eq!((removed.reasons.len(), removed.order.len()), (KEEP, KEEP));
+        assert_eq!(removed.reason(&txid(9)), None, "the oldest made room");
+        assert_eq!(removed.reason(&txid(10)), Some(DropReason::Evicted));
+        removed.forget(&txid(11));
+        assert_eq!(removed.reason(&txid(11)), None, "it came back");
+        removed.on_time(start.saturating_add(KEEP_MS + 20));
+        assert_eq!((removed.reason(&txid(19)), removed.reason(&txid(20))), (None, Some(DropReason::Evicted)));
     }
 
     #[test]
     fn the_last_of_several_departures_counts() {
-        let mut departed = Departed::default();
-        departed.record(Timestamp::from_millis(1), txid(1), DropReason::Evicted);
-        departed.forget(&txid(1));
-        departed.record(Timestamp::from_millis(2), txid(1), DropReason::TooOld);
-        departed.on_time(Timestamp::from_millis(KEEP_MS + 2));
-        assert_eq!(departed.reason(&txid(1)), Some(DropReason::TooOld), "the older entry was stale");
+        let mut removed = Removed::default();
+        removed.record(Timestamp::from_millis(1), txid(1), DropReason::Evicted);
+        removed.forget(&txid(1));
+        removed.record(Timestamp::from_millis(2), txid(1), DropReason::TooOld);
+        removed.on_time(Timestamp::from_millis(KEEP_MS + 2));
+        assert_eq!(removed.reason(&txid(1)), Some(DropReason::TooOld), "the older entry was stale");
     }
 }
