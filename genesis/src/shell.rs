@@ -1,8 +1,9 @@
-//! What the command lines of node and wallet have in common with shells: paths that begin with `~`, and commands to
-//! copy.
+//! What the command lines of node and wallet have in common with shells: paths that begin with `~`, commands to copy,
+//! and lines that fit the terminal.
 
 use std::{
     ffi::OsString,
+    io::IsTerminal,
     path::{Path, PathBuf},
 };
 
@@ -49,9 +50,84 @@ pub fn complete_commands(sentence: &str, program: &str, complete: impl Fn(&str) 
     text + rest
 }
 
+/// Stands for the spaces of a command while lines are broken: a command that is broken cannot be copied.
+const KEPT_SPACE: char = '\u{a0}';
+/// A line that begins with words and two spaces after them, up to so many columns, has what follows in a column.
+const WIDEST_LABEL: usize = 24;
+
+/// As [`complete_commands`], with lines of at most `columns` characters: what is longer goes on below, under the column
+/// in which its text began. Words and commands stay whole, however long they are.
+pub fn complete_and_fold(sentence: &str, program: &str, complete: impl Fn(&str) -> String, columns: usize) -> String {
+    let keep = |command: &str| complete(command).replace(' ', &KEPT_SPACE.to_string());
+    let text = complete_commands(sentence, program, keep);
+    let lines: Vec<String> = text.split('\n').map(|line| fold(line, columns)).collect();
+    lines.join("\n").replace(KEPT_SPACE, " ")
+}
+
+fn fold(line: &str, columns: usize) -> String {
+    if line.chars().count() <= columns {
+        return line.to_owned();
+    }
+    let start = text_column(line);
+    let (label, text) = line.split_at(line.char_indices().nth(start).map_or(line.len(), |(at, _)| at));
+    let (mut folded, mut width) = (label.to_owned(), start);
+    for (place, word) in text.split(' ').enumerate() {
+        let length = word.chars().count();
+        if place == 0 {
+            width += length;
+        } else if width + 1 + length <= columns {
+            folded.push(' ');
+            width += 1 + length;
+        } else {
+            folded.push('\n');
+            folded.extend(std::iter::repeat_n(' ', start));
+            width = start + length;
+        }
+        folded.push_str(word);
+    }
+    folded
+}
+
+/// The column in which the text of a line begins: after its label, or its indentation.
+fn text_column(line: &str) -> usize {
+    let letters: Vec<char> = line.chars().take(WIDEST_LABEL).collect();
+    let indent = letters.iter().take_while(|letter| **letter == ' ').count();
+    let gap = letters.windows(3).rposition(|three| matches!(three, [' ', ' ', letter] if *letter != ' '));
+    gap.map_or(indent, |gap| gap + 2)
+}
+
+/// How many columns the terminal has that standard output goes to; `None` for a pipe or a file.
+pub fn terminal_columns() -> Option<usize> {
+    let (width, _) = std::io::stdout().is_terminal().then(terminal_size::terminal_size).flatten()?;
+    Some(usize::from(width.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lines_go_on_under_the_column_of_their_text_and_commands_stay_whole() {
+        let complete = |command: &str| format!("wallet --chain local{command}");
+        let shown = |text: &str, columns| complete_and_fold(text, "wallet", complete, columns);
+        for (text, expected) in [
+            ("short", "short"),
+            (
+                "note  clock       a b c d e f g",
+                "note  clock       a b\n                  c d\n                  e f\n                  g",
+            ),
+            ("one two three four five six", "one two three four\nfive six"),
+            ("  one two three four five", "  one two three four\n  five"),
+            ("try `wallet new`, or not at all", "try\nwallet --chain local new,\nor not at all"),
+            ("a\nb", "a\nb"),
+            ("", ""),
+        ] {
+            assert_eq!(shown(text, 22), expected, "{text}");
+        }
+        let long = "x".repeat(100);
+        assert_eq!(shown(&long, 22), long, "there is no place to break it");
+        assert_eq!(shown(&format!("a {long} b"), 22), format!("a\n{long}\nb"));
+    }
 
     #[test]
     fn commands_between_backticks_get_the_options_and_nothing_else_does() {

@@ -28,6 +28,19 @@
 //! 2. One value, one encoding; ids are hashes over written-out layouts, pinned by golden vectors.
 //! 3. The sum of all balances equals allocations plus subsidies, after every block.
 //!
+//! # Looking for ...
+//! | what | where |
+//! |---|---|
+//! | ASERT, difficulty adjustment, nBits, chain work | [`pow`] |
+//! | BIP340, batch verification, multi-scalar multiplication | [`schnorr`] |
+//! | deployments, activation heights, soft and hard forks | [`rules`] |
+//! | FlyClient, SPV, receipts | [`light`] |
+//! | MMR (Merkle mountain range) | [`history`] |
+//! | sighash, txid, replay protection | [`transaction`] |
+//! | state root, account proofs, non-membership | [`accounts`] |
+//! | `CheckBlockHeader`, `ContextualCheckBlockHeader`, `CheckBlock`, `ConnectBlock` | [`validate`] |
+//! | wire format, compact size | [`codec`] |
+//!
 //! # Mining block 1
 //! ```
 //! use cairn_ledger::{testing, validate::{check_header, check_work, ChainContext, CheckedBlock}};

@@ -31,7 +31,7 @@ use crate::{
     store::{BackupError, StoreError},
     telemetry,
 };
-use cairn_genesis::shell::{complete_commands, quoted};
+use cairn_genesis::shell::{self, complete_commands, quoted};
 use clap::{
     Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand,
     builder::{PathBufValueParser, TypedValueParser},
@@ -392,7 +392,19 @@ impl Hints {
 
     /// A sentence in which commands for the same node work when they are copied.
     pub fn complete(&self, sentence: &str) -> String {
-        complete_commands(sentence, "cairn-node", |command| format!("cairn-node{command}{}", self.0))
+        complete_commands(sentence, "cairn-node", |command| self.command(command))
+    }
+
+    /// The same for standard output, with lines that fit if it is a terminal.
+    fn complete_to_show(&self, text: &str) -> String {
+        match shell::terminal_columns() {
+            Some(columns) => shell::complete_and_fold(text, "cairn-node", |command| self.command(command), columns),
+            None => self.complete(text),
+        }
+    }
+
+    fn command(&self, command: &str) -> String {
+        format!("cairn-node{command}{}", self.0)
     }
 }
 

@@ -67,6 +67,26 @@
 //! 4. A failure of the storage, or a panic, stops the whole node in order; nothing limps on.
 //! 5. Parts stop in the reverse of the order in which they started: the chain last, after a flush.
 //! 6. Time is read in [`clock`], configuration in [`config`], and both are handed down: there are no globals.
+//!
+//! # Looking for ...
+//! | what | where |
+//! |---|---|
+//! | addrman, tried and new addresses, anchors, feelers | `network/address_book`, `network/outbound.rs` |
+//! | ban list, discouraging, misbehaviour and its penalties | `network/bans.rs`, `network/peers.rs` (`penalty`), [`verdict`] |
+//! | block template, getblocktemplate | `chain/template.rs`, `api/mining.rs` |
+//! | chainstate, undo data, tables | `chain/state.rs`, `store/schema.rs` |
+//! | compact blocks (BIP152) | `network/compact.rs`, `network/short_ids.rs` |
+//! | fee estimation, RBF, eviction, limits per sender | `mempool/pool/view.rs`, `mempool/policy.rs`, `mempool/pool.rs` |
+//! | headers-first sync, block locator, presync, stalling peers | `sync/machine/headers.rs`, `sync/presync.rs`, `sync/machine/bodies.rs` |
+//! | header tree (block index), low-work headers | `chain/tree.rs`, `cairn_ledger::fork_choice` |
+//! | inventory, mempool sync | `network/pool_sync.rs`, `network/tx_batcher.rs` |
+//! | mempool.dat | `mempool/file.rs` |
+//! | NAT traversal, UPnP, relays, hole punching | `network/climbing.rs`, `network/ladder.rs` |
+//! | orphans | `chain/orphans.rs` |
+//! | reorganisation | `chain/follow.rs`, `chain/reorg.rs` |
+//! | RPC methods, cookie and tokens, rate limits | `cairn_rpc::methods`, `api/tokens`, `api/guard.rs`, `api/rate.rs` |
+//! | signature checks in parallel, script check threads | `chain/precheck.rs` |
+//! | warning about unknown rules | `health/rules.rs` |
 
 pub mod api;
 pub mod bench;

@@ -43,6 +43,17 @@
 //!    library of MuSig2 computes with, for the moment of one signature, it does not wipe.)
 //! 4. Nothing a file claims costs more than [`keystore::MAX_MEMORY_KIB`] of memory.
 //! 5. Text from outside (memos, labels, what nodes say) reaches the terminal without control characters.
+//!
+//! # Looking for ...
+//! | what | where |
+//! |---|---|
+//! | double payments, rebroadcast, stuck transactions | [`payments`], `commands/resend.rs`, [`diagnose`] |
+//! | fee bumping (RBF), cancelling, fee rates | `commands/replace.rs`, [`plan`] |
+//! | light client, SPV, proof of a balance | [`proven`], `cairn_ledger::light` |
+//! | mnemonic, seed, derivation path | [`words`] |
+//! | multisig, threshold signatures | [`shared`] |
+//! | offline signing, PSBT | [`txfile`], `commands/offline.rs` |
+//! | passphrase, key derivation, wallet file | [`keystore`], [`secret`] |
 
 pub mod arguments;
 pub mod budget;

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let style = Style::of(terminal, std::env::var_os("NO_COLOR").as_deref());
     let mut output =
         Output::new(arguments.global.json, style, &mut stdout, &mut stderr).leading(arguments.global.leading());
+    output = output.columns(cairn_genesis::shell::terminal_columns().filter(|_| terminal));
     match run::run(&arguments, &mut output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -4,13 +4,15 @@
 //! and standard error nothing. Otherwise results go to standard output and errors to standard error.
 
 use crate::error::WalletError;
-use cairn_genesis::shell::complete_commands;
+use cairn_genesis::shell::{complete_and_fold, complete_commands};
 use serde::Serialize;
 use std::{
     fmt::{self, Display, Write as _},
     io::{self, BufRead, IsTerminal, Read, Write},
 };
 
+/// What an error begins with.
+const ERROR: &str = "error:";
 /// What the line begins with that says what to do next.
 const NEXT: &str = "Next: ";
 /// The longest answer that is read: whoever types more has not read the question.
@@ -46,6 +48,8 @@ pub struct Output<'a> {
     style: Style,
     /// The options that commands to copy are given.
     leading: String,
+    /// How wide the terminal is that text goes to, if it is one.
+    columns: Option<usize>,
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
 }
@@ -68,7 +72,13 @@ struct ErrorFields<'a> {
 impl<'a> Output<'a> {
     /// Writes to these two.
     pub fn new(json: bool, style: Style, out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
-        Self { json, style, leading: String::new(), out, err }
+        Self { json, style, leading: String::new(), columns: None, out, err }
+    }
+
+    /// Has lines of text fit a terminal that is so wide.
+    #[must_use]
+    pub fn columns(self, columns: Option<usize>) -> Self {
+        Self { columns, ..self }
     }
 
     /// Gives these options to every command that is named between backticks, so that it works when it is copied.
@@ -78,7 +88,11 @@ impl<'a> Output<'a> {
     }
 
     fn complete(&self, text: &str) -> String {
-        complete_commands(text, "wallet", |command| format!("wallet{}{command}", self.leading))
+        let complete = |command: &str| format!("wallet{}{command}", self.leading);
+        match self.columns.filter(|_| !self.json) {
+            Some(columns) => complete_and_fold(text, "wallet", complete, columns),
+            None => complete_commands(text, "wallet", complete),
+        }
     }
 
     /// Whether somebody can be asked: a person at a terminal, and not a program.
@@ -144,8 +158,8 @@ impl<'a> Output<'a> {
     /// When nobody takes it.
     pub fn warn(&mut self, line: impl Display) -> io::Result<()> {
         if !self.json {
-            let line = self.complete(&line.to_string());
-            writeln!(self.err, "warning: {line}")?;
+            let line = self.complete(&format!("warning: {line}"));
+            writeln!(self.err, "{line}")?;
             self.err.flush()?;
         }
         Ok(())
@@ -158,13 +172,14 @@ impl<'a> Output<'a> {
 
     /// As [`Output::error`], from its parts.
     pub fn failure(&mut self, kind: &str, message: &str, txid: Option<String>) {
-        let message = &self.complete(message);
         let _unheard = if self.json {
-            let fields = ErrorFields { kind, message: String::from(message), txid };
+            let fields = ErrorFields { kind, message: self.complete(message), txid };
             let text = serde_json::to_string(&ErrorJson { error: fields }).unwrap_or_default();
             writeln!(self.out, "{text}").and_then(|()| self.out.flush())
         } else {
-            writeln!(self.err, "{} {message}", self.style.paint("1;31", "error:")).and_then(|()| self.err.flush())
+            let text = self.complete(&format!("{ERROR} {message}"));
+            let message = text.strip_prefix(ERROR).unwrap_or(&text);
+            writeln!(self.err, "{}{message}", self.style.paint("1;31", ERROR)).and_then(|()| self.err.flush())
         };
     }
 }

@@ -1,6 +1,6 @@
 //! `status`, `call` and `stop`: a node that runs, asked and told by the user it runs as.
 
-use super::{CliError, Place, db, print};
+use super::{CliError, Hints, Place, db, print};
 use crate::{
     data_dir::{DataDir, Occupancy},
     rpc_client::{self, AskError},
@@ -136,6 +136,7 @@ struct Status {
 
 pub(super) fn status(args: StatusArgs) -> Result<(), CliError> {
     let as_json = args.json;
+    let hints = Hints::to(args.place.chain.as_deref(), args.place.data_dir.as_deref());
     let Running { client, runtime, .. } = Running::find(args.place, STATUS_WITHIN)?;
     let asked = async {
         Ok::<_, CallError>(Status {
@@ -150,7 +151,7 @@ pub(super) fn status(args: StatusArgs) -> Result<(), CliError> {
         let Status { node, net, pool, mining } = status;
         return print(format_args!("{:#}", json!({"node": node, "net": net, "mempool": pool, "mining": mining})));
     }
-    print(format_args!("{status}"))
+    print(format_args!("{}", hints.complete_to_show(&status.to_string())))
 }
 
 impl fmt::Display for Status {

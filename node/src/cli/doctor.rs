@@ -39,7 +39,7 @@ pub(super) fn run(args: DoctorArgs) -> Result<(), CliError> {
     if args.json {
         print(format_args!("{}", as_json(&report, &hints)))?;
     } else {
-        print(format_args!("{}", as_text(&report, &hints)))?;
+        print(format_args!("{}", hints.complete_to_show(&as_text(&report))))?;
     }
     match report.faults() {
         0 => Ok(()),
@@ -63,13 +63,13 @@ fn as_json(report: &Report, hints: &Hints) -> serde_json::Value {
     json!({ "healthy": report.faults() == 0, "faults": report.faults(), "findings": findings })
 }
 
-fn as_text(report: &Report, hints: &Hints) -> String {
+fn as_text(report: &Report) -> String {
     let mut text = String::new();
     for Finding { check, level, says, advice } in report.findings() {
         let level = if *level == Level::Fault { "FAULT" } else { level.name() };
-        text += &format!("{level:<6}{:<11} {}\n", check.name(), hints.complete(says));
+        text += &format!("{level:<6}{:<11} {says}\n", check.name());
         if let Some(advice) = advice {
-            text += &format!("{:<18}→ {}\n", "", hints.complete(advice));
+            text += &format!("{:<18}→ {advice}\n", "");
         }
     }
     let end = if report.faults() == 0 { "The node is well." } else { "The node needs help." };
