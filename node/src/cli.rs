@@ -104,7 +104,7 @@ enum Task {
 
 /// A path, in which `~` is the home directory.
 fn path_parser() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().map(|path| cairn_genesis::shell::expand_home(&path, std::env::var_os("HOME")))
+    PathBufValueParser::new().map(|path| shell::expand_home(&path, std::env::var_os("HOME")))
 }
 
 const KEYS_HELP: &str = "\

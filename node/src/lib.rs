@@ -81,7 +81,7 @@
 //! | header tree (block index), low-work headers | `chain/tree.rs`, `cairn_ledger::fork_choice` |
 //! | inventory, mempool sync | `network/pool_sync.rs`, `network/tx_batcher.rs` |
 //! | mempool.dat | `mempool/file.rs` |
-//! | NAT traversal, UPnP, relays, hole punching | `network/climbing.rs`, `network/ladder.rs` |
+//! | NAT traversal, UPnP, relays, hole punching | `network/nat.rs`, `network/nat_status.rs` |
 //! | orphans | `chain/orphans.rs` |
 //! | reorganisation | `chain/follow.rs`, `chain/reorg.rs` |
 //! | RPC methods, cookie and tokens, rate limits | `cairn_rpc::methods`, `api/tokens`, `api/guard.rs`, `api/rate.rs` |

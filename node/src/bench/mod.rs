@@ -2,18 +2,18 @@
 //!
 //! # The path of a measurement
 //! signatures, hashes, attempts at a nonce and synced writes, each alone on one core → a chain made by the
-//! node's own writer in a scratch directory (`made`) → [`replay::verify`] of it on all
+//! node's own writer in a scratch directory (`synthetic_chain`) → [`replay::verify`] of it on all
 //! cores → what that means for a synchronisation ([`Report`]).
 //!
 //! # Map
-//! `parts` what is measured alone · `made` the chain · this file puts them together
+//! `parts` what is measured alone · `synthetic_chain` the chain · this file puts them together
 //!
 //! # Invariants
 //! 1. What is measured is what a node runs: its own batches, its own kernel, its own database and writer.
 //! 2. Nothing outside the scratch directory is touched, and that is gone afterwards.
 
-mod made;
 mod parts;
+mod synthetic_chain;
 #[cfg(test)]
 mod tests;
 
@@ -144,7 +144,7 @@ pub async fn run(
     say("a chain to replay");
     let database = directory.path().join("db");
     let mut stop = pin!(stop);
-    let spec = made::make(&database, cores, &mut stop).await?;
+    let spec = synthetic_chain::make(&database, cores, &mut stop).await?;
     say("replay");
     let (options, again) = (DbOptions::default(), directory.path().join("again"));
     let verified = replay::verify(spec, (&database, options), &again, &mut |_, _| {}, stop).await?;

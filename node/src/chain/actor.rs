@@ -12,7 +12,7 @@ use super::{
     orphans::Orphans,
     precheck::{Precheck, Workers},
     reader::Reader,
-    recent::RecentStates,
+    state_history::StateHistory,
     tree::HeaderTree,
 };
 use crate::{
@@ -107,7 +107,7 @@ pub(super) fn open(
         views,
         reorganisation: None,
         state,
-        recent: RecentStates::default(),
+        state_history: StateHistory::default(),
         tip,
         tree: HeaderTree::default(),
         orphans: Orphans::default(),

@@ -210,11 +210,11 @@ impl Writer {
         let durability = self.durability(plan.connect.last(), now);
         let ground = Ground { spec: &self.spec, store: &self.live, precheck: &self.precheck };
         // History: nobody will ask for these states, and making them ready would slow all down.
-        let keep = self.recent.is_kept() && durability == Durability::Synced;
+        let keep = self.state_history.is_kept() && durability == Durability::Synced;
         match reorg::execute(&ground, &mut self.state, plan, durability, keep) {
             Ok(executed) => {
                 if !keep {
-                    self.recent.forget();
+                    self.state_history.forget();
                 }
                 Ok(Moved::Done(self.moved(executed)?))
             }
@@ -244,9 +244,9 @@ impl Writer {
     /// Brings what is in memory up to the new tip.
     fn moved(&mut self, executed: Executed) -> Result<ChainEvent, StoreError> {
         let Executed { disconnected, connected, accounts, undone } = executed;
-        self.recent.disconnect(disconnected.len());
+        self.state_history.disconnect(disconnected.len());
         for (block, (change, inverse)) in connected.iter().zip(undone) {
-            self.recent.connect(block.header().header().parent, change, inverse);
+            self.state_history.connect(block.header().header().parent, change, inverse);
         }
         for block in &connected {
             self.tree.remove_connected(&block.header().id());
@@ -297,7 +297,7 @@ impl Writer {
         let (Some(first), Some(last)) = (path.front().copied(), path.back().copied()) else { return Ok(()) };
         let (fork, from) = (self.block_header(&first)?.header().parent, self.live.expect_header(&self.tip.id())?);
         self.park(&path)?;
-        self.recent.forget();
+        self.state_history.forget();
         self.store = Arc::new(self.live.frozen());
         self.views.send_replace(self.store.clone());
         let (height, blocks) = (from.header().height.get(), path.len());

@@ -7,8 +7,8 @@ use super::{
     mailbox::{BlockOutcome, HeaderOutcome, TemplateRequest, Tip},
     orphans::Orphans,
     precheck::Precheck,
-    recent::RecentStates,
     state::State,
+    state_history::StateHistory,
     template::Template,
     tree::{CONTEXT_EVERY, HeaderTree},
 };
@@ -57,7 +57,7 @@ pub(super) struct Writer {
     pub(super) precheck: Precheck,
     pub(super) state: State,
     /// How to see the accounts as they were after the last blocks.
-    pub(super) recent: RecentStates,
+    pub(super) state_history: StateHistory,
     pub(super) tip: ChainContext,
     pub(super) tree: HeaderTree,
     pub(super) orphans: Orphans,
@@ -449,8 +449,8 @@ impl Writer {
         let proof = match at == &self.tip.id() {
             true => Some(self.prove(address)?),
             false => {
-                self.recent.load(&self.store, &mut self.state, &self.tip)?;
-                self.recent.prove(&self.state, &address, at)?
+                self.state_history.load(&self.store, &mut self.state, &self.tip)?;
+                self.state_history.prove(&self.state, &address, at)?
             }
         };
         match proof {

@@ -2,9 +2,9 @@
 
 use super::{
     foreign::UnknownRules,
+    inflight::{Room, Turn},
     precheck::{BlockBody, Precheck, Purpose},
     reader::Reader,
-    room::{Room, Turn},
     template::Template,
 };
 use crate::verdict::Origin;

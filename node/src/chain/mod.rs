@@ -14,9 +14,9 @@
 //! `mailbox` what the writer is asked · `actor` its loop · `import` the story · `follow` to the branch with the most
 //! work · `reorg` disconnecting and connecting in one batch · `tree` headers that are not on the followed chain ·
 //! `orphans` headers without a parent · `foreign` headers under rules that are not known here · `state` accounts and
-//! the tree over them, and how an import moves both · `accounts` all accounts, in memory · `recent` accounts as they
+//! the tree over them, and how an import moves both · `accounts` all accounts, in memory · `state_history` accounts as they
 //! were after the last blocks · `proofs` light proofs and proofs of transactions, read by readers · `precheck` the
-//! workers · `room` which blocks they get first · `known` what they need not check again · `index` where addresses were
+//! workers · `inflight` which blocks they get first · `checked_cache` what they need not check again · `index` where addresses were
 //! touched, kept with every import · `indexer` the same for blocks that were imported without · `history` reading it ·
 //! [`audit`] the store's invariants as code
 //!
@@ -33,22 +33,22 @@
 mod accounts;
 mod actor;
 pub mod audit;
+mod checked_cache;
 mod follow;
 mod foreign;
 mod history;
 mod import;
 mod index;
 mod indexer;
-mod known;
+mod inflight;
 mod mailbox;
 mod orphans;
 mod precheck;
 mod proofs;
 mod reader;
-mod recent;
 mod reorg;
-mod room;
 mod state;
+mod state_history;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -63,7 +63,7 @@ pub use mailbox::{
 pub use precheck::BlockBody;
 pub use proofs::{ProvenTip, UnknownBlock};
 pub use reader::{MinedTransaction, Reader};
-pub use recent::KEPT_STATES;
+pub use state_history::KEPT_STATES;
 pub use template::Template;
 
 /// What a failing store says, for those who read the chain without knowing the store.

@@ -2,16 +2,16 @@
 //!
 //! While the writer connects one block, the workers prepare those after it: a block alone is shared by all of
 //! them, of many each takes one ([`Share`]). What the pool had checked is found among the
-//! [`Known`] and not checked again.
+//! [`CheckedCache`] and not checked again.
 //!
 //! Transactions for the pool are checked on threads of the runtime instead: each gathering is one piece of work, which
 //! needs no sharing, and the workers go on looking for more for a while before they sleep.
 
 use super::{
     accounts::{Accounts, missing},
-    known::Known,
+    checked_cache::CheckedCache,
+    inflight::{Rooms, Turn},
     mailbox::{ChainError, Import, MAILBOX, Message},
-    room::{Rooms, Turn},
     state::State,
 };
 use crate::store::{ChainStore, StoreError, schema::AccountPlace};
@@ -186,16 +186,16 @@ pub(super) enum Purpose {
 /// Hands work to the workers. Cloning shares them.
 #[derive(Clone)]
 pub(super) struct Precheck {
-    bench: Arc<Bench>,
+    checker: Arc<Checker>,
     workers: Workers,
     rooms: Rooms,
 }
 
 /// What the workers work with.
-struct Bench {
+struct Checker {
     spec: Arc<ChainSpec>,
     /// What the pool had checked.
-    known: Mutex<Known>,
+    checked_cache: Mutex<CheckedCache>,
     /// Keys remembered by whoever checks for the pool, each by one of them at a time.
     pool_keys: Mutex<Vec<KeyCache>>,
     /// Blocks that are being checked, or wait for a worker.
@@ -205,7 +205,7 @@ struct Bench {
 impl Precheck {
     /// Gives the workers what they need to work on blocks.
     pub(super) fn new(workers: Workers, spec: Arc<ChainSpec>) -> Self {
-        Self { bench: Arc::new(Bench::new(spec)), workers, rooms: Rooms::new(IN_FLIGHT_BYTES) }
+        Self { checker: Arc::new(Checker::new(spec)), workers, rooms: Rooms::new(IN_FLIGHT_BYTES) }
     }
 
     /// Starts checking a block, which ends with the writer's answer. Waits while too many are in flight.
@@ -222,17 +222,17 @@ impl Precheck {
         let place = writer.reserve_owned().await.map_err(|_| ChainError::Stopping)?;
         let (matched_sender, matched) = oneshot::channel();
         let (answer, outcome) = oneshot::channel();
-        let bench = self.bench.clone();
+        let checker = self.checker.clone();
         let started = Instant::now();
-        bench.blocks.fetch_add(1, Ordering::Relaxed);
+        checker.blocks.fetch_add(1, Ordering::Relaxed);
         self.workers.0.spawn(move || {
-            let share = Share::among(bench.blocks.load(Ordering::Relaxed));
+            let share = Share::among(checker.blocks.load(Ordering::Relaxed));
             let matched = move |result: Result<(), BlockError>| {
                 // Whoever waited may be gone.
                 let _ = matched_sender.send(result);
             };
             let mut mined = Vec::new();
-            let message = match bench.check(share, header.clone(), body, matched) {
+            let message = match checker.check(share, header.clone(), body, matched) {
                 Ok(block) => {
                     mined = block.txids();
                     let (height, transactions) = (header.header().height.get(), block.transactions().len());
@@ -245,9 +245,9 @@ impl Precheck {
                 }
                 Err(error) => Message::Invalid { header, error, answer },
             };
-            bench.blocks.fetch_sub(1, Ordering::Relaxed);
+            checker.blocks.fetch_sub(1, Ordering::Relaxed);
             place.send(message);
-            bench.forget_known(&mined);
+            checker.forget_known(&mined);
         });
         Ok(Import { matched, outcome })
     }
@@ -259,7 +259,7 @@ impl Precheck {
         first: impl FnOnce() -> A + Send,
         second: impl FnOnce() -> B + Send,
     ) -> (A, B) {
-        if self.bench.blocks.load(Ordering::Relaxed) + 2 <= self.workers.0.current_num_threads() {
+        if self.checker.blocks.load(Ordering::Relaxed) + 2 <= self.workers.0.current_num_threads() {
             self.workers.0.join(first, second)
         } else {
             (first(), second())
@@ -268,7 +268,7 @@ impl Precheck {
 
     /// Checks a block that this node had stored itself.
     pub(super) fn check_stored(&self, header: LinkedHeader, body: Body) -> Result<CheckedBlock, BlockError> {
-        self.workers.0.install(|| self.bench.check(Share::All, header, body.into(), |_| ()))
+        self.workers.0.install(|| self.checker.check(Share::All, header, body.into(), |_| ()))
     }
 
     /// Checks transactions by themselves: one answer for each, in order.
@@ -276,14 +276,14 @@ impl Precheck {
         &self,
         transactions: Vec<Transaction>,
     ) -> Result<Vec<Result<CheckedTransaction, TxError>>, ChainError> {
-        let bench = self.bench.clone();
-        tokio::task::spawn_blocking(move || bench.check_each(transactions)).await.map_err(|_| ChainError::Stopping)
+        let checker = self.checker.clone();
+        tokio::task::spawn_blocking(move || checker.check_each(transactions)).await.map_err(|_| ChainError::Stopping)
     }
 }
 
-impl Bench {
+impl Checker {
     fn new(spec: Arc<ChainSpec>) -> Self {
-        Self { spec, known: Mutex::default(), pool_keys: Mutex::default(), blocks: AtomicUsize::new(0) }
+        Self { spec, checked_cache: Mutex::default(), pool_keys: Mutex::default(), blocks: AtomicUsize::new(0) }
     }
 
     /// Checks a block, and tells early whether the body is the header's.
@@ -311,9 +311,9 @@ impl Bench {
         };
         let pieces = share.map(split(transactions, PIECE), Candidate::new_each);
         let mut candidates: Vec<Candidate> = pieces.into_iter().flatten().collect();
-        let known = self.known();
+        let cache = self.checked_cache();
         for candidate in &mut candidates {
-            if let Some(checked) = known.get(&candidate.txid()) {
+            if let Some(checked) = cache.get(&candidate.txid()) {
                 *candidate = Candidate::Known(checked.clone());
             }
         }
@@ -322,8 +322,8 @@ impl Bench {
 
     /// What stands in a block is needed no more; in a competing block it would be checked once again.
     fn forget_known(&self, mined: &[TxId]) {
-        let mut known = self.known();
-        mined.iter().for_each(|txid| known.remove(txid));
+        let mut cache = self.checked_cache();
+        mined.iter().for_each(|txid| cache.remove(txid));
     }
 
     /// Checks all transactions of a block. The error is of the first batch that has one.
@@ -371,14 +371,14 @@ impl Bench {
             }
         };
         self.leave_keys(keys);
-        let mut known = self.known();
-        outcomes.iter().flatten().for_each(|checked| known.insert(checked.clone()));
+        let mut cache = self.checked_cache();
+        outcomes.iter().flatten().for_each(|checked| cache.insert(checked.clone()));
         outcomes
     }
 
     /// The transactions checked for the pool. A panic stops the node, so a poisoned lock is nobody's concern.
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn checked_cache(&self) -> MutexGuard<'_, CheckedCache> {
+        self.checked_cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -417,16 +417,16 @@ mod tests {
     #[test]
     fn the_first_bad_transaction_is_named() {
         let spec = Arc::new(easy_network());
-        let bench = Bench::new(spec.clone());
+        let checker = Checker::new(spec.clone());
         let mut all: Vec<_> =
             (0..=BATCH as u64).map(|n| payment(&spec, &key(1), n, key(2).address(), 10, 1_000)).collect();
         all[5].body.version = 9;
         all[BATCH].body.version = 8;
         for share in [Share::All, Share::One] {
-            let error = bench.check_all(share, Candidate::new_each(all.clone())).err();
+            let error = checker.check_all(share, Candidate::new_each(all.clone())).err();
             assert_eq!(error, Some(BlockError::Transaction { index: 5, error: TxError::Version { got: 9 } }));
         }
-        let last = bench.check_all(Share::One, Candidate::new_each(all.split_off(6))).err();
+        let last = checker.check_all(Share::One, Candidate::new_each(all.split_off(6))).err();
         let index = BATCH - 6;
         assert_eq!(last, Some(BlockError::Transaction { index, error: TxError::Version { got: 8 } }), "the control");
     }
@@ -434,13 +434,13 @@ mod tests {
     #[test]
     fn a_bad_signature_is_named_and_harms_no_neighbour() {
         let spec = Arc::new(easy_network());
-        let bench = Bench::new(spec.clone());
+        let checker = Checker::new(spec.clone());
         let mut all: Vec<_> = (0..5).map(|nonce| payment(&spec, &key(1), nonce, key(2).address(), 10, 1_000)).collect();
-        assert!(bench.check_each(all.clone()).iter().all(Result::is_ok), "the negative control");
+        assert!(checker.check_each(all.clone()).iter().all(Result::is_ok), "the negative control");
 
         all[1].body.version = 9;
         all[3].body.memo = cairn_ledger::codec::BoundedBytes::new(vec![1]).expect("a short memo");
-        let outcomes = bench.check_each(all);
+        let outcomes = checker.check_each(all);
         let errors: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().err().copied()).collect();
         assert_eq!(errors, [None, Some(TxError::Version { got: 9 }), None, Some(TxError::Signature), None]);
     }

@@ -52,7 +52,7 @@ impl ProvenTip {
 }
 
 impl Reader {
-    /// Proves a tip to whoever holds the genesis id, or `known`, one of the last [`TAIL`] blocks below it.
+    /// Proves a tip to whoever holds the genesis id, or `checked_cache`, one of the last [`TAIL`] blocks below it.
     ///
     /// # Errors
     /// The outer: a failing store. The inner: the tip is not, or no longer, on the followed chain.
@@ -130,7 +130,7 @@ impl Reader {
         Err(failure.expect("the loop ran and each round returned or failed"))
     }
 
-    /// The headers after `known` up to `tip`; `None` when it is not on the chain, or further down than a
+    /// The headers after `checked_cache` up to `tip`; `None` when it is not on the chain, or further down than a
     /// tail is long.
     fn headers_since(&self, known: &BlockId, tip: &LinkedHeader) -> Result<Option<Vec<Header>>, StoreError> {
         let Some(known) = self.store().header(known)? else { return Ok(None) };

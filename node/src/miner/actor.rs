@@ -2,11 +2,11 @@
 
 use super::{
     MiningConfig,
+    block_builder::{BlockBuilder, Stopping},
+    hash_rate::HashRate,
     mailbox::{MAILBOX, MinerHandle, MinerInfo, Request, WorkError},
-    maker::{Maker, Stopping},
-    meter::Meter,
-    neighbours::{Announce, Progress},
     plan::{Moment, Pause, plan},
+    ports::{Announce, Progress},
     threads::{self, Board, Report},
     work::GivenOut,
 };
@@ -46,7 +46,7 @@ pub fn spawn<N: Announce, S: Progress>(
     let (info, info_watch) = watch::channel(MinerInfo::default());
     let actor = Actor {
         config,
-        maker: Maker { chain, pool, network },
+        block_builder: BlockBuilder { chain, pool, network },
         sync,
         mailbox,
         board: Arc::default(),
@@ -54,7 +54,7 @@ pub fn spawn<N: Announce, S: Progress>(
         given_out: GivenOut::default(),
         generating: None,
         started: Instant::now(),
-        meter: Meter::default(),
+        hash_rate: HashRate::default(),
         info,
     };
     (MinerHandle { mailbox: sender, info: info_watch }, tokio::spawn(actor.run(shutdown)))
@@ -62,7 +62,7 @@ pub fn spawn<N: Announce, S: Progress>(
 
 struct Actor<N, S> {
     config: MiningConfig,
-    maker: Maker<N>,
+    block_builder: BlockBuilder<N>,
     sync: S,
     mailbox: mpsc::Receiver<Request>,
     board: Arc<Board>,
@@ -72,7 +72,7 @@ struct Actor<N, S> {
     given_out: GivenOut,
     generating: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     started: Instant,
-    meter: Meter,
+    hash_rate: HashRate,
     info: watch::Sender<MinerInfo>,
 }
 
@@ -94,7 +94,7 @@ impl<N: Announce, S: Progress> Actor<N, S> {
     }
 
     async fn serve(&mut self, shutdown: &mut Shutdown, reports: &mut mpsc::Receiver<Report>) -> Result<(), TaskError> {
-        let mut tip = self.maker.chain.watch_tip();
+        let mut tip = self.block_builder.chain.watch_tip();
         let mut renewal = tokio::time::interval(RENEWAL);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -116,8 +116,8 @@ impl<N: Announce, S: Progress> Actor<N, S> {
                     self.renew().await;
                 }
                 _ = renewal.tick() => {
-                    self.meter.sample(self.started.elapsed(), self.board.attempts());
-                    let hash_rate = self.meter.rate();
+                    self.hash_rate.sample(self.started.elapsed(), self.board.attempts());
+                    let hash_rate = self.hash_rate.rate();
                     self.info.send_modify(|info| info.hash_rate = hash_rate);
                     self.renew().await;
                 }
@@ -131,7 +131,7 @@ impl<N: Announce, S: Progress> Actor<N, S> {
         match request {
             Request::Generate(request) => {
                 self.pause(Pause::Generating);
-                self.generating = Some(Box::pin(self.maker.clone().generate(request)));
+                self.generating = Some(Box::pin(self.block_builder.clone().generate(request)));
             }
             Request::Work { beneficiary, answer } => {
                 let work = self.template_for(beneficiary).await.map_err(|pause| match pause {
@@ -144,9 +144,9 @@ impl<N: Announce, S: Progress> Actor<N, S> {
                 let _ = answer.send(work);
             }
             Request::Solved { seal, nonce, answer } => {
-                let parent = self.maker.chain.tip().id;
+                let parent = self.block_builder.chain.tip().id;
                 let made = match self.given_out.take_solved(seal, nonce, &parent) {
-                    Ok(template) => match self.maker.submit(&template, nonce).await {
+                    Ok(template) => match self.block_builder.submit(&template, nonce).await {
                         Ok(Some(block)) => self.found(&template, block),
                         Ok(None) => Err(WorkError::Stale),
                         Err(Stopping) => Err(WorkError::Stopping),
@@ -185,13 +185,13 @@ impl<N: Announce, S: Progress> Actor<N, S> {
     async fn template_for(&mut self, beneficiary: Address) -> Result<Template, Pause> {
         let moment = Moment {
             now: clock::now(),
-            parent_time: self.maker.chain.tip().header.time,
-            max_future_ms: self.maker.spec().params().max_future_ms,
-            interval_ms: self.maker.spec().params().interval_ms,
+            parent_time: self.block_builder.chain.tip().header.time,
+            max_future_ms: self.block_builder.spec().params().max_future_ms,
+            interval_ms: self.block_builder.spec().params().interval_ms,
             is_gaining: self.sync.is_gaining(),
         };
         let time = plan(&moment)?;
-        self.maker.template(beneficiary, time).await
+        self.block_builder.template(beneficiary, time).await
     }
 
     fn post(&mut self, template: Template) {
@@ -231,7 +231,7 @@ impl<N: Announce, S: Progress> Actor<N, S> {
         // All threads are done with what is solved. A template gives one block only.
         self.board.clear();
         let Some((_, template)) = self.templates.remove(at) else { return Ok(()) };
-        match self.maker.submit(&template, nonce).await {
+        match self.block_builder.submit(&template, nonce).await {
             Ok(Some(block)) => {
                 let (height, transactions) = (template.header.height.get(), template.transactions.len());
                 tracing::info!(target: "cairn::miner", height, %block, transactions, "found a block");

@@ -2,16 +2,16 @@
 //!
 //! # The path of a block
 //! 1. Every second, and at every new tip at once, the actor decides whether to mine (`plan`), takes the best
-//!    transactions of the pool and asks the chain for a template (`maker`).
+//!    transactions of the pool and asks the chain for a template (`block_builder`).
 //! 2. The template's seal goes on a board; threads search disjoint ranges of nonces ([`cairn_ledger::pow::search`]).
-//! 3. What they find is linked and imported like any block and, once it is on the chain, announced (`maker`).
+//! 3. What they find is linked and imported like any block and, once it is on the chain, announced (`block_builder`).
 //!
 //! Miners elsewhere get templates by [`MinerHandle::work`] and bring nonces by [`MinerHandle::solved`] (`work`).
 //! [`MinerHandle::generate`] makes blocks one after the other in the same way, without the threads.
 //!
 //! # Map
-//! `mailbox` the handle · `actor` the loop · `plan` when to mine and which time to stamp, pure · `maker` templates,
-//! submission, generation · `threads` who searches, and how much · `meter` the hash rate, pure · `speed` how fast this
+//! `mailbox` the handle · `actor` the loop · `plan` when to mine and which time to stamp, pure · `block_builder` templates,
+//! submission, generation · `threads` who searches, and how much · `hash_rate` the hash rate, pure · `speed` how fast this
 //! processor searches
 //!
 //! # Invariants
@@ -24,11 +24,11 @@
 //! 4. Threads rest as their duty says, and end when the node stops.
 
 mod actor;
+mod block_builder;
+mod hash_rate;
 mod mailbox;
-mod maker;
-mod meter;
-mod neighbours;
 mod plan;
+mod ports;
 mod speed;
 #[cfg(test)]
 mod tests;
@@ -37,7 +37,7 @@ mod work;
 
 pub use actor::spawn;
 pub use mailbox::{GenerateError, Generated, MAX_GENERATE, MinerHandle, MinerInfo, WorkError};
-pub use neighbours::{Announce, Progress};
+pub use ports::{Announce, Progress};
 pub use speed::{Speed, measure};
 
 use cairn_ledger::keys::Address;

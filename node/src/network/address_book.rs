@@ -41,7 +41,7 @@ pub(super) type Secret = [u8; 16];
 /// Who told of an address, as the place in the book depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source<'a> {
-    /// A node in this neighbourhood ([`reachability::neighbourhood`](super::reachability::neighbourhood)).
+    /// A node in this neighbourhood ([`ip_groups::neighbourhood`](super::ip_groups::neighbourhood)).
     Node(&'a [u8]),
     /// Searches in the DHT, whoever answered them.
     Search,

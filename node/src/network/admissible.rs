@@ -1,7 +1,7 @@
 //! What an operator may name: judged here before a node starts, by the same words as when it does.
 
 use super::{
-    behaviour::SetupError, config::NetworkConfig, control::MAX_ADMITTED, persistent_peers, reachability, transports,
+    behaviour::SetupError, config::NetworkConfig, control::MAX_ADMITTED, ip_groups, persistent_peers, transports,
 };
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use std::net::{IpAddr, SocketAddr};
@@ -85,7 +85,7 @@ pub fn check_peers(texts: &[String]) -> Result<(), NotAdmissible> {
     }
     let is_peer = |text: &String| {
         let address = text.parse::<Multiaddr>();
-        address.is_ok_and(|address| reachability::peer_of(&address).is_some())
+        address.is_ok_and(|address| ip_groups::peer_of(&address).is_some())
     };
     match texts.iter().find(|text| !is_peer(text)) {
         Some(got) => Err(NotAdmissible::Peer { got: got.clone() }),

@@ -2,7 +2,7 @@
 //! reading and writing the file.
 
 use super::{
-    reachability::{self, Group, Host},
+    ip_groups::{self, Group, Host},
     small_file,
 };
 use cairn_ledger::units::Timestamp;
@@ -44,8 +44,8 @@ impl Banned {
     /// Behind a private address may be anyone, all nodes of a local network for one: there the peer is
     /// meant, elsewhere the host, because a new identity costs nothing.
     fn new(id: PeerId, address: &Multiaddr) -> Self {
-        match reachability::ip_of(address) {
-            Some(ip) if !reachability::is_private(ip) => Self::Host(reachability::host_of(ip)),
+        match ip_groups::ip_of(address) {
+            Some(ip) if !ip_groups::is_private(ip) => Self::Host(ip_groups::host_of(ip)),
             _ => Self::Peer(id),
         }
     }
@@ -102,9 +102,9 @@ impl FromStr for Banned {
         };
         match (ip, bits) {
             (IpAddr::V4(_), None | Some("32")) | (IpAddr::V6(_), None | Some("64")) => {
-                Ok(Self::Host(reachability::host_of(ip)))
+                Ok(Self::Host(ip_groups::host_of(ip)))
             }
-            (IpAddr::V4(_), Some("16")) | (IpAddr::V6(_), Some("32")) => Ok(Self::Group(reachability::group_of(ip))),
+            (IpAddr::V4(_), Some("16")) | (IpAddr::V6(_), Some("32")) => Ok(Self::Group(ip_groups::group_of(ip))),
             _ => Err(refused()),
         }
     }
@@ -127,8 +127,8 @@ impl Bans {
         let banned = Banned::new(id, address);
         let until = ban.until;
         self.insert(banned, ban, now);
-        let Some(ip) = reachability::ip_of(address).filter(|_| matches!(banned, Banned::Host(_))) else { return };
-        let group = reachability::group_of(ip);
+        let Some(ip) = ip_groups::ip_of(address).filter(|_| matches!(banned, Banned::Host(_))) else { return };
+        let group = ip_groups::group_of(ip);
         let neighbours = self.0.keys().filter(|banned| is_in(banned, group)).count();
         if neighbours >= HOSTS_OF_A_GROUP {
             let reason = format!("{neighbours} of its hosts are banned");
@@ -162,9 +162,9 @@ impl Bans {
 
     /// Whether connections from this address are refused.
     pub(super) fn covers_address(&self, address: &Multiaddr, now: Timestamp) -> bool {
-        reachability::ip_of(address).is_some_and(|ip| {
-            self.holds(&Banned::Host(reachability::host_of(ip)), now)
-                || self.holds(&Banned::Group(reachability::group_of(ip)), now)
+        ip_groups::ip_of(address).is_some_and(|ip| {
+            self.holds(&Banned::Host(ip_groups::host_of(ip)), now)
+                || self.holds(&Banned::Group(ip_groups::group_of(ip)), now)
         })
     }
 

@@ -7,9 +7,9 @@ use super::{
     address_book::Source,
     backoff::Backoff,
     behaviour::Names,
+    ip_groups,
     mailbox::{FindError, Provider},
     node_address::NodeAddress,
-    reachability,
     resource::{self, Resource},
     service::Service,
 };
@@ -102,7 +102,7 @@ impl Service {
         known.speaks.rendezvous = speaks("/rendezvous/1.0.0");
         known.speaks.relay = speaks("/libp2p/circuit/relay/0.2.0/hop");
         known.speaks.dials_back = speaks("/libp2p/autonat/2/dial-request");
-        let source = reachability::neighbourhood(&known.address);
+        let source = ip_groups::neighbourhood(&known.address);
         let allow_private = self.book.allows_private();
         let behaviour = self.swarm.behaviour_mut();
         for address in addresses.iter().filter_map(|it| NodeAddress::new(*peer, it, allow_private)).take(ADDRESSES_EACH)
@@ -179,7 +179,7 @@ impl Service {
                 let allow_private = self.book.allows_private();
                 let Some(kad) = self.swarm.behaviour_mut().kad.as_mut().filter(|_| is_known) else { return };
                 let mut record = record;
-                record.addresses.retain(|address| reachability::is_reachable(address, allow_private));
+                record.addresses.retain(|address| ip_groups::is_reachable(address, allow_private));
                 record.addresses.truncate(ADDRESSES_EACH);
                 if let Err(error) = kad.store_mut().add_provider(record) {
                     tracing::debug!(target: "cairn::network", %error, "a provider is not remembered");

@@ -3,8 +3,8 @@
 use super::{
     behaviour::BehaviourEvent,
     codec::Received,
+    ip_groups,
     mailbox::{Class, NetworkEvent, PeerKind, RequestError},
-    reachability,
     service::Service,
     traffic::Protocol,
     wire::{Message as _, PeerStatus},
@@ -39,7 +39,7 @@ impl Service {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::ConnectionEstablished { peer_id, endpoint, num_established, connection_id, .. } => {
                 let is_first = num_established == NonZeroU32::MIN;
-                self.climbing.connected(connection_id, peer_id, &endpoint);
+                self.nat.connected(connection_id, peer_id, &endpoint);
                 if self.on_reached(connection_id, peer_id, is_first) {
                     return;
                 }
@@ -91,8 +91,8 @@ impl Service {
     fn on_connected_again(&mut self, id: &PeerId, endpoint: &ConnectedPoint) {
         let address = endpoint.get_remote_address();
         if let Some(peer) = self.peers.by_id_mut(id)
-            && reachability::is_relayed(&peer.address)
-            && !reachability::is_relayed(address)
+            && ip_groups::is_relayed(&peer.address)
+            && !ip_groups::is_relayed(address)
         {
             peer.address = address.clone();
         }
@@ -276,7 +276,7 @@ impl Service {
 
     fn kind_of(&self, number: PeerNumber, id: &PeerId) -> PeerKind {
         let Some(peer) = self.peers.get(number) else { return PeerKind::default() };
-        let neighbourhood = reachability::neighbourhood(&peer.address);
+        let neighbourhood = ip_groups::neighbourhood(&peer.address);
         PeerKind { named: self.persistent_peers.is_named(id), inbound: peer.inbound, neighbourhood }
     }
 

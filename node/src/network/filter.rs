@@ -5,7 +5,7 @@
 //! could make a node knock at the doors of its own private network. What the node itself dials (peers that the
 //! operator named, neighbours on its LAN) is announced here beforehand and may be private.
 
-use super::{gate::Refusal, reachability};
+use super::{gate::Refusal, ip_groups};
 use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
@@ -63,7 +63,7 @@ impl<B> Filtered<B> {
     }
 
     fn may_dial(&self, address: &Multiaddr) -> bool {
-        reachability::is_reachable(address, self.allow_private) && (self.allow_quic || !reachability::is_quic(address))
+        ip_groups::is_reachable(address, self.allow_private) && (self.allow_quic || !ip_groups::is_quic(address))
     }
 }
 

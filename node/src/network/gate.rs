@@ -3,7 +3,7 @@
 
 use super::{
     bans::{Ban, Banned, Bans},
-    reachability::{self, Group, Host},
+    ip_groups::{self, Group, Host},
 };
 use crate::clock;
 use libp2p::{
@@ -79,11 +79,11 @@ impl Shares {
     /// Takes a share for a connection whose handshake begins. On a private network all may share one
     /// address: there the limits on handshakes and on connections in all hold.
     fn take(&mut self, ip: IpAddr) -> Result<Share, Refusal> {
-        let (host, group) = (reachability::host_of(ip), reachability::group_of(ip));
+        let (host, group) = (ip_groups::host_of(ip), ip_groups::group_of(ip));
         if self.handshakes.get(&host).is_some_and(|count| *count >= HANDSHAKES_PER_HOST) {
             return Err(Refusal::Handshakes);
         }
-        if !reachability::is_private(ip) {
+        if !ip_groups::is_private(ip) {
             if self.hosts.get(&host).is_some_and(|count| *count >= PER_HOST) {
                 return Err(Refusal::Host);
             }
@@ -100,16 +100,16 @@ impl Shares {
     /// The handshake has ended.
     fn settle(&mut self, share: &mut Share) {
         if std::mem::take(&mut share.handshake) {
-            decrease(&mut self.handshakes, reachability::host_of(share.ip));
+            decrease(&mut self.handshakes, ip_groups::host_of(share.ip));
         }
     }
 
     /// The connection has ended, or its handshake failed.
     fn give_back(&mut self, mut share: Share) {
         self.settle(&mut share);
-        if !reachability::is_private(share.ip) {
-            decrease(&mut self.hosts, reachability::host_of(share.ip));
-            decrease(&mut self.groups, reachability::group_of(share.ip));
+        if !ip_groups::is_private(share.ip) {
+            decrease(&mut self.hosts, ip_groups::host_of(share.ip));
+            decrease(&mut self.groups, ip_groups::group_of(share.ip));
         }
     }
 }
@@ -193,7 +193,7 @@ impl NetworkBehaviour for Gate {
         if self.bans.covers_address(remote, clock::now()) {
             return Err(ConnectionDenied::new(Refusal::Banned));
         }
-        if let Some(ip) = reachability::ip_of(remote) {
+        if let Some(ip) = ip_groups::ip_of(remote) {
             let share = self.shares.take(ip).map_err(ConnectionDenied::new)?;
             self.holders.insert(connection, share);
         }

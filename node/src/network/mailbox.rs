@@ -6,7 +6,7 @@ pub(super) use backlog::Backlog;
 
 use super::{
     bans::{Banned, NotBannable},
-    ladder::Reach,
+    nat_status::Reach,
     other_rules::OtherRules,
     persistent_peers::{OtherKey, TargetError},
     resource::{Kind, Resource},

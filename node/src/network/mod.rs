@@ -43,8 +43,8 @@
 //! kept over a restart. Any one of the four ways alone is enough to join.
 //!
 //! # How others reach this node
-//! `climbing` finds out (AutoNAT), asks the router for a port (UPnP), takes relays, and leaves them once a hole is
-//! punched (DCUtR); `ladder` says which rung that is, and why.
+//! `nat` finds out (AutoNAT), asks the router for a port (UPnP), takes relays, and leaves them once a hole is
+//! punched (DCUtR); `nat_status` says which way works, and why.
 //!
 //! # Map
 //! `admissible` what an operator may name · [`wire`] every message and its bounds · `mailbox` what the network is asked
@@ -56,7 +56,7 @@
 //! upgrades · `traffic` bytes by protocol · `bans` and their file · `gate` who may connect · `filter` what may be
 //! dialled · `persistent_peers` whom the operator and neighbours named · `address_book`, `book_file`, `node_address`
 //! where others are · `outbound` whom to dial · `discovery` Kademlia · `resource` what can be provided ·
-//! `peer_exchange`, `rendezvous` · `climbing`, `ladder` being reached · `reachability` addresses · `control` the
+//! `peer_exchange`, `rendezvous` · `nat`, `nat_status` being reached · `ip_groups` addresses · `control` the
 //! operator's word, files and memory · `behaviour` protocols · `transports` TCP and QUIC · `codec` bytes on a stream ·
 //! `identity` the node's key · `backoff`, `recent`, `memory`, `small_file` tools
 //!
@@ -116,7 +116,6 @@ mod backoff;
 mod bans;
 mod behaviour;
 mod book_file;
-mod climbing;
 mod codec;
 mod compact;
 mod config;
@@ -127,9 +126,11 @@ mod filter;
 mod gate;
 mod gossip;
 mod identity;
-mod ladder;
+mod ip_groups;
 mod mailbox;
 mod memory;
+mod nat;
+mod nat_status;
 mod node_address;
 mod other_rules;
 mod outbound;
@@ -138,7 +139,6 @@ mod peers;
 mod persistent_peers;
 mod pool_snapshot;
 mod pool_sync;
-mod reachability;
 mod recent;
 mod recent_blocks;
 mod relay;
@@ -162,11 +162,11 @@ pub use bans::NotBannable;
 pub use behaviour::SetupError;
 pub use config::{DiscoveryConfig, NetworkConfig, NetworkFiles, ReachConfig};
 pub use identity::IdentityError;
-pub use ladder::Reach;
 pub use mailbox::{
     AddPeerError, AdmitError, BanError, BanInfo, FindError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo,
     PeerKind, Provider, RequestError,
 };
+pub use nat_status::Reach;
 pub use other_rules::OtherRules;
 pub use persistent_peers::{OtherKey, TargetError};
 pub use resource::{Kind, UnknownKind};

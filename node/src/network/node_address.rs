@@ -2,7 +2,7 @@
 //! taken in this form alone: no names (anyone can make a million of them), no relays, no nested addresses.
 
 use super::{
-    reachability,
+    ip_groups,
     wire::{KEY_BYTES, PeerAddress},
 };
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
@@ -66,7 +66,7 @@ impl NodeAddress {
     }
 
     fn checked(self, allow_private: bool) -> Option<Self> {
-        let reachable = reachability::is_reachable(&self.multiaddr(), allow_private);
+        let reachable = ip_groups::is_reachable(&self.multiaddr(), allow_private);
         (reachable && self.port != 0 && self.to_wire().is_some()).then_some(self)
     }
 
@@ -96,12 +96,12 @@ impl NodeAddress {
     /// What tells its neighbourhood from others: its group; where addresses are private, the place itself,
     /// for there all share one neighbourhood.
     pub(super) fn group_bytes(&self) -> Vec<u8> {
-        if reachability::is_private(self.ip) {
+        if ip_groups::is_private(self.ip) {
             return format!("{}|{}", self.ip, self.port).into_bytes();
         }
-        match reachability::group_of(self.ip) {
-            reachability::Group::V4(bytes) => bytes.to_vec(),
-            reachability::Group::V6(bytes) => bytes.to_vec(),
+        match ip_groups::group_of(self.ip) {
+            ip_groups::Group::V4(bytes) => bytes.to_vec(),
+            ip_groups::Group::V6(bytes) => bytes.to_vec(),
         }
     }
 }

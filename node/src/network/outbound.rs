@@ -9,9 +9,9 @@
 
 use super::{
     address_book::Table,
+    ip_groups::{self, Group},
     node_address::NodeAddress,
     peers::Peer,
-    reachability::{self, Group},
     service::Service,
 };
 use crate::clock;
@@ -323,7 +323,7 @@ impl Service {
             && !self.outbound.chosen.contains(&peer.id)
             && !self.outbound.feelers.contains(&peer.id)
             && !self.persistent_peers.is_named(&peer.id)
-            && !reachability::is_relayed(&peer.address)
+            && !ip_groups::is_relayed(&peer.address)
     }
 
     /// Marks whom to return to after a restart: those who have held a slot longest.
@@ -341,7 +341,7 @@ impl Service {
 
 /// The group of an address that can be told from others.
 fn public_group(address: &NodeAddress) -> Option<Group> {
-    Some(address.ip()).filter(|ip| !reachability::is_private(*ip)).map(reachability::group_of)
+    Some(address.ip()).filter(|ip| !ip_groups::is_private(*ip)).map(ip_groups::group_of)
 }
 
 /// Whether an address is in none of these groups; those that cannot be told apart are everywhere.
@@ -350,7 +350,7 @@ fn is_elsewhere(address: &NodeAddress, taken: &BTreeSet<Group>) -> bool {
 }
 
 fn group_of_peer(peer: &Peer) -> Option<Group> {
-    reachability::ip_of(&peer.address).filter(|ip| !reachability::is_private(*ip)).map(reachability::group_of)
+    ip_groups::ip_of(&peer.address).filter(|ip| !ip_groups::is_private(*ip)).map(ip_groups::group_of)
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use super::{
     backoff::Backoff,
     behaviour::Requests,
     codec::Received,
+    ip_groups,
     node_address::NodeAddress,
-    reachability,
     service::Service,
     traffic::Protocol,
     wire::{Addresses, GetAddresses, MAX_ADDRESSES, Message as _},
@@ -103,7 +103,7 @@ impl Service {
 
     fn take_addresses(&mut self, number: PeerNumber, answer: Addresses) {
         let Some(peer) = self.peers.get(number) else { return };
-        let source = reachability::neighbourhood(&peer.address);
+        let source = ip_groups::neighbourhood(&peer.address);
         let (own, allow_private) = (*self.swarm.local_peer_id(), self.book.allows_private());
         let places = answer.addresses.iter().filter_map(|wire| NodeAddress::from_wire(wire, allow_private));
         for address in places.filter(|address| address.peer() != own) {

@@ -1,7 +1,7 @@
 //! Whom to dial, and when: peers the operator named, for ever; boot nodes, while too few others are
 //! connected. Pure: the time is an argument.
 
-use super::reachability;
+use super::ip_groups;
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use std::{
     collections::BTreeMap,
@@ -90,7 +90,7 @@ pub(super) struct PersistentPeers(BTreeMap<PeerId, Target>);
 pub(super) fn parse(text: &str, own: PeerId) -> Result<(PeerId, Multiaddr), TargetError> {
     let got = || text.chars().take(160).collect::<String>();
     let address: Multiaddr = text.parse().map_err(|_| TargetError::NotAnAddress { got: got() })?;
-    let peer = reachability::peer_of(&address).ok_or_else(|| TargetError::NoPeerId { got: got() })?;
+    let peer = ip_groups::peer_of(&address).ok_or_else(|| TargetError::NoPeerId { got: got() })?;
     if peer == own { Err(TargetError::Own { got: got() }) } else { Ok((peer, address)) }
 }
 

@@ -1,7 +1,7 @@
 //! Rendezvous points: boot nodes, and whoever chooses to be one, keep registrations of nodes for a few hours.
 //! This node registers with the points it is connected to, and asks them for others while slots are free.
 
-use super::{address_book::Source, backoff::Backoff, node_address::NodeAddress, reachability, service::Service};
+use super::{address_book::Source, backoff::Backoff, ip_groups, node_address::NodeAddress, service::Service};
 use crate::{clock, verdict::Misbehaviour};
 use libp2p::{
     PeerId,
@@ -102,7 +102,7 @@ impl Service {
     fn take_registrations(&mut self, point: &PeerId, registrations: &[rendezvous::Registration]) {
         let Some(number) = self.peers.number(point) else { return };
         let Some(peer) = self.peers.get(number) else { return };
-        let source = reachability::neighbourhood(&peer.address);
+        let source = ip_groups::neighbourhood(&peer.address);
         if registrations.len() > REGISTRATIONS {
             return self.report(number, &Misbehaviour::WrongAnswer);
         }
@@ -118,7 +118,7 @@ impl Service {
             if places.is_empty()
                 && peer != own
                 && self.wants_peers()
-                && let Some(address) = addresses.iter().find(|address| reachability::is_relayed(address))
+                && let Some(address) = addresses.iter().find(|address| ip_groups::is_relayed(address))
             {
                 self.dial_relayed(peer, address.clone());
             }

@@ -6,14 +6,14 @@ use super::{
     answers::Counter,
     bans::Ban,
     behaviour::{Behaviour, Names, Requests},
-    climbing::Climbing,
     config::{NetworkConfig, NetworkFiles},
     control::Upkeep,
     discovery::Searches,
     filter::Filtered,
     gossip::{Judge, Judged},
-    ladder::Ladder,
     mailbox::{Backlog, Class, Message, NetworkEvent, NetworkInfo, PeerInfo, RequestError},
+    nat::Nat,
+    nat_status::NatStatus,
     node_address::NodeAddress,
     outbound::Outbound,
     peer_exchange::PeerExchange,
@@ -140,8 +140,8 @@ pub(super) struct Service {
     pub(super) points: Points,
     pub(super) searches: Searches,
     pub(super) pool_rounds: PoolRounds,
-    pub(super) ladder: Ladder,
-    pub(super) climbing: Climbing,
+    pub(super) nat_status: NatStatus,
+    pub(super) nat: Nat,
     pub(super) upkeep: Upkeep,
     /// Files being written.
     pub(super) saves: JoinSet<()>,
@@ -193,13 +193,13 @@ impl Service {
             known_txs: Recent::new(KNOWN_TXS),
             tx_batcher: TxBatcher::default(),
             outbound: Outbound::new(book.anchors(), now),
-            ladder: Ladder { allow_private: config.allow_private, said, ..Ladder::default() },
+            nat_status: NatStatus { allow_private: config.allow_private, said, ..NatStatus::default() },
             upkeep: Upkeep::new(config.max_memory_mib, now),
             peer_exchange: PeerExchange::default(),
             points: Points::default(),
             searches: Searches::default(),
             pool_rounds: PoolRounds::default(),
-            climbing: Climbing::default(),
+            nat: Nat::default(),
             saves: JoinSet::new(),
             config,
             files,
@@ -445,7 +445,7 @@ impl Service {
         let own = *self.swarm.local_peer_id();
         let full = |address: &Multiaddr| format!("{address}/p2p/{own}");
         let inbound = self.peers.iter().filter(|(_, peer)| peer.inbound).count();
-        let (reach, reach_reason) = self.ladder.verdict();
+        let (reach, reach_reason) = self.nat_status.verdict();
         let gate = &self.swarm.behaviour().gate;
         NetworkInfo {
             peer_id: own.to_string(),

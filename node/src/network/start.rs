@@ -11,9 +11,9 @@ use super::{
     gate::Gate,
     gossip::Judge,
     identity::{self, IdentityError},
+    ip_groups,
     mailbox::{EVENTS, MAILBOX, NetworkEvent, NetworkHandle},
     persistent_peers::{self, Reason, TargetError},
-    reachability,
     recent_blocks::RecentBlocks,
     service::{Inlets, Service, Setup},
     small_file, transports,
@@ -102,7 +102,7 @@ pub async fn spawn(
     let behaviour = Behaviour::new(&config, &names, &key, gate)?;
     let mut swarm = transports::swarm(key, psk, Filtered::new(behaviour, config.allow_private, psk.is_none()))?;
     for address in addresses("network.listen", &config.listen)? {
-        if psk.is_some() && reachability::is_quic(&address) {
+        if psk.is_some() && ip_groups::is_quic(&address) {
             tracing::info!(target: "cairn::network", %address, "not listening: QUIC knows no pre-shared key");
         } else {
             listen(&mut swarm, address)?;

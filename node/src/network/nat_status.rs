@@ -1,4 +1,4 @@
-//! How others reach this node: the rung of the ladder it stands on, and why. Pure.
+//! How others reach this node: the best way that works, and why. Pure.
 
 use libp2p::Multiaddr;
 use std::collections::BTreeSet;
@@ -36,7 +36,7 @@ impl Reach {
 
 /// What is known of it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ladder {
+pub(super) struct NatStatus {
     /// Whether this is a network of private addresses.
     pub(super) allow_private: bool,
     /// Whether it listens at all.
@@ -89,7 +89,7 @@ impl Bounded {
     }
 }
 
-impl Ladder {
+impl NatStatus {
     /// The rung, and why it is this one.
     pub(super) fn verdict(&self) -> (Reach, String) {
         let because = |reach, reason: &str| (reach, reason.to_owned());
@@ -147,52 +147,56 @@ mod tests {
 
     #[test]
     fn every_rung_is_told_with_its_reason() {
-        let mut ladder = Ladder { listens: true, ..Ladder::default() };
-        assert_eq!(ladder.verdict().0, Reach::OutboundOnly);
-        assert!(!ladder.needs_relay(), "nobody has tried yet");
-        ladder.refuted.insert(address(1));
-        assert!(ladder.needs_relay());
-        assert!(ladder.verdict().1.contains("could not dial it"), "{:?}", ladder.verdict());
-        ladder.relays.insert(address(2));
-        assert_eq!(ladder.verdict().0, Reach::Relayed);
-        ladder.punched = 2;
-        assert_eq!(ladder.verdict().0, Reach::HolePunched);
-        assert!(ladder.needs_relay(), "who stands on a relay keeps it");
-        ladder.mapped.insert(address(1));
-        assert_eq!(ladder.verdict().0, Reach::PortMapped);
-        ladder.confirmed.insert(address(1));
-        assert!(ladder.verdict().1.contains("others have dialled it"));
-        ladder.mapped.remove(&address(1));
-        assert_eq!(ladder.verdict().0, Reach::Public);
-        assert!(!ladder.needs_relay());
+        let mut nat_status = NatStatus { listens: true, ..NatStatus::default() };
+        assert_eq!(nat_status.verdict().0, Reach::OutboundOnly);
+        assert!(!nat_status.needs_relay(), "nobody has tried yet");
+        nat_status.refuted.insert(address(1));
+        assert!(nat_status.needs_relay());
+        assert!(nat_status.verdict().1.contains("could not dial it"), "{:?}", nat_status.verdict());
+        nat_status.relays.insert(address(2));
+        assert_eq!(nat_status.verdict().0, Reach::Relayed);
+        nat_status.punched = 2;
+        assert_eq!(nat_status.verdict().0, Reach::HolePunched);
+        assert!(nat_status.needs_relay(), "who stands on a relay keeps it");
+        nat_status.mapped.insert(address(1));
+        assert_eq!(nat_status.verdict().0, Reach::PortMapped);
+        nat_status.confirmed.insert(address(1));
+        assert!(nat_status.verdict().1.contains("others have dialled it"));
+        nat_status.mapped.remove(&address(1));
+        assert_eq!(nat_status.verdict().0, Reach::Public);
+        assert!(!nat_status.needs_relay());
     }
 
     #[test]
     fn who_listens_nowhere_needs_a_relay_and_who_was_told_does_not() {
-        let mut ladder = Ladder { allow_private: true, ..Ladder::default() };
-        assert!(ladder.needs_relay() && ladder.verdict().1.contains("listens nowhere"));
-        ladder.said = true;
-        assert_eq!((ladder.verdict().0, ladder.needs_relay()), (Reach::Public, false));
-        let local = Ladder { allow_private: true, listens: true, ..Ladder::default() };
+        let mut nat_status = NatStatus { allow_private: true, ..NatStatus::default() };
+        assert!(nat_status.needs_relay() && nat_status.verdict().1.contains("listens nowhere"));
+        nat_status.said = true;
+        assert_eq!((nat_status.verdict().0, nat_status.needs_relay()), (Reach::Public, false));
+        let local = NatStatus { allow_private: true, listens: true, ..NatStatus::default() };
         assert_eq!(local.verdict().0, Reach::Public);
     }
 
     #[test]
     fn a_router_that_drops_what_nobody_asked_for_is_no_reason_to_wait_for_ever() {
-        let mut ladder = Ladder { listens: true, ..Ladder::default() };
-        assert!(!ladder.needs_relay());
-        ladder.unanswered = true;
-        assert!(ladder.needs_relay() && ladder.verdict().1.contains("got through"), "{:?}", ladder.verdict());
-        ladder.confirmed.insert(address(1));
-        assert_eq!((ladder.verdict().0, ladder.needs_relay()), (Reach::Public, false), "the control");
+        let mut nat_status = NatStatus { listens: true, ..NatStatus::default() };
+        assert!(!nat_status.needs_relay());
+        nat_status.unanswered = true;
+        assert!(
+            nat_status.needs_relay() && nat_status.verdict().1.contains("got through"),
+            "{:?}",
+            nat_status.verdict()
+        );
+        nat_status.confirmed.insert(address(1));
+        assert_eq!((nat_status.verdict().0, nat_status.needs_relay()), (Reach::Public, false), "the control");
     }
 
     #[test]
     fn a_boot_node_that_dials_nobody_is_public_once_somebody_came() {
-        let mut ladder = Ladder { listens: true, unanswered: true, ..Ladder::default() };
-        assert_eq!(ladder.verdict().0, Reach::OutboundOnly, "the control");
-        ladder.reached = true;
-        assert_eq!((ladder.verdict().0, ladder.needs_relay()), (Reach::Public, false));
+        let mut nat_status = NatStatus { listens: true, unanswered: true, ..NatStatus::default() };
+        assert_eq!(nat_status.verdict().0, Reach::OutboundOnly, "the control");
+        nat_status.reached = true;
+        assert_eq!((nat_status.verdict().0, nat_status.needs_relay()), (Reach::Public, false));
     }
 
     #[test]

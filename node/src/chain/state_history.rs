@@ -31,7 +31,7 @@ const KEPT_AT_LEAST: usize = 8;
 
 /// What the last blocks changed, oldest first.
 #[derive(Default)]
-pub(super) struct RecentStates {
+pub(super) struct StateHistory {
     /// Whether somebody asked, so that `blocks` is kept.
     kept: bool,
     blocks: VecDeque<Undone>,
@@ -50,7 +50,7 @@ struct Undone {
     update: TreeUpdate,
 }
 
-impl RecentStates {
+impl StateHistory {
     /// Reads the last blocks' undo records, unless that was done before. `state` is the one at `tip`; it comes back as
     /// it was, save after an error, which ends the writer.
     pub(super) fn load(&mut self, store: &ChainStore, state: &mut State, tip: &ChainContext) -> Result<(), StoreError> {

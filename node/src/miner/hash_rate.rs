@@ -7,12 +7,12 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// Counts of attempts at moments since some start.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
+pub(super) struct HashRate {
     /// Within the window, and the last before it. One is added a second, so they are few.
     samples: VecDeque<(Duration, u64)>,
 }
 
-impl Meter {
+impl HashRate {
     /// Adds the number of all attempts up to `at`.
     pub fn sample(&mut self, at: Duration, attempts: u64) {
         self.samples.push_back((at, attempts));
@@ -37,16 +37,16 @@ mod tests {
 
     #[test]
     fn the_rate_is_that_of_the_last_seconds() {
-        let mut meter = Meter::default();
-        assert_eq!(meter.rate().to_bits(), 0f64.to_bits());
+        let mut hash_rate = HashRate::default();
+        assert_eq!(hash_rate.rate().to_bits(), 0f64.to_bits());
         for second in 0..=20 {
-            meter.sample(Duration::from_secs(second), second * 500);
+            hash_rate.sample(Duration::from_secs(second), second * 500);
         }
-        assert!((meter.rate() - 500.0).abs() < 1e-9);
+        assert!((hash_rate.rate() - 500.0).abs() < 1e-9);
         for second in 21..=40 {
-            meter.sample(Duration::from_secs(second), 10_000);
+            hash_rate.sample(Duration::from_secs(second), 10_000);
         }
-        assert!(meter.rate().abs() < 1e-9, "nothing for longer than the window");
-        assert_eq!(meter.samples.len(), 11);
+        assert!(hash_rate.rate().abs() < 1e-9, "nothing for longer than the window");
+        assert_eq!(hash_rate.samples.len(), 11);
     }
 }

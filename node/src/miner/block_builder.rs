@@ -2,8 +2,8 @@
 
 use super::{
     mailbox::{Generate, GenerateError, Generated},
-    neighbours::Announce,
     plan::{Pause, plan_generated},
+    ports::Announce,
 };
 use crate::{
     chain::{BlockBody, BlockOutcome, ChainError, ChainHandle, HeaderOutcome, Template, TemplateRequest},
@@ -56,13 +56,13 @@ impl From<PoolStopped> for Stopping {
 
 /// Makes blocks on the tip.
 #[derive(Clone)]
-pub(super) struct Maker<N> {
+pub(super) struct BlockBuilder<N> {
     pub chain: ChainHandle,
     pub pool: PoolHandle,
     pub network: N,
 }
 
-impl<N: Announce> Maker<N> {
+impl<N: Announce> BlockBuilder<N> {
     pub fn spec(&self) -> &ChainSpec {
         self.chain.reader().spec()
     }

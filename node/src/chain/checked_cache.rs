@@ -13,7 +13,7 @@ const BYTES: usize = 64 << 20;
 /// An id commits to every byte, the signature's too, so what is found here is the transaction itself.
 /// Whoever floods this with valid transactions costs others a second look at theirs, and nothing more.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct CheckedCache {
     checked: HashMap<TxId, CheckedTransaction>,
     /// In order of arrival; an id may be taken out of `checked` before its turn comes.
     order: VecDeque<TxId>,
@@ -21,7 +21,7 @@ pub(super) struct Known {
     bytes: usize,
 }
 
-impl Known {
+impl CheckedCache {
     /// A checked transaction.
     pub(super) fn get(&self, txid: &TxId) -> Option<&CheckedTransaction> {
         self.checked.get(txid)
@@ -60,17 +60,17 @@ mod tests {
         let spec = easy_network();
         let make = |nonce| payment(&spec, &key(1), nonce, key(2).address(), 1, 1_000);
         let mut all = checked(&spec, (0..3).map(make).collect()).into_iter();
-        let mut known = Known::default();
+        let mut cache = CheckedCache::default();
         let (first, second) = (all.next().expect("three"), all.next().expect("three"));
-        known.insert(first.clone());
-        known.insert(second.clone());
-        known.remove(&second.txid());
-        assert!(known.get(&first.txid()).is_some() && known.get(&second.txid()).is_none());
+        cache.insert(first.clone());
+        cache.insert(second.clone());
+        cache.remove(&second.txid());
+        assert!(cache.get(&first.txid()).is_some() && cache.get(&second.txid()).is_none());
         // As if so many others had come since.
-        known.order.resize(CAPACITY, second.txid());
-        known.insert(all.next().expect("three"));
-        assert!(known.get(&first.txid()).is_none());
-        assert_eq!((known.order.len(), known.checked.len()), (CAPACITY, 1));
+        cache.order.resize(CAPACITY, second.txid());
+        cache.insert(all.next().expect("three"));
+        assert!(cache.get(&first.txid()).is_none());
+        assert_eq!((cache.order.len(), cache.checked.len()), (CAPACITY, 1));
     }
 
     /// What is only tried out is remembered, too, and never enters a pool that bounds its bytes.
@@ -79,16 +79,16 @@ mod tests {
         let spec = easy_network();
         let make = |nonce| payment(&spec, &key(1), nonce, key(2).address(), 1, 1_000);
         let all = checked(&spec, (0..2).map(make).collect());
-        let mut known = Known::default();
-        known.insert(all[0].clone());
-        known.insert(all[0].clone());
-        assert_eq!(known.bytes, all[0].transaction().size(), "counted once");
+        let mut cache = CheckedCache::default();
+        cache.insert(all[0].clone());
+        cache.insert(all[0].clone());
+        assert_eq!(cache.bytes, all[0].transaction().size(), "counted once");
         // As if the others were as large as is allowed.
-        known.bytes = BYTES;
-        known.insert(all[1].clone());
-        assert!(known.get(&all[0].txid()).is_none(), "the oldest made room");
-        known.remove(&all[1].txid());
-        known.remove(&all[1].txid());
-        assert_eq!(known.checked.len(), 0);
+        cache.bytes = BYTES;
+        cache.insert(all[1].clone());
+        assert!(cache.get(&all[0].txid()).is_none(), "the oldest made room");
+        cache.remove(&all[1].txid());
+        cache.remove(&all[1].txid());
+        assert_eq!(cache.checked.len(), 0);
     }
 }

@@ -1,9 +1,9 @@
 //! Becoming reachable, rung by rung: AutoNAT finds out, the router is asked for a port (UPnP), a relay passes
-//! connections on, and two who meet there try to connect directly (DCUtR). The verdict is [`Ladder`]'s.
+//! connections on, and two who meet there try to connect directly (DCUtR). The verdict is [`NatStatus`]'s.
 //!
-//! [`Ladder`]: super::ladder::Ladder
+//! [`NatStatus`]: super::nat_status::NatStatus
 
-use super::{behaviour::BehaviourEvent, reachability, service::Service};
+use super::{behaviour::BehaviourEvent, ip_groups, service::Service};
 use libp2p::{
     Multiaddr, PeerId, autonat,
     core::{ConnectedPoint, transport::ListenerId},
@@ -34,7 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Relays in use.
 #[derive(Debug, Default)]
-pub(super) struct Climbing {
+pub(super) struct Nat {
     /// Where this node listens through relays: the relay, and its address once it is accepted.
     relays: HashMap<ListenerId, (PeerId, Option<Multiaddr>)>,
     /// Connections through relays, to be closed once a direct one stands.
@@ -54,7 +54,7 @@ struct Circuit {
     dialled: Option<Multiaddr>,
 }
 
-impl Climbing {
+impl Nat {
     /// Notes a new connection.
     pub(super) fn connected(&mut self, connection: ConnectionId, peer: PeerId, endpoint: &ConnectedPoint) {
         if endpoint.is_relayed() {
@@ -68,23 +68,23 @@ impl Service {
     /// Takes a relay when others cannot reach this node without.
     pub(super) fn climb(&mut self, now: Instant) {
         self.meet_again(now);
-        if !self.config.reach.relay || self.climbing.look.is_some_and(|look| look > now) {
+        if !self.config.reach.relay || self.nat.look.is_some_and(|look| look > now) {
             return;
         }
-        self.climbing.look = Some(now + LOOK_EVERY);
+        self.nat.look = Some(now + LOOK_EVERY);
         self.doubt(now);
-        if !self.ladder.needs_relay() || self.climbing.relays.len() >= RELAYS {
+        if !self.nat_status.needs_relay() || self.nat.relays.len() >= RELAYS {
             return;
         }
-        let is_used = |id: &PeerId| self.climbing.relays.values().any(|(relay, _)| relay == id);
+        let is_used = |id: &PeerId| self.nat.relays.values().any(|(relay, _)| relay == id);
         // Only where this node dialled is the address one at which others find the relay, too.
         let relay = self.peers.iter().map(|(_, peer)| peer).find(|peer| {
-            peer.speaks.relay && !peer.inbound && !reachability::is_relayed(&peer.address) && !is_used(&peer.id)
+            peer.speaks.relay && !peer.inbound && !ip_groups::is_relayed(&peer.address) && !is_used(&peer.id)
         });
         let Some((id, address)) = relay.map(|peer| (peer.id, peer.address.clone())) else { return };
         let plain = address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect::<Multiaddr>();
         match self.swarm.listen_on(plain.with(Protocol::P2p(id)).with(Protocol::P2pCircuit)) {
-            Ok(listener) => drop(self.climbing.relays.insert(listener, (id, None))),
+            Ok(listener) => drop(self.nat.relays.insert(listener, (id, None))),
             Err(error) => tracing::debug!(target: "cairn::network", relay = %id, %error, "not asking a relay"),
         }
     }
@@ -92,7 +92,7 @@ impl Service {
     /// Somebody has connected: when that led to a public address of this machine, no router is in between.
     pub(super) fn note_reached(&mut self, endpoint: &ConnectedPoint) {
         if let ConnectedPoint::Listener { local_addr, .. } = endpoint {
-            self.ladder.reached |= reachability::is_reachable(local_addr, false) && !endpoint.is_relayed();
+            self.nat_status.reached |= ip_groups::is_reachable(local_addr, false) && !endpoint.is_relayed();
         }
     }
 
@@ -101,26 +101,26 @@ impl Service {
     fn doubt(&mut self, now: Instant) {
         let asks = self.config.reach.autonat && !self.config.allow_private;
         if !asks || !self.peers.iter().any(|(_, peer)| peer.speaks.dials_back && !peer.inbound) {
-            self.climbing.asked = None;
+            self.nat.asked = None;
             return;
         }
-        let asked = *self.climbing.asked.get_or_insert(now);
+        let asked = *self.nat.asked.get_or_insert(now);
         let is_over = now.saturating_duration_since(asked) >= DOUBTED;
-        self.ladder.unanswered = is_over && self.ladder.confirmed.is_empty();
+        self.nat_status.unanswered = is_over && self.nat_status.confirmed.is_empty();
     }
 
     /// A connection has ended. A relay ends each before long; whoever was of use there is met again.
     pub(super) fn on_circuit_closed(&mut self, connection: ConnectionId, peer: &PeerId, is_last: bool) {
-        let Some(Circuit { dialled: Some(address), .. }) = self.climbing.relayed.remove(&connection) else { return };
+        let Some(Circuit { dialled: Some(address), .. }) = self.nat.relayed.remove(&connection) else { return };
         let is_useful = self.peers.by_id_mut(peer).is_some_and(|peer| peer.has_been_useful());
-        if is_last && is_useful && self.climbing.again.len() < RELAYED_PEERS {
-            self.climbing.again.push((*peer, address, Instant::now() + MEET_AGAIN));
+        if is_last && is_useful && self.nat.again.len() < RELAYED_PEERS {
+            self.nat.again.push((*peer, address, Instant::now() + MEET_AGAIN));
         }
     }
 
     fn meet_again(&mut self, now: Instant) {
         let is_due = |(_, _, due): &mut (PeerId, Multiaddr, Instant)| *due <= now;
-        let due: Vec<_> = self.climbing.again.extract_if(.., is_due).collect();
+        let due: Vec<_> = self.nat.again.extract_if(.., is_due).collect();
         for (peer, address, _) in due {
             self.dial_relayed(peer, address);
         }
@@ -128,27 +128,27 @@ impl Service {
 
     /// This node listens somewhere new; through a relay it does so once the relay has accepted.
     pub(super) fn on_listening(&mut self, listener: ListenerId, address: Multiaddr) {
-        if let Some((relay, accepted)) = self.climbing.relays.get_mut(&listener) {
+        if let Some((relay, accepted)) = self.nat.relays.get_mut(&listener) {
             tracing::info!(target: "cairn::network", %relay, %address, "a relay passes connections on");
             *accepted = Some(address.clone());
-            self.ladder.relays.insert(address.clone());
+            self.nat_status.relays.insert(address.clone());
             self.swarm.add_external_address(address);
             self.points.register_again();
             return;
         }
-        self.ladder.listens = true;
+        self.nat_status.listens = true;
         // A routable address of our own interface: others reach it unless a firewall says no.
-        if reachability::is_reachable(&address, self.config.allow_private) {
+        if ip_groups::is_reachable(&address, self.config.allow_private) {
             self.swarm.add_external_address(address);
         }
     }
 
     /// This node listens somewhere no more.
     pub(super) fn on_not_listening(&mut self, listener: ListenerId) {
-        if let Some((relay, accepted)) = self.climbing.relays.remove(&listener) {
+        if let Some((relay, accepted)) = self.nat.relays.remove(&listener) {
             tracing::info!(target: "cairn::network", %relay, "a relay passes connections on no more");
             if let Some(address) = accepted {
-                self.ladder.relays.remove(&address);
+                self.nat_status.relays.remove(&address);
                 self.swarm.remove_external_address(&address);
             }
         }
@@ -156,7 +156,7 @@ impl Service {
 
     /// Dials a peer through a relay that somebody named: only few, for relays are scarce.
     pub(super) fn dial_relayed(&mut self, peer: PeerId, address: Multiaddr) {
-        let relayed = self.peers.iter().filter(|(_, peer)| reachability::is_relayed(&peer.address)).count();
+        let relayed = self.peers.iter().filter(|(_, peer)| ip_groups::is_relayed(&peer.address)).count();
         if !self.config.reach.relay || relayed >= RELAYED_PEERS || self.swarm.is_connected(&peer) {
             return;
         }
@@ -174,21 +174,21 @@ impl Service {
             BehaviourEvent::Autonat(autonat::v2::client::Event { tested_addr, result, server, .. }) => match result {
                 Ok(()) => {
                     tracing::info!(target: "cairn::network", address = %tested_addr, by = %server, "others reach this node");
-                    self.ladder.refuted.remove(&tested_addr);
-                    self.ladder.confirmed.insert(tested_addr);
+                    self.nat_status.refuted.remove(&tested_addr);
+                    self.nat_status.confirmed.insert(tested_addr);
                 }
                 Err(error) => {
                     tracing::debug!(target: "cairn::network", address = %tested_addr, %error, "not reached when asked to dial");
-                    self.ladder.confirmed.remove(&tested_addr);
-                    self.ladder.refuted.insert(tested_addr);
+                    self.nat_status.confirmed.remove(&tested_addr);
+                    self.nat_status.refuted.insert(tested_addr);
                 }
             },
             BehaviourEvent::Upnp(event) => match event {
-                upnp::Event::NewExternalAddr { external_addr, .. } => self.ladder.mapped.insert(external_addr),
-                upnp::Event::ExpiredExternalAddr { external_addr, .. } => self.ladder.mapped.remove(&external_addr),
-                upnp::Event::GatewayNotFound => self.ladder.router = Some("no router speaks UPnP"),
+                upnp::Event::NewExternalAddr { external_addr, .. } => self.nat_status.mapped.insert(external_addr),
+                upnp::Event::ExpiredExternalAddr { external_addr, .. } => self.nat_status.mapped.remove(&external_addr),
+                upnp::Event::GatewayNotFound => self.nat_status.router = Some("no router speaks UPnP"),
                 upnp::Event::NonRoutableGateway => {
-                    self.ladder.router = Some("the router itself is behind another one");
+                    self.nat_status.router = Some("the router itself is behind another one");
                 }
             },
             BehaviourEvent::Dcutr(dcutr::Event { remote_peer_id, result }) => match result {
@@ -208,11 +208,11 @@ impl Service {
     /// A direct connection stands where there was one through a relay: the relay is left to others.
     fn on_punched(&mut self, peer: PeerId, direct: ConnectionId) {
         tracing::info!(target: "cairn::network", %peer, "a hole was punched");
-        self.ladder.punched = self.ladder.punched.saturating_add(1);
+        self.nat_status.punched = self.nat_status.punched.saturating_add(1);
         let through_relay = |(connection, circuit): (&ConnectionId, &Circuit)| {
             (circuit.peer == peer && *connection != direct).then_some(*connection)
         };
-        let left: Vec<ConnectionId> = self.climbing.relayed.iter().filter_map(through_relay).collect();
+        let left: Vec<ConnectionId> = self.nat.relayed.iter().filter_map(through_relay).collect();
         for connection in left {
             self.swarm.close_connection(connection);
         }
