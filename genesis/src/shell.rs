@@ -60,8 +60,14 @@ const WIDEST_LABEL: usize = 24;
 pub fn complete_and_fold(sentence: &str, program: &str, complete: impl Fn(&str) -> String, columns: usize) -> String {
     let keep = |command: &str| complete(command).replace(' ', &KEPT_SPACE.to_string());
     let text = complete_commands(sentence, program, keep);
-    let lines: Vec<String> = text.split('\n').map(|line| fold(line, columns)).collect();
+    let lines: Vec<String> = text.split('\n').map(|line| fold(&keep_last_command(line, program), columns)).collect();
     lines.join("\n").replace(KEPT_SPACE, " ")
+}
+
+/// A line may end in a command that was complete before.
+fn keep_last_command(line: &str, program: &str) -> String {
+    let (before, command) = line.split_at(line.find(&format!("{program} --")).unwrap_or(line.len()));
+    before.to_owned() + &command.replace(' ', &KEPT_SPACE.to_string())
 }
 
 fn fold(line: &str, columns: usize) -> String {
@@ -79,6 +85,7 @@ fn fold(line: &str, columns: usize) -> String {
             folded.push(' ');
             width += 1 + length;
         } else {
+            folded.truncate(folded.trim_end_matches(' ').len());
             folded.push('\n');
             folded.extend(std::iter::repeat_n(' ', start));
             width = start + length;
@@ -119,6 +126,7 @@ mod tests {
             ("one two three four five six", "one two three four\nfive six"),
             ("  one two three four five", "  one two three four\n  five"),
             ("try `wallet new`, or not at all", "try\nwallet --chain local new,\nor not at all"),
+            ("Next: go on with wallet --chain local new", "Next: go on with\nwallet --chain local new"),
             ("a\nb", "a\nb"),
             ("", ""),
         ] {
