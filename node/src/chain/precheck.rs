@@ -35,7 +35,7 @@ use std::{
     },
     time::Instant,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Bytes of blocks, as they are encoded, between their arrival and the writer's turn: two of its runs, so that there is
 /// work for the other cores until it has connected one. Checked, they take about three times as much.
@@ -55,8 +55,6 @@ const AT_ONCE: usize = 1 << 16;
 const LOADED: usize = 4096;
 /// Keys that each worker remembers, of about 100 bytes.
 const KEYS: usize = 8192;
-/// Tables of remembered keys for the pool: as many as it has gatherings on their way.
-const POOL_KEYS: usize = 2;
 
 thread_local! {
     /// Each worker's own: nobody waits for another's.
@@ -189,6 +187,8 @@ pub(super) struct Precheck {
     checker: Arc<Checker>,
     workers: Workers,
     rooms: Rooms,
+    /// Checks for the pool at once: one for each core. Callers of JSON-RPC start them, too, and each needs a table of keys.
+    pool_checks: Arc<Semaphore>,
 }
 
 /// What the workers work with.
@@ -205,7 +205,8 @@ struct Checker {
 impl Precheck {
     /// Gives the workers what they need to work on blocks.
     pub(super) fn new(workers: Workers, spec: Arc<ChainSpec>) -> Self {
-        Self { checker: Arc::new(Checker::new(spec)), workers, rooms: Rooms::new(IN_FLIGHT_BYTES) }
+        let pool_checks = Arc::new(Semaphore::new(workers.0.current_num_threads()));
+        Self { checker: Arc::new(Checker::new(spec)), workers, rooms: Rooms::new(IN_FLIGHT_BYTES), pool_checks }
     }
 
     /// Starts checking a block, which ends with the writer's answer. Waits while too many are in flight.
@@ -276,8 +277,14 @@ impl Precheck {
         &self,
         transactions: Vec<Transaction>,
     ) -> Result<Vec<Result<CheckedTransaction, TxError>>, ChainError> {
+        let permit = self.pool_checks.clone().acquire_owned().await.map_err(|_| ChainError::Stopping)?;
         let checker = self.checker.clone();
-        tokio::task::spawn_blocking(move || checker.check_each(transactions)).await.map_err(|_| ChainError::Stopping)
+        let check = move || {
+            // Held to the end, also when whoever asked is gone.
+            let _permit = permit;
+            checker.check_each(transactions)
+        };
+        tokio::task::spawn_blocking(check).await.map_err(|_| ChainError::Stopping)
     }
 }
 
@@ -347,12 +354,9 @@ impl Checker {
         idle.unwrap_or_else(|| KeyCache::new(KEYS))
     }
 
-    /// Leaves them to the next, unless there are enough.
+    /// Leaves them to the next.
     fn leave_keys(&self, keys: KeyCache) {
-        let mut idle = self.pool_keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < POOL_KEYS {
-            idle.push(keys);
-        }
+        self.pool_keys.lock().unwrap_or_else(PoisonError::into_inner).push(keys);
     }
 
     /// Checks transactions as one batch and, when one of them is invalid, each by itself: whoever mixes bad
@@ -429,6 +433,22 @@ mod tests {
         let last = checker.check_all(Share::One, Candidate::new_each(all.split_off(6))).err();
         let index = BATCH - 6;
         assert_eq!(last, Some(BlockError::Transaction { index, error: TxError::Version { got: 8 } }), "the control");
+    }
+
+    /// Each check takes a table of keys of a megabyte, and anybody may start hundreds of them by JSON-RPC.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_more_checks_for_the_pool_run_at_once_than_there_are_cores() {
+        let spec = Arc::new(easy_network());
+        let precheck = Precheck::new(Workers::start().expect("threads"), spec.clone());
+        let checks = (0..200).map(|nonce| {
+            let (precheck, one) = (precheck.clone(), payment(&spec, &key(1), nonce, key(2).address(), 10, 1_000));
+            tokio::spawn(async move { precheck.check_transactions(vec![one]).await })
+        });
+        for check in checks.collect::<Vec<_>>() {
+            assert!(check.await.expect("no panic").expect("an answer").iter().all(Result::is_ok));
+        }
+        let tables = precheck.checker.pool_keys.lock().unwrap_or_else(PoisonError::into_inner).len();
+        assert!((1..=precheck.workers.0.current_num_threads()).contains(&tables), "{tables}");
     }
 
     #[test]
