@@ -101,12 +101,11 @@ async fn a_disk_that_fails_full_or_read_only_stops_the_node_with_the_cause_named
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_read_only_disk_is_refused_at_the_start() {
-    let mut disk = match SmallDisk::new(512) {
-        Ok(disk) => disk,
-        Err(reason) => return eprintln!("skipped: no small disk can be had here: {reason}"),
-    };
+/// A node that has made two blocks and ended, on a disk that can no longer be written to; `None`, and says so, where no
+/// such disk can be had.
+async fn stopped_on_a_read_only_disk() -> Option<(SmallDisk, Arc<TestNetwork>, Node)> {
+    let made = SmallDisk::new(512).inspect_err(|reason| eprintln!("skipped: no small disk can be had here: {reason}"));
+    let mut disk = made.ok()?;
     let network = Arc::new(TestNetwork::new());
     let data = disk.path().join("data");
     fs::create_dir(&data).expect("an empty disk");
@@ -114,6 +113,13 @@ async fn a_read_only_disk_is_refused_at_the_start() {
     node.generate(2, 0).await;
     assert!(node.terminate().await.success());
     disk.set_read_only(true);
+    Some((disk, network, node))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_only_disk_is_refused_at_the_start() {
+    let Some((mut disk, network, mut node)) = stopped_on_a_read_only_disk().await else { return };
+    let data = node.directory().to_owned();
     let (code, said) = refused(command(&network, &data, free_port(), free_port(), &[])).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("Read-only file system") && said.contains("--data-dir"), "{said}");
@@ -124,17 +130,8 @@ async fn a_read_only_disk_is_refused_at_the_start() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_reads_a_stopped_nodes_database_does_so_on_a_read_only_disk_or_says_what_it_needs() {
-    let mut disk = match SmallDisk::new(512) {
-        Ok(disk) => disk,
-        Err(reason) => return eprintln!("skipped: no small disk can be had here: {reason}"),
-    };
-    let network = Arc::new(TestNetwork::new());
-    let data = disk.path().join("data");
-    fs::create_dir(&data).expect("an empty disk");
-    let mut node = Node::start_in(&network, "node", &data, &[]).await;
-    node.generate(2, 0).await;
-    assert!(node.terminate().await.success());
-    disk.set_read_only(true);
+    let Some((mut disk, network, node)) = stopped_on_a_read_only_disk().await else { return };
+    let data = node.directory().to_owned();
     let elsewhere = |name: &str| network.directory().join(name).display().to_string();
     for (arguments, expected) in [
         (&["db", "check"][..], Ok(())),

@@ -1,5 +1,7 @@
 //! Why a command failed: one enum over the modules' errors, with a kind for programs and an exit code.
 
+mod sentences;
+
 use crate::{
     client::ClientError,
     commands::receipt::ReceiptFileError,
@@ -23,10 +25,7 @@ use crate::{
 use cairn_genesis::shell::quoted;
 use cairn_ledger::{address::AddressError, hash::TxId, units::Amount};
 use cairn_rpc::types::TxState;
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::PathBuf};
 
 /// The exit code of a command that was refused or failed.
 pub const FAILED: u8 = 1;
@@ -187,7 +186,7 @@ pub enum WalletError {
         why: String,
     },
     /// A payment like one that is open.
-    #[error("{}", in_the_way(payments, resend))]
+    #[error("{}", sentences::in_the_way(payments, resend))]
     InTheWay {
         /// The earlier ones, those that the owner was not told of first.
         payments: Vec<InTheWay>,
@@ -195,7 +194,7 @@ pub enum WalletError {
         resend: String,
     },
     /// A payment may be hidden in a line of the journal that cannot be read.
-    #[error("{}", damaged_journal(path, lines))]
+    #[error("{}", sentences::damaged_journal(path, lines))]
     DamagedJournal {
         /// The journal.
         path: PathBuf,
@@ -375,40 +374,6 @@ pub enum WalletError {
     /// Nobody takes what is to be shown.
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
-}
-
-/// What earlier payments of the same purpose mean for a new one.
-fn in_the_way(payments: &[InTheWay], resend: &str) -> String {
-    let Some(first) = payments.first() else { return String::new() };
-    let txid = first.txid;
-    let said = match first.why {
-        Hindrance::Mined { height } => format!(
-            "the same amount was paid to the same receiver already, and nobody had been told: {txid} is in block {height}"
-        ),
-        Hindrance::Open => format!(
-            "a payment of the same amount to the same receiver is open: {txid} may still be mined; to hand that one over \
-             once more: {resend}"
-        ),
-        Hindrance::Unsettled { left } => format!(
-            "a payment of the same amount to the same receiver, {txid}, is over by the newest blocks, and they may still \
-             be replaced: wait for {left} more, and send then"
-        ),
-    };
-    let others: Vec<String> = payments.iter().skip(1).map(|other| other.txid.to_string()).collect();
-    let others = if others.is_empty() { String::new() } else { format!(" (beside it: {})", others.join(", ")) };
-    format!("{said}{others}. To pay a second time, add --again")
-}
-
-/// What it means that lines of the journal cannot be read, and what to do.
-fn damaged_journal(path: &Path, lines: &[usize]) -> String {
-    let numbers: Vec<String> = lines.iter().take(5).map(ToString::to_string).collect();
-    let (numbers, path) = (numbers.join(", "), quoted(&path.display().to_string()));
-    let more = if lines.len() > 5 { " and more" } else { "" };
-    format!(
-        "the journal {path} is damaged: {numbers}{more} of its lines by number cannot be read, and a payment there may be \
-         open, so that another like it would pay twice. Look at them with sed -n LINEp {path}, or bring the file back from \
-         a backup; to pay all the same, add --again"
-    )
 }
 
 impl WalletError {
