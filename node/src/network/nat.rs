@@ -1,4 +1,4 @@
-//! Becoming reachable, rung by rung: AutoNAT finds out, the router is asked for a port (UPnP), a relay passes
+//! NAT traversal: AutoNAT finds out, the router is asked for a port (UPnP), a relay passes
 //! connections on, and two who meet there try to connect directly (DCUtR). The verdict is [`NatStatus`]'s.
 //!
 //! [`NatStatus`]: super::nat_status::NatStatus
@@ -66,7 +66,7 @@ impl Nat {
 
 impl Service {
     /// Takes a relay when others cannot reach this node without.
-    pub(super) fn climb(&mut self, now: Instant) {
+    pub(super) fn find_relay(&mut self, now: Instant) {
         self.meet_again(now);
         if !self.config.reach.relay || self.nat.look.is_some_and(|look| look > now) {
             return;

@@ -90,7 +90,7 @@ impl Bounded {
 }
 
 impl NatStatus {
-    /// The rung, and why it is this one.
+    /// How others reach it, and why in this way.
     pub(super) fn verdict(&self) -> (Reach, String) {
         let because = |reach, reason: &str| (reach, reason.to_owned());
         if self.said {
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rung_is_told_with_its_reason() {
+    fn each_way_is_told_with_its_reason() {
         let mut nat_status = NatStatus { listens: true, ..NatStatus::default() };
         assert_eq!(nat_status.verdict().0, Reach::OutboundOnly);
         assert!(!nat_status.needs_relay(), "nobody has tried yet");

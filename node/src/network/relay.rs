@@ -84,7 +84,7 @@ impl Service {
     }
 
     /// Sends the batches whose time has come.
-    pub(super) fn flush_outbox(&mut self) {
+    pub(super) fn flush_batches(&mut self) {
         let now = Instant::now();
         while let Some(batch) = self.tx_batcher.next(now) {
             match self.swarm.behaviour_mut().gossip.publish(self.names.txs.hash(), batch.to_bytes()) {

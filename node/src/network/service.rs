@@ -214,7 +214,7 @@ impl Service {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let (outbox_due, upload_due) = (self.tx_batcher.due(), self.counter.due());
+            let (batches_due, upload_due) = (self.tx_batcher.due(), self.counter.due());
             tokio::select! {
                 () = shutdown.requested() => break,
                 event = self.swarm.select_next_some() => self.on_swarm_event(event),
@@ -243,11 +243,11 @@ impl Service {
                         room.send(event);
                     }
                 }
-                () = sleep_until(outbox_due), if outbox_due.is_some() => {}
+                () = sleep_until(batches_due), if batches_due.is_some() => {}
                 () = sleep_until(upload_due), if upload_due.is_some() => self.serve_next(),
                 _ = tick.tick() => self.on_tick(),
             }
-            self.flush_outbox();
+            self.flush_batches();
         }
         self.save_all().await;
         Ok(())
@@ -375,7 +375,7 @@ impl Service {
         self.visit_points(now);
         self.reach_out(now);
         self.provide(now);
-        self.climb(now);
+        self.find_relay(now);
         self.keep_up(now);
         self.fetch_pools(now);
         let regular = self.schedule.status <= now;
