@@ -21,15 +21,17 @@ mod token;
 use crate::{
     api::{ApiError, tokens::TokenFileError},
     bench::BenchError,
-    chain::audit::AuditError,
     config::{self, ChainFileError, ConfigError, Environment, Flags, KEYS, Settings},
     data_dir::DataDirError,
     node::{Node, NodeError},
     repair::RepairError,
-    replay::{ReplayError, VerifyError},
     rpc_client::AskError,
-    store::{BackupError, StoreError},
     telemetry,
+};
+use cairn_chain::{
+    audit::AuditError,
+    replay::{ReplayError, VerifyError},
+    store::{BackupError, StoreError},
 };
 use cairn_genesis::shell::{self, complete_commands, quoted};
 use clap::{

@@ -16,6 +16,7 @@
 //!   …              small files of the parts, such as the pool
 //! ```
 
+use cairn_network::NetworkFiles;
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
@@ -206,24 +207,15 @@ impl DataDir {
         self.path.join("mempool.bin")
     }
 
-    /// The addresses of other nodes.
-    pub fn address_book(&self) -> PathBuf {
-        self.path.join("peers.bin")
-    }
-
-    /// Who is refused.
-    pub fn bans(&self) -> PathBuf {
-        self.path.join("bans.json")
-    }
-
-    /// What the node gave today to those who catch up.
-    pub fn upload(&self) -> PathBuf {
-        self.path.join("upload")
-    }
-
-    /// The node's identity among peers.
-    pub fn node_key(&self) -> PathBuf {
-        self.path.join("node.key")
+    /// The small files of the network: its key, the addresses of other nodes, who is refused, and what the node gave
+    /// today to those who catch up.
+    pub fn network_files(&self) -> NetworkFiles {
+        NetworkFiles {
+            node_key: self.path.join("node.key"),
+            book: self.path.join("peers.bin"),
+            bans: self.path.join("bans.json"),
+            upload: self.path.join("upload"),
+        }
     }
 }
 

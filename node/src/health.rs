@@ -13,14 +13,16 @@ mod rules;
 
 pub use rules::{Notice, notice};
 
-use crate::{
-    chain::ChainHandle,
+use cairn_chain::ChainHandle;
+use cairn_common::{
     clock,
-    network::{NetworkHandle, OtherKey},
-    sync::{Stall, SyncHandle, SyncPhase, Unfollowed},
     tasks::{Shutdown, TaskError},
 };
 use cairn_ledger::chain_spec::ChainSpec;
+use cairn_network::{
+    NetworkHandle, OtherKey,
+    sync::{Stall, SyncHandle, SyncPhase, Unfollowed},
+};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 

@@ -24,35 +24,31 @@
 //! ```
 //!
 //! # The path of a block
-//! [`network`] → decoded → [`ChainHandle::link_headers`](chain::ChainHandle::link_headers) (parent, target,
-//! work, time, history) → [`ChainHandle::import`](chain::ChainHandle::import): workers match body and header
-//! and check the transactions, the writer connects them to the accounts and commits one batch in [`store`] →
-//! a [`ChainEvent`](chain::ChainEvent) → [`mempool`], [`miner`], [`sync`] and subscribers of [`api`]; the
-//! verdict goes back to gossip and to the peer. A block of the [`miner`] takes the same path.
+//! [`cairn_network`] → decoded → [`ChainHandle::link_headers`](cairn_chain::ChainHandle::link_headers) (parent, target,
+//! work, time, history) → [`ChainHandle::import`](cairn_chain::ChainHandle::import): workers match body and header
+//! and check the transactions, the writer connects them to the accounts and commits one batch in
+//! [`store`](cairn_chain::store) → a [`ChainEvent`](cairn_chain::ChainEvent) → [`cairn_mempool`], [`miner`],
+//! [`sync`](cairn_network::sync) and subscribers of [`api`]; the verdict goes back to gossip and to the peer. A block
+//! of the [`miner`] takes the same path.
 //!
 //! # The path of a transaction
-//! [`api`] or [`network`] → decoded → [`PoolHandle::submit`](mempool::PoolHandle::submit) (fee, nonce and
-//! balance first, signatures in batches) → [`mempool`] → [`network`] passes it on in a batch, the [`miner`]
-//! puts it into a template → the path of a block.
+//! [`api`] or [`cairn_network`] → decoded → [`PoolHandle::submit`](cairn_mempool::PoolHandle::submit) (fee, nonce and
+//! balance first, signatures in batches) → the pool → the network passes it on in a batch, the [`miner`] puts it into a
+//! template → the path of a block.
 //!
 //! # Map
-//! Each module uses only those above it.
-//!
-//! | module | what |
+//! | crate, or module of this one | what |
 //! |---|---|
-//! | [`tasks`], [`clock`], [`verdict`] | starting and stopping; the one clock; what is said of a peer's message |
-//! | [`store`] | typed tables over RocksDB |
-//! | [`disk_budget`] | the room that the data takes: watched, forecast, kept |
-//! | [`chain`] | **the single writer**, and readers of what it wrote |
-//! | [`replay`] | whole chains: from and to files, and once more through every rule |
-//! | [`mempool`] | transactions that wait for a block |
-//! | [`network`] | peers: libp2p, gossip, requests, reputation |
-//! | [`sync`] | catching up: headers first, then bodies from many peers |
-//! | [`health`] | what is wrong with a node, judged in one place |
+//! | [`cairn_common`] | starting and stopping; the one clock; what a directory may take |
+//! | [`cairn_chain`] | **the single writer**, and readers of what it wrote; typed tables over RocksDB; whole chains from and to files |
+//! | [`cairn_mempool`] | transactions that wait for a block |
+//! | [`cairn_network`] | peers: libp2p, gossip, requests, reputation; catching up: headers first, then bodies from many peers |
 //! | [`miner`] | templates and nonces |
+//! | [`health`] | what is wrong with a node, judged in one place |
 //! | [`api`] | JSON-RPC |
+//! | [`disk_budget`] | the room that the data takes: watched, forecast, kept |
 //! | [`mod@bench`] | what this machine can do for a node |
-//! | [`telemetry`], [`config`], [`data_dir`], [`disk`] | the log, the settings, the directory, what it may take |
+//! | [`telemetry`], [`config`], [`data_dir`] | the log, the settings, the directory |
 //! | [`systemd`] | what systemd is told |
 //! | [`repair`] | a damaged database made whole |
 //! | [`ipc`], [`rpc_client`] | the socket of a node's own tools; asking the node that runs on a directory |
@@ -66,50 +62,33 @@
 //! 3. What peers send is judged by `cairn_ledger`'s rules alone, and passed on only after that.
 //! 4. A failure of the storage, or a panic, stops the whole node in order; nothing limps on.
 //! 5. Parts stop in the reverse of the order in which they started: the chain last, after a flush.
-//! 6. Time is read in [`clock`], configuration in [`config`], and both are handed down: there are no globals.
+//! 6. Time is read in [`clock`](cairn_common::clock), configuration in [`config`], and both are handed down: there are
+//!    no globals.
 //!
 //! # Looking for ...
 //! | what | where |
 //! |---|---|
-//! | addrman, tried and new addresses, anchors, feelers | `network/address_book`, `network/outbound.rs` |
-//! | ban list, discouraging, misbehaviour and its penalties | `network/bans.rs`, `network/peers.rs` (`penalty`), [`verdict`] |
-//! | block template, getblocktemplate | `chain/template.rs`, `api/mining.rs` |
-//! | chainstate, undo data, tables | `chain/state.rs`, `store/schema.rs` |
-//! | compact blocks (BIP152) | `network/compact.rs`, `network/short_ids.rs` |
-//! | fee estimation, RBF, eviction, limits per sender | `mempool/pool/view.rs`, `mempool/policy.rs`, `mempool/pool.rs` |
-//! | headers-first sync, block locator, presync, stalling peers | `sync/machine/headers.rs`, `sync/presync.rs`, `sync/machine/bodies.rs` |
-//! | header tree (block index), low-work headers | `chain/tree.rs`, `cairn_ledger::fork_choice` |
-//! | inventory, mempool sync | `network/pool_sync.rs`, `network/tx_batcher.rs` |
-//! | mempool.dat | `mempool/file.rs` |
-//! | NAT traversal, UPnP, relays, hole punching | `network/nat.rs`, `network/nat_status.rs` |
-//! | orphans | `chain/orphans.rs` |
-//! | reorganisation | `chain/follow.rs`, `chain/reorg.rs` |
-//! | RPC methods, cookie and tokens, rate limits | `cairn_rpc::methods`, `api/tokens`, `api/guard.rs`, `api/rate.rs` |
-//! | signature checks in parallel, script check threads | `chain/precheck.rs` |
+//! | block template, getblocktemplate | [`miner`], `api/mining.rs`, [`Template`](cairn_chain::Template) |
+//! | chainstate, undo data, reorganisation, orphans, signature checks in parallel | [`cairn_chain`] |
+//! | disk full, pruning | [`disk_budget`] |
+//! | fee estimation, RBF, eviction, mempool.dat | [`cairn_mempool`] |
+//! | headers-first sync, addrman, ban list, compact blocks, NAT | [`cairn_network`] |
+//! | metrics, Prometheus | `api/metrics.rs` |
+//! | RPC methods, cookie and tokens, rate limits | [`cairn_rpc::methods`], `api/tokens`, `api/guard.rs`, `api/rate.rs` |
 //! | warning about unknown rules | `health/rules.rs` |
 
 pub mod api;
 pub mod bench;
-pub mod chain;
 pub mod cli;
-pub mod clock;
 pub mod config;
 pub mod data_dir;
-pub mod disk;
 pub mod disk_budget;
 pub mod doctor;
 pub mod health;
 pub mod ipc;
-pub mod mempool;
 pub mod miner;
-pub mod network;
 pub mod node;
 pub mod repair;
-pub mod replay;
 pub mod rpc_client;
-pub mod store;
-pub mod sync;
 pub mod systemd;
-pub mod tasks;
 pub mod telemetry;
-pub mod verdict;

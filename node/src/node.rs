@@ -2,19 +2,20 @@
 
 use crate::{
     api::{self, ApiError, Services, tokens::TokenFile},
-    chain::{self, Chain, ChainHandle},
     config::Settings,
     data_dir::{DataDir, DataDirError},
     disk_budget::{self, Full},
     health,
     ipc::IpcListener,
-    mempool, miner,
-    network::{self, NetworkError, NetworkFiles, NetworkHandle},
-    store::{DbOptions, StoreError},
-    sync, systemd,
-    tasks::{self, TaskError, Tasks},
+    miner, systemd,
 };
+use cairn_chain::{
+    Chain, ChainHandle,
+    store::{DbOptions, StoreError},
+};
+use cairn_common::tasks::{self, TaskError, Tasks};
 use cairn_ledger::chain_spec::ChainSpec;
+use cairn_network::{NetworkError, NetworkHandle, sync};
 use std::{
     io,
     net::SocketAddr,
@@ -242,16 +243,17 @@ async fn start_parts(
     tasks.adopt("budget", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();
-    let (pool, task) = mempool::spawn(spec.clone(), settings.mempool, chain.clone(), Some(data_dir.pool()), shutdown);
+    let (pool, task) =
+        cairn_mempool::spawn(spec.clone(), settings.mempool, chain.clone(), Some(data_dir.pool()), shutdown);
     tasks.adopt("mempool", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();
-    let (network, events, task) = network::spawn(
+    let (network, events, task) = cairn_network::spawn(
         settings.network,
         spec.clone(),
         chain.clone(),
         pool.clone(),
-        NetworkFiles::of(data_dir),
+        data_dir.network_files(),
         shutdown,
     )
     .await?;
@@ -320,7 +322,7 @@ async fn open_chain(
     tasks: &mut Tasks,
 ) -> Result<ChainHandle, NodeError> {
     // It reads all accounts: that takes as long as there are many.
-    let opened = tokio::task::spawn_blocking(move || chain::spawn(spec, &path, options));
+    let opened = tokio::task::spawn_blocking(move || cairn_chain::spawn(spec, &path, options));
     let opened = systemd::patiently(opened).await;
     let (chain, writer) =
         opened.map_err(|error| TaskError::Panicked { name: "chain", reason: error.to_string() })??;

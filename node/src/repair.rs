@@ -6,17 +6,17 @@
 //! 2. The new one takes its place whole, or not at all, whenever the power fails.
 //! 3. A body is believed by its hash, whoever gave it; peers are waited for for a bounded time.
 
-use crate::{
-    chain::ChainHandle,
-    data_dir::DataDir,
-    mempool::{self, PoolConfig},
-    network::{self, NetworkConfig, NetworkEvent, NetworkFiles, NetworkHandle},
+use crate::data_dir::DataDir;
+use cairn_chain::{
+    ChainHandle,
     replay::{self, ReplayError, Replayed, Salvaged, Wanted},
     store::DbOptions,
-    tasks,
     verdict::PeerNumber,
 };
+use cairn_common::tasks;
 use cairn_ledger::{block::Body, chain_spec::ChainSpec};
+use cairn_mempool::PoolConfig;
+use cairn_network::{NetworkConfig, NetworkEvent, NetworkFiles, NetworkHandle};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::{
     collections::BTreeSet,
@@ -92,7 +92,7 @@ pub async fn repair(
         fs::remove_dir_all(&fresh).map_err(refused(&fresh))?;
     }
     let (sender, wanted) = mpsc::channel(1);
-    let files = NetworkFiles::of(data_dir);
+    let files = data_dir.network_files();
     let Repair { spec, options, network } = repair;
     let answer = {
         let spec = spec.clone();
@@ -131,9 +131,9 @@ async fn answer(
 ) {
     let Some(first) = wanted.recv().await else { return };
     let (_pool_switch, shutdown) = tasks::shutdown();
-    let (pool, _) = mempool::spawn(spec.clone(), PoolConfig::default(), chain.clone(), None, shutdown);
+    let (pool, _) = cairn_mempool::spawn(spec.clone(), PoolConfig::default(), chain.clone(), None, shutdown);
     let (_switch, shutdown) = tasks::shutdown();
-    let (network, events, _) = match network::spawn(config, spec, chain, pool, files, shutdown).await {
+    let (network, events, _) = match cairn_network::spawn(config, spec, chain, pool, files, shutdown).await {
         Ok(started) => started,
         // Without it, what is wanted is not had: the salvage ends where it is wanted, and says so.
         Err(error) => return tracing::warn!(target: "cairn::node", %error, "no peers can be asked"),

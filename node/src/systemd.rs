@@ -3,12 +3,10 @@
 //! The watchdog is fed only while the chain's writer and the network's task both answer: a node that hangs is
 //! restarted, one that is busy is not.
 
-use crate::{
-    chain::ChainHandle,
-    network::NetworkHandle,
-    tasks::{Shutdown, TaskError},
-};
+use cairn_chain::ChainHandle;
+use cairn_common::tasks::{Shutdown, TaskError};
 use cairn_ledger::hash::BlockId;
+use cairn_network::NetworkHandle;
 use sd_notify::NotifyState;
 use std::{future::Future, time::Duration};
 use tokio::{

@@ -115,7 +115,7 @@ async fn a_call_with_a_parameter_that_does_not_exist_is_refused_and_not_run() {
     }
     assert_eq!(bans(port), [], "none was run");
     // The controls: by name and by position, all of it and without what is optional.
-    let before = cairn_node::clock::now().millis();
+    let before = cairn_common::clock::now().millis();
     for (target, params) in [
         ("203.0.113.1", json!({"reason": "why", "seconds": 60, "target": "203.0.113.1"})),
         ("203.0.113.2", json!(["203.0.113.2", 60])),

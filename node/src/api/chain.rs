@@ -1,8 +1,8 @@
 //! `chain_*`: blocks and the transactions in them.
 
-use super::{context::Context, ranges};
-use crate::{
-    chain::{ProvenTip, Reader, Tip, UnknownBlock},
+use super::{context::Context, error::refused, ranges};
+use cairn_chain::{
+    ProvenTip, Reader, Tip, UnknownBlock,
     store::{StoreError, StoredBlock},
 };
 use cairn_ledger::{
@@ -200,7 +200,7 @@ impl Context {
         if let Some(mined) = self.find_mined(txid).await? {
             return Ok(self.show_mined(&mined));
         }
-        if let Some(pooled) = self.handles.pool.get(txid).await? {
+        if let Some(pooled) = self.handles.pool.get(txid).await.map_err(refused)? {
             return Ok(TransactionInfo {
                 transaction: TransactionJson::new(pooled.transaction(), self.prefix()),
                 state: TxState::Pooled,

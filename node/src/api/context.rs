@@ -2,17 +2,15 @@
 
 use super::{NAME, error, heads::Heads, limits};
 use crate::{
-    chain::{ChainHandle, Reader},
     disk_budget::BudgetHandle,
     health::HealthHandle,
-    mempool::PoolHandle,
     miner::{MinerHandle, MiningConfig},
-    network::NetworkHandle,
-    store::StoreError,
-    sync::SyncHandle,
-    tasks::TaskError,
 };
+use cairn_chain::{ChainHandle, Reader, store::StoreError};
+use cairn_common::tasks::TaskError;
 use cairn_ledger::{address::AddressPrefix, chain_spec::ChainSpec, keys::Address};
+use cairn_mempool::PoolHandle;
+use cairn_network::{NetworkHandle, sync::SyncHandle};
 use cairn_rpc::error::{Code, RpcError};
 use std::{
     ops::Deref,

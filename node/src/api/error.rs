@@ -2,14 +2,22 @@
 //!
 //! Every variant has its code in [`Code`]; nothing is told by its text alone.
 
-use crate::{
-    chain::ChainError,
-    mempool::{PoolError, PoolStopped},
-    miner::{GenerateError, MAX_GENERATE, WorkError},
-    network::{AddPeerError, AdmitError, BanError, FindError, UnknownKind},
-    store::BackupError,
-};
+use crate::miner::{GenerateError, MAX_GENERATE, WorkError};
+use cairn_chain::{ChainError, store::BackupError};
+use cairn_mempool::{PoolError, PoolStopped};
+use cairn_network::{AddPeerError, AdmitError, BanError, FindError, UnknownKind};
 use cairn_rpc::error::{Code, RpcError};
+
+/// A refusal of one of the node's parts.
+pub(super) trait Refusal {
+    /// As a client is told it.
+    fn into_rpc(self) -> RpcError;
+}
+
+/// What a client is told of a refusal: for `map_err`.
+pub(super) fn refused(refusal: impl Refusal) -> RpcError {
+    refusal.into_rpc()
+}
 
 /// The node is stopping.
 pub(super) fn stopping() -> RpcError {
@@ -22,35 +30,35 @@ pub(super) fn storage() -> RpcError {
     RpcError::new(Code::Storage, "the node's storage failed; it is stopping")
 }
 
-impl From<ChainError> for RpcError {
-    fn from(error: ChainError) -> Self {
-        match error {
+impl Refusal for ChainError {
+    fn into_rpc(self) -> RpcError {
+        match self {
             ChainError::Stopping => stopping(),
-            ChainError::Reorganising => Self::new(Code::Busy, error.to_string()),
+            ChainError::Reorganising => RpcError::new(Code::Busy, self.to_string()),
         }
     }
 }
 
-impl From<BackupError> for RpcError {
-    fn from(error: BackupError) -> Self {
-        let code = match error {
+impl Refusal for BackupError {
+    fn into_rpc(self) -> RpcError {
+        let code = match self {
             BackupError::Exists { .. } | BackupError::Relative { .. } => Code::BadDirectory,
             BackupError::Refused { .. } | BackupError::Failed { .. } => Code::BackupFailed,
         };
-        Self::new(code, error)
+        RpcError::new(code, self)
     }
 }
 
-impl From<PoolStopped> for RpcError {
-    fn from(_: PoolStopped) -> Self {
+impl Refusal for PoolStopped {
+    fn into_rpc(self) -> RpcError {
         stopping()
     }
 }
 
-impl From<PoolError> for RpcError {
-    fn from(error: PoolError) -> Self {
-        let say = |code| Self::new(code, error);
-        match error {
+impl Refusal for PoolError {
+    fn into_rpc(self) -> RpcError {
+        let say = |code| RpcError::new(code, self);
+        match self {
             PoolError::Invalid(error) => error.into(),
             PoolError::Execution(error) => error.into(),
             PoolError::AlreadyPooled => say(Code::TxAlreadyPooled),
@@ -90,47 +98,47 @@ impl From<WorkError> for RpcError {
     }
 }
 
-impl From<AddPeerError> for RpcError {
-    fn from(error: AddPeerError) -> Self {
-        match error {
-            AddPeerError::Target(error) => Self::new(Code::BadPeerAddress, error),
+impl Refusal for AddPeerError {
+    fn into_rpc(self) -> RpcError {
+        match self {
+            AddPeerError::Target(error) => RpcError::new(Code::BadPeerAddress, error),
             AddPeerError::Stopping => stopping(),
         }
     }
 }
 
-impl From<BanError> for RpcError {
-    fn from(error: BanError) -> Self {
-        match error {
-            BanError::Target(error) => Self::new(Code::BadBanTarget, error),
+impl Refusal for BanError {
+    fn into_rpc(self) -> RpcError {
+        match self {
+            BanError::Target(error) => RpcError::new(Code::BadBanTarget, error),
             BanError::Stopping => stopping(),
         }
     }
 }
 
-impl From<AdmitError> for RpcError {
-    fn from(error: AdmitError) -> Self {
-        match error {
-            AdmitError::NotAPeerId { .. } => Self::new(Code::BadPeerId, error),
-            AdmitError::NotPrivate => Self::new(Code::NotPrivate, error),
-            AdmitError::TooMany { max } => with_limit(Self::new(Code::TooManyAdmitted, error), max),
+impl Refusal for AdmitError {
+    fn into_rpc(self) -> RpcError {
+        match self {
+            AdmitError::NotAPeerId { .. } => RpcError::new(Code::BadPeerId, self),
+            AdmitError::NotPrivate => RpcError::new(Code::NotPrivate, self),
+            AdmitError::TooMany { max } => with_limit(RpcError::new(Code::TooManyAdmitted, self), max),
             AdmitError::Stopping => stopping(),
         }
     }
 }
 
-impl From<FindError> for RpcError {
-    fn from(error: FindError) -> Self {
-        match error {
-            FindError::Off => Self::new(Code::DiscoveryOff, error),
-            FindError::Busy => Self::new(Code::Busy, error),
+impl Refusal for FindError {
+    fn into_rpc(self) -> RpcError {
+        match self {
+            FindError::Off => RpcError::new(Code::DiscoveryOff, self),
+            FindError::Busy => RpcError::new(Code::Busy, self),
             FindError::Stopping => stopping(),
         }
     }
 }
 
-impl From<UnknownKind> for RpcError {
-    fn from(error: UnknownKind) -> Self {
-        Self::new(Code::BadResource, error)
+impl Refusal for UnknownKind {
+    fn into_rpc(self) -> RpcError {
+        RpcError::new(Code::BadResource, self)
     }
 }

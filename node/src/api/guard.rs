@@ -11,7 +11,7 @@ use super::{
     rate::{Payer, Rates, Seldom},
     tokens::TokenBook,
 };
-use crate::clock;
+use cairn_common::clock;
 use cairn_rpc::{
     error::{Code, RpcError},
     scope::{Budget, MethodRule, Scope, method_rule},

@@ -1,7 +1,7 @@
 //! `state_getHistory`: what touched an address, page by page.
 
 use super::{chain::no_such_block, context::Context, ranges::count};
-use crate::chain::{HISTORY_BEHIND, HistoryQuery, NoHistory, Touched};
+use cairn_chain::{HISTORY_BEHIND, HistoryQuery, NoHistory, Touched};
 use cairn_ledger::units::Height;
 use cairn_rpc::{
     error::{Code, RpcError},

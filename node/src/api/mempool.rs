@@ -1,8 +1,8 @@
 //! `mempool_*`: the pool.
 
-use super::{context::Context, ranges::count};
-use crate::mempool::Waiting;
+use super::{context::Context, error::refused, ranges::count};
 use cairn_ledger::{block::BLOCK_OVERHEAD_BYTES, units::Timestamp};
+use cairn_mempool::Waiting;
 use cairn_rpc::{
     error::RpcError,
     methods::MempoolServer,
@@ -22,7 +22,7 @@ pub(super) struct MempoolApi(pub Context);
 #[async_trait]
 impl MempoolServer for MempoolApi {
     async fn mempool_info(&self) -> RpcResult<MempoolInfo> {
-        let info = self.0.handles.pool.info().await.map_err(RpcError::from)?;
+        let info = self.0.handles.pool.info().await.map_err(refused)?;
         Ok(MempoolInfo {
             count: info.count as u64,
             bytes: info.bytes as u64,
@@ -39,7 +39,7 @@ impl MempoolServer for MempoolApi {
 
     async fn mempool_of_sender(&self, address: String) -> RpcResult<Vec<PoolEntry>> {
         let address = self.0.address(&address)?;
-        let waiting = self.0.handles.pool.of_sender(address).await.map_err(RpcError::from)?;
+        let waiting = self.0.handles.pool.of_sender(address).await.map_err(refused)?;
         Ok(waiting.iter().map(|waiting| self.0.show_waiting(waiting)).collect())
     }
 
@@ -52,7 +52,7 @@ impl Context {
     async fn pool_page(&self, after: Option<PoolCursor>, wanted: Option<u64>) -> Result<PoolPage, RpcError> {
         let wanted = usize::try_from(count(wanted, &PAGE)?).unwrap_or(usize::MAX);
         let after = after.map(|after| (Timestamp::from_millis(after.added), after.txid));
-        let waiting = self.handles.pool.page(after, wanted).await?;
+        let waiting = self.handles.pool.page(after, wanted).await.map_err(refused)?;
         let last = waiting.last().filter(|_| waiting.len() == wanted);
         let next = last.map(|last| Text(PoolCursor { added: last.added.millis(), txid: last.transaction.txid() }));
         Ok(PoolPage { transactions: waiting.iter().map(|waiting| self.show_waiting(waiting)).collect(), next })
@@ -68,7 +68,8 @@ impl Context {
         let next = self.handles.chain.tip().height().saturating_add(1);
         let each = self.spec.rules_at(next).max_block_bytes.saturating_sub(BLOCK_OVERHEAD_BYTES as u64);
         let block_bytes = each.saturating_mul(blocks);
-        let estimate = self.handles.pool.estimate(usize::try_from(block_bytes).unwrap_or(usize::MAX)).await?;
+        let estimate =
+            self.handles.pool.estimate(usize::try_from(block_bytes).unwrap_or(usize::MAX)).await.map_err(refused)?;
         Ok(FeeEstimateJson {
             fee_rate: estimate.rate,
             blocks,

@@ -1,7 +1,7 @@
 //! What the port counts, and what it tells Prometheus: one registry, units in the names.
 
-use super::context::Context;
-use crate::sync::SyncPhase;
+use super::{context::Context, error::refused};
+use cairn_network::sync::SyncPhase;
 use cairn_rpc::error::RpcError;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -162,7 +162,7 @@ impl Gauges {
 
     async fn read(&self, context: &Context) -> Result<(), RpcError> {
         let handles = &context.handles;
-        let (pool, network) = (handles.pool.info().await?, handles.network.info().await);
+        let (pool, network) = (handles.pool.info().await.map_err(refused)?, handles.network.info().await);
         let (tip, sync, miner) = (handles.chain.tip(), handles.sync.status(), handles.miner.info());
         self.height.set(tip.height().get());
         self.tip_time.set(Duration::from_millis(tip.header.time.millis()).as_secs_f64());

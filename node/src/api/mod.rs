@@ -55,12 +55,12 @@ pub use certificate::lone_certificate;
 pub use config::{RpcConfig, TlsFiles};
 pub use context::{Handles, Services};
 
-use crate::{
+use crate::ipc::IpcListener;
+use access::AccessRules;
+use cairn_common::{
     clock,
-    ipc::IpcListener,
     tasks::{Shutdown, TaskError},
 };
-use access::AccessRules;
 use cairn_ledger::units::Timestamp;
 use cairn_rpc::methods::{
     ChainServer as _, MempoolServer as _, MiningServer as _, NetServer as _, NodeServer as _, StateServer as _,

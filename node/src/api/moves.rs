@@ -6,10 +6,7 @@
 //! whether the client was gone, read slowly, or the chain moved many times meanwhile.
 
 use super::{chain::no_such_block, context::Context};
-use crate::{
-    chain::{MinedTransaction, Reader},
-    store::StoreError,
-};
+use cairn_chain::{MinedTransaction, Reader, store::StoreError};
 use cairn_ledger::{hash::BlockId, keys::Address, transaction::Transaction, validate::LinkedHeader};
 use cairn_rpc::{
     error::{Code, RpcError},

@@ -1,10 +1,12 @@
 //! `net_*`: peers.
 
-use super::context::{Context, millis};
-use crate::network::{BanInfo, Kind, PeerInfo, ProtocolBytes, Provider, UnknownKind};
+use super::{
+    context::{Context, millis},
+    error::refused,
+};
 use cairn_ledger::hash::Hash;
+use cairn_network::{BanInfo, Kind, PeerInfo, ProtocolBytes, Provider, UnknownKind};
 use cairn_rpc::{
-    error::RpcError,
     methods::NetServer,
     text::Text,
     types::{BanJson, NetInfo, PeerJson, ProviderJson, TrafficJson},
@@ -43,17 +45,17 @@ impl NetServer for NetApi {
     }
 
     async fn add_peer(&self, address: String) -> RpcResult<()> {
-        Ok(self.0.handles.network.add_peer(&address).await.map_err(RpcError::from)?)
+        Ok(self.0.handles.network.add_peer(&address).await.map_err(refused)?)
     }
 
     async fn ban(&self, target: String, seconds: Option<u64>, reason: Option<String>) -> RpcResult<()> {
         let (seconds, reason) =
             (seconds.unwrap_or(BAN_SECONDS), reason.unwrap_or_else(|| "by the operator".to_owned()));
-        Ok(self.0.handles.network.ban(&target, seconds, reason).await.map_err(RpcError::from)?)
+        Ok(self.0.handles.network.ban(&target, seconds, reason).await.map_err(refused)?)
     }
 
     async fn unban(&self, target: String) -> RpcResult<bool> {
-        Ok(self.0.handles.network.unban(&target).await.map_err(RpcError::from)?)
+        Ok(self.0.handles.network.unban(&target).await.map_err(refused)?)
     }
 
     async fn list_bans(&self) -> RpcResult<Vec<BanJson>> {
@@ -61,20 +63,20 @@ impl NetServer for NetApi {
     }
 
     async fn admit(&self, peer_id: String) -> RpcResult<bool> {
-        Ok(self.0.handles.network.admit(&peer_id).await.map_err(RpcError::from)?)
+        Ok(self.0.handles.network.admit(&peer_id).await.map_err(refused)?)
     }
 
     async fn revoke(&self, peer_id: String) -> RpcResult<bool> {
-        Ok(self.0.handles.network.revoke(&peer_id).await.map_err(RpcError::from)?)
+        Ok(self.0.handles.network.revoke(&peer_id).await.map_err(refused)?)
     }
 
     async fn find_providers(&self, kind: Option<String>, hash: Option<Text<Hash>>) -> RpcResult<Vec<ProviderJson>> {
         let kind = match kind {
-            Some(kind) => kind.parse().map_err(|error: UnknownKind| RpcError::from(error))?,
+            Some(kind) => kind.parse().map_err(|unknown: UnknownKind| refused(unknown))?,
             None => Kind::FullHistory,
         };
         let hash = hash.map_or(*self.0.spec.genesis_id().as_bytes(), |hash| *hash.0.as_bytes());
-        let found = self.0.handles.network.find_providers(kind, hash).await.map_err(RpcError::from)?;
+        let found = self.0.handles.network.find_providers(kind, hash).await.map_err(refused)?;
         Ok(found.into_iter().map(show_provider).collect())
     }
 }

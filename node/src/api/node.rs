@@ -2,16 +2,14 @@
 
 use super::{
     context::{Context, millis},
-    error,
+    error::{self, refused},
     metrics::resident_bytes,
 };
-use crate::{
-    clock,
-    health::{Health, Problem, notice},
-    store::TableUsage,
-    sync,
-};
+use crate::health::{Health, Problem, notice};
+use cairn_chain::store::TableUsage;
+use cairn_common::clock;
 use cairn_ledger::units::Height;
+use cairn_network::sync;
 use cairn_rpc::{
     error::RpcError,
     methods::NodeServer,
@@ -52,7 +50,7 @@ impl Context {
     async fn node_info(&self) -> Result<NodeInfo, RpcError> {
         let tip = self.handles.chain.tip();
         let network = self.handles.network.info().await;
-        let pool = self.handles.pool.info().await?;
+        let pool = self.handles.pool.info().await.map_err(refused)?;
         let notice = notice(self.handles.chain.unknown_rules().as_ref(), network.other_rules.as_ref());
         let address_index = self.read(|reader| reader.indexed()).await?.map(Height::get);
         Ok(NodeInfo {
@@ -82,7 +80,7 @@ impl Context {
 
     async fn node_storage(&self) -> Result<StorageInfo, RpcError> {
         let usage = self.read(|reader| reader.usage()).await?;
-        let pool = self.handles.pool.info().await?;
+        let pool = self.handles.pool.info().await.map_err(refused)?;
         let table =
             |table: &TableUsage| TableSize { name: table.name.to_owned(), bytes: table.bytes, entries: table.entries };
         Ok(StorageInfo {
@@ -102,7 +100,7 @@ impl Context {
         let (reader, to) = (self.handles.chain.reader().clone(), PathBuf::from(&directory));
         // A disk elsewhere that fails is no failure of the node's own.
         let copied = tokio::task::spawn_blocking(move || reader.backup(&to)).await;
-        let backup = copied.map_err(|_| error::stopping())??;
+        let backup = copied.map_err(|_| error::stopping())?.map_err(refused)?;
         Ok(BackupInfo { directory, bytes: backup.bytes, height: backup.height.get() })
     }
 

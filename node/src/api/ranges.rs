@@ -1,8 +1,8 @@
 //! Stretches of the followed chain, page by page: each call has a bounded amount of work.
 
-use super::context::Context;
-use crate::{
-    chain::{MinedTransaction, Reader},
+use super::{context::Context, error::refused};
+use cairn_chain::{
+    MinedTransaction, Reader,
     store::{StoreError, StoredBlock},
 };
 use cairn_ledger::{
@@ -92,7 +92,7 @@ impl Context {
     }
 
     pub(super) async fn supply(&self, height: Option<u64>) -> Result<Supply, RpcError> {
-        let (tip, balances) = self.handles.chain.balances().await?;
+        let (tip, balances) = self.handles.chain.balances().await.map_err(refused)?;
         let height = height.map_or(tip.height(), Height::new);
         let issued = self.spec.supply(height);
         let burned = issued.pebbles().saturating_sub(balances);

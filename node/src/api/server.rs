@@ -12,7 +12,8 @@ use super::{
     tls::Tls,
     tokens::TokenId,
 };
-use crate::{clock, ipc::IpcListener};
+use crate::ipc::IpcListener;
+use cairn_common::clock;
 use cairn_rpc::error::{Code, RpcError};
 use jsonrpsee::{
     server::{

@@ -1,7 +1,7 @@
 //! `state_*`: accounts, at the tip and a little below it.
 
-use super::context::Context;
-use crate::chain::{KEPT_STATES, ProvenAccount};
+use super::{context::Context, error::refused};
+use cairn_chain::{KEPT_STATES, ProvenAccount};
 use cairn_ledger::{
     accounts::{Account, AccountProof},
     hash::BlockId,
@@ -51,11 +51,11 @@ impl StateServer for StateApi {
         let (header, proof) = match at {
             None => chain.prove(key).await.map(|proven| (proven.tip.header.clone(), proven.proof)),
             Some(at) => {
-                let proven = chain.prove_at(key, at.0).await.map_err(RpcError::from)?;
+                let proven = chain.prove_at(key, at.0).await.map_err(refused)?;
                 Ok(proven.ok_or_else(|| not_kept(at.0))?)
             }
         }
-        .map_err(RpcError::from)?;
+        .map_err(refused)?;
         Ok(ProofJson::new(&header, address, account_in(&proof, &key), &proof))
     }
 }
@@ -74,8 +74,8 @@ fn account_in(proof: &AccountProof, address: &Address) -> Option<Account> {
 impl Context {
     /// Asks the writer rather than the disk: it alone knows an account together with the tip it stands at.
     async fn show_account(&self, address: Address, shown: String) -> Result<AccountJson, RpcError> {
-        let proven: ProvenAccount = self.handles.chain.prove(address).await?;
-        let pending = self.handles.pool.pending(address).await?;
+        let proven: ProvenAccount = self.handles.chain.prove(address).await.map_err(refused)?;
+        let pending = self.handles.pool.pending(address).await.map_err(refused)?;
         let found = account_in(&proven.proof, &address);
         let account = found.unwrap_or_default();
         let left = account.balance.pebbles().saturating_sub(pending.spent);

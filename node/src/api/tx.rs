@@ -1,8 +1,9 @@
 //! `tx_*`: transactions on their way into a block.
 
-use super::{chain::Mined, context::Context};
-use crate::{mempool::PoolStatus, verdict::Origin};
+use super::{chain::Mined, context::Context, error::refused};
+use cairn_chain::verdict::Origin;
 use cairn_ledger::{hash::TxId, keys::Address, transaction::Transaction, units::Amount};
+use cairn_mempool::PoolStatus;
 use cairn_rpc::{
     error::RpcError,
     methods::TxServer,
@@ -45,16 +46,16 @@ impl TxServer for TxApi {
 
 impl Context {
     async fn submit(&self, transaction: Transaction) -> Result<Submitted, RpcError> {
-        let mut answers = self.handles.pool.submit(Origin::Local, vec![transaction]).await?;
-        let txid = answers.pop().ok_or_else(super::error::stopping)??;
+        let mut answers = self.handles.pool.submit(Origin::Local, vec![transaction]).await.map_err(refused)?;
+        let txid = answers.pop().ok_or_else(super::error::stopping)?.map_err(refused)?;
         Ok(Submitted { txid: Text(txid) })
     }
 
     async fn check(&self, transaction: Transaction) -> Result<TxCheck, RpcError> {
         let (txid, size, fee) = (transaction.id(), transaction.size() as u64, transaction.body.fee);
         let receivers: BTreeSet<Address> = transaction.body.outputs.iter().map(|output| output.to).collect();
-        self.handles.pool.check_one(transaction).await??;
-        let least = self.handles.pool.info().await?.min_fee_rate.saturating_mul(size);
+        self.handles.pool.check_one(transaction).await.map_err(refused)?.map_err(refused)?;
+        let least = self.handles.pool.info().await.map_err(refused)?.min_fee_rate.saturating_mul(size);
         let min_fee = Pebbles(Amount::from_pebbles(least).unwrap_or(Amount::MAX));
         let receivers: Vec<Address> = receivers.into_iter().collect();
         let accounts = self.read(move |reader| reader.accounts(&receivers)).await?;
@@ -69,7 +70,7 @@ impl Context {
         if let Some(mined) = self.find_mined(txid).await? {
             return Ok(mined_status(txid, &mined));
         }
-        let (state, reason) = match self.handles.pool.status(txid).await? {
+        let (state, reason) = match self.handles.pool.status(txid).await.map_err(refused)? {
             PoolStatus::Pooled => (TxState::Pooled, None),
             PoolStatus::Unknown => (TxState::Unknown, None),
             PoolStatus::Expired => (TxState::Expired, None),

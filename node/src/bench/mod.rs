@@ -19,9 +19,9 @@ mod tests;
 
 pub use parts::BATCH_BYTES;
 
-use crate::{
-    chain::ChainError,
-    miner,
+use crate::miner;
+use cairn_chain::{
+    ChainError,
     replay::{self, VerifyError},
     store::{DbOptions, StoreError},
 };

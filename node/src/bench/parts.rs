@@ -1,6 +1,6 @@
 //! What costs, each alone on one core.
 
-use crate::store::{Batch, Db, DbOptions, Durability, StoreError, schema::AddressByIndex};
+use cairn_chain::store::{Batch, Db, DbOptions, Durability, StoreError, schema::AddressByIndex};
 use cairn_ledger::{
     hash::{Hash, sha256},
     keys::{Address, SecretKey, Signature},

@@ -2,11 +2,7 @@
 //! target, so that sealing costs nothing.
 
 use super::{BenchError, parts::key};
-use crate::{
-    chain::{self, BlockOutcome, ChainHandle, HeaderOutcome, TemplateRequest},
-    store::DbOptions,
-    verdict::Origin,
-};
+use cairn_chain::{BlockOutcome, ChainHandle, HeaderOutcome, TemplateRequest, store::DbOptions, verdict::Origin};
 use cairn_ledger::{
     address::AddressPrefix,
     block::Header,
@@ -49,7 +45,7 @@ pub(super) async fn make(
     stop: impl Future<Output = ()>,
 ) -> Result<Arc<ChainSpec>, BenchError> {
     let spec = Arc::new(network());
-    let (chain, writer) = chain::spawn(spec.clone(), database, DbOptions::default())?;
+    let (chain, writer) = cairn_chain::spawn(spec.clone(), database, DbOptions::default())?;
     let filled = tokio::select! {
         filled = fill(&spec, &chain, cores) => filled,
         () = stop => Err(BenchError::Interrupted),

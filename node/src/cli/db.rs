@@ -2,16 +2,18 @@
 
 use super::{CliError, Place, print, progress::Progress, replay::block_on};
 use crate::{
-    chain::audit,
     config::{Environment, Flags, Settings},
     data_dir::{DataDir, Occupancy},
-    disk,
     repair::{self, Repair},
-    replay::Replayed,
     rpc_client,
-    store::{ChainStore, TableUsage},
     telemetry::{self, LogFilter, LogFormat},
 };
+use cairn_chain::{
+    audit,
+    replay::Replayed,
+    store::{ChainStore, TableUsage},
+};
+use cairn_common::disk;
 use cairn_rpc::{methods::NodeClient, types::BackupInfo};
 use clap::{Args, Subcommand};
 use serde_json::json;

@@ -4,9 +4,9 @@ use super::{CliError, cores, print, progress::Progress};
 use crate::{
     config::{Environment, Flags, Settings},
     data_dir::{DataDir, ReadOnly},
-    replay::{self, BlockFile, Export, Exported, Imported, Replayed, SCRATCH_PREFIX, Verified},
     telemetry::{self, LogFilter, LogFormat},
 };
+use cairn_chain::replay::{self, BlockFile, Export, Exported, Imported, Replayed, SCRATCH_PREFIX, Verified};
 use cairn_ledger::units::Height;
 use clap::Args;
 use serde_json::{Value, json};

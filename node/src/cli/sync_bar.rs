@@ -1,9 +1,7 @@
 //! How far the synchronisation is, as a bar below the log, where someone watches.
 
-use crate::{
-    sync::{SyncPhase, SyncStatus},
-    telemetry::Stderr,
-};
+use crate::telemetry::Stderr;
+use cairn_network::sync::{SyncPhase, SyncStatus};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     io::{self, IsTerminal, Write},
@@ -105,8 +103,8 @@ impl<'a> MakeWriter<'a> for SyncBar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::Stall;
     use cairn_ledger::units::Height;
+    use cairn_network::sync::Stall;
     use std::time::Duration;
 
     #[test]

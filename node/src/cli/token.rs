@@ -6,9 +6,9 @@ use crate::{
         self,
         tokens::{self, Record, Token, TokenFile, TokenFileError, TokenId, Wanted},
     },
-    clock,
     config::Settings,
 };
+use cairn_common::clock;
 use cairn_ledger::units::Timestamp;
 use cairn_rpc::scope::Scope;
 use clap::{Args, Subcommand};

@@ -8,7 +8,8 @@ use super::{
     ConfigError,
     keys::{Given, Size},
 };
-use crate::{mempool::PoolConfig, store::DbOptions};
+use cairn_chain::store::DbOptions;
+use cairn_mempool::PoolConfig;
 
 /// The least that makes sense: what a node that has just started holds, and room for each part.
 const LEAST: u64 = 256 << 20;

@@ -4,7 +4,7 @@ use super::{
     ConfigError,
     keys::{DiscoverySection, Given, ReachSection},
 };
-use crate::network::{self, DiscoveryConfig, ReachConfig};
+use cairn_network::{DiscoveryConfig, ReachConfig};
 
 fn or(given: &Option<Given<bool>>, default: bool) -> bool {
     given.as_ref().map_or(default, |given| given.value)
@@ -41,7 +41,7 @@ pub(super) fn admit(given: &Option<Given<Vec<String>>>) -> Result<Option<Vec<Str
         None => Ok(None),
         Some(given) if given.value.is_empty() => Err(given.refuse("one peer id at least, or no such key")),
         Some(given) => {
-            network::check_admitted(&given.value).map_err(|why| given.refuse(why))?;
+            cairn_network::check_admitted(&given.value).map_err(|why| given.refuse(why))?;
             Ok(Some(given.value.clone()))
         }
     }

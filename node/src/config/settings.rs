@@ -10,14 +10,14 @@ use super::{
 use crate::{
     api::{RpcConfig, TlsFiles},
     disk_budget::Limits,
-    mempool::PoolConfig,
     miner::MiningConfig,
-    network::{self, NetworkConfig, NotAdmissible},
-    store::DbOptions,
     telemetry::{LogFilter, LogFormat},
 };
+use cairn_chain::store::DbOptions;
 use cairn_genesis::{Defaults, Network, shell::expand_home};
 use cairn_ledger::chain_spec::ChainSpec;
+use cairn_mempool::PoolConfig;
+use cairn_network::{NetworkConfig, NotAdmissible};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -180,9 +180,10 @@ fn peering(section: &NetworkSection, defaults: &Defaults) -> Result<NetworkConfi
     let base = NetworkConfig::default();
     Ok(NetworkConfig {
         listen: admitted(&section.listen, check_listen)?.unwrap_or_else(|| default_listen(port, defaults.local)),
-        peers: admitted(&section.peers, network::check_peers)?.unwrap_or_default(),
-        boot_nodes: admitted(&section.boot_nodes, network::check_peers)?.unwrap_or_else(|| defaults.boot_nodes.clone()),
-        external: admitted(&section.external, network::check_external)?.unwrap_or_default(),
+        peers: admitted(&section.peers, cairn_network::check_peers)?.unwrap_or_default(),
+        boot_nodes: admitted(&section.boot_nodes, cairn_network::check_peers)?
+            .unwrap_or_else(|| defaults.boot_nodes.clone()),
+        external: admitted(&section.external, cairn_network::check_external)?.unwrap_or_default(),
         allow_private: section.allow_private.as_ref().map_or(defaults.local, |allow| allow.value),
         max_inbound: section.max_inbound.as_ref().map_or(base.max_inbound, |max| max.value.get()),
         max_outbound: section.max_outbound.as_ref().map_or(base.max_outbound, |max| max.value.get()),
@@ -206,7 +207,7 @@ fn admitted(
 }
 
 fn check_listen(texts: &[String]) -> Result<(), NotAdmissible> {
-    texts.iter().try_for_each(|text| network::listen_address(text).map(drop))
+    texts.iter().try_for_each(|text| cairn_network::listen_address(text).map(drop))
 }
 
 /// The port of JSON-RPC must not be that of peers: only one of them could listen there.
@@ -215,10 +216,9 @@ fn check_ports(rpc: SocketAddr, network: &NetworkConfig, config: &Config) -> Res
         let same = peers.ip() == rpc.ip() || peers.ip().is_unspecified() || rpc.ip().is_unspecified();
         same && peers.port() == rpc.port() && rpc.port() != 0 && peers.is_ipv4() == rpc.is_ipv4()
     };
-    let taken = network
-        .listen
-        .iter()
-        .find(|text| matches!(network::listen_address(text), Ok((address, is_udp)) if !is_udp && overlap(address)));
+    let taken = network.listen.iter().find(
+        |text| matches!(cairn_network::listen_address(text), Ok((address, is_udp)) if !is_udp && overlap(address)),
+    );
     let Some(taken) = taken else { return Ok(()) };
     let expected = format!("another port than that of peers, {taken}, has for JSON-RPC, {rpc}");
     let (listen, port) = (&config.network.listen, &config.network.port);

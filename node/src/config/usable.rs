@@ -2,10 +2,8 @@
 //! and `doctor` all ask here, so that none of them calls good what another refuses.
 
 use super::{ConfigError, Settings};
-use crate::{
-    api::{self, tokens::TokenFile},
-    clock, disk, network,
-};
+use crate::api::{self, tokens::TokenFile};
+use cairn_common::{clock, disk};
 use std::path::Path;
 
 impl Settings {
@@ -15,7 +13,7 @@ impl Settings {
     /// The first thing that a node could not be started with, under its key.
     pub fn check_usable(&self) -> Result<(), ConfigError> {
         let unusable = |key, reason: String| Err(ConfigError::Unusable { key, reason });
-        if let Err(error) = network::check_psk(&self.network) {
+        if let Err(error) = cairn_network::check_psk(&self.network) {
             return unusable("network.psk_file", error.to_string());
         }
         if let Some(files) = &self.rpc.tls

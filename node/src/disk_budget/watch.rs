@@ -1,7 +1,7 @@
 //! The task that measures, and ends when there is no more room.
 
 use super::{Forecast, Full, Limits, Measured, Usage};
-use crate::{
+use cairn_common::{
     clock, disk,
     tasks::{Shutdown, TaskError},
 };

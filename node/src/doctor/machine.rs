@@ -3,9 +3,9 @@
 use super::report::{Check, Report};
 use crate::{
     config::Settings,
-    disk,
     disk_budget::{self, Limits},
 };
+use cairn_common::disk;
 
 /// With less room than so many reserves the disk is worth a word: days, at the pace of a network that is used.
 const AMPLE_RESERVES: u64 = 8;

@@ -5,12 +5,12 @@ use super::{
     report::{Check, Report},
     targets::{self, Target},
 };
-use crate::{
-    chain::audit::{self, AuditReport},
-    clock,
-    config::Settings,
+use crate::config::Settings;
+use cairn_chain::{
+    audit::{self, AuditReport},
     store::{ChainStore, StoreError},
 };
+use cairn_common::clock;
 use std::{
     collections::BTreeSet,
     net::{SocketAddr, TcpListener, UdpSocket},

@@ -1,6 +1,7 @@
 //! What is said of rules that this node does not know.
 
-use crate::{chain::UnknownRules, network::OtherRules};
+use cairn_chain::UnknownRules;
+use cairn_network::OtherRules;
 
 /// What is wrong with the rules this node follows.
 #[derive(Clone, Debug, PartialEq, Eq)]

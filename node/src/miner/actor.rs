@@ -10,13 +10,13 @@ use super::{
     threads::{self, Board, Report},
     work::GivenOut,
 };
-use crate::{
-    chain::{ChainHandle, Template},
+use cairn_chain::{ChainHandle, Template};
+use cairn_common::{
     clock,
-    mempool::PoolHandle,
     tasks::{Shutdown, TaskError},
 };
 use cairn_ledger::{hash::BlockId, keys::Address};
+use cairn_mempool::PoolHandle;
 use std::{collections::VecDeque, future, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},

@@ -5,12 +5,10 @@ use super::{
     plan::{Pause, plan_generated},
     ports::Announce,
 };
-use crate::{
-    chain::{BlockBody, BlockOutcome, ChainError, ChainHandle, HeaderOutcome, Template, TemplateRequest},
-    clock,
-    mempool::{PoolHandle, PoolStopped},
-    verdict::Origin,
+use cairn_chain::{
+    BlockBody, BlockOutcome, ChainError, ChainHandle, HeaderOutcome, Template, TemplateRequest, verdict::Origin,
 };
+use cairn_common::clock;
 use cairn_ledger::{
     block::{BLOCK_OVERHEAD_BYTES, Header},
     chain_spec::ChainSpec,
@@ -20,6 +18,7 @@ use cairn_ledger::{
     units::Timestamp,
     validate::Candidate,
 };
+use cairn_mempool::{PoolHandle, PoolStopped};
 use std::{
     sync::{
         Arc,

@@ -1,6 +1,6 @@
 //! What the miner can be asked, and the handle that asks.
 
-use crate::chain::Template;
+use cairn_chain::Template;
 use cairn_ledger::{block::Seal, hash::BlockId, keys::Address, pow::CompactTarget};
 use tokio::sync::{mpsc, oneshot, watch};
 

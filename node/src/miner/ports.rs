@@ -1,7 +1,8 @@
 //! What the miner needs of the network and of the synchronisation, and nothing more.
 
-use crate::{chain::BlockBody, network::NetworkHandle, sync::SyncHandle};
+use cairn_chain::BlockBody;
 use cairn_ledger::block::Header;
+use cairn_network::{NetworkHandle, sync::SyncHandle};
 use std::future::Future;
 
 /// Tells others of a block that was found here.

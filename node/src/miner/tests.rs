@@ -1,17 +1,22 @@
 //! The miner on a real chain.
 
 use super::*;
-use crate::{
-    chain::BlockBody,
+use cairn_chain::{
+    BlockBody, Chain, ChainHandle,
+    store::DbOptions,
+    verdict::{Origin, PeerNumber},
+};
+use cairn_common::{
     clock,
-    mempool::tests::Bench,
     tasks::{ShutdownSwitch, TaskError, shutdown},
 };
 use cairn_ledger::{
     block::{Block, Body, Header},
     chain_spec::ChainSpec,
-    testing::{easy_params, key},
+    testing::{easy_network, easy_params, key, payment},
+    transaction::Transaction,
 };
+use cairn_mempool::{PoolConfig, PoolHandle};
 use std::{
     sync::{
         Arc,
@@ -19,6 +24,7 @@ use std::{
     },
     time::Duration,
 };
+use tempfile::TempDir;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 /// Far longer than anything here takes.
@@ -46,8 +52,42 @@ impl Progress for Gaining {
     }
 }
 
+/// A chain and a pool on a directory of their own.
+struct ChainAndPool {
+    spec: Arc<ChainSpec>,
+    chain: ChainHandle,
+    pool: PoolHandle,
+    _directory: TempDir,
+    _writer: Chain,
+    _switch: ShutdownSwitch,
+}
+
+impl ChainAndPool {
+    fn new() -> Self {
+        Self::on(easy_network())
+    }
+
+    fn on(spec: ChainSpec) -> Self {
+        let (spec, directory) = (Arc::new(spec), tempfile::tempdir().expect("a directory"));
+        let opened = cairn_chain::spawn(spec.clone(), &directory.path().join("db"), DbOptions::default());
+        let (chain, writer) = opened.expect("a chain");
+        let (switch, stop) = shutdown();
+        let (pool, _) = cairn_mempool::spawn(spec.clone(), PoolConfig::default(), chain.clone(), None, stop);
+        Self { spec, chain, pool, _directory: directory, _writer: writer, _switch: switch }
+    }
+
+    /// Hands the pool a payment of 1000 with this fee, from account 1.
+    async fn submit(&self, fee: u64) -> Transaction {
+        let payment = payment(&self.spec, &key(1), 0, key(50).address(), 1_000, fee);
+        let origin = Origin::Peer(PeerNumber(7));
+        let answers = self.pool.submit(origin, vec![payment.clone()]).await.expect("a running pool");
+        assert!(answers[0].is_ok());
+        payment
+    }
+}
+
 struct Mine {
-    bench: Bench,
+    parts: ChainAndPool,
     miner: MinerHandle,
     heard: mpsc::Receiver<Block>,
     gaining: Gaining,
@@ -56,18 +96,18 @@ struct Mine {
 }
 
 impl Mine {
-    fn new(bench: Bench, threads: usize) -> Self {
+    fn new(parts: ChainAndPool, threads: usize) -> Self {
         let config = MiningConfig { threads, duty: 50, beneficiary: Some(key(9).address()) };
-        Self::with(bench, config, false)
+        Self::with(parts, config, false)
     }
 
-    fn with(bench: Bench, config: MiningConfig, gaining: bool) -> Self {
+    fn with(parts: ChainAndPool, config: MiningConfig, gaining: bool) -> Self {
         let (sender, heard) = mpsc::channel(1_000);
         let gaining = Gaining(Arc::new(AtomicBool::new(gaining)));
         let (switch, stop) = shutdown();
-        let (chain, pool) = (bench.chain.clone(), bench.pool.clone());
+        let (chain, pool) = (parts.chain.clone(), parts.pool.clone());
         let (miner, task) = spawn(config, chain, pool, Heard(sender), gaining.clone(), stop);
-        Self { bench, miner, heard, gaining, switch, task }
+        Self { parts, miner, heard, gaining, switch, task }
     }
 
     async fn next_block(&mut self) -> Block {
@@ -97,11 +137,10 @@ fn network_since(intervals: u64) -> ChainSpec {
 
 #[tokio::test]
 async fn threads_mine_block_after_block_with_the_pools_transactions() {
-    let bench = Bench::new();
-    let payment = bench.pay(1, 0, 1_000);
-    assert!(bench.submit(vec![payment.clone()]).await[0].is_ok());
-    let mut mine = Mine::new(bench, 2);
-    let mut previous = mine.bench.spec.genesis().clone();
+    let parts = ChainAndPool::new();
+    let payment = parts.submit(1_000).await;
+    let mut mine = Mine::new(parts, 2);
+    let mut previous = mine.parts.spec.genesis().clone();
     let mut mined = Vec::new();
     for _ in 0..5 {
         let block = mine.next_block().await;
@@ -119,7 +158,7 @@ async fn threads_mine_block_after_block_with_the_pools_transactions() {
 #[tokio::test]
 async fn only_an_old_tip_that_is_being_left_is_not_mined_on() {
     let config = MiningConfig { threads: 1, duty: 50, beneficiary: Some(key(9).address()) };
-    let mine = Mine::with(Bench::on(network_since(1_000)), config, true);
+    let mine = Mine::with(ChainAndPool::on(network_since(1_000)), config, true);
     let info = mine.until(|info| info.paused.is_some()).await;
     assert_eq!(info.paused.as_deref(), Some("the chain is still being caught up with"));
     mine.gaining.0.store(false, Ordering::Relaxed);
@@ -133,7 +172,7 @@ async fn only_an_old_tip_that_is_being_left_is_not_mined_on() {
 
 #[tokio::test]
 async fn without_a_beneficiary_the_miner_says_what_it_lacks() {
-    let mine = Mine::with(Bench::new(), MiningConfig { threads: 1, duty: 1, beneficiary: None }, false);
+    let mine = Mine::with(ChainAndPool::new(), MiningConfig { threads: 1, duty: 1, beneficiary: None }, false);
     let info = mine.until(|info| info.paused.is_some()).await;
     assert_eq!(info.paused.as_deref(), Some("no address is set to receive the rewards"));
     mine.stop().await;
@@ -141,16 +180,15 @@ async fn without_a_beneficiary_the_miner_says_what_it_lacks() {
 
 #[tokio::test]
 async fn blocks_are_generated_an_interval_apart_without_threads() {
-    let bench = Bench::new();
-    let payment = bench.pay(1, 0, 1_000);
-    assert!(bench.submit(vec![payment.clone()]).await[0].is_ok());
-    let mut mine = Mine::new(bench, 0);
+    let parts = ChainAndPool::new();
+    let payment = parts.submit(1_000).await;
+    let mut mine = Mine::new(parts, 0);
     let made = mine.miner.generate(10, key(5).address()).await.expect("blocks");
     assert_eq!((made.blocks.len(), made.stopped), (10, None));
-    let mut time = mine.bench.spec.genesis().time;
+    let mut time = mine.parts.spec.genesis().time;
     for (n, id) in made.blocks.iter().enumerate() {
         let block = mine.next_block().await;
-        time = time.saturating_add(mine.bench.spec.params().interval_ms);
+        time = time.saturating_add(mine.parts.spec.params().interval_ms);
         assert_eq!((block.header.id(), block.header.time, block.header.beneficiary), (*id, time, key(5).address()));
         assert_eq!(block.txids(), if n == 0 { vec![payment.id()] } else { vec![] });
     }
@@ -163,7 +201,7 @@ async fn blocks_are_generated_an_interval_apart_without_threads() {
 
 #[tokio::test]
 async fn generation_stops_when_the_chain_has_caught_up_with_the_clock() {
-    let mine = Mine::new(Bench::on(network_since(50)), 0);
+    let mine = Mine::new(ChainAndPool::on(network_since(50)), 0);
     let made = mine.miner.generate(100, key(5).address()).await.expect("blocks");
     // The clock goes on while they are made.
     assert!((50..60).contains(&made.blocks.len()), "{}", made.blocks.len());
@@ -174,7 +212,7 @@ async fn generation_stops_when_the_chain_has_caught_up_with_the_clock() {
 
 #[tokio::test]
 async fn generation_and_mining_take_turns() {
-    let mut mine = Mine::new(Bench::on(network_since(40)), 1);
+    let mut mine = Mine::new(ChainAndPool::on(network_since(40)), 1);
     // The miner stamps the time that it is, after which nothing is left to generate.
     mine.next_block().await;
     let made = mine.miner.generate(3, key(5).address()).await.expect("an answer");
@@ -186,7 +224,7 @@ async fn generation_and_mining_take_turns() {
 
 #[tokio::test]
 async fn a_stopping_miner_answers_and_ends() {
-    let mine = Mine::new(Bench::new(), 2);
+    let mine = Mine::new(ChainAndPool::new(), 2);
     let miner = mine.miner.clone();
     mine.stop().await;
     assert_eq!(miner.generate(1, key(5).address()).await, Err(GenerateError::Stopping));

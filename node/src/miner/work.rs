@@ -1,7 +1,7 @@
 //! Work that was given out to miners elsewhere.
 
 use super::mailbox::WorkError;
-use crate::chain::Template;
+use cairn_chain::Template;
 use cairn_ledger::{block::Seal, hash::BlockId};
 use std::collections::VecDeque;
 

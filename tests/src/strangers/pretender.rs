@@ -18,7 +18,7 @@ use cairn_ledger::{
     testing::arbitrary_hash,
     units::Height,
 };
-use cairn_node::network::{
+use cairn_network::{
     PeerStatus,
     wire::{
         Bodies as BodiesAnswer, CompactBlock, GetBodies, GetHeaders, Headers as HeadersAnswer, MAX_HEADERS, Message,

@@ -1,0 +1,204 @@
+//! What can be read of a damaged database, into a fresh one, through every rule.
+//!
+//! Blocks are all there is to save: everything else in a database follows from them. They are read in the order of the
+//! followed chain, as far as headers can be read; a body that cannot, or that is not its header's, is asked of others
+//! by its block's id, and believed if it has its header's transactions root. Where the reading ends, synchronisation
+//! goes on.
+
+use super::feed::{ReplayError, Replayed, feed};
+use crate::{
+    ChainHandle, Tip,
+    store::{ChainStore, DbOptions},
+};
+use cairn_ledger::{
+    block::{Block, Body, Header},
+    chain_spec::ChainSpec,
+    hash::{BlockId, Hash},
+    merkle::txs_root,
+    transaction::Transaction,
+    units::Height,
+};
+use std::{
+    future::Future,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// A body that is asked of others.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Its block.
+    pub id: BlockId,
+    /// What its transactions have to hash to.
+    pub txs_root: Hash,
+    /// Takes it, if somebody has it.
+    pub answer: oneshot::Sender<Option<Body>>,
+}
+
+impl Wanted {
+    /// Whether a body is the one.
+    pub fn is(&self, body: &Body) -> bool {
+        is_body_of(body, self.txs_root)
+    }
+}
+
+/// What was saved.
+#[derive(Clone, Debug)]
+pub struct Salvaged {
+    /// The figures.
+    pub replayed: Replayed,
+    /// The tip of the fresh database.
+    pub tip: Arc<Tip>,
+    /// Bodies that came from others.
+    pub fetched: u64,
+    /// Where the reading ended, and why, when that was before the end.
+    pub lost: Option<(Height, String)>,
+}
+
+/// Saves what can be read in `broken` into the directory `fresh`. `ready` is given the chain that grows there, and
+/// answers what is `wanted`. `show` sees the figures after every block.
+///
+/// # Errors
+/// The fresh database fails, or `stop` comes first. What is wrong with the broken one is no error.
+pub async fn salvage<F: Future<Output = ()>>(
+    spec: Arc<ChainSpec>,
+    (broken, fresh, options): (&Path, &Path, DbOptions),
+    (wanted, ready): (mpsc::Sender<Wanted>, impl FnOnce(ChainHandle) -> F),
+    show: &mut dyn FnMut(&Replayed),
+    stop: impl Future<Output = ()>,
+) -> Result<Salvaged, ReplayError> {
+    let found = Arc::new(Found::default());
+    let blocks = Salvage {
+        store: match ChainStore::open_damaged(broken, &spec, options) {
+            Ok(store) => Some(store),
+            Err(error) if !error.is_storage_failure() => return Err(error.into()),
+            Err(error) => {
+                found.end(Height::new(1), error.to_string());
+                None
+            }
+        },
+        next: Height::new(1),
+        wanted,
+        found: found.clone(),
+    };
+    let (chain, writer) = crate::spawn(spec, fresh, options)?;
+    let fed = {
+        let feeding = feed(&chain, Replayed::default(), blocks, show);
+        let answering = ready(chain.clone());
+        tokio::pin!(feeding, answering, stop);
+        let mut answers = true;
+        loop {
+            tokio::select! {
+                fed = &mut feeding => break fed,
+                () = &mut answering, if answers => answers = false,
+                () = &mut stop => break Err(ReplayError::Interrupted),
+            }
+        }
+    };
+    chain.stop().await;
+    writer.ended().await?;
+    let replayed = match fed {
+        Ok(replayed) => replayed,
+        Err(error) if error.is_storage_failure() || matches!(error, ReplayError::Interrupted) => return Err(error),
+        // A block that could be read and breaks a rule was never connected by this node: it, too, is damage.
+        Err(error) => {
+            let height = chain.tip().height().saturating_add(1);
+            found.end(height, error.to_string());
+            Replayed { blocks: height.get().saturating_sub(1), ..Replayed::default() }
+        }
+    };
+    let lost = found.lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok(Salvaged { replayed, tip: chain.tip(), fetched: found.fetched.load(Ordering::Relaxed), lost })
+}
+
+/// What became known while reading.
+#[derive(Debug, Default)]
+struct Found {
+    fetched: AtomicU64,
+    lost: Mutex<Option<(Height, String)>>,
+}
+
+impl Found {
+    fn end(&self, height: Height, reason: String) {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((height, reason));
+    }
+}
+
+/// The blocks of a damaged store, upward from block 1.
+struct Salvage {
+    store: Option<ChainStore>,
+    next: Height,
+    wanted: mpsc::Sender<Wanted>,
+    found: Arc<Found>,
+}
+
+impl Salvage {
+    /// The next header, if the chain goes on; why it cannot be told, if that is so.
+    fn header(&self, store: &ChainStore) -> Result<Option<Header>, String> {
+        let Some(id) = store.id_at(self.next).map_err(|error| error.to_string())? else {
+            // The end, if nothing says that the chain goes on.
+            let ends = store.tip().and_then(|tip| store.expect_header(&tip));
+            return match ends {
+                Ok(tip) if tip.header().height < self.next => Ok(None),
+                Ok(tip) => Err(format!("id_by_height lacks it; the tip is at height {}", tip.header().height)),
+                Err(error) => Err(error.to_string()),
+            };
+        };
+        let header = store.expect_header(&id).map_err(|error| error.to_string())?.header().clone();
+        if header.id() != id || header.height != self.next {
+            return Err(format!("its header is another block's: got {}, expected {id}", header.id()));
+        }
+        Ok(Some(header))
+    }
+
+    fn body(&self, store: &ChainStore, header: &Header) -> Result<Body, String> {
+        let id = header.id();
+        let reason = match store.body(&id) {
+            Ok(Some(body)) if is_body_of(&body, header.txs_root) => return Ok(body),
+            Ok(Some(_)) => String::from("its stored body is another block's"),
+            Ok(None) => String::from("its body is missing"),
+            Err(error) => error.to_string(),
+        };
+        let (answer, answered) = oneshot::channel();
+        let wanted = Wanted { id, txs_root: header.txs_root, answer };
+        // Whoever answers may have given up.
+        let body = self.wanted.blocking_send(wanted).ok().and_then(|()| answered.blocking_recv().ok().flatten());
+        let body = body.filter(|body| is_body_of(body, header.txs_root));
+        let body = body.ok_or_else(|| format!("{reason}, and no peer gave it"))?;
+        self.found.fetched.fetch_add(1, Ordering::Relaxed);
+        Ok(body)
+    }
+}
+
+impl Iterator for Salvage {
+    type Item = Result<Block, ReplayError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let store = self.store.as_ref()?;
+        let read = self.header(store).and_then(|header| match header {
+            Some(header) => self.body(store, &header).map(|body| Some(Block { header, body })),
+            None => Ok(None),
+        });
+        match read {
+            Ok(Some(block)) => {
+                self.next = self.next.saturating_add(1);
+                Some(Ok(block))
+            }
+            Ok(None) => None,
+            Err(reason) => {
+                self.found.end(self.next, reason);
+                self.store = None;
+                None
+            }
+        }
+    }
+}
+
+fn is_body_of(body: &Body, root: Hash) -> bool {
+    let txids: Vec<_> = body.iter().map(Transaction::id).collect();
+    txs_root(&txids) == root
+}

@@ -1,0 +1,243 @@
+//! The pool on a real chain.
+
+use super::*;
+use cairn_chain::{
+    BlockOutcome, Chain, ChainHandle, HeaderOutcome, TemplateRequest,
+    store::DbOptions,
+    verdict::{Origin, PeerNumber},
+};
+use cairn_common::tasks::{ShutdownSwitch, TaskError, shutdown};
+use cairn_ledger::{
+    block::Block,
+    chain_spec::ChainSpec,
+    error::{ExecutionError, TxError},
+    hash::TxId,
+    testing::{self, easy_network, key, payment},
+    transaction::Transaction,
+    units::Timestamp,
+    validate::{ChainContext, CheckedBlock, check_header, check_work, connect_block, touched_addresses},
+};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+const PEER: Origin = Origin::Peer(PeerNumber(7));
+/// Far longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A chain and a pool on a directory of their own.
+struct Bench {
+    spec: Arc<ChainSpec>,
+    directory: TempDir,
+    chain: ChainHandle,
+    _writer: Chain,
+    pool: PoolHandle,
+    switch: ShutdownSwitch,
+    task: JoinHandle<Result<(), TaskError>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::on(easy_network())
+    }
+
+    fn on(spec: ChainSpec) -> Self {
+        let (spec, directory) = (Arc::new(spec), tempfile::tempdir().expect("a directory"));
+        let opened = cairn_chain::spawn(spec.clone(), &directory.path().join("db"), DbOptions::default());
+        let (chain, writer) = opened.expect("a chain");
+        let (switch, stop) = shutdown();
+        let path = Some(directory.path().join("mempool.bin"));
+        let (pool, task) = spawn(spec.clone(), PoolConfig::default(), chain.clone(), path, stop);
+        Self { spec, directory, chain, _writer: writer, pool, switch, task }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.path().join("mempool.bin")
+    }
+
+    /// Stops the pool alone.
+    async fn stop_pool(&mut self) {
+        self.switch.request();
+        let task = std::mem::replace(&mut self.task, tokio::spawn(async { Ok(()) }));
+        task.await.expect("no panic").expect("no failure");
+    }
+
+    /// Starts another.
+    fn start_pool(&mut self) {
+        let (switch, stop) = shutdown();
+        let path = Some(self.file());
+        let (pool, task) = spawn(self.spec.clone(), PoolConfig::default(), self.chain.clone(), path, stop);
+        (self.pool, self.task, self.switch) = (pool, task, switch);
+    }
+
+    fn pay(&self, from: u64, nonce: u64, fee: u64) -> Transaction {
+        payment(&self.spec, &key(from), nonce, key(50).address(), 1_000, fee)
+    }
+
+    async fn submit(&self, transactions: Vec<Transaction>) -> Vec<Result<TxId, PoolError>> {
+        self.pool.submit(PEER, transactions).await.expect("a running pool")
+    }
+
+    /// Mines what the pool gives.
+    async fn mine(&self, max_bytes: usize) -> Block {
+        let transactions = self.pool.select(max_bytes).await.expect("a running pool");
+        let request = TemplateRequest { beneficiary: key(0).address(), transactions, time: Timestamp::from_millis(0) };
+        let template = self.chain.template(request).await.expect("a template");
+        let block = Block { header: testing::seal(template.header.clone()), body: template.body() };
+        self.import(&block).await;
+        block
+    }
+
+    async fn import(&self, block: &Block) {
+        let outcomes = self.chain.link_headers(PEER, vec![block.header.clone()]).await.expect("an answer");
+        let Some(HeaderOutcome::Linked(linked)) = outcomes.into_iter().next() else { panic!("not linked") };
+        let import = self.chain.import(linked, block.body.clone()).await.expect("an import");
+        let outcome = import.outcome().await.expect("an outcome");
+        assert!(matches!(outcome, BlockOutcome::Connected | BlockOutcome::Waiting), "{outcome:?}");
+    }
+
+    /// Waits until the pool says so.
+    async fn until(&self, txid: TxId, status: PoolStatus) {
+        let asked = async {
+            while self.pool.status(txid).await.expect("a running pool") != status {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked).await.expect("the status, in time");
+    }
+}
+
+/// So many empty blocks after block 0, a little later than the interval.
+fn empty_branch(spec: &ChainSpec, count: usize) -> Vec<Block> {
+    let (mut context, mut state) = (ChainContext::genesis(spec), testing::genesis_state(spec));
+    let next = |_| {
+        let block = testing::mine(spec, &context, &state, vec![]);
+        let sealed = check_work(spec, block.header.clone()).expect("work");
+        let linked = check_header(spec, &context, sealed, block.header.time).expect("linked");
+        context = context.extend(&linked);
+        let checked = CheckedBlock::check(spec, linked, block.body.clone()).expect("checked");
+        let slice = state.slice(&touched_addresses(&block.header.beneficiary, []));
+        let (_, change, update) = connect_block(spec, checked, slice, state.tree()).expect("connected").into_parts();
+        state.apply(&change, update);
+        block
+    };
+    (0..count).map(next).collect()
+}
+
+#[tokio::test]
+async fn each_submitted_transaction_is_answered_alone_and_listeners_hear_of_the_new() {
+    let bench = Bench::new();
+    let mut heard = bench.pool.subscribe();
+    let (good, next) = (bench.pay(1, 0, 1_000), bench.pay(1, 1, 1_000));
+    let mut forged = bench.pay(2, 0, 1_000);
+    forged.body.fee = testing::pebbles(2_000);
+    let mut unversioned = bench.pay(3, 0, 1_000);
+    unversioned.body.version = 2;
+    let mut last = bench.pay(4, u64::MAX, 1_000);
+    last.body.valid_until = cairn_ledger::units::Height::new(1);
+    let sender = key(70).address();
+    let stranger = bench.pay(70, 0, 1_000);
+
+    let batch = vec![good.clone(), forged, next.clone(), unversioned, last, stranger, good.clone()];
+    let answers = bench.submit(batch).await;
+    assert_eq!(
+        answers,
+        [
+            Ok(good.id()),
+            Err(PoolError::Invalid(TxError::Signature)),
+            Ok(next.id()),
+            Err(PoolError::Invalid(TxError::Version { got: 2 })),
+            Err(PoolError::Invalid(TxError::LastNonce)),
+            Err(PoolError::Execution(ExecutionError::UnknownSender { sender })),
+            Err(PoolError::AlreadyPooled),
+        ]
+    );
+    let proven: Vec<_> = answers.iter().map(|answer| answer.err().and_then(|error| error.proves())).collect();
+    assert_eq!(proven.iter().flatten().count(), 3, "only what is invalid proves something");
+    let accepted = heard.try_recv().expect("an announcement");
+    assert_eq!((accepted.origin, accepted.transactions.len()), (PEER, 2));
+    assert!(heard.try_recv().is_err(), "one for each submission");
+    assert_eq!(bench.submit(vec![good]).await, [Err(PoolError::AlreadyPooled)]);
+    assert!(heard.try_recv().is_err(), "nothing new");
+}
+
+#[tokio::test]
+async fn a_submission_of_any_length_is_answered() {
+    let bench = Bench::new();
+    assert!(bench.submit(vec![]).await.is_empty());
+    let many: Vec<_> = (0..600).map(|n| bench.pay(1 + n / 64, n % 64, 1_000)).collect();
+    let answers = bench.submit(many).await;
+    // Keys 1 to 9 have an account, the tenth sender has none.
+    assert_eq!((answers.len(), answers.iter().filter(|answer| answer.is_ok()).count()), (600, 9 * 64));
+    let info = bench.pool.info().await.expect("a running pool");
+    assert_eq!((info.count, info.senders, info.bytes), (576, 9, 576 * 185));
+}
+
+#[tokio::test]
+async fn what_is_mined_leaves_and_comes_back_when_its_block_is_displaced() {
+    let bench = Bench::new();
+    let (first, second) = (bench.pay(1, 0, 1_000), bench.pay(1, 1, 1_000));
+    assert!(bench.submit(vec![first.clone(), second.clone()]).await.iter().all(Result::is_ok));
+    let block = bench.mine(usize::MAX).await;
+    assert_eq!(block.txids(), [first.id(), second.id()]);
+    bench.until(second.id(), PoolStatus::Unknown).await;
+    assert_eq!(bench.submit(vec![first.clone()]).await, [Err(PoolError::AlreadyMined)]);
+    let rival = bench.pay(1, 0, 9_000);
+    let used = PoolError::Execution(ExecutionError::Nonce { got: 0, expected: 2 });
+    assert_eq!(bench.submit(vec![rival]).await, [Err(used)]);
+    let third = bench.pay(1, 2, 1_000);
+    assert_eq!(bench.submit(vec![third.clone()]).await, [Ok(third.id())]);
+
+    for block in empty_branch(&bench.spec, 3) {
+        bench.import(&block).await;
+    }
+    bench.until(second.id(), PoolStatus::Pooled).await;
+    let selected = bench.pool.select(usize::MAX).await.expect("a running pool");
+    let ids: Vec<_> = selected.iter().map(cairn_ledger::validate::CheckedTransaction::txid).collect();
+    assert_eq!(ids, [first.id(), second.id(), third.id()]);
+    assert_eq!(bench.mine(usize::MAX).await.txids(), ids);
+}
+
+#[tokio::test]
+async fn a_pool_survives_a_restart_and_is_judged_again() {
+    let mut bench = Bench::new();
+    let [first, second, third] = [1, 2, 3].map(|from| bench.pay(from, 0, 1_000));
+    let all = vec![first.clone(), second.clone(), third.clone()];
+    assert!(bench.submit(all).await.iter().all(Result::is_ok));
+    bench.stop_pool().await;
+    let saved = std::fs::read(bench.file()).expect("a saved pool");
+    bench.start_pool();
+    bench.until(third.id(), PoolStatus::Pooled).await;
+    assert_eq!(bench.pool.info().await.expect("a running pool").count, 3);
+    assert_eq!(bench.mine(2 * 185).await.txids(), [first.id(), second.id()]);
+    // As if the node had been killed: the file still has those that were mined since.
+    bench.stop_pool().await;
+    std::fs::write(bench.file(), saved).expect("a writable directory");
+    bench.start_pool();
+    bench.until(third.id(), PoolStatus::Pooled).await;
+    assert_eq!(bench.pool.status(first.id()).await, Ok(PoolStatus::Unknown));
+    assert_eq!(bench.pool.info().await.expect("a running pool").count, 1);
+}
+
+#[tokio::test]
+async fn an_unreadable_file_is_an_empty_pool() {
+    let mut bench = Bench::new();
+    bench.stop_pool().await;
+    std::fs::write(bench.file(), b"cairnmp1 and nothing good").expect("a writable directory");
+    bench.start_pool();
+    let payment = bench.pay(2, 0, 1_000);
+    assert_eq!(bench.submit(vec![payment.clone()]).await, [Ok(payment.id())]);
+    bench.stop_pool().await;
+    bench.start_pool();
+    bench.until(payment.id(), PoolStatus::Pooled).await;
+}
+
+#[tokio::test]
+async fn a_stopped_pool_says_so() {
+    let bench = Bench::new();
+    bench.switch.request();
+    bench.task.await.expect("no panic").expect("no failure");
+    assert_eq!(bench.pool.info().await, Err(PoolStopped));
+    let transaction = payment(&bench.spec, &key(1), 0, key(2).address(), 1, 1_000);
+    assert_eq!(bench.pool.submit(Origin::Local, vec![transaction]).await, Err(PoolStopped));
+}

@@ -1,0 +1,189 @@
+//! The network: one task that owns a libp2p swarm, and a handle to it.
+//!
+//! Every connection is encrypted and authenticated (Noise over TCP, TLS 1.3 in QUIC). All protocol names
+//! stand under `/cairn/<first eight hex digits of the genesis id>/`, so nodes of other networks find
+//! nothing to talk about.
+//!
+//! | name | kind | what |
+//! |---|---|---|
+//! | `status/1` | request | where a node stands; at connect, every minute, and after a reorganisation |
+//! | `blocks/1` | gossip | [compact blocks](wire::CompactBlock) |
+//! | `txs/1` | gossip | [batches](wire::TxBatch) of transactions |
+//! | `headers/1` | request | headers after a locator |
+//! | `bodies/1` | request | bodies by id |
+//! | `block-txs/1` | request | the transactions that a compact block lacked |
+//! | `pool/1` | request | what waits in a node's pool |
+//! | `addresses/1` | request | whom a node has lately reached |
+//! | `kad/1`, `meshsub` | libp2p | Kademlia, gossipsub; identify, ping, rendezvous, AutoNAT, relay and DCUtR under their own names |
+//!
+//! Requests and answers are written as `length u32 ‖ message`, one of each on a stream.
+//!
+//! # The path of a gossiped block
+//! `events` → `relay::on_gossip` (is there room, is it new) → a task of its own: `gossip::Judge::block` (header, work,
+//! [link](cairn_chain::ChainHandle::link_headers), body, [import](cairn_chain::ChainHandle::import)) →
+//! `relay::on_judged` (verdict to gossipsub, penalty in `peers`). The verdict comes as soon as the body is found to be
+//! the header's: relaying does not wait for execution. The body is put together from the pool (`compact`); what it
+//! lacks the sender is asked for (`block-txs/1`), once, and for the whole body if that does not fit. It stays on the
+//! `recent_blocks` for those who will ask this node.
+//!
+//! # The path of gossiped transactions
+//! `events` → `relay::on_gossip` → a task of its own: `gossip::Judge::batch` (decode,
+//! [submit](cairn_mempool::PoolHandle::submit)) → `relay::on_judged`. A batch travels on when this node has
+//! checked all of it and something was new; otherwise what was new goes on in a batch of our own (`tx_batcher`),
+//! as does what was submitted here.
+//!
+//! What waited before two nodes met comes by `pool/1` (`pool_sync`): one peer after the other is asked what waits
+//! with it, once its chain is not ahead, and for what is lacking here.
+//!
+//! # How peers are found, and kept
+//! Searches in the DHT (`discovery`), rendezvous points (`rendezvous`), peers asked whom they know (`peer_exchange`)
+//! and multicast on a LAN each bring hearsay; all but the last goes into the `address_book`, which keeps it apart
+//! from what this node has reached itself. `outbound` fills the outbound slots from the book, one for each
+//! group of addresses, tries hearsay out, and parts from the silent and the useless; a few outbound peers are
+//! kept over a restart. Any one of the four ways alone is enough to join.
+//!
+//! # How others reach this node
+//! `nat` finds out (AutoNAT), asks the router for a port (UPnP), takes relays, and leaves them once a hole is
+//! punched (DCUtR); `nat_status` says which way works, and why.
+//!
+//! # Map
+//! `admissible` what an operator may name · [`wire`] every message and its bounds · `mailbox` what the network is asked
+//! and tells · `start` its start · `service` its loop · `events` what the swarm reports · `relay` what is passed on ·
+//! `gossip` verdicts · `compact` compact blocks · `short_ids` what they are made of · `recent_blocks` bodies passed on
+//! lately · `pool_sync` the pools of new peers · `pool_snapshot` the pool as they see it · `requests` questions about
+//! both · `tx_batcher` batches of our own · `answers` and `serve` answers to others · `upload` who is next ·
+//! `upload_target` what may be given in a day · `peers` scores and penalties · `other_rules` who of them knows other
+//! upgrades · `traffic` bytes by protocol · `bans` and their file · `gate` who may connect · `filter` what may be
+//! dialled · `persistent_peers` whom the operator and neighbours named · `address_book`, `book_file`, `node_address`
+//! where others are · `outbound` whom to dial · `discovery` Kademlia · `resource` what can be provided ·
+//! `peer_exchange`, `rendezvous` · `nat`, `nat_status` being reached · `ip_groups` addresses · `control` the
+//! operator's word, files and memory · `behaviour` protocols · `transports` TCP and QUIC · `codec` bytes on a stream ·
+//! `identity` the node's key · `backoff`, `recent`, `memory`, `small_file` tools
+//!
+//! # Limits
+//! | what | limit | why so | when full |
+//! |---|---|---|---|
+//! | inbound, outbound connections | 64, 16 ([`NetworkConfig`]) | a few MB each; a mesh needs 12 | refused |
+//! | connections of a peer | 2 | both may dial at once | refused |
+//! | inbound from one host; from one /16 or /32 | 4; 16 (private addresses exempt) | some nodes behind a router; no provider fills the slots | refused |
+//! | handshakes begun by others; of one host | 64; 16 | three of four are left to others, private hosts too | refused |
+//! | a handshake; a dial; until the first status | 15 s; 8 s; 45 s | slower than any relay; AutoNAT waits 10 s | closed |
+//! | dials in progress; from the book; for strangers | 32; 8; 20 and one each 3 s | a slot is filled within seconds; AutoNAT is no weapon | later; refused |
+//! | outbound slots kept filled | 8, one a group | Bitcoin Core's number: to surround a node takes eight providers | – |
+//! | memory of the process | three quarters of the machine's | the system kills above that | nobody new comes in |
+//! | silence; with pings unanswered; uselessness while others are useful | 200 s; 40 s; 30 min | three exchanges of status; a cut cable; an hour has 30 blocks | parted from |
+//! | streams | 128 a connection; 16 of each request class | a flood fills only its own class | refused |
+//! | blocks, batches being judged | 16, 64; 32 a peer | what the checking threads do in a second | ignored, nobody is reported; what waits in the sender's pool is asked for after 5 s |
+//! | blocks far behind the tip from a peer | 2 000 an hour | after a partition the lighter side's peers are honest | ignored; it is told where this node stands, then reported |
+//! | requests being answered | 64; 4 a peer, until the answer has left | 256 MiB of answers at most; sync keeps three | wait in line |
+//! | requests in line | 1024 | seconds of work | closed unanswered, the newest of those who only take first |
+//! | bytes of answers a second, to all | `network.max_upload_per_second` | what the operator spares | they wait; eight bytes for those who give lately to one for those who only take (1 byte for 32) |
+//! | bytes served to a peer | 32 MiB/s, 64 MiB at once; 16 KiB a request at least | a quarter of a gigabit line | it waits; 5 s behind, it is reported |
+//! | gossip from a peer: blocks; transactions | 1 MiB/s, 8 at once; 4 MiB/s, 16 at once | above what can be checked | ignored and reported |
+//! | questions about the pool by a peer | 4 a second, 160 at once; an answer of 1 MiB; the pool listed once in 2 s | the largest pool in one go | ignored and reported |
+//! | asking for a pool | one peer at a time, each once in 60 s; 64 MiB | each transaction comes once; reconnecting costs nobody | later; the rest is left |
+//! | bodies kept for those who lack some of it | 8; 16 MiB | what travels within seconds | the oldest go; older ones are stored |
+//! | status, addresses asked by a peer | 1 KiB/s, 32 at once; one each 30 s, 8 at once | three times what nodes do | ignored and reported |
+//! | addresses in an answer | 64 | eight times the slots | – |
+//! | gossiped frame; compact block; batch | 256; 160; 48 KiB | the largest block's ids fit | rejected |
+//! | transactions that wait to be sent | 4 MiB | a minute of a busy network | the oldest are dropped; they stay in the pool |
+//! | address book | 8192 new, 2048 tried; a sixteenth of the first a source | 2 MB | what is there stays, unless it fails |
+//! | named peers; neighbours | 256; 32 of them | what a person names | refused |
+//! | bans | 4096; an hour, by hand a year | 1 MB of file | the one that ends first is lifted |
+//! | admitted peers | 10 000 | 1 MB | refused |
+//! | rendezvous: registrations; of a peer | 2000; 2 | 1 MB | refused |
+//! | DHT: providers; of one thing; searches for them | 16 things; 20; 16 | this node knows one kind | not stored; refused |
+//! | relay: reservations; circuits; each | 64; 16; 32 MiB and 30 min | a block crosses, a chain does not; half a GiB each half hour | refused |
+//! | providers dialled for sync | 3; 30 min | more than one may lie; gigabytes take a while | not dialled; they get a slot, or go |
+//! | events for sync | 256, then merged | – | one status for each peer |
+//!
+//! # Invariants
+//! 1. Every gossiped message gets exactly one verdict, and travels on only after it was checked.
+//! 2. Only what a peer's own bytes or silence prove is reported, at the penalties in `peers`; our own failures and
+//!    full queues never are.
+//! 3. The swarm's task never waits for the disk, the chain or the pool.
+//! 4. A peer's number is never used again.
+//! 5. Private addresses are neither dialled on a stranger's word nor passed on, unless the network allows them:
+//!    `node_address` and `filter` are the only ways in.
+//! 6. Nobody gets an outbound slot but by this node's own draw from its book, or by the operator's word.
+//! 7. Others are told only of what this node has reached itself.
+//! 8. No other crate of the node names libp2p.
+//!
+//! # Looking for ...
+//! | what | where |
+//! |---|---|
+//! | addrman, tried and new addresses, anchors, feelers | `address_book`, `outbound.rs` |
+//! | ban list, discouraging, misbehaviour and its penalties | `bans.rs`, `peers.rs` (`penalty`), [`verdict`](cairn_chain::verdict) |
+//! | compact blocks (BIP152) | `compact.rs`, `short_ids.rs` |
+//! | eclipse attacks, network groups | `ip_groups.rs`, `outbound.rs` |
+//! | headers-first sync, block locator, presync, stalling peers | [`sync`]: `machine/headers.rs`, `presync.rs`, `machine/bodies.rs` |
+//! | inventory, mempool sync | `pool_sync.rs`, `tx_batcher.rs` |
+//! | maxuploadtarget | `upload_target.rs` |
+//! | NAT traversal, UPnP, relays, hole punching | `nat.rs`, `nat_status.rs` |
+//! | protocol messages | [`wire`] |
+
+mod address_book;
+mod admissible;
+mod answers;
+mod backoff;
+mod bans;
+mod behaviour;
+mod book_file;
+mod codec;
+mod compact;
+mod config;
+mod control;
+mod discovery;
+mod events;
+mod filter;
+mod gate;
+mod gossip;
+mod identity;
+mod ip_groups;
+mod mailbox;
+mod memory;
+mod nat;
+mod nat_status;
+mod node_address;
+mod other_rules;
+mod outbound;
+mod peer_exchange;
+mod peers;
+mod persistent_peers;
+mod pool_snapshot;
+mod pool_sync;
+mod recent;
+mod recent_blocks;
+mod relay;
+mod rendezvous;
+mod requests;
+mod resource;
+mod serve;
+mod service;
+mod short_ids;
+mod small_file;
+mod start;
+pub mod sync;
+mod traffic;
+mod transports;
+mod tx_batcher;
+mod upload;
+mod upload_target;
+pub mod wire;
+
+pub use admissible::{NotAdmissible, check_admitted, check_external, check_peers, check_psk, listen_address};
+pub use bans::NotBannable;
+pub use behaviour::SetupError;
+pub use config::{DiscoveryConfig, NetworkConfig, NetworkFiles, ReachConfig};
+pub use identity::IdentityError;
+pub use mailbox::{
+    AddPeerError, AdmitError, BanError, BanInfo, FindError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo,
+    PeerKind, Provider, RequestError,
+};
+pub use nat_status::Reach;
+pub use other_rules::OtherRules;
+pub use persistent_peers::{OtherKey, TargetError};
+pub use resource::{Kind, UnknownKind};
+pub use start::{NetworkError, spawn};
+pub use traffic::ProtocolBytes;
+pub use wire::PeerStatus;

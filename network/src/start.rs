@@ -1,0 +1,200 @@
+//! The start of the network's task.
+
+use super::{
+    address_book::{AddressBook, Secret},
+    bans::{self, Bans},
+    behaviour::{Behaviour, Names, SetupError},
+    book_file,
+    config::{NetworkConfig, NetworkFiles},
+    control::MAX_ADMITTED,
+    filter::Filtered,
+    gate::Gate,
+    gossip::Judge,
+    identity::{self, IdentityError},
+    ip_groups,
+    mailbox::{EVENTS, MAILBOX, NetworkEvent, NetworkHandle},
+    persistent_peers::{self, Reason, TargetError},
+    recent_blocks::RecentBlocks,
+    service::{Inlets, Service, Setup},
+    small_file, transports,
+    upload_target::{self, UploadTarget},
+};
+use cairn_chain::ChainHandle;
+use cairn_common::{
+    clock,
+    tasks::{Shutdown, TaskError},
+};
+use cairn_ledger::chain_spec::ChainSpec;
+use cairn_mempool::PoolHandle;
+use libp2p::{Multiaddr, PeerId, Swarm, multiaddr::Protocol};
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+/// Why a node cannot join the network.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// Its key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Its transports or protocols.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A configured peer or boot node.
+    #[error("network.peers and network.boot_nodes: {0}")]
+    Target(#[from] TargetError),
+    /// A configured address that is none.
+    #[error("{key}: got {got:?}, expected a multiaddress such as /ip4/0.0.0.0/tcp/9740")]
+    Address {
+        /// Where it stands.
+        key: &'static str,
+        /// The text.
+        got: String,
+    },
+    /// A file of its own.
+    #[error("{} cannot be read: {reason}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// A list of admitted peers with something else in it, or too long.
+    #[error("network.admit: got {got:?}, expected at most {MAX_ADMITTED} peer ids such as 12D3Koo...")]
+    Admit {
+        /// The text.
+        got: String,
+    },
+    /// An address that cannot be listened on.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: Multiaddr,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+/// Joins the network: listens, and starts the task that does the rest.
+///
+/// # Errors
+/// Says what is wrong with the key, the files, the addresses or the system.
+pub async fn spawn(
+    mut config: NetworkConfig,
+    spec: Arc<ChainSpec>,
+    chain: ChainHandle,
+    pool: PoolHandle,
+    files: NetworkFiles,
+    shutdown: Shutdown,
+) -> Result<(NetworkHandle, mpsc::Receiver<NetworkEvent>, JoinHandle<Result<(), TaskError>>), NetworkError> {
+    let key = identity::load_or_create(&files.node_key)?;
+    let own = key.public().to_peer_id();
+    let names = Names::new(&spec.genesis_id());
+    // Whom the whole network is told to begin with, others meet.
+    config.discovery.rendezvous_server |= is_boot_node(&config, own);
+    let gate = Gate::new(load_bans(&files.bans), admitted(&config)?);
+    let psk = config.psk_file.as_deref().map(transports::read_psk).transpose()?;
+    let behaviour = Behaviour::new(&config, &names, &key, gate)?;
+    let mut swarm = transports::swarm(key, psk, Filtered::new(behaviour, config.allow_private, psk.is_none()))?;
+    for address in addresses("network.listen", &config.listen)? {
+        if psk.is_some() && ip_groups::is_quic(&address) {
+            tracing::info!(target: "cairn::network", %address, "not listening: QUIC knows no pre-shared key");
+        } else {
+            listen(&mut swarm, address)?;
+        }
+    }
+    for address in addresses("network.external", &config.external)? {
+        swarm.add_external_address(address);
+    }
+    let book = load_book(&files.book, &spec, config.allow_private)?;
+    let upload_target = load_upload_target(&files.upload, config.max_upload_per_day);
+    let (mailbox, messages) = mpsc::channel(MAILBOX);
+    let (events_sender, events) = mpsc::channel(EVENTS);
+    let handle = NetworkHandle { mailbox };
+    // Subscribed before anything can happen, so that nothing is missed.
+    let (moves, accepted) = (chain.subscribe(), pool.subscribe());
+    let inlets = Inlets { mailbox: messages, moves, accepted, events: events_sender };
+    let judge = Judge { spec, chain, pool, recent_blocks: RecentBlocks::default(), network: handle.clone() };
+    let (peers, boot_nodes) = (config.peers.clone(), config.boot_nodes.clone());
+    let mut service = Service::new(Setup { swarm, names, judge, book, upload_target, config, files });
+    for (addresses, reason) in [(&peers, Reason::Named), (&boot_nodes, Reason::Boot)] {
+        for address in addresses {
+            match service.add_target(address, reason) {
+                // One list for all nodes of a network may name each of them.
+                Ok(()) | Err(TargetError::Own { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok((handle, events, tokio::spawn(service.run(inlets, shutdown))))
+}
+
+fn is_boot_node(config: &NetworkConfig, own: PeerId) -> bool {
+    let names_own = |address: &String| matches!(persistent_peers::parse(address, own), Err(TargetError::Own { .. }));
+    config.boot_nodes.iter().any(names_own)
+}
+
+fn admitted(config: &NetworkConfig) -> Result<Option<BTreeSet<PeerId>>, NetworkError> {
+    let Some(texts) = &config.admit else { return Ok(None) };
+    if texts.len() > MAX_ADMITTED {
+        return Err(NetworkError::Admit { got: format!("{} of them", texts.len()) });
+    }
+    let read = |text: &String| text.parse().map_err(|_| NetworkError::Admit { got: text.clone() });
+    texts.iter().map(read).collect::<Result<_, _>>().map(Some)
+}
+
+/// The bans; none where the file is out of reach: no node stays down for that.
+fn load_bans(path: &Path) -> Bans {
+    bans::load(path, clock::now()).unwrap_or_else(|error| {
+        tracing::warn!(target: "cairn::network", path = %path.display(), %error, "the bans cannot be read; nobody is banned");
+        Bans::default()
+    })
+}
+
+/// What was given today; counted anew where that cannot be read.
+fn load_upload_target(path: &Path, limit: Option<u64>) -> UploadTarget {
+    let file = small_file::read(path, upload_target::MAX_FILE_BYTES).unwrap_or_else(|error| {
+        tracing::warn!(target: "cairn::network", path = %path.display(), %error, "what was given today is counted anew");
+        None
+    });
+    UploadTarget::new(limit, file.as_deref())
+}
+
+/// The address book; a new one where the file is out of reach: peers are found anew, and no node stays down for that.
+fn load_book(path: &Path, spec: &ChainSpec, allow_private: bool) -> Result<AddressBook, NetworkError> {
+    let failed = |reason| NetworkError::File { path: path.to_owned(), reason };
+    let mut secret = Secret::default();
+    getrandom::fill(&mut secret).map_err(|error| failed(error.into()))?;
+    Ok(book_file::load(path, &spec.genesis_id(), allow_private, secret).unwrap_or_else(|error| {
+        tracing::warn!(target: "cairn::network", path = %path.display(), %error, "the address book cannot be read; peers are found anew");
+        AddressBook::new(secret, allow_private)
+    }))
+}
+
+/// Listens on an address; on a host without IPv6, goes on without an IPv6 one.
+fn listen(swarm: &mut Swarm<Filtered<Behaviour>>, address: Multiaddr) -> Result<(), NetworkError> {
+    let Err(error) = swarm.listen_on(address.clone()) else { return Ok(()) };
+    let (mut reason, mut in_use) = (error.to_string(), false);
+    let mut cause: Option<&dyn Error> = Some(&error);
+    // The system's own words are at the end of the chain of causes.
+    while let Some(error) = cause {
+        reason = error.to_string();
+        in_use |= error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+        cause = error.source();
+    }
+    if !in_use && matches!(address.iter().next(), Some(Protocol::Ip6(_))) {
+        tracing::warn!(target: "cairn::network", %address, reason, "not listening: this host has no such address");
+        return Ok(());
+    }
+    Err(NetworkError::Listen { address, reason })
+}
+
+fn addresses(key: &'static str, texts: &[String]) -> Result<Vec<Multiaddr>, NetworkError> {
+    let read = |text: &String| text.parse().map_err(|_| NetworkError::Address { key, got: text.clone() });
+    texts.iter().map(read).collect()
+}

@@ -1,0 +1,285 @@
+//! The machine's hands: it does what the machine says, and tells it what came of that. No rules here.
+
+use super::{
+    machine::{Action, Event, Machine},
+    mailbox::{Reports, SyncHandle, SyncStatus},
+    presync::{Presync, Rules as PresyncRules, Step},
+};
+use crate::{Kind, NetworkEvent, NetworkHandle, RequestError, wire::MAX_LOCATOR};
+use cairn_chain::{
+    BlockOutcome, ChainError, ChainEvent, ChainHandle, StoreError, Tip,
+    verdict::{Origin, PeerNumber},
+};
+use cairn_common::{
+    clock,
+    tasks::{Shutdown, TaskError},
+};
+use cairn_ledger::{
+    block::{Body, Header},
+    chain_spec::ChainSpec,
+    error::BlockError,
+    hash::BlockId,
+    pow::Work,
+    validate::LinkedHeader,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{broadcast, mpsc, watch},
+    task::{JoinHandle, JoinSet},
+    time::MissedTickBehavior,
+};
+
+/// The task's name.
+const NAME: &str = "sync";
+/// How often the machine is told that time has passed.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Which network sync is on.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Its rules.
+    pub spec: Arc<ChainSpec>,
+    /// Whether it is local, so that a node may well be alone.
+    pub local: bool,
+}
+
+/// Starts sync.
+pub fn spawn(
+    rules: Rules,
+    chain: ChainHandle,
+    network: NetworkHandle,
+    events: mpsc::Receiver<NetworkEvent>,
+    shutdown: Shutdown,
+) -> (SyncHandle, JoinHandle<Result<(), TaskError>>) {
+    tracing::debug!(target: "cairn::sync", network = %rules.spec.params().name, "starting");
+    let (sender, status) = watch::channel(SyncStatus::default());
+    // Subscribed before the tip is read: no move is missed, and one seen twice does no harm.
+    let moves = chain.subscribe();
+    let machine = Machine::new((*chain.tip()).clone(), rules.local, Instant::now());
+    let genesis_id = rules.spec.genesis_id();
+    let max_future_ms = rules.spec.params().max_future_ms;
+    let hands = Hands { chain, network, genesis_id, max_future_ms };
+    let driver = Driver { machine, hands, tasks: JoinSet::new(), status: sender, reports: Reports::default() };
+    (SyncHandle { status }, tokio::spawn(driver.run(events, moves, shutdown)))
+}
+
+/// What is done outside the machine ends like this.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// The chain is ending: so is everything.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system gives no random bytes.
+    #[error("no random bytes: {0}")]
+    Random(getrandom::Error),
+    /// A reader panicked.
+    #[error("reading panicked: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
+struct Driver {
+    machine: Machine,
+    hands: Hands,
+    /// What the machine said and is not done yet: as much as the machine has in flight, and no more.
+    tasks: JoinSet<Result<Option<Event>, Failure>>,
+    status: watch::Sender<SyncStatus>,
+    reports: Reports,
+}
+
+impl Driver {
+    async fn run(
+        mut self,
+        mut events: mpsc::Receiver<NetworkEvent>,
+        mut moves: broadcast::Receiver<ChainEvent>,
+        mut shutdown: Shutdown,
+    ) -> Result<(), TaskError> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let event = tokio::select! {
+                () = shutdown.requested() => return Ok(()),
+                moved = moves.recv() => match moved {
+                    Ok(event) => moved_event(&event),
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        Event::MovesMissed { tip: (*self.hands.chain.tip()).clone() }
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return Ok(()),
+                },
+                Some(done) = self.tasks.join_next() => match finished(done)? {
+                    Some(event) => event,
+                    None => continue,
+                },
+                event = events.recv() => match event {
+                    Some(event) => network_event(event),
+                    None => return Ok(()),
+                },
+                _ = tick.tick() => {
+                    self.take(Event::ClockRead { is_behind: self.hands.is_clock_behind() });
+                    Event::Tick
+                }
+            };
+            self.take(event);
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        let now = Instant::now();
+        for action in self.machine.on_event(now, self.hands.chain.connecting(), event) {
+            let hands = self.hands.clone();
+            self.tasks.spawn(async move { hands.act(action).await });
+        }
+        let status = self.machine.status(now);
+        if self.reports.is_due(now, status.phase) {
+            report(&status);
+        }
+        self.status.send_if_modified(|known| std::mem::replace(known, status) != status);
+    }
+}
+
+/// Tells the operator how far the node is. What is wrong, if anything is, the node's `health` tells.
+fn report(status: &SyncStatus) {
+    let SyncStatus { phase, height, best_header, target, rate, left, is_gaining: _, unfollowed: _ } = status;
+    let (height, headers, target) = (height.get(), best_header.get(), target.get());
+    let (phase, blocks_per_second, seconds_left) = (phase.name(), rate.round(), left.map(|left| left.as_secs()));
+    tracing::info!(target: "cairn::sync", phase, height, headers, target, blocks_per_second, seconds_left, "sync");
+}
+
+/// What the machine acts through. Cloning shares it.
+#[derive(Clone)]
+struct Hands {
+    chain: ChainHandle,
+    network: NetworkHandle,
+    genesis_id: BlockId,
+    max_future_ms: u64,
+}
+
+impl Hands {
+    /// Whether this machine's clock was set back: the tip was within what is allowed of the future when it was taken
+    /// in.
+    fn is_clock_behind(&self) -> bool {
+        let latest = clock::now().millis().saturating_add(self.max_future_ms);
+        self.chain.tip().header.time.millis() > latest
+    }
+
+    async fn act(self, action: Action) -> Result<Option<Event>, Failure> {
+        Ok(match action {
+            Action::FetchHeaders { job, peer, branch } => {
+                let answer = self.fetch_headers(peer, branch).await?;
+                Some(Event::Headers { job, answer })
+            }
+            Action::Link { job, peer, headers, is_presynced } => {
+                let origin = Origin::Peer(peer);
+                let outcomes = match is_presynced {
+                    true => self.chain.link_presynced(origin, headers).await?,
+                    false => self.chain.link_headers(origin, headers).await?,
+                };
+                Some(Event::Linked { job, outcomes })
+            }
+            Action::BeginPresync { job, fork, claimed } => {
+                let presync = self.begin_presync(fork, claimed).await?;
+                Some(Event::PresyncBegun { job, presync })
+            }
+            Action::Presync { job, presync, headers } => {
+                let (presync, step) = self.presync(presync, headers).await?;
+                Some(Event::Presynced { job, presync, step })
+            }
+            Action::FetchBodies { job, peer, ids } => {
+                Some(Event::Bodies { job, answer: self.network.request_bodies(peer, ids).await })
+            }
+            Action::Import { peer, header, body } => {
+                let id = header.id();
+                Some(Event::Imported { id, peer, result: self.import(header, body).await? })
+            }
+            Action::SeekOthers => {
+                self.network.seek_providers(Kind::FullHistory, *self.genesis_id.as_bytes()).await;
+                None
+            }
+            Action::Report { peer, misbehaviour } => {
+                self.network.report(peer, misbehaviour).await;
+                None
+            }
+        })
+    }
+
+    /// Asks for headers after our branch, or else after the followed chain.
+    async fn fetch_headers(
+        &self,
+        peer: PeerNumber,
+        branch: Vec<BlockId>,
+    ) -> Result<Result<Vec<Header>, RequestError>, Failure> {
+        let reader = self.chain.reader().clone();
+        let followed = tokio::task::spawn_blocking(move || reader.locator()).await??;
+        let mut locator = branch;
+        locator.extend(followed);
+        // A chain would have to be of astronomic height for this to cut anything.
+        locator.truncate(MAX_LOCATOR);
+        Ok(self.network.request_headers(peer, locator).await)
+    }
+
+    /// A presync from a block on; nothing where the chain no longer knows that block.
+    async fn begin_presync(&self, fork: BlockId, claimed: Work) -> Result<Option<Box<Presync>>, Failure> {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(Failure::Random)?;
+        let context = self.chain.context(fork).await?;
+        Ok(context.map(|context| Box::new(Presync::new(context, claimed, &secret))))
+    }
+
+    /// Two thousand headers take a while to check: not on a thread that drives the network.
+    async fn presync(&self, mut presync: Box<Presync>, headers: Vec<Header>) -> Result<(Box<Presync>, Step), Failure> {
+        let (spec, tip) = (self.chain.reader().spec().clone(), self.chain.tip().total_work);
+        let judged = tokio::task::spawn_blocking(move || {
+            let step = presync.take(&PresyncRules { spec: &spec, now: clock::now(), tip }, headers);
+            (presync, step)
+        });
+        Ok(judged.await?)
+    }
+
+    async fn import(&self, header: LinkedHeader, body: Body) -> Result<Result<BlockOutcome, BlockError>, Failure> {
+        let mut import = self.chain.import(header, body).await?;
+        match import.matched().await? {
+            Ok(()) => Ok(Ok(import.outcome().await?)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
+fn moved_event(event: &ChainEvent) -> Event {
+    if !event.is_whole {
+        return Event::MovesMissed { tip: Tip::clone(&event.tip) };
+    }
+    let connected = event.connected.iter().map(|block| block.header().id()).collect();
+    Event::TipMoved { tip: Tip::clone(&event.tip), connected }
+}
+
+fn network_event(event: NetworkEvent) -> Event {
+    match event {
+        NetworkEvent::PeerUp { peer, kind, status } => Event::PeerUp { peer, kind, status },
+        NetworkEvent::PeerStatus { peer, kind, status } => Event::PeerStatus { peer, kind, status },
+        NetworkEvent::PeerDown { peer } => Event::PeerDown { peer },
+        NetworkEvent::UnknownParent { peer, id } => Event::UnknownParent { peer, id },
+    }
+}
+
+type Done = Result<Result<Option<Event>, Failure>, tokio::task::JoinError>;
+
+/// What came of an action. A chain that is ending ends sync, quietly: whoever ended it says why.
+fn finished(done: Done) -> Result<Option<Event>, TaskError> {
+    match done {
+        Ok(Ok(event)) => Ok(event),
+        Ok(Err(Failure::Chain(ChainError::Stopping | ChainError::Reorganising))) => Ok(None),
+        Ok(Err(error @ Failure::Store(_))) => {
+            Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage: true })
+        }
+        Ok(Err(error @ Failure::Random(_))) => {
+            Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage: false })
+        }
+        Ok(Err(error @ Failure::Panicked(_))) => Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),
+        Err(error) => Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),
+    }
+}

@@ -1,0 +1,332 @@
+//! Fetching bodies: from all peers that may have them at once, the lowest first, in a window that moves up
+//! with the chain. Who is asked for a piece is whoever should bring it first, by what was measured of each
+//! ([`Pace`](crate::sync::pace::Pace)); a piece that holds up all above it is asked of somebody else, too.
+
+use super::{Action, Machine};
+use crate::{
+    RequestError,
+    sync::{
+        pace::Pace,
+        sources::Source,
+        tree::{Body as BodyState, Node},
+    },
+    wire::{Bodies, MAX_BODIES, Message},
+};
+use cairn_chain::{
+    BlockOutcome,
+    verdict::{Misbehaviour, PeerNumber},
+};
+use cairn_ledger::{
+    block::{Body, HEADER_BYTES, block_size},
+    error::{BlockError, Fault},
+    hash::BlockId,
+};
+use std::time::{Duration, Instant};
+
+/// Bodies are fetched at most so many blocks above the lowest that is not here: seconds of small ones.
+pub(in crate::sync) const WINDOW: u64 = 2048;
+/// The same in bytes, as they are expected: what the chain keeps, on the disk mostly, until the lowest has come.
+const WINDOW_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
+/// The least number of blocks in the window.
+const LEAST_WINDOW: u64 = 64;
+/// Bytes in import and on the way, the latter as they are expected.
+pub(in crate::sync) const MAX_BYTES: usize = 64 << 20;
+/// Bytes in import above which nothing is asked for: the chain is slower than the peers, and what waits to be checked
+/// waits decoded, in twice the memory.
+const MAX_IMPORTING: usize = 24 << 20;
+/// Requests on the way, but for those that were given up: whatever they are expected to bring, they cannot bring
+/// more than 4 MiB each. Peers that stall take no place from others.
+pub(in crate::sync) const MAX_JOBS: usize = 32;
+/// What a body is taken to weigh before any was seen, in bytes.
+pub(super) const FIRST_BODY: f64 = 32.0 * 1024.0;
+/// How much the newest body counts for the mean.
+const NEWEST: f64 = 0.05;
+/// The lowest piece is asked of somebody else, too, who should bring it this many times sooner, so that the
+/// little that is fetched twice is well spent.
+const SOONER: u32 = 2;
+
+/// A request for bodies.
+#[derive(Debug)]
+pub(super) struct BodyJob {
+    pub(super) peer: PeerNumber,
+    since: Instant,
+    /// When it should have been answered.
+    expected: Instant,
+    /// When it is given up.
+    deadline: Instant,
+    /// What it brings may be asked of others, too. Its answer is still welcome.
+    is_overdue: bool,
+    /// Its peer was reported for it.
+    is_reported: bool,
+    pub(super) ids: Vec<BlockId>,
+}
+
+impl BodyJob {
+    /// Whether its answer may still come in time.
+    pub(super) fn is_in_time(&self, now: Instant) -> bool {
+        !self.is_overdue && now <= self.deadline
+    }
+
+    /// Whether others may have been asked for the same.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.is_overdue
+    }
+}
+
+impl Machine {
+    /// Asks for the lowest missing bodies, until every peer is busy or enough is on its way.
+    pub(super) fn plan_bodies(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.tree.trim();
+        for source in self.sources.values_mut() {
+            source.forget_lacking(|id| self.tree.is_on_path(id));
+        }
+        while self.ask_for_lowest(now, actions) || self.pass_on_head(now) {}
+    }
+
+    /// Asks for the lowest missing bodies those who should bring them first. `false`: there is nobody to ask,
+    /// nothing to ask for, or no room.
+    fn ask_for_lowest(&mut self, now: Instant, actions: &mut Vec<Action>) -> bool {
+        let Some(first) = self.tree.missing(self.window()).next() else { return false };
+        let waited_for = self.bodies.values().filter(|job| !job.is_overdue).count();
+        let too_much = self.importing_bytes >= MAX_IMPORTING || self.bytes_on_the_way() >= MAX_BYTES;
+        if waited_for >= MAX_JOBS || too_much {
+            return false;
+        }
+        let Some((peer, takes)) = self.choose_peer(&first, now) else { return false };
+        let Some(source) = self.sources.get_mut(&peer) else { return false };
+        source.jobs += 1;
+        let count = source.request_size(self.mean_body, MAX_BODIES);
+        let ids: Vec<BlockId> = self.tree.missing(self.window()).take(count).collect();
+        let job = self.next_job();
+        ids.iter().for_each(|id| self.tree.set_body(id, BodyState::Asked(job)));
+        let (expected, deadline) = (now + takes, now + Pace::patience(takes));
+        let asked =
+            BodyJob { peer, since: now, expected, deadline, is_overdue: false, is_reported: false, ids: ids.clone() };
+        self.bodies.insert(job, asked);
+        actions.push(Action::FetchBodies { job, peer, ids });
+        true
+    }
+
+    /// How far above the lowest block that is not here bodies are fetched.
+    fn window(&self) -> u64 {
+        ((WINDOW_BYTES / self.mean_body.max(1.0)) as u64).clamp(LEAST_WINDOW, WINDOW)
+    }
+
+    /// Bytes in import, and those that are expected.
+    pub(in crate::sync) fn bytes_on_the_way(&self) -> usize {
+        self.importing_bytes + self.bodies.values().map(|job| self.weigh(job)).sum::<usize>()
+    }
+
+    /// What a request should bring.
+    fn weigh(&self, job: &BodyJob) -> usize {
+        ((job.ids.len() as f64 * self.mean_body) as usize).min(Bodies::MAX_BYTES)
+    }
+
+    /// Who should bring a block first, and how long that takes with what else is asked for.
+    fn choose_peer(&self, id: &BlockId, now: Instant) -> Option<(PeerNumber, Duration)> {
+        let node = self.tree.get(id)?;
+        let able =
+            self.sources.iter().filter(|(peer, source)| source.is_free(now) && may_have(source, **peer, node, now));
+        let takes = able.map(|(peer, source)| (self.expect(*peer, source), *peer));
+        takes.min().map(|(takes, peer)| (peer, takes))
+    }
+
+    /// How long one more request to a peer should take, behind those that it has.
+    fn expect(&self, peer: PeerNumber, source: &Source) -> Duration {
+        let before: usize = self.bodies.values().filter(|job| job.peer == peer).map(|job| self.weigh(job)).sum();
+        let bytes = source.request_size(self.mean_body, MAX_BODIES) as f64 * self.mean_body;
+        source.pace.expect(bytes, before as f64)
+    }
+
+    /// Where the lowest body that is not here holds up all others (the window is asked for to its end), and
+    /// somebody else should bring it much sooner than whoever was asked, it is missing again.
+    fn pass_on_head(&mut self, now: Instant) -> bool {
+        let head = self.tree.lowest().filter(|_| self.tree.missing(self.window()).next().is_none());
+        let Some(Node { body: BodyState::Asked(job), .. }) = head else { return false };
+        let (Some(asked), Some(head)) = (self.bodies.get(job), head) else { return false };
+        let others = self.sources.iter().filter(|(peer, source)| {
+            **peer != asked.peer && source.is_free(now) && may_have(source, **peer, head, now)
+        });
+        let soonest = others.map(|(peer, source)| self.expect(*peer, source)).min();
+        // Whoever is late already may be so for as long again.
+        let late = now.saturating_duration_since(asked.expected);
+        let remains = asked.expected.saturating_duration_since(now) + late;
+        let is_sooner = soonest.is_some_and(|soonest| soonest * SOONER < remains);
+        let job = *job;
+        if is_sooner {
+            self.give_up(job);
+        }
+        is_sooner
+    }
+
+    /// Has what a request is to bring asked of others, too. Whom it was asked of is asked for nothing else
+    /// until it has answered.
+    fn give_up(&mut self, job: u64) {
+        let Some(asked) = self.bodies.get_mut(&job).filter(|asked| !asked.is_overdue) else { return };
+        asked.is_overdue = true;
+        for id in &asked.ids {
+            if self.tree.get(id).is_some_and(|node| node.body == BodyState::Asked(job)) {
+                self.tree.set_body(id, BodyState::Missing);
+            }
+        }
+        if let Some(source) = self.sources.get_mut(&asked.peer) {
+            source.overdue += 1;
+        }
+    }
+
+    /// Ends a request; what it did not bring is missing again.
+    pub(super) fn end_job(&mut self, job: u64) -> Option<BodyJob> {
+        let ended = self.bodies.remove(&job)?;
+        for id in &ended.ids {
+            if self.tree.get(id).is_some_and(|node| node.body == BodyState::Asked(job)) {
+                self.tree.set_body(id, BodyState::Missing);
+            }
+        }
+        if let Some(source) = self.sources.get_mut(&ended.peer) {
+            source.jobs = source.jobs.saturating_sub(1);
+            source.overdue = source.overdue.saturating_sub(usize::from(ended.is_overdue));
+        }
+        Some(ended)
+    }
+
+    pub(super) fn on_bodies(
+        &mut self,
+        now: Instant,
+        job: u64,
+        answer: Result<Vec<Body>, RequestError>,
+        actions: &mut Vec<Action>,
+    ) {
+        // From before everything began anew.
+        let Some(BodyJob { peer, since, ids, is_reported, .. }) = self.end_job(job) else { return };
+        let bodies = match answer {
+            Ok(bodies) => bodies,
+            Err(error) => {
+                if error == RequestError::Timeout && !is_reported {
+                    actions.push(Action::Report { peer, misbehaviour: Misbehaviour::Stalled });
+                }
+                if let Some(source) = self.sources.get_mut(&peer) {
+                    source.rest(now);
+                }
+                return;
+            }
+        };
+        if bodies.is_empty() {
+            return self.on_lacking(now, peer, ids.first(), actions);
+        }
+        let mut bytes = 0;
+        for (id, body) in ids.into_iter().zip(bodies) {
+            let size = block_size(body.iter()) - HEADER_BYTES;
+            bytes += size;
+            self.mean_body += (size as f64 - self.mean_body) * NEWEST;
+            self.import(peer, id, body, size, actions);
+        }
+        if let Some(source) = self.sources.get_mut(&peer) {
+            source.gave(now);
+            source.pace.answered(now, since, bytes);
+        }
+    }
+
+    fn import(&mut self, peer: PeerNumber, id: BlockId, body: Body, size: usize, actions: &mut Vec<Action>) {
+        // Asked of somebody else meanwhile, or here: whoever comes first counts.
+        let is_wanted = |node: &&Node| matches!(node.body, BodyState::Missing | BodyState::Asked(_));
+        let node = self.tree.get(&id).filter(is_wanted);
+        let Some(header) = node.and_then(|node| node.linked.clone()) else { return };
+        self.tree.set_body(&id, BodyState::Importing);
+        self.importing.insert(id, size);
+        self.importing_bytes += size;
+        actions.push(Action::Import { peer, header, body });
+    }
+
+    /// A peer does not have a block. Whoever says it follows the chain with that block withholds it.
+    fn on_lacking(&mut self, now: Instant, peer: PeerNumber, first: Option<&BlockId>, actions: &mut Vec<Action>) {
+        let Some((id, node)) = first.and_then(|id| Some((id, self.tree.get(id)?))) else { return };
+        let (height, withholds) = (node.height(), node.source == peer);
+        if let Some(source) = self.sources.get_mut(&peer) {
+            source.lack(*id, height, now);
+        }
+        if withholds {
+            actions.push(Action::Report { peer, misbehaviour: Misbehaviour::Stalled });
+        }
+    }
+
+    pub(super) fn on_imported(
+        &mut self,
+        now: Instant,
+        id: BlockId,
+        peer: PeerNumber,
+        result: Result<BlockOutcome, BlockError>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.importing_bytes -= self.importing.remove(&id).unwrap_or(0);
+        match result {
+            Ok(BlockOutcome::Connected | BlockOutcome::Waiting | BlockOutcome::Known) => {
+                self.tree.set_body(&id, BodyState::Here);
+                (self.progress, self.gained) = (now, now);
+                self.tree.note_given(&id);
+            }
+            // The chain has forgotten its header.
+            Ok(BlockOutcome::Unwanted) => {
+                if self.tree.contains(&id) {
+                    self.restart(now);
+                }
+            }
+            Ok(BlockOutcome::Invalid(error)) | Err(error) => match error.fault() {
+                Fault::Proven => self.on_invalid(now, &id, error, actions),
+                // The block may be right, this body is not: whoever sent it was asked for this very body.
+                Fault::Mutated | Fault::NotYet => {
+                    // Unless the block has come by another way meanwhile.
+                    if self.tree.get(&id).is_some_and(|node| node.body == BodyState::Importing) {
+                        // Or is on its way from somebody else, who was asked, too.
+                        let also = self.bodies.iter().find(|(_, job)| !job.is_overdue && job.ids.contains(&id));
+                        self.tree.set_body(&id, also.map_or(BodyState::Missing, |(job, _)| BodyState::Asked(*job)));
+                    }
+                    if let Some(source) = self.sources.get_mut(&peer)
+                        && source.take_lie(now)
+                    {
+                        source.rest(now);
+                        actions.push(Action::Report { peer, misbehaviour: Misbehaviour::MutatedBody });
+                    }
+                }
+            },
+        }
+    }
+
+    /// A block is invalid: so is everything above it, and whoever says it follows that chain knew better.
+    fn on_invalid(&mut self, now: Instant, id: &BlockId, error: BlockError, actions: &mut Vec<Action>) {
+        let Some(peer) = self.tree.get(id).map(|node| node.source) else { return };
+        self.tree.remove_branch(id);
+        if let Some(source) = self.sources.get_mut(&peer) {
+            source.exhaust();
+            source.rest(now);
+            actions.push(Action::Report { peer, misbehaviour: Misbehaviour::InvalidBlock(error) });
+        }
+    }
+
+    /// Gives requests that take too long to other peers.
+    pub(super) fn replace_stalled_bodies(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let stalled = self.bodies.iter_mut().filter(|(_, job)| !job.is_reported && now > job.deadline);
+        let stalled = stalled.map(|(job, asked)| {
+            asked.is_reported = true;
+            (*job, asked.peer)
+        });
+        for (job, peer) in stalled.collect::<Vec<_>>() {
+            self.give_up(job);
+            actions.push(Action::Report { peer, misbehaviour: Misbehaviour::Stalled });
+            if let Some(source) = self.sources.get_mut(&peer) {
+                source.pace.slow_down();
+                source.rest(now);
+            }
+        }
+    }
+
+    /// Whether anybody may have the lowest block that is not here, however busy or slow.
+    pub(super) fn is_obtainable(&self) -> bool {
+        let Some(lowest) = self.tree.lowest() else { return true };
+        self.sources.iter().any(|(peer, source)| source.may_have(lowest.height(), lowest.source == *peer, None))
+    }
+}
+
+/// Whether a peer may have a block.
+fn may_have(source: &Source, peer: PeerNumber, node: &Node, now: Instant) -> bool {
+    source.may_have(node.height(), node.source == peer, Some(now))
+}

@@ -1,0 +1,82 @@
+//! Synchronisation: headers first, then bodies from several peers at once.
+//!
+//! Gossip brings blocks one by one while a node follows the chain. Whenever it does not (a node that joins
+//! late, a machine that slept, a partition that heals) sync fetches what is missing.
+//!
+//! # The path of a late joiner
+//! A peer claims more work → headers after our locator, in answers of 2 000, linked by the chain → once they show more
+//! work than the tip: bodies, the lowest first, from every peer that may have them, imported in any order within a
+//! window → the chain connects them.
+//!
+//! A chain that leaves ours far below the tip, or is long before it has more work, is *presynced* (`presync`): its
+//! headers are checked in passing, and only when they came to more work than the tip's are they fetched again,
+//! linked in batches and followed. So a chain of any length is followed in bounded memory, and one with less work
+//! leaves nothing behind.
+//!
+//! # Who is asked for what
+//! For headers, who has delivered some, before whoever only claims; whom the operator named waits for nobody; whenever
+//! nobody answers within a second, one more is asked. An answer that does not show what was claimed is reported.
+//!
+//! Of the branches with more work than the tip, one of a peer that was named, or has given bodies, is fetched before
+//! others; where its lowest body does not come, it is passed over for a while, and the next is fetched: neither claims
+//! nor headers without bodies keep a node from a chain that somebody does send.
+//!
+//! Each peer is asked for what it sends in half a second, by its measured speed, three times over, so its share
+//! follows its speed and its line never rests. The lowest piece goes to whoever should bring it first; when
+//! nothing is left to ask for and the lowest piece is with a slow peer, a faster one is asked for it, too. A peer
+//! that takes thrice as long as it should is reported, rests, and what it owes is asked of others; what it still
+//! sends is taken. So no peer holds up the others, and hardly anything is fetched twice.
+//!
+//! # When it does not get on
+//! The [phase](SyncPhase) says so after ten seconds, with the [reason](Stall) and what to do about it; `node_info`, the
+//! log, `/ready` and `doctor` have it from there, by way of the node's `health`. A clock that was set back is a
+//! reason at any time, after the first catch-up, too: at once where the tip itself is from the future, and else when
+//! most peers show headers that are. Meanwhile others are looked for: nodes that the DHT knows to have the full history
+//! are dialled, and after a minute all begins anew from the tip.
+//!
+//! # After a crash
+//! Nothing is kept of a synchronisation but the chain itself: it begins anew from the stored tip. Blocks are
+//! connected in runs within a window, so no more than the window is fetched twice.
+//!
+//! # Map
+//! `mailbox` how far the node is, and why it is no farther · `driver` hands of the machine · `machine` the pure core:
+//! events in, actions out, with `headers`, `presync`, `bodies` and `status` (phases, watchdog) below it · `presync` a
+//! chain looked at in passing · `tree` linked headers whose blocks are not here · `sources` what is known of each peer
+//! · `pace` how fast it is · `rate` how fast the chain grows
+//!
+//! # Limits
+//! | what | limit | when full |
+//! |---|---|---|
+//! | headers of one peer ahead of what is here | 8 000 | no more are asked for until bodies have come |
+//! | headers in the tree | 36 000 | competing branches of others are forgotten |
+//! | requests for headers | 4, and 8 of named peers; 6 s | the next peer |
+//! | presyncs | 1 a peer; 4 at once, and those of named peers; each answer within 20 s | others wait; the slot passes on |
+//! | memory of a presync | 1 MiB for the longest chain, 2 000 headers and an answer in its second pass | the chain is too long |
+//! | branches passed over | 64 | the first is tried again |
+//! | requests for bodies | 3 a peer, 1 before its first answer; 32 in all, but for those given up; 2 s and thrice what is usual for the peer | others are asked; the slow one rests, and is asked for less |
+//! | bodies in import | 24 MiB, and what was asked for before | no more are asked for |
+//! | bodies on the way and in import | 64 MiB as expected; 128 MiB whatever comes | no more are asked for |
+//! | window of bodies | 2 048 blocks, 256 MiB (on the disk, but for 64) | waits for the lowest |
+//! | nothing gained though there is more | 10 s; 60 s | says why; begins anew from the tip |
+//! | searches for others | 1 each 15 s | – |
+//!
+//! # Invariants
+//! 1. Every request either brings something new, or its peer rests or counts as exhausted until it claims
+//!    another tip: no sequence of answers keeps sync busy for nothing.
+//! 2. Only a peer's own bytes or silence cost it something; a body that is wrong is asked of another peer alone.
+//! 3. A claim without headers to show for it never makes a node that has caught up stop calling itself so; that such a
+//!    chain is not followed is told by [`SyncStatus::trouble`], and by all that shows it.
+
+mod driver;
+mod machine;
+mod mailbox;
+mod pace;
+mod presync;
+mod rate;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use driver::{Rules, spawn};
+pub use mailbox::{Stall, SyncHandle, SyncPhase, SyncStatus, Unfollowed};
