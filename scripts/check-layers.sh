@@ -10,7 +10,8 @@ cd "${1:-$ROOT}"
 
 # A crate, and those of ours that it may use.
 MAY="
-    ledger: cairn-ledger
+    kernels:
+    ledger: cairn-kernels cairn-ledger
     genesis: cairn-ledger
     rpc: cairn-ledger cairn-genesis
     common: cairn-ledger
@@ -33,8 +34,14 @@ PLACES="
     frost-secp256k1-tr: wallet-cli
     ratatui: wallet-cli
 "
-# What ledger may use, none of it with its `std` feature: it compiles without a system.
-LEDGER="bech32 bincode cpufeatures hex k256 sha2 thiserror"
+# A crate that compiles without a system, and what it may use, none of it with its `std` feature.
+PURE="
+    kernels: cpufeatures k256 sha2
+    ledger: bech32 bincode cairn-kernels hex k256 sha2 thiserror
+"
+
+# list_of NAME TABLE: what stands behind a name.
+list_of() { sed -n "s/^ *$1: //p" <<<"$2"; }
 
 # dependencies MANIFEST: `line name section` of each dependency.
 dependencies() {
@@ -47,17 +54,23 @@ check() {
     while IFS=: read -r crate list; do
         while read -r line name section; do
             [[ "$name" != cairn-* || " $list " == *" $name "* ]] || echo "$crate/Cargo.toml:$line: may not use $name"
-            [[ "$PLACES" != *" $name: "* ]] || [[ " $(sed -n "s/^ *$name: //p" <<<"$PLACES") " == *" $crate "* ]] ||
+            [[ "$PLACES" != *" $name: "* ]] || [[ " $(list_of "$name" "$PLACES") " == *" $crate "* ]] ||
                 echo "$crate/Cargo.toml:$line: $name is not used here"
-            [[ "$crate" != ledger || "$section" == "[dev-dependencies]" || " $LEDGER " == *" $name "* ]] ||
-                echo "ledger/Cargo.toml:$line: $name is not on ledger's closed list"
+            [[ "$PURE" != *" $crate: "* || "$section" == "[dev-dependencies]" ]] ||
+                [[ " $(list_of "$crate" "$PURE") " == *" $name "* ]] ||
+                echo "$crate/Cargo.toml:$line: $name is not on the closed list of $crate"
         done < <(dependencies "$crate/Cargo.toml")
+        [[ "$crate" == kernels ]] || grep -q '^#!\[forbid(unsafe_code)\]$' "$crate/src/lib.rs" ||
+            echo "$crate/src/lib.rs:1: #![forbid(unsafe_code)] is missing"
     done < <(sed 's/^ *//' <<<"$MAY" | grep .)
-    grep -q '^#!\[no_std\]$' ledger/src/lib.rs || echo "ledger/src/lib.rs:1: #![no_std] is missing"
-    # A feature can come in by any way; what counts is what ledger alone is compiled with.
-    cargo tree --offline --locked -q -p cairn-ledger -e normal,features --prefix none | sort -u |
-        sed -n 's/^\([a-z0-9-]*\) feature "std".*/\1/p' | grep -xE "${LEDGER// /|}" |
-        sed 's/.*/Cargo.toml:1: & has its std feature in ledger/' || true
+    while IFS=: read -r crate list; do
+        grep -q '^#!\[no_std\]$' "$crate/src/lib.rs" || echo "$crate/src/lib.rs:1: #![no_std] is missing"
+        # A feature can come in by any way; what counts is what the crate alone is compiled with.
+        list="${list# }"
+        cargo tree --offline --locked -q -p "cairn-$crate" -e normal,features --prefix none | sort -u |
+            sed -n 's/^\([a-z0-9-]*\) feature "std".*/\1/p' | grep -xE "${list// /|}" |
+            sed "s/.*/Cargo.toml:1: & has its std feature in $crate/" || true
+    done < <(sed 's/^ *//' <<<"$PURE" | grep .)
     # The node and the wallet are asked over JSON-RPC through one client each; the server stands in one folder.
     grep -rnE --include='*.rs' '\bjsonrpsee::server\b|\btokio_rustls::' node/src wallet-cli/src | grep -v '^node/src/api/' |
         sed 's/\(:[0-9]*\):.*/\1: the JSON-RPC server and its TLS belong into node\/src\/api/' || true

@@ -46,6 +46,8 @@
 //! | tables, column families, undo data | `store/schema.rs` |
 //! | txindex, address index | `index.rs`, `store/touches.rs` |
 
+#![forbid(unsafe_code)]
+
 mod accounts;
 mod actor;
 pub mod audit;

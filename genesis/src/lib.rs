@@ -15,6 +15,8 @@
 //! 2. `[[upgrade]]` tables, which may stand at the end, are bound by the rules id alone: the network goes on.
 //! 3. Unknown keys are refused: a misspelt rule never silently keeps its default, for there are none.
 
+#![forbid(unsafe_code)]
+
 pub mod shell;
 
 use cairn_ledger::{

@@ -57,6 +57,7 @@
 //! ```
 
 #![no_std]
+#![forbid(unsafe_code)]
 #![cfg_attr(
     not(any(test, feature = "testing")),
     deny(

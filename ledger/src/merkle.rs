@@ -5,17 +5,18 @@
 
 use crate::{
     codec::{BoundedVec, Decode, Encode},
-    hash::{Hash, Start, TxId, inner, inner_each, sha256},
+    hash::{Hash, TxId, sha256, sha256_each},
     history::way,
 };
 use alloc::vec::Vec;
+use cairn_kernels::sha256::Midstate;
 
 /// The longest path: no block has 2^32 transactions.
 const MAX_PATH: usize = 32;
 
 /// `MTH` of RFC 6962 §2.1 over transaction ids; for an empty list, SHA-256 of nothing.
 pub fn txs_root(txids: &[TxId]) -> Hash {
-    let mut level = Start::PLAIN.hash_each::<1, 2, _>(txids, |txid| [&[0x00], txid.as_bytes()]);
+    let mut level = sha256_each::<1, 2, _>(txids, |txid| [&[0x00], txid.as_bytes()]);
     while level.len() > 1 {
         // A node without a sibling goes up as it is.
         let (pairs, odd) = level.as_chunks();
@@ -24,6 +25,20 @@ pub fn txs_root(txids: &[TxId]) -> Hash {
         level = above;
     }
     level.first().copied().unwrap_or_else(|| sha256(&[]))
+}
+
+/// `H(0x01 ‖ left ‖ right)`: a node of a Merkle tree (RFC 6962 §2.1).
+pub(crate) fn inner(left: &Hash, right: &Hash) -> Hash {
+    Hash::from_bytes(Midstate::EMPTY.hash::<2>(&inner_parts(left, right)))
+}
+
+/// The node above each pair, in order.
+pub(crate) fn inner_each<'a>(pairs: impl IntoIterator<Item = (&'a Hash, &'a Hash)>) -> Vec<Hash> {
+    sha256_each::<2, 3, _>(pairs, |(left, right)| inner_parts(left, right))
+}
+
+fn inner_parts<'a>(left: &'a Hash, right: &'a Hash) -> [&'a [u8]; 3] {
+    [&[0x01], left.as_bytes(), right.as_bytes()]
 }
 
 /// A proof that a transaction stands in a list: `PATH` of RFC 6962 §2.1.1.

@@ -7,8 +7,6 @@
 
 pub mod search;
 
-pub(crate) use search::Prepared;
-
 use crate::{
     codec::{
         Decode, Encode,

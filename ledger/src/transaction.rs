@@ -2,7 +2,7 @@
 
 use crate::{
     codec::{self, BoundedBytes, BoundedVec, Decode, Encode},
-    hash::{BlockId, Hash, Messages, Start, Tag, TxId},
+    hash::{BlockId, Hash, Tag, TxId},
     keys::{Address, SecretKey, Signature},
     units::{Amount, Height},
 };
@@ -96,14 +96,14 @@ impl TransactionBody {
 
     /// What the sender of each signs, in order; many together take a fraction of the time.
     pub(crate) fn sighashes<'a>(genesis_id: &BlockId, bodies: impl IntoIterator<Item = &'a Self>) -> Vec<Hash> {
-        let mut messages = Messages::new(Start::tagged(&Tag::TX));
+        let mut messages = Tag::TX.messages();
         for body in bodies {
             messages.push(|to| {
                 to.extend_from_slice(genesis_id.as_bytes());
                 body.put(&mut |bytes| to.extend_from_slice(bytes));
             });
         }
-        messages.hashes()
+        messages.hashes().into_iter().map(Hash::from_bytes).collect()
     }
 
     /// Signs; `aux` as in [`SecretKey::sign`].
@@ -137,14 +137,14 @@ impl Transaction {
 
     /// The id of each, in order; many together take a fraction of the time.
     pub fn ids<'a>(transactions: impl IntoIterator<Item = &'a Self>) -> Vec<TxId> {
-        let mut messages = Messages::new(Start::tagged(&Tag::TXID));
+        let mut messages = Tag::TXID.messages();
         for transaction in transactions {
             messages.push(|to| {
                 transaction.body.put(&mut |bytes| to.extend_from_slice(bytes));
                 to.extend_from_slice(transaction.signature.as_bytes());
             });
         }
-        messages.hashes().iter().map(|hash| TxId::from_bytes(*hash.as_bytes())).collect()
+        messages.hashes().into_iter().map(TxId::from_bytes).collect()
     }
 
     /// Encoded size in bytes.

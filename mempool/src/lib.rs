@@ -35,6 +35,8 @@
 //! | mempool.dat | `file.rs` |
 //! | RBF, replacement | `policy.rs` |
 
+#![forbid(unsafe_code)]
+
 mod actor;
 mod admission;
 mod file;

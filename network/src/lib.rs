@@ -122,6 +122,8 @@
 //! | NAT traversal, UPnP, relays, hole punching | `nat.rs`, `nat_status.rs` |
 //! | protocol messages | [`wire`] |
 
+#![forbid(unsafe_code)]
+
 mod address_book;
 mod admissible;
 mod answers;

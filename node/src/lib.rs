@@ -77,6 +77,8 @@
 //! | RPC methods, cookie and tokens, rate limits | [`cairn_rpc::methods`], `api/tokens`, `api/guard.rs`, `api/rate.rs` |
 //! | warning about unknown rules | `health/rules.rs` |
 
+#![forbid(unsafe_code)]
+
 pub mod api;
 pub mod bench;
 pub mod cli;

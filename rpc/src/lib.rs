@@ -17,6 +17,8 @@
 //! - What can be verified carries `raw`, its canonical bytes. Whoever verifies, verifies `raw` alone.
 //! - Errors are `{code, message, data: {kind, got, expected}}`; see [`error::Code`].
 
+#![forbid(unsafe_code)]
+
 pub mod error;
 #[cfg(any(feature = "server", feature = "client"))]
 pub mod methods;

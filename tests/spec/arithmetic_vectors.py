@@ -1,6 +1,6 @@
 """Writes what the models of models.py compute, for tests of the code to compute again, limb by limb.
 
-Usage: python arithmetic_vectors.py > ../../ledger/tests/vectors/arithmetic.txt
+Usage: python arithmetic_vectors.py > ../../kernels/tests/vectors/arithmetic.txt
 
 A line is `function inputs = results`, all words in hex, the least significant first. The proofs hold for the models;
 these vectors are what ties the models to the code. Inputs are the extremes of each bound and random numbers.

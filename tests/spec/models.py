@@ -1,6 +1,6 @@
-"""The arithmetic of ledger/src/schnorr, operation by operation, on a machine of machine.py.
+"""The arithmetic of kernels/src/secp256k1, operation by operation, on a machine of machine.py.
 
-Each function makes the same steps in the same order as the one of its name in `field.rs`, `lanes.rs`, `msm.rs`, and
+Each function makes the same steps in the same order as the one of its name in `field.rs`, `ifma.rs`, `msm.rs`, and
 also tells how many times p it took away on the way. What they claim is said, and proven, in proofs.py.
 """
 
@@ -130,7 +130,7 @@ def square(m, a):
     return sums, carry
 
 
-# lanes.rs: five limbs of 52 bits in words of 64
+# ifma.rs: five limbs of 52 bits in words of 64
 
 LIMB = 2**52
 TOP = 2**48

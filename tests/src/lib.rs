@@ -22,6 +22,8 @@
 //! 3. A node that is dropped while its test panics shows the end of its log.
 //! 4. Processes are ended by the handle that started them, never by name.
 
+#![forbid(unsafe_code)]
+
 pub mod binaries;
 pub mod cluster;
 pub mod faults;

@@ -55,6 +55,8 @@
 //! | offline signing, PSBT | [`txfile`], `commands/offline.rs` |
 //! | passphrase, key derivation, wallet file | [`keystore`], [`secret`] |
 
+#![forbid(unsafe_code)]
+
 pub mod arguments;
 pub mod budget;
 pub mod cli;

@@ -30,11 +30,12 @@ pub use tree::{AccountTree, TreeUpdate};
 
 use crate::{
     codec::{Decode, Encode},
-    hash::{Hash, Start},
+    hash::{Hash, sha256_each},
     keys::Address,
     units::Amount,
 };
 use alloc::vec::Vec;
+use cairn_kernels::sha256::Midstate;
 
 /// What an account has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -66,13 +67,13 @@ impl Leaf {
     /// `H(0x00 ‖ address ‖ next ‖ balance ‖ nonce)`.
     pub fn hash(&self) -> Hash {
         let numbers = self.numbers();
-        Start::PLAIN.hash(&Start::PLAIN.message::<2>(&self.parts(&numbers)))
+        Hash::from_bytes(Midstate::EMPTY.hash::<2>(&self.parts(&numbers)))
     }
 
     /// The hash of each leaf, in order; many together take a fraction of the time.
     pub fn hash_each<'a>(leaves: impl IntoIterator<Item = &'a Self>) -> Vec<Hash> {
         let leaves = leaves.into_iter().map(|leaf| (leaf, leaf.numbers()));
-        Start::PLAIN.hash_each::<2, 5, _>(leaves, |(leaf, numbers)| leaf.parts(numbers))
+        sha256_each::<2, 5, _>(leaves, |(leaf, numbers)| leaf.parts(numbers))
     }
 
     /// Balance and nonce, encoded.

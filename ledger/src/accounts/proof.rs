@@ -3,8 +3,9 @@
 use super::{Account, Leaf, depth, state_root};
 use crate::{
     codec::{BoundedVec, Decode, Encode},
-    hash::{Hash, inner},
+    hash::Hash,
     keys::Address,
+    merkle::inner,
 };
 
 /// A leaf with the path to the state root. For an address that has an account it is that account's

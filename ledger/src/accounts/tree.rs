@@ -1,8 +1,12 @@
 //! The hashes of the account tree, all levels in flat arrays: about 64 bytes for each account.
 
 use super::{depth, state_root};
-use crate::hash::{Hash, inner, inner_each, prefetch};
+use crate::{
+    hash::Hash,
+    merkle::{inner, inner_each},
+};
 use alloc::{vec, vec::Vec};
+use cairn_kernels::prefetch;
 
 /// Nodes of a level that a core's own cache holds.
 const IN_CACHE: usize = 1 << 14;

@@ -1,19 +1,12 @@
 //! The batch equation, and what becomes of a batch that fails it.
 
-use super::{
-    cache::KeyCache,
-    field::root_candidates,
-    glv,
-    lanes::{Ifma, ROOTS},
-    msm::{self, Term},
-    point::{Jacobian, Point},
-    verify,
-};
+use super::{cache::KeyCache, verify};
 use crate::{
-    hash::{Hash, Start, Tag},
+    hash::{Hash, Tag},
     keys::{Address, Signature},
 };
 use alloc::{vec, vec::Vec};
+use cairn_kernels::secp256k1::{LinearCombination, Point, lift_each};
 use k256::{
     FieldBytes, Scalar,
     elliptic_curve::{ff::PrimeField, ops::Reduce},
@@ -23,9 +16,6 @@ type Member = (Address, Hash, Signature);
 
 /// Fewer signatures than this are verified one by one. Already two are faster together.
 const SMALLEST_BATCH: usize = 2;
-
-/// Points that are lifted side by side: their square roots overlap, and more than four gain nothing.
-const LIFTED_AT_ONCE: usize = 4;
 
 /// Verifies many signatures like [`verify_batch`](super::verify_batch), and takes the keys it has seen
 /// before from `cache`.
@@ -63,7 +53,7 @@ impl<'a> Claims<'a> {
     fn read(cache: &mut KeyCache, batch: &'a [Member]) -> Self {
         let keys = lift_keys(cache, batch);
         let r: Vec<[u8; 32]> = batch.iter().map(|(_, _, signature)| halves(signature).0).collect();
-        let members = batch.iter().zip(lift_all(&r)).zip(challenges(batch));
+        let members = batch.iter().zip(lift_each(&r)).zip(challenges(batch));
         let claims = members.map_while(|((member, r), e)| Claim::new(member, r?, e, &keys)).collect();
         Self { keys, claims }
     }
@@ -88,26 +78,26 @@ impl<'a> Claims<'a> {
 
     fn equation_holds(&self, from: usize, to: usize) -> bool {
         let sum = self.claims.get(from..to).and_then(|claims| self.weighted_sum(claims));
-        sum.is_some_and(|sum| sum.is_identity())
+        sum.and_then(|sum| sum.is_identity()).unwrap_or(false)
     }
 
     /// Σ aᵢ·Rᵢ + Σ (aᵢ·eᵢ)·Pᵢ − (Σ aᵢ·sᵢ)·G.
-    fn weighted_sum(&self, claims: &[Claim<'_>]) -> Option<Jacobian> {
+    fn weighted_sum(&self, claims: &[Claim<'_>]) -> Option<LinearCombination> {
         let mut of_generator = Scalar::ZERO;
         let mut of_keys = vec![Scalar::ZERO; self.keys.len()];
-        let mut terms = Vec::with_capacity(claims.len().saturating_mul(3).saturating_add(2));
+        let mut sum = LinearCombination::with_capacity(claims.len().saturating_mul(3).saturating_add(2));
         for (claim, weight) in claims.iter().zip(weights(claims)) {
-            terms.push(Term { point: claim.r, scalar: weight });
+            sum.add_short(weight, claim.r);
             let weight = Scalar::from(weight);
             of_generator = Scalar::add(&of_generator, &weight.mul(&claim.s));
             let of_key = of_keys.get_mut(claim.key)?;
             *of_key = Scalar::add(of_key, &weight.mul(&claim.e));
         }
-        push_multiple(&mut terms, Point::GENERATOR, &of_generator.negate())?;
+        sum.add(&of_generator.negate(), Point::GENERATOR)?;
         for ((_, point), scalar) in self.keys.iter().zip(&of_keys) {
-            push_multiple(&mut terms, point.unwrap_or(Point::IDENTITY), scalar)?;
+            sum.add(scalar, point.unwrap_or(Point::IDENTITY))?;
         }
-        msm::sum(&terms)
+        Some(sum)
     }
 }
 
@@ -127,7 +117,7 @@ impl<'a> Claim<'a> {
 /// The challenge of each member (BIP340): a hash over r, key and message.
 fn challenges(batch: &[Member]) -> Vec<Hash> {
     let members = batch.iter().map(|(address, digest, signature)| (address, digest, halves(signature).0));
-    Start::tagged(&Tag::BIP340_CHALLENGE)
+    Tag::BIP340_CHALLENGE
         .hash_each::<2, 3, _>(members, |(address, digest, r)| [r, address.as_bytes(), digest.as_bytes()])
 }
 
@@ -150,19 +140,8 @@ fn weights(claims: &[Claim<'_>]) -> impl Iterator<Item = u128> {
     });
     let weight = |hash: Hash| u128::from_le_bytes(hash.as_bytes().first_chunk().copied().unwrap_or_default()).max(1);
     let numbers = (2..).take(claims.len().saturating_sub(1)).map(|number: u64| (&seed, number.to_le_bytes()));
-    let after_first =
-        Start::tagged(&Tag::WEIGHT).hash_each::<1, 2, _>(numbers, |(seed, number)| [seed.as_bytes(), number]);
+    let after_first = Tag::WEIGHT.hash_each::<1, 2, _>(numbers, |(seed, number)| [seed.as_bytes(), number]);
     core::iter::once(1).chain(after_first.into_iter().map(weight))
-}
-
-/// Adds k·P as two terms of 128 bits.
-fn push_multiple(terms: &mut Vec<Term>, point: Point, k: &Scalar) -> Option<()> {
-    for (half, point) in glv::split(k)?.into_iter().zip([point, point.endomorphism()]) {
-        if half.magnitude != 0 {
-            terms.push(Term { point: point.negated_if(half.negative), scalar: half.magnitude });
-        }
-    }
-    Some(())
 }
 
 /// The keys of a batch, each once and in ascending order, from the cache or lifted into it.
@@ -174,28 +153,13 @@ fn lift_keys<'a>(cache: &mut KeyCache, batch: &'a [Member]) -> Vec<(&'a Address,
     let unknown: Vec<[u8; 32]> =
         keys.iter().filter(|(_, point)| point.is_none()).map(|(key, _)| *key.as_bytes()).collect();
     let unknown_keys = keys.iter_mut().filter(|(_, point)| point.is_none());
-    for ((key, point), lifted) in unknown_keys.zip(lift_all(&unknown)) {
+    for ((key, point), lifted) in unknown_keys.zip(lift_each(&unknown)) {
         *point = lifted;
         if let Some(lifted) = lifted {
             cache.insert(key, lifted);
         }
     }
     keys
-}
-
-fn lift_all(x: &[[u8; 32]]) -> Vec<Option<Point>> {
-    let mut points = Vec::with_capacity(x.len());
-    let mut rest = x;
-    if let Some(ifma) = Ifma::detect() {
-        let (groups, few) = rest.as_chunks::<ROOTS>();
-        points.extend(groups.iter().flat_map(|x| Point::lift(x, |squares| ifma.root_candidates(squares))));
-        rest = few;
-    }
-    let (groups, few) = rest.as_chunks::<LIFTED_AT_ONCE>();
-    points.extend(groups.iter().flat_map(|x| Point::lift(x, root_candidates)));
-    let (ones, _) = few.as_chunks::<1>();
-    points.extend(ones.iter().flat_map(|x| Point::lift(x, root_candidates)));
-    points
 }
 
 #[cfg(test)]

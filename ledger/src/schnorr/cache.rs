@@ -1,8 +1,8 @@
 //! Keys that were lifted before.
 
-use super::point::Point;
 use crate::keys::Address;
 use alloc::{boxed::Box, vec};
+use cairn_kernels::secp256k1::Point;
 
 /// A bounded table from x-only keys to their points. Lifting a key takes a fifth of the time for its
 /// signature in a large batch, and senders come back.

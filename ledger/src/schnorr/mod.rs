@@ -25,10 +25,7 @@
 //! |---|---|
 //! | `batch` | the equation; a batch that fails it |
 //! | `cache` | keys that were lifted before |
-//! | `msm` | the sum: Pippenger's buckets in affine coordinates |
-//! | `glv` | scalars of 256 bits as two of 128 |
-//! | `point`, `field` | the curve and the numbers below it |
-//! | `lanes` | the same for eight numbers at a time, where the processor can; `no_lanes` elsewhere |
+//! | [`cairn_kernels::secp256k1`] | the sum, and points from their x |
 //!
 //! # Invariants
 //! 1. A batch is decided as [`verify`], which is k256's, decides its members one by one. The equation only ever
@@ -40,20 +37,10 @@
 //!
 //! Sources: [BIP340](https://github.com/bitcoin/bips/blob/master/bip-0340.mediawiki); Bellare, Garay, Rabin,
 //! "Fast batch verification for modular exponentiation and digital signatures" (EUROCRYPT 1998); those of the
-//! sum stand in `msm`.
+//! sum stand with it.
 
 mod batch;
 mod cache;
-mod field;
-mod glv;
-#[cfg(target_arch = "x86_64")]
-#[expect(unsafe_code, reason = "instructions that only some processors have")]
-mod lanes;
-#[cfg(not(target_arch = "x86_64"))]
-#[path = "no_lanes.rs"]
-mod lanes;
-mod msm;
-mod point;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,6 @@
 //! Batches against signatures one by one, for everything an attacker may put into one.
 
-use super::{KeyCache, field::root_candidates, point::Point, verify, verify_batch, verify_batch_with};
+use super::{KeyCache, verify, verify_batch, verify_batch_with};
 use crate::{
     hash::{Hash, sha256},
     keys::{Address, SecretKey, Signature},
@@ -13,7 +13,6 @@ use proptest::prelude::*;
 use std::{vec, vec::Vec};
 
 type Member = (Address, Hash, Signature);
-type Coordinates = Option<([u8; 32], [u8; 32])>;
 
 fn secret(n: u64) -> [u8; 32] {
     *sha256(&[b"key", &n.to_le_bytes()]).as_bytes()
@@ -34,46 +33,6 @@ fn signed(key_number: u64, digest_number: u64) -> Member {
 
 pub fn honest(count: u64) -> Vec<Member> {
     (0..count).map(|n| signed(n, n)).collect()
-}
-
-/// What the models in tests/spec, of which ranges and the absence of overflow are proven, make of their inputs: the
-/// words of each line of that name, before and after its `=`.
-pub fn modelled(name: &str) -> Vec<(Vec<u64>, Vec<u64>)> {
-    fn words(text: &str) -> Vec<u64> {
-        text.split_whitespace().map(|word| u64::from_str_radix(word, 16).unwrap()).collect()
-    }
-    let lines = include_str!("../../tests/vectors/arithmetic.txt").lines();
-    let of_that_name = lines.filter_map(|line| line.split_once(' ')).filter(|(first, _)| *first == name);
-    let vectors: Vec<_> = of_that_name
-        .map(|(_, rest)| rest.split_once('=').map(|(inputs, results)| (words(inputs), words(results))).unwrap())
-        .collect();
-    assert!(!vectors.is_empty(), "no vector is called {name}");
-    vectors
-}
-
-/// The n-th test point: the identity for 0, and −n is opposite to n.
-pub fn point(n: i64) -> Point {
-    if n == 0 {
-        return Point::IDENTITY;
-    }
-    let [point] = Point::lift(&[*key(n.unsigned_abs()).address().as_bytes()], root_candidates);
-    point.unwrap().negated_if(n < 0)
-}
-
-/// The same point in k256.
-pub fn projective(n: i64) -> ProjectivePoint {
-    if n == 0 {
-        return ProjectivePoint::IDENTITY;
-    }
-    let address = key(n.unsigned_abs()).address();
-    let key = k256::schnorr::VerifyingKey::from_slice(address.as_bytes()).unwrap();
-    let point = ProjectivePoint::from(*key.as_affine());
-    if n < 0 { -point } else { point }
-}
-
-pub fn coordinates(point: &ProjectivePoint) -> Coordinates {
-    let affine = point.to_affine();
-    (*point != ProjectivePoint::IDENTITY).then(|| (affine.x().into(), affine.y().into()))
 }
 
 /// What one by one says, which a batch must say too, with an empty cache and with a full one.

@@ -23,6 +23,8 @@
 //! 2. Whatever it mines is paid from the budget at the block's expected price.
 //! 3. A proof of the adversary's counts as accepted when the real verifier accepts its bytes.
 
+#![forbid(unsafe_code)]
+
 pub mod bound;
 pub mod breaches;
 pub mod forge;

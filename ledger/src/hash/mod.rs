@@ -3,21 +3,15 @@
 //! A tagged hash (BIP340) is `H(H(tag) ‖ H(tag) ‖ message)`: the tag separates domains, so that bytes
 //! hashed for one purpose never mean anything for another.
 //!
-//! A block needs tens of thousands of hashes of short messages. `many` makes them side by side, with the vector
-//! registers of `lanes` where the processor has them (`no_lanes` elsewhere).
+//! A block needs tens of thousands of hashes of short messages; [`cairn_kernels::sha256`] makes them side by side.
 
-#[cfg(target_arch = "x86_64")]
-#[expect(unsafe_code, reason = "instructions that only some processors have")]
-mod lanes;
-#[cfg(not(target_arch = "x86_64"))]
-#[path = "hash/no_lanes.rs"]
-mod lanes;
-mod many;
+pub(crate) mod ids;
 
-pub(crate) use lanes::{Eight, ThirtyTwo, prefetch};
-pub(crate) use many::{INITIAL, K, Messages, Start};
+pub(crate) use ids::bytes32;
+pub use ids::{BlockId, Hash, HashParseError, TxId};
 
 use alloc::vec::Vec;
+use cairn_kernels::sha256::{Messages, Midstate};
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of the concatenation of `parts`.
@@ -29,18 +23,14 @@ pub fn sha256(parts: &[&[u8]]) -> Hash {
     Hash::from_bytes(hasher.finalize().into())
 }
 
-/// `H(0x01 ‖ left ‖ right)`: a node of a Merkle tree (RFC 6962 §2.1).
-pub(crate) fn inner(left: &Hash, right: &Hash) -> Hash {
-    Start::PLAIN.hash(&Start::PLAIN.message::<2>(&inner_parts(left, right)))
-}
-
-/// The node above each pair, in order.
-pub(crate) fn inner_each<'a>(pairs: impl IntoIterator<Item = (&'a Hash, &'a Hash)>) -> Vec<Hash> {
-    Start::PLAIN.hash_each::<2, 3, _>(pairs, |(left, right)| inner_parts(left, right))
-}
-
-fn inner_parts<'a>(left: &'a Hash, right: &'a Hash) -> [&'a [u8]; 3] {
-    [&[0x01], left.as_bytes(), right.as_bytes()]
+/// SHA-256 of each message, in order: of the concatenation of the parts of an item, which are as long for each, and
+/// take `N` blocks with their padding.
+pub(crate) fn sha256_each<const N: usize, const P: usize, T>(
+    items: impl IntoIterator<Item = T>,
+    parts: impl Fn(&T) -> [&[u8]; P],
+) -> Vec<Hash> {
+    // The same bytes in the same place: nothing is copied.
+    Midstate::EMPTY.hash_each::<N, P, T>(items, parts).into_iter().map(Hash::from_bytes).collect()
 }
 
 /// The domain of a tagged hash.
@@ -64,6 +54,29 @@ impl Tag {
         hasher.update(self.digest);
         layout(&mut |bytes| hasher.update(bytes));
         Hash::from_bytes(hasher.finalize().into())
+    }
+
+    /// The tagged hash of each message, in order, as [`sha256_each`].
+    pub(crate) fn hash_each<const N: usize, const P: usize, T>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+        parts: impl Fn(&T) -> [&[u8]; P],
+    ) -> Vec<Hash> {
+        self.midstate().hash_each::<N, P, T>(items, parts).into_iter().map(Hash::from_bytes).collect()
+    }
+
+    /// Messages of any lengths, to be hashed together with this tag.
+    pub(crate) fn messages(&self) -> Messages {
+        Messages::new(self.midstate())
+    }
+
+    /// The block that all its messages begin with.
+    fn midstate(&self) -> Midstate {
+        let mut block = [0; 64];
+        for (place, byte) in block.iter_mut().zip(self.digest.iter().cycle()) {
+            *place = *byte;
+        }
+        Midstate::after(&block)
     }
 }
 
@@ -133,104 +146,9 @@ const fn digest(hex: &str) -> [u8; 32] {
     bytes
 }
 
-/// Text that is not 64 lower-case hex digits.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected 64 lower-case hex digits, got {got:?}")]
-pub struct HashParseError {
-    /// The text, cut after 80 characters.
-    pub got: alloc::string::String,
-}
-
-/// Defines a 32-byte identifier: opaque bytes, ordered byte by byte, shown as 64 lower-case hex digits.
-macro_rules! bytes32 {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, $crate::codec::Encode, $crate::codec::Decode)]
-        #[bincode(crate = "crate::codec::bincode")]
-        pub struct $name([u8; 32]);
-
-        impl $name {
-            /// Thirty-two zero bytes.
-            pub const ZERO: Self = Self([0; 32]);
-
-            /// Wraps raw bytes.
-            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-                Self(bytes)
-            }
-
-            /// The raw bytes.
-            pub const fn as_bytes(&self) -> &[u8; 32] {
-                &self.0
-            }
-        }
-
-        // The order of the bytes. The first eight almost always decide, as one number.
-        impl Ord for $name {
-            fn cmp(&self, other: &Self) -> core::cmp::Ordering {
-                let head = |id: &Self| id.0.first_chunk().map_or(0, |head| u64::from_be_bytes(*head));
-                head(self).cmp(&head(other)).then_with(|| self.0.cmp(&other.0))
-            }
-        }
-
-        impl PartialOrd for $name {
-            fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
-                Some(self.cmp(other))
-            }
-        }
-
-        impl core::fmt::Display for $name {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                let mut digits = [0; 64];
-                hex::encode_to_slice(self.0, &mut digits).map_err(|_| core::fmt::Error)?;
-                f.write_str(core::str::from_utf8(&digits).map_err(|_| core::fmt::Error)?)
-            }
-        }
-
-        impl core::fmt::Debug for $name {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                write!(f, "{}({self})", stringify!($name))
-            }
-        }
-
-        impl core::str::FromStr for $name {
-            type Err = $crate::hash::HashParseError;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                $crate::hash::parse_bytes32(text).map(Self)
-            }
-        }
-    };
-}
-pub(crate) use bytes32;
-
-pub(crate) fn parse_bytes32(text: &str) -> Result<[u8; 32], HashParseError> {
-    let mut bytes = [0; 32];
-    let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
-    if lower && hex::decode_to_slice(text, &mut bytes).is_ok() {
-        return Ok(bytes);
-    }
-    Err(HashParseError { got: text.chars().take(80).collect() })
-}
-
-bytes32! {
-    /// A SHA-256 digest without a more particular meaning: a root, a leaf, a message to sign.
-    Hash
-}
-
-bytes32! {
-    /// The id of a block, which is also its proof of work. The id of block 0 names the network.
-    BlockId
-}
-
-bytes32! {
-    /// The id of a signed transaction.
-    TxId
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
 
     #[test]
     fn tag_digests_are_the_hashes_of_their_names() {
@@ -240,12 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_are_read_as_they_are_shown() {
-        let id = BlockId::from_bytes([0xab; 32]);
-        assert_eq!(id.to_string(), "ab".repeat(32));
-        assert_eq!(id.to_string().parse(), Ok(id));
-        for bad in ["", "ab", &"AB".repeat(32), &"ab".repeat(33), &"zz".repeat(32)] {
-            assert!(bad.parse::<BlockId>().is_err(), "{bad}");
+    fn messages_hashed_together_have_their_tagged_hashes() {
+        for tag in ALL_TAGS {
+            let parts: Vec<[u8; 40]> = (0..40).map(|n| [n; 40]).collect();
+            let expected: Vec<Hash> = parts.iter().map(|part| tag.hash(&[part])).collect();
+            assert_eq!(tag.hash_each::<1, 1, _>(&parts, |part| [part.as_slice()]), expected);
+            let mut messages = tag.messages();
+            parts.iter().for_each(|part| messages.push(|to| to.extend_from_slice(part)));
+            assert_eq!(messages.hashes(), expected.iter().map(|hash| *hash.as_bytes()).collect::<Vec<_>>());
         }
     }
 }

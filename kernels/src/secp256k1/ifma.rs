@@ -11,7 +11,7 @@
 //! 2²⁵⁶ ≡ 2³² + 977 ([`FOLD`]) modulo p, so 2²⁶⁰ ≡ 16 · FOLD ([`FOLD_LIMB`]). The comments bound every limb before it
 //! is cut to 52 bits: no carry is lost.
 //!
-//! One of the two files of this crate with `unsafe`: calls of functions that need processor features, on an [`Ifma`],
+//! `unsafe` is here: calls of functions that need processor features, on an [`Ifma`],
 //! which only exists where the processor has them; and arrays seen as registers of the same size.
 
 use super::{field::Field, point::Point};
@@ -70,15 +70,15 @@ impl Ifma {
 
     /// Adds the right point of each chord to its left one. `None` when a place is outside of `points`, or a run
     /// is zero.
-    pub fn add_chords(self, points: &mut [Point], chords: &[Chord], room: &mut Room) -> Option<()> {
+    pub fn add_chords(self, points: &mut [Point], chords: &[Chord], scratch: &mut Scratch) -> Option<()> {
         // SAFETY: `self` is the knowledge that the processor has the features.
-        unsafe { add_chords(points, chords, room) }
+        unsafe { add_chords(points, chords, scratch) }
     }
 }
 
 /// Where products wait for their inverse, kept from one round of additions to the next.
 #[derive(Default)]
-pub struct Room {
+pub struct Scratch {
     /// For each group of lanes, the product of all runs before.
     before: Vec<Lanes>,
 }
@@ -131,15 +131,15 @@ fn step(x: &[Lanes; 2], squarings: usize, y: &[Lanes; 2]) -> [Lanes; 2] {
 
 /// Montgomery's trick in each lane: one inversion serves all chords.
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn add_chords(points: &mut [Point], chords: &[Chord], room: &mut Room) -> Option<()> {
+fn add_chords(points: &mut [Point], chords: &[Chord], scratch: &mut Scratch) -> Option<()> {
     let mut product = from_fields(&[Field::ONE; LANES]);
-    room.before.clear();
+    scratch.before.clear();
     for group in chords.chunks(LANES) {
-        room.before.push(product);
+        scratch.before.push(product);
         product = mul(&product, &runs(group));
     }
     let mut inverse = from_fields(&invert_each(&to_fields(&product))?);
-    for (group, before) in chords.chunks(LANES).zip(&room.before).rev() {
+    for (group, before) in chords.chunks(LANES).zip(&scratch.before).rev() {
         let this = mul(&inverse, before);
         inverse = mul(&inverse, &runs(group));
         let (mut left, mut right) = ([Point::IDENTITY; LANES], [Point::IDENTITY; LANES]);

@@ -29,6 +29,7 @@ pub enum Addition {
 }
 
 impl Point {
+    /// The point at infinity.
     pub const IDENTITY: Self = Self { x: Field::ZERO, y: Field::ZERO };
 
     /// The generator of BIP340.
@@ -49,7 +50,10 @@ impl Point {
 
     /// `lift_x` of BIP340, N at once: the points with these x and an even y; `None` for an x of p or more
     /// and where the curve has no such point. `roots` as for [`Field::curve_y`].
-    pub fn lift<const N: usize>(x: &[[u8; 32]; N], roots: impl FnOnce(&[Field; N]) -> [Field; N]) -> [Option<Self>; N] {
+    pub(super) fn lift<const N: usize>(
+        x: &[[u8; 32]; N],
+        roots: impl FnOnce(&[Field; N]) -> [Field; N],
+    ) -> [Option<Self>; N] {
         let read = x.each_ref().map(Field::from_bytes);
         let roots = Field::curve_y(&read.map(|x| x.unwrap_or(Field::ZERO)), roots);
         let mut points = read.into_iter().zip(roots).map(|(x, y)| {
@@ -62,7 +66,7 @@ impl Point {
     /// The limbs of x, then those of y.
     #[cfg(target_arch = "x86_64")]
     #[inline]
-    pub fn words(&self) -> [u64; 8] {
+    pub(super) fn words(&self) -> [u64; 8] {
         let ([x0, x1, x2, x3], [y0, y1, y2, y3]) = (*self.x.limbs(), *self.y.limbs());
         [x0, x1, x2, x3, y0, y1, y2, y3]
     }
@@ -70,36 +74,36 @@ impl Point {
     /// From the limbs of x, then those of y.
     #[cfg(target_arch = "x86_64")]
     #[inline]
-    pub fn from_words([x0, x1, x2, x3, y0, y1, y2, y3]: [u64; 8]) -> Self {
+    pub(super) fn from_words([x0, x1, x2, x3, y0, y1, y2, y3]: [u64; 8]) -> Self {
         Self { x: Field::from_limbs([x0, x1, x2, x3]), y: Field::from_limbs([y0, y1, y2, y3]) }
     }
 
     #[inline]
-    pub fn is_identity(&self) -> bool {
+    pub(super) fn is_identity(&self) -> bool {
         self.y.is_all_zero_bits()
     }
 
     /// The coordinates, big-endian; `None` for the identity.
     #[cfg(test)]
-    pub fn coordinates(&self) -> Option<([u8; 32], [u8; 32])> {
+    pub(super) fn coordinates(&self) -> Option<([u8; 32], [u8; 32])> {
         (!self.is_identity()).then(|| (self.x.to_bytes(), self.y.to_bytes()))
     }
 
     #[inline]
-    pub fn negated_if(&self, negate: bool) -> Self {
+    pub(super) fn negated_if(&self, negate: bool) -> Self {
         // The identity stays in zero bits: 0 − 0 is.
         Self { x: self.x, y: if negate { self.y.neg() } else { self.y } }
     }
 
     /// λ times this point.
-    pub fn endomorphism(&self) -> Self {
+    pub(super) fn endomorphism(&self) -> Self {
         // The product of zero bits is zero bits.
         Self { x: self.x.mul(&BETA), y: self.y }
     }
 
     /// How to add `other`.
     #[inline]
-    pub fn addition(&self, other: &Self) -> Addition {
+    pub(super) fn addition(&self, other: &Self) -> Addition {
         let run = other.x.sub(&self.x);
         if self.is_identity() {
             Addition::Known(*other)
@@ -117,13 +121,13 @@ impl Point {
 
     /// The sum with another point, by their chord; `inverse` is that of Δx.
     #[inline]
-    pub fn along_chord(&self, other: &Self, inverse: &Field) -> Self {
+    pub(super) fn along_chord(&self, other: &Self, inverse: &Field) -> Self {
         self.along(&other.x, &other.y.sub(&self.y).mul(inverse))
     }
 
     /// Twice this point, by its tangent; `inverse` is that of 2y.
     #[inline]
-    pub fn along_tangent(&self, inverse: &Field) -> Self {
+    pub(super) fn along_tangent(&self, inverse: &Field) -> Self {
         self.along(&self.x, &self.x.square().triple().mul(inverse))
     }
 
@@ -198,7 +202,7 @@ impl Jacobian {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schnorr::tests::{coordinates, point, projective};
+    use crate::secp256k1::tests::{coordinates, point, projective};
     use k256::ProjectivePoint;
 
     /// a + b with the general formula that [`Addition`] calls for.

@@ -1,4 +1,4 @@
-//! In place of [`lanes`](self) where no processor has its instructions.
+//! In place of `ifma` where no processor has its instructions.
 
 use super::{field::Field, point::Point};
 
@@ -16,7 +16,7 @@ pub struct Chord {
 }
 
 #[derive(Default)]
-pub struct Room;
+pub struct Scratch;
 
 impl Ifma {
     pub fn detect() -> Option<Self> {
@@ -27,7 +27,7 @@ impl Ifma {
         match self {}
     }
 
-    pub fn add_chords(self, _: &mut [Point], _: &[Chord], _: &mut Room) -> Option<()> {
+    pub fn add_chords(self, _: &mut [Point], _: &[Chord], _: &mut Scratch) -> Option<()> {
         match self {}
     }
 }

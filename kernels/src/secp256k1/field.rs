@@ -292,7 +292,7 @@ pub fn root_candidates<const N: usize>(a: &[Field; N]) -> [Field; N] {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::schnorr::tests::modelled;
+    use crate::secp256k1::tests::modelled;
     use proptest::prelude::*;
     use std::vec::Vec;
 

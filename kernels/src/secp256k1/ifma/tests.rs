@@ -1,7 +1,7 @@
 //! Lanes against the numbers and points of every other processor.
 
 use super::*;
-use crate::schnorr::{
+use crate::secp256k1::{
     field::tests::edges,
     point::Addition,
     tests::{modelled, point},
@@ -49,7 +49,7 @@ fn edges_are_those_of_the_field() {
     }
     for x in edges.chunks_exact(ROOTS) {
         let x: &[Field; ROOTS] = x.try_into().unwrap();
-        for (got, expected) in ifma.root_candidates(x).iter().zip(crate::schnorr::field::root_candidates(x)) {
+        for (got, expected) in ifma.root_candidates(x).iter().zip(crate::secp256k1::field::root_candidates(x)) {
             assert!(got.equals(&expected));
         }
     }
@@ -70,15 +70,15 @@ fn chords_are_those_of_points() {
             .iter()
             .map(|chord| points[chord.left].along_chord(&points[chord.right], &chord.run.invert().unwrap()))
             .collect();
-        ifma.add_chords(&mut points, &chords, &mut Room::default()).unwrap();
+        ifma.add_chords(&mut points, &chords, &mut Scratch::default()).unwrap();
         for (chord, expected) in chords.iter().zip(expected) {
             assert_eq!(points[chord.left].coordinates(), expected.coordinates());
         }
     }
     let zero = Chord { left: 0, right: 1, run: Field::ZERO };
-    assert!(ifma.add_chords(&mut [point(1), point(1)], &[zero], &mut Room::default()).is_none());
+    assert!(ifma.add_chords(&mut [point(1), point(1)], &[zero], &mut Scratch::default()).is_none());
     let outside = Chord { left: 0, right: 2, run: Field::ONE };
-    assert!(ifma.add_chords(&mut [point(1), point(2)], &[outside], &mut Room::default()).is_none());
+    assert!(ifma.add_chords(&mut [point(1), point(2)], &[outside], &mut Scratch::default()).is_none());
 }
 
 /// Any columns or limbs as a number modulo p, by the arithmetic of [`Field`] alone.
@@ -223,7 +223,7 @@ proptest! {
             let (a, b) = (a.map(Field::from_limbs), b.map(Field::from_limbs));
             compare(&a, &b);
             let x: [Field; ROOTS] = [a, b].concat().try_into().unwrap();
-            for (got, expected) in ifma.root_candidates(&x).iter().zip(crate::schnorr::field::root_candidates(&x)) {
+            for (got, expected) in ifma.root_candidates(&x).iter().zip(crate::secp256k1::field::root_candidates(&x)) {
                 prop_assert!(got.equals(&expected));
             }
         }

@@ -26,7 +26,7 @@
 
 use super::{
     field::Field,
-    lanes::{Chord, Ifma, Room},
+    ifma::{Chord, Ifma, Scratch},
     point::{Addition, Jacobian, Point},
 };
 use alloc::{vec, vec::Vec};
@@ -209,7 +209,7 @@ struct Adder {
     pairs: Vec<(usize, usize)>,
     chords: Vec<Chord>,
     pending: Vec<Pending>,
-    room: Room,
+    scratch: Scratch,
 }
 
 impl Adder {
@@ -250,7 +250,7 @@ impl Adder {
     /// All cases are exact. What needs no division is settled at once; the denominators of the others are
     /// not zero ([`Point::addition`]), so neither is their product, and one inverse gives all.
     fn add_pairs(&mut self, points: &mut [Point]) -> Option<()> {
-        let Self { ifma, pairs, chords, pending, room } = self;
+        let Self { ifma, pairs, chords, pending, scratch } = self;
         for pairs in pairs.chunks(ADDITIONS_PER_INVERSION) {
             chords.clear();
             pending.clear();
@@ -262,7 +262,7 @@ impl Adder {
                 }
             }
             match ifma {
-                Some(ifma) if chords.len() >= FEWEST_IN_LANES => ifma.add_chords(points, chords, room)?,
+                Some(ifma) if chords.len() >= FEWEST_IN_LANES => ifma.add_chords(points, chords, scratch)?,
                 _ => pending.extend(chords.iter().map(|it| Pending::new(it.left, it.right, false, it.run))),
             }
             add_pending(points, pending)?;
@@ -300,7 +300,7 @@ fn powers_of_two() -> impl Iterator<Item = usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schnorr::tests::{coordinates, modelled, point, projective};
+    use crate::secp256k1::tests::{coordinates, modelled, point, projective};
     use k256::{ProjectivePoint, Scalar};
     use proptest::prelude::*;
     use std::vec::Vec;
