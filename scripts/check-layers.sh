@@ -12,14 +12,16 @@ cd "${1:-$ROOT}"
 MAY="
     kernels:
     ledger: cairn-kernels cairn-ledger
+    host:
     genesis: cairn-ledger
     rpc: cairn-ledger cairn-genesis
     common: cairn-ledger
     chain: cairn-ledger cairn-common
     mempool: cairn-ledger cairn-common cairn-chain
     network: cairn-ledger cairn-common cairn-chain cairn-mempool
-    node: cairn-ledger cairn-genesis cairn-rpc cairn-common cairn-chain cairn-mempool cairn-network
-    wallet-cli: cairn-ledger cairn-genesis cairn-rpc
+    node: cairn-ledger cairn-host cairn-genesis cairn-rpc cairn-common cairn-chain cairn-mempool cairn-network
+    shared-keys: cairn-ledger cairn-host cairn-genesis cairn-rpc
+    wallet-cli: cairn-ledger cairn-host cairn-genesis cairn-rpc cairn-shared-keys
     tests: cairn-ledger cairn-genesis cairn-rpc cairn-common cairn-network
     tests/adversary: cairn-ledger
 "
@@ -30,8 +32,8 @@ PLACES="
     rayon: chain
     libp2p: network tests
     prometheus-client: node
-    musig2: wallet-cli
-    frost-secp256k1-tr: wallet-cli
+    musig2: shared-keys
+    frost-secp256k1-tr: shared-keys
     ratatui: wallet-cli
 "
 # A crate that compiles without a system, and what it may use, none of it with its `std` feature.

@@ -17,8 +17,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod shell;
-
 use cairn_ledger::{
     address::{AddressError, AddressPrefix, PrefixError},
     chain_spec::{ChainParams, ChainSpec, ChainSpecError},

@@ -33,7 +33,7 @@ use cairn_chain::{
     replay::{ReplayError, VerifyError},
     store::{BackupError, StoreError},
 };
-use cairn_genesis::shell::{self, complete_commands, quoted};
+use cairn_host::shell::{self, complete_commands, quoted};
 use clap::{
     Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand,
     builder::{PathBufValueParser, TypedValueParser},

@@ -3,28 +3,27 @@
 mod sentences;
 
 use crate::{
-    client::ClientError,
-    commands::receipt::ReceiptFileError,
-    data_dir::{NoDataDir, WalletName},
-    keystore::KeystoreError,
-    labels::LabelsError,
-    message::MessageError,
+    commands::show::receipt::ReceiptFileError,
+    keys::{keystore::KeystoreError, message::MessageError, mnemonic::WordsError, secret::SecretError},
     network::NetworkError,
-    pairing::PairingError,
-    payments::{Hindrance, Impossible, InTheWay},
-    plan::PlanError,
-    proven::report::Liar,
-    recipients::CsvError,
-    secret::SecretError,
-    shared::SharedError,
-    txfile::PaymentFileError,
-    uri::UriError,
-    wait::NotMined,
-    words::WordsError,
+    node::{client::ClientError, pairing::PairingError, verify::report::Liar},
+    payment::{
+        file::PaymentFileError,
+        not_mined::NotMined,
+        plan::PlanError,
+        recipients::CsvError,
+        state::{Hindrance, Impossible, InTheWay},
+        uri::UriError,
+    },
+    store::{
+        data_dir::{NoDataDir, WalletName},
+        labels::LabelsError,
+    },
 };
-use cairn_genesis::shell::quoted;
+use cairn_host::shell::quoted;
 use cairn_ledger::{address::AddressError, hash::TxId, units::Amount};
 use cairn_rpc::types::TxState;
+use cairn_shared_keys::SharedError;
 use std::{io, path::PathBuf};
 
 /// The exit code of a command that was refused or failed.
@@ -483,13 +482,13 @@ mod tests {
 
     #[test]
     fn every_command_that_is_named_is_marked_so_that_it_can_be_copied() {
-        let commands = crate::help::command();
+        let commands = crate::cli::help::command();
         let names: BTreeSet<&str> = commands.get_subcommands().map(clap::Command::get_name).collect();
         // What help says is about the commands themselves.
-        let help = ["cli.rs", "arguments.rs", "help.rs"];
+        let help = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/");
         let mut marked = 0;
         for path in sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))) {
-            if help.iter().any(|name| path.ends_with(name)) || path.ends_with("tests.rs") {
+            if path.starts_with(help) || path.ends_with("tests.rs") {
                 continue;
             }
             let source = fs::read_to_string(&path).expect("a source file");

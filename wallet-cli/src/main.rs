@@ -5,7 +5,6 @@
 use cairn_wallet_cli::{
     cli,
     output::{Output, Style},
-    run,
 };
 use std::{
     io::{self, IsTerminal},
@@ -22,8 +21,8 @@ fn main() -> ExitCode {
     let style = Style::of(terminal, std::env::var_os("NO_COLOR").as_deref());
     let mut output =
         Output::new(arguments.global.json, style, &mut stdout, &mut stderr).leading(arguments.global.leading());
-    output = output.columns(cairn_genesis::shell::terminal_columns().filter(|_| terminal));
-    match run::run(&arguments, &mut output) {
+    output = output.columns(cairn_host::shell::terminal_columns().filter(|_| terminal));
+    match cairn_wallet_cli::commands::run(&arguments, &mut output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output.error(&error);

@@ -1,7 +1,7 @@
 //! Which network: a shipped one by its name, or a file of the same form by its path.
 
-use crate::{files, output::Inert};
-use cairn_genesis::{GenesisError, Network, shell::expand_home};
+use cairn_genesis::{GenesisError, Network};
+use cairn_host::{files, inert::Inert, shell::expand_home};
 use cairn_ledger::hash::BlockId;
 use std::{io, path::Path};
 

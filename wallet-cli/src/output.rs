@@ -4,10 +4,10 @@
 //! and standard error nothing. Otherwise results go to standard output and errors to standard error.
 
 use crate::error::WalletError;
-use cairn_genesis::shell::{complete_and_fold, complete_commands};
+use cairn_host::shell::{complete_and_fold, complete_commands};
 use serde::Serialize;
 use std::{
-    fmt::{self, Display, Write as _},
+    fmt::Display,
     io::{self, BufRead, IsTerminal, Read, Write},
 };
 
@@ -184,86 +184,9 @@ impl<'a> Output<'a> {
     }
 }
 
-/// The most characters of one text of a node that are shown or kept: a sentence or two.
-pub const MAX_SAID: usize = 400;
-
-/// What a node says, inert and in short: it may be megabytes long.
-pub fn said(text: &str) -> String {
-    let mut short: String = text.chars().take(MAX_SAID).collect();
-    if short.len() < text.len() {
-        short.push_str("...");
-    }
-    Inert(&short).to_string()
-}
-
-/// Text from outside, shown without the characters that would move the cursor, hide or reorder what is
-/// around it: those appear as escapes.
-pub struct Inert<'a>(pub &'a str);
-
-impl Display for Inert<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|letter| {
-            if letter.is_control() || is_invisible(letter) {
-                write!(f, "{}", letter.escape_unicode())
-            } else {
-                f.write_char(letter)
-            }
-        })
-    }
-}
-
-/// Unicode's format characters: no width, or a change of direction.
-fn is_invisible(letter: char) -> bool {
-    matches!(letter,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-}
-
-/// A moment (Unix ms) as `2026-11-01 00:00 UTC`.
-pub struct Utc(pub u64);
-
-impl Display for Utc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let minutes = self.0 / 60_000;
-        let (days, minute, hour) = (minutes / 1440, minutes % 60, minutes / 60 % 24);
-        // Howard Hinnant, "chrono-compatible low-level date algorithms": years that begin in March, so that
-        // a leap day is a year's last; eras of 400 years, which all have 146,097 days.
-        let shifted = days + 719_468;
-        let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let from_march = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-        let year = era * 400 + year_of_era + u64::from(month <= 2);
-        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_from_outside_is_inert() {
-        let text = "tea\n\u{1b}[2J\u{202e}evil\u{200b} \u{9b}x é 茶";
-        assert_eq!(Inert(text).to_string(), "tea\\u{a}\\u{1b}[2J\\u{202e}evil\\u{200b} \\u{9b}x é 茶");
-    }
-
-    #[test]
-    fn moments_are_shown_in_utc() {
-        for (millis, text) in [
-            (0, "1970-01-01 00:00 UTC"),
-            (951_782_399_999, "2000-02-28 23:59 UTC"),
-            (951_782_400_000, "2000-02-29 00:00 UTC"),
-            (951_868_800_000, "2000-03-01 00:00 UTC"),
-            (1_793_491_200_000, "2026-11-01 00:00 UTC"),
-            (4_107_542_400_000, "2100-03-01 00:00 UTC"),
-        ] {
-            assert_eq!(Utc(millis).to_string(), text);
-        }
-        assert!(Utc(u64::MAX).to_string().ends_with("UTC"));
-    }
 
     struct Text;
 
@@ -274,7 +197,7 @@ mod tests {
     }
 
     impl Display for Text {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             writeln!(f, "Done.\nNext: go on")
         }
     }

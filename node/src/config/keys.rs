@@ -2,7 +2,7 @@
 
 use super::{ConfigError, layers::Layers};
 use crate::telemetry::LogFormat;
-use cairn_genesis::shell::expand_home;
+use cairn_host::shell::expand_home;
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 /// A key of the configuration.

@@ -14,7 +14,8 @@ use crate::{
     telemetry::{LogFilter, LogFormat},
 };
 use cairn_chain::store::DbOptions;
-use cairn_genesis::{Defaults, Network, shell::expand_home};
+use cairn_genesis::{Defaults, Network};
+use cairn_host::shell::expand_home;
 use cairn_ledger::chain_spec::ChainSpec;
 use cairn_mempool::PoolConfig;
 use cairn_network::{NetworkConfig, NotAdmissible};

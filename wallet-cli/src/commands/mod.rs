@@ -1,76 +1,90 @@
 //! The commands, one file each: they ask, call the pure parts, and tell. Each has one result type, whose
 //! fields are its JSON and whose text is for people.
+//!
+//! | folder | commands that |
+//! |---|---|
+//! | `pay/` | pay, or help a payment along |
+//! | `show/` | show what is there |
+//! | `keys/` | make wallets and look after their keys |
+//! | `misc/` | name things, pair with a node, write pages for shells and readers |
 
-pub(crate) mod accounts;
-pub(crate) mod address;
-pub(crate) mod balance;
-pub(crate) mod cosign;
-pub(crate) mod dispatch;
-pub(crate) mod history;
-pub(crate) mod label;
-pub(crate) mod list;
-pub(crate) mod message;
-pub(crate) mod new;
-pub(crate) mod offline;
-pub(crate) mod overview;
-pub(crate) mod pages;
-pub(crate) mod pair;
-pub(crate) mod payer;
-pub mod receipt;
-pub(crate) mod receive;
-pub(crate) mod received;
-pub(crate) mod repair;
-pub(crate) mod replace;
-pub(crate) mod resend;
-pub(crate) mod restore;
-pub(crate) mod send;
-pub(crate) mod shared;
-pub(crate) mod status;
-pub(crate) mod watch;
-pub(crate) mod why;
+pub(crate) mod basis;
+pub(crate) mod keys;
+pub(crate) mod misc;
+pub(crate) mod pay;
+pub(crate) mod show;
 
-use crate::{output::Output, proven::report::Report};
-use cairn_rpc::types::{TxState, TxStatus};
-use std::{fmt, io};
+use crate::{
+    cli::{AccountsAction, Arguments, Command, SharedAction},
+    error::WalletError,
+    output::Output,
+    session::Session,
+};
+use keys::{accounts, message, new, password, restore, shared, watch_only};
+use misc::{label, pages, pair};
+use pay::{cosign, offline, repair, replace, resend, send};
+use show::{address, balance, history, list, overview, receipt, receive, received, status, watch, why};
 
-/// Says aloud that nothing is verified.
-fn warn_of_trust(output: &mut Output<'_>) -> io::Result<()> {
-    output.warn("--trust-node: nothing of this is verified; a node that lies is not found out")
-}
-
-/// Says what makes the wallet less sure than it should be, and which nodes lied.
-fn complain(report: Option<&Report>, output: &mut Output<'_>) -> io::Result<()> {
-    report.into_iter().flat_map(Report::complaints).try_for_each(|complaint| output.warn(complaint))
-}
-
-/// What stands behind an answer.
-struct Basis<'a>(Option<&'a Report>);
-
-impl fmt::Display for Basis<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(report) => write!(f, "proven by {report}"),
-            None => f.write_str("as the node says; nothing is verified"),
+/// Runs the command of `arguments`.
+///
+/// # Errors
+/// Says why it failed.
+pub fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), WalletError> {
+    let session = Session::new(&arguments.global)?;
+    // A wallet talks to one node about one thing at a time.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match &arguments.command {
+            Some(command) => handle(&session, command, output).await,
+            None => overview::run(&session, output).await,
         }
-    }
+    })
 }
 
-/// What became of a payment, in one phrase.
-fn phrase(status: &TxStatus) -> String {
-    let reason = status.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    match (status.state, status.height) {
-        (TxState::Mined, Some(height)) => {
-            format!("mined in block {height}, {}", counted(status.confirmations, "confirmation"))
-        }
-        (TxState::Mined, None) => String::from("mined"),
-        (TxState::Pooled, _) => String::from("waiting for a block"),
-        (TxState::Unknown, _) => String::from("not known to the node"),
-        (TxState::Dropped, _) => format!("dropped from the node's pool{reason}"),
-        (TxState::Expired, _) => format!("expired{reason}"),
+/// A command that is added has no handler until it has a line here, and then does not compile.
+async fn handle(session: &Session<'_>, command: &Command, output: &mut Output<'_>) -> Result<(), WalletError> {
+    match command {
+        Command::Accounts(options) => match &options.action {
+            None => accounts::list(session, output).await,
+            Some(AccountsAction::Add(options)) => accounts::add(session, options, output).await,
+            Some(AccountsAction::Discover) => accounts::discover(session, output).await,
+        },
+        Command::Address => address::run(session, output),
+        Command::Balance => balance::run(session, output).await,
+        Command::Broadcast(options) => offline::broadcast(session, options, output).await,
+        Command::Bump(options) => replace::run(session, options, false, output).await,
+        Command::Cancel(options) => replace::run(session, options, true, output).await,
+        Command::ChangePassword(options) => password::change(session, options, output),
+        Command::Completions(options) => pages::completions(options, output),
+        Command::Cosign(options) => cosign::run(session, options, output),
+        Command::ExportLabels(options) => label::export(session, options, output),
+        Command::History(options) if options.received => received::run(session, options.limit, output).await,
+        Command::History(options) => history::run(session, *options, output).await,
+        Command::ImportLabels(options) => label::import(session, options, output),
+        Command::Label(options) => label::set(session, options, output),
+        Command::Labels => label::list(session, output),
+        Command::List => list::run(session, output),
+        Command::Man(options) => pages::man(options, output),
+        Command::New(options) => new::run(session, *options, output),
+        Command::Pair(options) => pair::run(session, options, output).await,
+        Command::Receipt(options) => receipt::make(session, options.txid, output).await,
+        Command::Receive(options) => receive::run(session, options, output).await,
+        Command::Repair(options) => repair::run(session, *options, output).await,
+        Command::Resend(options) => resend::run(session, options.txid, output).await,
+        Command::Restore(options) => restore::run(session, options, output).await,
+        Command::Send(options) => send::run(session, options, output).await,
+        Command::Shared(options) => match &options.action {
+            SharedAction::New(options) => shared::new(session, options, output),
+            SharedAction::Join(options) => shared::join(session, options, output),
+        },
+        Command::Sign(options) => offline::sign(session, options, output),
+        Command::SignMessage(options) => message::sign(session, options, output),
+        Command::Status(options) => status::run(session, options.txid, output).await,
+        Command::VerifyBackup(options) => password::verify_backup(session, options, output),
+        Command::VerifyMessage(options) => message::verify(session, options, output),
+        Command::VerifyReceipt(options) => receipt::verify(session, options, output),
+        Command::Watch => watch::run(session, output).await,
+        Command::WatchOnly(options) => watch_only::run(session, options, output),
+        Command::Why(options) => why::run(session, options.txid, output).await,
     }
-}
-
-/// `1 block`, `2 blocks`.
-fn counted(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

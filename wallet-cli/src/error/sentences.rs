@@ -1,7 +1,7 @@
 //! What takes more than a line to say: how earlier payments, or damage to the journal, stand in the way of a new one.
 
-use crate::payments::{Hindrance, InTheWay};
-use cairn_genesis::shell::quoted;
+use crate::payment::state::{Hindrance, InTheWay};
+use cairn_host::shell::quoted;
 use std::path::Path;
 
 /// What earlier payments of the same purpose mean for a new one.

@@ -1,0 +1,14 @@
+//! What Cairn's programs have in common with the machine they run on: files, shells and terminals.
+//!
+//! # Map
+//! | module | what |
+//! |---|---|
+//! | [`files`] | small private files: read within a bound, written whole or not at all, locked |
+//! | [`inert`] | text from outside without control characters |
+//! | [`shell`] | paths that begin with `~`, commands to copy, lines that fit the terminal |
+
+#![forbid(unsafe_code)]
+
+pub mod files;
+pub mod inert;
+pub mod shell;

@@ -1,0 +1,464 @@
+//! What single commands take.
+
+use crate::{
+    keys::{
+        keystore::{KdfCost, MAX_MEMORY_KIB, MIN_MEMORY_KIB},
+        mnemonic::MAX_ACCOUNT,
+        secret::{PasswordSource, WordsSource},
+    },
+    payment::diagnosis::LIFETIME_BLOCKS,
+    store::data_dir::WalletName,
+};
+use cairn_host::shell::expand_home;
+use cairn_ledger::{
+    hash::TxId,
+    pow::Work,
+    units::{Amount, AmountError},
+};
+use clap::{
+    Args, Subcommand, ValueEnum,
+    builder::{PathBufValueParser, Resettable, TypedValueParser},
+    value_parser,
+};
+use std::{path::PathBuf, str::FromStr};
+
+/// The longest time a payment may be given: about a year of the main network's blocks.
+const MAX_VALID_FOR: u64 = 1_000_000;
+
+/// A path, in which `~` is the home directory.
+pub fn path_parser() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(|path| expand_home(&path, std::env::var_os("HOME")))
+}
+
+/// How hard the password is to guess.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct KdfArguments {
+    /// Memory that each guess of the password costs, and each opening of the wallet
+    #[arg(long, value_name = "N", default_value_t = KdfCost::default().memory_kib >> 10,
+          value_parser = value_parser!(u32).range(i64::from(MIN_MEMORY_KIB >> 10)..=i64::from(MAX_MEMORY_KIB >> 10)))]
+    kdf_memory_mib: u32,
+}
+
+impl KdfArguments {
+    /// The cost.
+    pub fn cost(self) -> KdfCost {
+        KdfCost { memory_kib: self.kdf_memory_mib << 10, ..KdfCost::default() }
+    }
+}
+
+/// Where words come from.
+#[derive(Clone, Debug, Args)]
+pub struct WordsArguments {
+    /// Read the words from this file
+    #[arg(long, value_name = "FILE", value_parser = path_parser())]
+    words_file: Option<PathBuf>,
+}
+
+impl WordsArguments {
+    /// Where the words come from.
+    pub fn source(&self) -> WordsSource {
+        self.words_file.clone().map_or(WordsSource::Input, WordsSource::File)
+    }
+}
+
+/// What `send` takes.
+#[derive(Debug, Args)]
+pub struct SendArguments {
+    /// Who is paid: an address, what you call it (see wallet labels), or a payment URI (cairn:ADDRESS?amount=…)
+    #[arg(value_name = "ADDRESS", required_unless_present = "csv")]
+    pub to: Option<String>,
+    /// How much, in CRN: 12 or 0.5, or all; a payment URI may say it instead
+    #[arg(value_name = "AMOUNT")]
+    pub amount: Option<HowMuch>,
+    /// Pay every receiver in this file instead: lines of address,amount
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "amount"], value_parser = path_parser())]
+    pub csv: Option<PathBuf>,
+    /// Text for the receiver, at most 256 bytes; everybody can read it
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub memo: String,
+    /// Fee in CRN [default: the least the node takes]
+    #[arg(long, value_name = "CRN")]
+    pub fee: Option<Amount>,
+    /// The same in pebbles (0.00000001 CRN) for each byte of the payment
+    #[arg(long, value_name = "PEBBLES", conflicts_with = "fee", value_parser = value_parser!(u64).range(1..))]
+    pub fee_rate: Option<u64>,
+    /// Refuse to pay more than this for one payment [default: 0.1]
+    #[arg(long, value_name = "CRN")]
+    pub max_fee: Option<Amount>,
+    /// Pay a second time while a payment of the same amount to the same receiver is open
+    #[arg(long)]
+    pub again: bool,
+    /// The payment's last height.
+    #[command(flatten)]
+    pub valid_for: ValidFor,
+    /// Waiting.
+    #[command(flatten)]
+    pub wait: WaitArguments,
+    /// Write the unsigned payment to this file instead, to be signed elsewhere
+    #[arg(long, value_name = "FILE", conflicts_with = "wait", value_parser = path_parser())]
+    pub unsigned: Option<PathBuf>,
+    /// Do not ask before it leaves
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// How much is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HowMuch {
+    /// So much.
+    Exactly(Amount),
+    /// Everything there is, fee and new accounts taken off.
+    All,
+}
+
+impl FromStr for HowMuch {
+    type Err = AmountError;
+
+    fn from_str(text: &str) -> Result<Self, AmountError> {
+        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::Exactly) }
+    }
+}
+
+/// How long a payment may wait: none hangs for ever.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ValidFor {
+    /// For how many blocks it may be mined
+    #[arg(long = "valid-for", value_name = "BLOCKS", default_value_t = 120,
+          value_parser = value_parser!(u64).range(LIFETIME_BLOCKS..=MAX_VALID_FOR))]
+    pub blocks: u64,
+}
+
+/// Waiting for a payment.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct WaitArguments {
+    /// Wait, and tell of each step, until it is pooled, mined, or buried under five more blocks
+    #[arg(long, value_name = "UNTIL", num_args = 0..=1, require_equals = true, default_missing_value = "mined")]
+    pub wait: Option<WaitFor>,
+    /// How long to wait
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "wait")]
+    pub timeout: u64,
+}
+
+/// How far a payment is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WaitFor {
+    /// Until it is in the node's pool.
+    #[value(help = Resettable::Reset)]
+    Pooled,
+    /// Until it is in a block.
+    #[value(help = Resettable::Reset)]
+    Mined,
+    /// Until that block is buried under others.
+    #[value(help = Resettable::Reset)]
+    Buried,
+}
+
+impl WaitFor {
+    /// How many confirmations it takes.
+    pub fn confirmations(self) -> u64 {
+        match self {
+            Self::Pooled | Self::Mined => 1,
+            Self::Buried => crate::payment::state::BURIED,
+        }
+    }
+
+    /// What is waited for.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::Pooled => "waiting until it is in the pool",
+            Self::Mined => "waiting until it is in a block",
+            Self::Buried => "waiting until its block is buried",
+        }
+    }
+}
+
+/// What `bump` and `cancel` take.
+#[derive(Debug, Args)]
+pub struct ReplaceArguments {
+    /// The payment's id, 64 hex digits
+    #[arg(value_name = "TXID")]
+    pub txid: TxId,
+    /// Go on while another payment of the same amount to the same receiver is open
+    #[arg(long)]
+    pub again: bool,
+    /// Fee in CRN [default: the least that replaces]
+    #[arg(long, value_name = "CRN")]
+    pub fee: Option<Amount>,
+    /// The same in pebbles (0.00000001 CRN) for each byte of the payment
+    #[arg(long, value_name = "PEBBLES", conflicts_with = "fee", value_parser = value_parser!(u64).range(1..))]
+    pub fee_rate: Option<u64>,
+    /// Refuse to pay more than this for one payment [default: 0.1]
+    #[arg(long, value_name = "CRN")]
+    pub max_fee: Option<Amount>,
+    /// The new payment's last height.
+    #[command(flatten)]
+    pub valid_for: ValidFor,
+    /// Waiting.
+    #[command(flatten)]
+    pub wait: WaitArguments,
+    /// Do not ask before it leaves
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// What `repair` takes.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct RepairArguments {
+    /// Do not ask first
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// What `receive` takes.
+#[derive(Debug, Args)]
+pub struct ReceiveArguments {
+    /// How much is to be paid, in CRN
+    #[arg(long, value_name = "CRN")]
+    pub amount: Option<Amount>,
+    /// What is to be said with the payment; everybody can read it
+    #[arg(long, value_name = "TEXT")]
+    pub memo: Option<String>,
+    /// What you are called
+    #[arg(long, value_name = "TEXT")]
+    pub label: Option<String>,
+    /// Wait until the amount has come, or anything when none is given; proven
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to wait
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "wait")]
+    pub timeout: u64,
+}
+
+/// What `label` takes.
+#[derive(Debug, Args)]
+pub struct LabelArguments {
+    /// An address or a payment's id
+    #[arg(value_name = "ADDRESS|TXID")]
+    pub subject: String,
+    /// What it is called; nothing takes its name away
+    #[arg(value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub label: String,
+}
+
+/// What `pair` takes.
+#[derive(Debug, Args)]
+pub struct PairArguments {
+    /// The line that `cairn-node token new` printed; read from standard input when it is not given, so that
+    /// other users of this machine do not see it among the processes
+    #[arg(value_name = "LINE")]
+    pub line: Option<String>,
+    /// Forget the node of this network instead
+    #[arg(long, conflicts_with = "line")]
+    pub forget: bool,
+}
+
+/// A file to read or to write.
+#[derive(Debug, Args)]
+pub struct FileArgument {
+    /// Which file
+    #[arg(value_name = "FILE", value_parser = path_parser())]
+    pub file: PathBuf,
+}
+
+/// What `verify-receipt` takes.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyReceiptArguments {
+    /// Which file
+    #[arg(value_name = "FILE", value_parser = path_parser())]
+    pub file: PathBuf,
+    /// Refuse it unless so many hashes of work lie above the payment: what it costs at least to forge one
+    #[arg(long, value_name = "HASHES")]
+    pub min_work: Option<Work>,
+}
+
+/// What `sign` takes.
+#[derive(Debug, Args)]
+pub struct SignArguments {
+    /// The unsigned payment
+    #[arg(value_name = "FILE", value_parser = path_parser())]
+    pub file: PathBuf,
+    /// Where the signed one goes [default: FILE with .signed before its ending]
+    #[arg(long, value_name = "FILE", value_parser = path_parser())]
+    pub out: Option<PathBuf>,
+    /// Do not ask before signing
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// What `broadcast` takes.
+#[derive(Debug, Args)]
+pub struct BroadcastArguments {
+    /// The signed payment
+    #[arg(value_name = "FILE", value_parser = path_parser())]
+    pub file: PathBuf,
+    /// Waiting.
+    #[command(flatten)]
+    pub wait: WaitArguments,
+}
+
+/// Which account.
+pub fn account_parser() -> clap::builder::RangedI64ValueParser<u32> {
+    value_parser!(u32).range(..=i64::from(MAX_ACCOUNT))
+}
+
+/// What `restore` takes.
+#[derive(Debug, Args)]
+pub struct RestoreArguments {
+    /// Where the words come from.
+    #[command(flatten)]
+    pub words: WordsArguments,
+    /// Look for accounts that were ever paid, until 20 in a row were not
+    #[arg(long, conflicts_with = "account")]
+    pub discover: bool,
+    /// How hard the password is to guess.
+    #[command(flatten)]
+    pub kdf: KdfArguments,
+}
+
+/// What `accounts` takes.
+#[derive(Debug, Args)]
+pub struct AccountsArguments {
+    /// What to do; nothing lists them
+    #[command(subcommand)]
+    pub action: Option<AccountsAction>,
+}
+
+/// What to do with accounts.
+#[derive(Debug, Subcommand)]
+pub enum AccountsAction {
+    /// Add the next account of the words
+    Add(AddAccountArguments),
+    /// Add every account that was ever paid, until 20 in a row were not
+    Discover,
+}
+
+/// What `accounts add` takes.
+#[derive(Debug, Args)]
+pub struct AddAccountArguments {
+    /// Another one than the next
+    #[arg(long, value_name = "N", value_parser = account_parser())]
+    pub number: Option<u32>,
+    /// What it is called
+    #[arg(long, value_name = "TEXT")]
+    pub label: Option<String>,
+}
+
+/// What `change-password` takes.
+#[derive(Debug, Args)]
+pub struct ChangePasswordArguments {
+    /// Read the new password from the first line of this file instead of asking
+    #[arg(long, value_name = "FILE", value_parser = path_parser())]
+    new_password_file: Option<PathBuf>,
+    /// How hard the new password is to guess.
+    #[command(flatten)]
+    pub kdf: KdfArguments,
+}
+
+impl ChangePasswordArguments {
+    /// Where the new password comes from.
+    pub fn new_source(&self) -> PasswordSource {
+        self.new_password_file.clone().map_or(PasswordSource::Prompt, PasswordSource::File)
+    }
+}
+
+/// What `watch-only` takes.
+#[derive(Debug, Args)]
+pub struct WatchOnlyArguments {
+    /// Whose payments to watch
+    #[arg(value_name = "ADDRESS")]
+    pub address: String,
+}
+
+/// What `sign-message` takes.
+#[derive(Debug, Args)]
+pub struct SignMessageArguments {
+    /// What to sign
+    #[arg(value_name = "TEXT")]
+    pub message: String,
+}
+
+/// What `verify-message` takes.
+#[derive(Debug, Args)]
+pub struct VerifyMessageArguments {
+    /// Who is said to have signed
+    #[arg(value_name = "ADDRESS")]
+    pub address: String,
+    /// The signature, 128 hex digits
+    #[arg(value_name = "SIGNATURE")]
+    pub signature: String,
+    /// What is said to have been signed
+    #[arg(value_name = "TEXT")]
+    pub message: String,
+}
+
+/// What `shared` takes.
+#[derive(Debug, Args)]
+pub struct SharedArguments {
+    /// What to do
+    #[command(subcommand)]
+    pub action: SharedAction,
+}
+
+/// What to do with a shared key.
+#[derive(Debug, Subcommand)]
+pub enum SharedAction {
+    /// Make a key of several members: their addresses are enough when all shall sign
+    New(SharedNewArguments),
+    /// Take part in the ceremony of a key of which some members shall be enough
+    Join(JoinArguments),
+}
+
+/// What `shared new` takes.
+#[derive(Debug, Args)]
+pub struct SharedNewArguments {
+    /// The members, one address each
+    #[arg(value_name = "ADDRESS", required = true, num_args = 2..)]
+    pub members: Vec<String>,
+    /// How many of them shall sign [default: all]
+    #[arg(long, value_name = "N", requires = "ceremony")]
+    pub threshold: Option<u16>,
+    /// Where the file that goes round is written
+    #[arg(long, value_name = "FILE", requires = "threshold", value_parser = path_parser())]
+    pub ceremony: Option<PathBuf>,
+}
+
+/// What `shared join` takes.
+#[derive(Debug, Args)]
+pub struct JoinArguments {
+    /// The ceremony's file; several copies are put together, and the first is written
+    #[arg(value_name = "FILE", required = true, value_parser = path_parser())]
+    pub files: Vec<PathBuf>,
+    /// What the wallet of the shared key shall be called
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: WalletName,
+}
+
+/// What `cosign` takes.
+#[derive(Debug, Args)]
+pub struct CosignArguments {
+    /// The payment's file; several copies are put together
+    #[arg(value_name = "FILE", required = true, value_parser = path_parser())]
+    pub files: Vec<PathBuf>,
+    /// Where the file goes next [default: the first FILE; once signed, with .signed before its ending]
+    #[arg(long, value_name = "FILE", value_parser = path_parser())]
+    pub out: Option<PathBuf>,
+    /// Do not ask before signing
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// What `completions` takes.
+#[derive(Debug, Args)]
+pub struct CompletionsArguments {
+    /// For which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// What `man` takes.
+#[derive(Debug, Args)]
+pub struct ManArguments {
+    /// Into which directory, which has to be there
+    #[arg(value_name = "DIR", value_parser = path_parser())]
+    pub directory: PathBuf,
+}

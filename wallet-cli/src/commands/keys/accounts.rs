@@ -1,0 +1,235 @@
+//! `wallet accounts`: the accounts of the wallet's words, and more of them.
+
+use crate::{
+    cli::AddAccountArguments,
+    commands::basis::{Basis, complain},
+    error::WalletError,
+    keys::{
+        keystore::{Account, Keystore, MAX_ACCOUNTS, WalletSecret},
+        mnemonic::{KeyPath, MAX_ACCOUNT, Words},
+    },
+    node::{
+        client::{ClientError, Node},
+        verify::{report::Report, source::Source},
+    },
+    output::Output,
+    session::{Session, file_error},
+    store::labels::{Kind, Label, Labels},
+};
+use cairn_genesis::Network;
+use cairn_host::inert::Inert;
+use cairn_rpc::text::Pebbles;
+use serde::Serialize;
+use std::fmt;
+
+/// So many unused accounts in a row end the search for more (BIP44's gap limit).
+pub(crate) const GAP_LIMIT: u32 = 20;
+
+#[derive(Serialize)]
+struct Accounts {
+    name: String,
+    chain: String,
+    kind: &'static str,
+    accounts: Vec<Shown>,
+    /// Whether the balances are known.
+    balances: bool,
+    /// What stands behind them, at the tip; null with `--trust-node`, or when no node was of help.
+    proof: Option<Report>,
+    #[serde(skip)]
+    next: String,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    account: Option<u32>,
+    address: String,
+    label: Option<String>,
+    balance: Option<Pebbles>,
+}
+
+pub(crate) async fn list(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let wallet = session.wallet(&network)?;
+    show(session, &network, &wallet.keystore, output).await
+}
+
+async fn show(
+    session: &Session<'_>,
+    network: &Network,
+    keystore: &Keystore,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let labels = session.labels()?;
+    let mut accounts: Vec<Shown> = keystore.accounts().iter().map(|account| Shown::new(account, &labels)).collect();
+    let asked = ask(session, network, &mut accounts).await;
+    if let Err(error) = &asked {
+        output.note(format_args!("No balances: {error}\n"))?;
+    }
+    let proof = asked.as_ref().ok().cloned().flatten();
+    complain(proof.as_ref(), output)?;
+    output.result(&Accounts {
+        name: session.name.to_string(),
+        chain: String::from(keystore.chain()),
+        kind: keystore.kind(),
+        accounts,
+        balances: asked.is_ok(),
+        proof,
+        next: session.options.hint("accounts add"),
+    })?;
+    Ok(())
+}
+
+/// What each account has at the tip: proven, or as the node says that its owner believes.
+async fn ask(session: &Session<'_>, network: &Network, accounts: &mut [Shown]) -> Result<Option<Report>, WalletError> {
+    let mut source = Source::open(session, network).await?;
+    for account in accounts {
+        let address = network.spec.params().prefix.decode(&account.address);
+        let address = address.map_err(|error| WalletError::Receiver(Box::new(error)))?;
+        account.balance = Some(Pebbles(source.sender(&address, &account.address).await?.sender.get().balance));
+    }
+    Ok(source.report())
+}
+
+/// Adds the next account, or the one that was named.
+pub(crate) async fn add(
+    session: &Session<'_>,
+    options: &AddAccountArguments,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let network = session.network()?;
+    // From reading to writing nobody else changes it: another's new password would be lost.
+    let changing = session.lock()?;
+    let wallet = session.wallet(&network)?;
+    wallet.keystore.check_has_key().map_err(wallet.failed())?;
+    let password = session.options.password_source().read()?;
+    let secret = wallet.keystore.open(&network, &password).map_err(wallet.failed())?;
+    let mut accounts = known(wallet.keystore.accounts(), &secret);
+    let highest = accounts.iter().filter_map(|account| account.number).max();
+    let number = match (options.number, highest) {
+        (Some(number), _) => number,
+        (None, highest) => highest.map_or(0, |highest| highest.saturating_add(1)).min(MAX_ACCOUNT),
+    };
+    if accounts.iter().all(|account| account.number != Some(number)) {
+        accounts.push(derive(&network, &secret.words, number)?);
+    }
+    let keystore = session.seal(&network, (&secret, accounts), &password, wallet.keystore.cost())?;
+    session.replace_wallet(&wallet.path, &keystore)?;
+    if let Some(label) = &options.label {
+        let address = keystore.accounts().iter().find(|account| account.number == Some(number));
+        let subject = address.map(|account| account.address.clone()).unwrap_or_default();
+        name(session, Label { kind: Kind::Addr, subject, label: label.clone() })?;
+    }
+    drop(changing);
+    show(session, &network, &keystore, output).await
+}
+
+/// Adds every account that was ever paid.
+pub(crate) async fn discover(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
+    let network = session.network()?;
+    // From reading to writing nobody else changes it: another's new password would be lost.
+    let changing = session.lock()?;
+    let wallet = session.wallet(&network)?;
+    wallet.keystore.check_has_key().map_err(wallet.failed())?;
+    let nodes = session.nodes(&network)?;
+    let password = session.options.password_source().read()?;
+    let secret = wallet.keystore.open(&network, &password).map_err(wallet.failed())?;
+    let accounts = search(&nodes, &network, &secret.words, known(wallet.keystore.accounts(), &secret)).await?;
+    let keystore = session.seal(&network, (&secret, accounts), &password, wallet.keystore.cost())?;
+    session.replace_wallet(&wallet.path, &keystore)?;
+    drop(changing);
+    show(session, &network, &keystore, output).await
+}
+
+/// What a version 1 file did not say: the number of its account.
+pub(crate) fn known(accounts: &[Account], secret: &WalletSecret) -> Vec<Account> {
+    let number = |account: &Account| Some(account.number.unwrap_or(secret.account));
+    accounts.iter().map(|account| Account { number: number(account), ..account.clone() }).collect()
+}
+
+pub(crate) fn derive(network: &Network, words: &Words, number: u32) -> Result<Account, WalletError> {
+    let address = words.key(KeyPath::new(network, number))?.address();
+    Ok(Account { number: Some(number), address: network.spec.params().prefix.encode(&address) })
+}
+
+/// Adds to `accounts` every one that a node has an account for, until [`GAP_LIMIT`] in a row have none.
+pub(crate) async fn search(
+    nodes: &[Node<'_>],
+    network: &Network,
+    words: &Words,
+    mut accounts: Vec<Account>,
+) -> Result<Vec<Account>, WalletError> {
+    let (mut number, mut unused) = (0, 0);
+    let mut answering = Vec::new();
+    let mut failure = None;
+    for node in nodes {
+        match node.info().await {
+            Ok(_) => answering.push(node),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    if let Some(error) = failure.filter(|_| answering.is_empty()) {
+        return Err(error.into());
+    }
+    while unused < GAP_LIMIT && accounts.len() < MAX_ACCOUNTS {
+        let account = derive(network, words, number)?;
+        if exists(&answering, &account.address).await? {
+            unused = 0;
+            if accounts.iter().all(|known| known.number != Some(number)) {
+                accounts.push(account);
+            }
+        } else {
+            unused += 1;
+        }
+        number += 1;
+    }
+    Ok(accounts)
+}
+
+/// Whether any node knows an account of this address: one that knows of none hides none.
+async fn exists(nodes: &[&Node<'_>], address: &str) -> Result<bool, ClientError> {
+    for node in nodes {
+        if node.account(address).await?.exists {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn name(session: &Session<'_>, label: Label) -> Result<(), WalletError> {
+    let path = session.labels_path();
+    let mut labels = session.labels()?;
+    labels.set(label).map_err(|error| WalletError::Labels { path: path.clone(), error })?;
+    labels.save(&path).map_err(file_error("write", &path))
+}
+
+impl Shown {
+    fn new(account: &Account, labels: &Labels) -> Self {
+        let label = labels.address(&account.address).map(String::from);
+        Self { account: account.number, address: account.address.clone(), label, balance: None }
+    }
+}
+
+impl fmt::Display for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for account in &self.accounts {
+            match account.account {
+                Some(number) => write!(f, "{number:>3}  {}", Inert(&account.address))?,
+                None => write!(f, "  -  {}", Inert(&account.address))?,
+            }
+            if let Some(Pebbles(balance)) = account.balance {
+                write!(f, "  {balance} CRN")?;
+            }
+            match &account.label {
+                Some(label) => writeln!(f, "  {}", Inert(label))?,
+                None => writeln!(f)?,
+            }
+        }
+        if self.balances {
+            writeln!(f, "\nBalances at the tip are {}.", Basis(self.proof.as_ref()))?;
+        }
+        match self.kind {
+            "words" => writeln!(f, "\nNext: use one with --account N; make another with {}", self.next),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `wallet sign-message`, `wallet verify-message`: who has an address's key said this.
+
+use crate::{
+    cli::{SignMessageArguments, VerifyMessageArguments},
+    error::WalletError,
+    keys::message,
+    output::Output,
+    session::Session,
+};
+use cairn_host::{inert::Inert, shell::quoted};
+use serde::Serialize;
+use std::fmt;
+
+#[derive(Serialize)]
+struct Signed {
+    address: String,
+    message: String,
+    signature: String,
+    #[serde(skip)]
+    next: String,
+}
+
+#[derive(Serialize)]
+struct Verified {
+    address: String,
+    message: String,
+    valid: bool,
+}
+
+pub(crate) fn sign(
+    session: &Session<'_>,
+    options: &SignMessageArguments,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let wallet = session.wallet(&network)?;
+    let key = session.unlock(&network, &wallet)?;
+    let mut aux = [0; 32];
+    getrandom::fill(&mut aux)?;
+    let signature = message::sign(&key, &options.message, &aux).to_string();
+    let address = String::from(wallet.keystore.address());
+    // What a terminal would not show as it is cannot be copied from one.
+    let plain = Inert(&options.message).to_string() == options.message;
+    let shown = if plain { quoted(&options.message) } else { String::from("TEXT") };
+    let verify = session.options.hint_elsewhere(&format!("verify-message {address} {signature} {shown}"));
+    let next = format!("whoever doubts it runs: {verify}");
+    output.result(&Signed { address, message: options.message.clone(), signature, next })?;
+    Ok(())
+}
+
+pub(crate) fn verify(
+    session: &Session<'_>,
+    options: &VerifyMessageArguments,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let address = network.spec.params().prefix.decode(&options.address);
+    let address = address.map_err(|error| WalletError::Receiver(Box::new(error)))?;
+    message::verify(&address, &options.message, &options.signature)?;
+    output.result(&Verified { address: options.address.clone(), message: options.message.clone(), valid: true })?;
+    Ok(())
+}
+
+impl fmt::Display for Signed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "address    {}", self.address)?;
+        writeln!(f, "message    {}", Inert(&self.message))?;
+        writeln!(f, "signature  {}\n", self.signature)?;
+        writeln!(f, "Next: {}", self.next)
+    }
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Valid: {} signed {}", self.address, Inert(&self.message))
+    }
+}

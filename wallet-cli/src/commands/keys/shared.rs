@@ -1,0 +1,231 @@
+//! `wallet shared new` and `wallet shared join`: a key of several people. All of them sign with a MuSig2 key,
+//! which needs nothing but their addresses; some of them are enough with a FROST key, which they make in a
+//! ceremony.
+
+use crate::{
+    cli::{JoinArguments, SharedNewArguments},
+    commands::pay::cosign::nonce_error,
+    error::WalletError,
+    keys::keystore::{Keystore, Shared},
+    output::Output,
+    session::{Session, file_error},
+};
+use cairn_genesis::Network;
+use cairn_host::files;
+use cairn_ledger::keys::Address;
+use cairn_rpc::text::HexBytes;
+use cairn_shared_keys::{
+    Group, SharedError,
+    dkg::{self, Dkg, DkgStep, Finished, Member},
+    in_order,
+    nonce_store::NonceStore,
+    seal::SealKey,
+};
+use serde::Serialize;
+use std::{fmt, path::Path};
+use zeroize::Zeroizing;
+
+/// A shared key, ready.
+#[derive(Serialize)]
+struct Made {
+    name: String,
+    chain: String,
+    address: String,
+    scheme: &'static str,
+    threshold: usize,
+    members: Vec<String>,
+    file: String,
+    #[serde(skip)]
+    next: String,
+}
+
+/// A ceremony that goes on.
+#[derive(Serialize)]
+struct Joined {
+    file: String,
+    threshold: u16,
+    members: Vec<String>,
+    /// Members whose turn it is.
+    waiting_for: Vec<String>,
+    #[serde(skip)]
+    next: String,
+}
+
+pub(crate) fn new(
+    session: &Session<'_>,
+    options: &SharedNewArguments,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let prefix = &network.spec.params().prefix;
+    let decode = |text: &String| prefix.decode(text).map_err(|error| WalletError::Receiver(Box::new(error)));
+    let members: Vec<Address> = options.members.iter().map(decode).collect::<Result<_, _>>()?;
+    let members = in_order(&members).map_err(SharedError::Group)?;
+    if usize::from(options.threshold.unwrap_or(u16::MAX)) >= members.len() && options.ceremony.is_none() {
+        session.check_absent()?;
+        let group = Group::Musig2 { members: members.iter().map(|member| prefix.encode(member)).collect() };
+        return store(session, &network, Shared { group, share: None }, output);
+    }
+    let (Some(threshold), Some(path)) = (options.threshold, &options.ceremony) else {
+        return Err(WalletError::NoCeremonyFile);
+    };
+    let mut id = [0; dkg::ID_BYTES];
+    getrandom::fill(&mut id)?;
+    let ceremony = Dkg::new(&network, id, threshold, &members).map_err(SharedError::Group)?;
+    crate::commands::misc::label::write_new(path, ceremony.to_json().as_bytes())?;
+    output.result(&Joined::of(session, &ceremony, path, ceremony.members.clone()))?;
+    Ok(())
+}
+
+pub(crate) fn join(session: &Session<'_>, options: &JoinArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let wallet = session.wallet(&network)?;
+    let (name, mut ceremony) = (String::from(wallet.keystore.address()), merged(&options.files, &network)?);
+    if !ceremony.members.contains(&name) {
+        return Err(SharedError::NotAMember { address: name }.into());
+    }
+    let group_session = Session::about(session.options, session.data.clone(), options.name.clone());
+    group_session.check_absent()?;
+    let path = options.files.first().cloned().unwrap_or_default();
+    let secret = session.unlock_bytes(&network, &wallet)?;
+    let member = Member { network: &network, address: wallet.address, name: &name, secret: &secret };
+    let secrets = Secrets { nonces: NonceStore::new(session.data.once_dir(&session.options.wallet)), member: &member };
+    loop {
+        match ceremony.next_step(&name) {
+            DkgStep::First => {
+                let mut seed = Zeroizing::new([0; 32]);
+                getrandom::fill(seed.as_mut())?;
+                let kept = ceremony.first(&member, &seed)?;
+                secrets.keep(&ceremony, 1, &kept)?;
+            }
+            DkgStep::Second => {
+                let first = secrets.take(&ceremony, 1)?;
+                let mut nonces = vec![[0; 24]; ceremony.members.len()];
+                nonces.iter_mut().try_for_each(|nonce| getrandom::fill(nonce))?;
+                let kept = ceremony.second(&member, &first, &nonces)?;
+                secrets.keep(&ceremony, 2, &kept)?;
+            }
+            DkgStep::Finish => {
+                let Finished { group, share } = ceremony.finish(&member, &secrets.take(&ceremony, 2)?)?;
+                let address = group.address(&network.spec.params().prefix).map_err(SharedError::Group)?;
+                let context = network.spec.params().prefix.encode(&address);
+                let mut nonce = [0; 24];
+                getrandom::fill(&mut nonce)?;
+                let sealed = SealKey::own(&secret).seal(&share, context.as_bytes(), nonce);
+                store(&group_session, &network, Shared { group, share: Some(HexBytes(sealed)) }, output)?;
+                return secrets.forget(&ceremony);
+            }
+            DkgStep::Wait { missing } => {
+                output.result(&Joined::of(session, &ceremony, &path, missing))?;
+                return Ok(());
+            }
+        }
+        files::save(&path, ceremony.to_json().as_bytes()).map_err(file_error("write", &path))?;
+    }
+}
+
+/// A member's secrets between the rounds. They are no nonces: a round that failed for another's fault may be
+/// run again, so taking one out leaves it.
+struct Secrets<'a> {
+    nonces: NonceStore,
+    member: &'a Member<'a>,
+}
+
+impl Secrets<'_> {
+    fn keep(&self, ceremony: &Dkg, round: u8, secret: &[u8]) -> Result<(), WalletError> {
+        let name = ceremony.secret_name(&self.member.address, round);
+        let mut nonce = [0; 24];
+        getrandom::fill(&mut nonce)?;
+        let sealed = SealKey::own(self.member.secret).seal(secret, name.as_bytes(), nonce);
+        let path = self.nonces.ceremony_path(&name);
+        self.nonces.make_directory().map_err(nonce_error)?;
+        files::save(&path, &sealed).map_err(file_error("write", &path))
+    }
+
+    fn take(&self, ceremony: &Dkg, round: u8) -> Result<Zeroizing<Vec<u8>>, WalletError> {
+        let name = ceremony.secret_name(&self.member.address, round);
+        let path = self.nonces.ceremony_path(&name);
+        let sealed = files::read_bounded(&path, dkg::MAX_BYTES).map_err(file_error("read", &path))?;
+        let opened = SealKey::own(self.member.secret).open(&sealed, name.as_bytes());
+        Ok(opened.map_err(|error| SharedError::Own { what: "part", reason: error.to_string() })?)
+    }
+}
+
+impl Secrets<'_> {
+    /// The key is on the disk: what it was made from is of no more use.
+    fn forget(&self, ceremony: &Dkg) -> Result<(), WalletError> {
+        [1, 2].iter().try_for_each(|round| {
+            let path = self.nonces.ceremony_path(&ceremony.secret_name(&self.member.address, *round));
+            files::remove(&path).map_err(file_error("remove", &path))
+        })
+    }
+}
+
+fn merged(paths: &[std::path::PathBuf], network: &Network) -> Result<Dkg, WalletError> {
+    let mut all: Option<Dkg> = None;
+    for path in paths {
+        let bytes = files::read_bounded(path, dkg::MAX_BYTES).map_err(file_error("read", path))?;
+        let next = Dkg::parse(&bytes, network)?;
+        match &mut all {
+            None => all = Some(next),
+            Some(ceremony) => ceremony.merge(next)?,
+        }
+    }
+    all.ok_or(WalletError::NoCeremonyFile)
+}
+
+/// Writes the wallet of a shared key.
+fn store(session: &Session<'_>, network: &Network, shared: Shared, output: &mut Output<'_>) -> Result<(), WalletError> {
+    let address = shared.group.address(&network.spec.params().prefix).map_err(SharedError::Group)?;
+    let scheme = match &shared.group {
+        Group::Musig2 { .. } => "musig2",
+        Group::Frost { .. } => "frost",
+    };
+    let (threshold, members) = (shared.group.needed(), shared.group.members().to_vec());
+    let keystore = Keystore::without_words(network, &address, Some(shared));
+    let path = session.write_new_wallet(&keystore)?;
+    output.result(&Made {
+        name: session.name.to_string(),
+        chain: String::from(keystore.chain()),
+        address: String::from(keystore.address()),
+        scheme,
+        threshold,
+        members,
+        file: path.display().to_string(),
+        next: session.hint("send ADDRESS AMOUNT --unsigned pay.json"),
+    })?;
+    Ok(())
+}
+
+impl Joined {
+    fn of(session: &Session<'_>, ceremony: &Dkg, path: &Path, waiting_for: Vec<String>) -> Self {
+        let file = path.display().to_string();
+        let join = session.options.hint(&format!("shared join {file} --as NAME"));
+        let next = format!("hand {file} to each of them in turn, who runs {join}");
+        Self { file, threshold: ceremony.threshold, members: ceremony.members.clone(), waiting_for, next }
+    }
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "The key of {} members, of whom {} sign, is ready.\n", self.members.len(), self.threshold)?;
+        writeln!(f, "address  {}", self.address)?;
+        self.members.iter().try_for_each(|member| writeln!(f, "member   {member}"))?;
+        writeln!(f, "file     {}\n", self.file)?;
+        if self.scheme == "frost" {
+            writeln!(f, "Copy the file for a backup: your words open the share in it, and do not replace it.")?;
+        }
+        writeln!(f, "Compare the address with the other members before anybody pays to it.\n")?;
+        writeln!(f, "Next: be paid at that address; to pay from it: {}", self.next)
+    }
+}
+
+impl fmt::Display for Joined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "A key of which {} of {} members sign is being made.\n", self.threshold, self.members.len())?;
+        writeln!(f, "It waits for:")?;
+        self.waiting_for.iter().try_for_each(|member| writeln!(f, "  {member}"))?;
+        writeln!(f, "\nfile  {}\n", self.file)?;
+        writeln!(f, "Next: {}", self.next)
+    }
+}

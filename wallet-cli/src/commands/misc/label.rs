@@ -1,0 +1,141 @@
+//! `wallet label`, `wallet labels`: what addresses and payments are called; `import-labels`, `export-labels`.
+
+use crate::{
+    cli::{FileArgument, LabelArguments},
+    error::WalletError,
+    output::Output,
+    session::{Session, file_error},
+    store::labels::{Kind, Label, Labels, LabelsError, MAX_LABELS_BYTES},
+};
+use cairn_genesis::Network;
+use cairn_host::{files, inert::Inert};
+use cairn_ledger::hash::TxId;
+use serde::Serialize;
+use std::{fmt, fs, io, path::Path};
+
+#[derive(Serialize)]
+struct Named {
+    labels: Vec<Label>,
+    #[serde(skip)]
+    next: String,
+}
+
+#[derive(Serialize)]
+struct Imported {
+    labels: usize,
+    /// Lines of kinds that mean nothing on this ledger.
+    skipped: usize,
+}
+
+#[derive(Serialize)]
+struct Exported {
+    labels: usize,
+    file: String,
+}
+
+pub(crate) fn set(session: &Session<'_>, options: &LabelArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let subject = subject(&network, &options.subject)?;
+    let label = Label { label: options.label.clone(), ..subject };
+    let _changing = changing(session)?;
+    let mut labels = session.labels()?;
+    let path = session.labels_path();
+    labels.set(label.clone()).map_err(|error| WalletError::Labels { path: path.clone(), error })?;
+    save(session, &labels)?;
+    output.result(&Named { labels: vec![label], next: session.options.hint("labels") })?;
+    Ok(())
+}
+
+pub(crate) fn list(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
+    let labels = session.labels()?.iter().collect();
+    output.result(&Named { labels, next: session.options.hint("label ADDRESS TEXT") })?;
+    Ok(())
+}
+
+pub(crate) fn import(
+    session: &Session<'_>,
+    options: &FileArgument,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let path = &options.file;
+    let failed = |error| WalletError::Labels { path: path.clone(), error };
+    let bytes = files::read_bounded(path, MAX_LABELS_BYTES).map_err(|error| failed(LabelsError::File(error)))?;
+    let (others, skipped) = Labels::parse(&bytes).map_err(failed)?;
+    let count = others.iter().count();
+    let _changing = changing(session)?;
+    let mut labels = session.labels()?;
+    labels.merge(others).map_err(failed)?;
+    save(session, &labels)?;
+    output.result(&Imported { labels: count, skipped })?;
+    Ok(())
+}
+
+pub(crate) fn export(
+    session: &Session<'_>,
+    options: &FileArgument,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let labels = session.labels()?;
+    write_new(&options.file, labels.to_lines().as_bytes())?;
+    let file = options.file.display().to_string();
+    output.result(&Exported { labels: labels.iter().count(), file })?;
+    Ok(())
+}
+
+/// Writes a file of the user's, which must not be there yet.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), WalletError> {
+    files::save_new(path, bytes).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => WalletError::FileExists { path: path.to_path_buf() },
+        _ => file_error("write", path)(error),
+    })
+}
+
+/// Labels may come before the wallet: then its directory is made.
+fn changing(session: &Session<'_>) -> Result<fs::File, WalletError> {
+    files::private_dir(session.data.wallets()).map_err(file_error("make", session.data.wallets()))?;
+    session.lock()
+}
+
+fn save(session: &Session<'_>, labels: &Labels) -> Result<(), WalletError> {
+    let path = session.labels_path();
+    labels.save(&path).map_err(file_error("write", &path))
+}
+
+/// An address of the network, or else a payment's id.
+fn subject(network: &Network, text: &str) -> Result<Label, WalletError> {
+    let (kind, subject) = match text.parse::<TxId>() {
+        Ok(txid) => (Kind::Tx, txid.to_string()),
+        Err(_) => {
+            let prefix = &network.spec.params().prefix;
+            let address = prefix.decode(text).map_err(|error| WalletError::Receiver(Box::new(error)))?;
+            (Kind::Addr, prefix.encode(&address))
+        }
+    };
+    Ok(Label { kind, subject, label: String::new() })
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.labels.is_empty() {
+            return writeln!(f, "No labels yet. Name an address or a payment with {}", self.next);
+        }
+        for Label { subject, label, .. } in &self.labels {
+            let label = if label.is_empty() { "(no label any more)" } else { label };
+            writeln!(f, "{}  {}", Inert(subject), Inert(label))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Imported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { labels, skipped } = self;
+        writeln!(f, "Took over {labels} labels; {skipped} lines are of kinds that mean nothing on this ledger.")
+    }
+}
+
+impl fmt::Display for Exported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Wrote {} labels to {}", self.labels, self.file)
+    }
+}

@@ -1,0 +1,209 @@
+//! `wallet send --unsigned`, `wallet sign`, `wallet broadcast`: the key on a machine that is on no network,
+//! the payment carried to it and back as a file.
+
+use crate::{
+    cli::{BroadcastArguments, SignArguments},
+    clock::now,
+    commands::misc::label::write_new,
+    error::WalletError,
+    node::verify::source::Source,
+    output::Output,
+    payment::{
+        file::{PaymentFile, PaymentFileError},
+        flow::new_accounts,
+        journal::{Journal, Payment},
+        payer::{Again, Payer, check_locally},
+        plan::{self, Request},
+        state::{Known, Outcome},
+    },
+    session::{Session, Wallet, file_error},
+};
+use cairn_genesis::Network;
+use cairn_host::{inert::Inert, shell::quoted};
+use cairn_ledger::{
+    transaction::{MIN_TRANSACTION_BYTES, OUTPUT_BYTES, TransactionBody},
+    units::Amount,
+};
+use cairn_rpc::text::Pebbles;
+use serde::Serialize;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// A payment in a file.
+#[derive(Serialize)]
+pub(crate) struct Written {
+    pub file: String,
+    pub from: String,
+    pub amount: Pebbles,
+    pub fee: Pebbles,
+    pub max_price: Pebbles,
+    pub signed: bool,
+    #[serde(skip)]
+    pub next: String,
+}
+
+/// Writes what would be signed. The wallet needs no key for it: one that only watches will do.
+pub(crate) async fn write_unsigned(
+    payer: &mut Payer<'_>,
+    request: &Request,
+    (asked, path): ((Again, bool), &Path),
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let (body, _, _) = payer.unsigned(request, asked, output).await?;
+    let mut file = PaymentFile::unsigned(&body, payer.network);
+    if let Some(part) = payer.wallet.keystore.shared() {
+        let mut id = [0; cairn_shared_keys::SESSION_ID_BYTES];
+        getrandom::fill(&mut id)?;
+        file.session = Some(cairn_shared_keys::SigningSession::new(id, part.group.clone()));
+    }
+    write_new(path, file.to_json().as_bytes())?;
+    let shown = quoted(&path.display().to_string());
+    let next = match &file.session {
+        Some(_) => {
+            let cosign = payer.session.options.hint(&format!("cosign {shown}"));
+            format!("each member runs {cosign} in turn, and hands the file on")
+        }
+        None => {
+            let sign = payer.session.options.hint_elsewhere(&format!("sign {shown}"));
+            format!("carry {shown} to the machine with the key, and run there: {sign}")
+        }
+    };
+    output.result(&written(&file, &body, path, next))?;
+    Ok(())
+}
+
+pub(crate) fn sign(session: &Session<'_>, options: &SignArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let wallet = session.wallet(&network)?;
+    let (file, body) = read(&options.file, &network)?;
+    if file.session.is_some() {
+        return Err(WalletError::SharedPayment { path: options.file.clone() });
+    }
+    if body.sender != wallet.address {
+        let (got, expected) = (file.from.clone(), String::from(wallet.keystore.address()));
+        return Err(WalletError::NotTheSender { got: Inert(&got).to_string(), expected });
+    }
+    show(&file, output)?;
+    if !options.yes && output.can_ask() && !output.ask("Sign this? [y/N] ")? {
+        return Err(WalletError::Declined);
+    }
+    let key = session.unlock(&network, &wallet)?;
+    let mut aux = [0; 32];
+    getrandom::fill(&mut aux)?;
+    let transaction = plan::sign(body.clone(), &key, &network, &aux)?;
+    let signed = file.signed(&transaction.signature);
+    let path = options.out.clone().unwrap_or_else(|| with_signed(&options.file));
+    write_new(&path, signed.to_json().as_bytes())?;
+    let shown = quoted(&path.display().to_string());
+    let broadcast = session.options.hint_elsewhere(&format!("broadcast {shown}"));
+    let next = format!("carry {shown} to a machine with a node, and run there: {broadcast}");
+    output.result(&written(&signed, &body, &path, next))?;
+    Ok(())
+}
+
+pub(crate) async fn broadcast(
+    session: &Session<'_>,
+    options: &BroadcastArguments,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let (file, body) = read(&options.file, &network)?;
+    let failed = |error| WalletError::PaymentFile { path: options.file.clone(), error };
+    let transaction = file.transaction(body, &network).map_err(failed)?;
+    let txid = transaction.id();
+    let source = Source::open(session, &network).await?;
+    source.tell(&network, output)?;
+    // Any wallet may carry it to a node; the journal it is written into is the chosen wallet's.
+    let wallet = Wallet::watching(&network, &transaction.body.sender);
+    let mut payer = Payer { session, network: &network, wallet, source };
+    let seen = payer.sender().await?;
+    let contents = session.journal()?;
+    let payment = Payment::new(now(), &transaction, &network.spec.params().prefix);
+    let known = Known::new(&payment, &transaction, &contents);
+    let (outcome, fate) = payer.outcome(&known, seen.sender, &contents).await?;
+    match outcome {
+        // Sent before, by whomever: that it is paid is what there is to say.
+        Outcome::Mined(_) => {
+            let mut sent = payer.sent(payment, &transaction, &contents, Vec::new())?;
+            sent.update(&fate.status(txid), payer.source.is_proven());
+            output.result(&sent)?;
+            return Ok(());
+        }
+        Outcome::Impossible(why) => return Err(WalletError::Never { txid, why }),
+        Outcome::Open(_) => check_locally(&transaction.body, seen.sender.get())?,
+    }
+    let path = session.journal_path();
+    let mut journal = Journal::open(&path).map_err(file_error("open", &path))?;
+    let sent = payer.hand_over(&transaction, &mut journal).await?;
+    drop(journal);
+    payer.tell(sent, (options.wait.wait, options.wait.timeout), output).await
+}
+
+/// Reads a payment, naming the file when it is of no use.
+pub(crate) fn read(path: &Path, network: &Network) -> Result<(PaymentFile, TransactionBody), WalletError> {
+    let failed = |error: PaymentFileError| WalletError::PaymentFile { path: path.to_path_buf(), error };
+    PaymentFile::read(path, network).map_err(failed)
+}
+
+/// What is about to be signed, for its owner to read.
+pub(crate) fn show(file: &PaymentFile, output: &mut Output<'_>) -> Result<(), WalletError> {
+    for paid in &file.outputs {
+        output.note(format_args!("pay          {} CRN", paid.amount.0))?;
+        output.note(format_args!("to           {}", Inert(&paid.to)))?;
+    }
+    output.note(format_args!("from         {}", Inert(&file.from)))?;
+    let bytes = MIN_TRANSACTION_BYTES + OUTPUT_BYTES * file.outputs.len().saturating_sub(1) + file.memo.len();
+    let rate = file.fee.0.pebbles() / bytes.max(1) as u64;
+    output.note(format_args!("fee          {} CRN, {rate} pebbles for each of its {bytes} bytes", file.fee.0))?;
+    let dear = rate > plan::MAX_AUTOMATIC_FEE_RATE || file.fee.0.pebbles() > plan::DEFAULT_MAX_FEE;
+    if dear {
+        output.warn("the fee is far above what payments need: whoever made this file may mean you to lose it")?;
+    }
+    let place = file.nonce.0;
+    output.note(format_args!("nonce        {place}: it is mined after the sender's {place} earlier payments"))?;
+    if file.max_price.0 > Amount::ZERO {
+        output.note(format_args!("new accounts at most {} CRN on top, burned", file.max_price.0))?;
+    }
+    match file.valid_until {
+        0 => output.note("last block   none: it may be mined at any time, for ever")?,
+        last => output.note(format_args!("last block   {last}: after that it can never be mined"))?,
+    }
+    if !file.memo.is_empty() {
+        output.note(format_args!("memo         {}", Inert(&file.memo)))?;
+    }
+    output.note("")?;
+    Ok(())
+}
+
+pub(crate) fn written(file: &PaymentFile, body: &TransactionBody, path: &Path, next: String) -> Written {
+    let amount = body.total().saturating_sub(body.fee.pebbles());
+    Written {
+        file: path.display().to_string(),
+        from: file.from.clone(),
+        amount: Pebbles(Amount::from_pebbles(amount).unwrap_or(Amount::MAX)),
+        fee: file.fee,
+        max_price: file.max_price,
+        signed: file.is_signed(),
+        next,
+    }
+}
+
+/// `pay.json` → `pay.signed.json`.
+pub(crate) fn with_signed(path: &Path) -> PathBuf {
+    path.with_extension(match path.extension() {
+        Some(extension) => format!("signed.{}", extension.to_string_lossy()),
+        None => String::from("signed"),
+    })
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.signed { "signed" } else { "unsigned" };
+        let accounts = new_accounts(self.max_price.0);
+        writeln!(f, "Wrote the {state} payment of {} CRN, fee {} CRN{accounts}.\n", self.amount.0, self.fee.0)?;
+        writeln!(f, "file  {}\n", self.file)?;
+        writeln!(f, "Next: {}", self.next)
+    }
+}

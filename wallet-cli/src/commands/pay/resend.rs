@@ -1,0 +1,53 @@
+//! `wallet resend`: hand a payment of the journal to every node once more. It is the same payment, with the
+//! same id: however often it is sent, it is mined once.
+
+use crate::{
+    error::WalletError,
+    output::Output,
+    payment::{flow, journal::Journal, payer::Payer, state::Outcome, status::with_basis},
+    session::{Session, file_error},
+};
+use cairn_ledger::hash::TxId;
+use cairn_rpc::types::TxStatus;
+use serde::Serialize;
+use std::fmt;
+
+#[derive(Serialize)]
+struct Resent {
+    #[serde(flatten)]
+    status: TxStatus,
+    /// Whether it is proven to be in its block: then nothing was handed over.
+    proven: bool,
+    #[serde(skip)]
+    next: String,
+}
+
+pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<(), WalletError> {
+    let network = session.network()?;
+    let mut payer = Payer::open(session, &network, output).await?;
+    let (known, transaction, contents) = payer.known(&txid)?;
+    let seen = payer.sender().await?;
+    let (outcome, mut fate) = payer.outcome(&known, seen.sender, &contents).await?;
+    if let Outcome::Impossible(why) = outcome {
+        return Err(WalletError::Never { txid, why });
+    }
+    if !matches!(outcome, Outcome::Mined(_)) {
+        let path = session.journal_path();
+        let mut journal = Journal::open(&path).map_err(file_error("open", &path))?;
+        let untaken = flow::submit(session, &network, &transaction, &mut journal).await?;
+        drop(journal);
+        untaken.iter().try_for_each(|untaken| output.warn(untaken))?;
+        fate = payer.source.fate(txid).await?;
+    }
+    let proven = fate.mined.is_some() && payer.source.is_proven();
+    let next = session.options.hint(&format!("status {txid}"));
+    let told = output.result(&Resent { status: fate.status(txid), proven, next });
+    told.map_err(|error| WalletError::SentUntold { txid, error })?;
+    flow::note_told(session, txid)
+}
+
+impl fmt::Display for Resent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "The payment is with the nodes: {}.\nNext: {}", with_basis(&self.status, self.proven), self.next)
+    }
+}

@@ -1,0 +1,203 @@
+//! What became of a payment, as nodes prove it: by the payment in its block, or by the blocks themselves.
+
+use super::{
+    check::{self, Lie},
+    fact::{Claimed, Proven, TrustNode},
+    light_client::{Candidate, Survey, Useless},
+};
+use crate::{error::WalletError, node::client::ClientError, payment::state::Mined};
+use cairn_ledger::{
+    block::Block,
+    hash::{BlockId, Hash, TxId},
+    keys::Address,
+    light::{MinedAt, TAIL, VerifiedTip},
+    merkle::txs_root,
+    transaction::Transaction,
+    units::{Height, Timestamp},
+};
+use cairn_rpc::{
+    error::Code,
+    text::{HexBytes, Text},
+    types::{TxState, TxStatus},
+};
+
+/// Pages of an index in which a payment with a certain nonce is looked for.
+const SENT_PAGES: usize = 5;
+/// How far clocks may differ: no block that holds a payment is older than its signature by more than this.
+const CLOCKS_MS: u64 = 7_200_000;
+
+/// What is known of a payment.
+pub(crate) struct Fate {
+    /// Where it is proven to be.
+    pub mined: Option<Proven<Mined>>,
+    /// Which of the nodes proves that.
+    pub(super) prover: Option<usize>,
+    /// What each node says of it, in the order in which they were named.
+    pub said: Vec<Claimed<TxStatus>>,
+}
+
+impl Fate {
+    /// What nodes say, and nothing proven.
+    pub fn claimed(said: Vec<Claimed<TxStatus>>) -> Self {
+        Self { mined: None, prover: None, said }
+    }
+
+    /// Takes the word of a node that the owner believes.
+    pub fn believed(said: Claimed<TxStatus>, owner: TrustNode) -> Self {
+        let status = said.said();
+        let mined = match (status.state, status.block, status.height) {
+            (TxState::Mined, Some(Text(block)), Some(height)) => {
+                Some(Claimed::new(Mined { block, height, confirmations: status.confirmations }).believe(owner))
+            }
+            _ => None,
+        };
+        Self { mined, prover: None, said: vec![said] }
+    }
+
+    /// What to show: what is proven, or else the word of the node that knows most of it.
+    pub fn status(&self, txid: TxId) -> TxStatus {
+        let unknown = TxStatus {
+            txid: Text(txid),
+            state: TxState::Unknown,
+            block: None,
+            height: None,
+            confirmations: 0,
+            reason: None,
+        };
+        if let Some(mined) = &self.mined {
+            let Mined { block, height, confirmations } = *mined.get();
+            let (block, height) = (Some(Text(block)), Some(height));
+            return TxStatus { state: TxState::Mined, block, height, confirmations, ..unknown };
+        }
+        let knows = |status: &TxStatus| match status.state {
+            TxState::Mined => 4,
+            TxState::Pooled => 3,
+            TxState::Dropped => 2,
+            TxState::Expired => 1,
+            TxState::Unknown => 0,
+        };
+        // The first of equals counts.
+        let said = self.said.iter().map(Claimed::said).rev();
+        said.max_by_key(|status| knows(status)).cloned().unwrap_or(unknown)
+    }
+
+    /// Whether every node says that it will not be mined.
+    pub fn is_given_up(&self) -> bool {
+        let over = |said: &Claimed<TxStatus>| matches!(said.said().state, TxState::Dropped | TxState::Expired);
+        self.mined.is_none() && !self.said.is_empty() && self.said.iter().all(over)
+    }
+}
+
+impl Survey<'_> {
+    /// Where a payment is proven to be, by whichever node proves it, and what the others say of it. A claim that it is
+    /// in a block of the proven chain, and no proof of that, counts as a lie.
+    pub async fn payment(&mut self, txid: TxId) -> Result<Fate, WalletError> {
+        let (mut failure, mut said) = (None, Vec::new());
+        let mut place = 0;
+        while let Some(candidate) = self.candidates.get(place) {
+            match candidate.payment(txid, &self.best).await {
+                Ok((_, Some((mined, bytes)))) => {
+                    self.bytes += bytes;
+                    let mined =
+                        Mined { block: mined.block, height: mined.height.get(), confirmations: mined.confirmations };
+                    return Ok(Fate { mined: Some(Proven::new(mined)), prover: Some(place), said });
+                }
+                Ok((status, None)) => {
+                    said.push(Claimed::new(status));
+                    place += 1;
+                }
+                Err(Useless::Lies(lie)) => self.disbelieve(place, &lie),
+                Err(Useless::Fails(error)) => {
+                    failure = failure.or(Some(error));
+                    place += 1;
+                }
+            }
+        }
+        if said.is_empty() { Err(self.nobody(failure)) } else { Ok(Fate::claimed(said)) }
+    }
+
+    /// A payment that `address` sent with this nonce, as an index of addresses shows it: to be proven before it counts.
+    pub async fn sent_with(&self, address: &Address, shown: &str, nonce: u64) -> Option<Transaction> {
+        let mut before = None;
+        for _ in 0..SENT_PAGES {
+            let page = self.history(shown, before).await.ok()?;
+            let shown = page.entries.iter().filter_map(|entry| entry.transaction.as_ref());
+            for transaction in shown.filter_map(|shown| Transaction::from_bytes(&shown.raw.0).ok()) {
+                if transaction.body.sender == *address && transaction.body.nonce == nonce {
+                    return Some(transaction);
+                }
+            }
+            before = Some(page.next?.0);
+        }
+        None
+    }
+
+    /// The payment of `address` with this nonce in a block since `signed` (Unix ms), from the blocks themselves, each
+    /// checked against its proven header: what used a nonce is known for certain, whatever nodes say of payments. Of
+    /// blocks below the last [`TAIL`] nothing is found.
+    pub async fn used_by(
+        &mut self,
+        address: &Address,
+        nonce: u64,
+        signed: u64,
+    ) -> Option<(Transaction, Proven<Mined>)> {
+        let tip = self.best.height().get();
+        let since = Timestamp::from_millis(signed.saturating_sub(CLOCKS_MS));
+        for height in (tip.saturating_sub(TAIL)..=tip).rev() {
+            let header = self.best.header_at(Height::new(height))?;
+            if header.time < since {
+                return None;
+            }
+            let id = header.id();
+            let transactions = self.transactions(id, header.txs_root).await?;
+            let found = transactions.into_iter().find(|it| it.body.sender == *address && it.body.nonce == nonce);
+            if let Some(found) = found {
+                let confirmations = tip.saturating_sub(height).saturating_add(1);
+                return Some((found, Proven::new(Mined { block: id, height, confirmations })));
+            }
+        }
+        None
+    }
+
+    /// The transactions of a block, from whichever node gives those that its header commits to.
+    async fn transactions(&self, id: BlockId, root: Hash) -> Option<Vec<Transaction>> {
+        for candidate in &self.candidates {
+            let Ok(HexBytes(raw)) = candidate.node.raw_block(id).await else { continue };
+            let Ok(block) = Block::from_bytes(&raw) else { continue };
+            let txids: Vec<TxId> = block.body.iter().map(Transaction::id).collect();
+            if txs_root(&txids) == root {
+                return Some(block.body.to_vec());
+            }
+        }
+        None
+    }
+}
+
+impl Candidate<'_> {
+    /// Whether what is proven under this node's tip is proven under `best`: the same tip, or one below it.
+    fn is_below(&self, best: &VerifiedTip) -> bool {
+        best.header_at(self.tip.height()).is_some_and(|header| header.id() == self.tip.id())
+    }
+
+    async fn payment(&self, txid: TxId, best: &VerifiedTip) -> Result<(TxStatus, Option<(MinedAt, usize)>), Useless> {
+        let status = self.node.status(txid).await?;
+        if status.state != TxState::Mined || !self.is_below(best) {
+            return Ok((status, None));
+        }
+        let above = status.height.is_some_and(|height| height > self.tip.height().get());
+        let raw = match self.node.transaction_proof(txid, self.tip.id()).await {
+            Ok(HexBytes(raw)) => raw,
+            // It was mined after the tip that was proven: nothing is claimed about that one.
+            Err(ClientError::Refused { code: Code::TransactionNotFound, .. }) if above => return Ok((status, None)),
+            Err(ClientError::Refused { code: Code::TransactionNotFound, message }) => {
+                return Err(Lie::Unproven { txid, reason: message }.into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let (mined, _) = check::payment(&self.node.network().spec, &raw, &txid, &self.tip)?;
+        let (block, height) = (Some(Text(mined.block)), Some(mined.height.get()));
+        let confirmations = best.height().get().saturating_sub(mined.height.get()).saturating_add(1);
+        let status = TxStatus { block, height, confirmations, ..status };
+        Ok((status, Some((MinedAt { confirmations, ..mined }, raw.len()))))
+    }
+}

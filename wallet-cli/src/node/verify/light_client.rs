@@ -1,0 +1,473 @@
+//! Asks the nodes, believes the most work, and names those who lie.
+
+use super::{
+    check::{self, Lie},
+    fact::Claimed,
+    kept,
+    report::{Liar, Report},
+};
+use crate::{
+    clock::now,
+    error::WalletError,
+    node::client::{ClientError, Node, lag},
+    session::{Session, file_error},
+};
+use cairn_genesis::Network;
+use cairn_ledger::{
+    accounts::Account,
+    block::Header,
+    hash::{Hash, TxId},
+    keys::Address,
+    light::{BURIAL, LightProof, LightRequest, MinedAt, Receipt, ReceiptError, VerifiedTip},
+    pow::Work,
+    units::Timestamp,
+};
+use cairn_rpc::{
+    error::Code,
+    text::HexBytes,
+    types::{AccountJson, AddressHistory, HistoryCursor, NodeInfo},
+};
+use std::path::{Path, PathBuf};
+
+/// Attempts a node has to prove its tip: the chain may move in between, twice at most.
+pub(crate) const ATTEMPTS: usize = 3;
+/// How often a receipt is begun again because the chain moved meanwhile.
+const ROUNDS: usize = 3;
+
+/// A node that proved its tip.
+pub(super) struct Candidate<'a> {
+    pub(super) node: Node<'a>,
+    pub(super) tip: VerifiedTip,
+    bytes: usize,
+    info: Box<NodeInfo>,
+}
+
+/// The nodes' chains, the one with the most work first, and what is known against those who lied.
+pub(crate) struct Survey<'a> {
+    network: &'a Network,
+    pub(super) candidates: Vec<Candidate<'a>>,
+    /// The chain with the most work that was proven: what is proven about payments is proven under its tip.
+    pub(super) best: VerifiedTip,
+    /// The most work that this wallet has proven, then or before.
+    most: Work,
+    liars: Vec<Liar>,
+    /// Nodes that were named and told nothing, while others did.
+    silent: Vec<String>,
+    seen: Option<VerifiedTip>,
+    pub(super) bytes: usize,
+    /// The block an account was read at, where too little work lies above it.
+    shallow: Option<u64>,
+    /// Where the place is kept, when every header is checked instead of samples.
+    every: Option<PathBuf>,
+    /// The place up to which every header was checked.
+    place: Option<VerifiedTip>,
+    /// How far the nodes' clocks are ahead of this one, in milliseconds.
+    clocks: Vec<i128>,
+    /// Nodes whose tips are from the future by this clock.
+    early: usize,
+}
+
+/// An account, proven at two blocks of one chain.
+pub(crate) struct ProvenAccount {
+    /// The block it is read at.
+    pub at: Header,
+    /// Whether enough work lies above that block.
+    buried: bool,
+    /// What it had there.
+    pub settled: Option<Account>,
+    /// What it has at the tip, which the last blocks may still change.
+    pub newest: Option<Account>,
+    /// What the node says about payments that wait.
+    pub said: Claimed<AccountJson>,
+}
+
+/// Why a candidate is of no use.
+pub(super) enum Useless {
+    Lies(Lie),
+    Fails(ClientError),
+}
+
+impl From<ClientError> for Useless {
+    fn from(error: ClientError) -> Self {
+        Self::Fails(error)
+    }
+}
+
+impl From<Lie> for Useless {
+    fn from(lie: Lie) -> Self {
+        Self::Lies(lie)
+    }
+}
+
+/// Whether a proof may continue the tip that is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// Yes: only what is new comes.
+    Kept,
+    /// No: everything comes, for somebody who has kept nothing; the samples follow from the tip.
+    Genesis,
+}
+
+/// Headers that are asked for at once: half a megabyte.
+const BARE_HEADERS: u64 = 5_000;
+/// How far below the tip the place is kept up to which every header was checked: reorganisations are rarely deeper, and
+/// if one is, all is checked again.
+const PLACE_BELOW: u64 = 512;
+
+impl<'a> Survey<'a> {
+    /// Asks every node of the session for its tip and proofs of it, and keeps the best.
+    pub async fn take(session: &Session<'_>, network: &'a Network, begin: Begin) -> Result<Self, WalletError> {
+        let path = kept::path(session.data.tips(), &network.id());
+        let seen = kept::read(&path, &network.spec).map_err(file_error("read", &path))?;
+        let every = session.options.every_header.then(|| kept::place_path(session.data.tips(), &network.id()));
+        let place = match &every {
+            Some(path) => kept::read(path, &network.spec).map_err(file_error("read", path))?,
+            None => None,
+        };
+        let (candidates, liars, silent) = (Vec::new(), Vec::new(), Vec::new());
+        let (clocks, early) = (Vec::new(), 0);
+        let (best, most) = (VerifiedTip::genesis(&network.spec), Work::ZERO);
+        let mut survey = Self {
+            network,
+            candidates,
+            best,
+            most,
+            liars,
+            silent,
+            seen,
+            bytes: 0,
+            shallow: None,
+            every,
+            place,
+            clocks,
+            early,
+        };
+        let mut failure = None;
+        for node in session.nodes(network)? {
+            let url = String::from(node.url());
+            match survey.ask(node, begin).await {
+                Ok(candidate) => survey.candidates.push(candidate),
+                Err(Useless::Lies(lie)) => {
+                    survey.early += usize::from(lie.is_early());
+                    survey.liars.push(Liar { node: url, claim: lie.to_string() });
+                }
+                Err(Useless::Fails(error)) => {
+                    survey.silent.push(format!("the node at {url} was of no help: {error}"));
+                    failure = failure.or(Some(error));
+                }
+            }
+        }
+        // Blocks from the future, and the nodes' clocks say that it is the present: then it is this clock that is
+        // wrong.
+        if let Some(behind_ms) = survey.clock_behind().filter(|_| 2 * survey.early > survey.clocks.len()) {
+            return Err(WalletError::Clock { behind_ms, nodes: survey.clocks.len() });
+        }
+        // The first of equals stays first.
+        survey.candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.tip.total_work()));
+        let Some(best) = survey.candidates.first() else { return Err(survey.nobody(failure)) };
+        if survey.seen.as_ref().is_none_or(|seen| seen.total_work() < best.tip.total_work()) {
+            kept::write(&path, &network.spec, &best.tip).map_err(file_error("write", &path))?;
+        }
+        survey.best = best.tip.clone();
+        survey.most = survey.best.total_work().max(survey.seen.as_ref().map_or(Work::ZERO, VerifiedTip::total_work));
+        Ok(survey)
+    }
+
+    async fn ask(&mut self, node: Node<'a>, begin: Begin) -> Result<Candidate<'a>, Useless> {
+        let info = node.info().await?;
+        self.clocks.push(i128::from(info.time) - i128::from(now()));
+        let info = Box::new(info);
+        let kept = self.seen.as_ref().filter(|_| begin == Begin::Kept);
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let claimed = node.tip().await?;
+            let header = check::header(&claimed.raw.0)?;
+            // Rules that one side does not know are no lie: what stands under them cannot be judged here.
+            node.check_rules(&header)?;
+            let tip = header.id();
+            let request = match begin {
+                Begin::Kept => LightRequest { tip, random: random()? },
+                Begin::Genesis => LightRequest::of_tip(tip),
+            };
+            let answer = match &self.every {
+                Some(path) if begin == Begin::Kept => self.every_header(&node, path, &header).await,
+                _ => self.proven(&node, kept, &request).await,
+            };
+            let (verified, bytes) = match answer {
+                // The chain moved between the two questions. Not too often, or it waits for samples it likes.
+                Err(Useless::Fails(ClientError::Refused { code: Code::BlockNotFound, .. })) if attempts < ATTEMPTS => {
+                    continue;
+                }
+                Err(Useless::Fails(ClientError::Refused { code: Code::BlockNotFound, .. })) => {
+                    return Err(Lie::Evasive { tip }.into());
+                }
+                answer => answer?,
+            };
+            let (got, proven) = (claimed.work.0, verified.total_work());
+            if got != proven {
+                return Err(Lie::Work { got, proven }.into());
+            }
+            return Ok(Candidate { node, tip: verified, bytes, info });
+        }
+    }
+
+    /// The tip by a light proof, or by what came since the one that is kept; and the bytes of that.
+    async fn proven(
+        &self,
+        node: &Node<'_>,
+        kept: Option<&VerifiedTip>,
+        request: &LightRequest,
+    ) -> Result<(VerifiedTip, usize), Useless> {
+        let answer = node.light_proof(request, kept.map(VerifiedTip::id)).await?;
+        let verified = check::tip(&self.network.spec, kept, request, &answer, moment())?;
+        Ok((verified, answer.raw.0.len()))
+    }
+
+    /// The tip by every header since the place that is kept in `path`, or since block 0; and the bytes of that.
+    async fn every_header(
+        &self,
+        node: &Node<'_>,
+        path: &Path,
+        claimed: &Header,
+    ) -> Result<(VerifiedTip, usize), Useless> {
+        let (spec, tip, height) = (&self.network.spec, claimed.id(), claimed.height.get());
+        let mut at = self.place.clone().unwrap_or_else(|| VerifiedTip::genesis(spec));
+        let (mut bytes, mut begun) = (0, false);
+        while at.id() != tip {
+            let left = height.checked_sub(at.height().get()).filter(|left| *left > 0).ok_or(Lie::Evasive { tip })?;
+            let to_place = left.saturating_sub(PLACE_BELOW);
+            let wanted = if to_place > 0 { to_place } else { left }.min(BARE_HEADERS);
+            let raw = match node.bare_headers(at.id(), tip, wanted).await {
+                // The chain has left the place: once more from the beginning.
+                Err(ClientError::Refused { code: Code::BlockNotFound, .. }) if !begun && at.height().get() > 0 => {
+                    at = VerifiedTip::genesis(spec);
+                    continue;
+                }
+                answer => answer?.0,
+            };
+            begun = true;
+            bytes += raw.len();
+            at = check::further(spec, &at, &raw, tip, moment())?;
+            if to_place > 0 {
+                // That it could not be kept costs no more than to check it again.
+                let _again = kept::write(path, spec, &at);
+            }
+        }
+        Ok((at, bytes))
+    }
+
+    /// How far the nodes' clocks are ahead of this one by their median, in milliseconds.
+    fn clock_offset(&self) -> Option<i128> {
+        let mut clocks = self.clocks.clone();
+        clocks.sort_unstable();
+        clocks.get(clocks.len() / 2).copied()
+    }
+
+    /// How far this clock is behind the nodes', when that is more than blocks may be ahead.
+    fn clock_behind(&self) -> Option<u64> {
+        self.clock_offset().and_then(|offset| self.beyond_future(offset))
+    }
+
+    /// How far this clock is ahead of the nodes', when that is more than blocks may be ahead.
+    fn clock_ahead(&self) -> Option<u64> {
+        self.clock_offset().and_then(|offset| self.beyond_future(-offset))
+    }
+
+    fn beyond_future(&self, offset: i128) -> Option<u64> {
+        u64::try_from(offset).ok().filter(|offset| *offset > self.network.spec.params().max_future_ms)
+    }
+
+    /// What to say when no node is left.
+    pub(super) fn nobody(&self, failure: Option<ClientError>) -> WalletError {
+        match failure {
+            Some(error) if self.liars.is_empty() => error.into(),
+            _ => WalletError::Lies { liars: self.liars.clone() },
+        }
+    }
+
+    /// Whether the believed node says that it lags behind its peers.
+    pub fn lag(&self) -> Option<String> {
+        self.candidates.first().and_then(|best| lag(&best.info))
+    }
+
+    /// What the nodes that proved a chain say of themselves, the one with the most work first.
+    pub fn infos(&self) -> impl Iterator<Item = (&str, &NodeInfo)> {
+        self.candidates.iter().map(|candidate| (candidate.node.url(), &*candidate.info))
+    }
+
+    /// The nodes that proved a chain.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node<'a>> {
+        self.candidates.iter().map(|candidate| &candidate.node)
+    }
+
+    /// The height of the proven tip.
+    pub fn height(&self) -> u64 {
+        self.best.height().get()
+    }
+
+    /// Whether this wallet has proven no chain with more work before.
+    pub fn is_newest(&self) -> bool {
+        self.best.total_work() >= self.most
+    }
+
+    /// What stands behind what was read so far.
+    pub fn report(&self) -> Option<Report> {
+        let best = self.candidates.first()?;
+        let seen = self.seen.as_ref().map(VerifiedTip::total_work);
+        let mut report = Report::new(best.node.url(), &best.tip, seen, moment());
+        report.bytes = (self.bytes + best.bytes) as u64;
+        report.liars.clone_from(&self.liars);
+        report.warnings.extend(self.silent.iter().cloned());
+        if let Some(height) = self.shallow {
+            report.warnings.push(format!(
+                "little work lies above block {height}, which the account was read at: one miner could have made it \
+                 up; wait for more blocks, or ask several nodes"
+            ));
+        }
+        if let Some(ahead_ms) = self.clock_ahead() {
+            // Nothing is refused for it, so it may as well be the nodes that are wrong.
+            report.warnings.push(format!(
+                "this computer's clock is {} s ahead of the nodes' ({} asked): one of the two is wrong, and with it the \
+                 ages of blocks that are shown",
+                ahead_ms / 1_000,
+                self.clocks.len()
+            ));
+        }
+        for behind in self.candidates.iter().skip(1).filter(|other| other.tip.total_work() < best.tip.total_work()) {
+            let (url, height) = (behind.node.url(), behind.tip.height());
+            report.warnings.push(format!("the node at {url} is behind: it proves block {height} and less work"));
+        }
+        Some(report)
+    }
+
+    /// Reads an account from the chain with the most work whose node proves it.
+    pub async fn account(&mut self, address: &Address, shown: &str) -> Result<ProvenAccount, WalletError> {
+        let mut failure = None;
+        while let Some(best) = self.candidates.first() {
+            match best.account(address, shown).await {
+                Ok((account, bytes)) => {
+                    self.bytes += bytes;
+                    self.best = best.tip.clone();
+                    let height = account.at.height.get();
+                    self.shallow = (!account.buried).then_some(height);
+                    return Ok(account);
+                }
+                Err(Useless::Lies(lie)) => self.disbelieve(0, &lie),
+                Err(Useless::Fails(error)) => {
+                    failure = failure.or(Some(error));
+                    self.candidates.remove(0);
+                }
+            }
+        }
+        Err(self.nobody(failure))
+    }
+
+    /// What touched an address, as the first node that keeps an index tells it. Nothing of that is proven.
+    pub async fn history(&self, address: &str, before: Option<HistoryCursor>) -> Result<AddressHistory, WalletError> {
+        let mut failure = None;
+        for candidate in &self.candidates {
+            match candidate.node.history(address, before).await {
+                Ok(page) => return Ok(page),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        Err(failure.map_or_else(|| self.nobody(None), WalletError::from))
+    }
+
+    pub(super) fn disbelieve(&mut self, place: usize, lie: &Lie) {
+        let liar = self.candidates.remove(place);
+        self.liars.push(Liar { node: String::from(liar.node.url()), claim: lie.to_string() });
+    }
+}
+
+impl Candidate<'_> {
+    /// The tip's header.
+    fn tip(&self) -> Result<&Header, Lie> {
+        self.tip.header_at(self.tip.height()).ok_or(Lie::Evasive { tip: self.tip.id() })
+    }
+
+    async fn account(&self, address: &Address, shown: &str) -> Result<(ProvenAccount, usize), Useless> {
+        let tip = self.tip()?;
+        let settled_at = self.tip.settled().ok_or(Lie::Evasive { tip: self.tip.id() })?;
+        let (mut at, mut buried) = (settled_at.header.clone(), settled_at.buried);
+        let mut bytes = 0;
+        let mut read = async |header: &Header| -> Result<Option<Account>, Useless> {
+            let HexBytes(raw) = self.node.account_proof(shown, header.id()).await?;
+            bytes += raw.len();
+            Ok(check::account(&raw, address, header)?)
+        };
+        let settled = match read(&at).await {
+            // Difficulty has fallen so far that the block with enough work above it is deeper than nodes keep states.
+            Err(Useless::Fails(ClientError::Refused { code: Code::StateNotKept, .. })) if at.height < tip.height => {
+                let shallow = self.tip.header_at(tip.height.saturating_sub(BURIAL)).unwrap_or(tip);
+                (at, buried) = (shallow.clone(), false);
+                read(&at).await?
+            }
+            read => read?,
+        };
+        let newest = if at.height == tip.height { settled } else { read(tip).await? };
+        let said = self.node.account(shown).await?;
+        let proven = newest.unwrap_or_default().balance;
+        // The node may have moved on since; of the tip it proved it has to say the same.
+        if said.block.0 == self.tip.id() && said.balance.0 != proven {
+            return Err(Lie::Balance { got: said.balance.0, proven, height: said.height }.into());
+        }
+        Ok((ProvenAccount { at, buried, settled, newest, said: Claimed::new(said) }, bytes))
+    }
+}
+
+/// A receipt for a payment, from the chain with the most work that has it.
+pub(crate) async fn receipt(
+    session: &Session<'_>,
+    network: &Network,
+    txid: TxId,
+) -> Result<(Receipt, MinedAt), WalletError> {
+    let mut rounds = 0;
+    loop {
+        rounds += 1;
+        let mut survey = Survey::take(session, network, Begin::Genesis).await?;
+        let fate = survey.payment(txid).await?;
+        let Some(prover) = fate.prover.and_then(|place| survey.candidates.get(place)) else {
+            return Err(WalletError::NoReceipt { txid, state: fate.status(txid).state });
+        };
+        match prover.receipt(network, txid).await {
+            Ok(receipt) => return Ok(receipt),
+            // The chain moved meanwhile.
+            Err(Useless::Fails(ClientError::Refused { code: Code::BlockNotFound, .. })) if rounds < ROUNDS => {}
+            Err(Useless::Fails(error)) => return Err(error.into()),
+            Err(Useless::Lies(lie)) => {
+                let liar = Liar { node: String::from(prover.node.url()), claim: lie.to_string() };
+                return Err(WalletError::Lies { liars: vec![liar] });
+            }
+        }
+    }
+}
+
+impl Candidate<'_> {
+    async fn receipt(&self, network: &Network, txid: TxId) -> Result<(Receipt, MinedAt), Useless> {
+        let tip = self.tip.id();
+        let answer = self.node.light_proof(&LightRequest::of_tip(tip), None).await?;
+        let light = LightProof::from_bytes(&answer.raw.0);
+        let light = light.map_err(|error| Lie::Unreadable { what: "proof", error })?;
+        let HexBytes(raw) = self.node.transaction_proof(txid, tip).await?;
+        let (_, transaction) = check::payment(&network.spec, &raw, &txid, &self.tip)?;
+        let receipt = Receipt { tip, light, transaction };
+        // Whoever is given it will do the same.
+        match receipt.verify(&network.spec, moment()) {
+            Ok((_, mined)) => Ok((receipt, mined)),
+            Err(ReceiptError::Light(error)) => Err(Lie::Chain { tip, error: Box::new(error) }.into()),
+            Err(ReceiptError::Transaction(error)) => Err(Lie::Payment { txid, error: Box::new(error) }.into()),
+        }
+    }
+}
+
+fn moment() -> Timestamp {
+    Timestamp::from_millis(now())
+}
+
+fn random() -> Result<Hash, ClientError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| ClientError::NoRandomness { reason: error.to_string() })?;
+    Ok(Hash::from_bytes(bytes))
+}

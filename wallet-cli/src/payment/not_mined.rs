@@ -1,0 +1,55 @@
+//! Why a payment that was followed is not in a block. It stays open unless there is a proof.
+
+use super::state::{BURIED, Impossible};
+use cairn_ledger::hash::TxId;
+
+/// Why a payment is not in a block.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotMined {
+    /// It can never be.
+    #[error("it can never be: {why}; {}", .0.advice(), why = .0)]
+    Impossible(Impossible),
+    /// Its last block has passed, and may still be replaced.
+    #[error(
+        "its last block {valid_until} has passed, and the tip is block {height}: pay it anew in its own place with \
+         `wallet bump {txid}`"
+    )]
+    Expiring {
+        /// The payment.
+        txid: TxId,
+        /// Its last height.
+        valid_until: u64,
+        /// The tip's height.
+        height: u64,
+    },
+    /// Every node says that it gave it up, and none proves it.
+    #[error("{said}, every node says; it is open all the same, for another may have it")]
+    GivenUp {
+        /// What they say.
+        said: String,
+    },
+    /// Time is up, and at the end the node did not even answer.
+    #[error("after {seconds} s: {reason}; it may be in one all the same")]
+    Silent {
+        /// How long the wallet waited.
+        seconds: u64,
+        /// What happened at the last question.
+        reason: String,
+    },
+    /// In a block, and time is up before that is buried.
+    #[error(
+        "it is in a block, and after {seconds} s it has {confirmations} of {BURIED} confirmations; that goes on by itself"
+    )]
+    Shallow {
+        /// How long the wallet waited.
+        seconds: u64,
+        /// From its block to the tip, both counted.
+        confirmations: u64,
+    },
+    /// Time is up.
+    #[error("it is not in a block after {seconds} s; it may still get into one")]
+    TimedOut {
+        /// How long the wallet waited.
+        seconds: u64,
+    },
+}

@@ -1,0 +1,349 @@
+//! Who pays: what is proven of the sender and of its payments, and what may be signed by that.
+
+use super::{
+    diagnosis::LIFETIME_BLOCKS,
+    flow::Sent,
+    journal::{Contents, Journal, Payment},
+    plan::{self, Request, View},
+    state::{self, Book, Decision, Evidence, Known, Outcome, Rival, Sender},
+};
+use crate::{
+    error::WalletError,
+    node::verify::{
+        fact::{Claimed, Proven},
+        fate::Fate,
+        source::{Seen, Source},
+    },
+    output::Output,
+    session::{Session, Wallet, file_error},
+    store::labels::Labels,
+};
+use cairn_genesis::Network;
+use cairn_host::inert::Inert;
+use cairn_ledger::{
+    hash::TxId,
+    keys::{Address, SecretKey},
+    transaction::{Transaction, TransactionBody},
+    units::{Amount, Height},
+};
+use cairn_rpc::types::AccountJson;
+use std::{collections::BTreeSet, fmt};
+
+/// Receivers that a node is asked about one by one. What is reserved for more than these and not needed is not spent.
+const MAX_ASKED: usize = 64;
+
+/// Who pays, and what its facts come from.
+pub(crate) struct Payer<'a> {
+    pub session: &'a Session<'a>,
+    pub network: &'a Network,
+    pub wallet: Wallet,
+    pub source: Source<'a>,
+}
+
+/// The sender and its payments, as they are now.
+pub(crate) struct Picture {
+    pub sender: Proven<Sender>,
+    pub said: Claimed<AccountJson>,
+    pub book: Book,
+}
+
+/// Whether a second payment to the same receivers is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// Its owner said so.
+    Yes,
+    /// Nobody said so: while an earlier one is open, the owner is asked.
+    Unsaid,
+}
+
+impl Again {
+    /// From the option.
+    pub fn of(option: bool) -> Self {
+        if option { Self::Yes } else { Self::Unsaid }
+    }
+}
+
+impl<'a> Payer<'a> {
+    /// The chosen wallet, and all the chosen nodes, which have to be on its network.
+    pub async fn open(
+        session: &'a Session<'a>,
+        network: &'a Network,
+        output: &mut Output<'_>,
+    ) -> Result<Self, WalletError> {
+        let wallet = session.wallet(network)?;
+        let source = Source::open(session, network).await?;
+        source.tell(network, output)?;
+        Ok(Self { session, network, wallet, source })
+    }
+
+    /// Asks all nodes anew: blocks have come since.
+    pub async fn renew(&mut self) -> Result<(), WalletError> {
+        self.source = Source::open(self.session, self.network).await?;
+        Ok(())
+    }
+
+    /// The sender as it is now.
+    pub async fn sender(&mut self) -> Result<Seen, WalletError> {
+        self.source.sender(&self.wallet.address, self.wallet.keystore.address()).await
+    }
+
+    /// The sender, and what has become of its payments that matter to one to these receivers.
+    async fn look(&mut self, request: &Request, contents: &Contents) -> Result<Picture, WalletError> {
+        let Seen { sender, said } = self.sender().await?;
+        let ours = (&self.wallet.address, self.network);
+        let mut payments = Vec::new();
+        for known in state::relevant(contents, ours, sender.get(), &request.outputs) {
+            let (outcome, _) = self.outcome(&known, sender, contents).await?;
+            payments.push((known, outcome));
+        }
+        Ok(Picture { sender, said, book: Book::new(sender, payments) })
+    }
+
+    /// What has become of a payment, and what nodes say of it. One whose nonce is not used is in no block.
+    pub async fn outcome(
+        &mut self,
+        known: &Known,
+        sender: Proven<Sender>,
+        contents: &Contents,
+    ) -> Result<(Outcome, Fate), WalletError> {
+        if known.nonce >= sender.get().nonce {
+            let beside = state::beside(contents, known, sender.get());
+            let evidence = Evidence { sender, mined: None, rival: None, beside };
+            return Ok((state::judge(known, &evidence), Fate::claimed(Vec::new())));
+        }
+        let fate = self.source.fate(known.txid).await?;
+        let mut evidence = Evidence { sender, mined: fate.mined, rival: None, beside: None };
+        if fate.mined.is_none() {
+            match self.rival(known, contents).await? {
+                Some(rival) if rival.txid == known.txid => evidence.mined = Some(rival.mined),
+                rival => evidence.rival = rival,
+            }
+        }
+        let mut fate = fate;
+        fate.mined = evidence.mined;
+        Ok((state::judge(known, &evidence), fate))
+    }
+
+    /// The payment of the sender that is proven to have used a nonce: another one of the journal, or one of another
+    /// wallet with the same words that an index of addresses shows, or whichever the blocks hold.
+    async fn rival(&mut self, known: &Known, contents: &Contents) -> Result<Option<Rival>, WalletError> {
+        let (address, network) = (self.wallet.address, self.network);
+        let same = contents.payments.iter().filter(|other| other.nonce.0 == known.nonce && other.txid.0 != known.txid);
+        let own = same.filter(|other| other.is_of(&address, network)).filter_map(Payment::transaction);
+        for transaction in own.collect::<Vec<_>>() {
+            if let Some(mined) = self.source.fate(transaction.id()).await?.mined {
+                return Ok(Some(Rival::new(&transaction, mined, &known.outputs)));
+            }
+        }
+        let shown = self.wallet.keystore.address();
+        let Source::Proven(survey) = &mut self.source else { return Ok(None) };
+        if let Some(transaction) = survey.sent_with(&address, shown, known.nonce).await
+            && let Some(mined) = survey.payment(transaction.id()).await?.mined
+        {
+            return Ok(Some(Rival::new(&transaction, mined, &known.outputs)));
+        }
+        let used_by = survey.used_by(&address, known.nonce, known.signed).await;
+        Ok(used_by.map(|(transaction, mined)| Rival::new(&transaction, mined, &known.outputs)))
+    }
+
+    /// What one receiver gets who gets everything: fixed here, so that what comes in meanwhile stays.
+    pub async fn everything(&mut self, request: &Request) -> Result<Amount, WalletError> {
+        let contents = self.session.journal()?;
+        // Whether it is a second payment is asked about the amount that it turns out to be.
+        let (view, ..) = self.view(request, Again::Yes, &contents).await?;
+        Ok(plan::everything(self.network.spec.schedule(), request, &view)?)
+    }
+
+    /// What a plan needs to know, by what is proven now.
+    async fn view(
+        &mut self,
+        request: &Request,
+        again: Again,
+        contents: &Contents,
+    ) -> Result<(View, Sender, Book), WalletError> {
+        let Picture { sender, said, book } = self.look(request, contents).await?;
+        let again = again == Again::Yes;
+        if !again && !contents.hiding.is_empty() {
+            let (path, lines) = (self.session.journal_path(), contents.hiding.clone());
+            return Err(WalletError::DamagedJournal { path, lines });
+        }
+        let decision = match request.nonce {
+            Some(nonce) => book.decide_at(&request.outputs, nonce, again),
+            None => book.decide(&request.outputs, Some(Claimed::new(said.said().pending.nonce.0)), again),
+        };
+        let nonce = match decision {
+            Decision::Pay { nonce } => nonce,
+            Decision::Ask(payments) => {
+                let first = payments.first().map(|first| first.txid.to_string()).unwrap_or_default();
+                let resend = self.session.options.hint(&format!("resend {first}"));
+                return Err(WalletError::InTheWay { payments, resend });
+            }
+        };
+        let sender = *sender.get();
+        let view = View {
+            balance: book.available(Some(nonce)),
+            nonce,
+            height: Height::new(sender.height),
+            min_fee_rate: *self.source.min_fee_rate().await?.said(),
+            new_accounts: self.new_accounts(request).await?,
+        };
+        Ok((view, sender, book))
+    }
+
+    /// What may be signed for `request`, by what is proven now.
+    async fn prepare(
+        &mut self,
+        request: &Request,
+        again: Again,
+        contents: &Contents,
+    ) -> Result<(TransactionBody, View), WalletError> {
+        let (view, sender, book) = self.view(request, again, contents).await?;
+        let body = plan::plan(self.network.spec.schedule(), &self.wallet.address, request, &view);
+        let body = body.map_err(|error| error.with_held(sender.balance, book.waiting()))?;
+        check_locally(&body, &sender)?;
+        Ok((body, view))
+    }
+
+    /// How many of a payment's receivers have no account. With many of them, nobody is asked and all count.
+    async fn new_accounts(&self, request: &Request) -> Result<u64, WalletError> {
+        let mut receivers: BTreeSet<Address> = request.outputs.iter().map(|output| output.to).collect();
+        receivers.remove(&self.wallet.address);
+        if receivers.len() > MAX_ASKED {
+            return Ok(receivers.len() as u64);
+        }
+        let mut absent = 0;
+        for receiver in &receivers {
+            let exists = self.source.exists(&self.network.spec.params().prefix.encode(receiver)).await?;
+            absent += u64::from(!exists.said());
+        }
+        Ok(absent)
+    }
+
+    /// The sender's key, for its password.
+    pub fn unlock(&self) -> Result<SecretKey, WalletError> {
+        self.session.unlock(self.network, &self.wallet)
+    }
+
+    /// What would be signed, for a payment that is signed elsewhere; its owner may be asked whether it is a second one.
+    pub async fn unsigned(
+        &mut self,
+        request: &Request,
+        (again, yes): (Again, bool),
+        output: &mut Output<'_>,
+    ) -> Result<(TransactionBody, View, Again), WalletError> {
+        let contents = self.session.journal()?;
+        match self.prepare(request, again, &contents).await {
+            Err(in_the_way @ (WalletError::InTheWay { .. } | WalletError::DamagedJournal { .. }))
+                if !yes && output.can_ask() =>
+            {
+                output.note(&in_the_way)?;
+                if !output.ask("Pay all the same? [y/N] ")? {
+                    return Err(WalletError::Declined);
+                }
+                let (body, view) = self.prepare(request, Again::Yes, &contents).await?;
+                Ok((body, view, Again::Yes))
+            }
+            prepared => prepared.map(|(body, view)| (body, view, again)),
+        }
+    }
+
+    /// What would leave, checked and shown; its owner may still say no. What is impossible is said before anybody is
+    /// asked for a password.
+    pub async fn propose(
+        &mut self,
+        request: &Request,
+        (again, yes): (Again, bool),
+        output: &mut Output<'_>,
+    ) -> Result<Again, WalletError> {
+        let (body, view, again) = self.unsigned(request, (again, yes), output).await?;
+        if yes || !output.can_ask() {
+            return Ok(again);
+        }
+        let labels = self.session.labels()?;
+        let prefix = &self.network.spec.params().prefix;
+        output.note(Summary { body: &body, view: &view, labels: &labels, prefix })?;
+        if output.ask("Pay? [y/N] ")? { Ok(again) } else { Err(WalletError::Declined) }
+    }
+
+    /// Signs and sends, with the journal locked: two sends of one wallet at once get two nonces, not one each of the
+    /// same. It is signed once: whatever nodes answer, what was signed is open until there is a proof.
+    pub async fn pay(&mut self, request: &Request, again: Again, key: &SecretKey) -> Result<Sent, WalletError> {
+        let path = self.session.journal_path();
+        let mut journal = Journal::open(&path).map_err(file_error("open", &path))?;
+        self.renew().await?;
+        let (body, _) = self.prepare(request, again, journal.contents()).await?;
+        let mut aux = [0; 32];
+        getrandom::fill(&mut aux)?;
+        let transaction = plan::sign(body, key, self.network, &aux)?;
+        self.hand_over(&transaction, &mut journal).await
+    }
+
+    /// What is known of a payment of this wallet, and its transaction.
+    pub fn known(&self, txid: &TxId) -> Result<(Known, Transaction, Contents), WalletError> {
+        let contents = self.session.journal()?;
+        let payment = contents.payment(txid).filter(|payment| payment.is_of(&self.wallet.address, self.network));
+        let Some((payment, transaction)) = payment.and_then(|payment| Some((payment, payment.transaction()?))) else {
+            return Err(WalletError::NotInJournal { txid: *txid });
+        };
+        let known = Known::new(payment, &transaction, &contents);
+        Ok((known, transaction, contents))
+    }
+
+    /// Payments of this wallet that were signed with this nonce before.
+    pub fn same_nonce<'c>(&self, contents: &'c Contents, nonce: u64) -> impl Iterator<Item = &'c Payment> {
+        let (address, network) = (self.wallet.address, self.network);
+        let same = contents.payments.iter().filter(move |earlier| earlier.nonce.0 == nonce);
+        same.filter(move |earlier| earlier.is_of(&address, network))
+    }
+}
+
+/// The rules of execution, against the sender's account (docs/protocol.md, section 4), and the pool's rule on how long
+/// a payment must live. What another of the sender's payments will change is left to the node.
+pub(crate) fn check_locally(body: &TransactionBody, sender: &Sender) -> Result<(), WalletError> {
+    if body.nonce < sender.nonce {
+        return Err(WalletError::NonceUsed { nonce: body.nonce, next: sender.nonce });
+    }
+    let (valid_until, height) = (body.valid_until.get(), sender.height);
+    if valid_until != 0 && valid_until < height.saturating_add(LIFETIME_BLOCKS) {
+        return Err(WalletError::TooLate { valid_until, height });
+    }
+    if body.most() > sender.balance.pebbles() {
+        let need = Amount::from_pebbles(body.most()).unwrap_or(Amount::MAX);
+        return Err(WalletError::Overdrawn { have: sender.balance, need });
+    }
+    Ok(())
+}
+
+/// What is about to be paid, for its owner to confirm.
+struct Summary<'a> {
+    body: &'a TransactionBody,
+    view: &'a View,
+    labels: &'a Labels,
+    prefix: &'a cairn_ledger::address::AddressPrefix,
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = self.body;
+        for output in body.outputs.iter() {
+            let to = self.prefix.encode(&output.to);
+            writeln!(f, "pay          {} CRN", output.amount)?;
+            writeln!(f, "to           {}", crate::payment::flow::named(&to, self.labels))?;
+        }
+        writeln!(f, "fee          {} CRN", body.fee)?;
+        let count = self.view.new_accounts;
+        if body.max_price > Amount::ZERO {
+            let have = if count == 1 { "receiver has no account" } else { "receivers have no account" };
+            writeln!(f, "new accounts at most {} CRN, burned: {count} {have} yet", body.max_price)?;
+        }
+        let left = self.view.balance.pebbles().saturating_sub(body.most());
+        writeln!(f, "left         {} CRN", Amount::from_pebbles(left).unwrap_or(Amount::ZERO))?;
+        if body.valid_until.get() != 0 {
+            writeln!(f, "valid until  block {}; the tip is block {}", body.valid_until.get(), self.view.height.get())?;
+        }
+        if !body.memo.is_empty() {
+            writeln!(f, "memo         {}", Inert(&String::from_utf8_lossy(&body.memo)))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! The full-screen view of `wallet watch`: pure.
+
+pub mod view;
