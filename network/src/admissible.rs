@@ -1,7 +1,11 @@
 //! What an operator may name: judged here before a node starts, by the same words as when it does.
 
-use super::{
-    behaviour::SetupError, config::NetworkConfig, control::MAX_ADMITTED, ip_groups, persistent_peers, transports,
+use crate::{
+    addrman::ip_groups,
+    config::NetworkConfig,
+    outbound::persistent,
+    persistence::MAX_ADMITTED,
+    swarm::{behaviour::SetupError, transports},
 };
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use std::net::{IpAddr, SocketAddr};
@@ -80,8 +84,8 @@ pub fn check_external(texts: &[String]) -> Result<(), NotAdmissible> {
 /// # Errors
 /// Which is not, or that there are too many.
 pub fn check_peers(texts: &[String]) -> Result<(), NotAdmissible> {
-    if texts.len() > persistent_peers::MAX_TARGETS {
-        return Err(NotAdmissible::TooMany { got: texts.len(), max: persistent_peers::MAX_TARGETS });
+    if texts.len() > persistent::MAX_TARGETS {
+        return Err(NotAdmissible::TooMany { got: texts.len(), max: persistent::MAX_TARGETS });
     }
     let is_peer = |text: &String| {
         let address = text.parse::<Multiaddr>();

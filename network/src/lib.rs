@@ -19,16 +19,16 @@
 //! Requests and answers are written as `length u32 ‖ message`, one of each on a stream.
 //!
 //! # The path of a gossiped block
-//! `events` → `relay::on_gossip` (is there room, is it new) → a task of its own: `gossip::Judge::block` (header, work,
+//! `swarm::events` → `gossip::relay` (is there room, is it new) → a task of its own: `gossip::judge` (header, work,
 //! [link](cairn_chain::ChainHandle::link_headers), body, [import](cairn_chain::ChainHandle::import)) →
-//! `relay::on_judged` (verdict to gossipsub, penalty in `peers`). The verdict comes as soon as the body is found to be
+//! `gossip::relay` (verdict to gossipsub, penalty in `peers`). The verdict comes as soon as the body is found to be
 //! the header's: relaying does not wait for execution. The body is put together from the pool (`compact`); what it
 //! lacks the sender is asked for (`block-txs/1`), once, and for the whole body if that does not fit. It stays on the
 //! `recent_blocks` for those who will ask this node.
 //!
 //! # The path of gossiped transactions
-//! `events` → `relay::on_gossip` → a task of its own: `gossip::Judge::batch` (decode,
-//! [submit](cairn_mempool::PoolHandle::submit)) → `relay::on_judged`. A batch travels on when this node has
+//! `swarm::events` → `gossip::relay` → a task of its own: `gossip::judge` (decode,
+//! [submit](cairn_mempool::PoolHandle::submit)) → `gossip::relay`. A batch travels on when this node has
 //! checked all of it and something was new; otherwise what was new goes on in a batch of our own (`tx_batcher`),
 //! as does what was submitted here.
 //!
@@ -37,28 +37,32 @@
 //!
 //! # How peers are found, and kept
 //! Searches in the DHT (`discovery`), rendezvous points (`rendezvous`), peers asked whom they know (`peer_exchange`)
-//! and multicast on a LAN each bring hearsay; all but the last goes into the `address_book`, which keeps it apart
+//! and multicast on a LAN each bring hearsay; all but the last goes into the `addrman`, which keeps it apart
 //! from what this node has reached itself. `outbound` fills the outbound slots from the book, one for each
 //! group of addresses, tries hearsay out, and parts from the silent and the useless; a few outbound peers are
 //! kept over a restart. Any one of the four ways alone is enough to join.
 //!
 //! # How others reach this node
-//! `nat` finds out (AutoNAT), asks the router for a port (UPnP), takes relays, and leaves them once a hole is
-//! punched (DCUtR); `nat_status` says which way works, and why.
+//! `nat::relay_client` finds out (AutoNAT), asks the router for a port (UPnP), takes relays, and leaves them once a hole is
+//! punched (DCUtR); `nat::status` says which way works, and why.
 //!
 //! # Map
-//! `admissible` what an operator may name · [`wire`] every message and its bounds · `mailbox` what the network is asked
-//! and tells · `start` its start · `service` its loop · `events` what the swarm reports · `relay` what is passed on ·
-//! `gossip` verdicts · `compact` compact blocks · `short_ids` what they are made of · `recent_blocks` bodies passed on
-//! lately · `pool_sync` the pools of new peers · `pool_snapshot` the pool as they see it · `requests` questions about
-//! both · `tx_batcher` batches of our own · `answers` and `serve` answers to others · `upload` who is next ·
-//! `upload_target` what may be given in a day · `peers` scores and penalties · `other_rules` who of them knows other
-//! upgrades · `traffic` bytes by protocol · `bans` and their file · `gate` who may connect · `filter` what may be
-//! dialled · `persistent_peers` whom the operator and neighbours named · `address_book`, `book_file`, `node_address`
-//! where others are · `outbound` whom to dial · `discovery` Kademlia · `resource` what can be provided ·
-//! `peer_exchange`, `rendezvous` · `nat`, `nat_status` being reached · `ip_groups` addresses · `control` the
-//! operator's word, files and memory · `behaviour` protocols · `transports` TCP and QUIC · `codec` bytes on a stream ·
-//! `identity` the node's key · `backoff`, `recent`, `memory`, `small_file` tools
+//! | folder | what |
+//! |---|---|
+//! | `swarm/` | libp2p: the protocols' `behaviour`, `transports`, `codec`, this node's `identity`; the `gate` (who may connect), the `dial_filter` (what may be dialled); `events` of the swarm |
+//! | [`wire`] | every message and its bounds; `compact` blocks and their `short_ids` |
+//! | `peers/` | the `table`: scores, penalties; `traffic` by protocol; `bans`; `other_rules`: who knows other upgrades |
+//! | `addrman/` | the address `book` and its `file`; `node_address`; `ip_groups` |
+//! | `outbound/` | `slots`: whom to dial; `persistent` peers, whom the operator named; `backoff` |
+//! | `discovery/` | `kademlia`, `rendezvous`, `peer_exchange`; `resource`: what can be provided |
+//! | `nat/` | `status`: how others reach this node; `relay_client` |
+//! | `gossip/` | `judge` of what comes, `relay` of what is passed on; `tx_batcher`, `recent_blocks` |
+//! | `requests/` | `client`; the `queue` of others' requests, its `fairness`, the `responder`; the day's `upload_target` |
+//! | `pool_sync/` | `rounds` through the pools of new peers; `snapshot` of this node's |
+//! | [`sync`] | headers first, then bodies |
+//! | `service`, `start`, `handle` | the task, its start, and what it can be asked |
+//! | `config`, `admissible` | what an operator decides, and may name |
+//! | `persistence`, `process`, `small_file` | bans and admission by the operator, files and memory |
 //!
 //! # Limits
 //! | what | limit | why so | when full |
@@ -104,7 +108,7 @@
 //! 3. The swarm's task never waits for the disk, the chain or the pool.
 //! 4. A peer's number is never used again.
 //! 5. Private addresses are neither dialled on a stranger's word nor passed on, unless the network allows them:
-//!    `node_address` and `filter` are the only ways in.
+//!    `node_address` and `dial_filter` are the only ways in.
 //! 6. Nobody gets an outbound slot but by this node's own draw from its book, or by the operator's word.
 //! 7. Others are told only of what this node has reached itself.
 //! 8. No other crate of the node names libp2p.
@@ -112,80 +116,51 @@
 //! # Looking for ...
 //! | what | where |
 //! |---|---|
-//! | addrman, tried and new addresses, anchors, feelers | `address_book`, `outbound.rs` |
-//! | ban list, discouraging, misbehaviour and its penalties | `bans.rs`, `peers.rs` (`penalty`), [`verdict`](cairn_chain::verdict) |
-//! | compact blocks (BIP152) | `compact.rs`, `short_ids.rs` |
-//! | eclipse attacks, network groups | `ip_groups.rs`, `outbound.rs` |
+//! | addrman, tried and new addresses, anchors, feelers | `addrman/`, `outbound/slots.rs` |
+//! | ban list, discouraging, misbehaviour and its penalties | `peers/bans.rs`, `peers/table.rs` (`penalty`), [`verdict`](cairn_chain::verdict) |
+//! | compact blocks (BIP152) | `wire/compact.rs`, `gossip/judge.rs` |
+//! | eclipse attacks, network groups | `addrman/ip_groups.rs`, `outbound/slots.rs` |
 //! | headers-first sync, block locator, presync, stalling peers | [`sync`]: `machine/headers.rs`, `presync.rs`, `machine/bodies.rs` |
-//! | inventory, mempool sync | `pool_sync.rs`, `tx_batcher.rs` |
-//! | maxuploadtarget | `upload_target.rs` |
-//! | NAT traversal, UPnP, relays, hole punching | `nat.rs`, `nat_status.rs` |
+//! | inventory, mempool sync | `pool_sync/`, `gossip/tx_batcher.rs` |
+//! | maxuploadtarget | `requests/upload_target.rs` |
+//! | NAT traversal, UPnP, relays, hole punching | `nat/` |
 //! | protocol messages | [`wire`] |
 
 #![forbid(unsafe_code)]
 
-mod address_book;
+mod addrman;
 mod admissible;
-mod answers;
-mod backoff;
-mod bans;
-mod behaviour;
-mod book_file;
-mod codec;
-mod compact;
 mod config;
-mod control;
 mod discovery;
-mod events;
-mod filter;
-mod gate;
 mod gossip;
-mod identity;
-mod ip_groups;
-mod mailbox;
-mod memory;
+mod handle;
 mod nat;
-mod nat_status;
-mod node_address;
-mod other_rules;
 mod outbound;
-mod peer_exchange;
 mod peers;
-mod persistent_peers;
-mod pool_snapshot;
+mod persistence;
 mod pool_sync;
-mod recent;
-mod recent_blocks;
-mod relay;
-mod rendezvous;
+mod process;
 mod requests;
-mod resource;
-mod serve;
 mod service;
-mod short_ids;
 mod small_file;
 mod start;
+mod swarm;
 pub mod sync;
-mod traffic;
-mod transports;
-mod tx_batcher;
-mod upload;
-mod upload_target;
 pub mod wire;
 
 pub use admissible::{NotAdmissible, check_admitted, check_external, check_peers, check_psk, listen_address};
-pub use bans::NotBannable;
-pub use behaviour::SetupError;
 pub use config::{DiscoveryConfig, NetworkConfig, NetworkFiles, ReachConfig};
-pub use identity::IdentityError;
-pub use mailbox::{
+pub use discovery::resource::{Kind, UnknownKind};
+pub use handle::{
     AddPeerError, AdmitError, BanError, BanInfo, FindError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo,
     PeerKind, Provider, RequestError,
 };
-pub use nat_status::Reach;
-pub use other_rules::OtherRules;
-pub use persistent_peers::{OtherKey, TargetError};
-pub use resource::{Kind, UnknownKind};
+pub use nat::status::Reach;
+pub use outbound::persistent::{OtherKey, TargetError};
+pub use peers::bans::NotBannable;
+pub use peers::other_rules::OtherRules;
+pub use peers::traffic::ProtocolBytes;
 pub use start::{NetworkError, spawn};
-pub use traffic::ProtocolBytes;
+pub use swarm::behaviour::SetupError;
+pub use swarm::identity::IdentityError;
 pub use wire::PeerStatus;

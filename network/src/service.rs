@@ -1,32 +1,33 @@
 //! The network's task: it owns the swarm, and everything waits on it, so nothing here takes long. Checks
 //! and reads run in tasks of their own, in bounded numbers; `events` handles what the swarm reports.
 
-use super::{
-    address_book::AddressBook,
-    answers::Counter,
-    bans::Ban,
-    behaviour::{Behaviour, Names, Requests},
+use crate::{
+    addrman::{book::AddressBook, node_address::NodeAddress},
     config::{NetworkConfig, NetworkFiles},
-    control::Upkeep,
-    discovery::Searches,
-    filter::Filtered,
-    gossip::{Judge, Judged},
-    mailbox::{Backlog, Class, Message, NetworkEvent, NetworkInfo, PeerInfo, RequestError},
-    nat::Nat,
-    nat_status::NatStatus,
-    node_address::NodeAddress,
-    outbound::Outbound,
-    peer_exchange::PeerExchange,
-    peers::{Decision, Peer, PeerTable},
-    persistent_peers::{self, PersistentPeers, Reason, TargetError},
-    pool_snapshot::PoolSnapshot,
-    pool_sync::PoolRounds,
-    recent::Recent,
-    rendezvous::Points,
-    serve::Sources,
-    traffic::Protocol,
-    tx_batcher::TxBatcher,
-    upload_target::UploadTarget,
+    discovery::{kademlia::Searches, peer_exchange::PeerExchange, rendezvous::Points},
+    gossip::{
+        judge::{Judge, Judged},
+        recent::Recent,
+        tx_batcher::TxBatcher,
+    },
+    handle::{Backlog, Class, Message, NetworkEvent, NetworkInfo, PeerInfo, RequestError},
+    nat::{relay_client::Nat, status::NatStatus},
+    outbound::{
+        persistent::{self, PersistentPeers, Reason, TargetError},
+        slots::Outbound,
+    },
+    peers::{
+        bans::Ban,
+        table::{Decision, Peer, PeerTable},
+        traffic::Protocol,
+    },
+    persistence::Upkeep,
+    pool_sync::{rounds::PoolRounds, snapshot::PoolSnapshot},
+    requests::{queue::Counter, responder::Sources, upload_target::UploadTarget},
+    swarm::{
+        behaviour::{Behaviour, Names, Requests},
+        dial_filter::Filtered,
+    },
     wire::{Message as _, NamedUpgrade, PeerStatus},
 };
 use cairn_chain::{
@@ -81,72 +82,72 @@ const SEARCH_EVERY: Duration = Duration::from_secs(15);
 const FEW_PEERS: usize = 8;
 
 /// A gossiped message that is being judged.
-pub(super) struct Job {
-    pub(super) message: MessageId,
-    pub(super) source: PeerId,
-    pub(super) number: PeerNumber,
+pub(crate) struct Job {
+    pub(crate) message: MessageId,
+    pub(crate) source: PeerId,
+    pub(crate) number: PeerNumber,
     /// The block in it.
-    pub(super) block: Option<BlockId>,
+    pub(crate) block: Option<BlockId>,
 }
 
 /// Where the answer to a request of ours goes.
 type Answer = oneshot::Sender<Result<Vec<u8>, RequestError>>;
 
 /// What a service begins with.
-pub(super) struct Setup {
+pub(crate) struct Setup {
     /// The swarm; it listens already.
-    pub(super) swarm: Swarm<Filtered<Behaviour>>,
+    pub(crate) swarm: Swarm<Filtered<Behaviour>>,
     /// The names of protocols.
-    pub(super) names: Names,
+    pub(crate) names: Names,
     /// Who judges what comes.
-    pub(super) judge: Judge,
+    pub(crate) judge: Judge,
     /// The address book.
-    pub(super) book: AddressBook,
+    pub(crate) book: AddressBook,
     /// What the operator decided.
-    pub(super) config: NetworkConfig,
+    pub(crate) config: NetworkConfig,
     /// Where things are kept.
-    pub(super) files: NetworkFiles,
+    pub(crate) files: NetworkFiles,
     /// What was given today.
-    pub(super) upload_target: UploadTarget,
+    pub(crate) upload_target: UploadTarget,
 }
 
 /// The network's state.
-pub(super) struct Service {
-    pub(super) swarm: Swarm<Filtered<Behaviour>>,
-    pub(super) names: Names,
-    pub(super) judge: Judge,
-    pub(super) peers: PeerTable,
-    pub(super) persistent_peers: PersistentPeers,
-    pub(super) backlog: Backlog,
+pub(crate) struct Service {
+    pub(crate) swarm: Swarm<Filtered<Behaviour>>,
+    pub(crate) names: Names,
+    pub(crate) judge: Judge,
+    pub(crate) peers: PeerTable,
+    pub(crate) persistent_peers: PersistentPeers,
+    pub(crate) backlog: Backlog,
     /// Requests that wait for their answers.
-    pub(super) asked: BTreeMap<(Class, OutboundRequestId), Answer>,
-    pub(super) blocks: JoinSet<(Job, Judged)>,
-    pub(super) batches: JoinSet<(Job, Judged)>,
-    pub(super) counter: Counter,
+    pub(crate) asked: BTreeMap<(Class, OutboundRequestId), Answer>,
+    pub(crate) blocks: JoinSet<(Job, Judged)>,
+    pub(crate) batches: JoinSet<(Job, Judged)>,
+    pub(crate) counter: Counter,
     /// Where answers come from.
-    pub(super) sources: Sources,
+    pub(crate) sources: Sources,
     /// Small things to be told to others without waiting for them here.
-    pub(super) errands: JoinSet<()>,
+    pub(crate) errands: JoinSet<()>,
     /// Blocks being judged, and from whom: one variant of each for every peer.
-    pub(super) variants: BTreeSet<(BlockId, PeerNumber)>,
+    pub(crate) variants: BTreeSet<(BlockId, PeerNumber)>,
     /// Blocks that travel already.
-    pub(super) known_blocks: Recent<BlockId>,
-    pub(super) known_txs: Recent<TxId>,
-    pub(super) tx_batcher: TxBatcher,
-    pub(super) config: NetworkConfig,
-    pub(super) files: NetworkFiles,
-    pub(super) book: AddressBook,
-    pub(super) upload_target: UploadTarget,
-    pub(super) outbound: Outbound,
-    pub(super) peer_exchange: PeerExchange,
-    pub(super) points: Points,
-    pub(super) searches: Searches,
-    pub(super) pool_rounds: PoolRounds,
-    pub(super) nat_status: NatStatus,
-    pub(super) nat: Nat,
-    pub(super) upkeep: Upkeep,
+    pub(crate) known_blocks: Recent<BlockId>,
+    pub(crate) known_txs: Recent<TxId>,
+    pub(crate) tx_batcher: TxBatcher,
+    pub(crate) config: NetworkConfig,
+    pub(crate) files: NetworkFiles,
+    pub(crate) book: AddressBook,
+    pub(crate) upload_target: UploadTarget,
+    pub(crate) outbound: Outbound,
+    pub(crate) peer_exchange: PeerExchange,
+    pub(crate) points: Points,
+    pub(crate) searches: Searches,
+    pub(crate) pool_rounds: PoolRounds,
+    pub(crate) nat_status: NatStatus,
+    pub(crate) nat: Nat,
+    pub(crate) upkeep: Upkeep,
     /// Files being written.
-    pub(super) saves: JoinSet<()>,
+    pub(crate) saves: JoinSet<()>,
     schedule: Schedule,
 }
 
@@ -162,16 +163,16 @@ struct Schedule {
 }
 
 /// What the service listens to besides the swarm.
-pub(super) struct Inlets {
-    pub(super) mailbox: mpsc::Receiver<Message>,
-    pub(super) moves: broadcast::Receiver<ChainEvent>,
-    pub(super) accepted: broadcast::Receiver<Arc<Accepted>>,
-    pub(super) events: mpsc::Sender<NetworkEvent>,
+pub(crate) struct Inlets {
+    pub(crate) mailbox: mpsc::Receiver<Message>,
+    pub(crate) moves: broadcast::Receiver<ChainEvent>,
+    pub(crate) accepted: broadcast::Receiver<Arc<Accepted>>,
+    pub(crate) events: mpsc::Sender<NetworkEvent>,
 }
 
 impl Service {
     /// A service at its beginning.
-    pub(super) fn new(setup: Setup) -> Self {
+    pub(crate) fn new(setup: Setup) -> Self {
         let Setup { swarm, names, judge, book, upload_target, config, files } = setup;
         let now = Instant::now();
         let said = !config.external.is_empty();
@@ -212,7 +213,7 @@ impl Service {
     }
 
     /// Runs until the node stops or its store fails.
-    pub(super) async fn run(mut self, mut inlets: Inlets, mut shutdown: Shutdown) -> Result<(), TaskError> {
+    pub(crate) async fn run(mut self, mut inlets: Inlets, mut shutdown: Shutdown) -> Result<(), TaskError> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -289,7 +290,7 @@ impl Service {
     }
 
     /// The requests of a traffic class.
-    pub(super) fn requests(&mut self, class: Class) -> &mut Requests {
+    pub(crate) fn requests(&mut self, class: Class) -> &mut Requests {
         let behaviour = self.swarm.behaviour_mut();
         match class {
             Class::Headers => &mut behaviour.headers,
@@ -300,7 +301,7 @@ impl Service {
     }
 
     /// Reports a peer, and does what the table decides.
-    pub(super) fn report(&mut self, number: PeerNumber, misbehaviour: &Misbehaviour) {
+    pub(crate) fn report(&mut self, number: PeerNumber, misbehaviour: &Misbehaviour) {
         let decision = self.peers.report(number, misbehaviour, Instant::now());
         let Some(peer) = self.peers.get(number) else { return };
         let (id, address) = (peer.id, peer.address.clone());
@@ -325,14 +326,14 @@ impl Service {
     }
 
     /// Closes all connections with a peer.
-    pub(super) fn disconnect(&mut self, id: &PeerId) {
+    pub(crate) fn disconnect(&mut self, id: &PeerId) {
         // It may be gone already.
         let _ = self.swarm.disconnect_peer_id(*id);
     }
 
     /// Begins to dial somebody.
-    pub(super) fn add_target(&mut self, address: &str, reason: Reason) -> Result<(), TargetError> {
-        let (peer, address) = persistent_peers::parse(address, *self.swarm.local_peer_id())?;
+    pub(crate) fn add_target(&mut self, address: &str, reason: Reason) -> Result<(), TargetError> {
+        let (peer, address) = persistent::parse(address, *self.swarm.local_peer_id())?;
         let connected = self.swarm.is_connected(&peer);
         self.persistent_peers.add(peer, address.clone(), reason, connected, Instant::now())?;
         match reason {
@@ -393,13 +394,13 @@ impl Service {
     }
 
     /// Has everybody told of a new tip: at once when gossip did not bring it, otherwise before long.
-    pub(super) fn tell_soon(&mut self, at_once: bool) {
+    pub(crate) fn tell_soon(&mut self, at_once: bool) {
         self.schedule.news |= at_once;
         self.schedule.status = self.schedule.status.min(Instant::now() + STATUS_SOON);
     }
 
     /// Where this node stands.
-    pub(super) fn own_status(&self) -> PeerStatus {
+    pub(crate) fn own_status(&self) -> PeerStatus {
         let tip: Arc<Tip> = self.judge.chain.tip();
         let schedule = self.judge.spec.schedule();
         let upgrades = [schedule.in_force_at(tip.height()), schedule.next_after(tip.height())];
@@ -418,7 +419,7 @@ impl Service {
     }
 
     /// Tells a peer where this node stands, and asks the same.
-    pub(super) fn exchange_status(&mut self, id: &PeerId) {
+    pub(crate) fn exchange_status(&mut self, id: &PeerId) {
         if self.swarm.is_connected(id) {
             let status = self.own_status().to_bytes();
             if let Some(number) = self.peers.number(id) {

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Reads a file of at most `max` bytes; `None` when there is none. Blocks on the disk.
-pub(super) fn read(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -23,7 +23,7 @@ pub(super) fn read(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Puts a file in place as a whole. Blocks on the disk.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
@@ -34,7 +34,7 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Gives a file another name, for whoever wants to know what became of it; says which.
-pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let mut name = path.as_os_str().to_owned();
     name.push(".broken");
     let aside = PathBuf::from(name);

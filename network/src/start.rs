@@ -1,23 +1,26 @@
 //! The start of the network's task.
 
-use super::{
-    address_book::{AddressBook, Secret},
-    bans::{self, Bans},
-    behaviour::{Behaviour, Names, SetupError},
-    book_file,
+use crate::{
+    addrman::{
+        book::{AddressBook, Secret},
+        file, ip_groups,
+    },
     config::{NetworkConfig, NetworkFiles},
-    control::MAX_ADMITTED,
-    filter::Filtered,
-    gate::Gate,
-    gossip::Judge,
-    identity::{self, IdentityError},
-    ip_groups,
-    mailbox::{EVENTS, MAILBOX, NetworkEvent, NetworkHandle},
-    persistent_peers::{self, Reason, TargetError},
-    recent_blocks::RecentBlocks,
+    gossip::{judge::Judge, recent_blocks::RecentBlocks},
+    handle::{EVENTS, MAILBOX, NetworkEvent, NetworkHandle},
+    outbound::persistent::{self, Reason, TargetError},
+    peers::bans::{self, Bans},
+    persistence::MAX_ADMITTED,
+    requests::upload_target::{self, UploadTarget},
     service::{Inlets, Service, Setup},
-    small_file, transports,
-    upload_target::{self, UploadTarget},
+    small_file,
+    swarm::{
+        behaviour::{Behaviour, Names, SetupError},
+        dial_filter::Filtered,
+        gate::Gate,
+        identity::{self, IdentityError},
+        transports,
+    },
 };
 use cairn_chain::ChainHandle;
 use cairn_common::{
@@ -135,7 +138,7 @@ pub async fn spawn(
 }
 
 fn is_boot_node(config: &NetworkConfig, own: PeerId) -> bool {
-    let names_own = |address: &String| matches!(persistent_peers::parse(address, own), Err(TargetError::Own { .. }));
+    let names_own = |address: &String| matches!(persistent::parse(address, own), Err(TargetError::Own { .. }));
     config.boot_nodes.iter().any(names_own)
 }
 
@@ -170,7 +173,7 @@ fn load_book(path: &Path, spec: &ChainSpec, allow_private: bool) -> Result<Addre
     let failed = |reason| NetworkError::File { path: path.to_owned(), reason };
     let mut secret = Secret::default();
     getrandom::fill(&mut secret).map_err(|error| failed(error.into()))?;
-    Ok(book_file::load(path, &spec.genesis_id(), allow_private, secret).unwrap_or_else(|error| {
+    Ok(file::load(path, &spec.genesis_id(), allow_private, secret).unwrap_or_else(|error| {
         tracing::warn!(target: "cairn::network", path = %path.display(), %error, "the address book cannot be read; peers are found anew");
         AddressBook::new(secret, allow_private)
     }))

@@ -1,0 +1,185 @@
+//! Addresses: which may be dialled and passed on, and which belong together.
+
+use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Whether strangers may be sent there, or we by strangers: a routable address, or a name. On a network
+/// that `allow_private`, any address will do.
+pub(crate) fn is_reachable(address: &Multiaddr, allow_private: bool) -> bool {
+    match address.iter().next() {
+        Some(Protocol::Ip4(ip)) => !ip.is_unspecified() && (allow_private || is_global_v4(ip)),
+        Some(Protocol::Ip6(ip)) => !ip.is_unspecified() && (allow_private || is_global_v6(ip)),
+        Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_)) => true,
+        _ => false,
+    }
+}
+
+/// Whether routers carry it: not private, loopback, link-local, documentation, benchmarking or reserved.
+fn is_global_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    let shared = a == 100 && (64..128).contains(&b);
+    let benchmarking = a == 198 && (b == 18 || b == 19);
+    let protocols = (a, b, c) == (192, 0, 0);
+    !(a == 0
+        || a >= 224
+        || shared
+        || benchmarking
+        || protocols
+        || ip.is_private()
+        || ip.is_loopback()
+        || ip.is_link_local()
+        || ip.is_documentation())
+}
+
+/// Global unicast (2000::/3) but for documentation, benchmarking and what embeds IPv4 addresses.
+fn is_global_v6(ip: Ipv6Addr) -> bool {
+    let [a, b, ..] = ip.segments();
+    let documentation = (a, b) == (0x2001, 0xdb8);
+    let protocols = a == 0x2001 && b < 0x200;
+    let six_to_four = a == 0x2002;
+    (0x2000..0x4000).contains(&a) && !documentation && !protocols && !six_to_four
+}
+
+/// The IP address a connection comes from or goes to; none through a relay, whose address says nothing about
+/// who is behind it.
+pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    if is_relayed(address) {
+        return None;
+    }
+    address.iter().find_map(|part| match part {
+        Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
+        Protocol::Ip6(ip) => Some(IpAddr::V6(ip).to_canonical()),
+        _ => None,
+    })
+}
+
+/// Whether an address is one of QUIC.
+pub(crate) fn is_quic(address: &Multiaddr) -> bool {
+    address.iter().any(|part| matches!(part, Protocol::QuicV1 | Protocol::Quic))
+}
+
+/// Whether an address leads through a relay.
+pub(crate) fn is_relayed(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
+}
+
+/// What tells the neighbourhood of a connection from others, as [`NodeAddress::group_bytes`] does for places;
+/// whoever comes through relays is one neighbourhood.
+///
+/// [`NodeAddress::group_bytes`]: crate::addrman::node_address::NodeAddress::group_bytes
+pub(crate) fn neighbourhood(address: &Multiaddr) -> Vec<u8> {
+    match ip_of(address) {
+        None => b"relayed".to_vec(),
+        Some(ip) if is_private(ip) => address.to_vec(),
+        Some(ip) => match group_of(ip) {
+            Group::V4(bytes) => bytes.to_vec(),
+            Group::V6(bytes) => bytes.to_vec(),
+        },
+    }
+}
+
+/// The peer an address names at its end.
+pub(crate) fn peer_of(address: &Multiaddr) -> Option<PeerId> {
+    match address.iter().last() {
+        Some(Protocol::P2p(peer)) => Some(peer),
+        _ => None,
+    }
+}
+
+/// What one customer of a provider gets: one IPv4 address, or an IPv6 /64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Host {
+    /// An IPv4 address.
+    V4([u8; 4]),
+    /// The first eight bytes of an IPv6 address.
+    V6([u8; 8]),
+}
+
+/// Neighbouring hosts, which often belong to one owner: an IPv4 /16, or an IPv6 /32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Group {
+    /// The first two bytes of an IPv4 address.
+    V4([u8; 2]),
+    /// The first four bytes of an IPv6 address.
+    V6([u8; 4]),
+}
+
+/// The host of an address. `::ffff:1.2.3.4` is `1.2.3.4`, here and in [`group_of`] and [`is_private`].
+pub(crate) fn host_of(ip: IpAddr) -> Host {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => Host::V4(ip.octets()),
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, e, f, g, h, ..] = ip.octets();
+            Host::V6([a, b, c, d, e, f, g, h])
+        }
+    }
+}
+
+/// The group of an address.
+pub(crate) fn group_of(ip: IpAddr) -> Group {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            Group::V4([a, b])
+        }
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.octets();
+            Group::V6([a, b, c, d])
+        }
+    }
+}
+
+/// Whether hosts share this address with everybody on their network, so that it says nothing about who is
+/// behind it.
+pub(crate) fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => !is_global_v4(ip),
+        IpAddr::V6(ip) => !is_global_v6(ip),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Multiaddr {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn private_addresses_are_reachable_only_where_allowed() {
+        for text in ["/ip4/1.1.1.1/tcp/1", "/ip6/2606:4700::1/udp/1/quic-v1", "/dns4/node.example/tcp/1"] {
+            assert!(is_reachable(&address(text), false), "{text}");
+        }
+        for text in [
+            "/ip4/127.0.0.1/tcp/1",
+            "/ip4/10.1.2.3/tcp/1",
+            "/ip4/172.16.0.1/tcp/1",
+            "/ip4/192.168.1.1/tcp/1",
+            "/ip4/169.254.0.1/tcp/1",
+            "/ip4/100.64.0.1/tcp/1",
+            "/ip4/203.0.113.9/tcp/1",
+            "/ip6/::1/tcp/1",
+            "/ip6/fe80::1/tcp/1",
+            "/ip6/fd00::1/tcp/1",
+            "/ip6/::ffff:8.8.8.8/tcp/1",
+        ] {
+            assert!(!is_reachable(&address(text), false), "{text}");
+            assert!(is_reachable(&address(text), true), "{text}");
+        }
+        for text in ["/ip4/0.0.0.0/tcp/1", "/ip6/::/tcp/1", "/memory/7", "/unix/socket"] {
+            assert!(!is_reachable(&address(text), true), "{text}");
+        }
+    }
+
+    #[test]
+    fn neighbours_share_a_group_and_a_site_is_one_host() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        assert_eq!(group_of(ip("1.2.3.4")), group_of(ip("1.2.200.1")));
+        assert_ne!(group_of(ip("1.2.3.4")), group_of(ip("1.3.3.4")));
+        assert_ne!(host_of(ip("1.2.3.4")), host_of(ip("1.2.3.5")));
+        assert_eq!(host_of(ip("2606:4700:1:2::1")), host_of(ip("2606:4700:1:2:ffff::9")));
+        assert_ne!(host_of(ip("2606:4700:1:2::1")), host_of(ip("2606:4700:1:3::1")));
+        assert_eq!(ip_of(&address("/ip6/::ffff:1.2.3.4/tcp/1")), Some(ip("1.2.3.4")));
+    }
+}

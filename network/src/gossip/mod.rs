@@ -1,0 +1,7 @@
+//! Blocks and transactions that are passed on: judged first, then relayed.
+
+pub(crate) mod judge;
+pub(crate) mod recent;
+pub(crate) mod recent_blocks;
+pub(crate) mod relay;
+pub(crate) mod tx_batcher;

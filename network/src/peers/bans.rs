@@ -1,0 +1,368 @@
+//! Bans: who is refused, until when and why; and `bans.json`, where they outlive a restart. Pure but for
+//! reading and writing the file.
+
+use crate::{
+    addrman::ip_groups::{self, Group, Host},
+    small_file,
+};
+use cairn_ledger::units::Timestamp;
+use libp2p::{Multiaddr, PeerId};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::Path,
+    str::FromStr,
+};
+
+/// Bans remembered; the one that ends first makes room.
+const BANS: usize = 4096;
+/// So many banned hosts of one group show whose neighbourhood it is: all of it is banned.
+const HOSTS_OF_A_GROUP: usize = 16;
+/// The longest ban: a year.
+pub(crate) const LONGEST_MS: u64 = 365 * 86_400_000;
+/// The longest reason that is kept.
+const REASON_CHARS: usize = 200;
+/// The largest file: every ban with the longest reason.
+const MAX_FILE_BYTES: usize = BANS * (REASON_CHARS * 6 + 256);
+/// The version of the file.
+const VERSION: u32 = 1;
+
+/// Who is banned: a peer where all share one address, a host, or a group of neighbouring hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Banned {
+    /// Wherever it is.
+    Peer(PeerId),
+    /// One IPv4 address, or an IPv6 /64.
+    Host(Host),
+    /// An IPv4 /16, or an IPv6 /32.
+    Group(Group),
+}
+
+impl Banned {
+    /// Behind a private address may be anyone, all nodes of a local network for one: there the peer is
+    /// meant, elsewhere the host, because a new identity costs nothing.
+    fn new(id: PeerId, address: &Multiaddr) -> Self {
+        match ip_groups::ip_of(address) {
+            Some(ip) if !ip_groups::is_private(ip) => Self::Host(ip_groups::host_of(ip)),
+            _ => Self::Peer(id),
+        }
+    }
+}
+
+/// As an operator writes it: a peer id, an IPv4 address, or a prefix of 16 (IPv4), 32 or 64 bits (IPv6).
+impl fmt::Display for Banned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let v6 = |bytes: &[u8]| {
+            let mut octets = [0; 16];
+            octets[..bytes.len()].copy_from_slice(bytes);
+            Ipv6Addr::from(octets)
+        };
+        match self {
+            Self::Peer(peer) => write!(f, "{peer}"),
+            Self::Host(Host::V4(ip)) => write!(f, "{}", Ipv4Addr::from(*ip)),
+            Self::Host(Host::V6(site)) => write!(f, "{}/64", v6(site)),
+            Self::Group(Group::V4([a, b])) => write!(f, "{a}.{b}.0.0/16"),
+            Self::Group(Group::V6(prefix)) => write!(f, "{}/32", v6(prefix)),
+        }
+    }
+}
+
+/// Text that names nobody who can be banned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "got {got:?}, expected a peer id, an IP address, or a prefix such as 203.0.0.0/16, 2001:db8::/32 or 2001:db8::/64"
+)]
+pub struct NotBannable {
+    /// The text.
+    pub got: String,
+}
+
+impl FromStr for Banned {
+    type Err = NotBannable;
+
+    fn from_str(text: &str) -> Result<Self, NotBannable> {
+        let refused = || NotBannable { got: text.chars().take(160).collect() };
+        if let Ok(peer) = text.parse() {
+            return Ok(Self::Peer(peer));
+        }
+        let (ip, bits) = match text.split_once('/') {
+            Some((ip, bits)) => (ip, Some(bits)),
+            None => (text, None),
+        };
+        let written: IpAddr = ip.parse().map_err(|_| refused())?;
+        let ip = written.to_canonical();
+        // In IPv6 form, `::ffff:1.2.3.4`, the length of a prefix counts the 96 bits before the IPv4 address.
+        let bits = match bits {
+            Some("128") if ip != written => Some("32"),
+            Some("112") if ip != written => Some("16"),
+            Some(_) if ip != written => return Err(refused()),
+            bits => bits,
+        };
+        match (ip, bits) {
+            (IpAddr::V4(_), None | Some("32")) | (IpAddr::V6(_), None | Some("64")) => {
+                Ok(Self::Host(ip_groups::host_of(ip)))
+            }
+            (IpAddr::V4(_), Some("16")) | (IpAddr::V6(_), Some("32")) => Ok(Self::Group(ip_groups::group_of(ip))),
+            _ => Err(refused()),
+        }
+    }
+}
+
+/// Until when, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ban {
+    pub(crate) until: Timestamp,
+    pub(crate) reason: String,
+}
+
+/// Bans, each until its end.
+#[derive(Debug, Default)]
+pub(crate) struct Bans(BTreeMap<Banned, Ban>);
+
+impl Bans {
+    /// Bans whoever is `id` at `address`; a neighbourhood with many banned hosts is banned as a whole.
+    pub(crate) fn insert_peer(&mut self, id: PeerId, address: &Multiaddr, ban: Ban, now: Timestamp) {
+        let banned = Banned::new(id, address);
+        let until = ban.until;
+        self.insert(banned, ban, now);
+        let Some(ip) = ip_groups::ip_of(address).filter(|_| matches!(banned, Banned::Host(_))) else { return };
+        let group = ip_groups::group_of(ip);
+        let neighbours = self.0.keys().filter(|banned| is_in(banned, group)).count();
+        if neighbours >= HOSTS_OF_A_GROUP {
+            let reason = format!("{neighbours} of its hosts are banned");
+            self.insert(Banned::Group(group), Ban { until, reason }, now);
+        }
+    }
+
+    /// Bans somebody; what lasts longer than a year is cut to that.
+    pub(crate) fn insert(&mut self, banned: Banned, ban: Ban, now: Timestamp) {
+        self.0.retain(|_, ban| ban.until > now);
+        if self.0.len() >= BANS
+            && !self.0.contains_key(&banned)
+            && let Some(first) = self.0.iter().min_by_key(|(_, ban)| ban.until).map(|(banned, _)| *banned)
+        {
+            self.0.remove(&first);
+        }
+        let until = ban.until.min(now.saturating_add(LONGEST_MS));
+        let reason = ban.reason.chars().filter(|c| !c.is_control()).take(REASON_CHARS).collect();
+        self.0.insert(banned, Ban { until, reason });
+    }
+
+    /// Lifts a ban; whether there was one.
+    pub(crate) fn remove(&mut self, banned: &Banned) -> bool {
+        self.0.remove(banned).is_some()
+    }
+
+    /// Those that hold now.
+    pub(crate) fn list(&self, now: Timestamp) -> impl Iterator<Item = (&Banned, &Ban)> {
+        self.0.iter().filter(move |(_, ban)| ban.until > now)
+    }
+
+    /// Whether connections from this address are refused.
+    pub(crate) fn covers_address(&self, address: &Multiaddr, now: Timestamp) -> bool {
+        ip_groups::ip_of(address).is_some_and(|ip| {
+            self.holds(&Banned::Host(ip_groups::host_of(ip)), now)
+                || self.holds(&Banned::Group(ip_groups::group_of(ip)), now)
+        })
+    }
+
+    /// Whether this peer is refused wherever it is.
+    pub(crate) fn covers_peer(&self, id: PeerId, now: Timestamp) -> bool {
+        self.holds(&Banned::Peer(id), now)
+    }
+
+    fn holds(&self, banned: &Banned, now: Timestamp) -> bool {
+        self.0.get(banned).is_some_and(|ban| ban.until > now)
+    }
+}
+
+fn is_in(banned: &Banned, group: Group) -> bool {
+    match (banned, group) {
+        (Banned::Host(Host::V4([a, b, ..])), Group::V4(prefix)) => prefix == [*a, *b],
+        (Banned::Host(Host::V6([a, b, c, d, ..])), Group::V6(prefix)) => prefix == [*a, *b, *c, *d],
+        _ => false,
+    }
+}
+
+/// `bans.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: u32,
+    bans: Vec<Line>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    target: String,
+    /// Unix ms.
+    until: u64,
+    reason: String,
+}
+
+/// The file of these bans.
+pub(crate) fn encode(bans: &Bans) -> Vec<u8> {
+    let line = |(banned, ban): (&Banned, &Ban)| Line {
+        target: banned.to_string(),
+        until: ban.until.millis(),
+        reason: ban.reason.clone(),
+    };
+    let file = File { version: VERSION, bans: bans.0.iter().map(line).collect() };
+    let mut bytes = serde_json::to_vec_pretty(&file).expect("texts and numbers have a JSON form");
+    bytes.push(b'\n');
+    bytes
+}
+
+fn decode(bytes: &[u8], now: Timestamp) -> Result<Bans, String> {
+    let file: File = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if file.version != VERSION {
+        return Err(format!("its version is {}, expected {VERSION}", file.version));
+    }
+    let mut bans = Bans::default();
+    for Line { target, until, reason } in file.bans.into_iter().take(BANS) {
+        let banned: Banned = target.parse().map_err(|error: NotBannable| error.to_string())?;
+        let until = Timestamp::from_millis(until);
+        if until > now {
+            bans.insert(banned, Ban { until, reason }, now);
+        }
+    }
+    Ok(bans)
+}
+
+/// Reads the bans that still hold; a file that cannot be understood is set aside. Blocks on the disk.
+///
+/// # Errors
+/// A file that is there and cannot be read.
+pub(crate) fn load(path: &Path, now: Timestamp) -> io::Result<Bans> {
+    let Some(bytes) = small_file::read(path, MAX_FILE_BYTES)? else { return Ok(Bans::default()) };
+    match decode(&bytes, now) {
+        Ok(bans) => Ok(bans),
+        Err(error) => {
+            let aside = small_file::set_aside(path)?;
+            tracing::warn!(
+                target: "cairn::network",
+                path = %path.display(),
+                aside = %aside.display(),
+                error,
+                "the bans cannot be understood and were set aside; nobody is banned"
+            );
+            Ok(Bans::default())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+    const UNTIL: Timestamp = Timestamp::from_millis(1_700_003_600_000);
+
+    fn address(text: &str) -> Multiaddr {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    fn ban() -> Ban {
+        Ban { until: UNTIL, reason: String::from("a reason") }
+    }
+
+    #[test]
+    fn bans_are_by_host_unless_all_share_it_and_they_end() {
+        let (public, local) = (address("/ip4/1.2.3.4/tcp/5"), address("/ip4/127.0.0.1/tcp/5"));
+        let (bad, worse) = (PeerId::random(), PeerId::random());
+        let mut bans = Bans::default();
+        bans.insert_peer(bad, &public, ban(), NOW);
+        bans.insert_peer(worse, &local, ban(), NOW);
+        let same_host = address("/ip4/1.2.3.4/udp/6/quic-v1");
+        assert!(bans.covers_address(&same_host, NOW) && !bans.covers_address(&same_host, UNTIL));
+        assert!(!bans.covers_address(&local, NOW));
+        assert!(bans.covers_peer(worse, NOW) && !bans.covers_peer(bad, NOW) && !bans.covers_peer(worse, UNTIL));
+        // Who comes through a relay is not the relay.
+        let relayed = address(&format!("/ip4/1.2.3.5/tcp/5/p2p/{}/p2p-circuit", PeerId::random()));
+        bans.insert_peer(bad, &relayed, ban(), NOW);
+        assert!(bans.covers_peer(bad, NOW) && !bans.covers_address(&address("/ip4/1.2.3.5/tcp/5"), NOW));
+    }
+
+    #[test]
+    fn a_neighbourhood_of_offenders_is_banned_as_a_whole() {
+        let mut bans = Bans::default();
+        let host = |n: usize| address(&format!("/ip4/1.2.3.{n}/tcp/5"));
+        let innocent = address("/ip4/1.2.200.200/tcp/5");
+        for n in 0..HOSTS_OF_A_GROUP {
+            assert!(!bans.covers_address(&innocent, NOW), "{n}");
+            bans.insert_peer(PeerId::random(), &host(n), ban(), NOW);
+        }
+        assert!(bans.covers_address(&innocent, NOW));
+        assert!(!bans.covers_address(&address("/ip4/1.3.3.1/tcp/5"), NOW), "the next neighbourhood is not");
+    }
+
+    #[test]
+    fn bans_stay_bounded() {
+        let mut bans = Bans::default();
+        for n in 0..BANS as u64 + 10 {
+            let ban = Ban { until: UNTIL.saturating_add(n), reason: "\u{1b}[31m".repeat(200) };
+            bans.insert(Banned::Peer(PeerId::random()), ban, NOW);
+        }
+        assert_eq!(bans.0.len(), BANS);
+        assert!(bans.0.values().all(|ban| ban.reason.len() <= REASON_CHARS && !ban.reason.contains('\u{1b}')));
+        assert!(encode(&bans).len() <= MAX_FILE_BYTES);
+    }
+
+    #[test]
+    fn every_ban_has_a_text_that_means_it() {
+        let peer = PeerId::random().to_string();
+        for text in [peer.as_str(), "1.2.3.4", "1.2.0.0/16", "2606:4700:1:2::/64", "2606:4700::/32"] {
+            assert_eq!(text.parse::<Banned>().map(|banned| banned.to_string()).as_deref(), Ok(text));
+        }
+        for text in ["", "1.2.3", "1.2.3.4/8", "2606::/48", "somebody", "::ffff:1.2.3.4/64", "::ffff:1.2.3.4/32"] {
+            assert_eq!(text.parse::<Banned>(), Err(NotBannable { got: text.to_owned() }));
+        }
+    }
+
+    #[test]
+    fn banning_an_ipv4_address_in_ipv6_form_bans_the_peer_there_and_nobody_else() {
+        for (text, meant) in [
+            ("::ffff:1.2.3.4", "1.2.3.4"),
+            ("::ffff:102:304", "1.2.3.4"),
+            ("::ffff:1.2.3.4/128", "1.2.3.4"),
+            ("::ffff:1.2.3.4/112", "1.2.0.0/16"),
+        ] {
+            let banned: Banned = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(banned.to_string(), meant, "{text}");
+            let mut bans = Bans::default();
+            bans.insert(banned, ban(), NOW);
+            for peer in ["/ip4/1.2.3.4/tcp/5", "/ip6/::ffff:1.2.3.4/tcp/5"] {
+                assert!(bans.covers_address(&address(peer), NOW), "{text} {peer}");
+            }
+            for other in
+                ["/ip4/1.3.3.4/tcp/5", "/ip6/::ffff:9.9.9.9/tcp/5", "/ip6/::1/tcp/5", "/ip6/2606:4700::1/tcp/5"]
+            {
+                assert!(!bans.covers_address(&address(other), NOW), "{text} {other}");
+            }
+        }
+        let mut bans = Bans::default();
+        bans.insert_peer(PeerId::random(), &address("/ip6/::ffff:1.2.3.4/tcp/5"), ban(), NOW);
+        assert!(bans.covers_address(&address("/ip4/1.2.3.4/tcp/5"), NOW), "whichever way the peer came");
+        assert!(bans.remove(&"1.2.3.4".parse().expect("an address")), "and lifted by either name");
+    }
+
+    #[test]
+    fn bans_survive_a_restart_and_a_broken_file_is_set_aside() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("bans.json");
+        assert_eq!(load(&path, NOW)?.0.len(), 0);
+        let mut bans = Bans::default();
+        bans.insert("1.2.0.0/16".parse()?, ban(), NOW);
+        bans.insert(Banned::Peer(PeerId::random()), ban(), NOW);
+        small_file::write(&path, &encode(&bans))?;
+        assert_eq!(load(&path, NOW)?.0, bans.0);
+        assert_eq!(load(&path, UNTIL)?.0.len(), 0, "those that have ended do not come back");
+        small_file::write(&path, b"{\"version\": 2, \"bans\": []}")?;
+        assert_eq!(load(&path, NOW)?.0.len(), 0);
+        assert!(!path.exists());
+        Ok(())
+    }
+}

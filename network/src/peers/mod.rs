@@ -1,0 +1,6 @@
+//! Who is connected, how they stand, and who is refused.
+
+pub(crate) mod bans;
+pub(crate) mod other_rules;
+pub(crate) mod table;
+pub(crate) mod traffic;

@@ -1,0 +1,502 @@
+//! The peer table: who is connected, what they said, and how they stand.
+//!
+//! The penalties of all misbehaviour stand in [`penalty`] and nowhere else.
+
+use crate::{
+    handle::PeerInfo,
+    peers::{
+        other_rules::OtherRules,
+        traffic::{Protocol, Traffic},
+    },
+    requests::fairness::Standing,
+    wire::PeerStatus,
+};
+use cairn_chain::verdict::{Misbehaviour, PeerNumber};
+use cairn_ledger::{
+    block::Header,
+    hash::{BlockId, Hash},
+    pow::Work,
+    rules::Schedule,
+    units::Timestamp,
+};
+use libp2p::{Multiaddr, PeerId};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+/// A score at which a peer is cut off.
+const CUT_OFF: f64 = -100.0;
+/// The time in which half of a score is forgiven: an honest peer with a flaky line recovers, one that
+/// offends again and again does not.
+const HALF_LIFE: Duration = Duration::from_secs(600);
+/// How long a ban lasts.
+const BAN: Duration = Duration::from_secs(3600);
+/// A peer that has not told where it stands by then is of no use: a handshake that never ends.
+const FIRST_STATUS: Duration = Duration::from_secs(45);
+/// A peer that says nothing for so long has missed three exchanges of status.
+const SILENCE: Duration = Duration::from_secs(200);
+/// An outbound peer that was of no use for so long, while another was, gives its slot to somebody else.
+const STALE: Duration = Duration::from_secs(1800);
+/// Bytes a second a peer is served in the long run.
+const SERVE_RATE: f64 = 32.0 * 1024.0 * 1024.0;
+/// Bytes a peer is served at once before it has to wait.
+const SERVE_BURST: f64 = 64.0 * 1024.0 * 1024.0;
+/// Whoever is further behind its share than this asks without taking answers: that is a flood.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Requests of one peer being answered at once, until the answer has left: sync keeps three in flight.
+const SERVING_EACH: usize = 4;
+/// Gossiped messages of one peer being judged at once.
+const JUDGING_EACH: usize = 32;
+/// The least that a peer must have given lately to be one of those who give.
+const GIVEN_LEAST: f64 = 4096.0;
+/// It must have given one byte for so many that it took: what everybody needs from few is given once to each.
+const TAKEN_FOR_GIVEN: f64 = 32.0;
+/// What a new block is worth that a peer was the first to bring: the body of a usual one.
+pub(crate) const BLOCK_WORTH: usize = 128 << 10;
+/// Blocks far behind the tip that a peer may send in this time: after a partition the peers of the lighter side are
+/// honest, and do not know yet.
+const UNWANTED: u32 = 2000;
+const UNWANTED_TIME: Duration = Duration::from_secs(3600);
+/// How often a peer that sends such is told where this node stands.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+/// Bytes that any request counts for, however short its answer: what it costs to look.
+const LEAST_COST: usize = 16 << 10;
+
+/// Sets of upgrades that the log tells of: more are a flood of lies.
+const MOST_RULES_TOLD: usize = 8;
+
+/// What a misbehaviour costs, in points of score.
+///
+/// Whoever sends what no honest node can send is cut off after the first, second or third time; slowness
+/// and haste cost little, and are never banned for.
+fn penalty(misbehaviour: &Misbehaviour) -> f64 {
+    match misbehaviour {
+        // Honest nodes check before they pass on or serve, and work is too dear to be wrong by accident.
+        Misbehaviour::InvalidHeader(_) | Misbehaviour::InvalidBlock(_) => 100.0,
+        // No honest program makes these, but a broken line or disk might, once.
+        Misbehaviour::Undecodable(_) | Misbehaviour::MutatedBody | Misbehaviour::WrongAnswer => 50.0,
+        // An honest node's chain never loses work.
+        Misbehaviour::Unkept => 34.0,
+        // Checked by honest nodes before it is passed on; each costs us the check of one batch.
+        Misbehaviour::InvalidTransaction(_) => 34.0,
+        Misbehaviour::Stalled | Misbehaviour::Flooding => 10.0,
+    }
+}
+
+/// Whether a peer cut off for this may not come back for a while.
+fn is_bannable(misbehaviour: &Misbehaviour) -> bool {
+    match misbehaviour {
+        Misbehaviour::InvalidHeader(_)
+        | Misbehaviour::InvalidBlock(_)
+        | Misbehaviour::Undecodable(_)
+        | Misbehaviour::MutatedBody
+        | Misbehaviour::WrongAnswer
+        | Misbehaviour::InvalidTransaction(_) => true,
+        // Slow is not malicious, and a node that ran into a limit may have been made to.
+        Misbehaviour::Unkept | Misbehaviour::Stalled | Misbehaviour::Flooding => false,
+    }
+}
+
+/// What to do about a peer that was reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Nothing.
+    Keep,
+    /// Close its connections.
+    Disconnect,
+    /// Close its connections and refuse it for so long.
+    Ban(Duration),
+}
+
+/// What to do about a block far behind the tip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unwanted {
+    /// Tell its sender where this node stands.
+    Tell,
+    /// Nothing: it was told a moment ago.
+    Bear,
+    /// Report its sender: it sends too many.
+    TooMany,
+}
+
+/// A number of points that halves with time.
+#[derive(Clone, Copy, Debug)]
+struct Score {
+    points: f64,
+    at: Instant,
+}
+
+impl Score {
+    fn now(&self, now: Instant) -> f64 {
+        let halvings = now.saturating_duration_since(self.at).as_secs_f64() / HALF_LIFE.as_secs_f64();
+        self.points * (-halvings).exp2()
+    }
+
+    fn add(&mut self, points: f64, now: Instant) -> f64 {
+        *self = Self { points: self.now(now) + points, at: now };
+        self.points
+    }
+}
+
+/// Bytes a peer may still be served at once.
+#[derive(Clone, Copy, Debug)]
+struct Allowance {
+    bytes: f64,
+    at: Instant,
+}
+
+impl Allowance {
+    /// How long an answer has to wait so that the rate holds.
+    fn wait(&mut self, now: Instant) -> Duration {
+        let earned = now.saturating_duration_since(self.at).as_secs_f64() * SERVE_RATE;
+        *self = Self { bytes: (self.bytes + earned).min(SERVE_BURST), at: now };
+        Duration::from_secs_f64((-self.bytes / SERVE_RATE).max(0.0))
+    }
+}
+
+/// Services of a peer that not every node offers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Speaks {
+    /// It keeps registrations for others to find.
+    pub(crate) rendezvous: bool,
+    /// It relays for others.
+    pub(crate) relay: bool,
+    /// It dials others when they ask it to (AutoNAT).
+    pub(crate) dials_back: bool,
+}
+
+/// A connected peer.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// Who it is.
+    pub(crate) id: PeerId,
+    /// Where it is.
+    pub(crate) address: Multiaddr,
+    /// Whether it dialled us.
+    pub(crate) inbound: bool,
+    /// What it speaks, as far as it matters here.
+    pub(crate) speaks: Speaks,
+    /// What it says its program is.
+    pub(crate) agent: Option<String>,
+    /// Where it stands; `None` until it has said so.
+    pub(crate) status: Option<PeerStatus>,
+    /// The last measured round trip.
+    pub(crate) latency: Option<Duration>,
+    /// How far its clock is ahead of ours, in milliseconds.
+    clock_ahead: Option<i64>,
+    connected_at: Instant,
+    /// When it last said anything that could be read.
+    heard_at: Instant,
+    /// When it last sent something new that was wanted: a block, transactions, an answer to a question.
+    useful_at: Option<Instant>,
+    /// What went to and fro, by protocol.
+    traffic: Traffic,
+    score: Score,
+    /// Bytes it gave that were wanted, and bytes it was answered with; both are forgotten like a score.
+    given: Score,
+    taken: Score,
+    allowance: Allowance,
+    /// Blocks far behind the tip that it sent, and since when they are counted.
+    unwanted: (Instant, u32),
+    /// When it was last told where this node stands because of that.
+    told_at: Option<Instant>,
+    serving: usize,
+    judging: usize,
+}
+
+impl Peer {
+    /// For how long it has been connected.
+    pub(crate) fn connected_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.connected_at)
+    }
+
+    /// For how long it has said nothing.
+    pub(crate) fn silent_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.heard_at)
+    }
+
+    /// Whether it has ever sent anything that was wanted.
+    pub(crate) fn has_been_useful(&self) -> bool {
+        self.useful_at.is_some()
+    }
+}
+
+/// Everyone who is connected, by number and by name.
+#[derive(Debug, Default)]
+pub(crate) struct PeerTable {
+    peers: BTreeMap<PeerNumber, Peer>,
+    numbers: BTreeMap<PeerId, PeerNumber>,
+    last: u64,
+    /// Upgrades of peers that were told of.
+    rules_told: BTreeSet<Hash>,
+}
+
+impl PeerTable {
+    /// Adds a peer with its first connection, under a number that was never used before.
+    pub(crate) fn connected(&mut self, id: PeerId, address: Multiaddr, inbound: bool, now: Instant) -> PeerNumber {
+        self.last += 1;
+        let number = PeerNumber(self.last);
+        let peer = Peer {
+            id,
+            address,
+            inbound,
+            speaks: Speaks::default(),
+            agent: None,
+            status: None,
+            latency: None,
+            clock_ahead: None,
+            connected_at: now,
+            heard_at: now,
+            useful_at: None,
+            traffic: Traffic::new(now),
+            score: Score { points: 0.0, at: now },
+            given: Score { points: 0.0, at: now },
+            taken: Score { points: 0.0, at: now },
+            allowance: Allowance { bytes: SERVE_BURST, at: now },
+            unwanted: (now, 0),
+            told_at: None,
+            serving: 0,
+            judging: 0,
+        };
+        self.numbers.insert(id, number);
+        self.peers.insert(number, peer);
+        number
+    }
+
+    /// Removes a peer with its last connection.
+    pub(crate) fn disconnected(&mut self, id: &PeerId) -> Option<(PeerNumber, Peer)> {
+        let number = self.numbers.remove(id)?;
+        self.peers.remove(&number).map(|peer| (number, peer))
+    }
+
+    /// The number of a connected peer.
+    pub(crate) fn number(&self, id: &PeerId) -> Option<PeerNumber> {
+        self.numbers.get(id).copied()
+    }
+
+    /// A connected peer.
+    pub(crate) fn get(&self, number: PeerNumber) -> Option<&Peer> {
+        self.peers.get(&number)
+    }
+
+    /// A connected peer by name, to be changed.
+    pub(crate) fn by_id_mut(&mut self, id: &PeerId) -> Option<&mut Peer> {
+        self.numbers.get(id).and_then(|number| self.peers.get_mut(number))
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerNumber, &Peer)> {
+        self.peers.iter().map(|(number, peer)| (*number, peer))
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Reports a peer; the penalty is decided here.
+    pub(crate) fn report(&mut self, number: PeerNumber, misbehaviour: &Misbehaviour, now: Instant) -> Decision {
+        let Some(peer) = self.peers.get_mut(&number) else { return Decision::Keep };
+        if peer.score.add(-penalty(misbehaviour), now) > CUT_OFF {
+            Decision::Keep
+        } else if is_bannable(misbehaviour) {
+            Decision::Ban(BAN)
+        } else {
+            Decision::Disconnect
+        }
+    }
+
+    /// Notes what a peer says of itself, at the moment `clock` of our own. `true` when it is the first time.
+    pub(crate) fn set_status(&mut self, number: PeerNumber, status: PeerStatus, clock: Timestamp) -> bool {
+        let Some(peer) = self.peers.get_mut(&number) else { return false };
+        let ahead = i128::from(status.now.millis()) - i128::from(clock.millis());
+        peer.clock_ahead = i64::try_from(ahead).ok();
+        peer.status.replace(status).is_none()
+    }
+
+    /// Whether other upgrades than this node's, told by a peer, are news.
+    pub(crate) fn is_news(&mut self, rules_id: Hash) -> bool {
+        self.rules_told.len() < MOST_RULES_TOLD && self.rules_told.insert(rules_id)
+    }
+
+    /// What those say whose upgrades are not these: of several sets of upgrades, that of most peers.
+    pub(crate) fn other_rules(&self, schedule: &Schedule) -> Option<OtherRules> {
+        let statuses: Vec<&PeerStatus> = self.peers.values().filter_map(|peer| peer.status.as_ref()).collect();
+        OtherRules::told(&statuses, schedule)
+    }
+
+    /// The median of how far the peers' clocks are ahead of ours, in milliseconds; `None` with fewer than
+    /// three peers, of which two could agree on anything.
+    pub(crate) fn median_clock(&self) -> Option<i64> {
+        let mut all: Vec<i64> = self.peers.values().filter_map(|peer| peer.clock_ahead).collect();
+        all.sort_unstable();
+        if all.len() < 3 { None } else { all.get(all.len() / 2).copied() }
+    }
+
+    /// Notes that a peer has passed on a block that is valid as far as its header shows.
+    pub(crate) fn saw_block(&mut self, number: PeerNumber, id: BlockId, header: &Header, total_work: Work) {
+        let status = self.peers.get_mut(&number).and_then(|peer| peer.status.as_mut());
+        if let Some(status) = status.filter(|status| status.total_work < total_work) {
+            (status.tip, status.height, status.total_work) = (id, header.height, total_work);
+        }
+    }
+
+    /// Notes that a peer has sent a block far behind the tip, and says what to do about it.
+    pub(crate) fn sent_unwanted(&mut self, number: PeerNumber, now: Instant) -> Unwanted {
+        let Some(peer) = self.peers.get_mut(&number) else { return Unwanted::Bear };
+        let (since, count) = peer.unwanted;
+        peer.unwanted =
+            if now.saturating_duration_since(since) < UNWANTED_TIME { (since, count + 1) } else { (now, 1) };
+        if peer.unwanted.1 > UNWANTED {
+            return Unwanted::TooMany;
+        }
+        if peer.told_at.is_some_and(|told| now.saturating_duration_since(told) < TELL_EVERY) {
+            return Unwanted::Bear;
+        }
+        peer.told_at = Some(now);
+        Unwanted::Tell
+    }
+
+    /// Whether a peer may ask for anything now, or has asked for so much that it is far behind its share.
+    pub(crate) fn may_ask(&mut self, number: PeerNumber, now: Instant) -> bool {
+        self.peers.get_mut(&number).is_some_and(|peer| peer.allowance.wait(now) <= LONGEST_WAIT)
+    }
+
+    /// Whether a request of a peer may be answered now, or must wait for another of its own.
+    pub(crate) fn has_turn(&self, number: PeerNumber) -> bool {
+        self.peers.get(&number).is_some_and(|peer| peer.serving < SERVING_EACH)
+    }
+
+    /// Takes a request of a peer on, and says how long its answer has to wait.
+    pub(crate) fn begin_serving(&mut self, number: PeerNumber, now: Instant) -> Duration {
+        let Some(peer) = self.peers.get_mut(&number) else { return Duration::ZERO };
+        peer.serving += 1;
+        peer.allowance.wait(now)
+    }
+
+    /// A request of a peer was answered with so many bytes.
+    pub(crate) fn count_bytes(&mut self, number: PeerNumber, bytes: usize, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.allowance.bytes -= bytes.max(LEAST_COST) as f64;
+            peer.taken.add(bytes as f64, now);
+        }
+    }
+
+    /// Notes that a peer has given so many bytes that were wanted: of a new block, of transactions that were
+    /// admitted, of an answer.
+    pub(crate) fn gave(&mut self, number: PeerNumber, bytes: usize, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.given.add(bytes as f64, now);
+        }
+        self.was_useful(number, now);
+    }
+
+    /// What a peer has lately been for this node.
+    pub(crate) fn standing(&self, number: PeerNumber, now: Instant) -> Standing {
+        let gives = |peer: &Peer| {
+            let (given, taken) = (peer.given.now(now), peer.taken.now(now));
+            given >= GIVEN_LEAST && given * TAKEN_FOR_GIVEN >= taken
+        };
+        if self.peers.get(&number).is_some_and(gives) { Standing::Gives } else { Standing::Takes }
+    }
+
+    /// An answer to a peer has left.
+    pub(crate) fn end_serving(&mut self, number: PeerNumber) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.serving = peer.serving.saturating_sub(1);
+        }
+    }
+
+    /// Takes a gossiped message of a peer on; `false` when too many of its messages are being judged.
+    pub(crate) fn begin_judging(&mut self, number: PeerNumber) -> bool {
+        let Some(peer) = self.peers.get_mut(&number).filter(|peer| peer.judging < JUDGING_EACH) else { return false };
+        peer.judging += 1;
+        true
+    }
+
+    /// A gossiped message of a peer was judged.
+    pub(crate) fn end_judging(&mut self, number: PeerNumber) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.judging = peer.judging.saturating_sub(1);
+        }
+    }
+
+    /// Notes that a peer has said something that could be read.
+    pub(crate) fn heard(&mut self, number: PeerNumber, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.heard_at = now;
+        }
+    }
+
+    /// Notes that a peer has sent something that was wanted.
+    pub(crate) fn was_useful(&mut self, number: PeerNumber, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            (peer.heard_at, peer.useful_at) = (now, Some(now));
+        }
+    }
+
+    /// Takes bytes of a protocol in from a peer; `false` when they are more than it may send.
+    pub(crate) fn receive(&mut self, number: PeerNumber, protocol: Protocol, bytes: usize, now: Instant) -> bool {
+        self.peers.get_mut(&number).is_some_and(|peer| peer.traffic.receive(protocol, bytes, now))
+    }
+
+    /// Notes bytes of a protocol that a peer was asked for.
+    pub(crate) fn got(&mut self, number: PeerNumber, protocol: Protocol, bytes: usize) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.traffic.got(protocol, bytes);
+        }
+    }
+
+    /// Notes bytes of a protocol that went to a peer.
+    pub(crate) fn sent(&mut self, number: PeerNumber, protocol: Protocol, bytes: usize) {
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.traffic.sent(protocol, bytes);
+        }
+    }
+
+    /// Those who have said nothing for too long: who never told where it stands, or has fallen silent.
+    pub(crate) fn silent(&self, now: Instant) -> Vec<PeerId> {
+        let is_silent = |peer: &&Peer| {
+            let (since, most) = match peer.status {
+                None => (peer.connected_at, FIRST_STATUS),
+                Some(_) => (peer.heard_at, SILENCE),
+            };
+            now.saturating_duration_since(since) > most
+        };
+        self.peers.values().filter(is_silent).map(|peer| peer.id).collect()
+    }
+
+    /// Of these, the one whose last useful message is longest ago, if that is too long while another has been
+    /// useful since.
+    pub(crate) fn stalest(&self, among: impl Fn(&Peer) -> bool, now: Instant) -> Option<PeerId> {
+        let useful = |peer: &Peer| peer.useful_at.unwrap_or(peer.connected_at);
+        let all: Vec<&Peer> = self.peers.values().filter(|peer| among(peer)).collect();
+        let (stalest, newest) =
+            (all.iter().min_by_key(|peer| useful(peer))?, all.iter().map(|peer| useful(peer)).max()?);
+        let is_stale = |at: Instant| now.saturating_duration_since(at) > STALE;
+        (is_stale(useful(stalest)) && !is_stale(newest)).then_some(stalest.id)
+    }
+
+    /// A peer as others see it.
+    pub(crate) fn info(&self, number: PeerNumber, mesh: Vec<String>, now: Instant) -> Option<PeerInfo> {
+        let peer = self.peers.get(&number)?;
+        Some(PeerInfo {
+            number,
+            peer_id: peer.id.to_string(),
+            address: peer.address.to_string(),
+            inbound: peer.inbound,
+            agent: peer.agent.clone(),
+            status: peer.status.clone(),
+            latency: peer.latency,
+            connected: now.saturating_duration_since(peer.connected_at),
+            mesh,
+            score: peer.score.now(now).round() as i64,
+            useful: peer.useful_at.map(|at| now.saturating_duration_since(at)),
+            traffic: peer.traffic.totals(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

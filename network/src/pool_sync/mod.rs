@@ -1,0 +1,4 @@
+//! What waited in the pools of two nodes before they met.
+
+pub(crate) mod rounds;
+pub(crate) mod snapshot;

@@ -1,0 +1,52 @@
+//! The pool as it is shown to peers: listed once for all who ask within a moment, so that the number of askers
+//! costs the pool nothing.
+
+use cairn_ledger::validate::CheckedTransaction;
+use cairn_mempool::PoolHandle;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::Mutex;
+
+/// How long a list is shown: what came since travels by gossip anyway.
+const FRESH: Duration = Duration::from_secs(2);
+
+type List = Arc<Vec<CheckedTransaction>>;
+
+/// What can be mined, the best paying first and each sender's in order of nonce. Cloning shares it.
+#[derive(Clone)]
+pub(crate) struct PoolSnapshot {
+    pool: PoolHandle,
+    last: Arc<Mutex<Option<(Instant, List)>>>,
+}
+
+impl PoolSnapshot {
+    /// Of this pool.
+    pub(crate) fn new(pool: PoolHandle) -> Self {
+        Self { pool, last: Arc::default() }
+    }
+
+    /// The list; empty when the node is stopping.
+    pub(crate) async fn get(&self) -> List {
+        // Whoever asks meanwhile waits here, and finds it made.
+        let mut last = self.last.lock().await;
+        if let Some((made, list)) = &*last
+            && made.elapsed() < FRESH
+        {
+            return list.clone();
+        }
+        let list = List::new(self.pool.select(usize::MAX).await.unwrap_or_default());
+        *last = Some((Instant::now(), list.clone()));
+        list
+    }
+
+    /// Forgets a list that is shown no more: it keeps transactions in memory that have left the pool.
+    pub(crate) fn tidy(&self) {
+        if let Ok(mut last) = self.last.try_lock()
+            && last.as_ref().is_some_and(|(made, _)| made.elapsed() >= FRESH)
+        {
+            *last = None;
+        }
+    }
+}

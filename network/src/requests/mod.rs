@@ -1,0 +1,7 @@
+//! Requests to peers, and answers to theirs.
+
+pub(crate) mod client;
+pub(crate) mod fairness;
+pub(crate) mod queue;
+pub(crate) mod responder;
+pub(crate) mod upload_target;
