@@ -21,7 +21,7 @@ use cairn_ledger::{
     block::{BLOCK_OVERHEAD_BYTES, Header},
     chain_spec::ChainSpec,
     error::{BlockError, ExecutionError, Fault, HeaderError},
-    fork_choice::{NEAR_BLOCKS, least_near},
+    fork_choice::{NEAR_BLOCKS, near_tip_work},
     hash::BlockId,
     keys::Address,
     merkle::txs_root,
@@ -297,20 +297,20 @@ impl Writer {
         };
         let total = below.and_then(|below| below.checked_add(work));
         Ok(match total {
-            Some(total) if total <= self.tip.total_work() => total < self.least_near()?,
+            Some(total) if total <= self.tip.total_work() => total < self.near_tip_work()?,
             Some(_) | None => false,
         })
     }
 
     /// The least total work of a header that is near the tip.
-    fn least_near(&mut self) -> Result<Work, StoreError> {
+    fn near_tip_work(&mut self) -> Result<Work, StoreError> {
         if self.near.0 != self.tip.id() {
             let (height, total) = (self.tip.header().height, self.tip.total_work());
             let base = self.store.id_at(height.saturating_sub(NEAR_BLOCKS))?;
             let base = base.map(|id| self.store.expect_header(&id)).transpose()?;
             let last = base.and_then(|base| total.checked_sub(base.total_work())).unwrap_or(total);
             let block = self.tip.header().target.decode().map(Target::work).unwrap_or_default();
-            self.near = (self.tip.id(), least_near(total, block, last));
+            self.near = (self.tip.id(), near_tip_work(total, block, last));
         }
         Ok(self.near.1)
     }

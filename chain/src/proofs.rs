@@ -9,11 +9,11 @@ use cairn_ledger::{
     block::Header,
     codec::encode,
     hash::{BlockId, TxId},
-    history::{History, HistoryProof, Node, Position},
     light::{
         BareHeader, BlockProof, LightError, LightPlan, LightProof, LightRequest, TAIL, TransactionProof, tail_start,
     },
     merkle::InclusionProof,
+    mmr::{Mmr, MmrNode, MmrPosition, MmrProof},
     transaction::Transaction,
     units::Height,
     validate::LinkedHeader,
@@ -173,7 +173,7 @@ impl Reader {
         let (Some(transaction), Some(inclusion)) = (found, InclusionProof::new(&txids, place)) else {
             return Ok(None);
         };
-        let history = match HistoryProof::positions(height, tip_height.get()) {
+        let history = match MmrProof::positions(height, tip_height.get()) {
             None => None,
             Some(positions) => {
                 let siblings = self.history_proof(&positions)?;
@@ -183,12 +183,12 @@ impl Reader {
         Ok(Some(TransactionProof { header, transaction, inclusion, history }))
     }
 
-    fn history_proof(&self, positions: &[Vec<Position>]) -> Result<HistoryProof, StoreError> {
+    fn history_proof(&self, positions: &[Vec<MmrPosition>]) -> Result<MmrProof, StoreError> {
         let store = self.store();
         let trees = positions.iter().map(|trees| trees.iter().map(|at| store.history_node(*at)).collect());
-        let nodes = trees.collect::<Result<Vec<Vec<Node>>, _>>()?;
+        let nodes = trees.collect::<Result<Vec<Vec<MmrNode>>, _>>()?;
         let corrupt = |_| StoreError::Corrupt { table: "header_by_id", key: String::from("works that overflow") };
-        HistoryProof::from_nodes(&nodes).map_err(corrupt)
+        MmrProof::from_nodes(&nodes).map_err(corrupt)
     }
 
     /// The headers of the followed chain from one height to another, both included.
@@ -217,14 +217,14 @@ impl<'a> Headers<'a> {
         }
     }
 
-    fn node(&mut self, position: Position) -> Result<Node, StoreError> {
+    fn node(&mut self, position: MmrPosition) -> Result<MmrNode, StoreError> {
         completed_node(self.at(position.completed_by())?, position)
     }
 }
 
 /// The history of the first `count` blocks of the followed chain.
-fn history(store: &ChainStore, count: u64) -> Result<History, StoreError> {
-    let peaks = History::peak_positions(count).into_iter().map(|position| store.history_node(position));
+fn history(store: &ChainStore, count: u64) -> Result<Mmr, StoreError> {
+    let peaks = Mmr::peak_positions(count).into_iter().map(|position| store.history_node(position));
     let corrupt = || StoreError::Corrupt { table: "header_by_id", key: format!("the history of {count} blocks") };
-    History::from_peaks(count, peaks.collect::<Result<_, _>>()?).ok_or_else(corrupt)
+    Mmr::from_peaks(count, peaks.collect::<Result<_, _>>()?).ok_or_else(corrupt)
 }

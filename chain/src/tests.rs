@@ -54,7 +54,7 @@ impl Branch {
     /// Mines a block for `beneficiary` and follows it.
     fn mine_for(&mut self, beneficiary: Address, transactions: Vec<Transaction>) -> &Block {
         let time = self.context.header().time.saturating_add(self.spec.params().interval_ms);
-        let block = testing::mine_for(&self.spec, &self.context, &self.state, transactions, (beneficiary, time));
+        let block = testing::mine_for(&self.spec, &self.context, &self.state, transactions, beneficiary, time);
         self.follow(block)
     }
 

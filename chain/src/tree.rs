@@ -2,7 +2,7 @@
 //!
 //! # Bounds
 //! A header that shows more work than the followed chain cost that work: it is always taken in. Any other is cheap, and
-//! is kept only while it is near the tip ([`least_near`](cairn_ledger::fork_choice::least_near)) and there is room: its
+//! is kept only while it is near the tip ([`near_tip_work`](cairn_ledger::fork_choice::near_tip_work)) and there is room: its
 //! origin has few, and the tree is not full. What makes room is the childless header of the least total work, of the
 //! same origin first. Headers of a presynced branch are *pinned*: they were proven to lead to more work than the tip,
 //! and stay until their bodies are judged or their sender is gone; their sender's presync bounds their number.

@@ -23,12 +23,9 @@ pub const NEAR_BLOCKS: u64 = 144;
 /// The least total work at which a header is near a tip: the tip's total work less [`NEAR_BLOCKS`] times that of the
 /// tip's own block, or less the work of as many last blocks, whichever is lower. All that is kept, relayed and judged
 /// of other branches lies above; a branch that begins below has to show more work than the tip first, and is then as
-/// good as any.
-pub fn least_near(tip: Work, tip_block: Work, last_blocks: Work) -> Work {
-    let twice = |work: Work| work.checked_add(work);
-    // 144 = 16 + 128.
-    let sixteen = (0..4).try_fold(tip_block, |work, _| twice(work));
-    let many = sixteen.and_then(|sixteen| (0..3).try_fold(sixteen, |work, _| twice(work))?.checked_add(sixteen));
+/// good as any. Bitcoin Core's `GetAntiDoSWorkThreshold` is the same thing.
+pub fn near_tip_work(tip: Work, tip_block: Work, last_blocks: Work) -> Work {
+    let many = tip_block.checked_mul(NEAR_BLOCKS);
     many.and_then(|many| tip.checked_sub(many.max(last_blocks))).unwrap_or(Work::ZERO)
 }
 
@@ -39,11 +36,11 @@ mod tests {
     #[test]
     fn near_is_what_lies_within_144_blocks_of_the_tip_by_its_own_work_or_the_last_ones() {
         let work = Work::from_u64;
-        assert_eq!(least_near(work(100_000), work(10), work(1_000)), work(98_560), "144 times ten");
-        assert_eq!(least_near(work(100_000), work(10), work(2_000)), work(98_000), "the last ones were heavier");
-        assert_eq!(least_near(work(1_000), work(10), work(900)), Work::ZERO, "near block 0 all is near");
+        assert_eq!(near_tip_work(work(100_000), work(10), work(1_000)), work(98_560), "144 times ten");
+        assert_eq!(near_tip_work(work(100_000), work(10), work(2_000)), work(98_000), "the last ones were heavier");
+        assert_eq!(near_tip_work(work(1_000), work(10), work(900)), Work::ZERO, "near block 0 all is near");
         let most = Work::from_be_bytes(&[0xff; 32]);
-        assert_eq!(least_near(most, most, most), Work::ZERO);
+        assert_eq!(near_tip_work(most, most, most), Work::ZERO);
     }
 
     #[test]

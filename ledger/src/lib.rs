@@ -11,7 +11,7 @@
 //! | [`codec`] | the one encoding |
 //! | [`transaction`], [`block`], [`merkle`] | the objects and their layouts |
 //! | [`schnorr`], [`pow`] | signatures; targets, work and the difficulty rule |
-//! | [`accounts`], [`history`] | the commitments to all accounts and to all blocks, with proofs |
+//! | [`accounts`], [`mmr`] | the commitments to all accounts and to all blocks, with proofs |
 //! | [`chain_spec`] | the rules of one network and its block 0 |
 //! | [`validate`] | **the rules**: four levels of validity |
 //! | [`error`] | broken rules, and whose fault they are |
@@ -35,7 +35,7 @@
 //! | BIP340, batch verification, multi-scalar multiplication | [`schnorr`] |
 //! | deployments, activation heights, soft and hard forks | [`rules`] |
 //! | FlyClient, SPV, receipts | [`light`] |
-//! | MMR (Merkle mountain range) | [`history`] |
+//! | MMR (Merkle mountain range) | [`mmr`] |
 //! | sighash, txid, replay protection | [`transaction`] |
 //! | state root, account proofs, non-membership | [`accounts`] |
 //! | `CheckBlockHeader`, `ContextualCheckBlockHeader`, `CheckBlock`, `ConnectBlock` | [`validate`] |
@@ -82,10 +82,10 @@ pub mod codec;
 pub mod error;
 pub mod fork_choice;
 pub mod hash;
-pub mod history;
 pub mod keys;
 pub mod light;
 pub mod merkle;
+pub mod mmr;
 pub mod pow;
 pub mod rules;
 pub mod schnorr;

@@ -6,7 +6,7 @@
 use crate::{
     codec::{BoundedVec, Decode, Encode},
     hash::{Hash, TxId, sha256, sha256_each},
-    history::way,
+    mmr::path_steps,
 };
 use alloc::vec::Vec;
 use cairn_kernels::sha256::Midstate;
@@ -84,7 +84,7 @@ impl InclusionProof {
     /// Proves the transaction at place `index` of the list; `None` when the list is not that long.
     pub fn new(txids: &[TxId], index: usize) -> Option<Self> {
         let (count, index) = (u64::try_from(txids.len()).ok()?, u64::try_from(index).ok()?);
-        let steps = (index < count).then(|| way(index, count))?;
+        let steps = (index < count).then(|| path_steps(index, count))?;
         let part = |start: u64, end: u64| txids.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?);
         let path = steps.iter().map(|step| part(step.start, step.end).map(txs_root)).collect::<Option<Vec<_>>>()?;
         Some(Self { count, index, path: BoundedVec::new(path).ok()? })
@@ -98,7 +98,7 @@ impl InclusionProof {
         if self.index >= self.count {
             return Err(InclusionError::Place { got: self.index, count: self.count });
         }
-        let steps = way(self.index, self.count);
+        let steps = path_steps(self.index, self.count);
         if steps.len() != self.path.len() {
             return Err(InclusionError::PathLength { got: self.path.len(), expected: steps.len() });
         }

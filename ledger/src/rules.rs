@@ -218,7 +218,7 @@ impl Schedule {
     }
 
     /// The most that an account costs in any block from `from` on, up to and including `until`.
-    pub fn most_account_price(&self, from: Height, until: Height) -> Amount {
+    pub fn max_account_price(&self, from: Height, until: Height) -> Amount {
         let later = self.later.iter().filter(|(begin, _)| (from..=until).contains(begin));
         later.map(|(_, rules)| rules.account_price).fold(self.at(from).account_price, Amount::max)
     }

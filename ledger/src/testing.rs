@@ -172,7 +172,7 @@ pub fn mine_at(
     transactions: Vec<Transaction>,
     time: Timestamp,
 ) -> Block {
-    mine_for(spec, parent, state, transactions, (key(0).address(), time))
+    mine_for(spec, parent, state, transactions, key(0).address(), time)
 }
 
 /// Mines the block after `parent` with these transactions for `beneficiary`, at the moment `time`.
@@ -181,7 +181,8 @@ pub fn mine_for(
     parent: &ChainContext,
     state: &MemoryState,
     transactions: Vec<Transaction>,
-    (beneficiary, time): (Address, Timestamp),
+    beneficiary: Address,
+    time: Timestamp,
 ) -> Block {
     let height = parent.header().height.next().expect("a low height");
     let all = checked(spec, transactions.clone());

@@ -120,7 +120,7 @@ impl TransactionBody {
     }
 
     /// The most it can take from its sender, in pebbles: [`Self::total`] and `max_price`.
-    pub fn most(&self) -> u64 {
+    pub fn max_cost(&self) -> u64 {
         self.total().saturating_add(self.max_price.pebbles())
     }
 }

@@ -239,7 +239,7 @@ pub(super) fn judge(
         let above = ExecutionError::PriceAboveMax { price: standing.price, max_price: body.max_price };
         return Err(PoolError::Execution(above));
     }
-    let needed = neighbours.spent.saturating_add(body.most());
+    let needed = neighbours.spent.saturating_add(body.max_cost());
     if needed > account.balance.pebbles() {
         let balance = account.balance;
         return Err(PoolError::Execution(ExecutionError::InsufficientBalance { balance, needed }));

@@ -379,10 +379,10 @@ impl Pool {
         let body = &transaction.transaction().body;
         let price = FeeRate::of(transaction.transaction());
         let Some(queue) = self.queues.get(&body.sender) else {
-            return (Walk::new(account).step(body.nonce, body.most(), price), None);
+            return (Walk::new(account).step(body.nonce, body.max_cost(), price), None);
         };
         let rival = queue.entries.get(&body.nonce).map(|entry| entry.transaction.clone());
-        (queue.worth_at(body.nonce, body.most(), price), rival)
+        (queue.worth_at(body.nonce, body.max_cost(), price), rival)
     }
 
     /// What must go so that a transaction of `bytes` fits in place of `rival`: the least worth first, and
@@ -473,7 +473,7 @@ impl Pool {
         let Some(queue) = self.queues.get_mut(sender) else { return };
         let (arrival, mut walk) = (Reverse(queue.arrival), Walk::new(queue.account));
         for (nonce, entry) in &mut queue.entries {
-            let worth = walk.step(*nonce, entry.most(), entry.price);
+            let worth = walk.step(*nonce, entry.max_cost(), entry.price);
             if worth == entry.worth {
                 continue;
             }

@@ -33,8 +33,8 @@ pub(super) struct Entry {
 impl Entry {
     /// What it takes from its sender at most, in pebbles: how many accounts it will create is told by the block that
     /// mines it.
-    pub fn most(&self) -> u64 {
-        self.transaction.transaction().body.most()
+    pub fn max_cost(&self) -> u64 {
+        self.transaction.transaction().body.max_cost()
     }
 }
 
@@ -87,14 +87,14 @@ impl Queue {
 
     /// Puts a transaction where nothing is.
     pub fn insert(&mut self, nonce: u64, entry: Entry) {
-        self.spent += u128::from(entry.most());
+        self.spent += u128::from(entry.max_cost());
         self.entries.insert(nonce, entry);
     }
 
     /// Takes a transaction out.
     pub fn remove(&mut self, nonce: u64) -> Option<Entry> {
         let entry = self.entries.remove(&nonce)?;
-        self.spent -= u128::from(entry.most());
+        self.spent -= u128::from(entry.max_cost());
         Some(entry)
     }
 
@@ -112,7 +112,7 @@ impl Queue {
 
     /// What its transactions spend at most but for one of them, in pebbles.
     pub fn spent_without(&self, other: Option<&Entry>) -> u64 {
-        let spent = self.spent.saturating_sub(other.map_or(0, |other| u128::from(other.most())));
+        let spent = self.spent.saturating_sub(other.map_or(0, |other| u128::from(other.max_cost())));
         u64::try_from(spent).unwrap_or(u64::MAX)
     }
 
@@ -120,7 +120,7 @@ impl Queue {
     pub fn worth_at(&self, nonce: u64, most: u64, price: FeeRate) -> Worth {
         let mut walk = Walk::new(self.account);
         for (before, entry) in self.entries.range(..nonce) {
-            walk.step(*before, entry.most(), entry.price);
+            walk.step(*before, entry.max_cost(), entry.price);
         }
         walk.step(nonce, most, price)
     }

@@ -7,7 +7,7 @@ mod mutations;
 
 /// The verifier's files, from `ledger/src`, and what they are called among the mutants.
 const SOURCES: &[(&str, &str)] = &[
-    ("history.rs", "history.rs"),
+    ("mmr.rs", "mmr.rs"),
     ("validate/header.rs", "header.rs"),
     ("light/mod.rs", "light/mod.rs"),
     ("light/bare.rs", "light/bare.rs"),
@@ -39,9 +39,9 @@ fn main() {
             assert!(SOURCES.iter().any(|(_, to)| to == file), "{}: no such file: {file}", mutation.name);
         }
         let at = |file: &str| folder.join(file).display().to_string();
-        let (history, header, light) = (at("history.rs"), at("header.rs"), at("light/mod.rs"));
+        let (mmr, header, light) = (at("mmr.rs"), at("header.rs"), at("light/mod.rs"));
         modules += &format!(
-            "pub mod {} {{\n#[path = {history:?}] pub mod history;\n#[path = {header:?}] pub mod header;\n\
+            "pub mod {} {{\n#[path = {mmr:?}] pub mod mmr;\n#[path = {header:?}] pub mod header;\n\
              #[path = {light:?}] pub mod light;\n{FACADE}}}\n",
             mutation.name
         );
@@ -57,7 +57,7 @@ fn main() {
 /// What stands for the ledger in a mutant: the ledger itself, but for what is mutated.
 const FACADE: &str = "pub mod facade {
     pub use cairn_ledger::*;
-    pub use super::history;
+    pub use super::mmr;
     pub mod validate {
         pub use super::super::header::*;
         pub use cairn_ledger::validate::check_transactions;

@@ -44,11 +44,11 @@ pub const MUTATIONS: &[Mutation] = &[
     mutation(
         "targets_join",
         &[
-            ("history.rs", "if right.first_target != self.next_target {", "if false {"),
+            ("mmr.rs", "if right.first_target != self.next_target {", "if false {"),
             ("header.rs", "if header.target != expected {", "if false {"),
         ],
     ),
-    mutation("times_join", &[("history.rs", "if right.last_time <= self.last_time {", "if false {")]),
+    mutation("times_join", &[("mmr.rs", "if right.last_time <= self.last_time {", "if false {")]),
     mutation("target_of_a_tree", &[("light/pace.rs", ".filter(|target| *target <= self.limit)", "")]),
     mutation("next_target_of_one_block", &[("light/pace.rs", "if leaf.next_target != expected {", "if false {")]),
     mutation(

@@ -13,8 +13,8 @@ use cairn_ledger::{
     block::{Block, Body},
     chain_spec::ChainSpec,
     hash::{BlockId, TxId},
-    history::{History, Node, Position},
     keys::Address,
+    mmr::{Mmr, MmrNode, MmrPosition},
     units::Height,
     validate::{ChainContext, CheckedBlock, LinkedHeader},
 };
@@ -400,8 +400,8 @@ impl ChainStore {
     pub fn context_at(&self, height: Height) -> Result<ChainContext, StoreError> {
         let header = self.expect_header(&self.expect_id_at(height)?)?;
         let count = height.get() + 1;
-        let peaks = History::peak_positions(count).into_iter().map(|position| self.history_node(position));
-        let history = History::from_peaks(count, peaks.collect::<Result<_, _>>()?);
+        let peaks = Mmr::peak_positions(count).into_iter().map(|position| self.history_node(position));
+        let history = Mmr::from_peaks(count, peaks.collect::<Result<_, _>>()?);
         let corrupt = || StoreError::Corrupt { table: HeaderById::NAME, key: format!("the history of {count} blocks") };
         Ok(ChainContext::restore(&header, history.ok_or_else(corrupt)?))
     }
@@ -410,7 +410,7 @@ impl ChainStore {
     ///
     /// # Errors
     /// A failing or corrupt database; also when the chain does not reach that far.
-    pub fn history_node(&self, position: Position) -> Result<Node, StoreError> {
+    pub fn history_node(&self, position: MmrPosition) -> Result<MmrNode, StoreError> {
         completed_node(&self.header_on_chain(position.completed_by())?, position)
     }
 
@@ -448,7 +448,7 @@ impl ChainStore {
 ///
 /// # Errors
 /// The header was stored without that node.
-pub(crate) fn completed_node(header: &LinkedHeader, position: Position) -> Result<Node, StoreError> {
+pub(crate) fn completed_node(header: &LinkedHeader, position: MmrPosition) -> Result<MmrNode, StoreError> {
     let Some(above) = (position.level as usize).checked_sub(1) else {
         return Ok(header.leaf());
     };

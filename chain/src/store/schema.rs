@@ -6,8 +6,8 @@ use cairn_ledger::{
     block::{Body, Header},
     codec::{BoundedVec, Decode, Encode},
     hash::{BlockId, TxId},
-    history::Node,
     keys::Address,
+    mmr::MmrNode,
     pow::{CompactTarget, Work},
     units::Height,
 };
@@ -116,7 +116,7 @@ pub struct HeaderRecord {
     /// The target of its children.
     pub next_target: CompactTarget,
     /// The inner nodes of the history it completes, from level 1 up.
-    pub completed: BoundedVec<Node, 64>,
+    pub completed: BoundedVec<MmrNode, 64>,
 }
 
 /// Where an account is. It changes when accounts are created and taken back, not with what they have.

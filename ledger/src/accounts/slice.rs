@@ -33,16 +33,16 @@ pub struct AccountSlice {
     /// The addresses that were created since, in order …
     created: Vec<Address>,
     /// … and where each is.
-    created_places: BTreeMap<Address, Place>,
+    created_places: BTreeMap<Address, SlicePosition>,
     /// What all have now: the loaded ones, then the created ones.
     accounts: Vec<Account>,
     /// The next addresses of those who have another than was loaded.
-    nexts: BTreeMap<Place, Address>,
+    nexts: BTreeMap<SlicePosition, Address>,
 }
 
 /// Where in a slice an account is: first come the loaded ones, then the created ones. It stays there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place(usize);
+pub(crate) struct SlicePosition(usize);
 
 /// The caller's mistake: neither the leaf of an address nor the one below it was loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -153,7 +153,7 @@ impl AccountSlice {
     }
 
     /// Where the account of `address` is, if it has one.
-    pub(crate) fn place(&self, address: &Address) -> Result<Option<Place>, NotLoaded> {
+    pub(crate) fn place(&self, address: &Address) -> Result<Option<SlicePosition>, NotLoaded> {
         match self.find(address) {
             // The sentinel is no account.
             Ok(place) if *address != Address::ZERO => Ok(Some(place)),
@@ -163,12 +163,12 @@ impl AccountSlice {
     }
 
     /// What the account at a place has.
-    pub(crate) fn at(&self, place: Place) -> Account {
+    pub(crate) fn at(&self, place: SlicePosition) -> Account {
         self.accounts.get(place.0).copied().unwrap_or_default()
     }
 
     /// Sets what the account at a place has.
-    pub(crate) fn set(&mut self, place: Place, account: Account) {
+    pub(crate) fn set(&mut self, place: SlicePosition, account: Account) {
         if let Some(has) = self.accounts.get_mut(place.0) {
             *has = account;
         }
@@ -179,7 +179,7 @@ impl AccountSlice {
         let not_loaded = NotLoaded { address: *address };
         let below = self.proof_of_absence(address, self.find(address).err().ok_or(not_loaded)?)?;
         let (_, next) = self.between(below).ok_or(not_loaded)?;
-        let place = Place(self.accounts.len());
+        let place = SlicePosition(self.accounts.len());
         self.nexts.insert(below, *address);
         self.nexts.insert(place, next);
         self.created.push(*address);
@@ -190,7 +190,7 @@ impl AccountSlice {
     }
 
     /// The address at a place and the next one.
-    fn between(&self, place: Place) -> Option<(Address, Address)> {
+    fn between(&self, place: SlicePosition) -> Option<(Address, Address)> {
         let next = self.nexts.get(&place).copied();
         match self.loaded.get(place.0) {
             Some((_, leaf)) => Some((leaf.address, next.unwrap_or(leaf.next))),
@@ -199,22 +199,23 @@ impl AccountSlice {
     }
 
     /// Where an address is or, as the error, how many of the loaded ones are below it.
-    fn find(&self, address: &Address) -> Result<Place, usize> {
+    fn find(&self, address: &Address) -> Result<SlicePosition, usize> {
         let alike = self.index.alike(prefix(address));
         let leaves = self.loaded.get(alike.clone()).unwrap_or_default();
         match leaves.binary_search_by_key(address, |(_, leaf)| leaf.address) {
-            Ok(at) => Ok(Place(alike.start.saturating_add(at))),
+            Ok(at) => Ok(SlicePosition(alike.start.saturating_add(at))),
             Err(at) => self.created_places.get(address).copied().ok_or(alike.start.saturating_add(at)),
         }
     }
 
     /// The greatest known address below an absent one, if it proves the absence; `below` of the loaded ones are
     /// below.
-    fn proof_of_absence(&self, address: &Address, below: usize) -> Result<Place, NotLoaded> {
-        let loaded = below.checked_sub(1).map(Place);
+    fn proof_of_absence(&self, address: &Address, below: usize) -> Result<SlicePosition, NotLoaded> {
+        let loaded = below.checked_sub(1).map(SlicePosition);
         let created = self.created_places.range(..*address).next_back().map(|(_, place)| *place);
-        let proves =
-            |place: &Place| self.between(*place).is_some_and(|(below, next)| is_between(&below, address, &next));
+        let proves = |place: &SlicePosition| {
+            self.between(*place).is_some_and(|(below, next)| is_between(&below, address, &next))
+        };
         // Of the two, the smaller one does not: its next address is the greater one, or below that.
         loaded.into_iter().chain(created).find(proves).ok_or(NotLoaded { address: *address })
     }
@@ -222,7 +223,7 @@ impl AccountSlice {
     /// What differs from what was loaded; what was burned on the way is not known here.
     pub fn into_change(self) -> StateChange {
         let differs = |place: usize, leaf: &Leaf, account: &Account| {
-            leaf.account != *account || (!self.nexts.is_empty() && self.nexts.contains_key(&Place(place)))
+            leaf.account != *account || (!self.nexts.is_empty() && self.nexts.contains_key(&SlicePosition(place)))
         };
         let loaded = self.loaded.iter().zip(&self.accounts).enumerate();
         let differing = loaded.filter(|(place, ((_, leaf), account))| differs(*place, leaf, account));
@@ -232,9 +233,9 @@ impl AccountSlice {
         // Those that were created come last, with the last indices.
         let created = (self.old_count..).zip(self.loaded.len()..self.accounts.len());
         let change = |(index, place): (u64, usize)| {
-            let (address, next) = self.between(Place(place))?;
+            let (address, next) = self.between(SlicePosition(place))?;
             let old = self.loaded.get(place).map(|(_, leaf)| *leaf);
-            Some(LeafChange { index, old, new: Leaf { address, next, account: self.at(Place(place)) } })
+            Some(LeafChange { index, old, new: Leaf { address, next, account: self.at(SlicePosition(place)) } })
         };
         let mut leaves = Vec::with_capacity(differing.len().saturating_add(self.created.len()));
         leaves.extend(differing.into_iter().chain(created).filter_map(change));

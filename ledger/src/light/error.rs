@@ -1,7 +1,7 @@
 //! Why a light proof proves nothing.
 
 use super::pace::Implausible;
-use crate::{error::HeaderError, hash::BlockId, history::MergeError, pow::Work, units::Height};
+use crate::{error::HeaderError, hash::BlockId, mmr::MergeError, pow::Work, units::Height};
 use alloc::string::{String, ToString};
 
 /// Why a light proof proves nothing. Whoever gives such a proof lies, or is broken.

@@ -19,7 +19,7 @@
 
 use crate::{
     chain_spec::ChainSpec,
-    history::Node,
+    mmr::MmrNode,
     pow::{CompactTarget, Target, Work},
     units::{Height, Timestamp},
     validate::target_after,
@@ -127,7 +127,7 @@ impl Pace {
     pub(super) fn check(
         &self,
         spec: &ChainSpec,
-        tree: &Node,
+        tree: &MmrNode,
         height: Height,
         blocks: u64,
         before: Timestamp,
@@ -167,7 +167,13 @@ impl Pace {
     }
 
     /// One block: everything about it is known.
-    fn check_one(&self, spec: &ChainSpec, leaf: &Node, height: Height, before: Timestamp) -> Result<(), Implausible> {
+    fn check_one(
+        &self,
+        spec: &ChainSpec,
+        leaf: &MmrNode,
+        height: Height,
+        before: Timestamp,
+    ) -> Result<(), Implausible> {
         let expected = target_after(spec, height, leaf.first_target, [before, leaf.last_time]);
         if leaf.next_target != expected {
             return Err(Implausible::NextTarget { got: leaf.next_target, expected });
@@ -239,7 +245,7 @@ mod tests {
     }
 
     /// The leaves of blocks with these gaps, not mined: the rule asks for times alone.
-    fn leaves(spec: &ChainSpec, gaps: &[u64]) -> (Vec<Node>, Vec<Timestamp>) {
+    fn leaves(spec: &ChainSpec, gaps: &[u64]) -> (Vec<MmrNode>, Vec<Timestamp>) {
         let mut chain = HeaderChain::new(spec.clone());
         let mut leaves = Vec::new();
         let mut before = Vec::new();
@@ -247,7 +253,7 @@ mod tests {
             before.push(chain.tip.header().time);
             let header = chain.template(*gap);
             chain.push(header);
-            leaves.push(chain.node(crate::history::Position { level: 0, index: height }));
+            leaves.push(chain.node(crate::mmr::MmrPosition { level: 0, index: height }));
         }
         (leaves, before)
     }
@@ -257,7 +263,7 @@ mod tests {
         let (leaves, before) = leaves(spec, gaps);
         let pace = Pace::new(spec);
         for start in 0..leaves.len() {
-            let check = |tree: &Node, blocks: usize| {
+            let check = |tree: &MmrNode, blocks: usize| {
                 let height = Height::new(start as u64 + 1);
                 pace.check(spec, tree, height, blocks as u64, before[start]).map_err(|error| (start, blocks, error))
             };
@@ -265,7 +271,7 @@ mod tests {
             let mut tree = leaves[start];
             for (blocks, next) in (2..).zip(leaves.iter().skip(start + 1)) {
                 // The merge of any two: trees begin anywhere here.
-                tree = Node::merge(&tree, next).unwrap();
+                tree = MmrNode::merge(&tree, next).unwrap();
                 if start > 0 {
                     check(&tree, blocks)?;
                 }
@@ -321,15 +327,15 @@ mod tests {
         let (leaves, before) = leaves(&spec, &[2_000; 18]);
         let mut tree = leaves[1];
         for leaf in &leaves[2..17] {
-            tree = Node::merge(&tree, leaf).unwrap();
+            tree = MmrNode::merge(&tree, leaf).unwrap();
         }
-        let check = |change: &dyn Fn(&mut Node)| {
+        let check = |change: &dyn Fn(&mut MmrNode)| {
             let mut tree = tree;
             change(&mut tree);
             Pace::new(&spec).check(&spec, &tree, Height::new(2), 16, before[1])
         };
         assert_eq!(check(&|_| ()), Ok(()));
-        let time = |ms: u64| move |tree: &mut Node| tree.last_time = before_plus(ms);
+        let time = |ms: u64| move |tree: &mut MmrNode| tree.last_time = before_plus(ms);
         fn before_plus(ms: u64) -> Timestamp {
             // Block 1 is one interval after block 0 of the easy network.
             Timestamp::from_millis(1_700_000_002_000 + ms)
@@ -338,7 +344,7 @@ mod tests {
         // 32 000 ms were due; the slack of sixteen blocks is 2^-8 octaves, 78 ms.
         assert!(check(&time(31_930)).is_ok());
         assert!(matches!(check(&time(31_900)), Err(Implausible::Easier { .. })));
-        let work = |count: u64| move |tree: &mut Node| tree.work = Work::from_u64(count);
+        let work = |count: u64| move |tree: &mut MmrNode| tree.work = Work::from_u64(count);
         // 256, 128, and so on down to the least of 2 from the front; 16 times 256, halved every tenth block, from the
         // back.
         let least = match check(&work(0)) {
@@ -350,7 +356,7 @@ mod tests {
         assert!(check(&|tree| tree.work = least).is_ok());
         assert_eq!(check(&|tree| tree.work = one_less), Err(Implausible::Work { got: one_less, least }));
         // Sixteen blocks make 1.6 octaves harder at most: not two.
-        let harder = |tree: &mut Node| {
+        let harder = |tree: &mut MmrNode| {
             tree.next_target = CompactTarget::from_bits(0x1f3f_ffc0);
             tree.work = Work::from_u64(1 << 20);
         };
@@ -365,20 +371,20 @@ mod tests {
     fn one_block_is_bound_exactly() {
         let [spec, ..] = networks();
         let (leaves, before) = leaves(&spec, &[2_000, 3_000, 9_000]);
-        let check = |place: usize, leaf: &Node| {
+        let check = |place: usize, leaf: &MmrNode| {
             Pace::new(&spec).check(&spec, leaf, Height::new(place as u64 + 1), 1, before[place])
         };
         for (place, leaf) in leaves.iter().enumerate() {
             assert_eq!(check(place, leaf), Ok(()));
             let next_target = CompactTarget::from_bits(leaf.next_target.bits() - 1);
             let expected = Implausible::NextTarget { got: next_target, expected: leaf.next_target };
-            assert_eq!(check(place, &Node { next_target, ..*leaf }), Err(expected));
+            assert_eq!(check(place, &MmrNode { next_target, ..*leaf }), Err(expected));
             let more = leaf.work.checked_add(Work::from_u64(1)).unwrap();
             let expected = Implausible::Work { got: more, least: leaf.work };
-            assert_eq!(check(place, &Node { work: more, ..*leaf }), Err(expected));
+            assert_eq!(check(place, &MmrNode { work: more, ..*leaf }), Err(expected));
         }
         // Another time is another step, except before block 3.
-        let late = Node { last_time: leaves[2].last_time.saturating_add(1), ..leaves[2] };
+        let late = MmrNode { last_time: leaves[2].last_time.saturating_add(1), ..leaves[2] };
         assert!(matches!(check(2, &late), Err(Implausible::NextTarget { .. })));
     }
 

@@ -7,7 +7,7 @@ use super::{LightError, LightProof, LightRequest, MAX_NODES, MAX_OPENED, MAX_TAI
 use crate::{
     block::Header,
     codec::BoundedVec,
-    history::{History, Node, Position},
+    mmr::{Mmr, MmrNode, MmrPosition},
     pow::Work,
     units::Height,
 };
@@ -21,14 +21,14 @@ use alloc::{
 pub struct LightPlan {
     /// How many blocks there are before the tail.
     count: u64,
-    known: BTreeMap<Position, Node>,
-    falling: Vec<Falling>,
+    known: BTreeMap<MmrPosition, MmrNode>,
+    samples: Vec<PendingSample>,
 }
 
 /// A sample on its way from a peak to its leaf.
 #[derive(Clone, Copy, Debug)]
-struct Falling {
-    at: Position,
+struct PendingSample {
+    at: MmrPosition,
     /// The work it looks for, counted from the left end of the subtree at `at`.
     offset: Work,
 }
@@ -40,28 +40,28 @@ impl LightPlan {
     ///
     /// # Errors
     /// A chain whose tail has no weight.
-    pub fn new(request: &LightRequest, history: &History, total: Work) -> Result<Self, LightError> {
+    pub fn new(request: &LightRequest, history: &Mmr, total: Work) -> Result<Self, LightError> {
         let offsets = sample::offsets(&request.seed(), request.samples(), history.total_work(), total)?;
-        let positions = History::peak_positions(history.count());
-        let peaks: Vec<(Position, Node)> = positions.into_iter().zip(history.peaks().iter().copied()).collect();
-        let falling = offsets.into_iter().filter_map(|offset| {
+        let positions = Mmr::peak_positions(history.count());
+        let peaks: Vec<(MmrPosition, MmrNode)> = positions.into_iter().zip(history.peaks().iter().copied()).collect();
+        let samples = offsets.into_iter().filter_map(|offset| {
             let mut offset = offset;
             for (at, peak) in &peaks {
                 match offset.checked_sub(peak.work) {
                     Some(beyond) => offset = beyond,
-                    None => return Some(Falling { at: *at, offset }),
+                    None => return Some(PendingSample { at: *at, offset }),
                 }
             }
             // Offsets are below the work of the history.
             None
         });
-        Ok(Self { falling: falling.collect(), known: peaks.iter().copied().collect(), count: history.count() })
+        Ok(Self { samples: samples.collect(), known: peaks.iter().copied().collect(), count: history.count() })
     }
 
     /// The nodes of the history that the plan needs next, ascending; none when it has all.
-    pub fn wanted(&self) -> Vec<Position> {
-        let falling = self.falling.iter().filter(|sample| sample.at.level > 0);
-        let mut wanted: BTreeSet<Position> = falling.flat_map(|sample| children(sample.at)).collect();
+    pub fn wanted(&self) -> Vec<MmrPosition> {
+        let pending = self.samples.iter().filter(|sample| sample.at.level > 0);
+        let mut wanted: BTreeSet<MmrPosition> = pending.flat_map(|sample| children(sample.at)).collect();
         if wanted.is_empty() {
             wanted.extend(self.trees());
         }
@@ -69,9 +69,9 @@ impl LightPlan {
     }
 
     /// Takes the nodes at [`LightPlan::wanted`], in that order. Whatever is not given is wanted again.
-    pub fn take(&mut self, nodes: Vec<Node>) {
+    pub fn take(&mut self, nodes: Vec<MmrNode>) {
         self.known.extend(self.wanted().into_iter().zip(nodes));
-        for sample in &mut self.falling {
+        for sample in &mut self.samples {
             while sample.at.level > 0 {
                 let [left, right] = children(sample.at);
                 let Some(known) = self.known.get(&left) else { break };
@@ -98,7 +98,7 @@ impl LightPlan {
     /// Something is missing, or there is more than a proof may have.
     pub fn assemble(self, tail: Vec<Header>, opened: Vec<Header>) -> Result<LightProof, LightError> {
         let trees = self.trees();
-        let nodes: Vec<Node> = trees.iter().filter_map(|position| self.known.get(position).copied()).collect();
+        let nodes: Vec<MmrNode> = trees.iter().filter_map(|position| self.known.get(position).copied()).collect();
         let missing = LightError::Nodes { got: nodes.len(), expected: trees.len() };
         if nodes.len() != trees.len() {
             return Err(missing);
@@ -114,24 +114,16 @@ impl LightPlan {
     }
 
     fn opened(&self) -> BTreeSet<u64> {
-        let drawn = self.falling.iter().filter(|sample| sample.at.level == 0).map(|sample| sample.at.index);
-        needed(drawn, self.count)
+        let drawn = self.samples.iter().filter(|sample| sample.at.level == 0).map(|sample| sample.at.index);
+        sample::opened_blocks(drawn, self.count)
     }
 
-    fn trees(&self) -> Vec<Position> {
+    fn trees(&self) -> Vec<MmrPosition> {
         tiles::trees(self.opened(), self.count)
     }
 }
 
-/// The blocks that are opened where `drawn` are the samples and `count` the blocks before the tail.
-pub(super) fn needed(drawn: impl IntoIterator<Item = u64>, count: u64) -> BTreeSet<u64> {
-    let three = drawn.into_iter().flat_map(|height| height.saturating_sub(2)..=height);
-    let ends = count.saturating_sub(2)..count;
-    // Everybody knows block 0.
-    three.chain(ends).filter(|height| *height > 0).collect()
-}
-
-fn children(of: Position) -> [Position; 2] {
+fn children(of: MmrPosition) -> [MmrPosition; 2] {
     let (level, index) = (of.level.saturating_sub(1), of.index << 1);
-    [Position { level, index }, Position { level, index: index | 1 }]
+    [MmrPosition { level, index }, MmrPosition { level, index: index | 1 }]
 }

@@ -3,7 +3,6 @@
 use super::{
     LightError, LightRequest, MAX_LIGHT_PROOF_BYTES, MAX_NODES, MAX_OPENED, MAX_TAIL, VerifiedTip,
     marks::{Mark, Marks},
-    plan::needed,
     sample, tail_start,
     tiles::{self, Opened, Walk},
 };
@@ -12,7 +11,7 @@ use crate::{
     chain_spec::ChainSpec,
     codec::{self, BoundedVec, Decode, Encode},
     hash::BlockId,
-    history::Node,
+    mmr::MmrNode,
     pow::Work,
     units::{Height, Timestamp},
     validate::{ChainContext, LinkedHeader, check_header, check_work},
@@ -32,7 +31,7 @@ pub struct LightProof {
     pub opened: BoundedVec<Header, MAX_OPENED>,
     /// The rest of the blocks before the tail: the greatest complete trees between those that are opened, from
     /// left to right.
-    pub nodes: BoundedVec<Node, MAX_NODES>,
+    pub nodes: BoundedVec<MmrNode, MAX_NODES>,
 }
 
 impl LightProof {
@@ -126,7 +125,7 @@ fn check_samples(opened: &[Opened<'_>], offsets: &[Work], count: u64) -> Result<
         drawn.insert(found.header.height.get());
     }
     let there: BTreeSet<u64> = opened.iter().map(|opened| opened.header.height.get()).collect();
-    let needed = needed(drawn, count);
+    let needed = sample::opened_blocks(drawn, count);
     // Three blocks of real work stand at each sample, so that to lower the difficulty costs work, too.
     if let Some(missing) = needed.difference(&there).next() {
         return Err(LightError::HeaderMissing { height: Height::new(*missing) });

@@ -7,8 +7,8 @@ use crate::{
     codec::{self, Decode, Encode},
     error::TxError,
     hash::BlockId,
-    history::{HistoryProof, HistoryProofError, Node},
     merkle::{InclusionError, InclusionProof},
+    mmr::{MmrNode, MmrProof, MmrProofError},
     pow::{CompactTarget, Work},
     transaction::{MAX_TRANSACTION_BYTES, Transaction},
     units::{Height, Timestamp},
@@ -39,7 +39,7 @@ pub struct BlockProof {
     /// What its leaf says that the next block's target is. The leaf is hashed with it, so it is no claim.
     pub next_target: CompactTarget,
     /// Its way to the `history_root` of the block it stands below.
-    pub siblings: HistoryProof,
+    pub siblings: MmrProof,
 }
 
 /// Why such a proof shows nothing.
@@ -66,7 +66,7 @@ pub enum TransactionProofError {
         /// The block.
         got: BlockId,
         /// Why.
-        error: HistoryProofError,
+        error: MmrProofError,
     },
     /// The proof claims that the block is the one it is to stand below, and it is another.
     #[error("got the block {got}, expected {expected}")]
@@ -133,7 +133,7 @@ impl TransactionProof {
                 let target = self.header.target.decode();
                 let target = target.map_err(|error| TransactionProofError::Target { got: error.got })?;
                 // Block 0 has no transactions.
-                let leaf = Node::leaf(&self.header, &block, target.work(), history.next_target);
+                let leaf = MmrNode::leaf(&self.header, &block, target.work(), history.next_target);
                 let proven = history.siblings.verify(&leaf, height, tip.height.get(), &tip.history_root);
                 let before = proven.map_err(|error| TransactionProofError::History { got: block, error })?;
                 Ok((block, height, before))

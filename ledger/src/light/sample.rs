@@ -9,7 +9,7 @@ use crate::{
     hash::{Hash, Tag},
     pow::Work,
 };
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 
 /// The offsets to sample in a history with work `before` when all work is `total`; `samples` for each octave.
 pub(super) fn offsets(seed: &Hash, samples: u64, before: Work, total: Work) -> Result<Vec<Work>, LightError> {
@@ -27,6 +27,14 @@ pub(super) fn offsets(seed: &Hash, samples: u64, before: Work, total: Work) -> R
         octave = octave.saturating_add(1);
     }
     Ok(offsets)
+}
+
+/// The blocks that are opened where `drawn` are the samples and `count` the blocks before the tail.
+pub(super) fn opened_blocks(drawn: impl IntoIterator<Item = u64>, count: u64) -> BTreeSet<u64> {
+    let three = drawn.into_iter().flat_map(|height| height.saturating_sub(2)..=height);
+    let ends = count.saturating_sub(2)..count;
+    // Everybody knows block 0.
+    three.chain(ends).filter(|height| *height > 0).collect()
 }
 
 /// Where octave `octave` begins and how long it is; `None` when nothing of it lies before the tail.

@@ -4,7 +4,7 @@
 //! there can be: in each gap between opened blocks the greatest that fit, from left to right. Opened blocks and
 //! trees are *tiles*; they cover the history without a gap, so nothing in a proof hangs in the air.
 //!
-//! The walk puts one tile after another onto a [`History`]. Before each tile the history holds the peaks over all
+//! The walk puts one tile after another onto a [`Mmr`]. Before each tile the history holds the peaks over all
 //! blocks to its left, which are also what hangs to the left of its way to the root: so each opened header is
 //! compared with the very history it stands in, and each tree begins with the difficulty and after the time that
 //! the tile before it ends with.
@@ -15,7 +15,7 @@ use crate::{
     chain_spec::ChainSpec,
     error::HeaderError,
     hash::BlockId,
-    history::{History, Node, Position},
+    mmr::{Mmr, MmrNode, MmrPosition},
     pow::Work,
     units::{Height, Timestamp},
     validate::{LinkedHeader, check_in_history, check_version, check_work, target_after},
@@ -24,7 +24,7 @@ use alloc::vec::Vec;
 
 /// Where the trees are between blocks that are opened (ascending, below `count`; block 0 is opened anyway), from
 /// left to right.
-pub(super) fn trees(opened: impl IntoIterator<Item = u64>, count: u64) -> Vec<Position> {
+pub(super) fn trees(opened: impl IntoIterator<Item = u64>, count: u64) -> Vec<MmrPosition> {
     let mut trees = Vec::new();
     let mut from = 1;
     for block in opened.into_iter().chain([count]) {
@@ -35,11 +35,11 @@ pub(super) fn trees(opened: impl IntoIterator<Item = u64>, count: u64) -> Vec<Po
 }
 
 /// The greatest complete trees over blocks `from .. to`.
-fn fill(from: u64, to: u64, trees: &mut Vec<Position>) {
+fn fill(from: u64, to: u64, trees: &mut Vec<MmrPosition>) {
     let mut at = from;
     while let Some(fitting) = to.checked_sub(at).and_then(u64::checked_ilog2) {
         let level = fitting.min(at.trailing_zeros());
-        trees.push(Position { level, index: at >> level });
+        trees.push(MmrPosition { level, index: at >> level });
         at = at.saturating_add(1 << level);
     }
 }
@@ -61,7 +61,7 @@ pub(super) struct Walk<'a, 's> {
     /// The block before, where that is a tile of its own.
     parent: Option<BlockId>,
     /// The history of all blocks passed so far.
-    pub(super) history: History,
+    pub(super) history: Mmr,
     /// The opened headers, ascending; block 0 is not among them.
     pub(super) opened: Vec<Opened<'a>>,
     /// After each tile: the time of its last block, and all work up to it.
@@ -72,7 +72,7 @@ pub(super) struct Walk<'a, 's> {
 pub(super) fn walk<'a, 's>(
     spec: &'s ChainSpec,
     opened: &'a [Header],
-    nodes: &[Node],
+    nodes: &[MmrNode],
     count: u64,
 ) -> Result<Walk<'a, 's>, LightError> {
     check_order(opened, count)?;
@@ -111,7 +111,7 @@ fn check_order(opened: &[Header], count: u64) -> Result<(), LightError> {
 impl<'a, 's> Walk<'a, 's> {
     /// Block 0, which everybody knows; nothing where there is no block before the tail.
     fn begin(spec: &'s ChainSpec, count: u64) -> Result<Self, LightError> {
-        let (history, parent) = (History::default(), Some(spec.genesis_id()));
+        let (history, parent) = (Mmr::default(), Some(spec.genesis_id()));
         let mut walk = Self { spec, pace: Pace::new(spec), parent, history, opened: Vec::new(), marks: Vec::new() };
         if count > 0 {
             walk.put(0, LinkedHeader::genesis(spec).leaf())?;
@@ -132,14 +132,14 @@ impl<'a, 's> Walk<'a, 's> {
         check_version(self.spec, header).map_err(broken)?;
         let (id, work, before) = (sealed.id(), sealed.work(), self.history.total_work());
         let next_target = target_after(self.spec, header.height, header.target, [self.ended(), header.time]);
-        self.put(0, Node::leaf(header, &id, work, next_target))?;
+        self.put(0, MmrNode::leaf(header, &id, work, next_target))?;
         self.opened.push(Opened { header, id, work, before });
         self.parent = Some(id);
         Ok(())
     }
 
     /// Puts a tree of blocks that stay closed.
-    fn pass(&mut self, level: u32, tree: &Node) -> Result<(), LightError> {
+    fn pass(&mut self, level: u32, tree: &MmrNode) -> Result<(), LightError> {
         let (height, blocks) = (Height::new(self.history.count()), 1_u64.checked_shl(level).unwrap_or(u64::MAX));
         let checked = self.pace.check(self.spec, tree, height, blocks, self.ended());
         checked.map_err(|error| LightError::Tile { height, blocks, error })?;
@@ -148,7 +148,7 @@ impl<'a, 's> Walk<'a, 's> {
         Ok(())
     }
 
-    fn put(&mut self, level: u32, node: Node) -> Result<(), LightError> {
+    fn put(&mut self, level: u32, node: MmrNode) -> Result<(), LightError> {
         self.history.push(level, node)?;
         self.marks.push(Mark { time: node.last_time, work: self.history.total_work() });
         Ok(())

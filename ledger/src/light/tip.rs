@@ -9,7 +9,7 @@ use crate::{
     chain_spec::ChainSpec,
     codec::{BoundedVec, Decode, Encode},
     hash::BlockId,
-    history::{History, Node},
+    mmr::{Mmr, MmrNode},
     pow::Work,
     units::{Height, Timestamp},
     validate::{ChainContext, LinkedHeader, check_header, check_work},
@@ -29,7 +29,7 @@ pub struct VerifiedTip {
     /// Ascending, the tip last; never empty; as many as a tail has, as far as there are.
     recent: BoundedVec<Header, MAX_TAIL>,
     /// The peaks of the history up to and including the tip.
-    peaks: BoundedVec<Node, 64>,
+    peaks: BoundedVec<MmrNode, 64>,
     /// Samples that were checked when the chain was proven from its genesis.
     samples: u64,
     /// How much was mined when.
@@ -82,9 +82,9 @@ impl VerifiedTip {
         (genesis && linked && whole && self.history().count() > 0).then_some(self)
     }
 
-    fn history(&self) -> History {
+    fn history(&self) -> Mmr {
         let count = self.height().get().saturating_add(1);
-        History::from_peaks(count, self.peaks.to_vec()).unwrap_or_default()
+        Mmr::from_peaks(count, self.peaks.to_vec()).unwrap_or_default()
     }
 
     /// The tip's header; `None` only for a value that [`VerifiedTip::restore`] would refuse.
@@ -194,7 +194,7 @@ impl VerifiedTip {
     fn follow<T>(
         &self,
         spec: &ChainSpec,
-        given: &[T],
+        items: &[T],
         complete: impl Fn(&ChainContext, &T) -> Header,
         now: Timestamp,
     ) -> Result<Self, LightError> {
@@ -204,8 +204,8 @@ impl VerifiedTip {
         let linked = LinkedHeader::restore(from.clone(), from.id(), self.total_work(), next_target, Vec::new());
         let mut context = ChainContext::restore(&linked, history);
         let (mut headers, mut marks) = (Vec::new(), Vec::new());
-        for given in given {
-            let header = complete(&context, given);
+        for item in items {
+            let header = complete(&context, item);
             let broken = |error| LightError::Header { height: header.height, error };
             let sealed = check_work(spec, header.clone()).map_err(broken)?;
             let linked = check_header(spec, &context, sealed, now).map_err(broken)?;

@@ -4,10 +4,10 @@ use super::{key, seal};
 use crate::{
     block::Header,
     chain_spec::ChainSpec,
-    history::{History, HistoryProof, Node, Position},
     keys::Address,
     light::{BlockProof, LightPlan, LightProof, LightRequest, tail_start},
     merkle::txs_root,
+    mmr::{Mmr, MmrNode, MmrPosition, MmrProof},
     units::Height,
     validate::{ChainContext, LinkedHeader, target_after},
 };
@@ -25,7 +25,7 @@ pub struct HeaderChain {
     /// Who receives the rewards.
     pub beneficiary: Address,
     /// `nodes[level][index]`; the leaves are level 0.
-    nodes: Vec<Vec<Node>>,
+    nodes: Vec<Vec<MmrNode>>,
 }
 
 impl HeaderChain {
@@ -80,14 +80,14 @@ impl HeaderChain {
     }
 
     /// The node at a position of the chain's history.
-    pub fn node(&self, position: Position) -> Node {
+    pub fn node(&self, position: MmrPosition) -> MmrNode {
         self.nodes[position.level as usize][position.index as usize]
     }
 
     /// The history of the first `count` blocks.
-    pub fn history(&self, count: u64) -> History {
-        let peaks = History::peak_positions(count).into_iter().map(|position| self.node(position));
-        History::from_peaks(count, peaks.collect()).expect("as many peaks as positions")
+    pub fn history(&self, count: u64) -> Mmr {
+        let peaks = Mmr::peak_positions(count).into_iter().map(|position| self.node(position));
+        Mmr::from_peaks(count, peaks.collect()).expect("as many peaks as positions")
     }
 
     /// The proof of the tip for a request, as an honest node makes it.
@@ -119,10 +119,10 @@ impl HeaderChain {
 
     /// The place of the block at `height` in the tip's `history_root`; `None` for the tip itself.
     pub fn history_proof(&self, height: Height) -> Option<BlockProof> {
-        let positions = HistoryProof::positions(height, self.tip.header().height.get())?;
+        let positions = MmrProof::positions(height, self.tip.header().height.get())?;
         let nodes = positions.iter().map(|trees| trees.iter().map(|position| self.node(*position)).collect());
-        let siblings = HistoryProof::from_nodes(&nodes.collect::<Vec<Vec<Node>>>()).expect("nodes of one history");
-        let leaf = self.node(Position { level: 0, index: height.get() });
+        let siblings = MmrProof::from_nodes(&nodes.collect::<Vec<Vec<MmrNode>>>()).expect("nodes of one history");
+        let leaf = self.node(MmrPosition { level: 0, index: height.get() });
         Some(BlockProof { next_target: leaf.next_target, siblings })
     }
 }

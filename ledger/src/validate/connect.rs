@@ -9,7 +9,6 @@ use crate::{
     rules::Rules,
     units::{Amount, Height},
 };
-use alloc::vec::Vec;
 
 /// Either the block is invalid, or the caller loaded too little to tell. Only the first is the block's
 /// fault.
@@ -21,23 +20,6 @@ pub enum ConnectError<E> {
     /// Our own mistake.
     #[error(transparent)]
     NotLoaded(#[from] NotLoaded),
-}
-
-/// The addresses whose accounts executing a block with these transactions needs: for each, an
-/// [`AccountSlice`] must hold its leaf or, where it has none, the leaf below it. Ascending, each once.
-pub fn touched_addresses<'a>(
-    beneficiary: &'a Address,
-    transactions: impl IntoIterator<Item = &'a CheckedTransaction>,
-) -> Vec<Address> {
-    let mut touched = Vec::from([*beneficiary]);
-    for checked in transactions {
-        let body = &checked.transaction().body;
-        touched.push(body.sender);
-        touched.extend(body.outputs.iter().map(|output| output.to));
-    }
-    touched.sort_unstable();
-    touched.dedup();
-    touched
 }
 
 /// Transactions being executed for one block, in order; then its reward.
@@ -173,7 +155,7 @@ impl ConnectedBlock {
 }
 
 /// Executes a checked block on the accounts of its parent: `slice` holds those it touches
-/// ([`touched_addresses`]), `tree` the hashes of all.
+/// ([`CheckedBlock::touched`]), `tree` the hashes of all.
 ///
 /// # Errors
 /// The broken rule, or an address that was not loaded.

@@ -5,8 +5,8 @@ use crate::{
     chain_spec::ChainSpec,
     error::HeaderError,
     hash::BlockId,
-    history::{History, Node},
     keys::Address,
+    mmr::{Mmr, MmrNode},
     pow::{CompactTarget, Work},
     units::{Height, Timestamp},
 };
@@ -72,7 +72,7 @@ struct Linked {
     /// The target that the rule demands of its children.
     next_target: CompactTarget,
     /// The inner nodes of the history that this block completes, from level 1 up.
-    completed: Box<[Node]>,
+    completed: Box<[MmrNode]>,
 }
 
 impl LinkedHeader {
@@ -90,7 +90,7 @@ impl LinkedHeader {
         id: BlockId,
         total_work: Work,
         next_target: CompactTarget,
-        completed: Vec<Node>,
+        completed: Vec<MmrNode>,
     ) -> Self {
         let is_genesis = header.height == Height::GENESIS;
         let target = if is_genesis { None } else { header.target.decode().ok() };
@@ -124,12 +124,12 @@ impl LinkedHeader {
     }
 
     /// Its leaf in the history of its descendants.
-    pub fn leaf(&self) -> Node {
-        Node::leaf(&self.0.header, &self.0.id, self.0.work, self.0.next_target)
+    pub fn leaf(&self) -> MmrNode {
+        MmrNode::leaf(&self.0.header, &self.0.id, self.0.work, self.0.next_target)
     }
 
     /// The inner nodes of the history that this block completes, from level 1 up.
-    pub fn completed(&self) -> &[Node] {
+    pub fn completed(&self) -> &[MmrNode] {
         &self.0.completed
     }
 }
@@ -142,18 +142,18 @@ pub struct ChainContext {
     header: Header,
     id: BlockId,
     /// All blocks up to and including this one.
-    history: History,
+    history: Mmr,
 }
 
 impl ChainContext {
     /// Block 0 as a parent.
     pub fn genesis(spec: &ChainSpec) -> Self {
         let genesis = LinkedHeader::genesis(spec);
-        Self { history: History::of_genesis(genesis.leaf()), header: spec.genesis().clone(), id: genesis.id() }
+        Self { history: Mmr::of_genesis(genesis.leaf()), header: spec.genesis().clone(), id: genesis.id() }
     }
 
     /// Brings back a stored header as a parent, with the history up to and including it.
-    pub fn restore(linked: &LinkedHeader, history: History) -> Self {
+    pub fn restore(linked: &LinkedHeader, history: Mmr) -> Self {
         Self { header: linked.header().clone(), id: linked.id(), history }
     }
 
@@ -174,7 +174,7 @@ impl ChainContext {
     }
 
     /// All blocks up to and including the parent: what a child commits to.
-    pub fn history(&self) -> &History {
+    pub fn history(&self) -> &Mmr {
         &self.history
     }
 
@@ -206,7 +206,7 @@ pub fn target_after(spec: &ChainSpec, height: Height, target: CompactTarget, tim
 ///
 /// # Errors
 /// Says which rule is broken.
-pub fn check_in_history(spec: &ChainSpec, before: &History, header: &Header) -> Result<(), HeaderError> {
+pub fn check_in_history(spec: &ChainSpec, before: &Mmr, header: &Header) -> Result<(), HeaderError> {
     let expected = before.next_target().unwrap_or(spec.params().genesis_target);
     if header.target != expected {
         return Err(HeaderError::Target { got: header.target, expected });
@@ -277,7 +277,7 @@ fn link(
     }
     check_in_history(spec, &parent.history, &header)?;
     let next_target = target_after(spec, header.height, header.target, [parent.header.time, header.time]);
-    let leaf = Node::leaf(&header, &id, work, next_target);
+    let leaf = MmrNode::leaf(&header, &id, work, next_target);
     // Target and time fit already.
     let (history, completed) = parent.history.append(leaf).map_err(|_| HeaderError::WorkOverflow)?;
     // Last, so that what is early is known to be right in everything else, and may wait.

@@ -1,6 +1,6 @@
 //! Linked → checked: a body against its header, and transactions by themselves.
 
-use super::{connect::touched_addresses, header::LinkedHeader};
+use super::header::LinkedHeader;
 use crate::{
     block::{Body, block_size},
     chain_spec::ChainSpec,
@@ -202,6 +202,23 @@ impl MatchedBlock {
     pub fn into_parts(self) -> (MatchedHeader, Vec<Candidate>) {
         (self.header, self.candidates)
     }
+}
+
+/// The addresses whose accounts executing a block with these transactions needs: for each, an
+/// [`AccountSlice`](crate::accounts::AccountSlice) must hold its leaf or, where it has none, the leaf below it. Ascending, each once.
+pub fn touched_addresses<'a>(
+    beneficiary: &'a Address,
+    transactions: impl IntoIterator<Item = &'a CheckedTransaction>,
+) -> Vec<Address> {
+    let mut touched = Vec::from([*beneficiary]);
+    for checked in transactions {
+        let body = &checked.transaction().body;
+        touched.push(body.sender);
+        touched.extend(body.outputs.iter().map(|output| output.to));
+    }
+    touched.sort_unstable();
+    touched.dedup();
+    touched
 }
 
 /// The caller's mistake: the transactions are not those that were matched to the header, or not in order.

@@ -18,12 +18,12 @@ pub mod connect;
 pub mod header;
 pub mod isolated;
 
-pub use connect::{ConnectError, ConnectedBlock, Execution, connect_block, connect_block_with, touched_addresses};
+pub use connect::{ConnectError, ConnectedBlock, Execution, connect_block, connect_block_with};
 pub use header::{
     ChainContext, LinkedHeader, SealedHeader, check_header, check_in_history, check_version, check_work,
     foreign_context, target_after,
 };
 pub use isolated::{
     Candidate, CheckedBlock, CheckedTransaction, MatchedBlock, MatchedHeader, OtherTransactions, check_candidates,
-    check_transactions, match_body,
+    check_transactions, match_body, touched_addresses,
 };

@@ -12,10 +12,10 @@ use cairn_ledger::{
     chain_spec::{ChainParams, ChainSpec},
     codec::{self, BoundedBytes, BoundedVec},
     hash::{BlockId, Hash, Tag, TxId, sha256},
-    history::{History, HistoryProof, Node},
     keys::{Address, SecretKey},
     light::{LightRequest, Pace, TransactionProof, VerifiedTip},
     merkle::{InclusionProof, txs_root},
+    mmr::{Mmr, MmrNode, MmrProof},
     pow::{CompactTarget, DifficultyRule, Target, Work},
     testing::{self, HeaderChain, MemoryState, pebbles},
     transaction::{TRANSACTION_VERSION, Transaction, TransactionBody},
@@ -188,12 +188,12 @@ fn tree_values(values: &mut Values) {
         put(format!("state_root.{count}"), MemoryState::from_leaves(leaves).tree().state_root().to_string());
     }
     // Block i: id = the byte i + 1, 32 times; work = 1000 · i; time = 2000 · i; target = 1e3fff00 + i.
-    let mut history = History::default();
+    let mut history = Mmr::default();
     let mut leaves = Vec::new();
     for count in 0..=8_u8 {
         put(format!("history_root.{count}"), history.commitment().to_string());
         let target = |i: u8| CompactTarget::from_bits(0x1e3f_ff00 + u32::from(i));
-        let leaf = Node {
+        let leaf = MmrNode {
             hash: Hash::from_bytes([count + 1; 32]),
             work: Work::from_u64(1_000 * u64::from(count)),
             last_time: Timestamp::from_millis(2_000 * u64::from(count)),
@@ -203,10 +203,10 @@ fn tree_values(values: &mut Values) {
         leaves.push(leaf);
         history = history.append(leaf).unwrap().0;
     }
-    let bytes = hex::encode(codec::encode(&Node::merge(&leaves[0], &leaves[1]).unwrap()));
+    let bytes = hex::encode(codec::encode(&MmrNode::merge(&leaves[0], &leaves[1]).unwrap()));
     put("history_node.0-1".to_owned(), bytes);
-    let (third, fourth_fifth) = (leaves[2], Node::merge(&leaves[0], &leaves[1]).unwrap());
-    let proof = HistoryProof::from_nodes(&[vec![third], vec![fourth_fifth], vec![leaves[4]]]).unwrap();
+    let (third, fourth_fifth) = (leaves[2], MmrNode::merge(&leaves[0], &leaves[1]).unwrap());
+    let proof = MmrProof::from_nodes(&[vec![third], vec![fourth_fifth], vec![leaves[4]]]).unwrap();
     let commitment: Hash = values["history_root.5"].parse().unwrap();
     assert_eq!(proof.verify(&leaves[3], Height::new(3), 5, &commitment), Ok(Work::from_u64(3_000)));
     values.insert("history_proof.3-of-5".to_owned(), hex::encode(codec::encode(&proof)));

@@ -5,8 +5,8 @@ use cairn_ledger::{
     block::Header,
     error::{Fault, HeaderError},
     hash::{BlockId, Hash},
-    history::{History, Node},
     keys::Address,
+    mmr::{Mmr, MmrNode},
     pow::{CompactTarget, Work},
     rules::Upgrade,
     testing::{arbitrary_hash, seal},
@@ -236,7 +236,7 @@ fn header_error_work_overflow() {
     let chain = Chain::easy();
     let with_work = |work: Work| {
         let genesis = LinkedHeader::genesis(&chain.spec);
-        let history = History::from_peaks(1, vec![Node { work, ..genesis.leaf() }]).unwrap();
+        let history = Mmr::from_peaks(1, vec![MmrNode { work, ..genesis.leaf() }]).unwrap();
         let parent = ChainContext::restore(&genesis, history);
         let root = parent.history().commitment();
         let header = resealed(&chain.mine(vec![]).header, |header| header.history_root = root);

@@ -7,8 +7,8 @@ use cairn_ledger::{
     block::{Block, Body, Header},
     codec::{self, BoundedBytes, BoundedVec},
     hash::{BlockId, Hash, sha256},
-    history::{NODE_BYTES, Node},
     keys::{Address, Signature},
+    mmr::{MmrNode, NODE_BYTES},
     pow::{CompactTarget, Work},
     testing::{arbitrary_hash, key, pebbles},
     transaction::{MAX_OUTPUTS, Transaction},
@@ -101,7 +101,7 @@ fn stored_and_proven_objects_have_their_layouts() {
     expected.extend(proof.path.iter().flat_map(|hash| *hash.as_bytes()));
     assert_eq!(codec::encode(&proof), expected);
 
-    let node = Node {
+    let node = MmrNode {
         hash: arbitrary_hash(1),
         work: Work::from_u64(0x0102),
         last_time: Timestamp::from_millis(0x0304),

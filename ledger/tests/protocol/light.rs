@@ -8,12 +8,12 @@ use cairn_ledger::{
     codec::{self, BoundedVec},
     error::{HeaderError, TxError},
     hash::Hash,
-    history::{Node, Position},
     light::{
         BareHeader, Implausible, LightError, LightPlan, LightProof, LightRequest, Receipt, ReceiptError, SAMPLES,
         Settled, TAIL, TransactionProof, TransactionProofError, VerifiedTip, tail_start,
     },
     merkle::{InclusionProof, txs_root},
+    mmr::{MmrNode, MmrPosition},
     pow::{CompactTarget, Work},
     testing::{self, HeaderChain, arbitrary_hash, easy_network, seal},
     transaction::Transaction,
@@ -41,7 +41,7 @@ fn verify(chain: &HeaderChain, proof: &LightProof, request: &LightRequest) -> Re
 struct Parts {
     tail: Vec<Header>,
     opened: Vec<Header>,
-    nodes: Vec<Node>,
+    nodes: Vec<MmrNode>,
 }
 
 impl Parts {
@@ -59,7 +59,7 @@ impl Parts {
 
     /// The place of a tree of one block, and of one of more.
     fn places(&self) -> [usize; 2] {
-        let leaf = |node: &&Node| node.work == Work::from_u64(2);
+        let leaf = |node: &&MmrNode| node.work == Work::from_u64(2);
         let place = |one: bool| self.nodes.iter().position(|node| leaf(&node) == one).unwrap();
         [place(true), place(false)]
     }
@@ -284,7 +284,7 @@ fn attack_truncated_tail() {
     let mut gap = parts.clone();
     gap.tail[100] = gap.tail[101].clone();
     assert!(matches!(verify(&chain, &gap.proof(), &request), Err(LightError::Header { .. })));
-    let leaf = |height: u64| chain.node(Position { level: 0, index: height });
+    let leaf = |height: u64| chain.node(MmrPosition { level: 0, index: height });
     for missing in [986, 987] {
         // Its leaf instead of its header: bound, but nobody sees that it was mined.
         let mut parts = parts.clone();
@@ -348,7 +348,7 @@ fn attack_superfluous_headers() {
     let opened: BTreeSet<u64> = parts.opened.iter().map(|header| header.height.get()).collect();
     // One that is a tree of its own anyway: the rest of the proof stays what it was.
     let leaf = parts.nodes.iter().position(|node| node.work == Work::from_u64(2)).unwrap();
-    let height = (1..988).find(|height| chain.node(Position { level: 0, index: *height }) == parts.nodes[leaf]);
+    let height = (1..988).find(|height| chain.node(MmrPosition { level: 0, index: *height }) == parts.nodes[leaf]);
     let height = height.unwrap();
     assert!(!opened.contains(&height));
     let mut more = parts;

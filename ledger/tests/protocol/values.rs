@@ -8,8 +8,8 @@ use cairn_ledger::{
     block::{Block, HEADER_BYTES, Header, MAX_BLOCK_BYTES},
     codec::{self, BoundedVec, DecodeError, MAX_INPUT_BYTES, TooManyElements},
     hash::BlockId,
-    history::HistoryProof,
     keys::Address,
+    mmr::MmrProof,
     pow::{CompactTarget, Target, Work},
     transaction::{MAX_TRANSACTION_BYTES, Transaction},
     units::{Amount, AmountError},
@@ -176,7 +176,7 @@ fn decode_error_too_many() {
     }
     let expected = TooManyElements { got: 3, max: 2 };
     assert_eq!(BoundedVec::<u8, 2>::new(vec![0; 3]), Err(expected));
-    assert_eq!(codec::decode::<HistoryProof>(&65_u64.to_le_bytes(), 8_000), Err(DecodeError::TooMany));
+    assert_eq!(codec::decode::<MmrProof>(&65_u64.to_le_bytes(), 8_000), Err(DecodeError::TooMany));
 }
 
 #[test]
@@ -295,6 +295,6 @@ proptest! {
     fn whatever_bytes_arrive_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         let _ = (Header::from_bytes(&bytes), Transaction::from_bytes(&bytes), Block::from_bytes(&bytes));
         let _ = codec::decode::<UndoRecord>(&bytes, MAX_INPUT_BYTES);
-        let _ = codec::decode::<HistoryProof>(&bytes, MAX_INPUT_BYTES);
+        let _ = codec::decode::<MmrProof>(&bytes, MAX_INPUT_BYTES);
     }
 }

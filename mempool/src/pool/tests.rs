@@ -100,14 +100,14 @@ impl Pool {
         assert_eq!(self.by_last_height.len(), limited.count());
         for (sender, queue) in &self.queues {
             assert!(!queue.entries.is_empty());
-            let spent: u64 = queue.entries.values().map(Entry::most).sum();
+            let spent: u64 = queue.entries.values().map(Entry::max_cost).sum();
             assert_eq!(queue.spent_without(None), spent, "sums are exact");
             let mut walk = Walk::new(queue.account);
             for (nonce, entry) in &queue.entries {
                 let body = &entry.transaction.transaction().body;
                 assert_eq!((body.sender, body.nonce), (*sender, *nonce));
                 assert_eq!(self.place_by_id.get(&entry.transaction.txid()), Some(&(*sender, *nonce)));
-                let worth = walk.step(*nonce, entry.most(), entry.price);
+                let worth = walk.step(*nonce, entry.max_cost(), entry.price);
                 assert_eq!(worth, entry.worth);
                 let arrival = Reverse(queue.arrival);
                 assert!(self.ranking.contains_key(&Rank { worth, arrival, nonce: Reverse(*nonce), sender: *sender }));
@@ -123,7 +123,7 @@ impl Pool {
             let body = &checked.transaction().body;
             let account = accounts.entry(body.sender).or_insert_with(|| self.queues[&body.sender].account);
             assert_eq!(body.nonce, account.nonce, "no gap");
-            let left = account.balance.checked_sub(pebbles(body.most())).expect("no balance is oversold");
+            let left = account.balance.checked_sub(pebbles(body.max_cost())).expect("no balance is oversold");
             *account = Account { balance: left, nonce: account.nonce + 1 };
         }
     }
@@ -526,7 +526,7 @@ mod model {
             let account = self.accounts[&sender(checked)];
             let others = self.list.iter().map(|(other, _)| other).filter(|other| sender(other) == sender(checked));
             let run: Vec<_> = others.filter(|other| nonce(other) < nonce(checked)).chain([checked]).collect();
-            let most: u64 = run.iter().map(|other| other.transaction().body.most()).sum();
+            let most: u64 = run.iter().map(|other| other.transaction().body.max_cost()).sum();
             let gapless = run.len() as u64 == nonce(checked) + 1 - account.nonce;
             let rate = run.iter().map(|other| FeeRate::of(other.transaction())).min().expect("itself");
             let arrival = self.arrived.iter().position(|address| *address == sender(checked));
@@ -581,7 +581,7 @@ mod model {
             let others = queue.iter().filter(|other| nonce(other) != nonce(checked));
             let first = self.accounts[&sender(checked)].nonce;
             let neighbours = Neighbours {
-                spent: others.map(|other| other.transaction().body.most()).sum(),
+                spent: others.map(|other| other.transaction().body.max_cost()).sum(),
                 missing: (first..).find(|missing| !queue.iter().any(|other| nonce(other) == *missing)).expect("one"),
                 rival: rival.map(|rival| FeeRate::of(rival.transaction())),
             };

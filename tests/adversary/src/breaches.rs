@@ -12,9 +12,9 @@ use cairn_ledger::{
     chain_spec::ChainSpec,
     codec::{self, BoundedVec},
     hash::{BlockId, Hash, Tag, TxId},
-    history::Node,
     light::{BlockProof, LightProof, LightRequest, Pace, Receipt, SAMPLES, TransactionProof},
     merkle::{InclusionProof, txs_root},
+    mmr::MmrNode,
     pow::{CompactTarget, Work},
     testing::{HeaderChain, arbitrary_hash, easy_network, key, payment, seal},
     transaction::Transaction,
@@ -288,15 +288,15 @@ fn grafted(rule: &'static str) -> [Breach; 2] {
 }
 
 /// A tree over the next 2^level blocks that says what it can: made `time` ms after the last block, `octaves` easier.
-fn plausible(forger: &Forger, level: u32, time: u64, octaves: f64, work: Work) -> Node {
+fn plausible(forger: &Forger, level: u32, time: u64, octaves: f64, work: Work) -> MmrNode {
     let first_target = forger.target();
     let next_target = if octaves == 0.0 { first_target } else { scaled(first_target, octaves) };
     let last_time = forger.time().saturating_add(time);
-    Node { hash: arbitrary_hash(u64::from(level)), work, last_time, first_target, next_target }
+    MmrNode { hash: arbitrary_hash(u64::from(level)), work, last_time, first_target, next_target }
 }
 
 /// The least work that such a tree may claim.
-fn least(spec: &ChainSpec, tree: &Node, level: u32) -> Work {
+fn least(spec: &ChainSpec, tree: &MmrNode, level: u32) -> Work {
     let target = |compact: CompactTarget| compact.decode().expect("a target");
     let (first, next) = (target(tree.first_target), target(tree.next_target));
     let bounds = Pace::new(spec).bounds(first, next, 1 << level, 0);
@@ -305,12 +305,12 @@ fn least(spec: &ChainSpec, tree: &Node, level: u32) -> Work {
 
 /// Block 1 as a leaf that nobody opens.
 fn leaves() -> Vec<[Breach; 2]> {
-    let chain = |change: fn(&mut Node, &ChainSpec)| {
+    let chain = |change: fn(&mut MmrNode, &ChainSpec)| {
         let honest = honest(network(), 0);
         let mut forger = Forger::new(&honest, 1);
         let gap = interval(&forger);
         let header = seal(forger.template(gap));
-        let mut leaf = Node::leaf(&header, &header.id(), work(&header), forger.target());
+        let mut leaf = MmrNode::leaf(&header, &header.id(), work(&header), forger.target());
         change(&mut leaf, &honest.spec);
         forger.invent(0, leaf);
         forger.grow(700, gap);
@@ -327,7 +327,7 @@ fn leaves() -> Vec<[Breach; 2]> {
 /// Trees that say of blocks nobody looks into what no blocks can be.
 fn trees() -> Vec<[Breach; 2]> {
     let level = HONEST.ilog2();
-    let chain = |spec: ChainSpec, time: u64, octaves: f64, change: &dyn Fn(&mut Node, Work)| {
+    let chain = |spec: ChainSpec, time: u64, octaves: f64, change: &dyn Fn(&mut MmrNode, Work)| {
         let mut forger = Forger::new(&honest(spec, HONEST - 1), HONEST);
         let gap = interval(&forger);
         let mut tree = plausible(&forger, level, time, octaves, Work::ZERO);
@@ -343,9 +343,9 @@ fn trees() -> Vec<[Breach; 2]> {
     let half_lives = |spec: &ChainSpec, count: u64| count * spec.params().half_life_ms;
     let (main, easy) = (network(), easy_network());
     let even = HONEST * main.params().interval_ms;
-    let nothing = |_: &mut Node, _: Work| ();
+    let nothing = |_: &mut MmrNode, _: Work| ();
     let twin = |rule: &'static str| shown(rule, &chain(network(), even, 0.0, &nothing));
-    let down = |work: u64| move |tree: &mut Node, _: Work| tree.work = Work::from_u64(work);
+    let down = |work: u64| move |tree: &mut MmrNode, _: Work| tree.work = Work::from_u64(work);
     vec![
         [
             shown(
@@ -395,7 +395,7 @@ fn two_trees_above_the_limit() -> [Breach; 2] {
         let (gap, limit) = (interval(&forger), forger.target());
         for (level, next) in [(1, CompactTarget::from_bits(between)), (2, limit)] {
             let work = Work::from_u64(2 << level);
-            let tree = Node { next_target: next, ..plausible(&forger, level, 200_000, 0.0, work) };
+            let tree = MmrNode { next_target: next, ..plausible(&forger, level, 200_000, 0.0, work) };
             forger.invent(level, tree);
         }
         forger.grow(1_500, gap);

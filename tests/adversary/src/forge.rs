@@ -5,10 +5,10 @@ use cairn_ledger::{
     chain_spec::ChainSpec,
     codec::{self, BoundedVec},
     hash::{BlockId, Hash, Tag},
-    history::{History, Node, Position},
     keys::Address,
     light::{KEPT_SAMPLES, LightProof, SAMPLES, TAIL},
     merkle::txs_root,
+    mmr::{Mmr, MmrNode, MmrPosition},
     pow::{CompactTarget, Work},
     testing::{HeaderChain, key, seal},
     units::{Height, Timestamp},
@@ -26,16 +26,16 @@ pub struct Forger {
     /// Blocks it shares with the honest chain.
     fork: u64,
     /// Every node of its own.
-    nodes: BTreeMap<Position, Node>,
+    nodes: BTreeMap<MmrPosition, MmrNode>,
     /// Every header of its own.
     headers: BTreeMap<u64, Header>,
     /// The peaks over all its blocks, merged without conditions.
-    peaks: Vec<(Position, Node)>,
+    peaks: Vec<(MmrPosition, MmrNode)>,
     count: u64,
     /// The last block's id.
     last: BlockId,
     /// The peaks and the id before the last block, to mine another in its place.
-    below: (Vec<(Position, Node)>, BlockId),
+    below: (Vec<(MmrPosition, MmrNode)>, BlockId),
     /// Who receives the rewards.
     beneficiary: Address,
     /// What it really mined.
@@ -70,7 +70,7 @@ pub struct Caught {
 impl Forger {
     /// Forks off an honest chain after its first `fork` blocks.
     pub fn new(honest: &Arc<HeaderChain>, fork: u64) -> Self {
-        let peaks = History::peak_positions(fork).into_iter().map(|position| (position, honest.node(position)));
+        let peaks = Mmr::peak_positions(fork).into_iter().map(|position| (position, honest.node(position)));
         let last = honest.headers[fork as usize - 1].id();
         Self {
             fork,
@@ -201,7 +201,7 @@ impl Forger {
     /// The same, and its leaf says of the next target what it likes.
     pub fn append_saying(&mut self, header: Header, next_target: CompactTarget) {
         let id = header.id();
-        let leaf = Node::leaf(&header, &id, work(&header), next_target);
+        let leaf = MmrNode::leaf(&header, &id, work(&header), next_target);
         self.below = (self.peaks.clone(), self.last);
         self.headers.insert(self.count, header);
         self.last = id;
@@ -221,7 +221,7 @@ impl Forger {
     }
 
     /// Appends a tree over the next 2^level blocks that do not exist.
-    pub fn invent(&mut self, level: u32, tree: Node) {
+    pub fn invent(&mut self, level: u32, tree: MmrNode) {
         let before = self.claimed();
         self.invented.push((before, add(before, tree.work)));
         self.last = BlockId::from_bytes(*tree.hash.as_bytes());
@@ -236,8 +236,8 @@ impl Forger {
         }
     }
 
-    fn push(&mut self, level: u32, tree: Node) {
-        let mut position = Position { level, index: self.count >> level };
+    fn push(&mut self, level: u32, tree: MmrNode) {
+        let mut position = MmrPosition { level, index: self.count >> level };
         let mut node = tree;
         self.nodes.insert(position, node);
         self.count += 1 << level;
@@ -245,13 +245,13 @@ impl Forger {
             self.peaks.pop_if(|(left, _)| left.level == position.level && left.index ^ 1 == position.index)
         {
             node = merge(&sibling, &node);
-            position = Position { level: left.level + 1, index: left.index >> 1 };
+            position = MmrPosition { level: left.level + 1, index: left.index >> 1 };
             self.nodes.insert(position, node);
         }
         self.peaks.push((position, node));
     }
 
-    fn node(&self, position: Position) -> Option<Node> {
+    fn node(&self, position: MmrPosition) -> Option<MmrNode> {
         if position.completed_by().get() < self.fork {
             return Some(self.honest.node(position));
         }
@@ -259,9 +259,9 @@ impl Forger {
     }
 
     /// The peaks over the blocks before the tail; nothing where an invented tree reaches into it.
-    fn before(&self) -> Option<Vec<(Position, Node)>> {
+    fn before(&self) -> Option<Vec<(MmrPosition, MmrNode)>> {
         let start = (self.count - 1).saturating_sub(TAIL);
-        History::peak_positions(start).into_iter().map(|position| Some((position, self.node(position)?))).collect()
+        Mmr::peak_positions(start).into_iter().map(|position| Some((position, self.node(position)?))).collect()
     }
 
     /// The offsets that a seed draws.
@@ -281,7 +281,7 @@ impl Forger {
     }
 
     /// The block at an offset, or where the tree begins in which it does not exist.
-    fn block_at(&self, peaks: &[(Position, Node)], offset: Work) -> Result<u64, u64> {
+    fn block_at(&self, peaks: &[(MmrPosition, MmrNode)], offset: Work) -> Result<u64, u64> {
         let mut offset = offset;
         for (position, peak) in peaks {
             match offset.checked_sub(peak.work) {
@@ -292,15 +292,15 @@ impl Forger {
         Err(self.count)
     }
 
-    fn fall(&self, from: Position, offset: Work) -> Result<u64, u64> {
+    fn fall(&self, from: MmrPosition, offset: Work) -> Result<u64, u64> {
         let (mut at, mut offset) = (from, offset);
         while at.level > 0 {
-            let left = Position { level: at.level - 1, index: at.index << 1 };
+            let left = MmrPosition { level: at.level - 1, index: at.index << 1 };
             let node = self.node(left).ok_or(at.index << at.level)?;
             at = match offset.checked_sub(node.work) {
                 Some(beyond) => {
                     offset = beyond;
-                    Position { index: left.index | 1, ..left }
+                    MmrPosition { index: left.index | 1, ..left }
                 }
                 None => left,
             };
@@ -371,7 +371,7 @@ impl Forger {
         for to in opened.iter().copied().chain([start]) {
             while from < to {
                 let level = (to - from).ilog2().min(from.trailing_zeros());
-                nodes.push(self.node(Position { level, index: from >> level })?);
+                nodes.push(self.node(MmrPosition { level, index: from >> level })?);
                 from += 1 << level;
             }
             from = to + 1;
@@ -387,12 +387,12 @@ impl Forger {
     /// them.
     pub fn siblings(&self, height: u64) -> Option<Vec<u8>> {
         let count = self.count - 1;
-        let positions = cairn_ledger::history::HistoryProof::positions(Height::new(height), count)?;
-        let bagged = |trees: &Vec<Position>| {
-            let nodes: Option<Vec<Node>> = trees.iter().map(|position| self.node(*position)).collect();
+        let positions = cairn_ledger::mmr::MmrProof::positions(Height::new(height), count)?;
+        let bagged = |trees: &Vec<MmrPosition>| {
+            let nodes: Option<Vec<MmrNode>> = trees.iter().map(|position| self.node(*position)).collect();
             nodes?.into_iter().rev().reduce(|right, left| merge(&left, &right))
         };
-        let siblings: Option<Vec<Node>> = positions.iter().map(bagged).collect();
+        let siblings: Option<Vec<MmrNode>> = positions.iter().map(bagged).collect();
         let mut bytes = (siblings.as_ref()?.len() as u64).to_le_bytes().to_vec();
         siblings?.iter().for_each(|node| bytes.extend(codec::encode(node)));
         Some(bytes)
@@ -414,8 +414,8 @@ fn add(left: Work, right: Work) -> Work {
 }
 
 /// Merges nodes whatever they say.
-fn merge(left: &Node, right: &Node) -> Node {
-    Node {
+fn merge(left: &MmrNode, right: &MmrNode) -> MmrNode {
+    MmrNode {
         hash: Tag::MMR.hash(&[&codec::encode(left), &codec::encode(right)]),
         work: add(left.work, right.work),
         last_time: right.last_time,
@@ -425,7 +425,7 @@ fn merge(left: &Node, right: &Node) -> Node {
 }
 
 /// What a header commits to over these peaks.
-fn commitment(peaks: &[(Position, Node)], count: u64) -> Hash {
+fn commitment(peaks: &[(MmrPosition, MmrNode)], count: u64) -> Hash {
     let root = peaks.iter().rev().map(|(_, peak)| *peak).reduce(|right, left| merge(&left, &right));
     root.map_or(Hash::ZERO, |root| Tag::HISTORY.hash(&[&count.to_le_bytes(), &codec::encode(&root)]))
 }

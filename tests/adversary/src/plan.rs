@@ -3,8 +3,8 @@
 use crate::forge::{Forger, scaled};
 use cairn_ledger::{
     chain_spec::ChainSpec,
-    history::Node,
     light::Pace,
+    mmr::MmrNode,
     pow::{CompactTarget, Work},
     testing::{HeaderChain, arbitrary_hash},
     units::Timestamp,
@@ -167,7 +167,7 @@ fn invent(forger: &mut Forger, level: u32, more: Work, change: f64, time: u64) {
     let last_time = forger.time().saturating_add(time);
     let work = least.checked_add(more).unwrap_or(least);
     let hash = arbitrary_hash(forger.count());
-    forger.invent(level, Node { hash, work, last_time, first_target, next_target });
+    forger.invent(level, MmrNode { hash, work, last_time, first_target, next_target });
 }
 
 /// The target after so many invented blocks, and the least work that these may claim.

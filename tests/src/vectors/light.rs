@@ -7,10 +7,10 @@ use cairn_ledger::{
     chain_spec::ChainSpec,
     codec::{BoundedVec, encode},
     hash::{BlockId, Hash, TxId},
-    history::{History, HistoryProof, Node, Position},
     keys::Address,
     light::{BlockProof, LightPlan, LightProof, LightRequest, Pace, Receipt, TransactionProof, tail_start},
     merkle::{InclusionProof, txs_root},
+    mmr::{Mmr, MmrNode, MmrPosition, MmrProof},
     pow::{CompactTarget, Work},
     testing::{payment, seal},
     transaction::Transaction,
@@ -27,8 +27,8 @@ pub struct Headers {
     /// From block 0 up, and one payment in each above it.
     headers: Vec<Header>,
     payments: Vec<Payment>,
-    history: History,
-    nodes: Vec<Vec<Node>>,
+    history: Mmr,
+    nodes: Vec<Vec<MmrNode>>,
     /// A lie is told once in so many blocks; never, if zero.
     lies: u64,
 }
@@ -55,10 +55,10 @@ impl Headers {
     /// Block 0 of a chain of a given honesty.
     pub fn new(rng: &mut Rng, spec: ChainSpec) -> Self {
         let genesis = spec.genesis().clone();
-        let leaf = Node::leaf(&genesis, &spec.genesis_id(), Work::ZERO, genesis.target);
+        let leaf = MmrNode::leaf(&genesis, &spec.genesis_id(), Work::ZERO, genesis.target);
         let lies = rng.pick(&[0, 0, 20, 200, 1_000]);
         let payments = vec![Payment::new(rng, &spec, 0)];
-        let history = History::of_genesis(leaf);
+        let history = Mmr::of_genesis(leaf);
         Self { nodes: vec![vec![leaf]], headers: vec![genesis], history, payments, lies, spec }
     }
 
@@ -95,14 +95,14 @@ impl Headers {
         }
         let sealed = if self.lies(rng) { header } else { seal(header) };
         let work = target.decode().expect("a normal form").work();
-        let mut leaf = Node::leaf(&sealed, &sealed.id(), work, next_target);
+        let mut leaf = MmrNode::leaf(&sealed, &sealed.id(), work, next_target);
         if self.lies(rng) {
             lie_in_leaf(rng, &mut leaf);
         }
         self.append(sealed, payment, leaf);
     }
 
-    fn append(&mut self, header: Header, payment: Payment, leaf: Node) {
+    fn append(&mut self, header: Header, payment: Payment, leaf: MmrNode) {
         // What does not even merge cannot be committed to.
         let Ok((history, completed)) = self.history.append(leaf) else { return };
         for (level, node) in core::iter::once(leaf).chain(completed).enumerate() {
@@ -125,13 +125,13 @@ impl Headers {
         }
     }
 
-    fn node(&self, position: &Position) -> Node {
+    fn node(&self, position: &MmrPosition) -> MmrNode {
         self.nodes[position.level as usize][position.index as usize]
     }
 
-    fn history(&self, count: u64) -> History {
-        let peaks = History::peak_positions(count).iter().map(|position| self.node(position)).collect();
-        History::from_peaks(count, peaks).expect("as many peaks as positions")
+    fn history(&self, count: u64) -> Mmr {
+        let peaks = Mmr::peak_positions(count).iter().map(|position| self.node(position)).collect();
+        Mmr::from_peaks(count, peaks).expect("as many peaks as positions")
     }
 
     /// The proof of the tip as a node makes it; `None` where the tail is too light for any.
@@ -220,9 +220,9 @@ impl Headers {
     }
 
     fn place(&self, height: Height) -> Option<BlockProof> {
-        let positions = HistoryProof::positions(height, self.tip().height.get())?;
+        let positions = MmrProof::positions(height, self.tip().height.get())?;
         let nodes = positions.iter().map(|trees| trees.iter().map(|position| self.node(position)).collect());
-        let siblings = HistoryProof::from_nodes(&nodes.collect::<Vec<Vec<Node>>>()).expect("nodes of one history");
+        let siblings = MmrProof::from_nodes(&nodes.collect::<Vec<Vec<MmrNode>>>()).expect("nodes of one history");
         let next_target = self.nodes[0][height.get() as usize].next_target;
         Some(BlockProof { next_target, siblings })
     }
@@ -240,7 +240,7 @@ fn lie_in_header(rng: &mut Rng, header: &mut Header) {
 }
 
 /// What no header says: a lie here leads the blocks after it astray.
-fn lie_in_leaf(rng: &mut Rng, leaf: &mut Node) {
+fn lie_in_leaf(rng: &mut Rng, leaf: &mut MmrNode) {
     let next = leaf.next_target.bits();
     match rng.below(4) {
         0 | 1 => {

@@ -278,7 +278,7 @@ fn held_up(facts: &Facts<'_>) -> Cause {
     if account.pending.nonce.0 < nonce {
         return Cause::Gap { missing: account.pending.nonce.0.max(sender.nonce), nonce };
     }
-    let need = Amount::from_pebbles(body.most()).unwrap_or(Amount::MAX);
+    let need = Amount::from_pebbles(body.max_cost()).unwrap_or(Amount::MAX);
     if need > sender.balance {
         return Cause::NotEnough { have: sender.balance, need };
     }

@@ -307,8 +307,8 @@ pub(crate) fn check_locally(body: &TransactionBody, sender: &Sender) -> Result<(
     if valid_until != 0 && valid_until < height.saturating_add(LIFETIME_BLOCKS) {
         return Err(WalletError::TooLate { valid_until, height });
     }
-    if body.most() > sender.balance.pebbles() {
-        let need = Amount::from_pebbles(body.most()).unwrap_or(Amount::MAX);
+    if body.max_cost() > sender.balance.pebbles() {
+        let need = Amount::from_pebbles(body.max_cost()).unwrap_or(Amount::MAX);
         return Err(WalletError::Overdrawn { have: sender.balance, need });
     }
     Ok(())
@@ -336,7 +336,7 @@ impl fmt::Display for Summary<'_> {
             let have = if count == 1 { "receiver has no account" } else { "receivers have no account" };
             writeln!(f, "new accounts at most {} CRN, burned: {count} {have} yet", body.max_price)?;
         }
-        let left = self.view.balance.pebbles().saturating_sub(body.most());
+        let left = self.view.balance.pebbles().saturating_sub(body.max_cost());
         writeln!(f, "left         {} CRN", Amount::from_pebbles(left).unwrap_or(Amount::ZERO))?;
         if body.valid_until.get() != 0 {
             writeln!(f, "valid until  block {}; the tip is block {}", body.valid_until.get(), self.view.height.get())?;

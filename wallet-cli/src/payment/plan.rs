@@ -280,7 +280,7 @@ pub fn fee_at(rate: u64, receivers: usize, memo: usize) -> Result<Amount, PlanEr
 /// What the receivers without an account cost at most in any block that may hold the payment, also after an upgrade.
 fn most_price(schedule: &Schedule, view: &View, valid_until: Height) -> Option<Amount> {
     let until = if valid_until == Height::GENESIS { Height::new(u64::MAX) } else { valid_until };
-    let each = schedule.most_account_price(view.height.saturating_add(1), until);
+    let each = schedule.max_account_price(view.height.saturating_add(1), until);
     Amount::from_pebbles(each.pebbles().checked_mul(view.new_accounts)?).ok()
 }
 
@@ -395,7 +395,7 @@ mod tests {
             let view = View { new_accounts, ..view() };
             let amount = everything(schedule(), &paying(crn("0")), &view).expect("enough money");
             let body = plan(schedule(), &key(1).address(), &paying(amount), &view).expect("it can be paid");
-            assert_eq!(body.most(), view.balance.pebbles(), "nothing is left");
+            assert_eq!(body.max_cost(), view.balance.pebbles(), "nothing is left");
             let more = Amount::from_pebbles(amount.pebbles() + 1).expect("an amount");
             let refused = plan(schedule(), &key(1).address(), &paying(more), &view);
             assert!(matches!(refused, Err(PlanError::NotEnough { .. })), "and no pebble more");

@@ -415,7 +415,7 @@ impl Known {
             txid: payment.txid.0,
             nonce: body.nonce,
             outputs: body.outputs.to_vec(),
-            most: body.most(),
+            most: body.max_cost(),
             valid_until: body.valid_until.get(),
             signed: contents.payment(&payment.txid.0).map_or(0, |payment| payment.time),
             told: contents.is_told(&payment.txid.0),

@@ -72,7 +72,7 @@ fn everything_is_sent_and_nothing_stays() {
     let (home, node) = (Home::with_alice(), FakeNode::local());
     let sent = home.json(&home.at(&node, &format!("send {BOB} all")));
     assert_eq!((&sent["amount"], &sent["fee"]), (&json!("999999815"), &json!("185")), "{sent}");
-    let paid = node.state().submitted.first().map(|payment| payment.body.most());
+    let paid = node.state().submitted.first().map(|payment| payment.body.max_cost());
     assert_eq!(paid, Some(1_000_000_000), "all of the 10 CRN");
     for (options, amount) in [("--fee 1 --max-fee 1", "900000000"), ("--fee-rate 10 --memo tea", "999998120")] {
         let (home, node) = (Home::with_alice(), FakeNode::local());

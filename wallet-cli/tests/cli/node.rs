@@ -224,7 +224,7 @@ impl State {
     }
 
     fn account(&self, address: &str) -> AccountJson {
-        let spent: u64 = self.submitted.iter().map(|transaction| transaction.body.most()).sum();
+        let spent: u64 = self.submitted.iter().map(|transaction| transaction.body.max_cost()).sum();
         let count = self.submitted.len() as u64;
         let left = Amount::from_pebbles(self.balance.pebbles().saturating_sub(spent)).expect("less than before");
         AccountJson {

@@ -23,7 +23,7 @@ use cairn_ledger::{
     chain_spec::ChainSpec,
     codec::BoundedVec,
     error::{BlockError, ExecutionError},
-    fork_choice::{NEAR_BLOCKS, least_near},
+    fork_choice::{NEAR_BLOCKS, near_tip_work},
     hash::{BlockId, Hash},
     pow::Work,
     testing::{HeaderChain, easy_network, key, payment},
@@ -201,7 +201,7 @@ impl Chain {
         };
         let total = context.total_work().checked_add(sealed.work()).expect("no overflow");
         let is_low = !is_presynced && total <= self.tip().total_work;
-        if is_low && (total < self.least_near() || self.low >= 4_000) {
+        if is_low && (total < self.near_tip_work() || self.low >= 4_000) {
             return HeaderOutcome::Unwanted;
         }
         match check_header(spec(), context, sealed, late()) {
@@ -216,11 +216,11 @@ impl Chain {
         }
     }
 
-    fn least_near(&self) -> Work {
+    fn near_tip_work(&self) -> Work {
         let tip = &self.headers[self.followed.last().expect("block 0")];
         let base = self.followed.len().saturating_sub(1 + NEAR_BLOCKS as usize);
         let base = self.headers[&self.followed[base]].total_work();
-        least_near(tip.total_work(), tip.work(), tip.total_work().checked_sub(base).expect("work rises"))
+        near_tip_work(tip.total_work(), tip.work(), tip.total_work().checked_sub(base).expect("work rises"))
     }
 
     pub(super) fn context(&self, id: &BlockId) -> Option<ChainContext> {

@@ -8,8 +8,8 @@
 //! the nodes, the break shows at whatever node is opened. Header n commits to `history(n)`.
 //!
 //! A peak of level j appears when the block at height i with 2^j | i + 1 is appended. Whoever keeps, for
-//! each block, the nodes that it completed ([`History::append`]) can find every node of the range
-//! ([`Position::completed_by`]). A [`History`] itself is log2(n) nodes, and to append to it costs one merge on
+//! each block, the nodes that it completed ([`Mmr::append`]) can find every node of the range
+//! ([`MmrPosition::completed_by`]). A [`Mmr`] itself is log2(n) nodes, and to append to it costs one merge on
 //! average.
 
 use crate::{
@@ -29,7 +29,7 @@ pub const NODE_BYTES: usize = 80;
 /// Layout (80 bytes): `hash 32 ‖ work 32, big-endian ‖ last_time u64 ‖ first_target u32 ‖ next_target u32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[bincode(crate = "crate::codec::bincode")]
-pub struct Node {
+pub struct MmrNode {
     /// The block's id, or `T("cairn/mmr", left ‖ right)` over the layouts of both nodes.
     pub hash: Hash,
     /// The work of the blocks below.
@@ -74,7 +74,7 @@ pub enum MergeError {
     },
 }
 
-impl Node {
+impl MmrNode {
     /// The leaf of a block: its id, its work, its time and target, and the target of the block after it.
     pub fn leaf(header: &Header, id: &BlockId, work: Work, next_target: CompactTarget) -> Self {
         Self {
@@ -122,11 +122,11 @@ impl Node {
 }
 
 /// Bags nodes from right to left, always merge(left, right).
-fn bag(nodes: &[Node]) -> Result<Option<Node>, MergeError> {
-    let mut bagged: Option<Node> = None;
+fn bag(nodes: &[MmrNode]) -> Result<Option<MmrNode>, MergeError> {
+    let mut bagged: Option<MmrNode> = None;
     for left in nodes.iter().rev() {
         bagged = Some(match bagged {
-            Some(right) => Node::merge(left, &right)?,
+            Some(right) => MmrNode::merge(left, &right)?,
             None => *left,
         });
     }
@@ -134,7 +134,7 @@ fn bag(nodes: &[Node]) -> Result<Option<Node>, MergeError> {
 }
 
 /// `T("cairn/history", n u64 ‖ root)`; 32 zero bytes for no blocks.
-fn commitment(count: u64, root: Option<&Node>) -> Hash {
+fn commitment(count: u64, root: Option<&MmrNode>) -> Hash {
     let Some(root) = root else { return Hash::ZERO };
     Tag::HISTORY.hash_with(|put| {
         put(&count.to_le_bytes());
@@ -144,22 +144,22 @@ fn commitment(count: u64, root: Option<&Node>) -> Hash {
 
 /// A mountain range, known by its peaks alone: log2(n) nodes, each of which goes on where the one before ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct History {
+pub struct Mmr {
     count: u64,
     /// From left to right, one for each bit set in `count`, highest first.
-    peaks: Vec<Node>,
+    peaks: Vec<MmrNode>,
 }
 
-impl History {
+impl Mmr {
     /// The history of `count` blocks with these peaks, left to right; `None` unless there is one for each
     /// bit set in `count`, each goes on where the one before ends, and their works together fit 256 bits.
-    pub fn from_peaks(count: u64, peaks: Vec<Node>) -> Option<Self> {
+    pub fn from_peaks(count: u64, peaks: Vec<MmrNode>) -> Option<Self> {
         let history = (peaks.len() == count.count_ones() as usize).then_some(Self { count, peaks })?;
         history.root().ok().map(|_| history)
     }
 
     /// The history of block 0 alone.
-    pub fn of_genesis(leaf: Node) -> Self {
+    pub fn of_genesis(leaf: MmrNode) -> Self {
         Self { count: 1, peaks: alloc::vec![leaf] }
     }
 
@@ -169,7 +169,7 @@ impl History {
     }
 
     /// The peaks, left to right.
-    pub fn peaks(&self) -> &[Node] {
+    pub fn peaks(&self) -> &[MmrNode] {
         &self.peaks
     }
 
@@ -184,7 +184,7 @@ impl History {
     }
 
     /// Where the peaks of a history of `count` blocks are, left to right.
-    pub fn peak_positions(count: u64) -> Vec<Position> {
+    pub fn peak_positions(count: u64) -> Vec<MmrPosition> {
         complete_trees(0, count)
     }
 
@@ -192,7 +192,7 @@ impl History {
     ///
     /// # Errors
     /// Refuses a leaf that does not go on where this history ends, and a total work that overflows.
-    pub fn append(&self, leaf: Node) -> Result<(Self, Vec<Node>), MergeError> {
+    pub fn append(&self, leaf: MmrNode) -> Result<(Self, Vec<MmrNode>), MergeError> {
         let mut appended = self.clone();
         let completed = appended.push(0, leaf)?;
         Ok((appended, completed))
@@ -204,7 +204,7 @@ impl History {
     /// # Errors
     /// Refuses a tree that does not go on where this history ends, one that cannot begin there because trees
     /// begin at multiples of their size, and a total work that overflows. The history is as it was then.
-    pub fn push(&mut self, level: u32, tree: Node) -> Result<Vec<Node>, MergeError> {
+    pub fn push(&mut self, level: u32, tree: MmrNode) -> Result<Vec<MmrNode>, MergeError> {
         let misplaced = MergeError::Place { level, count: self.count };
         let size = 1_u64.checked_shl(level).ok_or(misplaced)?;
         let count = self.count.checked_add(size).filter(|_| self.count.trailing_zeros() >= level).ok_or(misplaced)?;
@@ -214,7 +214,7 @@ impl History {
         self.total_work().checked_add(tree.work).ok_or(MergeError::WorkOverflow)?;
         let (mut node, mut completed) = (tree, Vec::new());
         for left in self.peaks.iter().rev().take((self.count >> level).trailing_ones() as usize) {
-            node = Node::merge(left, &node)?;
+            node = MmrNode::merge(left, &node)?;
             completed.push(node);
         }
         self.peaks.truncate(self.peaks.len().saturating_sub(completed.len()));
@@ -224,7 +224,7 @@ impl History {
     }
 
     /// The bagged root; `None` for no blocks.
-    fn root(&self) -> Result<Option<Node>, MergeError> {
+    fn root(&self) -> Result<Option<MmrNode>, MergeError> {
         bag(&self.peaks)
     }
 
@@ -243,14 +243,14 @@ impl History {
 
 /// Where a node of the range is: the subtree over blocks `index · 2^level .. (index + 1) · 2^level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
+pub struct MmrPosition {
     /// 0 for leaves.
     pub level: u32,
     /// Counted from the left, within the level.
     pub index: u64,
 }
 
-impl Position {
+impl MmrPosition {
     /// The block whose appending completes this node: the last one below it.
     pub fn completed_by(&self) -> Height {
         let end = self.index.saturating_add(1).checked_shl(self.level).unwrap_or(u64::MAX);
@@ -260,11 +260,11 @@ impl Position {
 
 /// The complete trees that blocks `start .. end` consist of, left to right, where `start` is a multiple of
 /// the size of the first.
-fn complete_trees(start: u64, end: u64) -> Vec<Position> {
+fn complete_trees(start: u64, end: u64) -> Vec<MmrPosition> {
     let mut positions = Vec::new();
     let mut at = start;
     while let Some(level) = end.saturating_sub(at).checked_ilog2() {
-        positions.push(Position { level, index: at >> level });
+        positions.push(MmrPosition { level, index: at >> level });
         at = at.saturating_add(1 << level);
     }
     positions
@@ -273,13 +273,13 @@ fn complete_trees(start: u64, end: u64) -> Vec<Position> {
 /// A proof that a block stands at a height in a history: the siblings from the leaf upward.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[bincode(crate = "crate::codec::bincode")]
-pub struct HistoryProof {
-    siblings: BoundedVec<Node, 64>,
+pub struct MmrProof {
+    siblings: BoundedVec<MmrNode, 64>,
 }
 
 /// Why a proof does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HistoryProofError {
+pub enum MmrProofError {
     /// The height is not in a history of this length.
     #[error("got height {got}, expected one below {count}")]
     Height {
@@ -310,7 +310,7 @@ pub enum HistoryProofError {
 }
 
 /// One step of the way from a leaf to the root of a tree in the shape of RFC 6962.
-pub(crate) struct Step {
+pub(crate) struct PathStep {
     pub(crate) sibling_is_left: bool,
     /// Where the sibling begins and ends.
     pub(crate) start: u64,
@@ -318,17 +318,17 @@ pub(crate) struct Step {
 }
 
 /// The steps from leaf `index` up to the root over `count` leaves, leaf first.
-pub(crate) fn way(index: u64, count: u64) -> Vec<Step> {
+pub(crate) fn path_steps(index: u64, count: u64) -> Vec<PathStep> {
     let (mut start, mut end) = (0_u64, count);
     let mut steps = Vec::new();
     // k is the largest power of two below the length: R(a, b) = merge(R(a, a + k), R(a + k, b)).
     while let Some(k) = end.saturating_sub(start).checked_sub(1).and_then(u64::checked_ilog2) {
         let middle = start.saturating_add(1 << k);
         if index < middle {
-            steps.push(Step { sibling_is_left: false, start: middle, end });
+            steps.push(PathStep { sibling_is_left: false, start: middle, end });
             end = middle;
         } else {
-            steps.push(Step { sibling_is_left: true, start, end: middle });
+            steps.push(PathStep { sibling_is_left: true, start, end: middle });
             start = middle;
         }
     }
@@ -336,20 +336,20 @@ pub(crate) fn way(index: u64, count: u64) -> Vec<Step> {
     steps
 }
 
-impl HistoryProof {
+impl MmrProof {
     /// The nodes a proof for the block at `height` is made of: for each sibling, from the leaf upward, the
     /// complete trees it is bagged from. `None` when the height is not below `count`.
-    pub fn positions(height: Height, count: u64) -> Option<Vec<Vec<Position>>> {
-        let steps = (height.get() < count).then(|| way(height.get(), count))?;
+    pub fn positions(height: Height, count: u64) -> Option<Vec<Vec<MmrPosition>>> {
+        let steps = (height.get() < count).then(|| path_steps(height.get(), count))?;
         Some(steps.iter().map(|step| complete_trees(step.start, step.end)).collect())
     }
 
-    /// Puts a proof together from the nodes at [`HistoryProof::positions`], in that order.
+    /// Puts a proof together from the nodes at [`MmrProof::positions`], in that order.
     ///
     /// # Errors
     /// Refuses trees that do not merge. No tree at all and more than 64 siblings are the works of no chain.
-    pub fn from_nodes(nodes: &[Vec<Node>]) -> Result<Self, MergeError> {
-        let sibling = |trees: &Vec<Node>| bag(trees)?.ok_or(MergeError::WorkOverflow);
+    pub fn from_nodes(nodes: &[Vec<MmrNode>]) -> Result<Self, MergeError> {
+        let sibling = |trees: &Vec<MmrNode>| bag(trees)?.ok_or(MergeError::WorkOverflow);
         let siblings = nodes.iter().map(sibling).collect::<Result<_, _>>()?;
         BoundedVec::new(siblings).map(|siblings| Self { siblings }).map_err(|_| MergeError::WorkOverflow)
     }
@@ -359,24 +359,24 @@ impl HistoryProof {
     ///
     /// # Errors
     /// Says why it does not.
-    pub fn verify(&self, leaf: &Node, height: Height, count: u64, expected: &Hash) -> Result<Work, HistoryProofError> {
+    pub fn verify(&self, leaf: &MmrNode, height: Height, count: u64, expected: &Hash) -> Result<Work, MmrProofError> {
         if height.get() >= count {
-            return Err(HistoryProofError::Height { got: height.get(), count });
+            return Err(MmrProofError::Height { got: height.get(), count });
         }
-        let steps = way(height.get(), count);
+        let steps = path_steps(height.get(), count);
         if steps.len() != self.siblings.len() {
-            return Err(HistoryProofError::Length { got: self.siblings.len(), expected: steps.len() });
+            return Err(MmrProofError::Length { got: self.siblings.len(), expected: steps.len() });
         }
         let (mut root, mut before) = (*leaf, Work::ZERO);
         for (step, sibling) in steps.iter().zip(self.siblings.iter()) {
-            root = if step.sibling_is_left { Node::merge(sibling, &root) } else { Node::merge(&root, sibling) }?;
+            root = if step.sibling_is_left { MmrNode::merge(sibling, &root) } else { MmrNode::merge(&root, sibling) }?;
             if step.sibling_is_left {
                 before = before.checked_add(sibling.work).ok_or(MergeError::WorkOverflow)?;
             }
         }
         let got = commitment(count, Some(&root));
         if got != *expected {
-            return Err(HistoryProofError::Root { got, expected: *expected });
+            return Err(MmrProofError::Root { got, expected: *expected });
         }
         Ok(before)
     }

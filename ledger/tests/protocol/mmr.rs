@@ -3,7 +3,7 @@
 use cairn_ledger::{
     codec,
     hash::{Hash, Tag},
-    history::{History, HistoryProof, HistoryProofError, MergeError, NODE_BYTES, Node, Position},
+    mmr::{MergeError, Mmr, MmrNode, MmrPosition, MmrProof, MmrProofError, NODE_BYTES},
     pow::{CompactTarget, Work},
     testing::arbitrary_hash,
     units::{Height, Timestamp},
@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 const BLOCKS: u64 = 300;
 
 /// The leaf of a block that goes on where the one before ends.
-fn leaf(height: u64) -> Node {
+fn leaf(height: u64) -> MmrNode {
     let target = |height: u64| CompactTarget::from_bits(0x1d00_ffff + height as u32 * 7);
-    Node {
+    MmrNode {
         hash: arbitrary_hash(height),
         work: Work::from_u64(height.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20),
         last_time: Timestamp::from_millis(1_000 + height * 2_000),
@@ -29,25 +29,25 @@ fn leaf(height: u64) -> Node {
 struct Oracle;
 
 impl Merge for Oracle {
-    type Item = Node;
+    type Item = MmrNode;
 
-    fn merge(left: &Node, right: &Node) -> ckb_merkle_mountain_range::Result<Node> {
-        Ok(Node::merge(left, right).unwrap())
+    fn merge(left: &MmrNode, right: &MmrNode) -> ckb_merkle_mountain_range::Result<MmrNode> {
+        Ok(MmrNode::merge(left, right).unwrap())
     }
 
-    fn merge_peaks(right: &Node, left: &Node) -> ckb_merkle_mountain_range::Result<Node> {
+    fn merge_peaks(right: &MmrNode, left: &MmrNode) -> ckb_merkle_mountain_range::Result<MmrNode> {
         Self::merge(left, right)
     }
 }
 
-fn commitment(count: u64, root: &Node) -> Hash {
+fn commitment(count: u64, root: &MmrNode) -> Hash {
     Tag::HISTORY.hash(&[&count.to_le_bytes(), &codec::encode(root)])
 }
 
 /// The histories of 0 ..= BLOCKS blocks, and every node found as a node of the range would be found in a
 /// store: by the block that completed it, and its level.
-fn grow() -> (Vec<History>, BTreeMap<(Height, u32), Node>) {
-    let (mut histories, mut nodes) = (vec![History::default()], BTreeMap::new());
+fn grow() -> (Vec<Mmr>, BTreeMap<(Height, u32), MmrNode>) {
+    let (mut histories, mut nodes) = (vec![Mmr::default()], BTreeMap::new());
     for height in 0..BLOCKS {
         let (next, completed) = histories.last().unwrap().append(leaf(height)).unwrap();
         nodes.insert((Height::new(height), 0), leaf(height));
@@ -57,18 +57,18 @@ fn grow() -> (Vec<History>, BTreeMap<(Height, u32), Node>) {
     (histories, nodes)
 }
 
-fn prove(nodes: &BTreeMap<(Height, u32), Node>, height: u64, count: u64) -> HistoryProof {
-    let find = |position: &Position| nodes[&(position.completed_by(), position.level)];
-    let positions = HistoryProof::positions(Height::new(height), count).unwrap();
-    let siblings: Vec<Vec<Node>> = positions.iter().map(|trees| trees.iter().map(find).collect()).collect();
-    HistoryProof::from_nodes(&siblings).unwrap()
+fn prove(nodes: &BTreeMap<(Height, u32), MmrNode>, height: u64, count: u64) -> MmrProof {
+    let find = |position: &MmrPosition| nodes[&(position.completed_by(), position.level)];
+    let positions = MmrProof::positions(Height::new(height), count).unwrap();
+    let siblings: Vec<Vec<MmrNode>> = positions.iter().map(|trees| trees.iter().map(find).collect()).collect();
+    MmrProof::from_nodes(&siblings).unwrap()
 }
 
 #[test]
 fn roots_are_those_of_another_implementation() {
     let (histories, nodes) = grow();
     let store = MemStore::default();
-    let mut oracle = MemMMR::<Node, Oracle>::new(0, &store);
+    let mut oracle = MemMMR::<MmrNode, Oracle>::new(0, &store);
     assert_eq!(histories[0].commitment(), Hash::ZERO);
     let mut total = Work::ZERO;
     for (count, history) in (1..).zip(&histories[1..]) {
@@ -78,9 +78,9 @@ fn roots_are_those_of_another_implementation() {
         assert_eq!(history.commitment(), commitment(count, &root), "{count}");
         assert_eq!((history.count(), history.total_work(), root.work), (count, total, total));
 
-        let peaks = History::peak_positions(count);
+        let peaks = Mmr::peak_positions(count);
         let peaks = peaks.iter().map(|position| nodes[&(position.completed_by(), position.level)]).collect();
-        assert_eq!(History::from_peaks(count, peaks).as_ref(), Some(history), "restored from its peaks");
+        assert_eq!(Mmr::from_peaks(count, peaks).as_ref(), Some(history), "restored from its peaks");
     }
 }
 
@@ -99,7 +99,7 @@ fn every_block_is_proven_in_every_history() {
             );
             assert_eq!(codec::decode(&codec::encode(&proof), 8 + 64 * NODE_BYTES), Ok(proof));
         }
-        assert_eq!(HistoryProof::positions(Height::new(count), count), None);
+        assert_eq!(MmrProof::positions(Height::new(count), count), None);
     }
 }
 
@@ -107,20 +107,20 @@ fn every_block_is_proven_in_every_history() {
 fn proofs_hold_the_nodes_of_another_implementation() {
     let (_, nodes) = grow();
     let store = MemStore::default();
-    let mut oracle = MemMMR::<Node, Oracle>::new(0, &store);
+    let mut oracle = MemMMR::<MmrNode, Oracle>::new(0, &store);
     for height in 0..BLOCKS {
         oracle.push(leaf(height)).unwrap();
     }
     for height in 0..BLOCKS {
         let mut theirs = oracle.gen_proof(vec![leaf_index_to_pos(height)]).unwrap().proof_items().to_vec();
-        let siblings = HistoryProof::positions(Height::new(height), BLOCKS).unwrap();
-        let bag = |trees: &Vec<Position>| {
+        let siblings = MmrProof::positions(Height::new(height), BLOCKS).unwrap();
+        let bag = |trees: &Vec<MmrPosition>| {
             let found = trees.iter().map(|at| nodes[&(at.completed_by(), at.level)]);
-            found.rev().reduce(|right, left| Node::merge(&left, &right).unwrap()).unwrap()
+            found.rev().reduce(|right, left| MmrNode::merge(&left, &right).unwrap()).unwrap()
         };
-        let mut ours: Vec<Node> = siblings.iter().map(bag).collect();
+        let mut ours: Vec<MmrNode> = siblings.iter().map(bag).collect();
         // The oracle lists what stands left of the leaf's own peak first, ours goes from the leaf upward.
-        let order = |node: &Node| *node.hash.as_bytes();
+        let order = |node: &MmrNode| *node.hash.as_bytes();
         theirs.sort_by_key(order);
         ours.sort_by_key(order);
         assert_eq!(ours, theirs, "{height}");
@@ -128,12 +128,12 @@ fn proofs_hold_the_nodes_of_another_implementation() {
 }
 
 /// The siblings of a proof, as they are encoded.
-fn siblings(proof: &HistoryProof) -> Vec<Node> {
+fn siblings(proof: &MmrProof) -> Vec<MmrNode> {
     codec::encode(proof)[8..].chunks(NODE_BYTES).map(|bytes| codec::decode(bytes, NODE_BYTES).unwrap()).collect()
 }
 
-fn proof_of(siblings: Vec<Node>) -> HistoryProof {
-    HistoryProof::from_nodes(&siblings.into_iter().map(|node| vec![node]).collect::<Vec<_>>()).unwrap()
+fn proof_of(siblings: Vec<MmrNode>) -> MmrProof {
+    MmrProof::from_nodes(&siblings.into_iter().map(|node| vec![node]).collect::<Vec<_>>()).unwrap()
 }
 
 #[test]
@@ -141,14 +141,14 @@ fn history_proof_error_height() {
     let (histories, nodes) = grow();
     let (proof, root) = (prove(&nodes, 4, 5), histories[5].commitment());
     for height in [5, 6, u64::MAX] {
-        let expected = Err(HistoryProofError::Height { got: height, count: 5 });
+        let expected = Err(MmrProofError::Height { got: height, count: 5 });
         assert_eq!(proof.verify(&leaf(4), Height::new(height), 5, &root), expected);
     }
     assert_eq!(proof.verify(&leaf(4), Height::new(4), 5, &root), Ok(histories[4].total_work()), "the honest neighbour");
     let nothing = proof_of(vec![]);
     assert_eq!(
         nothing.verify(&leaf(0), Height::GENESIS, 0, &Hash::ZERO),
-        Err(HistoryProofError::Height { got: 0, count: 0 }),
+        Err(MmrProofError::Height { got: 0, count: 0 }),
         "the history of no blocks proves nothing"
     );
 }
@@ -158,11 +158,11 @@ fn history_proof_error_length() {
     let (histories, nodes) = grow();
     let root = histories[100].commitment();
     let honest = siblings(&prove(&nodes, 37, 100));
-    let check = |list: Vec<Node>| proof_of(list).verify(&leaf(37), Height::new(37), 100, &root);
+    let check = |list: Vec<MmrNode>| proof_of(list).verify(&leaf(37), Height::new(37), 100, &root);
     assert_eq!(check(honest.clone()), Ok(histories[37].total_work()));
     let (shorter, longer) = (honest[1..].to_vec(), [honest.clone(), vec![leaf(1)]].concat());
     for list in [vec![], shorter, longer, vec![leaf(1); 64]] {
-        let expected = HistoryProofError::Length { got: list.len(), expected: honest.len() };
+        let expected = MmrProofError::Length { got: list.len(), expected: honest.len() };
         assert_eq!(check(list), Err(expected));
     }
 }
@@ -172,7 +172,7 @@ fn history_proof_error_root() {
     let (histories, nodes) = grow();
     for (height, count) in [(0, 1), (0, 2), (37, 100), (63, 64), (64, 65), (299, 300)] {
         let (proof, root) = (prove(&nodes, height, count), histories[count as usize].commitment());
-        let refused = |proof: &HistoryProof, leaf: Node, at: u64, count: u64, root: &Hash| {
+        let refused = |proof: &MmrProof, leaf: MmrNode, at: u64, count: u64, root: &Hash| {
             let verdict = proof.verify(&leaf, Height::new(at), count, root);
             assert!(verdict.is_err(), "{verdict:?}");
         };
@@ -184,7 +184,7 @@ fn history_proof_error_root() {
         if height > 0 {
             refused(&proof, leaf(height), height - 1, count, &root);
         }
-        let more_work = Node { work: Work::from_u64(u64::MAX), ..leaf(height) };
+        let more_work = MmrNode { work: Work::from_u64(u64::MAX), ..leaf(height) };
         refused(&proof, more_work, height, count, &root);
         // Every sibling and everything in it: nothing in a proof is free.
         for at in 0..siblings(&proof).len() {
@@ -192,7 +192,7 @@ fn history_proof_error_root() {
             list[at].hash = arbitrary_hash(9_999);
             refused(&proof_of(list), leaf(height), height, count, &root);
             let later = |target: CompactTarget| CompactTarget::from_bits(target.bits() + 1);
-            let changes: [fn(&mut Node); 2] = [
+            let changes: [fn(&mut MmrNode); 2] = [
                 |node| node.work = node.work.checked_add(Work::from_u64(1)).unwrap(),
                 |node| node.last_time = node.last_time.saturating_add(1),
             ];
@@ -221,64 +221,64 @@ fn history_proof_error_root() {
 
 #[test]
 fn history_proof_error_merge() {
-    let huge = Node { work: Work::from_be_bytes(&[0xff; 32]), ..leaf(1) };
+    let huge = MmrNode { work: Work::from_be_bytes(&[0xff; 32]), ..leaf(1) };
     let proof = proof_of(vec![huge]);
-    let check = |leaf: &Node| proof.verify(leaf, Height::GENESIS, 2, &Hash::ZERO);
-    let weighty = Node { work: Work::from_u64(1), ..leaf(0) };
-    assert_eq!(check(&weighty), Err(HistoryProofError::Merge(MergeError::WorkOverflow)));
-    assert!(matches!(check(&leaf(0)), Err(HistoryProofError::Root { .. })), "2^256 - 1 itself still fits");
+    let check = |leaf: &MmrNode| proof.verify(leaf, Height::GENESIS, 2, &Hash::ZERO);
+    let weighty = MmrNode { work: Work::from_u64(1), ..leaf(0) };
+    assert_eq!(check(&weighty), Err(MmrProofError::Merge(MergeError::WorkOverflow)));
+    assert!(matches!(check(&leaf(0)), Err(MmrProofError::Root { .. })), "2^256 - 1 itself still fits");
     // Block 0 beside block 2: its target is not what block 0 demands.
     let error = MergeError::Target { got: leaf(2).first_target, expected: leaf(1).first_target };
     let refused = proof_of(vec![leaf(2)]).verify(&leaf(0), Height::GENESIS, 2, &Hash::ZERO);
-    assert_eq!(refused, Err(HistoryProofError::Merge(error)));
+    assert_eq!(refused, Err(MmrProofError::Merge(error)));
 }
 
 #[test]
 fn nodes_merge_only_where_the_right_one_goes_on() {
     let (left, right) = (leaf(4), leaf(5));
-    let merged = Node::merge(&left, &right).unwrap();
+    let merged = MmrNode::merge(&left, &right).unwrap();
     assert_eq!(merged.work, left.work.checked_add(right.work).unwrap());
     assert_eq!((merged.last_time, merged.first_target), (right.last_time, left.first_target));
     assert_eq!(merged.next_target, right.next_target);
     let bytes = [codec::encode(&left), codec::encode(&right)].concat();
     assert_eq!(merged.hash, Tag::MMR.hash(&[&bytes]));
 
-    let other = Node { first_target: left.first_target, ..right };
+    let other = MmrNode { first_target: left.first_target, ..right };
     let expected = MergeError::Target { got: left.first_target, expected: left.next_target };
-    assert_eq!(Node::merge(&left, &other), Err(expected));
+    assert_eq!(MmrNode::merge(&left, &other), Err(expected));
     for early in [left.last_time, Timestamp::default()] {
-        let other = Node { last_time: early, ..right };
-        assert_eq!(Node::merge(&left, &other), Err(MergeError::Time { got: early, left: left.last_time }));
+        let other = MmrNode { last_time: early, ..right };
+        assert_eq!(MmrNode::merge(&left, &other), Err(MergeError::Time { got: early, left: left.last_time }));
     }
-    let history = History::from_peaks(1, vec![left]).unwrap();
-    assert_eq!(history.append(leaf(6)).unwrap_err(), Node::merge(&left, &leaf(6)).unwrap_err());
+    let history = Mmr::from_peaks(1, vec![left]).unwrap();
+    assert_eq!(history.append(leaf(6)).unwrap_err(), MmrNode::merge(&left, &leaf(6)).unwrap_err());
     assert_eq!(history.append(right).unwrap().1, vec![merged]);
-    assert_eq!(History::from_peaks(3, vec![merged, leaf(4)]), None, "peaks, too, have to go on");
+    assert_eq!(Mmr::from_peaks(3, vec![merged, leaf(4)]), None, "peaks, too, have to go on");
 }
 
 #[test]
 fn work_that_overflows_is_refused_wherever_it_enters() {
-    let all = Node { work: Work::from_be_bytes(&[0xff; 32]), ..leaf(0) };
-    let weightless = Node { work: Work::ZERO, ..leaf(1) };
-    assert_eq!(Node::merge(&all, &leaf(1)), Err(MergeError::WorkOverflow));
-    let full = History::from_peaks(1, vec![all]).unwrap();
+    let all = MmrNode { work: Work::from_be_bytes(&[0xff; 32]), ..leaf(0) };
+    let weightless = MmrNode { work: Work::ZERO, ..leaf(1) };
+    assert_eq!(MmrNode::merge(&all, &leaf(1)), Err(MergeError::WorkOverflow));
+    let full = Mmr::from_peaks(1, vec![all]).unwrap();
     assert_eq!(full.append(leaf(1)), Err(MergeError::WorkOverflow));
     assert!(full.append(weightless).is_ok());
     // Two peaks of different size, which only the bagging adds up.
-    let full = History::from_peaks(2, vec![all]).unwrap();
+    let full = Mmr::from_peaks(2, vec![all]).unwrap();
     assert_eq!(full.append(leaf(1)), Err(MergeError::WorkOverflow));
-    let full = History::from_peaks(3, vec![all, weightless]).unwrap();
+    let full = Mmr::from_peaks(3, vec![all, weightless]).unwrap();
     assert_eq!(full.append(leaf(2)), Err(MergeError::WorkOverflow), "the work is not in the last peak");
-    assert_eq!(HistoryProof::from_nodes(&[vec![all, leaf(1)]]), Err(MergeError::WorkOverflow));
+    assert_eq!(MmrProof::from_nodes(&[vec![all, leaf(1)]]), Err(MergeError::WorkOverflow));
 }
 
 /// Peaks whose works overflow once gave a history that committed to nothing and had no work.
 #[test]
 fn peaks_that_overflow_make_no_history() {
-    let all = Node { work: Work::from_be_bytes(&[0xff; 32]), ..leaf(0) };
-    assert_eq!(History::from_peaks(3, vec![all, leaf(1)]), None);
-    assert!(History::from_peaks(3, vec![all, Node { work: Work::ZERO, ..leaf(1) }]).is_some());
+    let all = MmrNode { work: Work::from_be_bytes(&[0xff; 32]), ..leaf(0) };
+    assert_eq!(Mmr::from_peaks(3, vec![all, leaf(1)]), None);
+    assert!(Mmr::from_peaks(3, vec![all, MmrNode { work: Work::ZERO, ..leaf(1) }]).is_some());
     for (count, peaks) in [(0, vec![leaf(0)]), (1, vec![]), (2, vec![leaf(0); 2]), (7, vec![leaf(0); 2])] {
-        assert_eq!(History::from_peaks(count, peaks), None, "another number of peaks than bits in {count}");
+        assert_eq!(Mmr::from_peaks(count, peaks), None, "another number of peaks than bits in {count}");
     }
 }
