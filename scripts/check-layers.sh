@@ -17,8 +17,8 @@ MAY="
     rpc: cairn-ledger cairn-genesis
     common: cairn-ledger
     chain: cairn-ledger cairn-common
-    mempool: cairn-ledger cairn-common cairn-chain
-    network: cairn-ledger cairn-common cairn-chain cairn-mempool
+    mempool: cairn-ledger cairn-host cairn-common cairn-chain
+    network: cairn-ledger cairn-host cairn-common cairn-chain cairn-mempool
     node: cairn-ledger cairn-host cairn-genesis cairn-rpc cairn-common cairn-chain cairn-mempool cairn-network
     shared-keys: cairn-ledger cairn-host cairn-genesis cairn-rpc
     wallet-cli: cairn-ledger cairn-host cairn-genesis cairn-rpc cairn-shared-keys

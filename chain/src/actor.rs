@@ -19,7 +19,7 @@ use crate::{
     store::{ChainStore, DbOptions, StoreError},
     verdict::Origin,
 };
-use cairn_common::clock;
+use cairn_common::{clock, mailbox::mailbox};
 use cairn_ledger::{
     block::Header, chain_spec::ChainSpec, hash::BlockId, pow::Work, units::Height, validate::ChainContext,
 };
@@ -61,7 +61,7 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
     let (mut writer, view) = open(spec.clone(), path, options)?;
     let indexer = index::prepare(&writer.live, options.address_index)?.then(Indexer::default);
     settle(&mut writer)?;
-    let (mailbox, messages) = mpsc::channel(MAILBOX);
+    let (mailbox, messages) = mailbox(MAILBOX);
     let (events, _) = broadcast::channel(EVENTS);
     let (unknown_sender, unknown_rules) = watch::channel(None);
     let (tip_sender, tip_watch) = watch::channel(Arc::new(tip_of(&writer.tip)));

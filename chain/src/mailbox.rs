@@ -8,6 +8,7 @@ use super::{
     template::Template,
 };
 use crate::verdict::Origin;
+use cairn_common::mailbox::{Handle, Stopped};
 use cairn_ledger::{
     accounts::{Account, AccountProof},
     block::{Body, Header},
@@ -20,7 +21,7 @@ use cairn_ledger::{
     validate::{ChainContext, CheckedBlock, CheckedTransaction, LinkedHeader},
 };
 use std::sync::Arc;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 
 /// Messages waiting for the writer. A full mailbox makes askers wait; it is nobody's fault.
 pub(super) const MAILBOX: usize = 64;
@@ -113,8 +114,8 @@ pub enum BlockOutcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
     /// The node is stopping, or its storage failed and it is about to.
-    #[error("the node is stopping")]
-    Stopping,
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// A long reorganisation is under way: there is no tip to build on, or to prove at.
     #[error("the chain is being reorganised; ask again")]
     Reorganising,
@@ -132,16 +133,16 @@ impl Import {
     ///
     /// # Errors
     /// The outer: the node is stopping. The inner: the body is another one, or too large.
-    pub async fn matched(&mut self) -> Result<Result<(), BlockError>, ChainError> {
-        (&mut self.matched).await.map_err(|_| ChainError::Stopping)
+    pub async fn matched(&mut self) -> Result<Result<(), BlockError>, Stopped> {
+        (&mut self.matched).await.map_err(|_| Stopped)
     }
 
     /// What became of the block.
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn outcome(self) -> Result<BlockOutcome, ChainError> {
-        self.outcome.await.map_err(|_| ChainError::Stopping)
+    pub async fn outcome(self) -> Result<BlockOutcome, Stopped> {
+        self.outcome.await.map_err(|_| Stopped)
     }
 }
 
@@ -234,7 +235,7 @@ pub(super) enum Message {
 /// A handle to the writer. Cloning shares it.
 #[derive(Clone)]
 pub struct ChainHandle {
-    pub(super) mailbox: mpsc::Sender<Message>,
+    pub(super) mailbox: Handle<Message>,
     pub(super) precheck: Precheck,
     pub(super) reader: Reader,
     pub(super) tip: watch::Receiver<Arc<Tip>>,
@@ -250,8 +251,8 @@ impl ChainHandle {
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn link_headers(&self, origin: Origin, headers: Vec<Header>) -> Result<Vec<HeaderOutcome>, ChainError> {
-        self.ask(|answer| Message::LinkHeaders { origin, headers, is_presynced: false, answer }).await
+    pub async fn link_headers(&self, origin: Origin, headers: Vec<Header>) -> Result<Vec<HeaderOutcome>, Stopped> {
+        self.mailbox.ask(|answer| Message::LinkHeaders { origin, headers, is_presynced: false, answer }).await
     }
 
     /// The same for headers of a branch that was shown to lead to more work than the tip: they are wanted however
@@ -260,34 +261,34 @@ impl ChainHandle {
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn link_presynced(&self, origin: Origin, headers: Vec<Header>) -> Result<Vec<HeaderOutcome>, ChainError> {
-        self.ask(|answer| Message::LinkHeaders { origin, headers, is_presynced: true, answer }).await
+    pub async fn link_presynced(&self, origin: Origin, headers: Vec<Header>) -> Result<Vec<HeaderOutcome>, Stopped> {
+        self.mailbox.ask(|answer| Message::LinkHeaders { origin, headers, is_presynced: true, answer }).await
     }
 
     /// A known block as the parent of others: one of the followed chain or of a branch. `None` when it is not here.
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn context(&self, id: BlockId) -> Result<Option<ChainContext>, ChainError> {
-        self.ask(|answer| Message::Context { id, answer }).await
+    pub async fn context(&self, id: BlockId) -> Result<Option<ChainContext>, Stopped> {
+        self.mailbox.ask(|answer| Message::Context { id, answer }).await
     }
 
     /// Imports the block of a linked header, which is wanted here. Waits while too many blocks are being checked.
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn import(&self, header: LinkedHeader, body: impl Into<BlockBody>) -> Result<Import, ChainError> {
+    pub async fn import(&self, header: LinkedHeader, body: impl Into<BlockBody>) -> Result<Import, Stopped> {
         let turn = Turn { is_behind: false, height: header.header().height };
-        self.precheck.start(self.mailbox.clone(), (turn, Purpose::Connect), header, body.into()).await
+        self.precheck.start(&self.mailbox, (turn, Purpose::Connect), header, body.into()).await
     }
 
     /// Imports a block for which nobody had asked: when it has no more work than the tip, after all others.
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn import_offered(&self, header: LinkedHeader, body: BlockBody) -> Result<Import, ChainError> {
+    pub async fn import_offered(&self, header: LinkedHeader, body: BlockBody) -> Result<Import, Stopped> {
         let turn = Turn { is_behind: header.total_work() <= self.tip().total_work, height: header.header().height };
-        self.precheck.start(self.mailbox.clone(), (turn, Purpose::Connect), header, body).await
+        self.precheck.start(&self.mailbox, (turn, Purpose::Connect), header, body).await
     }
 
     /// Checks a block and stores it, whatever its branch is: nothing bounds how many. For blocks of a branch that is
@@ -295,9 +296,9 @@ impl ChainHandle {
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn store(&self, header: LinkedHeader, body: Body) -> Result<Import, ChainError> {
+    pub async fn store(&self, header: LinkedHeader, body: Body) -> Result<Import, Stopped> {
         let turn = Turn { is_behind: false, height: header.header().height };
-        self.precheck.start(self.mailbox.clone(), (turn, Purpose::Store), header, body.into()).await
+        self.precheck.start(&self.mailbox, (turn, Purpose::Store), header, body.into()).await
     }
 
     /// Follows a stored branch up to `id`, if all of its blocks are here and it has more work than the tip. That may
@@ -305,8 +306,8 @@ impl ChainHandle {
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn follow(&self, id: BlockId) -> Result<(), ChainError> {
-        self.ask(|answer| Message::Follow { id, answer }).await
+    pub async fn follow(&self, id: BlockId) -> Result<(), Stopped> {
+        self.mailbox.ask(|answer| Message::Follow { id, answer }).await
     }
 
     /// Checks transactions by themselves, together: one answer for each, in order. Those that are valid are
@@ -317,7 +318,7 @@ impl ChainHandle {
     pub async fn check_transactions(
         &self,
         transactions: Vec<Transaction>,
-    ) -> Result<Vec<Result<CheckedTransaction, TxError>>, ChainError> {
+    ) -> Result<Vec<Result<CheckedTransaction, TxError>>, Stopped> {
         self.precheck.check_transactions(transactions).await
     }
 
@@ -326,7 +327,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping, or reorganising.
     pub async fn template(&self, request: TemplateRequest) -> Result<Template, ChainError> {
-        self.ask(|answer| Message::Template { request, answer }).await?
+        self.mailbox.ask(|answer| Message::Template { request, answer }).await?
     }
 
     /// Proves an account, or its absence, at the tip.
@@ -334,7 +335,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping, or reorganising.
     pub async fn prove(&self, address: Address) -> Result<ProvenAccount, ChainError> {
-        self.ask(|answer| Message::Prove { address, answer }).await?
+        self.mailbox.ask(|answer| Message::Prove { address, answer }).await?
     }
 
     /// All balances together at the tip, in pebbles.
@@ -342,7 +343,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping, or reorganising.
     pub async fn balances(&self) -> Result<(Arc<Tip>, u64), ChainError> {
-        self.ask(|answer| Message::Balances { answer }).await?
+        self.mailbox.ask(|answer| Message::Balances { answer }).await?
     }
 
     /// Proves an account, or its absence, as it was after the block `at`, and gives that block's header. `None`
@@ -351,7 +352,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn prove_at(&self, address: Address, at: BlockId) -> Result<Option<(Header, AccountProof)>, ChainError> {
-        self.ask(|answer| Message::ProveAt { address, at, answer }).await?
+        self.mailbox.ask(|answer| Message::ProveAt { address, at, answer }).await?
     }
 
     /// What is wrong with a block whose body was found to be invalid. An import that was answered with
@@ -359,8 +360,8 @@ impl ChainHandle {
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn refusal(&self, id: BlockId) -> Result<Option<BlockError>, ChainError> {
-        self.ask(|answer| Message::Refusal { id, answer }).await
+    pub async fn refusal(&self, id: BlockId) -> Result<Option<BlockError>, Stopped> {
+        self.mailbox.ask(|answer| Message::Refusal { id, answer }).await
     }
 
     /// Returns once everything imported so far would survive a power cut, and a reorganisation under way is over. While
@@ -368,8 +369,8 @@ impl ChainHandle {
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn sync(&self) -> Result<(), ChainError> {
-        self.ask(|answer| Message::Sync { answer }).await
+    pub async fn sync(&self) -> Result<(), Stopped> {
+        self.mailbox.ask(|answer| Message::Sync { answer }).await
     }
 
     /// Forgets what a peer alone had brought and nobody needs.
@@ -418,11 +419,5 @@ impl ChainHandle {
     /// Reads what is stored. Reads block on the disk: not for the network's own task.
     pub fn reader(&self) -> &Reader {
         &self.reader
-    }
-
-    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, ChainError> {
-        let (answer, answered) = oneshot::channel();
-        self.mailbox.send(message(answer)).await.map_err(|_| ChainError::Stopping)?;
-        answered.await.map_err(|_| ChainError::Stopping)
     }
 }

@@ -11,10 +11,11 @@ use super::{
     accounts::{Accounts, missing},
     checked_cache::CheckedCache,
     inflight::{Rooms, Turn},
-    mailbox::{ChainError, Import, MAILBOX, Message},
+    mailbox::{Import, MAILBOX, Message},
     state::State,
 };
 use crate::store::{ChainStore, StoreError, schema::AccountPlace};
+use cairn_common::mailbox::{Handle, Stopped};
 use cairn_ledger::{
     accounts::{Account, AccountTree, Leaf},
     block::{Body, block_size},
@@ -35,7 +36,7 @@ use std::{
     },
     time::Instant,
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 /// Bytes of blocks, as they are encoded, between their arrival and the writer's turn: two of its runs, so that there is
 /// work for the other cores until it has connected one. Checked, they take about three times as much.
@@ -212,15 +213,15 @@ impl Precheck {
     /// Starts checking a block, which ends with the writer's answer. Waits while too many are in flight.
     pub(super) async fn start(
         &self,
-        writer: mpsc::Sender<Message>,
+        writer: &Handle<Message>,
         (turn, purpose): (Turn, Purpose),
         header: LinkedHeader,
         body: BlockBody,
-    ) -> Result<Import, ChainError> {
+    ) -> Result<Import, Stopped> {
         let room = self.rooms.enter(turn, body.size().max(LEAST_BYTES)).await;
         // The place in the mailbox is taken before the work begins: a worker that waited for one could
         // wait for a writer that waits for a worker.
-        let place = writer.reserve_owned().await.map_err(|_| ChainError::Stopping)?;
+        let place = writer.reserve().await?;
         let (matched_sender, matched) = oneshot::channel();
         let (answer, outcome) = oneshot::channel();
         let checker = self.checker.clone();
@@ -276,15 +277,15 @@ impl Precheck {
     pub(super) async fn check_transactions(
         &self,
         transactions: Vec<Transaction>,
-    ) -> Result<Vec<Result<CheckedTransaction, TxError>>, ChainError> {
-        let permit = self.pool_checks.clone().acquire_owned().await.map_err(|_| ChainError::Stopping)?;
+    ) -> Result<Vec<Result<CheckedTransaction, TxError>>, Stopped> {
+        let permit = self.pool_checks.clone().acquire_owned().await.map_err(|_| Stopped)?;
         let checker = self.checker.clone();
         let check = move || {
             // Held to the end, also when whoever asked is gone.
             let _permit = permit;
             checker.check_each(transactions)
         };
-        tokio::task::spawn_blocking(check).await.map_err(|_| ChainError::Stopping)
+        tokio::task::spawn_blocking(check).await.map_err(|_| Stopped)
     }
 }
 

@@ -2,12 +2,20 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`cache`] | a cache bounded by number and weight; the oldest make room |
 //! | [`clock`] | the one place where the system's clock is read |
 //! | [`disk`] | what the file system under a directory has room for, and may hold |
+//! | [`mailbox`] | the bounded mailbox of a task, the handle to it, and the error when the task is gone |
+//! | [`rate_limiter`] | the token bucket |
+//! | [`rolling_rate`] | how fast a count rises, over the last moments |
 //! | [`tasks`] | tasks that start and stop in order; a panic in one stops all |
 
 #![forbid(unsafe_code)]
 
+pub mod cache;
 pub mod clock;
 pub mod disk;
+pub mod mailbox;
+pub mod rate_limiter;
+pub mod rolling_rate;
 pub mod tasks;

@@ -2,9 +2,10 @@
 //! submit; what a block changed comes with the news of it. It holds no rules.
 
 use super::{
-    admission::{self, GATHERING},
+    admission,
     file::{self, Loaded, Lost, Saved},
-    mailbox::{ANNOUNCEMENTS, Accepted, Arrival, Judged, MAILBOX, Message, PoolHandle, Waiting},
+    mailbox::PoolHandle,
+    message::{ANNOUNCEMENTS, Accepted, Arrival, GATHERING, Judged, MAILBOX, Message, Waiting},
     policy::{DropReason, FeeRate, PoolConfig, PoolError, Standing},
     pool::{Pool, TipChange},
     queue::Entry,
@@ -12,8 +13,10 @@ use super::{
 use cairn_chain::{ChainEvent, ChainHandle, Reader, store::StoreError, verdict::Origin};
 use cairn_common::{
     clock,
+    mailbox::mailbox,
     tasks::{Shutdown, TaskError},
 };
+use cairn_host::files;
 use cairn_ledger::{
     accounts::Account,
     chain_spec::ChainSpec,
@@ -52,10 +55,10 @@ pub fn spawn(
     path: Option<PathBuf>,
     shutdown: Shutdown,
 ) -> (PoolHandle, JoinHandle<Result<(), TaskError>>) {
-    let (sender, mailbox) = mpsc::channel(MAILBOX);
+    let (mailbox, messages) = mailbox(MAILBOX);
     let (accepted, _) = broadcast::channel(ANNOUNCEMENTS);
-    let admission = admission::spawn(chain.clone(), sender.clone());
-    let handle = PoolHandle { chain: chain.clone(), mailbox: sender, admission, accepted: accepted.clone() };
+    let admission = admission::spawn(chain.clone(), mailbox.clone());
+    let handle = PoolHandle { chain: chain.clone(), mailbox, admission, accepted: accepted.clone() };
     // The events first, then the tip: a block between the two is then seen twice, never missed.
     let events = chain.subscribe();
     let tip = chain.tip();
@@ -67,7 +70,7 @@ pub fn spawn(
     let displaced = VecDeque::new();
     let (changed, saved_at, saving) = (false, Instant::now(), None);
     let actor =
-        Actor { spec, pool, chain, mailbox, accepted, path, loading, tip, changed, saved_at, saving, displaced };
+        Actor { spec, pool, chain, messages, accepted, path, loading, tip, changed, saved_at, saving, displaced };
     (handle, tokio::spawn(actor.run(events, shutdown)))
 }
 
@@ -75,7 +78,7 @@ struct Actor {
     spec: Arc<ChainSpec>,
     pool: Pool,
     chain: ChainHandle,
-    mailbox: mpsc::Receiver<Message>,
+    messages: mpsc::Receiver<Message>,
     accepted: broadcast::Sender<Arc<Accepted>>,
     path: Option<PathBuf>,
     loading: Option<JoinHandle<()>>,
@@ -111,7 +114,7 @@ impl Actor {
                     self.pool.on_time(clock::now());
                     self.save_sometimes();
                 }
-                message = self.mailbox.recv() => match message {
+                message = self.messages.recv() => match message {
                     Some(message) => self.on_message(message).await?,
                     None => break,
                 },
@@ -351,7 +354,7 @@ impl Actor {
             let saved =
                 waiting.iter().map(|(added, one)| Saved { added: *added, transaction: one.transaction().clone() });
             let saved: Vec<_> = saved.collect();
-            match file::save(&path, &file::encode(&genesis_id, &saved)) {
+            match files::save(&path, &file::encode(&genesis_id, &saved)) {
                 Ok(()) => Some(saved.len()),
                 // The pool is a convenience: losing it stops nothing.
                 Err(error) => {

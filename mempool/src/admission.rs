@@ -5,36 +5,23 @@
 //! third of what they cost one by one.
 
 use super::{
-    mailbox::{Arrival, Judged, Message, PoolStopped},
+    message::{Arrival, GATHERING, Judged, Message, Submission},
     policy::PoolError,
 };
 use cairn_chain::{ChainHandle, verdict::Origin};
+use cairn_common::mailbox::{Handle, Stopped, mailbox};
 use cairn_ledger::{hash::TxId, keys::Address, transaction::Transaction, units::Timestamp};
 use std::{collections::HashSet, sync::Arc};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 
 /// Submissions waiting to be gathered; a full queue makes submitters wait.
 const QUEUE: usize = 256;
-/// Transactions in one submission, and about as many in one gathering. It bounds how long others wait.
-pub(super) const GATHERING: usize = 512;
 /// Gatherings on their way at once: while the signatures of one are checked, the accounts of another are read.
 const AT_ONCE: usize = 2;
 
-/// A transaction and when it came to this node; `None` for now.
-pub(super) type Item = (Transaction, Option<Timestamp>);
-type Answers = Vec<Result<TxId, PoolError>>;
-
-/// Transactions from one origin, at most [`GATHERING`] of them.
-pub(super) struct Submission {
-    /// Who brought them; `None` when nobody is to be told of them.
-    pub origin: Option<Origin>,
-    pub items: Vec<Item>,
-    pub answer: oneshot::Sender<Answers>,
-}
-
 /// Starts gathering submissions for the pool behind `pool`. It ends with the last sender.
-pub(super) fn spawn(chain: ChainHandle, pool: mpsc::Sender<Message>) -> mpsc::Sender<Submission> {
-    let (sender, mut queue) = mpsc::channel::<Submission>(QUEUE);
+pub(super) fn spawn(chain: ChainHandle, pool: Handle<Message>) -> Handle<Submission> {
+    let (handle, mut queue) = mailbox::<Submission>(QUEUE);
     let desk = Desk { chain, pool };
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     tokio::spawn(async move {
@@ -50,7 +37,7 @@ pub(super) fn spawn(chain: ChainHandle, pool: mpsc::Sender<Message>) -> mpsc::Se
             });
         }
     });
-    sender
+    handle
 }
 
 /// What is waiting, until there is enough.
@@ -69,7 +56,7 @@ fn gather(first: Submission, queue: &mut mpsc::Receiver<Submission>) -> Vec<Subm
 #[derive(Clone)]
 struct Desk {
     chain: ChainHandle,
-    pool: mpsc::Sender<Message>,
+    pool: Handle<Message>,
 }
 
 /// A transaction that was not refused so far, and the slot of its answer.
@@ -101,7 +88,7 @@ impl Pending<Transaction> {
 
 impl Desk {
     /// Judges, checks and admits all transactions of a gathering, each judged alone.
-    async fn admit(&self, gathering: Vec<Submission>) -> Result<(), PoolStopped> {
+    async fn admit(&self, gathering: Vec<Submission>) -> Result<(), Stopped> {
         let (mut askers, mut pending) = (Vec::with_capacity(gathering.len()), Vec::new());
         for Submission { origin, items, answer } in gathering {
             askers.push((items.len(), answer));
@@ -136,13 +123,13 @@ impl Desk {
         &self,
         pending: Vec<Pending<Transaction>>,
         answers: &mut [Option<Result<TxId, PoolError>>],
-    ) -> Result<(), PoolStopped> {
+    ) -> Result<(), Stopped> {
         let judged = self.judge(pending, answers).await?;
         let (slots, arrivals) = self.check(judged, answers).await?;
         if arrivals.is_empty() {
             return Ok(());
         }
-        let admitted = self.ask(|answer| Message::Admit { arrivals, answer }).await?;
+        let admitted = self.pool.ask(|answer| Message::Admit { arrivals, answer }).await?;
         for (slot, answer) in slots.into_iter().zip(admitted) {
             answers[slot] = Some(answer);
         }
@@ -154,9 +141,9 @@ impl Desk {
         &self,
         pending: Vec<Pending<Transaction>>,
         answers: &mut [Option<Result<TxId, PoolError>>],
-    ) -> Result<Vec<(Pending<Transaction>, Judged)>, PoolStopped> {
+    ) -> Result<Vec<(Pending<Transaction>, Judged)>, Stopped> {
         let (places, transactions): (Vec<_>, Vec<_>) = pending.into_iter().map(Pending::apart).unzip();
-        let judged = self.ask(|answer| Message::Judge { transactions, answer }).await?;
+        let judged = self.pool.ask(|answer| Message::Judge { transactions, answer }).await?;
         let mut passed = Vec::with_capacity(judged.len());
         for (place, outcome) in places.into_iter().zip(judged) {
             match outcome {
@@ -172,12 +159,12 @@ impl Desk {
         &self,
         pending: Vec<(Pending<Transaction>, Judged)>,
         answers: &mut [Option<Result<TxId, PoolError>>],
-    ) -> Result<(Vec<usize>, Vec<Arrival>), PoolStopped> {
+    ) -> Result<(Vec<usize>, Vec<Arrival>), Stopped> {
         if pending.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
         let transactions = pending.iter().map(|(pending, _)| pending.transaction.clone()).collect();
-        let outcomes = self.chain.check_transactions(transactions).await.map_err(|_| PoolStopped)?;
+        let outcomes = self.chain.check_transactions(transactions).await?;
         let (mut slots, mut arrivals) = (Vec::with_capacity(pending.len()), Vec::with_capacity(pending.len()));
         for ((Pending { slot, origin, added, .. }, judged), outcome) in pending.into_iter().zip(outcomes) {
             match outcome {
@@ -189,11 +176,5 @@ impl Desk {
             }
         }
         Ok((slots, arrivals))
-    }
-
-    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, PoolStopped> {
-        let (answer, answered) = oneshot::channel();
-        self.pool.send(message(answer)).await.map_err(|_| PoolStopped)?;
-        answered.await.map_err(|_| PoolStopped)
     }
 }

@@ -12,7 +12,7 @@ use cairn_ledger::{
 };
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Read},
     path::Path,
 };
 
@@ -132,20 +132,10 @@ pub(super) fn load(path: &Path, genesis_id: &BlockId, max: u64) -> Result<Loaded
     Ok(loaded)
 }
 
-/// Writes a saved pool under a temporary name, syncs it, and puts it in place. Blocks on the disk.
-pub(super) fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    // The new name survives a power cut only once the folder is synced.
-    File::open(folder)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_host::files;
     use cairn_ledger::testing::{easy_network, key, payment};
 
     fn saved(count: u64) -> (BlockId, Vec<Saved>) {
@@ -164,12 +154,12 @@ mod tests {
         let path = folder.path().join("mempool.bin");
         let read = |max| load(&path, &genesis_id, max).expect("a saved pool");
         assert_eq!(read(10_000), Loaded::default(), "no file is an empty pool");
-        save(&path, &encode(&genesis_id, &saved)).expect("a writable folder");
+        files::save(&path, &encode(&genesis_id, &saved)).expect("a writable folder");
         assert_eq!(read(10_000), Loaded { saved: saved.clone(), lost: None });
         let length = std::fs::metadata(&path).expect("a file").len();
         let part = read(length - 1);
         assert_eq!((part.saved.as_slice(), part.lost.map(|lost| lost.bytes > 1)), (&saved[..2], Some(true)));
-        save(&path, &encode(&genesis_id, &saved[..1])).expect("a writable folder");
+        files::save(&path, &encode(&genesis_id, &saved[..1])).expect("a writable folder");
         assert_eq!(read(10_000).saved, saved[..1], "replaced");
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "no temporary file stays");
     }

@@ -11,7 +11,7 @@
 //!    takes back what was displaced, and judges each touched sender's whole queue again.
 //!
 //! # Map
-//! `mailbox` what the pool is asked · `admission` the way in · `actor` its loop · `pool` the pure core · `queue` one
+//! `message` what the pool is asked · `mailbox` the handle that asks · `admission` the way in · `actor` its loop · `pool` the pure core · `queue` one
 //! sender's transactions and what they are worth · `policy` limits and the judgement of one transaction · `removed`
 //! why transactions left · `file` the pool across a restart
 //!
@@ -41,6 +41,7 @@ mod actor;
 mod admission;
 mod file;
 mod mailbox;
+mod message;
 mod policy;
 mod pool;
 mod queue;
@@ -49,6 +50,7 @@ mod removed;
 mod tests;
 
 pub use actor::spawn;
-pub use mailbox::{Accepted, PoolHandle, PoolStopped, Waiting};
+pub use mailbox::PoolHandle;
+pub use message::{Accepted, Waiting};
 pub use policy::{DropReason, PoolConfig, PoolError, PoolStatus};
 pub use pool::{FeeEstimate, Pending, PoolInfo};

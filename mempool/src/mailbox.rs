@@ -1,135 +1,24 @@
-//! What the pool can be asked, and the handle that asks.
+//! The handle that asks the pool.
 
 use super::{
-    admission::{GATHERING, Item, Submission},
-    policy::{PoolError, PoolStatus, Standing},
+    message::{Accepted, GATHERING, Item, Message, Submission, Waiting},
+    policy::{PoolError, PoolStatus},
     pool::{FeeEstimate, Pending, PoolInfo},
 };
 use cairn_chain::{ChainHandle, verdict::Origin};
+use cairn_common::mailbox::{Handle, Stopped};
 use cairn_ledger::{
-    hash::{BlockId, TxId},
-    keys::Address,
-    transaction::Transaction,
-    units::Timestamp,
-    validate::CheckedTransaction,
+    hash::TxId, keys::Address, transaction::Transaction, units::Timestamp, validate::CheckedTransaction,
 };
 use std::sync::Arc;
-use tokio::sync::{broadcast, mpsc, oneshot};
-
-/// Messages waiting for the pool. A full mailbox makes askers wait, and a peer's asker is the one task that
-/// reads from that peer; it is nobody's fault.
-pub(super) const MAILBOX: usize = 64;
-/// Announcements a slow listener may be behind before it misses some.
-pub(super) const ANNOUNCEMENTS: usize = 256;
-
-/// The pool is gone: the node is stopping, or its storage failed and it is about to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the node is stopping")]
-pub struct PoolStopped;
-
-/// Transactions that came into the pool.
-#[derive(Clone, Debug)]
-pub struct Accepted {
-    /// Who brought them.
-    pub origin: Origin,
-    /// They.
-    pub transactions: Vec<CheckedTransaction>,
-}
-
-/// A transaction that waits in the pool.
-#[derive(Clone, Debug)]
-pub struct Waiting {
-    /// It.
-    pub transaction: CheckedTransaction,
-    /// When it came.
-    pub added: Timestamp,
-    /// Whether it can be mined now: nothing of its sender's is missing before it.
-    pub ready: bool,
-}
-
-/// What the chain said of a transaction when it was judged: it is asked again only if it has moved meanwhile.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Judged {
-    /// The tip that the pool went by.
-    pub tip: BlockId,
-    pub standing: Standing,
-}
-
-/// A checked transaction on its way into the pool.
-#[derive(Clone, Debug)]
-pub(super) struct Arrival {
-    pub transaction: CheckedTransaction,
-    pub judged: Judged,
-    /// Who brought it; `None` when nobody is to be told of it.
-    pub origin: Option<Origin>,
-    /// When it came to this node; `None` for now.
-    pub added: Option<Timestamp>,
-}
-
-/// The pool's questions.
-pub(super) enum Message {
-    /// Which of these are worth a look at their signature?
-    Judge {
-        transactions: Vec<Transaction>,
-        answer: oneshot::Sender<Vec<Result<(Transaction, Judged), PoolError>>>,
-    },
-    /// Take these, and tell the listeners.
-    Admit {
-        arrivals: Vec<Arrival>,
-        answer: oneshot::Sender<Vec<Result<TxId, PoolError>>>,
-    },
-    Get {
-        txid: TxId,
-        answer: oneshot::Sender<Option<CheckedTransaction>>,
-    },
-    Pending {
-        address: Address,
-        answer: oneshot::Sender<Pending>,
-    },
-    Select {
-        max_bytes: usize,
-        answer: oneshot::Sender<Vec<CheckedTransaction>>,
-    },
-    Transactions {
-        answer: oneshot::Sender<Vec<CheckedTransaction>>,
-    },
-    Info {
-        answer: oneshot::Sender<PoolInfo>,
-    },
-    Status {
-        txid: TxId,
-        answer: oneshot::Sender<PoolStatus>,
-    },
-    /// Would it be taken?
-    Try {
-        transaction: CheckedTransaction,
-        answer: oneshot::Sender<Result<(), PoolError>>,
-    },
-    /// These were not taken here: remember why.
-    Refused {
-        refusals: Vec<(TxId, PoolError)>,
-    },
-    Page {
-        after: Option<(Timestamp, TxId)>,
-        max: usize,
-        answer: oneshot::Sender<Vec<Waiting>>,
-    },
-    OfSender {
-        address: Address,
-        answer: oneshot::Sender<Vec<Waiting>>,
-    },
-    Estimate {
-        bytes: usize,
-        answer: oneshot::Sender<FeeEstimate>,
-    },
-}
+use tokio::sync::broadcast;
 
 /// A handle to the pool. Cloning shares it.
 #[derive(Clone)]
 pub struct PoolHandle {
     pub(super) chain: ChainHandle,
-    pub(super) mailbox: mpsc::Sender<Message>,
-    pub(super) admission: mpsc::Sender<Submission>,
+    pub(super) mailbox: Handle<Message>,
+    pub(super) admission: Handle<Submission>,
     pub(super) accepted: broadcast::Sender<Arc<Accepted>>,
 }
 
@@ -143,7 +32,7 @@ impl PoolHandle {
         &self,
         origin: Origin,
         transactions: Vec<Transaction>,
-    ) -> Result<Vec<Result<TxId, PoolError>>, PoolStopped> {
+    ) -> Result<Vec<Result<TxId, PoolError>>, Stopped> {
         let mut answers = Vec::with_capacity(transactions.len());
         let mut rest = transactions.into_iter().map(|transaction| (transaction, None)).peekable();
         while rest.peek().is_some() {
@@ -157,15 +46,15 @@ impl PoolHandle {
     ///
     /// # Errors
     /// The outer: the node is stopping. The inner: why it would not.
-    pub async fn check_one(&self, transaction: Transaction) -> Result<Result<(), PoolError>, PoolStopped> {
-        let judged = self.ask(|answer| Message::Judge { transactions: vec![transaction], answer }).await?;
-        let transaction = match judged.into_iter().next().ok_or(PoolStopped)? {
+    pub async fn check_one(&self, transaction: Transaction) -> Result<Result<(), PoolError>, Stopped> {
+        let judged = self.mailbox.ask(|answer| Message::Judge { transactions: vec![transaction], answer }).await?;
+        let transaction = match judged.into_iter().next().ok_or(Stopped)? {
             Ok((transaction, _)) => transaction,
             Err(error) => return Ok(Err(error)),
         };
-        let checked = self.chain.check_transactions(vec![transaction]).await.map_err(|_| PoolStopped)?;
-        match checked.into_iter().next().ok_or(PoolStopped)? {
-            Ok(transaction) => self.ask(|answer| Message::Try { transaction, answer }).await,
+        let checked = self.chain.check_transactions(vec![transaction]).await?;
+        match checked.into_iter().next().ok_or(Stopped)? {
+            Ok(transaction) => self.mailbox.ask(|answer| Message::Try { transaction, answer }).await,
             Err(error) => Ok(Err(PoolError::Invalid(error))),
         }
     }
@@ -174,40 +63,40 @@ impl PoolHandle {
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn page(&self, after: Option<(Timestamp, TxId)>, max: usize) -> Result<Vec<Waiting>, PoolStopped> {
-        self.ask(|answer| Message::Page { after, max, answer }).await
+    pub async fn page(&self, after: Option<(Timestamp, TxId)>, max: usize) -> Result<Vec<Waiting>, Stopped> {
+        self.mailbox.ask(|answer| Message::Page { after, max, answer }).await
     }
 
     /// What one sender has in the pool, in order of nonce.
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn of_sender(&self, address: Address) -> Result<Vec<Waiting>, PoolStopped> {
-        self.ask(|answer| Message::OfSender { address, answer }).await
+    pub async fn of_sender(&self, address: Address) -> Result<Vec<Waiting>, Stopped> {
+        self.mailbox.ask(|answer| Message::OfSender { address, answer }).await
     }
 
     /// What a transaction must pay to be among the first `bytes` that are mined.
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn estimate(&self, bytes: usize) -> Result<FeeEstimate, PoolStopped> {
-        self.ask(|answer| Message::Estimate { bytes, answer }).await
+    pub async fn estimate(&self, bytes: usize) -> Result<FeeEstimate, Stopped> {
+        self.mailbox.ask(|answer| Message::Estimate { bytes, answer }).await
     }
 
     /// A pooled transaction.
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn get(&self, txid: TxId) -> Result<Option<CheckedTransaction>, PoolStopped> {
-        self.ask(|answer| Message::Get { txid, answer }).await
+    pub async fn get(&self, txid: TxId) -> Result<Option<CheckedTransaction>, Stopped> {
+        self.mailbox.ask(|answer| Message::Get { txid, answer }).await
     }
 
     /// What an address has in the pool.
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn pending(&self, address: Address) -> Result<Pending, PoolStopped> {
-        self.ask(|answer| Message::Pending { address, answer }).await
+    pub async fn pending(&self, address: Address) -> Result<Pending, Stopped> {
+        self.mailbox.ask(|answer| Message::Pending { address, answer }).await
     }
 
     /// Up to `max_bytes` of transactions for a block on the tip: the best fee rates first, each sender's in
@@ -215,24 +104,24 @@ impl PoolHandle {
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn select(&self, max_bytes: usize) -> Result<Vec<CheckedTransaction>, PoolStopped> {
-        self.ask(|answer| Message::Select { max_bytes, answer }).await
+    pub async fn select(&self, max_bytes: usize) -> Result<Vec<CheckedTransaction>, Stopped> {
+        self.mailbox.ask(|answer| Message::Select { max_bytes, answer }).await
     }
 
     /// All transactions.
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn transactions(&self) -> Result<Vec<CheckedTransaction>, PoolStopped> {
-        self.ask(|answer| Message::Transactions { answer }).await
+    pub async fn transactions(&self) -> Result<Vec<CheckedTransaction>, Stopped> {
+        self.mailbox.ask(|answer| Message::Transactions { answer }).await
     }
 
     /// How full the pool is, and what it takes.
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn info(&self) -> Result<PoolInfo, PoolStopped> {
-        self.ask(|answer| Message::Info { answer }).await
+    pub async fn info(&self) -> Result<PoolInfo, Stopped> {
+        self.mailbox.ask(|answer| Message::Info { answer }).await
     }
 
     /// What became of a transaction, as far as the pool knows. Of a mined one it knows nothing: ask the
@@ -240,8 +129,8 @@ impl PoolHandle {
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn status(&self, txid: TxId) -> Result<PoolStatus, PoolStopped> {
-        self.ask(|answer| Message::Status { txid, answer }).await
+    pub async fn status(&self, txid: TxId) -> Result<PoolStatus, Stopped> {
+        self.mailbox.ask(|answer| Message::Status { txid, answer }).await
     }
 
     /// Everything submitted that comes into the pool from now on; not what is loaded at the start, nor what
@@ -255,26 +144,18 @@ impl PoolHandle {
         &self,
         origin: Option<Origin>,
         items: Vec<Item>,
-    ) -> Result<Vec<Result<TxId, PoolError>>, PoolStopped> {
+    ) -> Result<Vec<Result<TxId, PoolError>>, Stopped> {
         // Only what is handed in here is asked after here; what peers send could fill the memory of reasons.
         let asked_after: Vec<TxId> = match origin {
             Some(Origin::Local) => items.iter().map(|(transaction, _)| transaction.id()).collect(),
             _ => Vec::new(),
         };
-        let (answer, answered) = oneshot::channel();
-        self.admission.send(Submission { origin, items, answer }).await.map_err(|_| PoolStopped)?;
-        let answers = answered.await.map_err(|_| PoolStopped)?;
+        let answers = self.admission.ask(|answer| Submission { origin, items, answer }).await?;
         let refused = asked_after.into_iter().zip(&answers);
         let refusals: Vec<_> = refused.filter_map(|(txid, answer)| Some((txid, answer.err()?))).collect();
         if !refusals.is_empty() {
-            self.mailbox.send(Message::Refused { refusals }).await.map_err(|_| PoolStopped)?;
+            self.mailbox.send(Message::Refused { refusals }).await?;
         }
         Ok(answers)
-    }
-
-    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, PoolStopped> {
-        let (answer, answered) = oneshot::channel();
-        self.mailbox.send(message(answer)).await.map_err(|_| PoolStopped)?;
-        answered.await.map_err(|_| PoolStopped)
     }
 }

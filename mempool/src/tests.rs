@@ -6,7 +6,10 @@ use cairn_chain::{
     store::DbOptions,
     verdict::{Origin, PeerNumber},
 };
-use cairn_common::tasks::{ShutdownSwitch, TaskError, shutdown};
+use cairn_common::{
+    mailbox::Stopped,
+    tasks::{ShutdownSwitch, TaskError, shutdown},
+};
 use cairn_ledger::{
     block::Block,
     chain_spec::ChainSpec,
@@ -26,7 +29,7 @@ const PEER: Origin = Origin::Peer(PeerNumber(7));
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A chain and a pool on a directory of their own.
-struct Bench {
+struct Harness {
     spec: Arc<ChainSpec>,
     directory: TempDir,
     chain: ChainHandle,
@@ -36,7 +39,7 @@ struct Bench {
     task: JoinHandle<Result<(), TaskError>>,
 }
 
-impl Bench {
+impl Harness {
     fn new() -> Self {
         Self::on(easy_network())
     }
@@ -126,20 +129,20 @@ fn empty_branch(spec: &ChainSpec, count: usize) -> Vec<Block> {
 
 #[tokio::test]
 async fn each_submitted_transaction_is_answered_alone_and_listeners_hear_of_the_new() {
-    let bench = Bench::new();
-    let mut heard = bench.pool.subscribe();
-    let (good, next) = (bench.pay(1, 0, 1_000), bench.pay(1, 1, 1_000));
-    let mut forged = bench.pay(2, 0, 1_000);
+    let harness = Harness::new();
+    let mut heard = harness.pool.subscribe();
+    let (good, next) = (harness.pay(1, 0, 1_000), harness.pay(1, 1, 1_000));
+    let mut forged = harness.pay(2, 0, 1_000);
     forged.body.fee = testing::pebbles(2_000);
-    let mut unversioned = bench.pay(3, 0, 1_000);
+    let mut unversioned = harness.pay(3, 0, 1_000);
     unversioned.body.version = 2;
-    let mut last = bench.pay(4, u64::MAX, 1_000);
+    let mut last = harness.pay(4, u64::MAX, 1_000);
     last.body.valid_until = cairn_ledger::units::Height::new(1);
     let sender = key(70).address();
-    let stranger = bench.pay(70, 0, 1_000);
+    let stranger = harness.pay(70, 0, 1_000);
 
     let batch = vec![good.clone(), forged, next.clone(), unversioned, last, stranger, good.clone()];
-    let answers = bench.submit(batch).await;
+    let answers = harness.submit(batch).await;
     assert_eq!(
         answers,
         [
@@ -157,87 +160,87 @@ async fn each_submitted_transaction_is_answered_alone_and_listeners_hear_of_the_
     let accepted = heard.try_recv().expect("an announcement");
     assert_eq!((accepted.origin, accepted.transactions.len()), (PEER, 2));
     assert!(heard.try_recv().is_err(), "one for each submission");
-    assert_eq!(bench.submit(vec![good]).await, [Err(PoolError::AlreadyPooled)]);
+    assert_eq!(harness.submit(vec![good]).await, [Err(PoolError::AlreadyPooled)]);
     assert!(heard.try_recv().is_err(), "nothing new");
 }
 
 #[tokio::test]
 async fn a_submission_of_any_length_is_answered() {
-    let bench = Bench::new();
-    assert!(bench.submit(vec![]).await.is_empty());
-    let many: Vec<_> = (0..600).map(|n| bench.pay(1 + n / 64, n % 64, 1_000)).collect();
-    let answers = bench.submit(many).await;
+    let harness = Harness::new();
+    assert!(harness.submit(vec![]).await.is_empty());
+    let many: Vec<_> = (0..600).map(|n| harness.pay(1 + n / 64, n % 64, 1_000)).collect();
+    let answers = harness.submit(many).await;
     // Keys 1 to 9 have an account, the tenth sender has none.
     assert_eq!((answers.len(), answers.iter().filter(|answer| answer.is_ok()).count()), (600, 9 * 64));
-    let info = bench.pool.info().await.expect("a running pool");
+    let info = harness.pool.info().await.expect("a running pool");
     assert_eq!((info.count, info.senders, info.bytes), (576, 9, 576 * 185));
 }
 
 #[tokio::test]
 async fn what_is_mined_leaves_and_comes_back_when_its_block_is_displaced() {
-    let bench = Bench::new();
-    let (first, second) = (bench.pay(1, 0, 1_000), bench.pay(1, 1, 1_000));
-    assert!(bench.submit(vec![first.clone(), second.clone()]).await.iter().all(Result::is_ok));
-    let block = bench.mine(usize::MAX).await;
+    let harness = Harness::new();
+    let (first, second) = (harness.pay(1, 0, 1_000), harness.pay(1, 1, 1_000));
+    assert!(harness.submit(vec![first.clone(), second.clone()]).await.iter().all(Result::is_ok));
+    let block = harness.mine(usize::MAX).await;
     assert_eq!(block.txids(), [first.id(), second.id()]);
-    bench.until(second.id(), PoolStatus::Unknown).await;
-    assert_eq!(bench.submit(vec![first.clone()]).await, [Err(PoolError::AlreadyMined)]);
-    let rival = bench.pay(1, 0, 9_000);
+    harness.until(second.id(), PoolStatus::Unknown).await;
+    assert_eq!(harness.submit(vec![first.clone()]).await, [Err(PoolError::AlreadyMined)]);
+    let rival = harness.pay(1, 0, 9_000);
     let used = PoolError::Execution(ExecutionError::Nonce { got: 0, expected: 2 });
-    assert_eq!(bench.submit(vec![rival]).await, [Err(used)]);
-    let third = bench.pay(1, 2, 1_000);
-    assert_eq!(bench.submit(vec![third.clone()]).await, [Ok(third.id())]);
+    assert_eq!(harness.submit(vec![rival]).await, [Err(used)]);
+    let third = harness.pay(1, 2, 1_000);
+    assert_eq!(harness.submit(vec![third.clone()]).await, [Ok(third.id())]);
 
-    for block in empty_branch(&bench.spec, 3) {
-        bench.import(&block).await;
+    for block in empty_branch(&harness.spec, 3) {
+        harness.import(&block).await;
     }
-    bench.until(second.id(), PoolStatus::Pooled).await;
-    let selected = bench.pool.select(usize::MAX).await.expect("a running pool");
+    harness.until(second.id(), PoolStatus::Pooled).await;
+    let selected = harness.pool.select(usize::MAX).await.expect("a running pool");
     let ids: Vec<_> = selected.iter().map(cairn_ledger::validate::CheckedTransaction::txid).collect();
     assert_eq!(ids, [first.id(), second.id(), third.id()]);
-    assert_eq!(bench.mine(usize::MAX).await.txids(), ids);
+    assert_eq!(harness.mine(usize::MAX).await.txids(), ids);
 }
 
 #[tokio::test]
 async fn a_pool_survives_a_restart_and_is_judged_again() {
-    let mut bench = Bench::new();
-    let [first, second, third] = [1, 2, 3].map(|from| bench.pay(from, 0, 1_000));
+    let mut harness = Harness::new();
+    let [first, second, third] = [1, 2, 3].map(|from| harness.pay(from, 0, 1_000));
     let all = vec![first.clone(), second.clone(), third.clone()];
-    assert!(bench.submit(all).await.iter().all(Result::is_ok));
-    bench.stop_pool().await;
-    let saved = std::fs::read(bench.file()).expect("a saved pool");
-    bench.start_pool();
-    bench.until(third.id(), PoolStatus::Pooled).await;
-    assert_eq!(bench.pool.info().await.expect("a running pool").count, 3);
-    assert_eq!(bench.mine(2 * 185).await.txids(), [first.id(), second.id()]);
+    assert!(harness.submit(all).await.iter().all(Result::is_ok));
+    harness.stop_pool().await;
+    let saved = std::fs::read(harness.file()).expect("a saved pool");
+    harness.start_pool();
+    harness.until(third.id(), PoolStatus::Pooled).await;
+    assert_eq!(harness.pool.info().await.expect("a running pool").count, 3);
+    assert_eq!(harness.mine(2 * 185).await.txids(), [first.id(), second.id()]);
     // As if the node had been killed: the file still has those that were mined since.
-    bench.stop_pool().await;
-    std::fs::write(bench.file(), saved).expect("a writable directory");
-    bench.start_pool();
-    bench.until(third.id(), PoolStatus::Pooled).await;
-    assert_eq!(bench.pool.status(first.id()).await, Ok(PoolStatus::Unknown));
-    assert_eq!(bench.pool.info().await.expect("a running pool").count, 1);
+    harness.stop_pool().await;
+    std::fs::write(harness.file(), saved).expect("a writable directory");
+    harness.start_pool();
+    harness.until(third.id(), PoolStatus::Pooled).await;
+    assert_eq!(harness.pool.status(first.id()).await, Ok(PoolStatus::Unknown));
+    assert_eq!(harness.pool.info().await.expect("a running pool").count, 1);
 }
 
 #[tokio::test]
 async fn an_unreadable_file_is_an_empty_pool() {
-    let mut bench = Bench::new();
-    bench.stop_pool().await;
-    std::fs::write(bench.file(), b"cairnmp1 and nothing good").expect("a writable directory");
-    bench.start_pool();
-    let payment = bench.pay(2, 0, 1_000);
-    assert_eq!(bench.submit(vec![payment.clone()]).await, [Ok(payment.id())]);
-    bench.stop_pool().await;
-    bench.start_pool();
-    bench.until(payment.id(), PoolStatus::Pooled).await;
+    let mut harness = Harness::new();
+    harness.stop_pool().await;
+    std::fs::write(harness.file(), b"cairnmp1 and nothing good").expect("a writable directory");
+    harness.start_pool();
+    let payment = harness.pay(2, 0, 1_000);
+    assert_eq!(harness.submit(vec![payment.clone()]).await, [Ok(payment.id())]);
+    harness.stop_pool().await;
+    harness.start_pool();
+    harness.until(payment.id(), PoolStatus::Pooled).await;
 }
 
 #[tokio::test]
 async fn a_stopped_pool_says_so() {
-    let bench = Bench::new();
-    bench.switch.request();
-    bench.task.await.expect("no panic").expect("no failure");
-    assert_eq!(bench.pool.info().await, Err(PoolStopped));
-    let transaction = payment(&bench.spec, &key(1), 0, key(2).address(), 1, 1_000);
-    assert_eq!(bench.pool.submit(Origin::Local, vec![transaction]).await, Err(PoolStopped));
+    let harness = Harness::new();
+    harness.switch.request();
+    harness.task.await.expect("no panic").expect("no failure");
+    assert_eq!(harness.pool.info().await, Err(Stopped));
+    let transaction = payment(&harness.spec, &key(1), 0, key(2).address(), 1, 1_000);
+    assert_eq!(harness.pool.submit(Origin::Local, vec![transaction]).await, Err(Stopped));
 }

@@ -2,9 +2,9 @@
 
 use super::FileError;
 use crate::{
-    BlockOutcome, ChainError, ChainHandle, HeaderOutcome, Import, Reader, StoreError, Tip, store::DbOptions,
-    verdict::Origin,
+    BlockOutcome, ChainHandle, HeaderOutcome, Import, Reader, StoreError, Tip, store::DbOptions, verdict::Origin,
 };
+use cairn_common::mailbox::Stopped;
 use cairn_ledger::{
     block::{Block, Header},
     chain_spec::ChainSpec,
@@ -134,6 +134,13 @@ pub enum ReplayError {
     /// The operator ended it.
     #[error("interrupted; what was done so far is kept")]
     Interrupted,
+}
+
+impl From<Stopped> for ReplayError {
+    /// The chain ends only by itself here: why, its writer tells at its end, and that is what is reported.
+    fn from(Stopped: Stopped) -> Self {
+        Self::Interrupted
+    }
 }
 
 impl ReplayError {
@@ -308,7 +315,7 @@ type LinkedPiece = Vec<(Block, HeaderOutcome)>;
 
 async fn link(chain: &ChainHandle, piece: Vec<Block>) -> Result<LinkedPiece, ReplayError> {
     let headers: Vec<Header> = piece.iter().map(|block| block.header.clone()).collect();
-    let outcomes = chain.link_headers(Origin::Local, headers).await.map_err(stopping)?;
+    let outcomes = chain.link_headers(Origin::Local, headers).await?;
     Ok(piece.into_iter().zip(outcomes).collect())
 }
 
@@ -332,7 +339,7 @@ impl<'a> Feeder<'a> {
             return Ok(());
         }
         let id = header.id();
-        let import = self.chain.store(header, block.body).await.map_err(stopping)?;
+        let import = self.chain.store(header, block.body).await?;
         self.sent.push_back(Sent { id, figures, import });
         self.drain(IN_FLIGHT).await
     }
@@ -349,7 +356,7 @@ impl<'a> Feeder<'a> {
             let (height, id, parent) = (figures.height, block.header.id(), block.header.parent);
             match outcome {
                 HeaderOutcome::Linked(linked) => {
-                    let import = self.chain.import(linked, block.body).await.map_err(stopping)?;
+                    let import = self.chain.import(linked, block.body).await?;
                     self.sent.push_back(Sent { id, figures, import });
                     self.drain(IN_FLIGHT).await?;
                 }
@@ -368,7 +375,7 @@ impl<'a> Feeder<'a> {
                     return Err(self.after_all(ReplayError::InvalidHeader { height, id, error }).await);
                 }
                 HeaderOutcome::InvalidAncestor => {
-                    let error = match self.chain.refusal(id).await.map_err(stopping)? {
+                    let error = match self.chain.refusal(id).await? {
                         Some(error) => ReplayError::InvalidBlock { height, id, error },
                         None => ReplayError::InvalidAncestor { height, id },
                     };
@@ -390,12 +397,12 @@ impl<'a> Feeder<'a> {
             && let Some(Sent { id, mut figures, import }) = self.sent.pop_front()
         {
             let height = figures.height;
-            match import.outcome().await.map_err(stopping)? {
+            match import.outcome().await? {
                 BlockOutcome::Connected => {}
                 // A worker was done with it before its parent's. All before it are answered by now, so it was
                 // connected with one of them, or refused; or it is on a branch with less work.
                 BlockOutcome::Waiting => {
-                    if let Some(error) = self.chain.refusal(id).await.map_err(stopping)? {
+                    if let Some(error) = self.chain.refusal(id).await? {
                         return Err(ReplayError::InvalidBlock { height, id, error });
                     }
                 }
@@ -433,9 +440,4 @@ fn figures_of(block: &Block) -> Replayed {
         height: block.header.height,
         last: Some(block.header.id()),
     }
-}
-
-/// The chain ends only by itself here: why, its writer tells at its end, and that is what is reported.
-pub(super) fn stopping(_: ChainError) -> ReplayError {
-    ReplayError::Interrupted
 }

@@ -6,7 +6,7 @@
 //! followed: how long the branch is does not matter.
 
 use super::{
-    feed::{Feeder, ReplayError, Replayed, stopping},
+    feed::{Feeder, ReplayError, Replayed},
     file::BlockFile,
 };
 use crate::{ChainHandle, Reader};
@@ -120,9 +120,9 @@ pub(super) async fn overtake(
         }
     }
     let replayed = feeder.end().await?;
-    chain.follow(goal).await.map_err(stopping)?;
+    chain.follow(goal).await?;
     // It waits until the chain is there, or back.
-    chain.sync().await.map_err(stopping)?;
+    chain.sync().await?;
     match refusal(chain, goal).await? {
         Some(error) => Err(error),
         None => Ok(replayed),
@@ -137,7 +137,7 @@ async fn refusal(chain: &ChainHandle, goal: BlockId) -> Result<Option<ReplayErro
             break;
         }
         let height = header.header().height;
-        if let Some(error) = chain.refusal(at).await.map_err(stopping)? {
+        if let Some(error) = chain.refusal(at).await? {
             return Ok(Some(ReplayError::InvalidBlock { height, id: at, error }));
         }
         at = header.header().parent;

@@ -14,8 +14,9 @@ use crate::{
     },
 };
 use cairn_chain::verdict::{Misbehaviour, Origin, PeerNumber};
+use cairn_common::mailbox::Stopped;
 use cairn_ledger::{codec::BoundedVec, hash::TxId, transaction::Transaction};
-use cairn_mempool::{PoolError, PoolStopped};
+use cairn_mempool::PoolError;
 use libp2p::PeerId;
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -92,8 +93,8 @@ impl From<RequestError> for Ended {
     }
 }
 
-impl From<PoolStopped> for Ended {
-    fn from(PoolStopped: PoolStopped) -> Self {
+impl From<Stopped> for Ended {
+    fn from(Stopped: Stopped) -> Self {
         Self::Stopping
     }
 }

@@ -7,11 +7,12 @@ use super::{
 };
 use crate::{Kind, NetworkEvent, NetworkHandle, RequestError, wire::MAX_LOCATOR};
 use cairn_chain::{
-    BlockOutcome, ChainError, ChainEvent, ChainHandle, StoreError, Tip,
+    BlockOutcome, ChainEvent, ChainHandle, StoreError, Tip,
     verdict::{Origin, PeerNumber},
 };
 use cairn_common::{
     clock,
+    mailbox::Stopped,
     tasks::{Shutdown, TaskError},
 };
 use cairn_ledger::{
@@ -71,7 +72,7 @@ pub fn spawn(
 enum Failure {
     /// The chain is ending: so is everything.
     #[error(transparent)]
-    Chain(#[from] ChainError),
+    Chain(#[from] Stopped),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -272,7 +273,7 @@ type Done = Result<Result<Option<Event>, Failure>, tokio::task::JoinError>;
 fn finished(done: Done) -> Result<Option<Event>, TaskError> {
     match done {
         Ok(Ok(event)) => Ok(event),
-        Ok(Err(Failure::Chain(ChainError::Stopping | ChainError::Reorganising))) => Ok(None),
+        Ok(Err(Failure::Chain(Stopped))) => Ok(None),
         Ok(Err(error @ Failure::Store(_))) => {
             Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage: true })
         }

@@ -4,7 +4,8 @@
 
 use crate::miner::{GenerateError, MAX_GENERATE, WorkError};
 use cairn_chain::{ChainError, store::BackupError};
-use cairn_mempool::{PoolError, PoolStopped};
+use cairn_common::mailbox::Stopped;
+use cairn_mempool::PoolError;
 use cairn_network::{AddPeerError, AdmitError, BanError, FindError, UnknownKind};
 use cairn_rpc::error::{Code, RpcError};
 
@@ -33,7 +34,7 @@ pub(super) fn storage() -> RpcError {
 impl Refusal for ChainError {
     fn into_rpc(self) -> RpcError {
         match self {
-            ChainError::Stopping => stopping(),
+            ChainError::Stopped(Stopped) => stopping(),
             ChainError::Reorganising => RpcError::new(Code::Busy, self.to_string()),
         }
     }
@@ -49,7 +50,7 @@ impl Refusal for BackupError {
     }
 }
 
-impl Refusal for PoolStopped {
+impl Refusal for Stopped {
     fn into_rpc(self) -> RpcError {
         stopping()
     }

@@ -25,6 +25,7 @@ use cairn_chain::{
     replay::{self, VerifyError},
     store::{DbOptions, StoreError},
 };
+use cairn_common::mailbox::Stopped;
 use cairn_ledger::{
     block::{BLOCK_OVERHEAD_BYTES, HEADER_BYTES},
     chain_spec::ChainSpec,
@@ -60,6 +61,9 @@ pub enum BenchError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The chain's writer ended too early.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The chain gives no template.
     #[error(transparent)]
     Chain(#[from] ChainError),
     /// The chain that was made is not what its blocks make it.

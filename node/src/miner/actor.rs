@@ -2,7 +2,7 @@
 
 use super::{
     MiningConfig,
-    block_builder::{BlockBuilder, Stopping},
+    block_builder::BlockBuilder,
     hash_rate::HashRate,
     mailbox::{MAILBOX, MinerHandle, MinerInfo, Request, WorkError},
     plan::{Moment, Pause, plan},
@@ -13,6 +13,7 @@ use super::{
 use cairn_chain::{ChainHandle, Template};
 use cairn_common::{
     clock,
+    mailbox::Stopped,
     tasks::{Shutdown, TaskError},
 };
 use cairn_ledger::{hash::BlockId, keys::Address};
@@ -149,7 +150,7 @@ impl<N: Announce, S: Progress> Actor<N, S> {
                     Ok(template) => match self.block_builder.submit(&template, nonce).await {
                         Ok(Some(block)) => self.found(&template, block),
                         Ok(None) => Err(WorkError::Stale),
-                        Err(Stopping) => Err(WorkError::Stopping),
+                        Err(Stopped) => Err(WorkError::Stopping),
                     },
                     Err(error) => Err(error),
                 };
@@ -238,7 +239,7 @@ impl<N: Announce, S: Progress> Actor<N, S> {
                 self.info.send_modify(|info| info.blocks_found += 1);
             }
             Ok(None) => {}
-            Err(Stopping) => self.pause(Pause::Stopping),
+            Err(Stopped) => self.pause(Pause::Stopping),
         }
         // Also when it came too late: the threads wait for work.
         self.renew().await;

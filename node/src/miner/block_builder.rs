@@ -8,7 +8,7 @@ use super::{
 use cairn_chain::{
     BlockBody, BlockOutcome, ChainError, ChainHandle, HeaderOutcome, Template, TemplateRequest, verdict::Origin,
 };
-use cairn_common::clock;
+use cairn_common::{clock, mailbox::Stopped};
 use cairn_ledger::{
     block::{BLOCK_OVERHEAD_BYTES, Header},
     chain_spec::ChainSpec,
@@ -18,7 +18,7 @@ use cairn_ledger::{
     units::Timestamp,
     validate::Candidate,
 };
-use cairn_mempool::{PoolHandle, PoolStopped};
+use cairn_mempool::PoolHandle;
 use std::{
     sync::{
         Arc,
@@ -30,26 +30,9 @@ use std::{
 /// Blocks of others that may come in between while one request is served; then it is given up.
 const MOST_LOST: usize = 100;
 
-/// The chain, the pool or the runtime is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the node is stopping")]
-pub(super) struct Stopping;
-
-impl From<ChainError> for Stopping {
-    fn from(_: ChainError) -> Self {
-        Self
-    }
-}
-
-impl From<Stopping> for Pause {
-    fn from(Stopping: Stopping) -> Self {
+impl From<Stopped> for Pause {
+    fn from(Stopped: Stopped) -> Self {
         Self::Stopping
-    }
-}
-
-impl From<PoolStopped> for Stopping {
-    fn from(PoolStopped: PoolStopped) -> Self {
-        Self
     }
 }
 
@@ -74,11 +57,11 @@ impl<N: Announce> BlockBuilder<N> {
         let height = self.chain.tip().height().saturating_add(1);
         let max = usize::try_from(self.spec().rules_at(height).max_block_bytes).unwrap_or(usize::MAX);
         let started = Instant::now();
-        let transactions = self.pool.select(max.saturating_sub(BLOCK_OVERHEAD_BYTES)).await.map_err(Stopping::from)?;
+        let transactions = self.pool.select(max.saturating_sub(BLOCK_OVERHEAD_BYTES)).await?;
         let select_us = started.elapsed().as_micros();
         let template = self.chain.template(TemplateRequest { beneficiary, transactions, time }).await;
         let template = template.map_err(|error| match error {
-            ChainError::Stopping => Pause::Stopping,
+            ChainError::Stopped(Stopped) => Pause::Stopping,
             ChainError::Reorganising => Pause::Reorganising,
         })?;
         let build_us = started.elapsed().as_micros() - select_us;
@@ -89,7 +72,7 @@ impl<N: Announce> BlockBuilder<N> {
 
     /// Brings a block onto the chain as any other comes, and announces it. `None`: it came too late, as
     /// another block is there already.
-    pub async fn submit(&self, template: &Template, nonce: u64) -> Result<Option<BlockId>, Stopping> {
+    pub async fn submit(&self, template: &Template, nonce: u64) -> Result<Option<BlockId>, Stopped> {
         let header = Header { nonce, ..template.header.clone() };
         let outcomes = self.chain.link_headers(Origin::Local, vec![header.clone()]).await?;
         let Some(HeaderOutcome::Linked(linked)) = outcomes.into_iter().next() else {
@@ -120,10 +103,10 @@ impl<N: Announce> BlockBuilder<N> {
             tracing::info!(target: "cairn::miner", blocks, height, "generated blocks on request");
         }
         // Whoever asked may be gone; the blocks are there all the same.
-        let _ = request.answer.send(made.map_err(|Stopping| GenerateError::Stopping));
+        let _ = request.answer.send(made.map_err(|Stopped| GenerateError::Stopping));
     }
 
-    async fn generate_blocks(&self, blocks: u64, beneficiary: Address) -> Result<Generated, Stopping> {
+    async fn generate_blocks(&self, blocks: u64, beneficiary: Address) -> Result<Generated, Stopped> {
         let interval = self.spec().params().interval_ms;
         let (mut made, mut lost) = (Generated::default(), 0);
         while (made.blocks.len() as u64) < blocks {
@@ -137,7 +120,7 @@ impl<N: Announce> BlockBuilder<N> {
             };
             let template = match self.template(beneficiary, time).await {
                 Ok(template) => template,
-                Err(Pause::Stopping) => return Err(Stopping),
+                Err(Pause::Stopping) => return Err(Stopped),
                 Err(pause) => {
                     made.stopped = Some(pause.to_string());
                     break;
@@ -161,7 +144,7 @@ impl<N: Announce> BlockBuilder<N> {
 }
 
 /// Searches on a thread where that is allowed, until it is found or nobody waits for it any more.
-async fn find_nonce(header: &Header) -> Result<u64, Stopping> {
+async fn find_nonce(header: &Header) -> Result<u64, Stopped> {
     /// Ends the search when it is dropped.
     struct Wanted(Arc<AtomicBool>);
     impl Drop for Wanted {
@@ -184,5 +167,5 @@ async fn find_nonce(header: &Header) -> Result<u64, Stopping> {
         None
     });
     // An unfinished search means that the runtime is ending.
-    search.await.ok().flatten().ok_or(Stopping)
+    search.await.ok().flatten().ok_or(Stopped)
 }
