@@ -129,7 +129,7 @@ impl ChainSpec {
     /// Makes a network of its parameters.
     ///
     /// # Errors
-    /// Refuses parameters outside protocol.md §7, naming the first.
+    /// Refuses parameters outside docs/protocol.md, chapter 8, naming the first.
     pub fn new(params: ChainParams) -> Result<Self, ChainSpecError> {
         let difficulty = check_params(&params)?;
         let genesis_leaves = allocate(&params.allocations).map_err(|_| ChainSpecError::Supply)?;
@@ -155,7 +155,7 @@ impl ChainSpec {
     /// id.
     ///
     /// # Errors
-    /// Refuses upgrades outside protocol.md §7, naming the first.
+    /// Refuses upgrades outside docs/protocol.md, 8.1, naming the first.
     pub fn with_upgrades(self, upgrades: Vec<Upgrade>) -> Result<Self, ChainSpecError> {
         let schedule = Schedule::new(&self.genesis_id, first_rules(&self.params), upgrades)?;
         Ok(Self { schedule, ..self })

@@ -21,9 +21,6 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// Encoded size of a node.
-pub const NODE_BYTES: usize = 80;
-
 /// A node: what is known of all blocks below it.
 ///
 /// Layout (80 bytes): `hash 32 ‖ work 32, big-endian ‖ last_time u64 ‖ first_target u32 ‖ next_target u32`.

@@ -285,7 +285,7 @@ impl DifficultyRule {
     /// The target of the block after `parent`, from its target and time and its own parent's time.
     ///
     /// # Consensus
-    /// protocol.md §6. With d = min(time − earlier time, half_life) and e = ⌊(d − interval)·2^16 /
+    /// docs/protocol.md, 7.5. With d = min(time − earlier time, half_life) and e = ⌊(d − interval)·2^16 /
     /// half_life⌋, the target grows by 2^(e / 2^16), computed by the cubic approximation of aserti3-2d in
     /// integers. The cap on d keeps a pause of any length from counting as more than one half-life.
     pub fn next_target(&self, parent: Target, parent_time: Timestamp, grandparent_time: Timestamp) -> CompactTarget {

@@ -13,7 +13,7 @@ use crate::{
     pow::CompactTarget,
     transaction::{Output, TRANSACTION_VERSION, Transaction, TransactionBody},
     units::{Amount, Height, Timestamp},
-    validate::{ChainContext, CheckedTransaction, Execution, check_transactions, touched_addresses},
+    validate::{ChainContext, CheckedBlock, CheckedTransaction, Execution, check_transactions, touched_addresses},
 };
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
@@ -204,6 +204,14 @@ pub fn mine_for(
         nonce: 0,
     };
     Block { header: seal(header), body: Body::new(transactions).expect("few transactions") }
+}
+
+impl CheckedBlock {
+    /// The block.
+    pub fn to_block(&self) -> Block {
+        let body = self.transactions().iter().map(|checked| checked.transaction().clone()).collect();
+        Block { header: self.header().header().clone(), body: Body::new(body).expect("as many as in a block") }
+    }
 }
 
 /// Finds a nonce for a header.

@@ -257,10 +257,30 @@ pub fn product(a: &[u64; 4], b: &[u64; 4]) -> [u64; 8] {
     [r0, r1, r2, r3, r4, r5, r6, r7]
 }
 
-/// a^((p + 1) / 4), which is a root of `a` if there is one, because p ≡ 3 modulo 4.
+/// a^((p + 1) / 16), with `step(x, n, y)` for x^(2ⁿ) · y.
 ///
 /// In binary (p + 1) / 4 is 223 ones, a zero, 22 ones, four zeros, two ones, two zeros. The chain of
 /// libsecp256k1 builds a^(2ⁿ − 1) for n = 2, 3, 6, 9, 11, 22, 44, 88, 176, 220, 223: 253 squarings, 13 products.
+macro_rules! root_chain {
+    ($a:expr) => {{
+        let a = $a;
+        let ones2 = step(a, 1, a);
+        let ones3 = step(&ones2, 1, a);
+        let ones6 = step(&ones3, 3, &ones3);
+        let ones9 = step(&ones6, 3, &ones3);
+        let ones11 = step(&ones9, 2, &ones2);
+        let ones22 = step(&ones11, 11, &ones11);
+        let ones44 = step(&ones22, 22, &ones22);
+        let ones88 = step(&ones44, 44, &ones44);
+        let ones176 = step(&ones88, 88, &ones88);
+        let ones220 = step(&ones176, 44, &ones44);
+        let ones223 = step(&ones220, 3, &ones3);
+        step(&step(&ones223, 23, &ones22), 6, &ones2)
+    }};
+}
+pub(super) use root_chain;
+
+/// a^((p + 1) / 4), which is a root of `a` if there is one, because p ≡ 3 modulo 4.
 pub fn root_candidates<const N: usize>(a: &[Field; N]) -> [Field; N] {
     // x^(2^squarings) · y, side by side.
     fn step<const N: usize>(x: &[Field; N], squarings: usize, y: &[Field; N]) -> [Field; N] {
@@ -275,18 +295,7 @@ pub fn root_candidates<const N: usize>(a: &[Field; N]) -> [Field; N] {
         }
         result
     }
-    let ones2 = step(a, 1, a);
-    let ones3 = step(&ones2, 1, a);
-    let ones6 = step(&ones3, 3, &ones3);
-    let ones9 = step(&ones6, 3, &ones3);
-    let ones11 = step(&ones9, 2, &ones2);
-    let ones22 = step(&ones11, 11, &ones11);
-    let ones44 = step(&ones22, 22, &ones22);
-    let ones88 = step(&ones44, 44, &ones44);
-    let ones176 = step(&ones88, 88, &ones88);
-    let ones220 = step(&ones176, 44, &ones44);
-    let ones223 = step(&ones220, 3, &ones3);
-    step(&step(&ones223, 23, &ones22), 6, &ones2).map(|x| x.square().square())
+    root_chain!(a).map(|x| x.square().square())
 }
 
 #[cfg(test)]

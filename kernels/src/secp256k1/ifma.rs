@@ -14,7 +14,10 @@
 //! `unsafe` is here: calls of functions that need processor features, on an [`Ifma`],
 //! which only exists where the processor has them; and arrays seen as registers of the same size.
 
-use super::{field::Field, point::Point};
+use super::{
+    field::{Field, root_chain},
+    point::Point,
+};
 use alloc::vec::Vec;
 use core::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_or_si512,
@@ -102,18 +105,7 @@ fn root_candidates(a: &[Field; ROOTS]) -> [Field; ROOTS] {
 /// The chain of [`super::field`], on two registers.
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn roots(a: [Lanes; 2]) -> [Lanes; 2] {
-    let ones2 = step(&a, 1, &a);
-    let ones3 = step(&ones2, 1, &a);
-    let ones6 = step(&ones3, 3, &ones3);
-    let ones9 = step(&ones6, 3, &ones3);
-    let ones11 = step(&ones9, 2, &ones2);
-    let ones22 = step(&ones11, 11, &ones11);
-    let ones44 = step(&ones22, 22, &ones22);
-    let ones88 = step(&ones44, 44, &ones44);
-    let ones176 = step(&ones88, 88, &ones88);
-    let ones220 = step(&ones176, 44, &ones44);
-    let ones223 = step(&ones220, 3, &ones3);
-    let [first, second] = step(&step(&ones223, 23, &ones22), 6, &ones2);
+    let [first, second] = root_chain!(&a);
     [square(&square(&first)), square(&square(&second))]
 }
 

@@ -229,7 +229,7 @@ mod tests {
     use alloc::collections::BTreeMap;
     use proptest::{prelude::*, test_runner::RngSeed};
 
-    /// protocol.md §4, word for word.
+    /// protocol.md 5.1, word for word.
     fn specification(leaves: &[Hash]) -> Hash {
         fn root(leaves: &[Hash], depth: u32) -> Hash {
             if depth == 0 {

@@ -49,40 +49,42 @@ impl<'a> Execution<'a> {
     /// Executes one transaction; a refused one changes nothing, save for
     /// [`ExecutionError::BalanceOverflow`], after which the execution must be dropped.
     ///
-    /// # Consensus
-    /// docs/protocol.md, 5.3: the sender exists, the nonce is its next, the height is not past `valid_until`, the
-    /// accounts it creates cost at most `max_price`, the balance covers fee, amounts and that price. Then debit,
-    /// nonce + 1, and credit of the outputs in order; the price is nobody's.
-    ///
     /// # Errors
     /// The broken rule, or an address that was not loaded.
     pub fn apply(&mut self, checked: &CheckedTransaction) -> Result<(), ConnectError<ExecutionError>> {
         let body = &checked.transaction().body;
         let rule = ConnectError::Rule;
+        // > 5.3: the sender has an account
         let Some(place) = self.slice.place(&body.sender)? else {
             return Err(rule(ExecutionError::UnknownSender { sender: body.sender }));
         };
         let sender = self.slice.at(place);
+        // > 5.3: `nonce` is the account's
         if body.nonce != sender.nonce {
             return Err(rule(ExecutionError::Nonce { got: body.nonce, expected: sender.nonce }));
         }
+        // > 5.3: `valid_until` is 0 or at least `h`
         if body.valid_until != Height::GENESIS && self.height > body.valid_until {
             return Err(rule(ExecutionError::Expired { valid_until: body.valid_until, height: self.height }));
         }
+        // > 5.3: `account_price * n` is at most `max_price`
         let created = self.slice.absent(body.outputs.iter().map(|output| &output.to))?;
         let price = self.rules.price_of(created);
         if price > body.max_price.pebbles() {
             return Err(rule(ExecutionError::PriceAboveMax { price, max_price: body.max_price }));
         }
+        // > 5.3: the balance covers the fee, all amounts, and `account_price * n`
         let needed = body.total().saturating_add(price);
         let rest = Amount::from_pebbles(needed).ok().and_then(|total| sender.balance.checked_sub(total));
         let (Some(balance), Some(nonce)) = (rest, sender.nonce.checked_add(1)) else {
             return Err(rule(ExecutionError::InsufficientBalance { balance: sender.balance, needed }));
         };
+        // > 5.3: the block's transactions have created at most `max_new_accounts` accounts so far, these `n` included
         let (got, max) = (self.new_accounts.saturating_add(created), self.rules.max_new_accounts);
         if got > max {
             return Err(rule(ExecutionError::TooManyNewAccounts { got, max }));
         }
+        // > 5.3: Then the sender is debited what 5 names, its nonce rises by one, and the outputs are credited in order.
         let overflow = |address| rule(ExecutionError::BalanceOverflow { address });
         self.slice.set(place, Account { balance, nonce });
         for output in body.outputs.iter() {
@@ -94,8 +96,9 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
-    /// Pays subsidy and fees to the beneficiary, once, and gives what the block did. A beneficiary without an
-    /// account gets one for its price; a reward that is not above that price is burned and creates nothing.
+    /// Pays the beneficiary, and gives what the block did.
+    ///
+    /// > 5.3: Last, and once, the beneficiary is credited `subsidy(h)` plus all fees.
     ///
     /// # Errors
     /// [`BlockError::RewardOverflow`], or a beneficiary that was not loaded.
@@ -105,6 +108,8 @@ impl<'a> Execution<'a> {
         if self.slice.place(beneficiary)?.is_some() {
             credit(&mut self.slice, beneficiary, reward)?.ok_or(overflow)?;
         } else {
+            // > 5.3: A beneficiary without an account pays it out of its reward: where the reward is above the price, an
+            // > account with the rest is appended; where it is not, all of it is burned and nothing is appended.
             let price = self.rules.account_price;
             let rest = reward.checked_sub(price).filter(|rest| *rest > Amount::ZERO);
             if let Some(rest) = rest {
@@ -180,6 +185,7 @@ pub fn connect_block_with(
     update: impl FnOnce(&CheckedBlock, &StateChange) -> TreeUpdate,
 ) -> Result<ConnectedBlock, ConnectError<BlockError>> {
     let header = block.header().header();
+    // > 7.3: the block executes (5.3)
     let mut execution = Execution::new(spec, header.height, slice);
     for (index, transaction) in block.transactions().iter().enumerate() {
         execution.apply(transaction).map_err(|error| match error {
@@ -189,6 +195,7 @@ pub fn connect_block_with(
     }
     let change = execution.finish(&header.beneficiary)?;
     let update = update(&block, &change);
+    // > 7.3: `state_root` is that after execution
     let (got, expected) = (update.state_root(), header.state_root);
     if got != expected {
         return Err(ConnectError::Rule(BlockError::StateRoot { got, expected }));

@@ -43,9 +43,11 @@ impl SealedHeader {
 /// # Errors
 /// Says which rule is broken.
 pub fn check_work(spec: &ChainSpec, header: Header) -> Result<SealedHeader, HeaderError> {
+    // > 7.2: 190 bytes; the beneficiary is not zero
     if header.beneficiary == Address::ZERO {
         return Err(HeaderError::ZeroBeneficiary);
     }
+    // > 7.2: the target is in normal form and at most `pow_limit`; the id meets it
     let target = header.target.decode().map_err(|error| HeaderError::TargetForm { got: error.got })?;
     if target > spec.difficulty().pow_limit {
         return Err(HeaderError::TargetAboveLimit { got: header.target, limit: spec.params().pow_limit });
@@ -192,8 +194,9 @@ impl ChainContext {
 /// The target that a child of the block at `height` must have: by that block's target, its parent's time and its own.
 ///
 /// # Consensus
-/// Blocks 1 and 2 have the genesis target; later ones follow
-/// [`DifficultyRule::next_target`](crate::pow::DifficultyRule::next_target) from the two blocks before.
+/// > 7.5: Blocks 1 and 2 have `genesis_target`.
+///
+/// Later ones follow [`DifficultyRule::next_target`](crate::pow::DifficultyRule::next_target) from the two blocks before.
 pub fn target_after(spec: &ChainSpec, height: Height, target: CompactTarget, times: [Timestamp; 2]) -> CompactTarget {
     let [parent_time, time] = times;
     match (height.get(), target.decode()) {
@@ -207,13 +210,16 @@ pub fn target_after(spec: &ChainSpec, height: Height, target: CompactTarget, tim
 /// # Errors
 /// Says which rule is broken.
 pub fn check_in_history(spec: &ChainSpec, before: &Mmr, header: &Header) -> Result<(), HeaderError> {
+    // > 7.2: the target is the required one (7.5)
     let expected = before.next_target().unwrap_or(spec.params().genesis_target);
     if header.target != expected {
         return Err(HeaderError::Target { got: header.target, expected });
     }
+    // > 7.2: the time is later than the parent's
     if let Some(parent) = before.last_time().filter(|parent| header.time <= *parent) {
         return Err(HeaderError::TimeNotRising { got: header.time, parent });
     }
+    // > 7.2: `history_root` is that of the parent's chain; the total work fits 256 bits
     let expected = before.commitment();
     if header.history_root != expected {
         return Err(HeaderError::HistoryRoot { got: header.history_root, expected });
@@ -242,6 +248,7 @@ pub fn check_header(
 /// # Errors
 /// [`HeaderError::Version`].
 pub fn check_version(spec: &ChainSpec, header: &Header) -> Result<(), HeaderError> {
+    // > 7.2: last, the version is that of the height (8.1): another one is *not yet*, whoever sent it
     let (got, expected) = (header.version, spec.rules_at(header.height).version);
     if got == expected { Ok(()) } else { Err(HeaderError::Version { got, expected }) }
 }
@@ -269,6 +276,7 @@ fn link(
     now: Timestamp,
 ) -> Result<LinkedHeader, HeaderError> {
     let SealedHeader { header, id, work } = sealed;
+    // > 7.2: the parent is known (else *not yet*); the height is the parent's plus one
     if header.parent != parent.id {
         return Err(HeaderError::Parent { got: header.parent, expected: parent.id });
     }
@@ -278,9 +286,11 @@ fn link(
     check_in_history(spec, &parent.history, &header)?;
     let next_target = target_after(spec, header.height, header.target, [parent.header.time, header.time]);
     let leaf = MmrNode::leaf(&header, &id, work, next_target);
-    // Target and time fit already.
+    // Target and time fit already, so what is left is
+    // > 7.2: the total work fits 256 bits
     let (history, completed) = parent.history.append(leaf).map_err(|_| HeaderError::WorkOverflow)?;
-    // Last, so that what is early is known to be right in everything else, and may wait.
+    // > 7.2: the time is at most `now + max_future`: an early block is *not yet*, never invalid, and is known to be
+    // > right in everything else
     let limit = now.saturating_add(spec.params().max_future_ms);
     if header.time > limit {
         return Err(HeaderError::TimeAhead { got: header.time, limit });

@@ -111,6 +111,7 @@ pub fn check_candidates(
     genesis_id: &BlockId,
     candidates: Vec<Candidate>,
 ) -> Result<Vec<CheckedTransaction>, (usize, TxError)> {
+    // > 4: Structure is checked before any signature.
     let (mut places, mut new) = (Vec::new(), Vec::new());
     for (place, candidate) in candidates.iter().enumerate() {
         if let Candidate::New { transaction, .. } = candidate {
@@ -119,6 +120,7 @@ pub fn check_candidates(
             new.push(transaction);
         }
     }
+    // > 4: the signature is the sender's over `sighash`
     let sighashes = TransactionBody::sighashes(genesis_id, new.iter().map(|transaction| &transaction.body));
     let members = new.into_iter().zip(sighashes);
     let batch: Vec<_> = members.map(|(new, sighash)| (new.body.sender, sighash, new.signature)).collect();
@@ -134,15 +136,18 @@ pub fn check_candidates(
 /// The rules for a transaction that need neither state nor cryptography.
 fn check_structure(transaction: &Transaction) -> Result<(), TxError> {
     let body = &transaction.body;
+    // > 4: its version is 1, and its sender is not zero
     if body.version != TRANSACTION_VERSION {
         return Err(TxError::Version { got: body.version });
     }
     if body.sender == Address::ZERO {
         return Err(TxError::ZeroSender);
     }
+    // > 4: its nonce is not 2^64 - 1
     if body.nonce == u64::MAX {
         return Err(TxError::LastNonce);
     }
+    // > 4: it has 1 to 1024 outputs, each of at least one pebble to an address that is not zero
     if body.outputs.is_empty() {
         return Err(TxError::NoOutputs);
     }
@@ -173,8 +178,9 @@ pub struct MatchedHeader {
 
 /// Matches a body to its header: the transactions' root, then the size.
 ///
-/// The root comes first: what differs from the header was altered by whoever sent it and says nothing
-/// about the block. Only a body that *is* the header's can make the block invalid by its size.
+/// > 7.3: The root comes before the size on purpose. Only a body that *is* the header's can speak against the block: an
+/// > altered copy, oversized or not, is *mutated*, its sender is at fault, and another copy of the same block is still
+/// > accepted.
 ///
 /// # Errors
 /// [`BlockError::TxsRoot`] (mutated) or [`BlockError::Size`] (proven).
@@ -184,10 +190,12 @@ pub fn match_body(
     candidates: Vec<Candidate>,
 ) -> Result<MatchedBlock, BlockError> {
     let txids: Vec<TxId> = candidates.iter().map(Candidate::txid).collect();
+    // > 7.3: `txs_root` is that of the body
     let (got, expected) = (txs_root(&txids), header.header().txs_root);
     if got != expected {
         return Err(BlockError::TxsRoot { got, expected });
     }
+    // > 7.3: the whole block has at most `max_block_bytes`
     let max = spec.rules_at(header.header().height).max_block_bytes;
     let got = block_size(candidates.iter().map(Candidate::transaction));
     if got as u64 > max {
@@ -254,6 +262,7 @@ impl CheckedBlock {
     pub fn check(spec: &ChainSpec, header: LinkedHeader, body: Body) -> Result<Self, BlockError> {
         let candidates = Candidate::new_each(body.into_vec());
         let MatchedBlock { header: MatchedHeader { header, .. }, candidates } = match_body(spec, header, candidates)?;
+        // > 7.3: each transaction is valid by itself (chapter 4)
         let transactions = check_candidates(&mut KeyCache::new(0), &spec.genesis_id(), candidates)
             .map_err(|(index, error)| BlockError::Transaction { index, error })?;
         Ok(Self::new(header, transactions))
@@ -294,11 +303,5 @@ impl CheckedBlock {
         bytes.reserve(self.size());
         bytes.extend_from_slice(&(self.transactions.len() as u64).to_le_bytes());
         self.transactions.iter().for_each(|checked| encode_onto(bytes, checked.transaction()));
-    }
-
-    /// The block.
-    pub fn to_block(&self) -> crate::block::Block {
-        let body = self.transactions.iter().map(|checked| checked.transaction().clone()).collect();
-        crate::block::Block { header: self.header.header().clone(), body: Body::new(body).unwrap_or_default() }
     }
 }

@@ -13,6 +13,9 @@
 //! Why in this order: each level is cheaper than the next, and what an attacker must pay rises with it.
 //! Work comes before anything is looked up; the header before the body; the body's root before its
 //! signatures, so that a body somebody altered on the way never speaks against the block.
+//!
+//! Above each check stands the rule it carries out, as a quotation of docs/protocol.md with the number of its section;
+//! a test holds every quotation against that text, and finds each numbered rule quoted.
 
 pub mod connect;
 pub mod header;

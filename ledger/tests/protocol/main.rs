@@ -6,9 +6,10 @@
 //! | `layouts` | the encoder against layouts written out by hand |
 //! | `bip340` | the official signature vectors, single and in batches |
 //! | `accounts` | blocks applied and undone, the supply, proofs of members and absentees |
-//! | `history` | the mountain range against another implementation, and its proofs |
+//! | `mmr` | the mountain range against another implementation, and its proofs |
 //! | `next_target`, `difficulty` | the difficulty rule against another implementation, and in simulation |
 //! | `values`, `networks`, `transactions`, `headers`, `blocks` | each broken rule by name, one mutation each |
+//! | `quotes` | that each check quotes its rule, word for word |
 //! | `light` | light proofs and receipts, and what is tried against them |
 //! | `bit_flips`, `attacks` | what will be tried, each attack beside its honest neighbour |
 //!
@@ -31,6 +32,7 @@ mod light;
 mod mmr;
 mod networks;
 mod next_target;
+mod quotes;
 mod support;
 mod transactions;
 mod values;

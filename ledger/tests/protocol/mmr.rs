@@ -3,7 +3,7 @@
 use cairn_ledger::{
     codec,
     hash::{Hash, Tag},
-    mmr::{MergeError, Mmr, MmrNode, MmrPosition, MmrProof, MmrProofError, NODE_BYTES},
+    mmr::{MergeError, Mmr, MmrNode, MmrPosition, MmrProof, MmrProofError},
     pow::{CompactTarget, Work},
     testing::arbitrary_hash,
     units::{Height, Timestamp},
@@ -97,7 +97,7 @@ fn every_block_is_proven_in_every_history() {
                 Ok(before),
                 "{height}/{count}"
             );
-            assert_eq!(codec::decode(&codec::encode(&proof), 8 + 64 * NODE_BYTES), Ok(proof));
+            assert_eq!(codec::decode(&codec::encode(&proof), 8 + 64 * 80), Ok(proof));
         }
         assert_eq!(MmrProof::positions(Height::new(count), count), None);
     }
@@ -129,7 +129,7 @@ fn proofs_hold_the_nodes_of_another_implementation() {
 
 /// The siblings of a proof, as they are encoded.
 fn siblings(proof: &MmrProof) -> Vec<MmrNode> {
-    codec::encode(proof)[8..].chunks(NODE_BYTES).map(|bytes| codec::decode(bytes, NODE_BYTES).unwrap()).collect()
+    codec::encode(proof)[8..].chunks(80).map(|bytes| codec::decode(bytes, 80).unwrap()).collect()
 }
 
 fn proof_of(siblings: Vec<MmrNode>) -> MmrProof {
