@@ -14,6 +14,44 @@ pub const DIRECTORY_MODE: u32 = 0o700;
 /// The mode of wallet files and journals.
 pub const FILE_MODE: u32 = 0o600;
 
+/// A file with which something could not be done.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {path}: {error}")]
+pub struct FileError {
+    /// What was to be done.
+    pub action: &'static str,
+    /// With which file.
+    pub path: PathBuf,
+    /// What the system says.
+    pub error: io::Error,
+}
+
+impl FileError {
+    /// Names the file a failure of the system is about.
+    pub fn cannot(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self + use<> {
+        let path = path.to_path_buf();
+        move |error| Self { action, path: path.clone(), error }
+    }
+}
+
+/// What is wrong in a file.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {error}")]
+pub struct InFile<E> {
+    /// Which file.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub error: E,
+}
+
+impl<E> InFile<E> {
+    /// Names the file in which something is wrong.
+    pub fn at(path: &Path) -> impl Fn(E) -> Self + use<E> {
+        let path = path.to_path_buf();
+        move |error| Self { path: path.clone(), error }
+    }
+}
+
 /// Reads a file of at most `max` bytes.
 ///
 /// # Errors

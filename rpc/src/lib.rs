@@ -24,6 +24,7 @@ pub mod error;
 pub mod methods;
 #[cfg(feature = "server")]
 pub mod openrpc;
+pub mod policy;
 pub mod scope;
 pub mod text;
 pub mod types;

@@ -1,18 +1,11 @@
-//! Why a command failed: one enum over the modules' errors, with a kind for programs and an exit code.
-
-mod sentences;
+//! Why a command failed: one enum over the rooms' errors, with a kind for programs and an exit code.
 
 use crate::{
-    commands::show::receipt::ReceiptFileError,
     keys::{keystore::KeystoreError, message::MessageError, mnemonic::WordsError, secret::SecretError},
     network::NetworkError,
-    node::{client::ClientError, pairing::PairingError, verify::report::Liar},
+    node::{client::ClientError, error::NodeError, pairing::PairingError},
     payment::{
-        file::PaymentFileError,
-        not_mined::NotMined,
-        plan::PlanError,
-        recipients::CsvError,
-        state::{Hindrance, Impossible, InTheWay},
+        error::PaymentError, file::PaymentFileError, plan::PlanError, receipt::ReceiptFileError, recipients::CsvError,
         uri::UriError,
     },
     store::{
@@ -20,9 +13,11 @@ use crate::{
         labels::LabelsError,
     },
 };
-use cairn_host::shell::quoted;
+use cairn_host::{
+    files::{FileError, InFile},
+    shell::quoted,
+};
 use cairn_ledger::{address::AddressError, hash::TxId, units::Amount};
-use cairn_rpc::types::TxState;
 use cairn_shared_keys::SharedError;
 use std::{io, path::PathBuf};
 
@@ -35,7 +30,7 @@ pub const NO_ANSWER: u8 = 3;
 /// The exit code of a payment that was not mined in time.
 pub const NOT_MINED: u8 = 4;
 /// The exit code of a payment that was sent, when nobody took the news of it.
-pub const SENT_UNTOLD: u8 = 5;
+pub const SENT_UNREPORTED: u8 = 5;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -47,15 +42,29 @@ pub enum WalletError {
     #[error(transparent)]
     NoDataDir(#[from] NoDataDir),
     /// A file.
-    #[error("cannot {action} {path}: {error}")]
-    File {
-        /// What was to be done.
-        action: &'static str,
-        /// With which file.
-        path: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The wallet file.
+    #[error(transparent)]
+    Keystore(#[from] InFile<KeystoreError>),
+    /// A file of labels.
+    #[error(transparent)]
+    Labels(#[from] InFile<LabelsError>),
+    /// A file of receivers.
+    #[error(transparent)]
+    Recipients(#[from] InFile<CsvError>),
+    /// A payment's file.
+    #[error(transparent)]
+    PaymentFile(#[from] InFile<PaymentFileError>),
+    /// A file that is no receipt, or proves nothing.
+    #[error(transparent)]
+    Receipt(#[from] InFile<ReceiptFileError>),
+    /// A payment.
+    #[error(transparent)]
+    Payment(#[from] PaymentError),
+    /// The nodes.
+    #[error(transparent)]
+    Node(#[from] NodeError),
     /// A wallet of this name is there.
     #[error("there is a wallet {name} already ({path}); it was not touched; name another with --wallet")]
     WalletExists {
@@ -74,14 +83,6 @@ pub enum WalletError {
         name: WalletName,
         /// Where its file would be.
         path: PathBuf,
-    },
-    /// The wallet file.
-    #[error("{path}: {error}")]
-    Keystore {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        error: KeystoreError,
     },
     /// The password or the words, on the way in.
     #[error(transparent)]
@@ -108,143 +109,9 @@ pub enum WalletError {
         /// Whose.
         addresses: Vec<String>,
     },
-    /// Nothing to sign.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
     /// What is to be paired with.
     #[error(transparent)]
     Pairing(#[from] PairingError),
-    /// The node.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    /// No node told the truth.
-    #[error(
-        "no node could be believed: {}; name another with --node",
-        liars.iter().map(|liar| format!("the node at {} lies: {}", liar.node, liar.claim)).collect::<Vec<_>>().join("; ")
-    )]
-    Lies {
-        /// Which nodes, and what they claimed.
-        liars: Vec<Liar>,
-    },
-    /// This computer's clock is the odd one out.
-    #[error(
-        "this computer's clock is {} s behind the nodes' ({nodes} asked), and their newest blocks are from its future: \
-         set it, and try again",
-        behind_ms / 1_000
-    )]
-    Clock {
-        /// How far it is behind.
-        behind_ms: u64,
-        /// How many nodes were asked.
-        nodes: usize,
-    },
-    /// A payment that has no receipt.
-    #[error("there is no receipt for {txid} yet: {}", match state {
-        TxState::Pooled => "it waits for a block; try again once it is mined",
-        TxState::Mined => "it was mined a moment ago; try again",
-        _ => "no node proves that it is in a block",
-    })]
-    NoReceipt {
-        /// The payment.
-        txid: TxId,
-        /// What the node says of it.
-        state: TxState,
-    },
-    /// A file that is no receipt, or proves nothing.
-    #[error("{path}: {error}")]
-    Receipt {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        error: ReceiptFileError,
-    },
-    /// The node did not take a payment.
-    #[error(
-        "{error}. The payment {txid} is signed and open all the same, for a node that refuses it may pass it on; see what \
-         becomes of it: {why}"
-    )]
-    Refused {
-        /// The payment.
-        txid: TxId,
-        /// What the node says.
-        error: ClientError,
-        /// The command that says what has become of it.
-        why: String,
-    },
-    /// The node fell silent while it was given a payment.
-    #[error(
-        "the payment {txid} was signed and is in the journal, but no node answered, so it may or may not be on its way \
-         ({error}); see what becomes of it: {why}"
-    )]
-    InDoubt {
-        /// The payment.
-        txid: TxId,
-        /// What happened.
-        error: ClientError,
-        /// The command that says what has become of it.
-        why: String,
-    },
-    /// A payment like one that is open.
-    #[error("{}", sentences::in_the_way(payments, resend))]
-    InTheWay {
-        /// The earlier ones, those that the owner was not told of first.
-        payments: Vec<InTheWay>,
-        /// The command that hands the same one over again.
-        resend: String,
-    },
-    /// A payment may be hidden in a line of the journal that cannot be read.
-    #[error("{}", sentences::damaged_journal(path, lines))]
-    DamagedJournal {
-        /// The journal.
-        path: PathBuf,
-        /// The lines, from 1.
-        lines: Vec<usize>,
-    },
-    /// A payment that is over.
-    #[error("the payment {txid} can never be mined: {why}; {}", why.advice())]
-    Never {
-        /// Which.
-        txid: TxId,
-        /// Why.
-        why: Impossible,
-    },
-    /// A payment left, and its owner could not be told.
-    #[error(
-        "the payment {txid} was sent, and telling so failed ({error}); it is in the journal: see `wallet status {txid}`"
-    )]
-    SentUntold {
-        /// The payment.
-        txid: TxId,
-        /// What happened.
-        error: io::Error,
-    },
-    /// A payment is not in a block.
-    #[error(
-        "the payment {txid} was signed and sent, and is not where it was to be: {why} (`wallet why {txid}` says more)"
-    )]
-    NotMined {
-        /// The payment.
-        txid: TxId,
-        /// Why.
-        why: NotMined,
-    },
-    /// The journal has no such payment.
-    #[error("the journal of this wallet has no payment {txid} for this network; see `wallet history`")]
-    NotInJournal {
-        /// Which.
-        txid: TxId,
-    },
-    /// Another payment took the nonce.
-    #[error(
-        "nonce {nonce} is used: a payment with it was mined, and it is not this one, or not proven to be (the next is \
-         {next}); see `wallet history`"
-    )]
-    NonceUsed {
-        /// The payment's nonce.
-        nonce: u64,
-        /// The first that is free.
-        next: u64,
-    },
     /// Less came than was waited for.
     #[error("after {seconds} s, {came} CRN had come; it may still come: look with `wallet balance`")]
     NotReceived {
@@ -253,28 +120,6 @@ pub enum WalletError {
         /// How long the wallet waited.
         seconds: u64,
     },
-    /// Too little time left.
-    #[error(
-        "it may be mined until block {valid_until} and the tip is block {height}: too near to get there; make it anew, \
-         with more blocks in --valid-for"
-    )]
-    TooLate {
-        /// The payment's last height.
-        valid_until: u64,
-        /// The tip's height.
-        height: u64,
-    },
-    /// More than there is now.
-    #[error("the payment needs {need} CRN and the address has {have} CRN at the tip; see `wallet balance`")]
-    Overdrawn {
-        /// What there is.
-        have: Amount,
-        /// Amounts, fee, and the most that new accounts may cost.
-        need: Amount,
-    },
-    /// The owner said no.
-    #[error("nothing was signed and nothing was sent")]
-    Declined,
     /// Nothing to pay.
     #[error("how much? Give the amount after the address, or in the payment URI")]
     NoAmount,
@@ -287,22 +132,6 @@ pub enum WalletError {
     /// A payment URI.
     #[error(transparent)]
     Uri(#[from] UriError),
-    /// A file of receivers.
-    #[error("{path}: {error}")]
-    Recipients {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        error: CsvError,
-    },
-    /// A file of labels.
-    #[error("{path}: {error}")]
-    Labels {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        error: LabelsError,
-    },
     /// A file that is there.
     #[error("there is a file {path} already; it was not touched; name another")]
     FileExists {
@@ -314,14 +143,6 @@ pub enum WalletError {
     TooLateToReplace {
         /// Which.
         txid: TxId,
-    },
-    /// A payment's file.
-    #[error("{path}: {error}")]
-    PaymentFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        error: PaymentFileError,
     },
     /// Signing for somebody else.
     #[error("the payment is from {got}, and this wallet's address is {expected}; choose with --wallet and --account")]
@@ -375,14 +196,26 @@ pub enum WalletError {
     Output(#[from] io::Error),
 }
 
+impl From<ClientError> for WalletError {
+    fn from(error: ClientError) -> Self {
+        Self::Node(error.into())
+    }
+}
+
+impl From<PlanError> for WalletError {
+    fn from(error: PlanError) -> Self {
+        Self::Payment(error.into())
+    }
+}
+
 impl WalletError {
     /// The exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::InDoubt { .. } => NO_ANSWER,
-            Self::Client(error) if error.is_silence() => NO_ANSWER,
-            Self::NotMined { .. } | Self::NotReceived { .. } => NOT_MINED,
-            Self::SentUntold { .. } => SENT_UNTOLD,
+            Self::Payment(PaymentError::InDoubt { .. }) => NO_ANSWER,
+            Self::Node(error) | Self::Payment(PaymentError::Node(error)) if error.is_silence() => NO_ANSWER,
+            Self::Payment(PaymentError::NotMined { .. }) | Self::NotReceived { .. } => NOT_MINED,
+            Self::Payment(PaymentError::SentUnreported { .. }) => SENT_UNREPORTED,
             _ => FAILED,
         }
     }
@@ -392,48 +225,28 @@ impl WalletError {
         match self {
             Self::Network(_) => "bad_network",
             Self::NoDataDir(_) => "no_data_dir",
-            Self::File { .. } => "file",
+            Self::File(_) => "file",
+            Self::Keystore(InFile { error, .. }) => error.kind(),
+            Self::Labels(_) => "labels",
+            Self::Recipients(_) => "bad_csv",
+            Self::PaymentFile(_) => "payment_file",
+            Self::Receipt(_) => "bad_receipt",
+            Self::Payment(error) => error.kind(),
+            Self::Node(error) => error.kind(),
             Self::WalletExists { .. } => "wallet_exists",
             Self::WordsUnseen(_) => "words_unseen",
             Self::NoWallet { .. } => "no_wallet",
-            Self::Keystore { error, .. } => error.kind(),
             Self::Secret(_) => "no_secret",
             Self::Words(_) => "bad_words",
             Self::Receiver(_) | Self::NoReceiver { .. } => "bad_address",
             Self::AmbiguousLabel { .. } => "ambiguous_label",
-            Self::Plan(error) => error.kind(),
             Self::Pairing(_) => "bad_pairing",
-            Self::Client(error) | Self::Refused { error, .. } => error.kind(),
-            Self::Lies { .. } => "node_lies",
-            Self::NoReceipt { .. } => "no_receipt",
-            Self::Clock { .. } => "clock_wrong",
-            Self::Receipt { .. } => "bad_receipt",
-            Self::InDoubt { .. } => "in_doubt",
-            Self::InTheWay { payments, .. }
-                if payments.first().is_some_and(|first| matches!(first.why, Hindrance::Mined { .. })) =>
-            {
-                "already_paid"
-            }
-            Self::InTheWay { .. } => "payment_open",
-            Self::DamagedJournal { .. } => "journal_damaged",
-            Self::SentUntold { .. } => "sent_untold",
-            Self::Never { why: Impossible::Replaced(_), .. } => "nonce_used",
-            Self::Never { why: Impossible::Expired { .. }, .. } => "expired",
-            Self::NotMined { .. } => "not_mined",
             Self::NotReceived { .. } => "not_received",
-            Self::NotInJournal { .. } => "not_in_journal",
-            Self::NonceUsed { .. } => "nonce_used",
-            Self::TooLate { .. } => "too_late",
-            Self::Overdrawn { .. } => "overdrawn",
-            Self::Declined => "declined",
             Self::NoAmount => "no_amount",
             Self::Disagree { .. } => "uri_disagrees",
             Self::Uri(_) => "bad_uri",
-            Self::Recipients { .. } => "bad_csv",
-            Self::Labels { .. } => "labels",
             Self::FileExists { .. } => "file_exists",
             Self::TooLateToReplace { .. } => "already_mined",
-            Self::PaymentFile { .. } => "payment_file",
             Self::NotTheSender { .. } => "not_the_sender",
             Self::SharedPayment { .. } => "shared_payment",
             Self::NotShared { .. } => "not_shared",
@@ -451,15 +264,8 @@ impl WalletError {
     /// The payment it is about.
     pub fn txid(&self) -> Option<TxId> {
         match self {
-            Self::Refused { txid, .. }
-            | Self::InDoubt { txid, .. }
-            | Self::SentUntold { txid, .. }
-            | Self::Never { txid, .. }
-            | Self::NotMined { txid, .. }
-            | Self::NoReceipt { txid, .. }
-            | Self::TooLateToReplace { txid }
-            | Self::NotInJournal { txid } => Some(*txid),
-            Self::InTheWay { payments, .. } => payments.first().map(|first| first.txid),
+            Self::Payment(error) => error.txid(),
+            Self::TooLateToReplace { txid } | Self::Node(NodeError::NoReceipt { txid, .. }) => Some(*txid),
             _ => None,
         }
     }

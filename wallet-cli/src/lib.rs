@@ -59,6 +59,7 @@ pub mod cli;
 pub(crate) mod clock;
 pub mod commands;
 pub mod error;
+pub mod hints;
 pub mod keys;
 pub mod network;
 pub mod node;

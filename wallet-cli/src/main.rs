@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     match cairn_wallet_cli::commands::run(&arguments, &mut output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output.error(&error);
+            output.failure(error.kind(), &error.to_string(), error.txid());
             ExitCode::from(error.exit_code())
         }
     }

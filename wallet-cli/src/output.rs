@@ -3,8 +3,8 @@
 //! With `--json`, standard output carries exactly one object, the result or `{"error": {"kind", "message"}}`,
 //! and standard error nothing. Otherwise results go to standard output and errors to standard error.
 
-use crate::error::WalletError;
 use cairn_host::shell::{complete_and_fold, complete_commands};
+use cairn_ledger::hash::TxId;
 use serde::Serialize;
 use std::{
     fmt::Display,
@@ -165,13 +165,10 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Why a command failed, with commands that can be copied. Nothing can be done when nobody takes that either.
-    pub fn error(&mut self, error: &WalletError) {
-        self.failure(error.kind(), &error.to_string(), error.txid().map(|txid| txid.to_string()));
-    }
-
-    /// As [`Output::error`], from its parts.
-    pub fn failure(&mut self, kind: &str, message: &str, txid: Option<String>) {
+    /// Why a command failed, with commands that can be copied, and the payment it is about. Nothing can be done when
+    /// nobody takes that either.
+    pub fn failure(&mut self, kind: &str, message: &str, txid: Option<TxId>) {
+        let txid = txid.map(|txid| txid.to_string());
         let _unheard = if self.json {
             let fields = ErrorFields { kind, message: self.complete(message), txid };
             let text = serde_json::to_string(&ErrorJson { error: fields }).unwrap_or_default();

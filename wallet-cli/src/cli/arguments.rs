@@ -6,7 +6,7 @@ use crate::{
         mnemonic::MAX_ACCOUNT,
         secret::{PasswordSource, WordsSource},
     },
-    payment::diagnosis::LIFETIME_BLOCKS,
+    payment::wait::WaitFor,
     store::data_dir::WalletName,
 };
 use cairn_host::shell::expand_home;
@@ -15,12 +15,13 @@ use cairn_ledger::{
     pow::Work,
     units::{Amount, AmountError},
 };
+use cairn_rpc::policy::LIFETIME_BLOCKS;
 use clap::{
-    Args, Subcommand, ValueEnum,
-    builder::{PathBufValueParser, Resettable, TypedValueParser},
+    Args, Subcommand,
+    builder::{PathBufValueParser, TypedValueParser},
     value_parser,
 };
-use std::{path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 /// The longest time a payment may be given: about a year of the main network's blocks.
 const MAX_VALID_FOR: u64 = 1_000_000;
@@ -139,36 +140,10 @@ pub struct WaitArguments {
     pub timeout: u64,
 }
 
-/// How far a payment is followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum WaitFor {
-    /// Until it is in the node's pool.
-    #[value(help = Resettable::Reset)]
-    Pooled,
-    /// Until it is in a block.
-    #[value(help = Resettable::Reset)]
-    Mined,
-    /// Until that block is buried under others.
-    #[value(help = Resettable::Reset)]
-    Buried,
-}
-
-impl WaitFor {
-    /// How many confirmations it takes.
-    pub fn confirmations(self) -> u64 {
-        match self {
-            Self::Pooled | Self::Mined => 1,
-            Self::Buried => crate::payment::state::BURIED,
-        }
-    }
-
-    /// What is waited for.
-    pub fn phrase(self) -> &'static str {
-        match self {
-            Self::Pooled => "waiting until it is in the pool",
-            Self::Mined => "waiting until it is in a block",
-            Self::Buried => "waiting until its block is buried",
-        }
+impl WaitArguments {
+    /// How long to wait.
+    pub fn limit(&self) -> Duration {
+        Duration::from_secs(self.timeout)
     }
 }
 

@@ -100,33 +100,17 @@ impl Global {
         self.max_time.map_or(default, Duration::from_secs)
     }
 
-    /// A command to try next, with the options that lead to the same wallet and the same node.
-    pub fn hint(&self, command: &str) -> String {
-        self.hint_for(&self.wallet, command)
-    }
-
-    /// The same for another wallet.
-    pub fn hint_for(&self, wallet: &WalletName, command: &str) -> String {
-        format!("wallet{} {command}", self.leading_to(wallet))
-    }
-
-    /// A command that somebody else runs, or on another machine: of this one's options the network alone means the same
-    /// there.
-    pub fn hint_elsewhere(&self, command: &str) -> String {
-        let chain = if self.chain == "main" { String::new() } else { format!(" --chain {}", quoted(&self.chain)) };
-        format!("wallet{chain} {command}")
-    }
-
     /// The options that lead to the chosen wallet and the same node.
     pub fn leading(&self) -> String {
         self.leading_to(&self.wallet)
     }
 
-    fn leading_to(&self, wallet: &WalletName) -> String {
-        let given = |value: &str, default: &str| (value != default).then(|| value.to_owned());
+    /// The same for another wallet.
+    pub fn leading_to(&self, wallet: &WalletName) -> String {
+        let unless = |value: &str, default: &str| (value != default).then(|| value.to_owned());
         let options = [
-            ("--chain", given(&self.chain, "main")),
-            ("--wallet", given(wallet.as_str(), WalletName::DEFAULT)),
+            ("--chain", unless(&self.chain, "main")),
+            ("--wallet", unless(wallet.as_str(), WalletName::DEFAULT)),
             ("--account", self.account.map(|number| number.to_string())),
             ("--data-dir", self.data_dir.as_ref().map(|path| path.display().to_string())),
         ];
@@ -373,7 +357,10 @@ mod tests {
 
     #[test]
     fn hints_lead_to_the_same_wallet() {
-        let hint = |line| parsed(line).expect(line).global.hint("status x");
+        let hint = |line| {
+            let global = parsed(line).expect(line).global;
+            crate::hints::Hints::new(global.leading(), &global.chain).here("status x")
+        };
         assert_eq!(hint("wallet address"), "wallet status x");
         assert_eq!(
             hint("wallet --chain local --wallet savings address"),

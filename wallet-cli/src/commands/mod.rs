@@ -13,6 +13,7 @@ pub(crate) mod keys;
 pub(crate) mod misc;
 pub(crate) mod pay;
 pub(crate) mod show;
+mod user_file;
 
 use crate::{
     cli::{AccountsAction, Arguments, Command, SharedAction},

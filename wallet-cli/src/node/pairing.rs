@@ -6,7 +6,7 @@
 
 use super::node_url::{NodeUrl, NodeUrlError};
 use crate::{keys::secret::Secret, store::data_dir::DataDir};
-use cairn_host::files;
+use cairn_host::files::{self, FileError};
 use cairn_ledger::hash::BlockId;
 use std::{
     fmt, fs,
@@ -52,35 +52,41 @@ impl Pairing {
     ///
     /// # Errors
     /// What the system says; [`ErrorKind::InvalidData`] when it is none.
-    pub fn load(data: &DataDir, network: &BlockId) -> io::Result<Option<Self>> {
-        let bytes = match files::read_bounded(&data.pairing_file(network), MAX_LINE_BYTES) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            read => read?,
-        };
+    pub fn load(data: &DataDir, network: &BlockId) -> Result<Option<Self>, FileError> {
+        let path = data.pairing_file(network);
+        match Self::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(FileError::cannot("read", &path)),
+        }
+    }
+
+    fn read(path: &Path) -> io::Result<Self> {
+        let bytes = files::read_bounded(path, MAX_LINE_BYTES)?;
         let text = String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, PairingError::Form))?;
-        text.parse().map(Some).map_err(|error: PairingError| io::Error::new(ErrorKind::InvalidData, error))
+        text.parse().map_err(|error: PairingError| io::Error::new(ErrorKind::InvalidData, error))
     }
 
     /// Keeps the pairing of a network, in place of an earlier one.
     ///
     /// # Errors
     /// What the system says.
-    pub fn save(&self, data: &DataDir, network: &BlockId) -> io::Result<()> {
+    pub fn save(&self, data: &DataDir, network: &BlockId) -> Result<(), FileError> {
         let path = data.pairing_file(network);
-        files::private_dir(path.parent().unwrap_or(Path::new(".")))?;
         let line = Secret::new(format!("{SCHEME}{}#{}\n", self.url, self.token.expose()));
-        files::save(&path, line.expose().as_bytes())
+        let directory = files::private_dir(path.parent().unwrap_or(Path::new(".")));
+        directory.and_then(|()| files::save(&path, line.expose().as_bytes())).map_err(FileError::cannot("write", &path))
     }
 
     /// Forgets the pairing of a network; whether there was one.
     ///
     /// # Errors
     /// What the system says.
-    pub fn forget(data: &DataDir, network: &BlockId) -> io::Result<bool> {
-        match fs::remove_file(data.pairing_file(network)) {
+    pub fn forget(data: &DataDir, network: &BlockId) -> Result<bool, FileError> {
+        let path = data.pairing_file(network);
+        match fs::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
+            Err(error) => Err(FileError::cannot("delete", &path)(error)),
         }
     }
 }
@@ -156,7 +162,7 @@ mod tests {
         assert_eq!(mode & 0o777, files::FILE_MODE);
         fs::write(data.pairing_file(&local), "x").expect("written");
         assert_eq!(
-            Pairing::load(&data, &local).map_err(|error| error.kind()).expect_err("damaged"),
+            Pairing::load(&data, &local).map_err(|error| error.error.kind()).expect_err("damaged"),
             ErrorKind::InvalidData
         );
         assert!(Pairing::forget(&data, &local).expect("gone") && !Pairing::forget(&data, &local).expect("was gone"));

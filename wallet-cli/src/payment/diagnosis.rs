@@ -1,12 +1,10 @@
 //! Why a payment is where it is, and what mends it: pure. What is proven decides whether it is over; of one that is
 //! open the nodes say what holds it up, and all that is advised on their word leaves at most one payment to be mined.
 
-use super::state::{Impossible, Mined, Open, Outcome, Sender};
+use super::state::{Impossible, Open, Outcome};
+use crate::node::verify::fact::{Mined, Sender};
 use cairn_ledger::{hash::TxId, transaction::Transaction, units::Amount};
 use cairn_rpc::types::{AccountJson, TxState, TxStatus};
-
-/// A pool takes only what can still be mined for so many blocks (docs/protocol.md, section 3).
-pub const LIFETIME_BLOCKS: u64 = 4;
 
 /// Everything a judgement needs.
 #[derive(Clone, Copy, Debug)]

@@ -4,28 +4,28 @@
 //! Into the journal; to every node; told. What a node answers is noted and shown, and closes nothing.
 
 use super::{
+    error::PaymentError,
     journal::{Contents, Journal, Payment},
-    not_mined::NotMined,
-    payer::Payer,
+    payer::{Again, Payer},
+    plan::{self, Request},
     state::{Open, Outcome},
     status::{counted, phrase, with_basis},
+    wait::{NotMined, WaitFor},
 };
 use crate::{
-    cli::WaitFor,
     clock::now,
-    error::WalletError,
     node::{
         client::ClientError,
+        error::NodeError,
         verify::source::{Handed, hand_to_all},
     },
     output::Output,
-    session::{Session, file_error},
     store::labels::Labels,
 };
-use cairn_genesis::Network;
 use cairn_host::inert::Inert;
 use cairn_ledger::{
     hash::{BlockId, TxId},
+    keys::SecretKey,
     transaction::Transaction,
     units::Amount,
 };
@@ -36,6 +36,7 @@ use cairn_rpc::{
 use serde::Serialize;
 use std::{
     fmt,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -66,15 +67,26 @@ pub(crate) struct Sent {
 }
 
 impl Payer<'_> {
+    /// Signs and sends, with the journal locked: two sends of one wallet at once get two nonces, not one each of the
+    /// same. It is signed once: whatever nodes answer, what was signed is open until there is a proof.
+    pub async fn pay(&mut self, request: &Request, again: Again, key: &SecretKey) -> Result<Sent, PaymentError> {
+        let mut journal = Journal::open(&self.account.journal)?;
+        self.renew().await?;
+        let (body, _) = self.prepare(request, again, journal.contents()).await?;
+        let mut aux = [0; 32];
+        getrandom::fill(&mut aux)?;
+        let transaction = plan::sign(body, key, self.account.network, &aux)?;
+        self.hand_over(&transaction, &mut journal).await
+    }
+
     /// Journal first, then every node. A payment that is in the journal already, because it was signed elsewhere and is
     /// sent twice, is not written twice.
-    pub async fn hand_over(&self, transaction: &Transaction, journal: &mut Journal) -> Result<Sent, WalletError> {
-        let payment = Payment::new(now(), transaction, &self.network.spec.params().prefix);
-        let path = self.session.journal_path();
+    pub async fn hand_over(&self, transaction: &Transaction, journal: &mut Journal) -> Result<Sent, PaymentError> {
+        let payment = Payment::new(now(), transaction, &self.account.network.spec.params().prefix);
         if journal.contents().payment(&payment.txid.0).is_none() {
-            journal.record(&payment).map_err(file_error("write", &path))?;
+            journal.record(&payment)?;
         }
-        let untaken = submit(self.session, self.network, transaction, journal).await?;
+        let untaken = self.submit(transaction, journal).await?;
         self.sent(payment, transaction, journal.contents(), untaken)
     }
 
@@ -85,12 +97,12 @@ impl Payer<'_> {
         transaction: &Transaction,
         contents: &Contents,
         untaken: Vec<String>,
-    ) -> Result<Sent, WalletError> {
+    ) -> Result<Sent, PaymentError> {
         let earlier = self.same_nonce(contents, payment.nonce.0).map(|earlier| earlier.txid);
         let replaces = earlier.filter(|earlier| earlier.0 != payment.txid.0).collect();
         Ok(Sent {
-            from: String::from(self.wallet.keystore.address()),
-            next: self.session.options.hint(&format!("status {}", payment.txid.0)),
+            from: self.account.shown.clone(),
+            next: self.account.hints.here(&format!("status {}", payment.txid.0)),
             size: transaction.size() as u64,
             payment,
             replaces,
@@ -99,33 +111,36 @@ impl Payer<'_> {
             height: None,
             confirmations: 0,
             proven: false,
-            labels: self.session.labels()?,
+            labels: self.labels()?,
             untaken,
         })
     }
 
-    /// Follows a payment as far as was asked for, tells of each step and of the end. Whatever fails on the way to its
-    /// owner, it was sent, and that is what is said.
-    pub async fn tell(
+    /// Follows a payment as far as is wanted, and reports each step and the end. Whatever fails on the way to its owner,
+    /// it was sent, and that is what the error says.
+    pub async fn report(
         &mut self,
         mut sent: Sent,
-        (wait_for, seconds): (Option<WaitFor>, u64),
+        wait_for: Option<WaitFor>,
+        limit: Duration,
         output: &mut Output<'_>,
-    ) -> Result<(), WalletError> {
+    ) -> Result<(), PaymentError> {
         let txid = sent.payment.txid.0;
-        let untold = |error| WalletError::SentUntold { txid, error };
-        let told = async {
+        let reported = async {
             sent.untaken.iter().try_for_each(|untaken| output.warn(untaken))?;
             if let Some(wait_for) = wait_for {
-                self.follow(&mut sent, (wait_for, Duration::from_secs(seconds)), output).await?;
+                self.follow(&mut sent, wait_for, limit, output).await?;
             }
             output.result(&sent)?;
             Ok(())
         };
-        match told.await {
-            Err(WalletError::Output(error)) => Err(untold(error)),
+        match reported.await {
+            Err(PaymentError::Output(error)) => Err(PaymentError::SentUnreported { txid, error }),
             Err(error) => Err(error),
-            Ok(()) => note_told(self.session, txid),
+            Ok(()) => {
+                note_reported(&self.account.journal, txid);
+                Ok(())
+            }
         }
     }
 
@@ -134,122 +149,120 @@ impl Payer<'_> {
     async fn follow(
         &mut self,
         sent: &mut Sent,
-        (wait_for, limit): (WaitFor, Duration),
+        wait_for: WaitFor,
+        limit: Duration,
         output: &mut Output<'_>,
-    ) -> Result<(), WalletError> {
+    ) -> Result<(), PaymentError> {
         let (txid, seconds, start) = (sent.payment.txid.0, limit.as_secs(), Instant::now());
         output.note(format_args!("Sent {txid}; {} ...", wait_for.phrase()))?;
-        let mut told = String::new();
+        let mut shown = String::new();
         loop {
-            self.session.renew_time();
-            let why = match self.ask(txid).await {
-                Ok((outcome, status, given_up)) => {
-                    let now = with_basis(&status, matches!(outcome, Outcome::Mined(_)) && self.source.is_proven());
-                    if now != told {
-                        output.note(format_args!("  {now}"))?;
-                        told = now;
+            self.account.nodes.renew_time();
+            let why = match self.progress(txid).await {
+                Ok(progress) => {
+                    let proven = matches!(progress.outcome, Outcome::Mined(_)) && self.source.is_proven();
+                    let state = with_basis(&progress.status, proven);
+                    if state != shown {
+                        output.note(format_args!("  {state}"))?;
+                        shown = state;
                     }
-                    sent.update(&status, matches!(outcome, Outcome::Mined(_)) && self.source.is_proven());
-                    match outcome {
-                        Outcome::Mined(mined) if mined.confirmations >= wait_for.confirmations() => return Ok(()),
-                        Outcome::Mined(mined) => NotMined::Shallow { seconds, confirmations: mined.confirmations },
-                        Outcome::Impossible(why) => {
-                            return Err(WalletError::NotMined { txid, why: NotMined::Impossible(why) });
-                        }
-                        Outcome::Open(Open::Expiring { valid_until, height }) => {
-                            let why = NotMined::Expiring { txid, valid_until, height };
-                            return Err(WalletError::NotMined { txid, why });
-                        }
-                        Outcome::Open(_) if given_up => {
-                            let why = NotMined::GivenUp { said: phrase(&status) };
-                            return Err(WalletError::NotMined { txid, why });
-                        }
-                        Outcome::Open(_) if status.state == TxState::Pooled && wait_for == WaitFor::Pooled => {
-                            return Ok(());
-                        }
-                        Outcome::Open(_) => NotMined::TimedOut { seconds },
+                    sent.update(&progress.status, proven);
+                    match progress.is_there(txid, wait_for, seconds)? {
+                        None => return Ok(()),
+                        Some(why) => why,
                     }
                 }
-                Err(WalletError::Client(error)) if error.is_silence() => {
+                Err(PaymentError::Node(NodeError::Client(error))) if error.is_silence() => {
                     NotMined::Silent { seconds, reason: error.to_string() }
                 }
                 Err(error) => return Err(error),
             };
             let left = limit.saturating_sub(start.elapsed());
             if left.is_zero() {
-                return Err(WalletError::NotMined { txid, why });
+                return Err(PaymentError::NotMined { txid, why });
             }
             tokio::time::sleep(POLL.min(left)).await;
         }
     }
 
-    /// What has become of a payment, what is said of it, and whether every node has given it up. The sender first: what
-    /// is mined in between is then found.
-    async fn ask(&mut self, txid: TxId) -> Result<(Outcome, TxStatus, bool), WalletError> {
+    /// Where a payment is. The sender is asked for first: what is mined in between is then found.
+    async fn progress(&mut self, txid: TxId) -> Result<Progress, PaymentError> {
         self.renew().await?;
         let (known, _, contents) = self.known(&txid)?;
         let seen = self.sender().await?;
         let (outcome, mut fate) = self.outcome(&known, seen.sender, &contents).await?;
-        if matches!(outcome, Outcome::Open(_)) && fate.said.is_empty() {
+        if matches!(outcome, Outcome::Open(_)) && fate.claims.is_empty() {
             fate = self.source.fate(txid).await?;
         }
         // Mined between the two questions.
         let outcome = fate.mined.map_or(outcome, |mined| Outcome::Mined(*mined.get()));
-        Ok((outcome, fate.status(txid), fate.is_given_up()))
+        Ok(Progress { outcome, status: fate.status(txid), given_up: fate.is_given_up() })
+    }
+
+    /// Hands a payment of the journal to every node and notes what they refuse; one that takes it is enough. Gives what
+    /// the others answer.
+    pub async fn submit(&self, transaction: &Transaction, journal: &mut Journal) -> Result<Vec<String>, PaymentError> {
+        let txid = transaction.id();
+        let Handed { taken, failed } = hand_to_all(self.account.nodes, self.account.network, transaction).await?;
+        if !taken.is_empty() {
+            let untaken = failed.iter().map(|(url, error)| format!("the node at {url} did not take it: {error}"));
+            return Ok(untaken.collect());
+        }
+        for (code, message) in failed.iter().filter_map(|(_, error)| error.refusal()) {
+            // A journal that cannot take the note has the payment all the same; the refusal is what to say.
+            let _unwritten = journal.refuse(now(), txid, code, message);
+        }
+        let why = self.account.hints.here(&format!("why {txid}"));
+        // What a node says tells more than that another says nothing.
+        let (refused, silent): (Vec<ClientError>, Vec<ClientError>) =
+            failed.into_iter().map(|(_, error)| error).partition(|error| error.refusal().is_some());
+        match (refused.into_iter().next(), silent.into_iter().next()) {
+            (Some(error), _) => Err(PaymentError::Refused { txid, error, why }),
+            (None, Some(error)) if error.is_silence() => Err(PaymentError::InDoubt { txid, error, why }),
+            (None, Some(error)) => Err(error.into()),
+            (None, None) => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Where a payment is that is followed.
+struct Progress {
+    outcome: Outcome,
+    /// What is proven of it, or what the nodes say.
+    status: TxStatus,
+    /// Whether every node has given it up.
+    given_up: bool,
+}
+
+impl Progress {
+    /// Whether it is as far as it was to be; otherwise why not yet, or, as the error, why never.
+    fn is_there(&self, txid: TxId, wait_for: WaitFor, seconds: u64) -> Result<Option<NotMined>, PaymentError> {
+        let never = |why| Err(PaymentError::NotMined { txid, why });
+        match self.outcome {
+            Outcome::Mined(mined) if mined.confirmations >= wait_for.confirmations() => Ok(None),
+            Outcome::Mined(mined) => Ok(Some(NotMined::Shallow { seconds, confirmations: mined.confirmations })),
+            Outcome::Impossible(why) => never(NotMined::Impossible(why)),
+            Outcome::Open(Open::Expiring { valid_until, height }) => {
+                never(NotMined::Expiring { txid, valid_until, height })
+            }
+            Outcome::Open(_) if self.given_up => never(NotMined::GivenUp { state: phrase(&self.status) }),
+            Outcome::Open(_) if self.status.state == TxState::Pooled && wait_for == WaitFor::Pooled => Ok(None),
+            Outcome::Open(_) => Ok(Some(NotMined::TimedOut { seconds })),
+        }
     }
 }
 
 /// Notes that the owner was told that a payment left. That it cannot be noted costs a question at the next one.
-pub(crate) fn note_told(session: &Session<'_>, txid: TxId) -> Result<(), WalletError> {
-    let path = session.journal_path();
-    let _asked_again = Journal::open(&path).and_then(|mut journal| {
+pub(crate) fn note_reported(journal: &Path, txid: TxId) {
+    let _asked_again = Journal::open(journal).and_then(|mut journal| {
         let known = journal.contents().payment(&txid).is_some();
         if known { journal.sent(now(), txid) } else { Ok(()) }
     });
-    Ok(())
-}
-
-/// Hands a payment of the journal to every node and notes what they refuse; one that takes it is enough. Gives what the
-/// others said.
-pub(crate) async fn submit(
-    session: &Session<'_>,
-    network: &Network,
-    transaction: &Transaction,
-    journal: &mut Journal,
-) -> Result<Vec<String>, WalletError> {
-    let txid = transaction.id();
-    let Handed { taken, failed } = hand_to_all(session, network, transaction).await?;
-    if !taken.is_empty() {
-        let untaken = failed.iter().map(|(url, error)| format!("the node at {url} did not take it: {error}"));
-        return Ok(untaken.collect());
-    }
-    for refusal in failed.iter().filter_map(|(_, error)| error.refusal()) {
-        // A journal that cannot take the note has the payment all the same; the refusal is what to say.
-        let _unwritten = journal.refuse(now(), txid, refusal);
-    }
-    let why = session.options.hint(&format!("why {txid}"));
-    // What a node says tells more than that another says nothing.
-    let (refused, silent): (Vec<ClientError>, Vec<ClientError>) =
-        failed.into_iter().map(|(_, error)| error).partition(|error| error.refusal().is_some());
-    match (refused.into_iter().next(), silent.into_iter().next()) {
-        (Some(error), _) => Err(WalletError::Refused { txid, error, why }),
-        (None, Some(error)) if error.is_silence() => Err(WalletError::InDoubt { txid, error, why }),
-        (None, Some(error)) => Err(error.into()),
-        (None, None) => Ok(Vec::new()),
-    }
 }
 
 /// What new accounts may cost, to be said after the fee.
 pub(crate) fn new_accounts(max_price: Amount) -> String {
     if max_price == Amount::ZERO { String::new() } else { format!(", new accounts at most {max_price} CRN") }
-}
-
-/// An address with what it is called.
-pub(crate) fn named(address: &str, labels: &Labels) -> String {
-    match labels.address(address) {
-        Some(label) => format!("{} ({})", Inert(address), Inert(label)),
-        None => Inert(address).to_string(),
-    }
 }
 
 impl Sent {
@@ -281,11 +294,11 @@ impl fmt::Display for Sent {
         writeln!(f, "Sent {} CRN, fee {} CRN{accounts}.\n", payment.amount.0, payment.fee.0)?;
         writeln!(f, "txid         {}", payment.txid.0)?;
         if payment.outputs.is_empty() {
-            writeln!(f, "to           {}", named(&payment.to, &self.labels))?;
+            writeln!(f, "to           {}", self.labels.named(&payment.to))?;
         }
         for output in &payment.outputs {
             let Pebbles(amount) = output.amount;
-            writeln!(f, "to           {}  {amount} CRN", named(&output.to, &self.labels))?;
+            writeln!(f, "to           {}  {amount} CRN", self.labels.named(&output.to))?;
         }
         writeln!(f, "nonce        {}", payment.nonce.0)?;
         if payment.valid_until != 0 {

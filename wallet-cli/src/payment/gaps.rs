@@ -4,16 +4,13 @@
 //! wallet hands it over again while it can still be mined, and otherwise puts a payment to itself in its
 //! place.
 
-use super::diagnosis::LIFETIME_BLOCKS;
 use cairn_ledger::hash::TxId;
+use cairn_rpc::policy::{LIFETIME_BLOCKS, MAX_PER_SENDER};
 use std::collections::BTreeMap;
-
-/// The most nonces looked at: a pool takes no more than 64 of a sender (`max_per_sender`).
-pub const MAX_STEPS: u64 = 64;
 
 /// A payment of the journal, and what the node knows of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct UnusedPayment {
     /// Its place.
     pub nonce: u64,
     /// Its id.
@@ -45,7 +42,7 @@ pub enum Step {
 
 /// What the node says about the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sender {
+pub struct PoolView {
     /// The first nonce that is not mined.
     pub nonce: u64,
     /// The first nonce neither mined nor pooled.
@@ -57,11 +54,11 @@ pub struct Sender {
 }
 
 /// The steps, in the order of their nonces; none when nothing is missing.
-pub fn plan(sender: &Sender, known: &[Known]) -> Vec<Step> {
-    let end = sender.nonce.saturating_add(MAX_STEPS);
+pub fn plan(sender: &PoolView, known: &[UnusedPayment]) -> Vec<Step> {
+    let end = sender.nonce.saturating_add(MAX_PER_SENDER);
     let own = known.iter().filter(|payment| (sender.nonce..end).contains(&payment.nonce));
     // Of several with one nonce the pooled one counts, then the newest that can still be mined.
-    let mut by_nonce: BTreeMap<u64, Known> = BTreeMap::new();
+    let mut by_nonce: BTreeMap<u64, UnusedPayment> = BTreeMap::new();
     for payment in own.filter(|payment| payment.pooled || can_be_mined(payment, sender.height)) {
         let slot = by_nonce.entry(payment.nonce).or_insert(*payment);
         if !slot.pooled {
@@ -87,7 +84,7 @@ pub fn plan(sender: &Sender, known: &[Known]) -> Vec<Step> {
     steps
 }
 
-fn can_be_mined(payment: &Known, height: u64) -> bool {
+fn can_be_mined(payment: &UnusedPayment, height: u64) -> bool {
     let in_time = payment.valid_until == 0 || payment.valid_until >= height.saturating_add(LIFETIME_BLOCKS);
     in_time && !payment.refused
 }
@@ -100,12 +97,12 @@ mod tests {
         TxId::from_bytes([number; 32])
     }
 
-    fn known(nonce: u64, pooled: bool) -> Known {
-        Known { nonce, txid: txid(nonce as u8), pooled, valid_until: 200, refused: false }
+    fn known(nonce: u64, pooled: bool) -> UnusedPayment {
+        UnusedPayment { nonce, txid: txid(nonce as u8), pooled, valid_until: 200, refused: false }
     }
 
-    fn sender(missing: u64, pooled: u64) -> Sender {
-        Sender { nonce: 5, missing, pooled, height: 100 }
+    fn sender(missing: u64, pooled: u64) -> PoolView {
+        PoolView { nonce: 5, missing, pooled, height: 100 }
     }
 
     #[test]
@@ -124,8 +121,8 @@ mod tests {
 
     #[test]
     fn what_can_no_longer_be_mined_is_filled_only_before_another() {
-        let expired = Known { valid_until: 103, ..known(5, false) };
-        let refused = Known { refused: true, ..known(5, false) };
+        let expired = UnusedPayment { valid_until: 103, ..known(5, false) };
+        let refused = UnusedPayment { refused: true, ..known(5, false) };
         for dead in [expired, refused] {
             assert_eq!(plan(&sender(5, 1), &[dead, known(6, true)]), [Step::Fill { nonce: 5 }]);
             assert_eq!(plan(&sender(5, 0), &[dead]), [], "nothing waits for it");
@@ -134,7 +131,7 @@ mod tests {
 
     #[test]
     fn of_several_with_one_nonce_the_pooled_one_counts_then_the_newest() {
-        let newer = Known { txid: txid(99), ..known(5, false) };
+        let newer = UnusedPayment { txid: txid(99), ..known(5, false) };
         assert_eq!(
             plan(&sender(5, 1), &[known(5, false), newer, known(6, true)]),
             [Step::Resend { nonce: 5, txid: txid(99) }]
@@ -151,9 +148,9 @@ mod tests {
 
     #[test]
     fn a_repair_is_bounded() {
-        let far = known(5 + 2 * MAX_STEPS, true);
-        assert!(plan(&sender(5, 0), &[far]).len() as u64 <= MAX_STEPS);
-        let edge = known(5 + MAX_STEPS - 1, true);
-        assert_eq!(plan(&sender(5, 1), &[edge]).len() as u64, MAX_STEPS - 1);
+        let far = known(5 + 2 * MAX_PER_SENDER, true);
+        assert!(plan(&sender(5, 0), &[far]).len() as u64 <= MAX_PER_SENDER);
+        let edge = known(5 + MAX_PER_SENDER - 1, true);
+        assert_eq!(plan(&sender(5, 1), &[edge]).len() as u64, MAX_PER_SENDER - 1);
     }
 }

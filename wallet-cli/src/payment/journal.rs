@@ -10,7 +10,7 @@
 
 use cairn_genesis::Network;
 use cairn_host::{
-    files,
+    files::{self, FileError},
     inert::{Inert, SHORT_CHARS, in_short},
 };
 use cairn_ledger::{
@@ -27,7 +27,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// The longest journal that is read: far more than anybody signs.
@@ -80,7 +80,7 @@ pub struct Refusal {
 
 /// That a payment left, as its owner was told: a node took it, or it was seen in a block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct Reported {
     /// When, Unix ms.
     pub time: u64,
     /// Which payment.
@@ -93,7 +93,7 @@ pub struct Told {
 pub(crate) enum Line {
     Signed(Payment),
     Refused(Refusal),
-    Sent(Told),
+    Sent(Reported),
 }
 
 impl Line {
@@ -160,7 +160,7 @@ pub struct Contents {
     /// The last refusal of each payment that was refused.
     pub refusals: BTreeMap<[u8; 32], Refusal>,
     /// The payments that left, as their owner was told.
-    pub told: BTreeSet<[u8; 32]>,
+    pub reported: BTreeSet<[u8; 32]>,
     /// The numbers of the lines that cannot be read, from 1.
     pub damaged_lines: Vec<usize>,
     /// Those of them that may hold a payment, and not only what was noted about one.
@@ -179,8 +179,8 @@ impl Contents {
     }
 
     /// Whether the owner was told that this payment left.
-    pub fn is_told(&self, txid: &TxId) -> bool {
-        self.told.contains(txid.as_bytes())
+    pub fn is_reported(&self, txid: &TxId) -> bool {
+        self.reported.contains(txid.as_bytes())
     }
 
     /// What the bytes of a journal say.
@@ -219,8 +219,8 @@ impl Contents {
                 let message = in_short(&refusal.message);
                 self.refusals.insert(*refusal.txid.0.as_bytes(), Refusal { message, ..refusal });
             }
-            Some(Line::Sent(told)) => {
-                self.told.insert(*told.txid.0.as_bytes());
+            Some(Line::Sent(sent)) => {
+                self.reported.insert(*sent.txid.0.as_bytes());
             }
             None if line.is_empty() => {}
             Some(Line::Signed(_)) | None => {
@@ -301,11 +301,11 @@ fn too_long() -> String {
 ///
 /// # Errors
 /// What the system says.
-pub fn read(path: &Path) -> io::Result<Contents> {
+pub fn read(path: &Path) -> Result<Contents, FileError> {
     match File::open(path).and_then(|file| read_file(&file)) {
         Ok((contents, _)) => Ok(contents),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Contents::default()),
-        Err(error) => Err(error),
+        Err(error) => Err(FileError::cannot("read", path)(error)),
     }
 }
 
@@ -320,6 +320,7 @@ fn read_file(file: &File) -> io::Result<(Contents, u64)> {
 /// signs for this wallet.
 #[derive(Debug)]
 pub struct Journal {
+    path: PathBuf,
     file: File,
     contents: Contents,
 }
@@ -330,7 +331,11 @@ impl Journal {
     ///
     /// # Errors
     /// What the system says.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        Self::open_file(path).map_err(FileError::cannot("open", path))
+    }
+
+    fn open_file(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).append(true).create(true).mode(files::FILE_MODE).open(path)?;
         files::lock(&file)?;
         files::sync_parent(path)?;
@@ -338,7 +343,7 @@ impl Journal {
         if whole < file.metadata()?.len() {
             file.set_len(whole)?;
         }
-        Ok(Self { file, contents })
+        Ok(Self { path: path.to_path_buf(), file, contents })
     }
 
     /// What it said when it was opened, and what nodes answered since.
@@ -350,7 +355,7 @@ impl Journal {
     ///
     /// # Errors
     /// What the system says; the payment must not be sent then.
-    pub fn record(&mut self, payment: &Payment) -> io::Result<()> {
+    pub fn record(&mut self, payment: &Payment) -> Result<(), FileError> {
         self.append(&Line::Signed(payment.clone()))
     }
 
@@ -359,7 +364,7 @@ impl Journal {
     ///
     /// # Errors
     /// What the system says.
-    pub fn refuse(&mut self, time: u64, txid: TxId, (code, message): (i32, &str)) -> io::Result<()> {
+    pub fn refuse(&mut self, time: u64, txid: TxId, code: i32, message: &str) -> Result<(), FileError> {
         let refusal = Refusal { time, txid: Text(txid), code, message: in_short(message) };
         let last = self.contents.refusal(&txid);
         if last.is_some_and(|last| (last.code, &last.message) == (refusal.code, &refusal.message)) {
@@ -374,17 +379,18 @@ impl Journal {
     ///
     /// # Errors
     /// What the system says.
-    pub fn sent(&mut self, time: u64, txid: TxId) -> io::Result<()> {
-        if !self.contents.is_told(&txid) {
-            self.append(&Line::Sent(Told { time, txid: Text(txid) }))?;
-            self.contents.told.insert(*txid.as_bytes());
+    pub fn sent(&mut self, time: u64, txid: TxId) -> Result<(), FileError> {
+        if !self.contents.is_reported(&txid) {
+            self.append(&Line::Sent(Reported { time, txid: Text(txid) }))?;
+            self.contents.reported.insert(*txid.as_bytes());
         }
         Ok(())
     }
 
-    fn append(&mut self, line: &Line) -> io::Result<()> {
-        self.file.write_all(line.to_text()?.as_bytes())?;
-        self.file.sync_all()
+    fn append(&mut self, line: &Line) -> Result<(), FileError> {
+        let text = line.to_text().map_err(io::Error::from);
+        let written = text.and_then(|text| self.file.write_all(text.as_bytes())).and_then(|()| self.file.sync_all());
+        written.map_err(FileError::cannot("write", &self.path))
     }
 }
 
@@ -426,7 +432,7 @@ mod tests {
         with_journal(|path| {
             let mut journal = Journal::open(path).expect("made");
             journal.record(&payment(0)).expect("written");
-            journal.refuse(1_700_000_000_001, payment(0).txid.0, (3023, "too low\u{7}")).expect("written");
+            journal.refuse(1_700_000_000_001, payment(0).txid.0, 3023, "too low\u{7}").expect("written");
             journal.sent(1_700_000_000_002, payment(0).txid.0).expect("written");
             assert_eq!(fs::read_to_string(path).expect("there"), GOLDEN);
         });
@@ -440,7 +446,7 @@ mod tests {
                 Journal::open(path).expect("open").record(&payment(nonce)).expect("written");
             }
             let mut journal = Journal::open(path).expect("open");
-            journal.refuse(1, payment(1).txid.0, (3023, "fee too low")).expect("written");
+            journal.refuse(1, payment(1).txid.0, 3023, "fee too low").expect("written");
             drop(journal);
             let contents = read(path).expect("readable");
             assert_eq!(contents.payments, [payment(0), payment(1), payment(2)]);
@@ -461,7 +467,7 @@ mod tests {
             let before = fs::metadata(path).expect("there").len();
             let long = "\u{1b}x".repeat(1 << 20);
             for _ in 0..100 {
-                journal.refuse(1, payment(0).txid.0, (3023, &long)).expect("written");
+                journal.refuse(1, payment(0).txid.0, 3023, &long).expect("written");
             }
             let grown = fs::metadata(path).expect("there").len() - before;
             assert!(grown < 4_096, "{grown}");
@@ -469,7 +475,7 @@ mod tests {
             let kept = kept.refusal(&payment(0).txid.0).expect("kept");
             assert!(kept.message.starts_with("\\u{1b}x") && kept.message.ends_with("..."), "{}", kept.message);
             // The control: another answer is another line.
-            journal.refuse(2, payment(0).txid.0, (3020, "nonce used")).expect("written");
+            journal.refuse(2, payment(0).txid.0, 3020, "nonce used").expect("written");
             assert_eq!(read(path).expect("readable").refusal(&payment(0).txid.0).map(|last| last.code), Some(3020));
         });
     }
@@ -510,7 +516,7 @@ mod tests {
 
     /// What no journal can be is refused with what to do, and before it is read.
     #[test]
-    fn a_journal_beyond_all_bounds_is_told_with_what_to_do() {
+    fn a_journal_beyond_all_bounds_is_reported_with_what_to_do() {
         with_journal(|path| {
             Journal::open(path).expect("open").record(&payment(0)).expect("written");
             let length = fs::metadata(path).expect("there").len();
@@ -530,7 +536,7 @@ mod tests {
         with_journal(|path| {
             let mut journal = Journal::open(path).expect("open");
             journal.record(&payment(0)).expect("written");
-            journal.refuse(1, payment(0).txid.0, (3023, "no")).expect("written");
+            journal.refuse(1, payment(0).txid.0, 3023, "no").expect("written");
             journal.record(&payment(1)).expect("written");
             drop(journal);
             let text = fs::read_to_string(path).expect("there");
@@ -552,11 +558,11 @@ mod tests {
         with_journal(|path| {
             let mut journal = Journal::open(path).expect("open");
             journal.record(&payment(0)).expect("written");
-            assert!(!read(path).expect("readable").is_told(&payment(0).txid.0));
+            assert!(!read(path).expect("readable").is_reported(&payment(0).txid.0));
             for _ in 0..3 {
                 journal.sent(5, payment(0).txid.0).expect("written");
             }
-            assert!(read(path).expect("readable").is_told(&payment(0).txid.0));
+            assert!(read(path).expect("readable").is_reported(&payment(0).txid.0));
             assert_eq!(fs::read_to_string(path).expect("there").lines().count(), 2);
         });
     }

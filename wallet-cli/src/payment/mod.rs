@@ -7,19 +7,22 @@
 //! | [`state`] | **pure**: what has become of a payment, and whether another may be made: decided by proofs alone |
 //! | `payer`, `flow` | what may be signed by what is proven now; from the signature to the block it is in |
 //! | [`journal`] | every payment ever signed, written before it is sent; what nodes answered |
-//! | `status`, [`not_mined`] | what became of a payment in words; why one that was followed is not in a block |
+//! | `status`, [`wait`] | what became of a payment in words; how far one is followed, and why it is not there |
 //! | [`diagnosis`], [`gaps`] | **pure**: why a payment is not mined; which nonces are missing |
-//! | [`file`], [`uri`], [`recipients`] | **pure**: a payment as a file between machines, payment URIs, CSV |
+//! | [`file`], [`receipt`], [`uri`], [`recipients`] | **pure**: a payment or its receipt as a file, payment URIs, CSV |
+//! | [`error`] | why a payment was not made, or is not where it was to be |
 
 pub mod diagnosis;
+pub mod error;
 pub mod file;
 pub(crate) mod flow;
 pub mod gaps;
 pub mod journal;
-pub mod not_mined;
 pub(crate) mod payer;
 pub mod plan;
+pub mod receipt;
 pub mod recipients;
 pub mod state;
 pub(crate) mod status;
 pub mod uri;
+pub mod wait;

@@ -1,111 +1,130 @@
 //! Who pays: what is proven of the sender and of its payments, and what may be signed by that.
 
 use super::{
-    diagnosis::LIFETIME_BLOCKS,
-    flow::Sent,
-    journal::{Contents, Journal, Payment},
+    error::PaymentError,
+    journal::{self, Contents, Payment},
     plan::{self, Request, View},
-    state::{self, Book, Decision, Evidence, Known, Outcome, Rival, Sender},
+    state::{self, Book, Decision, Evidence, KnownPayment, Outcome, Rival},
 };
 use crate::{
-    error::WalletError,
-    node::verify::{
-        fact::{Claimed, Proven},
-        fate::Fate,
-        source::{Seen, Source},
+    hints::Hints,
+    node::{
+        nodes::Nodes,
+        verify::{
+            fact::{Claimed, Proven, Sender},
+            fate::Fate,
+            source::{SenderView, Source},
+        },
     },
     output::Output,
-    session::{Session, Wallet, file_error},
     store::labels::Labels,
 };
 use cairn_genesis::Network;
 use cairn_host::inert::Inert;
 use cairn_ledger::{
+    address::AddressPrefix,
     hash::TxId,
-    keys::{Address, SecretKey},
+    keys::Address,
     transaction::{Transaction, TransactionBody},
     units::{Amount, Height},
 };
-use cairn_rpc::types::AccountJson;
-use std::{collections::BTreeSet, fmt};
+use cairn_rpc::{policy::LIFETIME_BLOCKS, types::AccountJson};
+use std::{collections::BTreeSet, fmt, path::PathBuf};
 
 /// Receivers that a node is asked about one by one. What is reserved for more than these and not needed is not spent.
 const MAX_ASKED: usize = 64;
 
+/// Whose payments they are, whom to ask about them, and where what is known of them is kept.
+pub(crate) struct PayingAccount<'a> {
+    pub network: &'a Network,
+    pub nodes: &'a Nodes,
+    pub hints: &'a Hints,
+    /// The file of the journal.
+    pub journal: PathBuf,
+    /// The file of labels.
+    pub labels: PathBuf,
+    pub address: Address,
+    /// The address as text.
+    pub shown: String,
+}
+
 /// Who pays, and what its facts come from.
 pub(crate) struct Payer<'a> {
-    pub session: &'a Session<'a>,
-    pub network: &'a Network,
-    pub wallet: Wallet,
+    pub account: PayingAccount<'a>,
     pub source: Source<'a>,
 }
 
 /// The sender and its payments, as they are now.
 pub(crate) struct Picture {
     pub sender: Proven<Sender>,
-    pub said: Claimed<AccountJson>,
+    pub claimed: Claimed<AccountJson>,
     pub book: Book,
 }
 
 /// Whether a second payment to the same receivers is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Again {
-    /// Its owner said so.
+    /// Its owner wants it.
     Yes,
-    /// Nobody said so: while an earlier one is open, the owner is asked.
-    Unsaid,
+    /// Nobody knows: while an earlier one is open, the owner is asked.
+    Unknown,
 }
 
 impl Again {
     /// From the option.
     pub fn of(option: bool) -> Self {
-        if option { Self::Yes } else { Self::Unsaid }
+        if option { Self::Yes } else { Self::Unknown }
     }
 }
 
 impl<'a> Payer<'a> {
-    /// The chosen wallet, and all the chosen nodes, which have to be on its network.
-    pub async fn open(
-        session: &'a Session<'a>,
-        network: &'a Network,
-        output: &mut Output<'_>,
-    ) -> Result<Self, WalletError> {
-        let wallet = session.wallet(network)?;
-        let source = Source::open(session, network).await?;
-        source.tell(network, output)?;
-        Ok(Self { session, network, wallet, source })
+    /// Asks all the nodes, which have to be on the account's network.
+    pub async fn open(account: PayingAccount<'a>, output: &mut Output<'_>) -> Result<Self, PaymentError> {
+        let source = Source::open(account.nodes, account.network).await?;
+        source.report_to(account.network, output)?;
+        Ok(Self { account, source })
     }
 
     /// Asks all nodes anew: blocks have come since.
-    pub async fn renew(&mut self) -> Result<(), WalletError> {
-        self.source = Source::open(self.session, self.network).await?;
+    pub async fn renew(&mut self) -> Result<(), PaymentError> {
+        self.source = Source::open(self.account.nodes, self.account.network).await?;
         Ok(())
     }
 
     /// The sender as it is now.
-    pub async fn sender(&mut self) -> Result<Seen, WalletError> {
-        self.source.sender(&self.wallet.address, self.wallet.keystore.address()).await
+    pub async fn sender(&mut self) -> Result<SenderView, PaymentError> {
+        Ok(self.source.sender(&self.account.address, &self.account.shown).await?)
+    }
+
+    /// What the journal says.
+    pub fn contents(&self) -> Result<Contents, PaymentError> {
+        Ok(journal::read(&self.account.journal)?)
+    }
+
+    /// What receivers are called.
+    pub fn labels(&self) -> Result<Labels, PaymentError> {
+        Ok(Labels::load(&self.account.labels)?)
     }
 
     /// The sender, and what has become of its payments that matter to one to these receivers.
-    async fn look(&mut self, request: &Request, contents: &Contents) -> Result<Picture, WalletError> {
-        let Seen { sender, said } = self.sender().await?;
-        let ours = (&self.wallet.address, self.network);
+    async fn look(&mut self, request: &Request, contents: &Contents) -> Result<Picture, PaymentError> {
+        let SenderView { sender, claimed } = self.sender().await?;
+        let (network, address) = (self.account.network, self.account.address);
         let mut payments = Vec::new();
-        for known in state::relevant(contents, ours, sender.get(), &request.outputs) {
+        for known in state::relevant(contents, network, &address, sender.get(), &request.outputs) {
             let (outcome, _) = self.outcome(&known, sender, contents).await?;
             payments.push((known, outcome));
         }
-        Ok(Picture { sender, said, book: Book::new(sender, payments) })
+        Ok(Picture { sender, claimed, book: Book::new(sender, payments) })
     }
 
     /// What has become of a payment, and what nodes say of it. One whose nonce is not used is in no block.
     pub async fn outcome(
         &mut self,
-        known: &Known,
+        known: &KnownPayment,
         sender: Proven<Sender>,
         contents: &Contents,
-    ) -> Result<(Outcome, Fate), WalletError> {
+    ) -> Result<(Outcome, Fate), PaymentError> {
         if known.nonce >= sender.get().nonce {
             let beside = state::beside(contents, known, sender.get());
             let evidence = Evidence { sender, mined: None, rival: None, beside };
@@ -126,8 +145,8 @@ impl<'a> Payer<'a> {
 
     /// The payment of the sender that is proven to have used a nonce: another one of the journal, or one of another
     /// wallet with the same words that an index of addresses shows, or whichever the blocks hold.
-    async fn rival(&mut self, known: &Known, contents: &Contents) -> Result<Option<Rival>, WalletError> {
-        let (address, network) = (self.wallet.address, self.network);
+    async fn rival(&mut self, known: &KnownPayment, contents: &Contents) -> Result<Option<Rival>, PaymentError> {
+        let (address, network) = (self.account.address, self.account.network);
         let same = contents.payments.iter().filter(|other| other.nonce.0 == known.nonce && other.txid.0 != known.txid);
         let own = same.filter(|other| other.is_of(&address, network)).filter_map(Payment::transaction);
         for transaction in own.collect::<Vec<_>>() {
@@ -135,23 +154,23 @@ impl<'a> Payer<'a> {
                 return Ok(Some(Rival::new(&transaction, mined, &known.outputs)));
             }
         }
-        let shown = self.wallet.keystore.address();
-        let Source::Proven(survey) = &mut self.source else { return Ok(None) };
-        if let Some(transaction) = survey.sent_with(&address, shown, known.nonce).await
-            && let Some(mined) = survey.payment(transaction.id()).await?.mined
+        let shown = &self.account.shown;
+        let Source::Proven(client) = &mut self.source else { return Ok(None) };
+        if let Some(transaction) = client.sent_with(&address, shown, known.nonce).await
+            && let Some(mined) = client.payment(transaction.id()).await?.mined
         {
             return Ok(Some(Rival::new(&transaction, mined, &known.outputs)));
         }
-        let used_by = survey.used_by(&address, known.nonce, known.signed).await;
+        let used_by = client.used_by(&address, known.nonce, known.signed).await;
         Ok(used_by.map(|(transaction, mined)| Rival::new(&transaction, mined, &known.outputs)))
     }
 
     /// What one receiver gets who gets everything: fixed here, so that what comes in meanwhile stays.
-    pub async fn everything(&mut self, request: &Request) -> Result<Amount, WalletError> {
-        let contents = self.session.journal()?;
+    pub async fn everything(&mut self, request: &Request) -> Result<Amount, PaymentError> {
+        let contents = self.contents()?;
         // Whether it is a second payment is asked about the amount that it turns out to be.
         let (view, ..) = self.view(request, Again::Yes, &contents).await?;
-        Ok(plan::everything(self.network.spec.schedule(), request, &view)?)
+        Ok(plan::everything(self.account.network.spec.schedule(), request, &view)?)
     }
 
     /// What a plan needs to know, by what is proven now.
@@ -160,23 +179,23 @@ impl<'a> Payer<'a> {
         request: &Request,
         again: Again,
         contents: &Contents,
-    ) -> Result<(View, Sender, Book), WalletError> {
-        let Picture { sender, said, book } = self.look(request, contents).await?;
+    ) -> Result<(View, Sender, Book), PaymentError> {
+        let Picture { sender, claimed, book } = self.look(request, contents).await?;
         let again = again == Again::Yes;
         if !again && !contents.hiding.is_empty() {
-            let (path, lines) = (self.session.journal_path(), contents.hiding.clone());
-            return Err(WalletError::DamagedJournal { path, lines });
+            let (path, lines) = (self.account.journal.clone(), contents.hiding.clone());
+            return Err(PaymentError::DamagedJournal { path, lines });
         }
         let decision = match request.nonce {
             Some(nonce) => book.decide_at(&request.outputs, nonce, again),
-            None => book.decide(&request.outputs, Some(Claimed::new(said.said().pending.nonce.0)), again),
+            None => book.decide(&request.outputs, Some(Claimed::new(claimed.get().pending.nonce.0)), again),
         };
         let nonce = match decision {
             Decision::Pay { nonce } => nonce,
             Decision::Ask(payments) => {
                 let first = payments.first().map(|first| first.txid.to_string()).unwrap_or_default();
-                let resend = self.session.options.hint(&format!("resend {first}"));
-                return Err(WalletError::InTheWay { payments, resend });
+                let resend = self.account.hints.here(&format!("resend {first}"));
+                return Err(PaymentError::InTheWay { payments, resend });
             }
         };
         let sender = *sender.get();
@@ -184,61 +203,57 @@ impl<'a> Payer<'a> {
             balance: book.available(Some(nonce)),
             nonce,
             height: Height::new(sender.height),
-            min_fee_rate: *self.source.min_fee_rate().await?.said(),
+            min_fee_rate: *self.source.min_fee_rate().await?.get(),
             new_accounts: self.new_accounts(request).await?,
         };
         Ok((view, sender, book))
     }
 
     /// What may be signed for `request`, by what is proven now.
-    async fn prepare(
+    pub(super) async fn prepare(
         &mut self,
         request: &Request,
         again: Again,
         contents: &Contents,
-    ) -> Result<(TransactionBody, View), WalletError> {
+    ) -> Result<(TransactionBody, View), PaymentError> {
         let (view, sender, book) = self.view(request, again, contents).await?;
-        let body = plan::plan(self.network.spec.schedule(), &self.wallet.address, request, &view);
+        let body = plan::plan(self.account.network.spec.schedule(), &self.account.address, request, &view);
         let body = body.map_err(|error| error.with_held(sender.balance, book.waiting()))?;
         check_locally(&body, &sender)?;
         Ok((body, view))
     }
 
     /// How many of a payment's receivers have no account. With many of them, nobody is asked and all count.
-    async fn new_accounts(&self, request: &Request) -> Result<u64, WalletError> {
+    async fn new_accounts(&self, request: &Request) -> Result<u64, PaymentError> {
         let mut receivers: BTreeSet<Address> = request.outputs.iter().map(|output| output.to).collect();
-        receivers.remove(&self.wallet.address);
+        receivers.remove(&self.account.address);
         if receivers.len() > MAX_ASKED {
             return Ok(receivers.len() as u64);
         }
         let mut absent = 0;
         for receiver in &receivers {
-            let exists = self.source.exists(&self.network.spec.params().prefix.encode(receiver)).await?;
-            absent += u64::from(!exists.said());
+            let exists = self.source.exists(&self.account.network.spec.params().prefix.encode(receiver)).await?;
+            absent += u64::from(!exists.get());
         }
         Ok(absent)
-    }
-
-    /// The sender's key, for its password.
-    pub fn unlock(&self) -> Result<SecretKey, WalletError> {
-        self.session.unlock(self.network, &self.wallet)
     }
 
     /// What would be signed, for a payment that is signed elsewhere; its owner may be asked whether it is a second one.
     pub async fn unsigned(
         &mut self,
         request: &Request,
-        (again, yes): (Again, bool),
+        again: Again,
+        yes: bool,
         output: &mut Output<'_>,
-    ) -> Result<(TransactionBody, View, Again), WalletError> {
-        let contents = self.session.journal()?;
+    ) -> Result<(TransactionBody, View, Again), PaymentError> {
+        let contents = self.contents()?;
         match self.prepare(request, again, &contents).await {
-            Err(in_the_way @ (WalletError::InTheWay { .. } | WalletError::DamagedJournal { .. }))
+            Err(in_the_way @ (PaymentError::InTheWay { .. } | PaymentError::DamagedJournal { .. }))
                 if !yes && output.can_ask() =>
             {
                 output.note(&in_the_way)?;
                 if !output.ask("Pay all the same? [y/N] ")? {
-                    return Err(WalletError::Declined);
+                    return Err(PaymentError::Declined);
                 }
                 let (body, view) = self.prepare(request, Again::Yes, &contents).await?;
                 Ok((body, view, Again::Yes))
@@ -252,46 +267,35 @@ impl<'a> Payer<'a> {
     pub async fn propose(
         &mut self,
         request: &Request,
-        (again, yes): (Again, bool),
+        again: Again,
+        yes: bool,
         output: &mut Output<'_>,
-    ) -> Result<Again, WalletError> {
-        let (body, view, again) = self.unsigned(request, (again, yes), output).await?;
+    ) -> Result<Again, PaymentError> {
+        let (body, view, again) = self.unsigned(request, again, yes, output).await?;
         if yes || !output.can_ask() {
             return Ok(again);
         }
-        let labels = self.session.labels()?;
-        let prefix = &self.network.spec.params().prefix;
+        let labels = self.labels()?;
+        let prefix = &self.account.network.spec.params().prefix;
         output.note(Summary { body: &body, view: &view, labels: &labels, prefix })?;
-        if output.ask("Pay? [y/N] ")? { Ok(again) } else { Err(WalletError::Declined) }
-    }
-
-    /// Signs and sends, with the journal locked: two sends of one wallet at once get two nonces, not one each of the
-    /// same. It is signed once: whatever nodes answer, what was signed is open until there is a proof.
-    pub async fn pay(&mut self, request: &Request, again: Again, key: &SecretKey) -> Result<Sent, WalletError> {
-        let path = self.session.journal_path();
-        let mut journal = Journal::open(&path).map_err(file_error("open", &path))?;
-        self.renew().await?;
-        let (body, _) = self.prepare(request, again, journal.contents()).await?;
-        let mut aux = [0; 32];
-        getrandom::fill(&mut aux)?;
-        let transaction = plan::sign(body, key, self.network, &aux)?;
-        self.hand_over(&transaction, &mut journal).await
+        if output.ask("Pay? [y/N] ")? { Ok(again) } else { Err(PaymentError::Declined) }
     }
 
     /// What is known of a payment of this wallet, and its transaction.
-    pub fn known(&self, txid: &TxId) -> Result<(Known, Transaction, Contents), WalletError> {
-        let contents = self.session.journal()?;
-        let payment = contents.payment(txid).filter(|payment| payment.is_of(&self.wallet.address, self.network));
+    pub fn known(&self, txid: &TxId) -> Result<(KnownPayment, Transaction, Contents), PaymentError> {
+        let contents = self.contents()?;
+        let payment =
+            contents.payment(txid).filter(|payment| payment.is_of(&self.account.address, self.account.network));
         let Some((payment, transaction)) = payment.and_then(|payment| Some((payment, payment.transaction()?))) else {
-            return Err(WalletError::NotInJournal { txid: *txid });
+            return Err(PaymentError::NotInJournal { txid: *txid });
         };
-        let known = Known::new(payment, &transaction, &contents);
+        let known = KnownPayment::new(payment, &transaction, &contents);
         Ok((known, transaction, contents))
     }
 
     /// Payments of this wallet that were signed with this nonce before.
     pub fn same_nonce<'c>(&self, contents: &'c Contents, nonce: u64) -> impl Iterator<Item = &'c Payment> {
-        let (address, network) = (self.wallet.address, self.network);
+        let (address, network) = (self.account.address, self.account.network);
         let same = contents.payments.iter().filter(move |earlier| earlier.nonce.0 == nonce);
         same.filter(move |earlier| earlier.is_of(&address, network))
     }
@@ -299,17 +303,17 @@ impl<'a> Payer<'a> {
 
 /// The rules of execution, against the sender's account (docs/protocol.md, section 4), and the pool's rule on how long
 /// a payment must live. What another of the sender's payments will change is left to the node.
-pub(crate) fn check_locally(body: &TransactionBody, sender: &Sender) -> Result<(), WalletError> {
+pub(crate) fn check_locally(body: &TransactionBody, sender: &Sender) -> Result<(), PaymentError> {
     if body.nonce < sender.nonce {
-        return Err(WalletError::NonceUsed { nonce: body.nonce, next: sender.nonce });
+        return Err(PaymentError::NonceUsed { nonce: body.nonce, next: sender.nonce });
     }
     let (valid_until, height) = (body.valid_until.get(), sender.height);
     if valid_until != 0 && valid_until < height.saturating_add(LIFETIME_BLOCKS) {
-        return Err(WalletError::TooLate { valid_until, height });
+        return Err(PaymentError::TooLate { valid_until, height });
     }
     if body.max_cost() > sender.balance.pebbles() {
         let need = Amount::from_pebbles(body.max_cost()).unwrap_or(Amount::MAX);
-        return Err(WalletError::Overdrawn { have: sender.balance, need });
+        return Err(PaymentError::Overdrawn { have: sender.balance, need });
     }
     Ok(())
 }
@@ -319,7 +323,7 @@ struct Summary<'a> {
     body: &'a TransactionBody,
     view: &'a View,
     labels: &'a Labels,
-    prefix: &'a cairn_ledger::address::AddressPrefix,
+    prefix: &'a AddressPrefix,
 }
 
 impl fmt::Display for Summary<'_> {
@@ -328,7 +332,7 @@ impl fmt::Display for Summary<'_> {
         for output in body.outputs.iter() {
             let to = self.prefix.encode(&output.to);
             writeln!(f, "pay          {} CRN", output.amount)?;
-            writeln!(f, "to           {}", crate::payment::flow::named(&to, self.labels))?;
+            writeln!(f, "to           {}", self.labels.named(&to))?;
         }
         writeln!(f, "fee          {} CRN", body.fee)?;
         let count = self.view.new_accounts;

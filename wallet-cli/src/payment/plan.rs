@@ -268,6 +268,17 @@ impl Fee {
     }
 }
 
+/// The terms of a payment that takes the place of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The fee that the owner chose; otherwise it is the least that replaces.
+    pub fee: Option<Fee>,
+    /// The most that the fee may be; [`DEFAULT_MAX_FEE`] unless the owner says otherwise.
+    pub max_fee: Option<Amount>,
+    /// For how many blocks from now it may be mined.
+    pub valid_for: u64,
+}
+
 /// The fee at so many pebbles a byte.
 ///
 /// # Errors
@@ -327,20 +338,16 @@ pub fn replacement_fee(old: &Transaction, bytes: usize, min_fee_rate: u64) -> Re
 ///
 /// # Errors
 /// A node that asks for more than the wallet pays untold.
-pub fn replacement(
-    old: &Transaction,
-    cancel: bool,
-    (fee, max_fee, valid_for): (Option<Fee>, Option<Amount>, u64),
-    min_fee_rate: u64,
-) -> Result<Request, PlanError> {
+pub fn replacement(old: &Transaction, cancel: bool, terms: &Terms, min_fee_rate: u64) -> Result<Request, PlanError> {
     let body = &old.body;
     let outputs = if cancel { vec![to_itself(&body.sender)] } else { body.outputs.to_vec() };
     let memo = if cancel { String::new() } else { String::from_utf8_lossy(&body.memo).into_owned() };
-    let fee = match fee {
+    let fee = match terms.fee {
         Some(Fee::Exactly(fee)) => fee,
         Some(Fee::Rate(rate)) => fee_at(rate, outputs.len(), memo.len())?,
         None => replacement_fee(old, size(outputs.len(), memo.len()), min_fee_rate)?,
     };
+    let Terms { max_fee, valid_for, .. } = *terms;
     Ok(Request { outputs, fee: Some(fee), max_fee, memo, valid_for, nonce: Some(body.nonce) })
 }
 
@@ -551,7 +558,8 @@ mod tests {
             let body = plan(schedule(), &key(1).address(), &first, &view()).expect("enough");
             let old = sign(body, &key(1), &network, &[0; 32]).expect("valid");
             for cancel in [false, true] {
-                let request = replacement(&old, cancel, (None, max_fee, 120), 2).expect("a request");
+                let request =
+                    replacement(&old, cancel, &Terms { fee: None, max_fee, valid_for: 120 }, 2).expect("a request");
                 let body = plan(schedule(), &key(1).address(), &request, &view()).expect("enough");
                 let new = sign(body, &key(1), &network, &[0; 32]).expect("valid");
                 let (was, is) = (old.body.fee.pebbles(), new.body.fee.pebbles());

@@ -25,53 +25,20 @@
 //! 4. Nothing is called impossible that blocks which are not buried could still make possible beside a second one.
 
 use super::journal::{Contents, Payment};
-use crate::node::verify::fact::{Claimed, Proven};
+use crate::node::verify::fact::{Claimed, Mined, Proven, Sender};
 use cairn_genesis::Network;
 use cairn_ledger::{
-    hash::{BlockId, TxId},
+    hash::TxId,
     keys::Address,
     transaction::{Output, Transaction},
     units::Amount,
 };
+use cairn_rpc::policy::{BURIED, MAX_PER_SENDER};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How far beyond the proven nonce a node's word about payments that wait is followed: a pool takes no more than 64 of
-/// a sender (`max_per_sender`).
-const MAX_PENDING: u64 = 64;
-
-/// How many blocks, its own counted, have to confirm what a block holds before that counts as final: the depth at which
-/// a light proof reads accounts (docs/protocol.md, section 9).
-pub const BURIED: u64 = 6;
-
-/// The sender's account at a tip.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sender {
-    /// The tip's height.
-    pub height: u64,
-    /// The first nonce that is not mined.
-    pub nonce: u64,
-    /// The first nonce that is not mined in a block that is buried: below it nothing changes any more.
-    pub settled: u64,
-    /// The money.
-    pub balance: Amount,
-    /// Whether this wallet has proven no chain with more work: an older tip, or a branch that was left, closes nothing.
-    pub newest: bool,
-}
-
-/// Where a payment was mined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mined {
-    /// The block.
-    pub block: BlockId,
-    /// Its height.
-    pub height: u64,
-    /// From that block to the tip, both counted.
-    pub confirmations: u64,
-}
 
 /// What is known of a payment of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownPayment {
     /// Its id.
     pub txid: TxId,
     /// Its place among the sender's.
@@ -85,7 +52,7 @@ pub struct Known {
     /// When it was signed, Unix ms; 0 when that is not known.
     pub signed: u64,
     /// Whether its owner was told that it left: a node took it, or it was seen mined.
-    pub told: bool,
+    pub reported: bool,
 }
 
 /// What is proven about one payment, all of it under one tip.
@@ -208,7 +175,7 @@ const fn until_buried(height: u64, tip: u64) -> u64 {
 }
 
 /// Judges a payment by what is proven.
-pub fn judge(known: &Known, evidence: &Evidence) -> Outcome {
+pub fn judge(known: &KnownPayment, evidence: &Evidence) -> Outcome {
     if let Some(mined) = &evidence.mined {
         return Outcome::Mined(*mined.get());
     }
@@ -269,12 +236,12 @@ pub enum Decision {
 /// The sender's payments that matter to a new one, each with what has become of it.
 pub struct Book {
     sender: Proven<Sender>,
-    payments: Vec<(Known, Outcome)>,
+    payments: Vec<(KnownPayment, Outcome)>,
 }
 
 impl Book {
     /// Of `known`, with what has become of each.
-    pub fn new(sender: Proven<Sender>, payments: Vec<(Known, Outcome)>) -> Self {
+    pub fn new(sender: Proven<Sender>, payments: Vec<(KnownPayment, Outcome)>) -> Self {
         Self { sender, payments }
     }
 
@@ -296,12 +263,12 @@ impl Book {
     fn in_the_way(&self, outputs: &[Output], nonce: u64) -> Vec<InTheWay> {
         let same = self.payments.iter().filter(|(known, _)| same_purpose(&known.outputs, outputs));
         let mut found = Vec::new();
-        for (Known { txid, told, .. }, outcome) in same.filter(|(known, _)| known.nonce != nonce) {
-            if let Some(why) = hindrance(outcome, *told) {
-                found.push((told, InTheWay { txid: *txid, why }));
+        for (KnownPayment { txid, reported, .. }, outcome) in same.filter(|(known, _)| known.nonce != nonce) {
+            if let Some(why) = hindrance(outcome, *reported) {
+                found.push((reported, InTheWay { txid: *txid, why }));
             }
         }
-        found.sort_by_key(|(told, _)| **told);
+        found.sort_by_key(|(reported, _)| **reported);
         found.into_iter().map(|(_, one)| one).collect()
     }
 
@@ -322,8 +289,8 @@ impl Book {
             return nonce;
         }
         let first = self.sender.get().nonce;
-        let said = pending.map_or(first, |said| *said.said());
-        let mut nonce = said.clamp(first, first.saturating_add(MAX_PENDING));
+        let claimed = pending.map_or(first, |claimed| *claimed.get());
+        let mut nonce = claimed.clamp(first, first.saturating_add(MAX_PER_SENDER));
         while taken.contains(&nonce) {
             nonce = nonce.saturating_add(1);
         }
@@ -331,7 +298,7 @@ impl Book {
     }
 
     /// Those that may still be mined.
-    fn open(&self) -> impl Iterator<Item = &Known> {
+    fn open(&self) -> impl Iterator<Item = &KnownPayment> {
         let open = self.payments.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Open(Open::Unused)));
         open.map(|(known, _)| known)
     }
@@ -355,10 +322,10 @@ impl Book {
 }
 
 /// Whether a payment that is so keeps another of its kind from being made unasked.
-const fn hindrance(outcome: &Outcome, told: bool) -> Option<Hindrance> {
+const fn hindrance(outcome: &Outcome, reported: bool) -> Option<Hindrance> {
     match outcome {
         Outcome::Impossible(_) => None,
-        Outcome::Mined(_) if told => None,
+        Outcome::Mined(_) if reported => None,
         Outcome::Mined(mined) => Some(Hindrance::Mined { height: mined.height }),
         // The one that took its place counts.
         Outcome::Open(Open::Overtaken(rival)) if rival.pays_the_same => None,
@@ -371,7 +338,7 @@ const fn hindrance(outcome: &Outcome, told: bool) -> Option<Hindrance> {
 }
 
 /// Another payment of the journal in the place of `known` that pays the same and may still be mined.
-pub fn beside(contents: &Contents, known: &Known, sender: &Sender) -> Option<TxId> {
+pub fn beside(contents: &Contents, known: &KnownPayment, sender: &Sender) -> Option<TxId> {
     let lives = |payment: &&Payment| payment.valid_until == 0 || payment.valid_until > sender.height;
     let others = contents.payments.iter().filter(|other| other.nonce.0 == known.nonce && other.txid.0 != known.txid);
     let same = |payment: &&Payment| {
@@ -390,15 +357,16 @@ fn same_purpose(one: &[Output], other: &[Output]) -> bool {
 /// verified.
 pub fn relevant(
     contents: &Contents,
-    (address, network): (&Address, &Network),
+    network: &Network,
+    address: &Address,
     sender: &Sender,
     outputs: &[Output],
-) -> Vec<Known> {
+) -> Vec<KnownPayment> {
     let mut known = Vec::new();
     for payment in &contents.payments {
         let Some(transaction) = payment.transaction() else { continue };
-        let one = Known::new(payment, &transaction, contents);
-        let unclear = one.nonce >= sender.settled || !one.told;
+        let one = KnownPayment::new(payment, &transaction, contents);
+        let unclear = one.nonce >= sender.settled || !one.reported;
         let matters = one.nonce >= sender.nonce || unclear && same_purpose(&one.outputs, outputs);
         if transaction.body.sender == *address && matters && payment.is_of(address, network) {
             known.push(one);
@@ -407,7 +375,7 @@ pub fn relevant(
     known
 }
 
-impl Known {
+impl KnownPayment {
     /// What the journal knows of a payment.
     pub fn new(payment: &Payment, transaction: &Transaction, contents: &Contents) -> Self {
         let body = &transaction.body;
@@ -418,7 +386,7 @@ impl Known {
             most: body.max_cost(),
             valid_until: body.valid_until.get(),
             signed: contents.payment(&payment.txid.0).map_or(0, |payment| payment.time),
-            told: contents.is_told(&payment.txid.0),
+            reported: contents.is_reported(&payment.txid.0),
         }
     }
 }

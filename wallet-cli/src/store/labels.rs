@@ -1,7 +1,10 @@
 //! Names for addresses and payments, as BIP 329 writes them: one JSON object a line, so that the file is its
 //! own export. Labels are the owner's notes: nothing is decided by one.
 
-use cairn_host::files;
+use cairn_host::{
+    files::{self, FileError, InFile},
+    inert::Inert,
+};
 use cairn_ledger::hash::TxId;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, io, path::Path};
@@ -81,12 +84,13 @@ impl Labels {
     ///
     /// # Errors
     /// Names the line that is no label.
-    pub fn load(path: &Path) -> Result<Self, LabelsError> {
-        match files::read_bounded(path, MAX_LABELS_BYTES) {
-            Ok(bytes) => Ok(Self::parse(&bytes)?.0),
+    pub fn load(path: &Path) -> Result<Self, InFile<LabelsError>> {
+        let labels = match files::read_bounded(path, MAX_LABELS_BYTES) {
+            Ok(bytes) => Self::parse(&bytes).map(|(labels, _)| labels),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error.into()),
-        }
+        };
+        labels.map_err(InFile::at(path))
     }
 
     /// Reads labels, and how many lines were of kinds that mean nothing here.
@@ -114,8 +118,8 @@ impl Labels {
     ///
     /// # Errors
     /// What the system says; the old file is whole then.
-    pub fn save(&self, path: &Path) -> io::Result<()> {
-        files::save(path, self.to_lines().as_bytes())
+    pub fn save(&self, path: &Path) -> Result<(), FileError> {
+        files::save(path, self.to_lines().as_bytes()).map_err(FileError::cannot("write", path))
     }
 
     /// The labels as BIP 329 writes them.
@@ -154,6 +158,14 @@ impl Labels {
     /// What an address is called.
     pub fn address(&self, address: &str) -> Option<&str> {
         self.0.get(&(Kind::Addr, String::from(address))).map(String::as_str)
+    }
+
+    /// An address with what it is called, inert.
+    pub fn named(&self, address: &str) -> String {
+        match self.address(address) {
+            Some(label) => format!("{} ({})", Inert(address), Inert(label)),
+            None => Inert(address).to_string(),
+        }
     }
 
     /// The addresses that are called exactly so.
@@ -214,7 +226,10 @@ mod tests {
         assert_eq!(Labels::load(&path).expect("labels").iter().count(), 1);
         for broken in ["{}", "x", "{\"type\":\"addr\"}", "{\"type\":\"addr\",\"ref\":1,\"label\":\"\"}"] {
             std::fs::write(&path, format!("\n{broken}\n")).expect("written");
-            assert!(matches!(Labels::load(&path), Err(LabelsError::Line { line: 2, .. })), "{broken}");
+            assert!(
+                matches!(Labels::load(&path), Err(InFile { error: LabelsError::Line { line: 2, .. }, .. })),
+                "{broken}"
+            );
         }
         let long = labels.set(label("a", &"x".repeat(256)));
         assert!(matches!(long, Err(LabelsError::TooLong { got: 256, .. })));

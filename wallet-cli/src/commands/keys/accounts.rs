@@ -2,7 +2,10 @@
 
 use crate::{
     cli::AddAccountArguments,
-    commands::basis::{Basis, complain},
+    commands::{
+        basis::{Basis, complain},
+        misc::label::set_label,
+    },
     error::WalletError,
     keys::{
         keystore::{Account, Keystore, MAX_ACCOUNTS, WalletSecret},
@@ -13,11 +16,11 @@ use crate::{
         verify::{report::Report, source::Source},
     },
     output::Output,
-    session::{Session, file_error},
+    session::Session,
     store::labels::{Kind, Label, Labels},
 };
 use cairn_genesis::Network;
-use cairn_host::inert::Inert;
+use cairn_host::{files::InFile, inert::Inert};
 use cairn_rpc::text::Pebbles;
 use serde::Serialize;
 use std::fmt;
@@ -74,14 +77,14 @@ async fn show(
         accounts,
         balances: asked.is_ok(),
         proof,
-        next: session.options.hint("accounts add"),
+        next: session.hints.here("accounts add"),
     })?;
     Ok(())
 }
 
 /// What each account has at the tip: proven, or as the node says that its owner believes.
 async fn ask(session: &Session<'_>, network: &Network, accounts: &mut [Shown]) -> Result<Option<Report>, WalletError> {
-    let mut source = Source::open(session, network).await?;
+    let mut source = Source::open(&session.nodes, network).await?;
     for account in accounts {
         let address = network.spec.params().prefix.decode(&account.address);
         let address = address.map_err(|error| WalletError::Receiver(Box::new(error)))?;
@@ -100,9 +103,9 @@ pub(crate) async fn add(
     // From reading to writing nobody else changes it: another's new password would be lost.
     let changing = session.lock()?;
     let wallet = session.wallet(&network)?;
-    wallet.keystore.check_has_key().map_err(wallet.failed())?;
+    wallet.check_has_key()?;
     let password = session.options.password_source().read()?;
-    let secret = wallet.keystore.open(&network, &password).map_err(wallet.failed())?;
+    let secret = wallet.keystore.open(&network, &password).map_err(InFile::at(&wallet.path))?;
     let mut accounts = known(wallet.keystore.accounts(), &secret);
     let highest = accounts.iter().filter_map(|account| account.number).max();
     let number = match (options.number, highest) {
@@ -112,12 +115,12 @@ pub(crate) async fn add(
     if accounts.iter().all(|account| account.number != Some(number)) {
         accounts.push(derive(&network, &secret.words, number)?);
     }
-    let keystore = session.seal(&network, (&secret, accounts), &password, wallet.keystore.cost())?;
+    let keystore = session.seal(&network, &secret, accounts, &password, wallet.keystore.cost())?;
     session.replace_wallet(&wallet.path, &keystore)?;
     if let Some(label) = &options.label {
         let address = keystore.accounts().iter().find(|account| account.number == Some(number));
         let subject = address.map(|account| account.address.clone()).unwrap_or_default();
-        name(session, Label { kind: Kind::Addr, subject, label: label.clone() })?;
+        set_label(session, Label { kind: Kind::Addr, subject, label: label.clone() })?;
     }
     drop(changing);
     show(session, &network, &keystore, output).await
@@ -129,12 +132,12 @@ pub(crate) async fn discover(session: &Session<'_>, output: &mut Output<'_>) -> 
     // From reading to writing nobody else changes it: another's new password would be lost.
     let changing = session.lock()?;
     let wallet = session.wallet(&network)?;
-    wallet.keystore.check_has_key().map_err(wallet.failed())?;
-    let nodes = session.nodes(&network)?;
+    wallet.check_has_key()?;
+    let nodes = session.nodes.all(&network)?;
     let password = session.options.password_source().read()?;
-    let secret = wallet.keystore.open(&network, &password).map_err(wallet.failed())?;
+    let secret = wallet.keystore.open(&network, &password).map_err(InFile::at(&wallet.path))?;
     let accounts = search(&nodes, &network, &secret.words, known(wallet.keystore.accounts(), &secret)).await?;
-    let keystore = session.seal(&network, (&secret, accounts), &password, wallet.keystore.cost())?;
+    let keystore = session.seal(&network, &secret, accounts, &password, wallet.keystore.cost())?;
     session.replace_wallet(&wallet.path, &keystore)?;
     drop(changing);
     show(session, &network, &keystore, output).await
@@ -193,13 +196,6 @@ async fn exists(nodes: &[&Node<'_>], address: &str) -> Result<bool, ClientError>
         }
     }
     Ok(false)
-}
-
-fn name(session: &Session<'_>, label: Label) -> Result<(), WalletError> {
-    let path = session.labels_path();
-    let mut labels = session.labels()?;
-    labels.set(label).map_err(|error| WalletError::Labels { path: path.clone(), error })?;
-    labels.save(&path).map_err(file_error("write", &path))
 }
 
 impl Shown {

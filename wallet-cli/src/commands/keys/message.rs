@@ -42,7 +42,7 @@ pub(crate) fn sign(
     // What a terminal would not show as it is cannot be copied from one.
     let plain = Inert(&options.message).to_string() == options.message;
     let shown = if plain { quoted(&options.message) } else { String::from("TEXT") };
-    let verify = session.options.hint_elsewhere(&format!("verify-message {address} {signature} {shown}"));
+    let verify = session.hints.elsewhere(&format!("verify-message {address} {signature} {shown}"));
     let next = format!("whoever doubts it runs: {verify}");
     output.result(&Signed { address, message: options.message.clone(), signature, next })?;
     Ok(())

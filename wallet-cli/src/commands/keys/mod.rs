@@ -6,4 +6,5 @@ pub(crate) mod new;
 pub(crate) mod password;
 pub(crate) mod restore;
 pub(crate) mod shared;
+mod wallet_file;
 pub(crate) mod watch_only;

@@ -59,7 +59,7 @@ pub(crate) fn run(session: &Session<'_>, options: KdfArguments, output: &mut Out
     let secret = WalletSecret { words: Words::from_entropy(entropy.as_ref())?, account: 0 };
     let password = session.options.password_source().read_new()?;
     let accounts = vec![derive(&network, &secret.words, 0)?];
-    let keystore = session.seal(&network, (&secret, accounts), &password, options.cost())?;
+    let keystore = session.seal(&network, &secret, accounts, &password, options.cost())?;
     let prepared = session.prepare_new_wallet(&keystore)?;
     // The words first: money sent to a wallet whose words nobody saw is lost with this machine.
     output
@@ -71,7 +71,7 @@ pub(crate) fn run(session: &Session<'_>, options: KdfArguments, output: &mut Out
             account: secret.account,
             file: session.data.wallet_file(&session.name).display().to_string(),
             words: secret.words.phrase(),
-            next: session.options.hint("receive"),
+            next: session.hints.here("receive"),
         })
         .map_err(WalletError::WordsUnseen)?;
     session.commit_new_wallet(prepared)?;

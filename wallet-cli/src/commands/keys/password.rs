@@ -8,6 +8,7 @@ use crate::{
     output::Output,
     session::Session,
 };
+use cairn_host::files::InFile;
 use serde::Serialize;
 use std::fmt;
 
@@ -27,12 +28,12 @@ pub(crate) fn change(
     // From reading to writing nobody else changes it: another's new password would be lost.
     let _changing = session.lock()?;
     let wallet = session.wallet(&network)?;
-    wallet.keystore.check_has_key().map_err(wallet.failed())?;
+    wallet.check_has_key()?;
     let old = session.options.password_source().read()?;
-    let secret = wallet.keystore.open(&network, &old).map_err(wallet.failed())?;
+    let secret = wallet.keystore.open(&network, &old).map_err(InFile::at(&wallet.path))?;
     let password = options.new_source().read_new()?;
     let accounts = known(wallet.keystore.accounts(), &secret);
-    let keystore = session.seal(&network, (&secret, accounts), &password, options.kdf.cost())?;
+    let keystore = session.seal(&network, &secret, accounts, &password, options.kdf.cost())?;
     session.replace_wallet(&wallet.path, &keystore)?;
     output.result(&Changed { name: session.name.to_string(), file: wallet.path.display().to_string() })?;
     Ok(())
@@ -54,7 +55,7 @@ pub(crate) fn verify_backup(
 ) -> Result<(), WalletError> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
-    wallet.keystore.check_has_key().map_err(wallet.failed())?;
+    wallet.check_has_key()?;
     let words = Words::parse(&options.source().read()?)?;
     let address = wallet.keystore.address();
     // A version 1 file does not show its account's number: those people use are tried.

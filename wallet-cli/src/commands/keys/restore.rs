@@ -40,22 +40,24 @@ pub(crate) async fn run(
     let account = session.options.account.unwrap_or(0);
     let first = vec![accounts::derive(&network, &words, account)?];
     let found = if options.discover {
-        accounts::search(&session.nodes(&network)?, &network, &words, first).await?
+        accounts::search(&session.nodes.all(&network)?, &network, &words, first).await?
     } else {
         first
     };
     let secret = WalletSecret { words, account };
-    let wallet = session.create_wallet(&network, (&secret, found), options.kdf.cost())?;
+    let password = session.options.password_source().read_new()?;
+    let keystore = session.seal(&network, &secret, found, &password, options.kdf.cost())?;
+    let path = session.write_new_wallet(&keystore)?;
     output.result(&Restored {
         name: session.options.wallet.as_str(),
-        chain: wallet.keystore.chain(),
-        genesis_id: Text(wallet.keystore.genesis_id()),
-        address: wallet.keystore.address(),
+        chain: keystore.chain(),
+        genesis_id: Text(keystore.genesis_id()),
+        address: keystore.address(),
         account: secret.account,
-        accounts: wallet.keystore.accounts().iter().filter_map(|account| account.number).collect(),
-        file: wallet.path.display().to_string(),
-        next: session.options.hint("balance"),
-        discover: session.options.hint("accounts discover"),
+        accounts: keystore.accounts().iter().filter_map(|account| account.number).collect(),
+        file: path.display().to_string(),
+        next: session.hints.here("balance"),
+        discover: session.hints.here("accounts discover"),
     })?;
     Ok(())
 }

@@ -4,14 +4,14 @@
 
 use crate::{
     cli::{JoinArguments, SharedNewArguments},
-    commands::pay::cosign::nonce_error,
+    commands::{pay::cosign::nonce_error, user_file::write_new},
     error::WalletError,
-    keys::keystore::{Keystore, Shared},
+    keys::keystore::{Keystore, SharedKeyPart},
     output::Output,
-    session::{Session, file_error},
+    session::Session,
 };
 use cairn_genesis::Network;
-use cairn_host::files;
+use cairn_host::files::{self, FileError};
 use cairn_ledger::keys::Address;
 use cairn_rpc::text::HexBytes;
 use cairn_shared_keys::{
@@ -64,7 +64,7 @@ pub(crate) fn new(
     if usize::from(options.threshold.unwrap_or(u16::MAX)) >= members.len() && options.ceremony.is_none() {
         session.check_absent()?;
         let group = Group::Musig2 { members: members.iter().map(|member| prefix.encode(member)).collect() };
-        return store(session, &network, Shared { group, share: None }, output);
+        return store(session, &network, SharedKeyPart { group, share: None }, output);
     }
     let (Some(threshold), Some(path)) = (options.threshold, &options.ceremony) else {
         return Err(WalletError::NoCeremonyFile);
@@ -72,7 +72,7 @@ pub(crate) fn new(
     let mut id = [0; dkg::ID_BYTES];
     getrandom::fill(&mut id)?;
     let ceremony = Dkg::new(&network, id, threshold, &members).map_err(SharedError::Group)?;
-    crate::commands::misc::label::write_new(path, ceremony.to_json().as_bytes())?;
+    write_new(path, ceremony.to_json().as_bytes())?;
     output.result(&Joined::of(session, &ceremony, path, ceremony.members.clone()))?;
     Ok(())
 }
@@ -112,7 +112,7 @@ pub(crate) fn join(session: &Session<'_>, options: &JoinArguments, output: &mut 
                 let mut nonce = [0; 24];
                 getrandom::fill(&mut nonce)?;
                 let sealed = SealKey::own(&secret).seal(&share, context.as_bytes(), nonce);
-                store(&group_session, &network, Shared { group, share: Some(HexBytes(sealed)) }, output)?;
+                store(&group_session, &network, SharedKeyPart { group, share: Some(HexBytes(sealed)) }, output)?;
                 return secrets.forget(&ceremony);
             }
             DkgStep::Wait { missing } => {
@@ -120,7 +120,7 @@ pub(crate) fn join(session: &Session<'_>, options: &JoinArguments, output: &mut 
                 return Ok(());
             }
         }
-        files::save(&path, ceremony.to_json().as_bytes()).map_err(file_error("write", &path))?;
+        files::save(&path, ceremony.to_json().as_bytes()).map_err(FileError::cannot("write", &path))?;
     }
 }
 
@@ -139,13 +139,13 @@ impl Secrets<'_> {
         let sealed = SealKey::own(self.member.secret).seal(secret, name.as_bytes(), nonce);
         let path = self.nonces.ceremony_path(&name);
         self.nonces.make_directory().map_err(nonce_error)?;
-        files::save(&path, &sealed).map_err(file_error("write", &path))
+        Ok(files::save(&path, &sealed).map_err(FileError::cannot("write", &path))?)
     }
 
     fn take(&self, ceremony: &Dkg, round: u8) -> Result<Zeroizing<Vec<u8>>, WalletError> {
         let name = ceremony.secret_name(&self.member.address, round);
         let path = self.nonces.ceremony_path(&name);
-        let sealed = files::read_bounded(&path, dkg::MAX_BYTES).map_err(file_error("read", &path))?;
+        let sealed = files::read_bounded(&path, dkg::MAX_BYTES).map_err(FileError::cannot("read", &path))?;
         let opened = SealKey::own(self.member.secret).open(&sealed, name.as_bytes());
         Ok(opened.map_err(|error| SharedError::Own { what: "part", reason: error.to_string() })?)
     }
@@ -156,7 +156,7 @@ impl Secrets<'_> {
     fn forget(&self, ceremony: &Dkg) -> Result<(), WalletError> {
         [1, 2].iter().try_for_each(|round| {
             let path = self.nonces.ceremony_path(&ceremony.secret_name(&self.member.address, *round));
-            files::remove(&path).map_err(file_error("remove", &path))
+            Ok(files::remove(&path).map_err(FileError::cannot("remove", &path))?)
         })
     }
 }
@@ -164,7 +164,7 @@ impl Secrets<'_> {
 fn merged(paths: &[std::path::PathBuf], network: &Network) -> Result<Dkg, WalletError> {
     let mut all: Option<Dkg> = None;
     for path in paths {
-        let bytes = files::read_bounded(path, dkg::MAX_BYTES).map_err(file_error("read", path))?;
+        let bytes = files::read_bounded(path, dkg::MAX_BYTES).map_err(FileError::cannot("read", path))?;
         let next = Dkg::parse(&bytes, network)?;
         match &mut all {
             None => all = Some(next),
@@ -175,7 +175,12 @@ fn merged(paths: &[std::path::PathBuf], network: &Network) -> Result<Dkg, Wallet
 }
 
 /// Writes the wallet of a shared key.
-fn store(session: &Session<'_>, network: &Network, shared: Shared, output: &mut Output<'_>) -> Result<(), WalletError> {
+fn store(
+    session: &Session<'_>,
+    network: &Network,
+    shared: SharedKeyPart,
+    output: &mut Output<'_>,
+) -> Result<(), WalletError> {
     let address = shared.group.address(&network.spec.params().prefix).map_err(SharedError::Group)?;
     let scheme = match &shared.group {
         Group::Musig2 { .. } => "musig2",
@@ -192,7 +197,7 @@ fn store(session: &Session<'_>, network: &Network, shared: Shared, output: &mut 
         threshold,
         members,
         file: path.display().to_string(),
-        next: session.hint("send ADDRESS AMOUNT --unsigned pay.json"),
+        next: session.hints.here("send ADDRESS AMOUNT --unsigned pay.json"),
     })?;
     Ok(())
 }
@@ -200,7 +205,7 @@ fn store(session: &Session<'_>, network: &Network, shared: Shared, output: &mut 
 impl Joined {
     fn of(session: &Session<'_>, ceremony: &Dkg, path: &Path, waiting_for: Vec<String>) -> Self {
         let file = path.display().to_string();
-        let join = session.options.hint(&format!("shared join {file} --as NAME"));
+        let join = session.hints.here(&format!("shared join {file} --as NAME"));
         let next = format!("hand {file} to each of them in turn, who runs {join}");
         Self { file, threshold: ceremony.threshold, members: ceremony.members.clone(), waiting_for, next }
     }

@@ -31,7 +31,7 @@ pub(crate) fn run(
         chain: String::from(keystore.chain()),
         address: String::from(keystore.address()),
         file: path.display().to_string(),
-        next: session.options.hint("balance"),
+        next: session.hints.here("balance"),
     })?;
     Ok(())
 }

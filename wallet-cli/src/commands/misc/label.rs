@@ -2,16 +2,20 @@
 
 use crate::{
     cli::{FileArgument, LabelArguments},
+    commands::user_file::write_new,
     error::WalletError,
     output::Output,
-    session::{Session, file_error},
+    session::Session,
     store::labels::{Kind, Label, Labels, LabelsError, MAX_LABELS_BYTES},
 };
 use cairn_genesis::Network;
-use cairn_host::{files, inert::Inert};
+use cairn_host::{
+    files::{self, FileError, InFile},
+    inert::Inert,
+};
 use cairn_ledger::hash::TxId;
 use serde::Serialize;
-use std::{fmt, fs, io, path::Path};
+use std::{fmt, fs};
 
 #[derive(Serialize)]
 struct Named {
@@ -38,17 +42,14 @@ pub(crate) fn set(session: &Session<'_>, options: &LabelArguments, output: &mut 
     let subject = subject(&network, &options.subject)?;
     let label = Label { label: options.label.clone(), ..subject };
     let _changing = changing(session)?;
-    let mut labels = session.labels()?;
-    let path = session.labels_path();
-    labels.set(label.clone()).map_err(|error| WalletError::Labels { path: path.clone(), error })?;
-    save(session, &labels)?;
-    output.result(&Named { labels: vec![label], next: session.options.hint("labels") })?;
+    set_label(session, label.clone())?;
+    output.result(&Named { labels: vec![label], next: session.hints.here("labels") })?;
     Ok(())
 }
 
 pub(crate) fn list(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
     let labels = session.labels()?.iter().collect();
-    output.result(&Named { labels, next: session.options.hint("label ADDRESS TEXT") })?;
+    output.result(&Named { labels, next: session.hints.here("label ADDRESS TEXT") })?;
     Ok(())
 }
 
@@ -58,14 +59,14 @@ pub(crate) fn import(
     output: &mut Output<'_>,
 ) -> Result<(), WalletError> {
     let path = &options.file;
-    let failed = |error| WalletError::Labels { path: path.clone(), error };
+    let failed = InFile::at(path);
     let bytes = files::read_bounded(path, MAX_LABELS_BYTES).map_err(|error| failed(LabelsError::File(error)))?;
-    let (others, skipped) = Labels::parse(&bytes).map_err(failed)?;
+    let (others, skipped) = Labels::parse(&bytes).map_err(&failed)?;
     let count = others.iter().count();
     let _changing = changing(session)?;
     let mut labels = session.labels()?;
     labels.merge(others).map_err(failed)?;
-    save(session, &labels)?;
+    labels.save(&session.data.labels_file(&session.name))?;
     output.result(&Imported { labels: count, skipped })?;
     Ok(())
 }
@@ -82,23 +83,18 @@ pub(crate) fn export(
     Ok(())
 }
 
-/// Writes a file of the user's, which must not be there yet.
-pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), WalletError> {
-    files::save_new(path, bytes).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => WalletError::FileExists { path: path.to_path_buf() },
-        _ => file_error("write", path)(error),
-    })
-}
-
 /// Labels may come before the wallet: then its directory is made.
 fn changing(session: &Session<'_>) -> Result<fs::File, WalletError> {
-    files::private_dir(session.data.wallets()).map_err(file_error("make", session.data.wallets()))?;
+    files::private_dir(session.data.wallets()).map_err(FileError::cannot("make", session.data.wallets()))?;
     session.lock()
 }
 
-fn save(session: &Session<'_>, labels: &Labels) -> Result<(), WalletError> {
-    let path = session.labels_path();
-    labels.save(&path).map_err(file_error("write", &path))
+/// Names something in the file of labels, which the session keeps locked.
+pub(crate) fn set_label(session: &Session<'_>, label: Label) -> Result<(), WalletError> {
+    let path = session.data.labels_file(&session.name);
+    let mut labels = session.labels()?;
+    labels.set(label).map_err(InFile::at(&path))?;
+    Ok(labels.save(&path)?)
 }
 
 /// An address of the network, or else a payment's id.

@@ -4,8 +4,8 @@ use crate::{
     cli::{CompletionsArguments, ManArguments, help},
     error::WalletError,
     output::Output,
-    session::file_error,
 };
+use cairn_host::files::FileError;
 use serde::Serialize;
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub(crate) fn completions(options: &CompletionsArguments, output: &mut Output<'_
 
 pub(crate) fn man(options: &ManArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
     let directory = &options.directory;
-    clap_mangen::generate_to(help::command(), directory).map_err(file_error("write man pages to", directory))?;
+    clap_mangen::generate_to(help::command(), directory).map_err(FileError::cannot("write man pages to", directory))?;
     output.result(&Pages { directory: directory.display().to_string() })?;
     Ok(())
 }

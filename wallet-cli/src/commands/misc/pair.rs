@@ -9,7 +9,7 @@ use crate::{
         pairing::{MAX_LINE_BYTES, Pairing},
     },
     output::Output,
-    session::{Session, file_error},
+    session::Session,
 };
 use cairn_host::files;
 use serde::Serialize;
@@ -30,9 +30,8 @@ pub(crate) async fn run(
 ) -> Result<(), WalletError> {
     let network = session.network()?;
     let chain = network.spec.params().name.clone();
-    let path = session.data.pairing_file(&network.id());
     if options.forget {
-        Pairing::forget(&session.data, &network.id()).map_err(file_error("delete", &path))?;
+        Pairing::forget(&session.data, &network.id())?;
         output.result(&Paired { chain, url: None, height: None })?;
         return Ok(());
     }
@@ -46,7 +45,7 @@ pub(crate) async fn run(
     let pairing: Pairing = line.parse()?;
     // A node of another network, or one that does not know the token, is noticed now and not at a payment.
     let info = Node::paired(&pairing, &network, Budget::new(session.options.time()))?.info().await?;
-    pairing.save(&session.data, &network.id()).map_err(file_error("write", &path))?;
+    pairing.save(&session.data, &network.id())?;
     output.result(&Paired { chain, url: Some(pairing.url().base().to_owned()), height: Some(info.height) })?;
     Ok(())
 }

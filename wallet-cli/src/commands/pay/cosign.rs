@@ -6,11 +6,14 @@ use crate::{
     cli::CosignArguments,
     error::WalletError,
     output::Output,
-    payment::file::{PaymentFile, PaymentFileError},
-    session::{Session, Wallet, file_error},
+    payment::{error::PaymentError, file::PaymentFile},
+    session::{Session, Wallet},
 };
 use cairn_genesis::Network;
-use cairn_host::{files, shell::quoted};
+use cairn_host::{
+    files::{self, FileError, InFile},
+    shell::quoted,
+};
 use cairn_ledger::{hash::Hash, transaction::TransactionBody};
 use cairn_shared_keys::{
     Group, SharedError, frost, musig,
@@ -64,7 +67,7 @@ pub(crate) fn run(
     let mut steps = Vec::new();
     if matches!(shared.next_step(&member), SigningStep::Commit | SigningStep::Sign) {
         if !options.yes && output.can_ask() && !output.ask("Take part in signing this? [y/N] ")? {
-            return Err(WalletError::Declined);
+            return Err(PaymentError::Declined.into());
         }
         let signer = Cosigner::new(session, &network, wallet, &body)?;
         if shared.next_step(&member) == SigningStep::Commit {
@@ -81,10 +84,10 @@ pub(crate) fn run(
         let signature = shared.combine(&network.spec.params().prefix, &message)?;
         file.session = None;
         let signed = file.signed(&signature);
-        signed.transaction(body.clone(), &network).map_err(failed(&path))?;
+        signed.transaction(body.clone(), &network).map_err(InFile::at(&path))?;
         let path = options.out.clone().unwrap_or_else(|| with_signed(&path));
         save(&path, &signed)?;
-        let next = format!("the payment is signed; send it with {}", session.options.hint(&broadcast(&path)));
+        let next = format!("the payment is signed; send it with {}", session.hints.here(&broadcast(&path)));
         output.result(&written(&signed, &body, &path, next))?;
         return Ok(());
     }
@@ -96,7 +99,7 @@ pub(crate) fn run(
     file.session = Some(shared);
     save(&path, &file)?;
     let shown = path.display().to_string();
-    let cosign = session.options.hint_elsewhere(&format!("cosign {}", quoted(&shown)));
+    let cosign = session.hints.elsewhere(&format!("cosign {}", quoted(&shown)));
     let next = format!("hand {shown} to a member it waits for, who runs: {cosign}");
     output.result(&Cosigned { file: shown, member, group, steps, waiting_for, needed, next })?;
     Ok(())
@@ -106,13 +109,8 @@ fn broadcast(path: &Path) -> String {
     format!("broadcast {}", quoted(&path.display().to_string()))
 }
 
-fn failed(path: &Path) -> impl Fn(PaymentFileError) -> WalletError {
-    let path = path.to_path_buf();
-    move |error| WalletError::PaymentFile { path: path.clone(), error }
-}
-
 fn save(path: &Path, file: &PaymentFile) -> Result<(), WalletError> {
-    files::save(path, file.to_json().as_bytes()).map_err(file_error("write", path))
+    Ok(files::save(path, file.to_json().as_bytes()).map_err(FileError::cannot("write", path))?)
 }
 
 /// All copies of the payment as one.
@@ -203,7 +201,7 @@ impl<'a> Cosigner<'a> {
     /// This member's share of the group's key, from the wallet of the group.
     fn key_share(&self, group: &Group) -> Result<Zeroizing<Vec<u8>>, WalletError> {
         let missing = |reason: &str| SharedError::Own { what: "share of the key", reason: String::from(reason) };
-        for name in self.session.data.names().map_err(file_error("read", self.session.data.wallets()))? {
+        for name in self.session.data.names().map_err(FileError::cannot("read", self.session.data.wallets()))? {
             let Ok(keystore) = crate::session::read_keystore(&self.session.data.wallet_file(&name)) else { continue };
             let Some(part) = keystore.shared().filter(|part| part.group == *group) else { continue };
             let Some(share) = &part.share else { continue };

@@ -2,29 +2,30 @@
 //! the payment carried to it and back as a file.
 
 use crate::{
-    cli::{BroadcastArguments, SignArguments},
+    cli::{BroadcastArguments, SendArguments, SignArguments},
     clock::now,
-    commands::misc::label::write_new,
+    commands::user_file::write_new,
     error::WalletError,
-    node::verify::source::Source,
     output::Output,
     payment::{
-        file::{PaymentFile, PaymentFileError},
+        error::PaymentError,
+        file::PaymentFile,
         flow::new_accounts,
         journal::{Journal, Payment},
         payer::{Again, Payer, check_locally},
         plan::{self, Request},
-        state::{Known, Outcome},
+        state::{KnownPayment, Outcome},
     },
-    session::{Session, Wallet, file_error},
+    session::{Session, Wallet},
 };
 use cairn_genesis::Network;
-use cairn_host::{inert::Inert, shell::quoted};
+use cairn_host::{files::InFile, inert::Inert, shell::quoted};
 use cairn_ledger::{
     transaction::{MIN_TRANSACTION_BYTES, OUTPUT_BYTES, TransactionBody},
     units::Amount,
 };
 use cairn_rpc::text::Pebbles;
+use cairn_shared_keys::{SESSION_ID_BYTES, SigningSession};
 use serde::Serialize;
 use std::{
     fmt,
@@ -47,26 +48,28 @@ pub(crate) struct Written {
 /// Writes what would be signed. The wallet needs no key for it: one that only watches will do.
 pub(crate) async fn write_unsigned(
     payer: &mut Payer<'_>,
+    wallet: &Wallet,
     request: &Request,
-    (asked, path): ((Again, bool), &Path),
+    options: &SendArguments,
+    path: &Path,
     output: &mut Output<'_>,
 ) -> Result<(), WalletError> {
-    let (body, _, _) = payer.unsigned(request, asked, output).await?;
-    let mut file = PaymentFile::unsigned(&body, payer.network);
-    if let Some(part) = payer.wallet.keystore.shared() {
-        let mut id = [0; cairn_shared_keys::SESSION_ID_BYTES];
+    let (body, _, _) = payer.unsigned(request, Again::of(options.again), options.yes, output).await?;
+    let mut file = PaymentFile::unsigned(&body, payer.account.network);
+    if let Some(part) = wallet.keystore.shared() {
+        let mut id = [0; SESSION_ID_BYTES];
         getrandom::fill(&mut id)?;
-        file.session = Some(cairn_shared_keys::SigningSession::new(id, part.group.clone()));
+        file.session = Some(SigningSession::new(id, part.group.clone()));
     }
     write_new(path, file.to_json().as_bytes())?;
     let shown = quoted(&path.display().to_string());
     let next = match &file.session {
         Some(_) => {
-            let cosign = payer.session.options.hint(&format!("cosign {shown}"));
+            let cosign = payer.account.hints.here(&format!("cosign {shown}"));
             format!("each member runs {cosign} in turn, and hands the file on")
         }
         None => {
-            let sign = payer.session.options.hint_elsewhere(&format!("sign {shown}"));
+            let sign = payer.account.hints.elsewhere(&format!("sign {shown}"));
             format!("carry {shown} to the machine with the key, and run there: {sign}")
         }
     };
@@ -87,7 +90,7 @@ pub(crate) fn sign(session: &Session<'_>, options: &SignArguments, output: &mut 
     }
     show(&file, output)?;
     if !options.yes && output.can_ask() && !output.ask("Sign this? [y/N] ")? {
-        return Err(WalletError::Declined);
+        return Err(PaymentError::Declined.into());
     }
     let key = session.unlock(&network, &wallet)?;
     let mut aux = [0; 32];
@@ -97,7 +100,7 @@ pub(crate) fn sign(session: &Session<'_>, options: &SignArguments, output: &mut 
     let path = options.out.clone().unwrap_or_else(|| with_signed(&options.file));
     write_new(&path, signed.to_json().as_bytes())?;
     let shown = quoted(&path.display().to_string());
-    let broadcast = session.options.hint_elsewhere(&format!("broadcast {shown}"));
+    let broadcast = session.hints.elsewhere(&format!("broadcast {shown}"));
     let next = format!("carry {shown} to a machine with a node, and run there: {broadcast}");
     output.result(&written(&signed, &body, &path, next))?;
     Ok(())
@@ -110,18 +113,16 @@ pub(crate) async fn broadcast(
 ) -> Result<(), WalletError> {
     let network = session.network()?;
     let (file, body) = read(&options.file, &network)?;
-    let failed = |error| WalletError::PaymentFile { path: options.file.clone(), error };
-    let transaction = file.transaction(body, &network).map_err(failed)?;
+    let transaction = file.transaction(body, &network).map_err(InFile::at(&options.file))?;
     let txid = transaction.id();
-    let source = Source::open(session, &network).await?;
-    source.tell(&network, output)?;
     // Any wallet may carry it to a node; the journal it is written into is the chosen wallet's.
-    let wallet = Wallet::watching(&network, &transaction.body.sender);
-    let mut payer = Payer { session, network: &network, wallet, source };
+    let sender = transaction.body.sender;
+    let account = session.paying_from(&network, sender, &network.spec.params().prefix.encode(&sender));
+    let mut payer = Payer::open(account, output).await?;
     let seen = payer.sender().await?;
-    let contents = session.journal()?;
+    let contents = payer.contents()?;
     let payment = Payment::new(now(), &transaction, &network.spec.params().prefix);
-    let known = Known::new(&payment, &transaction, &contents);
+    let known = KnownPayment::new(&payment, &transaction, &contents);
     let (outcome, fate) = payer.outcome(&known, seen.sender, &contents).await?;
     match outcome {
         // Sent before, by whomever: that it is paid is what there is to say.
@@ -131,20 +132,19 @@ pub(crate) async fn broadcast(
             output.result(&sent)?;
             return Ok(());
         }
-        Outcome::Impossible(why) => return Err(WalletError::Never { txid, why }),
+        Outcome::Impossible(why) => return Err(PaymentError::Never { txid, why }.into()),
         Outcome::Open(_) => check_locally(&transaction.body, seen.sender.get())?,
     }
-    let path = session.journal_path();
-    let mut journal = Journal::open(&path).map_err(file_error("open", &path))?;
+    let mut journal = Journal::open(&payer.account.journal)?;
     let sent = payer.hand_over(&transaction, &mut journal).await?;
     drop(journal);
-    payer.tell(sent, (options.wait.wait, options.wait.timeout), output).await
+    payer.report(sent, options.wait.wait, options.wait.limit(), output).await?;
+    Ok(())
 }
 
 /// Reads a payment, naming the file when it is of no use.
 pub(crate) fn read(path: &Path, network: &Network) -> Result<(PaymentFile, TransactionBody), WalletError> {
-    let failed = |error: PaymentFileError| WalletError::PaymentFile { path: path.to_path_buf(), error };
-    PaymentFile::read(path, network).map_err(failed)
+    Ok(PaymentFile::read(path, network).map_err(InFile::at(path))?)
 }
 
 /// What is about to be signed, for its owner to read.

@@ -6,17 +6,20 @@ use crate::{
     error::WalletError,
     output::Output,
     payment::{
-        diagnosis::LIFETIME_BLOCKS,
-        flow,
-        gaps::{self, Known, Sender, Step},
+        error::PaymentError,
+        gaps::{self, PoolView, Step, UnusedPayment},
         journal::Journal,
         payer::{Again, Payer},
         plan::{self, Request},
     },
-    session::{Session, file_error},
+    session::Session,
 };
 use cairn_ledger::{hash::TxId, keys::SecretKey};
-use cairn_rpc::{text::Text, types::TxState};
+use cairn_rpc::{
+    policy::{LIFETIME_BLOCKS, MAX_PER_SENDER},
+    text::Text,
+    types::TxState,
+};
 use serde::Serialize;
 use std::fmt;
 
@@ -26,13 +29,13 @@ const FILL_VALID_FOR: u64 = 120;
 #[derive(Serialize)]
 struct Repaired {
     /// In the order of their nonces.
-    steps: Vec<Done>,
+    steps: Vec<StepTaken>,
     #[serde(skip)]
     next: String,
 }
 
 #[derive(Serialize)]
-struct Done {
+struct StepTaken {
     nonce: Text<u64>,
     /// `resent` or `filled`.
     action: &'static str,
@@ -45,19 +48,20 @@ pub(crate) async fn run(
     output: &mut Output<'_>,
 ) -> Result<(), WalletError> {
     let network = session.network()?;
-    let mut payer = Payer::open(session, &network, output).await?;
+    let wallet = session.wallet(&network)?;
+    let mut payer = Payer::open(session.paying(&network, &wallet), output).await?;
     let steps = steps(&mut payer).await?;
-    let mut repaired = Repaired { steps: Vec::new(), next: session.options.hint("history") };
+    let mut repaired = Repaired { steps: Vec::new(), next: session.hints.here("history") };
     if !steps.is_empty() && !options.yes && output.can_ask() {
         for step in &steps {
-            output.note(format_args!("  {}", Told(step)))?;
+            output.note(format_args!("  {}", Announced(step)))?;
         }
         if !output.ask("Do this? [y/N] ")? {
-            return Err(WalletError::Declined);
+            return Err(PaymentError::Declined.into());
         }
     }
     let fills = steps.iter().any(|step| matches!(step, Step::Fill { .. }));
-    let key = fills.then(|| payer.unlock()).transpose()?;
+    let key = fills.then(|| session.unlock(&network, &wallet)).transpose()?;
     for step in &steps {
         repaired.steps.push(take(&mut payer, *step, key.as_ref()).await?);
     }
@@ -68,57 +72,56 @@ pub(crate) async fn run(
 /// Asks about the payments of the journal whose nonces are not used, and plans. What a node says of its pool chooses
 /// what is handed over first; whatever is put in a place has that place's nonce.
 async fn steps(payer: &mut Payer<'_>) -> Result<Vec<Step>, WalletError> {
-    let contents = payer.session.journal()?;
+    let contents = payer.contents()?;
     let seen = payer.sender().await?;
-    let (sender, said) = (*seen.sender.get(), seen.said.said());
+    let (sender, claimed) = (*seen.sender.get(), seen.claimed.get());
     let first = sender.nonce;
-    let open = |nonce: u64| (first..first.saturating_add(gaps::MAX_STEPS)).contains(&nonce);
+    let open = |nonce: u64| (first..first.saturating_add(MAX_PER_SENDER)).contains(&nonce);
     let mut known = Vec::new();
     for payment in contents.payments.iter().filter(|payment| open(payment.nonce.0)) {
-        if !payment.is_of(&payer.wallet.address, payer.network) {
+        if !payment.is_of(&payer.account.address, payer.account.network) {
             continue;
         }
         let fate = payer.source.fate(payment.txid.0).await?;
-        known.push(Known {
+        known.push(UnusedPayment {
             nonce: payment.nonce.0,
             txid: payment.txid.0,
             pooled: fate.status(payment.txid.0).state == TxState::Pooled,
             valid_until: payment.valid_until,
-            refused: contents.refusal(&payment.txid.0).is_some() && !contents.is_told(&payment.txid.0),
+            refused: contents.refusal(&payment.txid.0).is_some() && !contents.is_reported(&payment.txid.0),
         });
     }
-    let missing = said.pending.nonce.0.max(first);
-    let sender = Sender { nonce: first, missing, pooled: said.pending.count, height: sender.height };
+    let missing = claimed.pending.nonce.0.max(first);
+    let sender = PoolView { nonce: first, missing, pooled: claimed.pending.count, height: sender.height };
     Ok(gaps::plan(&sender, &known))
 }
 
-async fn take(payer: &mut Payer<'_>, step: Step, key: Option<&SecretKey>) -> Result<Done, WalletError> {
+async fn take(payer: &mut Payer<'_>, step: Step, key: Option<&SecretKey>) -> Result<StepTaken, WalletError> {
     match (step, key) {
         (Step::Resend { nonce, txid }, _) => {
             let (_, transaction, _) = payer.known(&txid)?;
-            let path = payer.session.journal_path();
-            let mut journal = Journal::open(&path).map_err(file_error("open", &path))?;
-            flow::submit(payer.session, payer.network, &transaction, &mut journal).await?;
-            Ok(Done { nonce: Text(nonce), action: "resent", txid: Text(txid) })
+            let mut journal = Journal::open(&payer.account.journal)?;
+            payer.submit(&transaction, &mut journal).await?;
+            Ok(StepTaken { nonce: Text(nonce), action: "resent", txid: Text(txid) })
         }
         (Step::Fill { nonce }, Some(key)) => {
             let request = Request {
-                outputs: vec![plan::to_itself(&payer.wallet.address)],
+                outputs: vec![plan::to_itself(&payer.account.address)],
                 valid_for: FILL_VALID_FOR.max(LIFETIME_BLOCKS),
                 nonce: Some(nonce),
                 ..Request::default()
             };
             let sent = payer.pay(&request, Again::Yes, key).await?;
-            Ok(Done { nonce: Text(nonce), action: "filled", txid: sent.payment.txid })
+            Ok(StepTaken { nonce: Text(nonce), action: "filled", txid: sent.payment.txid })
         }
-        (Step::Fill { .. }, None) => Err(WalletError::Declined),
+        (Step::Fill { .. }, None) => Err(PaymentError::Declined.into()),
     }
 }
 
 /// A step that is about to be taken.
-struct Told<'a>(&'a Step);
+struct Announced<'a>(&'a Step);
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for Announced<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Step::Resend { nonce, txid } => write!(f, "nonce {nonce}: hand {txid} over again"),

@@ -4,8 +4,10 @@
 use crate::{
     error::WalletError,
     output::Output,
-    payment::{flow, journal::Journal, payer::Payer, state::Outcome, status::with_basis},
-    session::{Session, file_error},
+    payment::{
+        error::PaymentError, flow::note_reported, journal::Journal, payer::Payer, state::Outcome, status::with_basis,
+    },
+    session::Session,
 };
 use cairn_ledger::hash::TxId;
 use cairn_rpc::types::TxStatus;
@@ -24,26 +26,27 @@ struct Resent {
 
 pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<(), WalletError> {
     let network = session.network()?;
-    let mut payer = Payer::open(session, &network, output).await?;
+    let wallet = session.wallet(&network)?;
+    let mut payer = Payer::open(session.paying(&network, &wallet), output).await?;
     let (known, transaction, contents) = payer.known(&txid)?;
     let seen = payer.sender().await?;
     let (outcome, mut fate) = payer.outcome(&known, seen.sender, &contents).await?;
     if let Outcome::Impossible(why) = outcome {
-        return Err(WalletError::Never { txid, why });
+        return Err(PaymentError::Never { txid, why }.into());
     }
     if !matches!(outcome, Outcome::Mined(_)) {
-        let path = session.journal_path();
-        let mut journal = Journal::open(&path).map_err(file_error("open", &path))?;
-        let untaken = flow::submit(session, &network, &transaction, &mut journal).await?;
+        let mut journal = Journal::open(&payer.account.journal)?;
+        let untaken = payer.submit(&transaction, &mut journal).await?;
         drop(journal);
         untaken.iter().try_for_each(|untaken| output.warn(untaken))?;
         fate = payer.source.fate(txid).await?;
     }
     let proven = fate.mined.is_some() && payer.source.is_proven();
-    let next = session.options.hint(&format!("status {txid}"));
-    let told = output.result(&Resent { status: fate.status(txid), proven, next });
-    told.map_err(|error| WalletError::SentUntold { txid, error })?;
-    flow::note_told(session, txid)
+    let next = session.hints.here(&format!("status {txid}"));
+    let shown = output.result(&Resent { status: fate.status(txid), proven, next });
+    shown.map_err(|error| PaymentError::SentUnreported { txid, error })?;
+    note_reported(&payer.account.journal, txid);
+    Ok(())
 }
 
 impl fmt::Display for Resent {

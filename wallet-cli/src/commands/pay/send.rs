@@ -10,11 +10,14 @@ use crate::{
         recipients::{self, MAX_CSV_BYTES},
         uri::{PaymentUri, SCHEME},
     },
-    session::{Session, file_error},
+    session::Session,
     store::labels::Labels,
 };
 use cairn_genesis::Network;
-use cairn_host::{files, inert::Inert};
+use cairn_host::{
+    files::{self, FileError, InFile},
+    inert::Inert,
+};
 use cairn_ledger::{transaction, units::Amount};
 
 pub(crate) async fn run(
@@ -25,23 +28,25 @@ pub(crate) async fn run(
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     if options.unsigned.is_none() {
-        wallet.keystore.check_has_key().map_err(wallet.failed())?;
+        wallet.check_has_key()?;
     }
     let mut request = request(&network, options, &session.labels()?, output)?;
-    let mut payer = Payer::open(session, &network, output).await?;
-    let asked = (Again::of(options.again), options.yes);
+    let mut payer = Payer::open(session.paying(&network, &wallet), output).await?;
+    let again = Again::of(options.again);
     if let (Some(HowMuch::All), [only]) = (options.amount, request.outputs.as_slice()) {
         // From here on it is one amount, the one that its owner is shown: what comes in meanwhile stays.
         let (to, amount) = (only.to, payer.everything(&request).await?);
         request.outputs = vec![transaction::Output { to, amount }];
     }
     if let Some(path) = &options.unsigned {
-        return crate::commands::pay::offline::write_unsigned(&mut payer, &request, (asked, path), output).await;
+        return crate::commands::pay::offline::write_unsigned(&mut payer, &wallet, &request, options, path, output)
+            .await;
     }
-    let again = payer.propose(&request, asked, output).await?;
-    let key = payer.unlock()?;
+    let again = payer.propose(&request, again, options.yes, output).await?;
+    let key = session.unlock(&network, &wallet)?;
     let sent = payer.pay(&request, again, &key).await?;
-    payer.tell(sent, (options.wait.wait, options.wait.timeout), output).await
+    payer.report(sent, options.wait.wait, options.wait.limit(), output).await?;
+    Ok(())
 }
 
 /// What is asked for, from wherever it stands.
@@ -54,9 +59,9 @@ fn request(
     let mut memo = options.memo.clone();
     let outputs = match (&options.csv, &options.to) {
         (Some(path), _) => {
-            let bytes = files::read_bounded(path, MAX_CSV_BYTES).map_err(file_error("read", path))?;
+            let bytes = files::read_bounded(path, MAX_CSV_BYTES).map_err(FileError::cannot("read", path))?;
             let parsed = recipients::parse(&bytes, &network.spec.params().prefix);
-            parsed.map_err(|error| WalletError::Recipients { path: path.clone(), error })?
+            parsed.map_err(InFile::at(path))?
         }
         (None, Some(to)) if to.starts_with(SCHEME) => {
             let uri = PaymentUri::parse(to)?;
@@ -113,9 +118,9 @@ fn one(network: &Network, address: &str, amount: Option<HowMuch>) -> Result<tran
 }
 
 /// A value that the URI and the command line may both give, if they give the same.
-fn agree<T: PartialEq>(what: &'static str, uri: Option<T>, given: Option<T>) -> Result<Option<T>, WalletError> {
-    match (uri, given) {
-        (Some(uri), Some(given)) if uri != given => Err(WalletError::Disagree { what }),
-        (uri, given) => Ok(given.or(uri)),
+fn agree<T: PartialEq>(what: &'static str, uri: Option<T>, option: Option<T>) -> Result<Option<T>, WalletError> {
+    match (uri, option) {
+        (Some(uri), Some(option)) if uri != option => Err(WalletError::Disagree { what }),
+        (uri, option) => Ok(option.or(uri)),
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     commands::basis::{Basis, complain, warn_of_trust},
     error::WalletError,
     node::verify::{
-        light_client::{Begin, ProvenAccount, Survey},
+        light_client::{Begin, LightClient, ProvenAccount},
         report::Report,
         source::Source,
     },
@@ -83,10 +83,10 @@ async fn proven<'a>(
     network: &Network,
     wallet: &'a Wallet,
 ) -> Result<Balance<'a>, WalletError> {
-    let mut survey = Survey::take(session, network, Begin::Kept).await?;
-    let account = survey.account(&wallet.address, wallet.keystore.address()).await?;
-    let (report, lag) = (survey.report(), survey.lag());
-    let ProvenAccount { at, settled, newest, said, .. } = account;
+    let mut client = LightClient::open(&session.nodes, network, Begin::Kept).await?;
+    let account = client.account(&wallet.address, wallet.keystore.address()).await?;
+    let (report, lag) = (client.report(), client.lag());
+    let ProvenAccount { at, settled, newest, claimed, .. } = account;
     let height = report.as_ref().map_or(at.height.get(), |report| report.height);
     Ok(Balance {
         name: session.options.wallet.as_str(),
@@ -95,7 +95,7 @@ async fn proven<'a>(
         exists: newest.or(settled).is_some(),
         balance: Pebbles(settled.unwrap_or_default().balance),
         nonce: Text(settled.unwrap_or_default().nonce),
-        pending: said.said().pending.clone(),
+        pending: claimed.get().pending.clone(),
         height: at.height.get(),
         block: Text(at.id()),
         newest: Newest { balance: Pebbles(newest.unwrap_or_default().balance), height },
@@ -108,9 +108,9 @@ async fn proven<'a>(
 
 /// The same as the first node that answers says, unverified.
 async fn told<'a>(session: &'a Session<'_>, network: &Network, wallet: &'a Wallet) -> Result<Balance<'a>, WalletError> {
-    let mut source = Source::open(session, network).await?;
+    let mut source = Source::open(&session.nodes, network).await?;
     let seen = source.sender(&wallet.address, wallet.keystore.address()).await?;
-    let (lag, account) = (source.lag(), seen.said.said().clone());
+    let (lag, account) = (source.lag(), seen.claimed.get().clone());
     let node = source.node().unwrap_or_default().to_owned();
     Ok(Balance {
         name: session.options.wallet.as_str(),

@@ -98,7 +98,7 @@ async fn ask(session: &Session<'_>, network: &Network, payments: &mut [Entry]) -
     if payments.is_empty() {
         return Ok(None);
     }
-    let mut source = Source::open(session, network).await?;
+    let mut source = Source::open(&session.nodes, network).await?;
     for entry in payments {
         let txid = entry.payment.txid.0;
         let fate = source.fate(txid).await?;

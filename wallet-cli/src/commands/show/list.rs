@@ -3,10 +3,10 @@
 use crate::{
     error::WalletError,
     output::Output,
-    session::{Session, file_error, read_keystore},
+    session::{Session, read_keystore},
     store::data_dir::WalletName,
 };
-use cairn_host::inert::Inert;
+use cairn_host::{files::FileError, inert::Inert};
 use cairn_ledger::hash::BlockId;
 use cairn_rpc::text::Text;
 use serde::Serialize;
@@ -44,9 +44,9 @@ pub(crate) fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), 
         wallets: Vec::new(),
         unreadable: Vec::new(),
         directory: directory.display().to_string(),
-        next: session.options.hint("new"),
+        next: session.hints.here("new"),
     };
-    for name in session.data.names().map_err(file_error("read", directory))? {
+    for name in session.data.names().map_err(FileError::cannot("read", directory))? {
         list.add(session, &name);
     }
     output.result(&list)?;

@@ -63,7 +63,7 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
     let (seen, node_error) = match ask(session, &network, wallet.as_ref()).await {
         Ok(seen) => (seen, None),
         Err(error) => {
-            let node = String::from(session.node(&network)?.url());
+            let node = String::from(session.nodes.first(&network)?.url());
             (Seen { node, ..Seen::default() }, Some(error.to_string()))
         }
     };
@@ -85,7 +85,7 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
 /// Of a wallet what it has; without one the chain alone.
 async fn ask(session: &Session<'_>, network: &Network, wallet: Option<&Wallet>) -> Result<Seen, WalletError> {
     let Some(wallet) = wallet else {
-        let source = Source::open(session, network).await?;
+        let source = Source::open(&session.nodes, network).await?;
         let node = source.node().unwrap_or_default().to_owned();
         let (proof, said) = (source.report(), source.infos().first().map(|(_, info)| info.height));
         let height = proof.as_ref().map(|proof| proof.height).or(said);
@@ -98,7 +98,7 @@ async fn ask(session: &Session<'_>, network: &Network, wallet: Option<&Wallet>) 
 
 /// What somebody in this position mostly wants, likeliest first.
 fn next(session: &Session<'_>, kind: Option<&str>, seen: &Seen) -> Vec<(String, &'static str)> {
-    let hint = |command: &str, why| (session.options.hint(command), why);
+    let hint = |command: &str, why| (session.hints.here(command), why);
     let Some(kind) = kind else {
         return vec![
             hint("new", "make a wallet"),

@@ -83,7 +83,7 @@ pub(crate) async fn run(
         code: code(&text),
         uri: text,
         received: None,
-        next: session.options.hint("send ADDRESS AMOUNT --wait"),
+        next: session.hints.here("send ADDRESS AMOUNT --wait"),
     };
     if let Some(before) = before {
         if session.options.trust_node {
@@ -100,7 +100,7 @@ pub(crate) async fn run(
 
 /// What the address has now: proven, or as the node says.
 async fn look(session: &Session<'_>, network: &Network, wallet: &Wallet) -> Result<Seen, WalletError> {
-    let mut source = Source::open(session, network).await?;
+    let mut source = Source::open(&session.nodes, network).await?;
     let sender = *source.sender(&wallet.address, wallet.keystore.address()).await?.sender.get();
     Ok(Seen { balance: sender.balance, height: sender.height, newest: sender.newest, proof: source.report() })
 }
@@ -118,7 +118,7 @@ async fn arrival(
     let mut before = before.newest.then_some(before.balance);
     loop {
         tokio::time::sleep(PAUSE).await;
-        session.renew_time();
+        session.nodes.renew_time();
         let seen = look(session, network, wallet).await?;
         if seen.newest && before.is_none() {
             before = Some(seen.balance);

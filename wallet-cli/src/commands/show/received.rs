@@ -7,7 +7,7 @@ use crate::{
     node::{
         client::Node,
         verify::{
-            light_client::{Begin, Survey},
+            light_client::{Begin, LightClient},
             report::Report,
         },
     },
@@ -59,7 +59,7 @@ struct Entry {
 
 /// Whom to ask, and whether to believe it.
 enum Source<'a> {
-    Proven(Box<Survey<'a>>),
+    Proven(Box<LightClient<'a>>),
     Trusted(Box<Node<'a>>),
 }
 
@@ -68,17 +68,17 @@ pub(crate) async fn run(session: &Session<'_>, limit: usize, output: &mut Output
     let wallet = session.wallet(&network)?;
     let mut source = if session.options.trust_node {
         warn_of_trust(output)?;
-        let node = session.node(&network)?;
+        let node = session.nodes.first(&network)?;
         node.info().await?;
         Source::Trusted(Box::new(node))
     } else {
-        Source::Proven(Box::new(Survey::take(session, &network, Begin::Kept).await?))
+        Source::Proven(Box::new(LightClient::open(&session.nodes, &network, Begin::Kept).await?))
     };
     let (chain, shown) = (wallet.keystore.chain(), wallet.keystore.address());
     let prefix = &network.spec.params().prefix;
     let (received, more) = source.received(&wallet.address, shown, limit, prefix).await?;
     let proof = match &source {
-        Source::Proven(survey) => survey.report(),
+        Source::Proven(client) => client.report(),
         Source::Trusted(_) => None,
     };
     complain(proof.as_ref(), output)?;
@@ -122,7 +122,7 @@ impl Source<'_> {
 
     async fn page(&self, shown: &str, before: Option<HistoryCursor>) -> Result<AddressHistory, WalletError> {
         match self {
-            Self::Proven(survey) => survey.history(shown, before).await,
+            Self::Proven(client) => Ok(client.history(shown, before).await?),
             Self::Trusted(node) => Ok(node.history(shown, before).await?),
         }
     }
@@ -139,8 +139,8 @@ impl Source<'_> {
         let amount = Pebbles(amount_to(transaction, address));
         let memo = String::from_utf8_lossy(&body.memo).into_owned();
         let (status, proven) = match self {
-            Self::Proven(survey) => {
-                let fate = survey.payment(txid).await?;
+            Self::Proven(client) => {
+                let fate = client.payment(txid).await?;
                 (fate.status(txid), fate.mined.is_some())
             }
             Self::Trusted(_) => (mined(txid, told.block.0, told.height, told.confirmations), false),

@@ -5,7 +5,7 @@ use crate::{
     error::WalletError,
     node::verify::{report::Report, source::Source},
     output::Output,
-    payment::{flow::note_told, journal::Payment, status::with_basis},
+    payment::{flow::note_reported, journal::Payment, status::with_basis},
     session::Session,
 };
 use cairn_host::inert::Inert;
@@ -36,18 +36,21 @@ pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'
     if session.options.trust_node {
         warn_of_trust(output)?;
     }
-    let mut source = Source::open(session, &network).await?;
+    let mut source = Source::open(&session.nodes, &network).await?;
     let fate = source.fate(txid).await?;
     let (status, proven, proof) = (fate.status(txid), fate.mined.is_some() && source.is_proven(), source.report());
     complain(proof.as_ref(), output)?;
-    let resend = session.options.hint(&format!("resend {txid}"));
+    let resend = session.hints.here(&format!("resend {txid}"));
     let next = match status.state {
-        TxState::Mined => session.options.hint(&format!("receipt {txid}")),
-        _ => session.options.hint(&format!("why {txid}")),
+        TxState::Mined => session.hints.here(&format!("receipt {txid}")),
+        _ => session.hints.here(&format!("why {txid}")),
     };
-    let told = payment.is_some() && proven;
+    let is_reported = payment.is_some() && proven;
     output.result(&Status { status, payment, proven, proof, resend, next })?;
-    if told { note_told(session, txid) } else { Ok(()) }
+    if is_reported {
+        note_reported(&session.data.journal_file(&session.name), txid);
+    }
+    Ok(())
 }
 
 impl fmt::Display for Status {

@@ -4,19 +4,20 @@
 use crate::{
     clock::now,
     error::WalletError,
-    node::verify::{report::Report, source::Source},
-    output::{Output, Style},
-    payment::{
-        journal::Payment,
-        state::{BURIED, Mined, Sender},
-        status::phrase,
+    node::verify::{
+        fact::{Mined, Sender},
+        report::Report,
+        source::Source,
     },
+    output::{Output, Style},
+    payment::{journal::Payment, status::phrase},
     session::{Session, Wallet},
     tui::view::{self, Money, Tip, View},
 };
 use cairn_genesis::Network;
 use cairn_ledger::hash::TxId;
 use cairn_rpc::{
+    policy::BURIED,
     text::Text,
     types::{NodeInfo, PendingJson, TxState, TxStatus},
 };
@@ -87,7 +88,7 @@ async fn watch(
 ) -> Result<(), WalletError> {
     let mut buried = Buried::new();
     loop {
-        session.renew_time();
+        session.nodes.renew_time();
         let payments = own_payments(session, network, wallet)?;
         let mut asked = std::pin::pin!(ask(session, network, wallet, (&payments, &mut buried)));
         let news = loop {
@@ -124,7 +125,7 @@ async fn ask(
     wallet: &Wallet,
     (payments, buried): (&[Payment], &mut Buried),
 ) -> Result<News, WalletError> {
-    let mut source = Source::open(session, network).await?;
+    let mut source = Source::open(&session.nodes, network).await?;
     let seen = source.sender(&wallet.address, wallet.keystore.address()).await?;
     let (sender, proven) = (*seen.sender.get(), source.is_proven());
     let mut fates = Vec::with_capacity(payments.len());
@@ -149,7 +150,7 @@ async fn ask(
         info,
         proven,
         sender,
-        pending: seen.said.said().pending.clone(),
+        pending: seen.claimed.get().pending.clone(),
         fates,
         complaints: report.iter().flat_map(Report::complaints).collect(),
     })

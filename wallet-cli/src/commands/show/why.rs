@@ -5,7 +5,7 @@ use crate::{
     output::Output,
     payment::{
         diagnosis::{Cause, Facts, Remedy, diagnose},
-        flow::note_told,
+        flow::note_reported,
         payer::Payer,
         state::Outcome,
     },
@@ -32,12 +32,13 @@ struct Why {
 
 pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<(), WalletError> {
     let network = session.network()?;
-    let mut payer = Payer::open(session, &network, output).await?;
+    let wallet = session.wallet(&network)?;
+    let mut payer = Payer::open(session.paying(&network, &wallet), output).await?;
     let (known, transaction, contents) = payer.known(&txid)?;
     // The sender before the payment: what is mined between the two questions is then found.
     let seen = payer.sender().await?;
     let (mut outcome, mut fate) = payer.outcome(&known, seen.sender, &contents).await?;
-    if fate.said.is_empty() && fate.mined.is_none() {
+    if fate.claims.is_empty() && fate.mined.is_none() {
         fate = payer.source.fate(txid).await?;
         outcome = fate.mined.map_or(outcome, |mined| Outcome::Mined(*mined.get()));
     }
@@ -47,19 +48,22 @@ pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'
         outcome,
         sender: seen.sender.get(),
         status: &status,
-        account: seen.said.said(),
-        min_fee_rate: *payer.source.min_fee_rate().await?.said(),
+        account: seen.claimed.get(),
+        min_fee_rate: *payer.source.min_fee_rate().await?.get(),
     });
     let remedy = command(&cause);
     let next = remedy.map(|remedy| match remedy {
-        "repair" => session.options.hint(remedy),
-        "send" => session.options.hint("send ADDRESS AMOUNT"),
-        of_payment => session.options.hint(&format!("{of_payment} {}", cause.other().unwrap_or(txid))),
+        "repair" => session.hints.here(remedy),
+        "send" => session.hints.here("send ADDRESS AMOUNT"),
+        of_payment => session.hints.here(&format!("{of_payment} {}", cause.other().unwrap_or(txid))),
     });
     let proven = !matches!(outcome, Outcome::Open(_)) && payer.source.is_proven();
     let explanation = cause.to_string();
     output.result(&Why { txid: Text(txid), cause: cause.kind(), explanation, remedy, proven, status, next })?;
-    if matches!(outcome, Outcome::Mined(_)) { note_told(session, txid) } else { Ok(()) }
+    if matches!(outcome, Outcome::Mined(_)) {
+        note_reported(&payer.account.journal, txid);
+    }
+    Ok(())
 }
 
 fn command(cause: &Cause) -> Option<&'static str> {

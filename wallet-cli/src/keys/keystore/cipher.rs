@@ -1,6 +1,9 @@
 //! Argon2id makes a key of the password, XChaCha20-Poly1305 encrypts with it.
 
-use super::{KdfCost, KeystoreError, WalletSecret, format::Header};
+use super::{
+    KdfCost, KeystoreError, WalletSecret,
+    header::{Header, Sealed},
+};
 use crate::keys::{
     mnemonic::{MAX_ACCOUNT, Words},
     secret::Secret,
@@ -19,13 +22,6 @@ pub const MAX_MEMORY_KIB: u32 = 4 << 20;
 /// The most passes a file may ask for.
 pub const MAX_ITERATIONS: u32 = 64;
 const MAX_PARALLELISM: u32 = 16;
-
-/// The encrypted part. Inside: account u32, little-endian ‖ entropy of the words.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Sealed {
-    pub nonce: [u8; 24],
-    pub ciphertext: Vec<u8>,
-}
 
 impl Sealed {
     pub fn seal(

@@ -4,7 +4,8 @@
 //! nothing at all: then it only watches an address.
 //!
 //! [`Keystore::seal`] makes one, [`Keystore::parse`] reads one and judges every field before anything is
-//! computed, [`Keystore::unlock`] opens it. `format` is the JSON, `cipher` the cryptography; both are pure.
+//! computed, [`Keystore::unlock`] opens it. `header` is what the file shows, `format` its JSON, `cipher` the
+//! cryptography; all are pure.
 //!
 //! Everything outside the ciphertext is readable without the password, so that an address or a balance
 //! needs none, and all of it is bound to the ciphertext: who changes the address, the network or the cost
@@ -17,9 +18,11 @@
 
 mod cipher;
 mod format;
+mod header;
 
 pub use cipher::{MAX_ITERATIONS, MAX_MEMORY_KIB, MIN_MEMORY_KIB};
-pub use format::{Account, MAX_ACCOUNTS, MAX_FILE_BYTES};
+pub use format::{MAX_ACCOUNTS, MAX_FILE_BYTES};
+pub use header::Account;
 
 use super::{
     mnemonic::{KeyPath, Words, WordsError},
@@ -33,8 +36,7 @@ use cairn_ledger::{
 };
 use cairn_rpc::text::HexBytes;
 use cairn_shared_keys::Group;
-use cipher::Sealed;
-use format::Header;
+use header::{Header, Sealed};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -80,7 +82,7 @@ enum Key {
     /// Words, encrypted.
     Words(Sealed),
     /// A part in a shared key.
-    Shared(Shared),
+    Shared(SharedKeyPart),
     /// Nothing: it watches.
     None,
 }
@@ -88,7 +90,7 @@ enum Key {
 /// A shared key, as one of its members has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Shared {
+pub struct SharedKeyPart {
     /// Whose key it is, and how many of them it takes.
     pub group: Group,
     /// This member's share, where the scheme has one, sealed under the member's own key.
@@ -221,7 +223,8 @@ impl Keystore {
     /// A cost out of bounds, or more than this machine's memory.
     pub fn seal(
         secret: &WalletSecret,
-        (network, accounts): (&Network, Vec<Account>),
+        network: &Network,
+        accounts: Vec<Account>,
         password: &Secret,
         cost: KdfCost,
         random: &SealRandomness,
@@ -235,7 +238,7 @@ impl Keystore {
     }
 
     /// A wallet that only watches `address`, or has a part in the shared key of that address.
-    pub fn without_words(network: &Network, address: &Address, shared: Option<Shared>) -> Self {
+    pub fn without_words(network: &Network, address: &Address, shared: Option<SharedKeyPart>) -> Self {
         let account = Account { number: None, address: network.spec.params().prefix.encode(address) };
         let key = shared.map_or(Key::None, Key::Shared);
         Self { header: Header::of(network, vec![account]), key, selected: 0 }
@@ -313,7 +316,7 @@ impl Keystore {
     }
 
     /// The shared key, if that is what it is.
-    pub fn shared(&self) -> Option<&Shared> {
+    pub fn shared(&self) -> Option<&SharedKeyPart> {
         match &self.key {
             Key::Shared(shared) => Some(shared),
             Key::Words(_) | Key::None => None,
@@ -381,7 +384,7 @@ impl Keystore {
 impl Header {
     fn of(network: &Network, accounts: Vec<Account>) -> Self {
         Self {
-            version: format::VERSION,
+            version: header::VERSION,
             chain: network.spec.params().name.clone(),
             genesis_id: network.id(),
             accounts,

@@ -21,7 +21,7 @@ fn sealed(account: u32) -> Result<Keystore, WordsError> {
         let address = wallet.words.key(KeyPath::new(&local(), number)).expect("a key").address();
         Account { number: Some(number), address: local().spec.params().prefix.encode(&address) }
     });
-    let sealed = Keystore::seal(&wallet, (&local(), accounts.to_vec()), &secret("correct horse"), CHEAP, &RANDOM);
+    let sealed = Keystore::seal(&wallet, &local(), accounts.to_vec(), &secret("correct horse"), CHEAP, &RANDOM);
     Ok(sealed.expect("cheap"))
 }
 

@@ -1,4 +1,7 @@
-//! What is proven, and what a node says: two types, so that the second never decides where the first is needed.
+//! What is proven, and what a node says: two types, so that the second never decides where the first is needed; and the
+//! facts themselves.
+
+use cairn_ledger::{hash::BlockId, units::Amount};
 
 /// A fact that this wallet checked itself, against the work of the chain. Only this module's neighbours make one, or
 /// the owner's own word that a node is to be believed ([`Claimed::believe`]).
@@ -29,12 +32,12 @@ pub struct Claimed<T>(T);
 
 impl<T> Claimed<T> {
     /// What it says.
-    pub const fn new(said: T) -> Self {
-        Self(said)
+    pub const fn new(claim: T) -> Self {
+        Self(claim)
     }
 
     /// The words, to be shown as such.
-    pub const fn said(&self) -> &T {
+    pub const fn get(&self) -> &T {
         &self.0
     }
 
@@ -50,7 +53,33 @@ pub struct TrustNode(());
 
 impl TrustNode {
     /// The word, when the option was given.
-    pub fn given(option: bool) -> Option<Self> {
+    pub fn of(option: bool) -> Option<Self> {
         option.then_some(Self(()))
     }
+}
+
+/// The sender's account at a tip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The tip's height.
+    pub height: u64,
+    /// The first nonce that is not mined.
+    pub nonce: u64,
+    /// The first nonce that is not mined in a block that is buried: below it nothing changes any more.
+    pub settled: u64,
+    /// The money.
+    pub balance: Amount,
+    /// Whether this wallet has proven no chain with more work: an older tip, or a branch that was left, closes nothing.
+    pub newest: bool,
+}
+
+/// Where a payment was mined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mined {
+    /// The block.
+    pub block: BlockId,
+    /// Its height.
+    pub height: u64,
+    /// From that block to the tip, both counted.
+    pub confirmations: u64,
 }

@@ -2,10 +2,10 @@
 
 use super::{
     check::{self, Lie},
-    fact::{Claimed, Proven, TrustNode},
-    light_client::{Candidate, Survey, Useless},
+    fact::{Claimed, Mined, Proven, TrustNode},
+    light_client::{Candidate, LightClient, Useless},
 };
-use crate::{error::WalletError, node::client::ClientError, payment::state::Mined};
+use crate::node::{client::ClientError, error::NodeError};
 use cairn_ledger::{
     block::Block,
     hash::{BlockId, Hash, TxId},
@@ -33,25 +33,25 @@ pub(crate) struct Fate {
     /// Which of the nodes proves that.
     pub(super) prover: Option<usize>,
     /// What each node says of it, in the order in which they were named.
-    pub said: Vec<Claimed<TxStatus>>,
+    pub claims: Vec<Claimed<TxStatus>>,
 }
 
 impl Fate {
     /// What nodes say, and nothing proven.
-    pub fn claimed(said: Vec<Claimed<TxStatus>>) -> Self {
-        Self { mined: None, prover: None, said }
+    pub fn claimed(claims: Vec<Claimed<TxStatus>>) -> Self {
+        Self { mined: None, prover: None, claims }
     }
 
     /// Takes the word of a node that the owner believes.
-    pub fn believed(said: Claimed<TxStatus>, owner: TrustNode) -> Self {
-        let status = said.said();
+    pub fn believed(claim: Claimed<TxStatus>, owner: TrustNode) -> Self {
+        let status = claim.get();
         let mined = match (status.state, status.block, status.height) {
             (TxState::Mined, Some(Text(block)), Some(height)) => {
                 Some(Claimed::new(Mined { block, height, confirmations: status.confirmations }).believe(owner))
             }
             _ => None,
         };
-        Self { mined, prover: None, said: vec![said] }
+        Self { mined, prover: None, claims: vec![claim] }
     }
 
     /// What to show: what is proven, or else the word of the node that knows most of it.
@@ -77,22 +77,22 @@ impl Fate {
             TxState::Unknown => 0,
         };
         // The first of equals counts.
-        let said = self.said.iter().map(Claimed::said).rev();
-        said.max_by_key(|status| knows(status)).cloned().unwrap_or(unknown)
+        let claims = self.claims.iter().map(Claimed::get).rev();
+        claims.max_by_key(|status| knows(status)).cloned().unwrap_or(unknown)
     }
 
     /// Whether every node says that it will not be mined.
     pub fn is_given_up(&self) -> bool {
-        let over = |said: &Claimed<TxStatus>| matches!(said.said().state, TxState::Dropped | TxState::Expired);
-        self.mined.is_none() && !self.said.is_empty() && self.said.iter().all(over)
+        let over = |claim: &Claimed<TxStatus>| matches!(claim.get().state, TxState::Dropped | TxState::Expired);
+        self.mined.is_none() && !self.claims.is_empty() && self.claims.iter().all(over)
     }
 }
 
-impl Survey<'_> {
+impl LightClient<'_> {
     /// Where a payment is proven to be, by whichever node proves it, and what the others say of it. A claim that it is
     /// in a block of the proven chain, and no proof of that, counts as a lie.
-    pub async fn payment(&mut self, txid: TxId) -> Result<Fate, WalletError> {
-        let (mut failure, mut said) = (None, Vec::new());
+    pub async fn payment(&mut self, txid: TxId) -> Result<Fate, NodeError> {
+        let (mut failure, mut claims) = (None, Vec::new());
         let mut place = 0;
         while let Some(candidate) = self.candidates.get(place) {
             match candidate.payment(txid, &self.best).await {
@@ -100,10 +100,10 @@ impl Survey<'_> {
                     self.bytes += bytes;
                     let mined =
                         Mined { block: mined.block, height: mined.height.get(), confirmations: mined.confirmations };
-                    return Ok(Fate { mined: Some(Proven::new(mined)), prover: Some(place), said });
+                    return Ok(Fate { mined: Some(Proven::new(mined)), prover: Some(place), claims });
                 }
                 Ok((status, None)) => {
-                    said.push(Claimed::new(status));
+                    claims.push(Claimed::new(status));
                     place += 1;
                 }
                 Err(Useless::Lies(lie)) => self.disbelieve(place, &lie),
@@ -113,7 +113,7 @@ impl Survey<'_> {
                 }
             }
         }
-        if said.is_empty() { Err(self.nobody(failure)) } else { Ok(Fate::claimed(said)) }
+        if claims.is_empty() { Err(self.nobody(failure)) } else { Ok(Fate::claimed(claims)) }
     }
 
     /// A payment that `address` sent with this nonce, as an index of addresses shows it: to be proven before it counts.

@@ -1,7 +1,7 @@
 //! The last verified tip, in a small file for each network: what the next proof continues from, and the work
 //! that no honest node falls behind; and, in another, the place up to which every header was checked.
 
-use cairn_host::files;
+use cairn_host::files::{self, FileError};
 use cairn_ledger::{
     chain_spec::ChainSpec,
     codec::{self, Decode, Encode},
@@ -41,10 +41,10 @@ pub fn place_path(directory: &Path, genesis_id: &BlockId) -> PathBuf {
 ///
 /// # Errors
 /// What the system says.
-pub fn read(path: &Path, spec: &ChainSpec) -> io::Result<Option<VerifiedTip>> {
+pub fn read(path: &Path, spec: &ChainSpec) -> Result<Option<VerifiedTip>, FileError> {
     let bytes = match files::read_bounded(path, MAX_BYTES) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::FileTooLarge) => return Ok(None),
-        read => read?,
+        read => read.map_err(FileError::cannot("read", path))?,
     };
     let file = codec::decode::<File>(&bytes, bytes.len()).ok();
     let file = file.filter(|file| file.version == VERSION && file.genesis_id == spec.genesis_id());
@@ -55,10 +55,10 @@ pub fn read(path: &Path, spec: &ChainSpec) -> io::Result<Option<VerifiedTip>> {
 ///
 /// # Errors
 /// What the system says.
-pub fn write(path: &Path, spec: &ChainSpec, tip: &VerifiedTip) -> io::Result<()> {
+pub fn write(path: &Path, spec: &ChainSpec, tip: &VerifiedTip) -> Result<(), FileError> {
     match save(path, spec, tip) {
         Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => Ok(()),
-        saved => saved,
+        saved => saved.map_err(FileError::cannot("write", path)),
     }
 }
 

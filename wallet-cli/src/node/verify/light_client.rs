@@ -1,4 +1,4 @@
-//! Asks the nodes, believes the most work, and names those who lie.
+//! The light client: asks the nodes, believes the most work, and names those who lie.
 
 use super::{
     check::{self, Lie},
@@ -8,17 +8,19 @@ use super::{
 };
 use crate::{
     clock::now,
-    error::WalletError,
-    node::client::{ClientError, Node, lag},
-    session::{Session, file_error},
+    node::{
+        client::{ClientError, Node, lag},
+        error::NodeError,
+        nodes::{Nodes, Trust},
+    },
 };
 use cairn_genesis::Network;
 use cairn_ledger::{
     accounts::Account,
     block::Header,
-    hash::{Hash, TxId},
+    hash::Hash,
     keys::Address,
-    light::{BURIAL, LightProof, LightRequest, MinedAt, Receipt, ReceiptError, VerifiedTip},
+    light::{BURIAL, LightRequest, VerifiedTip},
     pow::Work,
     units::Timestamp,
 };
@@ -31,8 +33,6 @@ use std::path::{Path, PathBuf};
 
 /// Attempts a node has to prove its tip: the chain may move in between, twice at most.
 pub(crate) const ATTEMPTS: usize = 3;
-/// How often a receipt is begun again because the chain moved meanwhile.
-const ROUNDS: usize = 3;
 
 /// A node that proved its tip.
 pub(super) struct Candidate<'a> {
@@ -43,7 +43,7 @@ pub(super) struct Candidate<'a> {
 }
 
 /// The nodes' chains, the one with the most work first, and what is known against those who lied.
-pub(crate) struct Survey<'a> {
+pub(crate) struct LightClient<'a> {
     network: &'a Network,
     pub(super) candidates: Vec<Candidate<'a>>,
     /// The chain with the most work that was proven: what is proven about payments is proven under its tip.
@@ -78,7 +78,7 @@ pub(crate) struct ProvenAccount {
     /// What it has at the tip, which the last blocks may still change.
     pub newest: Option<Account>,
     /// What the node says about payments that wait.
-    pub said: Claimed<AccountJson>,
+    pub claimed: Claimed<AccountJson>,
 }
 
 /// Why a candidate is of no use.
@@ -114,63 +114,59 @@ const BARE_HEADERS: u64 = 5_000;
 /// if one is, all is checked again.
 const PLACE_BELOW: u64 = 512;
 
-impl<'a> Survey<'a> {
-    /// Asks every node of the session for its tip and proofs of it, and keeps the best.
-    pub async fn take(session: &Session<'_>, network: &'a Network, begin: Begin) -> Result<Self, WalletError> {
-        let path = kept::path(session.data.tips(), &network.id());
-        let seen = kept::read(&path, &network.spec).map_err(file_error("read", &path))?;
-        let every = session.options.every_header.then(|| kept::place_path(session.data.tips(), &network.id()));
-        let place = match &every {
-            Some(path) => kept::read(path, &network.spec).map_err(file_error("read", path))?,
-            None => None,
-        };
-        let (candidates, liars, silent) = (Vec::new(), Vec::new(), Vec::new());
-        let (clocks, early) = (Vec::new(), 0);
-        let (best, most) = (VerifiedTip::genesis(&network.spec), Work::ZERO);
-        let mut survey = Self {
+impl<'a> LightClient<'a> {
+    /// Asks every node for its tip and proofs of it, and keeps the best.
+    pub async fn open(nodes: &Nodes, network: &'a Network, begin: Begin) -> Result<Self, NodeError> {
+        let (tips, genesis_id) = (nodes.data.tips(), network.id());
+        let path = kept::path(tips, &genesis_id);
+        let every = (nodes.trust == Trust::EveryHeader).then(|| kept::place_path(tips, &genesis_id));
+        let mut client = Self {
             network,
-            candidates,
-            best,
-            most,
-            liars,
-            silent,
-            seen,
+            candidates: Vec::new(),
+            best: VerifiedTip::genesis(&network.spec),
+            most: Work::ZERO,
+            liars: Vec::new(),
+            silent: Vec::new(),
+            seen: kept::read(&path, &network.spec)?,
             bytes: 0,
             shallow: None,
+            place: match &every {
+                Some(path) => kept::read(path, &network.spec)?,
+                None => None,
+            },
             every,
-            place,
-            clocks,
-            early,
+            clocks: Vec::new(),
+            early: 0,
         };
         let mut failure = None;
-        for node in session.nodes(network)? {
+        for node in nodes.all(network)? {
             let url = String::from(node.url());
-            match survey.ask(node, begin).await {
-                Ok(candidate) => survey.candidates.push(candidate),
+            match client.ask(node, begin).await {
+                Ok(candidate) => client.candidates.push(candidate),
                 Err(Useless::Lies(lie)) => {
-                    survey.early += usize::from(lie.is_early());
-                    survey.liars.push(Liar { node: url, claim: lie.to_string() });
+                    client.early += usize::from(lie.is_early());
+                    client.liars.push(Liar { node: url, claim: lie.to_string() });
                 }
                 Err(Useless::Fails(error)) => {
-                    survey.silent.push(format!("the node at {url} was of no help: {error}"));
+                    client.silent.push(format!("the node at {url} was of no help: {error}"));
                     failure = failure.or(Some(error));
                 }
             }
         }
         // Blocks from the future, and the nodes' clocks say that it is the present: then it is this clock that is
         // wrong.
-        if let Some(behind_ms) = survey.clock_behind().filter(|_| 2 * survey.early > survey.clocks.len()) {
-            return Err(WalletError::Clock { behind_ms, nodes: survey.clocks.len() });
+        if let Some(behind_ms) = client.clock_behind().filter(|_| 2 * client.early > client.clocks.len()) {
+            return Err(NodeError::Clock { behind_ms, nodes: client.clocks.len() });
         }
         // The first of equals stays first.
-        survey.candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.tip.total_work()));
-        let Some(best) = survey.candidates.first() else { return Err(survey.nobody(failure)) };
-        if survey.seen.as_ref().is_none_or(|seen| seen.total_work() < best.tip.total_work()) {
-            kept::write(&path, &network.spec, &best.tip).map_err(file_error("write", &path))?;
+        client.candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.tip.total_work()));
+        let Some(best) = client.candidates.first() else { return Err(client.nobody(failure)) };
+        if client.seen.as_ref().is_none_or(|seen| seen.total_work() < best.tip.total_work()) {
+            kept::write(&path, &network.spec, &best.tip)?;
         }
-        survey.best = best.tip.clone();
-        survey.most = survey.best.total_work().max(survey.seen.as_ref().map_or(Work::ZERO, VerifiedTip::total_work));
-        Ok(survey)
+        client.best = best.tip.clone();
+        client.most = client.best.total_work().max(client.seen.as_ref().map_or(Work::ZERO, VerifiedTip::total_work));
+        Ok(client)
     }
 
     async fn ask(&mut self, node: Node<'a>, begin: Begin) -> Result<Candidate<'a>, Useless> {
@@ -279,10 +275,10 @@ impl<'a> Survey<'a> {
     }
 
     /// What to say when no node is left.
-    pub(super) fn nobody(&self, failure: Option<ClientError>) -> WalletError {
+    pub(super) fn nobody(&self, failure: Option<ClientError>) -> NodeError {
         match failure {
             Some(error) if self.liars.is_empty() => error.into(),
-            _ => WalletError::Lies { liars: self.liars.clone() },
+            _ => NodeError::Lies { liars: self.liars.clone() },
         }
     }
 
@@ -342,7 +338,7 @@ impl<'a> Survey<'a> {
     }
 
     /// Reads an account from the chain with the most work whose node proves it.
-    pub async fn account(&mut self, address: &Address, shown: &str) -> Result<ProvenAccount, WalletError> {
+    pub async fn account(&mut self, address: &Address, shown: &str) -> Result<ProvenAccount, NodeError> {
         let mut failure = None;
         while let Some(best) = self.candidates.first() {
             match best.account(address, shown).await {
@@ -364,7 +360,7 @@ impl<'a> Survey<'a> {
     }
 
     /// What touched an address, as the first node that keeps an index tells it. Nothing of that is proven.
-    pub async fn history(&self, address: &str, before: Option<HistoryCursor>) -> Result<AddressHistory, WalletError> {
+    pub async fn history(&self, address: &str, before: Option<HistoryCursor>) -> Result<AddressHistory, NodeError> {
         let mut failure = None;
         for candidate in &self.candidates {
             match candidate.node.history(address, before).await {
@@ -372,7 +368,7 @@ impl<'a> Survey<'a> {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        Err(failure.map_or_else(|| self.nobody(None), WalletError::from))
+        Err(failure.map_or_else(|| self.nobody(None), NodeError::from))
     }
 
     pub(super) fn disbelieve(&mut self, place: usize, lie: &Lie) {
@@ -407,62 +403,17 @@ impl Candidate<'_> {
             read => read?,
         };
         let newest = if at.height == tip.height { settled } else { read(tip).await? };
-        let said = self.node.account(shown).await?;
+        let claimed = self.node.account(shown).await?;
         let proven = newest.unwrap_or_default().balance;
         // The node may have moved on since; of the tip it proved it has to say the same.
-        if said.block.0 == self.tip.id() && said.balance.0 != proven {
-            return Err(Lie::Balance { got: said.balance.0, proven, height: said.height }.into());
+        if claimed.block.0 == self.tip.id() && claimed.balance.0 != proven {
+            return Err(Lie::Balance { got: claimed.balance.0, proven, height: claimed.height }.into());
         }
-        Ok((ProvenAccount { at, buried, settled, newest, said: Claimed::new(said) }, bytes))
+        Ok((ProvenAccount { at, buried, settled, newest, claimed: Claimed::new(claimed) }, bytes))
     }
 }
 
-/// A receipt for a payment, from the chain with the most work that has it.
-pub(crate) async fn receipt(
-    session: &Session<'_>,
-    network: &Network,
-    txid: TxId,
-) -> Result<(Receipt, MinedAt), WalletError> {
-    let mut rounds = 0;
-    loop {
-        rounds += 1;
-        let mut survey = Survey::take(session, network, Begin::Genesis).await?;
-        let fate = survey.payment(txid).await?;
-        let Some(prover) = fate.prover.and_then(|place| survey.candidates.get(place)) else {
-            return Err(WalletError::NoReceipt { txid, state: fate.status(txid).state });
-        };
-        match prover.receipt(network, txid).await {
-            Ok(receipt) => return Ok(receipt),
-            // The chain moved meanwhile.
-            Err(Useless::Fails(ClientError::Refused { code: Code::BlockNotFound, .. })) if rounds < ROUNDS => {}
-            Err(Useless::Fails(error)) => return Err(error.into()),
-            Err(Useless::Lies(lie)) => {
-                let liar = Liar { node: String::from(prover.node.url()), claim: lie.to_string() };
-                return Err(WalletError::Lies { liars: vec![liar] });
-            }
-        }
-    }
-}
-
-impl Candidate<'_> {
-    async fn receipt(&self, network: &Network, txid: TxId) -> Result<(Receipt, MinedAt), Useless> {
-        let tip = self.tip.id();
-        let answer = self.node.light_proof(&LightRequest::of_tip(tip), None).await?;
-        let light = LightProof::from_bytes(&answer.raw.0);
-        let light = light.map_err(|error| Lie::Unreadable { what: "proof", error })?;
-        let HexBytes(raw) = self.node.transaction_proof(txid, tip).await?;
-        let (_, transaction) = check::payment(&network.spec, &raw, &txid, &self.tip)?;
-        let receipt = Receipt { tip, light, transaction };
-        // Whoever is given it will do the same.
-        match receipt.verify(&network.spec, moment()) {
-            Ok((_, mined)) => Ok((receipt, mined)),
-            Err(ReceiptError::Light(error)) => Err(Lie::Chain { tip, error: Box::new(error) }.into()),
-            Err(ReceiptError::Transaction(error)) => Err(Lie::Payment { txid, error: Box::new(error) }.into()),
-        }
-    }
-}
-
-fn moment() -> Timestamp {
+pub(super) fn moment() -> Timestamp {
     Timestamp::from_millis(now())
 }
 

@@ -28,5 +28,6 @@ pub mod fact;
 pub(crate) mod fate;
 pub mod kept;
 pub(crate) mod light_client;
+pub(crate) mod receipt;
 pub mod report;
 pub(crate) mod source;

@@ -2,37 +2,41 @@
 //! of one.
 
 use super::{
-    fact::{Claimed, Proven, TrustNode},
+    fact::{Claimed, Proven, Sender, TrustNode},
     fate::Fate,
-    light_client::{Begin, Survey},
+    light_client::{Begin, LightClient},
     report::Report,
 };
 use crate::{
-    error::WalletError,
-    node::client::{ClientError, Node, lag, other_rules},
+    node::{
+        client::{ClientError, Node, lag, other_rules},
+        error::NodeError,
+        nodes::{Nodes, Trust},
+    },
     output::Output,
-    payment::state::{BURIED, Sender},
-    session::Session,
 };
 use cairn_genesis::Network;
 use cairn_ledger::{hash::TxId, keys::Address, transaction::Transaction};
-use cairn_rpc::types::{AccountJson, NodeInfo};
+use cairn_rpc::{
+    policy::BURIED,
+    types::{AccountJson, NodeInfo},
+};
 use std::io;
 
 /// Whom a command asks, and what decides.
 pub(crate) enum Source<'a> {
     /// Proofs.
-    Proven(Box<Survey<'a>>),
+    Proven(Box<LightClient<'a>>),
     /// The first node that answers, and what it says.
     Trusted(TrustNode, Box<Node<'a>>, Box<NodeInfo>),
 }
 
 /// The sender's account.
-pub(crate) struct Seen {
+pub(crate) struct SenderView {
     /// What is proven of it.
     pub sender: Proven<Sender>,
     /// What the node says of it, and of payments that wait.
-    pub said: Claimed<AccountJson>,
+    pub claimed: Claimed<AccountJson>,
 }
 
 /// What became of handing a payment to every node.
@@ -45,30 +49,30 @@ pub(crate) struct Handed {
 }
 
 impl<'a> Source<'a> {
-    /// Asks the nodes of the session: all of them for proofs, or one that is to be believed.
-    pub async fn open(session: &Session<'_>, network: &'a Network) -> Result<Self, WalletError> {
-        let Some(owner) = TrustNode::given(session.options.trust_node) else {
-            return Ok(Self::Proven(Box::new(Survey::take(session, network, Begin::Kept).await?)));
+    /// Asks the nodes: all of them for proofs, or one that is to be believed.
+    pub async fn open(nodes: &Nodes, network: &'a Network) -> Result<Self, NodeError> {
+        let Some(owner) = TrustNode::of(nodes.trust == Trust::Node) else {
+            return Ok(Self::Proven(Box::new(LightClient::open(nodes, network, Begin::Kept).await?)));
         };
         let mut failure = None;
-        for node in session.nodes(network)? {
+        for node in nodes.all(network)? {
             match node.info().await {
                 Ok(info) => return Ok(Self::Trusted(owner, Box::new(node), Box::new(info))),
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        Err(failure.map_or(WalletError::Lies { liars: Vec::new() }, WalletError::from))
+        Err(failure.map_or(NodeError::Lies { liars: Vec::new() }, NodeError::from))
     }
 
     /// Tells of nodes that lag behind or have other rules, of liars, and of what is not quite as it should be.
-    pub fn tell(&self, network: &Network, output: &mut Output<'_>) -> io::Result<()> {
+    pub fn report_to(&self, network: &Network, output: &mut Output<'_>) -> io::Result<()> {
         let infos = self.infos();
         for (url, info) in &infos {
-            for said in [lag(info), other_rules(info, network)].into_iter().flatten() {
+            for notice in [lag(info), other_rules(info, network)].into_iter().flatten() {
                 if infos.len() > 1 {
-                    output.note(format_args!("{url}: {said}"))?;
+                    output.note(format_args!("{url}: {notice}"))?;
                 } else {
-                    output.note(said)?;
+                    output.note(notice)?;
                 }
             }
         }
@@ -79,7 +83,7 @@ impl<'a> Source<'a> {
     /// What the nodes say of themselves, the one that is believed first.
     pub fn infos(&self) -> Vec<(&str, &NodeInfo)> {
         match self {
-            Self::Proven(survey) => survey.infos().collect(),
+            Self::Proven(client) => client.infos().collect(),
             Self::Trusted(_, node, info) => vec![(node.url(), info)],
         }
     }
@@ -92,7 +96,7 @@ impl<'a> Source<'a> {
     /// What stands behind what was read; `None` where a node is believed.
     pub fn report(&self) -> Option<Report> {
         match self {
-            Self::Proven(survey) => survey.report(),
+            Self::Proven(client) => client.report(),
             Self::Trusted(..) => None,
         }
     }
@@ -100,7 +104,7 @@ impl<'a> Source<'a> {
     /// Whether the believed node says that it lags behind its peers.
     pub fn lag(&self) -> Option<String> {
         match self {
-            Self::Proven(survey) => survey.lag(),
+            Self::Proven(client) => client.lag(),
             Self::Trusted(_, _, info) => lag(info),
         }
     }
@@ -111,38 +115,38 @@ impl<'a> Source<'a> {
     }
 
     /// The sender's account. It is asked for before any payment of it is: what is mined in between is then found there.
-    pub async fn sender(&mut self, address: &Address, shown: &str) -> Result<Seen, WalletError> {
+    pub async fn sender(&mut self, address: &Address, shown: &str) -> Result<SenderView, NodeError> {
         match self {
-            Self::Proven(survey) => {
-                let account = survey.account(address, shown).await?;
-                let (height, newest) = (survey.height(), survey.is_newest());
+            Self::Proven(client) => {
+                let account = client.account(address, shown).await?;
+                let (height, newest) = (client.height(), client.is_newest());
                 let at_tip = account.newest.unwrap_or_default();
                 // On a chain so short that nothing is buried, nothing is settled.
                 let deep = height.saturating_sub(account.at.height.get()).saturating_add(1) >= BURIED;
                 let settled = account.settled.filter(|_| deep).unwrap_or_default().nonce;
                 let sender = Sender { height, nonce: at_tip.nonce, settled, balance: at_tip.balance, newest };
-                Ok(Seen { sender: Proven::new(sender), said: account.said })
+                Ok(SenderView { sender: Proven::new(sender), claimed: account.claimed })
             }
             Self::Trusted(owner, node, _) => {
-                let said = node.account(shown).await?;
-                let (nonce, balance) = (said.nonce.0, said.balance.0);
-                let sender = Sender { height: said.height, nonce, settled: nonce, balance, newest: true };
+                let claimed = node.account(shown).await?;
+                let (nonce, balance) = (claimed.nonce.0, claimed.balance.0);
+                let sender = Sender { height: claimed.height, nonce, settled: nonce, balance, newest: true };
                 let sender = Claimed::new(sender);
-                Ok(Seen { sender: sender.believe(*owner), said: Claimed::new(said) })
+                Ok(SenderView { sender: sender.believe(*owner), claimed: Claimed::new(claimed) })
             }
         }
     }
 
     /// What became of a payment.
-    pub async fn fate(&mut self, txid: TxId) -> Result<Fate, WalletError> {
+    pub async fn fate(&mut self, txid: TxId) -> Result<Fate, NodeError> {
         match self {
-            Self::Proven(survey) => survey.payment(txid).await,
+            Self::Proven(client) => client.payment(txid).await,
             Self::Trusted(owner, node, _) => Ok(Fate::believed(Claimed::new(node.status(txid).await?), *owner)),
         }
     }
 
     /// The least fee rate that a node takes: of several, the lowest, so that one that lies does not make it dear.
-    pub async fn min_fee_rate(&self) -> Result<Claimed<u64>, WalletError> {
+    pub async fn min_fee_rate(&self) -> Result<Claimed<u64>, NodeError> {
         let (mut lowest, mut failure) = (None, None);
         for node in self.answering() {
             match node.min_fee_rate().await {
@@ -153,12 +157,12 @@ impl<'a> Source<'a> {
         match (lowest, failure) {
             (Some(rate), _) => Ok(Claimed::new(rate)),
             (None, Some(error)) => Err(error.into()),
-            (None, None) => Err(WalletError::Lies { liars: Vec::new() }),
+            (None, None) => Err(NodeError::Lies { liars: Vec::new() }),
         }
     }
 
     /// Whether an address has an account, as a node says. What is reserved for one that is there is not spent.
-    pub async fn exists(&self, shown: &str) -> Result<Claimed<bool>, WalletError> {
+    pub async fn exists(&self, shown: &str) -> Result<Claimed<bool>, NodeError> {
         let (mut exists, mut failure) = (None, None);
         for node in self.answering() {
             match node.account(shown).await {
@@ -170,27 +174,27 @@ impl<'a> Source<'a> {
         match (exists, failure) {
             (Some(exists), _) => Ok(Claimed::new(exists)),
             (None, Some(error)) => Err(error.into()),
-            (None, None) => Err(WalletError::Lies { liars: Vec::new() }),
+            (None, None) => Err(NodeError::Lies { liars: Vec::new() }),
         }
     }
 
     /// The nodes that answered so far.
     fn answering(&self) -> Vec<&Node<'a>> {
         match self {
-            Self::Proven(survey) => survey.nodes().collect(),
+            Self::Proven(client) => client.nodes().collect(),
             Self::Trusted(_, node, _) => vec![node],
         }
     }
 }
 
-/// Hands a payment to every node of the session, also to those that lied: a payment is the same whoever passes it on.
+/// Hands a payment to every node, also to those that lied: a payment is the same whoever passes it on.
 pub(crate) async fn hand_to_all(
-    session: &Session<'_>,
+    nodes: &Nodes,
     network: &Network,
     transaction: &Transaction,
-) -> Result<Handed, WalletError> {
+) -> Result<Handed, NodeError> {
     let mut handed = Handed::default();
-    for node in session.nodes(network)? {
+    for node in nodes.all(network)? {
         match node.submit(transaction).await {
             Ok(()) => handed.taken.push(String::from(node.url())),
             Err(error) => handed.failed.push((String::from(node.url()), error)),

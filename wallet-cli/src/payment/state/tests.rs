@@ -4,10 +4,10 @@
 use super::*;
 use crate::payment::{
     diagnosis::{Facts, Remedy, diagnose},
-    journal::{Line, Refusal, Told},
+    journal::{Line, Refusal, Reported},
     plan::{self, Request, View, plan},
 };
-use cairn_ledger::{keys::SecretKey, units::Height};
+use cairn_ledger::{hash::BlockId, keys::SecretKey, units::Height};
 use cairn_rpc::{
     text::{Pebbles, Text},
     types::{AccountJson, PendingJson, TxState, TxStatus},
@@ -164,7 +164,7 @@ impl World {
     }
 
     /// The payment in the place of another, when the nodes prove it.
-    fn rival(&self, known: &Known) -> Option<Rival> {
+    fn rival(&self, known: &KnownPayment) -> Option<Rival> {
         let (txid, _) = *mined(&self.view).get(known.nonce as usize).filter(|(txid, _)| *txid != known.txid)?;
         let outputs = self.relayed.iter().find(|it| it.id() == txid).map(|it| it.body.outputs.to_vec());
         let pays_the_same = outputs.is_some_and(|outputs| same_purpose(&outputs, &known.outputs));
@@ -172,7 +172,7 @@ impl World {
     }
 
     /// What is proven of a payment: the truth, or less than that.
-    fn outcome(&mut self, known: &Known, sender: Proven<Sender>, contents: &Contents) -> Outcome {
+    fn outcome(&mut self, known: &KnownPayment, sender: Proven<Sender>, contents: &Contents) -> Outcome {
         let (payment_withheld, rival_withheld) = (self.dice.one_in(4), self.dice.one_in(4));
         let evidence = Evidence {
             sender,
@@ -200,7 +200,7 @@ impl World {
         let outputs = vec![output];
         let (contents, sender) = (self.contents(), self.sender());
         let mut payments = Vec::new();
-        for known in relevant(&contents, (&key().address(), network()), sender.get(), &outputs) {
+        for known in relevant(&contents, network(), &key().address(), sender.get(), &outputs) {
             let outcome = self.outcome(&known, sender, &contents);
             payments.push((known, outcome));
         }
@@ -241,11 +241,11 @@ impl World {
             return Ok(Vec::new());
         }
         self.crash()?;
-        // Told; only then noted.
+        // Reported; only then noted.
         if let Some(purpose) = purpose {
             self.purposes[purpose].done = true;
         }
-        self.write(&Line::Sent(Told { time: 1, txid: Text(txid) }))?;
+        self.write(&Line::Sent(Reported { time: 1, txid: Text(txid) }))?;
         Ok(Vec::new())
     }
 
@@ -323,7 +323,7 @@ impl World {
         let contents = self.contents();
         let Some(payment) = contents.payment(&txid) else { return Ok(()) };
         let transaction = payment.transaction().expect("whole");
-        let known = Known::new(payment, &transaction, &contents);
+        let known = KnownPayment::new(payment, &transaction, &contents);
         let sender = self.sender();
         let outcome = self.outcome(&known, sender, &contents);
         let states = [TxState::Mined, TxState::Pooled, TxState::Unknown, TxState::Dropped, TxState::Expired];
@@ -358,7 +358,7 @@ impl World {
             if let Some(purpose) = whose {
                 purpose.done = true;
             }
-            self.write(&Line::Sent(Told { time: 1, txid: Text(txid) }))?;
+            self.write(&Line::Sent(Reported { time: 1, txid: Text(txid) }))?;
         }
         Ok(())
     }
@@ -367,7 +367,7 @@ impl World {
     fn may_be_replaced(&mut self, txid: TxId) -> bool {
         let contents = self.contents();
         let Some(payment) = contents.payment(&txid) else { return false };
-        let known = Known::new(payment, &payment.transaction().expect("whole"), &contents);
+        let known = KnownPayment::new(payment, &payment.transaction().expect("whole"), &contents);
         let sender = self.sender();
         matches!(self.outcome(&known, sender, &contents), Outcome::Open(_))
     }
@@ -468,7 +468,7 @@ impl World {
         self.view = self.chain.clone();
         let (contents, sender) = (self.contents(), self.seen_now());
         for payment in &contents.payments {
-            let known = Known::new(payment, &payment.transaction().expect("whole"), &contents);
+            let known = KnownPayment::new(payment, &payment.transaction().expect("whole"), &contents);
             let (mined_at, rival) = (self.where_mined(&known.txid), self.rival(&known));
             let beside = beside(&contents, &known, sender.get());
             let evidence = Evidence { sender, mined: mined_at, rival, beside };
@@ -518,22 +518,22 @@ fn the_world_of_the_property_has_every_fate() {
         paid += all.filter(|txid| mined.iter().any(|(mined, _)| mined == *txid)).count();
         over += world.over.len();
         refused += world.contents().refusals.len();
-        told += world.contents().told.len();
+        told += world.contents().reported.len();
         gone += world.replaced.1;
     }
     let all = [paid, over, refused, told, gone as usize];
     assert!(all.iter().all(|count| *count > 20), "{all:?}");
 }
 
-fn known(nonce: u64, valid_until: u64, told: bool) -> Known {
-    Known {
+fn known(nonce: u64, valid_until: u64, reported: bool) -> KnownPayment {
+    KnownPayment {
         txid: TxId::from_bytes([nonce as u8; 32]),
         nonce,
         outputs: vec![receiver(0)],
         most: 100,
         valid_until,
         signed: 0,
-        told,
+        reported,
     }
 }
 
@@ -595,7 +595,7 @@ fn what_blocks_that_are_not_buried_say_leads_to_no_second_payment() {
     // Just expired: its own place is the only one, and another is free once its last block is buried.
     let expiring = |height| Outcome::Open(Open::Expiring { valid_until: 20, height });
     let expired = Outcome::Impossible(Impossible::Expired { valid_until: 20, height: 25, beside: None });
-    let other = Known { outputs: vec![receiver(1)], ..known(6, 0, true) };
+    let other = KnownPayment { outputs: vec![receiver(1)], ..known(6, 0, true) };
     for (height, left) in [(20, 5), (24, 1)] {
         assert_eq!(decide(6, expiring(height)), Decision::Pay { nonce: 6 });
         let payments = vec![(known(6, 20, true), expiring(height)), (other.clone(), Outcome::Open(Open::Unused))];
@@ -634,7 +634,7 @@ fn a_second_payment_is_asked_about_while_one_is_open_or_nobody_was_told() {
 fn no_open_nonce_is_taken_and_a_retry_takes_that_of_the_expired() {
     let open = Outcome::Open(Open::Unused);
     let expired = Outcome::Impossible(Impossible::Expired { valid_until: 4, height: 9, beside: None });
-    let other = |nonce| Known { outputs: vec![receiver(1)], ..known(nonce, 0, true) };
+    let other = |nonce| KnownPayment { outputs: vec![receiver(1)], ..known(nonce, 0, true) };
     let book = |payments| Book::new(sender(10, 5, true), payments);
     let pay = |book: &Book, said: u64| book.decide(&[receiver(0)], Some(Claimed::new(said)), false);
     assert_eq!(pay(&book(vec![]), 0), Decision::Pay { nonce: 5 });
@@ -647,7 +647,7 @@ fn no_open_nonce_is_taken_and_a_retry_takes_that_of_the_expired() {
 #[test]
 fn open_payments_hold_their_money_once_for_each_nonce() {
     let open = Outcome::Open(Open::Unused);
-    let dear = Known { most: 300, ..known(5, 0, true) };
+    let dear = KnownPayment { most: 300, ..known(5, 0, true) };
     let book = Book::new(sender(10, 5, true), vec![(known(5, 0, true), open), (dear, open), (known(6, 0, true), open)]);
     assert_eq!(book.available(None).pebbles(), 600);
     assert_eq!(book.available(Some(5)).pebbles(), 900);

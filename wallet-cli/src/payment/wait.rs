@@ -1,7 +1,42 @@
-//! Why a payment that was followed is not in a block. It stays open unless there is a proof.
+//! How far a payment is followed, and why it is not there. It stays open unless there is a proof.
 
-use super::state::{BURIED, Impossible};
+use super::state::Impossible;
 use cairn_ledger::hash::TxId;
+use cairn_rpc::policy::BURIED;
+use clap::{ValueEnum, builder::Resettable};
+
+/// How far a payment is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WaitFor {
+    /// Until it is in the node's pool.
+    #[value(help = Resettable::Reset)]
+    Pooled,
+    /// Until it is in a block.
+    #[value(help = Resettable::Reset)]
+    Mined,
+    /// Until that block is buried under others.
+    #[value(help = Resettable::Reset)]
+    Buried,
+}
+
+impl WaitFor {
+    /// How many confirmations it takes.
+    pub fn confirmations(self) -> u64 {
+        match self {
+            Self::Pooled | Self::Mined => 1,
+            Self::Buried => BURIED,
+        }
+    }
+
+    /// What is waited for.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::Pooled => "waiting until it is in the pool",
+            Self::Mined => "waiting until it is in a block",
+            Self::Buried => "waiting until its block is buried",
+        }
+    }
+}
 
 /// Why a payment is not in a block.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,10 +58,10 @@ pub enum NotMined {
         height: u64,
     },
     /// Every node says that it gave it up, and none proves it.
-    #[error("{said}, every node says; it is open all the same, for another may have it")]
+    #[error("{state}, every node says; it is open all the same, for another may have it")]
     GivenUp {
-        /// What they say.
-        said: String,
+        /// What they say of it.
+        state: String,
     },
     /// Time is up, and at the end the node did not even answer.
     #[error("after {seconds} s: {reason}; it may be in one all the same")]

@@ -1,0 +1,238 @@
+//! Why a payment was not made, or is not where it was to be.
+
+use super::{
+    plan::PlanError,
+    state::{Hindrance, Impossible, InTheWay},
+    wait::NotMined,
+};
+use crate::{
+    node::{client::ClientError, error::NodeError},
+    store::labels::LabelsError,
+};
+use cairn_host::{
+    files::{FileError, InFile},
+    shell::quoted,
+};
+use cairn_ledger::{hash::TxId, units::Amount};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Why a payment was not made, or is not where it was to be.
+#[derive(Debug, thiserror::Error)]
+pub enum PaymentError {
+    /// The nodes.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The journal.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// What receivers are called.
+    #[error(transparent)]
+    Labels(#[from] InFile<LabelsError>),
+    /// Nothing to sign.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The node did not take a payment.
+    #[error(
+        "{error}. The payment {txid} is signed and open all the same, for a node that refuses it may pass it on; see what \
+         becomes of it: {why}"
+    )]
+    Refused {
+        /// The payment.
+        txid: TxId,
+        /// What the node says.
+        error: ClientError,
+        /// The command that says what has become of it.
+        why: String,
+    },
+    /// The node fell silent while it was given a payment.
+    #[error(
+        "the payment {txid} was signed and is in the journal, but no node answered, so it may or may not be on its way \
+         ({error}); see what becomes of it: {why}"
+    )]
+    InDoubt {
+        /// The payment.
+        txid: TxId,
+        /// What happened.
+        error: ClientError,
+        /// The command that says what has become of it.
+        why: String,
+    },
+    /// A payment like one that is open.
+    #[error("{}", in_the_way(payments, resend))]
+    InTheWay {
+        /// The earlier ones, those that the owner was not told of first.
+        payments: Vec<InTheWay>,
+        /// The command that hands the same one over again.
+        resend: String,
+    },
+    /// A payment may be hidden in a line of the journal that cannot be read.
+    #[error("{}", damaged_journal(path, lines))]
+    DamagedJournal {
+        /// The journal.
+        path: PathBuf,
+        /// The lines, from 1.
+        lines: Vec<usize>,
+    },
+    /// A payment that is over.
+    #[error("the payment {txid} can never be mined: {why}; {}", why.advice())]
+    Never {
+        /// Which.
+        txid: TxId,
+        /// Why.
+        why: Impossible,
+    },
+    /// A payment left, and its owner could not be told.
+    #[error(
+        "the payment {txid} was sent, and telling so failed ({error}); it is in the journal: see `wallet status {txid}`"
+    )]
+    SentUnreported {
+        /// The payment.
+        txid: TxId,
+        /// What happened.
+        error: io::Error,
+    },
+    /// A payment is not in a block.
+    #[error(
+        "the payment {txid} was signed and sent, and is not where it was to be: {why} (`wallet why {txid}` says more)"
+    )]
+    NotMined {
+        /// The payment.
+        txid: TxId,
+        /// Why.
+        why: NotMined,
+    },
+    /// The journal has no such payment.
+    #[error("the journal of this wallet has no payment {txid} for this network; see `wallet history`")]
+    NotInJournal {
+        /// Which.
+        txid: TxId,
+    },
+    /// Another payment took the nonce.
+    #[error(
+        "nonce {nonce} is used: a payment with it was mined, and it is not this one, or not proven to be (the next is \
+         {next}); see `wallet history`"
+    )]
+    NonceUsed {
+        /// The payment's nonce.
+        nonce: u64,
+        /// The first that is free.
+        next: u64,
+    },
+    /// Too little time left.
+    #[error(
+        "it may be mined until block {valid_until} and the tip is block {height}: too near to get there; make it anew, \
+         with more blocks in --valid-for"
+    )]
+    TooLate {
+        /// The payment's last height.
+        valid_until: u64,
+        /// The tip's height.
+        height: u64,
+    },
+    /// More than there is now.
+    #[error("the payment needs {need} CRN and the address has {have} CRN at the tip; see `wallet balance`")]
+    Overdrawn {
+        /// What there is.
+        have: Amount,
+        /// Amounts, fee, and the most that new accounts may cost.
+        need: Amount,
+    },
+    /// The owner said no.
+    #[error("nothing was signed and nothing was sent")]
+    Declined,
+    /// The system has no randomness.
+    #[error("the system gave no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+    /// Nobody takes what is to be shown.
+    #[error("cannot write the result: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl From<ClientError> for PaymentError {
+    fn from(error: ClientError) -> Self {
+        Self::Node(error.into())
+    }
+}
+
+impl PaymentError {
+    /// The kind in words, as in JSON.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Node(error) => error.kind(),
+            Self::File(_) => "file",
+            Self::Labels(_) => "labels",
+            Self::Plan(error) => error.kind(),
+            Self::Refused { error, .. } => error.kind(),
+            Self::InDoubt { .. } => "in_doubt",
+            Self::InTheWay { payments, .. }
+                if payments.first().is_some_and(|first| matches!(first.why, Hindrance::Mined { .. })) =>
+            {
+                "already_paid"
+            }
+            Self::InTheWay { .. } => "payment_open",
+            Self::DamagedJournal { .. } => "journal_damaged",
+            Self::Never { why: Impossible::Replaced(_), .. } | Self::NonceUsed { .. } => "nonce_used",
+            Self::Never { why: Impossible::Expired { .. }, .. } => "expired",
+            Self::SentUnreported { .. } => "sent_untold",
+            Self::NotMined { .. } => "not_mined",
+            Self::NotInJournal { .. } => "not_in_journal",
+            Self::TooLate { .. } => "too_late",
+            Self::Overdrawn { .. } => "overdrawn",
+            Self::Declined => "declined",
+            Self::Random(_) => "no_randomness",
+            Self::Output(_) => "output",
+        }
+    }
+
+    /// The payment it is about.
+    pub fn txid(&self) -> Option<TxId> {
+        match self {
+            Self::Refused { txid, .. }
+            | Self::InDoubt { txid, .. }
+            | Self::SentUnreported { txid, .. }
+            | Self::Never { txid, .. }
+            | Self::NotMined { txid, .. }
+            | Self::NotInJournal { txid }
+            | Self::Node(NodeError::NoReceipt { txid, .. }) => Some(*txid),
+            Self::InTheWay { payments, .. } => payments.first().map(|first| first.txid),
+            _ => None,
+        }
+    }
+}
+
+/// What earlier payments of the same purpose mean for a new one.
+fn in_the_way(payments: &[InTheWay], resend: &str) -> String {
+    let Some(first) = payments.first() else { return String::new() };
+    let txid = first.txid;
+    let first_why = match first.why {
+        Hindrance::Mined { height } => format!(
+            "the same amount was paid to the same receiver already, and nobody had been told: {txid} is in block {height}"
+        ),
+        Hindrance::Open => format!(
+            "a payment of the same amount to the same receiver is open: {txid} may still be mined; to hand that one over \
+             once more: {resend}"
+        ),
+        Hindrance::Unsettled { left } => format!(
+            "a payment of the same amount to the same receiver, {txid}, is over by the newest blocks, and they may still \
+             be replaced: wait for {left} more, and send then"
+        ),
+    };
+    let others: Vec<String> = payments.iter().skip(1).map(|other| other.txid.to_string()).collect();
+    let others = if others.is_empty() { String::new() } else { format!(" (beside it: {})", others.join(", ")) };
+    format!("{first_why}{others}. To pay a second time, add --again")
+}
+
+/// What it means that lines of the journal cannot be read, and what to do.
+fn damaged_journal(path: &Path, lines: &[usize]) -> String {
+    let numbers: Vec<String> = lines.iter().take(5).map(ToString::to_string).collect();
+    let (numbers, path) = (numbers.join(", "), quoted(&path.display().to_string()));
+    let more = if lines.len() > 5 { " and more" } else { "" };
+    format!(
+        "the journal {path} is damaged: {numbers}{more} of its lines by number cannot be read, and a payment there may be \
+         open, so that another like it would pay twice. Look at them with sed -n LINEp {path}, or bring the file back from \
+         a backup; to pay all the same, add --again"
+    )
+}
