@@ -32,6 +32,9 @@ pub const NOT_MINED: u8 = 4;
 /// The exit code of a payment that was sent, when nobody took the news of it.
 pub const SENT_UNREPORTED: u8 = 5;
 
+/// What a command gives, or why it failed.
+pub type Result<T, E = WalletError> = std::result::Result<T, E>;
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {

@@ -42,7 +42,7 @@
 //! | what | where |
 //! |---|---|
 //! | double payments, rebroadcast, stuck transactions | [`payment::state`], `commands/pay/resend.rs`, [`payment::diagnosis`] |
-//! | nonce gaps | [`payment::gaps`], `commands/pay/repair.rs` |
+//! | nonce gaps | [`payment::nonce_gaps`], `commands/pay/repair.rs` |
 //! | fee bumping (RBF), cancelling, fee rates | `commands/pay/replace.rs`, [`payment::plan`] |
 //! | light client, SPV, proof of a balance | [`node::verify`], `cairn_ledger::light` |
 //! | mnemonic, seed, derivation path, BIP39, BIP32 | [`keys::mnemonic`] |

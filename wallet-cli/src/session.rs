@@ -2,7 +2,7 @@
 
 use crate::{
     cli::Global,
-    error::WalletError,
+    error::{Result, WalletError},
     hints::Hints,
     keys::keystore::{Keystore, KeystoreError, MAX_FILE_BYTES},
     network,
@@ -46,7 +46,7 @@ pub(crate) struct Wallet {
 
 impl<'a> Session<'a> {
     /// A session about the wallet that was chosen.
-    pub fn new(options: &'a Global) -> Result<Self, WalletError> {
+    pub fn new(options: &'a Global) -> Result<Self> {
         let data = DataDir::choose(options.data_dir.as_deref(), |name| std::env::var_os(name))?;
         Ok(Self::about(options, data, options.wallet.clone()))
     }
@@ -64,7 +64,7 @@ impl<'a> Session<'a> {
     }
 
     /// Keeps other commands from changing the wallet, its accounts and its labels until the lock is dropped.
-    pub fn lock(&self) -> Result<File, WalletError> {
+    pub fn lock(&self) -> Result<File> {
         let path = self.data.lock_file(&self.name);
         let options = OpenOptions::new().create(true).append(true).mode(files::FILE_MODE).open(&path);
         let file = options.map_err(|error| match error.kind() {
@@ -81,12 +81,12 @@ impl<'a> Session<'a> {
     }
 
     /// The chosen network.
-    pub fn network(&self) -> Result<Network, WalletError> {
+    pub fn network(&self) -> Result<Network> {
         Ok(network::load(&self.options.chain)?)
     }
 
     /// The chosen wallet, which has to be of `network`.
-    pub fn wallet(&self, network: &Network) -> Result<Wallet, WalletError> {
+    pub fn wallet(&self, network: &Network) -> Result<Wallet> {
         let path = self.data.wallet_file(&self.name);
         let mut keystore = match read_keystore(&path) {
             Err(WalletError::File(FileError { error, .. })) if error.kind() == ErrorKind::NotFound => {
@@ -121,39 +121,39 @@ impl<'a> Session<'a> {
     }
 
     /// Opens the wallet for its password: the key of the account in use.
-    pub fn unlock(&self, network: &Network, wallet: &Wallet) -> Result<SecretKey, WalletError> {
+    pub fn unlock(&self, network: &Network, wallet: &Wallet) -> Result<SecretKey> {
         wallet.check_has_key()?;
         let password = self.options.password_source().read()?;
         Ok(wallet.keystore.unlock(network, &password).map_err(InFile::at(&wallet.path))?)
     }
 
     /// The same as bytes.
-    pub fn unlock_bytes(&self, network: &Network, wallet: &Wallet) -> Result<Zeroizing<[u8; 32]>, WalletError> {
+    pub fn unlock_bytes(&self, network: &Network, wallet: &Wallet) -> Result<Zeroizing<[u8; 32]>> {
         wallet.check_has_key()?;
         let password = self.options.password_source().read()?;
         Ok(wallet.keystore.unlock_bytes(network, &password).map_err(InFile::at(&wallet.path))?)
     }
 
     /// The labels.
-    pub fn labels(&self) -> Result<Labels, WalletError> {
+    pub fn labels(&self) -> Result<Labels> {
         Ok(Labels::load(&self.data.labels_file(&self.name))?)
     }
 
     /// What the journal says.
-    pub fn journal(&self) -> Result<Contents, WalletError> {
+    pub fn journal(&self) -> Result<Contents> {
         Ok(journal::read(&self.data.journal_file(&self.name))?)
     }
 }
 
 impl Wallet {
     /// Refuses when there is no key behind the password: before anybody is asked for one.
-    pub fn check_has_key(&self) -> Result<(), WalletError> {
+    pub fn check_has_key(&self) -> Result<()> {
         Ok(self.keystore.check_has_key().map_err(InFile::at(&self.path))?)
     }
 }
 
 /// Reads a wallet file.
-pub(crate) fn read_keystore(path: &Path) -> Result<Keystore, WalletError> {
+pub(crate) fn read_keystore(path: &Path) -> Result<Keystore> {
     let failed = InFile::at(path);
     let bytes = match files::read_bounded(path, MAX_FILE_BYTES) {
         Err(error) if error.kind() == ErrorKind::FileTooLarge => {

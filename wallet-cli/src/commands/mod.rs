@@ -17,7 +17,7 @@ mod user_file;
 
 use crate::{
     cli::{AccountsAction, Arguments, Command, SharedAction},
-    error::WalletError,
+    error::Result,
     output::Output,
     session::Session,
 };
@@ -30,7 +30,7 @@ use show::{address, balance, history, list, overview, receipt, receive, received
 ///
 /// # Errors
 /// Says why it failed.
-pub fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<()> {
     let session = Session::new(&arguments.global)?;
     // A wallet talks to one node about one thing at a time.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -43,7 +43,7 @@ pub fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), WalletE
 }
 
 /// A command that is added has no handler until it has a line here, and then does not compile.
-async fn handle(session: &Session<'_>, command: &Command, output: &mut Output<'_>) -> Result<(), WalletError> {
+async fn handle(session: &Session<'_>, command: &Command, output: &mut Output<'_>) -> Result<()> {
     match command {
         Command::Accounts(options) => match &options.action {
             None => accounts::list(session, output).await,

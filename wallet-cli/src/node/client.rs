@@ -303,8 +303,8 @@ fn inert(info: NodeInfo) -> NodeInfo {
 /// What the node says of upgrades that it or this wallet does not know, in a sentence or two.
 pub fn other_rules(info: &NodeInfo, network: &Network) -> Option<String> {
     if info.outdated || info.rules.id.0 == network.spec.schedule().id() {
-        let said = info.rules_notice.as_ref().filter(|_| !info.outdated);
-        return said.map(|notice| format!("The node says of the network's rules: {notice}."));
+        let notice = info.rules_notice.as_ref().filter(|_| !info.outdated);
+        return notice.map(|notice| format!("The node says of the network's rules: {notice}."));
     }
     let next = info.rules.next_upgrade.as_ref();
     let next = next.map(|next| format!(" (its next one is {} at block {})", next.name, next.height));

@@ -5,6 +5,9 @@ use cairn_host::files::FileError;
 use cairn_ledger::hash::TxId;
 use cairn_rpc::types::TxState;
 
+/// What nodes prove or say, or why they were of no help.
+pub type Result<T, E = NodeError> = std::result::Result<T, E>;
+
 /// Why the nodes were of no help.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {

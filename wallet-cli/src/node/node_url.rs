@@ -45,9 +45,9 @@ impl NodeUrl {
         &self.base
     }
 
-    /// Whether who asks for `asked` means this place: the same URL, and no other certificate.
-    pub fn is_meant_by(&self, asked: &Self) -> bool {
-        self.base == asked.base && asked.pin.is_none_or(|pin| self.pin == Some(pin))
+    /// Whether who asks for `url` means this place: the same URL, and no other certificate.
+    pub fn is_meant_by(&self, url: &Self) -> bool {
+        self.base == url.base && url.pin.is_none_or(|pin| self.pin == Some(pin))
     }
 
     /// How to know the node, where that is by its own certificate.

@@ -1,6 +1,6 @@
 //! The nodes that a command asks, and how far it believes them.
 
-use super::{budget::Budget, client::Node, error::NodeError, pairing::Pairing};
+use super::{budget::Budget, client::Node, error::Result, pairing::Pairing};
 use crate::store::data_dir::DataDir;
 use cairn_genesis::Network;
 use std::{sync::Arc, time::Duration};
@@ -44,19 +44,19 @@ impl Nodes {
     }
 
     /// The first of them, which has to be on `network`.
-    pub fn first<'a>(&self, network: &'a Network) -> Result<Node<'a>, NodeError> {
+    pub fn first<'a>(&self, network: &'a Network) -> Result<Node<'a>> {
         self.node_at(network, self.urls.first().map(String::as_str), 0)
     }
 
     /// All of them; the one paired with, or on this machine, when none is named.
-    pub fn all<'a>(&self, network: &'a Network) -> Result<Vec<Node<'a>>, NodeError> {
+    pub fn all<'a>(&self, network: &'a Network) -> Result<Vec<Node<'a>>> {
         if self.urls.is_empty() {
             return Ok(vec![self.first(network)?]);
         }
         self.urls.iter().zip(0..).map(|(url, place)| self.node_at(network, Some(url), place)).collect()
     }
 
-    fn node_at<'a>(&self, network: &'a Network, url: Option<&str>, place: usize) -> Result<Node<'a>, NodeError> {
+    fn node_at<'a>(&self, network: &'a Network, url: Option<&str>, place: usize) -> Result<Node<'a>> {
         let budget = self.budgets.get(place).cloned().unwrap_or_else(|| Budget::new(self.time));
         let pairing = Pairing::load(&self.data, &network.id())?;
         // The token is for the node that gave it, and for no other.

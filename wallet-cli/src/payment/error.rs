@@ -19,6 +19,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// What became of a payment, or why it was not made.
+pub type Result<T, E = PaymentError> = std::result::Result<T, E>;
+
 /// Why a payment was not made, or is not where it was to be.
 #[derive(Debug, thiserror::Error)]
 pub enum PaymentError {

@@ -144,12 +144,12 @@ impl PaymentFile {
     /// Says what is wrong with them.
     pub fn parse(bytes: &[u8], network: &Network) -> Result<(Self, TransactionBody), PaymentFileError> {
         #[derive(Deserialize)]
-        struct Versioned {
+        struct FormatAndVersion {
             format: String,
             version: u64,
         }
         let bad = |reason: String| PaymentFileError::Format { reason: Inert(&reason).to_string() };
-        let first: Versioned = serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))?;
+        let first: FormatAndVersion = serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))?;
         if first.format != FORMAT {
             return Err(bad(format!("its format is {:?}", first.format.chars().take(40).collect::<String>())));
         }
@@ -202,7 +202,7 @@ impl PaymentFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payment::plan::{self, Request, View};
+    use crate::payment::plan::{self, PlanContext, Request};
     use cairn_ledger::{
         keys::SecretKey,
         transaction::Output,
@@ -221,7 +221,8 @@ mod tests {
         let pay = |pebbles| Output { to: key().address(), amount: Amount::from_pebbles(pebbles).expect("an amount") };
         let request =
             Request { outputs: vec![pay(5), pay(7)], memo: String::from("tea"), valid_for: 9, ..Request::default() };
-        let view = View { balance: Amount::MAX, nonce: 3, height: Height::new(5), min_fee_rate: 1, new_accounts: 1 };
+        let view =
+            PlanContext { balance: Amount::MAX, nonce: 3, height: Height::new(5), min_fee_rate: 1, new_accounts: 1 };
         plan::plan(network().spec.schedule(), &key().address(), &request, &view).expect("enough")
     }
 

@@ -4,7 +4,7 @@
 //! Into the journal; to every node; told. What a node answers is noted and shown, and closes nothing.
 
 use super::{
-    error::PaymentError,
+    error::{PaymentError, Result},
     journal::{Contents, Journal, Payment},
     payer::{Again, Payer},
     plan::{self, Request},
@@ -17,7 +17,7 @@ use crate::{
     node::{
         client::ClientError,
         error::NodeError,
-        verify::source::{Handed, hand_to_all},
+        verify::source::{BroadcastResult, broadcast},
     },
     output::Output,
     store::labels::Labels,
@@ -69,19 +69,19 @@ pub(crate) struct Sent {
 impl Payer<'_> {
     /// Signs and sends, with the journal locked: two sends of one wallet at once get two nonces, not one each of the
     /// same. It is signed once: whatever nodes answer, what was signed is open until there is a proof.
-    pub async fn pay(&mut self, request: &Request, again: Again, key: &SecretKey) -> Result<Sent, PaymentError> {
+    pub async fn pay(&mut self, request: &Request, again: Again, key: &SecretKey) -> Result<Sent> {
         let mut journal = Journal::open(&self.account.journal)?;
         self.renew().await?;
         let (body, _) = self.prepare(request, again, journal.contents()).await?;
         let mut aux = [0; 32];
         getrandom::fill(&mut aux)?;
         let transaction = plan::sign(body, key, self.account.network, &aux)?;
-        self.hand_over(&transaction, &mut journal).await
+        self.record_and_broadcast(&transaction, &mut journal).await
     }
 
     /// Journal first, then every node. A payment that is in the journal already, because it was signed elsewhere and is
     /// sent twice, is not written twice.
-    pub async fn hand_over(&self, transaction: &Transaction, journal: &mut Journal) -> Result<Sent, PaymentError> {
+    pub async fn record_and_broadcast(&self, transaction: &Transaction, journal: &mut Journal) -> Result<Sent> {
         let payment = Payment::new(now(), transaction, &self.account.network.spec.params().prefix);
         if journal.contents().payment(&payment.txid.0).is_none() {
             journal.record(&payment)?;
@@ -97,7 +97,7 @@ impl Payer<'_> {
         transaction: &Transaction,
         contents: &Contents,
         untaken: Vec<String>,
-    ) -> Result<Sent, PaymentError> {
+    ) -> Result<Sent> {
         let earlier = self.same_nonce(contents, payment.nonce.0).map(|earlier| earlier.txid);
         let replaces = earlier.filter(|earlier| earlier.0 != payment.txid.0).collect();
         Ok(Sent {
@@ -124,7 +124,7 @@ impl Payer<'_> {
         wait_for: Option<WaitFor>,
         limit: Duration,
         output: &mut Output<'_>,
-    ) -> Result<(), PaymentError> {
+    ) -> Result<()> {
         let txid = sent.payment.txid.0;
         let reported = async {
             sent.untaken.iter().try_for_each(|untaken| output.warn(untaken))?;
@@ -152,7 +152,7 @@ impl Payer<'_> {
         wait_for: WaitFor,
         limit: Duration,
         output: &mut Output<'_>,
-    ) -> Result<(), PaymentError> {
+    ) -> Result<()> {
         let (txid, seconds, start) = (sent.payment.txid.0, limit.as_secs(), Instant::now());
         output.note(format_args!("Sent {txid}; {} ...", wait_for.phrase()))?;
         let mut shown = String::new();
@@ -186,24 +186,25 @@ impl Payer<'_> {
     }
 
     /// Where a payment is. The sender is asked for first: what is mined in between is then found.
-    async fn progress(&mut self, txid: TxId) -> Result<Progress, PaymentError> {
+    async fn progress(&mut self, txid: TxId) -> Result<Progress> {
         self.renew().await?;
         let (known, _, contents) = self.known(&txid)?;
         let seen = self.sender().await?;
-        let (outcome, mut fate) = self.outcome(&known, seen.sender, &contents).await?;
-        if matches!(outcome, Outcome::Open(_)) && fate.claims.is_empty() {
-            fate = self.source.fate(txid).await?;
+        let (outcome, mut found) = self.outcome(&known, seen.sender, &contents).await?;
+        if matches!(outcome, Outcome::Open(_)) && found.claims.is_empty() {
+            found = self.source.payment_status(txid).await?;
         }
         // Mined between the two questions.
-        let outcome = fate.mined.map_or(outcome, |mined| Outcome::Mined(*mined.get()));
-        Ok(Progress { outcome, status: fate.status(txid), given_up: fate.is_given_up() })
+        let outcome = found.mined.map_or(outcome, |mined| Outcome::Mined(*mined.get()));
+        Ok(Progress { outcome, status: found.status(txid), given_up: found.is_given_up() })
     }
 
     /// Hands a payment of the journal to every node and notes what they refuse; one that takes it is enough. Gives what
     /// the others answer.
-    pub async fn submit(&self, transaction: &Transaction, journal: &mut Journal) -> Result<Vec<String>, PaymentError> {
+    pub async fn submit(&self, transaction: &Transaction, journal: &mut Journal) -> Result<Vec<String>> {
         let txid = transaction.id();
-        let Handed { taken, failed } = hand_to_all(self.account.nodes, self.account.network, transaction).await?;
+        let BroadcastResult { taken, failed } =
+            broadcast(self.account.nodes, self.account.network, transaction).await?;
         if !taken.is_empty() {
             let untaken = failed.iter().map(|(url, error)| format!("the node at {url} did not take it: {error}"));
             return Ok(untaken.collect());
@@ -236,7 +237,7 @@ struct Progress {
 
 impl Progress {
     /// Whether it is as far as it was to be; otherwise why not yet, or, as the error, why never.
-    fn is_there(&self, txid: TxId, wait_for: WaitFor, seconds: u64) -> Result<Option<NotMined>, PaymentError> {
+    fn is_there(&self, txid: TxId, wait_for: WaitFor, seconds: u64) -> Result<Option<NotMined>> {
         let never = |why| Err(PaymentError::NotMined { txid, why });
         match self.outcome {
             Outcome::Mined(mined) if mined.confirmations >= wait_for.confirmations() => Ok(None),

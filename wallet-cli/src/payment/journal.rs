@@ -397,7 +397,7 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payment::plan::{Request, View, plan, sign};
+    use crate::payment::plan::{PlanContext, Request, plan, sign};
     use cairn_ledger::{keys::SecretKey, transaction::Output, units::Height};
     use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -413,7 +413,8 @@ mod tests {
         let coin = Amount::from_pebbles(Amount::PEBBLES_PER_CRN).expect("one");
         let outputs = vec![Output { to: key().address(), amount: coin }];
         let request = Request { outputs, memo: String::from("a\n\u{1b}b"), ..Request::default() };
-        let view = View { balance: Amount::MAX, nonce, height: Height::new(5), min_fee_rate: 1, new_accounts: 0 };
+        let view =
+            PlanContext { balance: Amount::MAX, nonce, height: Height::new(5), min_fee_rate: 1, new_accounts: 0 };
         let body = plan(network().spec.schedule(), &key().address(), &request, &view).expect("enough");
         let signed = sign(body, &key(), &network(), &[0; 32]).expect("valid");
         Payment::new(1_700_000_000_000, &signed, &network().spec.params().prefix)

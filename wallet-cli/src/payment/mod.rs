@@ -8,7 +8,7 @@
 //! | `payer`, `flow` | what may be signed by what is proven now; from the signature to the block it is in |
 //! | [`journal`] | every payment ever signed, written before it is sent; what nodes answered |
 //! | `status`, [`wait`] | what became of a payment in words; how far one is followed, and why it is not there |
-//! | [`diagnosis`], [`gaps`] | **pure**: why a payment is not mined; which nonces are missing |
+//! | [`diagnosis`], [`nonce_gaps`] | **pure**: why a payment is not mined; which nonces are missing |
 //! | [`file`], [`receipt`], [`uri`], [`recipients`] | **pure**: a payment or its receipt as a file, payment URIs, CSV |
 //! | [`error`] | why a payment was not made, or is not where it was to be |
 
@@ -16,8 +16,8 @@ pub mod diagnosis;
 pub mod error;
 pub mod file;
 pub(crate) mod flow;
-pub mod gaps;
 pub mod journal;
+pub mod nonce_gaps;
 pub(crate) mod payer;
 pub mod plan;
 pub mod receipt;

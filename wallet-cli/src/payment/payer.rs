@@ -1,9 +1,9 @@
 //! Who pays: what is proven of the sender and of its payments, and what may be signed by that.
 
 use super::{
-    error::PaymentError,
+    error::{PaymentError, Result},
     journal::{self, Contents, Payment},
-    plan::{self, Request, View},
+    plan::{self, PlanContext, Request},
     state::{self, Book, Decision, Evidence, KnownPayment, Outcome, Rival},
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
         nodes::Nodes,
         verify::{
             fact::{Claimed, Proven, Sender},
-            fate::Fate,
+            payment_status::PaymentStatus,
             source::{SenderView, Source},
         },
     },
@@ -55,7 +55,7 @@ pub(crate) struct Payer<'a> {
 }
 
 /// The sender and its payments, as they are now.
-pub(crate) struct Picture {
+pub(crate) struct SenderState {
     pub sender: Proven<Sender>,
     pub claimed: Claimed<AccountJson>,
     pub book: Book,
@@ -79,35 +79,35 @@ impl Again {
 
 impl<'a> Payer<'a> {
     /// Asks all the nodes, which have to be on the account's network.
-    pub async fn open(account: PayingAccount<'a>, output: &mut Output<'_>) -> Result<Self, PaymentError> {
+    pub async fn open(account: PayingAccount<'a>, output: &mut Output<'_>) -> Result<Self> {
         let source = Source::open(account.nodes, account.network).await?;
         source.report_to(account.network, output)?;
         Ok(Self { account, source })
     }
 
     /// Asks all nodes anew: blocks have come since.
-    pub async fn renew(&mut self) -> Result<(), PaymentError> {
+    pub async fn renew(&mut self) -> Result<()> {
         self.source = Source::open(self.account.nodes, self.account.network).await?;
         Ok(())
     }
 
     /// The sender as it is now.
-    pub async fn sender(&mut self) -> Result<SenderView, PaymentError> {
+    pub async fn sender(&mut self) -> Result<SenderView> {
         Ok(self.source.sender(&self.account.address, &self.account.shown).await?)
     }
 
     /// What the journal says.
-    pub fn contents(&self) -> Result<Contents, PaymentError> {
+    pub fn contents(&self) -> Result<Contents> {
         Ok(journal::read(&self.account.journal)?)
     }
 
     /// What receivers are called.
-    pub fn labels(&self) -> Result<Labels, PaymentError> {
+    pub fn labels(&self) -> Result<Labels> {
         Ok(Labels::load(&self.account.labels)?)
     }
 
     /// The sender, and what has become of its payments that matter to one to these receivers.
-    async fn look(&mut self, request: &Request, contents: &Contents) -> Result<Picture, PaymentError> {
+    async fn look(&mut self, request: &Request, contents: &Contents) -> Result<SenderState> {
         let SenderView { sender, claimed } = self.sender().await?;
         let (network, address) = (self.account.network, self.account.address);
         let mut payments = Vec::new();
@@ -115,7 +115,7 @@ impl<'a> Payer<'a> {
             let (outcome, _) = self.outcome(&known, sender, contents).await?;
             payments.push((known, outcome));
         }
-        Ok(Picture { sender, claimed, book: Book::new(sender, payments) })
+        Ok(SenderState { sender, claimed, book: Book::new(sender, payments) })
     }
 
     /// What has become of a payment, and what nodes say of it. One whose nonce is not used is in no block.
@@ -124,33 +124,33 @@ impl<'a> Payer<'a> {
         known: &KnownPayment,
         sender: Proven<Sender>,
         contents: &Contents,
-    ) -> Result<(Outcome, Fate), PaymentError> {
+    ) -> Result<(Outcome, PaymentStatus)> {
         if known.nonce >= sender.get().nonce {
             let beside = state::beside(contents, known, sender.get());
             let evidence = Evidence { sender, mined: None, rival: None, beside };
-            return Ok((state::judge(known, &evidence), Fate::claimed(Vec::new())));
+            return Ok((state::judge(known, &evidence), PaymentStatus::claimed(Vec::new())));
         }
-        let fate = self.source.fate(known.txid).await?;
-        let mut evidence = Evidence { sender, mined: fate.mined, rival: None, beside: None };
-        if fate.mined.is_none() {
+        let found = self.source.payment_status(known.txid).await?;
+        let mut evidence = Evidence { sender, mined: found.mined, rival: None, beside: None };
+        if found.mined.is_none() {
             match self.rival(known, contents).await? {
                 Some(rival) if rival.txid == known.txid => evidence.mined = Some(rival.mined),
                 rival => evidence.rival = rival,
             }
         }
-        let mut fate = fate;
-        fate.mined = evidence.mined;
-        Ok((state::judge(known, &evidence), fate))
+        let mut found = found;
+        found.mined = evidence.mined;
+        Ok((state::judge(known, &evidence), found))
     }
 
     /// The payment of the sender that is proven to have used a nonce: another one of the journal, or one of another
     /// wallet with the same words that an index of addresses shows, or whichever the blocks hold.
-    async fn rival(&mut self, known: &KnownPayment, contents: &Contents) -> Result<Option<Rival>, PaymentError> {
+    async fn rival(&mut self, known: &KnownPayment, contents: &Contents) -> Result<Option<Rival>> {
         let (address, network) = (self.account.address, self.account.network);
         let same = contents.payments.iter().filter(|other| other.nonce.0 == known.nonce && other.txid.0 != known.txid);
         let own = same.filter(|other| other.is_of(&address, network)).filter_map(Payment::transaction);
         for transaction in own.collect::<Vec<_>>() {
-            if let Some(mined) = self.source.fate(transaction.id()).await?.mined {
+            if let Some(mined) = self.source.payment_status(transaction.id()).await?.mined {
                 return Ok(Some(Rival::new(&transaction, mined, &known.outputs)));
             }
         }
@@ -166,11 +166,11 @@ impl<'a> Payer<'a> {
     }
 
     /// What one receiver gets who gets everything: fixed here, so that what comes in meanwhile stays.
-    pub async fn everything(&mut self, request: &Request) -> Result<Amount, PaymentError> {
+    pub async fn max_amount(&mut self, request: &Request) -> Result<Amount> {
         let contents = self.contents()?;
         // Whether it is a second payment is asked about the amount that it turns out to be.
         let (view, ..) = self.view(request, Again::Yes, &contents).await?;
-        Ok(plan::everything(self.account.network.spec.schedule(), request, &view)?)
+        Ok(plan::max_amount(self.account.network.spec.schedule(), request, &view)?)
     }
 
     /// What a plan needs to know, by what is proven now.
@@ -179,8 +179,8 @@ impl<'a> Payer<'a> {
         request: &Request,
         again: Again,
         contents: &Contents,
-    ) -> Result<(View, Sender, Book), PaymentError> {
-        let Picture { sender, claimed, book } = self.look(request, contents).await?;
+    ) -> Result<(PlanContext, Sender, Book)> {
+        let SenderState { sender, claimed, book } = self.look(request, contents).await?;
         let again = again == Again::Yes;
         if !again && !contents.hiding.is_empty() {
             let (path, lines) = (self.account.journal.clone(), contents.hiding.clone());
@@ -199,7 +199,7 @@ impl<'a> Payer<'a> {
             }
         };
         let sender = *sender.get();
-        let view = View {
+        let view = PlanContext {
             balance: book.available(Some(nonce)),
             nonce,
             height: Height::new(sender.height),
@@ -215,7 +215,7 @@ impl<'a> Payer<'a> {
         request: &Request,
         again: Again,
         contents: &Contents,
-    ) -> Result<(TransactionBody, View), PaymentError> {
+    ) -> Result<(TransactionBody, PlanContext)> {
         let (view, sender, book) = self.view(request, again, contents).await?;
         let body = plan::plan(self.account.network.spec.schedule(), &self.account.address, request, &view);
         let body = body.map_err(|error| error.with_held(sender.balance, book.waiting()))?;
@@ -224,7 +224,7 @@ impl<'a> Payer<'a> {
     }
 
     /// How many of a payment's receivers have no account. With many of them, nobody is asked and all count.
-    async fn new_accounts(&self, request: &Request) -> Result<u64, PaymentError> {
+    async fn new_accounts(&self, request: &Request) -> Result<u64> {
         let mut receivers: BTreeSet<Address> = request.outputs.iter().map(|output| output.to).collect();
         receivers.remove(&self.account.address);
         if receivers.len() > MAX_ASKED {
@@ -245,7 +245,7 @@ impl<'a> Payer<'a> {
         again: Again,
         yes: bool,
         output: &mut Output<'_>,
-    ) -> Result<(TransactionBody, View, Again), PaymentError> {
+    ) -> Result<(TransactionBody, PlanContext, Again)> {
         let contents = self.contents()?;
         match self.prepare(request, again, &contents).await {
             Err(in_the_way @ (PaymentError::InTheWay { .. } | PaymentError::DamagedJournal { .. }))
@@ -270,7 +270,7 @@ impl<'a> Payer<'a> {
         again: Again,
         yes: bool,
         output: &mut Output<'_>,
-    ) -> Result<Again, PaymentError> {
+    ) -> Result<Again> {
         let (body, view, again) = self.unsigned(request, again, yes, output).await?;
         if yes || !output.can_ask() {
             return Ok(again);
@@ -282,7 +282,7 @@ impl<'a> Payer<'a> {
     }
 
     /// What is known of a payment of this wallet, and its transaction.
-    pub fn known(&self, txid: &TxId) -> Result<(KnownPayment, Transaction, Contents), PaymentError> {
+    pub fn known(&self, txid: &TxId) -> Result<(KnownPayment, Transaction, Contents)> {
         let contents = self.contents()?;
         let payment =
             contents.payment(txid).filter(|payment| payment.is_of(&self.account.address, self.account.network));
@@ -303,7 +303,7 @@ impl<'a> Payer<'a> {
 
 /// The rules of execution, against the sender's account (docs/protocol.md, section 4), and the pool's rule on how long
 /// a payment must live. What another of the sender's payments will change is left to the node.
-pub(crate) fn check_locally(body: &TransactionBody, sender: &Sender) -> Result<(), PaymentError> {
+pub(crate) fn check_locally(body: &TransactionBody, sender: &Sender) -> Result<()> {
     if body.nonce < sender.nonce {
         return Err(PaymentError::NonceUsed { nonce: body.nonce, next: sender.nonce });
     }
@@ -321,7 +321,7 @@ pub(crate) fn check_locally(body: &TransactionBody, sender: &Sender) -> Result<(
 /// What is about to be paid, for its owner to confirm.
 struct Summary<'a> {
     body: &'a TransactionBody,
-    view: &'a View,
+    view: &'a PlanContext,
     labels: &'a Labels,
     prefix: &'a AddressPrefix,
 }

@@ -48,7 +48,7 @@ impl Request {
 
 /// What a plan needs to know: proven where the wallet has proofs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct View {
+pub struct PlanContext {
     /// The sender's money, what its open payments may cost taken away.
     pub balance: Amount,
     /// The place that the payment takes.
@@ -183,7 +183,7 @@ pub fn plan(
     schedule: &Schedule,
     sender: &Address,
     request: &Request,
-    view: &View,
+    view: &PlanContext,
 ) -> Result<TransactionBody, PlanError> {
     let receivers = request.outputs.len();
     let outputs = BoundedVec::new(request.outputs.clone()).map_err(|_| PlanError::Receivers { got: receivers })?;
@@ -230,7 +230,7 @@ pub fn plan(
 ///
 /// # Errors
 /// There is no more than these.
-pub fn everything(schedule: &Schedule, request: &Request, view: &View) -> Result<Amount, PlanError> {
+pub fn max_amount(schedule: &Schedule, request: &Request, view: &PlanContext) -> Result<Amount, PlanError> {
     let fee = match request.fee {
         Some(fee) => fee,
         None => automatic_fee(size(request.outputs.len(), request.memo.len()), view.min_fee_rate)?,
@@ -289,7 +289,7 @@ pub fn fee_at(rate: u64, receivers: usize, memo: usize) -> Result<Amount, PlanEr
 }
 
 /// What the receivers without an account cost at most in any block that may hold the payment, also after an upgrade.
-fn most_price(schedule: &Schedule, view: &View, valid_until: Height) -> Option<Amount> {
+fn most_price(schedule: &Schedule, view: &PlanContext, valid_until: Height) -> Option<Amount> {
     let until = if valid_until == Height::GENESIS { Height::new(u64::MAX) } else { valid_until };
     let each = schedule.max_account_price(view.height.saturating_add(1), until);
     Amount::from_pebbles(each.pebbles().checked_mul(view.new_accounts)?).ok()
@@ -392,25 +392,25 @@ mod tests {
         Request { outputs: vec![Output { to: key(2).address(), amount }], ..request() }
     }
 
-    fn view() -> View {
-        View { balance: crn("10"), nonce: 7, height: Height::new(1000), min_fee_rate: 1, new_accounts: 0 }
+    fn view() -> PlanContext {
+        PlanContext { balance: crn("10"), nonce: 7, height: Height::new(1000), min_fee_rate: 1, new_accounts: 0 }
     }
 
     #[test]
     fn everything_is_the_balance_without_fee_and_accounts_and_leaves_nothing() {
         for new_accounts in [0, 1] {
-            let view = View { new_accounts, ..view() };
-            let amount = everything(schedule(), &paying(crn("0")), &view).expect("enough money");
+            let view = PlanContext { new_accounts, ..view() };
+            let amount = max_amount(schedule(), &paying(crn("0")), &view).expect("enough money");
             let body = plan(schedule(), &key(1).address(), &paying(amount), &view).expect("it can be paid");
             assert_eq!(body.max_cost(), view.balance.pebbles(), "nothing is left");
             let more = Amount::from_pebbles(amount.pebbles() + 1).expect("an amount");
             let refused = plan(schedule(), &key(1).address(), &paying(more), &view);
             assert!(matches!(refused, Err(PlanError::NotEnough { .. })), "and no pebble more");
         }
-        let fee = everything(schedule(), &Request { fee: Some(crn("1")), ..paying(crn("0")) }, &view());
+        let fee = max_amount(schedule(), &Request { fee: Some(crn("1")), ..paying(crn("0")) }, &view());
         assert_eq!(fee, Ok(crn("9")));
         for balance in ["0", "0.00000001", "0.00000188"] {
-            let poor = everything(schedule(), &paying(crn("0")), &View { balance: crn(balance), ..view() });
+            let poor = max_amount(schedule(), &paying(crn("0")), &PlanContext { balance: crn(balance), ..view() });
             assert!(matches!(poor, Err(PlanError::NotEnough { .. })), "{balance}: {poor:?}");
         }
     }
@@ -436,7 +436,7 @@ mod tests {
     fn the_fee_pays_for_every_byte() {
         for rate in [0, 1, 3, MAX_AUTOMATIC_FEE_RATE] {
             let network = Network::parse(cairn_genesis::LOCAL).expect("shipped");
-            let body = plan(schedule(), &key(1).address(), &request(), &View { min_fee_rate: rate, ..view() })
+            let body = plan(schedule(), &key(1).address(), &request(), &PlanContext { min_fee_rate: rate, ..view() })
                 .expect("a plan");
             let signed = sign(body, &key(1), &network, &[0; 32]).expect("valid");
             assert_eq!(signed.body.fee.pebbles(), codec::encode(&signed).len() as u64 * rate.max(1));
@@ -446,18 +446,18 @@ mod tests {
     #[test]
     fn a_named_fee_is_taken_as_it_is() {
         let named = Request { fee: Some(crn("0.1")), ..request() };
-        let greedy = View { min_fee_rate: u64::MAX, ..view() };
+        let greedy = PlanContext { min_fee_rate: u64::MAX, ..view() };
         assert_eq!(plan(schedule(), &key(1).address(), &named, &greedy).map(|body| body.fee), Ok(crn("0.1")));
     }
 
     #[test]
     fn the_price_of_new_accounts_is_allowed_for_and_no_more() {
         let price = |new_accounts| {
-            let view = View { new_accounts, ..view() };
+            let view = PlanContext { new_accounts, ..view() };
             plan(schedule(), &key(1).address(), &request(), &view).map(|body| body.max_price)
         };
         assert_eq!((price(0), price(1), price(3)), (Ok(Amount::ZERO), Ok(crn("0.001")), Ok(crn("0.003"))));
-        let short = View { balance: crn("1.5009"), new_accounts: 1, ..view() };
+        let short = PlanContext { balance: crn("1.5009"), new_accounts: 1, ..view() };
         let free = Request { fee: Some(Amount::ZERO), ..request() };
         let error = plan(schedule(), &key(1).address(), &free, &short).expect_err("the price is missing");
         assert_eq!(
@@ -465,7 +465,7 @@ mod tests {
             "not enough money: you have 1.5009 CRN, 1.5 CRN with a fee of 0 CRN and 0.001 CRN for accounts that are \
              not there yet needs 1.501 CRN, so 0.0001 CRN is missing"
         );
-        assert!(plan(schedule(), &key(1).address(), &free, &View { balance: crn("1.501"), ..short }).is_ok());
+        assert!(plan(schedule(), &key(1).address(), &free, &PlanContext { balance: crn("1.501"), ..short }).is_ok());
     }
 
     /// A payment that may wait beyond an upgrade allows for the price after it; one that cannot does not.
@@ -474,7 +474,7 @@ mod tests {
         let upgrade = "[[upgrade]]\nheight = 1050\nname = \"dear\"\naccount_price = \"0.5\"\n";
         let network = Network::parse(&format!("{}\n{upgrade}", cairn_genesis::LOCAL)).expect("a network");
         let price = |valid_for| {
-            let view = View { new_accounts: 1, ..view() };
+            let view = PlanContext { new_accounts: 1, ..view() };
             let request = Request { valid_for, ..request() };
             plan(network.spec.schedule(), &key(1).address(), &request, &view).map(|body| body.max_price)
         };
@@ -484,7 +484,7 @@ mod tests {
     #[test]
     fn no_limit_is_zero_and_the_last_height_never_overflows() {
         let until = |valid_for, height| {
-            let view = View { height: Height::new(height), ..view() };
+            let view = PlanContext { height: Height::new(height), ..view() };
             plan(schedule(), &key(1).address(), &Request { valid_for, ..request() }, &view)
                 .map(|body| body.valid_until.get())
         };
@@ -496,7 +496,8 @@ mod tests {
     #[test]
     fn everything_may_be_spent_and_not_one_pebble_more() {
         let all = Request { fee: Some(crn("0.5")), max_fee: Some(crn("0.5")), ..paying(crn("1")) };
-        let have = |balance: &str| plan(schedule(), &key(1).address(), &all, &View { balance: crn(balance), ..view() });
+        let have =
+            |balance: &str| plan(schedule(), &key(1).address(), &all, &PlanContext { balance: crn(balance), ..view() });
         assert!(have("1.5").is_ok());
         let error = have("1.49999999").expect_err("one pebble short");
         assert_eq!(
@@ -508,12 +509,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_sent_is_refused() {
-        let refused =
-            |request: Request, view: View| plan(schedule(), &key(1).address(), &request, &view).expect_err("refused");
+        let refused = |request: Request, view: PlanContext| {
+            plan(schedule(), &key(1).address(), &request, &view).expect_err("refused")
+        };
         assert_eq!(refused(paying(Amount::ZERO), view()), PlanError::ZeroAmount);
         let long = Request { memo: "é".repeat(129), ..request() };
         assert_eq!(refused(long, view()), PlanError::MemoTooLong { got: 258 });
-        let greedy = View { min_fee_rate: MAX_AUTOMATIC_FEE_RATE + 1, ..view() };
+        let greedy = PlanContext { min_fee_rate: MAX_AUTOMATIC_FEE_RATE + 1, ..view() };
         assert_eq!(refused(request(), greedy), PlanError::FeeRateTooHigh { got: 1001 });
         assert_eq!(refused(paying(Amount::MAX), view()), PlanError::BeyondSupply);
     }

@@ -66,10 +66,10 @@ impl DataDir {
     ///
     /// # Errors
     /// When nothing says where the user's files are.
-    pub fn choose(asked: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, NoDataDir> {
+    pub fn choose(path: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, NoDataDir> {
         // The XDG specification: a relative path in the variable is to be ignored.
         let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let base = match asked {
+        let base = match path {
             Some(path) => path.to_path_buf(),
             None => absolute("XDG_DATA_HOME")
                 .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))

@@ -33,7 +33,7 @@ pub struct View {
     /// The same about the chain.
     pub tip: Option<Tip>,
     /// Newest first.
-    pub payments: Vec<Payment>,
+    pub payments: Vec<PaymentRow>,
     /// The tips that were seen while watching, newest first: height, id, when (Unix ms).
     pub seen: Vec<(u64, String, u64)>,
     /// Nodes that lie, and what makes the wallet less sure than it should be.
@@ -74,7 +74,7 @@ pub struct Tip {
 
 /// A payment of the journal.
 #[derive(Clone, Debug)]
-pub struct Payment {
+pub struct PaymentRow {
     /// When it was signed, Unix ms.
     pub time: u64,
     /// What it pays.
@@ -124,11 +124,11 @@ pub fn draw(frame: &mut Frame<'_>, view: &View) {
 
 /// What its owner should beware of, in whole sentences, and how many lines that takes.
 fn beware(view: &View, width: u16) -> Option<(Paragraph<'static>, u16)> {
-    let said: Vec<String> = view.error.iter().chain(&view.complaints).map(|text| Inert(text).to_string()).collect();
-    if said.is_empty() {
+    let texts: Vec<String> = view.error.iter().chain(&view.complaints).map(|text| Inert(text).to_string()).collect();
+    if texts.is_empty() {
         return None;
     }
-    let (shown, more) = said.split_at(said.len().min(MAX_COMPLAINTS));
+    let (shown, more) = texts.split_at(texts.len().min(MAX_COMPLAINTS));
     let more = (!more.is_empty()).then(|| format!("and {} more: see `wallet balance`", more.len()));
     let inner = usize::from(width.saturating_sub(2));
     let lines: Vec<Line<'static>> =
@@ -243,12 +243,12 @@ fn shortened(text: &str, width: usize) -> String {
 
 impl View {
     /// A title, by whether what is under it is proven.
-    const fn title(&self, proven: &'static str, said: &'static str) -> &'static str {
+    const fn title(&self, proven: &'static str, claimed: &'static str) -> &'static str {
         match self.money {
             // Nothing is shown yet.
             None => proven,
             Some(_) if self.proven => proven,
-            Some(_) => said,
+            Some(_) => claimed,
         }
     }
 
@@ -268,7 +268,7 @@ mod tests {
     }
 
     fn view() -> View {
-        let payment = |time, to: &str, state, phrase: &str| Payment {
+        let payment = |time, to: &str, state, phrase: &str| PaymentRow {
             time,
             amount: crn("1.5"),
             to: String::from(to),

@@ -6,7 +6,7 @@ use crate::{
         basis::{Basis, complain},
         misc::label::set_label,
     },
-    error::WalletError,
+    error::{Result, WalletError},
     keys::{
         keystore::{Account, Keystore, MAX_ACCOUNTS, WalletSecret},
         mnemonic::{KeyPath, MAX_ACCOUNT, Words},
@@ -50,40 +50,34 @@ struct Shown {
     balance: Option<Pebbles>,
 }
 
-pub(crate) async fn list(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) async fn list(session: &Session<'_>, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     show(session, &network, &wallet.keystore, output).await
 }
 
-async fn show(
-    session: &Session<'_>,
-    network: &Network,
-    keystore: &Keystore,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+async fn show(session: &Session<'_>, network: &Network, keystore: &Keystore, output: &mut Output<'_>) -> Result<()> {
     let labels = session.labels()?;
     let mut accounts: Vec<Shown> = keystore.accounts().iter().map(|account| Shown::new(account, &labels)).collect();
-    let asked = ask(session, network, &mut accounts).await;
-    if let Err(error) = &asked {
+    let balances = ask(session, network, &mut accounts).await;
+    if let Err(error) = &balances {
         output.note(format_args!("No balances: {error}\n"))?;
     }
-    let proof = asked.as_ref().ok().cloned().flatten();
+    let proof = balances.as_ref().ok().cloned().flatten();
     complain(proof.as_ref(), output)?;
-    output.result(&Accounts {
+    Ok(output.result(&Accounts {
         name: session.name.to_string(),
         chain: String::from(keystore.chain()),
         kind: keystore.kind(),
         accounts,
-        balances: asked.is_ok(),
+        balances: balances.is_ok(),
         proof,
         next: session.hints.here("accounts add"),
-    })?;
-    Ok(())
+    })?)
 }
 
 /// What each account has at the tip: proven, or as the node says that its owner believes.
-async fn ask(session: &Session<'_>, network: &Network, accounts: &mut [Shown]) -> Result<Option<Report>, WalletError> {
+async fn ask(session: &Session<'_>, network: &Network, accounts: &mut [Shown]) -> Result<Option<Report>> {
     let mut source = Source::open(&session.nodes, network).await?;
     for account in accounts {
         let address = network.spec.params().prefix.decode(&account.address);
@@ -94,11 +88,7 @@ async fn ask(session: &Session<'_>, network: &Network, accounts: &mut [Shown]) -
 }
 
 /// Adds the next account, or the one that was named.
-pub(crate) async fn add(
-    session: &Session<'_>,
-    options: &AddAccountArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) async fn add(session: &Session<'_>, options: &AddAccountArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     // From reading to writing nobody else changes it: another's new password would be lost.
     let changing = session.lock()?;
@@ -127,7 +117,7 @@ pub(crate) async fn add(
 }
 
 /// Adds every account that was ever paid.
-pub(crate) async fn discover(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) async fn discover(session: &Session<'_>, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     // From reading to writing nobody else changes it: another's new password would be lost.
     let changing = session.lock()?;
@@ -149,7 +139,7 @@ pub(crate) fn known(accounts: &[Account], secret: &WalletSecret) -> Vec<Account>
     accounts.iter().map(|account| Account { number: number(account), ..account.clone() }).collect()
 }
 
-pub(crate) fn derive(network: &Network, words: &Words, number: u32) -> Result<Account, WalletError> {
+pub(crate) fn derive(network: &Network, words: &Words, number: u32) -> Result<Account> {
     let address = words.key(KeyPath::new(network, number))?.address();
     Ok(Account { number: Some(number), address: network.spec.params().prefix.encode(&address) })
 }
@@ -160,7 +150,7 @@ pub(crate) async fn search(
     network: &Network,
     words: &Words,
     mut accounts: Vec<Account>,
-) -> Result<Vec<Account>, WalletError> {
+) -> Result<Vec<Account>> {
     let (mut number, mut unused) = (0, 0);
     let mut answering = Vec::new();
     let mut failure = None;

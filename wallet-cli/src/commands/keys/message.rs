@@ -2,7 +2,7 @@
 
 use crate::{
     cli::{SignMessageArguments, VerifyMessageArguments},
-    error::WalletError,
+    error::{Result, WalletError},
     keys::message,
     output::Output,
     session::Session,
@@ -27,11 +27,7 @@ struct Verified {
     valid: bool,
 }
 
-pub(crate) fn sign(
-    session: &Session<'_>,
-    options: &SignMessageArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) fn sign(session: &Session<'_>, options: &SignMessageArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     let key = session.unlock(&network, &wallet)?;
@@ -44,21 +40,15 @@ pub(crate) fn sign(
     let shown = if plain { quoted(&options.message) } else { String::from("TEXT") };
     let verify = session.hints.elsewhere(&format!("verify-message {address} {signature} {shown}"));
     let next = format!("whoever doubts it runs: {verify}");
-    output.result(&Signed { address, message: options.message.clone(), signature, next })?;
-    Ok(())
+    Ok(output.result(&Signed { address, message: options.message.clone(), signature, next })?)
 }
 
-pub(crate) fn verify(
-    session: &Session<'_>,
-    options: &VerifyMessageArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) fn verify(session: &Session<'_>, options: &VerifyMessageArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let address = network.spec.params().prefix.decode(&options.address);
     let address = address.map_err(|error| WalletError::Receiver(Box::new(error)))?;
     message::verify(&address, &options.message, &options.signature)?;
-    output.result(&Verified { address: options.address.clone(), message: options.message.clone(), valid: true })?;
-    Ok(())
+    Ok(output.result(&Verified { address: options.address.clone(), message: options.message.clone(), valid: true })?)
 }
 
 impl fmt::Display for Signed {

@@ -3,7 +3,7 @@
 use super::accounts::derive;
 use crate::{
     cli::KdfArguments,
-    error::WalletError,
+    error::{Result, WalletError},
     keys::{
         keystore::WalletSecret,
         mnemonic::{NEW_ENTROPY_BYTES, Words},
@@ -48,7 +48,7 @@ fn exposed<S: Serializer>(words: &Secret, serializer: S) -> Result<S::Ok, S::Err
     serializer.serialize_str(words.expose())
 }
 
-pub(crate) fn run(session: &Session<'_>, options: KdfArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) fn run(session: &Session<'_>, options: KdfArguments, output: &mut Output<'_>) -> Result<()> {
     session.check_absent()?;
     if is_discarded(io::stdout())? {
         return Err(WalletError::WordsUnseen(io::Error::other("standard output is closed, or /dev/null")));

@@ -3,7 +3,7 @@
 use super::accounts::{GAP_LIMIT, derive, known};
 use crate::{
     cli::{ChangePasswordArguments, WordsArguments},
-    error::WalletError,
+    error::{Result, WalletError},
     keys::mnemonic::Words,
     output::Output,
     session::Session,
@@ -19,11 +19,7 @@ struct Changed {
 }
 
 /// Another password for the same words: the file is written anew, whole or not at all.
-pub(crate) fn change(
-    session: &Session<'_>,
-    options: &ChangePasswordArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) fn change(session: &Session<'_>, options: &ChangePasswordArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     // From reading to writing nobody else changes it: another's new password would be lost.
     let _changing = session.lock()?;
@@ -35,8 +31,7 @@ pub(crate) fn change(
     let accounts = known(wallet.keystore.accounts(), &secret);
     let keystore = session.seal(&network, &secret, accounts, &password, options.kdf.cost())?;
     session.replace_wallet(&wallet.path, &keystore)?;
-    output.result(&Changed { name: session.name.to_string(), file: wallet.path.display().to_string() })?;
-    Ok(())
+    Ok(output.result(&Changed { name: session.name.to_string(), file: wallet.path.display().to_string() })?)
 }
 
 #[derive(Serialize)]
@@ -48,11 +43,7 @@ struct Backup {
 }
 
 /// Whether these words are this wallet's. No password is asked for: the words are more than that.
-pub(crate) fn verify_backup(
-    session: &Session<'_>,
-    options: &WordsArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) fn verify_backup(session: &Session<'_>, options: &WordsArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     wallet.check_has_key()?;

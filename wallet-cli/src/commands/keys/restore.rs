@@ -3,7 +3,7 @@
 use super::accounts;
 use crate::{
     cli::RestoreArguments,
-    error::WalletError,
+    error::Result,
     keys::{keystore::WalletSecret, mnemonic::Words},
     output::Output,
     session::Session,
@@ -29,11 +29,7 @@ struct Restored<'a> {
     discover: String,
 }
 
-pub(crate) async fn run(
-    session: &Session<'_>,
-    options: &RestoreArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) async fn run(session: &Session<'_>, options: &RestoreArguments, output: &mut Output<'_>) -> Result<()> {
     session.check_absent()?;
     let network = session.network()?;
     let words = Words::parse(&options.words.source().read()?)?;
@@ -48,7 +44,7 @@ pub(crate) async fn run(
     let password = session.options.password_source().read_new()?;
     let keystore = session.seal(&network, &secret, found, &password, options.kdf.cost())?;
     let path = session.write_new_wallet(&keystore)?;
-    output.result(&Restored {
+    Ok(output.result(&Restored {
         name: session.options.wallet.as_str(),
         chain: keystore.chain(),
         genesis_id: Text(keystore.genesis_id()),
@@ -58,8 +54,7 @@ pub(crate) async fn run(
         file: path.display().to_string(),
         next: session.hints.here("balance"),
         discover: session.hints.here("accounts discover"),
-    })?;
-    Ok(())
+    })?)
 }
 
 impl fmt::Display for Restored<'_> {

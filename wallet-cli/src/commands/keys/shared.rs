@@ -5,7 +5,7 @@
 use crate::{
     cli::{JoinArguments, SharedNewArguments},
     commands::{pay::cosign::nonce_error, user_file::write_new},
-    error::WalletError,
+    error::{Result, WalletError},
     keys::keystore::{Keystore, SharedKeyPart},
     output::Output,
     session::Session,
@@ -51,11 +51,7 @@ struct Joined {
     next: String,
 }
 
-pub(crate) fn new(
-    session: &Session<'_>,
-    options: &SharedNewArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) fn new(session: &Session<'_>, options: &SharedNewArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let prefix = &network.spec.params().prefix;
     let decode = |text: &String| prefix.decode(text).map_err(|error| WalletError::Receiver(Box::new(error)));
@@ -73,11 +69,10 @@ pub(crate) fn new(
     getrandom::fill(&mut id)?;
     let ceremony = Dkg::new(&network, id, threshold, &members).map_err(SharedError::Group)?;
     write_new(path, ceremony.to_json().as_bytes())?;
-    output.result(&Joined::of(session, &ceremony, path, ceremony.members.clone()))?;
-    Ok(())
+    Ok(output.result(&Joined::of(session, &ceremony, path, ceremony.members.clone()))?)
 }
 
-pub(crate) fn join(session: &Session<'_>, options: &JoinArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) fn join(session: &Session<'_>, options: &JoinArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     let (name, mut ceremony) = (String::from(wallet.keystore.address()), merged(&options.files, &network)?);
@@ -132,7 +127,7 @@ struct Secrets<'a> {
 }
 
 impl Secrets<'_> {
-    fn keep(&self, ceremony: &Dkg, round: u8, secret: &[u8]) -> Result<(), WalletError> {
+    fn keep(&self, ceremony: &Dkg, round: u8, secret: &[u8]) -> Result<()> {
         let name = ceremony.secret_name(&self.member.address, round);
         let mut nonce = [0; 24];
         getrandom::fill(&mut nonce)?;
@@ -142,7 +137,7 @@ impl Secrets<'_> {
         Ok(files::save(&path, &sealed).map_err(FileError::cannot("write", &path))?)
     }
 
-    fn take(&self, ceremony: &Dkg, round: u8) -> Result<Zeroizing<Vec<u8>>, WalletError> {
+    fn take(&self, ceremony: &Dkg, round: u8) -> Result<Zeroizing<Vec<u8>>> {
         let name = ceremony.secret_name(&self.member.address, round);
         let path = self.nonces.ceremony_path(&name);
         let sealed = files::read_bounded(&path, dkg::MAX_BYTES).map_err(FileError::cannot("read", &path))?;
@@ -153,7 +148,7 @@ impl Secrets<'_> {
 
 impl Secrets<'_> {
     /// The key is on the disk: what it was made from is of no more use.
-    fn forget(&self, ceremony: &Dkg) -> Result<(), WalletError> {
+    fn forget(&self, ceremony: &Dkg) -> Result<()> {
         [1, 2].iter().try_for_each(|round| {
             let path = self.nonces.ceremony_path(&ceremony.secret_name(&self.member.address, *round));
             Ok(files::remove(&path).map_err(FileError::cannot("remove", &path))?)
@@ -161,7 +156,7 @@ impl Secrets<'_> {
     }
 }
 
-fn merged(paths: &[std::path::PathBuf], network: &Network) -> Result<Dkg, WalletError> {
+fn merged(paths: &[std::path::PathBuf], network: &Network) -> Result<Dkg> {
     let mut all: Option<Dkg> = None;
     for path in paths {
         let bytes = files::read_bounded(path, dkg::MAX_BYTES).map_err(FileError::cannot("read", path))?;
@@ -175,12 +170,7 @@ fn merged(paths: &[std::path::PathBuf], network: &Network) -> Result<Dkg, Wallet
 }
 
 /// Writes the wallet of a shared key.
-fn store(
-    session: &Session<'_>,
-    network: &Network,
-    shared: SharedKeyPart,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+fn store(session: &Session<'_>, network: &Network, shared: SharedKeyPart, output: &mut Output<'_>) -> Result<()> {
     let address = shared.group.address(&network.spec.params().prefix).map_err(SharedError::Group)?;
     let scheme = match &shared.group {
         Group::Musig2 { .. } => "musig2",
@@ -189,7 +179,7 @@ fn store(
     let (threshold, members) = (shared.group.needed(), shared.group.members().to_vec());
     let keystore = Keystore::without_words(network, &address, Some(shared));
     let path = session.write_new_wallet(&keystore)?;
-    output.result(&Made {
+    Ok(output.result(&Made {
         name: session.name.to_string(),
         chain: String::from(keystore.chain()),
         address: String::from(keystore.address()),
@@ -198,8 +188,7 @@ fn store(
         members,
         file: path.display().to_string(),
         next: session.hints.here("send ADDRESS AMOUNT --unsigned pay.json"),
-    })?;
-    Ok(())
+    })?)
 }
 
 impl Joined {

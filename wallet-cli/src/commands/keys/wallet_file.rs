@@ -1,7 +1,7 @@
 //! Wallet files that are made, or written anew.
 
 use crate::{
-    error::WalletError,
+    error::{Result, WalletError},
     keys::{
         keystore::{Account, KdfCost, Keystore, SealRandomness, WalletSecret},
         secret::Secret,
@@ -17,7 +17,7 @@ use std::{
 
 impl Session<'_> {
     /// Refuses when the chosen wallet is there already: before anybody is asked for anything.
-    pub fn check_absent(&self) -> Result<(), WalletError> {
+    pub fn check_absent(&self) -> Result<()> {
         let path = self.data.wallet_file(&self.name);
         match path.symlink_metadata() {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -34,7 +34,7 @@ impl Session<'_> {
         accounts: Vec<Account>,
         password: &Secret,
         cost: KdfCost,
-    ) -> Result<Keystore, WalletError> {
+    ) -> Result<Keystore> {
         let mut random = SealRandomness { salt: [0; 16], nonce: [0; 24] };
         getrandom::fill(&mut random.salt)?;
         getrandom::fill(&mut random.nonce)?;
@@ -43,20 +43,20 @@ impl Session<'_> {
     }
 
     /// Writes a wallet that must not be there yet.
-    pub fn write_new_wallet(&self, keystore: &Keystore) -> Result<PathBuf, WalletError> {
+    pub fn write_new_wallet(&self, keystore: &Keystore) -> Result<PathBuf> {
         let prepared = self.prepare_new_wallet(keystore)?;
         self.commit_new_wallet(prepared)
     }
 
     /// The first half of it: the wallet is written and has no name yet.
-    pub fn prepare_new_wallet(&self, keystore: &Keystore) -> Result<Prepared, WalletError> {
+    pub fn prepare_new_wallet(&self, keystore: &Keystore) -> Result<Prepared> {
         let (path, directory) = (self.data.wallet_file(&self.name), self.data.wallets());
         files::private_dir(directory).map_err(FileError::cannot("make", directory))?;
         Ok(files::prepare_new(&path, keystore.to_json().as_bytes()).map_err(FileError::cannot("write", &path))?)
     }
 
     /// The second half: it is there from here on.
-    pub fn commit_new_wallet(&self, prepared: Prepared) -> Result<PathBuf, WalletError> {
+    pub fn commit_new_wallet(&self, prepared: Prepared) -> Result<PathBuf> {
         let path = self.data.wallet_file(&self.name);
         match prepared.commit() {
             Ok(()) => Ok(path),
@@ -68,7 +68,7 @@ impl Session<'_> {
     }
 
     /// Writes the wallet that is there anew; a crash leaves the old one or the new one.
-    pub fn replace_wallet(&self, path: &Path, keystore: &Keystore) -> Result<(), WalletError> {
+    pub fn replace_wallet(&self, path: &Path, keystore: &Keystore) -> Result<()> {
         Ok(files::save(path, keystore.to_json().as_bytes()).map_err(FileError::cannot("write", path))?)
     }
 }

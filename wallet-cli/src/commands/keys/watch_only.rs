@@ -1,6 +1,12 @@
 //! `wallet watch-only`: a wallet without a key.
 
-use crate::{cli::WatchOnlyArguments, error::WalletError, keys::keystore::Keystore, output::Output, session::Session};
+use crate::{
+    cli::WatchOnlyArguments,
+    error::{Result, WalletError},
+    keys::keystore::Keystore,
+    output::Output,
+    session::Session,
+};
 use serde::Serialize;
 use std::fmt;
 
@@ -15,25 +21,20 @@ struct Watching {
 }
 
 /// A wallet without a key: for the machine that is on the network, while the key is elsewhere.
-pub(crate) fn run(
-    session: &Session<'_>,
-    options: &WatchOnlyArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) fn run(session: &Session<'_>, options: &WatchOnlyArguments, output: &mut Output<'_>) -> Result<()> {
     session.check_absent()?;
     let network = session.network()?;
     let address = network.spec.params().prefix.decode(&options.address);
     let address = address.map_err(|error| WalletError::Receiver(Box::new(error)))?;
     let keystore = Keystore::without_words(&network, &address, None);
     let path = session.write_new_wallet(&keystore)?;
-    output.result(&Watching {
+    Ok(output.result(&Watching {
         name: session.name.to_string(),
         chain: String::from(keystore.chain()),
         address: String::from(keystore.address()),
         file: path.display().to_string(),
         next: session.hints.here("balance"),
-    })?;
-    Ok(())
+    })?)
 }
 
 impl fmt::Display for Watching {

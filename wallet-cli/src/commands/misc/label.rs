@@ -3,7 +3,7 @@
 use crate::{
     cli::{FileArgument, LabelArguments},
     commands::user_file::write_new,
-    error::WalletError,
+    error::{Result, WalletError},
     output::Output,
     session::Session,
     store::labels::{Kind, Label, Labels, LabelsError, MAX_LABELS_BYTES},
@@ -37,27 +37,21 @@ struct Exported {
     file: String,
 }
 
-pub(crate) fn set(session: &Session<'_>, options: &LabelArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) fn set(session: &Session<'_>, options: &LabelArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let subject = subject(&network, &options.subject)?;
     let label = Label { label: options.label.clone(), ..subject };
     let _changing = changing(session)?;
     set_label(session, label.clone())?;
-    output.result(&Named { labels: vec![label], next: session.hints.here("labels") })?;
-    Ok(())
+    Ok(output.result(&Named { labels: vec![label], next: session.hints.here("labels") })?)
 }
 
-pub(crate) fn list(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) fn list(session: &Session<'_>, output: &mut Output<'_>) -> Result<()> {
     let labels = session.labels()?.iter().collect();
-    output.result(&Named { labels, next: session.hints.here("label ADDRESS TEXT") })?;
-    Ok(())
+    Ok(output.result(&Named { labels, next: session.hints.here("label ADDRESS TEXT") })?)
 }
 
-pub(crate) fn import(
-    session: &Session<'_>,
-    options: &FileArgument,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) fn import(session: &Session<'_>, options: &FileArgument, output: &mut Output<'_>) -> Result<()> {
     let path = &options.file;
     let failed = InFile::at(path);
     let bytes = files::read_bounded(path, MAX_LABELS_BYTES).map_err(|error| failed(LabelsError::File(error)))?;
@@ -67,30 +61,24 @@ pub(crate) fn import(
     let mut labels = session.labels()?;
     labels.merge(others).map_err(failed)?;
     labels.save(&session.data.labels_file(&session.name))?;
-    output.result(&Imported { labels: count, skipped })?;
-    Ok(())
+    Ok(output.result(&Imported { labels: count, skipped })?)
 }
 
-pub(crate) fn export(
-    session: &Session<'_>,
-    options: &FileArgument,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) fn export(session: &Session<'_>, options: &FileArgument, output: &mut Output<'_>) -> Result<()> {
     let labels = session.labels()?;
     write_new(&options.file, labels.to_lines().as_bytes())?;
     let file = options.file.display().to_string();
-    output.result(&Exported { labels: labels.iter().count(), file })?;
-    Ok(())
+    Ok(output.result(&Exported { labels: labels.iter().count(), file })?)
 }
 
 /// Labels may come before the wallet: then its directory is made.
-fn changing(session: &Session<'_>) -> Result<fs::File, WalletError> {
+fn changing(session: &Session<'_>) -> Result<fs::File> {
     files::private_dir(session.data.wallets()).map_err(FileError::cannot("make", session.data.wallets()))?;
     session.lock()
 }
 
 /// Names something in the file of labels, which the session keeps locked.
-pub(crate) fn set_label(session: &Session<'_>, label: Label) -> Result<(), WalletError> {
+pub(crate) fn set_label(session: &Session<'_>, label: Label) -> Result<()> {
     let path = session.data.labels_file(&session.name);
     let mut labels = session.labels()?;
     labels.set(label).map_err(InFile::at(&path))?;
@@ -98,7 +86,7 @@ pub(crate) fn set_label(session: &Session<'_>, label: Label) -> Result<(), Walle
 }
 
 /// An address of the network, or else a payment's id.
-fn subject(network: &Network, text: &str) -> Result<Label, WalletError> {
+fn subject(network: &Network, text: &str) -> Result<Label> {
     let (kind, subject) = match text.parse::<TxId>() {
         Ok(txid) => (Kind::Tx, txid.to_string()),
         Err(_) => {

@@ -2,7 +2,7 @@
 
 use crate::{
     cli::{CompletionsArguments, ManArguments, help},
-    error::WalletError,
+    error::Result,
     output::Output,
 };
 use cairn_host::files::FileError;
@@ -14,18 +14,17 @@ struct Pages {
     directory: String,
 }
 
-pub(crate) fn completions(options: &CompletionsArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) fn completions(options: &CompletionsArguments, output: &mut Output<'_>) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut help::command(), "wallet", &mut script);
     output.raw(&script)?;
     Ok(())
 }
 
-pub(crate) fn man(options: &ManArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) fn man(options: &ManArguments, output: &mut Output<'_>) -> Result<()> {
     let directory = &options.directory;
     clap_mangen::generate_to(help::command(), directory).map_err(FileError::cannot("write man pages to", directory))?;
-    output.result(&Pages { directory: directory.display().to_string() })?;
-    Ok(())
+    Ok(output.result(&Pages { directory: directory.display().to_string() })?)
 }
 
 impl fmt::Display for Pages {

@@ -2,7 +2,7 @@
 
 use crate::{
     cli::PairArguments,
-    error::WalletError,
+    error::Result,
     node::{
         budget::Budget,
         client::Node,
@@ -23,11 +23,7 @@ struct Paired {
     height: Option<u64>,
 }
 
-pub(crate) async fn run(
-    session: &Session<'_>,
-    options: &PairArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) async fn run(session: &Session<'_>, options: &PairArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let chain = network.spec.params().name.clone();
     if options.forget {
@@ -46,8 +42,7 @@ pub(crate) async fn run(
     // A node of another network, or one that does not know the token, is noticed now and not at a payment.
     let info = Node::paired(&pairing, &network, Budget::new(session.options.time()))?.info().await?;
     pairing.save(&session.data, &network.id())?;
-    output.result(&Paired { chain, url: Some(pairing.url().base().to_owned()), height: Some(info.height) })?;
-    Ok(())
+    Ok(output.result(&Paired { chain, url: Some(pairing.url().base().to_owned()), height: Some(info.height) })?)
 }
 
 impl fmt::Display for Paired {

@@ -4,7 +4,7 @@
 use super::offline::{self, with_signed, written};
 use crate::{
     cli::CosignArguments,
-    error::WalletError,
+    error::{Result, WalletError},
     output::Output,
     payment::{error::PaymentError, file::PaymentFile},
     session::{Session, Wallet},
@@ -50,11 +50,7 @@ struct Cosigner<'a> {
     message: Hash,
 }
 
-pub(crate) fn run(
-    session: &Session<'_>,
-    options: &CosignArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) fn run(session: &Session<'_>, options: &CosignArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     let (mut file, body, mut shared) = merged(options, &network)?;
@@ -101,23 +97,19 @@ pub(crate) fn run(
     let shown = path.display().to_string();
     let cosign = session.hints.elsewhere(&format!("cosign {}", quoted(&shown)));
     let next = format!("hand {shown} to a member it waits for, who runs: {cosign}");
-    output.result(&Cosigned { file: shown, member, group, steps, waiting_for, needed, next })?;
-    Ok(())
+    Ok(output.result(&Cosigned { file: shown, member, group, steps, waiting_for, needed, next })?)
 }
 
 fn broadcast(path: &Path) -> String {
     format!("broadcast {}", quoted(&path.display().to_string()))
 }
 
-fn save(path: &Path, file: &PaymentFile) -> Result<(), WalletError> {
+fn save(path: &Path, file: &PaymentFile) -> Result<()> {
     Ok(files::save(path, file.to_json().as_bytes()).map_err(FileError::cannot("write", path))?)
 }
 
 /// All copies of the payment as one.
-fn merged(
-    options: &CosignArguments,
-    network: &Network,
-) -> Result<(PaymentFile, TransactionBody, SigningSession), WalletError> {
+fn merged(options: &CosignArguments, network: &Network) -> Result<(PaymentFile, TransactionBody, SigningSession)> {
     let mut all: Option<(PaymentFile, TransactionBody, SigningSession)> = None;
     for path in &options.files {
         let (mut file, body) = offline::read(path, network)?;
@@ -142,12 +134,7 @@ fn merged(
 }
 
 impl<'a> Cosigner<'a> {
-    fn new(
-        session: &'a Session<'a>,
-        network: &'a Network,
-        wallet: Wallet,
-        body: &TransactionBody,
-    ) -> Result<Self, WalletError> {
+    fn new(session: &'a Session<'a>, network: &'a Network, wallet: Wallet, body: &TransactionBody) -> Result<Self> {
         let secret = session.unlock_bytes(network, &wallet)?;
         let nonces = NonceStore::new(session.data.once_dir(&session.options.wallet));
         let message = body.sighash(&network.id());
@@ -156,7 +143,7 @@ impl<'a> Cosigner<'a> {
 
     /// The nonce goes to the disk before the commitment goes anywhere. One that waits already is used again
     /// as it is: it has signed nothing.
-    fn commit(&self, shared: &mut SigningSession, member: &str) -> Result<(), WalletError> {
+    fn commit(&self, shared: &mut SigningSession, member: &str) -> Result<()> {
         let name = shared.nonce_name(&self.wallet.address, &self.message);
         if let Some(public) = self.nonces.public(&name).map_err(nonce_error)? {
             shared.commit(member, public);
@@ -177,7 +164,7 @@ impl<'a> Cosigner<'a> {
         Ok(())
     }
 
-    fn sign(&self, shared: &mut SigningSession, member: &str) -> Result<(), WalletError> {
+    fn sign(&self, shared: &mut SigningSession, member: &str) -> Result<()> {
         let name = shared.nonce_name(&self.wallet.address, &self.message);
         if self.nonces.is_used(&name) {
             return Err(SharedError::NonceUsed.into());
@@ -199,7 +186,7 @@ impl<'a> Cosigner<'a> {
     }
 
     /// This member's share of the group's key, from the wallet of the group.
-    fn key_share(&self, group: &Group) -> Result<Zeroizing<Vec<u8>>, WalletError> {
+    fn key_share(&self, group: &Group) -> Result<Zeroizing<Vec<u8>>> {
         let missing = |reason: &str| SharedError::Own { what: "share of the key", reason: String::from(reason) };
         for name in self.session.data.names().map_err(FileError::cannot("read", self.session.data.wallets()))? {
             let Ok(keystore) = crate::session::read_keystore(&self.session.data.wallet_file(&name)) else { continue };

@@ -5,7 +5,7 @@ use crate::{
     cli::{BroadcastArguments, SendArguments, SignArguments},
     clock::now,
     commands::user_file::write_new,
-    error::WalletError,
+    error::{Result, WalletError},
     output::Output,
     payment::{
         error::PaymentError,
@@ -53,7 +53,7 @@ pub(crate) async fn write_unsigned(
     options: &SendArguments,
     path: &Path,
     output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+) -> Result<()> {
     let (body, _, _) = payer.unsigned(request, Again::of(options.again), options.yes, output).await?;
     let mut file = PaymentFile::unsigned(&body, payer.account.network);
     if let Some(part) = wallet.keystore.shared() {
@@ -73,11 +73,10 @@ pub(crate) async fn write_unsigned(
             format!("carry {shown} to the machine with the key, and run there: {sign}")
         }
     };
-    output.result(&written(&file, &body, path, next))?;
-    Ok(())
+    Ok(output.result(&written(&file, &body, path, next))?)
 }
 
-pub(crate) fn sign(session: &Session<'_>, options: &SignArguments, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) fn sign(session: &Session<'_>, options: &SignArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     let (file, body) = read(&options.file, &network)?;
@@ -102,15 +101,14 @@ pub(crate) fn sign(session: &Session<'_>, options: &SignArguments, output: &mut 
     let shown = quoted(&path.display().to_string());
     let broadcast = session.hints.elsewhere(&format!("broadcast {shown}"));
     let next = format!("carry {shown} to a machine with a node, and run there: {broadcast}");
-    output.result(&written(&signed, &body, &path, next))?;
-    Ok(())
+    Ok(output.result(&written(&signed, &body, &path, next))?)
 }
 
 pub(crate) async fn broadcast(
     session: &Session<'_>,
     options: &BroadcastArguments,
     output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+) -> Result<()> {
     let network = session.network()?;
     let (file, body) = read(&options.file, &network)?;
     let transaction = file.transaction(body, &network).map_err(InFile::at(&options.file))?;
@@ -123,12 +121,12 @@ pub(crate) async fn broadcast(
     let contents = payer.contents()?;
     let payment = Payment::new(now(), &transaction, &network.spec.params().prefix);
     let known = KnownPayment::new(&payment, &transaction, &contents);
-    let (outcome, fate) = payer.outcome(&known, seen.sender, &contents).await?;
+    let (outcome, found) = payer.outcome(&known, seen.sender, &contents).await?;
     match outcome {
         // Sent before, by whomever: that it is paid is what there is to say.
         Outcome::Mined(_) => {
             let mut sent = payer.sent(payment, &transaction, &contents, Vec::new())?;
-            sent.update(&fate.status(txid), payer.source.is_proven());
+            sent.update(&found.status(txid), payer.source.is_proven());
             output.result(&sent)?;
             return Ok(());
         }
@@ -136,19 +134,19 @@ pub(crate) async fn broadcast(
         Outcome::Open(_) => check_locally(&transaction.body, seen.sender.get())?,
     }
     let mut journal = Journal::open(&payer.account.journal)?;
-    let sent = payer.hand_over(&transaction, &mut journal).await?;
+    let sent = payer.record_and_broadcast(&transaction, &mut journal).await?;
     drop(journal);
     payer.report(sent, options.wait.wait, options.wait.limit(), output).await?;
     Ok(())
 }
 
 /// Reads a payment, naming the file when it is of no use.
-pub(crate) fn read(path: &Path, network: &Network) -> Result<(PaymentFile, TransactionBody), WalletError> {
+pub(crate) fn read(path: &Path, network: &Network) -> Result<(PaymentFile, TransactionBody)> {
     Ok(PaymentFile::read(path, network).map_err(InFile::at(path))?)
 }
 
 /// What is about to be signed, for its owner to read.
-pub(crate) fn show(file: &PaymentFile, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) fn show(file: &PaymentFile, output: &mut Output<'_>) -> Result<()> {
     for paid in &file.outputs {
         output.note(format_args!("pay          {} CRN", paid.amount.0))?;
         output.note(format_args!("to           {}", Inert(&paid.to)))?;

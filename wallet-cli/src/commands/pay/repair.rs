@@ -3,12 +3,12 @@
 
 use crate::{
     cli::RepairArguments,
-    error::WalletError,
+    error::Result,
     output::Output,
     payment::{
         error::PaymentError,
-        gaps::{self, PoolView, Step, UnusedPayment},
         journal::Journal,
+        nonce_gaps::{self, PoolView, Step, UnusedPayment},
         payer::{Again, Payer},
         plan::{self, Request},
     },
@@ -42,11 +42,7 @@ struct StepTaken {
     txid: Text<TxId>,
 }
 
-pub(crate) async fn run(
-    session: &Session<'_>,
-    options: RepairArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) async fn run(session: &Session<'_>, options: RepairArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     let mut payer = Payer::open(session.paying(&network, &wallet), output).await?;
@@ -65,13 +61,12 @@ pub(crate) async fn run(
     for step in &steps {
         repaired.steps.push(take(&mut payer, *step, key.as_ref()).await?);
     }
-    output.result(&repaired)?;
-    Ok(())
+    Ok(output.result(&repaired)?)
 }
 
 /// Asks about the payments of the journal whose nonces are not used, and plans. What a node says of its pool chooses
 /// what is handed over first; whatever is put in a place has that place's nonce.
-async fn steps(payer: &mut Payer<'_>) -> Result<Vec<Step>, WalletError> {
+async fn steps(payer: &mut Payer<'_>) -> Result<Vec<Step>> {
     let contents = payer.contents()?;
     let seen = payer.sender().await?;
     let (sender, claimed) = (*seen.sender.get(), seen.claimed.get());
@@ -82,21 +77,21 @@ async fn steps(payer: &mut Payer<'_>) -> Result<Vec<Step>, WalletError> {
         if !payment.is_of(&payer.account.address, payer.account.network) {
             continue;
         }
-        let fate = payer.source.fate(payment.txid.0).await?;
+        let found = payer.source.payment_status(payment.txid.0).await?;
         known.push(UnusedPayment {
             nonce: payment.nonce.0,
             txid: payment.txid.0,
-            pooled: fate.status(payment.txid.0).state == TxState::Pooled,
+            pooled: found.status(payment.txid.0).state == TxState::Pooled,
             valid_until: payment.valid_until,
             refused: contents.refusal(&payment.txid.0).is_some() && !contents.is_reported(&payment.txid.0),
         });
     }
     let missing = claimed.pending.nonce.0.max(first);
     let sender = PoolView { nonce: first, missing, pooled: claimed.pending.count, height: sender.height };
-    Ok(gaps::plan(&sender, &known))
+    Ok(nonce_gaps::plan(&sender, &known))
 }
 
-async fn take(payer: &mut Payer<'_>, step: Step, key: Option<&SecretKey>) -> Result<StepTaken, WalletError> {
+async fn take(payer: &mut Payer<'_>, step: Step, key: Option<&SecretKey>) -> Result<StepTaken> {
     match (step, key) {
         (Step::Resend { nonce, txid }, _) => {
             let (_, transaction, _) = payer.known(&txid)?;

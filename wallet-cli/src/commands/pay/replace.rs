@@ -3,7 +3,7 @@
 
 use crate::{
     cli::ReplaceArguments,
-    error::WalletError,
+    error::{Result, WalletError},
     output::Output,
     payment::{
         error::PaymentError,
@@ -20,7 +20,7 @@ pub(crate) async fn run(
     options: &ReplaceArguments,
     cancel: bool,
     output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     let mut payer = Payer::open(session.paying(&network, &wallet), output).await?;

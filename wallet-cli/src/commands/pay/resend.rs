@@ -2,7 +2,7 @@
 //! same id: however often it is sent, it is mined once.
 
 use crate::{
-    error::WalletError,
+    error::Result,
     output::Output,
     payment::{
         error::PaymentError, flow::note_reported, journal::Journal, payer::Payer, state::Outcome, status::with_basis,
@@ -24,13 +24,13 @@ struct Resent {
     next: String,
 }
 
-pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     let mut payer = Payer::open(session.paying(&network, &wallet), output).await?;
     let (known, transaction, contents) = payer.known(&txid)?;
     let seen = payer.sender().await?;
-    let (outcome, mut fate) = payer.outcome(&known, seen.sender, &contents).await?;
+    let (outcome, mut found) = payer.outcome(&known, seen.sender, &contents).await?;
     if let Outcome::Impossible(why) = outcome {
         return Err(PaymentError::Never { txid, why }.into());
     }
@@ -39,11 +39,11 @@ pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'
         let untaken = payer.submit(&transaction, &mut journal).await?;
         drop(journal);
         untaken.iter().try_for_each(|untaken| output.warn(untaken))?;
-        fate = payer.source.fate(txid).await?;
+        found = payer.source.payment_status(txid).await?;
     }
-    let proven = fate.mined.is_some() && payer.source.is_proven();
+    let proven = found.mined.is_some() && payer.source.is_proven();
     let next = session.hints.here(&format!("status {txid}"));
-    let shown = output.result(&Resent { status: fate.status(txid), proven, next });
+    let shown = output.result(&Resent { status: found.status(txid), proven, next });
     shown.map_err(|error| PaymentError::SentUnreported { txid, error })?;
     note_reported(&payer.account.journal, txid);
     Ok(())

@@ -2,7 +2,7 @@
 
 use crate::{
     cli::{HowMuch, SendArguments},
-    error::WalletError,
+    error::{Result, WalletError},
     output::Output,
     payment::{
         payer::{Again, Payer},
@@ -20,11 +20,7 @@ use cairn_host::{
 };
 use cairn_ledger::{transaction, units::Amount};
 
-pub(crate) async fn run(
-    session: &Session<'_>,
-    options: &SendArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) async fn run(session: &Session<'_>, options: &SendArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     if options.unsigned.is_none() {
@@ -35,7 +31,7 @@ pub(crate) async fn run(
     let again = Again::of(options.again);
     if let (Some(HowMuch::All), [only]) = (options.amount, request.outputs.as_slice()) {
         // From here on it is one amount, the one that its owner is shown: what comes in meanwhile stays.
-        let (to, amount) = (only.to, payer.everything(&request).await?);
+        let (to, amount) = (only.to, payer.max_amount(&request).await?);
         request.outputs = vec![transaction::Output { to, amount }];
     }
     if let Some(path) = &options.unsigned {
@@ -50,12 +46,7 @@ pub(crate) async fn run(
 }
 
 /// What is asked for, from wherever it stands.
-fn request(
-    network: &Network,
-    options: &SendArguments,
-    labels: &Labels,
-    output: &mut Output<'_>,
-) -> Result<Request, WalletError> {
+fn request(network: &Network, options: &SendArguments, labels: &Labels, output: &mut Output<'_>) -> Result<Request> {
     let mut memo = options.memo.clone();
     let outputs = match (&options.csv, &options.to) {
         (Some(path), _) => {
@@ -87,7 +78,7 @@ fn request(
 
 /// The address that is meant: an address itself, before any label that looks like one, or the only one that is called
 /// so.
-fn by_label(network: &Network, text: &str, labels: &Labels, output: &mut Output<'_>) -> Result<String, WalletError> {
+fn by_label(network: &Network, text: &str, labels: &Labels, output: &mut Output<'_>) -> Result<String> {
     let prefix = &network.spec.params().prefix;
     let Err(error) = prefix.decode(text) else { return Ok(text.to_owned()) };
     let label = || Inert(&text.chars().take(80).collect::<String>()).to_string();
@@ -107,7 +98,7 @@ fn by_label(network: &Network, text: &str, labels: &Labels, output: &mut Output<
 /// What stands for everything until it is known how much that is.
 const UNKNOWN: Amount = Amount::ZERO;
 
-fn one(network: &Network, address: &str, amount: Option<HowMuch>) -> Result<transaction::Output, WalletError> {
+fn one(network: &Network, address: &str, amount: Option<HowMuch>) -> Result<transaction::Output> {
     let to = network.spec.params().prefix.decode(address);
     let to = to.map_err(|error| WalletError::Receiver(Box::new(error)))?;
     let amount = match amount.ok_or(WalletError::NoAmount)? {
@@ -118,7 +109,7 @@ fn one(network: &Network, address: &str, amount: Option<HowMuch>) -> Result<tran
 }
 
 /// A value that the URI and the command line may both give, if they give the same.
-fn agree<T: PartialEq>(what: &'static str, uri: Option<T>, option: Option<T>) -> Result<Option<T>, WalletError> {
+fn agree<T: PartialEq>(what: &'static str, uri: Option<T>, option: Option<T>) -> Result<Option<T>> {
     match (uri, option) {
         (Some(uri), Some(option)) if uri != option => Err(WalletError::Disagree { what }),
         (uri, option) => Ok(option.or(uri)),

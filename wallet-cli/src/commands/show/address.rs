@@ -1,6 +1,6 @@
 //! `wallet address`: where to be paid.
 
-use crate::{error::WalletError, output::Output, session::Session};
+use crate::{error::Result, output::Output, session::Session};
 use serde::Serialize;
 use std::fmt;
 
@@ -11,14 +11,13 @@ struct AddressJson<'a> {
     address: &'a str,
 }
 
-pub(crate) fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<()> {
     let wallet = session.wallet(&session.network()?)?;
-    output.result(&AddressJson {
+    Ok(output.result(&AddressJson {
         name: session.options.wallet.as_str(),
         chain: wallet.keystore.chain(),
         address: wallet.keystore.address(),
-    })?;
-    Ok(())
+    })?)
 }
 
 impl fmt::Display for AddressJson<'_> {

@@ -2,7 +2,7 @@
 
 use crate::{
     commands::basis::{Basis, complain, warn_of_trust},
-    error::WalletError,
+    error::Result,
     node::verify::{
         light_client::{Begin, LightClient, ProvenAccount},
         report::Report,
@@ -53,7 +53,7 @@ pub(crate) struct Newest {
     pub height: u64,
 }
 
-pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     if session.options.trust_node {
@@ -61,28 +61,19 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
     }
     let balance = look(session, &network, &wallet).await?;
     complain(balance.proof.as_ref(), output)?;
-    output.result(&balance)?;
-    Ok(())
+    Ok(output.result(&balance)?)
 }
 
 /// What the wallet has: proven by all the nodes that are named, or, with `--trust-node`, the word of one.
-pub(crate) async fn look<'a>(
-    session: &'a Session<'_>,
-    network: &Network,
-    wallet: &'a Wallet,
-) -> Result<Balance<'a>, WalletError> {
+pub(crate) async fn look<'a>(session: &'a Session<'_>, network: &Network, wallet: &'a Wallet) -> Result<Balance<'a>> {
     if session.options.trust_node {
-        told(session, network, wallet).await
+        trusted(session, network, wallet).await
     } else {
         proven(session, network, wallet).await
     }
 }
 
-async fn proven<'a>(
-    session: &'a Session<'_>,
-    network: &Network,
-    wallet: &'a Wallet,
-) -> Result<Balance<'a>, WalletError> {
+async fn proven<'a>(session: &'a Session<'_>, network: &Network, wallet: &'a Wallet) -> Result<Balance<'a>> {
     let mut client = LightClient::open(&session.nodes, network, Begin::Kept).await?;
     let account = client.account(&wallet.address, wallet.keystore.address()).await?;
     let (report, lag) = (client.report(), client.lag());
@@ -107,7 +98,7 @@ async fn proven<'a>(
 }
 
 /// The same as the first node that answers says, unverified.
-async fn told<'a>(session: &'a Session<'_>, network: &Network, wallet: &'a Wallet) -> Result<Balance<'a>, WalletError> {
+async fn trusted<'a>(session: &'a Session<'_>, network: &Network, wallet: &'a Wallet) -> Result<Balance<'a>> {
     let mut source = Source::open(&session.nodes, network).await?;
     let seen = source.sender(&wallet.address, wallet.keystore.address()).await?;
     let (lag, account) = (source.lag(), seen.claimed.get().clone());

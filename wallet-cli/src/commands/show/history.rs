@@ -4,7 +4,7 @@ use crate::{
     cli::HistoryArguments,
     clock::Utc,
     commands::basis::{complain, warn_of_trust},
-    error::WalletError,
+    error::Result,
     node::verify::{report::Report, source::Source},
     output::Output,
     payment::{
@@ -26,19 +26,19 @@ struct History<'a> {
     chain: &'a str,
     address: &'a str,
     /// Newest first.
-    payments: Vec<Entry>,
+    payments: Vec<PaymentEntry>,
     /// Whether there are older ones, beyond the limit.
     more: bool,
     /// Lines of the journal that cannot be read.
     damaged_lines: Vec<usize>,
     /// Why the node was of no help.
-    node_error: Option<NodeError>,
+    node_error: Option<NodeFailure>,
     /// What stands behind the proven ones; null with `--trust-node`, or when no node was of help.
     proof: Option<Report>,
 }
 
 #[derive(Serialize)]
-struct Entry {
+struct PaymentEntry {
     #[serde(flatten)]
     payment: Payment,
     /// What the node says; null when it did not answer.
@@ -53,34 +53,29 @@ struct Entry {
 }
 
 #[derive(Serialize)]
-struct NodeError {
+struct NodeFailure {
     kind: &'static str,
     message: String,
 }
 
-pub(crate) async fn run(
-    session: &Session<'_>,
-    options: HistoryArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) async fn run(session: &Session<'_>, options: HistoryArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     let (contents, labels) = (session.journal()?, session.labels()?);
     // Only as many signatures are verified as are shown.
     let mut own = contents.payments.iter().rev().filter(|payment| payment.is_of(&wallet.address, &network));
-    let mut payments: Vec<Entry> =
-        own.by_ref().take(options.limit).map(|payment| Entry::new(payment, &contents, &labels)).collect();
+    let mut payments: Vec<PaymentEntry> =
+        own.by_ref().take(options.limit).map(|payment| PaymentEntry::new(payment, &contents, &labels)).collect();
     let more = own.next().is_some();
     if session.options.trust_node {
         warn_of_trust(output)?;
     }
-    let asked = ask(session, &network, &mut payments).await;
-    let (proof, failed) = match asked {
+    let (proof, failed) = match ask(session, &network, &mut payments).await {
         Ok(proof) => (proof, None),
         Err(error) => (None, Some(error)),
     };
     complain(proof.as_ref(), output)?;
-    output.result(&History {
+    Ok(output.result(&History {
         name: session.options.wallet.as_str(),
         chain: wallet.keystore.chain(),
         address: wallet.keystore.address(),
@@ -88,26 +83,25 @@ pub(crate) async fn run(
         more,
         damaged_lines: contents.damaged_lines,
         proof,
-        node_error: failed.map(|error| NodeError { kind: error.kind(), message: error.to_string() }),
-    })?;
-    Ok(())
+        node_error: failed.map(|error| NodeFailure { kind: error.kind(), message: error.to_string() }),
+    })?)
 }
 
 /// Asks about each payment until no node is of help.
-async fn ask(session: &Session<'_>, network: &Network, payments: &mut [Entry]) -> Result<Option<Report>, WalletError> {
+async fn ask(session: &Session<'_>, network: &Network, payments: &mut [PaymentEntry]) -> Result<Option<Report>> {
     if payments.is_empty() {
         return Ok(None);
     }
     let mut source = Source::open(&session.nodes, network).await?;
     for entry in payments {
         let txid = entry.payment.txid.0;
-        let fate = source.fate(txid).await?;
-        (entry.status, entry.proven) = (Some(fate.status(txid)), fate.mined.is_some() && source.is_proven());
+        let found = source.payment_status(txid).await?;
+        (entry.status, entry.proven) = (Some(found.status(txid)), found.mined.is_some() && source.is_proven());
     }
     Ok(source.report())
 }
 
-impl Entry {
+impl PaymentEntry {
     fn new(payment: &Payment, contents: &Contents, labels: &Labels) -> Self {
         let refusal = contents.refusal(&payment.txid.0).cloned();
         let called = |label: Option<&str>| label.map(String::from);
@@ -116,7 +110,7 @@ impl Entry {
     }
 }
 
-impl fmt::Display for Entry {
+impl fmt::Display for PaymentEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let payment = &self.payment;
         writeln!(f, "{}  {} CRN", Utc(payment.time), payment.amount.0)?;

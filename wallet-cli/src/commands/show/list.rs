@@ -1,7 +1,7 @@
 //! `wallet list`: every wallet here, of all networks.
 
 use crate::{
-    error::WalletError,
+    error::Result,
     output::Output,
     session::{Session, read_keystore},
     store::data_dir::WalletName,
@@ -14,7 +14,7 @@ use std::fmt;
 
 #[derive(Serialize)]
 struct List {
-    wallets: Vec<Entry>,
+    wallets: Vec<WalletEntry>,
     /// Files that are there and cannot be read.
     unreadable: Vec<Unreadable>,
     #[serde(skip)]
@@ -24,7 +24,7 @@ struct List {
 }
 
 #[derive(Serialize)]
-struct Entry {
+struct WalletEntry {
     name: String,
     chain: String,
     genesis_id: Text<BlockId>,
@@ -38,7 +38,7 @@ struct Unreadable {
     message: String,
 }
 
-pub(crate) fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<()> {
     let directory = session.data.wallets();
     let mut list = List {
         wallets: Vec::new(),
@@ -49,14 +49,13 @@ pub(crate) fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), 
     for name in session.data.names().map_err(FileError::cannot("read", directory))? {
         list.add(session, &name);
     }
-    output.result(&list)?;
-    Ok(())
+    Ok(output.result(&list)?)
 }
 
 impl List {
     fn add(&mut self, session: &Session<'_>, name: &WalletName) {
         match read_keystore(&session.data.wallet_file(name)) {
-            Ok(keystore) => self.wallets.push(Entry {
+            Ok(keystore) => self.wallets.push(WalletEntry {
                 name: name.to_string(),
                 chain: String::from(keystore.chain()),
                 genesis_id: Text(keystore.genesis_id()),

@@ -3,7 +3,7 @@
 use super::balance::{self, Balance};
 use crate::{
     commands::basis::{complain, warn_of_trust},
-    error::WalletError,
+    error::{Result, WalletError},
     node::verify::{report::Report, source::Source},
     output::Output,
     payment::status::counted,
@@ -22,7 +22,7 @@ struct Overview {
     address: Option<String>,
     kind: Option<&'static str>,
     #[serde(flatten)]
-    seen: Seen,
+    seen: NodeView,
     /// Why no node was of help.
     node_error: Option<String>,
     /// Payments ever signed here.
@@ -33,7 +33,7 @@ struct Overview {
 
 /// What all the nodes that are named prove, or, with `--trust-node`, what one says.
 #[derive(Default, Serialize)]
-struct Seen {
+struct NodeView {
     /// The node whose chain is believed.
     node: String,
     /// The tip.
@@ -50,7 +50,7 @@ struct Seen {
     lag: Option<String>,
 }
 
-pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = match session.wallet(&network) {
         Ok(wallet) => Some(wallet),
@@ -64,12 +64,12 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
         Ok(seen) => (seen, None),
         Err(error) => {
             let node = String::from(session.nodes.first(&network)?.url());
-            (Seen { node, ..Seen::default() }, Some(error.to_string()))
+            (NodeView { node, ..NodeView::default() }, Some(error.to_string()))
         }
     };
     complain(seen.proof.as_ref(), output)?;
     let kind = wallet.as_ref().map(|wallet| wallet.keystore.kind());
-    output.result(&Overview {
+    Ok(output.result(&Overview {
         name: session.name.to_string(),
         chain: network.spec.params().name.clone(),
         address: wallet.as_ref().map(|wallet| String::from(wallet.keystore.address())),
@@ -78,26 +78,25 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
         seen,
         node_error,
         payments: session.journal()?.payments.len(),
-    })?;
-    Ok(())
+    })?)
 }
 
 /// Of a wallet what it has; without one the chain alone.
-async fn ask(session: &Session<'_>, network: &Network, wallet: Option<&Wallet>) -> Result<Seen, WalletError> {
+async fn ask(session: &Session<'_>, network: &Network, wallet: Option<&Wallet>) -> Result<NodeView> {
     let Some(wallet) = wallet else {
         let source = Source::open(&session.nodes, network).await?;
         let node = source.node().unwrap_or_default().to_owned();
-        let (proof, said) = (source.report(), source.infos().first().map(|(_, info)| info.height));
-        let height = proof.as_ref().map(|proof| proof.height).or(said);
-        return Ok(Seen { node, height, lag: source.lag(), proof, ..Seen::default() });
+        let (proof, claimed) = (source.report(), source.infos().first().map(|(_, info)| info.height));
+        let height = proof.as_ref().map(|proof| proof.height).or(claimed);
+        return Ok(NodeView { node, height, lag: source.lag(), proof, ..NodeView::default() });
     };
     let Balance { balance, newest, pending, proof, node, lag, .. } = balance::look(session, network, wallet).await?;
     let (height, pending) = (Some(newest.height), Some(pending.count));
-    Ok(Seen { node, height, balance: Some(balance), newest: Some(newest.balance), pending, proof, lag })
+    Ok(NodeView { node, height, balance: Some(balance), newest: Some(newest.balance), pending, proof, lag })
 }
 
 /// What somebody in this position mostly wants, likeliest first.
-fn next(session: &Session<'_>, kind: Option<&str>, seen: &Seen) -> Vec<(String, &'static str)> {
+fn next(session: &Session<'_>, kind: Option<&str>, seen: &NodeView) -> Vec<(String, &'static str)> {
     let hint = |command: &str, why| (session.hints.here(command), why);
     let Some(kind) = kind else {
         return vec![
@@ -131,7 +130,7 @@ impl fmt::Display for Overview {
             }
             None => writeln!(f, "There is no wallet {} here yet.", self.name)?,
         }
-        let Seen { node, height, balance, newest, pending, proof, lag } = &self.seen;
+        let NodeView { node, height, balance, newest, pending, proof, lag } = &self.seen;
         let basis = if proof.is_some() { "proven" } else { "as the node says" };
         if let Some(Pebbles(balance)) = balance {
             writeln!(f, "balance  {balance} CRN, {basis}")?;

@@ -4,7 +4,7 @@
 use crate::{
     cli::VerifyReceiptArguments,
     clock::{Utc, now},
-    error::WalletError,
+    error::Result,
     node::verify::{
         self, kept,
         report::{Age, approximate},
@@ -58,18 +58,13 @@ struct VerifiedReceipt {
     old: bool,
 }
 
-pub(crate) async fn make(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) async fn make(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let (receipt, mined) = verify::receipt::receipt(&session.nodes, &network, txid).await?;
-    output.result(&ReceiptFile::new(&network, txid, &receipt, &mined))?;
-    Ok(())
+    Ok(output.result(&ReceiptFile::new(&network, txid, &receipt, &mined))?)
 }
 
-pub(crate) fn verify(
-    session: &Session<'_>,
-    options: &VerifyReceiptArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) fn verify(session: &Session<'_>, options: &VerifyReceiptArguments, output: &mut Output<'_>) -> Result<()> {
     let (network, path) = (session.network()?, &*options.file);
     let bytes = files::read_bounded(path, MAX_FILE_BYTES).map_err(FileError::cannot("read", path))?;
     let now = Timestamp::from_millis(now());
@@ -80,7 +75,7 @@ pub(crate) fn verify(
     let age_ms = now.since(tip.time());
     let (prefix, body) = (&network.spec.params().prefix, &transaction.body);
     let outputs = body.outputs.iter();
-    output.result(&VerifiedReceipt {
+    Ok(output.result(&VerifiedReceipt {
         chain: network.spec.params().name.clone(),
         txid: Text(transaction.id()),
         sender: prefix.encode(&body.sender),
@@ -101,8 +96,7 @@ pub(crate) fn verify(
         newer_seen: seen.is_some_and(|seen| seen.total_work() > tip.total_work()),
         age_ms,
         old: age_ms > OLD_MS,
-    })?;
-    Ok(())
+    })?)
 }
 
 impl fmt::Display for VerifiedReceipt {

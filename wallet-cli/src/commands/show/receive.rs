@@ -4,7 +4,7 @@
 use crate::{
     cli::ReceiveArguments,
     commands::basis::{Basis, complain, warn_of_trust},
-    error::WalletError,
+    error::{Result, WalletError},
     node::verify::{report::Report, source::Source},
     output::Output,
     payment::uri::PaymentUri,
@@ -31,7 +31,7 @@ struct Receive<'a> {
     amount: Option<Pebbles>,
     uri: String,
     /// What came while the wallet waited; null when it did not.
-    received: Option<Received>,
+    received: Option<Arrival>,
     #[serde(skip)]
     code: Option<String>,
     #[serde(skip)]
@@ -40,7 +40,7 @@ struct Receive<'a> {
 
 /// What came, at the tip.
 #[derive(Serialize)]
-struct Received {
+struct Arrival {
     amount: Pebbles,
     height: u64,
     /// What stands behind it; null with `--trust-node`.
@@ -48,7 +48,7 @@ struct Received {
 }
 
 /// What the address has at the tip.
-struct Seen {
+struct TipBalance {
     balance: Amount,
     height: u64,
     /// Whether this wallet has proven no chain with more work: what is missing on an older one is no news when it
@@ -57,11 +57,7 @@ struct Seen {
     proof: Option<Report>,
 }
 
-pub(crate) async fn run(
-    session: &Session<'_>,
-    options: &ReceiveArguments,
-    output: &mut Output<'_>,
-) -> Result<(), WalletError> {
+pub(crate) async fn run(session: &Session<'_>, options: &ReceiveArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     // Before anybody can pay.
@@ -90,19 +86,18 @@ pub(crate) async fn run(
             warn_of_trust(output)?;
         }
         output.note(&shown)?;
-        let received = arrival(session, (&network, &wallet), before, options).await?;
+        let received = arrival(session, &network, &wallet, before, options).await?;
         complain(received.proof.as_ref(), output)?;
         shown.received = Some(received);
     }
-    output.result(&shown)?;
-    Ok(())
+    Ok(output.result(&shown)?)
 }
 
 /// What the address has now: proven, or as the node says.
-async fn look(session: &Session<'_>, network: &Network, wallet: &Wallet) -> Result<Seen, WalletError> {
+async fn look(session: &Session<'_>, network: &Network, wallet: &Wallet) -> Result<TipBalance> {
     let mut source = Source::open(&session.nodes, network).await?;
     let sender = *source.sender(&wallet.address, wallet.keystore.address()).await?.sender.get();
-    Ok(Seen { balance: sender.balance, height: sender.height, newest: sender.newest, proof: source.report() })
+    Ok(TipBalance { balance: sender.balance, height: sender.height, newest: sender.newest, proof: source.report() })
 }
 
 /// Waits until the balance has grown by the amount that was asked for; by anything when none was. It is reckoned from
@@ -110,10 +105,11 @@ async fn look(session: &Session<'_>, network: &Network, wallet: &Wallet) -> Resu
 /// and then the one that was known, reports nobody's old money as new.
 async fn arrival(
     session: &Session<'_>,
-    (network, wallet): (&Network, &Wallet),
-    before: Seen,
+    network: &Network,
+    wallet: &Wallet,
+    before: TipBalance,
     options: &ReceiveArguments,
-) -> Result<Received, WalletError> {
+) -> Result<Arrival> {
     let began = Instant::now();
     let mut before = before.newest.then_some(before.balance);
     loop {
@@ -125,7 +121,7 @@ async fn arrival(
         }
         let came = before.and_then(|before| seen.balance.checked_sub(before)).unwrap_or(Amount::ZERO);
         if seen.newest && came > Amount::ZERO && came >= options.amount.unwrap_or(Amount::ZERO) {
-            return Ok(Received { amount: Pebbles(came), height: seen.height, proof: seen.proof });
+            return Ok(Arrival { amount: Pebbles(came), height: seen.height, proof: seen.proof });
         }
         if began.elapsed() >= Duration::from_secs(options.timeout) {
             return Err(WalletError::NotReceived { came, seconds: options.timeout });
@@ -143,7 +139,7 @@ fn code(text: &str) -> Option<String> {
 
 impl fmt::Display for Receive<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Received { amount: Pebbles(amount), height, proof }) = &self.received {
+        if let Some(Arrival { amount: Pebbles(amount), height, proof }) = &self.received {
             writeln!(f, "received {amount} CRN at block {height}, {}", Basis(proof.as_ref()))?;
             writeln!(f, "\nThe last blocks may still be replaced. Pay on with {}", self.next)?;
             return Ok(());

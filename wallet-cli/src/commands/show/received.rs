@@ -3,7 +3,7 @@
 
 use crate::{
     commands::basis::{complain, warn_of_trust},
-    error::WalletError,
+    error::Result,
     node::{
         client::Node,
         verify::{
@@ -34,12 +34,12 @@ use std::fmt;
 const MAX_PAGES: usize = 20;
 
 #[derive(Serialize)]
-struct Received<'a> {
+struct ReceivedHistory<'a> {
     name: &'a str,
     chain: &'a str,
     address: &'a str,
     /// Newest first.
-    received: Vec<Entry>,
+    received: Vec<ReceivedPayment>,
     /// Whether there may be older ones, beyond the limit.
     more: bool,
     /// What stands behind the proven ones; null with `--trust-node`.
@@ -47,7 +47,7 @@ struct Received<'a> {
 }
 
 #[derive(Serialize)]
-struct Entry {
+struct ReceivedPayment {
     txid: Text<TxId>,
     from: String,
     amount: Pebbles,
@@ -58,36 +58,35 @@ struct Entry {
 }
 
 /// Whom to ask, and whether to believe it.
-enum Source<'a> {
+enum HistorySource<'a> {
     Proven(Box<LightClient<'a>>),
     Trusted(Box<Node<'a>>),
 }
 
-pub(crate) async fn run(session: &Session<'_>, limit: usize, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) async fn run(session: &Session<'_>, limit: usize, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     let mut source = if session.options.trust_node {
         warn_of_trust(output)?;
         let node = session.nodes.first(&network)?;
         node.info().await?;
-        Source::Trusted(Box::new(node))
+        HistorySource::Trusted(Box::new(node))
     } else {
-        Source::Proven(Box::new(LightClient::open(&session.nodes, &network, Begin::Kept).await?))
+        HistorySource::Proven(Box::new(LightClient::open(&session.nodes, &network, Begin::Kept).await?))
     };
     let (chain, shown) = (wallet.keystore.chain(), wallet.keystore.address());
     let prefix = &network.spec.params().prefix;
     let (received, more) = source.received(&wallet.address, shown, limit, prefix).await?;
     let proof = match &source {
-        Source::Proven(client) => client.report(),
-        Source::Trusted(_) => None,
+        HistorySource::Proven(client) => client.report(),
+        HistorySource::Trusted(_) => None,
     };
     complain(proof.as_ref(), output)?;
     let name = session.options.wallet.as_str();
-    output.result(&Received { name, chain, address: shown, received, more, proof })?;
-    Ok(())
+    Ok(output.result(&ReceivedHistory { name, chain, address: shown, received, more, proof })?)
 }
 
-impl Source<'_> {
+impl HistorySource<'_> {
     /// Goes through the history until so many payments by others were found.
     async fn received(
         &mut self,
@@ -95,7 +94,7 @@ impl Source<'_> {
         shown: &str,
         limit: usize,
         prefix: &AddressPrefix,
-    ) -> Result<(Vec<Entry>, bool), WalletError> {
+    ) -> Result<(Vec<ReceivedPayment>, bool)> {
         let (mut found, mut before) = (Vec::new(), None);
         for _ in 0..MAX_PAGES {
             let page = self.page(shown, before).await?;
@@ -105,12 +104,12 @@ impl Source<'_> {
                 before = None;
                 continue;
             }
-            for told in &page.entries {
-                let Some(transaction) = payment(told, address) else { continue };
+            for entry in &page.entries {
+                let Some(transaction) = payment(entry, address) else { continue };
                 if found.len() == limit {
                     return Ok((found, true));
                 }
-                found.push(self.entry(told, &transaction, address, prefix).await?);
+                found.push(self.shown(entry, &transaction, address, prefix).await?);
             }
             match page.next {
                 Some(next) => before = Some(next.0),
@@ -120,39 +119,39 @@ impl Source<'_> {
         Ok((found, true))
     }
 
-    async fn page(&self, shown: &str, before: Option<HistoryCursor>) -> Result<AddressHistory, WalletError> {
+    async fn page(&self, shown: &str, before: Option<HistoryCursor>) -> Result<AddressHistory> {
         match self {
             Self::Proven(client) => Ok(client.history(shown, before).await?),
             Self::Trusted(node) => Ok(node.history(shown, before).await?),
         }
     }
 
-    async fn entry(
+    async fn shown(
         &mut self,
-        told: &HistoryEntry,
+        entry: &HistoryEntry,
         transaction: &Transaction,
         address: &Address,
         prefix: &AddressPrefix,
-    ) -> Result<Entry, WalletError> {
+    ) -> Result<ReceivedPayment> {
         let body = &transaction.body;
         let (txid, from) = (transaction.id(), prefix.encode(&body.sender));
         let amount = Pebbles(amount_to(transaction, address));
         let memo = String::from_utf8_lossy(&body.memo).into_owned();
         let (status, proven) = match self {
             Self::Proven(client) => {
-                let fate = client.payment(txid).await?;
-                (fate.status(txid), fate.mined.is_some())
+                let found = client.payment(txid).await?;
+                (found.status(txid), found.mined.is_some())
             }
-            Self::Trusted(_) => (mined(txid, told.block.0, told.height, told.confirmations), false),
+            Self::Trusted(_) => (mined(txid, entry.block.0, entry.height, entry.confirmations), false),
         };
-        Ok(Entry { txid: Text(txid), from, amount, memo, status, proven })
+        Ok(ReceivedPayment { txid: Text(txid), from, amount, memo, status, proven })
     }
 }
 
 /// The transaction of an entry, when somebody else pays the address with it. What the node says of it is not used:
 /// the bytes are what is shown, and what is proven.
-fn payment(told: &HistoryEntry, address: &Address) -> Option<Transaction> {
-    let transaction = Transaction::from_bytes(&told.transaction.as_ref()?.raw.0).ok()?;
+fn payment(entry: &HistoryEntry, address: &Address) -> Option<Transaction> {
+    let transaction = Transaction::from_bytes(&entry.transaction.as_ref()?.raw.0).ok()?;
     let by_others = transaction.body.sender != *address && amount_to(&transaction, address) != Amount::ZERO;
     by_others.then_some(transaction)
 }
@@ -168,7 +167,7 @@ fn mined(txid: TxId, block: BlockId, height: u64, confirmations: u64) -> TxStatu
     TxStatus { txid: Text(txid), state: TxState::Mined, block, height, confirmations, reason: None }
 }
 
-impl fmt::Display for Received<'_> {
+impl fmt::Display for ReceivedHistory<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.received.is_empty() {
             writeln!(f, "The node knows of no payments by others to {}.", self.address)?;

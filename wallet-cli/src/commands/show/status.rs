@@ -2,7 +2,7 @@
 
 use crate::{
     commands::basis::{complain, warn_of_trust},
-    error::WalletError,
+    error::Result,
     node::verify::{report::Report, source::Source},
     output::Output,
     payment::{flow::note_reported, journal::Payment, status::with_basis},
@@ -30,15 +30,15 @@ struct Status {
     next: String,
 }
 
-pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let payment = session.journal()?.payment(&txid).cloned();
     if session.options.trust_node {
         warn_of_trust(output)?;
     }
     let mut source = Source::open(&session.nodes, &network).await?;
-    let fate = source.fate(txid).await?;
-    let (status, proven, proof) = (fate.status(txid), fate.mined.is_some() && source.is_proven(), source.report());
+    let found = source.payment_status(txid).await?;
+    let (status, proven, proof) = (found.status(txid), found.mined.is_some() && source.is_proven(), source.report());
     complain(proof.as_ref(), output)?;
     let resend = session.hints.here(&format!("resend {txid}"));
     let next = match status.state {

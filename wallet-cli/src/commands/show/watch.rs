@@ -3,7 +3,7 @@
 
 use crate::{
     clock::now,
-    error::WalletError,
+    error::{Result, WalletError},
     node::verify::{
         fact::{Mined, Sender},
         report::Report,
@@ -51,14 +51,14 @@ struct News {
     tip: String,
     pending: PendingJson,
     /// What became of each payment, and whether that is proven.
-    fates: Vec<(TxStatus, bool)>,
+    statuses: Vec<(TxStatus, bool)>,
     complaints: Vec<String>,
 }
 
 /// Payments that are proven to be buried: nothing is asked about them again.
 type Buried = BTreeMap<[u8; 32], Mined>;
 
-pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     if session.options.json || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
@@ -72,7 +72,7 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
         ..View::default()
     };
     let mut terminal = ratatui::try_init()?;
-    let watched = watch(session, &network, &wallet, (&mut terminal, &mut view)).await;
+    let watched = watch(session, &network, &wallet, &mut terminal, &mut view).await;
     // Whatever happened, the user's screen comes back.
     ratatui::try_restore()?;
     watched?;
@@ -84,17 +84,18 @@ async fn watch(
     session: &Session<'_>,
     network: &Network,
     wallet: &Wallet,
-    (terminal, view): (&mut DefaultTerminal, &mut View),
-) -> Result<(), WalletError> {
+    terminal: &mut DefaultTerminal,
+    view: &mut View,
+) -> Result<()> {
     let mut buried = Buried::new();
     loop {
         session.nodes.renew_time();
         let payments = own_payments(session, network, wallet)?;
-        let mut asked = std::pin::pin!(ask(session, network, wallet, (&payments, &mut buried)));
+        let mut answer = std::pin::pin!(ask(session, network, wallet, &payments, &mut buried));
         let news = loop {
             terminal.draw(|frame| view::draw(frame, view))?;
             tokio::select! {
-                news = &mut asked => break news,
+                news = &mut answer => break news,
                 () = tokio::time::sleep(KEYS) => if wants_to_end()? { return Ok(()) },
             }
         };
@@ -112,7 +113,7 @@ async fn watch(
 }
 
 /// The journal's newest payments of this wallet, newest first.
-fn own_payments(session: &Session<'_>, network: &Network, wallet: &Wallet) -> Result<Vec<Payment>, WalletError> {
+fn own_payments(session: &Session<'_>, network: &Network, wallet: &Wallet) -> Result<Vec<Payment>> {
     let contents = session.journal()?;
     let own = contents.payments.iter().rev().filter(|payment| payment.is_of(&wallet.address, network));
     Ok(own.take(MAX_PAYMENTS).cloned().collect())
@@ -123,35 +124,36 @@ async fn ask(
     session: &Session<'_>,
     network: &Network,
     wallet: &Wallet,
-    (payments, buried): (&[Payment], &mut Buried),
-) -> Result<News, WalletError> {
+    payments: &[Payment],
+    buried: &mut Buried,
+) -> Result<News> {
     let mut source = Source::open(&session.nodes, network).await?;
     let seen = source.sender(&wallet.address, wallet.keystore.address()).await?;
     let (sender, proven) = (*seen.sender.get(), source.is_proven());
-    let mut fates = Vec::with_capacity(payments.len());
+    let mut statuses = Vec::with_capacity(payments.len());
     for payment in payments {
         let txid = payment.txid.0;
         if let Some(mined) = buried.get(txid.as_bytes()) {
-            fates.push((still_buried(txid, mined, sender.height), proven));
+            statuses.push((still_buried(txid, mined, sender.height), proven));
             continue;
         }
-        let fate = source.fate(txid).await?;
-        if let Some(mined) = fate.mined.filter(|mined| proven && mined.get().confirmations >= BURIED) {
+        let found = source.payment_status(txid).await?;
+        if let Some(mined) = found.mined.filter(|mined| proven && mined.get().confirmations >= BURIED) {
             buried.insert(*txid.as_bytes(), *mined.get());
         }
-        fates.push((fate.status(txid), proven && fate.mined.is_some()));
+        statuses.push((found.status(txid), proven && found.mined.is_some()));
     }
     let report = source.report();
     let info = source.infos().first().map(|(_, info)| (*info).clone());
-    let said = info.as_ref().map(|info| info.tip.0.to_string());
+    let claimed = info.as_ref().map(|info| info.tip.0.to_string());
     Ok(News {
         node: source.node().unwrap_or_default().to_owned(),
-        tip: report.as_ref().map(|report| report.tip.0.to_string()).or(said).unwrap_or_default(),
+        tip: report.as_ref().map(|report| report.tip.0.to_string()).or(claimed).unwrap_or_default(),
         info,
         proven,
         sender,
         pending: seen.claimed.get().pending.clone(),
-        fates,
+        statuses,
         complaints: report.iter().flat_map(Report::complaints).collect(),
     })
 }
@@ -169,12 +171,7 @@ fn still_buried(txid: TxId, mined: &Mined, tip: u64) -> TxStatus {
 }
 
 /// Puts the news into the view; what was shown before stays, with why there is nothing newer.
-fn show(
-    session: &Session<'_>,
-    view: &mut View,
-    payments: &[Payment],
-    news: Result<News, WalletError>,
-) -> Result<(), WalletError> {
+fn show(session: &Session<'_>, view: &mut View, payments: &[Payment], news: Result<News>) -> Result<()> {
     let labels = session.labels()?;
     let news = match news {
         Ok(news) => news,
@@ -184,7 +181,7 @@ fn show(
         }
     };
     view.error = None;
-    let shown = |payment: &Payment, (status, proven): &(TxStatus, bool)| view::Payment {
+    let shown = |payment: &Payment, (status, proven): &(TxStatus, bool)| view::PaymentRow {
         time: payment.time,
         amount: payment.amount.0,
         to: labels.address(&payment.to).map_or_else(|| payment.receivers(), String::from),
@@ -209,7 +206,7 @@ fn show(
         phase: info.sync.phase,
         target: info.sync.target,
     });
-    let rows: Vec<_> = payments.iter().zip(&news.fates).map(|(payment, fate)| shown(payment, fate)).collect();
+    let rows: Vec<_> = payments.iter().zip(&news.statuses).map(|(payment, found)| shown(payment, found)).collect();
     // What waits comes first: it is what one watches for.
     let (waiting, over): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.state != TxState::Mined);
     view.payments = waiting.into_iter().chain(over).collect();

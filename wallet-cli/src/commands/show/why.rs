@@ -1,7 +1,7 @@
 //! `wallet why`: what keeps a payment of this wallet from being mined, and what to do about it.
 
 use crate::{
-    error::WalletError,
+    error::Result,
     output::Output,
     payment::{
         diagnosis::{Cause, Facts, Remedy, diagnose},
@@ -30,19 +30,19 @@ struct Why {
     next: Option<String>,
 }
 
-pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<(), WalletError> {
+pub(crate) async fn run(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let wallet = session.wallet(&network)?;
     let mut payer = Payer::open(session.paying(&network, &wallet), output).await?;
     let (known, transaction, contents) = payer.known(&txid)?;
     // The sender before the payment: what is mined between the two questions is then found.
     let seen = payer.sender().await?;
-    let (mut outcome, mut fate) = payer.outcome(&known, seen.sender, &contents).await?;
-    if fate.claims.is_empty() && fate.mined.is_none() {
-        fate = payer.source.fate(txid).await?;
-        outcome = fate.mined.map_or(outcome, |mined| Outcome::Mined(*mined.get()));
+    let (mut outcome, mut found) = payer.outcome(&known, seen.sender, &contents).await?;
+    if found.claims.is_empty() && found.mined.is_none() {
+        found = payer.source.payment_status(txid).await?;
+        outcome = found.mined.map_or(outcome, |mined| Outcome::Mined(*mined.get()));
     }
-    let status = fate.status(txid);
+    let status = found.status(txid);
     let cause = diagnose(&Facts {
         transaction: &transaction,
         outcome,

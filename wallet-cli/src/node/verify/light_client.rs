@@ -10,7 +10,7 @@ use crate::{
     clock::now,
     node::{
         client::{ClientError, Node, lag},
-        error::NodeError,
+        error::{NodeError, Result},
         nodes::{Nodes, Trust},
     },
 };
@@ -82,18 +82,18 @@ pub(crate) struct ProvenAccount {
 }
 
 /// Why a candidate is of no use.
-pub(super) enum Useless {
+pub(super) enum CandidateError {
     Lies(Lie),
     Fails(ClientError),
 }
 
-impl From<ClientError> for Useless {
+impl From<ClientError> for CandidateError {
     fn from(error: ClientError) -> Self {
         Self::Fails(error)
     }
 }
 
-impl From<Lie> for Useless {
+impl From<Lie> for CandidateError {
     fn from(lie: Lie) -> Self {
         Self::Lies(lie)
     }
@@ -116,7 +116,7 @@ const PLACE_BELOW: u64 = 512;
 
 impl<'a> LightClient<'a> {
     /// Asks every node for its tip and proofs of it, and keeps the best.
-    pub async fn open(nodes: &Nodes, network: &'a Network, begin: Begin) -> Result<Self, NodeError> {
+    pub async fn open(nodes: &Nodes, network: &'a Network, begin: Begin) -> Result<Self> {
         let (tips, genesis_id) = (nodes.data.tips(), network.id());
         let path = kept::path(tips, &genesis_id);
         let every = (nodes.trust == Trust::EveryHeader).then(|| kept::place_path(tips, &genesis_id));
@@ -143,11 +143,11 @@ impl<'a> LightClient<'a> {
             let url = String::from(node.url());
             match client.ask(node, begin).await {
                 Ok(candidate) => client.candidates.push(candidate),
-                Err(Useless::Lies(lie)) => {
+                Err(CandidateError::Lies(lie)) => {
                     client.early += usize::from(lie.is_early());
                     client.liars.push(Liar { node: url, claim: lie.to_string() });
                 }
-                Err(Useless::Fails(error)) => {
+                Err(CandidateError::Fails(error)) => {
                     client.silent.push(format!("the node at {url} was of no help: {error}"));
                     failure = failure.or(Some(error));
                 }
@@ -169,7 +169,7 @@ impl<'a> LightClient<'a> {
         Ok(client)
     }
 
-    async fn ask(&mut self, node: Node<'a>, begin: Begin) -> Result<Candidate<'a>, Useless> {
+    async fn ask(&mut self, node: Node<'a>, begin: Begin) -> Result<Candidate<'a>, CandidateError> {
         let info = node.info().await?;
         self.clocks.push(i128::from(info.time) - i128::from(now()));
         let info = Box::new(info);
@@ -192,10 +192,12 @@ impl<'a> LightClient<'a> {
             };
             let (verified, bytes) = match answer {
                 // The chain moved between the two questions. Not too often, or it waits for samples it likes.
-                Err(Useless::Fails(ClientError::Refused { code: Code::BlockNotFound, .. })) if attempts < ATTEMPTS => {
+                Err(CandidateError::Fails(ClientError::Refused { code: Code::BlockNotFound, .. }))
+                    if attempts < ATTEMPTS =>
+                {
                     continue;
                 }
-                Err(Useless::Fails(ClientError::Refused { code: Code::BlockNotFound, .. })) => {
+                Err(CandidateError::Fails(ClientError::Refused { code: Code::BlockNotFound, .. })) => {
                     return Err(Lie::Evasive { tip }.into());
                 }
                 answer => answer?,
@@ -214,7 +216,7 @@ impl<'a> LightClient<'a> {
         node: &Node<'_>,
         kept: Option<&VerifiedTip>,
         request: &LightRequest,
-    ) -> Result<(VerifiedTip, usize), Useless> {
+    ) -> Result<(VerifiedTip, usize), CandidateError> {
         let answer = node.light_proof(request, kept.map(VerifiedTip::id)).await?;
         let verified = check::tip(&self.network.spec, kept, request, &answer, moment())?;
         Ok((verified, answer.raw.0.len()))
@@ -226,7 +228,7 @@ impl<'a> LightClient<'a> {
         node: &Node<'_>,
         path: &Path,
         claimed: &Header,
-    ) -> Result<(VerifiedTip, usize), Useless> {
+    ) -> Result<(VerifiedTip, usize), CandidateError> {
         let (spec, tip, height) = (&self.network.spec, claimed.id(), claimed.height.get());
         let mut at = self.place.clone().unwrap_or_else(|| VerifiedTip::genesis(spec));
         let (mut bytes, mut begun) = (0, false);
@@ -338,7 +340,7 @@ impl<'a> LightClient<'a> {
     }
 
     /// Reads an account from the chain with the most work whose node proves it.
-    pub async fn account(&mut self, address: &Address, shown: &str) -> Result<ProvenAccount, NodeError> {
+    pub async fn account(&mut self, address: &Address, shown: &str) -> Result<ProvenAccount> {
         let mut failure = None;
         while let Some(best) = self.candidates.first() {
             match best.account(address, shown).await {
@@ -349,8 +351,8 @@ impl<'a> LightClient<'a> {
                     self.shallow = (!account.buried).then_some(height);
                     return Ok(account);
                 }
-                Err(Useless::Lies(lie)) => self.disbelieve(0, &lie),
-                Err(Useless::Fails(error)) => {
+                Err(CandidateError::Lies(lie)) => self.disbelieve(0, &lie),
+                Err(CandidateError::Fails(error)) => {
                     failure = failure.or(Some(error));
                     self.candidates.remove(0);
                 }
@@ -360,7 +362,7 @@ impl<'a> LightClient<'a> {
     }
 
     /// What touched an address, as the first node that keeps an index tells it. Nothing of that is proven.
-    pub async fn history(&self, address: &str, before: Option<HistoryCursor>) -> Result<AddressHistory, NodeError> {
+    pub async fn history(&self, address: &str, before: Option<HistoryCursor>) -> Result<AddressHistory> {
         let mut failure = None;
         for candidate in &self.candidates {
             match candidate.node.history(address, before).await {
@@ -383,19 +385,21 @@ impl Candidate<'_> {
         self.tip.header_at(self.tip.height()).ok_or(Lie::Evasive { tip: self.tip.id() })
     }
 
-    async fn account(&self, address: &Address, shown: &str) -> Result<(ProvenAccount, usize), Useless> {
+    async fn account(&self, address: &Address, shown: &str) -> Result<(ProvenAccount, usize), CandidateError> {
         let tip = self.tip()?;
         let settled_at = self.tip.settled().ok_or(Lie::Evasive { tip: self.tip.id() })?;
         let (mut at, mut buried) = (settled_at.header.clone(), settled_at.buried);
         let mut bytes = 0;
-        let mut read = async |header: &Header| -> Result<Option<Account>, Useless> {
+        let mut read = async |header: &Header| -> Result<Option<Account>, CandidateError> {
             let HexBytes(raw) = self.node.account_proof(shown, header.id()).await?;
             bytes += raw.len();
             Ok(check::account(&raw, address, header)?)
         };
         let settled = match read(&at).await {
             // Difficulty has fallen so far that the block with enough work above it is deeper than nodes keep states.
-            Err(Useless::Fails(ClientError::Refused { code: Code::StateNotKept, .. })) if at.height < tip.height => {
+            Err(CandidateError::Fails(ClientError::Refused { code: Code::StateNotKept, .. }))
+                if at.height < tip.height =>
+            {
                 let shallow = self.tip.header_at(tip.height.saturating_sub(BURIAL)).unwrap_or(tip);
                 (at, buried) = (shallow.clone(), false);
                 read(&at).await?

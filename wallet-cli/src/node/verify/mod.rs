@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`check`] | **pure**: answers of a node against the rules |
 //! | [`fact`] | what is proven and what is said, as types |
-//! | `fate` | what became of a payment: by its proof, or by the blocks themselves |
+//! | `payment_status` | what became of a payment: by its proof, or by the blocks themselves |
 //! | `source` | what a command asks: proofs of all nodes, or the word of one that its owner believes |
 //! | `light_client` | asks the nodes; which chain to believe; who lied |
 //! | [`kept`] | the last verified tip, in a small file for each network |
@@ -25,9 +25,9 @@
 
 pub mod check;
 pub mod fact;
-pub(crate) mod fate;
 pub mod kept;
 pub(crate) mod light_client;
+pub(crate) mod payment_status;
 pub(crate) mod receipt;
 pub mod report;
 pub(crate) mod source;

@@ -2,10 +2,14 @@
 
 use super::{
     check::{self, Lie},
-    light_client::{Begin, Candidate, LightClient, Useless, moment},
+    light_client::{Begin, Candidate, CandidateError, LightClient, moment},
     report::Liar,
 };
-use crate::node::{client::ClientError, error::NodeError, nodes::Nodes};
+use crate::node::{
+    client::ClientError,
+    error::{NodeError, Result},
+    nodes::Nodes,
+};
 use cairn_genesis::Network;
 use cairn_ledger::{
     hash::TxId,
@@ -17,21 +21,21 @@ use cairn_rpc::{error::Code, text::HexBytes};
 const ROUNDS: usize = 3;
 
 /// A receipt for a payment, from the chain with the most work that has it.
-pub(crate) async fn receipt(nodes: &Nodes, network: &Network, txid: TxId) -> Result<(Receipt, MinedAt), NodeError> {
+pub(crate) async fn receipt(nodes: &Nodes, network: &Network, txid: TxId) -> Result<(Receipt, MinedAt)> {
     let mut rounds = 0;
     loop {
         rounds += 1;
         let mut client = LightClient::open(nodes, network, Begin::Genesis).await?;
-        let fate = client.payment(txid).await?;
-        let Some(prover) = fate.prover.and_then(|place| client.candidates.get(place)) else {
-            return Err(NodeError::NoReceipt { txid, state: fate.status(txid).state });
+        let found = client.payment(txid).await?;
+        let Some(prover) = found.prover.and_then(|place| client.candidates.get(place)) else {
+            return Err(NodeError::NoReceipt { txid, state: found.status(txid).state });
         };
         match prover.receipt(network, txid).await {
             Ok(receipt) => return Ok(receipt),
             // The chain moved meanwhile.
-            Err(Useless::Fails(ClientError::Refused { code: Code::BlockNotFound, .. })) if rounds < ROUNDS => {}
-            Err(Useless::Fails(error)) => return Err(error.into()),
-            Err(Useless::Lies(lie)) => {
+            Err(CandidateError::Fails(ClientError::Refused { code: Code::BlockNotFound, .. })) if rounds < ROUNDS => {}
+            Err(CandidateError::Fails(error)) => return Err(error.into()),
+            Err(CandidateError::Lies(lie)) => {
                 let liar = Liar { node: String::from(prover.node.url()), claim: lie.to_string() };
                 return Err(NodeError::Lies { liars: vec![liar] });
             }
@@ -40,7 +44,7 @@ pub(crate) async fn receipt(nodes: &Nodes, network: &Network, txid: TxId) -> Res
 }
 
 impl Candidate<'_> {
-    async fn receipt(&self, network: &Network, txid: TxId) -> Result<(Receipt, MinedAt), Useless> {
+    async fn receipt(&self, network: &Network, txid: TxId) -> Result<(Receipt, MinedAt), CandidateError> {
         let tip = self.tip.id();
         let answer = self.node.light_proof(&LightRequest::of_tip(tip), None).await?;
         let light = LightProof::from_bytes(&answer.raw.0);

@@ -3,14 +3,14 @@
 
 use super::{
     fact::{Claimed, Proven, Sender, TrustNode},
-    fate::Fate,
     light_client::{Begin, LightClient},
+    payment_status::PaymentStatus,
     report::Report,
 };
 use crate::{
     node::{
         client::{ClientError, Node, lag, other_rules},
-        error::NodeError,
+        error::{NodeError, Result},
         nodes::{Nodes, Trust},
     },
     output::Output,
@@ -41,7 +41,7 @@ pub(crate) struct SenderView {
 
 /// What became of handing a payment to every node.
 #[derive(Default)]
-pub(crate) struct Handed {
+pub(crate) struct BroadcastResult {
     /// Nodes that say that they took it.
     pub taken: Vec<String>,
     /// Nodes that did not take it, or did not answer, and why.
@@ -50,7 +50,7 @@ pub(crate) struct Handed {
 
 impl<'a> Source<'a> {
     /// Asks the nodes: all of them for proofs, or one that is to be believed.
-    pub async fn open(nodes: &Nodes, network: &'a Network) -> Result<Self, NodeError> {
+    pub async fn open(nodes: &Nodes, network: &'a Network) -> Result<Self> {
         let Some(owner) = TrustNode::of(nodes.trust == Trust::Node) else {
             return Ok(Self::Proven(Box::new(LightClient::open(nodes, network, Begin::Kept).await?)));
         };
@@ -115,7 +115,7 @@ impl<'a> Source<'a> {
     }
 
     /// The sender's account. It is asked for before any payment of it is: what is mined in between is then found there.
-    pub async fn sender(&mut self, address: &Address, shown: &str) -> Result<SenderView, NodeError> {
+    pub async fn sender(&mut self, address: &Address, shown: &str) -> Result<SenderView> {
         match self {
             Self::Proven(client) => {
                 let account = client.account(address, shown).await?;
@@ -138,15 +138,17 @@ impl<'a> Source<'a> {
     }
 
     /// What became of a payment.
-    pub async fn fate(&mut self, txid: TxId) -> Result<Fate, NodeError> {
+    pub async fn payment_status(&mut self, txid: TxId) -> Result<PaymentStatus> {
         match self {
             Self::Proven(client) => client.payment(txid).await,
-            Self::Trusted(owner, node, _) => Ok(Fate::believed(Claimed::new(node.status(txid).await?), *owner)),
+            Self::Trusted(owner, node, _) => {
+                Ok(PaymentStatus::believed(Claimed::new(node.status(txid).await?), *owner))
+            }
         }
     }
 
     /// The least fee rate that a node takes: of several, the lowest, so that one that lies does not make it dear.
-    pub async fn min_fee_rate(&self) -> Result<Claimed<u64>, NodeError> {
+    pub async fn min_fee_rate(&self) -> Result<Claimed<u64>> {
         let (mut lowest, mut failure) = (None, None);
         for node in self.answering() {
             match node.min_fee_rate().await {
@@ -162,7 +164,7 @@ impl<'a> Source<'a> {
     }
 
     /// Whether an address has an account, as a node says. What is reserved for one that is there is not spent.
-    pub async fn exists(&self, shown: &str) -> Result<Claimed<bool>, NodeError> {
+    pub async fn exists(&self, shown: &str) -> Result<Claimed<bool>> {
         let (mut exists, mut failure) = (None, None);
         for node in self.answering() {
             match node.account(shown).await {
@@ -188,12 +190,8 @@ impl<'a> Source<'a> {
 }
 
 /// Hands a payment to every node, also to those that lied: a payment is the same whoever passes it on.
-pub(crate) async fn hand_to_all(
-    nodes: &Nodes,
-    network: &Network,
-    transaction: &Transaction,
-) -> Result<Handed, NodeError> {
-    let mut handed = Handed::default();
+pub(crate) async fn broadcast(nodes: &Nodes, network: &Network, transaction: &Transaction) -> Result<BroadcastResult> {
+    let mut handed = BroadcastResult::default();
     for node in nodes.all(network)? {
         match node.submit(transaction).await {
             Ok(()) => handed.taken.push(String::from(node.url())),

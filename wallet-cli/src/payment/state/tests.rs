@@ -5,7 +5,7 @@ use super::*;
 use crate::payment::{
     diagnosis::{Facts, Remedy, diagnose},
     journal::{Line, Refusal, Reported},
-    plan::{self, Request, View, plan},
+    plan::{self, PlanContext, Request, plan},
 };
 use cairn_ledger::{hash::BlockId, keys::SecretKey, units::Height};
 use cairn_rpc::{
@@ -220,7 +220,7 @@ impl World {
         let memo = self.serial.to_string();
         let request = Request { outputs, memo, valid_for, nonce: Some(nonce), ..Request::default() };
         let height = Height::new(sender.get().height);
-        let view = View { balance: Amount::MAX, nonce, height, min_fee_rate: 1, new_accounts: 0 };
+        let view = PlanContext { balance: Amount::MAX, nonce, height, min_fee_rate: 1, new_accounts: 0 };
         let body = plan(network().spec.schedule(), &key().address(), &request, &view).expect("enough");
         let transaction = plan::sign(body, key(), network(), &[0; 32]).expect("valid");
         self.crash()?;
@@ -234,7 +234,7 @@ impl World {
         self.crash()?;
         let mut taken = false;
         for _ in 0..3 {
-            taken |= self.hand_over(&transaction)?;
+            taken |= self.record_and_broadcast(&transaction)?;
         }
         if !taken {
             self.write(&Line::Refused(Refusal { time: 1, txid: Text(txid), code: 3020, message: String::new() }))?;
@@ -250,7 +250,7 @@ impl World {
     }
 
     /// One node: whether it passes a payment on, and what it says of that, are two things.
-    fn hand_over(&mut self, transaction: &Transaction) -> Result<bool, Crash> {
+    fn record_and_broadcast(&mut self, transaction: &Transaction) -> Result<bool, Crash> {
         if !self.dice.one_in(3) && !self.relayed.contains(transaction) {
             self.relayed.push(transaction.clone());
         }
@@ -411,7 +411,7 @@ impl World {
             (4, Some(txid)) => {
                 let contents = self.contents();
                 let transaction = contents.payment(&txid).and_then(Payment::transaction).expect("whole");
-                self.hand_over(&transaction)?;
+                self.record_and_broadcast(&transaction)?;
             }
             (5, Some(txid)) => {
                 let nonce = self.contents().payment(&txid).map(|payment| payment.nonce.0);

@@ -3,9 +3,9 @@
 use super::{
     check::{self, Lie},
     fact::{Claimed, Mined, Proven, TrustNode},
-    light_client::{Candidate, LightClient, Useless},
+    light_client::{Candidate, CandidateError, LightClient},
 };
-use crate::node::{client::ClientError, error::NodeError};
+use crate::node::{client::ClientError, error::Result};
 use cairn_ledger::{
     block::Block,
     hash::{BlockId, Hash, TxId},
@@ -27,7 +27,7 @@ const SENT_PAGES: usize = 5;
 const CLOCKS_MS: u64 = 7_200_000;
 
 /// What is known of a payment.
-pub(crate) struct Fate {
+pub(crate) struct PaymentStatus {
     /// Where it is proven to be.
     pub mined: Option<Proven<Mined>>,
     /// Which of the nodes proves that.
@@ -36,7 +36,7 @@ pub(crate) struct Fate {
     pub claims: Vec<Claimed<TxStatus>>,
 }
 
-impl Fate {
+impl PaymentStatus {
     /// What nodes say, and nothing proven.
     pub fn claimed(claims: Vec<Claimed<TxStatus>>) -> Self {
         Self { mined: None, prover: None, claims }
@@ -91,7 +91,7 @@ impl Fate {
 impl LightClient<'_> {
     /// Where a payment is proven to be, by whichever node proves it, and what the others say of it. A claim that it is
     /// in a block of the proven chain, and no proof of that, counts as a lie.
-    pub async fn payment(&mut self, txid: TxId) -> Result<Fate, NodeError> {
+    pub async fn payment(&mut self, txid: TxId) -> Result<PaymentStatus> {
         let (mut failure, mut claims) = (None, Vec::new());
         let mut place = 0;
         while let Some(candidate) = self.candidates.get(place) {
@@ -100,20 +100,20 @@ impl LightClient<'_> {
                     self.bytes += bytes;
                     let mined =
                         Mined { block: mined.block, height: mined.height.get(), confirmations: mined.confirmations };
-                    return Ok(Fate { mined: Some(Proven::new(mined)), prover: Some(place), claims });
+                    return Ok(PaymentStatus { mined: Some(Proven::new(mined)), prover: Some(place), claims });
                 }
                 Ok((status, None)) => {
                     claims.push(Claimed::new(status));
                     place += 1;
                 }
-                Err(Useless::Lies(lie)) => self.disbelieve(place, &lie),
-                Err(Useless::Fails(error)) => {
+                Err(CandidateError::Lies(lie)) => self.disbelieve(place, &lie),
+                Err(CandidateError::Fails(error)) => {
                     failure = failure.or(Some(error));
                     place += 1;
                 }
             }
         }
-        if claims.is_empty() { Err(self.nobody(failure)) } else { Ok(Fate::claimed(claims)) }
+        if claims.is_empty() { Err(self.nobody(failure)) } else { Ok(PaymentStatus::claimed(claims)) }
     }
 
     /// A payment that `address` sent with this nonce, as an index of addresses shows it: to be proven before it counts.
@@ -179,7 +179,11 @@ impl Candidate<'_> {
         best.header_at(self.tip.height()).is_some_and(|header| header.id() == self.tip.id())
     }
 
-    async fn payment(&self, txid: TxId, best: &VerifiedTip) -> Result<(TxStatus, Option<(MinedAt, usize)>), Useless> {
+    async fn payment(
+        &self,
+        txid: TxId,
+        best: &VerifiedTip,
+    ) -> Result<(TxStatus, Option<(MinedAt, usize)>), CandidateError> {
         let status = self.node.status(txid).await?;
         if status.state != TxState::Mined || !self.is_below(best) {
             return Ok((status, None));
