@@ -64,7 +64,7 @@ pub enum WalletError {
     Receipt(#[from] InFile<ReceiptFileError>),
     /// A payment.
     #[error(transparent)]
-    Payment(#[from] PaymentError),
+    Payment(Box<PaymentError>),
     /// The nodes.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -207,7 +207,13 @@ impl From<ClientError> for WalletError {
 
 impl From<PlanError> for WalletError {
     fn from(error: PlanError) -> Self {
-        Self::Payment(error.into())
+        PaymentError::from(error).into()
+    }
+}
+
+impl From<PaymentError> for WalletError {
+    fn from(error: PaymentError) -> Self {
+        Self::Payment(Box::new(error))
     }
 }
 
@@ -215,10 +221,15 @@ impl WalletError {
     /// The exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Payment(PaymentError::InDoubt { .. }) => NO_ANSWER,
-            Self::Node(error) | Self::Payment(PaymentError::Node(error)) if error.is_silence() => NO_ANSWER,
-            Self::Payment(PaymentError::NotMined { .. }) | Self::NotReceived { .. } => NOT_MINED,
-            Self::Payment(PaymentError::SentUnreported { .. }) => SENT_UNREPORTED,
+            Self::Payment(error) => match &**error {
+                PaymentError::InDoubt { .. } => NO_ANSWER,
+                PaymentError::Node(error) if error.is_silence() => NO_ANSWER,
+                PaymentError::NotMined { .. } => NOT_MINED,
+                PaymentError::SentUnreported { .. } => SENT_UNREPORTED,
+                _ => FAILED,
+            },
+            Self::Node(error) if error.is_silence() => NO_ANSWER,
+            Self::NotReceived { .. } => NOT_MINED,
             _ => FAILED,
         }
     }
