@@ -12,9 +12,17 @@
 //! | [`secp256k1`] | square roots and additions of points, eight at a time | AVX-512 IFMA | `secp256k1::{field, msm}` |
 //! | [`prefetch()`] | memory that is needed soon | x86-64 | nothing |
 //!
+//! # Looking for ...
+//! | what | where |
+//! |---|---|
+//! | AVX-512, AVX2, IFMA, processor detection | `sha256::avx512`, `sha256::avx2`, `secp256k1::ifma` |
+//! | endomorphism (GLV), field element, Jacobian coordinates, Pippenger | [`secp256k1`] |
+//! | midstate, padding, round constants | [`sha256`] |
+//! | proof of work, miner's inner loop | [`nonce_search`] |
+//!
 //! # Invariants
-//! 1. A kernel and its twin give the same result for every input. Tests compare them on random inputs and at every edge,
-//!    and what SMT solvers proved of the arithmetic (`tests/spec`) is compared with the code word by word.
+//! 1. A kernel and its twin give the same result for every input. Tests compare them on random inputs and at every
+//!    edge, and what SMT solvers proved of the arithmetic (`tests/spec`) is compared with the code word by word.
 //! 2. Code that needs instructions runs only behind a value that exists where the processor has them (`cpufeatures`
 //!    asks it): `Avx512`, `Avx2`, `Ifma`.
 //! 3. `unsafe` is three things: calls behind such a value, arrays seen as registers of the same size, and the prefetch.

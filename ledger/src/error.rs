@@ -13,7 +13,7 @@ use crate::{
 /// What a broken rule proves about the bytes that broke it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// These very bytes can never be valid: their id may be remembered as invalid, their sender charged.
+    /// These very bytes can never be valid: their id may be remembered as invalid, their sender reported.
     Proven,
     /// The body is not the one its header commits to: the sender is at fault, the id is innocent and must
     /// not be remembered.

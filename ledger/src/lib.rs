@@ -32,12 +32,16 @@
 //! | what | where |
 //! |---|---|
 //! | ASERT, difficulty adjustment, nBits, chain work | [`pow`] |
-//! | BIP340, batch verification, multi-scalar multiplication | [`schnorr`] |
+//! | BIP340, batch verification | [`schnorr`] |
+//! | anti-DoS work threshold, most work, reorganisation | [`fork_choice`] |
 //! | deployments, activation heights, soft and hard forks | [`rules`] |
 //! | FlyClient, SPV, receipts | [`light`] |
-//! | MMR (Merkle mountain range) | [`mmr`] |
+//! | midstate, multi-scalar multiplication, nonce search, SIMD | [`cairn_kernels`] |
+//! | MMR (Merkle mountain range), header commitment | [`mmr`] |
+//! | RFC 6962, transaction inclusion proof | [`merkle`] |
 //! | sighash, txid, replay protection | [`transaction`] |
-//! | state root, account proofs, non-membership | [`accounts`] |
+//! | state root, account proofs, non-membership, undo data | [`accounts`] |
+//! | subsidy, halving, total supply, chain parameters | [`chain_spec`] |
 //! | `CheckBlockHeader`, `ContextualCheckBlockHeader`, `CheckBlock`, `ConnectBlock` | [`validate`] |
 //! | wire format, compact size | [`codec`] |
 //!

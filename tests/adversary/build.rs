@@ -13,7 +13,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("light/bare.rs", "light/bare.rs"),
     ("light/error.rs", "light/error.rs"),
     ("light/marks.rs", "light/marks.rs"),
-    ("light/pace.rs", "light/pace.rs"),
+    ("light/difficulty_bounds.rs", "light/difficulty_bounds.rs"),
     ("light/plan.rs", "light/plan.rs"),
     ("light/proof.rs", "light/proof.rs"),
     ("light/receipt.rs", "light/receipt.rs"),

@@ -49,17 +49,20 @@ pub const MUTATIONS: &[Mutation] = &[
         ],
     ),
     mutation("times_join", &[("mmr.rs", "if right.last_time <= self.last_time {", "if false {")]),
-    mutation("target_of_a_tree", &[("light/pace.rs", ".filter(|target| *target <= self.limit)", "")]),
-    mutation("next_target_of_one_block", &[("light/pace.rs", "if leaf.next_target != expected {", "if false {")]),
+    mutation("target_of_a_tree", &[("light/difficulty_bounds.rs", ".filter(|target| *target <= self.limit)", "")]),
+    mutation(
+        "next_target_of_one_block",
+        &[("light/difficulty_bounds.rs", "if leaf.next_target != expected {", "if false {")],
+    ),
     mutation(
         "work_of_one_block",
-        &[("light/pace.rs", "if leaf.work == least { Ok(())", "if leaf.work >= Work::ZERO { Ok(())")],
+        &[("light/difficulty_bounds.rs", "if leaf.work == least { Ok(())", "if leaf.work >= Work::ZERO { Ok(())")],
     ),
-    mutation("time_of_a_tree", &[("light/pace.rs", "if time < blocks {", "if false {")]),
+    mutation("time_of_a_tree", &[("light/difficulty_bounds.rs", "if time < blocks {", "if false {")]),
     mutation(
         "work_falls_by_steps",
         &[(
-            "light/pace.rs",
+            "light/difficulty_bounds.rs",
             "self.falling(first, blocks)?.max(self.rising(next, blocks)?)",
             "self.rising(next, blocks)?",
         )],
@@ -67,13 +70,19 @@ pub const MUTATIONS: &[Mutation] = &[
     mutation(
         "work_rises_by_steps",
         &[(
-            "light/pace.rs",
+            "light/difficulty_bounds.rs",
             "self.falling(first, blocks)?.max(self.rising(next, blocks)?)",
             "self.falling(first, blocks)?",
         )],
     ),
-    mutation("difficulty_falls_with_time", &[("light/pace.rs", "if change > bounds.easier {", "if false {")]),
-    mutation("difficulty_rises_with_blocks", &[("light/pace.rs", "if change < bounds.harder {", "if false {")]),
+    mutation(
+        "difficulty_falls_with_time",
+        &[("light/difficulty_bounds.rs", "if change > bounds.easier {", "if false {")],
+    ),
+    mutation(
+        "difficulty_rises_with_blocks",
+        &[("light/difficulty_bounds.rs", "if change < bounds.harder {", "if false {")],
+    ),
     mutation("offset_in_the_block", &[("light/proof.rs", "if *offset >= end {", "if false {")]),
     mutation(
         "two_before_each_sample",

@@ -1,5 +1,5 @@
-//! Thirty-two messages at once: sixteen in each of two AVX-512 registers, since a round of one waits for the round before
-//! it, and meanwhile the other's is done.
+//! Thirty-two messages at once: sixteen in each of two AVX-512 registers, since a round of one waits for the round
+//! before it, and meanwhile the other's is done.
 
 use super::{
     Block, Digest, ROUND_CONSTANTS, Row,

@@ -26,8 +26,8 @@ impl Midstate {
         Self { state, bytes: block.len() }
     }
 
-    /// The hash of the concatenation of `parts`, which takes `N` blocks with its padding, or it would be that of another
-    /// message.
+    /// The hash of the concatenation of `parts`, which takes `N` blocks with its padding, or it would be that of
+    /// another message.
     #[inline]
     pub fn hash<const N: usize>(&self, parts: &[&[u8]]) -> Digest {
         self.hash_message(&self.message::<N>(parts))

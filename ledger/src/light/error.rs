@@ -1,6 +1,6 @@
 //! Why a light proof proves nothing.
 
-use super::pace::Implausible;
+use super::difficulty_bounds::TreeBoundsError;
 use crate::{error::HeaderError, hash::BlockId, mmr::MergeError, pow::Work, units::Height};
 use alloc::string::{String, ToString};
 
@@ -47,7 +47,7 @@ pub enum LightError {
         /// How many they are.
         blocks: u64,
         /// Why they cannot.
-        error: Implausible,
+        error: TreeBoundsError,
     },
     /// The tail has so little of all work that its samples are more than anybody should ask for.
     #[error("the tail has less than 2^-{max} of all work")]

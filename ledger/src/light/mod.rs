@@ -16,7 +16,7 @@
 //! | [`TransactionProof`], [`Receipt`] | one transaction under a verified tip; the same for keeping |
 //! | [`BareHeader`] | a header without what follows from others, for who checks every header |
 //! | `tiles` | the blocks before the tail: headers that are opened, and trees between them, without a gap |
-//! | `pace` | what a tree may say of blocks nobody looked into |
+//! | `difficulty_bounds` | what a tree may say of blocks nobody looked into |
 //! | `sample` | the octaves and their offsets, drawn by work |
 //! | `marks` | how much was mined when |
 //!
@@ -32,9 +32,9 @@
 //! 5. What a proof may cost is bounded before it is looked at: by its bytes, and by the bound of each list.
 
 mod bare;
+mod difficulty_bounds;
 mod error;
 mod marks;
-mod pace;
 mod plan;
 mod proof;
 mod receipt;
@@ -43,8 +43,8 @@ mod tiles;
 mod tip;
 
 pub use bare::{BARE_HEADER_BYTES, BareHeader};
+pub use difficulty_bounds::{DifficultyBounds, TreeBounds, TreeBoundsError};
 pub use error::LightError;
-pub use pace::{Bounds, Implausible, Pace};
 pub use plan::LightPlan;
 pub use proof::LightProof;
 pub use receipt::{

@@ -9,7 +9,7 @@
 //! compared with the very history it stands in, and each tree begins with the difficulty and after the time that
 //! the tile before it ends with.
 
-use super::{LightError, marks::Mark, pace::Pace};
+use super::{LightError, difficulty_bounds::DifficultyBounds, marks::Mark};
 use crate::{
     block::Header,
     chain_spec::ChainSpec,
@@ -57,7 +57,7 @@ pub(super) struct Opened<'a> {
 /// The walk, and what was found on the way.
 pub(super) struct Walk<'a, 's> {
     spec: &'s ChainSpec,
-    pace: Pace,
+    difficulty: DifficultyBounds,
     /// The block before, where that is a tile of its own.
     parent: Option<BlockId>,
     /// The history of all blocks passed so far.
@@ -112,7 +112,14 @@ impl<'a, 's> Walk<'a, 's> {
     /// Block 0, which everybody knows; nothing where there is no block before the tail.
     fn begin(spec: &'s ChainSpec, count: u64) -> Result<Self, LightError> {
         let (history, parent) = (Mmr::default(), Some(spec.genesis_id()));
-        let mut walk = Self { spec, pace: Pace::new(spec), parent, history, opened: Vec::new(), marks: Vec::new() };
+        let mut walk = Self {
+            spec,
+            difficulty: DifficultyBounds::new(spec),
+            parent,
+            history,
+            opened: Vec::new(),
+            marks: Vec::new(),
+        };
         if count > 0 {
             walk.put(0, LinkedHeader::genesis(spec).leaf())?;
         }
@@ -141,7 +148,7 @@ impl<'a, 's> Walk<'a, 's> {
     /// Puts a tree of blocks that stay closed.
     fn pass(&mut self, level: u32, tree: &MmrNode) -> Result<(), LightError> {
         let (height, blocks) = (Height::new(self.history.count()), 1_u64.checked_shl(level).unwrap_or(u64::MAX));
-        let checked = self.pace.check(self.spec, tree, height, blocks, self.ended());
+        let checked = self.difficulty.check(self.spec, tree, height, blocks, self.ended());
         checked.map_err(|error| LightError::Tile { height, blocks, error })?;
         self.put(level, *tree)?;
         self.parent = (level == 0).then(|| BlockId::from_bytes(*tree.hash.as_bytes()));

@@ -79,12 +79,14 @@ impl<'a> Execution<'a> {
         let (Some(balance), Some(nonce)) = (rest, sender.nonce.checked_add(1)) else {
             return Err(rule(ExecutionError::InsufficientBalance { balance: sender.balance, needed }));
         };
-        // > 5.3: the block's transactions have created at most `max_new_accounts` accounts so far, these `n` included
+        // > 5.3: the block's transactions have created at most `max_new_accounts` accounts so far, these `n`
+        // > included
         let (got, max) = (self.new_accounts.saturating_add(created), self.rules.max_new_accounts);
         if got > max {
             return Err(rule(ExecutionError::TooManyNewAccounts { got, max }));
         }
-        // > 5.3: Then the sender is debited what 5 names, its nonce rises by one, and the outputs are credited in order.
+        // > 5.3: Then the sender is debited what 5 names, its nonce rises by one, and the outputs are credited in
+        // > order.
         let overflow = |address| rule(ExecutionError::BalanceOverflow { address });
         self.slice.set(place, Account { balance, nonce });
         for output in body.outputs.iter() {

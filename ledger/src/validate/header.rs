@@ -196,7 +196,8 @@ impl ChainContext {
 /// # Consensus
 /// > 7.5: Blocks 1 and 2 have `genesis_target`.
 ///
-/// Later ones follow [`DifficultyRule::next_target`](crate::pow::DifficultyRule::next_target) from the two blocks before.
+/// Later ones follow [`DifficultyRule::next_target`](crate::pow::DifficultyRule::next_target) from the two blocks
+/// before.
 pub fn target_after(spec: &ChainSpec, height: Height, target: CompactTarget, times: [Timestamp; 2]) -> CompactTarget {
     let [parent_time, time] = times;
     match (height.get(), target.decode()) {

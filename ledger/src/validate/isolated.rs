@@ -213,7 +213,8 @@ impl MatchedBlock {
 }
 
 /// The addresses whose accounts executing a block with these transactions needs: for each, an
-/// [`AccountSlice`](crate::accounts::AccountSlice) must hold its leaf or, where it has none, the leaf below it. Ascending, each once.
+/// [`AccountSlice`](crate::accounts::AccountSlice) must hold its leaf or, where it has none, the leaf below it.
+/// Ascending, each once.
 pub fn touched_addresses<'a>(
     beneficiary: &'a Address,
     transactions: impl IntoIterator<Item = &'a CheckedTransaction>,

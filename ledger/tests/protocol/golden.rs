@@ -13,7 +13,7 @@ use cairn_ledger::{
     codec::{self, BoundedBytes, BoundedVec},
     hash::{BlockId, Hash, Tag, TxId, sha256},
     keys::{Address, SecretKey},
-    light::{LightRequest, Pace, TransactionProof, VerifiedTip},
+    light::{DifficultyBounds, LightRequest, TransactionProof, VerifiedTip},
     merkle::{InclusionProof, txs_root},
     mmr::{Mmr, MmrNode, MmrProof},
     pow::{CompactTarget, DifficultyRule, Target, Work},
@@ -281,7 +281,7 @@ fn difficulty_values(values: &mut Values) {
 }
 
 /// Chapter 10.3: what a tree of blocks that nobody looked into may say at most.
-fn pace_values(values: &mut Values) {
+fn difficulty_bounds_values(values: &mut Values) {
     let mut put = |name: String, value: String| assert!(values.insert(name.clone(), value).is_none(), "{name} twice");
     let target = |text: &str| text.parse::<CompactTarget>().unwrap().decode().unwrap();
     for text in ["01010000", "02008000", "1d00ffff", "1d1fffff", "1e3fffff", "207fffff"] {
@@ -307,9 +307,9 @@ fn pace_values(values: &mut Values) {
         let bits = |text: &str| text.parse::<CompactTarget>().unwrap();
         let (pow_limit, genesis_target) = (bits(limit), bits(first));
         let params = ChainParams { interval_ms, half_life_ms, pow_limit, genesis_target, ..network().params().clone() };
-        let pace = Pace::new(&ChainSpec::new(params).unwrap());
+        let difficulty = DifficultyBounds::new(&ChainSpec::new(params).unwrap());
         for (blocks, time, next) in trees {
-            let bounds = pace.bounds(target(first), target(next), *blocks, *time).unwrap();
+            let bounds = difficulty.bounds(target(first), target(next), *blocks, *time).unwrap();
             let value = format!("{} {} {}", bounds.work, bounds.easier, bounds.harder);
             put(format!("tile.{name}.{blocks}.{time}.{next}"), value);
         }
@@ -321,7 +321,7 @@ fn values() -> Values {
     chain_values(&mut values);
     tree_values(&mut values);
     difficulty_values(&mut values);
-    pace_values(&mut values);
+    difficulty_bounds_values(&mut values);
     light_values(&mut values);
     values
 }

@@ -9,8 +9,8 @@ use cairn_ledger::{
     error::{HeaderError, TxError},
     hash::Hash,
     light::{
-        BareHeader, Implausible, LightError, LightPlan, LightProof, LightRequest, Receipt, ReceiptError, SAMPLES,
-        Settled, TAIL, TransactionProof, TransactionProofError, VerifiedTip, tail_start,
+        BareHeader, LightError, LightPlan, LightProof, LightRequest, Receipt, ReceiptError, SAMPLES, Settled, TAIL,
+        TransactionProof, TransactionProofError, TreeBoundsError, VerifiedTip, tail_start,
     },
     merkle::{InclusionProof, txs_root},
     mmr::{MmrNode, MmrPosition},
@@ -263,7 +263,7 @@ fn attack_chain_with_less_work() {
         verify(&chain, &inflated.proof(), &request).unwrap_err()
     };
     let error = inflated(one);
-    assert!(matches!(error, LightError::Tile { blocks: 1, error: Implausible::Work { .. }, .. }), "{error:?}");
+    assert!(matches!(error, LightError::Tile { blocks: 1, error: TreeBoundsError::Work { .. }, .. }), "{error:?}");
     // In a tree it cannot be seen; but the headers commit to another.
     let error = inflated(many);
     assert!(matches!(error, LightError::Header { error: HeaderError::HistoryRoot { .. }, .. }), "{error:?}");

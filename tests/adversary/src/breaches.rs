@@ -12,7 +12,7 @@ use cairn_ledger::{
     chain_spec::ChainSpec,
     codec::{self, BoundedVec},
     hash::{BlockId, Hash, Tag, TxId},
-    light::{BlockProof, LightProof, LightRequest, Pace, Receipt, SAMPLES, TransactionProof},
+    light::{BlockProof, DifficultyBounds, LightProof, LightRequest, Receipt, SAMPLES, TransactionProof},
     merkle::{InclusionProof, txs_root},
     mmr::MmrNode,
     pow::{CompactTarget, Work},
@@ -299,7 +299,7 @@ fn plausible(forger: &Forger, level: u32, time: u64, octaves: f64, work: Work) -
 fn least(spec: &ChainSpec, tree: &MmrNode, level: u32) -> Work {
     let target = |compact: CompactTarget| compact.decode().expect("a target");
     let (first, next) = (target(tree.first_target), target(tree.next_target));
-    let bounds = Pace::new(spec).bounds(first, next, 1 << level, 0);
+    let bounds = DifficultyBounds::new(spec).bounds(first, next, 1 << level, 0);
     bounds.expect("no overflow").work
 }
 

@@ -3,7 +3,7 @@
 use crate::forge::{Forger, scaled};
 use cairn_ledger::{
     chain_spec::ChainSpec,
-    light::Pace,
+    light::DifficultyBounds,
     mmr::MmrNode,
     pow::{CompactTarget, Work},
     testing::{HeaderChain, arbitrary_hash},
@@ -178,16 +178,16 @@ fn changed(
     time: u64,
     change: f64,
 ) -> Option<(CompactTarget, Work)> {
-    let pace = Pace::new(spec);
+    let difficulty = DifficultyBounds::new(spec);
     let target = |compact: CompactTarget| compact.decode().ok();
-    let bounds = pace.bounds(target(first)?, target(first)?, blocks, time)?;
+    let bounds = difficulty.bounds(target(first)?, target(first)?, blocks, time)?;
     let (easier, harder) = (bounds.easier as f64 / 2_f64.powi(32), bounds.harder as f64 / 2_f64.powi(32));
     // A hair within what is allowed.
     let octaves =
         (harder + (easier - harder) * (change.clamp(-1.0, 1.0) + 1.0) / 2.0).clamp(harder + 1e-4, easier - 1e-4);
     let limit = target(spec.params().pow_limit)?;
     let next = target(scaled(first, octaves.clamp(-40.0, 40.0))).filter(|next| *next <= limit).unwrap_or(limit);
-    let least = pace.bounds(target(first)?, next, blocks, time)?;
+    let least = difficulty.bounds(target(first)?, next, blocks, time)?;
     let moved = i128::from(next.log2()) - i128::from(target(first)?.log2());
     (moved <= least.easier && moved >= least.harder).then(|| (next.to_compact(), least.work))
 }

@@ -8,7 +8,7 @@ use cairn_ledger::{
     codec::{BoundedVec, encode},
     hash::{BlockId, Hash, TxId},
     keys::Address,
-    light::{BlockProof, LightPlan, LightProof, LightRequest, Pace, Receipt, TransactionProof, tail_start},
+    light::{BlockProof, DifficultyBounds, LightPlan, LightProof, LightRequest, Receipt, TransactionProof, tail_start},
     merkle::{InclusionProof, txs_root},
     mmr::{Mmr, MmrNode, MmrPosition, MmrProof},
     pow::{CompactTarget, Work},
@@ -301,7 +301,7 @@ pub fn tile(rng: &mut Rng, spec: &ChainSpec) -> String {
     let blocks = 1 << rng.below(30);
     let time = blocks + rng.any_size() / 2;
     let decoded = |target: CompactTarget| target.decode().expect("a normal form");
-    let verdict = match Pace::new(spec).bounds(decoded(first), decoded(next), blocks, time) {
+    let verdict = match DifficultyBounds::new(spec).bounds(decoded(first), decoded(next), blocks, time) {
         Some(bounds) => format!("{} {} {}", bounds.work, bounds.easier, bounds.harder),
         None => "refused".to_owned(),
     };

@@ -32,7 +32,7 @@ const SLACK_DOWN: u64 = 1 << 21;
 
 /// Why blocks nobody looked into cannot be what they are said to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Implausible {
+pub enum TreeBoundsError {
     /// A target that is none, or easier than the network allows.
     #[error("got the target {got}, expected one up to {limit}")]
     Target {
@@ -88,7 +88,7 @@ pub enum Implausible {
 
 /// What blocks nobody looked into may say of themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub struct TreeBounds {
     /// The least work that they have.
     pub work: Work,
     /// The most that the logarithm of their target grows by, in units of 2^-32.
@@ -99,7 +99,7 @@ pub struct Bounds {
 
 /// How fast difficulty changes on a network.
 #[derive(Clone, Debug)]
-pub struct Pace {
+pub struct DifficultyBounds {
     half_life_ms: u64,
     /// interval / half-life, in units of 2^-32, rounded down.
     interval: u64,
@@ -108,7 +108,7 @@ pub struct Pace {
     least: Work,
 }
 
-impl Pace {
+impl DifficultyBounds {
     /// That of the network of `spec`.
     pub fn new(spec: &ChainSpec) -> Self {
         let (params, limit) = (spec.params(), spec.difficulty().pow_limit);
@@ -131,31 +131,31 @@ impl Pace {
         height: Height,
         blocks: u64,
         before: Timestamp,
-    ) -> Result<(), Implausible> {
+    ) -> Result<(), TreeBoundsError> {
         let (first, next) = (self.target(spec, tree.first_target)?, self.target(spec, tree.next_target)?);
         if blocks == 1 {
             return self.check_one(spec, tree, height, before);
         }
         let time = tree.last_time.since(before);
         if time < blocks {
-            return Err(Implausible::Time { got: time });
+            return Err(TreeBoundsError::Time { got: time });
         }
-        let bounds = self.bounds(first, next, blocks, time).ok_or(Implausible::Overflow)?;
+        let bounds = self.bounds(first, next, blocks, time).ok_or(TreeBoundsError::Overflow)?;
         if tree.work < bounds.work {
-            return Err(Implausible::Work { got: tree.work, least: bounds.work });
+            return Err(TreeBoundsError::Work { got: tree.work, least: bounds.work });
         }
         let (from, to) = (tree.first_target, tree.next_target);
         let change = i128::from(next.log2()).saturating_sub(i128::from(first.log2()));
         if change > bounds.easier {
-            return Err(Implausible::Easier { from, to, time });
+            return Err(TreeBoundsError::Easier { from, to, time });
         }
-        if change < bounds.harder { Err(Implausible::Harder { from, to }) } else { Ok(()) }
+        if change < bounds.harder { Err(TreeBoundsError::Harder { from, to }) } else { Ok(()) }
     }
 
     /// The bounds for `blocks` blocks, two at least, of which the first has the target `first`, the next one after them
     /// the target `next`, and the last was made `time` milliseconds after the block before the first; `None` when
     /// works do not fit 256 bits.
-    pub fn bounds(&self, first: Target, next: Target, blocks: u64, time: u64) -> Option<Bounds> {
+    pub fn bounds(&self, first: Target, next: Target, blocks: u64, time: u64) -> Option<TreeBounds> {
         // Without `rising`, blocks of no work lead from low to high difficulty: then one block's luck would be worth a
         // thousand.
         let work = self.falling(first, blocks)?.max(self.rising(next, blocks)?);
@@ -163,7 +163,7 @@ impl Pace {
         let passed = i128::try_from(units(time, self.half_life_ms)).unwrap_or(i128::MAX).min(count << 32);
         let due = count.saturating_mul(i128::from(self.interval));
         let easier = passed.saturating_sub(due).saturating_add(count.saturating_mul(SLACK_UP));
-        Some(Bounds { work, easier, harder: count.saturating_mul(i128::from(self.rise())).saturating_neg() })
+        Some(TreeBounds { work, easier, harder: count.saturating_mul(i128::from(self.rise())).saturating_neg() })
     }
 
     /// One block: everything about it is known.
@@ -173,18 +173,18 @@ impl Pace {
         leaf: &MmrNode,
         height: Height,
         before: Timestamp,
-    ) -> Result<(), Implausible> {
+    ) -> Result<(), TreeBoundsError> {
         let expected = target_after(spec, height, leaf.first_target, [before, leaf.last_time]);
         if leaf.next_target != expected {
-            return Err(Implausible::NextTarget { got: leaf.next_target, expected });
+            return Err(TreeBoundsError::NextTarget { got: leaf.next_target, expected });
         }
         let least = self.target(spec, leaf.first_target)?.work();
-        if leaf.work == least { Ok(()) } else { Err(Implausible::Work { got: leaf.work, least }) }
+        if leaf.work == least { Ok(()) } else { Err(TreeBoundsError::Work { got: leaf.work, least }) }
     }
 
-    fn target(&self, spec: &ChainSpec, compact: CompactTarget) -> Result<Target, Implausible> {
+    fn target(&self, spec: &ChainSpec, compact: CompactTarget) -> Result<Target, TreeBoundsError> {
         let target = compact.decode().ok().filter(|target| *target <= self.limit);
-        target.ok_or(Implausible::Target { got: compact, limit: spec.params().pow_limit })
+        target.ok_or(TreeBoundsError::Target { got: compact, limit: spec.params().pow_limit })
     }
 
     /// The least work of `blocks` blocks of which the first has the target `first`: Σ max(least, w / 2^j), j from 0.
@@ -259,13 +259,15 @@ mod tests {
     }
 
     /// Each tree of the blocks from the second on, wherever it begins.
-    fn check_all(spec: &ChainSpec, gaps: &[u64]) -> Result<(), (usize, usize, Implausible)> {
+    fn check_all(spec: &ChainSpec, gaps: &[u64]) -> Result<(), (usize, usize, TreeBoundsError)> {
         let (leaves, before) = leaves(spec, gaps);
-        let pace = Pace::new(spec);
+        let difficulty = DifficultyBounds::new(spec);
         for start in 0..leaves.len() {
             let check = |tree: &MmrNode, blocks: usize| {
                 let height = Height::new(start as u64 + 1);
-                pace.check(spec, tree, height, blocks as u64, before[start]).map_err(|error| (start, blocks, error))
+                difficulty
+                    .check(spec, tree, height, blocks as u64, before[start])
+                    .map_err(|error| (start, blocks, error))
             };
             check(&leaves[start], 1)?;
             let mut tree = leaves[start];
@@ -332,7 +334,7 @@ mod tests {
         let check = |change: &dyn Fn(&mut MmrNode)| {
             let mut tree = tree;
             change(&mut tree);
-            Pace::new(&spec).check(&spec, &tree, Height::new(2), 16, before[1])
+            DifficultyBounds::new(&spec).check(&spec, &tree, Height::new(2), 16, before[1])
         };
         assert_eq!(check(&|_| ()), Ok(()));
         let time = |ms: u64| move |tree: &mut MmrNode| tree.last_time = before_plus(ms);
@@ -340,31 +342,31 @@ mod tests {
             // Block 1 is one interval after block 0 of the easy network.
             Timestamp::from_millis(1_700_000_002_000 + ms)
         }
-        assert_eq!(check(&time(15)), Err(Implausible::Time { got: 15 }));
+        assert_eq!(check(&time(15)), Err(TreeBoundsError::Time { got: 15 }));
         // 32 000 ms were due; the slack of sixteen blocks is 2^-8 octaves, 78 ms.
         assert!(check(&time(31_930)).is_ok());
-        assert!(matches!(check(&time(31_900)), Err(Implausible::Easier { .. })));
+        assert!(matches!(check(&time(31_900)), Err(TreeBoundsError::Easier { .. })));
         let work = |count: u64| move |tree: &mut MmrNode| tree.work = Work::from_u64(count);
         // 256, 128, and so on down to the least of 2 from the front; 16 times 256, halved every tenth block, from the
         // back.
         let least = match check(&work(0)) {
-            Err(Implausible::Work { least, .. }) => least,
+            Err(TreeBoundsError::Work { least, .. }) => least,
             other => panic!("{other:?}"),
         };
         assert!(least > Work::from_u64(9 * 128) && least < Work::from_u64(16 * 256));
         let one_less = least.checked_sub(Work::from_u64(1)).unwrap();
         assert!(check(&|tree| tree.work = least).is_ok());
-        assert_eq!(check(&|tree| tree.work = one_less), Err(Implausible::Work { got: one_less, least }));
+        assert_eq!(check(&|tree| tree.work = one_less), Err(TreeBoundsError::Work { got: one_less, least }));
         // Sixteen blocks make 1.6 octaves harder at most: not two.
         let harder = |tree: &mut MmrNode| {
             tree.next_target = CompactTarget::from_bits(0x1f3f_ffc0);
             tree.work = Work::from_u64(1 << 20);
         };
-        assert!(matches!(check(&harder), Err(Implausible::Harder { .. })));
+        assert!(matches!(check(&harder), Err(TreeBoundsError::Harder { .. })));
         let limit = spec.params().pow_limit;
         let got = CompactTarget::from_bits(limit.bits() + 0x0001_0000);
-        assert_eq!(check(&|tree| tree.next_target = got), Err(Implausible::Target { got, limit }));
-        assert_eq!(check(&|tree| tree.first_target = got), Err(Implausible::Target { got, limit }));
+        assert_eq!(check(&|tree| tree.next_target = got), Err(TreeBoundsError::Target { got, limit }));
+        assert_eq!(check(&|tree| tree.first_target = got), Err(TreeBoundsError::Target { got, limit }));
     }
 
     #[test]
@@ -372,20 +374,20 @@ mod tests {
         let [spec, ..] = networks();
         let (leaves, before) = leaves(&spec, &[2_000, 3_000, 9_000]);
         let check = |place: usize, leaf: &MmrNode| {
-            Pace::new(&spec).check(&spec, leaf, Height::new(place as u64 + 1), 1, before[place])
+            DifficultyBounds::new(&spec).check(&spec, leaf, Height::new(place as u64 + 1), 1, before[place])
         };
         for (place, leaf) in leaves.iter().enumerate() {
             assert_eq!(check(place, leaf), Ok(()));
             let next_target = CompactTarget::from_bits(leaf.next_target.bits() - 1);
-            let expected = Implausible::NextTarget { got: next_target, expected: leaf.next_target };
+            let expected = TreeBoundsError::NextTarget { got: next_target, expected: leaf.next_target };
             assert_eq!(check(place, &MmrNode { next_target, ..*leaf }), Err(expected));
             let more = leaf.work.checked_add(Work::from_u64(1)).unwrap();
-            let expected = Implausible::Work { got: more, least: leaf.work };
+            let expected = TreeBoundsError::Work { got: more, least: leaf.work };
             assert_eq!(check(place, &MmrNode { work: more, ..*leaf }), Err(expected));
         }
         // Another time is another step, except before block 3.
         let late = MmrNode { last_time: leaves[2].last_time.saturating_add(1), ..leaves[2] };
-        assert!(matches!(check(2, &late), Err(Implausible::NextTarget { .. })));
+        assert!(matches!(check(2, &late), Err(TreeBoundsError::NextTarget { .. })));
     }
 
     #[test]
@@ -393,8 +395,8 @@ mod tests {
         let [spec, ..] = networks();
         let easiest = spec.difficulty().pow_limit;
         let hardest = CompactTarget::from_bits(0x0101_0000).decode().unwrap();
-        assert_eq!(Pace::new(&spec).bounds(easiest, hardest, 64, 1_000), None);
-        assert_eq!(Pace::new(&spec).bounds(easiest, hardest, u64::MAX, 1_000), None);
-        assert!(Pace::new(&spec).bounds(easiest, easiest, u64::MAX, u64::MAX).is_some());
+        assert_eq!(DifficultyBounds::new(&spec).bounds(easiest, hardest, 64, 1_000), None);
+        assert_eq!(DifficultyBounds::new(&spec).bounds(easiest, hardest, u64::MAX, 1_000), None);
+        assert!(DifficultyBounds::new(&spec).bounds(easiest, easiest, u64::MAX, u64::MAX).is_some());
     }
 }
