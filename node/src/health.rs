@@ -23,6 +23,7 @@ use cairn_network::{
     NetworkHandle, OtherKey,
     sync::{Stall, SyncHandle, SyncPhase, Unfollowed},
 };
+use cairn_rpc::policy::clock_tolerance_ms;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 
@@ -214,8 +215,7 @@ impl Signs {
             _ => None,
         });
         problems.extend(self.unfollowed.map(Problem::Unfollowed));
-        // A block may be stamped that much ahead of a node's clock. Half of it leaves room for the other's error.
-        let is_off = |ahead: &i64| ahead.unsigned_abs() > self.max_future / 2;
+        let is_off = |ahead: &i64| ahead.unsigned_abs() > clock_tolerance_ms(self.max_future);
         problems.extend(self.clock_ahead.filter(is_off).map(|ahead_ms| Problem::ClockDiffers { ahead_ms }));
         problems.extend(other);
         problems.extend(self.other_keys.into_iter().map(Problem::OtherKey));

@@ -4,6 +4,7 @@
 //! no sockets, at the port.
 
 use crate::ipc;
+use cairn_rpc::policy::MAX_RESPONSE_BYTES;
 use jsonrpsee::core::{
     ClientError,
     client::{BatchResponse, ClientT},
@@ -19,9 +20,6 @@ use std::{
     path::Path,
     time::Duration,
 };
-
-/// The largest answer that is taken: the node's own limit.
-const MAX_ANSWER_BYTES: u32 = 16 << 20;
 
 /// Why a node cannot be asked, or says nothing.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +106,7 @@ pub async fn client(way: Way<'_>, within: Duration) -> Result<Client, AskError> 
     let socket = match ipc::connect(way.data_dir).await {
         Ok(stream) => {
             let client = WsClientBuilder::default().connection_timeout(within).request_timeout(within);
-            let client = client.max_response_size(MAX_ANSWER_BYTES).build_with_stream("ws://localhost", stream);
+            let client = client.max_response_size(MAX_RESPONSE_BYTES).build_with_stream("ws://localhost", stream);
             let line = match tokio::time::timeout(within, client).await {
                 Ok(client) => client.map_err(AskError::Call)?,
                 Err(_) => return Err(AskError::Silent { within }),
@@ -134,7 +132,7 @@ fn at_port(way: Way<'_>, address: SocketAddr, within: Duration) -> Result<HttpCl
     value.set_sensitive(true);
     let headers = HeaderMap::from_iter([("authorization".parse().map_err(|_| PortError::NoToken)?, value)]);
     let client = HttpClientBuilder::default().request_timeout(within).set_headers(headers);
-    client.max_response_size(MAX_ANSWER_BYTES).build(format!("http://{address}")).map_err(PortError::Call)
+    client.max_response_size(MAX_RESPONSE_BYTES).build(format!("http://{address}")).map_err(PortError::Call)
 }
 
 impl Client {

@@ -2,7 +2,8 @@
 //!
 //! The node implements the traits of [`methods`] (feature `server`), clients call them through generated
 //! code (feature `client`); both share the [`types`] and the [`error`] codes, so the two cannot drift
-//! apart. The doc comment of a method is its reference; [`scope`] is the table of who may call it.
+//! apart. The doc comment of a method is its reference; [`scope`] is the table of who may call it; [`policy`]
+//! holds the numbers that a node and a wallet share.
 //! The node answers all of it as an OpenRPC document, made in `openrpc` (feature `server`).
 //!
 //! # Conventions

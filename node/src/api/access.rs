@@ -11,10 +11,10 @@
 //!
 //! What the caller may do is said by its token (RFC 6750), or, without one, by where it is.
 
-use super::tokens::{Grant, TokenBook};
+use super::tokens::{Grant, TokenStore};
 use cairn_ledger::units::Timestamp;
 use jsonrpsee::server::HttpRequest;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The scheme of the `Authorization` header.
 const BEARER: &str = "bearer ";
@@ -43,7 +43,7 @@ pub enum Refusal {
     #[error("from another machine every request needs a header Authorization: Bearer TOKEN; see cairn-node token new")]
     TokenNeeded,
     /// Its token is none.
-    #[error("{}", super::tokens::Refused)]
+    #[error("{}", super::tokens::InvalidToken)]
     BadToken,
 }
 
@@ -103,14 +103,14 @@ impl AccessRules {
 pub fn identify<B>(
     request: &HttpRequest<B>,
     address: IpAddr,
-    book: &TokenBook,
+    tokens: &TokenStore,
     now: Timestamp,
 ) -> Result<Caller, Refusal> {
     let address = address.to_canonical();
     let web_socket = jsonrpsee::server::ws::is_upgrade_request(request);
     let caller = |grant| Caller { address, grant, web_socket };
-    let mut said = request.headers().get_all("authorization").iter();
-    let (Some(value), None) = (said.next(), said.next()) else {
+    let mut values = request.headers().get_all("authorization").iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
         // None at all, or two that contradict each other.
         let without = request.headers().get("authorization").is_none();
         let refusal = if without { Refusal::TokenNeeded } else { Refusal::BadToken };
@@ -119,7 +119,7 @@ pub fn identify<B>(
     let text = value.to_str().map_err(|_| Refusal::BadToken)?;
     let is_bearer = text.get(..BEARER.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(BEARER));
     let token = text.get(BEARER.len()..).filter(|_| is_bearer).ok_or(Refusal::BadToken)?;
-    let grant = book.authenticate(token.trim(), now).map_err(|_| Refusal::BadToken)?;
+    let grant = tokens.authenticate(token.trim(), now).map_err(|_| Refusal::BadToken)?;
     if grant.is_local_admin && !address.is_loopback() {
         return Err(Refusal::BadToken);
     }
@@ -128,9 +128,23 @@ pub fn identify<B>(
 
 impl Caller {
     /// Who asks at the node's own Unix socket: the kernel has said who that is.
-    pub fn own<B>(request: &HttpRequest<B>, book: &TokenBook) -> Self {
+    pub fn own<B>(request: &HttpRequest<B>, tokens: &TokenStore) -> Self {
         let web_socket = jsonrpsee::server::ws::is_upgrade_request(request);
-        Self { address: Ipv4Addr::LOCALHOST.into(), grant: Some(book.local_admin()), web_socket }
+        Self { address: Ipv4Addr::LOCALHOST.into(), grant: Some(tokens.local_admin()), web_socket }
+    }
+}
+
+/// The first bits of an address, the others zero.
+pub fn prefix(address: IpAddr, v4: u32, v6: u32) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(u32::BITS.saturating_sub(v4)).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from(u32::from(address) & mask))
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(u128::BITS.saturating_sub(v6)).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from(u128::from(address) & mask))
+        }
     }
 }
 
@@ -156,7 +170,7 @@ fn is_named(authority: &str, names: &[impl AsRef<str>]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::tokens::{Record, Token, TokenFile, Wanted};
+    use crate::api::tokens::{Token, TokenFile, TokenRecord, TokenRequest};
     use cairn_rpc::scope::Scope;
 
     /// An operator that has named one host and one page.
@@ -254,7 +268,7 @@ mod tests {
 
     struct Door {
         _directory: tempfile::TempDir,
-        book: TokenBook,
+        tokens: TokenStore,
         admin: String,
         shop: String,
     }
@@ -264,19 +278,19 @@ mod tests {
     fn door() -> Door {
         let directory = tempfile::tempdir().expect("a directory");
         let file = TokenFile::of(directory.path());
-        let book = TokenBook::open(file.clone()).expect("opened");
+        let tokens = TokenStore::open(file.clone()).expect("opened");
         let token = Token::random().expect("randomness");
-        let wanted = Wanted { name: "shop".to_owned(), scopes: vec![Scope::Read], rate: None, lasts: None };
-        file.add(Record::new(&token, wanted, NOW)).expect("added");
+        let wanted = TokenRequest { name: "shop".to_owned(), scopes: vec![Scope::Read], rate: None, lasts: None };
+        file.add(TokenRecord::new(&token, wanted, NOW)).expect("added");
         let admin = std::fs::read_to_string(file.admin_path()).expect("made").trim().to_owned();
-        Door { _directory: directory, book, admin, shop: token.reveal() }
+        Door { _directory: directory, tokens, admin, shop: token.reveal() }
     }
 
     fn ask(door: &Door, address: &str, authorizations: &[&str]) -> Result<Option<bool>, Refusal> {
         let builder = HttpRequest::<()>::builder();
         let builder = authorizations.iter().fold(builder, |builder, value| builder.header("authorization", *value));
         let request = builder.body(()).expect("a request");
-        let caller = identify(&request, address.parse().expect("an address"), &door.book, NOW)?;
+        let caller = identify(&request, address.parse().expect("an address"), &door.tokens, NOW)?;
         Ok(caller.grant.map(|grant| grant.scopes.allow(Scope::Admin)))
     }
 

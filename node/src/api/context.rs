@@ -1,6 +1,6 @@
 //! What handlers have: handles to the parts, and a bounded way to read the chain.
 
-use super::{NAME, error, heads::Heads, limits};
+use crate::api::{NAME, error, limits};
 use crate::{
     disk_budget::BudgetHandle,
     health::HealthHandle,
@@ -12,13 +12,14 @@ use cairn_ledger::{address::AddressPrefix, chain_spec::ChainSpec, keys::Address}
 use cairn_mempool::PoolHandle;
 use cairn_network::{NetworkHandle, sync::SyncHandle};
 use cairn_rpc::error::{Code, RpcError};
+use jsonrpsee::SubscriptionMessage;
 use std::{
-    ops::Deref,
+    ops::{Deref, RangeInclusive},
     sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, broadcast, mpsc},
     task::JoinError,
 };
 
@@ -60,13 +61,13 @@ pub struct Services {
 
 /// What handlers have. Cloning shares it.
 #[derive(Clone)]
-pub(super) struct Context(Arc<Shared>);
+pub struct Context(Arc<Shared>);
 
-pub(super) struct Shared {
+pub struct Shared {
     services: Services,
     reads: Semaphore,
     proofs: Semaphore,
-    heads: Heads,
+    heads: broadcast::Sender<SubscriptionMessage>,
     failed: mpsc::Sender<TaskError>,
 }
 
@@ -85,7 +86,7 @@ impl Context {
             services,
             reads: Semaphore::new(limits::READS),
             proofs: Semaphore::new(limits::PROOFS),
-            heads: Heads::default(),
+            heads: broadcast::channel(limits::HEADS_BEHIND).0,
             failed,
         }))
     }
@@ -95,8 +96,8 @@ impl Context {
         &self.spec.params().prefix
     }
 
-    /// Heads on their way to subscribers.
-    pub fn heads(&self) -> &Heads {
+    /// Heads as JSON, on their way to subscribers.
+    pub fn heads(&self) -> &broadcast::Sender<SubscriptionMessage> {
         &self.0.heads
     }
 
@@ -157,7 +158,33 @@ impl Context {
     }
 }
 
+/// A number of things to show, within its range; the most where nothing was said.
+pub fn count(wanted: Option<u64>, range: &RangeInclusive<u64>) -> Result<u64, RpcError> {
+    let count = wanted.unwrap_or(*range.end());
+    if range.contains(&count) {
+        return Ok(count);
+    }
+    let expected = format!("{} to {}", range.start(), range.end());
+    let message = format!("got {count}, expected {expected}");
+    Err(RpcError::new(Code::BadCount, message).with(count, expected))
+}
+
 /// Whole milliseconds.
-pub(super) fn millis(duration: Duration) -> u64 {
+pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_outside_its_range_is_refused_with_the_range() {
+        assert_eq!(count(None, &(1..=100)).ok(), Some(100));
+        assert_eq!(count(Some(7), &(1..=100)).ok(), Some(7));
+        for wrong in [0, 101, u64::MAX] {
+            let error = count(Some(wrong), &(1..=100)).expect_err("outside");
+            assert_eq!((error.code, error.expected.as_deref()), (Code::BadCount, Some("1 to 100")));
+        }
+    }
 }

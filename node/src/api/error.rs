@@ -7,31 +7,42 @@ use cairn_chain::{ChainError, store::BackupError};
 use cairn_common::mailbox::Stopped;
 use cairn_mempool::PoolError;
 use cairn_network::{AddPeerError, AdmitError, BanError, FindError, UnknownKind};
-use cairn_rpc::error::{Code, RpcError};
+use cairn_rpc::{
+    error::{Code, RpcError},
+    types::BlockRef,
+};
 
 /// A refusal of one of the node's parts.
-pub(super) trait Refusal {
+pub trait IntoRpcError {
     /// As a client is told it.
     fn into_rpc(self) -> RpcError;
 }
 
 /// What a client is told of a refusal: for `map_err`.
-pub(super) fn refused(refusal: impl Refusal) -> RpcError {
+pub fn refused(refusal: impl IntoRpcError) -> RpcError {
     refusal.into_rpc()
 }
 
 /// The node is stopping.
-pub(super) fn stopping() -> RpcError {
+pub fn stopping() -> RpcError {
     RpcError::new(Code::Stopping, "the node is stopping")
 }
 
 /// The storage failed; the node stops.
-pub(super) fn storage() -> RpcError {
+pub fn storage() -> RpcError {
     // The details go to the operator's log: they name files, which are not the client's business.
     RpcError::new(Code::Storage, "the node's storage failed; it is stopping")
 }
 
-impl Refusal for ChainError {
+pub fn no_such_block(block: BlockRef) -> RpcError {
+    let (message, got) = match block {
+        BlockRef::Height(height) => (format!("the chain has no block {height} yet"), height.to_string()),
+        BlockRef::Id(id) => (format!("no block has the id {}", id.0), id.0.to_string()),
+    };
+    RpcError { got: Some(got), ..RpcError::new(Code::BlockNotFound, message) }
+}
+
+impl IntoRpcError for ChainError {
     fn into_rpc(self) -> RpcError {
         match self {
             ChainError::Stopped(Stopped) => stopping(),
@@ -40,7 +51,7 @@ impl Refusal for ChainError {
     }
 }
 
-impl Refusal for BackupError {
+impl IntoRpcError for BackupError {
     fn into_rpc(self) -> RpcError {
         let code = match self {
             BackupError::Exists { .. } | BackupError::Relative { .. } => Code::BadDirectory,
@@ -50,13 +61,13 @@ impl Refusal for BackupError {
     }
 }
 
-impl Refusal for Stopped {
+impl IntoRpcError for Stopped {
     fn into_rpc(self) -> RpcError {
         stopping()
     }
 }
 
-impl Refusal for PoolError {
+impl IntoRpcError for PoolError {
     fn into_rpc(self) -> RpcError {
         let say = |code| RpcError::new(code, self);
         match self {
@@ -99,7 +110,7 @@ impl From<WorkError> for RpcError {
     }
 }
 
-impl Refusal for AddPeerError {
+impl IntoRpcError for AddPeerError {
     fn into_rpc(self) -> RpcError {
         match self {
             AddPeerError::Target(error) => RpcError::new(Code::BadPeerAddress, error),
@@ -108,7 +119,7 @@ impl Refusal for AddPeerError {
     }
 }
 
-impl Refusal for BanError {
+impl IntoRpcError for BanError {
     fn into_rpc(self) -> RpcError {
         match self {
             BanError::Target(error) => RpcError::new(Code::BadBanTarget, error),
@@ -117,7 +128,7 @@ impl Refusal for BanError {
     }
 }
 
-impl Refusal for AdmitError {
+impl IntoRpcError for AdmitError {
     fn into_rpc(self) -> RpcError {
         match self {
             AdmitError::NotAPeerId { .. } => RpcError::new(Code::BadPeerId, self),
@@ -128,7 +139,7 @@ impl Refusal for AdmitError {
     }
 }
 
-impl Refusal for FindError {
+impl IntoRpcError for FindError {
     fn into_rpc(self) -> RpcError {
         match self {
             FindError::Off => RpcError::new(Code::DiscoveryOff, self),
@@ -138,7 +149,7 @@ impl Refusal for FindError {
     }
 }
 
-impl Refusal for UnknownKind {
+impl IntoRpcError for UnknownKind {
     fn into_rpc(self) -> RpcError {
         RpcError::new(Code::BadResource, self)
     }

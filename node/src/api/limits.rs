@@ -1,37 +1,37 @@
 //! How much anybody may ask of the port. What is too large or too long is refused by jsonrpsee, with its
-//! codes; the rest by [`guard`](super::guard) and [`server`](super::server).
+//! codes; the rest by [`guard`](crate::api::guard) and [`server`](crate::api::server).
 
-use super::slow_client::Patience;
+use crate::api::server::slow_client::StreamLimits;
+use cairn_rpc::policy::MAX_RESPONSE_BYTES;
 use jsonrpsee::server::{BatchRequestConfig, PingConfig, ServerConfig};
 use std::time::Duration;
 
 /// The largest request: the largest block in hex fits.
 const MAX_REQUEST_BYTES: u32 = 5 << 20;
-/// The largest answer, a batch's together: the largest block in full, its transactions in hex and in fields,
-/// fits.
-pub(super) const MAX_RESPONSE_BYTES: u32 = 16 << 20;
 /// Calls in a batch: a hundred payments at a time is what senders of many ask for.
 const MAX_BATCH: u32 = 100;
 /// How deeply parameters may be nested: none of ours has more than a list in an object in a list.
-pub(super) const MAX_DEPTH: usize = 8;
+pub const MAX_DEPTH: usize = 8;
 /// Subscriptions on one connection: there are few kinds, so that a few suffice.
 const MAX_SUBSCRIPTIONS: u32 = 16;
 /// Connections of one host elsewhere. All programs of this machine share one address, so there it does not hold.
-pub(super) const MAX_CONNECTIONS_PER_HOST: usize = 32;
+pub const MAX_CONNECTIONS_PER_HOST: usize = 32;
 /// Connections of the node's own tools: a person runs a few of them at a time.
-pub(super) const MAX_OWN_CONNECTIONS: usize = 16;
+pub const MAX_OWN_CONNECTIONS: usize = 16;
 /// Answers and notifications that wait for a WebSocket client to read. When they are that many, its
 /// further calls wait and its subscriptions miss notifications.
 const MESSAGE_BUFFER: u32 = 256;
 
+/// Heads that a subscriber may be behind before it misses some: more than come in a burst of generated blocks.
+pub const HEADS_BEHIND: usize = 256;
 /// Calls that one connection has under way; more are told that the node is busy. As many as clients send at once.
-pub(super) const MAX_UNDER_WAY: usize = 256;
+pub const MAX_UNDER_WAY: usize = 256;
 
 /// How long the other end of a connection may do nothing, and how much is read of it. jsonrpsee pings WebSockets
 /// every 30 s, and each answer counts: so no living subscriber is ever idle. Eight megabytes a second are more
 /// than an honest client sends, and little enough that refusing all of it is easy.
 /// Who was silent for as long as one may be has the time of a whole request left.
-pub(super) const PATIENCE: Patience = Patience {
+pub const STREAM: StreamLimits = StreamLimits {
     idle: Duration::from_secs(75),
     stalled: Duration::from_secs(10),
     unanswered: Duration::from_secs(150),
@@ -39,29 +39,29 @@ pub(super) const PATIENCE: Patience = Patience {
 };
 /// How long a request may take, its body's arrival included: a body that comes byte by byte holds its place
 /// no longer. The slowest honest call, a hundred generated blocks, takes a fraction of it.
-pub(super) const REQUEST_WITHIN: Duration = Duration::from_secs(60);
+pub const REQUEST_WITHIN: Duration = Duration::from_secs(60);
 /// How long the header of the first request may take: a slow line's time for some hundred bytes.
-pub(super) const HEADER_WITHIN: Duration = Duration::from_secs(8);
+pub const HEADER_WITHIN: Duration = Duration::from_secs(8);
 /// How often the token of a WebSocket is looked at.
-pub(super) const TOKEN_LOOK_EVERY: Duration = Duration::from_secs(1);
+pub const TOKEN_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the handshake of TLS may take.
-pub(super) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// How often refusals are told of one address.
-pub(super) const WARN_EVERY: Duration = Duration::from_secs(60);
+pub const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// Reads of the chain at a time: enough for a busy disk, few enough to leave threads to others.
-pub(super) const READS: usize = 16;
+pub const READS: usize = 16;
 /// Light proofs and proofs of transactions made at a time: each reads some thousand records.
-pub(super) const PROOFS: usize = 2;
+pub const PROOFS: usize = 2;
 /// How long a call waits to read; then it is told that the node is busy.
-pub(super) const READ_WITHIN: Duration = Duration::from_secs(10);
+pub const READ_WITHIN: Duration = Duration::from_secs(10);
 /// Questions to the writer at a time. Its mailbox takes 64 messages, and blocks wait in it, too: so few
 /// questions are ever before a block, however many callers there are.
-pub(super) const WRITER_QUESTIONS: usize = 4;
+pub const WRITER_QUESTIONS: usize = 4;
 /// Heavy calls at a time: whoever asks for many cannot take the disk from all others.
-pub(super) const HEAVY_CALLS: usize = 2;
+pub const HEAVY_CALLS: usize = 2;
 
-pub(super) fn server_config(max_connections: usize) -> ServerConfig {
+pub fn server_config(max_connections: usize) -> ServerConfig {
     ServerConfig::builder()
         .max_request_body_size(MAX_REQUEST_BYTES)
         .max_response_body_size(MAX_RESPONSE_BYTES)

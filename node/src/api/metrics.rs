@@ -1,6 +1,6 @@
 //! What the port counts, and what it tells Prometheus: one registry, units in the names.
 
-use super::{context::Context, error::refused};
+use crate::api::{context::Context, error::refused};
 use cairn_network::sync::SyncPhase;
 use cairn_rpc::error::RpcError;
 use prometheus_client::{
@@ -42,7 +42,7 @@ struct Reason {
 }
 
 /// Counters of the port, and gauges of the parts that are read when somebody asks.
-pub(super) struct Metrics {
+pub struct Metrics {
     registry: Registry,
     calls: Family<Call, Counter>,
     seconds: Family<Method, Histogram, fn() -> Histogram>,
@@ -196,7 +196,7 @@ impl Gauges {
 
 /// What synchronisation is doing, in a word.
 /// See proc_pid_statm(5): the second field is the resident set in pages.
-pub(super) fn resident_bytes() -> Option<u64> {
+pub fn resident_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
     pages.checked_mul(PAGE_BYTES)

@@ -1,17 +1,15 @@
-//! JSON-RPC: the methods of [`cairn_rpc::methods`], over HTTP and WebSocket on one port, and the pages
+//! JSON-RPC: the methods of [`cairn_rpc::methods`], over HTTP and WebSocket on one port, and the http
 //! `/health`, `/ready` and `/metrics`.
 //!
 //! # Map
-//! `server` connections and the way of a request · `access` who may speak to the port · `tokens` what a token allows ·
-//! `certificate` what it is known by · `guard` what stands before every call · `parameters` what a method takes ·
-//! `rate` how fast anybody may ask · `slow_client` who does nothing for too long · `limits` how much anybody may ask ·
-//! `pages` what is no JSON-RPC · `metrics` what is counted · `places` who may have how many connections · `tls` ·
-//! `ranges` pages of the chain · `history` pages of what touched an address · `heads` the tip, told to all · `moves`
-//! subscriptions that lose nothing · `context` what handlers have · `error` refusals as codes · one file for each
-//! namespace: `node` `chain` `state` `tx` `mempool` `mining` `net`
+//! `server/` connections, TLS, HTTP, and the way of a request · `access` who may speak to the port · `tokens/` what a token
+//! allows · `guard/` what stands before every call: scope, rate, parameters, budget · `methods/` the handlers, one file for
+//! each namespace · `subscriptions/` heads, moves of the chain, the status of a transaction · `lookup` blocks and
+//! transactions as several handlers show them · `context` what handlers have · `error` refusals as codes · `limits` how
+//! much anybody may ask · `metrics` what is counted
 //!
 //! # The path of a call
-//! connection (`places`, patient) → `server` → [`AccessRules`] (Host and Origin) → [`identify`](access::identify)
+//! connection (`server::connections`, `server::slow_client`) → `server` → [`AccessRules`] (Host and Origin) → [`identify`](access::identify)
 //! (token, or this machine) → jsonrpsee (sizes, length of a batch) → `guard` (scope, depth, rate, names and number of
 //! parameters, budget; in batches, too) → a handler, which asks a part through its handle or reads the chain on a
 //! blocking thread → the answer, or an [`RpcError`](cairn_rpc::error::RpcError) with its code.
@@ -24,36 +22,21 @@
 //! 4. A failure of the storage that a handler meets ends this task, and so stops the node.
 
 pub mod access;
-mod certificate;
-mod chain;
 mod config;
 mod context;
 mod error;
 mod guard;
-mod heads;
-mod history;
 mod limits;
-mod mempool;
+mod lookup;
+mod methods;
 mod metrics;
-mod mining;
-mod moves;
-mod net;
-mod node;
-mod pages;
-mod parameters;
-mod places;
-mod ranges;
-mod rate;
 mod server;
-mod slow_client;
-mod state;
-mod tls;
+mod subscriptions;
 pub mod tokens;
-mod tx;
 
-pub use certificate::lone_certificate;
 pub use config::{RpcConfig, TlsFiles};
 pub use context::{Handles, Services};
+pub use server::tls::lone_certificate;
 
 use crate::ipc::IpcListener;
 use access::AccessRules;
@@ -62,22 +45,16 @@ use cairn_common::{
     tasks::{Shutdown, TaskError},
 };
 use cairn_ledger::units::Timestamp;
-use cairn_rpc::methods::{
-    ChainServer as _, MempoolServer as _, MiningServer as _, NetServer as _, NodeServer as _, StateServer as _,
-    TxServer as _,
-};
 use context::Context;
-use guard::{Gate, GuardLayer};
+use guard::{CallPolicy, GuardLayer};
 use jsonrpsee::{
     RpcModule,
-    server::{RegisterMethodError, Server, ServerHandle, middleware::rpc::RpcServiceBuilder, stop_channel},
+    server::{Server, ServerHandle, middleware::rpc::RpcServiceBuilder, stop_channel},
 };
 use metrics::Metrics;
-use places::Places;
-use server::{Door, Rpc};
+use server::{RpcService, ServerState, connections::ConnectionLimits, tls::Tls};
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tls::Tls;
-use tokens::{TokenBook, TokenFile, TokenFileError};
+use tokens::{TokenFile, TokenFileError, TokenStore};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tower::Service as _;
 
@@ -135,7 +112,7 @@ pub fn check_callers(address: SocketAddr, tokens: &TokenFile, now: Timestamp) ->
 /// # Errors
 /// Says which file is wrong.
 pub fn check_tls(files: &TlsFiles) -> Result<(), ApiError> {
-    tls::read(files).map(drop)
+    server::tls::read(files).map(drop)
 }
 
 /// Serves JSON-RPC on `address`, and for the node's own tools at `own`, where there is such a socket, until the node
@@ -152,7 +129,7 @@ pub async fn spawn(
     shutdown: Shutdown,
 ) -> Result<(SocketAddr, JoinHandle<Result<(), TaskError>>), ApiError> {
     check_callers(address, &tokens, clock::now())?;
-    let book = Arc::new(TokenBook::open(tokens)?);
+    let tokens = Arc::new(TokenStore::open(tokens)?);
     let tls = config.tls.map(Tls::open).transpose()?;
     if !address.ip().is_loopback() && tls.is_none() {
         tracing::warn!(
@@ -162,47 +139,32 @@ pub async fn spawn(
     }
     let (failed, failures) = mpsc::channel(1);
     let context = Context::new(services, failed);
-    let methods = methods(&context).expect("no two methods have one name");
+    let methods = methods::all(&context).expect("no two methods have one name");
     let refused = |reason| ApiError::Listen { address, reason };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
 
     let metrics = Arc::new(Metrics::new());
-    let gate = Arc::new(Gate::new(book, Arc::clone(&metrics), methods.method_names().collect(), config.rate));
+    let policy = Arc::new(CallPolicy::new(tokens, Arc::clone(&metrics), methods.method_names().collect(), config.rate));
     let (stop, handle) = stop_channel();
-    let rpc = rpc(methods, Arc::clone(&gate), config.max_connections);
+    let rpc = rpc(methods, Arc::clone(&policy), config.max_connections);
     let rules = AccessRules { hosts: config.hosts, origins: config.cors_origins };
-    let places = Places::new(config.max_connections);
-    let heads = context.clone().pass_heads_on();
-    let door = Arc::new(Door { rules, gate, metrics, context, rpc, tls, places });
+    let connections = ConnectionLimits::new(config.max_connections);
+    let heads = context.clone().publish_heads();
+    let state = Arc::new(ServerState { rules, policy, metrics, context, rpc, tls, connections });
     if let Some(own) = own {
-        tokio::spawn(server::accept_own(own, Arc::clone(&door), stop.clone()));
+        tokio::spawn(server::accept_own(own, Arc::clone(&state), stop.clone()));
     }
-    tokio::spawn(server::accept(listener, door, stop));
+    tokio::spawn(server::accept(listener, state, stop));
     Ok((address, tokio::spawn(serve(handle, heads, failures, shutdown))))
 }
 
 /// jsonrpsee's service with the guard inside it, once for each request.
-fn rpc(methods: RpcModule<()>, gate: Arc<Gate>, max_connections: usize) -> Rpc {
-    let guarded = RpcServiceBuilder::new().layer(GuardLayer(gate));
+fn rpc(methods: RpcModule<()>, policy: Arc<CallPolicy>, max_connections: usize) -> RpcService {
+    let guarded = RpcServiceBuilder::new().layer(GuardLayer(policy));
     let builder = Server::builder().set_config(limits::server_config(max_connections)).set_rpc_middleware(guarded);
     let builder = builder.to_service_builder();
     Box::new(move |request, stop| builder.clone().build(methods.clone(), stop).call(request))
-}
-
-/// All methods.
-fn methods(context: &Context) -> Result<RpcModule<()>, RegisterMethodError> {
-    let mut all = RpcModule::new(());
-    all.merge(node::NodeApi(context.clone()).into_rpc())?;
-    all.merge(chain::ChainApi(context.clone()).into_rpc())?;
-    all.merge(state::StateApi(context.clone()).into_rpc())?;
-    all.merge(tx::TxApi(context.clone()).into_rpc())?;
-    all.merge(mempool::MempoolApi(context.clone()).into_rpc())?;
-    all.merge(mining::MiningApi(context.clone()).into_rpc())?;
-    all.merge(net::NetApi(context.clone()).into_rpc())?;
-    let document = cairn_rpc::openrpc::document();
-    all.register_method("rpc.discover", move |_, _, _| document.clone())?;
-    Ok(all)
 }
 
 /// Ends when the node stops, or when a handler met a failure of the storage.

@@ -4,7 +4,7 @@ use super::{CliError, Place, leading, print};
 use crate::{
     api::{
         self,
-        tokens::{self, Record, Token, TokenFile, TokenFileError, TokenId, Wanted},
+        tokens::{self, TokenRecord, Token, TokenFile, TokenFileError, TokenId, TokenRequest},
     },
     config::Settings,
 };
@@ -100,8 +100,8 @@ fn make(new: NewToken) -> Result<(), CliError> {
         None => own_url(&settings)?,
     };
     let token = Token::random().map_err(TokenFileError::Random)?;
-    let wanted = Wanted { name: new.name, scopes: new.scope, rate: new.rate, lasts: new.expires };
-    let record = Record::new(&token, wanted, clock::now());
+    let wanted = TokenRequest { name: new.name, scopes: new.scope, rate: new.rate, lasts: new.expires };
+    let record = TokenRecord::new(&token, wanted, clock::now());
     TokenFile::of(&settings.data_dir).add(record.clone())?;
     let pairing = format!("cairn-pair:{url}#{}", token.reveal());
     if new.json {
@@ -137,7 +137,7 @@ fn own_url(settings: &Settings) -> Result<String, CliError> {
     Ok(format!("https://{place}{}", pin.unwrap_or_default()))
 }
 
-fn list(records: &[Record], now: Timestamp, json: bool, hint: &str) -> Result<(), CliError> {
+fn list(records: &[TokenRecord], now: Timestamp, json: bool, hint: &str) -> Result<(), CliError> {
     if json {
         let shown: Vec<_> = records.iter().map(|record| shown(record, now)).collect();
         return print(format_args!("{:#}", json!(shown)));
@@ -156,7 +156,7 @@ fn list(records: &[Record], now: Timestamp, json: bool, hint: &str) -> Result<()
 }
 
 /// A record without the hash: a list is for people and scripts, not for whoever guesses.
-fn shown(record: &Record, now: Timestamp) -> serde_json::Value {
+fn shown(record: &TokenRecord, now: Timestamp) -> serde_json::Value {
     json!({
         "id": record.id,
         "name": record.name,
@@ -168,7 +168,7 @@ fn shown(record: &Record, now: Timestamp) -> serde_json::Value {
     })
 }
 
-fn expiry(record: &Record, now: Timestamp) -> String {
+fn expiry(record: &TokenRecord, now: Timestamp) -> String {
     match record.expires_ms {
         None => "never".to_owned(),
         Some(_) if record.has_expired(now) => "expired".to_owned(),
@@ -199,8 +199,8 @@ mod tests {
         let token = Token::random().expect("randomness");
         let record = |lasts: Option<u64>| {
             let lasts = lasts.map(Duration::from_secs);
-            let wanted = Wanted { name: "shop".to_owned(), scopes: vec![Scope::Read], rate: None, lasts };
-            Record::new(&token, wanted, Timestamp::from_millis(0))
+            let wanted = TokenRequest { name: "shop".to_owned(), scopes: vec![Scope::Read], rate: None, lasts };
+            TokenRecord::new(&token, wanted, Timestamp::from_millis(0))
         };
         let now = Timestamp::from_millis(1_000);
         assert_eq!(expiry(&record(None), now), "never");

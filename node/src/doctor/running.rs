@@ -12,6 +12,7 @@ use crate::{
 };
 use cairn_rpc::{
     methods::{NetClient, NodeClient},
+    policy::clock_tolerance_ms,
     text::Text,
     types::{NetInfo, NodeInfo, PeerJson, ProblemJson},
 };
@@ -130,8 +131,7 @@ fn clock(settings: &Settings, net: &NetInfo, report: &mut Report) {
     let Some(ahead) = net.clock_ahead_ms else {
         return report.note(Check::Clock, "it could not be compared: that takes three peers", None);
     };
-    // A block may be stamped that much ahead of a node's clock. Half of it leaves room for the other's error.
-    let most = settings.spec.params().max_future_ms / 2;
+    let most = clock_tolerance_ms(settings.spec.params().max_future_ms);
     let off = ahead.unsigned_abs() as f64 / 1000.0;
     if ahead.unsigned_abs() <= most {
         return report.ok(Check::Clock, format!("it is within {off:.1} s of the median of the peers' clocks"));

@@ -1,6 +1,6 @@
 //! `DATA/tokens.json` and `DATA/admin.token`: private files, each written whole or not at all.
 
-use super::{Record, Token, TokenId};
+use super::{Token, TokenId, TokenRecord};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -57,7 +57,7 @@ pub enum TokenFileError {
 #[serde(deny_unknown_fields)]
 struct Contents {
     version: u32,
-    tokens: Vec<Record>,
+    tokens: Vec<TokenRecord>,
 }
 
 /// What tells whether a file was replaced since it was last read.
@@ -94,7 +94,7 @@ impl TokenFile {
     ///
     /// # Errors
     /// It cannot be read, or is damaged.
-    pub fn read(&self) -> Result<Vec<Record>, TokenFileError> {
+    pub fn read(&self) -> Result<Vec<TokenRecord>, TokenFileError> {
         let path = self.path();
         let Some(text) = read_small(&path)? else { return Ok(Vec::new()) };
         let damaged = |reason: String| TokenFileError::Damaged { path: path.clone(), reason };
@@ -115,7 +115,7 @@ impl TokenFile {
     ///
     /// # Errors
     /// The file cannot be read or written, or there are too many.
-    pub fn add(&self, record: Record) -> Result<(), TokenFileError> {
+    pub fn add(&self, record: TokenRecord) -> Result<(), TokenFileError> {
         self.change(|records| {
             if records.len() >= MAX_TOKENS {
                 return Err(TokenFileError::TooMany);
@@ -129,7 +129,7 @@ impl TokenFile {
     ///
     /// # Errors
     /// The file cannot be read or written, or there is no such token.
-    pub fn revoke(&self, id: TokenId) -> Result<Record, TokenFileError> {
+    pub fn revoke(&self, id: TokenId) -> Result<TokenRecord, TokenFileError> {
         let name = id.to_string();
         let mut removed = None;
         self.change(|records| {
@@ -162,7 +162,7 @@ impl TokenFile {
     /// Reads, changes and writes, while nobody else does.
     fn change(
         &self,
-        change: impl FnOnce(&mut Vec<Record>) -> Result<(), TokenFileError>,
+        change: impl FnOnce(&mut Vec<TokenRecord>) -> Result<(), TokenFileError>,
     ) -> Result<(), TokenFileError> {
         fs::create_dir_all(&self.directory).map_err(refused("make", &self.directory))?;
         let path = self.directory.join("tokens.lock");
@@ -213,14 +213,14 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), TokenFileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::tokens::Wanted;
+    use crate::api::tokens::TokenRequest;
     use cairn_ledger::units::Timestamp;
     use cairn_rpc::scope::Scope;
 
-    fn record(name: &str) -> (Token, Record) {
+    fn record(name: &str) -> (Token, TokenRecord) {
         let token = Token::random().expect("randomness");
-        let wanted = Wanted { name: name.to_owned(), scopes: vec![Scope::Read], rate: None, lasts: None };
-        let record = Record::new(&token, wanted, Timestamp::from_millis(1));
+        let wanted = TokenRequest { name: name.to_owned(), scopes: vec![Scope::Read], rate: None, lasts: None };
+        let record = TokenRecord::new(&token, wanted, Timestamp::from_millis(1));
         (token, record)
     }
 

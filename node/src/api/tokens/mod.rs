@@ -2,11 +2,11 @@
 //!
 //! # Map
 //! here: the token itself and what is kept of it · `file` `DATA/tokens.json`, written by
-//! `cairn-node token` · `book` what a running node knows of it, and of `DATA/admin.token`
+//! `cairn-node token` · `store` what a running node knows of it, and of `DATA/admin.token`
 //!
 //! # The path of a token
-//! [`Token::random`] → shown once to whoever asked for it → its [`Record`], with a hash instead of the secret,
-//! into the file → a client sends it as `Authorization: Bearer` → [`TokenBook::authenticate`] → [`Grant`].
+//! [`Token::random`] → shown once to whoever asked for it → its [`TokenRecord`], with a hash instead of the secret,
+//! into the file → a client sends it as `Authorization: Bearer` → [`TokenStore::authenticate`] → [`Grant`].
 //!
 //! # Invariants
 //! 1. A secret is 256 random bits. So its plain SHA-256 cannot be reversed, and guessing needs no throttle.
@@ -14,11 +14,11 @@
 //! 3. Secrets are compared in constant time, and found by their public id, never by themselves.
 //! 4. A file that cannot be read allows nobody anything, and is never overwritten.
 
-mod book;
 mod file;
+mod store;
 
-pub use book::{Grant, Refused, TokenBook};
 pub use file::{TokenFile, TokenFileError};
+pub use store::{Grant, InvalidToken, TokenStore};
 
 use cairn_ledger::units::Timestamp;
 use cairn_rpc::scope::{Scope, Scopes};
@@ -56,7 +56,7 @@ pub struct TokenIdError(String);
 /// What is kept of a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Record {
+pub struct TokenRecord {
     /// The token's id, 8 hex digits.
     pub id: String,
     /// What its owner calls it.
@@ -141,7 +141,7 @@ fn digits<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 /// What a new token is to be.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct TokenRequest {
     /// What its owner calls it.
     pub name: String,
     /// What it allows.
@@ -152,9 +152,9 @@ pub struct Wanted {
     pub lasts: Option<Duration>,
 }
 
-impl Record {
+impl TokenRecord {
     /// What is kept of `token`.
-    pub fn new(token: &Token, wanted: Wanted, now: Timestamp) -> Self {
+    pub fn new(token: &Token, wanted: TokenRequest, now: Timestamp) -> Self {
         let lasts = wanted.lasts.map(|lasts| u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX));
         Self {
             id: token.id.to_string(),
@@ -210,8 +210,13 @@ pub fn parse_rate(text: &str) -> Result<u32, String> {
 mod tests {
     use super::*;
 
-    fn wanted() -> Wanted {
-        Wanted { name: "shop".to_owned(), scopes: vec![Scope::Read], rate: None, lasts: Some(Duration::from_secs(1)) }
+    fn wanted() -> TokenRequest {
+        TokenRequest {
+            name: "shop".to_owned(),
+            scopes: vec![Scope::Read],
+            rate: None,
+            lasts: Some(Duration::from_secs(1)),
+        }
     }
 
     #[test]
@@ -228,7 +233,7 @@ mod tests {
     fn neither_record_nor_debug_shows_the_secret() {
         let token = Token::random().expect("randomness");
         let secret = hex::encode(token.secret);
-        let record = Record::new(&token, wanted(), Timestamp::from_millis(5));
+        let record = TokenRecord::new(&token, wanted(), Timestamp::from_millis(5));
         let kept = serde_json::to_string(&record).expect("JSON");
         assert!(!kept.contains(&secret) && !format!("{token:?} {record:?}").contains(&secret));
         assert!(token.reveal().contains(&secret), "the control");
@@ -237,7 +242,7 @@ mod tests {
     #[test]
     fn a_record_knows_its_own_token_alone_until_it_expires() {
         let token = Token::random().expect("randomness");
-        let record = Record::new(&token, wanted(), Timestamp::from_millis(5));
+        let record = TokenRecord::new(&token, wanted(), Timestamp::from_millis(5));
         let mut other = token.clone();
         other.secret[31] ^= 1;
         assert!(record.is_of(&token) && !record.is_of(&other));

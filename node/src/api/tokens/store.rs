@@ -1,6 +1,6 @@
 //! What a running node knows of tokens. It notices a change of the file at the next question.
 
-use super::{Record, Token, TokenFile, TokenFileError, TokenId, file::Stamp};
+use super::{Token, TokenFile, TokenFileError, TokenId, TokenRecord, file::Stamp};
 use cairn_ledger::units::Timestamp;
 use cairn_rpc::scope::{Scope, Scopes};
 use std::sync::{Mutex, PoisonError};
@@ -8,16 +8,16 @@ use subtle::ConstantTimeEq;
 
 /// The tokens that are valid now.
 #[derive(Debug)]
-pub struct TokenBook {
+pub struct TokenStore {
     file: TokenFile,
     admin: Token,
-    known: Mutex<Known>,
+    known: Mutex<CachedRecords>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct CachedRecords {
     stamp: Option<Stamp>,
-    records: Vec<Record>,
+    records: Vec<TokenRecord>,
 }
 
 /// What a valid token allows.
@@ -36,16 +36,16 @@ pub struct Grant {
 /// Why a token allows nothing. It says nothing of how near a guess came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the access token is unknown, revoked or expired; its owner can make another with cairn-node token new")]
-pub struct Refused;
+pub struct InvalidToken;
 
-impl TokenBook {
+impl TokenStore {
     /// Reads the tokens, and makes the local user's if there is none.
     ///
     /// # Errors
     /// The files cannot be read or written.
     pub fn open(file: TokenFile) -> Result<Self, TokenFileError> {
         let admin = file.admin()?;
-        let known = Known { stamp: file.stamp(), records: file.read()? };
+        let known = CachedRecords { stamp: file.stamp(), records: file.read()? };
         Ok(Self { file, admin, known: Mutex::new(known) })
     }
 
@@ -53,13 +53,13 @@ impl TokenBook {
     ///
     /// # Errors
     /// Nothing.
-    pub fn authenticate(&self, text: &str, now: Timestamp) -> Result<Grant, Refused> {
-        let token: Token = text.parse().map_err(|_| Refused)?;
+    pub fn authenticate(&self, text: &str, now: Timestamp) -> Result<Grant, InvalidToken> {
+        let token: Token = text.parse().map_err(|_| InvalidToken)?;
         if bool::from(self.admin.hash().ct_eq(&token.hash())) {
             return Ok(self.local_admin());
         }
         self.with(|records| {
-            let record = records.iter().find(|record| record.is_of(&token)).ok_or(Refused)?;
+            let record = records.iter().find(|record| record.is_of(&token)).ok_or(InvalidToken)?;
             grant(token.id(), record, now)
         })
     }
@@ -68,12 +68,12 @@ impl TokenBook {
     ///
     /// # Errors
     /// Nothing any more.
-    pub fn renew(&self, id: TokenId, now: Timestamp) -> Result<Grant, Refused> {
+    pub fn renew(&self, id: TokenId, now: Timestamp) -> Result<Grant, InvalidToken> {
         if id == self.admin.id() {
             return Ok(self.local_admin());
         }
         let name = id.to_string();
-        self.with(|records| grant(id, records.iter().find(|record| record.id == name).ok_or(Refused)?, now))
+        self.with(|records| grant(id, records.iter().find(|record| record.id == name).ok_or(InvalidToken)?, now))
     }
 
     /// What the user whom the node runs as may do.
@@ -81,7 +81,7 @@ impl TokenBook {
         Grant { id: self.admin.id(), scopes: Scopes::of(&[Scope::Admin]), rate: None, is_local_admin: true }
     }
 
-    fn with<T>(&self, ask: impl FnOnce(&[Record]) -> T) -> T {
+    fn with<T>(&self, ask: impl FnOnce(&[TokenRecord]) -> T) -> T {
         // A panic elsewhere stops the node; the records are whole at any moment.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = self.file.stamp();
@@ -90,15 +90,15 @@ impl TokenBook {
                 tracing::error!(target: "cairn::api", %error, "no access token is valid");
                 Vec::new()
             });
-            *known = Known { stamp, records };
+            *known = CachedRecords { stamp, records };
         }
         ask(&known.records)
     }
 }
 
-fn grant(id: TokenId, record: &Record, now: Timestamp) -> Result<Grant, Refused> {
+fn grant(id: TokenId, record: &TokenRecord, now: Timestamp) -> Result<Grant, InvalidToken> {
     if record.has_expired(now) {
-        return Err(Refused);
+        return Err(InvalidToken);
     }
     Ok(Grant { id, scopes: Scopes::of(&record.scopes), rate: record.rate, is_local_admin: false })
 }
@@ -106,15 +106,15 @@ fn grant(id: TokenId, record: &Record, now: Timestamp) -> Result<Grant, Refused>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::tokens::Wanted;
+    use crate::api::tokens::TokenRequest;
     use std::time::Duration;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000);
 
     fn add(file: &TokenFile, scope: Scope, lasts: Option<Duration>) -> Token {
         let token = Token::random().expect("randomness");
-        let wanted = Wanted { name: "x".to_owned(), scopes: vec![scope], rate: Some(7), lasts };
-        file.add(Record::new(&token, wanted, NOW)).expect("added");
+        let wanted = TokenRequest { name: "x".to_owned(), scopes: vec![scope], rate: Some(7), lasts };
+        file.add(TokenRecord::new(&token, wanted, NOW)).expect("added");
         token
     }
 
@@ -122,42 +122,42 @@ mod tests {
     fn a_change_of_the_file_is_noticed_at_the_next_question() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = TokenFile::of(directory.path());
-        let book = TokenBook::open(file.clone()).expect("opened");
+        let store = TokenStore::open(file.clone()).expect("opened");
         let token = add(&file, Scope::Submit, None);
-        let grant = book.authenticate(&token.reveal(), NOW).expect("it is valid");
+        let grant = store.authenticate(&token.reveal(), NOW).expect("it is valid");
         assert_eq!((grant.scopes, grant.rate), (Scopes::of(&[Scope::Submit]), Some(7)));
-        assert_eq!(book.renew(token.id(), NOW), Ok(grant));
+        assert_eq!(store.renew(token.id(), NOW), Ok(grant));
         file.revoke(token.id()).expect("revoked");
-        assert_eq!(book.authenticate(&token.reveal(), NOW), Err(Refused));
-        assert_eq!(book.renew(token.id(), NOW), Err(Refused));
+        assert_eq!(store.authenticate(&token.reveal(), NOW), Err(InvalidToken));
+        assert_eq!(store.renew(token.id(), NOW), Err(InvalidToken));
     }
 
     #[test]
     fn wrong_expired_and_unreadable_tokens_allow_nothing() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = TokenFile::of(directory.path());
-        let book = TokenBook::open(file.clone()).expect("opened");
+        let store = TokenStore::open(file.clone()).expect("opened");
         let token = add(&file, Scope::Read, Some(Duration::from_secs(1)));
         let text = token.reveal();
         let last = if text.ends_with('0') { "1" } else { "0" };
         let near = format!("{}{last}", &text[..text.len() - 1]);
-        assert!(book.authenticate(&text, NOW).is_ok(), "the control");
+        assert!(store.authenticate(&text, NOW).is_ok(), "the control");
         for wrong in ["", "admin", &near, &text[1..]] {
-            assert_eq!(book.authenticate(wrong, NOW), Err(Refused));
+            assert_eq!(store.authenticate(wrong, NOW), Err(InvalidToken));
         }
-        assert_eq!(book.authenticate(&text, Timestamp::from_millis(2_000)), Err(Refused));
+        assert_eq!(store.authenticate(&text, Timestamp::from_millis(2_000)), Err(InvalidToken));
         std::fs::write(file.path(), "{").expect("written");
-        assert_eq!(book.authenticate(&text, NOW), Err(Refused));
+        assert_eq!(store.authenticate(&text, NOW), Err(InvalidToken));
     }
 
     #[test]
     fn the_local_user_may_everything_and_keeps_the_token_over_restarts() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = TokenFile::of(directory.path());
-        drop(TokenBook::open(file.clone()).expect("opened"));
+        drop(TokenStore::open(file.clone()).expect("opened"));
         let text = std::fs::read_to_string(file.admin_path()).expect("it was made");
-        let book = TokenBook::open(file.clone()).expect("opened again");
-        let grant = book.authenticate(text.trim_end(), NOW).expect("the same token");
+        let store = TokenStore::open(file.clone()).expect("opened again");
+        let grant = store.authenticate(text.trim_end(), NOW).expect("the same token");
         assert!(grant.is_local_admin && grant.scopes.allow(Scope::Admin));
         assert_eq!(file.read().expect("read"), [], "it is no token for others");
     }

@@ -1,6 +1,6 @@
 //! `mining_*`: the miner.
 
-use super::context::Context;
+use crate::api::context::Context;
 use crate::miner::{GenerateError, MAX_GENERATE};
 use cairn_ledger::{block::Seal, codec::encode, hash::Hash, keys::Address, pow::Work};
 use cairn_rpc::{
@@ -11,31 +11,9 @@ use cairn_rpc::{
 };
 use jsonrpsee::core::{RpcResult, async_trait};
 
-pub(super) struct MiningApi(pub Context);
-
 #[async_trait]
-impl MiningServer for MiningApi {
+impl MiningServer for Context {
     async fn mining_info(&self) -> RpcResult<MiningInfo> {
-        Ok(self.0.mining_info().await?)
-    }
-
-    async fn generate(&self, blocks: u64, beneficiary: Option<String>) -> RpcResult<Generated> {
-        Ok(self.0.generate(blocks, beneficiary).await?)
-    }
-
-    async fn get_template(&self, beneficiary: Option<String>) -> RpcResult<WorkJson> {
-        Ok(self.0.work(beneficiary).await?)
-    }
-
-    async fn submit_work(&self, seal: Text<Hash>, nonce: Text<u64>) -> RpcResult<FoundBlock> {
-        let seal = Seal::from_bytes(*seal.0.as_bytes());
-        let block = self.0.handles.miner.solved(seal, nonce.0).await.map_err(RpcError::from)?;
-        Ok(FoundBlock { block: Text(block) })
-    }
-}
-
-impl Context {
-    async fn mining_info(&self) -> Result<MiningInfo, RpcError> {
         let (tip, info) = (self.handles.chain.tip(), self.handles.miner.info());
         let id = tip.id;
         let next_target = self.read(move |reader| reader.target_after(&id)).await?;
@@ -53,33 +31,22 @@ impl Context {
         })
     }
 
-    async fn generate(&self, blocks: u64, beneficiary: Option<String>) -> Result<Generated, RpcError> {
+    async fn generate(&self, blocks: u64, beneficiary: Option<String>) -> RpcResult<Generated> {
         if !self.local {
             let message = "blocks are generated on local networks only; elsewhere they are mined";
-            return Err(RpcError::new(Code::GenerateNotAllowed, message));
+            return Err(RpcError::new(Code::GenerateNotAllowed, message).into());
         }
         if !(1..=MAX_GENERATE).contains(&blocks) {
-            return Err(GenerateError::Count { got: blocks }.into());
+            return Err(RpcError::from(GenerateError::Count { got: blocks }).into());
         }
         let beneficiary = self.beneficiary(beneficiary)?;
-        let made = self.handles.miner.generate(blocks, beneficiary).await?;
+        let made = self.handles.miner.generate(blocks, beneficiary).await.map_err(RpcError::from)?;
         Ok(Generated { blocks: made.blocks.into_iter().map(Text).collect(), stopped: made.stopped })
     }
 
-    /// Who is named, or else the miner's own.
-    fn beneficiary(&self, named: Option<String>) -> Result<Address, RpcError> {
-        let beneficiary = match named {
-            Some(text) => Some(self.address(&text)?),
-            None => self.mining.beneficiary,
-        };
-        beneficiary.ok_or_else(|| {
-            RpcError::new(Code::NoBeneficiary, "say who receives the rewards: name a beneficiary, here or to the miner")
-        })
-    }
-
-    async fn work(&self, beneficiary: Option<String>) -> Result<WorkJson, RpcError> {
+    async fn get_template(&self, beneficiary: Option<String>) -> RpcResult<WorkJson> {
         let beneficiary = self.beneficiary(beneficiary)?;
-        let template = self.handles.miner.work(beneficiary).await?;
+        let template = self.handles.miner.work(beneficiary).await.map_err(RpcError::from)?;
         let header = &template.header;
         let reward = self.spec.subsidy(header.height);
         let earns = reward.checked_add(template.fees).unwrap_or(reward);
@@ -92,6 +59,25 @@ impl Context {
             transactions: template.transactions.len() as u64,
             earns: Pebbles(earns),
             header: HexBytes(encode(header)),
+        })
+    }
+
+    async fn submit_work(&self, seal: Text<Hash>, nonce: Text<u64>) -> RpcResult<FoundBlock> {
+        let seal = Seal::from_bytes(*seal.0.as_bytes());
+        let block = self.handles.miner.solved(seal, nonce.0).await.map_err(RpcError::from)?;
+        Ok(FoundBlock { block: Text(block) })
+    }
+}
+
+impl Context {
+    /// Who is named, or else the miner's own.
+    fn beneficiary(&self, named: Option<String>) -> Result<Address, RpcError> {
+        let beneficiary = match named {
+            Some(text) => Some(self.address(&text)?),
+            None => self.mining.beneficiary,
+        };
+        beneficiary.ok_or_else(|| {
+            RpcError::new(Code::NoBeneficiary, "say who receives the rewards: name a beneficiary, here or to the miner")
         })
     }
 }

@@ -21,7 +21,7 @@ const MAX_NAMES: usize = 16;
 const SHOWN: usize = 40;
 
 /// The parameters of every method.
-pub(super) struct Declared(BTreeMap<String, Signature>);
+pub struct MethodSignatures(BTreeMap<String, Signature>);
 
 struct Signature {
     parameters: Vec<Parameter>,
@@ -35,12 +35,12 @@ struct Parameter {
 }
 
 /// What a call brings.
-enum Given {
+enum Received {
     Positions(usize),
     Names(Vec<String>),
 }
 
-impl Declared {
+impl MethodSignatures {
     /// Of all methods.
     pub fn new() -> Self {
         let mut all = BTreeMap::from([(String::from("rpc.discover"), Signature::new(Vec::new()))]);
@@ -68,9 +68,9 @@ impl Declared {
             let message = format!("{method}: {what}; it takes {signature}");
             invalid(INVALID_PARAMS_CODE, "invalid_params", message, got, signature)
         };
-        let given = match parameters.map(serde_json::from_str::<Given>) {
-            None => Given::Positions(0),
-            Some(Ok(given)) => given,
+        let received = match parameters.map(serde_json::from_str::<Received>) {
+            None => Received::Positions(0),
+            Some(Ok(received)) => received,
             Some(Err(_)) => {
                 return Err(refused(
                     format_args!("its parameters are neither a list nor an object"),
@@ -78,28 +78,28 @@ impl Declared {
                 ));
             }
         };
-        match given {
-            Given::Positions(count) if count > signature.parameters.len() => {
+        match received {
+            Received::Positions(count) if count > signature.parameters.len() => {
                 Err(refused(format_args!("got {count} parameters"), &count))
             }
-            Given::Positions(count) => match signature.required().nth(count) {
+            Received::Positions(count) => match signature.required().nth(count) {
                 Some(lacking) => Err(refused(format_args!("the parameter {:?} is missing", lacking.name), &count)),
                 None => Ok(()),
             },
-            Given::Names(_) if !signature.by_name => {
+            Received::Names(_) if !signature.by_name => {
                 Err(refused(format_args!("its parameter goes by position alone"), &"an object"))
             }
-            Given::Names(names) => signature.check_names(&names).map_err(|(what, name)| match what {
-                Fault::Missing => refused(format_args!("the parameter {name:?} is missing"), &"nothing"),
-                Fault::Twice => refused(format_args!("the parameter {name:?} is given twice"), &name),
-                Fault::Unknown => refused(format_args!("there is no parameter {name:?}"), &name),
+            Received::Names(names) => signature.check_names(&names).map_err(|(what, name)| match what {
+                NameFault::Missing => refused(format_args!("the parameter {name:?} is missing"), &"nothing"),
+                NameFault::Twice => refused(format_args!("the parameter {name:?} is given twice"), &name),
+                NameFault::Unknown => refused(format_args!("there is no parameter {name:?}"), &name),
             }),
         }
     }
 }
 
 /// What is wrong with a name.
-enum Fault {
+enum NameFault {
     Missing,
     Twice,
     Unknown,
@@ -115,17 +115,17 @@ impl Signature {
         self.parameters.iter().filter(|parameter| parameter.required)
     }
 
-    fn check_names(&self, names: &[String]) -> Result<(), (Fault, String)> {
+    fn check_names(&self, names: &[String]) -> Result<(), (NameFault, String)> {
         for (place, name) in names.iter().enumerate() {
             if !self.parameters.iter().any(|parameter| parameter.name == *name) {
-                return Err((Fault::Unknown, name.chars().take(SHOWN).collect()));
+                return Err((NameFault::Unknown, name.chars().take(SHOWN).collect()));
             }
             if names.iter().take(place).any(|before| before == name) {
-                return Err((Fault::Twice, name.clone()));
+                return Err((NameFault::Twice, name.clone()));
             }
         }
         match self.required().find(|parameter| !names.contains(&parameter.name)) {
-            Some(lacking) => Err((Fault::Missing, lacking.name.clone())),
+            Some(lacking) => Err((NameFault::Missing, lacking.name.clone())),
             None => Ok(()),
         }
     }
@@ -145,25 +145,25 @@ impl fmt::Display for Signature {
     }
 }
 
-impl<'de> Deserialize<'de> for Given {
+impl<'de> Deserialize<'de> for Received {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Look;
-        impl<'de> Visitor<'de> for Look {
-            type Value = Given;
+        struct ReceivedVisitor;
+        impl<'de> Visitor<'de> for ReceivedVisitor {
+            type Value = Received;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list or an object")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Given, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Received, A::Error> {
                 let mut count = 0;
                 while items.next_element::<IgnoredAny>()?.is_some() {
                     count += 1;
                 }
-                Ok(Given::Positions(count))
+                Ok(Received::Positions(count))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<Given, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<Received, A::Error> {
                 let mut names = Vec::new();
                 while let Some(name) = items.next_key::<String>()? {
                     items.next_value::<IgnoredAny>()?;
@@ -172,16 +172,16 @@ impl<'de> Deserialize<'de> for Given {
                     }
                     names.push(name);
                 }
-                Ok(Given::Names(names))
+                Ok(Received::Names(names))
             }
         }
-        deserializer.deserialize_any(Look)
+        deserializer.deserialize_any(ReceivedVisitor)
     }
 }
 
 /// The refusal of a call that has no id to be answered with, or none that JSON-RPC knows. jsonrpsee takes both
 /// for notifications and runs neither: whoever waits for an answer would not learn it.
-pub(super) fn no_id() -> ErrorObjectOwned {
+pub fn no_id() -> ErrorObjectOwned {
     let expected = "one id: a whole number from 0 to 18446744073709551615, or a text";
     let message = format!("the call was not run: there is no id that its answer could carry; expected {expected}");
     invalid(INVALID_REQUEST_CODE, "invalid_request", message, &"no such id", &expected)
@@ -204,7 +204,7 @@ mod tests {
     use cairn_rpc::scope::METHODS;
 
     fn refusal(method: &str, parameters: &str) -> Option<String> {
-        let checked = Declared::new().check(method, (!parameters.is_empty()).then_some(parameters));
+        let checked = MethodSignatures::new().check(method, (!parameters.is_empty()).then_some(parameters));
         checked.err().map(|error| {
             assert_eq!(error.code(), INVALID_PARAMS_CODE);
             error.message().to_owned()
@@ -258,13 +258,13 @@ mod tests {
 
     #[test]
     fn every_method_is_declared_and_only_its_last_parameters_are_optional() {
-        let declared = Declared::new();
+        let signatures = MethodSignatures::new();
         for rule in METHODS {
-            let signature = declared.0.get(rule.name).unwrap_or_else(|| panic!("{} is not declared", rule.name));
+            let signature = signatures.0.get(rule.name).unwrap_or_else(|| panic!("{} is not declared", rule.name));
             let required: Vec<bool> = signature.parameters.iter().map(|parameter| parameter.required).collect();
             assert!(required.is_sorted_by(|before, after| before >= after), "{}: {required:?}", rule.name);
             assert!(required.len() < MAX_NAMES);
         }
-        assert_eq!(declared.0.len(), METHODS.len());
+        assert_eq!(signatures.0.len(), METHODS.len());
     }
 }

@@ -1,6 +1,6 @@
 //! `net_*`: peers.
 
-use super::{
+use crate::api::{
     context::{Context, millis},
     error::refused,
 };
@@ -16,12 +16,10 @@ use jsonrpsee::core::{RpcResult, async_trait};
 /// For how long an operator bans unless told otherwise.
 const BAN_SECONDS: u64 = 3600;
 
-pub(super) struct NetApi(pub Context);
-
 #[async_trait]
-impl NetServer for NetApi {
+impl NetServer for Context {
     async fn net_info(&self) -> RpcResult<NetInfo> {
-        let info = self.0.handles.network.info().await;
+        let info = self.handles.network.info().await;
         Ok(NetInfo {
             peer_id: info.peer_id,
             listening: info.listening,
@@ -41,33 +39,33 @@ impl NetServer for NetApi {
     }
 
     async fn net_peers(&self) -> RpcResult<Vec<PeerJson>> {
-        Ok(self.0.handles.network.peers().await.into_iter().map(show_peer).collect())
+        Ok(self.handles.network.peers().await.into_iter().map(show_peer).collect())
     }
 
     async fn add_peer(&self, address: String) -> RpcResult<()> {
-        Ok(self.0.handles.network.add_peer(&address).await.map_err(refused)?)
+        Ok(self.handles.network.add_peer(&address).await.map_err(refused)?)
     }
 
     async fn ban(&self, target: String, seconds: Option<u64>, reason: Option<String>) -> RpcResult<()> {
         let (seconds, reason) =
             (seconds.unwrap_or(BAN_SECONDS), reason.unwrap_or_else(|| "by the operator".to_owned()));
-        Ok(self.0.handles.network.ban(&target, seconds, reason).await.map_err(refused)?)
+        Ok(self.handles.network.ban(&target, seconds, reason).await.map_err(refused)?)
     }
 
     async fn unban(&self, target: String) -> RpcResult<bool> {
-        Ok(self.0.handles.network.unban(&target).await.map_err(refused)?)
+        Ok(self.handles.network.unban(&target).await.map_err(refused)?)
     }
 
     async fn list_bans(&self) -> RpcResult<Vec<BanJson>> {
-        Ok(self.0.handles.network.bans().await.into_iter().map(show_ban).collect())
+        Ok(self.handles.network.bans().await.into_iter().map(show_ban).collect())
     }
 
     async fn admit(&self, peer_id: String) -> RpcResult<bool> {
-        Ok(self.0.handles.network.admit(&peer_id).await.map_err(refused)?)
+        Ok(self.handles.network.admit(&peer_id).await.map_err(refused)?)
     }
 
     async fn revoke(&self, peer_id: String) -> RpcResult<bool> {
-        Ok(self.0.handles.network.revoke(&peer_id).await.map_err(refused)?)
+        Ok(self.handles.network.revoke(&peer_id).await.map_err(refused)?)
     }
 
     async fn find_providers(&self, kind: Option<String>, hash: Option<Text<Hash>>) -> RpcResult<Vec<ProviderJson>> {
@@ -75,8 +73,8 @@ impl NetServer for NetApi {
             Some(kind) => kind.parse().map_err(|unknown: UnknownKind| refused(unknown))?,
             None => Kind::FullHistory,
         };
-        let hash = hash.map_or(*self.0.spec.genesis_id().as_bytes(), |hash| *hash.0.as_bytes());
-        let found = self.0.handles.network.find_providers(kind, hash).await.map_err(refused)?;
+        let hash = hash.map_or(*self.spec.genesis_id().as_bytes(), |hash| *hash.0.as_bytes());
+        let found = self.handles.network.find_providers(kind, hash).await.map_err(refused)?;
         Ok(found.into_iter().map(show_provider).collect())
     }
 }

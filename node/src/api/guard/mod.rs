@@ -3,17 +3,14 @@
 //! jsonrpsee's own service runs a whole batch by itself: middleware that only looked at single calls would be
 //! walked around by putting each call into a batch of one. So [`Guard`] takes batches apart.
 
-use super::{
-    access::Caller,
-    limits,
-    metrics::Metrics,
-    parameters::{self, Declared},
-    rate::{Payer, Rates, Seldom},
-    tokens::TokenBook,
-};
+mod parameters;
+mod rate;
+
+use super::{access::Caller, limits, metrics::Metrics, tokens::TokenStore};
 use cairn_common::clock;
 use cairn_rpc::{
     error::{Code, RpcError},
+    policy::MAX_RESPONSE_BYTES,
     scope::{Budget, MethodRule, Scope, method_rule},
 };
 use futures_util::future::join_all;
@@ -22,6 +19,8 @@ use jsonrpsee::{
     server::{BatchResponseBuilder, MethodResponse},
     types::{ErrorObjectOwned, Id},
 };
+use parameters::MethodSignatures;
+use rate::{CallRates, LogThrottle, RateKey};
 use std::{
     collections::BTreeSet,
     future::Future,
@@ -33,28 +32,28 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tower::Layer;
 
 /// What calls are judged by.
-pub(super) struct Gate {
-    book: Arc<TokenBook>,
+pub struct CallPolicy {
+    tokens: Arc<TokenStore>,
     metrics: Arc<Metrics>,
     /// The methods that are served.
     served: BTreeSet<&'static str>,
     /// What they take.
-    declared: Declared,
+    signatures: MethodSignatures,
     /// Calls a second from one address.
     rate: u32,
-    rates: Mutex<Rates>,
-    warned: Mutex<Seldom<IpAddr>>,
+    rates: Mutex<CallRates>,
+    warned: Mutex<LogThrottle<IpAddr>>,
     writer: Semaphore,
     heavy: Semaphore,
 }
 
-impl Gate {
-    pub fn new(book: Arc<TokenBook>, metrics: Arc<Metrics>, served: BTreeSet<&'static str>, rate: u32) -> Self {
+impl CallPolicy {
+    pub fn new(tokens: Arc<TokenStore>, metrics: Arc<Metrics>, served: BTreeSet<&'static str>, rate: u32) -> Self {
         Self {
-            book,
+            tokens,
             metrics,
             served,
-            declared: Declared::new(),
+            signatures: MethodSignatures::new(),
             rate,
             rates: Mutex::default(),
             warned: Mutex::default(),
@@ -64,8 +63,8 @@ impl Gate {
     }
 
     /// The tokens.
-    pub fn book(&self) -> &TokenBook {
-        &self.book
+    pub fn tokens(&self) -> &TokenStore {
+        &self.tokens
     }
 
     /// Tells the operator of a refusal, once a minute for each address: a log that anybody can fill is an
@@ -101,7 +100,7 @@ impl Gate {
             let message = format!("the parameters are nested too deeply: got {depth}, expected {}", limits::MAX_DEPTH);
             return Err(RpcError::new(Code::TooDeep, message).with(depth, limits::MAX_DEPTH).into());
         }
-        self.declared.check(name, request.params.as_ref().map(|params| params.get()))?;
+        self.signatures.check(name, request.params.as_ref().map(|params| params.get()))?;
         Ok(self.place(rule).await?)
     }
 
@@ -118,7 +117,7 @@ impl Gate {
             );
             return Err(RpcError { expected: Some(scope.to_string()), ..RpcError::new(Code::TokenNeeded, message) });
         };
-        let grant = self.book.renew(grant.id, clock::now()).map_err(|refused| {
+        let grant = self.tokens.renew(grant.id, clock::now()).map_err(|refused| {
             self.warn(caller.address, &refused);
             RpcError::new(Code::BadToken, refused)
         })?;
@@ -134,9 +133,9 @@ impl Gate {
     /// A call uses the allowance of its token, if that has one, and of the address it comes from.
     fn check_rate(&self, caller: &Caller) -> Result<(), RpcError> {
         let now = Instant::now();
-        let own = caller.grant.as_ref().and_then(|grant| Some((Payer::Token(grant.id), grant.rate?)));
+        let own = caller.grant.as_ref().and_then(|grant| Some((RateKey::Token(grant.id), grant.rate?)));
         let is_local_admin = caller.grant.as_ref().is_some_and(|grant| grant.is_local_admin);
-        let shared = (!is_local_admin).then(|| (Payer::at(caller.address), self.rate));
+        let shared = (!is_local_admin).then(|| (RateKey::at(caller.address), self.rate));
         let mut rates = lock(&self.rates);
         for (payer, rate) in own.into_iter().chain(shared) {
             rates.take(payer, rate, now).map_err(|wait| {
@@ -193,21 +192,21 @@ fn depth(json: &str) -> usize {
 
 /// Puts a [`Guard`] before a service.
 #[derive(Clone)]
-pub(super) struct GuardLayer(pub Arc<Gate>);
+pub struct GuardLayer(pub Arc<CallPolicy>);
 
 impl<S> Layer<S> for GuardLayer {
     type Service = Guard<S>;
 
     fn layer(&self, inner: S) -> Guard<S> {
-        Guard { inner, gate: Arc::clone(&self.0), under_way: Arc::new(Semaphore::new(limits::MAX_UNDER_WAY)) }
+        Guard { inner, policy: Arc::clone(&self.0), under_way: Arc::new(Semaphore::new(limits::MAX_UNDER_WAY)) }
     }
 }
 
-/// Lets calls through to `S` that the [`Gate`] admits.
+/// Lets calls through to `S` that the [`CallPolicy`] admits.
 #[derive(Clone)]
-pub(super) struct Guard<S> {
+pub struct Guard<S> {
     inner: S,
-    gate: Arc<Gate>,
+    policy: Arc<CallPolicy>,
     /// Places for the calls of this connection: jsonrpsee makes one of these for each.
     under_way: Arc<Semaphore>,
 }
@@ -226,7 +225,7 @@ where
             _ if place.is_err() => {
                 Err(RpcError::new(Code::Busy, "too many calls of this connection are under way").into())
             }
-            Some(caller) => self.gate.admit(&request, caller).await,
+            Some(caller) => self.policy.admit(&request, caller).await,
             None => Err(RpcError::new(Code::TokenNeeded, "nobody knows who is asking").into()),
         };
         let answer = match admitted {
@@ -234,7 +233,7 @@ where
             Err(error) => MethodResponse::error(request.id.clone(), error),
         };
         let outcome = if answer.is_success() { "ok" } else { "error" };
-        self.gate.metrics.called(method, outcome, started.elapsed());
+        self.policy.metrics.called(method, outcome, started.elapsed());
         answer
     }
 }
@@ -259,11 +258,11 @@ where
         async move { this.answer(request).await }
     }
 
-    /// As jsonrpsee does it, but each call goes through the gate.
+    /// As jsonrpsee does it, but each call goes through the policy.
     fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         let this = self.clone();
         async move {
-            let mut answers = BatchResponseBuilder::new_with_limit(limits::MAX_RESPONSE_BYTES as usize);
+            let mut answers = BatchResponseBuilder::new_with_limit(MAX_RESPONSE_BYTES as usize);
             let mut entries = batch.into_iter().peekable();
             while let Some(entry) = entries.next() {
                 let together = match entry {

@@ -1,12 +1,13 @@
 //! TLS, with a certificate that may be renewed while the node runs: whoever renews it replaces the files, and the next
 //! callers are shown the new one.
 
-use super::{ApiError, config::TlsFiles};
+use crate::api::{ApiError, config::TlsFiles};
 use rustls::{
     ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
+use sha2::{Digest, Sha256};
 use std::{
     fs,
     os::unix::fs::MetadataExt,
@@ -23,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 type Stamp = Option<(u64, i64, i64, u64)>;
 
 /// The certificate in use, and the files it came from.
-pub(super) struct Tls {
+pub struct Tls {
     files: TlsFiles,
     current: Mutex<Current>,
 }
@@ -80,15 +81,60 @@ fn stamps(files: &TlsFiles) -> [Stamp; 2] {
 }
 
 /// Reads certificate and key, and sees that they belong together.
-pub(super) fn read(files: &TlsFiles) -> Result<TlsAcceptor, ApiError> {
-    let broken = |path: &Path, reason: String| ApiError::Tls { path: path.to_owned(), reason };
-    let chain: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(&files.certificate).and_then(|certificates| certificates.collect());
-    let chain = chain.map_err(|error| broken(&files.certificate, error.to_string()))?;
+pub fn read(files: &TlsFiles) -> Result<TlsAcceptor, ApiError> {
+    let chain = chain(files)?;
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| broken(&files.key, error.to_string()))?;
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
         .map_err(|error| broken(&files.certificate, error.to_string()))?;
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn chain(files: &TlsFiles) -> Result<Vec<CertificateDer<'static>>, ApiError> {
+    let chain = CertificateDer::pem_file_iter(&files.certificate).and_then(|certificates| certificates.collect());
+    chain.map_err(|error| broken(&files.certificate, error.to_string()))
+}
+
+fn broken(path: &Path, reason: String) -> ApiError {
+    ApiError::Tls { path: path.to_owned(), reason }
+}
+
+/// The SHA-256 of a certificate that stands alone in its file, in hex, which goes into a pairing line; `None` where
+/// those of an authority follow, by which it is known to everybody: one that stands alone is signed by itself, or by
+/// somebody whom few know.
+///
+/// # Errors
+/// Names a file that holds no certificate.
+pub fn lone_certificate(files: &TlsFiles) -> Result<Option<String>, ApiError> {
+    match chain(files)?.as_slice() {
+        [] => Err(broken(&files.certificate, String::from("it holds no certificate"))),
+        [alone] => Ok(Some(hex::encode(Sha256::digest(alone)))),
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A certificate of 16 bytes, as far as PEM can tell.
+    const PEM: &str = "-----BEGIN CERTIFICATE-----\nAAECAwQFBgcICQoLDA0ODw==\n-----END CERTIFICATE-----\n";
+
+    #[test]
+    fn a_certificate_is_named_itself_when_it_stands_alone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("cert.pem");
+        let files = TlsFiles { certificate: path.clone(), key: path.clone() };
+        let of = |text: &str| {
+            std::fs::write(&path, text).expect("written");
+            lone_certificate(&files)
+        };
+        let hash = hex::encode(Sha256::digest((0..16).collect::<Vec<u8>>()));
+        assert_eq!(of(PEM).expect("one"), Some(hash));
+        assert_eq!(of(&PEM.repeat(2)).expect("with an authority's"), None);
+        for broken in ["", "no certificate", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
+            assert!(of(broken).is_err_and(|error| error.to_string().contains("cert.pem")), "{broken}");
+        }
+    }
 }

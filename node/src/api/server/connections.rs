@@ -1,22 +1,22 @@
 //! The connections that may be open: who may have how many, so that nobody takes every place from all others.
 //!
-//! | who | places |
+//! | who | connections |
 //! |---|---|
 //! | the node's own tools, at the Unix socket | some of their own |
 //! | programs of this machine | all of `rpc.max_connections`, of which a quarter is kept for them |
 //! | one host elsewhere: an IPv4 address, an IPv6 /64 | 32 at most, and at most half of those for others |
 //! | one network elsewhere: an IPv4 /24, an IPv6 /48 | at most half of those for others |
 
-use super::limits;
+use crate::api::{access::prefix, limits};
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Who takes a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Guest {
+pub enum ClientKind {
     /// A tool of the user whom the node runs as.
     Own,
     /// A program of this machine.
@@ -30,7 +30,7 @@ pub(super) enum Guest {
     },
 }
 
-impl Guest {
+impl ClientKind {
     /// Who calls from this address.
     pub fn at(address: IpAddr) -> Self {
         match address.to_canonical() {
@@ -40,30 +40,16 @@ impl Guest {
     }
 }
 
-/// The first bits of an address, the others zero.
-pub(super) fn prefix(address: IpAddr, v4: u32, v6: u32) -> IpAddr {
-    match address {
-        IpAddr::V4(address) => {
-            let mask = u32::MAX.checked_shl(u32::BITS.saturating_sub(v4)).unwrap_or(0);
-            IpAddr::V4(Ipv4Addr::from(u32::from(address) & mask))
-        }
-        IpAddr::V6(address) => {
-            let mask = u128::MAX.checked_shl(u128::BITS.saturating_sub(v6)).unwrap_or(0);
-            IpAddr::V6(Ipv6Addr::from(u128::from(address) & mask))
-        }
-    }
-}
-
 /// The connections that may be open. Cloning shares it.
 #[derive(Clone)]
-pub(super) struct Places {
-    max: Max,
-    taken: Arc<Mutex<Taken>>,
+pub struct ConnectionLimits {
+    max: Quotas,
+    taken: Arc<Mutex<OpenCounts>>,
 }
 
 /// How many at the most.
 #[derive(Clone, Copy, Debug)]
-struct Max {
+struct Quotas {
     /// At the port.
     all: usize,
     /// Of these, for other machines.
@@ -74,7 +60,7 @@ struct Max {
     network: usize,
 }
 
-impl Max {
+impl Quotas {
     fn of(all: usize) -> Self {
         let elsewhere = all - all / 4;
         let half = elsewhere.div_ceil(2);
@@ -83,7 +69,7 @@ impl Max {
 }
 
 #[derive(Default)]
-struct Taken {
+struct OpenCounts {
     own: usize,
     /// At the port.
     all: usize,
@@ -94,37 +80,37 @@ struct Taken {
 }
 
 /// One of them; given back when dropped.
-pub(super) struct Place {
-    places: Places,
-    guest: Guest,
+pub struct ConnectionPermit {
+    connections: ConnectionLimits,
+    client: ClientKind,
 }
 
-impl Places {
+impl ConnectionLimits {
     /// So many at the port, and some for the node's own tools.
     pub fn new(max: usize) -> Self {
-        Self { max: Max::of(max), taken: Arc::default() }
+        Self { max: Quotas::of(max), taken: Arc::default() }
     }
 
-    /// A place, if there is one for this guest.
-    pub fn take(&self, guest: Guest) -> Option<Place> {
-        self.lock().take(self.max, guest).then(|| Place { places: self.clone(), guest })
+    /// A place, if there is one for this client.
+    pub fn take(&self, client: ClientKind) -> Option<ConnectionPermit> {
+        self.lock().take(self.max, client).then(|| ConnectionPermit { connections: self.clone(), client })
     }
 
     /// How many are taken, own tools included.
-    pub fn taken(&self) -> usize {
+    pub fn count(&self) -> usize {
         let taken = self.lock();
         taken.own + taken.all
     }
 
-    fn lock(&self) -> MutexGuard<'_, Taken> {
+    fn lock(&self) -> MutexGuard<'_, OpenCounts> {
         // The counts are whole at any moment, and a panic stops the node anyway.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
-    fn take(&mut self, max: Max, guest: Guest) -> bool {
-        if guest == Guest::Own {
+impl OpenCounts {
+    fn take(&mut self, max: Quotas, client: ClientKind) -> bool {
+        if client == ClientKind::Own {
             let is_free = self.own < limits::MAX_OWN_CONNECTIONS;
             self.own += usize::from(is_free);
             return is_free;
@@ -132,7 +118,7 @@ impl Taken {
         if self.all >= max.all {
             return false;
         }
-        if let Guest::Elsewhere { host, network } = guest {
+        if let ClientKind::Elsewhere { host, network } = client {
             let of = |counts: &HashMap<IpAddr, usize>, prefix| counts.get(prefix).copied().unwrap_or(0);
             let is_free = self.elsewhere < max.elsewhere
                 && of(&self.by_host, &host) < max.host
@@ -148,11 +134,11 @@ impl Taken {
         true
     }
 
-    fn give_back(&mut self, guest: Guest) {
-        match guest {
-            Guest::Own => self.own = self.own.saturating_sub(1),
-            Guest::Local => self.all = self.all.saturating_sub(1),
-            Guest::Elsewhere { host, network } => {
+    fn give_back(&mut self, client: ClientKind) {
+        match client {
+            ClientKind::Own => self.own = self.own.saturating_sub(1),
+            ClientKind::Local => self.all = self.all.saturating_sub(1),
+            ClientKind::Elsewhere { host, network } => {
                 self.all = self.all.saturating_sub(1);
                 self.elsewhere = self.elsewhere.saturating_sub(1);
                 one_less(&mut self.by_host, host);
@@ -171,9 +157,9 @@ fn one_less(counts: &mut HashMap<IpAddr, usize>, prefix: IpAddr) {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        self.places.lock().give_back(self.guest);
+        self.connections.lock().give_back(self.client);
     }
 }
 
@@ -181,13 +167,13 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn at(address: &str) -> Guest {
-        Guest::at(address.parse().expect("an address"))
+    fn at(address: &str) -> ClientKind {
+        ClientKind::at(address.parse().expect("an address"))
     }
 
     /// Takes as many as there are, up to a thousand, each from what `address` gives for its number.
-    fn take(places: &Places, address: impl Fn(u32) -> String) -> Vec<Place> {
-        (0..1_000).filter_map(|n| places.take(at(&address(n)))).collect()
+    fn take(connections: &ConnectionLimits, address: impl Fn(u32) -> String) -> Vec<ConnectionPermit> {
+        (0..1_000).filter_map(|n| connections.take(at(&address(n)))).collect()
     }
 
     #[test]
@@ -196,44 +182,44 @@ mod tests {
         assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
         assert_ne!(at("192.0.2.1"), at("192.0.2.2"));
         for local in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
-            assert_eq!(at(local), Guest::Local, "{local}");
+            assert_eq!(at(local), ClientKind::Local, "{local}");
         }
         assert_eq!(at("::ffff:192.0.2.1"), at("192.0.2.1"));
     }
 
     #[test]
     fn neither_a_host_nor_a_network_nor_all_of_them_take_every_place() {
-        let places = Places::new(256);
+        let connections = ConnectionLimits::new(256);
         // One /64, however many addresses of it are used.
-        let host = take(&places, |n| format!("2001:db8::{n:x}"));
+        let host = take(&connections, |n| format!("2001:db8::{n:x}"));
         assert_eq!(host.len(), 32);
         // Its /48, with as many /64 as there are: half of what is for others, and no more.
-        let network = take(&places, |n| format!("2001:db8:0:{n:x}::1"));
+        let network = take(&connections, |n| format!("2001:db8:0:{n:x}::1"));
         assert_eq!(host.len() + network.len(), 96);
-        assert_eq!(take(&places, |n| format!("2001:db8:0:{n:x}::2")).len(), 0);
-        let honest = places.take(at("192.0.2.1"));
-        assert!(honest.is_some(), "the control: another has a place");
+        assert_eq!(take(&connections, |n| format!("2001:db8:0:{n:x}::2")).len(), 0);
+        let honest = connections.take(at("192.0.2.1"));
+        assert!(honest.is_some(), "the control: another has a permit");
         // All the world: a quarter stays for this machine.
-        let world = take(&places, |n| format!("198.51.{n}.1", n = n % 256));
+        let world = take(&connections, |n| format!("198.51.{n}.1", n = n % 256));
         assert_eq!(host.len() + network.len() + world.len() + 1, 192);
-        let local: Vec<Place> = (0..1_000).filter_map(|_| places.take(at("::1"))).collect();
+        let local: Vec<ConnectionPermit> = (0..1_000).filter_map(|_| connections.take(at("::1"))).collect();
         assert_eq!(local.len(), 64);
         // And the node's own tools have theirs even then.
-        let own: Vec<Place> = (0..1_000).filter_map(|_| places.take(Guest::Own)).collect();
+        let own: Vec<ConnectionPermit> = (0..1_000).filter_map(|_| connections.take(ClientKind::Own)).collect();
         assert_eq!(own.len(), limits::MAX_OWN_CONNECTIONS);
         drop((host, network, world, local, own, honest));
-        assert_eq!(places.taken(), 0);
-        assert!(places.lock().by_host.is_empty() && places.lock().by_network.is_empty());
-        assert_eq!(take(&places, |n| format!("2001:db8::{n:x}")).len(), 32, "they came back");
+        assert_eq!(connections.count(), 0);
+        assert!(connections.lock().by_host.is_empty() && connections.lock().by_network.is_empty());
+        assert_eq!(take(&connections, |n| format!("2001:db8::{n:x}")).len(), 32, "they came back");
     }
 
     #[test]
     fn a_port_with_few_places_has_one_for_everybody() {
         for max in 1..16 {
-            let places = Places::new(max);
-            let one = places.take(at("192.0.2.1"));
+            let connections = ConnectionLimits::new(max);
+            let one = connections.take(at("192.0.2.1"));
             assert!(one.is_some(), "{max}");
-            assert!(max < 2 || places.take(at("127.0.0.1")).is_some(), "{max}");
+            assert!(max < 2 || connections.take(at("127.0.0.1")).is_some(), "{max}");
         }
     }
 }

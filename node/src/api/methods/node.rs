@@ -1,6 +1,6 @@
 //! `node_*`: the node itself.
 
-use super::{
+use crate::api::{
     context::{Context, millis},
     error::{self, refused},
     metrics::resident_bytes,
@@ -11,7 +11,6 @@ use cairn_common::clock;
 use cairn_ledger::units::Height;
 use cairn_network::sync;
 use cairn_rpc::{
-    error::RpcError,
     methods::NodeServer,
     text::Text,
     types::{
@@ -22,32 +21,9 @@ use cairn_rpc::{
 use jsonrpsee::core::{RpcResult, async_trait};
 use std::path::PathBuf;
 
-pub(super) struct NodeApi(pub Context);
-
 #[async_trait]
-impl NodeServer for NodeApi {
+impl NodeServer for Context {
     async fn node_info(&self) -> RpcResult<NodeInfo> {
-        Ok(self.0.node_info().await?)
-    }
-
-    async fn node_storage(&self) -> RpcResult<StorageInfo> {
-        Ok(self.0.node_storage().await?)
-    }
-
-    async fn node_backup(&self, directory: String) -> RpcResult<BackupInfo> {
-        Ok(self.0.backup(directory).await?)
-    }
-
-    async fn node_stop(&self) -> RpcResult<()> {
-        tracing::info!(target: "cairn::api", "told to stop by node_stop");
-        // Full or closed: the node is stopping already.
-        let _ = self.0.stop.try_send(());
-        Ok(())
-    }
-}
-
-impl Context {
-    async fn node_info(&self) -> Result<NodeInfo, RpcError> {
         let tip = self.handles.chain.tip();
         let network = self.handles.network.info().await;
         let pool = self.handles.pool.info().await.map_err(refused)?;
@@ -78,7 +54,7 @@ impl Context {
         })
     }
 
-    async fn node_storage(&self) -> Result<StorageInfo, RpcError> {
+    async fn node_storage(&self) -> RpcResult<StorageInfo> {
         let usage = self.read(|reader| reader.usage()).await?;
         let pool = self.handles.pool.info().await.map_err(refused)?;
         let table =
@@ -96,7 +72,7 @@ impl Context {
         })
     }
 
-    async fn backup(&self, directory: String) -> Result<BackupInfo, RpcError> {
+    async fn node_backup(&self, directory: String) -> RpcResult<BackupInfo> {
         let (reader, to) = (self.handles.chain.reader().clone(), PathBuf::from(&directory));
         // A disk elsewhere that fails is no failure of the node's own.
         let copied = tokio::task::spawn_blocking(move || reader.backup(&to)).await;
@@ -104,6 +80,15 @@ impl Context {
         Ok(BackupInfo { directory, bytes: backup.bytes, height: backup.height.get() })
     }
 
+    async fn node_stop(&self) -> RpcResult<()> {
+        tracing::info!(target: "cairn::api", "told to stop by node_stop");
+        // Full or closed: the node is stopping already.
+        let _ = self.stop.try_send(());
+        Ok(())
+    }
+}
+
+impl Context {
     fn room(&self) -> Room {
         let usage = self.handles.budget.usage();
         Room {

@@ -1,10 +1,12 @@
 //! `mempool_*`: the pool.
 
-use super::{context::Context, error::refused, ranges::count};
+use crate::api::{
+    context::{Context, count},
+    error::refused,
+};
 use cairn_ledger::{block::BLOCK_OVERHEAD_BYTES, units::Timestamp};
 use cairn_mempool::Waiting;
 use cairn_rpc::{
-    error::RpcError,
     methods::MempoolServer,
     text::Text,
     types::{FeeEstimateJson, MempoolInfo, PoolCursor, PoolEntry, PoolPage, TransactionJson},
@@ -17,12 +19,10 @@ const PAGE: RangeInclusive<u64> = 1..=200;
 /// Blocks that an estimate looks ahead: what happens later, nobody knows.
 const AHEAD: RangeInclusive<u64> = 1..=100;
 
-pub(super) struct MempoolApi(pub Context);
-
 #[async_trait]
-impl MempoolServer for MempoolApi {
+impl MempoolServer for Context {
     async fn mempool_info(&self) -> RpcResult<MempoolInfo> {
-        let info = self.0.handles.pool.info().await.map_err(refused)?;
+        let info = self.handles.pool.info().await.map_err(refused)?;
         Ok(MempoolInfo {
             count: info.count as u64,
             bytes: info.bytes as u64,
@@ -33,43 +33,27 @@ impl MempoolServer for MempoolApi {
         })
     }
 
-    async fn mempool_content(&self, after: Option<Text<PoolCursor>>, count: Option<u64>) -> RpcResult<PoolPage> {
-        Ok(self.0.pool_page(after.map(|after| after.0), count).await?)
-    }
-
-    async fn mempool_of_sender(&self, address: String) -> RpcResult<Vec<PoolEntry>> {
-        let address = self.0.address(&address)?;
-        let waiting = self.0.handles.pool.of_sender(address).await.map_err(refused)?;
-        Ok(waiting.iter().map(|waiting| self.0.show_waiting(waiting)).collect())
-    }
-
-    async fn fee_estimate(&self, blocks: Option<u64>) -> RpcResult<FeeEstimateJson> {
-        Ok(self.0.fee_estimate(blocks).await?)
-    }
-}
-
-impl Context {
-    async fn pool_page(&self, after: Option<PoolCursor>, wanted: Option<u64>) -> Result<PoolPage, RpcError> {
+    async fn mempool_content(&self, after: Option<Text<PoolCursor>>, wanted: Option<u64>) -> RpcResult<PoolPage> {
         let wanted = usize::try_from(count(wanted, &PAGE)?).unwrap_or(usize::MAX);
-        let after = after.map(|after| (Timestamp::from_millis(after.added), after.txid));
+        let after = after.map(|after| (Timestamp::from_millis(after.0.added), after.0.txid));
         let waiting = self.handles.pool.page(after, wanted).await.map_err(refused)?;
         let last = waiting.last().filter(|_| waiting.len() == wanted);
         let next = last.map(|last| Text(PoolCursor { added: last.added.millis(), txid: last.transaction.txid() }));
-        Ok(PoolPage { transactions: waiting.iter().map(|waiting| self.show_waiting(waiting)).collect(), next })
+        Ok(PoolPage { transactions: self.show_waiting(&waiting), next })
     }
 
-    fn show_waiting(&self, waiting: &Waiting) -> PoolEntry {
-        let transaction = TransactionJson::new(waiting.transaction.transaction(), self.prefix());
-        PoolEntry { transaction, added: waiting.added.millis(), ready: waiting.ready }
+    async fn mempool_of_sender(&self, address: String) -> RpcResult<Vec<PoolEntry>> {
+        let address = self.address(&address)?;
+        Ok(self.show_waiting(&self.handles.pool.of_sender(address).await.map_err(refused)?))
     }
 
-    async fn fee_estimate(&self, blocks: Option<u64>) -> Result<FeeEstimateJson, RpcError> {
+    async fn fee_estimate(&self, blocks: Option<u64>) -> RpcResult<FeeEstimateJson> {
         let blocks = count(Some(blocks.unwrap_or(1)), &AHEAD)?;
         let next = self.handles.chain.tip().height().saturating_add(1);
         let each = self.spec.rules_at(next).max_block_bytes.saturating_sub(BLOCK_OVERHEAD_BYTES as u64);
         let block_bytes = each.saturating_mul(blocks);
-        let estimate =
-            self.handles.pool.estimate(usize::try_from(block_bytes).unwrap_or(usize::MAX)).await.map_err(refused)?;
+        let bytes = usize::try_from(block_bytes).unwrap_or(usize::MAX);
+        let estimate = self.handles.pool.estimate(bytes).await.map_err(refused)?;
         Ok(FeeEstimateJson {
             fee_rate: estimate.rate,
             blocks,
@@ -77,5 +61,16 @@ impl Context {
             bytes_ahead: estimate.ahead as u64,
             bytes_pooled: estimate.pooled as u64,
         })
+    }
+}
+
+impl Context {
+    fn show_waiting(&self, waiting: &[Waiting]) -> Vec<PoolEntry> {
+        let show = |waiting: &Waiting| PoolEntry {
+            transaction: TransactionJson::new(waiting.transaction.transaction(), self.prefix()),
+            added: waiting.added.millis(),
+            ready: waiting.ready,
+        };
+        waiting.iter().map(show).collect()
     }
 }

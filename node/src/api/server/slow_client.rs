@@ -22,7 +22,7 @@ use tokio::{
 
 /// How long the other end may do nothing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub struct StreamLimits {
     /// Neither send nor take anything.
     pub idle: Duration,
     /// Take nothing although something waits for it.
@@ -33,10 +33,10 @@ pub(super) struct Patience {
     pub bytes_per_second: u32,
 }
 
-/// `S`, as long as its other end keeps to the [`Patience`].
-pub(super) struct Patient<S> {
+/// `S`, as long as its other end keeps to the [`StreamLimits`].
+pub struct LimitedStream<S> {
     inner: S,
-    patience: Patience,
+    limits: StreamLimits,
     /// Since when nothing moved at all.
     idle: Pin<Box<Sleep>>,
     /// Since when nothing was answered.
@@ -53,13 +53,13 @@ pub(super) struct Patient<S> {
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
-    pub fn new(inner: S, patience: Patience) -> Self {
+impl<S> LimitedStream<S> {
+    pub fn new(inner: S, limits: StreamLimits) -> Self {
         Self {
             inner,
-            patience,
-            idle: Box::pin(sleep(patience.idle)),
-            unanswered: Box::pin(sleep(patience.unanswered)),
+            limits,
+            idle: Box::pin(sleep(limits.idle)),
+            unanswered: Box::pin(sleep(limits.unanswered)),
             stalled: None,
             given_up: false,
             reader: None,
@@ -72,7 +72,7 @@ impl<S> Patient<S> {
     fn pay(&mut self, bytes: usize) {
         let now = Instant::now();
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let cost = Duration::from_secs(1).mul_f64(f64::from(bytes) / f64::from(self.patience.bytes_per_second.max(1)));
+        let cost = Duration::from_secs(1).mul_f64(f64::from(bytes) / f64::from(self.limits.bytes_per_second.max(1)));
         self.paid_at = self.paid_at.max(now) + cost;
         let until = self.paid_at.checked_sub(Duration::from_secs(1)).filter(|until| *until > now);
         self.pause = until.map(|until| Box::pin(sleep_until(until)));
@@ -85,7 +85,7 @@ impl<S> Patient<S> {
     }
 
     fn moved(&mut self) {
-        self.idle.as_mut().reset(Instant::now() + self.patience.idle);
+        self.idle.as_mut().reset(Instant::now() + self.limits.idle);
     }
 
     /// Turns the outcome of a write into a failure when the other end takes nothing for too long.
@@ -93,13 +93,13 @@ impl<S> Patient<S> {
         match outcome {
             Poll::Ready(outcome) => {
                 self.moved();
-                self.unanswered.as_mut().reset(Instant::now() + self.patience.unanswered);
+                self.unanswered.as_mut().reset(Instant::now() + self.limits.unanswered);
                 self.stalled = None;
                 self.wake_reader();
                 Poll::Ready(outcome)
             }
             Poll::Pending => {
-                let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.patience.stalled)));
+                let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.limits.stalled)));
                 if stalled.as_mut().poll(context).is_pending() {
                     return Poll::Pending;
                 }
@@ -115,7 +115,7 @@ fn given_up(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, why)
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for LimitedStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.given_up {
@@ -144,7 +144,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for LimitedStream<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.inner).poll_write(context, bytes);
@@ -194,12 +194,13 @@ mod tests {
 
     const NEVER: Duration = Duration::from_secs(3_600);
     const SOON: Duration = Duration::from_millis(20);
-    const ENDLESS: Patience = Patience { idle: NEVER, stalled: NEVER, unanswered: NEVER, bytes_per_second: u32::MAX };
+    const ENDLESS: StreamLimits =
+        StreamLimits { idle: NEVER, stalled: NEVER, unanswered: NEVER, bytes_per_second: u32::MAX };
 
     #[tokio::test]
     async fn who_never_reads_is_cut_off() {
         let (ours, _theirs) = duplex(8);
-        let mut patient = Patient::new(ours, Patience { stalled: SOON, ..ENDLESS });
+        let mut patient = LimitedStream::new(ours, StreamLimits { stalled: SOON, ..ENDLESS });
         let refused = patient.write_all(&[0; 64]).await.expect_err("nobody reads");
         assert_eq!(refused.kind(), io::ErrorKind::TimedOut);
     }
@@ -207,7 +208,7 @@ mod tests {
     #[tokio::test]
     async fn who_says_nothing_is_cut_off() {
         let (ours, _theirs) = duplex(8);
-        let mut patient = Patient::new(ours, Patience { idle: SOON, ..ENDLESS });
+        let mut patient = LimitedStream::new(ours, StreamLimits { idle: SOON, ..ENDLESS });
         let refused = patient.read_u8().await.expect_err("nobody writes");
         assert_eq!(refused.kind(), io::ErrorKind::TimedOut);
     }
@@ -215,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn who_never_ends_a_request_is_cut_off_and_who_is_answered_is_not() {
         let (ours, mut theirs) = duplex(8);
-        let mut patient = Patient::new(ours, Patience { unanswered: SOON, ..ENDLESS });
+        let mut patient = LimitedStream::new(ours, StreamLimits { unanswered: SOON, ..ENDLESS });
         for _ in 0..8 {
             sleep(SOON / 4).await;
             patient.write_all(b"!").await.expect("there is room");
@@ -237,7 +238,7 @@ mod tests {
     #[tokio::test]
     async fn who_reads_slowly_but_reads_is_served_to_the_end() {
         let (ours, mut theirs) = duplex(8);
-        let mut patient = Patient::new(ours, ENDLESS);
+        let mut patient = LimitedStream::new(ours, ENDLESS);
         let writer = tokio::spawn(async move { patient.write_all(&[7; 64]).await });
         for _ in 0..64 {
             assert_eq!(theirs.read_u8().await.expect("a byte"), 7);
@@ -248,9 +249,9 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_read_while_an_answer_waits_and_all_of_it_afterwards() {
         let (ours, mut theirs) = duplex(8);
-        let mut patient = Patient::new(ours, ENDLESS);
+        let mut patient = LimitedStream::new(ours, ENDLESS);
         theirs.write_all(b"more").await.expect("there is room");
-        let polls = |patient: &mut Patient<_>| {
+        let polls = |patient: &mut LimitedStream<_>| {
             let mut context = Context::from_waker(Waker::noop());
             let wrote = Pin::new(&mut *patient).poll_write(&mut context, &[0; 8]).is_ready();
             let mut bytes = [0; 4];
@@ -267,7 +268,7 @@ mod tests {
     #[tokio::test]
     async fn no_more_is_read_than_is_allowed_a_second() {
         let (ours, mut theirs) = duplex(64);
-        let mut patient = Patient::new(ours, Patience { bytes_per_second: 16, ..ENDLESS });
+        let mut patient = LimitedStream::new(ours, StreamLimits { bytes_per_second: 16, ..ENDLESS });
         theirs.write_all(&[1; 64]).await.expect("there is room");
         let mut bytes = [0; 32];
         patient.read_exact(&mut bytes).await.expect("a second's worth and one more read");

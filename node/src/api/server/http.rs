@@ -6,65 +6,69 @@
 //! | `/ready` | anybody | 200 when what it says is up to date, else 503; either way why |
 //! | `/metrics` | as reads: this machine, or any token | OpenMetrics text |
 
-use super::server::Door;
+use crate::api::context::Handles;
 use crate::health::Problem;
+use cairn_rpc::error::RpcError;
 use jsonrpsee::server::{HttpBody, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 /// How long a browser may remember what a preflight said.
 const PREFLIGHT_SECONDS: &str = "600";
 
-/// A page.
+/// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Page {
+pub enum Endpoint {
     Health,
     Ready,
     Metrics,
 }
 
-/// The page a request asks for; none when it is JSON-RPC.
-pub(super) fn find<B>(request: &HttpRequest<B>) -> Option<Page> {
-    // What is said of a page without its body (HEAD) is the same; hyper leaves the body out.
-    if !matches!(request.method().as_str(), "GET" | "HEAD") {
-        return None;
+impl Endpoint {
+    /// What a request asks for; none when it is JSON-RPC.
+    pub fn of<B>(request: &HttpRequest<B>) -> Option<Self> {
+        // What is said of a page without its body (HEAD) is the same; hyper leaves the body out.
+        if !matches!(request.method().as_str(), "GET" | "HEAD") {
+            return None;
+        }
+        match request.uri().path() {
+            "/health" => Some(Self::Health),
+            "/ready" => Some(Self::Ready),
+            "/metrics" => Some(Self::Metrics),
+            _ => None,
+        }
     }
-    match request.uri().path() {
-        "/health" => Some(Page::Health),
-        "/ready" => Some(Page::Ready),
-        "/metrics" => Some(Page::Metrics),
-        _ => None,
-    }
-}
 
-impl Page {
     /// Whether it says nothing that a stranger should not know.
     pub fn is_open(self) -> bool {
         !matches!(self, Self::Metrics)
     }
 }
 
-/// Writes a page.
-pub(super) async fn show(door: &Door, page: Page) -> HttpResponse {
-    match page {
-        Page::Health => json(200, &json!({"live": true})),
-        Page::Ready => {
-            let handles = &door.context.handles;
-            let (health, sync) = (handles.health.look().await, handles.sync.status());
-            let shown = json!({
-                "ready": health.is_ready(),
-                "reason": health.blocking().map(|problem| problem.to_string()),
-                "phase": sync.phase.name(),
-                "height": handles.chain.tip().height().get(),
-                "target": sync.target.get(),
-                "unfollowed": sync.unfollowed.map(|unfollowed| unfollowed.to_string()),
-                "problems": health.problems.iter().map(Problem::kind).collect::<Vec<_>>(),
-            });
-            json(if health.is_ready() { 200 } else { 503 }, &shown)
-        }
-        Page::Metrics => match door.metrics.scrape(&door.context, door.places.taken()).await {
-            Ok(text) => respond(200, "application/openmetrics-text; version=1.0.0; charset=utf-8", text),
-            Err(error) => text(503, format!("{error}\n")),
-        },
+/// The answer of `/health`.
+pub fn health() -> HttpResponse {
+    json(200, &json!({"live": true}))
+}
+
+/// The answer of `/ready`.
+pub async fn ready(handles: &Handles) -> HttpResponse {
+    let (health, sync) = (handles.health.look().await, handles.sync.status());
+    let shown = json!({
+        "ready": health.is_ready(),
+        "reason": health.blocking().map(|problem| problem.to_string()),
+        "phase": sync.phase.name(),
+        "height": handles.chain.tip().height().get(),
+        "target": sync.target.get(),
+        "unfollowed": sync.unfollowed.map(|unfollowed| unfollowed.to_string()),
+        "problems": health.problems.iter().map(Problem::kind).collect::<Vec<_>>(),
+    });
+    json(if health.is_ready() { 200 } else { 503 }, &shown)
+}
+
+/// The answer of `/metrics`.
+pub fn metrics(scraped: Result<String, RpcError>) -> HttpResponse {
+    match scraped {
+        Ok(text) => respond(200, "application/openmetrics-text; version=1.0.0; charset=utf-8", text),
+        Err(error) => text(503, format!("{error}\n")),
     }
 }
 
@@ -75,7 +79,7 @@ fn respond(status: u16, kind: &'static str, body: impl Into<HttpBody>) -> HttpRe
 }
 
 /// A sentence.
-pub(super) fn text(status: u16, body: impl Into<HttpBody>) -> HttpResponse {
+pub fn text(status: u16, body: impl Into<HttpBody>) -> HttpResponse {
     respond(status, "text/plain; charset=utf-8", body)
 }
 
@@ -84,33 +88,33 @@ fn json(status: u16, body: &Value) -> HttpResponse {
 }
 
 /// A refusal for want of a good token (RFC 6750, section 3).
-pub(super) fn unauthorized(body: &Value) -> HttpResponse {
+pub fn unauthorized(body: &Value) -> HttpResponse {
     let mut response = json(401, body);
     response.headers_mut().insert("www-authenticate", "Bearer".parse().expect("a header's value"));
     response
 }
 
 /// What a browser is told that asks whether a page, which the operator has named, may ask.
-pub(super) fn preflight() -> HttpResponse {
+pub fn preflight() -> HttpResponse {
     let mut response = text(204, HttpBody::empty());
-    let said = [
+    let headers = [
         ("access-control-allow-methods", "POST, GET"),
         ("access-control-allow-headers", "content-type, authorization"),
         ("access-control-max-age", PREFLIGHT_SECONDS),
     ];
-    for (name, value) in said {
+    for (name, value) in headers {
         response.headers_mut().insert(name, value.parse().expect("a header's value"));
     }
     response
 }
 
 /// Ends the connection after this answer.
-pub(super) fn close(response: &mut HttpResponse) {
+pub fn close(response: &mut HttpResponse) {
     response.headers_mut().insert("connection", "close".parse().expect("a header's value"));
 }
 
 /// Keeps caches from giving one page's answer to another.
-pub(super) fn vary_by_origin(response: &mut HttpResponse) {
+pub fn vary_by_origin(response: &mut HttpResponse) {
     response.headers_mut().append("vary", "origin".parse().expect("a header's value"));
 }
 
@@ -121,14 +125,14 @@ mod tests {
     #[test]
     fn pages_are_found_by_their_path_alone() {
         let find = |method: &str, path: &str| {
-            find(&HttpRequest::<()>::builder().method(method).uri(path).body(()).expect("a request"))
+            Endpoint::of(&HttpRequest::<()>::builder().method(method).uri(path).body(()).expect("a request"))
         };
-        assert_eq!(find("GET", "/health"), Some(Page::Health));
-        assert_eq!(find("GET", "/metrics?x=1"), Some(Page::Metrics));
-        assert_eq!(find("HEAD", "/ready"), Some(Page::Ready));
+        assert_eq!(find("GET", "/health"), Some(Endpoint::Health));
+        assert_eq!(find("GET", "/metrics?x=1"), Some(Endpoint::Metrics));
+        assert_eq!(find("HEAD", "/ready"), Some(Endpoint::Ready));
         for (method, path) in [("POST", "/health"), ("GET", "/"), ("GET", "/health/"), ("GET", "/metricsx")] {
             assert_eq!(find(method, path), None, "{method} {path}");
         }
-        assert!(Page::Health.is_open() && Page::Ready.is_open() && !Page::Metrics.is_open());
+        assert!(Endpoint::Health.is_open() && Endpoint::Ready.is_open() && !Endpoint::Metrics.is_open());
     }
 }
