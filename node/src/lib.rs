@@ -68,13 +68,13 @@
 //! # Looking for ...
 //! | what | where |
 //! |---|---|
-//! | block template, getblocktemplate | [`miner`], `api/mining.rs`, [`Template`](cairn_chain::Template) |
+//! | block template, getblocktemplate | [`miner`], `api/methods/mining.rs`, [`Template`](cairn_chain::Template) |
 //! | chainstate, undo data, reorganisation, orphans, signature checks in parallel | [`cairn_chain`] |
 //! | disk full, pruning | [`disk_budget`] |
 //! | fee estimation, RBF, eviction, mempool.dat | [`cairn_mempool`] |
 //! | headers-first sync, addrman, ban list, compact blocks, NAT | [`cairn_network`] |
 //! | metrics, Prometheus | `api/metrics.rs` |
-//! | RPC methods, cookie and tokens, rate limits | [`cairn_rpc::methods`], `api/tokens`, `api/guard.rs`, `api/rate.rs` |
+//! | RPC methods, cookie and tokens, rate limits | [`cairn_rpc::methods`], `api/tokens`, `api/guard/` |
 //! | warning about unknown rules | `health/rules.rs` |
 
 #![forbid(unsafe_code)]

@@ -1,7 +1,7 @@
 //! `cairn-node init` and `cairn-node config check`: the configuration, written and explained.
 
 use super::{CliError, print};
-use crate::config::{self, ConfigError, Environment, FILE_NAME, Flags, KEYS, Key, Settings};
+use crate::config::{self, ConfigError, Environment, FILE_NAME, Flags, KEYS, Key, Settings, Source};
 use serde_json::json;
 use std::{
     fmt,
@@ -76,17 +76,16 @@ fn wrapped(help: &str) -> String {
 }
 
 /// A value of the configuration.
-struct Value {
+struct KeyValue {
     key: &'static Key,
-    /// What was said, and where.
-    said: Option<(String, String)>,
+    source: Option<Source>,
 }
 
 /// A configuration that is good.
 struct Explained {
     network: String,
     data_dir: PathBuf,
-    values: Vec<Value>,
+    values: Vec<KeyValue>,
     /// Variables of the environment that look like settings and are none.
     passed_over: Vec<String>,
 }
@@ -108,8 +107,8 @@ pub(super) fn check(flags: &Flags, as_json: bool) -> Result<(), CliError> {
 fn explain(flags: &Flags, environment: &Environment) -> Result<Explained, ConfigError> {
     let settings = Settings::load(flags, environment)?;
     settings.check_usable()?;
-    let said = config::said(flags, environment, &settings.data_dir)?;
-    let values = KEYS.iter().zip(said).map(|(key, (_, said))| Value { key, said });
+    let sources = config::sources(flags, environment, &settings.data_dir)?;
+    let values = KEYS.iter().zip(sources).map(|(key, source)| KeyValue { key, source });
     Ok(Explained {
         network: settings.spec.params().name.clone(),
         values: values.collect(),
@@ -120,8 +119,10 @@ fn explain(flags: &Flags, environment: &Environment) -> Result<Explained, Config
 
 impl Explained {
     fn as_json(&self) -> serde_json::Value {
-        let value = |Value { key, said }: &Value| match said {
-            Some((value, origin)) => json!({"key": key.name, "value": value, "origin": origin}),
+        let value = |KeyValue { key, source }: &KeyValue| match source {
+            Some(Source { texts, origin }) => {
+                json!({"key": key.name, "value": texts.join(","), "origin": origin})
+            }
             None => {
                 let words = key.default_in_words();
                 json!({"key": key.name, "value": key.default_value(), "origin": "default", "default": words})
@@ -135,8 +136,8 @@ impl Explained {
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "The configuration is good. Network {}, data in {}.", self.network, self.data_dir.display())?;
-        self.values.iter().try_for_each(|Value { key, said }| match said {
-            Some((value, origin)) => write!(f, "\n{} = {value}  ({origin})", key.name),
+        self.values.iter().try_for_each(|KeyValue { key, source }| match source {
+            Some(Source { texts, origin }) => write!(f, "\n{} = {}  ({origin})", key.name, texts.join(",")),
             None => match key.default_value() {
                 Some(value) => write!(f, "\n{} = {value}  (default)", key.name),
                 None => write!(f, "\n{}  (default: {})", key.name, key.default_in_words()),

@@ -252,7 +252,7 @@ fn method(name: &str) -> Result<openrpc::Method, ControlError> {
         return Ok(found.clone());
     }
     let names = all.into_iter().map(|method| method.name);
-    let nearest = names.min_by_key(|known| crate::config::edits(name, known)).unwrap_or_default();
+    let nearest = names.min_by_key(|known| strsim::levenshtein(name, known)).unwrap_or_default();
     Err(ControlError::NoMethod { got: name.chars().filter(|c| !c.is_control()).take(80).collect(), nearest })
 }
 

@@ -4,7 +4,7 @@ use super::{CliError, Place, leading, print};
 use crate::{
     api::{
         self,
-        tokens::{self, TokenRecord, Token, TokenFile, TokenFileError, TokenId, TokenRequest},
+        tokens::{self, Token, TokenFile, TokenFileError, TokenId, TokenRecord, TokenRequest},
     },
     config::Settings,
 };

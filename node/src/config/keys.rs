@@ -1,39 +1,13 @@
 //! Every key, declared once: its section, type, help and the name of its value.
 
-use super::{ConfigError, layers::Layers};
+use super::{
+    ConfigError,
+    key::Key,
+    layers::Layers,
+    value::{ConfigType, Ranged, Size, Sourced},
+};
 use crate::telemetry::LogFormat;
-use cairn_host::shell::expand_home;
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
-
-/// A key of the configuration.
-#[derive(Clone, Copy, Debug)]
-pub struct Key {
-    /// Its name, `section.key`.
-    pub name: &'static str,
-    /// What stands for its value in the help.
-    pub value_name: &'static str,
-    /// What it does.
-    pub help: &'static str,
-    /// What holds where nothing was said: a value, or in brackets what decides.
-    pub default: &'static str,
-}
-
-impl Key {
-    /// The value that holds where nothing was said, where that is always the same.
-    pub fn default_value(&self) -> Option<&'static str> {
-        Some(self.default).filter(|default| !default.starts_with('('))
-    }
-
-    /// What holds where nothing was said, in words.
-    pub fn default_in_words(&self) -> &'static str {
-        self.default.trim_start_matches('(').trim_end_matches(')')
-    }
-
-    /// The environment variable with the same meaning.
-    pub fn variable(&self) -> String {
-        format!("{}{}", super::layers::PREFIX, self.name.replace('.', "_").to_uppercase())
-    }
-}
+use std::{net::SocketAddr, path::PathBuf};
 
 /// Declares [`Config`], its sections and [`KEYS`] from one list.
 macro_rules! config {
@@ -43,7 +17,7 @@ macro_rules! config {
             $($(#[doc = $help:literal])+ $key:ident: $type:ty = $value_name:literal, $default:literal;)+
         }
     )+) => {
-        /// What was said, section by section. `None` where nothing was.
+        /// What is set, section by section.
         #[derive(Debug)]
         pub struct Config {
             $($(#[doc = $about])+ pub $section: $Section,)+
@@ -53,7 +27,7 @@ macro_rules! config {
             $(#[doc = $about])+
             #[derive(Debug)]
             pub struct $Section {
-                $($(#[doc = $help])+ pub $key: Option<Given<$type>>,)+
+                $($(#[doc = $help])+ pub $key: Option<Sourced<<$type as ConfigType>::Value>>,)+
             }
         )+
 
@@ -66,11 +40,11 @@ macro_rules! config {
         },)+)+];
 
         impl Config {
-            /// Reads every key from where it was said.
-            pub(super) fn read(layers: &Layers) -> Result<Self, ConfigError> {
+            /// Reads every key from where it is set.
+            pub fn read(layers: &Layers) -> Result<Self, ConfigError> {
                 Ok(Self {
                     $($section: $Section {
-                        $($key: layers.read(concat!(stringify!($section), ".", stringify!($key)))?,)+
+                        $($key: layers.read::<$type>(concat!(stringify!($section), ".", stringify!($key)))?,)+
                     },)+
                 })
             }
@@ -208,147 +182,6 @@ config! {
     }
 }
 
-/// A value with where it came from.
-#[derive(Clone, Debug)]
-pub struct Given<T> {
-    /// The value.
-    pub value: T,
-    key: &'static str,
-    got: String,
-    origin: String,
-}
-
-impl<T: Setting> Given<T> {
-    /// Reads what was said for `key`: one text, or several where they are listed.
-    pub(super) fn read(key: &'static str, said: &[String], origin: &str) -> Result<Self, ConfigError> {
-        let (got, origin) = (said.join(","), origin.to_owned());
-        match T::read(said) {
-            Some(value) => Ok(Self { value, key, got, origin }),
-            None => Err(ConfigError::Value { key, got, origin, expected: T::expected() }),
-        }
-    }
-}
-
-impl<T> Given<T> {
-    /// Refuses the value after all.
-    pub(super) fn refuse(&self, expected: impl ToString) -> ConfigError {
-        let (got, origin) = (self.got.clone(), self.origin.clone());
-        ConfigError::Value { key: self.key, got, origin, expected: expected.to_string() }
-    }
-}
-
-/// A type that a key can have.
-pub trait Setting: Sized {
-    /// What it takes, in words.
-    fn expected() -> String;
-    /// Reads it.
-    fn read(said: &[String]) -> Option<Self>;
-}
-
-fn one<T: FromStr>(said: &[String]) -> Option<T> {
-    let [text] = said else { return None };
-    text.parse().ok()
-}
-
-macro_rules! one_text {
-    ($($type:ty: $expected:literal;)+) => {
-        $(impl Setting for $type {
-            fn expected() -> String {
-                String::from($expected)
-            }
-
-            fn read(said: &[String]) -> Option<Self> {
-                one(said)
-            }
-        })+
-    };
-}
-one_text! {
-    String: "one text";
-    bool: "true or false";
-    u16: "a whole number from 0 to 65535";
-    SocketAddr: "an IP address and a port, such as 127.0.0.1:9741";
-    LogFormat: "text or json";
-    tracing::Level: "error, warn, info, debug or trace";
-}
-
-/// No shell has been before a file or a service's environment: `~` is the home directory here, too.
-impl Setting for PathBuf {
-    fn expected() -> String {
-        String::from("one path")
-    }
-
-    fn read(said: &[String]) -> Option<Self> {
-        let path: Self = one(said)?;
-        Some(expand_home(&path, std::env::var_os("HOME")))
-    }
-}
-
-/// A number of bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size(u64);
-
-impl Size {
-    /// The number.
-    pub fn get(self) -> u64 {
-        self.0
-    }
-}
-
-impl Setting for Size {
-    fn expected() -> String {
-        String::from("a number of bytes, such as 500000000, 512MiB, 20GiB or 1TiB")
-    }
-
-    fn read(said: &[String]) -> Option<Self> {
-        let text = one::<String>(said)?;
-        let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-        let unit: u64 = match text.get(digits.len()..)?.trim() {
-            "" => 1,
-            "KiB" => 1 << 10,
-            "MiB" => 1 << 20,
-            "GiB" => 1 << 30,
-            "TiB" => 1 << 40,
-            _ => return None,
-        };
-        digits.parse::<u64>().ok()?.checked_mul(unit).filter(|bytes| *bytes > 0).map(Self)
-    }
-}
-
-impl Setting for Vec<String> {
-    fn expected() -> String {
-        String::from("a list")
-    }
-
-    fn read(said: &[String]) -> Option<Self> {
-        let items = said.iter().flat_map(|text| text.split(',')).map(str::trim);
-        Some(items.filter(|item| !item.is_empty()).map(str::to_owned).collect())
-    }
-}
-
-/// A whole number from `MIN` to `MAX`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ranged<T, const MIN: u64, const MAX: u64>(T);
-
-impl<T: Copy, const MIN: u64, const MAX: u64> Ranged<T, MIN, MAX> {
-    /// The number.
-    pub fn get(self) -> T {
-        self.0
-    }
-}
-
-impl<T: FromStr + Copy + TryInto<u64>, const MIN: u64, const MAX: u64> Setting for Ranged<T, MIN, MAX> {
-    fn expected() -> String {
-        format!("a whole number from {MIN} to {MAX}")
-    }
-
-    fn read(said: &[String]) -> Option<Self> {
-        let number: T = one(said)?;
-        let in_range = number.try_into().is_ok_and(|number: u64| (MIN..=MAX).contains(&number));
-        in_range.then_some(Self(number))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,46 +197,16 @@ mod tests {
     }
 
     #[test]
-    fn numbers_outside_their_range_are_no_settings() {
-        type Duty = Ranged<u8, 1, 100>;
-        let read = |text: &str| Duty::read(&[text.to_owned()]).map(Duty::get);
-        assert_eq!((read("1"), read("100")), (Some(1), Some(100)));
-        for text in ["0", "101", "300", "-1", "1.5", "", "ten"] {
-            assert_eq!(read(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn sizes_have_binary_units_and_are_never_nothing() {
-        let read = |text: &str| Size::read(&[text.to_owned()]).map(Size::get);
-        for (text, bytes) in [("1", 1), ("512MiB", 512 << 20), ("20 GiB", 20 << 30), ("3TiB", 3 << 40), ("2KiB", 2048)]
-        {
-            assert_eq!(read(text), Some(bytes), "{text}");
-        }
-        for text in ["", "0", "0GiB", "GiB", "1GB", "1.5GiB", "-1", "99999999999TiB", "1 GiB 2"] {
-            assert_eq!(read(text), None, "{text}");
-        }
-    }
-
-    #[test]
     fn every_path_may_begin_with_a_tilde() {
         let home = PathBuf::from(std::env::var_os("HOME").expect("a home"));
         assert_eq!(PathBuf::read(&["~/keys/a b".to_owned()]), Some(home.join("keys/a b")));
-        let said: Vec<(&str, Vec<String>)> = KEYS.iter().map(|key| (key.name, vec!["~/x".to_owned()])).collect();
-        for (key, said) in said
+        let texts: Vec<(&str, Vec<String>)> = KEYS.iter().map(|key| (key.name, vec!["~/x".to_owned()])).collect();
+        for (key, texts) in texts
             .into_iter()
             .filter(|(name, _)| KEYS.iter().any(|key| key.name == *name && matches!(key.value_name, "FILE" | "DIR")))
         {
-            let config = Config::read(&Layers::of(key, said)).unwrap_or_else(|error| panic!("{key}: {error}"));
+            let config = Config::read(&Layers::of(key, texts)).unwrap_or_else(|error| panic!("{key}: {error}"));
             assert!(format!("{config:?}").contains(&format!("value: {:?}", home.join("x"))), "{key}");
         }
-    }
-
-    #[test]
-    fn lists_are_split_at_commas_and_texts_are_not() {
-        let said = ["a, b".to_owned(), "c".to_owned(), String::new()];
-        assert_eq!(Vec::<String>::read(&said), Some(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]));
-        assert_eq!(String::read(&["a,b".to_owned()]), Some("a,b".to_owned()));
-        assert_eq!(String::read(&said), None);
     }
 }

@@ -1,8 +1,9 @@
-//! What was said on the command line, in the environment and in the file, before anybody reads it.
+//! What is set on the command line, in the environment and in the file, before anybody reads it.
 
 use super::{
     ConfigError, FILE_NAME,
-    keys::{Given, KEYS, Key, Setting},
+    key::{Key, PREFIX},
+    value::{ConfigType, Sourced},
 };
 use std::{
     collections::BTreeMap,
@@ -10,11 +11,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What the node's environment variables begin with. Whatever else begins so is refused.
-pub(super) const PREFIX: &str = "CAIRN_NODE_";
 /// The variables that find the configuration's file; every other one is a key's.
-pub(super) const CHAIN_VARIABLE: &str = "CAIRN_NODE_CHAIN";
-pub(super) const DATA_DIR_VARIABLE: &str = "CAIRN_NODE_DATA_DIR";
+pub const CHAIN_VARIABLE: &str = "CAIRN_NODE_CHAIN";
+pub const DATA_DIR_VARIABLE: &str = "CAIRN_NODE_DATA_DIR";
 
 /// The command line.
 #[derive(Clone, Debug, Default)]
@@ -41,12 +40,12 @@ impl Environment {
     }
 
     /// Those that are no settings, but a service's address.
-    pub(super) fn of_services(&self) -> impl Iterator<Item = &str> {
+    pub fn of_services(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter(|(name, value)| is_of_a_service(name, value)).map(|(name, _)| name.as_str())
     }
 
     /// A variable.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 }
@@ -57,42 +56,56 @@ impl FromIterator<(String, String)> for Environment {
     }
 }
 
-/// What was said for each key, and where.
+/// What a key is set to, before anybody reads it.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// One text, or several where they are listed.
+    pub texts: Vec<String>,
+    /// Where it is set.
+    pub origin: String,
+}
+
+/// What each key is set to, and where.
 #[derive(Debug, Default)]
-pub struct Layers(BTreeMap<&'static str, (Vec<String>, String)>);
+pub struct Layers(BTreeMap<&'static str, Source>);
 
 impl Layers {
     /// Puts file, environment and command line on top of one another.
     ///
     /// # Errors
-    /// An unknown key or variable, or a file that cannot be read.
-    pub fn gather(flags: &Flags, environment: &Environment, data_dir: &Path) -> Result<Self, ConfigError> {
+    /// A key or variable that is not among `keys`, or a file that cannot be read.
+    pub fn gather(
+        keys: &'static [Key],
+        flags: &Flags,
+        environment: &Environment,
+        data_dir: &Path,
+    ) -> Result<Self, ConfigError> {
         let mut layers = Self::default();
-        layers.add_file(&data_dir.join(FILE_NAME))?;
-        layers.add_environment(environment)?;
-        for (key, said) in &flags.keys {
-            layers.0.insert(key, (said.clone(), format!("the flag --{key}")));
+        layers.add_file(keys, &data_dir.join(FILE_NAME))?;
+        layers.add_environment(keys, environment)?;
+        for (key, texts) in &flags.keys {
+            layers.0.insert(key, Source { texts: texts.clone(), origin: format!("the flag --{key}") });
         }
         Ok(layers)
     }
 
-    /// Reads what was said for `key`, if anything was.
-    pub fn read<T: Setting>(&self, key: &'static str) -> Result<Option<Given<T>>, ConfigError> {
-        self.0.get(key).map(|(said, origin)| Given::read(key, said, origin)).transpose()
+    /// Reads the value of `key`, if it is set.
+    pub fn read<T: ConfigType>(&self, key: &'static str) -> Result<Option<Sourced<T::Value>>, ConfigError> {
+        self.0.get(key).map(|source| Sourced::read::<T>(key, &source.texts, &source.origin)).transpose()
     }
 
-    /// What a test says for one key.
+    /// One key, set by a test.
     #[cfg(test)]
-    pub fn of(key: &'static str, said: Vec<String>) -> Self {
-        Self([(key, (said, "a test".to_owned()))].into())
+    pub fn of(key: &'static str, texts: Vec<String>) -> Self {
+        Self([(key, Source { texts, origin: "a test".to_owned() })].into())
     }
 
-    /// What was said for `key`, and where.
-    pub fn said(&self, key: &str) -> Option<(String, String)> {
-        self.0.get(key).map(|(said, origin)| (said.join(","), origin.clone()))
+    /// What `key` is set to, and where.
+    pub fn source(&self, key: &str) -> Option<Source> {
+        self.0.get(key).cloned()
     }
 
-    fn add_environment(&mut self, environment: &Environment) -> Result<(), ConfigError> {
+    fn add_environment(&mut self, keys: &'static [Key], environment: &Environment) -> Result<(), ConfigError> {
         for (name, value) in environment.0.range(PREFIX.to_owned()..) {
             if !name.starts_with(PREFIX) {
                 break;
@@ -100,17 +113,20 @@ impl Layers {
             if name == CHAIN_VARIABLE || name == DATA_DIR_VARIABLE || is_of_a_service(name, value) {
                 continue;
             }
-            let Some(key) = KEYS.iter().find(|key| key.variable() == *name) else {
-                let variables = KEYS.iter().map(Key::variable);
+            let Some(key) = keys.iter().find(|key| key.variable() == *name) else {
+                let variables = keys.iter().map(Key::variable);
                 let known = variables.chain([CHAIN_VARIABLE.to_owned(), DATA_DIR_VARIABLE.to_owned()]);
                 return Err(unknown(name, "the environment", known));
             };
-            self.0.insert(key.name, (vec![value.clone()], format!("the environment variable {name}")));
+            self.0.insert(
+                key.name,
+                Source { texts: vec![value.clone()], origin: format!("the environment variable {name}") },
+            );
         }
         Ok(())
     }
 
-    fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
+    fn add_file(&mut self, keys: &'static [Key], path: &Path) -> Result<(), ConfigError> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -120,16 +136,16 @@ impl Layers {
         let table: toml::Table = text.parse().map_err(not_toml)?;
         let origin = path.display().to_string();
         for (name, value) in flatten(&table) {
-            let Some(key) = KEYS.iter().find(|key| key.name == name) else {
-                return Err(unknown(&name, &origin, KEYS.iter().map(|key| key.name.to_owned())));
+            let Some(key) = keys.iter().find(|key| key.name == name) else {
+                return Err(unknown(&name, &origin, keys.iter().map(|key| key.name.to_owned())));
             };
-            let said = as_texts(value).ok_or_else(|| ConfigError::Value {
+            let texts = as_texts(value).ok_or_else(|| ConfigError::Value {
                 key: key.name,
                 got: value.to_string(),
                 origin: origin.clone(),
                 expected: "a text, a number, true, false or a list of texts".to_owned(),
             })?;
-            self.0.insert(key.name, (said, origin.clone()));
+            self.0.insert(key.name, Source { texts, origin: origin.clone() });
         }
         Ok(())
     }
@@ -187,36 +203,13 @@ fn as_texts(value: &toml::Value) -> Option<Vec<String>> {
 }
 
 fn unknown(got: &str, origin: &str, known: impl Iterator<Item = String>) -> ConfigError {
-    let nearest = known.min_by_key(|known| edits(got, known)).unwrap_or_default();
+    let nearest = known.min_by_key(|known| strsim::levenshtein(got, known)).unwrap_or_default();
     ConfigError::UnknownKey { got: got.to_owned(), origin: origin.to_owned(), nearest }
-}
-
-/// How many letters must be added, removed or changed to make `a` of `b` (Levenshtein).
-pub(crate) fn edits(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.chars().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn edits_are_counted() {
-        for (a, b, count) in [("", "", 0), ("a", "", 1), ("", "abc", 3), ("thread", "threads", 1), ("duty", "daty", 1)]
-        {
-            assert_eq!((edits(a, b), edits(b, a)), (count, count), "{a} {b}");
-        }
-    }
 
     #[test]
     fn what_kubernetes_tells_of_a_service_is_no_setting_and_what_is_like_it_is_misspelt() {

@@ -4,10 +4,7 @@
 //! (the peers' number is limited), and all accounts with the hashes over them, some 180 bytes for each. So half of the
 //! whole is left to those.
 
-use super::{
-    ConfigError,
-    keys::{Given, Size},
-};
+use super::{ConfigError, value::Sourced};
 use cairn_chain::store::DbOptions;
 use cairn_mempool::PoolConfig;
 
@@ -16,7 +13,7 @@ const LEAST: u64 = 256 << 20;
 
 /// The shares of the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shares {
+pub struct Shares {
     /// What the database caches: an eighth.
     cache: usize,
     /// What was written lately: a sixteenth, at most 256 MiB, beyond which it is no faster.
@@ -24,15 +21,14 @@ pub(super) struct Shares {
     /// Transactions that wait: an eighth of the whole for them and what finds them, which takes as much again.
     pool: usize,
     /// In MiB: no new peers come in above seven eighths.
-    pub(super) no_new_peers_mib: usize,
+    pub no_new_peers_mib: usize,
 }
 
 impl Shares {
-    /// Divides what was given.
-    pub(super) fn of(given: &Given<Size>) -> Result<Self, ConfigError> {
-        let max = given.value.get();
-        let whole = usize::try_from(max).ok().filter(|_| max >= LEAST);
-        let whole = whole.ok_or_else(|| given.refuse("at least 256MiB, and no more than this machine can address"))?;
+    /// Divides the whole.
+    pub fn of(max: &Sourced<u64>) -> Result<Self, ConfigError> {
+        let whole = usize::try_from(max.value).ok().filter(|_| max.value >= LEAST);
+        let whole = whole.ok_or_else(|| max.refuse("at least 256MiB, and no more than this machine can address"))?;
         Ok(Self {
             cache: whole / 8,
             write_buffer: (whole / 16).min(256 << 20),
@@ -42,24 +38,24 @@ impl Shares {
     }
 
     /// The database's, where nothing else was said for it.
-    pub(super) fn database(self) -> DbOptions {
+    pub fn database(self) -> DbOptions {
         DbOptions { cache_bytes: self.cache, write_buffer_bytes: self.write_buffer, ..DbOptions::default() }
     }
 
     /// The pool's, where nothing else was said for it.
-    pub(super) fn pool(self) -> PoolConfig {
+    pub fn pool(self) -> PoolConfig {
         PoolConfig { max_bytes: self.pool, ..PoolConfig::default() }
     }
 
     /// The parts, as they were set in the end, must leave half of the whole to what has no limit of its own.
-    pub(super) fn check(given: &Given<Size>, storage: &DbOptions, pool: &PoolConfig) -> Result<(), ConfigError> {
+    pub fn check(max: &Sourced<u64>, storage: &DbOptions, pool: &PoolConfig) -> Result<(), ConfigError> {
         let parts = (storage.cache_bytes as u64)
             .saturating_add(storage.write_buffer_bytes as u64)
             .saturating_add((pool.max_bytes as u64).saturating_mul(2));
-        if parts <= given.value.get() / 2 {
+        if parts <= max.value / 2 {
             return Ok(());
         }
-        Err(given.refuse(format!(
+        Err(max.refuse(format!(
             "twice what its parts take, {} MiB: storage.cache_mib, storage.write_buffer_mib and twice mempool.max_mib",
             parts >> 20
         )))

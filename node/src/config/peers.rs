@@ -2,16 +2,13 @@
 
 use super::{
     ConfigError,
-    keys::{DiscoverySection, Given, ReachSection},
+    keys::{DiscoverySection, ReachSection},
+    value::{Sourced, value_or as or},
 };
 use cairn_network::{DiscoveryConfig, ReachConfig};
 
-fn or(given: &Option<Given<bool>>, default: bool) -> bool {
-    given.as_ref().map_or(default, |given| given.value)
-}
-
 /// How peers are found. A local network is on loopback, where there is nobody to multicast to.
-pub(super) fn discovery(section: &DiscoverySection, local: bool) -> DiscoveryConfig {
+pub fn discovery(section: &DiscoverySection, local: bool) -> DiscoveryConfig {
     let base = DiscoveryConfig::default();
     DiscoveryConfig {
         kademlia: or(&section.kademlia, base.kademlia),
@@ -23,7 +20,7 @@ pub(super) fn discovery(section: &DiscoverySection, local: bool) -> DiscoveryCon
 }
 
 /// How peers are reached.
-pub(super) fn reach(section: &ReachSection) -> ReachConfig {
+pub fn reach(section: &ReachSection) -> ReachConfig {
     let base = ReachConfig::default();
     ReachConfig {
         autonat: or(&section.autonat, base.autonat),
@@ -36,13 +33,13 @@ pub(super) fn reach(section: &ReachSection) -> ReachConfig {
 
 /// Who is let in. That the list was given at all makes the network private,
 /// so an empty one is refused rather than taken for "nobody" or for "anyone".
-pub(super) fn admit(given: &Option<Given<Vec<String>>>) -> Result<Option<Vec<String>>, ConfigError> {
-    match given {
+pub fn admit(list: &Option<Sourced<Vec<String>>>) -> Result<Option<Vec<String>>, ConfigError> {
+    match list {
         None => Ok(None),
-        Some(given) if given.value.is_empty() => Err(given.refuse("one peer id at least, or no such key")),
-        Some(given) => {
-            cairn_network::check_admitted(&given.value).map_err(|why| given.refuse(why))?;
-            Ok(Some(given.value.clone()))
+        Some(list) if list.value.is_empty() => Err(list.refuse("one peer id at least, or no such key")),
+        Some(list) => {
+            cairn_network::check_admitted(&list.value).map_err(|why| list.refuse(why))?;
+            Ok(Some(list.value.clone()))
         }
     }
 }

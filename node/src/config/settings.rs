@@ -2,10 +2,11 @@
 
 use super::{
     Config, ConfigError, Environment, Flags,
-    keys::{Given, LogSection, MempoolSection, MiningSection, NetworkSection, RpcSection, StorageSection},
+    keys::{KEYS, LogSection, MempoolSection, MiningSection, NetworkSection, RpcSection, StorageSection},
     layers::{CHAIN_VARIABLE, DATA_DIR_VARIABLE, Layers},
     memory::Shares,
     peers,
+    value::{Sourced, value, value_or},
 };
 use crate::{
     api::{RpcConfig, TlsFiles},
@@ -64,7 +65,7 @@ impl Settings {
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
         let Network { spec, defaults } = load_chain(flags, environment)?;
         let data_dir = locate_data_dir(flags, environment, &spec.params().name)?;
-        let config = Config::read(&Layers::gather(flags, environment, &data_dir)?)?;
+        let config = Config::read(&Layers::gather(KEYS, flags, environment, &data_dir)?)?;
         let max_memory = config.memory.max_bytes.as_ref();
         let shares = max_memory.map(Shares::of).transpose()?;
         let mempool = mempool(&config.mempool, shares.map_or_else(PoolConfig::default, Shares::pool));
@@ -73,7 +74,7 @@ impl Settings {
             Shares::check(given, &storage, &mempool)?;
         }
         let network = peering(&config.network, &defaults)?;
-        let rpc_listen = config.rpc.listen.as_ref().map_or(default_rpc(&defaults), |listen| listen.value);
+        let rpc_listen = value_or(&config.rpc.listen, default_rpc(&defaults));
         check_ports(rpc_listen, &network, &config)?;
         Ok(Self {
             network: NetworkConfig {
@@ -86,11 +87,11 @@ impl Settings {
             rpc_listen,
             rpc: rpc(&config.rpc)?,
             mempool,
-            max_storage_bytes: config.storage.max_bytes.as_ref().map(|max| max.value.get()),
-            storage: DbOptions { address_index: config.index.addresses.as_ref().is_some_and(|on| on.value), ..storage },
+            max_storage_bytes: value(&config.storage.max_bytes),
+            storage: DbOptions { address_index: value_or(&config.index.addresses, false), ..storage },
             log: log(&config.log)?,
-            log_format: config.log.format.as_ref().map_or(LogFormat::Text, |given| given.value),
-            log_directory: config.log.directory.as_ref().map(|given| given.value.clone()),
+            log_format: value_or(&config.log.format, LogFormat::Text),
+            log_directory: value(&config.log.directory),
             local: defaults.local,
             spec: Arc::new(spec),
             data_dir,
@@ -177,7 +178,7 @@ fn peering(section: &NetworkSection, defaults: &Defaults) -> Result<NetworkConfi
     if let (Some(listen), Some(_)) = (&section.listen, &section.port) {
         return Err(listen.refuse("either network.listen or network.port, not both"));
     }
-    let port = section.port.as_ref().map_or(defaults.p2p_port, |port| port.value);
+    let port = value_or(&section.port, defaults.p2p_port);
     let base = NetworkConfig::default();
     Ok(NetworkConfig {
         listen: admitted(&section.listen, check_listen)?.unwrap_or_else(|| default_listen(port, defaults.local)),
@@ -185,21 +186,21 @@ fn peering(section: &NetworkSection, defaults: &Defaults) -> Result<NetworkConfi
         boot_nodes: admitted(&section.boot_nodes, cairn_network::check_peers)?
             .unwrap_or_else(|| defaults.boot_nodes.clone()),
         external: admitted(&section.external, cairn_network::check_external)?.unwrap_or_default(),
-        allow_private: section.allow_private.as_ref().map_or(defaults.local, |allow| allow.value),
-        max_inbound: section.max_inbound.as_ref().map_or(base.max_inbound, |max| max.value.get()),
-        max_outbound: section.max_outbound.as_ref().map_or(base.max_outbound, |max| max.value.get()),
-        max_upload_per_day: section.max_upload_per_day.as_ref().map(|max| max.value.get()),
-        max_memory_mib: section.max_memory_mib.as_ref().map(|max| max.value.get()),
-        max_upload_per_second: section.max_upload_per_second.as_ref().map(|max| max.value.get()),
+        allow_private: value_or(&section.allow_private, defaults.local),
+        max_inbound: value_or(&section.max_inbound, base.max_inbound),
+        max_outbound: value_or(&section.max_outbound, base.max_outbound),
+        max_upload_per_day: value(&section.max_upload_per_day),
+        max_memory_mib: value(&section.max_memory_mib),
+        max_upload_per_second: value(&section.max_upload_per_second),
         admit: peers::admit(&section.admit)?,
-        psk_file: section.psk_file.as_ref().map(|file| file.value.clone()),
+        psk_file: value(&section.psk_file),
         ..base
     })
 }
 
 /// A list of addresses that the network admits.
 fn admitted(
-    given: &Option<Given<Vec<String>>>,
+    given: &Option<Sourced<Vec<String>>>,
     check: impl Fn(&[String]) -> Result<(), NotAdmissible>,
 ) -> Result<Option<Vec<String>>, ConfigError> {
     let Some(given) = given else { return Ok(None) };
@@ -246,13 +247,13 @@ fn mining(section: &MiningSection, spec: &ChainSpec) -> Result<MiningConfig, Con
             })?),
             None => None,
         };
-    let threads = section.threads.as_ref().map_or(0, |threads| threads.value.get());
+    let threads = value_or(&section.threads, 0);
     if let (Some(given), None) = (&section.threads, beneficiary)
         && threads > 0
     {
         return Err(given.refuse("0, or mining.beneficiary set to the address that receives the rewards"));
     }
-    let duty = section.duty.as_ref().map_or(100, |duty| duty.value.get());
+    let duty = value_or(&section.duty, 100);
     Ok(MiningConfig { threads, duty, beneficiary })
 }
 
@@ -275,14 +276,14 @@ fn rpc(section: &RpcSection) -> Result<RpcConfig, ConfigError> {
         hosts: checked(&section.hosts, "names without port, such as node.example.org", is_host)?,
         cors_origins: checked(&section.cors_origins, "origins such as https://wallet.example.org", is_origin)?,
         tls,
-        max_connections: section.max_connections.as_ref().map_or(base.max_connections, |max| max.value.get()),
-        rate: section.rate.as_ref().map_or(base.rate, |rate| rate.value.get()),
+        max_connections: value_or(&section.max_connections, base.max_connections),
+        rate: value_or(&section.rate, base.rate),
     })
 }
 
-/// A list of which each item has a form; empty when nothing was said.
+/// A list of which each item has a form; empty when nothing is set.
 fn checked(
-    given: &Option<Given<Vec<String>>>,
+    given: &Option<Sourced<Vec<String>>>,
     expected: &str,
     has_form: fn(&str) -> bool,
 ) -> Result<Vec<String>, ConfigError> {
@@ -313,27 +314,24 @@ fn is_origin(text: &str) -> bool {
 
 fn mempool(section: &MempoolSection, base: PoolConfig) -> PoolConfig {
     PoolConfig {
-        max_count: section.max_count.as_ref().map_or(base.max_count, |max| max.value.get()),
-        max_bytes: section.max_mib.as_ref().map_or(base.max_bytes, |max| max.value.get() << 20),
-        min_fee_rate: section.min_fee_rate.as_ref().map_or(base.min_fee_rate, |rate| rate.value.get()),
+        max_count: value_or(&section.max_count, base.max_count),
+        max_bytes: value(&section.max_mib).map_or(base.max_bytes, |mib| mib << 20),
+        min_fee_rate: value_or(&section.min_fee_rate, base.min_fee_rate),
         ..base
     }
 }
 
 fn storage(section: &StorageSection, base: DbOptions) -> DbOptions {
     DbOptions {
-        cache_bytes: section.cache_mib.as_ref().map_or(base.cache_bytes, |mib| mib.value.get() << 20),
-        write_buffer_bytes: section
-            .write_buffer_mib
-            .as_ref()
-            .map_or(base.write_buffer_bytes, |mib| mib.value.get() << 20),
-        max_open_files: section.max_open_files.as_ref().map_or(base.max_open_files, |max| max.value.get()),
+        cache_bytes: value(&section.cache_mib).map_or(base.cache_bytes, |mib| mib << 20),
+        write_buffer_bytes: value(&section.write_buffer_mib).map_or(base.write_buffer_bytes, |mib| mib << 20),
+        max_open_files: value_or(&section.max_open_files, base.max_open_files),
         ..base
     }
 }
 
 fn log(section: &LogSection) -> Result<LogFilter, ConfigError> {
-    let filter = LogFilter::new(section.level.as_ref().map_or(tracing::Level::INFO, |level| level.value));
+    let filter = LogFilter::new(value_or(&section.level, tracing::Level::INFO));
     match &section.filter {
         None => Ok(filter),
         Some(given) => filter.and(&given.value).map_err(|reason| {
@@ -347,15 +345,15 @@ mod tests {
     use super::*;
     use crate::config::FILE_NAME;
 
-    /// A configuration said in three places, on the local network.
+    /// A configuration set in three places, on the local network.
     #[derive(Default)]
-    struct Said {
+    struct Input {
         flags: Vec<(&'static str, &'static str)>,
         environment: Vec<(&'static str, &'static str)>,
         file: &'static str,
     }
 
-    impl Said {
+    impl Input {
         fn load(&self) -> Result<Settings, ConfigError> {
             let dir = tempfile::tempdir().expect("a directory");
             std::fs::write(dir.path().join(FILE_NAME), self.file).expect("a file");
@@ -372,25 +370,25 @@ mod tests {
 
     #[test]
     fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
-        let mut said = Said { file: "[mining]\nduty = 10\n", ..Said::default() };
-        assert_eq!(Said::default().load().expect("defaults").mining.duty, 100);
-        assert_eq!(said.load().expect("a file").mining.duty, 10);
-        said.environment.push(("CAIRN_NODE_MINING_DUTY", "20"));
-        assert_eq!(said.load().expect("and a variable").mining.duty, 20);
-        said.flags.push(("mining.duty", "30"));
-        assert_eq!(said.load().expect("and a flag").mining.duty, 30);
+        let mut input = Input { file: "[mining]\nduty = 10\n", ..Input::default() };
+        assert_eq!(Input::default().load().expect("defaults").mining.duty, 100);
+        assert_eq!(input.load().expect("a file").mining.duty, 10);
+        input.environment.push(("CAIRN_NODE_MINING_DUTY", "20"));
+        assert_eq!(input.load().expect("and a variable").mining.duty, 20);
+        input.flags.push(("mining.duty", "30"));
+        assert_eq!(input.load().expect("and a flag").mining.duty, 30);
     }
 
     #[test]
     fn a_wrong_value_is_refused_with_its_key_its_place_and_what_was_expected() {
-        let flag = Said { flags: vec![("mining.duty", "101")], ..Said::default() };
+        let flag = Input { flags: vec![("mining.duty", "101")], ..Input::default() };
         assert_eq!(
             flag.refused(),
             "mining.duty: got \"101\" from the flag --mining.duty, expected a whole number from 1 to 100"
         );
-        let variable = Said { environment: vec![("CAIRN_NODE_RPC_LISTEN", "here")], ..Said::default() };
+        let variable = Input { environment: vec![("CAIRN_NODE_RPC_LISTEN", "here")], ..Input::default() };
         assert!(variable.refused().contains("from the environment variable CAIRN_NODE_RPC_LISTEN"));
-        let file = Said { file: "[network]\nallow_private = 1\n", ..Said::default() };
+        let file = Input { file: "[network]\nallow_private = 1\n", ..Input::default() };
         let refused = file.refused();
         assert!(refused.contains(FILE_NAME) && refused.contains("expected true or false"), "{refused}");
     }
@@ -403,22 +401,22 @@ mod tests {
             ("chain = \"local\"\n", "mining"),
             ("[rpc.listen]\nport = 1\n", "rpc.listen"),
         ] {
-            let refused = Said { file, ..Said::default() }.refused();
+            let refused = Input { file, ..Input::default() }.refused();
             assert!(refused.contains("unknown key") || refused.contains("rpc.listen: got"), "{refused}");
             assert!(file.starts_with("chain") || refused.contains(nearest), "{refused}");
         }
-        let said = Said { environment: vec![("CAIRN_NODE_MINING_THREAD", "1")], ..Said::default() };
+        let input = Input { environment: vec![("CAIRN_NODE_MINING_THREAD", "1")], ..Input::default() };
         assert_eq!(
-            said.refused(),
+            input.refused(),
             "unknown key CAIRN_NODE_MINING_THREAD in the environment; did you mean CAIRN_NODE_MINING_THREADS?"
         );
         // What other programs keep there is none of ours.
-        Said { environment: vec![("CAIRN_WALLET_RPC", "x")], ..Said::default() }.load().expect("not ours");
+        Input { environment: vec![("CAIRN_WALLET_RPC", "x")], ..Input::default() }.load().expect("not ours");
     }
 
     #[test]
     fn who_may_ask_from_elsewhere_is_named_exactly() {
-        let load = |key, value| Said { flags: vec![(key, value)], ..Said::default() }.load();
+        let load = |key, value| Input { flags: vec![(key, value)], ..Input::default() }.load();
         let rpc = |key, value| load(key, value).expect(value).rpc;
         assert_eq!(rpc("rpc.hosts", "node.example.org,[2001:db8::1]").hosts.len(), 2);
         assert_eq!(rpc("rpc.cors_origins", "https://a.example,http://b.example:8080").cors_origins.len(), 2);
@@ -435,7 +433,7 @@ mod tests {
         ] {
             assert!(load(key, value).is_err(), "{key} {value}");
         }
-        let none = Said::default().load().expect("defaults").rpc;
+        let none = Input::default().load().expect("defaults").rpc;
         assert!(none.hosts.is_empty() && none.cors_origins.is_empty() && none.tls.is_none());
     }
 
@@ -443,28 +441,28 @@ mod tests {
     fn a_default_that_is_told_is_the_one_that_holds() {
         let shown = |key: &'static str, value: &'static str| {
             let directory = |settings: &Settings| settings.data_dir.display().to_string();
-            let settings = Said { flags: vec![(key, value)], ..Said::default() }.load().expect(key);
-            let plain = Said::default().load().expect("defaults");
+            let settings = Input { flags: vec![(key, value)], ..Input::default() }.load().expect(key);
+            let plain = Input::default().load().expect("defaults");
             (
                 format!("{settings:?}").replace(&directory(&settings), "DATA"),
                 format!("{plain:?}").replace(&directory(&plain), "DATA"),
             )
         };
-        let mut told = 0;
-        for key in crate::config::KEYS {
+        let mut shown_defaults = 0;
+        for key in KEYS {
             let Some(default) = key.default_value() else { continue };
-            let (said, unsaid) = shown(key.name, default);
-            assert_eq!(said, unsaid, "{}", key.name);
-            told += 1;
+            let (set, unset) = shown(key.name, default);
+            assert_eq!(set, unset, "{}", key.name);
+            shown_defaults += 1;
         }
-        assert!(told > 20, "{told}");
-        let (said, unsaid) = shown("rpc.rate", "7");
-        assert_ne!(said, unsaid, "the control: another value is seen");
+        assert!(shown_defaults > 20, "{shown_defaults}");
+        let (set, unset) = shown("rpc.rate", "7");
+        assert_ne!(set, unset, "the control: another value is seen");
     }
 
     #[test]
     fn a_local_network_stays_on_this_machine_and_others_do_not() {
-        let settings = Said::default().load().expect("defaults");
+        let settings = Input::default().load().expect("defaults");
         assert_eq!(settings.network.listen, ["/ip4/127.0.0.1/tcp/29740", "/ip4/127.0.0.1/udp/29740/quic-v1"]);
         assert!(settings.local && settings.network.allow_private);
         let dir = tempfile::tempdir().expect("a directory");
@@ -478,29 +476,29 @@ mod tests {
     #[test]
     fn what_contradicts_itself_is_refused() {
         let both = vec![("network.listen", "/ip4/127.0.0.1/tcp/1"), ("network.port", "2")];
-        assert!(Said { flags: both, ..Said::default() }.refused().contains("not both"));
-        let nobody = Said { flags: vec![("mining.threads", "1")], ..Said::default() };
+        assert!(Input { flags: both, ..Input::default() }.refused().contains("not both"));
+        let nobody = Input { flags: vec![("mining.threads", "1")], ..Input::default() };
         assert!(nobody.refused().contains("mining.beneficiary"));
         let other = "tcrn1y39592wlwdqpgu7llrkfclu95zqf2tp5yj2zznve5k438448rpjq5hjyy8";
-        let elsewhere = Said { flags: vec![("mining.beneficiary", other)], ..Said::default() };
+        let elsewhere = Input { flags: vec![("mining.beneficiary", other)], ..Input::default() };
         assert!(elsewhere.refused().contains("an address of the network local"));
-        let no_id = Said { flags: vec![("network.peers", "/ip4/127.0.0.1/tcp/1")], ..Said::default() };
+        let no_id = Input { flags: vec![("network.peers", "/ip4/127.0.0.1/tcp/1")], ..Input::default() };
         assert!(no_id.refused().contains("peer id"));
     }
 
     #[test]
     fn one_limit_of_memory_governs_every_part_that_has_one_and_the_parts_must_fit() {
-        let load = |flags| Said { flags, ..Said::default() }.load();
+        let load = |flags| Input { flags, ..Input::default() }.load();
         let half = load(vec![("memory.max_bytes", "512MiB")]).expect("half a GiB");
         assert_eq!((half.storage.cache_bytes, half.storage.write_buffer_bytes), (64 << 20, 32 << 20));
         assert_eq!((half.mempool.max_bytes, half.network.max_memory_mib), (32 << 20, Some(448)));
-        // What is said of a part wins, as long as it fits.
+        // What is set for a part wins, as long as it fits.
         let small = load(vec![("memory.max_bytes", "512MiB"), ("mempool.max_mib", "5")]).expect("it fits");
         assert_eq!((small.mempool.max_bytes, small.storage.cache_bytes), (5 << 20, 64 << 20));
         let large =
-            Said { flags: vec![("memory.max_bytes", "512MiB"), ("storage.cache_mib", "500")], ..Said::default() };
+            Input { flags: vec![("memory.max_bytes", "512MiB"), ("storage.cache_mib", "500")], ..Input::default() };
         assert!(large.refused().contains("storage.cache_mib"), "{}", large.refused());
-        let little = Said { flags: vec![("memory.max_bytes", "255MiB")], ..Said::default() };
+        let little = Input { flags: vec![("memory.max_bytes", "255MiB")], ..Input::default() };
         assert!(little.refused().contains("at least 256MiB"), "{}", little.refused());
         let none = load(Vec::new()).expect("defaults");
         assert_eq!((none.mempool.max_bytes, none.network.max_memory_mib), (64 << 20, None));
@@ -508,12 +506,12 @@ mod tests {
 
     #[test]
     fn the_data_directory_follows_flag_variable_xdg_and_home() {
-        let environment = |said: &[(&str, &str)]| -> Environment {
-            said.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        let environment = |input: &[(&str, &str)]| -> Environment {
+            input.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
         };
-        let locate = |flag: Option<&str>, said: &[(&str, &str)]| {
+        let locate = |flag: Option<&str>, input: &[(&str, &str)]| {
             let flags = Flags { data_dir: flag.map(PathBuf::from), ..Flags::default() };
-            locate_data_dir(&flags, &environment(said), "local").ok().map(|path| path.display().to_string())
+            locate_data_dir(&flags, &environment(input), "local").ok().map(|path| path.display().to_string())
         };
         let all = [("CAIRN_NODE_DATA_DIR", "/v"), ("XDG_DATA_HOME", "/x"), ("HOME", "/h")];
         assert_eq!(locate(Some("/f"), &all).as_deref(), Some("/f"));

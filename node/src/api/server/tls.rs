@@ -127,7 +127,7 @@ mod tests {
         let path = directory.path().join("cert.pem");
         let files = TlsFiles { certificate: path.clone(), key: path.clone() };
         let of = |text: &str| {
-            std::fs::write(&path, text).expect("written");
+            fs::write(&path, text).expect("written");
             lone_certificate(&files)
         };
         let hash = hex::encode(Sha256::digest((0..16).collect::<Vec<u8>>()));
