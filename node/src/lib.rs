@@ -46,12 +46,11 @@
 //! | [`miner`] | templates and nonces |
 //! | [`health`] | what is wrong with a node, judged in one place |
 //! | [`api`] | JSON-RPC |
-//! | [`disk_budget`] | the room that the data takes: watched, forecast, kept |
 //! | [`mod@bench`] | what this machine can do for a node |
-//! | [`telemetry`], [`config`], [`data_dir`] | the log, the settings, the directory |
-//! | [`systemd`] | what systemd is told |
+//! | [`config`] | the settings |
+//! | [`system`] | the data directory, room on the disk, the tools' socket, systemd, the log |
 //! | [`repair`] | a damaged database made whole |
-//! | [`ipc`], [`rpc_client`] | the socket of a node's own tools; asking the node that runs on a directory |
+//! | [`rpc_client`] | asking the node that runs on a directory |
 //! | [`doctor`] | what is wrong with a node, in sentences |
 //! | [`node`](mod@node) | wiring: what starts when, and what stops when |
 //! | [`cli`] | the command line |
@@ -70,7 +69,7 @@
 //! |---|---|
 //! | block template, getblocktemplate | [`miner`], `api/methods/mining.rs`, [`Template`](cairn_chain::Template) |
 //! | chainstate, undo data, reorganisation, orphans, signature checks in parallel | [`cairn_chain`] |
-//! | disk full, pruning | [`disk_budget`] |
+//! | disk full, pruning | [`system::disk_budget`] |
 //! | fee estimation, RBF, eviction, mempool.dat | [`cairn_mempool`] |
 //! | headers-first sync, addrman, ban list, compact blocks, NAT | [`cairn_network`] |
 //! | metrics, Prometheus | `api/metrics.rs` |
@@ -78,19 +77,20 @@
 //! | warning about unknown rules | `health/rules.rs` |
 
 #![forbid(unsafe_code)]
+#![expect(rustdoc::private_intra_doc_links, reason = "the map of a program leads into it")]
 
-pub mod api;
-pub mod bench;
-pub mod cli;
-pub mod config;
-pub mod data_dir;
-pub mod disk_budget;
-pub mod doctor;
-pub mod health;
-pub mod ipc;
-pub mod miner;
-pub mod node;
-pub mod repair;
-pub mod rpc_client;
-pub mod systemd;
-pub mod telemetry;
+mod api;
+mod bench;
+mod cli;
+mod config;
+mod doctor;
+mod health;
+mod miner;
+mod node;
+mod repair;
+mod rpc_client;
+mod system;
+
+pub use cli::{Cli, Hints};
+pub use config::{Environment, Flags, Settings};
+pub use node::{Node, NodeError, RunningNode};

@@ -1,6 +1,6 @@
 //! The program `cairn-node`.
 
-use cairn_node::cli::Cli;
+use cairn_node::Cli;
 use std::{io::Write, process::ExitCode};
 
 // RocksDB is built to use the same one; glibc's fragments under its load.

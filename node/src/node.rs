@@ -3,11 +3,13 @@
 use crate::{
     api::{self, ApiError, Services, tokens::TokenFile},
     config::Settings,
-    data_dir::{DataDir, DataDirError},
-    disk_budget::{self, Full},
-    health,
-    ipc::IpcListener,
-    miner, systemd,
+    health, miner,
+    system::{
+        data_dir::{DataDir, DataDirError},
+        disk_budget::{self, NoRoom},
+        ipc::IpcListener,
+        systemd,
+    },
 };
 use cairn_chain::{
     Chain, ChainHandle,
@@ -42,7 +44,7 @@ pub struct RunningNode {
     handles: Handles,
     rpc_address: SocketAddr,
     p2p_addresses: Vec<String>,
-    told_to_stop: mpsc::Receiver<()>,
+    stop_requests: mpsc::Receiver<()>,
     tasks: Tasks,
     // The lock goes last, after everything that the tasks had open.
     data_dir: DataDir,
@@ -65,7 +67,7 @@ pub enum NodeError {
     Api(#[from] ApiError),
     /// There is no room for the data.
     #[error(transparent)]
-    NoRoom(#[from] Full),
+    NoRoom(#[from] NoRoom),
     /// A task failed.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -131,10 +133,10 @@ impl Node {
     pub async fn start(settings: Settings) -> Result<RunningNode, NodeError> {
         let data_dir = DataDir::open(&settings.data_dir)?;
         let mut tasks = Tasks::default();
-        let (stop, told_to_stop) = mpsc::channel(1);
+        let (stop, stop_requests) = mpsc::channel(1);
         match start_parts(settings, &data_dir, stop, &mut tasks).await {
             Ok((handles, rpc_address, p2p_addresses)) => {
-                Ok(RunningNode { handles, rpc_address, p2p_addresses, told_to_stop, tasks, data_dir })
+                Ok(RunningNode { handles, rpc_address, p2p_addresses, stop_requests, tasks, data_dir })
             }
             Err(error) => {
                 // What was started lets go of the data before the lock goes. Its own failure is the lesser.
@@ -171,7 +173,7 @@ impl RunningNode {
         tokio::select! {
             failure = self.tasks.first_end() => Some(failure),
             // The sender is in the handlers, and so ends with the tasks.
-            Some(()) = self.told_to_stop.recv() => None,
+            Some(()) = self.stop_requests.recv() => None,
         }
     }
 

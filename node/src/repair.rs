@@ -6,7 +6,7 @@
 //! 2. The new one takes its place whole, or not at all, whenever the power fails.
 //! 3. A body is believed by its hash, whoever gave it; peers are waited for for a bounded time.
 
-use crate::data_dir::DataDir;
+use crate::system::data_dir::DataDir;
 use cairn_chain::{
     ChainHandle,
     replay::{self, ReplayError, Replayed, Salvaged, Wanted},
@@ -30,7 +30,7 @@ use std::{
 use tokio::{sync::mpsc, time::Instant};
 
 /// How long peers are waited for that have a body; the time to find and dial some, and to be refused by others.
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_FOR_PEERS: Duration = Duration::from_secs(60);
 /// Between two rounds of asking those who are connected.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -57,17 +57,10 @@ pub struct Repaired {
 /// Why it was not repaired.
 #[derive(Debug, thiserror::Error)]
 pub enum RepairError {
-    /// The new database failed, or the operator ended it.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// The system refuses.
     #[error("cannot use {}: {reason}", path.display())]
-    Refused {
-        /// What was touched.
-        path: PathBuf,
-        /// What the system said.
-        reason: io::Error,
-    },
+    Refused { path: PathBuf, reason: io::Error },
 }
 
 /// Repairs the database of a stopped node, whose directory is held meanwhile.
@@ -138,35 +131,35 @@ async fn answer(
         // Without it, what is wanted is not had: the salvage ends where it is wanted, and says so.
         Err(error) => return tracing::warn!(target: "cairn::node", %error, "no peers can be asked"),
     };
-    let mut others = Others { network, events, known: BTreeSet::new() };
+    let mut peers = PeerBodies { network, events, known: BTreeSet::new() };
     let mut next = Some(first);
-    while let Some(asked) = next {
-        let body = others.find(&asked).await;
+    while let Some(request) = next {
+        let body = peers.find(&request).await;
         // The salvage may have been ended.
-        let _ = asked.answer.send(body);
-        next = others.until(&mut wanted).await;
+        let _ = request.answer.send(body);
+        next = peers.until(&mut wanted).await;
     }
 }
 
 /// Those who may have what is wanted.
-struct Others {
+struct PeerBodies {
     network: NetworkHandle,
     events: mpsc::Receiver<NetworkEvent>,
     known: BTreeSet<PeerNumber>,
 }
 
-impl Others {
+impl PeerBodies {
     /// Asks everyone who is connected, again and again until the time is up.
     async fn find(&mut self, wanted: &Wanted) -> Option<Body> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut asked = BTreeSet::new();
+        let deadline = Instant::now() + WAIT_FOR_PEERS;
+        let mut request = BTreeSet::new();
         while Instant::now() < deadline {
             while let Ok(event) = self.events.try_recv() {
                 self.note(&event);
             }
             for peer in self.known.clone() {
                 // One that had no answer is asked once: whoever is busy, others are not.
-                if !asked.insert(peer) {
+                if !request.insert(peer) {
                     continue;
                 }
                 let bodies = self.network.request_bodies(peer, vec![wanted.id]).await.unwrap_or_default();

@@ -3,7 +3,7 @@
 //! At its Unix socket first: that needs no token, speaks no TLS, and has places of its own. Where the file system knows
 //! no sockets, at the port.
 
-use crate::ipc;
+use crate::system::ipc;
 use cairn_rpc::policy::MAX_RESPONSE_BYTES;
 use jsonrpsee::core::{
     ClientError,
@@ -23,30 +23,13 @@ use std::{
 
 /// Why a node cannot be asked, or says nothing.
 #[derive(Debug, thiserror::Error)]
-pub enum AskError {
-    /// Its socket is another user's.
+pub enum RpcClientError {
     #[error("its Unix socket, {}, is not for this user ({reason})", ipc::SOCKET_NAME)]
-    Denied {
-        /// What the system said.
-        reason: io::Error,
-    },
-    /// Neither socket nor port.
+    Denied { reason: io::Error },
     #[error("nobody answers at its Unix socket, {} ({socket}), and at its port {address}: {port}", ipc::SOCKET_NAME)]
-    Unreachable {
-        /// What the system said of the socket.
-        socket: io::Error,
-        /// Where the port is.
-        address: SocketAddr,
-        /// Why it was not asked there, or what came of it.
-        port: PortError,
-    },
-    /// It takes connections, and does not answer.
+    Unreachable { socket: io::Error, address: SocketAddr, port: PortError },
     #[error("it does not answer within {} s", within.as_secs())]
-    Silent {
-        /// How long it was given.
-        within: Duration,
-    },
-    /// It refuses, or what it answers cannot be read.
+    Silent { within: Duration },
     #[error("{0}")]
     Call(ClientError),
 }
@@ -54,23 +37,19 @@ pub enum AskError {
 /// Why the port does not help where there is no socket.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
-    /// It speaks TLS.
     #[error("it speaks TLS, for which this program has no certificate")]
     Tls,
-    /// There is no token to ask with.
     #[error("there is no access token to ask with, admin.token: {0}")]
     Token(io::Error),
-    /// What is in the file is no token.
     #[error("admin.token holds no access token")]
     NoToken,
-    /// It does not answer, or refuses.
     #[error("{0}")]
     Call(ClientError),
 }
 
 /// Where a node is asked.
 #[derive(Clone, Copy, Debug)]
-pub struct Way<'a> {
+pub struct NodeAddress<'a> {
     /// Its data directory, with the socket and the token.
     pub data_dir: &'a Path,
     /// Where it serves JSON-RPC.
@@ -80,19 +59,19 @@ pub struct Way<'a> {
 }
 
 /// A node that can be asked.
-pub struct Client {
-    line: Line,
+pub struct LocalClient {
+    transport: Transport,
     within: Duration,
     /// Why it is not asked at its socket, where it is asked at its port.
     port: Option<(io::ErrorKind, SocketAddr)>,
 }
 
-enum Line {
+enum Transport {
     Socket(WsClient),
     Port(HttpClient),
 }
 
-impl fmt::Debug for Client {
+impl fmt::Debug for LocalClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("port", &self.port).finish_non_exhaustive()
     }
@@ -102,32 +81,34 @@ impl fmt::Debug for Client {
 ///
 /// # Errors
 /// The node's socket is another user's, or nobody takes the call there, or there is neither socket nor token.
-pub async fn client(way: Way<'_>, within: Duration) -> Result<Client, AskError> {
-    let socket = match ipc::connect(way.data_dir).await {
+pub async fn client(node: NodeAddress<'_>, within: Duration) -> Result<LocalClient, RpcClientError> {
+    let socket = match ipc::connect(node.data_dir).await {
         Ok(stream) => {
             let client = WsClientBuilder::default().connection_timeout(within).request_timeout(within);
             let client = client.max_response_size(MAX_RESPONSE_BYTES).build_with_stream("ws://localhost", stream);
-            let line = match tokio::time::timeout(within, client).await {
-                Ok(client) => client.map_err(AskError::Call)?,
-                Err(_) => return Err(AskError::Silent { within }),
+            let transport = match tokio::time::timeout(within, client).await {
+                Ok(client) => client.map_err(RpcClientError::Call)?,
+                Err(_) => return Err(RpcClientError::Silent { within }),
             };
-            return Ok(Client { line: Line::Socket(line), within, port: None });
+            return Ok(LocalClient { transport: Transport::Socket(transport), within, port: None });
         }
-        Err(reason) if reason.kind() == io::ErrorKind::PermissionDenied => return Err(AskError::Denied { reason }),
+        Err(reason) if reason.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(RpcClientError::Denied { reason });
+        }
         Err(socket) => socket,
     };
-    let (kind, address) = (socket.kind(), reachable(way.port));
-    match at_port(way, address, within) {
-        Ok(client) => Ok(Client { line: Line::Port(client), within, port: Some((kind, address)) }),
-        Err(port) => Err(AskError::Unreachable { socket, address, port }),
+    let (kind, address) = (socket.kind(), reachable(node.port));
+    match at_port(node, address, within) {
+        Ok(client) => Ok(LocalClient { transport: Transport::Port(client), within, port: Some((kind, address)) }),
+        Err(port) => Err(RpcClientError::Unreachable { socket, address, port }),
     }
 }
 
-fn at_port(way: Way<'_>, address: SocketAddr, within: Duration) -> Result<HttpClient, PortError> {
-    if way.is_tls {
+fn at_port(node: NodeAddress<'_>, address: SocketAddr, within: Duration) -> Result<HttpClient, PortError> {
+    if node.is_tls {
         return Err(PortError::Tls);
     }
-    let token = fs::read_to_string(way.data_dir.join("admin.token")).map_err(PortError::Token)?;
+    let token = fs::read_to_string(node.data_dir.join("admin.token")).map_err(PortError::Token)?;
     let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| PortError::NoToken)?;
     value.set_sensitive(true);
     let headers = HeaderMap::from_iter([("authorization".parse().map_err(|_| PortError::NoToken)?, value)]);
@@ -135,24 +116,24 @@ fn at_port(way: Way<'_>, address: SocketAddr, within: Duration) -> Result<HttpCl
     client.max_response_size(MAX_RESPONSE_BYTES).build(format!("http://{address}")).map_err(PortError::Call)
 }
 
-impl Client {
+impl LocalClient {
     /// What went wrong, told apart as far as it can be.
-    pub fn explain(&self, error: ClientError) -> AskError {
+    pub fn explain(&self, error: ClientError) -> RpcClientError {
         match (error, self.port) {
-            (ClientError::RequestTimeout, _) => AskError::Silent { within: self.within },
+            (ClientError::RequestTimeout, _) => RpcClientError::Silent { within: self.within },
             (error @ ClientError::Transport(_), Some((kind, address))) => {
-                AskError::Unreachable { socket: kind.into(), address, port: PortError::Call(error) }
+                RpcClientError::Unreachable { socket: kind.into(), address, port: PortError::Call(error) }
             }
-            (error, _) => AskError::Call(error),
+            (error, _) => RpcClientError::Call(error),
         }
     }
 }
 
-impl ClientT for Client {
+impl ClientT for LocalClient {
     async fn notification<P: ToRpcParams + Send>(&self, method: &str, params: P) -> Result<(), ClientError> {
-        match &self.line {
-            Line::Socket(client) => client.notification(method, params).await,
-            Line::Port(client) => client.notification(method, params).await,
+        match &self.transport {
+            Transport::Socket(client) => client.notification(method, params).await,
+            Transport::Port(client) => client.notification(method, params).await,
         }
     }
 
@@ -161,9 +142,9 @@ impl ClientT for Client {
         method: &str,
         params: P,
     ) -> Result<R, ClientError> {
-        match &self.line {
-            Line::Socket(client) => client.request(method, params).await,
-            Line::Port(client) => client.request(method, params).await,
+        match &self.transport {
+            Transport::Socket(client) => client.request(method, params).await,
+            Transport::Port(client) => client.request(method, params).await,
         }
     }
 
@@ -171,9 +152,9 @@ impl ClientT for Client {
         &self,
         batch: BatchRequestBuilder<'a>,
     ) -> Result<BatchResponse<'a, R>, ClientError> {
-        match &self.line {
-            Line::Socket(client) => client.batch_request(batch).await,
-            Line::Port(client) => client.batch_request(batch).await,
+        match &self.transport {
+            Transport::Socket(client) => client.batch_request(batch).await,
+            Transport::Port(client) => client.batch_request(batch).await,
         }
     }
 }

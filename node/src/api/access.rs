@@ -31,18 +31,14 @@ pub struct AccessRules {
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
-    /// It is addressed to a name that is not this machine's.
     #[error(
         "the Host header must name localhost, 127.0.0.1 or [::1], the address that the connection goes to, or a name in rpc.hosts"
     )]
     Host,
-    /// A page from elsewhere is asking.
     #[error("the Origin header must name a page of localhost, 127.0.0.1 or [::1], or one in rpc.cors_origins")]
     Origin,
-    /// It comes from another machine without a token.
     #[error("from another machine every request needs a header Authorization: Bearer TOKEN; see cairn-node token new")]
     TokenNeeded,
-    /// Its token is none.
     #[error("{}", super::tokens::InvalidToken)]
     BadToken,
 }

@@ -2,9 +2,9 @@
 
 use crate::api::{NAME, error, limits};
 use crate::{
-    disk_budget::BudgetHandle,
     health::HealthHandle,
     miner::{MinerHandle, MiningConfig},
+    system::disk_budget::BudgetHandle,
 };
 use cairn_chain::{ChainHandle, Reader, store::StoreError};
 use cairn_common::tasks::TaskError;

@@ -94,7 +94,7 @@ impl From<GenerateError> for RpcError {
     fn from(error: GenerateError) -> Self {
         match error {
             GenerateError::Count { got } => Self::new(Code::BadCount, error).with(got, format!("1 to {MAX_GENERATE}")),
-            GenerateError::Stopping => stopping(),
+            GenerateError::Stopped(Stopped) => stopping(),
         }
     }
 }
@@ -105,7 +105,7 @@ impl From<WorkError> for RpcError {
             WorkError::Paused { .. } => Self::new(Code::MiningPaused, error),
             WorkError::Stale => Self::new(Code::StaleWork, error),
             WorkError::LowWork { id, target } => Self::new(Code::LowWork, &error).with(id, target),
-            WorkError::Stopping => stopping(),
+            WorkError::Stopped(Stopped) => stopping(),
         }
     }
 }

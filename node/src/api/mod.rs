@@ -38,7 +38,7 @@ pub use config::{RpcConfig, TlsFiles};
 pub use context::{Handles, Services};
 pub use server::tls::lone_certificate;
 
-use crate::ipc::IpcListener;
+use crate::system::ipc::IpcListener;
 use access::AccessRules;
 use cairn_common::{
     clock,
@@ -66,34 +66,17 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// Why JSON-RPC is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// The port cannot be had.
     #[error("cannot serve JSON-RPC on {address}: {reason}; choose another port with --rpc.listen")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// What the system said.
-        reason: io::Error,
-    },
-    /// The port is open to others, and none of them could be let in.
+    Listen { address: SocketAddr, reason: io::Error },
     #[error(
         "others can reach {address}, and there is no access token to tell them apart: make one with \
          `cairn-node token new`, or listen on 127.0.0.1 with --rpc.listen"
     )]
-    NoTokens {
-        /// Where.
-        address: SocketAddr,
-    },
-    /// The tokens cannot be read or written.
+    NoTokens { address: SocketAddr },
     #[error(transparent)]
     Tokens(#[from] TokenFileError),
-    /// The certificate or its key is none.
     #[error("{}: {reason}; expected PEM, a certificate in rpc.tls_cert and its private key in rpc.tls_key", path.display())]
-    Tls {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    Tls { path: PathBuf, reason: String },
 }
 
 /// Whether somebody could be let in who may reach `address`. Blocks on the disk.

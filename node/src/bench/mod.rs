@@ -3,7 +3,7 @@
 //! # The path of a measurement
 //! signatures, hashes, attempts at a nonce and synced writes, each alone on one core → a chain made by the
 //! node's own writer in a scratch directory (`synthetic_chain`) → [`replay::verify`] of it on all
-//! cores → what that means for a synchronisation ([`Report`]).
+//! cores → what that means for a synchronisation ([`BenchReport`]).
 //!
 //! # Map
 //! `parts` what is measured alone · `synthetic_chain` the chain · this file puts them together
@@ -17,9 +17,8 @@ mod synthetic_chain;
 #[cfg(test)]
 mod tests;
 
-pub use parts::BATCH_BYTES;
+pub use parts::{BATCH_BYTES, NonceSearch};
 
-use crate::miner;
 use cairn_chain::{
     ChainError,
     replay::{self, VerifyError},
@@ -49,42 +48,27 @@ const YEAR_MS: f64 = 31_557_600_000.0;
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// The system refuses.
     #[error("cannot use {} for a scratch database: {reason}; choose another --scratch", path.display())]
-    Refused {
-        /// What was touched.
-        path: PathBuf,
-        /// What the system said.
-        reason: io::Error,
-    },
-    /// The database failed.
+    Refused { path: PathBuf, reason: io::Error },
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The chain's writer ended too early.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// The chain gives no template.
     #[error(transparent)]
     Chain(#[from] ChainError),
-    /// The chain that was made is not what its blocks make it.
     #[error("the chain that was made does not replay: {0}")]
     Verify(#[from] VerifyError),
-    /// A block that was made was not connected.
     #[error(
         "a block that was made is not connected: got {got}, expected it to be connected; this is a mistake of the program"
     )]
-    Refusal {
-        /// What became of it.
-        got: String,
-    },
-    /// The operator ended it.
+    Refusal { got: String },
     #[error("interrupted")]
     Interrupted,
 }
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Report {
+pub struct BenchReport {
     /// Signatures made per second, one core.
     pub signings: f64,
     /// Signatures verified per second one by one, one core.
@@ -94,7 +78,7 @@ pub struct Report {
     /// Bytes hashed per second, one core.
     pub hashed: f64,
     /// Attempts at a nonce, one core.
-    pub mining: miner::Speed,
+    pub mining: NonceSearch,
     /// Synced batches of [`BATCH_BYTES`] per second.
     pub synced: f64,
     /// Payments replayed per second, on all cores that may be used.
@@ -105,7 +89,7 @@ pub struct Report {
     pub cores: usize,
 }
 
-impl Report {
+impl BenchReport {
     /// The share of all cores' time that the replay spent on signatures, as far as that follows from what a
     /// batched one takes alone.
     pub fn signature_share(&self) -> f64 {
@@ -134,7 +118,7 @@ pub async fn run(
     cores: usize,
     say: &mut dyn FnMut(&str),
     stop: impl Future<Output = ()>,
-) -> Result<Report, BenchError> {
+) -> Result<BenchReport, BenchError> {
     let made = fs::create_dir_all(scratch).and_then(|()| TempDir::with_prefix_in("bench-", scratch));
     let directory = made.map_err(|reason| BenchError::Refused { path: scratch.to_owned(), reason })?;
     say("signatures");
@@ -142,7 +126,7 @@ pub async fn run(
     say("hashes");
     let hashed = parts::hashes(EACH);
     say("attempts at a nonce");
-    let mining = miner::measure(EACH);
+    let mining = parts::nonce_search(EACH);
     say("synced writes");
     let synced = parts::synced_writes(&directory.path().join("writes"), EACH)?;
     say("a chain to replay");
@@ -154,7 +138,7 @@ pub async fn run(
     let verified = replay::verify(spec, (&database, options), &again, &mut |_, _| {}, stop).await?;
     // One signature each; what made their senders' accounts is in the time, not in the count.
     let payments = verified.replayed.transactions;
-    Ok(Report {
+    Ok(BenchReport {
         signings: signatures.made,
         singles: signatures.singles,
         batched: signatures.batched,

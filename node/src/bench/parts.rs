@@ -2,10 +2,16 @@
 
 use cairn_chain::store::{Batch, Db, DbOptions, Durability, StoreError, schema::AddressByIndex};
 use cairn_ledger::{
+    block::Seal,
     hash::{Hash, sha256},
     keys::{Address, SecretKey, Signature},
+    pow::{
+        CompactTarget,
+        search::{CHUNK, Search},
+    },
     schnorr::{verify, verify_batch},
 };
+use sha2::{Digest, Sha256};
 use std::{
     hint::black_box,
     path::Path,
@@ -20,6 +26,9 @@ const HASH_BYTES: usize = 1 << 20;
 const RECORDS: u64 = 1_600;
 /// What they are together: about what a small block writes.
 pub const BATCH_BYTES: u64 = RECORDS * 40;
+
+/// A target that no attempt meets, almost surely: the least there is.
+const UNREACHABLE: CompactTarget = CompactTarget::from_bits(0x0101_0000);
 
 /// Signatures per second.
 pub(super) struct Signatures {
@@ -58,6 +67,33 @@ pub(super) fn hashes(during: Duration) -> f64 {
     rate(during, HASH_BYTES as u64, || {
         black_box(sha256(&[black_box(&bytes)]));
     })
+}
+
+/// Attempts at a nonce per second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NonceSearch {
+    /// With the miner's own kernel.
+    pub kernel: f64,
+    /// With two plain SHA-256 digests for each nonce.
+    pub plain: f64,
+}
+
+pub(super) fn nonce_search(during: Duration) -> NonceSearch {
+    let seal = Seal::from_bytes([0x5a; 32]);
+    let search = Search::new(seal, UNREACHABLE.decode().expect("it is in normal form"));
+    let (mut first, mut nonce) = (0, 0_u64);
+    let kernel = rate(during, CHUNK, || {
+        black_box(search.in_chunk(black_box(first)));
+        first += CHUNK;
+    });
+    let plain = rate(during, 1, || {
+        let mut message = [0; 40];
+        message[..32].copy_from_slice(seal.as_bytes());
+        message[32..].copy_from_slice(&nonce.to_le_bytes());
+        black_box(Sha256::digest(Sha256::digest(black_box(message))));
+        nonce += 1;
+    });
+    NonceSearch { kernel, plain }
 }
 
 /// Batches per second that have reached the disk, each before the next.

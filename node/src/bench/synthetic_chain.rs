@@ -67,7 +67,8 @@ async fn fill(spec: &ChainSpec, chain: &ChainHandle, cores: usize) -> Result<(),
     let payments = on_cores(cores, PAYMENTS, |n| {
         // Each pays the next but one: all receivers are there.
         let (from, to) = (n as usize, (n as usize + 2) % addresses.len());
-        pay(spec, &keys[from], (0, 0), vec![output(addresses[to], 1)])
+        let outputs = vec![output(addresses[to], 1)];
+        pay(spec, &keys[from], Payment { nonce: 0, max_price: 0, outputs })
     });
     for block in payments.chunks(A_BLOCK) {
         add(spec, chain, block.to_vec()).await?;
@@ -108,10 +109,20 @@ fn fund(spec: &ChainSpec, addresses: &[Address]) -> Vec<Transaction> {
     let treasurer = key(TREASURER);
     let outputs = addresses.chunks(MAX_OUTPUTS).map(|some| some.iter().map(|to| output(*to, FUNDS)).collect());
     let most = MAX_OUTPUTS as u64 * ACCOUNT_PRICE;
-    outputs.zip(0..).map(|(outputs, nonce)| pay(spec, &treasurer, (nonce, most), outputs)).collect()
+    outputs
+        .zip(0..)
+        .map(|(outputs, nonce)| pay(spec, &treasurer, Payment { nonce, max_price: most, outputs }))
+        .collect()
 }
 
-fn pay(spec: &ChainSpec, from: &SecretKey, (nonce, max_price): (u64, u64), outputs: Vec<Output>) -> Transaction {
+struct Payment {
+    nonce: u64,
+    max_price: u64,
+    outputs: Vec<Output>,
+}
+
+fn pay(spec: &ChainSpec, from: &SecretKey, payment: Payment) -> Transaction {
+    let Payment { nonce, max_price, outputs } = payment;
     let body = TransactionBody {
         version: TRANSACTION_VERSION,
         sender: from.address(),

@@ -3,13 +3,13 @@
 use super::*;
 use std::future::{pending, ready};
 
-fn report() -> Report {
-    Report {
+fn report() -> BenchReport {
+    BenchReport {
         signings: 10_000.0,
         singles: 15_000.0,
         batched: 40_000.0,
         hashed: 1e9,
-        mining: miner::Speed { kernel: 30e6, plain: 10e6 },
+        mining: NonceSearch { kernel: 30e6, plain: 10e6 },
         synced: 500.0,
         payments: 60_000.0,
         replayed: 30_000,
@@ -23,7 +23,7 @@ fn a_report_says_what_its_figures_mean() {
     assert!((report().signature_share() - 0.75).abs() < 1e-9);
     // 1 051 920 blocks of 5 666 payments.
     assert!((report().year_of_full_blocks(&main) - 1_051_920.0 * 5_666.0 / 60_000.0).abs() < 1e-3);
-    assert!((Report::year_of_headers(&main) - 1_051_920.0 * 190.0).abs() < 1e-3);
+    assert!((BenchReport::year_of_headers(&main) - 1_051_920.0 * 190.0).abs() < 1e-3);
 }
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn a_machine_is_measured_and_nothing_is_left_of_it() {
     let scratch = tempfile::tempdir().expect("a directory");
     let mut said = Vec::new();
     let found = run(scratch.path(), 2, &mut |next| said.push(next.to_owned()), pending()).await.expect("a report");
-    let Report { signings, singles, batched, hashed, mining, synced, payments, replayed, cores } = found;
+    let BenchReport { signings, singles, batched, hashed, mining, synced, payments, replayed, cores } = found;
     for rate in [signings, singles, batched, hashed, mining.kernel, mining.plain, synced, payments] {
         assert!(rate.is_finite() && rate > 0.0, "{found:?}");
     }

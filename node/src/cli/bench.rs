@@ -2,9 +2,9 @@
 
 use super::{CliError, cores, print, replay::block_on};
 use crate::{
-    bench::{self, Report},
+    bench::{self, BenchReport},
     config::{Environment, Flags, Settings},
-    telemetry::{self, LogFilter, LogFormat},
+    system::telemetry::{self, LogFilter, LogFormat},
 };
 use cairn_ledger::chain_spec::ChainSpec;
 use clap::Args;
@@ -46,7 +46,7 @@ pub(super) fn run(args: BenchArgs) -> Result<(), CliError> {
     }
 }
 
-fn as_json(report: &Report, main: &ChainSpec) -> serde_json::Value {
+fn as_json(report: &BenchReport, main: &ChainSpec) -> serde_json::Value {
     json!({
         "cores": report.cores,
         "signings_per_second": report.signings,
@@ -66,11 +66,11 @@ fn as_json(report: &Report, main: &ChainSpec) -> serde_json::Value {
 const MIB: f64 = (1 << 20) as f64;
 const DAY: f64 = 86_400.0;
 
-fn as_text(report: &Report, main: &ChainSpec) -> String {
-    let Report { signings, singles, batched, hashed, mining, synced, payments, replayed, cores } = report;
+fn as_text(report: &BenchReport, main: &ChainSpec) -> String {
+    let BenchReport { signings, singles, batched, hashed, mining, synced, payments, replayed, cores } = report;
     let share = 100.0 * report.signature_share();
     let days = report.year_of_full_blocks(main) / DAY;
-    let headers = Report::year_of_headers(main) / MIB;
+    let headers = BenchReport::year_of_headers(main) / MIB;
     [
         String::from("on one core"),
         format!("  signatures made         {signings:>12.0} a second"),

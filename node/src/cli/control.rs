@@ -1,9 +1,13 @@
 //! `status`, `call` and `stop`: a node that runs, asked and told by the user it runs as.
 
-use super::{CliError, Hints, Place, db, print};
+use super::{
+    Hints, NodeArgs, db,
+    error::{CliError, ControlError},
+    print,
+};
 use crate::{
-    data_dir::{DataDir, Occupancy},
-    rpc_client::{self, AskError},
+    rpc_client,
+    system::data_dir::{DataDir, Occupancy},
 };
 use cairn_rpc::{
     methods::{MempoolClient, MiningClient, NetClient, NodeClient},
@@ -32,7 +36,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     #[command(flatten)]
-    place: Place,
+    node: NodeArgs,
     /// As JSON: what node_info, net_info, mempool_info and mining_info answer
     #[arg(long)]
     json: bool,
@@ -46,77 +50,33 @@ pub(super) struct CallArgs {
     #[arg(value_name = "PARAMETER", allow_negative_numbers = true)]
     parameters: Vec<String>,
     #[command(flatten)]
-    place: Place,
+    node: NodeArgs,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct StopArgs {
     #[command(flatten)]
-    place: Place,
+    node: NodeArgs,
     /// How long to wait until it has stopped
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
 }
 
-/// Why a node was not asked, or not stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum ControlError {
-    /// No node runs there.
-    #[error("no node runs on {}; start one with `cairn-node run`", path.display())]
-    NotRunning {
-        /// The data directory.
-        path: PathBuf,
-    },
-    /// The node refused, or did not answer.
-    #[error("the node that runs on this directory: {0}")]
-    Ask(#[from] AskError),
-    /// The node refused a call.
-    #[error("{method}: {message} ({code})")]
-    Refused {
-        /// Which.
-        method: String,
-        /// In its words, without control characters.
-        message: String,
-        /// Its code.
-        code: i32,
-    },
-    /// What is called by name and by position at once.
-    #[error("got {got:?} among parameters given as NAME=VALUE; expected all of them by name, or all in order")]
-    Mixed {
-        /// The first that has no name.
-        got: String,
-    },
-    /// A method that does not exist.
-    #[error("there is no method {got:?}; did you mean {nearest}? `cairn-node call rpc.discover` lists all")]
-    NoMethod {
-        /// The name.
-        got: String,
-        /// The one most like it.
-        nearest: String,
-    },
-    /// It was told to stop and still runs.
-    #[error("the node was told to stop and still runs after {seconds} s; its log says what it waits for")]
-    StillRuns {
-        /// How long was waited.
-        seconds: u64,
-    },
-}
-
 /// A node that runs, and how to ask it.
-struct Running {
+struct NodeConnection {
     data_dir: PathBuf,
-    client: rpc_client::Client,
+    client: rpc_client::LocalClient,
     /// It carries the client's connection.
     runtime: tokio::runtime::Runtime,
 }
 
-impl Running {
-    fn find(place: Place, within: Duration) -> Result<Self, CliError> {
-        let settings = place.settings()?;
+impl NodeConnection {
+    fn find(node: NodeArgs, within: Duration) -> Result<Self, CliError> {
+        let settings = node.settings()?;
         match DataDir::look(&settings.data_dir)? {
             Occupancy::Used(occupant) => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                let client = runtime.block_on(rpc_client::client(db::way(&settings, occupant.rpc), within))?;
+                let client = runtime.block_on(rpc_client::client(db::node_address(&settings, occupant.rpc), within))?;
                 Ok(Self { data_dir: settings.data_dir, client, runtime })
             }
             Occupancy::Free { .. } | Occupancy::Absent => {
@@ -136,9 +96,9 @@ struct Status {
 
 pub(super) fn status(args: StatusArgs) -> Result<(), CliError> {
     let as_json = args.json;
-    let hints = Hints::to(args.place.chain.as_deref(), args.place.data_dir.as_deref());
-    let Running { client, runtime, .. } = Running::find(args.place, STATUS_WITHIN)?;
-    let asked = async {
+    let hints = Hints::to(args.node.chain.as_deref(), args.node.data_dir.as_deref());
+    let NodeConnection { client, runtime, .. } = NodeConnection::find(args.node, STATUS_WITHIN)?;
+    let answers = async {
         Ok::<_, CallError>(Status {
             node: client.node_info().await?,
             net: client.net_info().await?,
@@ -146,7 +106,7 @@ pub(super) fn status(args: StatusArgs) -> Result<(), CliError> {
             mining: client.mining_info().await?,
         })
     };
-    let status = runtime.block_on(asked).map_err(|error| client.explain(error))?;
+    let status = runtime.block_on(answers).map_err(|error| client.explain(error))?;
     if as_json {
         let Status { node, net, pool, mining } = status;
         return print(format_args!("{:#}", json!({"node": node, "net": net, "mempool": pool, "mining": mining})));
@@ -215,16 +175,16 @@ fn bytes(count: u64) -> String {
 
 pub(super) fn call(args: CallArgs) -> Result<(), CliError> {
     let method = method(&args.method)?;
-    let given = Given::read(&method, &args.parameters)?;
-    let Running { client, runtime, .. } = Running::find(args.place, CALL_WITHIN)?;
+    let parameters = CallParameters::read(&method, &args.parameters)?;
+    let NodeConnection { client, runtime, .. } = NodeConnection::find(args.node, CALL_WITHIN)?;
     let answer: Result<Value, CallError> = runtime.block_on(async {
-        match given {
-            Given::InOrder(values) => {
+        match parameters {
+            CallParameters::InOrder(values) => {
                 let mut params = ArrayParams::new();
                 values.into_iter().try_for_each(|value| params.insert(value)).map_err(CallError::ParseError)?;
                 client.request(&method.name, params).await
             }
-            Given::ByName(values) => {
+            CallParameters::ByName(values) => {
                 let mut params = ObjectParams::new();
                 let mut values = values.into_iter();
                 values.try_for_each(|(name, value)| params.insert(&name, value)).map_err(CallError::ParseError)?;
@@ -258,12 +218,12 @@ fn method(name: &str) -> Result<openrpc::Method, ControlError> {
 
 /// The parameters of a call.
 #[derive(Debug, PartialEq)]
-enum Given {
+enum CallParameters {
     InOrder(Vec<Value>),
     ByName(Map<String, Value>),
 }
 
-impl Given {
+impl CallParameters {
     /// All by name when the first begins with the name of a parameter and `=`.
     fn read(method: &openrpc::Method, texts: &[String]) -> Result<Self, ControlError> {
         let kind = |name: &str| method.parameters.iter().find(|parameter| parameter.name == name);
@@ -274,9 +234,9 @@ impl Given {
         }
         let mut values = Map::new();
         for text in texts {
-            let (name, given) = text.split_once('=').ok_or_else(|| ControlError::Mixed { got: text.clone() })?;
+            let (name, shown) = text.split_once('=').ok_or_else(|| ControlError::Mixed { got: text.clone() })?;
             let kind = kind(name).map_or("", |parameter| parameter.kind.as_str());
-            values.insert(name.to_owned(), value(kind, given));
+            values.insert(name.to_owned(), value(kind, shown));
         }
         Ok(Self::ByName(values))
     }
@@ -294,7 +254,7 @@ fn value(kind: &str, text: &str) -> Value {
 }
 
 pub(super) fn stop(args: StopArgs) -> Result<(), CliError> {
-    let Running { data_dir, client, runtime } = Running::find(args.place, STATUS_WITHIN)?;
+    let NodeConnection { data_dir, client, runtime } = NodeConnection::find(args.node, STATUS_WITHIN)?;
     match runtime.block_on(client.node_stop()) {
         // It may close the connection before it has answered.
         Ok(()) | Err(CallError::RestartNeeded(_) | CallError::Transport(_)) => {}
@@ -315,15 +275,15 @@ pub(super) fn stop(args: StopArgs) -> Result<(), CliError> {
 mod tests {
     use super::*;
 
-    fn given(name: &str, texts: &[&str]) -> Result<Given, ControlError> {
+    fn parameters(name: &str, texts: &[&str]) -> Result<CallParameters, ControlError> {
         let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-        Given::read(&method(name)?, &texts)
+        CallParameters::read(&method(name)?, &texts)
     }
 
     #[test]
     fn parameters_are_read_in_order_or_by_name() {
-        let in_order = |name, texts: &[&str]| match given(name, texts) {
-            Ok(Given::InOrder(values)) => Value::from(values),
+        let in_order = |name, texts: &[&str]| match parameters(name, texts) {
+            Ok(CallParameters::InOrder(values)) => Value::from(values),
             other => panic!("{other:?}"),
         };
         assert_eq!(in_order("chain_tip", &[]), json!([]));
@@ -333,10 +293,10 @@ mod tests {
         assert_eq!(in_order("mining_submit", &["00", "7"]), json!(["00", "7"]), "a nonce is a text");
         assert_eq!(in_order("mining_submit", &["\"00\"", "\"7\""]), json!(["00", "7"]), "and may be JSON already");
         assert_eq!(in_order("chain_tip", &["x"]), json!(["x"]), "the node says that there are none");
-        let by_name = given("net_ban", &["seconds=60", "target=a=b"]).expect("by name");
+        let by_name = parameters("net_ban", &["seconds=60", "target=a=b"]).expect("by name");
         let Value::Object(expected) = json!({"seconds": 60, "target": "a=b"}) else { panic!("an object") };
-        assert_eq!(by_name, Given::ByName(expected));
-        assert!(matches!(given("net_ban", &["seconds=60", "1.2.3.4"]), Err(ControlError::Mixed { .. })));
+        assert_eq!(by_name, CallParameters::ByName(expected));
+        assert!(matches!(parameters("net_ban", &["seconds=60", "1.2.3.4"]), Err(ControlError::Mixed { .. })));
     }
 
     #[test]

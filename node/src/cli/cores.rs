@@ -1,6 +1,6 @@
 //! The cores that a task may use, and how much of them it used.
 
-use super::CliError;
+use super::error::CliError;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::{fs, io};
 

@@ -1,12 +1,14 @@
 //! `db` and `backup`: a node's database, looked after.
 
-use super::{CliError, Place, print, progress::Progress, replay::block_on};
+use super::{CliError, NodeArgs, print, progress::Progress, replay::block_on};
 use crate::{
     config::{Environment, Flags, Settings},
-    data_dir::{DataDir, Occupancy},
     repair::{self, Repair},
     rpc_client,
-    telemetry::{self, LogFilter, LogFormat},
+    system::{
+        data_dir::{DataDir, Occupancy},
+        telemetry::{self, LogFilter, LogFormat},
+    },
 };
 use cairn_chain::{
     audit,
@@ -34,12 +36,12 @@ pub(super) enum DbTask {
     /// Check that everything in it belongs together: blocks, index, accounts, money
     Check {
         #[command(flatten)]
-        place: Place,
+        node: NodeArgs,
     },
     /// Say what each table takes; of a running node, too
     Stats {
         #[command(flatten)]
-        place: Place,
+        node: NodeArgs,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -48,7 +50,7 @@ pub(super) enum DbTask {
     #[command(after_help = super::KEYS_HELP)]
     Repair {
         #[command(flatten)]
-        run: super::Run,
+        run: super::RunArgs,
         /// Even if nothing is wrong with it
         #[arg(long)]
         force: bool,
@@ -61,13 +63,13 @@ pub(super) struct BackupArgs {
     #[arg(value_parser = super::path_parser())]
     directory: PathBuf,
     #[command(flatten)]
-    place: Place,
+    node: NodeArgs,
 }
 
 pub(super) fn run(task: DbTask) -> Result<(), CliError> {
     match task {
-        DbTask::Check { place } => check(place),
-        DbTask::Stats { place, json } => stats(place, json),
+        DbTask::Check { node } => check(node),
+        DbTask::Stats { node, json } => stats(node, json),
         DbTask::Repair { run, force } => mend(&run.flags(), force),
     }
 }
@@ -78,8 +80,8 @@ fn settings(flags: &Flags) -> Result<Settings, CliError> {
     if path.is_dir() { Ok(settings) } else { Err(CliError::NoDatabase { path }) }
 }
 
-fn check(place: Place) -> Result<(), CliError> {
-    let settings = settings(&place.flags())?;
+fn check(node: NodeArgs) -> Result<(), CliError> {
+    let settings = settings(&node.flags())?;
     // Its lock keeps a node from starting meanwhile.
     let data_dir = DataDir::open_to_read(&settings.data_dir)?;
     let report = audit::check(&settings.spec, &data_dir.database(), settings.storage)?;
@@ -93,16 +95,16 @@ fn check(place: Place) -> Result<(), CliError> {
 /// A table's name, bytes and entries.
 type Line = (String, u64, u64);
 
-fn stats(place: Place, as_json: bool) -> Result<(), CliError> {
-    let settings = settings(&place.flags())?;
+fn stats(node: NodeArgs, as_json: bool) -> Result<(), CliError> {
+    let settings = settings(&node.flags())?;
     let lines: Vec<Line> = match DataDir::look(&settings.data_dir)? {
         Occupancy::Used(occupant) => {
-            let way = way(&settings, occupant.rpc);
-            let asked = async {
-                let client = rpc_client::client(way, STATS_WITHIN).await?;
+            let node_address = node_address(&settings, occupant.rpc);
+            let answer = async {
+                let client = rpc_client::client(node_address, STATS_WITHIN).await?;
                 client.node_storage().await.map_err(|error| client.explain(error))
             };
-            let tables = wait(asked)??.tables;
+            let tables = wait(answer)??.tables;
             tables.into_iter().map(|table| (table.name, table.bytes, table.entries)).collect()
         }
         // While this value is there, no node starts and changes what is being read.
@@ -176,18 +178,18 @@ fn room(settings: &Settings, database: &path::Path) -> Result<(), CliError> {
 }
 
 pub(super) fn backup(args: BackupArgs) -> Result<(), CliError> {
-    let flags = args.place.flags();
+    let flags = args.node.flags();
     let settings = settings(&flags)?;
     // The node may have been started elsewhere.
     let directory = path::absolute(&args.directory)?;
     let info = match DataDir::look(&settings.data_dir)? {
         Occupancy::Used(occupant) => {
-            let way = way(&settings, occupant.rpc);
-            let asked = async {
-                let client = rpc_client::client(way, BACKUP_WITHIN).await?;
+            let node_address = node_address(&settings, occupant.rpc);
+            let answer = async {
+                let client = rpc_client::client(node_address, BACKUP_WITHIN).await?;
                 client.node_backup(directory.display().to_string()).await.map_err(|error| client.explain(error))
             };
-            wait(asked)??
+            wait(answer)??
         }
         Occupancy::Free { lock, .. } => {
             drop(lock);
@@ -209,9 +211,9 @@ pub(super) fn backup(args: BackupArgs) -> Result<(), CliError> {
 }
 
 /// Where a running node can be asked.
-pub(super) fn way(settings: &Settings, told: Option<SocketAddr>) -> rpc_client::Way<'_> {
-    let port = told.unwrap_or(settings.rpc_listen);
-    rpc_client::Way { data_dir: &settings.data_dir, port, is_tls: settings.rpc.tls.is_some() }
+pub(super) fn node_address(settings: &Settings, noted: Option<SocketAddr>) -> rpc_client::NodeAddress<'_> {
+    let port = noted.unwrap_or(settings.rpc_listen);
+    rpc_client::NodeAddress { data_dir: &settings.data_dir, port, is_tls: settings.rpc.tls.is_some() }
 }
 
 pub(super) fn wait<T>(answer: impl Future<Output = T>) -> Result<T, CliError> {

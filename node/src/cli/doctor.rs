@@ -1,9 +1,13 @@
 //! `cairn-node doctor`: what is wrong with a node, in sentences.
 
-use super::{CliError, Hints, Run, print};
+use super::{
+    Hints, RunArgs,
+    error::{CliError, Unwell},
+    print,
+};
 use crate::{
     config::Environment,
-    doctor::{self, Depth, Finding, Level, Report},
+    doctor::{self, Depth, Diagnosis, Finding, Severity},
 };
 use clap::Args;
 use serde_json::json;
@@ -17,18 +21,7 @@ pub(super) struct DoctorArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    run: Run,
-}
-
-/// A node that is not well.
-#[derive(Debug, thiserror::Error)]
-#[error("{faults} {} to be mended", if *faults == 1 { "thing is" } else { "things are" })]
-pub struct Unwell {
-    faults: usize,
-    /// Whether the storage is among them.
-    pub(super) storage: bool,
-    /// Whether the configuration is.
-    pub(super) config: bool,
+    run: RunArgs,
 }
 
 pub(super) fn run(args: DoctorArgs) -> Result<(), CliError> {
@@ -50,12 +43,12 @@ pub(super) fn run(args: DoctorArgs) -> Result<(), CliError> {
     }
 }
 
-fn as_json(report: &Report, hints: &Hints) -> serde_json::Value {
+fn as_json(report: &Diagnosis, hints: &Hints) -> serde_json::Value {
     let show = |finding: &Finding| {
         json!({
             "check": finding.check.name(),
-            "level": finding.level.name(),
-            "says": hints.complete(&finding.says),
+            "level": finding.severity.name(),
+            "says": hints.complete(&finding.message),
             "advice": finding.advice.as_ref().map(|advice| hints.complete(advice)),
         })
     };
@@ -63,11 +56,11 @@ fn as_json(report: &Report, hints: &Hints) -> serde_json::Value {
     json!({ "healthy": report.faults() == 0, "faults": report.faults(), "findings": findings })
 }
 
-fn as_text(report: &Report) -> String {
+fn as_text(report: &Diagnosis) -> String {
     let mut text = String::new();
-    for Finding { check, level, says, advice } in report.findings() {
-        let level = if *level == Level::Fault { "FAULT" } else { level.name() };
-        text += &format!("{level:<6}{:<11} {says}\n", check.name());
+    for Finding { check, severity, message, advice } in report.findings() {
+        let severity = if *severity == Severity::Fault { "FAULT" } else { severity.name() };
+        text += &format!("{severity:<6}{:<11} {message}\n", check.name());
         if let Some(advice) = advice {
             text += &format!("{:<18}→ {advice}\n", "");
         }

@@ -1,10 +1,12 @@
 //! `export`, `import` and `verify`: whole chains of a stopped node.
 
-use super::{CliError, cores, print, progress::Progress};
+use super::{CliError, NodeArgs, cores, print, progress::Progress};
 use crate::{
-    config::{Environment, Flags, Settings},
-    data_dir::{DataDir, ReadOnly},
-    telemetry::{self, LogFilter, LogFormat},
+    config::Settings,
+    system::{
+        data_dir::{DataDir, ReadOnly},
+        telemetry::{self, LogFilter, LogFormat},
+    },
 };
 use cairn_chain::replay::{self, BlockFile, Export, Exported, Imported, Replayed, SCRATCH_PREFIX, Verified};
 use cairn_ledger::units::Height;
@@ -13,17 +15,6 @@ use serde_json::{Value, json};
 use std::{fs, future::Future, io, path::PathBuf, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::Level;
-
-/// Whose chain.
-#[derive(Debug, Args)]
-pub(super) struct Place {
-    /// The network: main, test, local or a genesis file; main by default
-    #[arg(long, value_name = "NAME|FILE")]
-    chain: Option<String>,
-    /// Where the node's data is
-    #[arg(long, value_name = "DATA", value_parser = super::path_parser())]
-    data_dir: Option<PathBuf>,
-}
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
@@ -43,7 +34,7 @@ pub(super) struct ExportArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: Place,
+    node: NodeArgs,
 }
 
 #[derive(Debug, Args)]
@@ -58,7 +49,7 @@ pub(super) struct ImportArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: Place,
+    node: NodeArgs,
 }
 
 #[derive(Debug, Args)]
@@ -73,20 +64,20 @@ pub(super) struct VerifyArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: Place,
+    node: NodeArgs,
 }
 
 /// A node's settings.
-fn settings(Place { chain, data_dir }: Place) -> Result<Settings, CliError> {
-    let settings = Settings::load(&Flags { chain, data_dir, keys: Vec::new() }, &Environment::of_this_process())?;
+fn settings(node: NodeArgs) -> Result<Settings, CliError> {
+    let settings = node.settings()?;
     // Progress has the terminal; only what goes wrong is told besides.
     telemetry::start(&LogFilter::new(Level::WARN), None, LogFormat::Text)?;
     Ok(settings)
 }
 
 /// A node's settings, and its data directory, kept from changing.
-fn open_to_read(place: Place) -> Result<(Settings, ReadOnly), CliError> {
-    let settings = settings(place)?;
+fn open_to_read(node: NodeArgs) -> Result<(Settings, ReadOnly), CliError> {
+    let settings = settings(node)?;
     let path = settings.data_dir.join("db");
     if !path.is_dir() {
         return Err(CliError::NoDatabase { path });
@@ -114,7 +105,7 @@ pub(super) fn block_on<T, F: Future<Output = T>>(run: impl FnOnce(Stop) -> F) ->
 pub(super) type Stop = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 pub(super) fn export(args: ExportArgs) -> Result<(), CliError> {
-    let (settings, data_dir) = open_to_read(args.place)?;
+    let (settings, data_dir) = open_to_read(args.node)?;
     let mut progress = Progress::start("blocks");
     let (from, to) = (args.from.map(Height::new), args.to.map(Height::new));
     let export = Export { from, to, append: args.append };
@@ -131,7 +122,7 @@ pub(super) fn export(args: ExportArgs) -> Result<(), CliError> {
 
 pub(super) fn import(args: ImportArgs) -> Result<(), CliError> {
     let cores = cores::limit(args.threads)?;
-    let settings = settings(args.place)?;
+    let settings = settings(args.node)?;
     let data_dir = DataDir::open(&settings.data_dir)?;
     let file = BlockFile::open(&args.file, settings.spec.genesis_id()).map_err(replay::ReplayError::File)?;
     let (total, mut progress) = (file.bytes(), Progress::start("bytes"));
@@ -160,7 +151,7 @@ pub(super) fn import(args: ImportArgs) -> Result<(), CliError> {
 
 pub(super) fn verify(args: VerifyArgs) -> Result<(), CliError> {
     let cores = cores::limit(args.threads)?;
-    let (settings, data_dir) = open_to_read(args.place)?;
+    let (settings, data_dir) = open_to_read(args.node)?;
     let scratch = match args.scratch {
         Some(scratch) => scratch,
         None if data_dir.is_on_read_only_disk() => {

@@ -1,6 +1,6 @@
 //! How far the synchronisation is, as a bar below the log, where someone watches.
 
-use crate::telemetry::Stderr;
+use crate::system::telemetry::Stderr;
 use cairn_network::sync::{SyncPhase, SyncStatus};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{

@@ -1,6 +1,6 @@
 //! `cairn-node token`: makes, lists and revokes access tokens. A running node notices at the next call.
 
-use super::{CliError, Place, leading, print};
+use super::{CliError, NodeArgs, leading, print};
 use crate::{
     api::{
         self,
@@ -25,7 +25,7 @@ pub(super) enum TokenTask {
     /// Show the tokens, without their secrets
     List {
         #[command(flatten)]
-        place: Place,
+        node: NodeArgs,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -35,7 +35,7 @@ pub(super) enum TokenTask {
         /// Its id, as in the list
         id: TokenId,
         #[command(flatten)]
-        place: Place,
+        node: NodeArgs,
     },
 }
 
@@ -57,13 +57,13 @@ pub(super) struct NewToken {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     #[command(flatten)]
-    place: Place,
+    node: NodeArgs,
     /// As JSON
     #[arg(long)]
     json: bool,
 }
 
-impl Place {
+impl NodeArgs {
     fn file(self) -> Result<TokenFile, CliError> {
         Ok(TokenFile::of(&self.settings()?.data_dir))
     }
@@ -80,12 +80,12 @@ fn parse_name(text: &str) -> Result<String, String> {
 pub(super) fn run(task: TokenTask) -> Result<(), CliError> {
     match task {
         TokenTask::New(new) => make(new),
-        TokenTask::List { place, json } => {
-            let hint = place.hint("token new --scope read");
-            list(&place.file()?.read()?, clock::now(), json, &hint)
+        TokenTask::List { node, json } => {
+            let hint = node.hint("token new --scope read");
+            list(&node.file()?.read()?, clock::now(), json, &hint)
         }
-        TokenTask::Revoke { id, place } => {
-            let record = place.file()?.revoke(id)?;
+        TokenTask::Revoke { id, node } => {
+            let record = node.file()?.revoke(id)?;
             print(format_args!("The token {id}{} allows nothing any more.", called(&record.name)))
         }
     }
@@ -93,8 +93,8 @@ pub(super) fn run(task: TokenTask) -> Result<(), CliError> {
 
 fn make(new: NewToken) -> Result<(), CliError> {
     let (revoke, pair) =
-        (new.place.hint("token revoke ID"), format!("wallet{} pair", leading(new.place.chain.as_deref(), None)));
-    let settings = new.place.settings()?;
+        (new.node.hint("token revoke ID"), format!("wallet{} pair", leading(new.node.chain.as_deref(), None)));
+    let settings = new.node.settings()?;
     let url = match new.url {
         Some(url) => url,
         None => own_url(&settings)?,
@@ -128,13 +128,13 @@ fn make(new: NewToken) -> Result<(), CliError> {
 /// signed by nobody whom they know, so it is named itself. Those of an authority come with the authority's own.
 fn own_url(settings: &Settings) -> Result<String, CliError> {
     let port = settings.rpc_listen.port();
-    let place = match settings.rpc.hosts.first() {
+    let node = match settings.rpc.hosts.first() {
         Some(host) => format!("{host}:{port}"),
         None => settings.rpc_listen.to_string(),
     };
-    let Some(tls) = &settings.rpc.tls else { return Ok(format!("http://{place}")) };
+    let Some(tls) = &settings.rpc.tls else { return Ok(format!("http://{node}")) };
     let pin = api::lone_certificate(tls)?.map(|hash| format!("?cert={hash}"));
-    Ok(format!("https://{place}{}", pin.unwrap_or_default()))
+    Ok(format!("https://{node}{}", pin.unwrap_or_default()))
 }
 
 fn list(records: &[TokenRecord], now: Timestamp, json: bool, hint: &str) -> Result<(), CliError> {

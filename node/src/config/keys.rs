@@ -6,7 +6,7 @@ use super::{
     layers::Layers,
     value::{ConfigType, Ranged, Size, Sourced},
 };
-use crate::telemetry::LogFormat;
+use crate::system::telemetry::LogFormat;
 use std::{net::SocketAddr, path::PathBuf};
 
 /// Declares [`Config`], its sections and [`KEYS`] from one list.

@@ -57,53 +57,16 @@ pub fn passed_over(environment: &Environment) -> Vec<String> {
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A value that its key does not take.
     #[error("{key}: got {got:?} from {origin}, expected {expected}")]
-    Value {
-        /// The key.
-        key: &'static str,
-        /// What it got.
-        got: String,
-        /// Where that came from.
-        origin: String,
-        /// What it takes.
-        expected: String,
-    },
-    /// A key that there is not.
+    Value { key: &'static str, got: String, origin: String, expected: String },
     #[error("unknown key {got} in {origin}; did you mean {nearest}?")]
-    UnknownKey {
-        /// The key.
-        got: String,
-        /// Where it stands.
-        origin: String,
-        /// The known key most like it.
-        nearest: String,
-    },
-    /// A file that cannot be read.
+    UnknownKey { got: String, origin: String, nearest: String },
     #[error("cannot read {path}: {reason}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        reason: std::io::Error,
-    },
-    /// A file that is not TOML.
+    Unreadable { path: PathBuf, reason: std::io::Error },
     #[error("{path} is not TOML: {reason}")]
-    NotToml {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        reason: Box<toml::de::Error>,
-    },
-    /// What a key names cannot be used.
+    NotToml { path: PathBuf, reason: Box<toml::de::Error> },
     #[error("{key}: {reason}")]
-    Unusable {
-        /// The key.
-        key: &'static str,
-        /// Why not, and what was expected.
-        reason: String,
-    },
-    /// No place for the data.
+    Unusable { key: &'static str, reason: String },
     #[error("there is no home directory to keep data in: say where with --data-dir")]
     NoHome,
 }

@@ -10,9 +10,11 @@ use super::{
 };
 use crate::{
     api::{RpcConfig, TlsFiles},
-    disk_budget::Limits,
     miner::MiningConfig,
-    telemetry::{LogFilter, LogFormat},
+    system::{
+        disk_budget::DiskLimits,
+        telemetry::{LogFilter, LogFormat},
+    },
 };
 use cairn_chain::store::DbOptions;
 use cairn_genesis::{Defaults, Network};
@@ -104,8 +106,8 @@ const OTHER_FILES: u64 = 64;
 
 impl Settings {
     /// What the data may take of the disk.
-    pub fn limits(&self) -> Limits {
-        Limits {
+    pub fn limits(&self) -> DiskLimits {
+        DiskLimits {
             data_dir: self.data_dir.clone(),
             database: self.data_dir.join("db"),
             max_bytes: self.max_storage_bytes,
@@ -151,10 +153,8 @@ pub fn read_chain(name_or_path: &str) -> Result<Network, ChainFileError> {
 /// Why a genesis file gives no network.
 #[derive(Debug, thiserror::Error)]
 pub enum ChainFileError {
-    /// It cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] std::io::Error),
-    /// It is not one.
     #[error("{0}")]
     Genesis(#[from] cairn_genesis::GenesisError),
 }

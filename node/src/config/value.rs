@@ -1,7 +1,7 @@
 //! The types of the keys, and a value with where it is set.
 
 use super::ConfigError;
-use crate::telemetry::LogFormat;
+use crate::system::telemetry::LogFormat;
 use cairn_host::shell::expand_home;
 use std::{marker::PhantomData, net::SocketAddr, path::PathBuf, str::FromStr};
 

@@ -1,9 +1,9 @@
 //! The machine under a node: its disk, and how many files a process may have open.
 
-use super::report::{Check, Report};
+use super::report::{Check, Diagnosis};
 use crate::{
     config::Settings,
-    disk_budget::{self, Limits},
+    system::disk_budget::{self, DiskLimits},
 };
 use cairn_common::disk;
 
@@ -11,7 +11,7 @@ use cairn_common::disk;
 const AMPLE_RESERVES: u64 = 8;
 
 /// Whether there is room, and leave to write.
-pub(super) fn disk(settings: &Settings, report: &mut Report) {
+pub(super) fn disk(settings: &Settings, report: &mut Diagnosis) {
     let place = settings.data_dir.display();
     if let Err(error) = disk::may_write(&settings.data_dir) {
         return report.storage_fault(
@@ -23,39 +23,39 @@ pub(super) fn disk(settings: &Settings, report: &mut Report) {
     let limits = settings.limits();
     let measured = disk_budget::measure(&limits);
     for path in &measured.unread {
-        let says = format!("{} cannot be looked at by this user, and is not counted as data", path.display());
-        report.note(Check::Disk, says, None);
+        let message = format!("{} cannot be looked at by this user, and is not counted as data", path.display());
+        report.note(Check::Disk, message, None);
     }
     let Some((free, at)) = &measured.free else {
-        let says = format!("the system does not say how much room is left where {place} is");
-        return report.note(Check::Disk, says, Some("see to the disk"));
+        let message = format!("the system does not say how much room is left where {place} is");
+        return report.note(Check::Disk, message, Some("see to the disk"));
     };
     let (free, reserve) = (*free, limits.reserve_bytes);
-    let says = format!("{} are free where {} is", mib(free), at.display());
+    let message = format!("{} are free where {} is", mib(free), at.display());
     if free < reserve {
         report.storage_fault(
             Check::Disk,
-            format!("{says}; a node stops, or does not start, with less than {}", mib(reserve)),
+            format!("{message}; a node stops, or does not start, with less than {}", mib(reserve)),
             "free space, or move the data directory to a larger disk and name it with --data-dir",
         );
     } else if free < reserve.saturating_mul(AMPLE_RESERVES) {
-        report.note(Check::Disk, format!("{says}; a node stops at {}", mib(reserve)), Some("free space soon"));
+        report.note(Check::Disk, format!("{message}; a node stops at {}", mib(reserve)), Some("free space soon"));
     } else {
-        report.ok(Check::Disk, says);
+        report.ok(Check::Disk, message);
     }
     spent(&limits, measured.used, report);
 }
 
 /// Whether the data is within the operator's own limit.
-fn spent(limits: &Limits, used: u64, report: &mut Report) {
+fn spent(limits: &DiskLimits, used: u64, report: &mut Diagnosis) {
     let Some(max) = limits.max_bytes else { return };
-    let says = format!("the data takes {} of the {} that storage.max_bytes allows", mib(used), mib(max));
+    let message = format!("the data takes {} of the {} that storage.max_bytes allows", mib(used), mib(max));
     if used > max {
-        report.fault(Check::Disk, says, "raise storage.max_bytes: a node does not start with more");
+        report.fault(Check::Disk, message, "raise storage.max_bytes: a node does not start with more");
     } else if used > max / 10 * 9 {
-        report.note(Check::Disk, says, Some("raise storage.max_bytes soon: the node stops there"));
+        report.note(Check::Disk, message, Some("raise storage.max_bytes soon: the node stops there"));
     } else {
-        report.ok(Check::Disk, says);
+        report.ok(Check::Disk, message);
     }
 }
 
@@ -81,7 +81,7 @@ pub(super) fn limit_of(process: &str) -> Option<FileLimit> {
 }
 
 /// Whether as many files may be open as the configuration can need. A node raises the soft limit itself.
-pub(super) fn files(settings: &Settings, limit: Option<FileLimit>, report: &mut Report) {
+pub(super) fn files(settings: &Settings, limit: Option<FileLimit>, report: &mut Diagnosis) {
     let needed = settings.open_files();
     let Some(FileLimit { soft, hard }) = limit else {
         return report.note(Check::Files, "the system does not say how many files may be open", None);

@@ -4,7 +4,7 @@
 //! the configuration → who holds the data directory ([`DataDir::look`]) → the machine (`machine`: disk, open files) →
 //! a node that runs is asked over JSON-RPC at its own socket (`running`); of one that does not, the ports are
 //! tried and the database is read (`stopped`) → the peers it is told to begin with are dialled (`targets`) → a
-//! [`Report`].
+//! [`Diagnosis`].
 //!
 //! # Map
 //! `report` findings, and what they amount to · `machine` disk and files · `running` what a node says of itself ·
@@ -21,11 +21,11 @@ mod running;
 mod stopped;
 mod targets;
 
-pub use report::{Check, Finding, Level, Report};
+pub use report::{Check, Diagnosis, Finding, Severity};
 
 use crate::{
     config::{ConfigError, Environment, Flags, Settings},
-    data_dir::{DataDir, Occupancy},
+    system::data_dir::{DataDir, Occupancy},
 };
 
 /// How thorough an examination is.
@@ -38,8 +38,8 @@ pub enum Depth {
 }
 
 /// Examines the node that this configuration describes, running or stopped.
-pub async fn examine(flags: &Flags, environment: &Environment, depth: Depth) -> Report {
-    let mut report = Report::default();
+pub async fn examine(flags: &Flags, environment: &Environment, depth: Depth) -> Diagnosis {
+    let mut report = Diagnosis::default();
     let settings = match Settings::load(flags, environment) {
         Ok(settings) => settings,
         Err(error) => {

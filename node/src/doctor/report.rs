@@ -57,7 +57,7 @@ impl Check {
 
 /// How grave a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum Severity {
     /// As it should be.
     Ok,
     /// Worth knowing; the node works.
@@ -66,7 +66,7 @@ pub enum Level {
     Fault,
 }
 
-impl Level {
+impl Severity {
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
@@ -83,21 +83,21 @@ pub struct Finding {
     /// At what.
     pub check: Check,
     /// How grave it is.
-    pub level: Level,
+    pub severity: Severity,
     /// A sentence.
-    pub says: String,
+    pub message: String,
     /// What to do, where there is something to do.
     pub advice: Option<String>,
 }
 
 /// Everything that was found, in the order in which it was looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct Diagnosis {
     findings: Vec<Finding>,
     storage_failed: bool,
 }
 
-impl Report {
+impl Diagnosis {
     /// What was found.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
@@ -105,7 +105,7 @@ impl Report {
 
     /// How many findings are to be mended.
     pub fn faults(&self) -> usize {
-        self.findings.iter().filter(|finding| finding.level == Level::Fault).count()
+        self.findings.iter().filter(|finding| finding.severity == Severity::Fault).count()
     }
 
     /// Whether the database, or what is under it, is among the faults.
@@ -115,31 +115,31 @@ impl Report {
 
     /// Whether the configuration, with which a node would not start, is among the faults.
     pub fn is_refused_configuration(&self) -> bool {
-        self.findings.iter().any(|finding| finding.check == Check::Config && finding.level == Level::Fault)
+        self.findings.iter().any(|finding| finding.check == Check::Config && finding.severity == Severity::Fault)
     }
 
     /// As it should be.
-    pub(super) fn ok(&mut self, check: Check, says: impl Into<String>) {
-        self.add(check, Level::Ok, says.into(), None);
+    pub(super) fn ok(&mut self, check: Check, message: impl Into<String>) {
+        self.add(check, Severity::Ok, message.into(), None);
     }
 
     /// Worth knowing.
-    pub(super) fn note(&mut self, check: Check, says: impl Into<String>, advice: Option<&str>) {
-        self.add(check, Level::Note, says.into(), advice.map(str::to_owned));
+    pub(super) fn note(&mut self, check: Check, message: impl Into<String>, advice: Option<&str>) {
+        self.add(check, Severity::Note, message.into(), advice.map(str::to_owned));
     }
 
     /// To be mended, so.
-    pub(super) fn fault(&mut self, check: Check, says: impl Into<String>, advice: impl Into<String>) {
-        self.add(check, Level::Fault, says.into(), Some(advice.into()));
+    pub(super) fn fault(&mut self, check: Check, message: impl Into<String>, advice: impl Into<String>) {
+        self.add(check, Severity::Fault, message.into(), Some(advice.into()));
     }
 
     /// To be mended, so; the stored data is in danger, or lost.
-    pub(super) fn storage_fault(&mut self, check: Check, says: impl Into<String>, advice: impl Into<String>) {
+    pub(super) fn storage_fault(&mut self, check: Check, message: impl Into<String>, advice: impl Into<String>) {
         self.storage_failed = true;
-        self.fault(check, says, advice);
+        self.fault(check, message, advice);
     }
 
-    fn add(&mut self, check: Check, level: Level, says: String, advice: Option<String>) {
-        self.findings.push(Finding { check, level, says, advice });
+    fn add(&mut self, check: Check, severity: Severity, message: String, advice: Option<String>) {
+        self.findings.push(Finding { check, severity, message, advice });
     }
 }

@@ -2,13 +2,13 @@
 
 use super::{
     machine,
-    report::{Check, Report},
+    report::{Check, Diagnosis},
     targets,
 };
 use crate::{
     config::Settings,
-    data_dir::Occupant,
-    rpc_client::{self, AskError, Way},
+    rpc_client::{self, NodeAddress, RpcClientError},
+    system::data_dir::Occupant,
 };
 use cairn_rpc::{
     methods::{NetClient, NodeClient},
@@ -28,8 +28,8 @@ struct Answers {
     peers: Vec<PeerJson>,
 }
 
-async fn answers(way: Way<'_>) -> Result<Answers, AskError> {
-    let client = rpc_client::client(way, WITHIN).await?;
+async fn answers(node_address: NodeAddress<'_>) -> Result<Answers, RpcClientError> {
+    let client = rpc_client::client(node_address, WITHIN).await?;
     let answers = async {
         Ok(Answers { node: client.node_info().await?, net: client.net_info().await?, peers: client.net_peers().await? })
     };
@@ -37,12 +37,12 @@ async fn answers(way: Way<'_>) -> Result<Answers, AskError> {
 }
 
 /// Looks at a node that runs.
-pub(super) async fn examine(settings: &Settings, occupant: &Occupant, report: &mut Report) {
+pub(super) async fn examine(settings: &Settings, occupant: &Occupant, report: &mut Diagnosis) {
     machine::files(settings, machine::limit_of(&occupant.process), report);
     let process = &occupant.process;
     let port = occupant.rpc.unwrap_or(settings.rpc_listen);
-    let way = Way { data_dir: &settings.data_dir, port, is_tls: settings.rpc.tls.is_some() };
-    match answers(way).await {
+    let node_address = NodeAddress { data_dir: &settings.data_dir, port, is_tls: settings.rpc.tls.is_some() };
+    match answers(node_address).await {
         Ok(answers) => {
             report.ok(Check::Data, format!("a node runs as process {process}"));
             report.ok(
@@ -56,7 +56,7 @@ pub(super) async fn examine(settings: &Settings, occupant: &Occupant, report: &m
 }
 
 /// Somebody holds the lock, and no node answers. What is seen is said, and no more: who is silent may be at work.
-fn unanswered(process: &str, error: &AskError, report: &mut Report) {
+fn unanswered(process: &str, error: &RpcClientError, report: &mut Diagnosis) {
     let name = std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
     let name = match name.trim() {
         "" => "which cannot be seen from here (another container's, or one that has ended)".to_owned(),
@@ -67,25 +67,26 @@ fn unanswered(process: &str, error: &AskError, report: &mut Report) {
         Err(_) => "systemctl stop".to_owned(),
     };
     let advice = match error {
-        AskError::Denied { .. } => "ask as the user who runs the node, or as root".to_owned(),
-        AskError::Unreachable { .. } => format!(
+        RpcClientError::Denied { .. } => "ask as the user who runs the node, or as root".to_owned(),
+        RpcClientError::Unreachable { .. } => format!(
             "wait if it was started or told to stop just now, and read its log, which says what it is doing; to stop it in \
              order: {stop}"
         ),
-        AskError::Silent { .. } => format!(
+        RpcClientError::Silent { .. } => format!(
             "read its log, and look at the load of the machine and its disk; ask again, and if it stays silent, stop it in \
              order ({stop}), which may take a minute"
         ),
-        AskError::Call(_) => {
+        RpcClientError::Call(_) => {
             "see that this program and the node are of one version (cairn-node --version), and read the node's log"
                 .to_owned()
         }
     };
-    let says = format!("process {process}, {name}, holds the lock of the data directory and does not answer: {error}");
-    report.fault(Check::Data, says, advice);
+    let message =
+        format!("process {process}, {name}, holds the lock of the data directory and does not answer: {error}");
+    report.fault(Check::Data, message, advice);
 }
 
-async fn judge(settings: &Settings, answers: &Answers, report: &mut Report) {
+async fn judge(settings: &Settings, answers: &Answers, report: &mut Diagnosis) {
     let Answers { node, net, peers } = answers;
     version(node, report);
     if !network(settings, node, report) {
@@ -102,18 +103,18 @@ async fn judge(settings: &Settings, answers: &Answers, report: &mut Report) {
     reach(settings, net, report);
 }
 
-fn version(node: &NodeInfo, report: &mut Report) {
+fn version(node: &NodeInfo, report: &mut Diagnosis) {
     let own = env!("CARGO_PKG_VERSION");
     if node.version == own {
         report.ok(Check::Version, format!("the node runs version {own}"));
     } else {
-        let says = format!("the node runs version {}, this program is {own}", node.version);
-        report.note(Check::Version, says, Some("restart the node to run the installed version"));
+        let message = format!("the node runs version {}, this program is {own}", node.version);
+        report.note(Check::Version, message, Some("restart the node to run the installed version"));
     }
 }
 
 /// Whether the answers are this network's.
-fn network(settings: &Settings, node: &NodeInfo, report: &mut Report) -> bool {
+fn network(settings: &Settings, node: &NodeInfo, report: &mut Diagnosis) -> bool {
     let (chain, expected) = (&settings.spec.params().name, settings.spec.genesis_id());
     if node.genesis_id == Text(expected) {
         report.ok(Check::Network, format!("it is on {chain}, genesis id {expected}"));
@@ -127,7 +128,7 @@ fn network(settings: &Settings, node: &NodeInfo, report: &mut Report) -> bool {
     false
 }
 
-fn clock(settings: &Settings, net: &NetInfo, report: &mut Report) {
+fn clock(settings: &Settings, net: &NetInfo, report: &mut Diagnosis) {
     let Some(ahead) = net.clock_ahead_ms else {
         return report.note(Check::Clock, "it could not be compared: that takes three peers", None);
     };
@@ -136,20 +137,20 @@ fn clock(settings: &Settings, net: &NetInfo, report: &mut Report) {
     if ahead.unsigned_abs() <= most {
         return report.ok(Check::Clock, format!("it is within {off:.1} s of the median of the peers' clocks"));
     }
-    let (way, harm) = if ahead > 0 {
+    let (node_address, harm) = if ahead > 0 {
         ("behind", "new blocks seem to come from the future, and wait")
     } else {
         ("ahead of", "blocks mined here come too early for others")
     };
     report.fault(
         Check::Clock,
-        format!("this machine's clock is {off:.1} s {way} the median of the peers' clocks: {harm}"),
+        format!("this machine's clock is {off:.1} s {node_address} the median of the peers' clocks: {harm}"),
         "set it, and keep it right with chrony or systemd-timesyncd (timedatectl set-ntp true)",
     );
 }
 
 /// What the node says is wrong with it. What other checks look at, they tell.
-fn health(node: &NodeInfo, report: &mut Report) {
+fn health(node: &NodeInfo, report: &mut Diagnosis) {
     let mut is_well = true;
     for ProblemJson { kind, blocking, message, advice } in &node.health.problems {
         match kind.as_str() {
@@ -172,7 +173,7 @@ fn health(node: &NodeInfo, report: &mut Report) {
 }
 
 /// Whether it follows the rules that most follow.
-fn rules(node: &NodeInfo, report: &mut Report) {
+fn rules(node: &NodeInfo, report: &mut Diagnosis) {
     let next =
         node.rules.next_upgrade.as_ref().map(|next| format!("; the next, {}, at block {}", next.name, next.height));
     let next = next.unwrap_or_else(|| String::from("; none is known to come"));
@@ -192,31 +193,33 @@ fn rules(node: &NodeInfo, report: &mut Report) {
     }
 }
 
-fn count(settings: &Settings, net: &NetInfo, report: &mut Report) {
-    let told = !settings.network.peers.is_empty() || !settings.network.boot_nodes.is_empty();
+fn count(settings: &Settings, net: &NetInfo, report: &mut Diagnosis) {
+    let has_named = !settings.network.peers.is_empty() || !settings.network.boot_nodes.is_empty();
     match net.peers {
-        0 if settings.local && !told => report.ok(Check::Peers, "none, and none is named: a local network of one node"),
+        0 if settings.local && !has_named => {
+            report.ok(Check::Peers, "none, and none is named: a local network of one node")
+        }
         0 => report.fault(
             Check::Peers,
             format!("the node has no peers; it knows {} addresses to try", net.known_new + net.known_tried),
             "name a node that runs with --network.peers, and see that a firewall lets connections out",
         ),
         count => {
-            let says = format!("{count}: {} that it dialled, {} that dialled it", net.outbound, net.inbound);
-            report.ok(Check::Peers, says);
+            let message = format!("{count}: {} that it dialled, {} that dialled it", net.outbound, net.inbound);
+            report.ok(Check::Peers, message);
         }
     }
 }
 
-fn reach(settings: &Settings, net: &NetInfo, report: &mut Report) {
-    let says = format!("{}: {}", net.reach, net.reach_reason);
+fn reach(settings: &Settings, net: &NetInfo, report: &mut Diagnosis) {
+    let message = format!("{}: {}", net.reach, net.reach_reason);
     match net.reach.as_str() {
         "relayed" | "outbound_only" if !settings.local => report.note(
             Check::Reach,
-            says,
+            message,
             Some("forward the peers' port, TCP and UDP, to this machine, or name its address with network.external"),
         ),
-        _ => report.ok(Check::Reach, says),
+        _ => report.ok(Check::Reach, message),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Depth, machine,
-    report::{Check, Report},
+    report::{Check, Diagnosis},
     targets::{self, Target},
 };
 use crate::config::Settings;
@@ -18,7 +18,7 @@ use std::{
 };
 
 /// Says how the last run ended.
-pub(super) fn left(report: &mut Report, left_by: Option<&str>) {
+pub(super) fn left(report: &mut Diagnosis, left_by: Option<&str>) {
     match left_by {
         None => report.ok(Check::Data, "no node runs on it"),
         Some(process) => report.note(
@@ -32,7 +32,7 @@ pub(super) fn left(report: &mut Report, left_by: Option<&str>) {
 }
 
 /// Looks at a node that does not run.
-pub(super) async fn examine(settings: &Settings, depth: Depth, report: &mut Report) {
+pub(super) async fn examine(settings: &Settings, depth: Depth, report: &mut Diagnosis) {
     machine::files(settings, machine::own_limit(), report);
     ports(settings, report);
     database(settings, depth, report);
@@ -41,7 +41,7 @@ pub(super) async fn examine(settings: &Settings, depth: Depth, report: &mut Repo
 }
 
 /// Tries the ports that a node would listen on, for a moment.
-fn ports(settings: &Settings, report: &mut Report) {
+fn ports(settings: &Settings, report: &mut Diagnosis) {
     let mut taken = Vec::new();
     if let Err(error) = TcpListener::bind(settings.rpc_listen) {
         taken.push(format!("{} for JSON-RPC ({error})", settings.rpc_listen));
@@ -70,20 +70,20 @@ fn ports(settings: &Settings, report: &mut Report) {
     );
 }
 
-fn database(settings: &Settings, depth: Depth, report: &mut Report) {
+fn database(settings: &Settings, depth: Depth, report: &mut Diagnosis) {
     let path = settings.data_dir.join("db");
     // RocksDB's own sign that there is one.
     if !path.join("CURRENT").is_file() {
         return empty(&path, report);
     }
     match read(settings, &path, depth, report) {
-        Ok(says) => {
+        Ok(message) => {
             report.ok(
                 Check::Version,
                 format!("the database has the format of this program, {}", env!("CARGO_PKG_VERSION")),
             );
             report.ok(Check::Network, format!("the database belongs to {}", settings.spec.params().name));
-            report.ok(Check::Database, says);
+            report.ok(Check::Database, message);
         }
         Err(audit::AuditError::Store(error @ StoreError::Format { got, expected })) => {
             let advice = if got > expected {
@@ -108,13 +108,13 @@ fn database(settings: &Settings, depth: Depth, report: &mut Report) {
     }
 }
 
-fn empty(path: &Path, report: &mut Report) {
+fn empty(path: &Path, report: &mut Diagnosis) {
     let is_left = path.read_dir().is_ok_and(|mut entries| entries.next().is_some());
     if is_left {
-        let says = format!("{} holds files, and is no database: its CURRENT is missing", path.display());
+        let message = format!("{} holds files, and is no database: its CURRENT is missing", path.display());
         report.storage_fault(
             Check::Database,
-            says,
+            message,
             "move the directory away; the node fetches the chain from its peers",
         );
     } else {
@@ -123,7 +123,7 @@ fn empty(path: &Path, report: &mut Report) {
 }
 
 /// Reads the database as deep as asked.
-fn read(settings: &Settings, path: &Path, depth: Depth, report: &mut Report) -> Result<String, audit::AuditError> {
+fn read(settings: &Settings, path: &Path, depth: Depth, report: &mut Diagnosis) -> Result<String, audit::AuditError> {
     let store = ChainStore::open_read_only(path, &settings.spec, settings.storage)?;
     let tip = store.expect_header(&store.tip()?)?;
     let tip = tip.header();
@@ -147,7 +147,7 @@ fn read(settings: &Settings, path: &Path, depth: Depth, report: &mut Report) -> 
 }
 
 /// Whether a start would find anybody.
-fn known(settings: &Settings, report: &mut Report) {
+fn known(settings: &Settings, report: &mut Diagnosis) {
     let network = &settings.network;
     let named = network.peers.len() + network.boot_nodes.len();
     if named > 0 {

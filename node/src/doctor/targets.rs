@@ -1,6 +1,6 @@
 //! Whom a node is told to begin with: whether somebody listens there.
 
-use super::report::{Check, Report};
+use super::report::{Check, Diagnosis};
 use crate::config::Settings;
 use std::{
     collections::BTreeSet,
@@ -66,7 +66,7 @@ impl Target {
 }
 
 /// Dials everyone who is named and not connected.
-pub(super) async fn examine(settings: &Settings, connected: &BTreeSet<&str>, report: &mut Report) {
+pub(super) async fn examine(settings: &Settings, connected: &BTreeSet<&str>, report: &mut Diagnosis) {
     let named: Vec<&String> = settings.network.boot_nodes.iter().chain(&settings.network.peers).collect();
     if named.is_empty() {
         return;
@@ -100,8 +100,8 @@ pub(super) async fn examine(settings: &Settings, connected: &BTreeSet<&str>, rep
         report.ok(Check::BootNodes, format!("{good} of the {} nodes to begin with can be reached", named.len()));
     }
     if !untried.is_empty() {
-        let says = format!("whether somebody listens there can only a node find out: {}", untried.join(", "));
-        report.note(Check::BootNodes, says, None);
+        let message = format!("whether somebody listens there can only a node find out: {}", untried.join(", "));
+        report.note(Check::BootNodes, message, None);
     }
 }
 

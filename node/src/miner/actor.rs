@@ -4,16 +4,16 @@ use super::{
     MiningConfig,
     block_builder::BlockBuilder,
     hash_rate::HashRate,
+    issued_work::IssuedWork,
     mailbox::{MAILBOX, MinerHandle, MinerInfo, Request, WorkError},
-    plan::{Moment, Pause, plan},
-    ports::{Announce, Progress},
-    threads::{self, Board, Report},
-    work::GivenOut,
+    plan::{MiningConditions, Pause, plan},
+    ports::{BlockAnnouncer, SyncProgress},
+    threads::{self, JobSlot, ThreadEvent},
 };
 use cairn_chain::{ChainHandle, Template};
 use cairn_common::{
     clock,
-    mailbox::Stopped,
+    mailbox::{Stopped, mailbox},
     tasks::{Shutdown, TaskError},
 };
 use cairn_ledger::{hash::BlockId, keys::Address};
@@ -29,13 +29,13 @@ use tokio::{
 const NAME: &str = "miner";
 /// How often the template is renewed at least: transactions and the clock move on.
 const RENEWAL: Duration = Duration::from_secs(1);
-/// Reports of threads that wait for the loop; a thread with one more waits.
-const REPORTS: usize = 16;
+/// Events of threads that wait for the loop; a thread with one more waits.
+const THREAD_EVENTS: usize = 16;
 /// Templates kept for what was found just when the next one was posted.
 const TEMPLATES: usize = 4;
 
 /// Starts the miner, which mines when `config` says so, and generates blocks when asked.
-pub fn spawn<N: Announce, S: Progress>(
+pub fn spawn<N: BlockAnnouncer, S: SyncProgress>(
     config: MiningConfig,
     chain: ChainHandle,
     pool: PoolHandle,
@@ -43,22 +43,22 @@ pub fn spawn<N: Announce, S: Progress>(
     sync: S,
     shutdown: Shutdown,
 ) -> (MinerHandle, JoinHandle<Result<(), TaskError>>) {
-    let (sender, mailbox) = mpsc::channel(MAILBOX);
+    let (handle, mailbox) = mailbox(MAILBOX);
     let (info, info_watch) = watch::channel(MinerInfo::default());
     let actor = Actor {
         config,
         block_builder: BlockBuilder { chain, pool, network },
         sync,
         mailbox,
-        board: Arc::default(),
+        slot: Arc::default(),
         templates: VecDeque::new(),
-        given_out: GivenOut::default(),
+        issued: IssuedWork::default(),
         generating: None,
         started: Instant::now(),
         hash_rate: HashRate::default(),
         info,
     };
-    (MinerHandle { mailbox: sender, info: info_watch }, tokio::spawn(actor.run(shutdown)))
+    (MinerHandle { mailbox: handle, info: info_watch }, tokio::spawn(actor.run(shutdown)))
 }
 
 struct Actor<N, S> {
@@ -66,26 +66,26 @@ struct Actor<N, S> {
     block_builder: BlockBuilder<N>,
     sync: S,
     mailbox: mpsc::Receiver<Request>,
-    board: Arc<Board>,
+    slot: Arc<JobSlot>,
     /// The last jobs' numbers and templates.
     templates: VecDeque<(u64, Template)>,
     /// Work of miners elsewhere.
-    given_out: GivenOut,
+    issued: IssuedWork,
     generating: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     started: Instant,
     hash_rate: HashRate,
     info: watch::Sender<MinerInfo>,
 }
 
-impl<N: Announce, S: Progress> Actor<N, S> {
+impl<N: BlockAnnouncer, S: SyncProgress> Actor<N, S> {
     async fn run(mut self, mut shutdown: Shutdown) -> Result<(), TaskError> {
-        let (sender, mut reports) = mpsc::channel(REPORTS);
-        let threads = threads::start(&self.board, self.config.threads, self.config.duty, &sender);
+        let (sender, mut events) = mpsc::channel(THREAD_EVENTS);
+        let threads = threads::start(&self.slot, self.config.threads, self.config.duty, &sender);
         let threads = threads.map_err(|error| failed(format!("cannot start threads: {error}")))?;
-        let ended = self.serve(&mut shutdown, &mut reports).await;
+        let ended = self.serve(&mut shutdown, &mut events).await;
         // Nobody may wait in the channel for us while we wait for them.
-        drop(reports);
-        self.board.end();
+        drop(events);
+        self.slot.end();
         let join = move || threads.into_iter().try_for_each(std::thread::JoinHandle::join);
         let joined = tokio::task::spawn_blocking(join).await;
         match joined {
@@ -94,7 +94,11 @@ impl<N: Announce, S: Progress> Actor<N, S> {
         }
     }
 
-    async fn serve(&mut self, shutdown: &mut Shutdown, reports: &mut mpsc::Receiver<Report>) -> Result<(), TaskError> {
+    async fn serve(
+        &mut self,
+        shutdown: &mut Shutdown,
+        events: &mut mpsc::Receiver<ThreadEvent>,
+    ) -> Result<(), TaskError> {
         let mut tip = self.block_builder.chain.watch_tip();
         let mut renewal = tokio::time::interval(RENEWAL);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -103,7 +107,7 @@ impl<N: Announce, S: Progress> Actor<N, S> {
             tokio::select! {
                 biased;
                 () = shutdown.requested() => return Ok(()),
-                Some(report) = reports.recv() => self.on_report(report).await?,
+                Some(event) = events.recv() => self.on_event(event).await?,
                 changed = tip.changed() => match changed {
                     Ok(()) => self.renew().await,
                     // The chain has failed, and says why itself.
@@ -117,7 +121,7 @@ impl<N: Announce, S: Progress> Actor<N, S> {
                     self.renew().await;
                 }
                 _ = renewal.tick() => {
-                    self.hash_rate.sample(self.started.elapsed(), self.board.attempts());
+                    self.hash_rate.sample(self.started.elapsed(), self.slot.attempts());
                     let hash_rate = self.hash_rate.rate();
                     self.info.send_modify(|info| info.hash_rate = hash_rate);
                     self.renew().await;
@@ -136,21 +140,21 @@ impl<N: Announce, S: Progress> Actor<N, S> {
             }
             Request::Work { beneficiary, answer } => {
                 let work = self.template_for(beneficiary).await.map_err(|pause| match pause {
-                    Pause::Stopping => WorkError::Stopping,
+                    Pause::Stopping => WorkError::Stopped(Stopped),
                     pause => WorkError::Paused { reason: pause.to_string() },
                 });
                 if let Ok(template) = &work {
-                    self.given_out.add(template.clone());
+                    self.issued.add(template.clone());
                 }
                 let _ = answer.send(work);
             }
             Request::Solved { seal, nonce, answer } => {
                 let parent = self.block_builder.chain.tip().id;
-                let made = match self.given_out.take_solved(seal, nonce, &parent) {
+                let made = match self.issued.take_solved(seal, nonce, &parent) {
                     Ok(template) => match self.block_builder.submit(&template, nonce).await {
                         Ok(Some(block)) => self.found(&template, block),
                         Ok(None) => Err(WorkError::Stale),
-                        Err(Stopped) => Err(WorkError::Stopping),
+                        Err(stopped) => Err(stopped.into()),
                     },
                     Err(error) => Err(error),
                 };
@@ -184,20 +188,20 @@ impl<N: Announce, S: Progress> Actor<N, S> {
     }
 
     async fn template_for(&mut self, beneficiary: Address) -> Result<Template, Pause> {
-        let moment = Moment {
+        let conditions = MiningConditions {
             now: clock::now(),
             parent_time: self.block_builder.chain.tip().header.time,
             max_future_ms: self.block_builder.spec().params().max_future_ms,
             interval_ms: self.block_builder.spec().params().interval_ms,
             is_gaining: self.sync.is_gaining(),
         };
-        let time = plan(&moment)?;
+        let time = plan(&conditions)?;
         self.block_builder.template(beneficiary, time).await
     }
 
     fn post(&mut self, template: Template) {
         let target = template.header.target.decode().expect("the difficulty rule gives normal targets");
-        let job = self.board.post(template.header.seal(), target);
+        let job = self.slot.post(template.header.seal(), target);
         self.templates.retain(|(_, older)| older.header.parent == template.header.parent);
         self.templates.push_back((job, template));
         if self.templates.len() > TEMPLATES {
@@ -207,7 +211,7 @@ impl<N: Announce, S: Progress> Actor<N, S> {
     }
 
     fn pause(&mut self, pause: Pause) {
-        self.board.clear();
+        self.slot.clear();
         self.templates.clear();
         if self.config.threads > 0 {
             self.set_paused(Some(pause.to_string()));
@@ -224,13 +228,13 @@ impl<N: Announce, S: Progress> Actor<N, S> {
         self.info.send_modify(|info| info.paused = paused);
     }
 
-    async fn on_report(&mut self, report: Report) -> Result<(), TaskError> {
-        let Report::Found { job, nonce } = report else {
+    async fn on_event(&mut self, event: ThreadEvent) -> Result<(), TaskError> {
+        let ThreadEvent::Found { job, nonce } = event else {
             return Err(failed(String::from("a thread ended")));
         };
         let Some(at) = self.templates.iter().position(|(number, _)| *number == job) else { return Ok(()) };
         // All threads are done with what is solved. A template gives one block only.
-        self.board.clear();
+        self.slot.clear();
         let Some((_, template)) = self.templates.remove(at) else { return Ok(()) };
         match self.block_builder.submit(&template, nonce).await {
             Ok(Some(block)) => {

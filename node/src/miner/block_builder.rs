@@ -3,7 +3,7 @@
 use super::{
     mailbox::{Generate, GenerateError, Generated},
     plan::{Pause, plan_generated},
-    ports::Announce,
+    ports::BlockAnnouncer,
 };
 use cairn_chain::{
     BlockBody, BlockOutcome, ChainError, ChainHandle, HeaderOutcome, Template, TemplateRequest, verdict::Origin,
@@ -44,7 +44,7 @@ pub(super) struct BlockBuilder<N> {
     pub network: N,
 }
 
-impl<N: Announce> BlockBuilder<N> {
+impl<N: BlockAnnouncer> BlockBuilder<N> {
     pub fn spec(&self) -> &ChainSpec {
         self.chain.reader().spec()
     }
@@ -103,7 +103,7 @@ impl<N: Announce> BlockBuilder<N> {
             tracing::info!(target: "cairn::miner", blocks, height, "generated blocks on request");
         }
         // Whoever asked may be gone; the blocks are there all the same.
-        let _ = request.answer.send(made.map_err(|Stopped| GenerateError::Stopping));
+        let _ = request.answer.send(made.map_err(GenerateError::Stopped));
     }
 
     async fn generate_blocks(&self, blocks: u64, beneficiary: Address) -> Result<Generated, Stopped> {
@@ -146,14 +146,14 @@ impl<N: Announce> BlockBuilder<N> {
 /// Searches on a thread where that is allowed, until it is found or nobody waits for it any more.
 async fn find_nonce(header: &Header) -> Result<u64, Stopped> {
     /// Ends the search when it is dropped.
-    struct Wanted(Arc<AtomicBool>);
-    impl Drop for Wanted {
+    struct StopOnDrop(Arc<AtomicBool>);
+    impl Drop for StopOnDrop {
         fn drop(&mut self) {
             self.0.store(false, Ordering::Relaxed);
         }
     }
 
-    let wanted = Wanted(Arc::new(AtomicBool::new(true)));
+    let wanted = StopOnDrop(Arc::new(AtomicBool::new(true)));
     let (seal, target) = (header.seal(), header.target.decode().expect("the difficulty rule gives normal targets"));
     let searching = wanted.0.clone();
     let search = tokio::task::spawn_blocking(move || {

@@ -1,8 +1,9 @@
 //! What the miner can be asked, and the handle that asks.
 
 use cairn_chain::Template;
+use cairn_common::mailbox::{Handle, Stopped};
 use cairn_ledger::{block::Seal, hash::BlockId, keys::Address, pow::CompactTarget};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 /// Requests waiting for their turn; more askers wait for room.
 pub(super) const MAILBOX: usize = 16;
@@ -32,40 +33,23 @@ pub struct Generated {
 /// Why nothing was generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GenerateError {
-    /// None, or too many.
     #[error("got {got} blocks, expected 1 to {MAX_GENERATE}")]
-    Count {
-        /// How many were asked for.
-        got: u64,
-    },
-    /// The node is stopping.
-    #[error("the node is stopping")]
-    Stopping,
+    Count { got: u64 },
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 /// Why there is no work, or why a found nonce gave no block.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WorkError {
-    /// Nobody would take a block now.
     #[error("there is no work now: {reason}")]
-    Paused {
-        /// Why, in a sentence.
-        reason: String,
-    },
-    /// The work was never given out here, or another block came in between.
+    Paused { reason: String },
     #[error("this work is unknown or stale: ask for new work")]
     Stale,
-    /// The nonce does not solve it.
     #[error("with this nonce the id is {id}, which does not meet the target {target}")]
-    LowWork {
-        /// What the nonce gives.
-        id: BlockId,
-        /// What it has to meet.
-        target: CompactTarget,
-    },
-    /// The node is stopping.
-    #[error("the node is stopping")]
-    Stopping,
+    LowWork { id: BlockId, target: CompactTarget },
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 /// A request for blocks.
@@ -88,7 +72,7 @@ pub(super) enum Request {
 /// A handle to the miner. Cloning shares it.
 #[derive(Clone)]
 pub struct MinerHandle {
-    pub(super) mailbox: mpsc::Sender<Request>,
+    pub(super) mailbox: Handle<Request>,
     pub(super) info: watch::Receiver<MinerInfo>,
 }
 
@@ -108,10 +92,7 @@ impl MinerHandle {
         if !(1..=MAX_GENERATE).contains(&blocks) {
             return Err(GenerateError::Count { got: blocks });
         }
-        let (answer, answered) = oneshot::channel();
-        let request = Request::Generate(Generate { blocks, beneficiary, answer });
-        self.mailbox.send(request).await.map_err(|_| GenerateError::Stopping)?;
-        answered.await.map_err(|_| GenerateError::Stopping)?
+        self.mailbox.ask(|answer| Request::Generate(Generate { blocks, beneficiary, answer })).await?
     }
 
     /// A block on the tip for a miner elsewhere, complete but for its nonce. It stays good until the next tip.
@@ -119,10 +100,7 @@ impl MinerHandle {
     /// # Errors
     /// Why there is none now.
     pub async fn work(&self, beneficiary: Address) -> Result<Template, WorkError> {
-        let (answer, answered) = oneshot::channel();
-        let request = Request::Work { beneficiary, answer };
-        self.mailbox.send(request).await.map_err(|_| WorkError::Stopping)?;
-        answered.await.map_err(|_| WorkError::Stopping)?
+        self.mailbox.ask(|answer| Request::Work { beneficiary, answer }).await?
     }
 
     /// Brings the block of given-out work onto the chain; gives its id.
@@ -130,9 +108,6 @@ impl MinerHandle {
     /// # Errors
     /// Why there is no block.
     pub async fn solved(&self, seal: Seal, nonce: u64) -> Result<BlockId, WorkError> {
-        let (answer, answered) = oneshot::channel();
-        let request = Request::Solved { seal, nonce, answer };
-        self.mailbox.send(request).await.map_err(|_| WorkError::Stopping)?;
-        answered.await.map_err(|_| WorkError::Stopping)?
+        self.mailbox.ask(|answer| Request::Solved { seal, nonce, answer }).await?
     }
 }

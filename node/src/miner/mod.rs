@@ -3,7 +3,7 @@
 //! # The path of a block
 //! 1. Every second, and at every new tip at once, the actor decides whether to mine (`plan`), takes the best
 //!    transactions of the pool and asks the chain for a template (`block_builder`).
-//! 2. The template's seal goes on a board; threads search disjoint ranges of nonces ([`cairn_ledger::pow::search`]).
+//! 2. The template's seal becomes the job; threads search disjoint ranges of nonces ([`cairn_ledger::pow::search`]).
 //! 3. What they find is linked and imported like any block and, once it is on the chain, announced (`block_builder`).
 //!
 //! Miners elsewhere get templates by [`MinerHandle::work`] and bring nonces by [`MinerHandle::solved`] (`work`).
@@ -11,8 +11,7 @@
 //!
 //! # Map
 //! `mailbox` the handle · `actor` the loop · `plan` when to mine and which time to stamp, pure · `block_builder` templates,
-//! submission, generation · `threads` who searches, and how much · `hash_rate` the hash rate, pure · `speed` how fast this
-//! processor searches
+//! submission, generation · `threads` who searches, and how much · `hash_rate` the hash rate, pure
 //!
 //! # Invariants
 //! 1. A block is stamped max(now, parent + 1 ms), never so far ahead that others would call it early.
@@ -26,19 +25,16 @@
 mod actor;
 mod block_builder;
 mod hash_rate;
+mod issued_work;
 mod mailbox;
 mod plan;
 mod ports;
-mod speed;
 #[cfg(test)]
 mod tests;
 mod threads;
-mod work;
 
 pub use actor::spawn;
-pub use mailbox::{GenerateError, Generated, MAX_GENERATE, MinerHandle, MinerInfo, WorkError};
-pub use ports::{Announce, Progress};
-pub use speed::{Speed, measure};
+pub use mailbox::{GenerateError, MAX_GENERATE, MinerHandle, WorkError};
 
 use cairn_ledger::keys::Address;
 

@@ -4,7 +4,7 @@ use cairn_ledger::units::Timestamp;
 
 /// What the decision depends on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(super) struct MiningConditions {
     /// This node's clock.
     pub now: Timestamp,
     /// The tip's time.
@@ -42,14 +42,14 @@ pub(super) enum Pause {
 }
 
 /// The time to stamp, or why not to mine.
-pub(super) fn plan(moment: &Moment) -> Result<Timestamp, Pause> {
-    let age = moment.now.since(moment.parent_time);
-    if moment.is_gaining && age > moment.interval_ms.saturating_mul(RECENT_INTERVALS) {
+pub(super) fn plan(conditions: &MiningConditions) -> Result<Timestamp, Pause> {
+    let age = conditions.now.since(conditions.parent_time);
+    if conditions.is_gaining && age > conditions.interval_ms.saturating_mul(RECENT_INTERVALS) {
         return Err(Pause::Syncing);
     }
-    let stamp = moment.now.max(moment.parent_time.saturating_add(1));
-    if stamp > moment.now.saturating_add(moment.max_future_ms) {
-        return Err(Pause::TipAhead { ahead_ms: moment.parent_time.since(moment.now) });
+    let stamp = conditions.now.max(conditions.parent_time.saturating_add(1));
+    if stamp > conditions.now.saturating_add(conditions.max_future_ms) {
+        return Err(Pause::TipAhead { ahead_ms: conditions.parent_time.since(conditions.now) });
     }
     Ok(stamp)
 }
@@ -75,27 +75,32 @@ mod tests {
 
     #[test]
     fn a_block_is_stamped_now_or_just_after_its_parent() {
-        let moment = |now, parent| Moment {
+        let conditions = |now, parent| MiningConditions {
             now: at(now),
             parent_time: at(parent),
             max_future_ms: 100,
             interval_ms: 50,
             is_gaining: false,
         };
-        assert_eq!(plan(&moment(1_000, 900)), Ok(at(1_000)));
-        assert_eq!(plan(&moment(1_000, 1_000)), Ok(at(1_001)));
-        assert_eq!(plan(&moment(1_000, 1_099)), Ok(at(1_100)), "the last that others accept now");
-        assert_eq!(plan(&moment(1_000, 1_100)), Err(Pause::TipAhead { ahead_ms: 100 }));
+        assert_eq!(plan(&conditions(1_000, 900)), Ok(at(1_000)));
+        assert_eq!(plan(&conditions(1_000, 1_000)), Ok(at(1_001)));
+        assert_eq!(plan(&conditions(1_000, 1_099)), Ok(at(1_100)), "the last that others accept now");
+        assert_eq!(plan(&conditions(1_000, 1_100)), Err(Pause::TipAhead { ahead_ms: 100 }));
     }
 
     #[test]
     fn only_an_old_tip_that_is_being_left_is_not_mined_on() {
-        let moment =
-            Moment { now: at(10_000), parent_time: at(9_000), max_future_ms: 100, interval_ms: 50, is_gaining: true };
-        assert_eq!(plan(&moment), Ok(at(10_000)), "twenty intervals old, and no more");
-        let old = Moment { parent_time: at(8_999), ..moment };
+        let conditions = MiningConditions {
+            now: at(10_000),
+            parent_time: at(9_000),
+            max_future_ms: 100,
+            interval_ms: 50,
+            is_gaining: true,
+        };
+        assert_eq!(plan(&conditions), Ok(at(10_000)), "twenty intervals old, and no more");
+        let old = MiningConditions { parent_time: at(8_999), ..conditions };
         assert_eq!(plan(&old), Err(Pause::Syncing));
-        assert_eq!(plan(&Moment { is_gaining: false, ..old }), Ok(at(10_000)), "nothing is connected");
+        assert_eq!(plan(&MiningConditions { is_gaining: false, ..old }), Ok(at(10_000)), "nothing is connected");
     }
 
     #[test]

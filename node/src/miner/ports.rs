@@ -6,24 +6,24 @@ use cairn_network::{NetworkHandle, sync::SyncHandle};
 use std::future::Future;
 
 /// Tells others of a block that was found here.
-pub trait Announce: Clone + Send + Sync + 'static {
+pub trait BlockAnnouncer: Clone + Send + Sync + 'static {
     /// Tells them.
     fn announce(&self, header: Header, body: BlockBody) -> impl Future<Output = ()> + Send;
 }
 
 /// Knows how far the chain here is behind.
-pub trait Progress: Send + Sync + 'static {
+pub trait SyncProgress: Send + Sync + 'static {
     /// Whether blocks of a better chain are being connected just now.
     fn is_gaining(&self) -> bool;
 }
 
-impl Announce for NetworkHandle {
+impl BlockAnnouncer for NetworkHandle {
     fn announce(&self, header: Header, body: BlockBody) -> impl Future<Output = ()> + Send {
         Self::announce(self, header, body)
     }
 }
 
-impl Progress for SyncHandle {
+impl SyncProgress for SyncHandle {
     fn is_gaining(&self) -> bool {
         self.status().is_gaining
     }

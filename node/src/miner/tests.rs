@@ -1,6 +1,10 @@
 //! The miner on a real chain.
 
 use super::*;
+use super::{
+    mailbox::MinerInfo,
+    ports::{BlockAnnouncer, SyncProgress},
+};
 use cairn_chain::{
     BlockBody, Chain, ChainHandle,
     store::DbOptions,
@@ -8,6 +12,7 @@ use cairn_chain::{
 };
 use cairn_common::{
     clock,
+    mailbox::Stopped,
     tasks::{ShutdownSwitch, TaskError, shutdown},
 };
 use cairn_ledger::{
@@ -34,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 struct Heard(mpsc::Sender<Block>);
 
-impl Announce for Heard {
+impl BlockAnnouncer for Heard {
     async fn announce(&self, header: Header, body: BlockBody) {
         let BlockBody::Resolved(candidates) = body else { panic!("a template's transactions were checked") };
         let transactions = candidates.iter().map(|candidate| candidate.transaction().clone()).collect();
@@ -46,7 +51,7 @@ impl Announce for Heard {
 #[derive(Clone)]
 struct Gaining(Arc<AtomicBool>);
 
-impl Progress for Gaining {
+impl SyncProgress for Gaining {
     fn is_gaining(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -227,5 +232,5 @@ async fn a_stopping_miner_answers_and_ends() {
     let mine = Mine::new(ChainAndPool::new(), 2);
     let miner = mine.miner.clone();
     mine.stop().await;
-    assert_eq!(miner.generate(1, key(5).address()).await, Err(GenerateError::Stopping));
+    assert_eq!(miner.generate(1, key(5).address()).await, Err(GenerateError::Stopped(Stopped)));
 }

@@ -1,4 +1,4 @@
-//! The threads that grind, and the board they take their work from.
+//! The threads that search, and the slot they take their job from.
 
 use cairn_ledger::{
     block::Seal,
@@ -31,7 +31,7 @@ struct Job {
 
 /// What a thread says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Report {
+pub(super) enum ThreadEvent {
     /// The job is solved.
     Found {
         /// Which.
@@ -43,10 +43,10 @@ pub(super) enum Report {
     Ended,
 }
 
-/// Where the current job hangs.
+/// Holds the current job.
 #[derive(Debug, Default)]
-pub(super) struct Board {
-    posted: Mutex<Posted>,
+pub(super) struct JobSlot {
+    posted: Mutex<SlotState>,
     changed: Condvar,
     /// The number of the job that is wanted; any other is given up within a chunk.
     wanted: AtomicU64,
@@ -54,14 +54,14 @@ pub(super) struct Board {
 }
 
 #[derive(Debug, Default)]
-struct Posted {
+struct SlotState {
     job: Option<Job>,
     /// How many jobs and pauses there have been.
     count: u64,
     ended: bool,
 }
 
-impl Board {
+impl JobSlot {
     /// Replaces the job; gives its number.
     pub fn post(&self, seal: Seal, target: Target) -> u64 {
         self.change(|posted| {
@@ -84,7 +84,7 @@ impl Board {
         self.attempts.load(Ordering::Relaxed)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Posted)) -> u64 {
+    fn change(&self, change: impl FnOnce(&mut SlotState)) -> u64 {
         let mut posted = self.posted();
         posted.count += 1;
         change(&mut posted);
@@ -93,14 +93,14 @@ impl Board {
         posted.count
     }
 
-    /// A thread that panicked while it looked at the board left it whole.
-    fn posted(&self) -> MutexGuard<'_, Posted> {
+    /// A thread that panicked while it looked at the slot left it whole.
+    fn posted(&self) -> MutexGuard<'_, SlotState> {
         self.posted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a job other than number `seen`; `None` is the end.
     fn next_job(&self, seen: u64) -> Option<Job> {
-        let idle = |posted: &mut Posted| !posted.ended && posted.job.is_none_or(|job| job.number == seen);
+        let idle = |posted: &mut SlotState| !posted.ended && posted.job.is_none_or(|job| job.number == seen);
         let posted = self.changed.wait_while(self.posted(), idle);
         posted.unwrap_or_else(PoisonError::into_inner).job
     }
@@ -118,12 +118,12 @@ impl Board {
 
 /// Tells when to rest, and for how long. Pure: what was worked is an argument.
 #[derive(Clone, Copy, Debug)]
-struct Pacer {
+struct DutyCycle {
     duty: u32,
     worked: Duration,
 }
 
-impl Pacer {
+impl DutyCycle {
     fn new(duty: u8) -> Self {
         Self { duty: u32::from(duty.clamp(1, 100)), worked: Duration::ZERO }
     }
@@ -139,13 +139,13 @@ impl Pacer {
     }
 }
 
-/// Says goodbye for a thread, however it ends.
-struct Farewell(mpsc::Sender<Report>);
+/// Sends that a thread has ended, however it ends.
+struct EndNotice(mpsc::Sender<ThreadEvent>);
 
-impl Drop for Farewell {
+impl Drop for EndNotice {
     fn drop(&mut self) {
         // A full channel or nobody listening: the node is stopping, or hears of another thread.
-        let _ = self.0.try_send(Report::Ended);
+        let _ = self.0.try_send(ThreadEvent::Ended);
     }
 }
 
@@ -154,40 +154,40 @@ impl Drop for Farewell {
 /// # Errors
 /// The system has no thread to give; those started before are told to end.
 pub(super) fn start(
-    board: &Arc<Board>,
+    slot: &Arc<JobSlot>,
     count: usize,
     duty: u8,
-    reports: &mpsc::Sender<Report>,
+    events: &mpsc::Sender<ThreadEvent>,
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let share = u64::MAX / (count.max(1) as u64);
     let start = |index: u64| {
-        let (board, farewell) = (board.clone(), Farewell(reports.clone()));
-        let work = move || grind(&board, index * share, Pacer::new(duty), &farewell.0);
+        let (slot, end_notice) = (slot.clone(), EndNotice(events.clone()));
+        let work = move || grind(&slot, index * share, DutyCycle::new(duty), &end_notice.0);
         thread::Builder::new().name(format!("miner-{index}")).spawn(work)
     };
     let started: io::Result<Vec<_>> = (0..count as u64).map(start).collect();
-    started.inspect_err(|_| board.end())
+    started.inspect_err(|_| slot.end())
 }
 
 /// A thread's life.
-fn grind(board: &Board, first: u64, mut pacer: Pacer, reports: &mpsc::Sender<Report>) {
+fn grind(slot: &JobSlot, first: u64, mut duty_cycle: DutyCycle, events: &mpsc::Sender<ThreadEvent>) {
     let mut seen = 0;
-    while let Some(job) = board.next_job(seen) {
+    while let Some(job) = slot.next_job(seen) {
         seen = job.number;
         let (search, mut nonce) = (Search::new(job.seal, job.target), first);
-        while board.is_wanted(&job) {
+        while slot.is_wanted(&job) {
             let began = Instant::now();
             let found = search.in_chunk(nonce);
             let tried = found.map_or(CHUNK, |found| found.wrapping_sub(nonce) + 1);
-            board.attempts.fetch_add(tried, Ordering::Relaxed);
+            slot.attempts.fetch_add(tried, Ordering::Relaxed);
             nonce = nonce.wrapping_add(CHUNK);
             if let Some(nonce) = found {
-                // Whoever listened is gone at the end only; then the board says so, too.
-                let _ = reports.blocking_send(Report::Found { job: job.number, nonce });
+                // Whoever listened is gone at the end only; then the slot says so, too.
+                let _ = events.blocking_send(ThreadEvent::Found { job: job.number, nonce });
                 break;
             }
-            if let Some(rest) = pacer.work(began.elapsed()) {
-                board.rest(rest);
+            if let Some(rest) = duty_cycle.work(began.elapsed()) {
+                slot.rest(rest);
             }
         }
     }
@@ -201,40 +201,40 @@ mod tests {
     #[test]
     fn a_thread_works_as_much_as_its_duty_says() {
         let ms = Duration::from_millis;
-        let mut pacer = Pacer::new(20);
-        assert_eq!(pacer.work(ms(9)), None);
-        assert_eq!(pacer.work(ms(1)), Some(ms(40)), "10 of 50 ms");
-        assert_eq!(pacer.work(ms(100)), Some(ms(400)), "held up, and made up for");
-        assert_eq!(Pacer::new(100).work(ms(10_000)), None);
-        assert_eq!(Pacer::new(0).work(ms(10)), Some(ms(990)), "at least one percent");
+        let mut duty_cycle = DutyCycle::new(20);
+        assert_eq!(duty_cycle.work(ms(9)), None);
+        assert_eq!(duty_cycle.work(ms(1)), Some(ms(40)), "10 of 50 ms");
+        assert_eq!(duty_cycle.work(ms(100)), Some(ms(400)), "held up, and made up for");
+        assert_eq!(DutyCycle::new(100).work(ms(10_000)), None);
+        assert_eq!(DutyCycle::new(0).work(ms(10)), Some(ms(990)), "at least one percent");
     }
 
     #[test]
     fn threads_grind_what_is_posted_and_end_when_told() {
         let spec = easy_network();
         let (seal, target) = (spec.genesis().seal(), spec.difficulty().pow_limit);
-        let (sender, mut reports) = mpsc::channel(16);
-        let board = Arc::new(Board::default());
-        let threads = start(&board, 2, 100, &sender).expect("two threads");
+        let (sender, mut events) = mpsc::channel(16);
+        let slot = Arc::new(JobSlot::default());
+        let threads = start(&slot, 2, 100, &sender).expect("two threads");
         for _ in 0..3 {
-            let number = board.post(seal, target);
+            let number = slot.post(seal, target);
             let nonce = loop {
-                match reports.blocking_recv().expect("a report") {
-                    Report::Found { job, nonce } if job == number => break nonce,
+                match events.blocking_recv().expect("a report") {
+                    ThreadEvent::Found { job, nonce } if job == number => break nonce,
                     // The other thread's, of the job before.
-                    Report::Found { .. } => {}
-                    Report::Ended => panic!("a thread ended"),
+                    ThreadEvent::Found { .. } => {}
+                    ThreadEvent::Ended => panic!("a thread ended"),
                 }
             };
             assert!(target.is_met_by(&seal.id(nonce)));
         }
-        assert!(board.attempts() >= 3);
-        board.end();
+        assert!(slot.attempts() >= 3);
+        slot.end();
         for thread in threads {
             thread.join().expect("an orderly end");
         }
         drop(sender);
-        let rest: Vec<_> = std::iter::from_fn(|| reports.blocking_recv()).collect();
-        assert_eq!(rest.iter().filter(|report| **report == Report::Ended).count(), 2, "each says goodbye");
+        let rest: Vec<_> = std::iter::from_fn(|| events.blocking_recv()).collect();
+        assert_eq!(rest.iter().filter(|event| **event == ThreadEvent::Ended).count(), 2, "each says goodbye");
     }
 }

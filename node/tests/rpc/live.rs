@@ -7,10 +7,7 @@ use cairn_ledger::{
     codec::{decode, encode},
     testing::{easy_params, key, payment},
 };
-use cairn_node::{
-    config::{Environment, Flags, Settings},
-    node::{Node, NodeError, RunningNode},
-};
+use cairn_node::{Environment, Flags, Node, NodeError, RunningNode, Settings};
 use serde_json::{Value, json};
 use std::{fmt::Write as _, net::SocketAddr, path::Path, sync::Arc};
 use tokio::{

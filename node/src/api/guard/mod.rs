@@ -219,7 +219,7 @@ where
         let started = Instant::now();
         let method = method_rule(request.method_name()).map_or("other", |rule| rule.name);
         let caller = request.extensions().get::<Caller>().cloned();
-        // Every request is given its caller at the door; one without would be our own mistake.
+        // Every request is given its caller by the server; one without would be our own mistake.
         let place = self.under_way.try_acquire();
         let admitted = match &caller {
             _ if place.is_err() => {

@@ -41,7 +41,7 @@ impl NodeServer for Context {
             work: Text(tip.total_work),
             rules: RulesJson::new(&self.spec, tip.height().saturating_add(1)),
             outdated: notice.as_ref().is_some_and(|notice| notice.outdated),
-            rules_notice: notice.map(|notice| notice.says),
+            rules_notice: notice.map(|notice| notice.message),
             health: show_health(&self.handles.health.look().await),
             sync: self.sync_info(),
             peers: network.peers as u64,

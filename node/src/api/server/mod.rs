@@ -13,7 +13,7 @@ use super::{
     metrics::Metrics,
     tokens::TokenId,
 };
-use crate::ipc::IpcListener;
+use crate::system::ipc::IpcListener;
 use cairn_common::clock;
 use cairn_rpc::error::{Code, RpcError};
 use connections::{ClientKind, ConnectionLimits, ConnectionPermit};

@@ -1,7 +1,10 @@
 //! TLS, with a certificate that may be renewed while the node runs: whoever renews it replaces the files, and the next
 //! callers are shown the new one.
 
-use crate::api::{ApiError, config::TlsFiles};
+use crate::{
+    api::{ApiError, config::TlsFiles},
+    system::file_stamp::FileStamp,
+};
 use rustls::{
     ServerConfig,
     crypto::ring,
@@ -9,8 +12,6 @@ use rustls::{
 };
 use sha2::{Digest, Sha256};
 use std::{
-    fs,
-    os::unix::fs::MetadataExt,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -19,9 +20,6 @@ use tokio_rustls::TlsAcceptor;
 
 /// How often the files are looked at, when callers come.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// What tells that a file was replaced or written.
-type Stamp = Option<(u64, i64, i64, u64)>;
 
 /// The certificate in use, and the files it came from.
 pub struct Tls {
@@ -32,7 +30,7 @@ pub struct Tls {
 struct Current {
     acceptor: TlsAcceptor,
     /// Of the files it was read from, or that could not be used when they were last tried.
-    stamps: [Stamp; 2],
+    stamps: [Option<FileStamp>; 2],
     looked: Instant,
 }
 
@@ -74,10 +72,8 @@ impl Tls {
     }
 }
 
-fn stamps(files: &TlsFiles) -> [Stamp; 2] {
-    let stamp =
-        |path: &Path| fs::metadata(path).ok().map(|file| (file.ino(), file.mtime(), file.mtime_nsec(), file.len()));
-    [stamp(&files.certificate), stamp(&files.key)]
+fn stamps(files: &TlsFiles) -> [Option<FileStamp>; 2] {
+    [FileStamp::of(&files.certificate), FileStamp::of(&files.key)]
 }
 
 /// Reads certificate and key, and sees that they belong together.
@@ -117,6 +113,7 @@ pub fn lone_certificate(files: &TlsFiles) -> Result<Option<String>, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     /// A certificate of 16 bytes, as far as PEM can tell.
     const PEM: &str = "-----BEGIN CERTIFICATE-----\nAAECAwQFBgcICQoLDA0ODw==\n-----END CERTIFICATE-----\n";

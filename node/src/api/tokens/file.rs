@@ -1,11 +1,12 @@
 //! `DATA/tokens.json` and `DATA/admin.token`: private files, each written whole or not at all.
 
 use super::{Token, TokenId, TokenRecord};
+use cairn_host::files;
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, File, OpenOptions, Permissions},
-    io::{self, ErrorKind, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    fs::{self, OpenOptions, Permissions},
+    io::{self, ErrorKind},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -21,34 +22,14 @@ const MODE: u32 = 0o600;
 /// Why the tokens cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenFileError {
-    /// The system refuses.
     #[error("cannot {action} {path}: {reason}")]
-    Refused {
-        /// What was to be done.
-        action: &'static str,
-        /// With which file.
-        path: PathBuf,
-        /// What the system said.
-        reason: io::Error,
-    },
-    /// It is not what was written.
+    Refused { action: &'static str, path: PathBuf, reason: io::Error },
     #[error("{path} is damaged ({reason}); no token in it is valid: mend it, or delete it and make new tokens")]
-    Damaged {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// There is no such token.
+    Damaged { path: PathBuf, reason: String },
     #[error("there is no token {id}; see `cairn-node token list`")]
-    NoSuchToken {
-        /// Its id.
-        id: TokenId,
-    },
-    /// There are too many.
+    NoSuchToken { id: TokenId },
     #[error("there are {MAX_TOKENS} tokens already; revoke some first")]
     TooMany,
-    /// The system has no randomness.
     #[error("the system gave no random bytes: {0}")]
     Random(#[from] getrandom::Error),
 }
@@ -58,14 +39,6 @@ pub enum TokenFileError {
 struct Contents {
     version: u32,
     tokens: Vec<TokenRecord>,
-}
-
-/// What tells whether a file was replaced since it was last read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    inode: u64,
-    modified: (i64, i64),
-    length: u64,
 }
 
 /// The tokens of a data directory.
@@ -103,12 +76,6 @@ impl TokenFile {
             VERSION => Ok(contents.tokens),
             other => Err(damaged(format!("got version {other}, expected {VERSION}"))),
         }
-    }
-
-    /// What tells whether it has changed; none when there is no file.
-    pub(super) fn stamp(&self) -> Option<Stamp> {
-        let file = fs::metadata(self.path()).ok()?;
-        Some(Stamp { inode: file.ino(), modified: (file.mtime(), file.mtime_nsec()), length: file.len() })
     }
 
     /// Adds a record.
@@ -155,7 +122,7 @@ impl TokenFile {
             return Ok(token);
         }
         let token = Token::random()?;
-        write_whole(&path, format!("{}\n", token.reveal()).as_bytes())?;
+        files::save(&path, format!("{}\n", token.reveal()).as_bytes()).map_err(refused("write", &path))?;
         Ok(token)
     }
 
@@ -173,7 +140,8 @@ impl TokenFile {
         change(&mut tokens)?;
         let contents = Contents { version: VERSION, tokens };
         let text = serde_json::to_string_pretty(&contents).expect("plain data is JSON");
-        write_whole(&self.path(), format!("{text}\n").as_bytes())
+        let path = self.path();
+        files::save(&path, format!("{text}\n").as_bytes()).map_err(refused("write", &path))
     }
 }
 
@@ -195,25 +163,11 @@ fn read_small(path: &Path) -> Result<Option<String>, TokenFileError> {
     fs::read_to_string(path).map(Some).map_err(refused("read", path))
 }
 
-/// To a temporary name in the same directory, synced, then moved into place, and the directory synced.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), TokenFileError> {
-    let write = || {
-        let directory = path.parent().ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
-        let mut builder = tempfile::Builder::new();
-        let mut file =
-            builder.prefix(".").suffix(".tmp").permissions(Permissions::from_mode(MODE)).tempfile_in(directory)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|failed| failed.error)?;
-        File::open(directory)?.sync_all()
-    };
-    write().map_err(refused("write", path))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::tokens::TokenRequest;
+    use crate::system::file_stamp::FileStamp;
     use cairn_ledger::units::Timestamp;
     use cairn_rpc::scope::Scope;
 
@@ -232,12 +186,12 @@ mod tests {
     fn tokens_are_kept_privately_and_revoked_by_id() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = TokenFile::of(directory.path());
-        assert_eq!((file.read().expect("none"), file.stamp()), (Vec::new(), None));
+        assert_eq!((file.read().expect("none"), FileStamp::of(&file.path())), (Vec::new(), None));
         let ((first, a), (second, b)) = (record("a"), record("b"));
         file.add(a.clone()).expect("added");
-        let stamp = file.stamp();
+        let stamp = FileStamp::of(&file.path());
         file.add(b.clone()).expect("added");
-        assert!(stamp.is_some() && stamp != file.stamp());
+        assert!(stamp.is_some() && stamp != FileStamp::of(&file.path()));
         assert_eq!((file.read().expect("two"), mode(&file.path())), (vec![a.clone(), b.clone()], MODE));
         assert_eq!(file.revoke(first.id()).expect("it is there"), a);
         assert!(matches!(file.revoke(first.id()), Err(TokenFileError::NoSuchToken { .. })));

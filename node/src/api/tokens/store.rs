@@ -1,6 +1,7 @@
 //! What a running node knows of tokens. It notices a change of the file at the next question.
 
-use super::{Token, TokenFile, TokenFileError, TokenId, TokenRecord, file::Stamp};
+use super::{Token, TokenFile, TokenFileError, TokenId, TokenRecord};
+use crate::system::file_stamp::FileStamp;
 use cairn_ledger::units::Timestamp;
 use cairn_rpc::scope::{Scope, Scopes};
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +17,7 @@ pub struct TokenStore {
 
 #[derive(Debug, Default)]
 struct CachedRecords {
-    stamp: Option<Stamp>,
+    stamp: Option<FileStamp>,
     records: Vec<TokenRecord>,
 }
 
@@ -45,7 +46,7 @@ impl TokenStore {
     /// The files cannot be read or written.
     pub fn open(file: TokenFile) -> Result<Self, TokenFileError> {
         let admin = file.admin()?;
-        let known = CachedRecords { stamp: file.stamp(), records: file.read()? };
+        let known = CachedRecords { stamp: FileStamp::of(&file.path()), records: file.read()? };
         Ok(Self { file, admin, known: Mutex::new(known) })
     }
 
@@ -84,7 +85,7 @@ impl TokenStore {
     fn with<T>(&self, ask: impl FnOnce(&[TokenRecord]) -> T) -> T {
         // A panic elsewhere stops the node; the records are whole at any moment.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamp = self.file.stamp();
+        let stamp = FileStamp::of(&self.file.path());
         if stamp != known.stamp {
             let records = self.file.read().unwrap_or_else(|error| {
                 tracing::error!(target: "cairn::api", %error, "no access token is valid");

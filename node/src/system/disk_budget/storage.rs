@@ -12,7 +12,7 @@ const DAY_MS: u128 = 86_400_000;
 
 /// What may be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct DiskLimits {
     /// Where the data is.
     pub data_dir: PathBuf,
     /// Where the database is: on another disk, where its name in the data directory is a link or a mount.
@@ -38,37 +38,21 @@ pub struct Usage {
 
 /// Why a node does not go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Full {
-    /// The disk.
+pub enum NoRoom {
     #[error(
         "the disk is full: {got} bytes are free where {} is, expected {expected}, which a node needs to stop without \
          harm; free space, or move the data to a larger disk (--data-dir)", place.display()
     )]
-    Disk {
-        /// What is free.
-        got: u64,
-        /// What has to be.
-        expected: u64,
-        /// Where.
-        place: PathBuf,
-    },
-    /// The operator's limit.
+    Disk { got: u64, expected: u64, place: PathBuf },
     #[error(
         "the data in {} takes {got} bytes, and storage.max_bytes allows {expected}; raise it", data_dir.display()
     )]
-    Budget {
-        /// What the data takes.
-        got: u64,
-        /// What it may take.
-        expected: u64,
-        /// Where.
-        data_dir: PathBuf,
-    },
+    Budget { got: u64, expected: u64, data_dir: PathBuf },
 }
 
 /// What was found out about the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Measured {
+pub struct Measurement {
     /// What the data takes.
     pub used: u64,
     /// What of it could not be looked at, and is not counted.
@@ -77,21 +61,21 @@ pub struct Measured {
     pub free: Option<(u64, PathBuf)>,
 }
 
-impl Limits {
+impl DiskLimits {
     /// Whether a node may go on: unless there is known to be no room. What could not be measured stops nobody; a disk
     /// that has failed stops the database.
     ///
     /// # Errors
     /// Why not.
-    pub fn judge(&self, measured: &Measured) -> Result<(), Full> {
+    pub fn judge(&self, measured: &Measurement) -> Result<(), NoRoom> {
         if let Some((free, place)) = &measured.free
             && *free < self.reserve_bytes
         {
-            return Err(Full::Disk { got: *free, expected: self.reserve_bytes, place: place.clone() });
+            return Err(NoRoom::Disk { got: *free, expected: self.reserve_bytes, place: place.clone() });
         }
         match self.max_bytes {
             Some(max) if measured.used > max => {
-                Err(Full::Budget { got: measured.used, expected: max, data_dir: self.data_dir.clone() })
+                Err(NoRoom::Budget { got: measured.used, expected: max, data_dir: self.data_dir.clone() })
             }
             _ => Ok(()),
         }
@@ -112,7 +96,7 @@ pub struct Forecast {
 
 impl Forecast {
     /// Takes a measurement in, and says what it means. A clock that jumps back begins anew.
-    pub fn take(&mut self, limits: &Limits, used: u64, free: u64, now: Timestamp) -> Usage {
+    pub fn take(&mut self, limits: &DiskLimits, used: u64, free: u64, now: Timestamp) -> Usage {
         if self.samples.back().is_some_and(|(last, _)| *last > now) {
             self.samples.clear();
         }
@@ -145,12 +129,12 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    fn limits(max_bytes: Option<u64>) -> Limits {
-        Limits { data_dir: "/data".into(), database: "/data/db".into(), max_bytes, reserve_bytes: 128 * MIB }
+    fn limits(max_bytes: Option<u64>) -> DiskLimits {
+        DiskLimits { data_dir: "/data".into(), database: "/data/db".into(), max_bytes, reserve_bytes: 128 * MIB }
     }
 
-    fn judge(limits: &Limits, used: u64, free: u64) -> Result<(), Full> {
-        limits.judge(&Measured { used, unread: Vec::new(), free: Some((free, "/data/db".into())) })
+    fn judge(limits: &DiskLimits, used: u64, free: u64) -> Result<(), NoRoom> {
+        limits.judge(&Measurement { used, unread: Vec::new(), free: Some((free, "/data/db".into())) })
     }
 
     #[test]
@@ -160,7 +144,7 @@ mod tests {
         let full = judge(&free, 0, 128 * MIB - 1).expect_err("less than the reserve").to_string();
         assert!(full.starts_with("the disk is full") && full.contains("free space"), "{full}");
         assert!(full.contains("/data/db"), "it names the disk: {full}");
-        assert_eq!(free.judge(&Measured::default()), Ok(()), "what could not be measured stops nobody");
+        assert_eq!(free.judge(&Measurement::default()), Ok(()), "what could not be measured stops nobody");
         let bounded = limits(Some(10 * MIB));
         assert_eq!(judge(&bounded, 10 * MIB, u64::MAX), Ok(()));
         let spent = judge(&bounded, 10 * MIB + 1, u64::MAX).expect_err("more than allowed").to_string();

@@ -11,9 +11,9 @@ const KEPT: usize = 64;
 
 /// The last templates that were given out, all on one parent.
 #[derive(Debug, Default)]
-pub(super) struct GivenOut(VecDeque<(Seal, Template)>);
+pub(super) struct IssuedWork(VecDeque<(Seal, Template)>);
 
-impl GivenOut {
+impl IssuedWork {
     /// Remembers a template. Those on another parent can no longer become blocks of the chain.
     pub fn add(&mut self, template: Template) {
         self.0.retain(|(_, older)| older.header.parent == template.header.parent);
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn work_is_taken_once_and_only_on_its_parent() {
-        let (mut given, work) = (GivenOut::default(), template(1, 1));
+        let (mut given, work) = (IssuedWork::default(), template(1, 1));
         given.add(work.clone());
         let (seal, parent) = (work.header.seal(), work.header.parent);
         let target = work.header.target.decode().expect("a normal target");
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_and_of_one_parent() {
-        let mut given = GivenOut::default();
+        let mut given = IssuedWork::default();
         for time in 0..3 * KEPT as u64 {
             given.add(template(1, time));
         }

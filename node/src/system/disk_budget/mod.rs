@@ -1,7 +1,7 @@
 //! What a node may take of the disk: watched, forecast, and kept.
 //!
 //! # The path of a measurement
-//! a file system's room and the data's size ([`disk`](cairn_common::disk)) → [`Limits::judge`]: go on, or why to stop, before
+//! a file system's room and the data's size ([`disk`](cairn_common::disk)) → [`DiskLimits::judge`]: go on, or why to stop, before
 //! the disk is full and a batch could be torn → [`Forecast`]: how fast the data grows, and when that ends → a
 //! [`Usage`] that `node_info` tells.
 //!
@@ -16,5 +16,5 @@
 mod storage;
 mod watch;
 
-pub use storage::{Forecast, Full, Limits, Measured, Usage};
+pub use storage::{DiskLimits, Forecast, Measurement, NoRoom, Usage};
 pub use watch::{BudgetHandle, measure, spawn};

@@ -1,6 +1,6 @@
 //! The task that measures, and ends when there is no more room.
 
-use super::{Forecast, Full, Limits, Measured, Usage};
+use super::{DiskLimits, Forecast, Measurement, NoRoom, Usage};
 use cairn_common::{
     clock, disk,
     tasks::{Shutdown, TaskError},
@@ -33,23 +33,23 @@ impl BudgetHandle {
 }
 
 /// What the data takes, and what is free on the disk, or on the fuller of two. Blocks on the disk.
-pub fn measure(limits: &Limits) -> Measured {
+pub fn measure(limits: &DiskLimits) -> Measurement {
     let disk::Used { bytes: used, unread } = disk::used(&limits.data_dir);
     let free = |place: &PathBuf| disk::free_bytes(place).ok().map(|free| (free, place.clone()));
     let free = [&limits.data_dir, &limits.database].into_iter().filter_map(free).min_by_key(|(free, _)| *free);
-    Measured { used, unread, free }
+    Measurement { used, unread, free }
 }
 
 /// Tells the operator what could not be measured, once.
 #[derive(Debug, Default)]
-struct Untold {
+struct UnmeasuredLog {
     unread: Vec<PathBuf>,
     no_free: bool,
 }
 
-impl Untold {
+impl UnmeasuredLog {
     /// Takes a measurement in.
-    fn note(&mut self, limits: &Limits, measured: &Measured) {
+    fn note(&mut self, limits: &DiskLimits, measured: &Measurement) {
         for path in measured.unread.iter().filter(|path| !self.unread.contains(path)) {
             tracing::warn!(target: "cairn::node", path = %path.display(), "cannot be looked at, and is not counted as data");
         }
@@ -64,30 +64,30 @@ impl Untold {
 }
 
 /// Watches the disk from now on; the task fails when there is no more room.
-pub fn spawn(limits: Limits, shutdown: Shutdown) -> (BudgetHandle, JoinHandle<Result<(), TaskError>>) {
+pub fn spawn(limits: DiskLimits, shutdown: Shutdown) -> (BudgetHandle, JoinHandle<Result<(), TaskError>>) {
     let (sender, usage) = watch::channel(Usage::default());
     let handle = BudgetHandle { usage, max_bytes: limits.max_bytes };
     (handle, tokio::spawn(run(limits, sender, shutdown)))
 }
 
-async fn run(limits: Limits, sender: watch::Sender<Usage>, mut shutdown: Shutdown) -> Result<(), TaskError> {
+async fn run(limits: DiskLimits, sender: watch::Sender<Usage>, mut shutdown: Shutdown) -> Result<(), TaskError> {
     let mut tick = tokio::time::interval(MEASURE_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut forecast, mut untold) = (Forecast::default(), Untold::default());
+    let (mut forecast, mut unmeasured) = (Forecast::default(), UnmeasuredLog::default());
     loop {
         tokio::select! {
             () = shutdown.requested() => return Ok(()),
             _ = tick.tick() => {}
         }
-        let asked = limits.clone();
-        let measured = match tokio::task::spawn_blocking(move || measure(&asked)).await {
+        let measured_limits = limits.clone();
+        let measured = match tokio::task::spawn_blocking(move || measure(&measured_limits)).await {
             Ok(measured) => measured,
             Err(error) => return Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),
         };
-        untold.note(&limits, &measured);
+        unmeasured.note(&limits, &measured);
         // What the system no longer says is taken to be as it was.
         let free = measured.free.as_ref().map_or(sender.borrow().free_bytes, |(free, _)| *free);
         sender.send_replace(forecast.take(&limits, measured.used, free, clock::now()));
-        limits.judge(&measured).map_err(|full: Full| TaskError::NoRoom { reason: full.to_string() })?;
+        limits.judge(&measured).map_err(|full: NoRoom| TaskError::NoRoom { reason: full.to_string() })?;
     }
 }

@@ -13,9 +13,9 @@ use std::{
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How long a line waits for a reader, while the last one was read.
-const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+const WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// Not at all: a reader that has stopped costs a line's patience once.
-const NO_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 /// A pipe that can be written at all takes so much (PIPE_BUF of pipe(7)).
 const PIECE: usize = 4_096;
 
@@ -48,15 +48,13 @@ impl<'a> MakeWriter<'a> for Stderr {
 }
 
 /// Writes a line where somebody reads, and says how many were lost before it.
-fn write_line(to: &mut (impl Write + AsFd), lost: &mut u64, line: &[u8]) {
-    let told = match *lost {
+fn write_line<W: Write + AsFd>(to: &mut W, lost: &mut u64, line: &[u8]) {
+    let noted = match *lost {
         0 => Ok(()),
-        lost => {
-            write_pieces(to, format!("({lost} lines are missing here: nobody read them)\n").as_bytes(), &NO_PATIENCE)
-        }
+        lost => write_pieces(to, format!("({lost} lines are missing here: nobody read them)\n").as_bytes(), &NO_WAIT),
     };
-    let patience = if *lost == 0 { &PATIENCE } else { &NO_PATIENCE };
-    match told.and_then(|()| write_pieces(to, line, patience)) {
+    let wait = if *lost == 0 { &WAIT } else { &NO_WAIT };
+    match noted.and_then(|()| write_pieces(to, line, wait)) {
         Ok(()) => *lost = 0,
         Err(error) => {
             *lost = lost.saturating_add(1);
@@ -67,10 +65,10 @@ fn write_line(to: &mut (impl Write + AsFd), lost: &mut u64, line: &[u8]) {
     }
 }
 
-fn write_pieces(to: &mut (impl Write + AsFd), bytes: &[u8], patience: &Timespec) -> io::Result<()> {
+fn write_pieces<W: Write + AsFd>(to: &mut W, bytes: &[u8], wait: &Timespec) -> io::Result<()> {
     for piece in bytes.chunks(PIECE) {
-        let mut asked = [PollFd::new(to, PollFlags::OUT)];
-        if poll(&mut asked, Some(patience))? == 0 {
+        let mut polled = [PollFd::new(to, PollFlags::OUT)];
+        if poll(&mut polled, Some(wait))? == 0 {
             return Err(io::ErrorKind::TimedOut.into());
         }
         to.write_all(piece)?;

@@ -5,33 +5,24 @@
 //! data
 
 mod bench;
+mod completions;
 mod configure;
 mod control;
 mod cores;
 mod db;
 mod doctor;
+mod error;
 mod genesis;
 mod help;
-mod pages;
 mod progress;
 mod replay;
 mod sync_bar;
 mod token;
 
 use crate::{
-    api::{ApiError, tokens::TokenFileError},
-    bench::BenchError,
-    config::{self, ChainFileError, ConfigError, Environment, Flags, KEYS, Settings},
-    data_dir::DataDirError,
-    node::{Node, NodeError},
-    repair::RepairError,
-    rpc_client::AskError,
-    telemetry,
-};
-use cairn_chain::{
-    audit::AuditError,
-    replay::{ReplayError, VerifyError},
-    store::{BackupError, StoreError},
+    config::{self, Environment, Flags, KEYS, Settings},
+    node::Node,
+    system::telemetry,
 };
 use cairn_host::shell::{self, complete_commands, quoted};
 use clap::{
@@ -43,6 +34,8 @@ use std::{
     path::{Path, PathBuf},
 };
 use sync_bar::SyncBar;
+
+pub use error::CliError;
 
 /// The Cairn full node.
 #[derive(Debug, Parser)]
@@ -56,7 +49,7 @@ pub struct Cli {
 enum Task {
     /// Run a node until it is told to stop (SIGINT, SIGTERM or SIGQUIT)
     #[command(after_help = KEYS_HELP)]
-    Run(Run),
+    Run(RunArgs),
     /// Say how a running node is: tip, sync, peers, pool, room
     Status(control::StatusArgs),
     /// Call a method of a running node, and print the answer
@@ -70,7 +63,7 @@ enum Task {
     Config(ConfigTask),
     /// Look at networks
     #[command(subcommand)]
-    Genesis(Genesis),
+    Genesis(GenesisTask),
     /// Let others in: access tokens for JSON-RPC
     #[command(subcommand)]
     Token(token::TokenTask),
@@ -97,9 +90,9 @@ enum Task {
     #[command(after_help = KEYS_HELP)]
     Doctor(doctor::DoctorArgs),
     /// Write completions for a shell to standard output
-    Completions(pages::CompletionsArgs),
+    Completions(completions::CompletionsArgs),
     /// Write the manual pages
-    Man(pages::ManArgs),
+    Man(completions::ManArgs),
     /// Measure this machine: signatures, hashes, disk, replay
     Bench(bench::BenchArgs),
 }
@@ -114,7 +107,7 @@ Every option with a dot is also a key of DATA/cairn-node.toml (mining.threads is
 environment variable (CAIRN_NODE_MINING_THREADS). A flag beats the environment, which beats the file.";
 
 #[derive(Debug, Args)]
-struct Run {
+struct RunArgs {
     /// The network: main, test, local or a genesis file; main by default
     #[arg(long, value_name = "NAME|FILE")]
     chain: Option<String>,
@@ -136,7 +129,7 @@ enum ConfigTask {
 #[derive(Debug, Args)]
 struct InitArgs {
     #[command(flatten)]
-    place: Place,
+    node: NodeArgs,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -145,7 +138,7 @@ struct InitArgs {
 #[derive(Debug, Args)]
 struct CheckArgs {
     #[command(flatten)]
-    run: Run,
+    run: RunArgs,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -153,7 +146,7 @@ struct CheckArgs {
 
 /// Which node.
 #[derive(Debug, Args)]
-struct Place {
+struct NodeArgs {
     /// The network: main, test, local or a genesis file; main by default
     #[arg(long, value_name = "NAME|FILE")]
     chain: Option<String>,
@@ -162,7 +155,7 @@ struct Place {
     data_dir: Option<PathBuf>,
 }
 
-impl Place {
+impl NodeArgs {
     /// A command to try next, for the same node.
     fn hint(&self, command: &str) -> String {
         format!("cairn-node {command}{}", leading(self.chain.as_deref(), self.data_dir.as_deref()))
@@ -185,14 +178,14 @@ fn leading(chain: Option<&str>, data_dir: Option<&Path>) -> String {
     options.collect()
 }
 
-impl Run {
+impl RunArgs {
     fn flags(self) -> Flags {
         Flags { chain: self.chain, data_dir: self.data_dir, keys: self.keys.0 }
     }
 }
 
 #[derive(Debug, Subcommand)]
-enum Genesis {
+enum GenesisTask {
     /// Print a network's rules and its block 0
     Show {
         /// main, test, local or a genesis file
@@ -225,151 +218,13 @@ impl Args for KeyFlags {
 
 impl FromArgMatches for KeyFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let said = |name| matches.get_many::<String>(name).map(|values| values.cloned().collect());
-        Ok(Self(KEYS.iter().filter_map(|key| Some((key.name, said(key.name)?))).collect()))
+        let values = |name| matches.get_many::<String>(name).map(|values| values.cloned().collect());
+        Ok(Self(KEYS.iter().filter_map(|key| Some((key.name, values(key.name)?))).collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
-    }
-}
-
-/// Why the program did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum CliError {
-    /// The configuration is wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// A genesis file is wrong.
-    #[error("{file}: {reason}")]
-    Chain {
-        /// The file, or the name.
-        file: String,
-        /// What is wrong.
-        reason: ChainFileError,
-    },
-    /// The node did not start, or did not stop by itself.
-    #[error(transparent)]
-    Node(#[from] NodeError),
-    /// The data directory cannot be used.
-    #[error(transparent)]
-    DataDir(#[from] DataDirError),
-    /// The tokens cannot be read or changed.
-    #[error(transparent)]
-    Tokens(#[from] TokenFileError),
-    /// JSON-RPC's certificate cannot be read.
-    #[error(transparent)]
-    Api(#[from] ApiError),
-    /// There is a configuration already.
-    #[error("there is a configuration already, {}; it was not touched", path.display())]
-    ConfigExists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There is nothing to check.
-    #[error("there is no database in {}; name the node's --chain and --data-dir", path.display())]
-    NoDatabase {
-        /// Where it would be.
-        path: PathBuf,
-    },
-    /// The database does not hold together.
-    #[error(transparent)]
-    Audit(#[from] AuditError),
-    /// The chain could not be exported or imported.
-    #[error(transparent)]
-    Replay(#[from] ReplayError),
-    /// The stored chain is not what its blocks make it, or that could not be found out.
-    #[error(transparent)]
-    Verify(#[from] VerifyError),
-    /// The machine could not be measured.
-    #[error(transparent)]
-    Bench(#[from] BenchError),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// It could not be repaired.
-    #[error(transparent)]
-    Repair(#[from] RepairError),
-    /// It could not be copied.
-    #[error(transparent)]
-    Backup(#[from] BackupError),
-    /// A running node did not answer, or refused.
-    #[error("the node that runs on this directory: {0}")]
-    Ask(#[from] AskError),
-    /// A running node was not asked, or did not stop.
-    #[error(transparent)]
-    Control(#[from] control::ControlError),
-    /// Nothing can be written beside the database.
-    #[error("{} is on a disk that cannot be written to; {advice}", path.display())]
-    ReadOnlyDisk {
-        /// The data directory.
-        path: PathBuf,
-        /// What to do.
-        advice: &'static str,
-    },
-    /// There is not room enough.
-    #[error(
-        "got {got} free bytes, expected {expected}: as many as the database takes, and a reserve; free space first"
-    )]
-    NoRoom {
-        /// What is free.
-        got: u64,
-        /// What has to be.
-        expected: u64,
-    },
-    /// Cores that are not there.
-    #[error("--threads: got {got}, expected 1 to {max}, the cores this process may use")]
-    Threads {
-        /// How many were asked for.
-        got: usize,
-        /// How many there are.
-        max: usize,
-    },
-    /// A node was examined, and is not well.
-    #[error(transparent)]
-    Unwell(#[from] doctor::Unwell),
-    /// The log's directory cannot be written.
-    #[error("{0}; choose another log.directory")]
-    Log(#[from] tracing_appender::rolling::InitError),
-    /// The system refuses threads, or nobody reads what is printed.
-    #[error("the system refused: {0}")]
-    System(#[from] io::Error),
-}
-
-impl CliError {
-    /// What the shell is told.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Config(_) | Self::Threads { .. } | Self::Log(_) => 2,
-            Self::Node(error) if error.is_storage_failure() => 3,
-            Self::Node(error) if error.is_no_room() => 5,
-            Self::Replay(error) if error.is_storage_failure() => 3,
-            Self::Verify(error) if error.is_storage_failure() => 3,
-            Self::Audit(_) => 3,
-            Self::Store(error) if error.is_storage_failure() => 3,
-            Self::Repair(RepairError::Replay(error)) if error.is_storage_failure() => 3,
-            Self::NoRoom { .. } => 5,
-            Self::Unwell(unwell) if unwell.storage => 3,
-            Self::Unwell(unwell) if unwell.config => 2,
-            Self::Bench(BenchError::Store(error)) if error.is_storage_failure() => 3,
-            Self::Replay(_) | Self::Verify(_) | Self::Bench(_) => 1,
-            Self::Chain { .. }
-            | Self::Node(_)
-            | Self::DataDir(_)
-            | Self::Tokens(_)
-            | Self::Api(_)
-            | Self::ConfigExists { .. }
-            | Self::ReadOnlyDisk { .. }
-            | Self::Unwell(_)
-            | Self::Store(_)
-            | Self::Repair(_)
-            | Self::Backup(_)
-            | Self::Ask(_)
-            | Self::Control(_)
-            | Self::NoDatabase { .. }
-            | Self::System(_) => 1,
-        }
     }
 }
 
@@ -429,14 +284,14 @@ impl Cli {
             Some(Task::Status(args)) => control::status(args),
             Some(Task::Call(args)) => control::call(args),
             Some(Task::Stop(args)) => control::stop(args),
-            Some(Task::Init(InitArgs { place, json })) => configure::init(&place.flags(), json),
+            Some(Task::Init(InitArgs { node, json })) => configure::init(&node.flags(), json),
             Some(Task::Config(ConfigTask::Check(CheckArgs { run, json }))) => configure::check(&run.flags(), json),
-            Some(Task::Genesis(Genesis::Show { chain, json })) => show_genesis(chain, json),
+            Some(Task::Genesis(GenesisTask::Show { chain, json })) => show_genesis(chain, json),
             Some(Task::Token(task)) => token::run(task),
             Some(Task::Db(task)) => db::run(task),
             Some(Task::Backup(args)) => db::backup(args),
-            Some(Task::Completions(args)) => pages::completions(&args),
-            Some(Task::Man(args)) => pages::man(&args),
+            Some(Task::Completions(args)) => completions::completions(&args),
+            Some(Task::Man(args)) => completions::man(&args),
             Some(Task::Export(args)) => replay::export(args),
             Some(Task::Import(args)) => replay::import(args),
             Some(Task::Verify(args)) => replay::verify(args),
@@ -473,6 +328,7 @@ fn print(line: std::fmt::Arguments<'_>) -> Result<(), CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ConfigError;
 
     fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
         Cli::from_arg_matches(&help::command().try_get_matches_from([&["cairn-node"], arguments].concat())?)

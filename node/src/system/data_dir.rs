@@ -91,22 +91,10 @@ pub struct Occupant {
 /// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
-    /// Another node runs in it.
     #[error("another cairn-node (process {process}) is using {path}; stop it or choose another --data-dir")]
-    InUse {
-        /// The directory.
-        path: PathBuf,
-        /// The other's process id, as far as it can be told.
-        process: String,
-    },
-    /// The system refuses.
+    InUse { path: PathBuf, process: String },
     #[error("cannot use {path} to keep data: {reason}; choose another --data-dir")]
-    Refused {
-        /// What was touched.
-        path: PathBuf,
-        /// What the system said.
-        reason: io::Error,
-    },
+    Refused { path: PathBuf, reason: io::Error },
 }
 
 impl DataDir {

@@ -1,7 +1,7 @@
 //! What is wrong with a node, judged in one place: `/ready`, `node_info`, the log and `doctor` all have it from here.
 //!
 //! # The path of a judgement
-//! [`HealthHandle::look`] asks the parts (sync, chain, network) for their state → `Signs` → `Signs::judge` (pure) →
+//! [`HealthHandle::look`] asks the parts (sync, chain, network) for their state → `HealthInputs` → `HealthInputs::judge` (pure) →
 //! [`Health`]. The task of [`spawn`] looks now and then, and writes what has changed to the log.
 //!
 //! # Invariants
@@ -176,7 +176,7 @@ impl Health {
 
 /// What is judged.
 #[derive(Clone, Debug)]
-struct Signs {
+struct HealthInputs {
     notice: Option<Notice>,
     phase: SyncPhase,
     height: u64,
@@ -194,12 +194,12 @@ struct Signs {
     local: bool,
 }
 
-impl Signs {
+impl HealthInputs {
     fn judge(self) -> Health {
         let mut problems = Vec::new();
         let (outdated, other) = match self.notice {
-            Some(Notice { outdated: true, says }) => (Some(Problem::Outdated(says)), None),
-            Some(Notice { outdated: false, says }) => (None, Some(Problem::OtherRules(says))),
+            Some(Notice { outdated: true, message }) => (Some(Problem::Outdated(message)), None),
+            Some(Notice { outdated: false, message }) => (None, Some(Problem::OtherRules(message))),
             None => (None, None),
         };
         problems.extend(outdated);
@@ -240,7 +240,7 @@ impl HealthHandle {
             return Health { problems: vec![Problem::Hangs] };
         };
         let (tip, sync) = (self.chain.tip(), self.sync.status());
-        let signs = Signs {
+        let inputs = HealthInputs {
             notice: notice(self.chain.unknown_rules().as_ref(), network.other_rules.as_ref()),
             phase: sync.phase,
             height: tip.height().get(),
@@ -253,7 +253,7 @@ impl HealthHandle {
             max_future: self.spec.params().max_future_ms,
             local: self.local,
         };
-        signs.judge()
+        inputs.judge()
     }
 }
 
@@ -271,7 +271,7 @@ pub fn spawn(
     let task = tokio::spawn(async move {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut told = Told::default();
+        let mut log = ProblemLog::default();
         loop {
             tokio::select! {
                 () = shutdown.requested() => return Ok(()),
@@ -281,7 +281,7 @@ pub fn spawn(
                 () = shutdown.requested() => return Ok(()),
                 health = looking.look() => health,
             };
-            told.tell(&health);
+            log.write(&health);
         }
     });
     (handle, task)
@@ -289,10 +289,10 @@ pub fn spawn(
 
 /// What the log was told, by kind and whom it concerns: the sentence of a problem that lasts changes with every block.
 #[derive(Debug, Default)]
-struct Told(BTreeMap<(&'static str, String), Problem>);
+struct ProblemLog(BTreeMap<(&'static str, String), Problem>);
 
-impl Told {
-    fn tell(&mut self, health: &Health) {
+impl ProblemLog {
+    fn write(&mut self, health: &Health) {
         let (began, ended) = self.changes(health);
         for problem in began {
             let (kind, blocking) = (problem.kind(), problem.is_blocking());
@@ -306,13 +306,13 @@ impl Told {
     /// What has begun, and what has ended, since the last time.
     fn changes(&mut self, health: &Health) -> (Vec<Problem>, Vec<Problem>) {
         // That it is on its way is told by sync, with how far it is.
-        let is_told = |problem: &&Problem| !matches!(problem, Problem::CatchingUp { .. });
+        let is_logged = |problem: &&Problem| !matches!(problem, Problem::CatchingUp { .. });
         let named = |problem: &Problem| match problem {
             Problem::OtherKey(other) => (problem.kind(), other.expected.clone()),
             _ => (problem.kind(), String::new()),
         };
         let now: BTreeMap<_, _> =
-            health.problems.iter().filter(is_told).map(|problem| (named(problem), problem.clone())).collect();
+            health.problems.iter().filter(is_logged).map(|problem| (named(problem), problem.clone())).collect();
         let before = std::mem::replace(&mut self.0, now);
         let began = self.0.iter().filter(|(name, _)| !before.contains_key(*name)).map(|(_, problem)| problem.clone());
         let began = began.collect();
@@ -325,8 +325,8 @@ mod tests {
     use super::*;
     use cairn_ledger::units::Height;
 
-    fn well() -> Signs {
-        Signs {
+    fn well() -> HealthInputs {
+        HealthInputs {
             notice: None,
             phase: SyncPhase::CaughtUp,
             height: 10,
@@ -341,8 +341,8 @@ mod tests {
         }
     }
 
-    fn why(signs: Signs) -> String {
-        signs.judge().blocking().map(Problem::to_string).unwrap_or_default()
+    fn why(inputs: HealthInputs) -> String {
+        inputs.judge().blocking().map(Problem::to_string).unwrap_or_default()
     }
 
     fn all_stalls() -> Vec<Stall> {
@@ -354,23 +354,29 @@ mod tests {
     #[test]
     fn a_node_is_ready_when_it_is_up_to_date_and_else_says_why() {
         assert_eq!(well().judge(), Health::default());
-        assert_eq!(why(Signs { phase: SyncPhase::Bodies, target: 12, ..well() }), "", "two blocks are on their way");
-        assert!(why(Signs { phase: SyncPhase::Bodies, target: 13, ..well() }).contains("3 of 13 blocks are missing"));
-        assert!(why(Signs { phase: SyncPhase::Discovering, ..well() }).contains("no peer"));
-        let silent = Signs { tip_age: 30 * 60_000 + 1, ..well() };
+        assert_eq!(
+            why(HealthInputs { phase: SyncPhase::Bodies, target: 12, ..well() }),
+            "",
+            "two blocks are on their way"
+        );
+        assert!(
+            why(HealthInputs { phase: SyncPhase::Bodies, target: 13, ..well() }).contains("3 of 13 blocks are missing")
+        );
+        assert!(why(HealthInputs { phase: SyncPhase::Discovering, ..well() }).contains("no peer"));
+        let silent = HealthInputs { tip_age: 30 * 60_000 + 1, ..well() };
         assert!(why(silent.clone()).contains("30 minutes"));
-        assert_eq!(why(Signs { local: true, phase: SyncPhase::Discovering, ..silent }), "");
-        let notice = Some(Notice { outdated: true, says: String::from("an upgrade") });
-        assert!(why(Signs { notice, local: true, ..well() }).starts_with("an upgrade: update cairn-node"));
+        assert_eq!(why(HealthInputs { local: true, phase: SyncPhase::Discovering, ..silent }), "");
+        let notice = Some(Notice { outdated: true, message: String::from("an upgrade") });
+        assert!(why(HealthInputs { notice, local: true, ..well() }).starts_with("an upgrade: update cairn-node"));
     }
 
     #[test]
     fn every_stall_makes_a_node_unready_on_every_network_whether_or_not_it_had_caught_up() {
         for stall in all_stalls() {
             for local in [false, true] {
-                let signs = Signs { phase: SyncPhase::Stalled(stall), local, ..well() };
-                assert_eq!(signs.judge().problems, [Problem::Stalled(stall)], "{stall:?}");
-                assert_eq!(why(Signs { phase: SyncPhase::Stalled(stall), local, ..well() }), stall.to_string());
+                let inputs = HealthInputs { phase: SyncPhase::Stalled(stall), local, ..well() };
+                assert_eq!(inputs.judge().problems, [Problem::Stalled(stall)], "{stall:?}");
+                assert_eq!(why(HealthInputs { phase: SyncPhase::Stalled(stall), local, ..well() }), stall.to_string());
             }
         }
     }
@@ -379,37 +385,37 @@ mod tests {
     fn what_peers_claim_is_told_and_makes_no_node_unready() {
         let height = Height::new(99);
         let key = OtherKey { expected: "A".to_owned(), got: "B".to_owned(), address: "/ip4/192.0.2.1".to_owned() };
-        let signs = Signs {
+        let inputs = HealthInputs {
             unfollowed: Some(Unfollowed::NotShown { height }),
             clock_ahead: Some(-30_001),
-            notice: Some(Notice { outdated: false, says: String::from("others know more") }),
+            notice: Some(Notice { outdated: false, message: String::from("others know more") }),
             other_keys: vec![key],
             ..well()
         };
-        let health = signs.judge();
+        let health = inputs.judge();
         assert!(health.is_ready());
         let kinds: Vec<_> = health.problems.iter().map(Problem::kind).collect();
         assert_eq!(kinds, ["unfollowed", "clock_differs", "other_rules", "other_key"]);
-        assert_eq!(Signs { clock_ahead: Some(30_000), ..well() }.judge(), Health::default(), "the control");
+        assert_eq!(HealthInputs { clock_ahead: Some(30_000), ..well() }.judge(), Health::default(), "the control");
         assert!(health.problems.iter().all(|problem| !problem.advice().is_empty() && !problem.what().is_empty()));
     }
 
     #[test]
     fn the_log_is_told_when_a_problem_begins_and_when_it_is_over() {
-        let mut told = Told::default();
+        let mut log = ProblemLog::default();
         let with = |problems: &[Problem]| Health { problems: problems.to_vec() };
         let clock = Problem::Stalled(Stall::Clock);
         let key = |peer: &str| {
             Problem::OtherKey(OtherKey { expected: peer.to_owned(), got: "X".to_owned(), address: "/a".to_owned() })
         };
         let moving = |missing| Problem::CatchingUp { missing, target: 100 };
-        assert_eq!(told.changes(&with(&[])), (vec![], vec![]));
-        assert_eq!(told.changes(&with(&[moving(5)])), (vec![], vec![]), "sync tells that");
-        assert_eq!(told.changes(&with(&[clock.clone(), key("A")])), (vec![clock.clone(), key("A")], vec![]));
-        assert_eq!(told.changes(&with(&[clock.clone(), key("A"), key("B")])), (vec![key("B")], vec![]));
-        assert_eq!(told.changes(&with(&[key("A"), key("B")])), (vec![], vec![clock]));
+        assert_eq!(log.changes(&with(&[])), (vec![], vec![]));
+        assert_eq!(log.changes(&with(&[moving(5)])), (vec![], vec![]), "sync tells that");
+        assert_eq!(log.changes(&with(&[clock.clone(), key("A")])), (vec![clock.clone(), key("A")], vec![]));
+        assert_eq!(log.changes(&with(&[clock.clone(), key("A"), key("B")])), (vec![key("B")], vec![]));
+        assert_eq!(log.changes(&with(&[key("A"), key("B")])), (vec![], vec![clock]));
         let silent = |minutes| Problem::NoBlocks { minutes };
-        assert_eq!(told.changes(&with(&[silent(30)])).0, [silent(30)]);
-        assert_eq!(told.changes(&with(&[silent(31)])), (vec![], vec![]), "it lasts, and was told");
+        assert_eq!(log.changes(&with(&[silent(30)])).0, [silent(30)]);
+        assert_eq!(log.changes(&with(&[silent(31)])), (vec![], vec![]), "it lasts, and was told");
     }
 }

@@ -1,0 +1,134 @@
+//! Why the program did not do what it was asked, and what the shell learns of it.
+
+use crate::{
+    api::{ApiError, tokens::TokenFileError},
+    bench::BenchError,
+    config::{ChainFileError, ConfigError},
+    node::NodeError,
+    repair::RepairError,
+    rpc_client::RpcClientError,
+    system::data_dir::DataDirError,
+};
+use cairn_chain::{
+    audit::AuditError,
+    replay::{ReplayError, VerifyError},
+    store::{BackupError, StoreError},
+};
+use std::{io, path::PathBuf};
+
+/// Why the program did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("{file}: {reason}")]
+    Chain { file: String, reason: ChainFileError },
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    #[error(transparent)]
+    Tokens(#[from] TokenFileError),
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    #[error("there is a configuration already, {}; it was not touched", path.display())]
+    ConfigExists { path: PathBuf },
+    #[error("there is no database in {}; name the node's --chain and --data-dir", path.display())]
+    NoDatabase { path: PathBuf },
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    #[error(transparent)]
+    Bench(#[from] BenchError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Repair(#[from] RepairError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error("the node that runs on this directory: {0}")]
+    Ask(#[from] RpcClientError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error("{} is on a disk that cannot be written to; {advice}", path.display())]
+    ReadOnlyDisk { path: PathBuf, advice: &'static str },
+    #[error(
+        "got {got} free bytes, expected {expected}: as many as the database takes, and a reserve; free space first"
+    )]
+    NoRoom { got: u64, expected: u64 },
+    #[error("--threads: got {got}, expected 1 to {max}, the cores this process may use")]
+    Threads { got: usize, max: usize },
+    #[error(transparent)]
+    Unwell(#[from] Unwell),
+    #[error("{0}; choose another log.directory")]
+    Log(#[from] tracing_appender::rolling::InitError),
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+}
+
+impl CliError {
+    /// What the shell is told.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Threads { .. } | Self::Log(_) => 2,
+            Self::Node(error) if error.is_storage_failure() => 3,
+            Self::Node(error) if error.is_no_room() => 5,
+            Self::Replay(error) if error.is_storage_failure() => 3,
+            Self::Verify(error) if error.is_storage_failure() => 3,
+            Self::Audit(_) => 3,
+            Self::Store(error) if error.is_storage_failure() => 3,
+            Self::Repair(RepairError::Replay(error)) if error.is_storage_failure() => 3,
+            Self::NoRoom { .. } => 5,
+            Self::Unwell(unwell) if unwell.storage => 3,
+            Self::Unwell(unwell) if unwell.config => 2,
+            Self::Bench(BenchError::Store(error)) if error.is_storage_failure() => 3,
+            Self::Replay(_) | Self::Verify(_) | Self::Bench(_) => 1,
+            Self::Chain { .. }
+            | Self::Node(_)
+            | Self::DataDir(_)
+            | Self::Tokens(_)
+            | Self::Api(_)
+            | Self::ConfigExists { .. }
+            | Self::ReadOnlyDisk { .. }
+            | Self::Unwell(_)
+            | Self::Store(_)
+            | Self::Repair(_)
+            | Self::Backup(_)
+            | Self::Ask(_)
+            | Self::Control(_)
+            | Self::NoDatabase { .. }
+            | Self::System(_) => 1,
+        }
+    }
+}
+
+/// Why a node was not asked, or not stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    #[error("no node runs on {}; start one with `cairn-node run`", path.display())]
+    NotRunning { path: PathBuf },
+    #[error("the node that runs on this directory: {0}")]
+    Ask(#[from] RpcClientError),
+    #[error("{method}: {message} ({code})")]
+    Refused { method: String, message: String, code: i32 },
+    #[error("got {got:?} among parameters given as NAME=VALUE; expected all of them by name, or all in order")]
+    Mixed { got: String },
+    #[error("there is no method {got:?}; did you mean {nearest}? `cairn-node call rpc.discover` lists all")]
+    NoMethod { got: String, nearest: String },
+    #[error("the node was told to stop and still runs after {seconds} s; its log says what it waits for")]
+    StillRuns { seconds: u64 },
+}
+
+/// A node that is not well.
+#[derive(Debug, thiserror::Error)]
+#[error("{faults} {} to be mended", if *faults == 1 { "thing is" } else { "things are" })]
+pub struct Unwell {
+    pub(super) faults: usize,
+    /// Whether the storage is among them.
+    pub(super) storage: bool,
+    /// Whether the configuration is.
+    pub(super) config: bool,
+}
