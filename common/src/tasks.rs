@@ -203,6 +203,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_started_last_is_stopped_first() {
+        #[expect(clippy::disallowed_methods, reason = "a test's own notes, a few of them")]
         let (said, mut heard) = mpsc::unbounded_channel();
         let mut tasks = Tasks::default();
         for name in ["chain", "miner", "api"] {
@@ -219,6 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_end_is_told_with_its_name_and_the_others_still_stop() {
+        #[expect(clippy::disallowed_methods, reason = "a test's own notes, a few of them")]
         let (said, mut heard) = mpsc::unbounded_channel();
         let mut tasks = Tasks::default();
         adopt(&mut tasks, "api", &said);

@@ -52,5 +52,5 @@ mod tests;
 pub use actor::spawn;
 pub use mailbox::PoolHandle;
 pub use message::{Accepted, Waiting};
-pub use policy::{DropReason, PoolConfig, PoolError, PoolStatus};
+pub use policy::{DropReason, LIFETIME_BLOCKS, PoolConfig, PoolError, PoolStatus};
 pub use pool::{FeeEstimate, Pending, PoolInfo};

@@ -107,6 +107,7 @@ impl Default for TestNetwork {
 ///
 /// # Panics
 /// The clock stands before 1970.
+#[expect(clippy::disallowed_methods, reason = "the one place where the tests read it")]
 pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     u64::try_from(since.as_millis()).expect("a clock before the year 584 million")

@@ -6,6 +6,7 @@ use std::{
 };
 
 /// Now, in Unix ms.
+#[expect(clippy::disallowed_methods, reason = "the one place where a wallet reads it")]
 pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

@@ -176,6 +176,7 @@ impl Pretender {
             given: AtomicUsize::new(0),
             heard: Mutex::default(),
         });
+        #[expect(clippy::disallowed_methods, reason = "orders of a test, a few of them")]
         let (orders, received) = mpsc::unbounded_channel();
         let actor = Actor {
             swarm,

@@ -5,14 +5,18 @@ use crate::api::{
     error::refused,
 };
 use cairn_ledger::{block::BLOCK_OVERHEAD_BYTES, units::Timestamp};
-use cairn_mempool::Waiting;
+use cairn_mempool::{LIFETIME_BLOCKS, Waiting};
 use cairn_rpc::{
     methods::MempoolServer,
+    policy,
     text::Text,
     types::{FeeEstimateJson, MempoolInfo, PoolCursor, PoolEntry, PoolPage, TransactionJson},
 };
 use jsonrpsee::core::{RpcResult, async_trait};
 use std::ops::RangeInclusive;
+
+// A wallet counts on what the contract says of the pool.
+const _: () = assert!(LIFETIME_BLOCKS == policy::LIFETIME_BLOCKS);
 
 /// Transactions on a page: the largest fit an answer.
 const PAGE: RangeInclusive<u64> = 1..=200;

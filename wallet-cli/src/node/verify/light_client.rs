@@ -26,6 +26,7 @@ use cairn_ledger::{
 };
 use cairn_rpc::{
     error::Code,
+    policy::BARE_HEADERS,
     text::HexBytes,
     types::{AccountJson, AddressHistory, HistoryCursor, NodeInfo},
 };
@@ -108,8 +109,6 @@ pub(crate) enum Begin {
     Genesis,
 }
 
-/// Headers that are asked for at once: half a megabyte.
-const BARE_HEADERS: u64 = 5_000;
 /// How far below the tip the place is kept up to which every header was checked: reorganisations are rarely deeper, and
 /// if one is, all is checked again.
 const PLACE_BELOW: u64 = 512;
