@@ -1,7 +1,10 @@
 //! The store's invariants as code: a short look at every start, the whole on demand.
 
-use super::{index, precheck::Workers, state::State};
-use crate::store::{ChainStore, DbOptions, StoreError};
+use crate::{
+    index, state,
+    store::{ChainStore, DbOptions, StoreError},
+    workers::Workers,
+};
 use cairn_ledger::{
     accounts::Leaf,
     block::Block,
@@ -10,41 +13,8 @@ use cairn_ledger::{
     merkle::txs_root,
     transaction::Transaction,
     units::{Amount, Height},
-    validate::ChainContext,
 };
 use std::path::Path;
-
-/// Loads and hashes all accounts, loads the tip, and makes sure that they belong together.
-pub(super) fn load(
-    store: &ChainStore,
-    spec: &ChainSpec,
-    workers: &Workers,
-) -> Result<(State, ChainContext), StoreError> {
-    let header = store.expect_header(&store.tip()?)?;
-    let tip = store.context_at(header.header().height)?;
-    check_rules(store, spec, header.header().height)?;
-    let state = workers.load_state(store)?;
-    let (got, expected) = (state.tree.state_root(), tip.header().state_root);
-    if got != expected {
-        return Err(StoreError::StateMismatch { got, expected });
-    }
-    Ok((state, tip))
-}
-
-/// Whether the stored chain was made under the upgrades of the network's file. Versions change at upgrades alone, and
-/// tell all upgrades before: two files that differ below the tip differ at the tip, or at the last block before one of
-/// these.
-fn check_rules(store: &ChainStore, spec: &ChainSpec, tip: Height) -> Result<(), StoreError> {
-    let begun = spec.schedule().upgrades().iter().map(|upgrade| upgrade.height).take_while(|height| *height <= tip);
-    for height in begun.flat_map(|height| [height.previous().unwrap_or(height), height]).chain([tip]) {
-        let got = store.header_on_chain(height)?.header().version;
-        let expected = spec.rules_at(height).version;
-        if got != expected {
-            return Err(StoreError::OtherRules { height, got, expected });
-        }
-    }
-    Ok(())
-}
 
 /// What a whole audit looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +57,7 @@ pub enum AuditError {
     },
     /// The index of addresses lacks a touch.
     #[error("the index of addresses does not say that the block at height {height} touches {address}")]
-    Untold {
+    Unindexed {
         /// Who is touched.
         address: Address,
         /// The height.
@@ -119,6 +89,12 @@ pub enum AuditError {
     },
 }
 
+/// A block, and how many leaves there were before it.
+struct Earlier {
+    block: Block,
+    before: u64,
+}
+
 /// Opens a store that no node is using, and checks every invariant of it.
 ///
 /// # Errors
@@ -132,10 +108,10 @@ pub fn check(spec: &ChainSpec, path: &Path, options: DbOptions) -> Result<AuditR
 /// # Errors
 /// The first that does not hold.
 pub fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<AuditReport, AuditError> {
-    let (_, tip) = load(store, spec, &Workers::start()?)?;
+    let (_, tip) = state::load(store, spec, &Workers::start()?)?;
     let (mut transactions, mut parent, mut burned) = (0, None, 0);
-    // A block and how many leaves there were before it; the next one's undo record says how many there were after.
-    let mut earlier: Option<(Block, u64)> = None;
+    // The next one's undo record says how many leaves there were after it.
+    let mut earlier: Option<Earlier> = None;
     for height in (0..=tip.header().height.get()).map(Height::new) {
         let broken = AuditError::BrokenChain { height };
         let Some(id) = store.id_at(height)? else { return Err(broken) };
@@ -155,17 +131,17 @@ pub fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<AuditReport, AuditE
         }
         if height != Height::GENESIS {
             let before = store.undo(&id)?.count;
-            if let Some(earlier) = earlier.replace((block.block, before)) {
-                burned += burned_by(store, spec, &earlier, before)?;
+            if let Some(earlier) = earlier.replace(Earlier { block: block.block, before }) {
+                burned += burned_by(store, spec, &earlier.block, earlier.before, before)?;
             }
         }
         transactions += txids.len() as u64;
         parent = Some(id);
     }
     if let Some(last) = &earlier {
-        burned += burned_by(store, spec, last, store.account_count()?)?;
+        burned += burned_by(store, spec, &last.block, last.before, store.account_count()?)?;
     }
-    index::audit(store, spec)?;
+    audit_index(store, spec)?;
     let (accounts, sum) = audit_accounts(store)?;
     let expected = spec.supply(tip.header().height).pebbles();
     let amount = |pebbles: u128| u64::try_from(pebbles).ok().and_then(|pebbles| Amount::from_pebbles(pebbles).ok());
@@ -179,14 +155,9 @@ pub fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<AuditReport, AuditE
 
 /// What a block burned that made of `before` leaves `after`: the price of those it created, and its reward where the
 /// beneficiary got no account for it.
-fn burned_by(
-    store: &ChainStore,
-    spec: &ChainSpec,
-    (block, before): &(Block, u64),
-    after: u64,
-) -> Result<u128, StoreError> {
+fn burned_by(store: &ChainStore, spec: &ChainSpec, block: &Block, before: u64, after: u64) -> Result<u128, StoreError> {
     let height = block.header.height;
-    let price = u128::from(spec.rules_at(height).price_of(after.saturating_sub(*before)));
+    let price = u128::from(spec.rules_at(height).price_of(after.saturating_sub(before)));
     let has_account = store.account(&block.header.beneficiary)?.is_some_and(|(index, _)| index < after);
     let fees = block.body.iter().map(|transaction| u128::from(transaction.body.fee.pebbles()));
     let reward = fees.sum::<u128>() + u128::from(spec.subsidy(height).pebbles());
@@ -211,4 +182,27 @@ fn audit_accounts(store: &ChainStore) -> Result<(u64, u128), AuditError> {
         return Err(AuditError::Order { address: last.address });
     }
     Ok((count.saturating_sub(1), sum))
+}
+
+/// Compares the index with the blocks it covers, if it is on.
+fn audit_index(store: &ChainStore, spec: &ChainSpec) -> Result<(), AuditError> {
+    let (mut expected, built) = (0_u64, store.indexed()?);
+    for height in (1..=built.map_or(0, Height::get)).map(Height::new) {
+        let header = store.header_on_chain(height)?;
+        let body = store.body(&header.id())?.ok_or(AuditError::BrokenChain { height })?;
+        let (mut keys, small_reward) = (Vec::new(), index::makes_no_account(spec, header.header(), &body));
+        for touch in index::touches(spec, header.header(), body.iter()) {
+            let Some(key) = index::stored_key(store, height, touch, small_reward)? else { continue };
+            if !store.has_touch(&key)? {
+                return Err(AuditError::Unindexed { address: touch.address, height });
+            }
+            keys.push(key);
+        }
+        expected += index::in_order(keys).len() as u64;
+    }
+    let got = store.touches().try_fold(0_u64, |count, touch| touch.map(|_| count + 1))?;
+    if got != expected {
+        return Err(AuditError::Touches { got, expected });
+    }
+    Ok(())
 }

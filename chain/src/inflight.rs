@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 
 /// All room there is. Cloning shares it.
 #[derive(Clone, Debug)]
-pub(super) struct Rooms(Arc<Shared>);
+pub(crate) struct Rooms(Arc<RoomsShared>);
 
 #[derive(Debug)]
-struct Shared {
+struct RoomsShared {
     size: usize,
     queue: Mutex<Queue>,
 }
@@ -31,7 +31,7 @@ struct Queue {
 
 /// Who is let in before whom: the lesser first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     /// Whether nobody asked for it, and its chain up to it has no more work than the tip's.
     pub is_behind: bool,
     /// The block's height.
@@ -40,20 +40,20 @@ pub(super) struct Turn {
 
 /// The room of one block, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(crate) struct Room {
     rooms: Rooms,
     size: usize,
 }
 
 impl Rooms {
     /// Room for so many bytes.
-    pub(super) fn new(size: usize) -> Self {
+    pub(crate) fn new(size: usize) -> Self {
         let queue = Queue { free: size, waiting: BTreeMap::new(), came: 0 };
-        Self(Arc::new(Shared { size, queue: Mutex::new(queue) }))
+        Self(Arc::new(RoomsShared { size, queue: Mutex::new(queue) }))
     }
 
     /// Waits for the room of a block of so many bytes. One that is larger than all room gets all.
-    pub(super) async fn enter(&self, turn: Turn, size: usize) -> Room {
+    pub(crate) async fn enter(&self, turn: Turn, size: usize) -> Room {
         let (sender, granted) = oneshot::channel();
         self.update(|queue| {
             queue.came += 1;

@@ -5,21 +5,31 @@
 //!    target, time, history). What links is a
 //!    [`LinkedHeader`](cairn_ledger::validate::LinkedHeader).
 //! 2. [`ChainHandle::import`]: workers match the body to the header and check its transactions
-//!    (`precheck`); the writer connects the block and whatever waited for it (`import`), or goes over to another branch
-//!    that has more work (`follow`): in one atomic batch (`reorg`) or, where that would be too large, in many.
+//!    (`precheck`); the writer connects the block and whatever waited for it (`writer/import.rs`), or goes over to
+//!    another branch that has more work (`follow.rs`): in one atomic batch (`reorg.rs`) or, where that would be too
+//!    large, in many (`long_reorg.rs`).
 //! 3. Then, after the batch, the new [`Tip`] is published and a [`ChainEvent`] is sent, with what the changed accounts
 //!    have.
 //!
 //! # Map
-//! `mailbox` what the writer is asked · `actor` its loop · `import` the story · `follow` to the branch with the most
-//! work · `reorg` disconnecting and connecting in one batch · `tree` headers that are not on the followed chain ·
-//! `orphans` headers without a parent · `foreign` headers under rules that are not known here · `state` accounts and
-//! the tree over them, and how an import moves both · `accounts` all accounts, in memory · `state_history` accounts as they
-//! were after the last blocks · `proofs` light proofs and proofs of transactions, read by readers · `precheck` the
-//! workers · `inflight` which blocks they get first · `checked_cache` what they need not check again · `index` where addresses were
-//! touched, kept with every import · `indexer` the same for blocks that were imported without · `history` reading it ·
-//! [`audit`] the store's invariants as code · [`store`] typed tables over RocksDB · [`replay`] whole chains from and to
-//! files, and once more through every rule · [`verdict`] where a block or transaction came from, and what that proves
+//! Each may use those above it.
+//!
+//! | room | what |
+//! |---|---|
+//! | [`verdict`] | where a block or transaction came from, and what that proves |
+//! | [`store`] | typed tables over RocksDB |
+//! | `workers` | the threads that check and hash |
+//! | `state/` | all accounts and the tree over them, in memory; how an import moves both; the last states |
+//! | `headers/` | headers off the followed chain: the tree, orphans, those under rules that are not known here |
+//! | `inflight` | which blocks are let in first on their way to the writer |
+//! | `message` | what the writer is asked, and what it tells |
+//! | `precheck/` | the workers check blocks and transactions before the writer's turn |
+//! | `index/` | where addresses were touched: kept with every import, and built for blocks imported without |
+//! | `read/` | [`Reader`]: blocks, accounts, light proofs, histories of addresses |
+//! | `handle` | [`ChainHandle`]: asks the writer |
+//! | `writer/` | the one thread that imports blocks |
+//! | [`audit`] | the store's invariants as code |
+//! | [`replay`] | whole chains from and to files, and once more through every rule |
 //!
 //! # Invariants
 //! 1. One thread writes; readers see whole imports only. While a long reorganisation is under way they see the chain
@@ -34,58 +44,48 @@
 //! # Looking for ...
 //! | what | where |
 //! |---|---|
-//! | block template | `template.rs`, `import.rs` |
+//! | block template | `writer/template.rs` |
 //! | bootstrap.dat, importing and exporting chains | [`replay`] |
-//! | chainstate, UTXO cache | `state.rs`, `accounts.rs` |
-//! | fork choice, block index, low-work headers | `tree.rs`, [`cairn_ledger::fork_choice`] |
-//! | invalid block cache | `tree.rs` |
+//! | chainstate, UTXO cache | `state/` |
+//! | fork choice, block index, low-work headers | `headers/tree.rs`, [`cairn_ledger::fork_choice`] |
+//! | invalid block cache | `headers/tree.rs` |
 //! | misbehaviour | [`verdict`] |
-//! | orphans | `orphans.rs` |
-//! | reorganisation | `follow.rs`, `reorg.rs` |
-//! | script check threads, signature cache | `precheck.rs`, `checked_cache.rs` |
+//! | orphans | `headers/orphans.rs` |
+//! | reorganisation | `writer/follow.rs`, `writer/reorg.rs`, `writer/long_reorg.rs` |
+//! | script check threads, signature cache | `precheck/` |
 //! | tables, column families, undo data | `store/schema.rs` |
-//! | txindex, address index | `index.rs`, `store/touches.rs` |
+//! | txindex, address index | `index/`, `store/touches.rs` |
 
 #![forbid(unsafe_code)]
 
-mod accounts;
-mod actor;
 pub mod audit;
-mod checked_cache;
-mod follow;
-mod foreign;
-mod history;
-mod import;
+mod handle;
+mod headers;
 mod index;
-mod indexer;
 mod inflight;
-mod mailbox;
-mod orphans;
+mod message;
 mod precheck;
-mod proofs;
-mod reader;
-mod reorg;
+mod read;
 pub mod replay;
 mod state;
-mod state_history;
 pub mod store;
-mod template;
 #[cfg(test)]
 mod tests;
-mod tree;
 pub mod verdict;
+mod workers;
+mod writer;
 
-pub use actor::{Chain, spawn};
-pub use foreign::UnknownRules;
-pub use history::{HISTORY_BEHIND, HistoryPage, HistoryQuery, NoHistory, Touched};
-pub use mailbox::{
-    BlockOutcome, ChainError, ChainEvent, ChainHandle, HeaderOutcome, Import, ProvenAccount, TemplateRequest, Tip,
+pub use handle::ChainHandle;
+pub use headers::UnknownRules;
+pub use message::{
+    BlockOutcome, ChainError, ChainEvent, HeaderOutcome, Import, ProvenAccount, Template, TemplateRequest, Tip,
 };
 pub use precheck::BlockBody;
-pub use proofs::{ProvenTip, UnknownBlock};
-pub use reader::{MinedTransaction, Reader};
-pub use state_history::KEPT_STATES;
-pub use template::Template;
+pub use read::{
+    HISTORY_BEHIND, HistoryPage, HistoryQuery, MinedTransaction, NoHistory, ProvenTip, Reader, Touched, UnknownBlock,
+};
+pub use state::KEPT_STATES;
+pub use writer::{Chain, spawn};
 
 /// What a failing store says, for those who read the chain without knowing the store.
 pub use crate::store::StoreError;

@@ -3,12 +3,15 @@
 
 use super::{
     admission,
-    file::{self, Loaded, Lost, Saved},
-    mailbox::PoolHandle,
+    displaced::{Returning, displaced, returning},
+    file,
+    handle::PoolHandle,
     message::{ANNOUNCEMENTS, Accepted, Arrival, GATHERING, Judged, MAILBOX, Message, Waiting},
-    policy::{DropReason, FeeRate, PoolConfig, PoolError, Standing},
+    persistence::Persistence,
+    policy::{PoolConfig, PoolError, Standing},
     pool::{Pool, TipChange},
     queue::Entry,
+    standings::{Lookup, standings},
 };
 use cairn_chain::{ChainEvent, ChainHandle, Reader, store::StoreError, verdict::Origin};
 use cairn_common::{
@@ -16,9 +19,7 @@ use cairn_common::{
     mailbox::mailbox,
     tasks::{Shutdown, TaskError},
 };
-use cairn_host::files;
 use cairn_ledger::{
-    accounts::Account,
     chain_spec::ChainSpec,
     hash::{BlockId, TxId},
     keys::Address,
@@ -29,9 +30,9 @@ use cairn_ledger::{
 use std::{
     collections::{BTreeMap, VecDeque},
     future,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
@@ -43,8 +44,6 @@ use tokio::{
 const NAME: &str = "mempool";
 /// How often the pool looks for what has waited too long: far finer than days.
 const TICK: Duration = Duration::from_secs(30);
-/// How often it is saved while it changes.
-const SAVE_EVERY: Duration = Duration::from_secs(60);
 
 /// Starts the pool on the tip of `chain`. With a `path`, it begins with what was saved there, and saves
 /// itself there now and then, and when the node stops.
@@ -62,15 +61,10 @@ pub fn spawn(
     // The events first, then the tip: a block between the two is then seen twice, never missed.
     let events = chain.subscribe();
     let tip = chain.tip();
-    let loading = path.clone().map(|path| {
-        let max = file::max_file_bytes(config.max_count, config.max_bytes);
-        tokio::spawn(load(handle.clone(), spec.genesis_id(), path, max))
-    });
+    let max = file::max_file_bytes(config.max_count, config.max_bytes);
+    let persistence = Persistence::load(&handle, spec.genesis_id(), path, max);
     let (pool, tip) = (Pool::new(config, tip.height()), tip.id);
-    let displaced = VecDeque::new();
-    let (changed, saved_at, saving) = (false, Instant::now(), None);
-    let actor =
-        Actor { spec, pool, chain, messages, accepted, path, loading, tip, changed, saved_at, saving, displaced };
+    let actor = Actor { spec, pool, chain, messages, accepted, persistence, tip, displaced: VecDeque::new() };
     (handle, tokio::spawn(actor.run(events, shutdown)))
 }
 
@@ -80,14 +74,9 @@ struct Actor {
     chain: ChainHandle,
     messages: mpsc::Receiver<Message>,
     accepted: broadcast::Sender<Arc<Accepted>>,
-    path: Option<PathBuf>,
-    loading: Option<JoinHandle<()>>,
-    /// The last tip that was heard of.
+    persistence: Persistence,
+    /// The last tip that the chain announced.
     tip: BlockId,
-    /// Whether anything came or went since it was last saved.
-    changed: bool,
-    saved_at: Instant,
-    saving: Option<JoinHandle<()>>,
     /// Blocks that left the chain and whose transactions are yet to be taken back, the lowest first.
     displaced: VecDeque<BlockId>,
 }
@@ -112,7 +101,7 @@ impl Actor {
                 },
                 _ = tick.tick() => {
                     self.pool.on_time(clock::now());
-                    self.save_sometimes();
+                    self.persistence.save_sometimes(&self.pool);
                 }
                 message = self.messages.recv() => match message {
                     Some(message) => self.on_message(message).await?,
@@ -123,7 +112,7 @@ impl Actor {
             // One block between two questions: neither holds the other up.
             self.take_back_next().await?;
         }
-        self.save().await;
+        self.persistence.save(&self.pool).await;
         Ok(())
     }
 
@@ -140,8 +129,8 @@ impl Actor {
             Message::Info { answer } => reply(answer, self.pool.info()),
             Message::Status { txid, answer } => reply(answer, self.pool.status(&txid)),
             Message::Try { transaction, answer } => {
-                let asked = Asked::new(transaction.transaction(), transaction.txid(), self.rules());
-                let standings = self.read_standings(vec![asked]).await?;
+                let lookup = Lookup::new(transaction.transaction(), transaction.txid(), self.rules());
+                let standings = self.read_standings(vec![lookup]).await?;
                 let standing = standings.first().copied().unwrap_or_default();
                 reply(answer, self.pool.try_admit(&transaction, &standing, clock::now()));
             }
@@ -166,8 +155,8 @@ impl Actor {
     ) -> Result<Vec<Result<(Transaction, Judged), PoolError>>, TaskError> {
         let ids: Vec<TxId> = transactions.iter().map(Transaction::id).collect();
         let rules = self.rules();
-        let asked = transactions.iter().zip(&ids).map(|(one, txid)| Asked::new(one, *txid, rules));
-        let standings = self.read_standings(asked.collect()).await?;
+        let lookups = transactions.iter().zip(&ids).map(|(one, txid)| Lookup::new(one, *txid, rules));
+        let standings = self.read_standings(lookups.collect()).await?;
         let (now, tip) = (clock::now(), self.tip);
         let judged = transactions.into_iter().zip(&ids).zip(standings);
         Ok(judged
@@ -182,8 +171,8 @@ impl Actor {
             arrivals.iter().map(|arrival| arrival.judged.standing).collect()
         } else {
             let (arrivals, rules) = (arrivals.iter().map(|arrival| &arrival.transaction), self.rules());
-            let asked = arrivals.map(|one| Asked::new(one.transaction(), one.txid(), rules));
-            self.read_standings(asked.collect()).await?
+            let lookups = arrivals.map(|one| Lookup::new(one.transaction(), one.txid(), rules));
+            self.read_standings(lookups.collect()).await?
         };
         let now = clock::now();
         let mut answers = Vec::with_capacity(arrivals.len());
@@ -192,7 +181,7 @@ impl Actor {
             // A saved time from the future would outlive its expiry.
             let added = added.unwrap_or(now).min(now);
             let answer = self.pool.admit(transaction.clone(), standing, added, now);
-            self.changed |= answer.is_ok();
+            self.persistence.changed |= answer.is_ok();
             if let (Ok(_), Some(origin)) = (&answer, origin) {
                 accepted.entry(origin).or_default().push(transaction);
             }
@@ -206,7 +195,7 @@ impl Actor {
     }
 
     async fn on_event(&mut self, event: &ChainEvent) -> Result<(), TaskError> {
-        self.changed = true;
+        self.persistence.changed = true;
         let (is_reorganised, price) = (event.left.is_some(), self.rules().account_price);
         if event.is_whole {
             let mined = event.connected.iter().flat_map(|block| block.transactions());
@@ -228,10 +217,10 @@ impl Actor {
     async fn drop_too_dear(&mut self) -> Result<(), TaskError> {
         let rules = *self.rules();
         let all = self.pool.transactions().map(|entry| &entry.transaction);
-        let asked = all.map(|one| (Asked::new(one.transaction(), one.txid(), &rules), one.clone()));
-        let (asked, all): (Vec<Asked>, Vec<CheckedTransaction>) =
-            asked.filter(|(asked, _)| !asked.receivers.is_empty()).unzip();
-        let standings = self.read_standings(asked).await?;
+        let lookups = all.map(|one| (Lookup::new(one.transaction(), one.txid(), &rules), one.clone()));
+        let (lookups, all): (Vec<Lookup>, Vec<CheckedTransaction>) =
+            lookups.filter(|(lookup, _)| !lookup.receivers.is_empty()).unzip();
+        let standings = self.read_standings(lookups).await?;
         let judged = all.iter().zip(standings);
         let dear = judged.filter(|(one, standing)| standing.price > one.transaction().body.max_price.pebbles());
         let dear: Vec<TxId> = dear.map(|(one, _)| one.txid()).collect();
@@ -288,9 +277,9 @@ impl Actor {
         Ok(())
     }
 
-    async fn read_standings(&self, asked: Vec<Asked>) -> Result<Vec<Standing>, TaskError> {
+    async fn read_standings(&self, lookups: Vec<Lookup>) -> Result<Vec<Standing>, TaskError> {
         let rules = *self.rules();
-        self.read(move |reader| standings(reader, &rules, &asked)).await
+        self.read(move |reader| standings(reader, &rules, &lookups)).await
     }
 
     /// Reads the chain where blocking is allowed.
@@ -305,65 +294,6 @@ impl Actor {
             Err(error) => Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),
         }
     }
-
-    /// Saves the pool now and then, too: a node that is killed, or whose machine loses its power, keeps what had been
-    /// waiting for a while.
-    fn save_sometimes(&mut self) {
-        let is_saved = self.saving.as_ref().is_none_or(JoinHandle::is_finished);
-        if !self.changed || !is_saved || self.saved_at.elapsed() < SAVE_EVERY {
-            return;
-        }
-        if let Some(write) = self.write() {
-            (self.changed, self.saved_at) = (false, Instant::now());
-            self.saving = Some(tokio::task::spawn_blocking(move || {
-                write();
-            }));
-        }
-    }
-
-    /// Saves the pool a last time.
-    async fn save(mut self) {
-        if let Some(saving) = self.saving.take() {
-            // Its failure was told.
-            let _ = saving.await;
-        }
-        let Some(write) = self.write() else {
-            if let Some(loading) = self.loading {
-                loading.abort();
-            }
-            return;
-        };
-        match tokio::task::spawn_blocking(write).await {
-            Ok(Some(count)) => tracing::info!(target: "cairn::mempool", count, "saved the pool"),
-            Ok(None) => {}
-            Err(error) => tracing::error!(target: "cairn::mempool", %error, "saving the pool panicked"),
-        }
-    }
-
-    /// Writes the pool as it is at this moment; gives how many transactions were saved. None as long as what was saved
-    /// is not all here: the file is the better copy then.
-    fn write(&self) -> Option<impl FnOnce() -> Option<usize> + Send + 'static> {
-        let path = self.path.clone()?;
-        if self.loading.as_ref().is_some_and(|loading| !loading.is_finished()) {
-            return None;
-        }
-        let genesis_id = self.spec.genesis_id();
-        // Shared, not copied.
-        let waiting: Vec<_> = self.pool.transactions().map(|entry| (entry.added, entry.transaction.clone())).collect();
-        Some(move || {
-            let saved =
-                waiting.iter().map(|(added, one)| Saved { added: *added, transaction: one.transaction().clone() });
-            let saved: Vec<_> = saved.collect();
-            match files::save(&path, &file::encode(&genesis_id, &saved)) {
-                Ok(()) => Some(saved.len()),
-                // The pool is a convenience: losing it stops nothing.
-                Err(error) => {
-                    tracing::warn!(target: "cairn::mempool", %error, "could not save the pool");
-                    None
-                }
-            }
-        })
-    }
 }
 
 /// Answers; whoever no longer waits for an answer does not need it.
@@ -373,127 +303,4 @@ fn reply<T>(answer: oneshot::Sender<T>, value: T) {
 
 fn waiting(entry: Entry) -> Waiting {
     Waiting { transaction: entry.transaction, added: entry.added, ready: entry.worth.ready }
-}
-
-/// Whose accounts a transaction needs, and what to look for when its nonce is used.
-struct Asked {
-    sender: Address,
-    nonce: u64,
-    txid: TxId,
-    /// Those whose accounts it might create at a price that it does not allow, each once.
-    receivers: Vec<Address>,
-}
-
-impl Asked {
-    /// The receivers count unless it allows the price of them all.
-    fn new(transaction: &Transaction, txid: TxId, rules: &Rules) -> Self {
-        let body = &transaction.body;
-        let mut receivers = Vec::new();
-        if body.max_price.pebbles() < rules.price_of(body.outputs.len() as u64) {
-            receivers.extend(body.outputs.iter().map(|output| output.to));
-            receivers.sort_unstable();
-            receivers.dedup();
-        }
-        Self { sender: body.sender, nonce: body.nonce, txid, receivers }
-    }
-}
-
-/// What the chain says about each.
-fn standings(reader: &Reader, rules: &Rules, asked: &[Asked]) -> Result<Vec<Standing>, StoreError> {
-    let senders: Vec<Address> = asked.iter().map(|asked| asked.sender).collect();
-    let receivers: Vec<Address> = asked.iter().flat_map(|asked| &asked.receivers).copied().collect();
-    let (accounts, mut exist) = (reader.accounts(&senders)?, reader.have_accounts(&receivers)?.into_iter());
-    let mut standings = Vec::with_capacity(asked.len());
-    for (Asked { nonce, txid, receivers, .. }, account) in asked.iter().zip(accounts) {
-        let absent = exist.by_ref().take(receivers.len()).filter(|exists| !exists).count();
-        let used = account.is_some_and(|account| *nonce < account.nonce);
-        let mined = used && reader.is_mined(txid)?;
-        standings.push(Standing { account, mined, price: rules.price_of(absent as u64) });
-    }
-    Ok(standings)
-}
-
-/// The blocks from `left` down that are not on the chain, the lowest first.
-fn displaced(reader: &Reader, left: &BlockId) -> Result<VecDeque<BlockId>, StoreError> {
-    let (mut ids, mut at) = (VecDeque::new(), reader.header(left)?);
-    while let Some(header) = at {
-        if reader.is_connected(&header)? {
-            break;
-        }
-        ids.push_front(header.id());
-        at = reader.header(&header.header().parent)?;
-    }
-    Ok(ids)
-}
-
-/// The transactions of a block that left the chain.
-#[derive(Default)]
-struct Returning {
-    /// Those that may be mined again.
-    transactions: Vec<Transaction>,
-    /// Their senders' accounts now.
-    accounts: BTreeMap<Address, Account>,
-    /// The others, and why.
-    gone: Vec<(TxId, DropReason)>,
-}
-
-/// Reads the transactions of a block that left the chain. Those that pay no more than `least` are not looked at
-/// further.
-fn returning(reader: &Reader, id: &BlockId, least: Option<FeeRate>) -> Result<Returning, StoreError> {
-    let mut returning = Returning::default();
-    let Some(header) = reader.header(id)? else { return Ok(returning) };
-    // The chain may have come back to it.
-    if reader.is_connected(&header)? {
-        return Ok(returning);
-    }
-    let Some(body) = reader.body(id)? else { return Ok(returning) };
-    let mut senders: Vec<Address> = body.iter().map(|transaction| transaction.body.sender).collect();
-    senders.sort_unstable();
-    senders.dedup();
-    let accounts = reader.accounts(&senders)?.into_iter().map(Option::unwrap_or_default);
-    returning.accounts = senders.into_iter().zip(accounts).collect();
-    for transaction in body.into_vec() {
-        let nonce = returning.accounts.get(&transaction.body.sender).map_or(0, |account| account.nonce);
-        if transaction.body.nonce < nonce {
-            let txid = transaction.id();
-            if !reader.is_mined(&txid)? {
-                returning.gone.push((txid, DropReason::NonceUsed));
-            }
-        } else if least.is_some_and(|least| FeeRate::of(&transaction) <= least) {
-            returning.gone.push((transaction.id(), DropReason::Evicted));
-        } else {
-            returning.transactions.push(transaction);
-        }
-    }
-    Ok(returning)
-}
-
-/// Submits what was saved, in pieces, so that others are not kept waiting. Listeners are not told: the
-/// network would take it for new.
-async fn load(pool: PoolHandle, genesis_id: BlockId, path: PathBuf, max: u64) {
-    let source = path.clone();
-    let Loaded { saved, lost } = match tokio::task::spawn_blocking(move || file::load(&source, &genesis_id, max)).await
-    {
-        Ok(Ok(loaded)) => loaded,
-        Ok(Err(error)) => return warn_unreadable(&path, &error.to_string()),
-        Err(error) => return warn_unreadable(&path, &error.to_string()),
-    };
-    if let Some(Lost { at, bytes }) = lost {
-        tracing::warn!(
-            target: "cairn::mempool", path = %path.display(), at, bytes, kept = saved.len(),
-            "a part of the saved pool is damaged, or more than the pool may hold; the rest is kept"
-        );
-    }
-    let (found, mut kept) = (saved.len(), 0);
-    let mut rest = saved.into_iter().map(|saved| (saved.transaction, Some(saved.added))).peekable();
-    while rest.peek().is_some() {
-        let piece = rest.by_ref().take(GATHERING).collect();
-        let Ok(answers) = pool.submit_piece(None, piece).await else { return };
-        kept += answers.iter().filter(|answer| answer.is_ok()).count();
-    }
-    tracing::info!(target: "cairn::mempool", found, kept, "loaded the saved pool");
-}
-
-fn warn_unreadable(path: &Path, reason: &str) {
-    tracing::warn!(target: "cairn::mempool", path = %path.display(), reason, "began empty: the saved pool is unreadable");
 }

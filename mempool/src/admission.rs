@@ -22,17 +22,17 @@ const AT_ONCE: usize = 2;
 /// Starts gathering submissions for the pool behind `pool`. It ends with the last sender.
 pub(super) fn spawn(chain: ChainHandle, pool: Handle<Message>) -> Handle<Submission> {
     let (handle, mut queue) = mailbox::<Submission>(QUEUE);
-    let desk = Desk { chain, pool };
+    let admission = Admission { chain, pool };
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     tokio::spawn(async move {
         while let Some(first) = queue.recv().await {
             // Waiting for its turn, a gathering grows.
             let Ok(permit) = permits.clone().acquire_owned().await else { return };
             let gathering = gather(first, &mut queue);
-            let desk = desk.clone();
+            let admission = admission.clone();
             tokio::spawn(async move {
                 // A pool that has ended answers nobody: every submitter sees its answer dropped.
-                let _ = desk.admit(gathering).await;
+                let _ = admission.admit(gathering).await;
                 drop(permit);
             });
         }
@@ -53,47 +53,48 @@ fn gather(first: Submission, queue: &mut mpsc::Receiver<Submission>) -> Vec<Subm
     gathering
 }
 
+/// Where transactions are judged, checked and admitted.
 #[derive(Clone)]
-struct Desk {
+struct Admission {
     chain: ChainHandle,
     pool: Handle<Message>,
 }
 
 /// A transaction that was not refused so far, and the slot of its answer.
 #[derive(Clone)]
-struct Pending<T> {
+struct InProgress<T> {
     slot: usize,
     origin: Option<Origin>,
     added: Option<Timestamp>,
     transaction: T,
 }
 
-impl<T> Pending<T> {
-    fn apart(self) -> (Pending<()>, T) {
+impl<T> InProgress<T> {
+    fn apart(self) -> (InProgress<()>, T) {
         let Self { slot, origin, added, transaction } = self;
-        (Pending { slot, origin, added, transaction: () }, transaction)
+        (InProgress { slot, origin, added, transaction: () }, transaction)
     }
 
-    fn with<U>(self, transaction: U) -> Pending<U> {
+    fn with<U>(self, transaction: U) -> InProgress<U> {
         let Self { slot, origin, added, .. } = self;
-        Pending { slot, origin, added, transaction }
+        InProgress { slot, origin, added, transaction }
     }
 }
 
-impl Pending<Transaction> {
+impl InProgress<Transaction> {
     fn sender(&self) -> Address {
         self.transaction.body.sender
     }
 }
 
-impl Desk {
+impl Admission {
     /// Judges, checks and admits all transactions of a gathering, each judged alone.
     async fn admit(&self, gathering: Vec<Submission>) -> Result<(), Stopped> {
         let (mut askers, mut pending) = (Vec::with_capacity(gathering.len()), Vec::new());
         for Submission { origin, items, answer } in gathering {
             askers.push((items.len(), answer));
             for (transaction, added) in items {
-                pending.push(Pending { slot: pending.len(), origin, added, transaction });
+                pending.push(InProgress { slot: pending.len(), origin, added, transaction });
             }
         }
         // One slot for each transaction, filled when it is refused, or at the end.
@@ -106,7 +107,7 @@ impl Desk {
             self.admit_round(round, &mut answers).await?;
             let grown: HashSet<Address> =
                 kept.iter().filter(|one| matches!(answers[one.slot], Some(Ok(_)))).map(|one| one.sender()).collect();
-            let is_next = |one: &Pending<Transaction>| {
+            let is_next = |one: &InProgress<Transaction>| {
                 matches!(answers[one.slot], Some(Err(PoolError::NonceGap { .. }))) && grown.contains(&one.sender())
             };
             round = kept.into_iter().filter(is_next).collect();
@@ -121,7 +122,7 @@ impl Desk {
 
     async fn admit_round(
         &self,
-        pending: Vec<Pending<Transaction>>,
+        pending: Vec<InProgress<Transaction>>,
         answers: &mut [Option<Result<TxId, PoolError>>],
     ) -> Result<(), Stopped> {
         let judged = self.judge(pending, answers).await?;
@@ -139,10 +140,10 @@ impl Desk {
     /// Those that are worth a look at their signature.
     async fn judge(
         &self,
-        pending: Vec<Pending<Transaction>>,
+        pending: Vec<InProgress<Transaction>>,
         answers: &mut [Option<Result<TxId, PoolError>>],
-    ) -> Result<Vec<(Pending<Transaction>, Judged)>, Stopped> {
-        let (places, transactions): (Vec<_>, Vec<_>) = pending.into_iter().map(Pending::apart).unzip();
+    ) -> Result<Vec<(InProgress<Transaction>, Judged)>, Stopped> {
+        let (places, transactions): (Vec<_>, Vec<_>) = pending.into_iter().map(InProgress::apart).unzip();
         let judged = self.pool.ask(|answer| Message::Judge { transactions, answer }).await?;
         let mut passed = Vec::with_capacity(judged.len());
         for (place, outcome) in places.into_iter().zip(judged) {
@@ -157,7 +158,7 @@ impl Desk {
     /// Those whose structure and signature hold, and their slots.
     async fn check(
         &self,
-        pending: Vec<(Pending<Transaction>, Judged)>,
+        pending: Vec<(InProgress<Transaction>, Judged)>,
         answers: &mut [Option<Result<TxId, PoolError>>],
     ) -> Result<(Vec<usize>, Vec<Arrival>), Stopped> {
         if pending.is_empty() {
@@ -166,7 +167,7 @@ impl Desk {
         let transactions = pending.iter().map(|(pending, _)| pending.transaction.clone()).collect();
         let outcomes = self.chain.check_transactions(transactions).await?;
         let (mut slots, mut arrivals) = (Vec::with_capacity(pending.len()), Vec::with_capacity(pending.len()));
-        for ((Pending { slot, origin, added, .. }, judged), outcome) in pending.into_iter().zip(outcomes) {
+        for ((InProgress { slot, origin, added, .. }, judged), outcome) in pending.into_iter().zip(outcomes) {
             match outcome {
                 Ok(transaction) => {
                     slots.push(slot);

@@ -11,9 +11,10 @@
 //!    takes back what was displaced, and judges each touched sender's whole queue again.
 //!
 //! # Map
-//! `message` what the pool is asked · `mailbox` the handle that asks · `admission` the way in · `actor` its loop · `pool` the pure core · `queue` one
-//! sender's transactions and what they are worth · `policy` limits and the judgement of one transaction · `removed`
-//! why transactions left · `file` the pool across a restart
+//! `message` what the pool is asked · `handle` asks it · `admission` the way in · `actor` its loop · `standings` what
+//! the chain says of a transaction · `displaced` transactions of blocks that left the chain · `pool` the pure core ·
+//! `queue` one sender's transactions and what they are worth · `policy` limits and the judgement of one transaction ·
+//! `removed` why transactions left · `persistence` the pool across a restart, in a `file`
 //!
 //! # Invariants
 //! 1. At most [`PoolConfig::max_count`] transactions of [`PoolConfig::max_bytes`] bytes together, at most
@@ -39,18 +40,21 @@
 
 mod actor;
 mod admission;
+mod displaced;
 mod file;
-mod mailbox;
+mod handle;
 mod message;
+mod persistence;
 mod policy;
 mod pool;
 mod queue;
 mod removed;
+mod standings;
 #[cfg(test)]
 mod tests;
 
 pub use actor::spawn;
-pub use mailbox::PoolHandle;
+pub use handle::PoolHandle;
 pub use message::{Accepted, Waiting};
 pub use policy::{DropReason, LIFETIME_BLOCKS, PoolConfig, PoolError, PoolStatus};
 pub use pool::{FeeEstimate, Pending, PoolInfo};

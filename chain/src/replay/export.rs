@@ -1,7 +1,10 @@
 //! The followed chain of a stopped node, into a file.
 
 use super::{feed::ReplayError, file::BlockFileWriter};
-use crate::store::{ChainStore, DbOptions, StoreError};
+use crate::store::{
+    ChainStore, DbOptions, StoreError,
+    schema::{BodyById, IdByHeight},
+};
 use cairn_ledger::{block::Block, chain_spec::ChainSpec, units::Height};
 use std::{path::Path, sync::Arc};
 
@@ -33,7 +36,8 @@ pub struct Exported {
 /// A failing database, a file that cannot be written or continued, or heights that the chain does not have.
 pub fn export(
     spec: &ChainSpec,
-    (database, options): (&Path, DbOptions),
+    database: &Path,
+    options: DbOptions,
     to: &Path,
     export: Export,
     show: &mut dyn FnMut(u64, u64),
@@ -94,12 +98,9 @@ impl StoredBlocks {
     }
 
     fn read(&self, height: Height) -> Result<Block, StoreError> {
-        let missing = |table, key| StoreError::Missing { table, key };
-        let id = self
-            .store
-            .id_at(height)?
-            .ok_or_else(|| missing("id_by_height", hex::encode(height.get().to_be_bytes())))?;
-        let block = self.store.block(&id)?.ok_or_else(|| missing("body_by_id", id.to_string()))?;
+        let id = self.store.id_at(height)?;
+        let id = id.ok_or_else(|| StoreError::missing::<IdByHeight>(hex::encode(height.get().to_be_bytes())))?;
+        let block = self.store.block(&id)?.ok_or_else(|| StoreError::missing::<BodyById>(id))?;
         Ok(block.block)
     }
 }

@@ -191,7 +191,9 @@ pub(super) struct Fed {
 /// # Errors
 /// As [`feed`]; a failing database before everything that follows from it.
 pub(super) async fn feed_into<S>(
-    place: (Arc<ChainSpec>, &Path, DbOptions),
+    spec: Arc<ChainSpec>,
+    path: &Path,
+    options: DbOptions,
     blocks: S,
     show: &mut dyn FnMut(&Replayed),
     stop: impl Future<Output = ()>,
@@ -199,7 +201,7 @@ pub(super) async fn feed_into<S>(
 where
     S: Iterator<Item = Result<Block, ReplayError>> + Send + 'static,
 {
-    run(place, async |chain| feed(chain, Replayed::default(), blocks, show).await, stop).await
+    run(spec, path, options, async |chain| feed(chain, Replayed::default(), blocks, show).await, stop).await
 }
 
 /// Opens a chain, has it fed, and closes it again, also when `stop` comes first.
@@ -207,7 +209,9 @@ where
 /// # Errors
 /// What feeding it met; a failing database before everything that follows from it.
 pub(super) async fn run(
-    (spec, path, options): (Arc<ChainSpec>, &Path, DbOptions),
+    spec: Arc<ChainSpec>,
+    path: &Path,
+    options: DbOptions,
     fill: impl AsyncFnOnce(&ChainHandle) -> Result<Replayed, ReplayError>,
     stop: impl Future<Output = ()>,
 ) -> Result<Fed, ReplayError> {

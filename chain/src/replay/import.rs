@@ -29,7 +29,8 @@ pub struct Imported {
 /// A file that is none, a block that breaks a rule, a failing database, or `stop`; what came before stays.
 pub async fn import(
     spec: Arc<ChainSpec>,
-    (database, options): (&Path, DbOptions),
+    database: &Path,
+    options: DbOptions,
     mut file: BlockFile,
     show: &mut dyn FnMut(&Replayed),
     stop: impl Future<Output = ()>,
@@ -38,7 +39,7 @@ pub async fn import(
         let before = overtake(chain, &mut file, show).await?;
         feed(chain, before, FileBlocks { file, ended: false }, show).await
     };
-    let Fed { replayed, tip, reader, elapsed } = run((spec, database, options), fill, stop).await?;
+    let Fed { replayed, tip, reader, elapsed } = run(spec, database, options, fill, stop).await?;
     // A branch with less work is kept, and not followed.
     let followed = replayed.last.is_none_or(|last| {
         let at = reader.header_at(replayed.height).ok().flatten();

@@ -69,8 +69,7 @@ impl Fixture {
 
     async fn import(&self, file: &Path, into: &str) -> Result<Imported, ReplayError> {
         let file = BlockFile::open(file, self.spec.genesis_id())?;
-        let database = (&*self.path(into), DbOptions::default());
-        import(self.spec.clone(), database, file, &mut |_| {}, pending()).await
+        import(self.spec.clone(), &self.path(into), DbOptions::default(), file, &mut |_| {}, pending()).await
     }
 
     fn export(
@@ -82,13 +81,13 @@ impl Fixture {
     ) -> Result<Exported, ReplayError> {
         let (from_height, to_height) = (range.0.map(Height::new), range.1.map(Height::new));
         let what = Export { from: from_height, to: to_height, append };
-        export(&self.spec, (&self.path(from), DbOptions::default()), to, what, &mut |_, _| {})
+        export(&self.spec, &self.path(from), DbOptions::default(), to, what, &mut |_, _| {})
     }
 
     async fn verify(&self, database: &str) -> Result<Verified, VerifyError> {
         let (database, scratch) = (self.path(database), self.path("scratch"));
         let found =
-            verify(self.spec.clone(), (&database, DbOptions::default()), &scratch, &mut |_, _| {}, pending()).await;
+            verify(self.spec.clone(), &database, DbOptions::default(), &scratch, &mut |_, _| {}, pending()).await;
         let left = fs::read_dir(&scratch).expect("the scratch directory").count();
         assert_eq!(left, 0, "the scratch state is gone, whatever came of it");
         found
@@ -126,8 +125,9 @@ async fn an_import_goes_on_where_it_stopped() {
     assert_eq!(rest.tip.id, blocks[29].header.id());
     // Stopped before it could do anything, it says so and the chain stays whole.
     let file = BlockFile::open(&fixture.path("whole"), fixture.spec.genesis_id()).expect("a good file");
-    let database = (&*fixture.path("b"), DbOptions::default());
-    let stopped = import(fixture.spec.clone(), database, file, &mut |_| {}, std::future::ready(())).await;
+    let database = fixture.path("b");
+    let stopped =
+        import(fixture.spec.clone(), &database, DbOptions::default(), file, &mut |_| {}, std::future::ready(())).await;
     assert!(matches!(stopped, Err(ReplayError::Interrupted)), "{stopped:?}");
     assert_eq!(fixture.import(&fixture.path("whole"), "b").await.expect("a good file").tip, rest.tip);
 }
@@ -375,8 +375,7 @@ async fn a_verification_that_is_stopped_says_so_and_cleans_up() {
     fixture.import(&fixture.file("made", &chain_of(&fixture.spec, 5)), "a").await.expect("a good file");
     let (database, scratch) = (fixture.path("a"), fixture.path("scratch"));
     let stopped = std::future::ready(());
-    let found =
-        verify(fixture.spec.clone(), (&database, DbOptions::default()), &scratch, &mut |_, _| {}, stopped).await;
+    let found = verify(fixture.spec.clone(), &database, DbOptions::default(), &scratch, &mut |_, _| {}, stopped).await;
     assert!(matches!(found, Err(VerifyError::Replay(ReplayError::Interrupted))), "{found:?}");
     assert_eq!(fs::read_dir(&scratch).expect("it was made").count(), 0);
     // The stored chain was only read.

@@ -96,7 +96,8 @@ fn shown(leaf: Option<(u64, Leaf)>) -> String {
 /// What differs, where, and what to do; or why it could not be found out.
 pub async fn verify(
     spec: Arc<ChainSpec>,
-    (database, options): (&Path, DbOptions),
+    database: &Path,
+    options: DbOptions,
     scratch: &Path,
     show: &mut dyn FnMut(&Replayed, Height),
     stop: impl Future<Output = ()>,
@@ -110,7 +111,7 @@ pub async fn verify(
     let copy = directory.path().join("db");
     let blocks = StoredBlocks::new(stored.clone(), 1, height.get());
     let mut show = |replayed: &Replayed| show(replayed, height);
-    let fed = feed_into((spec.clone(), &copy, options), blocks, &mut show, stop).await?;
+    let fed = feed_into(spec.clone(), &copy, options, blocks, &mut show, stop).await?;
     let Fed { replayed, tip: reached, elapsed, reader } = fed;
     drop(reader);
     if reached.id != tip.id() {

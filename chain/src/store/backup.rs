@@ -87,10 +87,9 @@ impl ChainStore {
 fn height_of(path: &Path) -> Result<Height, StoreError> {
     let db = Db::open_read_only(path, DbOptions::default())?;
     let Some(MetaRecord::Tip(tip)) = db.get::<Meta>(&MetaKey::Tip)? else {
-        return Err(StoreError::Missing { table: "meta", key: "tip".to_owned() });
+        return Err(StoreError::missing::<Meta>("tip"));
     };
     let record = db.get::<HeaderById>(&tip)?;
-    let record =
-        record.ok_or_else(|| StoreError::Missing { table: "header_by_id", key: hex::encode(tip.to_bytes()) })?;
+    let record = record.ok_or_else(|| StoreError::missing::<HeaderById>(hex::encode(tip.to_bytes())))?;
     Ok(record.header.height)
 }

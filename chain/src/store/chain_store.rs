@@ -61,7 +61,7 @@ impl ChainStore {
         Self::refuse_older(path, spec, options)?;
         let store = Self { db: Db::open_read_only(path, options)?, genesis: LinkedHeader::genesis(spec) };
         if !store.is_identified(spec)? {
-            return Err(StoreError::Missing { table: "meta", key: "identity".to_owned() });
+            return Err(StoreError::missing::<Meta>("identity"));
         }
         Ok(store)
     }
@@ -166,7 +166,7 @@ impl ChainStore {
     pub fn tip(&self) -> Result<BlockId, StoreError> {
         match self.db.get::<Meta>(&MetaKey::Tip)? {
             Some(MetaRecord::Tip(id)) => Ok(id),
-            _ => Err(StoreError::Missing { table: "meta", key: "tip".to_owned() }),
+            _ => Err(StoreError::missing::<Meta>("tip")),
         }
     }
 
@@ -197,7 +197,7 @@ impl ChainStore {
     /// # Errors
     /// A failing or corrupt database; also when it is not there.
     pub fn expect_header(&self, id: &BlockId) -> Result<LinkedHeader, StoreError> {
-        self.header(id)?.ok_or_else(|| StoreError::Missing { table: "header_by_id", key: id.to_string() })
+        self.header(id)?.ok_or_else(|| StoreError::missing::<HeaderById>(id))
     }
 
     /// The transactions of a stored block.
@@ -260,7 +260,7 @@ impl ChainStore {
     /// A failing or corrupt database; also when there is none.
     pub fn undo(&self, id: &BlockId) -> Result<UndoLeaves, StoreError> {
         let record = self.db.get::<UndoById>(id)?;
-        record.ok_or_else(|| StoreError::Missing { table: "undo_by_id", key: id.to_string() })
+        record.ok_or_else(|| StoreError::missing::<UndoById>(id))
     }
 
     /// How many accounts there were before a block; `None` when it is not connected.
@@ -339,7 +339,7 @@ impl ChainStore {
         let (addresses, accounts) =
             (self.count_by_index::<AddressByIndex>()?, self.count_by_index::<AccountByIndex>()?);
         match addresses.cmp(&accounts) {
-            Ordering::Less => Err(StoreError::Missing { table: AddressByIndex::NAME, key: addresses.to_string() }),
+            Ordering::Less => Err(StoreError::missing::<AddressByIndex>(addresses)),
             Ordering::Equal => Ok(accounts),
             Ordering::Greater => Err(no_account(accounts)),
         }
@@ -348,7 +348,7 @@ impl ChainStore {
     /// How many entries a table has whose keys are all numbers up to some.
     fn count_by_index<T: Table<Key = u64>>(&self) -> Result<u64, StoreError> {
         let Some(key) = self.db.last_key::<T>()? else { return Ok(0) };
-        let corrupt = |_| StoreError::Corrupt { table: T::NAME, key: hex::encode(&key) };
+        let corrupt = |_| StoreError::corrupt::<T>(hex::encode(&key));
         Ok(<[u8; 8]>::try_from(&*key).map(u64::from_be_bytes).map_err(corrupt)?.saturating_add(1))
     }
 
@@ -386,7 +386,7 @@ impl ChainStore {
         let least = Address::from_bytes(least);
         let entries = self.db.entries_from::<AccountByAddress>(&least).map(|entry| {
             let (key, place) = entry?;
-            let corrupt = |_| StoreError::Corrupt { table: "account_by_address", key: hex::encode(&key) };
+            let corrupt = |_| StoreError::corrupt::<AccountByAddress>(hex::encode(&key));
             Ok((Address::from_bytes(<[u8; 32]>::try_from(&*key).map_err(corrupt)?), place))
         });
         entries
@@ -402,7 +402,7 @@ impl ChainStore {
         let count = height.get() + 1;
         let peaks = Mmr::peak_positions(count).into_iter().map(|position| self.history_node(position));
         let history = Mmr::from_peaks(count, peaks.collect::<Result<_, _>>()?);
-        let corrupt = || StoreError::Corrupt { table: HeaderById::NAME, key: format!("the history of {count} blocks") };
+        let corrupt = || StoreError::corrupt::<HeaderById>(format!("the history of {count} blocks"));
         Ok(ChainContext::restore(&header, history.ok_or_else(corrupt)?))
     }
 
@@ -424,7 +424,7 @@ impl ChainStore {
 
     fn expect_id_at(&self, height: Height) -> Result<BlockId, StoreError> {
         let key = || hex::encode(height.to_bytes());
-        self.id_at(height)?.ok_or_else(|| StoreError::Missing { table: "id_by_height", key: key() })
+        self.id_at(height)?.ok_or_else(|| StoreError::missing::<IdByHeight>(key()))
     }
 
     /// Makes everything written so far survive a power cut.
@@ -453,7 +453,7 @@ pub(crate) fn completed_node(header: &LinkedHeader, position: MmrPosition) -> Re
         return Ok(header.leaf());
     };
     let node = header.completed().get(above).copied();
-    node.ok_or_else(|| StoreError::Corrupt { table: "header_by_id", key: header.id().to_string() })
+    node.ok_or_else(|| StoreError::corrupt::<HeaderById>(header.id()))
 }
 
 /// Adds what connecting a block writes besides accounts: its undo record, its height, its transactions'
@@ -490,5 +490,5 @@ pub(crate) fn put_under_way(batch: &mut Batch<'_>, under_way: Option<UnderWay>) 
 }
 
 fn no_account(index: u64) -> StoreError {
-    StoreError::Missing { table: "account_by_index", key: index.to_string() }
+    StoreError::missing::<AccountByIndex>(index)
 }

@@ -80,5 +80,17 @@ pub fn encoded<'a, T: Table>(key: &[u8], bytes: &'a [u8]) -> Result<&'a [u8], St
 }
 
 fn corrupt<T: Table>(key: &[u8]) -> StoreError {
-    StoreError::Corrupt { table: T::NAME, key: hex::encode(key) }
+    StoreError::corrupt::<T>(hex::encode(key))
+}
+
+impl StoreError {
+    /// A record that must be there is not; `key` names it.
+    pub(crate) fn missing<T: Table>(key: impl ToString) -> Self {
+        Self::Missing { table: T::NAME, key: key.to_string() }
+    }
+
+    /// A record that cannot be; `key` names it.
+    pub(crate) fn corrupt<T: Table>(key: impl ToString) -> Self {
+        Self::Corrupt { table: T::NAME, key: key.to_string() }
+    }
 }

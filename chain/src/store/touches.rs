@@ -53,7 +53,7 @@ pub(crate) fn drop_index(batch: &mut Batch<'_>) {
 }
 
 fn read(key: &[u8]) -> Result<TouchKey, StoreError> {
-    let corrupt = || StoreError::Corrupt { table: "touch_by_account", key: hex::encode(key) };
+    let corrupt = || StoreError::corrupt::<TouchByAccount>(hex::encode(key));
     let (account, rest) = key.split_first_chunk().ok_or_else(corrupt)?;
     let (height, place) = rest.split_first_chunk().ok_or_else(corrupt)?;
     Ok(TouchKey {

@@ -227,7 +227,7 @@ async fn a_build_that_was_interrupted_goes_on_where_it_was() {
     let part = {
         let store = Arc::new(ChainStore::open(directory.path(), &spec, ON()).expect("a store"));
         assert!(crate::index::prepare(&store, true).expect("it is switched on"));
-        let mut indexer = indexer::Indexer::default();
+        let mut indexer = crate::index::Indexer::default();
         while store.indexed().expect("on").is_some_and(|height| height.get() < 25) {
             assert!(indexer.step(&store, &spec).expect("a step"), "there is more to do");
         }
@@ -283,14 +283,12 @@ async fn an_audit_finds_what_the_index_lacks_and_what_it_has_too_much() {
         batch.write(Durability::Buffered).expect("written");
     };
     change(false, &touch);
-    assert!(matches!(node.chain.reader().audit(), Err(audit::AuditError::Untold { .. })));
+    assert!(matches!(node.audit(), Err(audit::AuditError::Unindexed { .. })));
     change(true, &touch);
-    node.chain.reader().audit().expect("the control: whole again");
+    node.audit().expect("the control: whole again");
     let stray = schema::TouchKey { place: 77, ..touch };
     change(true, &stray);
-    assert!(
-        matches!(node.chain.reader().audit(), Err(audit::AuditError::Touches { got, expected }) if got == expected + 1)
-    );
+    assert!(matches!(node.audit(), Err(audit::AuditError::Touches { got, expected }) if got == expected + 1));
 }
 
 #[tokio::test]

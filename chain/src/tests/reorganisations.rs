@@ -2,7 +2,11 @@
 //! invalid block leads.
 
 use super::*;
-use crate::{actor, audit::audit, import::Writer, store::ChainStore};
+use crate::{
+    audit::audit,
+    store::ChainStore,
+    writer::{self, Writer},
+};
 use cairn_ledger::{hash::BlockId, units::Height, validate::LinkedHeader};
 use tokio::sync::watch;
 
@@ -36,7 +40,7 @@ impl Bare {
     /// is taken up, and not gone on with yet.
     fn crash(&mut self) {
         drop(self.running.take());
-        let reopened = || actor::open(self.spec.clone(), self.directory.path(), OPTIONS);
+        let reopened = || writer::open(self.spec.clone(), self.directory.path(), OPTIONS);
         // The thread of a writer that was dropped may take a moment.
         let mut opened = reopened();
         while opened.is_err() {
@@ -75,7 +79,7 @@ impl Bare {
     }
 
     fn is_reorganising(&mut self) -> bool {
-        self.writer().reorganisation.is_some()
+        self.writer().long_reorg.is_some()
     }
 
     /// One batch.

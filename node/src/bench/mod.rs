@@ -135,7 +135,7 @@ pub async fn run(
     let spec = synthetic_chain::make(&database, cores, &mut stop).await?;
     say("replay");
     let (options, again) = (DbOptions::default(), directory.path().join("again"));
-    let verified = replay::verify(spec, (&database, options), &again, &mut |_, _| {}, stop).await?;
+    let verified = replay::verify(spec, &database, options, &again, &mut |_, _| {}, stop).await?;
     // One signature each; what made their senders' accounts is in the time, not in the count.
     let payments = verified.replayed.transactions;
     Ok(BenchReport {

@@ -111,7 +111,7 @@ pub(super) fn export(args: ExportArgs) -> Result<(), CliError> {
     let export = Export { from, to, append: args.append };
     let mut show = |done, total| progress.show(done, total, String::new);
     let database = data_dir.database();
-    let done = replay::export(&settings.spec, (&database, settings.storage), &args.file, export, &mut show)?;
+    let done = replay::export(&settings.spec, &database, settings.storage, &args.file, export, &mut show)?;
     progress.end();
     let Exported { blocks, to, bytes } = done;
     if args.json {
@@ -129,7 +129,7 @@ pub(super) fn import(args: ImportArgs) -> Result<(), CliError> {
     let mut show = |done: &Replayed| progress.show(done.bytes, total, || format!("block {}", done.height));
     let database = data_dir.database();
     let done =
-        block_on(|stop| replay::import(settings.spec.clone(), (&database, settings.storage), file, &mut show, stop))??;
+        block_on(|stop| replay::import(settings.spec.clone(), &database, settings.storage, file, &mut show, stop))??;
     progress.end();
     let Imported { replayed, tip, followed, elapsed } = done;
     if args.json {
@@ -167,7 +167,7 @@ pub(super) fn verify(args: VerifyArgs) -> Result<(), CliError> {
     };
     let database = data_dir.database();
     let done = block_on(|stop| {
-        replay::verify(settings.spec.clone(), (&database, settings.storage), &scratch, &mut show, stop)
+        replay::verify(settings.spec.clone(), &database, settings.storage, &scratch, &mut show, stop)
     })??;
     progress.end();
     let Verified { replayed, tip, state_root, accounts, elapsed } = done;

@@ -9,7 +9,7 @@
 //! An account takes 80 bytes, its place in the table about 10, the landmarks about 12; the hashes of the tree over
 //! all accounts another 64.
 
-use crate::store::StoreError;
+use crate::store::{StoreError, schema::AccountByAddress};
 use cairn_ledger::{accounts::Leaf, keys::Address};
 use hashbrown::HashTable;
 use std::{
@@ -28,7 +28,7 @@ const ABREAST: usize = 64;
 const LANDMARK: u64 = 4;
 
 /// The accounts, the sentinel included, by index and by address.
-pub(super) struct Accounts {
+pub(crate) struct Accounts {
     leaves: Chunks,
     /// All balances together, in pebbles: below 2^53, as everything that was ever given out.
     balances: u64,
@@ -39,7 +39,7 @@ pub(super) struct Accounts {
 
 impl Accounts {
     /// Room for `count` accounts, all of them yet to be [placed](Self::place).
-    pub(super) fn with_count(count: u64) -> Self {
+    pub(crate) fn with_count(count: u64) -> Self {
         let mut leaves = Chunks::default();
         (0..count).for_each(|_| leaves.push(Leaf::SENTINEL));
         let each = usize::try_from(count).unwrap_or(usize::MAX) / TABLES;
@@ -49,7 +49,7 @@ impl Accounts {
     }
 
     /// Puts an account at the place made for it; `false` when none was.
-    pub(super) fn place(&mut self, index: u64, leaf: Leaf) -> bool {
+    pub(crate) fn place(&mut self, index: u64, leaf: Leaf) -> bool {
         let Some(place) = self.leaves.get_mut(index) else { return false };
         let old = std::mem::replace(place, leaf);
         self.count_balance(&old, &leaf);
@@ -58,7 +58,7 @@ impl Accounts {
     }
 
     /// All balances together, in pebbles.
-    pub(super) fn balances(&self) -> u64 {
+    pub(crate) fn balances(&self) -> u64 {
         self.balances
     }
 
@@ -69,17 +69,17 @@ impl Accounts {
     }
 
     /// How many there are.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.leaves.count
     }
 
     /// The leaf at an index.
-    pub(super) fn at(&self, index: u64) -> Option<&Leaf> {
+    pub(crate) fn at(&self, index: u64) -> Option<&Leaf> {
         self.leaves.get(index)
     }
 
     /// The leaf of an address and its index.
-    pub(super) fn get(&self, address: &Address) -> Option<(u64, Leaf)> {
+    pub(crate) fn get(&self, address: &Address) -> Option<(u64, Leaf)> {
         let hash = self.secret.hash_one(address);
         let is_it = |index: &u32| self.leaves.get(u64::from(*index)).is_some_and(|leaf| leaf.address == *address);
         let index = u64::from(*self.tables.get(table(hash))?.find(hash, is_it)?);
@@ -93,7 +93,7 @@ impl Accounts {
     ///
     /// # Errors
     /// The accounts' order is broken.
-    pub(super) fn find_each(&self, addresses: &[Address], found: &mut [(u64, Leaf)]) -> Result<(), StoreError> {
+    pub(crate) fn find_each(&self, addresses: &[Address], found: &mut [(u64, Leaf)]) -> Result<(), StoreError> {
         let (mut hashes, mut places) = ([0; ABREAST], [0; ABREAST]);
         for (addresses, found) in addresses.chunks(ABREAST).zip(found.chunks_mut(ABREAST)) {
             for (hash, address) in hashes.iter_mut().zip(addresses) {
@@ -120,17 +120,17 @@ impl Accounts {
     ///
     /// # Errors
     /// The accounts' order is broken.
-    pub(super) fn get_or_below(&self, address: &Address) -> Result<(u64, Leaf), StoreError> {
+    pub(crate) fn get_or_below(&self, address: &Address) -> Result<(u64, Leaf), StoreError> {
         self.get(address).or_else(|| self.below(address)).ok_or_else(|| missing(address))
     }
 
     /// The account with the greatest address below `address`, and its index.
-    pub(super) fn below(&self, address: &Address) -> Option<(u64, Leaf)> {
+    pub(crate) fn below(&self, address: &Address) -> Option<(u64, Leaf)> {
         self.below_among(u64::MAX, address)
     }
 
     /// The same among the first `count` accounts alone; those between are passed over, each once.
-    pub(super) fn below_among(&self, count: u64, address: &Address) -> Option<(u64, Leaf)> {
+    pub(crate) fn below_among(&self, count: u64, address: &Address) -> Option<(u64, Leaf)> {
         let mut end = *address;
         for landmark in self.landmarks.range(..address).rev() {
             let (mut at, mut last) = (self.get(landmark)?, None);
@@ -153,7 +153,7 @@ impl Accounts {
 
     /// Sets some accounts, ascending by index, of which there are `count` then: those above are removed, and those
     /// that are appended are all among them.
-    pub(super) fn set(&mut self, count: u64, leaves: impl IntoIterator<Item = (u64, Leaf)>) {
+    pub(crate) fn set(&mut self, count: u64, leaves: impl IntoIterator<Item = (u64, Leaf)>) {
         while self.leaves.count > count {
             let index = self.leaves.count - 1;
             let Some(leaf) = self.leaves.get(index).copied() else { break };
@@ -208,8 +208,8 @@ fn table(hash: u64) -> usize {
 }
 
 /// The accounts' order is broken, or an account that must be there is not.
-pub(super) fn missing(address: &Address) -> StoreError {
-    StoreError::Missing { table: "account_by_address", key: address.to_string() }
+pub(crate) fn missing(address: &Address) -> StoreError {
+    StoreError::missing::<AccountByAddress>(address)
 }
 
 /// Leaves by index.

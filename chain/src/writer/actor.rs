@@ -1,29 +1,23 @@
 //! The writer's loop, and its start.
 
-use super::{
-    audit,
-    foreign::{Foreign, UnknownRules},
-    import::{Writer, tip_of},
-    index,
-    indexer::Indexer,
-    mailbox::{
-        BlockOutcome, ChainError, ChainEvent, ChainHandle, EVENTS, HeaderOutcome, MAILBOX, Message, ProvenAccount, Tip,
-    },
-    orphans::Orphans,
-    precheck::{Precheck, Workers},
-    reader::Reader,
-    state_history::StateHistory,
-    tree::HeaderTree,
-};
+use super::Writer;
 use crate::{
-    store::{ChainStore, DbOptions, StoreError},
+    handle::ChainHandle,
+    headers::UnknownRules,
+    index::{self, Indexer},
+    message::{BlockOutcome, ChainError, ChainEvent, EVENTS, HeaderOutcome, MAILBOX, Message, ProvenAccount, Tip},
+    read::Reader,
+    store::{DbOptions, StoreError},
     verdict::Origin,
 };
 use cairn_common::{clock, mailbox::mailbox};
 use cairn_ledger::{
-    block::Header, chain_spec::ChainSpec, hash::BlockId, pow::Work, units::Height, validate::ChainContext,
+    block::Header,
+    chain_spec::ChainSpec,
+    units::{Height, Timestamp},
+    validate::{ChainContext, CheckedBlock},
 };
-use std::{collections::VecDeque, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 use tokio::sync::{
     broadcast,
     mpsc::{self, error::TryRecvError},
@@ -58,13 +52,13 @@ impl Chain {
 /// # Errors
 /// A database that cannot be opened, or that does not hold together.
 pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(ChainHandle, Chain), StoreError> {
-    let (mut writer, view) = open(spec.clone(), path, options)?;
+    let (mut writer, view) = super::open(spec.clone(), path, options)?;
     let indexer = index::prepare(&writer.live, options.address_index)?.then(Indexer::default);
     settle(&mut writer)?;
     let (mailbox, messages) = mailbox(MAILBOX);
     let (events, _) = broadcast::channel(EVENTS);
     let (unknown_sender, unknown_rules) = watch::channel(None);
-    let (tip_sender, tip_watch) = watch::channel(Arc::new(tip_of(&writer.tip)));
+    let (tip_sender, tip_watch) = watch::channel(Arc::new(Tip::from(&writer.tip)));
     let (best_sender, best_header) = watch::channel(writer.tip.header().height);
     let (connecting_sender, connecting) = watch::channel(writer.tip.header().height);
     let handle = ChainHandle {
@@ -89,39 +83,10 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
     Ok((handle, Chain { ended }))
 }
 
-/// Opens the chain of `spec` in `path`: who writes it, and what is read.
-pub(super) fn open(
-    spec: Arc<ChainSpec>,
-    path: &Path,
-    options: DbOptions,
-) -> Result<(Writer, watch::Receiver<Arc<ChainStore>>), StoreError> {
-    let store = Arc::new(ChainStore::open(path, &spec, options)?);
-    let workers = Workers::start()?;
-    let (state, tip) = audit::load(&store, &spec, &workers)?;
-    let (views, view) = watch::channel(store.clone());
-    let writer = Writer {
-        precheck: Precheck::new(workers, spec.clone()),
-        spec,
-        live: store.clone(),
-        store,
-        views,
-        reorganisation: None,
-        state,
-        state_history: StateHistory::default(),
-        tip,
-        tree: HeaderTree::default(),
-        orphans: Orphans::default(),
-        foreign: Foreign::default(),
-        contexts: VecDeque::new(),
-        near: (BlockId::ZERO, Work::ZERO),
-    };
-    Ok((writer, view))
-}
-
 /// Ends a reorganisation that a crash interrupted, before anybody asks: what is on the disk until then is nobody's tip.
 fn settle(writer: &mut Writer) -> Result<(), StoreError> {
     writer.take_up()?;
-    while writer.reorganisation.is_some() {
+    while writer.long_reorg.is_some() {
         writer.go_on(clock::now(), &mut |_, _, _| ())?;
     }
     Ok(())
@@ -136,7 +101,7 @@ struct Outlets {
 }
 
 impl Outlets {
-    /// Publishes whether most of the work goes on under unknown rules, and says it aloud once.
+    /// Publishes whether most of the work goes on under unknown rules, and logs it once.
     fn publish_rules(&self, found: Option<UnknownRules>) {
         self.unknown_rules.send_if_modified(|known| {
             match (&known, &found) {
@@ -187,10 +152,10 @@ struct Actor {
 }
 
 impl Actor {
-    /// Answers until told to stop, until nobody is left to ask, or until the store fails.
+    /// Answers until asked to stop, until nobody is left to ask, or until the store fails.
     fn run(mut self) -> Result<(), StoreError> {
         let ended = self.answer_all();
-        // What workers still send is dropped: whoever waits for an answer, or for room, is told so.
+        // What workers still send is dropped: whoever waits for an answer, or for room, learns of that.
         self.messages.close();
         while self.messages.blocking_recv().is_some() {}
         ended
@@ -199,7 +164,7 @@ impl Actor {
     fn answer_all(&mut self) -> Result<(), StoreError> {
         loop {
             // One batch of a reorganisation, then whoever has waited meanwhile: neither holds the other up for long.
-            let waiting = if self.writer.reorganisation.is_some() {
+            let waiting = if self.writer.long_reorg.is_some() {
                 self.go_on()?;
                 self.messages.len()
             } else {
@@ -220,7 +185,7 @@ impl Actor {
         self.writer.go_on(clock::now(), &mut |tip, event, goal| outlets.publish(tip, event, goal))?;
         self.publish_goal()?;
         self.publish_best();
-        if self.writer.reorganisation.is_none() && !self.waiting.is_empty() {
+        if self.writer.long_reorg.is_none() && !self.waiting.is_empty() {
             self.writer.live.sync()?;
             for waiting in self.waiting.drain(..) {
                 let _ = waiting.send(());
@@ -268,24 +233,12 @@ impl Actor {
         let now = clock::now();
         match message {
             Message::LinkHeaders { origin, headers, is_presynced, answer } => {
-                let outcomes = self.link(origin, headers, is_presynced)?;
-                // Blocks that are stored may be the best branch once their headers come.
-                let outlets = &self.outlets;
-                self.writer.follow(now, &mut |tip, event, goal| outlets.publish(tip, event, goal))?;
-                self.publish_goal()?;
-                self.publish_best();
-                let _ = answer.send(outcomes);
+                let _ = answer.send(self.link(origin, headers, is_presynced, now)?);
             }
             Message::Connect { block, room, answer } => {
                 // From here on the tree counts the block.
                 drop(room);
-                let outlets = &self.outlets;
-                let mut publish = |tip: &_, event, goal| outlets.publish(tip, event, goal);
-                let outcome = self.writer.import_block(block, now, &mut publish)?;
-                // Where a block on the way was invalid, it ends below its goal.
-                self.publish_goal()?;
-                self.publish_best();
-                let _ = answer.send(outcome);
+                let _ = answer.send(self.connect(block, now)?);
             }
             Message::Store { block, room, answer } => {
                 self.writer.store_bodies(vec![block])?;
@@ -303,8 +256,7 @@ impl Actor {
                 let _ = answer.send(outcome);
             }
             Message::Template { request, answer } => {
-                let template = self.settled(|writer| writer.template(request))?;
-                let _ = answer.send(template);
+                let _ = answer.send(self.settled(|writer| writer.template(request))?);
             }
             Message::Prove { address, answer } => {
                 let proof = self.settled(|writer| writer.prove(address))?;
@@ -317,8 +269,7 @@ impl Actor {
                 let _ = answer.send(balances.map(|balances| (tip, balances)));
             }
             Message::ProveAt { address, at, answer } => {
-                let proof = self.settled(|writer| writer.prove_at(address, &at))?;
-                let _ = answer.send(proof);
+                let _ = answer.send(self.settled(|writer| writer.prove_at(address, &at))?);
             }
             Message::Refusal { id, answer } => {
                 let _ = answer.send(self.writer.tree.reason(&id));
@@ -326,7 +277,7 @@ impl Actor {
             Message::Context { id, answer } => {
                 let _ = answer.send(self.writer.context(&id)?);
             }
-            Message::Sync { answer } if self.writer.reorganisation.is_some() => self.waiting.push(answer),
+            Message::Sync { answer } if self.writer.long_reorg.is_some() => self.waiting.push(answer),
             Message::Sync { answer } => {
                 self.writer.live.sync()?;
                 let _ = answer.send(());
@@ -345,19 +296,20 @@ impl Actor {
         &mut self,
         ask: impl FnOnce(&mut Writer) -> Result<T, StoreError>,
     ) -> Result<Result<T, ChainError>, StoreError> {
-        match self.writer.reorganisation {
+        match self.writer.long_reorg {
             Some(_) => Ok(Err(ChainError::Reorganising)),
             None => ask(&mut self.writer).map(Ok),
         }
     }
 
+    /// Links headers one after the other, as far as they are worth a look.
     fn link(
         &mut self,
         origin: Origin,
         headers: Vec<Header>,
         is_presynced: bool,
+        now: Timestamp,
     ) -> Result<Vec<HeaderOutcome>, StoreError> {
-        let now = clock::now();
         let mut outcomes = Vec::with_capacity(headers.len());
         for header in headers {
             let outcome = self.writer.link(origin, header, is_presynced, now)?;
@@ -368,6 +320,21 @@ impl Actor {
                 break;
             }
         }
+        // Blocks that are stored may be the best branch once their headers come.
+        let outlets = &self.outlets;
+        self.writer.follow(now, &mut |tip, event, goal| outlets.publish(tip, event, goal))?;
+        self.publish_goal()?;
+        self.publish_best();
         Ok(outcomes)
+    }
+
+    fn connect(&mut self, block: CheckedBlock, now: Timestamp) -> Result<BlockOutcome, StoreError> {
+        let outlets = &self.outlets;
+        let mut publish = |tip: &_, event, goal| outlets.publish(tip, event, goal);
+        let outcome = self.writer.import_block(block, now, &mut publish)?;
+        // Where a block on the way was invalid, it ends below its goal.
+        self.publish_goal()?;
+        self.publish_best();
+        Ok(outcome)
     }
 }

@@ -17,7 +17,7 @@ fn upgraded(height: u64, price: u64) -> ChainSpec {
 }
 
 /// A chain under an upgrade at block 3, and its headers.
-fn foreign_branch(blocks: usize) -> (Branch, Vec<Header>) {
+fn other_rules_branch(blocks: usize) -> (Branch, Vec<Header>) {
     let mut branch = Branch::new(&Arc::new(upgraded(3, 7)));
     branch.mine_many(blocks, 0);
     let headers = branch.blocks.iter().map(|block| block.header.clone()).collect();
@@ -30,17 +30,17 @@ impl Fixture {
     }
 }
 
-fn is_foreign(outcome: &HeaderOutcome) -> bool {
+fn is_under_other_rules(outcome: &HeaderOutcome) -> bool {
     matches!(outcome, HeaderOutcome::OtherRules { .. })
 }
 
 #[tokio::test]
 async fn six_headers_of_unknown_rules_above_the_tip_are_told_of_and_five_are_not() {
     let node = Fixture::new();
-    let (branch, headers) = foreign_branch(9);
+    let (branch, headers) = other_rules_branch(9);
     node.import_all(&branch.blocks[..2]).await;
     let outcomes = node.outcomes(&headers[2..7]).await;
-    assert!(outcomes.len() == 5 && outcomes.iter().all(is_foreign), "none ends the answer: {outcomes:?}");
+    assert!(outcomes.len() == 5 && outcomes.iter().all(is_under_other_rules), "none ends the answer: {outcomes:?}");
     assert_eq!(node.chain.unknown_rules(), None, "five may be somebody's mistake");
     assert_eq!(node.chain.best_header(), Height::new(2), "nothing is linked to them");
     node.outcomes(&headers[7..8]).await;
@@ -65,7 +65,7 @@ async fn six_headers_of_unknown_rules_above_the_tip_are_told_of_and_five_are_not
 #[tokio::test]
 async fn headers_of_unknown_rules_are_judged_by_every_other_rule() {
     let node = Fixture::new();
-    let (branch, headers) = foreign_branch(9);
+    let (branch, headers) = other_rules_branch(9);
     node.import_all(&branch.blocks[..2]).await;
     let changed = |change: fn(&mut Header)| {
         let mut header = headers[2].clone();
@@ -80,19 +80,19 @@ async fn headers_of_unknown_rules_are_judged_by_every_other_rule() {
     let orphan = node.link(&headers[3]).await;
     assert!(matches!(orphan, HeaderOutcome::Orphan { .. }), "its parent is to be found first: {orphan:?}");
     // The orphan is taken up with its parent, and all of them again are no news.
-    assert!(is_foreign(&node.link(&headers[2]).await));
-    assert!(node.outcomes(&headers[2..]).await.iter().all(is_foreign));
+    assert!(is_under_other_rules(&node.link(&headers[2]).await));
+    assert!(node.outcomes(&headers[2..]).await.iter().all(is_under_other_rules));
     // What stands above it is not judged either, though its version is known.
     let mut child = headers[4].clone();
     child.version = 1;
-    assert!(is_foreign(&node.link(&testing::seal(child)).await));
+    assert!(is_under_other_rules(&node.link(&testing::seal(child)).await));
 }
 
 /// Cheap headers from the beginning of the chain do not push out those that have shown work.
 #[tokio::test]
 async fn a_flood_of_cheap_headers_of_unknown_rules_hides_nothing() {
     let node = Fixture::new();
-    let (branch, headers) = foreign_branch(9);
+    let (branch, headers) = other_rules_branch(9);
     node.import_all(&branch.blocks[..2]).await;
     node.outcomes(&headers[2..]).await;
     let unknown = node.chain.unknown_rules();
@@ -102,7 +102,7 @@ async fn a_flood_of_cheap_headers_of_unknown_rules_hides_nothing() {
     for n in 0..200 {
         let mut header = flood.blocks[0].header.clone();
         (header.version, header.time) = (9_999, header.time.saturating_add(n));
-        assert!(is_foreign(&node.link(&testing::seal(header)).await));
+        assert!(is_under_other_rules(&node.link(&testing::seal(header)).await));
     }
     assert_eq!(node.chain.unknown_rules(), unknown);
 }
@@ -115,7 +115,7 @@ async fn a_longer_chain_of_those_who_have_not_updated_is_nobodys_fault_and_nothi
     old.mine_many(12, 0);
     node.import_all(&old.blocks[..2]).await;
     let headers: Vec<Header> = old.blocks[2..].iter().map(|block| block.header.clone()).collect();
-    assert!(node.outcomes(&headers).await.iter().all(is_foreign));
+    assert!(node.outcomes(&headers).await.iter().all(is_under_other_rules));
     assert_eq!(node.chain.unknown_rules(), None);
 }
 

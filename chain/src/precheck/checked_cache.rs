@@ -12,7 +12,7 @@ const CAPACITY: usize = 100_000;
 const BYTES: usize = 64 << 20;
 
 /// Checked transactions by id; the oldest make room for new ones.
-pub(super) struct CheckedCache(FifoCache<TxId, CheckedTransaction>);
+pub(crate) struct CheckedCache(FifoCache<TxId, CheckedTransaction>);
 
 impl Default for CheckedCache {
     fn default() -> Self {
@@ -22,18 +22,18 @@ impl Default for CheckedCache {
 
 impl CheckedCache {
     /// A checked transaction.
-    pub(super) fn get(&self, txid: &TxId) -> Option<&CheckedTransaction> {
+    pub(crate) fn get(&self, txid: &TxId) -> Option<&CheckedTransaction> {
         self.0.get(txid)
     }
 
     /// Remembers a checked transaction.
-    pub(super) fn insert(&mut self, checked: CheckedTransaction) {
+    pub(crate) fn insert(&mut self, checked: CheckedTransaction) {
         let (txid, bytes) = (checked.txid(), checked.transaction().size());
         self.0.insert_weighted(txid, checked, bytes);
     }
 
     /// Forgets a transaction that stands in a block now.
-    pub(super) fn remove(&mut self, txid: &TxId) {
+    pub(crate) fn remove(&mut self, txid: &TxId) {
         self.0.remove(txid);
     }
 }

@@ -4,7 +4,7 @@
 //! they belong together as long as that tip is on the followed chain before the first and after the last.
 
 use super::reader::Reader;
-use crate::store::{ChainStore, StoreError, completed_node};
+use crate::store::{ChainStore, StoreError, completed_node, schema::HeaderById};
 use cairn_ledger::{
     block::Header,
     codec::encode,
@@ -145,7 +145,7 @@ impl Reader {
         let store = self.store();
         let (height, mut headers) = (tip.header().height, Headers::new(&store));
         let start = tail_start(height).get();
-        let broken = |_: LightError| StoreError::Corrupt { table: "header_by_id", key: tip.id().to_string() };
+        let broken = |_: LightError| StoreError::corrupt::<HeaderById>(tip.id());
         let mut plan = LightPlan::new(request, &history(&store, start)?, tip.total_work()).map_err(broken)?;
         loop {
             let wanted = plan.wanted();
@@ -187,7 +187,7 @@ impl Reader {
         let store = self.store();
         let trees = positions.iter().map(|trees| trees.iter().map(|at| store.history_node(*at)).collect());
         let nodes = trees.collect::<Result<Vec<Vec<MmrNode>>, _>>()?;
-        let corrupt = |_| StoreError::Corrupt { table: "header_by_id", key: String::from("works that overflow") };
+        let corrupt = |_| StoreError::corrupt::<HeaderById>("works that overflow");
         MmrProof::from_nodes(&nodes).map_err(corrupt)
     }
 
@@ -225,6 +225,6 @@ impl<'a> Headers<'a> {
 /// The history of the first `count` blocks of the followed chain.
 fn history(store: &ChainStore, count: u64) -> Result<Mmr, StoreError> {
     let peaks = Mmr::peak_positions(count).into_iter().map(|position| store.history_node(position));
-    let corrupt = || StoreError::Corrupt { table: "header_by_id", key: format!("the history of {count} blocks") };
+    let corrupt = || StoreError::corrupt::<HeaderById>(format!("the history of {count} blocks"));
     Mmr::from_peaks(count, peaks.collect::<Result<_, _>>()?).ok_or_else(corrupt)
 }

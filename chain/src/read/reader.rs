@@ -1,6 +1,5 @@
 //! Reading the stored chain from any thread.
 
-use super::audit::{AuditError, AuditReport};
 use crate::store::{Backup, BackupError, ChainStore, DbUsage, StoreError, StoredBlock};
 use cairn_ledger::{
     accounts::Account,
@@ -21,9 +20,9 @@ const LOCATOR_DENSE: u64 = 10;
 /// Reads the chain as it was last committed and settled. Cloning shares it.
 #[derive(Clone)]
 pub struct Reader {
-    pub(super) spec: Arc<ChainSpec>,
+    pub(crate) spec: Arc<ChainSpec>,
     /// The chain as it is or, while a long reorganisation is under way, as it was before.
-    pub(super) view: watch::Receiver<Arc<ChainStore>>,
+    pub(crate) view: watch::Receiver<Arc<ChainStore>>,
 }
 
 /// A transaction of the followed chain.
@@ -37,7 +36,7 @@ pub struct MinedTransaction {
 
 impl Reader {
     /// The settled chain.
-    pub(super) fn store(&self) -> Arc<ChainStore> {
+    pub(crate) fn store(&self) -> Arc<ChainStore> {
         self.view.borrow().clone()
     }
 
@@ -180,14 +179,6 @@ impl Reader {
     /// A failing store.
     pub fn target_after(&self, id: &BlockId) -> Result<Option<CompactTarget>, StoreError> {
         Ok(self.store().header(id)?.map(|block| block.next_target()))
-    }
-
-    /// Checks every invariant of the store; see [`audit`](super::audit).
-    ///
-    /// # Errors
-    /// The first invariant that does not hold.
-    pub fn audit(&self) -> Result<AuditReport, AuditError> {
-        super::audit::audit(&self.store(), &self.spec)
     }
 
     /// Whether a transaction is in a block of the followed chain.

@@ -11,11 +11,11 @@ const IN_ALL: usize = 256;
 
 /// Headers that wait for their parent. Each has shown work, but not that it belongs to any chain.
 #[derive(Debug, Default)]
-pub(super) struct Orphans(VecDeque<(Origin, SealedHeader)>);
+pub(crate) struct Orphans(VecDeque<(Origin, SealedHeader)>);
 
 impl Orphans {
     /// Keeps an orphan, in place of the oldest when its origin or all together have too many.
-    pub(super) fn insert(&mut self, origin: Origin, orphan: SealedHeader) {
+    pub(crate) fn insert(&mut self, origin: Origin, orphan: SealedHeader) {
         if self.0.iter().any(|(_, known)| known.id() == orphan.id()) {
             return;
         }
@@ -30,7 +30,7 @@ impl Orphans {
     }
 
     /// Takes out the orphans whose parent is `parent`.
-    pub(super) fn take_children(&mut self, parent: &BlockId) -> Vec<(Origin, SealedHeader)> {
+    pub(crate) fn take_children(&mut self, parent: &BlockId) -> Vec<(Origin, SealedHeader)> {
         let all = std::mem::take(&mut self.0).into_iter();
         let (children, rest): (VecDeque<_>, VecDeque<_>) =
             all.partition(|(_, orphan)| orphan.header().parent == *parent);
@@ -39,7 +39,7 @@ impl Orphans {
     }
 
     /// Forgets the orphans of an origin.
-    pub(super) fn forget(&mut self, origin: Origin) {
+    pub(crate) fn forget(&mut self, origin: Origin) {
         self.0.retain(|(theirs, _)| *theirs != origin);
     }
 }

@@ -11,6 +11,7 @@
 //! work than the followed chain.
 
 use crate::verdict::Origin;
+use cairn_common::cache::FifoCache;
 use cairn_ledger::{
     error::BlockError,
     hash::BlockId,
@@ -18,7 +19,7 @@ use cairn_ledger::{
     units::Height,
     validate::{ChainContext, CheckedBlock, LinkedHeader},
 };
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Headers without more work than the followed chain, from one origin: two answers of a peer. Longer branches come by
 /// presync, once they have more work. About 2 MB.
@@ -36,11 +37,11 @@ const ON_DISK: usize = 1 << 20;
 const STALE: u64 = 1_000;
 /// Headers at heights divisible by this keep their context, of two kilobytes at most: to judge a header, fewer than so
 /// many of its ancestors are looked at, however long its branch is and whichever of many branches it extends.
-pub(super) const CONTEXT_EVERY: u64 = 64;
+pub(crate) const CONTEXT_EVERY: u64 = 64;
 
 /// The body of a block in the tree.
 #[derive(Debug)]
-pub(super) enum BodyState {
+pub(crate) enum BodyState {
     /// Not here.
     Missing,
     /// Here, and checked.
@@ -49,7 +50,7 @@ pub(super) enum BodyState {
     Stored,
 }
 
-struct Entry {
+struct BlockEntry {
     header: LinkedHeader,
     origin: Origin,
     body: BodyState,
@@ -59,9 +60,18 @@ struct Entry {
     is_pinned: bool,
 }
 
-impl Entry {
+impl BlockEntry {
     fn key(&self) -> (Work, BlockId) {
         key(&self.header)
+    }
+}
+
+/// Blocks that were found to be invalid, and what is wrong with those of them whose own body it is.
+struct InvalidBlocks(FifoCache<BlockId, Option<BlockError>>);
+
+impl Default for InvalidBlocks {
+    fn default() -> Self {
+        Self(FifoCache::new(INVALID))
     }
 }
 
@@ -76,8 +86,8 @@ struct Held {
 /// Linked headers off the followed chain. Whatever is not in the tree but has children there lies on the disk, with its
 /// body and all below it down to the followed chain: it was on that once, or was shed.
 #[derive(Default)]
-pub(super) struct HeaderTree {
-    entries: HashMap<BlockId, Entry>,
+pub(crate) struct HeaderTree {
+    entries: HashMap<BlockId, BlockEntry>,
     /// Every entry, after its parent: be that an entry itself or on the followed chain.
     children: BTreeSet<(BlockId, BlockId)>,
     /// Entries whose parent is not in the tree.
@@ -93,31 +103,28 @@ pub(super) struct HeaderTree {
     /// Blocks off the followed chain that are not in the tree, but on the disk with all below them, by the last bytes
     /// of their ids. One that is taken for another is on the disk, too.
     on_disk: HashSet<[u8; 8]>,
-    invalid: HashSet<BlockId>,
-    invalid_order: VecDeque<BlockId>,
-    /// What is wrong with those of them whose own body it is.
-    reasons: HashMap<BlockId, BlockError>,
+    invalid: InvalidBlocks,
 }
 
 impl HeaderTree {
     /// A header in the tree.
-    pub(super) fn get(&self, id: &BlockId) -> Option<&LinkedHeader> {
+    pub(crate) fn get(&self, id: &BlockId) -> Option<&LinkedHeader> {
         self.entries.get(id).map(|entry| &entry.header)
     }
 
     /// Whether the body of a block in the tree is here.
-    pub(super) fn has_body(&self, id: &BlockId) -> bool {
+    pub(crate) fn has_body(&self, id: &BlockId) -> bool {
         self.entries.get(id).is_some_and(|entry| !matches!(entry.body, BodyState::Missing))
     }
 
     /// Whether a block was found invalid.
-    pub(super) fn is_invalid(&self, id: &BlockId) -> bool {
-        self.invalid.contains(id)
+    pub(crate) fn is_invalid(&self, id: &BlockId) -> bool {
+        self.invalid.0.contains(id)
     }
 
     /// Adds a header; `false` when there is no room for it, which is never so where it has more work than the followed
     /// chain (`tip`) or is part of a presynced branch.
-    pub(super) fn insert(&mut self, origin: Origin, header: LinkedHeader, is_presynced: bool, tip: Work) -> bool {
+    pub(crate) fn insert(&mut self, origin: Origin, header: LinkedHeader, is_presynced: bool, tip: Work) -> bool {
         let (work, parent) = (header.total_work(), header.header().parent);
         let is_better = is_presynced || work > tip;
         let below = (!is_better).then_some(work);
@@ -133,12 +140,12 @@ impl HeaderTree {
             return false;
         }
         let (body, context) = (BodyState::Missing, None);
-        self.insert_entry(Entry { header, origin, body, context, is_pinned: is_presynced });
+        self.insert_entry(BlockEntry { header, origin, body, context, is_pinned: is_presynced });
         true
     }
 
     /// Notes that a header turned out to be part of a presynced branch.
-    pub(super) fn pin(&mut self, id: &BlockId) {
+    pub(crate) fn pin(&mut self, id: &BlockId) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.is_pinned = true;
         }
@@ -161,12 +168,12 @@ impl HeaderTree {
     }
 
     /// Adds a block whose body is on the disk: one that was disconnected, or stored before a restart.
-    pub(super) fn insert_stored(&mut self, header: LinkedHeader) {
+    pub(crate) fn insert_stored(&mut self, header: LinkedHeader) {
         let (origin, body, context) = (Origin::Local, BodyState::Stored, None);
-        self.insert_entry(Entry { header, origin, body, context, is_pinned: false });
+        self.insert_entry(BlockEntry { header, origin, body, context, is_pinned: false });
     }
 
-    fn insert_entry(&mut self, entry: Entry) {
+    fn insert_entry(&mut self, entry: BlockEntry) {
         let (id, parent) = (entry.header.id(), entry.header.header().parent);
         if self.entries.contains_key(&id) {
             return;
@@ -230,7 +237,7 @@ impl HeaderTree {
     }
 
     /// Keeps a header as the parent of others, where [`CONTEXT_EVERY`] says so.
-    pub(super) fn keep_context(&mut self, context: &ChainContext) {
+    pub(crate) fn keep_context(&mut self, context: &ChainContext) {
         if context.header().height.get().is_multiple_of(CONTEXT_EVERY)
             && let Some(entry) = self.entries.get_mut(&context.id())
         {
@@ -239,12 +246,12 @@ impl HeaderTree {
     }
 
     /// A header as the parent of others, if it was kept so.
-    pub(super) fn context(&self, id: &BlockId) -> Option<&ChainContext> {
+    pub(crate) fn context(&self, id: &BlockId) -> Option<&ChainContext> {
         self.entries.get(id)?.context.as_deref()
     }
 
     /// Gives a header its checked body. `false` when the header is not in the tree.
-    pub(super) fn set_body(&mut self, block: CheckedBlock) -> bool {
+    pub(crate) fn set_body(&mut self, block: CheckedBlock) -> bool {
         let Some(entry) = self.entries.get_mut(&block.header().id()) else { return false };
         if matches!(entry.body, BodyState::Missing) {
             let id = block.header().id();
@@ -257,7 +264,7 @@ impl HeaderTree {
 
     /// Blocks to move to the disk so that the bodies in memory stay within their bound: only those on the way to a
     /// header with more work than `tip`. If that is not enough, others are dropped, and can be fetched again.
-    pub(super) fn spill(&mut self, tip: Work) -> Vec<CheckedBlock> {
+    pub(crate) fn spill(&mut self, tip: Work) -> Vec<CheckedBlock> {
         let mut spilled = Vec::new();
         if self.body_bytes <= BODY_BYTES {
             return spilled;
@@ -291,7 +298,7 @@ impl HeaderTree {
 
     /// Has blocks that can be connected and are on the disk leave the tree, from the lowest up, to the highest that
     /// keeps its context: so a branch that overtakes late takes memory for its headers' ends alone.
-    pub(super) fn shed_stored(&mut self) {
+    pub(crate) fn shed_stored(&mut self) {
         let lowest: Vec<BlockId> = self.roots.iter().copied().collect();
         for id in lowest {
             let (mut stored, mut leaving, mut at) = (Vec::new(), 0, Some(id));
@@ -313,7 +320,7 @@ impl HeaderTree {
     }
 
     /// Remembers a block that left the tree, or the followed chain, and is on the disk with all below it.
-    pub(super) fn note_on_disk(&mut self, id: &BlockId) {
+    pub(crate) fn note_on_disk(&mut self, id: &BlockId) {
         if self.on_disk.len() >= ON_DISK {
             self.on_disk.clear();
         }
@@ -321,19 +328,19 @@ impl HeaderTree {
     }
 
     /// Whether a stored block is on the disk with all below it, as far as is remembered.
-    pub(super) fn is_on_disk(&self, id: &BlockId) -> bool {
+    pub(crate) fn is_on_disk(&self, id: &BlockId) -> bool {
         self.on_disk.contains(&short(id))
     }
 
     /// Notes that a block's body went to the disk.
-    pub(super) fn mark_stored(&mut self, id: &BlockId) {
+    pub(crate) fn mark_stored(&mut self, id: &BlockId) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.body = BodyState::Stored;
         }
     }
 
     /// Takes a checked body out of memory, to be connected, to go to the disk or to come back; the header stays.
-    pub(super) fn take_checked(&mut self, id: &BlockId) -> Option<CheckedBlock> {
+    pub(crate) fn take_checked(&mut self, id: &BlockId) -> Option<CheckedBlock> {
         let entry = self.entries.get_mut(id)?;
         match std::mem::replace(&mut entry.body, BodyState::Missing) {
             BodyState::Checked(block) => {
@@ -348,25 +355,25 @@ impl HeaderTree {
     }
 
     /// The block with the most work of those that can be connected, and that work.
-    pub(super) fn best_complete(&self) -> Option<(Work, BlockId)> {
+    pub(crate) fn best_complete(&self) -> Option<(Work, BlockId)> {
         self.complete.last().copied()
     }
 
     /// The height and work of the header with the most work.
-    pub(super) fn best(&self) -> Option<(Height, Work)> {
+    pub(crate) fn best(&self) -> Option<(Height, Work)> {
         let (work, id) = self.ends.last()?;
         Some((self.get(id)?.header().height, *work))
     }
 
     /// Removes a block that is now on the followed chain.
-    pub(super) fn remove_connected(&mut self, id: &BlockId) -> Option<CheckedBlock> {
+    pub(crate) fn remove_connected(&mut self, id: &BlockId) -> Option<CheckedBlock> {
         let block = self.take_checked(id);
         self.remove(id);
         block
     }
 
     /// Remembers a block as invalid and removes it with all its descendants.
-    pub(super) fn invalidate(&mut self, id: &BlockId) {
+    pub(crate) fn invalidate(&mut self, id: &BlockId) {
         let mut waiting = vec![*id];
         while let Some(id) = waiting.pop() {
             self.remove(&id);
@@ -378,32 +385,24 @@ impl HeaderTree {
     }
 
     /// Remembers a block as invalid that never was in the tree.
-    pub(super) fn remember_invalid(&mut self, id: BlockId) {
-        if self.invalid.insert(id) {
-            self.invalid_order.push_back(id);
-        }
-        if self.invalid_order.len() > INVALID
-            && let Some(oldest) = self.invalid_order.pop_front()
-        {
-            self.invalid.remove(&oldest);
-            self.reasons.remove(&oldest);
-        }
+    pub(crate) fn remember_invalid(&mut self, id: BlockId) {
+        self.invalid.0.insert(id, None);
     }
 
     /// Remembers what is wrong with a block that is remembered as invalid.
-    pub(super) fn note_reason(&mut self, id: BlockId, error: BlockError) {
-        if self.invalid.contains(&id) {
-            self.reasons.insert(id, error);
+    pub(crate) fn note_reason(&mut self, id: BlockId, error: BlockError) {
+        if let Some(reason) = self.invalid.0.get_mut(&id) {
+            *reason = Some(error);
         }
     }
 
     /// What is wrong with a block, if its body was found to be invalid.
-    pub(super) fn reason(&self, id: &BlockId) -> Option<BlockError> {
-        self.reasons.get(id).copied()
+    pub(crate) fn reason(&self, id: &BlockId) -> Option<BlockError> {
+        self.invalid.0.get(id).copied().flatten()
     }
 
     /// Forgets headers that only `origin` brought, at the ends of branches and without a body.
-    pub(super) fn forget_origin(&mut self, origin: Origin) {
+    pub(crate) fn forget_origin(&mut self, origin: Origin) {
         self.prune(|entry| entry.origin == origin && matches!(entry.body, BodyState::Missing));
         // What stays has a body, or carries one: it counts for this node from now on.
         for entry in self.entries.values_mut().filter(|entry| entry.origin == origin) {
@@ -417,13 +416,13 @@ impl HeaderTree {
     }
 
     /// Forgets branches that ended far below the tip.
-    pub(super) fn forget_stale(&mut self, tip: Height) {
+    pub(crate) fn forget_stale(&mut self, tip: Height) {
         let limit = tip.saturating_sub(STALE);
         self.prune(|entry| !entry.is_pinned && entry.header.header().height < limit);
     }
 
     /// Removes entries without children that are `unwanted`, then those that so became childless.
-    fn prune(&mut self, unwanted: impl Fn(&Entry) -> bool) {
+    fn prune(&mut self, unwanted: impl Fn(&BlockEntry) -> bool) {
         let is_unwanted = |tree: &Self, id: &BlockId| tree.entries.get(id).is_some_and(&unwanted);
         let mut waiting: Vec<BlockId> =
             self.ends.iter().map(|(_, id)| *id).filter(|id| is_unwanted(self, id)).collect();
@@ -629,7 +628,7 @@ mod tests {
         let mut tree = HeaderTree::default();
         let id = |n| BlockId::from_bytes(*arbitrary_hash(n).as_bytes());
         (0..INVALID as u64 + 10).for_each(|n| tree.remember_invalid(id(n)));
-        assert_eq!((tree.invalid.len(), tree.invalid_order.len()), (INVALID, INVALID));
+        assert_eq!(tree.invalid.0.len(), INVALID);
         assert!(!tree.is_invalid(&id(0)) && tree.is_invalid(&id(INVALID as u64)));
     }
 }

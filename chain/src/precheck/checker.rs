@@ -1,4 +1,4 @@
-//! The workers: they match bodies to headers and check transactions on all cores, before the writer's turn.
+//! What a worker does with a block, or with transactions for the pool.
 //!
 //! While the writer connects one block, the workers prepare those after it: a block alone is shared by all of
 //! them, of many each takes one ([`Share`]). What the pool had checked is found among the
@@ -7,21 +7,12 @@
 //! Transactions for the pool are checked on threads of the runtime instead: each gathering is one piece of work, which
 //! needs no sharing, and the workers go on looking for more for a while before they sleep.
 
-use super::{
-    accounts::{Accounts, missing},
-    checked_cache::CheckedCache,
-    inflight::{Rooms, Turn},
-    mailbox::{Import, MAILBOX, Message},
-    state::State,
-};
-use crate::store::{ChainStore, StoreError, schema::AccountPlace};
-use cairn_common::mailbox::{Handle, Stopped};
+use super::checked_cache::CheckedCache;
 use cairn_ledger::{
-    accounts::{Account, AccountTree, Leaf},
     block::{Body, block_size},
     chain_spec::ChainSpec,
     error::{BlockError, TxError},
-    hash::{Hash, TxId},
+    hash::TxId,
     schnorr::KeyCache,
     transaction::Transaction,
     validate::{Candidate, CheckedBlock, CheckedTransaction, LinkedHeader, check_candidates, match_body},
@@ -29,31 +20,14 @@ use cairn_ledger::{
 use rayon::prelude::*;
 use std::{
     cell::RefCell,
-    ops::RangeInclusive,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::{Semaphore, oneshot};
 
-/// Bytes of blocks, as they are encoded, between their arrival and the writer's turn: two of its runs, so that there is
-/// work for the other cores until it has connected one. Checked, they take about three times as much.
-const IN_FLIGHT_BYTES: usize = 16 << 20;
-/// What the smallest block takes of them, so that those let in leave half of the writer's mailbox to others.
-const LEAST_BYTES: usize = IN_FLIGHT_BYTES / (MAILBOX / 2);
 /// Transactions that one worker checks as one batch of signatures. Twice as many gain a few percent more, and
 /// leave the last block of a burst to fewer cores.
 const BATCH: usize = 1024;
 /// Transactions that one worker hashes at once.
 const PIECE: usize = 512;
-/// First bytes of addresses in the part of all accounts that one worker reads at once; a divisor of 256.
-const PART: u8 = 4;
-/// What so many accounts have is read at once by one worker.
-const AT_ONCE: usize = 1 << 16;
-/// Accounts that one worker loads at once: somebody may choose addresses that all fall into one part.
-const LOADED: usize = 4096;
 /// Keys that each worker remembers, of about 100 bytes.
 const KEYS: usize = 8192;
 
@@ -73,7 +47,7 @@ pub enum BlockBody {
 
 impl BlockBody {
     /// Its size in bytes, encoded.
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         match self {
             Self::Decoded(body) => block_size(body.iter()),
             Self::Resolved(candidates) => block_size(candidates.iter().map(Candidate::transaction)),
@@ -87,71 +61,10 @@ impl From<Body> for BlockBody {
     }
 }
 
-/// The threads: one for each core. Cloning shares them.
-#[derive(Clone)]
-pub(super) struct Workers(Arc<rayon::ThreadPool>);
-
-impl Workers {
-    /// Starts them.
-    pub(super) fn start() -> Result<Self, StoreError> {
-        let workers = rayon::ThreadPoolBuilder::new().thread_name(|n| format!("precheck-{n}")).build();
-        let workers = workers.map_err(|error| StoreError::Workers { reason: error.to_string() })?;
-        Ok(Self(Arc::new(workers)))
-    }
-
-    /// Loads all stored accounts, and builds the tree over them.
-    pub(super) fn load_state(&self, store: &ChainStore) -> Result<State, StoreError> {
-        let count = store.account_count()?;
-        let broken = |_| StoreError::Corrupt { table: "address_by_index", key: count.to_string() };
-        let hashes = vec![Hash::ZERO; u32::try_from(count).map_err(broken)? as usize];
-        let loaded = Mutex::new((Accounts::with_count(count), hashes));
-        self.0.install(|| {
-            let firsts: Vec<u64> = (0..count).step_by(AT_ONCE).collect();
-            let accounts = firsts.into_par_iter();
-            let accounts = accounts.map(|first| store.accounts_at(first..count.min(first + AT_ONCE as u64)));
-            let accounts: Vec<Vec<Account>> = accounts.collect::<Result<_, _>>()?;
-            let parts: Vec<u8> = (0..=u8::MAX).step_by(usize::from(PART)).collect();
-            parts.into_par_iter().try_for_each(|first| load_part(store, first..=first + (PART - 1), &accounts, &loaded))
-        })?;
-        let (accounts, hashes) = loaded.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(State { accounts, tree: self.0.install(|| AccountTree::from_leaf_hashes(hashes)) })
-    }
-}
-
-/// Reads and hashes a part of all accounts, piece by piece, and puts each in its place.
-fn load_part(
-    store: &ChainStore,
-    first: RangeInclusive<u8>,
-    accounts: &[Vec<Account>],
-    loaded: &Mutex<(Accounts, Vec<Hash>)>,
-) -> Result<(), StoreError> {
-    let mut entries = store.places_in(first).map(|entry| {
-        let (address, AccountPlace { index, next }) = entry?;
-        let account = usize::try_from(index).ok().and_then(|index| accounts.get(index / AT_ONCE)?.get(index % AT_ONCE));
-        let account = *account.ok_or_else(|| missing(&address))?;
-        Ok((index, Leaf { address, next, account }))
-    });
-    loop {
-        let leaves: Vec<(u64, Leaf)> = entries.by_ref().take(LOADED).collect::<Result<_, _>>()?;
-        if leaves.is_empty() {
-            return Ok(());
-        }
-        let piece = Leaf::hash_each(leaves.iter().map(|(_, leaf)| leaf));
-        let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let (accounts, hashes) = &mut *loaded;
-        for ((index, leaf), hash) in leaves.into_iter().zip(piece) {
-            // Indices are dense: one that is missing for another that stands twice is found by the root.
-            let place = usize::try_from(index).ok().and_then(|index| hashes.get_mut(index));
-            let place = place.filter(|_| accounts.place(index, leaf));
-            *place.ok_or_else(|| StoreError::Corrupt { table: "account_by_address", key: index.to_string() })? = hash;
-        }
-    }
-}
-
 /// Who works on a block. A worker that waits for others takes up what else there is to do: among many blocks a whole
 /// one, in it the next, one within the other, and the lowest, for which all wait, is done last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Share {
+pub(super) enum Share {
     /// All workers: some have nothing else to do.
     All,
     /// The worker that has taken the block: there is another for each of the others.
@@ -160,7 +73,7 @@ enum Share {
 
 impl Share {
     /// How to work on one of so many blocks.
-    fn among(blocks: usize) -> Self {
+    pub(super) fn among(blocks: usize) -> Self {
         if blocks < rayon::current_num_threads() { Self::All } else { Self::One }
     }
 
@@ -173,129 +86,22 @@ impl Share {
     }
 }
 
-/// What a block is checked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// To be connected, once its branch has the most work.
-    Connect,
-    /// To be on the disk, whatever its branch is.
-    Store,
-}
-
-/// Hands work to the workers. Cloning shares them.
-#[derive(Clone)]
-pub(super) struct Precheck {
-    checker: Arc<Checker>,
-    workers: Workers,
-    rooms: Rooms,
-    /// Checks for the pool at once: one for each core. Callers of JSON-RPC start them, too, and each needs a table of keys.
-    pool_checks: Arc<Semaphore>,
-}
-
 /// What the workers work with.
-struct Checker {
+pub(super) struct Checker {
     spec: Arc<ChainSpec>,
     /// What the pool had checked.
     checked_cache: Mutex<CheckedCache>,
     /// Keys remembered by whoever checks for the pool, each by one of them at a time.
     pool_keys: Mutex<Vec<KeyCache>>,
-    /// Blocks that are being checked, or wait for a worker.
-    blocks: AtomicUsize,
-}
-
-impl Precheck {
-    /// Gives the workers what they need to work on blocks.
-    pub(super) fn new(workers: Workers, spec: Arc<ChainSpec>) -> Self {
-        let pool_checks = Arc::new(Semaphore::new(workers.0.current_num_threads()));
-        Self { checker: Arc::new(Checker::new(spec)), workers, rooms: Rooms::new(IN_FLIGHT_BYTES), pool_checks }
-    }
-
-    /// Starts checking a block, which ends with the writer's answer. Waits while too many are in flight.
-    pub(super) async fn start(
-        &self,
-        writer: &Handle<Message>,
-        (turn, purpose): (Turn, Purpose),
-        header: LinkedHeader,
-        body: BlockBody,
-    ) -> Result<Import, Stopped> {
-        let room = self.rooms.enter(turn, body.size().max(LEAST_BYTES)).await;
-        // The place in the mailbox is taken before the work begins: a worker that waited for one could
-        // wait for a writer that waits for a worker.
-        let place = writer.reserve().await?;
-        let (matched_sender, matched) = oneshot::channel();
-        let (answer, outcome) = oneshot::channel();
-        let checker = self.checker.clone();
-        let started = Instant::now();
-        checker.blocks.fetch_add(1, Ordering::Relaxed);
-        self.workers.0.spawn(move || {
-            let share = Share::among(checker.blocks.load(Ordering::Relaxed));
-            let matched = move |result: Result<(), BlockError>| {
-                // Whoever waited may be gone.
-                let _ = matched_sender.send(result);
-            };
-            let mut mined = Vec::new();
-            let message = match checker.check(share, header.clone(), body, matched) {
-                Ok(block) => {
-                    mined = block.txids();
-                    let (height, transactions) = (header.header().height.get(), block.transactions().len());
-                    let check_us = started.elapsed().as_micros();
-                    tracing::debug!(target: "cairn::chain", height, transactions, check_us, "checked a block");
-                    match purpose {
-                        Purpose::Connect => Message::Connect { block, room, answer },
-                        Purpose::Store => Message::Store { block, room, answer },
-                    }
-                }
-                Err(error) => Message::Invalid { header, error, answer },
-            };
-            checker.blocks.fetch_sub(1, Ordering::Relaxed);
-            place.send(message);
-            checker.forget_known(&mined);
-        });
-        Ok(Import { matched, outcome })
-    }
-
-    /// Does two things: at once, if no blocks keep two of the workers from it. Otherwise the caller is sooner done
-    /// alone.
-    pub(super) fn join<A: Send, B: Send>(
-        &self,
-        first: impl FnOnce() -> A + Send,
-        second: impl FnOnce() -> B + Send,
-    ) -> (A, B) {
-        if self.checker.blocks.load(Ordering::Relaxed) + 2 <= self.workers.0.current_num_threads() {
-            self.workers.0.join(first, second)
-        } else {
-            (first(), second())
-        }
-    }
-
-    /// Checks a block that this node had stored itself.
-    pub(super) fn check_stored(&self, header: LinkedHeader, body: Body) -> Result<CheckedBlock, BlockError> {
-        self.workers.0.install(|| self.checker.check(Share::All, header, body.into(), |_| ()))
-    }
-
-    /// Checks transactions by themselves: one answer for each, in order.
-    pub(super) async fn check_transactions(
-        &self,
-        transactions: Vec<Transaction>,
-    ) -> Result<Vec<Result<CheckedTransaction, TxError>>, Stopped> {
-        let permit = self.pool_checks.clone().acquire_owned().await.map_err(|_| Stopped)?;
-        let checker = self.checker.clone();
-        let check = move || {
-            // Held to the end, also when whoever asked is gone.
-            let _permit = permit;
-            checker.check_each(transactions)
-        };
-        tokio::task::spawn_blocking(check).await.map_err(|_| Stopped)
-    }
 }
 
 impl Checker {
-    fn new(spec: Arc<ChainSpec>) -> Self {
-        Self { spec, checked_cache: Mutex::default(), pool_keys: Mutex::default(), blocks: AtomicUsize::new(0) }
+    pub(super) fn new(spec: Arc<ChainSpec>) -> Self {
+        Self { spec, checked_cache: Mutex::default(), pool_keys: Mutex::default() }
     }
 
     /// Checks a block, and tells early whether the body is the header's.
-    fn check(
+    pub(super) fn check(
         &self,
         share: Share,
         header: LinkedHeader,
@@ -329,7 +135,7 @@ impl Checker {
     }
 
     /// What stands in a block is needed no more; in a competing block it would be checked once again.
-    fn forget_known(&self, mined: &[TxId]) {
+    pub(super) fn forget_known(&self, mined: &[TxId]) {
         let mut cache = self.checked_cache();
         mined.iter().for_each(|txid| cache.remove(txid));
     }
@@ -362,7 +168,7 @@ impl Checker {
 
     /// Checks transactions as one batch and, when one of them is invalid, each by itself: whoever mixes bad
     /// ones in slows this down by a constant factor, not by their number.
-    fn check_each(&self, transactions: Vec<Transaction>) -> Vec<Result<CheckedTransaction, TxError>> {
+    pub(super) fn check_each(&self, transactions: Vec<Transaction>) -> Vec<Result<CheckedTransaction, TxError>> {
         let (candidates, genesis_id) = (Candidate::new_each(transactions), self.spec.genesis_id());
         let mut keys = self.take_keys();
         let outcomes: Vec<_> = match check_candidates(&mut keys, &genesis_id, candidates.clone()) {
@@ -399,7 +205,10 @@ fn split<T>(mut items: Vec<T>, size: usize) -> Vec<Vec<T>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{Precheck, Workers},
+        *,
+    };
     use cairn_ledger::testing::{easy_network, key, payment};
 
     /// Workers that waited for parts of one block once took up those above it, and finished the lowest last.
@@ -449,7 +258,7 @@ mod tests {
             assert!(check.await.expect("no panic").expect("an answer").iter().all(Result::is_ok));
         }
         let tables = precheck.checker.pool_keys.lock().unwrap_or_else(PoisonError::into_inner).len();
-        assert!((1..=precheck.workers.0.current_num_threads()).contains(&tables), "{tables}");
+        assert!((1..=precheck.workers.count()).contains(&tables), "{tables}");
     }
 
     #[test]

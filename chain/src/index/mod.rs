@@ -4,40 +4,50 @@
 //! import changes it in its own batch: a block on top of what is covered is added, one that is covered and leaves
 //! the chain is taken out. So one number says what is missing, whatever happened, and a crash changes nothing of it.
 
-use super::{
-    accounts::{Accounts, missing},
-    audit::AuditError,
-};
-use crate::store::{
-    Batch, ChainStore, Durability, REWARD, StoreError, drop_index, put_indexed,
-    schema::{TouchByAccount, TouchKey},
+mod builder;
+
+pub(crate) use builder::Indexer;
+
+use crate::{
+    state::accounts::{Accounts, missing},
+    store::{
+        Batch, ChainStore, Durability, REWARD, StoreError, drop_index, put_indexed,
+        schema::{TouchByAccount, TouchKey},
+    },
 };
 use cairn_ledger::{block::Header, chain_spec::ChainSpec, keys::Address, transaction::Transaction, units::Height};
 
+/// Where in a block an address is touched: the place of a transaction, or [`REWARD`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Touch {
+    pub address: Address,
+    pub place: u32,
+}
+
 /// Where a block touches each address: its transactions' places and [`REWARD`], some of them twice. Its reward may have
 /// been burned: see [`rewarded`].
-pub(super) fn touches<'a>(
+pub(crate) fn touches<'a>(
     spec: &ChainSpec,
     header: &Header,
     transactions: impl IntoIterator<Item = &'a Transaction>,
-) -> Vec<(Address, u32)> {
+) -> Vec<Touch> {
     let (mut touches, mut reward) = (Vec::new(), spec.subsidy(header.height).pebbles());
     for (transaction, place) in transactions.into_iter().zip(0..) {
         let body = &transaction.body;
         reward = reward.saturating_add(body.fee.pebbles());
-        touches.push((body.sender, place));
-        touches.extend(body.outputs.iter().map(|output| (output.to, place)));
+        touches.push(Touch { address: body.sender, place });
+        touches.extend(body.outputs.iter().map(|output| Touch { address: output.to, place }));
     }
     // A block that pays nothing does not touch its beneficiary, who may have no account.
     if reward > 0 {
-        touches.push((header.beneficiary, REWARD));
+        touches.push(Touch { address: header.beneficiary, place: REWARD });
     }
     touches
 }
 
 /// Whether the account of a beneficiary, which may have come later, had the reward of the block at `height` on the
 /// followed chain. Without an account after that block the reward was too small for one, and was burned.
-pub(super) fn rewarded(store: &ChainStore, height: Height, account: u64) -> Result<bool, StoreError> {
+pub(crate) fn rewarded(store: &ChainStore, height: Height, account: u64) -> Result<bool, StoreError> {
     let after = match height.next().map(|next| store.id_at(next)).transpose()?.flatten() {
         Some(next) => store.undo(&next)?.count,
         None => store.account_count()?,
@@ -46,17 +56,17 @@ pub(super) fn rewarded(store: &ChainStore, height: Height, account: u64) -> Resu
 }
 
 /// Whether a block's reward is too small to make an account.
-pub(super) fn makes_no_account(spec: &ChainSpec, header: &Header, body: &[Transaction]) -> bool {
+pub(crate) fn makes_no_account(spec: &ChainSpec, header: &Header, body: &[Transaction]) -> bool {
     let fees = body.iter().map(|transaction| transaction.body.fee.pebbles());
     let reward = fees.fold(spec.subsidy(header.height).pebbles(), u64::saturating_add);
     reward <= spec.rules_at(header.height).account_price.pebbles()
 }
 
 /// The key of a touch by a block that is stored: `None` for a reward that was burned.
-pub(super) fn stored_key(
+pub(crate) fn stored_key(
     store: &ChainStore,
     height: Height,
-    (address, place): (Address, u32),
+    Touch { address, place }: Touch,
     small_reward: bool,
 ) -> Result<Option<TouchKey>, StoreError> {
     let may_be_burned = small_reward && place == REWARD;
@@ -69,7 +79,7 @@ pub(super) fn stored_key(
 }
 
 /// The keys of a block's touches in the order of the table, each once: a sorted batch goes in at half the cost.
-pub(super) fn in_order(mut keys: Vec<TouchKey>) -> Vec<TouchKey> {
+pub(crate) fn in_order(mut keys: Vec<TouchKey>) -> Vec<TouchKey> {
     keys.sort_unstable();
     keys.dedup();
     keys
@@ -77,7 +87,7 @@ pub(super) fn in_order(mut keys: Vec<TouchKey>) -> Vec<TouchKey> {
 
 /// Puts the index in order at the start: as it is when it is to be kept, new and empty when there is none, gone
 /// when it is not. Returns whether it is kept.
-pub(super) fn prepare(store: &ChainStore, keep: bool) -> Result<bool, StoreError> {
+pub(crate) fn prepare(store: &ChainStore, keep: bool) -> Result<bool, StoreError> {
     let there = store.indexed()?.is_some();
     if keep != there {
         let mut batch = store.batch(0);
@@ -92,7 +102,7 @@ pub(super) fn prepare(store: &ChainStore, keep: bool) -> Result<bool, StoreError
 }
 
 /// The index during an import.
-pub(super) struct AddressIndex<'a> {
+pub(crate) struct AddressIndex<'a> {
     spec: &'a ChainSpec,
     /// The last block it covers on disk, and with what was added to the batch.
     stored: Option<Height>,
@@ -101,13 +111,13 @@ pub(super) struct AddressIndex<'a> {
 
 impl<'a> AddressIndex<'a> {
     /// The index as it is on disk.
-    pub(super) fn load(store: &ChainStore, spec: &'a ChainSpec) -> Result<Self, StoreError> {
+    pub(crate) fn load(store: &ChainStore, spec: &'a ChainSpec) -> Result<Self, StoreError> {
         let stored = store.indexed()?;
         Ok(Self { spec, stored, built: stored })
     }
 
     /// Takes out a block that leaves the chain, if it is covered. `accounts` still has those it created.
-    pub(super) fn disconnect<'b>(
+    pub(crate) fn disconnect<'b>(
         &mut self,
         batch: &mut Batch<'_>,
         header: &Header,
@@ -123,7 +133,7 @@ impl<'a> AddressIndex<'a> {
     }
 
     /// Adds a block that came onto the chain, if all below it are covered. `accounts` has those it created.
-    pub(super) fn connect<'b>(
+    pub(crate) fn connect<'b>(
         &mut self,
         batch: &mut Batch<'_>,
         header: &Header,
@@ -139,7 +149,7 @@ impl<'a> AddressIndex<'a> {
     }
 
     /// Adds how far it reaches now to the batch.
-    pub(super) fn write(self, batch: &mut Batch<'_>) {
+    pub(crate) fn write(self, batch: &mut Batch<'_>) {
         if let Some(built) = self.built.filter(|built| self.stored != Some(*built)) {
             put_indexed(batch, built);
         }
@@ -151,7 +161,7 @@ impl<'a> AddressIndex<'a> {
         transactions: impl Iterator<Item = &'b Transaction>,
         accounts: &Accounts,
     ) -> Result<Vec<TouchKey>, StoreError> {
-        let keys = touches(self.spec, header, transactions).into_iter().filter_map(|(address, place)| {
+        let keys = touches(self.spec, header, transactions).into_iter().filter_map(|Touch { address, place }| {
             match accounts.get(&address) {
                 Some((account, _)) => Some(Ok(TouchKey { account, height: header.height, place })),
                 // Whoever else a connected block touches has an account: this reward was burned.
@@ -161,27 +171,4 @@ impl<'a> AddressIndex<'a> {
         });
         Ok(in_order(keys.collect::<Result<_, StoreError>>()?))
     }
-}
-
-/// Compares the index with the blocks it covers, if it is on.
-pub(super) fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<(), AuditError> {
-    let (mut expected, built) = (0_u64, store.indexed()?);
-    for height in (1..=built.map_or(0, Height::get)).map(Height::new) {
-        let header = store.header_on_chain(height)?;
-        let body = store.body(&header.id())?.ok_or(AuditError::BrokenChain { height })?;
-        let (mut keys, small_reward) = (Vec::new(), makes_no_account(spec, header.header(), &body));
-        for touch in touches(spec, header.header(), body.iter()) {
-            let Some(key) = stored_key(store, height, touch, small_reward)? else { continue };
-            if !store.has_touch(&key)? {
-                return Err(AuditError::Untold { address: touch.0, height });
-            }
-            keys.push(key);
-        }
-        expected += in_order(keys).len() as u64;
-    }
-    let got = store.touches().try_fold(0_u64, |count, touch| touch.map(|_| count + 1))?;
-    if got != expected {
-        return Err(AuditError::Touches { got, expected });
-    }
-    Ok(())
 }

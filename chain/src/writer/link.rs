@@ -1,39 +1,21 @@
-//! The story of a block's import, as the writer tells it.
+//! Linking headers: work, parent, then the rules, cheapest first.
 
-use super::{
-    accounts::missing,
-    follow::{Publish, Reorganisation},
-    foreign::Foreign,
-    mailbox::{BlockOutcome, HeaderOutcome, TemplateRequest, Tip},
-    orphans::Orphans,
-    precheck::Precheck,
-    state::State,
-    state_history::StateHistory,
-    template::Template,
-    tree::{CONTEXT_EVERY, HeaderTree},
-};
+use super::Writer;
 use crate::{
-    store::{ChainStore, StoreError},
+    headers::{CONTEXT_EVERY, KeptHeader, UnknownRules},
+    message::HeaderOutcome,
+    store::StoreError,
     verdict::Origin,
 };
 use cairn_ledger::{
-    accounts::AccountProof,
-    block::{BLOCK_OVERHEAD_BYTES, Header},
-    chain_spec::ChainSpec,
-    error::{BlockError, ExecutionError, Fault, HeaderError},
+    block::Header,
+    error::{Fault, HeaderError},
     fork_choice::{NEAR_BLOCKS, near_tip_work},
     hash::BlockId,
-    keys::Address,
-    merkle::txs_root,
     pow::{Target, Work},
     units::Timestamp,
-    validate::{
-        ChainContext, CheckedBlock, CheckedTransaction, ConnectError, Execution, LinkedHeader, SealedHeader,
-        check_header, check_work, touched_addresses,
-    },
+    validate::{ChainContext, LinkedHeader, SealedHeader, check_header, check_work, foreign_context},
 };
-use std::{collections::VecDeque, sync::Arc};
-use tokio::sync::watch;
 
 /// An orphan's target may be this many times easier than the tip's.
 const ORPHAN_EASIER: u32 = 16;
@@ -42,32 +24,6 @@ const CONTEXTS: usize = 32;
 /// Stored blocks brought back into the tree for one question: whoever names the highest of many without their ancestors
 /// costs no more. Headers come from the fork upward, where each has its parent there.
 const ADOPTED: usize = 64;
-
-/// Everything the writer owns.
-pub(super) struct Writer {
-    pub(super) spec: Arc<ChainSpec>,
-    /// The settled chain: as readers have it, while a reorganisation is under way.
-    pub(super) store: Arc<ChainStore>,
-    /// The chain as it is on the disk.
-    pub(super) live: Arc<ChainStore>,
-    /// Where readers find what they read.
-    pub(super) views: watch::Sender<Arc<ChainStore>>,
-    /// A reorganisation in batches, while one is under way.
-    pub(super) reorganisation: Option<Reorganisation>,
-    pub(super) precheck: Precheck,
-    pub(super) state: State,
-    /// How to see the accounts as they were after the last blocks.
-    pub(super) state_history: StateHistory,
-    pub(super) tip: ChainContext,
-    pub(super) tree: HeaderTree,
-    pub(super) orphans: Orphans,
-    /// Headers under rules that are not known here.
-    pub(super) foreign: Foreign,
-    /// Contexts of branch headers used lately.
-    pub(super) contexts: VecDeque<ChainContext>,
-    /// The least total work of a header that is near, for the tip with this id.
-    pub(super) near: (BlockId, Work),
-}
 
 /// What became of a stored block's way into the tree.
 enum Adopted {
@@ -82,7 +38,7 @@ enum Adopted {
 impl Writer {
     /// Links one header, and the orphans that waited for it. One of a presynced branch is wanted however little work
     /// it has: that branch was shown to lead to more than the tip's.
-    pub(super) fn link(
+    pub(crate) fn link(
         &mut self,
         origin: Origin,
         header: Header,
@@ -122,8 +78,8 @@ impl Writer {
             return Ok(HeaderOutcome::InvalidAncestor);
         }
         // Whatever rules a header stands under, those above one that cannot be judged cannot be judged either.
-        if self.has_foreign(&parent) {
-            return Ok(self.link_foreign(None, sealed, now));
+        if self.other_rules.get(&parent).is_some() {
+            return Ok(self.link_other_rules(None, sealed, now));
         }
         // What is far below the tip is cheap to make, and dear to judge: it is not looked at.
         if !is_presynced && self.is_far(&parent, sealed.work())? {
@@ -137,8 +93,8 @@ impl Writer {
         };
         // Another version is no misbehaviour: its sender may know of an upgrade that this node does not, or the other
         // way about.
-        if self.is_foreign(&sealed) {
-            return Ok(self.link_foreign(Some(context), sealed, now));
+        if self.has_other_version(&sealed) {
+            return Ok(self.link_other_rules(Some(context), sealed, now));
         }
         let linked = match check_header(&self.spec, &context, sealed, now) {
             Ok(linked) => linked,
@@ -248,7 +204,7 @@ impl Writer {
     }
 
     /// The nearest block from `id` down whose context is at hand, and the blocks above it, downward.
-    pub(super) fn nearest_context(
+    pub(crate) fn nearest_context(
         &self,
         id: &BlockId,
     ) -> Result<Option<(ChainContext, Vec<LinkedHeader>)>, StoreError> {
@@ -322,151 +278,48 @@ impl Writer {
         scaled.is_none_or(|work| work >= tip)
     }
 
-    /// Imports a checked block: it waits in the tree until its branch is complete and has the most work; then the chain
-    /// moves.
-    pub(super) fn import_block(
+    /// Whether a header has another version than this network's file gives its height.
+    fn has_other_version(&self, sealed: &SealedHeader) -> bool {
+        let header = sealed.header();
+        header.version != self.spec.rules_at(header.height).version
+    }
+
+    /// Judges a header of another version as far as that can be done; `parent` is a known block, or `None` where it is
+    /// itself under unknown rules.
+    fn link_other_rules(
         &mut self,
-        block: CheckedBlock,
+        parent: Option<ChainContext>,
+        sealed: SealedHeader,
         now: Timestamp,
-        publish: Publish<'_>,
-    ) -> Result<BlockOutcome, StoreError> {
-        let header = block.header().clone();
-        let id = header.id();
-        if self.store.is_connected(&header)? || self.tree.has_body(&id) {
-            return Ok(BlockOutcome::Known);
+    ) -> HeaderOutcome {
+        let (id, header) = (sealed.id(), sealed.header());
+        let (version, height, parent_id) = (header.version, header.height, header.parent);
+        let outcome = HeaderOutcome::OtherRules { version, height };
+        if self.other_rules.get(&id).is_some() {
+            return outcome;
         }
-        // A header may have been forgotten while its body was on the way; then the block was not wanted.
-        if !self.tree.set_body(block) {
-            return Ok(BlockOutcome::Unwanted);
-        }
-        self.follow(now, publish)?;
-        self.spill()?;
-        if self.store.is_connected(&header)? {
-            return Ok(BlockOutcome::Connected);
-        }
-        Ok(self.tree.reason(&id).map_or(BlockOutcome::Waiting, BlockOutcome::Invalid))
-    }
-
-    /// Moves bodies to the disk when they take too much memory.
-    fn spill(&mut self) -> Result<(), StoreError> {
-        let spilled = self.tree.spill(self.tip.total_work());
-        if !spilled.is_empty() {
-            self.store_bodies(spilled)?;
-            self.tree.shed_stored();
-        }
-        Ok(())
-    }
-
-    /// Remembers a block whose body is its own, and invalid.
-    pub(super) fn refuse_block(&mut self, header: &LinkedHeader, error: BlockError) -> BlockOutcome {
-        // A body that somebody altered says nothing about the block.
-        if error.fault() == Fault::Proven {
-            self.tree.invalidate(&header.id());
-            self.tree.note_reason(header.id(), error);
-        }
-        BlockOutcome::Invalid(error)
-    }
-
-    /// Makes a block on the tip, complete but for its nonce.
-    pub(super) fn template(&self, request: TemplateRequest) -> Result<Template, StoreError> {
-        let TemplateRequest { beneficiary, time, mut transactions } = request;
-        loop {
-            match self.try_template(beneficiary, time, transactions)? {
-                Ok(template) => return Ok(template),
-                Err(without_culprit) => transactions = without_culprit,
+        let row = self.other_rules.get(&parent_id);
+        let since = row.map_or(height, |kept| kept.since);
+        let Some(parent) = parent.or_else(|| row.map(|kept| kept.context.clone())) else {
+            return HeaderOutcome::Orphan { parent: parent_id };
+        };
+        match foreign_context(&self.spec, &parent, sealed, now) {
+            Ok(context) => {
+                self.other_rules.insert(KeptHeader { context, since });
+                outcome
             }
-        }
-    }
-
-    /// The template with those of `transactions` that fit; `Err` gives them back without one that spoilt the
-    /// execution.
-    fn try_template(
-        &self,
-        beneficiary: Address,
-        time: Timestamp,
-        mut transactions: Vec<CheckedTransaction>,
-    ) -> Result<Result<Template, Vec<CheckedTransaction>>, StoreError> {
-        let parent = self.tip.header();
-        let height = parent.height.next().unwrap_or(parent.height);
-        let touched = touched_addresses(&beneficiary, &transactions);
-        let mut execution = Execution::new(&self.spec, height, self.state.slice(&touched, &self.precheck)?);
-        let max = usize::try_from(self.spec.rules_at(height).max_block_bytes).unwrap_or(usize::MAX);
-        let (mut fits, mut size) = (Vec::with_capacity(transactions.len()), BLOCK_OVERHEAD_BYTES);
-        for (place, checked) in transactions.iter().enumerate() {
-            let larger = size + checked.transaction().size();
-            let applied = (larger <= max).then(|| execution.apply(checked));
-            fits.push(matches!(applied, Some(Ok(()))));
-            match applied {
-                Some(Ok(())) => size = larger,
-                Some(Err(ConnectError::Rule(ExecutionError::BalanceOverflow { .. }))) => {
-                    transactions.remove(place);
-                    return Ok(Err(transactions));
+            Err(HeaderError::TimeAhead { .. }) => HeaderOutcome::Early,
+            Err(error) => {
+                if error.fault() == Fault::Proven {
+                    self.tree.remember_invalid(id);
                 }
-                Some(Err(ConnectError::NotLoaded(not_loaded))) => return Err(missing(&not_loaded.address)),
-                Some(Err(ConnectError::Rule(_))) | None => {}
+                HeaderOutcome::Invalid(error)
             }
         }
-        let mut fits = fits.into_iter();
-        transactions.retain(|_| fits.next().unwrap_or(false));
-        let fees = execution.fees();
-        let change = execution.finish(&beneficiary).map_err(|_| missing(&beneficiary))?;
-        let txids: Vec<_> = transactions.iter().map(CheckedTransaction::txid).collect();
-        let (txs_root, update) =
-            self.precheck.join(|| txs_root(&txids), || self.state.tree.update(change.count, &change.leaf_hashes()));
-        let header = Header {
-            version: self.spec.rules_at(height).version,
-            height,
-            parent: self.tip.id(),
-            time: time.max(parent.time.saturating_add(1)),
-            target: self.tip.next_target(&self.spec),
-            beneficiary,
-            txs_root,
-            state_root: update.state_root(),
-            history_root: self.tip.history().commitment(),
-            nonce: 0,
-        };
-        let not_before = Timestamp::from_millis(header.time.millis().saturating_sub(self.spec.params().max_future_ms));
-        Ok(Ok(Template { header, transactions, fees, not_before }))
     }
 
-    /// All balances together at the tip, in pebbles.
-    pub(super) fn balances(&self) -> u64 {
-        self.state.accounts.balances()
+    /// Whether the chain with the most work goes on under unknown rules.
+    pub(super) fn unknown_rules(&self) -> Option<UnknownRules> {
+        self.other_rules.ahead_of(&self.spec, self.tip.total_work())
     }
-
-    /// Proves an account, or its absence, at the tip.
-    pub(super) fn prove(&self, address: Address) -> Result<AccountProof, StoreError> {
-        self.state.prove(&address)
-    }
-
-    /// Proves an account, or its absence, as it was after the block `at`; `None` when that is not one of the
-    /// last blocks of the followed chain.
-    pub(super) fn prove_at(
-        &mut self,
-        address: Address,
-        at: &BlockId,
-    ) -> Result<Option<(Header, AccountProof)>, StoreError> {
-        let proof = match at == &self.tip.id() {
-            true => Some(self.prove(address)?),
-            false => {
-                self.state_history.load(&self.store, &mut self.state, &self.tip)?;
-                self.state_history.prove(&self.state, &address, at)?
-            }
-        };
-        match proof {
-            Some(proof) => Ok(Some((self.store.expect_header(at)?.header().clone(), proof))),
-            None => Ok(None),
-        }
-    }
-
-    /// Forgets what only a peer that is gone had brought.
-    pub(super) fn peer_gone(&mut self, origin: Origin) {
-        self.orphans.forget(origin);
-        self.tree.forget_origin(origin);
-    }
-}
-
-/// The tip as others see it.
-pub(super) fn tip_of(context: &ChainContext) -> Tip {
-    Tip { header: context.header().clone(), id: context.id(), total_work: context.total_work() }
 }

@@ -4,28 +4,28 @@
 //! block goes in as one batch together with how far the index reaches: what a crash or a reorganisation takes is
 //! the block at hand, and that is read again.
 
-use super::index::{in_order, makes_no_account, stored_key, touches};
+use super::{Touch, in_order, makes_no_account, stored_key, touches};
 use crate::store::{
     ChainStore, Durability, StoreError, put_indexed,
-    schema::{TouchByAccount, TouchKey},
+    schema::{BodyById, TouchByAccount, TouchKey},
 };
-use cairn_ledger::{chain_spec::ChainSpec, keys::Address, units::Height, validate::LinkedHeader};
+use cairn_ledger::{chain_spec::ChainSpec, units::Height, validate::LinkedHeader};
 
 /// Accounts looked up in one step: a few milliseconds, also where each is a read from the disk.
 const STEP: usize = 512;
-/// How often it is told how far it is, in blocks.
-const TELL_EVERY: u64 = 100_000;
+/// How often it logs how far it is, in blocks.
+const LOG_EVERY: u64 = 100_000;
 
 /// Builds the index of addresses, block by block.
 #[derive(Default)]
-pub(super) struct Indexer {
+pub(crate) struct Indexer {
     at: Option<Building>,
 }
 
 /// A block being added.
 struct Building {
     header: LinkedHeader,
-    touches: std::vec::IntoIter<(Address, u32)>,
+    touches: std::vec::IntoIter<Touch>,
     keys: Vec<TouchKey>,
     /// Whether its reward may have been burned.
     small_reward: bool,
@@ -33,7 +33,7 @@ struct Building {
 
 impl Indexer {
     /// Goes on by one step; whether there is more to do.
-    pub(super) fn step(&mut self, store: &ChainStore, spec: &ChainSpec) -> Result<bool, StoreError> {
+    pub(crate) fn step(&mut self, store: &ChainStore, spec: &ChainSpec) -> Result<bool, StoreError> {
         // What was imported meanwhile may have taken the block at hand off the chain, or added it itself.
         let at = match self.at.take() {
             Some(at) if store.is_connected(&at.header)? && store.indexed()? == at.header.header().height.previous() => {
@@ -56,11 +56,11 @@ fn begin(store: &ChainStore, spec: &ChainSpec) -> Result<Option<Building>, Store
         tracing::info!(target: "cairn::chain", height = height.get() - 1, "the index of addresses is whole");
         return Ok(None);
     };
-    if height.get() % TELL_EVERY == 1 {
+    if height.get() % LOG_EVERY == 1 {
         tracing::info!(target: "cairn::chain", height = height.get(), "building the index of addresses");
     }
     let header = store.expect_header(&id)?;
-    let body = store.body(&id)?.ok_or_else(|| StoreError::Missing { table: "body_by_id", key: id.to_string() })?;
+    let body = store.body(&id)?.ok_or_else(|| StoreError::missing::<BodyById>(id))?;
     let touches = touches(spec, header.header(), body.iter());
     let (keys, small_reward) = (Vec::with_capacity(touches.len()), makes_no_account(spec, header.header(), &body));
     Ok(Some(Building { header, keys, touches: touches.into_iter(), small_reward }))

@@ -1,62 +1,25 @@
-//! The state at the tip, and how a plan moves it: accounts and the tree over them, both in memory, as one.
+//! How a plan moves the state.
 //!
 //! Blocks change the state in place, one after another. All that then differs from the disk goes into the plan's one
 //! batch: however often the plan touched an account, it is written once. A plan that fails is taken back.
 
-use super::{
-    accounts::{Accounts, missing},
-    precheck::Precheck,
-};
+use super::State;
 use crate::store::{
     Batch, StoreError,
-    schema::{AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, UndoLeaves},
+    schema::{AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, UndoById, UndoLeaves},
 };
 use cairn_ledger::{
-    accounts::{Account, AccountProof, AccountSlice, AccountTree, Leaf, StateChange, TreeUpdate, UndoRecord},
+    accounts::{Account, Leaf, StateChange, TreeUpdate, UndoRecord},
     codec::BoundedVec,
     keys::Address,
 };
 
-/// So many accounts are shared with a worker: fewer take no longer than waiting for one may.
-const SHARED: usize = 4096;
-
-/// All accounts, and the hashes over them.
-pub(super) struct State {
-    pub(super) accounts: Accounts,
-    pub(super) tree: AccountTree,
-}
-
-impl State {
-    /// Loads the leaf of each address or, where it has none, the leaf below it; with a worker that has the time.
-    pub(super) fn slice(&self, addresses: &[Address], workers: &Precheck) -> Result<AccountSlice, StoreError> {
-        let mut leaves = vec![(0, Leaf::SENTINEL); addresses.len()];
-        if addresses.len() < SHARED {
-            self.accounts.find_each(addresses, &mut leaves)?;
-        } else {
-            let (first, second) = addresses.split_at(addresses.len() / 2);
-            let (found_first, found_second) = leaves.split_at_mut(first.len());
-            let (first, second) = workers
-                .join(|| self.accounts.find_each(first, found_first), || self.accounts.find_each(second, found_second));
-            first.and(second)?;
-        }
-        Ok(AccountSlice::load(self.accounts.count(), leaves))
-    }
-
-    /// Proves an account, or its absence.
-    pub(super) fn prove(&self, address: &Address) -> Result<AccountProof, StoreError> {
-        let (index, leaf) = self.accounts.get_or_below(address)?;
-        let path = self.tree.path(index).ok_or_else(|| missing(&leaf.address))?;
-        let path = BoundedVec::new(path).map_err(|_| missing(&leaf.address))?;
-        Ok(AccountProof { count: self.accounts.count(), index, leaf, path })
-    }
-}
-
 /// A state that a plan is moving: first disconnecting blocks, then connecting others.
 #[must_use = "what is neither kept nor taken back differs from the disk"]
-pub(super) struct Moving<'a> {
+pub(crate) struct StagedState<'a> {
     state: &'a mut State,
     /// What disconnecting blocks changed, in order.
-    undone: Vec<Undone>,
+    undone: Vec<LeavesBefore>,
     /// What the connected blocks changed, in order …
     connected: Vec<StateChange>,
     /// … and how to take that back in the tree, if somebody will ask: it is large, and can be made again.
@@ -64,24 +27,24 @@ pub(super) struct Moving<'a> {
 }
 
 /// The leaves that disconnecting a block changed, as they were before, of `count`.
-struct Undone {
+struct LeavesBefore {
     count: u64,
     leaves: Vec<(u64, Leaf)>,
 }
 
-impl<'a> Moving<'a> {
+impl<'a> StagedState<'a> {
     /// Nothing moved yet. With `inverses`, what [`Self::keep`] returns is kept.
-    pub(super) fn new(state: &'a mut State, inverses: bool) -> Self {
+    pub(crate) fn new(state: &'a mut State, inverses: bool) -> Self {
         Self { state, undone: Vec::new(), connected: Vec::new(), inverses: inverses.then(Vec::new) }
     }
 
     /// The state as far as it has moved.
-    pub(super) fn state(&self) -> &State {
+    pub(crate) fn state(&self) -> &State {
         self.state
     }
 
     /// Takes in what a block changed.
-    pub(super) fn connect(&mut self, change: StateChange, update: TreeUpdate) {
+    pub(crate) fn connect(&mut self, change: StateChange, update: TreeUpdate) {
         self.state.accounts.set(change.count, change.leaves.iter().map(|leaf| (leaf.index, leaf.new)));
         self.connected.push(change);
         match &mut self.inverses {
@@ -91,9 +54,9 @@ impl<'a> Moving<'a> {
     }
 
     /// Takes back what a block had changed.
-    pub(super) fn disconnect(&mut self, undo: &UndoLeaves) -> Result<(), StoreError> {
+    pub(crate) fn disconnect(&mut self, undo: &UndoLeaves) -> Result<(), StoreError> {
         let State { accounts, tree } = &mut *self.state;
-        let corrupt = || StoreError::Corrupt { table: "undo_by_id", key: undo.count.to_string() };
+        let corrupt = || StoreError::corrupt::<UndoById>(undo.count);
         let count = accounts.count();
         if undo.count == 0 || undo.count > count || undo.leaves.iter().any(|old| old.index >= undo.count) {
             return Err(corrupt());
@@ -109,12 +72,12 @@ impl<'a> Moving<'a> {
         let record = UndoRecord { count: undo.count, leaves: restored };
         tree.apply(tree.update(record.count, &record.leaf_hashes()));
         accounts.set(record.count, record.leaves.into_vec());
-        self.undone.push(Undone { count, leaves });
+        self.undone.push(LeavesBefore { count, leaves });
         Ok(())
     }
 
     /// Adds all that differs from the disk to a batch.
-    pub(super) fn write(&self, batch: &mut Batch<'_>) {
+    pub(crate) fn write(&self, batch: &mut Batch<'_>) {
         let accounts = &self.state.accounts;
         // As they are now; `None` for those that exist no more.
         let undone = self.undone.iter().flat_map(|undone| &undone.leaves).map(|(_, leaf)| leaf.address);
@@ -158,7 +121,7 @@ impl<'a> Moving<'a> {
     }
 
     /// What those have now whose account was changed, in the order of the changes: of one address the last counts.
-    pub(super) fn changed(&self) -> Vec<(Address, Account)> {
+    pub(crate) fn changed(&self) -> Vec<(Address, Account)> {
         let undone = self.undone.iter().flat_map(|undone| &undone.leaves).map(|(_, leaf)| leaf.address);
         let now = |address| self.state.accounts.get(&address).map_or(Account::default(), |(_, leaf)| leaf.account);
         let undone = undone.map(|address| (address, now(address)));
@@ -174,13 +137,13 @@ impl<'a> Moving<'a> {
 
     /// Takes everything back, the last first: the state is as it is on the disk. The hashes are made again, which costs
     /// what making them had, and whoever brought the invalid block its proof of work.
-    pub(super) fn take_back(self) {
+    pub(crate) fn take_back(self) {
         let State { accounts, tree } = self.state;
         let connected = self.connected.into_iter().rev().map(|change| {
             let leaves = change.leaves.iter().filter_map(|leaf| Some((leaf.index, leaf.old?)));
-            Undone { count: change.old_count, leaves: leaves.collect() }
+            LeavesBefore { count: change.old_count, leaves: leaves.collect() }
         });
-        for Undone { count, leaves } in connected.chain(self.undone.into_iter().rev()) {
+        for LeavesBefore { count, leaves } in connected.chain(self.undone.into_iter().rev()) {
             let hashes = Leaf::hash_each(leaves.iter().map(|(_, leaf)| leaf));
             let hashes: Vec<_> = leaves.iter().map(|(index, _)| *index).zip(hashes).collect();
             tree.apply(tree.update(count, &hashes));
@@ -190,16 +153,16 @@ impl<'a> Moving<'a> {
 
     /// Keeps everything, which is on the disk now; returns what each connected block changed, and how to take that back
     /// in the tree, if it was asked for.
-    pub(super) fn keep(self) -> Vec<(StateChange, TreeUpdate)> {
+    pub(crate) fn keep(self) -> Vec<(StateChange, TreeUpdate)> {
         self.connected.into_iter().zip(self.inverses.unwrap_or_default()).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::accounts::Accounts, *};
     use crate::store::schema::UndoLeaf;
-    use cairn_ledger::testing::arbitrary_hash;
+    use cairn_ledger::{accounts::AccountTree, testing::arbitrary_hash};
 
     fn state(count: u64) -> State {
         let address = |n: u64| if n == 0 { Address::ZERO } else { Address::from_bytes(*arbitrary_hash(n).as_bytes()) };
@@ -223,15 +186,15 @@ mod tests {
     fn an_undo_record_that_cannot_be_is_refused_before_anything_moves() {
         let mut state = state(9);
         let root = state.tree.state_root();
-        let mut moving = Moving::new(&mut state, false);
+        let mut staged = StagedState::new(&mut state, false);
         for (count, index) in [(0, 0), (10, 3), (5, 5), (9, 9)] {
-            let broken = moving.disconnect(&undo(count, index)).expect_err("it cannot be");
+            let broken = staged.disconnect(&undo(count, index)).expect_err("it cannot be");
             assert!(broken.is_storage_failure(), "{count}, {index}: {broken}");
-            assert_eq!((moving.state().accounts.count(), moving.state().tree.state_root()), (9, root));
+            assert_eq!((staged.state().accounts.count(), staged.state().tree.state_root()), (9, root));
         }
-        moving.disconnect(&undo(8, 7)).expect("the negative control");
-        assert_eq!((moving.state().accounts.count(), moving.state().tree.count()), (8, 8));
-        moving.take_back();
+        staged.disconnect(&undo(8, 7)).expect("the negative control");
+        assert_eq!((staged.state().accounts.count(), staged.state().tree.count()), (8, 8));
+        staged.take_back();
         assert_eq!((state.accounts.count(), state.tree.state_root()), (9, root));
     }
 }

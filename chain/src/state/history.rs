@@ -9,10 +9,13 @@
 //! is caught up with, what was kept is forgotten again.
 
 use super::{
+    State,
     accounts::{Accounts, missing},
-    state::State,
 };
-use crate::store::{ChainStore, StoreError, schema::UndoLeaves};
+use crate::store::{
+    ChainStore, StoreError,
+    schema::{AddressByIndex, UndoById, UndoLeaves},
+};
 use cairn_ledger::{
     accounts::{AccountProof, Leaf, StateChange, TreeUpdate, UndoRecord},
     codec::BoundedVec,
@@ -31,15 +34,15 @@ const KEPT_AT_LEAST: usize = 8;
 
 /// What the last blocks changed, oldest first.
 #[derive(Default)]
-pub(super) struct StateHistory {
+pub(crate) struct StateHistory {
     /// Whether somebody asked, so that `blocks` is kept.
     kept: bool,
-    blocks: VecDeque<Undone>,
+    blocks: VecDeque<UndoneBlock>,
     nodes: usize,
 }
 
 /// One block, taken back.
-struct Undone {
+struct UndoneBlock {
     /// The block before it: whose state this leads to.
     parent: BlockId,
     /// Leaves before it.
@@ -53,7 +56,7 @@ struct Undone {
 impl StateHistory {
     /// Reads the last blocks' undo records, unless that was done before. `state` is the one at `tip`; it comes back as
     /// it was, save after an error, which ends the writer.
-    pub(super) fn load(&mut self, store: &ChainStore, state: &mut State, tip: &ChainContext) -> Result<(), StoreError> {
+    pub(crate) fn load(&mut self, store: &ChainStore, state: &mut State, tip: &ChainContext) -> Result<(), StoreError> {
         if self.kept {
             return Ok(());
         }
@@ -68,7 +71,7 @@ impl StateHistory {
             forward.push(state.tree.exchange(update.clone()));
             nodes += update.node_count();
             let parent = at.header().parent;
-            undone.push(Undone::new(parent, undo.count, undo.leaves.into_vec(), update));
+            undone.push(UndoneBlock::new(parent, undo.count, undo.leaves.into_vec(), update));
             at = store.expect_header(&parent)?;
         }
         for update in forward.into_iter().rev() {
@@ -80,22 +83,22 @@ impl StateHistory {
     }
 
     /// Whether somebody asked, so that every connected block has to be [taken in](Self::connect).
-    pub(super) fn is_kept(&self) -> bool {
+    pub(crate) fn is_kept(&self) -> bool {
         self.kept
     }
 
     /// Forgets everything, until somebody asks again.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         *self = Self::default();
     }
 
     /// Takes in what a connected block changed, and how to take that back in the tree.
-    pub(super) fn connect(&mut self, parent: BlockId, change: StateChange, inverse: TreeUpdate) {
+    pub(crate) fn connect(&mut self, parent: BlockId, change: StateChange, inverse: TreeUpdate) {
         let leaves = change.leaves.iter().filter_map(|leaf| Some((leaf.index, leaf.old?))).collect();
-        self.push(Undone::new(parent, change.old_count, leaves, inverse));
+        self.push(UndoneBlock::new(parent, change.old_count, leaves, inverse));
     }
 
-    fn push(&mut self, undone: Undone) {
+    fn push(&mut self, undone: UndoneBlock) {
         self.nodes += undone.update.node_count();
         self.blocks.push_back(undone);
         while self.blocks.len() > KEPT_STATES || (self.nodes > KEPT_NODES && self.blocks.len() > KEPT_AT_LEAST) {
@@ -105,7 +108,7 @@ impl StateHistory {
     }
 
     /// Forgets the last `count` blocks, which were disconnected.
-    pub(super) fn disconnect(&mut self, count: usize) {
+    pub(crate) fn disconnect(&mut self, count: usize) {
         for _ in 0..count {
             let Some(newest) = self.blocks.pop_back() else { break };
             self.nodes -= newest.update.node_count();
@@ -114,7 +117,7 @@ impl StateHistory {
 
     /// Proves an account, or its absence, as it was after the block `at`; `None` when that is not kept. `state` is
     /// the one at the tip.
-    pub(super) fn prove(
+    pub(crate) fn prove(
         &self,
         state: &State,
         address: &Address,
@@ -122,7 +125,7 @@ impl StateHistory {
     ) -> Result<Option<AccountProof>, StoreError> {
         let Some(first) = self.blocks.iter().position(|block| block.parent == *at) else { return Ok(None) };
         let State { accounts, tree } = state;
-        let back: Vec<&Undone> = self.blocks.range(first..).collect();
+        let back: Vec<&UndoneBlock> = self.blocks.range(first..).collect();
         let count = back.first().map_or(accounts.count(), |block| block.count);
         let found = leaf(accounts, &back, count, address).or_else(|| leaf_below(accounts, &back, count, address));
         let (index, leaf) = found.ok_or_else(|| missing(address))?;
@@ -133,7 +136,7 @@ impl StateHistory {
     }
 }
 
-impl Undone {
+impl UndoneBlock {
     fn new(parent: BlockId, count: u64, mut leaves: Vec<(u64, Leaf)>, update: TreeUpdate) -> Self {
         leaves.sort_unstable_by_key(|(_, leaf)| leaf.address);
         Self { parent, count, leaves, update }
@@ -150,18 +153,18 @@ impl Undone {
 fn resolve(accounts: &Accounts, older: &mut HashMap<u64, Leaf>, undo: &UndoLeaves) -> Result<UndoRecord, StoreError> {
     let mut leaves = Vec::with_capacity(undo.leaves.len());
     for old in undo.leaves.iter() {
-        let lacking = || StoreError::Missing { table: "address_by_index", key: old.index.to_string() };
+        let lacking = || StoreError::missing::<AddressByIndex>(old.index);
         let now = *older.get(&old.index).or_else(|| accounts.at(old.index)).ok_or_else(lacking)?;
         let leaf = Leaf { next: old.next.unwrap_or(now.next), account: old.account, ..now };
         older.insert(old.index, leaf);
         leaves.push((old.index, leaf));
     }
-    let corrupt = |_| StoreError::Corrupt { table: "undo_by_id", key: undo.count.to_string() };
+    let corrupt = |_| StoreError::corrupt::<UndoById>(undo.count);
     Ok(UndoRecord { count: undo.count, leaves: BoundedVec::new(leaves).map_err(corrupt)? })
 }
 
 /// The leaf of an address before the blocks of `back`, when there were `count` leaves.
-fn leaf(accounts: &Accounts, back: &[&Undone], count: u64, address: &Address) -> Option<(u64, Leaf)> {
+fn leaf(accounts: &Accounts, back: &[&UndoneBlock], count: u64, address: &Address) -> Option<(u64, Leaf)> {
     let found = back.iter().find_map(|block| block.leaf(address)).or_else(|| accounts.get(address));
     // A block may have changed an account that one of `back` had made.
     found.filter(|(index, _)| *index < count)
@@ -169,7 +172,7 @@ fn leaf(accounts: &Accounts, back: &[&Undone], count: u64, address: &Address) ->
 
 /// The leaf just below an address that had none. Accounts made since are passed over: as many as the kept
 /// blocks made, at most.
-fn leaf_below(accounts: &Accounts, back: &[&Undone], count: u64, address: &Address) -> Option<(u64, Leaf)> {
+fn leaf_below(accounts: &Accounts, back: &[&UndoneBlock], count: u64, address: &Address) -> Option<(u64, Leaf)> {
     let (_, below) = accounts.below_among(count, address)?;
     leaf(accounts, back, count, &below.address)
 }

@@ -1,13 +1,13 @@
 //! Disconnecting blocks, then connecting others, as one batch.
 
-use super::{
+use crate::{
     index::AddressIndex,
-    precheck::Precheck,
-    state::{Moving, State},
-};
-use crate::store::{
-    Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, put_under_way,
-    schema::{UnderWay, UndoLeaves},
+    state::{StagedState, State},
+    store::{
+        Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, put_under_way,
+        schema::{AccountByAddress, BodyById, UnderWay, UndoLeaves},
+    },
+    workers::Workers,
 };
 use cairn_ledger::{
     accounts::{Account, StateChange, TreeUpdate},
@@ -70,28 +70,29 @@ impl From<StoreError> for Failed {
 }
 
 /// What a plan is carried out on.
-pub(super) struct Ground<'a> {
+pub(super) struct Env<'a> {
     pub spec: &'a ChainSpec,
     pub store: &'a ChainStore,
-    pub precheck: &'a Precheck,
+    pub workers: &'a Workers,
 }
 
 /// Carries out a plan: all of it, in one batch, or nothing. `inverses` asks for [`Executed::undone`].
 pub(super) fn execute(
-    ground: &Ground<'_>,
+    env: &Env<'_>,
     state: &mut State,
     plan: Plan,
     durability: Durability,
     inverses: bool,
 ) -> Result<Executed, Failed> {
-    let Ground { spec, store, precheck } = *ground;
+    let Env { spec, store, workers } = *env;
     let started = Instant::now();
     let bytes: usize = plan.connect.iter().map(|block| block.size() * BATCH_BYTES_PER_BLOCK_BYTE).sum();
     let (batch, index) = (store.batch(bytes), AddressIndex::load(store, spec)?);
     let (note, stored) = (plan.note, plan.note.is_some());
-    let mut work = Work { spec, store, precheck, state: Moving::new(state, inverses), index, batch, stored };
-    let result = work.run(plan);
-    let Work { state, index, mut batch, .. } = work;
+    let mut execution =
+        Execution { spec, store, workers, state: StagedState::new(state, inverses), index, batch, stored };
+    let result = execution.run(plan);
+    let Execution { state, index, mut batch, .. } = execution;
     let (disconnected, connected) = match result {
         Ok(moved) => moved,
         Err(failed) => {
@@ -117,13 +118,13 @@ pub(super) fn execute(
 }
 
 /// A plan being carried out.
-struct Work<'db, 'a> {
+struct Execution<'db, 'a> {
     spec: &'a ChainSpec,
     store: &'db ChainStore,
     /// Who shares the work on a block, if there is nothing else to do: half of the accounts are loaded there, and
     /// hashed while the batch is filled.
-    precheck: &'db Precheck,
-    state: Moving<'a>,
+    workers: &'db Workers,
+    state: StagedState<'a>,
     index: AddressIndex<'a>,
     batch: Batch<'db>,
     /// Whether the blocks to connect are on the disk already.
@@ -131,10 +132,10 @@ struct Work<'db, 'a> {
 }
 
 /// The blocks that were left, and those that are followed now.
-type Moved = (Vec<LinkedHeader>, Vec<CheckedBlock>);
+type Blocks = (Vec<LinkedHeader>, Vec<CheckedBlock>);
 
-impl Work<'_, '_> {
-    fn run(&mut self, plan: Plan) -> Result<Moved, Failed> {
+impl Execution<'_, '_> {
+    fn run(&mut self, plan: Plan) -> Result<Blocks, Failed> {
         let mut disconnected = Vec::with_capacity(plan.disconnect.len());
         for (header, body) in plan.disconnect {
             self.disconnect(&header, body)?;
@@ -161,7 +162,7 @@ impl Work<'_, '_> {
         let transactions = Candidate::new_each(body.into_vec());
         let txids: Vec<TxId> = transactions.iter().map(Candidate::txid).collect();
         if txs_root(&txids) != header.header().txs_root {
-            return Err(StoreError::Corrupt { table: "body_by_id", key: header.id().to_string() });
+            return Err(StoreError::corrupt::<BodyById>(header.id()));
         }
         // Before the accounts it created are gone.
         let touching = transactions.iter().map(Candidate::transaction);
@@ -172,9 +173,9 @@ impl Work<'_, '_> {
     }
 
     fn connect(&mut self, block: CheckedBlock) -> Result<CheckedBlock, Refused> {
-        let (store, precheck, state, batch) = (self.store, self.precheck, self.state.state(), &mut self.batch);
+        let (store, workers, state, batch) = (self.store, self.workers, self.state.state(), &mut self.batch);
         let stored = self.stored;
-        let slice = state.slice(block.touched(), precheck)?;
+        let slice = state.slice(block.touched(), workers)?;
         let connected = connect_block_with(self.spec, block, slice, |block, change| {
             let hash = || state.tree.update(change.count, &change.leaf_hashes());
             let put = || {
@@ -184,7 +185,7 @@ impl Work<'_, '_> {
                 }
                 put_connected(batch, block.header(), &block.txids(), &UndoLeaves::new(change));
             };
-            precheck.join(hash, put).0
+            workers.join(hash, put).0
         })?;
         let (block, change, update) = connected.into_parts();
         self.state.connect(change, update);
@@ -211,9 +212,7 @@ impl From<ConnectError<BlockError>> for Refused {
         match error {
             ConnectError::Rule(error) => Self::Rule(error),
             // Every touched address was looked up: what is missing is missing in the state.
-            ConnectError::NotLoaded(missing) => {
-                Self::Store(StoreError::Missing { table: "account_by_address", key: missing.address.to_string() })
-            }
+            ConnectError::NotLoaded(missing) => Self::Store(StoreError::missing::<AccountByAddress>(missing.address)),
         }
     }
 }

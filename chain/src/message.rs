@@ -1,0 +1,252 @@
+//! What the writer is asked, what it answers, and what it tells.
+
+use crate::{inflight::Room, verdict::Origin};
+use cairn_common::mailbox::Stopped;
+use cairn_ledger::{
+    accounts::{Account, AccountProof},
+    block::{Body, Header},
+    error::{BlockError, HeaderError},
+    hash::BlockId,
+    keys::Address,
+    pow::Work,
+    units::{Amount, Height, Timestamp},
+    validate::{ChainContext, CheckedBlock, CheckedTransaction, LinkedHeader},
+};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Messages waiting for the writer. A full mailbox makes askers wait; it is nobody's fault.
+pub(crate) const MAILBOX: usize = 64;
+/// Events a slow listener may be behind before it is told that it missed some.
+pub(crate) const EVENTS: usize = 256;
+
+/// The last connected block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// Its header.
+    pub header: Header,
+    /// Its id.
+    pub id: BlockId,
+    /// The work of the chain, itself included.
+    pub total_work: Work,
+}
+
+impl Tip {
+    /// Its height.
+    pub fn height(&self) -> Height {
+        self.header.height
+    }
+}
+
+impl From<&ChainContext> for Tip {
+    fn from(context: &ChainContext) -> Self {
+        Self { header: context.header().clone(), id: context.id(), total_work: context.total_work() }
+    }
+}
+
+/// The chain moved to a new tip. Sent after the batch that made it so, in order.
+#[derive(Clone, Debug)]
+pub struct ChainEvent {
+    /// The new tip.
+    pub tip: Arc<Tip>,
+    /// The tip that was left, if the chain was reorganised: from there, the parents of stored blocks lead down to the
+    /// chain.
+    pub left: Option<BlockId>,
+    /// The blocks that came onto the chain, upward to the new tip: all of them, or the last.
+    pub connected: Arc<Vec<CheckedBlock>>,
+    /// What those have now whose account was changed, in the order of the changes: of one address the last counts.
+    /// Nothing, where the account is gone.
+    pub accounts: Arc<Vec<(Address, Account)>>,
+    /// Whether `connected` and `accounts` say all. After a reorganisation too long for memory they say the last of it,
+    /// and the rest is read from the chain.
+    pub is_whole: bool,
+}
+
+/// What became of a header.
+#[derive(Clone, Debug)]
+pub enum HeaderOutcome {
+    /// It follows every rule, and its block is wanted.
+    Linked(LinkedHeader),
+    /// Its block is here already, connected or waiting.
+    Known,
+    /// Its parent is unknown; when it showed enough work, it waits for the parent.
+    Orphan {
+        /// The parent's id.
+        parent: BlockId,
+    },
+    /// It is from the future: valid perhaps, later.
+    Early,
+    /// Its branch has less work than the followed chain, and either it is not near that chain's tip, or its sender has
+    /// brought too much of the kind. It was not judged further; a longer branch comes by presync.
+    Unwanted,
+    /// It stands under rules that are not known here, or under those of somebody who has not updated: it follows the
+    /// rules of headers, and nobody here can judge its block.
+    OtherRules {
+        /// Its version.
+        version: u16,
+        /// Its height.
+        height: Height,
+    },
+    /// It breaks a rule.
+    Invalid(HeaderError),
+    /// It descends from a block that is invalid.
+    InvalidAncestor,
+}
+
+/// What became of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlockOutcome {
+    /// It is on the followed chain.
+    Connected,
+    /// It is valid in itself and waits for its parents, or for its branch to have the most work.
+    Waiting,
+    /// It was here already.
+    Known,
+    /// Nobody asked for it: its header is not linked here (any more).
+    Unwanted,
+    /// It breaks a rule.
+    Invalid(BlockError),
+}
+
+/// Why the chain did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    /// The node is stopping, or its storage failed and it is about to.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// A long reorganisation is under way: there is no tip to build on, or to prove at.
+    #[error("the chain is being reorganised; ask again")]
+    Reorganising,
+}
+
+/// A block on its way: two answers, at two moments.
+#[must_use = "an import goes on by itself, but its answers say what became of it"]
+pub struct Import {
+    pub(crate) matched: oneshot::Receiver<Result<(), BlockError>>,
+    pub(crate) outcome: oneshot::Receiver<BlockOutcome>,
+}
+
+impl Import {
+    /// Whether the body is the header's: from then on the block may be passed on.
+    ///
+    /// # Errors
+    /// The outer: the node is stopping. The inner: the body is another one, or too large.
+    pub async fn matched(&mut self) -> Result<Result<(), BlockError>, Stopped> {
+        (&mut self.matched).await.map_err(|_| Stopped)
+    }
+
+    /// What became of the block.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn outcome(self) -> Result<BlockOutcome, Stopped> {
+        self.outcome.await.map_err(|_| Stopped)
+    }
+}
+
+/// A template is asked for.
+#[derive(Clone, Debug)]
+pub struct TemplateRequest {
+    /// Who receives the reward.
+    pub beneficiary: Address,
+    /// What to include, in order; what does not fit the accounts is left out.
+    pub transactions: Vec<CheckedTransaction>,
+    /// The block's time; raised to one millisecond after the parent's when it is not later.
+    pub time: Timestamp,
+}
+
+/// A block on the tip, complete but for its nonce.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// The header, with nonce 0.
+    pub header: Header,
+    /// The transactions that are in it.
+    pub transactions: Vec<CheckedTransaction>,
+    /// Their fees together.
+    pub fees: Amount,
+    /// The earliest acceptable `now` for this header: before it, nodes would call the block early.
+    pub not_before: Timestamp,
+}
+
+impl Template {
+    /// The body to send with the sealed header.
+    pub fn body(&self) -> Body {
+        let transactions = self.transactions.iter().map(|checked| checked.transaction().clone());
+        Body::new(transactions.collect()).unwrap_or_default()
+    }
+}
+
+/// A proof at the tip, with the header whose state root it stands against.
+#[derive(Clone, Debug)]
+pub struct ProvenAccount {
+    /// The tip.
+    pub tip: Arc<Tip>,
+    /// The address's leaf, or the one below it.
+    pub proof: AccountProof,
+}
+
+/// The writer's questions.
+pub(crate) enum Message {
+    LinkHeaders {
+        origin: Origin,
+        headers: Vec<Header>,
+        is_presynced: bool,
+        answer: oneshot::Sender<Vec<HeaderOutcome>>,
+    },
+    Connect {
+        block: CheckedBlock,
+        /// Its share of what may be on the way to the writer at once.
+        room: Room,
+        answer: oneshot::Sender<BlockOutcome>,
+    },
+    Store {
+        block: CheckedBlock,
+        /// Its share of what may be on the way to the writer at once.
+        room: Room,
+        answer: oneshot::Sender<BlockOutcome>,
+    },
+    Follow {
+        id: BlockId,
+        answer: oneshot::Sender<()>,
+    },
+    /// A matched body turned out to be invalid: remember its id.
+    Invalid {
+        header: LinkedHeader,
+        error: BlockError,
+        answer: oneshot::Sender<BlockOutcome>,
+    },
+    Template {
+        request: TemplateRequest,
+        answer: oneshot::Sender<Result<Template, ChainError>>,
+    },
+    Prove {
+        address: Address,
+        answer: oneshot::Sender<Result<ProvenAccount, ChainError>>,
+    },
+    Balances {
+        answer: oneshot::Sender<Result<(Arc<Tip>, u64), ChainError>>,
+    },
+    ProveAt {
+        address: Address,
+        at: BlockId,
+        answer: oneshot::Sender<Result<Option<(Header, AccountProof)>, ChainError>>,
+    },
+    /// What is wrong with a block, if that is known.
+    Refusal {
+        id: BlockId,
+        answer: oneshot::Sender<Option<BlockError>>,
+    },
+    /// A block as the parent of others.
+    Context {
+        id: BlockId,
+        answer: oneshot::Sender<Option<ChainContext>>,
+    },
+    /// Makes what was written survive a power cut.
+    Sync {
+        answer: oneshot::Sender<()>,
+    },
+    PeerGone {
+        origin: Origin,
+    },
+    Stop,
+}

@@ -1,0 +1,128 @@
+//! The workers: they match bodies to headers and check transactions on all cores, before the writer's turn.
+//!
+//! # Map
+//! `checker` what they do with a block, or with transactions for the pool · `checked_cache` what they need not check
+//! again (signature cache) · this file hands blocks to them, and what becomes of a block to the writer
+//!
+//! # Invariants
+//! 1. A block on its way has room in the writer's mailbox before it gets a worker: no worker ever waits for the writer.
+//! 2. Blocks on their way take bounded memory; the lowest, for which all others wait, is let in first.
+
+mod checked_cache;
+mod checker;
+
+pub use checker::BlockBody;
+
+use crate::{
+    inflight::{Rooms, Turn},
+    message::{Import, MAILBOX, Message},
+    workers::Workers,
+};
+use cairn_common::mailbox::{Handle, Stopped};
+use cairn_ledger::{
+    block::Body,
+    chain_spec::ChainSpec,
+    error::{BlockError, TxError},
+    transaction::Transaction,
+    validate::{CheckedBlock, CheckedTransaction, LinkedHeader},
+};
+use checker::{Checker, Share};
+use std::{sync::Arc, time::Instant};
+use tokio::sync::{Semaphore, oneshot};
+
+/// Bytes of blocks, as they are encoded, between their arrival and the writer's turn: two of its runs, so that there is
+/// work for the other cores until it has connected one. Checked, they take about three times as much.
+const IN_FLIGHT_BYTES: usize = 16 << 20;
+/// What the smallest block takes of them, so that those let in leave half of the writer's mailbox to others.
+const LEAST_BYTES: usize = IN_FLIGHT_BYTES / (MAILBOX / 2);
+
+/// What a block is checked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be connected, once its branch has the most work.
+    Connect,
+    /// To be on the disk, whatever its branch is.
+    Store,
+}
+
+/// Hands work to the workers. Cloning shares them.
+#[derive(Clone)]
+pub(crate) struct Precheck {
+    checker: Arc<Checker>,
+    workers: Workers,
+    rooms: Rooms,
+    /// Checks for the pool at once: one for each core. Callers of JSON-RPC start them, too, and each needs a table of keys.
+    pool_checks: Arc<Semaphore>,
+}
+
+impl Precheck {
+    /// Gives the workers what they need to work on blocks.
+    pub(crate) fn new(workers: Workers, spec: Arc<ChainSpec>) -> Self {
+        let pool_checks = Arc::new(Semaphore::new(workers.count()));
+        Self { checker: Arc::new(Checker::new(spec)), workers, rooms: Rooms::new(IN_FLIGHT_BYTES), pool_checks }
+    }
+
+    /// Starts checking a block, which ends with the writer's answer. Waits while too many are in flight.
+    pub(crate) async fn start(
+        &self,
+        writer: &Handle<Message>,
+        turn: Turn,
+        purpose: Purpose,
+        header: LinkedHeader,
+        body: BlockBody,
+    ) -> Result<Import, Stopped> {
+        let room = self.rooms.enter(turn, body.size().max(LEAST_BYTES)).await;
+        // The place in the mailbox is taken before the work begins: a worker that waited for one could
+        // wait for a writer that waits for a worker.
+        let place = writer.reserve().await?;
+        let (matched_sender, matched) = oneshot::channel();
+        let (answer, outcome) = oneshot::channel();
+        let checker = self.checker.clone();
+        let started = Instant::now();
+        self.workers.spawn_block(move |workers| {
+            let share = Share::among(workers.blocks());
+            let matched = move |result: Result<(), BlockError>| {
+                // Whoever waited may be gone.
+                let _ = matched_sender.send(result);
+            };
+            let mut mined = Vec::new();
+            let message = match checker.check(share, header.clone(), body, matched) {
+                Ok(block) => {
+                    mined = block.txids();
+                    let (height, transactions) = (header.header().height.get(), block.transactions().len());
+                    let check_us = started.elapsed().as_micros();
+                    tracing::debug!(target: "cairn::chain", height, transactions, check_us, "checked a block");
+                    match purpose {
+                        Purpose::Connect => Message::Connect { block, room, answer },
+                        Purpose::Store => Message::Store { block, room, answer },
+                    }
+                }
+                Err(error) => Message::Invalid { header, error, answer },
+            };
+            workers.end_block();
+            place.send(message);
+            checker.forget_known(&mined);
+        });
+        Ok(Import { matched, outcome })
+    }
+
+    /// Checks a block that this node had stored itself.
+    pub(crate) fn check_stored(&self, header: LinkedHeader, body: Body) -> Result<CheckedBlock, BlockError> {
+        self.workers.install(|| self.checker.check(Share::All, header, body.into(), |_| ()))
+    }
+
+    /// Checks transactions by themselves: one answer for each, in order.
+    pub(crate) async fn check_transactions(
+        &self,
+        transactions: Vec<Transaction>,
+    ) -> Result<Vec<Result<CheckedTransaction, TxError>>, Stopped> {
+        let permit = self.pool_checks.clone().acquire_owned().await.map_err(|_| Stopped)?;
+        let checker = self.checker.clone();
+        let check = move || {
+            // Held to the end, also when whoever asked is gone.
+            let _permit = permit;
+            checker.check_each(transactions)
+        };
+        tokio::task::spawn_blocking(check).await.map_err(|_| Stopped)
+    }
+}
