@@ -4,7 +4,7 @@ use crate::{
     addrman::ip_groups,
     config::NetworkConfig,
     outbound::persistent,
-    persistence::MAX_ADMITTED,
+    peers::access::MAX_ADMITTED,
     swarm::{behaviour::SetupError, transports},
 };
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};

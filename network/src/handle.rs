@@ -11,11 +11,10 @@ use crate::{
     peers::{
         bans::{Banned, NotBannable},
         other_rules::OtherRules,
-        traffic::{Protocol, ProtocolBytes},
+        traffic::ProtocolBytes,
     },
-    wire::{
-        BlockTxs, Bodies, GetBodies, GetHeaders, Headers, MAX_BODIES, MAX_LOCATOR, Message as _, PeerStatus, PoolAnswer,
-    },
+    requests::class::Class,
+    wire::{Bodies, GetBodies, GetHeaders, Headers, MAX_BODIES, MAX_LOCATOR, Message as _, PeerStatus},
 };
 use cairn_chain::{
     BlockBody,
@@ -35,41 +34,6 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) const MAILBOX: usize = 256;
 /// Events waiting for sync; more wait, merged, in a [`Backlog`].
 pub(crate) const EVENTS: usize = 256;
-
-/// Which kind of request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Class {
-    /// `headers/1`.
-    Headers,
-    /// `bodies/1`.
-    Bodies,
-    /// `block-txs/1`.
-    BlockTxs,
-    /// `pool/1`.
-    Pool,
-}
-
-impl Class {
-    /// The protocol whose bytes these are.
-    pub(crate) fn protocol(self) -> Protocol {
-        match self {
-            Self::Headers => Protocol::Headers,
-            Self::Bodies => Protocol::Bodies,
-            Self::BlockTxs => Protocol::BlockTxs,
-            Self::Pool => Protocol::Pool,
-        }
-    }
-
-    /// The bytes of the longest answer.
-    pub(crate) fn max_answer(self) -> usize {
-        match self {
-            Self::Headers => Headers::MAX_BYTES,
-            Self::Bodies => Bodies::MAX_BYTES,
-            Self::BlockTxs => BlockTxs::MAX_BYTES,
-            Self::Pool => PoolAnswer::MAX_BYTES,
-        }
-    }
-}
 
 /// Why a request was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

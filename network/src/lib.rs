@@ -132,6 +132,7 @@ mod addrman;
 mod admissible;
 mod config;
 mod discovery;
+mod event;
 mod gossip;
 mod handle;
 mod nat;
@@ -144,8 +145,10 @@ mod requests;
 mod service;
 mod small_file;
 mod start;
+mod state;
 mod swarm;
 pub mod sync;
+mod tasks;
 pub mod wire;
 
 pub use admissible::{NotAdmissible, check_admitted, check_external, check_peers, check_psk, listen_address};

@@ -9,18 +9,26 @@ use crate::{
     gossip::{judge::Judge, recent_blocks::RecentBlocks},
     handle::{EVENTS, MAILBOX, NetworkEvent, NetworkHandle},
     outbound::persistent::{self, Reason, TargetError},
-    peers::bans::{self, Bans},
-    persistence::MAX_ADMITTED,
-    requests::upload_target::{self, UploadTarget},
-    service::{Inlets, Service, Setup},
+    peers::{
+        access::{Access, MAX_ADMITTED},
+        bans::{self, Bans},
+    },
+    requests::{
+        responder::Sources,
+        upload_target::{self, UploadTarget},
+    },
+    service::{Inlets, Service},
     small_file,
+    state::{NetworkState, Setup},
     swarm::{
+        NetworkSwarm,
         behaviour::{Behaviour, Names, SetupError},
         dial_filter::Filtered,
         gate::Gate,
         identity::{self, IdentityError},
         transports,
     },
+    tasks::Tasks,
 };
 use cairn_chain::ChainHandle;
 use cairn_common::{
@@ -36,6 +44,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -100,9 +109,9 @@ pub async fn spawn(
     let names = Names::new(&spec.genesis_id());
     // Whom the whole network is told to begin with, others meet.
     config.discovery.rendezvous_server |= is_boot_node(&config, own);
-    let gate = Gate::new(load_bans(&files.bans), admitted(&config)?);
+    let access = Access::new(load_bans(&files.bans), admitted(&config)?);
     let psk = config.psk_file.as_deref().map(transports::read_psk).transpose()?;
-    let behaviour = Behaviour::new(&config, &names, &key, gate)?;
+    let behaviour = Behaviour::new(&config, &names, &key, Gate::new(access.clone()))?;
     let mut swarm = transports::swarm(key, psk, Filtered::new(behaviour, config.allow_private, psk.is_none()))?;
     for address in addresses("network.listen", &config.listen)? {
         if psk.is_some() && ip_groups::is_quic(&address) {
@@ -122,9 +131,22 @@ pub async fn spawn(
     // Subscribed before anything can happen, so that nothing is missed.
     let (moves, accepted) = (chain.subscribe(), pool.subscribe());
     let inlets = Inlets { mailbox: messages, moves, accepted, events: events_sender };
-    let judge = Judge { spec, chain, pool, recent_blocks: RecentBlocks::default(), network: handle.clone() };
+    let recent_blocks = RecentBlocks::default();
+    let sources = Sources::new(chain.reader().clone(), recent_blocks.clone(), pool.clone());
+    let swarm = NetworkSwarm::new(swarm, names, spec.genesis_id(), config.allow_private);
     let (peers, boot_nodes) = (config.peers.clone(), config.boot_nodes.clone());
-    let mut service = Service::new(Setup { swarm, names, judge, book, upload_target, config, files });
+    let setup = Setup {
+        own,
+        spec: spec.clone(),
+        config,
+        files,
+        access,
+        book,
+        upload_target,
+        recent_blocks: recent_blocks.clone(),
+    };
+    let judge = Judge { spec, chain, pool, recent_blocks, network: handle.clone() };
+    let mut service = Service::new(swarm, NetworkState::new(setup, Instant::now()), Tasks::new(judge, sources));
     for (addresses, reason) in [(&peers, Reason::Named), (&boot_nodes, Reason::Boot)] {
         for address in addresses {
             match service.add_target(address, reason) {

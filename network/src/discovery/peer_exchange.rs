@@ -2,17 +2,19 @@
 //! lately reached itself; what comes is hearsay until it is tried out.
 
 use crate::{
-    addrman::{book::Source, ip_groups, node_address::NodeAddress},
+    addrman::{
+        book::{AddressBook, Source},
+        ip_groups,
+        node_address::NodeAddress,
+    },
+    event::{Actions, Moment, PeerId, Received, SwarmAction},
     outbound::backoff::Backoff,
-    peers::traffic::Protocol,
-    service::Service,
-    swarm::{behaviour::Requests, codec::Received},
+    peers::{table::PeerTable, traffic::Protocol},
+    requests::{class::Class, queue::Request},
     wire::{Addresses, GetAddresses, MAX_ADDRESSES, Message as _},
 };
 use cairn_chain::verdict::{Misbehaviour, PeerNumber};
-use cairn_common::clock;
-use cairn_ledger::codec::BoundedVec;
-use libp2p::{PeerId, request_response};
+use cairn_ledger::{codec::BoundedVec, units::Timestamp};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -24,86 +26,99 @@ const ASK_EVERY: Duration = Duration::from_secs(120);
 const ASKED_AT_ONCE: usize = 2;
 
 /// Whom this node has asked, and when it may again.
-#[derive(Debug, Default)]
-pub(crate) struct PeerExchange(BTreeMap<PeerNumber, Backoff>);
-
-impl PeerExchange {
-    /// Forgets a peer that is gone.
-    pub(crate) fn forget(&mut self, number: PeerNumber) {
-        self.0.remove(&number);
-    }
+#[derive(Debug)]
+pub(crate) struct PeerExchange {
+    own: PeerId,
+    /// Whether this way of finding peers is used: otherwise nobody is asked, and nothing told.
+    is_on: bool,
+    backoffs: BTreeMap<PeerNumber, Backoff>,
 }
 
-impl Service {
-    fn address_requests(&mut self) -> &mut Requests {
-        &mut self.swarm.behaviour_mut().addresses
+impl PeerExchange {
+    /// Of this node.
+    pub(crate) fn new(own: PeerId, is_on: bool) -> Self {
+        Self { own, is_on, backoffs: BTreeMap::new() }
     }
 
-    /// Asks some peers whom they know, while slots are free.
-    pub(crate) fn exchange_addresses(&mut self, now: Instant) {
-        if !self.config.discovery.exchange || !self.wants_peers() {
+    /// Forgets a peer that is gone.
+    pub(crate) fn forget(&mut self, number: PeerNumber) {
+        self.backoffs.remove(&number);
+    }
+
+    /// Asks some peers whom they know; while slots are free.
+    pub(crate) fn ask(&mut self, peers: &mut PeerTable, now: Instant, out: &mut Actions) {
+        if !self.is_on {
             return;
         }
-        let peer_exchange = &self.peer_exchange;
-        let is_due = |number: &PeerNumber| peer_exchange.0.get(number).is_none_or(|backoff| backoff.is_due(now));
-        let known = self.peers.iter().filter(|(number, peer)| peer.status.is_some() && is_due(number));
-        let asked: Vec<(PeerNumber, PeerId)> =
-            known.map(|(number, peer)| (number, peer.id)).take(ASKED_AT_ONCE).collect();
-        for (number, id) in asked {
-            self.peer_exchange.0.entry(number).or_default().tried(now, ASK_EVERY);
+        let is_due = |number: &PeerNumber| self.backoffs.get(number).is_none_or(|backoff| backoff.is_due(now));
+        let due = peers.iter().filter(|(number, peer)| peer.status.is_some() && is_due(number));
+        let due: Vec<(PeerNumber, PeerId)> = due.map(|(number, peer)| (number, peer.id)).take(ASKED_AT_ONCE).collect();
+        for (number, peer) in due {
+            self.backoffs.entry(number).or_default().tried(now, ASK_EVERY);
             let question = GetAddresses { max: MAX_ADDRESSES as u16 }.to_bytes();
-            self.peers.sent(number, Protocol::Addresses, question.len());
-            self.address_requests().send_request(&id, Ok(question));
+            peers.sent(number, Protocol::Addresses, question.len());
+            out.push(SwarmAction::Ask { peer, class: Class::Addresses, question });
         }
     }
 
-    /// What peers ask and answer.
-    pub(crate) fn on_addresses_event(&mut self, event: request_response::Event<Received, Received>) {
-        let request_response::Event::Message { peer, message, .. } = event else { return };
-        let Some(number) = self.peers.number(&peer) else { return };
-        match message {
-            request_response::Message::Request { request, channel, .. } => {
-                let question = match request.and_then(|bytes| GetAddresses::from_bytes(&bytes)) {
-                    Ok(question) => question,
-                    Err(error) => return self.report(number, &Misbehaviour::Undecodable(error)),
-                };
-                if !self.peers.receive(number, Protocol::Addresses, GetAddresses::MAX_BYTES, Instant::now()) {
-                    return self.report(number, &Misbehaviour::Flooding);
-                }
-                let answer = self.known_addresses(&peer, usize::from(question.max)).to_bytes();
-                self.peers.sent(number, Protocol::Addresses, answer.len());
-                // Whoever asked may be gone.
-                let _ = self.address_requests().send_response(channel, Ok(answer));
+    /// A peer asks whom this node knows.
+    pub(crate) fn on_request(
+        &self,
+        request: &Request,
+        peers: &mut PeerTable,
+        book: &mut AddressBook,
+        moment: &Moment,
+        out: &mut Actions,
+    ) {
+        let (number, request, question) = (request.peer, request.number, GetAddresses::from_bytes(&request.question));
+        let question = match question {
+            Ok(question) => question,
+            Err(error) => {
+                out.push(SwarmAction::Drop(request));
+                return out.report(number, Misbehaviour::Undecodable(error));
             }
-            request_response::Message::Response { response, .. } => {
-                let bytes = response.as_ref().map_or(0, Vec::len);
-                self.peers.got(number, Protocol::Addresses, bytes);
-                match response.and_then(|bytes| Addresses::from_bytes(&bytes)) {
-                    Ok(answer) => self.take_addresses(number, answer),
-                    Err(error) => self.report(number, &Misbehaviour::Undecodable(error)),
-                }
-            }
+        };
+        if !peers.receive(number, Protocol::Addresses, GetAddresses::MAX_BYTES, moment.now) {
+            out.push(SwarmAction::Drop(request));
+            return out.report(number, Misbehaviour::Flooding);
         }
+        let asker = peers.get(number).map(|peer| peer.id);
+        let answer = self.sample(asker, usize::from(question.max), book, moment.clock).to_bytes();
+        peers.sent(number, Protocol::Addresses, answer.len());
+        out.push(SwarmAction::Answer { request, answer });
     }
 
-    /// What this node tells a peer: nothing when it has this way of finding peers switched off.
-    fn known_addresses(&mut self, asker: &PeerId, max: usize) -> Addresses {
-        if !self.config.discovery.exchange {
+    fn sample(&self, asker: Option<PeerId>, max: usize, book: &mut AddressBook, clock: Timestamp) -> Addresses {
+        if !self.is_on {
             return Addresses::default();
         }
-        let sample = self.book.sample(max.min(MAX_ADDRESSES), clock::now());
-        let others = sample.into_iter().filter(|address| address.peer() != *asker);
+        let sample = book.sample(max.min(MAX_ADDRESSES), clock);
+        let others = sample.into_iter().filter(|address| Some(address.peer()) != asker);
         Addresses { addresses: BoundedVec::new(others.filter_map(NodeAddress::to_wire).collect()).unwrap_or_default() }
     }
 
-    fn take_addresses(&mut self, number: PeerNumber, answer: Addresses) {
-        let Some(peer) = self.peers.get(number) else { return };
+    /// A peer has answered.
+    pub(crate) fn on_answer(
+        &self,
+        number: PeerNumber,
+        answer: Received,
+        peers: &mut PeerTable,
+        book: &mut AddressBook,
+        moment: &Moment,
+        out: &mut Actions,
+    ) {
+        peers.got(number, Protocol::Addresses, answer.as_ref().map_or(0, Vec::len));
+        let answer = match answer.and_then(|bytes| Addresses::from_bytes(&bytes)) {
+            Ok(answer) => answer,
+            Err(error) => return out.report(number, Misbehaviour::Undecodable(error)),
+        };
+        let Some(peer) = peers.get(number) else { return };
         let source = ip_groups::neighbourhood(&peer.address);
-        let (own, allow_private) = (*self.swarm.local_peer_id(), self.book.allows_private());
-        let places = answer.addresses.iter().filter_map(|wire| NodeAddress::from_wire(wire, allow_private));
-        for address in places.filter(|address| address.peer() != own) {
-            self.book.add(address, Source::Node(&source), clock::now());
+        let allow_private = book.allows_private();
+        let addresses = answer.addresses.iter().filter_map(|wire| NodeAddress::from_wire(wire, allow_private));
+        for address in addresses.filter(|address| address.peer() != self.own) {
+            book.add(address, Source::Node(&source), moment.clock);
         }
-        self.peers.heard(number, Instant::now());
+        peers.heard(number, moment.now);
     }
 }

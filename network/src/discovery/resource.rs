@@ -1,7 +1,6 @@
 //! What nodes can serve each other, as the DHT knows it: a kind and a hash.
 
 use cairn_ledger::hash::BlockId;
-use libp2p::kad::RecordKey;
 use std::str::FromStr;
 
 /// What is served.
@@ -65,15 +64,15 @@ impl Resource {
     }
 
     /// Its key in the DHT: `kind u8 ‖ hash 32`.
-    pub(crate) fn key(&self) -> RecordKey {
-        RecordKey::from([&[self.kind.byte()][..], &self.hash].concat())
+    pub(crate) fn key(&self) -> Vec<u8> {
+        [&[self.kind.byte()][..], &self.hash].concat()
     }
 }
 
 /// Whether a key means something that nodes of this network serve. Others are not stored: strangers could fill
 /// the store with them.
-pub(crate) fn is_known(key: &RecordKey, genesis_id: &BlockId) -> bool {
-    *key == Resource::full_history(genesis_id).key()
+pub(crate) fn is_known(key: &[u8], genesis_id: &BlockId) -> bool {
+    key == Resource::full_history(genesis_id).key()
 }
 
 #[cfg(test)]
@@ -84,10 +83,10 @@ mod tests {
     fn a_key_is_a_kind_and_a_hash_and_others_are_not_stored() {
         let genesis = BlockId::from_bytes([7; 32]);
         let key = Resource::full_history(&genesis).key();
-        assert_eq!(key.to_vec(), [&[1][..], &[7; 32]].concat());
+        assert_eq!(key, [&[1][..], &[7; 32]].concat());
         assert!(is_known(&key, &genesis));
         for other in [vec![], vec![1; 33], [&[2][..], &[7; 32]].concat(), [&[1][..], &[7; 33]].concat()] {
-            assert!(!is_known(&RecordKey::from(other.clone()), &genesis), "{other:?}");
+            assert!(!is_known(&other, &genesis), "{other:?}");
         }
     }
 

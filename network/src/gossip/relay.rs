@@ -2,38 +2,112 @@
 //! own.
 
 use crate::{
-    gossip::judge::{self, Finding, Judged},
-    handle::NetworkEvent,
-    peers::{
-        table::{BLOCK_WORTH, Unwanted},
-        traffic::Protocol,
+    event::{Actions, Job, MessageNumber, Moment, Published, SwarmAction, TaskAction, Topic},
+    gossip::{
+        judge::{self, Finding},
+        recent::Recent,
+        recent_blocks::RecentBlocks,
+        tx_batcher::TxBatcher,
     },
-    service::{Job, Service},
-    wire::{Message, compact},
+    peers::table::{BLOCK_WORTH, PeerTable, Unwanted},
+    wire::{Message as _, TxBatch, compact},
 };
 use cairn_chain::{
     BlockBody, ChainEvent,
-    verdict::{Misbehaviour, Origin, PeerNumber, Verdict},
+    verdict::{Misbehaviour, Origin, PeerNumber},
 };
-use cairn_common::clock;
-use cairn_ledger::{block::Header, validate::Candidate};
+use cairn_ledger::{
+    block::Header,
+    hash::{BlockId, TxId},
+    transaction::Transaction,
+    validate::Candidate,
+};
 use cairn_mempool::Accepted;
-use libp2p::{
-    PeerId,
-    gossipsub::{self, MessageAcceptance, MessageId, PublishError},
-};
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 /// Blocks being judged at once; further ones are ignored, and come by sync.
-pub(crate) const JUDGING_BLOCKS: usize = 16;
+const JUDGING_BLOCKS: usize = 16;
 /// Batches of transactions being judged at once; further ones are ignored, and asked for later.
-pub(crate) const JUDGING_BATCHES: usize = 64;
+const JUDGING_BATCHES: usize = 64;
+/// Blocks remembered as passed on.
+const KNOWN_BLOCKS: usize = 1024;
+/// Transactions remembered as gossiped, so that compact blocks can leave them out: about 4 MB.
+const KNOWN_TXS: usize = 65_536;
 /// A tip that came by other ways than gossip is announced unless it is older than so many intervals.
 const RECENT_INTERVALS: u64 = 10;
 
-impl Service {
+/// A gossiped message, before anything is known of it.
+pub(crate) struct Gossiped {
+    pub(crate) sender: PeerNumber,
+    pub(crate) message: MessageNumber,
+    pub(crate) topic: Topic,
+    pub(crate) data: Vec<u8>,
+}
+
+/// What became of a gossiped message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is being judged, or was of no use.
+    Done,
+    /// Transactions there was no room to look at: gossip brings them only once.
+    Missed,
+}
+
+/// What others have to do with what was learned of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Learned {
+    Nothing,
+    /// Its sender is to be told where this node stands.
+    SenderIsBehind,
+    /// Its sender knows a branch that is unknown here.
+    UnknownParent(BlockId),
+}
+
+/// What is on its way.
+pub(crate) struct Relay {
+    interval_ms: u64,
+    recent_blocks: RecentBlocks,
+    judging: JudgingCounts,
+    /// Blocks being judged, and from whom: one variant of each for every peer.
+    variants: BTreeSet<(BlockId, PeerNumber)>,
+    /// Blocks that travel already.
+    known_blocks: Recent<BlockId>,
+    known_txs: Recent<TxId>,
+    batcher: TxBatcher,
+}
+
+/// Messages that are being judged.
+#[derive(Default)]
+struct JudgingCounts {
+    blocks: usize,
+    batches: usize,
+}
+
+impl JudgingCounts {
+    fn of(&mut self, topic: Topic) -> (&mut usize, usize) {
+        match topic {
+            Topic::Blocks => (&mut self.blocks, JUDGING_BLOCKS),
+            Topic::Txs => (&mut self.batches, JUDGING_BATCHES),
+        }
+    }
+}
+
+impl Relay {
+    /// On a network with this interval; bodies are kept there.
+    pub(crate) fn new(interval_ms: u64, recent_blocks: RecentBlocks) -> Self {
+        Self {
+            interval_ms,
+            recent_blocks,
+            judging: JudgingCounts::default(),
+            variants: BTreeSet::new(),
+            known_blocks: Recent::new(KNOWN_BLOCKS),
+            known_txs: Recent::new(KNOWN_TXS),
+            batcher: TxBatcher::default(),
+        }
+    }
+
     /// Passes on a block, unless it travels already.
-    pub(crate) fn announce(&mut self, header: &Header, body: BlockBody) {
+    pub(crate) fn announce(&mut self, header: &Header, body: BlockBody, out: &mut Actions) {
         let id = header.id();
         if !self.known_blocks.insert(id) {
             return;
@@ -48,167 +122,150 @@ impl Service {
                 compact::compact(header, body, |txid| self.known_txs.contains(txid))
             }
         };
-        let message = message.to_bytes();
-        self.judge.recent_blocks.put(id, Arc::new(body));
-        let (bytes, topic) = (message.len(), self.names.blocks.hash());
-        match self.swarm.behaviour_mut().gossip.publish(topic, message) {
-            Ok(_) => tracing::debug!(target: "cairn::network", block = %id, bytes, "announced a block"),
-            // Nobody is there, or they have it from somebody else.
-            Err(PublishError::NoPeersSubscribedToTopic | PublishError::Duplicate) => {}
-            Err(error) => tracing::warn!(target: "cairn::network", block = %id, %error, "a block was not announced"),
-        }
+        self.recent_blocks.put(id, Arc::new(body));
+        out.push(SwarmAction::PublishBlock { id, message: message.to_bytes() });
     }
 
     /// The chain has moved. When gossip did not bring the tip, others may not know it, either: after a
-    /// partition both sides have to hear of it at once.
-    pub(crate) fn on_chain_moved(&mut self, event: &ChainEvent) {
+    /// partition both sides have to hear of it at once. `None` for an old tip; else whether others are to be told
+    /// at once.
+    pub(crate) fn on_chain_moved(&mut self, event: &ChainEvent, moment: &Moment, out: &mut Actions) -> Option<bool> {
         let tip = &event.tip;
-        let age = clock::now().since(tip.header.time);
-        let is_recent = age <= self.judge.spec.params().interval_ms.saturating_mul(RECENT_INTERVALS);
-        if !is_recent {
-            return;
+        if moment.clock.since(tip.header.time) > self.interval_ms.saturating_mul(RECENT_INTERVALS) {
+            return None;
         }
         let is_gossiped = self.known_blocks.contains(&tip.id);
-        self.tell_soon(!is_gossiped);
         if let Some(block) = event.connected.last().filter(|_| !is_gossiped) {
             let candidates = block.transactions().iter().cloned().map(Candidate::Known).collect();
-            self.announce(block.header().header(), BlockBody::Resolved(candidates));
+            self.announce(block.header().header(), BlockBody::Resolved(candidates), out);
         }
+        Some(!is_gossiped)
     }
 
     /// Transactions have come into the pool. Those of peers travel by themselves; ours do not.
-    pub(crate) fn on_accepted(&mut self, accepted: &Accepted) {
+    pub(crate) fn on_accepted(&mut self, accepted: &Accepted, now: Instant) {
         if accepted.origin == Origin::Local {
-            let now = Instant::now();
-            accepted.transactions.iter().for_each(|checked| self.tx_batcher.push(checked.transaction().clone(), now));
+            accepted.transactions.iter().for_each(|checked| self.pass_on(checked.transaction().clone(), now));
         }
     }
 
-    /// Sends the batches whose time has come.
-    pub(crate) fn flush_batches(&mut self) {
-        let now = Instant::now();
-        while let Some(batch) = self.tx_batcher.next(now) {
-            match self.swarm.behaviour_mut().gossip.publish(self.names.txs.hash(), batch.to_bytes()) {
-                Ok(_) | Err(PublishError::Duplicate) => {
-                    for transaction in batch.transactions.iter() {
-                        self.known_txs.insert(transaction.id());
-                    }
-                }
-                // Nobody to tell yet, or all are busy: a payment must not be lost for that.
-                Err(PublishError::NoPeersSubscribedToTopic | PublishError::AllQueuesFull(_)) => {
-                    self.tx_batcher.put_back(batch, now);
-                    break;
-                }
-                Err(error) => tracing::warn!(target: "cairn::network", %error, "a batch was not sent"),
-            }
+    /// Has a transaction go on in a batch of our own.
+    pub(crate) fn pass_on(&mut self, transaction: Transaction, now: Instant) {
+        self.batcher.push(transaction, now);
+    }
+
+    /// At least one peer has this transaction: a compact block may leave it out.
+    pub(crate) fn is_known_to_others(&mut self, txid: TxId) {
+        self.known_txs.insert(txid);
+    }
+
+    /// When the next batch is to go; `None` when nothing waits.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.batcher.due()
+    }
+
+    /// Sends a batch whose time has come; the next when it is known what became of this one.
+    pub(crate) fn send_batch(&mut self, now: Instant, out: &mut Actions) {
+        if let Some(batch) = self.batcher.next(now) {
+            out.push(SwarmAction::PublishTxs(batch));
+        }
+    }
+
+    /// A batch was handed to gossip.
+    pub(crate) fn on_published(&mut self, batch: TxBatch, outcome: Published, now: Instant) {
+        match outcome {
+            Published::Sent => batch.transactions.iter().for_each(|transaction| {
+                self.known_txs.insert(transaction.id());
+            }),
+            // A payment must not be lost for that.
+            Published::NobodyTook => self.batcher.put_back(batch, now),
+            Published::Failed => {}
         }
     }
 
     /// A gossiped message arrives: it is judged elsewhere, when there is room. Each is answered once.
-    pub(crate) fn on_gossip(&mut self, source: PeerId, message: MessageId, content: gossipsub::Message) {
-        let Some(number) = self.peers.number(&source) else {
-            self.report_validation(&message, &source, MessageAcceptance::Ignore);
-            return;
-        };
-        let is_block = content.topic == self.names.blocks.hash();
-        let protocol = if is_block { Protocol::Blocks } else { Protocol::Txs };
-        if !self.peers.receive(number, protocol, content.data.len(), Instant::now()) {
-            self.report_validation(&message, &source, MessageAcceptance::Ignore);
-            return self.report(number, &Misbehaviour::Flooding);
+    pub(crate) fn on_gossip(
+        &mut self,
+        gossiped: Gossiped,
+        peers: &mut PeerTable,
+        now: Instant,
+        out: &mut Actions,
+    ) -> Taken {
+        let Gossiped { sender, message, topic, data } = gossiped;
+        if !peers.receive(sender, topic.protocol(), data.len(), now) {
+            out.push(SwarmAction::Ignore(message));
+            out.report(sender, Misbehaviour::Flooding);
+            return Taken::Done;
         }
-        let block = if is_block { judge::block_id(&content.data) } else { None };
-        let job = Job { message, source, number, block };
-        let has_room = if is_block { self.blocks.len() < JUDGING_BLOCKS } else { self.batches.len() < JUDGING_BATCHES };
-        let is_known = block.is_some_and(|id| self.known_blocks.contains(&id) || self.variants.contains(&(id, number)));
-        if is_known || !has_room || !self.peers.begin_judging(number) {
-            self.report_validation(&job.message, &source, MessageAcceptance::Ignore);
+        let block = if topic == Topic::Blocks { judge::block_id(&data) } else { None };
+        let is_known = block.is_some_and(|id| self.known_blocks.contains(&id) || self.variants.contains(&(id, sender)));
+        let (judging, most) = self.judging.of(topic);
+        if is_known || *judging >= most || !peers.begin_judging(sender) {
+            out.push(SwarmAction::Ignore(message));
             // A block comes by sync; transactions from where they wait.
-            if !is_block {
-                self.pool_rounds.missed(number, source, Instant::now());
-            }
-            return;
+            return if topic == Topic::Txs { Taken::Missed } else { Taken::Done };
         }
-        let judge = self.judge.clone();
-        if is_block {
-            self.variants.extend(block.map(|id| (id, number)));
-            self.blocks.spawn(async move { (job, judge.block(number, content.data).await) });
-        } else {
-            self.batches.spawn(async move { (job, judge.batch(number, content.data).await) });
-        }
-    }
-
-    /// Passes a verdict on to gossip; `false` when the message has left its memory meanwhile.
-    fn report_validation(&mut self, message: &MessageId, source: &PeerId, acceptance: MessageAcceptance) -> bool {
-        self.swarm.behaviour_mut().gossip.report_message_validation_result(message, source, acceptance)
+        *judging += 1;
+        self.variants.extend(block.map(|id| (id, sender)));
+        out.push(TaskAction::Judge { job: Job { message, sender, topic, block }, data });
+        Taken::Done
     }
 
     /// A gossiped message was judged.
-    pub(crate) fn on_judged(&mut self, (job, judged): (Job, Judged)) {
-        let Job { message, source, number, block } = job;
-        self.peers.end_judging(number);
-        if let Some(id) = block {
-            self.variants.remove(&(id, number));
-        }
-        let acceptance = match &judged.verdict {
-            Verdict::Accept => MessageAcceptance::Accept,
-            Verdict::Ignore => MessageAcceptance::Ignore,
-            Verdict::Reject(_) => MessageAcceptance::Reject,
-        };
-        let reported = self.report_validation(&message, &source, acceptance);
-        let travels = reported && judged.verdict == Verdict::Accept;
-        self.learn(number, judged.finding, travels);
-        if let Verdict::Reject(misbehaviour) = &judged.verdict {
-            self.report(number, misbehaviour);
-        }
-        if let Some(misbehaviour) = &judged.misbehaviour {
-            self.report(number, misbehaviour);
+    pub(crate) fn end_judging(&mut self, job: &Job) {
+        let (judging, _) = self.judging.of(job.topic);
+        *judging = judging.saturating_sub(1);
+        if let Some(id) = job.block {
+            self.variants.remove(&(id, job.sender));
         }
     }
 
     /// Takes in what was learned of a message that travels on, or does not.
-    fn learn(&mut self, sender: PeerNumber, finding: Finding, travels: bool) {
-        let now = Instant::now();
-        match &finding {
-            Finding::Block { .. } => self.peers.gave(sender, BLOCK_WORTH, now),
-            Finding::Transactions(admitted) if !admitted.is_empty() => {
-                let bytes = admitted.iter().map(|(_, transaction)| transaction.size()).sum();
-                self.peers.gave(sender, bytes, now);
-            }
-            Finding::Nothing | Finding::Unwanted | Finding::UnknownParent { .. } | Finding::Transactions(_) => {
-                self.peers.heard(sender, now);
-            }
+    pub(crate) fn learn(
+        &mut self,
+        sender: PeerNumber,
+        finding: Finding,
+        travels: bool,
+        peers: &mut PeerTable,
+        now: Instant,
+        out: &mut Actions,
+    ) -> Learned {
+        match value(&finding) {
+            0 => peers.heard(sender, now),
+            bytes => peers.gave(sender, bytes, now),
         }
         match finding {
             Finding::Nothing => {}
             Finding::Block { id, header, total_work } => {
                 self.known_blocks.insert(id);
-                self.peers.saw_block(sender, id, &header, total_work);
+                peers.saw_block(sender, id, &header, total_work);
             }
-            Finding::Unwanted => self.on_unwanted(sender),
-            Finding::UnknownParent { id } => self.backlog.push(NetworkEvent::UnknownParent { peer: sender, id }),
+            // Its sender has a chain with far less work: it is told where this node stands.
+            Finding::Unwanted => match peers.sent_unwanted(sender, now) {
+                Unwanted::Tell => return Learned::SenderIsBehind,
+                Unwanted::Bear => {}
+                Unwanted::TooMany => out.report(sender, Misbehaviour::Flooding),
+            },
+            Finding::UnknownParent { id } => return Learned::UnknownParent(id),
             Finding::Transactions(admitted) => {
                 for (txid, transaction) in admitted {
                     if travels {
                         self.known_txs.insert(txid);
                     } else {
                         // The rest of its batch must not hold it up: it goes on in one of ours.
-                        self.tx_batcher.push(transaction, now);
+                        self.batcher.push(transaction, now);
                     }
                 }
             }
         }
+        Learned::Nothing
     }
+}
 
-    /// A peer has sent a block of a chain with far less work: it is told where this node stands.
-    fn on_unwanted(&mut self, sender: PeerNumber) {
-        match self.peers.sent_unwanted(sender, Instant::now()) {
-            Unwanted::Tell => {
-                if let Some(id) = self.peers.get(sender).map(|peer| peer.id) {
-                    self.exchange_status(&id);
-                }
-            }
-            Unwanted::Bear => {}
-            Unwanted::TooMany => self.report(sender, &Misbehaviour::Flooding),
-        }
+fn value(finding: &Finding) -> usize {
+    match finding {
+        Finding::Block { .. } => BLOCK_WORTH,
+        Finding::Transactions(admitted) => admitted.iter().map(|(_, transaction)| transaction.size()).sum(),
+        Finding::Nothing | Finding::Unwanted | Finding::UnknownParent { .. } => 0,
     }
 }

@@ -1,6 +1,6 @@
 //! How others reach this node: the best way that works, and why. Pure.
 
-use libp2p::Multiaddr;
+use crate::event::Multiaddr;
 use std::collections::BTreeSet;
 
 /// Addresses remembered of each kind.
@@ -42,18 +42,18 @@ pub(crate) struct NatStatus {
     /// Whether it listens at all.
     pub(crate) listens: bool,
     /// Addresses that the operator said are right.
-    pub(crate) said: bool,
+    pub(crate) is_named: bool,
     /// Whether others have connected to a public address of this machine itself.
     pub(crate) reached: bool,
     /// Addresses that others have dialled when asked to (AutoNAT).
     pub(crate) confirmed: Bounded,
     /// Addresses that nobody reached when asked to.
     pub(crate) refuted: Bounded,
-    /// Whether others were asked for long, and nobody ever got through or said that he did not.
+    /// Whether others were asked for long, and nobody ever got through or is_named that he did not.
     pub(crate) unanswered: bool,
     /// Addresses that the router maps to this node.
     pub(crate) mapped: Bounded,
-    /// What the router said when it was asked.
+    /// What the router is_named when it was asked.
     pub(crate) router: Option<&'static str>,
     /// Relays that accept connections for this node.
     pub(crate) relays: Bounded,
@@ -90,10 +90,15 @@ impl Bounded {
 }
 
 impl NatStatus {
+    /// On a network that allows private addresses or not, where the operator named its address or not.
+    pub(crate) fn new(allow_private: bool, is_named: bool) -> Self {
+        Self { allow_private, is_named, ..Self::default() }
+    }
+
     /// How others reach it, and why in this way.
     pub(crate) fn verdict(&self) -> (Reach, String) {
         let because = |reach, reason: &str| (reach, reason.to_owned());
-        if self.said {
+        if self.is_named {
             return because(Reach::Public, "the operator named its address (network.external)");
         }
         if self.allow_private && self.listens {
@@ -171,7 +176,7 @@ mod tests {
     fn who_listens_nowhere_needs_a_relay_and_who_was_told_does_not() {
         let mut nat_status = NatStatus { allow_private: true, ..NatStatus::default() };
         assert!(nat_status.needs_relay() && nat_status.verdict().1.contains("listens nowhere"));
-        nat_status.said = true;
+        nat_status.is_named = true;
         assert_eq!((nat_status.verdict().0, nat_status.needs_relay()), (Reach::Public, false));
         let local = NatStatus { allow_private: true, listens: true, ..NatStatus::default() };
         assert_eq!(local.verdict().0, Reach::Public);

@@ -9,21 +9,18 @@
 
 use crate::{
     addrman::{
-        book::Table,
+        book::{AddressBook, Table},
         ip_groups::{self, Group},
         node_address::NodeAddress,
     },
-    peers::table::Peer,
-    service::Service,
-};
-use cairn_common::clock;
-use libp2p::{
-    PeerId,
-    swarm::{
-        ConnectionId, DialError,
-        dial_opts::{DialOpts, PeerCondition},
+    event::{Actions, ConnectionNumber, Dial, DialCondition, DialFailure, DialNumber, Moment, PeerId, SwarmAction},
+    outbound::persistent::PersistentPeers,
+    peers::{
+        access::Access,
+        table::{Peer, PeerTable},
     },
 };
+use cairn_ledger::units::Timestamp;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
@@ -59,33 +56,71 @@ enum Purpose {
 }
 
 #[derive(Debug)]
-struct Dial {
+struct Attempt {
     address: NodeAddress,
     purpose: Purpose,
 }
 
+/// What decides who may be dialled, and when.
+pub(crate) struct Surroundings<'a> {
+    own: PeerId,
+    peers: &'a PeerTable,
+    persistent: &'a PersistentPeers,
+    access: &'a Access,
+    now: Instant,
+    clock: Timestamp,
+}
+
+impl<'a> Surroundings<'a> {
+    pub(crate) fn new(
+        own: PeerId,
+        peers: &'a PeerTable,
+        persistent: &'a PersistentPeers,
+        access: &'a Access,
+        moment: &Moment,
+    ) -> Self {
+        Self { own, peers, persistent, access, now: moment.now, clock: moment.clock }
+    }
+
+    fn may_dial(&self, address: &NodeAddress) -> bool {
+        let peer = address.peer();
+        peer != self.own && self.access.refusal(peer, &address.multiaddr(), self.clock).is_none()
+    }
+}
+
 /// Dials of ours, and what came of them.
 #[derive(Debug)]
-pub(crate) struct Outbound {
-    dials: BTreeMap<ConnectionId, Dial>,
+pub(crate) struct Slots {
+    /// How many slots there are.
+    count: usize,
+    dials: BTreeMap<DialNumber, Attempt>,
+    last_dial: u64,
     /// Connected peers that hold a slot.
     chosen: BTreeSet<PeerId>,
     /// Connected peers that are only looked at.
     feelers: BTreeSet<PeerId>,
     /// Those whom sync had looked for, and until when they may stay.
-    providers: BTreeMap<PeerId, (ConnectionId, Instant)>,
+    providers: BTreeMap<PeerId, (DialNumber, Instant)>,
     /// From before the restart; dialled first.
     anchors: Vec<NodeAddress>,
     next_feeler: Instant,
     next_rotation: Instant,
 }
 
-impl Outbound {
-    /// With these peers to return to.
-    pub(crate) fn new(anchors: Vec<NodeAddress>, now: Instant) -> Self {
-        let (dials, chosen, feelers) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        let providers = BTreeMap::new();
-        Self { dials, chosen, feelers, providers, anchors, next_feeler: now, next_rotation: now + ROTATE_EVERY }
+impl Slots {
+    /// At most this many, with these peers to return to.
+    pub(crate) fn new(max: usize, anchors: Vec<NodeAddress>, now: Instant) -> Self {
+        Self {
+            count: SLOTS.min(max),
+            dials: BTreeMap::new(),
+            last_dial: 0,
+            chosen: BTreeSet::new(),
+            feelers: BTreeSet::new(),
+            providers: BTreeMap::new(),
+            anchors,
+            next_feeler: now,
+            next_rotation: now + ROTATE_EVERY,
+        }
     }
 
     /// Forgets a peer that is gone.
@@ -95,248 +130,244 @@ impl Outbound {
         self.providers.remove(peer);
     }
 
+    /// Whether a slot is free.
+    pub(crate) fn is_free(&self) -> bool {
+        let dialled = self.dials.values().filter(|dial| dial.purpose == Purpose::Slot).count();
+        self.chosen.len() + dialled < self.count
+    }
+
     fn is_dialling(&self, peer: &PeerId) -> bool {
         self.dials.values().any(|dial| dial.address.peer() == *peer)
     }
 
-    /// Slots that are taken, or soon will be.
-    fn taken(&self) -> usize {
-        self.chosen.len() + self.dials.values().filter(|dial| dial.purpose == Purpose::Slot).count()
-    }
-}
-
-impl Service {
-    /// How many outbound slots this node keeps filled.
-    fn slots(&self) -> usize {
-        SLOTS.min(self.config.max_outbound)
-    }
-
-    /// Whether a slot is free.
-    pub(crate) fn wants_peers(&self) -> bool {
-        self.outbound.taken() < self.slots()
-    }
-
     /// Fills slots, tries hearsay out, and parts from those who are of no use.
-    pub(crate) fn reach_out(&mut self, now: Instant) {
-        self.part(now);
-        while self.wants_peers() && self.outbound.dials.len() < DIALS {
-            let Some(address) = self.candidate() else { break };
-            self.dial(address, Purpose::Slot);
+    pub(crate) fn tick(&mut self, around: &Surroundings<'_>, book: &mut AddressBook, out: &mut Actions) {
+        self.part(around, out);
+        while self.is_free() && self.dials.len() < DIALS {
+            let Some(address) = self.candidate(around, book) else { break };
+            self.dial(address, Purpose::Slot, book, around.clock, out);
         }
-        if self.outbound.next_feeler <= now && self.outbound.dials.len() < DIALS {
-            let (_, tried) = self.book.count();
+        if self.next_feeler <= around.now && self.dials.len() < DIALS {
+            let (_, tried) = book.count();
             if tried >= FEW_TRIED {
-                self.outbound.next_feeler = now + FEELER_EVERY;
+                self.next_feeler = around.now + FEELER_EVERY;
             }
-            if let Some(address) = self.doubtful() {
-                self.dial(address, Purpose::Feeler);
+            // Hearsay of strangers, and of peers who say where they can be dialled.
+            let wanted = |address: &NodeAddress| around.may_dial(address) && !self.is_dialling(&address.peer());
+            if let Some(address) = book.draw(Table::New, around.clock, wanted) {
+                self.dial(address, Purpose::Feeler, book, around.clock, out);
             }
         }
     }
 
     /// Somebody for a slot: an anchor, or as likely one that was reached as one that is hearsay, in a group
     /// where this node has nobody yet.
-    fn candidate(&mut self) -> Option<NodeAddress> {
-        let taken = self.taken_groups();
-        let (swarm, outbound, persistent_peers) = (&self.swarm, &self.outbound, &self.persistent_peers);
+    fn candidate(&mut self, around: &Surroundings<'_>, book: &mut AddressBook) -> Option<NodeAddress> {
+        let taken = self.taken_groups(around.peers);
         let wanted = |address: &NodeAddress| {
             let peer = address.peer();
-            !swarm.is_connected(&peer)
-                && peer != *swarm.local_peer_id()
-                && !outbound.is_dialling(&peer)
-                && !persistent_peers.is_named(&peer)
+            around.peers.number(&peer).is_none()
+                && !self.is_dialling(&peer)
+                && !around.persistent.is_named(&peer)
                 && is_elsewhere(address, &taken)
-                && swarm.behaviour().gate.refusal(peer, &address.multiaddr()).is_none()
+                && around.may_dial(address)
         };
-        if let Some(at) = outbound.anchors.iter().position(wanted) {
-            return Some(self.outbound.anchors.swap_remove(at));
+        if let Some(at) = self.anchors.iter().position(wanted) {
+            return Some(self.anchors.swap_remove(at));
         }
-        let now = clock::now();
-        let (first, second) =
-            if self.book.dice(2) == 0 { (Table::Tried, Table::New) } else { (Table::New, Table::Tried) };
-        self.book.draw(first, now, wanted).or_else(|| self.book.draw(second, now, wanted))
-    }
-
-    /// Hearsay to try out: of strangers, and of peers who say where they can be dialled.
-    fn doubtful(&mut self) -> Option<NodeAddress> {
-        let (swarm, outbound) = (&self.swarm, &self.outbound);
-        let wanted = |address: &NodeAddress| {
-            let peer = address.peer();
-            peer != *swarm.local_peer_id()
-                && !outbound.is_dialling(&peer)
-                && swarm.behaviour().gate.refusal(peer, &address.multiaddr()).is_none()
-        };
-        self.book.draw(Table::New, clock::now(), wanted)
+        let (first, second) = if book.dice(2) == 0 { (Table::Tried, Table::New) } else { (Table::New, Table::Tried) };
+        book.draw(first, around.clock, wanted).or_else(|| book.draw(second, around.clock, wanted))
     }
 
     /// The groups in which this node has an outbound peer, or soon will.
-    fn taken_groups(&self) -> BTreeSet<Group> {
-        let dialled = self.outbound.dials.values().filter(|dial| dial.purpose == Purpose::Slot);
+    fn taken_groups(&self, peers: &PeerTable) -> BTreeSet<Group> {
+        let dialled = self.dials.values().filter(|dial| dial.purpose == Purpose::Slot);
         let dialled = dialled.filter_map(|dial| public_group(&dial.address));
-        let chosen = self.peers.iter().filter(|(_, peer)| self.outbound.chosen.contains(&peer.id));
+        let chosen = peers.iter().filter(|(_, peer)| self.chosen.contains(&peer.id));
         dialled.chain(chosen.filter_map(|(_, peer)| group_of_peer(peer))).collect()
     }
 
-    /// Whether this node has nobody in a group yet; those that cannot be told apart are everywhere.
-    fn is_welcome(&self, group: Option<Group>) -> bool {
-        group.is_none_or(|group| !self.taken_groups().contains(&group))
+    /// Whether a slot is free for somebody in this group; those groups that cannot be told apart are everywhere.
+    fn has_room_for(&self, group: Option<Group>, peers: &PeerTable) -> bool {
+        self.is_free() && group.is_none_or(|group| !self.taken_groups(peers).contains(&group))
     }
 
-    fn dial(&mut self, address: NodeAddress, purpose: Purpose) {
-        self.book.dialling(&address, clock::now());
+    fn number(&mut self) -> DialNumber {
+        self.last_dial += 1;
+        DialNumber(self.last_dial)
+    }
+
+    fn dial(
+        &mut self,
+        address: NodeAddress,
+        purpose: Purpose,
+        book: &mut AddressBook,
+        clock: Timestamp,
+        out: &mut Actions,
+    ) {
+        book.dialling(&address, clock);
         let condition = match purpose {
-            Purpose::Slot => PeerCondition::DisconnectedAndNotDialing,
+            Purpose::Slot => DialCondition::DisconnectedAndNotDialling,
             // A second connection tells as much.
-            Purpose::Feeler => PeerCondition::NotDialing,
+            Purpose::Feeler => DialCondition::NotDialling,
         };
-        let options =
-            DialOpts::peer_id(address.peer()).condition(condition).addresses(vec![address.multiaddr()]).build();
-        let connection = options.connection_id();
-        self.outbound.dials.insert(connection, Dial { address, purpose });
-        self.swarm.behaviour_mut().announce(connection);
-        if let Err(error) = self.swarm.dial(options) {
-            tracing::debug!(target: "cairn::network", peer = %address.peer(), %error, "not dialling");
-            self.outbound.dials.remove(&connection);
-            self.swarm.behaviour_mut().retract(connection);
-        }
+        let (number, addresses) = (self.number(), vec![address.multiaddr()]);
+        self.dials.insert(number, Attempt { address, purpose });
+        out.push(SwarmAction::Dial(Dial {
+            peer: address.peer(),
+            addresses,
+            condition,
+            number: Some(number),
+            is_own: true,
+        }));
     }
 
     /// Dials somebody who is said to have what sync needs, where Kademlia knows it to be. It gets no slot, but may
     /// stay for a while.
-    pub(crate) fn dial_provider(&mut self, peer: PeerId) {
-        let now = Instant::now();
-        self.outbound.providers.retain(|_, (_, until)| *until > now);
-        let is_wanted = self.outbound.providers.len() < PROVIDERS
-            && peer != *self.swarm.local_peer_id()
-            && !self.swarm.is_connected(&peer)
-            && !self.swarm.behaviour().gate.bans.covers_peer(peer, clock::now());
+    pub(crate) fn dial_provider(&mut self, peer: PeerId, around: &Surroundings<'_>, out: &mut Actions) {
+        self.providers.retain(|_, (_, until)| *until > around.now);
+        let is_wanted = self.providers.len() < PROVIDERS
+            && peer != around.own
+            && around.peers.number(&peer).is_none()
+            && !self.providers.contains_key(&peer)
+            && !around.access.is_banned(peer, around.clock);
         if !is_wanted {
             return;
         }
-        let options = DialOpts::peer_id(peer).condition(PeerCondition::DisconnectedAndNotDialing).build();
-        let connection = options.connection_id();
-        match self.swarm.dial(options) {
-            Ok(()) => {
-                tracing::info!(target: "cairn::network", %peer, "dialling a provider of what sync needs");
-                self.outbound.providers.insert(peer, (connection, now + PROVIDER_STAYS));
-            }
-            Err(error) => tracing::debug!(target: "cairn::network", %peer, %error, "not dialling a provider"),
-        }
+        tracing::info!(target: "cairn::network", %peer, "dialling a provider of what sync needs");
+        let number = self.number();
+        self.providers.insert(peer, (number, around.now + PROVIDER_STAYS));
+        let condition = DialCondition::DisconnectedAndNotDialling;
+        out.push(SwarmAction::Dial(Dial {
+            peer,
+            addresses: Vec::new(),
+            condition,
+            number: Some(number),
+            is_own: false,
+        }));
     }
 
-    /// A connection stands. `true` when it was only to see whether the address of a peer is right, and is
-    /// closed again.
-    pub(crate) fn on_reached(&mut self, connection: ConnectionId, peer: PeerId, is_first: bool) -> bool {
-        let Some(Dial { address, purpose }) = self.outbound.dials.remove(&connection) else { return false };
-        if is_first {
+    /// A connection stands that this node dialled. `true` when it was only to see whether the address of a peer is
+    /// right, and is closed again.
+    pub(crate) fn on_reached(
+        &mut self,
+        dial: DialNumber,
+        connection: ConnectionNumber,
+        around: &Surroundings<'_>,
+        book: &mut AddressBook,
+        out: &mut Actions,
+    ) -> bool {
+        let Some(Attempt { address, purpose }) = self.dials.remove(&dial) else { return false };
+        let peer = address.peer();
+        let Some(known) = around.peers.number(&peer).and_then(|number| around.peers.get(number)) else {
             match purpose {
-                Purpose::Slot => self.outbound.chosen.insert(peer),
-                Purpose::Feeler => self.outbound.feelers.insert(peer),
+                Purpose::Slot => self.chosen.insert(peer),
+                Purpose::Feeler => self.feelers.insert(peer),
             };
             return false;
-        }
-        if self.peers.by_id_mut(&peer).is_some_and(|peer| peer.status.is_some()) {
-            self.book.reached(address, clock::now());
+        };
+        if known.status.is_some() {
+            book.reached(address, around.clock);
         }
         // Two who dial each other at once would each close its own, and have none: only feelers are closed.
         if purpose == Purpose::Feeler {
-            self.swarm.close_connection(connection);
+            out.push(SwarmAction::Close(connection));
         }
         purpose == Purpose::Feeler
     }
 
     /// A dial has failed.
-    pub(crate) fn on_unreached(&mut self, connection: ConnectionId, error: &DialError) {
-        self.outbound.providers.retain(|_, (dialled, _)| *dialled != connection);
-        let Some(Dial { address, .. }) = self.outbound.dials.remove(&connection) else { return };
-        let is_its_fault = match error {
-            DialError::Transport(_) | DialError::WrongPeerId { .. } => true,
-            // Our own limits and decisions.
-            DialError::LocalPeerId { .. }
-            | DialError::NoAddresses
-            | DialError::DialPeerConditionFalse(_)
-            | DialError::Aborted
-            | DialError::Denied { .. } => false,
+    pub(crate) fn on_unreached(
+        &mut self,
+        dial: DialNumber,
+        failure: &DialFailure,
+        peers: &PeerTable,
+        book: &mut AddressBook,
+    ) {
+        self.providers.retain(|_, (dialled, _)| *dialled != dial);
+        let Some(Attempt { address, .. }) = self.dials.remove(&dial) else { return };
+        let is_its_fault = match failure {
+            DialFailure::Unreachable | DialFailure::OtherPeer { .. } => true,
+            DialFailure::NotDialled => false,
         };
         // With no peer at all it may be our own line: nobody is given up for that.
-        if is_its_fault && self.peers.len() > 0 {
-            self.book.failed(&address);
+        if is_its_fault && peers.len() > 0 {
+            book.failed(&address);
         }
     }
 
     /// A peer has said, for the first time, where it stands, and is of this network.
-    pub(crate) fn on_acquainted(&mut self, peer: &PeerId) {
-        let allow_private = self.book.allows_private();
-        let Some(known) = self.peers.by_id_mut(peer) else { return };
-        let group = group_of_peer(known);
-        if !known.inbound
-            && let Some(address) = NodeAddress::new(*peer, &known.address, allow_private)
+    pub(crate) fn on_acquainted(
+        &mut self,
+        peer: &Peer,
+        around: &Surroundings<'_>,
+        book: &mut AddressBook,
+        out: &mut Actions,
+    ) {
+        if !peer.inbound
+            && let Some(address) = NodeAddress::new(peer.id, &peer.address, book.allows_private())
         {
-            self.book.reached(address, clock::now());
+            book.reached(address, around.clock);
         }
-        if self.outbound.feelers.remove(peer) {
+        if self.feelers.remove(&peer.id) {
             // Hearsay is tried out wherever it leads: a neighbourhood that told of itself gets no more slots.
-            if self.wants_peers() && self.is_welcome(group) {
-                self.outbound.chosen.insert(*peer);
+            if self.has_room_for(group_of_peer(peer), around.peers) {
+                self.chosen.insert(peer.id);
             } else {
-                self.disconnect(peer);
+                out.push(SwarmAction::Disconnect(peer.id));
             }
         }
     }
 
     /// Parts from the silent, from passing acquaintances when no slot is free for them, and from one peer
     /// that has long been useless.
-    fn part(&mut self, now: Instant) {
-        for peer in self.peers.silent(now) {
+    fn part(&mut self, around: &Surroundings<'_>, out: &mut Actions) {
+        let Surroundings { peers, now, .. } = *around;
+        for peer in peers.silent(now) {
             // The operator's own are redialled anyway.
             tracing::info!(target: "cairn::network", %peer, "parting from a silent peer");
-            self.disconnect(&peer);
+            out.push(SwarmAction::Disconnect(peer));
         }
-        let passing: Vec<(PeerId, Option<Group>, bool)> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| self.is_passing(peer, now))
-            .map(|(_, peer)| (peer.id, group_of_peer(peer), peer.connected_for(now) > PASSING))
-            .collect();
-        for (peer, group, is_old) in passing {
-            if self.wants_peers() && self.is_welcome(group) {
-                self.outbound.chosen.insert(peer);
-            } else if is_old {
-                self.disconnect(&peer);
+        let passing = peers.iter().map(|(_, peer)| peer).filter(|peer| self.is_passing(peer, around));
+        for peer in passing.collect::<Vec<_>>() {
+            if self.has_room_for(group_of_peer(peer), peers) {
+                self.chosen.insert(peer.id);
+            } else if peer.connected_for(now) > PASSING {
+                out.push(SwarmAction::Disconnect(peer.id));
             }
         }
-        if self.outbound.next_rotation <= now && !self.wants_peers() {
-            let chosen = &self.outbound.chosen;
-            if let Some(peer) = self.peers.stalest(|peer| chosen.contains(&peer.id), now) {
+        if self.next_rotation <= now && !self.is_free() {
+            let chosen = &self.chosen;
+            if let Some(peer) = peers.stalest(|peer| chosen.contains(&peer.id), now) {
                 tracing::info!(target: "cairn::network", %peer, "a peer was of no use for long; somebody else gets its slot");
-                self.outbound.next_rotation = now + ROTATE_EVERY;
-                self.disconnect(&peer);
+                self.next_rotation = now + ROTATE_EVERY;
+                out.push(SwarmAction::Disconnect(peer));
             }
         }
     }
 
     /// Whether this node dialled somebody without having chosen it. A connection through a relay is nobody's
     /// choice of address, and stays.
-    fn is_passing(&self, peer: &Peer, now: Instant) -> bool {
-        let may_stay = self.outbound.providers.get(&peer.id).is_some_and(|(_, until)| *until > now);
+    fn is_passing(&self, peer: &Peer, around: &Surroundings<'_>) -> bool {
+        let may_stay = self.providers.get(&peer.id).is_some_and(|(_, until)| *until > around.now);
         !peer.inbound
             && !may_stay
             && peer.status.is_some()
-            && !self.outbound.chosen.contains(&peer.id)
-            && !self.outbound.feelers.contains(&peer.id)
-            && !self.persistent_peers.is_named(&peer.id)
+            && !self.chosen.contains(&peer.id)
+            && !self.feelers.contains(&peer.id)
+            && !around.persistent.is_named(&peer.id)
             && !ip_groups::is_relayed(&peer.address)
     }
 
     /// Marks whom to return to after a restart: those who have held a slot longest.
-    pub(crate) fn mark_anchors(&mut self) {
-        let allow_private = self.book.allows_private();
-        let chosen = self.peers.iter().filter(|(_, peer)| self.outbound.chosen.contains(&peer.id));
-        let places = chosen.filter_map(|(_, peer)| NodeAddress::new(peer.id, &peer.address, allow_private));
-        let anchors: Vec<NodeAddress> = places.take(ANCHORS).collect();
+    pub(crate) fn mark_anchors(&self, peers: &PeerTable, book: &mut AddressBook) {
+        let allow_private = book.allows_private();
+        let chosen = peers.iter().filter(|(_, peer)| self.chosen.contains(&peer.id));
+        let addresses = chosen.filter_map(|(_, peer)| NodeAddress::new(peer.id, &peer.address, allow_private));
+        let anchors: Vec<NodeAddress> = addresses.take(ANCHORS).collect();
         // A node that has just lost everybody keeps those it had.
         if !anchors.is_empty() {
-            self.book.set_anchors(&anchors);
+            book.set_anchors(&anchors);
         }
     }
 }
@@ -368,7 +399,7 @@ mod tests {
         let mut groups = Vec::new();
         for _ in 0..SLOTS {
             let taken: BTreeSet<Group> = if spread { groups.iter().copied().collect() } else { BTreeSet::new() };
-            let drawn = book.draw(Table::New, clock::now(), |address| is_elsewhere(address, &taken));
+            let drawn = book.draw(Table::New, cairn_common::clock::now(), |address| is_elsewhere(address, &taken));
             groups.extend(drawn.as_ref().and_then(public_group));
         }
         groups
@@ -382,11 +413,11 @@ mod tests {
             let address = at(n, [66, 6, (n / 250) as u8, (n % 250) as u8 + 1]);
             // Told by as many neighbourhoods as it likes, so that no share of the book protects.
             let teller = at(n, [(n % 100) as u8 + 100, (n / 100) as u8, 1, 1]);
-            book.add(address, Source::Node(&teller.group_bytes()), clock::now());
+            book.add(address, Source::Node(&teller.group_bytes()), cairn_common::clock::now());
         }
         for n in 0..20 {
             let honest = at(10_000 + n, [50, n as u8, 1, 1]);
-            book.add(honest, Source::Node(&honest.group_bytes()), clock::now());
+            book.add(honest, Source::Node(&honest.group_bytes()), cairn_common::clock::now());
         }
         let of_the_attacker =
             |groups: &[Group]| groups.iter().filter(|it| Some(**it) == public_group(&attacker)).count();

@@ -1,6 +1,8 @@
 //! Who is connected, how they stand, and who is refused.
 
+pub(crate) mod access;
 pub(crate) mod bans;
 pub(crate) mod other_rules;
+pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod traffic;

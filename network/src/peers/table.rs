@@ -157,7 +157,7 @@ impl Allowance {
 
 /// Services of a peer that not every node offers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Speaks {
+pub(crate) struct Services {
     /// It keeps registrations for others to find.
     pub(crate) rendezvous: bool,
     /// It relays for others.
@@ -175,8 +175,8 @@ pub(crate) struct Peer {
     pub(crate) address: Multiaddr,
     /// Whether it dialled us.
     pub(crate) inbound: bool,
-    /// What it speaks, as far as it matters here.
-    pub(crate) speaks: Speaks,
+    /// What it offers, as far as it matters here.
+    pub(crate) services: Services,
     /// What it says its program is.
     pub(crate) agent: Option<String>,
     /// Where it stands; `None` until it has said so.
@@ -241,7 +241,7 @@ impl PeerTable {
             id,
             address,
             inbound,
-            speaks: Speaks::default(),
+            services: Services::default(),
             agent: None,
             status: None,
             latency: None,
@@ -278,6 +278,11 @@ impl PeerTable {
     /// A connected peer.
     pub(crate) fn get(&self, number: PeerNumber) -> Option<&Peer> {
         self.peers.get(&number)
+    }
+
+    /// A connected peer by name.
+    pub(crate) fn by_id(&self, id: &PeerId) -> Option<&Peer> {
+        self.numbers.get(id).and_then(|number| self.peers.get(number))
     }
 
     /// A connected peer by name, to be changed.

@@ -4,55 +4,72 @@
 //! One peer is asked at a time: of what all have, each transaction comes once. What comes is admitted as any other
 //! transaction, in the order of the peer's list, in which each sender's nonces rise.
 
-use crate::{
-    gossip::judge::Judge,
-    handle::RequestError,
-    service::Service,
-    wire::{
-        GetPool, MAX_POOL_WANTED, Message as _, PoolAnswer, ShortId,
-        short_ids::{KEY_BYTES, ShortIds},
-    },
-};
-use cairn_chain::verdict::{Misbehaviour, Origin, PeerNumber};
-use cairn_common::mailbox::Stopped;
-use cairn_ledger::{codec::BoundedVec, hash::TxId, transaction::Transaction};
-use cairn_mempool::PoolError;
-use libp2p::PeerId;
+use crate::{event::PeerId, peers::table::PeerTable};
+use cairn_chain::verdict::PeerNumber;
+use cairn_ledger::{hash::TxId, pow::Work, transaction::Transaction};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
-use tokio::task::JoinSet;
 
 /// The pause before a peer is asked again, however often it comes back meanwhile.
 const AGAIN: Duration = Duration::from_secs(60);
 /// The same when it has sent transactions that there was no room to look at: gossip brings them only once.
 const CATCH_UP: Duration = Duration::from_secs(5);
-/// Bytes taken from one peer at most: a full pool of the usual size.
-const MOST: usize = 64 << 20;
-/// Bytes of new transactions that are passed on: others ask for more themselves.
-const PASSED_ON: usize = 1 << 20;
 
 /// Whom this node has asked.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct PoolRounds {
     /// When each may be asked again, by name: as many as can be asked within [`AGAIN`].
     resting: BTreeMap<PeerId, Instant>,
     /// Those of now.
     done: BTreeSet<PeerNumber>,
-    /// The one that is being asked.
-    pub(crate) asking: JoinSet<Fetched>,
+    /// Whether one is being asked.
+    is_asking: bool,
+}
+
+/// What a peer's pool brought.
+#[derive(Debug)]
+pub(crate) struct FetchedPool {
+    pub(crate) from: PeerNumber,
+    /// What was admitted here.
+    pub(crate) admitted: Vec<TxId>,
+    /// Its bytes.
+    pub(crate) bytes: usize,
+    /// What others may lack, too.
+    pub(crate) pass_on: Vec<Transaction>,
 }
 
 impl PoolRounds {
+    /// The next peer to ask what waits with it, when one is due and nobody is being asked. Whoever has more work than
+    /// this node has mined some of it already, and this node could not judge the rest.
+    pub(crate) fn next(&mut self, peers: &PeerTable, own: Work, now: Instant) -> Option<PeerNumber> {
+        if self.is_asking {
+            return None;
+        }
+        let mut due = peers.iter().filter(|(number, peer)| {
+            let status = peer.status.as_ref();
+            status.is_some_and(|status| status.total_work <= own) && self.is_due(*number, &peer.id, now)
+        });
+        let (number, id) = due.next().map(|(number, peer)| (number, peer.id))?;
+        self.begin(number, id, now);
+        Some(number)
+    }
+
     fn is_due(&self, number: PeerNumber, id: &PeerId, now: Instant) -> bool {
         !self.done.contains(&number) && self.resting.get(id).is_none_or(|until| *until <= now)
     }
 
     fn begin(&mut self, number: PeerNumber, id: PeerId, now: Instant) {
+        self.is_asking = true;
         self.resting.retain(|_, until| *until > now);
         self.resting.insert(id, now + AGAIN);
         self.done.insert(number);
+    }
+
+    /// The pool of the one that was asked was looked through.
+    pub(crate) fn end(&mut self) {
+        self.is_asking = false;
     }
 
     /// Has a peer asked again before long: it sent transactions that could not be looked at.
@@ -68,204 +85,9 @@ impl PoolRounds {
     }
 }
 
-/// What a peer's pool brought.
-#[derive(Debug)]
-pub(crate) struct Fetched {
-    from: PeerNumber,
-    /// What was admitted here.
-    admitted: Vec<TxId>,
-    /// Its bytes.
-    bytes: usize,
-    /// What others may lack, too.
-    pass_on: Vec<Transaction>,
-}
-
-/// Why no more came of a peer's pool.
-enum Ended {
-    Unanswered(RequestError),
-    Misbehaviour(Misbehaviour),
-    Stopping,
-}
-
-impl From<RequestError> for Ended {
-    fn from(error: RequestError) -> Self {
-        Self::Unanswered(error)
-    }
-}
-
-impl From<Stopped> for Ended {
-    fn from(Stopped: Stopped) -> Self {
-        Self::Stopping
-    }
-}
-
-impl Service {
-    /// Asks the next peer what waits with it, when one is due.
-    pub(crate) fn fetch_pools(&mut self, now: Instant) {
-        self.sources.pool_snapshot.tidy();
-        if !self.pool_rounds.asking.is_empty() {
-            return;
-        }
-        // Whoever is ahead has mined some of it already, and this node could not judge the rest.
-        let own = self.judge.chain.tip().total_work;
-        let rounds = &self.pool_rounds;
-        let mut due = self.peers.iter().filter(|(number, peer)| {
-            let status = peer.status.as_ref();
-            status.is_some_and(|status| status.total_work <= own) && rounds.is_due(*number, &peer.id, now)
-        });
-        let Some((number, id)) = due.next().map(|(number, peer)| (number, peer.id)) else { return };
-        self.pool_rounds.begin(number, id, now);
-        let judge = self.judge.clone();
-        self.pool_rounds.asking.spawn(async move { judge.fetch_pool(number).await });
-    }
-
-    /// A peer's pool was looked through.
-    pub(crate) fn on_fetched_pool(&mut self, fetched: Fetched) {
-        let Fetched { from, admitted, bytes, pass_on } = fetched;
-        if admitted.is_empty() {
-            return;
-        }
-        let (count, now) = (admitted.len(), Instant::now());
-        tracing::info!(target: "cairn::network", peer = from.0, count, bytes, "took transactions from a peer's pool");
-        self.peers.gave(from, bytes, now);
-        // At least one peer has them: a compact block may leave them out.
-        for txid in admitted {
-            self.known_txs.insert(txid);
-        }
-        pass_on.into_iter().for_each(|transaction| self.tx_batcher.push(transaction, now));
-    }
-}
-
-impl Judge {
-    /// Takes from a peer's pool what this one lacks.
-    async fn fetch_pool(&self, from: PeerNumber) -> Fetched {
-        let mut fetched = Fetched { from, admitted: Vec::new(), bytes: 0, pass_on: Vec::new() };
-        let misbehaviour = match self.fill_pool(&mut fetched).await {
-            Err(Ended::Misbehaviour(misbehaviour)) => misbehaviour,
-            Err(Ended::Unanswered(RequestError::Timeout)) => Misbehaviour::Stalled,
-            Ok(()) | Err(Ended::Unanswered(_) | Ended::Stopping) => return fetched,
-        };
-        self.network.report(from, misbehaviour).await;
-        fetched
-    }
-
-    async fn fill_pool(&self, fetched: &mut Fetched) -> Result<(), Ended> {
-        let mut key = [0; KEY_BYTES];
-        // Without randomness a peer could prepare collisions, in this node's questions alone: none are asked.
-        getrandom::fill(&mut key).map_err(|_| Ended::Stopping)?;
-        let list = self.ask_pool(fetched.from, key, Vec::new()).await?;
-        if !list.transactions.is_empty() {
-            return Err(Ended::Misbehaviour(Misbehaviour::WrongAnswer));
-        }
-        let own = self.pool.transactions().await?;
-        // A node that has little of what there is has just come: nobody lacks what it did.
-        let is_newcomer = own.len() * 2 < list.short_ids.len();
-        let short = ShortIds::keyed(&key);
-        let own: HashSet<ShortId> = own.iter().map(|checked| short.of(&checked.txid())).collect();
-        let missing = lacking(list.short_ids.into_vec(), own);
-        let (mut at, mut taken) = (0, 0);
-        while at < missing.len() && taken < MOST {
-            let wanted: Vec<ShortId> = missing.iter().skip(at).take(MAX_POOL_WANTED).copied().collect();
-            let answer = self.ask_pool(fetched.from, key, wanted.clone()).await?;
-            let transactions = answer.transactions.into_vec();
-            let ids: Vec<TxId> = transactions.iter().map(Transaction::id).collect();
-            let place = place_after(&wanted, ids.iter().map(|id| short.of(id)));
-            let place =
-                place.filter(|_| answer.short_ids.is_empty()).ok_or(Ended::Misbehaviour(Misbehaviour::WrongAnswer))?;
-            let bytes: usize = transactions.iter().map(Transaction::size).sum();
-            taken += bytes;
-            // With so much room left, what did not come is not there any more.
-            at += if bytes < PoolAnswer::MAX_BYTES / 2 { wanted.len() } else { place };
-            if !self.offer(fetched, transactions, is_newcomer).await? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    async fn ask_pool(
-        &self,
-        from: PeerNumber,
-        key: [u8; KEY_BYTES],
-        wanted: Vec<ShortId>,
-    ) -> Result<PoolAnswer, Ended> {
-        let wanted = BoundedVec::new(wanted).map_err(|_| Ended::Unanswered(RequestError::TooLong))?;
-        Ok(self.network.request_pool(from, &GetPool { key, wanted }).await?)
-    }
-
-    /// Offers transactions of a peer to the pool; whether more of that kind are worth asking for.
-    async fn offer(
-        &self,
-        fetched: &mut Fetched,
-        transactions: Vec<Transaction>,
-        is_newcomer: bool,
-    ) -> Result<bool, Ended> {
-        let answers = self.pool.submit(Origin::Peer(fetched.from), transactions.clone()).await?;
-        let (mut is_worthwhile, mut invalid) = (transactions.is_empty(), None);
-        let mut passed: usize = fetched.pass_on.iter().map(Transaction::size).sum();
-        for (transaction, answer) in transactions.into_iter().zip(answers) {
-            match answer {
-                Ok(txid) => {
-                    fetched.admitted.push(txid);
-                    let size = transaction.size();
-                    fetched.bytes += size;
-                    passed += size;
-                    if !is_newcomer && passed <= PASSED_ON {
-                        fetched.pass_on.push(transaction);
-                    }
-                    is_worthwhile = true;
-                }
-                // It came by gossip, or was mined, meanwhile.
-                Err(PoolError::AlreadyPooled | PoolError::AlreadyMined) => is_worthwhile = true,
-                Err(PoolError::Invalid(error)) => invalid = Some(error),
-                Err(_) => {}
-            }
-        }
-        match invalid {
-            // A pool holds what was checked: it never did in that node's.
-            Some(error) => Err(Ended::Misbehaviour(Misbehaviour::InvalidTransaction(error))),
-            None => Ok(is_worthwhile),
-        }
-    }
-}
-
-/// What of a list is not among `own`, each once, in the order of the list.
-fn lacking(list: Vec<ShortId>, mut own: HashSet<ShortId>) -> Vec<ShortId> {
-    list.into_iter().filter(|id| own.insert(*id)).collect()
-}
-
-/// The place in `wanted` after the last of `got`; `None` when `got` is not a part of it, in its order.
-fn place_after(wanted: &[ShortId], got: impl Iterator<Item = ShortId>) -> Option<usize> {
-    let mut place = 0;
-    for id in got {
-        place += wanted.get(place..)?.iter().position(|wanted| *wanted == id)? + 1;
-    }
-    Some(place)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ids(numbers: &[u8]) -> Vec<ShortId> {
-        numbers.iter().map(|n| [*n; 6]).collect()
-    }
-
-    #[test]
-    fn only_what_is_lacking_is_asked_for_once_and_in_order() {
-        let own = ids(&[2, 4]).into_iter().collect();
-        assert_eq!(lacking(ids(&[5, 4, 3, 5, 2, 1, 3]), own), ids(&[5, 3, 1]));
-    }
-
-    #[test]
-    fn an_answer_is_a_part_of_what_was_asked_for_in_its_order() {
-        let wanted = ids(&[1, 2, 3, 4]);
-        let place = |got: &[u8]| place_after(&wanted, ids(got).into_iter());
-        assert_eq!((place(&[]), place(&[1, 2]), place(&[2, 4]), place(&[1])), (Some(0), Some(2), Some(4), Some(1)));
-        for wrong in [&[5][..], &[2, 1], &[1, 1], &[4, 5]] {
-            assert_eq!(place(wrong), None, "{wrong:?}");
-        }
-    }
 
     #[test]
     fn whoever_comes_back_again_and_again_is_not_asked_again_and_again() {

@@ -1,7 +1,8 @@
 //! Questions about what is on its way: transactions of a block, and of a peer's pool.
 
 use crate::{
-    handle::{Class, NetworkHandle, RequestError},
+    handle::{NetworkHandle, RequestError},
+    requests::class::Class,
     wire::{BlockTxs, GetBlockTxs, GetPool, Message as _, PoolAnswer},
 };
 use cairn_chain::verdict::{Misbehaviour, PeerNumber};

@@ -4,7 +4,7 @@
 //! take, eight bytes to one; and among each of the two, between peers, however many requests each has in line. So
 //! whoever serves others goes first, nobody who waits is starved, and of what others leave unused everybody has all.
 
-use crate::handle::Class;
+use crate::requests::class::Class;
 use cairn_chain::verdict::PeerNumber;
 use std::{
     collections::BTreeMap,

@@ -1,71 +1,66 @@
-//! Answering others: requests wait in line, and are answered in bounded numbers and within the upload that the
+//! Requests of others: they wait in line, and are answered in bounded numbers and within the upload that the
 //! operator allows, so that neither a flood of them nor whoever reads an answer one byte at a time takes the memory or
-//! the turns of others. Who is next is decided in [`upload`](crate::requests::fairness).
+//! the turns of others. Who is next is decided in [`fairness`](crate::requests::fairness).
 
 use crate::{
-    handle::Class,
+    event::{Actions, Moment, Received, RequestNumber, SwarmAction, TaskAction},
+    peers::table::PeerTable,
     requests::{
+        class::Class,
         fairness::{Reserved, Standing, Upload},
-        responder::{self, ServeError},
+        upload_target::UploadTarget,
     },
-    service::Service,
-    swarm::codec::Received,
 };
 use cairn_chain::verdict::{Misbehaviour, PeerNumber};
-use cairn_common::{clock, tasks::TaskError};
-use libp2p::{
-    PeerId,
-    request_response::{InboundFailure, InboundRequestId, ResponseChannel},
-};
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Instant,
 };
-use tokio::task::JoinSet;
 
 /// Requests being answered at once, each with up to 4 MiB, until the answer has left.
 const SERVING: usize = 64;
 /// Requests that wait for their turn; further ones are closed unanswered, of those who only take the newest first.
 const WAITING: usize = 1024;
 
-/// A request.
-struct Request {
-    number: PeerNumber,
-    class: Class,
-    id: InboundRequestId,
-    question: Vec<u8>,
-    channel: ResponseChannel<Received>,
+/// A request that waits for its turn.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) number: RequestNumber,
+    pub(crate) peer: PeerNumber,
+    pub(crate) class: Class,
+    pub(crate) question: Vec<u8>,
 }
 
-/// A request that was answered.
-pub(crate) struct Served {
-    number: PeerNumber,
+/// A request that is being answered.
+#[derive(Debug)]
+struct Turn {
+    peer: PeerNumber,
     class: Class,
-    id: InboundRequestId,
-    channel: ResponseChannel<Received>,
-    reserved: Reserved,
-    answer: Result<Vec<u8>, ServeError>,
+    /// What was set aside for its answer, until that is there.
+    reserved: Option<Reserved>,
 }
 
 /// Requests of others, from question to answer.
-pub(crate) struct Counter {
+#[derive(Debug)]
+pub(crate) struct RequestQueue {
     waiting: VecDeque<Request>,
     upload: Upload,
-    /// Answers being read.
-    pub(crate) serving: JoinSet<Served>,
-    /// Answers on their way out, and to whom.
-    sending: BTreeMap<(Class, InboundRequestId), PeerNumber>,
+    /// Answers being read, and answers on their way out.
+    serving: BTreeMap<RequestNumber, Turn>,
+    /// What was given today.
+    upload_target: UploadTarget,
 }
 
-impl Counter {
-    /// With the most bytes a second that answers may take.
-    pub(crate) fn new(max_upload: Option<usize>, now: Instant) -> Self {
-        Self {
-            waiting: VecDeque::new(),
-            upload: Upload::new(max_upload, now),
-            serving: JoinSet::new(),
-            sending: BTreeMap::new(),
-        }
+impl RequestQueue {
+    /// With the most bytes a second that answers may take, and what was given today.
+    pub(crate) fn new(max_upload: Option<usize>, upload_target: UploadTarget, now: Instant) -> Self {
+        let (waiting, upload) = (VecDeque::new(), Upload::new(max_upload, now));
+        Self { waiting, upload, serving: BTreeMap::new(), upload_target }
+    }
+
+    /// What was given today, and its file.
+    pub(crate) fn upload_target(&mut self) -> &mut UploadTarget {
+        &mut self.upload_target
     }
 
     /// When somebody who waits for upload may go on; `None` when nobody does.
@@ -73,123 +68,121 @@ impl Counter {
         if self.waiting.is_empty() { None } else { self.upload.free_at() }
     }
 
-    /// Forgets whoever is gone.
-    pub(crate) fn forget(&mut self, number: PeerNumber) {
-        self.waiting.retain(|request| request.number != number);
-        self.sending.retain(|_, to| *to != number);
+    /// Forgets whoever is gone: what it asked for is not read any more, or not sent.
+    pub(crate) fn forget(&mut self, peer: PeerNumber) {
+        self.waiting.retain(|request| request.peer != peer);
+        self.serving.retain(|_, turn| turn.peer != peer || turn.reserved.is_some());
     }
 
-    fn is_full(&self) -> bool {
-        self.serving.len() + self.sending.len() >= SERVING
-    }
-}
-
-impl Service {
     /// A peer asks for something.
-    pub(crate) fn on_request(
-        &mut self,
-        peer: &PeerId,
-        class: Class,
-        id: InboundRequestId,
-        question: Received,
-        channel: ResponseChannel<Received>,
-    ) {
-        let Some(number) = self.peers.number(peer) else { return };
-        let question = match question {
-            Ok(question) => question,
-            Err(error) => return self.report(number, &Misbehaviour::Undecodable(error)),
-        };
-        let now = Instant::now();
+    pub(crate) fn on_request(&mut self, request: Request, peers: &mut PeerTable, moment: &Moment, out: &mut Actions) {
+        let (now, peer) = (moment.now, request.peer);
         // It is answers that are weighed, and of some questions their number, too.
-        let may_come = self.peers.receive(number, class.protocol(), question.len(), now);
-        if !may_come || !self.peers.may_ask(number, now) {
-            return self.report(number, &Misbehaviour::Flooding);
+        let may_come = peers.receive(peer, request.class.protocol(), request.question.len(), now);
+        if !may_come || !peers.may_ask(peer, now) {
+            out.push(SwarmAction::Drop(request.number));
+            return out.report(peer, Misbehaviour::Flooding);
         }
         // That we are busy is not its fault: the stream is closed without an answer.
-        if self.make_room(number, now) {
-            self.counter.waiting.push_back(Request { number, class, id, question, channel });
-            self.serve_next();
+        if self.make_room(peer, peers, now, out) {
+            self.waiting.push_back(request);
+            self.serve_next(peers, moment, out);
+        } else {
+            out.push(SwarmAction::Drop(request.number));
         }
     }
 
     /// Whether a peer may stand in line: one that gives, in the place of one that only takes when there is no other.
-    fn make_room(&mut self, number: PeerNumber, now: Instant) -> bool {
-        if self.counter.waiting.len() < WAITING {
+    fn make_room(&mut self, peer: PeerNumber, peers: &PeerTable, now: Instant, out: &mut Actions) -> bool {
+        if self.waiting.len() < WAITING {
             return true;
         }
-        let takes = |number| self.peers.standing(number, now) == Standing::Takes;
-        let last = self.counter.waiting.iter().rposition(|request| takes(request.number));
-        let displaced = last.filter(|_| !takes(number)).and_then(|at| self.counter.waiting.remove(at));
-        displaced.is_some()
+        let takes = |peer| peers.standing(peer, now) == Standing::Takes;
+        let last = self.waiting.iter().rposition(|request| takes(request.peer));
+        let displaced = last.filter(|_| !takes(peer)).and_then(|at| self.waiting.remove(at));
+        displaced.map(|request| out.push(SwarmAction::Drop(request.number))).is_some()
     }
 
     /// Answers those who are next, as far as there is room.
-    pub(crate) fn serve_next(&mut self) {
-        let now = Instant::now();
-        // Who has given up waiting is not looked up an answer for.
-        self.counter.waiting.retain(|request| request.channel.is_open());
+    pub(crate) fn serve_next(&mut self, peers: &mut PeerTable, moment: &Moment, out: &mut Actions) {
         // The upload is looked at first: whoever waits for it would wake again and again while there is no place.
-        while self.counter.upload.is_free(now) && !self.counter.is_full() {
+        while self.upload.is_free(moment.now) && self.serving.len() < SERVING {
             // One that has its share of turns already waits for itself.
-            let line = self.counter.waiting.iter().map(|request| request.number).enumerate();
-            let line = line.filter(|(_, number)| self.peers.has_turn(*number));
+            let line = self.waiting.iter().map(|request| request.peer).enumerate();
+            let line = line.filter(|(_, peer)| peers.has_turn(*peer));
             let (places, line): (Vec<usize>, Vec<(PeerNumber, Standing)>) =
-                line.map(|(at, number)| (at, (number, self.peers.standing(number, now)))).unzip();
-            let Some(at) = self.counter.upload.next(&line).and_then(|next| places.get(next).copied()) else { return };
-            let Some(request) = self.counter.waiting.remove(at) else { return };
-            let Request { number, class, id, question, channel } = request;
-            let reserved = self.counter.upload.begin(number, self.peers.standing(number, now), class);
-            let wait = self.peers.begin_serving(number, now);
-            let (sources, spent) = (self.sources.clone(), self.upload_target.is_spent(clock::now()));
-            self.counter.serving.spawn(async move {
-                let answer = responder::answer(sources, class, question, wait, spent).await;
-                Served { number, class, id, channel, reserved, answer }
-            });
+                line.map(|(at, peer)| (at, (peer, peers.standing(peer, moment.now)))).unzip();
+            let Some(at) = self.upload.next(&line).and_then(|next| places.get(next).copied()) else { return };
+            let Some(request) = self.waiting.remove(at) else { return };
+            let Request { number, peer, class, question } = request;
+            let reserved = self.upload.begin(peer, peers.standing(peer, moment.now), class);
+            self.serving.insert(number, Turn { peer, class, reserved: Some(reserved) });
+            let wait = peers.begin_serving(peer, moment.now);
+            let is_spent = self.upload_target.is_spent(moment.clock);
+            out.push(TaskAction::Serve { request: number, class, question, wait, is_spent });
         }
     }
 
-    /// An answer is ready to leave.
-    ///
-    /// # Errors
-    /// The store failed: the node has to stop.
-    pub(crate) fn on_served(&mut self, served: Served) -> Result<(), TaskError> {
-        let Served { number, class, id, channel, reserved, answer } = served;
-        self.counter.upload.settle(&reserved, answer.as_ref().map_or(0, Vec::len));
-        let mut leaves = false;
+    /// An answer is ready to leave, or the question is none.
+    pub(crate) fn on_served(
+        &mut self,
+        request: RequestNumber,
+        answer: Received,
+        peers: &mut PeerTable,
+        moment: &Moment,
+        out: &mut Actions,
+    ) {
+        let Some(turn) = self.serving.get_mut(&request) else { return };
+        let (peer, class) = (turn.peer, turn.class);
+        if let Some(reserved) = turn.reserved.take() {
+            self.upload.settle(&reserved, answer.as_ref().map_or(0, Vec::len));
+        }
         match answer {
             Ok(bytes) => {
-                self.peers.count_bytes(number, bytes.len(), Instant::now());
-                self.upload_target.count(bytes.len(), clock::now());
-                self.peers.sent(number, class.protocol(), bytes.len());
-                let requests = self.requests(class);
-                // Whoever asked may be gone.
-                leaves = requests.send_response(channel, Ok(bytes)).is_ok();
+                peers.count_bytes(peer, bytes.len(), moment.now);
+                self.upload_target.count(bytes.len(), moment.clock);
+                peers.sent(peer, class.protocol(), bytes.len());
+                out.push(SwarmAction::Answer { request, answer: bytes });
             }
-            Err(ServeError::Undecodable(error)) => self.report(number, &Misbehaviour::Undecodable(error)),
-            Err(error @ (ServeError::Store(_) | ServeError::Panicked { .. })) => return Err(failed(&error)),
+            Err(error) => {
+                out.push(SwarmAction::Drop(request));
+                out.report(peer, Misbehaviour::Undecodable(error));
+                self.end(request, peers);
+            }
         }
-        if leaves && self.peers.get(number).is_some() {
-            self.counter.sending.insert((class, id), number);
-        } else {
-            self.peers.end_serving(number);
+        if peers.get(peer).is_none() {
+            self.end(request, peers);
         }
-        self.serve_next();
-        Ok(())
+        self.serve_next(peers, moment, out);
     }
 
-    /// An answer has left, or never will.
-    pub(crate) fn on_sent(&mut self, class: Class, id: InboundRequestId, failure: Option<&InboundFailure>) {
-        let Some(number) = self.counter.sending.remove(&(class, id)) else { return };
-        self.peers.end_serving(number);
-        if matches!(failure, Some(InboundFailure::Timeout)) {
+    fn end(&mut self, request: RequestNumber, peers: &mut PeerTable) -> Option<PeerNumber> {
+        let turn = self.serving.remove(&request)?;
+        peers.end_serving(turn.peer);
+        Some(turn.peer)
+    }
+
+    /// An answer has left, or never will: whoever asked has given up, or its line broke.
+    pub(crate) fn on_closed(
+        &mut self,
+        request: RequestNumber,
+        is_timeout: bool,
+        peers: &mut PeerTable,
+        moment: &Moment,
+        out: &mut Actions,
+    ) {
+        self.waiting.retain(|waiting| waiting.number != request);
+        // What is still being read is not sent any more, but takes its place until it was read.
+        if self.serving.get(&request).is_none_or(|turn| turn.reserved.is_some()) {
+            return;
+        }
+        if let Some(peer) = self.end(request, peers).filter(|_| is_timeout) {
             // It asked, and did not take the answer.
-            self.report(number, &Misbehaviour::Stalled);
+            out.report(peer, Misbehaviour::Stalled);
         }
-        self.serve_next();
+        self.serve_next(peers, moment, out);
     }
 }
 
-fn failed(error: &ServeError) -> TaskError {
-    let storage = matches!(error, ServeError::Store(_));
-    TaskError::Failed { name: "network", reason: error.to_string(), storage }
-}
+#[cfg(test)]
+mod tests;

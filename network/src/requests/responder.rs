@@ -2,8 +2,8 @@
 
 use crate::{
     gossip::recent_blocks::{self, RecentBlocks},
-    handle::Class,
     pool_sync::snapshot::PoolSnapshot,
+    requests::class::Class,
     wire::{
         BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers, MAX_HEADERS, MAX_POOL_IDS, Message,
         PoolAnswer, ShortId, short_ids::ShortIds,
@@ -17,6 +17,7 @@ use cairn_ledger::{
     transaction::Transaction,
     validate::CheckedTransaction,
 };
+use cairn_mempool::PoolHandle;
 use std::{collections::HashMap, time::Duration};
 
 /// Why there is no answer.
@@ -40,11 +41,23 @@ pub(crate) enum ServeError {
 #[derive(Clone)]
 pub(crate) struct Sources {
     /// The stored chain.
-    pub(crate) reader: Reader,
+    reader: Reader,
     /// Blocks that may not be stored yet.
-    pub(crate) recent_blocks: RecentBlocks,
+    recent_blocks: RecentBlocks,
     /// The pool.
-    pub(crate) pool_snapshot: PoolSnapshot,
+    pool_snapshot: PoolSnapshot,
+}
+
+impl Sources {
+    /// Of this chain and pool, and of bodies that may not be stored yet.
+    pub(crate) fn new(reader: Reader, recent_blocks: RecentBlocks, pool: PoolHandle) -> Self {
+        Self { reader, recent_blocks, pool_snapshot: PoolSnapshot::new(pool) }
+    }
+
+    /// Forgets a list of the pool that is shown no more.
+    pub(crate) fn tidy(&self) {
+        self.pool_snapshot.tidy();
+    }
 }
 
 /// How far below the tip a block is news, which is given even when the day's upload is spent: those who follow the
@@ -63,13 +76,15 @@ pub(crate) async fn answer(
     tokio::time::sleep(wait).await;
     let list = match class {
         Class::Pool => sources.pool_snapshot.get().await,
-        Class::Headers | Class::Bodies | Class::BlockTxs => Default::default(),
+        Class::Status | Class::Addresses | Class::Headers | Class::Bodies | Class::BlockTxs => Default::default(),
     };
     let read = tokio::task::spawn_blocking(move || match class {
         Class::Headers => headers(&sources.reader, &question),
         Class::Bodies => bodies(&sources, &question, spent),
         Class::BlockTxs => block_txs(&sources.recent_blocks, &question),
         Class::Pool => pool(&list, &question),
+        // The state answers these itself.
+        Class::Status | Class::Addresses => Ok(Vec::new()),
     });
     read.await.map_err(|error| ServeError::Panicked { reason: error.to_string() })?
 }

@@ -2,8 +2,7 @@
 
 use crate::{
     config::NetworkConfig,
-    discovery::kademlia,
-    swarm::{codec::BytesCodec, dial_filter::Filtered, gate::Gate},
+    swarm::{codec::BytesCodec, dht, dial_filter::Filtered, gate::Gate},
     wire::{
         Addresses, BlockTxs, Bodies, CompactBlock, GetAddresses, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers,
         Message, PeerStatus, PoolAnswer, TxBatch, gossip_id,
@@ -156,7 +155,7 @@ impl Behaviour {
                     // Addresses of a private network are nobody's business elsewhere.
                     .with_hide_listen_addrs(!config.allow_private),
             ),
-            kad: discovery.kademlia.then(|| kademlia::kademlia(own, names, *allow_private)).into(),
+            kad: discovery.kademlia.then(|| dht::kademlia(own, names, *allow_private)).into(),
             rendezvous: discovery.rendezvous.then(|| rendezvous::client::Behaviour::new(key.clone())).into(),
             rendezvous_server: discovery.rendezvous_server.then(rendezvous_point).into(),
             mdns: if discovery.mdns { neighbours(own) } else { None.into() },

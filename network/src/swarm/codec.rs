@@ -4,6 +4,7 @@
 //! With its length in front, an answer that breaks off (a line that fails, a node that stops or refuses) is no
 //! answer, and nobody's misbehaviour; only a whole one that is no message is.
 
+use crate::event::Received;
 use cairn_ledger::codec::DecodeError;
 use libp2p::{
     StreamProtocol,
@@ -11,9 +12,6 @@ use libp2p::{
     request_response,
 };
 use std::io;
-
-/// A whole message, or why it is none.
-pub(crate) type Received = Result<Vec<u8>, DecodeError>;
 
 /// Reads whole messages up to a bound, and writes them.
 #[derive(Clone, Copy, Debug)]

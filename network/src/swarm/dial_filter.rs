@@ -5,7 +5,7 @@
 //! could make a node knock at the doors of its own private network. What the node itself dials (peers that the
 //! operator named, neighbours on its LAN) is announced here beforehand and may be private.
 
-use crate::{addrman::ip_groups, swarm::gate::Refusal};
+use crate::{addrman::ip_groups, peers::access::Refusal};
 use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},

@@ -1,69 +1,62 @@
-//! What the swarm reports: connections, identities, questions and answers.
+//! What the swarm reports, as the network's state is told it.
 
+use super::{
+    Channel, NetworkSwarm,
+    behaviour::{Behaviour, BehaviourEvent},
+    dht,
+};
 use crate::{
-    addrman::ip_groups,
-    handle::{Class, NetworkEvent, PeerKind, RequestError},
-    peers::traffic::Protocol,
-    service::Service,
-    swarm::{behaviour::BehaviourEvent, codec::Received},
-    wire::{Message as _, PeerStatus},
+    event::{
+        ConnectionNumber, DialFailure, Endpoint, Event, MessageNumber, ReachEvent, Received, RequestNumber, Topic,
+    },
+    handle::RequestError,
+    peers::table::Services,
+    requests::class::Class,
 };
-use cairn_chain::verdict::{Misbehaviour, Origin, PeerNumber};
-use cairn_common::clock;
 use libp2p::{
-    Multiaddr, PeerId,
+    StreamProtocol, autonat,
     core::ConnectedPoint,
-    gossipsub, identify, mdns, ping,
-    request_response::{self, OutboundFailure},
-    swarm::{DialError, SwarmEvent},
+    dcutr, gossipsub, identify,
+    kad::{self, GetProvidersOk, InboundRequest, QueryResult},
+    mdns, ping, relay,
+    rendezvous::{client, server},
+    request_response::{self, InboundFailure, OutboundFailure},
+    swarm::{DialError, NetworkBehaviour, SwarmEvent},
+    upnp,
 };
-use std::{
-    num::NonZeroU32,
-    time::{Duration, Instant},
-};
-
-/// A peer that leaves pings unanswered is gone, unless it has said something else within this time: two pings'.
-const UNHEARD: Duration = Duration::from_secs(40);
-/// The longest name of a program that is believed.
-const AGENT_CHARS: usize = 64;
+use std::num::NonZeroU32;
 
 type RequestEvent = request_response::Event<Received, Received>;
 
-impl Service {
-    /// Something happened in the swarm.
-    pub(crate) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+impl NetworkSwarm {
+    pub(super) fn translate(&mut self, event: SwarmEvent<<Behaviour as NetworkBehaviour>::ToSwarm>) {
         match event {
-            SwarmEvent::Behaviour(event) => self.on_behaviour(event),
-            SwarmEvent::ConnectionEstablished { peer_id, endpoint, num_established, connection_id, .. } => {
-                let is_first = num_established == NonZeroU32::MIN;
-                self.nat.connected(connection_id, peer_id, &endpoint);
-                if self.on_reached(connection_id, peer_id, is_first) {
-                    return;
-                }
-                if is_first {
-                    self.on_connected(peer_id, &endpoint);
-                } else {
-                    self.on_connected_again(&peer_id, &endpoint);
-                }
+            SwarmEvent::Behaviour(event) => self.translate_behaviour(event),
+            SwarmEvent::ConnectionEstablished { peer_id: peer, endpoint, num_established, connection_id, .. } => {
+                let connection = ConnectionNumber(self.number());
+                self.connections.insert(connection_id, connection);
+                let (dial, is_first) = (self.dials.remove(&connection_id), num_established == NonZeroU32::MIN);
+                let endpoint = endpoint_of(&endpoint);
+                self.pending.push_back(Event::Connected { peer, connection, dial, endpoint, is_first });
             }
-            SwarmEvent::ConnectionClosed { peer_id, num_established, cause, connection_id, .. } => {
-                self.on_circuit_closed(connection_id, &peer_id, num_established == 0);
-                if num_established == 0 {
-                    let cause = cause.map(|cause| cause.to_string());
-                    self.on_disconnected(&peer_id, cause.as_deref());
-                }
+            SwarmEvent::ConnectionClosed { peer_id: peer, num_established, cause, connection_id, .. } => {
+                let connection = self.connections.remove(&connection_id).unwrap_or(ConnectionNumber(0));
+                let (is_last, cause) = (num_established == 0, cause.map(|cause| cause.to_string()));
+                self.pending.push_back(Event::Closed { peer, connection, is_last, cause });
             }
             SwarmEvent::NewListenAddr { address, listener_id } => {
                 tracing::info!(target: "cairn::network", address = %format_args!("{address}/p2p/{}", self.swarm.local_peer_id()), "listening");
-                self.on_listening(listener_id, address);
+                let relay = self.relays.get(&listener_id).copied();
+                self.pending.push_back(Event::Listening { relay, address });
             }
-            SwarmEvent::ListenerClosed { listener_id, .. } => self.on_not_listening(listener_id),
-            SwarmEvent::OutgoingConnectionError { peer_id, error, connection_id } => {
-                tracing::debug!(target: "cairn::network", ?peer_id, %error, "dialling failed");
-                if let (Some(peer), DialError::WrongPeerId { obtained, address }) = (peer_id, &error) {
-                    self.persistent_peers.answered_by(&peer, *obtained, address);
-                }
-                self.on_unreached(connection_id, &error);
+            SwarmEvent::ListenerClosed { listener_id, .. } => {
+                let relay = self.relays.remove(&listener_id);
+                self.pending.extend(relay.map(|relay| Event::RelayClosed { relay }));
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id: peer, error, connection_id } => {
+                tracing::debug!(target: "cairn::network", ?peer, %error, "dialling failed");
+                let dial = self.dials.remove(&connection_id);
+                self.pending.push_back(Event::DialFailed { peer, dial, failure: failure_of(error) });
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 tracing::debug!(target: "cairn::network", address = %send_back_addr, %error, "a connection failed");
@@ -75,261 +68,204 @@ impl Service {
         }
     }
 
-    fn on_connected(&mut self, id: PeerId, endpoint: &ConnectedPoint) {
-        let (address, inbound) = (address_of(&id, endpoint), endpoint.is_listener());
-        tracing::info!(target: "cairn::network", peer = %id, %address, inbound, "connected");
-        self.note_reached(endpoint);
-        self.peers.connected(id, address, inbound, Instant::now());
-        self.persistent_peers.connected(&id);
-        self.exchange_status(&id);
-    }
-
-    /// One more connection with a peer: a direct one is its address from now on, rather than its relay's.
-    fn on_connected_again(&mut self, id: &PeerId, endpoint: &ConnectedPoint) {
-        let address = endpoint.get_remote_address();
-        if let Some(peer) = self.peers.by_id_mut(id)
-            && ip_groups::is_relayed(&peer.address)
-            && !ip_groups::is_relayed(address)
-        {
-            peer.address = address.clone();
-        }
-    }
-
-    /// A cable that was cut breaks no connection: without this a peer would be waited for until it counts as
-    /// silent. Whoever is busy sending something else is not.
-    fn on_unanswered_pings(&mut self, id: &PeerId) {
-        let now = Instant::now();
-        if self.peers.by_id_mut(id).is_some_and(|peer| peer.silent_for(now) > UNHEARD) {
-            tracing::info!(target: "cairn::network", peer = %id, "parting from a peer that does not answer pings");
-            self.disconnect(id);
-        }
-    }
-
-    fn on_disconnected(&mut self, id: &PeerId, cause: Option<&str>) {
-        tracing::info!(target: "cairn::network", peer = %id, cause, "disconnected");
-        self.persistent_peers.disconnected(id, Instant::now());
-        self.outbound.forget(id);
-        self.points.forget(id);
-        let Some((number, peer)) = self.peers.disconnected(id) else { return };
-        self.counter.forget(number);
-        self.peer_exchange.forget(number);
-        self.pool_rounds.forget(number);
-        if peer.status.is_some() {
-            self.backlog.push(NetworkEvent::PeerDown { peer: number });
-        }
-        let chain = self.judge.chain.clone();
-        self.errands.spawn(async move { chain.peer_gone(Origin::Peer(number)).await });
-    }
-
-    fn on_behaviour(&mut self, event: BehaviourEvent) {
+    fn translate_behaviour(&mut self, event: BehaviourEvent) {
         match event {
-            BehaviourEvent::Gossip(gossipsub::Event::Message { propagation_source, message_id, message }) => {
-                self.on_gossip(propagation_source, message_id, message);
+            BehaviourEvent::Gossip(event) => self.translate_gossip(event),
+            BehaviourEvent::Identify(identify::Event::Received { peer_id: peer, info, .. }) => {
+                let (services, in_dht) = services_of(&info.protocols, &self.names.protocol("kad/1"));
+                let (agent, addresses) = (info.agent_version, info.listen_addrs);
+                self.pending.push_back(Event::Identified { peer, agent, services, in_dht, addresses });
             }
-            BehaviourEvent::Gossip(gossipsub::Event::GossipsubNotSupported { peer_id }) => {
-                tracing::debug!(target: "cairn::network", peer = %peer_id, "a peer does not gossip");
-            }
-            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
-                let agent = info.agent_version.chars().filter(|c| !c.is_control()).take(AGENT_CHARS).collect();
-                if let Some(peer) = self.peers.by_id_mut(&peer_id) {
-                    peer.agent = Some(agent);
+            BehaviourEvent::Ping(ping::Event { peer, result, .. }) => match result {
+                Ok(latency) => self.pending.push_back(Event::Pinged { peer, latency }),
+                // Two in a row: the library forgives the first.
+                Err(ping::Failure::Timeout | ping::Failure::Other { .. }) => {
+                    self.pending.push_back(Event::PingsUnanswered { peer });
                 }
-                self.on_identified(&peer_id, &info.protocols, &info.listen_addrs);
+                Err(ping::Failure::Unsupported) => {}
+            },
+            BehaviourEvent::Status(event) => self.translate_request(Class::Status, event),
+            BehaviourEvent::Addresses(event) => self.translate_request(Class::Addresses, event),
+            BehaviourEvent::Headers(event) => self.translate_request(Class::Headers, event),
+            BehaviourEvent::Bodies(event) => self.translate_request(Class::Bodies, event),
+            BehaviourEvent::BlockTxs(event) => self.translate_request(Class::BlockTxs, event),
+            BehaviourEvent::Pool(event) => self.translate_request(Class::Pool, event),
+            BehaviourEvent::Kad(event) => self.translate_kad(event),
+            BehaviourEvent::Rendezvous(event) => self.translate_rendezvous(event),
+            BehaviourEvent::RendezvousServer(event) => self.pending.extend(point_asked(&event)),
+            BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
+                self.pending.extend(found.into_iter().map(|(peer, address)| Event::NeighbourFound { peer, address }));
             }
-            BehaviourEvent::Ping(ping::Event { peer, result: Ok(latency), .. }) => {
-                if let Some(peer) = self.peers.by_id_mut(&peer) {
-                    peer.latency = Some(latency);
-                }
+            BehaviourEvent::Mdns(mdns::Event::Expired(gone)) => {
+                self.pending.extend(gone.into_iter().map(|(peer, address)| Event::NeighbourGone { peer, address }));
             }
-            // Two in a row: the library forgives the first.
-            BehaviourEvent::Ping(ping::Event {
-                peer,
-                result: Err(ping::Failure::Timeout | ping::Failure::Other { .. }),
-                ..
-            }) => self.on_unanswered_pings(&peer),
-            BehaviourEvent::Status(event) => self.on_status_event(event),
-            BehaviourEvent::Headers(event) => self.on_request_event(Class::Headers, event),
-            BehaviourEvent::Bodies(event) => self.on_request_event(Class::Bodies, event),
-            BehaviourEvent::BlockTxs(event) => self.on_request_event(Class::BlockTxs, event),
-            BehaviourEvent::Pool(event) => self.on_request_event(Class::Pool, event),
-            BehaviourEvent::Addresses(event) => self.on_addresses_event(event),
-            BehaviourEvent::Kad(event) => self.on_kad(event),
-            BehaviourEvent::Rendezvous(event) => self.on_rendezvous(event),
-            BehaviourEvent::RendezvousServer(event) => self.on_rendezvous_server(&event),
-            BehaviourEvent::Mdns(event) => self.on_neighbours(event),
-            event @ (BehaviourEvent::Autonat(_)
-            | BehaviourEvent::Upnp(_)
+            BehaviourEvent::Autonat(event) => self.pending.push_back(Event::Reach(dialled_back(event))),
+            BehaviourEvent::Upnp(event) => self.pending.push_back(Event::Reach(router_event(event))),
+            BehaviourEvent::Dcutr(event) => self.translate_dcutr(event),
+            BehaviourEvent::Relay(relay::client::Event::ReservationReqAccepted { relay_peer_id, renewal, .. }) => {
+                tracing::debug!(target: "cairn::network", relay = %relay_peer_id, renewal, "a relay has accepted");
+            }
+            BehaviourEvent::Identify(_)
             | BehaviourEvent::Relay(_)
-            | BehaviourEvent::Dcutr(_)) => self.on_reach_event(event),
-            // Nothing is decided by these.
-            BehaviourEvent::Gossip(_)
-            | BehaviourEvent::Identify(_)
-            | BehaviourEvent::Ping(_)
             | BehaviourEvent::AutonatServer(_)
             | BehaviourEvent::RelayServer(_) => {}
             BehaviourEvent::Gate(never) | BehaviourEvent::Limits(never) => match never {},
         }
     }
 
-    /// Neighbours announce themselves on the local network, or do so no more.
-    fn on_neighbours(&mut self, event: mdns::Event) {
+    fn translate_gossip(&mut self, event: gossipsub::Event) {
         match event {
-            mdns::Event::Discovered(found) => {
-                for (peer, address) in found {
-                    let connected = self.swarm.is_connected(&peer);
-                    self.persistent_peers.add_neighbour(peer, address, connected, Instant::now());
-                }
+            gossipsub::Event::Message { propagation_source: peer, message_id, message: content } => {
+                let message = MessageNumber(self.number());
+                self.messages.insert(message, (message_id, peer));
+                let topic = if content.topic == self.names.blocks.hash() { Topic::Blocks } else { Topic::Txs };
+                self.pending.push_back(Event::Gossiped { peer, message, topic, data: content.data });
             }
-            mdns::Event::Expired(gone) => {
-                gone.iter().for_each(|(peer, address)| self.persistent_peers.remove_neighbour(peer, address));
+            gossipsub::Event::GossipsubNotSupported { peer_id } => {
+                tracing::debug!(target: "cairn::network", peer = %peer_id, "a peer does not gossip");
             }
+            _ => {}
         }
     }
 
-    fn on_status_event(&mut self, event: RequestEvent) {
+    fn translate_request(&mut self, class: Class, event: RequestEvent) {
         match event {
             RequestEvent::Message { peer, message, .. } => match message {
-                request_response::Message::Request { request, channel, .. } => {
-                    if self.take_status_request(&peer) {
-                        let own = self.own_status().to_bytes();
-                        if let Some(number) = self.peers.number(&peer) {
-                            self.peers.sent(number, Protocol::Status, own.len());
+                request_response::Message::Request { request_id: id, request: question, channel } => {
+                    let request = RequestNumber(self.number());
+                    self.open.insert((class, id), request);
+                    self.channels.insert(request, Channel { class, id, channel });
+                    self.pending.push_back(Event::Request { peer, class, request, question });
+                }
+                request_response::Message::Response { request_id, response } => match class {
+                    Class::Status | Class::Addresses => {
+                        self.pending.push_back(Event::Answer { peer, class, answer: response });
+                    }
+                    Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool => {
+                        let bytes = response.as_ref().map(Vec::len).map_err(|error| *error);
+                        self.pending.push_back(Event::Answered { peer, class, bytes });
+                        if let Some(answer) = self.asked.remove(&(class, request_id)) {
+                            // Whoever asked may have given up.
+                            let _ = answer.send(response.map_err(RequestError::Undecodable));
                         }
-                        // Whoever asked may be gone.
-                        let _ = self.swarm.behaviour_mut().status.send_response(channel, Ok(own));
-                        self.on_status(&peer, request);
                     }
-                }
-                request_response::Message::Response { response, .. } => self.on_status(&peer, response),
+                },
             },
-            RequestEvent::OutboundFailure { peer, error, .. } => match error {
-                // Another network, or another program: of no use to each other.
-                OutboundFailure::UnsupportedProtocols => self.disconnect(&peer),
-                OutboundFailure::Timeout => {
-                    if let Some(number) = self.peers.number(&peer) {
-                        self.report(number, &Misbehaviour::Stalled);
-                    }
+            RequestEvent::OutboundFailure { peer, request_id, error, .. } => {
+                let is_timeout = matches!(error, OutboundFailure::Timeout);
+                if class == Class::Status && (is_timeout || matches!(error, OutboundFailure::UnsupportedProtocols)) {
+                    self.pending.push_back(Event::NoStatus { peer, is_timeout });
                 }
-                OutboundFailure::DialFailure | OutboundFailure::ConnectionClosed | OutboundFailure::Io(_) => {}
-            },
-            RequestEvent::InboundFailure { .. } | RequestEvent::ResponseSent { .. } => {}
-        }
-    }
-
-    /// Whether a peer may ask for our status now.
-    fn take_status_request(&mut self, peer: &PeerId) -> bool {
-        let Some(number) = self.peers.number(peer) else { return false };
-        let now = Instant::now();
-        if !self.peers.receive(number, Protocol::Status, PeerStatus::MAX_BYTES, now) || !self.peers.may_ask(number, now)
-        {
-            self.report(number, &Misbehaviour::Flooding);
-            return false;
-        }
-        self.peers.count_bytes(number, PeerStatus::MAX_BYTES, now);
-        true
-    }
-
-    /// A peer has said where it stands.
-    fn on_status(&mut self, id: &PeerId, received: Received) {
-        let Some(number) = self.peers.number(id) else { return };
-        let status = match received.and_then(|bytes| PeerStatus::from_bytes(&bytes)) {
-            Ok(status) => status,
-            Err(error) => return self.report(number, &Misbehaviour::Undecodable(error)),
-        };
-        let expected = self.judge.spec.genesis_id();
-        if status.genesis_id != expected {
-            tracing::info!(target: "cairn::network", peer = %id, got = %status.genesis_id, %expected, "another network");
-            self.book.forget(|address| address.peer() == *id);
-            return self.disconnect(id);
-        }
-        self.peers.heard(number, Instant::now());
-        let is_first = self.peers.set_status(number, status.clone(), clock::now());
-        self.note_rules(id, &status);
-        if is_first {
-            self.on_acquainted(id);
-        }
-        let kind = self.kind_of(number, id);
-        self.backlog.push(if is_first {
-            NetworkEvent::PeerUp { peer: number, kind, status }
-        } else {
-            NetworkEvent::PeerStatus { peer: number, kind, status }
-        });
-    }
-
-    /// Says once of each other set of upgrades that peers have it: whoever has to update has until their height.
-    fn note_rules(&mut self, id: &PeerId, status: &PeerStatus) {
-        if status.rules_id == self.judge.spec.schedule().id() || !self.peers.is_news(status.rules_id) {
-            return;
-        }
-        let theirs: Vec<_> =
-            status.upgrades.iter().map(|upgrade| (upgrade.height.get(), upgrade.inert_name())).collect();
-        tracing::warn!(
-            target: "cairn::network",
-            peer = %id,
-            ?theirs,
-            "a peer knows other upgrades of the network than this node; see that cairn-node and its network file are current"
-        );
-    }
-
-    fn kind_of(&self, number: PeerNumber, id: &PeerId) -> PeerKind {
-        let Some(peer) = self.peers.get(number) else { return PeerKind::default() };
-        let neighbourhood = ip_groups::neighbourhood(&peer.address);
-        PeerKind { named: self.persistent_peers.is_named(id), inbound: peer.inbound, neighbourhood }
-    }
-
-    fn on_request_event(&mut self, class: Class, event: RequestEvent) {
-        match event {
-            RequestEvent::Message { peer, message, .. } => match message {
-                request_response::Message::Request { request_id, request, channel } => {
-                    self.on_request(&peer, class, request_id, request, channel);
-                }
-                request_response::Message::Response { request_id, response } => {
-                    if let Some(number) = self.peers.number(&peer) {
-                        self.on_answer(number, class, &response);
-                    }
-                    if let Some(answer) = self.asked.remove(&(class, request_id)) {
-                        // Whoever asked may have given up.
-                        let _ = answer.send(response.map_err(RequestError::Undecodable));
-                    }
-                }
-            },
-            RequestEvent::OutboundFailure { request_id, error, .. } => {
                 if let Some(answer) = self.asked.remove(&(class, request_id)) {
                     let _ = answer.send(Err(request_error(&error)));
                 }
             }
-            RequestEvent::InboundFailure { request_id, error, .. } => self.on_sent(class, request_id, Some(&error)),
-            RequestEvent::ResponseSent { request_id, .. } => self.on_sent(class, request_id, None),
+            RequestEvent::InboundFailure { request_id, error, .. } => {
+                self.close_request(class, request_id, matches!(error, InboundFailure::Timeout));
+            }
+            RequestEvent::ResponseSent { request_id, .. } => self.close_request(class, request_id, false),
         }
     }
-}
 
-impl Service {
-    /// A peer has answered a question of ours.
-    fn on_answer(&mut self, number: PeerNumber, class: Class, response: &Received) {
-        let now = Instant::now();
-        match response {
-            Err(error) => self.report(number, &Misbehaviour::Undecodable(*error)),
-            Ok(bytes) => {
-                self.peers.got(number, class.protocol(), bytes.len());
-                match class {
-                    Class::Headers | Class::Bodies => self.peers.gave(number, bytes.len(), now),
-                    // What these are worth shows when the block is whole, and when the pool has admitted them.
-                    Class::BlockTxs | Class::Pool => self.peers.was_useful(number, now),
+    fn close_request(&mut self, class: Class, id: request_response::InboundRequestId, is_timeout: bool) {
+        if let Some(request) = self.open.remove(&(class, id)) {
+            self.channels.remove(&request);
+            self.pending.push_back(Event::RequestClosed { request, is_timeout });
+        }
+    }
+
+    fn translate_kad(&mut self, event: kad::Event) {
+        match event {
+            kad::Event::InboundRequest { request: InboundRequest::AddProvider { record: Some(record) } } => {
+                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
+                    dht::admit_provider(kad, record, &self.genesis_id, self.allow_private);
                 }
             }
+            kad::Event::OutboundQueryProgressed { result: QueryResult::GetClosestPeers(result), .. } => {
+                let peers = match result {
+                    Ok(found) => found.peers,
+                    Err(kad::GetClosestPeersError::Timeout { peers, .. }) => peers,
+                };
+                let found = peers.into_iter().map(|it| Event::PeerFound { peer: it.peer_id, addresses: it.addrs });
+                self.pending.extend(found);
+            }
+            kad::Event::OutboundQueryProgressed { id, result: QueryResult::GetProviders(result), step, .. } => {
+                let providers = match result {
+                    Ok(GetProvidersOk::FoundProviders { providers, .. }) => providers.into_iter().collect(),
+                    _ => Vec::new(),
+                };
+                let is_last = step.last;
+                let search = if is_last { self.searches.remove(&id) } else { self.searches.get(&id).copied() };
+                self.pending.extend(search.map(|search| Event::ProvidersFound { search, providers, is_last }));
+            }
+            _ => {}
+        }
+    }
+
+    fn translate_rendezvous(&mut self, event: client::Event) {
+        match event {
+            client::Event::Discovered { rendezvous_node: point, registrations, .. } => {
+                let found = registrations
+                    .iter()
+                    .map(|registration| (registration.record.peer_id(), registration.record.addresses().to_vec()));
+                let found = found.collect();
+                self.pending.push_back(Event::Registrations { point, found });
+            }
+            client::Event::Registered { rendezvous_node: point, ttl: seconds, .. } => {
+                self.pending.push_back(Event::Registered { point, seconds });
+            }
+            client::Event::DiscoverFailed { rendezvous_node, error, .. } => {
+                tracing::debug!(target: "cairn::network", point = %rendezvous_node, ?error, "a rendezvous point did not answer");
+            }
+            client::Event::RegisterFailed { rendezvous_node, error, .. } => {
+                tracing::debug!(target: "cairn::network", point = %rendezvous_node, ?error, "not registered");
+            }
+            client::Event::Expired { .. } => {}
+        }
+    }
+
+    fn translate_dcutr(&mut self, dcutr::Event { remote_peer_id: peer, result }: dcutr::Event) {
+        match result {
+            Ok(direct) => {
+                tracing::info!(target: "cairn::network", %peer, "a hole was punched");
+                let direct = self.connections.get(&direct).copied().unwrap_or(ConnectionNumber(0));
+                self.pending.push_back(Event::Reach(ReachEvent::HolePunched { peer, direct }));
+            }
+            Err(error) => tracing::debug!(target: "cairn::network", %peer, %error, "no hole was punched"),
         }
     }
 }
 
-/// Where a peer is: behind a relay that let it in, where the relay is.
-fn address_of(id: &PeerId, endpoint: &ConnectedPoint) -> Multiaddr {
-    match endpoint {
-        ConnectedPoint::Listener { local_addr, .. } if endpoint.is_relayed() => {
-            local_addr.clone().with_p2p(*id).unwrap_or_else(|whole| whole)
-        }
-        ConnectedPoint::Listener { .. } | ConnectedPoint::Dialer { .. } => endpoint.get_remote_address().clone(),
+fn endpoint_of(endpoint: &ConnectedPoint) -> Endpoint {
+    let local = match endpoint {
+        ConnectedPoint::Listener { local_addr, .. } => Some(local_addr.clone()),
+        ConnectedPoint::Dialer { .. } => None,
+    };
+    Endpoint { remote: endpoint.get_remote_address().clone(), local, is_relayed: endpoint.is_relayed() }
+}
+
+fn failure_of(error: DialError) -> DialFailure {
+    match error {
+        DialError::WrongPeerId { obtained: got, address } => DialFailure::OtherPeer { got, address },
+        DialError::Transport(_) => DialFailure::Unreachable,
+        // Our own limits and decisions.
+        DialError::LocalPeerId { .. }
+        | DialError::NoAddresses
+        | DialError::DialPeerConditionFalse(_)
+        | DialError::Aborted
+        | DialError::Denied { .. } => DialFailure::NotDialled,
     }
+}
+
+/// What a peer offers to others, as far as it matters here, and whether it speaks this network's Kademlia.
+fn services_of(protocols: &[StreamProtocol], kademlia: &StreamProtocol) -> (Services, bool) {
+    let speaks = |name: &str| protocols.iter().any(|protocol| protocol.as_ref() == name);
+    let services = Services {
+        rendezvous: speaks("/rendezvous/1.0.0"),
+        relay: speaks("/libp2p/circuit/relay/0.2.0/hop"),
+        dials_back: speaks("/libp2p/autonat/2/dial-request"),
+    };
+    (services, protocols.contains(kademlia))
 }
 
 fn request_error(error: &OutboundFailure) -> RequestError {
@@ -339,5 +275,40 @@ fn request_error(error: &OutboundFailure) -> RequestError {
         OutboundFailure::UnsupportedProtocols | OutboundFailure::Io(_) => {
             RequestError::Refused { reason: error.to_string() }
         }
+    }
+}
+
+fn point_asked(event: &server::Event) -> Option<Event> {
+    let (peer, registrations) = match event {
+        server::Event::DiscoverServed { enquirer, registrations } => (enquirer, registrations.len()),
+        server::Event::DiscoverNotServed { enquirer, .. } => (enquirer, 0),
+        server::Event::PeerRegistered { peer, .. }
+        | server::Event::PeerNotRegistered { peer, .. }
+        | server::Event::PeerUnregistered { peer, .. } => (peer, 0),
+        server::Event::RegistrationExpired(_) => return None,
+    };
+    Some(Event::PointAsked { peer: *peer, registrations })
+}
+
+fn dialled_back(event: autonat::v2::client::Event) -> ReachEvent {
+    let autonat::v2::client::Event { tested_addr: address, result, server, .. } = event;
+    match result {
+        Ok(()) => {
+            tracing::info!(target: "cairn::network", %address, by = %server, "others reach this node");
+            ReachEvent::Confirmed(address)
+        }
+        Err(error) => {
+            tracing::debug!(target: "cairn::network", %address, %error, "not reached when asked to dial");
+            ReachEvent::Refuted(address)
+        }
+    }
+}
+
+fn router_event(event: upnp::Event) -> ReachEvent {
+    match event {
+        upnp::Event::NewExternalAddr { external_addr, .. } => ReachEvent::Mapped(external_addr),
+        upnp::Event::ExpiredExternalAddr { external_addr, .. } => ReachEvent::Unmapped(external_addr),
+        upnp::Event::GatewayNotFound => ReachEvent::NoPort("no router speaks UPnP"),
+        upnp::Event::NonRoutableGateway => ReachEvent::NoPort("the router itself is behind another one"),
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     addrman::ip_groups::{self, Group, Host},
-    peers::bans::{Ban, Banned, Bans},
+    peers::access::{Access, Refusal},
 };
 use cairn_common::clock;
 use libp2p::{
@@ -15,7 +15,7 @@ use libp2p::{
     },
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     convert::Infallible,
     net::IpAddr,
     task::{Context, Poll},
@@ -29,35 +29,6 @@ const PER_GROUP: usize = 16;
 /// Unfinished handshakes from one host, private ones too: a quarter of all, so that whoever opens
 /// connections and says nothing leaves room for others.
 const HANDSHAKES_PER_HOST: usize = 16;
-
-/// Why a connection is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// It was banned.
-    #[error("banned")]
-    Banned,
-    /// Its host has its share.
-    #[error("too many connections from one host")]
-    Host,
-    /// Its neighbourhood has its share.
-    #[error("too many connections from neighbouring hosts")]
-    Group,
-    /// Its host has begun as many handshakes as it may without ending them.
-    #[error("too many unfinished handshakes from one host")]
-    Handshakes,
-    /// The network is private.
-    #[error("not admitted to this private network")]
-    NotAdmitted,
-    /// The process holds as much memory as it may.
-    #[error("no memory for more connections")]
-    Memory,
-    /// Strangers have had as many addresses dialled as they may.
-    #[error("strangers had too many addresses dialled")]
-    TooManyAsked,
-    /// A stranger named an address that nobody may be sent to.
-    #[error("an address that is not to be dialled")]
-    NotToBeDialled,
-}
 
 /// Counts inbound connections by where they come from.
 #[derive(Debug, Default)]
@@ -126,45 +97,20 @@ fn decrease<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
 /// Refuses the banned, whoever is not admitted, and more than their share to hosts and groups.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    /// Who is refused.
-    pub(crate) bans: Bans,
-    /// On a private network, who alone is not.
-    pub(crate) admitted: Option<BTreeSet<PeerId>>,
-    /// Whether there is no memory for more.
-    pub(crate) is_crowded: bool,
+    access: Access,
     shares: Shares,
     /// Inbound connections that hold a share; as many as the limits on connections allow.
     holders: HashMap<ConnectionId, Share>,
 }
 
 impl Gate {
-    /// A gate with these bans, and this list on a private network.
-    pub(crate) fn new(bans: Bans, admitted: Option<BTreeSet<PeerId>>) -> Self {
-        Self { bans, admitted, ..Self::default() }
-    }
-
-    /// Bans a peer at its address.
-    pub(crate) fn ban_peer(&mut self, id: PeerId, address: &Multiaddr, ban: Ban) {
-        self.bans.insert_peer(id, address, ban, clock::now());
-    }
-
-    /// Bans whomever an operator names.
-    pub(crate) fn ban(&mut self, banned: Banned, ban: Ban) {
-        self.bans.insert(banned, ban, clock::now());
-    }
-
-    /// Why a peer there is refused, if it is.
-    pub(crate) fn refusal(&self, id: PeerId, address: &Multiaddr) -> Option<Refusal> {
-        let now = clock::now();
-        if self.bans.covers_peer(id, now) || self.bans.covers_address(address, now) {
-            return Some(Refusal::Banned);
-        }
-        let is_admitted = self.admitted.as_ref().is_none_or(|admitted| admitted.contains(&id));
-        (!is_admitted).then_some(Refusal::NotAdmitted)
+    /// Which lets in whoever has access.
+    pub(crate) fn new(access: Access) -> Self {
+        Self { access, ..Self::default() }
     }
 
     fn check(&self, id: PeerId, address: &Multiaddr) -> Result<THandler<Self>, ConnectionDenied> {
-        match self.refusal(id, address) {
+        match self.access.refusal(id, address, clock::now()) {
             Some(refusal) => Err(ConnectionDenied::new(refusal)),
             None => Ok(dummy::ConnectionHandler),
         }
@@ -187,11 +133,8 @@ impl NetworkBehaviour for Gate {
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        if self.is_crowded {
-            return Err(ConnectionDenied::new(Refusal::Memory));
-        }
-        if self.bans.covers_address(remote, clock::now()) {
-            return Err(ConnectionDenied::new(Refusal::Banned));
+        if let Some(refusal) = self.access.refusal_of_address(remote, clock::now()) {
+            return Err(ConnectionDenied::new(refusal));
         }
         if let Some(ip) = ip_groups::ip_of(remote) {
             let share = self.shares.take(ip).map_err(ConnectionDenied::new)?;
@@ -244,7 +187,6 @@ impl NetworkBehaviour for Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_ledger::units::Timestamp;
 
     fn ip(last: [u8; 4]) -> IpAddr {
         IpAddr::from(last)
@@ -301,17 +243,5 @@ mod tests {
                 assert!(shares.hosts.is_empty() && shares.groups.is_empty() && shares.handshakes.is_empty());
             }
         }
-    }
-
-    #[test]
-    fn on_a_private_network_only_the_admitted_come_in() {
-        let (friend, stranger) = (PeerId::random(), PeerId::random());
-        let nowhere = Multiaddr::empty();
-        let mut gate = Gate::new(Bans::default(), Some(BTreeSet::from([friend])));
-        assert_eq!(gate.refusal(friend, &nowhere), None);
-        assert_eq!(gate.refusal(stranger, &nowhere), Some(Refusal::NotAdmitted));
-        gate.ban(Banned::Peer(friend), Ban { until: Timestamp::from_millis(u64::MAX), reason: String::new() });
-        assert_eq!(gate.refusal(friend, &nowhere), Some(Refusal::Banned), "to be admitted is no pardon");
-        assert_eq!(Gate::default().refusal(stranger, &nowhere), None);
     }
 }

@@ -1,9 +1,153 @@
-//! libp2p: transports, protocols, and who may connect.
+//! libp2p: transports, protocols, and who may connect. [`NetworkSwarm`] is the only one that touches the swarm: what
+//! that reports becomes [events](crate::event::Event), and [actions](crate::event::Action) are carried out on it.
 
+mod actions;
 pub(crate) mod behaviour;
 pub(crate) mod codec;
+pub(crate) mod dht;
 pub(crate) mod dial_filter;
-pub(crate) mod events;
+mod events;
 pub(crate) mod gate;
 pub(crate) mod identity;
 pub(crate) mod transports;
+
+use crate::{
+    event::{
+        ConnectionNumber, DialNumber, Event, MessageNumber, Multiaddr, PeerId, Received, RequestNumber, SearchNumber,
+    },
+    handle::RequestError,
+    requests::class::Class,
+};
+use behaviour::{Behaviour, Names, Requests};
+use cairn_ledger::hash::BlockId;
+use dial_filter::Filtered;
+use libp2p::{
+    Swarm,
+    core::transport::ListenerId,
+    futures::StreamExt,
+    gossipsub::{IdentTopic, MessageId},
+    kad::QueryId,
+    request_response::{InboundRequestId, OutboundRequestId, ResponseChannel},
+    swarm::ConnectionId,
+};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use tokio::sync::oneshot;
+
+/// Where the answer to a request of ours goes.
+pub(crate) type AnswerSender = oneshot::Sender<Result<Vec<u8>, RequestError>>;
+
+/// A request of a peer's that was not answered yet.
+struct Channel {
+    class: Class,
+    id: InboundRequestId,
+    channel: ResponseChannel<Received>,
+}
+
+/// The swarm, and the numbers by which others name what is in it.
+pub(crate) struct NetworkSwarm {
+    swarm: Swarm<Filtered<Behaviour>>,
+    names: Names,
+    genesis_id: BlockId,
+    allow_private: bool,
+    /// Events that are not taken yet.
+    pending: VecDeque<Event>,
+    /// The last number that was given.
+    last_number: u64,
+    connections: HashMap<ConnectionId, ConnectionNumber>,
+    dials: HashMap<ConnectionId, DialNumber>,
+    /// Relays through which this node listens.
+    relays: HashMap<ListenerId, PeerId>,
+    /// Requests of peers that wait for their answers, and those whose answers have not left yet.
+    channels: HashMap<RequestNumber, Channel>,
+    open: BTreeMap<(Class, InboundRequestId), RequestNumber>,
+    /// Requests of ours.
+    asked: BTreeMap<(Class, OutboundRequestId), AnswerSender>,
+    /// Gossiped messages that wait for their verdicts.
+    messages: HashMap<MessageNumber, (MessageId, PeerId)>,
+    searches: HashMap<QueryId, SearchNumber>,
+}
+
+impl NetworkSwarm {
+    /// On the network of this block 0; it listens already.
+    pub(crate) fn new(
+        swarm: Swarm<Filtered<Behaviour>>,
+        names: Names,
+        genesis_id: BlockId,
+        allow_private: bool,
+    ) -> Self {
+        Self {
+            swarm,
+            names,
+            genesis_id,
+            allow_private,
+            pending: VecDeque::new(),
+            last_number: 0,
+            connections: HashMap::new(),
+            dials: HashMap::new(),
+            relays: HashMap::new(),
+            channels: HashMap::new(),
+            open: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            messages: HashMap::new(),
+            searches: HashMap::new(),
+        }
+    }
+
+    /// The next event. Nothing is lost when this future is dropped.
+    pub(crate) async fn next(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.pending.pop_front() {
+                return event;
+            }
+            let event = self.swarm.select_next_some().await;
+            self.translate(event);
+        }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    /// The requests of a class.
+    fn requests(&mut self, class: Class) -> &mut Requests {
+        let behaviour = self.swarm.behaviour_mut();
+        match class {
+            Class::Status => &mut behaviour.status,
+            Class::Addresses => &mut behaviour.addresses,
+            Class::Headers => &mut behaviour.headers,
+            Class::Bodies => &mut behaviour.bodies,
+            Class::BlockTxs => &mut behaviour.block_txs,
+            Class::Pool => &mut behaviour.pool,
+        }
+    }
+
+    /// Asks a connected peer for something.
+    pub(crate) fn request(&mut self, peer: PeerId, class: Class, question: Vec<u8>, answer: AnswerSender) {
+        let id = self.requests(class).send_request(&peer, Ok(question));
+        self.asked.insert((class, id), answer);
+    }
+
+    /// Where this node listens.
+    pub(crate) fn listening(&self) -> Vec<Multiaddr> {
+        self.swarm.listeners().cloned().collect()
+    }
+
+    /// Addresses at which others reach this node.
+    pub(crate) fn external(&self) -> Vec<Multiaddr> {
+        self.swarm.external_addresses().cloned().collect()
+    }
+
+    /// What the names of protocols begin with.
+    pub(crate) fn protocol_prefix(&self) -> String {
+        self.names.prefix.clone()
+    }
+
+    /// The topics (`blocks`, `txs`) in whose mesh a peer is.
+    pub(crate) fn mesh_of(&self, peer: &PeerId) -> Vec<String> {
+        let gossip = &self.swarm.behaviour().gossip;
+        let is_in = |topic: &IdentTopic| gossip.mesh_peers(&topic.hash()).any(|other| other == peer);
+        let topics = [("blocks", &self.names.blocks), ("txs", &self.names.txs)];
+        topics.into_iter().filter(|(_, topic)| is_in(topic)).map(|(name, _)| name.to_owned()).collect()
+    }
+}

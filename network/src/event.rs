@@ -1,0 +1,370 @@
+//! What happens to the network's [state](crate::state::NetworkState), and what it wants done. Of libp2p these name
+//! peers and addresses only: what connections, requests and messages are to the swarm stays with it, under numbers.
+
+use crate::{
+    discovery::resource::Resource,
+    gossip::judge::Judged,
+    handle::Provider,
+    peers::{table::Services, traffic::Protocol},
+    pool_sync::rounds::FetchedPool,
+    requests::class::Class,
+    wire::TxBatch,
+};
+use cairn_chain::{
+    ChainEvent, Tip,
+    verdict::{Misbehaviour, PeerNumber},
+};
+use cairn_ledger::{codec::DecodeError, hash::BlockId, units::Timestamp};
+use cairn_mempool::Accepted;
+pub(crate) use libp2p::{Multiaddr, PeerId};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// A connection that stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ConnectionNumber(pub(crate) u64);
+
+/// A dial of this node's, until it stands or has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct DialNumber(pub(crate) u64);
+
+/// A request of a peer's, until its answer has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RequestNumber(pub(crate) u64);
+
+/// A gossiped message, until its verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct MessageNumber(pub(crate) u64);
+
+/// A search in the DHT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SearchNumber(pub(crate) u64);
+
+/// When something happens: by the clock that never goes back, by the system's, and by the chain.
+#[derive(Clone, Debug)]
+pub(crate) struct Moment {
+    pub(crate) now: Instant,
+    pub(crate) clock: Timestamp,
+    pub(crate) tip: Arc<Tip>,
+}
+
+/// A whole message of a peer's, or why it is none.
+pub(crate) type Received = Result<Vec<u8>, DecodeError>;
+
+/// The two ends of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// The other end's address.
+    pub(crate) remote: Multiaddr,
+    /// The own address at which it came in; `None` where this node dialled.
+    pub(crate) local: Option<Multiaddr>,
+    /// Whether a relay is between them.
+    pub(crate) is_relayed: bool,
+}
+
+impl Endpoint {
+    /// Where the peer is: behind a relay that let it in, where the relay is.
+    pub(crate) fn address(&self, peer: PeerId) -> Multiaddr {
+        match &self.local {
+            Some(local) if self.is_relayed => local.clone().with_p2p(peer).unwrap_or_else(|whole| whole),
+            _ => self.remote.clone(),
+        }
+    }
+}
+
+/// What is gossiped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Topic {
+    Blocks,
+    Txs,
+}
+
+impl Topic {
+    /// The protocol whose bytes these are.
+    pub(crate) fn protocol(self) -> Protocol {
+        match self {
+            Self::Blocks => Protocol::Blocks,
+            Self::Txs => Protocol::Txs,
+        }
+    }
+}
+
+/// A gossiped message that is being judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Job {
+    pub(crate) message: MessageNumber,
+    pub(crate) sender: PeerNumber,
+    pub(crate) topic: Topic,
+    /// The block in it.
+    pub(crate) block: Option<BlockId>,
+}
+
+/// Why a dial failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DialFailure {
+    /// Nobody is there, or somebody who speaks something else.
+    Unreachable,
+    /// Somebody else is there.
+    OtherPeer { got: PeerId, address: Multiaddr },
+    /// This node's own limits and decisions.
+    NotDialled,
+}
+
+/// What is learned of how others reach this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ReachEvent {
+    /// Somebody dialled this address when asked to.
+    Confirmed(Multiaddr),
+    /// Somebody was asked to dial this address, and could not.
+    Refuted(Multiaddr),
+    /// The router opened a port.
+    Mapped(Multiaddr),
+    /// The router closed it.
+    Unmapped(Multiaddr),
+    /// The router opens none.
+    NoPort(&'static str),
+    /// A direct connection stands where there was one through a relay.
+    HolePunched { peer: PeerId, direct: ConnectionNumber },
+}
+
+/// What came of publishing a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Published {
+    /// It is on its way, or was before.
+    Sent,
+    /// Nobody is there to take it, or all are busy.
+    NobodyTook,
+    /// It cannot be sent.
+    Failed,
+}
+
+/// What happens.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A connection stands.
+    Connected {
+        peer: PeerId,
+        connection: ConnectionNumber,
+        dial: Option<DialNumber>,
+        endpoint: Endpoint,
+        is_first: bool,
+    },
+    /// A connection has ended.
+    Closed { peer: PeerId, connection: ConnectionNumber, is_last: bool, cause: Option<String> },
+    /// A dial has failed.
+    DialFailed { peer: Option<PeerId>, dial: Option<DialNumber>, failure: DialFailure },
+    /// This node listens at an address; through a relay once that has accepted.
+    Listening { relay: Option<PeerId>, address: Multiaddr },
+    /// A relay passes connections on no more.
+    RelayClosed { relay: PeerId },
+    /// A peer says what it speaks and where it listens.
+    Identified { peer: PeerId, agent: String, services: Services, in_dht: bool, addresses: Vec<Multiaddr> },
+    /// A peer has answered a ping.
+    Pinged { peer: PeerId, latency: Duration },
+    /// A peer has left two pings unanswered.
+    PingsUnanswered { peer: PeerId },
+    /// Somebody announces itself on the local network.
+    NeighbourFound { peer: PeerId, address: Multiaddr },
+    /// It does so no more.
+    NeighbourGone { peer: PeerId, address: Multiaddr },
+    /// A peer asks for something.
+    Request { peer: PeerId, class: Class, request: RequestNumber, question: Received },
+    /// The answer to a request has left, or never will.
+    RequestClosed { request: RequestNumber, is_timeout: bool },
+    /// A peer has answered this node's status or question for addresses.
+    Answer { peer: PeerId, class: Class, answer: Received },
+    /// A peer has answered another question of this node's with so many bytes.
+    Answered { peer: PeerId, class: Class, bytes: Result<usize, DecodeError> },
+    /// A peer does not answer with its status: it speaks no such protocol, or takes too long.
+    NoStatus { peer: PeerId, is_timeout: bool },
+    /// A message was gossiped by a peer.
+    Gossiped { peer: PeerId, message: MessageNumber, topic: Topic, data: Vec<u8> },
+    /// It was judged; `travels`: gossip passes it on.
+    Judged { job: Job, judged: Judged, travels: bool },
+    /// An answer to a request was read, or the question is none.
+    Served { request: RequestNumber, answer: Received },
+    /// A peer's pool was looked through.
+    PoolFetched(FetchedPool),
+    /// A batch was handed to gossip.
+    TxsPublished { batch: TxBatch, outcome: Published },
+    /// A search in the DHT has come across somebody.
+    PeerFound { peer: PeerId, addresses: Vec<Multiaddr> },
+    /// A search for providers has found some.
+    ProvidersFound { search: SearchNumber, providers: Vec<PeerId>, is_last: bool },
+    /// The DHT is being told what this node provides.
+    Providing,
+    /// A rendezvous point keeps this node's registration for so many seconds.
+    Registered { point: PeerId, seconds: u64 },
+    /// A rendezvous point names others.
+    Registrations { point: PeerId, found: Vec<(PeerId, Vec<Multiaddr>)> },
+    /// A peer has asked this rendezvous point, and got so many registrations.
+    PointAsked { peer: PeerId, registrations: usize },
+    /// Something is learned of how others reach this node.
+    Reach(ReachEvent),
+    /// The chain has moved.
+    ChainMoved(ChainEvent),
+    /// The chain has moved more often than was heard.
+    MovesMissed,
+    /// Transactions have come into the pool.
+    Accepted(Arc<Accepted>),
+    /// Files were written.
+    Saved,
+    /// The process holds so much memory.
+    MemoryMeasured { mib: Option<usize> },
+    /// A moment for which something waits has come.
+    Due,
+    /// Time has passed.
+    Tick,
+}
+
+/// Whom a dial is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DialCondition {
+    /// Somebody to whom there is no connection, and no dial.
+    DisconnectedAndNotDialling,
+    /// Somebody to whom there is no connection.
+    Disconnected,
+    /// Somebody who is not being dialled.
+    NotDialling,
+}
+
+/// A dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Dial {
+    pub(crate) peer: PeerId,
+    /// Where; nowhere: where the DHT knows it to be.
+    pub(crate) addresses: Vec<Multiaddr>,
+    pub(crate) condition: DialCondition,
+    pub(crate) number: Option<DialNumber>,
+    /// Whether this node chose the addresses, which may then be private.
+    pub(crate) is_own: bool,
+}
+
+/// What is to be done on the swarm.
+#[derive(Debug)]
+pub(crate) enum SwarmAction {
+    Dial(Dial),
+    Disconnect(PeerId),
+    Close(ConnectionNumber),
+    /// Listen through a relay.
+    ListenThrough {
+        relay: PeerId,
+        address: Multiaddr,
+    },
+    AddExternalAddress(Multiaddr),
+    RemoveExternalAddress(Multiaddr),
+    /// Count a peer's connections no more.
+    LiftLimits(PeerId),
+    AddToDht {
+        peer: PeerId,
+        address: Multiaddr,
+    },
+    RemoveFromDht(PeerId),
+    /// Look for peers near a random place.
+    SearchDht,
+    Provide(Resource),
+    FindProviders {
+        search: SearchNumber,
+        resource: Resource,
+    },
+    Register {
+        point: PeerId,
+    },
+    Discover {
+        point: PeerId,
+        max: u64,
+    },
+    /// Ask a peer for its status, or for addresses.
+    Ask {
+        peer: PeerId,
+        class: Class,
+        question: Vec<u8>,
+    },
+    Answer {
+        request: RequestNumber,
+        answer: Vec<u8>,
+    },
+    /// Close a request unanswered.
+    Drop(RequestNumber),
+    /// Pass a message on to nobody, and blame nobody.
+    Ignore(MessageNumber),
+    PublishBlock {
+        id: BlockId,
+        message: Vec<u8>,
+    },
+    PublishTxs(TxBatch),
+}
+
+/// What is to be done in a task beside the network's own.
+#[derive(Debug)]
+pub(crate) enum TaskAction {
+    /// Read the answer to a request, after a while; `is_spent`: nothing more is given today to those who catch up.
+    Serve {
+        request: RequestNumber,
+        class: Class,
+        question: Vec<u8>,
+        wait: Duration,
+        is_spent: bool,
+    },
+    Judge {
+        job: Job,
+        data: Vec<u8>,
+    },
+    FetchPool(PeerNumber),
+    /// Tell the chain that a peer is gone.
+    ForgetPeer(PeerNumber),
+    Save(Vec<(PathBuf, Vec<u8>)>),
+    MeasureMemory,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Action {
+    Swarm(SwarmAction),
+    Task(TaskAction),
+    /// Tell whoever asked what a search has found.
+    EndSearch {
+        search: SearchNumber,
+        found: Vec<Provider>,
+    },
+}
+
+impl From<SwarmAction> for Action {
+    fn from(action: SwarmAction) -> Self {
+        Self::Swarm(action)
+    }
+}
+
+impl From<TaskAction> for Action {
+    fn from(action: TaskAction) -> Self {
+        Self::Task(action)
+    }
+}
+
+/// Actions in order, and reports, on which the state acts before anything else happens.
+#[derive(Debug, Default)]
+pub(crate) struct Actions {
+    actions: Vec<Action>,
+    reports: Vec<(PeerNumber, Misbehaviour)>,
+}
+
+impl Actions {
+    pub(crate) fn push(&mut self, action: impl Into<Action>) {
+        self.actions.push(action.into());
+    }
+
+    pub(crate) fn report(&mut self, peer: PeerNumber, misbehaviour: Misbehaviour) {
+        self.reports.push((peer, misbehaviour));
+    }
+
+    pub(crate) fn take_reports(&mut self) -> Vec<(PeerNumber, Misbehaviour)> {
+        std::mem::take(&mut self.reports)
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+}

@@ -1,0 +1,178 @@
+//! Who may connect: the bans, who is admitted to a private network, and whether there is memory for anyone.
+
+use crate::{
+    event::{Multiaddr, PeerId},
+    handle::{AdmitError, BanInfo},
+    peers::bans::{self, Ban, Banned, Bans},
+};
+use cairn_ledger::units::Timestamp;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Identities a private network may have.
+pub(crate) const MAX_ADMITTED: usize = 10_000;
+
+/// Why a connection is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// It was banned.
+    #[error("banned")]
+    Banned,
+    /// Its host has its share.
+    #[error("too many connections from one host")]
+    Host,
+    /// Its neighbourhood has its share.
+    #[error("too many connections from neighbouring hosts")]
+    Group,
+    /// Its host has begun as many handshakes as it may without ending them.
+    #[error("too many unfinished handshakes from one host")]
+    Handshakes,
+    /// The network is private.
+    #[error("not admitted to this private network")]
+    NotAdmitted,
+    /// The process holds as much memory as it may.
+    #[error("no memory for more connections")]
+    Memory,
+    /// Strangers have had as many addresses dialled as they may.
+    #[error("strangers had too many addresses dialled")]
+    TooManyAsked,
+    /// A stranger named an address that nobody may be sent to.
+    #[error("an address that is not to be dialled")]
+    NotToBeDialled,
+}
+
+#[derive(Debug, Default)]
+struct Lists {
+    bans: Bans,
+    /// On a private network, who alone is let in.
+    admitted: Option<BTreeSet<PeerId>>,
+    is_crowded: bool,
+}
+
+/// Who may connect. Cloning shares it: the state decides, and the swarm's gate asks at every connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Access(Arc<Mutex<Lists>>);
+
+impl Access {
+    /// With these bans, and this list on a private network.
+    pub(crate) fn new(bans: Bans, admitted: Option<BTreeSet<PeerId>>) -> Self {
+        Self(Arc::new(Mutex::new(Lists { bans, admitted, is_crowded: false })))
+    }
+
+    fn lists(&self) -> MutexGuard<'_, Lists> {
+        // Nobody panics between two changes that belong together.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why a peer there is refused, if it is.
+    pub(crate) fn refusal(&self, id: PeerId, address: &Multiaddr, clock: Timestamp) -> Option<Refusal> {
+        let lists = self.lists();
+        if lists.bans.covers_peer(id, clock) || lists.bans.covers_address(address, clock) {
+            return Some(Refusal::Banned);
+        }
+        let is_admitted = lists.admitted.as_ref().is_none_or(|admitted| admitted.contains(&id));
+        (!is_admitted).then_some(Refusal::NotAdmitted)
+    }
+
+    /// Why whoever connects from there is refused before it says who it is, if it is.
+    pub(crate) fn refusal_of_address(&self, address: &Multiaddr, clock: Timestamp) -> Option<Refusal> {
+        let lists = self.lists();
+        match lists.is_crowded {
+            true => Some(Refusal::Memory),
+            false => lists.bans.covers_address(address, clock).then_some(Refusal::Banned),
+        }
+    }
+
+    /// Whether a peer is banned, wherever it is.
+    pub(crate) fn is_banned(&self, id: PeerId, clock: Timestamp) -> bool {
+        self.lists().bans.covers_peer(id, clock)
+    }
+
+    /// Lets nobody new in while there is no memory; whether that has just begun.
+    pub(crate) fn set_crowded(&self, is_crowded: bool) -> bool {
+        let mut lists = self.lists();
+        let began = is_crowded && !lists.is_crowded;
+        lists.is_crowded = is_crowded;
+        began
+    }
+
+    /// Bans a peer at its address.
+    pub(crate) fn ban_peer(&self, id: PeerId, address: &Multiaddr, ban: Ban, clock: Timestamp) {
+        self.lists().bans.insert_peer(id, address, ban, clock);
+    }
+
+    /// Bans whomever an operator names.
+    pub(crate) fn ban(&self, banned: Banned, ban: Ban, clock: Timestamp) {
+        self.lists().bans.insert(banned, ban, clock);
+    }
+
+    /// Lifts a ban; whether there was one.
+    pub(crate) fn unban(&self, banned: &Banned) -> bool {
+        self.lists().bans.remove(banned)
+    }
+
+    /// The bans that hold.
+    pub(crate) fn list_bans(&self, clock: Timestamp) -> Vec<BanInfo> {
+        let show = |(banned, ban): (&Banned, &Ban)| BanInfo {
+            target: banned.to_string(),
+            until: ban.until,
+            reason: ban.reason.clone(),
+        };
+        self.lists().bans.list(clock).map(show).collect()
+    }
+
+    /// The bans, as their file has them.
+    pub(crate) fn encode_bans(&self) -> Vec<u8> {
+        bans::encode(&self.lists().bans)
+    }
+
+    /// On a private network, who is admitted.
+    pub(crate) fn admitted(&self) -> Option<Vec<String>> {
+        self.lists().admitted.as_ref().map(|peers| peers.iter().map(PeerId::to_string).collect())
+    }
+
+    /// Lets a peer into this private network; whether it was out.
+    pub(crate) fn admit(&self, peer: PeerId) -> Result<bool, AdmitError> {
+        let mut lists = self.lists();
+        let admitted = lists.admitted.as_mut().ok_or(AdmitError::NotPrivate)?;
+        if admitted.len() >= MAX_ADMITTED && !admitted.contains(&peer) {
+            return Err(AdmitError::TooMany { max: MAX_ADMITTED });
+        }
+        Ok(admitted.insert(peer))
+    }
+
+    /// Shuts a peer out of this private network; whether it was in.
+    pub(crate) fn revoke(&self, peer: &PeerId) -> Result<bool, AdmitError> {
+        Ok(self.lists().admitted.as_mut().ok_or(AdmitError::NotPrivate)?.remove(peer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_a_private_network_only_the_admitted_come_in() {
+        let (friend, stranger) = (PeerId::random(), PeerId::random());
+        let (nowhere, clock) = (Multiaddr::empty(), Timestamp::from_millis(1));
+        let access = Access::new(Bans::default(), Some(BTreeSet::from([friend])));
+        assert_eq!(access.refusal(friend, &nowhere, clock), None);
+        assert_eq!(access.refusal(stranger, &nowhere, clock), Some(Refusal::NotAdmitted));
+        let ban = Ban { until: Timestamp::from_millis(u64::MAX), reason: String::new() };
+        access.ban(Banned::Peer(friend), ban, clock);
+        assert_eq!(access.refusal(friend, &nowhere, clock), Some(Refusal::Banned), "to be admitted is no pardon");
+        assert_eq!(Access::default().refusal(stranger, &nowhere, clock), None);
+    }
+
+    #[test]
+    fn nobody_new_comes_in_while_there_is_no_memory() {
+        let (access, anywhere, clock) = (Access::default(), Multiaddr::empty(), Timestamp::from_millis(1));
+        assert_eq!(access.refusal_of_address(&anywhere, clock), None);
+        assert!(access.set_crowded(true) && !access.set_crowded(true), "it begins once");
+        assert_eq!(access.refusal_of_address(&anywhere, clock), Some(Refusal::Memory));
+        assert!(!access.set_crowded(false));
+        assert_eq!(access.refusal_of_address(&anywhere, clock), None);
+    }
+}

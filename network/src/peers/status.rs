@@ -1,0 +1,95 @@
+//! `status/1`: where peers stand. They tell each other at connect, every minute, and soon after a new tip.
+
+use crate::{
+    event::{Actions, Moment, PeerId, SwarmAction},
+    peers::{table::PeerTable, traffic::Protocol},
+    requests::class::Class,
+    wire::{Message as _, NamedUpgrade, PeerStatus},
+};
+use cairn_chain::verdict::{Misbehaviour, PeerNumber};
+use cairn_ledger::{chain_spec::ChainSpec, codec::BoundedVec, units::Height};
+use std::time::{Duration, Instant};
+
+/// How often peers are asked where they stand.
+const EVERY: Duration = Duration::from_secs(60);
+/// The least pause between telling everybody of a tip that gossip did not bring.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How soon peers are told of any other new tip: what they know of each other is never much older.
+const SOON: Duration = Duration::from_secs(5);
+
+/// When everybody is next told.
+#[derive(Debug)]
+pub(crate) struct StatusExchange {
+    due: Instant,
+    /// The earliest moment to tell everybody of a new tip.
+    may_tell: Instant,
+    /// Whether there is a new tip to tell of at once.
+    is_news: bool,
+}
+
+impl StatusExchange {
+    /// Beginning now.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { due: now + EVERY, may_tell: now, is_news: false }
+    }
+
+    /// Has everybody told of a new tip: at once when gossip did not bring it, otherwise before long.
+    pub(crate) fn tell_soon(&mut self, at_once: bool, now: Instant) {
+        self.is_news |= at_once;
+        self.due = self.due.min(now + SOON);
+    }
+
+    /// The chain has moved, nobody knows how.
+    pub(crate) fn moves_missed(&mut self) {
+        self.is_news = true;
+    }
+
+    /// Whether everybody is to be told now.
+    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
+        let is_regular = self.due <= now;
+        let is_due = is_regular || (self.is_news && self.may_tell <= now);
+        if is_due {
+            (self.may_tell, self.is_news) = (now + PAUSE, false);
+        }
+        if is_regular {
+            self.due = now + EVERY;
+        }
+        is_due
+    }
+}
+
+/// Where this node stands.
+pub(crate) fn own(spec: &ChainSpec, moment: &Moment) -> PeerStatus {
+    let (tip, schedule) = (&moment.tip, spec.schedule());
+    let upgrades = [schedule.in_force_at(tip.height()), schedule.next_after(tip.height())];
+    let upgrades = upgrades.into_iter().flatten().map(NamedUpgrade::new).collect();
+    PeerStatus {
+        rules_id: schedule.id(),
+        upgrades: BoundedVec::new(upgrades).unwrap_or_default(),
+        genesis_id: spec.genesis_id(),
+        tip: tip.id,
+        height: tip.height(),
+        total_work: tip.total_work,
+        now: moment.clock,
+        lowest_body: Height::GENESIS,
+        snapshots: BoundedVec::default(),
+    }
+}
+
+/// Tells a peer where this node stands, and asks the same.
+pub(crate) fn ask(peer: PeerId, spec: &ChainSpec, peers: &mut PeerTable, moment: &Moment, out: &mut Actions) {
+    let Some(number) = peers.number(&peer) else { return };
+    let question = own(spec, moment).to_bytes();
+    peers.sent(number, Protocol::Status, question.len());
+    out.push(SwarmAction::Ask { peer, class: Class::Status, question });
+}
+
+/// Whether a peer may ask for our status now.
+pub(crate) fn may_ask(number: PeerNumber, peers: &mut PeerTable, now: Instant, out: &mut Actions) -> bool {
+    if !peers.receive(number, Protocol::Status, PeerStatus::MAX_BYTES, now) || !peers.may_ask(number, now) {
+        out.report(number, Misbehaviour::Flooding);
+        return false;
+    }
+    peers.count_bytes(number, PeerStatus::MAX_BYTES, now);
+    true
+}

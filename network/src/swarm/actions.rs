@@ -1,0 +1,180 @@
+//! What is done on the swarm.
+
+use super::{Channel, NetworkSwarm, dht};
+use crate::event::{
+    Dial, DialCondition, DialFailure, Event, Job, MessageNumber, Published, RequestNumber, SwarmAction,
+};
+use crate::wire::Message as _;
+use cairn_chain::verdict::Verdict;
+use libp2p::{
+    Multiaddr, PeerId,
+    gossipsub::{MessageAcceptance, PublishError},
+    kad::{self, store::MemoryStore},
+    rendezvous::Namespace,
+    swarm::dial_opts::{DialOpts, PeerCondition},
+};
+
+impl NetworkSwarm {
+    /// Carries an action out. What comes of it at once is an event.
+    pub(crate) fn carry_out(&mut self, action: SwarmAction) -> Option<Event> {
+        match action {
+            SwarmAction::Dial(dial) => return self.dial(dial),
+            // It may be gone already.
+            SwarmAction::Disconnect(peer) => drop(self.swarm.disconnect_peer_id(peer)),
+            SwarmAction::Close(connection) => {
+                let id = self.connections.iter().find(|(_, number)| **number == connection).map(|(id, _)| *id);
+                id.map(|id| self.swarm.close_connection(id));
+            }
+            SwarmAction::ListenThrough { relay, address } => return self.listen_through(relay, address),
+            SwarmAction::AddExternalAddress(address) => self.swarm.add_external_address(address),
+            SwarmAction::RemoveExternalAddress(address) => self.swarm.remove_external_address(&address),
+            SwarmAction::LiftLimits(peer) => self.swarm.behaviour_mut().limits.bypass_peer_id(&peer),
+            SwarmAction::Register { point } => self.register(point),
+            SwarmAction::Discover { point, max } => {
+                let namespace = self.namespace();
+                if let Some(client) = self.swarm.behaviour_mut().rendezvous.as_mut() {
+                    client.discover(Some(namespace), None, Some(max), point);
+                }
+            }
+            SwarmAction::Ask { peer, class, question } => {
+                // Asking somebody who is gone would dial them.
+                if self.swarm.is_connected(&peer) {
+                    self.requests(class).send_request(&peer, Ok(question));
+                }
+            }
+            SwarmAction::Answer { request, answer } => return self.answer(request, answer),
+            SwarmAction::Drop(request) => {
+                if let Some(Channel { class, id, .. }) = self.channels.remove(&request) {
+                    self.open.remove(&(class, id));
+                }
+            }
+            SwarmAction::Ignore(message) => drop(self.validate(message, MessageAcceptance::Ignore)),
+            SwarmAction::PublishBlock { id, message } => {
+                let bytes = message.len();
+                match self.swarm.behaviour_mut().gossip.publish(self.names.blocks.hash(), message) {
+                    Ok(_) => tracing::debug!(target: "cairn::network", block = %id, bytes, "announced a block"),
+                    // Nobody is there, or they have it from somebody else.
+                    Err(PublishError::NoPeersSubscribedToTopic | PublishError::Duplicate) => {}
+                    Err(error) => {
+                        tracing::warn!(target: "cairn::network", block = %id, %error, "a block was not announced");
+                    }
+                }
+            }
+            SwarmAction::PublishTxs(batch) => {
+                let outcome = match self.swarm.behaviour_mut().gossip.publish(self.names.txs.hash(), batch.to_bytes()) {
+                    Ok(_) | Err(PublishError::Duplicate) => Published::Sent,
+                    Err(PublishError::NoPeersSubscribedToTopic | PublishError::AllQueuesFull(_)) => {
+                        Published::NobodyTook
+                    }
+                    Err(error) => {
+                        tracing::warn!(target: "cairn::network", %error, "a batch was not sent");
+                        Published::Failed
+                    }
+                };
+                return Some(Event::TxsPublished { batch, outcome });
+            }
+            SwarmAction::AddToDht { peer, address } => drop(self.kad().map(|kad| kad.add_address(&peer, address))),
+            SwarmAction::RemoveFromDht(peer) => drop(self.kad().map(|kad| kad.remove_peer(&peer))),
+            // Asking makes acquaintances.
+            SwarmAction::SearchDht => {
+                let kad = self.kad()?;
+                if dht::known(kad) > 0 {
+                    kad.get_closest_peers(PeerId::random());
+                }
+            }
+            SwarmAction::Provide(resource) => {
+                let kad = self.kad()?;
+                if dht::known(kad) == 0 {
+                    return None;
+                }
+                // Refused only when the store is full, and one's own comes first there.
+                if let Err(error) = kad.start_providing(resource.key().into()) {
+                    tracing::debug!(target: "cairn::network", %error, "not announced as a provider");
+                }
+                return Some(Event::Providing);
+            }
+            SwarmAction::FindProviders { search, resource } => {
+                let query = self.kad()?.get_providers(resource.key().into());
+                self.searches.insert(query, search);
+            }
+        }
+        None
+    }
+
+    fn kad(&mut self) -> Option<&mut kad::Behaviour<MemoryStore>> {
+        self.swarm.behaviour_mut().kad.as_mut()
+    }
+
+    fn dial(&mut self, dial: Dial) -> Option<Event> {
+        let Dial { peer, addresses, condition, number, is_own } = dial;
+        let condition = match condition {
+            DialCondition::DisconnectedAndNotDialling => PeerCondition::DisconnectedAndNotDialing,
+            DialCondition::Disconnected => PeerCondition::Disconnected,
+            DialCondition::NotDialling => PeerCondition::NotDialing,
+        };
+        let options = DialOpts::peer_id(peer).condition(condition);
+        let options = if addresses.is_empty() { options.build() } else { options.addresses(addresses).build() };
+        let connection = options.connection_id();
+        if is_own {
+            self.swarm.behaviour_mut().announce(connection);
+        }
+        number.map(|number| self.dials.insert(connection, number));
+        let error = self.swarm.dial(options).err()?;
+        tracing::debug!(target: "cairn::network", %peer, %error, "not dialling");
+        self.swarm.behaviour_mut().retract(connection);
+        let dial = self.dials.remove(&connection);
+        Some(Event::DialFailed { peer: Some(peer), dial, failure: DialFailure::NotDialled })
+    }
+
+    fn listen_through(&mut self, relay: PeerId, address: Multiaddr) -> Option<Event> {
+        match self.swarm.listen_on(address) {
+            Ok(listener) => {
+                self.relays.insert(listener, relay);
+                None
+            }
+            Err(error) => {
+                tracing::debug!(target: "cairn::network", %relay, %error, "not asking a relay");
+                Some(Event::RelayClosed { relay })
+            }
+        }
+    }
+
+    fn namespace(&self) -> Namespace {
+        Namespace::new(self.names.prefix.clone()).expect("a prefix is shorter than 255 bytes")
+    }
+
+    fn register(&mut self, point: PeerId) {
+        let namespace = self.namespace();
+        let Some(client) = self.swarm.behaviour_mut().rendezvous.as_mut() else { return };
+        if let Err(error) = client.register(namespace, point, None) {
+            // Nobody reaches this node yet, as far as it knows.
+            tracing::debug!(target: "cairn::network", %point, %error, "not registering");
+        }
+    }
+
+    fn answer(&mut self, request: RequestNumber, answer: Vec<u8>) -> Option<Event> {
+        // Whoever asked may be gone.
+        let closed = Event::RequestClosed { request, is_timeout: false };
+        let Some(Channel { class, id, channel }) = self.channels.remove(&request) else { return Some(closed) };
+        if self.requests(class).send_response(channel, Ok(answer)).is_ok() {
+            return None;
+        }
+        self.open.remove(&(class, id));
+        Some(closed)
+    }
+
+    /// Passes a verdict on to gossip; whether the message travels on: it may have left gossip's memory meanwhile.
+    pub(crate) fn on_verdict(&mut self, job: &Job, verdict: &Verdict) -> bool {
+        let acceptance = match verdict {
+            Verdict::Accept => MessageAcceptance::Accept,
+            Verdict::Ignore => MessageAcceptance::Ignore,
+            Verdict::Reject(_) => MessageAcceptance::Reject,
+        };
+        self.validate(job.message, acceptance) && *verdict == Verdict::Accept
+    }
+
+    fn validate(&mut self, message: MessageNumber, acceptance: MessageAcceptance) -> bool {
+        let Some((id, source)) = self.messages.remove(&message) else { return false };
+        self.swarm.behaviour_mut().gossip.report_message_validation_result(&id, &source, acceptance)
+    }
+}

@@ -1,0 +1,74 @@
+//! Kademlia as this node has it. Strangers store nothing here but that they provide something this node knows the
+//! meaning of.
+
+use crate::{addrman::ip_groups, discovery::resource, swarm::behaviour::Names};
+use cairn_ledger::hash::BlockId;
+use libp2p::{
+    PeerId,
+    kad::{
+        self, ProviderRecord,
+        store::{MemoryStore, MemoryStoreConfig, RecordStore},
+    },
+};
+use std::time::Duration;
+
+/// Addresses taken from what one peer says of itself.
+const ADDRESSES_EACH: usize = 8;
+/// How often the table of peers is refreshed.
+const REFRESH: Duration = Duration::from_secs(120);
+/// How long one search may last.
+const SEARCH: Duration = Duration::from_secs(30);
+/// How long it stands that somebody provides something.
+const PROVIDES: Duration = Duration::from_secs(3600);
+/// Things of which providers are remembered: every kind this node knows, a few times.
+const PROVIDED: usize = 16;
+/// Providers remembered of each.
+const PROVIDERS_EACH: usize = 20;
+
+/// A node's Kademlia.
+pub(crate) fn kademlia(own: PeerId, names: &Names, allow_private: bool) -> kad::Behaviour<MemoryStore> {
+    let mut config = kad::Config::new(names.protocol("kad/1"));
+    config
+        // What strangers want to store is looked at first.
+        .set_record_filtering(kad::StoreInserts::FilterBoth)
+        .set_kbucket_inserts(kad::BucketInserts::Manual)
+        .set_periodic_bootstrap_interval(Some(REFRESH))
+        .set_provider_record_ttl(Some(PROVIDES))
+        // Said again from here, as soon as there is somebody to say it to.
+        .set_provider_publication_interval(None)
+        .set_query_timeout(SEARCH);
+    let store = MemoryStoreConfig {
+        max_records: 0,
+        max_value_bytes: 0,
+        max_provided_keys: PROVIDED,
+        max_providers_per_key: PROVIDERS_EACH,
+    };
+    let mut kad = kad::Behaviour::with_config(own, MemoryStore::with_config(own, store), config);
+    if allow_private {
+        // Nothing confirms a private address as reachable: without this, nobody would answer searches.
+        kad.set_mode(Some(kad::Mode::Server));
+    }
+    kad
+}
+
+/// Remembers a provider that a stranger names, if it is one of something that this network serves.
+pub(crate) fn admit_provider(
+    kad: &mut kad::Behaviour<MemoryStore>,
+    mut record: ProviderRecord,
+    genesis_id: &BlockId,
+    allow_private: bool,
+) {
+    if !resource::is_known(record.key.as_ref(), genesis_id) {
+        return;
+    }
+    record.addresses.retain(|address| ip_groups::is_reachable(address, allow_private));
+    record.addresses.truncate(ADDRESSES_EACH);
+    if let Err(error) = kad.store_mut().add_provider(record) {
+        tracing::debug!(target: "cairn::network", %error, "a provider is not remembered");
+    }
+}
+
+/// How many peers are in the table.
+pub(crate) fn known(kad: &mut kad::Behaviour<MemoryStore>) -> usize {
+    kad.kbuckets().map(|bucket| bucket.num_entries()).sum()
+}
