@@ -46,23 +46,31 @@
 //! `nat::relay_client` finds out (AutoNAT), asks the router for a port (UPnP), takes relays, and leaves them once a hole is
 //! punched (DCUtR); `nat::status` says which way works, and why.
 //!
+//! # Machines, and one pair of hands
+//! `state` is the network as a machine: `on_event(event, moment)` gives the actions that follow. Each folder below
+//! has the machine of one concern, with private fields, which changes nothing but itself and what it is handed; none has a
+//! clock, a channel or a libp2p type but names of peers and addresses. `service` owns the swarm and the channels: it hands
+//! events in and carries actions out, on the swarm (`swarm/`) or in tasks beside it (`tasks`).
+//!
 //! # Map
 //! | folder | what |
 //! |---|---|
-//! | `swarm/` | libp2p: the protocols' `behaviour`, `transports`, `codec`, this node's `identity`; the `gate` (who may connect), the `dial_filter` (what may be dialled); `events` of the swarm |
+//! | `service`, `start`, `handle` | the task, its start, and what it can be asked |
+//! | `event`, `state/` | events and actions; the state: `connections`, `exchanges`, `upkeep`, and what its `admin` asks for |
+//! | `swarm/` | libp2p: the protocols' `behaviour`, `transports`, `codec`, `dht`, this node's `identity`; the `gate` (who may connect), the `dial_filter` (what may be dialled); its `events` and `actions` |
+//! | `tasks` | judging, reading, writing: what takes long |
 //! | [`wire`] | every message and its bounds; `compact` blocks and their `short_ids` |
-//! | `peers/` | the `table`: scores, penalties; `traffic` by protocol; `bans`; `other_rules`: who knows other upgrades |
+//! | `peers/` | the `table`: scores, penalties; `status` exchange; `traffic` by protocol; `access` and `bans`; `other_rules`: who knows other upgrades |
 //! | `addrman/` | the address `book` and its `file`; `node_address`; `ip_groups` |
 //! | `outbound/` | `slots`: whom to dial; `persistent` peers, whom the operator named; `backoff` |
 //! | `discovery/` | `kademlia`, `rendezvous`, `peer_exchange`; `resource`: what can be provided |
 //! | `nat/` | `status`: how others reach this node; `relay_client` |
 //! | `gossip/` | `judge` of what comes, `relay` of what is passed on; `tx_batcher`, `recent_blocks` |
-//! | `requests/` | `client`; the `queue` of others' requests, its `fairness`, the `responder`; the day's `upload_target` |
-//! | `pool_sync/` | `rounds` through the pools of new peers; `snapshot` of this node's |
+//! | `requests/` | their kinds (`class`), `client`; the `queue` of others' requests, its `fairness`, the `responder`; the day's `upload_target` |
+//! | `pool_sync/` | `rounds` through the pools of new peers, `fetch` from one; `snapshot` of this node's |
 //! | [`sync`] | headers first, then bodies |
-//! | `service`, `start`, `handle` | the task, its start, and what it can be asked |
 //! | `config`, `admissible` | what an operator decides, and may name |
-//! | `persistence`, `process`, `small_file` | bans and admission by the operator, files and memory |
+//! | `persistence`, `process`, `small_file` | when files are written, and how much memory there is |
 //!
 //! # Limits
 //! | what | limit | why so | when full |
@@ -149,6 +157,8 @@ mod state;
 mod swarm;
 pub mod sync;
 mod tasks;
+#[cfg(test)]
+mod testing;
 pub mod wire;
 
 pub use admissible::{NotAdmissible, check_admitted, check_external, check_peers, check_psk, listen_address};

@@ -8,6 +8,8 @@
 mod admin;
 mod connections;
 mod exchanges;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 pub(crate) use admin::OwnAddresses;

@@ -100,3 +100,54 @@ impl Dht {
         (purpose == Purpose::Answer).then(|| found.into_iter().take(MAX_FOUND).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::on_swarm;
+
+    fn resource() -> Resource {
+        Resource::full_history(&BlockId::ZERO)
+    }
+
+    #[test]
+    fn a_search_answers_once_with_each_of_whom_it_has_found() {
+        let (mut dht, mut out) = (Dht::new(true), Actions::default());
+        let search = dht.find_providers(resource(), Purpose::Answer, &mut out).expect("there is a DHT");
+        assert!(
+            matches!(&on_swarm(&mut out)[..], [SwarmAction::FindProviders { search: asked, .. }] if *asked == search)
+        );
+        let (first, second) = (PeerId::random(), PeerId::random());
+        assert!(!dht.on_providers(search, &[first, second]), "nobody is dialled for an answer");
+        assert_eq!(dht.end(search, false), None);
+        dht.on_providers(search, &[first]);
+        assert_eq!(dht.end(search, true), Some(BTreeSet::from([first, second]).into_iter().collect()));
+        assert_eq!(dht.end(search, true), None);
+    }
+
+    #[test]
+    fn only_so_many_search_at_once_and_nobody_without_a_dht() {
+        let (mut dht, mut out) = (Dht::new(true), Actions::default());
+        let searches: Vec<_> =
+            (0..SEARCHES).flat_map(|_| dht.find_providers(resource(), Purpose::Dial, &mut out)).collect();
+        assert_eq!(searches.len(), SEARCHES);
+        assert_eq!(dht.find_providers(resource(), Purpose::Answer, &mut out), Err(FindError::Busy));
+        assert_eq!(dht.end(searches[0], true), None, "nobody wants to know");
+        assert!(dht.find_providers(resource(), Purpose::Answer, &mut out).is_ok(), "the control: one has ended");
+        assert_eq!(Dht::new(false).find_providers(resource(), Purpose::Answer, &mut out), Err(FindError::Off));
+    }
+
+    #[test]
+    fn what_is_provided_is_said_until_somebody_heard_it_and_then_now_and_then() {
+        let (mut dht, mut out, now) = (Dht::new(true), Actions::default(), Instant::now());
+        for _ in 0..3 {
+            dht.provide(&BlockId::ZERO, now, &mut out);
+        }
+        assert_eq!(on_swarm(&mut out).len(), 3);
+        dht.on_providing(now);
+        dht.provide(&BlockId::ZERO, now, &mut out);
+        assert_eq!(on_swarm(&mut out).len(), 0);
+        dht.provide(&BlockId::ZERO, now + PROVIDE_EVERY, &mut out);
+        assert_eq!(on_swarm(&mut out).len(), 1);
+    }
+}

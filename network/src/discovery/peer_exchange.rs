@@ -122,3 +122,68 @@ impl PeerExchange {
         peers.heard(number, moment.now);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        addrman::node_address::tests::at,
+        event::RequestNumber,
+        testing::{acquainted, moment, on_swarm},
+    };
+
+    fn book() -> AddressBook {
+        AddressBook::new([7; 16], true)
+    }
+
+    #[test]
+    fn a_peer_is_asked_once_in_a_while_and_nobody_where_it_is_switched_off() {
+        let (moment, mut peers, mut out) = (moment(), PeerTable::default(), Actions::default());
+        let (number, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", false, Default::default(), &moment);
+        PeerExchange::new(PeerId::random(), false).ask(&mut peers, moment.now, &mut out);
+        assert_eq!(on_swarm(&mut out).len(), 0);
+        let mut exchange = PeerExchange::new(PeerId::random(), true);
+        exchange.ask(&mut peers, moment.now, &mut out);
+        exchange.ask(&mut peers, moment.now, &mut out);
+        assert!(matches!(&on_swarm(&mut out)[..], [SwarmAction::Ask { class: Class::Addresses, .. }]));
+        exchange.forget(number);
+        exchange.ask(&mut peers, moment.now, &mut out);
+        assert_eq!(on_swarm(&mut out).len(), 1, "the control: a new connection is asked at once");
+    }
+
+    #[test]
+    fn what_a_peer_says_is_hearsay_but_for_what_it_says_of_this_node() {
+        let (moment, mut peers, mut out) = (moment(), PeerTable::default(), Actions::default());
+        let (number, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", false, Default::default(), &moment);
+        let (own, other) = (at(1, [5, 6, 7, 8]), at(2, [9, 9, 9, 9]));
+        let exchange = PeerExchange::new(own.peer(), true);
+        let told = [own, other].into_iter().filter_map(NodeAddress::to_wire).collect();
+        let answer = Addresses { addresses: BoundedVec::new(told).expect("two") }.to_bytes();
+        let mut book = book();
+        exchange.on_answer(number, Ok(answer), &mut peers, &mut book, &moment, &mut out);
+        assert_eq!((book.count(), out.take_reports().len()), ((1, 0), 0));
+        exchange.on_answer(number, Ok(vec![255; 9]), &mut peers, &mut book, &moment, &mut out);
+        assert_eq!(out.take_reports().len(), 1, "what is no message is reported");
+    }
+
+    #[test]
+    fn who_asks_is_answered_and_who_floods_is_reported() {
+        let (moment, mut peers, mut out) = (moment(), PeerTable::default(), Actions::default());
+        let (peer, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", true, Default::default(), &moment);
+        let (exchange, mut book) = (PeerExchange::new(PeerId::random(), true), book());
+        let (mut answered, mut refused) = (0, 0);
+        for n in 0..100 {
+            let question = GetAddresses { max: 3 }.to_bytes();
+            let request = Request { number: RequestNumber(n), peer, class: Class::Addresses, question };
+            exchange.on_request(&request, &mut peers, &mut book, &moment, &mut out);
+            match &on_swarm(&mut out)[..] {
+                [SwarmAction::Answer { .. }] => answered += 1,
+                [SwarmAction::Drop(_)] => refused += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(answered + refused, 100);
+        assert_eq!(out.take_reports().len(), refused);
+        assert!((1..=8).contains(&answered), "{answered}");
+    }
+}

@@ -90,7 +90,7 @@ impl Rendezvous {
     /// A point names others: whoever can be dialled goes into the book; those behind routers, which come and go, are
     /// returned.
     pub(crate) fn on_registrations(
-        &mut self,
+        &self,
         point: &PeerId,
         found: &[(PeerId, Vec<Multiaddr>)],
         peers: &mut PeerTable,
@@ -132,5 +132,55 @@ impl Rendezvous {
         if !peers.may_ask(number, now) {
             out.report(number, Misbehaviour::Flooding);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        addrman::node_address::tests::peer,
+        peers::table::Services,
+        testing::{acquainted, moment, multiaddr, on_swarm},
+    };
+
+    const POINT: Services = Services { rendezvous: true, relay: false, dials_back: false };
+
+    #[test]
+    fn points_are_registered_with_and_asked_while_slots_are_free() {
+        let (moment, mut peers, mut out) = (moment(), PeerTable::default(), Actions::default());
+        let (_, point) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", false, POINT, &moment);
+        acquainted(&mut peers, "/ip4/1.2.3.5/tcp/1", false, Services::default(), &moment);
+        let mut rendezvous = Rendezvous::new(PeerId::random(), true);
+        rendezvous.tick(&peers, false, moment.now, &mut out);
+        assert!(matches!(&on_swarm(&mut out)[..], [SwarmAction::Register { point: asked }] if *asked == point));
+        rendezvous.tick(&peers, true, moment.now, &mut out);
+        assert!(matches!(&on_swarm(&mut out)[..], [SwarmAction::Discover { point: asked, .. }] if *asked == point));
+        rendezvous.on_registered(&point, 7200, moment.now);
+        rendezvous.tick(&peers, false, moment.now + Duration::from_secs(3000), &mut out);
+        assert_eq!(on_swarm(&mut out).len(), 0, "half of the time has not passed");
+        rendezvous.register_again();
+        rendezvous.tick(&peers, false, moment.now + Duration::from_secs(3000), &mut out);
+        assert_eq!(on_swarm(&mut out).len(), 1);
+    }
+
+    #[test]
+    fn whoever_can_be_dialled_goes_into_the_book_and_those_behind_relays_are_returned() {
+        let (moment, mut peers, mut out) = (moment(), PeerTable::default(), Actions::default());
+        let (_, point) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", false, POINT, &moment);
+        let (own, public, hidden) = (PeerId::random(), peer(2), PeerId::random());
+        let rendezvous = Rendezvous::new(own, true);
+        let mut book = AddressBook::new([7; 16], false);
+        let through = multiaddr(&format!("/ip4/8.8.8.8/tcp/1/p2p/{point}/p2p-circuit"));
+        let found = [
+            (own, vec![multiaddr("/ip4/9.9.9.9/tcp/1")]),
+            (public, vec![multiaddr("/ip4/9.9.9.8/tcp/1")]),
+            (hidden, vec![through.clone()]),
+        ];
+        let relayed = rendezvous.on_registrations(&point, &found, &mut peers, &mut book, &moment, &mut out);
+        assert_eq!((relayed, book.count()), (vec![(hidden, through)], (1, 0)));
+        let many = vec![(public, Vec::new()); REGISTRATIONS + 1];
+        rendezvous.on_registrations(&point, &many, &mut peers, &mut book, &moment, &mut out);
+        assert_eq!(out.take_reports().len(), 1, "more than were asked for");
     }
 }

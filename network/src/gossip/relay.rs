@@ -269,3 +269,96 @@ fn value(finding: &Finding) -> usize {
         Finding::Nothing | Finding::Unwanted | Finding::UnknownParent { .. } => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Action, TaskAction},
+        gossip::judge::Judged,
+        testing::{acquainted, moment, on_swarm},
+    };
+    use cairn_chain::verdict::Verdict;
+    use cairn_ledger::{
+        codec::encode,
+        testing::{easy_network, key, payment},
+    };
+
+    fn relay() -> Relay {
+        Relay::new(1000, RecentBlocks::default())
+    }
+
+    fn jobs(out: &mut Actions) -> Vec<Job> {
+        let job = |action| match action {
+            Action::Task(TaskAction::Judge { job, .. }) => Some(job),
+            _ => None,
+        };
+        out.take().into_iter().filter_map(job).collect()
+    }
+
+    fn gossiped(sender: PeerNumber, n: u64, topic: Topic, data: Vec<u8>) -> Gossiped {
+        Gossiped { sender, message: MessageNumber(n), topic, data }
+    }
+
+    #[test]
+    fn a_block_is_judged_once_from_each_peer_and_no_more_than_there_is_room_for() {
+        let (moment, mut peers, mut out, mut relay) = (moment(), PeerTable::default(), Actions::default(), relay());
+        let (one, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", true, Default::default(), &moment);
+        let (other, _) = acquainted(&mut peers, "/ip4/1.2.3.5/tcp/1", true, Default::default(), &moment);
+        let data = encode(easy_network().genesis());
+        for (n, sender) in [one, one, other].into_iter().enumerate() {
+            let gossiped = gossiped(sender, n as u64, Topic::Blocks, data.clone());
+            relay.on_gossip(gossiped, &mut peers, moment.now, &mut out);
+        }
+        let judged = jobs(&mut out);
+        assert_eq!(judged.iter().map(|job| job.sender).collect::<Vec<_>>(), [one, other]);
+        // Once it travels, nobody's is looked at.
+        judged.iter().for_each(|job| relay.end_judging(job));
+        let header = easy_network().genesis().clone();
+        let finding = Finding::Block {
+            id: header.id(),
+            header: Box::new(header),
+            total_work: cairn_ledger::pow::Work::from_u64(2),
+        };
+        assert_eq!(relay.learn(one, finding, true, &mut peers, moment.now, &mut out), Learned::Nothing);
+        relay.on_gossip(gossiped(other, 9, Topic::Blocks, data), &mut peers, moment.now, &mut out);
+        assert!(matches!(&on_swarm(&mut out)[..], [SwarmAction::Ignore(MessageNumber(9))]));
+    }
+
+    #[test]
+    fn transactions_there_is_no_room_for_are_missed_and_nobodys_fault() {
+        let (moment, mut peers, mut out, mut relay) = (moment(), PeerTable::default(), Actions::default(), relay());
+        let mut taken = Vec::new();
+        for n in 0..JUDGING_BATCHES as u64 + 8 {
+            let address = format!("/ip4/1.2.3.{}/tcp/1", n % 250 + 1);
+            let (sender, _) = acquainted(&mut peers, &address, true, Default::default(), &moment);
+            let gossiped = gossiped(sender, n, Topic::Txs, vec![1; 10]);
+            taken.push(relay.on_gossip(gossiped, &mut peers, moment.now, &mut out));
+        }
+        assert_eq!(taken.iter().filter(|taken| **taken == Taken::Missed).count(), 8);
+        assert_eq!((jobs(&mut out).len(), out.take_reports().len()), (JUDGING_BATCHES, 0));
+    }
+
+    #[test]
+    fn what_was_admitted_of_a_batch_that_stays_here_goes_on_in_one_of_ours() {
+        let (moment, mut peers, mut out, mut relay) = (moment(), PeerTable::default(), Actions::default(), relay());
+        let (sender, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", true, Default::default(), &moment);
+        let transaction = payment(&easy_network(), &key(1), 0, key(2).address(), 5, 185);
+        let judged = Judged {
+            verdict: Verdict::Ignore,
+            misbehaviour: None,
+            finding: Finding::Transactions(vec![(transaction.id(), transaction.clone())]),
+        };
+        relay.learn(sender, judged.finding.clone(), true, &mut peers, moment.now, &mut out);
+        assert_eq!(relay.due(), None, "the control: it travels already");
+        relay.learn(sender, judged.finding, false, &mut peers, moment.now, &mut out);
+        let due = relay.due().expect("it waits for company");
+        relay.send_batch(due, &mut out);
+        let actions = on_swarm(&mut out);
+        let [SwarmAction::PublishTxs(batch)] = &actions[..] else { panic!("{actions:?}") };
+        assert_eq!(batch.transactions[..], [transaction]);
+        // Nobody was there: it is not lost.
+        relay.on_published(batch.clone(), Published::NobodyTook, due);
+        assert!(relay.due().is_some_and(|again| again > due));
+    }
+}

@@ -210,3 +210,69 @@ impl RelayClient {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        nat::status::Reach,
+        peers::table::Services,
+        testing::{acquainted, moment, multiaddr, on_swarm},
+    };
+
+    const RELAY: Services = Services { rendezvous: false, relay: true, dials_back: true };
+
+    #[test]
+    fn who_cannot_be_reached_takes_a_relay_and_leaves_it_for_a_hole() {
+        let (moment, mut peers, mut out) = (moment(), PeerTable::default(), Actions::default());
+        let mut client = RelayClient::new(&NetworkConfig::default());
+        client.on_listening(None, multiaddr("/ip4/10.0.0.2/tcp/1"), &mut out);
+        let (_, relay) = acquainted(&mut peers, "/ip4/8.8.8.8/tcp/1", false, RELAY, &moment);
+        client.tick(&peers, moment.now, &mut out);
+        assert_eq!(on_swarm(&mut out).len(), 0, "nobody has tried without");
+        client.on_reach(ReachEvent::Refuted(multiaddr("/ip4/9.9.9.9/tcp/1")), &mut out);
+        client.tick(&peers, moment.now + LOOK_EVERY, &mut out);
+        client.tick(&peers, moment.now + 2 * LOOK_EVERY, &mut out);
+        let actions = on_swarm(&mut out);
+        assert!(matches!(&actions[..], [SwarmAction::ListenThrough { relay: asked, .. }] if *asked == relay), "once");
+        let own = multiaddr(&format!("/ip4/8.8.8.8/tcp/1/p2p/{relay}/p2p-circuit"));
+        assert!(client.on_listening(Some(relay), own.clone(), &mut out));
+        assert_eq!(client.status().verdict().0, Reach::Relayed);
+        // Somebody comes through it, and then directly.
+        let (circuit, direct, friend) = (ConnectionNumber(1), ConnectionNumber(2), PeerId::random());
+        let endpoint = Endpoint { remote: Multiaddr::empty(), local: Some(own), is_relayed: true };
+        client.on_connected(circuit, friend, &endpoint);
+        on_swarm(&mut out);
+        client.on_reach(ReachEvent::HolePunched { peer: friend, direct }, &mut out);
+        assert!(matches!(&on_swarm(&mut out)[..], [SwarmAction::Close(closed)] if *closed == circuit));
+        assert_eq!(client.status().verdict().0, Reach::HolePunched);
+        client.on_relay_closed(&relay, &mut out);
+        assert!(matches!(&on_swarm(&mut out)[..], [SwarmAction::RemoveExternalAddress(_)]));
+    }
+
+    #[test]
+    fn a_useful_peer_whose_circuit_has_ended_is_met_again() {
+        let (moment, mut peers, mut out) = (moment(), PeerTable::default(), Actions::default());
+        let mut client = RelayClient::new(&NetworkConfig::default());
+        let address = multiaddr("/ip4/8.8.8.8/tcp/1/p2p-circuit");
+        let (number, friend) = acquainted(&mut peers, "/ip4/8.8.8.8/tcp/1/p2p-circuit", false, RELAY, &moment);
+        let endpoint = Endpoint { remote: address.clone(), local: None, is_relayed: true };
+        for (connection, is_useful) in [(1, false), (2, true)] {
+            let connection = ConnectionNumber(connection);
+            client.on_connected(connection, friend, &endpoint);
+            if is_useful {
+                peers.was_useful(number, moment.now);
+            }
+            client.on_closed(connection, true, &peers, moment.now);
+        }
+        peers.disconnected(&friend);
+        client.tick(&peers, moment.now, &mut out);
+        assert_eq!(on_swarm(&mut out).len(), 0, "after a pause");
+        client.tick(&peers, moment.now + MEET_AGAIN, &mut out);
+        let actions = on_swarm(&mut out);
+        assert!(
+            matches!(&actions[..], [SwarmAction::Dial(dial)] if dial.peer == friend && !dial.is_own),
+            "{actions:?}"
+        );
+    }
+}

@@ -429,6 +429,37 @@ mod tests {
     }
 
     #[test]
+    fn slots_are_filled_one_a_group_and_what_was_given_up_is_free_again() {
+        use crate::{
+            event::SwarmAction,
+            testing::{moment, on_swarm},
+        };
+        let (moment, mut out) = (moment(), Actions::default());
+        let mut book = AddressBook::new([3; 16], false);
+        for n in 0..30 {
+            let address = at(n, [50 + (n % 3) as u8, 1, 1, n as u8 + 1]);
+            book.add(address, Source::Node(&address.group_bytes()), moment.clock);
+        }
+        let (peers, persistent, access) = (PeerTable::default(), PersistentPeers::default(), Access::default());
+        let around = Surroundings::new(PeerId::random(), &peers, &persistent, &access, &moment);
+        let mut slots = Slots::new(16, Vec::new(), moment.now);
+        slots.tick(&around, &mut book, &mut out);
+        let dials: Vec<Dial> = on_swarm(&mut out)
+            .into_iter()
+            .filter_map(|action| if let SwarmAction::Dial(dial) = action { Some(dial) } else { None })
+            .collect();
+        let (for_slots, feelers): (Vec<&Dial>, Vec<&Dial>) =
+            dials.iter().partition(|dial| dial.condition == DialCondition::DisconnectedAndNotDialling);
+        assert_eq!((for_slots.len(), feelers.len()), (3, 1), "three groups, and hearsay tried out");
+        assert!(slots.is_free());
+        let number = for_slots[0].number.expect("it is counted");
+        slots.on_unreached(number, &DialFailure::Unreachable, &peers, &mut book);
+        slots.tick(&around, &mut book, &mut out);
+        let again = on_swarm(&mut out);
+        assert!(again.iter().any(|action| matches!(action, SwarmAction::Dial(dial) if dial.condition == DialCondition::DisconnectedAndNotDialling)));
+    }
+
+    #[test]
     fn on_a_network_of_private_addresses_neighbours_are_taken() {
         let (first, second) = (at(1, [127, 0, 0, 1]), at(2, [10, 0, 0, 1]));
         assert_eq!((public_group(&first), public_group(&second)), (None, None));

@@ -1,14 +1,12 @@
 //! The line of requests against those who would fill it.
 
 use super::*;
-use crate::event::{Action, Multiaddr, PeerId};
-use cairn_chain::Tip;
-use cairn_ledger::{
-    codec::DecodeError,
-    testing::easy_network,
-    units::{Height, Timestamp},
+use crate::{
+    event::{Action, Multiaddr, PeerId},
+    testing::moment,
 };
-use std::{sync::Arc, time::Duration};
+use cairn_ledger::codec::DecodeError;
+use std::time::Duration;
 
 struct Line {
     queue: RequestQueue,
@@ -19,15 +17,8 @@ struct Line {
 
 impl Line {
     fn new() -> Self {
-        let (now, spec) = (Instant::now(), easy_network());
-        let tip = Arc::new(Tip {
-            id: spec.genesis_id(),
-            header: spec.genesis().clone(),
-            total_work: cairn_ledger::pow::Work::from_u64(1),
-        });
-        assert_eq!(tip.height(), Height::GENESIS);
-        let queue = RequestQueue::new(None, UploadTarget::new(None, None), now);
-        let moment = Moment { now, clock: Timestamp::from_millis(1), tip };
+        let moment = moment();
+        let queue = RequestQueue::new(None, UploadTarget::new(None, None), moment.now);
         Self { queue, peers: PeerTable::default(), moment, last: 0 }
     }
 

@@ -1,0 +1,69 @@
+//! What tests of the machines begin with.
+
+use crate::{
+    event::{Action, Actions, Moment, Multiaddr, PeerId, SwarmAction},
+    peers::table::{PeerTable, Services},
+    wire::PeerStatus,
+};
+use cairn_chain::{Tip, verdict::PeerNumber};
+use cairn_ledger::{
+    chain_spec::ChainSpec,
+    codec::BoundedVec,
+    pow::Work,
+    testing::easy_network,
+    units::{Height, Timestamp},
+};
+use std::{sync::Arc, time::Instant};
+
+/// Now, on a chain that is at its genesis.
+pub(crate) fn moment() -> Moment {
+    let spec = easy_network();
+    let tip = Tip { id: spec.genesis_id(), header: spec.genesis().clone(), total_work: Work::from_u64(1) };
+    Moment { now: Instant::now(), clock: Timestamp::from_millis(1_700_000_000_000), tip: Arc::new(tip) }
+}
+
+/// An address that is one.
+pub(crate) fn multiaddr(text: &str) -> Multiaddr {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// Where a node of this network stands that has nothing but block 0.
+pub(crate) fn status(spec: &ChainSpec, clock: Timestamp) -> PeerStatus {
+    PeerStatus {
+        genesis_id: spec.genesis_id(),
+        tip: spec.genesis_id(),
+        height: Height::GENESIS,
+        total_work: Work::from_u64(1),
+        now: clock,
+        lowest_body: Height::GENESIS,
+        snapshots: BoundedVec::default(),
+        rules_id: spec.schedule().id(),
+        upgrades: BoundedVec::default(),
+    }
+}
+
+/// A connected peer that this node dialled, or was dialled by, and that has said where it stands.
+pub(crate) fn acquainted(
+    peers: &mut PeerTable,
+    address: &str,
+    inbound: bool,
+    services: Services,
+    moment: &Moment,
+) -> (PeerNumber, PeerId) {
+    let id = PeerId::random();
+    let number = peers.connected(id, multiaddr(address), inbound, moment.now);
+    peers.set_status(number, status(&easy_network(), moment.clock), moment.clock);
+    if let Some(peer) = peers.by_id_mut(&id) {
+        peer.services = services;
+    }
+    (number, id)
+}
+
+/// What is to be done on the swarm.
+pub(crate) fn on_swarm(out: &mut Actions) -> Vec<SwarmAction> {
+    let swarm = |action| match action {
+        Action::Swarm(action) => Some(action),
+        Action::Task(_) | Action::EndSearch { .. } => None,
+    };
+    out.take().into_iter().filter_map(swarm).collect()
+}
