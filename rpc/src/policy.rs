@@ -7,7 +7,7 @@ pub const LIFETIME_BLOCKS: u64 = 4;
 pub const MAX_PER_SENDER: u64 = 64;
 /// How many blocks, its own counted, have to confirm what a block holds before that counts as final: the depth at which
 /// a light proof reads accounts (docs/protocol.md, section 9).
-pub const BURIED: u64 = 6;
+pub const BURIED: u64 = cairn_ledger::light::BURIAL;
 
 /// The largest answer of a node, a batch's together: the largest block in full, its transactions in hex and in fields,
 /// fits.

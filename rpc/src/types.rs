@@ -26,7 +26,7 @@ use cairn_ledger::{
     codec,
     hash::{BlockId, Hash, TxId},
     pow::{CompactTarget, Work},
-    transaction::Transaction,
+    transaction::{Output, Transaction},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -102,6 +102,13 @@ pub struct OutputJson {
     pub amount: Pebbles,
 }
 
+impl OutputJson {
+    /// The payments of a transaction, in their order.
+    pub fn list(outputs: &[Output], prefix: &AddressPrefix) -> Vec<Self> {
+        outputs.iter().map(|output| Self { to: prefix.encode(&output.to), amount: Pebbles(output.amount) }).collect()
+    }
+}
+
 /// A transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TransactionJson {
@@ -135,7 +142,6 @@ impl TransactionJson {
     /// Writes a transaction.
     pub fn new(transaction: &Transaction, prefix: &AddressPrefix) -> Self {
         let body = &transaction.body;
-        let outputs = body.outputs.iter();
         Self {
             txid: Text(transaction.id()),
             version: body.version,
@@ -144,9 +150,7 @@ impl TransactionJson {
             fee: Pebbles(body.fee),
             max_price: Pebbles(body.max_price),
             valid_until: body.valid_until.get(),
-            outputs: outputs
-                .map(|output| OutputJson { to: prefix.encode(&output.to), amount: Pebbles(output.amount) })
-                .collect(),
+            outputs: OutputJson::list(&body.outputs, prefix),
             memo: HexBytes(body.memo.to_vec()),
             size: transaction.size() as u64,
             signature: transaction.signature.to_string(),

@@ -152,6 +152,11 @@ impl Wallet {
     }
 }
 
+/// An address of the network.
+pub(crate) fn decode_address(network: &Network, text: &str) -> Result<Address> {
+    network.spec.params().prefix.decode(text).map_err(|error| WalletError::Receiver(Box::new(error)))
+}
+
 /// Reads a wallet file.
 pub(crate) fn read_keystore(path: &Path) -> Result<Keystore> {
     let failed = InFile::at(path);

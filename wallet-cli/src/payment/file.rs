@@ -97,16 +97,13 @@ impl PaymentFile {
     /// The unsigned payment.
     pub fn unsigned(body: &TransactionBody, network: &Network) -> Self {
         let params = network.spec.params();
-        let outputs = body.outputs.iter();
         Self {
             format: String::from(FORMAT),
             version: VERSION,
             chain: params.name.clone(),
             genesis_id: Text(network.id()),
             from: params.prefix.encode(&body.sender),
-            outputs: outputs
-                .map(|output| OutputJson { to: params.prefix.encode(&output.to), amount: Pebbles(output.amount) })
-                .collect(),
+            outputs: OutputJson::list(&body.outputs, &params.prefix),
             fee: Pebbles(body.fee),
             max_price: Pebbles(body.max_price),
             nonce: Text(body.nonce),

@@ -107,11 +107,7 @@ impl Payment {
     /// What `transaction` pays.
     pub fn new(time: u64, transaction: &Transaction, prefix: &AddressPrefix) -> Self {
         let body = &transaction.body;
-        let outputs: Vec<OutputJson> = body
-            .outputs
-            .iter()
-            .map(|output| OutputJson { to: prefix.encode(&output.to), amount: Pebbles(output.amount) })
-            .collect();
+        let outputs = OutputJson::list(&body.outputs, prefix);
         // Consensus has no bound on the sum; what no balance can pay is shown as the most there can be.
         let sum = outputs.iter().try_fold(Amount::ZERO, |sum, output| sum.checked_add(output.amount.0));
         Self {

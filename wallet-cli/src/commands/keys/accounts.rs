@@ -6,7 +6,7 @@ use crate::{
         basis::{Basis, complain},
         misc::label::set_label,
     },
-    error::{Result, WalletError},
+    error::Result,
     keys::{
         keystore::{Account, Keystore, MAX_ACCOUNTS, WalletSecret},
         mnemonic::{KeyPath, MAX_ACCOUNT, Words},
@@ -16,7 +16,7 @@ use crate::{
         verify::{report::Report, source::Source},
     },
     output::Output,
-    session::Session,
+    session::{Session, decode_address},
     store::labels::{Kind, Label, Labels},
 };
 use cairn_genesis::Network;
@@ -80,8 +80,7 @@ async fn show(session: &Session<'_>, network: &Network, keystore: &Keystore, out
 async fn ask(session: &Session<'_>, network: &Network, accounts: &mut [Shown]) -> Result<Option<Report>> {
     let mut source = Source::open(&session.nodes, network).await?;
     for account in accounts {
-        let address = network.spec.params().prefix.decode(&account.address);
-        let address = address.map_err(|error| WalletError::Receiver(Box::new(error)))?;
+        let address = decode_address(network, &account.address)?;
         account.balance = Some(Pebbles(source.sender(&address, &account.address).await?.sender.get().balance));
     }
     Ok(source.report())

@@ -2,10 +2,10 @@
 
 use crate::{
     cli::{SignMessageArguments, VerifyMessageArguments},
-    error::{Result, WalletError},
+    error::Result,
     keys::message,
     output::Output,
-    session::Session,
+    session::{Session, decode_address},
 };
 use cairn_host::{inert::Inert, shell::quoted};
 use serde::Serialize;
@@ -45,8 +45,7 @@ pub(crate) fn sign(session: &Session<'_>, options: &SignMessageArguments, output
 
 pub(crate) fn verify(session: &Session<'_>, options: &VerifyMessageArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
-    let address = network.spec.params().prefix.decode(&options.address);
-    let address = address.map_err(|error| WalletError::Receiver(Box::new(error)))?;
+    let address = decode_address(&network, &options.address)?;
     message::verify(&address, &options.message, &options.signature)?;
     Ok(output.result(&Verified { address: options.address.clone(), message: options.message.clone(), valid: true })?)
 }

@@ -8,11 +8,10 @@ use crate::{
     error::{Result, WalletError},
     keys::keystore::{Keystore, SharedKeyPart},
     output::Output,
-    session::Session,
+    session::{Session, decode_address},
 };
 use cairn_genesis::Network;
 use cairn_host::files::{self, FileError};
-use cairn_ledger::keys::Address;
 use cairn_rpc::text::HexBytes;
 use cairn_shared_keys::{
     Group, SharedError,
@@ -54,8 +53,7 @@ struct Joined {
 pub(crate) fn new(session: &Session<'_>, options: &SharedNewArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let prefix = &network.spec.params().prefix;
-    let decode = |text: &String| prefix.decode(text).map_err(|error| WalletError::Receiver(Box::new(error)));
-    let members: Vec<Address> = options.members.iter().map(decode).collect::<Result<_, _>>()?;
+    let members = options.members.iter().map(|text| decode_address(&network, text)).collect::<Result<Vec<_>>>()?;
     let members = in_order(&members).map_err(SharedError::Group)?;
     if usize::from(options.threshold.unwrap_or(u16::MAX)) >= members.len() && options.ceremony.is_none() {
         session.check_absent()?;

@@ -2,10 +2,10 @@
 
 use crate::{
     cli::WatchOnlyArguments,
-    error::{Result, WalletError},
+    error::Result,
     keys::keystore::Keystore,
     output::Output,
-    session::Session,
+    session::{Session, decode_address},
 };
 use serde::Serialize;
 use std::fmt;
@@ -24,8 +24,7 @@ struct Watching {
 pub(crate) fn run(session: &Session<'_>, options: &WatchOnlyArguments, output: &mut Output<'_>) -> Result<()> {
     session.check_absent()?;
     let network = session.network()?;
-    let address = network.spec.params().prefix.decode(&options.address);
-    let address = address.map_err(|error| WalletError::Receiver(Box::new(error)))?;
+    let address = decode_address(&network, &options.address)?;
     let keystore = Keystore::without_words(&network, &address, None);
     let path = session.write_new_wallet(&keystore)?;
     Ok(output.result(&Watching {

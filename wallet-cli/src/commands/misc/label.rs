@@ -3,9 +3,9 @@
 use crate::{
     cli::{FileArgument, LabelArguments},
     commands::user_file::write_new,
-    error::{Result, WalletError},
+    error::Result,
     output::Output,
-    session::Session,
+    session::{Session, decode_address},
     store::labels::{Kind, Label, Labels, LabelsError, MAX_LABELS_BYTES},
 };
 use cairn_genesis::Network;
@@ -90,9 +90,8 @@ fn subject(network: &Network, text: &str) -> Result<Label> {
     let (kind, subject) = match text.parse::<TxId>() {
         Ok(txid) => (Kind::Tx, txid.to_string()),
         Err(_) => {
-            let prefix = &network.spec.params().prefix;
-            let address = prefix.decode(text).map_err(|error| WalletError::Receiver(Box::new(error)))?;
-            (Kind::Addr, prefix.encode(&address))
+            let address = decode_address(network, text)?;
+            (Kind::Addr, network.spec.params().prefix.encode(&address))
         }
     };
     Ok(Label { kind, subject, label: String::new() })

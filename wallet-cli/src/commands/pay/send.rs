@@ -10,7 +10,7 @@ use crate::{
         recipients::{self, MAX_CSV_BYTES},
         uri::{PaymentUri, SCHEME},
     },
-    session::Session,
+    session::{Session, decode_address},
     store::labels::Labels,
 };
 use cairn_genesis::Network;
@@ -99,8 +99,7 @@ fn by_label(network: &Network, text: &str, labels: &Labels, output: &mut Output<
 const UNKNOWN: Amount = Amount::ZERO;
 
 fn one(network: &Network, address: &str, amount: Option<HowMuch>) -> Result<transaction::Output> {
-    let to = network.spec.params().prefix.decode(address);
-    let to = to.map_err(|error| WalletError::Receiver(Box::new(error)))?;
+    let to = decode_address(network, address)?;
     let amount = match amount.ok_or(WalletError::NoAmount)? {
         HowMuch::Exactly(amount) => amount,
         HowMuch::All => UNKNOWN,

@@ -74,14 +74,11 @@ pub(crate) fn verify(session: &Session<'_>, options: &VerifyReceiptArguments, ou
     let seen = kept::read(&kept::path(session.data.tips(), &network.id()), &network.spec)?;
     let age_ms = now.since(tip.time());
     let (prefix, body) = (&network.spec.params().prefix, &transaction.body);
-    let outputs = body.outputs.iter();
     Ok(output.result(&VerifiedReceipt {
         chain: network.spec.params().name.clone(),
         txid: Text(transaction.id()),
         sender: prefix.encode(&body.sender),
-        outputs: outputs
-            .map(|output| OutputJson { to: prefix.encode(&output.to), amount: Pebbles(output.amount) })
-            .collect(),
+        outputs: OutputJson::list(&body.outputs, prefix),
         fee: Pebbles(body.fee),
         memo: HexBytes(body.memo.to_vec()),
         block: Text(mined.block),

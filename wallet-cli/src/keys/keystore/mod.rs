@@ -25,7 +25,7 @@ pub use format::{MAX_ACCOUNTS, MAX_FILE_BYTES};
 pub use header::Account;
 
 use super::{
-    mnemonic::{KeyPath, Words, WordsError},
+    mnemonic::{KeyPath, Words},
     secret::Secret,
 };
 use crate::network::{self, Mismatch};
@@ -105,16 +105,6 @@ pub struct WalletSecret {
     pub words: Words,
     /// Which of their accounts comes first.
     pub account: u32,
-}
-
-impl WalletSecret {
-    /// The account's key on `network`.
-    ///
-    /// # Errors
-    /// Once in 2^127 there is none.
-    pub fn key(&self, network: &Network) -> Result<SecretKey, WordsError> {
-        self.words.key(KeyPath::new(network, self.account))
-    }
 }
 
 /// Why a wallet file cannot be used. The file is never changed.
