@@ -9,7 +9,7 @@
 //! | [`journal`] | every payment ever signed, written before it is sent; what nodes answered |
 //! | `status`, [`wait`] | what became of a payment in words; how far one is followed, and why it is not there |
 //! | [`diagnosis`], [`nonce_gaps`] | **pure**: why a payment is not mined; which nonces are missing |
-//! | [`file`], [`receipt`], [`uri`], [`recipients`] | **pure**: a payment or its receipt as a file, payment URIs, CSV |
+//! | [`file`](mod@file), [`receipt`], [`uri`], [`recipients`] | **pure**: a payment or its receipt as a file, payment URIs, CSV |
 //! | [`error`] | why a payment was not made, or is not where it was to be |
 
 pub mod diagnosis;
