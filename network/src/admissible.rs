@@ -1,5 +1,6 @@
 //! What an operator may name: judged here before a node starts, by the same words as when it does.
 
+use crate::ids::{Multiaddr, PeerId, multiaddr::Protocol};
 use crate::{
     addrman::ip_groups,
     config::NetworkConfig,
@@ -7,7 +8,6 @@ use crate::{
     peers::access::MAX_ADMITTED,
     swarm::{behaviour::SetupError, transports},
 };
-use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use std::net::{IpAddr, SocketAddr};
 
 /// Why what an operator named cannot be used: as text, what is expected, and what is not so.

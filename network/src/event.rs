@@ -5,6 +5,7 @@ use crate::{
     discovery::resource::Resource,
     gossip::judge::Judged,
     handle::Provider,
+    ids::{ConnectionNumber, DialNumber, MessageNumber, Multiaddr, PeerId, RequestNumber, SearchNumber},
     peers::{table::Services, traffic::Protocol},
     pool_sync::rounds::FetchedPool,
     requests::class::Class,
@@ -16,32 +17,11 @@ use cairn_chain::{
 };
 use cairn_ledger::{codec::DecodeError, hash::BlockId, units::Timestamp};
 use cairn_mempool::Accepted;
-pub(crate) use libp2p::{Multiaddr, PeerId};
 use std::{
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
-
-/// A connection that stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct ConnectionNumber(pub(crate) u64);
-
-/// A dial of this node's, until it stands or has failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct DialNumber(pub(crate) u64);
-
-/// A request of a peer's, until its answer has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct RequestNumber(pub(crate) u64);
-
-/// A gossiped message, until its verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct MessageNumber(pub(crate) u64);
-
-/// A search in the DHT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SearchNumber(pub(crate) u64);
 
 /// When something happens: by the clock that never goes back, by the system's, and by the chain.
 #[derive(Clone, Debug)]
@@ -141,9 +121,9 @@ pub(crate) enum Published {
     Failed,
 }
 
-/// What happens.
+/// What happens to connections, and what peers say of themselves.
 #[derive(Debug)]
-pub(crate) enum Event {
+pub(crate) enum PeerEvent {
     /// A connection stands.
     Connected {
         peer: PeerId,
@@ -156,10 +136,6 @@ pub(crate) enum Event {
     Closed { peer: PeerId, connection: ConnectionNumber, is_last: bool, cause: Option<String> },
     /// A dial has failed.
     DialFailed { peer: Option<PeerId>, dial: Option<DialNumber>, failure: DialFailure },
-    /// This node listens at an address; through a relay once that has accepted.
-    Listening { relay: Option<PeerId>, address: Multiaddr },
-    /// A relay passes connections on no more.
-    RelayClosed { relay: PeerId },
     /// A peer says what it speaks and where it listens.
     Identified { peer: PeerId, agent: String, services: Services, in_dht: bool, addresses: Vec<Multiaddr> },
     /// A peer has answered a ping.
@@ -170,6 +146,11 @@ pub(crate) enum Event {
     NeighbourFound { peer: PeerId, address: Multiaddr },
     /// It does so no more.
     NeighbourGone { peer: PeerId, address: Multiaddr },
+}
+
+/// Requests, answers and gossip.
+#[derive(Debug)]
+pub(crate) enum ExchangeEvent {
     /// A peer asks for something.
     Request { peer: PeerId, class: Class, request: RequestNumber, question: Received },
     /// The answer to a request has left, or never will.
@@ -190,6 +171,15 @@ pub(crate) enum Event {
     PoolFetched(FetchedPool),
     /// A batch was handed to gossip.
     TxsPublished { batch: TxBatch, outcome: Published },
+}
+
+/// What is learned of other nodes, and of how they reach this one.
+#[derive(Debug)]
+pub(crate) enum DiscoveryEvent {
+    /// This node listens at an address; through a relay once that has accepted.
+    Listening { relay: Option<PeerId>, address: Multiaddr },
+    /// A relay passes connections on no more.
+    RelayClosed { relay: PeerId },
     /// A search in the DHT has come across somebody.
     PeerFound { peer: PeerId, addresses: Vec<Multiaddr> },
     /// A search for providers has found some.
@@ -204,6 +194,11 @@ pub(crate) enum Event {
     PointAsked { peer: PeerId, registrations: usize },
     /// Something is learned of how others reach this node.
     Reach(ReachEvent),
+}
+
+/// What happens in this node.
+#[derive(Debug)]
+pub(crate) enum NodeEvent {
     /// The chain has moved.
     ChainMoved(ChainEvent),
     /// The chain has moved more often than was heard.
@@ -218,6 +213,39 @@ pub(crate) enum Event {
     Due,
     /// Time has passed.
     Tick,
+}
+
+/// What happens.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Peer(PeerEvent),
+    Exchange(ExchangeEvent),
+    Discovery(DiscoveryEvent),
+    Node(NodeEvent),
+}
+
+impl From<PeerEvent> for Event {
+    fn from(event: PeerEvent) -> Self {
+        Self::Peer(event)
+    }
+}
+
+impl From<ExchangeEvent> for Event {
+    fn from(event: ExchangeEvent) -> Self {
+        Self::Exchange(event)
+    }
+}
+
+impl From<DiscoveryEvent> for Event {
+    fn from(event: DiscoveryEvent) -> Self {
+        Self::Discovery(event)
+    }
+}
+
+impl From<NodeEvent> for Event {
+    fn from(event: NodeEvent) -> Self {
+        Self::Node(event)
+    }
 }
 
 /// Whom a dial is for.
@@ -301,12 +329,14 @@ pub(crate) enum SwarmAction {
 /// What is to be done in a task beside the network's own.
 #[derive(Debug)]
 pub(crate) enum TaskAction {
-    /// Read the answer to a request, after a while; `is_spent`: nothing more is given today to those who catch up.
+    /// Read the answer to a request, after a while, for somebody who is here `since`; `is_spent`: nothing more is given
+    /// today to those who catch up.
     Serve {
         request: RequestNumber,
         class: Class,
         question: Vec<u8>,
         wait: Duration,
+        since: Instant,
         is_spent: bool,
     },
     Judge {

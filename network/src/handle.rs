@@ -4,6 +4,7 @@ mod backlog;
 
 pub(crate) use backlog::Backlog;
 
+use crate::ids::PeerId;
 use crate::{
     discovery::resource::{Kind, Resource},
     nat::status::Reach,
@@ -26,7 +27,6 @@ use cairn_ledger::{
     hash::BlockId,
     units::Timestamp,
 };
-use libp2p::PeerId;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 

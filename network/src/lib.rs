@@ -92,7 +92,7 @@
 //! | bytes of answers a second, to all | `network.max_upload_per_second` | what the operator spares | they wait; eight bytes for those who give lately to one for those who only take (1 byte for 32) |
 //! | bytes served to a peer | 32 MiB/s, 64 MiB at once; 16 KiB a request at least | a quarter of a gigabit line | it waits; 5 s behind, it is reported |
 //! | gossip from a peer: blocks; transactions | 1 MiB/s, 8 at once; 4 MiB/s, 16 at once | above what can be checked | ignored and reported |
-//! | questions about the pool by a peer | 4 a second, 160 at once; an answer of 1 MiB; the pool listed once in 2 s | the largest pool in one go | ignored and reported |
+//! | questions about the pool by a peer | 4 a second, 160 at once; an answer of 1 MiB; the pool listed once in 2 s, twice a second for newcomers | the largest pool in one go | ignored and reported |
 //! | asking for a pool | one peer at a time, each once in 60 s; 64 MiB | each transaction comes once; reconnecting costs nobody | later; the rest is left |
 //! | bodies kept for those who lack some of it | 8; 16 MiB | what travels within seconds | the oldest go; older ones are stored |
 //! | status, addresses asked by a peer | 1 KiB/s, 32 at once; one each 30 s, 8 at once | three times what nodes do | ignored and reported |
@@ -143,6 +143,7 @@ mod discovery;
 mod event;
 mod gossip;
 mod handle;
+mod ids;
 mod nat;
 mod outbound;
 mod peers;

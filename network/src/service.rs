@@ -3,8 +3,9 @@
 //! of their own, in the numbers that the state allows.
 
 use crate::{
-    event::{Action, Event, Moment, SearchNumber},
+    event::{Action, ExchangeEvent, Moment, NodeEvent},
     handle::{FindError, Message, NetworkEvent, Provider, RequestError},
+    ids::SearchNumber,
     outbound::persistent::{Reason, TargetError},
     state::{NetworkState, OwnAddresses},
     swarm::NetworkSwarm,
@@ -70,18 +71,18 @@ impl Service {
                 done = self.tasks.next() => match done? {
                     Done::Judged(job, judged) => {
                         let travels = self.swarm.on_verdict(&job, &judged.verdict);
-                        Some(Event::Judged { job, judged, travels })
+                        Some(ExchangeEvent::Judged { job, judged, travels }.into())
                     }
                     Done::Event(event) => Some(event),
                     Done::Nothing => None,
                 },
                 moved = inlets.moves.recv() => match moved {
-                    Ok(event) => Some(Event::ChainMoved(event)),
-                    Err(broadcast::error::RecvError::Lagged(_)) => Some(Event::MovesMissed),
+                    Ok(event) => Some(NodeEvent::ChainMoved(event).into()),
+                    Err(broadcast::error::RecvError::Lagged(_)) => Some(NodeEvent::MovesMissed.into()),
                     Err(broadcast::error::RecvError::Closed) => break,
                 },
                 accepted = inlets.accepted.recv() => match accepted {
-                    Ok(accepted) => Some(Event::Accepted(accepted)),
+                    Ok(accepted) => Some(NodeEvent::Accepted(accepted).into()),
                     Err(broadcast::error::RecvError::Lagged(missed)) => {
                         tracing::warn!(target: "cairn::network", missed, "transactions were accepted faster than sent");
                         None
@@ -94,10 +95,10 @@ impl Service {
                     }
                     None
                 }
-                () = sleep_until(due), if due.is_some() => Some(Event::Due),
+                () = sleep_until(due), if due.is_some() => Some(NodeEvent::Due.into()),
                 _ = tick.tick() => {
                     self.tasks.tidy();
-                    Some(Event::Tick)
+                    Some(NodeEvent::Tick.into())
                 }
             };
             if let Some(event) = event {

@@ -19,12 +19,13 @@ use crate::{
     addrman::book::{AddressBook, Source},
     config::{NetworkConfig, NetworkFiles},
     discovery::{kademlia::Dht, peer_exchange::PeerExchange, rendezvous::Rendezvous},
-    event::{Action, Actions, Event, Moment, PeerId, SwarmAction},
+    event::{Action, Actions, DiscoveryEvent, Event, ExchangeEvent, Moment, NodeEvent, PeerEvent, SwarmAction},
     gossip::{
         recent_blocks::RecentBlocks,
         relay::{Gossiped, Relay, Taken},
     },
     handle::Backlog,
+    ids::PeerId,
     nat::relay_client::RelayClient,
     outbound::{persistent::PersistentPeers, slots::Slots},
     peers::{access::Access, status::StatusExchange, table::PeerTable},
@@ -134,43 +135,52 @@ impl NetworkState {
     }
 
     fn handle(&mut self, event: Event, moment: &Moment, out: &mut Actions) {
+        match event {
+            Event::Peer(event) => self.on_peer_event(event, moment, out),
+            Event::Exchange(event) => self.on_exchange_event(event, moment, out),
+            Event::Discovery(event) => self.on_discovery_event(event, moment, out),
+            Event::Node(event) => self.on_node_event(event, moment, out),
+        }
+    }
+
+    fn on_peer_event(&mut self, event: PeerEvent, moment: &Moment, out: &mut Actions) {
         let now = moment.now;
         match event {
-            Event::Connected { peer, connection, dial, endpoint, is_first } => {
+            PeerEvent::Connected { peer, connection, dial, endpoint, is_first } => {
                 let new = NewConnection { peer, connection, dial, endpoint, is_first };
                 self.on_connected(&new, moment, out);
             }
-            Event::Closed { peer, connection, is_last, cause } => {
+            PeerEvent::Closed { peer, connection, is_last, cause } => {
                 self.relay_client.on_closed(connection, is_last, &self.peers, now);
                 if is_last {
                     self.on_disconnected(&peer, cause.as_deref(), now, out);
                 }
             }
-            Event::DialFailed { peer, dial, failure } => self.on_dial_failed(peer, dial, &failure),
-            Event::Listening { relay, address } => {
-                if self.relay_client.on_listening(relay, address, out) {
-                    self.rendezvous.register_again();
-                }
-            }
-            Event::RelayClosed { relay } => self.relay_client.on_relay_closed(&relay, out),
-            Event::Identified { peer, agent, services, in_dht, addresses } => {
+            PeerEvent::DialFailed { peer, dial, failure } => self.on_dial_failed(peer, dial, &failure),
+            PeerEvent::Identified { peer, agent, services, in_dht, addresses } => {
                 if let Some(known) = self.peers.by_id_mut(&peer) {
                     known.agent = Some(agent.chars().filter(|c| !c.is_control()).take(AGENT_CHARS).collect());
                     self.on_identified(peer, services, in_dht, &addresses, moment, out);
                 }
             }
-            Event::Pinged { peer, latency } => {
+            PeerEvent::Pinged { peer, latency } => {
                 if let Some(peer) = self.peers.by_id_mut(&peer) {
                     peer.latency = Some(latency);
                 }
             }
-            Event::PingsUnanswered { peer } => self.on_unanswered_pings(peer, now, out),
-            Event::NeighbourFound { peer, address } => {
+            PeerEvent::PingsUnanswered { peer } => self.on_unanswered_pings(peer, now, out),
+            PeerEvent::NeighbourFound { peer, address } => {
                 let is_connected = self.peers.number(&peer).is_some();
                 self.persistent.add_neighbour(peer, address, is_connected, now);
             }
-            Event::NeighbourGone { peer, address } => self.persistent.remove_neighbour(&peer, &address),
-            Event::Request { peer, class, request, question } => {
+            PeerEvent::NeighbourGone { peer, address } => self.persistent.remove_neighbour(&peer, &address),
+        }
+    }
+
+    fn on_exchange_event(&mut self, event: ExchangeEvent, moment: &Moment, out: &mut Actions) {
+        let now = moment.now;
+        match event {
+            ExchangeEvent::Request { peer, class, request, question } => {
                 let Some(number) = self.peers.number(&peer) else { return out.push(SwarmAction::Drop(request)) };
                 match question {
                     Ok(question) => {
@@ -183,19 +193,19 @@ impl NetworkState {
                     }
                 }
             }
-            Event::RequestClosed { request, is_timeout } => {
+            ExchangeEvent::RequestClosed { request, is_timeout } => {
                 self.requests.on_closed(request, is_timeout, &mut self.peers, moment, out);
             }
-            Event::Answer { peer, class, answer } => self.on_answer(peer, class, answer, moment, out),
-            Event::Answered { peer, class, bytes } => self.on_answered(&peer, class, bytes, now, out),
+            ExchangeEvent::Answer { peer, class, answer } => self.on_answer(peer, class, answer, moment, out),
+            ExchangeEvent::Answered { peer, class, bytes } => self.on_answered(&peer, class, bytes, now, out),
             // Another network, or another program: of no use to each other.
-            Event::NoStatus { peer, is_timeout: false } => out.push(SwarmAction::Disconnect(peer)),
-            Event::NoStatus { peer, is_timeout: true } => {
+            ExchangeEvent::NoStatus { peer, is_timeout: false } => out.push(SwarmAction::Disconnect(peer)),
+            ExchangeEvent::NoStatus { peer, is_timeout: true } => {
                 if let Some(number) = self.peers.number(&peer) {
                     out.report(number, Misbehaviour::Stalled);
                 }
             }
-            Event::Gossiped { peer, message, topic, data } => match self.peers.number(&peer) {
+            ExchangeEvent::Gossiped { peer, message, topic, data } => match self.peers.number(&peer) {
                 None => out.push(SwarmAction::Ignore(message)),
                 Some(sender) => {
                     let gossiped = Gossiped { sender, message, topic, data };
@@ -204,52 +214,70 @@ impl NetworkState {
                     }
                 }
             },
-            Event::Judged { job, judged, travels } => self.on_judged(&job, judged, travels, moment, out),
-            Event::Served { request, answer } => {
+            ExchangeEvent::Judged { job, judged, travels } => self.on_judged(&job, judged, travels, moment, out),
+            ExchangeEvent::Served { request, answer } => {
                 self.requests.on_served(request, answer, &mut self.peers, moment, out);
             }
-            Event::PoolFetched(fetched) => self.on_pool_fetched(fetched, now, out),
-            Event::TxsPublished { batch, outcome } => {
+            ExchangeEvent::PoolFetched(fetched) => self.on_pool_fetched(fetched, now, out),
+            ExchangeEvent::TxsPublished { batch, outcome } => {
                 self.relay.on_published(batch, outcome, now);
                 self.relay.send_batch(now, out);
             }
-            Event::PeerFound { peer, addresses } => {
+        }
+    }
+
+    fn on_discovery_event(&mut self, event: DiscoveryEvent, moment: &Moment, out: &mut Actions) {
+        let now = moment.now;
+        match event {
+            DiscoveryEvent::Listening { relay, address } => {
+                if self.relay_client.on_listening(relay, address, out) {
+                    self.rendezvous.register_again();
+                }
+            }
+            DiscoveryEvent::RelayClosed { relay } => self.relay_client.on_relay_closed(&relay, out),
+            DiscoveryEvent::PeerFound { peer, addresses } => {
                 self.learn_addresses(peer, &addresses, Source::Search, moment);
             }
-            Event::ProvidersFound { search, providers, is_last } => {
+            DiscoveryEvent::ProvidersFound { search, providers, is_last } => {
                 self.on_providers(search, &providers, is_last, moment, out);
             }
-            Event::Providing => self.dht.on_providing(now),
-            Event::Registered { point, seconds } => self.rendezvous.on_registered(&point, seconds, now),
-            Event::Registrations { point, found } => {
+            DiscoveryEvent::Providing => self.dht.on_providing(now),
+            DiscoveryEvent::Registered { point, seconds } => self.rendezvous.on_registered(&point, seconds, now),
+            DiscoveryEvent::Registrations { point, found } => {
                 let relayed =
                     self.rendezvous.on_registrations(&point, &found, &mut self.peers, &mut self.book, moment, out);
                 for (peer, address) in relayed.into_iter().filter(|_| self.slots.is_free()) {
                     self.relay_client.dial(peer, address, &self.peers, out);
                 }
             }
-            Event::PointAsked { peer, registrations } => {
+            DiscoveryEvent::PointAsked { peer, registrations } => {
                 self.rendezvous.on_asked(&peer, registrations, &mut self.peers, now, out);
             }
-            Event::Reach(event) => self.relay_client.on_reach(event, out),
-            Event::ChainMoved(event) => {
+            DiscoveryEvent::Reach(event) => self.relay_client.on_reach(event, out),
+        }
+    }
+
+    fn on_node_event(&mut self, event: NodeEvent, moment: &Moment, out: &mut Actions) {
+        let now = moment.now;
+        match event {
+            NodeEvent::ChainMoved(event) => {
                 if let Some(at_once) = self.relay.on_chain_moved(&event, moment, out) {
                     self.status.tell_soon(at_once, now);
                 }
             }
             // Only the last tip matters here, and the next status tells it.
-            Event::MovesMissed => self.status.moves_missed(),
-            Event::Accepted(accepted) => {
+            NodeEvent::MovesMissed => self.status.moves_missed(),
+            NodeEvent::Accepted(accepted) => {
                 self.relay.on_accepted(&accepted, now);
                 self.relay.send_batch(now, out);
             }
-            Event::Saved => self.persistence.end(),
-            Event::MemoryMeasured { mib } => self.on_memory_measured(mib),
-            Event::Due => {
+            NodeEvent::Saved => self.persistence.end(),
+            NodeEvent::MemoryMeasured { mib } => self.on_memory_measured(mib),
+            NodeEvent::Due => {
                 self.requests.serve_next(&mut self.peers, moment, out);
                 self.relay.send_batch(now, out);
             }
-            Event::Tick => self.on_tick(moment, out),
+            NodeEvent::Tick => self.on_tick(moment, out),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What takes long, in tasks beside the network's own: judging, reading, writing, telling the chain.
 
 use crate::{
-    event::{Event, Job, RequestNumber, TaskAction, Topic},
+    event::{Event, ExchangeEvent, Job, NodeEvent, TaskAction, Topic},
     gossip::judge::{Judge, Judged},
+    ids::RequestNumber,
     pool_sync::rounds::FetchedPool,
     process,
-    requests::responder::{self, ServeError, Sources},
+    requests::responder::{self, Asker, ServeError, Sources},
     small_file,
 };
 use cairn_chain::{Tip, verdict::Origin};
@@ -66,7 +67,7 @@ impl Tasks {
             Some(outcome) = self.running.join_next() => done(finished(outcome)?),
             Some(saved) = self.saves.join_next() => {
                 finished(saved)?;
-                Ok(if self.saves.is_empty() { Done::Event(Event::Saved) } else { Done::Nothing })
+                Ok(if self.saves.is_empty() { Done::Event(NodeEvent::Saved.into()) } else { Done::Nothing })
             }
             else => std::future::pending().await,
         }
@@ -85,8 +86,8 @@ impl Tasks {
                     Outcome::Judged(job, Box::new(judged))
                 });
             }
-            TaskAction::Serve { request, class, question, wait, is_spent } => {
-                let answer = responder::answer(self.sources.clone(), class, question, wait, is_spent);
+            TaskAction::Serve { request, class, question, wait, since, is_spent } => {
+                let answer = responder::answer(self.sources.clone(), class, question, Asker { wait, since, is_spent });
                 self.running.spawn(async move { Outcome::Served(request, answer.await) });
             }
             TaskAction::FetchPool(peer) => {
@@ -101,7 +102,9 @@ impl Tasks {
                 });
             }
             TaskAction::Save(files) => self.save(files),
-            TaskAction::MeasureMemory => return Some(Event::MemoryMeasured { mib: process::resident_mib() }),
+            TaskAction::MeasureMemory => {
+                return Some(NodeEvent::MemoryMeasured { mib: process::resident_mib() }.into());
+            }
         }
         None
     }
@@ -133,11 +136,13 @@ fn finished<T>(result: Result<T, JoinError>) -> Result<T, TaskError> {
 fn done(outcome: Outcome) -> Result<Done, TaskError> {
     Ok(match outcome {
         Outcome::Judged(job, judged) => Done::Judged(job, *judged),
-        Outcome::PoolFetched(fetched) => Done::Event(Event::PoolFetched(fetched)),
+        Outcome::PoolFetched(fetched) => Done::Event(ExchangeEvent::PoolFetched(fetched).into()),
         Outcome::PeerForgotten => Done::Nothing,
         Outcome::Served(request, answer) => match answer {
-            Ok(bytes) => Done::Event(Event::Served { request, answer: Ok(bytes) }),
-            Err(ServeError::Undecodable(error)) => Done::Event(Event::Served { request, answer: Err(error) }),
+            Ok(bytes) => Done::Event(ExchangeEvent::Served { request, answer: Ok(bytes) }.into()),
+            Err(ServeError::Undecodable(error)) => {
+                Done::Event(ExchangeEvent::Served { request, answer: Err(error) }.into())
+            }
             Err(error @ (ServeError::Store(_) | ServeError::Panicked { .. })) => {
                 let storage = matches!(error, ServeError::Store(_));
                 return Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage });

@@ -1,7 +1,8 @@
 //! What tests of the machines begin with.
 
 use crate::{
-    event::{Action, Actions, Moment, Multiaddr, PeerId, SwarmAction},
+    event::{Action, Actions, Moment, SwarmAction},
+    ids::{Multiaddr, PeerId},
     peers::table::{PeerTable, Services},
     wire::PeerStatus,
 };

@@ -1,6 +1,6 @@
 //! Addresses: which may be dialled and passed on, and which belong together.
 
-use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+use crate::ids::{Multiaddr, PeerId, multiaddr::Protocol};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether strangers may be sent there, or we by strangers: a routable address, or a name. On a network

@@ -3,8 +3,9 @@
 
 use crate::{
     discovery::resource::Resource,
-    event::{Actions, PeerId, SearchNumber, SwarmAction},
+    event::{Actions, SwarmAction},
     handle::FindError,
+    ids::{PeerId, SearchNumber},
     outbound::backoff::Backoff,
 };
 use cairn_ledger::hash::BlockId;

@@ -7,7 +7,8 @@ use crate::{
         ip_groups,
         node_address::NodeAddress,
     },
-    event::{Actions, Moment, PeerId, Received, SwarmAction},
+    event::{Actions, Moment, Received, SwarmAction},
+    ids::PeerId,
     outbound::backoff::Backoff,
     peers::{table::PeerTable, traffic::Protocol},
     requests::{class::Class, queue::Request},
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
     use crate::{
         addrman::node_address::tests::at,
-        event::RequestNumber,
+        ids::RequestNumber,
         testing::{acquainted, moment, on_swarm},
     };
 

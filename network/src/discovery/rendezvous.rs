@@ -7,7 +7,8 @@ use crate::{
         ip_groups,
         node_address::NodeAddress,
     },
-    event::{Actions, Moment, Multiaddr, PeerId, SwarmAction},
+    event::{Actions, Moment, SwarmAction},
+    ids::{Multiaddr, PeerId},
     outbound::backoff::Backoff,
     peers::table::PeerTable,
 };

@@ -2,13 +2,14 @@
 //! own.
 
 use crate::{
-    event::{Actions, Job, MessageNumber, Moment, Published, SwarmAction, TaskAction, Topic},
+    event::{Actions, Job, Moment, Published, SwarmAction, TaskAction, Topic},
     gossip::{
         judge::{self, Finding},
         recent::Recent,
         recent_blocks::RecentBlocks,
         tx_batcher::TxBatcher,
     },
+    ids::MessageNumber,
     peers::table::{BLOCK_WORTH, PeerTable, Unwanted},
     wire::{Message as _, TxBatch, compact},
 };

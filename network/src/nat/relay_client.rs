@@ -1,14 +1,15 @@
 //! NAT traversal: AutoNAT finds out, the router is asked for a port (UPnP), a relay passes
 //! connections on, and two who meet there try to connect directly (DCUtR). The verdict is [`NatStatus`]'s.
 
+use crate::ids::multiaddr::Protocol;
 use crate::{
     addrman::ip_groups,
     config::NetworkConfig,
-    event::{Actions, ConnectionNumber, Dial, DialCondition, Endpoint, Multiaddr, PeerId, ReachEvent, SwarmAction},
+    event::{Actions, Dial, DialCondition, Endpoint, ReachEvent, SwarmAction},
+    ids::{ConnectionNumber, Multiaddr, PeerId},
     nat::status::NatStatus,
     peers::table::PeerTable,
 };
-use libp2p::multiaddr::Protocol;
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},

@@ -1,6 +1,6 @@
 //! How others reach this node: the best way that works, and why. Pure.
 
-use crate::event::Multiaddr;
+use crate::ids::Multiaddr;
 use std::collections::BTreeSet;
 
 /// Addresses remembered of each kind.

@@ -2,7 +2,7 @@
 //! connected. Pure: the time is an argument.
 
 use crate::addrman::ip_groups;
-use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+use crate::ids::{Multiaddr, PeerId, multiaddr::Protocol};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},

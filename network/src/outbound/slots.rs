@@ -13,7 +13,8 @@ use crate::{
         ip_groups::{self, Group},
         node_address::NodeAddress,
     },
-    event::{Actions, ConnectionNumber, Dial, DialCondition, DialFailure, DialNumber, Moment, PeerId, SwarmAction},
+    event::{Actions, Dial, DialCondition, DialFailure, Moment, SwarmAction},
+    ids::{ConnectionNumber, DialNumber, PeerId},
     outbound::persistent::PersistentPeers,
     peers::{
         access::Access,

@@ -1,8 +1,8 @@
 //! Who may connect: the bans, who is admitted to a private network, and whether there is memory for anyone.
 
 use crate::{
-    event::{Multiaddr, PeerId},
     handle::{AdmitError, BanInfo},
+    ids::{Multiaddr, PeerId},
     peers::bans::{self, Ban, Banned, Bans},
 };
 use cairn_ledger::units::Timestamp;

@@ -1,12 +1,12 @@
 //! Bans: who is refused, until when and why; and `bans.json`, where they outlive a restart. Pure but for
 //! reading and writing the file.
 
+use crate::ids::{Multiaddr, PeerId};
 use crate::{
     addrman::ip_groups::{self, Group, Host},
     small_file,
 };
 use cairn_ledger::units::Timestamp;
-use libp2p::{Multiaddr, PeerId};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,

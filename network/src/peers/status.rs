@@ -1,7 +1,8 @@
 //! `status/1`: where peers stand. They tell each other at connect, every minute, and soon after a new tip.
 
 use crate::{
-    event::{Actions, Moment, PeerId, SwarmAction},
+    event::{Actions, Moment, SwarmAction},
+    ids::PeerId,
     peers::{table::PeerTable, traffic::Protocol},
     requests::class::Class,
     wire::{Message as _, NamedUpgrade, PeerStatus},

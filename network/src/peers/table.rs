@@ -2,6 +2,7 @@
 //!
 //! The penalties of all misbehaviour stand in [`penalty`] and nowhere else.
 
+use crate::ids::{Multiaddr, PeerId};
 use crate::{
     handle::PeerInfo,
     peers::{
@@ -19,7 +20,6 @@ use cairn_ledger::{
     rules::Schedule,
     units::Timestamp,
 };
-use libp2p::{Multiaddr, PeerId};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
@@ -206,6 +206,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// Since when it is connected.
+    pub(crate) fn connected_at(&self) -> Instant {
+        self.connected_at
+    }
+
     /// For how long it has been connected.
     pub(crate) fn connected_for(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.connected_at)

@@ -4,7 +4,7 @@
 //! One peer is asked at a time: of what all have, each transaction comes once. What comes is admitted as any other
 //! transaction, in the order of the peer's list, in which each sender's nonces rise.
 
-use crate::{event::PeerId, peers::table::PeerTable};
+use crate::{ids::PeerId, peers::table::PeerTable};
 use cairn_chain::verdict::PeerNumber;
 use cairn_ledger::{hash::TxId, pow::Work, transaction::Transaction};
 use std::{

@@ -1,5 +1,6 @@
 //! The pool as it is shown to peers: listed once for all who ask within a moment, so that the number of askers
-//! costs the pool nothing.
+//! costs the pool nothing. Whoever has come since it was listed is shown a new list: what was gossiped in between it has
+//! from nobody else.
 
 use cairn_ledger::validate::CheckedTransaction;
 use cairn_mempool::PoolHandle;
@@ -11,6 +12,9 @@ use tokio::sync::Mutex;
 
 /// How long a list is shown: what came since travels by gossip anyway.
 const FRESH: Duration = Duration::from_secs(2);
+
+/// The least time between two lists, however many come and go.
+const LEAST: Duration = Duration::from_millis(500);
 
 type List = Arc<Vec<CheckedTransaction>>;
 
@@ -27,14 +31,15 @@ impl PoolSnapshot {
         Self { pool, last: Arc::default() }
     }
 
-    /// The list; empty when the node is stopping.
-    pub(crate) async fn get(&self) -> List {
+    /// The list for somebody who has been here since then; empty when the node is stopping.
+    pub(crate) async fn get(&self, since: Instant) -> List {
         // Whoever asks meanwhile waits here, and finds it made.
         let mut last = self.last.lock().await;
-        if let Some((made, list)) = &*last
-            && made.elapsed() < FRESH
-        {
-            return list.clone();
+        if let Some((made, list)) = &*last {
+            if made.elapsed() < FRESH && *made >= since {
+                return list.clone();
+            }
+            tokio::time::sleep(LEAST.saturating_sub(made.elapsed())).await;
         }
         let list = List::new(self.pool.select(usize::MAX).await.unwrap_or_default());
         *last = Some((Instant::now(), list.clone()));

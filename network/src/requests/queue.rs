@@ -3,8 +3,9 @@
 //! the turns of others. Who is next is decided in [`fairness`](crate::requests::fairness).
 
 use crate::{
-    event::{Actions, Moment, Received, RequestNumber, SwarmAction, TaskAction},
-    peers::table::PeerTable,
+    event::{Actions, Moment, Received, SwarmAction, TaskAction},
+    ids::RequestNumber,
+    peers::table::{Peer, PeerTable},
     requests::{
         class::Class,
         fairness::{Reserved, Standing, Upload},
@@ -119,7 +120,8 @@ impl RequestQueue {
             self.serving.insert(number, Turn { peer, class, reserved: Some(reserved) });
             let wait = peers.begin_serving(peer, moment.now);
             let is_spent = self.upload_target.is_spent(moment.clock);
-            out.push(TaskAction::Serve { request: number, class, question, wait, is_spent });
+            let since = peers.get(peer).map_or(moment.now, Peer::connected_at);
+            out.push(TaskAction::Serve { request: number, class, question, wait, since, is_spent });
         }
     }
 

@@ -18,7 +18,10 @@ use cairn_ledger::{
     validate::CheckedTransaction,
 };
 use cairn_mempool::PoolHandle;
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -64,23 +67,34 @@ impl Sources {
 /// tip go on, those who catch up ask others.
 const NEWS_BLOCKS: u64 = 8;
 
-/// Answers a question after waiting for so long. When the day's upload is `spent`, bodies below the news are not given:
-/// an answer may always be shorter than the question.
+/// For whom an answer is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker {
+    /// How long it has to wait.
+    pub(crate) wait: Duration,
+    /// Since when it is connected.
+    pub(crate) since: Instant,
+    /// Whether the day's upload is spent: bodies below the news are not given, for an answer may always be shorter than
+    /// the question.
+    pub(crate) is_spent: bool,
+}
+
+/// Answers a question.
 pub(crate) async fn answer(
     sources: Sources,
     class: Class,
     question: Vec<u8>,
-    wait: Duration,
-    spent: bool,
+    asker: Asker,
 ) -> Result<Vec<u8>, ServeError> {
+    let Asker { wait, since, is_spent } = asker;
     tokio::time::sleep(wait).await;
     let list = match class {
-        Class::Pool => sources.pool_snapshot.get().await,
+        Class::Pool => sources.pool_snapshot.get(since).await,
         Class::Status | Class::Addresses | Class::Headers | Class::Bodies | Class::BlockTxs => Default::default(),
     };
     let read = tokio::task::spawn_blocking(move || match class {
         Class::Headers => headers(&sources.reader, &question),
-        Class::Bodies => bodies(&sources, &question, spent),
+        Class::Bodies => bodies(&sources, &question, is_spent),
         Class::BlockTxs => block_txs(&sources.recent_blocks, &question),
         Class::Pool => pool(&list, &question),
         // The state answers these itself.

@@ -4,8 +4,9 @@ use super::NetworkState;
 use crate::{
     addrman::node_address::NodeAddress,
     discovery::{kademlia::Purpose, resource::Resource},
-    event::{Action, Actions, Moment, Multiaddr, PeerId, SearchNumber, SwarmAction},
+    event::{Action, Actions, Moment, SwarmAction},
     handle::{AdmitError, BanInfo, FindError, NetworkEvent, NetworkInfo, PeerInfo},
+    ids::{Multiaddr, PeerId, SearchNumber},
     outbound::persistent::{self, Reason, TargetError},
     peers::{
         bans::{Ban, Banned},

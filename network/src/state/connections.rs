@@ -3,11 +3,9 @@
 use super::{ADDRESSES_EACH, NetworkState, UNHEARD};
 use crate::{
     addrman::{book::Source, ip_groups, node_address::NodeAddress},
-    event::{
-        Actions, ConnectionNumber, DialFailure, DialNumber, Endpoint, Moment, Multiaddr, PeerId, Received, SwarmAction,
-        TaskAction,
-    },
+    event::{Actions, DialFailure, Endpoint, Moment, Received, SwarmAction, TaskAction},
     handle::{NetworkEvent, PeerKind},
+    ids::{ConnectionNumber, DialNumber, Multiaddr, PeerId},
     outbound::slots::Surroundings,
     peers::{status, table::Services},
     wire::{Message as _, PeerStatus},

@@ -2,9 +2,10 @@
 
 use super::NetworkState;
 use crate::{
-    event::{Action, Actions, Job, Moment, PeerId, Received, SearchNumber, SwarmAction},
+    event::{Action, Actions, Job, Moment, Received, SwarmAction},
     gossip::{judge::Judged, relay::Learned},
     handle::{NetworkEvent, Provider},
+    ids::{PeerId, SearchNumber},
     outbound::slots::Surroundings,
     peers::{status, traffic::Protocol},
     pool_sync::rounds::FetchedPool,

@@ -3,9 +3,10 @@
 use super::*;
 use crate::{
     discovery::resource::Resource,
-    event::{ConnectionNumber, Endpoint, RequestNumber, SwarmAction, TaskAction, Topic},
+    event::{DiscoveryEvent, Endpoint, ExchangeEvent, NodeEvent, PeerEvent, SwarmAction, TaskAction, Topic},
     gossip::judge::{Finding, Judged},
     handle::NetworkEvent,
+    ids::{ConnectionNumber, RequestNumber},
     outbound::persistent::Reason,
     requests::class::Class,
     testing::{moment, multiaddr, status},
@@ -37,12 +38,12 @@ fn connect(state: &mut NetworkState, peer: PeerId, n: u64, moment: &Moment) -> V
         is_relayed: false,
     };
     let connection = ConnectionNumber(n);
-    state.on_event(Event::Connected { peer, connection, dial: None, endpoint, is_first: true }, moment)
+    state.on_event(PeerEvent::Connected { peer, connection, dial: None, endpoint, is_first: true }.into(), moment)
 }
 
 fn tell(state: &mut NetworkState, peer: PeerId, status: &PeerStatus, moment: &Moment) -> Vec<Action> {
     let answer = Ok(status.to_bytes());
-    state.on_event(Event::Answer { peer, class: Class::Status, answer }, moment)
+    state.on_event(ExchangeEvent::Answer { peer, class: Class::Status, answer }.into(), moment)
 }
 
 fn is_disconnect(action: &Action, of: PeerId) -> bool {
@@ -57,7 +58,7 @@ fn peers_tell_each_other_where_they_stand_and_sync_hears_of_it() {
     assert!(matches!(&actions[..], [Action::Swarm(SwarmAction::Ask { class: Class::Status, .. })]), "{actions:?}");
     assert_eq!(tell(&mut state, peer, &status(&spec, moment.clock), &moment).len(), 0);
     assert!(matches!(state.next_for_sync(), Some(NetworkEvent::PeerUp { peer: PeerNumber(1), .. })));
-    let closed = Event::Closed { peer, connection: ConnectionNumber(1), is_last: true, cause: None };
+    let closed = Event::from(PeerEvent::Closed { peer, connection: ConnectionNumber(1), is_last: true, cause: None });
     let actions = state.on_event(closed, &moment);
     assert!(matches!(&actions[..], [Action::Task(TaskAction::ForgetPeer(PeerNumber(1)))]));
     assert!(matches!(state.next_for_sync(), Some(NetworkEvent::PeerDown { peer: PeerNumber(1) })));
@@ -85,14 +86,15 @@ fn an_invalid_block_bans_its_sender_unless_the_operator_named_it() {
             assert!(state.add_target(&address, Reason::Named, moment.now).is_ok());
         }
         connect(&mut state, peer, 1, &moment);
-        let (message, topic) = (crate::event::MessageNumber(5), Topic::Blocks);
+        let (message, topic) = (crate::ids::MessageNumber(5), Topic::Blocks);
         let data = cairn_ledger::codec::encode(easy_network().genesis());
-        let actions = state.on_event(Event::Gossiped { peer, message, topic, data }, &moment);
+        let actions = state.on_event(ExchangeEvent::Gossiped { peer, message, topic, data }.into(), &moment);
         let [Action::Task(TaskAction::Judge { job, .. })] = &actions[..] else { panic!("{actions:?}") };
         let error = HeaderError::ZeroBeneficiary;
         let verdict = Verdict::Reject(Misbehaviour::InvalidHeader(error));
         let judged = Judged { verdict, misbehaviour: None, finding: Finding::Nothing };
-        let actions = state.on_event(Event::Judged { job: job.clone(), judged, travels: false }, &moment);
+        let actions =
+            state.on_event(ExchangeEvent::Judged { job: job.clone(), judged, travels: false }.into(), &moment);
         assert!(actions.iter().any(|action| is_disconnect(action, peer)), "{actions:?}");
         assert_eq!(state.list_bans(&moment).len(), usize::from(!is_named));
     }
@@ -105,11 +107,12 @@ fn providers_that_sync_looks_for_are_dialled_and_answers_are_given_once() {
     let (resource, provider) = (Resource::full_history(&easy_network().genesis_id()), PeerId::random());
     let actions = state.seek_providers(resource);
     let [Action::Swarm(SwarmAction::FindProviders { search, .. })] = &actions[..] else { panic!("{actions:?}") };
-    let found = Event::ProvidersFound { search: *search, providers: vec![provider], is_last: false };
+    let found =
+        Event::from(DiscoveryEvent::ProvidersFound { search: *search, providers: vec![provider], is_last: false });
     let actions = state.on_event(found, &moment);
     assert!(matches!(&actions[..], [Action::Swarm(SwarmAction::Dial(dial))] if dial.peer == provider), "{actions:?}");
     let Ok((search, _)) = state.find_providers(resource) else { panic!("there is a DHT") };
-    let found = Event::ProvidersFound { search, providers: vec![provider], is_last: true };
+    let found = Event::from(DiscoveryEvent::ProvidersFound { search, providers: vec![provider], is_last: true });
     let actions = state.on_event(found, &moment);
     assert!(matches!(&actions[..], [Action::EndSearch { found, .. }] if found.len() == 1), "{actions:?}");
 }
@@ -123,10 +126,12 @@ fn who_is_silent_is_parted_from_and_the_same_events_give_the_same_actions() {
         let mut actions = connect(&mut state, peer, 1, &moment);
         let request = RequestNumber(1);
         let question = Ok(status(&easy_network(), moment.clock).to_bytes());
-        actions.extend(state.on_event(Event::Request { peer, class: Class::Status, request, question }, &moment));
+        actions.extend(
+            state.on_event(ExchangeEvent::Request { peer, class: Class::Status, request, question }.into(), &moment),
+        );
         for seconds in [1, 60, 200, 300] {
             let later = Moment { now: moment.now + Duration::from_secs(seconds), ..moment.clone() };
-            actions.extend(state.on_event(Event::Tick, &later));
+            actions.extend(state.on_event(NodeEvent::Tick.into(), &later));
         }
         assert!(actions.iter().any(|action| is_disconnect(action, peer)));
         told.push(format!("{actions:?}"));

@@ -3,7 +3,8 @@
 use super::{FEW_PEERS, NetworkState, SEARCH_EVERY};
 use crate::{
     addrman::file,
-    event::{Actions, Dial, DialCondition, Moment, PeerId, SwarmAction, TaskAction},
+    event::{Actions, Dial, DialCondition, Moment, SwarmAction, TaskAction},
+    ids::PeerId,
     outbound::slots::Surroundings,
     peers::status,
     persistence::WithBook,

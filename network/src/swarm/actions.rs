@@ -1,11 +1,15 @@
 //! What is done on the swarm.
 
 use super::{Channel, NetworkSwarm, dht};
-use crate::event::{
-    Dial, DialCondition, DialFailure, Event, Job, MessageNumber, Published, RequestNumber, SwarmAction,
+use crate::wire::{Message as _, TxBatch};
+use crate::{
+    event::{
+        Dial, DialCondition, DialFailure, DiscoveryEvent, Event, ExchangeEvent, Job, PeerEvent, Published, SwarmAction,
+    },
+    ids::{MessageNumber, RequestNumber},
 };
-use crate::wire::Message as _;
 use cairn_chain::verdict::Verdict;
+use cairn_ledger::hash::BlockId;
 use libp2p::{
     Multiaddr, PeerId,
     gossipsub::{MessageAcceptance, PublishError},
@@ -49,30 +53,8 @@ impl NetworkSwarm {
                 }
             }
             SwarmAction::Ignore(message) => drop(self.validate(message, MessageAcceptance::Ignore)),
-            SwarmAction::PublishBlock { id, message } => {
-                let bytes = message.len();
-                match self.swarm.behaviour_mut().gossip.publish(self.names.blocks.hash(), message) {
-                    Ok(_) => tracing::debug!(target: "cairn::network", block = %id, bytes, "announced a block"),
-                    // Nobody is there, or they have it from somebody else.
-                    Err(PublishError::NoPeersSubscribedToTopic | PublishError::Duplicate) => {}
-                    Err(error) => {
-                        tracing::warn!(target: "cairn::network", block = %id, %error, "a block was not announced");
-                    }
-                }
-            }
-            SwarmAction::PublishTxs(batch) => {
-                let outcome = match self.swarm.behaviour_mut().gossip.publish(self.names.txs.hash(), batch.to_bytes()) {
-                    Ok(_) | Err(PublishError::Duplicate) => Published::Sent,
-                    Err(PublishError::NoPeersSubscribedToTopic | PublishError::AllQueuesFull(_)) => {
-                        Published::NobodyTook
-                    }
-                    Err(error) => {
-                        tracing::warn!(target: "cairn::network", %error, "a batch was not sent");
-                        Published::Failed
-                    }
-                };
-                return Some(Event::TxsPublished { batch, outcome });
-            }
+            SwarmAction::PublishBlock { id, message } => self.publish_block(id, message),
+            SwarmAction::PublishTxs(batch) => return Some(self.publish_txs(batch)),
             SwarmAction::AddToDht { peer, address } => drop(self.kad().map(|kad| kad.add_address(&peer, address))),
             SwarmAction::RemoveFromDht(peer) => drop(self.kad().map(|kad| kad.remove_peer(&peer))),
             // Asking makes acquaintances.
@@ -91,7 +73,7 @@ impl NetworkSwarm {
                 if let Err(error) = kad.start_providing(resource.key().into()) {
                     tracing::debug!(target: "cairn::network", %error, "not announced as a provider");
                 }
-                return Some(Event::Providing);
+                return Some(DiscoveryEvent::Providing.into());
             }
             SwarmAction::FindProviders { search, resource } => {
                 let query = self.kad()?.get_providers(resource.key().into());
@@ -99,6 +81,28 @@ impl NetworkSwarm {
             }
         }
         None
+    }
+
+    fn publish_block(&mut self, block: BlockId, message: Vec<u8>) {
+        let bytes = message.len();
+        match self.swarm.behaviour_mut().gossip.publish(self.names.blocks.hash(), message) {
+            Ok(_) => tracing::debug!(target: "cairn::network", %block, bytes, "announced a block"),
+            // Nobody is there, or they have it from somebody else.
+            Err(PublishError::NoPeersSubscribedToTopic | PublishError::Duplicate) => {}
+            Err(error) => tracing::warn!(target: "cairn::network", %block, %error, "a block was not announced"),
+        }
+    }
+
+    fn publish_txs(&mut self, batch: TxBatch) -> Event {
+        let outcome = match self.swarm.behaviour_mut().gossip.publish(self.names.txs.hash(), batch.to_bytes()) {
+            Ok(_) | Err(PublishError::Duplicate) => Published::Sent,
+            Err(PublishError::NoPeersSubscribedToTopic | PublishError::AllQueuesFull(_)) => Published::NobodyTook,
+            Err(error) => {
+                tracing::warn!(target: "cairn::network", %error, "a batch was not sent");
+                Published::Failed
+            }
+        };
+        ExchangeEvent::TxsPublished { batch, outcome }.into()
     }
 
     fn kad(&mut self) -> Option<&mut kad::Behaviour<MemoryStore>> {
@@ -123,7 +127,7 @@ impl NetworkSwarm {
         tracing::debug!(target: "cairn::network", %peer, %error, "not dialling");
         self.swarm.behaviour_mut().retract(connection);
         let dial = self.dials.remove(&connection);
-        Some(Event::DialFailed { peer: Some(peer), dial, failure: DialFailure::NotDialled })
+        Some(PeerEvent::DialFailed { peer: Some(peer), dial, failure: DialFailure::NotDialled }.into())
     }
 
     fn listen_through(&mut self, relay: PeerId, address: Multiaddr) -> Option<Event> {
@@ -134,7 +138,7 @@ impl NetworkSwarm {
             }
             Err(error) => {
                 tracing::debug!(target: "cairn::network", %relay, %error, "not asking a relay");
-                Some(Event::RelayClosed { relay })
+                Some(DiscoveryEvent::RelayClosed { relay }.into())
             }
         }
     }
@@ -154,7 +158,7 @@ impl NetworkSwarm {
 
     fn answer(&mut self, request: RequestNumber, answer: Vec<u8>) -> Option<Event> {
         // Whoever asked may be gone.
-        let closed = Event::RequestClosed { request, is_timeout: false };
+        let closed = Event::from(ExchangeEvent::RequestClosed { request, is_timeout: false });
         let Some(Channel { class, id, channel }) = self.channels.remove(&request) else { return Some(closed) };
         if self.requests(class).send_response(channel, Ok(answer)).is_ok() {
             return None;

@@ -155,7 +155,7 @@ impl Behaviour {
                     // Addresses of a private network are nobody's business elsewhere.
                     .with_hide_listen_addrs(!config.allow_private),
             ),
-            kad: discovery.kademlia.then(|| dht::kademlia(own, names, *allow_private)).into(),
+            kad: discovery.kademlia.then(|| dht::kademlia(own, names.protocol("kad/1"), *allow_private)).into(),
             rendezvous: discovery.rendezvous.then(|| rendezvous::client::Behaviour::new(key.clone())).into(),
             rendezvous_server: discovery.rendezvous_server.then(rendezvous_point).into(),
             mdns: if discovery.mdns { neighbours(own) } else { None.into() },

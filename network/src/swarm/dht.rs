@@ -1,10 +1,10 @@
 //! Kademlia as this node has it. Strangers store nothing here but that they provide something this node knows the
 //! meaning of.
 
-use crate::{addrman::ip_groups, discovery::resource, swarm::behaviour::Names};
+use crate::{addrman::ip_groups, discovery::resource};
 use cairn_ledger::hash::BlockId;
 use libp2p::{
-    PeerId,
+    PeerId, StreamProtocol,
     kad::{
         self, ProviderRecord,
         store::{MemoryStore, MemoryStoreConfig, RecordStore},
@@ -26,8 +26,8 @@ const PROVIDED: usize = 16;
 const PROVIDERS_EACH: usize = 20;
 
 /// A node's Kademlia.
-pub(crate) fn kademlia(own: PeerId, names: &Names, allow_private: bool) -> kad::Behaviour<MemoryStore> {
-    let mut config = kad::Config::new(names.protocol("kad/1"));
+pub(crate) fn kademlia(own: PeerId, protocol: StreamProtocol, allow_private: bool) -> kad::Behaviour<MemoryStore> {
+    let mut config = kad::Config::new(protocol);
     config
         // What strangers want to store is looked at first.
         .set_record_filtering(kad::StoreInserts::FilterBoth)

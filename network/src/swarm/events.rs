@@ -6,10 +6,9 @@ use super::{
     dht,
 };
 use crate::{
-    event::{
-        ConnectionNumber, DialFailure, Endpoint, Event, MessageNumber, ReachEvent, Received, RequestNumber, Topic,
-    },
+    event::{DialFailure, DiscoveryEvent, Endpoint, Event, ExchangeEvent, PeerEvent, ReachEvent, Received, Topic},
     handle::RequestError,
+    ids::{ConnectionNumber, MessageNumber, RequestNumber},
     peers::table::Services,
     requests::class::Class,
 };
@@ -37,26 +36,26 @@ impl NetworkSwarm {
                 self.connections.insert(connection_id, connection);
                 let (dial, is_first) = (self.dials.remove(&connection_id), num_established == NonZeroU32::MIN);
                 let endpoint = endpoint_of(&endpoint);
-                self.pending.push_back(Event::Connected { peer, connection, dial, endpoint, is_first });
+                self.tell(PeerEvent::Connected { peer, connection, dial, endpoint, is_first });
             }
             SwarmEvent::ConnectionClosed { peer_id: peer, num_established, cause, connection_id, .. } => {
                 let connection = self.connections.remove(&connection_id).unwrap_or(ConnectionNumber(0));
                 let (is_last, cause) = (num_established == 0, cause.map(|cause| cause.to_string()));
-                self.pending.push_back(Event::Closed { peer, connection, is_last, cause });
+                self.tell(PeerEvent::Closed { peer, connection, is_last, cause });
             }
             SwarmEvent::NewListenAddr { address, listener_id } => {
                 tracing::info!(target: "cairn::network", address = %format_args!("{address}/p2p/{}", self.swarm.local_peer_id()), "listening");
                 let relay = self.relays.get(&listener_id).copied();
-                self.pending.push_back(Event::Listening { relay, address });
+                self.tell(DiscoveryEvent::Listening { relay, address });
             }
             SwarmEvent::ListenerClosed { listener_id, .. } => {
                 let relay = self.relays.remove(&listener_id);
-                self.pending.extend(relay.map(|relay| Event::RelayClosed { relay }));
+                self.pending.extend(relay.map(|relay| DiscoveryEvent::RelayClosed { relay }).map(Event::from));
             }
             SwarmEvent::OutgoingConnectionError { peer_id: peer, error, connection_id } => {
                 tracing::debug!(target: "cairn::network", ?peer, %error, "dialling failed");
                 let dial = self.dials.remove(&connection_id);
-                self.pending.push_back(Event::DialFailed { peer, dial, failure: failure_of(error) });
+                self.tell(PeerEvent::DialFailed { peer, dial, failure: failure_of(error) });
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 tracing::debug!(target: "cairn::network", address = %send_back_addr, %error, "a connection failed");
@@ -74,13 +73,13 @@ impl NetworkSwarm {
             BehaviourEvent::Identify(identify::Event::Received { peer_id: peer, info, .. }) => {
                 let (services, in_dht) = services_of(&info.protocols, &self.names.protocol("kad/1"));
                 let (agent, addresses) = (info.agent_version, info.listen_addrs);
-                self.pending.push_back(Event::Identified { peer, agent, services, in_dht, addresses });
+                self.tell(PeerEvent::Identified { peer, agent, services, in_dht, addresses });
             }
             BehaviourEvent::Ping(ping::Event { peer, result, .. }) => match result {
-                Ok(latency) => self.pending.push_back(Event::Pinged { peer, latency }),
+                Ok(latency) => self.tell(PeerEvent::Pinged { peer, latency }),
                 // Two in a row: the library forgives the first.
                 Err(ping::Failure::Timeout | ping::Failure::Other { .. }) => {
-                    self.pending.push_back(Event::PingsUnanswered { peer });
+                    self.tell(PeerEvent::PingsUnanswered { peer });
                 }
                 Err(ping::Failure::Unsupported) => {}
             },
@@ -92,15 +91,22 @@ impl NetworkSwarm {
             BehaviourEvent::Pool(event) => self.translate_request(Class::Pool, event),
             BehaviourEvent::Kad(event) => self.translate_kad(event),
             BehaviourEvent::Rendezvous(event) => self.translate_rendezvous(event),
-            BehaviourEvent::RendezvousServer(event) => self.pending.extend(point_asked(&event)),
+            BehaviourEvent::RendezvousServer(event) => self.pending.extend(point_asked(&event).map(Event::from)),
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
-                self.pending.extend(found.into_iter().map(|(peer, address)| Event::NeighbourFound { peer, address }));
+                self.pending.extend(
+                    found
+                        .into_iter()
+                        .map(|(peer, address)| PeerEvent::NeighbourFound { peer, address })
+                        .map(Event::from),
+                );
             }
             BehaviourEvent::Mdns(mdns::Event::Expired(gone)) => {
-                self.pending.extend(gone.into_iter().map(|(peer, address)| Event::NeighbourGone { peer, address }));
+                self.pending.extend(
+                    gone.into_iter().map(|(peer, address)| PeerEvent::NeighbourGone { peer, address }).map(Event::from),
+                );
             }
-            BehaviourEvent::Autonat(event) => self.pending.push_back(Event::Reach(dialled_back(event))),
-            BehaviourEvent::Upnp(event) => self.pending.push_back(Event::Reach(router_event(event))),
+            BehaviourEvent::Autonat(event) => self.tell(DiscoveryEvent::Reach(dialled_back(event))),
+            BehaviourEvent::Upnp(event) => self.tell(DiscoveryEvent::Reach(router_event(event))),
             BehaviourEvent::Dcutr(event) => self.translate_dcutr(event),
             BehaviourEvent::Relay(relay::client::Event::ReservationReqAccepted { relay_peer_id, renewal, .. }) => {
                 tracing::debug!(target: "cairn::network", relay = %relay_peer_id, renewal, "a relay has accepted");
@@ -119,7 +125,7 @@ impl NetworkSwarm {
                 let message = MessageNumber(self.number());
                 self.messages.insert(message, (message_id, peer));
                 let topic = if content.topic == self.names.blocks.hash() { Topic::Blocks } else { Topic::Txs };
-                self.pending.push_back(Event::Gossiped { peer, message, topic, data: content.data });
+                self.tell(ExchangeEvent::Gossiped { peer, message, topic, data: content.data });
             }
             gossipsub::Event::GossipsubNotSupported { peer_id } => {
                 tracing::debug!(target: "cairn::network", peer = %peer_id, "a peer does not gossip");
@@ -135,15 +141,15 @@ impl NetworkSwarm {
                     let request = RequestNumber(self.number());
                     self.open.insert((class, id), request);
                     self.channels.insert(request, Channel { class, id, channel });
-                    self.pending.push_back(Event::Request { peer, class, request, question });
+                    self.tell(ExchangeEvent::Request { peer, class, request, question });
                 }
                 request_response::Message::Response { request_id, response } => match class {
                     Class::Status | Class::Addresses => {
-                        self.pending.push_back(Event::Answer { peer, class, answer: response });
+                        self.tell(ExchangeEvent::Answer { peer, class, answer: response });
                     }
                     Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool => {
                         let bytes = response.as_ref().map(Vec::len).map_err(|error| *error);
-                        self.pending.push_back(Event::Answered { peer, class, bytes });
+                        self.tell(ExchangeEvent::Answered { peer, class, bytes });
                         if let Some(answer) = self.asked.remove(&(class, request_id)) {
                             // Whoever asked may have given up.
                             let _ = answer.send(response.map_err(RequestError::Undecodable));
@@ -154,7 +160,7 @@ impl NetworkSwarm {
             RequestEvent::OutboundFailure { peer, request_id, error, .. } => {
                 let is_timeout = matches!(error, OutboundFailure::Timeout);
                 if class == Class::Status && (is_timeout || matches!(error, OutboundFailure::UnsupportedProtocols)) {
-                    self.pending.push_back(Event::NoStatus { peer, is_timeout });
+                    self.tell(ExchangeEvent::NoStatus { peer, is_timeout });
                 }
                 if let Some(answer) = self.asked.remove(&(class, request_id)) {
                     let _ = answer.send(Err(request_error(&error)));
@@ -170,7 +176,7 @@ impl NetworkSwarm {
     fn close_request(&mut self, class: Class, id: request_response::InboundRequestId, is_timeout: bool) {
         if let Some(request) = self.open.remove(&(class, id)) {
             self.channels.remove(&request);
-            self.pending.push_back(Event::RequestClosed { request, is_timeout });
+            self.tell(ExchangeEvent::RequestClosed { request, is_timeout });
         }
     }
 
@@ -186,8 +192,9 @@ impl NetworkSwarm {
                     Ok(found) => found.peers,
                     Err(kad::GetClosestPeersError::Timeout { peers, .. }) => peers,
                 };
-                let found = peers.into_iter().map(|it| Event::PeerFound { peer: it.peer_id, addresses: it.addrs });
-                self.pending.extend(found);
+                let found =
+                    peers.into_iter().map(|it| DiscoveryEvent::PeerFound { peer: it.peer_id, addresses: it.addrs });
+                self.pending.extend(found.map(Event::from));
             }
             kad::Event::OutboundQueryProgressed { id, result: QueryResult::GetProviders(result), step, .. } => {
                 let providers = match result {
@@ -196,7 +203,9 @@ impl NetworkSwarm {
                 };
                 let is_last = step.last;
                 let search = if is_last { self.searches.remove(&id) } else { self.searches.get(&id).copied() };
-                self.pending.extend(search.map(|search| Event::ProvidersFound { search, providers, is_last }));
+                self.pending.extend(
+                    search.map(|search| DiscoveryEvent::ProvidersFound { search, providers, is_last }).map(Event::from),
+                );
             }
             _ => {}
         }
@@ -209,10 +218,10 @@ impl NetworkSwarm {
                     .iter()
                     .map(|registration| (registration.record.peer_id(), registration.record.addresses().to_vec()));
                 let found = found.collect();
-                self.pending.push_back(Event::Registrations { point, found });
+                self.tell(DiscoveryEvent::Registrations { point, found });
             }
             client::Event::Registered { rendezvous_node: point, ttl: seconds, .. } => {
-                self.pending.push_back(Event::Registered { point, seconds });
+                self.tell(DiscoveryEvent::Registered { point, seconds });
             }
             client::Event::DiscoverFailed { rendezvous_node, error, .. } => {
                 tracing::debug!(target: "cairn::network", point = %rendezvous_node, ?error, "a rendezvous point did not answer");
@@ -229,7 +238,7 @@ impl NetworkSwarm {
             Ok(direct) => {
                 tracing::info!(target: "cairn::network", %peer, "a hole was punched");
                 let direct = self.connections.get(&direct).copied().unwrap_or(ConnectionNumber(0));
-                self.pending.push_back(Event::Reach(ReachEvent::HolePunched { peer, direct }));
+                self.tell(DiscoveryEvent::Reach(ReachEvent::HolePunched { peer, direct }));
             }
             Err(error) => tracing::debug!(target: "cairn::network", %peer, %error, "no hole was punched"),
         }
@@ -278,7 +287,7 @@ fn request_error(error: &OutboundFailure) -> RequestError {
     }
 }
 
-fn point_asked(event: &server::Event) -> Option<Event> {
+fn point_asked(event: &server::Event) -> Option<DiscoveryEvent> {
     let (peer, registrations) = match event {
         server::Event::DiscoverServed { enquirer, registrations } => (enquirer, registrations.len()),
         server::Event::DiscoverNotServed { enquirer, .. } => (enquirer, 0),
@@ -287,7 +296,7 @@ fn point_asked(event: &server::Event) -> Option<Event> {
         | server::Event::PeerUnregistered { peer, .. } => (peer, 0),
         server::Event::RegistrationExpired(_) => return None,
     };
-    Some(Event::PointAsked { peer: *peer, registrations })
+    Some(DiscoveryEvent::PointAsked { peer: *peer, registrations })
 }
 
 fn dialled_back(event: autonat::v2::client::Event) -> ReachEvent {

@@ -12,10 +12,9 @@ pub(crate) mod identity;
 pub(crate) mod transports;
 
 use crate::{
-    event::{
-        ConnectionNumber, DialNumber, Event, MessageNumber, Multiaddr, PeerId, Received, RequestNumber, SearchNumber,
-    },
+    event::{Event, Received},
     handle::RequestError,
+    ids::{ConnectionNumber, DialNumber, MessageNumber, Multiaddr, PeerId, RequestNumber, SearchNumber},
     requests::class::Class,
 };
 use behaviour::{Behaviour, Names, Requests};
@@ -102,6 +101,10 @@ impl NetworkSwarm {
             let event = self.swarm.select_next_some().await;
             self.translate(event);
         }
+    }
+
+    fn tell(&mut self, event: impl Into<Event>) {
+        self.pending.push_back(event.into());
     }
 
     fn number(&mut self) -> u64 {

@@ -30,8 +30,6 @@ use cairn_ledger::{
 use headers::HeaderJob;
 use std::{collections::BTreeMap, time::Instant};
 
-/// How far headers of one peer may be ahead of what is here: enough that bodies never wait for them.
-pub(super) const MAX_AHEAD: u64 = 8_000;
 /// What happens.
 #[derive(Clone, Debug)]
 pub(super) enum Event {

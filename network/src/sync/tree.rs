@@ -8,8 +8,11 @@ use std::{
     time::Instant,
 };
 
+/// How far headers of one peer may be ahead of what is here: enough that bodies never wait for them.
+pub(super) const MAX_AHEAD: u64 = 8_000;
+
 /// Headers in the tree: those that may be ahead of the tip, of a few branches. About 20 MB.
-const MAX_NODES: usize = 4 * super::machine::MAX_AHEAD as usize + 4_000;
+const MAX_NODES: usize = 4 * MAX_AHEAD as usize + 4_000;
 /// Branches that are passed over at once: with more, that of the first is tried again.
 const MAX_ASIDE: usize = 64;
 /// A locator's first ids are consecutive; after them the steps double.

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    event::{Action, Multiaddr, PeerId},
+    event::Action,
+    ids::{Multiaddr, PeerId},
     testing::moment,
 };
 use cairn_ledger::codec::DecodeError;

@@ -5,7 +5,8 @@
 //! the operator named waits for no other. An answer that does not show what its sender claims costs it, and others
 //! come first for a while.
 
-use super::{Action, MAX_AHEAD, Machine};
+use super::{Action, Machine};
+use crate::sync::tree::MAX_AHEAD;
 use crate::{
     RequestError,
     sync::{

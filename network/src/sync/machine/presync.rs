@@ -2,7 +2,8 @@
 //! nobody named are of different neighbourhoods each, those that dialled this node come last, and one that gets on
 //! slowly makes room after a while.
 
-use super::{Action, MAX_AHEAD, Machine, headers::Stage};
+use super::{Action, Machine, headers::Stage};
+use crate::sync::tree::MAX_AHEAD;
 use crate::sync::{
     presync::{Presync, Step},
     sources::{Look, Source},

@@ -7,8 +7,9 @@ use super::{
 use crate::{
     PeerKind,
     sync::{
-        machine::{Action, Event, MAX_AHEAD},
+        machine::{Action, Event},
         mailbox::{SyncPhase, Unfollowed},
+        tree::MAX_AHEAD,
     },
 };
 use cairn_chain::{
