@@ -21,6 +21,7 @@ use cairn_chain::{
     BlockBody,
     verdict::{Misbehaviour, PeerNumber},
 };
+use cairn_common::mailbox;
 use cairn_ledger::{
     block::{Body, Header},
     codec::{BoundedVec, DecodeError},
@@ -28,7 +29,7 @@ use cairn_ledger::{
     units::Timestamp,
 };
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// Questions waiting for the network's task. A full mailbox makes askers wait.
 pub(crate) const MAILBOX: usize = 256;
@@ -302,7 +303,7 @@ pub(crate) enum Message {
 /// A handle to the network. Cloning shares it.
 #[derive(Clone)]
 pub struct NetworkHandle {
-    pub(crate) mailbox: mpsc::Sender<Message>,
+    pub(crate) mailbox: mailbox::Handle<Message>,
 }
 
 impl NetworkHandle {
@@ -442,9 +443,7 @@ impl NetworkHandle {
     }
 
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Option<T> {
-        let (answer, answered) = oneshot::channel();
-        self.tell(message(answer)).await;
-        answered.await.ok()
+        self.mailbox.ask(message).await.ok()
     }
 
     async fn tell(&self, message: Message) {

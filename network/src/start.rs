@@ -33,6 +33,7 @@ use crate::{
 use cairn_chain::ChainHandle;
 use cairn_common::{
     clock,
+    mailbox::mailbox,
     tasks::{Shutdown, TaskError},
 };
 use cairn_ledger::chain_spec::ChainSpec;
@@ -125,7 +126,7 @@ pub async fn spawn(
     }
     let book = load_book(&files.book, &spec, config.allow_private)?;
     let upload_target = load_upload_target(&files.upload, config.max_upload_per_day);
-    let (mailbox, messages) = mpsc::channel(MAILBOX);
+    let (mailbox, messages) = mailbox(MAILBOX);
     let (events_sender, events) = mpsc::channel(EVENTS);
     let handle = NetworkHandle { mailbox };
     // Subscribed before anything can happen, so that nothing is missed.

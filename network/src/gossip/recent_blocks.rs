@@ -2,47 +2,37 @@
 //! it from here and lacks some of it asks before the store has it.
 
 use cairn_chain::BlockBody;
+use cairn_common::cache::FifoCache;
 use cairn_ledger::{hash::BlockId, transaction::Transaction, validate::Candidate};
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bodies kept: what comes within seconds even when two branches race; older ones are in the store.
 const BODIES: usize = 8;
 /// Bytes of their transactions, most of which the pool shares: five of the largest blocks.
 const BYTES: usize = 16 << 20;
 
-/// Bodies, the newest last. Cloning shares them.
-#[derive(Clone, Default)]
+/// Bodies. Cloning shares them.
+#[derive(Clone)]
 pub(crate) struct RecentBlocks(Arc<Mutex<Bodies>>);
 
-#[derive(Default)]
-struct Bodies {
-    kept: VecDeque<(BlockId, usize, Arc<BlockBody>)>,
-    bytes: usize,
+type Bodies = FifoCache<BlockId, Arc<BlockBody>>;
+
+impl Default for RecentBlocks {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Bodies::weighted(BODIES, BYTES))))
+    }
 }
 
 impl RecentBlocks {
     /// Keeps a body that was found to be this block's; the oldest make room.
     pub(crate) fn put(&self, id: BlockId, body: Arc<BlockBody>) {
-        let mut bodies = self.bodies();
-        if bodies.kept.iter().any(|(kept, ..)| *kept == id) {
-            return;
-        }
         let size = transactions(&body).map(Transaction::size).sum();
-        bodies.bytes += size;
-        bodies.kept.push_back((id, size, body));
-        while (bodies.kept.len() > BODIES || bodies.bytes > BYTES)
-            && let Some((_, size, _)) = bodies.kept.pop_front()
-        {
-            bodies.bytes -= size;
-        }
+        self.bodies().insert_weighted(id, body, size);
     }
 
     /// The body of a block, while it is kept.
     pub(crate) fn get(&self, id: &BlockId) -> Option<Arc<BlockBody>> {
-        self.bodies().kept.iter().find(|(kept, ..)| kept == id).map(|(.., body)| body.clone())
+        self.bodies().get(id).cloned()
     }
 
     fn bodies(&self) -> MutexGuard<'_, Bodies> {
@@ -90,7 +80,6 @@ mod tests {
             recent_blocks.put(id(n), body(17_000));
         }
         let bodies = recent_blocks.bodies();
-        assert!(bodies.bytes <= BYTES && bodies.kept.len() < BODIES, "{} bytes", bodies.bytes);
-        assert_eq!(bodies.bytes, bodies.kept.iter().map(|(_, size, _)| size).sum::<usize>());
+        assert!(bodies.weight() <= BYTES && bodies.len() < BODIES, "{} bytes", bodies.weight());
     }
 }

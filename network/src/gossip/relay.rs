@@ -5,7 +5,6 @@ use crate::{
     event::{Actions, Job, Moment, Published, SwarmAction, TaskAction, Topic},
     gossip::{
         judge::{self, Finding},
-        recent::Recent,
         recent_blocks::RecentBlocks,
         tx_batcher::TxBatcher,
     },
@@ -17,6 +16,7 @@ use cairn_chain::{
     BlockBody, ChainEvent,
     verdict::{Misbehaviour, Origin, PeerNumber},
 };
+use cairn_common::cache::FifoCache;
 use cairn_ledger::{
     block::Header,
     hash::{BlockId, TxId},
@@ -72,8 +72,8 @@ pub(crate) struct Relay {
     /// Blocks being judged, and from whom: one variant of each for every peer.
     variants: BTreeSet<(BlockId, PeerNumber)>,
     /// Blocks that travel already.
-    known_blocks: Recent<BlockId>,
-    known_txs: Recent<TxId>,
+    known_blocks: FifoCache<BlockId>,
+    known_txs: FifoCache<TxId>,
     batcher: TxBatcher,
 }
 
@@ -101,8 +101,8 @@ impl Relay {
             recent_blocks,
             judging: JudgingCounts::default(),
             variants: BTreeSet::new(),
-            known_blocks: Recent::new(KNOWN_BLOCKS),
-            known_txs: Recent::new(KNOWN_TXS),
+            known_blocks: FifoCache::new(KNOWN_BLOCKS),
+            known_txs: FifoCache::new(KNOWN_TXS),
             batcher: TxBatcher::default(),
         }
     }
@@ -110,7 +110,7 @@ impl Relay {
     /// Passes on a block, unless it travels already.
     pub(crate) fn announce(&mut self, header: &Header, body: BlockBody, out: &mut Actions) {
         let id = header.id();
-        if !self.known_blocks.insert(id) {
+        if !self.known_blocks.insert(id, ()) {
             return;
         }
         let message = match &body {
@@ -157,7 +157,7 @@ impl Relay {
 
     /// At least one peer has this transaction: a compact block may leave it out.
     pub(crate) fn is_known_to_others(&mut self, txid: TxId) {
-        self.known_txs.insert(txid);
+        self.known_txs.insert(txid, ());
     }
 
     /// When the next batch is to go; `None` when nothing waits.
@@ -176,7 +176,7 @@ impl Relay {
     pub(crate) fn on_published(&mut self, batch: TxBatch, outcome: Published, now: Instant) {
         match outcome {
             Published::Sent => batch.transactions.iter().for_each(|transaction| {
-                self.known_txs.insert(transaction.id());
+                self.known_txs.insert(transaction.id(), ());
             }),
             // A payment must not be lost for that.
             Published::NobodyTook => self.batcher.put_back(batch, now),
@@ -238,7 +238,7 @@ impl Relay {
         match finding {
             Finding::Nothing => {}
             Finding::Block { id, header, total_work } => {
-                self.known_blocks.insert(id);
+                self.known_blocks.insert(id, ());
                 peers.saw_block(sender, id, &header, total_work);
             }
             // Its sender has a chain with far less work: it is told where this node stands.
@@ -251,7 +251,7 @@ impl Relay {
             Finding::Transactions(admitted) => {
                 for (txid, transaction) in admitted {
                     if travels {
-                        self.known_txs.insert(txid);
+                        self.known_txs.insert(txid, ());
                     } else {
                         // The rest of its batch must not hold it up: it goes on in one of ours.
                         self.batcher.push(transaction, now);

@@ -13,6 +13,7 @@ use crate::{
     wire::PeerStatus,
 };
 use cairn_chain::verdict::{Misbehaviour, PeerNumber};
+use cairn_common::rate_limiter::RateLimiter;
 use cairn_ledger::{
     block::Header,
     hash::{BlockId, Hash},
@@ -139,22 +140,6 @@ impl Score {
     }
 }
 
-/// Bytes a peer may still be served at once.
-#[derive(Clone, Copy, Debug)]
-struct Allowance {
-    bytes: f64,
-    at: Instant,
-}
-
-impl Allowance {
-    /// How long an answer has to wait so that the rate holds.
-    fn wait(&mut self, now: Instant) -> Duration {
-        let earned = now.saturating_duration_since(self.at).as_secs_f64() * SERVE_RATE;
-        *self = Self { bytes: (self.bytes + earned).min(SERVE_BURST), at: now };
-        Duration::from_secs_f64((-self.bytes / SERVE_RATE).max(0.0))
-    }
-}
-
 /// Services of a peer that not every node offers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Services {
@@ -196,7 +181,8 @@ pub(crate) struct Peer {
     /// Bytes it gave that were wanted, and bytes it was answered with; both are forgotten like a score.
     given: Score,
     taken: Score,
-    allowance: Allowance,
+    /// Bytes it may still be served.
+    allowance: RateLimiter,
     /// Blocks far behind the tip that it sent, and since when they are counted.
     unwanted: (Instant, u32),
     /// When it was last told where this node stands because of that.
@@ -258,7 +244,7 @@ impl PeerTable {
             score: Score { points: 0.0, at: now },
             given: Score { points: 0.0, at: now },
             taken: Score { points: 0.0, at: now },
-            allowance: Allowance { bytes: SERVE_BURST, at: now },
+            allowance: RateLimiter::new(SERVE_RATE, SERVE_BURST, now),
             unwanted: (now, 0),
             told_at: None,
             serving: 0,
@@ -388,7 +374,7 @@ impl PeerTable {
     /// A request of a peer was answered with so many bytes.
     pub(crate) fn count_bytes(&mut self, number: PeerNumber, bytes: usize, now: Instant) {
         if let Some(peer) = self.peers.get_mut(&number) {
-            peer.allowance.bytes -= bytes.max(LEAST_COST) as f64;
+            peer.allowance.spend(bytes.max(LEAST_COST) as f64, now);
             peer.taken.add(bytes as f64, now);
         }
     }

@@ -1,5 +1,6 @@
 //! What goes to and fro between this node and one peer, by protocol, and how much may come. Pure.
 
+use cairn_common::rate_limiter::RateLimiter;
 use std::time::Instant;
 
 /// A protocol whose bytes are counted.
@@ -75,9 +76,8 @@ impl Protocol {
 struct Flow {
     received: u64,
     sent: u64,
-    /// Bytes that may still come at once.
-    left: f64,
-    at: Instant,
+    /// What the peer may still send by itself; of what it is asked for it may send all.
+    limiter: Option<RateLimiter>,
 }
 
 /// Bytes of messages between this node and one peer.
@@ -104,8 +104,7 @@ impl Traffic {
         let flow = |protocol: Protocol| Flow {
             received: 0,
             sent: 0,
-            left: protocol.allowance().map_or(0.0, |(_, burst)| burst),
-            at: now,
+            limiter: protocol.allowance().map(|(rate, burst)| RateLimiter::new(rate, burst, now)),
         };
         Self(Protocol::ALL.map(flow))
     }
@@ -114,9 +113,7 @@ impl Traffic {
     pub(crate) fn receive(&mut self, protocol: Protocol, bytes: usize, now: Instant) -> bool {
         let flow = &mut self.0[protocol as usize];
         flow.received = flow.received.saturating_add(bytes as u64);
-        let Some((rate, burst)) = protocol.allowance() else { return true };
-        let earned = now.saturating_duration_since(flow.at).as_secs_f64() * rate;
-        (flow.left, flow.at) = ((flow.left + earned).min(burst), now);
+        let Some(limiter) = &mut flow.limiter else { return true };
         let cost = match protocol {
             // Each is read cheaply, up to the work that it shows or lacks.
             Protocol::Status | Protocol::Blocks => bytes,
@@ -126,11 +123,7 @@ impl Traffic {
                 bytes.max(LEAST)
             }
         } as f64;
-        if cost > flow.left {
-            return false;
-        }
-        flow.left -= cost;
-        true
+        limiter.take(cost, now).is_ok()
     }
 
     /// Counts bytes that were asked for.

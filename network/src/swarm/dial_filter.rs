@@ -6,6 +6,7 @@
 //! operator named, neighbours on its LAN) is announced here beforehand and may be private.
 
 use crate::{addrman::ip_groups, peers::access::Refusal};
+use cairn_common::rate_limiter::RateLimiter;
 use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
@@ -30,7 +31,7 @@ pub(crate) struct Filtered<B> {
     /// Dials of the node itself that are about to begin: each is looked at once.
     own: BTreeSet<ConnectionId>,
     /// Dials that strangers may still ask for at once (AutoNAT, DCUtR), and since when.
-    asked: (f64, Instant),
+    asked: RateLimiter,
 }
 
 /// Dials that strangers may ask for at once, and each second in the long run: too few to be anybody's weapon.
@@ -39,7 +40,13 @@ const ASKED: (f64, f64) = (20.0, 1.0 / 3.0);
 impl<B> Filtered<B> {
     /// Filters what `inner` has dialled.
     pub(crate) fn new(inner: B, allow_private: bool, allow_quic: bool) -> Self {
-        Self { inner, allow_private, allow_quic, own: BTreeSet::new(), asked: (ASKED.0, Instant::now()) }
+        Self {
+            inner,
+            allow_private,
+            allow_quic,
+            own: BTreeSet::new(),
+            asked: RateLimiter::new(ASKED.1, ASKED.0, Instant::now()),
+        }
     }
 
     /// The next dial with this id is the node's own.
@@ -50,16 +57,6 @@ impl<B> Filtered<B> {
     /// It was not begun after all.
     pub(crate) fn retract(&mut self, connection: ConnectionId) {
         self.own.remove(&connection);
-    }
-
-    /// Whether strangers may have one more address dialled now.
-    fn take_asked(&mut self, now: Instant) -> bool {
-        let (most, rate) = ASKED;
-        let (left, at) = self.asked;
-        let left = (left + now.saturating_duration_since(at).as_secs_f64() * rate).min(most);
-        let goes = left >= 1.0;
-        self.asked = (if goes { left - 1.0 } else { left }, now);
-        goes
     }
 
     fn may_dial(&self, address: &Multiaddr) -> bool {
@@ -116,7 +113,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Filtered<B> {
             if !addresses.iter().all(|address| self.may_dial(address)) {
                 return Err(ConnectionDenied::new(Refusal::NotToBeDialled));
             }
-            if !self.take_asked(Instant::now()) {
+            if self.asked.take(1.0, Instant::now()).is_err() {
                 return Err(ConnectionDenied::new(Refusal::TooManyAsked));
             }
         }
