@@ -146,7 +146,7 @@ impl ChainHandle {
     }
 
     /// What is wrong with a block whose body was found to be invalid. An import that was answered with
-    /// [`BlockOutcome::Waiting`] may have failed since, together with its parent's.
+    /// [`BlockOutcome::Waiting`](crate::BlockOutcome::Waiting) may have failed since, together with its parent's.
     ///
     /// # Errors
     /// The node is stopping.
