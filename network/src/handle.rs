@@ -284,7 +284,7 @@ pub enum NetworkEvent {
 }
 
 /// The network's questions.
-pub(crate) enum Message {
+pub(crate) enum Command {
     Announce { header: Box<Header>, body: BlockBody },
     Request { peer: PeerNumber, class: Class, request: Vec<u8>, answer: oneshot::Sender<Result<Vec<u8>, RequestError>> },
     Report { peer: PeerNumber, misbehaviour: Misbehaviour },
@@ -303,13 +303,13 @@ pub(crate) enum Message {
 /// A handle to the network. Cloning shares it.
 #[derive(Clone)]
 pub struct NetworkHandle {
-    pub(crate) mailbox: mailbox::Handle<Message>,
+    pub(crate) mailbox: mailbox::Handle<Command>,
 }
 
 impl NetworkHandle {
     /// Passes on a block that was found here, and whose body was found to be its own.
     pub async fn announce(&self, header: Header, body: BlockBody) {
-        self.tell(Message::Announce { header: Box::new(header), body }).await;
+        self.tell(Command::Announce { header: Box::new(header), body }).await;
     }
 
     /// Asks a peer for the headers after the first id of the locator that is on its chain.
@@ -344,7 +344,7 @@ impl NetworkHandle {
 
     /// Reports a peer for misbehaviour; the network decides what follows.
     pub async fn report(&self, peer: PeerNumber, misbehaviour: Misbehaviour) {
-        self.tell(Message::Report { peer, misbehaviour }).await;
+        self.tell(Command::Report { peer, misbehaviour }).await;
     }
 
     /// Dials a peer, named by its multiaddress with `/p2p/<peer id>`, and keeps redialling it.
@@ -353,18 +353,18 @@ impl NetworkHandle {
     /// An address that is none, names nobody or this node, or one too many.
     pub async fn add_peer(&self, address: &str) -> Result<(), AddPeerError> {
         let address = address.to_owned();
-        let answered = self.ask(|answer| Message::AddPeer { address, answer }).await;
+        let answered = self.ask(|answer| Command::AddPeer { address, answer }).await;
         Ok(answered.ok_or(AddPeerError::Stopping)??)
     }
 
     /// The connected peers; nobody when the node is stopping.
     pub async fn peers(&self) -> Vec<PeerInfo> {
-        self.ask(|answer| Message::Peers { answer }).await.unwrap_or_default()
+        self.ask(|answer| Command::Peers { answer }).await.unwrap_or_default()
     }
 
     /// The node among its peers; empty when the node is stopping.
     pub async fn info(&self) -> NetworkInfo {
-        self.ask(|answer| Message::Info { answer }).await.unwrap_or_default()
+        self.ask(|answer| Command::Info { answer }).await.unwrap_or_default()
     }
 
     /// Refuses a peer, a host or a group of hosts, named by a peer id, an IP address or a prefix, for so long.
@@ -373,7 +373,7 @@ impl NetworkHandle {
     /// Text that names nobody.
     pub async fn ban(&self, target: &str, seconds: u64, reason: String) -> Result<(), BanError> {
         let target = target.parse()?;
-        self.ask(|answer| Message::Ban { target, seconds, reason, answer }).await.ok_or(BanError::Stopping)
+        self.ask(|answer| Command::Ban { target, seconds, reason, answer }).await.ok_or(BanError::Stopping)
     }
 
     /// Lifts a ban; whether there was one.
@@ -382,12 +382,12 @@ impl NetworkHandle {
     /// Text that names nobody.
     pub async fn unban(&self, target: &str) -> Result<bool, BanError> {
         let target = target.parse()?;
-        self.ask(|answer| Message::Unban { target, answer }).await.ok_or(BanError::Stopping)
+        self.ask(|answer| Command::Unban { target, answer }).await.ok_or(BanError::Stopping)
     }
 
     /// The bans that hold; none when the node is stopping.
     pub async fn bans(&self) -> Vec<BanInfo> {
-        self.ask(|answer| Message::ListBans { answer }).await.unwrap_or_default()
+        self.ask(|answer| Command::ListBans { answer }).await.unwrap_or_default()
     }
 
     /// Lets a peer into this private network, until the node stops; whether it was out.
@@ -396,7 +396,7 @@ impl NetworkHandle {
     /// Text that is no peer id, a network that is not private, or one too many.
     pub async fn admit(&self, peer: &str) -> Result<bool, AdmitError> {
         let peer = peer_id(peer)?;
-        self.ask(|answer| Message::Admit { peer, answer }).await.ok_or(AdmitError::Stopping)?
+        self.ask(|answer| Command::Admit { peer, answer }).await.ok_or(AdmitError::Stopping)?
     }
 
     /// Shuts a peer out of this private network, until the node stops; whether it was in.
@@ -405,7 +405,7 @@ impl NetworkHandle {
     /// Text that is no peer id, or a network that is not private.
     pub async fn revoke(&self, peer: &str) -> Result<bool, AdmitError> {
         let peer = peer_id(peer)?;
-        self.ask(|answer| Message::Revoke { peer, answer }).await.ok_or(AdmitError::Stopping)?
+        self.ask(|answer| Command::Revoke { peer, answer }).await.ok_or(AdmitError::Stopping)?
     }
 
     /// Asks the DHT who provides something.
@@ -414,12 +414,12 @@ impl NetworkHandle {
     /// There is no DHT, or too many are asking.
     pub async fn find_providers(&self, kind: Kind, hash: [u8; 32]) -> Result<Vec<Provider>, FindError> {
         let resource = Resource::new(kind, hash);
-        self.ask(|answer| Message::FindProviders { resource, answer }).await.ok_or(FindError::Stopping)?
+        self.ask(|answer| Command::FindProviders { resource, answer }).await.ok_or(FindError::Stopping)?
     }
 
     /// Has the DHT asked who provides something, and a few of those dialled who are not connected.
     pub async fn seek_providers(&self, kind: Kind, hash: [u8; 32]) {
-        self.tell(Message::SeekProviders { resource: Resource::new(kind, hash) }).await;
+        self.tell(Command::SeekProviders { resource: Resource::new(kind, hash) }).await;
     }
 
     pub(crate) async fn request(
@@ -428,7 +428,7 @@ impl NetworkHandle {
         class: Class,
         request: Vec<u8>,
     ) -> Result<Vec<u8>, RequestError> {
-        let answered = self.ask(|answer| Message::Request { peer, class, request, answer }).await;
+        let answered = self.ask(|answer| Command::Request { peer, class, request, answer }).await;
         answered.ok_or(RequestError::Stopping)?
     }
 
@@ -442,11 +442,11 @@ impl NetworkHandle {
         }
     }
 
-    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Option<T> {
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         self.mailbox.ask(message).await.ok()
     }
 
-    async fn tell(&self, message: Message) {
+    async fn tell(&self, message: Command) {
         // A network that has ended hears nothing any more: the node is stopping.
         let _ = self.mailbox.send(message).await;
     }

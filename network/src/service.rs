@@ -4,7 +4,7 @@
 
 use crate::{
     event::{Action, ExchangeEvent, Moment, NodeEvent},
-    handle::{FindError, Message, NetworkEvent, Provider, RequestError},
+    handle::{Command, FindError, NetworkEvent, Provider, RequestError},
     ids::SearchNumber,
     outbound::persistent::{Reason, TargetError},
     state::{NetworkState, OwnAddresses},
@@ -32,7 +32,7 @@ const TICK: Duration = Duration::from_millis(500);
 
 /// What the service listens to besides the swarm.
 pub(crate) struct Inlets {
-    pub(crate) mailbox: mpsc::Receiver<Message>,
+    pub(crate) mailbox: mpsc::Receiver<Command>,
     pub(crate) moves: broadcast::Receiver<ChainEvent>,
     pub(crate) accepted: broadcast::Receiver<Arc<Accepted>>,
     pub(crate) events: mpsc::Sender<NetworkEvent>,
@@ -64,8 +64,8 @@ impl Service {
             let event = tokio::select! {
                 () = shutdown.requested() => break,
                 event = self.swarm.next() => Some(event),
-                Some(message) = inlets.mailbox.recv() => {
-                    self.on_message(message);
+                Some(command) = inlets.mailbox.recv() => {
+                    self.on_command(command);
                     None
                 }
                 done = self.tasks.next() => match done? {
@@ -141,23 +141,23 @@ impl Service {
         }
     }
 
-    fn on_message(&mut self, message: Message) {
+    fn on_command(&mut self, command: Command) {
         let moment = self.moment();
-        let actions = match message {
-            Message::Announce { header, body } => self.state.announce(&header, body),
-            Message::Request { peer, class, request, answer } => {
+        let actions = match command {
+            Command::Announce { header, body } => self.state.announce(&header, body),
+            Command::Request { peer, class, request, answer } => {
                 match self.state.on_requesting(peer, class, request.len()) {
                     Some(id) => self.swarm.request(id, class, request, answer),
                     None => return drop(answer.send(Err(RequestError::Gone))),
                 }
                 return;
             }
-            Message::Report { peer, misbehaviour } => self.state.report(peer, misbehaviour, &moment),
-            Message::AddPeer { address, answer } => reply(answer, self.add_target(&address, Reason::Named)),
-            Message::Peers { answer } => {
+            Command::Report { peer, misbehaviour } => self.state.report(peer, misbehaviour, &moment),
+            Command::AddPeer { address, answer } => reply(answer, self.add_target(&address, Reason::Named)),
+            Command::Peers { answer } => {
                 reply(answer, self.state.list_peers(|peer| self.swarm.mesh_of(peer), moment.now))
             }
-            Message::Info { answer } => {
+            Command::Info { answer } => {
                 let addresses = OwnAddresses {
                     listening: self.swarm.listening(),
                     external: self.swarm.external(),
@@ -165,29 +165,29 @@ impl Service {
                 };
                 reply(answer, self.state.info(&addresses, &moment))
             }
-            Message::Ban { target, seconds, reason, answer } => {
+            Command::Ban { target, seconds, reason, answer } => {
                 let actions = self.state.ban(target, seconds, reason, &moment);
                 let _ = answer.send(());
                 actions
             }
-            Message::Unban { target, answer } => reply(answer, self.state.unban(&target)),
-            Message::ListBans { answer } => reply(answer, self.state.list_bans(&moment)),
-            Message::Admit { peer, answer } => reply(answer, self.state.admit(peer)),
-            Message::Revoke { peer, answer } => match self.state.revoke(&peer, &moment) {
+            Command::Unban { target, answer } => reply(answer, self.state.unban(&target)),
+            Command::ListBans { answer } => reply(answer, self.state.list_bans(&moment)),
+            Command::Admit { peer, answer } => reply(answer, self.state.admit(peer)),
+            Command::Revoke { peer, answer } => match self.state.revoke(&peer, &moment) {
                 Ok((was_in, actions)) => {
                     drop(answer.send(Ok(was_in)));
                     actions
                 }
                 Err(error) => reply(answer, Err(error)),
             },
-            Message::FindProviders { resource, answer } => match self.state.find_providers(resource) {
+            Command::FindProviders { resource, answer } => match self.state.find_providers(resource) {
                 Ok((search, actions)) => {
                     self.searches.insert(search, answer);
                     actions
                 }
                 Err(error) => reply(answer, Err(error)),
             },
-            Message::SeekProviders { resource } => self.state.seek_providers(resource),
+            Command::SeekProviders { resource } => self.state.seek_providers(resource),
         };
         self.carry_out(actions);
     }

@@ -22,7 +22,7 @@ use crate::{
     event::{Action, Actions, DiscoveryEvent, Event, ExchangeEvent, Moment, NodeEvent, PeerEvent, SwarmAction},
     gossip::{
         recent_blocks::RecentBlocks,
-        relay::{Gossiped, Relay, Taken},
+        relay::{GossipOutcome, Gossiped, Relay},
     },
     handle::Backlog,
     ids::PeerId,
@@ -209,7 +209,7 @@ impl NetworkState {
                 None => out.push(SwarmAction::Ignore(message)),
                 Some(sender) => {
                     let gossiped = Gossiped { sender, message, topic, data };
-                    if self.relay.on_gossip(gossiped, &mut self.peers, now, out) == Taken::Missed {
+                    if self.relay.on_gossip(gossiped, &mut self.peers, now, out) == GossipOutcome::Missed {
                         self.pool_rounds.missed(sender, peer, now);
                     }
                 }

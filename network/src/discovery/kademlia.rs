@@ -23,7 +23,7 @@ const MAX_FOUND: usize = 100;
 
 /// What providers are looked for for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub(crate) enum SearchPurpose {
     /// Somebody wants to know.
     Answer,
     /// To dial some.
@@ -33,7 +33,7 @@ pub(crate) enum Purpose {
 #[derive(Debug)]
 struct Search {
     found: BTreeSet<PeerId>,
-    purpose: Purpose,
+    purpose: SearchPurpose,
 }
 
 /// What the DHT is being asked.
@@ -67,7 +67,7 @@ impl Dht {
     pub(crate) fn find_providers(
         &mut self,
         resource: Resource,
-        purpose: Purpose,
+        purpose: SearchPurpose,
         out: &mut Actions,
     ) -> Result<SearchNumber, FindError> {
         if !self.is_on {
@@ -88,7 +88,7 @@ impl Dht {
     pub(crate) fn on_providers(&mut self, search: SearchNumber, providers: &[PeerId]) -> bool {
         let Some(search) = self.running.get_mut(&search) else { return false };
         search.found.extend(providers);
-        search.purpose == Purpose::Dial
+        search.purpose == SearchPurpose::Dial
     }
 
     /// Ends a search when it is through, or has found enough: whom it has found, if somebody wants to know.
@@ -98,7 +98,7 @@ impl Dht {
             return None;
         }
         let Search { found, purpose } = self.running.remove(&search)?;
-        (purpose == Purpose::Answer).then(|| found.into_iter().take(MAX_FOUND).collect())
+        (purpose == SearchPurpose::Answer).then(|| found.into_iter().take(MAX_FOUND).collect())
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_search_answers_once_with_each_of_whom_it_has_found() {
         let (mut dht, mut out) = (Dht::new(true), Actions::default());
-        let search = dht.find_providers(resource(), Purpose::Answer, &mut out).expect("there is a DHT");
+        let search = dht.find_providers(resource(), SearchPurpose::Answer, &mut out).expect("there is a DHT");
         assert!(
             matches!(&on_swarm(&mut out)[..], [SwarmAction::FindProviders { search: asked, .. }] if *asked == search)
         );
@@ -130,12 +130,12 @@ mod tests {
     fn only_so_many_search_at_once_and_nobody_without_a_dht() {
         let (mut dht, mut out) = (Dht::new(true), Actions::default());
         let searches: Vec<_> =
-            (0..SEARCHES).flat_map(|_| dht.find_providers(resource(), Purpose::Dial, &mut out)).collect();
+            (0..SEARCHES).flat_map(|_| dht.find_providers(resource(), SearchPurpose::Dial, &mut out)).collect();
         assert_eq!(searches.len(), SEARCHES);
-        assert_eq!(dht.find_providers(resource(), Purpose::Answer, &mut out), Err(FindError::Busy));
+        assert_eq!(dht.find_providers(resource(), SearchPurpose::Answer, &mut out), Err(FindError::Busy));
         assert_eq!(dht.end(searches[0], true), None, "nobody wants to know");
-        assert!(dht.find_providers(resource(), Purpose::Answer, &mut out).is_ok(), "the control: one has ended");
-        assert_eq!(Dht::new(false).find_providers(resource(), Purpose::Answer, &mut out), Err(FindError::Off));
+        assert!(dht.find_providers(resource(), SearchPurpose::Answer, &mut out).is_ok(), "the control: one has ended");
+        assert_eq!(Dht::new(false).find_providers(resource(), SearchPurpose::Answer, &mut out), Err(FindError::Off));
     }
 
     #[test]

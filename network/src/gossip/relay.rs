@@ -47,7 +47,7 @@ pub(crate) struct Gossiped {
 
 /// What became of a gossiped message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum GossipOutcome {
     /// It is being judged, or was of no use.
     Done,
     /// Transactions there was no room to look at: gossip brings them only once.
@@ -191,12 +191,12 @@ impl Relay {
         peers: &mut PeerTable,
         now: Instant,
         out: &mut Actions,
-    ) -> Taken {
+    ) -> GossipOutcome {
         let Gossiped { sender, message, topic, data } = gossiped;
         if !peers.receive(sender, topic.protocol(), data.len(), now) {
             out.push(SwarmAction::Ignore(message));
             out.report(sender, Misbehaviour::Flooding);
-            return Taken::Done;
+            return GossipOutcome::Done;
         }
         let block = if topic == Topic::Blocks { judge::block_id(&data) } else { None };
         let is_known = block.is_some_and(|id| self.known_blocks.contains(&id) || self.variants.contains(&(id, sender)));
@@ -204,12 +204,12 @@ impl Relay {
         if is_known || *judging >= most || !peers.begin_judging(sender) {
             out.push(SwarmAction::Ignore(message));
             // A block comes by sync; transactions from where they wait.
-            return if topic == Topic::Txs { Taken::Missed } else { Taken::Done };
+            return if topic == Topic::Txs { GossipOutcome::Missed } else { GossipOutcome::Done };
         }
         *judging += 1;
         self.variants.extend(block.map(|id| (id, sender)));
         out.push(TaskAction::Judge { job: Job { message, sender, topic, block }, data });
-        Taken::Done
+        GossipOutcome::Done
     }
 
     /// A gossiped message was judged.
@@ -336,7 +336,7 @@ mod tests {
             let gossiped = gossiped(sender, n, Topic::Txs, vec![1; 10]);
             taken.push(relay.on_gossip(gossiped, &mut peers, moment.now, &mut out));
         }
-        assert_eq!(taken.iter().filter(|taken| **taken == Taken::Missed).count(), 8);
+        assert_eq!(taken.iter().filter(|taken| **taken == GossipOutcome::Missed).count(), 8);
         assert_eq!((jobs(&mut out).len(), out.take_reports().len()), (JUDGING_BATCHES, 0));
     }
 

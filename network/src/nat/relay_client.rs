@@ -56,7 +56,7 @@ pub(crate) struct RelayClient {
     circuits: BTreeMap<ConnectionNumber, Circuit>,
     again: Vec<Reunion>,
     /// Since when somebody is there who dials back.
-    asked: Option<Instant>,
+    asking_since: Option<Instant>,
     look: Option<Instant>,
 }
 
@@ -72,7 +72,7 @@ impl RelayClient {
             relays: BTreeMap::new(),
             circuits: BTreeMap::new(),
             again: Vec::new(),
-            asked: None,
+            asking_since: None,
             look: None,
         }
     }
@@ -131,10 +131,10 @@ impl RelayClient {
     /// vain: after a while, none is one, too.
     fn doubt(&mut self, peers: &PeerTable, now: Instant) {
         if !self.asks || !peers.iter().any(|(_, peer)| peer.services.dials_back && !peer.inbound) {
-            self.asked = None;
+            self.asking_since = None;
             return;
         }
-        let asked = *self.asked.get_or_insert(now);
+        let asked = *self.asking_since.get_or_insert(now);
         let is_over = now.saturating_duration_since(asked) >= DOUBTED;
         self.status.unanswered = is_over && self.status.confirmed.is_empty();
     }

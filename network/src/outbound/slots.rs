@@ -49,7 +49,7 @@ const PROVIDER_STAYS: Duration = Duration::from_secs(1800);
 
 /// Why an address is dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
+enum DialPurpose {
     /// To fill a slot.
     Slot,
     /// To see whether it is there.
@@ -59,7 +59,7 @@ enum Purpose {
 #[derive(Debug)]
 struct Attempt {
     address: NodeAddress,
-    purpose: Purpose,
+    purpose: DialPurpose,
 }
 
 /// What decides who may be dialled, and when.
@@ -133,7 +133,7 @@ impl Slots {
 
     /// Whether a slot is free.
     pub(crate) fn is_free(&self) -> bool {
-        let dialled = self.dials.values().filter(|dial| dial.purpose == Purpose::Slot).count();
+        let dialled = self.dials.values().filter(|dial| dial.purpose == DialPurpose::Slot).count();
         self.chosen.len() + dialled < self.count
     }
 
@@ -146,7 +146,7 @@ impl Slots {
         self.part(around, out);
         while self.is_free() && self.dials.len() < DIALS {
             let Some(address) = self.candidate(around, book) else { break };
-            self.dial(address, Purpose::Slot, book, around.clock, out);
+            self.dial(address, DialPurpose::Slot, book, around.clock, out);
         }
         if self.next_feeler <= around.now && self.dials.len() < DIALS {
             let (_, tried) = book.count();
@@ -156,7 +156,7 @@ impl Slots {
             // Hearsay of strangers, and of peers who say where they can be dialled.
             let wanted = |address: &NodeAddress| around.may_dial(address) && !self.is_dialling(&address.peer());
             if let Some(address) = book.draw(Table::New, around.clock, wanted) {
-                self.dial(address, Purpose::Feeler, book, around.clock, out);
+                self.dial(address, DialPurpose::Feeler, book, around.clock, out);
             }
         }
     }
@@ -182,7 +182,7 @@ impl Slots {
 
     /// The groups in which this node has an outbound peer, or soon will.
     fn taken_groups(&self, peers: &PeerTable) -> BTreeSet<Group> {
-        let dialled = self.dials.values().filter(|dial| dial.purpose == Purpose::Slot);
+        let dialled = self.dials.values().filter(|dial| dial.purpose == DialPurpose::Slot);
         let dialled = dialled.filter_map(|dial| public_group(&dial.address));
         let chosen = peers.iter().filter(|(_, peer)| self.chosen.contains(&peer.id));
         dialled.chain(chosen.filter_map(|(_, peer)| group_of_peer(peer))).collect()
@@ -201,16 +201,16 @@ impl Slots {
     fn dial(
         &mut self,
         address: NodeAddress,
-        purpose: Purpose,
+        purpose: DialPurpose,
         book: &mut AddressBook,
         clock: Timestamp,
         out: &mut Actions,
     ) {
         book.dialling(&address, clock);
         let condition = match purpose {
-            Purpose::Slot => DialCondition::DisconnectedAndNotDialling,
+            DialPurpose::Slot => DialCondition::DisconnectedAndNotDialling,
             // A second connection tells as much.
-            Purpose::Feeler => DialCondition::NotDialling,
+            DialPurpose::Feeler => DialCondition::NotDialling,
         };
         let (number, addresses) = (self.number(), vec![address.multiaddr()]);
         self.dials.insert(number, Attempt { address, purpose });
@@ -262,8 +262,8 @@ impl Slots {
         let peer = address.peer();
         let Some(known) = around.peers.number(&peer).and_then(|number| around.peers.get(number)) else {
             match purpose {
-                Purpose::Slot => self.chosen.insert(peer),
-                Purpose::Feeler => self.feelers.insert(peer),
+                DialPurpose::Slot => self.chosen.insert(peer),
+                DialPurpose::Feeler => self.feelers.insert(peer),
             };
             return false;
         };
@@ -271,10 +271,10 @@ impl Slots {
             book.reached(address, around.clock);
         }
         // Two who dial each other at once would each close its own, and have none: only feelers are closed.
-        if purpose == Purpose::Feeler {
+        if purpose == DialPurpose::Feeler {
             out.push(SwarmAction::Close(connection));
         }
-        purpose == Purpose::Feeler
+        purpose == DialPurpose::Feeler
     }
 
     /// A dial has failed.

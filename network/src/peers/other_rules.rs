@@ -22,7 +22,7 @@ pub struct OtherRules {
 
 impl OtherRules {
     /// What those say whose upgrades are not these: of several sets of upgrades, that of most peers.
-    pub(crate) fn told(statuses: &[&PeerStatus], schedule: &Schedule) -> Option<Self> {
+    pub(crate) fn of(statuses: &[&PeerStatus], schedule: &Schedule) -> Option<Self> {
         let mut others: BTreeMap<Hash, (usize, &PeerStatus)> = BTreeMap::new();
         for status in statuses.iter().filter(|status| status.rules_id != schedule.id()) {
             others.entry(status.rules_id).or_insert((0, status)).0 += 1;

@@ -179,8 +179,8 @@ pub(crate) struct Peer {
     traffic: Traffic,
     score: Score,
     /// Bytes it gave that were wanted, and bytes it was answered with; both are forgotten like a score.
-    given: Score,
-    taken: Score,
+    contributed: Score,
+    consumed: Score,
     /// Bytes it may still be served.
     allowance: RateLimiter,
     /// Blocks far behind the tip that it sent, and since when they are counted.
@@ -242,8 +242,8 @@ impl PeerTable {
             useful_at: None,
             traffic: Traffic::new(now),
             score: Score { points: 0.0, at: now },
-            given: Score { points: 0.0, at: now },
-            taken: Score { points: 0.0, at: now },
+            contributed: Score { points: 0.0, at: now },
+            consumed: Score { points: 0.0, at: now },
             allowance: RateLimiter::new(SERVE_RATE, SERVE_BURST, now),
             unwanted: (now, 0),
             told_at: None,
@@ -319,7 +319,7 @@ impl PeerTable {
     /// What those say whose upgrades are not these: of several sets of upgrades, that of most peers.
     pub(crate) fn other_rules(&self, schedule: &Schedule) -> Option<OtherRules> {
         let statuses: Vec<&PeerStatus> = self.peers.values().filter_map(|peer| peer.status.as_ref()).collect();
-        OtherRules::told(&statuses, schedule)
+        OtherRules::of(&statuses, schedule)
     }
 
     /// The median of how far the peers' clocks are ahead of ours, in milliseconds; `None` with fewer than
@@ -375,7 +375,7 @@ impl PeerTable {
     pub(crate) fn count_bytes(&mut self, number: PeerNumber, bytes: usize, now: Instant) {
         if let Some(peer) = self.peers.get_mut(&number) {
             peer.allowance.spend(bytes.max(LEAST_COST) as f64, now);
-            peer.taken.add(bytes as f64, now);
+            peer.consumed.add(bytes as f64, now);
         }
     }
 
@@ -383,7 +383,7 @@ impl PeerTable {
     /// admitted, of an answer.
     pub(crate) fn gave(&mut self, number: PeerNumber, bytes: usize, now: Instant) {
         if let Some(peer) = self.peers.get_mut(&number) {
-            peer.given.add(bytes as f64, now);
+            peer.contributed.add(bytes as f64, now);
         }
         self.was_useful(number, now);
     }
@@ -391,7 +391,7 @@ impl PeerTable {
     /// What a peer has lately been for this node.
     pub(crate) fn standing(&self, number: PeerNumber, now: Instant) -> Standing {
         let gives = |peer: &Peer| {
-            let (given, taken) = (peer.given.now(now), peer.taken.now(now));
+            let (given, taken) = (peer.contributed.now(now), peer.consumed.now(now));
             given >= GIVEN_LEAST && given * TAKEN_FOR_GIVEN >= taken
         };
         if self.peers.get(&number).is_some_and(gives) { Standing::Gives } else { Standing::Takes }

@@ -3,7 +3,7 @@
 use super::NetworkState;
 use crate::{
     addrman::node_address::NodeAddress,
-    discovery::{kademlia::Purpose, resource::Resource},
+    discovery::{kademlia::SearchPurpose, resource::Resource},
     event::{Action, Actions, Moment, SwarmAction},
     handle::{AdmitError, BanInfo, FindError, NetworkEvent, NetworkInfo, PeerInfo},
     ids::{Multiaddr, PeerId, SearchNumber},
@@ -111,14 +111,14 @@ impl NetworkState {
     /// Asks the DHT who provides something, for whoever wants to know.
     pub(crate) fn find_providers(&mut self, resource: Resource) -> Result<(SearchNumber, Vec<Action>), FindError> {
         let mut out = Actions::default();
-        let search = self.dht.find_providers(resource, Purpose::Answer, &mut out)?;
+        let search = self.dht.find_providers(resource, SearchPurpose::Answer, &mut out)?;
         Ok((search, out.take()))
     }
 
     /// Has a few of those dialled who provide something: sync lacks it, and no peer gives it.
     pub(crate) fn seek_providers(&mut self, resource: Resource) -> Vec<Action> {
         let mut out = Actions::default();
-        if let Err(error) = self.dht.find_providers(resource, Purpose::Dial, &mut out) {
+        if let Err(error) = self.dht.find_providers(resource, SearchPurpose::Dial, &mut out) {
             tracing::debug!(target: "cairn::network", %error, "providers are not looked for");
         }
         out.take()

@@ -31,11 +31,11 @@ pub(crate) struct Filtered<B> {
     /// Dials of the node itself that are about to begin: each is looked at once.
     own: BTreeSet<ConnectionId>,
     /// Dials that strangers may still ask for at once (AutoNAT, DCUtR), and since when.
-    asked: RateLimiter,
+    stranger_dials: RateLimiter,
 }
 
 /// Dials that strangers may ask for at once, and each second in the long run: too few to be anybody's weapon.
-const ASKED: (f64, f64) = (20.0, 1.0 / 3.0);
+const STRANGER_DIALS: (f64, f64) = (20.0, 1.0 / 3.0);
 
 impl<B> Filtered<B> {
     /// Filters what `inner` has dialled.
@@ -45,7 +45,7 @@ impl<B> Filtered<B> {
             allow_private,
             allow_quic,
             own: BTreeSet::new(),
-            asked: RateLimiter::new(ASKED.1, ASKED.0, Instant::now()),
+            stranger_dials: RateLimiter::new(STRANGER_DIALS.1, STRANGER_DIALS.0, Instant::now()),
         }
     }
 
@@ -113,7 +113,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Filtered<B> {
             if !addresses.iter().all(|address| self.may_dial(address)) {
                 return Err(ConnectionDenied::new(Refusal::NotToBeDialled));
             }
-            if self.asked.take(1.0, Instant::now()).is_err() {
+            if self.stranger_dials.take(1.0, Instant::now()).is_err() {
                 return Err(ConnectionDenied::new(Refusal::TooManyAsked));
             }
         }
@@ -186,7 +186,7 @@ mod tests {
     fn autonat_is_no_weapon_strangers_have_few_addresses_dialled() {
         let mut filter = Filtered::new(dummy::Behaviour, false, true);
         let asked = (0..1000).filter(|n| goes(&mut filter, *n, &["/ip4/1.1.1.1/tcp/80"])).count();
-        assert_eq!(asked, ASKED.0 as usize);
+        assert_eq!(asked, STRANGER_DIALS.0 as usize);
         // The control: the node's own dials go on, and so do those to addresses that the protocols know.
         filter.announce(ConnectionId::new_unchecked(5000));
         assert!(goes(&mut filter, 5000, &["/ip4/1.1.1.1/tcp/80"]));

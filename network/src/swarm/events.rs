@@ -150,7 +150,7 @@ impl NetworkSwarm {
                     Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool => {
                         let bytes = response.as_ref().map(Vec::len).map_err(|error| *error);
                         self.tell(ExchangeEvent::Answered { peer, class, bytes });
-                        if let Some(answer) = self.asked.remove(&(class, request_id)) {
+                        if let Some(answer) = self.awaited.remove(&(class, request_id)) {
                             // Whoever asked may have given up.
                             let _ = answer.send(response.map_err(RequestError::Undecodable));
                         }
@@ -162,7 +162,7 @@ impl NetworkSwarm {
                 if class == Class::Status && (is_timeout || matches!(error, OutboundFailure::UnsupportedProtocols)) {
                     self.tell(ExchangeEvent::NoStatus { peer, is_timeout });
                 }
-                if let Some(answer) = self.asked.remove(&(class, request_id)) {
+                if let Some(answer) = self.awaited.remove(&(class, request_id)) {
                     let _ = answer.send(Err(request_error(&error)));
                 }
             }

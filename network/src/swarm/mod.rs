@@ -60,7 +60,7 @@ pub(crate) struct NetworkSwarm {
     channels: HashMap<RequestNumber, Channel>,
     open: BTreeMap<(Class, InboundRequestId), RequestNumber>,
     /// Requests of ours.
-    asked: BTreeMap<(Class, OutboundRequestId), AnswerSender>,
+    awaited: BTreeMap<(Class, OutboundRequestId), AnswerSender>,
     /// Gossiped messages that wait for their verdicts.
     messages: HashMap<MessageNumber, (MessageId, PeerId)>,
     searches: HashMap<QueryId, SearchNumber>,
@@ -86,7 +86,7 @@ impl NetworkSwarm {
             relays: HashMap::new(),
             channels: HashMap::new(),
             open: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            awaited: BTreeMap::new(),
             messages: HashMap::new(),
             searches: HashMap::new(),
         }
@@ -128,7 +128,7 @@ impl NetworkSwarm {
     /// Asks a connected peer for something.
     pub(crate) fn request(&mut self, peer: PeerId, class: Class, question: Vec<u8>, answer: AnswerSender) {
         let id = self.requests(class).send_request(&peer, Ok(question));
-        self.asked.insert((class, id), answer);
+        self.awaited.insert((class, id), answer);
     }
 
     /// Where this node listens.

@@ -1,9 +1,9 @@
 //! The machine's hands: it does what the machine says, and tells it what came of that. No rules here.
 
 use super::{
-    machine::{Action, Event, Machine},
+    machine::{Machine, SyncAction, SyncEvent},
     mailbox::{Reports, SyncHandle, SyncStatus},
-    presync::{Presync, Rules as PresyncRules, Step},
+    presync::{Presync, PresyncRules, Step},
 };
 use crate::{Kind, NetworkEvent, NetworkHandle, RequestError, wire::MAX_LOCATOR};
 use cairn_chain::{
@@ -88,7 +88,7 @@ struct Driver {
     machine: Machine,
     hands: Hands,
     /// What the machine said and is not done yet: as much as the machine has in flight, and no more.
-    tasks: JoinSet<Result<Option<Event>, Failure>>,
+    tasks: JoinSet<Result<Option<SyncEvent>, Failure>>,
     status: watch::Sender<SyncStatus>,
     reports: Reports,
 }
@@ -108,7 +108,7 @@ impl Driver {
                 moved = moves.recv() => match moved {
                     Ok(event) => moved_event(&event),
                     Err(broadcast::error::RecvError::Lagged(_)) => {
-                        Event::MovesMissed { tip: (*self.hands.chain.tip()).clone() }
+                        SyncEvent::MovesMissed { tip: (*self.hands.chain.tip()).clone() }
                     }
                     Err(broadcast::error::RecvError::Closed) => return Ok(()),
                 },
@@ -121,15 +121,15 @@ impl Driver {
                     None => return Ok(()),
                 },
                 _ = tick.tick() => {
-                    self.take(Event::ClockRead { is_behind: self.hands.is_clock_behind() });
-                    Event::Tick
+                    self.take(SyncEvent::ClockRead { is_behind: self.hands.is_clock_behind() });
+                    SyncEvent::Tick
                 }
             };
             self.take(event);
         }
     }
 
-    fn take(&mut self, event: Event) {
+    fn take(&mut self, event: SyncEvent) {
         let now = Instant::now();
         for action in self.machine.on_event(now, self.hands.chain.connecting(), event) {
             let hands = self.hands.clone();
@@ -168,40 +168,40 @@ impl Hands {
         self.chain.tip().header.time.millis() > latest
     }
 
-    async fn act(self, action: Action) -> Result<Option<Event>, Failure> {
+    async fn act(self, action: SyncAction) -> Result<Option<SyncEvent>, Failure> {
         Ok(match action {
-            Action::FetchHeaders { job, peer, branch } => {
+            SyncAction::FetchHeaders { job, peer, branch } => {
                 let answer = self.fetch_headers(peer, branch).await?;
-                Some(Event::Headers { job, answer })
+                Some(SyncEvent::Headers { job, answer })
             }
-            Action::Link { job, peer, headers, is_presynced } => {
+            SyncAction::Link { job, peer, headers, is_presynced } => {
                 let origin = Origin::Peer(peer);
                 let outcomes = match is_presynced {
                     true => self.chain.link_presynced(origin, headers).await?,
                     false => self.chain.link_headers(origin, headers).await?,
                 };
-                Some(Event::Linked { job, outcomes })
+                Some(SyncEvent::Linked { job, outcomes })
             }
-            Action::BeginPresync { job, fork, claimed } => {
+            SyncAction::BeginPresync { job, fork, claimed } => {
                 let presync = self.begin_presync(fork, claimed).await?;
-                Some(Event::PresyncBegun { job, presync })
+                Some(SyncEvent::PresyncBegun { job, presync })
             }
-            Action::Presync { job, presync, headers } => {
+            SyncAction::Presync { job, presync, headers } => {
                 let (presync, step) = self.presync(presync, headers).await?;
-                Some(Event::Presynced { job, presync, step })
+                Some(SyncEvent::Presynced { job, presync, step })
             }
-            Action::FetchBodies { job, peer, ids } => {
-                Some(Event::Bodies { job, answer: self.network.request_bodies(peer, ids).await })
+            SyncAction::FetchBodies { job, peer, ids } => {
+                Some(SyncEvent::Bodies { job, answer: self.network.request_bodies(peer, ids).await })
             }
-            Action::Import { peer, header, body } => {
+            SyncAction::Import { peer, header, body } => {
                 let id = header.id();
-                Some(Event::Imported { id, peer, result: self.import(header, body).await? })
+                Some(SyncEvent::Imported { id, peer, result: self.import(header, body).await? })
             }
-            Action::SeekOthers => {
+            SyncAction::SeekOthers => {
                 self.network.seek_providers(Kind::FullHistory, *self.genesis_id.as_bytes()).await;
                 None
             }
-            Action::Report { peer, misbehaviour } => {
+            SyncAction::Report { peer, misbehaviour } => {
                 self.network.report(peer, misbehaviour).await;
                 None
             }
@@ -250,27 +250,27 @@ impl Hands {
     }
 }
 
-fn moved_event(event: &ChainEvent) -> Event {
+fn moved_event(event: &ChainEvent) -> SyncEvent {
     if !event.is_whole {
-        return Event::MovesMissed { tip: Tip::clone(&event.tip) };
+        return SyncEvent::MovesMissed { tip: Tip::clone(&event.tip) };
     }
     let connected = event.connected.iter().map(|block| block.header().id()).collect();
-    Event::TipMoved { tip: Tip::clone(&event.tip), connected }
+    SyncEvent::TipMoved { tip: Tip::clone(&event.tip), connected }
 }
 
-fn network_event(event: NetworkEvent) -> Event {
+fn network_event(event: NetworkEvent) -> SyncEvent {
     match event {
-        NetworkEvent::PeerUp { peer, kind, status } => Event::PeerUp { peer, kind, status },
-        NetworkEvent::PeerStatus { peer, kind, status } => Event::PeerStatus { peer, kind, status },
-        NetworkEvent::PeerDown { peer } => Event::PeerDown { peer },
-        NetworkEvent::UnknownParent { peer, id } => Event::UnknownParent { peer, id },
+        NetworkEvent::PeerUp { peer, kind, status } => SyncEvent::PeerUp { peer, kind, status },
+        NetworkEvent::PeerStatus { peer, kind, status } => SyncEvent::PeerStatus { peer, kind, status },
+        NetworkEvent::PeerDown { peer } => SyncEvent::PeerDown { peer },
+        NetworkEvent::UnknownParent { peer, id } => SyncEvent::UnknownParent { peer, id },
     }
 }
 
-type Done = Result<Result<Option<Event>, Failure>, tokio::task::JoinError>;
+type Done = Result<Result<Option<SyncEvent>, Failure>, tokio::task::JoinError>;
 
 /// What came of an action. A chain that is ending ends sync, quietly: whoever ended it says why.
-fn finished(done: Done) -> Result<Option<Event>, TaskError> {
+fn finished(done: Done) -> Result<Option<SyncEvent>, TaskError> {
     match done {
         Ok(Ok(event)) => Ok(event),
         Ok(Err(Failure::Chain(Stopped))) => Ok(None),

@@ -10,7 +10,7 @@ use super::{
     mailbox::SyncPhase,
     presync::{Presync, Step},
     rate::Rate,
-    sources::Source,
+    sync_peers::SyncPeer,
     tree::Tree,
 };
 use crate::{PeerKind, PeerStatus, RequestError};
@@ -32,7 +32,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 /// What happens.
 #[derive(Clone, Debug)]
-pub(super) enum Event {
+pub(super) enum SyncEvent {
     /// A peer has come.
     PeerUp { peer: PeerNumber, kind: PeerKind, status: PeerStatus },
     /// A peer says where it stands now.
@@ -65,7 +65,7 @@ pub(super) enum Event {
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum SyncAction {
     /// Ask a peer for headers: after `branch`, or else after the followed chain's own locator.
     FetchHeaders { job: u64, peer: PeerNumber, branch: Vec<BlockId> },
     /// Have headers linked; `is_presynced`: they are part of a branch that has more work than the tip.
@@ -101,7 +101,7 @@ pub(super) struct Machine {
     /// How far the chain is about to connect what was fetched, at or above its tip.
     connecting: Height,
     tree: Tree,
-    sources: BTreeMap<PeerNumber, Source>,
+    sources: BTreeMap<PeerNumber, SyncPeer>,
     headers: BTreeMap<u64, HeaderJob>,
     bodies: BTreeMap<u64, BodyJob>,
     last_job: u64,
@@ -186,49 +186,49 @@ impl Machine {
     }
 
     /// Takes an event in, and says what to do. The chain is `connecting` up to that height.
-    pub(super) fn on_event(&mut self, now: Instant, connecting: Height, event: Event) -> Vec<Action> {
+    pub(super) fn on_event(&mut self, now: Instant, connecting: Height, event: SyncEvent) -> Vec<SyncAction> {
         let mut actions = Vec::new();
         self.connecting = connecting;
         match event {
-            Event::PeerUp { peer, kind, status } => {
-                self.sources.insert(peer, Source::new(kind, status));
+            SyncEvent::PeerUp { peer, kind, status } => {
+                self.sources.insert(peer, SyncPeer::new(kind, status));
                 self.lonely_since = None;
                 self.met.get_or_insert(now);
             }
-            Event::PeerStatus { peer, kind, status } => {
+            SyncEvent::PeerStatus { peer, kind, status } => {
                 if let Some(source) = self.sources.get_mut(&peer) {
                     source.update(kind, status);
                 }
             }
-            Event::PeerDown { peer } => self.on_peer_down(now, peer),
-            Event::UnknownParent { peer, id } => {
+            SyncEvent::PeerDown { peer } => self.on_peer_down(now, peer),
+            SyncEvent::UnknownParent { peer, id } => {
                 let is_known = self.tree.contains(&id);
                 if let Some(source) = self.sources.get_mut(&peer).filter(|_| !is_known) {
                     source.knows_more = true;
                 }
             }
-            Event::Headers { job, answer } => self.on_headers(now, job, answer, &mut actions),
-            Event::Linked { job, outcomes } => self.on_linked(now, job, outcomes, &mut actions),
-            Event::PresyncBegun { job, presync } => self.on_presync_begun(now, job, presync),
-            Event::Presynced { job, presync, step } => self.on_presynced(now, job, presync, step, &mut actions),
-            Event::Bodies { job, answer } => self.on_bodies(now, job, answer, &mut actions),
-            Event::Imported { id, peer, result } => self.on_imported(now, id, peer, result, &mut actions),
-            Event::TipMoved { tip, connected } => {
+            SyncEvent::Headers { job, answer } => self.on_headers(now, job, answer, &mut actions),
+            SyncEvent::Linked { job, outcomes } => self.on_linked(now, job, outcomes, &mut actions),
+            SyncEvent::PresyncBegun { job, presync } => self.on_presync_begun(now, job, presync),
+            SyncEvent::Presynced { job, presync, step } => self.on_presynced(now, job, presync, step, &mut actions),
+            SyncEvent::Bodies { job, answer } => self.on_bodies(now, job, answer, &mut actions),
+            SyncEvent::Imported { id, peer, result } => self.on_imported(now, id, peer, result, &mut actions),
+            SyncEvent::TipMoved { tip, connected } => {
                 self.tree.moved(tip.total_work, &connected);
                 (self.tip, self.progress, self.gained, self.connected) = (tip, now, now, Some(now));
                 self.passed_over = 0;
             }
-            Event::MovesMissed { tip } => {
+            SyncEvent::MovesMissed { tip } => {
                 self.tip = tip;
                 self.restart(now);
             }
-            Event::ClockRead { is_behind } => {
+            SyncEvent::ClockRead { is_behind } => {
                 // What was refused as from the future is asked for again once the clock is right.
                 if std::mem::replace(&mut self.is_clock_behind_tip, is_behind) && !is_behind {
                     self.restart(now);
                 }
             }
-            Event::Tick => self.on_tick(now, &mut actions),
+            SyncEvent::Tick => self.on_tick(now, &mut actions),
         }
         self.plan_headers(now, &mut actions);
         self.plan_bodies(now, &mut actions);
@@ -263,7 +263,7 @@ impl Machine {
         theirs.into_iter().for_each(|job| drop(self.end_job(job)));
         // The chain forgets headers that only this peer had brought; others are asked for them again.
         if self.tree.remove_source(peer) {
-            self.sources.values_mut().for_each(Source::restart);
+            self.sources.values_mut().for_each(SyncPeer::restart);
             let asked = self.bodies.iter().filter(|(_, asked)| !asked.is_overdue());
             let asked = asked.flat_map(|(job, asked)| asked.ids.iter().map(|id| (*id, *job)));
             self.awaited = asked.filter(|(id, _)| !self.tree.contains(id)).collect();

@@ -41,7 +41,7 @@
 //! # Map
 //! `mailbox` how far the node is, and why it is no farther · `driver` hands of the machine · `machine` the pure core:
 //! events in, actions out, with `headers`, `presync`, `bodies` and `status` (phases, watchdog) below it · `presync` a
-//! chain looked at in passing · `tree` linked headers whose blocks are not here · `sources` what is known of each peer
+//! chain looked at in passing · `tree` linked headers whose blocks are not here · `sync_peers` what is known of each peer
 //! · `pace` how fast it is · `rate` how fast the chain grows
 //!
 //! # Limits
@@ -73,7 +73,7 @@ mod mailbox;
 mod pace;
 mod presync;
 mod rate;
-mod sources;
+mod sync_peers;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -38,7 +38,7 @@ const MAX_BITS: u64 = 8 << 20;
 
 /// What a chain is judged by.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rules<'a> {
+pub(super) struct PresyncRules<'a> {
     /// The network's rules.
     pub(super) spec: &'a ChainSpec,
     /// The time.
@@ -48,7 +48,7 @@ pub(super) struct Rules<'a> {
 }
 
 /// Thirty-two random bytes, which no peer may know.
-pub(super) type Secret = [u8; 32];
+pub(super) type PresyncSecret = [u8; 32];
 
 /// What follows from an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,7 +157,7 @@ impl From<Refused> for Step {
 
 impl Presync {
     /// Begins with the chain after `fork` of a peer that claims so much work.
-    pub(super) fn new(fork: ChainContext, claimed: Work, secret: &Secret) -> Self {
+    pub(super) fn new(fork: ChainContext, claimed: Work, secret: &PresyncSecret) -> Self {
         let mut salt = [0; 16];
         salt.copy_from_slice(&secret[..16]);
         let phase = u64::from(secret[16]) % SPACING;
@@ -195,7 +195,7 @@ impl Presync {
     }
 
     /// Takes an answer in: the headers after [`after`](Self::after), in order.
-    pub(super) fn take(&mut self, rules: &Rules<'_>, headers: Vec<Header>) -> Step {
+    pub(super) fn take(&mut self, rules: &PresyncRules<'_>, headers: Vec<Header>) -> Step {
         let is_full = headers.len() >= MAX_HEADERS;
         match &self.pass {
             Pass::First { .. } => self.take_first(rules, headers, is_full).unwrap_or_else(Step::from),
@@ -203,7 +203,7 @@ impl Presync {
         }
     }
 
-    fn take_first(&mut self, rules: &Rules<'_>, headers: Vec<Header>, is_full: bool) -> Result<Step, Refused> {
+    fn take_first(&mut self, rules: &PresyncRules<'_>, headers: Vec<Header>, is_full: bool) -> Result<Step, Refused> {
         for header in headers {
             let Pass::First { last, count } = &mut self.pass else { break };
             let sealed = check_work(rules.spec, header)?;
@@ -238,7 +238,7 @@ impl Presync {
         })
     }
 
-    fn take_second(&mut self, rules: &Rules<'_>, headers: Vec<Header>, is_full: bool) -> Result<Step, Refused> {
+    fn take_second(&mut self, rules: &PresyncRules<'_>, headers: Vec<Header>, is_full: bool) -> Result<Step, Refused> {
         let Pass::Second { last, count, length, work, total, buffer } = &mut self.pass else {
             return Ok(Step::Differs);
         };

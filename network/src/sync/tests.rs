@@ -6,9 +6,9 @@ mod watchdog;
 mod world;
 
 use super::{
-    machine::{Action, Event},
+    machine::{SyncAction, SyncEvent},
     mailbox::SyncPhase,
-    sources::JOBS_EACH,
+    sync_peers::JOBS_EACH,
 };
 use crate::wire::MAX_BODIES;
 use cairn_chain::verdict::Misbehaviour;
@@ -128,7 +128,7 @@ fn a_long_branch_is_presynced_until_it_has_more_work() {
     let (ours, theirs) = (grow(&[], 3_000, 2), grow(&[], 5_000, 3));
     let mut world = World::new(&ours);
     let peer = world.join(1, Peer::honest(&theirs));
-    while !world.log.iter().any(|action| matches!(action, Action::Link { is_presynced: true, .. })) {
+    while !world.log.iter().any(|action| matches!(action, SyncAction::Link { is_presynced: true, .. })) {
         assert_eq!(world.bodies_asked(peer), 0, "its first headers have less work than our chain");
         world.step();
     }
@@ -141,7 +141,7 @@ fn a_branch_with_less_work_costs_no_bodies() {
     let (ours, theirs) = (grow(&[], 3_000, 2), grow(&[], 2_500, 3));
     let mut world = World::new(&ours);
     let peer = world.join(1, Peer::honest(&theirs));
-    world.after(seconds(1), Event::UnknownParent { peer, id: theirs[2_499].id() });
+    world.after(seconds(1), SyncEvent::UnknownParent { peer, id: theirs[2_499].id() });
     world.run_for(seconds(120));
     assert_eq!((world.bodies_asked(peer), world.headers_asked()), (0, 3));
     assert_eq!(world.machine.status(world.now).phase, SyncPhase::CaughtUp);
@@ -156,7 +156,7 @@ fn a_block_without_a_parent_brings_its_branch() {
     let peer = world.join(1, Peer { claims: Some(100), ..Peer::honest(&theirs) });
     world.run_for(seconds(1));
     assert_eq!(world.headers_asked(), 0);
-    world.after(Duration::ZERO, Event::UnknownParent { peer, id: theirs[108].id() });
+    world.after(Duration::ZERO, SyncEvent::UnknownParent { peer, id: theirs[108].id() });
     world.run_until(&theirs[108], seconds(5));
 }
 
@@ -248,9 +248,9 @@ fn missed_moves_of_the_chain_are_made_up_for() {
     while world.chain.tip().height() < Height::new(100) {
         world.step();
     }
-    world.queue.retain(|_, event| !matches!(event, Event::TipMoved { .. }));
+    world.queue.retain(|_, event| !matches!(event, SyncEvent::TipMoved { .. }));
     let tip = world.chain.tip();
-    world.after(Duration::ZERO, Event::MovesMissed { tip });
+    world.after(Duration::ZERO, SyncEvent::MovesMissed { tip });
     world.run_until(&chain[999], seconds(30));
 }
 
@@ -261,9 +261,9 @@ fn a_node_whose_chain_still_connects_what_was_fetched_has_not_caught_up() {
     let mut world = World::new(&[]);
     world.join(1, Peer::honest(&chain));
     let mut held_back = Vec::new();
-    while held_back.is_empty() || !world.queue.values().all(|event| matches!(event, Event::Tick)) {
+    while held_back.is_empty() || !world.queue.values().all(|event| matches!(event, SyncEvent::Tick)) {
         world.step();
-        let moves = world.queue.extract_if(.., |_, event| matches!(event, Event::TipMoved { .. }));
+        let moves = world.queue.extract_if(.., |_, event| matches!(event, SyncEvent::TipMoved { .. }));
         held_back.extend(moves.map(|(_, event)| event));
     }
     let status = world.machine.status(world.now);

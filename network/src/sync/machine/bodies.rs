@@ -2,12 +2,12 @@
 //! with the chain. Who is asked for a piece is whoever should bring it first, by what was measured of each
 //! ([`Pace`](crate::sync::pace::Pace)); a piece that holds up all above it is asked of somebody else, too.
 
-use super::{Action, Machine};
+use super::{Machine, SyncAction};
 use crate::{
     RequestError,
     sync::{
         pace::Pace,
-        sources::Source,
+        sync_peers::SyncPeer,
         tree::{Body as BodyState, Node},
     },
     wire::{Bodies, MAX_BODIES, Message},
@@ -75,7 +75,7 @@ impl BodyJob {
 
 impl Machine {
     /// Asks for the lowest missing bodies, until every peer is busy or enough is on its way.
-    pub(super) fn plan_bodies(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    pub(super) fn plan_bodies(&mut self, now: Instant, actions: &mut Vec<SyncAction>) {
         self.tree.trim();
         for source in self.sources.values_mut() {
             source.forget_lacking(|id| self.tree.is_on_path(id));
@@ -85,7 +85,7 @@ impl Machine {
 
     /// Asks for the lowest missing bodies those who should bring them first. `false`: there is nobody to ask,
     /// nothing to ask for, or no room.
-    fn ask_for_lowest(&mut self, now: Instant, actions: &mut Vec<Action>) -> bool {
+    fn ask_for_lowest(&mut self, now: Instant, actions: &mut Vec<SyncAction>) -> bool {
         let Some(first) = self.tree.missing(self.window()).next() else { return false };
         let waited_for = self.bodies.values().filter(|job| !job.is_overdue).count();
         let too_much = self.importing_bytes >= MAX_IMPORTING || self.bytes_on_the_way() >= MAX_BYTES;
@@ -103,7 +103,7 @@ impl Machine {
         let asked =
             BodyJob { peer, since: now, expected, deadline, is_overdue: false, is_reported: false, ids: ids.clone() };
         self.bodies.insert(job, asked);
-        actions.push(Action::FetchBodies { job, peer, ids });
+        actions.push(SyncAction::FetchBodies { job, peer, ids });
         true
     }
 
@@ -132,7 +132,7 @@ impl Machine {
     }
 
     /// How long one more request to a peer should take, behind those that it has.
-    fn expect(&self, peer: PeerNumber, source: &Source) -> Duration {
+    fn expect(&self, peer: PeerNumber, source: &SyncPeer) -> Duration {
         let before: usize = self.bodies.values().filter(|job| job.peer == peer).map(|job| self.weigh(job)).sum();
         let bytes = source.request_size(self.mean_body, MAX_BODIES) as f64 * self.mean_body;
         source.pace.expect(bytes, before as f64)
@@ -194,7 +194,7 @@ impl Machine {
         now: Instant,
         job: u64,
         answer: Result<Vec<Body>, RequestError>,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<SyncAction>,
     ) {
         // From before everything began anew.
         let Some(BodyJob { peer, since, ids, is_reported, .. }) = self.end_job(job) else { return };
@@ -202,7 +202,7 @@ impl Machine {
             Ok(bodies) => bodies,
             Err(error) => {
                 if error == RequestError::Timeout && !is_reported {
-                    actions.push(Action::Report { peer, misbehaviour: Misbehaviour::Stalled });
+                    actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
                 }
                 if let Some(source) = self.sources.get_mut(&peer) {
                     source.rest(now);
@@ -226,7 +226,7 @@ impl Machine {
         }
     }
 
-    fn import(&mut self, peer: PeerNumber, id: BlockId, body: Body, size: usize, actions: &mut Vec<Action>) {
+    fn import(&mut self, peer: PeerNumber, id: BlockId, body: Body, size: usize, actions: &mut Vec<SyncAction>) {
         // Asked of somebody else meanwhile, or here: whoever comes first counts.
         let is_wanted = |node: &&Node| matches!(node.body, BodyState::Missing | BodyState::Asked(_));
         let node = self.tree.get(&id).filter(is_wanted);
@@ -234,18 +234,18 @@ impl Machine {
         self.tree.set_body(&id, BodyState::Importing);
         self.importing.insert(id, size);
         self.importing_bytes += size;
-        actions.push(Action::Import { peer, header, body });
+        actions.push(SyncAction::Import { peer, header, body });
     }
 
     /// A peer does not have a block. Whoever says it follows the chain with that block withholds it.
-    fn on_lacking(&mut self, now: Instant, peer: PeerNumber, first: Option<&BlockId>, actions: &mut Vec<Action>) {
+    fn on_lacking(&mut self, now: Instant, peer: PeerNumber, first: Option<&BlockId>, actions: &mut Vec<SyncAction>) {
         let Some((id, node)) = first.and_then(|id| Some((id, self.tree.get(id)?))) else { return };
         let (height, withholds) = (node.height(), node.source == peer);
         if let Some(source) = self.sources.get_mut(&peer) {
             source.lack(*id, height, now);
         }
         if withholds {
-            actions.push(Action::Report { peer, misbehaviour: Misbehaviour::Stalled });
+            actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
         }
     }
 
@@ -255,7 +255,7 @@ impl Machine {
         id: BlockId,
         peer: PeerNumber,
         result: Result<BlockOutcome, BlockError>,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<SyncAction>,
     ) {
         self.importing_bytes -= self.importing.remove(&id).unwrap_or(0);
         match result {
@@ -284,7 +284,7 @@ impl Machine {
                         && source.take_lie(now)
                     {
                         source.rest(now);
-                        actions.push(Action::Report { peer, misbehaviour: Misbehaviour::MutatedBody });
+                        actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::MutatedBody });
                     }
                 }
             },
@@ -292,18 +292,18 @@ impl Machine {
     }
 
     /// A block is invalid: so is everything above it, and whoever says it follows that chain knew better.
-    fn on_invalid(&mut self, now: Instant, id: &BlockId, error: BlockError, actions: &mut Vec<Action>) {
+    fn on_invalid(&mut self, now: Instant, id: &BlockId, error: BlockError, actions: &mut Vec<SyncAction>) {
         let Some(peer) = self.tree.get(id).map(|node| node.source) else { return };
         self.tree.remove_branch(id);
         if let Some(source) = self.sources.get_mut(&peer) {
             source.exhaust();
             source.rest(now);
-            actions.push(Action::Report { peer, misbehaviour: Misbehaviour::InvalidBlock(error) });
+            actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::InvalidBlock(error) });
         }
     }
 
     /// Gives requests that take too long to other peers.
-    pub(super) fn replace_stalled_bodies(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    pub(super) fn replace_stalled_bodies(&mut self, now: Instant, actions: &mut Vec<SyncAction>) {
         let stalled = self.bodies.iter_mut().filter(|(_, job)| !job.is_reported && now > job.deadline);
         let stalled = stalled.map(|(job, asked)| {
             asked.is_reported = true;
@@ -311,7 +311,7 @@ impl Machine {
         });
         for (job, peer) in stalled.collect::<Vec<_>>() {
             self.give_up(job);
-            actions.push(Action::Report { peer, misbehaviour: Misbehaviour::Stalled });
+            actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
             if let Some(source) = self.sources.get_mut(&peer) {
                 source.pace.slow_down();
                 source.rest(now);
@@ -327,6 +327,6 @@ impl Machine {
 }
 
 /// Whether a peer may have a block.
-fn may_have(source: &Source, peer: PeerNumber, node: &Node, now: Instant) -> bool {
+fn may_have(source: &SyncPeer, peer: PeerNumber, node: &Node, now: Instant) -> bool {
     source.may_have(node.height(), node.source == peer, Some(now))
 }

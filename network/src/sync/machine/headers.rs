@@ -1,16 +1,16 @@
 //! Fetching headers: from several peers at once, each in a run of requests that continue where the last ended.
 //!
-//! Who is asked next is chosen by [`Source::precedence`]: by what peers delivered, never by how much they claim. One
+//! Who is asked next is chosen by [`SyncPeer::precedence`]: by what peers delivered, never by how much they claim. One
 //! peer is asked at a time as long as it answers; whenever none has for a moment, another is asked, too. A peer that
 //! the operator named waits for no other. An answer that does not show what its sender claims costs it, and others
 //! come first for a while.
 
-use super::{Action, Machine};
+use super::{Machine, SyncAction};
 use crate::sync::tree::MAX_AHEAD;
 use crate::{
     RequestError,
     sync::{
-        sources::Source,
+        sync_peers::SyncPeer,
         tree::{Body, Brought, Rank},
     },
     wire::MAX_HEADERS,
@@ -83,7 +83,7 @@ impl HeaderJob {
 
 impl Machine {
     /// Asks for headers whoever has some and comes first, as far as requests are free.
-    pub(super) fn plan_headers(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    pub(super) fn plan_headers(&mut self, now: Instant, actions: &mut Vec<SyncAction>) {
         while let Some(peer) = self.next_source(now) {
             self.ask_for_headers(now, peer, actions);
         }
@@ -98,7 +98,7 @@ impl Machine {
     }
 
     /// Whether a peer has headers for us that we have room for.
-    fn has_more(&self, source: &Source) -> bool {
+    fn has_more(&self, source: &SyncPeer) -> bool {
         if source.look.is_some() {
             return self.has_room_for_presync(source);
         }
@@ -111,7 +111,7 @@ impl Machine {
 
     /// Whether a request is free for a peer: those it would compete with are late, and they are few. Presyncs compete
     /// for slots, and keep nobody else waiting, however long the chain is.
-    fn may_be_asked(&self, now: Instant, peer: PeerNumber, source: &Source) -> bool {
+    fn may_be_asked(&self, now: Instant, peer: PeerNumber, source: &SyncPeer) -> bool {
         if self.headers.values().any(|job| job.peer == peer) {
             return false;
         }
@@ -129,21 +129,21 @@ impl Machine {
         count < if named { NAMED_JOBS } else { JOBS }
     }
 
-    fn ask_for_headers(&mut self, now: Instant, peer: PeerNumber, actions: &mut Vec<Action>) {
+    fn ask_for_headers(&mut self, now: Instant, peer: PeerNumber, actions: &mut Vec<SyncAction>) {
         let job = self.next_job();
         let Some(source) = self.sources.get(&peer) else { return };
         let (stage, action) = if let Some(look) = &source.look {
             let branch = look.presync.as_ref().map(|presync| vec![presync.after(), presync.fork()]).unwrap_or_default();
-            (Stage::AskedPresync, Action::FetchHeaders { job, peer, branch })
+            (Stage::AskedPresync, SyncAction::FetchHeaders { job, peer, branch })
         } else if let Some(fork) = source.deep {
-            (Stage::Beginning, Action::BeginPresync { job, fork, claimed: source.status.total_work })
+            (Stage::Beginning, SyncAction::BeginPresync { job, fork, claimed: source.status.total_work })
         } else {
             let from = source.reached.map(|(id, _)| id).or_else(|| self.tree.end());
             let mut branch = from.map(|id| self.tree.locator(&id)).unwrap_or_default();
             if let Some(id) = from.filter(|_| branch.is_empty()) {
                 branch.push(id);
             }
-            (Stage::Asked { branch: branch.clone() }, Action::FetchHeaders { job, peer, branch })
+            (Stage::Asked { branch: branch.clone() }, SyncAction::FetchHeaders { job, peer, branch })
         };
         self.headers.insert(job, HeaderJob { peer, since: now, stage });
         actions.push(action);
@@ -154,7 +154,7 @@ impl Machine {
         now: Instant,
         job: u64,
         answer: Result<Vec<Header>, RequestError>,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<SyncAction>,
     ) {
         // From before everything began anew, or given to another meanwhile.
         let Some(HeaderJob { peer, stage, .. }) = self.headers.remove(&job) else { return };
@@ -162,7 +162,7 @@ impl Machine {
             Ok(headers) => headers,
             Err(error) => {
                 if error == RequestError::Timeout {
-                    actions.push(Action::Report { peer, misbehaviour: Misbehaviour::Stalled });
+                    actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
                 }
                 return self.rest(now, peer);
             }
@@ -177,21 +177,21 @@ impl Machine {
         }
         let with_ids: Vec<(BlockId, Header)> = headers.iter().map(|header| (header.id(), header.clone())).collect();
         if with_ids.windows(2).any(|pair| pair[1].1.parent != pair[0].0) {
-            actions.push(Action::Report { peer, misbehaviour: Misbehaviour::WrongAnswer });
+            actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::WrongAnswer });
             return self.rest(now, peer);
         }
         let stage = Stage::Linking { branch, headers: with_ids };
         self.headers.insert(job, HeaderJob { peer, since: now, stage });
-        actions.push(Action::Link { job, peer, headers, is_presynced: false });
+        actions.push(SyncAction::Link { job, peer, headers, is_presynced: false });
     }
 
     /// A peer has no headers for us. One that claims more work than is known here, and more than it showed, does not
     /// keep its claim.
-    fn on_nothing(&mut self, now: Instant, peer: PeerNumber, actions: &mut Vec<Action>) {
+    fn on_nothing(&mut self, now: Instant, peer: PeerNumber, actions: &mut Vec<SyncAction>) {
         let is_unkept = self.sources.get(&peer).is_some_and(|source| self.promises(source) && source.reached.is_none());
         self.end_run(peer);
         if is_unkept {
-            actions.push(Action::Report { peer, misbehaviour: Misbehaviour::Unkept });
+            actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Unkept });
             self.rest(now, peer);
         }
     }
@@ -217,7 +217,7 @@ impl Machine {
         now: Instant,
         job: u64,
         outcomes: Vec<HeaderOutcome>,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<SyncAction>,
     ) {
         let Some(HeaderJob { peer, stage, .. }) = self.headers.remove(&job) else { return };
         match stage {
@@ -236,7 +236,7 @@ impl Machine {
                 match self.take_outcomes(peer, Some(work), &headers, outcomes).end {
                     None => self.on_presynced_linked(now, peer, &headers, is_done),
                     Some((RunEnd::Misbehaviour(misbehaviour), _)) => {
-                        actions.push(Action::Report { peer, misbehaviour });
+                        actions.push(SyncAction::Report { peer, misbehaviour });
                         self.rest(now, peer);
                     }
                     // The chain has forgotten what it continues: nobody's fault.
@@ -255,7 +255,7 @@ impl Machine {
         headers: &[(BlockId, Header)],
         outcomes: Vec<HeaderOutcome>,
     ) -> Taken {
-        let rank = self.sources.get(&peer).map_or(Rank::Shown, Source::rank);
+        let rank = self.sources.get(&peer).map_or(Rank::Shown, SyncPeer::rank);
         let brought = Brought { peer, rank, proven };
         let mut reached = None;
         for ((id, header), outcome) in headers.iter().zip(outcomes) {
@@ -329,12 +329,12 @@ impl Machine {
     }
 
     /// A header of an answer was not linked.
-    fn break_off(&mut self, now: Instant, peer: PeerNumber, end: RunEnd, is_ours: bool, actions: &mut Vec<Action>) {
+    fn break_off(&mut self, now: Instant, peer: PeerNumber, end: RunEnd, is_ours: bool, actions: &mut Vec<SyncAction>) {
         match end {
             // It continued a branch of ours that the chain has forgotten: nobody's fault.
             RunEnd::Detached if is_ours => self.restart(now),
             RunEnd::Detached => {
-                actions.push(Action::Report { peer, misbehaviour: Misbehaviour::WrongAnswer });
+                actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::WrongAnswer });
                 self.rest(now, peer);
             }
             RunEnd::Deep | RunEnd::NoRoom => self.end_run(peer),
@@ -349,7 +349,7 @@ impl Machine {
                 self.rest(now, peer);
             }
             RunEnd::Misbehaviour(misbehaviour) => {
-                actions.push(Action::Report { peer, misbehaviour });
+                actions.push(SyncAction::Report { peer, misbehaviour });
                 self.end_run(peer);
                 self.rest(now, peer);
             }
@@ -357,13 +357,13 @@ impl Machine {
     }
 
     /// Gives requests that take too long to other peers.
-    pub(super) fn replace_stalled_headers(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    pub(super) fn replace_stalled_headers(&mut self, now: Instant, actions: &mut Vec<SyncAction>) {
         let is_stalled = |job: &HeaderJob| {
             job.patience().is_some_and(|patience| now.saturating_duration_since(job.since) > patience)
         };
         let stalled = self.headers.extract_if(.., |_, job| is_stalled(job));
         for peer in stalled.map(|(_, job)| job.peer).collect::<Vec<_>>() {
-            actions.push(Action::Report { peer, misbehaviour: Misbehaviour::Stalled });
+            actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
             self.rest(now, peer);
         }
     }

@@ -2,11 +2,11 @@
 //! nobody named are of different neighbourhoods each, those that dialled this node come last, and one that gets on
 //! slowly makes room after a while.
 
-use super::{Action, Machine, headers::Stage};
+use super::{Machine, SyncAction, headers::Stage};
 use crate::sync::tree::MAX_AHEAD;
 use crate::sync::{
     presync::{Presync, Step},
-    sources::{Look, Source},
+    sync_peers::{Look, SyncPeer},
     tree::Node,
 };
 use cairn_chain::verdict::PeerNumber;
@@ -30,18 +30,18 @@ impl Machine {
     }
 
     /// Whether a peer has a slot, or would get one.
-    pub(super) fn may_presync(&self, peer: PeerNumber, source: &Source) -> bool {
+    pub(super) fn may_presync(&self, peer: PeerNumber, source: &SyncPeer) -> bool {
         if source.look.is_some() || source.kind.named {
             return true;
         }
         let others = self.sources.iter().filter(|(other, source)| **other != peer && !source.kind.named);
-        let looking: Vec<&Source> = others.map(|(_, other)| other).filter(|other| other.look.is_some()).collect();
+        let looking: Vec<&SyncPeer> = others.map(|(_, other)| other).filter(|other| other.look.is_some()).collect();
         looking.len() < SLOTS && looking.iter().all(|other| other.kind.neighbourhood != source.kind.neighbourhood)
     }
 
     /// Whether there is room for what a presync would let through next: its headers wait here until their bodies
     /// have come.
-    pub(super) fn has_room_for_presync(&self, source: &Source) -> bool {
+    pub(super) fn has_room_for_presync(&self, source: &SyncPeer) -> bool {
         let Some(look) = &source.look else { return false };
         let (Some((id, height)), Some(base)) = (source.reached, look.base) else { return true };
         let lowest = match self.tree.end() {
@@ -74,13 +74,13 @@ impl Machine {
         job: u64,
         peer: PeerNumber,
         headers: Vec<Header>,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<SyncAction>,
     ) {
         let Some(look) = self.sources.get_mut(&peer).and_then(|source| source.look.as_mut()) else { return };
         let Some(presync) = look.presync.take() else { return };
         look.headers += headers.len() as u64;
         self.hold(now, job, peer, Stage::Judging);
-        actions.push(Action::Presync { job, presync, headers });
+        actions.push(SyncAction::Presync { job, presync, headers });
     }
 
     pub(super) fn on_presynced(
@@ -89,7 +89,7 @@ impl Machine {
         job: u64,
         presync: Box<Presync>,
         step: Step,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<SyncAction>,
     ) {
         let Some(peer) = self.headers.remove(&job).map(|job| job.peer) else { return };
         let Some(source) = self.sources.get_mut(&peer) else { return };
@@ -104,7 +104,7 @@ impl Machine {
                 if let (Step::Link { headers, is_done }, Some(work)) = (step, work) {
                     let with_ids = headers.iter().map(|header| (header.id(), header.clone())).collect();
                     self.hold(now, job, peer, Stage::LinkingPresync { headers: with_ids, work, is_done });
-                    actions.push(Action::Link { job, peer, headers, is_presynced: true });
+                    actions.push(SyncAction::Link { job, peer, headers, is_presynced: true });
                 }
             }
             Step::NoMore | Step::Early => {
@@ -116,7 +116,7 @@ impl Machine {
             // It begins anew, after a rest.
             Step::Differs => self.rest(now, peer),
             Step::Misbehaviour(misbehaviour) => {
-                actions.push(Action::Report { peer, misbehaviour });
+                actions.push(SyncAction::Report { peer, misbehaviour });
                 self.end_run(peer);
                 self.rest(now, peer);
             }
@@ -145,7 +145,7 @@ impl Machine {
 
     /// Takes a slot from a presync that gets on slowly, where somebody waits for it.
     pub(super) fn pass_slots_on(&mut self, now: Instant) {
-        let waits = |(peer, source): (&PeerNumber, &Source)| {
+        let waits = |(peer, source): (&PeerNumber, &SyncPeer)| {
             source.deep.is_some()
                 && source.look.is_none()
                 && !source.is_resting(now)

@@ -1,10 +1,10 @@
 //! How far the node is, and the watchdog: when nothing is gained though there is more to get, it says why, has
 //! others looked for, passes over a branch whose bodies do not come, and at last begins anew.
 
-use super::{Action, Head, Machine};
+use super::{Head, Machine, SyncAction};
 use crate::sync::{
     mailbox::{Stall, SyncPhase, SyncStatus, Unfollowed},
-    sources::Source,
+    sync_peers::SyncPeer,
     tree::{Body, Node},
 };
 use cairn_ledger::units::Height;
@@ -75,8 +75,8 @@ impl Machine {
         // Whoever has failed to show what it claims is heard no more, unless most say the same, and nobody has shown
         // anything: most peers are not all wrong.
         let most = self.sources.values().filter(|source| self.promises(source)).count() * 2 > self.sources.len();
-        let most = most && !self.sources.values().any(Source::has_shown);
-        let is_heard = |source: &&Source| self.promises(source) && (most || !source.has_failed());
+        let most = most && !self.sources.values().any(SyncPeer::has_shown);
+        let is_heard = |source: &&SyncPeer| self.promises(source) && (most || !source.has_failed());
         let promising = self.sources.values().filter(is_heard);
         let best = self.best_header();
         promising.map(|source| source.status.height).max().unwrap_or(best).max(best)
@@ -105,7 +105,7 @@ impl Machine {
     /// Whether the bodies of the best branch do not come, though peers that the operator named, or else most peers,
     /// claim no better chain: then that branch is theirs alone who showed its headers.
     fn is_withheld(&self, now: Instant) -> bool {
-        let is_ahead = |source: &&Source| source.status.total_work > self.tip.total_work;
+        let is_ahead = |source: &&SyncPeer| source.status.total_work > self.tip.total_work;
         let ahead = self.sources.values().filter(is_ahead);
         let is_told =
             self.sources.values().any(|source| source.kind.named) || ahead.clone().count() * 2 <= self.sources.len();
@@ -123,7 +123,7 @@ impl Machine {
         {
             return Some(Unfollowed::Withheld { height });
         }
-        let is_long = |source: &&Source| {
+        let is_long = |source: &&SyncPeer| {
             source.ahead_since.is_some_and(|since| now.saturating_duration_since(since) > UNFOLLOWED)
         };
         let claims = self.sources.values().filter(is_long);
@@ -207,14 +207,14 @@ impl Machine {
     }
 
     /// Whether a peer claims a chain that is better than what is known here, and may be right.
-    pub(super) fn promises(&self, source: &Source) -> bool {
+    pub(super) fn promises(&self, source: &SyncPeer) -> bool {
         // What does not come is not better than what somebody else may have.
         let best = self.tree.best().filter(|_| !self.is_held_up);
         let best = best.map_or(self.tip.total_work, |(_, work)| work);
         source.status.total_work > best && !source.is_exhausted() && !self.tree.contains(&source.status.tip)
     }
 
-    pub(super) fn on_tick(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    pub(super) fn on_tick(&mut self, now: Instant, actions: &mut Vec<SyncAction>) {
         self.replace_stalled_headers(now, actions);
         self.replace_stalled_bodies(now, actions);
         self.pass_over_withheld(now);
@@ -245,7 +245,7 @@ impl Machine {
     }
 
     /// Has nodes looked for that have what these peers do not give.
-    fn seek_others(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    fn seek_others(&mut self, now: Instant, actions: &mut Vec<SyncAction>) {
         let is_lacking = match self.status(now).phase {
             SyncPhase::Bodies => !self.is_obtainable(),
             SyncPhase::Stalled(Stall::NoHeaders | Stall::NoBodies { .. } | Stall::NoAnswers { .. }) => true,
@@ -256,7 +256,7 @@ impl Machine {
         };
         if is_lacking && self.next_search.is_none_or(|next| next <= now) {
             self.next_search = Some(now + SEEK_EVERY);
-            actions.push(Action::SeekOthers);
+            actions.push(SyncAction::SeekOthers);
         }
     }
 }

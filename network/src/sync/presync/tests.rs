@@ -43,7 +43,7 @@ impl Look {
     fn take(&mut self, headers: &[Header]) -> Step {
         self.given += headers.len();
         let now = Timestamp::from_millis(u64::MAX / 2);
-        let rules = Rules { spec: &self.spec, now, tip: self.tip };
+        let rules = PresyncRules { spec: &self.spec, now, tip: self.tip };
         self.presync.take(&rules, headers.to_vec())
     }
 
@@ -197,7 +197,7 @@ fn headers_that_break_a_rule_end_it() {
     // From the future is no misbehaviour.
     let theirs = chain(1, 100);
     let mut look = Look::new(10_000, 20_000, 1);
-    let rules = Rules { spec: &spec(), now: theirs.headers[50].time, tip: work(10_000) };
+    let rules = PresyncRules { spec: &spec(), now: theirs.headers[50].time, tip: work(10_000) };
     assert_eq!(look.presync.take(&rules, theirs.headers[1..].to_vec()), Step::Early);
 }
 

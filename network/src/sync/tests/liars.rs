@@ -7,7 +7,7 @@ use super::{
 use crate::{
     PeerKind,
     sync::{
-        machine::{Action, Event},
+        machine::{SyncAction, SyncEvent},
         mailbox::{SyncPhase, Unfollowed},
         tree::MAX_AHEAD,
     },
@@ -35,7 +35,7 @@ fn heavy(blocks: u64) -> Vec<Header> {
 
 fn linked_by_presync(world: &World) -> usize {
     let linked = world.log.iter().filter_map(|action| match action {
-        Action::Link { is_presynced: true, headers, .. } => Some(headers.len()),
+        SyncAction::Link { is_presynced: true, headers, .. } => Some(headers.len()),
         _ => None,
     });
     linked.sum()
@@ -114,7 +114,7 @@ fn an_empty_answer_to_a_claim_costs() {
     // The honest twins: one that is behind, and one that follows the same chain.
     let twins = [(2, 50), (3, 100)].map(|(number, length)| world.join(number, Peer::honest(&chain[..length])));
     for twin in twins {
-        world.after(seconds(1), Event::UnknownParent { peer: twin, id: grow(&chain, 1, 7)[100].id() });
+        world.after(seconds(1), SyncEvent::UnknownParent { peer: twin, id: grow(&chain, 1, 7)[100].id() });
     }
     world.run_for(seconds(60));
     assert!(world.misbehaviours(liar).contains(&Misbehaviour::Unkept));
@@ -162,7 +162,7 @@ fn an_honest_chain_that_does_not_overtake_is_left_alone() {
     let mut world = World::new(&ours);
     let honest = world.join(1, Peer { claims: Some(100_000), ..Peer::honest(&theirs) });
     let truthful = world.join(2, Peer::honest(&theirs));
-    world.after(seconds(1), Event::UnknownParent { peer: truthful, id: theirs[9_999].id() });
+    world.after(seconds(1), SyncEvent::UnknownParent { peer: truthful, id: theirs[9_999].id() });
     world.run_for(seconds(120));
     assert_eq!(world.misbehaviours(truthful), []);
     assert!(world.misbehaviours(honest).contains(&Misbehaviour::Unkept), "it claimed more");
@@ -175,7 +175,7 @@ fn presync_other_headers_in_the_second_pass() {
     let mut world = World::new(&ours);
     let liar = world.join(1, Peer::honest(&first));
     let begins = |world: &World| {
-        world.log.iter().filter(|action| matches!(action, Action::FetchHeaders { branch, .. } if branch.len() == 2 && branch[0] == branch[1])).count()
+        world.log.iter().filter(|action| matches!(action, SyncAction::FetchHeaders { branch, .. } if branch.len() == 2 && branch[0] == branch[1])).count()
     };
     while begins(&world) < 2 {
         world.step();

@@ -4,7 +4,7 @@ use super::{
     seconds,
     world::{Manner, Peer, World, body_of, grow, weight},
 };
-use crate::sync::machine::{Action, bodies::WINDOW};
+use crate::sync::machine::{SyncAction, bodies::WINDOW};
 use cairn_chain::verdict::{Misbehaviour, PeerNumber};
 use cairn_ledger::block::Header;
 use proptest::prelude::*;
@@ -33,7 +33,7 @@ fn bytes(world: &World, blocks: usize) -> f64 {
 fn asked_again(world: &World) -> usize {
     let mut asked = BTreeMap::<_, usize>::new();
     for action in &world.log {
-        if let Action::FetchBodies { ids, .. } = action {
+        if let SyncAction::FetchBodies { ids, .. } = action {
             ids.iter().for_each(|id| *asked.entry(*id).or_default() += 1);
         }
     }

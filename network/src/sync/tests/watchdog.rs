@@ -5,7 +5,7 @@ use super::{
     world::{Manner, Peer, World, grow},
 };
 use crate::sync::{
-    machine::{Action, Event},
+    machine::{SyncAction, SyncEvent},
     mailbox::{Stall, SyncPhase},
 };
 use cairn_ledger::units::Height;
@@ -15,7 +15,7 @@ fn phase(world: &World) -> SyncPhase {
 }
 
 fn searches(world: &World) -> usize {
-    world.log.iter().filter(|action| matches!(action, Action::SeekOthers)).count()
+    world.log.iter().filter(|action| matches!(action, SyncAction::SeekOthers)).count()
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_tip_from_the_future_is_told_at_once_with_and_without_peers() {
     let chain = grow(&[], 10, 1);
     let mut world = World::local(&chain);
     let read = |world: &mut World, is_behind| {
-        let event = Event::ClockRead { is_behind };
+        let event = SyncEvent::ClockRead { is_behind };
         let actions = world.machine.on_event(world.now, Height::new(10), event);
         assert_eq!(actions, []);
         phase(world)

@@ -3,12 +3,12 @@
 
 use crate::sync::{
     machine::{
-        Action, Event, Machine,
+        Machine, SyncAction, SyncEvent,
         bodies::{MAX_BYTES, MAX_JOBS},
     },
     mailbox::SyncPhase,
-    presync::{Presync, Rules},
-    sources::JOBS_EACH,
+    presync::{Presync, PresyncRules},
+    sync_peers::JOBS_EACH,
 };
 use crate::{
     PeerKind, PeerStatus, RequestError,
@@ -99,11 +99,11 @@ pub(super) struct World {
     pub(super) machine: Machine,
     pub(super) chain: Chain,
     pub(super) peers: BTreeMap<PeerNumber, Peer>,
-    pub(super) queue: BTreeMap<(Instant, u64), Event>,
+    pub(super) queue: BTreeMap<(Instant, u64), SyncEvent>,
     pub(super) sequence: u64,
     pub(super) now: Instant,
     pub(super) start: Instant,
-    pub(super) log: Vec<Action>,
+    pub(super) log: Vec<SyncAction>,
     /// Requests for bodies on the way.
     pub(super) jobs: usize,
 }
@@ -423,11 +423,11 @@ impl World {
         let machine = Machine::new(chain.tip(), is_local, now);
         let (peers, queue) = (BTreeMap::new(), BTreeMap::new());
         let mut world = Self { machine, chain, peers, queue, sequence: 0, now, start: now, log: Vec::new(), jobs: 0 };
-        world.after(Duration::ZERO, Event::Tick);
+        world.after(Duration::ZERO, SyncEvent::Tick);
         world
     }
 
-    pub(super) fn after(&mut self, delay: Duration, event: Event) {
+    pub(super) fn after(&mut self, delay: Duration, event: SyncEvent) {
         self.sequence += 1;
         self.queue.insert((self.now + delay, self.sequence), event);
     }
@@ -435,14 +435,14 @@ impl World {
     pub(super) fn join(&mut self, number: u64, peer: Peer) -> PeerNumber {
         let number = PeerNumber(number);
         let kind = PeerKind { neighbourhood: number.0.to_le_bytes().to_vec(), ..peer.kind.clone() };
-        self.after(Duration::ZERO, Event::PeerUp { peer: number, kind, status: peer.status() });
+        self.after(Duration::ZERO, SyncEvent::PeerUp { peer: number, kind, status: peer.status() });
         self.peers.insert(number, peer);
         number
     }
 
     pub(super) fn leave(&mut self, number: PeerNumber) {
         self.peers.remove(&number);
-        self.after(Duration::ZERO, Event::PeerDown { peer: number });
+        self.after(Duration::ZERO, SyncEvent::PeerDown { peer: number });
     }
 
     /// Kills the node and starts it again: what is not on the followed chain is lost, and peers come anew.
@@ -454,7 +454,7 @@ impl World {
         self.machine = Machine::new(self.chain.tip(), false, self.now);
         self.queue.clear();
         self.jobs = 0;
-        self.after(Duration::ZERO, Event::Tick);
+        self.after(Duration::ZERO, SyncEvent::Tick);
         for (number, mut peer) in std::mem::take(&mut self.peers) {
             peer.free = None;
             self.join(number.0, peer);
@@ -464,9 +464,9 @@ impl World {
     pub(super) fn step(&mut self) {
         let ((at, _), event) = self.queue.pop_first().expect("there is always a tick");
         self.now = at;
-        self.jobs -= usize::from(matches!(event, Event::Bodies { .. }));
-        if matches!(event, Event::Tick) {
-            self.after(Duration::from_millis(250), Event::Tick);
+        self.jobs -= usize::from(matches!(event, SyncEvent::Bodies { .. }));
+        if matches!(event, SyncEvent::Tick) {
+            self.after(Duration::from_millis(250), SyncEvent::Tick);
         }
         for action in self.machine.on_event(at, self.chain.tip().height(), event) {
             self.log.push(action.clone());
@@ -477,24 +477,24 @@ impl World {
         assert!(self.jobs <= MAX_JOBS + JOBS_EACH * self.peers.len(), "{} requests", self.jobs);
     }
 
-    pub(super) fn act(&mut self, action: Action) {
+    pub(super) fn act(&mut self, action: SyncAction) {
         let soon = Duration::from_millis(1);
         match action {
-            Action::FetchHeaders { job, peer, branch } => {
+            SyncAction::FetchHeaders { job, peer, branch } => {
                 let locator: Vec<BlockId> = branch.into_iter().chain(self.chain.locator()).collect();
                 let (answer, delay) = self.ask(peer, |peer| peer.headers(&locator), Duration::from_secs(10));
-                self.after(delay, Event::Headers { job, answer });
+                self.after(delay, SyncEvent::Headers { job, answer });
             }
-            Action::FetchBodies { job, peer, ids } => {
+            SyncAction::FetchBodies { job, peer, ids } => {
                 self.jobs += 1;
                 let body = self.chain.body.clone();
                 let (answer, mut delay) = self.ask(peer, |peer| peer.bodies(&ids, &body), Duration::from_secs(20));
                 if let (Ok(bodies), Some(peer)) = (&answer, self.peers.get_mut(&peer)) {
                     delay = peer.carry(bodies.iter().map(weight).sum(), self.now);
                 }
-                self.after(delay, Event::Bodies { job, answer });
+                self.after(delay, SyncEvent::Bodies { job, answer });
             }
-            Action::Link { job, headers, is_presynced, .. } => {
+            SyncAction::Link { job, headers, is_presynced, .. } => {
                 let mut outcomes = Vec::new();
                 for header in &headers {
                     outcomes.push(self.chain.link(header, is_presynced));
@@ -502,33 +502,33 @@ impl World {
                         break;
                     }
                 }
-                self.after(soon, Event::Linked { job, outcomes });
+                self.after(soon, SyncEvent::Linked { job, outcomes });
             }
-            Action::BeginPresync { job, fork, claimed } => {
+            SyncAction::BeginPresync { job, fork, claimed } => {
                 let context = self.chain.context(&fork);
                 let presync = context.map(|context| Box::new(Presync::new(context, claimed, &[7; 32])));
-                self.after(soon, Event::PresyncBegun { job, presync });
+                self.after(soon, SyncEvent::PresyncBegun { job, presync });
             }
-            Action::Presync { job, mut presync, headers } => {
-                let rules = Rules { spec: spec(), now: late(), tip: self.chain.tip().total_work };
+            SyncAction::Presync { job, mut presync, headers } => {
+                let rules = PresyncRules { spec: spec(), now: late(), tip: self.chain.tip().total_work };
                 let step = presync.take(&rules, headers);
-                self.after(soon, Event::Presynced { job, presync, step });
+                self.after(soon, SyncEvent::Presynced { job, presync, step });
             }
-            Action::Import { .. } if self.chain.is_stuck => {}
-            Action::Import { peer, header, body } => {
+            SyncAction::Import { .. } if self.chain.is_stuck => {}
+            SyncAction::Import { peer, header, body } => {
                 let (result, connected) = self.chain.import(header.id(), &body);
                 if !connected.is_empty() {
-                    self.after(soon, Event::TipMoved { tip: self.chain.tip(), connected });
+                    self.after(soon, SyncEvent::TipMoved { tip: self.chain.tip(), connected });
                 }
-                self.after(soon, Event::Imported { id: header.id(), peer, result });
+                self.after(soon, SyncEvent::Imported { id: header.id(), peer, result });
             }
             // The network parts from whoever has sent two wrong bodies.
-            Action::Report { peer, misbehaviour: Misbehaviour::MutatedBody } => {
+            SyncAction::Report { peer, misbehaviour: Misbehaviour::MutatedBody } => {
                 if self.peers.contains_key(&peer) && self.misbehaviours(peer).len() >= 2 {
                     self.leave(peer);
                 }
             }
-            Action::Report { .. } | Action::SeekOthers => {}
+            SyncAction::Report { .. } | SyncAction::SeekOthers => {}
         }
     }
 
@@ -572,7 +572,7 @@ impl World {
 
     pub(super) fn misbehaviours(&self, number: PeerNumber) -> Vec<Misbehaviour> {
         let reported = self.log.iter().filter_map(|action| match action {
-            Action::Report { peer, misbehaviour } if *peer == number => Some(misbehaviour.clone()),
+            SyncAction::Report { peer, misbehaviour } if *peer == number => Some(misbehaviour.clone()),
             _ => None,
         });
         reported.collect()
@@ -581,13 +581,13 @@ impl World {
     /// How many bodies a peer was asked for.
     pub(super) fn bodies_asked(&self, number: PeerNumber) -> usize {
         let asked = self.log.iter().filter_map(|action| match action {
-            Action::FetchBodies { peer, ids, .. } if *peer == number => Some(ids.len()),
+            SyncAction::FetchBodies { peer, ids, .. } if *peer == number => Some(ids.len()),
             _ => None,
         });
         asked.sum()
     }
 
     pub(super) fn headers_asked(&self) -> usize {
-        self.log.iter().filter(|action| matches!(action, Action::FetchHeaders { .. })).count()
+        self.log.iter().filter(|action| matches!(action, SyncAction::FetchHeaders { .. })).count()
     }
 }

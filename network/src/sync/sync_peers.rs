@@ -39,7 +39,7 @@ pub(super) struct Look {
 
 /// A peer.
 #[derive(Clone, Debug)]
-pub(super) struct Source {
+pub(super) struct SyncPeer {
     /// How it came here.
     pub(super) kind: PeerKind,
     /// What it says.
@@ -75,7 +75,7 @@ pub(super) struct Source {
     lies: Option<(Instant, u32)>,
 }
 
-impl Source {
+impl SyncPeer {
     /// A peer that has just said where it stands.
     pub(super) fn new(kind: PeerKind, status: PeerStatus) -> Self {
         Self {
