@@ -6,8 +6,8 @@
 //!    [`LinkedHeader`](cairn_ledger::validate::LinkedHeader).
 //! 2. [`ChainHandle::import`]: workers match the body to the header and check its transactions
 //!    (`precheck`); the writer connects the block and whatever waited for it (`writer/import.rs`), or goes over to
-//!    another branch that has more work (`follow.rs`): in one atomic batch (`reorg.rs`) or, where that would be too
-//!    large, in many (`long_reorg.rs`).
+//!    another branch that has more work (`writer/follow.rs`): in one atomic batch (`writer/reorg.rs`) or, where that
+//!    would be too large, in many (`writer/long_reorg.rs`).
 //! 3. Then, after the batch, the new [`Tip`] is published and a [`ChainEvent`] is sent, with what the changed accounts
 //!    have.
 //!

@@ -41,8 +41,10 @@ impl PoolSnapshot {
             }
             tokio::time::sleep(LEAST.saturating_sub(made.elapsed())).await;
         }
+        // Before it is taken: whoever connects meanwhile may hear of what it lacks from nobody else.
+        let made = Instant::now();
         let list = List::new(self.pool.select(usize::MAX).await.unwrap_or_default());
-        *last = Some((Instant::now(), list.clone()));
+        *last = Some((made, list.clone()));
         list
     }
 
