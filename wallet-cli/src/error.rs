@@ -70,23 +70,13 @@ pub enum WalletError {
     Node(#[from] NodeError),
     /// A wallet of this name is there.
     #[error("there is a wallet {name} already ({path}); it was not touched; name another with --wallet")]
-    WalletExists {
-        /// The name.
-        name: WalletName,
-        /// Its file.
-        path: PathBuf,
-    },
+    WalletExists { name: WalletName, path: PathBuf },
     /// The words of a new wallet could not be shown.
     #[error("the words of the new wallet could not be shown, so no wallet was made: {0}")]
     WordsUnseen(io::Error),
     /// No wallet of this name is there.
     #[error("there is no wallet {name} ({path}); make one with `wallet new`, or see `wallet list`")]
-    NoWallet {
-        /// The name.
-        name: WalletName,
-        /// Where its file would be.
-        path: PathBuf,
-    },
+    NoWallet { name: WalletName, path: PathBuf },
     /// The password or the words, on the way in.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -96,77 +86,42 @@ pub enum WalletError {
     /// The receiver.
     #[error("the receiver: {0}")]
     Receiver(Box<AddressError>),
-    /// Text that is neither an address nor a label.
+    /// Text that is neither an address nor a label; inert.
     #[error("the receiver: {error}; and no address is called {label}: see `wallet labels`")]
-    NoReceiver {
-        /// The text, inert.
-        label: String,
-        /// Why it is no address.
-        error: Box<AddressError>,
-    },
-    /// A label that several addresses have.
+    NoReceiver { label: String, error: Box<AddressError> },
+    /// A label that several addresses have; inert.
     #[error("{} addresses are called {label}: {}; pay one of them by its address", addresses.len(), addresses.join(", "))]
-    AmbiguousLabel {
-        /// The label, inert.
-        label: String,
-        /// Whose.
-        addresses: Vec<String>,
-    },
+    AmbiguousLabel { label: String, addresses: Vec<String> },
     /// What is to be paired with.
     #[error(transparent)]
     Pairing(#[from] PairingError),
     /// Less came than was waited for.
     #[error("after {seconds} s, {came} CRN had come; it may still come: look with `wallet balance`")]
-    NotReceived {
-        /// What came.
-        came: Amount,
-        /// How long the wallet waited.
-        seconds: u64,
-    },
+    NotReceived { came: Amount, seconds: u64 },
     /// Nothing to pay.
     #[error("how much? Give the amount after the address, or in the payment URI")]
     NoAmount,
     /// The URI says one thing and the command line another.
     #[error("the payment URI and the command line give a different {what}; leave one out")]
-    Disagree {
-        /// What.
-        what: &'static str,
-    },
+    Disagree { what: &'static str },
     /// A payment URI.
     #[error(transparent)]
     Uri(#[from] UriError),
     /// A file that is there.
     #[error("there is a file {path} already; it was not touched; name another")]
-    FileExists {
-        /// Which.
-        path: PathBuf,
-    },
+    FileExists { path: PathBuf },
     /// Too late to bump or cancel.
     #[error("the payment {txid} is in a block: nothing replaces it any more")]
-    TooLateToReplace {
-        /// Which.
-        txid: TxId,
-    },
-    /// Signing for somebody else.
+    TooLateToReplace { txid: TxId },
+    /// Signing for somebody else: who pays, inert, and the wallet's address.
     #[error("the payment is from {got}, and this wallet's address is {expected}; choose with --wallet and --account")]
-    NotTheSender {
-        /// Who pays, inert.
-        got: String,
-        /// The wallet's address.
-        expected: String,
-    },
+    NotTheSender { got: String, expected: String },
     /// One member cannot sign for a shared key.
     #[error("{path}: the payment is of a shared key; take part with `wallet cosign {}`", quoted(&path.display().to_string()))]
-    SharedPayment {
-        /// The file.
-        path: PathBuf,
-    },
+    SharedPayment { path: PathBuf },
     /// Nothing to cosign.
     #[error("{path}: the payment is not of a shared key; sign it with `wallet sign {}`", quoted(&path.display().to_string()))]
-    NotShared {
-        /// The file.
-        path: PathBuf,
-    },
+    NotShared { path: PathBuf },
     /// A threshold key needs a ceremony.
     #[error("a key of which fewer than all members sign is made in a ceremony; name its file with --ceremony FILE")]
     NoCeremonyFile,
@@ -184,10 +139,7 @@ pub enum WalletError {
         "these are valid words, and not those of the wallet {name}: they bring another wallet back; look for the right \
          paper, or make a new wallet and move the money there while this one opens"
     )]
-    OtherWords {
-        /// The wallet.
-        name: WalletName,
-    },
+    OtherWords { name: WalletName },
     /// A command that needs a terminal.
     #[error("`wallet watch` needs a terminal; without one use `wallet balance` and `wallet history`")]
     NoScreen,

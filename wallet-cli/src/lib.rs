@@ -54,17 +54,46 @@
 //! | TLS, certificate pinning, access tokens | [`node::node_url`], [`node::pairing`] |
 
 #![forbid(unsafe_code)]
+#![expect(rustdoc::private_intra_doc_links, reason = "the map of a program leads into it")]
 
-pub mod cli;
-pub(crate) mod clock;
-pub mod commands;
-pub mod error;
-pub mod hints;
-pub mod keys;
-pub mod network;
-pub mod node;
-pub mod output;
-pub mod payment;
-pub mod session;
-pub mod store;
-pub mod tui;
+mod cli;
+mod clock;
+mod commands;
+mod error;
+mod hints;
+mod keys;
+mod network;
+mod node;
+mod output;
+mod payment;
+mod session;
+mod store;
+mod tui;
+
+use output::{Output, Style};
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+/// Reads the command line, runs one command, and gives its exit code.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let (mut stdout, mut stderr) = (io::stdout().lock(), io::stderr().lock());
+    let arguments = match cli::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(stopped) => return stopped.show(&mut stdout, &mut stderr),
+    };
+    let terminal = stdout.is_terminal() && stderr.is_terminal();
+    let style = Style::of(terminal, std::env::var_os("NO_COLOR").as_deref());
+    let mut output =
+        Output::new(arguments.global.json, style, &mut stdout, &mut stderr).leading(arguments.global.leading());
+    output = output.columns(cairn_host::shell::terminal_columns().filter(|_| terminal));
+    match commands::run(&arguments, &mut output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.failure(error.kind(), &error.to_string(), error.txid());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

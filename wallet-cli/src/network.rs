@@ -13,20 +13,10 @@ const MAX_NETWORK_BYTES: u64 = 4 << 20;
 pub enum NetworkError {
     /// No shipped network, and no file that can be read.
     #[error("--chain {got:?}: expected main, test, local or the path of a network file ({error})")]
-    Unreadable {
-        /// What was asked for.
-        got: String,
-        /// Why it cannot be read as a file.
-        error: io::Error,
-    },
+    Unreadable { got: String, error: io::Error },
     /// A file that is no network.
     #[error("--chain {got:?}: {error}")]
-    Invalid {
-        /// What was asked for.
-        got: String,
-        /// What is wrong in it.
-        error: Box<GenesisError>,
-    },
+    Invalid { got: String, error: Box<GenesisError> },
 }
 
 /// Two networks where one was meant. The ids decide; the names are what people call them.

@@ -21,31 +21,19 @@ pub const NEW_ENTROPY_BYTES: usize = 32;
 pub enum WordsError {
     /// Too few, too many, or none.
     #[error("got {got} words, expected 12, 15, 18, 21 or 24")]
-    Count {
-        /// How many.
-        got: usize,
-    },
+    Count { got: usize },
     /// A word that is not in the English list.
     #[error("word {position} is not one of the 2048 words of the English list; look for a typo there")]
-    Unknown {
-        /// Which, counted from 1.
-        position: usize,
-    },
+    Unknown { position: usize },
     /// The last word does not fit the others.
     #[error("every word is in the list, but their checksum does not fit: one is wrong, or two are swapped")]
     Checksum,
     /// Bytes that no list of words stands for.
     #[error("got {got} bytes of entropy, expected 16, 20, 24, 28 or 32")]
-    Entropy {
-        /// How many bytes.
-        got: usize,
-    },
+    Entropy { got: usize },
     /// A path along which no key lies, which happens once in 2^127.
     #[error("no key lies at account {account} of these words; use another account")]
-    NoKey {
-        /// The account.
-        account: u32,
-    },
+    NoKey { account: u32 },
 }
 
 /// Twelve to 24 words from the English list with a valid checksum. They are wiped when dropped.

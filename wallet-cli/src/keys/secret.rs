@@ -71,24 +71,10 @@ pub enum WordsSource {
 pub enum SecretError {
     /// Nobody can be asked.
     #[error("there is no terminal to ask for the {what} ({error}); use {instead}")]
-    NoTerminal {
-        /// What was to be asked for.
-        what: &'static str,
-        /// What the system says.
-        error: io::Error,
-        /// What works without a terminal.
-        instead: &'static str,
-    },
+    NoTerminal { what: &'static str, error: io::Error, instead: &'static str },
     /// A file or descriptor that cannot be read.
     #[error("cannot read the {what} from {place}: {error}")]
-    Read {
-        /// What was to be read.
-        what: &'static str,
-        /// From where.
-        place: String,
-        /// What the system says.
-        error: io::Error,
-    },
+    Read { what: &'static str, place: String, error: io::Error },
     /// Bytes that are no text.
     #[error("expected text in UTF-8; save the file as that")]
     NotText,

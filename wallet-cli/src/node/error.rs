@@ -22,34 +22,21 @@ pub enum NodeError {
         "no node could be believed: {}; name another with --node",
         liars.iter().map(|liar| format!("the node at {} lies: {}", liar.node, liar.claim)).collect::<Vec<_>>().join("; ")
     )]
-    Lies {
-        /// Which nodes, and what they claimed.
-        liars: Vec<Liar>,
-    },
+    Lies { liars: Vec<Liar> },
     /// This computer's clock is the odd one out.
     #[error(
         "this computer's clock is {} s behind the nodes' ({nodes} asked), and their newest blocks are from its future: \
          set it, and try again",
         behind_ms / 1_000
     )]
-    Clock {
-        /// How far it is behind.
-        behind_ms: u64,
-        /// How many nodes were asked.
-        nodes: usize,
-    },
+    Clock { behind_ms: u64, nodes: usize },
     /// A payment that has no receipt.
     #[error("there is no receipt for {txid} yet: {}", match state {
         TxState::Pooled => "it waits for a block; try again once it is mined",
         TxState::Mined => "it was mined a moment ago; try again",
         _ => "no node proves that it is in a block",
     })]
-    NoReceipt {
-        /// The payment.
-        txid: TxId,
-        /// What the node says of it.
-        state: TxState,
-    },
+    NoReceipt { txid: TxId, state: TxState },
 }
 
 impl NodeError {

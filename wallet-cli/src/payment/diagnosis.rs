@@ -28,138 +28,66 @@ pub struct Facts<'a> {
 pub enum Cause {
     /// In a block.
     #[error("it is in block {height}; {} it, its own counted", confirmed(*confirmations))]
-    Mined {
-        /// The block's height.
-        height: u64,
-        /// From that block to the tip, both counted.
-        confirmations: u64,
-    },
+    Mined { height: u64, confirmations: u64 },
     /// Its nonce is used: it can never be mined.
     #[error("another payment with its nonce {nonce}, {rival}, is in block {height}, so this one can never be")]
-    NonceUsed {
-        /// The nonce.
-        nonce: u64,
-        /// The other payment.
-        rival: TxId,
-        /// Its block.
-        height: u64,
-    },
+    NonceUsed { nonce: u64, rival: TxId, height: u64 },
     /// A payment that pays the same took its place.
     #[error(
         "the payment {rival}, which pays the same in its place (nonce {nonce}), is in block {height}: nothing is left to \
          pay"
     )]
-    PaidInstead {
-        /// The nonce.
-        nonce: u64,
-        /// The other payment.
-        rival: TxId,
-        /// Its block.
-        height: u64,
-    },
+    PaidInstead { nonce: u64, rival: TxId, height: u64 },
     /// Its nonce is used, in a block that may still be replaced.
     #[error(
         "another payment with its nonce {nonce}, {rival}, is in block {height}, and the last blocks may still be replaced: \
          nothing is sent again before {} confirm that",
         more_blocks(*left)
     )]
-    Overtaken {
-        /// The nonce.
-        nonce: u64,
-        /// The other payment.
-        rival: TxId,
-        /// Its block.
-        height: u64,
-        /// How many more blocks have to come.
-        left: u64,
-    },
+    Overtaken { nonce: u64, rival: TxId, height: u64, left: u64 },
     /// Its nonce is used, and nobody proves by which payment.
     #[error(
         "a payment with its nonce {nonce} is in a block, and no node proves which: it may be this one, so nothing is sent \
          again; ask another node with --node"
     )]
-    NonceUnproven {
-        /// The nonce.
-        nonce: u64,
-    },
+    NonceUnproven { nonce: u64 },
     /// A node says that it is in a block, and does not prove it.
     #[error("it is in a block, a node says, and it is not proven yet: ask again once more blocks have come")]
     Unproven,
     /// Its last block is buried: it can never be mined.
     #[error("it expired: it could be mined until block {valid_until}, and the tip is block {height}")]
-    Expired {
-        /// Its last height.
-        valid_until: u64,
-        /// The tip's height.
-        height: u64,
-    },
+    Expired { valid_until: u64, height: u64 },
     /// The same, and another in its place pays the same.
     #[error(
         "it expired at block {valid_until}; the payment {other}, which pays the same in its place, may still be mined"
     )]
-    ExpiredBeside {
-        /// Its last height.
-        valid_until: u64,
-        /// The other payment.
-        other: TxId,
-    },
+    ExpiredBeside { valid_until: u64, other: TxId },
     /// Its last block has passed, and may still be replaced.
     #[error(
         "it could be mined until block {valid_until}, and the tip is block {height}: the last blocks may still be replaced, \
          so it is paid anew in its own place"
     )]
-    Expiring {
-        /// Its last height.
-        valid_until: u64,
-        /// The tip's height.
-        height: u64,
-    },
+    Expiring { valid_until: u64, height: u64 },
     /// The node does not have it.
     #[error("no node that was asked has it{}", reason.as_deref().map(|why| format!(" any more: {why}")).unwrap_or_default())]
-    Absent {
-        /// Why a node dropped it, in its words.
-        reason: Option<String>,
-    },
+    Absent { reason: Option<String> },
     /// An earlier nonce is nowhere: nothing after it is mined before it is filled.
     #[error(
         "it waits for the nonce {missing}, which no payment the node knows has: a gap before its own nonce {nonce}"
     )]
-    Gap {
-        /// The first nonce nobody has.
-        missing: u64,
-        /// The payment's.
-        nonce: u64,
-    },
+    Gap { missing: u64, nonce: u64 },
     /// More than the sender has.
     #[error("the sender has {have}, less than the {need} it needs (in CRN)")]
-    NotEnough {
-        /// The balance.
-        have: Amount,
-        /// Amounts, fee, and the most that new accounts may cost, in CRN.
-        need: Amount,
-    },
+    NotEnough { have: Amount, need: Amount },
     /// Others of the same sender come first.
     #[error("it waits for {before} earlier payments of the same sender")]
-    Queued {
-        /// How many.
-        before: u64,
-    },
+    Queued { before: u64 },
     /// It pays less than gets in now.
     #[error("it pays {got} pebbles for its {bytes} bytes, and the pool is so full that it takes {least} or more now")]
-    Cheap {
-        /// Its fee.
-        got: u64,
-        /// Its size.
-        bytes: u64,
-        /// The least fee for its size.
-        least: u64,
-    },
+    Cheap { got: u64, bytes: u64, least: u64 },
     /// Nothing is wrong.
     #[error("it is in the pool and the next block may hold it{}", until(*left))]
-    Waiting {
-        /// For how many more blocks it may be mined; `None` for ever.
-        left: Option<u64>,
-    },
+    Waiting { left: Option<u64> },
 }
 
 /// What mends it.

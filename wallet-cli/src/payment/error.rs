@@ -42,107 +42,51 @@ pub enum PaymentError {
         "{error}. The payment {txid} is signed and open all the same, for a node that refuses it may pass it on; see what \
          becomes of it: {why}"
     )]
-    Refused {
-        /// The payment.
-        txid: TxId,
-        /// What the node says.
-        error: ClientError,
-        /// The command that says what has become of it.
-        why: String,
-    },
+    Refused { txid: TxId, error: ClientError, why: String },
     /// The node fell silent while it was given a payment.
     #[error(
         "the payment {txid} was signed and is in the journal, but no node answered, so it may or may not be on its way \
          ({error}); see what becomes of it: {why}"
     )]
-    InDoubt {
-        /// The payment.
-        txid: TxId,
-        /// What happened.
-        error: ClientError,
-        /// The command that says what has become of it.
-        why: String,
-    },
-    /// A payment like one that is open.
+    InDoubt { txid: TxId, error: ClientError, why: String },
+    /// A payment like some that are open, those that the owner was not told of first; and the command that hands the first
+    /// of them over again.
     #[error("{}", in_the_way(payments, resend))]
-    InTheWay {
-        /// The earlier ones, those that the owner was not told of first.
-        payments: Vec<InTheWay>,
-        /// The command that hands the same one over again.
-        resend: String,
-    },
+    InTheWay { payments: Vec<InTheWay>, resend: String },
     /// A payment may be hidden in a line of the journal that cannot be read.
     #[error("{}", damaged_journal(path, lines))]
-    DamagedJournal {
-        /// The journal.
-        path: PathBuf,
-        /// The lines, from 1.
-        lines: Vec<usize>,
-    },
+    DamagedJournal { path: PathBuf, lines: Vec<usize> },
     /// A payment that is over.
     #[error("the payment {txid} can never be mined: {why}; {}", why.advice())]
-    Never {
-        /// Which.
-        txid: TxId,
-        /// Why.
-        why: Impossible,
-    },
+    Never { txid: TxId, why: Impossible },
     /// A payment left, and its owner could not be told.
     #[error(
         "the payment {txid} was sent, and telling so failed ({error}); it is in the journal: see `wallet status {txid}`"
     )]
-    SentUnreported {
-        /// The payment.
-        txid: TxId,
-        /// What happened.
-        error: io::Error,
-    },
+    SentUnreported { txid: TxId, error: io::Error },
     /// A payment is not in a block.
     #[error(
         "the payment {txid} was signed and sent, and is not where it was to be: {why} (`wallet why {txid}` says more)"
     )]
-    NotMined {
-        /// The payment.
-        txid: TxId,
-        /// Why.
-        why: NotMined,
-    },
+    NotMined { txid: TxId, why: NotMined },
     /// The journal has no such payment.
     #[error("the journal of this wallet has no payment {txid} for this network; see `wallet history`")]
-    NotInJournal {
-        /// Which.
-        txid: TxId,
-    },
+    NotInJournal { txid: TxId },
     /// Another payment took the nonce.
     #[error(
         "nonce {nonce} is used: a payment with it was mined, and it is not this one, or not proven to be (the next is \
          {next}); see `wallet history`"
     )]
-    NonceUsed {
-        /// The payment's nonce.
-        nonce: u64,
-        /// The first that is free.
-        next: u64,
-    },
+    NonceUsed { nonce: u64, next: u64 },
     /// Too little time left.
     #[error(
         "it may be mined until block {valid_until} and the tip is block {height}: too near to get there; make it anew, \
          with more blocks in --valid-for"
     )]
-    TooLate {
-        /// The payment's last height.
-        valid_until: u64,
-        /// The tip's height.
-        height: u64,
-    },
+    TooLate { valid_until: u64, height: u64 },
     /// More than there is now.
     #[error("the payment needs {need} CRN and the address has {have} CRN at the tip; see `wallet balance`")]
-    Overdrawn {
-        /// What there is.
-        have: Amount,
-        /// Amounts, fee, and the most that new accounts may cost.
-        need: Amount,
-    },
+    Overdrawn { have: Amount, need: Amount },
     /// The owner said no.
     #[error("nothing was signed and nothing was sent")]
     Declined,

@@ -66,25 +66,16 @@ pub enum PaymentFileError {
     File(#[from] io::Error),
     /// Not one of these files.
     #[error("it is no payment made by `wallet send --unsigned`: {reason}")]
-    Format {
-        /// What the reader says.
-        reason: String,
-    },
+    Format { reason: String },
     /// Made by a later program.
     #[error("it has version {got}, this program reads version {VERSION}; use a newer one")]
-    Version {
-        /// The version.
-        got: u64,
-    },
+    Version { got: u64 },
     /// Another network's.
     #[error("it is for the network {0}; choose its network with --chain")]
     OtherNetwork(Box<Mismatch>),
     /// What it shows is not what it carries.
     #[error("its {field} is not that of the payment inside: somebody changed the file; ask for it again")]
-    Changed {
-        /// Which field.
-        field: &'static str,
-    },
+    Changed { field: &'static str },
     /// Not signed yet.
     #[error("it is not signed yet; sign it with `wallet sign`, or `wallet cosign` for a shared key")]
     Unsigned,

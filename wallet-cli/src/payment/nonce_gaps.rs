@@ -27,17 +27,9 @@ pub struct UnusedPayment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Hand this payment over again.
-    Resend {
-        /// Its place.
-        nonce: u64,
-        /// Its id.
-        txid: TxId,
-    },
+    Resend { nonce: u64, txid: TxId },
     /// Pay oneself, so that what comes after can be mined.
-    Fill {
-        /// The place.
-        nonce: u64,
-    },
+    Fill { nonce: u64 },
 }
 
 /// What the node says about the sender.

@@ -70,71 +70,37 @@ pub enum PlanError {
     ZeroAmount,
     /// More receivers than one transaction can hold.
     #[error("got {got} receivers, expected 1 to {MAX_OUTPUTS} in one payment; make several")]
-    Receivers {
-        /// How many.
-        got: usize,
-    },
+    Receivers { got: usize },
     /// A memo that no transaction can hold.
     #[error("the memo has {got} bytes, expected at most {MAX_MEMO_BYTES}")]
-    MemoTooLong {
-        /// Its length.
-        got: usize,
-    },
+    MemoTooLong { got: usize },
     /// The node asks for a fee nobody pays.
     #[error(
         "the node asks for {got} pebbles a byte, and the wallet pays more than {MAX_AUTOMATIC_FEE_RATE} only when \
          told to: name the fee with --fee, or ask another node with --node"
     )]
-    FeeRateTooHigh {
-        /// What it asks for.
-        got: u64,
-    },
+    FeeRateTooHigh { got: u64 },
     /// A fee beyond the owner's bound.
     #[error(
         "the fee would be {fee} CRN, and the most that is paid for one payment is {most} CRN: if that is meant, raise it \
          with --max-fee {fee}"
     )]
-    FeeTooHigh {
-        /// The fee.
-        fee: Amount,
-        /// The bound.
-        most: Amount,
-    },
+    FeeTooHigh { fee: Amount, most: Amount },
     /// More than there is money in the world.
     #[error("the amount and the fee together are more than all the money there can ever be")]
     BeyondSupply,
-    /// Not enough money.
+    /// Not enough money, what open payments may cost taken away.
     #[error(
         "not enough money: you have {have} CRN, {amount} CRN with a fee of {fee} CRN{} needs {need} CRN, so \
          {missing} CRN is missing",
         for_accounts(*.price)
     )]
-    NotEnough {
-        /// The sender's money, what its open payments may cost taken away.
-        have: Amount,
-        /// The amount.
-        amount: Amount,
-        /// The fee.
-        fee: Amount,
-        /// The most that new accounts may cost.
-        price: Amount,
-        /// All together.
-        need: Amount,
-        /// What the sender lacks.
-        missing: Amount,
-    },
+    NotEnough { have: Amount, amount: Amount, fee: Amount, price: Amount, need: Amount, missing: Amount },
     /// Not enough money, because earlier payments may still need it.
     #[error("{error}; of your {balance} CRN the rest is held by {waiting} that {verb} open: see `wallet history`",
             waiting = if *.waiting == 1 { String::from("1 payment") } else { format!("{} payments", .waiting) },
             verb = if *.waiting == 1 { "is" } else { "are" })]
-    Held {
-        /// What is missing.
-        error: Box<PlanError>,
-        /// All the money.
-        balance: Amount,
-        /// How many payments are open.
-        waiting: usize,
-    },
+    Held { error: Box<PlanError>, balance: Amount, waiting: usize },
     /// A transaction that breaks a rule all the same.
     #[error("the payment would be invalid: {0}")]
     Invalid(#[from] TxError),

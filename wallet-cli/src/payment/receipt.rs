@@ -24,18 +24,10 @@ pub const MAX_FILE_BYTES: u64 = 2 * Receipt::MAX_BYTES as u64 + 4_096;
 pub enum ReceiptFileError {
     /// Not the JSON of a receipt.
     #[error("expected a file that `wallet receipt` printed: {reason}")]
-    Form {
-        /// What is wrong.
-        reason: String,
-    },
+    Form { reason: String },
     /// A version this program does not know.
     #[error("got version {got} of a receipt, expected {expected}")]
-    Version {
-        /// The file's.
-        got: u32,
-        /// The one that is known.
-        expected: u32,
-    },
+    Version { got: u32, expected: u32 },
     /// A receipt of another network.
     #[error("the receipt is for the network {0}; choose it with --chain")]
     OtherNetwork(Box<Mismatch>),
@@ -47,20 +39,10 @@ pub enum ReceiptFileError {
     Proof(Box<ReceiptError>),
     /// It would cost too little to forge.
     #[error("{got} hashes of work lie above the payment, expected at least {expected}")]
-    Work {
-        /// The work above it.
-        got: Work,
-        /// What was asked for.
-        expected: Work,
-    },
+    Work { got: Work, expected: Work },
     /// It proves another payment than it says.
     #[error("the receipt says it is for the payment {expected}, and proves {got}")]
-    OtherPayment {
-        /// What it proves.
-        got: TxId,
-        /// What it says.
-        expected: TxId,
-    },
+    OtherPayment { got: TxId, expected: TxId },
 }
 
 /// The file. Whoever verifies, verifies `raw`; the rest says what it is.

@@ -34,75 +34,31 @@ pub enum CsvError {
     NotText,
     /// Quotes or control characters that make it unclear where a field ends.
     #[error("line {line} has {what}")]
-    Unclear {
-        /// Where.
-        line: u64,
-        /// What is unclear.
-        what: &'static str,
-    },
+    Unclear { line: u64, what: &'static str },
     /// A first line of names that are not the columns'.
     #[error("line {line} has the columns {}, expected address,amount or address,amount,label", Inert(got))]
-    Header {
-        /// Where.
-        line: u64,
-        /// The names.
-        got: String,
-    },
+    Header { line: u64, got: String },
     /// Too few or too many fields.
     #[error("line {line} has {got} field{}, expected {expected}{hint}", if *got == 1 { "" } else { "s" })]
-    Fields {
-        /// Where.
-        line: u64,
-        /// How many.
-        got: usize,
-        /// How many there should be, and which.
-        expected: &'static str,
-        /// What may have been meant, if that can be said.
-        hint: String,
-    },
+    Fields { line: u64, got: usize, expected: &'static str, hint: String },
     /// A label that may be the decimals of the amount.
     #[error(
         "line {line} has the amount {amount} and the label {label}: for {amount}.{label} CRN write a point, and for a \
          label write \"{label}\" in quotes"
     )]
-    LabelOfDigits {
-        /// Where.
-        line: u64,
-        /// The amount.
-        amount: String,
-        /// The label.
-        label: String,
-    },
+    LabelOfDigits { line: u64, amount: String, label: String },
     /// No address.
     #[error("line {line}: {error}")]
-    Address {
-        /// Where.
-        line: u64,
-        /// What is wrong.
-        error: Box<AddressError>,
-    },
+    Address { line: u64, error: Box<AddressError> },
     /// No amount.
     #[error("line {line}: {}", Inert(&error.to_string()))]
-    Amount {
-        /// Where.
-        line: u64,
-        /// What is wrong.
-        error: AmountError,
-    },
+    Amount { line: u64, error: AmountError },
     /// The same receiver twice: most likely a slip.
     #[error("line {line} pays the address of line {first} again; put both amounts together on one line")]
-    Twice {
-        /// Where.
-        line: u64,
-        /// Where before.
-        first: u64,
-    },
+    Twice { line: u64, first: u64 },
     /// More than one payment can hold.
     #[error("line {line} is receiver {}, expected at most {MAX_OUTPUTS} in one payment; split the file", MAX_OUTPUTS + 1)]
-    TooMany {
-        /// Where.
-        line: u64,
-    },
+    TooMany { line: u64 },
     /// Nobody to pay.
     #[error("it names no receiver")]
     Empty,

@@ -118,12 +118,7 @@ pub enum Open {
     /// Another payment took its nonce, in a block that may still be replaced.
     Overtaken(Rival),
     /// Its last block has passed and may still be replaced; its nonce is unused.
-    Expiring {
-        /// Its last height.
-        valid_until: u64,
-        /// The tip's height.
-        height: u64,
-    },
+    Expiring { valid_until: u64, height: u64 },
 }
 
 /// Why a payment can never be mined.
@@ -132,29 +127,15 @@ pub enum Impossible {
     /// Another payment took its nonce, and is buried.
     #[error("another payment with its nonce, {}, is in block {}", .0.txid, .0.height())]
     Replaced(Rival),
-    /// Its last block is buried, and its nonce is unused.
+    /// Its last block is buried, and its nonce is unused; perhaps another payment in its place pays the same and may still
+    /// be mined.
     #[error(
         "it expired: it could be mined until block {valid_until}, the tip is block {height}, and its nonce is unused"
     )]
-    Expired {
-        /// Its last height.
-        valid_until: u64,
-        /// The tip's height.
-        height: u64,
-        /// Another payment in its place that pays the same and may still be mined.
-        beside: Option<TxId>,
-    },
+    Expired { valid_until: u64, height: u64, beside: Option<TxId> },
 }
 
 impl Impossible {
-    /// Whether the money is still to be paid.
-    pub const fn is_unpaid(&self) -> bool {
-        match self {
-            Self::Replaced(rival) => !rival.pays_the_same,
-            Self::Expired { beside, .. } => beside.is_none(),
-        }
-    }
-
     /// What follows, in words.
     pub fn advice(&self) -> String {
         match self {
@@ -210,25 +191,16 @@ pub enum Hindrance {
     /// It may still be mined.
     Open,
     /// It was mined without its owner having been told.
-    Mined {
-        /// Its block.
-        height: u64,
-    },
+    Mined { height: u64 },
     /// It is over, by blocks that may still be replaced.
-    Unsettled {
-        /// How many more blocks it takes.
-        left: u64,
-    },
+    Unsettled { left: u64 },
 }
 
 /// What to do about a payment that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Make it, with this nonce.
-    Pay {
-        /// Its place.
-        nonce: u64,
-    },
+    Pay { nonce: u64 },
     /// Ask whether it is meant to be a second one: all that are in its way, those that its owner was not told of first.
     Ask(Vec<InTheWay>),
 }

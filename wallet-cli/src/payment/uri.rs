@@ -31,30 +31,16 @@ pub struct PaymentUri {
 pub enum UriError {
     /// Longer than any that this wallet makes.
     #[error("the payment URI has {got} bytes, expected at most {MAX_URI_BYTES}")]
-    TooLong {
-        /// Its length.
-        got: usize,
-    },
-    /// Another scheme.
+    TooLong { got: usize },
+    /// Another scheme; inert.
     #[error("got {got:?}, expected a payment URI such as cairn:ADDRESS?amount=1.5")]
-    Scheme {
-        /// Its beginning, inert.
-        got: String,
-    },
-    /// A field that means nothing, or that is there twice.
+    Scheme { got: String },
+    /// A field that means nothing, or that is there twice; inert.
     #[error("the payment URI has the field {got:?}; expected amount, memo and label, each once, as name=value")]
-    Field {
-        /// Its name, inert.
-        got: String,
-    },
+    Field { got: String },
     /// A value that cannot be read.
     #[error("the payment URI's {field}: {reason}")]
-    Value {
-        /// Whose value.
-        field: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Value { field: &'static str, reason: String },
 }
 
 impl PaymentUri {

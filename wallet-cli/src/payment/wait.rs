@@ -49,42 +49,19 @@ pub enum NotMined {
         "its last block {valid_until} has passed, and the tip is block {height}: pay it anew in its own place with \
          `wallet bump {txid}`"
     )]
-    Expiring {
-        /// The payment.
-        txid: TxId,
-        /// Its last height.
-        valid_until: u64,
-        /// The tip's height.
-        height: u64,
-    },
+    Expiring { txid: TxId, valid_until: u64, height: u64 },
     /// Every node says that it gave it up, and none proves it.
     #[error("{state}, every node says; it is open all the same, for another may have it")]
-    GivenUp {
-        /// What they say of it.
-        state: String,
-    },
+    GivenUp { state: String },
     /// Time is up, and at the end the node did not even answer.
     #[error("after {seconds} s: {reason}; it may be in one all the same")]
-    Silent {
-        /// How long the wallet waited.
-        seconds: u64,
-        /// What happened at the last question.
-        reason: String,
-    },
+    Silent { seconds: u64, reason: String },
     /// In a block, and time is up before that is buried.
     #[error(
         "it is in a block, and after {seconds} s it has {confirmations} of {BURIED} confirmations; that goes on by itself"
     )]
-    Shallow {
-        /// How long the wallet waited.
-        seconds: u64,
-        /// From its block to the tip, both counted.
-        confirmations: u64,
-    },
+    Shallow { seconds: u64, confirmations: u64 },
     /// Time is up.
     #[error("it is not in a block after {seconds} s; it may still get into one")]
-    TimedOut {
-        /// How long the wallet waited.
-        seconds: u64,
-    },
+    TimedOut { seconds: u64 },
 }

@@ -53,26 +53,13 @@ pub enum LabelsError {
     File(#[from] io::Error),
     /// A line that is no label.
     #[error("line {line} is no label in BIP 329 form: {reason}")]
-    Line {
-        /// Which, from 1.
-        line: usize,
-        /// What the reader says.
-        reason: String,
-    },
+    Line { line: usize, reason: String },
     /// Too long a label.
     #[error("the label of {subject} has {got} bytes, expected at most {MAX_LABEL_BYTES}")]
-    TooLong {
-        /// Whose.
-        subject: String,
-        /// Its length.
-        got: usize,
-    },
+    TooLong { subject: String, got: usize },
     /// Too many of them.
     #[error("there would be {got} labels, expected at most {MAX_LABELS}")]
-    TooMany {
-        /// How many.
-        got: usize,
-    },
+    TooMany { got: usize },
 }
 
 /// The labels of a wallet.

@@ -60,8 +60,6 @@ pub struct Money {
 pub struct Tip {
     /// Its height.
     pub height: u64,
-    /// Its block.
-    pub id: String,
     /// The node's peers, as it says.
     pub peers: u64,
     /// Transactions in its pool, as it says.
@@ -282,14 +280,7 @@ mod tests {
             node: String::from("http://127.0.0.1:29741"),
             proven: true,
             money: Some(Money { balance: crn("10"), pending: crn("8.5"), count: 1 }),
-            tip: Some(Tip {
-                height: 101,
-                id: "ab".repeat(32),
-                peers: 3,
-                pooled: 1,
-                phase: SyncPhase::CaughtUp,
-                target: 101,
-            }),
+            tip: Some(Tip { height: 101, peers: 3, pooled: 1, phase: SyncPhase::CaughtUp, target: 101 }),
             payments: vec![
                 payment(1_793_491_200_000, "Bob\u{1b}[2J", TxState::Pooled, "waiting"),
                 payment(

@@ -200,7 +200,6 @@ fn show(session: &Session<'_>, view: &mut View, payments: &[Payment], news: Resu
     }
     view.tip = news.info.as_ref().map(|info| Tip {
         height,
-        id: news.tip.clone(),
         peers: info.peers,
         pooled: info.pooled,
         phase: info.sync.phase,

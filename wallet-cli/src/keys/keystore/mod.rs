@@ -20,7 +20,7 @@ mod cipher;
 mod format;
 mod header;
 
-pub use cipher::{MAX_ITERATIONS, MAX_MEMORY_KIB, MIN_MEMORY_KIB};
+pub use cipher::{MAX_MEMORY_KIB, MIN_MEMORY_KIB};
 pub use format::{MAX_ACCOUNTS, MAX_FILE_BYTES};
 pub use header::Account;
 
@@ -112,44 +112,19 @@ pub struct WalletSecret {
 pub enum KeystoreError {
     /// Not JSON with these fields: cut short, or something else.
     #[error("the wallet file is damaged or no wallet file: {reason}; a backup or the words bring the wallet back")]
-    Damaged {
-        /// What the reader says.
-        reason: String,
-    },
+    Damaged { reason: String },
     /// Made by a later program.
     #[error("the wallet file has version {got}, this program reads versions 1 and 2; use a newer one")]
-    Version {
-        /// The version.
-        got: u64,
-    },
-    /// A key derivation or cipher this program does not have.
+    Version { got: u64 },
+    /// A key derivation or cipher this program does not have; its name is cut after 40 characters.
     #[error("the wallet file names the {what} {got:?}, expected {expected:?}")]
-    Algorithm {
-        /// What kind of algorithm.
-        what: &'static str,
-        /// Its name, cut after 40 characters.
-        got: String,
-        /// The one there is.
-        expected: &'static str,
-    },
+    Algorithm { what: &'static str, got: String, expected: &'static str },
     /// A cost outside what this program is ready to spend.
     #[error("the wallet file sets {what} to {got}, expected {min} to {max}")]
-    Cost {
-        /// Which number.
-        what: &'static str,
-        /// Its value.
-        got: u64,
-        /// The least.
-        min: u64,
-        /// The most.
-        max: u64,
-    },
+    Cost { what: &'static str, got: u64, min: u64, max: u64 },
     /// Another network's wallet.
     #[error("this wallet belongs to the network {mismatch}; choose its network with --chain, or another wallet")]
-    OtherNetwork {
-        /// Which networks.
-        mismatch: Box<Mismatch>,
-    },
+    OtherNetwork { mismatch: Box<Mismatch> },
     /// The ciphertext does not open.
     #[error("wrong password (or the wallet file was changed); nothing was sent or written")]
     WrongPassword,
@@ -158,12 +133,7 @@ pub enum KeystoreError {
     Inconsistent,
     /// No such account in this wallet.
     #[error("this wallet has no account {got} (it has {known}); add it with `wallet accounts add --number {got}`")]
-    NoAccount {
-        /// Which was asked for.
-        got: u32,
-        /// The numbers of those it has.
-        known: String,
-    },
+    NoAccount { got: u32, known: String },
     /// As many accounts as one wallet may have.
     #[error("a wallet has at most {MAX_ACCOUNTS} accounts; make another wallet from the same words")]
     TooManyAccounts,
@@ -181,10 +151,7 @@ pub enum KeystoreError {
     SharedKey,
     /// No memory for the key derivation.
     #[error("this machine has not the {memory_kib} KiB of memory that opening the wallet needs")]
-    OutOfMemory {
-        /// What it needs.
-        memory_kib: u32,
-    },
+    OutOfMemory { memory_kib: u32 },
 }
 
 impl KeystoreError {

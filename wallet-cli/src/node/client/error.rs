@@ -8,84 +8,37 @@ use cairn_rpc::error::Code;
 pub enum ClientError {
     /// Not the URL of a node.
     #[error("--node {url:?}: {reason}; expected a URL such as http://127.0.0.1:9741 or https://node.example.org:9741")]
-    Url {
-        /// What was given.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Url { url: String, reason: String },
     /// Nobody there, or too slow.
     #[error("no node answered at {url} ({reason}); start one with cairn-node run, or name another with --node")]
-    NoAnswer {
-        /// Where.
-        url: String,
-        /// What happened.
-        reason: String,
-    },
+    NoAnswer { url: String, reason: String },
     /// A certificate that shows nobody, or somebody else.
     #[error(
         "the node at {url} was not asked: {reason}. If the node signed its own certificate, name it with the \
          certificate, as cairn-node token new prints it ({url}?cert=SHA256); if it has a new one, pair with it again"
     )]
-    Certificate {
-        /// Where.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Certificate { url: String, reason: String },
     /// Something answered that does not speak this protocol.
     #[error("what answers at {url} is no Cairn node ({reason}); name one with --node")]
-    Strange {
-        /// Where.
-        url: String,
-        /// What it said.
-        reason: String,
-    },
+    Strange { url: String, reason: String },
     /// A node of another network.
     #[error("the node at {url} is on the network {mismatch}; choose with --chain or --node")]
-    OtherNetwork {
-        /// Where.
-        url: String,
-        /// Which networks.
-        mismatch: Box<Mismatch>,
-    },
+    OtherNetwork { url: String, mismatch: Box<Mismatch> },
     /// A node whose tip stands under rules that this wallet does not know, or that does not know this wallet's.
     #[error(
         "the node at {url} is at block {height} under other rules than this wallet knows (header version {got}, expected \
          {expected}): update the wallet, or the network's file given with --chain; or the node has not been updated"
     )]
-    OtherRules {
-        /// Where.
-        url: String,
-        /// The height of its tip.
-        height: u64,
-        /// The version there.
-        got: u16,
-        /// The version that this wallet's file gives it.
-        expected: u16,
-    },
+    OtherRules { url: String, height: u64, got: u16, expected: u16 },
     /// The node said no.
     #[error("the node refused: {message}{}", advice(*.code).map(|advice| format!("; {advice}")).unwrap_or_default())]
-    Refused {
-        /// Why.
-        code: Code,
-        /// Why, in its words.
-        message: String,
-    },
+    Refused { code: Code, message: String },
     /// The system gives no random bytes to choose samples with.
     #[error("the system gave no random bytes: {reason}")]
-    NoRandomness {
-        /// What it says.
-        reason: String,
-    },
+    NoRandomness { reason: String },
     /// The node said no with a code this program does not know.
     #[error("the node refused with the code {code}: {message}")]
-    Unknown {
-        /// The code.
-        code: i32,
-        /// Its words.
-        message: String,
-    },
+    Unknown { code: i32, message: String },
 }
 
 impl ClientError {

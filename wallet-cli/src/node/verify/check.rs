@@ -24,82 +24,34 @@ const MAX_ACCOUNT_PROOF_BYTES: usize = 4_096;
 pub enum Lie {
     /// Bytes that are not what they are said to be.
     #[error("its {what} cannot be read: {error}")]
-    Unreadable {
-        /// What they are said to be.
-        what: &'static str,
-        /// What is wrong with them.
-        error: DecodeError,
-    },
+    Unreadable { what: &'static str, error: DecodeError },
     /// The chain it claims is not proven.
     #[error("it claims the tip {tip}, and its proof does not hold: {error}")]
-    Chain {
-        /// The tip it claims.
-        tip: BlockId,
-        /// Why.
-        error: Box<LightError>,
-    },
+    Chain { tip: BlockId, error: Box<LightError> },
     /// It continues a tip that it was not asked about.
     #[error("it continues from the tip {got}, which this wallet did not ask about")]
-    Since {
-        /// That tip.
-        got: BlockId,
-    },
+    Since { got: BlockId },
     /// It claims another work than it proves.
     #[error("it claims {got} hashes of work, and proves {proven}")]
-    Work {
-        /// What it claims.
-        got: cairn_ledger::pow::Work,
-        /// What it proves.
-        proven: cairn_ledger::pow::Work,
-    },
+    Work { got: cairn_ledger::pow::Work, proven: cairn_ledger::pow::Work },
     /// An account is not proven.
     #[error("its proof of the account at block {height} does not hold: {error}")]
-    Account {
-        /// The block's height.
-        height: u64,
-        /// Why.
-        error: AccountProofError,
-    },
+    Account { height: u64, error: AccountProofError },
     /// It says of the account what its own proof contradicts.
     #[error("it claims a balance of {got} CRN at block {height}, and proves {proven} CRN")]
-    Balance {
-        /// What it claims.
-        got: Amount,
-        /// What it proves.
-        proven: Amount,
-        /// At which block.
-        height: u64,
-    },
+    Balance { got: Amount, proven: Amount, height: u64 },
     /// A payment is not proven.
     #[error("it claims that the payment {txid} is in a block, and its proof does not hold: {error}")]
-    Payment {
-        /// The payment.
-        txid: TxId,
-        /// Why.
-        error: Box<TransactionProofError>,
-    },
+    Payment { txid: TxId, error: Box<TransactionProofError> },
     /// It proves another payment than it was asked about.
     #[error("it was asked about the payment {expected}, and proves {got}")]
-    OtherPayment {
-        /// What it proves.
-        got: TxId,
-        /// What it was asked about.
-        expected: TxId,
-    },
+    OtherPayment { got: TxId, expected: TxId },
     /// It claims that a payment is in a block, and proves nothing of the kind.
     #[error("it claims that the payment {txid} is in a block, and does not prove it: {reason}")]
-    Unproven {
-        /// The payment.
-        txid: TxId,
-        /// What it says instead.
-        reason: String,
-    },
+    Unproven { txid: TxId, reason: String },
     /// It knows nothing of the very tip it named.
     #[error("it names the tip {tip} and will not prove it")]
-    Evasive {
-        /// The tip.
-        tip: BlockId,
-    },
+    Evasive { tip: BlockId },
 }
 
 impl Lie {

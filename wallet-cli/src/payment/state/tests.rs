@@ -344,7 +344,7 @@ impl World {
         let (transaction, status, account) = (&transaction, &status, &account);
         let cause = diagnose(&Facts { transaction, outcome, sender, status, account, min_fee_rate });
         let pays_again = cause.remedy() == Remedy::SendAgain;
-        let unpaid = matches!(outcome, Outcome::Impossible(why) if why.is_unpaid());
+        let unpaid = matches!(outcome, Outcome::Impossible(why) if is_unpaid(why));
         assert_eq!(pays_again, unpaid, "paying again needs a proof: {cause}");
         if pays_again {
             // Whoever is told so of the last payment of a purpose does it.
@@ -652,4 +652,12 @@ fn open_payments_hold_their_money_once_for_each_nonce() {
     assert_eq!(book.available(None).pebbles(), 600);
     assert_eq!(book.available(Some(5)).pebbles(), 900);
     assert_eq!(book.waiting(), 2);
+}
+
+/// Whether the money is still to be paid.
+const fn is_unpaid(why: Impossible) -> bool {
+    match why {
+        Impossible::Replaced(rival) => !rival.pays_the_same,
+        Impossible::Expired { beside, .. } => beside.is_none(),
+    }
 }
