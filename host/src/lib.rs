@@ -12,3 +12,7 @@
 pub mod files;
 pub mod inert;
 pub mod shell;
+
+pub use files::{FileError, InFile};
+pub use inert::Inert;
+pub use shell::quoted;

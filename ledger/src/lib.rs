@@ -98,3 +98,11 @@ pub mod testing;
 pub mod transaction;
 pub mod units;
 pub mod validate;
+
+pub use address::AddressPrefix;
+pub use block::{Block, Header};
+pub use hash::{BlockId, Hash, TxId};
+pub use keys::{Address, SecretKey, Signature};
+pub use pow::Work;
+pub use transaction::{Transaction, TransactionBody};
+pub use units::{Amount, Height, Timestamp};

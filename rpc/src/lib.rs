@@ -29,3 +29,6 @@ pub mod policy;
 pub mod scope;
 pub mod text;
 pub mod types;
+
+pub use text::{HexBytes, Pebbles, Text};
+pub use types::{TxState, TxStatus};

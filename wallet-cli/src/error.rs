@@ -1,23 +1,14 @@
 //! Why a command failed: one enum over the rooms' errors, with a kind for programs and an exit code.
 
 use crate::{
-    keys::{keystore::KeystoreError, message::MessageError, mnemonic::WordsError, secret::SecretError},
+    keys::{KeystoreError, MessageError, SecretError, WordsError},
     network::NetworkError,
-    node::{client::ClientError, error::NodeError, pairing::PairingError},
-    payment::{
-        error::PaymentError, file::PaymentFileError, plan::PlanError, receipt::ReceiptFileError, recipients::CsvError,
-        uri::UriError,
-    },
-    store::{
-        data_dir::{NoDataDir, WalletName},
-        labels::LabelsError,
-    },
+    node::{ClientError, NodeError, PairingError},
+    payment::{CsvError, PaymentError, PaymentFileError, PlanError, ReceiptFileError, UriError},
+    store::{LabelsError, NoDataDir, WalletName},
 };
-use cairn_host::{
-    files::{FileError, InFile},
-    shell::quoted,
-};
-use cairn_ledger::{address::AddressError, hash::TxId, units::Amount};
+use cairn_host::{FileError, InFile, quoted};
+use cairn_ledger::{Amount, TxId, address::AddressError};
 use cairn_shared_keys::SharedError;
 use std::{io, path::PathBuf};
 
@@ -65,6 +56,9 @@ pub enum WalletError {
     /// A payment.
     #[error(transparent)]
     Payment(Box<PaymentError>),
+    /// Nothing to sign.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// The nodes.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -112,7 +106,7 @@ pub enum WalletError {
     FileExists { path: PathBuf },
     /// Too late to bump or cancel.
     #[error("the payment {txid} is in a block: nothing replaces it any more")]
-    TooLateToReplace { txid: TxId },
+    AlreadyMined { txid: TxId },
     /// Signing for somebody else: who pays, inert, and the wallet's address.
     #[error("the payment is from {got}, and this wallet's address is {expected}; choose with --wallet and --account")]
     NotTheSender { got: String, expected: String },
@@ -157,12 +151,6 @@ impl From<ClientError> for WalletError {
     }
 }
 
-impl From<PlanError> for WalletError {
-    fn from(error: PlanError) -> Self {
-        PaymentError::from(error).into()
-    }
-}
-
 impl From<PaymentError> for WalletError {
     fn from(error: PaymentError) -> Self {
         Self::Payment(Box::new(error))
@@ -175,7 +163,6 @@ impl WalletError {
         match self {
             Self::Payment(error) => match &**error {
                 PaymentError::InDoubt { .. } => NO_ANSWER,
-                PaymentError::Node(error) if error.is_silence() => NO_ANSWER,
                 PaymentError::NotMined { .. } => NOT_MINED,
                 PaymentError::SentUnreported { .. } => SENT_UNREPORTED,
                 _ => FAILED,
@@ -198,6 +185,7 @@ impl WalletError {
             Self::PaymentFile(_) => "payment_file",
             Self::Receipt(_) => "bad_receipt",
             Self::Payment(error) => error.kind(),
+            Self::Plan(error) => error.kind(),
             Self::Node(error) => error.kind(),
             Self::WalletExists { .. } => "wallet_exists",
             Self::WordsUnseen(_) => "words_unseen",
@@ -212,7 +200,7 @@ impl WalletError {
             Self::Disagree { .. } => "uri_disagrees",
             Self::Uri(_) => "bad_uri",
             Self::FileExists { .. } => "file_exists",
-            Self::TooLateToReplace { .. } => "already_mined",
+            Self::AlreadyMined { .. } => "already_mined",
             Self::NotTheSender { .. } => "not_the_sender",
             Self::SharedPayment { .. } => "shared_payment",
             Self::NotShared { .. } => "not_shared",
@@ -231,7 +219,7 @@ impl WalletError {
     pub fn txid(&self) -> Option<TxId> {
         match self {
             Self::Payment(error) => error.txid(),
-            Self::TooLateToReplace { txid } | Self::Node(NodeError::NoReceipt { txid, .. }) => Some(*txid),
+            Self::AlreadyMined { txid } | Self::Node(NodeError::NoReceipt { txid, .. }) => Some(*txid),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! Commands to try next.
 
-use cairn_host::shell::quoted;
+use cairn_host::quoted;
 
 /// How commands are written so that they lead to the same wallet and the same nodes.
 #[derive(Clone, Debug)]

@@ -9,8 +9,8 @@
 //! | room | what |
 //! |---|---|
 //! | [`cli`] | the command line: options, what single commands take, help |
-//! | [`commands`] | one match from the command line to a handler; one file for each command, all I/O: `pay/`, `show/`, `keys/`, `misc/` |
-//! | [`session`] | what every command works with: the network, the wallet, the nodes |
+//! | [`commands`] | one match from the command line to a handler; commands that belong together are one file, all I/O: `pay/`, `show/`, `keys/`, `misc/` |
+//! | [`session`] | what every command works with: the network, the wallet and its file, the nodes |
 //! | [`payment`] | what to send and for what fee; what has become of a payment; journal, files, receipts, payment URIs |
 //! | [`keys`] | 24 words and the keys that follow from them, the encrypted wallet file, passwords, signed messages |
 //! | [`node`] | the node, as the wallet sees it, and **what nodes say, proven**: [`node::verify`] |
@@ -42,8 +42,8 @@
 //! | what | where |
 //! |---|---|
 //! | double payments, rebroadcast, stuck transactions | [`payment::state`], `commands/pay/resend.rs`, [`payment::diagnosis`] |
-//! | nonce gaps | [`payment::nonce_gaps`], `commands/pay/repair.rs` |
-//! | fee bumping (RBF), cancelling, fee rates | `commands/pay/replace.rs`, [`payment::plan`] |
+//! | nonce gaps | [`payment::nonce_gaps`], `commands/pay/resend.rs` |
+//! | fee bumping (RBF), cancelling, fee rates | `commands/pay/send.rs`, [`payment::plan`] |
 //! | light client, SPV, proof of a balance | [`node::verify`], `cairn_ledger::light` |
 //! | mnemonic, seed, derivation path, BIP39, BIP32 | [`keys::mnemonic`] |
 //! | multisig, threshold signatures, distributed key generation | [`cairn_shared_keys`], `commands/pay/cosign.rs` |
@@ -70,7 +70,9 @@ mod session;
 mod store;
 mod tui;
 
+use error::{Result, WalletError};
 use output::{Output, Style};
+use session::Session;
 use std::{
     ffi::OsString,
     io::{self, IsTerminal},
@@ -96,4 +98,11 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Fresh random bytes that are no secret: salts, nonces of ciphers, ids.
+fn random<const N: usize>() -> std::result::Result<[u8; N], getrandom::Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
 }

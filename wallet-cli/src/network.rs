@@ -1,8 +1,8 @@
 //! Which network: a shipped one by its name, or a file of the same form by its path.
 
 use cairn_genesis::{GenesisError, Network};
-use cairn_host::{files, inert::Inert, shell::expand_home};
-use cairn_ledger::hash::BlockId;
+use cairn_host::{Inert, files, shell::expand_home};
+use cairn_ledger::BlockId;
 use std::{io, path::Path};
 
 /// The longest network file that is read: thousands of allocations fit.

@@ -4,8 +4,9 @@
 //! and standard error nothing. Otherwise results go to standard output and errors to standard error.
 
 use cairn_host::shell::{complete_and_fold, complete_commands};
-use cairn_ledger::hash::TxId;
+use cairn_ledger::TxId;
 use serde::Serialize;
+use serde_json::json;
 use std::{
     fmt::Display,
     io::{self, BufRead, IsTerminal, Read, Write},
@@ -52,21 +53,6 @@ pub struct Output<'a> {
     columns: Option<usize>,
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
-}
-
-/// An error as JSON.
-#[derive(Serialize)]
-struct ErrorJson<'a> {
-    error: ErrorFields<'a>,
-}
-
-#[derive(Serialize)]
-struct ErrorFields<'a> {
-    kind: &'a str,
-    message: String,
-    /// The payment it is about, when there is one: it is in the journal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    txid: Option<String>,
 }
 
 impl<'a> Output<'a> {
@@ -121,16 +107,13 @@ impl<'a> Output<'a> {
         self.out.flush()
     }
 
-    /// The result of a command: its text, or itself as JSON.
-    ///
-    /// # Errors
-    /// When nobody takes it.
-    pub fn result(&mut self, result: &(impl Serialize + Display)) -> io::Result<()> {
+    /// The result of a command: its text for people, itself as JSON for programs.
+    pub fn result(&mut self, result: &impl Serialize, text: impl Display) -> io::Result<()> {
         if self.json {
             serde_json::to_writer(&mut *self.out, result)?;
             writeln!(self.out)?;
         } else {
-            for line in self.complete(&result.to_string()).split_inclusive('\n') {
+            for line in self.complete(&text.to_string()).split_inclusive('\n') {
                 let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
                 let text = if text.starts_with(NEXT) { self.style.paint("1", text) } else { String::from(text) };
                 write!(self.out, "{text}{end}")?;
@@ -168,11 +151,12 @@ impl<'a> Output<'a> {
     /// Why a command failed, with commands that can be copied, and the payment it is about. Nothing can be done when
     /// nobody takes that either.
     pub fn failure(&mut self, kind: &str, message: &str, txid: Option<TxId>) {
-        let txid = txid.map(|txid| txid.to_string());
         let _unheard = if self.json {
-            let fields = ErrorFields { kind, message: self.complete(message), txid };
-            let text = serde_json::to_string(&ErrorJson { error: fields }).unwrap_or_default();
-            writeln!(self.out, "{text}").and_then(|()| self.out.flush())
+            let mut error = json!({ "kind": kind, "message": self.complete(message) });
+            if let Some(txid) = txid {
+                error["txid"] = json!(txid.to_string());
+            }
+            writeln!(self.out, "{}", json!({ "error": error })).and_then(|()| self.out.flush())
         } else {
             let text = self.complete(&format!("{ERROR} {message}"));
             let message = text.strip_prefix(ERROR).unwrap_or(&text);
@@ -185,20 +169,6 @@ impl<'a> Output<'a> {
 mod tests {
     use super::*;
 
-    struct Text;
-
-    impl Serialize for Text {
-        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.serialize_unit()
-        }
-    }
-
-    impl Display for Text {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            writeln!(f, "Done.\nNext: go on")
-        }
-    }
-
     #[test]
     fn colours_are_for_terminals_whose_users_want_them() {
         use std::ffi::OsStr;
@@ -210,7 +180,7 @@ mod tests {
             [(Style::Plain, "Done.\nNext: go on\n"), (Style::Coloured, "Done.\n\u{1b}[1mNext: go on\u{1b}[0m\n")]
         {
             let (mut out, mut err) = (Vec::new(), Vec::new());
-            Output::new(false, style, &mut out, &mut err).result(&Text).expect("memory");
+            Output::new(false, style, &mut out, &mut err).result(&(), "Done.\nNext: go on\n").expect("memory");
             assert_eq!(String::from_utf8(out).as_deref(), Ok(shown));
         }
     }

@@ -4,22 +4,23 @@ use crate::{
     cli::Global,
     error::{Result, WalletError},
     hints::Hints,
-    keys::keystore::{Keystore, KeystoreError, MAX_FILE_BYTES},
+    keys::{
+        Account, KdfCost, Keystore, KeystoreError, MAX_KEYSTORE_BYTES, PasswordSource, SealRandomness, Secret,
+        WalletSecret,
+    },
     network,
-    node::nodes::{Nodes, Trust},
-    payment::{
-        journal::{self, Contents},
-        payer::PayingAccount,
-    },
-    store::{
-        data_dir::{DataDir, WalletName},
-        labels::Labels,
-    },
+    node::{Nodes, Source, Trust},
+    output::Output,
+    payment::{Contents, Payer, journal},
+    random,
+    store::{DataDir, Labels, WalletName},
 };
 use cairn_genesis::Network;
-use cairn_host::files::{self, FileError, InFile};
-use cairn_ledger::keys::{Address, SecretKey};
+use cairn_host::{FileError, InFile, files};
+use cairn_ledger::{Address, SecretKey};
+use serde::Serialize;
 use std::{
+    cell::OnceCell,
     fs::{File, OpenOptions},
     io::ErrorKind,
     os::unix::fs::OpenOptionsExt,
@@ -35,13 +36,24 @@ pub(crate) struct Session<'a> {
     pub name: WalletName,
     pub nodes: Nodes,
     pub hints: Hints,
+    network: OnceCell<Network>,
 }
 
 /// A wallet that is there: its file without its secret.
-pub(crate) struct Wallet {
+pub(crate) struct Wallet<'a> {
+    pub network: &'a Network,
     pub path: PathBuf,
     pub keystore: Keystore,
     pub address: Address,
+    password: PasswordSource,
+}
+
+/// Which wallet it is, as most results begin.
+#[derive(Serialize)]
+pub(crate) struct WalletHead {
+    pub name: String,
+    pub chain: String,
+    pub address: String,
 }
 
 impl<'a> Session<'a> {
@@ -60,7 +72,7 @@ impl<'a> Session<'a> {
         };
         let nodes = Nodes::new(options.node.clone(), data.clone(), trust, options.time());
         let hints = Hints::new(options.leading_to(&name), &options.chain);
-        Self { options, data, name, nodes, hints }
+        Self { options, data, name, nodes, hints, network: OnceCell::new() }
     }
 
     /// Keeps other commands from changing the wallet, its accounts and its labels until the lock is dropped.
@@ -81,12 +93,17 @@ impl<'a> Session<'a> {
     }
 
     /// The chosen network.
-    pub fn network(&self) -> Result<Network> {
-        Ok(network::load(&self.options.chain)?)
+    pub fn network(&self) -> Result<&Network> {
+        if let Some(network) = self.network.get() {
+            return Ok(network);
+        }
+        let network = network::load(&self.options.chain)?;
+        Ok(self.network.get_or_init(|| network))
     }
 
-    /// The chosen wallet, which has to be of `network`.
-    pub fn wallet(&self, network: &Network) -> Result<Wallet> {
+    /// The chosen wallet, which has to be of the chosen network.
+    pub fn wallet(&self) -> Result<Wallet<'_>> {
+        let network = self.network()?;
         let path = self.data.wallet_file(&self.name);
         let mut keystore = match read_keystore(&path) {
             Err(WalletError::File(FileError { error, .. })) if error.kind() == ErrorKind::NotFound => {
@@ -99,39 +116,39 @@ impl<'a> Session<'a> {
             keystore.select(number).map_err(&failed)?;
         }
         let address = keystore.address_on(network).map_err(&failed)?;
-        Ok(Wallet { path, keystore, address })
+        Ok(Wallet { network, path, keystore, address, password: self.options.password_source() })
     }
 
-    /// What the payments of a wallet need.
-    pub fn paying<'b>(&'b self, network: &'b Network, wallet: &Wallet) -> PayingAccount<'b> {
-        self.paying_from(network, wallet.address, wallet.keystore.address())
+    /// Which wallet it is that has this file.
+    pub fn head(&self, keystore: &Keystore) -> WalletHead {
+        let (chain, address) = (String::from(keystore.chain()), String::from(keystore.address()));
+        WalletHead { name: self.name.to_string(), chain, address }
     }
 
-    /// What the payments of an address need, which may be that of no wallet here: somebody else may have signed.
-    pub fn paying_from<'b>(&'b self, network: &'b Network, address: Address, shown: &str) -> PayingAccount<'b> {
-        PayingAccount {
+    /// Asks all the nodes about the payments of a wallet.
+    pub async fn payer<'b>(&'b self, wallet: &Wallet<'b>, output: &mut Output<'_>) -> Result<Payer<'b>> {
+        self.payer_from(wallet.network, wallet.address, output).await
+    }
+
+    /// The same for an address, which may be that of no wallet here: somebody else may have signed.
+    pub async fn payer_from<'b>(
+        &'b self,
+        network: &'b Network,
+        address: Address,
+        output: &mut Output<'_>,
+    ) -> Result<Payer<'b>> {
+        let source = Source::open(&self.nodes, network).await?;
+        source.report_to(network, output)?;
+        Ok(Payer {
             network,
             nodes: &self.nodes,
             hints: &self.hints,
             journal: self.data.journal_file(&self.name),
             labels: self.data.labels_file(&self.name),
             address,
-            shown: String::from(shown),
-        }
-    }
-
-    /// Opens the wallet for its password: the key of the account in use.
-    pub fn unlock(&self, network: &Network, wallet: &Wallet) -> Result<SecretKey> {
-        wallet.check_has_key()?;
-        let password = self.options.password_source().read()?;
-        Ok(wallet.keystore.unlock(network, &password).map_err(InFile::at(&wallet.path))?)
-    }
-
-    /// The same as bytes.
-    pub fn unlock_bytes(&self, network: &Network, wallet: &Wallet) -> Result<Zeroizing<[u8; 32]>> {
-        wallet.check_has_key()?;
-        let password = self.options.password_source().read()?;
-        Ok(wallet.keystore.unlock_bytes(network, &password).map_err(InFile::at(&wallet.path))?)
+            shown: network.spec.params().prefix.encode(&address),
+            source,
+        })
     }
 
     /// The labels.
@@ -143,12 +160,85 @@ impl<'a> Session<'a> {
     pub fn journal(&self) -> Result<Contents> {
         Ok(journal::read(&self.data.journal_file(&self.name))?)
     }
+
+    /// Refuses when the chosen wallet is there already: before anybody is asked for anything.
+    pub fn check_absent(&self) -> Result<()> {
+        let path = self.data.wallet_file(&self.name);
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(FileError::cannot("look for", &path)(error).into()),
+            Ok(_) => Err(WalletError::WalletExists { name: self.name.clone(), path }),
+        }
+    }
+
+    /// Encrypts a wallet, with fresh randomness.
+    pub fn seal(
+        &self,
+        secret: &WalletSecret,
+        accounts: Vec<Account>,
+        password: &Secret,
+        cost: KdfCost,
+    ) -> Result<Keystore> {
+        let random = SealRandomness { salt: random()?, nonce: random()? };
+        let sealed = Keystore::seal(secret, self.network()?, accounts, password, cost, &random);
+        Ok(sealed.map_err(InFile::at(&self.data.wallet_file(&self.name)))?)
+    }
+
+    /// Writes a wallet that must not be there yet.
+    pub fn write_new_wallet(&self, keystore: &Keystore) -> Result<PathBuf> {
+        let prepared = self.prepare_new_wallet(keystore)?;
+        self.commit_new_wallet(prepared)
+    }
+
+    /// The first half of it: the wallet is written and has no name yet.
+    pub fn prepare_new_wallet(&self, keystore: &Keystore) -> Result<files::Prepared> {
+        let (path, directory) = (self.data.wallet_file(&self.name), &self.data.wallets);
+        files::private_dir(directory).map_err(FileError::cannot("make", directory))?;
+        Ok(files::prepare_new(&path, keystore.to_json().as_bytes()).map_err(FileError::cannot("write", &path))?)
+    }
+
+    /// The second half: it is there from here on.
+    pub fn commit_new_wallet(&self, prepared: files::Prepared) -> Result<PathBuf> {
+        let path = self.data.wallet_file(&self.name);
+        match prepared.commit() {
+            Ok(()) => Ok(path),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                Err(WalletError::WalletExists { name: self.name.clone(), path })
+            }
+            Err(error) => Err(FileError::cannot("write", &path)(error).into()),
+        }
+    }
 }
 
-impl Wallet {
+impl Wallet<'_> {
     /// Refuses when there is no key behind the password: before anybody is asked for one.
     pub fn check_has_key(&self) -> Result<()> {
         Ok(self.keystore.check_has_key().map_err(InFile::at(&self.path))?)
+    }
+
+    /// Opens it with its password: the words, and the password.
+    pub fn open(&self) -> Result<(Secret, WalletSecret)> {
+        self.check_has_key()?;
+        let password = self.password.read()?;
+        let secret = self.keystore.open(self.network, &password).map_err(InFile::at(&self.path))?;
+        Ok((password, secret))
+    }
+
+    /// The key of the account in use.
+    pub fn unlock(&self) -> Result<SecretKey> {
+        self.check_has_key()?;
+        Ok(self.keystore.unlock(self.network, &self.password.read()?).map_err(InFile::at(&self.path))?)
+    }
+
+    /// The same as bytes.
+    pub fn unlock_bytes(&self) -> Result<Zeroizing<[u8; 32]>> {
+        self.check_has_key()?;
+        Ok(self.keystore.unlock_bytes(self.network, &self.password.read()?).map_err(InFile::at(&self.path))?)
+    }
+
+    /// Writes it anew; a crash leaves the old file or the new one.
+    pub fn replace(&self, keystore: &Keystore) -> Result<()> {
+        Ok(files::save(&self.path, keystore.to_json().as_bytes()).map_err(FileError::cannot("write", &self.path))?)
     }
 }
 
@@ -160,7 +250,7 @@ pub(crate) fn decode_address(network: &Network, text: &str) -> Result<Address> {
 /// Reads a wallet file.
 pub(crate) fn read_keystore(path: &Path) -> Result<Keystore> {
     let failed = InFile::at(path);
-    let bytes = match files::read_bounded(path, MAX_FILE_BYTES) {
+    let bytes = match files::read_bounded(path, MAX_KEYSTORE_BYTES) {
         Err(error) if error.kind() == ErrorKind::FileTooLarge => {
             return Err(failed(KeystoreError::Damaged { reason: error.to_string() }).into());
         }

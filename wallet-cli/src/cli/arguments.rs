@@ -1,27 +1,19 @@
 //! What single commands take.
 
 use crate::{
-    keys::{
-        keystore::{KdfCost, MAX_MEMORY_KIB, MIN_MEMORY_KIB},
-        mnemonic::MAX_ACCOUNT,
-        secret::{PasswordSource, WordsSource},
-    },
-    payment::wait::WaitFor,
-    store::data_dir::WalletName,
+    keys::{KdfCost, MAX_ACCOUNT, MAX_MEMORY_KIB, MIN_MEMORY_KIB, PasswordSource},
+    payment::WaitArguments,
+    store::WalletName,
 };
 use cairn_host::shell::expand_home;
-use cairn_ledger::{
-    hash::TxId,
-    pow::Work,
-    units::{Amount, AmountError},
-};
+use cairn_ledger::{Amount, TxId, units::AmountError};
 use cairn_rpc::policy::LIFETIME_BLOCKS;
 use clap::{
     Args, Subcommand,
     builder::{PathBufValueParser, TypedValueParser},
     value_parser,
 };
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{path::PathBuf, str::FromStr};
 
 /// The longest time a payment may be given: about a year of the main network's blocks.
 const MAX_VALID_FOR: u64 = 1_000_000;
@@ -52,14 +44,7 @@ impl KdfArguments {
 pub struct WordsArguments {
     /// Read the words from this file
     #[arg(long, value_name = "FILE", value_parser = path_parser())]
-    words_file: Option<PathBuf>,
-}
-
-impl WordsArguments {
-    /// Where the words come from.
-    pub fn source(&self) -> WordsSource {
-        self.words_file.clone().map_or(WordsSource::Input, WordsSource::File)
-    }
+    pub words_file: Option<PathBuf>,
 }
 
 /// What `send` takes.
@@ -69,7 +54,6 @@ pub struct SendArguments {
     #[arg(value_name = "ADDRESS", required_unless_present = "csv")]
     pub to: Option<String>,
     /// How much, in CRN: 12 or 0.5, or all; a payment URI may say it instead
-    #[arg(value_name = "AMOUNT")]
     pub amount: Option<HowMuch>,
     /// Pay every receiver in this file instead: lines of address,amount
     #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "amount"], value_parser = path_parser())]
@@ -129,29 +113,10 @@ pub struct ValidFor {
     pub blocks: u64,
 }
 
-/// Waiting for a payment.
-#[derive(Clone, Copy, Debug, Args)]
-pub struct WaitArguments {
-    /// Wait, and tell of each step, until it is pooled, mined, or buried under five more blocks
-    #[arg(long, value_name = "UNTIL", num_args = 0..=1, require_equals = true, default_missing_value = "mined")]
-    pub wait: Option<WaitFor>,
-    /// How long to wait
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "wait")]
-    pub timeout: u64,
-}
-
-impl WaitArguments {
-    /// How long to wait.
-    pub fn limit(&self) -> Duration {
-        Duration::from_secs(self.timeout)
-    }
-}
-
 /// What `bump` and `cancel` take.
 #[derive(Debug, Args)]
 pub struct ReplaceArguments {
     /// The payment's id, 64 hex digits
-    #[arg(value_name = "TXID")]
     pub txid: TxId,
     /// Go on while another payment of the same amount to the same receiver is open
     #[arg(long)]
@@ -176,14 +141,6 @@ pub struct ReplaceArguments {
     pub yes: bool,
 }
 
-/// What `repair` takes.
-#[derive(Clone, Copy, Debug, Args)]
-pub struct RepairArguments {
-    /// Do not ask first
-    #[arg(long, short)]
-    pub yes: bool,
-}
-
 /// What `receive` takes.
 #[derive(Debug, Args)]
 pub struct ReceiveArguments {
@@ -204,71 +161,12 @@ pub struct ReceiveArguments {
     pub timeout: u64,
 }
 
-/// What `label` takes.
-#[derive(Debug, Args)]
-pub struct LabelArguments {
-    /// An address or a payment's id
-    #[arg(value_name = "ADDRESS|TXID")]
-    pub subject: String,
-    /// What it is called; nothing takes its name away
-    #[arg(value_name = "TEXT", default_value = "", hide_default_value = true)]
-    pub label: String,
-}
-
-/// What `pair` takes.
-#[derive(Debug, Args)]
-pub struct PairArguments {
-    /// The line that `cairn-node token new` printed; read from standard input when it is not given, so that
-    /// other users of this machine do not see it among the processes
-    #[arg(value_name = "LINE")]
-    pub line: Option<String>,
-    /// Forget the node of this network instead
-    #[arg(long, conflicts_with = "line")]
-    pub forget: bool,
-}
-
 /// A file to read or to write.
 #[derive(Debug, Args)]
 pub struct FileArgument {
     /// Which file
-    #[arg(value_name = "FILE", value_parser = path_parser())]
+    #[arg(value_parser = path_parser())]
     pub file: PathBuf,
-}
-
-/// What `verify-receipt` takes.
-#[derive(Clone, Debug, Args)]
-pub struct VerifyReceiptArguments {
-    /// Which file
-    #[arg(value_name = "FILE", value_parser = path_parser())]
-    pub file: PathBuf,
-    /// Refuse it unless so many hashes of work lie above the payment: what it costs at least to forge one
-    #[arg(long, value_name = "HASHES")]
-    pub min_work: Option<Work>,
-}
-
-/// What `sign` takes.
-#[derive(Debug, Args)]
-pub struct SignArguments {
-    /// The unsigned payment
-    #[arg(value_name = "FILE", value_parser = path_parser())]
-    pub file: PathBuf,
-    /// Where the signed one goes [default: FILE with .signed before its ending]
-    #[arg(long, value_name = "FILE", value_parser = path_parser())]
-    pub out: Option<PathBuf>,
-    /// Do not ask before signing
-    #[arg(long, short)]
-    pub yes: bool,
-}
-
-/// What `broadcast` takes.
-#[derive(Debug, Args)]
-pub struct BroadcastArguments {
-    /// The signed payment
-    #[arg(value_name = "FILE", value_parser = path_parser())]
-    pub file: PathBuf,
-    /// Waiting.
-    #[command(flatten)]
-    pub wait: WaitArguments,
 }
 
 /// Which account.
@@ -288,14 +186,6 @@ pub struct RestoreArguments {
     /// How hard the password is to guess.
     #[command(flatten)]
     pub kdf: KdfArguments,
-}
-
-/// What `accounts` takes.
-#[derive(Debug, Args)]
-pub struct AccountsArguments {
-    /// What to do; nothing lists them
-    #[command(subcommand)]
-    pub action: Option<AccountsAction>,
 }
 
 /// What to do with accounts.
@@ -336,51 +226,20 @@ impl ChangePasswordArguments {
     }
 }
 
-/// What `watch-only` takes.
-#[derive(Debug, Args)]
-pub struct WatchOnlyArguments {
-    /// Whose payments to watch
-    #[arg(value_name = "ADDRESS")]
-    pub address: String,
-}
-
-/// What `sign-message` takes.
-#[derive(Debug, Args)]
-pub struct SignMessageArguments {
-    /// What to sign
-    #[arg(value_name = "TEXT")]
-    pub message: String,
-}
-
-/// What `verify-message` takes.
-#[derive(Debug, Args)]
-pub struct VerifyMessageArguments {
-    /// Who is said to have signed
-    #[arg(value_name = "ADDRESS")]
-    pub address: String,
-    /// The signature, 128 hex digits
-    #[arg(value_name = "SIGNATURE")]
-    pub signature: String,
-    /// What is said to have been signed
-    #[arg(value_name = "TEXT")]
-    pub message: String,
-}
-
-/// What `shared` takes.
-#[derive(Debug, Args)]
-pub struct SharedArguments {
-    /// What to do
-    #[command(subcommand)]
-    pub action: SharedAction,
-}
-
 /// What to do with a shared key.
 #[derive(Debug, Subcommand)]
 pub enum SharedAction {
     /// Make a key of several members: their addresses are enough when all shall sign
     New(SharedNewArguments),
     /// Take part in the ceremony of a key of which some members shall be enough
-    Join(JoinArguments),
+    Join {
+        /// The ceremony's file; several copies are put together, and the first is written
+        #[arg(value_name = "FILE", required = true, value_parser = path_parser())]
+        files: Vec<PathBuf>,
+        /// What the wallet of the shared key shall be called
+        #[arg(long = "as", value_name = "NAME")]
+        name: WalletName,
+    },
 }
 
 /// What `shared new` takes.
@@ -397,17 +256,6 @@ pub struct SharedNewArguments {
     pub ceremony: Option<PathBuf>,
 }
 
-/// What `shared join` takes.
-#[derive(Debug, Args)]
-pub struct JoinArguments {
-    /// The ceremony's file; several copies are put together, and the first is written
-    #[arg(value_name = "FILE", required = true, value_parser = path_parser())]
-    pub files: Vec<PathBuf>,
-    /// What the wallet of the shared key shall be called
-    #[arg(long = "as", value_name = "NAME")]
-    pub name: WalletName,
-}
-
 /// What `cosign` takes.
 #[derive(Debug, Args)]
 pub struct CosignArguments {
@@ -420,20 +268,4 @@ pub struct CosignArguments {
     /// Do not ask before signing
     #[arg(long, short)]
     pub yes: bool,
-}
-
-/// What `completions` takes.
-#[derive(Debug, Args)]
-pub struct CompletionsArguments {
-    /// For which shell
-    #[arg(value_name = "SHELL")]
-    pub shell: clap_complete::Shell,
-}
-
-/// What `man` takes.
-#[derive(Debug, Args)]
-pub struct ManArguments {
-    /// Into which directory, which has to be there
-    #[arg(value_name = "DIR", value_parser = path_parser())]
-    pub directory: PathBuf,
 }

@@ -7,14 +7,16 @@ pub use arguments::*;
 
 use crate::{
     error::USAGE,
-    keys::secret::PasswordSource,
-    node::budget::{COMMAND_TIMEOUT, EVERY_HEADER_TIMEOUT},
+    keys::PasswordSource,
+    node::{COMMAND_TIMEOUT, EVERY_HEADER_TIMEOUT},
     output::{Output, Style},
-    store::data_dir::WalletName,
+    payment::WaitArguments,
+    store::WalletName,
 };
-use cairn_host::shell::quoted;
-use cairn_ledger::hash::TxId;
+use cairn_host::quoted;
+use cairn_ledger::{TxId, Work};
 use clap::{Args, FromArgMatches, Parser, Subcommand, error::ErrorKind};
+use clap_complete::Shell;
 use std::{
     ffi::{OsStr, OsString},
     io::Write,
@@ -148,23 +150,55 @@ pub enum Command {
     /// Put a payment to oneself in the place of one that waits
     Cancel(ReplaceArguments),
     /// Hand lost payments over again, and fill gaps before others
-    Repair(RepairArguments),
+    Repair {
+        /// Do not ask first
+        #[arg(long, short)]
+        yes: bool,
+    },
     /// Hand a payment of the journal to the node once more
     Resend(TxidArgument),
     /// Show what became of a payment
     Status(TxidArgument),
     /// Show the payments sent, or those received, newest first
-    History(HistoryArguments),
+    History {
+        /// How many payments at most
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+        /// Show what others paid to this wallet instead, from a node that keeps an index of addresses
+        #[arg(long)]
+        received: bool,
+    },
     /// Print a receipt for a payment: proof that it was mined
     Receipt(TxidArgument),
     /// Check a receipt, without asking anybody
-    VerifyReceipt(VerifyReceiptArguments),
+    VerifyReceipt {
+        /// Which file
+        #[arg(value_parser = path_parser())]
+        file: PathBuf,
+        /// Refuse it unless so many hashes of work lie above the payment: what it costs at least to forge one
+        #[arg(long, value_name = "HASHES")]
+        min_work: Option<Work>,
+    },
     /// Show the accounts of the wallet, or add some
-    Accounts(AccountsArguments),
+    Accounts {
+        /// What to do; nothing lists them
+        #[command(subcommand)]
+        action: Option<AccountsAction>,
+    },
     /// Make a wallet that watches an address and has no key
-    WatchOnly(WatchOnlyArguments),
+    WatchOnly {
+        /// Whose payments to watch
+        address: String,
+    },
     /// Name an address or a payment
-    Label(LabelArguments),
+    Label {
+        /// An address or a payment's id
+        #[arg(value_name = "ADDRESS|TXID")]
+        subject: String,
+        /// What it is called; nothing takes its name away
+        #[arg(value_name = "TEXT", default_value = "", hide_default_value = true)]
+        label: String,
+    },
     /// Show every label
     Labels,
     /// Take over labels from a file in BIP 329 form
@@ -176,42 +210,77 @@ pub enum Command {
     /// Check whether words that were written down are this wallet's
     VerifyBackup(WordsArguments),
     /// Sign a message with the wallet's key
-    SignMessage(SignMessageArguments),
+    SignMessage {
+        /// What to sign
+        #[arg(value_name = "TEXT")]
+        message: String,
+    },
     /// Check who signed a message
-    VerifyMessage(VerifyMessageArguments),
+    VerifyMessage {
+        /// Who is said to have signed
+        address: String,
+        /// The signature, 128 hex digits
+        signature: String,
+        /// What is said to have been signed
+        #[arg(value_name = "TEXT")]
+        message: String,
+    },
     /// Sign a payment written by send --unsigned, without a network
-    Sign(SignArguments),
+    Sign {
+        /// The unsigned payment
+        #[arg(value_parser = path_parser())]
+        file: PathBuf,
+        /// Where the signed one goes [default: FILE with .signed before its ending]
+        #[arg(long, value_name = "FILE", value_parser = path_parser())]
+        out: Option<PathBuf>,
+        /// Do not ask before signing
+        #[arg(long, short)]
+        yes: bool,
+    },
     /// Send a payment that was signed elsewhere
-    Broadcast(BroadcastArguments),
+    Broadcast {
+        /// The signed payment
+        #[arg(value_parser = path_parser())]
+        file: PathBuf,
+        /// Waiting.
+        #[command(flatten)]
+        wait: WaitArguments,
+    },
     /// Make a key that several people share
-    Shared(SharedArguments),
+    Shared {
+        /// What to do
+        #[command(subcommand)]
+        action: SharedAction,
+    },
     /// Take part in signing a payment of a shared key
     Cosign(CosignArguments),
     /// Write completions for a shell to standard output
-    Completions(CompletionsArguments),
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
     /// Write man pages
-    Man(ManArguments),
+    Man {
+        /// Into which directory, which has to be there
+        #[arg(value_name = "DIR", value_parser = path_parser())]
+        directory: PathBuf,
+    },
     /// Keep a node's token, and ask that node from now on
-    Pair(PairArguments),
+    Pair {
+        /// The line that `cairn-node token new` printed; read from standard input when it is not given, so that
+        /// other users of this machine do not see it among the processes
+        line: Option<String>,
+        /// Forget the node of this network instead
+        #[arg(long, conflicts_with = "line")]
+        forget: bool,
+    },
 }
 
 /// Which payment.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct TxidArgument {
     /// Its id, 64 hex digits
-    #[arg(value_name = "TXID")]
     pub txid: TxId,
-}
-
-/// What `history` takes.
-#[derive(Clone, Copy, Debug, Args)]
-pub struct HistoryArguments {
-    /// How many payments at most
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub limit: usize,
-    /// Show what others paid to this wallet instead, from a node that keeps an index of addresses
-    #[arg(long)]
-    pub received: bool,
 }
 
 /// Why there is nothing to run: help was asked for, or the command line makes no sense.

@@ -1,5 +1,5 @@
-//! The commands, one file each: they ask, call the pure parts, and tell. Each has one result type, whose
-//! fields are its JSON and whose text is for people.
+//! The commands: they ask, call the pure parts, and tell. Each has one result type, whose fields are its JSON and whose
+//! text is for people.
 //!
 //! | folder | commands that |
 //! |---|---|
@@ -8,23 +8,22 @@
 //! | `keys/` | make wallets and look after their keys |
 //! | `misc/` | name things, pair with a node, write pages for shells and readers |
 
-pub(crate) mod basis;
-pub(crate) mod keys;
-pub(crate) mod misc;
-pub(crate) mod pay;
-pub(crate) mod show;
-mod user_file;
+mod keys;
+mod misc;
+mod pay;
+mod show;
 
 use crate::{
+    Output, Result, Session, WalletError,
     cli::{AccountsAction, Arguments, Command, SharedAction},
-    error::Result,
-    output::Output,
-    session::Session,
+    node::Report,
 };
-use keys::{accounts, message, new, password, restore, shared, watch_only};
+use cairn_host::{FileError, files};
+use keys::{accounts, message, new, password, shared};
 use misc::{label, pages, pair};
-use pay::{cosign, offline, repair, replace, resend, send};
-use show::{address, balance, history, list, overview, receipt, receive, received, status, watch, why};
+use pay::{cosign, offline, resend, send};
+use show::{balance, history, receipt, receive, status, watch};
+use std::{fmt, io, path::Path};
 
 /// Runs the command of `arguments`.
 ///
@@ -37,7 +36,7 @@ pub fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<()> {
     runtime.block_on(async {
         match &arguments.command {
             Some(command) => handle(&session, command, output).await,
-            None => overview::run(&session, output).await,
+            None => balance::overview(&session, output).await,
         }
     })
 }
@@ -45,47 +44,82 @@ pub fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<()> {
 /// A command that is added has no handler until it has a line here, and then does not compile.
 async fn handle(session: &Session<'_>, command: &Command, output: &mut Output<'_>) -> Result<()> {
     match command {
-        Command::Accounts(options) => match &options.action {
-            None => accounts::list(session, output).await,
-            Some(AccountsAction::Add(options)) => accounts::add(session, options, output).await,
-            Some(AccountsAction::Discover) => accounts::discover(session, output).await,
-        },
-        Command::Address => address::run(session, output),
-        Command::Balance => balance::run(session, output).await,
-        Command::Broadcast(options) => offline::broadcast(session, options, output).await,
-        Command::Bump(options) => replace::run(session, options, false, output).await,
-        Command::Cancel(options) => replace::run(session, options, true, output).await,
+        Command::Accounts { action: None } => accounts::list(session, output).await,
+        Command::Accounts { action: Some(AccountsAction::Add(options)) } => {
+            accounts::add(session, options, output).await
+        }
+        Command::Accounts { action: Some(AccountsAction::Discover) } => accounts::discover(session, output).await,
+        Command::Address => receive::address(session, output),
+        Command::Balance => balance::balance(session, output).await,
+        Command::Broadcast { file, wait } => offline::broadcast(session, file, *wait, output).await,
+        Command::Bump(options) => send::replace(session, options, false, output).await,
+        Command::Cancel(options) => send::replace(session, options, true, output).await,
         Command::ChangePassword(options) => password::change(session, options, output),
-        Command::Completions(options) => pages::completions(options, output),
+        Command::Completions { shell } => pages::completions(*shell, output),
         Command::Cosign(options) => cosign::run(session, options, output),
-        Command::ExportLabels(options) => label::export(session, options, output),
-        Command::History(options) if options.received => received::run(session, options.limit, output).await,
-        Command::History(options) => history::run(session, *options, output).await,
-        Command::ImportLabels(options) => label::import(session, options, output),
-        Command::Label(options) => label::set(session, options, output),
+        Command::ExportLabels(file) => label::export(session, &file.file, output),
+        Command::History { limit, received: true } => history::received(session, *limit, output).await,
+        Command::History { limit, received: false } => history::sent(session, *limit, output).await,
+        Command::ImportLabels(file) => label::import(session, &file.file, output),
+        Command::Label { subject, label } => label::set(session, subject, label, output),
         Command::Labels => label::list(session, output),
-        Command::List => list::run(session, output),
-        Command::Man(options) => pages::man(options, output),
-        Command::New(options) => new::run(session, *options, output),
-        Command::Pair(options) => pair::run(session, options, output).await,
-        Command::Receipt(options) => receipt::make(session, options.txid, output).await,
-        Command::Receive(options) => receive::run(session, options, output).await,
-        Command::Repair(options) => repair::run(session, *options, output).await,
-        Command::Resend(options) => resend::run(session, options.txid, output).await,
-        Command::Restore(options) => restore::run(session, options, output).await,
-        Command::Send(options) => send::run(session, options, output).await,
-        Command::Shared(options) => match &options.action {
-            SharedAction::New(options) => shared::new(session, options, output),
-            SharedAction::Join(options) => shared::join(session, options, output),
-        },
-        Command::Sign(options) => offline::sign(session, options, output),
-        Command::SignMessage(options) => message::sign(session, options, output),
-        Command::Status(options) => status::run(session, options.txid, output).await,
-        Command::VerifyBackup(options) => password::verify_backup(session, options, output),
-        Command::VerifyMessage(options) => message::verify(session, options, output),
-        Command::VerifyReceipt(options) => receipt::verify(session, options, output),
+        Command::List => new::list(session, output),
+        Command::Man { directory } => pages::man(directory, output),
+        Command::New(options) => new::new(session, *options, output),
+        Command::Pair { line, forget } => pair::run(session, line.as_deref(), *forget, output).await,
+        Command::Receipt(payment) => receipt::make(session, payment.txid, output).await,
+        Command::Receive(options) => receive::receive(session, options, output).await,
+        Command::Repair { yes } => resend::repair(session, *yes, output).await,
+        Command::Resend(payment) => resend::resend(session, payment.txid, output).await,
+        Command::Restore(options) => new::restore(session, options, output).await,
+        Command::Send(options) => send::send(session, options, output).await,
+        Command::Shared { action: SharedAction::New(options) } => shared::new(session, options, output),
+        Command::Shared { action: SharedAction::Join { files, name } } => shared::join(session, files, name, output),
+        Command::Sign { file, out, yes } => offline::sign(session, file, out.as_deref(), *yes, output),
+        Command::SignMessage { message } => message::sign(session, message, output),
+        Command::Status(payment) => status::status(session, payment.txid, output).await,
+        Command::VerifyBackup(words) => password::verify_backup(session, words, output),
+        Command::VerifyMessage { address, signature, message } => {
+            message::verify(session, address, signature, message, output)
+        }
+        Command::VerifyReceipt { file, min_work } => {
+            receipt::verify(session, file, min_work.unwrap_or_default(), output)
+        }
         Command::Watch => watch::run(session, output).await,
-        Command::WatchOnly(options) => watch_only::run(session, options, output),
-        Command::Why(options) => why::run(session, options.txid, output).await,
+        Command::WatchOnly { address } => new::watch_only(session, address, output),
+        Command::Why(payment) => status::why(session, payment.txid, output).await,
     }
+}
+
+/// Says aloud that nothing is verified, when its owner wants that.
+fn warn_of_trust(session: &Session<'_>, output: &mut Output<'_>) -> io::Result<()> {
+    if session.options.trust_node {
+        output.warn("--trust-node: nothing of this is verified; a node that lies is not found out")?;
+    }
+    Ok(())
+}
+
+/// Says what makes the wallet less sure than it should be, and which nodes lied.
+fn complain(report: Option<&Report>, output: &mut Output<'_>) -> io::Result<()> {
+    report.into_iter().flat_map(Report::complaints).try_for_each(|complaint| output.warn(complaint))
+}
+
+/// What stands behind an answer.
+struct Basis<'a>(Option<&'a Report>);
+
+impl fmt::Display for Basis<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(report) => write!(f, "proven by {report}"),
+            None => f.write_str("as the node says; nothing is verified"),
+        }
+    }
+}
+
+/// Writes a file of the user's, which must not be there yet.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    files::save_new(path, bytes).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => WalletError::FileExists { path: path.to_path_buf() },
+        _ => FileError::cannot("write", path)(error).into(),
+    })
 }

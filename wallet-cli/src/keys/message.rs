@@ -1,10 +1,6 @@
 //! Signed messages: BIP340 over a tagged hash, so that no message is ever a payment.
 
-use cairn_ledger::{
-    hash::Hash,
-    keys::{Address, SecretKey, Signature},
-    schnorr,
-};
+use cairn_ledger::{Address, Hash, SecretKey, Signature, schnorr};
 use cairn_shared_keys::tagged;
 
 /// What separates messages from everything else that a key signs.

@@ -4,7 +4,7 @@ use super::secret::Secret;
 use bip32::{ChildNumber, XPrv};
 use bip39::{Language, Mnemonic};
 use cairn_genesis::Network;
-use cairn_ledger::keys::SecretKey;
+use cairn_ledger::SecretKey;
 use zeroize::Zeroizing;
 
 /// The coin of the main network in `m/44'/coin'`.

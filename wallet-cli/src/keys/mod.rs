@@ -8,7 +8,15 @@
 //! | [`secret`] | passwords and words: where they are read from, wiped when dropped |
 //! | [`message`] | **pure**: signed messages |
 
-pub mod keystore;
-pub mod message;
-pub mod mnemonic;
-pub mod secret;
+mod keystore;
+pub(crate) mod message;
+mod mnemonic;
+mod secret;
+
+pub(crate) use keystore::{
+    Account, KdfCost, Keystore, KeystoreError, MAX_ACCOUNTS, MAX_KEYSTORE_BYTES, MAX_MEMORY_KIB, MIN_MEMORY_KIB,
+    SealRandomness, SharedKeyPart, WalletSecret,
+};
+pub(crate) use message::MessageError;
+pub(crate) use mnemonic::{KeyPath, MAX_ACCOUNT, NEW_ENTROPY_BYTES, Words, WordsError};
+pub(crate) use secret::{PasswordSource, Secret, SecretError, read_words};

@@ -57,15 +57,6 @@ pub enum PasswordSource {
     Descriptor(u32),
 }
 
-/// Where words come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WordsSource {
-    /// Standard input; when that is a terminal, a prompt that does not echo.
-    Input,
-    /// A file.
-    File(PathBuf),
-}
-
 /// Why there is no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
@@ -125,27 +116,25 @@ impl PasswordSource {
     }
 }
 
-impl WordsSource {
-    /// The words, as they were given.
-    ///
-    /// # Errors
-    /// Says why there are none.
-    pub fn read(&self) -> Result<Secret, SecretError> {
-        let failed = |place: String| move |error| SecretError::Read { what: "words", place, error };
-        match self {
-            Self::File(path) => {
-                let read = files::read_bounded(path, MAX_SECRET_BYTES).map_err(failed(path.display().to_string()))?;
-                Secret::from_bytes(&Zeroizing::new(read))
-            }
-            Self::Input if io::stdin().is_terminal() => {
-                ask("words", "The words, in order, with spaces between (they are not shown): ", "--words-file")
-            }
-            Self::Input => {
-                let read = files::read_all_bounded(io::stdin().lock(), MAX_SECRET_BYTES);
-                Secret::from_bytes(&Zeroizing::new(read.map_err(failed(String::from("standard input")))?))
-            }
+/// Words, as they were given: from a file, or else from standard input; when that is a terminal, by a prompt that does
+/// not echo.
+///
+/// # Errors
+/// Says why there are none.
+pub fn read_words(file: Option<&Path>) -> Result<Secret, SecretError> {
+    let failed = |place: String| move |error| SecretError::Read { what: "words", place, error };
+    let read = match file {
+        Some(path) => files::read_bounded(path, MAX_SECRET_BYTES).map_err(failed(path.display().to_string()))?,
+        None if io::stdin().is_terminal() => {
+            let prompt = "The words, in order, with spaces between (they are not shown): ";
+            return ask("words", prompt, "--words-file");
         }
-    }
+        None => {
+            let read = files::read_all_bounded(io::stdin().lock(), MAX_SECRET_BYTES);
+            read.map_err(failed(String::from("standard input")))?
+        }
+    };
+    Secret::from_bytes(&Zeroizing::new(read))
 }
 
 const PASSWORD_INSTEAD: &str = "--password-file or --password-fd";
@@ -206,9 +195,7 @@ mod tests {
         let read = |bytes: &[u8]| {
             let file = tempfile::NamedTempFile::new().expect("a file");
             std::fs::write(file.path(), bytes).expect("written");
-            WordsSource::File(file.path().to_path_buf())
-                .read()
-                .map(|text| crate::keys::mnemonic::Words::parse(&text).is_ok())
+            read_words(Some(file.path())).map(|text| crate::keys::Words::parse(&text).is_ok())
         };
         let lines = words.replace(' ', " \r\n");
         for text in [words, &format!("\u{feff}{words}\r\n"), &format!("\u{feff}{lines} \r\n\r\n")] {

@@ -3,37 +3,30 @@
 //! Text that a node sends is made inert and short here ([`in_short`]), before anything else sees it, and all questions of
 //! one command to one node share a [`Budget`] of time.
 
-mod error;
-
-pub use error::ClientError;
-
 use super::{
-    budget::Budget,
+    error::ClientError,
     node_url::{self, NodeUrl, NodeUrlError},
     pairing::Pairing,
 };
-use crate::{keys::secret::Secret, network};
+use crate::{keys::Secret, network};
 use cairn_genesis::Network;
-use cairn_host::inert::{Inert, in_short};
+use cairn_host::{Inert, inert::in_short};
 use cairn_ledger::{
-    block::Header,
-    hash::{BlockId, TxId},
+    BlockId, Header, Transaction, TxId,
     light::{LightRequest, MAX_LIGHT_PROOF_BYTES},
-    transaction::Transaction,
 };
 use cairn_rpc::{
+    HexBytes, Text, TxStatus,
     error::Code,
     methods::{ChainClient, MempoolClient, NodeClient, StateClient, TxClient},
-    text::{HexBytes, Text},
-    types::{
-        AccountJson, AddressHistory, BlockRef, HeaderJson, HistoryCursor, LightProofJson, NodeInfo, SyncPhase, TxStatus,
-    },
+    types::{AccountJson, AddressHistory, BlockRef, HeaderJson, HistoryCursor, LightProofJson, NodeInfo, SyncPhase},
 };
 use jsonrpsee::core::ClientError as CallError;
 use jsonrpsee_http_client::{HeaderMap, HeaderValue, HttpClient, HttpClientBuilder, transport};
 use std::{
+    cell::Cell,
     error::Error,
-    sync::Arc,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -47,12 +40,54 @@ const MAX_ANSWER_BYTES: u32 = 2 * MAX_LIGHT_PROOF_BYTES as u32 + (1 << 20);
 /// The header that carries a token (RFC 6750).
 const AUTHORIZATION: &str = "authorization";
 
+/// How long all questions of one command may take together, unless its owner says otherwise.
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same where every header of a chain is asked for.
+pub const EVERY_HEADER_TIMEOUT: Duration = Duration::from_secs(3_600);
+
+/// How long one node may still take for its answers to one command: a node that drips does not hold up a command for
+/// ever, however many questions it is asked.
+#[derive(Debug)]
+pub struct Budget {
+    whole: Duration,
+    left: Cell<Duration>,
+}
+
+impl Budget {
+    /// So much for all questions together.
+    pub fn new(whole: Duration) -> Rc<Self> {
+        Rc::new(Self { whole, left: Cell::new(whole) })
+    }
+
+    /// What there was at first.
+    pub fn whole(&self) -> Duration {
+        self.whole
+    }
+
+    /// As much as at first, for the next look of a command that waits and has a bound of its own.
+    pub fn renew(&self) {
+        self.left.set(self.whole);
+    }
+
+    /// What is left.
+    pub fn left(&self) -> Duration {
+        self.left.get()
+    }
+
+    /// Takes away what a question took.
+    pub fn spend(&self, taken: Duration) {
+        self.left.set(self.left.get().saturating_sub(taken));
+    }
+}
+
 /// A node, and the network it has to be on.
 pub struct Node<'a> {
-    url: String,
+    /// Where it is.
+    pub url: String,
     http: HttpClient,
-    network: &'a Network,
-    budget: Arc<Budget>,
+    /// The network it has to be on.
+    pub network: &'a Network,
+    budget: Rc<Budget>,
 }
 
 impl<'a> Node<'a> {
@@ -60,7 +95,7 @@ impl<'a> Node<'a> {
     ///
     /// # Errors
     /// Refuses what is no `http` or `https` URL.
-    pub fn new(url: Option<&str>, network: &'a Network, budget: Arc<Budget>) -> Result<Self, ClientError> {
+    pub fn new(url: Option<&str>, network: &'a Network, budget: Rc<Budget>) -> Result<Self, ClientError> {
         let here = format!("http://127.0.0.1:{}", network.defaults.rpc_port);
         let text = url.unwrap_or(&here);
         let refused = |error: NodeUrlError| ClientError::Url {
@@ -74,23 +109,23 @@ impl<'a> Node<'a> {
     ///
     /// # Errors
     /// Refuses what is no `http` or `https` URL.
-    pub fn paired(pairing: &Pairing, network: &'a Network, budget: Arc<Budget>) -> Result<Self, ClientError> {
-        let bearer = Secret::new(format!("Bearer {}", pairing.token().expose()));
+    pub fn paired(pairing: &Pairing, network: &'a Network, budget: Rc<Budget>) -> Result<Self, ClientError> {
+        let bearer = Secret::new(format!("Bearer {}", pairing.token.expose()));
         let mut value = HeaderValue::from_str(bearer.expose()).expect("a pairing holds graphic ASCII only");
         // Keeps it out of what the HTTP library logs.
         value.set_sensitive(true);
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, value);
-        Self::build(pairing.url(), headers, network, budget)
+        Self::build(&pairing.url, headers, network, budget)
     }
 
     fn build(
         place: &NodeUrl,
         headers: HeaderMap,
         network: &'a Network,
-        budget: Arc<Budget>,
+        budget: Rc<Budget>,
     ) -> Result<Self, ClientError> {
-        let url = place.base().to_owned();
+        let url = place.base.clone();
         let builder = match place.pinned() {
             Some(config) => HttpClientBuilder::new().with_custom_cert_store(config),
             None => HttpClientBuilder::new(),
@@ -120,16 +155,6 @@ impl<'a> Node<'a> {
                 Err(ClientError::NoAnswer { url: self.url.clone(), reason })
             }
         }
-    }
-
-    /// Where it is.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// The network it has to be on.
-    pub fn network(&self) -> &'a Network {
-        self.network
     }
 
     /// What the node is, once it is sure to be on the wallet's network.
@@ -360,12 +385,11 @@ fn chain(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::budget::COMMAND_TIMEOUT;
 
     #[test]
     fn the_node_is_the_networks_unless_another_is_named() {
         let test = Network::parse(cairn_genesis::TEST).expect("shipped");
-        let url = |url| Node::new(url, &test, Budget::new(COMMAND_TIMEOUT)).map(|node| String::from(node.url()));
+        let url = |url| Node::new(url, &test, Budget::new(COMMAND_TIMEOUT)).map(|node| node.url.clone());
         assert_eq!(url(None), Ok(String::from("http://127.0.0.1:19741")));
         assert_eq!(url(Some("http://example.org:1")), Ok(String::from("http://example.org:1")));
         assert_eq!(url(Some("https://example.org")), Ok(String::from("https://example.org")));

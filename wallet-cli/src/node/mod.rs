@@ -1,17 +1,14 @@
-//! Nodes: how they are asked, and what of their answers is proven.
-//!
-//! # Map
-//! | part | what |
-//! |---|---|
-//! | [`client`], [`budget`] | the node, as the wallet sees it; the time it has to answer |
-//! | [`nodes`] | the nodes that a command asks, and how far it believes them |
-//! | [`node_url`], [`pairing`] | where a node is and by which certificate it is known; the one that gave this wallet a token |
-//! | [`verify`] | **what nodes say, proven**: the most work, accounts and payments under it, and who lied |
+mod client;
+mod error;
+mod node_url;
+mod nodes;
+mod pairing;
+mod verify;
 
-pub mod budget;
-pub mod client;
-pub mod error;
-pub mod node_url;
-pub mod nodes;
-pub mod pairing;
-pub mod verify;
+pub(crate) use client::{Budget, COMMAND_TIMEOUT, EVERY_HEADER_TIMEOUT, Node};
+pub(crate) use error::{ClientError, NodeError};
+pub(crate) use nodes::{Nodes, Trust};
+pub(crate) use pairing::{MAX_PAIRING_BYTES, Pairing, PairingError};
+pub(crate) use verify::{
+    Age, Claimed, Mined, PaymentStatus, Proven, Report, Sender, SenderView, Source, approximate, kept, receipt,
+};

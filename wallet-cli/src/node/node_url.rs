@@ -5,7 +5,7 @@
 //! certificate is known by it alone: `https://HOST:PORT?cert=SHA256`, as `cairn-node token new` prints it. The hash is
 //! that of the whole certificate; whoever answers has to hold its key, and neither names nor dates matter then.
 
-use cairn_host::inert::Inert;
+use cairn_host::Inert;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -21,7 +21,8 @@ const PIN: &str = "?cert=";
 /// The place of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeUrl {
-    base: String,
+    /// The URL alone.
+    pub base: String,
     pin: Option<[u8; 32]>,
 }
 
@@ -40,11 +41,6 @@ pub enum NodeUrlError {
 }
 
 impl NodeUrl {
-    /// The URL alone.
-    pub fn base(&self) -> &str {
-        &self.base
-    }
-
     /// Whether who asks for `url` means this place: the same URL, and no other certificate.
     pub fn is_meant_by(&self, url: &Self) -> bool {
         self.base == url.base && url.pin.is_none_or(|pin| self.pin == Some(pin))

@@ -1,9 +1,13 @@
 //! The nodes that a command asks, and how far it believes them.
 
-use super::{budget::Budget, client::Node, error::Result, pairing::Pairing};
-use crate::store::data_dir::DataDir;
+use super::{
+    client::{Budget, Node},
+    error::Result,
+    pairing::Pairing,
+};
+use crate::store::DataDir;
 use cairn_genesis::Network;
-use std::{sync::Arc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 /// The nodes that a command asks.
 pub struct Nodes {
@@ -16,7 +20,7 @@ pub struct Nodes {
     /// How long all questions may take together.
     time: Duration,
     /// What each node has left of that.
-    budgets: Vec<Arc<Budget>>,
+    budgets: Vec<Rc<Budget>>,
 }
 
 /// How far nodes are believed.
@@ -61,7 +65,7 @@ impl Nodes {
         let pairing = Pairing::load(&self.data, &network.id())?;
         // The token is for the node that gave it, and for no other.
         let is_meant =
-            |pairing: &Pairing| url.is_none_or(|text| text.parse().is_ok_and(|url| pairing.url().is_meant_by(&url)));
+            |pairing: &Pairing| url.is_none_or(|text| text.parse().is_ok_and(|url| pairing.url.is_meant_by(&url)));
         match pairing.filter(is_meant) {
             Some(pairing) => Ok(Node::paired(&pairing, network, budget)?),
             None => Ok(Node::new(url, network, budget)?),

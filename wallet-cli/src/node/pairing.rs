@@ -5,9 +5,9 @@
 //! ([`NodeUrl`]).
 
 use super::node_url::{NodeUrl, NodeUrlError};
-use crate::{keys::secret::Secret, store::data_dir::DataDir};
-use cairn_host::files::{self, FileError};
-use cairn_ledger::hash::BlockId;
+use crate::{keys::Secret, store::DataDir};
+use cairn_host::{FileError, files};
+use cairn_ledger::BlockId;
 use std::{
     fmt, fs,
     io::{self, ErrorKind},
@@ -18,12 +18,14 @@ use std::{
 /// What a pairing line begins with.
 const SCHEME: &str = "cairn-pair:";
 /// The longest line: a URL and a token are shorter.
-pub const MAX_LINE_BYTES: u64 = 1_024;
+pub const MAX_PAIRING_BYTES: u64 = 1_024;
 
 /// A node and the token it takes.
 pub struct Pairing {
-    url: NodeUrl,
-    token: Secret,
+    /// Where the node is.
+    pub url: NodeUrl,
+    /// What it is told: a secret.
+    pub token: Secret,
 }
 
 /// Text that is no pairing line. It does not say what it got: that may hold a token.
@@ -38,16 +40,6 @@ pub enum PairingError {
 }
 
 impl Pairing {
-    /// Where the node is.
-    pub fn url(&self) -> &NodeUrl {
-        &self.url
-    }
-
-    /// What it is told: a secret.
-    pub fn token(&self) -> &Secret {
-        &self.token
-    }
-
     /// Reads the pairing of a network; none when there is none.
     ///
     /// # Errors
@@ -61,7 +53,7 @@ impl Pairing {
     }
 
     fn read(path: &Path) -> io::Result<Self> {
-        let bytes = files::read_bounded(path, MAX_LINE_BYTES)?;
+        let bytes = files::read_bounded(path, MAX_PAIRING_BYTES)?;
         let text = String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, PairingError::Form))?;
         text.parse().map_err(|error: PairingError| io::Error::new(ErrorKind::InvalidData, error))
     }
@@ -122,7 +114,7 @@ mod tests {
     #[test]
     fn a_line_is_read_and_its_token_never_shown() {
         let pairing: Pairing = format!(" {LINE}\n").parse().expect("a line");
-        assert_eq!((pairing.url().base(), pairing.token().expose()), ("http://127.0.0.1:9741", "cairn_00000001_ff"));
+        assert_eq!((pairing.url.base.as_str(), pairing.token.expose()), ("http://127.0.0.1:9741", "cairn_00000001_ff"));
         assert!(!format!("{pairing:?}").contains("cairn_"));
         for broken in [
             "",
@@ -142,7 +134,7 @@ mod tests {
         }
         let hash = "00".repeat(32);
         let pairing: Pairing = format!("cairn-pair:https://[::1]:9741?cert={hash}#t").parse().expect("a line");
-        assert_eq!(pairing.url().to_string(), format!("https://[::1]:9741?cert={hash}"));
+        assert_eq!(pairing.url.to_string(), format!("https://[::1]:9741?cert={hash}"));
     }
 
     #[test]
@@ -156,7 +148,7 @@ mod tests {
         let again: Pairing = LINE.replace("9741", "1").parse().expect("a line");
         again.save(&data, &local).expect("replaced");
         let found = Pairing::load(&data, &local).expect("readable").expect("it is there");
-        assert_eq!(found.url().base(), "http://127.0.0.1:1");
+        assert_eq!(found.url.base, "http://127.0.0.1:1");
         assert!(Pairing::load(&data, &test).expect("none").is_none());
         let mode = fs::metadata(data.pairing_file(&local)).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, files::FILE_MODE);

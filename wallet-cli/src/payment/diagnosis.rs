@@ -1,10 +1,13 @@
 //! Why a payment is where it is, and what mends it: pure. What is proven decides whether it is over; of one that is
 //! open the nodes say what holds it up, and all that is advised on their word leaves at most one payment to be mined.
 
-use super::state::{Impossible, Open, Outcome};
-use crate::node::verify::fact::{Mined, Sender};
-use cairn_ledger::{hash::TxId, transaction::Transaction, units::Amount};
-use cairn_rpc::types::{AccountJson, TxState, TxStatus};
+use super::{
+    state::{Impossible, Open, Outcome},
+    status::counted,
+};
+use crate::node::{Mined, Sender};
+use cairn_ledger::{Amount, Transaction, TxId};
+use cairn_rpc::{TxState, TxStatus, types::AccountJson};
 
 /// Everything a judgement needs.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +45,7 @@ pub enum Cause {
     #[error(
         "another payment with its nonce {nonce}, {rival}, is in block {height}, and the last blocks may still be replaced: \
          nothing is sent again before {} confirm that",
-        more_blocks(*left)
+        counted(*left, "more block")
     )]
     Overtaken { nonce: u64, rival: TxId, height: u64, left: u64 },
     /// Its nonce is used, and nobody proves by which payment.
@@ -90,35 +93,12 @@ pub enum Cause {
     Waiting { left: Option<u64> },
 }
 
-/// What mends it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remedy {
-    /// Nothing has to be done.
-    Nothing,
-    /// Ask again, or ask others.
-    LookAgain,
-    /// Hand it over again.
-    Resend,
-    /// Fill the gap.
-    Repair,
-    /// Pay more, or for longer.
-    Bump,
-    /// Make a new payment: this one is proven to be over.
-    SendAgain,
-    /// Cancel it, or wait for money.
-    Cancel,
-}
-
 fn until(left: Option<u64>) -> String {
     left.map(|left| format!("; it may be mined in the next {left} blocks")).unwrap_or_default()
 }
 
 fn confirmed(count: u64) -> String {
     if count == 1 { String::from("1 block confirms") } else { format!("{count} blocks confirm") }
-}
-
-fn more_blocks(count: u64) -> String {
-    if count == 1 { String::from("1 more block") } else { format!("{count} more blocks") }
 }
 
 impl Cause {
@@ -150,20 +130,18 @@ impl Cause {
         }
     }
 
-    /// What mends it.
-    pub fn remedy(&self) -> Remedy {
-        match self {
-            Self::Mined { .. } | Self::PaidInstead { .. } | Self::Queued { .. } | Self::Waiting { .. } => {
-                Remedy::Nothing
-            }
-            Self::NonceUnproven { .. } | Self::Overtaken { .. } | Self::Unproven => Remedy::LookAgain,
-            Self::NonceUsed { .. } | Self::Expired { .. } => Remedy::SendAgain,
-            Self::Absent { .. } => Remedy::Resend,
-            Self::Gap { .. } => Remedy::Repair,
-            Self::NotEnough { .. } => Remedy::Cancel,
-            Self::Cheap { .. } | Self::Expiring { .. } => Remedy::Bump,
-            Self::ExpiredBeside { .. } => Remedy::LookAgain,
-        }
+    /// The command that mends it; none when nothing has to be done.
+    pub fn remedy(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Mined { .. } | Self::PaidInstead { .. } | Self::Queued { .. } | Self::Waiting { .. } => return None,
+            Self::NonceUnproven { .. } | Self::Overtaken { .. } | Self::Unproven | Self::ExpiredBeside { .. } => "why",
+            // Proven to be over.
+            Self::NonceUsed { .. } | Self::Expired { .. } => "send",
+            Self::Absent { .. } => "resend",
+            Self::Gap { .. } => "repair",
+            Self::NotEnough { .. } => "cancel",
+            Self::Cheap { .. } | Self::Expiring { .. } => "bump",
+        })
     }
 }
 
@@ -222,18 +200,13 @@ fn held_up(facts: &Facts<'_>) -> Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{node::verify::fact::Proven, payment::state::Rival};
+    use crate::{node::Proven, payment::state::Rival};
     use cairn_ledger::{
+        BlockId, Height, SecretKey, TransactionBody,
         codec::{BoundedBytes, BoundedVec},
-        hash::BlockId,
-        keys::SecretKey,
-        transaction::{Output, TRANSACTION_VERSION, TransactionBody},
-        units::Height,
+        transaction::{Output, TRANSACTION_VERSION},
     };
-    use cairn_rpc::{
-        text::{Pebbles, Text},
-        types::PendingJson,
-    };
+    use cairn_rpc::{Pebbles, Text, types::PendingJson};
 
     fn transaction(nonce: u64) -> Transaction {
         let key = SecretKey::from_bytes(&[1; 32]).expect("a key");
@@ -295,30 +268,26 @@ mod tests {
         let expired = |beside| Outcome::Impossible(Impossible::Expired { valid_until: 120, height: 125, beside });
         let expiring = Outcome::Open(Open::Expiring { valid_until: 120, height: 124 });
         for (cause, kind, remedy) in [
-            (cause(|_, _, _, _, _| {}), "waiting", Remedy::Nothing),
-            (cause(|_, _, _, outcome, _| *outcome = mined), "mined", Remedy::Nothing),
-            (cause(|_, _, _, outcome, _| *outcome = replaced(false)), "nonce_used", Remedy::SendAgain),
-            (cause(|_, _, _, outcome, _| *outcome = replaced(true)), "paid_instead", Remedy::Nothing),
-            (cause(|_, _, _, outcome, _| *outcome = overtaken(false)), "overtaken", Remedy::LookAgain),
-            (cause(|_, _, _, outcome, _| *outcome = overtaken(true)), "paid_instead", Remedy::Nothing),
-            (cause(|_, _, _, outcome, _| *outcome = expired(None)), "expired", Remedy::SendAgain),
-            (cause(|_, _, _, outcome, _| *outcome = expired(Some(by))), "expired", Remedy::LookAgain),
-            (cause(|_, _, _, outcome, _| *outcome = expiring), "expiring", Remedy::Bump),
-            (
-                cause(|_, _, _, outcome, _| *outcome = Outcome::Open(Open::NonceUsed)),
-                "nonce_unproven",
-                Remedy::LookAgain,
-            ),
+            (cause(|_, _, _, _, _| {}), "waiting", None),
+            (cause(|_, _, _, outcome, _| *outcome = mined), "mined", None),
+            (cause(|_, _, _, outcome, _| *outcome = replaced(false)), "nonce_used", Some("send")),
+            (cause(|_, _, _, outcome, _| *outcome = replaced(true)), "paid_instead", None),
+            (cause(|_, _, _, outcome, _| *outcome = overtaken(false)), "overtaken", Some("why")),
+            (cause(|_, _, _, outcome, _| *outcome = overtaken(true)), "paid_instead", None),
+            (cause(|_, _, _, outcome, _| *outcome = expired(None)), "expired", Some("send")),
+            (cause(|_, _, _, outcome, _| *outcome = expired(Some(by))), "expired", Some("why")),
+            (cause(|_, _, _, outcome, _| *outcome = expiring), "expiring", Some("bump")),
+            (cause(|_, _, _, outcome, _| *outcome = Outcome::Open(Open::NonceUsed)), "nonce_unproven", Some("why")),
             (
                 cause(|_, account, sender, _, _| {
                     (account.pending.nonce, sender.nonce) = (Text(5), 5);
                 }),
                 "gap",
-                Remedy::Repair,
+                Some("repair"),
             ),
-            (cause(|_, _, sender, _, _| sender.balance = crn(1_249)), "not_enough_money", Remedy::Cancel),
-            (cause(|_, _, _, _, rate| *rate = 2), "cheap", Remedy::Bump),
-            (cause(|_, _, sender, _, _| sender.nonce = 5), "queued", Remedy::Nothing),
+            (cause(|_, _, sender, _, _| sender.balance = crn(1_249)), "not_enough_money", Some("cancel")),
+            (cause(|_, _, _, _, rate| *rate = 2), "cheap", Some("bump")),
+            (cause(|_, _, sender, _, _| sender.nonce = 5), "queued", None),
         ] {
             assert_eq!((cause.kind(), cause.remedy()), (kind, remedy), "{cause}");
         }
@@ -338,7 +307,7 @@ mod tests {
                         (account.height, *rate) = (height, 2);
                         account.balance = Pebbles(Amount::ZERO);
                     });
-                    assert_ne!(told.remedy(), Remedy::SendAgain, "{state:?} {nonce} {pending} {height}: {told}");
+                    assert_ne!(told.remedy(), Some("send"), "{state:?} {nonce} {pending} {height}: {told}");
                 }
             }
         }

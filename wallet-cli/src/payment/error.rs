@@ -1,42 +1,20 @@
 //! Why a payment was not made, or is not where it was to be.
 
 use super::{
-    plan::PlanError,
     state::{Hindrance, Impossible, InTheWay},
-    wait::NotMined,
+    status::NotMined,
 };
-use crate::{
-    node::{client::ClientError, error::NodeError},
-    store::labels::LabelsError,
-};
-use cairn_host::{
-    files::{FileError, InFile},
-    shell::quoted,
-};
-use cairn_ledger::{hash::TxId, units::Amount};
+use crate::node::ClientError;
+use cairn_host::quoted;
+use cairn_ledger::{Amount, TxId};
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-/// What became of a payment, or why it was not made.
-pub type Result<T, E = PaymentError> = std::result::Result<T, E>;
-
 /// Why a payment was not made, or is not where it was to be.
 #[derive(Debug, thiserror::Error)]
 pub enum PaymentError {
-    /// The nodes.
-    #[error(transparent)]
-    Node(#[from] NodeError),
-    /// The journal.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// What receivers are called.
-    #[error(transparent)]
-    Labels(#[from] InFile<LabelsError>),
-    /// Nothing to sign.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
     /// The node did not take a payment.
     #[error(
         "{error}. The payment {txid} is signed and open all the same, for a node that refuses it may pass it on; see what \
@@ -49,8 +27,8 @@ pub enum PaymentError {
          ({error}); see what becomes of it: {why}"
     )]
     InDoubt { txid: TxId, error: ClientError, why: String },
-    /// A payment like some that are open, those that the owner was not told of first; and the command that hands the first
-    /// of them over again.
+    /// A payment like some that are open, those that the owner was not told of first; and the command that hands the
+    /// first of them over again.
     #[error("{}", in_the_way(payments, resend))]
     InTheWay { payments: Vec<InTheWay>, resend: String },
     /// A payment may be hidden in a line of the journal that cannot be read.
@@ -90,28 +68,12 @@ pub enum PaymentError {
     /// The owner said no.
     #[error("nothing was signed and nothing was sent")]
     Declined,
-    /// The system has no randomness.
-    #[error("the system gave no random bytes: {0}")]
-    Random(#[from] getrandom::Error),
-    /// Nobody takes what is to be shown.
-    #[error("cannot write the result: {0}")]
-    Output(#[from] io::Error),
-}
-
-impl From<ClientError> for PaymentError {
-    fn from(error: ClientError) -> Self {
-        Self::Node(error.into())
-    }
 }
 
 impl PaymentError {
     /// The kind in words, as in JSON.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Node(error) => error.kind(),
-            Self::File(_) => "file",
-            Self::Labels(_) => "labels",
-            Self::Plan(error) => error.kind(),
             Self::Refused { error, .. } => error.kind(),
             Self::InDoubt { .. } => "in_doubt",
             Self::InTheWay { payments, .. }
@@ -129,9 +91,12 @@ impl PaymentError {
             Self::TooLate { .. } => "too_late",
             Self::Overdrawn { .. } => "overdrawn",
             Self::Declined => "declined",
-            Self::Random(_) => "no_randomness",
-            Self::Output(_) => "output",
         }
+    }
+
+    /// Whether the owner may say that it is to be paid all the same.
+    pub fn is_question(&self) -> bool {
+        matches!(self, Self::InTheWay { .. } | Self::DamagedJournal { .. })
     }
 
     /// The payment it is about.
@@ -142,8 +107,7 @@ impl PaymentError {
             | Self::SentUnreported { txid, .. }
             | Self::Never { txid, .. }
             | Self::NotMined { txid, .. }
-            | Self::NotInJournal { txid }
-            | Self::Node(NodeError::NoReceipt { txid, .. }) => Some(*txid),
+            | Self::NotInJournal { txid } => Some(*txid),
             Self::InTheWay { payments, .. } => payments.first().map(|first| first.txid),
             _ => None,
         }

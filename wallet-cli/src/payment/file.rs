@@ -6,19 +6,12 @@
 
 use crate::network::{self, Mismatch};
 use cairn_genesis::Network;
-use cairn_host::{files, inert::Inert};
+use cairn_host::{Inert, files};
 use cairn_ledger::{
-    codec,
-    error::TxError,
-    hash::BlockId,
-    keys::Signature,
-    transaction::{MAX_TRANSACTION_BYTES, Transaction, TransactionBody},
+    BlockId, Signature, Transaction, TransactionBody, codec, error::TxError, transaction::MAX_TRANSACTION_BYTES,
     validate::check_transactions,
 };
-use cairn_rpc::{
-    text::{HexBytes, Pebbles, Text},
-    types::OutputJson,
-};
+use cairn_rpc::{HexBytes, Pebbles, Text, types::OutputJson};
 use cairn_shared_keys::SigningSession;
 use serde::{Deserialize, Serialize};
 use std::{io, path::Path};
@@ -191,11 +184,7 @@ impl PaymentFile {
 mod tests {
     use super::*;
     use crate::payment::plan::{self, PlanContext, Request};
-    use cairn_ledger::{
-        keys::SecretKey,
-        transaction::Output,
-        units::{Amount, Height},
-    };
+    use cairn_ledger::{Amount, Height, SecretKey, transaction::Output};
 
     fn network() -> Network {
         Network::parse(cairn_genesis::LOCAL).expect("shipped")

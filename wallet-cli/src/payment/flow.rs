@@ -4,35 +4,24 @@
 //! Into the journal; to every node; told. What a node answers is noted and shown, and closes nothing.
 
 use super::{
-    error::{PaymentError, Result},
+    error::PaymentError,
     journal::{Contents, Journal, Payment},
-    payer::{Again, Payer},
+    payer::Payer,
     plan::{self, Request},
     state::{Open, Outcome},
-    status::{counted, phrase, with_basis},
-    wait::{NotMined, WaitFor},
+    status::{NotMined, WaitArguments, WaitFor, counted, phrase, with_basis},
 };
 use crate::{
     clock::now,
-    node::{
-        client::ClientError,
-        error::NodeError,
-        verify::source::{BroadcastResult, broadcast},
-    },
+    error::{Result, WalletError},
+    node::{ClientError, NodeError, PaymentStatus},
     output::Output,
-    store::labels::Labels,
+    random,
+    store::Labels,
 };
-use cairn_host::inert::Inert;
-use cairn_ledger::{
-    hash::{BlockId, TxId},
-    keys::SecretKey,
-    transaction::Transaction,
-    units::Amount,
-};
-use cairn_rpc::{
-    text::{Pebbles, Text},
-    types::{TxState, TxStatus},
-};
+use cairn_host::Inert;
+use cairn_ledger::{Amount, BlockId, SecretKey, Transaction, TxId};
+use cairn_rpc::{Pebbles, Text, TxState, TxStatus};
 use serde::Serialize;
 use std::{
     fmt,
@@ -69,20 +58,18 @@ pub(crate) struct Sent {
 impl Payer<'_> {
     /// Signs and sends, with the journal locked: two sends of one wallet at once get two nonces, not one each of the
     /// same. It is signed once: whatever nodes answer, what was signed is open until there is a proof.
-    pub async fn pay(&mut self, request: &Request, again: Again, key: &SecretKey) -> Result<Sent> {
-        let mut journal = Journal::open(&self.account.journal)?;
+    pub async fn pay(&mut self, request: &Request, key: &SecretKey) -> Result<Sent> {
+        let mut journal = Journal::open(&self.journal)?;
         self.renew().await?;
-        let (body, _) = self.prepare(request, again, journal.contents()).await?;
-        let mut aux = [0; 32];
-        getrandom::fill(&mut aux)?;
-        let transaction = plan::sign(body, key, self.account.network, &aux)?;
+        let (body, _) = self.prepare(request, journal.contents()).await?;
+        let transaction = plan::sign(body, key, self.network, &random()?)?;
         self.record_and_broadcast(&transaction, &mut journal).await
     }
 
     /// Journal first, then every node. A payment that is in the journal already, because it was signed elsewhere and is
     /// sent twice, is not written twice.
     pub async fn record_and_broadcast(&self, transaction: &Transaction, journal: &mut Journal) -> Result<Sent> {
-        let payment = Payment::new(now(), transaction, &self.account.network.spec.params().prefix);
+        let payment = Payment::new(now(), transaction, &self.network.spec.params().prefix);
         if journal.contents().payment(&payment.txid.0).is_none() {
             journal.record(&payment)?;
         }
@@ -101,8 +88,8 @@ impl Payer<'_> {
         let earlier = self.same_nonce(contents, payment.nonce.0).map(|earlier| earlier.txid);
         let replaces = earlier.filter(|earlier| earlier.0 != payment.txid.0).collect();
         Ok(Sent {
-            from: self.account.shown.clone(),
-            next: self.account.hints.here(&format!("status {}", payment.txid.0)),
+            from: self.shown.clone(),
+            next: self.hints.here(&format!("status {}", payment.txid.0)),
             size: transaction.size() as u64,
             payment,
             replaces,
@@ -118,27 +105,20 @@ impl Payer<'_> {
 
     /// Follows a payment as far as is wanted, and reports each step and the end. Whatever fails on the way to its owner,
     /// it was sent, and that is what the error says.
-    pub async fn report(
-        &mut self,
-        mut sent: Sent,
-        wait_for: Option<WaitFor>,
-        limit: Duration,
-        output: &mut Output<'_>,
-    ) -> Result<()> {
+    pub async fn report(&mut self, mut sent: Sent, wait: WaitArguments, output: &mut Output<'_>) -> Result<()> {
         let txid = sent.payment.txid.0;
         let reported = async {
             sent.untaken.iter().try_for_each(|untaken| output.warn(untaken))?;
-            if let Some(wait_for) = wait_for {
-                self.follow(&mut sent, wait_for, limit, output).await?;
+            if let Some(wait_for) = wait.wait {
+                self.follow(&mut sent, wait_for, wait.timeout, output).await?;
             }
-            output.result(&sent)?;
-            Ok(())
+            Ok(output.result(&sent, &sent)?)
         };
         match reported.await {
-            Err(PaymentError::Output(error)) => Err(PaymentError::SentUnreported { txid, error }),
+            Err(WalletError::Output(error)) => Err(PaymentError::SentUnreported { txid, error }.into()),
             Err(error) => Err(error),
             Ok(()) => {
-                note_reported(&self.account.journal, txid);
+                note_reported(&self.journal, txid);
                 Ok(())
             }
         }
@@ -150,62 +130,61 @@ impl Payer<'_> {
         &mut self,
         sent: &mut Sent,
         wait_for: WaitFor,
-        limit: Duration,
+        seconds: u64,
         output: &mut Output<'_>,
     ) -> Result<()> {
-        let (txid, seconds, start) = (sent.payment.txid.0, limit.as_secs(), Instant::now());
+        let (txid, limit, start) = (sent.payment.txid.0, Duration::from_secs(seconds), Instant::now());
         output.note(format_args!("Sent {txid}; {} ...", wait_for.phrase()))?;
         let mut shown = String::new();
         loop {
-            self.account.nodes.renew_time();
+            self.nodes.renew_time();
             let why = match self.progress(txid).await {
-                Ok(progress) => {
-                    let proven = matches!(progress.outcome, Outcome::Mined(_)) && self.source.is_proven();
-                    let state = with_basis(&progress.status, proven);
+                Ok((outcome, found)) => {
+                    let (status, proven) = (found.status(txid), found.mined.is_some() && self.source.is_proven());
+                    let state = with_basis(&status, proven);
                     if state != shown {
                         output.note(format_args!("  {state}"))?;
                         shown = state;
                     }
-                    sent.update(&progress.status, proven);
-                    match progress.is_there(txid, wait_for, seconds)? {
+                    sent.update(&status, proven);
+                    match is_there(outcome, &found, &status, wait_for, seconds)? {
                         None => return Ok(()),
                         Some(why) => why,
                     }
                 }
-                Err(PaymentError::Node(NodeError::Client(error))) if error.is_silence() => {
+                Err(WalletError::Node(NodeError::Client(error))) if error.is_silence() => {
                     NotMined::Silent { seconds, reason: error.to_string() }
                 }
                 Err(error) => return Err(error),
             };
             let left = limit.saturating_sub(start.elapsed());
             if left.is_zero() {
-                return Err(PaymentError::NotMined { txid, why });
+                return Err(PaymentError::NotMined { txid, why }.into());
             }
             tokio::time::sleep(POLL.min(left)).await;
         }
     }
 
-    /// Where a payment is. The sender is asked for first: what is mined in between is then found.
-    async fn progress(&mut self, txid: TxId) -> Result<Progress> {
+    /// What has become of a payment since, and what nodes say of it.
+    async fn progress(&mut self, txid: TxId) -> Result<(Outcome, PaymentStatus)> {
         self.renew().await?;
-        let (known, _, contents) = self.known(&txid)?;
-        let seen = self.sender().await?;
-        let (outcome, mut found) = self.outcome(&known, seen.sender, &contents).await?;
-        if matches!(outcome, Outcome::Open(_)) && found.claims.is_empty() {
-            found = self.source.payment_status(txid).await?;
-        }
-        // Mined between the two questions.
-        let outcome = found.mined.map_or(outcome, |mined| Outcome::Mined(*mined.get()));
-        Ok(Progress { outcome, status: found.status(txid), given_up: found.is_given_up() })
+        let (_, _, outcome, found) = self.look(&txid).await?;
+        Ok((outcome, found))
     }
 
     /// Hands a payment of the journal to every node and notes what they refuse; one that takes it is enough. Gives what
     /// the others answer.
     pub async fn submit(&self, transaction: &Transaction, journal: &mut Journal) -> Result<Vec<String>> {
         let txid = transaction.id();
-        let BroadcastResult { taken, failed } =
-            broadcast(self.account.nodes, self.account.network, transaction).await?;
-        if !taken.is_empty() {
+        let (mut taken, mut failed) = (false, Vec::new());
+        // Also to those that lied: a payment is the same whoever passes it on.
+        for node in self.nodes.all(self.network)? {
+            match node.submit(transaction).await {
+                Ok(()) => taken = true,
+                Err(error) => failed.push((node.url, error)),
+            }
+        }
+        if taken {
             let untaken = failed.iter().map(|(url, error)| format!("the node at {url} did not take it: {error}"));
             return Ok(untaken.collect());
         }
@@ -213,43 +192,39 @@ impl Payer<'_> {
             // A journal that cannot take the note has the payment all the same; the refusal is what to say.
             let _unwritten = journal.refuse(now(), txid, code, message);
         }
-        let why = self.account.hints.here(&format!("why {txid}"));
+        let why = self.hints.here(&format!("why {txid}"));
         // What a node says tells more than that another says nothing.
         let (refused, silent): (Vec<ClientError>, Vec<ClientError>) =
             failed.into_iter().map(|(_, error)| error).partition(|error| error.refusal().is_some());
         match (refused.into_iter().next(), silent.into_iter().next()) {
-            (Some(error), _) => Err(PaymentError::Refused { txid, error, why }),
-            (None, Some(error)) if error.is_silence() => Err(PaymentError::InDoubt { txid, error, why }),
+            (Some(error), _) => Err(PaymentError::Refused { txid, error, why }.into()),
+            (None, Some(error)) if error.is_silence() => Err(PaymentError::InDoubt { txid, error, why }.into()),
             (None, Some(error)) => Err(error.into()),
             (None, None) => Ok(Vec::new()),
         }
     }
 }
 
-/// Where a payment is that is followed.
-struct Progress {
+/// Whether a payment is as far as it was to be; otherwise why not yet, or, as the error, why never.
+fn is_there(
     outcome: Outcome,
-    /// What is proven of it, or what the nodes say.
-    status: TxStatus,
-    /// Whether every node has given it up.
-    given_up: bool,
-}
-
-impl Progress {
-    /// Whether it is as far as it was to be; otherwise why not yet, or, as the error, why never.
-    fn is_there(&self, txid: TxId, wait_for: WaitFor, seconds: u64) -> Result<Option<NotMined>> {
-        let never = |why| Err(PaymentError::NotMined { txid, why });
-        match self.outcome {
-            Outcome::Mined(mined) if mined.confirmations >= wait_for.confirmations() => Ok(None),
-            Outcome::Mined(mined) => Ok(Some(NotMined::Shallow { seconds, confirmations: mined.confirmations })),
-            Outcome::Impossible(why) => never(NotMined::Impossible(why)),
-            Outcome::Open(Open::Expiring { valid_until, height }) => {
-                never(NotMined::Expiring { txid, valid_until, height })
-            }
-            Outcome::Open(_) if self.given_up => never(NotMined::GivenUp { state: phrase(&self.status) }),
-            Outcome::Open(_) if self.status.state == TxState::Pooled && wait_for == WaitFor::Pooled => Ok(None),
-            Outcome::Open(_) => Ok(Some(NotMined::TimedOut { seconds })),
+    found: &PaymentStatus,
+    status: &TxStatus,
+    wait_for: WaitFor,
+    seconds: u64,
+) -> Result<Option<NotMined>> {
+    let Text(txid) = status.txid;
+    let never = |why| Err(PaymentError::NotMined { txid, why }.into());
+    match outcome {
+        Outcome::Mined(mined) if mined.confirmations >= wait_for.confirmations() => Ok(None),
+        Outcome::Mined(mined) => Ok(Some(NotMined::Shallow { seconds, confirmations: mined.confirmations })),
+        Outcome::Impossible(why) => never(NotMined::Impossible(why)),
+        Outcome::Open(Open::Expiring { valid_until, height }) => {
+            never(NotMined::Expiring { txid, valid_until, height })
         }
+        Outcome::Open(_) if found.is_given_up() => never(NotMined::GivenUp { state: phrase(status) }),
+        Outcome::Open(_) if status.state == TxState::Pooled && wait_for == WaitFor::Pooled => Ok(None),
+        Outcome::Open(_) => Ok(Some(NotMined::TimedOut { seconds })),
     }
 }
 

@@ -10,17 +10,11 @@
 
 use cairn_genesis::Network;
 use cairn_host::{
-    files::{self, FileError},
-    inert::{Inert, SHORT_CHARS, in_short},
+    FileError, Inert, files,
+    inert::{SHORT_CHARS, in_short},
 };
-use cairn_ledger::{
-    address::AddressPrefix, hash::TxId, keys::Address, transaction::Transaction, units::Amount,
-    validate::check_transactions,
-};
-use cairn_rpc::{
-    text::{HexBytes, Pebbles, Text},
-    types::OutputJson,
-};
+use cairn_ledger::{Address, AddressPrefix, Amount, Transaction, TxId, validate::check_transactions};
+use cairn_rpc::{HexBytes, Pebbles, Text, types::OutputJson};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -78,22 +72,17 @@ pub struct Refusal {
     pub message: String,
 }
 
-/// That a payment left, as its owner was told: a node took it, or it was seen in a block.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reported {
-    /// When, Unix ms.
-    pub time: u64,
-    /// Which payment.
-    pub txid: Text<TxId>,
-}
-
 /// One line.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Line {
     Signed(Payment),
     Refused(Refusal),
-    Sent(Reported),
+    /// That a payment left, as its owner was told: a node took it, or it was seen in a block. When, Unix ms.
+    Sent {
+        time: u64,
+        txid: Text<TxId>,
+    },
 }
 
 impl Line {
@@ -215,8 +204,8 @@ impl Contents {
                 let message = in_short(&refusal.message);
                 self.refusals.insert(*refusal.txid.0.as_bytes(), Refusal { message, ..refusal });
             }
-            Some(Line::Sent(sent)) => {
-                self.reported.insert(*sent.txid.0.as_bytes());
+            Some(Line::Sent { txid, .. }) => {
+                self.reported.insert(*txid.0.as_bytes());
             }
             None if line.is_empty() => {}
             Some(Line::Signed(_)) | None => {
@@ -377,7 +366,7 @@ impl Journal {
     /// What the system says.
     pub fn sent(&mut self, time: u64, txid: TxId) -> Result<(), FileError> {
         if !self.contents.is_reported(&txid) {
-            self.append(&Line::Sent(Reported { time, txid: Text(txid) }))?;
+            self.append(&Line::Sent { time, txid: Text(txid) })?;
             self.contents.reported.insert(*txid.as_bytes());
         }
         Ok(())
@@ -394,7 +383,7 @@ impl Journal {
 mod tests {
     use super::*;
     use crate::payment::plan::{PlanContext, Request, plan, sign};
-    use cairn_ledger::{keys::SecretKey, transaction::Output, units::Height};
+    use cairn_ledger::{Height, SecretKey, transaction::Output};
     use std::{fs, os::unix::fs::PermissionsExt};
 
     fn network() -> Network {

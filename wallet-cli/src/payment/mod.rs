@@ -1,28 +1,27 @@
-//! Payments: what to send, what has become of what was sent, and the forms in which payments travel.
-//!
-//! # Map
-//! | part | what |
-//! |---|---|
-//! | [`plan`] | **pure**: what to send, for what fee, until when; what is missing |
-//! | [`state`] | **pure**: what has become of a payment, and whether another may be made: decided by proofs alone |
-//! | `payer`, `flow` | what may be signed by what is proven now; from the signature to the block it is in |
-//! | [`journal`] | every payment ever signed, written before it is sent; what nodes answered |
-//! | `status`, [`wait`] | what became of a payment in words; how far one is followed, and why it is not there |
-//! | [`diagnosis`], [`nonce_gaps`] | **pure**: why a payment is not mined; which nonces are missing |
-//! | [`file`](mod@file), [`receipt`], [`uri`], [`recipients`] | **pure**: a payment or its receipt as a file, payment URIs, CSV |
-//! | [`error`] | why a payment was not made, or is not where it was to be |
+mod diagnosis;
+mod error;
+mod file;
+mod flow;
+pub(crate) mod journal;
+pub(crate) mod nonce_gaps;
+mod payer;
+pub(crate) mod plan;
+mod receipt;
+pub(crate) mod recipients;
+mod state;
+mod status;
+mod uri;
 
-pub mod diagnosis;
-pub mod error;
-pub mod file;
-pub(crate) mod flow;
-pub mod journal;
-pub mod nonce_gaps;
-pub(crate) mod payer;
-pub mod plan;
-pub mod receipt;
-pub mod recipients;
-pub mod state;
-pub(crate) mod status;
-pub mod uri;
-pub mod wait;
+pub(crate) use diagnosis::{Facts, diagnose};
+pub(crate) use error::PaymentError;
+pub(crate) use file::{PaymentFile, PaymentFileError};
+pub(crate) use flow::{new_accounts, note_reported};
+pub(crate) use journal::{Contents, Journal, Payment, Refusal};
+pub(crate) use nonce_gaps::{PoolView, Step, UnusedPayment};
+pub(crate) use payer::{Payer, agree, check_locally};
+pub(crate) use plan::{DEFAULT_MAX_FEE, Fee, MAX_AUTOMATIC_FEE_RATE, PlanError, Request};
+pub(crate) use receipt::{MAX_RECEIPT_BYTES, ReceiptFile, ReceiptFileError};
+pub(crate) use recipients::{CsvError, MAX_CSV_BYTES};
+pub(crate) use state::{KnownPayment, Outcome};
+pub(crate) use status::{WaitArguments, counted, phrase, with_basis};
+pub(crate) use uri::{PaymentUri, URI_SCHEME, UriError};

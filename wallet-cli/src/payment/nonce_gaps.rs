@@ -4,7 +4,7 @@
 //! wallet hands it over again while it can still be mined, and otherwise puts a payment to itself in its
 //! place.
 
-use cairn_ledger::hash::TxId;
+use cairn_ledger::TxId;
 use cairn_rpc::policy::{LIFETIME_BLOCKS, MAX_PER_SENDER};
 use std::collections::BTreeMap;
 

@@ -1,41 +1,29 @@
 //! Who pays: what is proven of the sender and of its payments, and what may be signed by that.
 
 use super::{
-    error::{PaymentError, Result},
+    error::PaymentError,
     journal::{self, Contents, Payment},
     plan::{self, PlanContext, Request},
     state::{self, Book, Decision, Evidence, KnownPayment, Outcome, Rival},
 };
 use crate::{
+    error::{Result, WalletError},
     hints::Hints,
-    node::{
-        nodes::Nodes,
-        verify::{
-            fact::{Claimed, Proven, Sender},
-            payment_status::PaymentStatus,
-            source::{SenderView, Source},
-        },
-    },
+    node::{Claimed, Nodes, PaymentStatus, Proven, Sender, SenderView, Source},
     output::Output,
-    store::labels::Labels,
+    store::Labels,
 };
 use cairn_genesis::Network;
-use cairn_host::inert::Inert;
-use cairn_ledger::{
-    address::AddressPrefix,
-    hash::TxId,
-    keys::Address,
-    transaction::{Transaction, TransactionBody},
-    units::{Amount, Height},
-};
-use cairn_rpc::{policy::LIFETIME_BLOCKS, types::AccountJson};
+use cairn_host::Inert;
+use cairn_ledger::{Address, AddressPrefix, Amount, Height, Transaction, TransactionBody, TxId};
+use cairn_rpc::policy::LIFETIME_BLOCKS;
 use std::{collections::BTreeSet, fmt, path::PathBuf};
 
 /// Receivers that a node is asked about one by one. What is reserved for more than these and not needed is not spent.
 const MAX_ASKED: usize = 64;
 
-/// Whose payments they are, whom to ask about them, and where what is known of them is kept.
-pub(crate) struct PayingAccount<'a> {
+/// Who pays, whom to ask about its payments and what they said, and where what is known of them is kept.
+pub(crate) struct Payer<'a> {
     pub network: &'a Network,
     pub nodes: &'a Nodes,
     pub hints: &'a Hints,
@@ -46,76 +34,29 @@ pub(crate) struct PayingAccount<'a> {
     pub address: Address,
     /// The address as text.
     pub shown: String,
-}
-
-/// Who pays, and what its facts come from.
-pub(crate) struct Payer<'a> {
-    pub account: PayingAccount<'a>,
     pub source: Source<'a>,
 }
 
-/// The sender and its payments, as they are now.
-pub(crate) struct SenderState {
-    pub sender: Proven<Sender>,
-    pub claimed: Claimed<AccountJson>,
-    pub book: Book,
-}
-
-/// Whether a second payment to the same receivers is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Again {
-    /// Its owner wants it.
-    Yes,
-    /// Nobody knows: while an earlier one is open, the owner is asked.
-    Unknown,
-}
-
-impl Again {
-    /// From the option.
-    pub fn of(option: bool) -> Self {
-        if option { Self::Yes } else { Self::Unknown }
-    }
-}
-
 impl<'a> Payer<'a> {
-    /// Asks all the nodes, which have to be on the account's network.
-    pub async fn open(account: PayingAccount<'a>, output: &mut Output<'_>) -> Result<Self> {
-        let source = Source::open(account.nodes, account.network).await?;
-        source.report_to(account.network, output)?;
-        Ok(Self { account, source })
-    }
-
     /// Asks all nodes anew: blocks have come since.
     pub async fn renew(&mut self) -> Result<()> {
-        self.source = Source::open(self.account.nodes, self.account.network).await?;
+        self.source = Source::open(self.nodes, self.network).await?;
         Ok(())
     }
 
     /// The sender as it is now.
     pub async fn sender(&mut self) -> Result<SenderView> {
-        Ok(self.source.sender(&self.account.address, &self.account.shown).await?)
+        Ok(self.source.sender(&self.address, &self.shown).await?)
     }
 
     /// What the journal says.
     pub fn contents(&self) -> Result<Contents> {
-        Ok(journal::read(&self.account.journal)?)
+        Ok(journal::read(&self.journal)?)
     }
 
     /// What receivers are called.
     pub fn labels(&self) -> Result<Labels> {
-        Ok(Labels::load(&self.account.labels)?)
-    }
-
-    /// The sender, and what has become of its payments that matter to one to these receivers.
-    async fn look(&mut self, request: &Request, contents: &Contents) -> Result<SenderState> {
-        let SenderView { sender, claimed } = self.sender().await?;
-        let (network, address) = (self.account.network, self.account.address);
-        let mut payments = Vec::new();
-        for known in state::relevant(contents, network, &address, sender.get(), &request.outputs) {
-            let (outcome, _) = self.outcome(&known, sender, contents).await?;
-            payments.push((known, outcome));
-        }
-        Ok(SenderState { sender, claimed, book: Book::new(sender, payments) })
+        Ok(Labels::load(&self.labels)?)
     }
 
     /// What has become of a payment, and what nodes say of it. One whose nonce is not used is in no block.
@@ -130,31 +71,40 @@ impl<'a> Payer<'a> {
             let evidence = Evidence { sender, mined: None, rival: None, beside };
             return Ok((state::judge(known, &evidence), PaymentStatus::claimed(Vec::new())));
         }
-        let found = self.source.payment_status(known.txid).await?;
-        let mut evidence = Evidence { sender, mined: found.mined, rival: None, beside: None };
+        let mut found = self.source.payment_status(known.txid).await?;
+        let mut rival = None;
         if found.mined.is_none() {
-            match self.rival(known, contents).await? {
-                Some(rival) if rival.txid == known.txid => evidence.mined = Some(rival.mined),
-                rival => evidence.rival = rival,
-            }
+            rival = self.rival(known, contents).await?;
+            found.mined = rival.filter(|rival| rival.txid == known.txid).map(|itself| itself.mined);
         }
-        let mut found = found;
-        found.mined = evidence.mined;
+        let evidence = Evidence { sender, mined: found.mined, rival, beside: None };
         Ok((state::judge(known, &evidence), found))
+    }
+
+    /// A payment of this wallet, the sender, and what has become of it, as far as is proven and as nodes say. The
+    /// sender is asked for first: what is mined between the two questions is then found.
+    pub async fn look(&mut self, txid: &TxId) -> Result<(Transaction, SenderView, Outcome, PaymentStatus)> {
+        let (known, transaction, contents) = self.known(txid)?;
+        let seen = self.sender().await?;
+        let (mut outcome, mut found) = self.outcome(&known, seen.sender, &contents).await?;
+        if found.claims.is_empty() && found.mined.is_none() {
+            found = self.source.payment_status(*txid).await?;
+            outcome = found.mined.map_or(outcome, |mined| Outcome::Mined(*mined.get()));
+        }
+        Ok((transaction, seen, outcome, found))
     }
 
     /// The payment of the sender that is proven to have used a nonce: another one of the journal, or one of another
     /// wallet with the same words that an index of addresses shows, or whichever the blocks hold.
     async fn rival(&mut self, known: &KnownPayment, contents: &Contents) -> Result<Option<Rival>> {
-        let (address, network) = (self.account.address, self.account.network);
-        let same = contents.payments.iter().filter(|other| other.nonce.0 == known.nonce && other.txid.0 != known.txid);
-        let own = same.filter(|other| other.is_of(&address, network)).filter_map(Payment::transaction);
-        for transaction in own.collect::<Vec<_>>() {
+        let address = self.address;
+        let others = self.same_nonce(contents, known.nonce).filter(|other| other.txid.0 != known.txid);
+        for transaction in others.filter_map(Payment::transaction).collect::<Vec<_>>() {
             if let Some(mined) = self.source.payment_status(transaction.id()).await?.mined {
                 return Ok(Some(Rival::new(&transaction, mined, &known.outputs)));
             }
         }
-        let shown = &self.account.shown;
+        let shown = &self.shown;
         let Source::Proven(client) = &mut self.source else { return Ok(None) };
         if let Some(transaction) = client.sent_with(&address, shown, known.nonce).await
             && let Some(mined) = client.payment(transaction.id()).await?.mined
@@ -169,33 +119,37 @@ impl<'a> Payer<'a> {
     pub async fn max_amount(&mut self, request: &Request) -> Result<Amount> {
         let contents = self.contents()?;
         // Whether it is a second payment is asked about the amount that it turns out to be.
-        let (view, ..) = self.view(request, Again::Yes, &contents).await?;
-        Ok(plan::max_amount(self.account.network.spec.schedule(), request, &view)?)
+        let request = Request { again: true, ..request.clone() };
+        let (view, ..) = self.view(&request, &contents).await?;
+        Ok(plan::max_amount(self.network.spec.schedule(), &request, &view)?)
     }
 
-    /// What a plan needs to know, by what is proven now.
-    async fn view(
-        &mut self,
-        request: &Request,
-        again: Again,
-        contents: &Contents,
-    ) -> Result<(PlanContext, Sender, Book)> {
-        let SenderState { sender, claimed, book } = self.look(request, contents).await?;
-        let again = again == Again::Yes;
-        if !again && !contents.hiding.is_empty() {
-            let (path, lines) = (self.account.journal.clone(), contents.hiding.clone());
-            return Err(PaymentError::DamagedJournal { path, lines });
+    /// What a plan needs to know, by what is proven now: of the sender, and of those of its payments that matter to one
+    /// to these receivers.
+    async fn view(&mut self, request: &Request, contents: &Contents) -> Result<(PlanContext, Sender, Book)> {
+        let SenderView { sender, claimed, .. } = self.sender().await?;
+        let (network, address) = (self.network, self.address);
+        let mut payments = Vec::new();
+        for known in state::relevant(contents, network, &address, sender.get(), &request.outputs) {
+            let (outcome, _) = self.outcome(&known, sender, contents).await?;
+            payments.push((known, outcome));
         }
+        let book = Book::new(sender, payments);
+        if !request.again && !contents.hiding.is_empty() {
+            let (path, lines) = (self.journal.clone(), contents.hiding.clone());
+            return Err(PaymentError::DamagedJournal { path, lines }.into());
+        }
+        let pending = Claimed::new(claimed.get().pending.nonce.0);
         let decision = match request.nonce {
-            Some(nonce) => book.decide_at(&request.outputs, nonce, again),
-            None => book.decide(&request.outputs, Some(Claimed::new(claimed.get().pending.nonce.0)), again),
+            Some(nonce) => book.decide_at(&request.outputs, nonce, request.again),
+            None => book.decide(&request.outputs, Some(pending), request.again),
         };
         let nonce = match decision {
             Decision::Pay { nonce } => nonce,
             Decision::Ask(payments) => {
                 let first = payments.first().map(|first| first.txid.to_string()).unwrap_or_default();
-                let resend = self.account.hints.here(&format!("resend {first}"));
-                return Err(PaymentError::InTheWay { payments, resend });
+                let resend = self.hints.here(&format!("resend {first}"));
+                return Err(PaymentError::InTheWay { payments, resend }.into());
             }
         };
         let sender = *sender.get();
@@ -213,11 +167,10 @@ impl<'a> Payer<'a> {
     pub(super) async fn prepare(
         &mut self,
         request: &Request,
-        again: Again,
         contents: &Contents,
     ) -> Result<(TransactionBody, PlanContext)> {
-        let (view, sender, book) = self.view(request, again, contents).await?;
-        let body = plan::plan(self.account.network.spec.schedule(), &self.account.address, request, &view);
+        let (view, sender, book) = self.view(request, contents).await?;
+        let body = plan::plan(self.network.spec.schedule(), &self.address, request, &view);
         let body = body.map_err(|error| error.with_held(sender.balance, book.waiting()))?;
         check_locally(&body, &sender)?;
         Ok((body, view))
@@ -226,13 +179,13 @@ impl<'a> Payer<'a> {
     /// How many of a payment's receivers have no account. With many of them, nobody is asked and all count.
     async fn new_accounts(&self, request: &Request) -> Result<u64> {
         let mut receivers: BTreeSet<Address> = request.outputs.iter().map(|output| output.to).collect();
-        receivers.remove(&self.account.address);
+        receivers.remove(&self.address);
         if receivers.len() > MAX_ASKED {
             return Ok(receivers.len() as u64);
         }
         let mut absent = 0;
         for receiver in &receivers {
-            let exists = self.source.exists(&self.account.network.spec.params().prefix.encode(receiver)).await?;
+            let exists = self.source.exists(&self.network.spec.params().prefix.encode(receiver)).await?;
             absent += u64::from(!exists.get());
         }
         Ok(absent)
@@ -241,53 +194,40 @@ impl<'a> Payer<'a> {
     /// What would be signed, for a payment that is signed elsewhere; its owner may be asked whether it is a second one.
     pub async fn unsigned(
         &mut self,
-        request: &Request,
-        again: Again,
+        request: &mut Request,
         yes: bool,
         output: &mut Output<'_>,
-    ) -> Result<(TransactionBody, PlanContext, Again)> {
+    ) -> Result<(TransactionBody, PlanContext)> {
         let contents = self.contents()?;
-        match self.prepare(request, again, &contents).await {
-            Err(in_the_way @ (PaymentError::InTheWay { .. } | PaymentError::DamagedJournal { .. }))
-                if !yes && output.can_ask() =>
-            {
-                output.note(&in_the_way)?;
-                if !output.ask("Pay all the same? [y/N] ")? {
-                    return Err(PaymentError::Declined);
-                }
-                let (body, view) = self.prepare(request, Again::Yes, &contents).await?;
-                Ok((body, view, Again::Yes))
+        match self.prepare(request, &contents).await {
+            Err(WalletError::Payment(error)) if error.is_question() && !yes && output.can_ask() => {
+                output.note(&error)?;
+                agree("Pay all the same? [y/N] ", yes, output)?;
+                request.again = true;
+                self.prepare(request, &contents).await
             }
-            prepared => prepared.map(|(body, view)| (body, view, again)),
+            prepared => prepared,
         }
     }
 
     /// What would leave, checked and shown; its owner may still say no. What is impossible is said before anybody is
     /// asked for a password.
-    pub async fn propose(
-        &mut self,
-        request: &Request,
-        again: Again,
-        yes: bool,
-        output: &mut Output<'_>,
-    ) -> Result<Again> {
-        let (body, view, again) = self.unsigned(request, again, yes, output).await?;
-        if yes || !output.can_ask() {
-            return Ok(again);
+    pub async fn propose(&mut self, request: &mut Request, yes: bool, output: &mut Output<'_>) -> Result<()> {
+        let (body, view) = self.unsigned(request, yes, output).await?;
+        if !yes && output.can_ask() {
+            let labels = self.labels()?;
+            let prefix = &self.network.spec.params().prefix;
+            output.note(Summary { body: &body, view: &view, labels: &labels, prefix })?;
         }
-        let labels = self.labels()?;
-        let prefix = &self.account.network.spec.params().prefix;
-        output.note(Summary { body: &body, view: &view, labels: &labels, prefix })?;
-        if output.ask("Pay? [y/N] ")? { Ok(again) } else { Err(PaymentError::Declined) }
+        agree("Pay? [y/N] ", yes, output)
     }
 
     /// What is known of a payment of this wallet, and its transaction.
     pub fn known(&self, txid: &TxId) -> Result<(KnownPayment, Transaction, Contents)> {
         let contents = self.contents()?;
-        let payment =
-            contents.payment(txid).filter(|payment| payment.is_of(&self.account.address, self.account.network));
+        let payment = contents.payment(txid).filter(|payment| payment.is_of(&self.address, self.network));
         let Some((payment, transaction)) = payment.and_then(|payment| Some((payment, payment.transaction()?))) else {
-            return Err(PaymentError::NotInJournal { txid: *txid });
+            return Err(PaymentError::NotInJournal { txid: *txid }.into());
         };
         let known = KnownPayment::new(payment, &transaction, &contents);
         Ok((known, transaction, contents))
@@ -295,7 +235,7 @@ impl<'a> Payer<'a> {
 
     /// Payments of this wallet that were signed with this nonce before.
     pub fn same_nonce<'c>(&self, contents: &'c Contents, nonce: u64) -> impl Iterator<Item = &'c Payment> {
-        let (address, network) = (self.account.address, self.account.network);
+        let (address, network) = (self.address, self.network);
         let same = contents.payments.iter().filter(move |earlier| earlier.nonce.0 == nonce);
         same.filter(move |earlier| earlier.is_of(&address, network))
     }
@@ -305,17 +245,22 @@ impl<'a> Payer<'a> {
 /// a payment must live. What another of the sender's payments will change is left to the node.
 pub(crate) fn check_locally(body: &TransactionBody, sender: &Sender) -> Result<()> {
     if body.nonce < sender.nonce {
-        return Err(PaymentError::NonceUsed { nonce: body.nonce, next: sender.nonce });
+        return Err(PaymentError::NonceUsed { nonce: body.nonce, next: sender.nonce }.into());
     }
     let (valid_until, height) = (body.valid_until.get(), sender.height);
     if valid_until != 0 && valid_until < height.saturating_add(LIFETIME_BLOCKS) {
-        return Err(PaymentError::TooLate { valid_until, height });
+        return Err(PaymentError::TooLate { valid_until, height }.into());
     }
     if body.max_cost() > sender.balance.pebbles() {
         let need = Amount::from_pebbles(body.max_cost()).unwrap_or(Amount::MAX);
-        return Err(PaymentError::Overdrawn { have: sender.balance, need });
+        return Err(PaymentError::Overdrawn { have: sender.balance, need }.into());
     }
     Ok(())
+}
+
+/// Asks the owner, who may say no; whoever said yes before, or cannot be asked, is not.
+pub(crate) fn agree(question: &str, yes: bool, output: &mut Output<'_>) -> Result<()> {
+    if yes || !output.can_ask() || output.ask(question)? { Ok(()) } else { Err(PaymentError::Declined.into()) }
 }
 
 /// What is about to be paid, for its owner to confirm.

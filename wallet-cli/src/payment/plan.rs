@@ -2,15 +2,11 @@
 
 use cairn_genesis::Network;
 use cairn_ledger::{
+    Address, Amount, Height, SecretKey, Transaction, TransactionBody,
     codec::{BoundedBytes, BoundedVec},
     error::TxError,
-    keys::{Address, SecretKey},
     rules::Schedule,
-    transaction::{
-        MAX_MEMO_BYTES, MAX_OUTPUTS, MIN_TRANSACTION_BYTES, OUTPUT_BYTES, Output, TRANSACTION_VERSION, Transaction,
-        TransactionBody,
-    },
-    units::{Amount, Height},
+    transaction::{MAX_MEMO_BYTES, MAX_OUTPUTS, MIN_TRANSACTION_BYTES, OUTPUT_BYTES, Output, TRANSACTION_VERSION},
     validate::{CheckedTransaction, check_transactions},
 };
 
@@ -37,13 +33,9 @@ pub struct Request {
     pub valid_for: u64,
     /// The place it takes among the sender's transactions, or the first free one.
     pub nonce: Option<u64>,
-}
-
-impl Request {
-    /// All amounts together; `None` beyond the supply.
-    pub fn amount(&self) -> Option<Amount> {
-        self.outputs.iter().try_fold(Amount::ZERO, |sum, output| sum.checked_add(output.amount))
-    }
+    /// Whether a second payment to the same receivers is meant; otherwise the owner is asked while an earlier one is
+    /// open.
+    pub again: bool,
 }
 
 /// What a plan needs to know: proven where the wallet has proofs.
@@ -121,9 +113,7 @@ impl PlanError {
             Self::Invalid(_) => "invalid_payment",
         }
     }
-}
 
-impl PlanError {
     /// The same, with what open payments hold of `balance`.
     #[must_use]
     pub fn with_held(self, balance: Amount, waiting: usize) -> Self {
@@ -162,20 +152,13 @@ pub fn plan(
     let memo = request.memo.as_bytes().to_vec();
     let got = memo.len();
     let memo = BoundedBytes::new(memo).map_err(|_| PlanError::MemoTooLong { got })?;
-    let fee = match request.fee {
-        Some(fee) => fee,
-        None => automatic_fee(size(receivers, got), view.min_fee_rate)?,
-    };
+    let Costs { fee, price, valid_until } = Costs::of(schedule, request, view)?;
     let most = request.max_fee.or_else(|| Amount::from_pebbles(DEFAULT_MAX_FEE).ok()).unwrap_or(Amount::MAX);
     if fee > most {
         return Err(PlanError::FeeTooHigh { fee, most });
     }
-    let amount = request.amount().ok_or(PlanError::BeyondSupply)?;
-    let valid_until = match request.valid_for {
-        0 => Height::GENESIS,
-        blocks => view.height.saturating_add(blocks),
-    };
-    let price = most_price(schedule, view, valid_until).ok_or(PlanError::BeyondSupply)?;
+    let amount = request.outputs.iter().try_fold(Amount::ZERO, |sum, output| sum.checked_add(output.amount));
+    let amount = amount.ok_or(PlanError::BeyondSupply)?;
     let need = amount.checked_add(fee).and_then(|sum| sum.checked_add(price)).ok_or(PlanError::BeyondSupply)?;
     if let Some(missing) = need.checked_sub(view.balance).filter(|missing| *missing > Amount::ZERO) {
         return Err(PlanError::NotEnough { have: view.balance, amount, fee, price, need, missing });
@@ -197,15 +180,7 @@ pub fn plan(
 /// # Errors
 /// There is no more than these.
 pub fn max_amount(schedule: &Schedule, request: &Request, view: &PlanContext) -> Result<Amount, PlanError> {
-    let fee = match request.fee {
-        Some(fee) => fee,
-        None => automatic_fee(size(request.outputs.len(), request.memo.len()), view.min_fee_rate)?,
-    };
-    let valid_until = match request.valid_for {
-        0 => Height::GENESIS,
-        blocks => view.height.saturating_add(blocks),
-    };
-    let price = most_price(schedule, view, valid_until).ok_or(PlanError::BeyondSupply)?;
+    let Costs { fee, price, .. } = Costs::of(schedule, request, view)?;
     let costs = fee.checked_add(price).ok_or(PlanError::BeyondSupply)?;
     let least = Amount::from_pebbles(1).map_err(|_| PlanError::BeyondSupply)?;
     match view.balance.checked_sub(costs) {
@@ -234,17 +209,6 @@ impl Fee {
     }
 }
 
-/// The terms of a payment that takes the place of another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// The fee that the owner chose; otherwise it is the least that replaces.
-    pub fee: Option<Fee>,
-    /// The most that the fee may be; [`DEFAULT_MAX_FEE`] unless the owner says otherwise.
-    pub max_fee: Option<Amount>,
-    /// For how many blocks from now it may be mined.
-    pub valid_for: u64,
-}
-
 /// The fee at so many pebbles a byte.
 ///
 /// # Errors
@@ -254,11 +218,29 @@ pub fn fee_at(rate: u64, receivers: usize, memo: usize) -> Result<Amount, PlanEr
     Amount::from_pebbles(pebbles).map_err(|_| PlanError::BeyondSupply)
 }
 
-/// What the receivers without an account cost at most in any block that may hold the payment, also after an upgrade.
-fn most_price(schedule: &Schedule, view: &PlanContext, valid_until: Height) -> Option<Amount> {
-    let until = if valid_until == Height::GENESIS { Height::new(u64::MAX) } else { valid_until };
-    let each = schedule.max_account_price(view.height.saturating_add(1), until);
-    Amount::from_pebbles(each.pebbles().checked_mul(view.new_accounts)?).ok()
+/// What a payment costs beside its amounts.
+struct Costs {
+    fee: Amount,
+    /// What the receivers without an account cost at most.
+    price: Amount,
+    valid_until: Height,
+}
+
+impl Costs {
+    fn of(schedule: &Schedule, request: &Request, view: &PlanContext) -> Result<Self, PlanError> {
+        let fee = match request.fee {
+            Some(fee) => fee,
+            None => automatic_fee(size(request.outputs.len(), request.memo.len()), view.min_fee_rate)?,
+        };
+        // In any block that may hold the payment, also after an upgrade.
+        let (valid_until, last) = match request.valid_for {
+            0 => (Height::GENESIS, Height::new(u64::MAX)),
+            blocks => (view.height.saturating_add(blocks), view.height.saturating_add(blocks)),
+        };
+        let each = schedule.max_account_price(view.height.saturating_add(1), last).pebbles();
+        let price = each.checked_mul(view.new_accounts).and_then(|price| Amount::from_pebbles(price).ok());
+        Ok(Self { fee, price: price.ok_or(PlanError::BeyondSupply)?, valid_until })
+    }
 }
 
 /// Signs, and verifies what was signed: a fault in the machine must not let a broken signature out, which
@@ -300,21 +282,21 @@ pub fn replacement_fee(old: &Transaction, bytes: usize, min_fee_rate: u64) -> Re
 }
 
 /// What takes the place of `old`: the same payment again, or, to cancel it, one pebble from the sender to
-/// itself. Both have its nonce, so at most one of the two is ever mined.
+/// itself. Both have its nonce, so at most one of the two is ever mined. Without a fee that the owner chose it is the
+/// least that replaces.
 ///
 /// # Errors
 /// A node that asks for more than the wallet pays untold.
-pub fn replacement(old: &Transaction, cancel: bool, terms: &Terms, min_fee_rate: u64) -> Result<Request, PlanError> {
+pub fn replacement(old: &Transaction, cancel: bool, fee: Option<Fee>, min_fee_rate: u64) -> Result<Request, PlanError> {
     let body = &old.body;
     let outputs = if cancel { vec![to_itself(&body.sender)] } else { body.outputs.to_vec() };
     let memo = if cancel { String::new() } else { String::from_utf8_lossy(&body.memo).into_owned() };
-    let fee = match terms.fee {
+    let fee = match fee {
         Some(Fee::Exactly(fee)) => fee,
         Some(Fee::Rate(rate)) => fee_at(rate, outputs.len(), memo.len())?,
         None => replacement_fee(old, size(outputs.len(), memo.len()), min_fee_rate)?,
     };
-    let Terms { max_fee, valid_for, .. } = *terms;
-    Ok(Request { outputs, fee: Some(fee), max_fee, memo, valid_for, nonce: Some(body.nonce) })
+    Ok(Request { outputs, fee: Some(fee), memo, nonce: Some(body.nonce), ..Request::default() })
 }
 
 /// The payment that does nothing but take up its nonce: one pebble, the least there is.
@@ -526,8 +508,8 @@ mod tests {
             let body = plan(schedule(), &key(1).address(), &first, &view()).expect("enough");
             let old = sign(body, &key(1), &network, &[0; 32]).expect("valid");
             for cancel in [false, true] {
-                let request =
-                    replacement(&old, cancel, &Terms { fee: None, max_fee, valid_for: 120 }, 2).expect("a request");
+                let request = replacement(&old, cancel, None, 2).expect("a request");
+                let request = Request { max_fee, valid_for: 120, ..request };
                 let body = plan(schedule(), &key(1).address(), &request, &view()).expect("enough");
                 let new = sign(body, &key(1), &network, &[0; 32]).expect("valid");
                 let (was, is) = (old.body.fee.pebbles(), new.body.fee.pebbles());

@@ -2,22 +2,20 @@
 
 use crate::network::{Mismatch, check_same};
 use cairn_genesis::Network;
-use cairn_host::inert::Inert;
+use cairn_host::Inert;
 use cairn_ledger::{
+    BlockId, Timestamp, TxId, Work,
     codec::{self, DecodeError},
-    hash::{BlockId, TxId},
     light::{MinedAt, Receipt, ReceiptError, VerifiedTip},
-    pow::Work,
-    units::Timestamp,
 };
-use cairn_rpc::text::{HexBytes, Text};
+use cairn_rpc::{HexBytes, Text};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The version of the file.
 const VERSION: u32 = 1;
 /// The longest file that is read: the longest receipt in hex, and room for the rest.
-pub const MAX_FILE_BYTES: u64 = 2 * Receipt::MAX_BYTES as u64 + 4_096;
+pub const MAX_RECEIPT_BYTES: u64 = 2 * Receipt::MAX_BYTES as u64 + 4_096;
 
 /// Why a file proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,16 +54,6 @@ pub struct ReceiptFile {
     raw: HexBytes,
 }
 
-/// What a receipt proves.
-pub struct ReceiptFacts {
-    /// The receipt.
-    pub receipt: Receipt,
-    /// The tip of its chain.
-    pub tip: VerifiedTip,
-    /// Where the payment was mined.
-    pub mined: MinedAt,
-}
-
 impl ReceiptFile {
     /// A receipt of the payment that was mined there.
     pub fn new(network: &Network, txid: TxId, receipt: &Receipt, mined: &MinedAt) -> Self {
@@ -79,7 +67,7 @@ impl ReceiptFile {
         }
     }
 
-    /// Verifies the receipt in the bytes of a file.
+    /// Verifies the receipt in the bytes of a file: gives it, the tip of its chain, and where the payment was mined.
     ///
     /// # Errors
     /// Says why it proves nothing, or too little.
@@ -88,7 +76,7 @@ impl ReceiptFile {
         network: &Network,
         min_work: Work,
         now: Timestamp,
-    ) -> Result<ReceiptFacts, ReceiptFileError> {
+    ) -> Result<(Receipt, VerifiedTip, MinedAt), ReceiptFileError> {
         let file: Self = serde_json::from_slice(bytes)
             .map_err(|error| ReceiptFileError::Form { reason: Inert(&error.to_string()).to_string() })?;
         if file.cairn_receipt != VERSION {
@@ -105,7 +93,7 @@ impl ReceiptFile {
         if mined.work_above < min_work {
             return Err(ReceiptFileError::Work { got: mined.work_above, expected: min_work });
         }
-        Ok(ReceiptFacts { receipt, tip, mined })
+        Ok((receipt, tip, mined))
     }
 }
 

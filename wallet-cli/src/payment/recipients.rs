@@ -13,9 +13,10 @@
 //! Lines are split here because readers of CSV take an unclosed quote for the beginning of a field that runs over
 //! the receivers below it, or over the end of the file, and say nothing.
 
-use cairn_host::inert::Inert;
+use cairn_host::Inert;
 use cairn_ledger::{
-    address::{AddressError, AddressPrefix},
+    AddressPrefix,
+    address::AddressError,
     transaction::{MAX_OUTPUTS, Output},
     units::AmountError,
 };
@@ -193,7 +194,7 @@ fn take(text: &str) -> Result<(Field, Option<&str>), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_ledger::keys::SecretKey;
+    use cairn_ledger::SecretKey;
 
     fn prefix() -> AddressPrefix {
         AddressPrefix::new("lcrn").expect("a prefix")

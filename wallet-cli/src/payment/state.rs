@@ -25,14 +25,9 @@
 //! 4. Nothing is called impossible that blocks which are not buried could still make possible beside a second one.
 
 use super::journal::{Contents, Payment};
-use crate::node::verify::fact::{Claimed, Mined, Proven, Sender};
+use crate::node::{Claimed, Mined, Proven, Sender};
 use cairn_genesis::Network;
-use cairn_ledger::{
-    hash::TxId,
-    keys::Address,
-    transaction::{Output, Transaction},
-    units::Amount,
-};
+use cairn_ledger::{Address, Amount, Transaction, TxId, transaction::Output};
 use cairn_rpc::policy::{BURIED, MAX_PER_SENDER};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -127,8 +122,8 @@ pub enum Impossible {
     /// Another payment took its nonce, and is buried.
     #[error("another payment with its nonce, {}, is in block {}", .0.txid, .0.height())]
     Replaced(Rival),
-    /// Its last block is buried, and its nonce is unused; perhaps another payment in its place pays the same and may still
-    /// be mined.
+    /// Its last block is buried, and its nonce is unused; perhaps another payment in its place pays the same and may
+    /// still be mined.
     #[error(
         "it expired: it could be mined until block {valid_until}, the tip is block {height}, and its nonce is unused"
     )]

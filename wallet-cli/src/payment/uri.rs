@@ -3,13 +3,13 @@
 //! The form is that of BIP 21. Unlike there, a field this program does not know is refused: it may be one
 //! that changes what is paid.
 
-use crate::store::labels::MAX_LABEL_BYTES;
-use cairn_host::inert::Inert;
-use cairn_ledger::{transaction::MAX_MEMO_BYTES, units::Amount};
+use crate::store::MAX_LABEL_BYTES;
+use cairn_host::Inert;
+use cairn_ledger::{Amount, transaction::MAX_MEMO_BYTES};
 use std::fmt;
 
 /// What every payment URI begins with.
-pub const SCHEME: &str = "cairn:";
+pub const URI_SCHEME: &str = "cairn:";
 /// The longest URI that is read: every field at its longest, each byte escaped, fits.
 pub const MAX_URI_BYTES: usize = 2_048;
 
@@ -53,7 +53,7 @@ impl PaymentUri {
             return Err(UriError::TooLong { got: text.len() });
         }
         let cut = |text: &str| Inert(&text.chars().take(40).collect::<String>()).to_string();
-        let rest = text.strip_prefix(SCHEME).ok_or_else(|| UriError::Scheme { got: cut(text) })?;
+        let rest = text.strip_prefix(URI_SCHEME).ok_or_else(|| UriError::Scheme { got: cut(text) })?;
         let (address, query) = rest.split_once('?').map_or((rest, None), |(address, query)| (address, Some(query)));
         let mut uri = Self { address: String::from(address), ..Self::default() };
         for field in query.into_iter().flat_map(|query| query.split('&')) {
@@ -113,7 +113,7 @@ fn is_plain(byte: u8) -> bool {
 
 impl fmt::Display for PaymentUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{SCHEME}{}", self.address)?;
+        write!(f, "{URI_SCHEME}{}", self.address)?;
         let mut separator = '?';
         if let Some(amount) = self.amount {
             write!(f, "{separator}amount={amount}")?;

@@ -1,7 +1,7 @@
 //! Where wallets are: `<data-dir>/wallets/<name>.json`, and `<name>.journal` beside it. The last verified tip of
 //! each network is in `<data-dir>/tips`.
 
-use cairn_ledger::hash::BlockId;
+use cairn_ledger::BlockId;
 use std::{
     ffi::OsString,
     fmt, fs, io,
@@ -51,8 +51,10 @@ impl fmt::Display for WalletName {
 /// The wallet's part of the data directory.
 #[derive(Clone, Debug)]
 pub struct DataDir {
-    wallets: PathBuf,
-    tips: PathBuf,
+    /// The directory of the wallets.
+    pub wallets: PathBuf,
+    /// The directory of the verified tips.
+    pub tips: PathBuf,
 }
 
 /// No data directory was named and there is no home to put one in.
@@ -77,16 +79,6 @@ impl DataDir {
                 .join("cairn"),
         };
         Ok(Self { wallets: base.join("wallets"), tips: base.join("tips") })
-    }
-
-    /// The directory of the wallets.
-    pub fn wallets(&self) -> &Path {
-        &self.wallets
-    }
-
-    /// The directory of the verified tips.
-    pub fn tips(&self) -> &Path {
-        &self.tips
     }
 
     /// The file of a wallet.
@@ -164,7 +156,7 @@ mod tests {
             }
         };
         let chosen = |asked: Option<&str>, xdg, home| {
-            DataDir::choose(asked.map(Path::new), with(xdg, home)).map(|dir| dir.wallets().display().to_string())
+            DataDir::choose(asked.map(Path::new), with(xdg, home)).map(|dir| dir.wallets.display().to_string())
         };
         assert_eq!(chosen(Some("x"), Some("/xdg"), None), Ok(String::from("x/wallets")));
         assert_eq!(chosen(None, Some("/xdg"), Some("/h")), Ok(String::from("/xdg/cairn/wallets")));
@@ -177,9 +169,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let data = DataDir::choose(Some(dir.path()), |_| None).expect("asked for");
         assert_eq!(data.names().expect("not there is empty"), []);
-        cairn_host::files::private_dir(data.wallets()).expect("made");
+        cairn_host::files::private_dir(&data.wallets).expect("made");
         for file in ["b.json", "a.json", "a.journal", ".x4Gh.tmp", ".c.json", "no name.json"] {
-            fs::write(data.wallets().join(file), "").expect("written");
+            fs::write(data.wallets.join(file), "").expect("written");
         }
         let names: Vec<String> = data.names().expect("listed").iter().map(WalletName::to_string).collect();
         assert_eq!(names, ["a", "b"]);

@@ -1,11 +1,8 @@
 //! Names for addresses and payments, as BIP 329 writes them: one JSON object a line, so that the file is its
 //! own export. Labels are the owner's notes: nothing is decided by one.
 
-use cairn_host::{
-    files::{self, FileError, InFile},
-    inert::Inert,
-};
-use cairn_ledger::hash::TxId;
+use cairn_host::{FileError, InFile, Inert, files};
+use cairn_ledger::TxId;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, io, path::Path};
 
@@ -19,7 +16,7 @@ pub const MAX_LABELS_BYTES: u64 = 64 << 20;
 /// What a label is for. BIP 329 has more kinds; those name things this ledger does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum LabelKind {
     /// An address.
     Addr,
     /// A payment.
@@ -31,7 +28,7 @@ pub enum Kind {
 pub struct Label {
     /// What it is for.
     #[serde(rename = "type")]
-    pub kind: Kind,
+    pub kind: LabelKind,
     /// Which one: the address, or the payment's id.
     #[serde(rename = "ref")]
     pub subject: String,
@@ -64,7 +61,7 @@ pub enum LabelsError {
 
 /// The labels of a wallet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Labels(BTreeMap<(Kind, String), String>);
+pub struct Labels(BTreeMap<(LabelKind, String), String>);
 
 impl Labels {
     /// Reads a file of labels; one that is not there is empty.
@@ -128,10 +125,8 @@ impl Labels {
             return Ok(());
         }
         self.0.insert((kind, subject), label);
-        match self.0.len() {
-            got if got > MAX_LABELS => Err(LabelsError::TooMany { got }),
-            _ => Ok(()),
-        }
+        let got = self.0.len();
+        if got > MAX_LABELS { Err(LabelsError::TooMany { got }) } else { Ok(()) }
     }
 
     /// Takes over every label of `others`; theirs win.
@@ -144,7 +139,7 @@ impl Labels {
 
     /// What an address is called.
     pub fn address(&self, address: &str) -> Option<&str> {
-        self.0.get(&(Kind::Addr, String::from(address))).map(String::as_str)
+        self.0.get(&(LabelKind::Addr, String::from(address))).map(String::as_str)
     }
 
     /// An address with what it is called, inert.
@@ -157,13 +152,13 @@ impl Labels {
 
     /// The addresses that are called exactly so.
     pub fn called<'a>(&'a self, label: &'a str) -> impl Iterator<Item = &'a str> {
-        let all = self.0.iter().filter(move |((kind, _), called)| *kind == Kind::Addr && called.as_str() == label);
+        let all = self.0.iter().filter(move |((kind, _), called)| *kind == LabelKind::Addr && called.as_str() == label);
         all.map(|((_, subject), _)| subject.as_str())
     }
 
     /// What a payment is called.
     pub fn payment(&self, txid: &TxId) -> Option<&str> {
-        self.0.get(&(Kind::Tx, txid.to_string())).map(String::as_str)
+        self.0.get(&(LabelKind::Tx, txid.to_string())).map(String::as_str)
     }
 
     /// Every label, in the order of what they name.
@@ -181,7 +176,7 @@ mod tests {
     use super::*;
 
     fn label(subject: &str, label: &str) -> Label {
-        Label { kind: Kind::Addr, subject: String::from(subject), label: String::from(label) }
+        Label { kind: LabelKind::Addr, subject: String::from(subject), label: String::from(label) }
     }
 
     /// Lines of BIP 329's own example, and one of ours.

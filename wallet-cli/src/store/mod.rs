@@ -8,5 +8,8 @@
 //!
 //! How they are written, whole or not at all: [`cairn_host::files`].
 
-pub mod data_dir;
-pub mod labels;
+mod data_dir;
+mod labels;
+
+pub(crate) use data_dir::{DataDir, NoDataDir, WalletName};
+pub(crate) use labels::{Label, LabelKind, Labels, LabelsError, MAX_LABEL_BYTES, MAX_LABELS_BYTES};

@@ -1,27 +1,17 @@
 //! `wallet accounts`: the accounts of the wallet's words, and more of them.
 
 use crate::{
+    Output, Result, Session,
     cli::AddAccountArguments,
-    commands::{
-        basis::{Basis, complain},
-        misc::label::set_label,
-    },
-    error::Result,
-    keys::{
-        keystore::{Account, Keystore, MAX_ACCOUNTS, WalletSecret},
-        mnemonic::{KeyPath, MAX_ACCOUNT, Words},
-    },
-    node::{
-        client::{ClientError, Node},
-        verify::{report::Report, source::Source},
-    },
-    output::Output,
-    session::{Session, decode_address},
-    store::labels::{Kind, Label, Labels},
+    commands::{Basis, complain, misc::label::set_label},
+    keys::{Account, KeyPath, Keystore, MAX_ACCOUNT, MAX_ACCOUNTS, Secret, WalletSecret, Words},
+    node::{ClientError, Node, Report, Source},
+    session::{Wallet, decode_address},
+    store::{Label, LabelKind, Labels},
 };
 use cairn_genesis::Network;
-use cairn_host::{files::InFile, inert::Inert};
-use cairn_rpc::text::Pebbles;
+use cairn_host::Inert;
+use cairn_rpc::Pebbles;
 use serde::Serialize;
 use std::fmt;
 
@@ -38,8 +28,6 @@ struct Accounts {
     balances: bool,
     /// What stands behind them, at the tip; null with `--trust-node`, or when no node was of help.
     proof: Option<Report>,
-    #[serde(skip)]
-    next: String,
 }
 
 #[derive(Serialize)]
@@ -51,9 +39,8 @@ struct Shown {
 }
 
 pub(crate) async fn list(session: &Session<'_>, output: &mut Output<'_>) -> Result<()> {
-    let network = session.network()?;
-    let wallet = session.wallet(&network)?;
-    show(session, &network, &wallet.keystore, output).await
+    let wallet = session.wallet()?;
+    show(session, wallet.network, &wallet.keystore, output).await
 }
 
 async fn show(session: &Session<'_>, network: &Network, keystore: &Keystore, output: &mut Output<'_>) -> Result<()> {
@@ -65,15 +52,20 @@ async fn show(session: &Session<'_>, network: &Network, keystore: &Keystore, out
     }
     let proof = balances.as_ref().ok().cloned().flatten();
     complain(proof.as_ref(), output)?;
-    Ok(output.result(&Accounts {
+    let shown = Accounts {
         name: session.name.to_string(),
         chain: String::from(keystore.chain()),
         kind: keystore.kind(),
         accounts,
         balances: balances.is_ok(),
         proof,
-        next: session.hints.here("accounts add"),
-    })?)
+    };
+    let next = session.hints.here("accounts add");
+    let next = match keystore.kind() {
+        "words" => format!("\nNext: use one with --account N; make another with {next}\n"),
+        _ => String::new(),
+    };
+    Ok(output.result(&shown, format_args!("{shown}{next}"))?)
 }
 
 /// What each account has at the tip: proven, or as the node says that its owner believes.
@@ -88,48 +80,55 @@ async fn ask(session: &Session<'_>, network: &Network, accounts: &mut [Shown]) -
 
 /// Adds the next account, or the one that was named.
 pub(crate) async fn add(session: &Session<'_>, options: &AddAccountArguments, output: &mut Output<'_>) -> Result<()> {
-    let network = session.network()?;
     // From reading to writing nobody else changes it: another's new password would be lost.
     let changing = session.lock()?;
-    let wallet = session.wallet(&network)?;
-    wallet.check_has_key()?;
-    let password = session.options.password_source().read()?;
-    let secret = wallet.keystore.open(&network, &password).map_err(InFile::at(&wallet.path))?;
+    let wallet = session.wallet()?;
+    let (password, secret) = wallet.open()?;
     let mut accounts = known(wallet.keystore.accounts(), &secret);
-    let highest = accounts.iter().filter_map(|account| account.number).max();
-    let number = match (options.number, highest) {
-        (Some(number), _) => number,
-        (None, highest) => highest.map_or(0, |highest| highest.saturating_add(1)).min(MAX_ACCOUNT),
+    let next = || {
+        let highest = accounts.iter().filter_map(|account| account.number).max();
+        highest.map_or(0, |highest| highest.saturating_add(1)).min(MAX_ACCOUNT)
     };
+    let number = options.number.unwrap_or_else(next);
     if accounts.iter().all(|account| account.number != Some(number)) {
-        accounts.push(derive(&network, &secret.words, number)?);
+        accounts.push(derive(wallet.network, &secret.words, number)?);
     }
-    let keystore = session.seal(&network, &secret, accounts, &password, wallet.keystore.cost())?;
-    session.replace_wallet(&wallet.path, &keystore)?;
+    let keystore = replace(session, &wallet, &secret, accounts, &password)?;
     if let Some(label) = &options.label {
         let address = keystore.accounts().iter().find(|account| account.number == Some(number));
         let subject = address.map(|account| account.address.clone()).unwrap_or_default();
-        set_label(session, Label { kind: Kind::Addr, subject, label: label.clone() })?;
+        set_label(session, Label { kind: LabelKind::Addr, subject, label: label.clone() })?;
     }
     drop(changing);
-    show(session, &network, &keystore, output).await
+    show(session, wallet.network, &keystore, output).await
 }
 
 /// Adds every account that was ever paid.
 pub(crate) async fn discover(session: &Session<'_>, output: &mut Output<'_>) -> Result<()> {
-    let network = session.network()?;
     // From reading to writing nobody else changes it: another's new password would be lost.
     let changing = session.lock()?;
-    let wallet = session.wallet(&network)?;
+    let wallet = session.wallet()?;
     wallet.check_has_key()?;
-    let nodes = session.nodes.all(&network)?;
-    let password = session.options.password_source().read()?;
-    let secret = wallet.keystore.open(&network, &password).map_err(InFile::at(&wallet.path))?;
-    let accounts = search(&nodes, &network, &secret.words, known(wallet.keystore.accounts(), &secret)).await?;
-    let keystore = session.seal(&network, &secret, accounts, &password, wallet.keystore.cost())?;
-    session.replace_wallet(&wallet.path, &keystore)?;
+    let nodes = session.nodes.all(wallet.network)?;
+    let (password, secret) = wallet.open()?;
+    let accounts = known(wallet.keystore.accounts(), &secret);
+    let accounts = search(&nodes, wallet.network, &secret.words, accounts).await?;
+    let keystore = replace(session, &wallet, &secret, accounts, &password)?;
     drop(changing);
-    show(session, &network, &keystore, output).await
+    show(session, wallet.network, &keystore, output).await
+}
+
+/// Writes the wallet anew, with these accounts.
+fn replace(
+    session: &Session<'_>,
+    wallet: &Wallet<'_>,
+    secret: &WalletSecret,
+    accounts: Vec<Account>,
+    password: &Secret,
+) -> Result<Keystore> {
+    let keystore = session.seal(secret, accounts, password, wallet.keystore.cost())?;
+    wallet.replace(&keystore)?;
+    Ok(keystore)
 }
 
 /// What a version 1 file did not say: the number of its account.
@@ -212,9 +211,6 @@ impl fmt::Display for Accounts {
         if self.balances {
             writeln!(f, "\nBalances at the tip are {}.", Basis(self.proof.as_ref()))?;
         }
-        match self.kind {
-            "words" => writeln!(f, "\nNext: use one with --account N; make another with {}", self.next),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }

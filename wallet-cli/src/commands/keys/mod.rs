@@ -1,10 +1,7 @@
 //! Commands about wallets and their keys.
 
-pub(crate) mod accounts;
-pub(crate) mod message;
-pub(crate) mod new;
-pub(crate) mod password;
-pub(crate) mod restore;
-pub(crate) mod shared;
-mod wallet_file;
-pub(crate) mod watch_only;
+pub(super) mod accounts;
+pub(super) mod message;
+pub(super) mod new;
+pub(super) mod password;
+pub(super) mod shared;

@@ -2,15 +2,11 @@
 
 use super::accounts::{GAP_LIMIT, derive, known};
 use crate::{
+    Output, Result, Session, WalletError,
     cli::{ChangePasswordArguments, WordsArguments},
-    error::{Result, WalletError},
-    keys::mnemonic::Words,
-    output::Output,
-    session::Session,
+    keys::{Words, read_words},
 };
-use cairn_host::files::InFile;
 use serde::Serialize;
-use std::fmt;
 
 #[derive(Serialize)]
 struct Changed {
@@ -20,18 +16,20 @@ struct Changed {
 
 /// Another password for the same words: the file is written anew, whole or not at all.
 pub(crate) fn change(session: &Session<'_>, options: &ChangePasswordArguments, output: &mut Output<'_>) -> Result<()> {
-    let network = session.network()?;
     // From reading to writing nobody else changes it: another's new password would be lost.
     let _changing = session.lock()?;
-    let wallet = session.wallet(&network)?;
-    wallet.check_has_key()?;
-    let old = session.options.password_source().read()?;
-    let secret = wallet.keystore.open(&network, &old).map_err(InFile::at(&wallet.path))?;
+    let wallet = session.wallet()?;
+    let (_, secret) = wallet.open()?;
     let password = options.new_source().read_new()?;
     let accounts = known(wallet.keystore.accounts(), &secret);
-    let keystore = session.seal(&network, &secret, accounts, &password, options.kdf.cost())?;
-    session.replace_wallet(&wallet.path, &keystore)?;
-    Ok(output.result(&Changed { name: session.name.to_string(), file: wallet.path.display().to_string() })?)
+    wallet.replace(&session.seal(&secret, accounts, &password, options.kdf.cost())?)?;
+    let changed = Changed { name: session.name.to_string(), file: wallet.path.display().to_string() };
+    let text = format_args!(
+        "The wallet {} has a new password.\n\nfile  {}\n\nCopies of the file made before still open with the old \
+         password: replace them.\n",
+        changed.name, changed.file
+    );
+    Ok(output.result(&changed, text)?)
 }
 
 #[derive(Serialize)]
@@ -44,35 +42,21 @@ struct Backup {
 
 /// Whether these words are this wallet's. No password is asked for: the words are more than that.
 pub(crate) fn verify_backup(session: &Session<'_>, options: &WordsArguments, output: &mut Output<'_>) -> Result<()> {
-    let network = session.network()?;
-    let wallet = session.wallet(&network)?;
+    let wallet = session.wallet()?;
     wallet.check_has_key()?;
-    let words = Words::parse(&options.source().read()?)?;
-    let address = wallet.keystore.address();
+    let words = Words::parse(&read_words(options.words_file.as_deref())?)?;
     // A version 1 file does not show its account's number: those people use are tried.
     let numbers = match wallet.keystore.account().number {
         Some(number) => number..number.saturating_add(1),
         None => 0..GAP_LIMIT,
     };
-    for number in numbers {
-        if derive(&network, &words, number)?.address == address {
-            let address = String::from(address);
-            output.result(&Backup { name: session.name.to_string(), address, account: number, matches: true })?;
-            return Ok(());
+    for account in numbers {
+        let address = derive(wallet.network, &words, account)?.address;
+        if address == wallet.keystore.address() {
+            let text = format!("These are the words of the wallet {} (account {account}, {address}).\n", session.name);
+            let backup = Backup { name: session.name.to_string(), address, account, matches: true };
+            return Ok(output.result(&backup, text)?);
         }
     }
     Err(WalletError::OtherWords { name: session.name.clone() })
-}
-
-impl fmt::Display for Changed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "The wallet {} has a new password.\n\nfile  {}\n", self.name, self.file)?;
-        writeln!(f, "Copies of the file made before still open with the old password: replace them.")
-    }
-}
-
-impl fmt::Display for Backup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "These are the words of the wallet {} (account {}, {}).", self.name, self.account, self.address)
-    }
 }

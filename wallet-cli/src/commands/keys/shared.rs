@@ -3,16 +3,17 @@
 //! ceremony.
 
 use crate::{
-    cli::{JoinArguments, SharedNewArguments},
-    commands::{pay::cosign::nonce_error, user_file::write_new},
-    error::{Result, WalletError},
-    keys::keystore::{Keystore, SharedKeyPart},
-    output::Output,
-    session::{Session, decode_address},
+    Output, Result, Session, WalletError,
+    cli::SharedNewArguments,
+    commands::{pay::cosign::nonce_error, write_new},
+    keys::{Keystore, SharedKeyPart},
+    random,
+    session::{WalletHead, decode_address},
+    store::WalletName,
 };
 use cairn_genesis::Network;
-use cairn_host::files::{self, FileError};
-use cairn_rpc::text::HexBytes;
+use cairn_host::{FileError, files};
+use cairn_rpc::HexBytes;
 use cairn_shared_keys::{
     Group, SharedError,
     dkg::{self, Dkg, DkgStep, Finished, Member},
@@ -21,21 +22,21 @@ use cairn_shared_keys::{
     seal::SealKey,
 };
 use serde::Serialize;
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 use zeroize::Zeroizing;
 
 /// A shared key, ready.
 #[derive(Serialize)]
 struct Made {
-    name: String,
-    chain: String,
-    address: String,
+    #[serde(flatten)]
+    wallet: WalletHead,
     scheme: &'static str,
     threshold: usize,
     members: Vec<String>,
     file: String,
-    #[serde(skip)]
-    next: String,
 }
 
 /// A ceremony that goes on.
@@ -46,42 +47,42 @@ struct Joined {
     members: Vec<String>,
     /// Members whose turn it is.
     waiting_for: Vec<String>,
-    #[serde(skip)]
-    next: String,
 }
 
 pub(crate) fn new(session: &Session<'_>, options: &SharedNewArguments, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
     let prefix = &network.spec.params().prefix;
-    let members = options.members.iter().map(|text| decode_address(&network, text)).collect::<Result<Vec<_>>>()?;
+    let members = options.members.iter().map(|text| decode_address(network, text)).collect::<Result<Vec<_>>>()?;
     let members = in_order(&members).map_err(SharedError::Group)?;
     if usize::from(options.threshold.unwrap_or(u16::MAX)) >= members.len() && options.ceremony.is_none() {
         session.check_absent()?;
         let group = Group::Musig2 { members: members.iter().map(|member| prefix.encode(member)).collect() };
-        return store(session, &network, SharedKeyPart { group, share: None }, output);
+        return store(session, SharedKeyPart { group, share: None }, output);
     }
     let (Some(threshold), Some(path)) = (options.threshold, &options.ceremony) else {
         return Err(WalletError::NoCeremonyFile);
     };
-    let mut id = [0; dkg::ID_BYTES];
-    getrandom::fill(&mut id)?;
-    let ceremony = Dkg::new(&network, id, threshold, &members).map_err(SharedError::Group)?;
+    let ceremony = Dkg::new(network, random()?, threshold, &members).map_err(SharedError::Group)?;
     write_new(path, ceremony.to_json().as_bytes())?;
-    Ok(output.result(&Joined::of(session, &ceremony, path, ceremony.members.clone()))?)
+    tell(session, &ceremony, path, ceremony.members.clone(), output)
 }
 
-pub(crate) fn join(session: &Session<'_>, options: &JoinArguments, output: &mut Output<'_>) -> Result<()> {
-    let network = session.network()?;
-    let wallet = session.wallet(&network)?;
-    let (name, mut ceremony) = (String::from(wallet.keystore.address()), merged(&options.files, &network)?);
+pub(crate) fn join(
+    session: &Session<'_>,
+    paths: &[PathBuf],
+    group_name: &WalletName,
+    output: &mut Output<'_>,
+) -> Result<()> {
+    let wallet = session.wallet()?;
+    let (name, mut ceremony) = (String::from(wallet.keystore.address()), merged(paths, wallet.network)?);
     if !ceremony.members.contains(&name) {
         return Err(SharedError::NotAMember { address: name }.into());
     }
-    let group_session = Session::about(session.options, session.data.clone(), options.name.clone());
+    let group_session = Session::about(session.options, session.data.clone(), group_name.clone());
     group_session.check_absent()?;
-    let path = options.files.first().cloned().unwrap_or_default();
-    let secret = session.unlock_bytes(&network, &wallet)?;
-    let member = Member { network: &network, address: wallet.address, name: &name, secret: &secret };
+    let path = paths.first().cloned().unwrap_or_default();
+    let secret = wallet.unlock_bytes()?;
+    let member = Member { network: wallet.network, address: wallet.address, name: &name, secret: &secret };
     let secrets = Secrets { nonces: NonceStore::new(session.data.once_dir(&session.options.wallet)), member: &member };
     loop {
         match ceremony.next_step(&name) {
@@ -100,18 +101,13 @@ pub(crate) fn join(session: &Session<'_>, options: &JoinArguments, output: &mut 
             }
             DkgStep::Finish => {
                 let Finished { group, share } = ceremony.finish(&member, &secrets.take(&ceremony, 2)?)?;
-                let address = group.address(&network.spec.params().prefix).map_err(SharedError::Group)?;
-                let context = network.spec.params().prefix.encode(&address);
-                let mut nonce = [0; 24];
-                getrandom::fill(&mut nonce)?;
-                let sealed = SealKey::own(&secret).seal(&share, context.as_bytes(), nonce);
-                store(&group_session, &network, SharedKeyPart { group, share: Some(HexBytes(sealed)) }, output)?;
+                let prefix = &wallet.network.spec.params().prefix;
+                let context = prefix.encode(&group.address(prefix).map_err(SharedError::Group)?);
+                let sealed = SealKey::own(&secret).seal(&share, context.as_bytes(), random()?);
+                store(&group_session, SharedKeyPart { group, share: Some(HexBytes(sealed)) }, output)?;
                 return secrets.forget(&ceremony);
             }
-            DkgStep::Wait { missing } => {
-                output.result(&Joined::of(session, &ceremony, &path, missing))?;
-                return Ok(());
-            }
+            DkgStep::Wait { missing } => return tell(session, &ceremony, &path, missing, output),
         }
         files::save(&path, ceremony.to_json().as_bytes()).map_err(FileError::cannot("write", &path))?;
     }
@@ -127,9 +123,7 @@ struct Secrets<'a> {
 impl Secrets<'_> {
     fn keep(&self, ceremony: &Dkg, round: u8, secret: &[u8]) -> Result<()> {
         let name = ceremony.secret_name(&self.member.address, round);
-        let mut nonce = [0; 24];
-        getrandom::fill(&mut nonce)?;
-        let sealed = SealKey::own(self.member.secret).seal(secret, name.as_bytes(), nonce);
+        let sealed = SealKey::own(self.member.secret).seal(secret, name.as_bytes(), random()?);
         let path = self.nonces.ceremony_path(&name);
         self.nonces.make_directory().map_err(nonce_error)?;
         Ok(files::save(&path, &sealed).map_err(FileError::cannot("write", &path))?)
@@ -142,9 +136,7 @@ impl Secrets<'_> {
         let opened = SealKey::own(self.member.secret).open(&sealed, name.as_bytes());
         Ok(opened.map_err(|error| SharedError::Own { what: "part", reason: error.to_string() })?)
     }
-}
 
-impl Secrets<'_> {
     /// The key is on the disk: what it was made from is of no more use.
     fn forget(&self, ceremony: &Dkg) -> Result<()> {
         [1, 2].iter().try_for_each(|round| {
@@ -154,7 +146,7 @@ impl Secrets<'_> {
     }
 }
 
-fn merged(paths: &[std::path::PathBuf], network: &Network) -> Result<Dkg> {
+fn merged(paths: &[PathBuf], network: &Network) -> Result<Dkg> {
     let mut all: Option<Dkg> = None;
     for path in paths {
         let bytes = files::read_bounded(path, dkg::MAX_BYTES).map_err(FileError::cannot("read", path))?;
@@ -168,7 +160,8 @@ fn merged(paths: &[std::path::PathBuf], network: &Network) -> Result<Dkg> {
 }
 
 /// Writes the wallet of a shared key.
-fn store(session: &Session<'_>, network: &Network, shared: SharedKeyPart, output: &mut Output<'_>) -> Result<()> {
+fn store(session: &Session<'_>, shared: SharedKeyPart, output: &mut Output<'_>) -> Result<()> {
+    let network = session.network()?;
     let address = shared.group.address(&network.spec.params().prefix).map_err(SharedError::Group)?;
     let scheme = match &shared.group {
         Group::Musig2 { .. } => "musig2",
@@ -176,39 +169,38 @@ fn store(session: &Session<'_>, network: &Network, shared: SharedKeyPart, output
     };
     let (threshold, members) = (shared.group.needed(), shared.group.members().to_vec());
     let keystore = Keystore::without_words(network, &address, Some(shared));
-    let path = session.write_new_wallet(&keystore)?;
-    Ok(output.result(&Made {
-        name: session.name.to_string(),
-        chain: String::from(keystore.chain()),
-        address: String::from(keystore.address()),
-        scheme,
-        threshold,
-        members,
-        file: path.display().to_string(),
-        next: session.hints.here("send ADDRESS AMOUNT --unsigned pay.json"),
-    })?)
+    let file = session.write_new_wallet(&keystore)?.display().to_string();
+    let wallet = session.head(&keystore);
+    let made = Made { wallet, scheme, threshold, members, file };
+    let pay = session.hints.here("send ADDRESS AMOUNT --unsigned pay.json");
+    Ok(output.result(&made, format_args!("{made}Next: be paid at that address; to pay from it: {pay}\n"))?)
 }
 
-impl Joined {
-    fn of(session: &Session<'_>, ceremony: &Dkg, path: &Path, waiting_for: Vec<String>) -> Self {
-        let file = path.display().to_string();
-        let join = session.hints.here(&format!("shared join {file} --as NAME"));
-        let next = format!("hand {file} to each of them in turn, who runs {join}");
-        Self { file, threshold: ceremony.threshold, members: ceremony.members.clone(), waiting_for, next }
-    }
+/// Says for whom the ceremony waits.
+fn tell(
+    session: &Session<'_>,
+    ceremony: &Dkg,
+    path: &Path,
+    waiting_for: Vec<String>,
+    output: &mut Output<'_>,
+) -> Result<()> {
+    let file = path.display().to_string();
+    let join = session.hints.here(&format!("shared join {file} --as NAME"));
+    let next = format!("hand {file} to each of them in turn, who runs {join}");
+    let joined = Joined { file, threshold: ceremony.threshold, members: ceremony.members.clone(), waiting_for };
+    Ok(output.result(&joined, format_args!("{joined}Next: {next}\n"))?)
 }
 
 impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "The key of {} members, of whom {} sign, is ready.\n", self.members.len(), self.threshold)?;
-        writeln!(f, "address  {}", self.address)?;
+        writeln!(f, "address  {}", self.wallet.address)?;
         self.members.iter().try_for_each(|member| writeln!(f, "member   {member}"))?;
         writeln!(f, "file     {}\n", self.file)?;
         if self.scheme == "frost" {
             writeln!(f, "Copy the file for a backup: your words open the share in it, and do not replace it.")?;
         }
-        writeln!(f, "Compare the address with the other members before anybody pays to it.\n")?;
-        writeln!(f, "Next: be paid at that address; to pay from it: {}", self.next)
+        writeln!(f, "Compare the address with the other members before anybody pays to it.\n")
     }
 }
 
@@ -217,7 +209,6 @@ impl fmt::Display for Joined {
         writeln!(f, "A key of which {} of {} members sign is being made.\n", self.threshold, self.members.len())?;
         writeln!(f, "It waits for:")?;
         self.waiting_for.iter().try_for_each(|member| writeln!(f, "  {member}"))?;
-        writeln!(f, "\nfile  {}\n", self.file)?;
-        writeln!(f, "Next: {}", self.next)
+        writeln!(f, "\nfile  {}\n", self.file)
     }
 }

@@ -1,5 +1,5 @@
 //! Names, pairing, and pages for shells and readers.
 
-pub(crate) mod label;
-pub(crate) mod pages;
-pub(crate) mod pair;
+pub(super) mod label;
+pub(super) mod pages;
+pub(super) mod pair;

@@ -1,34 +1,20 @@
 //! `wallet completions`, `wallet man`: from the definition of the command line itself.
 
-use crate::{
-    cli::{CompletionsArguments, ManArguments, help},
-    error::Result,
-    output::Output,
-};
-use cairn_host::files::FileError;
-use serde::Serialize;
-use std::fmt;
+use crate::{Output, Result, cli::help};
+use cairn_host::FileError;
+use clap_complete::Shell;
+use serde_json::json;
+use std::path::Path;
 
-#[derive(Serialize)]
-struct Pages {
-    directory: String,
-}
-
-pub(crate) fn completions(options: &CompletionsArguments, output: &mut Output<'_>) -> Result<()> {
+pub(crate) fn completions(shell: Shell, output: &mut Output<'_>) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(options.shell, &mut help::command(), "wallet", &mut script);
-    output.raw(&script)?;
-    Ok(())
+    clap_complete::generate(shell, &mut help::command(), "wallet", &mut script);
+    Ok(output.raw(&script)?)
 }
 
-pub(crate) fn man(options: &ManArguments, output: &mut Output<'_>) -> Result<()> {
-    let directory = &options.directory;
-    clap_mangen::generate_to(help::command(), directory).map_err(FileError::cannot("write man pages to", directory))?;
-    Ok(output.result(&Pages { directory: directory.display().to_string() })?)
-}
-
-impl fmt::Display for Pages {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Wrote the man pages.\nNext: man {}/wallet.1", self.directory)
-    }
+pub(crate) fn man(path: &Path, output: &mut Output<'_>) -> Result<()> {
+    clap_mangen::generate_to(help::command(), path).map_err(FileError::cannot("write man pages to", path))?;
+    let directory = path.display().to_string();
+    let text = format!("Wrote the man pages.\nNext: man {directory}/wallet.1\n");
+    Ok(output.result(&json!({ "directory": directory }), text)?)
 }

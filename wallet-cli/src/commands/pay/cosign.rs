@@ -1,20 +1,17 @@
 //! `wallet cosign`: a member's next step in signing a payment of a shared key, whatever it is: put in a
 //! commitment, put in a share, or combine all shares. The file goes round until it is signed.
 
-use super::offline::{self, with_signed, written};
+use super::offline;
 use crate::{
+    Output, Result, Session, WalletError,
     cli::CosignArguments,
-    error::{Result, WalletError},
-    output::Output,
-    payment::{error::PaymentError, file::PaymentFile},
-    session::{Session, Wallet},
+    payment::{PaymentFile, agree},
+    random,
+    session::{Wallet, read_keystore},
 };
 use cairn_genesis::Network;
-use cairn_host::{
-    files::{self, FileError, InFile},
-    shell::quoted,
-};
-use cairn_ledger::{hash::Hash, transaction::TransactionBody};
+use cairn_host::{FileError, InFile, files, quoted};
+use cairn_ledger::{Hash, TransactionBody};
 use cairn_shared_keys::{
     Group, SharedError, frost, musig,
     nonce_store::{NonceStore, NonceStoreError},
@@ -36,24 +33,21 @@ struct Cosigned {
     waiting_for: Vec<String>,
     /// Of how many of them something is needed.
     needed: usize,
-    #[serde(skip)]
-    next: String,
 }
 
 /// One member, for one run.
 struct Cosigner<'a> {
     session: &'a Session<'a>,
-    network: &'a Network,
-    wallet: Wallet,
+    wallet: &'a Wallet<'a>,
     secret: Zeroizing<[u8; 32]>,
     nonces: NonceStore,
     message: Hash,
 }
 
 pub(crate) fn run(session: &Session<'_>, options: &CosignArguments, output: &mut Output<'_>) -> Result<()> {
-    let network = session.network()?;
-    let wallet = session.wallet(&network)?;
-    let (mut file, body, mut shared) = merged(options, &network)?;
+    let wallet = session.wallet()?;
+    let network = wallet.network;
+    let (mut file, body, mut shared) = merged(options, network)?;
     let member = String::from(wallet.keystore.address());
     if !shared.group.members().contains(&member) {
         return Err(SharedError::NotAMember { address: member }.into());
@@ -62,10 +56,8 @@ pub(crate) fn run(session: &Session<'_>, options: &CosignArguments, output: &mut
     let path = options.out.clone().or_else(|| options.files.first().cloned()).unwrap_or_default();
     let mut steps = Vec::new();
     if matches!(shared.next_step(&member), SigningStep::Commit | SigningStep::Sign) {
-        if !options.yes && output.can_ask() && !output.ask("Take part in signing this? [y/N] ")? {
-            return Err(PaymentError::Declined.into());
-        }
-        let signer = Cosigner::new(session, &network, wallet, &body)?;
+        agree("Take part in signing this? [y/N] ", options.yes, output)?;
+        let signer = Cosigner::new(session, &wallet, &body)?;
         if shared.next_step(&member) == SigningStep::Commit {
             signer.commit(&mut shared, &member)?;
             steps.push("committed");
@@ -80,12 +72,17 @@ pub(crate) fn run(session: &Session<'_>, options: &CosignArguments, output: &mut
         let signature = shared.combine(&network.spec.params().prefix, &message)?;
         file.session = None;
         let signed = file.signed(&signature);
-        signed.transaction(body.clone(), &network).map_err(InFile::at(&path))?;
-        let path = options.out.clone().unwrap_or_else(|| with_signed(&path));
+        signed.transaction(body.clone(), network).map_err(InFile::at(&path))?;
+        let path = options.out.clone().unwrap_or_else(|| offline::with_signed(&path));
         save(&path, &signed)?;
-        let next = format!("the payment is signed; send it with {}", session.hints.here(&broadcast(&path)));
-        output.result(&written(&signed, &body, &path, next))?;
-        return Ok(());
+        let broadcast = session.hints.here(&format!("broadcast {}", quoted(&path.display().to_string())));
+        return offline::tell(
+            &signed,
+            &body,
+            &path,
+            &format!("the payment is signed; send it with {broadcast}"),
+            output,
+        );
     }
     let (waiting_for, needed) = match shared.next_step(&member) {
         SigningStep::Wait { missing, needed } => (missing, needed),
@@ -94,14 +91,10 @@ pub(crate) fn run(session: &Session<'_>, options: &CosignArguments, output: &mut
     let group = shared.group.phrase();
     file.session = Some(shared);
     save(&path, &file)?;
-    let shown = path.display().to_string();
-    let cosign = session.hints.elsewhere(&format!("cosign {}", quoted(&shown)));
-    let next = format!("hand {shown} to a member it waits for, who runs: {cosign}");
-    Ok(output.result(&Cosigned { file: shown, member, group, steps, waiting_for, needed, next })?)
-}
-
-fn broadcast(path: &Path) -> String {
-    format!("broadcast {}", quoted(&path.display().to_string()))
+    let cosigned = Cosigned { file: path.display().to_string(), member, group, steps, waiting_for, needed };
+    let cosign = session.hints.elsewhere(&format!("cosign {}", quoted(&cosigned.file)));
+    let next = format!("hand {} to a member it waits for, who runs: {cosign}", cosigned.file);
+    Ok(output.result(&cosigned, format_args!("{cosigned}Next: {next}\n"))?)
 }
 
 fn save(path: &Path, file: &PaymentFile) -> Result<()> {
@@ -134,11 +127,11 @@ fn merged(options: &CosignArguments, network: &Network) -> Result<(PaymentFile, 
 }
 
 impl<'a> Cosigner<'a> {
-    fn new(session: &'a Session<'a>, network: &'a Network, wallet: Wallet, body: &TransactionBody) -> Result<Self> {
-        let secret = session.unlock_bytes(network, &wallet)?;
+    fn new(session: &'a Session<'a>, wallet: &'a Wallet<'a>, body: &TransactionBody) -> Result<Self> {
+        let secret = wallet.unlock_bytes()?;
         let nonces = NonceStore::new(session.data.once_dir(&session.options.wallet));
-        let message = body.sighash(&network.id());
-        Ok(Self { session, network, wallet, secret, nonces, message })
+        let message = body.sighash(&wallet.network.id());
+        Ok(Self { session, wallet, secret, nonces, message })
     }
 
     /// The nonce goes to the disk before the commitment goes anywhere. One that waits already is used again
@@ -149,17 +142,17 @@ impl<'a> Cosigner<'a> {
             shared.commit(member, public);
             return Ok(());
         }
-        let (mut seed, mut seal_nonce) = (Zeroizing::new([0; 32]), [0; 24]);
+        let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut())?;
-        getrandom::fill(&mut seal_nonce)?;
         let nonce = match &shared.group {
             Group::Musig2 { .. } => {
-                let members = shared.group.addresses(&self.network.spec.params().prefix).map_err(SharedError::Group)?;
+                let members =
+                    shared.group.addresses(&self.wallet.network.spec.params().prefix).map_err(SharedError::Group)?;
                 musig::commit(&members, &self.secret, &self.message, shared.id(), &seed)?
             }
             Group::Frost { .. } => frost::commit(&self.key_share(&shared.group)?, &seed)?,
         };
-        self.nonces.keep(&name, &nonce, &SealKey::own(&self.secret), seal_nonce).map_err(nonce_error)?;
+        self.nonces.keep(&name, &nonce, &SealKey::own(&self.secret), random()?).map_err(nonce_error)?;
         shared.commit(member, nonce.public);
         Ok(())
     }
@@ -179,7 +172,7 @@ impl<'a> Cosigner<'a> {
             Group::Frost { .. } => Some(self.key_share(&shared.group)?),
         };
         let nonce = self.nonces.take(&name, &SealKey::own(&self.secret)).map_err(nonce_error)?;
-        let prefix = &self.network.spec.params().prefix;
+        let prefix = &self.wallet.network.spec.params().prefix;
         let key_share = key_share.as_ref().map(|share| share.as_slice());
         let signer = signing::Signer { member, secret: &self.secret, key_share };
         Ok(shared.sign(prefix, &signer, &nonce, &self.message)?)
@@ -188,8 +181,8 @@ impl<'a> Cosigner<'a> {
     /// This member's share of the group's key, from the wallet of the group.
     fn key_share(&self, group: &Group) -> Result<Zeroizing<Vec<u8>>> {
         let missing = |reason: &str| SharedError::Own { what: "share of the key", reason: String::from(reason) };
-        for name in self.session.data.names().map_err(FileError::cannot("read", self.session.data.wallets()))? {
-            let Ok(keystore) = crate::session::read_keystore(&self.session.data.wallet_file(&name)) else { continue };
+        for name in self.session.data.names().map_err(FileError::cannot("read", &self.session.data.wallets))? {
+            let Ok(keystore) = read_keystore(&self.session.data.wallet_file(&name)) else { continue };
             let Some(part) = keystore.shared().filter(|part| part.group == *group) else { continue };
             let Some(share) = &part.share else { continue };
             if let Ok(plain) = SealKey::own(&self.secret).open(&share.0, keystore.address().as_bytes()) {
@@ -218,7 +211,6 @@ impl fmt::Display for Cosigned {
             self.waiting_for.iter().try_for_each(|member| writeln!(f, "  {member}"))?;
             writeln!(f)?;
         }
-        writeln!(f, "file  {}\n", self.file)?;
-        writeln!(f, "Next: {}", self.next)
+        writeln!(f, "file  {}\n", self.file)
     }
 }

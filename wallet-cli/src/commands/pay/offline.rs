@@ -2,121 +2,106 @@
 //! the payment carried to it and back as a file.
 
 use crate::{
-    cli::{BroadcastArguments, SendArguments, SignArguments},
+    Output, Result, Session, WalletError,
     clock::now,
-    commands::user_file::write_new,
-    error::{Result, WalletError},
-    output::Output,
+    commands::write_new,
     payment::{
-        error::PaymentError,
-        file::PaymentFile,
-        flow::new_accounts,
-        journal::{Journal, Payment},
-        payer::{Again, Payer, check_locally},
-        plan::{self, Request},
-        state::{KnownPayment, Outcome},
+        DEFAULT_MAX_FEE, Journal, KnownPayment, MAX_AUTOMATIC_FEE_RATE, Outcome, Payer, Payment, PaymentError,
+        PaymentFile, Request, WaitArguments, agree, check_locally, new_accounts, plan,
     },
-    session::{Session, Wallet},
+    random,
+    session::Wallet,
 };
 use cairn_genesis::Network;
-use cairn_host::{files::InFile, inert::Inert, shell::quoted};
+use cairn_host::{InFile, Inert, quoted};
 use cairn_ledger::{
-    transaction::{MIN_TRANSACTION_BYTES, OUTPUT_BYTES, TransactionBody},
-    units::Amount,
+    Amount, TransactionBody,
+    transaction::{MIN_TRANSACTION_BYTES, OUTPUT_BYTES},
 };
-use cairn_rpc::text::Pebbles;
-use cairn_shared_keys::{SESSION_ID_BYTES, SigningSession};
+use cairn_rpc::Pebbles;
+use cairn_shared_keys::SigningSession;
 use serde::Serialize;
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// A payment in a file.
 #[derive(Serialize)]
-pub(crate) struct Written {
-    pub file: String,
-    pub from: String,
-    pub amount: Pebbles,
-    pub fee: Pebbles,
-    pub max_price: Pebbles,
-    pub signed: bool,
-    #[serde(skip)]
-    pub next: String,
+struct Written {
+    file: String,
+    from: String,
+    amount: Pebbles,
+    fee: Pebbles,
+    max_price: Pebbles,
+    signed: bool,
 }
 
 /// Writes what would be signed. The wallet needs no key for it: one that only watches will do.
 pub(crate) async fn write_unsigned(
     payer: &mut Payer<'_>,
-    wallet: &Wallet,
-    request: &Request,
-    options: &SendArguments,
+    wallet: &Wallet<'_>,
+    mut request: Request,
+    yes: bool,
     path: &Path,
     output: &mut Output<'_>,
 ) -> Result<()> {
-    let (body, _, _) = payer.unsigned(request, Again::of(options.again), options.yes, output).await?;
-    let mut file = PaymentFile::unsigned(&body, payer.account.network);
+    let (body, _) = payer.unsigned(&mut request, yes, output).await?;
+    let mut file = PaymentFile::unsigned(&body, payer.network);
     if let Some(part) = wallet.keystore.shared() {
-        let mut id = [0; SESSION_ID_BYTES];
-        getrandom::fill(&mut id)?;
-        file.session = Some(SigningSession::new(id, part.group.clone()));
+        file.session = Some(SigningSession::new(random()?, part.group.clone()));
     }
     write_new(path, file.to_json().as_bytes())?;
     let shown = quoted(&path.display().to_string());
-    let next = match &file.session {
-        Some(_) => {
-            let cosign = payer.account.hints.here(&format!("cosign {shown}"));
-            format!("each member runs {cosign} in turn, and hands the file on")
-        }
-        None => {
-            let sign = payer.account.hints.elsewhere(&format!("sign {shown}"));
-            format!("carry {shown} to the machine with the key, and run there: {sign}")
-        }
+    let next = if file.session.is_some() {
+        let cosign = payer.hints.here(&format!("cosign {shown}"));
+        format!("each member runs {cosign} in turn, and hands the file on")
+    } else {
+        let sign = payer.hints.elsewhere(&format!("sign {shown}"));
+        format!("carry {shown} to the machine with the key, and run there: {sign}")
     };
-    Ok(output.result(&written(&file, &body, path, next))?)
+    tell(&file, &body, path, &next, output)
 }
 
-pub(crate) fn sign(session: &Session<'_>, options: &SignArguments, output: &mut Output<'_>) -> Result<()> {
-    let network = session.network()?;
-    let wallet = session.wallet(&network)?;
-    let (file, body) = read(&options.file, &network)?;
+pub(crate) fn sign(
+    session: &Session<'_>,
+    path: &Path,
+    out: Option<&Path>,
+    yes: bool,
+    output: &mut Output<'_>,
+) -> Result<()> {
+    let wallet = session.wallet()?;
+    let (file, body) = read(path, wallet.network)?;
     if file.session.is_some() {
-        return Err(WalletError::SharedPayment { path: options.file.clone() });
+        return Err(WalletError::SharedPayment { path: path.to_path_buf() });
     }
     if body.sender != wallet.address {
         let (got, expected) = (file.from.clone(), String::from(wallet.keystore.address()));
         return Err(WalletError::NotTheSender { got: Inert(&got).to_string(), expected });
     }
     show(&file, output)?;
-    if !options.yes && output.can_ask() && !output.ask("Sign this? [y/N] ")? {
-        return Err(PaymentError::Declined.into());
-    }
-    let key = session.unlock(&network, &wallet)?;
-    let mut aux = [0; 32];
-    getrandom::fill(&mut aux)?;
-    let transaction = plan::sign(body.clone(), &key, &network, &aux)?;
+    agree("Sign this? [y/N] ", yes, output)?;
+    let key = wallet.unlock()?;
+    let transaction = plan::sign(body.clone(), &key, wallet.network, &random()?)?;
     let signed = file.signed(&transaction.signature);
-    let path = options.out.clone().unwrap_or_else(|| with_signed(&options.file));
+    let path = out.map_or_else(|| with_signed(path), Path::to_path_buf);
     write_new(&path, signed.to_json().as_bytes())?;
     let shown = quoted(&path.display().to_string());
     let broadcast = session.hints.elsewhere(&format!("broadcast {shown}"));
     let next = format!("carry {shown} to a machine with a node, and run there: {broadcast}");
-    Ok(output.result(&written(&signed, &body, &path, next))?)
+    tell(&signed, &body, &path, &next, output)
 }
 
 pub(crate) async fn broadcast(
     session: &Session<'_>,
-    options: &BroadcastArguments,
+    path: &Path,
+    wait: WaitArguments,
     output: &mut Output<'_>,
 ) -> Result<()> {
     let network = session.network()?;
-    let (file, body) = read(&options.file, &network)?;
-    let transaction = file.transaction(body, &network).map_err(InFile::at(&options.file))?;
+    let (file, body) = read(path, network)?;
+    let transaction = file.transaction(body, network).map_err(InFile::at(path))?;
     let txid = transaction.id();
     // Any wallet may carry it to a node; the journal it is written into is the chosen wallet's.
     let sender = transaction.body.sender;
-    let account = session.paying_from(&network, sender, &network.spec.params().prefix.encode(&sender));
-    let mut payer = Payer::open(account, output).await?;
+    let mut payer = session.payer_from(network, sender, output).await?;
     let seen = payer.sender().await?;
     let contents = payer.contents()?;
     let payment = Payment::new(now(), &transaction, &network.spec.params().prefix);
@@ -127,17 +112,15 @@ pub(crate) async fn broadcast(
         Outcome::Mined(_) => {
             let mut sent = payer.sent(payment, &transaction, &contents, Vec::new())?;
             sent.update(&found.status(txid), payer.source.is_proven());
-            output.result(&sent)?;
-            return Ok(());
+            return Ok(output.result(&sent, &sent)?);
         }
         Outcome::Impossible(why) => return Err(PaymentError::Never { txid, why }.into()),
         Outcome::Open(_) => check_locally(&transaction.body, seen.sender.get())?,
     }
-    let mut journal = Journal::open(&payer.account.journal)?;
+    let mut journal = Journal::open(&payer.journal)?;
     let sent = payer.record_and_broadcast(&transaction, &mut journal).await?;
     drop(journal);
-    payer.report(sent, options.wait.wait, options.wait.limit(), output).await?;
-    Ok(())
+    payer.report(sent, wait, output).await
 }
 
 /// Reads a payment, naming the file when it is of no use.
@@ -155,7 +138,7 @@ pub(crate) fn show(file: &PaymentFile, output: &mut Output<'_>) -> Result<()> {
     let bytes = MIN_TRANSACTION_BYTES + OUTPUT_BYTES * file.outputs.len().saturating_sub(1) + file.memo.len();
     let rate = file.fee.0.pebbles() / bytes.max(1) as u64;
     output.note(format_args!("fee          {} CRN, {rate} pebbles for each of its {bytes} bytes", file.fee.0))?;
-    let dear = rate > plan::MAX_AUTOMATIC_FEE_RATE || file.fee.0.pebbles() > plan::DEFAULT_MAX_FEE;
+    let dear = rate > MAX_AUTOMATIC_FEE_RATE || file.fee.0.pebbles() > DEFAULT_MAX_FEE;
     if dear {
         output.warn("the fee is far above what payments need: whoever made this file may mean you to lose it")?;
     }
@@ -175,17 +158,28 @@ pub(crate) fn show(file: &PaymentFile, output: &mut Output<'_>) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn written(file: &PaymentFile, body: &TransactionBody, path: &Path, next: String) -> Written {
+/// Says which file was written, and what to do with it.
+pub(crate) fn tell(
+    file: &PaymentFile,
+    body: &TransactionBody,
+    path: &Path,
+    next: &str,
+    output: &mut Output<'_>,
+) -> Result<()> {
     let amount = body.total().saturating_sub(body.fee.pebbles());
-    Written {
+    let written = Written {
         file: path.display().to_string(),
         from: file.from.clone(),
         amount: Pebbles(Amount::from_pebbles(amount).unwrap_or(Amount::MAX)),
         fee: file.fee,
         max_price: file.max_price,
         signed: file.is_signed(),
-        next,
-    }
+    };
+    let state = if written.signed { "signed" } else { "unsigned" };
+    let (Pebbles(amount), Pebbles(fee), accounts) = (written.amount, file.fee, new_accounts(file.max_price.0));
+    let paid = format_args!("Wrote the {state} payment of {amount} CRN, fee {fee} CRN{accounts}.");
+    let text = format!("{paid}\n\nfile  {}\n\nNext: {next}\n", written.file);
+    Ok(output.result(&written, text)?)
 }
 
 /// `pay.json` → `pay.signed.json`.
@@ -194,14 +188,4 @@ pub(crate) fn with_signed(path: &Path) -> PathBuf {
         Some(extension) => format!("signed.{}", extension.to_string_lossy()),
         None => String::from("signed"),
     })
-}
-
-impl fmt::Display for Written {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = if self.signed { "signed" } else { "unsigned" };
-        let accounts = new_accounts(self.max_price.0);
-        writeln!(f, "Wrote the {state} payment of {} CRN, fee {} CRN{accounts}.\n", self.amount.0, self.fee.0)?;
-        writeln!(f, "file  {}\n", self.file)?;
-        writeln!(f, "Next: {}", self.next)
-    }
 }

@@ -1,48 +1,87 @@
 //! `wallet send`: to an address, by its own name or by its label, to a payment URI, or to every receiver of a CSV file.
+//! `wallet bump`, `wallet cancel`: another payment with the same nonce, so that at most one of the two is ever mined.
 
+use super::offline;
 use crate::{
-    cli::{HowMuch, SendArguments},
-    error::{Result, WalletError},
-    output::Output,
+    Output, Result, Session, WalletError,
+    cli::{HowMuch, ReplaceArguments, SendArguments},
     payment::{
-        payer::{Again, Payer},
-        plan::{self, Request},
-        recipients::{self, MAX_CSV_BYTES},
-        uri::{PaymentUri, SCHEME},
+        Fee, MAX_CSV_BYTES, Outcome, Payer, PaymentError, PaymentUri, Request, URI_SCHEME, WaitArguments, plan,
+        recipients,
     },
-    session::{Session, decode_address},
-    store::labels::Labels,
+    session::{Wallet, decode_address},
+    store::Labels,
 };
 use cairn_genesis::Network;
-use cairn_host::{
-    files::{self, FileError, InFile},
-    inert::Inert,
-};
-use cairn_ledger::{transaction, units::Amount};
+use cairn_host::{FileError, InFile, Inert, files};
+use cairn_ledger::{Amount, transaction};
+use cairn_rpc::policy::LIFETIME_BLOCKS;
 
-pub(crate) async fn run(session: &Session<'_>, options: &SendArguments, output: &mut Output<'_>) -> Result<()> {
-    let network = session.network()?;
-    let wallet = session.wallet(&network)?;
+pub(crate) async fn send(session: &Session<'_>, options: &SendArguments, output: &mut Output<'_>) -> Result<()> {
+    let wallet = session.wallet()?;
     if options.unsigned.is_none() {
         wallet.check_has_key()?;
     }
-    let mut request = request(&network, options, &session.labels()?, output)?;
-    let mut payer = Payer::open(session.paying(&network, &wallet), output).await?;
-    let again = Again::of(options.again);
+    let mut request = request(wallet.network, options, &session.labels()?, output)?;
+    let mut payer = session.payer(&wallet, output).await?;
     if let (Some(HowMuch::All), [only]) = (options.amount, request.outputs.as_slice()) {
         // From here on it is one amount, the one that its owner is shown: what comes in meanwhile stays.
         let (to, amount) = (only.to, payer.max_amount(&request).await?);
         request.outputs = vec![transaction::Output { to, amount }];
     }
-    if let Some(path) = &options.unsigned {
-        return crate::commands::pay::offline::write_unsigned(&mut payer, &wallet, &request, options, path, output)
-            .await;
+    let yes = options.yes;
+    match &options.unsigned {
+        Some(path) => offline::write_unsigned(&mut payer, &wallet, request, yes, path, output).await,
+        None => pay(&wallet, &mut payer, request, yes, options.wait, output).await,
     }
-    let again = payer.propose(&request, again, options.yes, output).await?;
-    let key = session.unlock(&network, &wallet)?;
-    let sent = payer.pay(&request, again, &key).await?;
-    payer.report(sent, options.wait.wait, options.wait.limit(), output).await?;
-    Ok(())
+}
+
+pub(crate) async fn replace(
+    session: &Session<'_>,
+    options: &ReplaceArguments,
+    cancel: bool,
+    output: &mut Output<'_>,
+) -> Result<()> {
+    let wallet = session.wallet()?;
+    let mut payer = session.payer(&wallet, output).await?;
+    wallet.check_has_key()?;
+    let txid = options.txid;
+    let (known, old, contents) = payer.known(&txid)?;
+    let seen = payer.sender().await?;
+    let next = seen.sender.get().nonce;
+    match payer.outcome(&known, seen.sender, &contents).await?.0 {
+        Outcome::Mined(_) => return Err(WalletError::AlreadyMined { txid }),
+        Outcome::Impossible(why) => return Err(PaymentError::Never { txid, why }.into()),
+        Outcome::Open(_) if known.nonce < next => {
+            return Err(PaymentError::NonceUsed { nonce: known.nonce, next }.into());
+        }
+        Outcome::Open(_) => {}
+    }
+    let rate = *payer.source.min_fee_rate().await?.get();
+    let fee = Fee::chosen(options.fee, options.fee_rate);
+    let request = Request {
+        max_fee: options.max_fee,
+        valid_for: options.valid_for.blocks.max(LIFETIME_BLOCKS),
+        // What goes to oneself pays nobody twice.
+        again: options.again || cancel,
+        ..plan::replacement(&old, cancel, fee, rate)?
+    };
+    pay(&wallet, &mut payer, request, options.yes, options.wait, output).await
+}
+
+/// What its owner agrees to is signed, leaves, and is followed as far as is wanted.
+async fn pay(
+    wallet: &Wallet<'_>,
+    payer: &mut Payer<'_>,
+    mut request: Request,
+    yes: bool,
+    wait: WaitArguments,
+    output: &mut Output<'_>,
+) -> Result<()> {
+    payer.propose(&mut request, yes, output).await?;
+    let key = wallet.unlock()?;
+    let sent = payer.pay(&request, &key).await?;
+    payer.report(sent, wait, output).await
 }
 
 /// What is asked for, from wherever it stands.
@@ -54,7 +93,7 @@ fn request(network: &Network, options: &SendArguments, labels: &Labels, output: 
             let parsed = recipients::parse(&bytes, &network.spec.params().prefix);
             parsed.map_err(InFile::at(path))?
         }
-        (None, Some(to)) if to.starts_with(SCHEME) => {
+        (None, Some(to)) if to.starts_with(URI_SCHEME) => {
             let uri = PaymentUri::parse(to)?;
             let amount = agree("amount", uri.amount.map(HowMuch::Exactly), options.amount)?;
             memo = agree("memo", uri.memo, (!memo.is_empty()).then_some(memo))?.unwrap_or_default();
@@ -72,8 +111,8 @@ fn request(network: &Network, options: &SendArguments, labels: &Labels, output: 
         Some(rate) => Some(plan::fee_at(rate, outputs.len(), memo.len())?),
         None => options.fee,
     };
-    let (max_fee, valid_for) = (options.max_fee, options.valid_for.blocks);
-    Ok(Request { outputs, fee, max_fee, memo, valid_for, nonce: None })
+    let (max_fee, valid_for, again) = (options.max_fee, options.valid_for.blocks, options.again);
+    Ok(Request { outputs, fee, max_fee, memo, valid_for, nonce: None, again })
 }
 
 /// The address that is meant: an address itself, before any label that looks like one, or the only one that is called

@@ -1,129 +1,82 @@
-//! `wallet balance`: what the wallet has, proven.
+//! `wallet balance`: what the wallet has, proven; and `wallet` alone: where you stand, and what to try.
 
 use crate::{
-    commands::basis::{Basis, complain, warn_of_trust},
-    error::Result,
-    node::verify::{
-        light_client::{Begin, LightClient, ProvenAccount},
-        report::Report,
-        source::Source,
-    },
-    output::Output,
-    payment::status::counted,
-    session::{Session, Wallet},
+    Output, Result, Session, WalletError,
+    commands::{Basis, complain, warn_of_trust},
+    node::{Report, SenderView, Source},
+    payment::counted,
+    session::{Wallet, WalletHead},
 };
 use cairn_genesis::Network;
-use cairn_ledger::hash::BlockId;
-use cairn_rpc::{
-    text::{Pebbles, Text},
-    types::PendingJson,
-};
+use cairn_ledger::BlockId;
+use cairn_rpc::{Pebbles, Text, types::PendingJson};
 use serde::Serialize;
 use std::fmt;
 
 #[derive(Serialize)]
-pub(crate) struct Balance<'a> {
-    name: &'a str,
-    chain: &'a str,
-    address: &'a str,
+struct Balance {
+    #[serde(flatten)]
+    wallet: WalletHead,
     exists: bool,
-    pub balance: Pebbles,
+    balance: Pebbles,
     nonce: Text<u64>,
     /// What the node says about payments that wait.
-    pub pending: PendingJson,
+    pending: PendingJson,
     /// The block that balance and nonce are read at.
-    pub height: u64,
+    height: u64,
     block: Text<BlockId>,
     /// What it has at the tip, which the last blocks may still change.
-    pub newest: Newest,
+    newest: Newest,
     /// Whether the node still catches up with its peers, so that this may be old.
     syncing: bool,
     /// What stands behind it; null with `--trust-node`.
-    pub proof: Option<Report>,
+    proof: Option<Report>,
     /// The node whose word it is, or whose chain is believed.
     #[serde(skip)]
-    pub node: String,
+    node: String,
     #[serde(skip)]
-    pub lag: Option<String>,
+    lag: Option<String>,
 }
 
 #[derive(Serialize)]
-pub(crate) struct Newest {
-    pub balance: Pebbles,
-    pub height: u64,
+struct Newest {
+    balance: Pebbles,
+    height: u64,
 }
 
-pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<()> {
-    let network = session.network()?;
-    let wallet = session.wallet(&network)?;
-    if session.options.trust_node {
-        warn_of_trust(output)?;
-    }
-    let balance = look(session, &network, &wallet).await?;
+pub(crate) async fn balance(session: &Session<'_>, output: &mut Output<'_>) -> Result<()> {
+    let wallet = session.wallet()?;
+    warn_of_trust(session, output)?;
+    let balance = look(session, &wallet).await?;
     complain(balance.proof.as_ref(), output)?;
-    Ok(output.result(&balance)?)
+    Ok(output.result(&balance, &balance)?)
 }
 
 /// What the wallet has: proven by all the nodes that are named, or, with `--trust-node`, the word of one.
-pub(crate) async fn look<'a>(session: &'a Session<'_>, network: &Network, wallet: &'a Wallet) -> Result<Balance<'a>> {
-    if session.options.trust_node {
-        trusted(session, network, wallet).await
-    } else {
-        proven(session, network, wallet).await
-    }
-}
-
-async fn proven<'a>(session: &'a Session<'_>, network: &Network, wallet: &'a Wallet) -> Result<Balance<'a>> {
-    let mut client = LightClient::open(&session.nodes, network, Begin::Kept).await?;
-    let account = client.account(&wallet.address, wallet.keystore.address()).await?;
-    let (report, lag) = (client.report(), client.lag());
-    let ProvenAccount { at, settled, newest, claimed, .. } = account;
-    let height = report.as_ref().map_or(at.height.get(), |report| report.height);
-    Ok(Balance {
-        name: session.options.wallet.as_str(),
-        chain: wallet.keystore.chain(),
-        address: wallet.keystore.address(),
-        exists: newest.or(settled).is_some(),
-        balance: Pebbles(settled.unwrap_or_default().balance),
-        nonce: Text(settled.unwrap_or_default().nonce),
-        pending: claimed.get().pending.clone(),
-        height: at.height.get(),
-        block: Text(at.id()),
-        newest: Newest { balance: Pebbles(newest.unwrap_or_default().balance), height },
-        syncing: lag.is_some(),
-        node: report.as_ref().map(|report| report.node.clone()).unwrap_or_default(),
-        proof: report,
-        lag,
-    })
-}
-
-/// The same as the first node that answers says, unverified.
-async fn trusted<'a>(session: &'a Session<'_>, network: &Network, wallet: &'a Wallet) -> Result<Balance<'a>> {
-    let mut source = Source::open(&session.nodes, network).await?;
+async fn look(session: &Session<'_>, wallet: &Wallet<'_>) -> Result<Balance> {
+    let mut source = Source::open(&session.nodes, wallet.network).await?;
     let seen = source.sender(&wallet.address, wallet.keystore.address()).await?;
-    let (lag, account) = (source.lag(), seen.claimed.get().clone());
-    let node = source.node().unwrap_or_default().to_owned();
+    let SenderView { sender, claimed, exists, settled } = seen;
+    let (sender, lag) = (*sender.get(), source.lag());
     Ok(Balance {
-        name: session.options.wallet.as_str(),
-        chain: wallet.keystore.chain(),
-        address: wallet.keystore.address(),
-        exists: account.exists,
-        balance: account.balance,
-        nonce: account.nonce,
-        pending: account.pending,
-        height: account.height,
-        block: account.block,
-        newest: Newest { balance: account.balance, height: account.height },
+        wallet: session.head(&wallet.keystore),
+        exists,
+        balance: Pebbles(settled.balance),
+        nonce: Text(settled.nonce),
+        pending: claimed.get().pending.clone(),
+        height: settled.height,
+        block: Text(settled.block),
+        newest: Newest { balance: Pebbles(sender.balance), height: sender.height },
         syncing: lag.is_some(),
-        proof: None,
-        node,
+        proof: source.report(),
+        node: source.node().unwrap_or_default().to_owned(),
         lag,
     })
 }
 
-impl fmt::Display for Balance<'_> {
+impl fmt::Display for Balance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "address  {}", self.address)?;
+        writeln!(f, "address  {}", self.wallet.address)?;
         writeln!(f, "balance  {} CRN, {}", self.balance.0, Basis(self.proof.as_ref()))?;
         match self.newest.height.saturating_sub(self.height) {
             0 => writeln!(f, "at       block {}, the tip", self.height)?,
@@ -143,5 +96,151 @@ impl fmt::Display for Balance<'_> {
             None if !self.exists => writeln!(f, "\nNothing was ever paid to this address."),
             None => Ok(()),
         }
+    }
+}
+
+#[derive(Serialize)]
+struct Overview {
+    name: String,
+    chain: String,
+    /// Null when there is no such wallet.
+    address: Option<String>,
+    kind: Option<&'static str>,
+    #[serde(flatten)]
+    seen: NodeView,
+    /// Why no node was of help.
+    node_error: Option<String>,
+    /// Payments ever signed here.
+    payments: usize,
+    #[serde(skip)]
+    next: Vec<(String, &'static str)>,
+}
+
+/// What all the nodes that are named prove, or, with `--trust-node`, what one says.
+#[derive(Default, Serialize)]
+struct NodeView {
+    /// The node whose chain is believed.
+    node: String,
+    /// The tip.
+    height: Option<u64>,
+    /// As `wallet balance` shows it.
+    balance: Option<Pebbles>,
+    /// What it is at the tip, which the last blocks may still change.
+    newest: Option<Pebbles>,
+    /// Payments of this wallet in a pool, as the node says.
+    pending: Option<u64>,
+    /// What stands behind it; null with `--trust-node`, and when no node was of help.
+    proof: Option<Report>,
+    #[serde(skip)]
+    lag: Option<String>,
+}
+
+pub(crate) async fn overview(session: &Session<'_>, output: &mut Output<'_>) -> Result<()> {
+    let network = session.network()?;
+    let wallet = match session.wallet() {
+        Ok(wallet) => Some(wallet),
+        Err(WalletError::NoWallet { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    warn_of_trust(session, output)?;
+    let (seen, node_error) = match ask(session, network, wallet.as_ref()).await {
+        Ok(seen) => (seen, None),
+        Err(error) => {
+            let node = session.nodes.first(network)?.url;
+            (NodeView { node, ..NodeView::default() }, Some(error.to_string()))
+        }
+    };
+    complain(seen.proof.as_ref(), output)?;
+    let keystore = wallet.as_ref().map(|wallet| &wallet.keystore);
+    let kind = keystore.map(|keystore| keystore.kind());
+    let overview = Overview {
+        name: session.name.to_string(),
+        chain: network.spec.params().name.clone(),
+        address: keystore.map(|keystore| String::from(keystore.address())),
+        next: next(session, kind, &seen),
+        kind,
+        seen,
+        node_error,
+        payments: session.journal()?.payments.len(),
+    };
+    Ok(output.result(&overview, &overview)?)
+}
+
+/// Of a wallet what it has; without one the chain alone.
+async fn ask(session: &Session<'_>, network: &Network, wallet: Option<&Wallet<'_>>) -> Result<NodeView> {
+    let Some(wallet) = wallet else {
+        let source = Source::open(&session.nodes, network).await?;
+        let node = source.node().unwrap_or_default().to_owned();
+        let (proof, claimed) = (source.report(), source.infos().first().map(|(_, info)| info.height));
+        let height = proof.as_ref().map(|proof| proof.height).or(claimed);
+        return Ok(NodeView { node, height, lag: source.lag(), proof, ..NodeView::default() });
+    };
+    let Balance { balance, newest, pending, proof, node, lag, .. } = look(session, wallet).await?;
+    let (height, pending) = (Some(newest.height), Some(pending.count));
+    Ok(NodeView { node, height, balance: Some(balance), newest: Some(newest.balance), pending, proof, lag })
+}
+
+/// What somebody in this position mostly wants, likeliest first.
+fn next(session: &Session<'_>, kind: Option<&str>, seen: &NodeView) -> Vec<(String, &'static str)> {
+    let hint = |command: &str, why| (session.hints.here(command), why);
+    let Some(kind) = kind else {
+        return vec![
+            hint("new", "make a wallet"),
+            hint("restore", "bring one back from its words"),
+            hint("list", "see every wallet here"),
+        ];
+    };
+    let receive = hint("receive", "be paid");
+    let mut next = Vec::new();
+    if seen.pending.is_some_and(|pending| pending > 0) {
+        next.push(hint("history", "see the payments on their way"));
+    }
+    match seen.newest {
+        Some(Pebbles(balance)) if balance.pebbles() == 0 => next.push(receive),
+        _ if kind == "words" => next.extend([hint("send ADDRESS AMOUNT", "pay"), receive]),
+        _ => next.extend([hint("send ADDRESS AMOUNT --unsigned pay.json", "pay"), receive]),
+    }
+    next.push(hint("balance", "see what proves the balance"));
+    next.push(hint("watch", "watch it all live"));
+    next.push((String::from("wallet help"), "see every command"));
+    next
+}
+
+impl fmt::Display for Overview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.address {
+            Some(address) => {
+                writeln!(f, "wallet   {} on the network {}", self.name, self.chain)?;
+                writeln!(f, "address  {address}")?;
+            }
+            None => writeln!(f, "There is no wallet {} here yet.", self.name)?,
+        }
+        let NodeView { node, height, balance, newest, pending, proof, lag } = &self.seen;
+        let basis = if proof.is_some() { "proven" } else { "as the node says" };
+        if let Some(Pebbles(balance)) = balance {
+            writeln!(f, "balance  {balance} CRN, {basis}")?;
+        }
+        if let Some(Pebbles(newest)) = newest.filter(|newest| Some(*newest) != *balance) {
+            writeln!(f, "newest   {newest} CRN; the last blocks may still be replaced")?;
+        }
+        if let Some(pending) = pending.filter(|pending| *pending > 0) {
+            writeln!(f, "pending  {} on the way, the node says", counted(pending, "payment"))?;
+        }
+        match (&self.node_error, height) {
+            (Some(error), _) => writeln!(f, "node     {error}")?,
+            (None, Some(height)) => writeln!(f, "node     {node}, at block {height}, {basis}")?,
+            (None, None) => {}
+        }
+        if let Some(lag) = lag {
+            writeln!(f, "\n{lag}")?;
+        }
+        writeln!(f)?;
+        // What for first: a command with all its options may be longer than a line.
+        let width = self.next.iter().map(|(_, why)| why.len()).max().unwrap_or_default();
+        for (place, (command, why)) in self.next.iter().enumerate() {
+            let lead = if place == 0 { "Next: " } else { "      " };
+            writeln!(f, "{lead}{why:width$}  {command}")?;
+        }
+        Ok(())
     }
 }

@@ -1,30 +1,30 @@
-//! `wallet history`: the journal, with what became of each payment; proven for those in a block.
+//! `wallet history`: the journal, with what became of each payment; proven for those in a block. With `--received`:
+//! what others paid to this wallet's address, from a node that keeps an index of addresses. Each of those payments is
+//! proven to be in its block; that none is missing cannot be.
 
 use crate::{
-    cli::HistoryArguments,
+    Output, Result, Session,
     clock::Utc,
-    commands::basis::{complain, warn_of_trust},
-    error::Result,
-    node::verify::{report::Report, source::Source},
-    output::Output,
-    payment::{
-        journal::{Contents, Payment, Refusal},
-        status::phrase,
-    },
-    session::Session,
-    store::labels::Labels,
+    commands::{complain, warn_of_trust},
+    node::{Report, Source},
+    payment::{Contents, Payment, Refusal, phrase},
+    session::{Wallet, WalletHead},
+    store::Labels,
 };
 use cairn_genesis::Network;
-use cairn_host::inert::Inert;
-use cairn_rpc::types::TxStatus;
+use cairn_host::Inert;
+use cairn_ledger::{Address, Amount, Transaction, TxId};
+use cairn_rpc::{Pebbles, Text, TxStatus, types::HistoryEntry};
 use serde::Serialize;
 use std::fmt;
 
+/// Pages that are asked for: an address that pays much and receives little is not looked through to its beginning.
+const MAX_PAGES: usize = 20;
+
 #[derive(Serialize)]
-struct History<'a> {
-    name: &'a str,
-    chain: &'a str,
-    address: &'a str,
+struct History {
+    #[serde(flatten)]
+    wallet: WalletHead,
     /// Newest first.
     payments: Vec<PaymentEntry>,
     /// Whether there are older ones, beyond the limit.
@@ -58,33 +58,23 @@ struct NodeFailure {
     message: String,
 }
 
-pub(crate) async fn run(session: &Session<'_>, options: HistoryArguments, output: &mut Output<'_>) -> Result<()> {
-    let network = session.network()?;
-    let wallet = session.wallet(&network)?;
+pub(crate) async fn sent(session: &Session<'_>, limit: usize, output: &mut Output<'_>) -> Result<()> {
+    let wallet = session.wallet()?;
     let (contents, labels) = (session.journal()?, session.labels()?);
     // Only as many signatures are verified as are shown.
-    let mut own = contents.payments.iter().rev().filter(|payment| payment.is_of(&wallet.address, &network));
+    let mut own = contents.payments.iter().rev().filter(|payment| payment.is_of(&wallet.address, wallet.network));
     let mut payments: Vec<PaymentEntry> =
-        own.by_ref().take(options.limit).map(|payment| PaymentEntry::new(payment, &contents, &labels)).collect();
+        own.by_ref().take(limit).map(|payment| PaymentEntry::new(payment, &contents, &labels)).collect();
     let more = own.next().is_some();
-    if session.options.trust_node {
-        warn_of_trust(output)?;
-    }
-    let (proof, failed) = match ask(session, &network, &mut payments).await {
+    warn_of_trust(session, output)?;
+    let (proof, node_error) = match ask(session, wallet.network, &mut payments).await {
         Ok(proof) => (proof, None),
-        Err(error) => (None, Some(error)),
+        Err(error) => (None, Some(NodeFailure { kind: error.kind(), message: error.to_string() })),
     };
     complain(proof.as_ref(), output)?;
-    Ok(output.result(&History {
-        name: session.options.wallet.as_str(),
-        chain: wallet.keystore.chain(),
-        address: wallet.keystore.address(),
-        payments,
-        more,
-        damaged_lines: contents.damaged_lines,
-        proof,
-        node_error: failed.map(|error| NodeFailure { kind: error.kind(), message: error.to_string() }),
-    })?)
+    let (wallet, damaged_lines) = (session.head(&wallet.keystore), contents.damaged_lines);
+    let history = History { wallet, payments, more, damaged_lines, node_error, proof };
+    Ok(output.result(&history, &history)?)
 }
 
 /// Asks about each payment until no node is of help.
@@ -125,8 +115,7 @@ impl fmt::Display for PaymentEntry {
             writeln!(f, "  memo   {}", Inert(&payment.memo))?;
         }
         if let Some(status) = &self.status {
-            let proven = if self.proven { ", proven" } else { ", the node says" };
-            writeln!(f, "  state  {}{proven}", phrase(status))?;
+            writeln!(f, "  state  {}{}", phrase(status), basis(self.proven))?;
         }
         // What a node refused once may have got in later: then that is what matters.
         match &self.refusal {
@@ -138,7 +127,12 @@ impl fmt::Display for PaymentEntry {
     }
 }
 
-impl fmt::Display for History<'_> {
+/// Whose word it is where a payment is.
+const fn basis(proven: bool) -> &'static str {
+    if proven { ", proven" } else { ", the node says" }
+}
+
+impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.payments.is_empty() {
             writeln!(f, "No payments were sent from this wallet.")?;
@@ -160,5 +154,115 @@ impl fmt::Display for History<'_> {
             writeln!(f, "\nThis is what the journal has; the payments' states are not known: {}.", error.message)?;
         }
         Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct ReceivedHistory {
+    #[serde(flatten)]
+    wallet: WalletHead,
+    /// Newest first.
+    received: Vec<ReceivedPayment>,
+    /// Whether there may be older ones, beyond the limit.
+    more: bool,
+    /// What stands behind the proven ones; null with `--trust-node`.
+    proof: Option<Report>,
+}
+
+#[derive(Serialize)]
+struct ReceivedPayment {
+    txid: Text<TxId>,
+    from: String,
+    amount: Pebbles,
+    memo: String,
+    /// Where it is; the node's word unless it is proven.
+    status: TxStatus,
+    proven: bool,
+}
+
+pub(crate) async fn received(session: &Session<'_>, limit: usize, output: &mut Output<'_>) -> Result<()> {
+    let wallet = session.wallet()?;
+    warn_of_trust(session, output)?;
+    let mut source = Source::open(&session.nodes, wallet.network).await?;
+    let (received, more) = payments_to(&wallet, limit, &mut source).await?;
+    let proof = source.report();
+    complain(proof.as_ref(), output)?;
+    let shown = ReceivedHistory { wallet: session.head(&wallet.keystore), received, more, proof };
+    Ok(output.result(&shown, &shown)?)
+}
+
+/// Goes through the history of the wallet's address until so many payments by others were found; and whether there may
+/// be more.
+async fn payments_to(
+    wallet: &Wallet<'_>,
+    limit: usize,
+    source: &mut Source<'_>,
+) -> Result<(Vec<ReceivedPayment>, bool)> {
+    let (mut found, mut before) = (Vec::new(), None);
+    for _ in 0..MAX_PAGES {
+        let page = source.history(wallet.keystore.address(), before).await?;
+        if page.reorganised_above.is_some() {
+            // What was told may have changed: from the top.
+            found.clear();
+            before = None;
+            continue;
+        }
+        for transaction in page.entries.iter().filter_map(|entry| payment(entry, &wallet.address)) {
+            if found.len() == limit {
+                return Ok((found, true));
+            }
+            let (body, txid) = (&transaction.body, transaction.id());
+            let status = source.payment_status(txid).await?;
+            found.push(ReceivedPayment {
+                txid: Text(txid),
+                from: wallet.network.spec.params().prefix.encode(&body.sender),
+                amount: Pebbles(amount_to(&transaction, &wallet.address)),
+                memo: String::from_utf8_lossy(&body.memo).into_owned(),
+                status: status.status(txid),
+                proven: status.mined.is_some() && source.is_proven(),
+            });
+        }
+        match page.next {
+            Some(next) => before = Some(next.0),
+            None => return Ok((found, false)),
+        }
+    }
+    Ok((found, true))
+}
+
+/// The transaction of an entry, when somebody else pays the address with it. What the node says of it is not used:
+/// the bytes are what is shown, and what is proven.
+fn payment(entry: &HistoryEntry, address: &Address) -> Option<Transaction> {
+    let transaction = Transaction::from_bytes(&entry.transaction.as_ref()?.raw.0).ok()?;
+    let by_others = transaction.body.sender != *address && amount_to(&transaction, address) != Amount::ZERO;
+    by_others.then_some(transaction)
+}
+
+fn amount_to(transaction: &Transaction, address: &Address) -> Amount {
+    let paid = transaction.body.outputs.iter().filter(|output| output.to == *address);
+    let pebbles = paid.map(|output| output.amount.pebbles()).fold(0, u64::saturating_add);
+    Amount::from_pebbles(pebbles).unwrap_or(Amount::MAX)
+}
+
+impl fmt::Display for ReceivedHistory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.received.is_empty() {
+            writeln!(f, "The node knows of no payments by others to {}.", self.wallet.address)?;
+        }
+        for entry in &self.received {
+            writeln!(f, "{} CRN from {}", entry.amount.0, entry.from)?;
+            writeln!(f, "  txid   {}", entry.txid.0)?;
+            if !entry.memo.is_empty() {
+                writeln!(f, "  memo   {}", Inert(&entry.memo))?;
+            }
+            writeln!(f, "  state  {}{}\n", phrase(&entry.status), basis(entry.proven))?;
+        }
+        if let Some(report) = self.proof.as_ref().filter(|_| self.received.iter().any(|entry| entry.proven)) {
+            writeln!(f, "Proven by {report}.")?;
+        }
+        if self.more {
+            writeln!(f, "There may be older payments; see more with --limit.")?;
+        }
+        writeln!(f, "That none is missing is the node's word.")
     }
 }

@@ -1,13 +1,8 @@
 //! Commands that show what is there.
 
-pub(crate) mod address;
-pub(crate) mod balance;
-pub(crate) mod history;
-pub(crate) mod list;
-pub(crate) mod overview;
-pub(crate) mod receipt;
-pub(crate) mod receive;
-pub(crate) mod received;
-pub(crate) mod status;
-pub(crate) mod watch;
-pub(crate) mod why;
+pub(super) mod balance;
+pub(super) mod history;
+pub(super) mod receipt;
+pub(super) mod receive;
+pub(super) mod status;
+pub(super) mod watch;

@@ -2,32 +2,16 @@
 //! genesis id.
 
 use crate::{
-    cli::VerifyReceiptArguments,
+    Output, Result, Session,
     clock::{Utc, now},
-    error::Result,
-    node::verify::{
-        self, kept,
-        report::{Age, approximate},
-    },
-    output::Output,
-    payment::receipt::{MAX_FILE_BYTES, ReceiptFacts, ReceiptFile},
-    session::Session,
+    node::{Age, approximate, kept, receipt},
+    payment::{MAX_RECEIPT_BYTES, ReceiptFile},
 };
-use cairn_host::{
-    files::{self, FileError, InFile},
-    inert::Inert,
-};
-use cairn_ledger::{
-    hash::{BlockId, TxId},
-    pow::Work,
-    units::Timestamp,
-};
-use cairn_rpc::{
-    text::{HexBytes, Pebbles, Text},
-    types::OutputJson,
-};
+use cairn_host::{FileError, InFile, Inert, files};
+use cairn_ledger::{BlockId, Timestamp, TxId, Work};
+use cairn_rpc::{HexBytes, Pebbles, Text, types::OutputJson};
 use serde::Serialize;
-use std::fmt;
+use std::{fmt, path::Path};
 
 /// A receipt whose newest block is older than a day is called old.
 const OLD_MS: u64 = 86_400_000;
@@ -60,21 +44,22 @@ struct VerifiedReceipt {
 
 pub(crate) async fn make(session: &Session<'_>, txid: TxId, output: &mut Output<'_>) -> Result<()> {
     let network = session.network()?;
-    let (receipt, mined) = verify::receipt::receipt(&session.nodes, &network, txid).await?;
-    Ok(output.result(&ReceiptFile::new(&network, txid, &receipt, &mined))?)
+    let (receipt, mined) = receipt(&session.nodes, network, txid).await?;
+    let file = ReceiptFile::new(network, txid, &receipt, &mined);
+    Ok(output.result(&file, &file)?)
 }
 
-pub(crate) fn verify(session: &Session<'_>, options: &VerifyReceiptArguments, output: &mut Output<'_>) -> Result<()> {
-    let (network, path) = (session.network()?, &*options.file);
-    let bytes = files::read_bounded(path, MAX_FILE_BYTES).map_err(FileError::cannot("read", path))?;
+pub(crate) fn verify(session: &Session<'_>, path: &Path, min_work: Work, output: &mut Output<'_>) -> Result<()> {
+    let network = session.network()?;
+    let bytes = files::read_bounded(path, MAX_RECEIPT_BYTES).map_err(FileError::cannot("read", path))?;
     let now = Timestamp::from_millis(now());
-    let verified = ReceiptFile::verify(&bytes, &network, options.min_work.unwrap_or_default(), now);
-    let ReceiptFacts { receipt, tip, mined } = verified.map_err(InFile::at(path))?;
+    let verified = ReceiptFile::verify(&bytes, network, min_work, now);
+    let (receipt, tip, mined) = verified.map_err(InFile::at(path))?;
     let transaction = &receipt.transaction.transaction;
-    let seen = kept::read(&kept::path(session.data.tips(), &network.id()), &network.spec)?;
+    let seen = kept::read(&kept::path(&session.data.tips, &network.id()), &network.spec)?;
     let age_ms = now.since(tip.time());
     let (prefix, body) = (&network.spec.params().prefix, &transaction.body);
-    Ok(output.result(&VerifiedReceipt {
+    let shown = VerifiedReceipt {
         chain: network.spec.params().name.clone(),
         txid: Text(transaction.id()),
         sender: prefix.encode(&body.sender),
@@ -93,7 +78,8 @@ pub(crate) fn verify(session: &Session<'_>, options: &VerifyReceiptArguments, ou
         newer_seen: seen.is_some_and(|seen| seen.total_work() > tip.total_work()),
         age_ms,
         old: age_ms > OLD_MS,
-    })?)
+    };
+    Ok(output.result(&shown, &shown)?)
 }
 
 impl fmt::Display for VerifiedReceipt {

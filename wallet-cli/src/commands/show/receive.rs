@@ -1,18 +1,16 @@
 //! `wallet receive`: the address, a payment URI to send to whoever pays, and its QR code; then, if wanted, proof
-//! that it was paid.
+//! that it was paid. `wallet address`: the address alone.
 
 use crate::{
+    Output, Result, Session, WalletError,
     cli::ReceiveArguments,
-    commands::basis::{Basis, complain, warn_of_trust},
-    error::{Result, WalletError},
-    node::verify::{report::Report, source::Source},
-    output::Output,
-    payment::uri::PaymentUri,
-    session::{Session, Wallet},
+    commands::{Basis, complain, warn_of_trust},
+    node::{Report, Sender, Source},
+    payment::PaymentUri,
+    session::{Wallet, WalletHead},
 };
-use cairn_genesis::Network;
-use cairn_ledger::units::Amount;
-use cairn_rpc::text::Pebbles;
+use cairn_ledger::Amount;
+use cairn_rpc::Pebbles;
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 use serde::Serialize;
 use std::{
@@ -24,10 +22,9 @@ use std::{
 const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
-struct Receive<'a> {
-    name: &'a str,
-    chain: &'a str,
-    address: &'a str,
+struct Receive {
+    #[serde(flatten)]
+    wallet: WalletHead,
     amount: Option<Pebbles>,
     uri: String,
     /// What came while the wallet waited; null when it did not.
@@ -47,21 +44,16 @@ struct Arrival {
     proof: Option<Report>,
 }
 
-/// What the address has at the tip.
-struct TipBalance {
-    balance: Amount,
-    height: u64,
-    /// Whether this wallet has proven no chain with more work: what is missing on an older one is no news when it
-    /// comes.
-    newest: bool,
-    proof: Option<Report>,
+/// The address alone, for scripts and clipboards.
+pub(crate) fn address(session: &Session<'_>, output: &mut Output<'_>) -> Result<()> {
+    let head = session.head(&session.wallet()?.keystore);
+    Ok(output.result(&head, format_args!("{}\n", head.address))?)
 }
 
-pub(crate) async fn run(session: &Session<'_>, options: &ReceiveArguments, output: &mut Output<'_>) -> Result<()> {
-    let network = session.network()?;
-    let wallet = session.wallet(&network)?;
+pub(crate) async fn receive(session: &Session<'_>, options: &ReceiveArguments, output: &mut Output<'_>) -> Result<()> {
+    let wallet = session.wallet()?;
     // Before anybody can pay.
-    let before = if options.wait { Some(look(session, &network, &wallet).await?) } else { None };
+    let before = if options.wait { Some(look(session, &wallet).await?.0) } else { None };
     let uri = PaymentUri {
         address: String::from(wallet.keystore.address()),
         amount: options.amount,
@@ -72,9 +64,7 @@ pub(crate) async fn run(session: &Session<'_>, options: &ReceiveArguments, outpu
     // What others could not read is not given out.
     PaymentUri::parse(&text)?;
     let mut shown = Receive {
-        name: session.options.wallet.as_str(),
-        chain: wallet.keystore.chain(),
-        address: wallet.keystore.address(),
+        wallet: session.head(&wallet.keystore),
         amount: options.amount.map(Pebbles),
         code: code(&text),
         uri: text,
@@ -82,32 +72,30 @@ pub(crate) async fn run(session: &Session<'_>, options: &ReceiveArguments, outpu
         next: session.hints.here("send ADDRESS AMOUNT --wait"),
     };
     if let Some(before) = before {
-        if session.options.trust_node {
-            warn_of_trust(output)?;
-        }
+        warn_of_trust(session, output)?;
         output.note(&shown)?;
-        let received = arrival(session, &network, &wallet, before, options).await?;
+        let received = arrival(session, &wallet, before, options).await?;
         complain(received.proof.as_ref(), output)?;
         shown.received = Some(received);
     }
-    Ok(output.result(&shown)?)
+    Ok(output.result(&shown, &shown)?)
 }
 
 /// What the address has now: proven, or as the node says.
-async fn look(session: &Session<'_>, network: &Network, wallet: &Wallet) -> Result<TipBalance> {
-    let mut source = Source::open(&session.nodes, network).await?;
-    let sender = *source.sender(&wallet.address, wallet.keystore.address()).await?.sender.get();
-    Ok(TipBalance { balance: sender.balance, height: sender.height, newest: sender.newest, proof: source.report() })
+async fn look(session: &Session<'_>, wallet: &Wallet<'_>) -> Result<(Sender, Option<Report>)> {
+    let mut source = Source::open(&session.nodes, wallet.network).await?;
+    let seen = source.sender(&wallet.address, wallet.keystore.address()).await?;
+    Ok((*seen.sender.get(), source.report()))
 }
 
 /// Waits until the balance has grown by the amount that was asked for; by anything when none was. It is reckoned from
-/// the first look at a chain that is not behind what this wallet has proven: a node that first shows an older chain,
-/// and then the one that was known, reports nobody's old money as new.
+/// the first look at a chain that is not behind what this wallet has proven: what is missing on an older one is no news
+/// when it comes, so a node that first shows an older chain, and then the one that was known, reports nobody's old
+/// money as new.
 async fn arrival(
     session: &Session<'_>,
-    network: &Network,
-    wallet: &Wallet,
-    before: TipBalance,
+    wallet: &Wallet<'_>,
+    before: Sender,
     options: &ReceiveArguments,
 ) -> Result<Arrival> {
     let began = Instant::now();
@@ -115,13 +103,13 @@ async fn arrival(
     loop {
         tokio::time::sleep(PAUSE).await;
         session.nodes.renew_time();
-        let seen = look(session, network, wallet).await?;
+        let (seen, proof) = look(session, wallet).await?;
         if seen.newest && before.is_none() {
             before = Some(seen.balance);
         }
         let came = before.and_then(|before| seen.balance.checked_sub(before)).unwrap_or(Amount::ZERO);
         if seen.newest && came > Amount::ZERO && came >= options.amount.unwrap_or(Amount::ZERO) {
-            return Ok(Arrival { amount: Pebbles(came), height: seen.height, proof: seen.proof });
+            return Ok(Arrival { amount: Pebbles(came), height: seen.height, proof });
         }
         if began.elapsed() >= Duration::from_secs(options.timeout) {
             return Err(WalletError::NotReceived { came, seconds: options.timeout });
@@ -137,14 +125,13 @@ fn code(text: &str) -> Option<String> {
     Some(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
 }
 
-impl fmt::Display for Receive<'_> {
+impl fmt::Display for Receive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(Arrival { amount: Pebbles(amount), height, proof }) = &self.received {
             writeln!(f, "received {amount} CRN at block {height}, {}", Basis(proof.as_ref()))?;
-            writeln!(f, "\nThe last blocks may still be replaced. Pay on with {}", self.next)?;
-            return Ok(());
+            return writeln!(f, "\nThe last blocks may still be replaced. Pay on with {}", self.next);
         }
-        writeln!(f, "address  {}", self.address)?;
+        writeln!(f, "address  {}", self.wallet.address)?;
         if let Some(Pebbles(amount)) = self.amount {
             writeln!(f, "amount   {amount} CRN")?;
         }

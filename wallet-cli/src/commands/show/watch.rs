@@ -2,25 +2,16 @@
 //! what is proven is shown as proven, and what they merely say as their word.
 
 use crate::{
+    Output, Result, Session, Style, WalletError,
     clock::now,
-    error::{Result, WalletError},
-    node::verify::{
-        fact::{Mined, Sender},
-        report::Report,
-        source::Source,
-    },
-    output::{Output, Style},
-    payment::{journal::Payment, status::phrase},
-    session::{Session, Wallet},
-    tui::view::{self, Money, Tip, View},
+    node::{Mined, Report, Source},
+    payment::{Payment, phrase},
+    session::Wallet,
+    store::Labels,
+    tui::{self, Money, PaymentRow, Tip, View},
 };
-use cairn_genesis::Network;
-use cairn_ledger::hash::TxId;
-use cairn_rpc::{
-    policy::BURIED,
-    text::Text,
-    types::{NodeInfo, PendingJson, TxState, TxStatus},
-};
+use cairn_ledger::TxId;
+use cairn_rpc::{TxState, TxStatus, policy::BURIED};
 use ratatui::{
     DefaultTerminal,
     crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers},
@@ -40,27 +31,11 @@ const MAX_PAYMENTS: usize = 50;
 /// The tips that are remembered.
 const MAX_SEEN: usize = 20;
 
-/// Everything one round of questions brings.
-struct News {
-    node: String,
-    info: Option<NodeInfo>,
-    /// Whether it is proven, and not one node's word.
-    proven: bool,
-    sender: Sender,
-    /// The tip's block.
-    tip: String,
-    pending: PendingJson,
-    /// What became of each payment, and whether that is proven.
-    statuses: Vec<(TxStatus, bool)>,
-    complaints: Vec<String>,
-}
-
 /// Payments that are proven to be buried: nothing is asked about them again.
 type Buried = BTreeMap<[u8; 32], Mined>;
 
 pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Result<()> {
-    let network = session.network()?;
-    let wallet = session.wallet(&network)?;
+    let wallet = session.wallet()?;
     if session.options.json || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(WalletError::NoScreen);
     }
@@ -72,7 +47,7 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
         ..View::default()
     };
     let mut terminal = ratatui::try_init()?;
-    let watched = watch(session, &network, &wallet, &mut terminal, &mut view).await;
+    let watched = watch(session, &wallet, &mut terminal, &mut view).await;
     // Whatever happened, the user's screen comes back.
     ratatui::try_restore()?;
     watched?;
@@ -82,27 +57,30 @@ pub(crate) async fn run(session: &Session<'_>, output: &mut Output<'_>) -> Resul
 
 async fn watch(
     session: &Session<'_>,
-    network: &Network,
-    wallet: &Wallet,
+    wallet: &Wallet<'_>,
     terminal: &mut DefaultTerminal,
     view: &mut View,
 ) -> Result<()> {
     let mut buried = Buried::new();
     loop {
         session.nodes.renew_time();
-        let payments = own_payments(session, network, wallet)?;
-        let mut answer = std::pin::pin!(ask(session, network, wallet, &payments, &mut buried));
-        let news = loop {
-            terminal.draw(|frame| view::draw(frame, view))?;
+        let (payments, labels) = (own_payments(session, wallet)?, session.labels()?);
+        let mut answer = std::pin::pin!(ask(session, wallet, &payments, &labels, &mut buried, view.clone()));
+        let seen = loop {
+            terminal.draw(|frame| tui::draw(frame, view))?;
             tokio::select! {
-                news = &mut answer => break news,
+                seen = &mut answer => break seen,
                 () = tokio::time::sleep(KEYS) => if wants_to_end()? { return Ok(()) },
             }
         };
-        show(session, view, &payments, news)?;
+        // What was shown before stays, with why there is nothing newer.
+        match seen {
+            Ok(seen) => *view = seen,
+            Err(error) => view.error = Some(error.to_string()),
+        }
         let mut rested = Duration::ZERO;
         while rested < REFRESH {
-            terminal.draw(|frame| view::draw(frame, view))?;
+            terminal.draw(|frame| tui::draw(frame, view))?;
             tokio::time::sleep(KEYS).await;
             rested += KEYS;
             if wants_to_end()? {
@@ -113,103 +91,79 @@ async fn watch(
 }
 
 /// The journal's newest payments of this wallet, newest first.
-fn own_payments(session: &Session<'_>, network: &Network, wallet: &Wallet) -> Result<Vec<Payment>> {
+fn own_payments(session: &Session<'_>, wallet: &Wallet<'_>) -> Result<Vec<Payment>> {
     let contents = session.journal()?;
-    let own = contents.payments.iter().rev().filter(|payment| payment.is_of(&wallet.address, network));
+    let own = contents.payments.iter().rev().filter(|payment| payment.is_of(&wallet.address, wallet.network));
     Ok(own.take(MAX_PAYMENTS).cloned().collect())
 }
 
-/// Asks all the nodes that are named.
+/// Asks all the nodes that are named, and gives the view with what they prove and say.
 async fn ask(
     session: &Session<'_>,
-    network: &Network,
-    wallet: &Wallet,
+    wallet: &Wallet<'_>,
     payments: &[Payment],
+    labels: &Labels,
     buried: &mut Buried,
-) -> Result<News> {
-    let mut source = Source::open(&session.nodes, network).await?;
-    let seen = source.sender(&wallet.address, wallet.keystore.address()).await?;
-    let (sender, proven) = (*seen.sender.get(), source.is_proven());
-    let mut statuses = Vec::with_capacity(payments.len());
+    view: View,
+) -> Result<View> {
+    let mut source = Source::open(&session.nodes, wallet.network).await?;
+    let account = source.sender(&wallet.address, wallet.keystore.address()).await?;
+    let (sender, proven) = (*account.sender.get(), source.is_proven());
+    let mut rows = Vec::with_capacity(payments.len());
     for payment in payments {
-        let txid = payment.txid.0;
-        if let Some(mined) = buried.get(txid.as_bytes()) {
-            statuses.push((still_buried(txid, mined, sender.height), proven));
-            continue;
-        }
-        let found = source.payment_status(txid).await?;
-        if let Some(mined) = found.mined.filter(|mined| proven && mined.get().confirmations >= BURIED) {
-            buried.insert(*txid.as_bytes(), *mined.get());
-        }
-        statuses.push((found.status(txid), proven && found.mined.is_some()));
+        let (status, is_proven) = outcome(payment.txid.0, sender.height, buried, &mut source).await?;
+        // One that is said to be in a block, and not proven to be, still waits as far as is known.
+        let doubtful = proven && !is_proven;
+        rows.push(PaymentRow {
+            time: payment.time,
+            amount: payment.amount.0,
+            to: labels.address(&payment.to).map_or_else(|| payment.receivers(), String::from),
+            state: if status.state == TxState::Mined && doubtful { TxState::Pooled } else { status.state },
+            phrase: brief(&status, !doubtful),
+        });
     }
-    let report = source.report();
-    let info = source.infos().first().map(|(_, info)| (*info).clone());
+    // What waits comes first: it is what one watches for.
+    rows.sort_by_key(|row| row.state == TxState::Mined);
+    let (report, info) = (source.report(), source.infos().first().map(|(_, info)| (*info).clone()));
     let claimed = info.as_ref().map(|info| info.tip.0.to_string());
-    Ok(News {
+    let id = report.as_ref().map(|report| report.tip.0.to_string()).or(claimed).unwrap_or_default();
+    let mut seen = view.seen;
+    if seen.first().is_none_or(|(_, last, _)| *last != id) {
+        seen.insert(0, (sender.height, id, now()));
+        seen.truncate(MAX_SEEN);
+    }
+    let pending = &account.claimed.get().pending;
+    Ok(View {
         node: source.node().unwrap_or_default().to_owned(),
-        tip: report.as_ref().map(|report| report.tip.0.to_string()).or(claimed).unwrap_or_default(),
-        info,
         proven,
-        sender,
-        pending: seen.claimed.get().pending.clone(),
-        statuses,
+        money: Some(Money { balance: sender.balance, pending: pending.balance.0, count: pending.count }),
+        tip: info.map(|info| Tip {
+            height: sender.height,
+            peers: info.peers,
+            pooled: info.pooled,
+            phase: info.sync.phase,
+            target: info.sync.target,
+        }),
+        payments: rows,
+        seen,
         complaints: report.iter().flat_map(Report::complaints).collect(),
+        error: None,
+        ..view
     })
 }
 
-/// What a buried payment is under a newer tip.
-fn still_buried(txid: TxId, mined: &Mined, tip: u64) -> TxStatus {
-    TxStatus {
-        txid: Text(txid),
-        state: TxState::Mined,
-        block: Some(Text(mined.block)),
-        height: Some(mined.height),
-        confirmations: tip.saturating_sub(mined.height).saturating_add(1),
-        reason: None,
+/// What became of a payment under the tip at this height, and whether that is proven.
+async fn outcome(txid: TxId, tip: u64, buried: &mut Buried, source: &mut Source<'_>) -> Result<(TxStatus, bool)> {
+    let proven = source.is_proven();
+    if let Some(mined) = buried.get(txid.as_bytes()) {
+        let confirmations = tip.saturating_sub(mined.height).saturating_add(1);
+        return Ok((Mined { confirmations, ..*mined }.status(txid), proven));
     }
-}
-
-/// Puts the news into the view; what was shown before stays, with why there is nothing newer.
-fn show(session: &Session<'_>, view: &mut View, payments: &[Payment], news: Result<News>) -> Result<()> {
-    let labels = session.labels()?;
-    let news = match news {
-        Ok(news) => news,
-        Err(error) => {
-            view.error = Some(error.to_string());
-            return Ok(());
-        }
-    };
-    view.error = None;
-    let shown = |payment: &Payment, (status, proven): &(TxStatus, bool)| view::PaymentRow {
-        time: payment.time,
-        amount: payment.amount.0,
-        to: labels.address(&payment.to).map_or_else(|| payment.receivers(), String::from),
-        // One that is said to be in a block, and not proven to be, still waits as far as is known.
-        state: if status.state == TxState::Mined && !proven && news.proven { TxState::Pooled } else { status.state },
-        phrase: brief(status, *proven || !news.proven),
-    };
-    view.proven = news.proven;
-    view.complaints.clone_from(&news.complaints);
-    view.node.clone_from(&news.node);
-    let (Sender { height, balance, .. }, pending) = (news.sender, &news.pending);
-    view.money = Some(Money { balance, pending: pending.balance.0, count: pending.count });
-    if view.seen.first().is_none_or(|(_, seen, _)| *seen != news.tip) {
-        view.seen.insert(0, (height, news.tip.clone(), now()));
-        view.seen.truncate(MAX_SEEN);
+    let found = source.payment_status(txid).await?;
+    if let Some(mined) = found.mined.filter(|mined| proven && mined.get().confirmations >= BURIED) {
+        buried.insert(*txid.as_bytes(), *mined.get());
     }
-    view.tip = news.info.as_ref().map(|info| Tip {
-        height,
-        peers: info.peers,
-        pooled: info.pooled,
-        phase: info.sync.phase,
-        target: info.sync.target,
-    });
-    let rows: Vec<_> = payments.iter().zip(&news.statuses).map(|(payment, found)| shown(payment, found)).collect();
-    // What waits comes first: it is what one watches for.
-    let (waiting, over): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.state != TxState::Mined);
-    view.payments = waiting.into_iter().chain(over).collect();
-    Ok(())
+    Ok((found.status(txid), proven && found.mined.is_some()))
 }
 
 /// What became of a payment, in a column's width.

@@ -2,12 +2,9 @@
 
 use super::{
     KdfCost, KeystoreError, WalletSecret,
-    header::{Header, Sealed},
+    format::{Header, Sealed},
 };
-use crate::keys::{
-    mnemonic::{MAX_ACCOUNT, Words},
-    secret::Secret,
-};
+use crate::keys::{MAX_ACCOUNT, Secret, Words};
 use argon2::{Algorithm, Argon2, Params, Version};
 use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,

@@ -4,8 +4,8 @@
 //! nothing at all: then it only watches an address.
 //!
 //! [`Keystore::seal`] makes one, [`Keystore::parse`] reads one and judges every field before anything is
-//! computed, [`Keystore::unlock`] opens it. `header` is what the file shows, `format` its JSON, `cipher` the
-//! cryptography; all are pure.
+//! computed, [`Keystore::unlock`] opens it. `format` is what the file shows, and its JSON, `cipher` the
+//! cryptography; both are pure.
 //!
 //! Everything outside the ciphertext is readable without the password, so that an address or a balance
 //! needs none, and all of it is bound to the ciphertext: who changes the address, the network or the cost
@@ -18,11 +18,9 @@
 
 mod cipher;
 mod format;
-mod header;
 
 pub use cipher::{MAX_MEMORY_KIB, MIN_MEMORY_KIB};
-pub use format::{MAX_ACCOUNTS, MAX_FILE_BYTES};
-pub use header::Account;
+pub use format::{Account, MAX_ACCOUNTS, MAX_KEYSTORE_BYTES};
 
 use super::{
     mnemonic::{KeyPath, Words},
@@ -30,13 +28,10 @@ use super::{
 };
 use crate::network::{self, Mismatch};
 use cairn_genesis::Network;
-use cairn_ledger::{
-    hash::BlockId,
-    keys::{Address, SecretKey},
-};
-use cairn_rpc::text::HexBytes;
+use cairn_ledger::{Address, BlockId, SecretKey};
+use cairn_rpc::HexBytes;
 use cairn_shared_keys::Group;
-use header::{Header, Sealed};
+use format::{Header, Sealed};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -116,7 +111,7 @@ pub enum KeystoreError {
     /// Made by a later program.
     #[error("the wallet file has version {got}, this program reads versions 1 and 2; use a newer one")]
     Version { got: u64 },
-    /// A key derivation or cipher this program does not have; its name is cut after 40 characters.
+    /// A key derivation or cipher this program does not have; its name is cut after 40 letters.
     #[error("the wallet file names the {what} {got:?}, expected {expected:?}")]
     Algorithm { what: &'static str, got: String, expected: &'static str },
     /// A cost outside what this program is ready to spend.
@@ -341,7 +336,7 @@ impl Keystore {
 impl Header {
     fn of(network: &Network, accounts: Vec<Account>) -> Self {
         Self {
-            version: header::VERSION,
+            version: format::VERSION,
             chain: network.spec.params().name.clone(),
             genesis_id: network.id(),
             accounts,

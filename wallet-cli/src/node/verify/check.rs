@@ -1,18 +1,16 @@
 //! Answers of a node against the rules: pure.
 
 use cairn_ledger::{
+    Address, Amount, BlockId, Header, Timestamp, TxId,
     accounts::{Account, AccountProof, AccountProofError},
-    block::{HEADER_BYTES, Header},
+    block::HEADER_BYTES,
     chain_spec::ChainSpec,
     codec::{self, DecodeError},
     error::HeaderError,
-    hash::{BlockId, TxId},
-    keys::Address,
     light::{
         BARE_HEADER_BYTES, BareHeader, LightError, LightProof, LightRequest, MinedAt, TransactionProof,
         TransactionProofError, VerifiedTip,
     },
-    units::{Amount, Timestamp},
 };
 use cairn_rpc::types::LightProofJson;
 

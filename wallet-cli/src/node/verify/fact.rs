@@ -1,7 +1,8 @@
 //! What is proven, and what a node says: two types, so that the second never decides where the first is needed; and the
 //! facts themselves.
 
-use cairn_ledger::{hash::BlockId, units::Amount};
+use cairn_ledger::{Amount, BlockId, TxId};
+use cairn_rpc::{Text, TxState, TxStatus};
 
 /// A fact that this wallet checked itself, against the work of the chain. Only this module's neighbours make one, or
 /// the owner's own word that a node is to be believed ([`Claimed::believe`]).
@@ -82,4 +83,13 @@ pub struct Mined {
     pub height: u64,
     /// From that block to the tip, both counted.
     pub confirmations: u64,
+}
+
+impl Mined {
+    /// The same as a node would say it.
+    pub fn status(&self, txid: TxId) -> TxStatus {
+        let Self { block, height, confirmations } = *self;
+        let (block, height) = (Some(Text(block)), Some(height));
+        TxStatus { txid: Text(txid), state: TxState::Mined, block, height, confirmations, reason: None }
+    }
 }

@@ -1,11 +1,11 @@
 //! The last verified tip, in a small file for each network: what the next proof continues from, and the work
 //! that no honest node falls behind; and, in another, the place up to which every header was checked.
 
-use cairn_host::files::{self, FileError};
+use cairn_host::{FileError, files};
 use cairn_ledger::{
+    BlockId,
     chain_spec::ChainSpec,
     codec::{self, Decode, Encode},
-    hash::BlockId,
     light::VerifiedTip,
 };
 use std::{

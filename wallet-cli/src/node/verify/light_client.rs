@@ -9,25 +9,22 @@ use super::{
 use crate::{
     clock::now,
     node::{
-        client::{ClientError, Node, lag},
-        error::{NodeError, Result},
+        client::Node,
+        error::{ClientError, NodeError, Result},
         nodes::{Nodes, Trust},
     },
+    random,
 };
 use cairn_genesis::Network;
 use cairn_ledger::{
+    Address, Hash, Header, Timestamp, Work,
     accounts::Account,
-    block::Header,
-    hash::Hash,
-    keys::Address,
     light::{BURIAL, LightRequest, VerifiedTip},
-    pow::Work,
-    units::Timestamp,
 };
 use cairn_rpc::{
+    HexBytes,
     error::Code,
     policy::BARE_HEADERS,
-    text::HexBytes,
     types::{AccountJson, AddressHistory, HistoryCursor, NodeInfo},
 };
 use std::path::{Path, PathBuf};
@@ -40,7 +37,7 @@ pub(super) struct Candidate<'a> {
     pub(super) node: Node<'a>,
     pub(super) tip: VerifiedTip,
     bytes: usize,
-    info: Box<NodeInfo>,
+    pub(super) info: Box<NodeInfo>,
 }
 
 /// The nodes' chains, the one with the most work first, and what is known against those who lied.
@@ -83,21 +80,12 @@ pub(crate) struct ProvenAccount {
 }
 
 /// Why a candidate is of no use.
+#[derive(Debug, thiserror::Error)]
 pub(super) enum CandidateError {
-    Lies(Lie),
-    Fails(ClientError),
-}
-
-impl From<ClientError> for CandidateError {
-    fn from(error: ClientError) -> Self {
-        Self::Fails(error)
-    }
-}
-
-impl From<Lie> for CandidateError {
-    fn from(lie: Lie) -> Self {
-        Self::Lies(lie)
-    }
+    #[error(transparent)]
+    Lies(#[from] Lie),
+    #[error(transparent)]
+    Fails(#[from] ClientError),
 }
 
 /// Whether a proof may continue the tip that is kept.
@@ -116,7 +104,7 @@ const PLACE_BELOW: u64 = 512;
 impl<'a> LightClient<'a> {
     /// Asks every node for its tip and proofs of it, and keeps the best.
     pub async fn open(nodes: &Nodes, network: &'a Network, begin: Begin) -> Result<Self> {
-        let (tips, genesis_id) = (nodes.data.tips(), network.id());
+        let (tips, genesis_id) = (&nodes.data.tips, network.id());
         let path = kept::path(tips, &genesis_id);
         let every = (nodes.trust == Trust::EveryHeader).then(|| kept::place_path(tips, &genesis_id));
         let mut client = Self {
@@ -139,7 +127,7 @@ impl<'a> LightClient<'a> {
         };
         let mut failure = None;
         for node in nodes.all(network)? {
-            let url = String::from(node.url());
+            let url = node.url.clone();
             match client.ask(node, begin).await {
                 Ok(candidate) => client.candidates.push(candidate),
                 Err(CandidateError::Lies(lie)) => {
@@ -154,7 +142,9 @@ impl<'a> LightClient<'a> {
         }
         // Blocks from the future, and the nodes' clocks say that it is the present: then it is this clock that is
         // wrong.
-        if let Some(behind_ms) = client.clock_behind().filter(|_| 2 * client.early > client.clocks.len()) {
+        if let Ok(behind_ms @ 1..) = u64::try_from(client.clock_offset())
+            && 2 * client.early > client.clocks.len()
+        {
             return Err(NodeError::Clock { behind_ms, nodes: client.clocks.len() });
         }
         // The first of equals stays first.
@@ -182,7 +172,7 @@ impl<'a> LightClient<'a> {
             node.check_rules(&header)?;
             let tip = header.id();
             let request = match begin {
-                Begin::Kept => LightRequest { tip, random: random()? },
+                Begin::Kept => LightRequest { tip, random: fresh()? },
                 Begin::Genesis => LightRequest::of_tip(tip),
             };
             let answer = match &self.every {
@@ -254,25 +244,13 @@ impl<'a> LightClient<'a> {
         Ok((at, bytes))
     }
 
-    /// How far the nodes' clocks are ahead of this one by their median, in milliseconds.
-    fn clock_offset(&self) -> Option<i128> {
+    /// How far the nodes' clocks are ahead of this one by their median, in milliseconds; 0 when that is no more than
+    /// blocks may be ahead.
+    fn clock_offset(&self) -> i128 {
         let mut clocks = self.clocks.clone();
         clocks.sort_unstable();
-        clocks.get(clocks.len() / 2).copied()
-    }
-
-    /// How far this clock is behind the nodes', when that is more than blocks may be ahead.
-    fn clock_behind(&self) -> Option<u64> {
-        self.clock_offset().and_then(|offset| self.beyond_future(offset))
-    }
-
-    /// How far this clock is ahead of the nodes', when that is more than blocks may be ahead.
-    fn clock_ahead(&self) -> Option<u64> {
-        self.clock_offset().and_then(|offset| self.beyond_future(-offset))
-    }
-
-    fn beyond_future(&self, offset: i128) -> Option<u64> {
-        u64::try_from(offset).ok().filter(|offset| *offset > self.network.spec.params().max_future_ms)
+        let offset = clocks.get(clocks.len() / 2).copied().unwrap_or_default();
+        if offset.unsigned_abs() > self.network.spec.params().max_future_ms.into() { offset } else { 0 }
     }
 
     /// What to say when no node is left.
@@ -281,26 +259,6 @@ impl<'a> LightClient<'a> {
             Some(error) if self.liars.is_empty() => error.into(),
             _ => NodeError::Lies { liars: self.liars.clone() },
         }
-    }
-
-    /// Whether the believed node says that it lags behind its peers.
-    pub fn lag(&self) -> Option<String> {
-        self.candidates.first().and_then(|best| lag(&best.info))
-    }
-
-    /// What the nodes that proved a chain say of themselves, the one with the most work first.
-    pub fn infos(&self) -> impl Iterator<Item = (&str, &NodeInfo)> {
-        self.candidates.iter().map(|candidate| (candidate.node.url(), &*candidate.info))
-    }
-
-    /// The nodes that proved a chain.
-    pub fn nodes(&self) -> impl Iterator<Item = &Node<'a>> {
-        self.candidates.iter().map(|candidate| &candidate.node)
-    }
-
-    /// The height of the proven tip.
-    pub fn height(&self) -> u64 {
-        self.best.height().get()
     }
 
     /// Whether this wallet has proven no chain with more work before.
@@ -312,7 +270,7 @@ impl<'a> LightClient<'a> {
     pub fn report(&self) -> Option<Report> {
         let best = self.candidates.first()?;
         let seen = self.seen.as_ref().map(VerifiedTip::total_work);
-        let mut report = Report::new(best.node.url(), &best.tip, seen, moment());
+        let mut report = Report::new(&best.node.url, &best.tip, seen, moment());
         report.bytes = (self.bytes + best.bytes) as u64;
         report.liars.clone_from(&self.liars);
         report.warnings.extend(self.silent.iter().cloned());
@@ -322,7 +280,7 @@ impl<'a> LightClient<'a> {
                  up; wait for more blocks, or ask several nodes"
             ));
         }
-        if let Some(ahead_ms) = self.clock_ahead() {
+        if let Ok(ahead_ms @ 1..) = u64::try_from(-self.clock_offset()) {
             // Nothing is refused for it, so it may as well be the nodes that are wrong.
             report.warnings.push(format!(
                 "this computer's clock is {} s ahead of the nodes' ({} asked): one of the two is wrong, and with it the \
@@ -332,7 +290,7 @@ impl<'a> LightClient<'a> {
             ));
         }
         for behind in self.candidates.iter().skip(1).filter(|other| other.tip.total_work() < best.tip.total_work()) {
-            let (url, height) = (behind.node.url(), behind.tip.height());
+            let (url, height) = (&behind.node.url, behind.tip.height());
             report.warnings.push(format!("the node at {url} is behind: it proves block {height} and less work"));
         }
         Some(report)
@@ -374,7 +332,7 @@ impl<'a> LightClient<'a> {
 
     pub(super) fn disbelieve(&mut self, place: usize, lie: &Lie) {
         let liar = self.candidates.remove(place);
-        self.liars.push(Liar { node: String::from(liar.node.url()), claim: lie.to_string() });
+        self.liars.push(Liar { node: liar.node.url.clone(), claim: lie.to_string() });
     }
 }
 
@@ -420,8 +378,7 @@ pub(super) fn moment() -> Timestamp {
     Timestamp::from_millis(now())
 }
 
-fn random() -> Result<Hash, ClientError> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| ClientError::NoRandomness { reason: error.to_string() })?;
+fn fresh() -> Result<Hash, ClientError> {
+    let bytes = random().map_err(|error| ClientError::NoRandomness { reason: error.to_string() })?;
     Ok(Hash::from_bytes(bytes))
 }

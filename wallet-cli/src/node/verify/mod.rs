@@ -10,9 +10,9 @@
 //! |---|---|
 //! | [`check`] | **pure**: answers of a node against the rules |
 //! | [`fact`] | what is proven and what is said, as types |
-//! | `payment_status` | what became of a payment: by its proof, or by the blocks themselves |
-//! | `source` | what a command asks: proofs of all nodes, or the word of one that its owner believes |
-//! | `light_client` | asks the nodes; which chain to believe; who lied |
+//! | [`payment`] | what became of a payment: by its proof, or by the blocks themselves; receipts |
+//! | [`source`] | what a command asks: proofs of all nodes, or the word of one that its owner believes |
+//! | [`light_client`] | asks the nodes; which chain to believe; who lied |
 //! | [`kept`] | the last verified tip, in a small file for each network |
 //! | [`report`] | how sure the wallet is, in words and as JSON |
 //!
@@ -23,11 +23,15 @@
 //! 4. The tip that is kept only ever gains work.
 //! 5. Only what is [`fact::Proven`] decides that a payment is over; what a node says is [`fact::Claimed`].
 
-pub mod check;
-pub mod fact;
-pub mod kept;
-pub(crate) mod light_client;
-pub(crate) mod payment_status;
-pub(crate) mod receipt;
-pub mod report;
-pub(crate) mod source;
+mod check;
+mod fact;
+pub(crate) mod kept;
+mod light_client;
+mod payment;
+mod report;
+mod source;
+
+pub(crate) use fact::{Claimed, Mined, Proven, Sender};
+pub(crate) use payment::{PaymentStatus, receipt};
+pub(crate) use report::{Age, Liar, Report, approximate};
+pub(crate) use source::{SenderView, Source};

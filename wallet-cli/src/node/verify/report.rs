@@ -1,7 +1,7 @@
 //! How sure the wallet is of what it shows, in words and as JSON.
 
-use cairn_ledger::{hash::BlockId, light::VerifiedTip, pow::Work, units::Timestamp};
-use cairn_rpc::text::Text;
+use cairn_ledger::{BlockId, Timestamp, Work, light::VerifiedTip};
+use cairn_rpc::Text;
 use serde::Serialize;
 use std::fmt;
 

@@ -4,22 +4,22 @@
 use super::{
     fact::{Claimed, Proven, Sender, TrustNode},
     light_client::{Begin, LightClient},
-    payment_status::PaymentStatus,
+    payment::PaymentStatus,
     report::Report,
 };
 use crate::{
     node::{
-        client::{ClientError, Node, lag, other_rules},
-        error::{NodeError, Result},
+        client::{Node, lag, other_rules},
+        error::{ClientError, NodeError, Result},
         nodes::{Nodes, Trust},
     },
     output::Output,
 };
 use cairn_genesis::Network;
-use cairn_ledger::{hash::TxId, keys::Address, transaction::Transaction};
+use cairn_ledger::{Address, Amount, BlockId, TxId, accounts::Account};
 use cairn_rpc::{
     policy::BURIED,
-    types::{AccountJson, NodeInfo},
+    types::{AccountJson, AddressHistory, HistoryCursor, NodeInfo},
 };
 use std::io;
 
@@ -37,15 +37,18 @@ pub(crate) struct SenderView {
     pub sender: Proven<Sender>,
     /// What the node says of it, and of payments that wait.
     pub claimed: Claimed<AccountJson>,
+    /// Whether there is one.
+    pub exists: bool,
+    /// What it had before the last blocks.
+    pub settled: SettledAccount,
 }
 
-/// What became of handing a payment to every node.
-#[derive(Default)]
-pub(crate) struct BroadcastResult {
-    /// Nodes that say that they took it.
-    pub taken: Vec<String>,
-    /// Nodes that did not take it, or did not answer, and why.
-    pub failed: Vec<(String, ClientError)>,
+/// The account at the block it is read at, below which little changes any more.
+pub(crate) struct SettledAccount {
+    pub height: u64,
+    pub block: BlockId,
+    pub balance: Amount,
+    pub nonce: u64,
 }
 
 impl<'a> Source<'a> {
@@ -83,8 +86,10 @@ impl<'a> Source<'a> {
     /// What the nodes say of themselves, the one that is believed first.
     pub fn infos(&self) -> Vec<(&str, &NodeInfo)> {
         match self {
-            Self::Proven(client) => client.infos().collect(),
-            Self::Trusted(_, node, info) => vec![(node.url(), info)],
+            Self::Proven(client) => {
+                client.candidates.iter().map(|known| (known.node.url.as_str(), &*known.info)).collect()
+            }
+            Self::Trusted(_, node, info) => vec![(node.url.as_str(), info)],
         }
     }
 
@@ -103,10 +108,7 @@ impl<'a> Source<'a> {
 
     /// Whether the believed node says that it lags behind its peers.
     pub fn lag(&self) -> Option<String> {
-        match self {
-            Self::Proven(client) => client.lag(),
-            Self::Trusted(_, _, info) => lag(info),
-        }
+        self.infos().first().and_then(|(_, info)| lag(info))
     }
 
     /// Whether what it gives is proven, and not merely believed.
@@ -119,21 +121,38 @@ impl<'a> Source<'a> {
         match self {
             Self::Proven(client) => {
                 let account = client.account(address, shown).await?;
-                let (height, newest) = (client.height(), client.is_newest());
+                let (height, newest) = (client.best.height().get(), client.is_newest());
                 let at_tip = account.newest.unwrap_or_default();
+                let (at, exists) = (&account.at, account.newest.or(account.settled).is_some());
                 // On a chain so short that nothing is buried, nothing is settled.
-                let deep = height.saturating_sub(account.at.height.get()).saturating_add(1) >= BURIED;
-                let settled = account.settled.filter(|_| deep).unwrap_or_default().nonce;
-                let sender = Sender { height, nonce: at_tip.nonce, settled, balance: at_tip.balance, newest };
-                Ok(SenderView { sender: Proven::new(sender), claimed: account.claimed })
+                let deep = height.saturating_sub(at.height.get()).saturating_add(1) >= BURIED;
+                let Account { balance, nonce } = account.settled.unwrap_or_default();
+                let settled = SettledAccount { height: at.height.get(), block: at.id(), balance, nonce };
+                let sender = Sender {
+                    height,
+                    nonce: at_tip.nonce,
+                    settled: if deep { nonce } else { 0 },
+                    balance: at_tip.balance,
+                    newest,
+                };
+                Ok(SenderView { sender: Proven::new(sender), claimed: account.claimed, exists, settled })
             }
             Self::Trusted(owner, node, _) => {
                 let claimed = node.account(shown).await?;
+                let (height, block, exists) = (claimed.height, claimed.block.0, claimed.exists);
                 let (nonce, balance) = (claimed.nonce.0, claimed.balance.0);
-                let sender = Sender { height: claimed.height, nonce, settled: nonce, balance, newest: true };
-                let sender = Claimed::new(sender);
-                Ok(SenderView { sender: sender.believe(*owner), claimed: Claimed::new(claimed) })
+                let sender = Claimed::new(Sender { height, nonce, settled: nonce, balance, newest: true });
+                let settled = SettledAccount { height, block, balance, nonce };
+                Ok(SenderView { sender: sender.believe(*owner), claimed: Claimed::new(claimed), exists, settled })
             }
+        }
+    }
+
+    /// What touched an address, as a node that keeps an index tells it. Nothing of that is proven.
+    pub async fn history(&self, address: &str, before: Option<HistoryCursor>) -> Result<AddressHistory> {
+        match self {
+            Self::Proven(client) => client.history(address, before).await,
+            Self::Trusted(_, node, _) => Ok(node.history(address, before).await?),
         }
     }
 
@@ -149,54 +168,33 @@ impl<'a> Source<'a> {
 
     /// The least fee rate that a node takes: of several, the lowest, so that one that lies does not make it dear.
     pub async fn min_fee_rate(&self) -> Result<Claimed<u64>> {
-        let (mut lowest, mut failure) = (None, None);
-        for node in self.answering() {
-            match node.min_fee_rate().await {
-                Ok(rate) => lowest = Some(lowest.map_or(rate, |other: u64| other.min(rate))),
-                Err(error) => failure = failure.or(Some(error)),
-            }
-        }
-        match (lowest, failure) {
-            (Some(rate), _) => Ok(Claimed::new(rate)),
-            (None, Some(error)) => Err(error.into()),
-            (None, None) => Err(NodeError::Lies { liars: Vec::new() }),
-        }
+        let rates = self.answers(async |node: &Node<'_>| node.min_fee_rate().await).await?;
+        Ok(Claimed::new(rates.into_iter().min().unwrap_or_default()))
     }
 
     /// Whether an address has an account, as a node says. What is reserved for one that is there is not spent.
     pub async fn exists(&self, shown: &str) -> Result<Claimed<bool>> {
-        let (mut exists, mut failure) = (None, None);
-        for node in self.answering() {
-            match node.account(shown).await {
-                // One that knows of none counts: too much is reserved rather than too little.
-                Ok(account) => exists = Some(exists.unwrap_or(true) && account.exists),
+        let accounts = self.answers(async |node: &Node<'_>| node.account(shown).await).await?;
+        // One that knows of none counts: too much is reserved rather than too little.
+        Ok(Claimed::new(accounts.iter().all(|account| account.exists)))
+    }
+
+    /// What the nodes that answered so far say to a question: one at least, or why none does.
+    async fn answers<T>(&self, question: impl AsyncFn(&Node<'a>) -> Result<T, ClientError>) -> Result<Vec<T>> {
+        let nodes: Vec<&Node<'a>> = match self {
+            Self::Proven(client) => client.candidates.iter().map(|known| &known.node).collect(),
+            Self::Trusted(_, node, _) => vec![node],
+        };
+        let (mut answers, mut failure) = (Vec::new(), None);
+        for node in nodes {
+            match question(node).await {
+                Ok(answer) => answers.push(answer),
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        match (exists, failure) {
-            (Some(exists), _) => Ok(Claimed::new(exists)),
-            (None, Some(error)) => Err(error.into()),
-            (None, None) => Err(NodeError::Lies { liars: Vec::new() }),
+        if answers.is_empty() {
+            return Err(failure.map_or(NodeError::Lies { liars: Vec::new() }, NodeError::from));
         }
+        Ok(answers)
     }
-
-    /// The nodes that answered so far.
-    fn answering(&self) -> Vec<&Node<'a>> {
-        match self {
-            Self::Proven(client) => client.nodes().collect(),
-            Self::Trusted(_, node, _) => vec![node],
-        }
-    }
-}
-
-/// Hands a payment to every node, also to those that lied: a payment is the same whoever passes it on.
-pub(crate) async fn broadcast(nodes: &Nodes, network: &Network, transaction: &Transaction) -> Result<BroadcastResult> {
-    let mut handed = BroadcastResult::default();
-    for node in nodes.all(network)? {
-        match node.submit(transaction).await {
-            Ok(()) => handed.taken.push(String::from(node.url())),
-            Err(error) => handed.failed.push((String::from(node.url()), error)),
-        }
-    }
-    Ok(handed)
 }

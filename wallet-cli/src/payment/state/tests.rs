@@ -3,14 +3,14 @@
 
 use super::*;
 use crate::payment::{
-    diagnosis::{Facts, Remedy, diagnose},
-    journal::{Line, Refusal, Reported},
+    diagnosis::{Facts, diagnose},
+    journal::{Line, Refusal},
     plan::{self, PlanContext, Request, plan},
 };
-use cairn_ledger::{hash::BlockId, keys::SecretKey, units::Height};
+use cairn_ledger::{BlockId, Height, SecretKey};
 use cairn_rpc::{
-    text::{Pebbles, Text},
-    types::{AccountJson, PendingJson, TxState, TxStatus},
+    Pebbles, Text, TxState, TxStatus,
+    types::{AccountJson, PendingJson},
 };
 use proptest::prelude::*;
 use std::sync::OnceLock;
@@ -245,7 +245,7 @@ impl World {
         if let Some(purpose) = purpose {
             self.purposes[purpose].done = true;
         }
-        self.write(&Line::Sent(Reported { time: 1, txid: Text(txid) }))?;
+        self.write(&Line::Sent { time: 1, txid: Text(txid) })?;
         Ok(Vec::new())
     }
 
@@ -343,7 +343,7 @@ impl World {
         let (sender, min_fee_rate) = (sender.get(), 1 + self.dice.roll(3));
         let (transaction, status, account) = (&transaction, &status, &account);
         let cause = diagnose(&Facts { transaction, outcome, sender, status, account, min_fee_rate });
-        let pays_again = cause.remedy() == Remedy::SendAgain;
+        let pays_again = cause.remedy() == Some("send");
         let unpaid = matches!(outcome, Outcome::Impossible(why) if is_unpaid(why));
         assert_eq!(pays_again, unpaid, "paying again needs a proof: {cause}");
         if pays_again {
@@ -358,7 +358,7 @@ impl World {
             if let Some(purpose) = whose {
                 purpose.done = true;
             }
-            self.write(&Line::Sent(Reported { time: 1, txid: Text(txid) }))?;
+            self.write(&Line::Sent { time: 1, txid: Text(txid) })?;
         }
         Ok(())
     }

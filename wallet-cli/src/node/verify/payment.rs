@@ -1,25 +1,23 @@
-//! What became of a payment, as nodes prove it: by the payment in its block, or by the blocks themselves.
+//! What became of a payment, as nodes prove it: by the payment in its block, or by the blocks themselves; and a receipt
+//! of one, put together from a node's proofs.
 
 use super::{
     check::{self, Lie},
     fact::{Claimed, Mined, Proven, TrustNode},
-    light_client::{Candidate, CandidateError, LightClient},
+    light_client::{Begin, Candidate, CandidateError, LightClient, moment},
+    report::Liar,
 };
-use crate::node::{client::ClientError, error::Result};
+use crate::node::{
+    error::{ClientError, NodeError, Result},
+    nodes::Nodes,
+};
+use cairn_genesis::Network;
 use cairn_ledger::{
-    block::Block,
-    hash::{BlockId, Hash, TxId},
-    keys::Address,
-    light::{MinedAt, TAIL, VerifiedTip},
+    Address, Block, BlockId, Hash, Height, Timestamp, Transaction, TxId,
+    light::{LightProof, LightRequest, MinedAt, Receipt, ReceiptError, TAIL, VerifiedTip},
     merkle::txs_root,
-    transaction::Transaction,
-    units::{Height, Timestamp},
 };
-use cairn_rpc::{
-    error::Code,
-    text::{HexBytes, Text},
-    types::{TxState, TxStatus},
-};
+use cairn_rpc::{HexBytes, Text, TxState, TxStatus, error::Code};
 
 /// Pages of an index in which a payment with a certain nonce is looked for.
 const SENT_PAGES: usize = 5;
@@ -56,18 +54,8 @@ impl PaymentStatus {
 
     /// What to show: what is proven, or else the word of the node that knows most of it.
     pub fn status(&self, txid: TxId) -> TxStatus {
-        let unknown = TxStatus {
-            txid: Text(txid),
-            state: TxState::Unknown,
-            block: None,
-            height: None,
-            confirmations: 0,
-            reason: None,
-        };
         if let Some(mined) = &self.mined {
-            let Mined { block, height, confirmations } = *mined.get();
-            let (block, height) = (Some(Text(block)), Some(height));
-            return TxStatus { state: TxState::Mined, block, height, confirmations, ..unknown };
+            return mined.get().status(txid);
         }
         let knows = |status: &TxStatus| match status.state {
             TxState::Mined => 4,
@@ -78,7 +66,14 @@ impl PaymentStatus {
         };
         // The first of equals counts.
         let claims = self.claims.iter().map(Claimed::get).rev();
-        claims.max_by_key(|status| knows(status)).cloned().unwrap_or(unknown)
+        claims.max_by_key(|status| knows(status)).cloned().unwrap_or(TxStatus {
+            txid: Text(txid),
+            state: TxState::Unknown,
+            block: None,
+            height: None,
+            confirmations: 0,
+            reason: None,
+        })
     }
 
     /// Whether every node says that it will not be mined.
@@ -98,8 +93,6 @@ impl LightClient<'_> {
             match candidate.payment(txid, &self.best).await {
                 Ok((_, Some((mined, bytes)))) => {
                     self.bytes += bytes;
-                    let mined =
-                        Mined { block: mined.block, height: mined.height.get(), confirmations: mined.confirmations };
                     return Ok(PaymentStatus { mined: Some(Proven::new(mined)), prover: Some(place), claims });
                 }
                 Ok((status, None)) => {
@@ -183,7 +176,7 @@ impl Candidate<'_> {
         &self,
         txid: TxId,
         best: &VerifiedTip,
-    ) -> Result<(TxStatus, Option<(MinedAt, usize)>), CandidateError> {
+    ) -> Result<(TxStatus, Option<(Mined, usize)>), CandidateError> {
         let status = self.node.status(txid).await?;
         if status.state != TxState::Mined || !self.is_below(best) {
             return Ok((status, None));
@@ -198,10 +191,53 @@ impl Candidate<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        let (mined, _) = check::payment(&self.node.network().spec, &raw, &txid, &self.tip)?;
-        let (block, height) = (Some(Text(mined.block)), Some(mined.height.get()));
-        let confirmations = best.height().get().saturating_sub(mined.height.get()).saturating_add(1);
-        let status = TxStatus { block, height, confirmations, ..status };
-        Ok((status, Some((MinedAt { confirmations, ..mined }, raw.len()))))
+        let (MinedAt { block, height, .. }, _) = check::payment(&self.node.network.spec, &raw, &txid, &self.tip)?;
+        let (height, tip) = (height.get(), best.height().get());
+        let mined = Mined { block, height, confirmations: tip.saturating_sub(height).saturating_add(1) };
+        Ok((status, Some((mined, raw.len()))))
+    }
+}
+
+/// How often a receipt is begun again because the chain moved meanwhile.
+const ROUNDS: usize = 3;
+
+/// A receipt for a payment, from the chain with the most work that has it.
+pub(crate) async fn receipt(nodes: &Nodes, network: &Network, txid: TxId) -> Result<(Receipt, MinedAt)> {
+    let mut rounds = 0;
+    loop {
+        rounds += 1;
+        let mut client = LightClient::open(nodes, network, Begin::Genesis).await?;
+        let found = client.payment(txid).await?;
+        let Some(prover) = found.prover.and_then(|place| client.candidates.get(place)) else {
+            return Err(NodeError::NoReceipt { txid, state: found.status(txid).state });
+        };
+        match prover.receipt(network, txid).await {
+            Ok(receipt) => return Ok(receipt),
+            // The chain moved meanwhile.
+            Err(CandidateError::Fails(ClientError::Refused { code: Code::BlockNotFound, .. })) if rounds < ROUNDS => {}
+            Err(CandidateError::Fails(error)) => return Err(error.into()),
+            Err(CandidateError::Lies(lie)) => {
+                let liar = Liar { node: prover.node.url.clone(), claim: lie.to_string() };
+                return Err(NodeError::Lies { liars: vec![liar] });
+            }
+        }
+    }
+}
+
+impl Candidate<'_> {
+    async fn receipt(&self, network: &Network, txid: TxId) -> Result<(Receipt, MinedAt), CandidateError> {
+        let tip = self.tip.id();
+        let answer = self.node.light_proof(&LightRequest::of_tip(tip), None).await?;
+        let light = LightProof::from_bytes(&answer.raw.0);
+        let light = light.map_err(|error| Lie::Unreadable { what: "proof", error })?;
+        let HexBytes(raw) = self.node.transaction_proof(txid, tip).await?;
+        let (_, transaction) = check::payment(&network.spec, &raw, &txid, &self.tip)?;
+        let receipt = Receipt { tip, light, transaction };
+        // Whoever is given it will do the same.
+        match receipt.verify(&network.spec, moment()) {
+            Ok((_, mined)) => Ok((receipt, mined)),
+            Err(ReceiptError::Light(error)) => Err(Lie::Chain { tip, error: Box::new(error) }.into()),
+            Err(ReceiptError::Transaction(error)) => Err(Lie::Payment { txid, error: Box::new(error) }.into()),
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! The full-screen view: what is known becomes a picture. Pure; `wallet watch` asks and draws.
 
 use crate::clock::Utc;
-use cairn_host::inert::Inert;
-use cairn_ledger::units::Amount;
-use cairn_rpc::types::{SyncPhase, TxState};
+use cairn_host::Inert;
+use cairn_ledger::Amount;
+use cairn_rpc::{TxState, types::SyncPhase};
 use ratatui::{
     Frame,
     layout::{Alignment, Constraint, Layout, Rect},
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn the_screen_is_the_golden_one() {
         let golden =
-            [include_str!("../../tests/golden/screen-80x24.txt"), include_str!("../../tests/golden/screen-120x40.txt")];
+            [include_str!("../tests/golden/screen-80x24.txt"), include_str!("../tests/golden/screen-120x40.txt")];
         assert_eq!([drawn(&view(), (80, 24)), drawn(&view(), (120, 40))], golden);
     }
 

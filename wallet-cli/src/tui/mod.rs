@@ -1,3 +1,0 @@
-//! The full-screen view of `wallet watch`: pure.
-
-pub mod view;
