@@ -15,10 +15,10 @@ use k256::{FieldBytes, Secp256k1, elliptic_curve::hazmat::FieldArithmetic};
 type Checked = <Secp256k1 as FieldArithmetic>::FieldElement;
 
 /// 2²⁵⁶ − p.
-const FOLD: u64 = 0x1_0000_03d1;
+pub(super) const FOLD: u64 = 0x1_0000_03d1;
 
 /// p, the least significant limb first.
-const MODULUS: [u64; 4] = [0xffff_fffe_ffff_fc2f, u64::MAX, u64::MAX, u64::MAX];
+pub(super) const MODULUS: [u64; 4] = [0xffff_fffe_ffff_fc2f, u64::MAX, u64::MAX, u64::MAX];
 
 /// A number modulo p.
 #[derive(Clone, Copy, Debug)]
@@ -299,11 +299,10 @@ pub fn root_candidates<const N: usize>(a: &[Field; N]) -> [Field; N] {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::*;
-    use crate::secp256k1::tests::modelled;
+    use crate::secp256k1::tests::{edges, modelled};
     use proptest::prelude::*;
-    use std::vec::Vec;
 
     /// The same number in k256, made from its limbs without any code of this file.
     fn checked(limbs: &[u64]) -> Checked {
@@ -337,14 +336,6 @@ pub mod tests {
         assert_same(a.sub(&b), expected_a + expected_b.negate(1));
         assert_same(a.mul(&b), expected_a.mul(&expected_b));
         assert_eq!(a.equals(&b), expected_a.normalize() == expected_b.normalize());
-    }
-
-    /// Numbers around 0, p and 2²⁵⁶, and such that carries run through all limbs.
-    pub fn edges() -> Vec<[u64; 4]> {
-        let p = MODULUS[0];
-        let lows = [0, 1, 2, FOLD - 1, FOLD, FOLD + 1, p - 1, p, p + 1, u64::MAX - 1, u64::MAX, 1 << 63];
-        let highs = [0, 1, FOLD, 1 << 63, u64::MAX - 1, u64::MAX];
-        lows.iter().flat_map(|low| highs.iter().flat_map(|mid| highs.map(|high| [*low, *mid, *mid, high]))).collect()
     }
 
     #[test]

@@ -10,6 +10,12 @@ use super::field::Field;
 const BETA: Field =
     Field::from_limbs([0xc139_6c28_7195_01ee, 0x9cf0_4975_12f5_8995, 0x6e64_479e_ac34_34e9, 0x7ae9_6a2b_657c_0710]);
 
+/// The coordinates of the generator, the least significant limb first.
+const GENERATOR_X: [u64; 4] =
+    [0x59f2_815b_16f8_1798, 0x029b_fcdb_2dce_28d9, 0x55a0_6295_ce87_0b07, 0x79be_667e_f9dc_bbac];
+const GENERATOR_Y: [u64; 4] =
+    [0x9c47_d08f_fb10_d4b8, 0xfd17_b448_a685_5419, 0x5da4_fbfc_0e11_08a8, 0x483a_da77_26a3_c465];
+
 /// A point in affine coordinates. The identity is (0, 0) in zero bits, which no point on the curve is:
 /// the order is odd, so there is no point with y = 0.
 #[derive(Clone, Copy, Debug)]
@@ -33,20 +39,7 @@ impl Point {
     pub const IDENTITY: Self = Self { x: Field::ZERO, y: Field::ZERO };
 
     /// The generator of BIP340.
-    pub const GENERATOR: Self = Self {
-        x: Field::from_limbs([
-            0x59f2_815b_16f8_1798,
-            0x029b_fcdb_2dce_28d9,
-            0x55a0_6295_ce87_0b07,
-            0x79be_667e_f9dc_bbac,
-        ]),
-        y: Field::from_limbs([
-            0x9c47_d08f_fb10_d4b8,
-            0xfd17_b448_a685_5419,
-            0x5da4_fbfc_0e11_08a8,
-            0x483a_da77_26a3_c465,
-        ]),
-    };
+    pub const GENERATOR: Self = Self { x: Field::from_limbs(GENERATOR_X), y: Field::from_limbs(GENERATOR_Y) };
 
     /// `lift_x` of BIP340, N at once: the points with these x and an even y; `None` for an x of p or more
     /// and where the curve has no such point. `roots` as for [`Field::curve_y`].
@@ -81,12 +74,6 @@ impl Point {
     #[inline]
     pub(super) fn is_identity(&self) -> bool {
         self.y.is_all_zero_bits()
-    }
-
-    /// The coordinates, big-endian; `None` for the identity.
-    #[cfg(test)]
-    pub(super) fn coordinates(&self) -> Option<([u8; 32], [u8; 32])> {
-        (!self.is_identity()).then(|| (self.x.to_bytes(), self.y.to_bytes()))
     }
 
     #[inline]
@@ -189,14 +176,6 @@ impl Jacobian {
         let y = rise.mul(&v.sub(&x)).sub(&self.y.mul(&run3));
         Self { x, y, z: self.z.mul(&run) }
     }
-
-    /// The same point in affine coordinates.
-    #[cfg(test)]
-    pub fn to_affine(self) -> Point {
-        let Some(inverse) = self.z.invert() else { return Point::IDENTITY };
-        let square = inverse.square();
-        Point { x: self.x.mul(&square), y: self.y.mul(&square).mul(&inverse) }
-    }
 }
 
 #[cfg(test)]
@@ -204,6 +183,22 @@ mod tests {
     use super::*;
     use crate::secp256k1::tests::{coordinates, point, projective};
     use k256::ProjectivePoint;
+
+    impl Point {
+        /// The coordinates, big-endian; `None` for the identity.
+        pub(crate) fn coordinates(&self) -> Option<([u8; 32], [u8; 32])> {
+            (!self.is_identity()).then(|| (self.x.to_bytes(), self.y.to_bytes()))
+        }
+    }
+
+    impl Jacobian {
+        /// The same point in affine coordinates.
+        pub(crate) fn to_affine(self) -> Point {
+            let Some(inverse) = self.z.invert() else { return Point::IDENTITY };
+            let square = inverse.square();
+            Point { x: self.x.mul(&square), y: self.y.mul(&square).mul(&inverse) }
+        }
+    }
 
     /// a + b with the general formula that [`Addition`] calls for.
     fn affine_sum(a: &Point, b: &Point) -> Point {

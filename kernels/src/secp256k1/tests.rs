@@ -1,6 +1,9 @@
 //! Points that tests use, here and in k256, and what was proven of the arithmetic.
 
-use super::{field::root_candidates, point::Point};
+use super::{
+    field::{FOLD, MODULUS, root_candidates},
+    point::Point,
+};
 use k256::{
     ProjectivePoint, Scalar,
     elliptic_curve::{ff::PrimeField, point::AffineCoordinates},
@@ -23,6 +26,14 @@ pub fn modelled(name: &str) -> Vec<(Vec<u64>, Vec<u64>)> {
         .collect();
     assert!(!vectors.is_empty(), "no vector is called {name}");
     vectors
+}
+
+/// Numbers around 0, p and 2²⁵⁶, and such that carries run through all limbs.
+pub fn edges() -> Vec<[u64; 4]> {
+    let p = MODULUS[0];
+    let lows = [0, 1, 2, FOLD - 1, FOLD, FOLD + 1, p - 1, p, p + 1, u64::MAX - 1, u64::MAX, 1 << 63];
+    let highs = [0, 1, FOLD, 1 << 63, u64::MAX - 1, u64::MAX];
+    lows.iter().flat_map(|low| highs.iter().flat_map(|mid| highs.map(|high| [*low, *mid, *mid, high]))).collect()
 }
 
 /// The x of the n-th test point.

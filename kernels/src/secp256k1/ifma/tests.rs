@@ -2,9 +2,8 @@
 
 use super::*;
 use crate::secp256k1::{
-    field::tests::edges,
     point::Addition,
-    tests::{modelled, point},
+    tests::{edges, modelled, point},
 };
 use proptest::prelude::*;
 
