@@ -21,7 +21,7 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
-#[cfg(any(feature = "server", feature = "client"))]
+#[cfg(feature = "client")]
 pub mod methods;
 #[cfg(feature = "server")]
 pub mod openrpc;

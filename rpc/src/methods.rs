@@ -19,9 +19,8 @@ use jsonrpsee::core::{RpcResult, SubscriptionResult};
 use jsonrpsee::proc_macros::rpc;
 
 /// The node itself.
-#[cfg_attr(all(feature = "server", feature = "client"), rpc(server, client, namespace = "node"))]
-#[cfg_attr(all(feature = "server", not(feature = "client")), rpc(server, namespace = "node"))]
-#[cfg_attr(all(feature = "client", not(feature = "server")), rpc(client, namespace = "node"))]
+#[cfg_attr(feature = "server", rpc(server, client, namespace = "node"))]
+#[cfg_attr(not(feature = "server"), rpc(client, namespace = "node"))]
 pub trait Node {
     /// What the node is and how far it is. Scope: read.
     #[method(name = "info")]
@@ -44,9 +43,8 @@ pub trait Node {
 }
 
 /// Blocks and the transactions in them.
-#[cfg_attr(all(feature = "server", feature = "client"), rpc(server, client, namespace = "chain"))]
-#[cfg_attr(all(feature = "server", not(feature = "client")), rpc(server, namespace = "chain"))]
-#[cfg_attr(all(feature = "client", not(feature = "server")), rpc(client, namespace = "chain"))]
+#[cfg_attr(feature = "server", rpc(server, client, namespace = "chain"))]
+#[cfg_attr(not(feature = "server"), rpc(client, namespace = "chain"))]
 pub trait Chain {
     /// The header of the tip. Scope: read.
     #[method(name = "tip")]
@@ -136,9 +134,8 @@ pub trait Chain {
 }
 
 /// Accounts.
-#[cfg_attr(all(feature = "server", feature = "client"), rpc(server, client, namespace = "state"))]
-#[cfg_attr(all(feature = "server", not(feature = "client")), rpc(server, namespace = "state"))]
-#[cfg_attr(all(feature = "client", not(feature = "server")), rpc(client, namespace = "state"))]
+#[cfg_attr(feature = "server", rpc(server, client, namespace = "state"))]
+#[cfg_attr(not(feature = "server"), rpc(client, namespace = "state"))]
 pub trait State {
     /// What an address has, and what its own transactions in the pool would make of it. An address
     /// without an account has nothing. Errors: 1001. Scope: read.
@@ -169,9 +166,8 @@ pub trait State {
 }
 
 /// Transactions on their way into a block.
-#[cfg_attr(all(feature = "server", feature = "client"), rpc(server, client, namespace = "tx"))]
-#[cfg_attr(all(feature = "server", not(feature = "client")), rpc(server, namespace = "tx"))]
-#[cfg_attr(all(feature = "client", not(feature = "server")), rpc(client, namespace = "tx"))]
+#[cfg_attr(feature = "server", rpc(server, client, namespace = "tx"))]
+#[cfg_attr(not(feature = "server"), rpc(client, namespace = "tx"))]
 pub trait Tx {
     /// Takes a signed transaction, as the hex of its bytes, into the pool and passes it on. Errors: 1002
     /// and 30xx, one for each reason to refuse it. Scope: submit.
@@ -195,9 +191,8 @@ pub trait Tx {
 }
 
 /// The pool of transactions that wait for a block.
-#[cfg_attr(all(feature = "server", feature = "client"), rpc(server, client, namespace = "mempool"))]
-#[cfg_attr(all(feature = "server", not(feature = "client")), rpc(server, namespace = "mempool"))]
-#[cfg_attr(all(feature = "client", not(feature = "server")), rpc(client, namespace = "mempool"))]
+#[cfg_attr(feature = "server", rpc(server, client, namespace = "mempool"))]
+#[cfg_attr(not(feature = "server"), rpc(client, namespace = "mempool"))]
 pub trait Mempool {
     /// How full it is and what it takes. Scope: read.
     #[method(name = "info")]
@@ -219,9 +214,8 @@ pub trait Mempool {
 }
 
 /// The miner.
-#[cfg_attr(all(feature = "server", feature = "client"), rpc(server, client, namespace = "mining"))]
-#[cfg_attr(all(feature = "server", not(feature = "client")), rpc(server, namespace = "mining"))]
-#[cfg_attr(all(feature = "client", not(feature = "server")), rpc(client, namespace = "mining"))]
+#[cfg_attr(feature = "server", rpc(server, client, namespace = "mining"))]
+#[cfg_attr(not(feature = "server"), rpc(client, namespace = "mining"))]
 pub trait Mining {
     /// What the miner does. Scope: read, token.
     #[method(name = "info")]
@@ -246,9 +240,8 @@ pub trait Mining {
 }
 
 /// Peers.
-#[cfg_attr(all(feature = "server", feature = "client"), rpc(server, client, namespace = "net"))]
-#[cfg_attr(all(feature = "server", not(feature = "client")), rpc(server, namespace = "net"))]
-#[cfg_attr(all(feature = "client", not(feature = "server")), rpc(client, namespace = "net"))]
+#[cfg_attr(feature = "server", rpc(server, client, namespace = "net"))]
+#[cfg_attr(not(feature = "server"), rpc(client, namespace = "net"))]
 pub trait Net {
     /// The node among its peers. Scope: read, token.
     #[method(name = "info")]

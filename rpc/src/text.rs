@@ -47,8 +47,9 @@ impl<T> JsonSchema for Text<T> {
 }
 
 /// An amount written as a decimal string of pebbles.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Pebbles(pub Amount);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[schemars(description = "Pebbles in decimal; 10^8 are 1 CRN", extend("pattern" = "^[0-9]+$"))]
+pub struct Pebbles(#[schemars(with = "String")] pub Amount);
 
 impl Serialize for Pebbles {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -63,19 +64,10 @@ impl<'de> Deserialize<'de> for Pebbles {
     }
 }
 
-impl JsonSchema for Pebbles {
-    fn schema_name() -> Cow<'static, str> {
-        Cow::Borrowed("Pebbles")
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^[0-9]+$", "description": "Pebbles in decimal; 10^8 are 1 CRN"})
-    }
-}
-
 /// Bytes written as lower-case hex.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HexBytes(pub Vec<u8>);
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(description = "Bytes, lower-case hex", extend("pattern" = "^([0-9a-f]{2})*$"))]
+pub struct HexBytes(#[schemars(with = "String")] pub Vec<u8>);
 
 impl Serialize for HexBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -95,15 +87,5 @@ impl<'de> Deserialize<'de> for HexBytes {
         hex::decode(&text)
             .map(Self)
             .map_err(|error| D::Error::custom(format!("expected lower-case hex digits: {error}")))
-    }
-}
-
-impl JsonSchema for HexBytes {
-    fn schema_name() -> Cow<'static, str> {
-        Cow::Borrowed("HexBytes")
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^([0-9a-f]{2})*$", "description": "Bytes, lower-case hex"})
     }
 }

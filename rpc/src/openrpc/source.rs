@@ -4,7 +4,7 @@
 use crate::error::Code;
 
 /// A method as its trait declares it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Method {
     /// Its name on the wire.
     pub name: String,
@@ -39,12 +39,9 @@ impl Method {
         Self {
             name: String::from("rpc.discover"),
             description: String::from("This document."),
-            errors: Vec::new(),
             scope: String::from("read"),
-            parameters: Vec::new(),
             result: String::from("OpenRPC"),
-            notification: None,
-            unsubscribe: None,
+            ..Self::default()
         }
     }
 }
