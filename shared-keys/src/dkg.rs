@@ -106,10 +106,6 @@ pub struct Finished {
     pub share: Zeroizing<Vec<u8>>,
 }
 
-fn apart(reason: impl ToString) -> SharedError {
-    SharedError::Apart { reason: reason.to_string() }
-}
-
 impl Dkg {
     /// A new one.
     ///
@@ -136,12 +132,12 @@ impl Dkg {
     /// # Errors
     /// Says what is wrong with it.
     pub fn parse(bytes: &[u8], network: &Network) -> Result<Self, SharedError> {
-        let ceremony: Self = serde_json::from_slice(bytes).map_err(apart)?;
+        let ceremony: Self = serde_json::from_slice(bytes).map_err(SharedError::apart)?;
         if ceremony.format != FORMAT || ceremony.version != VERSION {
-            return Err(apart(format_args!("expected a file of the form {FORMAT}, version {VERSION}")));
+            return Err(SharedError::apart(format_args!("expected a file of the form {FORMAT}, version {VERSION}")));
         }
         if ceremony.genesis_id.0 != network.id() || ceremony.id.0.len() != ID_BYTES {
-            return Err(apart("the ceremony is of another network"));
+            return Err(SharedError::apart("the ceremony is of another network"));
         }
         ceremony.check(network)?;
         Ok(ceremony)
@@ -209,18 +205,11 @@ impl Dkg {
     pub fn merge(&mut self, other: Self) -> Result<(), SharedError> {
         let same = self.id == other.id && self.threshold == other.threshold && self.members == other.members;
         if !same || self.genesis_id != other.genesis_id {
-            return Err(apart("they are of two ceremonies"));
+            return Err(SharedError::apart("they are of two ceremonies"));
         }
-        let twice = |name: &str| SharedError::bad("part", name, "it sent two different ones");
-        for (name, first) in &other.round1 {
-            if self.round1.get(name).is_some_and(|own| own != first) {
-                return Err(twice(name));
-            }
-        }
-        for (name, second) in &other.round2 {
-            if self.round2.get(name).is_some_and(|own| own != second) {
-                return Err(twice(name));
-            }
+        let twice = differing(&self.round1, &other.round1).or_else(|| differing(&self.round2, &other.round2));
+        if let Some(name) = twice {
+            return Err(SharedError::bad("part", name, "it sent two different ones"));
         }
         self.round1.extend(other.round1);
         self.round2.extend(other.round2);
@@ -273,16 +262,13 @@ impl Dkg {
 
     /// The parts of round 1, without one's own.
     fn others_first(&self, own: usize) -> Result<BTreeMap<Identifier, round1::Package>, SharedError> {
-        let others = self.round1.iter().map(|(name, first)| {
-            let package = round1::Package::deserialize(&first.package.0);
-            Ok((self.place(name)?, package.map_err(|error| SharedError::bad("part", name, error))?))
-        });
-        let others: Vec<(usize, round1::Package)> = others.collect::<Result<_, SharedError>>()?;
-        Ok(others
-            .into_iter()
-            .filter(|(place, _)| *place != own)
-            .map(|(place, part)| (identifier(place), part))
-            .collect())
+        let mut others = BTreeMap::new();
+        for (name, first) in &self.round1 {
+            let (place, package) = (self.place(name)?, round1::Package::deserialize(&first.package.0));
+            others.insert(identifier(place), package.map_err(|error| SharedError::bad("part", name, error))?);
+        }
+        others.remove(&identifier(own));
+        Ok(others)
     }
 
     /// Puts in the member's part of round 2, and gives the secret it needs to finish. `fresh` gives a nonce for
@@ -303,7 +289,7 @@ impl Dkg {
         let seen = self.seen();
         let mut sealed = BTreeMap::new();
         for ((place, name), nonce) in self.members.iter().enumerate().filter(|(place, _)| *place != own).zip(nonces) {
-            let package = packages.get(&identifier(place)).ok_or_else(|| apart("a part is missing"))?;
+            let package = packages.get(&identifier(place)).ok_or_else(|| SharedError::apart("a part is missing"))?;
             let plain = Zeroizing::new(package.serialize().map_err(failed)?);
             let key = self.pair(member, member.name, name)?;
             sealed.insert(name.clone(), HexBytes(key.seal(&plain, seen.as_bytes(), *nonce)));
@@ -363,6 +349,12 @@ impl Dkg {
             None => SharedError::own("part", error),
         }
     }
+}
+
+/// A member that has another part in `other` than in `own`.
+fn differing<'a, T: PartialEq>(own: &BTreeMap<String, T>, other: &'a BTreeMap<String, T>) -> Option<&'a String> {
+    let mut both = other.iter().filter_map(|(name, part)| Some((name, part, own.get(name)?)));
+    both.find(|(_, part, own)| part != own).map(|(name, ..)| name)
 }
 
 fn sign(member: &Member<'_>, digest: &Hash) -> Result<HexBytes, SharedError> {

@@ -8,13 +8,11 @@ pub const MAX_MEMBERS: usize = 16;
 
 /// Why these people cannot share a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum GroupError {
     /// Too few or too many.
     #[error("got {got} members, expected 2 to {MAX_MEMBERS}")]
-    Members {
-        /// How many.
-        got: usize,
-    },
+    Members { got: usize },
     /// One of them twice, or not in order.
     #[error("the members are not in ascending order, each once")]
     Order,
@@ -23,12 +21,7 @@ pub enum GroupError {
     Address(Box<AddressError>),
     /// A threshold that is none.
     #[error("got a threshold of {got}, expected 2 to {members}, the number of members")]
-    Threshold {
-        /// Which.
-        got: u16,
-        /// How many members there are.
-        members: usize,
-    },
+    Threshold { got: u16, members: usize },
     /// Public keys that cannot be read, or of another threshold or number of members.
     #[error("the public part of the shared key is damaged or of another group")]
     Public,
@@ -39,40 +32,23 @@ pub enum GroupError {
 
 /// Why members cannot go on together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum SharedError {
     /// The group.
     #[error(transparent)]
     Group(#[from] GroupError),
     /// Somebody who is no member.
     #[error("{address} is no member of this shared key; choose the member's wallet with --wallet and --account")]
-    NotAMember {
-        /// Whose address it is.
-        address: String,
-    },
+    NotAMember { address: String },
     /// Bytes that are not what they should be.
     #[error("the {what} of {member} cannot be used: {reason}; ask that member to start over")]
-    Bad {
-        /// What it is.
-        what: &'static str,
-        /// Whose it is.
-        member: String,
-        /// What is wrong.
-        reason: String,
-    },
+    Bad { what: &'static str, member: String, reason: String },
     /// A secret of this machine's that does not open or fit.
     #[error("this member's own {what} cannot be used: {reason}; start over with a new file")]
-    Own {
-        /// What it is.
-        what: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
+    Own { what: &'static str, reason: String },
     /// Copies of a file that do not belong together.
     #[error("the files do not belong together: {reason}")]
-    Apart {
-        /// Why.
-        reason: String,
-    },
+    Apart { reason: String },
     /// A nonce that signed already.
     #[error(
         "this member has signed in this session already, and a nonce that signs twice gives the key away: use the \
@@ -87,10 +63,7 @@ pub enum SharedError {
     NonceMissing,
     /// All shares are there and what they make is no signature.
     #[error("the shares do not make a valid signature{}; start over without them", blamed(.culprits))]
-    NoSignature {
-        /// Whose shares are wrong.
-        culprits: Vec<String>,
-    },
+    NoSignature { culprits: Vec<String> },
 }
 
 fn blamed(culprits: &[String]) -> String {
@@ -115,6 +88,10 @@ impl SharedError {
     pub(crate) fn bad(what: &'static str, member: &str, reason: impl ToString) -> Self {
         let clean = |text: &str| Inert(text).to_string();
         Self::Bad { what, member: clean(member), reason: clean(&reason.to_string()) }
+    }
+
+    pub(crate) fn apart(reason: impl ToString) -> Self {
+        Self::Apart { reason: reason.to_string() }
     }
 
     pub(crate) fn own(what: &'static str, reason: impl ToString) -> Self {

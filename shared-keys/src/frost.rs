@@ -4,7 +4,7 @@
 //! taproot tweak that the scheme's authors put on every key made by several (BIP341 advises it); the address
 //! is the x coordinate of the tweaked key, and shares are shares of that, so signing tweaks nothing more.
 
-use crate::{GroupError, Nonce, SharedError, tagged};
+use crate::{GroupError, Nonce, Part, SharedError, tagged};
 use cairn_ledger::{
     hash::Hash,
     keys::{Address, Signature},
@@ -12,7 +12,7 @@ use cairn_ledger::{
 use frost_secp256k1_tr::{
     Identifier, SigningPackage, aggregate,
     keys::{KeyPackage, PublicKeyPackage},
-    rand_core::{CryptoRng, Error as RandomError, RngCore},
+    rand_core::{self, CryptoRng, RngCore, impls},
     round1::{self, SigningCommitments, SigningNonces},
     round2::{self, SignatureShare},
 };
@@ -23,11 +23,6 @@ use zeroize::Zeroizing;
 pub(super) fn identifier(place: usize) -> Identifier {
     let number = u16::try_from(place.saturating_add(1)).unwrap_or(u16::MAX);
     Identifier::try_from(number).expect("a number from 1 on is an identifier")
-}
-
-/// The place of the member with a number, among so many.
-fn place(identifier: &Identifier, members: usize) -> Option<usize> {
-    (0..members).find(|place| self::identifier(*place) == *identifier)
 }
 
 /// The randomness the scheme's functions ask for: SHA-256 in counter mode over 32 fresh random bytes, so that
@@ -46,15 +41,11 @@ impl Stream {
 
 impl RngCore for Stream {
     fn next_u32(&mut self) -> u32 {
-        let mut bytes = [0; 4];
-        self.fill_bytes(&mut bytes);
-        u32::from_le_bytes(bytes)
+        impls::next_u32_via_fill(self)
     }
 
     fn next_u64(&mut self) -> u64 {
-        let mut bytes = [0; 8];
-        self.fill_bytes(&mut bytes);
-        u64::from_le_bytes(bytes)
+        impls::next_u64_via_fill(self)
     }
 
     fn fill_bytes(&mut self, bytes: &mut [u8]) {
@@ -67,7 +58,7 @@ impl RngCore for Stream {
         }
     }
 
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), RandomError> {
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core::Error> {
         self.fill_bytes(bytes);
         Ok(())
     }
@@ -111,14 +102,11 @@ pub fn commit(share: &[u8], seed: &[u8; 32]) -> Result<Nonce, SharedError> {
     Ok(Nonce { secret, public: commitments.serialize().map_err(failed)? })
 }
 
-/// Commitments by the places of their members.
-pub type ByPlace = BTreeMap<usize, Vec<u8>>;
-
-fn signing_package(commitments: &ByPlace, message: &[u8]) -> Result<SigningPackage, SharedError> {
-    let read = commitments.iter().map(|(place, bytes)| {
-        let commitment = SigningCommitments::deserialize(bytes);
-        let commitment = commitment.map_err(|error| SharedError::bad("commitment", &number(*place), error))?;
-        Ok((identifier(*place), commitment))
+fn signing_package(commitments: &[Part], message: &[u8]) -> Result<SigningPackage, SharedError> {
+    let read = commitments.iter().map(|part| {
+        let commitment = SigningCommitments::deserialize(&part.bytes);
+        let commitment = commitment.map_err(|error| SharedError::bad("commitment", &number(part.place), error))?;
+        Ok((identifier(part.place), commitment))
     });
     Ok(SigningPackage::new(read.collect::<Result<_, SharedError>>()?, message))
 }
@@ -131,7 +119,7 @@ fn number(place: usize) -> String {
 ///
 /// # Errors
 /// A nonce, a share of the key or a commitment that cannot be read.
-pub fn sign(share: &[u8], nonce: &[u8], commitments: &ByPlace, message: &Hash) -> Result<Vec<u8>, SharedError> {
+pub fn sign(share: &[u8], nonce: &[u8], commitments: &[Part], message: &Hash) -> Result<Vec<u8>, SharedError> {
     let nonces = SigningNonces::deserialize(nonce).map_err(|error| SharedError::own("nonce", error))?;
     let signed = round2::sign(&signing_package(commitments, message.as_bytes())?, &nonces, &key_package(share)?);
     Ok(signed.map_err(|error| SharedError::own("share", error))?.serialize())
@@ -140,28 +128,21 @@ pub fn sign(share: &[u8], nonce: &[u8], commitments: &ByPlace, message: &Hash) -
 /// The signature that the shares make.
 ///
 /// # Errors
-/// Says, by their places, whose shares are wrong.
-pub fn combine(
-    public: &[u8],
-    commitments: &ByPlace,
-    shares: &ByPlace,
-    message: &Hash,
-) -> Result<Result<Signature, Vec<usize>>, SharedError> {
+/// Says whose shares are wrong.
+pub fn combine(public: &[u8], commitments: &[Part], shares: &[Part], message: &Hash) -> Result<Signature, SharedError> {
     let package = public_package(public)?;
-    let read = shares.iter().map(|(place, bytes)| {
-        let share = SignatureShare::deserialize(bytes);
-        Ok((identifier(*place), share.map_err(|error| SharedError::bad("share", &number(*place), error))?))
+    let read = shares.iter().map(|part| {
+        let share = SignatureShare::deserialize(&part.bytes);
+        Ok((identifier(part.place), share.map_err(|error| SharedError::bad("share", &number(part.place), error))?))
     });
     let read: BTreeMap<_, _> = read.collect::<Result<_, SharedError>>()?;
-    let signature = match aggregate(&signing_package(commitments, message.as_bytes())?, &read, &package) {
-        Ok(signature) => signature,
-        Err(error) => {
-            let members = package.verifying_shares().len();
-            return Ok(Err(error.culprits().iter().filter_map(|culprit| place(culprit, members)).collect()));
-        }
-    };
+    let signed = aggregate(&signing_package(commitments, message.as_bytes())?, &read, &package);
+    let signature = signed.map_err(|error| {
+        let wrong = shares.iter().filter(|part| error.culprits().contains(&identifier(part.place)));
+        SharedError::NoSignature { culprits: wrong.map(|part| part.member.clone()).collect() }
+    })?;
     let bytes: Option<[u8; 64]> = signature.serialize().ok().and_then(|bytes| bytes.try_into().ok());
-    Ok(bytes.map(Signature::from_bytes).ok_or_else(Vec::new))
+    bytes.map(Signature::from_bytes).ok_or(SharedError::NoSignature { culprits: Vec::new() })
 }
 
 #[cfg(test)]
@@ -218,8 +199,9 @@ mod tests {
             ),
         ];
         let commitment = |hiding: &str, binding: &str| [header(), bytes(hiding), bytes(binding)].concat();
-        let commitments: ByPlace =
-            signers.iter().map(|(place, _, _, hiding, binding, _)| (*place, commitment(hiding, binding))).collect();
+        let part = |place, bytes| Part { place, member: number(place), bytes };
+        let commitments: Vec<Part> =
+            signers.iter().map(|(place, _, _, hiding, binding, _)| part(*place, commitment(hiding, binding))).collect();
         let package = signing_package(&commitments, b"test").expect("commitments");
         let mut shares = BTreeMap::new();
         for (place, hiding, binding, public_hiding, public_binding, expected) in &signers {

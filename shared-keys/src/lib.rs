@@ -50,6 +50,8 @@ pub type ByMember = BTreeMap<String, HexBytes>;
 
 /// What one member put in.
 pub struct Part {
+    /// Its place among the members.
+    pub place: usize,
     /// Its address.
     pub member: String,
     /// A commitment or a share.

@@ -167,7 +167,7 @@ mod tests {
             "032de2662628c90b03f5e720284eb52ff7d71f4284f627b68a853d78c78e1ffe93\
              03e4c5524e83ffe1493b9077cf1ca6beb2090c93d930321071ad40b2f44e599046",
         ]
-        .map(|hex| Part { member: String::new(), bytes: bytes(hex) });
+        .map(|hex| Part { place: 0, member: String::new(), bytes: bytes(hex) });
         let message = bytes("f95466d086770e689964664219266fe5ed215c92ae20bab5c9d79addddf3c0cf");
         let aggregate = together(&commitments).expect("nonces");
         let expected = "028465fcf0bbdbcf443aabcce533d42b4b5a10966ac09a49655e8c42daab8fcd61\
@@ -204,12 +204,12 @@ mod tests {
             for (place, secret) in secrets.iter().enumerate() {
                 let Nonce { secret, public } = commit(&members, secret, &message, b"s", &[9; 32]).expect("a nonce");
                 nonces.push(secret);
-                commitments.push(Part { member: name(place), bytes: public });
+                commitments.push(Part { place, member: name(place), bytes: public });
             }
             let shares: Vec<Part> = (0..members.len())
                 .map(|place| {
                     let share = sign(&members, &secrets[place], &nonces[place], &commitments, &message);
-                    Part { member: name(place), bytes: share.expect("a share") }
+                    Part { place, member: name(place), bytes: share.expect("a share") }
                 })
                 .collect();
             let signature = combine(&members, &commitments, &shares, &message).expect("a signature");

@@ -75,8 +75,8 @@ impl SigningSession {
     /// As said.
     pub fn check(&self) -> Result<(), SharedError> {
         if self.id.0.len() != SESSION_ID_BYTES {
-            let reason = format!("the session's id has {} bytes, expected {SESSION_ID_BYTES}", self.id.0.len());
-            return Err(SharedError::Apart { reason });
+            let got = self.id.0.len();
+            return Err(SharedError::apart(format!("the session's id has {got} bytes, expected {SESSION_ID_BYTES}")));
         }
         let members = self.group.members();
         for (what, parts) in [("commitment", &self.commitments), ("share", &self.shares)] {
@@ -90,9 +90,8 @@ impl SigningSession {
             }
         }
         if self.commitments.len() > self.group.needed() {
-            let reason =
-                format!("{} members committed, expected at most {}", self.commitments.len(), self.group.needed());
-            return Err(SharedError::Apart { reason });
+            let (got, most) = (self.commitments.len(), self.group.needed());
+            return Err(SharedError::apart(format!("{got} members committed, expected at most {most}")));
         }
         match self.shares.keys().find(|member| !self.commitments.contains_key(*member)) {
             Some(member) => Err(SharedError::bad("share", member, "it has no commitment")),
@@ -106,9 +105,8 @@ impl SigningSession {
     /// Another session, another part of one member, or shares made with another signing set.
     pub fn merge(&mut self, mut other: Self) -> Result<(), SharedError> {
         other.check()?;
-        let apart = |reason: &str| SharedError::Apart { reason: String::from(reason) };
         if self.id != other.id || self.group != other.group {
-            return Err(apart("they are of two sessions"));
+            return Err(SharedError::apart("they are of two sessions"));
         }
         // Whichever has shares knows the signing set.
         if self.shares.is_empty() && !other.shares.is_empty() {
@@ -116,11 +114,13 @@ impl SigningSession {
         }
         let fixed = !self.shares.is_empty();
         if !other.shares.is_empty() && other.commitments != self.commitments {
-            return Err(apart("members signed with different others; start over with `wallet send --unsigned`"));
+            return Err(SharedError::apart(
+                "members signed with different others; start over with `wallet send --unsigned`",
+            ));
         }
         for (member, part) in other.commitments {
             match self.commitments.get(&member) {
-                Some(own) if *own != part => return Err(apart("one member committed twice")),
+                Some(own) if *own != part => return Err(SharedError::apart("one member committed twice")),
                 Some(_) => {}
                 None if fixed || self.commitments.len() >= self.group.needed() => {}
                 None => {
@@ -130,7 +130,7 @@ impl SigningSession {
         }
         for (member, part) in other.shares {
             match self.shares.insert(member, part.clone()) {
-                Some(own) if own != part => return Err(apart("one member signed twice")),
+                Some(own) if own != part => return Err(SharedError::apart("one member signed twice")),
                 _ => {}
             }
         }
@@ -190,15 +190,15 @@ impl SigningSession {
         nonce: &[u8],
         message: &Hash,
     ) -> Result<(), SharedError> {
+        let commitments = self.in_order(&self.commitments);
         let share = match &self.group {
             Group::Musig2 { .. } => {
-                let members = self.group.addresses(prefix)?;
-                musig::sign(&members, signer.secret, nonce, &self.in_order(&self.commitments), message)?
+                musig::sign(&self.group.addresses(prefix)?, signer.secret, nonce, &commitments, message)?
             }
             Group::Frost { .. } => {
                 let key_share =
                     signer.key_share.ok_or_else(|| SharedError::own("share of the key", "it is not there"))?;
-                frost::sign(key_share, nonce, &self.by_place(&self.commitments), message)?
+                frost::sign(key_share, nonce, &commitments, message)?
             }
         };
         self.shares.insert(String::from(signer.member), HexBytes(share));
@@ -210,29 +210,18 @@ impl SigningSession {
     /// # Errors
     /// Says whose shares are wrong.
     pub fn combine(&self, prefix: &AddressPrefix, message: &Hash) -> Result<Signature, SharedError> {
+        let (commitments, shares) = (self.in_order(&self.commitments), self.in_order(&self.shares));
         match &self.group {
-            Group::Musig2 { .. } => {
-                let members = self.group.addresses(prefix)?;
-                musig::combine(&members, &self.in_order(&self.commitments), &self.in_order(&self.shares), message)
-            }
-            Group::Frost { public, .. } => {
-                let (commitments, shares) = (self.by_place(&self.commitments), self.by_place(&self.shares));
-                frost::combine(&public.0, &commitments, &shares, message)?.map_err(|places| {
-                    let names = places.iter().filter_map(|place| self.group.members().get(*place)).cloned();
-                    SharedError::NoSignature { culprits: names.collect() }
-                })
-            }
+            Group::Musig2 { .. } => musig::combine(&self.group.addresses(prefix)?, &commitments, &shares, message),
+            Group::Frost { public, .. } => frost::combine(&public.0, &commitments, &shares, message),
         }
     }
 
     fn in_order(&self, parts: &ByMember) -> Vec<Part> {
-        let own =
-            |member: &String| parts.get(member).map(|part| Part { member: member.clone(), bytes: part.0.clone() });
-        self.group.members().iter().filter_map(own).collect()
-    }
-
-    fn by_place(&self, parts: &ByMember) -> frost::ByPlace {
         let members = self.group.members().iter().enumerate();
-        members.filter_map(|(place, member)| Some((place, parts.get(member)?.0.clone()))).collect()
+        let part = |(place, member): (usize, &String)| {
+            Some(Part { place, member: member.clone(), bytes: parts.get(member)?.0.clone() })
+        };
+        members.filter_map(part).collect()
     }
 }
