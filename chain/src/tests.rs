@@ -15,7 +15,7 @@ use cairn_ledger::{
     testing::{self, MemoryState, key, payment},
     transaction::Transaction,
     units::{Amount, Timestamp},
-    validate::{ChainContext, CheckedBlock, check_header, check_work, connect_block, touched_addresses},
+    validate::{ChainContext, CheckedBlock, check_header, check_work},
 };
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -59,15 +59,7 @@ impl Branch {
     }
 
     fn follow(&mut self, block: Block) -> &Block {
-        let sealed = check_work(&self.spec, block.header.clone()).expect("work");
-        let linked = check_header(&self.spec, &self.context, sealed, block.header.time).expect("linked");
-        self.context = self.context.extend(&linked);
-        let checked = CheckedBlock::check(&self.spec, linked, block.body.clone()).expect("checked");
-        let touched = touched_addresses(&block.header.beneficiary, checked.transactions());
-        let slice = self.state.slice(&touched);
-        let connected = connect_block(&self.spec, checked, slice, self.state.tree()).expect("connected");
-        let (_, change, update) = connected.into_parts();
-        self.state.apply(&change, update);
+        self.context = self.state.follow(&self.spec, &self.context, block.clone());
         self.blocks.push(block);
         self.blocks.last().expect("just pushed")
     }

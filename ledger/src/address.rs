@@ -18,32 +18,20 @@ const MAX_PREFIX: usize = 16;
 
 /// Text that is no address of the expected network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum AddressError {
-    /// Not bech32 at all.
+    /// Not bech32 at all. Text is cut after 120 characters.
     #[error("got {got:?}, expected an address that begins with {expected}1")]
-    NotAnAddress {
-        /// The text, cut after 120 characters.
-        got: String,
-        /// The network's prefix.
-        expected: AddressPrefix,
-    },
+    NotAnAddress { got: String, expected: AddressPrefix },
     /// The checksum does not match: a typo.
     #[error("the address has a typo: its checksum does not match; compare it with the original")]
     Checksum,
-    /// A valid address of another network.
+    /// A valid address of another network. Its prefix is cut after 120 characters.
     #[error("this address belongs to another network: got the prefix {got}, expected {expected}")]
-    OtherNetwork {
-        /// Its prefix, cut after 120 characters.
-        got: String,
-        /// The network's prefix.
-        expected: AddressPrefix,
-    },
+    OtherNetwork { got: String, expected: AddressPrefix },
     /// A valid checksum over something that is not 32 bytes.
     #[error("the address holds {got} bytes, expected 32")]
-    Length {
-        /// Bytes inside.
-        got: usize,
-    },
+    Length { got: usize },
     /// The bits that fill up the last character are not zero: a second spelling of an address.
     #[error("the address is not in its one spelling: the bits after its 32 bytes are not zero")]
     Padding,

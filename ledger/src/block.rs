@@ -26,7 +26,6 @@ pub const MAX_BLOCK_TRANSACTIONS: usize = MAX_BLOCK_BYTES / MIN_TRANSACTION_BYTE
 /// Layout (190 bytes): `version u16 ‖ height u64 ‖ parent 32 ‖ time u64 ‖ target u32 ‖ beneficiary 32 ‖
 /// txs_root 32 ‖ state_root 32 ‖ history_root 32 ‖ nonce u64`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct Header {
     /// What goes with the rules of its height ([`Rules::version`](crate::rules::Rules::version)).
     pub version: u16,
@@ -107,7 +106,6 @@ pub type Body = BoundedVec<Transaction, MAX_BLOCK_TRANSACTIONS>;
 
 /// A header and its transactions: the encoded header, their count (u64), and they themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct Block {
     /// The header.
     pub header: Header,

@@ -54,24 +54,17 @@ pub struct ChainParams {
 
 /// Why parameters make no network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum ChainSpecError {
-    /// The name is empty, long, or has other characters.
+    /// The name is empty, long, or has other characters. It is cut after 80.
     #[error("name: got {got:?}, expected 1 to 32 lower-case letters, digits or hyphens")]
-    Name {
-        /// The name, cut after 80 characters.
-        got: String,
-    },
+    Name { got: String },
     /// Not 1 ≤ interval, 2 intervals ≤ half-life ≤ 1024 intervals.
     #[error(
         "interval_ms and half_life_ms: got {interval} and {half_life}, expected 1 <= interval and a half-life of 2 to \
          1024 intervals"
     )]
-    Interval {
-        /// The interval.
-        interval: u64,
-        /// The half-life.
-        half_life: u64,
-    },
+    Interval { interval: u64, half_life: u64 },
     /// Halving after no blocks.
     #[error("halving: got 0, expected at least 1")]
     Halving,
@@ -82,33 +75,19 @@ pub enum ChainSpecError {
     #[error(
         "targets: got genesis_target {genesis} and pow_limit {limit}, expected genesis_target <= pow_limit < 2^255"
     )]
-    Targets {
-        /// The genesis target.
-        genesis: CompactTarget,
-        /// The limit.
-        limit: CompactTarget,
-    },
+    Targets { genesis: CompactTarget, limit: CompactTarget },
     /// Rules that no network may have.
     #[error(transparent)]
     Rules(#[from] RulesError),
     /// Allocations not strictly ascending by address.
     #[error("allocations: {address} stands after an address that is not lower; sort them by the hex of the key")]
-    AllocationOrder {
-        /// The address out of order.
-        address: Address,
-    },
+    AllocationOrder { address: Address },
     /// An allocation nobody could spend.
     #[error("allocations: no key exists for {address}")]
-    AllocationNotOnCurve {
-        /// The address.
-        address: Address,
-    },
+    AllocationNotOnCurve { address: Address },
     /// An allocation of nothing.
     #[error("allocations: {address} gets nothing, expected at least 1 pebble")]
-    AllocationZero {
-        /// The address.
-        address: Address,
-    },
+    AllocationZero { address: Address },
     /// More money than amounts can express.
     #[error("allocations and all subsidies together exceed {} pebbles", Amount::MAX.pebbles())]
     Supply,

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 pub use bincode::{self, Decode, Encode};
 use bincode::{
     config::{Configuration, Fixint, Limit, LittleEndian},
-    de::{BorrowDecode, BorrowDecoder, Decoder, read::Reader},
+    de::{BorrowDecode, BorrowDecoder, Decoder},
     enc::{Encoder, write::Writer},
     error::{DecodeError as BincodeDecodeError, EncodeError},
 };
@@ -30,29 +30,17 @@ const CONFIG: Configuration<LittleEndian, Fixint, Limit<MEMORY_LIMIT>> =
 
 /// Why bytes are not the one encoding of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum DecodeError {
     /// More bytes than the value may ever have.
     #[error("got {got} bytes, expected at most {max}")]
-    TooLong {
-        /// Bytes given.
-        got: usize,
-        /// The bound of this kind of value.
-        max: usize,
-    },
+    TooLong { got: usize, max: usize },
     /// The bytes end inside the value.
     #[error("got {got} bytes, which end inside the value")]
-    Truncated {
-        /// Bytes given.
-        got: usize,
-    },
+    Truncated { got: usize },
     /// Bytes are left over after the value.
     #[error("got {got} bytes, expected {expected}")]
-    Trailing {
-        /// Bytes given.
-        got: usize,
-        /// Bytes the value has.
-        expected: usize,
-    },
+    Trailing { got: usize, expected: usize },
     /// A list claims more elements than it may have.
     #[error("a list claims more elements than it may have")]
     TooMany,
@@ -184,8 +172,7 @@ impl<T, const MAX: usize> core::ops::Deref for BoundedVec<T, MAX> {
 
 impl<T: Encode, const MAX: usize> Encode for BoundedVec<T, MAX> {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        (self.0.len() as u64).encode(encoder)?;
-        self.0.iter().try_for_each(|element| element.encode(encoder))
+        self.0.encode(encoder)
     }
 }
 
@@ -209,59 +196,7 @@ impl<'de, Context, T: Decode<Context>, const MAX: usize> BorrowDecode<'de, Conte
 }
 
 /// At most `MAX` bytes, written as their length (u64) and then themselves.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BoundedBytes<const MAX: usize>(Vec<u8>);
-
-impl<const MAX: usize> BoundedBytes<MAX> {
-    /// Wraps `bytes`.
-    ///
-    /// # Errors
-    /// Refuses more than `MAX`.
-    pub fn new(bytes: Vec<u8>) -> Result<Self, TooManyElements> {
-        if bytes.len() > MAX {
-            return Err(TooManyElements { got: bytes.len(), max: MAX });
-        }
-        Ok(Self(bytes))
-    }
-}
-
-impl<const MAX: usize> core::ops::Deref for BoundedBytes<MAX> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl<const MAX: usize> Encode for BoundedBytes<MAX> {
-    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        (self.0.len() as u64).encode(encoder)?;
-        encoder.writer().write(&self.0)
-    }
-}
-
-impl<Context, const MAX: usize> Decode<Context> for BoundedBytes<MAX> {
-    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, BincodeDecodeError> {
-        /// Bytes are read in pieces of this size, so that a length alone never buys memory.
-        const PIECE: usize = 4096;
-        let mut left = bounded_len::<D, MAX>(decoder)?;
-        let mut bytes = Vec::with_capacity(left.min(PIECE));
-        let mut piece = [0; PIECE];
-        while left > 0 {
-            let part = piece.get_mut(..left.min(PIECE)).unwrap_or_default();
-            decoder.reader().read(part)?;
-            bytes.extend_from_slice(part);
-            left = left.saturating_sub(PIECE);
-        }
-        Ok(Self(bytes))
-    }
-}
-
-impl<'de, Context, const MAX: usize> BorrowDecode<'de, Context> for BoundedBytes<MAX> {
-    fn borrow_decode<D: BorrowDecoder<'de, Context = Context>>(decoder: &mut D) -> Result<Self, BincodeDecodeError> {
-        Self::decode(decoder)
-    }
-}
+pub type BoundedBytes<const MAX: usize> = BoundedVec<u8, MAX>;
 
 fn bounded_len<D: Decoder, const MAX: usize>(decoder: &mut D) -> Result<usize, BincodeDecodeError> {
     let claimed = <u64 as Decode<D::Context>>::decode(decoder)?;

@@ -24,13 +24,11 @@ pub enum Fault {
 
 /// A transaction that is invalid in every context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum TxError {
     /// Not version 1. Fault: proven.
     #[error("got version {got}, expected 1")]
-    Version {
-        /// The version.
-        got: u8,
-    },
+    Version { got: u8 },
     /// Sent by the zero address. Fault: proven.
     #[error("the sender is the zero address")]
     ZeroSender,
@@ -42,16 +40,10 @@ pub enum TxError {
     NoOutputs,
     /// An output of nothing. Fault: proven.
     #[error("output {output} has the amount 0, expected at least 1")]
-    ZeroAmount {
-        /// Which output.
-        output: usize,
-    },
+    ZeroAmount { output: usize },
     /// An output to the zero address. Fault: proven.
     #[error("output {output} pays the zero address")]
-    ZeroReceiver {
-        /// Which output.
-        output: usize,
-    },
+    ZeroReceiver { output: usize },
     /// The signature does not verify. Fault: proven.
     #[error("the signature is not the sender's for this transaction on this network")]
     Signature,
@@ -75,63 +67,35 @@ impl TxError {
 /// A transaction that does not fit the accounts it meets. Inside a block this makes the block invalid; on
 /// its own it may fit another state, so it proves nothing about whoever sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum ExecutionError {
     /// The sender has no account.
     #[error("the sender {sender} has no account")]
-    UnknownSender {
-        /// The sender.
-        sender: Address,
-    },
+    UnknownSender { sender: Address },
     /// Not the sender's next nonce.
     #[error("got nonce {got}, expected {expected}")]
-    Nonce {
-        /// The transaction's.
-        got: u64,
-        /// The account's.
-        expected: u64,
-    },
+    Nonce { got: u64, expected: u64 },
     /// Its last height has passed.
     #[error("valid until height {valid_until}, got height {height}")]
-    Expired {
-        /// The last height at which it may be mined.
-        valid_until: Height,
-        /// The height it met.
-        height: Height,
-    },
+    Expired { valid_until: Height, height: Height },
     /// The accounts it creates cost more than its sender allows.
     #[error("the accounts it creates cost {price} pebbles, more than the max_price of {max_price} pebbles that was signed", max_price = .max_price.pebbles())]
-    PriceAboveMax {
-        /// The price of the accounts it creates, in pebbles.
-        price: u64,
-        /// The most it may be.
-        max_price: Amount,
-    },
-    /// Less money than fee, amounts and the price of the accounts it creates.
+    PriceAboveMax { price: u64, max_price: Amount },
+    /// Less money than fee, amounts and the price of the accounts it creates: what is needed, in pebbles, may exceed any
+    /// amount.
     #[error("the sender has {balance} CRN, expected at least {needed} pebbles for amounts, fee and new accounts")]
-    InsufficientBalance {
-        /// What the sender has.
-        balance: Amount,
-        /// What it would spend, in pebbles; it may exceed any amount.
-        needed: u64,
-    },
-    /// More new accounts than a block may create.
+    InsufficientBalance { balance: Amount, needed: u64 },
+    /// More new accounts than a block may create, those of this transaction included.
     #[error("got {got} new accounts in the block, expected at most {max}")]
-    TooManyNewAccounts {
-        /// New accounts, this transaction's included.
-        got: u64,
-        /// The network's limit.
-        max: u64,
-    },
+    TooManyNewAccounts { got: u64, max: u64 },
     /// A balance above 2^53 − 1, which the supply does not allow.
     #[error("the balance of {address} would exceed the supply")]
-    BalanceOverflow {
-        /// The receiver.
-        address: Address,
-    },
+    BalanceOverflow { address: Address },
 }
 
 /// A header that breaks a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum HeaderError {
     /// Another version than the rules of its height have: it stands under upgrades that are not known here, or does not
     /// know those that are. Fault: not yet, as whoever sent it may only have been upgraded earlier or later.
@@ -139,85 +103,37 @@ pub enum HeaderError {
         "got the version {got}, expected {expected}: the network has other upgrades than this program or its network \
          file knows, so update them; or the block is of somebody who has not updated"
     )]
-    Version {
-        /// The version.
-        got: u16,
-        /// The one that goes with the height.
-        expected: u16,
-    },
+    Version { got: u16, expected: u16 },
     /// Pays the zero address. Fault: proven.
     #[error("the beneficiary is the zero address")]
     ZeroBeneficiary,
     /// A target not in its normal form. Fault: proven.
     #[error("got the target {got}, which is not in normal form")]
-    TargetForm {
-        /// The target.
-        got: CompactTarget,
-    },
+    TargetForm { got: CompactTarget },
     /// A target easier than the network allows. Fault: proven.
     #[error("got the target {got}, expected at most {limit}")]
-    TargetAboveLimit {
-        /// The target.
-        got: CompactTarget,
-        /// The network's limit.
-        limit: CompactTarget,
-    },
+    TargetAboveLimit { got: CompactTarget, limit: CompactTarget },
     /// The id does not meet the target. Fault: proven.
     #[error("got the id {got}, which does not meet the target {target}")]
-    Work {
-        /// The id.
-        got: BlockId,
-        /// The target.
-        target: CompactTarget,
-    },
+    Work { got: BlockId, target: CompactTarget },
     /// Judged against a block that is not its parent. Fault: not yet, the parent is to be found first.
     #[error("got the parent {got}, expected {expected}")]
-    Parent {
-        /// The header's parent.
-        got: BlockId,
-        /// The block it was judged against.
-        expected: BlockId,
-    },
+    Parent { got: BlockId, expected: BlockId },
     /// Not one above the parent. Fault: proven.
     #[error("got height {got}, expected one more than {parent}")]
-    Height {
-        /// The height.
-        got: Height,
-        /// The parent's.
-        parent: Height,
-    },
+    Height { got: Height, parent: Height },
     /// Not the target the rule gives. Fault: proven.
     #[error("got the target {got}, expected {expected}")]
-    Target {
-        /// The target.
-        got: CompactTarget,
-        /// What follows from the parents.
-        expected: CompactTarget,
-    },
+    Target { got: CompactTarget, expected: CompactTarget },
     /// Not later than the parent. Fault: proven.
     #[error("got the time {got}, expected later than the parent's {parent}")]
-    TimeNotRising {
-        /// The time.
-        got: Timestamp,
-        /// The parent's.
-        parent: Timestamp,
-    },
+    TimeNotRising { got: Timestamp, parent: Timestamp },
     /// Too far ahead of this node's clock. Fault: not yet.
     #[error("got the time {got}, expected at most {limit}")]
-    TimeAhead {
-        /// The time.
-        got: Timestamp,
-        /// The latest acceptable now.
-        limit: Timestamp,
-    },
+    TimeAhead { got: Timestamp, limit: Timestamp },
     /// Commits to another history. Fault: proven.
     #[error("got the history root {got}, expected {expected}")]
-    HistoryRoot {
-        /// The root.
-        got: Hash,
-        /// The root over its ancestors.
-        expected: Hash,
-    },
+    HistoryRoot { got: Hash, expected: Hash },
     /// The chain's work exceeds 256 bits. Fault: proven.
     #[error("the total work exceeds 256 bits")]
     WorkOverflow,
@@ -243,56 +159,29 @@ impl HeaderError {
 
 /// A block that breaks a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum BlockError {
     /// Its header does. Fault: the header's.
     #[error("header: {0}")]
     Header(#[from] HeaderError),
     /// The body is not the header's. Fault: mutated, another copy may be right.
     #[error("got the transactions' root {got}, expected {expected}")]
-    TxsRoot {
-        /// The root over the body.
-        got: Hash,
-        /// The header's.
-        expected: Hash,
-    },
+    TxsRoot { got: Hash, expected: Hash },
     /// Too large. Fault: proven, as the header commits to this very body.
     #[error("got {got} bytes, expected at most {max}")]
-    Size {
-        /// The size.
-        got: usize,
-        /// The network's limit.
-        max: u64,
-    },
+    Size { got: usize, max: u64 },
     /// A transaction is invalid. Fault: proven.
     #[error("transaction {index}: {error}")]
-    Transaction {
-        /// Its place in the block.
-        index: usize,
-        /// What is wrong with it.
-        error: TxError,
-    },
+    Transaction { index: usize, error: TxError },
     /// A transaction does not fit the accounts. Fault: proven.
     #[error("transaction {index}: {error}")]
-    Execution {
-        /// Its place in the block.
-        index: usize,
-        /// Why it does not.
-        error: ExecutionError,
-    },
+    Execution { index: usize, error: ExecutionError },
     /// The beneficiary's balance would exceed the supply. Fault: proven.
     #[error("the reward would raise the balance of {address} above the supply")]
-    RewardOverflow {
-        /// The beneficiary.
-        address: Address,
-    },
+    RewardOverflow { address: Address },
     /// The accounts after it are not those of the header. Fault: proven.
     #[error("got the state root {got}, expected {expected}")]
-    StateRoot {
-        /// The root after execution.
-        got: Hash,
-        /// The header's.
-        expected: Hash,
-    },
+    StateRoot { got: Hash, expected: Hash },
 }
 
 impl BlockError {

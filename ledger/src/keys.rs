@@ -23,7 +23,6 @@ impl Address {
 
 /// A BIP340 signature: 64 bytes, R.x then s.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct Signature([u8; 64]);
 
 impl Signature {

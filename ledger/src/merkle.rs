@@ -43,7 +43,6 @@ fn inner_parts<'a>(left: &'a Hash, right: &'a Hash) -> [&'a [u8]; 3] {
 
 /// A proof that a transaction stands in a list: `PATH` of RFC 6962 §2.1.1.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct InclusionProof {
     count: u64,
     index: u64,
@@ -53,31 +52,17 @@ pub struct InclusionProof {
 
 /// Why a proof shows no transaction in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum InclusionError {
     /// The place is not in a list of this length.
     #[error("got place {got}, expected one below {count}")]
-    Place {
-        /// The place.
-        got: u64,
-        /// Transactions in the list.
-        count: u64,
-    },
+    Place { got: u64, count: u64 },
     /// The path has another length than the way to the root.
     #[error("got a path of {got} hashes, expected {expected}")]
-    PathLength {
-        /// Hashes given.
-        got: usize,
-        /// Steps on the way.
-        expected: usize,
-    },
+    PathLength { got: usize, expected: usize },
     /// The path leads to another root.
     #[error("the proof leads to the root {got}, expected {expected}")]
-    Root {
-        /// Where it leads.
-        got: Hash,
-        /// The root to prove against.
-        expected: Hash,
-    },
+    Root { got: Hash, expected: Hash },
 }
 
 impl InclusionProof {

@@ -25,7 +25,6 @@ use alloc::vec::Vec;
 ///
 /// Layout (80 bytes): `hash 32 ‖ work 32, big-endian ‖ last_time u64 ‖ first_target u32 ‖ next_target u32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct MmrNode {
     /// The block's id, or `T("cairn/mmr", left ‖ right)` over the layouts of both nodes.
     pub hash: Hash,
@@ -41,34 +40,20 @@ pub struct MmrNode {
 
 /// Why two nodes do not merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum MergeError {
     /// Work that does not fit 256 bits.
     #[error("the total work exceeds 256 bits")]
     WorkOverflow,
     /// The right node begins with another target than the left one's last block demands.
     #[error("got the target {got}, where the blocks before demand {expected}")]
-    Target {
-        /// The right node's first target.
-        got: CompactTarget,
-        /// The left node's next target.
-        expected: CompactTarget,
-    },
+    Target { got: CompactTarget, expected: CompactTarget },
     /// A complete tree that cannot begin after so many blocks.
     #[error("got a tree of level {level} after {count} blocks, which is no multiple of its size")]
-    Place {
-        /// The tree's level.
-        level: u32,
-        /// The blocks before it.
-        count: u64,
-    },
+    Place { level: u32, count: u64 },
     /// The right node ends no later than the left one.
     #[error("got the time {got}, expected later than {left}")]
-    Time {
-        /// When the right node ends.
-        got: Timestamp,
-        /// When the left node ends.
-        left: Timestamp,
-    },
+    Time { got: Timestamp, left: Timestamp },
 }
 
 impl MmrNode {
@@ -118,7 +103,7 @@ impl MmrNode {
     }
 }
 
-/// Bags nodes from right to left, always merge(left, right).
+/// Bags nodes from right to left, always merge(left, right); `None` for none.
 fn bag(nodes: &[MmrNode]) -> Result<Option<MmrNode>, MergeError> {
     let mut bagged: Option<MmrNode> = None;
     for left in nodes.iter().rev() {
@@ -152,7 +137,7 @@ impl Mmr {
     /// bit set in `count`, each goes on where the one before ends, and their works together fit 256 bits.
     pub fn from_peaks(count: u64, peaks: Vec<MmrNode>) -> Option<Self> {
         let history = (peaks.len() == count.count_ones() as usize).then_some(Self { count, peaks })?;
-        history.root().ok().map(|_| history)
+        bag(&history.peaks).ok().map(|_| history)
     }
 
     /// The history of block 0 alone.
@@ -220,15 +205,10 @@ impl Mmr {
         Ok(completed)
     }
 
-    /// The bagged root; `None` for no blocks.
-    fn root(&self) -> Result<Option<MmrNode>, MergeError> {
-        bag(&self.peaks)
-    }
-
     /// What the next header commits to.
     pub fn commitment(&self) -> Hash {
         // That the peaks merge was checked when the history was made.
-        commitment(self.count, self.root().ok().flatten().as_ref())
+        commitment(self.count, bag(&self.peaks).ok().flatten().as_ref())
     }
 
     /// The work of all its blocks.
@@ -255,12 +235,13 @@ impl MmrPosition {
     }
 }
 
-/// The complete trees that blocks `start .. end` consist of, left to right, where `start` is a multiple of
-/// the size of the first.
-fn complete_trees(start: u64, end: u64) -> Vec<MmrPosition> {
+/// The greatest complete trees that blocks `start .. end` consist of, left to right.
+pub(crate) fn complete_trees(start: u64, end: u64) -> Vec<MmrPosition> {
     let mut positions = Vec::new();
     let mut at = start;
-    while let Some(level) = end.saturating_sub(at).checked_ilog2() {
+    while let Some(fitting) = end.saturating_sub(at).checked_ilog2() {
+        // A tree begins at a multiple of its size.
+        let level = fitting.min(at.trailing_zeros());
         positions.push(MmrPosition { level, index: at >> level });
         at = at.saturating_add(1 << level);
     }
@@ -269,38 +250,23 @@ fn complete_trees(start: u64, end: u64) -> Vec<MmrPosition> {
 
 /// A proof that a block stands at a height in a history: the siblings from the leaf upward.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct MmrProof {
     siblings: BoundedVec<MmrNode, 64>,
 }
 
 /// Why a proof does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum MmrProofError {
     /// The height is not in a history of this length.
     #[error("got height {got}, expected one below {count}")]
-    Height {
-        /// The height.
-        got: u64,
-        /// Blocks in the history.
-        count: u64,
-    },
+    Height { got: u64, count: u64 },
     /// Another number of siblings than the way to the root has.
     #[error("got {got} siblings, expected {expected}")]
-    Length {
-        /// Siblings given.
-        got: usize,
-        /// Siblings on the way.
-        expected: usize,
-    },
+    Length { got: usize, expected: usize },
     /// The way leads to another commitment.
     #[error("the proof leads to {got}, expected {expected}")]
-    Root {
-        /// Where it leads.
-        got: Hash,
-        /// The commitment to prove against.
-        expected: Hash,
-    },
+    Root { got: Hash, expected: Hash },
     /// Nodes on the way that do not merge.
     #[error("nodes of the proof do not go on where others end: {0}")]
     Merge(#[from] MergeError),

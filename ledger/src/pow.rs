@@ -8,15 +8,7 @@
 pub mod search;
 
 use crate::{
-    codec::{
-        Decode, Encode,
-        bincode::{
-            self,
-            de::Decoder,
-            enc::Encoder,
-            error::{DecodeError, EncodeError},
-        },
-    },
+    codec::{Decode, Encode, bincode},
     hash::BlockId,
     units::Timestamp,
 };
@@ -31,7 +23,6 @@ pub struct Target(U256);
 /// A target in Bitcoin's compact form (`nBits`): one byte of exponent, three of mantissa. Shown as eight
 /// hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct CompactTarget(u32);
 
 /// A compact target that is not the one normal form of a target.
@@ -257,13 +248,15 @@ pub struct WorkParseError {
 }
 
 impl Encode for Work {
-    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+    fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
         self.to_be_bytes().encode(encoder)
     }
 }
 
 impl<Context> Decode<Context> for Work {
-    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+    fn decode<D: bincode::de::Decoder<Context = Context>>(
+        decoder: &mut D,
+    ) -> Result<Self, bincode::error::DecodeError> {
         <[u8; 32] as Decode<Context>>::decode(decoder).map(|bytes| Self::from_be_bytes(&bytes))
     }
 }

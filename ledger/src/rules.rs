@@ -127,58 +127,32 @@ impl Upgrade {
 
 /// Rules that no network may have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum RulesError {
     /// max_new_accounts below 1024.
     #[error("max_new_accounts: got {got}, expected at least {LEAST_MAX_NEW_ACCOUNTS}")]
-    MaxNewAccounts {
-        /// The value.
-        got: u64,
-    },
+    MaxNewAccounts { got: u64 },
     /// max_block_bytes outside its range.
     #[error("max_block_bytes: got {got}, expected {LEAST_MAX_BLOCK_BYTES} to {MAX_BLOCK_BYTES}")]
-    MaxBlockBytes {
-        /// The value.
-        got: u64,
-    },
+    MaxBlockBytes { got: u64 },
     /// account_price above 2^43.
     #[error("account_price: got {} pebbles, expected at most {MOST_ACCOUNT_PRICE}", got.pebbles())]
-    AccountPrice {
-        /// The value.
-        got: Amount,
-    },
-    /// An upgrade without a usable name.
+    AccountPrice { got: Amount },
+    /// An upgrade without a usable name, which is cut after 80 characters.
     #[error("upgrade: got the name {got:?}, expected 1 to 32 lower-case letters, digits or hyphens")]
-    UpgradeName {
-        /// The name, cut after 80 characters.
-        got: String,
-    },
+    UpgradeName { got: String },
     /// An upgrade that does not come after the one before, or too early for any.
     #[error("upgrade {name:?}: got height {got}, expected {least} or more; upgrades stand in ascending order")]
-    UpgradeHeight {
-        /// The upgrade.
-        name: String,
-        /// Its height.
-        got: Height,
-        /// The least it may have.
-        least: Height,
-    },
-    /// A feature that this program does not have.
+    UpgradeHeight { name: String, got: Height, least: Height },
+    /// A feature that this program does not have. Its name is cut after 80 characters.
     #[error("upgrade {name:?}: this program does not know the feature {got:?}; use a newer one")]
-    UnknownFeature {
-        /// The upgrade.
-        name: String,
-        /// The feature, cut after 80 characters.
-        got: String,
-    },
+    UnknownFeature { name: String, got: String },
     /// An upgrade that upgrades nothing.
     #[error(
         "upgrade {name:?} changes nothing; expected one or more of max_block_bytes, max_new_accounts, account_price, \
          feature"
     )]
-    EmptyUpgrade {
-        /// The upgrade.
-        name: String,
-    },
+    EmptyUpgrade { name: String },
 }
 
 /// The rules of a network at every height, and what they are called.

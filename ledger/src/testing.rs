@@ -9,13 +9,17 @@ use crate::{
     codec::{BoundedBytes, BoundedVec},
     hash::Hash,
     keys::{Address, SecretKey},
+    light::BareHeader,
     merkle::txs_root,
     pow::CompactTarget,
     transaction::{Output, TRANSACTION_VERSION, Transaction, TransactionBody},
     units::{Amount, Height, Timestamp},
-    validate::{ChainContext, CheckedBlock, CheckedTransaction, Execution, check_transactions, touched_addresses},
+    validate::{
+        ChainContext, CheckedBlock, CheckedTransaction, Execution, check_header, check_transactions, check_work,
+        connect_block, touched_addresses,
+    },
 };
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 mod headers;
 
@@ -53,6 +57,25 @@ pub fn easy_params() -> ChainParams {
         genesis_target: CompactTarget::from_bits(0x207f_ffff),
         allocations,
     }
+}
+
+/// The file of a network with these parameters, as the files in `genesis/` are. Its ports are never used: every node of
+/// a test is told its own.
+pub fn network_file(params: &ChainParams, local: bool) -> String {
+    let ChainParams { name, prefix, interval_ms, half_life_ms, max_future_ms, .. } = params;
+    let ChainParams { max_block_bytes, max_new_accounts, account_price, subsidy, halving, .. } = params;
+    let ChainParams { genesis_time, pow_limit, genesis_target, allocations, .. } = params;
+    let mut text = format!(
+        "name = \"{name}\"\nprefix = \"{prefix}\"\ninterval_ms = {interval_ms}\nhalf_life_ms = {half_life_ms}\n\
+         max_future_ms = {max_future_ms}\nmax_block_bytes = {max_block_bytes}\nmax_new_accounts = {max_new_accounts}\n\
+         account_price = \"{account_price}\"\nsubsidy = \"{subsidy}\"\nhalving = {halving}\n\
+         genesis_time = {genesis_time}\npow_limit = \"{pow_limit}\"\ngenesis_target = \"{genesis_target}\"\n"
+    );
+    for (address, amount) in allocations {
+        let address = prefix.encode(address);
+        text += &format!("[[allocations]]\naddress = \"{address}\"\namount = \"{amount}\"\n");
+    }
+    text + &format!("[defaults]\np2p_port = 1\nrpc_port = 2\nboot_nodes = []\nlocal = {local}\n")
 }
 
 /// A network on which a block takes two attempts.
@@ -145,6 +168,20 @@ impl MemoryState {
         self.tree.apply(update);
     }
 
+    /// Takes the valid block after `parent` through every check, whatever its time, and makes its changes; gives it as
+    /// the parent of others.
+    pub fn follow(&mut self, spec: &ChainSpec, parent: &ChainContext, block: Block) -> ChainContext {
+        let sealed = check_work(spec, block.header).expect("valid work");
+        let linked = check_header(spec, parent, sealed, Timestamp::from_millis(u64::MAX)).expect("a header that links");
+        let child = parent.extend(&linked);
+        let checked = CheckedBlock::check(spec, linked, block.body).expect("a body that checks");
+        let slice = self.slice(checked.touched());
+        let connected = connect_block(spec, checked, slice, &self.tree).expect("a block that connects");
+        let (_, change, update) = connected.into_parts();
+        self.apply(&change, update);
+        child
+    }
+
     /// Takes a block's changes back.
     pub fn undo(&mut self, record: &UndoRecord) {
         let update = self.tree.update(record.count, &record.leaf_hashes());
@@ -191,19 +228,10 @@ pub fn mine_for(
         execution.apply(transaction).expect("a transaction that fits the accounts");
     }
     let change = execution.finish(&beneficiary).expect("a reward that fits");
-    let header = Header {
-        version: spec.rules_at(height).version,
-        height,
-        parent: parent.id(),
-        time,
-        target: parent.next_target(spec),
-        beneficiary,
-        txs_root: txs_root(&all.iter().map(CheckedTransaction::txid).collect::<Vec<_>>()),
-        state_root: state.tree().update(change.count, &change.leaf_hashes()).state_root(),
-        history_root: parent.history().commitment(),
-        nonce: 0,
-    };
-    Block { header: seal(header), body: Body::new(transactions).expect("few transactions") }
+    let txs_root = txs_root(&all.iter().map(CheckedTransaction::txid).collect::<Vec<_>>());
+    let state_root = state.tree().update(change.count, &change.leaf_hashes()).state_root();
+    let bare = BareHeader { time, beneficiary, txs_root, state_root, nonce: 0 };
+    Block { header: seal(bare.complete(spec, parent)), body: Body::new(transactions).expect("few transactions") }
 }
 
 impl CheckedBlock {

@@ -23,7 +23,6 @@ pub const MAX_TRANSACTION_BYTES: usize = MIN_TRANSACTION_BYTES + (MAX_OUTPUTS - 
 
 /// One payment inside a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct Output {
     /// The receiver.
     pub to: Address,
@@ -36,7 +35,6 @@ pub struct Output {
 /// Layout: `version u8 ‖ sender 32 ‖ nonce u64 ‖ fee u64 ‖ max_price u64 ‖ valid_until u64 ‖ count u64 ‖
 /// (to 32 ‖ amount u64)* ‖ length u64 ‖ memo`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct TransactionBody {
     /// [`TRANSACTION_VERSION`].
     pub version: u8,
@@ -59,7 +57,6 @@ pub struct TransactionBody {
 
 /// A signed transaction: body, then signature.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct Transaction {
     /// What was signed.
     pub body: TransactionBody,

@@ -11,24 +11,18 @@ use bincode::{de::Decoder, error::DecodeError};
 ///
 /// 1 CRN is 10^8 pebbles. Shown and read in CRN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct Amount(u64);
 
 /// Text or a number that is no amount.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum AmountError {
-    /// Above 2^53 − 1 pebbles.
+    /// Above 2^53 − 1 pebbles. 2^64 − 1 stands for every greater number.
     #[error("got {got} pebbles, expected at most {}", Amount::MAX.pebbles())]
-    TooLarge {
-        /// The number of pebbles; 2^64 − 1 stands for every greater one.
-        got: u64,
-    },
-    /// Not a decimal number of CRN with at most eight decimals.
+    TooLarge { got: u64 },
+    /// Not a decimal number of CRN with at most eight decimals. The text is cut after 80 characters.
     #[error("got {got:?}, expected an amount in CRN such as 12 or 0.5, with at most 8 decimals")]
-    NotAnAmount {
-        /// The text, cut after 80 characters.
-        got: String,
-    },
+    NotAnAmount { got: String },
 }
 
 impl Amount {
@@ -105,7 +99,6 @@ impl core::str::FromStr for Amount {
 
 /// The position of a block in its chain; block 0 is the genesis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct Height(u64);
 
 impl Height {
@@ -151,7 +144,6 @@ impl core::fmt::Display for Height {
 
 /// A moment, in milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct Timestamp(u64);
 
 impl Timestamp {

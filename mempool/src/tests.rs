@@ -18,7 +18,7 @@ use cairn_ledger::{
     testing::{self, easy_network, key, payment},
     transaction::Transaction,
     units::Timestamp,
-    validate::{ChainContext, CheckedBlock, check_header, check_work, connect_block, touched_addresses},
+    validate::ChainContext,
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
@@ -115,13 +115,7 @@ fn empty_branch(spec: &ChainSpec, count: usize) -> Vec<Block> {
     let (mut context, mut state) = (ChainContext::genesis(spec), testing::genesis_state(spec));
     let next = |_| {
         let block = testing::mine(spec, &context, &state, vec![]);
-        let sealed = check_work(spec, block.header.clone()).expect("work");
-        let linked = check_header(spec, &context, sealed, block.header.time).expect("linked");
-        context = context.extend(&linked);
-        let checked = CheckedBlock::check(spec, linked, block.body.clone()).expect("checked");
-        let slice = state.slice(&touched_addresses(&block.header.beneficiary, []));
-        let (_, change, update) = connect_block(spec, checked, slice, state.tree()).expect("connected").into_parts();
-        state.apply(&change, update);
+        context = state.follow(spec, &context, block.clone());
         block
     };
     (0..count).map(next).collect()

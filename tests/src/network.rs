@@ -7,7 +7,6 @@ use cairn_ledger::{
     units::Timestamp,
 };
 use std::{
-    fmt::Write,
     fs,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
@@ -52,7 +51,7 @@ impl TestNetwork {
         // No two tests share a genesis, so none can find another's nodes.
         params.name = format!("test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         params.genesis_time = Timestamp::from_millis(now_ms() - age_ms);
-        let text = file_text(&params, local);
+        let text = testing::network_file(&params, local);
         let directory = TempDir::with_prefix("cairn-test-").expect("a temporary directory");
         fs::write(directory.path().join("network.toml"), &text).expect("a file in a fresh directory");
         let spec = Network::parse(&text).expect("valid parameters make a valid file").spec;
@@ -111,30 +110,4 @@ impl Default for TestNetwork {
 pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     u64::try_from(since.as_millis()).expect("a clock before the year 584 million")
-}
-
-fn file_text(params: &ChainParams, local: bool) -> String {
-    let ChainParams { name, prefix, interval_ms, half_life_ms, max_future_ms, .. } = params;
-    let mut text = format!(
-        "name = \"{name}\"\nprefix = \"{}\"\n\
-         interval_ms = {interval_ms}\nhalf_life_ms = {half_life_ms}\nmax_future_ms = {max_future_ms}\n\
-         max_block_bytes = {}\nmax_new_accounts = {}\naccount_price = \"{}\"\nsubsidy = \"{}\"\nhalving = {}\n\
-         genesis_time = {}\npow_limit = \"{}\"\ngenesis_target = \"{}\"\n",
-        prefix.as_str(),
-        params.max_block_bytes,
-        params.max_new_accounts,
-        params.account_price,
-        params.subsidy,
-        params.halving,
-        params.genesis_time,
-        params.pow_limit,
-        params.genesis_target,
-    );
-    for (address, amount) in &params.allocations {
-        let address = prefix.encode(address);
-        writeln!(text, "[[allocations]]\naddress = \"{address}\"\namount = \"{amount}\"").expect("a string");
-    }
-    // The ports are never used: every node is told its own.
-    writeln!(text, "[defaults]\np2p_port = 1\nrpc_port = 2\nboot_nodes = []\nlocal = {local}").expect("a string");
-    text
 }

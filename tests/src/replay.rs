@@ -6,8 +6,7 @@ use cairn_ledger::{
     chain_spec::ChainSpec,
     hash::{BlockId, Hash},
     testing::{MemoryState, genesis_state},
-    units::Timestamp,
-    validate::{ChainContext, CheckedBlock, check_header, check_work, connect_block, touched_addresses},
+    validate::ChainContext,
 };
 
 /// Every block of a chain, checked and executed from the network's file on, with all accounts in memory.
@@ -50,17 +49,7 @@ impl Replay {
     }
 
     fn connect(&mut self, block: Block) {
-        let end_of_time = Timestamp::from_millis(u64::MAX);
-        let sealed = check_work(&self.spec, block.header).expect("valid work");
-        let linked = check_header(&self.spec, &self.tip, sealed, end_of_time).expect("a header that links");
-        let tip = self.tip.extend(&linked);
-        let checked = CheckedBlock::check(&self.spec, linked, block.body).expect("a body that checks");
-        let touched = touched_addresses(&checked.header().header().beneficiary, checked.transactions());
-        let slice = self.state.slice(&touched);
-        let connected = connect_block(&self.spec, checked, slice, self.state.tree()).expect("a block that connects");
-        let (_, change, update) = connected.into_parts();
-        self.state.apply(&change, update);
-        self.tip = tip;
+        self.tip = self.state.follow(&self.spec, &self.tip, block);
     }
 }
 

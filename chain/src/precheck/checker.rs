@@ -112,7 +112,7 @@ impl Checker {
         // The root comes first, and is answered first: relaying need not wait for signatures.
         let block = match_body(&self.spec, header, candidates);
         matched(block.as_ref().map(|_| ()).map_err(|error| *error));
-        let (header, candidates) = block?.into_parts();
+        let (header, candidates) = block?;
         let transactions = self.check_all(share, candidates)?;
         Ok(CheckedBlock::assemble(header, transactions).expect("they are the candidates, in their order"))
     }

@@ -8,7 +8,7 @@ use cairn_ledger::{
     error::{BlockError, HeaderError},
     testing::{self, MemoryState, easy_params, genesis_state, key, payment, pebbles},
     units::Height,
-    validate::{ChainContext, CheckedBlock, check_header, check_work, connect_block, touched_addresses},
+    validate::{ChainContext, check_header, check_work},
 };
 use std::{
     fs,
@@ -32,14 +32,7 @@ fn chain_of(spec: &Arc<ChainSpec>, length: u64) -> Vec<Block> {
 }
 
 fn follow(spec: &ChainSpec, context: &mut ChainContext, state: &mut MemoryState, block: Block) {
-    let time = block.header.time;
-    let linked = check_header(spec, context, check_work(spec, block.header).expect("work"), time).expect("linked");
-    *context = context.extend(&linked);
-    let checked = CheckedBlock::check(spec, linked, block.body).expect("checked");
-    let touched = touched_addresses(&checked.header().header().beneficiary, checked.transactions());
-    let connected = connect_block(spec, checked, state.slice(&touched), state.tree()).expect("connected");
-    let (_, change, update) = connected.into_parts();
-    state.apply(&change, update);
+    *context = state.follow(spec, context, block);
 }
 
 /// Directories and files of one test.

@@ -403,7 +403,7 @@ impl ChainStore {
         let peaks = Mmr::peak_positions(count).into_iter().map(|position| self.history_node(position));
         let history = Mmr::from_peaks(count, peaks.collect::<Result<_, _>>()?);
         let corrupt = || StoreError::corrupt::<HeaderById>(format!("the history of {count} blocks"));
-        Ok(ChainContext::restore(&header, history.ok_or_else(corrupt)?))
+        Ok(ChainContext::restore(header.header().clone(), header.id(), history.ok_or_else(corrupt)?))
     }
 
     /// A node of the followed chain's history.

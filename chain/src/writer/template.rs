@@ -7,9 +7,10 @@ use crate::{
     store::StoreError,
 };
 use cairn_ledger::{
-    block::{BLOCK_OVERHEAD_BYTES, Header},
+    block::BLOCK_OVERHEAD_BYTES,
     error::ExecutionError,
     keys::Address,
+    light::BareHeader,
     merkle::txs_root,
     units::Timestamp,
     validate::{CheckedTransaction, ConnectError, Execution, touched_addresses},
@@ -62,18 +63,9 @@ impl Writer {
         let txids: Vec<_> = transactions.iter().map(CheckedTransaction::txid).collect();
         let (txs_root, update) =
             self.workers.join(|| txs_root(&txids), || self.state.tree.update(change.count, &change.leaf_hashes()));
-        let header = Header {
-            version: self.spec.rules_at(height).version,
-            height,
-            parent: self.tip.id(),
-            time: time.max(parent.time.saturating_add(1)),
-            target: self.tip.next_target(&self.spec),
-            beneficiary,
-            txs_root,
-            state_root: update.state_root(),
-            history_root: self.tip.history().commitment(),
-            nonce: 0,
-        };
+        let time = time.max(parent.time.saturating_add(1));
+        let bare = BareHeader { time, beneficiary, txs_root, state_root: update.state_root(), nonce: 0 };
+        let header = bare.complete(&self.spec, &self.tip);
         let not_before = Timestamp::from_millis(header.time.millis().saturating_sub(self.spec.params().max_future_ms));
         Ok(Ok(Template { header, transactions, fees, not_before }))
     }

@@ -39,7 +39,6 @@ use cairn_kernels::sha256::Midstate;
 
 /// What an account has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct Account {
     /// Its money.
     pub balance: Amount,
@@ -49,7 +48,6 @@ pub struct Account {
 
 /// A leaf of the tree, 80 bytes: `address 32 ‖ next 32 ‖ balance u64 ‖ nonce u64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct Leaf {
     /// Whose account it is; zero for the sentinel.
     pub address: Address,

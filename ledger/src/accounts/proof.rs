@@ -11,7 +11,6 @@ use crate::{
 /// A leaf with the path to the state root. For an address that has an account it is that account's
 /// leaf; for one that has none, the leaf just below it in ascending order.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct AccountProof {
     /// How many leaves the tree has.
     pub count: u64,
@@ -26,39 +25,20 @@ pub struct AccountProof {
 
 /// Why a proof proves nothing about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum AccountProofError {
     /// The index is not below the count.
     #[error("got leaf {got}, expected one below {count}")]
-    Index {
-        /// The index.
-        got: u64,
-        /// The number of leaves.
-        count: u64,
-    },
+    Index { got: u64, count: u64 },
     /// The path has another length than the tree is deep.
     #[error("got a path of {got} hashes, expected {expected}")]
-    PathLength {
-        /// Hashes given.
-        got: usize,
-        /// The tree's depth.
-        expected: u32,
-    },
+    PathLength { got: usize, expected: u32 },
     /// The path leads to another state root.
     #[error("the proof leads to the state root {got}, expected {expected}")]
-    StateRoot {
-        /// Where it leads.
-        got: Hash,
-        /// The root to prove against.
-        expected: Hash,
-    },
+    StateRoot { got: Hash, expected: Hash },
     /// The leaf is in the tree but says nothing about the address.
     #[error("the leaf of {got} says nothing about {expected}")]
-    OtherAddress {
-        /// The leaf's address.
-        got: Address,
-        /// The address in question.
-        expected: Address,
-    },
+    OtherAddress { got: Address, expected: Address },
 }
 
 impl AccountProof {

@@ -99,7 +99,6 @@ impl StateChange {
 
 /// How to take a block's changes back: the old number of leaves, and the leaves as they were.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct UndoRecord {
     /// The number of leaves before the block.
     pub count: u64,

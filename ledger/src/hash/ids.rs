@@ -13,7 +13,6 @@ macro_rules! bytes32 {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, $crate::codec::Encode, $crate::codec::Decode)]
-        #[bincode(crate = "crate::codec::bincode")]
         pub struct $name([u8; 32]);
 
         impl $name {

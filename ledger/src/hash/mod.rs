@@ -12,6 +12,7 @@ pub use ids::{BlockId, Hash, HashParseError, TxId};
 
 use alloc::vec::Vec;
 use cairn_kernels::sha256::{Messages, Midstate};
+use k256::U256;
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of the concatenation of `parts`.
@@ -122,28 +123,11 @@ tags! {
 }
 
 /// Reads 64 hex digits. It runs at compile time only, where a wrong digit is a build error.
-#[expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "evaluated at compile time"
-)]
 const fn digest(hex: &str) -> [u8; 32] {
-    const fn value(digit: u8) -> u8 {
-        match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => panic!("not a lower-case hex digit"),
-        }
+    match U256::from_be_hex(hex).to_be_bytes().as_slice().first_chunk() {
+        Some(bytes) => *bytes,
+        None => [0; 32],
     }
-    let digits = hex.as_bytes();
-    let mut bytes = [0; 32];
-    let mut at = 0;
-    while at < bytes.len() {
-        bytes[at] = value(digits[2 * at]) << 4 | value(digits[2 * at + 1]);
-        at += 1;
-    }
-    bytes
 }
 
 #[cfg(test)]

@@ -17,7 +17,6 @@ pub const BARE_HEADER_BYTES: usize = 112;
 ///
 /// Layout (112 bytes): `time u64 ‖ beneficiary 32 ‖ txs_root 32 ‖ state_root 32 ‖ nonce u64`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct BareHeader {
     /// When the miner says it was made.
     pub time: Timestamp,

@@ -32,55 +32,26 @@ const SLACK_DOWN: u64 = 1 << 21;
 
 /// Why blocks nobody looked into cannot be what they are said to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum TreeBoundsError {
     /// A target that is none, or easier than the network allows.
     #[error("got the target {got}, expected one up to {limit}")]
-    Target {
-        /// The target.
-        got: CompactTarget,
-        /// The network's limit.
-        limit: CompactTarget,
-    },
+    Target { got: CompactTarget, limit: CompactTarget },
     /// One block whose next target is not the one that the rule gives.
     #[error("got the next target {got}, expected {expected}")]
-    NextTarget {
-        /// The target.
-        got: CompactTarget,
-        /// What the rule gives.
-        expected: CompactTarget,
-    },
-    /// More blocks than milliseconds.
+    NextTarget { got: CompactTarget, expected: CompactTarget },
+    /// More blocks than milliseconds from the block before them to the last.
     #[error("got {got} ms, expected at least one for each block")]
-    Time {
-        /// The time from the block before to the last one.
-        got: u64,
-    },
+    Time { got: u64 },
     /// Less work than blocks of this difficulty have; of one block, any other work than it has.
     #[error("got the work {got}, expected at least {least}")]
-    Work {
-        /// The work.
-        got: Work,
-        /// The least that the blocks have.
-        least: Work,
-    },
+    Work { got: Work, least: Work },
     /// Difficulty that fell faster than the time allows.
     #[error("the target grew from {from} to {to}, which takes more than {time} ms")]
-    Easier {
-        /// The first target.
-        from: CompactTarget,
-        /// The next target.
-        to: CompactTarget,
-        /// The time that passed.
-        time: u64,
-    },
+    Easier { from: CompactTarget, to: CompactTarget, time: u64 },
     /// Difficulty that rose faster than so many blocks allow.
     #[error("the target shrank from {from} to {to}, which takes more blocks")]
-    Harder {
-        /// The first target.
-        from: CompactTarget,
-        /// The next target.
-        to: CompactTarget,
-    },
+    Harder { from: CompactTarget, to: CompactTarget },
     /// Works that do not fit 256 bits.
     #[error("the works overflow")]
     Overflow,

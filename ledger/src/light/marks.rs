@@ -14,7 +14,6 @@ const MAX_MARKS: usize = 26;
 
 /// A moment of a chain: a block's time, and all work up to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct Mark {
     /// When the block was made.
     pub time: Timestamp,
@@ -24,7 +23,6 @@ pub struct Mark {
 
 /// What is remembered of a chain's past: for each hour of its last day the last moment that is known before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub(super) struct Marks(BoundedVec<Mark, MAX_MARKS>);
 
 impl Marks {

@@ -5,6 +5,7 @@ use super::{
     marks::{Mark, Marks},
     sample, tail_start,
     tiles::{self, Opened, Walk},
+    tip::advance,
 };
 use crate::{
     block::Header,
@@ -14,7 +15,7 @@ use crate::{
     mmr::MmrNode,
     pow::Work,
     units::{Height, Timestamp},
-    validate::{ChainContext, LinkedHeader, check_header, check_work},
+    validate::ChainContext,
 };
 use alloc::{collections::BTreeSet, vec::Vec};
 
@@ -22,7 +23,6 @@ use alloc::{collections::BTreeSet, vec::Vec};
 ///
 /// Layout: three lists, each a count u64 and its elements. Headers are 190 bytes, nodes 80.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct LightProof {
     /// The headers from [`tail_start`] to the tip.
     pub tail: BoundedVec<Header, MAX_TAIL>,
@@ -82,12 +82,7 @@ impl LightProof {
         let genesis = ChainContext::genesis(spec);
         let mut context = match walk.opened.last() {
             // Blocks 0 and 1 are opened before any other.
-            Some(last) => {
-                let (header, work) = (last.header.clone(), walk.history.total_work());
-                let next_target = walk.history.next_target().unwrap_or(header.target);
-                let linked = LinkedHeader::restore(header, last.id, work, next_target, Vec::new());
-                ChainContext::restore(&linked, walk.history.clone())
-            }
+            Some(last) => ChainContext::restore(last.header.clone(), last.id, walk.history.clone()),
             None if walk.history.count() == 0 => {
                 let got = tail.next().map_or(BlockId::ZERO, Header::id);
                 if got != spec.genesis_id() {
@@ -99,11 +94,7 @@ impl LightProof {
         };
         let mut marks = Vec::with_capacity(self.tail.len());
         for header in tail {
-            let broken = |error| LightError::Header { height: header.height, error };
-            let sealed = check_work(spec, header.clone()).map_err(broken)?;
-            let linked = check_header(spec, &context, sealed, now).map_err(broken)?;
-            marks.push(Mark { time: header.time, work: linked.total_work() });
-            context = context.extend(&linked);
+            marks.push(advance(spec, &mut context, header, now)?);
         }
         Ok((context, marks))
     }

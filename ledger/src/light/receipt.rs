@@ -20,7 +20,6 @@ pub const MAX_TRANSACTION_PROOF_BYTES: usize = MAX_TRANSACTION_BYTES + 8 * 1024;
 
 /// A proof that a transaction is in a block, and that block at or below another.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct TransactionProof {
     /// The block's header.
     pub header: Header,
@@ -34,7 +33,6 @@ pub struct TransactionProof {
 
 /// That a block stands in the history of another.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct BlockProof {
     /// What its leaf says that the next block's target is. The leaf is hashed with it, so it is no claim.
     pub next_target: CompactTarget,
@@ -44,6 +42,7 @@ pub struct BlockProof {
 
 /// Why such a proof shows nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
 pub enum TransactionProofError {
     /// The transaction is not in the block.
     #[error("the transaction is not in the block: {0}")]
@@ -56,26 +55,13 @@ pub enum TransactionProofError {
     NoTip,
     /// The block's target is none.
     #[error("got the target {got}, which is not the normal form of a target")]
-    Target {
-        /// The value.
-        got: CompactTarget,
-    },
+    Target { got: CompactTarget },
     /// The block is not below the other.
     #[error("the block {got} is not on the chain: {error}")]
-    History {
-        /// The block.
-        got: BlockId,
-        /// Why.
-        error: MmrProofError,
-    },
+    History { got: BlockId, error: MmrProofError },
     /// The proof claims that the block is the one it is to stand below, and it is another.
     #[error("got the block {got}, expected {expected}")]
-    OtherBlock {
-        /// The block.
-        got: BlockId,
-        /// The one it is claimed to be.
-        expected: BlockId,
-    },
+    OtherBlock { got: BlockId, expected: BlockId },
 }
 
 /// Where a proven transaction is.
@@ -145,7 +131,6 @@ impl TransactionProof {
 /// A transaction with all that proves it to somebody who holds nothing but the genesis id. The samples of its
 /// light proof follow from its tip alone ([`LightRequest::of_tip`]), for there is nobody to ask for others.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct Receipt {
     /// The tip it stands under.
     pub tip: BlockId,

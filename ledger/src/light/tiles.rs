@@ -15,7 +15,7 @@ use crate::{
     chain_spec::ChainSpec,
     error::HeaderError,
     hash::BlockId,
-    mmr::{Mmr, MmrNode, MmrPosition},
+    mmr::{Mmr, MmrNode, MmrPosition, complete_trees},
     pow::Work,
     units::{Height, Timestamp},
     validate::{LinkedHeader, check_in_history, check_version, check_work, target_after},
@@ -28,20 +28,10 @@ pub(super) fn trees(opened: impl IntoIterator<Item = u64>, count: u64) -> Vec<Mm
     let mut trees = Vec::new();
     let mut from = 1;
     for block in opened.into_iter().chain([count]) {
-        fill(from, block, &mut trees);
+        trees.extend(complete_trees(from, block));
         from = block.saturating_add(1);
     }
     trees
-}
-
-/// The greatest complete trees over blocks `from .. to`.
-fn fill(from: u64, to: u64, trees: &mut Vec<MmrPosition>) {
-    let mut at = from;
-    while let Some(fitting) = to.checked_sub(at).and_then(u64::checked_ilog2) {
-        let level = fitting.min(at.trailing_zeros());
-        trees.push(MmrPosition { level, index: at >> level });
-        at = at.saturating_add(1 << level);
-    }
 }
 
 /// A header at its place in the history.

@@ -12,7 +12,7 @@ use crate::{
     mmr::{Mmr, MmrNode},
     pow::Work,
     units::{Height, Timestamp},
-    validate::{ChainContext, LinkedHeader, check_header, check_work},
+    validate::{ChainContext, check_header, check_work},
 };
 use alloc::vec::Vec;
 
@@ -24,7 +24,6 @@ const SLOW: f64 = 4.0;
 /// Its encoding is for its owner's own file: [`VerifiedTip::restore`] finds out whether it holds together,
 /// not whether it was ever proven.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[bincode(crate = "crate::codec::bincode")]
 pub struct VerifiedTip {
     /// Ascending, the tip last; never empty; as many as a tail has, as far as there are.
     recent: BoundedVec<Header, MAX_TAIL>,
@@ -199,22 +198,29 @@ impl VerifiedTip {
         now: Timestamp,
     ) -> Result<Self, LightError> {
         let from = self.last().ok_or(LightError::Tip { got: None, expected: spec.genesis_id() })?;
-        let history = self.history();
-        let next_target = history.next_target().unwrap_or(from.target);
-        let linked = LinkedHeader::restore(from.clone(), from.id(), self.total_work(), next_target, Vec::new());
-        let mut context = ChainContext::restore(&linked, history);
+        let mut context = ChainContext::restore(from.clone(), from.id(), self.history());
         let (mut headers, mut marks) = (Vec::new(), Vec::new());
         for item in items {
             let header = complete(&context, item);
-            let broken = |error| LightError::Header { height: header.height, error };
-            let sealed = check_work(spec, header.clone()).map_err(broken)?;
-            let linked = check_header(spec, &context, sealed, now).map_err(broken)?;
-            marks.push(Mark { time: header.time, work: linked.total_work() });
-            context = context.extend(&linked);
+            marks.push(advance(spec, &mut context, &header, now)?);
             headers.push(header);
         }
         Ok(Self::new(&context, self.recent.iter().chain(&headers), self.marks.then(marks), self.samples))
     }
+}
+
+/// Goes on from a block to its child, which is checked as a full node checks it.
+pub(super) fn advance(
+    spec: &ChainSpec,
+    context: &mut ChainContext,
+    header: &Header,
+    now: Timestamp,
+) -> Result<Mark, LightError> {
+    let broken = |error| LightError::Header { height: header.height, error };
+    let sealed = check_work(spec, header.clone()).map_err(broken)?;
+    let linked = check_header(spec, context, sealed, now).map_err(broken)?;
+    *context = context.extend(&linked);
+    Ok(Mark { time: header.time, work: linked.total_work() })
 }
 
 /// A header's own work; none for block 0.

@@ -5,7 +5,7 @@ use crate::{
     block::Header,
     chain_spec::ChainSpec,
     keys::Address,
-    light::{BlockProof, LightPlan, LightProof, LightRequest, tail_start},
+    light::{BareHeader, BlockProof, LightPlan, LightProof, LightRequest, tail_start},
     merkle::txs_root,
     mmr::{Mmr, MmrNode, MmrPosition, MmrProof},
     units::Height,
@@ -38,19 +38,9 @@ impl HeaderChain {
 
     /// The child of the tip `gap` milliseconds after it, unmined, with no transactions and block 0's state.
     pub fn template(&self, gap: u64) -> Header {
-        let height = self.tip.header().height.next().expect("a low height");
-        Header {
-            version: self.spec.rules_at(height).version,
-            height,
-            parent: self.tip.id(),
-            time: self.tip.header().time.saturating_add(gap),
-            target: self.tip.next_target(&self.spec),
-            beneficiary: self.beneficiary,
-            txs_root: txs_root(&[]),
-            state_root: self.spec.genesis().state_root,
-            history_root: self.tip.history().commitment(),
-            nonce: 0,
-        }
+        let (time, state_root) = (self.tip.header().time.saturating_add(gap), self.spec.genesis().state_root);
+        let bare = BareHeader { time, beneficiary: self.beneficiary, txs_root: txs_root(&[]), state_root, nonce: 0 };
+        bare.complete(&self.spec, &self.tip)
     }
 
     /// Mines a block `gap` milliseconds after the tip.

@@ -80,9 +80,8 @@ struct Linked {
 impl LinkedHeader {
     /// Block 0, which is linked by definition.
     pub fn genesis(spec: &ChainSpec) -> Self {
-        let (work, total_work, completed) = (Work::ZERO, Work::ZERO, Box::default());
-        let (header, id, next_target) = (spec.genesis().clone(), spec.genesis_id(), spec.params().genesis_target);
-        Self(Arc::new(Linked { header, id, work, total_work, next_target, completed }))
+        let next_target = spec.params().genesis_target;
+        Self::restore(spec.genesis().clone(), spec.genesis_id(), Work::ZERO, next_target, Vec::new())
     }
 
     /// Brings back a linked header that this node stored; it is not checked again. `id`, `total_work`,
@@ -154,9 +153,9 @@ impl ChainContext {
         Self { history: Mmr::of_genesis(genesis.leaf()), header: spec.genesis().clone(), id: genesis.id() }
     }
 
-    /// Brings back a stored header as a parent, with the history up to and including it.
-    pub fn restore(linked: &LinkedHeader, history: Mmr) -> Self {
-        Self { header: linked.header().clone(), id: linked.id(), history }
+    /// Brings back a stored header as a parent, with its id and the history up to and including it.
+    pub fn restore(header: Header, id: BlockId, history: Mmr) -> Self {
+        Self { header, id, history }
     }
 
     /// `child`, which was linked to this very context, as the next parent.

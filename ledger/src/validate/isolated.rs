@@ -162,13 +162,6 @@ fn check_structure(transaction: &Transaction) -> Result<(), TxError> {
     Ok(())
 }
 
-/// A linked header with the body it commits to; the transactions are not checked yet.
-#[derive(Clone, Debug)]
-pub struct MatchedBlock {
-    header: MatchedHeader,
-    candidates: Vec<Candidate>,
-}
-
 /// A linked header with the ids of the transactions it commits to.
 #[derive(Clone, Debug)]
 pub struct MatchedHeader {
@@ -176,7 +169,9 @@ pub struct MatchedHeader {
     txids: Vec<TxId>,
 }
 
-/// Matches a body to its header: the transactions' root, then the size.
+/// Matches a body to its header: the transactions' root, then the size. The transactions are not checked yet: that is
+/// done in pieces by [`check_candidates`] on any number of threads, and [`CheckedBlock::assemble`] puts them together
+/// again.
 ///
 /// > 7.3: The root comes before the size on purpose. Only a body that *is* the header's can speak against the block: an
 /// > altered copy, oversized or not, is *mutated*, its sender is at fault, and another copy of the same block is still
@@ -188,7 +183,7 @@ pub fn match_body(
     spec: &ChainSpec,
     header: LinkedHeader,
     candidates: Vec<Candidate>,
-) -> Result<MatchedBlock, BlockError> {
+) -> Result<(MatchedHeader, Vec<Candidate>), BlockError> {
     let txids: Vec<TxId> = candidates.iter().map(Candidate::txid).collect();
     // > 7.3: `txs_root` is that of the body
     let (got, expected) = (txs_root(&txids), header.header().txs_root);
@@ -201,15 +196,7 @@ pub fn match_body(
     if got as u64 > max {
         return Err(BlockError::Size { got, max });
     }
-    Ok(MatchedBlock { header: MatchedHeader { header, txids }, candidates })
-}
-
-impl MatchedBlock {
-    /// Takes the transactions out, to be checked in pieces by [`check_candidates`] on any number of
-    /// threads and put together again by [`CheckedBlock::assemble`].
-    pub fn into_parts(self) -> (MatchedHeader, Vec<Candidate>) {
-        (self.header, self.candidates)
-    }
+    Ok((MatchedHeader { header, txids }, candidates))
 }
 
 /// The addresses whose accounts executing a block with these transactions needs: for each, an
@@ -262,7 +249,7 @@ impl CheckedBlock {
     /// Says which rule is broken.
     pub fn check(spec: &ChainSpec, header: LinkedHeader, body: Body) -> Result<Self, BlockError> {
         let candidates = Candidate::new_each(body.into_vec());
-        let MatchedBlock { header: MatchedHeader { header, .. }, candidates } = match_body(spec, header, candidates)?;
+        let (MatchedHeader { header, .. }, candidates) = match_body(spec, header, candidates)?;
         // > 7.3: each transaction is valid by itself (chapter 4)
         let transactions = check_candidates(&mut KeyCache::new(0), &spec.genesis_id(), candidates)
             .map_err(|(index, error)| BlockError::Transaction { index, error })?;

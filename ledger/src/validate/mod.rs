@@ -27,6 +27,6 @@ pub use header::{
     foreign_context, target_after,
 };
 pub use isolated::{
-    Candidate, CheckedBlock, CheckedTransaction, MatchedBlock, MatchedHeader, OtherTransactions, check_candidates,
+    Candidate, CheckedBlock, CheckedTransaction, MatchedHeader, OtherTransactions, check_candidates,
     check_transactions, match_body, touched_addresses,
 };

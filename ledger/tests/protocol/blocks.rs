@@ -94,7 +94,7 @@ fn a_block_is_put_together_from_its_own_transactions_alone() {
     let block = some_block(&chain);
     let linked = chain.link(block.header.clone()).unwrap();
     let candidates = block.body.iter().cloned().map(Candidate::new).collect();
-    let (header, candidates) = match_body(&chain.spec, linked, candidates).unwrap().into_parts();
+    let (header, candidates) = match_body(&chain.spec, linked, candidates).unwrap();
     let own = check_candidates(&mut KeyCache::new(8), &chain.spec.genesis_id(), candidates).unwrap();
     let other = checked(&chain.spec, vec![chain.pay(3, address(2), 10, 1)]);
     for wrong in [vec![], vec![own[1].clone(), own[0].clone()], [own.clone(), other].concat()] {

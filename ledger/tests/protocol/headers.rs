@@ -45,7 +45,7 @@ fn header_error_none_for_the_honest_header() {
     let restored = LinkedHeader::restore(header, id, work, linked.next_target(), completed);
     assert_eq!(restored, linked);
     let history = chain.tip.extend(&linked).history().clone();
-    assert_eq!(ChainContext::restore(&restored, history), chain.tip.extend(&linked));
+    assert_eq!(ChainContext::restore(restored.header().clone(), id, history), chain.tip.extend(&linked));
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn header_error_work_overflow() {
     let with_work = |work: Work| {
         let genesis = LinkedHeader::genesis(&chain.spec);
         let history = Mmr::from_peaks(1, vec![MmrNode { work, ..genesis.leaf() }]).unwrap();
-        let parent = ChainContext::restore(&genesis, history);
+        let parent = ChainContext::restore(genesis.header().clone(), genesis.id(), history);
         let root = parent.history().commitment();
         let header = resealed(&chain.mine(vec![]).header, |header| header.history_root = root);
         let now = header.time;

@@ -1,6 +1,6 @@
 //! Proofs that each break one rule and are right in everything else.
 //!
-//! Each is named after the check of the verifier that refuses it, as in `mutations.rs`: a verifier without that check
+//! Each is named after the check of the verifier that refuses it, as in `mutations.txt`: a verifier without that check
 //! accepts it. The honest twin of each is made in the same way without the breach.
 
 use crate::{

@@ -206,7 +206,7 @@ impl World {
                 best = Some((plan, chance));
             }
         }
-        tally.best = best.as_ref().map(|(_, chance)| *chance).max_by_value(tally.best);
+        tally.best = best.iter().map(|(_, chance)| *chance).chain(tally.best).reduce(f64::max);
         best
     }
 
@@ -267,20 +267,6 @@ impl World {
             if verdict.is_ok_and(|(tip, _)| tip.total_work() > self.honest.tip.total_work()) {
                 tally.receipts += 1;
             }
-        }
-    }
-}
-
-/// The greater of two chances.
-trait MaxByValue {
-    fn max_by_value(self, other: Option<f64>) -> Option<f64>;
-}
-
-impl MaxByValue for Option<f64> {
-    fn max_by_value(self, other: Option<f64>) -> Option<f64> {
-        match (self, other) {
-            (Some(one), Some(other)) => Some(one.max(other)),
-            (one, other) => one.or(other),
         }
     }
 }

@@ -3,13 +3,14 @@
 
 use crate::Failure;
 use cairn_ledger::{
-    block::{BLOCK_OVERHEAD_BYTES, Block, Body, Header},
-    chain_spec::{ChainParams, ChainSpec},
+    block::{BLOCK_OVERHEAD_BYTES, Block, Body},
+    chain_spec::ChainSpec,
     codec::{BoundedBytes, BoundedVec, encode},
     hash::sha256,
     keys::{Address, SecretKey},
+    light::BareHeader,
     merkle::txs_root,
-    testing::{MemoryState, easy_params, genesis_state, key, pebbles, seal},
+    testing::{MemoryState, easy_params, genesis_state, key, network_file, pebbles, seal},
     transaction::{MAX_OUTPUTS, MIN_TRANSACTION_BYTES, Output, TRANSACTION_VERSION, Transaction, TransactionBody},
     units::{Height, Timestamp},
     validate::{
@@ -17,7 +18,6 @@ use cairn_ledger::{
     },
 };
 use std::{
-    fmt::Write as _,
     fs::{self, File},
     io::{BufWriter, Write},
     path::{Path, PathBuf},
@@ -79,28 +79,7 @@ pub const LONG_AGO: u64 = 1_700_000_000_000;
 
 /// Writes the network's file.
 pub fn write_network(spec: &ChainSpec, path: &Path) -> Result<(), Failure> {
-    let ChainParams { name, prefix, interval_ms, half_life_ms, max_future_ms, .. } = spec.params();
-    let params = spec.params();
-    let mut text = format!(
-        "name = \"{name}\"\nprefix = \"{}\"\ninterval_ms = {interval_ms}\nhalf_life_ms = {half_life_ms}\n\
-         max_future_ms = {max_future_ms}\nmax_block_bytes = {}\nmax_new_accounts = {}\naccount_price = \"{}\"\nsubsidy = \"{}\"\n\
-         halving = {}\ngenesis_time = {}\npow_limit = \"{}\"\ngenesis_target = \"{}\"\n",
-        prefix.as_str(),
-        params.max_block_bytes,
-        params.max_new_accounts,
-        params.account_price,
-        params.subsidy,
-        params.halving,
-        params.genesis_time,
-        params.pow_limit,
-        params.genesis_target,
-    );
-    for (address, amount) in &params.allocations {
-        let address = prefix.encode(address);
-        writeln!(text, "[[allocations]]\naddress = \"{address}\"\namount = \"{amount}\"")?;
-    }
-    writeln!(text, "[defaults]\np2p_port = 1\nrpc_port = 2\nboot_nodes = []\nlocal = true")?;
-    Ok(fs::write(path, text)?)
+    Ok(fs::write(path, network_file(spec.params(), true))?)
 }
 
 /// The files of a chain in `work`, made unless they are there.
@@ -291,19 +270,10 @@ impl<'a> Maker<'a> {
         }
         let change = execution.finish(&beneficiary)?;
         let update = self.state.tree().update(change.count, &change.leaf_hashes());
-        let header = Header {
-            version: self.spec.rules_at(height).version,
-            height,
-            parent: self.context.id(),
-            time: parent.time.saturating_add(self.spec.params().interval_ms),
-            target: self.context.next_target(self.spec),
-            beneficiary,
-            txs_root: txs_root(&all.iter().map(CheckedTransaction::txid).collect::<Vec<_>>()),
-            state_root: update.state_root(),
-            history_root: self.context.history().commitment(),
-            nonce: 0,
-        };
-        let header = seal(header);
+        let time = parent.time.saturating_add(self.spec.params().interval_ms);
+        let txs_root = txs_root(&all.iter().map(CheckedTransaction::txid).collect::<Vec<_>>());
+        let bare = BareHeader { time, beneficiary, txs_root, state_root: update.state_root(), nonce: 0 };
+        let header = seal(bare.complete(self.spec, &self.context));
         let linked = check_header(self.spec, &self.context, check_work(self.spec, header.clone())?, header.time)?;
         self.context = self.context.extend(&linked);
         self.state.apply(&change, update);

@@ -8,6 +8,7 @@ use cairn_ledger::{
     error::BlockError,
     hash::Hash,
     keys::Address,
+    light::BareHeader,
     merkle::txs_root,
     pow::CompactTarget,
     testing::{MemoryState, genesis_state, pebbles},
@@ -81,19 +82,10 @@ impl Chain {
             1 => self.some_account(rng),
             n => key(n).address(),
         };
-        let header = Header {
-            version: self.spec.rules_at(self.next_height()).version,
-            height: self.next_height(),
-            parent: self.tip.id(),
-            time: self.tip.header().time.saturating_add(self.gap(rng)),
-            target: self.tip.next_target(&self.spec),
-            beneficiary: if beneficiary == Address::ZERO { key(0).address() } else { beneficiary },
-            txs_root: txs_root(&[]),
-            state_root: Hash::from_bytes([0; 32]),
-            history_root: self.tip.history().commitment(),
-            nonce: 0,
-        };
-        let mut draft = Draft { header, transactions };
+        let beneficiary = if beneficiary == Address::ZERO { key(0).address() } else { beneficiary };
+        let (time, state_root) = (self.tip.header().time.saturating_add(self.gap(rng)), Hash::ZERO);
+        let bare = BareHeader { time, beneficiary, txs_root: txs_root(&[]), state_root, nonce: 0 };
+        let mut draft = Draft { header: bare.complete(&self.spec, &self.tip), transactions };
         self.commit(&mut draft);
         draft
     }

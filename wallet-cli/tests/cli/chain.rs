@@ -13,7 +13,6 @@ use cairn_ledger::{
     testing::{self, HeaderChain, MemoryState, easy_params, key},
     transaction::Transaction,
     units::{Height, Timestamp},
-    validate::{CheckedBlock, check_header, check_work, connect_block, touched_addresses},
 };
 use cairn_rpc::{
     error::{Code, RpcError},
@@ -26,7 +25,7 @@ use cairn_rpc::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use std::{fmt::Write as _, fs, net::TcpListener, sync::Arc, thread, time::UNIX_EPOCH};
+use std::{fs, net::TcpListener, sync::Arc, thread, time::UNIX_EPOCH};
 
 /// What a node makes of its true answer to a method.
 pub type Lie = Arc<dyn Fn(&str, Value) -> Value + Send + Sync>;
@@ -45,30 +44,7 @@ pub fn network(age_ms: u64) -> ChainSpec {
 
 /// Writes the network as the file `easy.toml` of a home.
 pub fn write_network(home: &Home, spec: &ChainSpec) {
-    let params = spec.params();
-    let mut text = format!(
-        "name = \"{}\"\nprefix = \"{}\"\ninterval_ms = {}\nhalf_life_ms = {}\nmax_future_ms = {}\n\
-         max_block_bytes = {}\nmax_new_accounts = {}\naccount_price = \"{}\"\nsubsidy = \"{}\"\nhalving = {}\ngenesis_time = {}\n\
-         pow_limit = \"{}\"\ngenesis_target = \"{}\"\n",
-        params.name,
-        params.prefix,
-        params.interval_ms,
-        params.half_life_ms,
-        params.max_future_ms,
-        params.max_block_bytes,
-        params.max_new_accounts,
-        params.account_price,
-        params.subsidy,
-        params.halving,
-        params.genesis_time.millis(),
-        params.pow_limit,
-        params.genesis_target,
-    );
-    for (address, amount) in &params.allocations {
-        let address = params.prefix.encode(address);
-        write!(text, "[[allocations]]\naddress = \"{address}\"\namount = \"{amount}\"\n").expect("a String takes all");
-    }
-    text += "[defaults]\np2p_port = 0\nrpc_port = 0\nboot_nodes = []\nlocal = true\n";
+    let text = testing::network_file(spec.params(), true);
     fs::write(home.path("easy.toml"), text).expect("a fresh directory can be written");
 }
 
@@ -99,14 +75,7 @@ impl Chain {
         let (parent, mut state) = (self.headers.tip.clone(), self.state().clone());
         let time = parent.header().time.saturating_add(gap);
         let block = testing::mine_at(self.spec(), &parent, &state, transactions.clone(), time);
-        let sealed = check_work(self.spec(), block.header.clone()).expect("work");
-        let linked = check_header(self.spec(), &parent, sealed, time).expect("linked");
-        let checked = CheckedBlock::check(self.spec(), linked, block.body).expect("checked");
-        let touched = touched_addresses(&block.header.beneficiary, checked.transactions());
-        let slice = state.slice(&touched);
-        let connected = connect_block(self.spec(), checked, slice, state.tree()).expect("connected");
-        let (_, change, update) = connected.into_parts();
-        state.apply(&change, update);
+        state.follow(self.spec(), &parent, block.clone());
         self.headers.push(block.header);
         self.states.push(state);
         self.bodies.push(transactions);
