@@ -117,7 +117,7 @@ impl Driver {
                     None => continue,
                 },
                 event = events.recv() => match event {
-                    Some(event) => network_event(event),
+                    Some(event) => SyncEvent::Network(event),
                     None => return Ok(()),
                 },
                 _ = tick.tick() => {
@@ -258,29 +258,19 @@ fn moved_event(event: &ChainEvent) -> SyncEvent {
     SyncEvent::TipMoved { tip: Tip::clone(&event.tip), connected }
 }
 
-fn network_event(event: NetworkEvent) -> SyncEvent {
-    match event {
-        NetworkEvent::PeerUp { peer, kind, status } => SyncEvent::PeerUp { peer, kind, status },
-        NetworkEvent::PeerStatus { peer, kind, status } => SyncEvent::PeerStatus { peer, kind, status },
-        NetworkEvent::PeerDown { peer } => SyncEvent::PeerDown { peer },
-        NetworkEvent::UnknownParent { peer, id } => SyncEvent::UnknownParent { peer, id },
-    }
-}
-
 type Done = Result<Result<Option<SyncEvent>, Failure>, tokio::task::JoinError>;
 
 /// What came of an action. A chain that is ending ends sync, quietly: whoever ended it says why.
 fn finished(done: Done) -> Result<Option<SyncEvent>, TaskError> {
-    match done {
-        Ok(Ok(event)) => Ok(event),
-        Ok(Err(Failure::Chain(Stopped))) => Ok(None),
-        Ok(Err(error @ Failure::Store(_))) => {
-            Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage: true })
-        }
-        Ok(Err(error @ Failure::Random(_))) => {
-            Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage: false })
-        }
-        Ok(Err(error @ Failure::Panicked(_))) => Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),
-        Err(error) => Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),
-    }
+    let error = match done {
+        Ok(Ok(event)) => return Ok(event),
+        Ok(Err(Failure::Chain(Stopped))) => return Ok(None),
+        Ok(Err(error)) => error,
+        Err(error) => return Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),
+    };
+    let (reason, storage) = (error.to_string(), matches!(error, Failure::Store(_)));
+    Err(match error {
+        Failure::Panicked(_) => TaskError::Panicked { name: NAME, reason },
+        _ => TaskError::Failed { name: NAME, reason, storage },
+    })
 }

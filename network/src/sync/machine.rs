@@ -9,16 +9,16 @@ mod status;
 use super::{
     mailbox::SyncPhase,
     presync::{Presync, Step},
-    rate::Rate,
     sync_peers::SyncPeer,
     tree::Tree,
 };
-use crate::{PeerKind, PeerStatus, RequestError};
+use crate::{NetworkEvent, RequestError};
 use bodies::BodyJob;
 use cairn_chain::{
     BlockOutcome, HeaderOutcome, Tip,
     verdict::{Misbehaviour, PeerNumber},
 };
+use cairn_common::rolling_rate::RollingRate;
 use cairn_ledger::{
     block::{Body, Header},
     error::BlockError,
@@ -28,19 +28,22 @@ use cairn_ledger::{
     validate::LinkedHeader,
 };
 use headers::HeaderJob;
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// What the rates look back at: long enough that a batch does not look like a jump, short enough that a peer that goes
+/// shows.
+const RATE_WINDOW: Duration = Duration::from_secs(20);
+/// Between two samples of them.
+const RATE_EVERY: Duration = Duration::from_secs(1);
 
 /// What happens.
 #[derive(Clone, Debug)]
 pub(super) enum SyncEvent {
-    /// A peer has come.
-    PeerUp { peer: PeerNumber, kind: PeerKind, status: PeerStatus },
-    /// A peer says where it stands now.
-    PeerStatus { peer: PeerNumber, kind: PeerKind, status: PeerStatus },
-    /// A peer is gone.
-    PeerDown { peer: PeerNumber },
-    /// A peer has passed on a block of a branch that is unknown here.
-    UnknownParent { peer: PeerNumber, id: BlockId },
+    /// The network tells of a peer.
+    Network(NetworkEvent),
     /// A request for headers has ended.
     Headers { job: u64, answer: Result<Vec<Header>, RequestError> },
     /// The chain has tried to link them.
@@ -97,6 +100,10 @@ struct Head {
 /// The machine.
 #[derive(Debug)]
 pub(super) struct Machine {
+    /// When the last event happened.
+    now: Instant,
+    /// What follows from it.
+    actions: Vec<SyncAction>,
     tip: Tip,
     /// How far the chain is about to connect what was fetched, at or above its tip.
     connecting: Height,
@@ -145,9 +152,9 @@ pub(super) struct Machine {
     /// When others may be looked for again.
     next_search: Option<Instant>,
     /// How fast the tip rises.
-    rate: Rate,
+    rate: RollingRate,
     /// How fast the best header does.
-    headers_rate: Rate,
+    headers_rate: RollingRate,
 }
 
 impl Machine {
@@ -155,6 +162,8 @@ impl Machine {
     pub(super) fn new(tip: Tip, may_be_alone: bool, now: Instant) -> Self {
         Self {
             tree: Tree::new(tip.total_work),
+            now,
+            actions: Vec::new(),
             connecting: tip.height(),
             tip,
             sources: BTreeMap::new(),
@@ -180,39 +189,22 @@ impl Machine {
             lonely_since: Some(now),
             may_be_alone,
             next_search: None,
-            rate: Rate::default(),
-            headers_rate: Rate::default(),
+            rate: RollingRate::new(RATE_WINDOW, RATE_EVERY),
+            headers_rate: RollingRate::new(RATE_WINDOW, RATE_EVERY),
         }
     }
 
     /// Takes an event in, and says what to do. The chain is `connecting` up to that height.
     pub(super) fn on_event(&mut self, now: Instant, connecting: Height, event: SyncEvent) -> Vec<SyncAction> {
-        let mut actions = Vec::new();
-        self.connecting = connecting;
+        (self.now, self.connecting) = (now, connecting);
         match event {
-            SyncEvent::PeerUp { peer, kind, status } => {
-                self.sources.insert(peer, SyncPeer::new(kind, status));
-                self.lonely_since = None;
-                self.met.get_or_insert(now);
-            }
-            SyncEvent::PeerStatus { peer, kind, status } => {
-                if let Some(source) = self.sources.get_mut(&peer) {
-                    source.update(kind, status);
-                }
-            }
-            SyncEvent::PeerDown { peer } => self.on_peer_down(now, peer),
-            SyncEvent::UnknownParent { peer, id } => {
-                let is_known = self.tree.contains(&id);
-                if let Some(source) = self.sources.get_mut(&peer).filter(|_| !is_known) {
-                    source.knows_more = true;
-                }
-            }
-            SyncEvent::Headers { job, answer } => self.on_headers(now, job, answer, &mut actions),
-            SyncEvent::Linked { job, outcomes } => self.on_linked(now, job, outcomes, &mut actions),
-            SyncEvent::PresyncBegun { job, presync } => self.on_presync_begun(now, job, presync),
-            SyncEvent::Presynced { job, presync, step } => self.on_presynced(now, job, presync, step, &mut actions),
-            SyncEvent::Bodies { job, answer } => self.on_bodies(now, job, answer, &mut actions),
-            SyncEvent::Imported { id, peer, result } => self.on_imported(now, id, peer, result, &mut actions),
+            SyncEvent::Network(event) => self.on_network_event(event),
+            SyncEvent::Headers { job, answer } => self.on_headers(job, answer),
+            SyncEvent::Linked { job, outcomes } => self.on_linked(job, outcomes),
+            SyncEvent::PresyncBegun { job, presync } => self.on_presync_begun(job, presync),
+            SyncEvent::Presynced { job, presync, step } => self.on_presynced(job, presync, step),
+            SyncEvent::Bodies { job, answer } => self.on_bodies(job, answer),
+            SyncEvent::Imported { id, peer, result } => self.on_imported(id, peer, result),
             SyncEvent::TipMoved { tip, connected } => {
                 self.tree.moved(tip.total_work, &connected);
                 (self.tip, self.progress, self.gained, self.connected) = (tip, now, now, Some(now));
@@ -220,20 +212,42 @@ impl Machine {
             }
             SyncEvent::MovesMissed { tip } => {
                 self.tip = tip;
-                self.restart(now);
+                self.restart();
             }
             SyncEvent::ClockRead { is_behind } => {
                 // What was refused as from the future is asked for again once the clock is right.
                 if std::mem::replace(&mut self.is_clock_behind_tip, is_behind) && !is_behind {
-                    self.restart(now);
+                    self.restart();
                 }
             }
-            SyncEvent::Tick => self.on_tick(now, &mut actions),
+            SyncEvent::Tick => self.on_tick(),
         }
-        self.plan_headers(now, &mut actions);
-        self.plan_bodies(now, &mut actions);
+        self.plan_headers();
+        self.plan_bodies();
         self.was_caught_up |= self.status(now).phase == SyncPhase::CaughtUp;
-        actions
+        std::mem::take(&mut self.actions)
+    }
+
+    fn on_network_event(&mut self, event: NetworkEvent) {
+        match event {
+            NetworkEvent::PeerUp { peer, kind, status } => {
+                self.sources.insert(peer, SyncPeer::new(kind, status));
+                self.lonely_since = None;
+                self.met.get_or_insert(self.now);
+            }
+            NetworkEvent::PeerStatus { peer, kind, status } => {
+                if let Some(source) = self.sources.get_mut(&peer) {
+                    source.update(kind, status);
+                }
+            }
+            NetworkEvent::PeerDown { peer } => self.on_peer_down(peer),
+            NetworkEvent::UnknownParent { peer, id } => {
+                let is_known = self.tree.contains(&id);
+                if let Some(source) = self.sources.get_mut(&peer).filter(|_| !is_known) {
+                    source.knows_more = true;
+                }
+            }
+        }
     }
 
     /// Headers in memory.
@@ -253,10 +267,10 @@ impl Machine {
         self.last_job
     }
 
-    fn on_peer_down(&mut self, now: Instant, peer: PeerNumber) {
+    fn on_peer_down(&mut self, peer: PeerNumber) {
         self.sources.remove(&peer);
         if self.sources.is_empty() {
-            self.lonely_since.get_or_insert(now);
+            self.lonely_since.get_or_insert(self.now);
         }
         self.headers.retain(|_, job| job.peer != peer);
         let theirs: Vec<u64> = self.bodies.iter().filter(|(_, job)| job.peer == peer).map(|(job, _)| *job).collect();
@@ -271,7 +285,7 @@ impl Machine {
     }
 
     /// Begins anew from the tip; what is on its way is not waited for.
-    fn restart(&mut self, now: Instant) {
+    fn restart(&mut self) {
         self.tree = Tree::new(self.tip.total_work);
         self.headers.clear();
         self.bodies.clear();
@@ -280,6 +294,6 @@ impl Machine {
             source.restart();
             (source.jobs, source.overdue) = (0, 0);
         }
-        self.begun = now;
+        self.begun = self.now;
     }
 }

@@ -42,7 +42,7 @@
 //! `mailbox` how far the node is, and why it is no farther · `driver` hands of the machine · `machine` the pure core:
 //! events in, actions out, with `headers`, `presync`, `bodies` and `status` (phases, watchdog) below it · `presync` a
 //! chain looked at in passing · `tree` linked headers whose blocks are not here · `sync_peers` what is known of each peer
-//! · `pace` how fast it is · `rate` how fast the chain grows
+//! · `pace` how fast it is
 //!
 //! # Limits
 //! | what | limit | when full |
@@ -72,7 +72,6 @@ mod machine;
 mod mailbox;
 mod pace;
 mod presync;
-mod rate;
 mod sync_peers;
 #[cfg(test)]
 mod tests;

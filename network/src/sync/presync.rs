@@ -82,10 +82,9 @@ pub(super) struct Presync {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pass {
-    First {
-        last: Box<ChainContext>,
-        count: u64,
-    },
+    /// Headers are checked, up to the last, and counted.
+    First { last: Box<ChainContext>, count: u64 },
+    /// They come again.
     Second {
         /// The last header that came.
         last: BlockId,
@@ -125,32 +124,14 @@ impl Bits {
     }
 }
 
-/// A header that is no part of the chain.
-enum Refused {
-    Early,
-    Differs,
-    Misbehaviour(Misbehaviour),
-    /// By rules that are not known here.
-    Unknown,
-}
-
-impl From<HeaderError> for Refused {
+/// What follows from a header that breaks a rule.
+impl From<HeaderError> for Step {
     fn from(error: HeaderError) -> Self {
         match error.fault() {
             Fault::Proven => Self::Misbehaviour(Misbehaviour::InvalidHeader(error)),
             Fault::Mutated | Fault::NotYet if matches!(error, HeaderError::TimeAhead { .. }) => Self::Early,
-            Fault::Mutated | Fault::NotYet => Self::Unknown,
-        }
-    }
-}
-
-impl From<Refused> for Step {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Early => Self::Early,
-            Refused::Differs => Self::Differs,
-            Refused::Misbehaviour(misbehaviour) => Self::Misbehaviour(misbehaviour),
-            Refused::Unknown => Self::NoMore,
+            // By rules that are not known here.
+            Fault::Mutated | Fault::NotYet => Self::NoMore,
         }
     }
 }
@@ -197,18 +178,19 @@ impl Presync {
     /// Takes an answer in: the headers after [`after`](Self::after), in order.
     pub(super) fn take(&mut self, rules: &PresyncRules<'_>, headers: Vec<Header>) -> Step {
         let is_full = headers.len() >= MAX_HEADERS;
-        match &self.pass {
-            Pass::First { .. } => self.take_first(rules, headers, is_full).unwrap_or_else(Step::from),
-            Pass::Second { .. } => self.take_second(rules, headers, is_full).unwrap_or_else(Step::from),
-        }
+        let (Ok(step) | Err(step)) = match &self.pass {
+            Pass::First { .. } => self.take_first(rules, headers, is_full),
+            Pass::Second { .. } => self.take_second(rules, headers, is_full),
+        };
+        step
     }
 
-    fn take_first(&mut self, rules: &PresyncRules<'_>, headers: Vec<Header>, is_full: bool) -> Result<Step, Refused> {
+    fn take_first(&mut self, rules: &PresyncRules<'_>, headers: Vec<Header>, is_full: bool) -> Result<Step, Step> {
         for header in headers {
             let Pass::First { last, count } = &mut self.pass else { break };
             let sealed = check_work(rules.spec, header)?;
             if sealed.header().parent != last.id() {
-                return Err(Refused::Differs);
+                return Err(Step::Differs);
             }
             let linked = check_header(rules.spec, last, sealed, rules.now)?;
             if is_marked(self.phase, *count) {
@@ -238,7 +220,7 @@ impl Presync {
         })
     }
 
-    fn take_second(&mut self, rules: &PresyncRules<'_>, headers: Vec<Header>, is_full: bool) -> Result<Step, Refused> {
+    fn take_second(&mut self, rules: &PresyncRules<'_>, headers: Vec<Header>, is_full: bool) -> Result<Step, Step> {
         let Pass::Second { last, count, length, work, total, buffer } = &mut self.pass else {
             return Ok(Step::Differs);
         };
@@ -249,21 +231,21 @@ impl Presync {
             let sealed = check_work(rules.spec, header)?;
             // As many headers that have less work are others, too.
             if sealed.header().parent != *last || count == length {
-                return Err(Refused::Differs);
+                return Err(Step::Differs);
             }
             // Before the first mark of all there is none if the phase is 0.
             let place = (*count + self.phase) / SPACING;
             let bit = || self.bits.get(place.saturating_sub(self.phase.div_ceil(SPACING)));
             if is_marked(self.phase, *count) && bit() != Some(salted(&self.salt, &sealed.id())) {
-                return Err(Refused::Differs);
+                return Err(Step::Differs);
             }
             (*last, *count) = (sealed.id(), *count + 1);
-            *total = total.checked_add(sealed.work()).ok_or(Refused::Differs)?;
+            *total = total.checked_add(sealed.work()).ok_or(Step::Differs)?;
             buffer.push_back(sealed.header().clone());
         }
         let is_done = total >= work;
         if !is_done && !is_full {
-            return Err(Refused::Differs);
+            return Err(Step::Differs);
         }
         let ready = if is_done { buffer.len() } else { buffer.len().saturating_sub(BUFFERED as usize) };
         Ok(match ready {

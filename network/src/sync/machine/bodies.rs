@@ -75,35 +75,42 @@ impl BodyJob {
 
 impl Machine {
     /// Asks for the lowest missing bodies, until every peer is busy or enough is on its way.
-    pub(super) fn plan_bodies(&mut self, now: Instant, actions: &mut Vec<SyncAction>) {
+    pub(super) fn plan_bodies(&mut self) {
         self.tree.trim();
         for source in self.sources.values_mut() {
             source.forget_lacking(|id| self.tree.is_on_path(id));
         }
-        while self.ask_for_lowest(now, actions) || self.pass_on_head(now) {}
+        while self.ask_for_lowest() || self.pass_on_head() {}
     }
 
     /// Asks for the lowest missing bodies those who should bring them first. `false`: there is nobody to ask,
     /// nothing to ask for, or no room.
-    fn ask_for_lowest(&mut self, now: Instant, actions: &mut Vec<SyncAction>) -> bool {
+    fn ask_for_lowest(&mut self) -> bool {
         let Some(first) = self.tree.missing(self.window()).next() else { return false };
         let waited_for = self.bodies.values().filter(|job| !job.is_overdue).count();
         let too_much = self.importing_bytes >= MAX_IMPORTING || self.bytes_on_the_way() >= MAX_BYTES;
         if waited_for >= MAX_JOBS || too_much {
             return false;
         }
-        let Some((peer, takes)) = self.choose_peer(&first, now) else { return false };
+        let Some((peer, takes)) = self.choose_peer(&first, self.now) else { return false };
         let Some(source) = self.sources.get_mut(&peer) else { return false };
         source.jobs += 1;
         let count = source.request_size(self.mean_body, MAX_BODIES);
         let ids: Vec<BlockId> = self.tree.missing(self.window()).take(count).collect();
         let job = self.next_job();
         ids.iter().for_each(|id| self.tree.set_body(id, BodyState::Asked(job)));
-        let (expected, deadline) = (now + takes, now + Pace::patience(takes));
-        let asked =
-            BodyJob { peer, since: now, expected, deadline, is_overdue: false, is_reported: false, ids: ids.clone() };
+        let (expected, deadline) = (self.now + takes, self.now + Pace::patience(takes));
+        let asked = BodyJob {
+            peer,
+            since: self.now,
+            expected,
+            deadline,
+            is_overdue: false,
+            is_reported: false,
+            ids: ids.clone(),
+        };
         self.bodies.insert(job, asked);
-        actions.push(SyncAction::FetchBodies { job, peer, ids });
+        self.actions.push(SyncAction::FetchBodies { job, peer, ids });
         true
     }
 
@@ -123,10 +130,12 @@ impl Machine {
     }
 
     /// Who should bring a block first, and how long that takes with what else is asked for.
-    fn choose_peer(&self, id: &BlockId, now: Instant) -> Option<(PeerNumber, Duration)> {
+    fn choose_peer(&self, id: &BlockId) -> Option<(PeerNumber, Duration)> {
         let node = self.tree.get(id)?;
-        let able =
-            self.sources.iter().filter(|(peer, source)| source.is_free(now) && may_have(source, **peer, node, now));
+        let able = self
+            .sources
+            .iter()
+            .filter(|(peer, source)| source.is_free(self.now) && may_have(source, **peer, node, self.now));
         let takes = able.map(|(peer, source)| (self.expect(*peer, source), *peer));
         takes.min().map(|(takes, peer)| (peer, takes))
     }
@@ -140,17 +149,17 @@ impl Machine {
 
     /// Where the lowest body that is not here holds up all others (the window is asked for to its end), and
     /// somebody else should bring it much sooner than whoever was asked, it is missing again.
-    fn pass_on_head(&mut self, now: Instant) -> bool {
+    fn pass_on_head(&mut self) -> bool {
         let head = self.tree.lowest().filter(|_| self.tree.missing(self.window()).next().is_none());
         let Some(Node { body: BodyState::Asked(job), .. }) = head else { return false };
         let (Some(asked), Some(head)) = (self.bodies.get(job), head) else { return false };
         let others = self.sources.iter().filter(|(peer, source)| {
-            **peer != asked.peer && source.is_free(now) && may_have(source, **peer, head, now)
+            **peer != asked.peer && source.is_free(self.now) && may_have(source, **peer, head, self.now)
         });
         let soonest = others.map(|(peer, source)| self.expect(*peer, source)).min();
         // Whoever is late already may be so for as long again.
-        let late = now.saturating_duration_since(asked.expected);
-        let remains = asked.expected.saturating_duration_since(now) + late;
+        let late = self.now.saturating_duration_since(asked.expected);
+        let remains = asked.expected.saturating_duration_since(self.now) + late;
         let is_sooner = soonest.is_some_and(|soonest| soonest * SOONER < remains);
         let job = *job;
         if is_sooner {
@@ -189,44 +198,38 @@ impl Machine {
         Some(ended)
     }
 
-    pub(super) fn on_bodies(
-        &mut self,
-        now: Instant,
-        job: u64,
-        answer: Result<Vec<Body>, RequestError>,
-        actions: &mut Vec<SyncAction>,
-    ) {
+    pub(super) fn on_bodies(&mut self, job: u64, answer: Result<Vec<Body>, RequestError>) {
         // From before everything began anew.
         let Some(BodyJob { peer, since, ids, is_reported, .. }) = self.end_job(job) else { return };
         let bodies = match answer {
             Ok(bodies) => bodies,
             Err(error) => {
                 if error == RequestError::Timeout && !is_reported {
-                    actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
+                    self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
                 }
                 if let Some(source) = self.sources.get_mut(&peer) {
-                    source.rest(now);
+                    source.rest(self.now);
                 }
                 return;
             }
         };
         if bodies.is_empty() {
-            return self.on_lacking(now, peer, ids.first(), actions);
+            return self.on_lacking(peer, ids.first());
         }
         let mut bytes = 0;
         for (id, body) in ids.into_iter().zip(bodies) {
             let size = block_size(body.iter()) - HEADER_BYTES;
             bytes += size;
             self.mean_body += (size as f64 - self.mean_body) * NEWEST;
-            self.import(peer, id, body, size, actions);
+            self.import(peer, id, body, size);
         }
         if let Some(source) = self.sources.get_mut(&peer) {
-            source.gave(now);
-            source.pace.answered(now, since, bytes);
+            source.gave(self.now);
+            source.pace.answered(self.now, since, bytes);
         }
     }
 
-    fn import(&mut self, peer: PeerNumber, id: BlockId, body: Body, size: usize, actions: &mut Vec<SyncAction>) {
+    fn import(&mut self, peer: PeerNumber, id: BlockId, body: Body, size: usize) {
         // Asked of somebody else meanwhile, or here: whoever comes first counts.
         let is_wanted = |node: &&Node| matches!(node.body, BodyState::Missing | BodyState::Asked(_));
         let node = self.tree.get(&id).filter(is_wanted);
@@ -234,44 +237,37 @@ impl Machine {
         self.tree.set_body(&id, BodyState::Importing);
         self.importing.insert(id, size);
         self.importing_bytes += size;
-        actions.push(SyncAction::Import { peer, header, body });
+        self.actions.push(SyncAction::Import { peer, header, body });
     }
 
     /// A peer does not have a block. Whoever says it follows the chain with that block withholds it.
-    fn on_lacking(&mut self, now: Instant, peer: PeerNumber, first: Option<&BlockId>, actions: &mut Vec<SyncAction>) {
+    fn on_lacking(&mut self, peer: PeerNumber, first: Option<&BlockId>) {
         let Some((id, node)) = first.and_then(|id| Some((id, self.tree.get(id)?))) else { return };
         let (height, withholds) = (node.height(), node.source == peer);
         if let Some(source) = self.sources.get_mut(&peer) {
-            source.lack(*id, height, now);
+            source.lack(*id, height, self.now);
         }
         if withholds {
-            actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
+            self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
         }
     }
 
-    pub(super) fn on_imported(
-        &mut self,
-        now: Instant,
-        id: BlockId,
-        peer: PeerNumber,
-        result: Result<BlockOutcome, BlockError>,
-        actions: &mut Vec<SyncAction>,
-    ) {
+    pub(super) fn on_imported(&mut self, id: BlockId, peer: PeerNumber, result: Result<BlockOutcome, BlockError>) {
         self.importing_bytes -= self.importing.remove(&id).unwrap_or(0);
         match result {
             Ok(BlockOutcome::Connected | BlockOutcome::Waiting | BlockOutcome::Known) => {
                 self.tree.set_body(&id, BodyState::Here);
-                (self.progress, self.gained) = (now, now);
+                (self.progress, self.gained) = (self.now, self.now);
                 self.tree.note_given(&id);
             }
             // The chain has forgotten its header.
             Ok(BlockOutcome::Unwanted) => {
                 if self.tree.contains(&id) {
-                    self.restart(now);
+                    self.restart();
                 }
             }
             Ok(BlockOutcome::Invalid(error)) | Err(error) => match error.fault() {
-                Fault::Proven => self.on_invalid(now, &id, error, actions),
+                Fault::Proven => self.on_invalid(&id, error),
                 // The block may be right, this body is not: whoever sent it was asked for this very body.
                 Fault::Mutated | Fault::NotYet => {
                     // Unless the block has come by another way meanwhile.
@@ -281,10 +277,10 @@ impl Machine {
                         self.tree.set_body(&id, also.map_or(BodyState::Missing, |(job, _)| BodyState::Asked(*job)));
                     }
                     if let Some(source) = self.sources.get_mut(&peer)
-                        && source.take_lie(now)
+                        && source.take_lie(self.now)
                     {
-                        source.rest(now);
-                        actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::MutatedBody });
+                        source.rest(self.now);
+                        self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::MutatedBody });
                     }
                 }
             },
@@ -292,29 +288,29 @@ impl Machine {
     }
 
     /// A block is invalid: so is everything above it, and whoever says it follows that chain knew better.
-    fn on_invalid(&mut self, now: Instant, id: &BlockId, error: BlockError, actions: &mut Vec<SyncAction>) {
+    fn on_invalid(&mut self, id: &BlockId, error: BlockError) {
         let Some(peer) = self.tree.get(id).map(|node| node.source) else { return };
         self.tree.remove_branch(id);
         if let Some(source) = self.sources.get_mut(&peer) {
             source.exhaust();
-            source.rest(now);
-            actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::InvalidBlock(error) });
+            source.rest(self.now);
+            self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::InvalidBlock(error) });
         }
     }
 
     /// Gives requests that take too long to other peers.
-    pub(super) fn replace_stalled_bodies(&mut self, now: Instant, actions: &mut Vec<SyncAction>) {
-        let stalled = self.bodies.iter_mut().filter(|(_, job)| !job.is_reported && now > job.deadline);
+    pub(super) fn replace_stalled_bodies(&mut self) {
+        let stalled = self.bodies.iter_mut().filter(|(_, job)| !job.is_reported && self.now > job.deadline);
         let stalled = stalled.map(|(job, asked)| {
             asked.is_reported = true;
             (*job, asked.peer)
         });
         for (job, peer) in stalled.collect::<Vec<_>>() {
             self.give_up(job);
-            actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
+            self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
             if let Some(source) = self.sources.get_mut(&peer) {
                 source.pace.slow_down();
-                source.rest(now);
+                source.rest(self.now);
             }
         }
     }

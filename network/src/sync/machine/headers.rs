@@ -83,15 +83,15 @@ impl HeaderJob {
 
 impl Machine {
     /// Asks for headers whoever has some and comes first, as far as requests are free.
-    pub(super) fn plan_headers(&mut self, now: Instant, actions: &mut Vec<SyncAction>) {
-        while let Some(peer) = self.next_source(now) {
-            self.ask_for_headers(now, peer, actions);
+    pub(super) fn plan_headers(&mut self) {
+        while let Some(peer) = self.next_source() {
+            self.ask_for_headers(peer);
         }
     }
 
-    fn next_source(&self, now: Instant) -> Option<PeerNumber> {
+    fn next_source(&self) -> Option<PeerNumber> {
         let able = self.sources.iter().filter(|(peer, source)| {
-            !source.is_resting(now) && self.has_more(source) && self.may_be_asked(now, **peer, source)
+            !source.is_resting(self.now) && self.has_more(source) && self.may_be_asked(**peer, source)
         });
         let first = able.max_by_key(|(peer, source)| (source.precedence(), Reverse(peer.0)));
         first.map(|(peer, _)| *peer)
@@ -111,7 +111,7 @@ impl Machine {
 
     /// Whether a request is free for a peer: those it would compete with are late, and they are few. Presyncs compete
     /// for slots, and keep nobody else waiting, however long the chain is.
-    fn may_be_asked(&self, now: Instant, peer: PeerNumber, source: &SyncPeer) -> bool {
+    fn may_be_asked(&self, peer: PeerNumber, source: &SyncPeer) -> bool {
         if self.headers.values().any(|job| job.peer == peer) {
             return false;
         }
@@ -121,7 +121,7 @@ impl Machine {
         let is_named = |job: &HeaderJob| self.sources.get(&job.peer).is_some_and(|source| source.kind.named);
         let (mut count, named) = (0, source.kind.named);
         for job in self.headers.values().filter(|job| !job.is_presync()) {
-            if (is_named(job) || !named) && !job.is_late(now) {
+            if (is_named(job) || !named) && !job.is_late(self.now) {
                 return false;
             }
             count += usize::from(is_named(job) == named);
@@ -129,7 +129,7 @@ impl Machine {
         count < if named { NAMED_JOBS } else { JOBS }
     }
 
-    fn ask_for_headers(&mut self, now: Instant, peer: PeerNumber, actions: &mut Vec<SyncAction>) {
+    fn ask_for_headers(&mut self, peer: PeerNumber) {
         let job = self.next_job();
         let Some(source) = self.sources.get(&peer) else { return };
         let (stage, action) = if let Some(look) = &source.look {
@@ -145,54 +145,48 @@ impl Machine {
             }
             (Stage::Asked { branch: branch.clone() }, SyncAction::FetchHeaders { job, peer, branch })
         };
-        self.headers.insert(job, HeaderJob { peer, since: now, stage });
-        actions.push(action);
+        self.headers.insert(job, HeaderJob { peer, since: self.now, stage });
+        self.actions.push(action);
     }
 
-    pub(super) fn on_headers(
-        &mut self,
-        now: Instant,
-        job: u64,
-        answer: Result<Vec<Header>, RequestError>,
-        actions: &mut Vec<SyncAction>,
-    ) {
+    pub(super) fn on_headers(&mut self, job: u64, answer: Result<Vec<Header>, RequestError>) {
         // From before everything began anew, or given to another meanwhile.
         let Some(HeaderJob { peer, stage, .. }) = self.headers.remove(&job) else { return };
         let headers = match answer {
             Ok(headers) => headers,
             Err(error) => {
                 if error == RequestError::Timeout {
-                    actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
+                    self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
                 }
-                return self.rest(now, peer);
+                return self.rest(peer);
             }
         };
         let branch = match stage {
             Stage::Asked { branch } => branch,
-            Stage::AskedPresync => return self.judge_presync(now, job, peer, headers, actions),
+            Stage::AskedPresync => return self.judge_presync(job, peer, headers),
             _ => return,
         };
         if headers.is_empty() {
-            return self.on_nothing(now, peer, actions);
+            return self.on_nothing(peer);
         }
         let with_ids: Vec<(BlockId, Header)> = headers.iter().map(|header| (header.id(), header.clone())).collect();
         if with_ids.windows(2).any(|pair| pair[1].1.parent != pair[0].0) {
-            actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::WrongAnswer });
-            return self.rest(now, peer);
+            self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::WrongAnswer });
+            return self.rest(peer);
         }
         let stage = Stage::Linking { branch, headers: with_ids };
-        self.headers.insert(job, HeaderJob { peer, since: now, stage });
-        actions.push(SyncAction::Link { job, peer, headers, is_presynced: false });
+        self.headers.insert(job, HeaderJob { peer, since: self.now, stage });
+        self.actions.push(SyncAction::Link { job, peer, headers, is_presynced: false });
     }
 
     /// A peer has no headers for us. One that claims more work than is known here, and more than it showed, does not
     /// keep its claim.
-    fn on_nothing(&mut self, now: Instant, peer: PeerNumber, actions: &mut Vec<SyncAction>) {
+    fn on_nothing(&mut self, peer: PeerNumber) {
         let is_unkept = self.sources.get(&peer).is_some_and(|source| self.promises(source) && source.reached.is_none());
         self.end_run(peer);
         if is_unkept {
-            actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Unkept });
-            self.rest(now, peer);
+            self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Unkept });
+            self.rest(peer);
         }
     }
 
@@ -204,43 +198,37 @@ impl Machine {
     }
 
     /// A peer did not give what it was asked for: others come first for a while.
-    pub(super) fn rest(&mut self, now: Instant, peer: PeerNumber) {
+    pub(super) fn rest(&mut self, peer: PeerNumber) {
         if let Some(source) = self.sources.get_mut(&peer) {
             (source.reached, source.knows_more) = (None, false);
             (source.deep, source.look) = (None, None);
-            source.rest(now);
+            source.rest(self.now);
         }
     }
 
-    pub(super) fn on_linked(
-        &mut self,
-        now: Instant,
-        job: u64,
-        outcomes: Vec<HeaderOutcome>,
-        actions: &mut Vec<SyncAction>,
-    ) {
+    pub(super) fn on_linked(&mut self, job: u64, outcomes: Vec<HeaderOutcome>) {
         let Some(HeaderJob { peer, stage, .. }) = self.headers.remove(&job) else { return };
         match stage {
             Stage::Linking { branch, headers } => {
                 let is_full = headers.len() >= MAX_HEADERS;
                 let Taken { reached, end } = self.take_outcomes(peer, None, &headers, outcomes);
                 match end {
-                    None => self.go_on(now, peer, reached, is_full),
+                    None => self.go_on(peer, reached, is_full),
                     Some((RunEnd::Deep, parent)) => self.go_deep(peer, &parent),
                     Some((reason, parent)) => {
-                        self.break_off(now, peer, reason, branch.contains(&parent), actions);
+                        self.break_off(peer, reason, branch.contains(&parent));
                     }
                 }
             }
             Stage::LinkingPresync { headers, work, is_done } => {
                 match self.take_outcomes(peer, Some(work), &headers, outcomes).end {
-                    None => self.on_presynced_linked(now, peer, &headers, is_done),
+                    None => self.on_presynced_linked(peer, &headers, is_done),
                     Some((RunEnd::Misbehaviour(misbehaviour), _)) => {
-                        actions.push(SyncAction::Report { peer, misbehaviour });
-                        self.rest(now, peer);
+                        self.actions.push(SyncAction::Report { peer, misbehaviour });
+                        self.rest(peer);
                     }
                     // The chain has forgotten what it continues: nobody's fault.
-                    Some(_) => self.rest(now, peer),
+                    Some(_) => self.rest(peer),
                 }
             }
             Stage::Asked { .. } | Stage::Beginning | Stage::AskedPresync | Stage::Judging => {}
@@ -304,7 +292,7 @@ impl Machine {
     }
 
     /// All headers of an answer are in: the next request continues, unless this was the end.
-    fn go_on(&mut self, now: Instant, peer: PeerNumber, reached: Option<(BlockId, Height)>, is_full: bool) {
+    fn go_on(&mut self, peer: PeerNumber, reached: Option<(BlockId, Height)>, is_full: bool) {
         let Some(source) = self.sources.get_mut(&peer) else { return };
         source.showed();
         source.is_early = false;
@@ -312,9 +300,9 @@ impl Machine {
         let rises = source.reached.map(|(_, height)| height) < reached.map(|(_, height)| height);
         source.reached = reached;
         if rises {
-            self.progress = now;
+            self.progress = self.now;
         }
-        self.note_best(now);
+        self.note_best();
         if !is_full || !rises {
             self.end_run(peer);
         }
@@ -322,20 +310,20 @@ impl Machine {
     }
 
     /// Notes when the best that is known has become better.
-    pub(super) fn note_best(&mut self, now: Instant) {
+    pub(super) fn note_best(&mut self) {
         if let Some((_, work)) = self.tree.best().filter(|(_, work)| *work > self.most_work) {
-            (self.most_work, self.gained) = (work, now);
+            (self.most_work, self.gained) = (work, self.now);
         }
     }
 
     /// A header of an answer was not linked.
-    fn break_off(&mut self, now: Instant, peer: PeerNumber, end: RunEnd, is_ours: bool, actions: &mut Vec<SyncAction>) {
+    fn break_off(&mut self, peer: PeerNumber, end: RunEnd, is_ours: bool) {
         match end {
             // It continued a branch of ours that the chain has forgotten: nobody's fault.
-            RunEnd::Detached if is_ours => self.restart(now),
+            RunEnd::Detached if is_ours => self.restart(),
             RunEnd::Detached => {
-                actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::WrongAnswer });
-                self.rest(now, peer);
+                self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::WrongAnswer });
+                self.rest(peer);
             }
             RunEnd::Deep | RunEnd::NoRoom => self.end_run(peer),
             RunEnd::Early => {
@@ -346,31 +334,31 @@ impl Machine {
             }
             RunEnd::Refused => {
                 self.end_run(peer);
-                self.rest(now, peer);
+                self.rest(peer);
             }
             RunEnd::Misbehaviour(misbehaviour) => {
-                actions.push(SyncAction::Report { peer, misbehaviour });
+                self.actions.push(SyncAction::Report { peer, misbehaviour });
                 self.end_run(peer);
-                self.rest(now, peer);
+                self.rest(peer);
             }
         }
     }
 
     /// Gives requests that take too long to other peers.
-    pub(super) fn replace_stalled_headers(&mut self, now: Instant, actions: &mut Vec<SyncAction>) {
+    pub(super) fn replace_stalled_headers(&mut self) {
         let is_stalled = |job: &HeaderJob| {
-            job.patience().is_some_and(|patience| now.saturating_duration_since(job.since) > patience)
+            job.patience().is_some_and(|patience| self.now.saturating_duration_since(job.since) > patience)
         };
         let stalled = self.headers.extract_if(.., |_, job| is_stalled(job));
         for peer in stalled.map(|(_, job)| job.peer).collect::<Vec<_>>() {
-            actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
-            self.rest(now, peer);
+            self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
+            self.rest(peer);
         }
     }
 
     /// Waits for an answer, or for what is done with it.
-    pub(super) fn hold(&mut self, now: Instant, job: u64, peer: PeerNumber, stage: Stage) {
-        self.headers.insert(job, HeaderJob { peer, since: now, stage });
+    pub(super) fn hold(&mut self, job: u64, peer: PeerNumber, stage: Stage) {
+        self.headers.insert(job, HeaderJob { peer, since: self.now, stage });
     }
 }
 

@@ -54,57 +54,43 @@ impl Machine {
         height.get().saturating_sub(lowest.get()) < MAX_AHEAD
     }
 
-    pub(super) fn on_presync_begun(&mut self, now: Instant, job: u64, presync: Option<Box<Presync>>) {
+    pub(super) fn on_presync_begun(&mut self, job: u64, presync: Option<Box<Presync>>) {
         let Some(peer) = self.headers.remove(&job).map(|job| job.peer) else { return };
         match presync {
-            None => self.rest(now, peer),
+            None => self.rest(peer),
             Some(presync) => {
                 if let Some(source) = self.sources.get_mut(&peer) {
                     source.reached = None;
-                    source.look = Some(Look { presync: Some(presync), since: now, headers: 0, base: None });
+                    source.look = Some(Look { presync: Some(presync), since: self.now, headers: 0, base: None });
                 }
             }
         }
     }
 
     /// An answer for a presync has come.
-    pub(super) fn judge_presync(
-        &mut self,
-        now: Instant,
-        job: u64,
-        peer: PeerNumber,
-        headers: Vec<Header>,
-        actions: &mut Vec<SyncAction>,
-    ) {
+    pub(super) fn judge_presync(&mut self, job: u64, peer: PeerNumber, headers: Vec<Header>) {
         let Some(look) = self.sources.get_mut(&peer).and_then(|source| source.look.as_mut()) else { return };
         let Some(presync) = look.presync.take() else { return };
         look.headers += headers.len() as u64;
-        self.hold(now, job, peer, Stage::Judging);
-        actions.push(SyncAction::Presync { job, presync, headers });
+        self.hold(job, peer, Stage::Judging);
+        self.actions.push(SyncAction::Presync { job, presync, headers });
     }
 
-    pub(super) fn on_presynced(
-        &mut self,
-        now: Instant,
-        job: u64,
-        presync: Box<Presync>,
-        step: Step,
-        actions: &mut Vec<SyncAction>,
-    ) {
+    pub(super) fn on_presynced(&mut self, job: u64, presync: Box<Presync>, step: Step) {
         let Some(peer) = self.headers.remove(&job).map(|job| job.peer) else { return };
         let Some(source) = self.sources.get_mut(&peer) else { return };
         match step {
             Step::Ask | Step::Link { .. } => {
                 source.showed();
-                self.progress = now;
+                self.progress = self.now;
                 let work = presync.proven();
                 if let Some(look) = &mut source.look {
                     look.presync = Some(presync);
                 }
                 if let (Step::Link { headers, is_done }, Some(work)) = (step, work) {
                     let with_ids = headers.iter().map(|header| (header.id(), header.clone())).collect();
-                    self.hold(now, job, peer, Stage::LinkingPresync { headers: with_ids, work, is_done });
-                    actions.push(SyncAction::Link { job, peer, headers, is_presynced: true });
+                    self.hold(job, peer, Stage::LinkingPresync { headers: with_ids, work, is_done });
+                    self.actions.push(SyncAction::Link { job, peer, headers, is_presynced: true });
                 }
             }
             Step::NoMore | Step::Early => {
@@ -114,23 +100,17 @@ impl Machine {
                 self.end_run(peer);
             }
             // It begins anew, after a rest.
-            Step::Differs => self.rest(now, peer),
+            Step::Differs => self.rest(peer),
             Step::Misbehaviour(misbehaviour) => {
-                actions.push(SyncAction::Report { peer, misbehaviour });
+                self.actions.push(SyncAction::Report { peer, misbehaviour });
                 self.end_run(peer);
-                self.rest(now, peer);
+                self.rest(peer);
             }
         }
     }
 
     /// What a presync let through is linked.
-    pub(super) fn on_presynced_linked(
-        &mut self,
-        now: Instant,
-        peer: PeerNumber,
-        headers: &[(BlockId, Header)],
-        is_done: bool,
-    ) {
+    pub(super) fn on_presynced_linked(&mut self, peer: PeerNumber, headers: &[(BlockId, Header)], is_done: bool) {
         let (Some(source), Some((_, first))) = (self.sources.get_mut(&peer), headers.first()) else { return };
         source.reached = headers.last().map(|(id, header)| (*id, header.height));
         if let Some(look) = &mut source.look {
@@ -139,30 +119,30 @@ impl Machine {
         if is_done {
             (source.deep, source.look) = (None, None);
         }
-        self.note_best(now);
+        self.note_best();
         self.tree.trim();
     }
 
     /// Takes a slot from a presync that gets on slowly, where somebody waits for it.
-    pub(super) fn pass_slots_on(&mut self, now: Instant) {
+    pub(super) fn pass_slots_on(&mut self) {
         let waits = |(peer, source): (&PeerNumber, &SyncPeer)| {
             source.deep.is_some()
                 && source.look.is_none()
-                && !source.is_resting(now)
+                && !source.is_resting(self.now)
                 && !self.may_presync(*peer, source)
         };
         if !self.sources.iter().any(waits) {
             return;
         }
         let is_slow = |look: &Look| {
-            let time = now.saturating_duration_since(look.since);
+            let time = self.now.saturating_duration_since(look.since);
             time > PROBATION && look.headers < time.as_secs() * LEAST_PER_SECOND
         };
         let slow =
             self.sources.iter().filter(|(_, source)| !source.kind.named && source.look.as_ref().is_some_and(is_slow));
         if let Some(peer) = slow.map(|(peer, _)| *peer).next() {
             self.headers.retain(|_, job| job.peer != peer);
-            self.rest(now, peer);
+            self.rest(peer);
         }
     }
 

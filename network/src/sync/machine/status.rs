@@ -132,37 +132,37 @@ impl Machine {
     }
 
     /// Notes since when each peer claims a better chain.
-    fn note_claims(&mut self, now: Instant) {
+    fn note_claims(&mut self) {
         let tip = self.tip.total_work;
         for source in self.sources.values_mut() {
             let is_ahead = source.status.total_work > tip;
-            source.ahead_since = source.ahead_since.or(Some(now)).filter(|_| is_ahead);
+            source.ahead_since = source.ahead_since.or(Some(self.now)).filter(|_| is_ahead);
         }
     }
 
     /// Passes over a branch whose lowest body does not come, where another would do.
-    fn pass_over_withheld(&mut self, now: Instant) {
-        self.tree.recall(now);
+    fn pass_over_withheld(&mut self) {
+        self.tree.recall(self.now);
         let is_wanted = |node: &&Node| matches!(node.body, Body::Missing | Body::Asked(_));
         let Some(first) = self.tree.first().filter(|_| self.tree.lowest().filter(is_wanted).is_some()) else {
             (self.head, self.is_held_up) = (None, false);
             return;
         };
-        let job = self.bodies.values().find(|job| job.is_in_time(now) && job.ids.contains(&first));
+        let job = self.bodies.values().find(|job| job.is_in_time(self.now) && job.ids.contains(&first));
         let head = self.head.filter(|head| head.id == first);
-        let mut head = head.unwrap_or(Head { id: first, since: now, hoped: now });
+        let mut head = head.unwrap_or(Head { id: first, since: self.now, hoped: self.now });
         // A body on a slow line is no withheld one; but many who claim to have it may let us wait in turn.
         if job.is_some() {
-            head.hoped = now;
+            head.hoped = self.now;
         }
-        let long = |since, limit| now.saturating_duration_since(since) > limit;
+        let long = |since, limit| self.now.saturating_duration_since(since) > limit;
         self.is_held_up = long(head.hoped, WITHHELD) || (job.is_none() && long(head.since, WITHHELD_BY_MANY));
         self.head = Some(head);
         if self.is_held_up && self.tree.has_other(&first) {
             let pause = ASIDE.saturating_mul(1 << self.passed_over.min(6));
             self.passed_over += 1;
             tracing::debug!(target: "cairn::sync", block = %first, "passing over a branch whose bodies do not come");
-            self.tree.set_aside(first, now + pause);
+            self.tree.set_aside(first, self.now + pause);
             (self.head, self.is_held_up) = (None, false);
         }
     }
@@ -194,10 +194,10 @@ impl Machine {
 
     /// Notes since when most peers show headers from the future on a chain with more work than ours. Claims alone do
     /// not count, nor what a few show: nobody makes a node doubt its clock for free.
-    fn note_early(&mut self, now: Instant) {
+    fn note_early(&mut self) {
         let tip = self.tip.total_work;
         let early = self.sources.values().filter(|source| source.is_early && source.status.total_work > tip).count();
-        self.early_since = self.early_since.or(Some(now)).filter(|_| early * 2 > self.sources.len());
+        self.early_since = self.early_since.or(Some(self.now)).filter(|_| early * 2 > self.sources.len());
     }
 
     /// Whether, before the node has caught up, most peers sent headers from the future.
@@ -214,39 +214,39 @@ impl Machine {
         source.status.total_work > best && !source.is_exhausted() && !self.tree.contains(&source.status.tip)
     }
 
-    pub(super) fn on_tick(&mut self, now: Instant, actions: &mut Vec<SyncAction>) {
-        self.replace_stalled_headers(now, actions);
-        self.replace_stalled_bodies(now, actions);
-        self.pass_over_withheld(now);
-        self.pass_slots_on(now);
-        self.note_claims(now);
-        self.note_early(now);
+    pub(super) fn on_tick(&mut self) {
+        self.replace_stalled_headers();
+        self.replace_stalled_bodies();
+        self.pass_over_withheld();
+        self.pass_slots_on();
+        self.note_claims();
+        self.note_early();
         // The chain may have refused what was brought to it, in the middle of a reorganisation, and not have moved.
         if self.connecting <= self.tip.height() && self.importing.is_empty() {
             self.tree.look_again();
         }
-        self.rate.note(now, self.tip.height().get());
-        self.headers_rate.note(now, self.best_header().max(self.presynced().unwrap_or_default()).get());
+        self.rate.note(self.now, self.tip.height().get());
+        self.headers_rate.note(self.now, self.best_header().max(self.presynced().unwrap_or_default()).get());
         let has_goal = self.tree.best().is_some()
             || self.connecting > self.tip.height()
             || self.is_clock_behind()
             || self.early_since.is_some()
             || self.sources.values().any(|source| self.promises(source));
         if !has_goal {
-            (self.progress, self.gained) = (now, now);
-        } else if now.saturating_duration_since(self.progress.max(self.begun)) > STUCK
+            (self.progress, self.gained) = (self.now, self.now);
+        } else if self.now.saturating_duration_since(self.progress.max(self.begun)) > STUCK
             // What the chain has in its hands need not be fetched again.
             && self.connecting <= self.tip.height()
         {
             tracing::warn!(target: "cairn::sync", tip = %self.tip.id, "nothing has come for long, beginning anew");
-            self.restart(now);
+            self.restart();
         }
-        self.seek_others(now, actions);
+        self.seek_others();
     }
 
     /// Has nodes looked for that have what these peers do not give.
-    fn seek_others(&mut self, now: Instant, actions: &mut Vec<SyncAction>) {
-        let is_lacking = match self.status(now).phase {
+    fn seek_others(&mut self) {
+        let is_lacking = match self.status(self.now).phase {
             SyncPhase::Bodies => !self.is_obtainable(),
             SyncPhase::Stalled(Stall::NoHeaders | Stall::NoBodies { .. } | Stall::NoAnswers { .. }) => true,
             SyncPhase::Stalled(Stall::NoPeer | Stall::Clock | Stall::Disk)
@@ -254,9 +254,9 @@ impl Machine {
             | SyncPhase::Headers
             | SyncPhase::CaughtUp => false,
         };
-        if is_lacking && self.next_search.is_none_or(|next| next <= now) {
-            self.next_search = Some(now + SEEK_EVERY);
-            actions.push(SyncAction::SeekOthers);
+        if is_lacking && self.next_search.is_none_or(|next| next <= self.now) {
+            self.next_search = Some(self.now + SEEK_EVERY);
+            self.actions.push(SyncAction::SeekOthers);
         }
     }
 }

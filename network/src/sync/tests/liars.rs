@@ -5,7 +5,7 @@ use super::{
     world::{Manner, Peer, World, body_of, grow, spec, work},
 };
 use crate::{
-    PeerKind,
+    NetworkEvent, PeerKind,
     sync::{
         machine::{SyncAction, SyncEvent},
         mailbox::{SyncPhase, Unfollowed},
@@ -114,7 +114,10 @@ fn an_empty_answer_to_a_claim_costs() {
     // The honest twins: one that is behind, and one that follows the same chain.
     let twins = [(2, 50), (3, 100)].map(|(number, length)| world.join(number, Peer::honest(&chain[..length])));
     for twin in twins {
-        world.after(seconds(1), SyncEvent::UnknownParent { peer: twin, id: grow(&chain, 1, 7)[100].id() });
+        world.after(
+            seconds(1),
+            SyncEvent::Network(NetworkEvent::UnknownParent { peer: twin, id: grow(&chain, 1, 7)[100].id() }),
+        );
     }
     world.run_for(seconds(60));
     assert!(world.misbehaviours(liar).contains(&Misbehaviour::Unkept));
@@ -162,7 +165,7 @@ fn an_honest_chain_that_does_not_overtake_is_left_alone() {
     let mut world = World::new(&ours);
     let honest = world.join(1, Peer { claims: Some(100_000), ..Peer::honest(&theirs) });
     let truthful = world.join(2, Peer::honest(&theirs));
-    world.after(seconds(1), SyncEvent::UnknownParent { peer: truthful, id: theirs[9_999].id() });
+    world.after(seconds(1), SyncEvent::Network(NetworkEvent::UnknownParent { peer: truthful, id: theirs[9_999].id() }));
     world.run_for(seconds(120));
     assert_eq!(world.misbehaviours(truthful), []);
     assert!(world.misbehaviours(honest).contains(&Misbehaviour::Unkept), "it claimed more");

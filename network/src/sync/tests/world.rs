@@ -11,7 +11,7 @@ use crate::sync::{
     sync_peers::JOBS_EACH,
 };
 use crate::{
-    PeerKind, PeerStatus, RequestError,
+    NetworkEvent, PeerKind, PeerStatus, RequestError,
     wire::{Bodies, MAX_HEADERS, Message as _},
 };
 use cairn_chain::{
@@ -435,14 +435,17 @@ impl World {
     pub(super) fn join(&mut self, number: u64, peer: Peer) -> PeerNumber {
         let number = PeerNumber(number);
         let kind = PeerKind { neighbourhood: number.0.to_le_bytes().to_vec(), ..peer.kind.clone() };
-        self.after(Duration::ZERO, SyncEvent::PeerUp { peer: number, kind, status: peer.status() });
+        self.after(
+            Duration::ZERO,
+            SyncEvent::Network(NetworkEvent::PeerUp { peer: number, kind, status: peer.status() }),
+        );
         self.peers.insert(number, peer);
         number
     }
 
     pub(super) fn leave(&mut self, number: PeerNumber) {
         self.peers.remove(&number);
-        self.after(Duration::ZERO, SyncEvent::PeerDown { peer: number });
+        self.after(Duration::ZERO, SyncEvent::Network(NetworkEvent::PeerDown { peer: number }));
     }
 
     /// Kills the node and starts it again: what is not on the followed chain is lost, and peers come anew.
