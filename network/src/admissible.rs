@@ -1,14 +1,14 @@
 //! What an operator may name: judged here before a node starts, by the same words as when it does.
 
-use crate::ids::{Multiaddr, PeerId, multiaddr::Protocol};
 use crate::{
     addrman::ip_groups,
     config::NetworkConfig,
+    ids::{Multiaddr, PeerId},
     outbound::persistent,
     peers::access::MAX_ADMITTED,
     swarm::{behaviour::SetupError, transports},
 };
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// Why what an operator named cannot be used: as text, what is expected, and what is not so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,16 +53,8 @@ pub enum NotAdmissible {
 /// Nobody can listen there.
 pub fn listen_address(text: &str) -> Result<(SocketAddr, bool), NotAdmissible> {
     let refused = || NotAdmissible::Listen { got: text.to_owned() };
-    let address: Multiaddr = text.parse().map_err(|_| refused())?;
-    let parts: Vec<Protocol<'_>> = address.iter().collect();
-    let ip = match parts.first() {
-        Some(Protocol::Ip4(ip)) => IpAddr::from(*ip),
-        Some(Protocol::Ip6(ip)) => IpAddr::from(*ip),
-        _ => return Err(refused()),
-    };
-    match parts.get(1..) {
-        Some([Protocol::Tcp(port)]) => Ok((SocketAddr::new(ip, *port), false)),
-        Some([Protocol::Udp(port), Protocol::QuicV1]) => Ok((SocketAddr::new(ip, *port), true)),
+    match ip_groups::socket_of(&text.parse().map_err(|_| refused())?) {
+        Some((address, is_udp, None)) => Ok((address, is_udp)),
         _ => Err(refused()),
     }
 }
@@ -72,11 +64,8 @@ pub fn listen_address(text: &str) -> Result<(SocketAddr, bool), NotAdmissible> {
 /// # Errors
 /// Which is none.
 pub fn check_external(texts: &[String]) -> Result<(), NotAdmissible> {
-    let is_address = |text: &String| text.parse::<Multiaddr>().is_ok_and(|address| !address.is_empty());
-    match texts.iter().find(|text| !is_address(text)) {
-        Some(got) => Err(NotAdmissible::Address { got: got.clone() }),
-        None => Ok(()),
-    }
+    let is_address = |text: &str| text.parse::<Multiaddr>().is_ok_and(|address| !address.is_empty());
+    check(texts, usize::MAX, is_address, |got| NotAdmissible::Address { got })
 }
 
 /// Whether peers to dial, of one list, are named with their ids.
@@ -84,17 +73,8 @@ pub fn check_external(texts: &[String]) -> Result<(), NotAdmissible> {
 /// # Errors
 /// Which is not, or that there are too many.
 pub fn check_peers(texts: &[String]) -> Result<(), NotAdmissible> {
-    if texts.len() > persistent::MAX_TARGETS {
-        return Err(NotAdmissible::TooMany { got: texts.len(), max: persistent::MAX_TARGETS });
-    }
-    let is_peer = |text: &String| {
-        let address = text.parse::<Multiaddr>();
-        address.is_ok_and(|address| ip_groups::peer_of(&address).is_some())
-    };
-    match texts.iter().find(|text| !is_peer(text)) {
-        Some(got) => Err(NotAdmissible::Peer { got: got.clone() }),
-        None => Ok(()),
-    }
+    let is_peer = |text: &str| text.parse::<Multiaddr>().is_ok_and(|address| ip_groups::peer_of(&address).is_some());
+    check(texts, persistent::MAX_TARGETS, is_peer, |got| NotAdmissible::Peer { got })
 }
 
 /// Whether peers to be let in are named by their ids.
@@ -102,13 +82,19 @@ pub fn check_peers(texts: &[String]) -> Result<(), NotAdmissible> {
 /// # Errors
 /// Which is not, or that there are too many.
 pub fn check_admitted(texts: &[String]) -> Result<(), NotAdmissible> {
-    if texts.len() > MAX_ADMITTED {
-        return Err(NotAdmissible::TooMany { got: texts.len(), max: MAX_ADMITTED });
+    check(texts, MAX_ADMITTED, |text| text.parse::<PeerId>().is_ok(), |got| NotAdmissible::PeerId { got })
+}
+
+fn check(
+    texts: &[String],
+    max: usize,
+    is_one: impl Fn(&str) -> bool,
+    refused: impl Fn(String) -> NotAdmissible,
+) -> Result<(), NotAdmissible> {
+    if texts.len() > max {
+        return Err(NotAdmissible::TooMany { got: texts.len(), max });
     }
-    match texts.iter().find(|text| text.parse::<PeerId>().is_err()) {
-        Some(got) => Err(NotAdmissible::PeerId { got: got.clone() }),
-        None => Ok(()),
-    }
+    texts.iter().find(|text| !is_one(text)).map_or(Ok(()), |text| Err(refused(text.clone())))
 }
 
 /// Whether the file with the pre-shared key, if there is to be one, holds one. Blocks on the disk.

@@ -23,12 +23,43 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// When something happens: by the clock that never goes back, by the system's, and by the chain.
-#[derive(Clone, Debug)]
-pub(crate) struct Moment {
+/// When something happens, by the clock that never goes back, by the system's, and by the chain; and what follows from
+/// it: actions in order, and reports, on which the state acts before anything else happens.
+#[derive(Debug)]
+pub(crate) struct Context {
     pub(crate) now: Instant,
     pub(crate) clock: Timestamp,
     pub(crate) tip: Arc<Tip>,
+    actions: Vec<Action>,
+    reports: Vec<(PeerNumber, Misbehaviour)>,
+}
+
+impl Context {
+    pub(crate) fn new(now: Instant, clock: Timestamp, tip: Arc<Tip>) -> Self {
+        Self { now, clock, tip, actions: Vec::new(), reports: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, action: impl Into<Action>) {
+        self.actions.push(action.into());
+    }
+
+    pub(crate) fn report(&mut self, peer: PeerNumber, misbehaviour: Misbehaviour) {
+        self.reports.push((peer, misbehaviour));
+    }
+
+    /// Refuses a request, and reports who asked.
+    pub(crate) fn refuse(&mut self, request: RequestNumber, peer: PeerNumber, misbehaviour: Misbehaviour) {
+        self.push(SwarmAction::Drop(request));
+        self.report(peer, misbehaviour);
+    }
+
+    pub(crate) fn take_reports(&mut self) -> Vec<(PeerNumber, Misbehaviour)> {
+        std::mem::take(&mut self.reports)
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
 }
 
 /// A whole message of a peer's, or why it is none.
@@ -121,17 +152,23 @@ pub(crate) enum Published {
     Failed,
 }
 
-/// What happens to connections, and what peers say of themselves.
+/// A connection that has just come to stand.
 #[derive(Debug)]
-pub(crate) enum PeerEvent {
+pub(crate) struct Connection {
+    pub(crate) peer: PeerId,
+    pub(crate) number: ConnectionNumber,
+    /// The dial that led to it, if it is one of the slots'.
+    pub(crate) dial: Option<DialNumber>,
+    pub(crate) endpoint: Endpoint,
+    /// Whether it is the only one with that peer.
+    pub(crate) is_first: bool,
+}
+
+/// What happens.
+#[derive(Debug)]
+pub(crate) enum Event {
     /// A connection stands.
-    Connected {
-        peer: PeerId,
-        connection: ConnectionNumber,
-        dial: Option<DialNumber>,
-        endpoint: Endpoint,
-        is_first: bool,
-    },
+    Connected(Connection),
     /// A connection has ended.
     Closed { peer: PeerId, connection: ConnectionNumber, is_last: bool, cause: Option<String> },
     /// A dial has failed.
@@ -146,11 +183,6 @@ pub(crate) enum PeerEvent {
     NeighbourFound { peer: PeerId, address: Multiaddr },
     /// It does so no more.
     NeighbourGone { peer: PeerId, address: Multiaddr },
-}
-
-/// Requests, answers and gossip.
-#[derive(Debug)]
-pub(crate) enum ExchangeEvent {
     /// A peer asks for something.
     Request { peer: PeerId, class: Class, request: RequestNumber, question: Received },
     /// The answer to a request has left, or never will.
@@ -171,11 +203,6 @@ pub(crate) enum ExchangeEvent {
     PoolFetched(FetchedPool),
     /// A batch was handed to gossip.
     TxsPublished { batch: TxBatch, outcome: Published },
-}
-
-/// What is learned of other nodes, and of how they reach this one.
-#[derive(Debug)]
-pub(crate) enum DiscoveryEvent {
     /// This node listens at an address; through a relay once that has accepted.
     Listening { relay: Option<PeerId>, address: Multiaddr },
     /// A relay passes connections on no more.
@@ -194,11 +221,6 @@ pub(crate) enum DiscoveryEvent {
     PointAsked { peer: PeerId, registrations: usize },
     /// Something is learned of how others reach this node.
     Reach(ReachEvent),
-}
-
-/// What happens in this node.
-#[derive(Debug)]
-pub(crate) enum NodeEvent {
     /// The chain has moved.
     ChainMoved(ChainEvent),
     /// The chain has moved more often than was heard.
@@ -213,39 +235,6 @@ pub(crate) enum NodeEvent {
     Due,
     /// Time has passed.
     Tick,
-}
-
-/// What happens.
-#[derive(Debug)]
-pub(crate) enum Event {
-    Peer(PeerEvent),
-    Exchange(ExchangeEvent),
-    Discovery(DiscoveryEvent),
-    Node(NodeEvent),
-}
-
-impl From<PeerEvent> for Event {
-    fn from(event: PeerEvent) -> Self {
-        Self::Peer(event)
-    }
-}
-
-impl From<ExchangeEvent> for Event {
-    fn from(event: ExchangeEvent) -> Self {
-        Self::Exchange(event)
-    }
-}
-
-impl From<DiscoveryEvent> for Event {
-    fn from(event: DiscoveryEvent) -> Self {
-        Self::Discovery(event)
-    }
-}
-
-impl From<NodeEvent> for Event {
-    fn from(event: NodeEvent) -> Self {
-        Self::Node(event)
-    }
 }
 
 /// Whom a dial is for.
@@ -274,55 +263,45 @@ pub(crate) struct Dial {
 /// What is to be done on the swarm.
 #[derive(Debug)]
 pub(crate) enum SwarmAction {
+    /// Dial somebody.
     Dial(Dial),
+    /// Close all connections with a peer.
     Disconnect(PeerId),
+    /// Close one connection.
     Close(ConnectionNumber),
     /// Listen through a relay.
-    ListenThrough {
-        relay: PeerId,
-        address: Multiaddr,
-    },
+    ListenThrough { relay: PeerId, address: Multiaddr },
+    /// Others reach this node at an address.
     AddExternalAddress(Multiaddr),
+    /// They do so no more.
     RemoveExternalAddress(Multiaddr),
     /// Count a peer's connections no more.
     LiftLimits(PeerId),
-    AddToDht {
-        peer: PeerId,
-        address: Multiaddr,
-    },
+    /// A peer can be found through the DHT, and there.
+    AddToDht { peer: PeerId, address: Multiaddr },
+    /// It is not to be found there.
     RemoveFromDht(PeerId),
     /// Look for peers near a random place.
     SearchDht,
+    /// Tell the DHT that this node provides something.
     Provide(Resource),
-    FindProviders {
-        search: SearchNumber,
-        resource: Resource,
-    },
-    Register {
-        point: PeerId,
-    },
-    Discover {
-        point: PeerId,
-        max: u64,
-    },
+    /// Ask the DHT who provides something.
+    FindProviders { search: SearchNumber, resource: Resource },
+    /// Register with a rendezvous point.
+    Register { point: PeerId },
+    /// Ask a rendezvous point for others.
+    Discover { point: PeerId, max: u64 },
     /// Ask a peer for its status, or for addresses.
-    Ask {
-        peer: PeerId,
-        class: Class,
-        question: Vec<u8>,
-    },
-    Answer {
-        request: RequestNumber,
-        answer: Vec<u8>,
-    },
+    Ask { peer: PeerId, class: Class, question: Vec<u8> },
+    /// Answer a request.
+    Answer { request: RequestNumber, answer: Vec<u8> },
     /// Close a request unanswered.
     Drop(RequestNumber),
     /// Pass a message on to nobody, and blame nobody.
     Ignore(MessageNumber),
-    PublishBlock {
-        id: BlockId,
-        message: Vec<u8>,
-    },
+    /// Gossip a block.
+    PublishBlock { id: BlockId, message: Vec<u8> },
+    /// Gossip a batch of transactions.
     PublishTxs(TxBatch),
 }
 
@@ -331,35 +310,28 @@ pub(crate) enum SwarmAction {
 pub(crate) enum TaskAction {
     /// Read the answer to a request, after a while, for somebody who is here `since`; `is_spent`: nothing more is given
     /// today to those who catch up.
-    Serve {
-        request: RequestNumber,
-        class: Class,
-        question: Vec<u8>,
-        wait: Duration,
-        since: Instant,
-        is_spent: bool,
-    },
-    Judge {
-        job: Job,
-        data: Vec<u8>,
-    },
+    Serve { request: RequestNumber, class: Class, question: Vec<u8>, wait: Duration, since: Instant, is_spent: bool },
+    /// Judge what was gossiped.
+    Judge { job: Job, data: Vec<u8> },
+    /// Take from a peer's pool what this one lacks.
     FetchPool(PeerNumber),
     /// Tell the chain that a peer is gone.
     ForgetPeer(PeerNumber),
+    /// Write files.
     Save(Vec<(PathBuf, Vec<u8>)>),
+    /// Find out how much memory the process holds.
     MeasureMemory,
 }
 
 /// What is to be done.
 #[derive(Debug)]
 pub(crate) enum Action {
+    /// On the swarm.
     Swarm(SwarmAction),
+    /// In a task.
     Task(TaskAction),
     /// Tell whoever asked what a search has found.
-    EndSearch {
-        search: SearchNumber,
-        found: Vec<Provider>,
-    },
+    EndSearch { search: SearchNumber, found: Vec<Provider> },
 }
 
 impl From<SwarmAction> for Action {
@@ -371,30 +343,5 @@ impl From<SwarmAction> for Action {
 impl From<TaskAction> for Action {
     fn from(action: TaskAction) -> Self {
         Self::Task(action)
-    }
-}
-
-/// Actions in order, and reports, on which the state acts before anything else happens.
-#[derive(Debug, Default)]
-pub(crate) struct Actions {
-    actions: Vec<Action>,
-    reports: Vec<(PeerNumber, Misbehaviour)>,
-}
-
-impl Actions {
-    pub(crate) fn push(&mut self, action: impl Into<Action>) {
-        self.actions.push(action.into());
-    }
-
-    pub(crate) fn report(&mut self, peer: PeerNumber, misbehaviour: Misbehaviour) {
-        self.reports.push((peer, misbehaviour));
-    }
-
-    pub(crate) fn take_reports(&mut self) -> Vec<(PeerNumber, Misbehaviour)> {
-        std::mem::take(&mut self.reports)
-    }
-
-    pub(crate) fn take(&mut self) -> Vec<Action> {
-        std::mem::take(&mut self.actions)
     }
 }

@@ -4,9 +4,9 @@ mod backlog;
 
 pub(crate) use backlog::Backlog;
 
-use crate::ids::PeerId;
 use crate::{
     discovery::resource::{Kind, Resource},
+    ids::PeerId,
     nat::status::Reach,
     outbound::persistent::{OtherKey, TargetError},
     peers::{
@@ -15,17 +15,18 @@ use crate::{
         traffic::ProtocolBytes,
     },
     requests::class::Class,
-    wire::{Bodies, GetBodies, GetHeaders, Headers, MAX_BODIES, MAX_LOCATOR, Message as _, PeerStatus},
+    wire::{BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers, Message, PeerStatus, PoolAnswer},
 };
 use cairn_chain::{
     BlockBody,
     verdict::{Misbehaviour, PeerNumber},
 };
-use cairn_common::mailbox;
+use cairn_common::mailbox::{self, Stopped};
 use cairn_ledger::{
     block::{Body, Header},
     codec::{BoundedVec, DecodeError},
     hash::BlockId,
+    transaction::Transaction,
     units::Timestamp,
 };
 use std::time::Duration;
@@ -58,19 +59,8 @@ pub enum RequestError {
     #[error("the question is too long")]
     TooLong,
     /// The node is stopping.
-    #[error("the node is stopping")]
-    Stopping,
-}
-
-/// Why a peer cannot be added.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AddPeerError {
-    /// The address.
     #[error(transparent)]
-    Target(#[from] TargetError),
-    /// The node is stopping.
-    #[error("the node is stopping")]
-    Stopping,
+    Stopped(#[from] Stopped),
 }
 
 /// Why somebody is not banned or pardoned.
@@ -80,8 +70,8 @@ pub enum BanError {
     #[error(transparent)]
     Target(#[from] NotBannable),
     /// The node is stopping.
-    #[error("the node is stopping")]
-    Stopping,
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 /// Why nobody is admitted or shut out.
@@ -103,8 +93,8 @@ pub enum AdmitError {
         max: usize,
     },
     /// The node is stopping.
-    #[error("the node is stopping")]
-    Stopping,
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 /// Why providers are not looked for.
@@ -117,8 +107,8 @@ pub enum FindError {
     #[error("too many searches are running; ask again later")]
     Busy,
     /// The node is stopping.
-    #[error("the node is stopping")]
-    Stopping,
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 /// A ban that holds.
@@ -173,7 +163,7 @@ pub struct PeerInfo {
 }
 
 /// The node among its peers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkInfo {
     /// Its identity.
     pub peer_id: String,
@@ -210,31 +200,6 @@ pub struct NetworkInfo {
     pub uploaded_today: u64,
     /// The most of them, if there is a most.
     pub max_upload_per_day: Option<u64>,
-}
-
-impl Default for NetworkInfo {
-    /// What is known of a node that is stopping.
-    fn default() -> Self {
-        Self {
-            peer_id: String::new(),
-            listening: Vec::new(),
-            external: Vec::new(),
-            peers: 0,
-            inbound: 0,
-            outbound: 0,
-            protocol_prefix: String::new(),
-            reach: Reach::OutboundOnly,
-            reach_reason: String::from("the node is stopping"),
-            book: (0, 0),
-            bans: 0,
-            admitted: None,
-            clock_ahead: None,
-            other_keys: Vec::new(),
-            other_rules: None,
-            uploaded_today: 0,
-            max_upload_per_day: None,
-        }
-    }
 }
 
 /// How a peer came to be one: what it says counts less than that.
@@ -317,10 +282,9 @@ impl NetworkHandle {
     /// # Errors
     /// No answer, or none that is a message.
     pub async fn request_headers(&self, peer: PeerNumber, locator: Vec<BlockId>) -> Result<Vec<Header>, RequestError> {
-        let locator = BoundedVec::<_, MAX_LOCATOR>::new(locator).map_err(|_| RequestError::TooLong)?;
-        let answer = self.request(peer, Class::Headers, GetHeaders { locator }.to_bytes()).await?;
-        let decoded = Headers::from_bytes(&answer);
-        Ok(self.judge(peer, decoded).await?.headers.into_vec())
+        let locator = BoundedVec::new(locator).map_err(|_| RequestError::TooLong)?;
+        let answer: Headers = self.request(peer, Class::Headers, &GetHeaders { locator }).await?;
+        Ok(answer.headers.into_vec())
     }
 
     /// Asks a peer for the bodies of blocks. It gives a prefix of what was asked, possibly shorter, possibly
@@ -329,17 +293,65 @@ impl NetworkHandle {
     /// # Errors
     /// No answer, or none that is a message.
     pub async fn request_bodies(&self, peer: PeerNumber, ids: Vec<BlockId>) -> Result<Vec<Body>, RequestError> {
-        let ids = BoundedVec::<_, MAX_BODIES>::new(ids).map_err(|_| RequestError::TooLong)?;
+        let ids = BoundedVec::new(ids).map_err(|_| RequestError::TooLong)?;
         let asked = ids.len();
-        let answer = self.request(peer, Class::Bodies, GetBodies { ids }.to_bytes()).await?;
-        // Megabytes take a while to decode: not on a thread that drives the network.
-        let decoded = tokio::task::spawn_blocking(move || Bodies::from_bytes(&answer)).await;
-        let bodies = self.judge(peer, decoded.map_err(|_| RequestError::Stopping)?).await?.bodies.into_vec();
-        if bodies.len() > asked {
-            self.report(peer, Misbehaviour::WrongAnswer).await;
-            return Err(RequestError::Refused { reason: String::from("more bodies than asked for") });
+        let answer: Bodies = self.request(peer, Class::Bodies, &GetBodies { ids }).await?;
+        if answer.bodies.len() > asked {
+            return Err(self.wrong_answer(peer, String::from("more bodies than asked for")).await);
         }
-        Ok(bodies)
+        Ok(answer.bodies.into_vec())
+    }
+
+    /// Asks a peer for the transactions at these places of a block, which rise. It gives all of them or, when it
+    /// has not got them, none; whether they are the right ones is for the asker to find out.
+    ///
+    /// # Errors
+    /// No answer, or none that is a message or has so many transactions; then the peer has been reported.
+    pub(crate) async fn request_block_txs(
+        &self,
+        peer: PeerNumber,
+        id: BlockId,
+        places: Vec<u32>,
+    ) -> Result<Vec<Transaction>, RequestError> {
+        let places = BoundedVec::new(places).map_err(|_| RequestError::TooLong)?;
+        let expected = places.len();
+        let answer: BlockTxs = self.request(peer, Class::BlockTxs, &GetBlockTxs { id, places }).await?;
+        let got = answer.transactions.len();
+        if got != 0 && got != expected {
+            return Err(self.wrong_answer(peer, format!("{got} transactions instead of {expected}")).await);
+        }
+        Ok(answer.transactions.into_vec())
+    }
+
+    /// Asks a peer what waits in its pool, or for some of that.
+    ///
+    /// # Errors
+    /// No answer, or none that is a message.
+    pub(crate) async fn request_pool(&self, peer: PeerNumber, question: &GetPool) -> Result<PoolAnswer, RequestError> {
+        self.request(peer, Class::Pool, question).await
+    }
+
+    async fn request<Q: Message, A: Message + Send + 'static>(
+        &self,
+        peer: PeerNumber,
+        class: Class,
+        question: &Q,
+    ) -> Result<A, RequestError> {
+        let request = question.to_bytes();
+        let answer = self.mailbox.ask(|answer| Command::Request { peer, class, request, answer }).await??;
+        // Megabytes take a while to decode: not on a thread that drives the network.
+        match tokio::task::spawn_blocking(move || A::from_bytes(&answer)).await.map_err(|_| Stopped)? {
+            Ok(message) => Ok(message),
+            Err(error) => {
+                self.report(peer, Misbehaviour::Undecodable(error)).await;
+                Err(RequestError::Undecodable(error))
+            }
+        }
+    }
+
+    async fn wrong_answer(&self, peer: PeerNumber, reason: String) -> RequestError {
+        self.report(peer, Misbehaviour::WrongAnswer).await;
+        RequestError::Refused { reason }
     }
 
     /// Reports a peer for misbehaviour; the network decides what follows.
@@ -351,20 +363,20 @@ impl NetworkHandle {
     ///
     /// # Errors
     /// An address that is none, names nobody or this node, or one too many.
-    pub async fn add_peer(&self, address: &str) -> Result<(), AddPeerError> {
+    pub async fn add_peer(&self, address: &str) -> Result<(), TargetError> {
         let address = address.to_owned();
-        let answered = self.ask(|answer| Command::AddPeer { address, answer }).await;
-        Ok(answered.ok_or(AddPeerError::Stopping)??)
+        self.mailbox.ask(|answer| Command::AddPeer { address, answer }).await?
     }
 
     /// The connected peers; nobody when the node is stopping.
     pub async fn peers(&self) -> Vec<PeerInfo> {
-        self.ask(|answer| Command::Peers { answer }).await.unwrap_or_default()
+        self.mailbox.ask(|answer| Command::Peers { answer }).await.unwrap_or_default()
     }
 
     /// The node among its peers; empty when the node is stopping.
     pub async fn info(&self) -> NetworkInfo {
-        self.ask(|answer| Command::Info { answer }).await.unwrap_or_default()
+        let info = self.mailbox.ask(|answer| Command::Info { answer }).await;
+        info.unwrap_or_else(|stopped| NetworkInfo { reach_reason: stopped.to_string(), ..NetworkInfo::default() })
     }
 
     /// Refuses a peer, a host or a group of hosts, named by a peer id, an IP address or a prefix, for so long.
@@ -373,7 +385,7 @@ impl NetworkHandle {
     /// Text that names nobody.
     pub async fn ban(&self, target: &str, seconds: u64, reason: String) -> Result<(), BanError> {
         let target = target.parse()?;
-        self.ask(|answer| Command::Ban { target, seconds, reason, answer }).await.ok_or(BanError::Stopping)
+        Ok(self.mailbox.ask(|answer| Command::Ban { target, seconds, reason, answer }).await?)
     }
 
     /// Lifts a ban; whether there was one.
@@ -382,12 +394,12 @@ impl NetworkHandle {
     /// Text that names nobody.
     pub async fn unban(&self, target: &str) -> Result<bool, BanError> {
         let target = target.parse()?;
-        self.ask(|answer| Command::Unban { target, answer }).await.ok_or(BanError::Stopping)
+        Ok(self.mailbox.ask(|answer| Command::Unban { target, answer }).await?)
     }
 
     /// The bans that hold; none when the node is stopping.
     pub async fn bans(&self) -> Vec<BanInfo> {
-        self.ask(|answer| Command::ListBans { answer }).await.unwrap_or_default()
+        self.mailbox.ask(|answer| Command::ListBans { answer }).await.unwrap_or_default()
     }
 
     /// Lets a peer into this private network, until the node stops; whether it was out.
@@ -396,7 +408,7 @@ impl NetworkHandle {
     /// Text that is no peer id, a network that is not private, or one too many.
     pub async fn admit(&self, peer: &str) -> Result<bool, AdmitError> {
         let peer = peer_id(peer)?;
-        self.ask(|answer| Command::Admit { peer, answer }).await.ok_or(AdmitError::Stopping)?
+        self.mailbox.ask(|answer| Command::Admit { peer, answer }).await?
     }
 
     /// Shuts a peer out of this private network, until the node stops; whether it was in.
@@ -405,7 +417,7 @@ impl NetworkHandle {
     /// Text that is no peer id, or a network that is not private.
     pub async fn revoke(&self, peer: &str) -> Result<bool, AdmitError> {
         let peer = peer_id(peer)?;
-        self.ask(|answer| Command::Revoke { peer, answer }).await.ok_or(AdmitError::Stopping)?
+        self.mailbox.ask(|answer| Command::Revoke { peer, answer }).await?
     }
 
     /// Asks the DHT who provides something.
@@ -414,36 +426,12 @@ impl NetworkHandle {
     /// There is no DHT, or too many are asking.
     pub async fn find_providers(&self, kind: Kind, hash: [u8; 32]) -> Result<Vec<Provider>, FindError> {
         let resource = Resource::new(kind, hash);
-        self.ask(|answer| Command::FindProviders { resource, answer }).await.ok_or(FindError::Stopping)?
+        self.mailbox.ask(|answer| Command::FindProviders { resource, answer }).await?
     }
 
     /// Has the DHT asked who provides something, and a few of those dialled who are not connected.
     pub async fn seek_providers(&self, kind: Kind, hash: [u8; 32]) {
         self.tell(Command::SeekProviders { resource: Resource::new(kind, hash) }).await;
-    }
-
-    pub(crate) async fn request(
-        &self,
-        peer: PeerNumber,
-        class: Class,
-        request: Vec<u8>,
-    ) -> Result<Vec<u8>, RequestError> {
-        let answered = self.ask(|answer| Command::Request { peer, class, request, answer }).await;
-        answered.ok_or(RequestError::Stopping)?
-    }
-
-    pub(crate) async fn judge<T>(&self, peer: PeerNumber, decoded: Result<T, DecodeError>) -> Result<T, RequestError> {
-        match decoded {
-            Ok(message) => Ok(message),
-            Err(error) => {
-                self.report(peer, Misbehaviour::Undecodable(error)).await;
-                Err(RequestError::Undecodable(error))
-            }
-        }
-    }
-
-    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
-        self.mailbox.ask(message).await.ok()
     }
 
     async fn tell(&self, message: Command) {

@@ -57,7 +57,7 @@
 //! |---|---|
 //! | `service`, `start`, `handle` | the task, its start, and what it can be asked |
 //! | `event`, `state/` | events and actions; the state: `connections`, `exchanges`, `upkeep`, and what its `admin` asks for |
-//! | `swarm/` | libp2p: the protocols' `behaviour`, `transports`, `codec`, `dht`, this node's `identity`; the `gate` (who may connect), the `dial_filter` (what may be dialled); its `events` and `actions` |
+//! | `swarm/` | libp2p: the protocols' `behaviour`, `transports`, `codec`, `dht`, this node's `identity`; the `gate` (who may connect, and what may be dialled); its `events` and `actions` |
 //! | `tasks` | judging, reading, writing: what takes long |
 //! | [`wire`] | every message and its bounds; `compact` blocks and their `short_ids` |
 //! | `peers/` | the `table`: scores, penalties; `status` exchange; `traffic` by protocol; `access` and `bans`; `other_rules`: who knows other upgrades |
@@ -66,7 +66,7 @@
 //! | `discovery/` | `kademlia`, `rendezvous`, `peer_exchange`; `resource`: what can be provided |
 //! | `nat/` | `status`: how others reach this node; `relay_client` |
 //! | `gossip/` | `judge` of what comes, `relay` of what is passed on; `tx_batcher`, `recent_blocks` |
-//! | `requests/` | their kinds (`class`), `client`; the `queue` of others' requests, its `fairness`, the `responder`; the day's `upload_target` |
+//! | `requests/` | their kinds (`class`); the `queue` of others' requests, its `fairness`, the `responder`; the day's `upload_target` |
 //! | `pool_sync/` | `rounds` through the pools of new peers, `fetch` from one; `snapshot` of this node's |
 //! | [`sync`] | headers first, then bodies |
 //! | `config`, `admissible` | what an operator decides, and may name |
@@ -116,7 +116,7 @@
 //! 3. The swarm's task never waits for the disk, the chain or the pool.
 //! 4. A peer's number is never used again.
 //! 5. Private addresses are neither dialled on a stranger's word nor passed on, unless the network allows them:
-//!    `node_address` and `dial_filter` are the only ways in.
+//!    `node_address` and the `gate` are the only ways in.
 //! 6. Nobody gets an outbound slot but by this node's own draw from its book, or by the operator's word.
 //! 7. Others are told only of what this node has reached itself.
 //! 8. No other crate of the node names libp2p.
@@ -166,8 +166,8 @@ pub use admissible::{NotAdmissible, check_admitted, check_external, check_peers,
 pub use config::{DiscoveryConfig, NetworkConfig, NetworkFiles, ReachConfig};
 pub use discovery::resource::{Kind, UnknownKind};
 pub use handle::{
-    AddPeerError, AdmitError, BanError, BanInfo, FindError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo,
-    PeerKind, Provider, RequestError,
+    AdmitError, BanError, BanInfo, FindError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo, PeerKind, Provider,
+    RequestError,
 };
 pub use nat::status::Reach;
 pub use outbound::persistent::{OtherKey, TargetError};

@@ -3,13 +3,13 @@
 //! of their own, in the numbers that the state allows.
 
 use crate::{
-    event::{Action, ExchangeEvent, Moment, NodeEvent},
-    handle::{Command, FindError, NetworkEvent, Provider, RequestError},
+    event::{Action, Context, Event},
+    handle::{Command, FindError, NetworkEvent, NetworkInfo, Provider, RequestError},
     ids::SearchNumber,
     outbound::persistent::{Reason, TargetError},
-    state::{NetworkState, OwnAddresses},
+    state::NetworkState,
     swarm::NetworkSwarm,
-    tasks::{Done, Tasks},
+    tasks::Tasks,
 };
 use cairn_chain::ChainEvent;
 use cairn_common::{
@@ -69,20 +69,19 @@ impl Service {
                     None
                 }
                 done = self.tasks.next() => match done? {
-                    Done::Judged(job, judged) => {
+                    Some(Event::Judged { job, judged, .. }) => {
                         let travels = self.swarm.on_verdict(&job, &judged.verdict);
-                        Some(ExchangeEvent::Judged { job, judged, travels }.into())
+                        Some(Event::Judged { job, judged, travels })
                     }
-                    Done::Event(event) => Some(event),
-                    Done::Nothing => None,
+                    event => event,
                 },
                 moved = inlets.moves.recv() => match moved {
-                    Ok(event) => Some(NodeEvent::ChainMoved(event).into()),
-                    Err(broadcast::error::RecvError::Lagged(_)) => Some(NodeEvent::MovesMissed.into()),
+                    Ok(event) => Some(Event::ChainMoved(event)),
+                    Err(broadcast::error::RecvError::Lagged(_)) => Some(Event::MovesMissed),
                     Err(broadcast::error::RecvError::Closed) => break,
                 },
                 accepted = inlets.accepted.recv() => match accepted {
-                    Ok(accepted) => Some(NodeEvent::Accepted(accepted).into()),
+                    Ok(accepted) => Some(Event::Accepted(accepted)),
                     Err(broadcast::error::RecvError::Lagged(missed)) => {
                         tracing::warn!(target: "cairn::network", missed, "transactions were accepted faster than sent");
                         None
@@ -95,30 +94,31 @@ impl Service {
                     }
                     None
                 }
-                () = sleep_until(due), if due.is_some() => Some(NodeEvent::Due.into()),
+                () = sleep_until(due), if due.is_some() => Some(Event::Due),
                 _ = tick.tick() => {
                     self.tasks.tidy();
-                    Some(NodeEvent::Tick.into())
+                    Some(Event::Tick)
                 }
             };
             if let Some(event) = event {
-                let actions = self.state.on_event(event, &self.moment());
+                let actions = self.state.on_event(event, &mut self.context());
                 self.carry_out(actions);
             }
         }
-        self.tasks.save_at_end(|| self.state.unsaved_at_end()).await;
+        self.tasks.save_at_end(|| self.state.unsaved(true)).await;
         Ok(())
     }
 
     /// Begins to dial somebody.
     pub(crate) fn add_target(&mut self, address: &str, reason: Reason) -> Result<(), TargetError> {
-        let actions = self.state.add_target(address, reason, Instant::now())?;
-        self.carry_out(actions);
+        let mut cx = self.context();
+        self.state.add_target(address, reason, &mut cx)?;
+        self.carry_out(cx.take());
         Ok(())
     }
 
-    fn moment(&self) -> Moment {
-        Moment { now: Instant::now(), clock: clock::now(), tip: self.tasks.tip() }
+    fn context(&self) -> Context {
+        Context::new(Instant::now(), clock::now(), self.tasks.tip())
     }
 
     /// Carries actions out, and those that follow from what comes of them at once.
@@ -135,68 +135,54 @@ impl Service {
                 }
             };
             if let Some(event) = event {
-                let next = self.state.on_event(event, &self.moment());
+                let next = self.state.on_event(event, &mut self.context());
                 actions.extend(next);
             }
         }
     }
 
     fn on_command(&mut self, command: Command) {
-        let moment = self.moment();
-        let actions = match command {
-            Command::Announce { header, body } => self.state.announce(&header, body),
+        let mut cx = self.context();
+        match command {
+            Command::Announce { header, body } => self.state.announce(&header, body, &mut cx),
             Command::Request { peer, class, request, answer } => {
                 match self.state.on_requesting(peer, class, request.len()) {
                     Some(id) => self.swarm.request(id, class, request, answer),
-                    None => return drop(answer.send(Err(RequestError::Gone))),
+                    None => reply(answer, Err(RequestError::Gone)),
                 }
-                return;
             }
-            Command::Report { peer, misbehaviour } => self.state.report(peer, misbehaviour, &moment),
-            Command::AddPeer { address, answer } => reply(answer, self.add_target(&address, Reason::Named)),
-            Command::Peers { answer } => {
-                reply(answer, self.state.list_peers(|peer| self.swarm.mesh_of(peer), moment.now))
+            Command::Report { peer, misbehaviour } => cx.report(peer, misbehaviour),
+            Command::AddPeer { address, answer } => {
+                reply(answer, self.state.add_target(&address, Reason::Named, &mut cx));
             }
+            Command::Peers { answer } => reply(answer, self.state.list_peers(|peer| self.swarm.mesh_of(peer), cx.now)),
             Command::Info { answer } => {
-                let addresses = OwnAddresses {
-                    listening: self.swarm.listening(),
-                    external: self.swarm.external(),
-                    protocol_prefix: self.swarm.protocol_prefix(),
-                };
-                reply(answer, self.state.info(&addresses, &moment))
+                let (listening, external) = (self.swarm.listening(), self.swarm.external());
+                let protocol_prefix = self.swarm.protocol_prefix();
+                reply(answer, NetworkInfo { listening, external, protocol_prefix, ..self.state.info(&cx) });
             }
             Command::Ban { target, seconds, reason, answer } => {
-                let actions = self.state.ban(target, seconds, reason, &moment);
-                let _ = answer.send(());
-                actions
+                self.state.ban(target, seconds, reason, &mut cx);
+                reply(answer, ());
             }
             Command::Unban { target, answer } => reply(answer, self.state.unban(&target)),
-            Command::ListBans { answer } => reply(answer, self.state.list_bans(&moment)),
+            Command::ListBans { answer } => reply(answer, self.state.list_bans(&cx)),
             Command::Admit { peer, answer } => reply(answer, self.state.admit(peer)),
-            Command::Revoke { peer, answer } => match self.state.revoke(&peer, &moment) {
-                Ok((was_in, actions)) => {
-                    drop(answer.send(Ok(was_in)));
-                    actions
-                }
+            Command::Revoke { peer, answer } => reply(answer, self.state.revoke(&peer, &mut cx)),
+            Command::FindProviders { resource, answer } => match self.state.find_providers(resource, &mut cx) {
+                Ok(search) => drop(self.searches.insert(search, answer)),
                 Err(error) => reply(answer, Err(error)),
             },
-            Command::FindProviders { resource, answer } => match self.state.find_providers(resource) {
-                Ok((search, actions)) => {
-                    self.searches.insert(search, answer);
-                    actions
-                }
-                Err(error) => reply(answer, Err(error)),
-            },
-            Command::SeekProviders { resource } => self.state.seek_providers(resource),
-        };
+            Command::SeekProviders { resource } => self.state.seek_providers(resource, &mut cx),
+        }
+        let actions = self.state.finish(&mut cx);
         self.carry_out(actions);
     }
 }
 
 /// Answers whoever asked, who may be gone; there is nothing else to do.
-fn reply<T>(answer: oneshot::Sender<T>, value: T) -> Vec<Action> {
+fn reply<T>(answer: oneshot::Sender<T>, value: T) {
     let _ = answer.send(value);
-    Vec::new()
 }
 
 async fn sleep_until(due: Option<Instant>) {

@@ -1,9 +1,11 @@
 //! The small files of the network: written under a temporary name, synced and renamed, so that a power cut
 //! leaves the old one or the new one; one that cannot be understood is set aside, never overwritten.
 
+pub(crate) use cairn_host::files::save as write;
 use std::{
+    fmt,
     fs::{self, File},
-    io::{self, Read, Write},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -22,19 +24,31 @@ pub(crate) fn read(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Puts a file in place as a whole. Blocks on the disk.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    // The new name survives a power cut only once the folder is synced.
-    File::open(folder)?.sync_all()
+/// Reads a file of at most `max` bytes and understands it; `None` when there is none. One that cannot be understood is
+/// set aside, which `lost` tells. Blocks on the disk.
+///
+/// # Errors
+/// A file that is there and cannot be read: not damaged, but out of reach.
+pub(crate) fn load<T, E: fmt::Display>(
+    path: &Path,
+    max: usize,
+    decode: impl FnOnce(&[u8]) -> Result<T, E>,
+    lost: &str,
+) -> io::Result<Option<T>> {
+    let Some(bytes) = read(path, max)? else { return Ok(None) };
+    match decode(&bytes) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => {
+            let aside = set_aside(path)?;
+            let (path, aside) = (path.display(), aside.display());
+            tracing::warn!(target: "cairn::network", %path, %aside, %error, "{lost}");
+            Ok(None)
+        }
+    }
 }
 
 /// Gives a file another name, for whoever wants to know what became of it; says which.
-pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let mut name = path.as_os_str().to_owned();
     name.push(".broken");
     let aside = PathBuf::from(name);

@@ -23,7 +23,6 @@ use crate::{
     swarm::{
         NetworkSwarm,
         behaviour::{Behaviour, Names, SetupError},
-        dial_filter::Filtered,
         gate::Gate,
         identity::{self, IdentityError},
         transports,
@@ -112,8 +111,8 @@ pub async fn spawn(
     config.discovery.rendezvous_server |= is_boot_node(&config, own);
     let access = Access::new(load_bans(&files.bans), admitted(&config)?);
     let psk = config.psk_file.as_deref().map(transports::read_psk).transpose()?;
-    let behaviour = Behaviour::new(&config, &names, &key, Gate::new(access.clone()))?;
-    let mut swarm = transports::swarm(key, psk, Filtered::new(behaviour, config.allow_private, psk.is_none()))?;
+    let gate = Gate::new(Behaviour::new(&config, &names, &key)?, access.clone(), config.allow_private, psk.is_none());
+    let mut swarm = transports::swarm(key, psk, gate)?;
     for address in addresses("network.listen", &config.listen)? {
         if psk.is_some() && ip_groups::is_quic(&address) {
             tracing::info!(target: "cairn::network", %address, "not listening: QUIC knows no pre-shared key");
@@ -203,7 +202,7 @@ fn load_book(path: &Path, spec: &ChainSpec, allow_private: bool) -> Result<Addre
 }
 
 /// Listens on an address; on a host without IPv6, goes on without an IPv6 one.
-fn listen(swarm: &mut Swarm<Filtered<Behaviour>>, address: Multiaddr) -> Result<(), NetworkError> {
+fn listen(swarm: &mut Swarm<Gate<Behaviour>>, address: Multiaddr) -> Result<(), NetworkError> {
     let Err(error) = swarm.listen_on(address.clone()) else { return Ok(()) };
     let (mut reason, mut in_use) = (error.to_string(), false);
     let mut cause: Option<&dyn Error> = Some(&error);

@@ -12,18 +12,12 @@ mod exchanges;
 mod tests;
 mod upkeep;
 
-pub(crate) use admin::OwnAddresses;
-use connections::NewConnection;
-
 use crate::{
     addrman::book::{AddressBook, Source},
     config::{NetworkConfig, NetworkFiles},
     discovery::{kademlia::Dht, peer_exchange::PeerExchange, rendezvous::Rendezvous},
-    event::{Action, Actions, DiscoveryEvent, Event, ExchangeEvent, Moment, NodeEvent, PeerEvent, SwarmAction},
-    gossip::{
-        recent_blocks::RecentBlocks,
-        relay::{GossipOutcome, Gossiped, Relay},
-    },
+    event::{Action, Context, Event},
+    gossip::{recent_blocks::RecentBlocks, relay::Relay},
     handle::Backlog,
     ids::PeerId,
     nat::relay_client::RelayClient,
@@ -31,12 +25,8 @@ use crate::{
     peers::{access::Access, status::StatusExchange, table::PeerTable},
     persistence::Persistence,
     pool_sync::rounds::PoolRounds,
-    requests::{
-        queue::{Request, RequestQueue},
-        upload_target::UploadTarget,
-    },
+    requests::{queue::RequestQueue, upload_target::UploadTarget},
 };
-use cairn_chain::verdict::Misbehaviour;
 use cairn_ledger::chain_spec::ChainSpec;
 use std::{
     sync::Arc,
@@ -51,8 +41,6 @@ const FEW_PEERS: usize = 8;
 const UNHEARD: Duration = Duration::from_secs(40);
 /// The longest name of a program that is believed.
 const AGENT_CHARS: usize = 64;
-/// Addresses taken from what one peer says of itself.
-const ADDRESSES_EACH: usize = 8;
 
 /// What a state begins with.
 pub(crate) struct Setup {
@@ -120,164 +108,78 @@ impl NetworkState {
     }
 
     /// What follows from an event.
-    pub(crate) fn on_event(&mut self, event: Event, moment: &Moment) -> Vec<Action> {
-        let mut out = Actions::default();
-        self.handle(event, moment, &mut out);
-        self.finish(moment, out)
+    pub(crate) fn on_event(&mut self, event: Event, cx: &mut Context) -> Vec<Action> {
+        self.handle(event, cx);
+        self.finish(cx)
     }
 
     /// Acts on the reports of peers.
-    fn finish(&mut self, moment: &Moment, mut out: Actions) -> Vec<Action> {
-        for (number, misbehaviour) in out.take_reports() {
-            self.punish(number, &misbehaviour, moment, &mut out);
+    pub(crate) fn finish(&mut self, cx: &mut Context) -> Vec<Action> {
+        for (number, misbehaviour) in cx.take_reports() {
+            self.punish(number, &misbehaviour, cx);
         }
-        out.take()
+        cx.take()
     }
 
-    fn handle(&mut self, event: Event, moment: &Moment, out: &mut Actions) {
+    fn handle(&mut self, event: Event, cx: &mut Context) {
         match event {
-            Event::Peer(event) => self.on_peer_event(event, moment, out),
-            Event::Exchange(event) => self.on_exchange_event(event, moment, out),
-            Event::Discovery(event) => self.on_discovery_event(event, moment, out),
-            Event::Node(event) => self.on_node_event(event, moment, out),
-        }
-    }
-
-    fn on_peer_event(&mut self, event: PeerEvent, moment: &Moment, out: &mut Actions) {
-        let now = moment.now;
-        match event {
-            PeerEvent::Connected { peer, connection, dial, endpoint, is_first } => {
-                let new = NewConnection { peer, connection, dial, endpoint, is_first };
-                self.on_connected(&new, moment, out);
+            Event::Connected(connection) => self.on_connected(&connection, cx),
+            Event::Closed { peer, connection, is_last, cause } => {
+                self.on_closed(&peer, connection, is_last, cause.as_deref(), cx);
             }
-            PeerEvent::Closed { peer, connection, is_last, cause } => {
-                self.relay_client.on_closed(connection, is_last, &self.peers, now);
-                if is_last {
-                    self.on_disconnected(&peer, cause.as_deref(), now, out);
-                }
+            Event::DialFailed { peer, dial, failure } => self.on_dial_failed(peer, dial, &failure),
+            Event::Identified { peer, agent, services, in_dht, addresses } => {
+                self.on_identified(peer, &agent, services, in_dht, &addresses, cx);
             }
-            PeerEvent::DialFailed { peer, dial, failure } => self.on_dial_failed(peer, dial, &failure),
-            PeerEvent::Identified { peer, agent, services, in_dht, addresses } => {
-                if let Some(known) = self.peers.by_id_mut(&peer) {
-                    known.agent = Some(agent.chars().filter(|c| !c.is_control()).take(AGENT_CHARS).collect());
-                    self.on_identified(peer, services, in_dht, &addresses, moment, out);
-                }
-            }
-            PeerEvent::Pinged { peer, latency } => {
-                if let Some(peer) = self.peers.by_id_mut(&peer) {
-                    peer.latency = Some(latency);
-                }
-            }
-            PeerEvent::PingsUnanswered { peer } => self.on_unanswered_pings(peer, now, out),
-            PeerEvent::NeighbourFound { peer, address } => {
+            Event::Pinged { peer, latency } => self.peers.pinged(&peer, latency),
+            Event::PingsUnanswered { peer } => self.on_unanswered_pings(peer, cx),
+            Event::NeighbourFound { peer, address } => {
                 let is_connected = self.peers.number(&peer).is_some();
-                self.persistent.add_neighbour(peer, address, is_connected, now);
+                self.persistent.add_neighbour(peer, address, is_connected);
             }
-            PeerEvent::NeighbourGone { peer, address } => self.persistent.remove_neighbour(&peer, &address),
-        }
-    }
-
-    fn on_exchange_event(&mut self, event: ExchangeEvent, moment: &Moment, out: &mut Actions) {
-        let now = moment.now;
-        match event {
-            ExchangeEvent::Request { peer, class, request, question } => {
-                let Some(number) = self.peers.number(&peer) else { return out.push(SwarmAction::Drop(request)) };
-                match question {
-                    Ok(question) => {
-                        let request = Request { number: request, peer: number, class, question };
-                        self.on_request(peer, request, moment, out);
-                    }
-                    Err(error) => {
-                        out.push(SwarmAction::Drop(request));
-                        out.report(number, Misbehaviour::Undecodable(error));
-                    }
-                }
+            Event::NeighbourGone { peer, address } => self.persistent.remove_neighbour(&peer, &address),
+            Event::Request { peer, class, request, question } => self.on_request(peer, class, request, question, cx),
+            Event::RequestClosed { request, is_timeout } => {
+                self.requests.on_closed(request, is_timeout, &mut self.peers, cx);
             }
-            ExchangeEvent::RequestClosed { request, is_timeout } => {
-                self.requests.on_closed(request, is_timeout, &mut self.peers, moment, out);
-            }
-            ExchangeEvent::Answer { peer, class, answer } => self.on_answer(peer, class, answer, moment, out),
-            ExchangeEvent::Answered { peer, class, bytes } => self.on_answered(&peer, class, bytes, now, out),
-            // Another network, or another program: of no use to each other.
-            ExchangeEvent::NoStatus { peer, is_timeout: false } => out.push(SwarmAction::Disconnect(peer)),
-            ExchangeEvent::NoStatus { peer, is_timeout: true } => {
-                if let Some(number) = self.peers.number(&peer) {
-                    out.report(number, Misbehaviour::Stalled);
-                }
-            }
-            ExchangeEvent::Gossiped { peer, message, topic, data } => match self.peers.number(&peer) {
-                None => out.push(SwarmAction::Ignore(message)),
-                Some(sender) => {
-                    let gossiped = Gossiped { sender, message, topic, data };
-                    if self.relay.on_gossip(gossiped, &mut self.peers, now, out) == GossipOutcome::Missed {
-                        self.pool_rounds.missed(sender, peer, now);
-                    }
-                }
-            },
-            ExchangeEvent::Judged { job, judged, travels } => self.on_judged(&job, judged, travels, moment, out),
-            ExchangeEvent::Served { request, answer } => {
-                self.requests.on_served(request, answer, &mut self.peers, moment, out);
-            }
-            ExchangeEvent::PoolFetched(fetched) => self.on_pool_fetched(fetched, now, out),
-            ExchangeEvent::TxsPublished { batch, outcome } => {
-                self.relay.on_published(batch, outcome, now);
-                self.relay.send_batch(now, out);
-            }
-        }
-    }
-
-    fn on_discovery_event(&mut self, event: DiscoveryEvent, moment: &Moment, out: &mut Actions) {
-        let now = moment.now;
-        match event {
-            DiscoveryEvent::Listening { relay, address } => {
-                if self.relay_client.on_listening(relay, address, out) {
+            Event::Answer { peer, class, answer } => self.on_answer(peer, class, answer, cx),
+            Event::Answered { peer, class, bytes } => self.on_answered(&peer, class, bytes, cx),
+            Event::NoStatus { peer, is_timeout } => self.on_no_status(peer, is_timeout, cx),
+            Event::Gossiped { peer, message, topic, data } => self.on_gossiped(peer, message, topic, data, cx),
+            Event::Judged { job, judged, travels } => self.on_judged(&job, judged, travels, cx),
+            Event::Served { request, answer } => self.requests.on_served(request, answer, &mut self.peers, cx),
+            Event::PoolFetched(fetched) => self.on_pool_fetched(fetched, cx),
+            Event::TxsPublished { batch, outcome } => self.relay.on_published(batch, outcome, cx),
+            Event::Listening { relay, address } => {
+                if self.relay_client.on_listening(relay, address, cx) {
                     self.rendezvous.register_again();
                 }
             }
-            DiscoveryEvent::RelayClosed { relay } => self.relay_client.on_relay_closed(&relay, out),
-            DiscoveryEvent::PeerFound { peer, addresses } => {
-                self.learn_addresses(peer, &addresses, Source::Search, moment);
+            Event::RelayClosed { relay } => self.relay_client.on_relay_closed(&relay, cx),
+            Event::PeerFound { peer, addresses } => drop(self.book.learn(peer, &addresses, Source::Search, cx.clock)),
+            Event::ProvidersFound { search, providers, is_last } => self.on_providers(search, &providers, is_last, cx),
+            Event::Providing => self.dht.on_providing(cx.now),
+            Event::Registered { point, seconds } => self.rendezvous.on_registered(&point, seconds, cx.now),
+            Event::Registrations { point, found } => self.on_registrations(&point, &found, cx),
+            Event::PointAsked { peer, registrations } => {
+                self.rendezvous.on_asked(&peer, registrations, &mut self.peers, cx);
             }
-            DiscoveryEvent::ProvidersFound { search, providers, is_last } => {
-                self.on_providers(search, &providers, is_last, moment, out);
-            }
-            DiscoveryEvent::Providing => self.dht.on_providing(now),
-            DiscoveryEvent::Registered { point, seconds } => self.rendezvous.on_registered(&point, seconds, now),
-            DiscoveryEvent::Registrations { point, found } => {
-                let relayed =
-                    self.rendezvous.on_registrations(&point, &found, &mut self.peers, &mut self.book, moment, out);
-                for (peer, address) in relayed.into_iter().filter(|_| self.slots.is_free()) {
-                    self.relay_client.dial(peer, address, &self.peers, out);
-                }
-            }
-            DiscoveryEvent::PointAsked { peer, registrations } => {
-                self.rendezvous.on_asked(&peer, registrations, &mut self.peers, now, out);
-            }
-            DiscoveryEvent::Reach(event) => self.relay_client.on_reach(event, out),
-        }
-    }
-
-    fn on_node_event(&mut self, event: NodeEvent, moment: &Moment, out: &mut Actions) {
-        let now = moment.now;
-        match event {
-            NodeEvent::ChainMoved(event) => {
-                if let Some(at_once) = self.relay.on_chain_moved(&event, moment, out) {
-                    self.status.tell_soon(at_once, now);
+            Event::Reach(event) => self.relay_client.on_reach(event, cx),
+            Event::ChainMoved(event) => {
+                if let Some(at_once) = self.relay.on_chain_moved(&event, cx) {
+                    self.status.tell_soon(at_once, cx.now);
                 }
             }
             // Only the last tip matters here, and the next status tells it.
-            NodeEvent::MovesMissed => self.status.moves_missed(),
-            NodeEvent::Accepted(accepted) => {
-                self.relay.on_accepted(&accepted, now);
-                self.relay.send_batch(now, out);
+            Event::MovesMissed => self.status.moves_missed(),
+            Event::Accepted(accepted) => self.relay.on_accepted(&accepted, cx),
+            Event::Saved => self.persistence.end(),
+            Event::MemoryMeasured { mib } => self.on_memory_measured(mib),
+            Event::Due => {
+                self.requests.serve_next(&mut self.peers, cx);
+                self.relay.send_batch(cx);
             }
-            NodeEvent::Saved => self.persistence.end(),
-            NodeEvent::MemoryMeasured { mib } => self.on_memory_measured(mib),
-            NodeEvent::Due => {
-                self.requests.serve_next(&mut self.peers, moment, out);
-                self.relay.send_batch(now, out);
-            }
-            NodeEvent::Tick => self.on_tick(moment, out),
+            Event::Tick => self.on_tick(cx),
         }
     }
 }

@@ -1,10 +1,9 @@
 //! What takes long, in tasks beside the network's own: judging, reading, writing, telling the chain.
 
 use crate::{
-    event::{Event, ExchangeEvent, Job, NodeEvent, TaskAction, Topic},
-    gossip::judge::{Judge, Judged},
+    event::{Event, TaskAction, Topic},
+    gossip::judge::Judge,
     ids::RequestNumber,
-    pool_sync::rounds::FetchedPool,
     process,
     requests::responder::{self, Asker, ServeError, Sources},
     small_file,
@@ -17,20 +16,8 @@ use tokio::task::{JoinError, JoinSet};
 /// The name of the network's task.
 const NAME: &str = "network";
 
-/// A task that has ended.
-pub(crate) enum Done {
-    Judged(Job, Judged),
-    Event(Event),
-    Nothing,
-}
-
-/// What a task came to.
-enum Outcome {
-    Judged(Job, Box<Judged>),
-    Served(RequestNumber, Result<Vec<u8>, ServeError>),
-    PoolFetched(FetchedPool),
-    PeerForgotten,
-}
+/// What a task came to: an event, if anybody has to know.
+type Outcome = Result<Option<Event>, TaskError>;
 
 /// The tasks, in the numbers that the state allows.
 pub(crate) struct Tasks {
@@ -58,16 +45,16 @@ impl Tasks {
         self.sources.tidy();
     }
 
-    /// The next task that ends; never, while there is none.
+    /// What the next task that ends came to; never, while there is none.
     ///
     /// # Errors
     /// A task panicked, or the store failed: the node has to stop.
-    pub(crate) async fn next(&mut self) -> Result<Done, TaskError> {
+    pub(crate) async fn next(&mut self) -> Outcome {
         tokio::select! {
-            Some(outcome) = self.running.join_next() => done(finished(outcome)?),
+            Some(outcome) = self.running.join_next() => finished(outcome)?,
             Some(saved) = self.saves.join_next() => {
                 finished(saved)?;
-                Ok(if self.saves.is_empty() { Done::Event(NodeEvent::Saved.into()) } else { Done::Nothing })
+                Ok(self.saves.is_empty().then_some(Event::Saved))
             }
             else => std::future::pending().await,
         }
@@ -83,28 +70,26 @@ impl Tasks {
                         Topic::Blocks => judge.block(job.sender, data).await,
                         Topic::Txs => judge.batch(job.sender, data).await,
                     };
-                    Outcome::Judged(job, Box::new(judged))
+                    Ok(Some(Event::Judged { job, judged, travels: false }))
                 });
             }
             TaskAction::Serve { request, class, question, wait, since, is_spent } => {
                 let answer = responder::answer(self.sources.clone(), class, question, Asker { wait, since, is_spent });
-                self.running.spawn(async move { Outcome::Served(request, answer.await) });
+                self.running.spawn(async move { served(request, answer.await) });
             }
             TaskAction::FetchPool(peer) => {
                 let judge = self.judge.clone();
-                self.running.spawn(async move { Outcome::PoolFetched(judge.fetch_pool(peer).await) });
+                self.running.spawn(async move { Ok(Some(Event::PoolFetched(judge.fetch_pool(peer).await))) });
             }
             TaskAction::ForgetPeer(peer) => {
                 let chain = self.judge.chain.clone();
                 self.running.spawn(async move {
                     chain.peer_gone(Origin::Peer(peer)).await;
-                    Outcome::PeerForgotten
+                    Ok(None)
                 });
             }
             TaskAction::Save(files) => self.save(files),
-            TaskAction::MeasureMemory => {
-                return Some(NodeEvent::MemoryMeasured { mib: process::resident_mib() }.into());
-            }
+            TaskAction::MeasureMemory => return Some(Event::MemoryMeasured { mib: process::resident_mib() }),
         }
         None
     }
@@ -133,20 +118,15 @@ fn finished<T>(result: Result<T, JoinError>) -> Result<T, TaskError> {
     result.map_err(|error| TaskError::Panicked { name: NAME, reason: error.to_string() })
 }
 
-fn done(outcome: Outcome) -> Result<Done, TaskError> {
-    Ok(match outcome {
-        Outcome::Judged(job, judged) => Done::Judged(job, *judged),
-        Outcome::PoolFetched(fetched) => Done::Event(ExchangeEvent::PoolFetched(fetched).into()),
-        Outcome::PeerForgotten => Done::Nothing,
-        Outcome::Served(request, answer) => match answer {
-            Ok(bytes) => Done::Event(ExchangeEvent::Served { request, answer: Ok(bytes) }.into()),
-            Err(ServeError::Undecodable(error)) => {
-                Done::Event(ExchangeEvent::Served { request, answer: Err(error) }.into())
-            }
-            Err(error @ (ServeError::Store(_) | ServeError::Panicked { .. })) => {
-                let storage = matches!(error, ServeError::Store(_));
-                return Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage });
-            }
-        },
-    })
+/// What follows from an answer; a store that fails ends the node.
+fn served(request: RequestNumber, answer: Result<Vec<u8>, ServeError>) -> Outcome {
+    let answer = match answer {
+        Ok(bytes) => Ok(bytes),
+        Err(ServeError::Undecodable(error)) => Err(error),
+        Err(error) => {
+            let storage = matches!(error, ServeError::Store(_));
+            return Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage });
+        }
+    };
+    Ok(Some(Event::Served { request, answer }))
 }

@@ -1,7 +1,7 @@
 //! What tests of the machines begin with.
 
 use crate::{
-    event::{Action, Actions, Moment, SwarmAction},
+    event::{Action, Context, SwarmAction},
     ids::{Multiaddr, PeerId},
     peers::table::{PeerTable, Services},
     wire::PeerStatus,
@@ -17,10 +17,16 @@ use cairn_ledger::{
 use std::{sync::Arc, time::Instant};
 
 /// Now, on a chain that is at its genesis.
-pub(crate) fn moment() -> Moment {
+pub(crate) fn context() -> Context {
     let spec = easy_network();
     let tip = Tip { id: spec.genesis_id(), header: spec.genesis().clone(), total_work: Work::from_u64(1) };
-    Moment { now: Instant::now(), clock: Timestamp::from_millis(1_700_000_000_000), tip: Arc::new(tip) }
+    Context::new(Instant::now(), Timestamp::from_millis(1_700_000_000_000), Arc::new(tip))
+}
+
+/// The same at another moment.
+pub(crate) fn at(cx: &mut Context, now: Instant) -> &mut Context {
+    cx.now = now;
+    cx
 }
 
 /// An address that is one.
@@ -49,11 +55,11 @@ pub(crate) fn acquainted(
     address: &str,
     inbound: bool,
     services: Services,
-    moment: &Moment,
+    cx: &Context,
 ) -> (PeerNumber, PeerId) {
     let id = PeerId::random();
-    let number = peers.connected(id, multiaddr(address), inbound, moment.now);
-    peers.set_status(number, status(&easy_network(), moment.clock), moment.clock);
+    let number = peers.connected(id, multiaddr(address), inbound, cx.now);
+    peers.set_status(number, status(&easy_network(), cx.clock), cx.clock);
     if let Some(peer) = peers.by_id_mut(&id) {
         peer.services = services;
     }
@@ -61,10 +67,10 @@ pub(crate) fn acquainted(
 }
 
 /// What is to be done on the swarm.
-pub(crate) fn on_swarm(out: &mut Actions) -> Vec<SwarmAction> {
+pub(crate) fn on_swarm(cx: &mut Context) -> Vec<SwarmAction> {
     let swarm = |action| match action {
         Action::Swarm(action) => Some(action),
         Action::Task(_) | Action::EndSearch { .. } => None,
     };
-    out.take().into_iter().filter_map(swarm).collect()
+    cx.take().into_iter().filter_map(swarm).collect()
 }

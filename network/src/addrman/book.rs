@@ -7,8 +7,14 @@
 //! neighbourhood only few of the tried one, so nobody can fill either alone (Heilman et al., "Eclipse Attacks
 //! on Bitcoin's Peer-to-Peer Network", 2015). An address that was reached is displaced only once it fails.
 
-use crate::addrman::node_address::NodeAddress;
-use cairn_ledger::units::Timestamp;
+use crate::{
+    addrman::node_address::NodeAddress,
+    ids::{Multiaddr, PeerId},
+};
+use cairn_ledger::{
+    codec::{Decode, Encode},
+    units::Timestamp,
+};
 use siphasher::sip::SipHasher24;
 use std::{collections::BTreeMap, hash::Hasher};
 
@@ -35,6 +41,9 @@ const STALE_MS: u64 = 30 * 86_400_000;
 /// An address is told to others only if it was reached within this time and has not failed since.
 const FRESH_MS: u64 = 86_400_000;
 
+/// Addresses taken from what is said of one peer.
+const ADDRESSES_EACH: usize = 8;
+
 /// What places depend on; drawn once for each book, and never told.
 pub(crate) type Secret = [u8; 16];
 
@@ -49,27 +58,32 @@ pub(crate) enum Source<'a> {
     Own,
 }
 
-/// An address with what is known of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is known of an address.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
 pub(crate) struct Entry {
-    pub(crate) address: NodeAddress,
     /// The keyed hash of whoever told of it first.
-    pub(crate) source: u64,
+    source: u64,
     /// When it was last told of.
-    pub(crate) heard: Timestamp,
+    heard: Timestamp,
     /// When it was last reached.
-    pub(crate) reached: Option<Timestamp>,
+    reached: Option<Timestamp>,
     /// When it was last dialled.
-    pub(crate) dialled: Option<Timestamp>,
+    dialled: Option<Timestamp>,
     /// Failures since it was last reached.
-    pub(crate) failures: u32,
+    failures: u32,
     /// Whether it is in the tried table.
-    pub(crate) tried: bool,
+    tried: bool,
     /// Whether this node was connected to it when it stopped.
-    pub(crate) anchor: bool,
+    anchor: bool,
 }
 
 impl Entry {
+    /// Hearsay.
+    fn new(source: u64, heard: Timestamp) -> Self {
+        Self { source, heard, reached: None, dialled: None, failures: 0, tried: false, anchor: false }
+    }
+
     fn is_due(&self, now: Timestamp) -> bool {
         let pause = FIRST_PAUSE_MS.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE_MS);
         // A clock that was set back makes nobody wait for it.
@@ -114,16 +128,11 @@ impl AddressBook {
 
     /// The same book as before a restart, as far as its entries still are what may be in it. At most
     /// [`MAX_ENTRIES`] are asked for, tried ones first, so that they win their places.
-    pub(crate) fn restore(secret: Secret, allow_private: bool, mut entries: Vec<Entry>) -> Self {
+    pub(crate) fn restore(secret: Secret, allow_private: bool, mut entries: Vec<(NodeAddress, Entry)>) -> Self {
         let mut book = Self::new(secret, allow_private);
-        entries.sort_by_key(|entry| !entry.tried);
-        for entry in entries {
-            let place = if entry.tried {
-                book.tried_place(&entry.address)
-            } else {
-                book.new_place(&entry.address, entry.source)
-            };
-            book.put(place, entry);
+        entries.sort_by_key(|(_, entry)| !entry.tried);
+        for (address, entry) in entries {
+            book.put(book.place_of(&address, &entry), address, entry);
         }
         book.changed = false;
         book
@@ -140,8 +149,8 @@ impl AddressBook {
     }
 
     /// All entries.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values()
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&NodeAddress, &Entry)> {
+        self.entries.iter()
     }
 
     /// How many are hearsay, and how many were reached.
@@ -169,12 +178,24 @@ impl AddressBook {
             }
             self.remove(&occupant);
         }
-        let (reached, dialled) = (None, None);
-        self.put(
-            place,
-            Entry { address, source, heard: now, reached, dialled, failures: 0, tried: false, anchor: false },
-        );
+        self.put(place, address, Entry::new(source, now));
         true
+    }
+
+    /// Takes in hearsay of where a peer is, and says which of the addresses are some.
+    pub(crate) fn learn(
+        &mut self,
+        peer: PeerId,
+        addresses: &[Multiaddr],
+        source: Source<'_>,
+        now: Timestamp,
+    ) -> Vec<NodeAddress> {
+        let known = addresses.iter().filter_map(|address| NodeAddress::new(peer, address, self.allow_private));
+        let known: Vec<NodeAddress> = known.take(ADDRESSES_EACH).collect();
+        for address in &known {
+            self.add(*address, source, now);
+        }
+        known
     }
 
     /// Notes that an address is being dialled.
@@ -200,45 +221,29 @@ impl AddressBook {
     pub(crate) fn reached(&mut self, address: NodeAddress, now: Timestamp) {
         self.add(address, Source::Own, now);
         let own = self.source(Source::Own);
-        let mut entry = self.remove(&address).unwrap_or(Entry {
-            address,
-            source: own,
-            heard: now,
-            reached: None,
-            dialled: None,
-            failures: 0,
-            tried: false,
-            anchor: false,
-        });
+        let mut entry = self.remove(&address).unwrap_or_else(|| Entry::new(own, now));
         (entry.reached, entry.failures, entry.dialled) = (Some(now), 0, Some(now));
         self.changed = true;
         let place = self.tried_place(&address);
-        match self.places.get(&place).copied() {
-            Some(occupant) if self.entries.get(&occupant).is_some_and(|occupant| occupant.failures == 0) => {
-                entry.tried = false;
-                self.put(self.new_place(&address, entry.source), entry);
-            }
-            Some(occupant) => {
-                let displaced = self.remove(&occupant);
-                entry.tried = true;
-                self.put(place, entry);
-                // It was good once: back to hearsay, if there is room.
-                if let Some(displaced) = displaced {
-                    let back = self.new_place(&occupant, displaced.source);
-                    self.put(back, Entry { tried: false, ..displaced });
-                }
-            }
-            None => {
-                entry.tried = true;
-                self.put(place, entry);
-            }
+        let occupant = self.places.get(&place).copied();
+        let is_good = |occupant: &NodeAddress| self.entries.get(occupant).is_some_and(|entry| entry.failures == 0);
+        entry.tried = !occupant.as_ref().is_some_and(is_good);
+        if !entry.tried {
+            return self.put(self.new_place(&address, entry.source), address, entry);
+        }
+        let displaced = occupant.and_then(|occupant| Some((occupant, self.remove(&occupant)?)));
+        self.put(place, address, entry);
+        // It was good once: back to hearsay, if there is room.
+        if let Some((occupant, displaced)) = displaced {
+            let back = self.new_place(&occupant, displaced.source);
+            self.put(back, occupant, Entry { tried: false, ..displaced });
         }
     }
 
     /// Marks these as the ones to return to after a restart, and no others.
     pub(crate) fn set_anchors(&mut self, anchors: &[NodeAddress]) {
-        for entry in self.entries.values_mut() {
-            let anchor = anchors.contains(&entry.address);
+        for (address, entry) in &mut self.entries {
+            let anchor = anchors.contains(address);
             self.changed |= entry.anchor != anchor;
             entry.anchor = anchor;
         }
@@ -246,7 +251,7 @@ impl AddressBook {
 
     /// The ones to return to.
     pub(crate) fn anchors(&self) -> Vec<NodeAddress> {
-        self.entries.values().filter(|entry| entry.anchor).map(|entry| entry.address).collect()
+        self.entries.iter().filter(|(_, entry)| entry.anchor).map(|(address, _)| *address).collect()
     }
 
     /// Draws somebody to dial: any bucket of the table that has somebody is as likely as any other, so a few
@@ -271,10 +276,11 @@ impl AddressBook {
 
     /// A random choice of what may be told to others: what was reached lately, and nothing else.
     pub(crate) fn sample(&mut self, max: usize, now: Timestamp) -> Vec<NodeAddress> {
-        let fresh = |entry: &&Entry| {
+        let fresh = |entry: &Entry| {
             entry.failures == 0 && entry.reached.is_some_and(|reached| now.since(reached) <= FRESH_MS && reached <= now)
         };
-        let mut all: Vec<NodeAddress> = self.entries.values().filter(fresh).map(|entry| entry.address).collect();
+        let mut all: Vec<NodeAddress> =
+            self.entries.iter().filter(|(_, entry)| fresh(entry)).map(|(address, _)| *address).collect();
         // The first `max` places of a Fisher-Yates shuffle.
         for at in 0..max.min(all.len()) {
             let other = at + self.dice(all.len() - at);
@@ -299,20 +305,23 @@ impl AddressBook {
         usize::try_from(drawn % (bound.max(1) as u64)).unwrap_or_default()
     }
 
-    fn put(&mut self, place: Place, entry: Entry) {
-        if !self.places.contains_key(&place) && !self.entries.contains_key(&entry.address) {
-            self.places.insert(place, entry.address);
-            self.entries.insert(entry.address, entry);
+    fn put(&mut self, place: Place, address: NodeAddress, entry: Entry) {
+        if !self.places.contains_key(&place) && !self.entries.contains_key(&address) {
+            self.places.insert(place, address);
+            self.entries.insert(address, entry);
             self.changed = true;
         }
     }
 
     fn remove(&mut self, address: &NodeAddress) -> Option<Entry> {
         let entry = self.entries.remove(address)?;
-        let place = if entry.tried { self.tried_place(address) } else { self.new_place(address, entry.source) };
-        self.places.remove(&place);
+        self.places.remove(&self.place_of(address, &entry));
         self.changed = true;
         Some(entry)
+    }
+
+    fn place_of(&self, address: &NodeAddress, entry: &Entry) -> Place {
+        if entry.tried { self.tried_place(address) } else { self.new_place(address, entry.source) }
     }
 
     fn source(&self, source: Source<'_>) -> u64 {

@@ -15,7 +15,6 @@ use crate::{
 use cairn_ledger::{
     codec::{self, BoundedVec, Decode, DecodeError, Encode},
     hash::{BlockId, sha256},
-    units::Timestamp,
 };
 use std::{io, path::Path};
 
@@ -29,20 +28,7 @@ const MAX_FILE_BYTES: usize = MAGIC.len() + 32 + MAX_BODY_BYTES;
 #[bincode(crate = "cairn_ledger::codec::bincode")]
 struct SavedBook {
     secret: Secret,
-    entries: BoundedVec<SavedEntry, MAX_ENTRIES>,
-}
-
-#[derive(Clone, Encode, Decode)]
-#[bincode(crate = "cairn_ledger::codec::bincode")]
-struct SavedEntry {
-    address: PeerAddress,
-    source: u64,
-    heard: Timestamp,
-    reached: Option<Timestamp>,
-    dialled: Option<Timestamp>,
-    failures: u32,
-    tried: bool,
-    anchor: bool,
+    entries: BoundedVec<(PeerAddress, Entry), MAX_ENTRIES>,
 }
 
 /// Why a saved book is not one.
@@ -61,11 +47,7 @@ pub(crate) enum BookError {
 
 /// The bytes of a book.
 pub(crate) fn encode(book: &AddressBook, genesis_id: &BlockId) -> Vec<u8> {
-    let saved = |entry: &Entry| {
-        let Entry { source, heard, reached, dialled, failures, tried, anchor, .. } = *entry;
-        let address = entry.address.to_wire()?;
-        Some(SavedEntry { address, source, heard, reached, dialled, failures, tried, anchor })
-    };
+    let saved = |(address, entry): (&NodeAddress, &Entry)| Some((address.to_wire()?, entry.clone()));
     let entries = book.entries().filter_map(saved).collect();
     let body =
         codec::encode(&SavedBook { secret: book.secret(), entries: BoundedVec::new(entries).unwrap_or_default() });
@@ -80,11 +62,7 @@ pub(crate) fn decode(bytes: &[u8], genesis_id: &BlockId, allow_private: bool) ->
         return Err(BookError::Checksum);
     }
     let SavedBook { secret, entries } = codec::decode(body, MAX_BODY_BYTES)?;
-    let restored = |saved: SavedEntry| {
-        let address = NodeAddress::from_wire(&saved.address, allow_private)?;
-        let SavedEntry { source, heard, reached, dialled, failures, tried, anchor, .. } = saved;
-        Some(Entry { address, source, heard, reached, dialled, failures, tried, anchor })
-    };
+    let restored = |(address, entry)| Some((NodeAddress::from_wire(&address, allow_private)?, entry));
     let entries = entries.into_vec().into_iter().filter_map(restored).collect();
     Ok(AddressBook::restore(secret, allow_private, entries))
 }
@@ -94,29 +72,16 @@ pub(crate) fn decode(bytes: &[u8], genesis_id: &BlockId, allow_private: bool) ->
 /// # Errors
 /// A file that is there and cannot be read: not damaged, but out of reach.
 pub(crate) fn load(path: &Path, genesis_id: &BlockId, allow_private: bool, secret: Secret) -> io::Result<AddressBook> {
-    let Some(bytes) = small_file::read(path, MAX_FILE_BYTES)? else {
-        return Ok(AddressBook::new(secret, allow_private));
-    };
-    match decode(&bytes, genesis_id, allow_private) {
-        Ok(book) => Ok(book),
-        Err(error) => {
-            let aside = small_file::set_aside(path)?;
-            tracing::warn!(
-                target: "cairn::network",
-                path = %path.display(),
-                aside = %aside.display(),
-                %error,
-                "the address book cannot be understood and was set aside; peers are found anew"
-            );
-            Ok(AddressBook::new(secret, allow_private))
-        }
-    }
+    let lost = "the address book cannot be understood and was set aside; peers are found anew";
+    let book = small_file::load(path, MAX_FILE_BYTES, |bytes| decode(bytes, genesis_id, allow_private), lost)?;
+    Ok(book.unwrap_or_else(|| AddressBook::new(secret, allow_private)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{addrman::book::Source, addrman::node_address::tests::at};
+    use cairn_ledger::units::Timestamp;
 
     const GENESIS: BlockId = BlockId::from_bytes([3; 32]);
 
@@ -131,8 +96,8 @@ mod tests {
         book
     }
 
-    fn entries(book: &AddressBook) -> Vec<Entry> {
-        book.entries().cloned().collect()
+    fn entries(book: &AddressBook) -> Vec<(NodeAddress, Entry)> {
+        book.entries().map(|(address, entry)| (*address, entry.clone())).collect()
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Addresses: which may be dialled and passed on, and which belong together.
 
 use crate::ids::{Multiaddr, PeerId, multiaddr::Protocol};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
 
 /// Whether strangers may be sent there, or we by strangers: a routable address, or a name. On a network
 /// that `allow_private`, any address will do.
@@ -63,6 +66,27 @@ pub(crate) fn is_relayed(address: &Multiaddr) -> bool {
     address.iter().any(|part| part == Protocol::P2pCircuit)
 }
 
+/// Where an address leads that is no name, no relay and no nested address: the socket, whether it is one of QUIC, and who
+/// is there, if the address says so; `None` for any other form.
+pub(crate) fn socket_of(address: &Multiaddr) -> Option<(SocketAddr, bool, Option<PeerId>)> {
+    let parts: Vec<Protocol<'_>> = address.iter().collect();
+    let (ip, rest) = match parts.split_first()? {
+        (Protocol::Ip4(ip), rest) => (IpAddr::V4(*ip), rest),
+        (Protocol::Ip6(ip), rest) => (IpAddr::V6(*ip), rest),
+        _ => return None,
+    };
+    let (port, quic, rest) = match rest {
+        [Protocol::Tcp(port), rest @ ..] => (*port, false, rest),
+        [Protocol::Udp(port), Protocol::QuicV1, rest @ ..] => (*port, true, rest),
+        _ => return None,
+    };
+    match rest {
+        [] => Some((SocketAddr::new(ip, port), quic, None)),
+        [Protocol::P2p(peer)] => Some((SocketAddr::new(ip, port), quic, Some(*peer))),
+        _ => None,
+    }
+}
+
 /// What tells the neighbourhood of a connection from others, as [`NodeAddress::group_bytes`] does for places;
 /// whoever comes through relays is one neighbourhood.
 ///
@@ -71,10 +95,7 @@ pub(crate) fn neighbourhood(address: &Multiaddr) -> Vec<u8> {
     match ip_of(address) {
         None => b"relayed".to_vec(),
         Some(ip) if is_private(ip) => address.to_vec(),
-        Some(ip) => match group_of(ip) {
-            Group::V4(bytes) => bytes.to_vec(),
-            Group::V6(bytes) => bytes.to_vec(),
-        },
+        Some(ip) => group_of(ip).bytes(),
     }
 }
 
@@ -86,47 +107,63 @@ pub(crate) fn peer_of(address: &Multiaddr) -> Option<PeerId> {
     }
 }
 
-/// What one customer of a provider gets: one IPv4 address, or an IPv6 /64.
+/// A prefix of IP addresses: those that begin with the first `bits` of `first`, whose other bits are 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Host {
-    /// An IPv4 address.
-    V4([u8; 4]),
-    /// The first eight bytes of an IPv6 address.
-    V6([u8; 8]),
+pub(crate) struct Prefix {
+    first: IpAddr,
+    bits: u32,
+}
+
+impl Prefix {
+    /// The prefix of an address, of so many bits in IPv4 and in IPv6. `::ffff:1.2.3.4` is `1.2.3.4`.
+    fn new(ip: IpAddr, v4: u32, v6: u32) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Self { first: Ipv4Addr::from(u32::from(ip) >> (32 - v4) << (32 - v4)).into(), bits: v4 },
+            IpAddr::V6(ip) => {
+                Self { first: Ipv6Addr::from(u128::from(ip) >> (128 - v6) << (128 - v6)).into(), bits: v6 }
+            }
+        }
+    }
+
+    /// Its bytes.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = match self.first {
+            IpAddr::V4(ip) => ip.octets().to_vec(),
+            IpAddr::V6(ip) => ip.octets().to_vec(),
+        };
+        bytes.truncate(self.bits as usize / 8);
+        bytes
+    }
+
+    /// Its first address.
+    pub(crate) fn first(&self) -> IpAddr {
+        self.first
+    }
+
+    /// Its length.
+    pub(crate) fn bits(&self) -> u32 {
+        self.bits
+    }
+}
+
+/// As an operator writes it: an IPv4 address, or a prefix.
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.first, self.bits) {
+            (IpAddr::V4(ip), 32) => write!(f, "{ip}"),
+            (first, bits) => write!(f, "{first}/{bits}"),
+        }
+    }
+}
+
+/// What one customer of a provider gets: one IPv4 address, or an IPv6 /64.
+pub(crate) fn host_of(ip: IpAddr) -> Prefix {
+    Prefix::new(ip, 32, 64)
 }
 
 /// Neighbouring hosts, which often belong to one owner: an IPv4 /16, or an IPv6 /32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Group {
-    /// The first two bytes of an IPv4 address.
-    V4([u8; 2]),
-    /// The first four bytes of an IPv6 address.
-    V6([u8; 4]),
-}
-
-/// The host of an address. `::ffff:1.2.3.4` is `1.2.3.4`, here and in [`group_of`] and [`is_private`].
-pub(crate) fn host_of(ip: IpAddr) -> Host {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => Host::V4(ip.octets()),
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, e, f, g, h, ..] = ip.octets();
-            Host::V6([a, b, c, d, e, f, g, h])
-        }
-    }
-}
-
-/// The group of an address.
-pub(crate) fn group_of(ip: IpAddr) -> Group {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            Group::V4([a, b])
-        }
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, ..] = ip.octets();
-            Group::V6([a, b, c, d])
-        }
-    }
+pub(crate) fn group_of(ip: IpAddr) -> Prefix {
+    Prefix::new(ip, 16, 32)
 }
 
 /// Whether hosts share this address with everybody on their network, so that it says nothing about who is

@@ -25,26 +25,9 @@ impl NodeAddress {
     /// Reads it from a multiaddress of a peer; `None` for any other form, for another peer, and for places
     /// that nobody may be sent to.
     pub(crate) fn new(peer: PeerId, address: &Multiaddr, allow_private: bool) -> Option<Self> {
-        let mut parts = address.iter();
-        let ip = match parts.next()? {
-            Protocol::Ip4(ip) => IpAddr::V4(ip),
-            Protocol::Ip6(ip) => IpAddr::V6(ip).to_canonical(),
-            _ => return None,
-        };
-        let (port, quic) = match parts.next()? {
-            Protocol::Tcp(port) => (port, false),
-            Protocol::Udp(port) => (port, true),
-            _ => return None,
-        };
-        if quic && parts.next()? != Protocol::QuicV1 {
-            return None;
-        }
-        match (parts.next(), parts.next()) {
-            (None, None) => {}
-            (Some(Protocol::P2p(named)), None) if named == peer => {}
-            _ => return None,
-        }
-        Self { peer, ip, port, quic }.checked(allow_private)
+        let (socket, quic, named) = ip_groups::socket_of(address)?;
+        let place = Self { peer, ip: socket.ip().to_canonical(), port: socket.port(), quic };
+        place.checked(allow_private).filter(|_| named.is_none_or(|named| named == peer))
     }
 
     /// Reads it from the wire.
@@ -99,10 +82,7 @@ impl NodeAddress {
         if ip_groups::is_private(self.ip) {
             return format!("{}|{}", self.ip, self.port).into_bytes();
         }
-        match ip_groups::group_of(self.ip) {
-            ip_groups::Group::V4(bytes) => bytes.to_vec(),
-            ip_groups::Group::V6(bytes) => bytes.to_vec(),
-        }
+        ip_groups::group_of(self.ip).bytes()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     discovery::resource::Resource,
-    event::{Actions, SwarmAction},
+    event::{Context, SwarmAction},
     handle::FindError,
     ids::{PeerId, SearchNumber},
     outbound::backoff::Backoff,
@@ -52,9 +52,9 @@ impl Dht {
     }
 
     /// Says what this node provides, once there is somebody to say it to, and again from time to time.
-    pub(crate) fn provide(&mut self, genesis_id: &BlockId, now: Instant, out: &mut Actions) {
-        if self.is_on && self.provide.is_due(now) {
-            out.push(SwarmAction::Provide(Resource::full_history(genesis_id)));
+    pub(crate) fn provide(&mut self, genesis_id: &BlockId, cx: &mut Context) {
+        if self.is_on && self.provide.is_due(cx.now) {
+            cx.push(SwarmAction::Provide(Resource::full_history(genesis_id)));
         }
     }
 
@@ -68,7 +68,7 @@ impl Dht {
         &mut self,
         resource: Resource,
         purpose: SearchPurpose,
-        out: &mut Actions,
+        cx: &mut Context,
     ) -> Result<SearchNumber, FindError> {
         if !self.is_on {
             return Err(FindError::Off);
@@ -79,7 +79,7 @@ impl Dht {
         self.last += 1;
         let search = SearchNumber(self.last);
         self.running.insert(search, Search { found: BTreeSet::new(), purpose });
-        out.push(SwarmAction::FindProviders { search, resource });
+        cx.push(SwarmAction::FindProviders { search, resource });
         Ok(search)
     }
 
@@ -105,7 +105,7 @@ impl Dht {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::on_swarm;
+    use crate::testing::{at, context, on_swarm};
 
     fn resource() -> Resource {
         Resource::full_history(&BlockId::ZERO)
@@ -113,10 +113,10 @@ mod tests {
 
     #[test]
     fn a_search_answers_once_with_each_of_whom_it_has_found() {
-        let (mut dht, mut out) = (Dht::new(true), Actions::default());
-        let search = dht.find_providers(resource(), SearchPurpose::Answer, &mut out).expect("there is a DHT");
+        let (mut dht, mut cx) = (Dht::new(true), context());
+        let search = dht.find_providers(resource(), SearchPurpose::Answer, &mut cx).expect("there is a DHT");
         assert!(
-            matches!(&on_swarm(&mut out)[..], [SwarmAction::FindProviders { search: asked, .. }] if *asked == search)
+            matches!(&on_swarm(&mut cx)[..], [SwarmAction::FindProviders { search: asked, .. }] if *asked == search)
         );
         let (first, second) = (PeerId::random(), PeerId::random());
         assert!(!dht.on_providers(search, &[first, second]), "nobody is dialled for an answer");
@@ -128,27 +128,28 @@ mod tests {
 
     #[test]
     fn only_so_many_search_at_once_and_nobody_without_a_dht() {
-        let (mut dht, mut out) = (Dht::new(true), Actions::default());
+        let (mut dht, mut cx) = (Dht::new(true), context());
         let searches: Vec<_> =
-            (0..SEARCHES).flat_map(|_| dht.find_providers(resource(), SearchPurpose::Dial, &mut out)).collect();
+            (0..SEARCHES).flat_map(|_| dht.find_providers(resource(), SearchPurpose::Dial, &mut cx)).collect();
         assert_eq!(searches.len(), SEARCHES);
-        assert_eq!(dht.find_providers(resource(), SearchPurpose::Answer, &mut out), Err(FindError::Busy));
+        assert_eq!(dht.find_providers(resource(), SearchPurpose::Answer, &mut cx), Err(FindError::Busy));
         assert_eq!(dht.end(searches[0], true), None, "nobody wants to know");
-        assert!(dht.find_providers(resource(), SearchPurpose::Answer, &mut out).is_ok(), "the control: one has ended");
-        assert_eq!(Dht::new(false).find_providers(resource(), SearchPurpose::Answer, &mut out), Err(FindError::Off));
+        assert!(dht.find_providers(resource(), SearchPurpose::Answer, &mut cx).is_ok(), "the control: one has ended");
+        assert_eq!(Dht::new(false).find_providers(resource(), SearchPurpose::Answer, &mut cx), Err(FindError::Off));
     }
 
     #[test]
     fn what_is_provided_is_said_until_somebody_heard_it_and_then_now_and_then() {
-        let (mut dht, mut out, now) = (Dht::new(true), Actions::default(), Instant::now());
+        let (mut dht, mut cx) = (Dht::new(true), context());
+        let now = cx.now;
         for _ in 0..3 {
-            dht.provide(&BlockId::ZERO, now, &mut out);
+            dht.provide(&BlockId::ZERO, at(&mut cx, now));
         }
-        assert_eq!(on_swarm(&mut out).len(), 3);
+        assert_eq!(on_swarm(&mut cx).len(), 3);
         dht.on_providing(now);
-        dht.provide(&BlockId::ZERO, now, &mut out);
-        assert_eq!(on_swarm(&mut out).len(), 0);
-        dht.provide(&BlockId::ZERO, now + PROVIDE_EVERY, &mut out);
-        assert_eq!(on_swarm(&mut out).len(), 1);
+        dht.provide(&BlockId::ZERO, at(&mut cx, now));
+        assert_eq!(on_swarm(&mut cx).len(), 0);
+        dht.provide(&BlockId::ZERO, at(&mut cx, now + PROVIDE_EVERY));
+        assert_eq!(on_swarm(&mut cx).len(), 1);
     }
 }

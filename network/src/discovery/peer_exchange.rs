@@ -7,7 +7,7 @@ use crate::{
         ip_groups,
         node_address::NodeAddress,
     },
-    event::{Actions, Moment, Received, SwarmAction},
+    event::{Context, Received, SwarmAction},
     ids::PeerId,
     outbound::backoff::Backoff,
     peers::{table::PeerTable, traffic::Protocol},
@@ -16,10 +16,7 @@ use crate::{
 };
 use cairn_chain::verdict::{Misbehaviour, PeerNumber};
 use cairn_ledger::{codec::BoundedVec, units::Timestamp};
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 /// The longest pause before a peer is asked again while slots are free. What peers are allowed is more.
 const ASK_EVERY: Duration = Duration::from_secs(120);
@@ -47,18 +44,18 @@ impl PeerExchange {
     }
 
     /// Asks some peers whom they know; while slots are free.
-    pub(crate) fn ask(&mut self, peers: &mut PeerTable, now: Instant, out: &mut Actions) {
+    pub(crate) fn ask(&mut self, peers: &mut PeerTable, cx: &mut Context) {
         if !self.is_on {
             return;
         }
-        let is_due = |number: &PeerNumber| self.backoffs.get(number).is_none_or(|backoff| backoff.is_due(now));
+        let is_due = |number: &PeerNumber| self.backoffs.get(number).is_none_or(|backoff| backoff.is_due(cx.now));
         let due = peers.iter().filter(|(number, peer)| peer.status.is_some() && is_due(number));
         let due: Vec<(PeerNumber, PeerId)> = due.map(|(number, peer)| (number, peer.id)).take(ASKED_AT_ONCE).collect();
         for (number, peer) in due {
-            self.backoffs.entry(number).or_default().tried(now, ASK_EVERY);
+            self.backoffs.entry(number).or_default().tried(cx.now, ASK_EVERY);
             let question = GetAddresses { max: MAX_ADDRESSES as u16 }.to_bytes();
             peers.sent(number, Protocol::Addresses, question.len());
-            out.push(SwarmAction::Ask { peer, class: Class::Addresses, question });
+            cx.push(SwarmAction::Ask { peer, class: Class::Addresses, question });
         }
     }
 
@@ -68,25 +65,20 @@ impl PeerExchange {
         request: &Request,
         peers: &mut PeerTable,
         book: &mut AddressBook,
-        moment: &Moment,
-        out: &mut Actions,
+        cx: &mut Context,
     ) {
         let (number, request, question) = (request.peer, request.number, GetAddresses::from_bytes(&request.question));
         let question = match question {
             Ok(question) => question,
-            Err(error) => {
-                out.push(SwarmAction::Drop(request));
-                return out.report(number, Misbehaviour::Undecodable(error));
-            }
+            Err(error) => return cx.refuse(request, number, Misbehaviour::Undecodable(error)),
         };
-        if !peers.receive(number, Protocol::Addresses, GetAddresses::MAX_BYTES, moment.now) {
-            out.push(SwarmAction::Drop(request));
-            return out.report(number, Misbehaviour::Flooding);
+        if !peers.receive(number, Protocol::Addresses, GetAddresses::MAX_BYTES, cx.now) {
+            return cx.refuse(request, number, Misbehaviour::Flooding);
         }
         let asker = peers.get(number).map(|peer| peer.id);
-        let answer = self.sample(asker, usize::from(question.max), book, moment.clock).to_bytes();
+        let answer = self.sample(asker, usize::from(question.max), book, cx.clock).to_bytes();
         peers.sent(number, Protocol::Addresses, answer.len());
-        out.push(SwarmAction::Answer { request, answer });
+        cx.push(SwarmAction::Answer { request, answer });
     }
 
     fn sample(&self, asker: Option<PeerId>, max: usize, book: &mut AddressBook, clock: Timestamp) -> Addresses {
@@ -105,22 +97,21 @@ impl PeerExchange {
         answer: Received,
         peers: &mut PeerTable,
         book: &mut AddressBook,
-        moment: &Moment,
-        out: &mut Actions,
+        cx: &mut Context,
     ) {
         peers.got(number, Protocol::Addresses, answer.as_ref().map_or(0, Vec::len));
         let answer = match answer.and_then(|bytes| Addresses::from_bytes(&bytes)) {
             Ok(answer) => answer,
-            Err(error) => return out.report(number, Misbehaviour::Undecodable(error)),
+            Err(error) => return cx.report(number, Misbehaviour::Undecodable(error)),
         };
         let Some(peer) = peers.get(number) else { return };
         let source = ip_groups::neighbourhood(&peer.address);
         let allow_private = book.allows_private();
         let addresses = answer.addresses.iter().filter_map(|wire| NodeAddress::from_wire(wire, allow_private));
         for address in addresses.filter(|address| address.peer() != self.own) {
-            book.add(address, Source::Node(&source), moment.clock);
+            book.add(address, Source::Node(&source), cx.clock);
         }
-        peers.heard(number, moment.now);
+        peers.heard(number, cx.now);
     }
 }
 
@@ -130,7 +121,7 @@ mod tests {
     use crate::{
         addrman::node_address::tests::at,
         ids::RequestNumber,
-        testing::{acquainted, moment, on_swarm},
+        testing::{acquainted, context, on_swarm},
     };
 
     fn book() -> AddressBook {
@@ -139,52 +130,52 @@ mod tests {
 
     #[test]
     fn a_peer_is_asked_once_in_a_while_and_nobody_where_it_is_switched_off() {
-        let (moment, mut peers, mut out) = (moment(), PeerTable::default(), Actions::default());
-        let (number, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", false, Default::default(), &moment);
-        PeerExchange::new(PeerId::random(), false).ask(&mut peers, moment.now, &mut out);
-        assert_eq!(on_swarm(&mut out).len(), 0);
+        let (mut cx, mut peers) = (context(), PeerTable::default());
+        let (number, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", false, Default::default(), &cx);
+        PeerExchange::new(PeerId::random(), false).ask(&mut peers, &mut cx);
+        assert_eq!(on_swarm(&mut cx).len(), 0);
         let mut exchange = PeerExchange::new(PeerId::random(), true);
-        exchange.ask(&mut peers, moment.now, &mut out);
-        exchange.ask(&mut peers, moment.now, &mut out);
-        assert!(matches!(&on_swarm(&mut out)[..], [SwarmAction::Ask { class: Class::Addresses, .. }]));
+        exchange.ask(&mut peers, &mut cx);
+        exchange.ask(&mut peers, &mut cx);
+        assert!(matches!(&on_swarm(&mut cx)[..], [SwarmAction::Ask { class: Class::Addresses, .. }]));
         exchange.forget(number);
-        exchange.ask(&mut peers, moment.now, &mut out);
-        assert_eq!(on_swarm(&mut out).len(), 1, "the control: a new connection is asked at once");
+        exchange.ask(&mut peers, &mut cx);
+        assert_eq!(on_swarm(&mut cx).len(), 1, "the control: a new connection is asked at once");
     }
 
     #[test]
     fn what_a_peer_says_is_hearsay_but_for_what_it_says_of_this_node() {
-        let (moment, mut peers, mut out) = (moment(), PeerTable::default(), Actions::default());
-        let (number, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", false, Default::default(), &moment);
+        let (mut cx, mut peers) = (context(), PeerTable::default());
+        let (number, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", false, Default::default(), &cx);
         let (own, other) = (at(1, [5, 6, 7, 8]), at(2, [9, 9, 9, 9]));
         let exchange = PeerExchange::new(own.peer(), true);
         let told = [own, other].into_iter().filter_map(NodeAddress::to_wire).collect();
         let answer = Addresses { addresses: BoundedVec::new(told).expect("two") }.to_bytes();
         let mut book = book();
-        exchange.on_answer(number, Ok(answer), &mut peers, &mut book, &moment, &mut out);
-        assert_eq!((book.count(), out.take_reports().len()), ((1, 0), 0));
-        exchange.on_answer(number, Ok(vec![255; 9]), &mut peers, &mut book, &moment, &mut out);
-        assert_eq!(out.take_reports().len(), 1, "what is no message is reported");
+        exchange.on_answer(number, Ok(answer), &mut peers, &mut book, &mut cx);
+        assert_eq!((book.count(), cx.take_reports().len()), ((1, 0), 0));
+        exchange.on_answer(number, Ok(vec![255; 9]), &mut peers, &mut book, &mut cx);
+        assert_eq!(cx.take_reports().len(), 1, "what is no message is reported");
     }
 
     #[test]
     fn who_asks_is_answered_and_who_floods_is_reported() {
-        let (moment, mut peers, mut out) = (moment(), PeerTable::default(), Actions::default());
-        let (peer, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", true, Default::default(), &moment);
+        let (mut cx, mut peers) = (context(), PeerTable::default());
+        let (peer, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", true, Default::default(), &cx);
         let (exchange, mut book) = (PeerExchange::new(PeerId::random(), true), book());
         let (mut answered, mut refused) = (0, 0);
         for n in 0..100 {
             let question = GetAddresses { max: 3 }.to_bytes();
             let request = Request { number: RequestNumber(n), peer, class: Class::Addresses, question };
-            exchange.on_request(&request, &mut peers, &mut book, &moment, &mut out);
-            match &on_swarm(&mut out)[..] {
+            exchange.on_request(&request, &mut peers, &mut book, &mut cx);
+            match &on_swarm(&mut cx)[..] {
                 [SwarmAction::Answer { .. }] => answered += 1,
                 [SwarmAction::Drop(_)] => refused += 1,
                 other => panic!("{other:?}"),
             }
         }
         assert_eq!(answered + refused, 100);
-        assert_eq!(out.take_reports().len(), refused);
+        assert_eq!(cx.take_reports().len(), refused);
         assert!((1..=8).contains(&answered), "{answered}");
     }
 }

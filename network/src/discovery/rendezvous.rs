@@ -5,9 +5,8 @@ use crate::{
     addrman::{
         book::{AddressBook, Source},
         ip_groups,
-        node_address::NodeAddress,
     },
-    event::{Actions, Moment, SwarmAction},
+    event::{Context, SwarmAction},
     ids::{Multiaddr, PeerId},
     outbound::backoff::Backoff,
     peers::table::PeerTable,
@@ -24,8 +23,6 @@ const POINTS: usize = 4;
 const RETRY_EVERY: Duration = Duration::from_secs(60);
 /// Registrations asked for; a point that answers with more breaks the protocol.
 const REGISTRATIONS: usize = 64;
-/// Addresses taken of each.
-const ADDRESSES_EACH: usize = 8;
 /// What answering a question counts for, besides a share for each registration in the answer.
 const ANSWER_BYTES: usize = 1024;
 const REGISTRATION_BYTES: usize = 256;
@@ -62,20 +59,20 @@ impl Rendezvous {
     }
 
     /// Registers with the points that are connected, and asks them for others while slots are free.
-    pub(crate) fn tick(&mut self, peers: &PeerTable, wants_peers: bool, now: Instant, out: &mut Actions) {
+    pub(crate) fn tick(&mut self, peers: &PeerTable, wants_peers: bool, cx: &mut Context) {
         if !self.is_on {
             return;
         }
         let points = peers.iter().filter(|(_, peer)| peer.services.rendezvous && peer.status.is_some());
         for point in points.map(|(_, peer)| peer.id).take(POINTS) {
             let Point { register, discover } = self.points.entry(point).or_default();
-            if register.is_due(now) {
-                register.tried(now, RETRY_EVERY);
-                out.push(SwarmAction::Register { point });
+            if register.is_due(cx.now) {
+                register.tried(cx.now, RETRY_EVERY);
+                cx.push(SwarmAction::Register { point });
             }
-            if wants_peers && discover.is_due(now) {
-                discover.tried(now, RETRY_EVERY);
-                out.push(SwarmAction::Discover { point, max: REGISTRATIONS as u64 });
+            if wants_peers && discover.is_due(cx.now) {
+                discover.tried(cx.now, RETRY_EVERY);
+                cx.push(SwarmAction::Discover { point, max: REGISTRATIONS as u64 });
             }
         }
     }
@@ -96,42 +93,30 @@ impl Rendezvous {
         found: &[(PeerId, Vec<Multiaddr>)],
         peers: &mut PeerTable,
         book: &mut AddressBook,
-        moment: &Moment,
-        out: &mut Actions,
+        cx: &mut Context,
     ) -> Vec<(PeerId, Multiaddr)> {
         let Some(number) = peers.number(point) else { return Vec::new() };
         if found.len() > REGISTRATIONS {
-            out.report(number, Misbehaviour::WrongAnswer);
+            cx.report(number, Misbehaviour::WrongAnswer);
             return Vec::new();
         }
         let source = peers.get(number).map(|peer| ip_groups::neighbourhood(&peer.address)).unwrap_or_default();
-        let (allow_private, mut relayed) = (book.allows_private(), Vec::new());
+        let mut relayed = Vec::new();
         for (peer, addresses) in found.iter().filter(|(peer, _)| *peer != self.own) {
-            let known = addresses.iter().filter_map(|address| NodeAddress::new(*peer, address, allow_private));
-            let known: Vec<NodeAddress> = known.take(ADDRESSES_EACH).collect();
-            for address in &known {
-                book.add(*address, Source::Node(&source), moment.clock);
-            }
+            let known = book.learn(*peer, addresses, Source::Node(&source), cx.clock);
             let relay = addresses.iter().find(|address| ip_groups::is_relayed(address));
             relayed.extend(relay.filter(|_| known.is_empty()).map(|address| (*peer, address.clone())));
         }
-        peers.heard(number, moment.now);
+        peers.heard(number, cx.now);
         relayed
     }
 
     /// This point was asked. The library answers at once; whoever asks too much pays here.
-    pub(crate) fn on_asked(
-        &self,
-        peer: &PeerId,
-        registrations: usize,
-        peers: &mut PeerTable,
-        now: Instant,
-        out: &mut Actions,
-    ) {
+    pub(crate) fn on_asked(&self, peer: &PeerId, registrations: usize, peers: &mut PeerTable, cx: &mut Context) {
         let Some(number) = peers.number(peer) else { return };
-        peers.count_bytes(number, ANSWER_BYTES + registrations * REGISTRATION_BYTES, now);
-        if !peers.may_ask(number, now) {
-            out.report(number, Misbehaviour::Flooding);
+        peers.count_bytes(number, ANSWER_BYTES + registrations * REGISTRATION_BYTES, cx.now);
+        if !peers.may_ask(number, cx.now) {
+            cx.report(number, Misbehaviour::Flooding);
         }
     }
 }
@@ -142,33 +127,34 @@ mod tests {
     use crate::{
         addrman::node_address::tests::peer,
         peers::table::Services,
-        testing::{acquainted, moment, multiaddr, on_swarm},
+        testing::{acquainted, at, context, multiaddr, on_swarm},
     };
 
     const POINT: Services = Services { rendezvous: true, relay: false, dials_back: false };
 
     #[test]
     fn points_are_registered_with_and_asked_while_slots_are_free() {
-        let (moment, mut peers, mut out) = (moment(), PeerTable::default(), Actions::default());
-        let (_, point) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", false, POINT, &moment);
-        acquainted(&mut peers, "/ip4/1.2.3.5/tcp/1", false, Services::default(), &moment);
+        let (mut cx, mut peers) = (context(), PeerTable::default());
+        let start = cx.now;
+        let (_, point) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", false, POINT, &cx);
+        acquainted(&mut peers, "/ip4/1.2.3.5/tcp/1", false, Services::default(), &cx);
         let mut rendezvous = Rendezvous::new(PeerId::random(), true);
-        rendezvous.tick(&peers, false, moment.now, &mut out);
-        assert!(matches!(&on_swarm(&mut out)[..], [SwarmAction::Register { point: asked }] if *asked == point));
-        rendezvous.tick(&peers, true, moment.now, &mut out);
-        assert!(matches!(&on_swarm(&mut out)[..], [SwarmAction::Discover { point: asked, .. }] if *asked == point));
-        rendezvous.on_registered(&point, 7200, moment.now);
-        rendezvous.tick(&peers, false, moment.now + Duration::from_secs(3000), &mut out);
-        assert_eq!(on_swarm(&mut out).len(), 0, "half of the time has not passed");
+        rendezvous.tick(&peers, false, &mut cx);
+        assert!(matches!(&on_swarm(&mut cx)[..], [SwarmAction::Register { point: asked }] if *asked == point));
+        rendezvous.tick(&peers, true, &mut cx);
+        assert!(matches!(&on_swarm(&mut cx)[..], [SwarmAction::Discover { point: asked, .. }] if *asked == point));
+        rendezvous.on_registered(&point, 7200, start);
+        rendezvous.tick(&peers, false, at(&mut cx, start + Duration::from_secs(3000)));
+        assert_eq!(on_swarm(&mut cx).len(), 0, "half of the time has not passed");
         rendezvous.register_again();
-        rendezvous.tick(&peers, false, moment.now + Duration::from_secs(3000), &mut out);
-        assert_eq!(on_swarm(&mut out).len(), 1);
+        rendezvous.tick(&peers, false, at(&mut cx, start + Duration::from_secs(3000)));
+        assert_eq!(on_swarm(&mut cx).len(), 1);
     }
 
     #[test]
     fn whoever_can_be_dialled_goes_into_the_book_and_those_behind_relays_are_returned() {
-        let (moment, mut peers, mut out) = (moment(), PeerTable::default(), Actions::default());
-        let (_, point) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", false, POINT, &moment);
+        let (mut cx, mut peers) = (context(), PeerTable::default());
+        let (_, point) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", false, POINT, &cx);
         let (own, public, hidden) = (PeerId::random(), peer(2), PeerId::random());
         let rendezvous = Rendezvous::new(own, true);
         let mut book = AddressBook::new([7; 16], false);
@@ -178,10 +164,10 @@ mod tests {
             (public, vec![multiaddr("/ip4/9.9.9.8/tcp/1")]),
             (hidden, vec![through.clone()]),
         ];
-        let relayed = rendezvous.on_registrations(&point, &found, &mut peers, &mut book, &moment, &mut out);
+        let relayed = rendezvous.on_registrations(&point, &found, &mut peers, &mut book, &mut cx);
         assert_eq!((relayed, book.count()), (vec![(hidden, through)], (1, 0)));
         let many = vec![(public, Vec::new()); REGISTRATIONS + 1];
-        rendezvous.on_registrations(&point, &many, &mut peers, &mut book, &moment, &mut out);
-        assert_eq!(out.take_reports().len(), 1, "more than were asked for");
+        rendezvous.on_registrations(&point, &many, &mut peers, &mut book, &mut cx);
+        assert_eq!(cx.take_reports().len(), 1, "more than were asked for");
     }
 }

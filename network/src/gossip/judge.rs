@@ -316,7 +316,7 @@ impl Judge {
         tracing::debug!(target: "cairn::network", block = %id, missing, "asking for transactions of a block");
         match self.network.request_block_txs(sender, id, places).await {
             Ok(transactions) => Ok(transactions),
-            Err(error @ (RequestError::Timeout | RequestError::Gone | RequestError::Stopping)) => {
+            Err(error @ (RequestError::Timeout | RequestError::Gone | RequestError::Stopped(_))) => {
                 Err(Box::new(not_answered(&error)))
             }
             // It speaks no such protocol, is busy, or was reported already: perhaps it has the body.

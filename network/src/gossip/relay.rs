@@ -2,7 +2,7 @@
 //! own.
 
 use crate::{
-    event::{Actions, Job, Moment, Published, SwarmAction, TaskAction, Topic},
+    event::{Context, Job, Published, SwarmAction, TaskAction, Topic},
     gossip::{
         judge::{self, Finding},
         recent_blocks::RecentBlocks,
@@ -108,7 +108,7 @@ impl Relay {
     }
 
     /// Passes on a block, unless it travels already.
-    pub(crate) fn announce(&mut self, header: &Header, body: BlockBody, out: &mut Actions) {
+    pub(crate) fn announce(&mut self, header: &Header, body: BlockBody, cx: &mut Context) {
         let id = header.id();
         if !self.known_blocks.insert(id, ()) {
             return;
@@ -124,30 +124,31 @@ impl Relay {
             }
         };
         self.recent_blocks.put(id, Arc::new(body));
-        out.push(SwarmAction::PublishBlock { id, message: message.to_bytes() });
+        cx.push(SwarmAction::PublishBlock { id, message: message.to_bytes() });
     }
 
     /// The chain has moved. When gossip did not bring the tip, others may not know it, either: after a
     /// partition both sides have to hear of it at once. `None` for an old tip; else whether others are to be told
     /// at once.
-    pub(crate) fn on_chain_moved(&mut self, event: &ChainEvent, moment: &Moment, out: &mut Actions) -> Option<bool> {
+    pub(crate) fn on_chain_moved(&mut self, event: &ChainEvent, cx: &mut Context) -> Option<bool> {
         let tip = &event.tip;
-        if moment.clock.since(tip.header.time) > self.interval_ms.saturating_mul(RECENT_INTERVALS) {
+        if cx.clock.since(tip.header.time) > self.interval_ms.saturating_mul(RECENT_INTERVALS) {
             return None;
         }
         let is_gossiped = self.known_blocks.contains(&tip.id);
         if let Some(block) = event.connected.last().filter(|_| !is_gossiped) {
             let candidates = block.transactions().iter().cloned().map(Candidate::Known).collect();
-            self.announce(block.header().header(), BlockBody::Resolved(candidates), out);
+            self.announce(block.header().header(), BlockBody::Resolved(candidates), cx);
         }
         Some(!is_gossiped)
     }
 
     /// Transactions have come into the pool. Those of peers travel by themselves; ours do not.
-    pub(crate) fn on_accepted(&mut self, accepted: &Accepted, now: Instant) {
+    pub(crate) fn on_accepted(&mut self, accepted: &Accepted, cx: &mut Context) {
         if accepted.origin == Origin::Local {
-            accepted.transactions.iter().for_each(|checked| self.pass_on(checked.transaction().clone(), now));
+            accepted.transactions.iter().for_each(|checked| self.pass_on(checked.transaction().clone(), cx.now));
         }
+        self.send_batch(cx);
     }
 
     /// Has a transaction go on in a batch of our own.
@@ -166,49 +167,44 @@ impl Relay {
     }
 
     /// Sends a batch whose time has come; the next when it is known what became of this one.
-    pub(crate) fn send_batch(&mut self, now: Instant, out: &mut Actions) {
-        if let Some(batch) = self.batcher.next(now) {
-            out.push(SwarmAction::PublishTxs(batch));
+    pub(crate) fn send_batch(&mut self, cx: &mut Context) {
+        if let Some(batch) = self.batcher.next(cx.now) {
+            cx.push(SwarmAction::PublishTxs(batch));
         }
     }
 
     /// A batch was handed to gossip.
-    pub(crate) fn on_published(&mut self, batch: TxBatch, outcome: Published, now: Instant) {
+    pub(crate) fn on_published(&mut self, batch: TxBatch, outcome: Published, cx: &mut Context) {
         match outcome {
             Published::Sent => batch.transactions.iter().for_each(|transaction| {
                 self.known_txs.insert(transaction.id(), ());
             }),
             // A payment must not be lost for that.
-            Published::NobodyTook => self.batcher.put_back(batch, now),
+            Published::NobodyTook => self.batcher.put_back(batch, cx.now),
             Published::Failed => {}
         }
+        self.send_batch(cx);
     }
 
     /// A gossiped message arrives: it is judged elsewhere, when there is room. Each is answered once.
-    pub(crate) fn on_gossip(
-        &mut self,
-        gossiped: Gossiped,
-        peers: &mut PeerTable,
-        now: Instant,
-        out: &mut Actions,
-    ) -> GossipOutcome {
+    pub(crate) fn on_gossip(&mut self, gossiped: Gossiped, peers: &mut PeerTable, cx: &mut Context) -> GossipOutcome {
         let Gossiped { sender, message, topic, data } = gossiped;
-        if !peers.receive(sender, topic.protocol(), data.len(), now) {
-            out.push(SwarmAction::Ignore(message));
-            out.report(sender, Misbehaviour::Flooding);
+        if !peers.receive(sender, topic.protocol(), data.len(), cx.now) {
+            cx.push(SwarmAction::Ignore(message));
+            cx.report(sender, Misbehaviour::Flooding);
             return GossipOutcome::Done;
         }
         let block = if topic == Topic::Blocks { judge::block_id(&data) } else { None };
         let is_known = block.is_some_and(|id| self.known_blocks.contains(&id) || self.variants.contains(&(id, sender)));
         let (judging, most) = self.judging.of(topic);
         if is_known || *judging >= most || !peers.begin_judging(sender) {
-            out.push(SwarmAction::Ignore(message));
+            cx.push(SwarmAction::Ignore(message));
             // A block comes by sync; transactions from where they wait.
             return if topic == Topic::Txs { GossipOutcome::Missed } else { GossipOutcome::Done };
         }
         *judging += 1;
         self.variants.extend(block.map(|id| (id, sender)));
-        out.push(TaskAction::Judge { job: Job { message, sender, topic, block }, data });
+        cx.push(TaskAction::Judge { job: Job { message, sender, topic, block }, data });
         GossipOutcome::Done
     }
 
@@ -228,12 +224,11 @@ impl Relay {
         finding: Finding,
         travels: bool,
         peers: &mut PeerTable,
-        now: Instant,
-        out: &mut Actions,
+        cx: &mut Context,
     ) -> Learned {
         match value(&finding) {
-            0 => peers.heard(sender, now),
-            bytes => peers.gave(sender, bytes, now),
+            0 => peers.heard(sender, cx.now),
+            bytes => peers.gave(sender, bytes, cx.now),
         }
         match finding {
             Finding::Nothing => {}
@@ -242,10 +237,10 @@ impl Relay {
                 peers.saw_block(sender, id, &header, total_work);
             }
             // Its sender has a chain with far less work: it is told where this node stands.
-            Finding::Unwanted => match peers.sent_unwanted(sender, now) {
+            Finding::Unwanted => match peers.sent_unwanted(sender, cx.now) {
                 Unwanted::Tell => return Learned::SenderIsBehind,
                 Unwanted::Bear => {}
-                Unwanted::TooMany => out.report(sender, Misbehaviour::Flooding),
+                Unwanted::TooMany => cx.report(sender, Misbehaviour::Flooding),
             },
             Finding::UnknownParent { id } => return Learned::UnknownParent(id),
             Finding::Transactions(admitted) => {
@@ -254,7 +249,7 @@ impl Relay {
                         self.known_txs.insert(txid, ());
                     } else {
                         // The rest of its batch must not hold it up: it goes on in one of ours.
-                        self.batcher.push(transaction, now);
+                        self.batcher.push(transaction, cx.now);
                     }
                 }
             }
@@ -277,7 +272,7 @@ mod tests {
     use crate::{
         event::{Action, TaskAction},
         gossip::judge::Judged,
-        testing::{acquainted, moment, on_swarm},
+        testing::{acquainted, at, context, on_swarm},
     };
     use cairn_chain::verdict::Verdict;
     use cairn_ledger::{
@@ -289,12 +284,12 @@ mod tests {
         Relay::new(1000, RecentBlocks::default())
     }
 
-    fn jobs(out: &mut Actions) -> Vec<Job> {
+    fn jobs(cx: &mut Context) -> Vec<Job> {
         let job = |action| match action {
             Action::Task(TaskAction::Judge { job, .. }) => Some(job),
             _ => None,
         };
-        out.take().into_iter().filter_map(job).collect()
+        cx.take().into_iter().filter_map(job).collect()
     }
 
     fn gossiped(sender: PeerNumber, n: u64, topic: Topic, data: Vec<u8>) -> Gossiped {
@@ -303,15 +298,15 @@ mod tests {
 
     #[test]
     fn a_block_is_judged_once_from_each_peer_and_no_more_than_there_is_room_for() {
-        let (moment, mut peers, mut out, mut relay) = (moment(), PeerTable::default(), Actions::default(), relay());
-        let (one, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", true, Default::default(), &moment);
-        let (other, _) = acquainted(&mut peers, "/ip4/1.2.3.5/tcp/1", true, Default::default(), &moment);
+        let (mut cx, mut peers, mut relay) = (context(), PeerTable::default(), relay());
+        let (one, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", true, Default::default(), &cx);
+        let (other, _) = acquainted(&mut peers, "/ip4/1.2.3.5/tcp/1", true, Default::default(), &cx);
         let data = encode(easy_network().genesis());
         for (n, sender) in [one, one, other].into_iter().enumerate() {
             let gossiped = gossiped(sender, n as u64, Topic::Blocks, data.clone());
-            relay.on_gossip(gossiped, &mut peers, moment.now, &mut out);
+            relay.on_gossip(gossiped, &mut peers, &mut cx);
         }
-        let judged = jobs(&mut out);
+        let judged = jobs(&mut cx);
         assert_eq!(judged.iter().map(|job| job.sender).collect::<Vec<_>>(), [one, other]);
         // Once it travels, nobody's is looked at.
         judged.iter().for_each(|job| relay.end_judging(job));
@@ -321,45 +316,45 @@ mod tests {
             header: Box::new(header),
             total_work: cairn_ledger::pow::Work::from_u64(2),
         };
-        assert_eq!(relay.learn(one, finding, true, &mut peers, moment.now, &mut out), Learned::Nothing);
-        relay.on_gossip(gossiped(other, 9, Topic::Blocks, data), &mut peers, moment.now, &mut out);
-        assert!(matches!(&on_swarm(&mut out)[..], [SwarmAction::Ignore(MessageNumber(9))]));
+        assert_eq!(relay.learn(one, finding, true, &mut peers, &mut cx), Learned::Nothing);
+        relay.on_gossip(gossiped(other, 9, Topic::Blocks, data), &mut peers, &mut cx);
+        assert!(matches!(&on_swarm(&mut cx)[..], [SwarmAction::Ignore(MessageNumber(9))]));
     }
 
     #[test]
     fn transactions_there_is_no_room_for_are_missed_and_nobodys_fault() {
-        let (moment, mut peers, mut out, mut relay) = (moment(), PeerTable::default(), Actions::default(), relay());
+        let (mut cx, mut peers, mut relay) = (context(), PeerTable::default(), relay());
         let mut taken = Vec::new();
         for n in 0..JUDGING_BATCHES as u64 + 8 {
             let address = format!("/ip4/1.2.3.{}/tcp/1", n % 250 + 1);
-            let (sender, _) = acquainted(&mut peers, &address, true, Default::default(), &moment);
+            let (sender, _) = acquainted(&mut peers, &address, true, Default::default(), &cx);
             let gossiped = gossiped(sender, n, Topic::Txs, vec![1; 10]);
-            taken.push(relay.on_gossip(gossiped, &mut peers, moment.now, &mut out));
+            taken.push(relay.on_gossip(gossiped, &mut peers, &mut cx));
         }
         assert_eq!(taken.iter().filter(|taken| **taken == GossipOutcome::Missed).count(), 8);
-        assert_eq!((jobs(&mut out).len(), out.take_reports().len()), (JUDGING_BATCHES, 0));
+        assert_eq!((jobs(&mut cx).len(), cx.take_reports().len()), (JUDGING_BATCHES, 0));
     }
 
     #[test]
     fn what_was_admitted_of_a_batch_that_stays_here_goes_on_in_one_of_ours() {
-        let (moment, mut peers, mut out, mut relay) = (moment(), PeerTable::default(), Actions::default(), relay());
-        let (sender, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", true, Default::default(), &moment);
+        let (mut cx, mut peers, mut relay) = (context(), PeerTable::default(), relay());
+        let (sender, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", true, Default::default(), &cx);
         let transaction = payment(&easy_network(), &key(1), 0, key(2).address(), 5, 185);
         let judged = Judged {
             verdict: Verdict::Ignore,
             misbehaviour: None,
             finding: Finding::Transactions(vec![(transaction.id(), transaction.clone())]),
         };
-        relay.learn(sender, judged.finding.clone(), true, &mut peers, moment.now, &mut out);
+        relay.learn(sender, judged.finding.clone(), true, &mut peers, &mut cx);
         assert_eq!(relay.due(), None, "the control: it travels already");
-        relay.learn(sender, judged.finding, false, &mut peers, moment.now, &mut out);
+        relay.learn(sender, judged.finding, false, &mut peers, &mut cx);
         let due = relay.due().expect("it waits for company");
-        relay.send_batch(due, &mut out);
-        let actions = on_swarm(&mut out);
+        relay.send_batch(at(&mut cx, due));
+        let actions = on_swarm(&mut cx);
         let [SwarmAction::PublishTxs(batch)] = &actions[..] else { panic!("{actions:?}") };
         assert_eq!(batch.transactions[..], [transaction]);
         // Nobody was there: it is not lost.
-        relay.on_published(batch.clone(), Published::NobodyTook, due);
+        relay.on_published(batch.clone(), Published::NobodyTook, &mut cx);
         assert!(relay.due().is_some_and(|again| again > due));
     }
 }

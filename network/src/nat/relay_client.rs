@@ -5,7 +5,7 @@ use crate::ids::multiaddr::Protocol;
 use crate::{
     addrman::ip_groups,
     config::NetworkConfig,
-    event::{Actions, Dial, DialCondition, Endpoint, ReachEvent, SwarmAction},
+    event::{Context, Dial, DialCondition, Endpoint, ReachEvent, SwarmAction},
     ids::{ConnectionNumber, Multiaddr, PeerId},
     nat::status::NatStatus,
     peers::table::PeerTable,
@@ -99,16 +99,16 @@ impl RelayClient {
     }
 
     /// Takes a relay when others cannot reach this node without, and meets those again whose circuit has ended.
-    pub(crate) fn tick(&mut self, peers: &PeerTable, now: Instant, out: &mut Actions) {
-        let due: Vec<Reunion> = self.again.extract_if(.., |reunion| reunion.due <= now).collect();
+    pub(crate) fn tick(&mut self, peers: &PeerTable, cx: &mut Context) {
+        let due: Vec<Reunion> = self.again.extract_if(.., |reunion| reunion.due <= cx.now).collect();
         for Reunion { peer, address, .. } in due {
-            self.dial(peer, address, peers, out);
+            self.dial(peer, address, peers, cx);
         }
-        if !self.is_on || self.look.is_some_and(|look| look > now) {
+        if !self.is_on || self.look.is_some_and(|look| look > cx.now) {
             return;
         }
-        self.look = Some(now + LOOK_EVERY);
-        self.doubt(peers, now);
+        self.look = Some(cx.now + LOOK_EVERY);
+        self.doubt(peers, cx.now);
         if !self.status.needs_relay() || self.relays.len() >= RELAYS {
             return;
         }
@@ -123,7 +123,7 @@ impl RelayClient {
             let plain: Multiaddr = peer.address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect();
             let address = plain.with(Protocol::P2p(peer.id)).with(Protocol::P2pCircuit);
             self.relays.insert(peer.id, None);
-            out.push(SwarmAction::ListenThrough { relay: peer.id, address });
+            cx.push(SwarmAction::ListenThrough { relay: peer.id, address });
         }
     }
 
@@ -150,44 +150,44 @@ impl RelayClient {
 
     /// This node listens somewhere new; through a relay it does so once the relay has accepted. Whether others have
     /// to be told.
-    pub(crate) fn on_listening(&mut self, relay: Option<PeerId>, address: Multiaddr, out: &mut Actions) -> bool {
+    pub(crate) fn on_listening(&mut self, relay: Option<PeerId>, address: Multiaddr, cx: &mut Context) -> bool {
         if let Some(relay) = relay {
             tracing::info!(target: "cairn::network", %relay, %address, "a relay passes connections on");
             self.relays.insert(relay, Some(address.clone()));
             self.status.relays.insert(address.clone());
-            out.push(SwarmAction::AddExternalAddress(address));
+            cx.push(SwarmAction::AddExternalAddress(address));
             return true;
         }
         self.status.listens = true;
         // A routable address of our own interface: others reach it unless a firewall says no.
         if ip_groups::is_reachable(&address, self.allow_private) {
-            out.push(SwarmAction::AddExternalAddress(address));
+            cx.push(SwarmAction::AddExternalAddress(address));
         }
         false
     }
 
     /// A relay does not accept, or passes connections on no more.
-    pub(crate) fn on_relay_closed(&mut self, relay: &PeerId, out: &mut Actions) {
+    pub(crate) fn on_relay_closed(&mut self, relay: &PeerId, cx: &mut Context) {
         if let Some(Some(address)) = self.relays.remove(relay) {
             tracing::info!(target: "cairn::network", %relay, "a relay passes connections on no more");
             self.status.relays.remove(&address);
-            out.push(SwarmAction::RemoveExternalAddress(address));
+            cx.push(SwarmAction::RemoveExternalAddress(address));
         }
     }
 
     /// Dials a peer through a relay that somebody named: only few, for relays are scarce.
-    pub(crate) fn dial(&self, peer: PeerId, address: Multiaddr, peers: &PeerTable, out: &mut Actions) {
+    pub(crate) fn dial(&self, peer: PeerId, address: Multiaddr, peers: &PeerTable, cx: &mut Context) {
         let relayed = peers.iter().filter(|(_, peer)| ip_groups::is_relayed(&peer.address)).count();
         if !self.is_on || relayed >= RELAYED_PEERS || peers.number(&peer).is_some() {
             return;
         }
         // An attempt to punch a hole may be under way, and come to nothing.
         let condition = DialCondition::Disconnected;
-        out.push(SwarmAction::Dial(Dial { peer, addresses: vec![address], condition, number: None, is_own: false }));
+        cx.push(SwarmAction::Dial(Dial { peer, addresses: vec![address], condition, number: None, is_own: false }));
     }
 
     /// Something is learned of how others reach this node.
-    pub(crate) fn on_reach(&mut self, event: ReachEvent, out: &mut Actions) {
+    pub(crate) fn on_reach(&mut self, event: ReachEvent, cx: &mut Context) {
         match event {
             ReachEvent::Confirmed(address) => {
                 self.status.refuted.remove(&address);
@@ -205,7 +205,7 @@ impl RelayClient {
                 self.status.punched = self.status.punched.saturating_add(1);
                 let circuits = self.circuits.iter().filter(|(_, circuit)| circuit.peer == peer);
                 circuits.filter(|(connection, _)| **connection != direct).for_each(|(connection, _)| {
-                    out.push(SwarmAction::Close(*connection));
+                    cx.push(SwarmAction::Close(*connection));
                 });
             }
         }
@@ -218,59 +218,61 @@ mod tests {
     use crate::{
         nat::status::Reach,
         peers::table::Services,
-        testing::{acquainted, moment, multiaddr, on_swarm},
+        testing::{acquainted, at, context, multiaddr, on_swarm},
     };
 
     const RELAY: Services = Services { rendezvous: false, relay: true, dials_back: true };
 
     #[test]
     fn who_cannot_be_reached_takes_a_relay_and_leaves_it_for_a_hole() {
-        let (moment, mut peers, mut out) = (moment(), PeerTable::default(), Actions::default());
+        let (mut cx, mut peers) = (context(), PeerTable::default());
+        let start = cx.now;
         let mut client = RelayClient::new(&NetworkConfig::default());
-        client.on_listening(None, multiaddr("/ip4/10.0.0.2/tcp/1"), &mut out);
-        let (_, relay) = acquainted(&mut peers, "/ip4/8.8.8.8/tcp/1", false, RELAY, &moment);
-        client.tick(&peers, moment.now, &mut out);
-        assert_eq!(on_swarm(&mut out).len(), 0, "nobody has tried without");
-        client.on_reach(ReachEvent::Refuted(multiaddr("/ip4/9.9.9.9/tcp/1")), &mut out);
-        client.tick(&peers, moment.now + LOOK_EVERY, &mut out);
-        client.tick(&peers, moment.now + 2 * LOOK_EVERY, &mut out);
-        let actions = on_swarm(&mut out);
+        client.on_listening(None, multiaddr("/ip4/10.0.0.2/tcp/1"), &mut cx);
+        let (_, relay) = acquainted(&mut peers, "/ip4/8.8.8.8/tcp/1", false, RELAY, &cx);
+        client.tick(&peers, &mut cx);
+        assert_eq!(on_swarm(&mut cx).len(), 0, "nobody has tried without");
+        client.on_reach(ReachEvent::Refuted(multiaddr("/ip4/9.9.9.9/tcp/1")), &mut cx);
+        client.tick(&peers, at(&mut cx, start + LOOK_EVERY));
+        client.tick(&peers, at(&mut cx, start + 2 * LOOK_EVERY));
+        let actions = on_swarm(&mut cx);
         assert!(matches!(&actions[..], [SwarmAction::ListenThrough { relay: asked, .. }] if *asked == relay), "once");
         let own = multiaddr(&format!("/ip4/8.8.8.8/tcp/1/p2p/{relay}/p2p-circuit"));
-        assert!(client.on_listening(Some(relay), own.clone(), &mut out));
+        assert!(client.on_listening(Some(relay), own.clone(), &mut cx));
         assert_eq!(client.status().verdict().0, Reach::Relayed);
         // Somebody comes through it, and then directly.
         let (circuit, direct, friend) = (ConnectionNumber(1), ConnectionNumber(2), PeerId::random());
         let endpoint = Endpoint { remote: Multiaddr::empty(), local: Some(own), is_relayed: true };
         client.on_connected(circuit, friend, &endpoint);
-        on_swarm(&mut out);
-        client.on_reach(ReachEvent::HolePunched { peer: friend, direct }, &mut out);
-        assert!(matches!(&on_swarm(&mut out)[..], [SwarmAction::Close(closed)] if *closed == circuit));
+        on_swarm(&mut cx);
+        client.on_reach(ReachEvent::HolePunched { peer: friend, direct }, &mut cx);
+        assert!(matches!(&on_swarm(&mut cx)[..], [SwarmAction::Close(closed)] if *closed == circuit));
         assert_eq!(client.status().verdict().0, Reach::HolePunched);
-        client.on_relay_closed(&relay, &mut out);
-        assert!(matches!(&on_swarm(&mut out)[..], [SwarmAction::RemoveExternalAddress(_)]));
+        client.on_relay_closed(&relay, &mut cx);
+        assert!(matches!(&on_swarm(&mut cx)[..], [SwarmAction::RemoveExternalAddress(_)]));
     }
 
     #[test]
     fn a_useful_peer_whose_circuit_has_ended_is_met_again() {
-        let (moment, mut peers, mut out) = (moment(), PeerTable::default(), Actions::default());
+        let (mut cx, mut peers) = (context(), PeerTable::default());
+        let start = cx.now;
         let mut client = RelayClient::new(&NetworkConfig::default());
         let address = multiaddr("/ip4/8.8.8.8/tcp/1/p2p-circuit");
-        let (number, friend) = acquainted(&mut peers, "/ip4/8.8.8.8/tcp/1/p2p-circuit", false, RELAY, &moment);
+        let (number, friend) = acquainted(&mut peers, "/ip4/8.8.8.8/tcp/1/p2p-circuit", false, RELAY, &cx);
         let endpoint = Endpoint { remote: address.clone(), local: None, is_relayed: true };
         for (connection, is_useful) in [(1, false), (2, true)] {
             let connection = ConnectionNumber(connection);
             client.on_connected(connection, friend, &endpoint);
             if is_useful {
-                peers.was_useful(number, moment.now);
+                peers.was_useful(number, start);
             }
-            client.on_closed(connection, true, &peers, moment.now);
+            client.on_closed(connection, true, &peers, start);
         }
         peers.disconnected(&friend);
-        client.tick(&peers, moment.now, &mut out);
-        assert_eq!(on_swarm(&mut out).len(), 0, "after a pause");
-        client.tick(&peers, moment.now + MEET_AGAIN, &mut out);
-        let actions = on_swarm(&mut out);
+        client.tick(&peers, &mut cx);
+        assert_eq!(on_swarm(&mut cx).len(), 0, "after a pause");
+        client.tick(&peers, at(&mut cx, start + MEET_AGAIN));
+        let actions = on_swarm(&mut cx);
         assert!(
             matches!(&actions[..], [SwarmAction::Dial(dial)] if dial.peer == friend && !dial.is_own),
             "{actions:?}"

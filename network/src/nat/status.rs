@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 const MAX_ADDRESSES: usize = 16;
 
 /// How others reach this node, the best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reach {
     /// Directly.
     Public,
@@ -18,6 +18,7 @@ pub enum Reach {
     /// Through a relay.
     Relayed,
     /// Not at all: only whom it dials.
+    #[default]
     OutboundOnly,
 }
 

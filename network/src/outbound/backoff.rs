@@ -24,6 +24,16 @@ impl Backoff {
         (self.attempts, self.due) = (self.attempts.saturating_add(1), Some(now + pause));
     }
 
+    /// Attempts since it last succeeded.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// It succeeded: the next pause is the first again.
+    pub(crate) fn succeeded(&mut self) {
+        self.attempts = 0;
+    }
+
     /// It succeeded: the next attempt is due after so long.
     pub(crate) fn rest(&mut self, now: Instant, pause: Duration) {
         (self.attempts, self.due) = (0, Some(now + pause));

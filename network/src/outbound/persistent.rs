@@ -1,14 +1,18 @@
 //! Whom to dial, and when: peers the operator named, for ever; boot nodes, while too few others are
 //! connected. Pure: the time is an argument.
 
-use crate::addrman::ip_groups;
-use crate::ids::{Multiaddr, PeerId, multiaddr::Protocol};
+use crate::{
+    addrman::ip_groups,
+    ids::{Multiaddr, PeerId, multiaddr::Protocol},
+    outbound::backoff::Backoff,
+};
+use cairn_common::mailbox::Stopped;
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
 
-/// The first pause before a peer is dialled again; it doubles with each failure.
+/// The pause before a peer is dialled again whose connection has ended.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -46,6 +50,9 @@ pub enum TargetError {
         /// How many there may be.
         max: usize,
     },
+    /// The node is stopping.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 /// Why somebody is dialled.
@@ -60,12 +67,11 @@ pub(crate) enum Reason {
 }
 
 /// Somebody to dial.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Target {
     addresses: Vec<Multiaddr>,
     reason: Reason,
-    failures: u32,
-    due: Instant,
+    backoff: Backoff,
     connected: bool,
     /// Who answered instead when it was last dialled, and where.
     other: Option<(PeerId, Multiaddr)>,
@@ -102,7 +108,6 @@ impl PersistentPeers {
         address: Multiaddr,
         reason: Reason,
         connected: bool,
-        now: Instant,
     ) -> Result<(), TargetError> {
         if self.0.len() >= MAX_TARGETS && !self.0.contains_key(&peer) {
             return Err(TargetError::TooMany { max: MAX_TARGETS });
@@ -110,13 +115,12 @@ impl PersistentPeers {
         let target = self.0.entry(peer).or_insert_with(|| Target {
             addresses: Vec::new(),
             reason,
-            failures: 0,
-            due: now,
+            backoff: Backoff::default(),
             connected,
             other: None,
         });
         target.reason = target.reason.max(reason);
-        (target.failures, target.due) = (0, now);
+        target.backoff = Backoff::default();
         if !target.addresses.contains(&address) && target.addresses.len() < MAX_ADDRESSES {
             target.addresses.push(address);
         }
@@ -124,11 +128,11 @@ impl PersistentPeers {
     }
 
     /// Adds a neighbour, while there is room for it.
-    pub(crate) fn add_neighbour(&mut self, peer: PeerId, address: Multiaddr, connected: bool, now: Instant) {
+    pub(crate) fn add_neighbour(&mut self, peer: PeerId, address: Multiaddr, connected: bool) {
         let neighbours = self.0.values().filter(|target| target.reason == Reason::Neighbour).count();
         if neighbours < MAX_NEIGHBOURS || self.0.contains_key(&peer) {
             // When there is no room for more, the operator's are enough.
-            let _ = self.add(peer, address, Reason::Neighbour, connected, now);
+            let _ = self.add(peer, address, Reason::Neighbour, connected);
         }
     }
 
@@ -150,7 +154,7 @@ impl PersistentPeers {
     /// A connection to somebody stands.
     pub(crate) fn connected(&mut self, peer: &PeerId) {
         if let Some(target) = self.0.get_mut(peer) {
-            (target.connected, target.failures, target.other) = (true, 0, None);
+            (target.connected, target.other) = (true, None);
         }
     }
 
@@ -176,7 +180,8 @@ impl PersistentPeers {
     /// The last connection to somebody is gone.
     pub(crate) fn disconnected(&mut self, peer: &PeerId, now: Instant) {
         if let Some(target) = self.0.get_mut(peer) {
-            (target.connected, target.due) = (false, now + FIRST_PAUSE);
+            target.connected = false;
+            target.backoff.rest(now, FIRST_PAUSE);
         }
     }
 
@@ -187,10 +192,10 @@ impl PersistentPeers {
             Reason::Named => true,
             Reason::Boot | Reason::Neighbour => lonely,
         };
-        let due = self.0.iter_mut().filter(|(_, target)| !target.connected && target.due <= now && wanted(target));
+        let due =
+            self.0.iter_mut().filter(|(_, target)| !target.connected && target.backoff.is_due(now) && wanted(target));
         due.map(|(peer, target)| {
-            let pause = FIRST_PAUSE.saturating_mul(1 << target.failures.min(10)).min(LONGEST_PAUSE);
-            (target.failures, target.due) = (target.failures.saturating_add(1), now + pause);
+            target.backoff.tried(now, LONGEST_PAUSE);
             (*peer, target.addresses.clone())
         })
         .collect()
@@ -201,16 +206,16 @@ impl PersistentPeers {
 mod tests {
     use super::*;
 
-    fn target(persistent_peers: &mut PersistentPeers, reason: Reason, now: Instant) -> PeerId {
+    fn target(persistent_peers: &mut PersistentPeers, reason: Reason) -> PeerId {
         let peer = PeerId::random();
-        assert_eq!(persistent_peers.add(peer, Multiaddr::empty(), reason, false, now), Ok(()));
+        assert_eq!(persistent_peers.add(peer, Multiaddr::empty(), reason, false), Ok(()));
         peer
     }
 
     #[test]
     fn a_named_peer_is_dialled_for_ever_with_growing_pauses() {
         let (mut persistent_peers, start) = (PersistentPeers::default(), Instant::now());
-        target(&mut persistent_peers, Reason::Named, start);
+        target(&mut persistent_peers, Reason::Named);
         let seconds: Vec<u64> = (0..300)
             .filter(|second| !persistent_peers.due(false, start + Duration::from_secs(*second)).is_empty())
             .collect();
@@ -220,7 +225,7 @@ mod tests {
     #[test]
     fn whoever_is_connected_is_left_alone_until_it_is_gone() {
         let (mut persistent_peers, start) = (PersistentPeers::default(), Instant::now());
-        let peer = target(&mut persistent_peers, Reason::Named, start);
+        let peer = target(&mut persistent_peers, Reason::Named);
         assert_eq!(persistent_peers.due(false, start).len(), 1);
         persistent_peers.connected(&peer);
         let later = start + Duration::from_secs(1000);
@@ -232,8 +237,8 @@ mod tests {
 
     #[test]
     fn who_answers_with_another_key_is_told_until_the_right_one_does() {
-        let (mut persistent_peers, now, other) = (PersistentPeers::default(), Instant::now(), PeerId::random());
-        let peer = target(&mut persistent_peers, Reason::Named, now);
+        let (mut persistent_peers, other) = (PersistentPeers::default(), PeerId::random());
+        let peer = target(&mut persistent_peers, Reason::Named);
         let address: Multiaddr = format!("/ip4/192.0.2.1/tcp/9740/p2p/{peer}").parse().expect("an address");
         persistent_peers.answered_by(&other, peer, &address);
         assert_eq!(persistent_peers.other_keys(), [], "nobody was named so");
@@ -251,11 +256,11 @@ mod tests {
     #[test]
     fn boot_nodes_are_dialled_by_the_lonely_only() {
         let (mut persistent_peers, start) = (PersistentPeers::default(), Instant::now());
-        let peer = target(&mut persistent_peers, Reason::Boot, start);
+        let peer = target(&mut persistent_peers, Reason::Boot);
         assert_eq!(persistent_peers.due(false, start), []);
         assert_eq!(persistent_peers.due(true, start).len(), 1);
         assert!(!persistent_peers.is_named(&peer));
-        assert_eq!(persistent_peers.add(peer, Multiaddr::empty(), Reason::Named, false, start), Ok(()));
+        assert_eq!(persistent_peers.add(peer, Multiaddr::empty(), Reason::Named, false), Ok(()));
         assert!(persistent_peers.is_named(&peer));
     }
 
@@ -270,11 +275,11 @@ mod tests {
 
     #[test]
     fn targets_stay_bounded() {
-        let (mut persistent_peers, now) = (PersistentPeers::default(), Instant::now());
+        let mut persistent_peers = PersistentPeers::default();
         for _ in 0..MAX_TARGETS {
-            target(&mut persistent_peers, Reason::Named, now);
+            target(&mut persistent_peers, Reason::Named);
         }
-        let refused = persistent_peers.add(PeerId::random(), Multiaddr::empty(), Reason::Named, false, now);
+        let refused = persistent_peers.add(PeerId::random(), Multiaddr::empty(), Reason::Named, false);
         assert_eq!(refused, Err(TargetError::TooMany { max: MAX_TARGETS }));
     }
 
@@ -282,10 +287,10 @@ mod tests {
     fn neighbours_take_few_places_and_go_when_they_fall_silent() {
         let (mut persistent_peers, now) = (PersistentPeers::default(), Instant::now());
         let crowd: Vec<PeerId> = (0..1000).map(|_| PeerId::random()).collect();
-        crowd.iter().for_each(|peer| persistent_peers.add_neighbour(*peer, Multiaddr::empty(), false, now));
+        crowd.iter().for_each(|peer| persistent_peers.add_neighbour(*peer, Multiaddr::empty(), false));
         assert_eq!(persistent_peers.0.len(), MAX_NEIGHBOURS);
         assert_eq!(persistent_peers.due(false, now), []);
-        let named = target(&mut persistent_peers, Reason::Named, now);
+        let named = target(&mut persistent_peers, Reason::Named);
         crowd.iter().for_each(|peer| persistent_peers.remove_neighbour(peer, &Multiaddr::empty()));
         persistent_peers.remove_neighbour(&named, &Multiaddr::empty());
         assert_eq!(persistent_peers.due(true, now).into_iter().map(|(peer, _)| peer).collect::<Vec<_>>(), [named]);

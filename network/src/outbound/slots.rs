@@ -10,10 +10,10 @@
 use crate::{
     addrman::{
         book::{AddressBook, Table},
-        ip_groups::{self, Group},
+        ip_groups::{self, Prefix},
         node_address::NodeAddress,
     },
-    event::{Actions, Dial, DialCondition, DialFailure, Moment, SwarmAction},
+    event::{Context, Dial, DialCondition, DialFailure, SwarmAction},
     ids::{ConnectionNumber, DialNumber, PeerId},
     outbound::persistent::PersistentPeers,
     peers::{
@@ -78,9 +78,9 @@ impl<'a> Surroundings<'a> {
         peers: &'a PeerTable,
         persistent: &'a PersistentPeers,
         access: &'a Access,
-        moment: &Moment,
+        cx: &Context,
     ) -> Self {
-        Self { own, peers, persistent, access, now: moment.now, clock: moment.clock }
+        Self { own, peers, persistent, access, now: cx.now, clock: cx.clock }
     }
 
     fn may_dial(&self, address: &NodeAddress) -> bool {
@@ -142,11 +142,11 @@ impl Slots {
     }
 
     /// Fills slots, tries hearsay out, and parts from those who are of no use.
-    pub(crate) fn tick(&mut self, around: &Surroundings<'_>, book: &mut AddressBook, out: &mut Actions) {
-        self.part(around, out);
+    pub(crate) fn tick(&mut self, around: &Surroundings<'_>, book: &mut AddressBook, cx: &mut Context) {
+        self.part(around, cx);
         while self.is_free() && self.dials.len() < DIALS {
             let Some(address) = self.candidate(around, book) else { break };
-            self.dial(address, DialPurpose::Slot, book, around.clock, out);
+            self.dial(address, DialPurpose::Slot, book, around.clock, cx);
         }
         if self.next_feeler <= around.now && self.dials.len() < DIALS {
             let (_, tried) = book.count();
@@ -156,7 +156,7 @@ impl Slots {
             // Hearsay of strangers, and of peers who say where they can be dialled.
             let wanted = |address: &NodeAddress| around.may_dial(address) && !self.is_dialling(&address.peer());
             if let Some(address) = book.draw(Table::New, around.clock, wanted) {
-                self.dial(address, DialPurpose::Feeler, book, around.clock, out);
+                self.dial(address, DialPurpose::Feeler, book, around.clock, cx);
             }
         }
     }
@@ -181,7 +181,7 @@ impl Slots {
     }
 
     /// The groups in which this node has an outbound peer, or soon will.
-    fn taken_groups(&self, peers: &PeerTable) -> BTreeSet<Group> {
+    fn taken_groups(&self, peers: &PeerTable) -> BTreeSet<Prefix> {
         let dialled = self.dials.values().filter(|dial| dial.purpose == DialPurpose::Slot);
         let dialled = dialled.filter_map(|dial| public_group(&dial.address));
         let chosen = peers.iter().filter(|(_, peer)| self.chosen.contains(&peer.id));
@@ -189,7 +189,7 @@ impl Slots {
     }
 
     /// Whether a slot is free for somebody in this group; those groups that cannot be told apart are everywhere.
-    fn has_room_for(&self, group: Option<Group>, peers: &PeerTable) -> bool {
+    fn has_room_for(&self, group: Option<Prefix>, peers: &PeerTable) -> bool {
         self.is_free() && group.is_none_or(|group| !self.taken_groups(peers).contains(&group))
     }
 
@@ -204,7 +204,7 @@ impl Slots {
         purpose: DialPurpose,
         book: &mut AddressBook,
         clock: Timestamp,
-        out: &mut Actions,
+        cx: &mut Context,
     ) {
         book.dialling(&address, clock);
         let condition = match purpose {
@@ -214,7 +214,7 @@ impl Slots {
         };
         let (number, addresses) = (self.number(), vec![address.multiaddr()]);
         self.dials.insert(number, Attempt { address, purpose });
-        out.push(SwarmAction::Dial(Dial {
+        cx.push(SwarmAction::Dial(Dial {
             peer: address.peer(),
             addresses,
             condition,
@@ -225,13 +225,13 @@ impl Slots {
 
     /// Dials somebody who is said to have what sync needs, where Kademlia knows it to be. It gets no slot, but may
     /// stay for a while.
-    pub(crate) fn dial_provider(&mut self, peer: PeerId, around: &Surroundings<'_>, out: &mut Actions) {
+    pub(crate) fn dial_provider(&mut self, peer: PeerId, around: &Surroundings<'_>, cx: &mut Context) {
         self.providers.retain(|_, (_, until)| *until > around.now);
         let is_wanted = self.providers.len() < PROVIDERS
             && peer != around.own
             && around.peers.number(&peer).is_none()
             && !self.providers.contains_key(&peer)
-            && !around.access.is_banned(peer, around.clock);
+            && !around.access.bans(|bans| bans.covers_peer(peer, around.clock));
         if !is_wanted {
             return;
         }
@@ -239,7 +239,7 @@ impl Slots {
         let number = self.number();
         self.providers.insert(peer, (number, around.now + PROVIDER_STAYS));
         let condition = DialCondition::DisconnectedAndNotDialling;
-        out.push(SwarmAction::Dial(Dial {
+        cx.push(SwarmAction::Dial(Dial {
             peer,
             addresses: Vec::new(),
             condition,
@@ -256,7 +256,7 @@ impl Slots {
         connection: ConnectionNumber,
         around: &Surroundings<'_>,
         book: &mut AddressBook,
-        out: &mut Actions,
+        cx: &mut Context,
     ) -> bool {
         let Some(Attempt { address, purpose }) = self.dials.remove(&dial) else { return false };
         let peer = address.peer();
@@ -272,7 +272,7 @@ impl Slots {
         }
         // Two who dial each other at once would each close its own, and have none: only feelers are closed.
         if purpose == DialPurpose::Feeler {
-            out.push(SwarmAction::Close(connection));
+            cx.push(SwarmAction::Close(connection));
         }
         purpose == DialPurpose::Feeler
     }
@@ -303,7 +303,7 @@ impl Slots {
         peer: &Peer,
         around: &Surroundings<'_>,
         book: &mut AddressBook,
-        out: &mut Actions,
+        cx: &mut Context,
     ) {
         if !peer.inbound
             && let Some(address) = NodeAddress::new(peer.id, &peer.address, book.allows_private())
@@ -315,26 +315,26 @@ impl Slots {
             if self.has_room_for(group_of_peer(peer), around.peers) {
                 self.chosen.insert(peer.id);
             } else {
-                out.push(SwarmAction::Disconnect(peer.id));
+                cx.push(SwarmAction::Disconnect(peer.id));
             }
         }
     }
 
     /// Parts from the silent, from passing acquaintances when no slot is free for them, and from one peer
     /// that has long been useless.
-    fn part(&mut self, around: &Surroundings<'_>, out: &mut Actions) {
+    fn part(&mut self, around: &Surroundings<'_>, cx: &mut Context) {
         let Surroundings { peers, now, .. } = *around;
         for peer in peers.silent(now) {
             // The operator's own are redialled anyway.
             tracing::info!(target: "cairn::network", %peer, "parting from a silent peer");
-            out.push(SwarmAction::Disconnect(peer));
+            cx.push(SwarmAction::Disconnect(peer));
         }
         let passing = peers.iter().map(|(_, peer)| peer).filter(|peer| self.is_passing(peer, around));
         for peer in passing.collect::<Vec<_>>() {
             if self.has_room_for(group_of_peer(peer), peers) {
                 self.chosen.insert(peer.id);
             } else if peer.connected_for(now) > PASSING {
-                out.push(SwarmAction::Disconnect(peer.id));
+                cx.push(SwarmAction::Disconnect(peer.id));
             }
         }
         if self.next_rotation <= now && !self.is_free() {
@@ -342,7 +342,7 @@ impl Slots {
             if let Some(peer) = peers.stalest(|peer| chosen.contains(&peer.id), now) {
                 tracing::info!(target: "cairn::network", %peer, "a peer was of no use for long; somebody else gets its slot");
                 self.next_rotation = now + ROTATE_EVERY;
-                out.push(SwarmAction::Disconnect(peer));
+                cx.push(SwarmAction::Disconnect(peer));
             }
         }
     }
@@ -374,16 +374,16 @@ impl Slots {
 }
 
 /// The group of an address that can be told from others.
-fn public_group(address: &NodeAddress) -> Option<Group> {
+fn public_group(address: &NodeAddress) -> Option<Prefix> {
     Some(address.ip()).filter(|ip| !ip_groups::is_private(*ip)).map(ip_groups::group_of)
 }
 
 /// Whether an address is in none of these groups; those that cannot be told apart are everywhere.
-fn is_elsewhere(address: &NodeAddress, taken: &BTreeSet<Group>) -> bool {
+fn is_elsewhere(address: &NodeAddress, taken: &BTreeSet<Prefix>) -> bool {
     public_group(address).is_none_or(|group| !taken.contains(&group))
 }
 
-fn group_of_peer(peer: &Peer) -> Option<Group> {
+fn group_of_peer(peer: &Peer) -> Option<Prefix> {
     ip_groups::ip_of(&peer.address).filter(|ip| !ip_groups::is_private(*ip)).map(ip_groups::group_of)
 }
 
@@ -396,10 +396,10 @@ mod tests {
     };
 
     /// Draws as many outbound peers as there are slots, spread over groups or not.
-    fn fill(book: &mut AddressBook, spread: bool) -> Vec<Group> {
+    fn fill(book: &mut AddressBook, spread: bool) -> Vec<Prefix> {
         let mut groups = Vec::new();
         for _ in 0..SLOTS {
-            let taken: BTreeSet<Group> = if spread { groups.iter().copied().collect() } else { BTreeSet::new() };
+            let taken: BTreeSet<Prefix> = if spread { groups.iter().copied().collect() } else { BTreeSet::new() };
             let drawn = book.draw(Table::New, cairn_common::clock::now(), |address| is_elsewhere(address, &taken));
             groups.extend(drawn.as_ref().and_then(public_group));
         }
@@ -421,7 +421,7 @@ mod tests {
             book.add(honest, Source::Node(&honest.group_bytes()), cairn_common::clock::now());
         }
         let of_the_attacker =
-            |groups: &[Group]| groups.iter().filter(|it| Some(**it) == public_group(&attacker)).count();
+            |groups: &[Prefix]| groups.iter().filter(|it| Some(**it) == public_group(&attacker)).count();
         let spread = fill(&mut book, true);
         assert_eq!(spread.iter().collect::<BTreeSet<_>>().len(), SLOTS, "eight groups");
         assert!(of_the_attacker(&spread) <= 1);
@@ -433,19 +433,19 @@ mod tests {
     fn slots_are_filled_one_a_group_and_what_was_given_up_is_free_again() {
         use crate::{
             event::SwarmAction,
-            testing::{moment, on_swarm},
+            testing::{context, on_swarm},
         };
-        let (moment, mut out) = (moment(), Actions::default());
+        let mut cx = context();
         let mut book = AddressBook::new([3; 16], false);
         for n in 0..30 {
             let address = at(n, [50 + (n % 3) as u8, 1, 1, n as u8 + 1]);
-            book.add(address, Source::Node(&address.group_bytes()), moment.clock);
+            book.add(address, Source::Node(&address.group_bytes()), cx.clock);
         }
         let (peers, persistent, access) = (PeerTable::default(), PersistentPeers::default(), Access::default());
-        let around = Surroundings::new(PeerId::random(), &peers, &persistent, &access, &moment);
-        let mut slots = Slots::new(16, Vec::new(), moment.now);
-        slots.tick(&around, &mut book, &mut out);
-        let dials: Vec<Dial> = on_swarm(&mut out)
+        let around = Surroundings::new(PeerId::random(), &peers, &persistent, &access, &cx);
+        let mut slots = Slots::new(16, Vec::new(), cx.now);
+        slots.tick(&around, &mut book, &mut cx);
+        let dials: Vec<Dial> = on_swarm(&mut cx)
             .into_iter()
             .filter_map(|action| if let SwarmAction::Dial(dial) = action { Some(dial) } else { None })
             .collect();
@@ -455,8 +455,8 @@ mod tests {
         assert!(slots.is_free());
         let number = for_slots[0].number.expect("it is counted");
         slots.on_unreached(number, &DialFailure::Unreachable, &peers, &mut book);
-        slots.tick(&around, &mut book, &mut out);
-        let again = on_swarm(&mut out);
+        slots.tick(&around, &mut book, &mut cx);
+        let again = on_swarm(&mut cx);
         assert!(again.iter().any(|action| matches!(action, SwarmAction::Dial(dial) if dial.condition == DialCondition::DisconnectedAndNotDialling)));
     }
 
@@ -464,6 +464,6 @@ mod tests {
     fn on_a_network_of_private_addresses_neighbours_are_taken() {
         let (first, second) = (at(1, [127, 0, 0, 1]), at(2, [10, 0, 0, 1]));
         assert_eq!((public_group(&first), public_group(&second)), (None, None));
-        assert!(is_elsewhere(&first, &BTreeSet::from([Group::V4([127, 0])])));
+        assert!(is_elsewhere(&first, &BTreeSet::from([ip_groups::group_of(first.ip())])));
     }
 }

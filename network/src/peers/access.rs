@@ -1,9 +1,9 @@
 //! Who may connect: the bans, who is admitted to a private network, and whether there is memory for anyone.
 
 use crate::{
-    handle::{AdmitError, BanInfo},
+    handle::AdmitError,
     ids::{Multiaddr, PeerId},
-    peers::bans::{self, Ban, Banned, Bans},
+    peers::bans::Bans,
 };
 use cairn_ledger::units::Timestamp;
 use std::{
@@ -85,9 +85,9 @@ impl Access {
         }
     }
 
-    /// Whether a peer is banned, wherever it is.
-    pub(crate) fn is_banned(&self, id: PeerId, clock: Timestamp) -> bool {
-        self.lists().bans.covers_peer(id, clock)
+    /// Looks at the bans, or changes them.
+    pub(crate) fn bans<T>(&self, act: impl FnOnce(&mut Bans) -> T) -> T {
+        act(&mut self.lists().bans)
     }
 
     /// Lets nobody new in while there is no memory; whether that has just begun.
@@ -96,36 +96,6 @@ impl Access {
         let began = is_crowded && !lists.is_crowded;
         lists.is_crowded = is_crowded;
         began
-    }
-
-    /// Bans a peer at its address.
-    pub(crate) fn ban_peer(&self, id: PeerId, address: &Multiaddr, ban: Ban, clock: Timestamp) {
-        self.lists().bans.insert_peer(id, address, ban, clock);
-    }
-
-    /// Bans whomever an operator names.
-    pub(crate) fn ban(&self, banned: Banned, ban: Ban, clock: Timestamp) {
-        self.lists().bans.insert(banned, ban, clock);
-    }
-
-    /// Lifts a ban; whether there was one.
-    pub(crate) fn unban(&self, banned: &Banned) -> bool {
-        self.lists().bans.remove(banned)
-    }
-
-    /// The bans that hold.
-    pub(crate) fn list_bans(&self, clock: Timestamp) -> Vec<BanInfo> {
-        let show = |(banned, ban): (&Banned, &Ban)| BanInfo {
-            target: banned.to_string(),
-            until: ban.until,
-            reason: ban.reason.clone(),
-        };
-        self.lists().bans.list(clock).map(show).collect()
-    }
-
-    /// The bans, as their file has them.
-    pub(crate) fn encode_bans(&self) -> Vec<u8> {
-        bans::encode(&self.lists().bans)
     }
 
     /// On a private network, who is admitted.
@@ -152,6 +122,7 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peers::bans::{Ban, Banned};
 
     #[test]
     fn on_a_private_network_only_the_admitted_come_in() {
@@ -161,7 +132,7 @@ mod tests {
         assert_eq!(access.refusal(friend, &nowhere, clock), None);
         assert_eq!(access.refusal(stranger, &nowhere, clock), Some(Refusal::NotAdmitted));
         let ban = Ban { until: Timestamp::from_millis(u64::MAX), reason: String::new() };
-        access.ban(Banned::Peer(friend), ban, clock);
+        access.bans(|bans| bans.insert(Banned::Peer(friend), ban, clock));
         assert_eq!(access.refusal(friend, &nowhere, clock), Some(Refusal::Banned), "to be admitted is no pardon");
         assert_eq!(Access::default().refusal(stranger, &nowhere, clock), None);
     }

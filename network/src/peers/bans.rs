@@ -3,18 +3,12 @@
 
 use crate::ids::{Multiaddr, PeerId};
 use crate::{
-    addrman::ip_groups::{self, Group, Host},
+    addrman::ip_groups::{self, Prefix},
     small_file,
 };
 use cairn_ledger::units::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    fmt, io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    path::Path,
-    str::FromStr,
-};
+use std::{collections::BTreeMap, fmt, io, net::IpAddr, path::Path, str::FromStr};
 
 /// Bans remembered; the one that ends first makes room.
 const BANS: usize = 4096;
@@ -35,9 +29,9 @@ pub(crate) enum Banned {
     /// Wherever it is.
     Peer(PeerId),
     /// One IPv4 address, or an IPv6 /64.
-    Host(Host),
+    Host(Prefix),
     /// An IPv4 /16, or an IPv6 /32.
-    Group(Group),
+    Group(Prefix),
 }
 
 impl Banned {
@@ -54,17 +48,9 @@ impl Banned {
 /// As an operator writes it: a peer id, an IPv4 address, or a prefix of 16 (IPv4), 32 or 64 bits (IPv6).
 impl fmt::Display for Banned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let v6 = |bytes: &[u8]| {
-            let mut octets = [0; 16];
-            octets[..bytes.len()].copy_from_slice(bytes);
-            Ipv6Addr::from(octets)
-        };
         match self {
             Self::Peer(peer) => write!(f, "{peer}"),
-            Self::Host(Host::V4(ip)) => write!(f, "{}", Ipv4Addr::from(*ip)),
-            Self::Host(Host::V6(site)) => write!(f, "{}/64", v6(site)),
-            Self::Group(Group::V4([a, b])) => write!(f, "{a}.{b}.0.0/16"),
-            Self::Group(Group::V6(prefix)) => write!(f, "{}/32", v6(prefix)),
+            Self::Host(prefix) | Self::Group(prefix) => write!(f, "{prefix}"),
         }
     }
 }
@@ -92,20 +78,15 @@ impl FromStr for Banned {
             None => (text, None),
         };
         let written: IpAddr = ip.parse().map_err(|_| refused())?;
-        let ip = written.to_canonical();
+        let (host, group) = (ip_groups::host_of(written), ip_groups::group_of(written));
         // In IPv6 form, `::ffff:1.2.3.4`, the length of a prefix counts the 96 bits before the IPv4 address.
-        let bits = match bits {
-            Some("128") if ip != written => Some("32"),
-            Some("112") if ip != written => Some("16"),
-            Some(_) if ip != written => return Err(refused()),
-            bits => bits,
-        };
-        match (ip, bits) {
-            (IpAddr::V4(_), None | Some("32")) | (IpAddr::V6(_), None | Some("64")) => {
-                Ok(Self::Host(ip_groups::host_of(ip)))
-            }
-            (IpAddr::V4(_), Some("16")) | (IpAddr::V6(_), Some("32")) => Ok(Self::Group(ip_groups::group_of(ip))),
-            _ => Err(refused()),
+        let before = if written == written.to_canonical() { 0 } else { 96 };
+        let is_length_of = |prefix: Prefix| bits.is_some_and(|bits| bits == (before + prefix.bits()).to_string());
+        match bits {
+            None => Ok(Self::Host(host)),
+            Some(_) if is_length_of(host) => Ok(Self::Host(host)),
+            Some(_) if is_length_of(group) => Ok(Self::Group(group)),
+            Some(_) => Err(refused()),
         }
     }
 }
@@ -119,7 +100,10 @@ pub(crate) struct Ban {
 
 /// Bans, each until its end.
 #[derive(Debug, Default)]
-pub(crate) struct Bans(BTreeMap<Banned, Ban>);
+pub(crate) struct Bans {
+    bans: BTreeMap<Banned, Ban>,
+    changed: bool,
+}
 
 impl Bans {
     /// Bans whoever is `id` at `address`; a neighbourhood with many banned hosts is banned as a whole.
@@ -129,7 +113,7 @@ impl Bans {
         self.insert(banned, ban, now);
         let Some(ip) = ip_groups::ip_of(address).filter(|_| matches!(banned, Banned::Host(_))) else { return };
         let group = ip_groups::group_of(ip);
-        let neighbours = self.0.keys().filter(|banned| is_in(banned, group)).count();
+        let neighbours = self.bans.keys().filter(|banned| is_in(banned, group)).count();
         if neighbours >= HOSTS_OF_A_GROUP {
             let reason = format!("{neighbours} of its hosts are banned");
             self.insert(Banned::Group(group), Ban { until, reason }, now);
@@ -138,26 +122,34 @@ impl Bans {
 
     /// Bans somebody; what lasts longer than a year is cut to that.
     pub(crate) fn insert(&mut self, banned: Banned, ban: Ban, now: Timestamp) {
-        self.0.retain(|_, ban| ban.until > now);
-        if self.0.len() >= BANS
-            && !self.0.contains_key(&banned)
-            && let Some(first) = self.0.iter().min_by_key(|(_, ban)| ban.until).map(|(banned, _)| *banned)
+        self.bans.retain(|_, ban| ban.until > now);
+        if self.bans.len() >= BANS
+            && !self.bans.contains_key(&banned)
+            && let Some(first) = self.bans.iter().min_by_key(|(_, ban)| ban.until).map(|(banned, _)| *banned)
         {
-            self.0.remove(&first);
+            self.bans.remove(&first);
         }
         let until = ban.until.min(now.saturating_add(LONGEST_MS));
         let reason = ban.reason.chars().filter(|c| !c.is_control()).take(REASON_CHARS).collect();
-        self.0.insert(banned, Ban { until, reason });
+        self.bans.insert(banned, Ban { until, reason });
+        self.changed = true;
     }
 
     /// Lifts a ban; whether there was one.
     pub(crate) fn remove(&mut self, banned: &Banned) -> bool {
-        self.0.remove(banned).is_some()
+        let is_lifted = self.bans.remove(banned).is_some();
+        self.changed |= is_lifted;
+        is_lifted
+    }
+
+    /// The file, when they have changed since this was last asked.
+    pub(crate) fn take_changed(&mut self) -> Option<Vec<u8>> {
+        std::mem::take(&mut self.changed).then(|| encode(self))
     }
 
     /// Those that hold now.
     pub(crate) fn list(&self, now: Timestamp) -> impl Iterator<Item = (&Banned, &Ban)> {
-        self.0.iter().filter(move |(_, ban)| ban.until > now)
+        self.bans.iter().filter(move |(_, ban)| ban.until > now)
     }
 
     /// Whether connections from this address are refused.
@@ -174,16 +166,12 @@ impl Bans {
     }
 
     fn holds(&self, banned: &Banned, now: Timestamp) -> bool {
-        self.0.get(banned).is_some_and(|ban| ban.until > now)
+        self.bans.get(banned).is_some_and(|ban| ban.until > now)
     }
 }
 
-fn is_in(banned: &Banned, group: Group) -> bool {
-    match (banned, group) {
-        (Banned::Host(Host::V4([a, b, ..])), Group::V4(prefix)) => prefix == [*a, *b],
-        (Banned::Host(Host::V6([a, b, c, d, ..])), Group::V6(prefix)) => prefix == [*a, *b, *c, *d],
-        _ => false,
-    }
+fn is_in(banned: &Banned, group: Prefix) -> bool {
+    matches!(banned, Banned::Host(host) if ip_groups::group_of(host.first()) == group)
 }
 
 /// `bans.json`.
@@ -204,13 +192,13 @@ struct Line {
 }
 
 /// The file of these bans.
-pub(crate) fn encode(bans: &Bans) -> Vec<u8> {
+fn encode(bans: &Bans) -> Vec<u8> {
     let line = |(banned, ban): (&Banned, &Ban)| Line {
         target: banned.to_string(),
         until: ban.until.millis(),
         reason: ban.reason.clone(),
     };
-    let file = File { version: VERSION, bans: bans.0.iter().map(line).collect() };
+    let file = File { version: VERSION, bans: bans.bans.iter().map(line).collect() };
     let mut bytes = serde_json::to_vec_pretty(&file).expect("texts and numbers have a JSON form");
     bytes.push(b'\n');
     bytes
@@ -229,6 +217,7 @@ fn decode(bytes: &[u8], now: Timestamp) -> Result<Bans, String> {
             bans.insert(banned, Ban { until, reason }, now);
         }
     }
+    bans.changed = false;
     Ok(bans)
 }
 
@@ -237,21 +226,8 @@ fn decode(bytes: &[u8], now: Timestamp) -> Result<Bans, String> {
 /// # Errors
 /// A file that is there and cannot be read.
 pub(crate) fn load(path: &Path, now: Timestamp) -> io::Result<Bans> {
-    let Some(bytes) = small_file::read(path, MAX_FILE_BYTES)? else { return Ok(Bans::default()) };
-    match decode(&bytes, now) {
-        Ok(bans) => Ok(bans),
-        Err(error) => {
-            let aside = small_file::set_aside(path)?;
-            tracing::warn!(
-                target: "cairn::network",
-                path = %path.display(),
-                aside = %aside.display(),
-                error,
-                "the bans cannot be understood and were set aside; nobody is banned"
-            );
-            Ok(Bans::default())
-        }
-    }
+    let lost = "the bans cannot be understood and were set aside; nobody is banned";
+    Ok(small_file::load(path, MAX_FILE_BYTES, |bytes| decode(bytes, now), lost)?.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -306,8 +282,8 @@ mod tests {
             let ban = Ban { until: UNTIL.saturating_add(n), reason: "\u{1b}[31m".repeat(200) };
             bans.insert(Banned::Peer(PeerId::random()), ban, NOW);
         }
-        assert_eq!(bans.0.len(), BANS);
-        assert!(bans.0.values().all(|ban| ban.reason.len() <= REASON_CHARS && !ban.reason.contains('\u{1b}')));
+        assert_eq!(bans.bans.len(), BANS);
+        assert!(bans.bans.values().all(|ban| ban.reason.len() <= REASON_CHARS && !ban.reason.contains('\u{1b}')));
         assert!(encode(&bans).len() <= MAX_FILE_BYTES);
     }
 
@@ -353,15 +329,15 @@ mod tests {
     fn bans_survive_a_restart_and_a_broken_file_is_set_aside() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("bans.json");
-        assert_eq!(load(&path, NOW)?.0.len(), 0);
+        assert_eq!(load(&path, NOW)?.bans.len(), 0);
         let mut bans = Bans::default();
         bans.insert("1.2.0.0/16".parse()?, ban(), NOW);
         bans.insert(Banned::Peer(PeerId::random()), ban(), NOW);
         small_file::write(&path, &encode(&bans))?;
-        assert_eq!(load(&path, NOW)?.0, bans.0);
-        assert_eq!(load(&path, UNTIL)?.0.len(), 0, "those that have ended do not come back");
+        assert_eq!(load(&path, NOW)?.bans, bans.bans);
+        assert_eq!(load(&path, UNTIL)?.bans.len(), 0, "those that have ended do not come back");
         small_file::write(&path, b"{\"version\": 2, \"bans\": []}")?;
-        assert_eq!(load(&path, NOW)?.0.len(), 0);
+        assert_eq!(load(&path, NOW)?.bans.len(), 0);
         assert!(!path.exists());
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `status/1`: where peers stand. They tell each other at connect, every minute, and soon after a new tip.
 
 use crate::{
-    event::{Actions, Moment, SwarmAction},
+    event::{Context, SwarmAction},
     ids::PeerId,
     peers::{table::PeerTable, traffic::Protocol},
     requests::class::Class,
@@ -60,8 +60,8 @@ impl StatusExchange {
 }
 
 /// Where this node stands.
-pub(crate) fn own(spec: &ChainSpec, moment: &Moment) -> PeerStatus {
-    let (tip, schedule) = (&moment.tip, spec.schedule());
+pub(crate) fn own(spec: &ChainSpec, cx: &Context) -> PeerStatus {
+    let (tip, schedule) = (&cx.tip, spec.schedule());
     let upgrades = [schedule.in_force_at(tip.height()), schedule.next_after(tip.height())];
     let upgrades = upgrades.into_iter().flatten().map(NamedUpgrade::new).collect();
     PeerStatus {
@@ -71,26 +71,26 @@ pub(crate) fn own(spec: &ChainSpec, moment: &Moment) -> PeerStatus {
         tip: tip.id,
         height: tip.height(),
         total_work: tip.total_work,
-        now: moment.clock,
+        now: cx.clock,
         lowest_body: Height::GENESIS,
         snapshots: BoundedVec::default(),
     }
 }
 
 /// Tells a peer where this node stands, and asks the same.
-pub(crate) fn ask(peer: PeerId, spec: &ChainSpec, peers: &mut PeerTable, moment: &Moment, out: &mut Actions) {
+pub(crate) fn ask(peer: PeerId, spec: &ChainSpec, peers: &mut PeerTable, cx: &mut Context) {
     let Some(number) = peers.number(&peer) else { return };
-    let question = own(spec, moment).to_bytes();
+    let question = own(spec, cx).to_bytes();
     peers.sent(number, Protocol::Status, question.len());
-    out.push(SwarmAction::Ask { peer, class: Class::Status, question });
+    cx.push(SwarmAction::Ask { peer, class: Class::Status, question });
 }
 
 /// Whether a peer may ask for our status now.
-pub(crate) fn may_ask(number: PeerNumber, peers: &mut PeerTable, now: Instant, out: &mut Actions) -> bool {
-    if !peers.receive(number, Protocol::Status, PeerStatus::MAX_BYTES, now) || !peers.may_ask(number, now) {
-        out.report(number, Misbehaviour::Flooding);
+pub(crate) fn may_ask(number: PeerNumber, peers: &mut PeerTable, cx: &mut Context) -> bool {
+    if !peers.receive(number, Protocol::Status, PeerStatus::MAX_BYTES, cx.now) || !peers.may_ask(number, cx.now) {
+        cx.report(number, Misbehaviour::Flooding);
         return false;
     }
-    peers.count_bytes(number, PeerStatus::MAX_BYTES, now);
+    peers.count_bytes(number, PeerStatus::MAX_BYTES, cx.now);
     true
 }

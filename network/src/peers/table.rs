@@ -418,6 +418,13 @@ impl PeerTable {
         }
     }
 
+    /// A peer has answered a ping.
+    pub(crate) fn pinged(&mut self, id: &PeerId, latency: Duration) {
+        if let Some(peer) = self.by_id_mut(id) {
+            peer.latency = Some(latency);
+        }
+    }
+
     /// Notes that a peer has said something that could be read.
     pub(crate) fn heard(&mut self, number: PeerNumber, now: Instant) {
         if let Some(peer) = self.peers.get_mut(&number) {

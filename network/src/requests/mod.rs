@@ -1,7 +1,6 @@
 //! Requests to peers, and answers to theirs.
 
 pub(crate) mod class;
-pub(crate) mod client;
 pub(crate) mod fairness;
 pub(crate) mod queue;
 pub(crate) mod responder;

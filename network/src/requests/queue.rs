@@ -3,7 +3,7 @@
 //! the turns of others. Who is next is decided in [`fairness`](crate::requests::fairness).
 
 use crate::{
-    event::{Actions, Moment, Received, SwarmAction, TaskAction},
+    event::{Context, Received, SwarmAction, TaskAction},
     ids::RequestNumber,
     peers::table::{Peer, PeerTable},
     requests::{
@@ -76,52 +76,51 @@ impl RequestQueue {
     }
 
     /// A peer asks for something.
-    pub(crate) fn on_request(&mut self, request: Request, peers: &mut PeerTable, moment: &Moment, out: &mut Actions) {
-        let (now, peer) = (moment.now, request.peer);
+    pub(crate) fn on_request(&mut self, request: Request, peers: &mut PeerTable, cx: &mut Context) {
+        let (now, peer) = (cx.now, request.peer);
         // It is answers that are weighed, and of some questions their number, too.
         let may_come = peers.receive(peer, request.class.protocol(), request.question.len(), now);
         if !may_come || !peers.may_ask(peer, now) {
-            out.push(SwarmAction::Drop(request.number));
-            return out.report(peer, Misbehaviour::Flooding);
+            return cx.refuse(request.number, peer, Misbehaviour::Flooding);
         }
         // That we are busy is not its fault: the stream is closed without an answer.
-        if self.make_room(peer, peers, now, out) {
+        if self.make_room(peer, peers, cx) {
             self.waiting.push_back(request);
-            self.serve_next(peers, moment, out);
+            self.serve_next(peers, cx);
         } else {
-            out.push(SwarmAction::Drop(request.number));
+            cx.push(SwarmAction::Drop(request.number));
         }
     }
 
     /// Whether a peer may stand in line: one that gives, in the place of one that only takes when there is no other.
-    fn make_room(&mut self, peer: PeerNumber, peers: &PeerTable, now: Instant, out: &mut Actions) -> bool {
+    fn make_room(&mut self, peer: PeerNumber, peers: &PeerTable, cx: &mut Context) -> bool {
         if self.waiting.len() < WAITING {
             return true;
         }
-        let takes = |peer| peers.standing(peer, now) == Standing::Takes;
+        let takes = |peer| peers.standing(peer, cx.now) == Standing::Takes;
         let last = self.waiting.iter().rposition(|request| takes(request.peer));
         let displaced = last.filter(|_| !takes(peer)).and_then(|at| self.waiting.remove(at));
-        displaced.map(|request| out.push(SwarmAction::Drop(request.number))).is_some()
+        displaced.map(|request| cx.push(SwarmAction::Drop(request.number))).is_some()
     }
 
     /// Answers those who are next, as far as there is room.
-    pub(crate) fn serve_next(&mut self, peers: &mut PeerTable, moment: &Moment, out: &mut Actions) {
+    pub(crate) fn serve_next(&mut self, peers: &mut PeerTable, cx: &mut Context) {
         // The upload is looked at first: whoever waits for it would wake again and again while there is no place.
-        while self.upload.is_free(moment.now) && self.serving.len() < SERVING {
+        while self.upload.is_free(cx.now) && self.serving.len() < SERVING {
             // One that has its share of turns already waits for itself.
             let line = self.waiting.iter().map(|request| request.peer).enumerate();
             let line = line.filter(|(_, peer)| peers.has_turn(*peer));
             let (places, line): (Vec<usize>, Vec<(PeerNumber, Standing)>) =
-                line.map(|(at, peer)| (at, (peer, peers.standing(peer, moment.now)))).unzip();
+                line.map(|(at, peer)| (at, (peer, peers.standing(peer, cx.now)))).unzip();
             let Some(at) = self.upload.next(&line).and_then(|next| places.get(next).copied()) else { return };
             let Some(request) = self.waiting.remove(at) else { return };
             let Request { number, peer, class, question } = request;
-            let reserved = self.upload.begin(peer, peers.standing(peer, moment.now), class);
+            let reserved = self.upload.begin(peer, peers.standing(peer, cx.now), class);
             self.serving.insert(number, Turn { peer, class, reserved: Some(reserved) });
-            let wait = peers.begin_serving(peer, moment.now);
-            let is_spent = self.upload_target.is_spent(moment.clock);
-            let since = peers.get(peer).map_or(moment.now, Peer::connected_at);
-            out.push(TaskAction::Serve { request: number, class, question, wait, since, is_spent });
+            let wait = peers.begin_serving(peer, cx.now);
+            let is_spent = self.upload_target.is_spent(cx.clock);
+            let since = peers.get(peer).map_or(cx.now, Peer::connected_at);
+            cx.push(TaskAction::Serve { request: number, class, question, wait, since, is_spent });
         }
     }
 
@@ -131,8 +130,7 @@ impl RequestQueue {
         request: RequestNumber,
         answer: Received,
         peers: &mut PeerTable,
-        moment: &Moment,
-        out: &mut Actions,
+        cx: &mut Context,
     ) {
         let Some(turn) = self.serving.get_mut(&request) else { return };
         let (peer, class) = (turn.peer, turn.class);
@@ -141,21 +139,20 @@ impl RequestQueue {
         }
         match answer {
             Ok(bytes) => {
-                peers.count_bytes(peer, bytes.len(), moment.now);
-                self.upload_target.count(bytes.len(), moment.clock);
+                peers.count_bytes(peer, bytes.len(), cx.now);
+                self.upload_target.count(bytes.len(), cx.clock);
                 peers.sent(peer, class.protocol(), bytes.len());
-                out.push(SwarmAction::Answer { request, answer: bytes });
+                cx.push(SwarmAction::Answer { request, answer: bytes });
             }
             Err(error) => {
-                out.push(SwarmAction::Drop(request));
-                out.report(peer, Misbehaviour::Undecodable(error));
+                cx.refuse(request, peer, Misbehaviour::Undecodable(error));
                 self.end(request, peers);
             }
         }
         if peers.get(peer).is_none() {
             self.end(request, peers);
         }
-        self.serve_next(peers, moment, out);
+        self.serve_next(peers, cx);
     }
 
     fn end(&mut self, request: RequestNumber, peers: &mut PeerTable) -> Option<PeerNumber> {
@@ -170,8 +167,7 @@ impl RequestQueue {
         request: RequestNumber,
         is_timeout: bool,
         peers: &mut PeerTable,
-        moment: &Moment,
-        out: &mut Actions,
+        cx: &mut Context,
     ) {
         self.waiting.retain(|waiting| waiting.number != request);
         // What is still being read is not sent any more, but takes its place until it was read.
@@ -180,9 +176,9 @@ impl RequestQueue {
         }
         if let Some(peer) = self.end(request, peers).filter(|_| is_timeout) {
             // It asked, and did not take the answer.
-            out.report(peer, Misbehaviour::Stalled);
+            cx.report(peer, Misbehaviour::Stalled);
         }
-        self.serve_next(peers, moment, out);
+        self.serve_next(peers, cx);
     }
 }
 

@@ -4,14 +4,15 @@ use super::NetworkState;
 use crate::{
     addrman::node_address::NodeAddress,
     discovery::{kademlia::SearchPurpose, resource::Resource},
-    event::{Action, Actions, Moment, SwarmAction},
+    event::{Context, SwarmAction},
     handle::{AdmitError, BanInfo, FindError, NetworkEvent, NetworkInfo, PeerInfo},
-    ids::{Multiaddr, PeerId, SearchNumber},
+    ids::{PeerId, SearchNumber},
     outbound::persistent::{self, Reason, TargetError},
     peers::{
         bans::{Ban, Banned},
         table::Decision,
     },
+    requests::class::Class,
 };
 use cairn_chain::{
     BlockBody,
@@ -20,49 +21,22 @@ use cairn_chain::{
 use cairn_ledger::block::Header;
 use std::time::Instant;
 
-/// What the swarm knows of this node's addresses.
-pub(crate) struct OwnAddresses {
-    pub(crate) listening: Vec<Multiaddr>,
-    pub(crate) external: Vec<Multiaddr>,
-    pub(crate) protocol_prefix: String,
-}
-
 impl NetworkState {
     /// Who a connected peer is, before a request to it of so many bytes.
-    pub(crate) fn on_requesting(
-        &mut self,
-        peer: PeerNumber,
-        class: crate::requests::class::Class,
-        bytes: usize,
-    ) -> Option<PeerId> {
+    pub(crate) fn on_requesting(&mut self, peer: PeerNumber, class: Class, bytes: usize) -> Option<PeerId> {
         let id = self.peers.get(peer)?.id;
         self.peers.sent(peer, class.protocol(), bytes);
         Some(id)
     }
 
     /// Passes on a block that was found here.
-    pub(crate) fn announce(&mut self, header: &Header, body: BlockBody) -> Vec<Action> {
-        let mut out = Actions::default();
-        self.relay.announce(header, body, &mut out);
-        out.take()
-    }
-
-    /// Reports a peer.
-    pub(crate) fn report(&mut self, peer: PeerNumber, misbehaviour: Misbehaviour, moment: &Moment) -> Vec<Action> {
-        let mut out = Actions::default();
-        out.report(peer, misbehaviour);
-        self.finish(moment, out)
+    pub(crate) fn announce(&mut self, header: &Header, body: BlockBody, cx: &mut Context) {
+        self.relay.announce(header, body, cx);
     }
 
     /// Reports a peer, and does what the table decides.
-    pub(super) fn punish(
-        &mut self,
-        number: PeerNumber,
-        misbehaviour: &Misbehaviour,
-        moment: &Moment,
-        out: &mut Actions,
-    ) {
-        let decision = self.peers.report(number, misbehaviour, moment.now);
+    pub(super) fn punish(&mut self, number: PeerNumber, misbehaviour: &Misbehaviour, cx: &mut Context) {
+        let decision = self.peers.report(number, misbehaviour, cx.now);
         let Some(peer) = self.peers.get(number) else { return };
         let (id, address) = (peer.id, peer.address.clone());
         tracing::info!(target: "cairn::network", peer = %id, %address, %misbehaviour, ?decision, "reported a peer");
@@ -72,80 +46,72 @@ impl NetworkState {
             // The operator knows this peer; it gets another chance at the next dial.
             Decision::Ban(_) if self.persistent.is_named(&id) => {}
             Decision::Ban(time) => {
-                let until = moment.clock.saturating_add(time.as_millis() as u64);
+                let until = cx.clock.saturating_add(time.as_millis() as u64);
                 let ban = Ban { until, reason: misbehaviour.to_string() };
-                self.access.ban_peer(id, &address, ban, moment.clock);
+                self.access.bans(|bans| bans.insert_peer(id, &address, ban, cx.clock));
                 self.book.forget(|address| address.peer() == id);
-                self.persistence.note_bans();
-                out.push(SwarmAction::RemoveFromDht(id));
+                cx.push(SwarmAction::RemoveFromDht(id));
             }
         }
-        out.push(SwarmAction::Disconnect(id));
+        cx.push(SwarmAction::Disconnect(id));
     }
 
     /// Begins to dial somebody.
-    pub(crate) fn add_target(
-        &mut self,
-        address: &str,
-        reason: Reason,
-        now: Instant,
-    ) -> Result<Vec<Action>, TargetError> {
+    pub(crate) fn add_target(&mut self, address: &str, reason: Reason, cx: &mut Context) -> Result<(), TargetError> {
         let (peer, address) = persistent::parse(address, self.own)?;
         let is_connected = self.peers.number(&peer).is_some();
-        self.persistent.add(peer, address.clone(), reason, is_connected, now)?;
-        let mut out = Actions::default();
+        self.persistent.add(peer, address.clone(), reason, is_connected)?;
         match reason {
             // Those whom the operator named need no free slot.
-            Reason::Named => out.push(SwarmAction::LiftLimits(peer)),
+            Reason::Named => cx.push(SwarmAction::LiftLimits(peer)),
             Reason::Boot => {
                 if NodeAddress::new(peer, &address, self.config.allow_private).is_some() {
-                    out.push(SwarmAction::AddToDht { peer, address });
+                    cx.push(SwarmAction::AddToDht { peer, address });
                 }
             }
             Reason::Neighbour => {}
         }
-        self.dial_persistent(now, &mut out);
-        Ok(out.take())
+        self.dial_persistent(cx);
+        Ok(())
     }
 
     /// Asks the DHT who provides something, for whoever wants to know.
-    pub(crate) fn find_providers(&mut self, resource: Resource) -> Result<(SearchNumber, Vec<Action>), FindError> {
-        let mut out = Actions::default();
-        let search = self.dht.find_providers(resource, SearchPurpose::Answer, &mut out)?;
-        Ok((search, out.take()))
+    pub(crate) fn find_providers(&mut self, resource: Resource, cx: &mut Context) -> Result<SearchNumber, FindError> {
+        self.dht.find_providers(resource, SearchPurpose::Answer, cx)
     }
 
     /// Has a few of those dialled who provide something: sync lacks it, and no peer gives it.
-    pub(crate) fn seek_providers(&mut self, resource: Resource) -> Vec<Action> {
-        let mut out = Actions::default();
-        if let Err(error) = self.dht.find_providers(resource, SearchPurpose::Dial, &mut out) {
+    pub(crate) fn seek_providers(&mut self, resource: Resource, cx: &mut Context) {
+        if let Err(error) = self.dht.find_providers(resource, SearchPurpose::Dial, cx) {
             tracing::debug!(target: "cairn::network", %error, "providers are not looked for");
         }
-        out.take()
     }
 
     /// Refuses whoever an operator names for so many seconds, and parts from those it covers.
-    pub(crate) fn ban(&mut self, banned: Banned, seconds: u64, reason: String, moment: &Moment) -> Vec<Action> {
-        let until = moment.clock.saturating_add(seconds.saturating_mul(1000));
+    pub(crate) fn ban(&mut self, banned: Banned, seconds: u64, reason: String, cx: &mut Context) {
+        let until = cx.clock.saturating_add(seconds.saturating_mul(1000));
         tracing::info!(target: "cairn::network", target = %banned, seconds, reason, "banned by the operator");
-        self.access.ban(banned, Ban { until, reason }, moment.clock);
-        self.persistence.note_bans();
-        self.part_from_refused(moment)
+        self.access.bans(|bans| bans.insert(banned, Ban { until, reason }, cx.clock));
+        self.part_from_refused(cx);
     }
 
     /// Lifts a ban; whether there was one.
     pub(crate) fn unban(&mut self, banned: &Banned) -> bool {
-        let is_lifted = self.access.unban(banned);
+        let is_lifted = self.access.bans(|bans| bans.remove(banned));
         if is_lifted {
             tracing::info!(target: "cairn::network", target = %banned, "a ban was lifted by the operator");
-            self.persistence.note_bans();
         }
         is_lifted
     }
 
     /// The bans that hold.
-    pub(crate) fn list_bans(&self, moment: &Moment) -> Vec<BanInfo> {
-        self.access.list_bans(moment.clock)
+    pub(crate) fn list_bans(&self, cx: &Context) -> Vec<BanInfo> {
+        let show = |(banned, ban): (&Banned, &Ban)| BanInfo {
+            target: banned.to_string(),
+            until: ban.until,
+            reason: ban.reason.clone(),
+        };
+        self.access.bans(|bans| bans.list(cx.clock).map(show).collect())
     }
 
     /// Lets a peer into this private network; whether it was out.
@@ -156,17 +122,19 @@ impl NetworkState {
     }
 
     /// Shuts a peer out of this private network, now; whether it was in.
-    pub(crate) fn revoke(&mut self, peer: &PeerId, moment: &Moment) -> Result<(bool, Vec<Action>), AdmitError> {
+    pub(crate) fn revoke(&mut self, peer: &PeerId, cx: &mut Context) -> Result<bool, AdmitError> {
         let was_in = self.access.revoke(peer)?;
         tracing::info!(target: "cairn::network", %peer, "its admission was revoked by the operator");
-        Ok((was_in, self.part_from_refused(moment)))
+        self.part_from_refused(cx);
+        Ok(was_in)
     }
 
     /// Closes the connections with all whom the gate would not let in now.
-    fn part_from_refused(&self, moment: &Moment) -> Vec<Action> {
-        let is_refused = |id, address| self.access.refusal(id, address, moment.clock).is_some();
+    fn part_from_refused(&self, cx: &mut Context) {
+        let is_refused = |id, address| self.access.refusal(id, address, cx.clock).is_some();
         let refused = self.peers.iter().filter(|(_, peer)| is_refused(peer.id, &peer.address));
-        refused.map(|(_, peer)| SwarmAction::Disconnect(peer.id).into()).collect()
+        let refused: Vec<PeerId> = refused.map(|(_, peer)| peer.id).collect();
+        refused.into_iter().for_each(|peer| cx.push(SwarmAction::Disconnect(peer)));
     }
 
     /// The connected peers, as others see them; each in the meshes that `mesh_of` says.
@@ -175,29 +143,26 @@ impl NetworkState {
         peers.filter_map(|(number, peer)| self.peers.info(number, mesh_of(&peer.id), now)).collect()
     }
 
-    /// The node among its peers.
-    pub(crate) fn info(&mut self, addresses: &OwnAddresses, moment: &Moment) -> NetworkInfo {
-        let full = |address: &Multiaddr| format!("{address}/p2p/{}", self.own);
+    /// The node among its peers, but for what only the swarm knows.
+    pub(crate) fn info(&mut self, cx: &Context) -> NetworkInfo {
         let inbound = self.peers.iter().filter(|(_, peer)| peer.inbound).count();
         let (reach, reach_reason) = self.relay_client.status().verdict();
         NetworkInfo {
             peer_id: self.own.to_string(),
-            listening: addresses.listening.iter().map(full).collect(),
-            external: addresses.external.iter().map(full).collect(),
             peers: self.peers.len(),
             inbound,
             outbound: self.peers.len() - inbound,
-            protocol_prefix: addresses.protocol_prefix.clone(),
             reach,
             reach_reason,
             book: self.book.count(),
-            bans: self.access.list_bans(moment.clock).len(),
+            bans: self.access.bans(|bans| bans.list(cx.clock).count()),
             admitted: self.access.admitted(),
             clock_ahead: self.peers.median_clock(),
             other_rules: self.peers.other_rules(self.spec.schedule()),
             other_keys: self.persistent.other_keys(),
-            uploaded_today: self.requests.upload_target().today(moment.clock),
+            uploaded_today: self.requests.upload_target().today(cx.clock),
             max_upload_per_day: self.config.max_upload_per_day,
+            ..NetworkInfo::default()
         }
     }
 

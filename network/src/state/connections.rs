@@ -1,9 +1,9 @@
 //! Connections: who comes, who goes, and what they say of themselves.
 
-use super::{ADDRESSES_EACH, NetworkState, UNHEARD};
+use super::{AGENT_CHARS, NetworkState, UNHEARD};
 use crate::{
-    addrman::{book::Source, ip_groups, node_address::NodeAddress},
-    event::{Actions, DialFailure, Endpoint, Moment, Received, SwarmAction, TaskAction},
+    addrman::{book::Source, ip_groups},
+    event::{Connection, Context, DialFailure, Received, SwarmAction, TaskAction},
     handle::{NetworkEvent, PeerKind},
     ids::{ConnectionNumber, DialNumber, Multiaddr, PeerId},
     outbound::slots::Surroundings,
@@ -11,24 +11,13 @@ use crate::{
     wire::{Message as _, PeerStatus},
 };
 use cairn_chain::verdict::{Misbehaviour, PeerNumber};
-use std::time::Instant;
-
-/// A connection that has just come to stand.
-pub(super) struct NewConnection {
-    pub(super) peer: PeerId,
-    pub(super) connection: ConnectionNumber,
-    /// The dial that led to it, if it is one of the slots'.
-    pub(super) dial: Option<DialNumber>,
-    pub(super) endpoint: Endpoint,
-    pub(super) is_first: bool,
-}
 
 impl NetworkState {
-    pub(super) fn on_connected(&mut self, new: &NewConnection, moment: &Moment, out: &mut Actions) {
-        let NewConnection { peer, connection, dial, endpoint, is_first } = new;
+    pub(super) fn on_connected(&mut self, connection: &Connection, cx: &mut Context) {
+        let Connection { peer, number: connection, dial, endpoint, is_first } = connection;
         self.relay_client.on_connected(*connection, *peer, endpoint);
-        let around = Surroundings::new(self.own, &self.peers, &self.persistent, &self.access, moment);
-        if dial.is_some_and(|dial| self.slots.on_reached(dial, *connection, &around, &mut self.book, out)) {
+        let around = Surroundings::new(self.own, &self.peers, &self.persistent, &self.access, cx);
+        if dial.is_some_and(|dial| self.slots.on_reached(dial, *connection, &around, &mut self.book, cx)) {
             return;
         }
         let address = endpoint.address(*peer);
@@ -45,14 +34,28 @@ impl NetworkState {
         let inbound = endpoint.local.is_some();
         tracing::info!(target: "cairn::network", %peer, %address, inbound, "connected");
         self.relay_client.on_first_connected(endpoint);
-        self.peers.connected(*peer, address, inbound, moment.now);
+        self.peers.connected(*peer, address, inbound, cx.now);
         self.persistent.connected(peer);
-        status::ask(*peer, &self.spec, &mut self.peers, moment, out);
+        status::ask(*peer, &self.spec, &mut self.peers, cx);
     }
 
-    pub(super) fn on_disconnected(&mut self, peer: &PeerId, cause: Option<&str>, now: Instant, out: &mut Actions) {
+    pub(super) fn on_closed(
+        &mut self,
+        peer: &PeerId,
+        connection: ConnectionNumber,
+        is_last: bool,
+        cause: Option<&str>,
+        cx: &mut Context,
+    ) {
+        self.relay_client.on_closed(connection, is_last, &self.peers, cx.now);
+        if is_last {
+            self.on_disconnected(peer, cause, cx);
+        }
+    }
+
+    fn on_disconnected(&mut self, peer: &PeerId, cause: Option<&str>, cx: &mut Context) {
         tracing::info!(target: "cairn::network", %peer, cause, "disconnected");
-        self.persistent.disconnected(peer, now);
+        self.persistent.disconnected(peer, cx.now);
         self.slots.forget(peer);
         self.rendezvous.forget(peer);
         let Some((number, gone)) = self.peers.disconnected(peer) else { return };
@@ -62,7 +65,7 @@ impl NetworkState {
         if gone.status.is_some() {
             self.backlog.push(NetworkEvent::PeerDown { peer: number });
         }
-        out.push(TaskAction::ForgetPeer(number));
+        cx.push(TaskAction::ForgetPeer(number));
     }
 
     pub(super) fn on_dial_failed(&mut self, peer: Option<PeerId>, dial: Option<DialNumber>, failure: &DialFailure) {
@@ -76,10 +79,10 @@ impl NetworkState {
 
     /// A cable that was cut breaks no connection: without this a peer would be waited for until it counts as
     /// silent. Whoever is busy sending something else is not.
-    pub(super) fn on_unanswered_pings(&mut self, peer: PeerId, now: Instant, out: &mut Actions) {
-        if self.peers.by_id(&peer).is_some_and(|known| known.silent_for(now) > UNHEARD) {
+    pub(super) fn on_unanswered_pings(&mut self, peer: PeerId, cx: &mut Context) {
+        if self.peers.by_id(&peer).is_some_and(|known| known.silent_for(cx.now) > UNHEARD) {
             tracing::info!(target: "cairn::network", %peer, "parting from a peer that does not answer pings");
-            out.push(SwarmAction::Disconnect(peer));
+            cx.push(SwarmAction::Disconnect(peer));
         }
     }
 
@@ -87,58 +90,42 @@ impl NetworkState {
     pub(super) fn on_identified(
         &mut self,
         peer: PeerId,
+        agent: &str,
         services: Services,
         in_dht: bool,
         addresses: &[Multiaddr],
-        moment: &Moment,
-        out: &mut Actions,
+        cx: &mut Context,
     ) {
         let Some(known) = self.peers.by_id_mut(&peer) else { return };
+        known.agent = Some(agent.chars().filter(|c| !c.is_control()).take(AGENT_CHARS).collect());
         known.services = services;
         let source = ip_groups::neighbourhood(&known.address);
-        for address in self.learn_addresses(peer, addresses, Source::Node(&source), moment) {
+        for address in self.book.learn(peer, addresses, Source::Node(&source), cx.clock) {
             if in_dht {
-                out.push(SwarmAction::AddToDht { peer, address: address.multiaddr() });
+                cx.push(SwarmAction::AddToDht { peer, address: address.multiaddr() });
             }
         }
     }
 
-    /// Hearsay of where somebody is goes into the book.
-    pub(super) fn learn_addresses(
-        &mut self,
-        peer: PeerId,
-        addresses: &[Multiaddr],
-        source: Source<'_>,
-        moment: &Moment,
-    ) -> Vec<NodeAddress> {
-        let allow_private = self.book.allows_private();
-        let known = addresses.iter().filter_map(|address| NodeAddress::new(peer, address, allow_private));
-        let known: Vec<NodeAddress> = known.take(ADDRESSES_EACH).collect();
-        for address in &known {
-            self.book.add(*address, source, moment.clock);
-        }
-        known
-    }
-
     /// A peer has said where it stands.
-    pub(super) fn on_status(&mut self, peer: PeerId, received: Received, moment: &Moment, out: &mut Actions) {
+    pub(super) fn on_status(&mut self, peer: PeerId, received: Received, cx: &mut Context) {
         let Some(number) = self.peers.number(&peer) else { return };
         let status = match received.and_then(|bytes| PeerStatus::from_bytes(&bytes)) {
             Ok(status) => status,
-            Err(error) => return out.report(number, Misbehaviour::Undecodable(error)),
+            Err(error) => return cx.report(number, Misbehaviour::Undecodable(error)),
         };
         let expected = self.spec.genesis_id();
         if status.genesis_id != expected {
             tracing::info!(target: "cairn::network", %peer, got = %status.genesis_id, %expected, "another network");
             self.book.forget(|address| address.peer() == peer);
-            return out.push(SwarmAction::Disconnect(peer));
+            return cx.push(SwarmAction::Disconnect(peer));
         }
-        self.peers.heard(number, moment.now);
-        let is_first = self.peers.set_status(number, status.clone(), moment.clock);
+        self.peers.heard(number, cx.now);
+        let is_first = self.peers.set_status(number, status.clone(), cx.clock);
         self.note_rules(peer, &status);
         if is_first && let Some(known) = self.peers.get(number) {
-            let around = Surroundings::new(self.own, &self.peers, &self.persistent, &self.access, moment);
-            self.slots.on_acquainted(known, &around, &mut self.book, out);
+            let around = Surroundings::new(self.own, &self.peers, &self.persistent, &self.access, cx);
+            self.slots.on_acquainted(known, &around, &mut self.book, cx);
         }
         let kind = self.kind_of(number);
         self.backlog.push(if is_first {

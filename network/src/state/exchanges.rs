@@ -2,10 +2,13 @@
 
 use super::NetworkState;
 use crate::{
-    event::{Action, Actions, Job, Moment, Received, SwarmAction},
-    gossip::{judge::Judged, relay::Learned},
+    event::{Action, Context, Job, Received, SwarmAction, Topic},
+    gossip::{
+        judge::Judged,
+        relay::{GossipOutcome, Gossiped, Learned},
+    },
     handle::{NetworkEvent, Provider},
-    ids::{PeerId, SearchNumber},
+    ids::{MessageNumber, Multiaddr, PeerId, RequestNumber, SearchNumber},
     outbound::slots::Surroundings,
     peers::{status, traffic::Protocol},
     pool_sync::rounds::FetchedPool,
@@ -14,43 +17,48 @@ use crate::{
 };
 use cairn_chain::verdict::{Misbehaviour, Verdict};
 use cairn_ledger::codec::DecodeError;
-use std::time::Instant;
 
 impl NetworkState {
     /// A peer asks for something.
-    pub(super) fn on_request(&mut self, peer: PeerId, request: Request, moment: &Moment, out: &mut Actions) {
-        match request.class {
+    pub(super) fn on_request(
+        &mut self,
+        id: PeerId,
+        class: Class,
+        number: RequestNumber,
+        question: Received,
+        cx: &mut Context,
+    ) {
+        let Some(peer) = self.peers.number(&id) else { return cx.push(SwarmAction::Drop(number)) };
+        let question = match question {
+            Ok(question) => question,
+            Err(error) => return cx.refuse(number, peer, Misbehaviour::Undecodable(error)),
+        };
+        let request = Request { number, peer, class, question };
+        match class {
             Class::Status => {
-                if !status::may_ask(request.peer, &mut self.peers, moment.now, out) {
-                    return out.push(SwarmAction::Drop(request.number));
+                if !status::may_ask(peer, &mut self.peers, cx) {
+                    return cx.push(SwarmAction::Drop(number));
                 }
-                let answer = status::own(&self.spec, moment).to_bytes();
-                self.peers.sent(request.peer, Protocol::Status, answer.len());
-                out.push(SwarmAction::Answer { request: request.number, answer });
-                self.on_status(peer, Ok(request.question), moment, out);
+                let answer = status::own(&self.spec, cx).to_bytes();
+                self.peers.sent(peer, Protocol::Status, answer.len());
+                cx.push(SwarmAction::Answer { request: number, answer });
+                self.on_status(id, Ok(request.question), cx);
             }
             Class::Addresses => {
-                self.exchange.on_request(&request, &mut self.peers, &mut self.book, moment, out);
+                self.exchange.on_request(&request, &mut self.peers, &mut self.book, cx);
             }
             Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool => {
-                self.requests.on_request(request, &mut self.peers, moment, out);
+                self.requests.on_request(request, &mut self.peers, cx);
             }
         }
     }
 
     /// A peer has answered this node's status, or whom it knows.
-    pub(super) fn on_answer(
-        &mut self,
-        peer: PeerId,
-        class: Class,
-        answer: Received,
-        moment: &Moment,
-        out: &mut Actions,
-    ) {
+    pub(super) fn on_answer(&mut self, peer: PeerId, class: Class, answer: Received, cx: &mut Context) {
         if class == Class::Status {
-            self.on_status(peer, answer, moment, out);
+            self.on_status(peer, answer, cx);
         } else if let Some(number) = self.peers.number(&peer) {
-            self.exchange.on_answer(number, answer, &mut self.peers, &mut self.book, moment, out);
+            self.exchange.on_answer(number, answer, &mut self.peers, &mut self.book, cx);
         }
     }
 
@@ -60,49 +68,74 @@ impl NetworkState {
         peer: &PeerId,
         class: Class,
         bytes: Result<usize, DecodeError>,
-        now: Instant,
-        out: &mut Actions,
+        cx: &mut Context,
     ) {
         let Some(number) = self.peers.number(peer) else { return };
         match bytes {
-            Err(error) => out.report(number, Misbehaviour::Undecodable(error)),
+            Err(error) => cx.report(number, Misbehaviour::Undecodable(error)),
             Ok(bytes) => {
                 self.peers.got(number, class.protocol(), bytes);
                 match class {
-                    Class::Headers | Class::Bodies => self.peers.gave(number, bytes, now),
+                    Class::Headers | Class::Bodies => self.peers.gave(number, bytes, cx.now),
                     // What these are worth shows when the block is whole, and when the pool has admitted them.
-                    Class::BlockTxs | Class::Pool => self.peers.was_useful(number, now),
+                    Class::BlockTxs | Class::Pool => self.peers.was_useful(number, cx.now),
                     Class::Status | Class::Addresses => {}
                 }
             }
         }
     }
 
+    /// A peer does not answer with its status.
+    pub(super) fn on_no_status(&mut self, peer: PeerId, is_timeout: bool, cx: &mut Context) {
+        match self.peers.number(&peer) {
+            Some(number) if is_timeout => cx.report(number, Misbehaviour::Stalled),
+            None if is_timeout => {}
+            // Another network, or another program: of no use to each other.
+            _ => cx.push(SwarmAction::Disconnect(peer)),
+        }
+    }
+
+    /// A message was gossiped by a peer.
+    pub(super) fn on_gossiped(
+        &mut self,
+        peer: PeerId,
+        message: MessageNumber,
+        topic: Topic,
+        data: Vec<u8>,
+        cx: &mut Context,
+    ) {
+        let Some(sender) = self.peers.number(&peer) else { return cx.push(SwarmAction::Ignore(message)) };
+        let gossiped = Gossiped { sender, message, topic, data };
+        if self.relay.on_gossip(gossiped, &mut self.peers, cx) == GossipOutcome::Missed {
+            self.pool_rounds.missed(sender, peer, cx.now);
+        }
+    }
+
     /// A gossiped message was judged.
-    pub(super) fn on_judged(&mut self, job: &Job, judged: Judged, travels: bool, moment: &Moment, out: &mut Actions) {
+    pub(super) fn on_judged(&mut self, job: &Job, judged: Judged, travels: bool, cx: &mut Context) {
         let Judged { verdict, misbehaviour, finding } = judged;
         self.peers.end_judging(job.sender);
         self.relay.end_judging(job);
-        match self.relay.learn(job.sender, finding, travels, &mut self.peers, moment.now, out) {
+        match self.relay.learn(job.sender, finding, travels, &mut self.peers, cx) {
             Learned::Nothing => {}
             Learned::UnknownParent(id) => self.backlog.push(NetworkEvent::UnknownParent { peer: job.sender, id }),
             Learned::SenderIsBehind => {
                 if let Some(id) = self.peers.get(job.sender).map(|peer| peer.id) {
-                    status::ask(id, &self.spec, &mut self.peers, moment, out);
+                    status::ask(id, &self.spec, &mut self.peers, cx);
                 }
             }
         }
         if let Verdict::Reject(misbehaviour) = verdict {
-            out.report(job.sender, misbehaviour);
+            cx.report(job.sender, misbehaviour);
         }
         if let Some(misbehaviour) = misbehaviour {
-            out.report(job.sender, misbehaviour);
+            cx.report(job.sender, misbehaviour);
         }
-        self.relay.send_batch(moment.now, out);
+        self.relay.send_batch(cx);
     }
 
     /// A peer's pool was looked through.
-    pub(super) fn on_pool_fetched(&mut self, fetched: FetchedPool, now: Instant, out: &mut Actions) {
+    pub(super) fn on_pool_fetched(&mut self, fetched: FetchedPool, cx: &mut Context) {
         self.pool_rounds.end();
         let FetchedPool { from, admitted, bytes, pass_on } = fetched;
         if admitted.is_empty() {
@@ -110,25 +143,26 @@ impl NetworkState {
         }
         let count = admitted.len();
         tracing::info!(target: "cairn::network", peer = from.0, count, bytes, "took transactions from a peer's pool");
-        self.peers.gave(from, bytes, now);
+        self.peers.gave(from, bytes, cx.now);
         admitted.into_iter().for_each(|txid| self.relay.is_known_to_others(txid));
-        pass_on.into_iter().for_each(|transaction| self.relay.pass_on(transaction, now));
-        self.relay.send_batch(now, out);
+        pass_on.into_iter().for_each(|transaction| self.relay.pass_on(transaction, cx.now));
+        self.relay.send_batch(cx);
+    }
+
+    /// A rendezvous point names others.
+    pub(super) fn on_registrations(&mut self, point: &PeerId, found: &[(PeerId, Vec<Multiaddr>)], cx: &mut Context) {
+        let relayed = self.rendezvous.on_registrations(point, found, &mut self.peers, &mut self.book, cx);
+        for (peer, address) in relayed.into_iter().filter(|_| self.slots.is_free()) {
+            self.relay_client.dial(peer, address, &self.peers, cx);
+        }
     }
 
     /// A search has found some providers.
-    pub(super) fn on_providers(
-        &mut self,
-        search: SearchNumber,
-        providers: &[PeerId],
-        is_last: bool,
-        moment: &Moment,
-        out: &mut Actions,
-    ) {
+    pub(super) fn on_providers(&mut self, search: SearchNumber, providers: &[PeerId], is_last: bool, cx: &mut Context) {
         if self.dht.on_providers(search, providers) {
             for peer in providers {
-                let around = Surroundings::new(self.own, &self.peers, &self.persistent, &self.access, moment);
-                self.slots.dial_provider(*peer, &around, out);
+                let around = Surroundings::new(self.own, &self.peers, &self.persistent, &self.access, cx);
+                self.slots.dial_provider(*peer, &around, cx);
             }
         }
         if let Some(found) = self.dht.end(search, is_last) {
@@ -137,7 +171,7 @@ impl NetworkState {
                 connected: self.peers.number(&peer).is_some(),
                 own: peer == self.own,
             };
-            out.push(Action::EndSearch { search, found: found.into_iter().map(show).collect() });
+            cx.push(Action::EndSearch { search, found: found.into_iter().map(show).collect() });
         }
     }
 }

@@ -3,19 +3,19 @@
 use super::*;
 use crate::{
     discovery::resource::Resource,
-    event::{DiscoveryEvent, Endpoint, ExchangeEvent, NodeEvent, PeerEvent, SwarmAction, TaskAction, Topic},
+    event::{Connection, Endpoint, SwarmAction, TaskAction, Topic},
     gossip::judge::{Finding, Judged},
     handle::NetworkEvent,
     ids::{ConnectionNumber, RequestNumber},
     outbound::persistent::Reason,
     requests::class::Class,
-    testing::{moment, multiaddr, status},
+    testing::{context, multiaddr, status},
     wire::{Message as _, PeerStatus},
 };
-use cairn_chain::verdict::{PeerNumber, Verdict};
+use cairn_chain::verdict::{Misbehaviour, PeerNumber, Verdict};
 use cairn_ledger::{error::HeaderError, hash::Hash, testing::easy_network};
 
-fn state(moment: &Moment) -> NetworkState {
+fn state(cx: &Context) -> NetworkState {
     let files =
         NetworkFiles { node_key: "key".into(), book: "book".into(), bans: "bans".into(), upload: "upload".into() };
     let setup = Setup {
@@ -28,22 +28,22 @@ fn state(moment: &Moment) -> NetworkState {
         upload_target: UploadTarget::new(None, None),
         recent_blocks: RecentBlocks::default(),
     };
-    NetworkState::new(setup, moment.now)
+    NetworkState::new(setup, cx.now)
 }
 
-fn connect(state: &mut NetworkState, peer: PeerId, n: u64, moment: &Moment) -> Vec<Action> {
+fn connect(state: &mut NetworkState, peer: PeerId, n: u64, cx: &mut Context) -> Vec<Action> {
     let endpoint = Endpoint {
         remote: multiaddr("/ip4/10.0.0.9/tcp/7"),
         local: Some(multiaddr("/ip4/10.0.0.1/tcp/1")),
         is_relayed: false,
     };
     let connection = ConnectionNumber(n);
-    state.on_event(PeerEvent::Connected { peer, connection, dial: None, endpoint, is_first: true }.into(), moment)
+    state.on_event(Event::Connected(Connection { peer, number: connection, dial: None, endpoint, is_first: true }), cx)
 }
 
-fn tell(state: &mut NetworkState, peer: PeerId, status: &PeerStatus, moment: &Moment) -> Vec<Action> {
+fn tell(state: &mut NetworkState, peer: PeerId, status: &PeerStatus, cx: &mut Context) -> Vec<Action> {
     let answer = Ok(status.to_bytes());
-    state.on_event(ExchangeEvent::Answer { peer, class: Class::Status, answer }.into(), moment)
+    state.on_event(Event::Answer { peer, class: Class::Status, answer }, cx)
 }
 
 fn is_disconnect(action: &Action, of: PeerId) -> bool {
@@ -52,26 +52,26 @@ fn is_disconnect(action: &Action, of: PeerId) -> bool {
 
 #[test]
 fn peers_tell_each_other_where_they_stand_and_sync_hears_of_it() {
-    let (moment, spec) = (moment(), easy_network());
-    let (mut state, peer) = (state(&moment), PeerId::random());
-    let actions = connect(&mut state, peer, 1, &moment);
+    let (mut cx, spec) = (context(), easy_network());
+    let (mut state, peer) = (state(&cx), PeerId::random());
+    let actions = connect(&mut state, peer, 1, &mut cx);
     assert!(matches!(&actions[..], [Action::Swarm(SwarmAction::Ask { class: Class::Status, .. })]), "{actions:?}");
-    assert_eq!(tell(&mut state, peer, &status(&spec, moment.clock), &moment).len(), 0);
+    assert_eq!(tell(&mut state, peer, &status(&spec, cx.clock), &mut cx).len(), 0);
     assert!(matches!(state.next_for_sync(), Some(NetworkEvent::PeerUp { peer: PeerNumber(1), .. })));
-    let closed = Event::from(PeerEvent::Closed { peer, connection: ConnectionNumber(1), is_last: true, cause: None });
-    let actions = state.on_event(closed, &moment);
+    let closed = Event::Closed { peer, connection: ConnectionNumber(1), is_last: true, cause: None };
+    let actions = state.on_event(closed, &mut cx);
     assert!(matches!(&actions[..], [Action::Task(TaskAction::ForgetPeer(PeerNumber(1)))]));
     assert!(matches!(state.next_for_sync(), Some(NetworkEvent::PeerDown { peer: PeerNumber(1) })));
 }
 
 #[test]
 fn a_node_of_another_network_is_parted_from_and_nobody_hears_of_it() {
-    let (moment, spec) = (moment(), easy_network());
-    let (mut state, peer) = (state(&moment), PeerId::random());
-    connect(&mut state, peer, 1, &moment);
-    let mut other = status(&spec, moment.clock);
+    let (mut cx, spec) = (context(), easy_network());
+    let (mut state, peer) = (state(&cx), PeerId::random());
+    connect(&mut state, peer, 1, &mut cx);
+    let mut other = status(&spec, cx.clock);
     other.genesis_id = cairn_ledger::hash::BlockId::from_bytes(*Hash::ZERO.as_bytes());
-    let actions = tell(&mut state, peer, &other, &moment);
+    let actions = tell(&mut state, peer, &other, &mut cx);
     assert!(matches!(&actions[..], [action] if is_disconnect(action, peer)), "{actions:?}");
     assert!(!state.has_news_for_sync());
 }
@@ -79,59 +79,60 @@ fn a_node_of_another_network_is_parted_from_and_nobody_hears_of_it() {
 #[test]
 fn an_invalid_block_bans_its_sender_unless_the_operator_named_it() {
     for is_named in [false, true] {
-        let moment = moment();
-        let (mut state, peer) = (state(&moment), PeerId::random());
+        let mut cx = context();
+        let (mut state, peer) = (state(&cx), PeerId::random());
         if is_named {
             let address = format!("/ip4/10.0.0.9/tcp/7/p2p/{peer}");
-            assert!(state.add_target(&address, Reason::Named, moment.now).is_ok());
+            assert!(state.add_target(&address, Reason::Named, &mut cx).is_ok());
+            cx.take();
         }
-        connect(&mut state, peer, 1, &moment);
+        connect(&mut state, peer, 1, &mut cx);
         let (message, topic) = (crate::ids::MessageNumber(5), Topic::Blocks);
         let data = cairn_ledger::codec::encode(easy_network().genesis());
-        let actions = state.on_event(ExchangeEvent::Gossiped { peer, message, topic, data }.into(), &moment);
+        let actions = state.on_event(Event::Gossiped { peer, message, topic, data }, &mut cx);
         let [Action::Task(TaskAction::Judge { job, .. })] = &actions[..] else { panic!("{actions:?}") };
         let error = HeaderError::ZeroBeneficiary;
         let verdict = Verdict::Reject(Misbehaviour::InvalidHeader(error));
         let judged = Judged { verdict, misbehaviour: None, finding: Finding::Nothing };
-        let actions =
-            state.on_event(ExchangeEvent::Judged { job: job.clone(), judged, travels: false }.into(), &moment);
+        let actions = state.on_event(Event::Judged { job: job.clone(), judged, travels: false }, &mut cx);
         assert!(actions.iter().any(|action| is_disconnect(action, peer)), "{actions:?}");
-        assert_eq!(state.list_bans(&moment).len(), usize::from(!is_named));
+        assert_eq!(state.list_bans(&cx).len(), usize::from(!is_named));
     }
 }
 
 #[test]
 fn providers_that_sync_looks_for_are_dialled_and_answers_are_given_once() {
-    let moment = moment();
-    let mut state = state(&moment);
+    let mut cx = context();
+    let mut state = state(&cx);
     let (resource, provider) = (Resource::full_history(&easy_network().genesis_id()), PeerId::random());
-    let actions = state.seek_providers(resource);
+    state.seek_providers(resource, &mut cx);
+    let actions = cx.take();
     let [Action::Swarm(SwarmAction::FindProviders { search, .. })] = &actions[..] else { panic!("{actions:?}") };
-    let found =
-        Event::from(DiscoveryEvent::ProvidersFound { search: *search, providers: vec![provider], is_last: false });
-    let actions = state.on_event(found, &moment);
+    let found = Event::ProvidersFound { search: *search, providers: vec![provider], is_last: false };
+    let actions = state.on_event(found, &mut cx);
     assert!(matches!(&actions[..], [Action::Swarm(SwarmAction::Dial(dial))] if dial.peer == provider), "{actions:?}");
-    let Ok((search, _)) = state.find_providers(resource) else { panic!("there is a DHT") };
-    let found = Event::from(DiscoveryEvent::ProvidersFound { search, providers: vec![provider], is_last: true });
-    let actions = state.on_event(found, &moment);
+    let Ok(search) = state.find_providers(resource, &mut cx) else { panic!("there is a DHT") };
+    cx.take();
+    let found = Event::ProvidersFound { search, providers: vec![provider], is_last: true };
+    let actions = state.on_event(found, &mut cx);
     assert!(matches!(&actions[..], [Action::EndSearch { found, .. }] if found.len() == 1), "{actions:?}");
 }
 
 #[test]
 fn who_is_silent_is_parted_from_and_the_same_events_give_the_same_actions() {
-    let moment = moment();
+    let mut cx = context();
+    let (start, clock) = (cx.now, cx.clock);
     let (peer, mut told) = (PeerId::random(), Vec::new());
     for _ in 0..2 {
-        let mut state = state(&moment);
-        let mut actions = connect(&mut state, peer, 1, &moment);
+        cx.now = start;
+        let mut state = state(&cx);
+        let mut actions = connect(&mut state, peer, 1, &mut cx);
         let request = RequestNumber(1);
-        let question = Ok(status(&easy_network(), moment.clock).to_bytes());
-        actions.extend(
-            state.on_event(ExchangeEvent::Request { peer, class: Class::Status, request, question }.into(), &moment),
-        );
+        let question = Ok(status(&easy_network(), clock).to_bytes());
+        actions.extend(state.on_event(Event::Request { peer, class: Class::Status, request, question }, &mut cx));
         for seconds in [1, 60, 200, 300] {
-            let later = Moment { now: moment.now + Duration::from_secs(seconds), ..moment.clone() };
-            actions.extend(state.on_event(NodeEvent::Tick.into(), &later));
+            cx.now = start + Duration::from_secs(seconds);
+            actions.extend(state.on_event(Event::Tick, &mut cx));
         }
         assert!(actions.iter().any(|action| is_disconnect(action, peer)));
         told.push(format!("{actions:?}"));

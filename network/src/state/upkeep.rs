@@ -3,58 +3,56 @@
 use super::{FEW_PEERS, NetworkState, SEARCH_EVERY};
 use crate::{
     addrman::file,
-    event::{Actions, Dial, DialCondition, Moment, SwarmAction, TaskAction},
+    event::{Context, Dial, DialCondition, SwarmAction, TaskAction},
     ids::PeerId,
     outbound::slots::Surroundings,
-    peers::status,
-    persistence::WithBook,
+    peers::{bans::Bans, status},
 };
-use std::{path::PathBuf, time::Instant};
+use std::path::PathBuf;
 
 impl NetworkState {
-    pub(super) fn on_tick(&mut self, moment: &Moment, out: &mut Actions) {
-        let now = moment.now;
-        self.dial_persistent(now, out);
+    pub(super) fn on_tick(&mut self, cx: &mut Context) {
+        self.dial_persistent(cx);
         if self.slots.is_free() {
-            if self.next_search <= now {
-                self.next_search = now + SEARCH_EVERY;
-                out.push(SwarmAction::SearchDht);
+            if self.next_search <= cx.now {
+                self.next_search = cx.now + SEARCH_EVERY;
+                cx.push(SwarmAction::SearchDht);
             }
-            self.exchange.ask(&mut self.peers, now, out);
+            self.exchange.ask(&mut self.peers, cx);
         }
-        self.rendezvous.tick(&self.peers, self.slots.is_free(), now, out);
-        let around = Surroundings::new(self.own, &self.peers, &self.persistent, &self.access, moment);
-        self.slots.tick(&around, &mut self.book, out);
-        self.dht.provide(&self.spec.genesis_id(), now, out);
-        self.relay_client.tick(&self.peers, now, out);
-        if self.persistence.measures_memory(now) {
-            out.push(TaskAction::MeasureMemory);
+        self.rendezvous.tick(&self.peers, self.slots.is_free(), cx);
+        let around = Surroundings::new(self.own, &self.peers, &self.persistent, &self.access, cx);
+        self.slots.tick(&around, &mut self.book, cx);
+        self.dht.provide(&self.spec.genesis_id(), cx);
+        self.relay_client.tick(&self.peers, cx);
+        if self.persistence.measures_memory(cx.now) {
+            cx.push(TaskAction::MeasureMemory);
         }
-        if let Some(with_book) = self.persistence.is_due(now) {
+        if let Some(with_book) = self.persistence.is_due(cx.now) {
             let files = self.unsaved(with_book);
-            self.persistence.begin(&files);
             if !files.is_empty() {
-                out.push(TaskAction::Save(files));
+                self.persistence.begin();
+                cx.push(TaskAction::Save(files));
             }
         }
-        if let Some(peer) = self.pool_rounds.next(&self.peers, moment.tip.total_work, now) {
-            out.push(TaskAction::FetchPool(peer));
+        if let Some(peer) = self.pool_rounds.next(&self.peers, cx.tip.total_work, cx.now) {
+            cx.push(TaskAction::FetchPool(peer));
         }
-        if self.status.is_due(now) {
+        if self.status.is_due(cx.now) {
             let everybody: Vec<PeerId> = self.peers.iter().map(|(_, peer)| peer.id).collect();
             for peer in everybody {
-                status::ask(peer, &self.spec, &mut self.peers, moment, out);
+                status::ask(peer, &self.spec, &mut self.peers, cx);
             }
         }
-        self.relay.send_batch(now, out);
+        self.relay.send_batch(cx);
     }
 
     /// Dials whom the operator named; while too few are connected, boot nodes and neighbours, too.
-    pub(super) fn dial_persistent(&mut self, now: Instant, out: &mut Actions) {
+    pub(super) fn dial_persistent(&mut self, cx: &mut Context) {
         let is_lonely = self.peers.len() < FEW_PEERS;
-        for (peer, addresses) in self.persistent.due(is_lonely, now) {
+        for (peer, addresses) in self.persistent.due(is_lonely, cx.now) {
             let condition = DialCondition::DisconnectedAndNotDialling;
-            out.push(SwarmAction::Dial(Dial { peer, addresses, condition, number: None, is_own: true }));
+            cx.push(SwarmAction::Dial(Dial { peer, addresses, condition, number: None, is_own: true }));
         }
     }
 
@@ -69,12 +67,8 @@ impl NetworkState {
         }
     }
 
-    /// The files that have changed, with their content; the node is stopping.
-    pub(crate) fn unsaved_at_end(&mut self) -> Vec<(PathBuf, Vec<u8>)> {
-        self.unsaved(WithBook(true))
-    }
-
-    fn unsaved(&mut self, WithBook(with_book): WithBook) -> Vec<(PathBuf, Vec<u8>)> {
+    /// The files that have changed, with their content; `with_book`: that of the address book, and what was given today.
+    pub(crate) fn unsaved(&mut self, with_book: bool) -> Vec<(PathBuf, Vec<u8>)> {
         let mut files = Vec::new();
         if with_book {
             self.slots.mark_anchors(&self.peers, &mut self.book);
@@ -85,8 +79,8 @@ impl NetworkState {
         if with_book && let Some(bytes) = self.requests.upload_target().take_changed() {
             files.push((self.files.upload.clone(), bytes));
         }
-        if self.persistence.take_bans_changed() {
-            files.push((self.files.bans.clone(), self.access.encode_bans()));
+        if let Some(bytes) = self.access.bans(Bans::take_changed) {
+            files.push((self.files.bans.clone(), bytes));
         }
         files
     }

@@ -1,12 +1,10 @@
 //! What is done on the swarm.
 
 use super::{Channel, NetworkSwarm, dht};
-use crate::wire::{Message as _, TxBatch};
 use crate::{
-    event::{
-        Dial, DialCondition, DialFailure, DiscoveryEvent, Event, ExchangeEvent, Job, PeerEvent, Published, SwarmAction,
-    },
+    event::{Dial, DialCondition, DialFailure, Event, Job, Published, SwarmAction},
     ids::{MessageNumber, RequestNumber},
+    wire::{Message as _, TxBatch},
 };
 use cairn_chain::verdict::Verdict;
 use cairn_ledger::hash::BlockId;
@@ -73,7 +71,7 @@ impl NetworkSwarm {
                 if let Err(error) = kad.start_providing(resource.key().into()) {
                     tracing::debug!(target: "cairn::network", %error, "not announced as a provider");
                 }
-                return Some(DiscoveryEvent::Providing.into());
+                return Some(Event::Providing);
             }
             SwarmAction::FindProviders { search, resource } => {
                 let query = self.kad()?.get_providers(resource.key().into());
@@ -102,7 +100,7 @@ impl NetworkSwarm {
                 Published::Failed
             }
         };
-        ExchangeEvent::TxsPublished { batch, outcome }.into()
+        Event::TxsPublished { batch, outcome }
     }
 
     fn kad(&mut self) -> Option<&mut kad::Behaviour<MemoryStore>> {
@@ -127,7 +125,7 @@ impl NetworkSwarm {
         tracing::debug!(target: "cairn::network", %peer, %error, "not dialling");
         self.swarm.behaviour_mut().retract(connection);
         let dial = self.dials.remove(&connection);
-        Some(PeerEvent::DialFailed { peer: Some(peer), dial, failure: DialFailure::NotDialled }.into())
+        Some(Event::DialFailed { peer: Some(peer), dial, failure: DialFailure::NotDialled })
     }
 
     fn listen_through(&mut self, relay: PeerId, address: Multiaddr) -> Option<Event> {
@@ -138,7 +136,7 @@ impl NetworkSwarm {
             }
             Err(error) => {
                 tracing::debug!(target: "cairn::network", %relay, %error, "not asking a relay");
-                Some(DiscoveryEvent::RelayClosed { relay }.into())
+                Some(Event::RelayClosed { relay })
             }
         }
     }
@@ -158,7 +156,7 @@ impl NetworkSwarm {
 
     fn answer(&mut self, request: RequestNumber, answer: Vec<u8>) -> Option<Event> {
         // Whoever asked may be gone.
-        let closed = Event::from(ExchangeEvent::RequestClosed { request, is_timeout: false });
+        let closed = Event::RequestClosed { request, is_timeout: false };
         let Some(Channel { class, id, channel }) = self.channels.remove(&request) else { return Some(closed) };
         if self.requests(class).send_response(channel, Ok(answer)).is_ok() {
             return None;

@@ -2,7 +2,7 @@
 
 use crate::{
     config::NetworkConfig,
-    swarm::{codec::BytesCodec, dht, dial_filter::Filtered, gate::Gate},
+    swarm::{codec::BytesCodec, dht, gate::Gate},
     wire::{
         Addresses, BlockTxs, Bodies, CompactBlock, GetAddresses, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers,
         Message, PeerStatus, PoolAnswer, TxBatch, gossip_id,
@@ -83,11 +83,9 @@ pub(crate) type Requests = request_response::Behaviour<BytesCodec>;
 /// Gossip, on our topics alone.
 pub(crate) type Gossip = gossipsub::Behaviour<gossipsub::IdentityTransform, gossipsub::WhitelistSubscriptionFilter>;
 
-/// Everything a node speaks. Those that refuse connections come first, so that what they refuse costs
-/// nothing further.
+/// Everything a node speaks. The limits come first, so that what they refuse costs nothing further.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
-    pub(crate) gate: Gate,
     pub(crate) limits: connection_limits::Behaviour,
     pub(crate) ping: ping::Behaviour,
     pub(crate) identify: identify::Behaviour,
@@ -136,14 +134,13 @@ pub enum SetupError {
 }
 
 impl Behaviour {
-    /// Everything a node speaks, behind this gate. Relays are used once [`Filtered::with_relay`] is called.
-    pub(crate) fn new(config: &NetworkConfig, names: &Names, key: &Keypair, gate: Gate) -> Result<Self, SetupError> {
+    /// Everything a node speaks. Relays are used once [`Gate::with_relay`] is called.
+    pub(crate) fn new(config: &NetworkConfig, names: &Names, key: &Keypair) -> Result<Self, SetupError> {
         let own = key.public().to_peer_id();
         let (small, large) = TIMEOUTS;
         let NetworkConfig { discovery, reach, allow_private, .. } = config;
         let is_public = !allow_private;
         Ok(Self {
-            gate,
             limits: connection_limits::Behaviour::new(connection_limits(config)),
             ping: ping::Behaviour::default(),
             identify: identify::Behaviour::new(
@@ -177,7 +174,7 @@ impl Behaviour {
     }
 }
 
-impl Filtered<Behaviour> {
+impl Gate<Behaviour> {
     /// The same, with relays: whoever builds the transports makes this part.
     pub(crate) fn with_relay(mut self, relay: relay::client::Behaviour) -> Self {
         self.relay = Some(relay).into();
@@ -306,6 +303,6 @@ mod tests {
         config.discovery.mdns = false;
         config.reach.relay_server = true;
         config.discovery.rendezvous_server = true;
-        assert!(Behaviour::new(&config, &names, &key, Gate::default()).is_ok());
+        assert!(Behaviour::new(&config, &names, &key).is_ok());
     }
 }

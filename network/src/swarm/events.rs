@@ -6,7 +6,7 @@ use super::{
     dht,
 };
 use crate::{
-    event::{DialFailure, DiscoveryEvent, Endpoint, Event, ExchangeEvent, PeerEvent, ReachEvent, Received, Topic},
+    event::{Connection, DialFailure, Endpoint, Event, ReachEvent, Received, Topic},
     handle::RequestError,
     ids::{ConnectionNumber, MessageNumber, RequestNumber},
     peers::table::Services,
@@ -32,30 +32,30 @@ impl NetworkSwarm {
         match event {
             SwarmEvent::Behaviour(event) => self.translate_behaviour(event),
             SwarmEvent::ConnectionEstablished { peer_id: peer, endpoint, num_established, connection_id, .. } => {
-                let connection = ConnectionNumber(self.number());
-                self.connections.insert(connection_id, connection);
+                let number = ConnectionNumber(self.number());
+                self.connections.insert(connection_id, number);
                 let (dial, is_first) = (self.dials.remove(&connection_id), num_established == NonZeroU32::MIN);
                 let endpoint = endpoint_of(&endpoint);
-                self.tell(PeerEvent::Connected { peer, connection, dial, endpoint, is_first });
+                self.tell(Event::Connected(Connection { peer, number, dial, endpoint, is_first }));
             }
             SwarmEvent::ConnectionClosed { peer_id: peer, num_established, cause, connection_id, .. } => {
                 let connection = self.connections.remove(&connection_id).unwrap_or(ConnectionNumber(0));
                 let (is_last, cause) = (num_established == 0, cause.map(|cause| cause.to_string()));
-                self.tell(PeerEvent::Closed { peer, connection, is_last, cause });
+                self.tell(Event::Closed { peer, connection, is_last, cause });
             }
             SwarmEvent::NewListenAddr { address, listener_id } => {
                 tracing::info!(target: "cairn::network", address = %format_args!("{address}/p2p/{}", self.swarm.local_peer_id()), "listening");
                 let relay = self.relays.get(&listener_id).copied();
-                self.tell(DiscoveryEvent::Listening { relay, address });
+                self.tell(Event::Listening { relay, address });
             }
             SwarmEvent::ListenerClosed { listener_id, .. } => {
                 let relay = self.relays.remove(&listener_id);
-                self.pending.extend(relay.map(|relay| DiscoveryEvent::RelayClosed { relay }).map(Event::from));
+                self.pending.extend(relay.map(|relay| Event::RelayClosed { relay }));
             }
             SwarmEvent::OutgoingConnectionError { peer_id: peer, error, connection_id } => {
                 tracing::debug!(target: "cairn::network", ?peer, %error, "dialling failed");
                 let dial = self.dials.remove(&connection_id);
-                self.tell(PeerEvent::DialFailed { peer, dial, failure: failure_of(error) });
+                self.tell(Event::DialFailed { peer, dial, failure: failure_of(error) });
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 tracing::debug!(target: "cairn::network", address = %send_back_addr, %error, "a connection failed");
@@ -73,13 +73,13 @@ impl NetworkSwarm {
             BehaviourEvent::Identify(identify::Event::Received { peer_id: peer, info, .. }) => {
                 let (services, in_dht) = services_of(&info.protocols, &self.names.protocol("kad/1"));
                 let (agent, addresses) = (info.agent_version, info.listen_addrs);
-                self.tell(PeerEvent::Identified { peer, agent, services, in_dht, addresses });
+                self.tell(Event::Identified { peer, agent, services, in_dht, addresses });
             }
             BehaviourEvent::Ping(ping::Event { peer, result, .. }) => match result {
-                Ok(latency) => self.tell(PeerEvent::Pinged { peer, latency }),
+                Ok(latency) => self.tell(Event::Pinged { peer, latency }),
                 // Two in a row: the library forgives the first.
                 Err(ping::Failure::Timeout | ping::Failure::Other { .. }) => {
-                    self.tell(PeerEvent::PingsUnanswered { peer });
+                    self.tell(Event::PingsUnanswered { peer });
                 }
                 Err(ping::Failure::Unsupported) => {}
             },
@@ -91,22 +91,15 @@ impl NetworkSwarm {
             BehaviourEvent::Pool(event) => self.translate_request(Class::Pool, event),
             BehaviourEvent::Kad(event) => self.translate_kad(event),
             BehaviourEvent::Rendezvous(event) => self.translate_rendezvous(event),
-            BehaviourEvent::RendezvousServer(event) => self.pending.extend(point_asked(&event).map(Event::from)),
+            BehaviourEvent::RendezvousServer(event) => self.pending.extend(point_asked(&event)),
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
-                self.pending.extend(
-                    found
-                        .into_iter()
-                        .map(|(peer, address)| PeerEvent::NeighbourFound { peer, address })
-                        .map(Event::from),
-                );
+                self.pending.extend(found.into_iter().map(|(peer, address)| Event::NeighbourFound { peer, address }));
             }
             BehaviourEvent::Mdns(mdns::Event::Expired(gone)) => {
-                self.pending.extend(
-                    gone.into_iter().map(|(peer, address)| PeerEvent::NeighbourGone { peer, address }).map(Event::from),
-                );
+                self.pending.extend(gone.into_iter().map(|(peer, address)| Event::NeighbourGone { peer, address }));
             }
-            BehaviourEvent::Autonat(event) => self.tell(DiscoveryEvent::Reach(dialled_back(event))),
-            BehaviourEvent::Upnp(event) => self.tell(DiscoveryEvent::Reach(router_event(event))),
+            BehaviourEvent::Autonat(event) => self.tell(Event::Reach(dialled_back(event))),
+            BehaviourEvent::Upnp(event) => self.tell(Event::Reach(router_event(event))),
             BehaviourEvent::Dcutr(event) => self.translate_dcutr(event),
             BehaviourEvent::Relay(relay::client::Event::ReservationReqAccepted { relay_peer_id, renewal, .. }) => {
                 tracing::debug!(target: "cairn::network", relay = %relay_peer_id, renewal, "a relay has accepted");
@@ -115,7 +108,7 @@ impl NetworkSwarm {
             | BehaviourEvent::Relay(_)
             | BehaviourEvent::AutonatServer(_)
             | BehaviourEvent::RelayServer(_) => {}
-            BehaviourEvent::Gate(never) | BehaviourEvent::Limits(never) => match never {},
+            BehaviourEvent::Limits(never) => match never {},
         }
     }
 
@@ -125,7 +118,7 @@ impl NetworkSwarm {
                 let message = MessageNumber(self.number());
                 self.messages.insert(message, (message_id, peer));
                 let topic = if content.topic == self.names.blocks.hash() { Topic::Blocks } else { Topic::Txs };
-                self.tell(ExchangeEvent::Gossiped { peer, message, topic, data: content.data });
+                self.tell(Event::Gossiped { peer, message, topic, data: content.data });
             }
             gossipsub::Event::GossipsubNotSupported { peer_id } => {
                 tracing::debug!(target: "cairn::network", peer = %peer_id, "a peer does not gossip");
@@ -141,15 +134,15 @@ impl NetworkSwarm {
                     let request = RequestNumber(self.number());
                     self.open.insert((class, id), request);
                     self.channels.insert(request, Channel { class, id, channel });
-                    self.tell(ExchangeEvent::Request { peer, class, request, question });
+                    self.tell(Event::Request { peer, class, request, question });
                 }
                 request_response::Message::Response { request_id, response } => match class {
                     Class::Status | Class::Addresses => {
-                        self.tell(ExchangeEvent::Answer { peer, class, answer: response });
+                        self.tell(Event::Answer { peer, class, answer: response });
                     }
                     Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool => {
                         let bytes = response.as_ref().map(Vec::len).map_err(|error| *error);
-                        self.tell(ExchangeEvent::Answered { peer, class, bytes });
+                        self.tell(Event::Answered { peer, class, bytes });
                         if let Some(answer) = self.awaited.remove(&(class, request_id)) {
                             // Whoever asked may have given up.
                             let _ = answer.send(response.map_err(RequestError::Undecodable));
@@ -160,7 +153,7 @@ impl NetworkSwarm {
             RequestEvent::OutboundFailure { peer, request_id, error, .. } => {
                 let is_timeout = matches!(error, OutboundFailure::Timeout);
                 if class == Class::Status && (is_timeout || matches!(error, OutboundFailure::UnsupportedProtocols)) {
-                    self.tell(ExchangeEvent::NoStatus { peer, is_timeout });
+                    self.tell(Event::NoStatus { peer, is_timeout });
                 }
                 if let Some(answer) = self.awaited.remove(&(class, request_id)) {
                     let _ = answer.send(Err(request_error(&error)));
@@ -176,7 +169,7 @@ impl NetworkSwarm {
     fn close_request(&mut self, class: Class, id: request_response::InboundRequestId, is_timeout: bool) {
         if let Some(request) = self.open.remove(&(class, id)) {
             self.channels.remove(&request);
-            self.tell(ExchangeEvent::RequestClosed { request, is_timeout });
+            self.tell(Event::RequestClosed { request, is_timeout });
         }
     }
 
@@ -192,9 +185,8 @@ impl NetworkSwarm {
                     Ok(found) => found.peers,
                     Err(kad::GetClosestPeersError::Timeout { peers, .. }) => peers,
                 };
-                let found =
-                    peers.into_iter().map(|it| DiscoveryEvent::PeerFound { peer: it.peer_id, addresses: it.addrs });
-                self.pending.extend(found.map(Event::from));
+                let found = peers.into_iter().map(|it| Event::PeerFound { peer: it.peer_id, addresses: it.addrs });
+                self.pending.extend(found);
             }
             kad::Event::OutboundQueryProgressed { id, result: QueryResult::GetProviders(result), step, .. } => {
                 let providers = match result {
@@ -203,9 +195,7 @@ impl NetworkSwarm {
                 };
                 let is_last = step.last;
                 let search = if is_last { self.searches.remove(&id) } else { self.searches.get(&id).copied() };
-                self.pending.extend(
-                    search.map(|search| DiscoveryEvent::ProvidersFound { search, providers, is_last }).map(Event::from),
-                );
+                self.pending.extend(search.map(|search| Event::ProvidersFound { search, providers, is_last }));
             }
             _ => {}
         }
@@ -218,10 +208,10 @@ impl NetworkSwarm {
                     .iter()
                     .map(|registration| (registration.record.peer_id(), registration.record.addresses().to_vec()));
                 let found = found.collect();
-                self.tell(DiscoveryEvent::Registrations { point, found });
+                self.tell(Event::Registrations { point, found });
             }
             client::Event::Registered { rendezvous_node: point, ttl: seconds, .. } => {
-                self.tell(DiscoveryEvent::Registered { point, seconds });
+                self.tell(Event::Registered { point, seconds });
             }
             client::Event::DiscoverFailed { rendezvous_node, error, .. } => {
                 tracing::debug!(target: "cairn::network", point = %rendezvous_node, ?error, "a rendezvous point did not answer");
@@ -238,7 +228,7 @@ impl NetworkSwarm {
             Ok(direct) => {
                 tracing::info!(target: "cairn::network", %peer, "a hole was punched");
                 let direct = self.connections.get(&direct).copied().unwrap_or(ConnectionNumber(0));
-                self.tell(DiscoveryEvent::Reach(ReachEvent::HolePunched { peer, direct }));
+                self.tell(Event::Reach(ReachEvent::HolePunched { peer, direct }));
             }
             Err(error) => tracing::debug!(target: "cairn::network", %peer, %error, "no hole was punched"),
         }
@@ -287,7 +277,7 @@ fn request_error(error: &OutboundFailure) -> RequestError {
     }
 }
 
-fn point_asked(event: &server::Event) -> Option<DiscoveryEvent> {
+fn point_asked(event: &server::Event) -> Option<Event> {
     let (peer, registrations) = match event {
         server::Event::DiscoverServed { enquirer, registrations } => (enquirer, registrations.len()),
         server::Event::DiscoverNotServed { enquirer, .. } => (enquirer, 0),
@@ -296,7 +286,7 @@ fn point_asked(event: &server::Event) -> Option<DiscoveryEvent> {
         | server::Event::PeerUnregistered { peer, .. } => (peer, 0),
         server::Event::RegistrationExpired(_) => return None,
     };
-    Some(DiscoveryEvent::PointAsked { peer: *peer, registrations })
+    Some(Event::PointAsked { peer: *peer, registrations })
 }
 
 fn dialled_back(event: autonat::v2::client::Event) -> ReachEvent {

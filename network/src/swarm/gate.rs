@@ -1,24 +1,30 @@
-//! The gate: who may connect at all. It comes first among the behaviours, so that what it refuses costs
-//! nothing further.
+//! The gate: who may connect at all, and what the protocols below may have dialled. It is the outermost behaviour, so
+//! that what it refuses costs nothing further.
+//!
+//! A stranger's answers name addresses, and libp2p's protocols (Kademlia, rendezvous, identify, every kind of
+//! request) remember them and offer them when a peer is dialled; some dial by themselves. Without this, anyone
+//! could make a node knock at the doors of its own private network. What the node itself dials (peers that the
+//! operator named, neighbours on its LAN) is announced here beforehand and may be private.
 
 use crate::{
-    addrman::ip_groups::{self, Group, Host},
+    addrman::ip_groups::{self, Prefix},
     peers::access::{Access, Refusal},
 };
-use cairn_common::clock;
+use cairn_common::{clock, rate_limiter::RateLimiter};
 use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
     swarm::{
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
-        ToSwarm, dummy,
+        ToSwarm,
     },
 };
 use std::{
-    collections::{BTreeMap, HashMap},
-    convert::Infallible,
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
+    ops::{Deref, DerefMut},
     task::{Context, Poll},
+    time::Instant,
 };
 
 /// Inbound connections from one host, handshakes included: a few nodes behind one router.
@@ -33,10 +39,10 @@ const HANDSHAKES_PER_HOST: usize = 16;
 /// Counts inbound connections by where they come from.
 #[derive(Debug, Default)]
 struct Shares {
-    hosts: BTreeMap<Host, usize>,
-    groups: BTreeMap<Group, usize>,
+    hosts: BTreeMap<Prefix, usize>,
+    groups: BTreeMap<Prefix, usize>,
     /// Handshakes only.
-    handshakes: BTreeMap<Host, usize>,
+    handshakes: BTreeMap<Prefix, usize>,
 }
 
 /// What an inbound connection holds.
@@ -85,7 +91,7 @@ impl Shares {
     }
 }
 
-fn decrease<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
+fn decrease(counts: &mut BTreeMap<Prefix, usize>, key: Prefix) {
     if let Some(count) = counts.get_mut(&key) {
         *count -= 1;
         if *count == 0 {
@@ -94,26 +100,58 @@ fn decrease<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
     }
 }
 
-/// Refuses the banned, whoever is not admitted, and more than their share to hosts and groups.
-#[derive(Debug, Default)]
-pub(crate) struct Gate {
+/// Dials that strangers may ask for at once, and each second in the long run: too few to be anybody's weapon.
+const STRANGER_DIALS: (f64, f64) = (20.0, 1.0 / 3.0);
+
+/// Any behaviour, behind a gate that refuses the banned, whoever is not admitted, and more than their share to hosts and
+/// groups, and that keeps it to addresses that may be dialled.
+pub(crate) struct Gate<B> {
+    inner: B,
     access: Access,
     shares: Shares,
     /// Inbound connections that hold a share; as many as the limits on connections allow.
     holders: HashMap<ConnectionId, Share>,
+    allow_private: bool,
+    /// QUIC is not dialled on networks with a pre-shared key, which it does not know.
+    allow_quic: bool,
+    /// Dials of the node itself that are about to begin: each is looked at once.
+    own: BTreeSet<ConnectionId>,
+    /// Dials that strangers may still ask for at once (AutoNAT, DCUtR), and since when.
+    stranger_dials: RateLimiter,
 }
 
-impl Gate {
-    /// Which lets in whoever has access.
-    pub(crate) fn new(access: Access) -> Self {
-        Self { access, ..Self::default() }
+impl<B> Gate<B> {
+    /// In front of `inner`; it lets in whoever has access.
+    pub(crate) fn new(inner: B, access: Access, allow_private: bool, allow_quic: bool) -> Self {
+        Self {
+            inner,
+            access,
+            shares: Shares::default(),
+            holders: HashMap::new(),
+            allow_private,
+            allow_quic,
+            own: BTreeSet::new(),
+            stranger_dials: RateLimiter::new(STRANGER_DIALS.1, STRANGER_DIALS.0, Instant::now()),
+        }
     }
 
-    fn check(&self, id: PeerId, address: &Multiaddr) -> Result<THandler<Self>, ConnectionDenied> {
-        match self.access.refusal(id, address, clock::now()) {
-            Some(refusal) => Err(ConnectionDenied::new(refusal)),
-            None => Ok(dummy::ConnectionHandler),
-        }
+    /// The next dial with this id is the node's own.
+    pub(crate) fn announce(&mut self, connection: ConnectionId) {
+        self.own.insert(connection);
+    }
+
+    /// It was not begun after all.
+    pub(crate) fn retract(&mut self, connection: ConnectionId) {
+        self.own.remove(&connection);
+    }
+
+    fn may_dial(&self, address: &Multiaddr) -> bool {
+        ip_groups::is_reachable(address, self.allow_private) && (self.allow_quic || !ip_groups::is_quic(address))
+    }
+
+    fn check(&self, peer: PeerId, address: &Multiaddr) -> Result<(), ConnectionDenied> {
+        let refusal = self.access.refusal(peer, address, clock::now());
+        refusal.map_or(Ok(()), |refusal| Err(ConnectionDenied::new(refusal)))
     }
 
     fn release(&mut self, connection: ConnectionId) {
@@ -123,14 +161,28 @@ impl Gate {
     }
 }
 
-impl NetworkBehaviour for Gate {
-    type ConnectionHandler = dummy::ConnectionHandler;
-    type ToSwarm = Infallible;
+impl<B> Deref for Gate<B> {
+    type Target = B;
+
+    fn deref(&self) -> &B {
+        &self.inner
+    }
+}
+
+impl<B> DerefMut for Gate<B> {
+    fn deref_mut(&mut self) -> &mut B {
+        &mut self.inner
+    }
+}
+
+impl<B: NetworkBehaviour> NetworkBehaviour for Gate<B> {
+    type ConnectionHandler = B::ConnectionHandler;
+    type ToSwarm = B::ToSwarm;
 
     fn handle_pending_inbound_connection(
         &mut self,
         connection: ConnectionId,
-        _: &Multiaddr,
+        local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
         if let Some(refusal) = self.access.refusal_of_address(remote, clock::now()) {
@@ -140,53 +192,77 @@ impl NetworkBehaviour for Gate {
             let share = self.shares.take(ip).map_err(ConnectionDenied::new)?;
             self.holders.insert(connection, share);
         }
-        Ok(())
+        self.inner.handle_pending_inbound_connection(connection, local, remote)
     }
 
     fn handle_established_inbound_connection(
         &mut self,
         connection: ConnectionId,
-        id: PeerId,
-        _: &Multiaddr,
+        peer: PeerId,
+        local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         if let Some(share) = self.holders.get_mut(&connection) {
             self.shares.settle(share);
         }
-        self.check(id, remote)
+        self.check(peer, remote)?;
+        self.inner.handle_established_inbound_connection(connection, peer, local, remote)
+    }
+
+    fn handle_pending_outbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: Option<PeerId>,
+        addresses: &[Multiaddr],
+        role: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        if !self.own.remove(&connection) && !addresses.is_empty() {
+            if !addresses.iter().all(|address| self.may_dial(address)) {
+                return Err(ConnectionDenied::new(Refusal::NotToBeDialled));
+            }
+            if self.stranger_dials.take(1.0, Instant::now()).is_err() {
+                return Err(ConnectionDenied::new(Refusal::TooManyAsked));
+            }
+        }
+        let mut found = self.inner.handle_pending_outbound_connection(connection, peer, addresses, role)?;
+        found.retain(|address| self.may_dial(address));
+        Ok(found)
     }
 
     fn handle_established_outbound_connection(
         &mut self,
-        _: ConnectionId,
-        id: PeerId,
+        connection: ConnectionId,
+        peer: PeerId,
         remote: &Multiaddr,
-        _: Endpoint,
-        _: PortUse,
+        role: Endpoint,
+        port: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.check(id, remote)
+        self.check(peer, remote)?;
+        self.inner.handle_established_outbound_connection(connection, peer, remote, role, port)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        match event {
+        match &event {
             FromSwarm::ConnectionClosed(closed) => self.release(closed.connection_id),
             FromSwarm::ListenFailure(failure) => self.release(failure.connection_id),
             _ => {}
         }
+        self.inner.on_swarm_event(event);
     }
 
-    fn on_connection_handler_event(&mut self, _: PeerId, _: ConnectionId, event: THandlerOutEvent<Self>) {
-        match event {}
+    fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
+        self.inner.on_connection_handler_event(peer, connection, event);
     }
 
-    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        Poll::Pending
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        self.inner.poll(context)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use libp2p::swarm::dummy;
 
     fn ip(last: [u8; 4]) -> IpAddr {
         IpAddr::from(last)
@@ -243,5 +319,47 @@ mod tests {
                 assert!(shares.hosts.is_empty() && shares.groups.is_empty() && shares.handshakes.is_empty());
             }
         }
+    }
+
+    fn addresses(texts: &[&str]) -> Vec<Multiaddr> {
+        texts.iter().map(|text| text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))).collect()
+    }
+
+    /// Whether a dial of these addresses goes ahead.
+    fn goes(gate: &mut Gate<dummy::Behaviour>, connection: usize, texts: &[&str]) -> bool {
+        let connection = ConnectionId::new_unchecked(connection);
+        let dial = gate.handle_pending_outbound_connection(connection, None, &addresses(texts), Endpoint::Dialer);
+        dial.is_ok()
+    }
+
+    #[test]
+    fn strangers_cannot_have_private_addresses_dialled_and_the_node_itself_can() {
+        let mut gate = Gate::new(dummy::Behaviour, Access::default(), false, true);
+        assert!(goes(&mut gate, 1, &["/ip4/1.1.1.1/tcp/1", "/ip4/1.1.1.1/udp/1/quic-v1"]));
+        for victim in ["/ip4/192.168.1.1/tcp/80", "/ip4/127.0.0.1/tcp/9741", "/ip6/fe80::1/tcp/1"] {
+            assert!(!goes(&mut gate, 2, &["/ip4/1.1.1.1/tcp/1", victim]), "{victim}");
+        }
+        gate.announce(ConnectionId::new_unchecked(3));
+        assert!(goes(&mut gate, 3, &["/ip4/192.168.1.1/tcp/80"]));
+        assert!(!goes(&mut gate, 3, &["/ip4/192.168.1.1/tcp/80"]), "once");
+        assert!(goes(&mut Gate::new(dummy::Behaviour, Access::default(), true, true), 4, &["/ip4/192.168.1.1/tcp/80"]));
+    }
+
+    #[test]
+    fn with_a_pre_shared_key_nothing_is_dialled_by_quic() {
+        let mut gate = Gate::new(dummy::Behaviour, Access::default(), true, false);
+        assert!(!goes(&mut gate, 1, &["/ip4/127.0.0.1/udp/1/quic-v1"]));
+        assert!(goes(&mut gate, 2, &["/ip4/127.0.0.1/tcp/1"]));
+    }
+
+    #[test]
+    fn autonat_is_no_weapon_strangers_have_few_addresses_dialled() {
+        let mut gate = Gate::new(dummy::Behaviour, Access::default(), false, true);
+        let asked = (0..1000).filter(|n| goes(&mut gate, *n, &["/ip4/1.1.1.1/tcp/80"])).count();
+        assert_eq!(asked, STRANGER_DIALS.0 as usize);
+        // The control: the node's own dials go on, and so do those to addresses that the protocols know.
+        gate.announce(ConnectionId::new_unchecked(5000));
+        assert!(goes(&mut gate, 5000, &["/ip4/1.1.1.1/tcp/80"]));
+        assert!(goes(&mut gate, 5001, &[]));
     }
 }

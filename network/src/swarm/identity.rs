@@ -1,9 +1,9 @@
 //! The node's key: an Ed25519 secret in a file of its own, made at the first start.
 
+use cairn_host::files;
 use libp2p::identity::Keypair;
 use std::{
-    fs,
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -44,17 +44,11 @@ pub(crate) fn load_or_create(path: &Path) -> Result<Keypair, IdentityError> {
     Keypair::ed25519_from_bytes(secret).map_err(|_| IdentityError::Malformed { path: path.to_owned(), got })
 }
 
-/// Writes a fresh secret under a temporary name, readable by its owner alone, and renames it.
+/// Writes a fresh secret, readable by its owner alone, and never over another file.
 fn create(path: &Path) -> io::Result<[u8; 32]> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(io::Error::from)?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Temporary files are made with mode 0600, and never over another file.
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(&secret)?;
-    file.as_file().sync_all()?;
-    file.persist_noclobber(path)?;
-    fs::File::open(directory)?.sync_all()?;
+    files::save_new(path, &secret)?;
     Ok(secret)
 }
 

@@ -5,7 +5,6 @@ mod actions;
 pub(crate) mod behaviour;
 pub(crate) mod codec;
 pub(crate) mod dht;
-pub(crate) mod dial_filter;
 mod events;
 pub(crate) mod gate;
 pub(crate) mod identity;
@@ -19,7 +18,7 @@ use crate::{
 };
 use behaviour::{Behaviour, Names, Requests};
 use cairn_ledger::hash::BlockId;
-use dial_filter::Filtered;
+use gate::Gate;
 use libp2p::{
     Swarm,
     core::transport::ListenerId,
@@ -44,7 +43,7 @@ struct Channel {
 
 /// The swarm, and the numbers by which others name what is in it.
 pub(crate) struct NetworkSwarm {
-    swarm: Swarm<Filtered<Behaviour>>,
+    swarm: Swarm<Gate<Behaviour>>,
     names: Names,
     genesis_id: BlockId,
     allow_private: bool,
@@ -68,12 +67,7 @@ pub(crate) struct NetworkSwarm {
 
 impl NetworkSwarm {
     /// On the network of this block 0; it listens already.
-    pub(crate) fn new(
-        swarm: Swarm<Filtered<Behaviour>>,
-        names: Names,
-        genesis_id: BlockId,
-        allow_private: bool,
-    ) -> Self {
+    pub(crate) fn new(swarm: Swarm<Gate<Behaviour>>, names: Names, genesis_id: BlockId, allow_private: bool) -> Self {
         Self {
             swarm,
             names,
@@ -103,8 +97,8 @@ impl NetworkSwarm {
         }
     }
 
-    fn tell(&mut self, event: impl Into<Event>) {
-        self.pending.push_back(event.into());
+    fn tell(&mut self, event: Event) {
+        self.pending.push_back(event);
     }
 
     fn number(&mut self) -> u64 {
@@ -132,13 +126,17 @@ impl NetworkSwarm {
     }
 
     /// Where this node listens.
-    pub(crate) fn listening(&self) -> Vec<Multiaddr> {
-        self.swarm.listeners().cloned().collect()
+    pub(crate) fn listening(&self) -> Vec<String> {
+        self.swarm.listeners().map(|address| self.full(address)).collect()
     }
 
     /// Addresses at which others reach this node.
-    pub(crate) fn external(&self) -> Vec<Multiaddr> {
-        self.swarm.external_addresses().cloned().collect()
+    pub(crate) fn external(&self) -> Vec<String> {
+        self.swarm.external_addresses().map(|address| self.full(address)).collect()
+    }
+
+    fn full(&self, address: &Multiaddr) -> String {
+        format!("{address}/p2p/{}", self.swarm.local_peer_id())
     }
 
     /// What the names of protocols begin with.

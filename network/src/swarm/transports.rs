@@ -3,8 +3,10 @@
 //! On a network with a pre-shared key every byte of TCP is enciphered with it first (libp2p's private networks,
 //! PSK v1). QUIC has no such layer: there it is not spoken at all.
 
-use crate::swarm::behaviour::{Behaviour, SetupError};
-use crate::swarm::dial_filter::Filtered;
+use crate::swarm::{
+    behaviour::{Behaviour, SetupError},
+    gate::Gate,
+};
 use libp2p::{
     PeerId, Swarm, SwarmBuilder, Transport,
     core::{
@@ -95,8 +97,8 @@ fn transport(key: &Keypair, psk: Option<Psk>) -> Result<Boxed<(PeerId, StreamMux
 pub(crate) fn swarm(
     key: Keypair,
     psk: Option<Psk>,
-    behaviour: Filtered<Behaviour>,
-) -> Result<Swarm<Filtered<Behaviour>>, SetupError> {
+    behaviour: Gate<Behaviour>,
+) -> Result<Swarm<Gate<Behaviour>>, SetupError> {
     let transports = || {
         let transport = transport(&key, psk).map_err(|error| SetupError::Transport { reason: error.to_string() })?;
         let builder = SwarmBuilder::with_existing_identity(key.clone()).with_tokio();

@@ -2,7 +2,7 @@
 //! for now. Whom to ask is chosen by what they delivered: a claim only says that there is something to ask for.
 
 use super::{pace::Pace, presync::Presync, tree::Rank};
-use crate::{PeerKind, PeerStatus};
+use crate::{PeerKind, PeerStatus, outbound::backoff::Backoff};
 use cairn_ledger::{hash::BlockId, units::Height};
 use std::{
     cmp::Reverse,
@@ -17,9 +17,7 @@ pub(super) const JOBS_EACH: usize = 3;
 const REQUEST_TIME: f64 = 0.5;
 /// The most that one request for bodies is to bring, in bytes: less than an answer may hold.
 const REQUEST_BYTES: f64 = 3.0 * 1024.0 * 1024.0;
-/// The first pause after a failure; it doubles with each further one.
-const FIRST_REST: Duration = Duration::from_secs(1);
-/// The longest pause.
+/// The longest pause after a failure; the first is a second, and it doubles with each further one.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 /// How long a peer is not asked for what it did not have.
 const LACKS_FOR: Duration = Duration::from_secs(10);
@@ -67,8 +65,8 @@ pub(super) struct SyncPeer {
     pub(super) overdue: usize,
     /// How fast it is.
     pub(super) pace: Pace,
-    rests_until: Option<Instant>,
-    failures: u32,
+    /// Pauses after failures, the longer the more of them in a row.
+    rest: Backoff,
     /// It does not have this block, at this height, nor those above it, until then.
     lacks: Option<(BlockId, Height, Instant)>,
     /// Wrong bodies in a row, and since when.
@@ -92,8 +90,7 @@ impl SyncPeer {
             jobs: 0,
             overdue: 0,
             pace: Pace::default(),
-            rests_until: None,
-            failures: 0,
+            rest: Backoff::default(),
             lacks: None,
             lies: None,
         }
@@ -127,19 +124,18 @@ impl SyncPeer {
 
     /// Leaves it alone for a while, longer with each failure in a row.
     pub(super) fn rest(&mut self, now: Instant) {
-        let pause = FIRST_REST.saturating_mul(1 << self.failures.min(10)).min(LONGEST_REST);
-        (self.failures, self.shows) = (self.failures.saturating_add(1), false);
-        self.rests_until = Some(now + pause);
+        self.shows = false;
+        self.rest.tried(now, LONGEST_REST);
     }
 
     /// Whether it is left alone now.
     pub(super) fn is_resting(&self, now: Instant) -> bool {
-        self.rests_until.is_some_and(|until| until > now)
+        !self.rest.is_due(now)
     }
 
     /// It did what it was asked to.
     pub(super) fn succeed(&mut self) {
-        self.failures = 0;
+        self.rest.succeeded();
     }
 
     /// Whether it has sent headers that were of use, and nothing wrong since.
@@ -149,7 +145,7 @@ impl SyncPeer {
 
     /// Whether it has failed since it last did what it was asked to.
     pub(super) fn has_failed(&self) -> bool {
-        self.failures > 0
+        self.rest.attempts() > 0
     }
 
     /// It sent headers that were of use.
@@ -161,7 +157,7 @@ impl SyncPeer {
     /// Who is asked for headers first: whom the operator named; who has shown some; whom this node dialled; who has
     /// failed less.
     pub(super) fn precedence(&self) -> impl Ord + use<> {
-        (self.kind.named, self.shows, !self.kind.inbound, Reverse(self.failures))
+        (self.kind.named, self.shows, !self.kind.inbound, Reverse(self.rest.attempts()))
     }
 
     /// What the branches it brings are worth, before any body has shown more.

@@ -6,7 +6,7 @@ use crate::miner::{GenerateError, MAX_GENERATE, WorkError};
 use cairn_chain::{ChainError, store::BackupError};
 use cairn_common::mailbox::Stopped;
 use cairn_mempool::PoolError;
-use cairn_network::{AddPeerError, AdmitError, BanError, FindError, UnknownKind};
+use cairn_network::{AdmitError, BanError, FindError, TargetError, UnknownKind};
 use cairn_rpc::{
     error::{Code, RpcError},
     types::BlockRef,
@@ -110,11 +110,11 @@ impl From<WorkError> for RpcError {
     }
 }
 
-impl IntoRpcError for AddPeerError {
+impl IntoRpcError for TargetError {
     fn into_rpc(self) -> RpcError {
         match self {
-            AddPeerError::Target(error) => RpcError::new(Code::BadPeerAddress, error),
-            AddPeerError::Stopping => stopping(),
+            TargetError::Stopped(Stopped) => stopping(),
+            error => RpcError::new(Code::BadPeerAddress, error),
         }
     }
 }
@@ -123,7 +123,7 @@ impl IntoRpcError for BanError {
     fn into_rpc(self) -> RpcError {
         match self {
             BanError::Target(error) => RpcError::new(Code::BadBanTarget, error),
-            BanError::Stopping => stopping(),
+            BanError::Stopped(Stopped) => stopping(),
         }
     }
 }
@@ -134,7 +134,7 @@ impl IntoRpcError for AdmitError {
             AdmitError::NotAPeerId { .. } => RpcError::new(Code::BadPeerId, self),
             AdmitError::NotPrivate => RpcError::new(Code::NotPrivate, self),
             AdmitError::TooMany { max } => with_limit(RpcError::new(Code::TooManyAdmitted, self), max),
-            AdmitError::Stopping => stopping(),
+            AdmitError::Stopped(Stopped) => stopping(),
         }
     }
 }
@@ -144,7 +144,7 @@ impl IntoRpcError for FindError {
         match self {
             FindError::Off => RpcError::new(Code::DiscoveryOff, self),
             FindError::Busy => RpcError::new(Code::Busy, self),
-            FindError::Stopping => stopping(),
+            FindError::Stopped(Stopped) => stopping(),
         }
     }
 }

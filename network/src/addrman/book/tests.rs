@@ -64,7 +64,7 @@ fn eclipse_what_was_reached_is_not_displaced_by_what_is_heard_or_reached_later()
     let honest: BTreeSet<NodeAddress> = (0..40).map(|n| host(100 + n, 1)).collect();
     honest.iter().for_each(|address| book.reached(*address, time(0)));
     let tried = |book: &AddressBook| -> BTreeSet<NodeAddress> {
-        book.entries().filter(|entry| entry.tried).map(|entry| entry.address).collect()
+        book.entries().filter(|(_, entry)| entry.tried).map(|(address, _)| *address).collect()
     };
     let before = tried(&book);
     assert!(before.len() > 35);
@@ -160,9 +160,12 @@ fn a_restored_book_is_the_same() {
     }
     (0..100).for_each(|n| book.reached(host(n, 1), time(400 + n)));
     book.set_anchors(&[host(5, 1), host(6, 1)]);
-    let entries: Vec<Entry> = book.entries().cloned().collect();
+    let all = |book: &AddressBook| -> Vec<(NodeAddress, Entry)> {
+        book.entries().map(|(address, entry)| (*address, entry.clone())).collect()
+    };
+    let entries = all(&book);
     let restored = AddressBook::restore(SECRET, true, entries.clone());
-    assert_eq!(restored.entries().cloned().collect::<Vec<_>>(), entries);
+    assert_eq!(all(&restored), entries);
     assert_eq!(restored.places, book.places);
     assert_eq!(restored.anchors().into_iter().collect::<BTreeSet<_>>(), BTreeSet::from([host(5, 1), host(6, 1)]));
     // With another secret everything has another place.

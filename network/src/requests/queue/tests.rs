@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     event::Action,
     ids::{Multiaddr, PeerId},
-    testing::moment,
+    testing::context,
 };
 use cairn_ledger::codec::DecodeError;
 use std::time::Duration;
@@ -12,40 +12,38 @@ use std::time::Duration;
 struct Line {
     queue: RequestQueue,
     peers: PeerTable,
-    moment: Moment,
+    cx: Context,
     last: u64,
 }
 
 impl Line {
     fn new() -> Self {
-        let moment = moment();
-        let queue = RequestQueue::new(None, UploadTarget::new(None, None), moment.now);
-        Self { queue, peers: PeerTable::default(), moment, last: 0 }
+        let cx = context();
+        let queue = RequestQueue::new(None, UploadTarget::new(None, None), cx.now);
+        Self { queue, peers: PeerTable::default(), cx, last: 0 }
     }
 
     fn peer(&mut self) -> PeerNumber {
-        self.peers.connected(PeerId::random(), Multiaddr::empty(), true, self.moment.now)
+        self.peers.connected(PeerId::random(), Multiaddr::empty(), true, self.cx.now)
     }
 
     /// Asks for headers, and says what is to be done.
     fn ask(&mut self, peer: PeerNumber) -> (RequestNumber, Vec<Action>) {
         self.last += 1;
-        let (number, mut out) = (RequestNumber(self.last), Actions::default());
+        let number = RequestNumber(self.last);
         let request = Request { number, peer, class: Class::Headers, question: vec![7; 40] };
-        self.queue.on_request(request, &mut self.peers, &self.moment, &mut out);
-        (number, out.take())
+        self.queue.on_request(request, &mut self.peers, &mut self.cx);
+        (number, self.cx.take())
     }
 
     fn served(&mut self, request: RequestNumber, answer: Received) -> (Vec<Action>, usize) {
-        let mut out = Actions::default();
-        self.queue.on_served(request, answer, &mut self.peers, &self.moment, &mut out);
-        (out.take(), out.take_reports().len())
+        self.queue.on_served(request, answer, &mut self.peers, &mut self.cx);
+        (self.cx.take(), self.cx.take_reports().len())
     }
 
     fn closed(&mut self, request: RequestNumber, is_timeout: bool) -> (Vec<Action>, usize) {
-        let mut out = Actions::default();
-        self.queue.on_closed(request, is_timeout, &mut self.peers, &self.moment, &mut out);
-        (out.take(), out.take_reports().len())
+        self.queue.on_closed(request, is_timeout, &mut self.peers, &mut self.cx);
+        (self.cx.take(), self.cx.take_reports().len())
     }
 }
 
@@ -113,7 +111,7 @@ fn when_the_line_is_full_who_only_takes_makes_room_for_who_gives() {
         for peer in &peers {
             line.ask(*peer);
         }
-        line.moment.now += Duration::from_secs(60);
+        line.cx.now += Duration::from_secs(60);
         assert!(line.queue.waiting.len() <= WAITING, "round {round}");
     }
     assert_eq!(line.queue.waiting.len(), WAITING);
@@ -123,7 +121,7 @@ fn when_the_line_is_full_who_only_takes_makes_room_for_who_gives() {
         matches!(&actions[..], [Action::Swarm(SwarmAction::Drop(refused))] if *refused == request),
         "it is closed unanswered"
     );
-    line.peers.gave(giver, 1 << 20, line.moment.now);
+    line.peers.gave(giver, 1 << 20, line.cx.now);
     let (request, actions) = line.ask(giver);
     assert_eq!(dropped(&actions), 1);
     assert!(line.queue.waiting.iter().any(|waiting| waiting.number == request));

@@ -92,7 +92,7 @@ impl Machine {
         if waited_for >= MAX_JOBS || too_much {
             return false;
         }
-        let Some((peer, takes)) = self.choose_peer(&first, self.now) else { return false };
+        let Some((peer, takes)) = self.choose_peer(&first) else { return false };
         let Some(source) = self.sources.get_mut(&peer) else { return false };
         source.jobs += 1;
         let count = source.request_size(self.mean_body, MAX_BODIES);

@@ -11,7 +11,7 @@ use crate::sync::{
 };
 use cairn_chain::verdict::PeerNumber;
 use cairn_ledger::{block::Header, hash::BlockId, units::Height};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Presyncs of peers that nobody named, at once.
 const SLOTS: usize = 4;
