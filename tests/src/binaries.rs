@@ -3,6 +3,7 @@
 use std::{
     env,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// The program called `name`: in the directory CAIRN_BIN, or else where cargo puts programs beside the
@@ -17,15 +18,22 @@ pub fn find(name: &str) -> PathBuf {
     path
 }
 
+/// The command of a program, without what the environment says of nodes and wallets: that is meant for others than the
+/// tests' processes.
+///
+/// # Panics
+/// As [`find`].
+pub fn command(name: &str) -> Command {
+    let mut command = Command::new(find(name));
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in names.filter(|name| name.starts_with("CAIRN_NODE_") || name.starts_with("CAIRN_WALLET_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// Tests are in `release/deps`, programs in `release`.
 fn beside_the_test() -> PathBuf {
     let test = env::current_exe().expect("a running program has a path");
     test.parent().and_then(Path::parent).expect("cargo puts tests two folders deep").to_path_buf()
-}
-
-/// The names of the variables in the environment that mean something to the node or the wallet. They are
-/// meant for others than the tests' processes.
-pub(crate) fn foreign_variables() -> Vec<String> {
-    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    names.filter(|name| name.starts_with("CAIRN_NODE_") || name.starts_with("CAIRN_WALLET_")).collect()
 }

@@ -4,7 +4,10 @@
 use crate::{
     intruder::{Intruder, REQUESTS},
     node::Node,
-    strangers::bytes::Bytes,
+    strangers::{
+        bytes::{self, Bytes, framed},
+        swarm::{self, listen, requests, swarm},
+    },
 };
 use cairn_ledger::{
     block::Body,
@@ -13,14 +16,13 @@ use cairn_ledger::{
     testing::{key, payment},
 };
 use libp2p::{
-    Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder,
+    PeerId, StreamProtocol, Swarm,
     futures::StreamExt,
     identify,
+    identity::Keypair,
     kad::{self, ProviderRecord, RecordKey, store::MemoryStore, store::RecordStore},
-    noise,
-    request_response::{self, Event, Message, ProtocolSupport, ResponseChannel},
+    request_response::{self, Event, Message, ResponseChannel},
     swarm::{NetworkBehaviour, SwarmEvent},
-    tcp, yamux,
 };
 use std::{
     sync::{
@@ -79,8 +81,9 @@ impl Impostor {
     /// The node does not answer.
     pub async fn new(honest: &Node, spec: &ChainSpec, manner: Manner) -> Self {
         let intruder = Intruder::new(honest).await;
-        let mut swarm = swarm(intruder.prefix());
-        let id = *swarm.local_peer_id();
+        let keys = Keypair::generate_ed25519();
+        let id = keys.public().to_peer_id();
+        let mut swarm = swarm(keys.clone(), Duration::from_secs(600), behaviour(&keys, intruder.prefix()));
         let record = ProviderRecord {
             key: RecordKey::from([&[1][..], spec.genesis_id().as_bytes()].concat()),
             provider: honest.info().await.peer_id.parse().expect("a peer's id"),
@@ -88,12 +91,7 @@ impl Impostor {
             addresses: vec![format!("/ip4/127.0.0.1/tcp/{}", honest.p2p_port()).parse().expect("an address")],
         };
         swarm.behaviour_mut().kad.store_mut().add_provider(record).expect("an empty store has room");
-        swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().expect("an address")).expect("TCP is there");
-        let port = loop {
-            if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
-                break port_of(&address);
-            }
-        };
+        let port = listen(&mut swarm).await;
         let asked = Arc::new(AtomicUsize::new(0));
         let wrong = payment(spec, &key(1), 1 << 40, key(2).address(), 1, 1);
         let wrong = Body::new(vec![wrong]).expect("one fits");
@@ -127,12 +125,6 @@ struct Bodies {
     manner: Manner,
     wrong: Body,
     asked: Arc<AtomicUsize>,
-}
-
-/// With its length in front, as on a stream.
-fn framed(message: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(message.len()).expect("a short message");
-    [&length.to_le_bytes()[..], message].concat()
 }
 
 fn bodies_of(bodies: Vec<Body>) -> Vec<u8> {
@@ -176,37 +168,17 @@ fn respond(behaviour: &mut Behaviour, place: usize, channel: ResponseChannel<Vec
     let _ = [status, headers, bodies][place].send_response(channel, answer);
 }
 
-fn port_of(address: &Multiaddr) -> u16 {
-    let port = address.iter().find_map(|part| match part {
-        libp2p::multiaddr::Protocol::Tcp(port) => Some(port),
-        _ => None,
-    });
-    port.expect("it listens on TCP")
-}
-
-fn swarm(prefix: &str) -> Swarm<Behaviour> {
-    let name = |name: &str| StreamProtocol::try_from_owned(format!("{prefix}{name}")).expect("it begins with a slash");
-    let requests = |place: usize| {
-        request_response::Behaviour::new([(name(REQUESTS[place]), ProtocolSupport::Full)], Default::default())
-    };
-    let behaviour = |keys: &libp2p::identity::Keypair| {
-        let own = keys.public().to_peer_id();
-        let mut kad = kad::Behaviour::with_config(own, MemoryStore::new(own), kad::Config::new(name("kad/1")));
-        kad.set_mode(Some(kad::Mode::Server));
-        Behaviour {
-            identify: identify::Behaviour::new(identify::Config::new(format!("{prefix}1"), keys.public())),
-            kad,
-            status: requests(0),
-            headers: requests(1),
-            bodies: requests(BODIES),
-        }
-    };
-    SwarmBuilder::with_new_identity()
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
-        .expect("TCP needs nothing")
-        .with_behaviour(behaviour)
-        .expect("it cannot fail")
-        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(600)))
-        .build()
+fn behaviour(key: &Keypair, prefix: &str) -> Behaviour {
+    let requests = |place: usize| requests(prefix, REQUESTS[place], bytes::Manner::Prompt, PATIENCE);
+    let own = key.public().to_peer_id();
+    let name = StreamProtocol::try_from_owned(format!("{prefix}/kad/1")).expect("it begins with a slash");
+    let mut kad = kad::Behaviour::with_config(own, MemoryStore::new(own), kad::Config::new(name));
+    kad.set_mode(Some(kad::Mode::Server));
+    Behaviour {
+        identify: swarm::identify(prefix, key),
+        kad,
+        status: requests(0),
+        headers: requests(1),
+        bodies: requests(BODIES),
+    }
 }

@@ -2,19 +2,20 @@
 
 use crate::{
     node::Node,
-    strangers::bytes::{Bytes, Manner},
+    strangers::{
+        bytes::{Bytes, Manner},
+        swarm::{gossip, requests, swarm},
+    },
 };
-use cairn_ledger::hash::sha256;
 use cairn_rpc::methods::NetClient;
 use libp2p::{
-    Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder,
+    Multiaddr, PeerId, Swarm,
     futures::StreamExt,
-    gossipsub::{self, IdentTopic, MessageAuthenticity, MessageId, ValidationMode},
+    gossipsub::{self, IdentTopic},
+    identity::Keypair,
     multiaddr::Protocol,
-    noise,
-    request_response::{self, Event, Message, ProtocolSupport},
+    request_response::{self, Event, Message},
     swarm::{NetworkBehaviour, SwarmEvent},
-    tcp, yamux,
 };
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -72,53 +73,27 @@ impl Intruder {
     /// The address does not end in a peer id.
     pub fn at(address: Multiaddr, prefix: &str, manner: Manner) -> Self {
         // One prefix for all protocols, with or without a slash at its end.
-        let prefix = format!("{}/", prefix.trim_end_matches('/'));
+        let prefix = prefix.trim_end_matches('/').to_owned();
         let Some(Protocol::P2p(victim)) = address.iter().last() else {
             panic!("got {address}, expected an address that ends in /p2p/ and a peer id")
         };
         // Whoever means to be slow does not give up first.
         let patience = if manner == Manner::Prompt { ANSWER_WITHIN } else { Duration::from_secs(600) };
-        let behaviour = |_: &_| {
-            let requests = |name| {
-                let name = StreamProtocol::try_from_owned(format!("{prefix}{name}")).expect("it begins with a slash");
-                let config = request_response::Config::default().with_request_timeout(patience);
-                request_response::Behaviour::with_codec(Bytes(manner), [(name, ProtocolSupport::Full)], config)
-            };
-            let config = gossipsub::ConfigBuilder::default()
-                .protocol_id_prefix(format!("{prefix}meshsub"))
-                .validation_mode(ValidationMode::Anonymous)
-                // As nodes do: the library's own way gives all anonymous messages one id, and sends only the first.
-                .message_id_fn(|message| MessageId::from(sha256(&[&message.data]).as_bytes()[..20].to_vec()))
-                .max_transmit_size(512 << 10)
-                .flood_publish(true)
-                .build()
-                .expect("a valid configuration");
-            Behaviour {
-                gossip: gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config).expect("as configured"),
-                status: requests(REQUESTS[0]),
-                headers: requests(REQUESTS[1]),
-                bodies: requests(REQUESTS[2]),
-                addresses: requests(REQUESTS[3]),
-                block_txs: requests(REQUESTS[4]),
-                pool: requests(REQUESTS[5]),
-            }
+        let requests = |place: usize| requests(&prefix, REQUESTS[place], manner, patience);
+        let behaviour = Behaviour {
+            gossip: gossip(&prefix, &TOPICS),
+            status: requests(0),
+            headers: requests(1),
+            bodies: requests(2),
+            addresses: requests(3),
+            block_txs: requests(4),
+            pool: requests(5),
         };
-        let mut swarm = SwarmBuilder::with_new_identity()
-            .with_tokio()
-            .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
-            .expect("TCP needs nothing")
-            .with_behaviour(behaviour)
-            .expect("it cannot fail")
-            .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
-            .build();
-        for topic in TOPICS {
-            let topic = IdentTopic::new(format!("{prefix}{topic}"));
-            swarm.behaviour_mut().gossip.subscribe(&topic).expect("no filter forbids it");
-        }
+        let swarm = swarm(Keypair::generate_ed25519(), Duration::from_secs(60), behaviour);
         Self { swarm, victim, address, prefix }
     }
 
-    /// What the names of its protocols begin with, up to and with a slash.
+    /// What the names of its protocols begin with, up to a slash.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -229,7 +204,7 @@ impl Intruder {
     /// Publishes these bytes on the topic at this place of [`TOPICS`], as soon as the victim takes part in
     /// it, connecting first; whether it could.
     pub async fn publish(&mut self, topic: usize, bytes: &[u8], within: Duration) -> bool {
-        let topic = IdentTopic::new(format!("{}{}", self.prefix, TOPICS[topic]));
+        let topic = IdentTopic::new(format!("{}/{}", self.prefix, TOPICS[topic]));
         let deadline = Instant::now() + within;
         while Instant::now() < deadline && self.connect(within).await {
             match self.swarm.behaviour_mut().gossip.publish(topic.clone(), bytes) {
@@ -247,7 +222,7 @@ impl Intruder {
     /// Publishes these bytes on the topic at this place of [`TOPICS`], without waiting for anything; whether they
     /// are on their way.
     pub fn throw(&mut self, topic: usize, bytes: &[u8]) -> bool {
-        let topic = IdentTopic::new(format!("{}{}", self.prefix, TOPICS[topic]));
+        let topic = IdentTopic::new(format!("{}/{}", self.prefix, TOPICS[topic]));
         self.swarm.behaviour_mut().gossip.publish(topic, bytes).is_ok()
     }
 

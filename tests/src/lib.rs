@@ -43,3 +43,9 @@ pub mod vectors;
 pub mod wait;
 pub mod wallet;
 pub mod wide;
+
+/// What was made, or a word to the reader of the test's output that this machine allows no such thing: the test ends
+/// there.
+pub fn made<T>(made: Result<T, String>) -> Option<T> {
+    made.inspect_err(|reason| eprintln!("skipped: this machine does not have what the test needs: {reason}")).ok()
+}

@@ -211,9 +211,3 @@ impl Internet {
         self.switch.ip(&format!("link set {} {}", host.port, if plugged { "up" } else { "down" }))
     }
 }
-
-/// What was made, or a word to the reader of the test's output that this machine allows no such thing: the
-/// test ends there.
-pub fn made<T>(made: Result<T, String>) -> Option<T> {
-    made.inspect_err(|reason| eprintln!("skipped: network namespaces cannot be made here: {reason}")).ok()
-}

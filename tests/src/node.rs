@@ -30,6 +30,9 @@ use std::{
 };
 use tempfile::TempDir;
 
+/// Every way to find peers, switched off: whom a node knows is the test's matter.
+pub const OFF: [&str; 3] = ["--discovery.kademlia=false", "--discovery.rendezvous=false", "--discovery.exchange=false"];
+
 /// How much of a log is shown when a test fails.
 const TAIL_LINES: usize = 40;
 
@@ -424,10 +427,7 @@ fn log_file(directory: &Path) -> PathBuf {
 
 /// A node's command line. `p2p` and `rpc` are its ports.
 pub fn command(network: &TestNetwork, directory: &Path, p2p: u16, rpc: u16, arguments: &[String]) -> Command {
-    let mut command = Command::new(binaries::find("cairn-node"));
-    for name in binaries::foreign_variables() {
-        command.env_remove(name);
-    }
+    let mut command = binaries::command("cairn-node");
     command.arg("run").arg("--chain").arg(network.file()).arg("--data-dir").arg(directory);
     // Nothing leaves the machine, whatever the network.
     command.env("CAIRN_NODE_DISCOVERY_MDNS", "false").env("CAIRN_NODE_REACH_UPNP", "false");
@@ -446,10 +446,7 @@ pub fn command(network: &TestNetwork, directory: &Path, p2p: u16, rpc: u16, argu
 
 /// The command line of something done to the data of a node that does not run.
 pub fn offline(network: &TestNetwork, directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(binaries::find("cairn-node"));
-    for name in binaries::foreign_variables() {
-        command.env_remove(name);
-    }
+    let mut command = binaries::command("cairn-node");
     command.args(arguments).arg("--chain").arg(network.file()).arg("--data-dir").arg(directory);
     command.stdin(Stdio::null());
     command

@@ -1,11 +1,8 @@
 //! `cairn-node token`, run beside a node.
 
-use crate::{binaries, network::TestNetwork};
+use crate::{network::TestNetwork, node};
 use serde_json::Value;
-use std::{
-    path::Path,
-    process::{Command, Output},
-};
+use std::{path::Path, process::Output};
 
 /// A token as it was shown once.
 #[derive(Clone, Debug)]
@@ -30,12 +27,8 @@ impl NewToken {
 /// # Panics
 /// It cannot be run.
 pub fn run(network: &TestNetwork, data_dir: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(binaries::find("cairn-node"));
-    for name in binaries::foreign_variables() {
-        command.env_remove(name);
-    }
-    command.arg("token").args(arguments).arg("--chain").arg(network.file()).arg("--data-dir").arg(data_dir);
-    command.output().expect("cairn-node runs")
+    let words = [&["token"], arguments].concat();
+    node::offline(network, data_dir, &words).output().expect("cairn-node runs")
 }
 
 /// Makes a token.

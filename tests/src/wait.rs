@@ -1,6 +1,10 @@
 //! Waiting for conditions.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    process::{Command, Output},
+    time::Duration,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 /// What nearly everything on loopback happens within, on a machine that is busy with other tests.
@@ -28,4 +32,13 @@ where
             Ok(None) | Err(_) => panic!("waited {within:?} in vain until {what}"),
         }
     }
+}
+
+/// Runs a command to its end.
+///
+/// # Panics
+/// It does not start, or takes longer than [`LATER`].
+pub async fn run(mut command: Command) -> Output {
+    let run = tokio::task::spawn_blocking(move || command.output().expect("the program starts"));
+    timeout(LATER, run).await.expect("it ends").expect("no panic")
 }

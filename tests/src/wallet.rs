@@ -64,10 +64,7 @@ impl Wallets {
     }
 
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(binaries::find("wallet"));
-        for variable in binaries::foreign_variables() {
-            command.env_remove(variable);
-        }
+        let mut command = binaries::command("wallet");
         command.arg("--chain").arg(&self.chain).arg("--data-dir").arg(self.directory.path());
         command.arg("--password-file").arg(self.directory.path().join("password"));
         command.args(["--wallet", name]);

@@ -10,7 +10,7 @@ use cairn_tests::{
     wait::{SOON, until},
     wallet::Wallets,
 };
-use jsonrpsee_ws_client::{HeaderMap, WsClientBuilder};
+use jsonrpsee_ws_client::{HeaderMap, WsClient, WsClientBuilder};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -36,6 +36,14 @@ fn code(answer: &Value) -> Option<i64> {
 
 fn named(port: u16) -> String {
     format!("127.0.0.1:{port}")
+}
+
+/// A WebSocket that a token opens.
+async fn opened(port: u16, token: &tokens::NewToken) -> WsClient {
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {}", token.token).parse().expect("ASCII"));
+    let client = WsClientBuilder::default().set_headers(headers).build(format!("ws://{}", named(port))).await;
+    client.expect("the token opens a WebSocket")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,10 +84,7 @@ async fn tokens_come_and_go_while_the_node_runs() {
     let token = tokens::make(network, data, &["--scope", "read", "--expires", "30d"]);
     let header = token.header();
     assert!(call_with(port, &[&header], "net_info", &json!([]))["result"].is_object());
-    let mut headers = HeaderMap::new();
-    headers.insert("authorization", format!("Bearer {}", token.token).parse().expect("ASCII"));
-    let socket = WsClientBuilder::default().set_headers(headers).build(format!("ws://{}", named(port))).await;
-    let socket = socket.expect("the token opens a WebSocket");
+    let socket = opened(port, &token).await;
     cairn_rpc::methods::NetClient::net_info(&socket).await.expect("it may read");
 
     tokens::revoke(network, data, &token.id);
@@ -99,13 +104,7 @@ async fn a_revoked_token_ends_its_subscriptions_and_no_others() {
     let (port, network, data) = (cluster[0].rpc_port(), cluster.network(), cluster[0].directory());
     let make = || tokens::make(network, data, &["--scope", "read"]);
     let (doomed, honest) = (make(), make());
-    let open = async |token: &tokens::NewToken| {
-        let mut headers = HeaderMap::new();
-        headers.insert("authorization", format!("Bearer {}", token.token).parse().expect("ASCII"));
-        let client = WsClientBuilder::default().set_headers(headers).build(format!("ws://{}", named(port))).await;
-        client.expect("the token opens a WebSocket")
-    };
-    let (first, second) = (open(&doomed).await, open(&honest).await);
+    let (first, second) = (opened(port, &doomed).await, opened(port, &honest).await);
     let mut heads = first.subscribe_heads().await.expect("a subscription");
     let mut moves = first.subscribe_moves(None).await.expect("a subscription");
     let mut others = second.subscribe_heads().await.expect("a subscription");
@@ -133,10 +132,7 @@ async fn a_token_that_has_expired_ends_its_subscriptions_and_allows_nothing() {
     let ends = tokens["tokens"][0]["expires_ms"].as_u64().expect("it ends");
     tokens["tokens"][0]["expires_ms"] = json!(ends - 55_000);
     fs::write(&file, tokens.to_string()).expect("written");
-    let mut headers = HeaderMap::new();
-    headers.insert("authorization", format!("Bearer {}", token.token).parse().expect("ASCII"));
-    let client = WsClientBuilder::default().set_headers(headers).build(format!("ws://{}", named(port))).await;
-    let client = client.expect("the control: it opens a WebSocket");
+    let client = opened(port, &token).await;
     let mut heads = client.subscribe_heads().await.expect("a subscription");
     let ended = async { while heads.next().await.is_some() {} };
     tokio::time::timeout(SOON, ended).await.expect("it ends, though no block comes");
@@ -222,10 +218,7 @@ async fn one_page_may_ask_when_it_was_named_and_no_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_certificate_the_port_speaks_tls_and_nothing_else() {
     let network = Arc::new(TestNetwork::new());
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
-    let (cert, key) = (network.directory().join("cert.pem"), network.directory().join("key.pem"));
-    fs::write(&cert, made.cert.pem()).expect("written");
-    fs::write(&key, made.key_pair.serialize_pem()).expect("written");
+    let (cert, key) = self_signed(&network, "localhost", "ours");
     let port = free_port();
     let flags = [format!("--rpc.tls_cert={}", cert.display()), format!("--rpc.tls_key={}", key.display())];
     let mut node = command(&network, network.directory(), free_port(), port, &flags).spawn().expect("it starts");

@@ -3,7 +3,8 @@
 
 use cairn_rpc::types::PeerJson;
 use cairn_tests::{
-    netns::{Host, Internet, made},
+    made,
+    netns::{Host, Internet},
     network::TestNetwork,
     resident::{PORT, Resident},
     strangers::process::Stranger,

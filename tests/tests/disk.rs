@@ -5,25 +5,22 @@ use cairn_rpc::methods::{MiningClient, NetClient};
 use cairn_tests::{
     cluster::agree,
     faults::{EIO, ENOSPC, EROFS, Faults, SmallDisk},
+    made,
     network::TestNetwork,
     node::{Node, command, free_port, offline},
-    wait::{LATER, SOON, until},
+    wait::{LATER, SOON, run, until},
 };
 use std::{fs, process::Command, sync::Arc};
 
 /// Runs a node that must end by itself, soon: its exit code, and what it said on stderr.
-async fn refused(mut command: Command) -> (Option<i32>, String) {
-    let run = tokio::task::spawn_blocking(move || command.output().expect("the node starts"));
-    let output = tokio::time::timeout(SOON, run).await.expect("it ends soon").expect("no panic");
+async fn refused(command: Command) -> (Option<i32>, String) {
+    let output = tokio::time::timeout(SOON, run(command)).await.expect("it ends soon");
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_fills_up_stops_the_node_before_damage_and_says_why() {
-    let disk = match SmallDisk::new(256) {
-        Ok(disk) => disk,
-        Err(reason) => return eprintln!("skipped: no small disk can be had here: {reason}"),
-    };
+    let Some(disk) = made(SmallDisk::new(256)) else { return };
     let network = Arc::new(TestNetwork::new());
     let data = disk.path().join("data");
     fs::create_dir(&data).expect("an empty disk");
@@ -74,10 +71,7 @@ async fn a_node_keeps_to_its_storage_budget_and_tells_what_is_left() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_fails_full_or_read_only_stops_the_node_with_the_cause_named() {
-    let faults = match Faults::new() {
-        Ok(faults) => faults,
-        Err(reason) => return eprintln!("skipped: no disk can be made to fail here: {reason}"),
-    };
+    let Some(faults) = made(Faults::new()) else { return };
     let network = Arc::new(TestNetwork::new());
     let mut node = Node::start_with(&network, "node", &[], faults.environment()).await;
     let mut height = 0;
@@ -104,8 +98,7 @@ async fn a_disk_that_fails_full_or_read_only_stops_the_node_with_the_cause_named
 /// A node that has made two blocks and ended, on a disk that can no longer be written to; `None`, and says so, where no
 /// such disk can be had.
 async fn stopped_on_a_read_only_disk() -> Option<(SmallDisk, Arc<TestNetwork>, Node)> {
-    let made = SmallDisk::new(512).inspect_err(|reason| eprintln!("skipped: no small disk can be had here: {reason}"));
-    let mut disk = made.ok()?;
+    let mut disk = made(SmallDisk::new(512))?;
     let network = Arc::new(TestNetwork::new());
     let data = disk.path().join("data");
     fs::create_dir(&data).expect("an empty disk");
@@ -151,10 +144,7 @@ async fn what_reads_a_stopped_nodes_database_does_so_on_a_read_only_disk_or_says
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_asleep_and_a_clock_that_jumps_are_caught_up_with_and_ban_nobody() {
-    let faults = match Faults::new() {
-        Ok(faults) => faults,
-        Err(reason) => return eprintln!("skipped: no clock can be displaced here: {reason}"),
-    };
+    let Some(faults) = made(Faults::new()) else { return };
     let network = Arc::new(TestNetwork::new());
     let awake = Node::start(&network, "awake", &[]).await;
     let address = awake.address().await;

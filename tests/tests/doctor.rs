@@ -5,9 +5,10 @@ use cairn_ledger::testing::{key, payment};
 use cairn_rpc::methods::NetClient;
 use cairn_tests::{
     faults::{Faults, SmallDisk},
+    made,
     network::TestNetwork,
     node::{Node, free_port, offline},
-    wait::{LATER, SOON, until},
+    wait::{LATER, SOON, run, until},
 };
 use serde_json::Value;
 use std::{
@@ -50,9 +51,8 @@ impl Bill {
 }
 
 /// Runs a command to its end, soon, as the doctor.
-async fn bill(mut doctor: Command) -> Bill {
-    let run = tokio::task::spawn_blocking(move || doctor.output().expect("the program starts"));
-    let output = tokio::time::timeout(LATER, run).await.expect("it ends").expect("no panic");
+async fn bill(doctor: Command) -> Bill {
+    let output = run(doctor).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     Bill {
         code: output.status.code(),
@@ -127,10 +127,7 @@ async fn a_healthy_node_gets_a_clean_bill_running_and_stopped() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_not_the_peers_is_found() {
-    let faults = match Faults::new() {
-        Ok(faults) => faults,
-        Err(reason) => return eprintln!("skipped: no clock can be displaced here: {reason}"),
-    };
+    let Some(faults) = made(Faults::new()) else { return };
     let network = Arc::new(TestNetwork::new());
     let first = Node::start(&network, "first", &[]).await;
     let mut honest = vec![first.address().await];
@@ -153,10 +150,7 @@ async fn a_clock_that_is_not_the_peers_is_found() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_found() {
     let network = TestNetwork::new();
-    let (small, large) = match (SmallDisk::new(64), SmallDisk::new(4_096)) {
-        (Ok(small), Ok(large)) => (small, large),
-        (Err(reason), _) | (_, Err(reason)) => return eprintln!("skipped: no small disk can be had here: {reason}"),
-    };
+    let (Some(small), Some(large)) = (made(SmallDisk::new(64)), made(SmallDisk::new(4_096))) else { return };
     bill(doctor(&network, &small.path().join("data"), &[])).await.finds("disk", "less than 128 MiB", 3);
     bill(doctor(&network, &large.path().join("data"), &[])).await.is_clean();
 }

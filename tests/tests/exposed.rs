@@ -9,7 +9,8 @@ use cairn_rpc::methods::NodeClient;
 use cairn_tests::{
     cluster::Cluster,
     http::{Answer, admin, call, call_with, get, post, request},
-    netns::{Namespace, made},
+    made,
+    netns::Namespace,
     network::TestNetwork,
     node::{Node, command, free_port},
     socket::Socket,

@@ -18,7 +18,7 @@ use cairn_tests::{
     cluster::Cluster,
     intruder::Intruder,
     network::TestNetwork,
-    node::Node,
+    node::{Node, OFF},
     strangers::{
         bytes::{Manner, framed},
         process::Stranger,
@@ -262,11 +262,10 @@ async fn silent_substreams_fill_only_their_own_share() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reservations_taken_by_strangers_leave_the_honest_one_its_own() {
     let network = Arc::new(TestNetwork::new());
-    let off = ["--discovery.kademlia=false", "--discovery.rendezvous=false", "--discovery.exchange=false"];
-    let arguments = [&off[..], &["--reach.relay_server=true", "--network.max_inbound=200"]].concat();
+    let arguments = [&OFF[..], &["--reach.relay_server=true", "--network.max_inbound=200"]].concat();
     let relay = Node::start(&network, "relay", &arguments).await;
     let address = relay.address().await;
-    let arguments = [&off[..], &["--network.listen=", "--network.peers", address.as_str()]].concat();
+    let arguments = [&OFF[..], &["--network.listen=", "--network.peers", address.as_str()]].concat();
     let hidden = Node::start(&network, "hidden", &arguments).await;
     until("the hidden node has its reservation", LATER, async || {
         (hidden.rpc().net_info().await.ok()?.reach == "relayed").then_some(())
@@ -279,7 +278,7 @@ async fn reservations_taken_by_strangers_leave_the_honest_one_its_own() {
     assert!(inside > 64 && (1..64).contains(&reserved), "{inside} got in, {reserved} of them a reservation");
     // The control, while they hold theirs: a friend gets through to the hidden node.
     let through = format!("{address}/p2p-circuit/p2p/{}", hidden.info().await.peer_id);
-    let arguments = [&off[..], &["--network.peers", through.as_str()]].concat();
+    let arguments = [&OFF[..], &["--network.peers", through.as_str()]].concat();
     let friend = Node::start(&network, "friend", &arguments).await;
     friend.is_peer_of(&hidden, true).await;
     hidden.generate(2, 0).await;

@@ -13,7 +13,7 @@ use cairn_tests::{
     cluster::agree,
     intruder::{Intruder, TOPICS},
     network::TestNetwork,
-    node::Node,
+    node::{Node, OFF},
     strangers::bytes::framed,
     wait::{LATER, SOON, until},
 };
@@ -23,8 +23,6 @@ use std::sync::{
 };
 
 const FEE: u64 = 1_000;
-/// Nodes that find nobody by themselves: the tests say who is whose peer.
-const ALONE: [&str; 3] = ["--discovery.kademlia=false", "--discovery.rendezvous=false", "--discovery.exchange=false"];
 /// A pool that takes nothing that is paid here.
 const PICKY: &str = "--mempool.min_fee_rate=1000000";
 /// The places of protocols and topics at the intruder's.
@@ -44,7 +42,7 @@ async fn start(network: &Arc<TestNetwork>, name: &str, peer: Option<&Node>, more
         Some(peer) => Some(format!("--network.peers={}", peer.address().await)),
         None => None,
     };
-    let arguments: Vec<&str> = ALONE.iter().copied().chain(more.iter().copied()).chain(peer.as_deref()).collect();
+    let arguments: Vec<&str> = OFF.iter().copied().chain(more.iter().copied()).chain(peer.as_deref()).collect();
     let node = Node::start(network, name, &arguments).await;
     node.has_peers(u64::from(peer.is_some())).await;
     node

@@ -4,11 +4,12 @@
 use cairn_tests::{
     faults::Faults,
     http::get,
-    netns::{Namespace, made},
+    made,
+    netns::Namespace,
     network::TestNetwork,
     node::{Node, command, free_port, offline},
     tokens,
-    wait::{LATER, SOON, until},
+    wait::{LATER, SOON, run, until},
 };
 use serde_json::Value;
 use std::{
@@ -16,14 +17,9 @@ use std::{
     fs::File,
     net::{Ipv4Addr, TcpStream},
     path::Path,
-    process::{Command, Output, Stdio},
+    process::Stdio,
     sync::Arc,
 };
-
-async fn run(mut command: Command) -> Output {
-    let run = tokio::task::spawn_blocking(move || command.output().expect("the program starts"));
-    tokio::time::timeout(LATER, run).await.expect("it ends").expect("no panic")
-}
 
 /// What the doctor finds, and its exit code.
 async fn doctor(network: &TestNetwork, data: &Path, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
@@ -38,10 +34,7 @@ fn faults(findings: &[Value]) -> Vec<&Value> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_set_back_is_told_alike_by_ready_node_info_log_and_doctor() {
-    let shifted = match Faults::new() {
-        Ok(faults) => faults,
-        Err(reason) => return eprintln!("skipped: no clock can be displaced here: {reason}"),
-    };
+    let Some(shifted) = made(Faults::new()) else { return };
     // Generated blocks are an interval apart, from the first on: so young a network has them near the present.
     let network = Arc::new(TestNetwork::with(200_000, true));
     let other = Node::start(&network, "other", &[]).await;

@@ -6,25 +6,19 @@ use cairn_tests::{
     http::call,
     network::TestNetwork,
     node::{Node, command, free_port, offline},
-    wait::{LATER, SOON, until},
+    wait::{SOON, run, until},
 };
 use serde_json::{Value, json};
 use std::{
     fs,
     os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     sync::Arc,
     time::Duration,
 };
 
-/// Runs a command to its end, soon.
-async fn run(mut command: Command) -> Output {
-    let run = tokio::task::spawn_blocking(move || command.output().expect("the program starts"));
-    tokio::time::timeout(LATER, run).await.expect("it ends").expect("no panic")
-}
-
-/// The same for one that must succeed: what it printed.
+/// Runs a command that must succeed: what it printed.
 async fn good(command: Command) -> String {
     let output = run(command).await;
     let said = String::from_utf8_lossy(&output.stderr);

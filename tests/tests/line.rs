@@ -4,7 +4,7 @@ use cairn_ledger::testing::{key, payment};
 use cairn_tests::{
     cluster::agree,
     network::TestNetwork,
-    node::Node,
+    node::{Node, OFF},
     shaper::{Line, Shaper},
     wait::{LATER, until},
 };
@@ -20,15 +20,14 @@ const BREAKS_EACH: u64 = 50;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_on_a_far_slow_and_flaky_line_keeps_up() {
     let network = Arc::new(TestNetwork::new());
-    let off = ["--discovery.kademlia=false", "--discovery.rendezvous=false", "--discovery.exchange=false"];
-    let miner = Node::start(&network, "miner", &off).await;
+    let miner = Node::start(&network, "miner", &OFF).await;
     let line = Line { latency: LATENCY, bytes_per_second: Some(BYTES_PER_SECOND) };
     let line = Shaper::start(SocketAddr::from(([127, 0, 0, 1], miner.p2p_port())), line).expect("a line");
     let through = line.multiaddr(&miner.info().await.peer_id);
     // It listens nowhere: the line is the only way to it.
     let only = ["--network.listen=", "--network.max_outbound=0", "--network.peers", through.as_str()];
-    let far = Node::start(&network, "far", &[&off[..], &only].concat()).await;
-    let near = Node::start(&network, "near", &off).await;
+    let far = Node::start(&network, "far", &[&OFF[..], &only].concat()).await;
+    let near = Node::start(&network, "near", &OFF).await;
     near.dial(&miner).await;
     miner.is_peer_of(&far, true).await;
     miner.is_peer_of(&near, true).await;

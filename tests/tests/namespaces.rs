@@ -2,8 +2,9 @@
 //! tests say so and end.
 
 use cairn_tests::{
-    netns::{self, made},
+    made, netns,
     network::TestNetwork,
+    node::OFF,
     resident::Resident,
     wait::{LATER, until},
 };
@@ -16,8 +17,7 @@ async fn neighbours_on_a_lan_find_each_other_by_mdns_alone() {
     for (end, host, port, mdns) in [(0, 1, 29_740, true), (1, 2, 29_740, true), (1, 2, 29_750, false)] {
         let (listen, mdns) =
             (format!("--network.listen=/ip4/10.9.0.{host}/tcp/{port}"), format!("--discovery.mdns={mdns}"));
-        let off = ["--discovery.kademlia=false", "--discovery.rendezvous=false", "--discovery.exchange=false"];
-        let arguments = [&[listen.as_str(), mdns.as_str()], &off[..]].concat();
+        let arguments = [&[listen.as_str(), mdns.as_str()], &OFF[..]].concat();
         nodes.push(Resident::start(&network, &cable[end], &format!("node {}", nodes.len()), &arguments).await);
     }
     until("both neighbours are connected", LATER, async || {

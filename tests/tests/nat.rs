@@ -3,8 +3,10 @@
 //! namespaces; where the machine does not allow them it says so and ends.
 
 use cairn_tests::{
-    netns::{Home, Host, Internet, Nat, made},
+    made,
+    netns::{Home, Host, Internet, Nat},
     network::TestNetwork,
+    node::OFF,
     resident::{PORT, Resident},
     strangers::process::Stranger,
     wait::{LATER, until},
@@ -123,12 +125,11 @@ async fn a_cut_cable_is_noticed_and_heals() {
     for host in &hosts {
         let listen = format!("--network.listen=/ip4/{}/tcp/{PORT}", host.address);
         // All know the first; the others do not find each other.
-        let off = ["--discovery.kademlia=false", "--discovery.rendezvous=false", "--discovery.exchange=false"];
         let told = match nodes.first() {
             Some(first) => format!("--network.peers=/ip4/{}/tcp/{PORT}/p2p/{}", hosts[0].address, first.id()),
             None => "--network.peers=".to_owned(),
         };
-        let arguments = [&[PUBLIC, &listen, &told], &off[..]].concat();
+        let arguments = [&[PUBLIC, &listen, &told], &OFF[..]].concat();
         nodes.push(Resident::start(&network, &host.namespace, &host.address.to_string(), &arguments).await);
     }
     let [first, cut, control] = &nodes[..] else { panic!("three were started") };

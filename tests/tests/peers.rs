@@ -4,7 +4,7 @@ use cairn_rpc::methods::{NetClient, NodeClient};
 use cairn_tests::{
     intruder::Intruder,
     network::TestNetwork,
-    node::Node,
+    node::{Node, OFF},
     wait::{LATER, SOON, until},
 };
 use std::{
@@ -14,9 +14,6 @@ use std::{
     time::Instant,
 };
 use tokio::net::{TcpSocket, TcpStream};
-
-/// Every way to find peers, switched off.
-const OFF: [&str; 3] = ["--discovery.kademlia=false", "--discovery.rendezvous=false", "--discovery.exchange=false"];
 
 async fn id(node: &Node) -> String {
     node.info().await.peer_id

@@ -7,7 +7,7 @@ use cairn_tests::{
     network::TestNetwork,
     node::{Node, command, free_port, offline},
     replay::{Replay, replayed_root},
-    wait::{SOON, until},
+    wait::{SOON, run, until},
 };
 use std::{
     env, fs,
@@ -224,9 +224,8 @@ async fn finishing(mut command: Command) -> (Option<i32>, String) {
 }
 
 /// Runs a command that must end by itself, soon: its exit code, and what it said on stderr.
-async fn refused(mut command: Command) -> (Option<i32>, String) {
-    let run = tokio::task::spawn_blocking(move || command.output().expect("the node starts"));
-    let output = tokio::time::timeout(SOON, run).await.expect("it ends soon").expect("no panic");
+async fn refused(command: Command) -> (Option<i32>, String) {
+    let output = tokio::time::timeout(SOON, run(command)).await.expect("it ends soon");
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 

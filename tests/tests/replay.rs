@@ -5,16 +5,14 @@ use cairn_tests::{
     binaries,
     network::TestNetwork,
     node::{Node, offline},
-    wait::SOON,
+    wait::{self, SOON},
 };
 use serde_json::Value;
 use std::{fs, path::Path, process::Output, sync::Arc};
 
 /// Runs a command of a node that does not run, which must end by itself, soon.
 async fn run(network: &TestNetwork, data: &Path, arguments: &[&str]) -> Output {
-    let mut command = offline(network, data, arguments);
-    let run = tokio::task::spawn_blocking(move || command.output().expect("the program starts"));
-    tokio::time::timeout(SOON, run).await.expect("it ends soon").expect("no panic")
+    tokio::time::timeout(SOON, wait::run(offline(network, data, arguments))).await.expect("it ends soon")
 }
 
 /// The same for one that must succeed: the JSON it printed.

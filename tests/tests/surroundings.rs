@@ -7,9 +7,10 @@ use cairn_rpc::methods::{MempoolClient, NodeClient};
 use cairn_tests::{
     faults::SmallDisk,
     http::{call_with, get, post, request},
+    made,
     network::TestNetwork,
     node::{Node, command, free_port, offline},
-    wait::{LATER, SOON, until},
+    wait::{LATER, SOON, run, until},
 };
 use serde_json::{Value, json};
 use std::{
@@ -17,18 +18,12 @@ use std::{
     io::Read,
     os::unix::fs::symlink,
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Stdio},
     sync::Arc,
     time::Duration,
 };
 
 const TIP: &str = r#"{"jsonrpc":"2.0","id":1,"method":"chain_tip","params":[]}"#;
-
-/// Runs a command to its end, soon.
-async fn run(mut command: Command) -> Output {
-    let run = tokio::task::spawn_blocking(move || command.output().expect("the program starts"));
-    tokio::time::timeout(LATER, run).await.expect("it ends").expect("no panic")
-}
 
 /// What the doctor finds about one thing, with its level, of a node that runs.
 async fn findings(network: &TestNetwork, data: &Path, check: &str) -> Vec<(String, String)> {
@@ -73,10 +68,7 @@ async fn a_directory_that_cannot_be_looked_into_stops_no_node_and_is_told_once()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_behind_a_link_is_measured_where_it_is_and_its_disk_stops_the_node_in_time() {
-    let disk = match SmallDisk::new(256) {
-        Ok(disk) => disk,
-        Err(reason) => return eprintln!("skipped: no small disk can be had here: {reason}"),
-    };
+    let Some(disk) = made(SmallDisk::new(256)) else { return };
     let network = Arc::new(TestNetwork::new());
     let data = network.directory().join("data");
     fs::create_dir(&data).expect("a directory");

@@ -6,15 +6,12 @@ use cairn_tests::{
     cluster::{Cluster, agree},
     impostor::{Impostor, Manner},
     network::TestNetwork,
-    node::Node,
+    node::{Node, OFF},
     replay::replayed_root,
     shaper::{Line, Shaper},
     wait::{LATER, SOON, until},
 };
 use std::{net::SocketAddr, sync::Arc};
-
-/// Every way to find peers, switched off.
-const OFF: [&str; 3] = ["--discovery.kademlia=false", "--discovery.rendezvous=false", "--discovery.exchange=false"];
 
 /// More than one answer of headers holds.
 const LONG: u64 = 2_100;

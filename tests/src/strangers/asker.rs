@@ -1,14 +1,18 @@
 //! Somebody who asks nodes to dial an address that is not its own (AutoNAT v2), so that they knock there for it.
 
-use super::{bystander, bytes::Bytes};
+use super::{
+    bystander,
+    bytes::Bytes,
+    swarm::{self, swarm},
+};
 use libp2p::{
-    Multiaddr, SwarmBuilder,
+    Multiaddr,
     autonat::v2::client,
     futures::StreamExt,
-    identify, noise,
+    identify,
+    identity::Keypair,
     request_response::{self, Event, Message},
     swarm::{FromSwarm, NetworkBehaviour, NewExternalAddrCandidate, SwarmEvent},
-    tcp, yamux,
 };
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -24,23 +28,15 @@ struct Behaviour {
 }
 
 /// Asks a node as a new identity to dial the victim; whether the node said anything in answer.
-///
-/// # Panics
-/// Never: TCP needs nothing.
 pub async fn asks(node: &Multiaddr, prefix: &str, victim: &Multiaddr) -> bool {
-    let mut swarm = SwarmBuilder::with_new_identity()
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
-        .expect("TCP needs nothing")
-        .with_behaviour(|key| Behaviour {
-            identify: identify::Behaviour::new(identify::Config::new(format!("{prefix}/1"), key.public())),
-            autonat: client::Behaviour::default(),
-            // Whoever does not say where it stands is parted from.
-            status: bystander::requests(prefix, "status/1"),
-        })
-        .expect("it cannot fail")
-        .with_swarm_config(|config| config.with_idle_connection_timeout(PATIENCE))
-        .build();
+    let key = Keypair::generate_ed25519();
+    let behaviour = Behaviour {
+        identify: swarm::identify(prefix, &key),
+        autonat: client::Behaviour::default(),
+        // Whoever does not say where it stands is parted from.
+        status: bystander::requests(prefix, "status/1"),
+    };
+    let mut swarm = swarm(key, PATIENCE, behaviour);
     let claim = FromSwarm::NewExternalAddrCandidate(NewExternalAddrCandidate { addr: victim });
     swarm.behaviour_mut().autonat.on_swarm_event(claim);
     if swarm.dial(node.clone()).is_err() {

@@ -1,14 +1,18 @@
 //! A peer without a chain. It says of itself that it stands at block 0, and answers nothing about blocks; so
 //! whatever two nodes learn of each other's chains through it, they have learned from each other.
 
-use super::bytes::{Bytes, framed};
+use super::{
+    bytes::{Bytes, Manner, framed},
+    swarm,
+};
 use libp2p::{
-    Multiaddr, StreamProtocol, Swarm, SwarmBuilder, autonat,
+    Multiaddr, autonat,
     futures::StreamExt,
-    identify, identity, noise, ping, relay, rendezvous,
-    request_response::{self, Event, Message, ProtocolSupport},
+    identify,
+    identity::Keypair,
+    ping, relay, rendezvous,
+    request_response::{self, Event, Message},
     swarm::{NetworkBehaviour, SwarmEvent, behaviour::toggle::Toggle},
-    tcp, yamux,
 };
 use std::time::Duration;
 
@@ -54,42 +58,32 @@ pub(super) fn at_genesis(asked: &[u8]) -> Vec<u8> {
 
 /// Requests of one protocol, asked and answered.
 pub(super) fn requests(prefix: &str, name: &str) -> request_response::Behaviour<Bytes> {
-    let name = StreamProtocol::try_from_owned(format!("{prefix}/{name}")).expect("it begins with a slash");
-    let config = request_response::Config::default().with_request_timeout(PATIENCE);
-    request_response::Behaviour::with_codec(Bytes::default(), [(name, ProtocolSupport::Full)], config)
+    swarm::requests(prefix, name, Manner::Prompt, PATIENCE)
 }
 
-fn swarm(key: identity::Keypair, prefix: &str, service: &Service) -> Swarm<Behaviour> {
-    let own = key.public();
+fn behaviour(key: &Keypair, prefix: &str, service: &Service) -> Behaviour {
     let relay = service.relay_bytes.map(|bytes| {
         let config = relay::Config { max_circuit_bytes: bytes, ..relay::Config::default() };
-        relay::Behaviour::new(own.to_peer_id(), config)
+        relay::Behaviour::new(key.public().to_peer_id(), config)
     });
-    let behaviour = Behaviour {
-        identify: identify::Behaviour::new(identify::Config::new(format!("{prefix}/1"), own)),
+    Behaviour {
+        identify: swarm::identify(prefix, key),
         ping: ping::Behaviour::default(),
         rendezvous: relay.is_some().then(|| rendezvous::server::Behaviour::new(Default::default())).into(),
         autonat: relay.is_some().then(autonat::v2::server::Behaviour::default).into(),
         relay: relay.into(),
         status: requests(prefix, "status/1"),
         addresses: requests(prefix, "addresses/1"),
-    };
-    SwarmBuilder::with_existing_identity(key)
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
-        .expect("TCP needs nothing")
-        .with_behaviour(|_| behaviour)
-        .expect("it cannot fail")
-        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3600)))
-        .build()
+    }
 }
 
 /// Stands by at this address for ever; `prefix` is what the protocols' names of its network begin with.
 ///
 /// # Panics
 /// The address cannot be listened on.
-pub async fn stand_by(key: identity::Keypair, prefix: &str, address: Multiaddr, service: &Service) {
-    let mut swarm = swarm(key, prefix, service);
+pub async fn stand_by(key: Keypair, prefix: &str, address: Multiaddr, service: &Service) {
+    let behaviour = behaviour(&key, prefix, service);
+    let mut swarm = swarm::swarm(key, Duration::from_secs(3600), behaviour);
     swarm.listen_on(address.clone()).expect("an address of this machine");
     // Whoever takes a reservation is told where.
     swarm.add_external_address(address);
@@ -119,7 +113,7 @@ pub async fn stand_by(key: identity::Keypair, prefix: &str, address: Multiaddr, 
 ///
 /// # Panics
 /// An address cannot be listened on.
-pub async fn many(prefix: &str, keys: Vec<identity::Keypair>, [a, b]: [u8; 2], port: u16) {
+pub async fn many(prefix: &str, keys: Vec<Keypair>, [a, b]: [u8; 2], port: u16) {
     let mut told = (keys.len() as u64).to_le_bytes().to_vec();
     for (key, n) in keys.iter().zip(0_u8..) {
         let ip = std::net::Ipv4Addr::new(a, b, 0, n + 1).to_ipv6_mapped();

@@ -2,7 +2,7 @@
 //! namespace than a test, and beside a node that is measured.
 //!
 //! # Map
-//! [`bytes`] messages as they are · [`bystander`] a peer without a chain: a relay and a rendezvous point, or one
+//! [`bytes`] messages as they are · [`swarm`] how all of them take part · [`bystander`] a peer without a chain: a relay and a rendezvous point, or one
 //! of an attacker's many · [`chain`] blocks and headers made without asking anybody · [`pretender`] a peer that
 //! serves such a chain as it likes · [`crowd`] many connections at once · [`asker`] somebody who has others dialled ·
 //! [`flood`] more than a node can want, and what it is compared with · [`process`] starting one of these as a process
@@ -19,3 +19,4 @@ pub mod crowd;
 pub mod flood;
 pub mod pretender;
 pub mod process;
+pub mod swarm;

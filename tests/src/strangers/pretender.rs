@@ -5,6 +5,7 @@ use super::{
     bystander::requests,
     bytes::{Bytes, framed},
     chain::Chain,
+    swarm,
 };
 use crate::{
     intruder::{REQUESTS, TOPICS},
@@ -25,13 +26,14 @@ use cairn_network::{
     },
 };
 use libp2p::{
-    Multiaddr, PeerId, Swarm, SwarmBuilder,
+    Multiaddr, PeerId, Swarm,
     futures::StreamExt,
-    gossipsub::{self, IdentTopic, MessageAuthenticity, MessageId, ValidationMode},
-    identify, noise, ping,
+    gossipsub::{self, IdentTopic},
+    identify,
+    identity::Keypair,
+    ping,
     request_response::{self, Event, Message as Exchange, ResponseChannel},
     swarm::{NetworkBehaviour, SwarmEvent},
-    tcp, yamux,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -162,14 +164,10 @@ impl Pretender {
     /// The system gives it no port.
     pub async fn new(prefix: &str, chain: Arc<Chain>, manner: Manner) -> Self {
         let prefix = prefix.trim_end_matches('/').to_owned();
-        let mut swarm = swarm(&prefix);
-        let id = *swarm.local_peer_id();
-        swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().expect("an address")).expect("TCP is there");
-        let port = loop {
-            if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
-                break address.iter().find_map(port_of).expect("it listens on TCP");
-            }
-        };
+        let key = Keypair::generate_ed25519();
+        let id = key.public().to_peer_id();
+        let mut swarm = swarm::swarm(key.clone(), Duration::from_secs(3600), behaviour(&key, &prefix));
+        let port = swarm::listen(&mut swarm).await;
         let shared = Arc::new(Shared {
             chain: Mutex::new(chain),
             asked: Default::default(),
@@ -248,13 +246,6 @@ impl Pretender {
     /// The blocks that were gossiped to it.
     pub fn heard(&self) -> HashSet<BlockId> {
         self.shared.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-fn port_of(part: libp2p::multiaddr::Protocol<'_>) -> Option<u16> {
-    match part {
-        libp2p::multiaddr::Protocol::Tcp(port) => Some(port),
-        _ => None,
     }
 }
 
@@ -466,35 +457,13 @@ fn read<M: Message>(bytes: &[u8]) -> Option<M> {
     M::from_bytes(bytes.get(4..)?).ok()
 }
 
-fn swarm(prefix: &str) -> Swarm<Behaviour> {
-    let behaviour = |keys: &libp2p::identity::Keypair| {
-        let config = gossipsub::ConfigBuilder::default()
-            .protocol_id_prefix(format!("{prefix}/meshsub"))
-            .validation_mode(ValidationMode::Anonymous)
-            // As nodes do: the library's own way gives all anonymous messages one id, and sends only the first.
-            .message_id_fn(|message| MessageId::from(sha256(&[&message.data]).as_bytes()[..20].to_vec()))
-            .max_transmit_size(512 << 10)
-            .flood_publish(true)
-            .build()
-            .expect("a valid configuration");
-        let mut gossip: gossipsub::Behaviour =
-            gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config).expect("as configured");
-        gossip.subscribe(&IdentTopic::new(format!("{prefix}/{}", TOPICS[BLOCKS]))).expect("no filter forbids it");
-        Behaviour {
-            identify: identify::Behaviour::new(identify::Config::new(format!("{prefix}/1"), keys.public())),
-            ping: ping::Behaviour::default(),
-            gossip,
-            status: requests(prefix, REQUESTS[STATUS]),
-            headers: requests(prefix, REQUESTS[HEADERS]),
-            bodies: requests(prefix, REQUESTS[BODIES]),
-        }
-    };
-    SwarmBuilder::with_new_identity()
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
-        .expect("TCP needs nothing")
-        .with_behaviour(behaviour)
-        .expect("it cannot fail")
-        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3600)))
-        .build()
+fn behaviour(key: &Keypair, prefix: &str) -> Behaviour {
+    Behaviour {
+        identify: swarm::identify(prefix, key),
+        ping: ping::Behaviour::default(),
+        gossip: swarm::gossip(prefix, &TOPICS[BLOCKS..=BLOCKS]),
+        status: requests(prefix, REQUESTS[STATUS]),
+        headers: requests(prefix, REQUESTS[HEADERS]),
+        bodies: requests(prefix, REQUESTS[BODIES]),
+    }
 }

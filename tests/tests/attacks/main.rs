@@ -21,7 +21,7 @@ use cairn_rpc::{
 };
 use cairn_tests::{
     network::TestNetwork,
-    node::Node,
+    node::{Node, OFF},
     strangers::{
         chain::Chain,
         pretender::{Manner, Pretender},
@@ -29,9 +29,6 @@ use cairn_tests::{
     wait::{LATER, SOON, until},
 };
 use std::{env, sync::Arc, time::Duration};
-
-/// Every way to find peers, switched off: whom a node knows is the test's matter.
-const OFF: [&str; 3] = ["--discovery.kademlia=false", "--discovery.rendezvous=false", "--discovery.exchange=false"];
 
 /// The size of an attack: usually that of the suite, or what a variable says.
 fn size(variable: &str, usual: u64) -> u64 {
