@@ -74,7 +74,7 @@
 //! | headers-first sync, addrman, ban list, compact blocks, NAT | [`cairn_network`] |
 //! | metrics, Prometheus | `api/metrics.rs` |
 //! | RPC methods, cookie and tokens, rate limits | [`cairn_rpc::methods`], `api/tokens`, `api/guard/` |
-//! | warning about unknown rules | `health/rules.rs` |
+//! | warning about unknown rules | [`health`] |
 
 #![forbid(unsafe_code)]
 #![expect(rustdoc::private_intra_doc_links, reason = "the map of a program leads into it")]

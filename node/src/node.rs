@@ -42,8 +42,10 @@ pub struct Node;
 #[must_use = "a node that is not stopped in order may lose what it did last"]
 pub struct RunningNode {
     handles: Handles,
-    rpc_address: SocketAddr,
-    p2p_addresses: Vec<String>,
+    /// Where it serves JSON-RPC.
+    pub rpc_address: SocketAddr,
+    /// Where it listens for peers, as multiaddresses that end in its peer id.
+    pub p2p_addresses: Vec<String>,
     stop_requests: mpsc::Receiver<()>,
     tasks: Tasks,
     // The lock goes last, after everything that the tasks had open.
@@ -85,9 +87,7 @@ impl NodeError {
         match self {
             Self::Store(error) => error.is_storage_failure(),
             Self::Task(error) => error.is_storage_failure(),
-            Self::DataDir(_) | Self::Network(_) | Self::Api(_) | Self::NoRoom(_) | Self::Panic(_) | Self::System(_) => {
-                false
-            }
+            _ => false,
         }
     }
 
@@ -148,24 +148,9 @@ impl Node {
 }
 
 impl RunningNode {
-    /// Handles to its parts.
-    pub fn handles(&self) -> &Handles {
-        &self.handles
-    }
-
-    /// Where it serves JSON-RPC.
-    pub fn rpc_address(&self) -> SocketAddr {
-        self.rpc_address
-    }
-
     /// The file with the token of the user it runs as, who may do everything.
     pub fn admin_token_file(&self) -> PathBuf {
         TokenFile::of(self.data_dir.path()).admin_path()
-    }
-
-    /// Where it listens for peers, as multiaddresses that end in its peer id.
-    pub fn p2p_addresses(&self) -> &[String] {
-        &self.p2p_addresses
     }
 
     /// Returns when the node must be stopped: a part has failed, or JSON-RPC has said so.

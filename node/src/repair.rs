@@ -27,7 +27,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 /// How long peers are waited for that have a body; the time to find and dial some, and to be refused by others.
 const WAIT_FOR_PEERS: Duration = Duration::from_secs(60);
@@ -126,74 +129,57 @@ async fn answer(
     let (_pool_switch, shutdown) = tasks::shutdown();
     let (pool, _) = cairn_mempool::spawn(spec.clone(), PoolConfig::default(), chain.clone(), None, shutdown);
     let (_switch, shutdown) = tasks::shutdown();
-    let (network, events, _) = match cairn_network::spawn(config, spec, chain, pool, files, shutdown).await {
+    let (network, mut events, _) = match cairn_network::spawn(config, spec, chain, pool, files, shutdown).await {
         Ok(started) => started,
         // Without it, what is wanted is not had: the salvage ends where it is wanted, and says so.
         Err(error) => return tracing::warn!(target: "cairn::node", %error, "no peers can be asked"),
     };
-    let mut peers = PeerBodies { network, events, known: BTreeSet::new() };
-    let mut next = Some(first);
-    while let Some(request) = next {
-        let body = peers.find(&request).await;
-        // The salvage may have been ended.
-        let _ = request.answer.send(body);
-        next = peers.until(&mut wanted).await;
+    let (known, peers) = watch::channel(BTreeSet::new());
+    let listen = async {
+        while let Some(event) = events.recv().await {
+            match event {
+                NetworkEvent::PeerUp { peer, .. } => known.send_modify(|known| _ = known.insert(peer)),
+                NetworkEvent::PeerDown { peer } => known.send_modify(|known| _ = known.remove(&peer)),
+                NetworkEvent::PeerStatus { .. } | NetworkEvent::UnknownParent { .. } => {}
+            }
+        }
+    };
+    let answer = async {
+        let mut next = Some(first);
+        while let Some(request) = next {
+            let body = find(&network, &peers, &request).await;
+            // The salvage may have been ended.
+            let _ = request.answer.send(body);
+            next = wanted.recv().await;
+        }
+    };
+    tokio::select! {
+        () = listen => {}
+        () = answer => {}
     }
 }
 
-/// Those who may have what is wanted.
-struct PeerBodies {
-    network: NetworkHandle,
-    events: mpsc::Receiver<NetworkEvent>,
-    known: BTreeSet<PeerNumber>,
-}
-
-impl PeerBodies {
-    /// Asks everyone who is connected, again and again until the time is up.
-    async fn find(&mut self, wanted: &Wanted) -> Option<Body> {
-        let deadline = Instant::now() + WAIT_FOR_PEERS;
-        let mut request = BTreeSet::new();
-        while Instant::now() < deadline {
-            while let Ok(event) = self.events.try_recv() {
-                self.note(&event);
+/// Asks everyone who is connected for a body, again and again until the time is up.
+async fn find(
+    network: &NetworkHandle,
+    connected: &watch::Receiver<BTreeSet<PeerNumber>>,
+    wanted: &Wanted,
+) -> Option<Body> {
+    let deadline = Instant::now() + WAIT_FOR_PEERS;
+    let mut asked = BTreeSet::new();
+    while Instant::now() < deadline {
+        let connected = connected.borrow().clone();
+        for peer in connected {
+            // One that had no answer is asked once: whoever is busy, others are not.
+            if !asked.insert(peer) {
+                continue;
             }
-            for peer in self.known.clone() {
-                // One that had no answer is asked once: whoever is busy, others are not.
-                if !request.insert(peer) {
-                    continue;
-                }
-                let bodies = self.network.request_bodies(peer, vec![wanted.id]).await.unwrap_or_default();
-                if let Some(body) = bodies.into_iter().find(|body| wanted.is(body)) {
-                    return Some(body);
-                }
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        None
-    }
-
-    /// Waits for the next thing that is wanted, and hears of peers meanwhile.
-    async fn until(&mut self, wanted: &mut mpsc::Receiver<Wanted>) -> Option<Wanted> {
-        loop {
-            tokio::select! {
-                next = wanted.recv() => return next,
-                event = self.events.recv() => match event {
-                    Some(event) => self.note(&event),
-                    None => return None,
-                },
+            let bodies = network.request_bodies(peer, vec![wanted.id]).await.unwrap_or_default();
+            if let Some(body) = bodies.into_iter().find(|body| wanted.is(body)) {
+                return Some(body);
             }
         }
+        tokio::time::sleep(PAUSE).await;
     }
-
-    fn note(&mut self, event: &NetworkEvent) {
-        match event {
-            NetworkEvent::PeerUp { peer, .. } => {
-                self.known.insert(*peer);
-            }
-            NetworkEvent::PeerDown { peer } => {
-                self.known.remove(peer);
-            }
-            NetworkEvent::PeerStatus { .. } | NetworkEvent::UnknownParent { .. } => {}
-        }
-    }
+    None
 }

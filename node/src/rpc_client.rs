@@ -5,17 +5,10 @@
 
 use crate::system::ipc;
 use cairn_rpc::policy::MAX_RESPONSE_BYTES;
-use jsonrpsee::core::{
-    ClientError,
-    client::{BatchResponse, ClientT},
-    params::BatchRequestBuilder,
-    traits::ToRpcParams,
-};
-use jsonrpsee_http_client::{HeaderMap, HeaderValue, HttpClient, HttpClientBuilder};
-use jsonrpsee_ws_client::{WsClient, WsClientBuilder};
-use serde::de::DeserializeOwned;
+use jsonrpsee::core::ClientError;
+use jsonrpsee_ws_client::{HeaderMap, HeaderValue, WsClient, WsClientBuilder};
 use std::{
-    fmt, fs, io,
+    fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
     time::Duration,
@@ -27,22 +20,9 @@ pub enum RpcClientError {
     #[error("its Unix socket, {}, is not for this user ({reason})", ipc::SOCKET_NAME)]
     Denied { reason: io::Error },
     #[error("nobody answers at its Unix socket, {} ({socket}), and at its port {address}: {port}", ipc::SOCKET_NAME)]
-    Unreachable { socket: io::Error, address: SocketAddr, port: PortError },
+    Unreachable { socket: io::Error, address: SocketAddr, port: String },
     #[error("it does not answer within {} s", within.as_secs())]
     Silent { within: Duration },
-    #[error("{0}")]
-    Call(ClientError),
-}
-
-/// Why the port does not help where there is no socket.
-#[derive(Debug, thiserror::Error)]
-pub enum PortError {
-    #[error("it speaks TLS, for which this program has no certificate")]
-    Tls,
-    #[error("there is no access token to ask with, admin.token: {0}")]
-    Token(io::Error),
-    #[error("admin.token holds no access token")]
-    NoToken,
     #[error("{0}")]
     Call(ClientError),
 }
@@ -58,105 +38,54 @@ pub struct NodeAddress<'a> {
     pub is_tls: bool,
 }
 
-/// A node that can be asked.
-pub struct LocalClient {
-    transport: Transport,
-    within: Duration,
-    /// Why it is not asked at its socket, where it is asked at its port.
-    port: Option<(io::ErrorKind, SocketAddr)>,
-}
-
-enum Transport {
-    Socket(WsClient),
-    Port(HttpClient),
-}
-
-impl fmt::Debug for LocalClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("port", &self.port).finish_non_exhaustive()
-    }
-}
-
-/// A client of the node; an answer may take as long as `within`.
+/// Asks a node; an answer may take as long as `within`.
 ///
 /// # Errors
-/// The node's socket is another user's, or nobody takes the call there, or there is neither socket nor token.
-pub async fn client(node: NodeAddress<'_>, within: Duration) -> Result<LocalClient, RpcClientError> {
-    let socket = match ipc::connect(node.data_dir).await {
-        Ok(stream) => {
-            let client = WsClientBuilder::default().connection_timeout(within).request_timeout(within);
-            let client = client.max_response_size(MAX_RESPONSE_BYTES).build_with_stream("ws://localhost", stream);
-            let transport = match tokio::time::timeout(within, client).await {
-                Ok(client) => client.map_err(RpcClientError::Call)?,
-                Err(_) => return Err(RpcClientError::Silent { within }),
-            };
-            return Ok(LocalClient { transport: Transport::Socket(transport), within, port: None });
+/// The node's socket is another user's, or nobody takes the call there, or there is neither socket nor token; or the
+/// call failed.
+pub async fn ask<T>(
+    node: NodeAddress<'_>,
+    within: Duration,
+    question: impl AsyncFnOnce(&WsClient) -> Result<T, ClientError>,
+) -> Result<T, RpcClientError> {
+    let client = tokio::time::timeout(within, connect(node, within)).await;
+    let client = client.map_err(|_| RpcClientError::Silent { within })??;
+    question(&client).await.map_err(|error| match error {
+        ClientError::RequestTimeout => RpcClientError::Silent { within },
+        error => RpcClientError::Call(error),
+    })
+}
+
+async fn connect(node: NodeAddress<'_>, within: Duration) -> Result<WsClient, RpcClientError> {
+    let client = WsClientBuilder::default().connection_timeout(within).request_timeout(within);
+    let client = client.max_response_size(MAX_RESPONSE_BYTES);
+    match ipc::connect(node.data_dir).await {
+        Ok(stream) => client.build_with_stream("ws://localhost", stream).await.map_err(RpcClientError::Call),
+        Err(reason) if reason.kind() == io::ErrorKind::PermissionDenied => Err(RpcClientError::Denied { reason }),
+        Err(socket) => {
+            let address = reachable(node.port);
+            let connected = at_port(node, address, client).await;
+            connected.map_err(|port| RpcClientError::Unreachable { socket, address, port })
         }
-        Err(reason) if reason.kind() == io::ErrorKind::PermissionDenied => {
-            return Err(RpcClientError::Denied { reason });
-        }
-        Err(socket) => socket,
-    };
-    let (kind, address) = (socket.kind(), reachable(node.port));
-    match at_port(node, address, within) {
-        Ok(client) => Ok(LocalClient { transport: Transport::Port(client), within, port: Some((kind, address)) }),
-        Err(port) => Err(RpcClientError::Unreachable { socket, address, port }),
     }
 }
 
-fn at_port(node: NodeAddress<'_>, address: SocketAddr, within: Duration) -> Result<HttpClient, PortError> {
+/// Asks at the port, where there is no socket.
+///
+/// # Errors
+/// Why that does not help.
+async fn at_port(node: NodeAddress<'_>, address: SocketAddr, client: WsClientBuilder) -> Result<WsClient, String> {
     if node.is_tls {
-        return Err(PortError::Tls);
+        return Err(String::from("it speaks TLS, for which this program has no certificate"));
     }
-    let token = fs::read_to_string(node.data_dir.join("admin.token")).map_err(PortError::Token)?;
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| PortError::NoToken)?;
+    let token = fs::read_to_string(node.data_dir.join("admin.token"));
+    let token = token.map_err(|error| format!("there is no access token to ask with, admin.token: {error}"))?;
+    let value = HeaderValue::from_str(&format!("Bearer {}", token.trim()));
+    let mut value = value.map_err(|_| String::from("admin.token holds no access token"))?;
     value.set_sensitive(true);
-    let headers = HeaderMap::from_iter([("authorization".parse().map_err(|_| PortError::NoToken)?, value)]);
-    let client = HttpClientBuilder::default().request_timeout(within).set_headers(headers);
-    client.max_response_size(MAX_RESPONSE_BYTES).build(format!("http://{address}")).map_err(PortError::Call)
-}
-
-impl LocalClient {
-    /// What went wrong, told apart as far as it can be.
-    pub fn explain(&self, error: ClientError) -> RpcClientError {
-        match (error, self.port) {
-            (ClientError::RequestTimeout, _) => RpcClientError::Silent { within: self.within },
-            (error @ ClientError::Transport(_), Some((kind, address))) => {
-                RpcClientError::Unreachable { socket: kind.into(), address, port: PortError::Call(error) }
-            }
-            (error, _) => RpcClientError::Call(error),
-        }
-    }
-}
-
-impl ClientT for LocalClient {
-    async fn notification<P: ToRpcParams + Send>(&self, method: &str, params: P) -> Result<(), ClientError> {
-        match &self.transport {
-            Transport::Socket(client) => client.notification(method, params).await,
-            Transport::Port(client) => client.notification(method, params).await,
-        }
-    }
-
-    async fn request<R: DeserializeOwned, P: ToRpcParams + Send>(
-        &self,
-        method: &str,
-        params: P,
-    ) -> Result<R, ClientError> {
-        match &self.transport {
-            Transport::Socket(client) => client.request(method, params).await,
-            Transport::Port(client) => client.request(method, params).await,
-        }
-    }
-
-    async fn batch_request<'a, R: DeserializeOwned + fmt::Debug + 'a>(
-        &self,
-        batch: BatchRequestBuilder<'a>,
-    ) -> Result<BatchResponse<'a, R>, ClientError> {
-        match &self.transport {
-            Transport::Socket(client) => client.batch_request(batch).await,
-            Transport::Port(client) => client.batch_request(batch).await,
-        }
-    }
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", value);
+    client.set_headers(headers).build(format!("ws://{address}")).await.map_err(|error| error.to_string())
 }
 
 /// Where this machine reaches what listens on `address`.

@@ -11,22 +11,16 @@
 //!
 //! What the caller may do is said by its token (RFC 6750), or, without one, by where it is.
 
-use super::tokens::{Grant, TokenStore};
+use super::{
+    RpcConfig,
+    tokens::{Grant, TokenStore},
+};
 use cairn_ledger::units::Timestamp;
 use jsonrpsee::server::HttpRequest;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The scheme of the `Authorization` header.
 const BEARER: &str = "bearer ";
-
-/// Whom the operator lets in besides this machine.
-#[derive(Clone, Debug, Default)]
-pub struct AccessRules {
-    /// Names, without port.
-    pub hosts: Vec<String>,
-    /// Origins.
-    pub origins: Vec<String>,
-}
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -54,7 +48,7 @@ pub struct Caller {
     pub web_socket: bool,
 }
 
-impl AccessRules {
+impl RpcConfig {
     /// Judges a request, on a connection to the address `local` of this machine, by the headers that a page cannot
     /// forge; `is_open`: what it asks for tells nothing that a stranger should not know.
     ///
@@ -84,7 +78,7 @@ impl AccessRules {
 
     /// Whether the operator has named this origin.
     pub fn allows_origin(&self, origin: &str) -> bool {
-        self.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+        self.cors_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
     }
 
     fn is_ours(&self, authority: &str) -> bool {
@@ -170,9 +164,9 @@ mod tests {
     use cairn_rpc::scope::Scope;
 
     /// An operator that has named one host and one page.
-    fn rules() -> AccessRules {
+    fn rules() -> RpcConfig {
         let hosts = vec!["node.example".to_owned()];
-        AccessRules { hosts, origins: vec!["https://wallet.example".to_owned()] }
+        RpcConfig { hosts, cors_origins: vec!["https://wallet.example".to_owned()], ..RpcConfig::default() }
     }
 
     fn judge(headers: &[(&str, &str)]) -> Result<(), Refusal> {

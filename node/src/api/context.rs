@@ -18,10 +18,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{
-    sync::{Semaphore, broadcast, mpsc},
-    task::JoinError,
-};
+use tokio::sync::{Semaphore, SemaphorePermit, broadcast, mpsc};
 
 /// Handles to the parts of a node.
 #[derive(Clone)]
@@ -127,17 +124,10 @@ impl Context {
         bound: &Semaphore,
         read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, RpcError> {
-        let permit = match tokio::time::timeout(limits::READ_WITHIN, bound.acquire()).await {
-            Ok(permit) => permit.expect("the semaphore is never closed"),
-            Err(_) => return Err(RpcError::new(Code::Busy, "the node is busy; ask again later")),
-        };
+        let permit = place(bound).await?;
         let reader = self.handles.chain.reader().clone();
         let result = tokio::task::spawn_blocking(move || read(&reader)).await;
         drop(permit);
-        self.settle(result)
-    }
-
-    fn settle<T>(&self, result: Result<Result<T, StoreError>, JoinError>) -> Result<T, RpcError> {
         match result {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(failure)) => {
@@ -155,6 +145,14 @@ impl Context {
     fn fail(&self, failure: TaskError) {
         // When there is no room, an earlier failure is stopping the node already.
         let _ = self.0.failed.try_send(failure);
+    }
+}
+
+/// Waits for a place among the calls of a kind.
+pub async fn place(places: &Semaphore) -> Result<SemaphorePermit<'_>, RpcError> {
+    match tokio::time::timeout(limits::READ_WITHIN, places.acquire()).await {
+        Ok(place) => Ok(place.expect("the semaphore is never closed")),
+        Err(_) => Err(RpcError::new(Code::Busy, "the node is busy; ask again later")),
     }
 }
 

@@ -1,88 +1,40 @@
 //! What the port counts, and what it tells Prometheus: one registry, units in the names.
 
-use crate::api::{context::Context, error::refused};
-use cairn_network::sync::SyncPhase;
+use crate::{
+    api::{context::Context, error::refused},
+    miner::MinerInfo,
+    system::disk_budget::Usage,
+};
+use cairn_chain::Tip;
+use cairn_mempool::PoolInfo;
+use cairn_network::{
+    NetworkInfo,
+    sync::{SyncPhase, SyncStatus},
+};
 use cairn_rpc::error::RpcError;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::text::encode,
     metrics::{
         counter::Counter,
         family::Family,
-        gauge::Gauge,
+        gauge::{ConstGauge, Gauge},
         histogram::{Histogram, exponential_buckets},
     },
     registry::Registry,
 };
-use std::{
-    fs,
-    sync::atomic::AtomicU64,
-    time::{Duration, Instant},
-};
-
-type Whole = Gauge<u64, AtomicU64>;
-type Real = Gauge<f64, AtomicU64>;
+use std::{fs, sync::Arc, time::Duration};
 
 /// The size of a page of memory on the machines this runs on (Linux on x86-64 and 64-bit ARM).
 const PAGE_BYTES: u64 = 4_096;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Call {
-    method: &'static str,
-    outcome: &'static str,
-}
+/// Names and values.
+type Labels<const N: usize> = [(&'static str, &'static str); N];
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Method {
-    method: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Reason {
-    reason: &'static str,
-}
-
-/// Counters of the port, and gauges of the parts that are read when somebody asks.
+/// Counters of the port.
 pub struct Metrics {
-    registry: Registry,
-    calls: Family<Call, Counter>,
-    seconds: Family<Method, Histogram, fn() -> Histogram>,
-    refused: Family<Reason, Counter>,
-    connections: Gauge,
-    gauges: Gauges,
-}
-
-#[derive(Default)]
-struct Gauges {
-    height: Whole,
-    tip_time: Real,
-    work: Real,
-    sync_phase: Family<Phase, Gauge>,
-    sync_target: Whole,
-    headers: Whole,
-    indexed: Whole,
-    peers: Family<Direction, Gauge>,
-    pool_count: Whole,
-    pool_bytes: Whole,
-    pool_max_bytes: Whole,
-    pool_min_fee_rate: Whole,
-    hash_rate: Real,
-    blocks_found: Whole,
-    uptime: Real,
-    memory: Whole,
-    files: Whole,
-    data_used: Whole,
-    data_free: Whole,
-    uploaded: Whole,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Phase {
-    phase: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Direction {
-    direction: &'static str,
+    calls: Family<Labels<2>, Counter>,
+    seconds: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    refused: Family<Labels<1>, Counter>,
 }
 
 /// From 0.1 ms to 26 s, each twice as long as the one before.
@@ -92,109 +44,115 @@ fn call_seconds() -> Histogram {
 
 impl Metrics {
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("cairn");
-        let calls = Family::default();
         let seconds = Family::new_with_constructor(call_seconds as fn() -> Histogram);
-        let (refused, connections, gauges) = (Family::default(), Gauge::default(), Gauges::default());
-        registry.register("rpc_calls", "JSON-RPC calls answered, by method and outcome", calls.clone());
-        registry.register("rpc_call_duration_seconds", "Time from a call's arrival to its answer", seconds.clone());
-        registry.register("rpc_refused_requests", "Requests refused before any method was called", refused.clone());
-        registry.register(
-            "rpc_connections",
-            "Open connections to the JSON-RPC port, and of the node's own tools",
-            connections.clone(),
-        );
-        gauges.register(&mut registry);
-        Self { registry, calls, seconds, refused, connections, gauges }
+        Self { calls: Family::default(), seconds, refused: Family::default() }
     }
 
     /// Counts a call. `method` is a name from the table of methods, or a word for all others: who asks for
     /// made-up names must not fill the memory with counters.
     pub fn called(&self, method: &'static str, outcome: &'static str, took: Duration) {
-        self.calls.get_or_create(&Call { method, outcome }).inc();
-        self.seconds.get_or_create(&Method { method }).observe(took.as_secs_f64());
+        self.calls.get_or_create(&[("method", method), ("outcome", outcome)]).inc();
+        self.seconds.get_or_create(&[("method", method)]).observe(took.as_secs_f64());
     }
 
     /// Counts a request that reached no method.
     pub fn refused(&self, reason: &'static str) {
-        self.refused.get_or_create(&Reason { reason }).inc();
+        self.refused.get_or_create(&[("reason", reason)]).inc();
     }
 
-    /// Reads the parts' gauges and writes everything in the text format of OpenMetrics; so many connections are open.
+    /// Writes everything in the text format of OpenMetrics; so many connections are open.
     pub async fn scrape(&self, context: &Context, connections: usize) -> Result<String, RpcError> {
-        self.connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
-        self.gauges.read(context).await?;
-        let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a String takes all");
-        Ok(text)
+        let readings = Readings::take(context, connections).await?;
+        Ok(self.text(&readings))
+    }
+
+    fn text(&self, readings: &Readings) -> String {
+        let (mut registry, mut text) = (Registry::with_prefix("cairn"), String::new());
+        registry.register("rpc_calls", "JSON-RPC calls answered, by method and outcome", self.calls.clone());
+        let help = "Time from a call's arrival to its answer";
+        registry.register("rpc_call_duration_seconds", help, self.seconds.clone());
+        let help = "Requests refused before any method was called";
+        registry.register("rpc_refused_requests", help, self.refused.clone());
+        readings.register(&mut registry);
+        encode(&mut text, &registry).expect("a String takes all");
+        text
     }
 }
 
-impl Gauges {
-    fn register(&self, registry: &mut Registry) {
-        let mut add = |name: &str, help: &str, gauge: &Whole| registry.register(name, help, gauge.clone());
-        add("chain_height_blocks", "Height of the tip", &self.height);
-        add("sync_target_height_blocks", "Greatest height that a peer has reported", &self.sync_target);
-        add("sync_headers_height_blocks", "Height of the best header", &self.headers);
-        add(
-            "index_addresses_height_blocks",
-            "Height up to which the index of addresses is built; 0 when off",
-            &self.indexed,
-        );
-        add("mempool_transactions", "Transactions that wait for a block", &self.pool_count);
-        add("mempool_bytes", "Bytes of the transactions that wait", &self.pool_bytes);
-        add("mempool_max_bytes", "Most bytes that may wait", &self.pool_max_bytes);
-        add("mempool_min_fee_pebbles_per_byte", "Least fee that the pool takes now", &self.pool_min_fee_rate);
-        add("mining_found_blocks", "Blocks found since the start that came onto the chain", &self.blocks_found);
-        add("process_resident_memory_bytes", "Memory of the process that is in RAM", &self.memory);
-        add("process_open_fds", "Open file descriptors of the process", &self.files);
-        add("data_used_bytes", "What the data directory takes", &self.data_used);
-        add("data_free_bytes", "What is free on the disk of the data directory", &self.data_free);
-        add("upload_today_bytes", "Given since midnight UTC to those who catch up", &self.uploaded);
-        let mut add = |name: &str, help: &str, gauge: &Real| registry.register(name, help, gauge.clone());
-        add("chain_tip_timestamp_seconds", "When the tip's miner says it was made, Unix time", &self.tip_time);
-        add("chain_work_hashes", "Expected attempts behind the followed chain", &self.work);
-        add("mining_hashes_per_second", "Attempts of this node's miner", &self.hash_rate);
-        add("uptime_seconds", "Time since the node started", &self.uptime);
-        registry.register("sync_phase", "1 for what synchronisation is doing", self.sync_phase.clone());
-        registry.register("network_peers", "Connected peers, by who dialled", self.peers.clone());
-    }
+/// What the parts say when somebody asks.
+struct Readings {
+    connections: usize,
+    tip: Arc<Tip>,
+    sync: SyncStatus,
+    pool: PoolInfo,
+    network: NetworkInfo,
+    miner: MinerInfo,
+    room: Usage,
+    /// Up to which height the index of addresses is built.
+    indexed: u64,
+    uptime: Duration,
+}
 
-    async fn read(&self, context: &Context) -> Result<(), RpcError> {
+impl Readings {
+    async fn take(context: &Context, connections: usize) -> Result<Self, RpcError> {
         let handles = &context.handles;
-        let (pool, network) = (handles.pool.info().await.map_err(refused)?, handles.network.info().await);
-        let (tip, sync, miner) = (handles.chain.tip(), handles.sync.status(), handles.miner.info());
-        self.height.set(tip.height().get());
-        self.tip_time.set(Duration::from_millis(tip.header.time.millis()).as_secs_f64());
-        self.work.set(tip.total_work.to_f64());
-        self.sync_target.set(sync.target.get());
-        self.headers.set(sync.best_header.get());
-        self.indexed.set(context.read(|reader| reader.indexed()).await?.map_or(0, |height| height.get()));
-        for phase in SyncPhase::NAMES {
-            let gauge = self.sync_phase.get_or_create(&Phase { phase });
-            gauge.set(i64::from(phase == sync.phase.name()));
-        }
-        for (direction, count) in [("inbound", network.inbound), ("outbound", network.outbound)] {
-            self.peers.get_or_create(&Direction { direction }).set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
-        self.pool_count.set(pool.count as u64);
-        self.pool_bytes.set(pool.bytes as u64);
-        self.pool_max_bytes.set(pool.max_bytes as u64);
-        self.pool_min_fee_rate.set(pool.min_fee_rate);
-        self.hash_rate.set(miner.hash_rate);
-        self.blocks_found.set(miner.blocks_found);
-        self.uptime.set(Instant::now().saturating_duration_since(context.started).as_secs_f64());
-        self.memory.set(resident_bytes().unwrap_or_default());
-        let room = handles.budget.usage();
-        self.data_used.set(room.used_bytes);
-        self.data_free.set(room.free_bytes);
-        self.uploaded.set(network.uploaded_today);
-        self.files.set(fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64));
-        Ok(())
+        Ok(Self {
+            connections,
+            pool: handles.pool.info().await.map_err(refused)?,
+            network: handles.network.info().await,
+            tip: handles.chain.tip(),
+            sync: handles.sync.status(),
+            miner: handles.miner.info(),
+            room: handles.budget.usage(),
+            indexed: context.read(|reader| reader.indexed()).await?.map_or(0, |height| height.get()),
+            uptime: context.started.elapsed(),
+        })
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        let Self { tip, sync, pool, network, miner, room, .. } = self;
+        let mut whole = |name, help, value: u64| registry.register::<&str, &str>(name, help, ConstGauge::new(value));
+        let help = "Open connections to the JSON-RPC port, and of the node's own tools";
+        whole("rpc_connections", help, self.connections as u64);
+        whole("chain_height_blocks", "Height of the tip", tip.height().get());
+        whole("sync_target_height_blocks", "Greatest height that a peer has reported", sync.target.get());
+        whole("sync_headers_height_blocks", "Height of the best header", sync.best_header.get());
+        let help = "Height up to which the index of addresses is built; 0 when off";
+        whole("index_addresses_height_blocks", help, self.indexed);
+        whole("mempool_transactions", "Transactions that wait for a block", pool.count as u64);
+        whole("mempool_bytes", "Bytes of the transactions that wait", pool.bytes as u64);
+        whole("mempool_max_bytes", "Most bytes that may wait", pool.max_bytes as u64);
+        whole("mempool_min_fee_pebbles_per_byte", "Least fee that the pool takes now", pool.min_fee_rate);
+        whole("mining_found_blocks", "Blocks found since the start that came onto the chain", miner.blocks_found);
+        let memory = resident_bytes().unwrap_or_default();
+        whole("process_resident_memory_bytes", "Memory of the process that is in RAM", memory);
+        let files = fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64);
+        whole("process_open_fds", "Open file descriptors of the process", files);
+        whole("data_used_bytes", "What the data directory takes", room.used_bytes);
+        whole("data_free_bytes", "What is free on the disk of the data directory", room.free_bytes);
+        whole("upload_today_bytes", "Given since midnight UTC to those who catch up", network.uploaded_today);
+        let mut real = |name, help, value: f64| registry.register::<&str, &str>(name, help, ConstGauge::new(value));
+        let tip_time = Duration::from_millis(tip.header.time.millis()).as_secs_f64();
+        real("chain_tip_timestamp_seconds", "When the tip's miner says it was made, Unix time", tip_time);
+        real("chain_work_hashes", "Expected attempts behind the followed chain", tip.total_work.to_f64());
+        real("mining_hashes_per_second", "Attempts of this node's miner", miner.hash_rate);
+        real("uptime_seconds", "Time since the node started", self.uptime.as_secs_f64());
+        let phases = SyncPhase::NAMES.map(|phase| (phase, i64::from(phase == sync.phase.name())));
+        registry.register("sync_phase", "1 for what synchronisation is doing", by("phase", phases));
+        let peers = [("inbound", network.inbound as i64), ("outbound", network.outbound as i64)];
+        registry.register("network_peers", "Connected peers, by who dialled", by("direction", peers));
     }
 }
 
-/// What synchronisation is doing, in a word.
+/// Gauges that one label tells apart.
+fn by<const N: usize>(label: &'static str, values: [(&'static str, i64); N]) -> Family<Labels<1>, Gauge> {
+    let gauges = Family::<Labels<1>, Gauge>::default();
+    for (name, value) in values {
+        gauges.get_or_create(&[(label, name)]).set(value);
+    }
+    gauges
+}
+
 /// See proc_pid_statm(5): the second field is the resident set in pages.
 pub fn resident_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/statm").ok()?;
@@ -205,6 +163,24 @@ pub fn resident_bytes() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_ledger::{pow::Work, testing::easy_network};
+
+    /// Of a node that has done nothing.
+    fn readings() -> Readings {
+        let (spec, max_bytes) = (easy_network(), 1);
+        let pool = PoolInfo { count: 0, bytes: 0, max_count: 1, max_bytes, senders: 0, min_fee_rate: 1 };
+        Readings {
+            connections: 0,
+            tip: Arc::new(Tip { header: spec.genesis().clone(), id: spec.genesis_id(), total_work: Work::ZERO }),
+            sync: SyncStatus::default(),
+            pool,
+            network: NetworkInfo::default(),
+            miner: MinerInfo::default(),
+            room: Usage::default(),
+            indexed: 0,
+            uptime: Duration::ZERO,
+        }
+    }
 
     #[test]
     fn calls_and_refusals_are_told_with_their_labels() {
@@ -212,8 +188,7 @@ mod tests {
         metrics.called("chain_tip", "ok", Duration::from_millis(3));
         metrics.called("chain_tip", "ok", Duration::from_millis(3));
         metrics.refused("host");
-        let mut text = String::new();
-        encode(&mut text, &metrics.registry).expect("text");
+        let text = metrics.text(&readings());
         for line in [
             "cairn_rpc_calls_total{method=\"chain_tip\",outcome=\"ok\"} 2",
             "cairn_rpc_refused_requests_total{reason=\"host\"} 1",
@@ -229,10 +204,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.called("chain_tip", "ok", Duration::ZERO);
         metrics.refused("host");
-        let _ = metrics.gauges.sync_phase.get_or_create(&Phase { phase: "headers" });
-        let _ = metrics.gauges.peers.get_or_create(&Direction { direction: "inbound" });
-        let mut told = String::new();
-        encode(&mut told, &metrics.registry).expect("text");
+        let told = metrics.text(&readings());
         let dashboard = include_str!("../../../docs/grafana.json");
         let names: Vec<&str> = dashboard
             .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')

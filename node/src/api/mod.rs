@@ -4,12 +4,12 @@
 //! # Map
 //! `server/` connections, TLS, HTTP, and the way of a request · `access` who may speak to the port · `tokens/` what a token
 //! allows · `guard/` what stands before every call: scope, rate, parameters, budget · `methods/` the handlers, one file for
-//! each namespace · `subscriptions/` heads, moves of the chain, the status of a transaction · `lookup` blocks and
+//! each namespace · `subscriptions` heads, moves of the chain, the status of a transaction · `lookup` blocks and
 //! transactions as several handlers show them · `context` what handlers have · `error` refusals as codes · `limits` how
 //! much anybody may ask · `metrics` what is counted
 //!
 //! # The path of a call
-//! connection (`server::connections`, `server::slow_client`) → `server` → [`AccessRules`] (Host and Origin) → [`identify`](access::identify)
+//! connection (`server::connections`, `server::slow_client`) → `server` → [`RpcConfig::check`] (Host and Origin) → [`identify`](access::identify)
 //! (token, or this machine) → jsonrpsee (sizes, length of a batch) → `guard` (scope, depth, rate, names and number of
 //! parameters, budget; in batches, too) → a handler, which asks a part through its handle or reads the chain on a
 //! blocking thread → the answer, or an [`RpcError`](cairn_rpc::error::RpcError) with its code.
@@ -22,7 +22,6 @@
 //! 4. A failure of the storage that a handler meets ends this task, and so stops the node.
 
 pub mod access;
-mod config;
 mod context;
 mod error;
 mod guard;
@@ -34,12 +33,11 @@ mod server;
 mod subscriptions;
 pub mod tokens;
 
-pub use config::{RpcConfig, TlsFiles};
 pub use context::{Handles, Services};
+pub use methods::table_size;
 pub use server::tls::lone_certificate;
 
 use crate::system::ipc::IpcListener;
-use access::AccessRules;
 use cairn_common::{
     clock,
     tasks::{Shutdown, TaskError},
@@ -62,6 +60,36 @@ use tower::Service as _;
 const NAME: &str = "api";
 /// How long open connections are given to end when the node stops.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
+
+/// How the port is served, and to whom.
+#[derive(Clone, Debug)]
+pub struct RpcConfig {
+    /// Names besides this machine's by which callers may address the node.
+    pub hosts: Vec<String>,
+    /// Pages besides this machine's that may ask from a browser, as `https://example.org`.
+    pub cors_origins: Vec<String>,
+    /// Certificate and key, when it speaks TLS.
+    pub tls: Option<TlsFiles>,
+    /// The most connections at a time.
+    pub max_connections: usize,
+    /// The most calls a second from one address.
+    pub rate: u32,
+}
+
+/// PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, with those that vouch for it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+impl Default for RpcConfig {
+    fn default() -> Self {
+        Self { hosts: Vec::new(), cors_origins: Vec::new(), tls: None, max_connections: 256, rate: 10_000 }
+    }
+}
 
 /// Why JSON-RPC is not served.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +141,7 @@ pub async fn spawn(
 ) -> Result<(SocketAddr, JoinHandle<Result<(), TaskError>>), ApiError> {
     check_callers(address, &tokens, clock::now())?;
     let tokens = Arc::new(TokenStore::open(tokens)?);
-    let tls = config.tls.map(Tls::open).transpose()?;
+    let tls = config.tls.clone().map(Tls::open).transpose()?;
     if !address.ip().is_loopback() && tls.is_none() {
         tracing::warn!(
             target: "cairn::api",
@@ -131,10 +159,9 @@ pub async fn spawn(
     let policy = Arc::new(CallPolicy::new(tokens, Arc::clone(&metrics), methods.method_names().collect(), config.rate));
     let (stop, handle) = stop_channel();
     let rpc = rpc(methods, Arc::clone(&policy), config.max_connections);
-    let rules = AccessRules { hosts: config.hosts, origins: config.cors_origins };
     let connections = ConnectionLimits::new(config.max_connections);
     let heads = context.clone().publish_heads();
-    let state = Arc::new(ServerState { rules, policy, metrics, context, rpc, tls, connections });
+    let state = Arc::new(ServerState { config, policy, metrics, context, rpc, tls, connections });
     if let Some(own) = own {
         tokio::spawn(server::accept_own(own, Arc::clone(&state), stop.clone()));
     }

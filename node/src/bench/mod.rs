@@ -122,7 +122,7 @@ pub async fn run(
     let made = fs::create_dir_all(scratch).and_then(|()| TempDir::with_prefix_in("bench-", scratch));
     let directory = made.map_err(|reason| BenchError::Refused { path: scratch.to_owned(), reason })?;
     say("signatures");
-    let signatures = parts::signatures(EACH);
+    let [signings, singles, batched] = parts::signatures(EACH);
     say("hashes");
     let hashed = parts::hashes(EACH);
     say("attempts at a nonce");
@@ -139,9 +139,9 @@ pub async fn run(
     // One signature each; what made their senders' accounts is in the time, not in the count.
     let payments = verified.replayed.transactions;
     Ok(BenchReport {
-        signings: signatures.made,
-        singles: signatures.singles,
-        batched: signatures.batched,
+        signings,
+        singles,
+        batched,
         hashed,
         mining,
         synced,

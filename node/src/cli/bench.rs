@@ -4,13 +4,12 @@ use super::{CliError, cores, print, replay::block_on};
 use crate::{
     bench::{self, BenchReport},
     config::{Environment, Flags, Settings},
-    system::telemetry::{self, LogFilter, LogFormat},
+    system::telemetry,
 };
 use cairn_ledger::chain_spec::ChainSpec;
 use clap::Args;
 use serde_json::json;
 use std::{io::IsTerminal, path::PathBuf};
-use tracing::Level;
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
@@ -30,7 +29,7 @@ pub(super) fn run(args: BenchArgs) -> Result<(), CliError> {
     // Main's settings say where data is by default, and what a full block is.
     let flags = Flags { chain: Some(String::from("main")), data_dir: None, keys: Vec::new() };
     let settings = Settings::load(&flags, &Environment::of_this_process())?;
-    telemetry::start(&LogFilter::new(Level::WARN), None, LogFormat::Text)?;
+    telemetry::start_with_warnings_alone()?;
     let beside = settings.data_dir.parent().map(PathBuf::from);
     let scratch = args.scratch.or(beside).unwrap_or_else(std::env::temp_dir);
     let watched = std::io::stderr().is_terminal();

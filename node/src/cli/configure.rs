@@ -1,7 +1,7 @@
 //! `cairn-node init` and `cairn-node config check`: the configuration, written and explained.
 
 use super::{CliError, print};
-use crate::config::{self, ConfigError, Environment, FILE_NAME, Flags, KEYS, Key, Settings, Source};
+use crate::config::{ConfigError, Environment, FILE_NAME, Flags, KEYS, Key, Layers, Settings, Source};
 use serde_json::json;
 use std::{
     fmt,
@@ -75,17 +75,12 @@ fn wrapped(help: &str) -> String {
     format!("{text}{line}\n")
 }
 
-/// A value of the configuration.
-struct KeyValue {
-    key: &'static Key,
-    source: Option<Source>,
-}
-
 /// A configuration that is good.
 struct Explained {
     network: String,
     data_dir: PathBuf,
-    values: Vec<KeyValue>,
+    /// Every key, with what it is set to.
+    values: Vec<(&'static Key, Option<Source>)>,
     /// Variables of the environment that look like settings and are none.
     passed_over: Vec<String>,
 }
@@ -107,19 +102,18 @@ pub(super) fn check(flags: &Flags, as_json: bool) -> Result<(), CliError> {
 fn explain(flags: &Flags, environment: &Environment) -> Result<Explained, ConfigError> {
     let settings = Settings::load(flags, environment)?;
     settings.check_usable()?;
-    let sources = config::sources(flags, environment, &settings.data_dir)?;
-    let values = KEYS.iter().zip(sources).map(|(key, source)| KeyValue { key, source });
+    let layers = Layers::gather(KEYS, flags, environment, &settings.data_dir)?;
     Ok(Explained {
         network: settings.spec.params().name.clone(),
-        values: values.collect(),
+        values: KEYS.iter().map(|key| (key, layers.source(key.name).cloned())).collect(),
         data_dir: settings.data_dir,
-        passed_over: config::passed_over(environment),
+        passed_over: environment.of_services().map(str::to_owned).collect(),
     })
 }
 
 impl Explained {
     fn as_json(&self) -> serde_json::Value {
-        let value = |KeyValue { key, source }: &KeyValue| match source {
+        let value = |(key, source): &(&Key, Option<Source>)| match source {
             Some(Source { texts, origin }) => {
                 json!({"key": key.name, "value": texts.join(","), "origin": origin})
             }
@@ -136,7 +130,7 @@ impl Explained {
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "The configuration is good. Network {}, data in {}.", self.network, self.data_dir.display())?;
-        self.values.iter().try_for_each(|KeyValue { key, source }| match source {
+        self.values.iter().try_for_each(|(key, source)| match source {
             Some(Source { texts, origin }) => write!(f, "\n{} = {}  ({origin})", key.name, texts.join(",")),
             None => match key.default_value() {
                 Some(value) => write!(f, "\n{} = {value}  (default)", key.name),

@@ -1,12 +1,8 @@
 //! `status`, `call` and `stop`: a node that runs, asked and told by the user it runs as.
 
-use super::{
-    Hints, NodeArgs, db,
-    error::{CliError, ControlError},
-    print,
-};
+use super::{CliError, NodeArgs, db, print};
 use crate::{
-    rpc_client,
+    config::Settings,
     system::data_dir::{DataDir, Occupancy},
 };
 use cairn_rpc::{
@@ -17,12 +13,15 @@ use cairn_rpc::{
 use clap::Args;
 use jsonrpsee::core::{
     client::{ClientT, Error as CallError},
-    params::{ArrayParams, ObjectParams},
+    traits::ToRpcParams,
 };
-use serde_json::{Map, Value, json};
+use jsonrpsee_ws_client::WsClient;
+use serde_json::{
+    Map, Value, json,
+    value::{RawValue, to_raw_value},
+};
 use std::{
     fmt,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -62,27 +61,15 @@ pub(super) struct StopArgs {
     timeout: u64,
 }
 
-/// A node that runs, and how to ask it.
-struct NodeConnection {
-    data_dir: PathBuf,
-    client: rpc_client::LocalClient,
-    /// It carries the client's connection.
-    runtime: tokio::runtime::Runtime,
-}
-
-impl NodeConnection {
-    fn find(node: NodeArgs, within: Duration) -> Result<Self, CliError> {
-        let settings = node.settings()?;
-        match DataDir::look(&settings.data_dir)? {
-            Occupancy::Used(occupant) => {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                let client = runtime.block_on(rpc_client::client(db::node_address(&settings, occupant.rpc), within))?;
-                Ok(Self { data_dir: settings.data_dir, client, runtime })
-            }
-            Occupancy::Free { .. } | Occupancy::Absent => {
-                Err(ControlError::NotRunning { path: settings.data_dir }.into())
-            }
-        }
+/// Asks the node that runs.
+fn ask<T>(
+    settings: &Settings,
+    within: Duration,
+    question: impl AsyncFnOnce(&WsClient) -> Result<T, CallError>,
+) -> Result<T, CliError> {
+    match DataDir::look(&settings.data_dir)? {
+        Occupancy::Used(occupant) => db::ask(settings, &occupant, within, question),
+        Occupancy::Free { .. } | Occupancy::Absent => Err(CliError::NotRunning { path: settings.data_dir.clone() }),
     }
 }
 
@@ -95,19 +82,16 @@ struct Status {
 }
 
 pub(super) fn status(args: StatusArgs) -> Result<(), CliError> {
-    let as_json = args.json;
-    let hints = Hints::to(args.node.chain.as_deref(), args.node.data_dir.as_deref());
-    let NodeConnection { client, runtime, .. } = NodeConnection::find(args.node, STATUS_WITHIN)?;
-    let answers = async {
-        Ok::<_, CallError>(Status {
+    let hints = args.node.hints();
+    let status = ask(&args.node.settings()?, STATUS_WITHIN, async |client| {
+        Ok(Status {
             node: client.node_info().await?,
             net: client.net_info().await?,
             pool: client.mempool_info().await?,
             mining: client.mining_info().await?,
         })
-    };
-    let status = runtime.block_on(answers).map_err(|error| client.explain(error))?;
-    if as_json {
+    })?;
+    if args.json {
         let Status { node, net, pool, mining } = status;
         return print(format_args!("{:#}", json!({"node": node, "net": net, "mempool": pool, "mining": mining})));
     }
@@ -126,17 +110,11 @@ impl fmt::Display for Status {
         if let Some(notice) = &node.rules_notice {
             writeln!(f, "rules     {notice}")?;
         }
-        writeln!(
-            f,
-            "peers     {}: {} dialled us, {} we dialled; reached {}",
-            net.peers, net.inbound, net.outbound, net.reach
-        )?;
+        let NetInfo { peers, inbound, outbound, reach, .. } = net;
+        writeln!(f, "peers     {peers}: {inbound} dialled us, {outbound} we dialled; reached {reach}")?;
         writeln!(f, "pool      {} payments, {}", pool.count, bytes(pool.bytes))?;
-        writeln!(
-            f,
-            "mining    {}",
-            if mining.threads == 0 { "off".to_owned() } else { format!("{} threads", mining.threads) }
-        )?;
+        let mining = if mining.threads == 0 { "off".to_owned() } else { format!("{} threads", mining.threads) };
+        writeln!(f, "mining    {mining}")?;
         let room = &node.room;
         write!(f, "disk      {} taken, {} free", bytes(room.used_bytes), bytes(room.free_bytes))?;
         room.days_until_full.map_or(Ok(()), |days| write!(f, ", full in {days} days at this rate"))
@@ -176,69 +154,61 @@ fn bytes(count: u64) -> String {
 pub(super) fn call(args: CallArgs) -> Result<(), CliError> {
     let method = method(&args.method)?;
     let parameters = CallParameters::read(&method, &args.parameters)?;
-    let NodeConnection { client, runtime, .. } = NodeConnection::find(args.node, CALL_WITHIN)?;
-    let answer: Result<Value, CallError> = runtime.block_on(async {
-        match parameters {
-            CallParameters::InOrder(values) => {
-                let mut params = ArrayParams::new();
-                values.into_iter().try_for_each(|value| params.insert(value)).map_err(CallError::ParseError)?;
-                client.request(&method.name, params).await
-            }
-            CallParameters::ByName(values) => {
-                let mut params = ObjectParams::new();
-                let mut values = values.into_iter();
-                values.try_for_each(|(name, value)| params.insert(&name, value)).map_err(CallError::ParseError)?;
-                client.request(&method.name, params).await
-            }
-        }
-    });
+    let settings = args.node.settings()?;
+    let answer = ask(&settings, CALL_WITHIN, async |client| match client.request(&method.name, parameters).await {
+        Err(CallError::Call(refusal)) => Ok(Err(refusal)),
+        answer => answer.map(Ok),
+    })?;
     match answer {
         Ok(Value::String(text)) if !text.contains(char::is_control) => print(format_args!("{text}")),
         Ok(answer) => print(format_args!("{answer:#}")),
-        Err(CallError::Call(refusal)) => {
+        Err(refusal) => {
             let message = refusal.message().chars().filter(|c| !c.is_control()).collect();
-            Err(ControlError::Refused { method: method.name, message, code: refusal.code() }.into())
+            Err(CliError::Refused { method: method.name, message, code: refusal.code() })
         }
-        Err(error) => Err(ControlError::Ask(client.explain(error)).into()),
     }
 }
 
 /// A method that can be called from a command line: one that answers once.
-fn method(name: &str) -> Result<openrpc::Method, ControlError> {
+fn method(name: &str) -> Result<openrpc::Method, CliError> {
     let mut all = openrpc::methods();
     all.retain(|method| method.notification.is_none());
     all.push(openrpc::Method::discover());
-    if let Some(found) = all.iter().find(|method| method.name == name) {
-        return Ok(found.clone());
+    if let Some(at) = all.iter().position(|method| method.name == name) {
+        return Ok(all.swap_remove(at));
     }
     let names = all.into_iter().map(|method| method.name);
     let nearest = names.min_by_key(|known| strsim::levenshtein(name, known)).unwrap_or_default();
-    Err(ControlError::NoMethod { got: name.chars().filter(|c| !c.is_control()).take(80).collect(), nearest })
+    Err(CliError::NoMethod { got: name.chars().filter(|c| !c.is_control()).take(80).collect(), nearest })
 }
 
-/// The parameters of a call.
+/// The parameters of a call, as a list or by name.
 #[derive(Debug, PartialEq)]
-enum CallParameters {
-    InOrder(Vec<Value>),
-    ByName(Map<String, Value>),
-}
+struct CallParameters(Value);
 
 impl CallParameters {
     /// All by name when the first begins with the name of a parameter and `=`.
-    fn read(method: &openrpc::Method, texts: &[String]) -> Result<Self, ControlError> {
-        let kind = |name: &str| method.parameters.iter().find(|parameter| parameter.name == name);
+    fn read(method: &openrpc::Method, texts: &[String]) -> Result<Self, CliError> {
+        let kind = |name: &str| {
+            let named = method.parameters.iter().find(|parameter| parameter.name == name);
+            named.map(|parameter| parameter.kind.as_str())
+        };
         let named = |text: &str| text.split_once('=').is_some_and(|(name, _)| kind(name).is_some());
         if !texts.first().is_some_and(|text| named(text)) {
             let kinds = method.parameters.iter().map(|parameter| parameter.kind.as_str()).chain(std::iter::repeat(""));
-            return Ok(Self::InOrder(texts.iter().zip(kinds).map(|(text, kind)| value(kind, text)).collect()));
+            return Ok(Self(texts.iter().zip(kinds).map(|(text, kind)| value(kind, text)).collect()));
         }
-        let mut values = Map::new();
-        for text in texts {
-            let (name, shown) = text.split_once('=').ok_or_else(|| ControlError::Mixed { got: text.clone() })?;
-            let kind = kind(name).map_or("", |parameter| parameter.kind.as_str());
-            values.insert(name.to_owned(), value(kind, shown));
-        }
-        Ok(Self::ByName(values))
+        let values = texts.iter().map(|text| {
+            let (name, shown) = text.split_once('=').ok_or_else(|| CliError::MixedParameters { got: text.clone() })?;
+            Ok((name.to_owned(), value(kind(name).unwrap_or_default(), shown)))
+        });
+        values.collect::<Result<Map<_, _>, _>>().map(|values| Self(Value::Object(values)))
+    }
+}
+
+impl ToRpcParams for CallParameters {
+    fn to_rpc_params(self) -> Result<Option<Box<RawValue>>, serde_json::Error> {
+        to_raw_value(&self.0).map(Some)
     }
 }
 
@@ -254,17 +224,17 @@ fn value(kind: &str, text: &str) -> Value {
 }
 
 pub(super) fn stop(args: StopArgs) -> Result<(), CliError> {
-    let NodeConnection { data_dir, client, runtime } = NodeConnection::find(args.node, STATUS_WITHIN)?;
-    match runtime.block_on(client.node_stop()) {
+    let settings = args.node.settings()?;
+    ask(&settings, STATUS_WITHIN, async |client| match client.node_stop().await {
         // It may close the connection before it has answered.
-        Ok(()) | Err(CallError::RestartNeeded(_) | CallError::Transport(_)) => {}
-        Err(error) => return Err(client.explain(error).into()),
-    }
+        Err(CallError::RestartNeeded(_) | CallError::Transport(_)) => Ok(()),
+        stopped => stopped,
+    })?;
     let (began, limit) = (Instant::now(), Duration::from_secs(args.timeout));
     // Its lock is the last that it gives back.
-    while matches!(DataDir::look(&data_dir)?, Occupancy::Used(_)) {
+    while matches!(DataDir::look(&settings.data_dir)?, Occupancy::Used(_)) {
         if began.elapsed() >= limit {
-            return Err(ControlError::StillRuns { seconds: args.timeout }.into());
+            return Err(CliError::StillRuns { seconds: args.timeout });
         }
         std::thread::sleep(LOOK_EVERY);
     }
@@ -275,17 +245,14 @@ pub(super) fn stop(args: StopArgs) -> Result<(), CliError> {
 mod tests {
     use super::*;
 
-    fn parameters(name: &str, texts: &[&str]) -> Result<CallParameters, ControlError> {
+    fn parameters(name: &str, texts: &[&str]) -> Result<CallParameters, CliError> {
         let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
         CallParameters::read(&method(name)?, &texts)
     }
 
     #[test]
     fn parameters_are_read_in_order_or_by_name() {
-        let in_order = |name, texts: &[&str]| match parameters(name, texts) {
-            Ok(CallParameters::InOrder(values)) => Value::from(values),
-            other => panic!("{other:?}"),
-        };
+        let in_order = |name, texts: &[&str]| parameters(name, texts).expect("in order").0;
         assert_eq!(in_order("chain_tip", &[]), json!([]));
         assert_eq!(in_order("chain_getBlock", &["100", "true"]), json!([100, true]));
         assert_eq!(in_order("net_ban", &["203.0.113.7", "60", "5 times"]), json!(["203.0.113.7", 60, "5 times"]));
@@ -294,9 +261,8 @@ mod tests {
         assert_eq!(in_order("mining_submit", &["\"00\"", "\"7\""]), json!(["00", "7"]), "and may be JSON already");
         assert_eq!(in_order("chain_tip", &["x"]), json!(["x"]), "the node says that there are none");
         let by_name = parameters("net_ban", &["seconds=60", "target=a=b"]).expect("by name");
-        let Value::Object(expected) = json!({"seconds": 60, "target": "a=b"}) else { panic!("an object") };
-        assert_eq!(by_name, CallParameters::ByName(expected));
-        assert!(matches!(parameters("net_ban", &["seconds=60", "1.2.3.4"]), Err(ControlError::Mixed { .. })));
+        assert_eq!(by_name, CallParameters(json!({"seconds": 60, "target": "a=b"})));
+        assert!(matches!(parameters("net_ban", &["seconds=60", "1.2.3.4"]), Err(CliError::MixedParameters { .. })));
     }
 
     #[test]

@@ -1,30 +1,30 @@
 //! `db` and `backup`: a node's database, looked after.
 
-use super::{CliError, NodeArgs, print, progress::Progress, replay::block_on};
+use super::{CliError, NodeArgs, print, progress::Progress, replay::block_on, with_database};
 use crate::{
-    config::{Environment, Flags, Settings},
+    api::table_size,
+    config::{Flags, Settings},
     repair::{self, Repair},
     rpc_client,
     system::{
-        data_dir::{DataDir, Occupancy},
-        telemetry::{self, LogFilter, LogFormat},
+        data_dir::{DataDir, Occupancy, Occupant},
+        telemetry,
     },
 };
-use cairn_chain::{
-    audit,
-    replay::Replayed,
-    store::{ChainStore, TableUsage},
-};
+use cairn_chain::{audit, replay::Replayed, store::ChainStore};
 use cairn_common::disk;
-use cairn_rpc::{methods::NodeClient, types::BackupInfo};
+use cairn_rpc::{
+    methods::NodeClient,
+    types::{BackupInfo, TableSize},
+};
 use clap::{Args, Subcommand};
+use jsonrpsee::core::ClientError;
+use jsonrpsee_ws_client::WsClient;
 use serde_json::json;
 use std::{
-    net::SocketAddr,
     path::{self, PathBuf},
     time::Duration,
 };
-use tracing::Level;
 
 /// How long a running node may take to make a backup: where it goes to another disk, every file is copied.
 const BACKUP_WITHIN: Duration = Duration::from_secs(3_600);
@@ -74,14 +74,8 @@ pub(super) fn run(task: DbTask) -> Result<(), CliError> {
     }
 }
 
-fn settings(flags: &Flags) -> Result<Settings, CliError> {
-    let settings = Settings::load(flags, &Environment::of_this_process())?;
-    let path = settings.data_dir.join("db");
-    if path.is_dir() { Ok(settings) } else { Err(CliError::NoDatabase { path }) }
-}
-
 fn check(node: NodeArgs) -> Result<(), CliError> {
-    let settings = settings(&node.flags())?;
+    let settings = with_database(&node.flags())?;
     // Its lock keeps a node from starting meanwhile.
     let data_dir = DataDir::open_to_read(&settings.data_dir)?;
     let report = audit::check(&settings.spec, &data_dir.database(), settings.storage)?;
@@ -92,47 +86,33 @@ fn check(node: NodeArgs) -> Result<(), CliError> {
     ))
 }
 
-/// A table's name, bytes and entries.
-type Line = (String, u64, u64);
-
 fn stats(node: NodeArgs, as_json: bool) -> Result<(), CliError> {
-    let settings = settings(&node.flags())?;
-    let lines: Vec<Line> = match DataDir::look(&settings.data_dir)? {
+    let settings = with_database(&node.flags())?;
+    let tables = match DataDir::look(&settings.data_dir)? {
         Occupancy::Used(occupant) => {
-            let node_address = node_address(&settings, occupant.rpc);
-            let answer = async {
-                let client = rpc_client::client(node_address, STATS_WITHIN).await?;
-                client.node_storage().await.map_err(|error| client.explain(error))
-            };
-            let tables = wait(answer)??.tables;
-            tables.into_iter().map(|table| (table.name, table.bytes, table.entries)).collect()
+            ask(&settings, &occupant, STATS_WITHIN, async |client| client.node_storage().await)?.tables
         }
         // While this value is there, no node starts and changes what is being read.
         _held @ (Occupancy::Free { .. } | Occupancy::Absent) => {
             let path = settings.data_dir.join("db");
             let store = ChainStore::open_read_only(&path, &settings.spec, settings.storage)?;
-            let line = |table: TableUsage| (table.name.to_owned(), table.bytes, table.entries);
-            store.usage()?.tables.into_iter().map(line).collect()
+            store.usage()?.tables.iter().map(table_size).collect()
         }
     };
-    let total: u64 = lines.iter().map(|line| line.1).sum();
+    let total: u64 = tables.iter().map(|table| table.bytes).sum();
     if as_json {
-        let tables: Vec<_> = lines
-            .iter()
-            .map(|(name, bytes, entries)| json!({ "name": name, "bytes": bytes, "entries": entries }))
-            .collect();
         return print(format_args!("{}", json!({ "bytes": total, "tables": tables })));
     }
     print(format_args!("{:<20}{:>16}{:>16}", "table", "bytes", "entries, about"))?;
-    for (name, bytes, entries) in lines {
+    for TableSize { name, bytes, entries } in tables {
         print(format_args!("{name:<20}{bytes:>16}{entries:>16}"))?;
     }
     print(format_args!("{:<20}{total:>16}", "all"))
 }
 
 fn mend(flags: &Flags, force: bool) -> Result<(), CliError> {
-    let settings = settings(flags)?;
-    telemetry::start(&LogFilter::new(Level::WARN), None, LogFormat::Text)?;
+    let settings = with_database(flags)?;
+    telemetry::start_with_warnings_alone()?;
     let data_dir = DataDir::open(&settings.data_dir)?;
     let database = data_dir.database();
     if !force {
@@ -179,17 +159,13 @@ fn room(settings: &Settings, database: &path::Path) -> Result<(), CliError> {
 
 pub(super) fn backup(args: BackupArgs) -> Result<(), CliError> {
     let flags = args.node.flags();
-    let settings = settings(&flags)?;
+    let settings = with_database(&flags)?;
     // The node may have been started elsewhere.
     let directory = path::absolute(&args.directory)?;
     let info = match DataDir::look(&settings.data_dir)? {
         Occupancy::Used(occupant) => {
-            let node_address = node_address(&settings, occupant.rpc);
-            let answer = async {
-                let client = rpc_client::client(node_address, BACKUP_WITHIN).await?;
-                client.node_backup(directory.display().to_string()).await.map_err(|error| client.explain(error))
-            };
-            wait(answer)??
+            let directory = directory.display().to_string();
+            ask(&settings, &occupant, BACKUP_WITHIN, async |client| client.node_backup(directory).await)?
         }
         Occupancy::Free { lock, .. } => {
             drop(lock);
@@ -210,10 +186,14 @@ pub(super) fn backup(args: BackupArgs) -> Result<(), CliError> {
     print(format_args!("To use it: cairn-node run{run}, or put its db in place of a stopped node's."))
 }
 
-/// Where a running node can be asked.
-pub(super) fn node_address(settings: &Settings, noted: Option<SocketAddr>) -> rpc_client::NodeAddress<'_> {
-    let port = noted.unwrap_or(settings.rpc_listen);
-    rpc_client::NodeAddress { data_dir: &settings.data_dir, port, is_tls: settings.rpc.tls.is_some() }
+/// Asks a node that runs.
+pub(super) fn ask<T>(
+    settings: &Settings,
+    occupant: &Occupant,
+    within: Duration,
+    question: impl AsyncFnOnce(&WsClient) -> Result<T, ClientError>,
+) -> Result<T, CliError> {
+    Ok(wait(rpc_client::ask(settings.node_address(occupant), within, question))??)
 }
 
 pub(super) fn wait<T>(answer: impl Future<Output = T>) -> Result<T, CliError> {

@@ -1,10 +1,6 @@
 //! `cairn-node doctor`: what is wrong with a node, in sentences.
 
-use super::{
-    Hints, RunArgs,
-    error::{CliError, Unwell},
-    print,
-};
+use super::{CliError, Hints, RunArgs, db, print};
 use crate::{
     config::Environment,
     doctor::{self, Depth, Diagnosis, Finding, Severity},
@@ -26,9 +22,8 @@ pub(super) struct DoctorArgs {
 
 pub(super) fn run(args: DoctorArgs) -> Result<(), CliError> {
     let depth = if args.quick { Depth::Quick } else { Depth::Whole };
-    let hints = Hints::to(args.run.chain.as_deref(), args.run.data_dir.as_deref());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let report = runtime.block_on(doctor::examine(&args.run.flags(), &Environment::of_this_process(), depth));
+    let hints = args.run.node.hints();
+    let report = db::wait(doctor::examine(&args.run.flags(), &Environment::of_this_process(), depth))?;
     if args.json {
         print(format_args!("{}", as_json(&report, &hints)))?;
     } else {
@@ -37,8 +32,8 @@ pub(super) fn run(args: DoctorArgs) -> Result<(), CliError> {
     match report.faults() {
         0 => Ok(()),
         faults => {
-            let (storage, config) = (report.is_storage_failure(), report.is_refused_configuration());
-            Err(CliError::Unwell(Unwell { faults, storage, config }))
+            let (storage, config) = (report.storage_failed, report.is_refused_configuration());
+            Err(CliError::Unwell { faults, storage, config })
         }
     }
 }
@@ -46,21 +41,21 @@ pub(super) fn run(args: DoctorArgs) -> Result<(), CliError> {
 fn as_json(report: &Diagnosis, hints: &Hints) -> serde_json::Value {
     let show = |finding: &Finding| {
         json!({
-            "check": finding.check.name(),
+            "check": finding.check,
             "level": finding.severity.name(),
             "says": hints.complete(&finding.message),
             "advice": finding.advice.as_ref().map(|advice| hints.complete(advice)),
         })
     };
-    let findings: Vec<_> = report.findings().iter().map(show).collect();
+    let findings: Vec<_> = report.findings.iter().map(show).collect();
     json!({ "healthy": report.faults() == 0, "faults": report.faults(), "findings": findings })
 }
 
 fn as_text(report: &Diagnosis) -> String {
     let mut text = String::new();
-    for Finding { check, severity, message, advice } in report.findings() {
+    for Finding { check, severity, message, advice } in &report.findings {
         let severity = if *severity == Severity::Fault { "FAULT" } else { severity.name() };
-        text += &format!("{severity:<6}{:<11} {message}\n", check.name());
+        text += &format!("{severity:<6}{:<11} {message}\n", check);
         if let Some(advice) = advice {
             text += &format!("{:<18}→ {advice}\n", "");
         }

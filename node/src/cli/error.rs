@@ -51,8 +51,16 @@ pub enum CliError {
     Backup(#[from] BackupError),
     #[error("the node that runs on this directory: {0}")]
     Ask(#[from] RpcClientError),
-    #[error(transparent)]
-    Control(#[from] ControlError),
+    #[error("no node runs on {}; start one with `cairn-node run`", path.display())]
+    NotRunning { path: PathBuf },
+    #[error("{method}: {message} ({code})")]
+    Refused { method: String, message: String, code: i32 },
+    #[error("got {got:?} among parameters given as NAME=VALUE; expected all of them by name, or all in order")]
+    MixedParameters { got: String },
+    #[error("there is no method {got:?}; did you mean {nearest}? `cairn-node call rpc.discover` lists all")]
+    NoMethod { got: String, nearest: String },
+    #[error("the node was told to stop and still runs after {seconds} s; its log says what it waits for")]
+    StillRuns { seconds: u64 },
     #[error("{} is on a disk that cannot be written to; {advice}", path.display())]
     ReadOnlyDisk { path: PathBuf, advice: &'static str },
     #[error(
@@ -61,8 +69,9 @@ pub enum CliError {
     NoRoom { got: u64, expected: u64 },
     #[error("--threads: got {got}, expected 1 to {max}, the cores this process may use")]
     Threads { got: usize, max: usize },
-    #[error(transparent)]
-    Unwell(#[from] Unwell),
+    /// A node is not well; whether its storage, or its configuration, is among what is to be mended.
+    #[error("{faults} {} to be mended", if *faults == 1 { "thing is" } else { "things are" })]
+    Unwell { faults: usize, storage: bool, config: bool },
     #[error("{0}; choose another log.directory")]
     Log(#[from] tracing_appender::rolling::InitError),
     #[error("the system refused: {0}")]
@@ -73,62 +82,15 @@ impl CliError {
     /// What the shell is told.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Threads { .. } | Self::Log(_) => 2,
+            Self::Audit(_) | Self::Unwell { storage: true, .. } => 3,
             Self::Node(error) if error.is_storage_failure() => 3,
-            Self::Node(error) if error.is_no_room() => 5,
-            Self::Replay(error) if error.is_storage_failure() => 3,
+            Self::Replay(error) | Self::Repair(RepairError::Replay(error)) if error.is_storage_failure() => 3,
             Self::Verify(error) if error.is_storage_failure() => 3,
-            Self::Audit(_) => 3,
-            Self::Store(error) if error.is_storage_failure() => 3,
-            Self::Repair(RepairError::Replay(error)) if error.is_storage_failure() => 3,
+            Self::Store(error) | Self::Bench(BenchError::Store(error)) if error.is_storage_failure() => 3,
+            Self::Config(_) | Self::Threads { .. } | Self::Log(_) | Self::Unwell { config: true, .. } => 2,
             Self::NoRoom { .. } => 5,
-            Self::Unwell(unwell) if unwell.storage => 3,
-            Self::Unwell(unwell) if unwell.config => 2,
-            Self::Bench(BenchError::Store(error)) if error.is_storage_failure() => 3,
-            Self::Replay(_) | Self::Verify(_) | Self::Bench(_) => 1,
-            Self::Chain { .. }
-            | Self::Node(_)
-            | Self::DataDir(_)
-            | Self::Tokens(_)
-            | Self::Api(_)
-            | Self::ConfigExists { .. }
-            | Self::ReadOnlyDisk { .. }
-            | Self::Unwell(_)
-            | Self::Store(_)
-            | Self::Repair(_)
-            | Self::Backup(_)
-            | Self::Ask(_)
-            | Self::Control(_)
-            | Self::NoDatabase { .. }
-            | Self::System(_) => 1,
+            Self::Node(error) if error.is_no_room() => 5,
+            _ => 1,
         }
     }
-}
-
-/// Why a node was not asked, or not stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum ControlError {
-    #[error("no node runs on {}; start one with `cairn-node run`", path.display())]
-    NotRunning { path: PathBuf },
-    #[error("the node that runs on this directory: {0}")]
-    Ask(#[from] RpcClientError),
-    #[error("{method}: {message} ({code})")]
-    Refused { method: String, message: String, code: i32 },
-    #[error("got {got:?} among parameters given as NAME=VALUE; expected all of them by name, or all in order")]
-    Mixed { got: String },
-    #[error("there is no method {got:?}; did you mean {nearest}? `cairn-node call rpc.discover` lists all")]
-    NoMethod { got: String, nearest: String },
-    #[error("the node was told to stop and still runs after {seconds} s; its log says what it waits for")]
-    StillRuns { seconds: u64 },
-}
-
-/// A node that is not well.
-#[derive(Debug, thiserror::Error)]
-#[error("{faults} {} to be mended", if *faults == 1 { "thing is" } else { "things are" })]
-pub struct Unwell {
-    pub(super) faults: usize,
-    /// Whether the storage is among them.
-    pub(super) storage: bool,
-    /// Whether the configuration is.
-    pub(super) config: bool,
 }

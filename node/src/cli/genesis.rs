@@ -16,62 +16,46 @@ const LAST_HEIGHT: Height = Height::new(u64::MAX);
 pub(super) fn as_text(network: &Network) -> String {
     let (spec, params) = (&network.spec, network.spec.params());
     let genesis = spec.genesis();
-    let groups: [(&str, Vec<(&str, String)>); 5] = [
-        (
-            "network",
-            vec![
-                ("name", params.name.clone()),
-                ("genesis id", spec.genesis_id().to_string()),
-                ("address prefix", params.prefix.to_string()),
-            ],
-        ),
-        (
-            "block 0",
-            vec![
-                ("version", genesis.version.to_string()),
-                ("height", genesis.height.to_string()),
-                ("parent", genesis.parent.to_string()),
-                ("time", format!("{} ms since 1970", genesis.time)),
-                ("target", genesis.target.to_string()),
-                ("beneficiary", genesis.beneficiary.to_string()),
-                ("txs root", genesis.txs_root.to_string()),
-                ("state root", genesis.state_root.to_string()),
-                ("history root", genesis.history_root.to_string()),
-                ("nonce", genesis.nonce.to_string()),
-            ],
-        ),
-        (
-            "rules",
-            vec![
-                ("block interval", format!("{} ms", params.interval_ms)),
-                ("difficulty half-life", format!("{} ms", params.half_life_ms)),
-                ("block's time ahead", format!("at most {} ms", params.max_future_ms)),
-                ("block size", format!("at most {} bytes", params.max_block_bytes)),
-                ("new accounts", format!("at most {} a block", params.max_new_accounts)),
-                ("price of an account", format!("{} CRN, burned", params.account_price)),
-                ("easiest target", params.pow_limit.to_string()),
-                ("first target", params.genesis_target.to_string()),
-                ("block reward", format!("{} CRN and the fees", params.subsidy)),
-                ("halving", format!("every {} blocks", params.halving)),
-            ],
-        ),
-        ("upgrades", upgrades(spec)),
-        (
-            "supply",
-            vec![
-                (
-                    "at block 0",
-                    format!("{} CRN in {} accounts", spec.supply(Height::GENESIS), params.allocations.len()),
-                ),
-                ("in the end", format!("{} CRN", spec.supply(LAST_HEIGHT))),
-            ],
-        ),
+    let network = [
+        ("name", params.name.clone()),
+        ("genesis id", spec.genesis_id().to_string()),
+        ("address prefix", params.prefix.to_string()),
     ];
-    let group = |(title, rows): &(&str, Vec<(&str, String)>)| {
-        let row = |(name, value): &(&str, String)| format!("\n  {name:<20}  {value}");
-        format!("{title}{}", rows.iter().map(row).collect::<String>())
-    };
-    groups.iter().map(group).collect::<Vec<_>>().join("\n\n")
+    let block = [
+        ("version", genesis.version.to_string()),
+        ("height", genesis.height.to_string()),
+        ("parent", genesis.parent.to_string()),
+        ("time", format!("{} ms since 1970", genesis.time)),
+        ("target", genesis.target.to_string()),
+        ("beneficiary", genesis.beneficiary.to_string()),
+        ("txs root", genesis.txs_root.to_string()),
+        ("state root", genesis.state_root.to_string()),
+        ("history root", genesis.history_root.to_string()),
+        ("nonce", genesis.nonce.to_string()),
+    ];
+    let rules = [
+        ("block interval", format!("{} ms", params.interval_ms)),
+        ("difficulty half-life", format!("{} ms", params.half_life_ms)),
+        ("block's time ahead", format!("at most {} ms", params.max_future_ms)),
+        ("block size", format!("at most {} bytes", params.max_block_bytes)),
+        ("new accounts", format!("at most {} a block", params.max_new_accounts)),
+        ("price of an account", format!("{} CRN, burned", params.account_price)),
+        ("easiest target", params.pow_limit.to_string()),
+        ("first target", params.genesis_target.to_string()),
+        ("block reward", format!("{} CRN and the fees", params.subsidy)),
+        ("halving", format!("every {} blocks", params.halving)),
+    ];
+    let allotted = format!("{} CRN in {} accounts", spec.supply(Height::GENESIS), params.allocations.len());
+    let supply = [("at block 0", allotted), ("in the end", format!("{} CRN", spec.supply(LAST_HEIGHT)))];
+    let groups: [(&str, &[_]); 5] = [
+        ("network", &network),
+        ("block 0", &block),
+        ("rules", &rules),
+        ("upgrades", &upgrades(spec)),
+        ("supply", &supply),
+    ];
+    let row = |(name, value): &(&str, String)| format!("\n  {name:<20}  {value}");
+    groups.map(|(title, rows)| title.to_owned() + &rows.iter().map(row).collect::<String>()).join("\n\n")
 }
 
 /// What each upgrade changes, as rows.

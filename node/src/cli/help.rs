@@ -1,8 +1,12 @@
-//! The help of the command line: commands in groups, and an example for each.
+//! The help of the command line: commands in groups, and an example for each; and what is made of the same definition,
+//! completions and manual pages.
 
-use super::Cli;
-use clap::{Command, CommandFactory};
-use std::fmt::Write as _;
+use super::{Cli, CliError, print};
+use clap::{Args, Command, CommandFactory};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 /// The commands, as somebody meets them.
 const GROUPS: [(&str, &[&str]); 4] = [
@@ -12,46 +16,37 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Other", &["bench", "completions", "man"]),
 ];
 
-/// Lines to copy.
-const EXAMPLES: [(&str, &[&str]); 17] = [
-    (
-        "run",
-        &[
-            "cairn-node run",
-            "cairn-node run --chain test --mining.threads 2 --mining.beneficiary ADDRESS",
-            "cairn-node run --network.peers /dns4/node.example.org/tcp/9740/p2p/PEER_ID",
-        ],
-    ),
-    ("status", &["cairn-node status", "cairn-node status --chain test --json"]),
-    ("doctor", &["cairn-node doctor", "cairn-node doctor --quick --json"]),
-    (
-        "call",
-        &[
-            "cairn-node call chain_tip",
-            "cairn-node call chain_getBlock 100 true",
-            "cairn-node call net_ban target=203.0.113.7 seconds=60",
-        ],
-    ),
-    ("stop", &["cairn-node stop"]),
-    ("init", &["cairn-node init", "cairn-node init --chain test --data-dir /srv/cairn"]),
-    ("config", &["cairn-node config check", "cairn-node config check --chain test --json"]),
-    (
-        "token",
-        &[
-            "cairn-node token new --scope submit --name shop --expires 90d",
-            "cairn-node token list",
-            "cairn-node token revoke 0123abcd",
-        ],
-    ),
-    ("genesis", &["cairn-node genesis show main"]),
-    ("backup", &["cairn-node backup /srv/backup/cairn"]),
-    ("db", &["cairn-node db stats", "cairn-node db check", "cairn-node db repair"]),
-    ("export", &["cairn-node export chain.blocks"]),
-    ("import", &["cairn-node import chain.blocks --chain test"]),
-    ("verify", &["cairn-node verify --scratch /var/tmp"]),
-    ("bench", &["cairn-node bench"]),
-    ("completions", &["cairn-node completions bash > ~/.local/share/bash-completion/completions/cairn-node"]),
-    ("man", &["cairn-node man ~/.local/share/man/man1"]),
+/// Lines to copy, each an example of the command that it begins with.
+const EXAMPLES: [&str; 29] = [
+    "cairn-node run",
+    "cairn-node run --chain test --mining.threads 2 --mining.beneficiary ADDRESS",
+    "cairn-node run --network.peers /dns4/node.example.org/tcp/9740/p2p/PEER_ID",
+    "cairn-node status",
+    "cairn-node status --chain test --json",
+    "cairn-node doctor",
+    "cairn-node doctor --quick --json",
+    "cairn-node call chain_tip",
+    "cairn-node call chain_getBlock 100 true",
+    "cairn-node call net_ban target=203.0.113.7 seconds=60",
+    "cairn-node stop",
+    "cairn-node init",
+    "cairn-node init --chain test --data-dir /srv/cairn",
+    "cairn-node config check",
+    "cairn-node config check --chain test --json",
+    "cairn-node token new --scope submit --name shop --expires 90d",
+    "cairn-node token list",
+    "cairn-node token revoke 0123abcd",
+    "cairn-node genesis show main",
+    "cairn-node backup /srv/backup/cairn",
+    "cairn-node db stats",
+    "cairn-node db check",
+    "cairn-node db repair",
+    "cairn-node export chain.blocks",
+    "cairn-node import chain.blocks --chain test",
+    "cairn-node verify --scratch /var/tmp",
+    "cairn-node bench",
+    "cairn-node completions bash > ~/.local/share/bash-completion/completions/cairn-node",
+    "cairn-node man ~/.local/share/man/man1",
 ];
 
 /// The help of `cairn-node` itself: what clap has no word for is the list of commands.
@@ -61,15 +56,14 @@ const TEMPLATE: &str = "{about-with-newline}\n{usage-heading} {usage}\n\n{before
 pub(crate) fn command() -> Command {
     let plain = Cli::command();
     let listed = groups(&plain);
-    let with_examples = EXAMPLES.iter().fold(plain, |command, (name, lines)| {
-        command.mut_subcommand(name, |command| {
-            let examples = lines.iter().fold(String::from("Examples:"), |text, line| format!("{text}\n  {line}"));
-            let text = match command.get_after_help() {
-                Some(more) => format!("{examples}\n\n{more}"),
-                None => examples,
-            };
-            command.after_help(text)
-        })
+    let with_examples = plain.mut_subcommands(|command| {
+        let of_command = EXAMPLES.iter().filter(|line| line.split(' ').nth(1) == Some(command.get_name()));
+        let examples = of_command.fold(String::from("Examples:"), |text, line| format!("{text}\n  {line}"));
+        let text = match command.get_after_help() {
+            Some(more) => format!("{examples}\n\n{more}"),
+            None => examples,
+        };
+        command.after_help(text)
     });
     with_examples.help_template(TEMPLATE).before_help(listed)
 }
@@ -78,14 +72,42 @@ pub(crate) fn command() -> Command {
 fn groups(command: &Command) -> String {
     let mut text = String::new();
     for (heading, names) in GROUPS {
-        writeln!(text, "{heading}:").expect("a String takes all");
+        text += &format!("{heading}:\n");
         for command in names.iter().filter_map(|name| command.find_subcommand(name)) {
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-            writeln!(text, "  {:<11}  {about}", command.get_name()).expect("a String takes all");
+            text += &format!("  {:<11}  {about}\n", command.get_name());
         }
         text.push('\n');
     }
     text + "  cairn-node help COMMAND shows what a command takes, with examples.\n"
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell they are for
+    shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ManArgs {
+    /// The directory to write them to; it has to be there
+    #[arg(value_parser = super::path_parser())]
+    directory: PathBuf,
+}
+
+pub(super) fn completions(args: &CompletionsArgs) -> Result<(), CliError> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command(), "cairn-node", &mut script);
+    match io::stdout().write_all(&script) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn man(args: &ManArgs) -> Result<(), CliError> {
+    clap_mangen::generate_to(command(), &args.directory)?;
+    let directory = args.directory.display();
+    print(format_args!("Wrote the man pages.\nNext: man {directory}/cairn-node.1"))
 }
 
 #[cfg(test)]
@@ -100,15 +122,12 @@ mod tests {
         let all: BTreeSet<&str> = all.iter().map(String::as_str).collect();
         let grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
         assert_eq!((grouped.len(), grouped.into_iter().collect::<BTreeSet<_>>()), (all.len(), all.clone()));
-        assert_eq!(EXAMPLES.iter().map(|(name, _)| *name).collect::<BTreeSet<_>>(), all);
-        for (name, lines) in EXAMPLES {
-            for line in lines {
-                // What is redirected is the shell's.
-                let words: Vec<&str> = line.split(" > ").next().unwrap_or(line).split(' ').collect();
-                assert_eq!(words.get(1), Some(&name), "{line}");
-                let parsed = command().try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches));
-                assert!(parsed.is_ok(), "{line}: {}", parsed.map(|_| ()).expect_err("refused"));
-            }
+        assert_eq!(EXAMPLES.iter().filter_map(|line| line.split(' ').nth(1)).collect::<BTreeSet<_>>(), all);
+        for line in EXAMPLES {
+            // What is redirected is the shell's.
+            let words: Vec<&str> = line.split(" > ").next().unwrap_or(line).split(' ').collect();
+            let parsed = command().try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.map(|_| ()).expect_err("refused"));
         }
     }
 

@@ -5,7 +5,6 @@
 //! data
 
 mod bench;
-mod completions;
 mod configure;
 mod control;
 mod cores;
@@ -16,7 +15,6 @@ mod genesis;
 mod help;
 mod progress;
 mod replay;
-mod sync_bar;
 mod token;
 
 use crate::{
@@ -29,11 +27,11 @@ use clap::{
     Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand,
     builder::{PathBufValueParser, TypedValueParser},
 };
+use progress::SyncBar;
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
 };
-use sync_bar::SyncBar;
 
 pub use error::CliError;
 
@@ -90,9 +88,9 @@ enum Task {
     #[command(after_help = KEYS_HELP)]
     Doctor(doctor::DoctorArgs),
     /// Write completions for a shell to standard output
-    Completions(completions::CompletionsArgs),
+    Completions(help::CompletionsArgs),
     /// Write the manual pages
-    Man(completions::ManArgs),
+    Man(help::ManArgs),
     /// Measure this machine: signatures, hashes, disk, replay
     Bench(bench::BenchArgs),
 }
@@ -107,17 +105,16 @@ Every option with a dot is also a key of DATA/cairn-node.toml (mining.threads is
 environment variable (CAIRN_NODE_MINING_THREADS). A flag beats the environment, which beats the file.";
 
 #[derive(Debug, Args)]
+#[command(mut_arg("data_dir", |data_dir| data_dir.help(DATA_DIR_HELP)))]
 struct RunArgs {
-    /// The network: main, test, local or a genesis file; main by default
-    #[arg(long, value_name = "NAME|FILE")]
-    chain: Option<String>,
-    /// Where to keep the node's data; by default a directory named after the network, in
-    /// $XDG_DATA_HOME/cairn or ~/.local/share/cairn
-    #[arg(long, value_name = "DATA", value_parser = path_parser())]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    node: NodeArgs,
     #[command(flatten)]
     keys: KeyFlags,
 }
+
+const DATA_DIR_HELP: &str = "Where to keep the node's data; by default a directory named after the network, in \
+                             $XDG_DATA_HOME/cairn or ~/.local/share/cairn";
 
 #[derive(Debug, Subcommand)]
 enum ConfigTask {
@@ -156,9 +153,9 @@ struct NodeArgs {
 }
 
 impl NodeArgs {
-    /// A command to try next, for the same node.
-    fn hint(&self, command: &str) -> String {
-        format!("cairn-node {command}{}", leading(self.chain.as_deref(), self.data_dir.as_deref()))
+    /// The options that lead to this node.
+    fn hints(&self) -> Hints {
+        Hints::to(self.chain.as_deref(), self.data_dir.as_deref())
     }
 
     fn settings(self) -> Result<Settings, CliError> {
@@ -168,6 +165,13 @@ impl NodeArgs {
     fn flags(self) -> Flags {
         Flags { chain: self.chain, data_dir: self.data_dir, keys: Vec::new() }
     }
+}
+
+/// The settings of a node that has a database.
+fn with_database(flags: &Flags) -> Result<Settings, CliError> {
+    let settings = Settings::load(flags, &Environment::of_this_process())?;
+    let path = settings.data_dir.join("db");
+    if path.is_dir() { Ok(settings) } else { Err(CliError::NoDatabase { path }) }
 }
 
 /// The options that lead to a node.
@@ -180,7 +184,7 @@ fn leading(chain: Option<&str>, data_dir: Option<&Path>) -> String {
 
 impl RunArgs {
     fn flags(self) -> Flags {
-        Flags { chain: self.chain, data_dir: self.data_dir, keys: self.keys.0 }
+        Flags { keys: self.keys.0, ..self.node.flags() }
     }
 }
 
@@ -290,8 +294,8 @@ impl Cli {
             Some(Task::Token(task)) => token::run(task),
             Some(Task::Db(task)) => db::run(task),
             Some(Task::Backup(args)) => db::backup(args),
-            Some(Task::Completions(args)) => completions::completions(&args),
-            Some(Task::Man(args)) => completions::man(&args),
+            Some(Task::Completions(args)) => help::completions(&args),
+            Some(Task::Man(args)) => help::man(&args),
             Some(Task::Export(args)) => replay::export(args),
             Some(Task::Import(args)) => replay::import(args),
             Some(Task::Verify(args)) => replay::verify(args),
@@ -305,7 +309,7 @@ fn run_node(flags: Flags) -> Result<(), CliError> {
     let settings = Settings::load(&flags, &Environment::of_this_process())?;
     settings.check_usable()?;
     let bar = SyncBar::new();
-    telemetry::start_on(&settings.log, settings.log_directory.as_deref(), settings.log_format, bar.clone())?;
+    telemetry::start(&settings.log, settings.log_directory.as_deref(), settings.log_format, bar.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("cairn").build()?;
     let run = Node::run(settings, |handles| bar.start(handles.sync.watch()));
     Ok(runtime.block_on(run)?)

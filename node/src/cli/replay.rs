@@ -1,11 +1,11 @@
 //! `export`, `import` and `verify`: whole chains of a stopped node.
 
-use super::{CliError, NodeArgs, cores, print, progress::Progress};
+use super::{CliError, NodeArgs, cores, print, progress::Progress, with_database};
 use crate::{
     config::Settings,
     system::{
         data_dir::{DataDir, ReadOnly},
-        telemetry::{self, LogFilter, LogFormat},
+        telemetry,
     },
 };
 use cairn_chain::replay::{self, BlockFile, Export, Exported, Imported, Replayed, SCRATCH_PREFIX, Verified};
@@ -14,7 +14,6 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::{fs, future::Future, io, path::PathBuf, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::Level;
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
@@ -67,21 +66,10 @@ pub(super) struct VerifyArgs {
     node: NodeArgs,
 }
 
-/// A node's settings.
-fn settings(node: NodeArgs) -> Result<Settings, CliError> {
-    let settings = node.settings()?;
-    // Progress has the terminal; only what goes wrong is told besides.
-    telemetry::start(&LogFilter::new(Level::WARN), None, LogFormat::Text)?;
-    Ok(settings)
-}
-
-/// A node's settings, and its data directory, kept from changing.
+/// The settings of a node that has a database, and its data directory, kept from changing.
 fn open_to_read(node: NodeArgs) -> Result<(Settings, ReadOnly), CliError> {
-    let settings = settings(node)?;
-    let path = settings.data_dir.join("db");
-    if !path.is_dir() {
-        return Err(CliError::NoDatabase { path });
-    }
+    let settings = with_database(&node.flags())?;
+    telemetry::start_with_warnings_alone()?;
     let data_dir = DataDir::open_to_read(&settings.data_dir)?;
     Ok((settings, data_dir))
 }
@@ -122,7 +110,8 @@ pub(super) fn export(args: ExportArgs) -> Result<(), CliError> {
 
 pub(super) fn import(args: ImportArgs) -> Result<(), CliError> {
     let cores = cores::limit(args.threads)?;
-    let settings = settings(args.node)?;
+    let settings = args.node.settings()?;
+    telemetry::start_with_warnings_alone()?;
     let data_dir = DataDir::open(&settings.data_dir)?;
     let file = BlockFile::open(&args.file, settings.spec.genesis_id()).map_err(replay::ReplayError::File)?;
     let (total, mut progress) = (file.bytes(), Progress::start("bytes"));

@@ -81,7 +81,7 @@ pub(super) fn run(task: TokenTask) -> Result<(), CliError> {
     match task {
         TokenTask::New(new) => make(new),
         TokenTask::List { node, json } => {
-            let hint = node.hint("token new --scope read");
+            let hint = node.hints().command(" token new --scope read");
             list(&node.file()?.read()?, clock::now(), json, &hint)
         }
         TokenTask::Revoke { id, node } => {
@@ -92,8 +92,10 @@ pub(super) fn run(task: TokenTask) -> Result<(), CliError> {
 }
 
 fn make(new: NewToken) -> Result<(), CliError> {
-    let (revoke, pair) =
-        (new.node.hint("token revoke ID"), format!("wallet{} pair", leading(new.node.chain.as_deref(), None)));
+    let (revoke, pair) = (
+        new.node.hints().command(" token revoke ID"),
+        format!("wallet{} pair", leading(new.node.chain.as_deref(), None)),
+    );
     let settings = new.node.settings()?;
     let url = match new.url {
         Some(url) => url,

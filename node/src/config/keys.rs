@@ -2,8 +2,7 @@
 
 use super::{
     ConfigError,
-    key::Key,
-    layers::Layers,
+    layers::{Key, Layers},
     value::{ConfigType, Ranged, Size, Sourced},
 };
 use crate::system::telemetry::LogFormat;

@@ -2,7 +2,6 @@
 
 use super::{
     ConfigError, FILE_NAME,
-    key::{Key, PREFIX},
     value::{ConfigType, Sourced},
 };
 use std::{
@@ -10,6 +9,39 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
+
+/// What the node's environment variables begin with. Whatever else begins so is refused.
+pub const PREFIX: &str = "CAIRN_NODE_";
+
+/// A key of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name, `section.key`.
+    pub name: &'static str,
+    /// What stands for its value in the help.
+    pub value_name: &'static str,
+    /// What it does.
+    pub help: &'static str,
+    /// What holds where nothing was said: a value, or in brackets what decides.
+    pub default: &'static str,
+}
+
+impl Key {
+    /// The value that holds where nothing was said, where that is always the same.
+    pub fn default_value(&self) -> Option<&'static str> {
+        Some(self.default).filter(|default| !default.starts_with('('))
+    }
+
+    /// What holds where nothing was said, in words.
+    pub fn default_in_words(&self) -> &'static str {
+        self.default.trim_start_matches('(').trim_end_matches(')')
+    }
+
+    /// The environment variable with the same meaning.
+    pub fn variable(&self) -> String {
+        format!("{}{}", PREFIX, self.name.replace('.', "_").to_uppercase())
+    }
+}
 
 /// The variables that find the configuration's file; every other one is a key's.
 pub const CHAIN_VARIABLE: &str = "CAIRN_NODE_CHAIN";
@@ -101,8 +133,8 @@ impl Layers {
     }
 
     /// What `key` is set to, and where.
-    pub fn source(&self, key: &str) -> Option<Source> {
-        self.0.get(key).cloned()
+    pub fn source(&self, key: &str) -> Option<&Source> {
+        self.0.get(key)
     }
 
     fn add_environment(&mut self, keys: &'static [Key], environment: &Environment) -> Result<(), ConfigError> {
@@ -118,10 +150,8 @@ impl Layers {
                 let known = variables.chain([CHAIN_VARIABLE.to_owned(), DATA_DIR_VARIABLE.to_owned()]);
                 return Err(unknown(name, "the environment", known));
             };
-            self.0.insert(
-                key.name,
-                Source { texts: vec![value.clone()], origin: format!("the environment variable {name}") },
-            );
+            let origin = format!("the environment variable {name}");
+            self.0.insert(key.name, Source { texts: vec![value.clone()], origin });
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! The configuration: what an operator may say, where, and what the node makes of it.
 //!
 //! # Map
-//! `keys` every key with its type and its help, declared once · `key` what a key is · `value` the types of keys ·
-//! `layers` what is set on the command line, in the environment and in the file, the first of these winning · `settings` the checked result · `peers` its part about
-//! finding and reaching peers · `memory` one limit divided among the parts · `usable` whether what it names is there
+//! `keys` every key with its type and its help, declared once · `value` the types of keys · `layers` what a key is, and
+//! what is set on the command line, in the environment and in the file, the first of these winning · `settings` the
+//! checked result, and whether what it names is there · `memory` one limit divided among the parts
 //!
 //! # The path of a setting
 //! `mining.threads` is one key with three spellings: the flag `--mining.threads`, the variable
@@ -20,39 +20,21 @@
 //! 2. Every refusal names the key, what it got, where that came from, and what was expected.
 //! 3. Nothing here opens a port, makes a directory or starts a thread.
 
-mod key;
 mod keys;
 mod layers;
 mod memory;
-mod peers;
 mod settings;
-mod usable;
 mod value;
 
-pub use key::Key;
 use keys::Config;
 pub use keys::KEYS;
-pub use layers::{Environment, Flags, Source};
+pub use layers::{Environment, Flags, Key, Layers, Source};
 pub use settings::{ChainFileError, Settings, read_chain};
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The configuration's file, in the data directory.
 pub const FILE_NAME: &str = "cairn-node.toml";
-
-/// What every key is set to, and where, in the order of [`KEYS`].
-///
-/// # Errors
-/// An unknown key or variable, or a file that cannot be read.
-pub fn sources(flags: &Flags, environment: &Environment, data_dir: &Path) -> Result<Vec<Option<Source>>, ConfigError> {
-    let layers = layers::Layers::gather(KEYS, flags, environment, data_dir)?;
-    Ok(KEYS.iter().map(|key| layers.source(key.name)).collect())
-}
-
-/// The variables that begin like the node's own and are a service's address, as Kubernetes and Docker tell of one.
-pub fn passed_over(environment: &Environment) -> Vec<String> {
-    environment.of_services().map(str::to_owned).collect()
-}
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]

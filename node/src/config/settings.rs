@@ -2,28 +2,34 @@
 
 use super::{
     Config, ConfigError, Environment, Flags,
-    keys::{KEYS, LogSection, MempoolSection, MiningSection, NetworkSection, RpcSection, StorageSection},
+    keys::{
+        DiscoverySection, KEYS, LogSection, MempoolSection, MiningSection, NetworkSection, ReachSection, RpcSection,
+        StorageSection,
+    },
     layers::{CHAIN_VARIABLE, DATA_DIR_VARIABLE, Layers},
     memory::Shares,
-    peers,
     value::{Sourced, value, value_or},
 };
 use crate::{
-    api::{RpcConfig, TlsFiles},
+    api::{self, RpcConfig, TlsFiles, tokens::TokenFile},
     miner::MiningConfig,
+    rpc_client::NodeAddress,
     system::{
+        data_dir::Occupant,
         disk_budget::DiskLimits,
         telemetry::{LogFilter, LogFormat},
     },
 };
 use cairn_chain::store::DbOptions;
+use cairn_common::{clock, disk};
 use cairn_genesis::{Defaults, Network};
 use cairn_host::shell::expand_home;
-use cairn_ledger::chain_spec::ChainSpec;
+use cairn_ledger::chain_spec::{ChainParams, ChainSpec};
 use cairn_mempool::PoolConfig;
-use cairn_network::{NetworkConfig, NotAdmissible};
+use cairn_network::{DiscoveryConfig, NetworkConfig, NotAdmissible, ReachConfig};
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    fmt::Display,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -76,13 +82,13 @@ impl Settings {
             Shares::check(given, &storage, &mempool)?;
         }
         let network = peering(&config.network, &defaults)?;
-        let rpc_listen = value_or(&config.rpc.listen, default_rpc(&defaults));
+        let rpc_listen = value_or(&config.rpc.listen, SocketAddr::from((Ipv4Addr::LOCALHOST, defaults.rpc_port)));
         check_ports(rpc_listen, &network, &config)?;
         Ok(Self {
             network: NetworkConfig {
                 max_memory_mib: network.max_memory_mib.or(shares.map(|shares| shares.no_new_peers_mib)),
-                discovery: peers::discovery(&config.discovery, defaults.local),
-                reach: peers::reach(&config.reach),
+                discovery: discovery(&config.discovery, defaults.local),
+                reach: reach(&config.reach),
                 ..network
             },
             mining: mining(&config.mining, &spec)?,
@@ -105,6 +111,30 @@ impl Settings {
 const OTHER_FILES: u64 = 64;
 
 impl Settings {
+    /// Looks at what the configuration names, the files it points at and who could call, and changes nothing. `run`,
+    /// `config check` and `doctor` all ask here, so that none of them calls good what another refuses.
+    ///
+    /// # Errors
+    /// The first thing that a node could not be started with, under its key.
+    pub fn check_usable(&self) -> Result<(), ConfigError> {
+        let unusable = |key, reason: String| Err(ConfigError::Unusable { key, reason });
+        if let Err(error) = cairn_network::check_psk(&self.network) {
+            return unusable("network.psk_file", error.to_string());
+        }
+        if let Some(files) = &self.rpc.tls
+            && let Err(error) = api::check_tls(files)
+        {
+            return unusable("rpc.tls_cert and rpc.tls_key", error.to_string());
+        }
+        if let Err(error) = api::check_callers(self.rpc_listen, &TokenFile::of(&self.data_dir), clock::now()) {
+            return unusable("rpc.listen", error.to_string());
+        }
+        match self.log_directory.as_deref().map(check_directory) {
+            Some(Err(reason)) => unusable("log.directory", reason),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
     /// What the data may take of the disk.
     pub fn limits(&self) -> DiskLimits {
         DiskLimits {
@@ -115,12 +145,27 @@ impl Settings {
         }
     }
 
+    /// Where the node that runs on the data directory can be asked.
+    pub fn node_address(&self, occupant: &Occupant) -> NodeAddress<'_> {
+        let port = occupant.rpc.unwrap_or(self.rpc_listen);
+        NodeAddress { data_dir: &self.data_dir, port, is_tls: self.rpc.tls.is_some() }
+    }
+
     /// How many files a node can have open at once with these settings.
     pub fn open_files(&self) -> u64 {
         let peers = self.network.max_inbound.saturating_add(self.network.max_outbound);
         let sockets = peers.saturating_add(self.rpc.max_connections) as u64;
         OTHER_FILES.saturating_add(sockets).saturating_add(u64::from(self.storage.max_open_files.unsigned_abs()))
     }
+}
+
+/// Whether files can be made in a directory that is there, or that can be made.
+fn check_directory(path: &Path) -> Result<(), String> {
+    let there = path.ancestors().find(|part| part.exists());
+    if let Some(file) = there.filter(|there| !there.is_dir()) {
+        return Err(format!("{} is no directory", file.display()));
+    }
+    disk::may_write(path).map_err(|reason| format!("{} cannot be written: {reason}", path.display()))
 }
 
 /// The network that `--chain` names: one that ships with the program, or a file.
@@ -180,32 +225,43 @@ fn peering(section: &NetworkSection, defaults: &Defaults) -> Result<NetworkConfi
     }
     let port = value_or(&section.port, defaults.p2p_port);
     let base = NetworkConfig::default();
+    let listen = checked(&section.listen, check_listen)?;
+    let peers = checked(&section.peers, cairn_network::check_peers)?.unwrap_or_default();
+    let boot_nodes = checked(&section.boot_nodes, cairn_network::check_peers)?;
     Ok(NetworkConfig {
-        listen: admitted(&section.listen, check_listen)?.unwrap_or_else(|| default_listen(port, defaults.local)),
-        peers: admitted(&section.peers, cairn_network::check_peers)?.unwrap_or_default(),
-        boot_nodes: admitted(&section.boot_nodes, cairn_network::check_peers)?
-            .unwrap_or_else(|| defaults.boot_nodes.clone()),
-        external: admitted(&section.external, cairn_network::check_external)?.unwrap_or_default(),
+        listen: listen.unwrap_or_else(|| default_listen(port, defaults.local)),
+        peers,
+        boot_nodes: boot_nodes.unwrap_or_else(|| defaults.boot_nodes.clone()),
+        external: checked(&section.external, cairn_network::check_external)?.unwrap_or_default(),
         allow_private: value_or(&section.allow_private, defaults.local),
         max_inbound: value_or(&section.max_inbound, base.max_inbound),
         max_outbound: value_or(&section.max_outbound, base.max_outbound),
         max_upload_per_day: value(&section.max_upload_per_day),
         max_memory_mib: value(&section.max_memory_mib),
         max_upload_per_second: value(&section.max_upload_per_second),
-        admit: peers::admit(&section.admit)?,
+        admit: checked(&section.admit, check_admitted)?,
         psk_file: value(&section.psk_file),
         ..base
     })
 }
 
-/// A list of addresses that the network admits.
-fn admitted(
+/// A list that was checked.
+fn checked<E: Display>(
     given: &Option<Sourced<Vec<String>>>,
-    check: impl Fn(&[String]) -> Result<(), NotAdmissible>,
+    check: impl Fn(&[String]) -> Result<(), E>,
 ) -> Result<Option<Vec<String>>, ConfigError> {
     let Some(given) = given else { return Ok(None) };
-    check(&given.value).map_err(|why| given.refuse(why))?;
+    check(&given.value).map_err(|expected| given.refuse(expected))?;
     Ok(Some(given.value.clone()))
+}
+
+/// Who is let in. That the list was given at all makes the network private,
+/// so an empty one is refused rather than taken for "nobody" or for "anyone".
+fn check_admitted(peer_ids: &[String]) -> Result<(), String> {
+    if peer_ids.is_empty() {
+        return Err(String::from("one peer id at least, or no such key"));
+    }
+    cairn_network::check_admitted(peer_ids).map_err(|why| why.to_string())
 }
 
 fn check_listen(texts: &[String]) -> Result<(), NotAdmissible> {
@@ -223,13 +279,11 @@ fn check_ports(rpc: SocketAddr, network: &NetworkConfig, config: &Config) -> Res
     );
     let Some(taken) = taken else { return Ok(()) };
     let expected = format!("another port than that of peers, {taken}, has for JSON-RPC, {rpc}");
-    let (listen, port) = (&config.network.listen, &config.network.port);
-    Err(match (&config.rpc.listen, listen, port) {
-        (Some(given), ..) => given.refuse(expected),
-        (None, Some(given), _) => given.refuse(expected),
-        (None, None, Some(given)) => given.refuse(expected),
-        (None, None, None) => ConfigError::Unusable { key: "rpc.listen", reason: expected },
-    })
+    let (listen, port) = (config.network.listen.as_ref(), config.network.port.as_ref());
+    let given = config.rpc.listen.as_ref().map(|given| given.refuse(&expected));
+    let given = given.or_else(|| listen.map(|given| given.refuse(&expected)));
+    let given = given.or_else(|| port.map(|given| given.refuse(&expected)));
+    Err(given.unwrap_or(ConfigError::Unusable { key: "rpc.listen", reason: expected }))
 }
 
 /// Where a node listens unless told otherwise: everywhere, or on loopback when its network is local.
@@ -239,14 +293,37 @@ fn default_listen(port: u16, local: bool) -> Vec<String> {
     interfaces.iter().flat_map(on).collect()
 }
 
+/// How peers are found. A local network is on loopback, where there is nobody to multicast to.
+fn discovery(section: &DiscoverySection, local: bool) -> DiscoveryConfig {
+    let base = DiscoveryConfig::default();
+    DiscoveryConfig {
+        kademlia: value_or(&section.kademlia, base.kademlia),
+        rendezvous: value_or(&section.rendezvous, base.rendezvous),
+        rendezvous_server: value_or(&section.rendezvous_server, base.rendezvous_server),
+        exchange: value_or(&section.exchange, base.exchange),
+        mdns: value_or(&section.mdns, base.mdns && !local),
+    }
+}
+
+/// How peers are reached.
+fn reach(section: &ReachSection) -> ReachConfig {
+    let base = ReachConfig::default();
+    ReachConfig {
+        autonat: value_or(&section.autonat, base.autonat),
+        upnp: value_or(&section.upnp, base.upnp),
+        relay: value_or(&section.relay, base.relay),
+        relay_server: value_or(&section.relay_server, base.relay_server),
+        hole_punching: value_or(&section.hole_punching, base.hole_punching),
+    }
+}
+
 fn mining(section: &MiningSection, spec: &ChainSpec) -> Result<MiningConfig, ConfigError> {
-    let beneficiary =
-        match &section.beneficiary {
-            Some(given) => Some(spec.params().prefix.decode(&given.value).map_err(|error| {
-                given.refuse(format!("an address of the network {} ({error})", spec.params().name))
-            })?),
-            None => None,
-        };
+    let ChainParams { name, prefix, .. } = spec.params();
+    let decode = |given: &Sourced<String>| {
+        let decoded = prefix.decode(&given.value);
+        decoded.map_err(|error| given.refuse(format!("an address of the network {name} ({error})")))
+    };
+    let beneficiary = section.beneficiary.as_ref().map(decode).transpose()?;
     let threads = value_or(&section.threads, 0);
     if let (Some(given), None) = (&section.threads, beneficiary)
         && threads > 0
@@ -255,10 +332,6 @@ fn mining(section: &MiningSection, spec: &ChainSpec) -> Result<MiningConfig, Con
     }
     let duty = value_or(&section.duty, 100);
     Ok(MiningConfig { threads, duty, beneficiary })
-}
-
-fn default_rpc(defaults: &Defaults) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, defaults.rpc_port))
 }
 
 fn rpc(section: &RpcSection) -> Result<RpcConfig, ConfigError> {
@@ -273,32 +346,26 @@ fn rpc(section: &RpcSection) -> Result<RpcConfig, ConfigError> {
         (None, None) => None,
     };
     Ok(RpcConfig {
-        hosts: checked(&section.hosts, "names without port, such as node.example.org", is_host)?,
-        cors_origins: checked(&section.cors_origins, "origins such as https://wallet.example.org", is_origin)?,
+        hosts: checked(&section.hosts, each(is_host, "names without port, such as node.example.org"))?
+            .unwrap_or_default(),
+        cors_origins: checked(&section.cors_origins, each(is_origin, "origins such as https://wallet.example.org"))?
+            .unwrap_or_default(),
         tls,
         max_connections: value_or(&section.max_connections, base.max_connections),
         rate: value_or(&section.rate, base.rate),
     })
 }
 
-/// A list of which each item has a form; empty when nothing is set.
-fn checked(
-    given: &Option<Sourced<Vec<String>>>,
-    expected: &str,
-    has_form: fn(&str) -> bool,
-) -> Result<Vec<String>, ConfigError> {
-    match given {
-        None => Ok(Vec::new()),
-        Some(given) if given.value.iter().all(|item| has_form(item)) => Ok(given.value.clone()),
-        Some(given) => Err(given.refuse(expected)),
-    }
+/// Whether each item has a form.
+fn each(has_form: fn(&str) -> bool, expected: &'static str) -> impl Fn(&[String]) -> Result<(), &'static str> {
+    move |items| if items.iter().all(|item| has_form(item)) { Ok(()) } else { Err(expected) }
 }
 
 /// A name, an IPv4 address, or an IPv6 address in brackets. No wildcard: it would let every page in.
 fn is_host(text: &str) -> bool {
     let name = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     match name {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
         None => !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c)),
     }
 }

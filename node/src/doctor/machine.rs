@@ -1,6 +1,6 @@
 //! The machine under a node: its disk, and how many files a process may have open.
 
-use super::report::{Check, Diagnosis};
+use super::Diagnosis;
 use crate::{
     config::Settings,
     system::disk_budget::{self, DiskLimits},
@@ -15,7 +15,7 @@ pub(super) fn disk(settings: &Settings, report: &mut Diagnosis) {
     let place = settings.data_dir.display();
     if let Err(error) = disk::may_write(&settings.data_dir) {
         return report.storage_fault(
-            Check::Disk,
+            "disk",
             format!("{place} cannot be written: {error}"),
             "let the user who runs the node own it; if the file system became read-only, look for disk errors in dmesg",
         );
@@ -24,24 +24,24 @@ pub(super) fn disk(settings: &Settings, report: &mut Diagnosis) {
     let measured = disk_budget::measure(&limits);
     for path in &measured.unread {
         let message = format!("{} cannot be looked at by this user, and is not counted as data", path.display());
-        report.note(Check::Disk, message, None);
+        report.note("disk", message, None);
     }
     let Some((free, at)) = &measured.free else {
         let message = format!("the system does not say how much room is left where {place} is");
-        return report.note(Check::Disk, message, Some("see to the disk"));
+        return report.note("disk", message, Some("see to the disk"));
     };
     let (free, reserve) = (*free, limits.reserve_bytes);
     let message = format!("{} are free where {} is", mib(free), at.display());
     if free < reserve {
         report.storage_fault(
-            Check::Disk,
+            "disk",
             format!("{message}; a node stops, or does not start, with less than {}", mib(reserve)),
             "free space, or move the data directory to a larger disk and name it with --data-dir",
         );
     } else if free < reserve.saturating_mul(AMPLE_RESERVES) {
-        report.note(Check::Disk, format!("{message}; a node stops at {}", mib(reserve)), Some("free space soon"));
+        report.note("disk", format!("{message}; a node stops at {}", mib(reserve)), Some("free space soon"));
     } else {
-        report.ok(Check::Disk, message);
+        report.ok("disk", message);
     }
     spent(&limits, measured.used, report);
 }
@@ -51,11 +51,11 @@ fn spent(limits: &DiskLimits, used: u64, report: &mut Diagnosis) {
     let Some(max) = limits.max_bytes else { return };
     let message = format!("the data takes {} of the {} that storage.max_bytes allows", mib(used), mib(max));
     if used > max {
-        report.fault(Check::Disk, message, "raise storage.max_bytes: a node does not start with more");
+        report.fault("disk", message, "raise storage.max_bytes: a node does not start with more");
     } else if used > max / 10 * 9 {
-        report.note(Check::Disk, message, Some("raise storage.max_bytes soon: the node stops there"));
+        report.note("disk", message, Some("raise storage.max_bytes soon: the node stops there"));
     } else {
-        report.ok(Check::Disk, message);
+        report.ok("disk", message);
     }
 }
 
@@ -84,11 +84,11 @@ pub(super) fn limit_of(process: &str) -> Option<FileLimit> {
 pub(super) fn files(settings: &Settings, limit: Option<FileLimit>, report: &mut Diagnosis) {
     let needed = settings.open_files();
     let Some(FileLimit { soft, hard }) = limit else {
-        return report.note(Check::Files, "the system does not say how many files may be open", None);
+        return report.note("files", "the system does not say how many files may be open", None);
     };
     if hard < needed {
         report.fault(
-            Check::Files,
+            "files",
             format!("only {hard} files may be open, and this configuration can need {needed}"),
             format!(
                 "raise the limit (ulimit -n {needed}, or LimitNOFILE={needed} in its unit), or lower \
@@ -97,7 +97,7 @@ pub(super) fn files(settings: &Settings, limit: Option<FileLimit>, report: &mut 
         );
     } else {
         let most = if soft < needed { hard } else { soft };
-        report.ok(Check::Files, format!("{most} files may be open; this configuration can need {needed}"));
+        report.ok("files", format!("{most} files may be open; this configuration can need {needed}"));
     }
 }
 

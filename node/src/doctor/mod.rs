@@ -7,7 +7,7 @@
 //! [`Diagnosis`].
 //!
 //! # Map
-//! `report` findings, and what they amount to · `machine` disk and files · `running` what a node says of itself ·
+//! here: findings, and what they amount to · `machine` disk and files · `running` what a node says of itself ·
 //! `stopped` what it left on the disk · `targets` who it begins with
 //!
 //! # Invariants
@@ -16,12 +16,9 @@
 //! 3. Each look is bounded: a host that does not answer costs some seconds, the database is read once.
 
 mod machine;
-mod report;
 mod running;
 mod stopped;
 mod targets;
-
-pub use report::{Check, Diagnosis, Finding, Severity};
 
 use crate::{
     config::{ConfigError, Environment, Flags, Settings},
@@ -43,15 +40,15 @@ pub async fn examine(flags: &Flags, environment: &Environment, depth: Depth) -> 
     let settings = match Settings::load(flags, environment) {
         Ok(settings) => settings,
         Err(error) => {
-            report.fault(Check::Config, error.to_string(), advice_for(&error));
-            report.note(Check::Data, "nothing else was looked at: the configuration says where everything is", None);
+            report.fault("config", error.to_string(), advice_for(&error));
+            report.note("data", "nothing else was looked at: the configuration says where everything is", None);
             return report;
         }
     };
     let (chain, place) = (&settings.spec.params().name, settings.data_dir.display());
     match settings.check_usable() {
-        Ok(()) => report.ok(Check::Config, format!("it is good: the network {chain}, data in {place}")),
-        Err(error) => report.fault(Check::Config, error.to_string(), advice_for(&error)),
+        Ok(()) => report.ok("config", format!("it is good: the network {chain}, data in {place}")),
+        Err(error) => report.fault("config", error.to_string(), advice_for(&error)),
     }
     machine::disk(&settings, &mut report);
     match DataDir::look(&settings.data_dir) {
@@ -63,10 +60,10 @@ pub async fn examine(flags: &Flags, environment: &Environment, depth: Depth) -> 
             drop(lock);
         }
         Ok(Occupancy::Absent) => {
-            report.ok(Check::Data, format!("no node has run in {place} yet"));
+            report.ok("data", format!("no node has run in {place} yet"));
             stopped::examine(&settings, depth, &mut report).await;
         }
-        Err(error) => report.fault(Check::Data, error.to_string(), "let the user who runs the node own the directory"),
+        Err(error) => report.fault("data", error.to_string(), "let the user who runs the node own the directory"),
     }
     report
 }
@@ -87,5 +84,91 @@ fn advice_for(error: &ConfigError) -> String {
         }
         ConfigError::Unusable { .. } => "correct the key, or what it names: a node does not start with it".to_owned(),
         ConfigError::NoHome => "name the directory with --data-dir".to_owned(),
+    }
+}
+
+/// What was looked at: `config`, `version` (the program, and the format of the database), `data` (the directory, and who
+/// holds it), `disk`, `files` (how many may be open), `ports`, `network` (which one data and answers belong to),
+/// `database`, `clock`, `sync`, `rules` (the network's upgrades), `peers`, `boot_nodes`, `reach` (how others reach the node).
+pub type Check = &'static str;
+
+/// How grave a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// As it should be.
+    Ok,
+    /// Worth knowing; the node works.
+    Note,
+    /// To be mended.
+    Fault,
+}
+
+impl Severity {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Note => "note",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+/// What one look gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// At what.
+    pub check: Check,
+    /// How grave it is.
+    pub severity: Severity,
+    /// A sentence.
+    pub message: String,
+    /// What to do, where there is something to do.
+    pub advice: Option<String>,
+}
+
+/// Everything that was found, in the order in which it was looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// Whether the database, or what is under it, is among the faults.
+    pub storage_failed: bool,
+}
+
+impl Diagnosis {
+    /// How many findings are to be mended.
+    pub fn faults(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Fault).count()
+    }
+
+    /// Whether the configuration, with which a node would not start, is among the faults.
+    pub fn is_refused_configuration(&self) -> bool {
+        self.findings.iter().any(|finding| finding.check == "config" && finding.severity == Severity::Fault)
+    }
+
+    /// As it should be.
+    fn ok(&mut self, check: Check, message: impl Into<String>) {
+        self.add(check, Severity::Ok, message.into(), None);
+    }
+
+    /// Worth knowing.
+    fn note(&mut self, check: Check, message: impl Into<String>, advice: Option<&str>) {
+        self.add(check, Severity::Note, message.into(), advice.map(str::to_owned));
+    }
+
+    /// To be mended, so.
+    fn fault(&mut self, check: Check, message: impl Into<String>, advice: impl Into<String>) {
+        self.add(check, Severity::Fault, message.into(), Some(advice.into()));
+    }
+
+    /// To be mended, so; the stored data is in danger, or lost.
+    fn storage_fault(&mut self, check: Check, message: impl Into<String>, advice: impl Into<String>) {
+        self.storage_failed = true;
+        self.fault(check, message, advice);
+    }
+
+    fn add(&mut self, check: Check, severity: Severity, message: String, advice: Option<String>) {
+        self.findings.push(Finding { check, severity, message, advice });
     }
 }

@@ -1,13 +1,9 @@
 //! A node that runs: what it says of itself.
 
-use super::{
-    machine,
-    report::{Check, Diagnosis},
-    targets,
-};
+use super::{Diagnosis, machine, targets};
 use crate::{
     config::Settings,
-    rpc_client::{self, NodeAddress, RpcClientError},
+    rpc_client::{self, RpcClientError},
     system::data_dir::Occupant,
 };
 use cairn_rpc::{
@@ -28,27 +24,18 @@ struct Answers {
     peers: Vec<PeerJson>,
 }
 
-async fn answers(node_address: NodeAddress<'_>) -> Result<Answers, RpcClientError> {
-    let client = rpc_client::client(node_address, WITHIN).await?;
-    let answers = async {
-        Ok(Answers { node: client.node_info().await?, net: client.net_info().await?, peers: client.net_peers().await? })
-    };
-    answers.await.map_err(|error| client.explain(error))
-}
-
 /// Looks at a node that runs.
 pub(super) async fn examine(settings: &Settings, occupant: &Occupant, report: &mut Diagnosis) {
     machine::files(settings, machine::limit_of(&occupant.process), report);
-    let process = &occupant.process;
-    let port = occupant.rpc.unwrap_or(settings.rpc_listen);
-    let node_address = NodeAddress { data_dir: &settings.data_dir, port, is_tls: settings.rpc.tls.is_some() };
-    match answers(node_address).await {
+    let (process, node_address) = (&occupant.process, settings.node_address(occupant));
+    let answers = rpc_client::ask(node_address, WITHIN, async |client| {
+        Ok(Answers { node: client.node_info().await?, net: client.net_info().await?, peers: client.net_peers().await? })
+    });
+    match answers.await {
         Ok(answers) => {
-            report.ok(Check::Data, format!("a node runs as process {process}"));
-            report.ok(
-                Check::Ports,
-                format!("it serves JSON-RPC on {port}, and listens for peers on {}", all(&answers.net)),
-            );
+            report.ok("data", format!("a node runs as process {process}"));
+            let (port, peers) = (node_address.port, all(&answers.net));
+            report.ok("ports", format!("it serves JSON-RPC on {port}, and listens for peers on {peers}"));
             judge(settings, &answers, report).await;
         }
         Err(error) => unanswered(process, &error, report),
@@ -83,7 +70,7 @@ fn unanswered(process: &str, error: &RpcClientError, report: &mut Diagnosis) {
     };
     let message =
         format!("process {process}, {name}, holds the lock of the data directory and does not answer: {error}");
-    report.fault(Check::Data, message, advice);
+    report.fault("data", message, advice);
 }
 
 async fn judge(settings: &Settings, answers: &Answers, report: &mut Diagnosis) {
@@ -106,10 +93,10 @@ async fn judge(settings: &Settings, answers: &Answers, report: &mut Diagnosis) {
 fn version(node: &NodeInfo, report: &mut Diagnosis) {
     let own = env!("CARGO_PKG_VERSION");
     if node.version == own {
-        report.ok(Check::Version, format!("the node runs version {own}"));
+        report.ok("version", format!("the node runs version {own}"));
     } else {
         let message = format!("the node runs version {}, this program is {own}", node.version);
-        report.note(Check::Version, message, Some("restart the node to run the installed version"));
+        report.note("version", message, Some("restart the node to run the installed version"));
     }
 }
 
@@ -117,11 +104,11 @@ fn version(node: &NodeInfo, report: &mut Diagnosis) {
 fn network(settings: &Settings, node: &NodeInfo, report: &mut Diagnosis) -> bool {
     let (chain, expected) = (&settings.spec.params().name, settings.spec.genesis_id());
     if node.genesis_id == Text(expected) {
-        report.ok(Check::Network, format!("it is on {chain}, genesis id {expected}"));
+        report.ok("network", format!("it is on {chain}, genesis id {expected}"));
         return true;
     }
     report.fault(
-        Check::Network,
+        "network",
         format!("the node is on {}, genesis id {}; --chain says {chain}, {expected}", node.chain, node.genesis_id.0),
         "name the network the node was started with, with --chain",
     );
@@ -130,21 +117,21 @@ fn network(settings: &Settings, node: &NodeInfo, report: &mut Diagnosis) -> bool
 
 fn clock(settings: &Settings, net: &NetInfo, report: &mut Diagnosis) {
     let Some(ahead) = net.clock_ahead_ms else {
-        return report.note(Check::Clock, "it could not be compared: that takes three peers", None);
+        return report.note("clock", "it could not be compared: that takes three peers", None);
     };
     let most = clock_tolerance_ms(settings.spec.params().max_future_ms);
     let off = ahead.unsigned_abs() as f64 / 1000.0;
     if ahead.unsigned_abs() <= most {
-        return report.ok(Check::Clock, format!("it is within {off:.1} s of the median of the peers' clocks"));
+        return report.ok("clock", format!("it is within {off:.1} s of the median of the peers' clocks"));
     }
-    let (node_address, harm) = if ahead > 0 {
+    let (side, harm) = if ahead > 0 {
         ("behind", "new blocks seem to come from the future, and wait")
     } else {
         ("ahead of", "blocks mined here come too early for others")
     };
     report.fault(
-        Check::Clock,
-        format!("this machine's clock is {off:.1} s {node_address} the median of the peers' clocks: {harm}"),
+        "clock",
+        format!("this machine's clock is {off:.1} s {side} the median of the peers' clocks: {harm}"),
         "set it, and keep it right with chrony or systemd-timesyncd (timedatectl set-ntp true)",
     );
 }
@@ -155,20 +142,20 @@ fn health(node: &NodeInfo, report: &mut Diagnosis) {
     for ProblemJson { kind, blocking, message, advice } in &node.health.problems {
         match kind.as_str() {
             "catching_up" => {
-                report.note(Check::Sync, format!("its tip is block {}: {message}", node.height), Some(advice));
+                report.note("sync", format!("its tip is block {}: {message}", node.height), Some(advice));
             }
             "clock_differs" | "outdated" | "other_rules" => continue,
-            "other_key" => report.fault(Check::Peers, message.clone(), advice.clone()),
-            "clock" => report.fault(Check::Clock, message.clone(), advice.clone()),
+            "other_key" => report.fault("peers", message.clone(), advice.clone()),
+            "clock" => report.fault("clock", message.clone(), advice.clone()),
             _ if *blocking => {
-                report.fault(Check::Sync, format!("its tip is block {}: {message}", node.height), advice.clone());
+                report.fault("sync", format!("its tip is block {}: {message}", node.height), advice.clone());
             }
-            _ => report.note(Check::Sync, format!("its tip is block {}: {message}", node.height), Some(advice)),
+            _ => report.note("sync", format!("its tip is block {}: {message}", node.height), Some(advice)),
         }
         is_well = false;
     }
     if is_well {
-        report.ok(Check::Sync, format!("its tip is block {}", node.height));
+        report.ok("sync", format!("its tip is block {}", node.height));
     }
 }
 
@@ -179,34 +166,32 @@ fn rules(node: &NodeInfo, report: &mut Diagnosis) {
     let next = next.unwrap_or_else(|| String::from("; none is known to come"));
     match (&node.rules_notice, node.outdated) {
         (Some(notice), true) => report.fault(
-            Check::Rules,
+            "rules",
             notice.clone(),
             "install the current cairn-node, give it the network's current file if it has one of its own (--chain), and \
              start it again",
         ),
         (Some(notice), false) => report.note(
-            Check::Rules,
+            "rules",
             notice.clone(),
             Some("ask those who run the network for its current program and file, or tell those who have not updated"),
         ),
-        (None, _) => report.ok(Check::Rules, format!("its upgrades are those of its peers{next}")),
+        (None, _) => report.ok("rules", format!("its upgrades are those of its peers{next}")),
     }
 }
 
 fn count(settings: &Settings, net: &NetInfo, report: &mut Diagnosis) {
     let has_named = !settings.network.peers.is_empty() || !settings.network.boot_nodes.is_empty();
     match net.peers {
-        0 if settings.local && !has_named => {
-            report.ok(Check::Peers, "none, and none is named: a local network of one node")
-        }
+        0 if settings.local && !has_named => report.ok("peers", "none, and none is named: a local network of one node"),
         0 => report.fault(
-            Check::Peers,
+            "peers",
             format!("the node has no peers; it knows {} addresses to try", net.known_new + net.known_tried),
             "name a node that runs with --network.peers, and see that a firewall lets connections out",
         ),
         count => {
             let message = format!("{count}: {} that it dialled, {} that dialled it", net.outbound, net.inbound);
-            report.ok(Check::Peers, message);
+            report.ok("peers", message);
         }
     }
 }
@@ -215,11 +200,11 @@ fn reach(settings: &Settings, net: &NetInfo, report: &mut Diagnosis) {
     let message = format!("{}: {}", net.reach, net.reach_reason);
     match net.reach.as_str() {
         "relayed" | "outbound_only" if !settings.local => report.note(
-            Check::Reach,
+            "reach",
             message,
             Some("forward the peers' port, TCP and UDP, to this machine, or name its address with network.external"),
         ),
-        _ => report.ok(Check::Reach, message),
+        _ => report.ok("reach", message),
     }
 }
 

@@ -1,8 +1,7 @@
 //! A node that does not run: the ports it would take, and what it left on the disk.
 
 use super::{
-    Depth, machine,
-    report::{Check, Diagnosis},
+    Depth, Diagnosis, machine,
     targets::{self, Target},
 };
 use crate::config::Settings;
@@ -20,9 +19,9 @@ use std::{
 /// Says how the last run ended.
 pub(super) fn left(report: &mut Diagnosis, left_by: Option<&str>) {
     match left_by {
-        None => report.ok(Check::Data, "no node runs on it"),
+        None => report.ok("data", "no node runs on it"),
         Some(process) => report.note(
-            Check::Data,
+            "data",
             format!(
                 "no node runs on it; the lock is a stale one, of process {process}, which was killed or lost its power"
             ),
@@ -61,10 +60,10 @@ fn ports(settings: &Settings, report: &mut Diagnosis) {
         }
     }
     if taken.is_empty() {
-        return report.ok(Check::Ports, format!("{} and those for peers are free", settings.rpc_listen));
+        return report.ok("ports", format!("{} and those for peers are free", settings.rpc_listen));
     }
     report.fault(
-        Check::Ports,
+        "ports",
         format!("a node could not listen on {}", taken.join(", nor on ")),
         "stop the program that has the port (ss -ltunp names it), or choose another with --rpc.listen or --network.port",
     );
@@ -78,12 +77,9 @@ fn database(settings: &Settings, depth: Depth, report: &mut Diagnosis) {
     }
     match read(settings, &path, depth, report) {
         Ok(message) => {
-            report.ok(
-                Check::Version,
-                format!("the database has the format of this program, {}", env!("CARGO_PKG_VERSION")),
-            );
-            report.ok(Check::Network, format!("the database belongs to {}", settings.spec.params().name));
-            report.ok(Check::Database, message);
+            report.ok("version", format!("the database has the format of this program, {}", env!("CARGO_PKG_VERSION")));
+            report.ok("network", format!("the database belongs to {}", settings.spec.params().name));
+            report.ok("database", message);
         }
         Err(audit::AuditError::Store(error @ StoreError::Format { got, expected })) => {
             let advice = if got > expected {
@@ -91,17 +87,17 @@ fn database(settings: &Settings, depth: Depth, report: &mut Diagnosis) {
             } else {
                 "use the version of cairn-node that wrote it, or a data directory of its own for this one"
             };
-            report.fault(Check::Version, error.to_string(), advice);
+            report.fault("version", error.to_string(), advice);
         }
         Err(audit::AuditError::Store(error @ StoreError::NoTable { .. })) => {
-            report.note(Check::Version, error.to_string(), Some("nothing more: the next start does it"));
+            report.note("version", error.to_string(), Some("nothing more: the next start does it"));
         }
         Err(audit::AuditError::Store(error @ StoreError::OtherNetwork { .. })) => {
             let advice = "name the network this directory was made with (--chain), or another --data-dir";
-            report.fault(Check::Network, error.to_string(), advice);
+            report.fault("network", error.to_string(), advice);
         }
         Err(error) => report.storage_fault(
-            Check::Database,
+            "database",
             error.to_string(),
             "see to the disk first (dmesg, smartctl); then cairn-node db repair makes it whole, with the help of peers",
         ),
@@ -112,13 +108,9 @@ fn empty(path: &Path, report: &mut Diagnosis) {
     let is_left = path.read_dir().is_ok_and(|mut entries| entries.next().is_some());
     if is_left {
         let message = format!("{} holds files, and is no database: its CURRENT is missing", path.display());
-        report.storage_fault(
-            Check::Database,
-            message,
-            "move the directory away; the node fetches the chain from its peers",
-        );
+        report.storage_fault("database", message, "move the directory away; the node fetches the chain from its peers");
     } else {
-        report.ok(Check::Database, "there is none yet; the first start makes it");
+        report.ok("database", "there is none yet; the first start makes it");
     }
 }
 
@@ -131,13 +123,12 @@ fn read(settings: &Settings, path: &Path, depth: Depth, report: &mut Diagnosis) 
     let ahead = tip.time.millis().saturating_sub(clock::now().millis());
     if ahead > settings.spec.params().max_future_ms {
         report.fault(
-            Check::Clock,
+            "clock",
             format!("this machine's clock is behind: the last block it took was stamped {} s from now", ahead / 1000),
             "set it, and keep it right with chrony or systemd-timesyncd (timedatectl set-ntp true)",
         );
     } else {
-        report
-            .ok(Check::Clock, "it stands after the last block that was taken; peers are asked only while a node runs");
+        report.ok("clock", "it stands after the last block that was taken; peers are asked only while a node runs");
     }
     if depth == Depth::Quick {
         return Ok(format!("its tip is block {}; the rest was not read", tip.height));
@@ -151,16 +142,16 @@ fn known(settings: &Settings, report: &mut Diagnosis) {
     let network = &settings.network;
     let named = network.peers.len() + network.boot_nodes.len();
     if named > 0 {
-        return report.ok(Check::Peers, format!("{named} are named to begin with"));
+        return report.ok("peers", format!("{named} are named to begin with"));
     }
     if settings.data_dir.join("peers.bin").is_file() {
-        return report.ok(Check::Peers, "none is named; the node remembers those it met");
+        return report.ok("peers", "none is named; the node remembers those it met");
     }
     if settings.local {
-        return report.ok(Check::Peers, "none is named: a local network of one node");
+        return report.ok("peers", "none is named: a local network of one node");
     }
     report.fault(
-        Check::Peers,
+        "peers",
         "a node started now would have no peers: none is named, and none was met before",
         "name a node that runs with --network.peers",
     );

@@ -1,6 +1,6 @@
 //! Whom a node is told to begin with: whether somebody listens there.
 
-use super::report::{Check, Diagnosis};
+use super::Diagnosis;
 use crate::config::Settings;
 use std::{
     collections::BTreeSet,
@@ -92,16 +92,16 @@ pub(super) async fn examine(settings: &Settings, connected: &BTreeSet<&str>, rep
     if !silent.is_empty() {
         silent.sort();
         report.fault(
-            Check::BootNodes,
+            "boot_nodes",
             format!("nobody listens at {} of the {} nodes to begin with: {}", silent.len(), named.len(), silent.join(", ")),
             "see that they run and that no firewall is between, or take them out of network.boot_nodes and network.peers",
         );
     } else if good > 0 {
-        report.ok(Check::BootNodes, format!("{good} of the {} nodes to begin with can be reached", named.len()));
+        report.ok("boot_nodes", format!("{good} of the {} nodes to begin with can be reached", named.len()));
     }
     if !untried.is_empty() {
         let message = format!("whether somebody listens there can only a node find out: {}", untried.join(", "));
-        report.note(Check::BootNodes, message, None);
+        report.note("boot_nodes", message, None);
     }
 }
 

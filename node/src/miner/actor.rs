@@ -1,28 +1,33 @@
 //! The miner's loop: it renews the job, submits what was found, and lets requests take their turn.
 
 use super::{
-    MiningConfig,
+    BlockAnnouncer, MiningConfig, SyncProgress,
     block_builder::BlockBuilder,
-    hash_rate::HashRate,
     issued_work::IssuedWork,
-    mailbox::{MAILBOX, MinerHandle, MinerInfo, Request, WorkError},
+    mailbox::{GenerateError, MAILBOX, MinerHandle, MinerInfo, Request, WorkError},
     plan::{MiningConditions, Pause, plan},
-    ports::{BlockAnnouncer, SyncProgress},
     threads::{self, JobSlot, ThreadEvent},
 };
 use cairn_chain::{ChainHandle, Template};
 use cairn_common::{
     clock,
     mailbox::{Stopped, mailbox},
+    rolling_rate::RollingRate,
     tasks::{Shutdown, TaskError},
 };
 use cairn_ledger::{hash::BlockId, keys::Address};
 use cairn_mempool::PoolHandle;
-use std::{collections::VecDeque, future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
-    time::{Instant, MissedTickBehavior},
+    time::MissedTickBehavior,
 };
 
 /// The task's name.
@@ -31,6 +36,8 @@ const NAME: &str = "miner";
 const RENEWAL: Duration = Duration::from_secs(1);
 /// Events of threads that wait for the loop; a thread with one more waits.
 const THREAD_EVENTS: usize = 16;
+/// What the hash rate is averaged over.
+const HASH_RATE_WINDOW: Duration = Duration::from_secs(10);
 /// Templates kept for what was found just when the next one was posted.
 const TEMPLATES: usize = 4;
 
@@ -54,8 +61,7 @@ pub fn spawn<N: BlockAnnouncer, S: SyncProgress>(
         templates: VecDeque::new(),
         issued: IssuedWork::default(),
         generating: None,
-        started: Instant::now(),
-        hash_rate: HashRate::default(),
+        hash_rate: RollingRate::new(HASH_RATE_WINDOW, Duration::ZERO),
         info,
     };
     (MinerHandle { mailbox: handle, info: info_watch }, tokio::spawn(actor.run(shutdown)))
@@ -72,8 +78,7 @@ struct Actor<N, S> {
     /// Work of miners elsewhere.
     issued: IssuedWork,
     generating: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    started: Instant,
-    hash_rate: HashRate,
+    hash_rate: RollingRate,
     info: watch::Sender<MinerInfo>,
 }
 
@@ -121,8 +126,8 @@ impl<N: BlockAnnouncer, S: SyncProgress> Actor<N, S> {
                     self.renew().await;
                 }
                 _ = renewal.tick() => {
-                    self.hash_rate.sample(self.started.elapsed(), self.slot.attempts());
-                    let hash_rate = self.hash_rate.rate();
+                    self.hash_rate.note(Instant::now(), self.slot.attempts());
+                    let hash_rate = self.hash_rate.per_second();
                     self.info.send_modify(|info| info.hash_rate = hash_rate);
                     self.renew().await;
                 }
@@ -134,9 +139,13 @@ impl<N: BlockAnnouncer, S: SyncProgress> Actor<N, S> {
     /// Answers; whoever no longer waits for an answer does not need it.
     async fn on_request(&mut self, request: Request) {
         match request {
-            Request::Generate(request) => {
+            Request::Generate { blocks, beneficiary, answer } => {
                 self.pause(Pause::Generating);
-                self.generating = Some(Box::pin(self.block_builder.clone().generate(request)));
+                let builder = self.block_builder.clone();
+                self.generating = Some(Box::pin(async move {
+                    // Whoever asked may be gone; the blocks are there all the same.
+                    let _ = answer.send(builder.generate(blocks, beneficiary).await.map_err(GenerateError::Stopped));
+                }));
             }
             Request::Work { beneficiary, answer } => {
                 let work = self.template_for(beneficiary).await.map_err(|pause| match pause {
@@ -151,11 +160,7 @@ impl<N: BlockAnnouncer, S: SyncProgress> Actor<N, S> {
             Request::Solved { seal, nonce, answer } => {
                 let parent = self.block_builder.chain.tip().id;
                 let made = match self.issued.take_solved(seal, nonce, &parent) {
-                    Ok(template) => match self.block_builder.submit(&template, nonce).await {
-                        Ok(Some(block)) => self.found(&template, block),
-                        Ok(None) => Err(WorkError::Stale),
-                        Err(stopped) => Err(stopped.into()),
-                    },
+                    Ok(template) => self.submit(&template, nonce, "a miner elsewhere found a block").await,
                     Err(error) => Err(error),
                 };
                 let _ = answer.send(made);
@@ -163,10 +168,11 @@ impl<N: BlockAnnouncer, S: SyncProgress> Actor<N, S> {
         }
     }
 
-    /// Counts a block that came onto the chain.
-    fn found(&self, template: &Template, block: BlockId) -> Result<BlockId, WorkError> {
+    /// Submits what was found, and counts it once it is on the chain.
+    async fn submit(&mut self, template: &Template, nonce: u64, found: &str) -> Result<BlockId, WorkError> {
+        let block = self.block_builder.submit(template, nonce).await?.ok_or(WorkError::Stale)?;
         let (height, transactions) = (template.header.height.get(), template.transactions.len());
-        tracing::info!(target: "cairn::miner", height, %block, transactions, "a miner elsewhere found a block");
+        tracing::info!(target: "cairn::miner", height, %block, transactions, "{found}");
         self.info.send_modify(|info| info.blocks_found += 1);
         Ok(block)
     }
@@ -176,15 +182,11 @@ impl<N: BlockAnnouncer, S: SyncProgress> Actor<N, S> {
         if self.config.threads == 0 || self.generating.is_some() {
             return;
         }
-        match self.next_template().await {
+        let Some(beneficiary) = self.config.beneficiary else { return self.pause(Pause::NoBeneficiary) };
+        match self.template_for(beneficiary).await {
             Ok(template) => self.post(template),
             Err(pause) => self.pause(pause),
         }
-    }
-
-    async fn next_template(&mut self) -> Result<Template, Pause> {
-        let beneficiary = self.config.beneficiary.ok_or(Pause::NoBeneficiary)?;
-        self.template_for(beneficiary).await
     }
 
     async fn template_for(&mut self, beneficiary: Address) -> Result<Template, Pause> {
@@ -236,14 +238,8 @@ impl<N: BlockAnnouncer, S: SyncProgress> Actor<N, S> {
         // All threads are done with what is solved. A template gives one block only.
         self.slot.clear();
         let Some((_, template)) = self.templates.remove(at) else { return Ok(()) };
-        match self.block_builder.submit(&template, nonce).await {
-            Ok(Some(block)) => {
-                let (height, transactions) = (template.header.height.get(), template.transactions.len());
-                tracing::info!(target: "cairn::miner", height, %block, transactions, "found a block");
-                self.info.send_modify(|info| info.blocks_found += 1);
-            }
-            Ok(None) => {}
-            Err(Stopped) => self.pause(Pause::Stopping),
+        if let Err(WorkError::Stopped(Stopped)) = self.submit(&template, nonce, "found a block").await {
+            self.pause(Pause::Stopping);
         }
         // Also when it came too late: the threads wait for work.
         self.renew().await;

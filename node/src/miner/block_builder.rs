@@ -1,9 +1,9 @@
 //! Making a block: its template, its nonce, and its way onto the chain.
 
 use super::{
-    mailbox::{Generate, GenerateError, Generated},
+    BlockAnnouncer,
+    mailbox::Generated,
     plan::{Pause, plan_generated},
-    ports::BlockAnnouncer,
 };
 use cairn_chain::{
     BlockBody, BlockOutcome, ChainError, ChainHandle, HeaderOutcome, Template, TemplateRequest, verdict::Origin,
@@ -19,13 +19,7 @@ use cairn_ledger::{
     validate::Candidate,
 };
 use cairn_mempool::PoolHandle;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 /// Blocks of others that may come in between while one request is served; then it is given up.
 const MOST_LOST: usize = 100;
@@ -95,30 +89,18 @@ impl<N: BlockAnnouncer> BlockBuilder<N> {
         Ok(Some(id))
     }
 
-    /// Serves a request for blocks.
-    pub async fn generate(self, request: Generate) {
-        let made = self.generate_blocks(request.blocks, request.beneficiary).await;
-        if let Ok(made) = &made {
-            let (blocks, height) = (made.blocks.len(), self.chain.tip().height().get());
-            tracing::info!(target: "cairn::miner", blocks, height, "generated blocks on request");
-        }
-        // Whoever asked may be gone; the blocks are there all the same.
-        let _ = request.answer.send(made.map_err(GenerateError::Stopped));
-    }
-
-    async fn generate_blocks(&self, blocks: u64, beneficiary: Address) -> Result<Generated, Stopped> {
+    /// Makes so many blocks, one after the other, unless something comes in between.
+    pub async fn generate(&self, blocks: u64, beneficiary: Address) -> Result<Generated, Stopped> {
         let interval = self.spec().params().interval_ms;
         let (mut made, mut lost) = (Generated::default(), 0);
         while (made.blocks.len() as u64) < blocks {
             let parent = self.chain.tip();
-            let time = match plan_generated(parent.header.time, interval, clock::now()) {
-                Ok(time) => time,
-                Err(reason) => {
-                    made.stopped = Some(reason);
-                    break;
-                }
+            let planned = plan_generated(parent.header.time, interval, clock::now());
+            let template = match planned {
+                Ok(time) => self.template(beneficiary, time).await,
+                Err(pause) => Err(pause),
             };
-            let template = match self.template(beneficiary, time).await {
+            let template = match template {
                 Ok(template) => template,
                 Err(Pause::Stopping) => return Err(Stopped),
                 Err(pause) => {
@@ -126,11 +108,9 @@ impl<N: BlockAnnouncer> BlockBuilder<N> {
                     break;
                 }
             };
-            let on_parent = template.header.parent == parent.id;
-            let nonce = if on_parent { Some(find_nonce(&template.header).await?) } else { None };
-            let id = match nonce {
-                Some(nonce) => self.submit(&template, nonce).await?,
-                None => None,
+            let id = match template.header.parent == parent.id {
+                true => self.submit(&template, find_nonce(&template.header).await?).await?,
+                false => None,
             };
             made.blocks.extend(id);
             lost += usize::from(id.is_none());
@@ -139,26 +119,20 @@ impl<N: BlockAnnouncer> BlockBuilder<N> {
                 break;
             }
         }
+        let (blocks, height) = (made.blocks.len(), self.chain.tip().height().get());
+        tracing::info!(target: "cairn::miner", blocks, height, "generated blocks on request");
         Ok(made)
     }
 }
 
 /// Searches on a thread where that is allowed, until it is found or nobody waits for it any more.
 async fn find_nonce(header: &Header) -> Result<u64, Stopped> {
-    /// Ends the search when it is dropped.
-    struct StopOnDrop(Arc<AtomicBool>);
-    impl Drop for StopOnDrop {
-        fn drop(&mut self) {
-            self.0.store(false, Ordering::Relaxed);
-        }
-    }
-
-    let wanted = StopOnDrop(Arc::new(AtomicBool::new(true)));
+    let wanted = Arc::new(());
+    let waiting = Arc::downgrade(&wanted);
     let (seal, target) = (header.seal(), header.target.decode().expect("the difficulty rule gives normal targets"));
-    let searching = wanted.0.clone();
     let search = tokio::task::spawn_blocking(move || {
         let (search, mut nonce) = (Search::new(seal, target), 0_u64);
-        while searching.load(Ordering::Relaxed) {
+        while waiting.strong_count() > 0 {
             if let Some(found) = search.in_chunk(nonce) {
                 return Some(found);
             }
@@ -166,6 +140,8 @@ async fn find_nonce(header: &Header) -> Result<u64, Stopped> {
         }
         None
     });
+    let found = search.await;
+    drop(wanted);
     // An unfinished search means that the runtime is ending.
-    search.await.ok().flatten().ok_or(Stopped)
+    found.ok().flatten().ok_or(Stopped)
 }

@@ -52,17 +52,10 @@ pub enum WorkError {
     Stopped(#[from] Stopped),
 }
 
-/// A request for blocks.
-pub(super) struct Generate {
-    pub blocks: u64,
-    pub beneficiary: Address,
-    pub answer: oneshot::Sender<Result<Generated, GenerateError>>,
-}
-
 /// What the miner is asked.
 pub(super) enum Request {
     /// Make blocks.
-    Generate(Generate),
+    Generate { blocks: u64, beneficiary: Address, answer: oneshot::Sender<Result<Generated, GenerateError>> },
     /// Give work to a miner elsewhere.
     Work { beneficiary: Address, answer: oneshot::Sender<Result<Template, WorkError>> },
     /// A miner elsewhere has found a nonce.
@@ -92,7 +85,7 @@ impl MinerHandle {
         if !(1..=MAX_GENERATE).contains(&blocks) {
             return Err(GenerateError::Count { got: blocks });
         }
-        self.mailbox.ask(|answer| Request::Generate(Generate { blocks, beneficiary, answer })).await?
+        self.mailbox.ask(|answer| Request::Generate { blocks, beneficiary, answer }).await?
     }
 
     /// A block on the tip for a miner elsewhere, complete but for its nonce. It stays good until the next tip.

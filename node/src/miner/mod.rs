@@ -11,7 +11,7 @@
 //!
 //! # Map
 //! `mailbox` the handle · `actor` the loop · `plan` when to mine and which time to stamp, pure · `block_builder` templates,
-//! submission, generation · `threads` who searches, and how much · `hash_rate` the hash rate, pure
+//! submission, generation · `threads` who searches, and how much
 //!
 //! # Invariants
 //! 1. A block is stamped max(now, parent + 1 ms), never so far ahead that others would call it early.
@@ -24,19 +24,20 @@
 
 mod actor;
 mod block_builder;
-mod hash_rate;
 mod issued_work;
 mod mailbox;
 mod plan;
-mod ports;
 #[cfg(test)]
 mod tests;
 mod threads;
 
 pub use actor::spawn;
-pub use mailbox::{GenerateError, MAX_GENERATE, MinerHandle, WorkError};
+pub use mailbox::{GenerateError, MAX_GENERATE, MinerHandle, MinerInfo, WorkError};
 
-use cairn_ledger::keys::Address;
+use cairn_chain::BlockBody;
+use cairn_ledger::{block::Header, keys::Address};
+use cairn_network::{NetworkHandle, sync::SyncHandle};
+use std::future::Future;
 
 /// How to mine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,4 +48,28 @@ pub struct MiningConfig {
     pub duty: u8,
     /// Who receives the rewards.
     pub beneficiary: Option<Address>,
+}
+
+/// Tells others of a block that was found here.
+pub trait BlockAnnouncer: Clone + Send + Sync + 'static {
+    /// Tells them.
+    fn announce(&self, header: Header, body: BlockBody) -> impl Future<Output = ()> + Send;
+}
+
+/// Knows how far the chain here is behind.
+pub trait SyncProgress: Send + Sync + 'static {
+    /// Whether blocks of a better chain are being connected just now.
+    fn is_gaining(&self) -> bool;
+}
+
+impl BlockAnnouncer for NetworkHandle {
+    fn announce(&self, header: Header, body: BlockBody) -> impl Future<Output = ()> + Send {
+        Self::announce(self, header, body)
+    }
+}
+
+impl SyncProgress for SyncHandle {
+    fn is_gaining(&self) -> bool {
+        self.status().is_gaining
+    }
 }

@@ -33,6 +33,8 @@ pub(super) enum Pause {
          check the clock, or wait"
     )]
     TipAhead { ahead_ms: u64 },
+    #[error("the chain has caught up with the clock: the next block can be generated in {wait_ms} ms")]
+    CaughtUp { wait_ms: u64 },
     #[error("blocks are being generated on request")]
     Generating,
     #[error("the chain is being reorganised")]
@@ -54,15 +56,10 @@ pub(super) fn plan(conditions: &MiningConditions) -> Result<Timestamp, Pause> {
     Ok(stamp)
 }
 
-/// The time of the next generated block, one interval after its parent's; or, in a sentence, why it has to
-/// wait.
-pub(super) fn plan_generated(parent_time: Timestamp, interval_ms: u64, now: Timestamp) -> Result<Timestamp, String> {
+/// The time of the next generated block, one interval after its parent's; or why it has to wait.
+pub(super) fn plan_generated(parent_time: Timestamp, interval_ms: u64, now: Timestamp) -> Result<Timestamp, Pause> {
     let stamp = parent_time.saturating_add(interval_ms);
-    if stamp <= now {
-        return Ok(stamp);
-    }
-    let wait = stamp.since(now);
-    Err(format!("the chain has caught up with the clock: the next block can be generated in {wait} ms"))
+    if stamp <= now { Ok(stamp) } else { Err(Pause::CaughtUp { wait_ms: stamp.since(now) }) }
 }
 
 #[cfg(test)]
@@ -106,7 +103,7 @@ mod tests {
     #[test]
     fn generated_blocks_are_an_interval_apart_and_never_ahead_of_the_clock() {
         assert_eq!(plan_generated(at(1_000), 50, at(1_050)), Ok(at(1_050)));
-        let refused = plan_generated(at(1_000), 50, at(1_049)).expect_err("a millisecond early");
+        let refused = plan_generated(at(1_000), 50, at(1_049)).expect_err("a millisecond early").to_string();
         assert!(refused.ends_with("in 1 ms"), "{refused}");
     }
 }

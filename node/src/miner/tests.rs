@@ -1,10 +1,6 @@
 //! The miner on a real chain.
 
 use super::*;
-use super::{
-    mailbox::MinerInfo,
-    ports::{BlockAnnouncer, SyncProgress},
-};
 use cairn_chain::{
     BlockBody, Chain, ChainHandle,
     store::DbOptions,

@@ -36,14 +36,9 @@ pub struct DataDir {
 #[derive(Debug)]
 pub struct ReadOnly {
     path: PathBuf,
-    held: Held,
-}
-
-/// What keeps others from writing.
-#[derive(Debug)]
-enum Held {
-    ByLock(#[expect(dead_code, reason = "it is held for its lock")] DataDir),
-    ByDisk(#[expect(dead_code, reason = "it is held for its lock")] Option<File>),
+    /// What keeps others from writing: the lock, unless the disk does.
+    own: Option<DataDir>,
+    _lock: Option<File>,
 }
 
 impl ReadOnly {
@@ -59,7 +54,7 @@ impl ReadOnly {
 
     /// Whether nothing can be written here, because the disk cannot be written to.
     pub fn is_on_read_only_disk(&self) -> bool {
-        matches!(self.held, Held::ByDisk(_))
+        self.own.is_none()
     }
 }
 
@@ -135,11 +130,11 @@ impl DataDir {
                     Occupancy::Used(Occupant { process, .. }) => {
                         Err(DataDirError::InUse { path: path.to_owned(), process })
                     }
-                    Occupancy::Free { lock, .. } => Ok(ReadOnly { path: path.to_owned(), held: Held::ByDisk(lock) }),
+                    Occupancy::Free { lock, .. } => Ok(ReadOnly { path: path.to_owned(), own: None, _lock: lock }),
                     Occupancy::Absent => Err(DataDirError::Refused { path: file, reason }),
                 }
             }
-            opened => opened.map(|held| ReadOnly { path: path.to_owned(), held: Held::ByLock(held) }),
+            opened => opened.map(|own| ReadOnly { path: path.to_owned(), own: Some(own), _lock: None }),
         }
     }
 

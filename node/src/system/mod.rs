@@ -1,9 +1,9 @@
 //! What a node has of its machine.
 //!
 //! # Map
-//! `data_dir` the directory in which everything is kept, and its lock · `disk_budget/` the room that the data takes:
+//! `data_dir` the directory in which everything is kept, and its lock · `disk_budget` the room that the data takes:
 //! watched, forecast, kept · `file_stamp` whether a file was replaced · `ipc` the Unix socket of the node's own tools ·
-//! `systemd` readiness, status and watchdog · `telemetry/` the log
+//! `systemd` readiness, status and watchdog · `telemetry` the log
 
 pub mod data_dir;
 pub mod disk_budget;

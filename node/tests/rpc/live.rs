@@ -75,7 +75,7 @@ async fn call(node: &RunningNode, method: &str, params: Value) -> Value {
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
     let token = std::fs::read_to_string(node.admin_token_file()).expect("it is made at the start");
     let headers = format!("Host: localhost\r\nAuthorization: Bearer {}\r\n", token.trim());
-    let (status, body) = post(node.rpc_address(), &headers, &body).await;
+    let (status, body) = post(node.rpc_address, &headers, &body).await;
     assert_eq!(status, 200, "{method}: {body}");
     serde_json::from_str(&body).expect("an answer is JSON")
 }
@@ -107,7 +107,7 @@ async fn a_node_answers_every_method_in_its_committed_shape() {
     let prefix = spec.params().prefix;
     let shown = |n| prefix.encode(&key(n).address());
     let node = Node::start(settings).await.expect("a node starts");
-    assert!(node.rpc_address().port() != 0 && !node.p2p_addresses().is_empty());
+    assert!(node.rpc_address.port() != 0 && !node.p2p_addresses.is_empty());
 
     let transaction = payment(&spec, &key(1), 0, key(2).address(), 250_000_000, 1_000);
     let txid = transaction.id().to_string();
@@ -231,7 +231,7 @@ async fn a_second_node_on_the_same_data_is_refused_and_harms_nothing() {
     result(&node, "node_info", json!([])).await;
 
     // A port that is taken is refused too, and the data is free again afterwards.
-    let elsewhere = Settings { data_dir: directory.path().join("other"), rpc_listen: node.rpc_address(), ..settings };
+    let elsewhere = Settings { data_dir: directory.path().join("other"), rpc_listen: node.rpc_address, ..settings };
     let third = Node::start(elsewhere.clone()).await.map(|_| ()).expect_err("the port is taken");
     assert!(third.to_string().contains("choose another port with --rpc.listen"), "{third}");
     node.stop().await.expect("it stops in order");
@@ -242,7 +242,7 @@ async fn a_second_node_on_the_same_data_is_refused_and_harms_nothing() {
 async fn the_port_is_for_programs_of_this_machine() {
     let directory = tempfile::tempdir().expect("a directory");
     let node = Node::start(settings(directory.path())).await.expect("a node starts");
-    let address = node.rpc_address();
+    let address = node.rpc_address;
     let ask = json!({"jsonrpc": "2.0", "id": 1, "method": "node_info", "params": []}).to_string();
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";

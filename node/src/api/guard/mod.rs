@@ -6,7 +6,7 @@
 mod parameters;
 mod rate;
 
-use super::{access::Caller, limits, metrics::Metrics, tokens::TokenStore};
+use super::{access::Caller, context::place, limits, metrics::Metrics, tokens::TokenStore};
 use cairn_common::clock;
 use cairn_rpc::{
     error::{Code, RpcError},
@@ -33,7 +33,7 @@ use tower::Layer;
 
 /// What calls are judged by.
 pub struct CallPolicy {
-    tokens: Arc<TokenStore>,
+    pub tokens: Arc<TokenStore>,
     metrics: Arc<Metrics>,
     /// The methods that are served.
     served: BTreeSet<&'static str>,
@@ -42,7 +42,7 @@ pub struct CallPolicy {
     /// Calls a second from one address.
     rate: u32,
     rates: Mutex<CallRates>,
-    warned: Mutex<LogThrottle<IpAddr>>,
+    warned: Mutex<LogThrottle>,
     writer: Semaphore,
     heavy: Semaphore,
 }
@@ -60,11 +60,6 @@ impl CallPolicy {
             writer: Semaphore::new(limits::WRITER_QUESTIONS),
             heavy: Semaphore::new(limits::HEAVY_CALLS),
         }
-    }
-
-    /// The tokens.
-    pub fn tokens(&self) -> &TokenStore {
-        &self.tokens
     }
 
     /// Tells the operator of a refusal, once a minute for each address: a log that anybody can fill is an
@@ -155,10 +150,7 @@ impl CallPolicy {
             Some(Budget::Heavy) => &self.heavy,
             Some(Budget::Light | Budget::Read) | None => return Ok(None),
         };
-        match tokio::time::timeout(limits::READ_WITHIN, places.acquire()).await {
-            Ok(place) => Ok(Some(place.expect("the semaphore is never closed"))),
-            Err(_) => Err(RpcError::new(Code::Busy, "the node is busy; ask again later")),
-        }
+        place(places).await.map(Some)
     }
 }
 

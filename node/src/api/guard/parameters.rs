@@ -4,7 +4,10 @@
 //! `secnds` would turn a ban of a minute into one of an hour. Here both are refused, with the names that exist.
 //! What a method takes is read from its trait, where it is declared.
 
-use cairn_rpc::{error::ErrorData, openrpc};
+use cairn_rpc::{
+    error::ErrorData,
+    openrpc::{self, Method, Parameter},
+};
 use jsonrpsee::types::{
     ErrorObjectOwned,
     error::{INVALID_PARAMS_CODE, INVALID_REQUEST_CODE},
@@ -29,11 +32,6 @@ struct Signature {
     by_name: bool,
 }
 
-struct Parameter {
-    name: String,
-    required: bool,
-}
-
 /// What a call brings.
 enum Received {
     Positions(usize),
@@ -43,16 +41,13 @@ enum Received {
 impl MethodSignatures {
     /// Of all methods.
     pub fn new() -> Self {
-        let mut all = BTreeMap::from([(String::from("rpc.discover"), Signature::new(Vec::new()))]);
-        for method in openrpc::methods() {
-            let parameters = method.parameters.into_iter();
-            let parameters = parameters
-                .map(|parameter| Parameter { required: !parameter.kind.starts_with("Option<"), name: parameter.name });
-            all.insert(method.name, Signature::new(parameters.collect()));
+        let mut all = BTreeMap::new();
+        for method in openrpc::methods().into_iter().chain([Method::discover()]) {
             if let Some(ends) = method.unsubscribe {
-                let subscription = Parameter { name: String::from("subscription"), required: true };
-                all.insert(ends, Signature { by_name: false, ..Signature::new(vec![subscription]) });
+                let subscription = Parameter { name: String::from("subscription"), kind: String::from("Id") };
+                all.insert(ends, Signature { parameters: vec![subscription], by_name: false });
             }
+            all.insert(method.name, Signature { parameters: method.parameters, by_name: true });
         }
         Self(all)
     }
@@ -64,68 +59,65 @@ impl MethodSignatures {
     /// Says what the method takes.
     pub fn check(&self, method: &str, parameters: Option<&str>) -> Result<(), ErrorObjectOwned> {
         let Some(signature) = self.0.get(method) else { return Ok(()) };
-        let refused = |what: fmt::Arguments<'_>, got: &dyn fmt::Display| {
+        signature.check(parameters).map_err(|Fault { what, got }| {
             let message = format!("{method}: {what}; it takes {signature}");
-            invalid(INVALID_PARAMS_CODE, "invalid_params", message, got, signature)
-        };
-        let received = match parameters.map(serde_json::from_str::<Received>) {
-            None => Received::Positions(0),
-            Some(Ok(received)) => received,
-            Some(Err(_)) => {
-                return Err(refused(
-                    format_args!("its parameters are neither a list nor an object"),
-                    &"something else",
-                ));
-            }
-        };
-        match received {
-            Received::Positions(count) if count > signature.parameters.len() => {
-                Err(refused(format_args!("got {count} parameters"), &count))
-            }
-            Received::Positions(count) => match signature.required().nth(count) {
-                Some(lacking) => Err(refused(format_args!("the parameter {:?} is missing", lacking.name), &count)),
-                None => Ok(()),
-            },
-            Received::Names(_) if !signature.by_name => {
-                Err(refused(format_args!("its parameter goes by position alone"), &"an object"))
-            }
-            Received::Names(names) => signature.check_names(&names).map_err(|(what, name)| match what {
-                NameFault::Missing => refused(format_args!("the parameter {name:?} is missing"), &"nothing"),
-                NameFault::Twice => refused(format_args!("the parameter {name:?} is given twice"), &name),
-                NameFault::Unknown => refused(format_args!("there is no parameter {name:?}"), &name),
-            }),
-        }
+            invalid(INVALID_PARAMS_CODE, "invalid_params", message, &got, signature)
+        })
     }
 }
 
-/// What is wrong with a name.
-enum NameFault {
-    Missing,
-    Twice,
-    Unknown,
+/// What is wrong with what a call brings.
+struct Fault {
+    what: String,
+    got: String,
+}
+
+fn fault(what: impl Into<String>, got: impl ToString) -> Result<(), Fault> {
+    Err(Fault { what: what.into(), got: got.to_string() })
+}
+
+fn is_required(parameter: &Parameter) -> bool {
+    !parameter.kind.starts_with("Option<")
 }
 
 impl Signature {
-    fn new(parameters: Vec<Parameter>) -> Self {
-        Self { parameters, by_name: true }
-    }
-
     fn required(&self) -> impl Iterator<Item = &Parameter> {
         // A position can be left out at the end alone, so optional ones stand there.
-        self.parameters.iter().filter(|parameter| parameter.required)
+        self.parameters.iter().filter(|parameter| is_required(parameter))
     }
 
-    fn check_names(&self, names: &[String]) -> Result<(), (NameFault, String)> {
+    fn check(&self, parameters: Option<&str>) -> Result<(), Fault> {
+        match parameters.map(serde_json::from_str) {
+            None => self.check_count(0),
+            Some(Ok(Received::Positions(count))) => self.check_count(count),
+            Some(Ok(Received::Names(_))) if !self.by_name => fault("its parameter goes by position alone", "an object"),
+            Some(Ok(Received::Names(names))) => self.check_names(&names),
+            Some(Err(_)) => fault("its parameters are neither a list nor an object", "something else"),
+        }
+    }
+
+    fn check_count(&self, count: usize) -> Result<(), Fault> {
+        if count > self.parameters.len() {
+            return fault(format!("got {count} parameters"), count);
+        }
+        match self.required().nth(count) {
+            Some(lacking) => fault(format!("the parameter {:?} is missing", lacking.name), count),
+            None => Ok(()),
+        }
+    }
+
+    fn check_names(&self, names: &[String]) -> Result<(), Fault> {
         for (place, name) in names.iter().enumerate() {
             if !self.parameters.iter().any(|parameter| parameter.name == *name) {
-                return Err((NameFault::Unknown, name.chars().take(SHOWN).collect()));
+                let shown: String = name.chars().take(SHOWN).collect();
+                return fault(format!("there is no parameter {shown:?}"), shown);
             }
             if names.iter().take(place).any(|before| before == name) {
-                return Err((NameFault::Twice, name.clone()));
+                return fault(format!("the parameter {name:?} is given twice"), name);
             }
         }
         match self.required().find(|parameter| !names.contains(&parameter.name)) {
-            Some(lacking) => Err((NameFault::Missing, lacking.name.clone())),
+            Some(lacking) => fault(format!("the parameter {:?} is missing", lacking.name), "nothing"),
             None => Ok(()),
         }
     }
@@ -136,12 +128,9 @@ impl fmt::Display for Signature {
         if self.parameters.is_empty() {
             return f.write_str("no parameters");
         }
-        for (place, parameter) in self.parameters.iter().enumerate() {
-            let (comma, optional) =
-                (if place == 0 { "" } else { ", " }, if parameter.required { "" } else { " (optional)" });
-            write!(f, "{comma}{}{optional}", parameter.name)?;
-        }
-        Ok(())
+        let optional = |parameter: &Parameter| if is_required(parameter) { "" } else { " (optional)" };
+        let shown = self.parameters.iter().map(|parameter| format!("{}{}", parameter.name, optional(parameter)));
+        f.write_str(&shown.collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -261,7 +250,7 @@ mod tests {
         let signatures = MethodSignatures::new();
         for rule in METHODS {
             let signature = signatures.0.get(rule.name).unwrap_or_else(|| panic!("{} is not declared", rule.name));
-            let required: Vec<bool> = signature.parameters.iter().map(|parameter| parameter.required).collect();
+            let required: Vec<bool> = signature.parameters.iter().map(is_required).collect();
             assert!(required.is_sorted_by(|before, after| before >= after), "{}: {required:?}", rule.name);
             assert!(required.len() < MAX_NAMES);
         }

@@ -1,7 +1,7 @@
-//! How fast a caller may ask: the generic cell rate algorithm (ITU-T I.371), one moment of memory for each
-//! caller. Pure: the time is handed in.
+//! How fast a caller may ask, a token bucket for each, and how often the log says so. Pure: the time is handed in.
 
 use crate::api::{access::prefix, tokens::TokenId};
+use cairn_common::rate_limiter::RateLimiter;
 use std::{
     collections::HashMap,
     hash::Hash,
@@ -12,8 +12,6 @@ use std::{
 /// Callers that are remembered: more than can be connected at a time. When there are more, those that have
 /// been quiet are forgotten, which changes nothing for them.
 const MAX_KEYS: usize = 4_096;
-/// How much of its rate a quiet caller may use at once.
-const BURST: Duration = Duration::from_secs(1);
 
 /// Whose allowance a call uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,12 +34,9 @@ impl RateKey {
     }
 }
 
-/// What every caller has used.
+/// What every caller may still ask.
 #[derive(Debug, Default)]
-pub struct CallRates {
-    /// When each will have paid for what it has asked.
-    paid_at: HashMap<RateKey, Instant>,
-}
+pub struct CallRates(HashMap<(RateKey, u32), RateLimiter>);
 
 impl CallRates {
     /// Lets a call of `key` through if it keeps to `rate` calls a second.
@@ -49,34 +44,22 @@ impl CallRates {
     /// # Errors
     /// How long to wait.
     pub fn take(&mut self, key: RateKey, rate: u32, now: Instant) -> Result<(), Duration> {
-        let each = Duration::from_secs(1) / rate.max(1);
-        let paid_at = self.paid_at.get(&key).copied().unwrap_or(now).max(now) + each;
-        let ahead = paid_at.saturating_duration_since(now);
-        // A rate of one call a second still lets one through.
-        if ahead > BURST.max(each) {
-            return Err(ahead - BURST.max(each));
-        }
-        make_room(&mut self.paid_at, |paid_at| *paid_at > now);
-        self.paid_at.insert(key, paid_at);
-        Ok(())
+        make_room(&mut self.0, |limiter| !limiter.is_full(now));
+        // A quiet caller may use a second of its rate at once.
+        let burst = f64::from(rate.max(1));
+        self.0.entry((key, rate)).or_insert_with(|| RateLimiter::new(burst, burst, now)).take(1.0, now)
     }
 }
 
-/// Something that is said at most once in a while to each caller.
-#[derive(Debug)]
-pub struct LogThrottle<K> {
-    logged_at: HashMap<K, Instant>,
+/// Something that is logged at most once in a while for each address.
+#[derive(Debug, Default)]
+pub struct LogThrottle {
+    logged_at: HashMap<IpAddr, Instant>,
 }
 
-impl<K> Default for LogThrottle<K> {
-    fn default() -> Self {
-        Self { logged_at: HashMap::new() }
-    }
-}
-
-impl<K: Eq + Hash> LogThrottle<K> {
-    /// Whether `key` has not been told for this long.
-    pub fn is_due(&mut self, key: K, pause: Duration, now: Instant) -> bool {
+impl LogThrottle {
+    /// Whether nothing was logged of `key` for this long.
+    pub fn is_due(&mut self, key: IpAddr, pause: Duration, now: Instant) -> bool {
         if self.logged_at.get(&key).is_some_and(|logged_at| now.saturating_duration_since(*logged_at) < pause) {
             return false;
         }
@@ -88,9 +71,9 @@ impl<K: Eq + Hash> LogThrottle<K> {
 
 /// Forgets what no longer matters when there is much; everything, when all of it still matters: then so many
 /// callers ask at once that the connections' limit is what holds them.
-fn make_room<K: Eq + Hash>(map: &mut HashMap<K, Instant>, matters: impl Fn(&Instant) -> bool) {
+fn make_room<K: Eq + Hash, V>(map: &mut HashMap<K, V>, matters: impl Fn(&V) -> bool) {
     if map.len() >= MAX_KEYS {
-        map.retain(|_, at| matters(at));
+        map.retain(|_, value| matters(value));
     }
     if map.len() >= MAX_KEYS {
         map.clear();
@@ -133,15 +116,17 @@ mod tests {
         let (mut rates, mut throttle, now) = (CallRates::default(), LogThrottle::default(), Instant::now());
         for n in 0..3 * MAX_KEYS as u32 {
             assert_eq!(rates.take(RateKey::at(IpAddr::from(n.to_be_bytes())), 1, now), Ok(()));
-            assert!(throttle.is_due(n, BURST, now));
-            assert!(rates.paid_at.len() <= MAX_KEYS && throttle.logged_at.len() <= MAX_KEYS);
+            assert!(throttle.is_due(IpAddr::from(n.to_be_bytes()), Duration::from_secs(1), now));
+            assert!(rates.0.len() <= MAX_KEYS && throttle.logged_at.len() <= MAX_KEYS);
         }
     }
 
     #[test]
     fn something_is_said_once_in_a_while() {
         let (mut throttle, start, pause) = (LogThrottle::default(), Instant::now(), Duration::from_secs(60));
-        let mut due = |key, seconds| throttle.is_due(key, pause, start + Duration::from_secs(seconds));
+        let mut due = |host: u8, seconds| {
+            throttle.is_due(IpAddr::from([192, 0, 2, host]), pause, start + Duration::from_secs(seconds))
+        };
         assert_eq!((due(1, 0), due(1, 59), due(2, 59), due(1, 60)), (true, false, true, true));
     }
 }

@@ -1,9 +1,9 @@
 //! `chain_*`: blocks and the transactions in them.
 
-use super::ranges;
 use crate::api::{
     context::{Context, count},
     error::{no_such_block, refused},
+    lookup,
 };
 use cairn_chain::{
     ProvenTip, Reader, UnknownBlock,
@@ -135,14 +135,14 @@ impl ChainServer for Context {
 
     async fn get_headers(&self, from: u64, wanted: Option<u64>) -> RpcResult<HeaderPage> {
         let wanted = count(wanted, &HEADERS)?;
-        let headers = self.read(move |reader| ranges::headers(reader, from, wanted)).await?;
+        let headers = self.read(move |reader| lookup::headers(reader, from, wanted)).await?;
         let next = self.next_height(from, headers.len());
         Ok(HeaderPage { headers: headers.iter().map(|header| self.show_header(header)).collect(), next })
     }
 
     async fn get_blocks(&self, from: u64, wanted: Option<u64>, full: Option<bool>) -> RpcResult<BlockPage> {
         let (wanted, full) = (count(wanted, &BLOCKS)?, full.unwrap_or(false));
-        let blocks = self.read(move |reader| ranges::blocks(reader, from, wanted)).await?;
+        let blocks = self.read(move |reader| lookup::blocks(reader, from, wanted)).await?;
         let next = self.next_height(from, blocks.len());
         Ok(BlockPage { blocks: blocks.iter().map(|block| self.show_block(block, full)).collect(), next })
     }
@@ -150,7 +150,7 @@ impl ChainServer for Context {
     async fn get_transactions(&self, from: u64, place: Option<u64>, wanted: Option<u64>) -> RpcResult<TransactionPage> {
         let wanted = count(wanted, &TRANSACTIONS)?;
         let start = Place { height: from, place: place.unwrap_or(0) };
-        let (found, next) = self.read(move |reader| ranges::transactions(reader, start, wanted)).await?;
+        let (found, next) = self.read(move |reader| lookup::transactions(reader, start, wanted)).await?;
         let tip = self.handles.chain.tip().height();
         let transactions = found.iter().map(|mined| self.show_transaction(mined, tip)).collect();
         Ok(TransactionPage { transactions, next })

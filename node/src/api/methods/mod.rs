@@ -5,9 +5,10 @@ mod mempool;
 mod mining;
 mod net;
 mod node;
-mod ranges;
 mod state;
 mod tx;
+
+pub use node::table_size;
 
 use crate::api::context::Context;
 use cairn_rpc::methods::{ChainServer, MempoolServer, MiningServer, NetServer, NodeServer, StateServer, TxServer};

@@ -57,7 +57,8 @@ impl NetServer for Context {
     }
 
     async fn list_bans(&self) -> RpcResult<Vec<BanJson>> {
-        Ok(self.handles.network.bans().await.into_iter().map(show_ban).collect())
+        let show = |ban: BanInfo| BanJson { target: ban.target, until: ban.until.millis(), reason: ban.reason };
+        Ok(self.handles.network.bans().await.into_iter().map(show).collect())
     }
 
     async fn admit(&self, peer_id: String) -> RpcResult<bool> {
@@ -75,24 +76,18 @@ impl NetServer for Context {
         };
         let hash = hash.map_or(*self.spec.genesis_id().as_bytes(), |hash| *hash.0.as_bytes());
         let found = self.handles.network.find_providers(kind, hash).await.map_err(refused)?;
-        Ok(found.into_iter().map(show_provider).collect())
+        let show = |Provider { peer_id, connected, own }| ProviderJson { peer_id, connected, own };
+        Ok(found.into_iter().map(show).collect())
     }
-}
-
-fn show_ban(ban: BanInfo) -> BanJson {
-    BanJson { target: ban.target, until: ban.until.millis(), reason: ban.reason }
-}
-
-fn show_provider(provider: Provider) -> ProviderJson {
-    ProviderJson { peer_id: provider.peer_id, connected: provider.connected, own: provider.own }
-}
-
-fn show_traffic(bytes: ProtocolBytes) -> TrafficJson {
-    TrafficJson { protocol: bytes.protocol.to_owned(), received: bytes.received, sent: bytes.sent }
 }
 
 fn show_peer(peer: PeerInfo) -> PeerJson {
     let status = peer.status.as_ref();
+    let traffic = |bytes: ProtocolBytes| TrafficJson {
+        protocol: bytes.protocol.to_owned(),
+        received: bytes.received,
+        sent: bytes.sent,
+    };
     PeerJson {
         height: status.map(|status| status.height.get()),
         tip: status.map(|status| Text(status.tip)),
@@ -106,6 +101,6 @@ fn show_peer(peer: PeerInfo) -> PeerJson {
         mesh: peer.mesh,
         score: peer.score,
         useful_ms: peer.useful.map(millis),
-        traffic: peer.traffic.into_iter().map(show_traffic).collect(),
+        traffic: peer.traffic.into_iter().map(traffic).collect(),
     }
 }

@@ -57,10 +57,8 @@ impl NodeServer for Context {
     async fn node_storage(&self) -> RpcResult<StorageInfo> {
         let usage = self.read(|reader| reader.usage()).await?;
         let pool = self.handles.pool.info().await.map_err(refused)?;
-        let table =
-            |table: &TableUsage| TableSize { name: table.name.to_owned(), bytes: table.bytes, entries: table.entries };
         Ok(StorageInfo {
-            tables: usage.tables.iter().map(table).collect(),
+            tables: usage.tables.iter().map(table_size).collect(),
             bytes: usage.tables.iter().map(|table| table.bytes).sum(),
             memory: MemoryInfo {
                 process: resident_bytes(),
@@ -94,7 +92,7 @@ impl Context {
         Room {
             used_bytes: usage.used_bytes,
             free_bytes: usage.free_bytes,
-            max_bytes: self.handles.budget.max_bytes(),
+            max_bytes: self.handles.budget.max_bytes,
             growth_bytes_per_day: usage.growth_per_day,
             days_until_full: usage.days_until_full,
         }
@@ -121,12 +119,17 @@ impl Context {
     }
 }
 
+/// A table as clients are shown it.
+pub fn table_size(table: &TableUsage) -> TableSize {
+    TableSize { name: table.name.to_owned(), bytes: table.bytes, entries: table.entries }
+}
+
 fn show_health(health: &Health) -> HealthJson {
     let show = |problem: &Problem| ProblemJson {
-        kind: problem.kind().to_owned(),
-        blocking: problem.is_blocking(),
-        message: problem.what(),
-        advice: problem.advice().to_owned(),
+        kind: problem.kind.to_owned(),
+        blocking: problem.blocking,
+        message: problem.what.clone(),
+        advice: problem.advice.to_owned(),
     };
     HealthJson { ready: health.is_ready(), problems: health.problems.iter().map(show).collect() }
 }

@@ -9,7 +9,7 @@
 
 use crate::api::{access::prefix, limits};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -40,126 +40,87 @@ impl ClientKind {
     }
 }
 
+/// Of whom connections are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Group {
+    Own,
+    /// All at the port.
+    Port,
+    /// Other machines.
+    Elsewhere,
+    Host(IpAddr),
+    Network(IpAddr),
+}
+
 /// The connections that may be open. Cloning shares it.
 #[derive(Clone)]
 pub struct ConnectionLimits {
-    max: Quotas,
-    taken: Arc<Mutex<OpenCounts>>,
-}
-
-/// How many at the most.
-#[derive(Clone, Copy, Debug)]
-struct Quotas {
-    /// At the port.
-    all: usize,
-    /// Of these, for other machines.
-    elsewhere: usize,
-    /// Of these, for one host.
-    host: usize,
-    /// Of these, for one network.
-    network: usize,
-}
-
-impl Quotas {
-    fn of(all: usize) -> Self {
-        let elsewhere = all - all / 4;
-        let half = elsewhere.div_ceil(2);
-        Self { all, elsewhere, host: half.min(limits::MAX_CONNECTIONS_PER_HOST), network: half }
-    }
-}
-
-#[derive(Default)]
-struct OpenCounts {
-    own: usize,
-    /// At the port.
-    all: usize,
-    elsewhere: usize,
-    /// Of hosts and of networks: as many entries as connections at most, each.
-    by_host: HashMap<IpAddr, usize>,
-    by_network: HashMap<IpAddr, usize>,
+    max: usize,
+    /// As many entries as connections at most, for each kind of group.
+    open: Arc<Mutex<HashMap<Group, usize>>>,
 }
 
 /// One of them; given back when dropped.
 pub struct ConnectionPermit {
-    connections: ConnectionLimits,
+    limits: ConnectionLimits,
     client: ClientKind,
 }
 
 impl ConnectionLimits {
     /// So many at the port, and some for the node's own tools.
     pub fn new(max: usize) -> Self {
-        Self { max: Quotas::of(max), taken: Arc::default() }
+        Self { max, open: Arc::default() }
     }
 
     /// A place, if there is one for this client.
     pub fn take(&self, client: ClientKind) -> Option<ConnectionPermit> {
-        self.lock().take(self.max, client).then(|| ConnectionPermit { connections: self.clone(), client })
+        let (groups, mut open) = (self.groups(client), self.lock());
+        if groups.iter().any(|(group, max)| open.get(group).unwrap_or(&0) >= max) {
+            return None;
+        }
+        groups.into_iter().for_each(|(group, _)| *open.entry(group).or_default() += 1);
+        Some(ConnectionPermit { limits: self.clone(), client })
+    }
+
+    /// The groups in which a client counts, and the most of each.
+    fn groups(&self, client: ClientKind) -> Vec<(Group, usize)> {
+        let elsewhere = self.max - self.max / 4;
+        let half = elsewhere.div_ceil(2);
+        match client {
+            ClientKind::Own => vec![(Group::Own, limits::MAX_OWN_CONNECTIONS)],
+            ClientKind::Local => vec![(Group::Port, self.max)],
+            ClientKind::Elsewhere { host, network } => vec![
+                (Group::Port, self.max),
+                (Group::Elsewhere, elsewhere),
+                (Group::Host(host), half.min(limits::MAX_CONNECTIONS_PER_HOST)),
+                (Group::Network(network), half),
+            ],
+        }
     }
 
     /// How many are taken, own tools included.
     pub fn count(&self) -> usize {
-        let taken = self.lock();
-        taken.own + taken.all
+        let open = self.lock();
+        [Group::Own, Group::Port].iter().filter_map(|group| open.get(group)).sum()
     }
 
-    fn lock(&self) -> MutexGuard<'_, OpenCounts> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Group, usize>> {
         // The counts are whole at any moment, and a panic stops the node anyway.
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl OpenCounts {
-    fn take(&mut self, max: Quotas, client: ClientKind) -> bool {
-        if client == ClientKind::Own {
-            let is_free = self.own < limits::MAX_OWN_CONNECTIONS;
-            self.own += usize::from(is_free);
-            return is_free;
-        }
-        if self.all >= max.all {
-            return false;
-        }
-        if let ClientKind::Elsewhere { host, network } = client {
-            let of = |counts: &HashMap<IpAddr, usize>, prefix| counts.get(prefix).copied().unwrap_or(0);
-            let is_free = self.elsewhere < max.elsewhere
-                && of(&self.by_host, &host) < max.host
-                && of(&self.by_network, &network) < max.network;
-            if !is_free {
-                return false;
-            }
-            self.elsewhere += 1;
-            *self.by_host.entry(host).or_default() += 1;
-            *self.by_network.entry(network).or_default() += 1;
-        }
-        self.all += 1;
-        true
-    }
-
-    fn give_back(&mut self, client: ClientKind) {
-        match client {
-            ClientKind::Own => self.own = self.own.saturating_sub(1),
-            ClientKind::Local => self.all = self.all.saturating_sub(1),
-            ClientKind::Elsewhere { host, network } => {
-                self.all = self.all.saturating_sub(1);
-                self.elsewhere = self.elsewhere.saturating_sub(1);
-                one_less(&mut self.by_host, host);
-                one_less(&mut self.by_network, network);
-            }
-        }
-    }
-}
-
-fn one_less(counts: &mut HashMap<IpAddr, usize>, prefix: IpAddr) {
-    if let Some(count) = counts.get_mut(&prefix) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(&prefix);
-        }
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        self.connections.lock().give_back(self.client);
+        let mut open = self.limits.lock();
+        for (group, _) in self.limits.groups(self.client) {
+            if let Entry::Occupied(mut count) = open.entry(group) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+        }
     }
 }
 
@@ -209,7 +170,7 @@ mod tests {
         assert_eq!(own.len(), limits::MAX_OWN_CONNECTIONS);
         drop((host, network, world, local, own, honest));
         assert_eq!(connections.count(), 0);
-        assert!(connections.lock().by_host.is_empty() && connections.lock().by_network.is_empty());
+        assert!(connections.lock().is_empty());
         assert_eq!(take(&connections, |n| format!("2001:db8::{n:x}")).len(), 32, "they came back");
     }
 

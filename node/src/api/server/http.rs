@@ -7,7 +7,6 @@
 //! | `/metrics` | as reads: this machine, or any token | OpenMetrics text |
 
 use crate::api::context::Handles;
-use crate::health::Problem;
 use cairn_rpc::error::RpcError;
 use jsonrpsee::server::{HttpBody, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
@@ -59,7 +58,7 @@ pub async fn ready(handles: &Handles) -> HttpResponse {
         "height": handles.chain.tip().height().get(),
         "target": sync.target.get(),
         "unfollowed": sync.unfollowed.map(|unfollowed| unfollowed.to_string()),
-        "problems": health.problems.iter().map(Problem::kind).collect::<Vec<_>>(),
+        "problems": health.problems.iter().map(|problem| problem.kind).collect::<Vec<_>>(),
     });
     json(if health.is_ready() { 200 } else { 503 }, &shown)
 }
@@ -90,32 +89,22 @@ fn json(status: u16, body: &Value) -> HttpResponse {
 /// A refusal for want of a good token (RFC 6750, section 3).
 pub fn unauthorized(body: &Value) -> HttpResponse {
     let mut response = json(401, body);
-    response.headers_mut().insert("www-authenticate", "Bearer".parse().expect("a header's value"));
+    set(&mut response, "www-authenticate", "Bearer");
     response
 }
 
 /// What a browser is told that asks whether a page, which the operator has named, may ask.
 pub fn preflight() -> HttpResponse {
     let mut response = text(204, HttpBody::empty());
-    let headers = [
-        ("access-control-allow-methods", "POST, GET"),
-        ("access-control-allow-headers", "content-type, authorization"),
-        ("access-control-max-age", PREFLIGHT_SECONDS),
-    ];
-    for (name, value) in headers {
-        response.headers_mut().insert(name, value.parse().expect("a header's value"));
-    }
+    set(&mut response, "access-control-allow-methods", "POST, GET");
+    set(&mut response, "access-control-allow-headers", "content-type, authorization");
+    set(&mut response, "access-control-max-age", PREFLIGHT_SECONDS);
     response
 }
 
-/// Ends the connection after this answer.
-pub fn close(response: &mut HttpResponse) {
-    response.headers_mut().insert("connection", "close".parse().expect("a header's value"));
-}
-
-/// Keeps caches from giving one page's answer to another.
-pub fn vary_by_origin(response: &mut HttpResponse) {
-    response.headers_mut().append("vary", "origin".parse().expect("a header's value"));
+/// Sets a header.
+pub fn set(response: &mut HttpResponse, name: &'static str, value: &str) {
+    response.headers_mut().insert(name, value.parse().expect("a header's value"));
 }
 
 #[cfg(test)]

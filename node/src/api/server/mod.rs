@@ -6,7 +6,8 @@ pub mod slow_client;
 pub mod tls;
 
 use super::{
-    access::{AccessRules, Caller, Refusal, identify},
+    RpcConfig,
+    access::{Caller, Refusal, identify},
     context::Context,
     guard::CallPolicy,
     limits,
@@ -30,7 +31,7 @@ use std::{
     convert::Infallible,
     future::Future,
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
         Arc,
@@ -56,7 +57,7 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<HttpResponse, Box<dyn std::
 
 /// What every connection shares.
 pub struct ServerState {
-    pub rules: AccessRules,
+    pub config: RpcConfig,
     pub policy: Arc<CallPolicy>,
     pub metrics: Arc<Metrics>,
     pub context: Context,
@@ -77,16 +78,6 @@ enum Remote {
         /// To which address of this machine.
         local: IpAddr,
     },
-}
-
-impl Remote {
-    /// Where it is. Who is at the Unix socket is on this machine.
-    fn address(self) -> IpAddr {
-        match self {
-            Self::Own => Ipv4Addr::LOCALHOST.into(),
-            Self::Tcp { peer, .. } => peer.ip().to_canonical(),
-        }
-    }
 }
 
 /// Takes connections at the port until the node stops.
@@ -127,22 +118,19 @@ async fn accept_from<S, N, A>(
         match accepted {
             Ok((stream, client)) => match state.connections.take(client) {
                 Some(permit) => {
-                    let connection =
-                        Connection { state: Arc::clone(&state), permit: Arc::new(permit), stop: stop.clone() };
-                    tokio::spawn(serve(connection, stream));
+                    let (state, permit) = (Arc::clone(&state), Arc::new(permit));
+                    tokio::spawn(serve(Connection { state, permit, stop: stop.clone() }, stream));
                 }
                 // Closed at once: an answer would cost more than the question.
                 None => state.metrics.refused("too_many_connections"),
             },
-            Err(error) => pause_after(&error).await,
+            Err(error) => {
+                // Once a second at most, and only while the system has no descriptors left.
+                tracing::warn!(target: "cairn::api", %error, "cannot take connections");
+                tokio::time::sleep(DESCRIPTOR_PAUSE).await;
+            }
         }
     }
-}
-
-/// Once a second at most, and only while the system has no descriptors left.
-async fn pause_after(error: &io::Error) {
-    tracing::warn!(target: "cairn::api", %error, "cannot take connections");
-    tokio::time::sleep(DESCRIPTOR_PAUSE).await;
 }
 
 /// One connection.
@@ -207,23 +195,23 @@ impl Connection {
 
 /// Finds out who asks for what, and answers.
 async fn answer(state: &ServerState, request: HttpRequest, remote: Remote, stop: StopHandle) -> HttpResponse {
-    let Remote::Tcp { local, .. } = remote else {
-        let caller = Caller::own(&request, state.policy.tokens());
+    let Remote::Tcp { peer, local } = remote else {
+        let caller = Caller::own(&request, &state.policy.tokens);
         return match Endpoint::of(&request) {
             Some(page) => endpoint(state, page).await,
             None => call(state, request, caller, stop).await,
         };
     };
-    let address = remote.address();
+    let address = peer.ip();
     let origin = request.headers().get("origin").and_then(|origin| origin.to_str().ok().map(str::to_owned));
-    let named = origin.filter(|origin| state.rules.allows_origin(origin));
+    let named = origin.filter(|origin| state.config.allows_origin(origin));
     let page = Endpoint::of(&request);
     let is_open = page.is_some_and(Endpoint::is_open);
-    let caller = identify(&request, address, state.policy.tokens(), clock::now());
+    let caller = identify(&request, address, &state.policy.tokens, clock::now());
     // A stranger's connection ends with its answer: one valid request would else hold a permit for as long as it may be
     // idle.
     let is_stranger = caller.is_err();
-    let mut response = match (state.rules.check(&request, local, is_open), page, caller) {
+    let mut response = match (state.config.check(&request, local, is_open), page, caller) {
         (Err(refusal), ..) => refuse(state, refusal, address),
         _ if named.is_some() && request.method().as_str() == "OPTIONS" => http::preflight(),
         (Ok(()), Some(page), _) if is_open => endpoint(state, page).await,
@@ -233,10 +221,11 @@ async fn answer(state: &ServerState, request: HttpRequest, remote: Remote, stop:
     };
     if let Some(origin) = named.and_then(|origin| origin.parse().ok()) {
         response.headers_mut().insert("access-control-allow-origin", origin);
-        http::vary_by_origin(&mut response);
+        // Keeps caches from giving one page's answer to another.
+        http::set(&mut response, "vary", "origin");
     }
     if is_stranger {
-        http::close(&mut response);
+        http::set(&mut response, "connection", "close");
     }
     response
 }
@@ -287,7 +276,7 @@ async fn end_with_token(ender: ServerHandle, stop: StopHandle, policy: Arc<CallP
         tokio::select! {
             () = &mut over => return,
             () = &mut stopped => break,
-            _ = look.tick() => if policy.tokens().renew(token, clock::now()).is_err() {
+            _ = look.tick() => if policy.tokens.renew(token, clock::now()).is_err() {
                 tracing::info!(target: "cairn::api", %token, "a connection ends with its access token");
                 break;
             }
@@ -309,11 +298,7 @@ fn refuse(state: &ServerState, refusal: Refusal, address: IpAddr) -> HttpRespons
         Refusal::BadToken => ("bad_token", Some(Code::BadToken)),
     };
     state.metrics.refused(reason);
-    match code {
-        None => http::text(403, format!("{refusal}\n")),
-        Some(code) => {
-            let error = ErrorObjectOwned::from(RpcError::new(code, refusal));
-            http::unauthorized(&json!({"jsonrpc": "2.0", "id": null, "error": error}))
-        }
-    }
+    let Some(code) = code else { return http::text(403, format!("{refusal}\n")) };
+    let error = ErrorObjectOwned::from(RpcError::new(code, refusal));
+    http::unauthorized(&json!({"jsonrpc": "2.0", "id": null, "error": error}))
 }

@@ -8,6 +8,7 @@
 //! memory with tasks. So while an answer waits to be taken nothing more is read, and never more than a number of bytes
 //! a second.
 
+use cairn_common::rate_limiter::RateLimiter;
 use std::{
     future::Future,
     io,
@@ -17,7 +18,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep, sleep_until},
+    time::{Instant, Sleep, sleep},
 };
 
 /// How long the other end may do nothing.
@@ -47,14 +48,15 @@ pub struct LimitedStream<S> {
     given_up: bool,
     /// Who waits to read until what waits has been taken.
     reader: Option<Waker>,
-    /// When what was read will have been paid for (the generic cell rate algorithm).
-    paid_at: Instant,
+    /// How much may be read.
+    rate: RateLimiter,
     /// Until then nothing is read; none while nothing is owed.
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> LimitedStream<S> {
     pub fn new(inner: S, limits: StreamLimits) -> Self {
+        let bytes_per_second = f64::from(limits.bytes_per_second.max(1));
         Self {
             inner,
             limits,
@@ -63,19 +65,16 @@ impl<S> LimitedStream<S> {
             stalled: None,
             given_up: false,
             reader: None,
-            paid_at: Instant::now(),
+            rate: RateLimiter::new(bytes_per_second, bytes_per_second, Instant::now().into_std()),
             pause: None,
         }
     }
 
     /// Counts what was read, and sets the pause before the next read.
     fn pay(&mut self, bytes: usize) {
-        let now = Instant::now();
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let cost = Duration::from_secs(1).mul_f64(f64::from(bytes) / f64::from(self.limits.bytes_per_second.max(1)));
-        self.paid_at = self.paid_at.max(now) + cost;
-        let until = self.paid_at.checked_sub(Duration::from_secs(1)).filter(|until| *until > now);
-        self.pause = until.map(|until| Box::pin(sleep_until(until)));
+        let now = Instant::now().into_std();
+        self.rate.spend(bytes as f64, now);
+        self.pause = Some(self.rate.wait(now)).filter(|wait| !wait.is_zero()).map(|wait| Box::pin(sleep(wait)));
     }
 
     fn wake_reader(&mut self) {
@@ -275,6 +274,6 @@ mod tests {
         let mut context = Context::from_waker(Waker::noop());
         let mut into = ReadBuf::new(&mut bytes);
         assert!(Pin::new(&mut patient).poll_read(&mut context, &mut into).is_pending(), "the rest waits its turn");
-        assert!(patient.paid_at > Instant::now(), "until it is paid for");
+        assert!(!patient.rate.wait(Instant::now().into_std()).is_zero(), "until it is paid for");
     }
 }

@@ -2,7 +2,7 @@
 //! callers are shown the new one.
 
 use crate::{
-    api::{ApiError, config::TlsFiles},
+    api::{ApiError, TlsFiles},
     system::file_stamp::FileStamp,
 };
 use rustls::{

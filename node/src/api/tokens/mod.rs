@@ -1,8 +1,8 @@
 //! Access tokens: who may ask for what the node does not tell or do for everybody.
 //!
 //! # Map
-//! here: the token itself and what is kept of it · `file` `DATA/tokens.json`, written by
-//! `cairn-node token` · `store` what a running node knows of it, and of `DATA/admin.token`
+//! here: the token itself and what is kept of it · `store` `DATA/tokens.json`, written by `cairn-node token`, and
+//! what a running node knows of it, and of `DATA/admin.token`
 //!
 //! # The path of a token
 //! [`Token::random`] → shown once to whoever asked for it → its [`TokenRecord`], with a hash instead of the secret,
@@ -14,11 +14,9 @@
 //! 3. Secrets are compared in constant time, and found by their public id, never by themselves.
 //! 4. A file that cannot be read allows nobody anything, and is never overwritten.
 
-mod file;
 mod store;
 
-pub use file::{TokenFile, TokenFileError};
-pub use store::{Grant, InvalidToken, TokenStore};
+pub use store::{Grant, InvalidToken, TokenFile, TokenFileError, TokenStore};
 
 use cairn_ledger::units::Timestamp;
 use cairn_rpc::scope::{Scope, Scopes};

@@ -1,11 +1,172 @@
-//! What a running node knows of tokens. It notices a change of the file at the next question.
+//! `DATA/tokens.json` and `DATA/admin.token`: private files, each written whole or not at all. A running node notices a
+//! change of them at the next question.
 
-use super::{Token, TokenFile, TokenFileError, TokenId, TokenRecord};
+use super::{Token, TokenError, TokenId, TokenRecord};
 use crate::system::file_stamp::FileStamp;
+use cairn_host::files;
 use cairn_ledger::units::Timestamp;
 use cairn_rpc::scope::{Scope, Scopes};
-use std::sync::{Mutex, PoisonError};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{self, OpenOptions, Permissions},
+    io::{self, ErrorKind},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 use subtle::ConstantTimeEq;
+
+/// The most tokens: a person cannot look after more, and the file is read in one piece.
+pub const MAX_TOKENS: usize = 1_000;
+/// The largest file that is read; 1000 records are smaller.
+const MAX_BYTES: u64 = 1 << 20;
+/// The form of the file.
+const VERSION: u32 = 1;
+/// Nobody else may read them.
+const MODE: u32 = 0o600;
+
+/// Why the tokens cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenFileError {
+    #[error("cannot {action} {path}: {reason}")]
+    Refused { action: &'static str, path: PathBuf, reason: io::Error },
+    #[error("{path} is damaged ({reason}); no token in it is valid: mend it, or delete it and make new tokens")]
+    Damaged { path: PathBuf, reason: String },
+    #[error("there is no token {id}; see `cairn-node token list`")]
+    NoSuchToken { id: TokenId },
+    #[error("there are {MAX_TOKENS} tokens already; revoke some first")]
+    TooMany,
+    #[error("the system gave no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Contents {
+    version: u32,
+    tokens: Vec<TokenRecord>,
+}
+
+/// The tokens of a data directory.
+#[derive(Clone, Debug)]
+pub struct TokenFile {
+    directory: PathBuf,
+}
+
+impl TokenFile {
+    /// Those of this data directory.
+    pub fn of(data_dir: &Path) -> Self {
+        Self { directory: data_dir.to_owned() }
+    }
+
+    /// Where they are.
+    pub fn path(&self) -> PathBuf {
+        self.directory.join("tokens.json")
+    }
+
+    /// Where the local user's own token is.
+    pub fn admin_path(&self) -> PathBuf {
+        self.directory.join("admin.token")
+    }
+
+    /// Reads the records; none when there is no file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is damaged.
+    pub fn read(&self) -> Result<Vec<TokenRecord>, TokenFileError> {
+        let path = self.path();
+        let Some(text) = read_small(&path)? else { return Ok(Vec::new()) };
+        let damaged = |reason: String| TokenFileError::Damaged { path: path.clone(), reason };
+        let contents: Contents = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+        match contents.version {
+            VERSION => Ok(contents.tokens),
+            other => Err(damaged(format!("got version {other}, expected {VERSION}"))),
+        }
+    }
+
+    /// Adds a record.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, or there are too many.
+    pub fn add(&self, record: TokenRecord) -> Result<(), TokenFileError> {
+        self.change(|records| {
+            if records.len() >= MAX_TOKENS {
+                return Err(TokenFileError::TooMany);
+            }
+            records.push(record);
+            Ok(())
+        })
+    }
+
+    /// Removes a token: it is refused from then on.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, or there is no such token.
+    pub fn revoke(&self, id: TokenId) -> Result<TokenRecord, TokenFileError> {
+        let name = id.to_string();
+        let mut removed = None;
+        self.change(|records| {
+            let at = records.iter().position(|record| record.id == name);
+            removed = Some(records.remove(at.ok_or(TokenFileError::NoSuchToken { id })?));
+            Ok(())
+        })?;
+        removed.ok_or(TokenFileError::NoSuchToken { id })
+    }
+
+    /// The local user's token: what the file holds, or else a new one that it holds from then on.
+    ///
+    /// # Errors
+    /// It cannot be read or written, or is damaged.
+    pub fn admin(&self) -> Result<Token, TokenFileError> {
+        let path = self.admin_path();
+        if let Some(text) = read_small(&path)? {
+            let damaged = |error: TokenError| TokenFileError::Damaged { path: path.clone(), reason: error.to_string() };
+            let token = text.trim_end().parse().map_err(damaged)?;
+            // A backup or an editor may have opened it to others.
+            fs::set_permissions(&path, Permissions::from_mode(MODE)).map_err(refused("protect", &path))?;
+            return Ok(token);
+        }
+        let token = Token::random()?;
+        files::save(&path, format!("{}\n", token.reveal()).as_bytes()).map_err(refused("write", &path))?;
+        Ok(token)
+    }
+
+    /// Reads, changes and writes, while nobody else does.
+    fn change(
+        &self,
+        change: impl FnOnce(&mut Vec<TokenRecord>) -> Result<(), TokenFileError>,
+    ) -> Result<(), TokenFileError> {
+        fs::create_dir_all(&self.directory).map_err(refused("make", &self.directory))?;
+        let path = self.directory.join("tokens.lock");
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(MODE).open(&path);
+        let lock = lock.map_err(refused("open", &path))?;
+        lock.lock().map_err(refused("lock", &path))?;
+        let mut tokens = self.read()?;
+        change(&mut tokens)?;
+        let contents = Contents { version: VERSION, tokens };
+        let text = serde_json::to_string_pretty(&contents).expect("plain data is JSON");
+        let path = self.path();
+        files::save(&path, format!("{text}\n").as_bytes()).map_err(refused("write", &path))
+    }
+}
+
+fn refused(action: &'static str, path: &Path) -> impl Fn(io::Error) -> TokenFileError {
+    let path = path.to_owned();
+    move |reason| TokenFileError::Refused { action, path: path.clone(), reason }
+}
+
+fn read_small(path: &Path) -> Result<Option<String>, TokenFileError> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(refused("look at", path)(error)),
+        Ok(file) if file.len() > MAX_BYTES => {
+            let reason = format!("got {} bytes, expected at most {MAX_BYTES}", file.len());
+            return Err(TokenFileError::Damaged { path: path.to_owned(), reason });
+        }
+        Ok(_) => {}
+    }
+    fs::read_to_string(path).map(Some).map_err(refused("read", path))
+}
 
 /// The tokens that are valid now.
 #[derive(Debug)]
@@ -110,6 +271,59 @@ mod tests {
     use crate::api::tokens::TokenRequest;
     use std::time::Duration;
 
+    fn record(name: &str) -> (Token, TokenRecord) {
+        let token = Token::random().expect("randomness");
+        let wanted = TokenRequest { name: name.to_owned(), scopes: vec![Scope::Read], rate: None, lasts: None };
+        let record = TokenRecord::new(&token, wanted, Timestamp::from_millis(1));
+        (token, record)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn tokens_are_kept_privately_and_revoked_by_id() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = TokenFile::of(directory.path());
+        assert_eq!((file.read().expect("none"), FileStamp::of(&file.path())), (Vec::new(), None));
+        let ((first, a), (second, b)) = (record("a"), record("b"));
+        file.add(a.clone()).expect("added");
+        let stamp = FileStamp::of(&file.path());
+        file.add(b.clone()).expect("added");
+        assert!(stamp.is_some() && stamp != FileStamp::of(&file.path()));
+        assert_eq!((file.read().expect("two"), mode(&file.path())), (vec![a.clone(), b.clone()], MODE));
+        assert_eq!(file.revoke(first.id()).expect("it is there"), a);
+        assert!(matches!(file.revoke(first.id()), Err(TokenFileError::NoSuchToken { .. })));
+        assert_eq!(file.read().expect("one"), vec![b]);
+        assert!(!fs::read_to_string(file.path()).expect("text").contains(&second.reveal()[15..]));
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused_and_kept() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = TokenFile::of(directory.path());
+        for text in ["", "{", "{\"version\":2,\"tokens\":[]}", "{\"version\":1,\"tokens\":[],\"more\":1}"] {
+            fs::write(file.path(), text).expect("written");
+            assert!(matches!(file.read(), Err(TokenFileError::Damaged { .. })), "{text}");
+            assert!(file.add(record("x").1).is_err(), "{text}");
+            assert_eq!(fs::read_to_string(file.path()).expect("it is there"), text);
+        }
+    }
+
+    #[test]
+    fn the_admin_token_is_made_once_and_made_private_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = TokenFile::of(directory.path());
+        let token = file.admin().expect("a new one");
+        assert_eq!(mode(&file.admin_path()), MODE);
+        fs::set_permissions(file.admin_path(), Permissions::from_mode(0o644)).expect("opened up");
+        assert_eq!(file.admin().expect("the same"), token);
+        assert_eq!(mode(&file.admin_path()), MODE);
+        fs::write(file.admin_path(), "guess").expect("written");
+        assert!(matches!(file.admin(), Err(TokenFileError::Damaged { .. })));
+    }
+
     const NOW: Timestamp = Timestamp::from_millis(1_000);
 
     fn add(file: &TokenFile, scope: Scope, lasts: Option<Duration>) -> Token {
@@ -147,7 +361,7 @@ mod tests {
             assert_eq!(store.authenticate(wrong, NOW), Err(InvalidToken));
         }
         assert_eq!(store.authenticate(&text, Timestamp::from_millis(2_000)), Err(InvalidToken));
-        std::fs::write(file.path(), "{").expect("written");
+        fs::write(file.path(), "{").expect("written");
         assert_eq!(store.authenticate(&text, NOW), Err(InvalidToken));
     }
 
@@ -156,7 +370,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let file = TokenFile::of(directory.path());
         drop(TokenStore::open(file.clone()).expect("opened"));
-        let text = std::fs::read_to_string(file.admin_path()).expect("it was made");
+        let text = fs::read_to_string(file.admin_path()).expect("it was made");
         let store = TokenStore::open(file.clone()).expect("opened again");
         let grant = store.authenticate(text.trim_end(), NOW).expect("the same token");
         assert!(grant.is_local_admin && grant.scopes.allow(Scope::Admin));

@@ -9,18 +9,14 @@
 //! 2. What peers merely claim never makes a node unready: anybody could.
 //! 3. Looking changes nothing, and what was seen never ends the node.
 
-mod rules;
-
-pub use rules::{Notice, notice};
-
-use cairn_chain::ChainHandle;
+use cairn_chain::{ChainHandle, UnknownRules};
 use cairn_common::{
     clock,
     tasks::{Shutdown, TaskError},
 };
 use cairn_ledger::chain_spec::ChainSpec;
 use cairn_network::{
-    NetworkHandle, OtherKey,
+    NetworkHandle, OtherKey, OtherRules,
     sync::{Stall, SyncHandle, SyncPhase, Unfollowed},
 };
 use cairn_rpc::policy::clock_tolerance_ms;
@@ -35,123 +31,99 @@ const SILENT_INTERVALS: u64 = 60;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// How often the log is told what has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The kind of the problem that a node is on its way.
+const CATCHING_UP: &str = "catching_up";
 
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// The network's task does not answer.
-    Hangs,
-    /// The chain with the most work goes on under rules that this node does not know.
-    Outdated(String),
-    /// Sync does not get on.
-    Stalled(Stall),
-    /// There is no peer yet.
-    NoPeerYet,
-    /// It is on its way.
-    CatchingUp {
-        /// Blocks that are missing.
-        missing: u64,
-        /// Of so many.
-        target: u64,
-    },
-    /// Nothing is known to be missing, and no block comes.
-    NoBlocks {
-        /// For how long.
-        minutes: u64,
-    },
-    /// Peers claim another chain.
-    Unfollowed(Unfollowed),
-    /// Peers know other upgrades.
-    OtherRules(String),
-    /// The clocks of most peers differ from this one.
-    ClockDiffers {
-        /// How far they are ahead of it, in ms.
-        ahead_ms: i64,
-    },
-    /// Somebody else answers where the operator named a peer.
-    OtherKey(OtherKey),
+pub struct Problem {
+    /// Its name.
+    pub kind: &'static str,
+    /// Whether the node is not ready because of it.
+    pub blocking: bool,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub advice: &'static str,
+    /// The peer whom it concerns, where several may have the same problem.
+    peer: String,
 }
 
 impl Problem {
-    /// Its name.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Hangs => "hangs",
-            Self::Outdated(_) => "outdated",
-            Self::Stalled(stall) => stall.name(),
-            Self::NoPeerYet => "no_peer",
-            Self::CatchingUp { .. } => "catching_up",
-            Self::NoBlocks { .. } => "no_blocks",
-            Self::Unfollowed(_) => "unfollowed",
-            Self::OtherRules(_) => "other_rules",
-            Self::ClockDiffers { .. } => "clock_differs",
-            Self::OtherKey(_) => "other_key",
-        }
+    /// One because of which the node is not ready.
+    fn blocking(kind: &'static str, what: impl Into<String>, advice: &'static str) -> Self {
+        Self { kind, blocking: true, what: what.into(), advice, peer: String::new() }
     }
 
-    /// Whether the node is not ready because of it.
-    pub fn is_blocking(&self) -> bool {
-        match self {
-            Self::Hangs
-            | Self::Outdated(_)
-            | Self::Stalled(_)
-            | Self::NoPeerYet
-            | Self::CatchingUp { .. }
-            | Self::NoBlocks { .. } => true,
-            Self::Unfollowed(_) | Self::OtherRules(_) | Self::ClockDiffers { .. } | Self::OtherKey(_) => false,
-        }
+    /// One with which what the node says of the chain is up to date all the same.
+    fn harmless(kind: &'static str, what: String, advice: &'static str) -> Self {
+        Self { blocking: false, ..Self::blocking(kind, what, advice) }
     }
 
-    /// What is wrong.
-    pub fn what(&self) -> String {
-        match self {
-            Self::Hangs => format!("its network task has not answered within {} s", ANSWER_WITHIN.as_secs()),
-            Self::Outdated(what) | Self::OtherRules(what) => what.clone(),
-            Self::Stalled(stall) => stall.what(),
-            Self::NoPeerYet => "it has no peer yet".to_owned(),
-            Self::CatchingUp { missing, target } => {
-                format!("it is catching up: {missing} of {target} blocks are missing")
-            }
-            Self::NoBlocks { minutes } => format!("no block has come for {minutes} minutes"),
-            Self::Unfollowed(unfollowed) => unfollowed.what(),
-            Self::ClockDiffers { ahead_ms } => {
-                let way = if *ahead_ms > 0 { "behind" } else { "ahead of" };
-                let seconds = ahead_ms.unsigned_abs() as f64 / 1000.0;
-                format!("this machine's clock is {seconds:.1} s {way} the median of the peers' clocks")
-            }
-            Self::OtherKey(OtherKey { expected, got, address }) => {
-                format!("at {address} the peer {expected} is expected, and {got} answers")
-            }
-        }
+    /// The network's task does not answer.
+    fn hangs() -> Self {
+        let what = format!("its network task has not answered within {} s", ANSWER_WITHIN.as_secs());
+        let advice = "look at the load of the machine; if this lasts, restart the node, and report what its log says";
+        Self::blocking("hangs", what, advice)
     }
 
-    /// What to do about it.
-    pub fn advice(&self) -> &'static str {
-        match self {
-            Self::Hangs => {
-                "look at the load of the machine; if this lasts, restart the node, and report what its log says"
-            }
-            Self::Outdated(_) => "update cairn-node, or its network file (--chain), and start it again",
-            Self::OtherRules(_) => {
-                "see that cairn-node and its network file are current, or tell those who have not updated"
-            }
-            Self::Stalled(stall) => stall.advice(),
-            Self::NoPeerYet => "wait if it has just started; else name one with --network.peers, and see net_info",
-            Self::CatchingUp { .. } => "wait; the log says how long it will take",
-            Self::NoBlocks { .. } => "look at its peers, and at this machine's clock",
-            Self::Unfollowed(unfollowed) => unfollowed.advice(),
-            Self::ClockDiffers { .. } => "set it, and keep it right (timedatectl set-ntp true)",
-            Self::OtherKey(_) => {
-                "if that node has a new key, correct the peer id in network.peers or network.boot_nodes; if not, somebody \
-                 else answers in its place"
-            }
+    /// The chain with the most work goes on under rules that this node does not know, or peers know other upgrades.
+    fn rules(Notice { outdated, message }: Notice) -> Self {
+        if outdated {
+            let advice = "update cairn-node, or its network file (--chain), and start it again";
+            return Self::blocking("outdated", message, advice);
         }
+        let advice = "see that cairn-node and its network file are current, or tell those who have not updated";
+        Self::harmless("other_rules", message, advice)
+    }
+
+    /// Sync does not get on.
+    fn stalled(stall: Stall) -> Self {
+        Self::blocking(stall.name(), stall.what(), stall.advice())
+    }
+
+    fn no_peer_yet() -> Self {
+        let advice = "wait if it has just started; else name one with --network.peers, and see net_info";
+        Self::blocking("no_peer", "it has no peer yet", advice)
+    }
+
+    /// It is on its way.
+    fn catching_up(missing: u64, target: u64) -> Self {
+        let what = format!("it is catching up: {missing} of {target} blocks are missing");
+        Self::blocking(CATCHING_UP, what, "wait; the log says how long it will take")
+    }
+
+    /// Nothing is known to be missing, and no block comes.
+    fn no_blocks(minutes: u64) -> Self {
+        let what = format!("no block has come for {minutes} minutes");
+        Self::blocking("no_blocks", what, "look at its peers, and at this machine's clock")
+    }
+
+    /// Peers claim another chain.
+    fn unfollowed(unfollowed: Unfollowed) -> Self {
+        Self::harmless("unfollowed", unfollowed.what(), unfollowed.advice())
+    }
+
+    /// The clocks of most peers are so far ahead of this one.
+    fn clock_differs(ahead_ms: i64) -> Self {
+        let way = if ahead_ms > 0 { "behind" } else { "ahead of" };
+        let seconds = ahead_ms.unsigned_abs() as f64 / 1000.0;
+        let what = format!("this machine's clock is {seconds:.1} s {way} the median of the peers' clocks");
+        Self::harmless("clock_differs", what, "set it, and keep it right (timedatectl set-ntp true)")
+    }
+
+    /// Somebody else answers where the operator named a peer.
+    fn other_key(OtherKey { expected, got, address }: OtherKey) -> Self {
+        let what = format!("at {address} the peer {expected} is expected, and {got} answers");
+        let advice = "if that node has a new key, correct the peer id in network.peers or network.boot_nodes; if not, \
+                      somebody else answers in its place";
+        Self { peer: expected, ..Self::harmless("other_key", what, advice) }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what(), self.advice())
+        write!(f, "{}: {}", self.what, self.advice)
     }
 }
 
@@ -170,7 +142,7 @@ impl Health {
 
     /// Why it is not.
     pub fn blocking(&self) -> Option<&Problem> {
-        self.problems.iter().find(|problem| problem.is_blocking())
+        self.problems.iter().find(|problem| problem.blocking)
     }
 }
 
@@ -196,29 +168,28 @@ struct HealthInputs {
 
 impl HealthInputs {
     fn judge(self) -> Health {
-        let mut problems = Vec::new();
         let (outdated, other) = match self.notice {
-            Some(Notice { outdated: true, message }) => (Some(Problem::Outdated(message)), None),
-            Some(Notice { outdated: false, message }) => (None, Some(Problem::OtherRules(message))),
-            None => (None, None),
+            Some(notice) if notice.outdated => (Some(notice), None),
+            other => (None, other),
         };
-        problems.extend(outdated);
         let missing = self.target.saturating_sub(self.height);
         let is_silent = !self.local && self.tip_age > self.interval.saturating_mul(SILENT_INTERVALS);
-        problems.extend(match self.phase {
-            SyncPhase::Stalled(stall) => Some(Problem::Stalled(stall)),
-            SyncPhase::Discovering if !self.local => Some(Problem::NoPeerYet),
+        let sync = match self.phase {
+            SyncPhase::Stalled(stall) => Some(Problem::stalled(stall)),
+            SyncPhase::Discovering if !self.local => Some(Problem::no_peer_yet()),
             SyncPhase::Headers | SyncPhase::Bodies if missing > LAG_BLOCKS => {
-                Some(Problem::CatchingUp { missing, target: self.target })
+                Some(Problem::catching_up(missing, self.target))
             }
-            _ if is_silent => Some(Problem::NoBlocks { minutes: self.tip_age / 60_000 }),
+            _ if is_silent => Some(Problem::no_blocks(self.tip_age / 60_000)),
             _ => None,
-        });
-        problems.extend(self.unfollowed.map(Problem::Unfollowed));
+        };
         let is_off = |ahead: &i64| ahead.unsigned_abs() > clock_tolerance_ms(self.max_future);
-        problems.extend(self.clock_ahead.filter(is_off).map(|ahead_ms| Problem::ClockDiffers { ahead_ms }));
-        problems.extend(other);
-        problems.extend(self.other_keys.into_iter().map(Problem::OtherKey));
+        let mut problems = Vec::from_iter(outdated.map(Problem::rules));
+        problems.extend(sync);
+        problems.extend(self.unfollowed.map(Problem::unfollowed));
+        problems.extend(self.clock_ahead.filter(is_off).map(Problem::clock_differs));
+        problems.extend(other.map(Problem::rules));
+        problems.extend(self.other_keys.into_iter().map(Problem::other_key));
         Health { problems }
     }
 }
@@ -237,7 +208,7 @@ impl HealthHandle {
     /// How well the node is.
     pub async fn look(&self) -> Health {
         let Ok(network) = tokio::time::timeout(ANSWER_WITHIN, self.network.info()).await else {
-            return Health { problems: vec![Problem::Hangs] };
+            return Health { problems: vec![Problem::hangs()] };
         };
         let (tip, sync) = (self.chain.tip(), self.sync.status());
         let inputs = HealthInputs {
@@ -273,15 +244,14 @@ pub fn spawn(
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut log = ProblemLog::default();
         loop {
+            let next = async {
+                tick.tick().await;
+                looking.look().await
+            };
             tokio::select! {
                 () = shutdown.requested() => return Ok(()),
-                _ = tick.tick() => {}
+                health = next => log.write(&health),
             }
-            let health = tokio::select! {
-                () = shutdown.requested() => return Ok(()),
-                health = looking.look() => health,
-            };
-            log.write(&health);
         }
     });
     (handle, task)
@@ -295,29 +265,60 @@ impl ProblemLog {
     fn write(&mut self, health: &Health) {
         let (began, ended) = self.changes(health);
         for problem in began {
-            let (kind, blocking) = (problem.kind(), problem.is_blocking());
+            let Problem { kind, blocking, .. } = problem;
             tracing::warn!(target: "cairn::node", kind, blocking, %problem, "a problem");
         }
         for problem in ended {
-            tracing::info!(target: "cairn::node", kind = problem.kind(), ready = health.is_ready(), "a problem is over");
+            tracing::info!(target: "cairn::node", kind = problem.kind, ready = health.is_ready(), "a problem is over");
         }
     }
 
     /// What has begun, and what has ended, since the last time.
     fn changes(&mut self, health: &Health) -> (Vec<Problem>, Vec<Problem>) {
         // That it is on its way is told by sync, with how far it is.
-        let is_logged = |problem: &&Problem| !matches!(problem, Problem::CatchingUp { .. });
-        let named = |problem: &Problem| match problem {
-            Problem::OtherKey(other) => (problem.kind(), other.expected.clone()),
-            _ => (problem.kind(), String::new()),
-        };
-        let now: BTreeMap<_, _> =
-            health.problems.iter().filter(is_logged).map(|problem| (named(problem), problem.clone())).collect();
+        let logged = health.problems.iter().filter(|problem| problem.kind != CATCHING_UP);
+        let now = logged.map(|problem| ((problem.kind, problem.peer.clone()), problem.clone())).collect();
         let before = std::mem::replace(&mut self.0, now);
-        let began = self.0.iter().filter(|(name, _)| !before.contains_key(*name)).map(|(_, problem)| problem.clone());
-        let began = began.collect();
+        let new = self.0.iter().filter(|(name, _)| !before.contains_key(*name));
+        let began = new.map(|(_, problem)| problem.clone()).collect();
         (began, before.into_iter().filter(|(name, _)| !self.0.contains_key(name)).map(|(_, problem)| problem).collect())
     }
+}
+
+/// What is wrong with the rules this node follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Whether the chain with the most work has left this node behind.
+    pub outdated: bool,
+    /// What is so, and what to do.
+    pub message: String,
+}
+
+/// What to tell; nothing where this node's rules are those of its peers and of the chain with the most work.
+pub fn notice(unknown: Option<&UnknownRules>, other: Option<&OtherRules>) -> Option<Notice> {
+    let named = |other: &OtherRules| other.unknown.clone().map(|(height, name)| (height.get(), name));
+    if let Some(UnknownRules { since, version, height }) = unknown {
+        let called = other.and_then(named).filter(|(at, _)| *at == since.get());
+        let called = called.map(|(_, name)| format!(", which its peers call {name:?}")).unwrap_or_default();
+        let message = format!(
+            "the chain with the most work goes on under an upgrade that this node does not know{called}: from block \
+             {since} on, up to block {height} by now (header version {version}); update cairn-node, or its network file, \
+             and start it again"
+        );
+        return Some(Notice { outdated: true, message });
+    }
+    let OtherRules { peers, of, .. } = other?;
+    let message = match other.and_then(named) {
+        Some((height, name)) => format!(
+            "{peers} of {of} peers know an upgrade that this node does not, {name:?} from block {height} on: see that \
+             cairn-node and its network file are current before that block"
+        ),
+        None => format!(
+            "{peers} of {of} peers have other upgrades than this node, or lack some: whoever is not updated in time is \
+             left behind"
+        ),
+    };
+    Some(Notice { outdated: false, message })
 }
 
 #[cfg(test)]
@@ -375,7 +376,7 @@ mod tests {
         for stall in all_stalls() {
             for local in [false, true] {
                 let inputs = HealthInputs { phase: SyncPhase::Stalled(stall), local, ..well() };
-                assert_eq!(inputs.judge().problems, [Problem::Stalled(stall)], "{stall:?}");
+                assert_eq!(inputs.judge().problems, [Problem::stalled(stall)], "{stall:?}");
                 assert_eq!(why(HealthInputs { phase: SyncPhase::Stalled(stall), local, ..well() }), stall.to_string());
             }
         }
@@ -394,28 +395,46 @@ mod tests {
         };
         let health = inputs.judge();
         assert!(health.is_ready());
-        let kinds: Vec<_> = health.problems.iter().map(Problem::kind).collect();
+        let kinds: Vec<_> = health.problems.iter().map(|problem| problem.kind).collect();
         assert_eq!(kinds, ["unfollowed", "clock_differs", "other_rules", "other_key"]);
         assert_eq!(HealthInputs { clock_ahead: Some(30_000), ..well() }.judge(), Health::default(), "the control");
-        assert!(health.problems.iter().all(|problem| !problem.advice().is_empty() && !problem.what().is_empty()));
+        assert!(health.problems.iter().all(|problem| !problem.advice.is_empty() && !problem.what.is_empty()));
     }
 
     #[test]
     fn the_log_is_told_when_a_problem_begins_and_when_it_is_over() {
         let mut log = ProblemLog::default();
         let with = |problems: &[Problem]| Health { problems: problems.to_vec() };
-        let clock = Problem::Stalled(Stall::Clock);
+        let clock = Problem::stalled(Stall::Clock);
         let key = |peer: &str| {
-            Problem::OtherKey(OtherKey { expected: peer.to_owned(), got: "X".to_owned(), address: "/a".to_owned() })
+            Problem::other_key(OtherKey { expected: peer.to_owned(), got: "X".to_owned(), address: "/a".to_owned() })
         };
-        let moving = |missing| Problem::CatchingUp { missing, target: 100 };
+        let moving = |missing| Problem::catching_up(missing, 100);
         assert_eq!(log.changes(&with(&[])), (vec![], vec![]));
         assert_eq!(log.changes(&with(&[moving(5)])), (vec![], vec![]), "sync tells that");
         assert_eq!(log.changes(&with(&[clock.clone(), key("A")])), (vec![clock.clone(), key("A")], vec![]));
         assert_eq!(log.changes(&with(&[clock.clone(), key("A"), key("B")])), (vec![key("B")], vec![]));
         assert_eq!(log.changes(&with(&[key("A"), key("B")])), (vec![], vec![clock]));
-        let silent = |minutes| Problem::NoBlocks { minutes };
+        let silent = |minutes| Problem::no_blocks(minutes);
         assert_eq!(log.changes(&with(&[silent(30)])).0, [silent(30)]);
         assert_eq!(log.changes(&with(&[silent(31)])), (vec![], vec![]), "it lasts, and was told");
+    }
+
+    #[test]
+    fn a_notice_says_which_height_which_name_and_what_to_do() {
+        let of_peers = |unknown| OtherRules { peers: 2, of: 3, unknown };
+        let cheap = of_peers(Some((Height::new(70), String::from("cheap"))));
+        assert_eq!(notice(None, None), None);
+        let soon = notice(None, Some(&cheap)).expect("peers know more");
+        assert!(!soon.outdated && soon.message.contains("\"cheap\" from block 70 on"), "{}", soon.message);
+        let unknown = UnknownRules { since: Height::new(70), version: 7, height: Height::new(75) };
+        let late = notice(Some(&unknown), Some(&cheap)).expect("it is behind");
+        for said in ["\"cheap\"", "from block 70", "block 75", "update cairn-node"] {
+            assert!(late.outdated && late.message.contains(said), "{said}: {}", late.message);
+        }
+        let nameless = notice(Some(&unknown), None).expect("it is behind");
+        assert!(nameless.outdated && !nameless.message.contains("call"), "{}", nameless.message);
+        let lacking = notice(None, Some(&of_peers(None))).expect("they differ");
+        assert!(!lacking.outdated && lacking.message.contains("2 of 3 peers"), "{}", lacking.message);
     }
 }
