@@ -1,8 +1,9 @@
 //! What is wrong with a node, judged in one place: `/ready`, `node_info`, the log and `doctor` all have it from here.
 //!
 //! # The path of a judgement
-//! [`HealthHandle::look`] asks the parts (sync, chain, network) for their state → `HealthInputs` → `HealthInputs::judge` (pure) →
-//! [`Health`]. The task of [`spawn`] looks now and then, and writes what has changed to the log.
+//! [`HealthHandle::look`] asks the parts (sync, chain, network) for their state → `HealthInputs` →
+//! `HealthInputs::judge` (pure) → [`Health`]. The task of [`spawn`] looks now and then, and writes what has changed to
+//! the log.
 //!
 //! # Invariants
 //! 1. A problem comes with what to do about it.

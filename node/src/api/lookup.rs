@@ -1,4 +1,5 @@
-//! Blocks and transactions as several methods and subscriptions show them, stretches of the chain, and where a transaction is.
+//! Blocks and transactions as several methods and subscriptions show them, stretches of the chain, and where a
+//! transaction is.
 
 use crate::api::{context::Context, error::refused};
 use cairn_chain::{

@@ -2,17 +2,18 @@
 //! `/health`, `/ready` and `/metrics`.
 //!
 //! # Map
-//! `server/` connections, TLS, HTTP, and the way of a request · `access` who may speak to the port · `tokens/` what a token
-//! allows · `guard/` what stands before every call: scope, rate, parameters, budget · `methods/` the handlers, one file for
-//! each namespace · `subscriptions` heads, moves of the chain, the status of a transaction · `lookup` blocks and
-//! transactions as several handlers show them · `context` what handlers have · `error` refusals as codes · `limits` how
-//! much anybody may ask · `metrics` what is counted
+//! `server/` connections, TLS, HTTP, and the way of a request · `access` who may speak to the port · `tokens/` what a
+//! token allows · `guard/` what stands before every call: scope, rate, parameters, budget · `methods/` the handlers,
+//! one file for each namespace · `subscriptions` heads, moves of the chain, the status of a transaction · `lookup`
+//! blocks and transactions as several handlers show them · `context` what handlers have · `error` refusals as codes ·
+//! `limits` how much anybody may ask · `metrics` what is counted
 //!
 //! # The path of a call
-//! connection (`server::connections`, `server::slow_client`) → `server` → [`RpcConfig::check`] (Host and Origin) → [`identify`](access::identify)
-//! (token, or this machine) → jsonrpsee (sizes, length of a batch) → `guard` (scope, depth, rate, names and number of
-//! parameters, budget; in batches, too) → a handler, which asks a part through its handle or reads the chain on a
-//! blocking thread → the answer, or an [`RpcError`](cairn_rpc::error::RpcError) with its code.
+//! connection (`server::connections`, `server::slow_client`) → `server` → [`RpcConfig::check`] (Host and Origin) →
+//! [`identify`](access::identify) (token, or this machine) → jsonrpsee (sizes, length of a batch) → `guard` (scope,
+//! depth, rate, names and number of parameters, budget; in batches, too) → a handler, which asks a part through its
+//! handle or reads the chain on a blocking thread → the answer, or an [`RpcError`](cairn_rpc::error::RpcError) with its
+//! code.
 //!
 //! # Invariants
 //! 1. Without a token callers of this machine may read what is not private and submit transactions, and nobody

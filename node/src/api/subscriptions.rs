@@ -1,12 +1,12 @@
 //! Subscriptions.
 //!
-//! `chain_subscribeHeads` tells of every tip: each head is written as JSON once, however many subscribers there are, and
-//! the writer of the chain wakes one listener, not ten thousand.
+//! `chain_subscribeHeads` tells of every tip: each head is written as JSON once, however many subscribers there are,
+//! and the writer of the chain wakes one listener, not ten thousand.
 //!
-//! `chain_subscribeMoves` and `state_subscribeAddress` lose nothing: each notification names the block it leads to, and a
-//! subscription that begins with that block gets all that happened since. It holds one block id, the last it has told of,
-//! and at every new tip it looks for the path from there to the tip. So it does not matter whether the client was gone,
-//! read slowly, or the chain moved many times meanwhile.
+//! `chain_subscribeMoves` and `state_subscribeAddress` lose nothing: each notification names the block it leads to, and
+//! a subscription that begins with that block gets all that happened since. It holds one block id, the last it has told
+//! of, and at every new tip it looks for the path from there to the tip. So it does not matter whether the client was
+//! gone, read slowly, or the chain moved many times meanwhile.
 //!
 //! `tx_subscribeStatus` tells what becomes of a transaction.
 //!

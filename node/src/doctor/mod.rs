@@ -87,9 +87,10 @@ fn advice_for(error: &ConfigError) -> String {
     }
 }
 
-/// What was looked at: `config`, `version` (the program, and the format of the database), `data` (the directory, and who
-/// holds it), `disk`, `files` (how many may be open), `ports`, `network` (which one data and answers belong to),
-/// `database`, `clock`, `sync`, `rules` (the network's upgrades), `peers`, `boot_nodes`, `reach` (how others reach the node).
+/// What was looked at: `config`, `version` (the program, and the format of the database), `data` (the directory, and
+/// who holds it), `disk`, `files` (how many may be open), `ports`, `network` (which one data and answers belong to),
+/// `database`, `clock`, `sync`, `rules` (the network's upgrades), `peers`, `boot_nodes`, `reach` (how others reach the
+/// node).
 pub type Check = &'static str;
 
 /// How grave a finding is.

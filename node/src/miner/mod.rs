@@ -10,8 +10,8 @@
 //! [`MinerHandle::generate`] makes blocks one after the other in the same way, without the threads.
 //!
 //! # Map
-//! `mailbox` the handle · `actor` the loop · `plan` when to mine and which time to stamp, pure · `block_builder` templates,
-//! submission, generation · `threads` who searches, and how much
+//! `mailbox` the handle · `actor` the loop · `plan` when to mine and which time to stamp, pure · `block_builder`
+//! templates, submission, generation · `threads` who searches, and how much
 //!
 //! # Invariants
 //! 1. A block is stamped max(now, parent + 1 ms), never so far ahead that others would call it early.

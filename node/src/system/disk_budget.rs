@@ -1,9 +1,9 @@
 //! What a node may take of the disk: watched, forecast, and kept.
 //!
 //! # The path of a measurement
-//! a file system's room and the data's size ([`disk`](cairn_common::disk)) → [`DiskLimits::judge`]: go on, or why to stop, before
-//! the disk is full and a batch could be torn → [`Forecast`]: how fast the data grows, and when that ends → a
-//! [`Usage`] that `node_info` tells.
+//! a file system's room and the data's size ([`disk`](cairn_common::disk)) → [`DiskLimits::judge`]: go on, or why to
+//! stop, before the disk is full and a batch could be torn → [`Forecast`]: how fast the data grows, and when that ends
+//! → a [`Usage`] that `node_info` tells.
 //!
 //! # Invariants
 //! 1. A node never starts on a disk without the reserve it needs to stop in order.
