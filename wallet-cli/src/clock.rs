@@ -1,9 +1,7 @@
 //! The time, and how it is shown.
 
-use std::{
-    fmt::{self, Display},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::fmt::{self, Display};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Now, in Unix ms.
 #[expect(clippy::disallowed_methods, reason = "the one place where a wallet reads it")]

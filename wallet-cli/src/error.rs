@@ -1,12 +1,10 @@
 //! Why a command failed: one enum over the rooms' errors, with a kind for programs and an exit code.
 
-use crate::{
-    keys::{KeystoreError, MessageError, SecretError, WordsError},
-    network::NetworkError,
-    node::{ClientError, NodeError, PairingError},
-    payment::{CsvError, PaymentError, PaymentFileError, PlanError, ReceiptFileError, UriError},
-    store::{LabelsError, NoDataDir, WalletName},
-};
+use crate::keys::{KeystoreError, MessageError, SecretError, WordsError};
+use crate::network::NetworkError;
+use crate::node::{ClientError, NodeError, PairingError};
+use crate::payment::{CsvError, PaymentError, PaymentFileError, PlanError, ReceiptFileError, UriError};
+use crate::store::{LabelsError, NoDataDir, WalletName};
 use cairn_host::{FileError, InFile, quoted};
 use cairn_ledger::{Amount, TxId, address::AddressError};
 use cairn_shared_keys::SharedError;

@@ -73,11 +73,9 @@ mod tui;
 use error::{Result, WalletError};
 use output::{Output, Style};
 use session::Session;
-use std::{
-    ffi::OsString,
-    io::{self, IsTerminal},
-    process::ExitCode,
-};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
 
 /// Reads the command line, runs one command, and gives its exit code.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -88,9 +86,9 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let terminal = stdout.is_terminal() && stderr.is_terminal();
     let style = Style::of(terminal, std::env::var_os("NO_COLOR").as_deref());
-    let mut output =
-        Output::new(arguments.global.json, style, &mut stdout, &mut stderr).leading(arguments.global.leading());
-    output = output.columns(cairn_host::shell::terminal_columns().filter(|_| terminal));
+    let mut output = Output::new(arguments.global.json, style, &mut stdout, &mut stderr);
+    output.leading = arguments.global.leading();
+    output.columns = cairn_host::shell::terminal_columns().filter(|_| terminal);
     match commands::run(&arguments, &mut output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

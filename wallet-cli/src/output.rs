@@ -7,10 +7,8 @@ use cairn_host::shell::{complete_and_fold, complete_commands};
 use cairn_ledger::TxId;
 use serde::Serialize;
 use serde_json::json;
-use std::{
-    fmt::Display,
-    io::{self, BufRead, IsTerminal, Read, Write},
-};
+use std::fmt::Display;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 /// What an error begins with.
 const ERROR: &str = "error:";
@@ -47,10 +45,10 @@ impl Style {
 pub struct Output<'a> {
     json: bool,
     style: Style,
-    /// The options that commands to copy are given.
-    leading: String,
-    /// How wide the terminal is that text goes to, if it is one.
-    columns: Option<usize>,
+    /// The options that every command named between backticks is given, so that it works when it is copied.
+    pub leading: String,
+    /// How wide the terminal is that text goes to, if it is one: lines are made to fit.
+    pub columns: Option<usize>,
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
 }
@@ -59,18 +57,6 @@ impl<'a> Output<'a> {
     /// Writes to these two.
     pub fn new(json: bool, style: Style, out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
         Self { json, style, leading: String::new(), columns: None, out, err }
-    }
-
-    /// Has lines of text fit a terminal that is so wide.
-    #[must_use]
-    pub fn columns(self, columns: Option<usize>) -> Self {
-        Self { columns, ..self }
-    }
-
-    /// Gives these options to every command that is named between backticks, so that it works when it is copied.
-    #[must_use]
-    pub fn leading(self, options: String) -> Self {
-        Self { leading: options, ..self }
     }
 
     fn complete(&self, text: &str) -> String {

@@ -4,13 +4,11 @@ use crate::clock::Utc;
 use cairn_host::Inert;
 use cairn_ledger::Amount;
 use cairn_rpc::{TxState, types::SyncPhase};
-use ratatui::{
-    Frame,
-    layout::{Alignment, Constraint, Layout, Rect},
-    style::{Color, Modifier, Style},
-    text::{Line, Span},
-    widgets::{Block, Paragraph, Row, Table},
-};
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Paragraph, Row, Table};
 
 /// The smallest screen on which everything has its place.
 pub const MIN_SIZE: (u16, u16) = (60, 16);

@@ -1,20 +1,17 @@
 //! What single commands take.
 
-use crate::{
-    keys::{KdfCost, MAX_ACCOUNT, MAX_MEMORY_KIB, MIN_MEMORY_KIB, PasswordSource},
-    payment::WaitArguments,
-    store::WalletName,
-};
+use crate::keys::{KdfCost, MAX_ACCOUNT, MAX_MEMORY_KIB, MIN_MEMORY_KIB, PasswordSource};
+use crate::payment::WaitArguments;
+use crate::store::WalletName;
 use cairn_host::shell::expand_home;
 use cairn_ledger::{Amount, TxId, units::AmountError};
 use cairn_rpc::policy::LIFETIME_BLOCKS;
-use clap::{
-    Args, Subcommand,
-    builder::{PathBufValueParser, TypedValueParser},
-    value_parser,
-};
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::{Args, Subcommand, value_parser};
 use std::{path::PathBuf, str::FromStr};
 
+/// How long a payment may wait unless its owner says otherwise: none hangs for ever.
+const VALID_FOR: u64 = 120;
 /// The longest time a payment may be given: about a year of the main network's blocks.
 const MAX_VALID_FOR: u64 = 1_000_000;
 
@@ -73,9 +70,10 @@ pub struct SendArguments {
     /// Pay a second time while a payment of the same amount to the same receiver is open
     #[arg(long)]
     pub again: bool,
-    /// The payment's last height.
-    #[command(flatten)]
-    pub valid_for: ValidFor,
+    /// For how many blocks it may be mined
+    #[arg(long, value_name = "BLOCKS", default_value_t = VALID_FOR,
+          value_parser = value_parser!(u64).range(LIFETIME_BLOCKS..=MAX_VALID_FOR))]
+    pub valid_for: u64,
     /// Waiting.
     #[command(flatten)]
     pub wait: WaitArguments,
@@ -104,15 +102,6 @@ impl FromStr for HowMuch {
     }
 }
 
-/// How long a payment may wait: none hangs for ever.
-#[derive(Clone, Copy, Debug, Args)]
-pub struct ValidFor {
-    /// For how many blocks it may be mined
-    #[arg(long = "valid-for", value_name = "BLOCKS", default_value_t = 120,
-          value_parser = value_parser!(u64).range(LIFETIME_BLOCKS..=MAX_VALID_FOR))]
-    pub blocks: u64,
-}
-
 /// What `bump` and `cancel` take.
 #[derive(Debug, Args)]
 pub struct ReplaceArguments {
@@ -130,9 +119,10 @@ pub struct ReplaceArguments {
     /// Refuse to pay more than this for one payment [default: 0.1]
     #[arg(long, value_name = "CRN")]
     pub max_fee: Option<Amount>,
-    /// The new payment's last height.
-    #[command(flatten)]
-    pub valid_for: ValidFor,
+    /// For how many blocks it may be mined
+    #[arg(long, value_name = "BLOCKS", default_value_t = VALID_FOR,
+          value_parser = value_parser!(u64).range(LIFETIME_BLOCKS..=MAX_VALID_FOR))]
+    pub valid_for: u64,
     /// Waiting.
     #[command(flatten)]
     pub wait: WaitArguments,

@@ -13,11 +13,9 @@ mod misc;
 mod pay;
 mod show;
 
-use crate::{
-    Output, Result, Session, WalletError,
-    cli::{AccountsAction, Arguments, Command, SharedAction},
-    node::Report,
-};
+use crate::cli::{AccountsAction, Arguments, Command, SharedAction};
+use crate::node::Report;
+use crate::{Output, Result, Session, WalletError};
 use cairn_host::{FileError, files};
 use keys::{accounts, message, new, password, shared};
 use misc::{label, pages, pair};

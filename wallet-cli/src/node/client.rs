@@ -3,18 +3,14 @@
 //! Text that a node sends is made inert and short here ([`in_short`]), before anything else sees it, and all questions of
 //! one command to one node share a [`Budget`] of time.
 
-use super::{
-    error::ClientError,
-    node_url::{self, NodeUrl, NodeUrlError},
-    pairing::Pairing,
-};
+use super::error::ClientError;
+use super::node_url::{self, NodeUrl, NodeUrlError};
+use super::pairing::Pairing;
 use crate::{keys::Secret, network};
 use cairn_genesis::Network;
 use cairn_host::{Inert, inert::in_short};
-use cairn_ledger::{
-    BlockId, Header, Transaction, TxId,
-    light::{LightRequest, MAX_LIGHT_PROOF_BYTES},
-};
+use cairn_ledger::light::{LightRequest, MAX_LIGHT_PROOF_BYTES};
+use cairn_ledger::{BlockId, Header, Transaction, TxId};
 use cairn_rpc::{
     HexBytes, Text, TxStatus,
     error::Code,
@@ -23,12 +19,10 @@ use cairn_rpc::{
 };
 use jsonrpsee::core::ClientError as CallError;
 use jsonrpsee_http_client::{HeaderMap, HeaderValue, HttpClient, HttpClientBuilder, transport};
-use std::{
-    cell::Cell,
-    error::Error,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::cell::Cell;
+use std::error::Error;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 /// How long a node may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,6 +43,7 @@ pub const EVERY_HEADER_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// ever, however many questions it is asked.
 #[derive(Debug)]
 pub struct Budget {
+    /// What there was at first.
     whole: Duration,
     left: Cell<Duration>,
 }
@@ -59,24 +54,9 @@ impl Budget {
         Rc::new(Self { whole, left: Cell::new(whole) })
     }
 
-    /// What there was at first.
-    pub fn whole(&self) -> Duration {
-        self.whole
-    }
-
     /// As much as at first, for the next look of a command that waits and has a bound of its own.
     pub fn renew(&self) {
         self.left.set(self.whole);
-    }
-
-    /// What is left.
-    pub fn left(&self) -> Duration {
-        self.left.get()
-    }
-
-    /// Takes away what a question took.
-    pub fn spend(&self, taken: Duration) {
-        self.left.set(self.left.get().saturating_sub(taken));
     }
 }
 
@@ -142,16 +122,14 @@ impl<'a> Node<'a> {
 
     /// The answer to one question, within what is left of the node's time.
     async fn ask<T>(&self, question: impl Future<Output = Result<T, CallError>>) -> Result<T, ClientError> {
-        let (began, left) = (Instant::now(), self.budget.left());
-        let answer = tokio::time::timeout(left, question).await;
-        self.budget.spend(began.elapsed());
+        let (began, Budget { whole, left }) = (Instant::now(), &*self.budget);
+        let answer = tokio::time::timeout(left.get(), question).await;
+        left.set(left.get().saturating_sub(began.elapsed()));
         match answer {
             Ok(answer) => self.answer(answer),
             Err(_) => {
-                let reason = format!(
-                    "its answers took {} s together, all that --max-time gives it",
-                    self.budget.whole().as_secs_f32().round()
-                );
+                let seconds = whole.as_secs_f32().round();
+                let reason = format!("its answers took {seconds} s together, all that --max-time gives it");
                 Err(ClientError::NoAnswer { url: self.url.clone(), reason })
             }
         }

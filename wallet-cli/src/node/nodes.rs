@@ -1,10 +1,8 @@
 //! The nodes that a command asks, and how far it believes them.
 
-use super::{
-    client::{Budget, Node},
-    error::Result,
-    pairing::Pairing,
-};
+use super::client::{Budget, Node};
+use super::error::Result;
+use super::pairing::Pairing;
 use crate::store::DataDir;
 use cairn_genesis::Network;
 use std::{rc::Rc, time::Duration};

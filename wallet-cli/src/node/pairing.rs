@@ -8,12 +8,10 @@ use super::node_url::{NodeUrl, NodeUrlError};
 use crate::{keys::Secret, store::DataDir};
 use cairn_host::{FileError, files};
 use cairn_ledger::BlockId;
-use std::{
-    fmt, fs,
-    io::{self, ErrorKind},
-    path::Path,
-    str::FromStr,
-};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::str::FromStr;
+use std::{fmt, fs, io};
 
 /// What a pairing line begins with.
 const SCHEME: &str = "cairn-pair:";

@@ -1,10 +1,8 @@
 //! Why a payment is where it is, and what mends it: pure. What is proven decides whether it is over; of one that is
 //! open the nodes say what holds it up, and all that is advised on their word leaves at most one payment to be mined.
 
-use super::{
-    state::{Impossible, Open, Outcome},
-    status::counted,
-};
+use super::state::{Impossible, Open, Outcome};
+use super::status::counted;
 use crate::node::{Mined, Sender};
 use cairn_ledger::{Amount, Transaction, TxId};
 use cairn_rpc::{TxState, TxStatus, types::AccountJson};

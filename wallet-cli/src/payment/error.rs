@@ -1,16 +1,12 @@
 //! Why a payment was not made, or is not where it was to be.
 
-use super::{
-    state::{Hindrance, Impossible, InTheWay},
-    status::NotMined,
-};
+use super::state::{Hindrance, Impossible, InTheWay};
+use super::status::NotMined;
 use crate::node::ClientError;
 use cairn_host::quoted;
 use cairn_ledger::{Amount, TxId};
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// Why a payment was not made, or is not where it was to be.
 #[derive(Debug, thiserror::Error)]

@@ -9,20 +9,16 @@
 //! was written down, a sentence is kept.
 
 use cairn_genesis::Network;
-use cairn_host::{
-    FileError, Inert, files,
-    inert::{SHORT_CHARS, in_short},
-};
+use cairn_host::inert::{SHORT_CHARS, in_short};
+use cairn_host::{FileError, Inert, files};
 use cairn_ledger::{Address, AddressPrefix, Amount, Transaction, TxId, validate::check_transactions};
 use cairn_rpc::{HexBytes, Pebbles, Text, types::OutputJson};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::{File, OpenOptions},
-    io::{self, BufRead, BufReader, ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 /// The longest journal that is read: far more than anybody signs.
 const MAX_JOURNAL_BYTES: u64 = 8 << 30;

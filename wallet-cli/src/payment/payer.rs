@@ -1,18 +1,14 @@
 //! Who pays: what is proven of the sender and of its payments, and what may be signed by that.
 
-use super::{
-    error::PaymentError,
-    journal::{self, Contents, Payment},
-    plan::{self, PlanContext, Request},
-    state::{self, Book, Decision, Evidence, KnownPayment, Outcome, Rival},
-};
-use crate::{
-    error::{Result, WalletError},
-    hints::Hints,
-    node::{Claimed, Nodes, PaymentStatus, Proven, Sender, SenderView, Source},
-    output::Output,
-    store::Labels,
-};
+use super::error::PaymentError;
+use super::journal::{self, Contents, Payment};
+use super::plan::{self, PlanContext, Request};
+use super::state::{self, Book, Decision, Evidence, KnownPayment, Outcome, Rival};
+use crate::error::{Result, WalletError};
+use crate::hints::Hints;
+use crate::node::{Claimed, Nodes, PaymentStatus, Proven, Sender, SenderView, Source};
+use crate::output::Output;
+use crate::store::Labels;
 use cairn_genesis::Network;
 use cairn_host::Inert;
 use cairn_ledger::{Address, AddressPrefix, Amount, Height, Transaction, TransactionBody, TxId};

@@ -1,14 +1,13 @@
 //! `wallet accounts`: the accounts of the wallet's words, and more of them.
 
-use crate::{
-    Output, Result, Session,
-    cli::AddAccountArguments,
-    commands::{Basis, complain, misc::label::set_label},
-    keys::{Account, KeyPath, Keystore, MAX_ACCOUNT, MAX_ACCOUNTS, Secret, WalletSecret, Words},
-    node::{ClientError, Node, Report, Source},
-    session::{Wallet, decode_address},
-    store::{Label, LabelKind, Labels},
-};
+use crate::cli::AddAccountArguments;
+use crate::commands::misc::label::set_label;
+use crate::commands::{Basis, complain};
+use crate::keys::{Account, KeyPath, Keystore, MAX_ACCOUNT, MAX_ACCOUNTS, Secret, WalletSecret, Words};
+use crate::node::{ClientError, Node, Report, Source};
+use crate::session::{Wallet, decode_address};
+use crate::store::{Label, LabelKind, Labels};
+use crate::{Output, Result, Session};
 use cairn_genesis::Network;
 use cairn_host::Inert;
 use cairn_rpc::Pebbles;

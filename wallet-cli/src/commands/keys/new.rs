@@ -2,26 +2,19 @@
 //! `wallet watch-only`, one without a key. And `wallet list`: every wallet here, of all networks.
 
 use super::accounts;
-use crate::{
-    Output, Result, Session, WalletError,
-    cli::{KdfArguments, RestoreArguments},
-    keys::{Keystore, NEW_ENTROPY_BYTES, Secret, WalletSecret, Words, read_words},
-    session::{WalletHead, decode_address, read_keystore},
-    store::WalletName,
-};
+use crate::cli::{KdfArguments, RestoreArguments};
+use crate::keys::{Keystore, NEW_ENTROPY_BYTES, Secret, WalletSecret, Words, read_words};
+use crate::session::{WalletHead, decode_address, read_keystore};
+use crate::store::WalletName;
+use crate::{Output, Result, Session, WalletError};
 use cairn_host::{FileError, Inert};
 use cairn_ledger::BlockId;
 use cairn_rpc::Text;
 use serde::{Serialize, Serializer};
-use std::{
-    fmt,
-    fs::{self, File},
-    io,
-    os::{
-        fd::AsFd,
-        unix::fs::{FileTypeExt, MetadataExt},
-    },
-};
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::{fmt, fs, io};
 use zeroize::Zeroizing;
 
 /// Words in a row.

@@ -1,11 +1,9 @@
 //! `wallet change-password`, `wallet verify-backup`: whether the wallet opens, and by what.
 
 use super::accounts::{GAP_LIMIT, derive, known};
-use crate::{
-    Output, Result, Session, WalletError,
-    cli::{ChangePasswordArguments, WordsArguments},
-    keys::{Words, read_words},
-};
+use crate::cli::{ChangePasswordArguments, WordsArguments};
+use crate::keys::{Words, read_words};
+use crate::{Output, Result, Session, WalletError};
 use serde::Serialize;
 
 #[derive(Serialize)]

@@ -1,9 +1,7 @@
 //! `wallet pair`: keeps the token that a node's owner made for this wallet.
 
-use crate::{
-    Output, Result, Session,
-    node::{Budget, MAX_PAIRING_BYTES, Node, Pairing},
-};
+use crate::node::{Budget, MAX_PAIRING_BYTES, Node, Pairing};
+use crate::{Output, Result, Session};
 use cairn_host::files;
 use serde::Serialize;
 use std::io;

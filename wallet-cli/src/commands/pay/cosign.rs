@@ -2,22 +2,17 @@
 //! commitment, put in a share, or combine all shares. The file goes round until it is signed.
 
 use super::offline;
-use crate::{
-    Output, Result, Session, WalletError,
-    cli::CosignArguments,
-    payment::{PaymentFile, agree},
-    random,
-    session::{Wallet, read_keystore},
-};
+use crate::cli::CosignArguments;
+use crate::payment::{PaymentFile, agree};
+use crate::session::{Wallet, read_keystore};
+use crate::{Output, Result, Session, WalletError, random};
 use cairn_genesis::Network;
 use cairn_host::{FileError, InFile, files, quoted};
 use cairn_ledger::{Hash, TransactionBody};
-use cairn_shared_keys::{
-    Group, SharedError, frost, musig,
-    nonce_store::{NonceStore, NonceStoreError},
-    seal::SealKey,
-    signing::{self, SigningSession, SigningStep},
-};
+use cairn_shared_keys::nonce_store::{NonceStore, NonceStoreError};
+use cairn_shared_keys::seal::SealKey;
+use cairn_shared_keys::signing::{SigningSession, SigningStep};
+use cairn_shared_keys::{Group, SharedError, frost, musig, signing};
 use serde::Serialize;
 use std::{fmt, path::Path};
 use zeroize::Zeroizing;

@@ -2,18 +2,14 @@
 //! however often it is sent, it is mined once. `wallet repair`: payments that were lost on their way are handed over
 //! again, and gaps before others are filled.
 
-use crate::{
-    Output, Result, Session,
-    payment::{
-        Journal, Outcome, Payer, PaymentError, PoolView, Request, Step, UnusedPayment, agree, nonce_gaps,
-        note_reported, plan, with_basis,
-    },
+use crate::payment::{
+    Journal, Outcome, Payer, PaymentError, PoolView, Request, Step, UnusedPayment, agree, nonce_gaps, note_reported,
+    plan, with_basis,
 };
+use crate::{Output, Result, Session};
 use cairn_ledger::{SecretKey, TxId};
-use cairn_rpc::{
-    Text, TxState, TxStatus,
-    policy::{LIFETIME_BLOCKS, MAX_PER_SENDER},
-};
+use cairn_rpc::policy::{LIFETIME_BLOCKS, MAX_PER_SENDER};
+use cairn_rpc::{Text, TxState, TxStatus};
 use serde::Serialize;
 use std::fmt;
 

@@ -2,20 +2,16 @@
 //! `wallet bump`, `wallet cancel`: another payment with the same nonce, so that at most one of the two is ever mined.
 
 use super::offline;
-use crate::{
-    Output, Result, Session, WalletError,
-    cli::{HowMuch, ReplaceArguments, SendArguments},
-    payment::{
-        Fee, MAX_CSV_BYTES, Outcome, Payer, PaymentError, PaymentUri, Request, URI_SCHEME, WaitArguments, plan,
-        recipients,
-    },
-    session::{Wallet, decode_address},
-    store::Labels,
+use crate::cli::{HowMuch, ReplaceArguments, SendArguments};
+use crate::payment::{
+    Fee, MAX_CSV_BYTES, Outcome, Payer, PaymentError, PaymentUri, Request, URI_SCHEME, WaitArguments, plan, recipients,
 };
+use crate::session::{Wallet, decode_address};
+use crate::store::Labels;
+use crate::{Output, Result, Session, WalletError};
 use cairn_genesis::Network;
 use cairn_host::{FileError, InFile, Inert, files};
 use cairn_ledger::{Amount, transaction};
-use cairn_rpc::policy::LIFETIME_BLOCKS;
 
 pub(crate) async fn send(session: &Session<'_>, options: &SendArguments, output: &mut Output<'_>) -> Result<()> {
     let wallet = session.wallet()?;
@@ -61,7 +57,7 @@ pub(crate) async fn replace(
     let fee = Fee::chosen(options.fee, options.fee_rate);
     let request = Request {
         max_fee: options.max_fee,
-        valid_for: options.valid_for.blocks.max(LIFETIME_BLOCKS),
+        valid_for: options.valid_for,
         // What goes to oneself pays nobody twice.
         again: options.again || cancel,
         ..plan::replacement(&old, cancel, fee, rate)?
@@ -111,7 +107,7 @@ fn request(network: &Network, options: &SendArguments, labels: &Labels, output: 
         Some(rate) => Some(plan::fee_at(rate, outputs.len(), memo.len())?),
         None => options.fee,
     };
-    let (max_fee, valid_for, again) = (options.max_fee, options.valid_for.blocks, options.again);
+    let (max_fee, valid_for, again) = (options.max_fee, options.valid_for, options.again);
     Ok(Request { outputs, fee, max_fee, memo, valid_for, nonce: None, again })
 }
 

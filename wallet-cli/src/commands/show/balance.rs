@@ -1,12 +1,10 @@
 //! `wallet balance`: what the wallet has, proven; and `wallet` alone: where you stand, and what to try.
 
-use crate::{
-    Output, Result, Session, WalletError,
-    commands::{Basis, complain, warn_of_trust},
-    node::{Report, SenderView, Source},
-    payment::counted,
-    session::{Wallet, WalletHead},
-};
+use crate::commands::{Basis, complain, warn_of_trust};
+use crate::node::{Report, SenderView, Source};
+use crate::payment::counted;
+use crate::session::{Wallet, WalletHead};
+use crate::{Output, Result, Session, WalletError};
 use cairn_genesis::Network;
 use cairn_ledger::BlockId;
 use cairn_rpc::{Pebbles, Text, types::PendingJson};

@@ -1,12 +1,10 @@
 //! `wallet receipt` and `wallet verify-receipt`: proof that a payment was mined, for who holds nothing but the
 //! genesis id.
 
-use crate::{
-    Output, Result, Session,
-    clock::{Utc, now},
-    node::{Age, approximate, kept, receipt},
-    payment::{MAX_RECEIPT_BYTES, ReceiptFile},
-};
+use crate::clock::{Utc, now};
+use crate::node::{Age, approximate, kept, receipt};
+use crate::payment::{MAX_RECEIPT_BYTES, ReceiptFile};
+use crate::{Output, Result, Session};
 use cairn_host::{FileError, InFile, Inert, files};
 use cairn_ledger::{BlockId, Timestamp, TxId, Work};
 use cairn_rpc::{HexBytes, Pebbles, Text, types::OutputJson};

@@ -1,22 +1,18 @@
 //! `wallet receive`: the address, a payment URI to send to whoever pays, and its QR code; then, if wanted, proof
 //! that it was paid. `wallet address`: the address alone.
 
-use crate::{
-    Output, Result, Session, WalletError,
-    cli::ReceiveArguments,
-    commands::{Basis, complain, warn_of_trust},
-    node::{Report, Sender, Source},
-    payment::PaymentUri,
-    session::{Wallet, WalletHead},
-};
+use crate::cli::ReceiveArguments;
+use crate::commands::{Basis, complain, warn_of_trust};
+use crate::node::{Report, Sender, Source};
+use crate::payment::PaymentUri;
+use crate::session::{Wallet, WalletHead};
+use crate::{Output, Result, Session, WalletError};
 use cairn_ledger::Amount;
 use cairn_rpc::Pebbles;
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 use serde::Serialize;
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::fmt;
+use std::time::{Duration, Instant};
 
 /// Between two looks at what has come.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -1,12 +1,10 @@
 //! `wallet status`: what became of a payment, anybody's; proven once it is in a block. `wallet why`: what keeps a
 //! payment of this wallet from being mined, and what to do about it.
 
-use crate::{
-    Output, Result, Session,
-    commands::{complain, warn_of_trust},
-    node::{Report, Source},
-    payment::{Facts, Outcome, Payment, diagnose, note_reported, with_basis},
-};
+use crate::commands::{complain, warn_of_trust};
+use crate::node::{Report, Source};
+use crate::payment::{Facts, Outcome, Payment, diagnose, note_reported, with_basis};
+use crate::{Output, Result, Session};
 use cairn_host::Inert;
 use cairn_ledger::TxId;
 use cairn_rpc::{Text, TxState, TxStatus};

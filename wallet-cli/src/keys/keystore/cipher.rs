@@ -1,15 +1,11 @@
 //! Argon2id makes a key of the password, XChaCha20-Poly1305 encrypts with it.
 
-use super::{
-    KdfCost, KeystoreError, WalletSecret,
-    format::{Header, Sealed},
-};
+use super::format::{Header, Sealed};
+use super::{KdfCost, KeystoreError, WalletSecret};
 use crate::keys::{MAX_ACCOUNT, Secret, Words};
 use argon2::{Algorithm, Argon2, Params, Version};
-use chacha20poly1305::{
-    XChaCha20Poly1305, XNonce,
-    aead::{Aead, KeyInit, Payload},
-};
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
 /// The least memory of one guess, in KiB: below it a graphics card guesses millions of times a second.

@@ -22,10 +22,8 @@ mod format;
 pub use cipher::{MAX_MEMORY_KIB, MIN_MEMORY_KIB};
 pub use format::{Account, MAX_ACCOUNTS, MAX_KEYSTORE_BYTES};
 
-use super::{
-    mnemonic::{KeyPath, Words},
-    secret::Secret,
-};
+use super::mnemonic::{KeyPath, Words};
+use super::secret::Secret;
 use crate::network::{self, Mismatch};
 use cairn_genesis::Network;
 use cairn_ledger::{Address, BlockId, SecretKey};

@@ -1,17 +1,15 @@
 //! Answers of a node against the rules: pure.
 
-use cairn_ledger::{
-    Address, Amount, BlockId, Header, Timestamp, TxId,
-    accounts::{Account, AccountProof, AccountProofError},
-    block::HEADER_BYTES,
-    chain_spec::ChainSpec,
-    codec::{self, DecodeError},
-    error::HeaderError,
-    light::{
-        BARE_HEADER_BYTES, BareHeader, LightError, LightProof, LightRequest, MinedAt, TransactionProof,
-        TransactionProofError, VerifiedTip,
-    },
+use cairn_ledger::accounts::{Account, AccountProof, AccountProofError};
+use cairn_ledger::block::HEADER_BYTES;
+use cairn_ledger::chain_spec::ChainSpec;
+use cairn_ledger::codec::DecodeError;
+use cairn_ledger::error::HeaderError;
+use cairn_ledger::light::{
+    BARE_HEADER_BYTES, BareHeader, LightError, LightProof, LightRequest, MinedAt, TransactionProof,
+    TransactionProofError, VerifiedTip,
 };
+use cairn_ledger::{Address, Amount, BlockId, Header, Timestamp, TxId, codec};
 use cairn_rpc::types::LightProofJson;
 
 /// The longest account proof: a leaf and a path of 64.

@@ -2,16 +2,12 @@
 //! that no honest node falls behind; and, in another, the place up to which every header was checked.
 
 use cairn_host::{FileError, files};
-use cairn_ledger::{
-    BlockId,
-    chain_spec::ChainSpec,
-    codec::{self, Decode, Encode},
-    light::VerifiedTip,
-};
-use std::{
-    io::{self, ErrorKind},
-    path::{Path, PathBuf},
-};
+use cairn_ledger::chain_spec::ChainSpec;
+use cairn_ledger::codec::{Decode, Encode};
+use cairn_ledger::light::VerifiedTip;
+use cairn_ledger::{BlockId, codec};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 
 /// The version of the file.
 const VERSION: u8 = 1;

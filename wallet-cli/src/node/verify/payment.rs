@@ -1,22 +1,16 @@
 //! What became of a payment, as nodes prove it: by the payment in its block, or by the blocks themselves; and a receipt
 //! of one, put together from a node's proofs.
 
-use super::{
-    check::{self, Lie},
-    fact::{Claimed, Mined, Proven, TrustNode},
-    light_client::{Begin, Candidate, CandidateError, LightClient, moment},
-    report::Liar,
-};
-use crate::node::{
-    error::{ClientError, NodeError, Result},
-    nodes::Nodes,
-};
+use super::check::{self, Lie};
+use super::fact::{Claimed, Mined, Proven, TrustNode};
+use super::light_client::{Begin, Candidate, CandidateError, LightClient, moment};
+use super::report::Liar;
+use crate::node::error::{ClientError, NodeError, Result};
+use crate::node::nodes::Nodes;
 use cairn_genesis::Network;
-use cairn_ledger::{
-    Address, Block, BlockId, Hash, Height, Timestamp, Transaction, TxId,
-    light::{LightProof, LightRequest, MinedAt, Receipt, ReceiptError, TAIL, VerifiedTip},
-    merkle::txs_root,
-};
+use cairn_ledger::light::{LightProof, LightRequest, MinedAt, Receipt, ReceiptError, TAIL, VerifiedTip};
+use cairn_ledger::merkle::txs_root;
+use cairn_ledger::{Address, Block, BlockId, Hash, Height, Timestamp, Transaction, TxId};
 use cairn_rpc::{HexBytes, Text, TxState, TxStatus, error::Code};
 
 /// Pages of an index in which a payment with a certain nonce is looked for.

@@ -64,8 +64,8 @@ impl Report {
             warnings.push(format!(
                 "this chain has {} hashes of work, and this wallet has seen one with {}: the node is behind, or keeps \
                  blocks back; ask another with --node",
-                Approximate(tip.total_work().to_f64()),
-                Approximate(seen.to_f64())
+                approximate(tip.total_work()),
+                approximate(seen)
             ));
         }
         Self {
@@ -91,7 +91,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (work, kilobytes) = (Approximate(self.work.0.to_f64()), self.bytes.div_ceil(1_000));
+        let (work, kilobytes) = (approximate(self.work.0), self.bytes.div_ceil(1_000));
         let samples = match self.samples {
             0 => String::from("every header"),
             samples => format!("{samples} samples"),
@@ -100,24 +100,19 @@ impl fmt::Display for Report {
     }
 }
 
-/// A number of hashes, in short.
+/// A number of hashes, in short: `812`, `8.1 × 10^12`.
 pub(crate) fn approximate(work: Work) -> String {
-    Approximate(work.to_f64()).to_string()
+    in_short(work.to_f64())
 }
 
-/// A number of hashes: `812`, `8.1 × 10^12`.
-struct Approximate(f64);
-
-impl fmt::Display for Approximate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 < 10_000.0 {
-            return write!(f, "{}", self.0);
-        }
-        // Rust writes 8.1e12.
-        let text = format!("{:.1e}", self.0);
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        write!(f, "{mantissa} × 10^{exponent}")
+fn in_short(hashes: f64) -> String {
+    if hashes < 10_000.0 {
+        return hashes.to_string();
     }
+    // Rust writes 8.1e12.
+    let text = format!("{hashes:.1e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    format!("{mantissa} × 10^{exponent}")
 }
 
 /// A length of time in its largest whole unit.
@@ -142,7 +137,7 @@ mod tests {
 
     #[test]
     fn numbers_and_ages_are_short() {
-        let shown = |work: f64| Approximate(work).to_string();
+        let shown = in_short;
         assert_eq!(
             (shown(812.0), shown(8.1e12), shown(9.99e12)),
             ("812".into(), "8.1 × 10^12".into(), "1.0 × 10^13".into())

@@ -1,26 +1,18 @@
 //! Where a command's facts come from: proofs, of all the nodes that were named; or, because the owner says so, the word
 //! of one.
 
-use super::{
-    fact::{Claimed, Proven, Sender, TrustNode},
-    light_client::{Begin, LightClient},
-    payment::PaymentStatus,
-    report::Report,
-};
-use crate::{
-    node::{
-        client::{Node, lag, other_rules},
-        error::{ClientError, NodeError, Result},
-        nodes::{Nodes, Trust},
-    },
-    output::Output,
-};
+use super::fact::{Claimed, Proven, Sender, TrustNode};
+use super::light_client::{Begin, LightClient};
+use super::payment::PaymentStatus;
+use super::report::Report;
+use crate::node::client::{Node, lag, other_rules};
+use crate::node::error::{ClientError, NodeError, Result};
+use crate::node::nodes::{Nodes, Trust};
+use crate::output::Output;
 use cairn_genesis::Network;
 use cairn_ledger::{Address, Amount, BlockId, TxId, accounts::Account};
-use cairn_rpc::{
-    policy::BURIED,
-    types::{AccountJson, AddressHistory, HistoryCursor, NodeInfo},
-};
+use cairn_rpc::policy::BURIED;
+use cairn_rpc::types::{AccountJson, AddressHistory, HistoryCursor, NodeInfo};
 use std::io;
 
 /// Whom a command asks, and what decides.

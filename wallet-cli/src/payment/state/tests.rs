@@ -2,16 +2,12 @@
 //! others, and people who try again.
 
 use super::*;
-use crate::payment::{
-    diagnosis::{Facts, diagnose},
-    journal::{Line, Refusal},
-    plan::{self, PlanContext, Request, plan},
-};
+use crate::payment::diagnosis::{Facts, diagnose};
+use crate::payment::journal::{Line, Refusal};
+use crate::payment::plan::{self, PlanContext, Request, plan};
 use cairn_ledger::{BlockId, Height, SecretKey};
-use cairn_rpc::{
-    Pebbles, Text, TxState, TxStatus,
-    types::{AccountJson, PendingJson},
-};
+use cairn_rpc::types::{AccountJson, PendingJson};
+use cairn_rpc::{Pebbles, Text, TxState, TxStatus};
 use proptest::prelude::*;
 use std::sync::OnceLock;
 
