@@ -33,60 +33,32 @@ pub struct AuditReport {
 
 /// An invariant that does not hold.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentences say what the fields are")]
 pub enum AuditError {
     /// The database failed, or a record that must be there is not.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A block stands at a height that is not its own, or on another parent.
     #[error("the block at height {height} does not follow the one below it")]
-    BrokenChain {
-        /// The height.
-        height: Height,
-    },
+    BrokenChain { height: Height },
     /// A stored body is not its header's.
     #[error("the body of the block at height {height} is not its header's")]
-    Body {
-        /// The height.
-        height: Height,
-    },
+    Body { height: Height },
     /// A transaction is not found where it is.
     #[error("the index does not lead to a transaction of the block at height {height}")]
-    Location {
-        /// The height.
-        height: Height,
-    },
+    Location { height: Height },
     /// The index of addresses lacks a touch.
     #[error("the index of addresses does not say that the block at height {height} touches {address}")]
-    Unindexed {
-        /// Who is touched.
-        address: Address,
-        /// The height.
-        height: Height,
-    },
+    Unindexed { address: Address, height: Height },
     /// The index of addresses has touches that no block makes.
     #[error("the index of addresses has {got} entries, expected {expected}; switch index.addresses off and on again")]
-    Touches {
-        /// Entries.
-        got: u64,
-        /// Touches of the blocks it covers.
-        expected: u64,
-    },
+    Touches { got: u64, expected: u64 },
     /// The accounts' order is broken.
     #[error("the account of {address} does not name the next one")]
-    Order {
-        /// The account.
-        address: Address,
-    },
+    Order { address: Address },
     /// Money appeared or vanished.
     #[error("all balances together are {got} pebbles and {burned} were burned, expected {expected} in all")]
-    Supply {
-        /// The sum.
-        got: u128,
-        /// What the blocks burned.
-        burned: u128,
-        /// Allocations plus subsidies.
-        expected: u64,
-    },
+    Supply { got: u128, burned: u128, expected: u64 },
 }
 
 /// A block, and how many leaves there were before it.

@@ -64,16 +64,14 @@ pub struct ChainEvent {
 
 /// What became of a header.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the names of the fields say what they are")]
 pub enum HeaderOutcome {
     /// It follows every rule, and its block is wanted.
     Linked(LinkedHeader),
     /// Its block is here already, connected or waiting.
     Known,
     /// Its parent is unknown; when it showed enough work, it waits for the parent.
-    Orphan {
-        /// The parent's id.
-        parent: BlockId,
-    },
+    Orphan { parent: BlockId },
     /// It is from the future: valid perhaps, later.
     Early,
     /// Its branch has less work than the followed chain, and either it is not near that chain's tip, or its sender has
@@ -81,12 +79,7 @@ pub enum HeaderOutcome {
     Unwanted,
     /// It stands under rules that are not known here, or under those of somebody who has not updated: it follows the
     /// rules of headers, and nobody here can judge its block.
-    OtherRules {
-        /// Its version.
-        version: u16,
-        /// Its height.
-        height: Height,
-    },
+    OtherRules { version: u16, height: Height },
     /// It breaks a rule.
     Invalid(HeaderError),
     /// It descends from a block that is invalid.

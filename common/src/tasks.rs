@@ -47,45 +47,23 @@ impl ShutdownSwitch {
 
 /// How a task ended.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentences say what the fields are")]
 pub enum TaskError {
     /// It panicked: a bug.
     #[error("the task {name} panicked: {reason}")]
-    Panicked {
-        /// Which task.
-        name: &'static str,
-        /// What it said.
-        reason: String,
-    },
-    /// It gave up.
+    Panicked { name: &'static str, reason: String },
+    /// It gave up; `storage` where the database is to blame.
     #[error("the task {name} failed: {reason}")]
-    Failed {
-        /// Which task.
-        name: &'static str,
-        /// Why.
-        reason: String,
-        /// Whether the database is to blame.
-        storage: bool,
-    },
+    Failed { name: &'static str, reason: String, storage: bool },
     /// There is no more room for the data.
     #[error("{reason}")]
-    NoRoom {
-        /// Where, and what to do.
-        reason: String,
-    },
+    NoRoom { reason: String },
     /// It ended although nobody had asked it to.
     #[error("the task {name} ended although nobody had asked it to")]
-    Ended {
-        /// Which task.
-        name: &'static str,
-    },
+    Ended { name: &'static str },
     /// It did not stop when it was told to.
     #[error("the task {name} did not stop within {seconds} s")]
-    Stuck {
-        /// Which task.
-        name: &'static str,
-        /// How long it was given.
-        seconds: u64,
-    },
+    Stuck { name: &'static str, seconds: u64 },
 }
 
 impl TaskError {

@@ -51,6 +51,7 @@ impl Default for PoolConfig {
 
 /// Why the pool does not take a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentences say what the fields are")]
 pub enum PoolError {
     /// It is invalid everywhere and for ever: the only refusal that proves something about its bytes.
     #[error("{0}")]
@@ -66,51 +67,25 @@ pub enum PoolError {
     AlreadyMined,
     /// It pays too little for its size.
     #[error("got a fee of {got} pebbles, expected at least {min} for this size")]
-    FeeTooLow {
-        /// Its fee, in pebbles.
-        got: u64,
-        /// The least fee for its size.
-        min: u64,
-    },
+    FeeTooLow { got: u64, min: u64 },
     /// A transaction with this sender and nonce is pooled, and this one does not pay enough more.
     #[error("got a fee of {got} pebbles, expected at least {min} to replace the pooled transaction with this nonce")]
-    ReplacementFeeTooLow {
-        /// Its fee, in pebbles.
-        got: u64,
-        /// The least fee that replaces.
-        min: u64,
-    },
+    ReplacementFeeTooLow { got: u64, min: u64 },
     /// The sender has as many transactions in the pool as one may.
     #[error("the sender has {max} transactions in the pool, which is all that one may have")]
-    SenderLimit {
-        /// The limit.
-        max: usize,
-    },
-    /// Its nonce is too far ahead.
+    SenderLimit { max: usize },
+    /// Its nonce is too far ahead of the first that is neither mined nor pooled.
     #[error("got nonce {got}, which is too far ahead; the next one to send is {expected}")]
-    NonceGap {
-        /// Its nonce.
-        got: u64,
-        /// The first nonce that is neither mined nor pooled.
-        expected: u64,
-    },
+    NonceGap { got: u64, expected: u64 },
     /// It would expire before it could reach a block.
     #[error(
         "valid until height {valid_until}, expected 0 or at least {}: the tip is at {tip}",
         tip.saturating_add(LIFETIME_BLOCKS)
     )]
-    ExpiresSoon {
-        /// The last height at which it may be mined.
-        valid_until: Height,
-        /// The tip's height.
-        tip: Height,
-    },
+    ExpiresSoon { valid_until: Height, tip: Height },
     /// The pool is full of transactions that pay more.
     #[error("the pool is full; at least {min_fee_rate} pebbles a byte get in now")]
-    PoolFull {
-        /// What gets in now, in pebbles for each byte.
-        min_fee_rate: u64,
-    },
+    PoolFull { min_fee_rate: u64 },
 }
 
 impl PoolError {
@@ -305,13 +280,11 @@ pub enum PoolStatus {
 
 /// Why a transaction left the pool without being mined, or never came into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentences say what the fields are")]
 pub enum DropReason {
     /// Its sender replaced it.
     #[error("replaced by {by}")]
-    Replaced {
-        /// What replaced it.
-        by: TxId,
-    },
+    Replaced { by: TxId },
     /// The pool was full, and others paid more.
     #[error("the pool was full of transactions that pay more")]
     Evicted,
@@ -329,10 +302,7 @@ pub enum DropReason {
     Refused(PoolError),
     /// Its last height has passed.
     #[error("its last height, {valid_until}, has passed")]
-    Expired {
-        /// The last height at which it could be mined.
-        valid_until: Height,
-    },
+    Expired { valid_until: Height },
 }
 
 #[cfg(test)]

@@ -65,16 +65,12 @@ pub struct Touched {
 
 /// Why there is no page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of the fields say what they are")]
 pub enum NoHistory {
     /// The index is off.
     Off,
     /// It is being built.
-    Building {
-        /// How far it is.
-        built: Height,
-        /// How far it has to come.
-        tip: Height,
-    },
+    Building { built: Height, tip: Height },
     /// The tip of the earlier page is no block of this node's.
     UnknownTip(BlockId),
     /// The chain of the earlier page was left more than [`HISTORY_BEHIND`] blocks ago.

@@ -36,6 +36,7 @@ const IN_FLIGHT: usize = 64;
 
 /// Why blocks could not be replayed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentences say what the fields are")]
 pub enum ReplayError {
     /// The database failed.
     #[error(transparent)]
@@ -45,89 +46,37 @@ pub enum ReplayError {
     File(#[from] FileError),
     /// The system refuses.
     #[error("cannot use {}: {reason}", path.display())]
-    Refused {
-        /// What was touched.
-        path: PathBuf,
-        /// What the system said.
-        reason: io::Error,
-    },
+    Refused { path: PathBuf, reason: io::Error },
     /// A header breaks a rule.
     #[error("the block {id} at height {height} breaks a rule: {error}; the chain ends before it")]
-    InvalidHeader {
-        /// Its height.
-        height: Height,
-        /// Its id.
-        id: BlockId,
-        /// The rule.
-        error: HeaderError,
-    },
+    InvalidHeader { height: Height, id: BlockId, error: HeaderError },
     /// A block breaks a rule.
     #[error("the block {id} at height {height} breaks a rule: {error}; the chain ends before it")]
-    InvalidBlock {
-        /// Its height.
-        height: Height,
-        /// Its id.
-        id: BlockId,
-        /// The rule.
-        error: BlockError,
-    },
+    InvalidBlock { height: Height, id: BlockId, error: BlockError },
     /// A block descends from one that was refused.
     #[error("the block {id} at height {height} descends from a block that breaks a rule")]
-    InvalidAncestor {
-        /// Its height.
-        height: Height,
-        /// Its id.
-        id: BlockId,
-    },
+    InvalidAncestor { height: Height, id: BlockId },
     /// A block without its parent.
     #[error("the block at height {height} follows {parent}, which is not here: begin with blocks from a lower height")]
-    Orphan {
-        /// Its height.
-        height: Height,
-        /// The parent that is missing.
-        parent: BlockId,
-    },
+    Orphan { height: Height, parent: BlockId },
     /// A block from the future.
     #[error("the block at height {height} is from the future: see whether this machine's clock is right")]
-    Early {
-        /// Its height.
-        height: Height,
-    },
+    Early { height: Height },
     /// A branch for which there is no room.
     #[error("the block at height {height} is on a branch with less work than the followed chain, too long to keep")]
-    Unwanted {
-        /// Its height.
-        height: Height,
-    },
+    Unwanted { height: Height },
     /// A block under upgrades that are not those of the network's file.
     #[error(
         "the block at height {height} has version {version}, which the network's file does not give that height: it was \
          made under other upgrades; update cairn-node, or its network file"
     )]
-    OtherRules {
-        /// Its height.
-        height: Height,
-        /// Its version.
-        version: u16,
-    },
+    OtherRules { height: Height, version: u16 },
     /// A range of heights that the chain does not have.
     #[error("got the heights {from} to {to}, expected heights from 1 to {tip}, the tip's, in rising order")]
-    Range {
-        /// The first.
-        from: Height,
-        /// The last.
-        to: Height,
-        /// The tip's.
-        tip: Height,
-    },
+    Range { from: Height, to: Height, tip: Height },
     /// A file that continues another chain.
     #[error("the last block of the file, {id} at height {height}, is not on this node's chain: export to a new file")]
-    OtherBranch {
-        /// The height of the file's last block.
-        height: Height,
-        /// Its id.
-        id: BlockId,
-    },
+    OtherBranch { height: Height, id: BlockId },
     /// A chain that nobody chose.
     #[error("the node was stopped in the middle of a long reorganisation: start it, and it ends that first")]
     Reorganising,

@@ -30,79 +30,36 @@ const BUFFER: usize = 1 << 20;
 
 /// Why a file of blocks cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentences say what the fields are")]
 pub enum FileError {
     /// The system refuses.
     #[error("cannot use {}: {reason}", path.display())]
-    Refused {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        reason: io::Error,
-    },
+    Refused { path: PathBuf, reason: io::Error },
     /// It would have to be overwritten.
     #[error("{} exists: choose another name, or say --append to continue it", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
+    Exists { path: PathBuf },
     /// Another kind of file.
     #[error("{} is no file of blocks: it begins with {got}, expected {} (\"cairnblk\")", path.display(), hex::encode(MAGIC))]
-    NotBlocks {
-        /// The file.
-        path: PathBuf,
-        /// Its first bytes, in hex.
-        got: String,
-    },
+    NotBlocks { path: PathBuf, got: String },
     /// A file of another version of this program.
     #[error("{} has version {got}, this program reads version {VERSION}; use the program that wrote it", path.display())]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        got: u32,
-    },
+    Version { path: PathBuf, got: u32 },
     /// A file of another network.
     #[error("{} holds blocks of the network {got}, expected {expected}; name its network with --chain", path.display())]
-    OtherNetwork {
-        /// The file.
-        path: PathBuf,
-        /// The file's genesis id.
-        got: BlockId,
-        /// The one asked for.
-        expected: BlockId,
-    },
+    OtherNetwork { path: PathBuf, got: BlockId, expected: BlockId },
     /// It ends inside a record.
     #[error("{} ends inside a block that begins at byte {offset}; get the file again, all before that byte is good", path.display())]
-    Truncated {
-        /// The file.
-        path: PathBuf,
-        /// Where the broken record begins.
-        offset: u64,
-    },
+    Truncated { path: PathBuf, offset: u64 },
     /// A length that no block has, as trailing garbage shows.
     #[error(
         "{} holds something else than a block at byte {offset}: got a length of {got}, \
          expected {BLOCK_OVERHEAD_BYTES} to {MAX_BLOCK_BYTES}; get the file again, all before that byte is good",
         path.display()
     )]
-    Length {
-        /// The file.
-        path: PathBuf,
-        /// Where the broken record begins.
-        offset: u64,
-        /// The length it claims.
-        got: u32,
-    },
+    Length { path: PathBuf, offset: u64, got: u32 },
     /// A record that is no block.
     #[error("{} holds something else than a block at byte {offset}: {reason}; get the file again", path.display())]
-    Undecodable {
-        /// The file.
-        path: PathBuf,
-        /// Where the broken record begins.
-        offset: u64,
-        /// How its bytes differ from a block's.
-        reason: DecodeError,
-    },
+    Undecodable { path: PathBuf, offset: u64, reason: DecodeError },
 }
 
 /// A file of blocks, being read.

@@ -36,33 +36,20 @@ pub struct Verified {
 
 /// What differs, or what stood in the way.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentences say what the fields are")]
 pub enum VerifyError {
     /// The replay itself.
     #[error(transparent)]
     Replay(#[from] ReplayError),
     /// The replay ended on another block.
     #[error("the replay ends with the block {got} at height {height}, the stored chain with {expected}; {ADVICE}")]
-    Tip {
-        /// The replay's tip.
-        got: BlockId,
-        /// Its height.
-        height: Height,
-        /// The stored tip.
-        expected: BlockId,
-    },
+    Tip { got: BlockId, height: Height, expected: BlockId },
     /// An account is not what the blocks make it.
     #[error(
         "the stored account {} is not what the blocks make it: got {got}, expected {expected}; {ADVICE}",
         hex::encode(address.as_bytes())
     )]
-    Account {
-        /// Its address.
-        address: Address,
-        /// As it is stored.
-        got: String,
-        /// As the blocks make it.
-        expected: String,
-    },
+    Account { address: Address, got: String, expected: String },
 }
 
 const ADVICE: &str = "delete db/ in the data directory, and the node fetches the chain again";

@@ -25,35 +25,20 @@ pub struct Backup {
 
 /// Why there is no copy. Whatever stood in the way, the database is as it was.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentences say what the fields are")]
 pub enum BackupError {
     /// The place is taken.
     #[error("{} is there already; name a directory that is not", path.display())]
-    Exists {
-        /// The directory.
-        path: PathBuf,
-    },
+    Exists { path: PathBuf },
     /// The place depends on where somebody stands.
     #[error("got {}, expected an absolute path", path.display())]
-    Relative {
-        /// The path.
-        path: PathBuf,
-    },
+    Relative { path: PathBuf },
     /// The system refuses.
     #[error("cannot write {}: {reason}", path.display())]
-    Refused {
-        /// What was touched.
-        path: PathBuf,
-        /// What it said.
-        reason: io::Error,
-    },
+    Refused { path: PathBuf, reason: io::Error },
     /// RocksDB refuses, or what was written cannot be read.
     #[error("no backup in {}: {reason}", path.display())]
-    Failed {
-        /// The directory.
-        path: PathBuf,
-        /// What it said.
-        reason: StoreError,
-    },
+    Failed { path: PathBuf, reason: StoreError },
 }
 
 impl ChainStore {

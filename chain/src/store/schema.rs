@@ -79,14 +79,10 @@ impl KeyCodec for MetaKey {
 /// A record of `meta`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[bincode(crate = "cairn_ledger::codec::bincode")]
+#[expect(missing_docs, reason = "the names of the fields say what they are")]
 pub enum MetaRecord {
     /// Format version and genesis id.
-    Identity {
-        /// [`FORMAT`] when it was written.
-        format: u32,
-        /// The network.
-        genesis_id: BlockId,
-    },
+    Identity { format: u32, genesis_id: BlockId },
     /// The last connected block.
     Tip(BlockId),
     /// The last block of the followed chain that the index of addresses covers, with all below it.
