@@ -1,48 +1,149 @@
-//! The handle that asks the writer.
+//! The handle that asks the writer, and the writer's start.
 
 use crate::{
     headers::UnknownRules,
-    inflight::Turn,
-    message::{ChainError, ChainEvent, HeaderOutcome, Import, Message, ProvenAccount, Template, TemplateRequest, Tip},
-    precheck::{BlockBody, Precheck, Purpose},
+    index::{self, Indexer},
+    inflight::{Room, Turn},
+    message::{
+        Ahead, BlockOutcome, ChainError, ChainEvent, EVENTS, HeaderOutcome, Import, MAILBOX, ProvenAccount, Template,
+        TemplateRequest, Tip,
+    },
+    precheck::{BlockBody, Precheck},
     read::Reader,
+    store::{DbOptions, StoreError},
     verdict::Origin,
+    writer::{self, Actor, Message, Outlets, Writer},
 };
-use cairn_common::mailbox::{Handle, Stopped};
+use cairn_common::{
+    clock,
+    mailbox::{Handle, Stopped, mailbox},
+};
 use cairn_ledger::{
     accounts::AccountProof,
     block::{Body, Header},
+    chain_spec::ChainSpec,
     error::{BlockError, TxError},
     hash::BlockId,
     keys::Address,
     transaction::Transaction,
     units::Height,
-    validate::{ChainContext, CheckedTransaction, LinkedHeader},
+    validate::{ChainContext, CheckedBlock, CheckedTransaction, LinkedHeader},
 };
-use std::sync::Arc;
-use tokio::sync::{broadcast, watch};
+use std::{path::Path, sync::Arc};
+use tokio::sync::{broadcast, oneshot, watch};
+
+/// The running writer.
+#[must_use = "a writer whose end nobody awaits may be killed in the middle of its last import"]
+pub struct Chain {
+    ended: oneshot::Receiver<Result<(), StoreError>>,
+}
+
+impl Chain {
+    /// Returns when the writer has ended: after [`ChainHandle::stop`], or because the store failed. All
+    /// that was imported is on the disk then.
+    ///
+    /// # Errors
+    /// The failure of the store.
+    ///
+    /// # Panics
+    /// When the writer panicked.
+    pub async fn ended(self) -> Result<(), StoreError> {
+        self.ended.await.expect("the writer panicked")
+    }
+}
+
+/// Opens the chain of `spec` in `path` and starts its writer.
+///
+/// # Errors
+/// A database that cannot be opened, or that does not hold together.
+pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(ChainHandle, Chain), StoreError> {
+    let (mut writer, view) = writer::open(spec.clone(), path, options)?;
+    let indexer = index::prepare(&writer.live, options.address_index)?.then(Indexer::default);
+    // A reorganisation that a crash interrupted ends before anybody asks: what is on the disk until then is nobody's tip.
+    writer.take_up()?;
+    while writer.long_reorg.is_some() {
+        writer.go_on(clock::now(), &mut |_, _| ())?;
+    }
+    let (mailbox, messages) = mailbox(MAILBOX);
+    let (events, _) = broadcast::channel(EVENTS);
+    let (tip_sender, tip) = watch::channel(writer.tip());
+    let (ahead_sender, ahead) = watch::channel(writer.ahead()?);
+    let precheck = writer.precheck.clone();
+    let outlets = Outlets { tip: tip_sender, ahead: ahead_sender, events: events.clone() };
+    let actor = Actor { writer, messages, outlets, indexer, waiting: Vec::new() };
+    let (ended_sender, ended) = oneshot::channel();
+    let spawned = std::thread::Builder::new().name(String::from("chain")).spawn(move || {
+        // Whoever waited for the end may be gone already.
+        let _ = ended_sender.send(actor.run());
+    });
+    spawned.map_err(|error| StoreError::Workers { reason: error.to_string() })?;
+    let handle = ChainHandle { mailbox, precheck, reader: Reader { spec, view }, tip, ahead, events };
+    Ok((handle, Chain { ended }))
+}
+
+/// What the writer does with a checked block, which has its share of what may be on the way to the writer at once.
+type Then = fn(&mut Actor, CheckedBlock, Room) -> Result<BlockOutcome, StoreError>;
 
 /// A handle to the writer. Cloning shares it.
 #[derive(Clone)]
 pub struct ChainHandle {
-    pub(crate) mailbox: Handle<Message>,
-    pub(crate) precheck: Precheck,
-    pub(crate) reader: Reader,
-    pub(crate) tip: watch::Receiver<Arc<Tip>>,
-    pub(crate) best_header: watch::Receiver<Height>,
-    pub(crate) connecting: watch::Receiver<Height>,
-    pub(crate) unknown_rules: watch::Receiver<Option<UnknownRules>>,
-    pub(crate) events: broadcast::Sender<ChainEvent>,
+    mailbox: Handle<Message>,
+    precheck: Precheck,
+    reader: Reader,
+    tip: watch::Receiver<Arc<Tip>>,
+    ahead: watch::Receiver<Ahead>,
+    events: broadcast::Sender<ChainEvent>,
 }
 
 impl ChainHandle {
+    /// Asks the writer, on its thread.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Actor) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Stopped> {
+        self.mailbox.ask(|answer| Message::ask(question, answer)).await
+    }
+
+    /// Asks the writer what only a settled chain answers.
+    async fn ask_settled<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ChainError> {
+        let asked = self.ask(|actor| match actor.writer.long_reorg {
+            Some(_) => Ok(Err(ChainError::Reorganising)),
+            None => question(&mut actor.writer).map(Ok),
+        });
+        asked.await?
+    }
+
+    /// Has a block checked, and hands it to the writer. Waits while too many blocks are being checked.
+    async fn check(
+        &self,
+        is_behind: bool,
+        header: LinkedHeader,
+        body: BlockBody,
+        then: Then,
+    ) -> Result<Import, Stopped> {
+        let (turn, own) = (Turn { is_behind, height: header.header().height }, header.clone());
+        let (answer, outcome) = oneshot::channel();
+        let report = move |checked: Result<(CheckedBlock, Room), BlockError>| {
+            let report = move |actor: &mut Actor| match checked {
+                Ok((block, room)) => then(actor, block, room),
+                Err(error) => Ok(actor.writer.refuse_block(&own, error)),
+            };
+            Message::ask(report, answer)
+        };
+        let matched = self.precheck.start(&self.mailbox, turn, header, body, report).await?;
+        Ok(Import { matched, outcome })
+    }
+
     /// Links headers, in order, each the parent of the next or not. One outcome for each; after an
     /// invalid or unwanted one the rest is not looked at, so the answer may be shorter.
     ///
     /// # Errors
     /// The node is stopping.
     pub async fn link_headers(&self, origin: Origin, headers: Vec<Header>) -> Result<Vec<HeaderOutcome>, Stopped> {
-        self.mailbox.ask(|answer| Message::LinkHeaders { origin, headers, is_presynced: false, answer }).await
+        self.ask(move |actor| actor.link(origin, headers, false)).await
     }
 
     /// The same for headers of a branch that was shown to lead to more work than the tip: they are wanted however
@@ -52,7 +153,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn link_presynced(&self, origin: Origin, headers: Vec<Header>) -> Result<Vec<HeaderOutcome>, Stopped> {
-        self.mailbox.ask(|answer| Message::LinkHeaders { origin, headers, is_presynced: true, answer }).await
+        self.ask(move |actor| actor.link(origin, headers, true)).await
     }
 
     /// A known block as the parent of others: one of the followed chain or of a branch. `None` when it is not here.
@@ -60,7 +161,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn context(&self, id: BlockId) -> Result<Option<ChainContext>, Stopped> {
-        self.mailbox.ask(|answer| Message::Context { id, answer }).await
+        self.ask(move |actor| actor.writer.context(&id)).await
     }
 
     /// Imports the block of a linked header, which is wanted here. Waits while too many blocks are being checked.
@@ -68,8 +169,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn import(&self, header: LinkedHeader, body: impl Into<BlockBody>) -> Result<Import, Stopped> {
-        let turn = Turn { is_behind: false, height: header.header().height };
-        self.precheck.start(&self.mailbox, turn, Purpose::Connect, header, body.into()).await
+        self.check(false, header, body.into(), Actor::connect).await
     }
 
     /// Imports a block for which nobody had asked: when it has no more work than the tip, after all others.
@@ -77,8 +177,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn import_offered(&self, header: LinkedHeader, body: BlockBody) -> Result<Import, Stopped> {
-        let turn = Turn { is_behind: header.total_work() <= self.tip().total_work, height: header.header().height };
-        self.precheck.start(&self.mailbox, turn, Purpose::Connect, header, body).await
+        self.check(header.total_work() <= self.tip().total_work, header, body, Actor::connect).await
     }
 
     /// Checks a block and stores it, whatever its branch is: nothing bounds how many. For blocks of a branch that is
@@ -87,8 +186,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn store(&self, header: LinkedHeader, body: Body) -> Result<Import, Stopped> {
-        let turn = Turn { is_behind: false, height: header.header().height };
-        self.precheck.start(&self.mailbox, turn, Purpose::Store, header, body.into()).await
+        self.check(false, header, body.into(), Actor::store).await
     }
 
     /// Follows a stored branch up to `id`, if all of its blocks are here and it has more work than the tip. That may
@@ -97,7 +195,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn follow(&self, id: BlockId) -> Result<(), Stopped> {
-        self.mailbox.ask(|answer| Message::Follow { id, answer }).await
+        self.ask(move |actor| actor.writer.follow_stored(&id)).await
     }
 
     /// Checks transactions by themselves, together: one answer for each, in order. Those that are valid are
@@ -117,7 +215,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping, or reorganising.
     pub async fn template(&self, request: TemplateRequest) -> Result<Template, ChainError> {
-        self.mailbox.ask(|answer| Message::Template { request, answer }).await?
+        self.ask_settled(|writer| writer.template(request)).await
     }
 
     /// Proves an account, or its absence, at the tip.
@@ -125,7 +223,9 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping, or reorganising.
     pub async fn prove(&self, address: Address) -> Result<ProvenAccount, ChainError> {
-        self.mailbox.ask(|answer| Message::Prove { address, answer }).await?
+        let prove =
+            move |writer: &mut Writer| Ok(ProvenAccount { tip: writer.tip(), proof: writer.state.prove(&address)? });
+        self.ask_settled(prove).await
     }
 
     /// All balances together at the tip, in pebbles.
@@ -133,7 +233,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping, or reorganising.
     pub async fn balances(&self) -> Result<(Arc<Tip>, u64), ChainError> {
-        self.mailbox.ask(|answer| Message::Balances { answer }).await?
+        self.ask_settled(|writer| Ok((writer.tip(), writer.state.accounts.balances()))).await
     }
 
     /// Proves an account, or its absence, as it was after the block `at`, and gives that block's header. `None`
@@ -142,7 +242,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn prove_at(&self, address: Address, at: BlockId) -> Result<Option<(Header, AccountProof)>, ChainError> {
-        self.mailbox.ask(|answer| Message::ProveAt { address, at, answer }).await?
+        self.ask_settled(move |writer| writer.prove_at(address, &at)).await
     }
 
     /// What is wrong with a block whose body was found to be invalid. An import that was answered with
@@ -151,7 +251,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn refusal(&self, id: BlockId) -> Result<Option<BlockError>, Stopped> {
-        self.mailbox.ask(|answer| Message::Refusal { id, answer }).await
+        self.ask(move |actor| Ok(actor.writer.tree.reason(&id))).await
     }
 
     /// Returns once everything imported so far would survive a power cut, and a reorganisation under way is over. While
@@ -160,13 +260,20 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn sync(&self) -> Result<(), Stopped> {
-        self.mailbox.ask(|answer| Message::Sync { answer }).await
+        self.mailbox.ask(|answer| Message::Ask(Box::new(|actor| actor.sync(answer)))).await
     }
 
     /// Forgets what a peer alone had brought and nobody needs.
     pub async fn peer_gone(&self, origin: Origin) {
+        let forget = Message::ask(
+            move |actor| {
+                actor.writer.peer_gone(origin);
+                Ok(())
+            },
+            oneshot::channel().0,
+        );
         // A writer that has ended remembers nothing anyway.
-        let _ = self.mailbox.send(Message::PeerGone { origin }).await;
+        let _ = self.mailbox.send(forget).await;
     }
 
     /// Tells the writer to end after what it was asked so far.
@@ -183,7 +290,7 @@ impl ChainHandle {
     /// The height at which the move under way ends, as of its last event; the tip's when none is. Whoever has an event
     /// finds here what was known when it was sent, or later news.
     pub fn connecting(&self) -> Height {
-        *self.connecting.borrow()
+        self.ahead.borrow().connecting
     }
 
     /// Wakes at every new tip.
@@ -193,12 +300,12 @@ impl ChainHandle {
 
     /// The rules that the chain with the most work follows, if they are not known here.
     pub fn unknown_rules(&self) -> Option<UnknownRules> {
-        self.unknown_rules.borrow().clone()
+        self.ahead.borrow().unknown_rules.clone()
     }
 
     /// The height of the linked header with the most work, the tip's where none has more.
     pub fn best_header(&self) -> Height {
-        *self.best_header.borrow()
+        self.ahead.borrow().best_header
     }
 
     /// Every move of the chain from now on.

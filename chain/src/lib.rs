@@ -6,7 +6,7 @@
 //!    [`LinkedHeader`](cairn_ledger::validate::LinkedHeader).
 //! 2. [`ChainHandle::import`]: workers match the body to the header and check its transactions
 //!    (`precheck`); the writer connects the block and whatever waited for it (`writer/import.rs`), or goes over to
-//!    another branch that has more work (`writer/follow.rs`): in one atomic batch (`writer/reorg.rs`) or, where that
+//!    another branch that has more work: in one atomic batch (`writer/reorg.rs`) or, where that
 //!    would be too large, in many (`writer/long_reorg.rs`).
 //! 3. Then, after the batch, the new [`Tip`] is published and a [`ChainEvent`] is sent, with what the changed accounts
 //!    have.
@@ -22,12 +22,12 @@
 //! | `state/` | all accounts and the tree over them, in memory; how an import moves both; the last states |
 //! | `headers/` | headers off the followed chain: the tree, orphans, those under rules that are not known here |
 //! | `inflight` | which blocks are let in first on their way to the writer |
-//! | `message` | what the writer is asked, and what it tells |
+//! | `message` | what the writer answers, and what it tells |
 //! | `precheck/` | the workers check blocks and transactions before the writer's turn |
 //! | `index/` | where addresses were touched: kept with every import, and built for blocks imported without |
 //! | `read/` | [`Reader`]: blocks, accounts, light proofs, histories of addresses |
-//! | `handle` | [`ChainHandle`]: asks the writer |
 //! | `writer/` | the one thread that imports blocks |
+//! | `handle` | [`ChainHandle`]: asks the writer |
 //! | [`audit`] | the store's invariants as code |
 //! | [`replay`] | whole chains from and to files, and once more through every rule |
 //!
@@ -51,7 +51,7 @@
 //! | invalid block cache | `headers/tree.rs` |
 //! | misbehaviour | [`verdict`] |
 //! | orphans | `headers/orphans.rs` |
-//! | reorganisation | `writer/follow.rs`, `writer/reorg.rs`, `writer/long_reorg.rs` |
+//! | reorganisation | `writer/import.rs`, `writer/reorg.rs`, `writer/long_reorg.rs` |
 //! | script check threads, signature cache | `precheck/` |
 //! | tables, column families, undo data | `store/schema.rs` |
 //! | txindex, address index | `index/`, `store/touches.rs` |
@@ -75,7 +75,7 @@ pub mod verdict;
 mod workers;
 mod writer;
 
-pub use handle::ChainHandle;
+pub use handle::{Chain, ChainHandle, spawn};
 pub use headers::UnknownRules;
 pub use message::{
     BlockOutcome, ChainError, ChainEvent, HeaderOutcome, Import, ProvenAccount, Template, TemplateRequest, Tip,
@@ -85,7 +85,6 @@ pub use read::{
     HISTORY_BEHIND, HistoryPage, HistoryQuery, MinedTransaction, NoHistory, ProvenTip, Reader, Touched, UnknownBlock,
 };
 pub use state::KEPT_STATES;
-pub use writer::{Chain, spawn};
 
 /// What a failing store says, for those who read the chain without knowing the store.
 pub use crate::store::StoreError;

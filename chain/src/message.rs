@@ -1,6 +1,6 @@
-//! What the writer is asked, what it answers, and what it tells.
+//! What the writer answers, and what it tells.
 
-use crate::{inflight::Room, verdict::Origin};
+use crate::headers::UnknownRules;
 use cairn_common::mailbox::Stopped;
 use cairn_ledger::{
     accounts::{Account, AccountProof},
@@ -42,6 +42,17 @@ impl From<&ChainContext> for Tip {
     fn from(context: &ChainContext) -> Self {
         Self { header: context.header().clone(), id: context.id(), total_work: context.total_work() }
     }
+}
+
+/// What is known of the chain above the tip.
+#[derive(Clone, Debug)]
+pub(crate) struct Ahead {
+    /// The height of the linked header with the most work, the tip's where none has more.
+    pub best_header: Height,
+    /// The height at which the move under way ends; the tip's when none is.
+    pub connecting: Height,
+    /// The rules that the chain with the most work follows, if they are not known here.
+    pub unknown_rules: Option<UnknownRules>,
 }
 
 /// The chain moved to a new tip. Sent after the batch that made it so, in order.
@@ -176,70 +187,4 @@ pub struct ProvenAccount {
     pub tip: Arc<Tip>,
     /// The address's leaf, or the one below it.
     pub proof: AccountProof,
-}
-
-/// The writer's questions.
-pub(crate) enum Message {
-    LinkHeaders {
-        origin: Origin,
-        headers: Vec<Header>,
-        is_presynced: bool,
-        answer: oneshot::Sender<Vec<HeaderOutcome>>,
-    },
-    Connect {
-        block: CheckedBlock,
-        /// Its share of what may be on the way to the writer at once.
-        room: Room,
-        answer: oneshot::Sender<BlockOutcome>,
-    },
-    Store {
-        block: CheckedBlock,
-        /// Its share of what may be on the way to the writer at once.
-        room: Room,
-        answer: oneshot::Sender<BlockOutcome>,
-    },
-    Follow {
-        id: BlockId,
-        answer: oneshot::Sender<()>,
-    },
-    /// A matched body turned out to be invalid: remember its id.
-    Invalid {
-        header: LinkedHeader,
-        error: BlockError,
-        answer: oneshot::Sender<BlockOutcome>,
-    },
-    Template {
-        request: TemplateRequest,
-        answer: oneshot::Sender<Result<Template, ChainError>>,
-    },
-    Prove {
-        address: Address,
-        answer: oneshot::Sender<Result<ProvenAccount, ChainError>>,
-    },
-    Balances {
-        answer: oneshot::Sender<Result<(Arc<Tip>, u64), ChainError>>,
-    },
-    ProveAt {
-        address: Address,
-        at: BlockId,
-        answer: oneshot::Sender<Result<Option<(Header, AccountProof)>, ChainError>>,
-    },
-    /// What is wrong with a block, if that is known.
-    Refusal {
-        id: BlockId,
-        answer: oneshot::Sender<Option<BlockError>>,
-    },
-    /// A block as the parent of others.
-    Context {
-        id: BlockId,
-        answer: oneshot::Sender<Option<ChainContext>>,
-    },
-    /// Makes what was written survive a power cut.
-    Sync {
-        answer: oneshot::Sender<()>,
-    },
-    PeerGone {
-        origin: Origin,
-    },
-    Stop,
 }

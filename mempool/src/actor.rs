@@ -5,12 +5,10 @@ use super::{
     admission,
     displaced::{Returning, displaced, returning},
     file,
-    handle::PoolHandle,
-    message::{ANNOUNCEMENTS, Accepted, Arrival, GATHERING, Judged, MAILBOX, Message, Waiting},
+    handle::{ANNOUNCEMENTS, Accepted, Arrival, GATHERING, Judged, MAILBOX, Message, PoolHandle},
     persistence::Persistence,
     policy::{PoolConfig, PoolError, Standing},
     pool::{Pool, TipChange},
-    queue::Entry,
     standings::{Lookup, standings},
 };
 use cairn_chain::{ChainEvent, ChainHandle, Reader, store::StoreError, verdict::Origin};
@@ -118,52 +116,28 @@ impl Actor {
 
     async fn on_message(&mut self, message: Message) -> Result<(), TaskError> {
         match message {
-            Message::Judge { transactions, answer } => reply(answer, self.judge(transactions).await?),
+            Message::Judge { transactions, answer } => reply(answer, self.judge(&transactions).await?),
             Message::Admit { arrivals, answer } => reply(answer, self.admit(arrivals).await?),
-            Message::Get { txid, answer } => reply(answer, self.pool.get(&txid)),
-            Message::Pending { address, answer } => reply(answer, self.pool.pending(&address)),
-            Message::Select { max_bytes, answer } => reply(answer, self.pool.select(max_bytes)),
-            Message::Transactions { answer } => {
-                reply(answer, self.pool.transactions().map(|entry| entry.transaction.clone()).collect());
-            }
-            Message::Info { answer } => reply(answer, self.pool.info()),
-            Message::Status { txid, answer } => reply(answer, self.pool.status(&txid)),
             Message::Try { transaction, answer } => {
                 let lookup = Lookup::new(transaction.transaction(), transaction.txid(), self.rules());
                 let standings = self.read_standings(vec![lookup]).await?;
                 let standing = standings.first().copied().unwrap_or_default();
                 reply(answer, self.pool.try_admit(&transaction, &standing, clock::now()));
             }
-            Message::Refused { refusals } => {
-                let now = clock::now();
-                refusals.into_iter().for_each(|(txid, error)| self.pool.remember_refusal(txid, error, now));
-            }
-            Message::Page { after, max, answer } => {
-                reply(answer, self.pool.page(after, max).into_iter().map(waiting).collect());
-            }
-            Message::OfSender { address, answer } => {
-                reply(answer, self.pool.of_sender(&address).into_iter().map(waiting).collect());
-            }
-            Message::Estimate { bytes, answer } => reply(answer, self.pool.estimate(bytes)),
+            Message::Ask(question) => question(&mut self.pool),
         }
         Ok(())
     }
 
-    async fn judge(
-        &mut self,
-        transactions: Vec<Transaction>,
-    ) -> Result<Vec<Result<(Transaction, Judged), PoolError>>, TaskError> {
-        let ids: Vec<TxId> = transactions.iter().map(Transaction::id).collect();
-        let rules = self.rules();
+    async fn judge(&mut self, transactions: &[Transaction]) -> Result<Vec<Result<Judged, PoolError>>, TaskError> {
+        let (ids, rules): (Vec<TxId>, _) = (transactions.iter().map(Transaction::id).collect(), self.rules());
         let lookups = transactions.iter().zip(&ids).map(|(one, txid)| Lookup::new(one, *txid, rules));
         let standings = self.read_standings(lookups.collect()).await?;
         let (now, tip) = (clock::now(), self.tip);
-        let judged = transactions.into_iter().zip(&ids).zip(standings);
-        Ok(judged
-            .map(|((transaction, txid), standing)| {
-                self.pool.judge(txid, &transaction, &standing, now).map(|()| (transaction, Judged { tip, standing }))
-            })
-            .collect())
+        let judged = transactions.iter().zip(&ids).zip(standings).map(|((one, txid), standing)| {
+            self.pool.judge(txid, one, &standing, now).map(|()| Judged { tip, standing })
+        });
+        Ok(judged.collect())
     }
 
     async fn admit(&mut self, arrivals: Vec<Arrival>) -> Result<Vec<Result<TxId, PoolError>>, TaskError> {
@@ -299,8 +273,4 @@ impl Actor {
 /// Answers; whoever no longer waits for an answer does not need it.
 fn reply<T>(answer: oneshot::Sender<T>, value: T) {
     let _ = answer.send(value);
-}
-
-fn waiting(entry: Entry) -> Waiting {
-    Waiting { transaction: entry.transaction, added: entry.added, ready: entry.worth.ready }
 }

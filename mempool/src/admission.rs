@@ -5,12 +5,12 @@
 //! third of what they cost one by one.
 
 use super::{
-    message::{Arrival, GATHERING, Judged, Message, Submission},
+    handle::{Arrival, GATHERING, Item, Message, Submission},
     policy::PoolError,
 };
 use cairn_chain::{ChainHandle, verdict::Origin};
 use cairn_common::mailbox::{Handle, Stopped, mailbox};
-use cairn_ledger::{hash::TxId, keys::Address, transaction::Transaction, units::Timestamp};
+use cairn_ledger::{hash::TxId, keys::Address};
 use std::{collections::HashSet, sync::Arc};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -60,57 +60,32 @@ struct Admission {
     pool: Handle<Message>,
 }
 
-/// A transaction that was not refused so far, and the slot of its answer.
-#[derive(Clone)]
-struct InProgress<T> {
-    slot: usize,
-    origin: Option<Origin>,
-    added: Option<Timestamp>,
-    transaction: T,
-}
+/// A transaction of a gathering, and who brought it.
+type Brought = (Option<Origin>, Item);
 
-impl<T> InProgress<T> {
-    fn apart(self) -> (InProgress<()>, T) {
-        let Self { slot, origin, added, transaction } = self;
-        (InProgress { slot, origin, added, transaction: () }, transaction)
-    }
-
-    fn with<U>(self, transaction: U) -> InProgress<U> {
-        let Self { slot, origin, added, .. } = self;
-        InProgress { slot, origin, added, transaction }
-    }
-}
-
-impl InProgress<Transaction> {
-    fn sender(&self) -> Address {
-        self.transaction.body.sender
-    }
-}
+/// The answer to each of a gathering, once it is refused, or at the end.
+type Answers = Vec<Option<Result<TxId, PoolError>>>;
 
 impl Admission {
     /// Judges, checks and admits all transactions of a gathering, each judged alone.
     async fn admit(&self, gathering: Vec<Submission>) -> Result<(), Stopped> {
-        let (mut askers, mut pending) = (Vec::with_capacity(gathering.len()), Vec::new());
+        let (mut askers, mut brought) = (Vec::with_capacity(gathering.len()), Vec::new());
         for Submission { origin, items, answer } in gathering {
             askers.push((items.len(), answer));
-            for (transaction, added) in items {
-                pending.push(InProgress { slot: pending.len(), origin, added, transaction });
-            }
+            brought.extend(items.into_iter().map(|item| (origin, item)));
         }
-        // One slot for each transaction, filled when it is refused, or at the end.
-        let mut answers: Vec<Option<Result<TxId, PoolError>>> = vec![None; pending.len()];
+        let mut answers: Answers = vec![None; brought.len()];
         // A sender's transactions may have come together: each round admits the next of those whose predecessor
         // the last round admitted, as if they had come one after the other.
-        let mut round = pending;
+        let mut round: Vec<usize> = (0..brought.len()).collect();
         while !round.is_empty() {
-            let kept = round.clone();
-            self.admit_round(round, &mut answers).await?;
-            let grown: HashSet<Address> =
-                kept.iter().filter(|one| matches!(answers[one.slot], Some(Ok(_)))).map(|one| one.sender()).collect();
-            let is_next = |one: &InProgress<Transaction>| {
-                matches!(answers[one.slot], Some(Err(PoolError::NonceGap { .. }))) && grown.contains(&one.sender())
-            };
-            round = kept.into_iter().filter(is_next).collect();
+            self.admit_round(&brought, &round, &mut answers).await?;
+            let sender = |slot: &usize| brought[*slot].1.0.body.sender;
+            let grown = round.iter().filter(|slot| matches!(answers[**slot], Some(Ok(_)))).map(sender);
+            let grown: HashSet<Address> = grown.collect();
+            round.retain(|slot| {
+                matches!(answers[*slot], Some(Err(PoolError::NonceGap { .. }))) && grown.contains(&sender(slot))
+            });
         }
         let mut answers = answers.into_iter().map(|answer| answer.expect("refused, invalid or admitted"));
         for (count, asker) in askers {
@@ -120,54 +95,30 @@ impl Admission {
         Ok(())
     }
 
-    async fn admit_round(
-        &self,
-        pending: Vec<InProgress<Transaction>>,
-        answers: &mut [Option<Result<TxId, PoolError>>],
-    ) -> Result<(), Stopped> {
-        let judged = self.judge(pending, answers).await?;
-        let (slots, arrivals) = self.check(judged, answers).await?;
-        if arrivals.is_empty() {
-            return Ok(());
-        }
-        let admitted = self.pool.ask(|answer| Message::Admit { arrivals, answer }).await?;
-        for (slot, answer) in slots.into_iter().zip(admitted) {
-            answers[slot] = Some(answer);
-        }
-        Ok(())
-    }
-
-    /// Those that are worth a look at their signature.
-    async fn judge(
-        &self,
-        pending: Vec<InProgress<Transaction>>,
-        answers: &mut [Option<Result<TxId, PoolError>>],
-    ) -> Result<Vec<(InProgress<Transaction>, Judged)>, Stopped> {
-        let (places, transactions): (Vec<_>, Vec<_>) = pending.into_iter().map(InProgress::apart).unzip();
+    /// Judges, checks and admits those of a gathering that stand in these slots.
+    async fn admit_round(&self, brought: &[Brought], round: &[usize], answers: &mut Answers) -> Result<(), Stopped> {
+        let of = |slots: &[usize]| slots.iter().map(|slot| brought[*slot].1.0.clone()).collect();
+        let transactions = of(round);
         let judged = self.pool.ask(|answer| Message::Judge { transactions, answer }).await?;
-        let mut passed = Vec::with_capacity(judged.len());
-        for (place, outcome) in places.into_iter().zip(judged) {
+        // Those that are worth a look at their signature.
+        let (mut passed, mut standings) = (Vec::with_capacity(round.len()), Vec::with_capacity(round.len()));
+        for (slot, outcome) in round.iter().zip(judged) {
             match outcome {
-                Ok((transaction, judged)) => passed.push((place.with(transaction), judged)),
-                Err(error) => answers[place.slot] = Some(Err(error)),
+                Ok(judged) => {
+                    passed.push(*slot);
+                    standings.push(judged);
+                }
+                Err(error) => answers[*slot] = Some(Err(error)),
             }
         }
-        Ok(passed)
-    }
-
-    /// Those whose structure and signature hold, and their slots.
-    async fn check(
-        &self,
-        pending: Vec<(InProgress<Transaction>, Judged)>,
-        answers: &mut [Option<Result<TxId, PoolError>>],
-    ) -> Result<(Vec<usize>, Vec<Arrival>), Stopped> {
-        if pending.is_empty() {
-            return Ok((Vec::new(), Vec::new()));
+        if passed.is_empty() {
+            return Ok(());
         }
-        let transactions = pending.iter().map(|(pending, _)| pending.transaction.clone()).collect();
-        let outcomes = self.chain.check_transactions(transactions).await?;
-        let (mut slots, mut arrivals) = (Vec::with_capacity(pending.len()), Vec::with_capacity(pending.len()));
-        for ((InProgress { slot, origin, added, .. }, judged), outcome) in pending.into_iter().zip(outcomes) {
+        let checked = self.chain.check_transactions(of(&passed)).await?;
+        // Those whose structure and signature hold.
+        let (mut slots, mut arrivals) = (Vec::with_capacity(passed.len()), Vec::with_capacity(passed.len()));
+        for ((slot, judged), outcome) in passed.into_iter().zip(standings).zip(checked) {
+            let (origin, (_, added)) = brought[slot];
             match outcome {
                 Ok(transaction) => {
                     slots.push(slot);
@@ -176,6 +127,13 @@ impl Admission {
                 Err(error) => answers[slot] = Some(Err(PoolError::Invalid(error))),
             }
         }
-        Ok((slots, arrivals))
+        if arrivals.is_empty() {
+            return Ok(());
+        }
+        let admitted = self.pool.ask(|answer| Message::Admit { arrivals, answer }).await?;
+        for (slot, answer) in slots.into_iter().zip(admitted) {
+            answers[slot] = Some(answer);
+        }
+        Ok(())
     }
 }

@@ -1,17 +1,83 @@
-//! The handle that asks the pool.
+//! The handle that asks the pool: what it is asked, and what it tells.
 
 use super::{
-    message::{Accepted, GATHERING, Item, Message, Submission, Waiting},
-    policy::{PoolError, PoolStatus},
-    pool::{FeeEstimate, Pending, PoolInfo},
+    policy::{PoolError, PoolStatus, Standing},
+    pool::{FeeEstimate, Pending, Pool, PoolInfo, Waiting},
 };
 use cairn_chain::{ChainHandle, verdict::Origin};
-use cairn_common::mailbox::{Handle, Stopped};
+use cairn_common::{
+    clock,
+    mailbox::{Handle, Stopped},
+};
 use cairn_ledger::{
-    hash::TxId, keys::Address, transaction::Transaction, units::Timestamp, validate::CheckedTransaction,
+    hash::{BlockId, TxId},
+    keys::Address,
+    transaction::Transaction,
+    units::Timestamp,
+    validate::CheckedTransaction,
 };
 use std::sync::Arc;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
+
+/// Messages waiting for the pool. A full mailbox makes askers wait, and a peer's asker is the one task that
+/// reads from that peer; it is nobody's fault.
+pub(super) const MAILBOX: usize = 64;
+/// Announcements a slow listener may be behind before it misses some.
+pub(super) const ANNOUNCEMENTS: usize = 256;
+
+/// Transactions in one submission, and about as many in one gathering. It bounds how long others wait.
+pub(super) const GATHERING: usize = 512;
+
+/// Transactions that came into the pool.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// Who brought them.
+    pub origin: Origin,
+    /// They.
+    pub transactions: Vec<CheckedTransaction>,
+}
+
+/// What the chain said of a transaction when it was judged: it is asked again only if it has moved meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judged {
+    /// The tip that the pool went by.
+    pub tip: BlockId,
+    pub standing: Standing,
+}
+
+/// A checked transaction on its way into the pool.
+#[derive(Clone, Debug)]
+pub(super) struct Arrival {
+    pub transaction: CheckedTransaction,
+    pub judged: Judged,
+    /// Who brought it; `None` when nobody is to be told of it.
+    pub origin: Option<Origin>,
+    /// When it came to this node; `None` for now.
+    pub added: Option<Timestamp>,
+}
+
+/// The pool's questions.
+pub(super) enum Message {
+    /// Which of these are worth a look at their signature?
+    Judge { transactions: Vec<Transaction>, answer: oneshot::Sender<Vec<Result<Judged, PoolError>>> },
+    /// Take these, and tell the listeners.
+    Admit { arrivals: Vec<Arrival>, answer: oneshot::Sender<Vec<Result<TxId, PoolError>>> },
+    /// Would it be taken?
+    Try { transaction: CheckedTransaction, answer: oneshot::Sender<Result<(), PoolError>> },
+    /// What the pool alone answers.
+    Ask(Box<dyn FnOnce(&mut Pool) + Send>),
+}
+
+/// A transaction and when it came to this node; `None` for now.
+pub(super) type Item = (Transaction, Option<Timestamp>);
+
+/// Transactions from one origin, at most [`GATHERING`] of them.
+pub(super) struct Submission {
+    /// Who brought them; `None` when nobody is to be told of them.
+    pub origin: Option<Origin>,
+    pub items: Vec<Item>,
+    pub answer: oneshot::Sender<Vec<Result<TxId, PoolError>>>,
+}
 
 /// A handle to the pool. Cloning shares it.
 #[derive(Clone)]
@@ -23,6 +89,20 @@ pub struct PoolHandle {
 }
 
 impl PoolHandle {
+    /// Asks what the pool alone answers.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Pool) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let asked = self.mailbox.ask(|answer| {
+            Message::Ask(Box::new(|pool| {
+                // Whoever no longer waits for an answer does not need it.
+                let _ = answer.send(question(pool));
+            }))
+        });
+        asked.await
+    }
+
     /// Submits transactions: one answer for each, in order. Each is judged alone, so an invalid one harms
     /// none of its neighbours; signatures are checked together.
     ///
@@ -47,11 +127,11 @@ impl PoolHandle {
     /// # Errors
     /// The outer: the node is stopping. The inner: why it would not.
     pub async fn check_one(&self, transaction: Transaction) -> Result<Result<(), PoolError>, Stopped> {
-        let judged = self.mailbox.ask(|answer| Message::Judge { transactions: vec![transaction], answer }).await?;
-        let transaction = match judged.into_iter().next().ok_or(Stopped)? {
-            Ok((transaction, _)) => transaction,
-            Err(error) => return Ok(Err(error)),
-        };
+        let transactions = vec![transaction.clone()];
+        let judged = self.mailbox.ask(|answer| Message::Judge { transactions, answer }).await?;
+        if let Some(error) = judged.into_iter().find_map(Result::err) {
+            return Ok(Err(error));
+        }
         let checked = self.chain.check_transactions(vec![transaction]).await?;
         match checked.into_iter().next().ok_or(Stopped)? {
             Ok(transaction) => self.mailbox.ask(|answer| Message::Try { transaction, answer }).await,
@@ -64,7 +144,7 @@ impl PoolHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn page(&self, after: Option<(Timestamp, TxId)>, max: usize) -> Result<Vec<Waiting>, Stopped> {
-        self.mailbox.ask(|answer| Message::Page { after, max, answer }).await
+        self.ask(move |pool| pool.page(after, max)).await
     }
 
     /// What one sender has in the pool, in order of nonce.
@@ -72,7 +152,7 @@ impl PoolHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn of_sender(&self, address: Address) -> Result<Vec<Waiting>, Stopped> {
-        self.mailbox.ask(|answer| Message::OfSender { address, answer }).await
+        self.ask(move |pool| pool.of_sender(&address)).await
     }
 
     /// What a transaction must pay to be among the first `bytes` that are mined.
@@ -80,7 +160,7 @@ impl PoolHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn estimate(&self, bytes: usize) -> Result<FeeEstimate, Stopped> {
-        self.mailbox.ask(|answer| Message::Estimate { bytes, answer }).await
+        self.ask(move |pool| pool.estimate(bytes)).await
     }
 
     /// A pooled transaction.
@@ -88,7 +168,7 @@ impl PoolHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn get(&self, txid: TxId) -> Result<Option<CheckedTransaction>, Stopped> {
-        self.mailbox.ask(|answer| Message::Get { txid, answer }).await
+        self.ask(move |pool| pool.get(&txid)).await
     }
 
     /// What an address has in the pool.
@@ -96,7 +176,7 @@ impl PoolHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn pending(&self, address: Address) -> Result<Pending, Stopped> {
-        self.mailbox.ask(|answer| Message::Pending { address, answer }).await
+        self.ask(move |pool| pool.pending(&address)).await
     }
 
     /// Up to `max_bytes` of transactions for a block on the tip: the best fee rates first, each sender's in
@@ -105,7 +185,7 @@ impl PoolHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn select(&self, max_bytes: usize) -> Result<Vec<CheckedTransaction>, Stopped> {
-        self.mailbox.ask(|answer| Message::Select { max_bytes, answer }).await
+        self.ask(move |pool| pool.select(max_bytes)).await
     }
 
     /// All transactions.
@@ -113,7 +193,7 @@ impl PoolHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn transactions(&self) -> Result<Vec<CheckedTransaction>, Stopped> {
-        self.mailbox.ask(|answer| Message::Transactions { answer }).await
+        self.ask(|pool| pool.transactions().map(|entry| entry.transaction.clone()).collect()).await
     }
 
     /// How full the pool is, and what it takes.
@@ -121,7 +201,7 @@ impl PoolHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn info(&self) -> Result<PoolInfo, Stopped> {
-        self.mailbox.ask(|answer| Message::Info { answer }).await
+        self.ask(|pool| pool.info()).await
     }
 
     /// What became of a transaction, as far as the pool knows. Of a mined one it knows nothing: ask the
@@ -130,7 +210,7 @@ impl PoolHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn status(&self, txid: TxId) -> Result<PoolStatus, Stopped> {
-        self.mailbox.ask(|answer| Message::Status { txid, answer }).await
+        self.ask(move |pool| pool.status(&txid)).await
     }
 
     /// Everything submitted that comes into the pool from now on; not what is loaded at the start, nor what
@@ -154,7 +234,8 @@ impl PoolHandle {
         let refused = asked_after.into_iter().zip(&answers);
         let refusals: Vec<_> = refused.filter_map(|(txid, answer)| Some((txid, answer.err()?))).collect();
         if !refusals.is_empty() {
-            self.mailbox.send(Message::Refused { refusals }).await?;
+            let remember = |pool: &mut Pool| pool.remember_refusals(refusals, clock::now());
+            self.mailbox.send(Message::Ask(Box::new(remember))).await?;
         }
         Ok(answers)
     }

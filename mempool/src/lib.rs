@@ -11,7 +11,7 @@
 //!    takes back what was displaced, and judges each touched sender's whole queue again.
 //!
 //! # Map
-//! `message` what the pool is asked · `handle` asks it · `admission` the way in · `actor` its loop · `standings` what
+//! `handle` asks the pool, and says what · `admission` the way in · `actor` its loop · `standings` what
 //! the chain says of a transaction · `displaced` transactions of blocks that left the chain · `pool` the pure core ·
 //! `queue` one sender's transactions and what they are worth · `policy` limits and the judgement of one transaction ·
 //! `removed` why transactions left · `persistence` the pool across a restart, in a `file`
@@ -43,7 +43,6 @@ mod admission;
 mod displaced;
 mod file;
 mod handle;
-mod message;
 mod persistence;
 mod policy;
 mod pool;
@@ -54,7 +53,6 @@ mod standings;
 mod tests;
 
 pub use actor::spawn;
-pub use handle::PoolHandle;
-pub use message::{Accepted, Waiting};
+pub use handle::{Accepted, PoolHandle};
 pub use policy::{DropReason, LIFETIME_BLOCKS, PoolConfig, PoolError, PoolStatus};
-pub use pool::{FeeEstimate, Pending, PoolInfo};
+pub use pool::{FeeEstimate, Pending, PoolInfo, Waiting};

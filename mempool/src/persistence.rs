@@ -2,8 +2,7 @@
 
 use super::{
     file::{self, Loaded, Lost, Saved},
-    handle::PoolHandle,
-    message::GATHERING,
+    handle::{GATHERING, PoolHandle},
     pool::Pool,
 };
 use cairn_host::files;

@@ -91,18 +91,7 @@ pub enum PoolError {
 impl PoolError {
     /// What it proves about the transaction, whoever looks: nothing, unless it is invalid.
     pub fn proves(&self) -> Option<TxError> {
-        match self {
-            Self::Invalid(error) => Some(*error),
-            Self::Execution(_)
-            | Self::AlreadyPooled
-            | Self::AlreadyMined
-            | Self::FeeTooLow { .. }
-            | Self::ReplacementFeeTooLow { .. }
-            | Self::SenderLimit { .. }
-            | Self::NonceGap { .. }
-            | Self::ExpiresSoon { .. }
-            | Self::PoolFull { .. } => None,
-        }
+        if let Self::Invalid(error) = self { Some(*error) } else { None }
     }
 }
 

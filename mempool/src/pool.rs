@@ -3,7 +3,7 @@
 mod displaced;
 mod view;
 
-pub use view::FeeEstimate;
+pub use view::{FeeEstimate, Waiting};
 
 use super::{
     policy::{
@@ -77,7 +77,7 @@ pub struct PoolInfo {
 }
 
 /// The pool. Its invariants are on the [front page](super).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Pool {
     config: PoolConfig,
     tip: Height,
@@ -94,18 +94,7 @@ pub(super) struct Pool {
 impl Pool {
     /// An empty pool at a tip.
     pub fn new(config: PoolConfig, tip: Height) -> Self {
-        Self {
-            config,
-            tip,
-            queues: HashMap::new(),
-            place_by_id: HashMap::new(),
-            ranking: BTreeMap::new(),
-            by_age: BTreeSet::new(),
-            by_last_height: BTreeSet::new(),
-            bytes: 0,
-            arrivals: 0,
-            removed: Removed::default(),
-        }
+        Self { config, tip, ..Self::default() }
     }
 
     /// The height of the tip it goes by.
@@ -171,12 +160,14 @@ impl Pool {
         self.plan_room(transaction.transaction().size(), worth, rival.as_ref()).map(drop)
     }
 
-    /// Remembers why a transaction was not taken, unless something better is known of it.
-    pub fn remember_refusal(&mut self, txid: TxId, error: PoolError, now: Timestamp) {
-        let known = self.place_by_id.contains_key(&txid) || self.removed.reason(&txid).is_some();
-        // Bytes that are invalid say nothing about the transaction of this id: another signature may be good.
-        if !known && !matches!(error, PoolError::AlreadyPooled | PoolError::AlreadyMined | PoolError::Invalid(_)) {
-            self.removed.record(now, txid, DropReason::Refused(error));
+    /// Remembers why transactions were not taken, unless something better is known of them.
+    pub fn remember_refusals(&mut self, refusals: Vec<(TxId, PoolError)>, now: Timestamp) {
+        for (txid, error) in refusals {
+            let known = self.place_by_id.contains_key(&txid) || self.removed.reason(&txid).is_some();
+            // Bytes that are invalid say nothing about the transaction of this id: another signature may be good.
+            if !known && !matches!(error, PoolError::AlreadyPooled | PoolError::AlreadyMined | PoolError::Invalid(_)) {
+                self.removed.record(now, txid, DropReason::Refused(error));
+            }
         }
     }
 

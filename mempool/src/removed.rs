@@ -2,54 +2,42 @@
 
 use super::policy::DropReason;
 use cairn_ledger::{hash::TxId, units::Timestamp};
-use std::collections::{HashMap, VecDeque};
+use hashlink::LinkedHashMap;
+use std::hash::RandomState;
 
 /// How long a reason is kept, in milliseconds: a day, so that whoever looks in the morning finds it.
 const KEEP_MS: u64 = 24 * 60 * 60 * 1000;
 /// The most reasons kept, about 2 MiB; the oldest go first.
 const KEEP: usize = 20_000;
 
-/// Why transactions left the pool without being mined.
+/// Why transactions left the pool without being mined, and when, in order of time.
 #[derive(Debug, Default)]
-pub(super) struct Removed {
-    reasons: HashMap<TxId, (Timestamp, DropReason)>,
-    /// In order of time. An entry that is no longer the one in `reasons` is stale.
-    order: VecDeque<(Timestamp, TxId)>,
-}
+pub(super) struct Removed(LinkedHashMap<TxId, (Timestamp, DropReason), RandomState>);
 
 impl Removed {
-    /// Remembers a reason.
+    /// Remembers a reason; the last of several counts.
     pub fn record(&mut self, now: Timestamp, txid: TxId, reason: DropReason) {
-        self.reasons.insert(txid, (now, reason));
-        self.order.push_back((now, txid));
-        while self.order.len() > KEEP {
-            self.forget_oldest();
+        self.0.insert(txid, (now, reason));
+        if self.0.len() > KEEP {
+            self.0.pop_front();
         }
     }
 
     /// Forgets a transaction that came back or was mined.
     pub fn forget(&mut self, txid: &TxId) {
-        self.reasons.remove(txid);
+        self.0.remove(txid);
     }
 
     /// Forgets what is too old.
     pub fn on_time(&mut self, now: Timestamp) {
-        while self.order.front().is_some_and(|(at, _)| now.since(*at) > KEEP_MS) {
-            self.forget_oldest();
+        while self.0.front().is_some_and(|(_, (at, _))| now.since(*at) > KEEP_MS) {
+            self.0.pop_front();
         }
     }
 
     /// Why a transaction left.
     pub fn reason(&self, txid: &TxId) -> Option<DropReason> {
-        self.reasons.get(txid).map(|(_, reason)| *reason)
-    }
-
-    fn forget_oldest(&mut self) {
-        if let Some((at, txid)) = self.order.pop_front()
-            && self.reasons.get(&txid).is_some_and(|(kept, _)| *kept == at)
-        {
-            self.reasons.remove(&txid);
-        }
+        self.0.get(txid).map(|(_, reason)| *reason)
     }
 }
 
@@ -68,7 +56,7 @@ mod tests {
         for n in 0..KEEP as u64 + 10 {
             removed.record(start.saturating_add(n), txid(n), DropReason::Evicted);
         }
-        assert_eq!((removed.reasons.len(), removed.order.len()), (KEEP, KEEP));
+        assert_eq!(removed.0.len(), KEEP);
         assert_eq!(removed.reason(&txid(9)), None, "the oldest made room");
         assert_eq!(removed.reason(&txid(10)), Some(DropReason::Evicted));
         removed.forget(&txid(11));

@@ -365,13 +365,6 @@ impl HeaderTree {
         Some((self.get(id)?.header().height, *work))
     }
 
-    /// Removes a block that is now on the followed chain.
-    pub(crate) fn remove_connected(&mut self, id: &BlockId) -> Option<CheckedBlock> {
-        let block = self.take_checked(id);
-        self.remove(id);
-        block
-    }
-
     /// Remembers a block as invalid and removes it with all its descendants.
     pub(crate) fn invalidate(&mut self, id: &BlockId) {
         let mut waiting = vec![*id];
@@ -435,8 +428,8 @@ impl HeaderTree {
         }
     }
 
-    /// Removes one entry; its children stay.
-    fn remove(&mut self, id: &BlockId) {
+    /// Removes a block, as one that is on the followed chain; its children stay.
+    pub(crate) fn remove(&mut self, id: &BlockId) {
         self.take_checked(id);
         let Some(entry) = self.entries.remove(id) else { return };
         self.complete.remove(&entry.key());

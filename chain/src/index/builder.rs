@@ -7,7 +7,7 @@
 use super::{Touch, in_order, makes_no_account, stored_key, touches};
 use crate::store::{
     ChainStore, Durability, StoreError, put_indexed,
-    schema::{BodyById, TouchByAccount, TouchKey},
+    schema::{TouchByAccount, TouchKey},
 };
 use cairn_ledger::{chain_spec::ChainSpec, units::Height, validate::LinkedHeader};
 
@@ -60,7 +60,7 @@ fn begin(store: &ChainStore, spec: &ChainSpec) -> Result<Option<Building>, Store
         tracing::info!(target: "cairn::chain", height = height.get(), "building the index of addresses");
     }
     let header = store.expect_header(&id)?;
-    let body = store.body(&id)?.ok_or_else(|| StoreError::missing::<BodyById>(id))?;
+    let body = store.expect_body(&id)?;
     let touches = touches(spec, header.header(), body.iter());
     let (keys, small_reward) = (Vec::with_capacity(touches.len()), makes_no_account(spec, header.header(), &body));
     Ok(Some(Building { header, keys, touches: touches.into_iter(), small_reward }))

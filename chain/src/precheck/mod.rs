@@ -14,8 +14,8 @@ mod checker;
 pub use checker::BlockBody;
 
 use crate::{
-    inflight::{Rooms, Turn},
-    message::{Import, MAILBOX, Message},
+    inflight::{Room, Rooms, Turn},
+    message::MAILBOX,
     workers::Workers,
 };
 use cairn_common::mailbox::{Handle, Stopped};
@@ -36,15 +36,6 @@ const IN_FLIGHT_BYTES: usize = 16 << 20;
 /// What the smallest block takes of them, so that those let in leave half of the writer's mailbox to others.
 const LEAST_BYTES: usize = IN_FLIGHT_BYTES / (MAILBOX / 2);
 
-/// What a block is checked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// To be connected, once its branch has the most work.
-    Connect,
-    /// To be on the disk, whatever its branch is.
-    Store,
-}
-
 /// Hands work to the workers. Cloning shares them.
 #[derive(Clone)]
 pub(crate) struct Precheck {
@@ -62,48 +53,41 @@ impl Precheck {
         Self { checker: Arc::new(Checker::new(spec)), workers, rooms: Rooms::new(IN_FLIGHT_BYTES), pool_checks }
     }
 
-    /// Starts checking a block, which ends with the writer's answer. Waits while too many are in flight.
-    pub(crate) async fn start(
+    /// Starts checking a block, and sends what `report` makes of the outcome to the writer; tells earlier whether the body
+    /// is the header's. Waits while too many are in flight.
+    pub(crate) async fn start<M: Send + 'static>(
         &self,
-        writer: &Handle<Message>,
+        writer: &Handle<M>,
         turn: Turn,
-        purpose: Purpose,
         header: LinkedHeader,
         body: BlockBody,
-    ) -> Result<Import, Stopped> {
+        report: impl FnOnce(Result<(CheckedBlock, Room), BlockError>) -> M + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<(), BlockError>>, Stopped> {
         let room = self.rooms.enter(turn, body.size().max(LEAST_BYTES)).await;
         // The place in the mailbox is taken before the work begins: a worker that waited for one could
         // wait for a writer that waits for a worker.
         let place = writer.reserve().await?;
         let (matched_sender, matched) = oneshot::channel();
-        let (answer, outcome) = oneshot::channel();
         let checker = self.checker.clone();
         let started = Instant::now();
         self.workers.spawn_block(move |workers| {
             let share = Share::among(workers.blocks());
-            let matched = move |result: Result<(), BlockError>| {
+            let matched = |result| {
                 // Whoever waited may be gone.
                 let _ = matched_sender.send(result);
             };
-            let mut mined = Vec::new();
-            let message = match checker.check(share, header.clone(), body, matched) {
-                Ok(block) => {
-                    mined = block.txids();
-                    let (height, transactions) = (header.header().height.get(), block.transactions().len());
-                    let check_us = started.elapsed().as_micros();
-                    tracing::debug!(target: "cairn::chain", height, transactions, check_us, "checked a block");
-                    match purpose {
-                        Purpose::Connect => Message::Connect { block, room, answer },
-                        Purpose::Store => Message::Store { block, room, answer },
-                    }
-                }
-                Err(error) => Message::Invalid { header, error, answer },
-            };
+            let checked = checker.check(share, header, body, matched);
+            let mined = checked.as_ref().map(CheckedBlock::txids).unwrap_or_default();
+            if let Ok(block) = &checked {
+                let (height, transactions) = (block.header().header().height.get(), block.transactions().len());
+                let check_us = started.elapsed().as_micros();
+                tracing::debug!(target: "cairn::chain", height, transactions, check_us, "checked a block");
+            }
             workers.end_block();
-            place.send(message);
+            place.send(report(checked.map(|block| (block, room))));
             checker.forget_known(&mined);
         });
-        Ok(Import { matched, outcome })
+        Ok(matched)
     }
 
     /// Checks a block that this node had stored itself.

@@ -13,7 +13,7 @@ use cairn_ledger::{
         BareHeader, BlockProof, LightError, LightPlan, LightProof, LightRequest, TAIL, TransactionProof, tail_start,
     },
     merkle::InclusionProof,
-    mmr::{Mmr, MmrNode, MmrPosition, MmrProof},
+    mmr::{MmrNode, MmrPosition, MmrProof},
     transaction::Transaction,
     units::Height,
     validate::LinkedHeader,
@@ -52,7 +52,7 @@ impl ProvenTip {
 }
 
 impl Reader {
-    /// Proves a tip to whoever holds the genesis id, or `checked_cache`, one of the last [`TAIL`] blocks below it.
+    /// Proves a tip to whoever holds the genesis id, or `known`, one of the last [`TAIL`] blocks below it.
     ///
     /// # Errors
     /// The outer: a failing store. The inner: the tip is not, or no longer, on the followed chain.
@@ -83,11 +83,8 @@ impl Reader {
         count: u64,
     ) -> Result<Result<Option<Vec<u8>>, UnknownBlock>, StoreError> {
         self.below(at, |tip| {
-            let Some(after) = self.store().header(after)? else { return Ok(None) };
-            let (from, to) = (after.header().height.get(), tip.header().height.get());
-            if from > to || !self.store().is_connected(&after)? {
-                return Ok(None);
-            }
+            let Some(from) = self.height_below(after, tip)? else { return Ok(None) };
+            let to = tip.header().height.get();
             let headers = self.headers(from + 1, to.min(from.saturating_add(count)))?;
             Ok(Some(headers.iter().flat_map(|header| encode(&BareHeader::from(header))).collect()))
         })
@@ -113,10 +110,7 @@ impl Reader {
     ) -> Result<Result<T, UnknownBlock>, StoreError> {
         let mut failure = None;
         for _ in 0..ATTEMPTS {
-            let Some(header) = self.store().header(tip)? else { return Ok(Err(UnknownBlock { id: *tip })) };
-            if !self.store().is_connected(&header)? {
-                return Ok(Err(UnknownBlock { id: *tip }));
-            }
+            let Some(header) = self.store().connected(tip)? else { return Ok(Err(UnknownBlock { id: *tip })) };
             let result = read(&header);
             // What is missing because the chain has moved is no failure of the store.
             if !self.store().is_connected(&header)? {
@@ -130,23 +124,27 @@ impl Reader {
         Err(failure.expect("the loop ran and each round returned or failed"))
     }
 
-    /// The headers after `checked_cache` up to `tip`; `None` when it is not on the chain, or further down than a
+    /// The headers after `known` up to `tip`; `None` when it is not on the chain, or further down than a
     /// tail is long.
     fn headers_since(&self, known: &BlockId, tip: &LinkedHeader) -> Result<Option<Vec<Header>>, StoreError> {
-        let Some(known) = self.store().header(known)? else { return Ok(None) };
-        let (from, to) = (known.header().height.get(), tip.header().height.get());
-        if from > to || to - from > TAIL || !self.store().is_connected(&known)? {
-            return Ok(None);
-        }
+        let to = tip.header().height.get();
+        let from = self.height_below(known, tip)?.filter(|from| to - from <= TAIL);
+        let Some(from) = from else { return Ok(None) };
         self.headers(from + 1, to).map(Some)
+    }
+
+    /// The height of a block of the followed chain that is not above `tip`.
+    fn height_below(&self, id: &BlockId, tip: &LinkedHeader) -> Result<Option<u64>, StoreError> {
+        let found = self.store().connected(id)?.map(|header| header.header().height);
+        Ok(found.filter(|height| *height <= tip.header().height).map(Height::get))
     }
 
     fn light_proof(&self, request: &LightRequest, tip: &LinkedHeader) -> Result<LightProof, StoreError> {
         let store = self.store();
-        let (height, mut headers) = (tip.header().height, Headers::new(&store));
+        let (height, mut headers) = (tip.header().height, Headers { store: &store, read: BTreeMap::new() });
         let start = tail_start(height).get();
         let broken = |_: LightError| StoreError::corrupt::<HeaderById>(tip.id());
-        let mut plan = LightPlan::new(request, &history(&store, start)?, tip.total_work()).map_err(broken)?;
+        let mut plan = LightPlan::new(request, &store.history(start)?, tip.total_work()).map_err(broken)?;
         loop {
             let wanted = plan.wanted();
             if wanted.is_empty() {
@@ -205,11 +203,7 @@ struct Headers<'a> {
     read: BTreeMap<Height, LinkedHeader>,
 }
 
-impl<'a> Headers<'a> {
-    fn new(store: &'a ChainStore) -> Self {
-        Self { store, read: BTreeMap::new() }
-    }
-
+impl Headers<'_> {
     fn at(&mut self, height: Height) -> Result<&LinkedHeader, StoreError> {
         match self.read.entry(height) {
             Entry::Occupied(read) => Ok(read.into_mut()),
@@ -220,11 +214,4 @@ impl<'a> Headers<'a> {
     fn node(&mut self, position: MmrPosition) -> Result<MmrNode, StoreError> {
         completed_node(self.at(position.completed_by())?, position)
     }
-}
-
-/// The history of the first `count` blocks of the followed chain.
-fn history(store: &ChainStore, count: u64) -> Result<Mmr, StoreError> {
-    let peaks = Mmr::peak_positions(count).into_iter().map(|position| store.history_node(position));
-    let corrupt = || StoreError::corrupt::<HeaderById>(format!("the history of {count} blocks"));
-    Mmr::from_peaks(count, peaks.collect::<Result<_, _>>()?).ok_or_else(corrupt)
 }

@@ -215,9 +215,7 @@ impl Reader {
     pub fn headers_after(&self, locator: &[BlockId], max: usize) -> Result<Vec<Header>, StoreError> {
         let mut after = Height::GENESIS;
         for id in locator {
-            if let Some(header) = self.store().header(id)?
-                && self.store().is_connected(&header)?
-            {
+            if let Some(header) = self.store().connected(id)? {
                 after = header.header().height;
                 break;
             }

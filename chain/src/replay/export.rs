@@ -1,10 +1,7 @@
 //! The followed chain of a stopped node, into a file.
 
 use super::{feed::ReplayError, file::BlockFileWriter};
-use crate::store::{
-    ChainStore, DbOptions, StoreError,
-    schema::{BodyById, IdByHeight},
-};
+use crate::store::{ChainStore, DbOptions};
 use cairn_ledger::{block::Block, chain_spec::ChainSpec, units::Height};
 use std::{path::Path, sync::Arc};
 
@@ -60,7 +57,7 @@ pub fn export(
     }
     let (from, up_to) = range(export, last.map(|(height, _)| height), tip)?;
     let total = up_to.saturating_add(1).saturating_sub(from);
-    for (block, done) in StoredBlocks::new(store, from, up_to).zip(1..) {
+    for (block, done) in stored_blocks(store, from, up_to).zip(1..) {
         file.put(&block?)?;
         show(done, total);
     }
@@ -85,35 +82,14 @@ fn range(export: Export, last: Option<Height>, tip: Height) -> Result<(u64, u64)
     Ok((from.get(), to.get()))
 }
 
-/// The blocks of the followed chain in a store, upward.
-pub(super) struct StoredBlocks {
+/// The blocks of the followed chain in a store, from one height up to another.
+pub(super) fn stored_blocks(
     store: Arc<ChainStore>,
-    next: u64,
-    last: u64,
-}
-
-impl StoredBlocks {
-    pub(super) fn new(store: Arc<ChainStore>, next: u64, last: u64) -> Self {
-        Self { store, next, last }
-    }
-
-    fn read(&self, height: Height) -> Result<Block, StoreError> {
-        let id = self.store.id_at(height)?;
-        let id = id.ok_or_else(|| StoreError::missing::<IdByHeight>(hex::encode(height.get().to_be_bytes())))?;
-        let block = self.store.block(&id)?.ok_or_else(|| StoreError::missing::<BodyById>(id))?;
-        Ok(block.block)
-    }
-}
-
-impl Iterator for StoredBlocks {
-    type Item = Result<Block, ReplayError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.next > self.last {
-            return None;
-        }
-        let height = Height::new(self.next);
-        self.next += 1;
-        Some(self.read(height).map_err(ReplayError::Store))
-    }
+    from: u64,
+    to: u64,
+) -> impl Iterator<Item = Result<Block, ReplayError>> {
+    (from..=to).map(move |height| {
+        let header = store.header_on_chain(Height::new(height))?;
+        Ok(Block { body: store.expect_body(&header.id())?, header: header.header().clone() })
+    })
 }

@@ -16,8 +16,7 @@ use cairn_ledger::{
 use std::{
     collections::VecDeque,
     future::Future,
-    io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -44,9 +43,6 @@ pub enum ReplayError {
     /// The file.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The system refuses.
-    #[error("cannot use {}: {reason}", path.display())]
-    Refused { path: PathBuf, reason: io::Error },
     /// A header breaks a rule.
     #[error("the block {id} at height {height} breaks a rule: {error}; the chain ends before it")]
     InvalidHeader { height: Height, id: BlockId, error: HeaderError },
@@ -118,6 +114,13 @@ pub struct Replayed {
     pub last: Option<BlockId>,
 }
 
+impl Replayed {
+    /// Of a block that was here before.
+    fn known(self) -> Self {
+        Self { blocks: 0, known: 1, transactions: 0, payments: 0, ..self }
+    }
+}
+
 /// What an import in flight adds to the figures once it has ended.
 struct Sent {
     id: BlockId,
@@ -133,24 +136,6 @@ pub(super) struct Fed {
     pub(super) reader: Reader,
     /// From the first block until everything was on the disk.
     pub(super) elapsed: Duration,
-}
-
-/// Opens the chain in `path`, feeds it, and closes it again, also when `stop` comes first.
-///
-/// # Errors
-/// As [`feed`]; a failing database before everything that follows from it.
-pub(super) async fn feed_into<S>(
-    spec: Arc<ChainSpec>,
-    path: &Path,
-    options: DbOptions,
-    blocks: S,
-    show: &mut dyn FnMut(&Replayed),
-    stop: impl Future<Output = ()>,
-) -> Result<Fed, ReplayError>
-where
-    S: Iterator<Item = Result<Block, ReplayError>> + Send + 'static,
-{
-    run(spec, path, options, async |chain| feed(chain, Replayed::default(), blocks, show).await, stop).await
 }
 
 /// Opens a chain, has it fed, and closes it again, also when `stop` comes first.
@@ -230,36 +215,31 @@ where
 
 /// Reads pieces until the end, the first error, or until nobody wants them.
 fn read_ahead(
-    mut blocks: impl Iterator<Item = Result<Block, ReplayError>>,
+    blocks: impl Iterator<Item = Result<Block, ReplayError>>,
     sender: &mpsc::Sender<Result<Vec<Block>, ReplayError>>,
 ) {
-    loop {
-        let (mut piece, mut bytes, mut failed) = (Vec::new(), 0, None);
-        while piece.len() < PIECE_BLOCKS && bytes < PIECE_BYTES {
-            match blocks.next() {
-                Some(Ok(block)) => {
-                    bytes += block.size();
-                    piece.push(block);
-                }
-                Some(Err(error)) => {
-                    failed = Some(error);
-                    break;
-                }
-                None => break,
+    let (mut piece, mut bytes, mut ended) = (Vec::new(), 0, None);
+    for block in blocks {
+        match block {
+            Ok(block) => {
+                bytes += block.size();
+                piece.push(block);
+            }
+            Err(error) => {
+                ended = Some(Err(error));
+                break;
             }
         }
-        let ended = piece.is_empty();
-        if !ended && sender.blocking_send(Ok(piece)).is_err() {
-            return;
+        if piece.len() == PIECE_BLOCKS || bytes >= PIECE_BYTES {
+            bytes = 0;
+            if sender.blocking_send(Ok(std::mem::take(&mut piece))).is_err() {
+                return;
+            }
         }
-        if let Some(error) = failed {
-            // Whoever no longer listens has an error of its own.
-            let _ = sender.blocking_send(Err(error));
-            return;
-        }
-        if ended {
-            return;
-        }
+    }
+    for last in [Some(Ok(piece)), ended].into_iter().flatten() {
+        // Whoever no longer listens has an error of its own.
+        let _ = sender.blocking_send(last);
     }
 }
 
@@ -284,17 +264,17 @@ impl<'a> Feeder<'a> {
         Self { chain, show, total: Replayed::default(), sent: VecDeque::new() }
     }
 
-    /// Has a block checked and stored, if it is not stored already, without asking whether it is to be followed.
-    pub(super) async fn store(&mut self, header: LinkedHeader, block: Block, known: bool) -> Result<(), ReplayError> {
-        let figures = figures_of(&block);
-        if known {
-            self.add(Replayed { blocks: 0, known: 1, transactions: 0, payments: 0, ..figures });
-            return Ok(());
-        }
-        let id = header.id();
+    /// Has a block checked and stored, without asking whether it is to be followed.
+    pub(super) async fn store(&mut self, header: LinkedHeader, block: Block) -> Result<(), ReplayError> {
+        let (id, figures) = (header.id(), figures_of(&block));
         let import = self.chain.store(header, block.body).await?;
         self.sent.push_back(Sent { id, figures, import });
         self.drain(IN_FLIGHT).await
+    }
+
+    /// Passes over a block that is stored already.
+    pub(super) fn pass(&mut self, block: &Block) {
+        self.add(figures_of(block).known());
     }
 
     /// The figures, once all blocks have their outcome.
@@ -307,34 +287,28 @@ impl<'a> Feeder<'a> {
         for (block, outcome) in piece {
             let figures = figures_of(&block);
             let (height, id, parent) = (figures.height, block.header.id(), block.header.parent);
-            match outcome {
+            let error = match outcome {
                 HeaderOutcome::Linked(linked) => {
                     let import = self.chain.import(linked, block.body).await?;
                     self.sent.push_back(Sent { id, figures, import });
                     self.drain(IN_FLIGHT).await?;
+                    continue;
                 }
                 HeaderOutcome::Known => {
-                    self.add(Replayed { blocks: 0, known: 1, transactions: 0, payments: 0, ..figures });
+                    self.add(figures.known());
+                    continue;
                 }
-                HeaderOutcome::Orphan { .. } => {
-                    return Err(self.after_all(ReplayError::Orphan { height, parent }).await);
-                }
-                HeaderOutcome::Early => return Err(self.after_all(ReplayError::Early { height }).await),
-                HeaderOutcome::Unwanted => return Err(self.after_all(ReplayError::Unwanted { height }).await),
-                HeaderOutcome::OtherRules { version, .. } => {
-                    return Err(self.after_all(ReplayError::OtherRules { height, version }).await);
-                }
-                HeaderOutcome::Invalid(error) => {
-                    return Err(self.after_all(ReplayError::InvalidHeader { height, id, error }).await);
-                }
-                HeaderOutcome::InvalidAncestor => {
-                    let error = match self.chain.refusal(id).await? {
-                        Some(error) => ReplayError::InvalidBlock { height, id, error },
-                        None => ReplayError::InvalidAncestor { height, id },
-                    };
-                    return Err(self.after_all(error).await);
-                }
-            }
+                HeaderOutcome::Orphan { .. } => ReplayError::Orphan { height, parent },
+                HeaderOutcome::Early => ReplayError::Early { height },
+                HeaderOutcome::Unwanted => ReplayError::Unwanted { height },
+                HeaderOutcome::OtherRules { version, .. } => ReplayError::OtherRules { height, version },
+                HeaderOutcome::Invalid(error) => ReplayError::InvalidHeader { height, id, error },
+                HeaderOutcome::InvalidAncestor => match self.chain.refusal(id).await? {
+                    Some(error) => ReplayError::InvalidBlock { height, id, error },
+                    None => ReplayError::InvalidAncestor { height, id },
+                },
+            };
+            return Err(self.after_all(error).await);
         }
         Ok(())
     }
@@ -359,9 +333,7 @@ impl<'a> Feeder<'a> {
                         return Err(ReplayError::InvalidBlock { height, id, error });
                     }
                 }
-                BlockOutcome::Known => {
-                    figures = Replayed { blocks: 0, known: 1, transactions: 0, payments: 0, ..figures };
-                }
+                BlockOutcome::Known => figures = figures.known(),
                 BlockOutcome::Unwanted => return Err(ReplayError::Unwanted { height }),
                 BlockOutcome::Invalid(error) => return Err(ReplayError::InvalidBlock { height, id, error }),
             }

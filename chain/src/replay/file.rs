@@ -66,6 +66,7 @@ pub enum FileError {
 #[derive(Debug)]
 pub struct BlockFile {
     path: PathBuf,
+    genesis_id: BlockId,
     reader: BufReader<File>,
     offset: u64,
     bytes: u64,
@@ -84,7 +85,7 @@ impl BlockFile {
         let mut limited = reader.by_ref().take(PREAMBLE as u64);
         limited.read_to_end(&mut preamble).map_err(refused(path))?;
         check_preamble(path, &preamble, genesis_id)?;
-        Ok(Self { path: path.to_owned(), reader, offset: PREAMBLE as u64, bytes })
+        Ok(Self { path: path.to_owned(), genesis_id, reader, offset: PREAMBLE as u64, bytes })
     }
 
     /// The same file, read from its first block on.
@@ -92,10 +93,7 @@ impl BlockFile {
     /// # Errors
     /// It cannot be read again.
     pub(super) fn again(&self) -> Result<Self, FileError> {
-        let file = File::open(&self.path).map_err(refused(&self.path))?;
-        let mut reader = BufReader::with_capacity(BUFFER, file);
-        reader.seek(SeekFrom::Start(PREAMBLE as u64)).map_err(refused(&self.path))?;
-        Ok(Self { path: self.path.clone(), reader, offset: PREAMBLE as u64, bytes: self.bytes })
+        Self::open(&self.path, self.genesis_id)
     }
 
     /// Its size in bytes when it was opened; of a pipe, nothing.

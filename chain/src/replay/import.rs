@@ -6,7 +6,7 @@ use super::{
     overtake::overtake,
 };
 use crate::{ChainHandle, Tip, store::DbOptions};
-use cairn_ledger::{block::Block, chain_spec::ChainSpec};
+use cairn_ledger::chain_spec::ChainSpec;
 use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
 /// What was imported.
@@ -37,7 +37,8 @@ pub async fn import(
 ) -> Result<Imported, ReplayError> {
     let fill = async |chain: &ChainHandle| {
         let before = overtake(chain, &mut file, show).await?;
-        feed(chain, before, FileBlocks { file, ended: false }, show).await
+        let blocks = std::iter::from_fn(move || file.next_block().map_err(ReplayError::File).transpose());
+        feed(chain, before, blocks, show).await
     };
     let Fed { replayed, tip, reader, elapsed } = run(spec, database, options, fill, stop).await?;
     // A branch with less work is kept, and not followed.
@@ -46,23 +47,4 @@ pub async fn import(
         at.is_some_and(|header| header.id() == last)
     });
     Ok(Imported { replayed, tip, followed, elapsed })
-}
-
-struct FileBlocks {
-    file: BlockFile,
-    ended: bool,
-}
-
-impl Iterator for FileBlocks {
-    type Item = Result<Block, ReplayError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let next = self.file.next_block().map_err(ReplayError::File).transpose();
-        // After an error there is no telling where a record begins.
-        self.ended = !matches!(next, Some(Ok(_)));
-        next
-    }
 }

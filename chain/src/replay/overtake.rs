@@ -26,51 +26,42 @@ struct Branch<'a> {
     has_left: bool,
 }
 
+/// What a header of the file is.
+enum Step {
+    /// A block of the followed chain.
+    Connected,
+    /// A block of another one.
+    Left(LinkedHeader),
+    /// It does not follow from those before it, which is for the import itself to say.
+    Broken,
+}
+
 impl<'a> Branch<'a> {
     fn new(reader: &'a Reader) -> Self {
         Self { reader, at: None, has_left: false }
     }
 
-    /// Takes in the next header: the block, if it is not on the followed chain; `Err` when it does not follow from
-    /// those before it, which is for the import itself to say.
-    fn step(&mut self, header: Header) -> Result<Result<Option<LinkedHeader>, Broken>, ReplayError> {
-        if !self.has_left
-            && let Some(known) = self.reader.header(&header.id())?
-            && self.reader.is_connected(&known)?
-        {
+    /// Takes in the next header.
+    fn step(&mut self, header: Header) -> Result<Step, ReplayError> {
+        let (spec, store) = (self.reader.spec(), self.reader.store());
+        if !self.has_left && store.connected(&header.id())?.is_some() {
             self.at = None;
-            return Ok(Ok(None));
+            return Ok(Step::Connected);
         }
         let parent = match self.at.take() {
             Some(parent) => parent,
-            None => match self.connected(&header.parent)? {
-                Some(parent) => parent,
-                None => return Ok(Err(Broken)),
+            None => match store.connected(&header.parent)? {
+                Some(parent) => store.context_at(parent.header().height)?,
+                None => return Ok(Step::Broken),
             },
         };
         self.has_left = true;
-        let spec = self.reader.spec();
         let linked = check_work(spec, header).and_then(|sealed| check_header(spec, &parent, sealed, clock::now()));
-        Ok(match linked {
-            Ok(linked) => {
-                self.at = Some(parent.extend(&linked));
-                Ok(Some(linked))
-            }
-            Err(_) => Err(Broken),
-        })
-    }
-
-    fn connected(&self, id: &BlockId) -> Result<Option<ChainContext>, ReplayError> {
-        let Some(header) = self.reader.header(id)? else { return Ok(None) };
-        if !self.reader.is_connected(&header)? {
-            return Ok(None);
-        }
-        Ok(Some(self.reader.context_at(header.header().height)?))
+        let Ok(linked) = linked else { return Ok(Step::Broken) };
+        self.at = Some(parent.extend(&linked));
+        Ok(Step::Left(linked))
     }
 }
-
-/// A header that does not follow from those before it.
-struct Broken;
 
 /// The first block of a file whose chain has more work than the tip, if the file leaves the followed chain below that.
 fn overtaking(chain: &ChainHandle, mut file: BlockFile) -> Result<Option<BlockId>, ReplayError> {
@@ -81,9 +72,9 @@ fn overtaking(chain: &ChainHandle, mut file: BlockFile) -> Result<Option<BlockId
             return Ok(None);
         }
         match branch.step(header)? {
-            Ok(Some(linked)) if linked.total_work() > tip.total_work => return Ok(Some(linked.id())),
-            Ok(_) => {}
-            Err(Broken) => return Ok(None),
+            Step::Left(linked) if linked.total_work() > tip.total_work => return Ok(Some(linked.id())),
+            Step::Connected | Step::Left(_) => {}
+            Step::Broken => return Ok(None),
         }
     }
     Ok(None)
@@ -106,18 +97,13 @@ pub(super) async fn overtake(
     while last != Some(goal)
         && let Some(block) = file.next_block()?
     {
+        let id = block.header.id();
         match branch.step(block.header.clone())? {
-            Ok(linked) => {
-                let id = block.header.id();
-                let is_known = linked.is_none() || chain.reader().header(&id)?.is_some();
-                let linked = linked.map_or_else(|| chain.reader().header(&id), |linked| Ok(Some(linked)))?;
-                if let Some(linked) = linked {
-                    feeder.store(linked, block, is_known).await?;
-                }
-                last = Some(id);
-            }
-            Err(Broken) => break,
+            Step::Left(linked) if chain.reader().header(&id)?.is_none() => feeder.store(linked, block).await?,
+            Step::Connected | Step::Left(_) => feeder.pass(&block),
+            Step::Broken => break,
         }
+        last = Some(id);
     }
     let replayed = feeder.end().await?;
     chain.follow(goal).await?;

@@ -5,7 +5,7 @@
 //! by its block's id, and believed if it has its header's transactions root. Where the reading ends, synchronisation
 //! goes on.
 
-use super::feed::{ReplayError, Replayed, feed};
+use super::feed::{Fed, ReplayError, Replayed, feed, run};
 use crate::{
     ChainHandle, Tip,
     store::{ChainStore, DbOptions},
@@ -19,7 +19,7 @@ use cairn_ledger::{
     units::Height,
 };
 use std::{
-    future::Future,
+    future::{self, Future},
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -85,34 +85,26 @@ pub async fn salvage<F: Future<Output = ()>>(
         wanted,
         found: found.clone(),
     };
-    let (chain, writer) = crate::spawn(spec, fresh, options)?;
-    let fed = {
-        let feeding = feed(&chain, Replayed::default(), blocks, show);
+    let fill = async |chain: &ChainHandle| {
         let answering = ready(chain.clone());
-        tokio::pin!(feeding, answering, stop);
-        let mut answers = true;
-        loop {
-            tokio::select! {
-                fed = &mut feeding => break fed,
-                () = &mut answering, if answers => answers = false,
-                () = &mut stop => break Err(ReplayError::Interrupted),
+        let fed = tokio::select! {
+            fed = feed(chain, Replayed::default(), blocks, show) => fed,
+            // Whoever answers may end before all is read.
+            never = async { answering.await; future::pending().await } => never,
+        };
+        match fed {
+            // A block that could be read and breaks a rule was never connected by this node: it, too, is damage.
+            Err(error) if !error.is_storage_failure() && !matches!(error, ReplayError::Interrupted) => {
+                let height = chain.tip().height().saturating_add(1);
+                found.end(height, error.to_string());
+                Ok(Replayed { blocks: height.get().saturating_sub(1), ..Replayed::default() })
             }
+            fed => fed,
         }
     };
-    chain.stop().await;
-    writer.ended().await?;
-    let replayed = match fed {
-        Ok(replayed) => replayed,
-        Err(error) if error.is_storage_failure() || matches!(error, ReplayError::Interrupted) => return Err(error),
-        // A block that could be read and breaks a rule was never connected by this node: it, too, is damage.
-        Err(error) => {
-            let height = chain.tip().height().saturating_add(1);
-            found.end(height, error.to_string());
-            Replayed { blocks: height.get().saturating_sub(1), ..Replayed::default() }
-        }
-    };
+    let Fed { replayed, tip, .. } = run(spec, fresh, options, fill, stop).await?;
     let lost = found.lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Ok(Salvaged { replayed, tip: chain.tip(), fetched: found.fetched.load(Ordering::Relaxed), lost })
+    Ok(Salvaged { replayed, tip, fetched: found.fetched.load(Ordering::Relaxed), lost })
 }
 
 /// What became known while reading.

@@ -1,10 +1,14 @@
 //! The stored chain once more, from block 0 through every rule, into a scratch state; then both are compared.
 
 use super::{
-    export::StoredBlocks,
-    feed::{Fed, ReplayError, Replayed, feed_into},
+    FileError,
+    export::stored_blocks,
+    feed::{Fed, ReplayError, Replayed, feed, run},
 };
-use crate::store::{ChainStore, DbOptions, StoreError};
+use crate::{
+    ChainHandle,
+    store::{ChainStore, DbOptions, StoreError},
+};
 use cairn_ledger::{
     accounts::Leaf,
     chain_spec::ChainSpec,
@@ -12,7 +16,7 @@ use cairn_ledger::{
     keys::Address,
     units::Height,
 };
-use std::{cmp::Ordering, fs, future::Future, io, path::Path, sync::Arc, time::Duration};
+use std::{fs, future::Future, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 
 /// How scratch directories are called: whatever bears this name in a data directory that nobody uses is left
@@ -52,6 +56,12 @@ pub enum VerifyError {
     Account { address: Address, got: String, expected: String },
 }
 
+impl From<StoreError> for VerifyError {
+    fn from(error: StoreError) -> Self {
+        Self::Replay(error.into())
+    }
+}
+
 const ADVICE: &str = "delete db/ in the data directory, and the node fetches the chain again";
 
 impl VerifyError {
@@ -59,7 +69,7 @@ impl VerifyError {
     pub fn is_storage_failure(&self) -> bool {
         match self {
             Self::Replay(ReplayError::Store(error)) => error.is_storage_failure(),
-            Self::Replay(error) => !matches!(error, ReplayError::Refused { .. } | ReplayError::Interrupted),
+            Self::Replay(error) => !matches!(error, ReplayError::File(_) | ReplayError::Interrupted),
             Self::Tip { .. } | Self::Account { .. } => true,
         }
     }
@@ -89,23 +99,24 @@ pub async fn verify(
     show: &mut dyn FnMut(&Replayed, Height),
     stop: impl Future<Output = ()>,
 ) -> Result<Verified, VerifyError> {
-    let stored = Arc::new(ChainStore::open_read_only(database, &spec, options).map_err(ReplayError::Store)?);
-    let tip = stored.tip().and_then(|tip| stored.expect_header(&tip)).map_err(ReplayError::Store)?;
+    let stored = Arc::new(ChainStore::open_read_only(database, &spec, options)?);
+    let tip = stored.expect_header(&stored.tip()?)?;
     let height = tip.header().height;
     let directory = scratch_in(scratch)?;
     // What is compared needs no index.
     let options = DbOptions { address_index: false, ..options };
     let copy = directory.path().join("db");
-    let blocks = StoredBlocks::new(stored.clone(), 1, height.get());
+    let blocks = stored_blocks(stored.clone(), 1, height.get());
     let mut show = |replayed: &Replayed| show(replayed, height);
-    let fed = feed_into(spec.clone(), &copy, options, blocks, &mut show, stop).await?;
+    let fill = async |chain: &ChainHandle| feed(chain, Replayed::default(), blocks, &mut show).await;
+    let fed = run(spec.clone(), &copy, options, fill, stop).await?;
     let Fed { replayed, tip: reached, elapsed, reader } = fed;
     drop(reader);
     if reached.id != tip.id() {
         return Err(VerifyError::Tip { got: reached.id, height: reached.height(), expected: tip.id() });
     }
     // Opened again: what is compared is what reached the disk.
-    let replay = ChainStore::open(&copy, &spec, options).map_err(ReplayError::Store)?;
+    let replay = ChainStore::open(&copy, &spec, options)?;
     let accounts = compare(&stored, &replay)?;
     Ok(Verified { replayed, tip: tip.id(), state_root: reached.header.state_root, accounts, elapsed })
 }
@@ -113,31 +124,21 @@ pub async fn verify(
 /// A new directory in `parent`.
 fn scratch_in(parent: &Path) -> Result<TempDir, ReplayError> {
     let made = fs::create_dir_all(parent).and_then(|()| TempDir::with_prefix_in(SCRATCH_PREFIX, parent));
-    made.map_err(|reason: io::Error| ReplayError::Refused { path: parent.to_owned(), reason })
+    made.map_err(|reason| FileError::Refused { path: parent.to_owned(), reason }.into())
 }
 
 /// Compares all accounts, in order of their addresses, and counts them.
 fn compare(stored: &ChainStore, replayed: &ChainStore) -> Result<u64, VerifyError> {
-    let mut left = stored.leaves().map_err(ReplayError::Store)?;
-    let mut right = replayed.leaves().map_err(ReplayError::Store)?;
-    let mut count = 0_u64;
+    let (mut left, mut right, mut count) = (stored.leaves()?, replayed.leaves()?, 0_u64);
     loop {
-        let next = |entry: Option<Result<_, StoreError>>| entry.transpose().map_err(ReplayError::Store);
-        let differs = match (next(left.next())?, next(right.next())?) {
-            (None, None) => return Ok(count.saturating_sub(1)),
-            (Some(ours), None) => (ours.1.address, Some(ours), None),
-            (None, Some(theirs)) => (theirs.1.address, None, Some(theirs)),
-            (Some(ours), Some(theirs)) => match ours.1.address.cmp(&theirs.1.address) {
-                Ordering::Less => (ours.1.address, Some(ours), None),
-                Ordering::Greater => (theirs.1.address, None, Some(theirs)),
-                Ordering::Equal if ours == theirs => {
-                    count += 1;
-                    continue;
-                }
-                Ordering::Equal => (ours.1.address, Some(ours), Some(theirs)),
-            },
-        };
-        let (address, stored, replayed) = differs;
-        return Err(VerifyError::Account { address, got: shown(stored), expected: shown(replayed) });
+        let (ours, theirs) = (left.next().transpose()?, right.next().transpose()?);
+        // Where they differ, the lower address is the one that the other side lacks.
+        let addresses = [&ours, &theirs].into_iter().flatten().map(|(_, leaf)| leaf.address);
+        let Some(address) = addresses.min() else { return Ok(count.saturating_sub(1)) };
+        if ours != theirs {
+            let shown = |leaf: Option<(u64, Leaf)>| shown(leaf.filter(|(_, leaf)| leaf.address == address));
+            return Err(VerifyError::Account { address, got: shown(ours), expected: shown(theirs) });
+        }
+        count += 1;
     }
 }

@@ -200,12 +200,29 @@ impl ChainStore {
         self.header(id)?.ok_or_else(|| StoreError::missing::<HeaderById>(id))
     }
 
+    /// A header of the followed chain; `None` for any other.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn connected(&self, id: &BlockId) -> Result<Option<LinkedHeader>, StoreError> {
+        let Some(header) = self.header(id)? else { return Ok(None) };
+        Ok(self.is_connected(&header)?.then_some(header))
+    }
+
     /// The transactions of a stored block.
     ///
     /// # Errors
     /// A failing or corrupt database.
     pub fn body(&self, id: &BlockId) -> Result<Option<Body>, StoreError> {
         self.db.get::<BodyById>(id)
+    }
+
+    /// The transactions of a stored block that must be there.
+    ///
+    /// # Errors
+    /// A failing or corrupt database; also when they are not there.
+    pub fn expect_body(&self, id: &BlockId) -> Result<Body, StoreError> {
+        self.body(id)?.ok_or_else(|| StoreError::missing::<BodyById>(id))
     }
 
     /// A stored block.
@@ -277,7 +294,7 @@ impl ChainStore {
     /// A failing or corrupt database.
     pub fn account(&self, address: &Address) -> Result<Option<(u64, Leaf)>, StoreError> {
         // Both of one moment: a reorganisation may give the index to another account.
-        let moment = self.db.moment();
+        let moment = self.db.frozen();
         let Some(place) = moment.get::<AccountByAddress>(address)? else { return Ok(None) };
         let account = moment.get::<AccountByIndex>(&place.index)?.ok_or_else(|| no_account(place.index))?;
         Ok(Some((place.index, Leaf { address: *address, next: place.next, account })))
@@ -288,7 +305,7 @@ impl ChainStore {
     /// # Errors
     /// A failing or corrupt database.
     pub fn accounts(&self, addresses: &[Address]) -> Result<Vec<Option<Account>>, StoreError> {
-        let moment = self.db.moment();
+        let moment = self.db.frozen();
         let places = moment.get_each::<AccountByAddress>(addresses)?;
         let indices: Vec<u64> = places.iter().flatten().map(|place| place.index).collect();
         let mut accounts = indices.iter().zip(moment.get_each::<AccountByIndex>(&indices)?);
@@ -309,7 +326,7 @@ impl ChainStore {
     /// # Errors
     /// A failing or corrupt database.
     pub fn indices_of(&self, addresses: &[Address]) -> Result<Vec<Option<u64>>, StoreError> {
-        let places = self.db.moment().get_each::<AccountByAddress>(addresses)?;
+        let places = self.db.frozen().get_each::<AccountByAddress>(addresses)?;
         Ok(places.iter().map(|place| place.as_ref().map(|place| place.index)).collect())
     }
 
@@ -398,12 +415,18 @@ impl ChainStore {
     /// # Errors
     /// A failing or corrupt database; also when the chain does not reach that high.
     pub fn context_at(&self, height: Height) -> Result<ChainContext, StoreError> {
-        let header = self.expect_header(&self.expect_id_at(height)?)?;
-        let count = height.get() + 1;
+        let header = self.header_on_chain(height)?;
+        Ok(ChainContext::restore(header.header().clone(), header.id(), self.history(height.get() + 1)?))
+    }
+
+    /// The history of the first `count` blocks of the followed chain.
+    ///
+    /// # Errors
+    /// A failing or corrupt database; also when the chain is not that long.
+    pub fn history(&self, count: u64) -> Result<Mmr, StoreError> {
         let peaks = Mmr::peak_positions(count).into_iter().map(|position| self.history_node(position));
-        let history = Mmr::from_peaks(count, peaks.collect::<Result<_, _>>()?);
         let corrupt = || StoreError::corrupt::<HeaderById>(format!("the history of {count} blocks"));
-        Ok(ChainContext::restore(header.header().clone(), header.id(), history.ok_or_else(corrupt)?))
+        Mmr::from_peaks(count, peaks.collect::<Result<_, _>>()?).ok_or_else(corrupt)
     }
 
     /// A node of the followed chain's history.
@@ -419,12 +442,8 @@ impl ChainStore {
     /// # Errors
     /// A failing or corrupt database; also when the chain does not reach that high.
     pub fn header_on_chain(&self, height: Height) -> Result<LinkedHeader, StoreError> {
-        self.expect_header(&self.expect_id_at(height)?)
-    }
-
-    fn expect_id_at(&self, height: Height) -> Result<BlockId, StoreError> {
         let key = || hex::encode(height.to_bytes());
-        self.id_at(height)?.ok_or_else(|| StoreError::missing::<IdByHeight>(key()))
+        self.expect_header(&self.id_at(height)?.ok_or_else(|| StoreError::missing::<IdByHeight>(key()))?)
     }
 
     /// Makes everything written so far survive a power cut.

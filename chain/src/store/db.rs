@@ -1,11 +1,12 @@
-//! RocksDB, behind typed tables. No other file names it.
+//! RocksDB, behind typed tables and batches. No other file names it.
 
 use super::{
     StoreError,
-    codec::{KeyCodec, Table, decode_value, encoded},
+    codec::{KeyCodec, Table, begin_value, decode_value, encoded},
     schema,
 };
 use cairn_common::disk;
+use cairn_ledger::codec::encode_onto;
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
     DBCompressionType, DBIterator, DBPinnableSlice, DBRecoveryMode, Direction, FlushOptions, IteratorMode, Options,
@@ -74,7 +75,7 @@ pub struct TableUsage {
 /// An open database: read as it is or, [frozen](Db::frozen), as it was. Writes go to the database either way.
 pub struct Db {
     open: Arc<Open>,
-    frozen: Option<Frozen>,
+    frozen: Option<Arc<Frozen>>,
 }
 
 /// Closes when nobody reads or writes it any more.
@@ -88,13 +89,6 @@ self_cell!(
         dependent: Snapshot,
     }
 );
-
-/// A database at a moment.
-pub struct Moment<'db> {
-    db: &'db Db,
-    /// The moment; `None` where the database is frozen at one anyway.
-    snapshot: Option<Snapshot<'db>>,
-}
 
 /// How a database is opened, with all its tables.
 fn opening(options: DbOptions) -> (Options, Vec<ColumnFamilyDescriptor>) {
@@ -116,6 +110,12 @@ fn opening(options: DbOptions) -> (Options, Vec<ColumnFamilyDescriptor>) {
     (db_options, families)
 }
 
+/// The tables of the schema that the database in `path` lacks.
+fn missing_tables(path: &Path) -> Result<Vec<&'static str>, StoreError> {
+    let there = DB::list_cf(&Options::default(), path).map_err(failed("open"))?;
+    Ok(schema::TABLES.iter().copied().filter(|table| !there.iter().any(|name| name == table)).collect())
+}
+
 fn failed(table: &'static str) -> impl Fn(rocksdb::Error) -> StoreError {
     move |error| StoreError::Database { table, reason: error.into_string() }
 }
@@ -125,10 +125,10 @@ impl Db {
         Self { open: Arc::new(Open(open)), frozen: None }
     }
 
-    /// The same database as it is now, whatever is written from now on.
+    /// The same database as it is now, or was when it was frozen, whatever is written from now on.
     pub fn frozen(&self) -> Self {
-        let frozen = Frozen::new(self.open.clone(), |open| open.0.snapshot());
-        Self { open: self.open.clone(), frozen: Some(frozen) }
+        let now = || Arc::new(Frozen::new(self.open.clone(), |open| open.0.snapshot()));
+        Self { open: self.open.clone(), frozen: Some(self.frozen.clone().unwrap_or_else(now)) }
     }
 
     fn db(&self) -> &DB {
@@ -170,12 +170,10 @@ impl Db {
     /// # Errors
     /// Says what RocksDB refused.
     pub fn open_read_only(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
-        let (db_options, families) = opening(options);
-        let there = DB::list_cf(&db_options, path).map_err(failed("open"))?;
-        if let Some(table) = schema::TABLES.iter().find(|table| !there.iter().any(|name| name == *table)) {
+        if let Some(table) = missing_tables(path)?.first() {
             return Err(StoreError::NoTable { table });
         }
-        DB::open_cf_descriptors_read_only(&db_options, path, families, false).map(Self::new).map_err(failed("open"))
+        Self::open_damaged(path, options)
     }
 
     /// The same with those tables alone that are there; the others must not be asked.
@@ -184,15 +182,14 @@ impl Db {
     /// Says what RocksDB refused.
     pub fn open_damaged(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
         let (db_options, mut families) = opening(options);
-        let there = DB::list_cf(&db_options, path).map_err(failed("open"))?;
-        families.retain(|family| there.iter().any(|name| name == family.name()));
+        let missing = missing_tables(path)?;
+        families.retain(|family| !missing.contains(&family.name()));
         DB::open_cf_descriptors_read_only(&db_options, path, families, false).map(Self::new).map_err(failed("open"))
     }
 
     /// Whether there is a database in `path` without all tables of the schema.
     pub fn lacks_tables(path: &Path) -> bool {
-        let there = DB::list_cf(&Options::default(), path);
-        there.is_ok_and(|there| schema::TABLES.iter().any(|table| !there.iter().any(|name| name == *table)))
+        missing_tables(path).is_ok_and(|missing| !missing.is_empty())
     }
 
     fn family<T: Table>(&self) -> &ColumnFamily {
@@ -275,16 +272,22 @@ impl Db {
         self.iterate::<T>(mode).map(decode_entry::<T>)
     }
 
-    /// The database as it is now, whatever is written meanwhile.
-    pub fn moment(&self) -> Moment<'_> {
-        Moment { db: self, snapshot: self.frozen.is_none().then(|| self.db().snapshot()) }
-    }
-
-    /// Writes a batch; with `sync`, it has reached the disk when this returns.
-    pub(super) fn write(&self, batch: RawBatch, sync: bool) -> Result<(), StoreError> {
-        let mut options = WriteOptions::default();
-        options.set_sync(sync);
-        self.db().write_opt(batch.0, &options).map_err(failed("write"))
+    /// The value under each key, in their order: many at half the cost of one after another.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn get_each<T: Table>(&self, keys: &[T::Key]) -> Result<Vec<Option<T::Value>>, StoreError> {
+        let keys: Vec<_> = keys.iter().map(KeyCodec::to_bytes).collect();
+        let mut options = ReadOptions::default();
+        if let Some(frozen) = &self.frozen {
+            options.set_snapshot(frozen.borrow_dependent());
+        }
+        let found = self.db().batched_multi_get_cf_opt(self.family::<T>(), &keys, false, &options);
+        let values = keys.iter().zip(found).map(|(key, found)| {
+            let found = found.map_err(failed(T::NAME))?;
+            found.map(|bytes| decode_value::<T>(key.as_ref(), &bytes)).transpose()
+        });
+        values.collect()
     }
 
     /// What the tables take on the disk and in memory. RocksDB's own numbers: what it does not say counts as 0.
@@ -307,26 +310,12 @@ impl Db {
         Ok(usage)
     }
 
-    /// Adds a value to a batch.
-    pub(super) fn put<T: Table>(&self, batch: &mut RawBatch, key: &T::Key, value: &[u8]) {
-        batch.0.put_cf(self.family::<T>(), key.to_bytes(), value);
-    }
-
-    pub(super) fn delete<T: Table>(&self, batch: &mut RawBatch, key: &T::Key) {
-        batch.0.delete_cf(self.family::<T>(), key.to_bytes());
-    }
-
     /// Makes everything written so far survive a power cut.
     ///
     /// # Errors
     /// A failing database.
     pub fn sync(&self) -> Result<(), StoreError> {
         self.db().flush_wal(true).map_err(failed("flush"))
-    }
-
-    /// Removes everything in a table: as one mark, whose space compactions free.
-    pub(super) fn clear<T: Table>(&self, batch: &mut RawBatch) {
-        batch.0.delete_range_cf(self.family::<T>(), &[][..], &[u8::MAX; PAST_EVERY_KEY][..]);
     }
 
     /// Makes everything written so far survive a power cut, and moves it out of the log: the next start has
@@ -338,41 +327,6 @@ impl Db {
         let families: Vec<_> = schema::TABLES.iter().filter_map(|name| self.db().cf_handle(name)).collect();
         self.sync()?;
         self.db().flush_cfs_opt(&families, &FlushOptions::default()).map_err(failed("flush"))
-    }
-}
-
-impl Moment<'_> {
-    /// The value under `key`.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn get<T: Table>(&self, key: &T::Key) -> Result<Option<T::Value>, StoreError> {
-        let key = key.to_bytes();
-        let found = match &self.snapshot {
-            Some(snapshot) => snapshot.get_pinned_cf(self.db.family::<T>(), key.as_ref()).map_err(failed(T::NAME))?,
-            None => self.db.find::<T>(key.as_ref())?,
-        };
-        found.map(|bytes| decode_value::<T>(key.as_ref(), &bytes)).transpose()
-    }
-
-    /// The value under each key, in their order: many at half the cost of one after another.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn get_each<T: Table>(&self, keys: &[T::Key]) -> Result<Vec<Option<T::Value>>, StoreError> {
-        let keys: Vec<_> = keys.iter().map(KeyCodec::to_bytes).collect();
-        let mut options = ReadOptions::default();
-        match (&self.snapshot, &self.db.frozen) {
-            (Some(snapshot), _) => options.set_snapshot(snapshot),
-            (None, Some(frozen)) => options.set_snapshot(frozen.borrow_dependent()),
-            (None, None) => {}
-        }
-        let found = self.db.db().batched_multi_get_cf_opt(self.db.family::<T>(), &keys, false, &options);
-        let values = keys.iter().zip(found).map(|(key, found)| {
-            let found = found.map_err(failed(T::NAME))?;
-            found.map(|bytes| decode_value::<T>(key.as_ref(), &bytes)).transpose()
-        });
-        values.collect()
     }
 }
 
@@ -388,20 +342,67 @@ pub type Entry<V> = (Box<[u8]>, V);
 /// A key and a value as they are stored.
 pub type RawEntry = (Box<[u8]>, Box<[u8]>);
 
-/// Writes that have not happened yet.
-pub(super) struct RawBatch(WriteBatch);
-
-impl RawBatch {
-    /// An empty one with room for so many bytes.
-    pub(super) fn new(bytes: usize) -> Self {
-        Self(WriteBatch::with_capacity_bytes(bytes))
-    }
-}
-
 fn decode_entry<T: Table>(entry: Result<RawEntry, rocksdb::Error>) -> Result<Entry<T::Value>, StoreError> {
     let (key, value) = entry.map_err(failed(T::NAME))?;
     let value = decode_value::<T>(&key, &value)?;
     Ok((key, value))
+}
+
+/// What a power cut may take with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing: the batch is on the disk when the write returns.
+    Synced,
+    /// The last batches, each as a whole: for times when they can be made again.
+    Buffered,
+}
+
+/// Writes that happen all together or not at all.
+#[must_use = "a batch does nothing until it is written"]
+pub struct Batch<'db> {
+    db: &'db Db,
+    raw: WriteBatch,
+    /// Where values are encoded, one after the other.
+    value: Vec<u8>,
+}
+
+impl<'db> Batch<'db> {
+    /// An empty batch with room for so many bytes: one that grows is copied again and again.
+    pub fn new(db: &'db Db, bytes: usize) -> Self {
+        Self { db, raw: WriteBatch::with_capacity_bytes(bytes), value: Vec::new() }
+    }
+
+    /// Sets the value under `key`.
+    pub fn put<T: Table>(&mut self, key: &T::Key, value: &T::Value) {
+        self.put_encoded::<T>(key, |bytes| encode_onto(bytes, value));
+    }
+
+    /// Sets the value under `key` to one whose encoding `append` appends.
+    pub fn put_encoded<T: Table>(&mut self, key: &T::Key, append: impl FnOnce(&mut Vec<u8>)) {
+        begin_value(&mut self.value);
+        append(&mut self.value);
+        self.raw.put_cf(self.db.family::<T>(), key.to_bytes(), &self.value);
+    }
+
+    /// Removes the value under `key`.
+    pub fn delete<T: Table>(&mut self, key: &T::Key) {
+        self.raw.delete_cf(self.db.family::<T>(), key.to_bytes());
+    }
+
+    /// Removes everything in a table, as one mark, whose space compactions free; what is put after this stays.
+    pub fn clear<T: Table>(&mut self) {
+        self.raw.delete_range_cf(self.db.family::<T>(), &[][..], &[u8::MAX; PAST_EVERY_KEY][..]);
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// A failing database; then nothing was written.
+    pub fn write(self, durability: Durability) -> Result<(), StoreError> {
+        let mut options = WriteOptions::default();
+        options.set_sync(durability == Durability::Synced);
+        self.db.db().write_opt(self.raw, &options).map_err(failed("write"))
+    }
 }
 
 fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Options {
@@ -455,7 +456,7 @@ mod tests {
     /// Readers of a frozen database see what was there, whatever is written, merged and dropped meanwhile.
     #[test]
     fn a_frozen_database_stays_as_it_was() {
-        use crate::store::{Batch, Durability, schema::AccountByIndex};
+        use crate::store::schema::AccountByIndex;
         use cairn_ledger::{accounts::Account, units::Amount};
 
         let directory = tempfile::tempdir().expect("a directory");
@@ -477,8 +478,8 @@ mod tests {
             assert_eq!(read.entries::<AccountByIndex>().count(), count);
             assert_eq!(read.get::<AccountByIndex>(&7).expect("a read"), seventh);
             assert_eq!(read.contains::<AccountByIndex>(&7).expect("a read"), seventh.is_some());
-            assert_eq!(read.moment().get::<AccountByIndex>(&3).expect("a read"), Some(account(nonce)));
-            let each = read.moment().get_each::<AccountByIndex>(&[3, 7]).expect("reads");
+            assert_eq!(read.frozen().get::<AccountByIndex>(&3).expect("a read"), Some(account(nonce)));
+            let each = read.frozen().get_each::<AccountByIndex>(&[3, 7]).expect("reads");
             assert_eq!(each, [Some(account(nonce)), seventh]);
         }
         // It holds the database open by itself.

@@ -33,7 +33,6 @@
 //! 7. An error of the database is final: whoever meets one stops the node ([`StoreError`]).
 
 mod backup;
-mod batch;
 mod chain_store;
 mod codec;
 mod db;
@@ -42,10 +41,9 @@ pub mod schema;
 mod touches;
 
 pub use backup::{Backup, BackupError};
-pub use batch::{Batch, Durability};
 pub use chain_store::{ChainStore, StoredBlock};
 pub(crate) use chain_store::{completed_node, put_connected, put_disconnected, put_under_way};
-pub use db::{Db, DbOptions, DbUsage, TableUsage};
+pub use db::{Batch, Db, DbOptions, DbUsage, Durability, TableUsage};
 pub use error::StoreError;
 pub use touches::REWARD;
 pub(crate) use touches::{drop_index, put_indexed};

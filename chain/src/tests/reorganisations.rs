@@ -62,7 +62,7 @@ impl Bare {
             HeaderOutcome::Linked(linked) => {
                 let checked = CheckedBlock::check(&self.spec, linked, block.body.clone()).expect("a block");
                 let (mut events, now) = (Vec::new(), cairn_common::clock::now());
-                let publish = &mut |_: &ChainContext, event, _| events.push(event);
+                let publish = &mut |event, _| events.push(event);
                 let outcome = self.writer().import_block(checked, now, publish).expect("the store works");
                 self.events.extend(events);
                 outcome
@@ -85,7 +85,7 @@ impl Bare {
     /// One batch.
     fn go_on(&mut self) {
         let mut events = Vec::new();
-        let publish = &mut |_: &ChainContext, event, _| events.push(event);
+        let publish = &mut |event, _| events.push(event);
         self.writer().go_on(Timestamp::default(), publish).expect("the store works");
         self.events.extend(events);
     }
@@ -307,8 +307,9 @@ fn parked_bodies_whose_ancestor_is_missing_then_a_crash_then_a_header_that_names
         .iter()
         .zip(&linked[1..])
         .map(|(block, header)| CheckedBlock::check(&node.spec, header.clone(), block.body.clone()).expect("a block"));
-    let checked = checked.collect();
-    node.writer().store_bodies(checked).expect("the store works");
+    for block in checked.collect::<Vec<_>>() {
+        node.writer().store_body(&block).expect("the store works");
+    }
     node.crash();
     node.assert_at(&left);
     let top = &right.blocks[204].header;
@@ -370,7 +371,7 @@ fn a_branch_on_the_disk_leaves_the_tree_and_is_followed_all_the_same() {
     let ids: Vec<BlockId> = others[5..].iter().map(|block| block.header.id()).collect();
     for id in &ids {
         let block = node.writer().tree.take_checked(id).expect("a body");
-        node.writer().store_bodies(vec![block]).expect("the store works");
+        node.writer().store_body(&block).expect("the store works");
         node.writer().tree.mark_stored(id);
     }
     node.writer().tree.shed_stored();

@@ -2,7 +2,7 @@
 
 use super::Writer;
 use crate::{
-    headers::{CONTEXT_EVERY, KeptHeader, UnknownRules},
+    headers::{CONTEXT_EVERY, KeptHeader},
     message::HeaderOutcome,
     store::StoreError,
     verdict::Origin,
@@ -19,21 +19,9 @@ use cairn_ledger::{
 
 /// An orphan's target may be this many times easier than the tip's.
 const ORPHAN_EASIER: u32 = 16;
-/// Parents of branch headers kept ready as contexts.
-const CONTEXTS: usize = 32;
 /// Stored blocks brought back into the tree for one question: whoever names the highest of many without their ancestors
 /// costs no more. Headers come from the fork upward, where each has its parent there.
 const ADOPTED: usize = 64;
-
-/// What became of a stored block's way into the tree.
-enum Adopted {
-    /// It is there.
-    Yes,
-    /// An ancestor is not here, or too far below: it is a stored body and nothing more.
-    Parked,
-    /// An ancestor is invalid.
-    Invalid,
-}
 
 impl Writer {
     /// Links one header, and the orphans that waited for it. One of a presynced branch is wanted however little work
@@ -93,25 +81,23 @@ impl Writer {
         };
         // Another version is no misbehaviour: its sender may know of an upgrade that this node does not, or the other
         // way about.
-        if self.has_other_version(&sealed) {
+        let (version, height) = (sealed.header().version, sealed.header().height);
+        if version != self.spec.rules_at(height).version {
             return Ok(self.link_other_rules(Some(context), sealed, now));
         }
         let linked = match check_header(&self.spec, &context, sealed, now) {
             Ok(linked) => linked,
-            // An early block is not invalid: nothing is remembered of it.
-            Err(HeaderError::TimeAhead { .. }) => return Ok(HeaderOutcome::Early),
-            Err(error) => {
-                if error.fault() == Fault::Proven {
-                    self.tree.remember_invalid(id);
-                }
-                return Ok(HeaderOutcome::Invalid(error));
-            }
+            Err(error) => return Ok(self.refuse_header(id, error)),
         };
         // A header with less work than the tip costs its sender little: its number is bounded.
         if !self.tree.insert(origin, linked.clone(), is_presynced, self.tip.total_work()) {
             return Ok(HeaderOutcome::Unwanted);
         }
-        self.keep_context(context.extend(&linked));
+        let context = context.extend(&linked);
+        self.tree.keep_context(&context);
+        // A branch grows at its end: the context of the parent is no longer needed.
+        self.contexts.remove(&parent);
+        self.contexts.insert(id, context);
         Ok(HeaderOutcome::Linked(linked))
     }
 
@@ -138,27 +124,21 @@ impl Writer {
             let linked = HeaderOutcome::Linked(header.clone());
             return Ok(Some(if self.tree.has_body(id) { HeaderOutcome::Known } else { linked }));
         }
-        if let Some(header) = self.live.header(id)? {
-            return Ok(match self.adopt_stored(header)? {
-                Adopted::Yes => Some(HeaderOutcome::Known),
-                Adopted::Invalid => Some(HeaderOutcome::InvalidAncestor),
-                Adopted::Parked => None,
-            });
-        }
-        Ok(None)
+        self.live.header(id)?.map_or(Ok(None), |header| self.adopt_stored(header))
     }
 
     /// Brings a stored block that is off the followed chain, with its ancestors, back into the tree. A crash, or a full
-    /// tree, may have left it without them: that says nothing against the store, nor against the block.
-    fn adopt_stored(&mut self, header: LinkedHeader) -> Result<Adopted, StoreError> {
+    /// tree, may have left it without them: that says nothing against the store, nor against the block. `None` when an
+    /// ancestor is not here, or too far below: then it is a stored body and nothing more.
+    fn adopt_stored(&mut self, header: LinkedHeader) -> Result<Option<HeaderOutcome>, StoreError> {
         if self.tree.is_on_disk(&header.id()) || self.store.is_connected(&header)? {
-            return Ok(Adopted::Yes);
+            return Ok(Some(HeaderOutcome::Known));
         }
         let mut branch = vec![header];
         while let Some(parent) = branch.last().map(|lowest| lowest.header().parent) {
             if self.tree.is_invalid(&parent) {
                 branch.iter().rev().for_each(|header| self.tree.remember_invalid(header.id()));
-                return Ok(Adopted::Invalid);
+                return Ok(Some(HeaderOutcome::InvalidAncestor));
             }
             if self.tree.get(&parent).is_some() || self.tree.is_on_disk(&parent) {
                 break;
@@ -166,7 +146,7 @@ impl Writer {
             match self.live.header(&parent)? {
                 Some(parent) if self.store.is_connected(&parent)? => break,
                 Some(parent) if branch.len() < ADOPTED => branch.push(parent),
-                _ => return Ok(Adopted::Parked),
+                _ => return Ok(None),
             }
         }
         for header in branch.into_iter().rev() {
@@ -176,18 +156,18 @@ impl Writer {
                 self.tree.shed_stored();
             }
         }
-        Ok(Adopted::Yes)
+        Ok(Some(HeaderOutcome::Known))
     }
 
     /// A known block as the parent of others.
-    pub(super) fn context(&mut self, id: &BlockId) -> Result<Option<ChainContext>, StoreError> {
+    pub(crate) fn context(&mut self, id: &BlockId) -> Result<Option<ChainContext>, StoreError> {
         if *id == self.tip.id() {
             return Ok(Some(self.tip.clone()));
         }
         if self.tree.get(id).is_none() {
             let Some(header) = self.live.header(id)? else { return Ok(None) };
             // Only what is in the tree, or was: a forgotten header must not get children.
-            if !matches!(self.adopt_stored(header)?, Adopted::Yes) {
+            if !matches!(self.adopt_stored(header)?, Some(HeaderOutcome::Known)) {
                 return Ok(None);
             }
         }
@@ -197,7 +177,7 @@ impl Writer {
             self.tree.keep_context(&context);
             // What is on the disk alone is long: nobody is to have all of it walked down again and again.
             if self.tree.get(&header.id()).is_none() && header.header().height.get().is_multiple_of(CONTEXT_EVERY) {
-                self.remember_context(context.clone());
+                self.contexts.insert(context.id(), context.clone());
             }
         }
         Ok(Some(context))
@@ -210,36 +190,15 @@ impl Writer {
     ) -> Result<Option<(ChainContext, Vec<LinkedHeader>)>, StoreError> {
         let (mut branch, mut at) = (Vec::new(), *id);
         loop {
-            let ready = self.contexts.iter().find(|context| context.id() == at);
-            if let Some(ready) = ready.or_else(|| self.tree.context(&at)) {
+            if let Some(ready) = self.contexts.get(&at).or_else(|| self.tree.context(&at)) {
                 return Ok(Some((ready.clone(), branch)));
             }
-            let header = match self.tree.get(&at) {
-                Some(header) => header.clone(),
-                None => {
-                    let Some(header) = self.live.header(&at)? else { return Ok(None) };
-                    if self.store.is_connected(&header)? {
-                        return Ok(Some((self.store.context_at(header.header().height)?, branch)));
-                    }
-                    header
-                }
-            };
+            let Some(header) = self.header(&at)? else { return Ok(None) };
+            if self.tree.get(&at).is_none() && self.store.is_connected(&header)? {
+                return Ok(Some((self.store.context_at(header.header().height)?, branch)));
+            }
             at = header.header().parent;
             branch.push(header);
-        }
-    }
-
-    fn keep_context(&mut self, context: ChainContext) {
-        self.tree.keep_context(&context);
-        // A branch grows at its end: the context of the parent is no longer needed.
-        self.contexts.retain(|known| known.id() != context.header().parent);
-        self.remember_context(context);
-    }
-
-    fn remember_context(&mut self, context: ChainContext) {
-        self.contexts.push_back(context);
-        if self.contexts.len() > CONTEXTS {
-            self.contexts.pop_front();
         }
     }
 
@@ -278,10 +237,16 @@ impl Writer {
         scaled.is_none_or(|work| work >= tip)
     }
 
-    /// Whether a header has another version than this network's file gives its height.
-    fn has_other_version(&self, sealed: &SealedHeader) -> bool {
-        let header = sealed.header();
-        header.version != self.spec.rules_at(header.height).version
+    /// What a header is that breaks a rule; where that is proven, it is remembered.
+    fn refuse_header(&mut self, id: BlockId, error: HeaderError) -> HeaderOutcome {
+        // An early block is not invalid: nothing is remembered of it.
+        if let HeaderError::TimeAhead { .. } = error {
+            return HeaderOutcome::Early;
+        }
+        if error.fault() == Fault::Proven {
+            self.tree.remember_invalid(id);
+        }
+        HeaderOutcome::Invalid(error)
     }
 
     /// Judges a header of another version as far as that can be done; `parent` is a known block, or `None` where it is
@@ -308,18 +273,7 @@ impl Writer {
                 self.other_rules.insert(KeptHeader { context, since });
                 outcome
             }
-            Err(HeaderError::TimeAhead { .. }) => HeaderOutcome::Early,
-            Err(error) => {
-                if error.fault() == Fault::Proven {
-                    self.tree.remember_invalid(id);
-                }
-                HeaderOutcome::Invalid(error)
-            }
+            Err(error) => self.refuse_header(id, error),
         }
-    }
-
-    /// Whether the chain with the most work goes on under unknown rules.
-    pub(super) fn unknown_rules(&self) -> Option<UnknownRules> {
-        self.other_rules.ahead_of(&self.spec, self.tip.total_work())
     }
 }

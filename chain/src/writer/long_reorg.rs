@@ -9,11 +9,10 @@
 
 use super::{
     Publish, Writer,
-    follow::{RUN, RUN_BYTES},
     reorg::{self, Env, Executed, Failed, Note, Plan},
 };
 use crate::{
-    message::{ChainEvent, Tip},
+    message::ChainEvent,
     store::{
         StoreError,
         schema::{HeaderById, UnderWay},
@@ -23,9 +22,8 @@ use cairn_ledger::{
     error::BlockError,
     fork_choice::{Choice, choose},
     hash::BlockId,
-    pow::Work,
-    units::{Height, Timestamp},
-    validate::{CheckedBlock, LinkedHeader},
+    units::Timestamp,
+    validate::LinkedHeader,
 };
 use std::{collections::VecDeque, sync::Arc};
 
@@ -37,7 +35,7 @@ pub(crate) struct LongReorg {
     /// The tip that is being left: what readers see.
     from: LinkedHeader,
     /// The block that is to be the tip.
-    to: BlockId,
+    pub(super) to: BlockId,
     /// The tip on the disk.
     at: LinkedHeader,
     /// The block where the way up begins: what is above it on the disk is disconnected first.
@@ -53,7 +51,7 @@ pub(crate) struct LongReorg {
 
 impl Writer {
     /// Begins to follow a stored branch, if all of it is here and it has more work than the tip.
-    pub(super) fn follow_stored(&mut self, to: &BlockId) -> Result<(), StoreError> {
+    pub(crate) fn follow_stored(&mut self, to: &BlockId) -> Result<(), StoreError> {
         let Some(header) = self.live.header(to)?.filter(|_| self.long_reorg.is_none()) else { return Ok(()) };
         if choose(self.tip.total_work(), header.total_work()) == Choice::Keep {
             return Ok(());
@@ -64,7 +62,7 @@ impl Writer {
     /// Begins a reorganisation that takes many batches: nothing is moved yet.
     pub(super) fn begin(&mut self, path: VecDeque<BlockId>) -> Result<(), StoreError> {
         let (Some(first), Some(last)) = (path.front().copied(), path.back().copied()) else { return Ok(()) };
-        let (fork, from) = (self.block_header(&first)?.header().parent, self.live.expect_header(&self.tip.id())?);
+        let (fork, from) = (self.expect_header(&first)?.header().parent, self.live.expect_header(&self.tip.id())?);
         self.park(&path)?;
         self.state_history.forget();
         self.store = Arc::new(self.live.frozen());
@@ -79,7 +77,7 @@ impl Writer {
     fn park(&mut self, path: &VecDeque<BlockId>) -> Result<(), StoreError> {
         for id in path {
             if let Some(block) = self.tree.take_checked(id) {
-                self.store_bodies(vec![block])?;
+                self.store_body(&block)?;
                 self.tree.mark_stored(id);
             }
         }
@@ -97,12 +95,6 @@ impl Writer {
         Ok(())
     }
 
-    /// The height at which the reorganisation under way ends, if it ends as it is planned.
-    pub(super) fn reorganising_to(&self) -> Result<Option<Height>, StoreError> {
-        let Some(to) = self.long_reorg.as_ref().map(|under_way| under_way.to) else { return Ok(None) };
-        Ok(Some(self.block_header(&to)?.header().height))
-    }
-
     /// Goes on with the reorganisation under way by one batch, and when that ends it, with what there is to follow
     /// then.
     pub(crate) fn go_on(&mut self, now: Timestamp, publish: Publish<'_>) -> Result<(), StoreError> {
@@ -116,10 +108,10 @@ impl Writer {
         };
         let durability = self.durability(plan.connect.last().filter(|_| matches!(plan.note, Some(Note::Over))), now);
         let env = Env { spec: &self.spec, store: &self.live, workers: &self.workers };
-        match reorg::execute(&env, &mut self.state, plan, durability, false) {
+        match reorg::execute(env, &mut self.state, plan, durability, false) {
             Ok(executed) => {
                 under_way.advance(&executed, self.live.expect_header(&self.live.tip()?)?);
-                if under_way.is_over() {
+                if under_way.ends_at(&under_way.at) {
                     self.settle(under_way, executed, publish)?;
                     return self.follow(now, publish);
                 }
@@ -134,15 +126,7 @@ impl Writer {
 
     /// The next run of the way up.
     fn connect_run(&mut self, under_way: &LongReorg) -> Result<Plan, StoreError> {
-        let (mut connect, mut bytes): (Vec<CheckedBlock>, usize) = (Vec::new(), 0);
-        for id in under_way.up.iter().take(RUN) {
-            if bytes >= RUN_BYTES {
-                break;
-            }
-            let block = self.take_block(id)?;
-            bytes = bytes.saturating_add(block.size());
-            connect.push(block);
-        }
+        let connect = self.run_up(&under_way.up, 0, 0)?;
         let over = connect.last().is_none_or(|last| under_way.ends_at(last.header()));
         let note = if over { Note::Over } else { Note::UnderWay(under_way.note()) };
         Ok(Plan { disconnect: Vec::new(), connect, note: Some(note) })
@@ -151,12 +135,12 @@ impl Writer {
     /// A block on the way up is invalid: chooses the best that is left. Nobody was told of anything yet, so the branch
     /// that was being left is as good as any, and wins a tie as the first seen.
     fn turn(&mut self, under_way: &mut LongReorg, invalid: &BlockId, error: BlockError) -> Result<(), StoreError> {
-        let parent = self.block_header(&self.block_header(invalid)?.header().parent)?;
+        let parent = self.expect_header(&self.expect_header(invalid)?.header().parent)?;
         let above = under_way.up.iter().skip_while(|id| *id != invalid).copied().collect::<Vec<_>>();
         above.iter().rev().for_each(|id| self.tree.invalidate(id));
         self.refuse(invalid, error);
         let candidates = [Some((parent.total_work(), parent.id())), self.tree.best_complete()];
-        let best: Option<(Work, BlockId)> = candidates.into_iter().flatten().max();
+        let best = candidates.into_iter().flatten().max();
         let from = &under_way.from;
         let to = best.filter(|(work, _)| choose(from.total_work(), *work) == Choice::Switch);
         under_way.to = to.map_or(from.id(), |(_, id)| id);
@@ -172,7 +156,7 @@ impl Writer {
         let LongReorg { from, at, connected, disconnected, .. } = under_way;
         self.tip = self.live.context_at(at.header().height)?;
         for id in &connected {
-            self.tree.remove_connected(id);
+            self.tree.remove(id);
         }
         for id in &disconnected {
             self.tree.note_on_disk(id);
@@ -187,9 +171,8 @@ impl Writer {
         }
         let Executed { connected, accounts, .. } = executed;
         let (connected, accounts) = (Arc::new(connected), Arc::new(accounts));
-        let tip = Arc::new(Tip::from(&self.tip));
-        let event = ChainEvent { tip, left: Some(from.id()), connected, accounts, is_whole: false };
-        publish(&self.tip, event, at.header().height);
+        let event = ChainEvent { tip: self.tip(), left: Some(from.id()), connected, accounts, is_whole: false };
+        publish(event, at.header().height);
         Ok(())
     }
 
@@ -198,7 +181,7 @@ impl Writer {
         let missing = || StoreError::missing::<HeaderById>(format!("an ancestor of {to}"));
         let up = self.route(to, false)?.ok_or_else(missing)?;
         let fork = match up.front() {
-            Some(first) => self.block_header(first)?.header().parent,
+            Some(first) => self.expect_header(first)?.header().parent,
             None => *to,
         };
         Ok((up, fork))
@@ -217,10 +200,6 @@ impl LongReorg {
     /// Whether it is over once `tip` is the tip: there is more work than before, or all is as before.
     fn ends_at(&self, tip: &LinkedHeader) -> bool {
         choose(self.from.total_work(), tip.total_work()) == Choice::Switch || tip.id() == self.from.id()
-    }
-
-    fn is_over(&self) -> bool {
-        self.ends_at(&self.at)
     }
 
     /// Takes in what a batch did. What is connected and disconnected again, or the other way round, is as it was.

@@ -6,60 +6,72 @@
 //! in many (`long_reorg`) → publish (`actor`)
 //!
 //! # Map
-//! `actor` the loop, and its start · [`Writer`] what it owns · `link` headers · `import` blocks · `follow` which branch,
-//! and how far in one batch · `reorg` disconnecting and connecting in one batch · `long_reorg` in many · `template`
-//! blocks to be mined
+//! `actor` the loop · [`Writer`] what it owns · `link` headers · `import` blocks, and which branch to follow how far in
+//! one batch · `reorg` disconnecting and connecting in one batch · `long_reorg` in many · `template` blocks to be mined
 
 mod actor;
-mod follow;
 mod import;
 mod link;
 mod long_reorg;
 mod reorg;
 mod template;
 
-pub use actor::{Chain, spawn};
+pub(crate) use actor::{Actor, Message, Outlets};
 
 use crate::{
     headers::{HeaderTree, Orphans, OtherRules},
-    message::ChainEvent,
+    message::{Ahead, ChainEvent, Tip},
     precheck::Precheck,
     state::{self, State, StateHistory},
-    store::{ChainStore, DbOptions, StoreError},
+    store::{ChainStore, DbOptions, StoreError, schema::HeaderById},
+    verdict::Origin,
     workers::Workers,
 };
-use cairn_ledger::{chain_spec::ChainSpec, hash::BlockId, pow::Work, units::Height, validate::ChainContext};
+use cairn_common::cache::FifoCache;
+use cairn_ledger::{
+    accounts::AccountProof,
+    block::Header,
+    chain_spec::ChainSpec,
+    hash::BlockId,
+    keys::Address,
+    pow::Work,
+    units::Height,
+    validate::{ChainContext, LinkedHeader},
+};
 use long_reorg::LongReorg;
-use std::{collections::VecDeque, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 use tokio::sync::watch;
 
+/// Parents of branch headers kept ready as contexts.
+const CONTEXTS: usize = 32;
+
 /// Takes a move of the chain, and the height at which what is under way ends.
-pub(crate) type Publish<'a> = &'a mut dyn FnMut(&ChainContext, ChainEvent, Height);
+pub(crate) type Publish<'a> = &'a mut dyn FnMut(ChainEvent, Height);
 
 /// Everything the writer owns.
 pub(crate) struct Writer {
-    pub(super) spec: Arc<ChainSpec>,
+    pub(crate) spec: Arc<ChainSpec>,
     /// The settled chain: as readers have it, while a reorganisation is under way.
-    pub(super) store: Arc<ChainStore>,
+    pub(crate) store: Arc<ChainStore>,
     /// The chain as it is on the disk.
-    pub(super) live: Arc<ChainStore>,
+    pub(crate) live: Arc<ChainStore>,
     /// Where readers find what they read.
-    pub(super) views: watch::Sender<Arc<ChainStore>>,
+    pub(crate) views: watch::Sender<Arc<ChainStore>>,
     /// A reorganisation in many batches, while one is under way.
-    pub(super) long_reorg: Option<LongReorg>,
-    pub(super) precheck: Precheck,
-    pub(super) workers: Workers,
-    pub(super) state: State,
+    pub(crate) long_reorg: Option<LongReorg>,
+    pub(crate) precheck: Precheck,
+    pub(crate) workers: Workers,
+    pub(crate) state: State,
     /// How to see the accounts as they were after the last blocks.
-    pub(super) state_history: StateHistory,
-    pub(super) tip: ChainContext,
-    pub(super) tree: HeaderTree,
-    pub(super) orphans: Orphans,
-    pub(super) other_rules: OtherRules,
+    pub(crate) state_history: StateHistory,
+    pub(crate) tip: ChainContext,
+    pub(crate) tree: HeaderTree,
+    pub(crate) orphans: Orphans,
+    pub(crate) other_rules: OtherRules,
     /// Contexts of branch headers used lately.
-    pub(super) contexts: VecDeque<ChainContext>,
+    pub(crate) contexts: FifoCache<BlockId, ChainContext>,
     /// The least total work of a header that is near, for the tip with this id.
-    pub(super) near: (BlockId, Work),
+    pub(crate) near: (BlockId, Work),
 }
 
 /// Opens the chain of `spec` in `path`: who writes it, and what is read.
@@ -86,8 +98,60 @@ pub(crate) fn open(
         tree: HeaderTree::default(),
         orphans: Orphans::default(),
         other_rules: OtherRules::default(),
-        contexts: VecDeque::new(),
+        contexts: FifoCache::new(CONTEXTS),
         near: (BlockId::ZERO, Work::ZERO),
     };
     Ok((writer, view))
+}
+
+impl Writer {
+    /// The tip, as it is published.
+    pub(crate) fn tip(&self) -> Arc<Tip> {
+        Arc::new(Tip::from(&self.tip))
+    }
+
+    /// What is known of the chain above the tip.
+    pub(crate) fn ahead(&self) -> Result<Ahead, StoreError> {
+        let (height, work) = (self.tip.header().height, self.tip.total_work());
+        let better = self.tree.best().filter(|(_, best)| *best > work);
+        let connecting = match &self.long_reorg {
+            Some(under_way) => self.expect_header(&under_way.to)?.header().height,
+            None => height,
+        };
+        let unknown_rules = self.other_rules.ahead_of(&self.spec, work);
+        Ok(Ahead { best_header: better.map_or(height, |(height, _)| height), connecting, unknown_rules })
+    }
+
+    /// A header, from memory or from the disk.
+    fn header(&self, id: &BlockId) -> Result<Option<LinkedHeader>, StoreError> {
+        self.tree.get(id).cloned().map_or_else(|| self.live.header(id), |known| Ok(Some(known)))
+    }
+
+    /// The same for one that must be there.
+    fn expect_header(&self, id: &BlockId) -> Result<LinkedHeader, StoreError> {
+        self.header(id)?.ok_or_else(|| StoreError::missing::<HeaderById>(id))
+    }
+
+    /// Proves an account, or its absence, as it was after the block `at`; `None` when that is not one of the
+    /// last blocks of the followed chain.
+    pub(crate) fn prove_at(
+        &mut self,
+        address: Address,
+        at: &BlockId,
+    ) -> Result<Option<(Header, AccountProof)>, StoreError> {
+        let proof = if *at == self.tip.id() {
+            Some(self.state.prove(&address)?)
+        } else {
+            self.state_history.load(&self.store, &mut self.state, &self.tip)?;
+            self.state_history.prove(&self.state, &address, at)?
+        };
+        let Some(proof) = proof else { return Ok(None) };
+        Ok(Some((self.store.expect_header(at)?.header().clone(), proof)))
+    }
+
+    /// Forgets what only a peer that is gone had brought.
+    pub(crate) fn peer_gone(&mut self, origin: Origin) {
+        self.orphans.forget(origin);
+        self.tree.forget_origin(origin);
+    }
 }

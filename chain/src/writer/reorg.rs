@@ -2,10 +2,10 @@
 
 use crate::{
     index::AddressIndex,
-    state::{StagedState, State},
+    state::{StagedState, State, accounts::missing},
     store::{
         Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, put_under_way,
-        schema::{AccountByAddress, BodyById, UnderWay, UndoLeaves},
+        schema::{BodyById, UnderWay, UndoLeaves},
     },
     workers::Workers,
 };
@@ -73,24 +73,24 @@ impl From<StoreError> for Failed {
 pub(super) struct Env<'a> {
     pub spec: &'a ChainSpec,
     pub store: &'a ChainStore,
+    /// Who shares the work on a block, if there is nothing else to do: half of the accounts are loaded there, and
+    /// hashed while the batch is filled.
     pub workers: &'a Workers,
 }
 
 /// Carries out a plan: all of it, in one batch, or nothing. `inverses` asks for [`Executed::undone`].
 pub(super) fn execute(
-    env: &Env<'_>,
+    env: Env<'_>,
     state: &mut State,
     plan: Plan,
     durability: Durability,
     inverses: bool,
 ) -> Result<Executed, Failed> {
-    let Env { spec, store, workers } = *env;
     let started = Instant::now();
     let bytes: usize = plan.connect.iter().map(|block| block.size() * BATCH_BYTES_PER_BLOCK_BYTE).sum();
-    let (batch, index) = (store.batch(bytes), AddressIndex::load(store, spec)?);
+    let (batch, index) = (env.store.batch(bytes), AddressIndex::load(env.store, env.spec)?);
     let (note, stored) = (plan.note, plan.note.is_some());
-    let mut execution =
-        Execution { spec, store, workers, state: StagedState::new(state, inverses), index, batch, stored };
+    let mut execution = Execution { env, state: StagedState::new(state, inverses), index, batch, stored };
     let result = execution.run(plan);
     let Execution { state, index, mut batch, .. } = execution;
     let (disconnected, connected) = match result {
@@ -118,15 +118,11 @@ pub(super) fn execute(
 }
 
 /// A plan being carried out.
-struct Execution<'db, 'a> {
-    spec: &'a ChainSpec,
-    store: &'db ChainStore,
-    /// Who shares the work on a block, if there is nothing else to do: half of the accounts are loaded there, and
-    /// hashed while the batch is filled.
-    workers: &'db Workers,
+struct Execution<'a> {
+    env: Env<'a>,
     state: StagedState<'a>,
     index: AddressIndex<'a>,
-    batch: Batch<'db>,
+    batch: Batch<'a>,
     /// Whether the blocks to connect are on the disk already.
     stored: bool,
 }
@@ -134,7 +130,7 @@ struct Execution<'db, 'a> {
 /// The blocks that were left, and those that are followed now.
 type Blocks = (Vec<LinkedHeader>, Vec<CheckedBlock>);
 
-impl Execution<'_, '_> {
+impl Execution<'_> {
     fn run(&mut self, plan: Plan) -> Result<Blocks, Failed> {
         let mut disconnected = Vec::with_capacity(plan.disconnect.len());
         for (header, body) in plan.disconnect {
@@ -144,14 +140,13 @@ impl Execution<'_, '_> {
         let mut connected = Vec::with_capacity(plan.connect.len());
         let mut rest = plan.connect.into_iter();
         while let Some(block) = rest.next() {
-            let id = block.header().id();
             match self.connect(block) {
                 Ok(block) => connected.push(block),
-                Err(Refused::Rule(error)) => {
+                Err(Failed::Invalid { id, error, .. }) => {
                     connected.extend(rest);
-                    return Err(Failed::Invalid { id, error: Box::new(error), rest: connected });
+                    return Err(Failed::Invalid { id, error, rest: connected });
                 }
-                Err(Refused::Store(error)) => return Err(Failed::Store(error)),
+                Err(failed) => return Err(failed),
             }
         }
         Ok((disconnected, connected))
@@ -167,16 +162,16 @@ impl Execution<'_, '_> {
         // Before the accounts it created are gone.
         let touching = transactions.iter().map(Candidate::transaction);
         self.index.disconnect(&mut self.batch, header.header(), touching, &self.state.state().accounts)?;
-        self.state.disconnect(&self.store.undo(&header.id())?)?;
+        self.state.disconnect(&self.env.store.undo(&header.id())?)?;
         put_disconnected(&mut self.batch, header, &txids);
         Ok(())
     }
 
-    fn connect(&mut self, block: CheckedBlock) -> Result<CheckedBlock, Refused> {
-        let (store, workers, state, batch) = (self.store, self.workers, self.state.state(), &mut self.batch);
-        let stored = self.stored;
+    fn connect(&mut self, block: CheckedBlock) -> Result<CheckedBlock, Failed> {
+        let (id, stored) = (block.header().id(), self.stored);
+        let (Env { spec, store, workers }, state, batch) = (&self.env, self.state.state(), &mut self.batch);
         let slice = state.slice(block.touched(), workers)?;
-        let connected = connect_block_with(self.spec, block, slice, |block, change| {
+        let connected = connect_block_with(spec, block, slice, |block, change| {
             let hash = || state.tree.update(change.count, &change.leaf_hashes());
             let put = || {
                 // Some may be on the disk all the same: then these are the same bytes under the same key.
@@ -186,33 +181,16 @@ impl Execution<'_, '_> {
                 put_connected(batch, block.header(), &block.txids(), &UndoLeaves::new(change));
             };
             workers.join(hash, put).0
+        });
+        let connected = connected.map_err(|error| match error {
+            ConnectError::Rule(error) => Failed::Invalid { id, error: Box::new(error), rest: Vec::new() },
+            // Every touched address was looked up: what is missing is missing in the state.
+            ConnectError::NotLoaded(not_loaded) => Failed::Store(missing(&not_loaded.address)),
         })?;
         let (block, change, update) = connected.into_parts();
         self.state.connect(change, update);
         let touching = block.transactions().iter().map(|checked| checked.transaction());
         self.index.connect(&mut self.batch, block.header().header(), touching, &self.state.state().accounts)?;
         Ok(block)
-    }
-}
-
-/// Why one block was not connected.
-enum Refused {
-    Rule(BlockError),
-    Store(StoreError),
-}
-
-impl From<StoreError> for Refused {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<ConnectError<BlockError>> for Refused {
-    fn from(error: ConnectError<BlockError>) -> Self {
-        match error {
-            ConnectError::Rule(error) => Self::Rule(error),
-            // Every touched address was looked up: what is missing is missing in the state.
-            ConnectError::NotLoaded(missing) => Self::Store(StoreError::missing::<AccountByAddress>(missing.address)),
-        }
     }
 }

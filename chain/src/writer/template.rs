@@ -18,7 +18,7 @@ use cairn_ledger::{
 
 impl Writer {
     /// Makes a block on the tip, complete but for its nonce.
-    pub(super) fn template(&self, request: TemplateRequest) -> Result<Template, StoreError> {
+    pub(crate) fn template(&self, request: TemplateRequest) -> Result<Template, StoreError> {
         let TemplateRequest { beneficiary, time, mut transactions } = request;
         loop {
             match self.try_template(beneficiary, time, transactions)? {

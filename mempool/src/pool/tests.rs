@@ -750,12 +750,12 @@ fn a_refusal_is_remembered_unless_something_better_is_known() {
     let refusal = PoolError::FeeTooLow { got: 0, min: 185 };
     let (gone, here) = (DRAFT.make().txid(), submit(&mut pool, Draft { from: 2, ..DRAFT }).expect("it is taken"));
     for error in [PoolError::AlreadyPooled, PoolError::AlreadyMined, PoolError::Invalid(TxError::Signature)] {
-        pool.remember_refusal(gone, error, at(0));
+        pool.remember_refusals(vec![(gone, error)], at(0));
         assert_eq!(pool.status(&gone), PoolStatus::Unknown, "{error}");
     }
-    pool.remember_refusal(gone, refusal, at(0));
+    pool.remember_refusals(vec![(gone, refusal)], at(0));
     assert_eq!(pool.status(&gone), PoolStatus::Dropped(DropReason::Refused(refusal)));
-    pool.remember_refusal(here, refusal, at(0));
+    pool.remember_refusals(vec![(here, refusal)], at(0));
     assert_eq!(pool.status(&here), PoolStatus::Pooled);
     submit(&mut pool, DRAFT).expect("later it is taken");
     assert_eq!(pool.status(&gone), PoolStatus::Pooled);
@@ -768,7 +768,7 @@ fn pages_follow_the_order_of_arrival_and_a_place_outlives_its_transaction() {
     let ids: Vec<TxId> = (1..=5)
         .map(|from| pool.admit(Draft { from, ..DRAFT }.make(), &standing, at(from), at(from)).expect("it is taken"))
         .collect();
-    let of = |page: Vec<Entry>| page.iter().map(|entry| entry.transaction.txid()).collect::<Vec<_>>();
+    let of = |page: Vec<Waiting>| page.iter().map(|entry| entry.transaction.txid()).collect::<Vec<_>>();
     assert_eq!(of(pool.page(None, 2)), ids[..2]);
     pool.drop_transaction(&ids[1], DropReason::Evicted, at(5));
     assert_eq!(of(pool.page(Some((at(2), ids[1])), 9)), ids[2..]);

@@ -1,11 +1,28 @@
 //! What the pool tells of itself without changing.
 
 use super::{Entry, Pool, Queue};
-use cairn_ledger::{hash::TxId, keys::Address, units::Timestamp};
+use cairn_ledger::{hash::TxId, keys::Address, units::Timestamp, validate::CheckedTransaction};
 use std::ops::Bound;
 
 /// Transactions of one sender in one answer: the largest fit it. Only a reorganisation leaves more.
 const OF_SENDER: usize = 200;
+
+/// A transaction that waits in the pool.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// It.
+    pub transaction: CheckedTransaction,
+    /// When it came.
+    pub added: Timestamp,
+    /// Whether it can be mined now: nothing of its sender's is missing before it.
+    pub ready: bool,
+}
+
+impl From<&Entry> for Waiting {
+    fn from(entry: &Entry) -> Self {
+        Self { transaction: entry.transaction.clone(), added: entry.added, ready: entry.worth.ready }
+    }
+}
 
 /// What a transaction must pay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,16 +37,16 @@ pub struct FeeEstimate {
 
 impl Pool {
     /// A page of transactions in order of arrival: those after `after`, at most `max` of them.
-    pub fn page(&self, after: Option<(Timestamp, TxId)>, max: usize) -> Vec<Entry> {
+    pub fn page(&self, after: Option<(Timestamp, TxId)>, max: usize) -> Vec<Waiting> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let ids = self.by_age.range((start, Bound::Unbounded)).take(max);
         let places = ids.filter_map(|(_, txid)| self.place_by_id.get(txid));
-        places.map(|(sender, nonce)| self.entry(sender, *nonce).clone()).collect()
+        places.map(|(sender, nonce)| self.entry(sender, *nonce).into()).collect()
     }
 
     /// What one sender has here, in order of nonce: the first [`OF_SENDER`].
-    pub fn of_sender(&self, sender: &Address) -> Vec<Entry> {
-        let of_sender = |queue: &Queue| queue.entries.values().take(OF_SENDER).cloned().collect();
+    pub fn of_sender(&self, sender: &Address) -> Vec<Waiting> {
+        let of_sender = |queue: &Queue| queue.entries.values().take(OF_SENDER).map(Waiting::from).collect();
         self.queues.get(sender).map_or_else(Vec::new, of_sender)
     }
 
