@@ -1,7 +1,8 @@
 //! The store's invariants as code: a short look at every start, the whole on demand.
 
 use crate::{
-    index, state,
+    index,
+    state::{self, State, accounts::Accounts},
     store::{ChainStore, DbOptions, StoreError},
     workers::Workers,
 };
@@ -61,12 +62,6 @@ pub enum AuditError {
     Supply { got: u128, burned: u128, expected: u64 },
 }
 
-/// A block, and how many leaves there were before it.
-struct Earlier {
-    block: Block,
-    before: u64,
-}
-
 /// Opens a store that no node is using, and checks every invariant of it.
 ///
 /// # Errors
@@ -80,10 +75,8 @@ pub fn check(spec: &ChainSpec, path: &Path, options: DbOptions) -> Result<AuditR
 /// # Errors
 /// The first that does not hold.
 pub fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<AuditReport, AuditError> {
-    let (_, tip) = state::load(store, spec, &Workers::start()?)?;
+    let (State { accounts, .. }, tip) = state::load(store, spec, &Workers::start()?)?;
     let (mut transactions, mut parent, mut burned) = (0, None, 0);
-    // The next one's undo record says how many leaves there were after it.
-    let mut earlier: Option<Earlier> = None;
     for height in (0..=tip.header().height.get()).map(Height::new) {
         let broken = AuditError::BrokenChain { height };
         let Some(id) = store.id_at(height)? else { return Err(broken) };
@@ -102,18 +95,12 @@ pub fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<AuditReport, AuditE
             }
         }
         if height != Height::GENESIS {
-            let before = store.undo(&id)?.count;
-            if let Some(earlier) = earlier.replace(Earlier { block: block.block, before }) {
-                burned += burned_by(store, spec, &earlier.block, earlier.before, before)?;
-            }
+            burned += burned_by(store, spec, &block.block, store.undo(&id)?.count)?;
         }
         transactions += txids.len() as u64;
         parent = Some(id);
     }
-    if let Some(last) = &earlier {
-        burned += burned_by(store, spec, &last.block, last.before, store.account_count()?)?;
-    }
-    audit_index(store, spec)?;
+    audit_index(store, spec, &accounts)?;
     let (accounts, sum) = audit_accounts(store)?;
     let expected = spec.supply(tip.header().height).pebbles();
     let amount = |pebbles: u128| u64::try_from(pebbles).ok().and_then(|pebbles| Amount::from_pebbles(pebbles).ok());
@@ -125,10 +112,11 @@ pub fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<AuditReport, AuditE
     }
 }
 
-/// What a block burned that made of `before` leaves `after`: the price of those it created, and its reward where the
+/// What a block burned before which there were so many leaves: the price of those it created, and its reward where the
 /// beneficiary got no account for it.
-fn burned_by(store: &ChainStore, spec: &ChainSpec, block: &Block, before: u64, after: u64) -> Result<u128, StoreError> {
+fn burned_by(store: &ChainStore, spec: &ChainSpec, block: &Block, before: u64) -> Result<u128, StoreError> {
     let height = block.header.height;
+    let after = store.count_after(height)?;
     let price = u128::from(spec.rules_at(height).price_of(after.saturating_sub(before)));
     let has_account = store.account(&block.header.beneficiary)?.is_some_and(|(index, _)| index < after);
     let fees = block.body.iter().map(|transaction| u128::from(transaction.body.fee.pebbles()));
@@ -157,20 +145,19 @@ fn audit_accounts(store: &ChainStore) -> Result<(u64, u128), AuditError> {
 }
 
 /// Compares the index with the blocks it covers, if it is on.
-fn audit_index(store: &ChainStore, spec: &ChainSpec) -> Result<(), AuditError> {
+fn audit_index(store: &ChainStore, spec: &ChainSpec, accounts: &Accounts) -> Result<(), AuditError> {
     let (mut expected, built) = (0_u64, store.indexed()?);
     for height in (1..=built.map_or(0, Height::get)).map(Height::new) {
         let header = store.header_on_chain(height)?;
         let body = store.body(&header.id())?.ok_or(AuditError::BrokenChain { height })?;
-        let (mut keys, small_reward) = (Vec::new(), index::makes_no_account(spec, header.header(), &body));
-        for touch in index::touches(spec, header.header(), body.iter()) {
-            let Some(key) = index::stored_key(store, height, touch, small_reward)? else { continue };
-            if !store.has_touch(&key)? {
-                return Err(AuditError::Unindexed { address: touch.address, height });
+        let keys = index::stored_keys(store, spec, header.header(), &body, accounts)?;
+        for key in &keys {
+            if !store.has_touch(key)? {
+                let address = accounts.at(key.account).map_or(Address::ZERO, |leaf| leaf.address);
+                return Err(AuditError::Unindexed { address, height });
             }
-            keys.push(key);
         }
-        expected += index::in_order(keys).len() as u64;
+        expected += keys.len() as u64;
     }
     let got = store.touches().try_fold(0_u64, |count, touch| touch.map(|_| count + 1))?;
     if got != expected {

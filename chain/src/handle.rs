@@ -2,7 +2,7 @@
 
 use crate::{
     headers::UnknownRules,
-    index::{self, Indexer},
+    index,
     inflight::{Room, Turn},
     message::{
         Ahead, BlockOutcome, ChainError, ChainEvent, EVENTS, HeaderOutcome, Import, MAILBOX, ProvenAccount, Template,
@@ -58,7 +58,7 @@ impl Chain {
 /// A database that cannot be opened, or that does not hold together.
 pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(ChainHandle, Chain), StoreError> {
     let (mut writer, view) = writer::open(spec.clone(), path, options)?;
-    let indexer = index::prepare(&writer.live, options.address_index)?.then(Indexer::default);
+    let builds_index = index::prepare(&writer.live, options.address_index)?;
     // A reorganisation that a crash interrupted ends before anybody asks: what is on the disk until then is nobody's tip.
     writer.take_up()?;
     while writer.long_reorg.is_some() {
@@ -70,7 +70,7 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
     let (ahead_sender, ahead) = watch::channel(writer.ahead()?);
     let precheck = writer.precheck.clone();
     let outlets = Outlets { tip: tip_sender, ahead: ahead_sender, events: events.clone() };
-    let actor = Actor { writer, messages, outlets, indexer, waiting: Vec::new() };
+    let actor = Actor { writer, messages, outlets, builds_index, waiting: Vec::new() };
     let (ended_sender, ended) = oneshot::channel();
     let spawned = std::thread::Builder::new().name(String::from("chain")).spawn(move || {
         // Whoever waited for the end may be gone already.

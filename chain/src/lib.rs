@@ -24,7 +24,7 @@
 //! | `inflight` | which blocks are let in first on their way to the writer |
 //! | `message` | what the writer answers, and what it tells |
 //! | `precheck/` | the workers check blocks and transactions before the writer's turn |
-//! | `index/` | where addresses were touched: kept with every import, and built for blocks imported without |
+//! | `index` | where addresses were touched: kept with every import, and built for blocks imported without |
 //! | `read/` | [`Reader`]: blocks, accounts, light proofs, histories of addresses |
 //! | `writer/` | the one thread that imports blocks |
 //! | `handle` | [`ChainHandle`]: asks the writer |
@@ -54,7 +54,7 @@
 //! | reorganisation | `writer/import.rs`, `writer/reorg.rs`, `writer/long_reorg.rs` |
 //! | script check threads, signature cache | `precheck/` |
 //! | tables, column families, undo data | `store/schema.rs` |
-//! | txindex, address index | `index/`, `store/touches.rs` |
+//! | txindex, address index | `index.rs`, `store/chain_store.rs` |
 
 #![forbid(unsafe_code)]
 

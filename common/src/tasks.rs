@@ -120,10 +120,7 @@ impl Tasks {
         });
         let (at, result) = ended.await;
         let name = self.running.remove(at).name;
-        match flatten(name, result) {
-            Ok(()) => TaskError::Ended { name },
-            Err(error) => error,
-        }
+        flatten(name, result).err().unwrap_or(TaskError::Ended { name })
     }
 
     /// Stops all tasks, one after the other from the last; gives the first failure.
@@ -156,10 +153,7 @@ impl Tasks {
 }
 
 fn flatten(name: &'static str, result: Result<Result<(), TaskError>, JoinError>) -> Result<(), TaskError> {
-    match result {
-        Ok(result) => result,
-        Err(error) => Err(TaskError::Panicked { name, reason: error.to_string() }),
-    }
+    result.unwrap_or_else(|error| Err(TaskError::Panicked { name, reason: error.to_string() }))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::{
 use cairn_host::files;
 use cairn_ledger::hash::BlockId;
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 use tokio::task::JoinHandle;
@@ -99,11 +99,15 @@ impl Persistence {
 /// of it: the network would take it for new.
 async fn load(pool: PoolHandle, genesis_id: BlockId, path: PathBuf, max: u64) {
     let source = path.clone();
-    let Loaded { saved, lost } = match tokio::task::spawn_blocking(move || file::load(&source, &genesis_id, max)).await
-    {
-        Ok(Ok(loaded)) => loaded,
-        Ok(Err(error)) => return warn_unreadable(&path, &error.to_string()),
-        Err(error) => return warn_unreadable(&path, &error.to_string()),
+    let read = tokio::task::spawn_blocking(move || file::load(&source, &genesis_id, max)).await;
+    let read = read.map_err(|error| error.to_string()).and_then(|read| read.map_err(|error| error.to_string()));
+    let Loaded { saved, lost } = match read {
+        Ok(loaded) => loaded,
+        Err(reason) => {
+            let path = path.display();
+            tracing::warn!(target: "cairn::mempool", %path, reason, "began empty: the saved pool is unreadable");
+            return;
+        }
     };
     if let Some(Lost { at, bytes }) = lost {
         tracing::warn!(
@@ -119,8 +123,4 @@ async fn load(pool: PoolHandle, genesis_id: BlockId, path: PathBuf, max: u64) {
         kept += answers.iter().filter(|answer| answer.is_ok()).count();
     }
     tracing::info!(target: "cairn::mempool", found, kept, "loaded the saved pool");
-}
-
-fn warn_unreadable(path: &Path, reason: &str) {
-    tracing::warn!(target: "cairn::mempool", path = %path.display(), reason, "began empty: the saved pool is unreadable");
 }

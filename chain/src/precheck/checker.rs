@@ -7,7 +7,7 @@
 //! Transactions for the pool are checked on threads of the runtime instead: each gathering is one piece of work, which
 //! needs no sharing, and the workers go on looking for more for a while before they sleep.
 
-use super::checked_cache::CheckedCache;
+use cairn_common::cache::FifoCache;
 use cairn_ledger::{
     block::{Body, block_size},
     chain_spec::ChainSpec,
@@ -30,6 +30,22 @@ const BATCH: usize = 1024;
 const PIECE: usize = 512;
 /// Keys that each worker remembers, of about 100 bytes.
 const KEYS: usize = 8192;
+
+/// Transactions remembered: as many as the pool holds by default. They share their memory with the pool.
+const CACHED: usize = 100_000;
+/// Their bytes together, which bound what those cost that the pool has dropped, or never took.
+const CACHED_BYTES: usize = 64 << 20;
+
+/// Transactions whose signatures were checked for the pool and need not be checked again for a block, by id; the oldest
+/// make room for new ones.
+///
+/// An id commits to every byte, the signature's too, so what is found here is the transaction itself.
+/// Whoever floods this with valid transactions costs others a second look at theirs, and nothing more.
+type CheckedCache = FifoCache<TxId, CheckedTransaction>;
+
+fn remember(cache: &mut CheckedCache, checked: &CheckedTransaction) {
+    cache.insert_weighted(checked.txid(), checked.clone(), checked.transaction().size());
+}
 
 thread_local! {
     /// Each worker's own: nobody waits for another's.
@@ -97,7 +113,8 @@ pub(super) struct Checker {
 
 impl Checker {
     pub(super) fn new(spec: Arc<ChainSpec>) -> Self {
-        Self { spec, checked_cache: Mutex::default(), pool_keys: Mutex::default() }
+        let checked_cache = Mutex::new(FifoCache::weighted(CACHED, CACHED_BYTES));
+        Self { spec, checked_cache, pool_keys: Mutex::default() }
     }
 
     /// Checks a block, and tells early whether the body is the header's.
@@ -137,7 +154,7 @@ impl Checker {
     /// What stands in a block is needed no more; in a competing block it would be checked once again.
     pub(super) fn forget_known(&self, mined: &[TxId]) {
         let mut cache = self.checked_cache();
-        mined.iter().for_each(|txid| cache.remove(txid));
+        mined.iter().for_each(|txid| drop(cache.remove(txid)));
     }
 
     /// Checks all transactions of a block. The error is of the first batch that has one.
@@ -183,7 +200,7 @@ impl Checker {
         };
         self.leave_keys(keys);
         let mut cache = self.checked_cache();
-        outcomes.iter().flatten().for_each(|checked| cache.insert(checked.clone()));
+        outcomes.iter().flatten().for_each(|checked| remember(&mut cache, checked));
         outcomes
     }
 
@@ -209,7 +226,7 @@ mod tests {
         super::{Precheck, Workers},
         *,
     };
-    use cairn_ledger::testing::{easy_network, key, payment};
+    use cairn_ledger::testing::{checked, easy_network, key, payment};
 
     /// Workers that waited for parts of one block once took up those above it, and finished the lowest last.
     #[test]
@@ -273,5 +290,25 @@ mod tests {
         let outcomes = checker.check_each(all);
         let errors: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().err().copied()).collect();
         assert_eq!(errors, [None, Some(TxError::Version { got: 9 }), None, Some(TxError::Signature), None]);
+    }
+
+    /// What is only tried out is remembered, too, and never enters a pool that bounds its bytes.
+    #[test]
+    fn large_transactions_are_bounded_by_their_bytes() {
+        let spec = easy_network();
+        let make = |nonce| payment(&spec, &key(1), nonce, key(2).address(), 1, 1_000);
+        let all = checked(&spec, (0..3).map(make).collect());
+        let bytes = all[0].transaction().size();
+        let mut cache = FifoCache::weighted(CACHED, 2 * bytes);
+        remember(&mut cache, &all[0]);
+        remember(&mut cache, &all[0]);
+        assert_eq!(cache.weight(), bytes, "counted once");
+        remember(&mut cache, &all[1]);
+        remember(&mut cache, &all[2]);
+        assert!(cache.get(&all[0].txid()).is_none(), "the oldest made room");
+        assert!(cache.get(&all[1].txid()).is_some() && cache.get(&all[2].txid()).is_some());
+        cache.remove(&all[1].txid());
+        cache.remove(&all[1].txid());
+        assert_eq!((cache.len(), cache.weight()), (1, bytes));
     }
 }

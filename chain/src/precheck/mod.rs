@@ -1,14 +1,13 @@
 //! The workers: they match bodies to headers and check transactions on all cores, before the writer's turn.
 //!
 //! # Map
-//! `checker` what they do with a block, or with transactions for the pool · `checked_cache` what they need not check
-//! again (signature cache) · this file hands blocks to them, and what becomes of a block to the writer
+//! `checker` what they do with a block, or with transactions for the pool, and what they need not check again (signature
+//! cache) · this file hands blocks to them, and what becomes of a block to the writer
 //!
 //! # Invariants
 //! 1. A block on its way has room in the writer's mailbox before it gets a worker: no worker ever waits for the writer.
 //! 2. Blocks on their way take bounded memory; the lowest, for which all others wait, is let in first.
 
-mod checked_cache;
 mod checker;
 
 pub use checker::BlockBody;

@@ -11,13 +11,11 @@
 use super::{
     State,
     accounts::{Accounts, missing},
+    resolve,
 };
-use crate::store::{
-    ChainStore, StoreError,
-    schema::{AddressByIndex, UndoById, UndoLeaves},
-};
+use crate::store::{ChainStore, StoreError};
 use cairn_ledger::{
-    accounts::{AccountProof, Leaf, StateChange, TreeUpdate, UndoRecord},
+    accounts::{AccountProof, Leaf, StateChange, TreeUpdate},
     codec::BoundedVec,
     hash::BlockId,
     keys::Address,
@@ -61,12 +59,16 @@ impl StateHistory {
             return Ok(());
         }
         let (mut undone, mut forward) = (Vec::new(), Vec::new());
+        // The leaves that the blocks after one changed, by index, as they were before those.
         let mut older = HashMap::new();
         let (mut at, mut nodes) = (store.expect_header(&tip.id())?, 0);
         while at.header().height.get() > 0
             && (undone.len() < KEPT_AT_LEAST || (undone.len() < KEPT_STATES && nodes < KEPT_NODES))
         {
-            let undo = resolve(&state.accounts, &mut older, &store.undo(&at.id())?)?;
+            // Accounts made since may stand there as they are: nothing older knows them.
+            let leaf = |index| older.get(&index).or_else(|| state.accounts.at(index)).copied();
+            let undo = resolve(&store.undo(&at.id())?, leaf)?;
+            older.extend(undo.leaves.iter().copied());
             let update = state.tree.update(undo.count, &undo.leaf_hashes());
             forward.push(state.tree.exchange(update.clone()));
             nodes += update.node_count();
@@ -146,21 +148,6 @@ impl UndoneBlock {
         let place = self.leaves.binary_search_by_key(address, |(_, leaf)| leaf.address).ok()?;
         self.leaves.get(place).copied()
     }
-}
-
-/// An undo record in full. `older` holds the leaves that the blocks after it changed, by index, as they were before
-/// those; accounts made since may stand there as they are: nothing older knows them.
-fn resolve(accounts: &Accounts, older: &mut HashMap<u64, Leaf>, undo: &UndoLeaves) -> Result<UndoRecord, StoreError> {
-    let mut leaves = Vec::with_capacity(undo.leaves.len());
-    for old in undo.leaves.iter() {
-        let lacking = || StoreError::missing::<AddressByIndex>(old.index);
-        let now = *older.get(&old.index).or_else(|| accounts.at(old.index)).ok_or_else(lacking)?;
-        let leaf = Leaf { next: old.next.unwrap_or(now.next), account: old.account, ..now };
-        older.insert(old.index, leaf);
-        leaves.push((old.index, leaf));
-    }
-    let corrupt = |_| StoreError::corrupt::<UndoById>(undo.count);
-    Ok(UndoRecord { count: undo.count, leaves: BoundedVec::new(leaves).map_err(corrupt)? })
 }
 
 /// The leaf of an address before the blocks of `back`, when there were `count` leaves.

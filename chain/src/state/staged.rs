@@ -3,14 +3,13 @@
 //! Blocks change the state in place, one after another. All that then differs from the disk goes into the plan's one
 //! batch: however often the plan touched an account, it is written once. A plan that fails is taken back.
 
-use super::State;
+use super::{State, resolve};
 use crate::store::{
     Batch, StoreError,
     schema::{AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, UndoById, UndoLeaves},
 };
 use cairn_ledger::{
-    accounts::{Account, Leaf, StateChange, TreeUpdate, UndoRecord},
-    codec::BoundedVec,
+    accounts::{Account, Leaf, StateChange, TreeUpdate},
     keys::Address,
 };
 
@@ -56,20 +55,13 @@ impl<'a> StagedState<'a> {
     /// Takes back what a block had changed.
     pub(crate) fn disconnect(&mut self, undo: &UndoLeaves) -> Result<(), StoreError> {
         let State { accounts, tree } = &mut *self.state;
-        let corrupt = || StoreError::corrupt::<UndoById>(undo.count);
         let count = accounts.count();
         if undo.count == 0 || undo.count > count || undo.leaves.iter().any(|old| old.index >= undo.count) {
-            return Err(corrupt());
+            return Err(StoreError::corrupt::<UndoById>(undo.count));
         }
-        let (mut restored, mut leaves) = (Vec::with_capacity(undo.leaves.len()), Vec::new());
-        for old in undo.leaves.iter() {
-            let now = *accounts.at(old.index).ok_or_else(corrupt)?;
-            restored.push((old.index, Leaf { next: old.next.unwrap_or(now.next), account: old.account, ..now }));
-            leaves.push((old.index, now));
-        }
-        leaves.extend((undo.count..count).filter_map(|index| Some((index, *accounts.at(index)?))));
-        let restored = BoundedVec::new(restored).map_err(|_| corrupt())?;
-        let record = UndoRecord { count: undo.count, leaves: restored };
+        let record = resolve(undo, |index| accounts.at(index).copied())?;
+        let changed = undo.leaves.iter().map(|old| old.index).chain(undo.count..count);
+        let leaves = changed.filter_map(|index| Some((index, *accounts.at(index)?))).collect();
         tree.apply(tree.update(record.count, &record.leaf_hashes()));
         accounts.set(record.count, record.leaves.into_vec());
         self.undone.push(LeavesBefore { count, leaves });

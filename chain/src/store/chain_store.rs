@@ -5,7 +5,8 @@ use super::{
     codec::{KeyCodec, Table},
     schema::{
         AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, BodyById, FORMAT, HeaderById, HeaderRecord,
-        IdByHeight, LocationByTxid, Meta, MetaKey, MetaRecord, TxLocation, UnderWay, UndoById, UndoLeaves,
+        IdByHeight, LocationByTxid, Meta, MetaKey, MetaRecord, TouchByAccount, TouchKey, TxLocation, UnderWay,
+        UndoById, UndoLeaves,
     },
 };
 use cairn_ledger::{
@@ -23,6 +24,9 @@ use std::{
     ops::{Range, RangeInclusive},
     path::Path,
 };
+
+/// The place of a block's reward: after all its transactions.
+pub const REWARD: u32 = u32::MAX;
 
 /// The chain on disk. Reading needs no lock; writing is the chain's single writer's alone.
 pub struct ChainStore {
@@ -288,6 +292,18 @@ impl ChainStore {
         Ok(self.db.get::<UndoById>(id)?.map(|undo| undo.count))
     }
 
+    /// How many accounts there were after the block at a height of the followed chain.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn count_after(&self, height: Height) -> Result<u64, StoreError> {
+        // The next block's undo record says how many there were before it.
+        match height.next().map(|next| self.id_at(next)).transpose()?.flatten() {
+            Some(next) => Ok(self.undo(&next)?.count),
+            None => self.account_count(),
+        }
+    }
+
     /// The leaf of an address at the tip, and its index.
     ///
     /// # Errors
@@ -446,6 +462,36 @@ impl ChainStore {
         self.expect_header(&self.id_at(height)?.ok_or_else(|| StoreError::missing::<IdByHeight>(key()))?)
     }
 
+    /// The height up to which the index of addresses is built; `None` while it is off.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn indexed(&self) -> Result<Option<Height>, StoreError> {
+        Ok(match self.db.get::<Meta>(&MetaKey::AddressIndex)? {
+            Some(MetaRecord::AddressIndex(height)) => Some(height),
+            _ => None,
+        })
+    }
+
+    /// Whether this touch is in the index.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn has_touch(&self, key: &TouchKey) -> Result<bool, StoreError> {
+        self.db.contains::<TouchByAccount>(key)
+    }
+
+    /// The touches of `from`'s account before it, the last first.
+    pub fn touches_before(&self, from: &TouchKey) -> impl Iterator<Item = Result<TouchKey, StoreError>> {
+        let touches = self.db.below::<TouchByAccount>(from).map(|entry| entry.and_then(|(key, ())| touch_key(&key)));
+        touches.take_while(|touch| touch.as_ref().map_or(true, |touch| touch.account == from.account))
+    }
+
+    /// All touches, account by account.
+    pub fn touches(&self) -> impl Iterator<Item = Result<TouchKey, StoreError>> {
+        self.db.entries::<TouchByAccount>().map(|entry| entry.and_then(|(key, ())| touch_key(&key)))
+    }
+
     /// Makes everything written so far survive a power cut.
     ///
     /// # Errors
@@ -510,4 +556,26 @@ pub(crate) fn put_under_way(batch: &mut Batch<'_>, under_way: Option<UnderWay>) 
 
 fn no_account(index: u64) -> StoreError {
     StoreError::missing::<AccountByIndex>(index)
+}
+
+/// Notes how far the index of addresses is built.
+pub(crate) fn put_indexed(batch: &mut Batch<'_>, height: Height) {
+    batch.put::<Meta>(&MetaKey::AddressIndex, &MetaRecord::AddressIndex(height));
+}
+
+/// Removes the index of addresses as a whole, and what says that it is on.
+pub(crate) fn drop_index(batch: &mut Batch<'_>) {
+    batch.clear::<TouchByAccount>();
+    batch.delete::<Meta>(&MetaKey::AddressIndex);
+}
+
+fn touch_key(key: &[u8]) -> Result<TouchKey, StoreError> {
+    let corrupt = || StoreError::corrupt::<TouchByAccount>(hex::encode(key));
+    let (account, rest) = key.split_first_chunk().ok_or_else(corrupt)?;
+    let (height, place) = rest.split_first_chunk().ok_or_else(corrupt)?;
+    Ok(TouchKey {
+        account: u64::from_be_bytes(*account),
+        height: Height::new(u64::from_be_bytes(*height)),
+        place: u32::from_be_bytes(place.try_into().map_err(|_| corrupt())?),
+    })
 }

@@ -17,7 +17,7 @@
 //! # Map
 //! [`schema`] is the whole database on one screen; [`codec`](self) says how keys and values become bytes;
 //! `db` is the only file that names rocksdb; [`Batch`] is the only way to write; [`ChainStore`] answers
-//! questions about the chain, `touches` those about the history of an account; `backup` copies a database in use.
+//! questions about the chain, and about where accounts were touched; `backup` copies a database in use.
 //!
 //! # Invariants
 //! 1. tip ∈ connected ⊆ bodies ⊆ headers: every connected block has a body and a header.
@@ -38,12 +38,9 @@ mod codec;
 mod db;
 mod error;
 pub mod schema;
-mod touches;
 
 pub use backup::{Backup, BackupError};
-pub use chain_store::{ChainStore, StoredBlock};
-pub(crate) use chain_store::{completed_node, put_connected, put_disconnected, put_under_way};
+pub use chain_store::{ChainStore, REWARD, StoredBlock};
+pub(crate) use chain_store::{completed_node, drop_index, put_connected, put_disconnected, put_indexed, put_under_way};
 pub use db::{Batch, Db, DbOptions, DbUsage, Durability, TableUsage};
 pub use error::StoreError;
-pub use touches::REWARD;
-pub(crate) use touches::{drop_index, put_indexed};

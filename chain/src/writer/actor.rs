@@ -2,7 +2,7 @@
 
 use super::Writer;
 use crate::{
-    index::Indexer,
+    index,
     inflight::Room,
     message::{Ahead, BlockOutcome, ChainEvent, HeaderOutcome, Tip},
     store::StoreError,
@@ -77,8 +77,8 @@ pub(crate) struct Actor {
     pub(crate) writer: Writer,
     pub(crate) messages: mpsc::Receiver<Message>,
     pub(crate) outlets: Outlets,
-    /// Builds the index of addresses, until it is whole; from then on imports keep it so.
-    pub(crate) indexer: Option<Indexer>,
+    /// Whether the index of addresses is to be built, until it is whole; from then on imports keep it so.
+    pub(crate) builds_index: bool,
     /// Who waits until a reorganisation is over and all is on the disk; at most as many as may ask.
     pub(crate) waiting: Vec<oneshot::Sender<()>>,
 }
@@ -124,17 +124,16 @@ impl Actor {
         Ok(())
     }
 
-    /// The next message. As long as none has come, the index of addresses is built, step by small step: whoever
-    /// asks waits for one step at most.
+    /// The next message. As long as none has come, the index of addresses is built, block by block: whoever asks waits
+    /// for one at most.
     fn next_message(&mut self) -> Result<Option<Message>, StoreError> {
-        while let Some(indexer) = &mut self.indexer {
+        while self.builds_index {
             match self.messages.try_recv() {
                 Ok(message) => return Ok(Some(message)),
                 Err(TryRecvError::Disconnected) => return Ok(None),
                 Err(TryRecvError::Empty) => {
-                    if !indexer.step(&self.writer.live, &self.writer.spec)? {
-                        self.indexer = None;
-                    }
+                    let Writer { live, spec, state, .. } = &self.writer;
+                    self.builds_index = index::build_next(live, spec, &state.accounts)?;
                 }
             }
         }

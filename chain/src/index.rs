@@ -3,10 +3,7 @@
 //! It covers the followed chain from block 1 up to a height that stands beside it, and nothing above that. An
 //! import changes it in its own batch: a block on top of what is covered is added, one that is covered and leaves
 //! the chain is taken out. So one number says what is missing, whatever happened, and a crash changes nothing of it.
-
-mod builder;
-
-pub(crate) use builder::Indexer;
+//! Blocks that were imported while it was off the writer adds while nobody asks it anything, one at a time.
 
 use crate::{
     state::accounts::{Accounts, missing},
@@ -17,72 +14,76 @@ use crate::{
 };
 use cairn_ledger::{block::Header, chain_spec::ChainSpec, keys::Address, transaction::Transaction, units::Height};
 
-/// Where in a block an address is touched: the place of a transaction, or [`REWARD`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Touch {
-    pub address: Address,
-    pub place: u32,
-}
+/// How often it is logged how far the index is built, in blocks.
+const LOG_EVERY: u64 = 100_000;
 
-/// Where a block touches each address: its transactions' places and [`REWARD`], some of them twice. Its reward may have
-/// been burned: see [`rewarded`].
-pub(crate) fn touches<'a>(
+/// The keys of the touches by a block, in the order of the table, each once: a sorted batch goes in at half the cost.
+/// `accounts` has those it created.
+fn keys<'a>(
     spec: &ChainSpec,
     header: &Header,
     transactions: impl IntoIterator<Item = &'a Transaction>,
-) -> Vec<Touch> {
-    let (mut touches, mut reward) = (Vec::new(), spec.subsidy(header.height).pebbles());
+    accounts: &Accounts,
+) -> Result<Vec<TouchKey>, StoreError> {
+    let key = |address: &Address, place| match accounts.get(address) {
+        Some((account, _)) => Ok(TouchKey { account, height: header.height, place }),
+        None => Err(missing(address)),
+    };
+    let (mut keys, mut reward) = (Vec::new(), spec.subsidy(header.height).pebbles());
     for (transaction, place) in transactions.into_iter().zip(0..) {
         let body = &transaction.body;
         reward = reward.saturating_add(body.fee.pebbles());
-        touches.push(Touch { address: body.sender, place });
-        touches.extend(body.outputs.iter().map(|output| Touch { address: output.to, place }));
+        keys.push(key(&body.sender, place)?);
+        for output in body.outputs.iter() {
+            keys.push(key(&output.to, place)?);
+        }
     }
-    // A block that pays nothing does not touch its beneficiary, who may have no account.
+    // A block that pays nothing does not touch its beneficiary; one without an account had its reward burned.
     if reward > 0 {
-        touches.push(Touch { address: header.beneficiary, place: REWARD });
+        keys.extend(key(&header.beneficiary, REWARD).ok());
     }
-    touches
-}
-
-/// Whether the account of a beneficiary, which may have come later, had the reward of the block at `height` on the
-/// followed chain. Without an account after that block the reward was too small for one, and was burned.
-pub(crate) fn rewarded(store: &ChainStore, height: Height, account: u64) -> Result<bool, StoreError> {
-    let after = match height.next().map(|next| store.id_at(next)).transpose()?.flatten() {
-        Some(next) => store.undo(&next)?.count,
-        None => store.account_count()?,
-    };
-    Ok(account < after)
-}
-
-/// Whether a block's reward is too small to make an account.
-pub(crate) fn makes_no_account(spec: &ChainSpec, header: &Header, body: &[Transaction]) -> bool {
-    let fees = body.iter().map(|transaction| transaction.body.fee.pebbles());
-    let reward = fees.fold(spec.subsidy(header.height).pebbles(), u64::saturating_add);
-    reward <= spec.rules_at(header.height).account_price.pebbles()
-}
-
-/// The key of a touch by a block that is stored: `None` for a reward that was burned.
-pub(crate) fn stored_key(
-    store: &ChainStore,
-    height: Height,
-    Touch { address, place }: Touch,
-    small_reward: bool,
-) -> Result<Option<TouchKey>, StoreError> {
-    let may_be_burned = small_reward && place == REWARD;
-    match store.index_of(&address)? {
-        None if may_be_burned => Ok(None),
-        None => Err(missing(&address)),
-        Some(account) if may_be_burned && !rewarded(store, height, account)? => Ok(None),
-        Some(account) => Ok(Some(TouchKey { account, height, place })),
-    }
-}
-
-/// The keys of a block's touches in the order of the table, each once: a sorted batch goes in at half the cost.
-pub(crate) fn in_order(mut keys: Vec<TouchKey>) -> Vec<TouchKey> {
     keys.sort_unstable();
     keys.dedup();
-    keys
+    Ok(keys)
+}
+
+/// The same for a block that is stored: `accounts` may have some that came later.
+pub(crate) fn stored_keys(
+    store: &ChainStore,
+    spec: &ChainSpec,
+    header: &Header,
+    body: &[Transaction],
+    accounts: &Accounts,
+) -> Result<Vec<TouchKey>, StoreError> {
+    let mut keys = keys(spec, header, body, accounts)?;
+    let fees = body.iter().map(|transaction| transaction.body.fee.pebbles());
+    let reward = fees.fold(spec.subsidy(header.height).pebbles(), u64::saturating_add);
+    // Too small to make an account, it was burned if there was none.
+    if reward <= spec.rules_at(header.height).account_price.pebbles() {
+        let after = store.count_after(header.height)?;
+        keys.retain(|key| key.place != REWARD || key.account < after);
+    }
+    Ok(keys)
+}
+
+/// Adds the next block that is not covered; whether there was one.
+pub(crate) fn build_next(store: &ChainStore, spec: &ChainSpec, accounts: &Accounts) -> Result<bool, StoreError> {
+    let Some(height) = store.indexed()?.and_then(Height::next) else { return Ok(false) };
+    let Some(id) = store.id_at(height)? else {
+        tracing::info!(target: "cairn::chain", height = height.get() - 1, "the index of addresses is whole");
+        return Ok(false);
+    };
+    if height.get() % LOG_EVERY == 1 {
+        tracing::info!(target: "cairn::chain", height = height.get(), "building the index of addresses");
+    }
+    let (header, body) = (store.expect_header(&id)?, store.expect_body(&id)?);
+    let mut batch = store.batch(0);
+    let keys = stored_keys(store, spec, header.header(), &body, accounts)?;
+    keys.iter().for_each(|key| batch.put::<TouchByAccount>(key, &()));
+    put_indexed(&mut batch, height);
+    // What a power cut takes is built again.
+    batch.write(Durability::Buffered)?;
+    Ok(true)
 }
 
 /// Puts the index in order at the start: as it is when it is to be kept, new and empty when there is none, gone
@@ -126,7 +127,7 @@ impl<'a> AddressIndex<'a> {
     ) -> Result<(), StoreError> {
         let height = header.height;
         if self.built.is_some_and(|built| built >= height) {
-            self.keys(header, transactions, accounts)?.iter().for_each(|key| batch.delete::<TouchByAccount>(key));
+            keys(self.spec, header, transactions, accounts)?.iter().for_each(|key| batch.delete::<TouchByAccount>(key));
             self.built = height.previous();
         }
         Ok(())
@@ -142,7 +143,9 @@ impl<'a> AddressIndex<'a> {
     ) -> Result<(), StoreError> {
         let height = header.height;
         if self.built.is_some_and(|built| built.next() == Some(height)) {
-            self.keys(header, transactions, accounts)?.iter().for_each(|key| batch.put::<TouchByAccount>(key, &()));
+            keys(self.spec, header, transactions, accounts)?
+                .iter()
+                .for_each(|key| batch.put::<TouchByAccount>(key, &()));
             self.built = Some(height);
         }
         Ok(())
@@ -153,22 +156,5 @@ impl<'a> AddressIndex<'a> {
         if let Some(built) = self.built.filter(|built| self.stored != Some(*built)) {
             put_indexed(batch, built);
         }
-    }
-
-    fn keys<'b>(
-        &self,
-        header: &Header,
-        transactions: impl Iterator<Item = &'b Transaction>,
-        accounts: &Accounts,
-    ) -> Result<Vec<TouchKey>, StoreError> {
-        let keys = touches(self.spec, header, transactions).into_iter().filter_map(|Touch { address, place }| {
-            match accounts.get(&address) {
-                Some((account, _)) => Some(Ok(TouchKey { account, height: header.height, place })),
-                // Whoever else a connected block touches has an account: this reward was burned.
-                None if place == REWARD => None,
-                None => Some(Err(missing(&address))),
-            }
-        });
-        Ok(in_order(keys.collect::<Result<_, StoreError>>()?))
     }
 }
