@@ -444,12 +444,8 @@ impl Pool {
         let (sender, nonce) = self.place_by_id.remove(txid)?;
         let queue = self.queues.get_mut(&sender).expect("a placed transaction's sender has a queue");
         let entry = queue.remove(nonce).expect("a placed transaction is in its sender's queue");
-        self.ranking.remove(&Rank {
-            worth: entry.worth,
-            arrival: Reverse(queue.arrival),
-            nonce: Reverse(nonce),
-            sender,
-        });
+        let (worth, arrival) = (entry.worth, Reverse(queue.arrival));
+        self.ranking.remove(&Rank { worth, arrival, nonce: Reverse(nonce), sender });
         if queue.entries.is_empty() {
             self.queues.remove(&sender);
         }

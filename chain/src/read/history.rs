@@ -1,6 +1,6 @@
 //! The history of an address, read page by page from the index.
 
-use super::reader::Reader;
+use super::Reader;
 use crate::store::{ChainStore, REWARD, StoreError, schema::TouchKey};
 use cairn_ledger::{
     block::Body,

@@ -1,13 +1,243 @@
 //! Reading the chain as it was last committed and settled, from any thread.
 //!
 //! # Map
-//! `reader` blocks, accounts and transactions · `proofs` light proofs, and proofs of transactions · `history` where
+//! [`Reader`] blocks, accounts and transactions · `proofs` light proofs, and proofs of transactions · `history` where
 //! addresses were touched
 
 mod history;
 mod proofs;
-mod reader;
 
 pub use history::{HISTORY_BEHIND, HistoryPage, HistoryQuery, NoHistory, Touched};
 pub use proofs::{ProvenTip, UnknownBlock};
-pub use reader::{MinedTransaction, Reader};
+
+use crate::store::{Backup, BackupError, ChainStore, DbUsage, StoreError, StoredBlock};
+use cairn_ledger::{
+    accounts::Account,
+    block::{Body, Header},
+    chain_spec::ChainSpec,
+    hash::{BlockId, TxId},
+    keys::Address,
+    pow::CompactTarget,
+    units::Height,
+    validate::{ChainContext, LinkedHeader},
+};
+use std::{path::Path, sync::Arc};
+use tokio::sync::watch;
+
+/// A locator's first ids are consecutive; after them the steps double.
+const LOCATOR_DENSE: u64 = 10;
+
+/// Reads the chain as it was last committed and settled. Cloning shares it.
+#[derive(Clone)]
+pub struct Reader {
+    pub(crate) spec: Arc<ChainSpec>,
+    /// The chain as it is or, while a long reorganisation is under way, as it was before.
+    pub(crate) view: watch::Receiver<Arc<ChainStore>>,
+}
+
+/// A transaction of the followed chain.
+#[derive(Clone, Debug)]
+pub struct MinedTransaction {
+    /// The block it is in.
+    pub block: LinkedHeader,
+    /// The transaction.
+    pub transaction: cairn_ledger::transaction::Transaction,
+}
+
+impl Reader {
+    /// The settled chain.
+    pub(crate) fn store(&self) -> Arc<ChainStore> {
+        self.view.borrow().clone()
+    }
+
+    /// The rules of the network.
+    pub fn spec(&self) -> &Arc<ChainSpec> {
+        &self.spec
+    }
+
+    /// What the database takes.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn usage(&self) -> Result<DbUsage, StoreError> {
+        self.store().usage()
+    }
+
+    /// Copies the database, as it is now, to a directory that is made.
+    ///
+    /// # Errors
+    /// Says why not; then nothing is left there.
+    pub fn backup(&self, to: &Path) -> Result<Backup, BackupError> {
+        self.store().backup(to)
+    }
+
+    /// A stored header, on the followed chain or not.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn header(&self, id: &BlockId) -> Result<Option<LinkedHeader>, StoreError> {
+        self.store().header(id)
+    }
+
+    /// The header at a height of the followed chain.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn header_at(&self, height: Height) -> Result<Option<LinkedHeader>, StoreError> {
+        match self.store().id_at(height)? {
+            Some(id) => self.store().header(&id),
+            None => Ok(None),
+        }
+    }
+
+    /// The block of the followed chain at a height as the parent of others.
+    ///
+    /// # Errors
+    /// A failing store; also when the chain does not reach that high.
+    pub fn context_at(&self, height: Height) -> Result<ChainContext, StoreError> {
+        self.store().context_at(height)
+    }
+
+    /// A stored block, on the followed chain or not.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn block(&self, id: &BlockId) -> Result<Option<StoredBlock>, StoreError> {
+        self.store().block(id)
+    }
+
+    /// The canonical bytes of a stored block.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn raw_block(&self, header: &LinkedHeader) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store().raw_block(header)
+    }
+
+    /// The transactions of a stored block.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn body(&self, id: &BlockId) -> Result<Option<Body>, StoreError> {
+        self.store().body(id)
+    }
+
+    /// The height of the tip, as it was last committed.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn tip_height(&self) -> Result<Height, StoreError> {
+        Ok(self.store().expect_header(&self.store().tip()?)?.header().height)
+    }
+
+    /// Whether `header` is on the followed chain.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn is_connected(&self, header: &LinkedHeader) -> Result<bool, StoreError> {
+        self.store().is_connected(header)
+    }
+
+    /// The account of an address at the tip.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn account(&self, address: &Address) -> Result<Option<Account>, StoreError> {
+        if *address == Address::ZERO {
+            return Ok(None);
+        }
+        Ok(self.store().account(address)?.map(|(_, leaf)| leaf.account))
+    }
+
+    /// The accounts of many addresses at the tip, all of one moment, in their order.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn accounts(&self, addresses: &[Address]) -> Result<Vec<Option<Account>>, StoreError> {
+        let mut accounts = self.store().accounts(addresses)?;
+        for (_, sentinel) in addresses.iter().zip(&mut accounts).filter(|(address, _)| **address == Address::ZERO) {
+            *sentinel = None;
+        }
+        Ok(accounts)
+    }
+
+    /// Whether each of these addresses has an account at the tip.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn have_accounts(&self, addresses: &[Address]) -> Result<Vec<bool>, StoreError> {
+        let indices = self.store().indices_of(addresses)?.into_iter();
+        Ok(addresses.iter().zip(indices).map(|(address, index)| *address != Address::ZERO && index.is_some()).collect())
+    }
+
+    /// A transaction of the followed chain.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn transaction(&self, txid: &TxId) -> Result<Option<MinedTransaction>, StoreError> {
+        let Some(location) = self.store().location(txid)? else { return Ok(None) };
+        let Some(block) = self.header_at(location.height)? else { return Ok(None) };
+        let Some(body) = self.store().body(&block.id())? else { return Ok(None) };
+        // The chain may have moved between the reads: what is there now must be what was asked for.
+        let transaction = body.get(location.place as usize).filter(|found| found.id() == *txid).cloned();
+        Ok(transaction.map(|transaction| MinedTransaction { block, transaction }))
+    }
+
+    /// The target that a child of the stored block `id` must have.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn target_after(&self, id: &BlockId) -> Result<Option<CompactTarget>, StoreError> {
+        Ok(self.store().header(id)?.map(|block| block.next_target()))
+    }
+
+    /// Whether a transaction is in a block of the followed chain.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn is_mined(&self, txid: &TxId) -> Result<bool, StoreError> {
+        Ok(self.store().location(txid)?.is_some())
+    }
+
+    /// Ids from the tip down: ten in a row, then in doubling steps, the genesis last.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn locator(&self) -> Result<Vec<BlockId>, StoreError> {
+        let tip = self.store().expect_header(&self.store().tip()?)?;
+        let mut height = tip.header().height.get();
+        let (mut ids, mut step) = (Vec::new(), 1);
+        while height > 0 {
+            ids.extend(self.store().id_at(Height::new(height))?);
+            if ids.len() as u64 >= LOCATOR_DENSE {
+                step *= 2;
+            }
+            height = height.saturating_sub(step);
+        }
+        ids.push(self.spec.genesis_id());
+        Ok(ids)
+    }
+
+    /// Up to `max` headers of the followed chain after the first id of `locator` that is on it.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn headers_after(&self, locator: &[BlockId], max: usize) -> Result<Vec<Header>, StoreError> {
+        let mut after = Height::GENESIS;
+        for id in locator {
+            if let Some(header) = self.store().connected(id)? {
+                after = header.header().height;
+                break;
+            }
+        }
+        let mut headers = Vec::new();
+        while headers.len() < max
+            && let Some(next) = after.next()
+            && let Some(header) = self.header_at(next)?
+        {
+            headers.push(header.header().clone());
+            after = next;
+        }
+        Ok(headers)
+    }
+}

@@ -3,7 +3,7 @@
 //! A proof is made of many reads, and the chain may move between them. All of them stand below one tip, so
 //! they belong together as long as that tip is on the followed chain before the first and after the last.
 
-use super::reader::Reader;
+use super::Reader;
 use crate::store::{ChainStore, StoreError, completed_node, schema::HeaderById};
 use cairn_ledger::{
     block::Header,

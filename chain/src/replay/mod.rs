@@ -10,8 +10,8 @@
 //!
 //! # Map
 //! `file` the form of a file of blocks · `feed` blocks into the chain, and the figures of it · `export` store → file ·
-//! `import` file → store · `overtake` a file's chain that leaves the stored one · `salvage` damaged store → fresh store
-//! · `verify` store → a scratch store, and a comparison of the two
+//! `import` file → store, also where the file's chain leaves the stored one · `salvage` damaged store → fresh store ·
+//! `verify` store → a scratch store, and a comparison of the two
 //!
 //! # Invariants
 //! 1. What is read is judged by `cairn_ledger`'s rules alone; a file is as little trusted as a peer.
@@ -24,7 +24,6 @@ mod export;
 mod feed;
 mod file;
 mod import;
-mod overtake;
 mod salvage;
 #[cfg(test)]
 mod tests;
