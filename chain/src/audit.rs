@@ -6,15 +6,7 @@ use crate::{
     store::{ChainStore, DbOptions, StoreError},
     workers::Workers,
 };
-use cairn_ledger::{
-    accounts::Leaf,
-    block::Block,
-    chain_spec::ChainSpec,
-    keys::Address,
-    merkle::txs_root,
-    transaction::Transaction,
-    units::{Amount, Height},
-};
+use cairn_ledger::{Address, Amount, Block, ChainSpec, Height, Transaction, accounts::Leaf, merkle::txs_root};
 use std::path::Path;
 
 /// What a whole audit looked at.

@@ -19,15 +19,8 @@ use cairn_common::{
     mailbox::{Handle, Stopped, mailbox},
 };
 use cairn_ledger::{
-    accounts::AccountProof,
-    block::{Body, Header},
-    chain_spec::ChainSpec,
-    error::{BlockError, TxError},
-    hash::BlockId,
-    keys::Address,
-    transaction::Transaction,
-    units::Height,
-    validate::{ChainContext, CheckedBlock, CheckedTransaction, LinkedHeader},
+    AccountProof, Address, BlockError, BlockId, Body, ChainContext, ChainSpec, CheckedBlock, CheckedTransaction,
+    Header, Height, LinkedHeader, Transaction, TxError,
 };
 use std::{path::Path, sync::Arc};
 use tokio::sync::{broadcast, oneshot, watch};

@@ -12,7 +12,7 @@ use crate::{
         schema::{TouchByAccount, TouchKey},
     },
 };
-use cairn_ledger::{block::Header, chain_spec::ChainSpec, keys::Address, transaction::Transaction, units::Height};
+use cairn_ledger::{Address, ChainSpec, Header, Height, Transaction};
 
 /// How often it is logged how far the index is built, in blocks.
 const LOG_EVERY: u64 = 100_000;

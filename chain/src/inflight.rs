@@ -4,7 +4,7 @@
 //! would keep all waiting. Blocks that nobody asked for and that have no more work than the tip come after all others:
 //! whoever sends many low ones must not keep back those that matter.
 
-use cairn_ledger::units::Height;
+use cairn_ledger::Height;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},

@@ -3,14 +3,8 @@
 use crate::headers::UnknownRules;
 use cairn_common::mailbox::Stopped;
 use cairn_ledger::{
-    accounts::{Account, AccountProof},
-    block::{Body, Header},
-    error::{BlockError, HeaderError},
-    hash::BlockId,
-    keys::Address,
-    pow::Work,
-    units::{Amount, Height, Timestamp},
-    validate::{ChainContext, CheckedBlock, CheckedTransaction, LinkedHeader},
+    Account, AccountProof, Address, Amount, BlockError, BlockId, Body, ChainContext, CheckedBlock, CheckedTransaction,
+    Header, HeaderError, Height, LinkedHeader, Timestamp, Work,
 };
 use std::sync::Arc;
 use tokio::sync::oneshot;

@@ -5,17 +5,13 @@ use crate::{
     store::DbOptions,
     verdict::{Origin, PeerNumber},
 };
+use cairn_ledger::testing::{self, MemoryState, key, payment};
+use cairn_ledger::testing::{self, MemoryState, key, payment};
+use cairn_ledger::validate::{check_header, check_work};
+use cairn_ledger::validate::{check_header, check_work, connect_block, touched_addresses};
 use cairn_ledger::{
-    accounts::Account,
-    block::{Block, Body, Header},
-    chain_spec::ChainSpec,
-    error::{BlockError, HeaderError},
-    hash::Hash,
-    keys::Address,
-    testing::{self, MemoryState, key, payment},
-    transaction::Transaction,
-    units::{Amount, Timestamp},
-    validate::{ChainContext, CheckedBlock, check_header, check_work},
+    Account, Address, Amount, Block, BlockError, Body, ChainContext, ChainSpec, CheckedBlock, Hash, Header,
+    HeaderError, Timestamp, Transaction,
 };
 use std::sync::Arc;
 use tempfile::TempDir;

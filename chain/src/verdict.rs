@@ -1,9 +1,6 @@
 //! What is said of a peer's message: whether to pass it on, and what it proves about the peer.
 
-use cairn_ledger::{
-    codec::DecodeError,
-    error::{BlockError, HeaderError, TxError},
-};
+use cairn_ledger::{BlockError, HeaderError, TxError, codec::DecodeError};
 
 /// A connected peer, by the number of its connection; the network alone knows who is behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

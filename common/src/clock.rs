@@ -1,6 +1,6 @@
 //! The system clock. Nothing else reads it; rules and pure cores are handed the time.
 
-use cairn_ledger::units::Timestamp;
+use cairn_ledger::Timestamp;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The time now. A clock before 1970 counts as 1970.

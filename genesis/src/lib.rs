@@ -17,13 +17,10 @@
 
 #![forbid(unsafe_code)]
 
+use cairn_ledger::address::{AddressError, AddressPrefix, PrefixError};
+use cairn_ledger::chain_spec::{ChainParams, ChainSpecError};
 use cairn_ledger::{
-    address::{AddressError, AddressPrefix, PrefixError},
-    chain_spec::{ChainParams, ChainSpec, ChainSpecError},
-    hash::BlockId,
-    pow::CompactTargetParseError,
-    rules::Upgrade,
-    units::{Amount, AmountError, Height, Timestamp},
+    Amount, BlockId, ChainSpec, Height, Timestamp, pow::CompactTargetParseError, rules::Upgrade, units::AmountError,
 };
 use serde::Deserialize;
 

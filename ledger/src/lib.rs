@@ -99,10 +99,14 @@ pub mod transaction;
 pub mod units;
 pub mod validate;
 
+pub use accounts::{Account, AccountProof};
 pub use address::AddressPrefix;
-pub use block::{Block, Header};
+pub use block::{Block, Body, Header};
+pub use chain_spec::ChainSpec;
+pub use error::{BlockError, HeaderError, TxError};
 pub use hash::{BlockId, Hash, TxId};
 pub use keys::{Address, SecretKey, Signature};
 pub use pow::Work;
 pub use transaction::{Transaction, TransactionBody};
 pub use units::{Amount, Height, Timestamp};
+pub use validate::{ChainContext, CheckedBlock, CheckedTransaction, LinkedHeader};

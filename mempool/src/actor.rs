@@ -17,14 +17,7 @@ use cairn_common::{
     mailbox::mailbox,
     tasks::{Shutdown, TaskError},
 };
-use cairn_ledger::{
-    chain_spec::ChainSpec,
-    hash::{BlockId, TxId},
-    keys::Address,
-    rules::Rules,
-    transaction::Transaction,
-    validate::CheckedTransaction,
-};
+use cairn_ledger::{Address, BlockId, ChainSpec, CheckedTransaction, Transaction, TxId, rules::Rules};
 use std::{
     collections::{BTreeMap, VecDeque},
     future,

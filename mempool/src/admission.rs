@@ -10,7 +10,7 @@ use super::{
 };
 use cairn_chain::{ChainHandle, verdict::Origin};
 use cairn_common::mailbox::{Handle, Stopped, mailbox};
-use cairn_ledger::{hash::TxId, keys::Address};
+use cairn_ledger::{Address, TxId};
 use std::{collections::HashSet, sync::Arc};
 use tokio::sync::{Semaphore, mpsc};
 

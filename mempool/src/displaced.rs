@@ -2,12 +2,7 @@
 
 use super::policy::{DropReason, FeeRate};
 use cairn_chain::{Reader, store::StoreError};
-use cairn_ledger::{
-    accounts::Account,
-    hash::{BlockId, TxId},
-    keys::Address,
-    transaction::Transaction,
-};
+use cairn_ledger::{Account, Address, BlockId, Transaction, TxId};
 use std::collections::{BTreeMap, VecDeque};
 
 /// The blocks from `left` down that are not on the chain, the lowest first.

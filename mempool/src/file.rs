@@ -4,12 +4,8 @@
 //! the transaction came (u64, Unix ms) and the transaction. What is read is not trusted: every transaction
 //! goes through the same door as one from a peer. Of a file that was cut or damaged every whole record is kept.
 
-use cairn_ledger::{
-    codec::{self, Decode, Encode},
-    hash::BlockId,
-    transaction::{MAX_TRANSACTION_BYTES, Transaction},
-    units::Timestamp,
-};
+use cairn_ledger::codec::{self, Decode, Encode};
+use cairn_ledger::{BlockId, Timestamp, Transaction, transaction::MAX_TRANSACTION_BYTES};
 use std::{
     fs::File,
     io::{self, Read},

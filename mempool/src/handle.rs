@@ -9,13 +9,7 @@ use cairn_common::{
     clock,
     mailbox::{Handle, Stopped},
 };
-use cairn_ledger::{
-    hash::{BlockId, TxId},
-    keys::Address,
-    transaction::Transaction,
-    units::Timestamp,
-    validate::CheckedTransaction,
-};
+use cairn_ledger::{Address, BlockId, CheckedTransaction, Timestamp, Transaction, TxId};
 use std::sync::Arc;
 use tokio::sync::{broadcast, oneshot};
 

@@ -6,7 +6,7 @@ use super::{
     pool::Pool,
 };
 use cairn_host::files;
-use cairn_ledger::hash::BlockId;
+use cairn_ledger::BlockId;
 use std::{
     path::PathBuf,
     time::{Duration, Instant},

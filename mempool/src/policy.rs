@@ -4,14 +4,7 @@
 //! Policy is each node's own. A transaction refused here may still be mined by others; only
 //! [`PoolError::Invalid`] says something about the transaction itself.
 
-use cairn_ledger::{
-    accounts::Account,
-    error::{ExecutionError, TxError},
-    hash::TxId,
-    keys::Address,
-    transaction::Transaction,
-    units::Height,
-};
+use cairn_ledger::{Account, Address, Height, Transaction, TxError, TxId, error::ExecutionError};
 use std::{cmp::Ordering, time::Duration};
 
 /// A transaction must be minable for at least this many blocks after the tip, or relaying it is a waste:

@@ -13,12 +13,7 @@ use super::{
     removed::Removed,
 };
 use cairn_ledger::{
-    accounts::Account,
-    hash::TxId,
-    keys::Address,
-    transaction::{MIN_TRANSACTION_BYTES, Transaction},
-    units::{Height, Timestamp},
-    validate::CheckedTransaction,
+    Account, Address, CheckedTransaction, Height, Timestamp, Transaction, TxId, transaction::MIN_TRANSACTION_BYTES,
 };
 use std::{
     cmp::Reverse,

@@ -1,7 +1,7 @@
 //! One sender's transactions, in order of nonce.
 
 use super::policy::FeeRate;
-use cairn_ledger::{accounts::Account, units::Timestamp, validate::CheckedTransaction};
+use cairn_ledger::{Account, CheckedTransaction, Timestamp};
 use std::collections::BTreeMap;
 
 /// What keeping a transaction is worth. Those that can be mined come before those that cannot yet; among

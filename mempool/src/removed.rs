@@ -1,7 +1,7 @@
 //! Why transactions left, for a while.
 
 use super::policy::DropReason;
-use cairn_ledger::{hash::TxId, units::Timestamp};
+use cairn_ledger::{Timestamp, TxId};
 use hashlink::LinkedHashMap;
 use std::hash::RandomState;
 

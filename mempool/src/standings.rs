@@ -2,7 +2,7 @@
 
 use super::policy::Standing;
 use cairn_chain::{Reader, store::StoreError};
-use cairn_ledger::{hash::TxId, keys::Address, rules::Rules, transaction::Transaction};
+use cairn_ledger::{Address, Transaction, TxId, rules::Rules};
 
 /// Whose accounts a transaction needs, and what to look for when its nonce is used.
 pub(super) struct Lookup {

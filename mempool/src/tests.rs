@@ -10,16 +10,10 @@ use cairn_common::{
     mailbox::Stopped,
     tasks::{ShutdownSwitch, TaskError, shutdown},
 };
-use cairn_ledger::{
-    block::Block,
-    chain_spec::ChainSpec,
-    error::{ExecutionError, TxError},
-    hash::TxId,
-    testing::{self, easy_network, key, payment},
-    transaction::Transaction,
-    units::Timestamp,
-    validate::ChainContext,
-};
+use cairn_ledger::testing::{self, easy_network, key, payment};
+use cairn_ledger::testing::{self, easy_network, key, payment};
+use cairn_ledger::validate::{check_header, check_work, connect_block, touched_addresses};
+use cairn_ledger::{Block, ChainContext, ChainSpec, Timestamp, Transaction, TxError, TxId, error::ExecutionError};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;

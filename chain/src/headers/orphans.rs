@@ -1,7 +1,7 @@
 //! Headers whose parent is unknown: a few for each origin, so that a flood by one harms no other.
 
 use crate::verdict::Origin;
-use cairn_ledger::{hash::BlockId, validate::SealedHeader};
+use cairn_ledger::{BlockId, validate::SealedHeader};
 use std::collections::VecDeque;
 
 /// Orphans of one origin; the oldest makes room.
@@ -48,11 +48,8 @@ impl Orphans {
 mod tests {
     use super::*;
     use crate::verdict::PeerNumber;
-    use cairn_ledger::{
-        chain_spec::ChainSpec,
-        testing::{easy_network, seal},
-        validate::check_work,
-    };
+    use cairn_ledger::testing::{easy_network, seal};
+    use cairn_ledger::{ChainSpec, validate::check_work};
     use std::sync::LazyLock;
 
     fn orphan(n: u64) -> SealedHeader {

@@ -10,7 +10,7 @@
 //! 2. Memory is bounded; what has the least work in all goes first, so that cheap headers push out nothing but each
 //!    other.
 
-use cairn_ledger::{chain_spec::ChainSpec, hash::BlockId, pow::Work, units::Height, validate::ChainContext};
+use cairn_ledger::{BlockId, ChainContext, ChainSpec, Height, Work};
 
 /// Headers kept: far more than are needed to tell, and some for each of several branches.
 const KEPT: usize = 64;

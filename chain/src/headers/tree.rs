@@ -12,13 +12,7 @@
 
 use crate::verdict::Origin;
 use cairn_common::cache::FifoCache;
-use cairn_ledger::{
-    error::BlockError,
-    hash::BlockId,
-    pow::Work,
-    units::Height,
-    validate::{ChainContext, CheckedBlock, LinkedHeader},
-};
+use cairn_ledger::{BlockError, BlockId, ChainContext, CheckedBlock, Height, LinkedHeader, Work};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Headers without more work than the followed chain, from one origin: two answers of a peer. Longer branches come by
@@ -474,11 +468,8 @@ fn body_bytes(block: &CheckedBlock) -> usize {
 mod tests {
     use super::*;
     use crate::verdict::PeerNumber;
-    use cairn_ledger::{
-        block::{Body, Header},
-        testing::{arbitrary_hash, easy_network},
-        validate::LinkedHeader,
-    };
+    use cairn_ledger::testing::{arbitrary_hash, easy_network};
+    use cairn_ledger::{Body, Header, LinkedHeader};
     use std::sync::LazyLock;
 
     /// A header as the tree sees it: only its links and its work matter here.

@@ -8,14 +8,10 @@
 //! needs no sharing, and the workers go on looking for more for a while before they sleep.
 
 use cairn_common::cache::FifoCache;
+use cairn_ledger::validate::{Candidate, check_candidates, match_body};
 use cairn_ledger::{
-    block::{Body, block_size},
-    chain_spec::ChainSpec,
-    error::{BlockError, TxError},
-    hash::TxId,
-    schnorr::KeyCache,
-    transaction::Transaction,
-    validate::{Candidate, CheckedBlock, CheckedTransaction, LinkedHeader, check_candidates, match_body},
+    BlockError, Body, ChainSpec, CheckedBlock, CheckedTransaction, LinkedHeader, Transaction, TxError, TxId,
+    block::block_size, schnorr::KeyCache,
 };
 use rayon::prelude::*;
 use std::{

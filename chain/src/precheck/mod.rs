@@ -18,13 +18,7 @@ use crate::{
     workers::Workers,
 };
 use cairn_common::mailbox::{Handle, Stopped};
-use cairn_ledger::{
-    block::Body,
-    chain_spec::ChainSpec,
-    error::{BlockError, TxError},
-    transaction::Transaction,
-    validate::{CheckedBlock, CheckedTransaction, LinkedHeader},
-};
+use cairn_ledger::{BlockError, Body, ChainSpec, CheckedBlock, CheckedTransaction, LinkedHeader, Transaction, TxError};
 use checker::{Checker, Share};
 use std::{sync::Arc, time::Instant};
 use tokio::sync::{Semaphore, oneshot};

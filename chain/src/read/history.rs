@@ -2,14 +2,7 @@
 
 use super::Reader;
 use crate::store::{ChainStore, REWARD, StoreError, schema::TouchKey};
-use cairn_ledger::{
-    block::Body,
-    hash::BlockId,
-    keys::Address,
-    transaction::Transaction,
-    units::{Amount, Height},
-    validate::LinkedHeader,
-};
+use cairn_ledger::{Address, Amount, BlockId, Body, Height, LinkedHeader, Transaction};
 
 /// Bytes of blocks read for one page: a touch in a full block costs the reading of all of it.
 const READ_BYTES: usize = 16 << 20;

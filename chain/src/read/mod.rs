@@ -12,14 +12,7 @@ pub use proofs::{ProvenTip, UnknownBlock};
 
 use crate::store::{Backup, BackupError, ChainStore, DbUsage, StoreError, StoredBlock};
 use cairn_ledger::{
-    accounts::Account,
-    block::{Body, Header},
-    chain_spec::ChainSpec,
-    hash::{BlockId, TxId},
-    keys::Address,
-    pow::CompactTarget,
-    units::Height,
-    validate::{ChainContext, LinkedHeader},
+    Account, Address, BlockId, Body, ChainContext, ChainSpec, Header, Height, LinkedHeader, TxId, pow::CompactTarget,
 };
 use std::{path::Path, sync::Arc};
 use tokio::sync::watch;

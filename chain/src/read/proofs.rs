@@ -5,19 +5,11 @@
 
 use super::Reader;
 use crate::store::{ChainStore, StoreError, completed_node, schema::HeaderById};
-use cairn_ledger::{
-    block::Header,
-    codec::encode,
-    hash::{BlockId, TxId},
-    light::{
-        BareHeader, BlockProof, LightError, LightPlan, LightProof, LightRequest, TAIL, TransactionProof, tail_start,
-    },
-    merkle::InclusionProof,
-    mmr::{MmrNode, MmrPosition, MmrProof},
-    transaction::Transaction,
-    units::Height,
-    validate::LinkedHeader,
+use cairn_ledger::light::{
+    BareHeader, BlockProof, LightError, LightPlan, LightProof, LightRequest, TAIL, TransactionProof, tail_start,
 };
+use cairn_ledger::mmr::{MmrNode, MmrPosition, MmrProof};
+use cairn_ledger::{BlockId, Header, Height, LinkedHeader, Transaction, TxId, codec::encode, merkle::InclusionProof};
 use std::collections::{BTreeMap, btree_map::Entry};
 
 /// How often a proof is begun again after a read that failed while its tip stayed: a chain that left the tip

@@ -2,7 +2,7 @@
 
 use super::{feed::ReplayError, file::BlockFileWriter};
 use crate::store::{ChainStore, DbOptions};
-use cairn_ledger::{block::Block, chain_spec::ChainSpec, units::Height};
+use cairn_ledger::{Block, ChainSpec, Height};
 use std::{path::Path, sync::Arc};
 
 /// What to export.

@@ -5,14 +5,7 @@ use crate::{
     BlockOutcome, ChainHandle, HeaderOutcome, Import, Reader, StoreError, Tip, store::DbOptions, verdict::Origin,
 };
 use cairn_common::mailbox::Stopped;
-use cairn_ledger::{
-    block::{Block, Header},
-    chain_spec::ChainSpec,
-    error::{BlockError, HeaderError},
-    hash::BlockId,
-    units::Height,
-    validate::LinkedHeader,
-};
+use cairn_ledger::{Block, BlockError, BlockId, ChainSpec, Header, HeaderError, Height, LinkedHeader};
 use std::{
     collections::VecDeque,
     future::Future,

@@ -8,11 +8,9 @@
 //! never among them, for the genesis id says all of it. No count and no index: a file can be continued at its
 //! end, cut between two records, and read from a pipe's output while it grows.
 
-use cairn_ledger::{
-    block::{BLOCK_OVERHEAD_BYTES, Block, HEADER_BYTES, Header, MAX_BLOCK_BYTES},
-    codec::{DecodeError, encode},
-    hash::BlockId,
-};
+use cairn_ledger::block::{BLOCK_OVERHEAD_BYTES, HEADER_BYTES, MAX_BLOCK_BYTES};
+use cairn_ledger::codec::{DecodeError, encode};
+use cairn_ledger::{Block, BlockId, Header};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write},

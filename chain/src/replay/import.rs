@@ -11,12 +11,8 @@ use super::{
 };
 use crate::{ChainHandle, Reader, Tip, store::DbOptions};
 use cairn_common::clock;
-use cairn_ledger::{
-    block::Header,
-    chain_spec::ChainSpec,
-    hash::BlockId,
-    validate::{ChainContext, LinkedHeader, check_header, check_work},
-};
+use cairn_ledger::validate::{check_header, check_work};
+use cairn_ledger::{BlockId, ChainContext, ChainSpec, Header, LinkedHeader};
 use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
 /// What was imported.

@@ -10,14 +10,7 @@ use crate::{
     ChainHandle, Tip,
     store::{ChainStore, DbOptions},
 };
-use cairn_ledger::{
-    block::{Block, Body, Header},
-    chain_spec::ChainSpec,
-    hash::{BlockId, Hash},
-    merkle::txs_root,
-    transaction::Transaction,
-    units::Height,
-};
+use cairn_ledger::{Block, BlockId, Body, ChainSpec, Hash, Header, Height, Transaction, merkle::txs_root};
 use std::{
     future::{self, Future},
     path::Path,

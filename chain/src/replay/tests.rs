@@ -2,14 +2,9 @@
 
 use super::*;
 use crate::store::{ChainStore, DbOptions, Durability, StoreError};
-use cairn_ledger::{
-    block::{Block, Body},
-    chain_spec::ChainSpec,
-    error::{BlockError, HeaderError},
-    testing::{self, MemoryState, easy_params, genesis_state, key, payment, pebbles},
-    units::Height,
-    validate::{ChainContext, check_header, check_work},
-};
+use cairn_ledger::testing::{self, MemoryState, easy_params, genesis_state, key, payment, pebbles};
+use cairn_ledger::validate::{check_header, check_work};
+use cairn_ledger::{Block, BlockError, Body, ChainContext, ChainSpec, HeaderError, Height};
 use std::{
     fs,
     future::pending,

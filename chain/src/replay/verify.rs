@@ -9,13 +9,7 @@ use crate::{
     ChainHandle,
     store::{ChainStore, DbOptions, StoreError},
 };
-use cairn_ledger::{
-    accounts::Leaf,
-    chain_spec::ChainSpec,
-    hash::{BlockId, Hash},
-    keys::Address,
-    units::Height,
-};
+use cairn_ledger::{Address, BlockId, ChainSpec, Hash, Height, accounts::Leaf};
 use std::{fs, future::Future, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 

@@ -10,7 +10,7 @@
 //! all accounts another 64.
 
 use crate::store::{StoreError, schema::AccountByAddress};
-use cairn_ledger::{accounts::Leaf, keys::Address};
+use cairn_ledger::{Address, accounts::Leaf};
 use hashbrown::HashTable;
 use std::{
     collections::BTreeSet,
@@ -254,7 +254,7 @@ impl Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_ledger::{accounts::Account, testing::pebbles};
+    use cairn_ledger::{Account, testing::pebbles};
     use proptest::{prelude::*, test_runner::RngSeed};
     use std::collections::BTreeMap;
 

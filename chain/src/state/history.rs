@@ -14,13 +14,8 @@ use super::{
     resolve,
 };
 use crate::store::{ChainStore, StoreError};
-use cairn_ledger::{
-    accounts::{AccountProof, Leaf, StateChange, TreeUpdate},
-    codec::BoundedVec,
-    hash::BlockId,
-    keys::Address,
-    validate::ChainContext,
-};
+use cairn_ledger::accounts::{Leaf, StateChange, TreeUpdate};
+use cairn_ledger::{AccountProof, Address, BlockId, ChainContext, codec::BoundedVec};
 use std::collections::{HashMap, VecDeque};
 
 /// States kept below the tip's: wallets read six blocks down, and have the rest of them to ask in.

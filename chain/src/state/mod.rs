@@ -24,15 +24,8 @@ use crate::{
     workers::Workers,
 };
 use accounts::{Accounts, missing};
-use cairn_ledger::{
-    accounts::{Account, AccountProof, AccountSlice, AccountTree, Leaf, UndoRecord},
-    chain_spec::ChainSpec,
-    codec::BoundedVec,
-    hash::Hash,
-    keys::Address,
-    units::Height,
-    validate::ChainContext,
-};
+use cairn_ledger::accounts::{AccountSlice, AccountTree, Leaf, UndoRecord};
+use cairn_ledger::{Account, AccountProof, Address, ChainContext, ChainSpec, Hash, Height, codec::BoundedVec};
 use rayon::prelude::*;
 use std::{
     ops::RangeInclusive,

@@ -8,10 +8,8 @@ use crate::store::{
     Batch, StoreError,
     schema::{AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, UndoById, UndoLeaves},
 };
-use cairn_ledger::{
-    accounts::{Account, Leaf, StateChange, TreeUpdate},
-    keys::Address,
-};
+use cairn_ledger::accounts::{Leaf, StateChange, TreeUpdate};
+use cairn_ledger::{Account, Address};
 
 /// A state that a plan is moving: first disconnecting blocks, then connecting others.
 #[must_use = "what is neither kept nor taken back differs from the disk"]

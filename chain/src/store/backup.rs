@@ -6,7 +6,7 @@ use super::{
     schema::{HeaderById, Meta, MetaKey, MetaRecord},
 };
 use cairn_common::disk;
-use cairn_ledger::units::Height;
+use cairn_ledger::Height;
 use std::{
     fs::{self, DirBuilder},
     io,

@@ -9,15 +9,10 @@ use super::{
         UndoById, UndoLeaves,
     },
 };
+use cairn_ledger::mmr::{Mmr, MmrNode, MmrPosition};
 use cairn_ledger::{
-    accounts::{Account, Leaf},
-    block::{Block, Body},
-    chain_spec::ChainSpec,
-    hash::{BlockId, TxId},
-    keys::Address,
-    mmr::{Mmr, MmrNode, MmrPosition},
-    units::Height,
-    validate::{ChainContext, CheckedBlock, LinkedHeader},
+    Account, Address, Block, BlockId, Body, ChainContext, ChainSpec, CheckedBlock, Height, LinkedHeader, TxId,
+    accounts::Leaf,
 };
 use std::{
     cmp::Ordering,

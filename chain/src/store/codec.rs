@@ -1,12 +1,8 @@
 //! How keys and values become bytes: keys keep their order, values begin with a version byte.
 
 use super::StoreError;
-use cairn_ledger::{
-    codec::{self, Decode, Encode},
-    hash::{BlockId, TxId},
-    keys::Address,
-    units::Height,
-};
+use cairn_ledger::codec::{self, Decode, Encode};
+use cairn_ledger::{Address, BlockId, Height, TxId};
 
 /// The version byte every value begins with.
 const VALUE_VERSION: u8 = 1;

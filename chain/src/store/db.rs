@@ -457,7 +457,7 @@ mod tests {
     #[test]
     fn a_frozen_database_stays_as_it_was() {
         use crate::store::schema::AccountByIndex;
-        use cairn_ledger::{accounts::Account, units::Amount};
+        use cairn_ledger::{Account, Amount};
 
         let directory = tempfile::tempdir().expect("a directory");
         let db = Db::open(directory.path(), DbOptions::default()).expect("a database");

@@ -1,9 +1,6 @@
 //! How the database can fail.
 
-use cairn_ledger::{
-    hash::{BlockId, Hash},
-    units::Height,
-};
+use cairn_ledger::{BlockId, Hash, Height};
 
 /// A failure of the database. It is never anybody's fault but ours, and it stops the node.
 #[derive(Debug, thiserror::Error)]

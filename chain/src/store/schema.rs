@@ -1,16 +1,9 @@
 //! Every table, one line each: the whole database on one screen.
 
 use super::codec::{KeyCodec, Table};
-use cairn_ledger::{
-    accounts::{Account, Leaf, MAX_CHANGED_LEAVES, StateChange},
-    block::{Body, Header},
-    codec::{BoundedVec, Decode, Encode},
-    hash::{BlockId, TxId},
-    keys::Address,
-    mmr::MmrNode,
-    pow::{CompactTarget, Work},
-    units::Height,
-};
+use cairn_ledger::accounts::{Leaf, MAX_CHANGED_LEAVES, StateChange};
+use cairn_ledger::codec::{BoundedVec, Decode, Encode};
+use cairn_ledger::{Account, Address, BlockId, Body, Header, Height, TxId, Work, mmr::MmrNode, pow::CompactTarget};
 
 /// The format this program reads and writes. It rises with any change of a table, a key or a value.
 pub const FORMAT: u32 = 4;

@@ -1,12 +1,9 @@
 //! Accounts that stand next to each other, as addresses chosen by somebody do.
 
 use super::*;
-use cairn_ledger::{
-    codec::{BoundedBytes, BoundedVec},
-    testing::pebbles,
-    transaction::{Output, TRANSACTION_VERSION, TransactionBody},
-    units::Height,
-};
+use cairn_ledger::codec::{BoundedBytes, BoundedVec};
+use cairn_ledger::transaction::{Output, TRANSACTION_VERSION, TransactionBody};
+use cairn_ledger::{Height, testing::pebbles};
 use std::collections::BTreeMap;
 
 /// The address `n` above one that nobody has.

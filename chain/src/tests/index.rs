@@ -5,7 +5,7 @@ use crate::{
     HistoryPage, HistoryQuery, NoHistory,
     store::{ChainStore, Durability, REWARD, put_indexed, schema},
 };
-use cairn_ledger::{chain_spec::ChainSpec, keys::Address, units::Height};
+use cairn_ledger::{Address, ChainSpec, Height};
 use std::{collections::BTreeSet, time::Duration};
 
 const ON: fn() -> DbOptions = || DbOptions { address_index: true, ..DbOptions::default() };

@@ -1,7 +1,7 @@
 //! Headers under rules that are not known here.
 
 use super::*;
-use cairn_ledger::{rules::Upgrade, testing::pebbles, units::Height};
+use cairn_ledger::{Height, rules::Upgrade, testing::pebbles};
 
 /// The easy network with accounts of another price from block `height` on.
 fn upgraded(height: u64, price: u64) -> ChainSpec {

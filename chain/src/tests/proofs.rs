@@ -2,12 +2,9 @@
 
 use super::{Branch, Fixture};
 use crate::{KEPT_STATES, ProvenTip, UnknownBlock};
-use cairn_ledger::{
-    block::Header,
-    hash::BlockId,
-    light::{LightRequest, TAIL, VerifiedTip},
-    testing::{arbitrary_hash, key},
-};
+use cairn_ledger::light::{LightRequest, TAIL, VerifiedTip};
+use cairn_ledger::testing::{arbitrary_hash, key};
+use cairn_ledger::{BlockId, Header};
 
 /// Everybody of interest: the miner, members, one who is paid in the course, and one who never is.
 const PEOPLE: [u64; 6] = [0, 1, 2, 60, 61, 99];

@@ -7,7 +7,7 @@ use crate::{
     store::ChainStore,
     writer::{self, Writer},
 };
-use cairn_ledger::{hash::BlockId, units::Height, validate::LinkedHeader};
+use cairn_ledger::{BlockId, Height, LinkedHeader};
 use tokio::sync::watch;
 
 /// A writer without its loop, so that a test says when each batch is made.

@@ -9,7 +9,7 @@ use crate::{
     verdict::Origin,
 };
 use cairn_common::clock;
-use cairn_ledger::{block::Header, units::Height, validate::CheckedBlock};
+use cairn_ledger::{CheckedBlock, Header, Height};
 use std::sync::Arc;
 use tokio::sync::{
     broadcast,

@@ -11,13 +11,9 @@ use crate::{
     message::{BlockOutcome, ChainEvent},
     store::{Durability, StoreError, schema::BodyById},
 };
+use cairn_ledger::fork_choice::{Choice, choose};
 use cairn_ledger::{
-    block::{Body, block_size},
-    error::{BlockError, Fault},
-    fork_choice::{Choice, choose},
-    hash::BlockId,
-    units::{Height, Timestamp},
-    validate::{CheckedBlock, LinkedHeader},
+    BlockError, BlockId, Body, CheckedBlock, Height, LinkedHeader, Timestamp, block::block_size, error::Fault,
 };
 use std::{collections::VecDeque, sync::Arc};
 

@@ -7,14 +7,10 @@ use crate::{
     store::StoreError,
     verdict::Origin,
 };
+use cairn_ledger::fork_choice::{NEAR_BLOCKS, near_tip_work};
+use cairn_ledger::validate::{SealedHeader, check_header, check_work, foreign_context};
 use cairn_ledger::{
-    block::Header,
-    error::{Fault, HeaderError},
-    fork_choice::{NEAR_BLOCKS, near_tip_work},
-    hash::BlockId,
-    pow::{Target, Work},
-    units::Timestamp,
-    validate::{ChainContext, LinkedHeader, SealedHeader, check_header, check_work, foreign_context},
+    BlockId, ChainContext, Header, HeaderError, LinkedHeader, Timestamp, Work, error::Fault, pow::Target,
 };
 
 /// An orphan's target may be this many times easier than the tip's.

@@ -18,13 +18,8 @@ use crate::{
         schema::{HeaderById, UnderWay},
     },
 };
-use cairn_ledger::{
-    error::BlockError,
-    fork_choice::{Choice, choose},
-    hash::BlockId,
-    units::Timestamp,
-    validate::LinkedHeader,
-};
+use cairn_ledger::fork_choice::{Choice, choose};
+use cairn_ledger::{BlockError, BlockId, LinkedHeader, Timestamp};
 use std::{collections::VecDeque, sync::Arc};
 
 /// How often a long reorganisation logs how far it is, in batches.

@@ -28,16 +28,7 @@ use crate::{
     workers::Workers,
 };
 use cairn_common::cache::FifoCache;
-use cairn_ledger::{
-    accounts::AccountProof,
-    block::Header,
-    chain_spec::ChainSpec,
-    hash::BlockId,
-    keys::Address,
-    pow::Work,
-    units::Height,
-    validate::{ChainContext, LinkedHeader},
-};
+use cairn_ledger::{AccountProof, Address, BlockId, ChainContext, ChainSpec, Header, Height, LinkedHeader, Work};
 use long_reorg::LongReorg;
 use std::{path::Path, sync::Arc};
 use tokio::sync::watch;

@@ -9,15 +9,10 @@ use crate::{
     },
     workers::Workers,
 };
+use cairn_ledger::accounts::{StateChange, TreeUpdate};
+use cairn_ledger::validate::{Candidate, ConnectError, connect_block_with};
 use cairn_ledger::{
-    accounts::{Account, StateChange, TreeUpdate},
-    block::Body,
-    chain_spec::ChainSpec,
-    error::BlockError,
-    hash::{BlockId, TxId},
-    keys::Address,
-    merkle::txs_root,
-    validate::{Candidate, CheckedBlock, ConnectError, LinkedHeader, connect_block_with},
+    Account, Address, BlockError, BlockId, Body, ChainSpec, CheckedBlock, LinkedHeader, TxId, merkle::txs_root,
 };
 use std::time::Instant;
 

@@ -6,15 +6,8 @@ use crate::{
     state::accounts::missing,
     store::StoreError,
 };
-use cairn_ledger::{
-    block::BLOCK_OVERHEAD_BYTES,
-    error::ExecutionError,
-    keys::Address,
-    light::BareHeader,
-    merkle::txs_root,
-    units::Timestamp,
-    validate::{CheckedTransaction, ConnectError, Execution, touched_addresses},
-};
+use cairn_ledger::validate::{ConnectError, Execution, touched_addresses};
+use cairn_ledger::{Address, block::BLOCK_OVERHEAD_BYTES, error::ExecutionError, light::BareHeader, merkle::txs_root};
 
 impl Writer {
     /// Makes a block on the tip, complete but for its nonce.

@@ -1,7 +1,7 @@
 //! Transactions whose blocks are no longer on the chain.
 
 use super::{Account, CheckedTransaction, DropReason, FeeRate, Pool, Timestamp, TxId, Worth, has_expired};
-use cairn_ledger::keys::Address;
+use cairn_ledger::Address;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 impl Pool {

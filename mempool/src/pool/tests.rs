@@ -2,13 +2,10 @@
 //! sequence of events against a model that recomputes everything.
 
 use super::*;
-use cairn_ledger::{
-    chain_spec::ChainSpec,
-    codec::{BoundedBytes, BoundedVec},
-    error::{ExecutionError, TxError},
-    testing::{checked, easy_network, key, pebbles},
-    transaction::{Output, TRANSACTION_VERSION, TransactionBody},
-};
+use cairn_ledger::codec::{BoundedBytes, BoundedVec};
+use cairn_ledger::testing::{checked, easy_network, key, pebbles};
+use cairn_ledger::transaction::{Output, TRANSACTION_VERSION, TransactionBody};
+use cairn_ledger::{ChainSpec, TxError, error::ExecutionError};
 use std::{cell::RefCell, sync::OnceLock, time::Duration};
 
 fn spec() -> &'static ChainSpec {

@@ -1,7 +1,7 @@
 //! What the pool tells of itself without changing.
 
 use super::{Entry, Pool, Queue};
-use cairn_ledger::{hash::TxId, keys::Address, units::Timestamp, validate::CheckedTransaction};
+use cairn_ledger::{Address, CheckedTransaction, Timestamp, TxId};
 use std::ops::Bound;
 
 /// Transactions of one sender in one answer: the largest fit it. Only a reorganisation leaves more.
