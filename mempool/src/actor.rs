@@ -163,21 +163,23 @@ impl Actor {
 
     async fn on_event(&mut self, event: &ChainEvent) -> Result<(), TaskError> {
         self.persistence.changed = true;
-        let (is_reorganised, price) = (event.left.is_some(), self.rules().account_price);
+        let is_reorganised = event.left.is_some();
         if event.is_whole {
             let mined = event.connected.iter().flat_map(|block| block.transactions());
             let mined = mined.map(CheckedTransaction::txid).collect();
-            let accounts =
-                event.accounts.iter().filter(|(address, _)| self.pool.has_sender(address)).copied().collect();
-            let height = event.tip.height();
-            self.pool.on_tip(clock::now(), TipChange { height, accounts, mined, is_reorganised });
-            if self.rules().account_price > price {
-                self.drop_too_dear().await?;
-            }
+            let accounts = event.accounts.iter().filter(|(address, _)| self.pool.has_sender(address));
+            let (height, accounts) = (event.tip.height(), accounts.copied().collect());
+            self.move_to(TipChange { height, accounts, mined, is_reorganised }).await?;
         } else {
             self.judge_everybody().await?;
         }
         self.follow_to(event.tip.id, is_reorganised).await
+    }
+
+    async fn move_to(&mut self, change: TipChange) -> Result<(), TaskError> {
+        let price = self.rules().account_price;
+        self.pool.on_tip(clock::now(), change);
+        if self.rules().account_price > price { self.drop_too_dear().await } else { Ok(()) }
     }
 
     /// An upgrade raised the price of accounts: what does not allow for it would never be mined, and keep others out.
@@ -203,15 +205,14 @@ impl Actor {
     }
 
     async fn judge_everybody(&mut self) -> Result<(), TaskError> {
-        let (height, price) = (self.chain.tip().height(), self.rules().account_price);
+        let height = self.chain.tip().height();
         let everybody: Vec<Address> = self.pool.senders().copied().collect();
         let read = move |reader: &Reader| {
             let accounts = reader.accounts(&everybody)?.into_iter().map(Option::unwrap_or_default);
-            Ok(everybody.into_iter().zip(accounts).collect::<Vec<_>>())
+            Ok(everybody.into_iter().zip(accounts).collect())
         };
         let accounts = self.read(read).await?;
-        self.pool.on_lag(clock::now(), height, &accounts);
-        if self.rules().account_price > price { self.drop_too_dear().await } else { Ok(()) }
+        self.move_to(TipChange { height, accounts, is_reorganised: true, ..TipChange::default() }).await
     }
 
     /// The rules of the next block.

@@ -39,7 +39,7 @@ pub(super) struct TipChange {
     pub accounts: BTreeMap<Address, Account>,
     /// The transactions that are on the chain now.
     pub mined: HashSet<TxId>,
-    /// Whether the chain was reorganised, so that nonces may have fallen.
+    /// Whether the chain was reorganised, so that nonces may have fallen; so too when nobody can say what changed.
     pub is_reorganised: bool,
 }
 
@@ -189,15 +189,6 @@ impl Pool {
         let is_full = self.len() >= self.config.max_count
             || self.bytes.saturating_add(MIN_TRANSACTION_BYTES) > self.config.max_bytes;
         self.ranking.keys().next().filter(|rank| is_full && rank.worth.ready).map(|rank| rank.worth.rate)
-    }
-
-    /// Follows the chain to a new tip when nobody can say what changed: `accounts` are everybody's, as they are now.
-    pub fn on_lag(&mut self, now: Timestamp, height: Height, accounts: &[(Address, Account)]) {
-        self.tip = height;
-        for (sender, account) in accounts {
-            self.set_account(sender, *account, &HashSet::new(), now);
-        }
-        self.expire_by_height(now);
     }
 
     /// Drops what an upgrade made too dear for the price that it allows.

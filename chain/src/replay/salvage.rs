@@ -14,10 +14,7 @@ use cairn_ledger::{Block, BlockId, Body, ChainSpec, Hash, Header, Height, Transa
 use std::{
     future::{self, Future},
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -64,13 +61,13 @@ pub async fn salvage<F: Future<Output = ()>>(
     show: &mut dyn FnMut(&Replayed),
     stop: impl Future<Output = ()>,
 ) -> Result<Salvaged, ReplayError> {
-    let found = Arc::new(Found::default());
+    let found = Arc::new(Mutex::new(Found::default()));
     let blocks = Salvage {
         store: match ChainStore::open_damaged(broken, &spec, options) {
             Ok(store) => Some(store),
             Err(error) if !error.is_storage_failure() => return Err(error.into()),
             Err(error) => {
-                found.end(Height::new(1), error.to_string());
+                lock(&found).end(Height::new(1), error.to_string());
                 None
             }
         },
@@ -89,28 +86,32 @@ pub async fn salvage<F: Future<Output = ()>>(
             // A block that could be read and breaks a rule was never connected by this node: it, too, is damage.
             Err(error) if !error.is_storage_failure() && !matches!(error, ReplayError::Interrupted) => {
                 let height = chain.tip().height().saturating_add(1);
-                found.end(height, error.to_string());
+                lock(&found).end(height, error.to_string());
                 Ok(Replayed { blocks: height.get().saturating_sub(1), ..Replayed::default() })
             }
             fed => fed,
         }
     };
     let Fed { replayed, tip, .. } = run(spec, fresh, options, fill, stop).await?;
-    let lost = found.lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Ok(Salvaged { replayed, tip, fetched: found.fetched.load(Ordering::Relaxed), lost })
+    let Found { fetched, lost } = std::mem::take(&mut *lock(&found));
+    Ok(Salvaged { replayed, tip, fetched, lost })
 }
 
 /// What became known while reading.
 #[derive(Debug, Default)]
 struct Found {
-    fetched: AtomicU64,
-    lost: Mutex<Option<(Height, String)>>,
+    fetched: u64,
+    lost: Option<(Height, String)>,
 }
 
 impl Found {
-    fn end(&self, height: Height, reason: String) {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((height, reason));
+    fn end(&mut self, height: Height, reason: String) {
+        self.lost.get_or_insert((height, reason));
     }
+}
+
+fn lock(found: &Mutex<Found>) -> MutexGuard<'_, Found> {
+    found.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The blocks of a damaged store, upward from block 1.
@@ -118,7 +119,7 @@ struct Salvage {
     store: Option<ChainStore>,
     next: Height,
     wanted: mpsc::Sender<Wanted>,
-    found: Arc<Found>,
+    found: Arc<Mutex<Found>>,
 }
 
 impl Salvage {
@@ -154,7 +155,7 @@ impl Salvage {
         let body = self.wanted.blocking_send(wanted).ok().and_then(|()| answered.blocking_recv().ok().flatten());
         let body = body.filter(|body| is_body_of(body, header.txs_root));
         let body = body.ok_or_else(|| format!("{reason}, and no peer gave it"))?;
-        self.found.fetched.fetch_add(1, Ordering::Relaxed);
+        lock(&self.found).fetched += 1;
         Ok(body)
     }
 }
@@ -175,7 +176,7 @@ impl Iterator for Salvage {
             }
             Ok(None) => None,
             Err(reason) => {
-                self.found.end(self.next, reason);
+                lock(&self.found).end(self.next, reason);
                 self.store = None;
                 None
             }

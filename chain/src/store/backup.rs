@@ -55,7 +55,7 @@ impl ChainStore {
             io::ErrorKind::AlreadyExists => BackupError::Exists { path: to.to_owned() },
             _ => BackupError::Refused { path: to.to_owned(), reason },
         })?;
-        let copied = self.db().checkpoint(&to.join("db")).and_then(|()| height_of(&to.join("db")));
+        let copied = self.db.checkpoint(&to.join("db")).and_then(|()| height_of(&to.join("db")));
         let copied = match copied {
             Ok(height) => Ok(Backup { height, bytes: disk::used(to).bytes }),
             Err(reason) => Err(BackupError::Failed { path: to.to_owned(), reason }),

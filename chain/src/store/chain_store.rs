@@ -91,11 +91,6 @@ impl ChainStore {
         Self { db: self.db.frozen(), genesis: self.genesis.clone() }
     }
 
-    /// The database itself, for what is not about the chain.
-    pub(super) fn db(&self) -> &Db {
-        &self.db
-    }
-
     /// Whether the database says what it is; it has to be this network's, in this program's format.
     fn is_identified(&self, spec: &ChainSpec) -> Result<bool, StoreError> {
         match self.db.get::<Meta>(&MetaKey::Identity)? {

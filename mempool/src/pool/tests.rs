@@ -342,7 +342,9 @@ fn a_nonce_falls_where_a_transaction_returns_or_news_were_missed() {
     let (mut told, last) = ahead_of_the_news();
     told.on_tip(at(1), TipChange { accounts: accounts.into(), is_reorganised: true, ..TipChange::default() });
     let (mut lagging, _) = ahead_of_the_news();
-    lagging.on_lag(at(1), Height::new(101), &accounts);
+    let height = Height::new(101);
+    lagging
+        .on_tip(at(1), TipChange { height, accounts: accounts.into(), is_reorganised: true, ..TipChange::default() });
     for mut pool in [told, lagging] {
         pool.assert_consistent();
         assert_eq!(pool.pending(&key(1).address()).next_nonce, Some(1), "what comes before it is displaced");
