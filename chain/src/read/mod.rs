@@ -12,7 +12,7 @@ pub use proofs::{ProvenTip, UnknownBlock};
 
 use crate::store::{Backup, BackupError, ChainStore, DbUsage, StoreError, StoredBlock};
 use cairn_ledger::{
-    Account, Address, BlockId, Body, ChainContext, ChainSpec, Header, Height, LinkedHeader, TxId, pow::CompactTarget,
+    Account, Address, BlockId, Body, ChainSpec, Header, Height, LinkedHeader, TxId, pow::CompactTarget,
 };
 use std::{path::Path, sync::Arc};
 use tokio::sync::watch;
@@ -81,14 +81,6 @@ impl Reader {
             Some(id) => self.store().header(&id),
             None => Ok(None),
         }
-    }
-
-    /// The block of the followed chain at a height as the parent of others.
-    ///
-    /// # Errors
-    /// A failing store; also when the chain does not reach that high.
-    pub fn context_at(&self, height: Height) -> Result<ChainContext, StoreError> {
-        self.store().context_at(height)
     }
 
     /// A stored block, on the followed chain or not.

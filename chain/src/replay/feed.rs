@@ -230,7 +230,8 @@ fn read_ahead(
             }
         }
     }
-    for last in [Some(Ok(piece)), ended].into_iter().flatten() {
+    let last = (!piece.is_empty()).then_some(Ok(piece));
+    for last in [last, ended].into_iter().flatten() {
         // Whoever no longer listens has an error of its own.
         let _ = sender.blocking_send(last);
     }
