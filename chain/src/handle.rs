@@ -52,7 +52,8 @@ impl Chain {
 pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(ChainHandle, Chain), StoreError> {
     let (mut writer, view) = writer::open(spec.clone(), path, options)?;
     let builds_index = index::prepare(&writer.live, options.address_index)?;
-    // A reorganisation that a crash interrupted ends before anybody asks: what is on the disk until then is nobody's tip.
+    // A reorganisation that a crash interrupted ends before anybody asks: what is on the disk until then is nobody's
+    // tip.
     writer.take_up()?;
     while writer.long_reorg.is_some() {
         writer.go_on(clock::now(), &mut |_, _| ())?;

@@ -1,8 +1,8 @@
 //! The workers: they match bodies to headers and check transactions on all cores, before the writer's turn.
 //!
 //! # Map
-//! `checker` what they do with a block, or with transactions for the pool, and what they need not check again (signature
-//! cache) · this file hands blocks to them, and what becomes of a block to the writer
+//! `checker` what they do with a block, or with transactions for the pool, and what they need not check again
+//! (signature cache) · this file hands blocks to them, and what becomes of a block to the writer
 //!
 //! # Invariants
 //! 1. A block on its way has room in the writer's mailbox before it gets a worker: no worker ever waits for the writer.
@@ -46,8 +46,8 @@ impl Precheck {
         Self { checker: Arc::new(Checker::new(spec)), workers, rooms: Rooms::new(IN_FLIGHT_BYTES), pool_checks }
     }
 
-    /// Starts checking a block, and sends what `report` makes of the outcome to the writer; tells earlier whether the body
-    /// is the header's. Waits while too many are in flight.
+    /// Starts checking a block, and sends what `report` makes of the outcome to the writer; tells earlier whether the
+    /// body is the header's. Waits while too many are in flight.
     pub(crate) async fn start<M: Send + 'static>(
         &self,
         writer: &Handle<M>,

@@ -26,8 +26,8 @@ pub enum StoreError {
     /// A database of another network.
     #[error("the database belongs to the network {got}, this node is on {expected}; choose another --data-dir")]
     OtherNetwork { got: BlockId, expected: BlockId },
-    /// A chain that was made under other upgrades than those of the network's file; `height` is the first that was looked
-    /// at and differs.
+    /// A chain that was made under other upgrades than those of the network's file; `height` is the first that was
+    /// looked at and differs.
     #[error(
         "the stored block {height} has version {got}, the upgrades in the network's file give that height version \
          {expected}; use the file that the chain was made with, or rebuild the database up to there with cairn-node db \

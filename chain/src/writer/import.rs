@@ -5,7 +5,7 @@
 
 use super::{
     Publish, Writer,
-    reorg::{self, Env, Executed, Failed, Plan},
+    reorg::{Executed, Failed, Plan},
 };
 use crate::{
     message::{BlockOutcome, ChainEvent},
@@ -188,10 +188,9 @@ impl Writer {
     /// Carries out a plan on the settled chain; `None` where one of its blocks is invalid.
     fn move_to(&mut self, plan: Plan, now: Timestamp) -> Result<Option<ChainEvent>, StoreError> {
         let durability = self.durability(plan.connect.last(), now);
-        let env = Env { spec: &self.spec, store: &self.live, workers: &self.workers };
         // History: nobody will ask for these states, and making them ready would slow all down.
         let keep = self.state_history.is_kept() && durability == Durability::Synced;
-        match reorg::execute(env, &mut self.state, plan, durability, keep) {
+        match self.execute(plan, durability, keep) {
             Ok(executed) => {
                 if !keep {
                     self.state_history.forget();

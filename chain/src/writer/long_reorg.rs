@@ -9,7 +9,7 @@
 
 use super::{
     Publish, Writer,
-    reorg::{self, Env, Executed, Failed, Note, Plan},
+    reorg::{Executed, Failed, Note, Plan},
 };
 use crate::{
     message::ChainEvent,
@@ -102,8 +102,7 @@ impl Writer {
             }
         };
         let durability = self.durability(plan.connect.last().filter(|_| matches!(plan.note, Some(Note::Over))), now);
-        let env = Env { spec: &self.spec, store: &self.live, workers: &self.workers };
-        match reorg::execute(env, &mut self.state, plan, durability, false) {
+        match self.execute(plan, durability, false) {
             Ok(executed) => {
                 under_way.advance(&executed, self.live.expect_header(&self.live.tip()?)?);
                 if under_way.ends_at(&under_way.at) {

@@ -1,5 +1,6 @@
 //! Disconnecting blocks, then connecting others, as one batch.
 
+use super::Writer;
 use crate::{
     index::AddressIndex,
     state::{StagedState, State, accounts::missing},
@@ -64,57 +65,50 @@ impl From<StoreError> for Failed {
     }
 }
 
-/// What a plan is carried out on.
-pub(super) struct Env<'a> {
-    pub spec: &'a ChainSpec,
-    pub store: &'a ChainStore,
-    /// Who shares the work on a block, if there is nothing else to do: half of the accounts are loaded there, and
-    /// hashed while the batch is filled.
-    pub workers: &'a Workers,
-}
-
-/// Carries out a plan: all of it, in one batch, or nothing. `inverses` asks for [`Executed::undone`].
-pub(super) fn execute(
-    env: Env<'_>,
-    state: &mut State,
-    plan: Plan,
-    durability: Durability,
-    inverses: bool,
-) -> Result<Executed, Failed> {
-    let started = Instant::now();
-    let bytes: usize = plan.connect.iter().map(|block| block.size() * BATCH_BYTES_PER_BLOCK_BYTE).sum();
-    let (batch, index) = (env.store.batch(bytes), AddressIndex::load(env.store, env.spec)?);
-    let (note, stored) = (plan.note, plan.note.is_some());
-    let mut execution = Execution { env, state: StagedState::new(state, inverses), index, batch, stored };
-    let result = execution.run(plan);
-    let Execution { state, index, mut batch, .. } = execution;
-    let (disconnected, connected) = match result {
-        Ok(moved) => moved,
-        Err(failed) => {
-            state.take_back();
-            return Err(failed);
+impl Writer {
+    /// Carries out a plan: all of it, in one batch, or nothing. `inverses` asks for [`Executed::undone`].
+    pub(super) fn execute(&mut self, plan: Plan, durability: Durability, inverses: bool) -> Result<Executed, Failed> {
+        let Self { spec, live: store, workers, state, .. } = self;
+        let started = Instant::now();
+        let bytes: usize = plan.connect.iter().map(|block| block.size() * BATCH_BYTES_PER_BLOCK_BYTE).sum();
+        let (batch, index) = (store.batch(bytes), AddressIndex::load(store, spec)?);
+        let (note, stored) = (plan.note, plan.note.is_some());
+        let state = StagedState::new(state, inverses);
+        let mut execution = Execution { spec, store, workers, state, index, batch, stored };
+        let result = execution.run(plan);
+        let Execution { state, index, mut batch, .. } = execution;
+        let (disconnected, connected) = match result {
+            Ok(moved) => moved,
+            Err(failed) => {
+                state.take_back();
+                return Err(failed);
+            }
+        };
+        index.write(&mut batch);
+        state.write(&mut batch);
+        match note {
+            Some(Note::UnderWay(under_way)) => put_under_way(&mut batch, Some(under_way)),
+            Some(Note::Over) => put_under_way(&mut batch, None),
+            None => {}
         }
-    };
-    index.write(&mut batch);
-    state.write(&mut batch);
-    match note {
-        Some(Note::UnderWay(under_way)) => put_under_way(&mut batch, Some(under_way)),
-        Some(Note::Over) => put_under_way(&mut batch, None),
-        None => {}
+        let (blocks, connect_us) = (connected.len(), started.elapsed().as_micros());
+        if let Err(error) = batch.write(durability) {
+            state.take_back();
+            return Err(error.into());
+        }
+        let write_us = started.elapsed().as_micros() - connect_us;
+        tracing::debug!(target: "cairn::chain", blocks, connect_us, write_us, "carried out a plan");
+        Ok(Executed { disconnected, connected, accounts: state.changed(), undone: state.keep() })
     }
-    let (blocks, connect_us) = (connected.len(), started.elapsed().as_micros());
-    if let Err(error) = batch.write(durability) {
-        state.take_back();
-        return Err(error.into());
-    }
-    let write_us = started.elapsed().as_micros() - connect_us;
-    tracing::debug!(target: "cairn::chain", blocks, connect_us, write_us, "carried out a plan");
-    Ok(Executed { disconnected, connected, accounts: state.changed(), undone: state.keep() })
 }
 
 /// A plan being carried out.
 struct Execution<'a> {
-    env: Env<'a>,
+    spec: &'a ChainSpec,
+    store: &'a ChainStore,
+    /// Who shares the work on a block, if there is nothing else to do: half of the accounts are loaded there, and
+    /// hashed while the batch is filled.
+    workers: &'a Workers,
     state: StagedState<'a>,
     index: AddressIndex<'a>,
     batch: Batch<'a>,
@@ -157,16 +151,16 @@ impl Execution<'_> {
         // Before the accounts it created are gone.
         let touching = transactions.iter().map(Candidate::transaction);
         self.index.disconnect(&mut self.batch, header.header(), touching, &self.state.state().accounts)?;
-        self.state.disconnect(&self.env.store.undo(&header.id())?)?;
+        self.state.disconnect(&self.store.undo(&header.id())?)?;
         put_disconnected(&mut self.batch, header, &txids);
         Ok(())
     }
 
     fn connect(&mut self, block: CheckedBlock) -> Result<CheckedBlock, Failed> {
         let (id, stored) = (block.header().id(), self.stored);
-        let (Env { spec, store, workers }, state, batch) = (&self.env, self.state.state(), &mut self.batch);
+        let (store, workers, state, batch) = (self.store, self.workers, self.state.state(), &mut self.batch);
         let slice = state.slice(block.touched(), workers)?;
-        let connected = connect_block_with(spec, block, slice, |block, change| {
+        let connected = connect_block_with(self.spec, block, slice, |block, change| {
             let hash = || state.tree.update(change.count, &change.leaf_hashes());
             let put = || {
                 // Some may be on the disk all the same: then these are the same bytes under the same key.
