@@ -152,7 +152,7 @@ impl<'a> StagedState<'a> {
 mod tests {
     use super::{super::accounts::Accounts, *};
     use crate::store::schema::UndoLeaf;
-    use cairn_ledger::{accounts::AccountTree, testing::arbitrary_hash};
+    use cairn_ledger::{accounts::AccountTree, codec::BoundedVec, testing::arbitrary_hash};
 
     fn state(count: u64) -> State {
         let address = |n: u64| if n == 0 { Address::ZERO } else { Address::from_bytes(*arbitrary_hash(n).as_bytes()) };

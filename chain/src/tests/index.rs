@@ -227,8 +227,8 @@ async fn a_build_that_was_interrupted_goes_on_where_it_was() {
     let part = {
         let store = Arc::new(ChainStore::open(directory.path(), &spec, ON()).expect("a store"));
         assert!(crate::index::prepare(&store, true).expect("it is switched on"));
-        let workers = crate::workers::Workers::start().expect("threads");
-        let (state, _) = crate::state::load(&store, &spec, &workers).expect("a state");
+        let workers = workers::Workers::start().expect("threads");
+        let (state, _) = state::load(&store, &spec, &workers).expect("a state");
         while store.indexed().expect("on").is_some_and(|height| height.get() < 25) {
             let more = crate::index::build_next(&store, &spec, &state.accounts).expect("a block");
             assert!(more, "there is more to do");

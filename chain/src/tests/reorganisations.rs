@@ -327,7 +327,7 @@ fn parked_bodies_whose_ancestor_is_missing_then_a_crash_then_a_header_that_names
         assert!(matches!(node.link(&block.header), HeaderOutcome::Known));
     }
     let now = Timestamp::default();
-    node.writer().follow(now, &mut |_, _, _| ()).expect("the store works");
+    node.writer().follow(now, &mut |_, _| ()).expect("the store works");
     node.finish();
     node.assert_at(&right);
 }

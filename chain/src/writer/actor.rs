@@ -20,10 +20,13 @@ use tokio::sync::{
 /// A tip younger than this is news, worth a line in the log.
 const NEWS_MS: u64 = 600_000;
 
+/// What is done on the writer's thread, and answered.
+type Question = Box<dyn FnOnce(&mut Actor) -> Result<(), StoreError> + Send>;
+
 /// What the loop is told.
 pub(crate) enum Message {
-    /// To do this, and to answer.
-    Ask(Box<dyn FnOnce(&mut Actor) -> Result<(), StoreError> + Send>),
+    /// To answer this.
+    Ask(Question),
     /// To end after what it was asked so far.
     Stop,
 }

@@ -253,7 +253,7 @@ impl Writer {
     }
 
     /// Writes a block, connected or not.
-    pub(super) fn store_body(&self, block: &CheckedBlock) -> Result<(), StoreError> {
+    pub(crate) fn store_body(&self, block: &CheckedBlock) -> Result<(), StoreError> {
         let mut batch = self.live.batch(block.size());
         self.live.put_block(&mut batch, block);
         batch.write(Durability::Buffered)

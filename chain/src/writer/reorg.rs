@@ -3,7 +3,7 @@
 use super::Writer;
 use crate::{
     index::AddressIndex,
-    state::{StagedState, State, accounts::missing},
+    state::{StagedState, accounts::missing},
     store::{
         Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, put_under_way,
         schema::{BodyById, UnderWay, UndoLeaves},
