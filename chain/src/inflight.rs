@@ -13,12 +13,9 @@ use tokio::sync::oneshot;
 
 /// All room there is. Cloning shares it.
 #[derive(Clone, Debug)]
-pub(crate) struct Rooms(Arc<RoomsShared>);
-
-#[derive(Debug)]
-struct RoomsShared {
+pub(crate) struct Rooms {
     size: usize,
-    queue: Mutex<Queue>,
+    queue: Arc<Mutex<Queue>>,
 }
 
 #[derive(Debug)]
@@ -49,7 +46,7 @@ impl Rooms {
     /// Room for so many bytes.
     pub(crate) fn new(size: usize) -> Self {
         let queue = Queue { free: size, waiting: BTreeMap::new(), came: 0 };
-        Self(Arc::new(RoomsShared { size, queue: Mutex::new(queue) }))
+        Self { size, queue: Arc::new(Mutex::new(queue)) }
     }
 
     /// Waits for the room of a block of so many bytes. One that is larger than all room gets all.
@@ -57,7 +54,7 @@ impl Rooms {
         let (sender, granted) = oneshot::channel();
         self.update(|queue| {
             queue.came += 1;
-            queue.waiting.insert((turn, queue.came), (size.min(self.0.size), sender));
+            queue.waiting.insert((turn, queue.came), (size.min(self.size), sender));
         });
         granted.await.expect("whoever waits is let in or waits")
     }
@@ -67,7 +64,7 @@ impl Rooms {
         let mut admitted = Vec::new();
         {
             // What is done under the lock does not panic.
-            let queue = &mut *self.0.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let queue = &mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             change(queue);
             while let Some(first) = queue.waiting.first_entry() {
                 let (size, sender) = first.get();

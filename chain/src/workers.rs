@@ -8,12 +8,10 @@ use std::sync::{
 
 /// The threads: one for each core. Cloning shares them.
 #[derive(Clone)]
-pub(crate) struct Workers(Arc<WorkersShared>);
-
-struct WorkersShared {
-    pool: rayon::ThreadPool,
+pub(crate) struct Workers {
+    pool: Arc<rayon::ThreadPool>,
     /// Blocks that are being checked, or wait for a worker.
-    blocks: AtomicUsize,
+    blocks: Arc<AtomicUsize>,
 }
 
 impl Workers {
@@ -21,34 +19,34 @@ impl Workers {
     pub(crate) fn start() -> Result<Self, StoreError> {
         let pool = rayon::ThreadPoolBuilder::new().thread_name(|n| format!("precheck-{n}")).build();
         let pool = pool.map_err(|error| StoreError::Workers { reason: error.to_string() })?;
-        Ok(Self(Arc::new(WorkersShared { pool, blocks: AtomicUsize::new(0) })))
+        Ok(Self { pool: Arc::new(pool), blocks: Arc::default() })
     }
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.0.pool.current_num_threads()
+        self.pool.current_num_threads()
     }
 
     /// Blocks that are being checked, or wait for a worker.
     pub(crate) fn blocks(&self) -> usize {
-        self.0.blocks.load(Ordering::Relaxed)
+        self.blocks.load(Ordering::Relaxed)
     }
 
     /// Has a worker check a block, some time soon.
     pub(crate) fn spawn_block(&self, check: impl FnOnce(&Self) + Send + 'static) {
-        self.0.blocks.fetch_add(1, Ordering::Relaxed);
+        self.blocks.fetch_add(1, Ordering::Relaxed);
         let workers = self.clone();
-        self.0.pool.spawn(move || check(&workers));
+        self.pool.spawn(move || check(&workers));
     }
 
     /// Counts a block off that was checked.
     pub(crate) fn end_block(&self) {
-        self.0.blocks.fetch_sub(1, Ordering::Relaxed);
+        self.blocks.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Works among them, and waits for the end.
     pub(crate) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        self.0.pool.install(work)
+        self.pool.install(work)
     }
 
     /// Does two things: at once, if no blocks keep two of the workers from it. Otherwise the caller is sooner done
@@ -58,6 +56,6 @@ impl Workers {
         first: impl FnOnce() -> A + Send,
         second: impl FnOnce() -> B + Send,
     ) -> (A, B) {
-        if self.blocks() + 2 <= self.count() { self.0.pool.join(first, second) } else { (first(), second()) }
+        if self.blocks() + 2 <= self.count() { self.pool.join(first, second) } else { (first(), second()) }
     }
 }
