@@ -6,9 +6,7 @@ use crate::{
     verdict::{Origin, PeerNumber},
 };
 use cairn_ledger::testing::{self, MemoryState, key, payment};
-use cairn_ledger::testing::{self, MemoryState, key, payment};
 use cairn_ledger::validate::{check_header, check_work};
-use cairn_ledger::validate::{check_header, check_work, connect_block, touched_addresses};
 use cairn_ledger::{
     Account, Address, Amount, Block, BlockError, Body, ChainContext, ChainSpec, CheckedBlock, Hash, Header,
     HeaderError, Timestamp, Transaction,

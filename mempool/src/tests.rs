@@ -11,8 +11,6 @@ use cairn_common::{
     tasks::{ShutdownSwitch, TaskError, shutdown},
 };
 use cairn_ledger::testing::{self, easy_network, key, payment};
-use cairn_ledger::testing::{self, easy_network, key, payment};
-use cairn_ledger::validate::{check_header, check_work, connect_block, touched_addresses};
 use cairn_ledger::{Block, ChainContext, ChainSpec, Timestamp, Transaction, TxError, TxId, error::ExecutionError};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;

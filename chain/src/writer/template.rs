@@ -7,7 +7,10 @@ use crate::{
     store::StoreError,
 };
 use cairn_ledger::validate::{ConnectError, Execution, touched_addresses};
-use cairn_ledger::{Address, block::BLOCK_OVERHEAD_BYTES, error::ExecutionError, light::BareHeader, merkle::txs_root};
+use cairn_ledger::{
+    Address, CheckedTransaction, Timestamp, block::BLOCK_OVERHEAD_BYTES, error::ExecutionError, light::BareHeader,
+    merkle::txs_root,
+};
 
 impl Writer {
     /// Makes a block on the tip, complete but for its nonce.
