@@ -11,15 +11,11 @@
 //! 3. Looking changes nothing, and what was seen never ends the node.
 
 use cairn_chain::{ChainHandle, UnknownRules};
-use cairn_common::{
-    clock,
-    tasks::{Shutdown, TaskError},
-};
+use cairn_common::clock;
+use cairn_common::tasks::{Shutdown, TaskError};
 use cairn_ledger::chain_spec::ChainSpec;
-use cairn_network::{
-    NetworkHandle, OtherKey, OtherRules,
-    sync::{Stall, SyncHandle, SyncPhase, Unfollowed},
-};
+use cairn_network::sync::{Stall, SyncHandle, SyncPhase, Unfollowed};
+use cairn_network::{NetworkHandle, OtherKey, OtherRules};
 use cairn_rpc::policy::clock_tolerance_ms;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::MissedTickBehavior};

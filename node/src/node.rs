@@ -1,34 +1,18 @@
 //! The node: opens, connects and starts its parts, and stops them in order. Wiring only.
 
-use crate::{
-    api::{self, ApiError, Services, tokens::TokenFile},
-    config::Settings,
-    health, miner,
-    system::{
-        data_dir::{DataDir, DataDirError},
-        disk_budget::{self, NoRoom},
-        ipc::IpcListener,
-        systemd,
-    },
-};
-use cairn_chain::{
-    Chain, ChainHandle,
-    store::{DbOptions, StoreError},
-};
+use crate::api::{self, ApiError, Services};
+use crate::system::data_dir::{DataDir, DataDirError};
+use crate::system::disk_budget::{self, NoRoom};
+use crate::{api::tokens::TokenFile, config::Settings, health, miner, system::ipc::IpcListener, system::systemd};
+use cairn_chain::store::{DbOptions, StoreError};
+use cairn_chain::{Chain, ChainHandle};
 use cairn_common::tasks::{self, TaskError, Tasks};
 use cairn_ledger::chain_spec::ChainSpec;
 use cairn_network::{NetworkError, NetworkHandle, sync};
-use std::{
-    io,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
-};
+use std::time::{Duration, Instant};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 pub use crate::api::Handles;
 

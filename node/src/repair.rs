@@ -7,30 +7,17 @@
 //! 3. A body is believed by its hash, whoever gave it; peers are waited for for a bounded time.
 
 use crate::system::data_dir::DataDir;
-use cairn_chain::{
-    ChainHandle,
-    replay::{self, ReplayError, Replayed, Salvaged, Wanted},
-    store::DbOptions,
-    verdict::PeerNumber,
-};
+use cairn_chain::replay::{self, ReplayError, Replayed, Salvaged, Wanted};
+use cairn_chain::{ChainHandle, store::DbOptions, verdict::PeerNumber};
 use cairn_common::tasks;
 use cairn_ledger::{block::Body, chain_spec::ChainSpec};
 use cairn_mempool::PoolConfig;
 use cairn_network::{NetworkConfig, NetworkEvent, NetworkFiles, NetworkHandle};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use std::{
-    collections::BTreeSet,
-    fs,
-    future::Future,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
-use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
-};
+use std::path::{Path, PathBuf};
+use std::{collections::BTreeSet, fs, future::Future, io, sync::Arc, time::Duration};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// How long peers are waited for that have a body; the time to find and dial some, and to be refused by others.
 const WAIT_FOR_PEERS: Duration = Duration::from_secs(60);

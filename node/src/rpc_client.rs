@@ -7,12 +7,8 @@ use crate::system::ipc;
 use cairn_rpc::policy::MAX_RESPONSE_BYTES;
 use jsonrpsee::core::ClientError;
 use jsonrpsee_ws_client::{HeaderMap, HeaderValue, WsClient, WsClientBuilder};
-use std::{
-    fs, io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::Path,
-    time::Duration,
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{fs, io, path::Path, time::Duration};
 
 /// Why a node cannot be asked, or says nothing.
 #[derive(Debug, thiserror::Error)]

@@ -11,10 +11,8 @@
 //!
 //! What the caller may do is said by its token (RFC 6750), or, without one, by where it is.
 
-use super::{
-    RpcConfig,
-    tokens::{Grant, TokenStore},
-};
+use super::RpcConfig;
+use super::tokens::{Grant, TokenStore};
 use cairn_ledger::units::Timestamp;
 use jsonrpsee::server::HttpRequest;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

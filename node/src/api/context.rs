@@ -1,11 +1,8 @@
 //! What handlers have: handles to the parts, and a bounded way to read the chain.
 
 use crate::api::{NAME, error, limits};
-use crate::{
-    health::HealthHandle,
-    miner::{MinerHandle, MiningConfig},
-    system::disk_budget::BudgetHandle,
-};
+use crate::miner::{MinerHandle, MiningConfig};
+use crate::{health::HealthHandle, system::disk_budget::BudgetHandle};
 use cairn_chain::{ChainHandle, Reader, store::StoreError};
 use cairn_common::tasks::TaskError;
 use cairn_ledger::{address::AddressPrefix, chain_spec::ChainSpec, keys::Address};
@@ -13,11 +10,9 @@ use cairn_mempool::PoolHandle;
 use cairn_network::{NetworkHandle, sync::SyncHandle};
 use cairn_rpc::error::{Code, RpcError};
 use jsonrpsee::SubscriptionMessage;
-use std::{
-    ops::{Deref, RangeInclusive},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::ops::{Deref, RangeInclusive};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit, broadcast, mpsc};
 
 /// Handles to the parts of a node.

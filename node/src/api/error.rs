@@ -7,10 +7,8 @@ use cairn_chain::{ChainError, store::BackupError};
 use cairn_common::mailbox::Stopped;
 use cairn_mempool::PoolError;
 use cairn_network::{AdmitError, BanError, FindError, TargetError, UnknownKind};
-use cairn_rpc::{
-    error::{Code, RpcError},
-    types::BlockRef,
-};
+use cairn_rpc::error::{Code, RpcError};
+use cairn_rpc::types::BlockRef;
 
 /// A refusal of one of the node's parts.
 pub trait IntoRpcError {

@@ -1,18 +1,15 @@
 //! Blocks and transactions as several methods and subscriptions show them, stretches of the chain, and where a
 //! transaction is.
 
-use crate::api::{context::Context, error::refused};
-use cairn_chain::{
-    MinedTransaction, Reader, Tip,
-    store::{StoreError, StoredBlock},
-};
+use crate::{api::context::Context, api::error::refused};
+use cairn_chain::store::{StoreError, StoredBlock};
+use cairn_chain::{MinedTransaction, Reader, Tip};
 use cairn_ledger::{hash::TxId, units::Height, validate::LinkedHeader};
 use cairn_mempool::PoolStatus;
-use cairn_rpc::{
-    error::RpcError,
-    text::Text,
-    types::{BlockJson, BlockTransactions, HeaderJson, Place, TransactionInfo, TransactionJson, TxState, TxStatus},
+use cairn_rpc::types::{
+    BlockJson, BlockTransactions, HeaderJson, Place, TransactionInfo, TransactionJson, TxState, TxStatus,
 };
+use cairn_rpc::{error::RpcError, text::Text};
 
 /// The bytes of blocks on a page; the block that passes it is the last. In fields and hex they take at most
 /// four times as much, which fits an answer.

@@ -1,26 +1,15 @@
 //! What the port counts, and what it tells Prometheus: one registry, units in the names.
 
-use crate::{
-    api::{context::Context, error::refused},
-    miner::MinerInfo,
-    system::disk_budget::Usage,
-};
+use crate::{api::context::Context, api::error::refused, miner::MinerInfo, system::disk_budget::Usage};
 use cairn_chain::Tip;
 use cairn_mempool::PoolInfo;
-use cairn_network::{
-    NetworkInfo,
-    sync::{SyncPhase, SyncStatus},
-};
+use cairn_network::NetworkInfo;
+use cairn_network::sync::{SyncPhase, SyncStatus};
 use cairn_rpc::error::RpcError;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::{
-    encoding::text::encode,
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::{ConstGauge, Gauge},
-        histogram::{Histogram, exponential_buckets},
-    },
-    registry::Registry,
+    encoding::text::encode, metrics::counter::Counter, metrics::family::Family, registry::Registry,
 };
 use std::{fs, sync::Arc, time::Duration};
 

@@ -39,17 +39,13 @@ pub use methods::table_size;
 pub use server::tls::lone_certificate;
 
 use crate::system::ipc::IpcListener;
-use cairn_common::{
-    clock,
-    tasks::{Shutdown, TaskError},
-};
+use cairn_common::clock;
+use cairn_common::tasks::{Shutdown, TaskError};
 use cairn_ledger::units::Timestamp;
 use context::Context;
 use guard::{CallPolicy, GuardLayer};
-use jsonrpsee::{
-    RpcModule,
-    server::{Server, ServerHandle, middleware::rpc::RpcServiceBuilder, stop_channel},
-};
+use jsonrpsee::server::{Server, ServerHandle, stop_channel};
+use jsonrpsee::{RpcModule, server::middleware::rpc::RpcServiceBuilder};
 use metrics::Metrics;
 use server::{RpcService, ServerState, connections::ConnectionLimits, tls::Tls};
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};

@@ -13,22 +13,14 @@
 //! # Invariant
 //! A subscriber that does not read makes nobody wait: it misses heads, and gets everything else later.
 
-use crate::api::{
-    context::{Context, count},
-    error::no_such_block,
-};
+use crate::api::context::{Context, count};
+use crate::api::error::no_such_block;
 use cairn_chain::{MinedTransaction, Reader, store::StoreError};
-use cairn_ledger::{
-    hash::{BlockId, TxId},
-    keys::Address,
-    transaction::Transaction,
-    validate::LinkedHeader,
-};
-use cairn_rpc::{
-    error::{Code, RpcError},
-    text::Text,
-    types::{AddressMove, BlockRef, ChainMove, TxState, TxStatus},
-};
+use cairn_ledger::hash::{BlockId, TxId};
+use cairn_ledger::{keys::Address, transaction::Transaction, validate::LinkedHeader};
+use cairn_rpc::error::{Code, RpcError};
+use cairn_rpc::text::Text;
+use cairn_rpc::types::{AddressMove, BlockRef, ChainMove, TxState, TxStatus};
 use jsonrpsee::{PendingSubscriptionSink, SubscriptionMessage, SubscriptionSink, core::SubscriptionResult};
 use serde::Serialize;
 use serde_json::value::to_raw_value;

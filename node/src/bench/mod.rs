@@ -19,25 +19,14 @@ mod tests;
 
 pub use parts::{BATCH_BYTES, NonceSearch};
 
-use cairn_chain::{
-    ChainError,
-    replay::{self, VerifyError},
-    store::{DbOptions, StoreError},
-};
+use cairn_chain::ChainError;
+use cairn_chain::replay::{self, VerifyError};
+use cairn_chain::store::{DbOptions, StoreError};
 use cairn_common::mailbox::Stopped;
-use cairn_ledger::{
-    block::{BLOCK_OVERHEAD_BYTES, HEADER_BYTES},
-    chain_spec::ChainSpec,
-    transaction::MIN_TRANSACTION_BYTES,
-};
-use std::{
-    fs,
-    future::Future,
-    io,
-    path::{Path, PathBuf},
-    pin::pin,
-    time::Duration,
-};
+use cairn_ledger::block::{BLOCK_OVERHEAD_BYTES, HEADER_BYTES};
+use cairn_ledger::{chain_spec::ChainSpec, transaction::MIN_TRANSACTION_BYTES};
+use std::path::{Path, PathBuf};
+use std::{fs, future::Future, io, pin::pin, time::Duration};
 use tempfile::TempDir;
 
 /// How long each part is measured.

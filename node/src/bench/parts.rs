@@ -1,22 +1,15 @@
 //! What costs, each alone on one core.
 
-use cairn_chain::store::{Batch, Db, DbOptions, Durability, StoreError, schema::AddressByIndex};
-use cairn_ledger::{
-    block::Seal,
-    hash::{Hash, sha256},
-    keys::{Address, SecretKey, Signature},
-    pow::{
-        CompactTarget,
-        search::{CHUNK, Search},
-    },
-    schnorr::{verify, verify_batch},
-};
+use cairn_chain::store::schema::AddressByIndex;
+use cairn_chain::store::{Batch, Db, DbOptions, Durability, StoreError};
+use cairn_ledger::hash::{Hash, sha256};
+use cairn_ledger::keys::{Address, SecretKey, Signature};
+use cairn_ledger::pow::search::{CHUNK, Search};
+use cairn_ledger::schnorr::{verify, verify_batch};
+use cairn_ledger::{block::Seal, pow::CompactTarget};
 use sha2::{Digest, Sha256};
-use std::{
-    hint::black_box,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+use std::{hint::black_box, path::Path};
 
 /// Signatures in a batch.
 const SIGNATURES: u64 = 1_024;

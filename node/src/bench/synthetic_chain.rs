@@ -3,17 +3,13 @@
 
 use super::{BenchError, parts::key};
 use cairn_chain::{BlockOutcome, ChainHandle, HeaderOutcome, TemplateRequest, store::DbOptions, verdict::Origin};
-use cairn_ledger::{
-    address::AddressPrefix,
-    block::Header,
-    chain_spec::{ChainParams, ChainSpec},
-    codec::{BoundedBytes, BoundedVec},
-    keys::{Address, SecretKey},
-    pow::CompactTarget,
-    transaction::{MAX_OUTPUTS, Output, TRANSACTION_VERSION, Transaction, TransactionBody},
-    units::{Amount, Height, Timestamp},
-    validate::{CheckedTransaction, check_transactions},
-};
+use cairn_ledger::chain_spec::{ChainParams, ChainSpec};
+use cairn_ledger::codec::{BoundedBytes, BoundedVec};
+use cairn_ledger::keys::{Address, SecretKey};
+use cairn_ledger::transaction::{MAX_OUTPUTS, Output, TRANSACTION_VERSION, Transaction, TransactionBody};
+use cairn_ledger::units::{Amount, Height, Timestamp};
+use cairn_ledger::validate::{CheckedTransaction, check_transactions};
+use cairn_ledger::{address::AddressPrefix, block::Header, pow::CompactTarget};
 use std::{path::Path, sync::Arc, thread};
 
 /// Payments in the chain, each by another signer: enough to keep some cores busy for a second, few enough to

@@ -1,11 +1,9 @@
 //! `bench`: what this machine can do for a node.
 
 use super::{CliError, cores, print, replay::block_on};
-use crate::{
-    bench::{self, BenchReport},
-    config::{Environment, Flags, Settings},
-    system::telemetry,
-};
+use crate::bench::{self, BenchReport};
+use crate::config::{Environment, Flags, Settings};
+use crate::system::telemetry;
 use cairn_ledger::chain_spec::ChainSpec;
 use clap::Args;
 use serde_json::json;

@@ -3,13 +3,10 @@
 use super::{CliError, print};
 use crate::config::{ConfigError, Environment, FILE_NAME, Flags, KEYS, Key, Layers, Settings, Source};
 use serde_json::json;
-use std::{
-    fmt,
-    fs::{DirBuilder, OpenOptions},
-    io::{ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::PathBuf,
-};
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::{fmt, path::PathBuf};
 
 /// How wide the help in the file is.
 const WIDTH: usize = 100;

@@ -1,29 +1,19 @@
 //! `status`, `call` and `stop`: a node that runs, asked and told by the user it runs as.
 
 use super::{CliError, NodeArgs, db, print};
-use crate::{
-    config::Settings,
-    system::data_dir::{DataDir, Occupancy},
-};
-use cairn_rpc::{
-    methods::{MempoolClient, MiningClient, NetClient, NodeClient},
-    openrpc,
-    types::{MempoolInfo, MiningInfo, NetInfo, NodeInfo, SyncPhase},
-};
+use crate::config::Settings;
+use crate::system::data_dir::{DataDir, Occupancy};
+use cairn_rpc::methods::{MempoolClient, MiningClient, NetClient, NodeClient};
+use cairn_rpc::openrpc;
+use cairn_rpc::types::{MempoolInfo, MiningInfo, NetInfo, NodeInfo, SyncPhase};
 use clap::Args;
-use jsonrpsee::core::{
-    client::{ClientT, Error as CallError},
-    traits::ToRpcParams,
-};
+use jsonrpsee::core::client::{ClientT, Error as CallError};
+use jsonrpsee::core::traits::ToRpcParams;
 use jsonrpsee_ws_client::WsClient;
-use serde_json::{
-    Map, Value, json,
-    value::{RawValue, to_raw_value},
-};
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value, json};
+use std::fmt;
+use std::time::{Duration, Instant};
 
 /// How long a node may take to say how it is.
 const STATUS_WITHIN: Duration = Duration::from_secs(10);

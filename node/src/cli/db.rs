@@ -1,30 +1,20 @@
 //! `db` and `backup`: a node's database, looked after.
 
 use super::{CliError, NodeArgs, print, progress::Progress, replay::block_on, with_database};
-use crate::{
-    api::table_size,
-    config::{Flags, Settings},
-    repair::{self, Repair},
-    rpc_client,
-    system::{
-        data_dir::{DataDir, Occupancy, Occupant},
-        telemetry,
-    },
-};
+use crate::config::{Flags, Settings};
+use crate::repair::{self, Repair};
+use crate::system::data_dir::{DataDir, Occupancy, Occupant};
+use crate::{api::table_size, rpc_client, system::telemetry};
 use cairn_chain::{audit, replay::Replayed, store::ChainStore};
 use cairn_common::disk;
-use cairn_rpc::{
-    methods::NodeClient,
-    types::{BackupInfo, TableSize},
-};
+use cairn_rpc::methods::NodeClient;
+use cairn_rpc::types::{BackupInfo, TableSize};
 use clap::{Args, Subcommand};
 use jsonrpsee::core::ClientError;
 use jsonrpsee_ws_client::WsClient;
 use serde_json::json;
-use std::{
-    path::{self, PathBuf},
-    time::Duration,
-};
+use std::path::{self, PathBuf};
+use std::time::Duration;
 
 /// How long a running node may take to make a backup: where it goes to another disk, every file is copied.
 const BACKUP_WITHIN: Duration = Duration::from_secs(3_600);

@@ -1,10 +1,8 @@
 //! `cairn-node doctor`: what is wrong with a node, in sentences.
 
 use super::{CliError, Hints, RunArgs, db, print};
-use crate::{
-    config::Environment,
-    doctor::{self, Depth, Diagnosis, Finding, Severity},
-};
+use crate::config::Environment;
+use crate::doctor::{self, Depth, Diagnosis, Finding, Severity};
 use clap::Args;
 use serde_json::json;
 

@@ -1,19 +1,13 @@
 //! Why the program did not do what it was asked, and what the shell learns of it.
 
+use crate::config::{ChainFileError, ConfigError};
 use crate::{
-    api::{ApiError, tokens::TokenFileError},
-    bench::BenchError,
-    config::{ChainFileError, ConfigError},
-    node::NodeError,
-    repair::RepairError,
-    rpc_client::RpcClientError,
-    system::data_dir::DataDirError,
+    api::ApiError, api::tokens::TokenFileError, bench::BenchError, node::NodeError, repair::RepairError,
+    rpc_client::RpcClientError, system::data_dir::DataDirError,
 };
-use cairn_chain::{
-    audit::AuditError,
-    replay::{ReplayError, VerifyError},
-    store::{BackupError, StoreError},
-};
+use cairn_chain::audit::AuditError;
+use cairn_chain::replay::{ReplayError, VerifyError};
+use cairn_chain::store::{BackupError, StoreError};
 use std::{io, path::PathBuf};
 
 /// Why the program did not do what it was asked.

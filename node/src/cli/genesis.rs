@@ -1,11 +1,8 @@
 //! A network, shown.
 
 use cairn_genesis::Network;
-use cairn_ledger::{
-    chain_spec::ChainSpec,
-    pow::Work,
-    units::{Amount, Height},
-};
+use cairn_ledger::units::{Amount, Height};
+use cairn_ledger::{chain_spec::ChainSpec, pow::Work};
 use cairn_rpc::types::HeaderJson;
 use serde_json::json;
 

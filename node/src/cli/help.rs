@@ -3,10 +3,8 @@
 
 use super::{Cli, CliError, print};
 use clap::{Args, Command, CommandFactory};
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 /// The commands, as somebody meets them.
 const GROUPS: [(&str, &[&str]); 4] = [

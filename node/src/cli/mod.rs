@@ -17,21 +17,14 @@ mod progress;
 mod replay;
 mod token;
 
-use crate::{
-    config::{self, Environment, Flags, KEYS, Settings},
-    node::Node,
-    system::telemetry,
-};
+use crate::config::{self, Environment, Flags, KEYS, Settings};
+use crate::{node::Node, system::telemetry};
 use cairn_host::shell::{self, complete_commands, quoted};
-use clap::{
-    Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand,
-    builder::{PathBufValueParser, TypedValueParser},
-};
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 use progress::SyncBar;
-use std::{
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 pub use error::CliError;
 

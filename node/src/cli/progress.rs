@@ -4,11 +4,9 @@
 use crate::system::telemetry::Stderr;
 use cairn_network::sync::{SyncPhase, SyncStatus};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::{
-    io::{self, IsTerminal, Write},
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing_subscriber::fmt::MakeWriter;
 

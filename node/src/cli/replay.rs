@@ -1,13 +1,8 @@
 //! `export`, `import` and `verify`: whole chains of a stopped node.
 
 use super::{CliError, NodeArgs, cores, print, progress::Progress, with_database};
-use crate::{
-    config::Settings,
-    system::{
-        data_dir::{DataDir, ReadOnly},
-        telemetry,
-    },
-};
+use crate::system::data_dir::{DataDir, ReadOnly};
+use crate::{config::Settings, system::telemetry};
 use cairn_chain::replay::{self, BlockFile, Export, Exported, Imported, Replayed, SCRATCH_PREFIX, Verified};
 use cairn_ledger::units::Height;
 use clap::Args;

@@ -1,13 +1,8 @@
 //! `cairn-node token`: makes, lists and revokes access tokens. A running node notices at the next call.
 
 use super::{CliError, NodeArgs, leading, print};
-use crate::{
-    api::{
-        self,
-        tokens::{self, Token, TokenFile, TokenFileError, TokenId, TokenRecord, TokenRequest},
-    },
-    config::Settings,
-};
+use crate::api::tokens::{self, Token, TokenFile, TokenFileError, TokenId, TokenRecord, TokenRequest};
+use crate::{api, config::Settings};
 use cairn_common::clock;
 use cairn_ledger::units::Timestamp;
 use cairn_rpc::scope::Scope;

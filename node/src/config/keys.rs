@@ -1,10 +1,8 @@
 //! Every key, declared once: its section, type, help and the name of its value.
 
-use super::{
-    ConfigError,
-    layers::{Key, Layers},
-    value::{ConfigType, Ranged, Size, Sourced},
-};
+use super::ConfigError;
+use super::layers::{Key, Layers};
+use super::value::{ConfigType, Ranged, Size, Sourced};
 use crate::system::telemetry::LogFormat;
 use std::{net::SocketAddr, path::PathBuf};
 

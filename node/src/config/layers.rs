@@ -1,14 +1,10 @@
 //! What is set on the command line, in the environment and in the file, before anybody reads it.
 
-use super::{
-    ConfigError, FILE_NAME,
-    value::{ConfigType, Sourced},
-};
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
-};
+use super::value::{ConfigType, Sourced};
+use super::{ConfigError, FILE_NAME};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 /// What the node's environment variables begin with. Whatever else begins so is refused.
 pub const PREFIX: &str = "CAIRN_NODE_";

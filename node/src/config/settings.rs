@@ -1,24 +1,17 @@
 //! The checked configuration.
 
-use super::{
-    Config, ConfigError, Environment, Flags,
-    keys::{
-        DiscoverySection, KEYS, LogSection, MempoolSection, MiningSection, NetworkSection, ReachSection, RpcSection,
-        StorageSection,
-    },
-    layers::{CHAIN_VARIABLE, DATA_DIR_VARIABLE, Layers},
-    memory::Shares,
-    value::{Sourced, value, value_or},
+use super::keys::{
+    DiscoverySection, KEYS, LogSection, MempoolSection, MiningSection, NetworkSection, ReachSection, RpcSection,
+    StorageSection,
 };
+use super::layers::{CHAIN_VARIABLE, DATA_DIR_VARIABLE, Layers};
+use super::value::{Sourced, value, value_or};
+use super::{Config, ConfigError, Environment, Flags, memory::Shares};
+use crate::api::{self, RpcConfig, TlsFiles};
+use crate::system::telemetry::{LogFilter, LogFormat};
 use crate::{
-    api::{self, RpcConfig, TlsFiles, tokens::TokenFile},
-    miner::MiningConfig,
-    rpc_client::NodeAddress,
-    system::{
-        data_dir::Occupant,
-        disk_budget::DiskLimits,
-        telemetry::{LogFilter, LogFormat},
-    },
+    api::tokens::TokenFile, miner::MiningConfig, rpc_client::NodeAddress, system::data_dir::Occupant,
+    system::disk_budget::DiskLimits,
 };
 use cairn_chain::store::DbOptions;
 use cairn_common::{clock, disk};
@@ -27,12 +20,9 @@ use cairn_host::shell::expand_home;
 use cairn_ledger::chain_spec::{ChainParams, ChainSpec};
 use cairn_mempool::PoolConfig;
 use cairn_network::{DiscoveryConfig, NetworkConfig, NotAdmissible, ReachConfig};
-use std::{
-    fmt::Display,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::{fmt::Display, sync::Arc};
 
 /// Everything a node needs to know to start.
 #[derive(Clone, Debug)]

@@ -1,10 +1,8 @@
 //! The machine under a node: its disk, and how many files a process may have open.
 
 use super::Diagnosis;
-use crate::{
-    config::Settings,
-    system::disk_budget::{self, DiskLimits},
-};
+use crate::config::Settings;
+use crate::system::disk_budget::{self, DiskLimits};
 use cairn_common::disk;
 
 /// With less room than so many reserves the disk is worth a word: days, at the pace of a network that is used.

@@ -20,10 +20,8 @@ mod running;
 mod stopped;
 mod targets;
 
-use crate::{
-    config::{ConfigError, Environment, Flags, Settings},
-    system::data_dir::{DataDir, Occupancy},
-};
+use crate::config::{ConfigError, Environment, Flags, Settings};
+use crate::system::data_dir::{DataDir, Occupancy};
 
 /// How thorough an examination is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,17 +1,11 @@
 //! A node that runs: what it says of itself.
 
 use super::{Diagnosis, machine, targets};
-use crate::{
-    config::Settings,
-    rpc_client::{self, RpcClientError},
-    system::data_dir::Occupant,
-};
-use cairn_rpc::{
-    methods::{NetClient, NodeClient},
-    policy::clock_tolerance_ms,
-    text::Text,
-    types::{NetInfo, NodeInfo, PeerJson, ProblemJson},
-};
+use crate::rpc_client::{self, RpcClientError};
+use crate::{config::Settings, system::data_dir::Occupant};
+use cairn_rpc::methods::{NetClient, NodeClient};
+use cairn_rpc::types::{NetInfo, NodeInfo, PeerJson, ProblemJson};
+use cairn_rpc::{policy::clock_tolerance_ms, text::Text};
 use std::{collections::BTreeSet, time::Duration};
 
 /// How long an answer may take.

@@ -1,20 +1,13 @@
 //! A node that does not run: the ports it would take, and what it left on the disk.
 
-use super::{
-    Depth, Diagnosis, machine,
-    targets::{self, Target},
-};
+use super::targets::{self, Target};
+use super::{Depth, Diagnosis, machine};
 use crate::config::Settings;
-use cairn_chain::{
-    audit::{self, AuditReport},
-    store::{ChainStore, StoreError},
-};
+use cairn_chain::audit::{self, AuditReport};
+use cairn_chain::store::{ChainStore, StoreError};
 use cairn_common::clock;
-use std::{
-    collections::BTreeSet,
-    net::{SocketAddr, TcpListener, UdpSocket},
-    path::Path,
-};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::{collections::BTreeSet, path::Path};
 
 /// Says how the last run ended.
 pub(super) fn left(report: &mut Diagnosis, left_by: Option<&str>) {

@@ -2,16 +2,10 @@
 
 use super::Diagnosis;
 use crate::config::Settings;
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
-use tokio::{
-    net::{TcpStream, lookup_host},
-    task::JoinSet,
-    time::timeout,
-};
+use std::net::{IpAddr, SocketAddr};
+use std::{collections::BTreeSet, time::Duration};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::{task::JoinSet, time::timeout};
 
 /// How long a host may take to answer: two lost packets' time and a slow line's.
 const DIAL_WITHIN: Duration = Duration::from_secs(4);

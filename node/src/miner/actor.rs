@@ -1,34 +1,19 @@
 //! The miner's loop: it renews the job, submits what was found, and lets requests take their turn.
 
-use super::{
-    BlockAnnouncer, MiningConfig, SyncProgress,
-    block_builder::BlockBuilder,
-    issued_work::IssuedWork,
-    mailbox::{GenerateError, MAILBOX, MinerHandle, MinerInfo, Request, WorkError},
-    plan::{MiningConditions, Pause, plan},
-    threads::{self, JobSlot, ThreadEvent},
-};
+use super::mailbox::{GenerateError, MAILBOX, MinerHandle, MinerInfo, Request, WorkError};
+use super::plan::{MiningConditions, Pause, plan};
+use super::threads::{self, JobSlot, ThreadEvent};
+use super::{BlockAnnouncer, MiningConfig, SyncProgress, block_builder::BlockBuilder, issued_work::IssuedWork};
 use cairn_chain::{ChainHandle, Template};
-use cairn_common::{
-    clock,
-    mailbox::{Stopped, mailbox},
-    rolling_rate::RollingRate,
-    tasks::{Shutdown, TaskError},
-};
+use cairn_common::mailbox::{Stopped, mailbox};
+use cairn_common::tasks::{Shutdown, TaskError};
+use cairn_common::{clock, rolling_rate::RollingRate};
 use cairn_ledger::{hash::BlockId, keys::Address};
 use cairn_mempool::PoolHandle;
-use std::{
-    collections::VecDeque,
-    future,
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinHandle,
-    time::MissedTickBehavior,
-};
+use std::time::{Duration, Instant};
+use std::{collections::VecDeque, future, pin::Pin, sync::Arc};
+use tokio::sync::{mpsc, watch};
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
 
 /// The task's name.
 const NAME: &str = "miner";

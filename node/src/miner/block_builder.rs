@@ -1,23 +1,14 @@
 //! Making a block: its template, its nonce, and its way onto the chain.
 
-use super::{
-    BlockAnnouncer,
-    mailbox::Generated,
-    plan::{Pause, plan_generated},
-};
+use super::plan::{Pause, plan_generated};
+use super::{BlockAnnouncer, mailbox::Generated};
 use cairn_chain::{
     BlockBody, BlockOutcome, ChainError, ChainHandle, HeaderOutcome, Template, TemplateRequest, verdict::Origin,
 };
 use cairn_common::{clock, mailbox::Stopped};
-use cairn_ledger::{
-    block::{BLOCK_OVERHEAD_BYTES, Header},
-    chain_spec::ChainSpec,
-    hash::BlockId,
-    keys::Address,
-    pow::search::{CHUNK, Search},
-    units::Timestamp,
-    validate::Candidate,
-};
+use cairn_ledger::block::{BLOCK_OVERHEAD_BYTES, Header};
+use cairn_ledger::pow::search::{CHUNK, Search};
+use cairn_ledger::{chain_spec::ChainSpec, hash::BlockId, keys::Address, units::Timestamp, validate::Candidate};
 use cairn_mempool::PoolHandle;
 use std::{sync::Arc, time::Instant};
 

@@ -1,21 +1,12 @@
 //! The threads that search, and the slot they take their job from.
 
-use cairn_ledger::{
-    block::Seal,
-    pow::{
-        Target,
-        search::{CHUNK, Search},
-    },
-};
-use std::{
-    io,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
-};
+use cairn_ledger::pow::search::{CHUNK, Search};
+use cairn_ledger::{block::Seal, pow::Target};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// A thread works, then rests: together about this long. Short enough that a machine stays responsive.

@@ -10,10 +10,8 @@
 //! 2. Only room that is known to be missing ends a node: what cannot be measured is told, and stops nobody.
 //! 3. The end of room is no failure of the storage: it has an error and an exit code of its own.
 
-use cairn_common::{
-    clock, disk,
-    tasks::{Shutdown, TaskError},
-};
+use cairn_common::tasks::{Shutdown, TaskError};
+use cairn_common::{clock, disk};
 use cairn_ledger::units::Timestamp;
 use std::{collections::VecDeque, path::PathBuf, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};

@@ -3,15 +3,9 @@
 //!
 //! Who may speak there is told by the kernel, not by a token: the user whom the node runs as, and root.
 
-use std::{
-    fs::{self, File, Permissions},
-    io,
-    os::{
-        fd::AsRawFd,
-        unix::{fs::PermissionsExt, net},
-    },
-    path::{Path, PathBuf},
-};
+use std::fs::{self, File, Permissions};
+use std::path::{Path, PathBuf};
+use std::{io, os::fd::AsRawFd, os::unix::fs::PermissionsExt, os::unix::net};
 use tokio::net::{UnixListener, UnixStream};
 
 /// The socket's name in the data directory.

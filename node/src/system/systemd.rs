@@ -9,10 +9,8 @@ use cairn_ledger::hash::BlockId;
 use cairn_network::NetworkHandle;
 use sd_notify::NotifyState;
 use std::{future::Future, time::Duration};
-use tokio::{
-    task::JoinHandle,
-    time::{Instant, MissedTickBehavior},
-};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior};
 
 /// Between two lines of status where systemd wants no sign of life.
 const STATUS_EVERY: Duration = Duration::from_secs(10);

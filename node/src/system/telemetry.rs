@@ -5,27 +5,15 @@
 //! Standard error is a place that never decides whether the node lives: a pipe whose reader is gone costs the lines,
 //! and one whose reader has stopped reading holds nobody up.
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    fd::AsFd,
-};
-use std::{
-    fmt,
-    fs::OpenOptions,
-    io::{self, IsTerminal, Write},
-    path::Path,
-    sync::{Mutex, PoisonError},
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::AsFd;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::{fmt, fs::OpenOptions, path::Path};
 use tracing::Level;
 use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
-use tracing_subscriber::{
-    EnvFilter,
-    filter::ParseError,
-    fmt::{
-        MakeWriter,
-        writer::{BoxMakeWriter, MakeWriterExt},
-    },
-};
+use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriterExt};
+use tracing_subscriber::{EnvFilter, filter::ParseError, fmt::MakeWriter};
 
 /// What is told of other people's code: warnings. Of these two errors only: gossipsub warns once for each
 /// message that a slow peer's queue had no room for, kad whenever a node without peers looks for some.

@@ -8,26 +8,17 @@ mod rate;
 
 use super::{access::Caller, context::place, limits, metrics::Metrics, tokens::TokenStore};
 use cairn_common::clock;
-use cairn_rpc::{
-    error::{Code, RpcError},
-    policy::MAX_RESPONSE_BYTES,
-    scope::{Budget, MethodRule, Scope, method_rule},
-};
+use cairn_rpc::error::{Code, RpcError};
+use cairn_rpc::policy::MAX_RESPONSE_BYTES;
+use cairn_rpc::scope::{Budget, MethodRule, Scope, method_rule};
 use futures_util::future::join_all;
-use jsonrpsee::{
-    core::middleware::{Batch, BatchEntry, Notification, Request, RpcServiceT},
-    server::{BatchResponseBuilder, MethodResponse},
-    types::{ErrorObjectOwned, Id},
-};
+use jsonrpsee::core::middleware::{Batch, BatchEntry, Notification, Request, RpcServiceT};
+use jsonrpsee::server::{BatchResponseBuilder, MethodResponse};
+use jsonrpsee::types::{ErrorObjectOwned, Id};
 use parameters::MethodSignatures;
 use rate::{CallRates, LogThrottle, RateKey};
-use std::{
-    collections::BTreeSet,
-    future::Future,
-    net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{collections::BTreeSet, future::Future, net::IpAddr, time::Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tower::Layer;
 

@@ -4,18 +4,12 @@
 //! `secnds` would turn a ban of a minute into one of an hour. Here both are refused, with the names that exist.
 //! What a method takes is read from its trait, where it is declared.
 
-use cairn_rpc::{
-    error::ErrorData,
-    openrpc::{self, Method, Parameter},
-};
-use jsonrpsee::types::{
-    ErrorObjectOwned,
-    error::{INVALID_PARAMS_CODE, INVALID_REQUEST_CODE},
-};
-use serde::{
-    Deserialize,
-    de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
+use cairn_rpc::error::ErrorData;
+use cairn_rpc::openrpc::{self, Method, Parameter};
+use jsonrpsee::types::ErrorObjectOwned;
+use jsonrpsee::types::error::{INVALID_PARAMS_CODE, INVALID_REQUEST_CODE};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::{collections::BTreeMap, fmt};
 
 /// Names of one call that are looked at: more than any method takes.

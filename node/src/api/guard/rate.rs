@@ -1,13 +1,9 @@
 //! How fast a caller may ask, a token bucket for each, and how often the log says so. Pure: the time is handed in.
 
-use crate::api::{access::prefix, tokens::TokenId};
+use crate::{api::access::prefix, api::tokens::TokenId};
 use cairn_common::rate_limiter::RateLimiter;
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    net::IpAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+use std::{collections::HashMap, hash::Hash, net::IpAddr};
 
 /// Callers that are remembered: more than can be connected at a time. When there are more, those that have
 /// been quiet are forgotten, which changes nothing for them.

@@ -1,36 +1,22 @@
 //! `chain_*`: blocks and the transactions in them.
 
-use crate::api::{
-    context::{Context, count},
-    error::{no_such_block, refused},
-    lookup,
+use crate::api::context::{Context, count};
+use crate::api::error::{no_such_block, refused};
+use crate::api::lookup;
+use cairn_chain::store::{StoreError, StoredBlock};
+use cairn_chain::{ProvenTip, Reader, UnknownBlock};
+use cairn_ledger::hash::{BlockId, Hash, TxId};
+use cairn_ledger::units::{Amount, Height};
+use cairn_ledger::{codec, light::LightRequest, pow::Work, validate::LinkedHeader};
+use cairn_rpc::error::{Code, RpcError};
+use cairn_rpc::text::{HexBytes, Pebbles, Text};
+use cairn_rpc::types::{
+    BlockJson, BlockPage, BlockRef, DifficultyJson, HeaderJson, HeaderPage, LightProofJson, Place, Supply,
+    TransactionInfo, TransactionJson, TransactionPage, TransactionProofJson, TxState,
 };
-use cairn_chain::{
-    ProvenTip, Reader, UnknownBlock,
-    store::{StoreError, StoredBlock},
-};
-use cairn_ledger::{
-    codec,
-    hash::{BlockId, Hash, TxId},
-    light::LightRequest,
-    pow::Work,
-    units::{Amount, Height},
-    validate::LinkedHeader,
-};
-use cairn_rpc::{
-    error::{Code, RpcError},
-    methods::ChainServer,
-    policy::BARE_HEADERS,
-    text::{HexBytes, Pebbles, Text},
-    types::{
-        BlockJson, BlockPage, BlockRef, DifficultyJson, HeaderJson, HeaderPage, LightProofJson, Place, Supply,
-        TransactionInfo, TransactionJson, TransactionPage, TransactionProofJson, TxState,
-    },
-};
-use jsonrpsee::{
-    PendingSubscriptionSink,
-    core::{RpcResult, SubscriptionResult, async_trait},
-};
+use cairn_rpc::{methods::ChainServer, policy::BARE_HEADERS};
+use jsonrpsee::PendingSubscriptionSink;
+use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
 use std::{ops::RangeInclusive, time::Duration};
 
 /// Headers on a page: half a megabyte of JSON.

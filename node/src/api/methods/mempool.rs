@@ -1,17 +1,11 @@
 //! `mempool_*`: the pool.
 
-use crate::api::{
-    context::{Context, count},
-    error::refused,
-};
+use crate::api::context::{Context, count};
+use crate::api::error::refused;
 use cairn_ledger::{block::BLOCK_OVERHEAD_BYTES, units::Timestamp};
 use cairn_mempool::{LIFETIME_BLOCKS, Waiting};
-use cairn_rpc::{
-    methods::MempoolServer,
-    policy,
-    text::Text,
-    types::{FeeEstimateJson, MempoolInfo, PoolCursor, PoolEntry, PoolPage, TransactionJson},
-};
+use cairn_rpc::types::{FeeEstimateJson, MempoolInfo, PoolCursor, PoolEntry, PoolPage, TransactionJson};
+use cairn_rpc::{methods::MempoolServer, policy, text::Text};
 use jsonrpsee::core::{RpcResult, async_trait};
 use std::ops::RangeInclusive;
 

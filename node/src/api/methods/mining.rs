@@ -3,12 +3,10 @@
 use crate::api::context::Context;
 use crate::miner::{GenerateError, MAX_GENERATE};
 use cairn_ledger::{block::Seal, codec::encode, hash::Hash, keys::Address, pow::Work};
-use cairn_rpc::{
-    error::{Code, RpcError},
-    methods::MiningServer,
-    text::{HexBytes, Pebbles, Text},
-    types::{FoundBlock, Generated, MiningInfo, WorkJson},
-};
+use cairn_rpc::error::{Code, RpcError};
+use cairn_rpc::methods::MiningServer;
+use cairn_rpc::text::{HexBytes, Pebbles, Text};
+use cairn_rpc::types::{FoundBlock, Generated, MiningInfo, WorkJson};
 use jsonrpsee::core::{RpcResult, async_trait};
 
 #[async_trait]

@@ -1,16 +1,11 @@
 //! `net_*`: peers.
 
-use crate::api::{
-    context::{Context, millis},
-    error::refused,
-};
+use crate::api::context::{Context, millis};
+use crate::api::error::refused;
 use cairn_ledger::hash::Hash;
 use cairn_network::{BanInfo, Kind, PeerInfo, ProtocolBytes, Provider, UnknownKind};
-use cairn_rpc::{
-    methods::NetServer,
-    text::Text,
-    types::{BanJson, NetInfo, PeerJson, ProviderJson, TrafficJson},
-};
+use cairn_rpc::types::{BanJson, NetInfo, PeerJson, ProviderJson, TrafficJson};
+use cairn_rpc::{methods::NetServer, text::Text};
 use jsonrpsee::core::{RpcResult, async_trait};
 
 /// For how long an operator bans unless told otherwise.

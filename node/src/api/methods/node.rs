@@ -1,23 +1,18 @@
 //! `node_*`: the node itself.
 
-use crate::api::{
-    context::{Context, millis},
-    error::{self, refused},
-    metrics::resident_bytes,
-};
+use crate::api::context::{Context, millis};
+use crate::api::error::{self, refused};
+use crate::api::metrics::resident_bytes;
 use crate::health::{Health, Problem, notice};
 use cairn_chain::store::TableUsage;
 use cairn_common::clock;
 use cairn_ledger::units::Height;
 use cairn_network::sync;
-use cairn_rpc::{
-    methods::NodeServer,
-    text::Text,
-    types::{
-        BackupInfo, HealthJson, MemoryInfo, NodeInfo, ProblemJson, Room, RulesJson, StorageInfo, SyncInfo, SyncPhase,
-        TableSize, UploadInfo,
-    },
+use cairn_rpc::types::{
+    BackupInfo, HealthJson, MemoryInfo, NodeInfo, ProblemJson, Room, RulesJson, StorageInfo, SyncInfo, SyncPhase,
+    TableSize, UploadInfo,
 };
+use cairn_rpc::{methods::NodeServer, text::Text};
 use jsonrpsee::core::{RpcResult, async_trait};
 use std::path::PathBuf;
 

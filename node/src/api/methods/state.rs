@@ -1,29 +1,20 @@
 //! `state_*`: accounts, at the tip and a little below it.
 
-use crate::api::{
-    context::{Context, count},
-    error::{no_such_block, refused},
-    lookup::confirmations,
-};
+use crate::api::context::{Context, count};
+use crate::api::error::{no_such_block, refused};
+use crate::api::lookup::confirmations;
 use cairn_chain::{HISTORY_BEHIND, HistoryQuery, KEPT_STATES, NoHistory, ProvenAccount, Touched};
-use cairn_ledger::{
-    accounts::{Account, AccountProof},
-    hash::BlockId,
-    keys::Address,
-    units::{Amount, Height},
+use cairn_ledger::accounts::{Account, AccountProof};
+use cairn_ledger::units::{Amount, Height};
+use cairn_ledger::{hash::BlockId, keys::Address};
+use cairn_rpc::error::{Code, RpcError};
+use cairn_rpc::methods::StateServer;
+use cairn_rpc::text::{Pebbles, Text};
+use cairn_rpc::types::{
+    AccountJson, AddressHistory, BlockRef, HistoryCursor, HistoryEntry, PendingJson, ProofJson, TransactionJson,
 };
-use cairn_rpc::{
-    error::{Code, RpcError},
-    methods::StateServer,
-    text::{Pebbles, Text},
-    types::{
-        AccountJson, AddressHistory, BlockRef, HistoryCursor, HistoryEntry, PendingJson, ProofJson, TransactionJson,
-    },
-};
-use jsonrpsee::{
-    PendingSubscriptionSink,
-    core::{RpcResult, SubscriptionResult, async_trait},
-};
+use jsonrpsee::PendingSubscriptionSink;
+use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
 use std::ops::RangeInclusive;
 
 /// Entries of a history on a page: each may lie in a block of its own, which has to be read.

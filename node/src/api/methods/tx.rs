@@ -1,21 +1,14 @@
 //! `tx_*`: transactions on their way into a block.
 
-use crate::api::{
-    context::Context,
-    error::{refused, stopping},
-};
+use crate::api::context::Context;
+use crate::api::error::{refused, stopping};
 use cairn_chain::verdict::Origin;
 use cairn_ledger::{hash::TxId, keys::Address, transaction::Transaction, units::Amount};
-use cairn_rpc::{
-    error::RpcError,
-    methods::TxServer,
-    text::{HexBytes, Pebbles, Text},
-    types::{Submitted, TxCheck, TxStatus},
-};
-use jsonrpsee::{
-    PendingSubscriptionSink,
-    core::{RpcResult, SubscriptionResult, async_trait},
-};
+use cairn_rpc::text::{HexBytes, Pebbles, Text};
+use cairn_rpc::types::{Submitted, TxCheck, TxStatus};
+use cairn_rpc::{error::RpcError, methods::TxServer};
+use jsonrpsee::PendingSubscriptionSink;
+use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
 use std::collections::BTreeSet;
 
 #[async_trait]

@@ -7,12 +7,9 @@
 //! | one host elsewhere: an IPv4 address, an IPv6 /64 | 32 at most, and at most half of those for others |
 //! | one network elsewhere: an IPv4 /24, an IPv6 /48 | at most half of those for others |
 
-use crate::api::{access::prefix, limits};
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use crate::{api::access::prefix, api::limits};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{collections::HashMap, collections::hash_map::Entry, net::IpAddr};
 
 /// Who takes a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

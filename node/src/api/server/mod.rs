@@ -5,46 +5,27 @@ mod http;
 pub mod slow_client;
 pub mod tls;
 
-use super::{
-    RpcConfig,
-    access::{Caller, Refusal, identify},
-    context::Context,
-    guard::CallPolicy,
-    limits,
-    metrics::Metrics,
-    tokens::TokenId,
-};
+use super::access::{Caller, Refusal, identify};
+use super::{RpcConfig, context::Context, guard::CallPolicy, limits, metrics::Metrics, tokens::TokenId};
 use crate::system::ipc::IpcListener;
 use cairn_common::clock;
 use cairn_rpc::error::{Code, RpcError};
 use connections::{ClientKind, ConnectionLimits, ConnectionPermit};
 use http::Endpoint;
-use jsonrpsee::{
-    server::{
-        HttpBody, HttpRequest, HttpResponse, ServerHandle, StopHandle, serve_with_graceful_shutdown, stop_channel,
-    },
-    types::ErrorObjectOwned,
+use jsonrpsee::server::{
+    HttpBody, HttpRequest, HttpResponse, ServerHandle, StopHandle, serve_with_graceful_shutdown, stop_channel,
 };
+use jsonrpsee::types::ErrorObjectOwned;
 use serde_json::json;
 use slow_client::LimitedStream;
-use std::{
-    convert::Infallible,
-    future::Future,
-    io,
-    net::{IpAddr, SocketAddr},
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use std::{convert::Infallible, future::Future, io, pin::Pin, sync::Arc};
 use tls::Tls;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
-    time::MissedTickBehavior,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::MissedTickBehavior;
 
 /// How long no connection is taken when the system has no more descriptors: time for some to be given back.
 const DESCRIPTOR_PAUSE: Duration = Duration::from_secs(1);

@@ -9,17 +9,10 @@
 //! a second.
 
 use cairn_common::rate_limiter::RateLimiter;
-use std::{
-    future::Future,
-    io,
-    pin::Pin,
-    task::{Context, Poll, Waker, ready},
-    time::Duration,
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep},
-};
+use std::task::{Context, Poll, Waker, ready};
+use std::{future::Future, io, pin::Pin, time::Duration};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
 
 /// How long the other end may do nothing.
 #[derive(Clone, Copy, Debug)]

@@ -1,21 +1,14 @@
 //! TLS, with a certificate that may be renewed while the node runs: whoever renews it replaces the files, and the next
 //! callers are shown the new one.
 
-use crate::{
-    api::{ApiError, TlsFiles},
-    system::file_stamp::FileStamp,
-};
-use rustls::{
-    ServerConfig,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
+use crate::api::{ApiError, TlsFiles};
+use crate::system::file_stamp::FileStamp;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, crypto::ring, pki_types::pem::PemObject};
 use sha2::{Digest, Sha256};
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio_rustls::TlsAcceptor;
 
 /// How often the files are looked at, when callers come.

@@ -7,13 +7,11 @@ use cairn_host::files;
 use cairn_ledger::units::Timestamp;
 use cairn_rpc::scope::{Scope, Scopes};
 use serde::{Deserialize, Serialize};
-use std::{
-    fs::{self, OpenOptions, Permissions},
-    io::{self, ErrorKind},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use subtle::ConstantTimeEq;
 
 /// The most tokens: a person cannot look after more, and the file is read in one piece.
