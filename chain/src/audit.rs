@@ -1,11 +1,8 @@
 //! The store's invariants as code: a short look at every start, the whole on demand.
 
-use crate::{
-    index,
-    state::{self, State, accounts::Accounts},
-    store::{ChainStore, DbOptions, StoreError},
-    workers::Workers,
-};
+use crate::state::{self, State};
+use crate::store::{ChainStore, DbOptions, StoreError};
+use crate::{index, state::accounts::Accounts, workers::Workers};
 use cairn_ledger::{Address, Amount, Block, ChainSpec, Height, Transaction, accounts::Leaf, merkle::txs_root};
 use std::path::Path;
 

@@ -1,23 +1,16 @@
 //! The handle that asks the writer, and the writer's start.
 
-use crate::{
-    headers::UnknownRules,
-    index,
-    inflight::{Room, Turn},
-    message::{
-        Ahead, BlockOutcome, ChainError, ChainEvent, EVENTS, HeaderOutcome, Import, MAILBOX, ProvenAccount, Template,
-        TemplateRequest, Tip,
-    },
-    precheck::{BlockBody, Precheck},
-    read::Reader,
-    store::{DbOptions, StoreError},
-    verdict::Origin,
-    writer::{self, Actor, Message, Outlets, Writer},
+use crate::inflight::{Room, Turn};
+use crate::message::{
+    Ahead, BlockOutcome, ChainError, ChainEvent, EVENTS, HeaderOutcome, Import, MAILBOX, ProvenAccount, Template,
+    TemplateRequest, Tip,
 };
-use cairn_common::{
-    clock,
-    mailbox::{Handle, Stopped, mailbox},
-};
+use crate::precheck::{BlockBody, Precheck};
+use crate::store::{DbOptions, StoreError};
+use crate::writer::{self, Actor, Message, Outlets, Writer};
+use crate::{headers::UnknownRules, index, read::Reader, verdict::Origin};
+use cairn_common::clock;
+use cairn_common::mailbox::{Handle, Stopped, mailbox};
 use cairn_ledger::{
     AccountProof, Address, BlockError, BlockId, Body, ChainContext, ChainSpec, CheckedBlock, CheckedTransaction,
     Header, Height, LinkedHeader, Transaction, TxError,

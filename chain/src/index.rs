@@ -5,13 +5,9 @@
 //! the chain is taken out. So one number says what is missing, whatever happened, and a crash changes nothing of it.
 //! Blocks that were imported while it was off the writer adds while nobody asks it anything, one at a time.
 
-use crate::{
-    state::accounts::{Accounts, missing},
-    store::{
-        Batch, ChainStore, Durability, REWARD, StoreError, drop_index, put_indexed,
-        schema::{TouchByAccount, TouchKey},
-    },
-};
+use crate::state::accounts::{Accounts, missing};
+use crate::store::schema::{TouchByAccount, TouchKey};
+use crate::store::{Batch, ChainStore, Durability, REWARD, StoreError, drop_index, put_indexed};
 use cairn_ledger::{Address, ChainSpec, Header, Height, Transaction};
 
 /// How often it is logged how far the index is built, in blocks.

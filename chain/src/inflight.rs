@@ -5,10 +5,8 @@
 //! whoever sends many low ones must not keep back those that matter.
 
 use cairn_ledger::Height;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 /// All room there is. Cloning shares it.

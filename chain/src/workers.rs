@@ -1,10 +1,8 @@
 //! The threads that check and hash, one for each core.
 
 use crate::store::StoreError;
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The threads: one for each core. Cloning shares them.
 #[derive(Clone)]

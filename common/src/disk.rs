@@ -1,13 +1,10 @@
 //! What a file system has left and how it can be written, and what a directory takes.
 
 use rustix::fs::{Access, Mode, OFlags};
-use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    io,
-    os::unix::fs::{FileExt, MetadataExt},
-    path::{Path, PathBuf},
-};
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::{collections::BTreeSet, io};
 
 /// What is written past the system's cache begins at a multiple of this, in memory as in the file, and is as long.
 const DIRECT_UNIT: usize = 4096;

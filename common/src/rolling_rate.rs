@@ -1,9 +1,7 @@
 //! How fast a count rises, over the last moments. Pure: the time is an argument.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// Samples of a count.
 #[derive(Clone, Debug)]

@@ -1,10 +1,8 @@
 //! Named tasks and their end: when one fails, all are stopped in order, and all are awaited.
 
 use std::{future::Future, pin::Pin, task::Poll, time::Duration};
-use tokio::{
-    sync::watch,
-    task::{JoinError, JoinHandle},
-};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
 
 /// Tells tasks that the node is stopping. Cloning shares it.
 #[derive(Clone, Debug)]

@@ -1,13 +1,11 @@
 //! Small private files: read within a bound, written whole or not at all.
 
-use std::{
-    fs::{self, DirBuilder, File, Permissions, TryLockError},
-    io::{self, ErrorKind, Read, Write},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
-    path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
-};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The mode of directories that hold wallets: nobody else may look inside.
 pub const DIRECTORY_MODE: u32 = 0o700;

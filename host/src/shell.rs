@@ -1,11 +1,8 @@
 //! What the command lines of node and wallet have in common with shells: paths that begin with `~`, commands to copy,
 //! and lines that fit the terminal.
 
-use std::{
-    ffi::OsString,
-    io::IsTerminal,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
+use std::{ffi::OsString, io::IsTerminal};
 
 /// `path` with `home` in the place of a `~` that is its first part. What begins otherwise stays, also `~name`: whose
 /// home that is, the system alone knows.

@@ -2,7 +2,8 @@
 
 use crate::keys::Address;
 use alloc::string::String;
-use bech32::{Bech32m, Hrp, primitives::decode::CheckedHrpstring, primitives::decode::UncheckedHrpstring};
+use bech32::primitives::decode::{CheckedHrpstring, UncheckedHrpstring};
+use bech32::{Bech32m, Hrp};
 
 /// The human-readable part of a network's addresses: `crn`, `tcrn`, `lcrn`.
 ///

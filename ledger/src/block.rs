@@ -1,13 +1,10 @@
 //! Headers and blocks.
 
-use crate::{
-    codec::{self, BoundedVec, Decode, Encode},
-    hash::{BlockId, Hash, Tag, TxId, sha256},
-    keys::Address,
-    pow::CompactTarget,
-    transaction::{MIN_TRANSACTION_BYTES, Transaction},
-    units::{Height, Timestamp},
-};
+use crate::codec::{self, BoundedVec, Decode, Encode};
+use crate::hash::{BlockId, Hash, Tag, TxId, sha256};
+use crate::transaction::{MIN_TRANSACTION_BYTES, Transaction};
+use crate::units::{Height, Timestamp};
+use crate::{keys::Address, pow::CompactTarget};
 use alloc::vec::Vec;
 
 /// The version of headers while no upgrade is in force.

@@ -1,16 +1,12 @@
 //! The rules of one network, and its block 0.
 
-use crate::{
-    accounts::{AccountSlice, AccountTree, Leaf, NotLoaded},
-    address::AddressPrefix,
-    block::{HEADER_VERSION, Header},
-    hash::{BlockId, Hash, Tag},
-    keys::Address,
-    merkle::txs_root,
-    pow::{CompactTarget, DifficultyRule, Target, TargetFormError},
-    rules::{Rules, RulesError, Schedule, Upgrade, is_name},
-    units::{Amount, Height, Timestamp},
-};
+use crate::accounts::{AccountSlice, AccountTree, Leaf, NotLoaded};
+use crate::block::{HEADER_VERSION, Header};
+use crate::hash::{BlockId, Hash, Tag};
+use crate::pow::{CompactTarget, DifficultyRule, Target, TargetFormError};
+use crate::rules::{Rules, RulesError, Schedule, Upgrade, is_name};
+use crate::units::{Amount, Height, Timestamp};
+use crate::{address::AddressPrefix, keys::Address, merkle::txs_root};
 use alloc::{string::String, vec::Vec};
 
 /// The fewest intervals that a half-life may have: a pause counts as one half-life at most, so with one interval the

@@ -10,13 +10,11 @@
 //!    [`decode_beginning`] leaves bytes over.
 
 use alloc::vec::Vec;
+use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
+use bincode::error::{DecodeError as BincodeDecodeError, EncodeError};
 pub use bincode::{self, Decode, Encode};
-use bincode::{
-    config::{Configuration, Fixint, Limit, LittleEndian},
-    de::{BorrowDecode, BorrowDecoder, Decoder},
-    enc::{Encoder, write::Writer},
-    error::{DecodeError as BincodeDecodeError, EncodeError},
-};
+use bincode::{enc::Encoder, enc::write::Writer};
 
 /// Bincode counts the memory of a value, not its bytes on the wire, so its own limit stands far above
 /// [`MAX_INPUT_BYTES`]; the length check in [`decode`] is the one that holds.

@@ -3,12 +3,9 @@
 //! These types hold broken rules only. A failure of our own (a disk, a queue, a slice that was not
 //! loaded) has other types, and so can never become somebody's penalty.
 
-use crate::{
-    hash::{BlockId, Hash},
-    keys::Address,
-    pow::CompactTarget,
-    units::{Amount, Height, Timestamp},
-};
+use crate::hash::{BlockId, Hash};
+use crate::units::{Amount, Height, Timestamp};
+use crate::{keys::Address, pow::CompactTarget};
 
 /// What a broken rule proves about the bytes that broke it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,7 @@
 //! Keys: an [`Address`] is an x-only public key, a [`SecretKey`] signs for it.
 
-use crate::{
-    codec::{Decode, Encode},
-    hash::{Hash, bytes32},
-};
+use crate::codec::{Decode, Encode};
+use crate::hash::{Hash, bytes32};
 use k256::schnorr;
 
 bytes32! {

@@ -3,11 +3,9 @@
 //! No leaf is ever duplicated to fill a level, so no two lists share a root (CVE-2012-2459), and the
 //! prefixes keep an inner node from posing as a leaf. An [`InclusionProof`] shows one transaction.
 
-use crate::{
-    codec::{BoundedVec, Decode, Encode},
-    hash::{Hash, TxId, sha256, sha256_each},
-    mmr::path_steps,
-};
+use crate::codec::{BoundedVec, Decode, Encode};
+use crate::hash::{Hash, TxId, sha256, sha256_each};
+use crate::mmr::path_steps;
 use alloc::vec::Vec;
 use cairn_kernels::sha256::Midstate;
 

@@ -12,13 +12,11 @@
 //! ([`MmrPosition::completed_by`]). A [`Mmr`] itself is log2(n) nodes, and to append to it costs one merge on
 //! average.
 
-use crate::{
-    block::Header,
-    codec::{BoundedVec, Decode, Encode},
-    hash::{BlockId, Hash, Tag},
-    pow::{CompactTarget, Work},
-    units::{Height, Timestamp},
-};
+use crate::block::Header;
+use crate::codec::{BoundedVec, Decode, Encode};
+use crate::hash::{BlockId, Hash, Tag};
+use crate::pow::{CompactTarget, Work};
+use crate::units::{Height, Timestamp};
 use alloc::vec::Vec;
 
 /// A node: what is known of all blocks below it.

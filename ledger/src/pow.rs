@@ -7,11 +7,8 @@
 
 pub mod search;
 
-use crate::{
-    codec::{Decode, Encode, bincode},
-    hash::BlockId,
-    units::Timestamp,
-};
+use crate::codec::{Decode, Encode, bincode};
+use crate::{hash::BlockId, units::Timestamp};
 use alloc::string::String;
 use k256::elliptic_curve::bigint::{CheckedAdd, CheckedSub, NonZero, U256, U512};
 

@@ -9,12 +9,10 @@
 //! 1. Two files with different upgrades have different ids ([`rules_id`]), and the headers after an upgrade carry the
 //!    beginning of that id as their version: what contradicts never looks alike.
 
-use crate::{
-    block::{BLOCK_OVERHEAD_BYTES, HEADER_VERSION, MAX_BLOCK_BYTES},
-    hash::{BlockId, Hash, Tag},
-    transaction::MAX_TRANSACTION_BYTES,
-    units::{Amount, Height},
-};
+use crate::block::{BLOCK_OVERHEAD_BYTES, HEADER_VERSION, MAX_BLOCK_BYTES};
+use crate::hash::{BlockId, Hash, Tag};
+use crate::transaction::MAX_TRANSACTION_BYTES;
+use crate::units::{Amount, Height};
 use alloc::{string::String, vec::Vec};
 
 /// The least that `max_new_accounts` may be: what one transaction can create.

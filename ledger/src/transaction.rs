@@ -1,11 +1,9 @@
 //! Transactions: one sender, one nonce, many outputs, one signature.
 
-use crate::{
-    codec::{self, BoundedBytes, BoundedVec, Decode, Encode},
-    hash::{BlockId, Hash, Tag, TxId},
-    keys::{Address, SecretKey, Signature},
-    units::{Amount, Height},
-};
+use crate::codec::{self, BoundedBytes, BoundedVec, Decode, Encode};
+use crate::hash::{BlockId, Hash, Tag, TxId};
+use crate::keys::{Address, SecretKey, Signature};
+use crate::units::{Amount, Height};
 use alloc::vec::Vec;
 
 /// The version every transaction has.

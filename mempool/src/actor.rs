@@ -1,35 +1,20 @@
 //! The pool's loop: it hands questions, new tips and the time to the [`Pool`], and reads the accounts of those who
 //! submit; what a block changed comes with the news of it. It holds no rules.
 
-use super::{
-    admission,
-    displaced::{Returning, displaced, returning},
-    file,
-    handle::{ANNOUNCEMENTS, Accepted, Arrival, GATHERING, Judged, MAILBOX, Message, PoolHandle},
-    persistence::Persistence,
-    policy::{PoolConfig, PoolError, Standing},
-    pool::{Pool, TipChange},
-    standings::{Lookup, standings},
-};
+use super::displaced::{Returning, displaced, returning};
+use super::handle::{ANNOUNCEMENTS, Accepted, Arrival, GATHERING, Judged, MAILBOX, Message, PoolHandle};
+use super::policy::{PoolConfig, PoolError, Standing};
+use super::pool::{Pool, TipChange};
+use super::standings::{Lookup, standings};
+use super::{admission, file, persistence::Persistence};
 use cairn_chain::{ChainEvent, ChainHandle, Reader, store::StoreError, verdict::Origin};
-use cairn_common::{
-    clock,
-    mailbox::mailbox,
-    tasks::{Shutdown, TaskError},
-};
+use cairn_common::tasks::{Shutdown, TaskError};
+use cairn_common::{clock, mailbox::mailbox};
 use cairn_ledger::{Address, BlockId, ChainSpec, CheckedTransaction, Transaction, TxId, rules::Rules};
-use std::{
-    collections::{BTreeMap, VecDeque},
-    future,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
-use tokio::{
-    sync::{broadcast, mpsc, oneshot},
-    task::JoinHandle,
-    time::MissedTickBehavior,
-};
+use std::collections::{BTreeMap, VecDeque};
+use std::{future, path::PathBuf, sync::Arc, time::Duration};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
 
 /// The task's name.
 const NAME: &str = "mempool";

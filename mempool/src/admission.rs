@@ -4,10 +4,8 @@
 //! lone transaction goes through at once, and a flood goes through in large batches, whose signatures cost a
 //! third of what they cost one by one.
 
-use super::{
-    handle::{Arrival, GATHERING, Item, Message, Submission},
-    policy::PoolError,
-};
+use super::handle::{Arrival, GATHERING, Item, Message, Submission};
+use super::policy::PoolError;
 use cairn_chain::{ChainHandle, verdict::Origin};
 use cairn_common::mailbox::{Handle, Stopped, mailbox};
 use cairn_ledger::{Address, TxId};

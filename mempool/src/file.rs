@@ -6,11 +6,8 @@
 
 use cairn_ledger::codec::{self, Decode, Encode};
 use cairn_ledger::{BlockId, Timestamp, Transaction, transaction::MAX_TRANSACTION_BYTES};
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+use std::io::{self, Read};
+use std::{fs::File, path::Path};
 
 const MAGIC: &[u8; 8] = b"cairnmp1";
 const MAX_RECORD_BYTES: usize = 8 + MAX_TRANSACTION_BYTES;

@@ -1,14 +1,10 @@
 //! The handle that asks the pool: what it is asked, and what it tells.
 
-use super::{
-    policy::{PoolError, PoolStatus, Standing},
-    pool::{FeeEstimate, Pending, Pool, PoolInfo, Waiting},
-};
+use super::policy::{PoolError, PoolStatus, Standing};
+use super::pool::{FeeEstimate, Pending, Pool, PoolInfo, Waiting};
 use cairn_chain::{ChainHandle, verdict::Origin};
-use cairn_common::{
-    clock,
-    mailbox::{Handle, Stopped},
-};
+use cairn_common::clock;
+use cairn_common::mailbox::{Handle, Stopped};
 use cairn_ledger::{Address, BlockId, CheckedTransaction, Timestamp, Transaction, TxId};
 use std::sync::Arc;
 use tokio::sync::{broadcast, oneshot};

@@ -1,16 +1,12 @@
 //! The pool across a restart: loaded at the start, saved now and then and at the end.
 
-use super::{
-    file::{self, Loaded, Lost, Saved},
-    handle::{GATHERING, PoolHandle},
-    pool::Pool,
-};
+use super::file::{self, Loaded, Lost, Saved};
+use super::handle::{GATHERING, PoolHandle};
+use super::pool::Pool;
 use cairn_host::files;
 use cairn_ledger::BlockId;
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 /// How often the pool is saved while it changes.

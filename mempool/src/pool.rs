@@ -5,20 +5,16 @@ mod view;
 
 pub use view::{FeeEstimate, Waiting};
 
-use super::{
-    policy::{
-        DropReason, FeeRate, Neighbours, PoolConfig, PoolError, PoolStatus, Standing, has_expired, judge, window_end,
-    },
-    queue::{Entry, Queue, Walk, Worth},
-    removed::Removed,
+use super::policy::{
+    DropReason, FeeRate, Neighbours, PoolConfig, PoolError, PoolStatus, Standing, has_expired, judge, window_end,
 };
+use super::queue::{Entry, Queue, Walk, Worth};
+use super::removed::Removed;
 use cairn_ledger::{
     Account, Address, CheckedTransaction, Height, Timestamp, Transaction, TxId, transaction::MIN_TRANSACTION_BYTES,
 };
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// A place in the ranking: ascending, it is the order of eviction, and descending that of selection. Of
 /// equal worths the sender that came last goes first, and of one sender the last nonce.

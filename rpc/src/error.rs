@@ -1,10 +1,7 @@
 //! Error codes: stable numbers, and the kind in words.
 
-use cairn_ledger::{
-    address::AddressError,
-    codec::DecodeError,
-    error::{ExecutionError, TxError},
-};
+use cairn_ledger::error::{ExecutionError, TxError};
+use cairn_ledger::{address::AddressError, codec::DecodeError};
 use jsonrpsee::types::ErrorObjectOwned;
 use serde::{Deserialize, Serialize};
 

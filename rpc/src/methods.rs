@@ -3,19 +3,17 @@
 //! the method says `token`: what it tells is the operator's business. [`scope`](crate::scope) holds the same
 //! as a table.
 
-use crate::{
-    text::{HexBytes, Text},
-    types::{
-        AccountJson, AddressHistory, AddressMove, BackupInfo, BanJson, BlockJson, BlockPage, BlockRef, ChainMove,
-        DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HistoryCursor, LightProofJson,
-        MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson, PoolCursor, PoolEntry, PoolPage, ProofJson, ProviderJson,
-        StorageInfo, Submitted, Supply, TransactionInfo, TransactionPage, TransactionProofJson, TxCheck, TxStatus,
-        WorkJson,
-    },
+use crate::text::{HexBytes, Text};
+use crate::types::{
+    AccountJson, AddressHistory, AddressMove, BackupInfo, BanJson, BlockJson, BlockPage, BlockRef, ChainMove,
+    DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HistoryCursor, LightProofJson,
+    MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson, PoolCursor, PoolEntry, PoolPage, ProofJson, ProviderJson,
+    StorageInfo, Submitted, Supply, TransactionInfo, TransactionPage, TransactionProofJson, TxCheck, TxStatus,
+    WorkJson,
 };
 use cairn_ledger::hash::{BlockId, Hash, TxId};
-#[cfg(feature = "server")]
 use jsonrpsee::core::{RpcResult, SubscriptionResult};
+#[cfg(feature = "server")]
 use jsonrpsee::proc_macros::rpc;
 
 /// The node itself.

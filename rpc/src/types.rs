@@ -19,15 +19,11 @@ pub use usage::{BackupInfo, MemoryInfo, Room, StorageInfo, TableSize, UploadInfo
 pub use work::{FoundBlock, WorkJson};
 
 use crate::text::{HexBytes, Pebbles, Text};
-use cairn_ledger::{
-    accounts::{Account, AccountProof},
-    address::AddressPrefix,
-    block::Header,
-    codec,
-    hash::{BlockId, Hash, TxId},
-    pow::{CompactTarget, Work},
-    transaction::{Output, Transaction},
-};
+use cairn_ledger::accounts::{Account, AccountProof};
+use cairn_ledger::hash::{BlockId, Hash, TxId};
+use cairn_ledger::pow::{CompactTarget, Work};
+use cairn_ledger::transaction::{Output, Transaction};
+use cairn_ledger::{address::AddressPrefix, block::Header, codec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

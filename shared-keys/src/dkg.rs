@@ -6,24 +6,15 @@
 //! each member's shares for the others, each sealed for its one reader, with the hash of all of round 1 as
 //! its member saw it, signed: members that were shown different first rounds find out before a key exists.
 
-use crate::{
-    Group, GroupError, SharedError, check_threshold,
-    frost::{Stream, identifier},
-    in_order,
-    seal::SealKey,
-    tagged,
-};
+use crate::frost::{Stream, identifier};
+use crate::{Group, GroupError, SharedError, check_threshold, in_order, seal::SealKey, tagged};
 use cairn_genesis::Network;
-use cairn_ledger::{
-    hash::{BlockId, Hash},
-    keys::{Address, SecretKey, Signature},
-    schnorr,
-};
+use cairn_ledger::hash::{BlockId, Hash};
+use cairn_ledger::keys::{Address, SecretKey, Signature};
+use cairn_ledger::schnorr;
 use cairn_rpc::text::{HexBytes, Text};
-use frost_secp256k1_tr::{
-    Identifier,
-    keys::dkg::{self, round1, round2},
-};
+use frost_secp256k1_tr::Identifier;
+use frost_secp256k1_tr::keys::dkg::{self, round1, round2};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;

@@ -5,17 +5,13 @@
 //! is the x coordinate of the tweaked key, and shares are shares of that, so signing tweaks nothing more.
 
 use crate::{GroupError, Nonce, Part, SharedError, tagged};
-use cairn_ledger::{
-    hash::Hash,
-    keys::{Address, Signature},
-};
-use frost_secp256k1_tr::{
-    Identifier, SigningPackage, aggregate,
-    keys::{KeyPackage, PublicKeyPackage},
-    rand_core::{self, CryptoRng, RngCore, impls},
-    round1::{self, SigningCommitments, SigningNonces},
-    round2::{self, SignatureShare},
-};
+use cairn_ledger::hash::Hash;
+use cairn_ledger::keys::{Address, Signature};
+use frost_secp256k1_tr::keys::{KeyPackage, PublicKeyPackage};
+use frost_secp256k1_tr::rand_core::{self, CryptoRng, RngCore, impls};
+use frost_secp256k1_tr::round1::{self, SigningCommitments, SigningNonces};
+use frost_secp256k1_tr::round2::{self, SignatureShare};
+use frost_secp256k1_tr::{Identifier, SigningPackage, aggregate};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 

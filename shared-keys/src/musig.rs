@@ -4,13 +4,11 @@
 //! is, without a taproot tweak: its x coordinate is the address.
 
 use crate::{GroupError, Nonce, Part, SharedError};
-use cairn_ledger::{
-    hash::Hash,
-    keys::{Address, Signature},
-};
+use cairn_ledger::hash::Hash;
+use cairn_ledger::keys::{Address, Signature};
+use musig2::secp::{MaybeScalar, Point, Scalar};
 use musig2::{
     AggNonce, CompactSignature, KeyAggContext, PartialSignature, PubNonce, SecNonce, aggregate_partial_signatures,
-    secp::{MaybeScalar, Point, Scalar},
     sign_partial, verify_partial,
 };
 use zeroize::Zeroizing;

@@ -10,11 +10,9 @@ use crate::{Nonce, SharedError, seal::SealKey};
 use cairn_host::files;
 use cairn_rpc::text::HexBytes;
 use serde::{Deserialize, Serialize};
-use std::{
-    fs,
-    io::{self, ErrorKind},
-    path::{Path, PathBuf},
-};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// The longest of these files.

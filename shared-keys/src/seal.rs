@@ -2,10 +2,8 @@
 //! one member to another (static Diffie-Hellman, which also says who it is from).
 
 use crate::tagged;
-use chacha20poly1305::{
-    XChaCha20Poly1305, XNonce,
-    aead::{Aead, KeyInit, Payload},
-};
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use musig2::secp::{Point, Scalar};
 use zeroize::Zeroizing;
 

@@ -4,11 +4,8 @@
 //! side are merged; a share made with one set never meets those of another.
 
 use crate::{ByMember, Group, Part, SharedError, frost, musig, tagged};
-use cairn_ledger::{
-    address::AddressPrefix,
-    hash::Hash,
-    keys::{Address, Signature},
-};
+use cairn_ledger::keys::{Address, Signature};
+use cairn_ledger::{address::AddressPrefix, hash::Hash};
 use cairn_rpc::text::HexBytes;
 use serde::{Deserialize, Serialize};
 

@@ -12,11 +12,8 @@ mod checker;
 
 pub use checker::BlockBody;
 
-use crate::{
-    inflight::{Room, Rooms, Turn},
-    message::MAILBOX,
-    workers::Workers,
-};
+use crate::inflight::{Room, Rooms, Turn};
+use crate::{message::MAILBOX, workers::Workers};
 use cairn_common::mailbox::{Handle, Stopped};
 use cairn_ledger::{BlockError, Body, ChainSpec, CheckedBlock, CheckedTransaction, LinkedHeader, Transaction, TxError};
 use checker::{Checker, Share};

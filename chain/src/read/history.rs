@@ -1,7 +1,8 @@
 //! The history of an address, read page by page from the index.
 
 use super::Reader;
-use crate::store::{ChainStore, REWARD, StoreError, schema::TouchKey};
+use crate::store::schema::TouchKey;
+use crate::store::{ChainStore, REWARD, StoreError};
 use cairn_ledger::{Address, Amount, BlockId, Body, Height, LinkedHeader, Transaction};
 
 /// Bytes of blocks read for one page: a touch in a full block costs the reading of all of it.

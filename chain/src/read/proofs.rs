@@ -4,13 +4,14 @@
 //! they belong together as long as that tip is on the followed chain before the first and after the last.
 
 use super::Reader;
-use crate::store::{ChainStore, StoreError, completed_node, schema::HeaderById};
+use crate::store::schema::HeaderById;
+use crate::store::{ChainStore, StoreError, completed_node};
 use cairn_ledger::light::{
     BareHeader, BlockProof, LightError, LightPlan, LightProof, LightRequest, TAIL, TransactionProof, tail_start,
 };
 use cairn_ledger::mmr::{MmrNode, MmrPosition, MmrProof};
 use cairn_ledger::{BlockId, Header, Height, LinkedHeader, Transaction, TxId, codec::encode, merkle::InclusionProof};
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{collections::BTreeMap, collections::btree_map::Entry};
 
 /// How often a proof is begun again after a read that failed while its tip stayed: a chain that left the tip
 /// and came back to it in between.

@@ -6,14 +6,8 @@ use crate::{
 };
 use cairn_common::mailbox::Stopped;
 use cairn_ledger::{Block, BlockError, BlockId, ChainSpec, Header, HeaderError, Height, LinkedHeader};
-use std::{
-    collections::VecDeque,
-    future::Future,
-    path::Path,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+use std::{collections::VecDeque, future::Future, path::Path, sync::Arc, thread};
 use tokio::sync::mpsc;
 
 /// Blocks linked together at most. A piece ends earlier once it has [`PIECE_BYTES`].

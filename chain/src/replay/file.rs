@@ -11,11 +11,9 @@
 use cairn_ledger::block::{BLOCK_OVERHEAD_BYTES, HEADER_BYTES, MAX_BLOCK_BYTES};
 use cairn_ledger::codec::{DecodeError, encode};
 use cairn_ledger::{Block, BlockId, Header};
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
-};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 /// How every file of blocks begins.
 const MAGIC: [u8; 8] = *b"cairnblk";

@@ -5,10 +5,8 @@
 //! more work than the tip: checked as any, and forgotten. Only then, and only so far, are its blocks stored, and then
 //! followed: how long the branch is does not matter.
 
-use super::{
-    feed::{Fed, Feeder, ReplayError, Replayed, feed, run},
-    file::BlockFile,
-};
+use super::feed::{Fed, Feeder, ReplayError, Replayed, feed, run};
+use super::file::BlockFile;
 use crate::{ChainHandle, Reader, Tip, store::DbOptions};
 use cairn_common::clock;
 use cairn_ledger::validate::{check_header, check_work};

@@ -6,16 +6,12 @@
 //! goes on.
 
 use super::feed::{Fed, ReplayError, Replayed, feed, run};
-use crate::{
-    ChainHandle, Tip,
-    store::{ChainStore, DbOptions},
-};
+use crate::store::{ChainStore, DbOptions};
+use crate::{ChainHandle, Tip};
 use cairn_ledger::{Block, BlockId, Body, ChainSpec, Hash, Header, Height, Transaction, merkle::txs_root};
-use std::{
-    future::{self, Future},
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::future::{self, Future};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 /// A body that is asked of others.

@@ -1,14 +1,9 @@
 //! The stored chain once more, from block 0 through every rule, into a scratch state; then both are compared.
 
-use super::{
-    FileError,
-    export::stored_blocks,
-    feed::{Fed, ReplayError, Replayed, feed, run},
-};
-use crate::{
-    ChainHandle,
-    store::{ChainStore, DbOptions, StoreError},
-};
+use super::feed::{Fed, ReplayError, Replayed, feed, run};
+use super::{FileError, export::stored_blocks};
+use crate::ChainHandle;
+use crate::store::{ChainStore, DbOptions, StoreError};
 use cairn_ledger::{Address, BlockId, ChainSpec, Hash, Height, accounts::Leaf};
 use std::{fs, future::Future, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;

@@ -9,13 +9,11 @@
 //! An account takes 80 bytes, its place in the table about 10, the landmarks about 12; the hashes of the tree over
 //! all accounts another 64.
 
-use crate::store::{StoreError, schema::AccountByAddress};
+use crate::{store::StoreError, store::schema::AccountByAddress};
 use cairn_ledger::{Address, accounts::Leaf};
 use hashbrown::HashTable;
-use std::{
-    collections::BTreeSet,
-    hash::{BuildHasher, RandomState},
-};
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
 
 /// Tables by hash: one that grows moves its own accounts alone, and each grows at a fill of its own, so that no block
 /// waits long for it.

@@ -8,11 +8,8 @@
 //! Nothing is kept before the first question: it reads the last blocks' undo records from the disk. While history
 //! is caught up with, what was kept is forgotten again.
 
-use super::{
-    State,
-    accounts::{Accounts, missing},
-    resolve,
-};
+use super::accounts::{Accounts, missing};
+use super::{State, resolve};
 use crate::store::{ChainStore, StoreError};
 use cairn_ledger::accounts::{Leaf, StateChange, TreeUpdate};
 use cairn_ledger::{AccountProof, Address, BlockId, ChainContext, codec::BoundedVec};

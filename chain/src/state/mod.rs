@@ -16,21 +16,15 @@ pub use history::KEPT_STATES;
 pub(crate) use history::StateHistory;
 pub(crate) use staged::StagedState;
 
-use crate::{
-    store::{
-        ChainStore, StoreError,
-        schema::{AccountByAddress, AccountPlace, AddressByIndex, UndoById, UndoLeaves},
-    },
-    workers::Workers,
-};
+use crate::store::schema::{AccountByAddress, AccountPlace, AddressByIndex, UndoById, UndoLeaves};
+use crate::store::{ChainStore, StoreError};
+use crate::workers::Workers;
 use accounts::{Accounts, missing};
 use cairn_ledger::accounts::{AccountSlice, AccountTree, Leaf, UndoRecord};
 use cairn_ledger::{Account, AccountProof, Address, ChainContext, ChainSpec, Hash, Height, codec::BoundedVec};
 use rayon::prelude::*;
-use std::{
-    ops::RangeInclusive,
-    sync::{Mutex, PoisonError},
-};
+use std::ops::RangeInclusive;
+use std::sync::{Mutex, PoisonError};
 
 /// First bytes of addresses in the part of all accounts that one worker reads at once; a divisor of 256.
 const PART: u8 = 4;

@@ -4,10 +4,8 @@
 //! batch: however often the plan touched an account, it is written once. A plan that fails is taken back.
 
 use super::{State, resolve};
-use crate::store::{
-    Batch, StoreError,
-    schema::{AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, UndoById, UndoLeaves},
-};
+use crate::store::schema::{AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, UndoById, UndoLeaves};
+use crate::store::{Batch, StoreError};
 use cairn_ledger::accounts::{Leaf, StateChange, TreeUpdate};
 use cairn_ledger::{Account, Address};
 

@@ -1,18 +1,12 @@
 //! Copies of a database, made while it is used.
 
-use super::{
-    ChainStore, Db, DbOptions, StoreError,
-    codec::KeyCodec,
-    schema::{HeaderById, Meta, MetaKey, MetaRecord},
-};
+use super::schema::{HeaderById, Meta, MetaKey, MetaRecord};
+use super::{ChainStore, Db, DbOptions, StoreError, codec::KeyCodec};
 use cairn_common::disk;
 use cairn_ledger::Height;
-use std::{
-    fs::{self, DirBuilder},
-    io,
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-};
+use std::fs::{self, DirBuilder};
+use std::path::{Path, PathBuf};
+use std::{io, os::unix::fs::DirBuilderExt};
 
 /// A copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,24 +1,19 @@
 //! Questions about the stored chain.
 
-use super::{
-    Batch, Db, DbOptions, DbUsage, Durability, StoreError,
-    codec::{KeyCodec, Table},
-    schema::{
-        AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, BodyById, FORMAT, HeaderById, HeaderRecord,
-        IdByHeight, LocationByTxid, Meta, MetaKey, MetaRecord, TouchByAccount, TouchKey, TxLocation, UnderWay,
-        UndoById, UndoLeaves,
-    },
+use super::codec::{KeyCodec, Table};
+use super::schema::{
+    AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, BodyById, FORMAT, HeaderById, HeaderRecord,
+    IdByHeight, LocationByTxid, Meta, MetaKey, MetaRecord, TouchByAccount, TouchKey, TxLocation, UnderWay, UndoById,
+    UndoLeaves,
 };
+use super::{Batch, Db, DbOptions, DbUsage, Durability, StoreError};
 use cairn_ledger::mmr::{Mmr, MmrNode, MmrPosition};
 use cairn_ledger::{
     Account, Address, Block, BlockId, Body, ChainContext, ChainSpec, CheckedBlock, Height, LinkedHeader, TxId,
     accounts::Leaf,
 };
-use std::{
-    cmp::Ordering,
-    ops::{Range, RangeInclusive},
-    path::Path,
-};
+use std::ops::{Range, RangeInclusive};
+use std::{cmp::Ordering, path::Path};
 
 /// The place of a block's reward: after all its transactions.
 pub const REWARD: u32 = u32::MAX;

@@ -1,10 +1,7 @@
 //! RocksDB, behind typed tables and batches. No other file names it.
 
-use super::{
-    StoreError,
-    codec::{KeyCodec, Table, begin_value, decode_value, encoded},
-    schema,
-};
+use super::codec::{KeyCodec, Table, begin_value, decode_value, encoded};
+use super::{StoreError, schema};
 use cairn_common::disk;
 use cairn_ledger::codec::encode_onto;
 use rocksdb::{

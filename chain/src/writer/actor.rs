@@ -1,21 +1,13 @@
 //! The writer's loop.
 
 use super::Writer;
-use crate::{
-    index,
-    inflight::Room,
-    message::{Ahead, BlockOutcome, ChainEvent, HeaderOutcome, Tip},
-    store::StoreError,
-    verdict::Origin,
-};
+use crate::message::{Ahead, BlockOutcome, ChainEvent, HeaderOutcome, Tip};
+use crate::{index, inflight::Room, store::StoreError, verdict::Origin};
 use cairn_common::clock;
 use cairn_ledger::{CheckedBlock, Header, Height};
 use std::sync::Arc;
-use tokio::sync::{
-    broadcast,
-    mpsc::{self, error::TryRecvError},
-    oneshot, watch,
-};
+use tokio::sync::{broadcast, oneshot, watch};
+use tokio::{sync::mpsc, sync::mpsc::error::TryRecvError};
 
 /// A tip younger than this is news, worth a line in the log.
 const NEWS_MS: u64 = 600_000;

@@ -3,14 +3,11 @@
 //! What fits one batch is one batch: blocks that extend the tip, run by run, and a short reorganisation as a whole. A
 //! longer reorganisation goes in many, each of them bounded (`long_reorg`).
 
-use super::{
-    Publish, Writer,
-    reorg::{Executed, Failed, Plan},
-};
-use crate::{
-    message::{BlockOutcome, ChainEvent},
-    store::{Durability, StoreError, schema::BodyById},
-};
+use super::reorg::{Executed, Failed, Plan};
+use super::{Publish, Writer};
+use crate::message::{BlockOutcome, ChainEvent};
+use crate::store::schema::BodyById;
+use crate::store::{Durability, StoreError};
 use cairn_ledger::fork_choice::{Choice, choose};
 use cairn_ledger::{
     BlockError, BlockId, Body, CheckedBlock, Height, LinkedHeader, Timestamp, block::block_size, error::Fault,

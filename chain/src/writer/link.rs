@@ -1,12 +1,8 @@
 //! Linking headers: work, parent, then the rules, cheapest first.
 
 use super::Writer;
-use crate::{
-    headers::{CONTEXT_EVERY, KeptHeader},
-    message::HeaderOutcome,
-    store::StoreError,
-    verdict::Origin,
-};
+use crate::headers::{CONTEXT_EVERY, KeptHeader};
+use crate::{message::HeaderOutcome, store::StoreError, verdict::Origin};
 use cairn_ledger::fork_choice::{NEAR_BLOCKS, near_tip_work};
 use cairn_ledger::validate::{SealedHeader, check_header, check_work, foreign_context};
 use cairn_ledger::{

@@ -7,17 +7,10 @@
 //! the next start goes on; and a block that turns out to be invalid only changes where it leads: to the best branch that
 //! is left, which may be the one that was being left.
 
-use super::{
-    Publish, Writer,
-    reorg::{Executed, Failed, Note, Plan},
-};
-use crate::{
-    message::ChainEvent,
-    store::{
-        StoreError,
-        schema::{HeaderById, UnderWay},
-    },
-};
+use super::reorg::{Executed, Failed, Note, Plan};
+use super::{Publish, Writer};
+use crate::store::schema::{HeaderById, UnderWay};
+use crate::{message::ChainEvent, store::StoreError};
 use cairn_ledger::fork_choice::{Choice, choose};
 use cairn_ledger::{BlockError, BlockId, LinkedHeader, Timestamp};
 use std::{collections::VecDeque, sync::Arc};

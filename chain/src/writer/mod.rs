@@ -18,15 +18,11 @@ mod template;
 
 pub(crate) use actor::{Actor, Message, Outlets};
 
-use crate::{
-    headers::{HeaderTree, Orphans, OtherRules},
-    message::{Ahead, ChainEvent, Tip},
-    precheck::Precheck,
-    state::{self, State, StateHistory},
-    store::{ChainStore, DbOptions, StoreError, schema::HeaderById},
-    verdict::Origin,
-    workers::Workers,
-};
+use crate::headers::{HeaderTree, Orphans, OtherRules};
+use crate::message::{Ahead, ChainEvent, Tip};
+use crate::state::{self, State, StateHistory};
+use crate::store::{ChainStore, DbOptions, StoreError};
+use crate::{precheck::Precheck, store::schema::HeaderById, verdict::Origin, workers::Workers};
 use cairn_common::cache::FifoCache;
 use cairn_ledger::{AccountProof, Address, BlockId, ChainContext, ChainSpec, Header, Height, LinkedHeader, Work};
 use long_reorg::LongReorg;

@@ -1,15 +1,9 @@
 //! Disconnecting blocks, then connecting others, as one batch.
 
 use super::Writer;
-use crate::{
-    index::AddressIndex,
-    state::{StagedState, accounts::missing},
-    store::{
-        Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, put_under_way,
-        schema::{BodyById, UnderWay, UndoLeaves},
-    },
-    workers::Workers,
-};
+use crate::store::schema::{BodyById, UnderWay, UndoLeaves};
+use crate::store::{Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, put_under_way};
+use crate::{index::AddressIndex, state::StagedState, state::accounts::missing, workers::Workers};
 use cairn_ledger::accounts::{StateChange, TreeUpdate};
 use cairn_ledger::validate::{Candidate, ConnectError, connect_block_with};
 use cairn_ledger::{

@@ -1,11 +1,8 @@
 //! Blocks on the tip, complete but for their nonce.
 
 use super::Writer;
-use crate::{
-    message::{Template, TemplateRequest},
-    state::accounts::missing,
-    store::StoreError,
-};
+use crate::message::{Template, TemplateRequest};
+use crate::{state::accounts::missing, store::StoreError};
 use cairn_ledger::validate::{ConnectError, Execution, touched_addresses};
 use cairn_ledger::{
     Address, CheckedTransaction, Timestamp, block::BLOCK_OVERHEAD_BYTES, error::ExecutionError, light::BareHeader,

@@ -10,13 +10,8 @@
 //! ⌊2³⁸⁴·b/n⌉, precise enough for every k.
 
 use super::field::{limbs_from_be_bytes, product};
-use k256::{
-    Scalar, U256,
-    elliptic_curve::{
-        ff::PrimeField,
-        scalar::{FromUintUnchecked, IsHigh},
-    },
-};
+use k256::elliptic_curve::scalar::{FromUintUnchecked, IsHigh};
+use k256::{Scalar, U256, elliptic_curve::ff::PrimeField};
 
 /// A number between −2¹²⁸ and 2¹²⁸.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

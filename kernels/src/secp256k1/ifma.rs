@@ -14,10 +14,8 @@
 //! `unsafe` is here: calls of functions that need processor features, on an [`Ifma`],
 //! which only exists where the processor has them; and arrays seen as registers of the same size.
 
-use super::{
-    field::{Field, root_chain},
-    point::Point,
-};
+use super::field::{Field, root_chain};
+use super::point::Point;
 use alloc::vec::Vec;
 use core::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_or_si512,

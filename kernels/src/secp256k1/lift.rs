@@ -1,10 +1,7 @@
 //! Square roots for many points at once.
 
-use super::{
-    field::root_candidates,
-    ifma::{Ifma, ROOTS},
-    point::Point,
-};
+use super::ifma::{Ifma, ROOTS};
+use super::{field::root_candidates, point::Point};
 use alloc::vec::Vec;
 
 /// Points that are lifted side by side: their square roots overlap, and more than four gain nothing.

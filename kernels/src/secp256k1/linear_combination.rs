@@ -1,8 +1,5 @@
-use super::{
-    glv,
-    msm::{self, Term},
-    point::Point,
-};
+use super::msm::{self, Term};
+use super::{glv, point::Point};
 use alloc::vec::Vec;
 use k256::Scalar;
 

@@ -24,11 +24,9 @@
 //! Oosterwijk, "Faster batch forgery identification" (2012); affine buckets with shared inversions as in
 //! Aztec's barretenberg and in gnark-crypto.
 
-use super::{
-    field::Field,
-    ifma::{Chord, Ifma, Scratch},
-    point::{Addition, Jacobian, Point},
-};
+use super::field::Field;
+use super::ifma::{Chord, Ifma, Scratch};
+use super::point::{Addition, Jacobian, Point};
 use alloc::{vec, vec::Vec};
 use core::ops::Range;
 

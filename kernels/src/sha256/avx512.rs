@@ -1,10 +1,8 @@
 //! Thirty-two messages at once: sixteen in each of two AVX-512 registers, since a round of one waits for the round
 //! before it, and meanwhile the other's is done.
 
-use super::{
-    Block, Digest, ROUND_CONSTANTS, Row,
-    rounds::{compression, extend, rounds},
-};
+use super::rounds::{compression, extend, rounds};
+use super::{Block, Digest, ROUND_CONSTANTS, Row};
 use core::arch::x86_64::{
     __m512i, _mm512_add_epi32, _mm512_permutex2var_epi64, _mm512_ror_epi32, _mm512_set1_epi32, _mm512_set4_epi32,
     _mm512_setr_epi64, _mm512_shuffle_epi8, _mm512_shuffle_i32x4, _mm512_srli_epi32, _mm512_ternarylogic_epi32,

@@ -1,9 +1,7 @@
 //! Messages of any lengths, hashed together.
 
-use super::{
-    Block, Digest, LANES, Midstate,
-    midstate::{blocks_of, finish},
-};
+use super::midstate::{blocks_of, finish};
+use super::{Block, Digest, LANES, Midstate};
 use alloc::vec::Vec;
 
 /// Messages of any lengths that begin alike, to be hashed together.

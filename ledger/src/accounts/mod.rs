@@ -28,12 +28,9 @@ pub use proof::{AccountProof, AccountProofError};
 pub use slice::{AccountSlice, LeafChange, MAX_CHANGED_LEAVES, NotLoaded, StateChange, UndoRecord};
 pub use tree::{AccountTree, TreeUpdate};
 
-use crate::{
-    codec::{Decode, Encode},
-    hash::{Hash, sha256_each},
-    keys::Address,
-    units::Amount,
-};
+use crate::codec::{Decode, Encode};
+use crate::hash::{Hash, sha256_each};
+use crate::{keys::Address, units::Amount};
 use alloc::vec::Vec;
 use cairn_kernels::sha256::Midstate;
 

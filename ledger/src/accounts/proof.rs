@@ -1,12 +1,8 @@
 //! Proofs about one address against a state root.
 
 use super::{Account, Leaf, depth, state_root};
-use crate::{
-    codec::{BoundedVec, Decode, Encode},
-    hash::Hash,
-    keys::Address,
-    merkle::inner,
-};
+use crate::codec::{BoundedVec, Decode, Encode};
+use crate::{hash::Hash, keys::Address, merkle::inner};
 
 /// A leaf with the path to the state root. For an address that has an account it is that account's
 /// leaf; for one that has none, the leaf just below it in ascending order.

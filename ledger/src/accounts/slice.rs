@@ -1,18 +1,11 @@
 //! The accounts a block touches, loaded before it is executed, and what it did to them.
 
 use super::{Account, Leaf, is_between};
-use crate::{
-    block::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS},
-    codec::{BoundedVec, Decode, Encode},
-    hash::Hash,
-    keys::Address,
-    transaction::OUTPUT_BYTES,
-    units::Amount,
-};
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use crate::block::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS};
+use crate::codec::{BoundedVec, Decode, Encode};
+use crate::{hash::Hash, keys::Address, transaction::OUTPUT_BYTES, units::Amount};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 use core::ops::Range;
 
 /// More existing leaves than any block can change, so that an undo record never lacks one: an output

@@ -1,10 +1,8 @@
 //! The hashes of the account tree, all levels in flat arrays: about 64 bytes for each account.
 
 use super::{depth, state_root};
-use crate::{
-    hash::Hash,
-    merkle::{inner, inner_each},
-};
+use crate::hash::Hash;
+use crate::merkle::{inner, inner_each};
 use alloc::{vec, vec::Vec};
 use cairn_kernels::prefetch;
 

@@ -1,13 +1,8 @@
 //! Headers without what follows from those before them, for who checks every header: three fifths of the bytes.
 
+use crate::codec::{self, Decode, Encode};
 use crate::{
-    block::Header,
-    chain_spec::ChainSpec,
-    codec::{self, Decode, Encode},
-    hash::Hash,
-    keys::Address,
-    units::Timestamp,
-    validate::ChainContext,
+    block::Header, chain_spec::ChainSpec, hash::Hash, keys::Address, units::Timestamp, validate::ChainContext,
 };
 
 /// Encoded size of a bare header.

@@ -17,13 +17,9 @@
 //! and 2^-11 downwards for each block is more than the rule's cubic and its roundings differ from the power of two.
 //! It holds for targets of at least 2^24; no honest chain comes below.
 
-use crate::{
-    chain_spec::ChainSpec,
-    mmr::MmrNode,
-    pow::{CompactTarget, Target, Work},
-    units::{Height, Timestamp},
-    validate::target_after,
-};
+use crate::pow::{CompactTarget, Target, Work};
+use crate::units::{Height, Timestamp};
+use crate::{chain_spec::ChainSpec, mmr::MmrNode, validate::target_after};
 
 /// What the cubic may exceed the power of two by, for each block: 2^-12 octaves.
 const SLACK_UP: i128 = 1 << 20;

@@ -1,10 +1,7 @@
 //! How much was mined when, as far as a verifier knows: to notice a chain on which hardly anybody mines any more.
 
-use crate::{
-    codec::{BoundedVec, Decode, Encode},
-    pow::Work,
-    units::Timestamp,
-};
+use crate::codec::{BoundedVec, Decode, Encode};
+use crate::{pow::Work, units::Timestamp};
 use alloc::vec::Vec;
 
 pub(super) const HOUR_MS: u64 = 3_600_000;

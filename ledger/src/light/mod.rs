@@ -52,10 +52,8 @@ pub use receipt::{
 };
 pub use tip::{Settled, VerifiedTip};
 
-use crate::{
-    hash::{BlockId, Hash, Tag},
-    units::Height,
-};
+use crate::hash::{BlockId, Hash, Tag};
+use crate::units::Height;
 
 /// Headers below the tip that come whole: an adversary's own blocks are the likeliest to be there, and there
 /// samples would have to be so dense that they are no cheaper.

@@ -4,17 +4,10 @@
 //! the left child. Whoever has the chain fetches what [`LightPlan::wanted`] names until it names nothing.
 
 use super::{LightError, LightProof, LightRequest, MAX_NODES, MAX_OPENED, MAX_TAIL, sample, tiles};
-use crate::{
-    block::Header,
-    codec::BoundedVec,
-    mmr::{Mmr, MmrNode, MmrPosition},
-    pow::Work,
-    units::Height,
-};
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use crate::mmr::{Mmr, MmrNode, MmrPosition};
+use crate::{block::Header, codec::BoundedVec, pow::Work, units::Height};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 /// A proof being made.
 #[derive(Clone, Debug)]

@@ -1,22 +1,14 @@
 //! What travels, and the verifier.
 
+use super::marks::{Mark, Marks};
+use super::tiles::{self, Opened, Walk};
 use super::{
-    LightError, LightRequest, MAX_LIGHT_PROOF_BYTES, MAX_NODES, MAX_OPENED, MAX_TAIL, VerifiedTip,
-    marks::{Mark, Marks},
-    sample, tail_start,
-    tiles::{self, Opened, Walk},
+    LightError, LightRequest, MAX_LIGHT_PROOF_BYTES, MAX_NODES, MAX_OPENED, MAX_TAIL, VerifiedTip, sample, tail_start,
     tip::advance,
 };
-use crate::{
-    block::Header,
-    chain_spec::ChainSpec,
-    codec::{self, BoundedVec, Decode, Encode},
-    hash::BlockId,
-    mmr::MmrNode,
-    pow::Work,
-    units::{Height, Timestamp},
-    validate::ChainContext,
-};
+use crate::codec::{self, BoundedVec, Decode, Encode};
+use crate::units::{Height, Timestamp};
+use crate::{block::Header, chain_spec::ChainSpec, hash::BlockId, mmr::MmrNode, pow::Work, validate::ChainContext};
 use alloc::{collections::BTreeSet, vec::Vec};
 
 /// A proof of a tip and of the work below it.

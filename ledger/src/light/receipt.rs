@@ -1,19 +1,13 @@
 //! One transaction under a verified tip, and the same for keeping.
 
 use super::{LightError, LightProof, LightRequest, MAX_LIGHT_PROOF_BYTES, VerifiedTip};
-use crate::{
-    block::Header,
-    chain_spec::ChainSpec,
-    codec::{self, Decode, Encode},
-    error::TxError,
-    hash::BlockId,
-    merkle::{InclusionError, InclusionProof},
-    mmr::{MmrNode, MmrProof, MmrProofError},
-    pow::{CompactTarget, Work},
-    transaction::{MAX_TRANSACTION_BYTES, Transaction},
-    units::{Height, Timestamp},
-    validate::check_transactions,
-};
+use crate::codec::{self, Decode, Encode};
+use crate::merkle::{InclusionError, InclusionProof};
+use crate::mmr::{MmrNode, MmrProof, MmrProofError};
+use crate::pow::{CompactTarget, Work};
+use crate::transaction::{MAX_TRANSACTION_BYTES, Transaction};
+use crate::units::{Height, Timestamp};
+use crate::{block::Header, chain_spec::ChainSpec, error::TxError, hash::BlockId, validate::check_transactions};
 
 /// The longest proof of a transaction: the transaction, a header, and the two ways up.
 pub const MAX_TRANSACTION_PROOF_BYTES: usize = MAX_TRANSACTION_BYTES + 8 * 1024;

@@ -5,10 +5,8 @@
 //! to the distance from the tip: the optimal one (FlyClient §5.2).
 
 use super::{LightError, MAX_OCTAVES};
-use crate::{
-    hash::{Hash, Tag},
-    pow::Work,
-};
+use crate::hash::{Hash, Tag};
+use crate::pow::Work;
 use alloc::{collections::BTreeSet, vec::Vec};
 
 /// The offsets to sample in a history with work `before` when all work is `total`; `samples` for each octave.

@@ -10,16 +10,10 @@
 //! the tile before it ends with.
 
 use super::{LightError, difficulty_bounds::DifficultyBounds, marks::Mark};
-use crate::{
-    block::Header,
-    chain_spec::ChainSpec,
-    error::HeaderError,
-    hash::BlockId,
-    mmr::{Mmr, MmrNode, MmrPosition, complete_trees},
-    pow::Work,
-    units::{Height, Timestamp},
-    validate::{LinkedHeader, check_in_history, check_version, check_work, target_after},
-};
+use crate::mmr::{Mmr, MmrNode, MmrPosition, complete_trees};
+use crate::units::{Height, Timestamp};
+use crate::validate::{LinkedHeader, check_in_history, check_version, check_work, target_after};
+use crate::{block::Header, chain_spec::ChainSpec, error::HeaderError, hash::BlockId, pow::Work};
 use alloc::vec::Vec;
 
 /// Where the trees are between blocks that are opened (ascending, below `count`; block 0 is opened anyway), from

@@ -1,19 +1,12 @@
 //! What a verifier knows after a proof, keeps, and continues from.
 
-use super::{
-    BURIAL, BareHeader, LightError, MAX_TAIL, TAIL,
-    marks::{DAY_MS, HOUR_MS, Mark, Marks},
-};
-use crate::{
-    block::Header,
-    chain_spec::ChainSpec,
-    codec::{BoundedVec, Decode, Encode},
-    hash::BlockId,
-    mmr::{Mmr, MmrNode},
-    pow::Work,
-    units::{Height, Timestamp},
-    validate::{ChainContext, check_header, check_work},
-};
+use super::marks::{DAY_MS, HOUR_MS, Mark, Marks};
+use super::{BURIAL, BareHeader, LightError, MAX_TAIL, TAIL};
+use crate::codec::{BoundedVec, Decode, Encode};
+use crate::mmr::{Mmr, MmrNode};
+use crate::units::{Height, Timestamp};
+use crate::validate::{ChainContext, check_header, check_work};
+use crate::{block::Header, chain_spec::ChainSpec, hash::BlockId, pow::Work};
 use alloc::vec::Vec;
 
 /// Less of the last day's average than one part in this many, mined in the last hour, is suspicious.

@@ -1,16 +1,11 @@
 //! The batch equation, and what becomes of a batch that fails it.
 
 use super::{cache::KeyCache, verify};
-use crate::{
-    hash::{Hash, Tag},
-    keys::{Address, Signature},
-};
+use crate::hash::{Hash, Tag};
+use crate::keys::{Address, Signature};
 use alloc::{vec, vec::Vec};
 use cairn_kernels::secp256k1::{LinearCombination, Point, lift_each};
-use k256::{
-    FieldBytes, Scalar,
-    elliptic_curve::{ff::PrimeField, ops::Reduce},
-};
+use k256::{FieldBytes, Scalar, elliptic_curve::ff::PrimeField, elliptic_curve::ops::Reduce};
 
 type Member = (Address, Hash, Signature);
 

@@ -47,10 +47,8 @@ mod tests;
 pub use batch::verify_batch_with;
 pub use cache::KeyCache;
 
-use crate::{
-    hash::Hash,
-    keys::{Address, Signature},
-};
+use crate::hash::Hash;
+use crate::keys::{Address, Signature};
 use k256::schnorr;
 
 /// A signature that does not verify.

@@ -1,15 +1,9 @@
 //! Decoded → linked: a header against its ancestors.
 
-use crate::{
-    block::Header,
-    chain_spec::ChainSpec,
-    error::HeaderError,
-    hash::BlockId,
-    keys::Address,
-    mmr::{Mmr, MmrNode},
-    pow::{CompactTarget, Work},
-    units::{Height, Timestamp},
-};
+use crate::mmr::{Mmr, MmrNode};
+use crate::pow::{CompactTarget, Work};
+use crate::units::{Height, Timestamp};
+use crate::{block::Header, chain_spec::ChainSpec, error::HeaderError, hash::BlockId, keys::Address};
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 /// A header whose id meets its own target. Its making costs work, so it may be looked at further.

@@ -1,17 +1,12 @@
 //! Linked → checked: a body against its header, and transactions by themselves.
 
 use super::header::LinkedHeader;
-use crate::{
-    block::{Body, block_size},
-    chain_spec::ChainSpec,
-    codec::encode_onto,
-    error::{BlockError, TxError},
-    hash::{BlockId, TxId},
-    keys::Address,
-    merkle::txs_root,
-    schnorr::{self, KeyCache},
-    transaction::{TRANSACTION_VERSION, Transaction, TransactionBody},
-};
+use crate::block::{Body, block_size};
+use crate::error::{BlockError, TxError};
+use crate::hash::{BlockId, TxId};
+use crate::schnorr::{self, KeyCache};
+use crate::transaction::{TRANSACTION_VERSION, Transaction, TransactionBody};
+use crate::{chain_spec::ChainSpec, codec::encode_onto, keys::Address, merkle::txs_root};
 use alloc::{sync::Arc, vec::Vec};
 
 /// A transaction with valid structure and signature. Cloning shares it.

@@ -14,12 +14,8 @@ mod source;
 
 pub use source::{Method, Parameter, methods};
 
-use crate::{
-    error::Code,
-    scope::method_rule,
-    text::{HexBytes, Text},
-    types::*,
-};
+use crate::text::{HexBytes, Text};
+use crate::{error::Code, scope::method_rule, types::*};
 use cairn_ledger::hash::{BlockId, Hash, TxId};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};

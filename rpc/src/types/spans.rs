@@ -2,10 +2,8 @@
 
 use super::{BlockJson, HeaderJson, TransactionInfo};
 use crate::text::{Pebbles, Text};
-use cairn_ledger::{
-    hash::BlockId,
-    pow::{CompactTarget, Work},
-};
+use cairn_ledger::hash::BlockId;
+use cairn_ledger::pow::{CompactTarget, Work};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -1,10 +1,8 @@
 //! Work for miners elsewhere.
 
 use crate::text::{HexBytes, Pebbles, Text};
-use cairn_ledger::{
-    hash::{BlockId, Hash},
-    pow::CompactTarget,
-};
+use cairn_ledger::hash::{BlockId, Hash};
+use cairn_ledger::pow::CompactTarget;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
