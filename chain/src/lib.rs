@@ -85,6 +85,7 @@ pub use read::{
     HISTORY_BEHIND, HistoryPage, HistoryQuery, MinedTransaction, NoHistory, ProvenTip, Reader, Touched, UnknownBlock,
 };
 pub use state::KEPT_STATES;
+pub use verdict::{Misbehaviour, Origin, PeerNumber, Verdict};
 
 /// What a failing store says, for those who read the chain without knowing the store.
 pub use crate::store::StoreError;

@@ -11,10 +11,7 @@ use crate::{
     requests::class::Class,
     wire::TxBatch,
 };
-use cairn_chain::{
-    ChainEvent, Tip,
-    verdict::{Misbehaviour, PeerNumber},
-};
+use cairn_chain::{ChainEvent, Misbehaviour, PeerNumber, Tip};
 use cairn_ledger::{codec::DecodeError, hash::BlockId, units::Timestamp};
 use cairn_mempool::Accepted;
 use std::{
@@ -101,6 +98,15 @@ impl Topic {
             Self::Txs => Protocol::Txs,
         }
     }
+}
+
+/// A gossiped message, before anything is known of it.
+#[derive(Debug)]
+pub(crate) struct Gossiped {
+    pub(crate) peer: PeerId,
+    pub(crate) message: MessageNumber,
+    pub(crate) topic: Topic,
+    pub(crate) data: Vec<u8>,
 }
 
 /// A gossiped message that is being judged.
@@ -194,7 +200,7 @@ pub(crate) enum Event {
     /// A peer does not answer with its status: it speaks no such protocol, or takes too long.
     NoStatus { peer: PeerId, is_timeout: bool },
     /// A message was gossiped by a peer.
-    Gossiped { peer: PeerId, message: MessageNumber, topic: Topic, data: Vec<u8> },
+    Gossiped(Gossiped),
     /// It was judged; `travels`: gossip passes it on.
     Judged { job: Job, judged: Judged, travels: bool },
     /// An answer to a request was read, or the question is none.

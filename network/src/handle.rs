@@ -9,18 +9,12 @@ use crate::{
     ids::PeerId,
     nat::status::Reach,
     outbound::persistent::{OtherKey, TargetError},
-    peers::{
-        bans::{Banned, NotBannable},
-        other_rules::OtherRules,
-        traffic::ProtocolBytes,
-    },
+    peers::bans::{Banned, NotBannable},
+    peers::{other_rules::OtherRules, traffic::ProtocolBytes},
     requests::class::Class,
     wire::{BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers, Message, PeerStatus, PoolAnswer},
 };
-use cairn_chain::{
-    BlockBody,
-    verdict::{Misbehaviour, PeerNumber},
-};
+use cairn_chain::{BlockBody, Misbehaviour, PeerNumber};
 use cairn_common::mailbox::{self, Stopped};
 use cairn_ledger::{
     block::{Body, Header},

@@ -1,32 +1,22 @@
 //! The start of the network's task.
 
 use crate::{
-    addrman::{
-        book::{AddressBook, Secret},
-        file, ip_groups,
-    },
+    addrman::book::{AddressBook, Secret},
+    addrman::{file, ip_groups},
     config::{NetworkConfig, NetworkFiles},
     gossip::{judge::Judge, recent_blocks::RecentBlocks},
     handle::{EVENTS, MAILBOX, NetworkEvent, NetworkHandle},
     outbound::persistent::{self, Reason, TargetError},
-    peers::{
-        access::{Access, MAX_ADMITTED},
-        bans::{self, Bans},
-    },
-    requests::{
-        responder::Sources,
-        upload_target::{self, UploadTarget},
-    },
+    peers::access::{Access, MAX_ADMITTED},
+    peers::bans::{self, Bans},
+    requests::responder::Sources,
+    requests::upload_target::{self, UploadTarget},
     service::{Inlets, Service},
     small_file,
     state::{NetworkState, Setup},
-    swarm::{
-        NetworkSwarm,
-        behaviour::{Behaviour, Names, SetupError},
-        gate::Gate,
-        identity::{self, IdentityError},
-        transports,
-    },
+    swarm::behaviour::{Behaviour, Names, SetupError},
+    swarm::identity::{self, IdentityError},
+    swarm::{NetworkSwarm, gate::Gate, transports},
     tasks::Tasks,
 };
 use cairn_chain::ChainHandle;
@@ -41,7 +31,7 @@ use libp2p::{Multiaddr, PeerId, Swarm, multiaddr::Protocol};
 use std::{
     collections::BTreeSet,
     error::Error,
-    io,
+    io, iter,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -173,45 +163,37 @@ fn admitted(config: &NetworkConfig) -> Result<Option<BTreeSet<PeerId>>, NetworkE
     texts.iter().map(read).collect::<Result<_, _>>().map(Some)
 }
 
-/// The bans; none where the file is out of reach: no node stays down for that.
+/// What was read; nothing where the file is out of reach: no node stays down for that.
+fn readable<T>(read: io::Result<T>, path: &Path, lost: &str) -> Option<T> {
+    read.inspect_err(|error| tracing::warn!(target: "cairn::network", path = %path.display(), %error, "{lost}")).ok()
+}
+
 fn load_bans(path: &Path) -> Bans {
-    bans::load(path, clock::now()).unwrap_or_else(|error| {
-        tracing::warn!(target: "cairn::network", path = %path.display(), %error, "the bans cannot be read; nobody is banned");
-        Bans::default()
-    })
+    readable(bans::load(path, clock::now()), path, "the bans cannot be read; nobody is banned").unwrap_or_default()
 }
 
-/// What was given today; counted anew where that cannot be read.
 fn load_upload_target(path: &Path, limit: Option<u64>) -> UploadTarget {
-    let file = small_file::read(path, upload_target::MAX_FILE_BYTES).unwrap_or_else(|error| {
-        tracing::warn!(target: "cairn::network", path = %path.display(), %error, "what was given today is counted anew");
-        None
-    });
-    UploadTarget::new(limit, file.as_deref())
+    let file = small_file::read(path, upload_target::MAX_FILE_BYTES);
+    UploadTarget::new(limit, readable(file, path, "what was given today is counted anew").flatten().as_deref())
 }
 
-/// The address book; a new one where the file is out of reach: peers are found anew, and no node stays down for that.
 fn load_book(path: &Path, spec: &ChainSpec, allow_private: bool) -> Result<AddressBook, NetworkError> {
     let failed = |reason| NetworkError::File { path: path.to_owned(), reason };
     let mut secret = Secret::default();
     getrandom::fill(&mut secret).map_err(|error| failed(error.into()))?;
-    Ok(file::load(path, &spec.genesis_id(), allow_private, secret).unwrap_or_else(|error| {
-        tracing::warn!(target: "cairn::network", path = %path.display(), %error, "the address book cannot be read; peers are found anew");
-        AddressBook::new(secret, allow_private)
-    }))
+    let book = file::load(path, &spec.genesis_id(), allow_private, secret);
+    let book = readable(book, path, "the address book cannot be read; peers are found anew");
+    Ok(book.unwrap_or_else(|| AddressBook::new(secret, allow_private)))
 }
 
 /// Listens on an address; on a host without IPv6, goes on without an IPv6 one.
 fn listen(swarm: &mut Swarm<Gate<Behaviour>>, address: Multiaddr) -> Result<(), NetworkError> {
     let Err(error) = swarm.listen_on(address.clone()) else { return Ok(()) };
-    let (mut reason, mut in_use) = (error.to_string(), false);
-    let mut cause: Option<&dyn Error> = Some(&error);
+    let causes = iter::successors(Some(&error as &dyn Error), |&error| error.source());
+    let is_in_use = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
+    let in_use = causes.clone().any(|error| error.downcast_ref().is_some_and(is_in_use));
     // The system's own words are at the end of the chain of causes.
-    while let Some(error) = cause {
-        reason = error.to_string();
-        in_use |= error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse);
-        cause = error.source();
-    }
+    let reason = causes.last().map(ToString::to_string).unwrap_or_default();
     if !in_use && matches!(address.iter().next(), Some(Protocol::Ip6(_))) {
         tracing::warn!(target: "cairn::network", %address, reason, "not listening: this host has no such address");
         return Ok(());

@@ -145,7 +145,7 @@ impl NetworkState {
             Event::Answer { peer, class, answer } => self.on_answer(peer, class, answer, cx),
             Event::Answered { peer, class, bytes } => self.on_answered(&peer, class, bytes, cx),
             Event::NoStatus { peer, is_timeout } => self.on_no_status(peer, is_timeout, cx),
-            Event::Gossiped { peer, message, topic, data } => self.on_gossiped(peer, message, topic, data, cx),
+            Event::Gossiped(gossiped) => self.on_gossiped(gossiped, cx),
             Event::Judged { job, judged, travels } => self.on_judged(&job, judged, travels, cx),
             Event::Served { request, answer } => self.requests.on_served(request, answer, &mut self.peers, cx),
             Event::PoolFetched(fetched) => self.on_pool_fetched(fetched, cx),

@@ -8,7 +8,7 @@ use crate::{
     requests::responder::{self, Asker, ServeError, Sources},
     small_file,
 };
-use cairn_chain::{Tip, verdict::Origin};
+use cairn_chain::{Origin, Tip};
 use cairn_common::tasks::TaskError;
 use std::{path::PathBuf, sync::Arc};
 use tokio::task::{JoinError, JoinSet};

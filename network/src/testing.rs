@@ -6,7 +6,7 @@ use crate::{
     peers::table::{PeerTable, Services},
     wire::PeerStatus,
 };
-use cairn_chain::{Tip, verdict::PeerNumber};
+use cairn_chain::{PeerNumber, Tip};
 use cairn_ledger::{
     chain_spec::ChainSpec,
     codec::BoundedVec,

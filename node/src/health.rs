@@ -76,7 +76,7 @@ impl Problem {
 
     /// Sync does not get on.
     fn stalled(stall: Stall) -> Self {
-        Self::blocking(stall.name(), stall.what(), stall.advice())
+        Self::blocking(stall.name(), stall.to_string(), stall.advice())
     }
 
     fn no_peer_yet() -> Self {
@@ -98,7 +98,7 @@ impl Problem {
 
     /// Peers claim another chain.
     fn unfollowed(unfollowed: Unfollowed) -> Self {
-        Self::harmless("unfollowed", unfollowed.what(), unfollowed.advice())
+        Self::harmless("unfollowed", unfollowed.to_string(), unfollowed.advice())
     }
 
     /// The clocks of most peers are so far ahead of this one.
@@ -374,7 +374,8 @@ mod tests {
             for local in [false, true] {
                 let inputs = HealthInputs { phase: SyncPhase::Stalled(stall), local, ..well() };
                 assert_eq!(inputs.judge().problems, [Problem::stalled(stall)], "{stall:?}");
-                assert_eq!(why(HealthInputs { phase: SyncPhase::Stalled(stall), local, ..well() }), stall.to_string());
+                let told = why(HealthInputs { phase: SyncPhase::Stalled(stall), local, ..well() });
+                assert_eq!(told, format!("{stall}: {}", stall.advice()));
             }
         }
     }

@@ -5,10 +5,8 @@
 //! its entries. A file that cannot be understood is set aside: a node without a book finds peers anew.
 
 use crate::{
-    addrman::{
-        book::{AddressBook, Entry, MAX_ENTRIES, Secret},
-        node_address::NodeAddress,
-    },
+    addrman::book::{AddressBook, Entry, MAX_ENTRIES, Secret},
+    addrman::node_address::NodeAddress,
     small_file,
     wire::PeerAddress,
 };

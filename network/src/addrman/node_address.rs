@@ -1,9 +1,9 @@
 //! Where a node is: its identity, an IP address, a port, and TCP or QUIC. What strangers tell of others is
 //! taken in this form alone: no names (anyone can make a million of them), no relays, no nested addresses.
 
-use crate::ids::{Multiaddr, PeerId, multiaddr::Protocol};
 use crate::{
     addrman::ip_groups,
+    ids::{Multiaddr, PeerId, multiaddr::Protocol},
     wire::{KEY_BYTES, PeerAddress},
 };
 use std::net::{IpAddr, Ipv6Addr};

@@ -2,11 +2,8 @@
 //! lately reached itself; what comes is hearsay until it is tried out.
 
 use crate::{
-    addrman::{
-        book::{AddressBook, Source},
-        ip_groups,
-        node_address::NodeAddress,
-    },
+    addrman::book::{AddressBook, Source},
+    addrman::{ip_groups, node_address::NodeAddress},
     event::{Context, Received, SwarmAction},
     ids::PeerId,
     outbound::backoff::Backoff,
@@ -14,7 +11,7 @@ use crate::{
     requests::{class::Class, queue::Request},
     wire::{Addresses, GetAddresses, MAX_ADDRESSES, Message as _},
 };
-use cairn_chain::verdict::{Misbehaviour, PeerNumber};
+use cairn_chain::{Misbehaviour, PeerNumber};
 use cairn_ledger::{codec::BoundedVec, units::Timestamp};
 use std::{collections::BTreeMap, time::Duration};
 

@@ -2,16 +2,14 @@
 //! This node registers with the points it is connected to, and asks them for others while slots are free.
 
 use crate::{
-    addrman::{
-        book::{AddressBook, Source},
-        ip_groups,
-    },
+    addrman::book::{AddressBook, Source},
+    addrman::ip_groups,
     event::{Context, SwarmAction},
     ids::{Multiaddr, PeerId},
     outbound::backoff::Backoff,
     peers::table::PeerTable,
 };
-use cairn_chain::verdict::Misbehaviour;
+use cairn_chain::Misbehaviour;
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},

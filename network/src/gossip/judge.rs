@@ -7,15 +7,10 @@
 use crate::{
     gossip::recent_blocks::{self, RecentBlocks},
     handle::{NetworkHandle, RequestError},
-    wire::{
-        CompactBlock, Message, TxBatch,
-        compact::{Draft, Unresolved},
-    },
+    wire::compact::{Draft, Unresolved},
+    wire::{CompactBlock, Message, TxBatch},
 };
-use cairn_chain::{
-    BlockBody, ChainHandle, HeaderOutcome, Tip,
-    verdict::{Misbehaviour, Origin, PeerNumber, Verdict},
-};
+use cairn_chain::{BlockBody, ChainHandle, HeaderOutcome, Misbehaviour, Origin, PeerNumber, Tip, Verdict};
 use cairn_ledger::{
     block::{Body, HEADER_BYTES, Header},
     chain_spec::ChainSpec,
@@ -67,24 +62,20 @@ pub(crate) enum Finding {
 }
 
 impl Judged {
-    fn only(verdict: Verdict) -> Self {
-        Self { verdict, misbehaviour: None, finding: Finding::Nothing }
+    fn new(verdict: Verdict, finding: Finding) -> Self {
+        Self { verdict, misbehaviour: None, finding }
     }
 
     fn ignored() -> Self {
-        Self::only(Verdict::Ignore)
+        Self::new(Verdict::Ignore, Finding::Nothing)
     }
 
     fn rejected(misbehaviour: Misbehaviour) -> Self {
-        Self::only(Verdict::Reject(misbehaviour))
+        Self::new(Verdict::Reject(misbehaviour), Finding::Nothing)
     }
 
-    fn unwanted() -> Self {
-        Self { finding: Finding::Unwanted, ..Self::ignored() }
-    }
-
-    fn unknown_parent(id: BlockId) -> Self {
-        Self { finding: Finding::UnknownParent { id }, ..Self::ignored() }
+    fn ignored_but(finding: Finding) -> Self {
+        Self { finding, ..Self::ignored() }
     }
 }
 
@@ -112,8 +103,8 @@ fn competes(total_work: Work, tip: &Tip) -> bool {
 fn of_header(id: BlockId, outcome: HeaderOutcome, tip: &Tip) -> Result<LinkedHeader, Box<Judged>> {
     match outcome {
         HeaderOutcome::Linked(linked) if competes(linked.total_work(), tip) => Ok(linked),
-        HeaderOutcome::Linked(_) | HeaderOutcome::Unwanted => Err(Box::new(Judged::unwanted())),
-        HeaderOutcome::Orphan { .. } => Err(Box::new(Judged::unknown_parent(id))),
+        HeaderOutcome::Linked(_) | HeaderOutcome::Unwanted => Err(Box::new(Judged::ignored_but(Finding::Unwanted))),
+        HeaderOutcome::Orphan { .. } => Err(Box::new(Judged::ignored_but(Finding::UnknownParent { id }))),
         HeaderOutcome::Invalid(error) => Err(Box::new(of_header_error(error))),
         // A child of the invalid is not proven invalid by its own bytes, and whoever passed it on may not
         // have executed the parent yet.
@@ -128,15 +119,9 @@ fn of_header(id: BlockId, outcome: HeaderOutcome, tip: &Tip) -> Result<LinkedHea
 /// What follows from comparing a body with its header. `fetched`: the sender was asked for this very body.
 fn of_match(linked: &LinkedHeader, matched: Result<(), BlockError>, fetched: bool) -> Judged {
     let Err(error) = matched else {
-        return Judged {
-            verdict: Verdict::Accept,
-            misbehaviour: None,
-            finding: Finding::Block {
-                id: linked.id(),
-                header: Box::new(linked.header().clone()),
-                total_work: linked.total_work(),
-            },
-        };
+        let header = Box::new(linked.header().clone());
+        let finding = Finding::Block { id: linked.id(), header, total_work: linked.total_work() };
+        return Judged::new(Verdict::Accept, finding);
     };
     match error.fault() {
         Fault::Proven => Judged::rejected(Misbehaviour::InvalidBlock(error)),
@@ -185,10 +170,9 @@ fn is_checked(answer: &Result<TxId, PoolError>) -> bool {
 /// vouch for what the next node may prove invalid; so the batch stays here, and what was admitted goes on in a
 /// batch of our own.
 fn of_batch(transactions: &[Transaction], answers: &[Result<TxId, PoolError>]) -> Judged {
-    let admitted = transactions.iter().zip(answers);
-    let admitted: Vec<_> = admitted
-        .filter_map(|(transaction, answer)| answer.as_ref().ok().map(|id| (*id, transaction.clone())))
-        .collect();
+    let both = transactions.iter().zip(answers);
+    let admitted = both.filter_map(|(transaction, answer)| Some((*answer.as_ref().ok()?, transaction.clone())));
+    let admitted: Vec<(TxId, Transaction)> = admitted.collect();
     let proven = answers.iter().find_map(|answer| match answer {
         Err(PoolError::Invalid(error)) => Some(*error),
         _ => None,
@@ -198,7 +182,7 @@ fn of_batch(transactions: &[Transaction], answers: &[Result<TxId, PoolError>]) -
         None if !admitted.is_empty() && answers.iter().all(is_checked) => Verdict::Accept,
         None => Verdict::Ignore,
     };
-    Judged { verdict, misbehaviour: None, finding: Finding::Transactions(admitted) }
+    Judged::new(verdict, Finding::Transactions(admitted))
 }
 
 /// Whoever judges needs these. Cloning shares them.
@@ -256,13 +240,11 @@ impl Judge {
         let sealed = check_work(&self.spec, header).map_err(|error| Box::new(of_header_error(error)))?;
         let (id, header) = (sealed.id(), sealed.header().clone());
         if header.height > self.chain.best_header().saturating_add(FAR_AHEAD) {
-            return Err(Box::new(Judged::unknown_parent(id)));
+            return Err(Box::new(Judged::ignored_but(Finding::UnknownParent { id })));
         }
         let outcomes = self.chain.link_headers(Origin::Peer(sender), vec![header]).await;
-        let outcome = outcomes
-            .ok()
-            .and_then(|outcomes| outcomes.into_iter().next())
-            .ok_or_else(|| Box::new(Judged::ignored()))?;
+        let outcome = outcomes.ok().and_then(|outcomes| outcomes.into_iter().next());
+        let outcome = outcome.ok_or_else(|| Box::new(Judged::ignored()))?;
         of_header(id, outcome, &self.chain.tip())
     }
 
@@ -414,11 +396,14 @@ mod tests {
     fn only_proven_headers_cost_their_sender() {
         let id = BlockId::ZERO;
         let judge = |outcome| of_header(id, outcome, &tip(0)).err().map(|judged| *judged);
-        assert_eq!(judge(HeaderOutcome::Orphan { parent: id }), Some(Judged::unknown_parent(id)));
+        assert_eq!(
+            judge(HeaderOutcome::Orphan { parent: id }),
+            Some(Judged::ignored_but(Finding::UnknownParent { id }))
+        );
         for outcome in [HeaderOutcome::Known, HeaderOutcome::Early, HeaderOutcome::InvalidAncestor] {
             assert_eq!(judge(outcome), Some(Judged::ignored()));
         }
-        assert_eq!(judge(HeaderOutcome::Unwanted), Some(Judged::unwanted()));
+        assert_eq!(judge(HeaderOutcome::Unwanted), Some(Judged::ignored_but(Finding::Unwanted)));
         let proven = HeaderError::ZeroBeneficiary;
         assert_eq!(judge(HeaderOutcome::Invalid(proven)), Some(Judged::rejected(Misbehaviour::InvalidHeader(proven))));
         let ahead = HeaderError::TimeAhead { got: Default::default(), limit: Default::default() };

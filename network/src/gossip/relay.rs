@@ -2,20 +2,13 @@
 //! own.
 
 use crate::{
-    event::{Context, Job, Published, SwarmAction, TaskAction, Topic},
-    gossip::{
-        judge::{self, Finding},
-        recent_blocks::RecentBlocks,
-        tx_batcher::TxBatcher,
-    },
-    ids::MessageNumber,
+    event::{Context, Gossiped, Job, Published, SwarmAction, TaskAction, Topic},
+    gossip::judge::{self, Finding},
+    gossip::{recent_blocks::RecentBlocks, tx_batcher::TxBatcher},
     peers::table::{BLOCK_WORTH, PeerTable, Unwanted},
     wire::{Message as _, TxBatch, compact},
 };
-use cairn_chain::{
-    BlockBody, ChainEvent,
-    verdict::{Misbehaviour, Origin, PeerNumber},
-};
+use cairn_chain::{BlockBody, ChainEvent, Misbehaviour, Origin, PeerNumber};
 use cairn_common::cache::FifoCache;
 use cairn_ledger::{
     block::Header,
@@ -26,33 +19,15 @@ use cairn_ledger::{
 use cairn_mempool::Accepted;
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
-/// Blocks being judged at once; further ones are ignored, and come by sync.
-const JUDGING_BLOCKS: usize = 16;
-/// Batches of transactions being judged at once; further ones are ignored, and asked for later.
-const JUDGING_BATCHES: usize = 64;
+/// Blocks, and batches of transactions, being judged at once: further blocks are ignored, and come by sync, further
+/// transactions are asked for later.
+const JUDGING: [usize; 2] = [16, 64];
 /// Blocks remembered as passed on.
 const KNOWN_BLOCKS: usize = 1024;
 /// Transactions remembered as gossiped, so that compact blocks can leave them out: about 4 MB.
 const KNOWN_TXS: usize = 65_536;
 /// A tip that came by other ways than gossip is announced unless it is older than so many intervals.
 const RECENT_INTERVALS: u64 = 10;
-
-/// A gossiped message, before anything is known of it.
-pub(crate) struct Gossiped {
-    pub(crate) sender: PeerNumber,
-    pub(crate) message: MessageNumber,
-    pub(crate) topic: Topic,
-    pub(crate) data: Vec<u8>,
-}
-
-/// What became of a gossiped message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GossipOutcome {
-    /// It is being judged, or was of no use.
-    Done,
-    /// Transactions there was no room to look at: gossip brings them only once.
-    Missed,
-}
 
 /// What others have to do with what was learned of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +43,8 @@ pub(crate) enum Learned {
 pub(crate) struct Relay {
     interval_ms: u64,
     recent_blocks: RecentBlocks,
-    judging: JudgingCounts,
+    /// Messages that are being judged, by topic.
+    judging: [usize; 2],
     /// Blocks being judged, and from whom: one variant of each for every peer.
     variants: BTreeSet<(BlockId, PeerNumber)>,
     /// Blocks that travel already.
@@ -77,29 +53,13 @@ pub(crate) struct Relay {
     batcher: TxBatcher,
 }
 
-/// Messages that are being judged.
-#[derive(Default)]
-struct JudgingCounts {
-    blocks: usize,
-    batches: usize,
-}
-
-impl JudgingCounts {
-    fn of(&mut self, topic: Topic) -> (&mut usize, usize) {
-        match topic {
-            Topic::Blocks => (&mut self.blocks, JUDGING_BLOCKS),
-            Topic::Txs => (&mut self.batches, JUDGING_BATCHES),
-        }
-    }
-}
-
 impl Relay {
     /// On a network with this interval; bodies are kept there.
     pub(crate) fn new(interval_ms: u64, recent_blocks: RecentBlocks) -> Self {
         Self {
             interval_ms,
             recent_blocks,
-            judging: JudgingCounts::default(),
+            judging: [0; 2],
             variants: BTreeSet::new(),
             known_blocks: FifoCache::new(KNOWN_BLOCKS),
             known_txs: FifoCache::new(KNOWN_TXS),
@@ -186,31 +146,36 @@ impl Relay {
         self.send_batch(cx);
     }
 
-    /// A gossiped message arrives: it is judged elsewhere, when there is room. Each is answered once.
-    pub(crate) fn on_gossip(&mut self, gossiped: Gossiped, peers: &mut PeerTable, cx: &mut Context) -> GossipOutcome {
-        let Gossiped { sender, message, topic, data } = gossiped;
+    /// A gossiped message arrives: it is judged elsewhere, when there is room. Each is answered once. Whether it held
+    /// transactions that there was no room to look at: gossip brings them only once.
+    pub(crate) fn on_gossip(&mut self, gossiped: Gossiped, peers: &mut PeerTable, cx: &mut Context) -> bool {
+        let Gossiped { peer, message, topic, data } = gossiped;
+        let Some(sender) = peers.number(&peer) else {
+            cx.push(SwarmAction::Ignore(message));
+            return false;
+        };
         if !peers.receive(sender, topic.protocol(), data.len(), cx.now) {
             cx.push(SwarmAction::Ignore(message));
             cx.report(sender, Misbehaviour::Flooding);
-            return GossipOutcome::Done;
+            return false;
         }
         let block = if topic == Topic::Blocks { judge::block_id(&data) } else { None };
         let is_known = block.is_some_and(|id| self.known_blocks.contains(&id) || self.variants.contains(&(id, sender)));
-        let (judging, most) = self.judging.of(topic);
-        if is_known || *judging >= most || !peers.begin_judging(sender) {
+        let judging = &mut self.judging[topic as usize];
+        if is_known || *judging >= JUDGING[topic as usize] || !peers.begin_judging(sender) {
             cx.push(SwarmAction::Ignore(message));
             // A block comes by sync; transactions from where they wait.
-            return if topic == Topic::Txs { GossipOutcome::Missed } else { GossipOutcome::Done };
+            return topic == Topic::Txs;
         }
         *judging += 1;
         self.variants.extend(block.map(|id| (id, sender)));
         cx.push(TaskAction::Judge { job: Job { message, sender, topic, block }, data });
-        GossipOutcome::Done
+        false
     }
 
     /// A gossiped message was judged.
     pub(crate) fn end_judging(&mut self, job: &Job) {
-        let (judging, _) = self.judging.of(job.topic);
+        let judging = &mut self.judging[job.topic as usize];
         *judging = judging.saturating_sub(1);
         if let Some(id) = job.block {
             self.variants.remove(&(id, job.sender));
@@ -272,9 +237,10 @@ mod tests {
     use crate::{
         event::{Action, TaskAction},
         gossip::judge::Judged,
+        ids::{MessageNumber, PeerId},
         testing::{acquainted, at, context, on_swarm},
     };
-    use cairn_chain::verdict::Verdict;
+    use cairn_chain::Verdict;
     use cairn_ledger::{
         codec::encode,
         testing::{easy_network, key, payment},
@@ -292,17 +258,17 @@ mod tests {
         cx.take().into_iter().filter_map(job).collect()
     }
 
-    fn gossiped(sender: PeerNumber, n: u64, topic: Topic, data: Vec<u8>) -> Gossiped {
-        Gossiped { sender, message: MessageNumber(n), topic, data }
+    fn gossiped(peer: PeerId, n: u64, topic: Topic, data: Vec<u8>) -> Gossiped {
+        Gossiped { peer, message: MessageNumber(n), topic, data }
     }
 
     #[test]
     fn a_block_is_judged_once_from_each_peer_and_no_more_than_there_is_room_for() {
         let (mut cx, mut peers, mut relay) = (context(), PeerTable::default(), relay());
-        let (one, _) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", true, Default::default(), &cx);
-        let (other, _) = acquainted(&mut peers, "/ip4/1.2.3.5/tcp/1", true, Default::default(), &cx);
+        let (one, first) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", true, Default::default(), &cx);
+        let (other, second) = acquainted(&mut peers, "/ip4/1.2.3.5/tcp/1", true, Default::default(), &cx);
         let data = encode(easy_network().genesis());
-        for (n, sender) in [one, one, other].into_iter().enumerate() {
+        for (n, sender) in [first, first, second].into_iter().enumerate() {
             let gossiped = gossiped(sender, n as u64, Topic::Blocks, data.clone());
             relay.on_gossip(gossiped, &mut peers, &mut cx);
         }
@@ -317,7 +283,7 @@ mod tests {
             total_work: cairn_ledger::pow::Work::from_u64(2),
         };
         assert_eq!(relay.learn(one, finding, true, &mut peers, &mut cx), Learned::Nothing);
-        relay.on_gossip(gossiped(other, 9, Topic::Blocks, data), &mut peers, &mut cx);
+        relay.on_gossip(gossiped(second, 9, Topic::Blocks, data), &mut peers, &mut cx);
         assert!(matches!(&on_swarm(&mut cx)[..], [SwarmAction::Ignore(MessageNumber(9))]));
     }
 
@@ -325,14 +291,14 @@ mod tests {
     fn transactions_there_is_no_room_for_are_missed_and_nobodys_fault() {
         let (mut cx, mut peers, mut relay) = (context(), PeerTable::default(), relay());
         let mut taken = Vec::new();
-        for n in 0..JUDGING_BATCHES as u64 + 8 {
+        for n in 0..JUDGING[Topic::Txs as usize] as u64 + 8 {
             let address = format!("/ip4/1.2.3.{}/tcp/1", n % 250 + 1);
-            let (sender, _) = acquainted(&mut peers, &address, true, Default::default(), &cx);
+            let (_, sender) = acquainted(&mut peers, &address, true, Default::default(), &cx);
             let gossiped = gossiped(sender, n, Topic::Txs, vec![1; 10]);
             taken.push(relay.on_gossip(gossiped, &mut peers, &mut cx));
         }
-        assert_eq!(taken.iter().filter(|taken| **taken == GossipOutcome::Missed).count(), 8);
-        assert_eq!((jobs(&mut cx).len(), cx.take_reports().len()), (JUDGING_BATCHES, 0));
+        assert_eq!(taken.iter().filter(|is_missed| **is_missed).count(), 8);
+        assert_eq!((jobs(&mut cx).len(), cx.take_reports().len()), (JUDGING[Topic::Txs as usize], 0));
     }
 
     #[test]

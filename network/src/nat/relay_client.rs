@@ -1,13 +1,12 @@
 //! NAT traversal: AutoNAT finds out, the router is asked for a port (UPnP), a relay passes
 //! connections on, and two who meet there try to connect directly (DCUtR). The verdict is [`NatStatus`]'s.
 
-use crate::ids::multiaddr::Protocol;
 use crate::{
     addrman::ip_groups,
     config::NetworkConfig,
     event::{Context, Dial, DialCondition, Endpoint, ReachEvent, SwarmAction},
-    ids::{ConnectionNumber, Multiaddr, PeerId},
-    nat::status::NatStatus,
+    ids::{ConnectionNumber, Multiaddr, PeerId, multiaddr::Protocol},
+    nat::status::{self, NatStatus},
     peers::table::PeerTable,
 };
 use std::{
@@ -154,7 +153,7 @@ impl RelayClient {
         if let Some(relay) = relay {
             tracing::info!(target: "cairn::network", %relay, %address, "a relay passes connections on");
             self.relays.insert(relay, Some(address.clone()));
-            self.status.relays.insert(address.clone());
+            status::remember(&mut self.status.relays, address.clone());
             cx.push(SwarmAction::AddExternalAddress(address));
             return true;
         }
@@ -191,14 +190,16 @@ impl RelayClient {
         match event {
             ReachEvent::Confirmed(address) => {
                 self.status.refuted.remove(&address);
-                self.status.confirmed.insert(address);
+                status::remember(&mut self.status.confirmed, address);
             }
             ReachEvent::Refuted(address) => {
                 self.status.confirmed.remove(&address);
-                self.status.refuted.insert(address);
+                status::remember(&mut self.status.refuted, address);
             }
-            ReachEvent::Mapped(address) => self.status.mapped.insert(address),
-            ReachEvent::Unmapped(address) => self.status.mapped.remove(&address),
+            ReachEvent::Mapped(address) => status::remember(&mut self.status.mapped, address),
+            ReachEvent::Unmapped(address) => {
+                self.status.mapped.remove(&address);
+            }
             ReachEvent::NoPort(reason) => self.status.router = Some(reason),
             ReachEvent::HolePunched { peer, direct } => {
                 // A direct connection stands where there was one through a relay: the relay is left to others.

@@ -47,46 +47,25 @@ pub(crate) struct NatStatus {
     /// Whether others have connected to a public address of this machine itself.
     pub(crate) reached: bool,
     /// Addresses that others have dialled when asked to (AutoNAT).
-    pub(crate) confirmed: Bounded,
+    pub(crate) confirmed: BTreeSet<Multiaddr>,
     /// Addresses that nobody reached when asked to.
-    pub(crate) refuted: Bounded,
+    pub(crate) refuted: BTreeSet<Multiaddr>,
     /// Whether others were asked for long, and nobody ever got through or is_named that he did not.
     pub(crate) unanswered: bool,
     /// Addresses that the router maps to this node.
-    pub(crate) mapped: Bounded,
+    pub(crate) mapped: BTreeSet<Multiaddr>,
     /// What the router is_named when it was asked.
     pub(crate) router: Option<&'static str>,
     /// Relays that accept connections for this node.
-    pub(crate) relays: Bounded,
+    pub(crate) relays: BTreeSet<Multiaddr>,
     /// Direct connections that began through a relay.
     pub(crate) punched: u64,
 }
 
-/// A few addresses.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Bounded(BTreeSet<Multiaddr>);
-
-impl Bounded {
-    /// Remembers one, when there is room.
-    pub(crate) fn insert(&mut self, address: Multiaddr) {
-        if self.0.len() < MAX_ADDRESSES {
-            self.0.insert(address);
-        }
-    }
-
-    /// Forgets one.
-    pub(crate) fn remove(&mut self, address: &Multiaddr) {
-        self.0.remove(address);
-    }
-
-    /// Whether there is none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether this is one.
-    pub(crate) fn contains(&self, address: &Multiaddr) -> bool {
-        self.0.contains(address)
+/// Remembers an address, when there is room.
+pub(crate) fn remember(addresses: &mut BTreeSet<Multiaddr>, address: Multiaddr) {
+    if addresses.len() < MAX_ADDRESSES {
+        addresses.insert(address);
     }
 }
 
@@ -105,7 +84,7 @@ impl NatStatus {
         if self.allow_private && self.listens {
             return because(Reach::Public, "on a network of private addresses whoever has its address reaches it");
         }
-        let mapped = self.confirmed.0.iter().any(|address| self.mapped.contains(address));
+        let mapped = !self.confirmed.is_disjoint(&self.mapped);
         if !self.confirmed.is_empty() && !mapped {
             return because(Reach::Public, "others have dialled its address when asked to (AutoNAT)");
         }
@@ -207,8 +186,8 @@ mod tests {
 
     #[test]
     fn strangers_cannot_fill_the_lists() {
-        let mut list = Bounded::default();
-        (0..=255).for_each(|n| list.insert(address(n)));
-        assert_eq!(list.0.len(), MAX_ADDRESSES);
+        let mut list = BTreeSet::new();
+        (0..=255).for_each(|n| remember(&mut list, address(n)));
+        assert_eq!(list.len(), MAX_ADDRESSES);
     }
 }

@@ -8,18 +8,14 @@
 //! stay for a while without a slot.
 
 use crate::{
-    addrman::{
-        book::{AddressBook, Table},
-        ip_groups::{self, Prefix},
-        node_address::NodeAddress,
-    },
+    addrman::book::{AddressBook, Table},
+    addrman::ip_groups::{self, Prefix},
+    addrman::node_address::NodeAddress,
     event::{Context, Dial, DialCondition, DialFailure, SwarmAction},
     ids::{ConnectionNumber, DialNumber, PeerId},
     outbound::persistent::PersistentPeers,
-    peers::{
-        access::Access,
-        table::{Peer, PeerTable},
-    },
+    peers::access::Access,
+    peers::table::{Peer, PeerTable},
 };
 use cairn_ledger::units::Timestamp;
 use std::{
@@ -133,8 +129,11 @@ impl Slots {
 
     /// Whether a slot is free.
     pub(crate) fn is_free(&self) -> bool {
-        let dialled = self.dials.values().filter(|dial| dial.purpose == DialPurpose::Slot).count();
-        self.chosen.len() + dialled < self.count
+        self.chosen.len() + self.for_slots().count() < self.count
+    }
+
+    fn for_slots(&self) -> impl Iterator<Item = &Attempt> {
+        self.dials.values().filter(|dial| dial.purpose == DialPurpose::Slot)
     }
 
     fn is_dialling(&self, peer: &PeerId) -> bool {
@@ -146,7 +145,7 @@ impl Slots {
         self.part(around, cx);
         while self.is_free() && self.dials.len() < DIALS {
             let Some(address) = self.candidate(around, book) else { break };
-            self.dial(address, DialPurpose::Slot, book, around.clock, cx);
+            self.dial(address, DialPurpose::Slot, book, cx);
         }
         if self.next_feeler <= around.now && self.dials.len() < DIALS {
             let (_, tried) = book.count();
@@ -156,7 +155,7 @@ impl Slots {
             // Hearsay of strangers, and of peers who say where they can be dialled.
             let wanted = |address: &NodeAddress| around.may_dial(address) && !self.is_dialling(&address.peer());
             if let Some(address) = book.draw(Table::New, around.clock, wanted) {
-                self.dial(address, DialPurpose::Feeler, book, around.clock, cx);
+                self.dial(address, DialPurpose::Feeler, book, cx);
             }
         }
     }
@@ -182,8 +181,7 @@ impl Slots {
 
     /// The groups in which this node has an outbound peer, or soon will.
     fn taken_groups(&self, peers: &PeerTable) -> BTreeSet<Prefix> {
-        let dialled = self.dials.values().filter(|dial| dial.purpose == DialPurpose::Slot);
-        let dialled = dialled.filter_map(|dial| public_group(&dial.address));
+        let dialled = self.for_slots().filter_map(|dial| public_group(&dial.address));
         let chosen = peers.iter().filter(|(_, peer)| self.chosen.contains(&peer.id));
         dialled.chain(chosen.filter_map(|(_, peer)| group_of_peer(peer))).collect()
     }
@@ -198,15 +196,8 @@ impl Slots {
         DialNumber(self.last_dial)
     }
 
-    fn dial(
-        &mut self,
-        address: NodeAddress,
-        purpose: DialPurpose,
-        book: &mut AddressBook,
-        clock: Timestamp,
-        cx: &mut Context,
-    ) {
-        book.dialling(&address, clock);
+    fn dial(&mut self, address: NodeAddress, purpose: DialPurpose, book: &mut AddressBook, cx: &mut Context) {
+        book.dialling(&address, cx.clock);
         let condition = match purpose {
             DialPurpose::Slot => DialCondition::DisconnectedAndNotDialling,
             // A second connection tells as much.
@@ -214,13 +205,8 @@ impl Slots {
         };
         let (number, addresses) = (self.number(), vec![address.multiaddr()]);
         self.dials.insert(number, Attempt { address, purpose });
-        cx.push(SwarmAction::Dial(Dial {
-            peer: address.peer(),
-            addresses,
-            condition,
-            number: Some(number),
-            is_own: true,
-        }));
+        let (peer, number) = (address.peer(), Some(number));
+        cx.push(SwarmAction::Dial(Dial { peer, addresses, condition, number, is_own: true }));
     }
 
     /// Dials somebody who is said to have what sync needs, where Kademlia knows it to be. It gets no slot, but may
@@ -238,14 +224,8 @@ impl Slots {
         tracing::info!(target: "cairn::network", %peer, "dialling a provider of what sync needs");
         let number = self.number();
         self.providers.insert(peer, (number, around.now + PROVIDER_STAYS));
-        let condition = DialCondition::DisconnectedAndNotDialling;
-        cx.push(SwarmAction::Dial(Dial {
-            peer,
-            addresses: Vec::new(),
-            condition,
-            number: Some(number),
-            is_own: false,
-        }));
+        let (condition, number) = (DialCondition::DisconnectedAndNotDialling, Some(number));
+        cx.push(SwarmAction::Dial(Dial { peer, addresses: Vec::new(), condition, number, is_own: false }));
     }
 
     /// A connection stands that this node dialled. `true` when it was only to see whether the address of a peer is
@@ -287,12 +267,8 @@ impl Slots {
     ) {
         self.providers.retain(|_, (dialled, _)| *dialled != dial);
         let Some(Attempt { address, .. }) = self.dials.remove(&dial) else { return };
-        let is_its_fault = match failure {
-            DialFailure::Unreachable | DialFailure::OtherPeer { .. } => true,
-            DialFailure::NotDialled => false,
-        };
         // With no peer at all it may be our own line: nobody is given up for that.
-        if is_its_fault && peers.len() > 0 {
+        if *failure != DialFailure::NotDialled && peers.len() > 0 {
             book.failed(&address);
         }
     }

@@ -7,7 +7,7 @@ use crate::{
     requests::class::Class,
     wire::{Message as _, NamedUpgrade, PeerStatus},
 };
-use cairn_chain::verdict::{Misbehaviour, PeerNumber};
+use cairn_chain::{Misbehaviour, PeerNumber};
 use cairn_ledger::{chain_spec::ChainSpec, codec::BoundedVec, units::Height};
 use std::time::{Duration, Instant};
 

@@ -2,17 +2,15 @@
 //!
 //! The penalties of all misbehaviour stand in [`penalty`] and nowhere else.
 
-use crate::ids::{Multiaddr, PeerId};
 use crate::{
     handle::PeerInfo,
-    peers::{
-        other_rules::OtherRules,
-        traffic::{Protocol, Traffic},
-    },
+    ids::{Multiaddr, PeerId},
+    peers::other_rules::OtherRules,
+    peers::traffic::{Protocol, Traffic},
     requests::fairness::Standing,
     wire::PeerStatus,
 };
-use cairn_chain::verdict::{Misbehaviour, PeerNumber};
+use cairn_chain::{Misbehaviour, PeerNumber};
 use cairn_common::rate_limiter::RateLimiter;
 use cairn_ledger::{
     block::Header,
@@ -67,35 +65,22 @@ const LEAST_COST: usize = 16 << 10;
 /// Sets of upgrades that the log tells of: more are a flood of lies.
 const MOST_RULES_TOLD: usize = 8;
 
-/// What a misbehaviour costs, in points of score.
+/// What a misbehaviour costs, in points of score, and whether a peer cut off for it may not come back for a while.
 ///
 /// Whoever sends what no honest node can send is cut off after the first, second or third time; slowness
 /// and haste cost little, and are never banned for.
-fn penalty(misbehaviour: &Misbehaviour) -> f64 {
+fn penalty(misbehaviour: &Misbehaviour) -> (f64, bool) {
     match misbehaviour {
         // Honest nodes check before they pass on or serve, and work is too dear to be wrong by accident.
-        Misbehaviour::InvalidHeader(_) | Misbehaviour::InvalidBlock(_) => 100.0,
+        Misbehaviour::InvalidHeader(_) | Misbehaviour::InvalidBlock(_) => (100.0, true),
         // No honest program makes these, but a broken line or disk might, once.
-        Misbehaviour::Undecodable(_) | Misbehaviour::MutatedBody | Misbehaviour::WrongAnswer => 50.0,
+        Misbehaviour::Undecodable(_) | Misbehaviour::MutatedBody | Misbehaviour::WrongAnswer => (50.0, true),
         // An honest node's chain never loses work.
-        Misbehaviour::Unkept => 34.0,
+        Misbehaviour::Unkept => (34.0, false),
         // Checked by honest nodes before it is passed on; each costs us the check of one batch.
-        Misbehaviour::InvalidTransaction(_) => 34.0,
-        Misbehaviour::Stalled | Misbehaviour::Flooding => 10.0,
-    }
-}
-
-/// Whether a peer cut off for this may not come back for a while.
-fn is_bannable(misbehaviour: &Misbehaviour) -> bool {
-    match misbehaviour {
-        Misbehaviour::InvalidHeader(_)
-        | Misbehaviour::InvalidBlock(_)
-        | Misbehaviour::Undecodable(_)
-        | Misbehaviour::MutatedBody
-        | Misbehaviour::WrongAnswer
-        | Misbehaviour::InvalidTransaction(_) => true,
+        Misbehaviour::InvalidTransaction(_) => (34.0, true),
         // Slow is not malicious, and a node that ran into a limit may have been made to.
-        Misbehaviour::Unkept | Misbehaviour::Stalled | Misbehaviour::Flooding => false,
+        Misbehaviour::Stalled | Misbehaviour::Flooding => (10.0, false),
     }
 }
 
@@ -281,6 +266,11 @@ impl PeerTable {
         self.numbers.get(id).and_then(|number| self.peers.get_mut(number))
     }
 
+    /// Changes a peer, or says something of it; nothing where it is gone.
+    fn change<T: Default>(&mut self, number: PeerNumber, act: impl FnOnce(&mut Peer) -> T) -> T {
+        self.peers.get_mut(&number).map(act).unwrap_or_default()
+    }
+
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerNumber, &Peer)> {
         self.peers.iter().map(|(number, peer)| (*number, peer))
@@ -294,21 +284,21 @@ impl PeerTable {
     /// Reports a peer; the penalty is decided here.
     pub(crate) fn report(&mut self, number: PeerNumber, misbehaviour: &Misbehaviour, now: Instant) -> Decision {
         let Some(peer) = self.peers.get_mut(&number) else { return Decision::Keep };
-        if peer.score.add(-penalty(misbehaviour), now) > CUT_OFF {
-            Decision::Keep
-        } else if is_bannable(misbehaviour) {
-            Decision::Ban(BAN)
-        } else {
-            Decision::Disconnect
+        let (points, is_bannable) = penalty(misbehaviour);
+        match peer.score.add(-points, now) > CUT_OFF {
+            true => Decision::Keep,
+            false if is_bannable => Decision::Ban(BAN),
+            false => Decision::Disconnect,
         }
     }
 
     /// Notes what a peer says of itself, at the moment `clock` of our own. `true` when it is the first time.
     pub(crate) fn set_status(&mut self, number: PeerNumber, status: PeerStatus, clock: Timestamp) -> bool {
-        let Some(peer) = self.peers.get_mut(&number) else { return false };
         let ahead = i128::from(status.now.millis()) - i128::from(clock.millis());
-        peer.clock_ahead = i64::try_from(ahead).ok();
-        peer.status.replace(status).is_none()
+        self.change(number, |peer| {
+            peer.clock_ahead = i64::try_from(ahead).ok();
+            peer.status.replace(status).is_none()
+        })
     }
 
     /// Whether other upgrades than this node's, told by a peer, are news.
@@ -356,7 +346,7 @@ impl PeerTable {
 
     /// Whether a peer may ask for anything now, or has asked for so much that it is far behind its share.
     pub(crate) fn may_ask(&mut self, number: PeerNumber, now: Instant) -> bool {
-        self.peers.get_mut(&number).is_some_and(|peer| peer.allowance.wait(now) <= LONGEST_WAIT)
+        self.change(number, |peer| peer.allowance.wait(now) <= LONGEST_WAIT)
     }
 
     /// Whether a request of a peer may be answered now, or must wait for another of its own.
@@ -366,25 +356,24 @@ impl PeerTable {
 
     /// Takes a request of a peer on, and says how long its answer has to wait.
     pub(crate) fn begin_serving(&mut self, number: PeerNumber, now: Instant) -> Duration {
-        let Some(peer) = self.peers.get_mut(&number) else { return Duration::ZERO };
-        peer.serving += 1;
-        peer.allowance.wait(now)
+        self.change(number, |peer| {
+            peer.serving += 1;
+            peer.allowance.wait(now)
+        })
     }
 
     /// A request of a peer was answered with so many bytes.
     pub(crate) fn count_bytes(&mut self, number: PeerNumber, bytes: usize, now: Instant) {
-        if let Some(peer) = self.peers.get_mut(&number) {
+        self.change(number, |peer| {
             peer.allowance.spend(bytes.max(LEAST_COST) as f64, now);
             peer.consumed.add(bytes as f64, now);
-        }
+        });
     }
 
     /// Notes that a peer has given so many bytes that were wanted: of a new block, of transactions that were
     /// admitted, of an answer.
     pub(crate) fn gave(&mut self, number: PeerNumber, bytes: usize, now: Instant) {
-        if let Some(peer) = self.peers.get_mut(&number) {
-            peer.contributed.add(bytes as f64, now);
-        }
+        self.change(number, |peer| peer.contributed.add(bytes as f64, now));
         self.was_useful(number, now);
     }
 
@@ -399,9 +388,7 @@ impl PeerTable {
 
     /// An answer to a peer has left.
     pub(crate) fn end_serving(&mut self, number: PeerNumber) {
-        if let Some(peer) = self.peers.get_mut(&number) {
-            peer.serving = peer.serving.saturating_sub(1);
-        }
+        self.change(number, |peer| peer.serving = peer.serving.saturating_sub(1));
     }
 
     /// Takes a gossiped message of a peer on; `false` when too many of its messages are being judged.
@@ -413,9 +400,7 @@ impl PeerTable {
 
     /// A gossiped message of a peer was judged.
     pub(crate) fn end_judging(&mut self, number: PeerNumber) {
-        if let Some(peer) = self.peers.get_mut(&number) {
-            peer.judging = peer.judging.saturating_sub(1);
-        }
+        self.change(number, |peer| peer.judging = peer.judging.saturating_sub(1));
     }
 
     /// A peer has answered a ping.
@@ -427,35 +412,27 @@ impl PeerTable {
 
     /// Notes that a peer has said something that could be read.
     pub(crate) fn heard(&mut self, number: PeerNumber, now: Instant) {
-        if let Some(peer) = self.peers.get_mut(&number) {
-            peer.heard_at = now;
-        }
+        self.change(number, |peer| peer.heard_at = now);
     }
 
     /// Notes that a peer has sent something that was wanted.
     pub(crate) fn was_useful(&mut self, number: PeerNumber, now: Instant) {
-        if let Some(peer) = self.peers.get_mut(&number) {
-            (peer.heard_at, peer.useful_at) = (now, Some(now));
-        }
+        self.change(number, |peer| (peer.heard_at, peer.useful_at) = (now, Some(now)));
     }
 
     /// Takes bytes of a protocol in from a peer; `false` when they are more than it may send.
     pub(crate) fn receive(&mut self, number: PeerNumber, protocol: Protocol, bytes: usize, now: Instant) -> bool {
-        self.peers.get_mut(&number).is_some_and(|peer| peer.traffic.receive(protocol, bytes, now))
+        self.change(number, |peer| peer.traffic.receive(protocol, bytes, now))
     }
 
     /// Notes bytes of a protocol that a peer was asked for.
     pub(crate) fn got(&mut self, number: PeerNumber, protocol: Protocol, bytes: usize) {
-        if let Some(peer) = self.peers.get_mut(&number) {
-            peer.traffic.got(protocol, bytes);
-        }
+        self.change(number, |peer| peer.traffic.got(protocol, bytes));
     }
 
     /// Notes bytes of a protocol that went to a peer.
     pub(crate) fn sent(&mut self, number: PeerNumber, protocol: Protocol, bytes: usize) {
-        if let Some(peer) = self.peers.get_mut(&number) {
-            peer.traffic.sent(protocol, bytes);
-        }
+        self.change(number, |peer| peer.traffic.sent(protocol, bytes));
     }
 
     /// Those who have said nothing for too long: who never told where it stands, or has fallen silent.

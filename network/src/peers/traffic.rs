@@ -25,30 +25,17 @@ pub(crate) enum Protocol {
 }
 
 impl Protocol {
-    const ALL: [Self; 8] = [
-        Self::Status,
-        Self::Blocks,
-        Self::Txs,
-        Self::Headers,
-        Self::Bodies,
-        Self::Addresses,
-        Self::BlockTxs,
-        Self::Pool,
+    /// All of them, in their order, with the names that are told to operators.
+    const NAMES: [(Self, &str); 8] = [
+        (Self::Status, "status"),
+        (Self::Blocks, "blocks"),
+        (Self::Txs, "txs"),
+        (Self::Headers, "headers"),
+        (Self::Bodies, "bodies"),
+        (Self::Addresses, "addresses"),
+        (Self::BlockTxs, "block_txs"),
+        (Self::Pool, "pool"),
     ];
-
-    /// Its name, as it is told to operators.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Status => "status",
-            Self::Blocks => "blocks",
-            Self::Txs => "txs",
-            Self::Headers => "headers",
-            Self::Bodies => "bodies",
-            Self::Addresses => "addresses",
-            Self::BlockTxs => "block_txs",
-            Self::Pool => "pool",
-        }
-    }
 
     /// Bytes a second that a peer may send unasked in the long run, and at once; `None` for what it sends
     /// as an answer, or is reported for by the answer ([`PeerTable::may_ask`](crate::peers::table::PeerTable::may_ask)).
@@ -82,7 +69,7 @@ struct Flow {
 
 /// Bytes of messages between this node and one peer.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Traffic([Flow; Protocol::ALL.len()]);
+pub(crate) struct Traffic([Flow; Protocol::NAMES.len()]);
 
 /// Bytes of one protocol, for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,12 +88,12 @@ const LEAST: usize = 1024;
 impl Traffic {
     /// With a new peer.
     pub(crate) fn new(now: Instant) -> Self {
-        let flow = |protocol: Protocol| Flow {
+        let flow = |(protocol, _): (Protocol, &str)| Flow {
             received: 0,
             sent: 0,
             limiter: protocol.allowance().map(|(rate, burst)| RateLimiter::new(rate, burst, now)),
         };
-        Self(Protocol::ALL.map(flow))
+        Self(Protocol::NAMES.map(flow))
     }
 
     /// Takes bytes in; `false` when they are more than the peer may send.
@@ -140,11 +127,12 @@ impl Traffic {
 
     /// What went to and fro, protocol by protocol.
     pub(crate) fn totals(&self) -> Vec<ProtocolBytes> {
-        let total = |protocol: Protocol| {
-            let flow = &self.0[protocol as usize];
-            ProtocolBytes { protocol: protocol.name(), received: flow.received, sent: flow.sent }
+        let total = |(protocol, flow): (&(Protocol, &'static str), &Flow)| ProtocolBytes {
+            protocol: protocol.1,
+            received: flow.received,
+            sent: flow.sent,
         };
-        Protocol::ALL.map(total).to_vec()
+        Protocol::NAMES.iter().zip(&self.0).map(total).collect()
     }
 }
 
@@ -155,7 +143,7 @@ mod tests {
 
     #[test]
     fn every_protocol_has_a_place_of_its_own() {
-        for (place, protocol) in Protocol::ALL.into_iter().enumerate() {
+        for (place, (protocol, _)) in Protocol::NAMES.into_iter().enumerate() {
             assert_eq!(protocol as usize, place);
         }
     }

@@ -4,12 +4,10 @@ use crate::{
     gossip::judge::Judge,
     handle::RequestError,
     pool_sync::rounds::FetchedPool,
-    wire::{
-        GetPool, MAX_POOL_WANTED, Message as _, PoolAnswer, ShortId,
-        short_ids::{KEY_BYTES, ShortIds},
-    },
+    wire::short_ids::{KEY_BYTES, ShortIds},
+    wire::{GetPool, MAX_POOL_WANTED, Message as _, PoolAnswer, ShortId},
 };
-use cairn_chain::verdict::{Misbehaviour, Origin, PeerNumber};
+use cairn_chain::{Misbehaviour, Origin, PeerNumber};
 use cairn_common::mailbox::Stopped;
 use cairn_ledger::{codec::BoundedVec, hash::TxId, transaction::Transaction};
 use cairn_mempool::PoolError;
@@ -20,47 +18,28 @@ const MOST: usize = 64 << 20;
 /// Bytes of new transactions that are passed on: others ask for more themselves.
 const PASSED_ON: usize = 1 << 20;
 
-/// Why no more came of a peer's pool.
-enum Ended {
-    Unanswered(RequestError),
-    Misbehaviour(Misbehaviour),
-    Stopping,
-}
-
-impl From<RequestError> for Ended {
-    fn from(error: RequestError) -> Self {
-        Self::Unanswered(error)
-    }
-}
-
-impl From<Stopped> for Ended {
-    fn from(Stopped: Stopped) -> Self {
-        Self::Stopping
-    }
-}
+/// Why no more came of a peer's pool: what is to be reported of it, if anything is.
+type Ended = Option<Misbehaviour>;
 
 impl Judge {
     /// Takes from a peer's pool what this one lacks.
     pub(crate) async fn fetch_pool(&self, from: PeerNumber) -> FetchedPool {
         let mut fetched = FetchedPool { from, admitted: Vec::new(), bytes: 0, pass_on: Vec::new() };
-        let misbehaviour = match self.fill_pool(&mut fetched).await {
-            Err(Ended::Misbehaviour(misbehaviour)) => misbehaviour,
-            Err(Ended::Unanswered(RequestError::Timeout)) => Misbehaviour::Stalled,
-            Ok(()) | Err(Ended::Unanswered(_) | Ended::Stopping) => return fetched,
-        };
-        self.network.report(from, misbehaviour).await;
+        if let Err(Some(misbehaviour)) = self.fill_pool(&mut fetched).await {
+            self.network.report(from, misbehaviour).await;
+        }
         fetched
     }
 
     async fn fill_pool(&self, fetched: &mut FetchedPool) -> Result<(), Ended> {
         let mut key = [0; KEY_BYTES];
         // Without randomness a peer could prepare collisions, in this node's questions alone: none are asked.
-        getrandom::fill(&mut key).map_err(|_| Ended::Stopping)?;
+        getrandom::fill(&mut key).map_err(|_| Ended::None)?;
         let list = self.ask_pool(fetched.from, key, Vec::new()).await?;
         if !list.transactions.is_empty() {
-            return Err(Ended::Misbehaviour(Misbehaviour::WrongAnswer));
+            return Err(Some(Misbehaviour::WrongAnswer));
         }
-        let own = self.pool.transactions().await?;
+        let own = self.pool.transactions().await.map_err(|Stopped| Ended::None)?;
         // A node that has little of what there is has just come: nobody lacks what it did.
         let is_newcomer = own.len() * 2 < list.short_ids.len();
         let short = ShortIds::keyed(&key);
@@ -73,8 +52,7 @@ impl Judge {
             let transactions = answer.transactions.into_vec();
             let ids: Vec<TxId> = transactions.iter().map(Transaction::id).collect();
             let place = place_after(&wanted, ids.iter().map(|id| short.of(id)));
-            let place =
-                place.filter(|_| answer.short_ids.is_empty()).ok_or(Ended::Misbehaviour(Misbehaviour::WrongAnswer))?;
+            let place = place.filter(|_| answer.short_ids.is_empty()).ok_or(Some(Misbehaviour::WrongAnswer))?;
             let bytes: usize = transactions.iter().map(Transaction::size).sum();
             taken += bytes;
             // With so much room left, what did not come is not there any more.
@@ -92,8 +70,9 @@ impl Judge {
         key: [u8; KEY_BYTES],
         wanted: Vec<ShortId>,
     ) -> Result<PoolAnswer, Ended> {
-        let wanted = BoundedVec::new(wanted).map_err(|_| Ended::Unanswered(RequestError::TooLong))?;
-        Ok(self.network.request_pool(from, &GetPool { key, wanted }).await?)
+        let wanted = BoundedVec::new(wanted).map_err(|_| Ended::None)?;
+        let answer = self.network.request_pool(from, &GetPool { key, wanted }).await;
+        answer.map_err(|error| matches!(error, RequestError::Timeout).then_some(Misbehaviour::Stalled))
     }
 
     /// Offers transactions of a peer to the pool; whether more of that kind are worth asking for.
@@ -103,7 +82,8 @@ impl Judge {
         transactions: Vec<Transaction>,
         is_newcomer: bool,
     ) -> Result<bool, Ended> {
-        let answers = self.pool.submit(Origin::Peer(fetched.from), transactions.clone()).await?;
+        let answers =
+            self.pool.submit(Origin::Peer(fetched.from), transactions.clone()).await.map_err(|Stopped| Ended::None)?;
         let (mut is_worthwhile, mut invalid) = (transactions.is_empty(), None);
         let mut passed: usize = fetched.pass_on.iter().map(Transaction::size).sum();
         for (transaction, answer) in transactions.into_iter().zip(answers) {
@@ -126,7 +106,7 @@ impl Judge {
         }
         match invalid {
             // A pool holds what was checked: it never did in that node's.
-            Some(error) => Err(Ended::Misbehaviour(Misbehaviour::InvalidTransaction(error))),
+            Some(error) => Err(Some(Misbehaviour::InvalidTransaction(error))),
             None => Ok(is_worthwhile),
         }
     }

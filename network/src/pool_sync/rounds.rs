@@ -5,7 +5,7 @@
 //! transaction, in the order of the peer's list, in which each sender's nonces rise.
 
 use crate::{ids::PeerId, peers::table::PeerTable};
-use cairn_chain::verdict::PeerNumber;
+use cairn_chain::PeerNumber;
 use cairn_ledger::{hash::TxId, pow::Work, transaction::Transaction};
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -5,7 +5,8 @@
 //! whoever serves others goes first, nobody who waits is starved, and of what others leave unused everybody has all.
 
 use crate::requests::class::Class;
-use cairn_chain::verdict::PeerNumber;
+use cairn_chain::PeerNumber;
+use cairn_common::rate_limiter::RateLimiter;
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -75,9 +76,7 @@ pub(crate) struct Reserved {
 #[derive(Debug)]
 pub(crate) struct Upload {
     /// Bytes a second; `None` where the line is the only limit.
-    rate: Option<f64>,
-    left: f64,
-    at: Instant,
+    limiter: Option<RateLimiter>,
     standings: Fair<Standing>,
     /// Each standing has a clock of its own: that of those who give runs ahead of the others'.
     givers: Fair<PeerNumber>,
@@ -87,24 +86,26 @@ pub(crate) struct Upload {
 impl Upload {
     /// With the most bytes a second.
     pub(crate) fn new(rate: Option<usize>, now: Instant) -> Self {
-        let rate = rate.map(|rate| rate as f64);
-        let left = rate.unwrap_or_default() * BURST.as_secs_f64();
-        Self { rate, left, at: now, standings: Fair::new(), givers: Fair::new(), takers: Fair::new() }
+        let limiter = rate.map(|rate| RateLimiter::new(rate as f64, rate as f64 * BURST.as_secs_f64(), now));
+        Self { limiter, standings: Fair::new(), givers: Fair::new(), takers: Fair::new() }
     }
 
     /// Whether another answer may be begun now.
-    pub(crate) fn is_free(&mut self, now: Instant) -> bool {
-        let Some(rate) = self.rate else { return true };
-        let earned = now.saturating_duration_since(self.at).as_secs_f64() * rate;
-        (self.left, self.at) = ((self.left + earned).min(rate * BURST.as_secs_f64()), now);
-        self.left >= 0.0
+    pub(crate) fn is_free(&self, now: Instant) -> bool {
+        self.free_at(now).is_none()
     }
 
     /// When it will be free again; `None` when it is.
-    pub(crate) fn free_at(&self) -> Option<Instant> {
-        let rate = self.rate.filter(|_| self.left < 0.0)?;
+    pub(crate) fn free_at(&self, now: Instant) -> Option<Instant> {
+        let wait = self.limiter.as_ref()?.wait(now);
         // A little later rather than a little too early, which would be asked again and again.
-        Some(self.at + Duration::from_secs_f64(-self.left / rate) + Duration::from_millis(1))
+        (!wait.is_zero()).then(|| now + wait + Duration::from_millis(1))
+    }
+
+    fn spend(&mut self, bytes: f64, now: Instant) {
+        if let Some(limiter) = &mut self.limiter {
+            limiter.spend(bytes, now);
+        }
     }
 
     /// Which of those in line is next.
@@ -126,19 +127,19 @@ impl Upload {
     }
 
     /// Begins an answer. Until it is there, as much is set aside as it may have at most.
-    pub(crate) fn begin(&mut self, number: PeerNumber, standing: Standing, class: Class) -> Reserved {
+    pub(crate) fn begin(&mut self, number: PeerNumber, standing: Standing, class: Class, now: Instant) -> Reserved {
         let bytes = class.max_answer();
-        self.left -= bytes as f64;
+        self.spend(bytes as f64, now);
         self.standings.begin(standing, weighed(standing, bytes as f64));
         self.peers(standing).begin(number, bytes as f64);
         Reserved { number, standing, bytes }
     }
 
     /// The answer has so many bytes.
-    pub(crate) fn settle(&mut self, reserved: &Reserved, bytes: usize) {
+    pub(crate) fn settle(&mut self, reserved: &Reserved, bytes: usize, now: Instant) {
         let Reserved { number, standing, bytes: set_aside } = reserved;
         let more = bytes as f64 - *set_aside as f64;
-        self.left -= more;
+        self.spend(more, now);
         self.standings.correct(standing, weighed(*standing, more));
         self.peers(*standing).correct(number, more);
     }
@@ -160,11 +161,11 @@ mod tests {
 
     /// Answers so many requests of a line that is always as long, and counts whose they were.
     fn serve(upload: &mut Upload, line: &[(PeerNumber, Standing)], count: usize) -> BTreeMap<PeerNumber, usize> {
-        let mut served = BTreeMap::new();
+        let (mut served, now) = (BTreeMap::new(), Instant::now());
         for _ in 0..count {
             let (number, standing) = line[upload.next(line).expect("somebody waits")];
-            let reserved = upload.begin(number, standing, Class::Bodies);
-            upload.settle(&reserved, ANSWER);
+            let reserved = upload.begin(number, standing, Class::Bodies, now);
+            upload.settle(&reserved, ANSWER, now);
             *served.entry(number).or_default() += 1;
         }
         served
@@ -220,27 +221,27 @@ mod tests {
         let (mut now, mut sent) = (start, 0);
         while now < start + Duration::from_secs(10) {
             assert!(upload.is_free(now));
-            let reserved = upload.begin(GIVER, Takes, Class::Bodies);
+            let reserved = upload.begin(GIVER, Takes, Class::Bodies, now);
             assert!(!upload.is_free(now), "what an answer may need is set aside");
-            upload.settle(&reserved, ANSWER);
+            upload.settle(&reserved, ANSWER, now);
             sent += ANSWER;
             if !upload.is_free(now) {
-                now = upload.free_at().expect("it is not free");
+                now = upload.free_at(now).expect("it is not free");
             }
         }
         // A second's worth at once, and then as much as is earned.
         assert!((10_900_000..=11_300_000).contains(&sent), "{sent}");
-        assert!(unlimited().free_at().is_none() && unlimited().is_free(start), "the control: no limit, no wait");
+        assert!(unlimited().free_at(start).is_none() && unlimited().is_free(start), "the control: no limit, no wait");
     }
 
     #[test]
     fn only_those_ahead_of_the_clock_are_remembered() {
-        let mut upload = unlimited();
+        let (mut upload, now) = (unlimited(), Instant::now());
         for number in (1..10_000).map(PeerNumber) {
-            let reserved = upload.begin(number, Takes, Class::Headers);
-            upload.settle(&reserved, ANSWER);
-            let reserved = upload.begin(number, Takes, Class::Headers);
-            upload.settle(&reserved, ANSWER);
+            let reserved = upload.begin(number, Takes, Class::Headers, now);
+            upload.settle(&reserved, ANSWER, now);
+            let reserved = upload.begin(number, Takes, Class::Headers, now);
+            upload.settle(&reserved, ANSWER, now);
         }
         assert!(upload.takers.ends.len() < 10, "{}", upload.takers.ends.len());
     }

@@ -6,13 +6,10 @@ use crate::{
     event::{Context, Received, SwarmAction, TaskAction},
     ids::RequestNumber,
     peers::table::{Peer, PeerTable},
-    requests::{
-        class::Class,
-        fairness::{Reserved, Standing, Upload},
-        upload_target::UploadTarget,
-    },
+    requests::fairness::{Reserved, Standing, Upload},
+    requests::{class::Class, upload_target::UploadTarget},
 };
-use cairn_chain::verdict::{Misbehaviour, PeerNumber};
+use cairn_chain::{Misbehaviour, PeerNumber};
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Instant,
@@ -65,8 +62,8 @@ impl RequestQueue {
     }
 
     /// When somebody who waits for upload may go on; `None` when nobody does.
-    pub(crate) fn due(&self) -> Option<Instant> {
-        if self.waiting.is_empty() { None } else { self.upload.free_at() }
+    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
+        if self.waiting.is_empty() { None } else { self.upload.free_at(now) }
     }
 
     /// Forgets whoever is gone: what it asked for is not read any more, or not sent.
@@ -108,14 +105,13 @@ impl RequestQueue {
         // The upload is looked at first: whoever waits for it would wake again and again while there is no place.
         while self.upload.is_free(cx.now) && self.serving.len() < SERVING {
             // One that has its share of turns already waits for itself.
-            let line = self.waiting.iter().map(|request| request.peer).enumerate();
-            let line = line.filter(|(_, peer)| peers.has_turn(*peer));
-            let (places, line): (Vec<usize>, Vec<(PeerNumber, Standing)>) =
-                line.map(|(at, peer)| (at, (peer, peers.standing(peer, cx.now)))).unzip();
-            let Some(at) = self.upload.next(&line).and_then(|next| places.get(next).copied()) else { return };
-            let Some(request) = self.waiting.remove(at) else { return };
-            let Request { number, peer, class, question } = request;
-            let reserved = self.upload.begin(peer, peers.standing(peer, cx.now), class);
+            let line = self.waiting.iter().map(|request| request.peer).filter(|peer| peers.has_turn(*peer));
+            let line: Vec<_> = line.map(|peer| (peer, peers.standing(peer, cx.now))).collect();
+            let Some((peer, standing)) = self.upload.next(&line).and_then(|at| line.get(at).copied()) else { return };
+            let at = self.waiting.iter().position(|request| request.peer == peer);
+            let Some(request) = at.and_then(|at| self.waiting.remove(at)) else { return };
+            let Request { number, class, question, .. } = request;
+            let reserved = self.upload.begin(peer, standing, class, cx.now);
             self.serving.insert(number, Turn { peer, class, reserved: Some(reserved) });
             let wait = peers.begin_serving(peer, cx.now);
             let is_spent = self.upload_target.is_spent(cx.clock);
@@ -135,7 +131,7 @@ impl RequestQueue {
         let Some(turn) = self.serving.get_mut(&request) else { return };
         let (peer, class) = (turn.peer, turn.class);
         if let Some(reserved) = turn.reserved.take() {
-            self.upload.settle(&reserved, answer.as_ref().map_or(0, Vec::len));
+            self.upload.settle(&reserved, answer.as_ref().map_or(0, Vec::len), cx.now);
         }
         match answer {
             Ok(bytes) => {

@@ -8,16 +8,11 @@ use crate::{
     handle::{AdmitError, BanInfo, FindError, NetworkEvent, NetworkInfo, PeerInfo},
     ids::{PeerId, SearchNumber},
     outbound::persistent::{self, Reason, TargetError},
-    peers::{
-        bans::{Ban, Banned},
-        table::Decision,
-    },
+    peers::bans::{Ban, Banned},
+    peers::table::Decision,
     requests::class::Class,
 };
-use cairn_chain::{
-    BlockBody,
-    verdict::{Misbehaviour, PeerNumber},
-};
+use cairn_chain::{BlockBody, Misbehaviour, PeerNumber};
 use cairn_ledger::block::Header;
 use std::time::Instant;
 
@@ -177,7 +172,7 @@ impl NetworkState {
     }
 
     /// When something is next due: a batch of transactions, or the upload for those who wait for it.
-    pub(crate) fn due(&self) -> Option<Instant> {
-        self.relay.due().into_iter().chain(self.requests.due()).min()
+    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
+        self.relay.due().into_iter().chain(self.requests.due(now)).min()
     }
 }

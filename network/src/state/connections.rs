@@ -10,7 +10,7 @@ use crate::{
     peers::{status, table::Services},
     wire::{Message as _, PeerStatus},
 };
-use cairn_chain::verdict::{Misbehaviour, PeerNumber};
+use cairn_chain::{Misbehaviour, PeerNumber};
 
 impl NetworkState {
     pub(super) fn on_connected(&mut self, connection: &Connection, cx: &mut Context) {

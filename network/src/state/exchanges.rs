@@ -2,20 +2,17 @@
 
 use super::NetworkState;
 use crate::{
-    event::{Action, Context, Job, Received, SwarmAction, Topic},
-    gossip::{
-        judge::Judged,
-        relay::{GossipOutcome, Gossiped, Learned},
-    },
+    event::{Action, Context, Gossiped, Job, Received, SwarmAction},
+    gossip::{judge::Judged, relay::Learned},
     handle::{NetworkEvent, Provider},
-    ids::{MessageNumber, Multiaddr, PeerId, RequestNumber, SearchNumber},
+    ids::{Multiaddr, PeerId, RequestNumber, SearchNumber},
     outbound::slots::Surroundings,
     peers::{status, traffic::Protocol},
     pool_sync::rounds::FetchedPool,
     requests::{class::Class, queue::Request},
     wire::Message as _,
 };
-use cairn_chain::verdict::{Misbehaviour, Verdict};
+use cairn_chain::{Misbehaviour, Verdict};
 use cairn_ledger::codec::DecodeError;
 
 impl NetworkState {
@@ -96,17 +93,11 @@ impl NetworkState {
     }
 
     /// A message was gossiped by a peer.
-    pub(super) fn on_gossiped(
-        &mut self,
-        peer: PeerId,
-        message: MessageNumber,
-        topic: Topic,
-        data: Vec<u8>,
-        cx: &mut Context,
-    ) {
-        let Some(sender) = self.peers.number(&peer) else { return cx.push(SwarmAction::Ignore(message)) };
-        let gossiped = Gossiped { sender, message, topic, data };
-        if self.relay.on_gossip(gossiped, &mut self.peers, cx) == GossipOutcome::Missed {
+    pub(super) fn on_gossiped(&mut self, gossiped: Gossiped, cx: &mut Context) {
+        let peer = gossiped.peer;
+        if self.relay.on_gossip(gossiped, &mut self.peers, cx)
+            && let Some(sender) = self.peers.number(&peer)
+        {
             self.pool_rounds.missed(sender, peer, cx.now);
         }
     }

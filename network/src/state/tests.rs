@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     discovery::resource::Resource,
-    event::{Connection, Endpoint, SwarmAction, TaskAction, Topic},
+    event::{Connection, Endpoint, Gossiped, SwarmAction, TaskAction, Topic},
     gossip::judge::{Finding, Judged},
     handle::NetworkEvent,
     ids::{ConnectionNumber, RequestNumber},
@@ -12,7 +12,7 @@ use crate::{
     testing::{context, multiaddr, status},
     wire::{Message as _, PeerStatus},
 };
-use cairn_chain::verdict::{Misbehaviour, PeerNumber, Verdict};
+use cairn_chain::{Misbehaviour, PeerNumber, Verdict};
 use cairn_ledger::{error::HeaderError, hash::Hash, testing::easy_network};
 
 fn state(cx: &Context) -> NetworkState {
@@ -89,7 +89,7 @@ fn an_invalid_block_bans_its_sender_unless_the_operator_named_it() {
         connect(&mut state, peer, 1, &mut cx);
         let (message, topic) = (crate::ids::MessageNumber(5), Topic::Blocks);
         let data = cairn_ledger::codec::encode(easy_network().genesis());
-        let actions = state.on_event(Event::Gossiped { peer, message, topic, data }, &mut cx);
+        let actions = state.on_event(Event::Gossiped(Gossiped { peer, message, topic, data }), &mut cx);
         let [Action::Task(TaskAction::Judge { job, .. })] = &actions[..] else { panic!("{actions:?}") };
         let error = HeaderError::ZeroBeneficiary;
         let verdict = Verdict::Reject(Misbehaviour::InvalidHeader(error));

@@ -6,7 +6,7 @@ use crate::{
     ids::{MessageNumber, RequestNumber},
     wire::{Message as _, TxBatch},
 };
-use cairn_chain::verdict::Verdict;
+use cairn_chain::Verdict;
 use cairn_ledger::hash::BlockId;
 use libp2p::{
     Multiaddr, PeerId,

@@ -6,7 +6,7 @@ use super::{
     dht,
 };
 use crate::{
-    event::{Connection, DialFailure, Endpoint, Event, ReachEvent, Received, Topic},
+    event::{Connection, DialFailure, Endpoint, Event, Gossiped, ReachEvent, Received, Topic},
     handle::RequestError,
     ids::{ConnectionNumber, MessageNumber, RequestNumber},
     peers::table::Services,
@@ -118,7 +118,7 @@ impl NetworkSwarm {
                 let message = MessageNumber(self.number());
                 self.messages.insert(message, (message_id, peer));
                 let topic = if content.topic == self.names.blocks.hash() { Topic::Blocks } else { Topic::Txs };
-                self.tell(Event::Gossiped { peer, message, topic, data: content.data });
+                self.tell(Event::Gossiped(Gossiped { peer, message, topic, data: content.data }));
             }
             gossipsub::Event::GossipsubNotSupported { peer_id } => {
                 tracing::debug!(target: "cairn::network", peer = %peer_id, "a peer does not gossip");

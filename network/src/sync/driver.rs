@@ -6,10 +6,7 @@ use super::{
     presync::{Presync, PresyncRules, Step},
 };
 use crate::{Kind, NetworkEvent, NetworkHandle, RequestError, wire::MAX_LOCATOR};
-use cairn_chain::{
-    BlockOutcome, ChainEvent, ChainHandle, StoreError, Tip,
-    verdict::{Origin, PeerNumber},
-};
+use cairn_chain::{BlockOutcome, ChainEvent, ChainHandle, Origin, PeerNumber, StoreError, Tip};
 use cairn_common::{
     clock,
     mailbox::Stopped,
@@ -171,8 +168,7 @@ impl Hands {
     async fn act(self, action: SyncAction) -> Result<Option<SyncEvent>, Failure> {
         Ok(match action {
             SyncAction::FetchHeaders { job, peer, branch } => {
-                let answer = self.fetch_headers(peer, branch).await?;
-                Some(SyncEvent::Headers { job, answer })
+                Some(SyncEvent::Headers { job, answer: self.fetch_headers(peer, branch).await? })
             }
             SyncAction::Link { job, peer, headers, is_presynced } => {
                 let origin = Origin::Peer(peer);
@@ -183,8 +179,7 @@ impl Hands {
                 Some(SyncEvent::Linked { job, outcomes })
             }
             SyncAction::BeginPresync { job, fork, claimed } => {
-                let presync = self.begin_presync(fork, claimed).await?;
-                Some(SyncEvent::PresyncBegun { job, presync })
+                Some(SyncEvent::PresyncBegun { job, presync: self.begin_presync(fork, claimed).await? })
             }
             SyncAction::Presync { job, presync, headers } => {
                 let (presync, step) = self.presync(presync, headers).await?;

@@ -14,10 +14,7 @@ use super::{
 };
 use crate::{NetworkEvent, RequestError};
 use bodies::BodyJob;
-use cairn_chain::{
-    BlockOutcome, HeaderOutcome, Tip,
-    verdict::{Misbehaviour, PeerNumber},
-};
+use cairn_chain::{BlockOutcome, HeaderOutcome, Misbehaviour, PeerNumber, Tip};
 use cairn_common::rolling_rate::RollingRate;
 use cairn_ledger::{
     block::{Body, Header},
@@ -236,9 +233,7 @@ impl Machine {
                 self.met.get_or_insert(self.now);
             }
             NetworkEvent::PeerStatus { peer, kind, status } => {
-                if let Some(source) = self.sources.get_mut(&peer) {
-                    source.update(kind, status);
-                }
+                self.change(peer, |source, _| source.update(kind, status));
             }
             NetworkEvent::PeerDown { peer } => self.on_peer_down(peer),
             NetworkEvent::UnknownParent { peer, id } => {
@@ -260,6 +255,13 @@ impl Machine {
     #[cfg(test)]
     pub(super) fn presyncs(&self) -> usize {
         self.sources.values().filter(|source| source.look.is_some()).count()
+    }
+
+    /// Notes something of a peer, unless it is gone.
+    fn change(&mut self, peer: PeerNumber, note: impl FnOnce(&mut SyncPeer, Instant)) {
+        if let Some(source) = self.sources.get_mut(&peer) {
+            note(source, self.now);
+        }
     }
 
     fn next_job(&mut self) -> u64 {

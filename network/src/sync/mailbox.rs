@@ -1,10 +1,7 @@
 //! What sync tells: how far the node is, and when it does not get on, why.
 
 use cairn_ledger::units::Height;
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// What sync is doing.
@@ -48,26 +45,34 @@ impl SyncPhase {
     }
 }
 
-/// Why sync does not get on: [what](Self::what) is wrong, and what to [do](Self::advice) about it; as text, both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why sync does not get on: as text, what is wrong; and what to [do](Self::advice) about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stall {
     /// No peer is connected.
+    #[error("no peer is connected")]
     NoPeer,
     /// Peers claim a better chain, and none shows its headers.
+    #[error("peers claim a better chain and do not show its headers; others are being looked for")]
     NoHeaders,
     /// By this machine's clock the tip, or what most peers follow, is from the future.
+    #[error("the newest blocks are from the future by this machine's clock, which is behind")]
     Clock,
     /// No peer has a block that is needed.
+    #[error("no peer has block {height}; nodes with the full history are being looked for")]
     NoBodies {
         /// The lowest such block.
         height: Height,
     },
     /// Those who have a block that is needed do not send it.
+    #[error("no peer sends block {height}; others are being looked for")]
     NoAnswers {
         /// The lowest such block.
         height: Height,
     },
     /// Blocks are here, and the chain takes none in.
+    #[error(
+        "blocks have come and the chain takes none in: the disk or the processor is overloaded, or the disk is failing"
+    )]
     Disk,
 }
 
@@ -81,26 +86,6 @@ impl Stall {
             Self::NoBodies { .. } => "no_bodies",
             Self::NoAnswers { .. } => "no_answers",
             Self::Disk => "disk",
-        }
-    }
-
-    /// What is wrong.
-    pub fn what(self) -> String {
-        match self {
-            Self::NoPeer => "no peer is connected".to_owned(),
-            Self::NoHeaders => {
-                "peers claim a better chain and do not show its headers; others are being looked for".to_owned()
-            }
-            Self::Clock => "the newest blocks are from the future by this machine's clock, which is behind".to_owned(),
-            Self::NoBodies { height } => {
-                format!("no peer has block {height}; nodes with the full history are being looked for")
-            }
-            Self::NoAnswers { height } => format!("no peer sends block {height}; others are being looked for"),
-            Self::Disk => {
-                "blocks have come and the chain takes none in: the disk or the processor is overloaded, or the disk \
-                           is failing"
-                    .to_owned()
-            }
         }
     }
 
@@ -121,21 +106,23 @@ impl Stall {
     }
 }
 
-impl fmt::Display for Stall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what(), self.advice())
-    }
-}
-
-/// A chain that others claim to be better, and that this node does not follow: as text, why, and what to do about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A chain that others claim to be better, and that this node does not follow: as text, why; and what to
+/// [do](Self::advice) about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfollowed {
     /// Peers claim it and do not show its headers, or none that have more work.
+    #[error(
+        "a peer claims a chain with more work, up to block {height}, and does not show it; this node stays on its own"
+    )]
     NotShown {
         /// The height they claim.
         height: Height,
     },
     /// Its headers are here, and nobody sends its blocks.
+    #[error(
+        "there are headers with more work, up to block {height}, whose blocks nobody sends; this node stays on its own \
+         chain"
+    )]
     Withheld {
         /// The height of the best of them.
         height: Height,
@@ -143,28 +130,9 @@ pub enum Unfollowed {
 }
 
 impl Unfollowed {
-    /// Why not.
-    pub fn what(self) -> String {
-        match self {
-            Self::NotShown { height } => format!(
-                "a peer claims a chain with more work, up to block {height}, and does not show it; this node stays on its own"
-            ),
-            Self::Withheld { height } => format!(
-                "there are headers with more work, up to block {height}, whose blocks nobody sends; this node stays on its own \
-                 chain"
-            ),
-        }
-    }
-
     /// What to do about it.
     pub fn advice(self) -> &'static str {
         "if others follow that chain, name one of them with --network.peers"
-    }
-}
-
-impl fmt::Display for Unfollowed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what(), self.advice())
     }
 }
 
@@ -194,8 +162,8 @@ impl SyncStatus {
     /// What is wrong, if anything is, and what to do about it: why it does not get on, or that peers claim another
     /// chain. All that tells the operator takes it from here.
     pub fn trouble(&self) -> Option<String> {
-        let stall = self.phase.stall().map(|stall| stall.to_string());
-        stall.or_else(|| self.unfollowed.map(|unfollowed| unfollowed.to_string()))
+        let stall = self.phase.stall().map(|stall| format!("{stall}: {}", stall.advice()));
+        stall.or_else(|| self.unfollowed.map(|unfollowed| format!("{unfollowed}: {}", unfollowed.advice())))
     }
 
     /// How far it is, from 0 to 1.
@@ -263,7 +231,7 @@ mod tests {
         let mut names = std::collections::BTreeSet::new();
         for stall in all.into_iter().chain([Stall::Disk]) {
             assert!(names.insert(stall.name()));
-            let text = stall.to_string();
+            let text = format!("{stall}: {}", stall.advice());
             assert!(["name ", "set ", "see "].iter().any(|advice| text.contains(advice)), "{text}");
             assert_eq!((SyncPhase::Stalled(stall).name(), SyncPhase::Stalled(stall).stall()), ("stalled", Some(stall)));
         }

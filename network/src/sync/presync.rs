@@ -14,7 +14,7 @@
 //! its sender's.
 
 use crate::wire::MAX_HEADERS;
-use cairn_chain::verdict::Misbehaviour;
+use cairn_chain::Misbehaviour;
 use cairn_ledger::{
     block::Header,
     chain_spec::ChainSpec,

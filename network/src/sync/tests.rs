@@ -11,7 +11,7 @@ use super::{
     sync_peers::JOBS_EACH,
 };
 use crate::{NetworkEvent, wire::MAX_BODIES};
-use cairn_chain::verdict::Misbehaviour;
+use cairn_chain::Misbehaviour;
 use cairn_ledger::units::Height;
 use std::time::Duration;
 use world::{Manner, Peer, World, grow};

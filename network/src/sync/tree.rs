@@ -1,10 +1,11 @@
 //! The headers that sync has linked and whose blocks are not here yet, as a tree, and the path to the best
 //! of them.
 
-use cairn_chain::verdict::PeerNumber;
+use cairn_chain::PeerNumber;
 use cairn_ledger::{block::Header, hash::BlockId, pow::Work, units::Height, validate::LinkedHeader};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    iter,
     time::Instant,
 };
 
@@ -238,25 +239,17 @@ impl Tree {
     /// The block that the branch of this one leaves what is known here from: the highest below it that is not in the
     /// tree.
     pub(super) fn below(&self, id: &BlockId) -> BlockId {
-        let mut at = *id;
-        while let Some(node) = self.nodes.get(&at) {
-            at = node.parent;
-        }
-        at
+        self.down_from(id).last().map_or(*id, |(_, node)| node.parent)
     }
 
     /// Whether a header lies above a block that is passed over.
     fn is_aside(&self, id: &BlockId) -> bool {
-        let mut at = *id;
-        while !self.aside.is_empty()
-            && let Some(node) = self.nodes.get(&at)
-        {
-            if self.aside.contains_key(&at) {
-                return true;
-            }
-            at = node.parent;
-        }
-        false
+        !self.aside.is_empty() && self.down_from(id).any(|(id, _)| self.aside.contains_key(id))
+    }
+
+    /// The headers of the tree from this one down.
+    fn down_from(&self, id: &BlockId) -> impl Iterator<Item = (&BlockId, &Node)> {
+        iter::successors(self.nodes.get_key_value(id), move |(_, node)| self.nodes.get_key_value(&node.parent))
     }
 
     /// Whether a branch with more work than the tip does without this block.
@@ -330,11 +323,8 @@ impl Tree {
 
     /// The way from the lowest header of the tree up to `id`.
     fn walk(&self, id: BlockId) -> VecDeque<BlockId> {
-        let (mut path, mut at) = (VecDeque::new(), id);
-        while let Some(node) = self.nodes.get(&at) {
-            path.push_front(at);
-            at = node.parent;
-        }
+        let mut path: VecDeque<BlockId> = self.down_from(&id).map(|(id, _)| *id).collect();
+        path.make_contiguous().reverse();
         path
     }
 
@@ -350,6 +340,15 @@ impl Tree {
             Body::Missing => self.missing.insert(height),
             Body::Asked(_) | Body::Importing | Body::Here => self.missing.remove(&height),
         };
+    }
+
+    /// Bodies that this job was to bring are missing again.
+    pub(super) fn set_missing(&mut self, ids: &[BlockId], job: u64) {
+        for id in ids {
+            if self.get(id).is_some_and(|node| node.body == Body::Asked(job)) {
+                self.set_body(id, Body::Missing);
+            }
+        }
     }
 
     /// Drops what is here from the beginning of the path: the chain needs nothing more for it.

@@ -8,7 +8,7 @@ pub(crate) mod compact;
 pub(crate) mod short_ids;
 
 use cairn_ledger::{
-    block::{Body, Header, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS},
+    block::{Body, HEADER_BYTES, Header, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS},
     codec::{self, BoundedBytes, BoundedVec, Decode, DecodeError, Encode},
     hash::{BlockId, Hash},
     pow::Work,
@@ -53,7 +53,7 @@ pub trait Message: Encode + Decode<()> {
     /// The longest encoding that is read or written.
     const MAX_BYTES: usize;
     /// Whether it may end in fields that are not known here.
-    const OPEN_ENDED: bool = true;
+    const OPEN_ENDED: bool;
 
     /// Its bytes.
     fn to_bytes(&self) -> Vec<u8> {
@@ -70,6 +70,34 @@ pub trait Message: Encode + Decode<()> {
         }
         codec::decode(bytes, Self::MAX_BYTES)
     }
+}
+
+/// How long messages may be, and whether they may end in fields that are not known here.
+macro_rules! messages {
+    ($($message:ty, $max_bytes:expr, $open_ended:literal;)*) => {
+        $(impl Message for $message {
+            const MAX_BYTES: usize = $max_bytes;
+            const OPEN_ENDED: bool = $open_ended;
+        })*
+    };
+}
+
+messages! {
+    // More than it takes: later programs may say more.
+    PeerStatus, 1024, true;
+    CompactBlock, 160 << 10, false;
+    TxBatch, 48 << 10, false;
+    GetHeaders, 8 + MAX_LOCATOR * 32, true;
+    Headers, 8 + MAX_HEADERS * HEADER_BYTES, true;
+    GetBodies, 8 + MAX_BODIES * 32, true;
+    Bodies, 4 << 20, true;
+    GetBlockTxs, 32 + 8 + 4 * MAX_BLOCK_TRANSACTIONS, true;
+    BlockTxs, 8 + MAX_BLOCK_BYTES, true;
+    GetPool, 16 + 8 + 6 * MAX_POOL_WANTED, true;
+    PoolAnswer, 1 << 20, true;
+    // More than it takes: later programs may say more.
+    GetAddresses, 64, true;
+    Addresses, 8 + MAX_ADDRESSES * (KEY_BYTES + 16 + 2 + 1), true;
 }
 
 /// `status/1`, question and answer alike: where a node stands.
@@ -97,11 +125,6 @@ pub struct PeerStatus {
     pub rules_id: Hash,
     /// The last of them that is in force after its tip, and the next.
     pub upgrades: BoundedVec<NamedUpgrade, MAX_UPGRADES>,
-}
-
-impl Message for PeerStatus {
-    /// More than it takes: later programs may say more.
-    const MAX_BYTES: usize = 1024;
 }
 
 /// An upgrade, as a peer calls it.
@@ -153,11 +176,6 @@ pub struct CompactBlock {
     pub prefilled: BoundedVec<Prefilled, MAX_PREFILLED>,
 }
 
-impl Message for CompactBlock {
-    const MAX_BYTES: usize = 160 << 10;
-    const OPEN_ENDED: bool = false;
-}
-
 /// The first six bytes, little-endian, of SipHash-2-4 of a transaction's id.
 pub type ShortId = [u8; 6];
 
@@ -179,21 +197,12 @@ pub struct TxBatch {
     pub transactions: BoundedVec<Transaction, MAX_BATCH>,
 }
 
-impl Message for TxBatch {
-    const MAX_BYTES: usize = 48 << 10;
-    const OPEN_ENDED: bool = false;
-}
-
 /// `headers/1`: what comes after the first of these ids that is on the asked node's chain?
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[bincode(crate = "cairn_ledger::codec::bincode")]
 pub struct GetHeaders {
     /// From the asker's tip down: ten in a row, then doubling steps, the genesis last.
     pub locator: BoundedVec<BlockId, MAX_LOCATOR>,
-}
-
-impl Message for GetHeaders {
-    const MAX_BYTES: usize = 8 + MAX_LOCATOR * 32;
 }
 
 /// The answer of `headers/1`: consecutive headers, the lowest first.
@@ -204,20 +213,12 @@ pub struct Headers {
     pub headers: BoundedVec<Header, MAX_HEADERS>,
 }
 
-impl Message for Headers {
-    const MAX_BYTES: usize = 8 + MAX_HEADERS * cairn_ledger::block::HEADER_BYTES;
-}
-
 /// `bodies/1`: the transactions of these blocks, please.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[bincode(crate = "cairn_ledger::codec::bincode")]
 pub struct GetBodies {
     /// The blocks.
     pub ids: BoundedVec<BlockId, MAX_BODIES>,
-}
-
-impl Message for GetBodies {
-    const MAX_BYTES: usize = 8 + MAX_BODIES * 32;
 }
 
 /// The answer of `bodies/1`: the bodies of a prefix of the blocks asked for, in their order. It ends at
@@ -227,10 +228,6 @@ impl Message for GetBodies {
 pub struct Bodies {
     /// The bodies.
     pub bodies: BoundedVec<Body, MAX_BODIES>,
-}
-
-impl Message for Bodies {
-    const MAX_BYTES: usize = 4 << 20;
 }
 
 /// `block-txs/1`: the transactions at these places of a block, please: those that its compact form lacked here.
@@ -245,10 +242,6 @@ pub struct GetBlockTxs {
     pub places: BoundedVec<u32, MAX_BLOCK_TRANSACTIONS>,
 }
 
-impl Message for GetBlockTxs {
-    const MAX_BYTES: usize = 32 + 8 + 4 * MAX_BLOCK_TRANSACTIONS;
-}
-
 /// The answer of `block-txs/1`: the transactions at all those places, in their order; none when the node does not
 /// have them all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -256,10 +249,6 @@ impl Message for GetBlockTxs {
 pub struct BlockTxs {
     /// The transactions.
     pub transactions: Body,
-}
-
-impl Message for BlockTxs {
-    const MAX_BYTES: usize = 8 + MAX_BLOCK_BYTES;
 }
 
 /// `pool/1`: without short ids, which transactions wait with you? With some: these of them, please.
@@ -272,10 +261,6 @@ pub struct GetPool {
     pub key: [u8; 16],
     /// What is wanted, in the order in which it was listed.
     pub wanted: BoundedVec<ShortId, MAX_POOL_WANTED>,
-}
-
-impl Message for GetPool {
-    const MAX_BYTES: usize = 16 + 8 + 6 * MAX_POOL_WANTED;
 }
 
 /// The answer of `pool/1`. To a question without short ids: those of what can be mined now, the best paying first
@@ -292,10 +277,6 @@ pub struct PoolAnswer {
     pub transactions: BoundedVec<Transaction, MAX_POOL_TXS>,
 }
 
-impl Message for PoolAnswer {
-    const MAX_BYTES: usize = 1 << 20;
-}
-
 /// `addresses/1`: whom do you know?
 ///
 /// Layout: `max u16`.
@@ -306,11 +287,6 @@ pub struct GetAddresses {
     pub max: u16,
 }
 
-impl Message for GetAddresses {
-    /// More than it takes: later programs may say more.
-    const MAX_BYTES: usize = 64;
-}
-
 /// The answer of `addresses/1`: places at which the answering node has lately found nodes of this network.
 ///
 /// Layout: `count u64 ‖ (key 32 ‖ ip 16 ‖ port u16 ‖ quic u8)*`.
@@ -319,10 +295,6 @@ impl Message for GetAddresses {
 pub struct Addresses {
     /// The places.
     pub addresses: BoundedVec<PeerAddress, MAX_ADDRESSES>,
-}
-
-impl Message for Addresses {
-    const MAX_BYTES: usize = 8 + MAX_ADDRESSES * (KEY_BYTES + 16 + 2 + 1);
 }
 
 /// Where a node is said to be.

@@ -133,7 +133,7 @@ fn text(status: &SyncStatus) -> Option<String> {
             Some(left) => format!("{rate}, {} left", indicatif::HumanDuration(left)),
             None => rate,
         }),
-        SyncPhase::Stalled(stall) => Some(format!("stalled: {stall}")),
+        SyncPhase::Stalled(stall) => Some(format!("stalled: {stall}: {}", stall.advice())),
     }
 }
 

@@ -5,17 +5,11 @@
 use super::{Machine, SyncAction};
 use crate::{
     RequestError,
-    sync::{
-        pace::Pace,
-        sync_peers::SyncPeer,
-        tree::{Body as BodyState, Node},
-    },
+    sync::tree::{Body as BodyState, Node},
+    sync::{pace::Pace, sync_peers::SyncPeer},
     wire::{Bodies, MAX_BODIES, Message},
 };
-use cairn_chain::{
-    BlockOutcome,
-    verdict::{Misbehaviour, PeerNumber},
-};
+use cairn_chain::{BlockOutcome, Misbehaviour, PeerNumber};
 use cairn_ledger::{
     block::{Body, HEADER_BYTES, block_size},
     error::{BlockError, Fault},
@@ -173,24 +167,15 @@ impl Machine {
     fn give_up(&mut self, job: u64) {
         let Some(asked) = self.bodies.get_mut(&job).filter(|asked| !asked.is_overdue) else { return };
         asked.is_overdue = true;
-        for id in &asked.ids {
-            if self.tree.get(id).is_some_and(|node| node.body == BodyState::Asked(job)) {
-                self.tree.set_body(id, BodyState::Missing);
-            }
-        }
-        if let Some(source) = self.sources.get_mut(&asked.peer) {
-            source.overdue += 1;
-        }
+        let peer = asked.peer;
+        self.tree.set_missing(&asked.ids, job);
+        self.change(peer, |source, _| source.overdue += 1);
     }
 
     /// Ends a request; what it did not bring is missing again.
     pub(super) fn end_job(&mut self, job: u64) -> Option<BodyJob> {
         let ended = self.bodies.remove(&job)?;
-        for id in &ended.ids {
-            if self.tree.get(id).is_some_and(|node| node.body == BodyState::Asked(job)) {
-                self.tree.set_body(id, BodyState::Missing);
-            }
-        }
+        self.tree.set_missing(&ended.ids, job);
         if let Some(source) = self.sources.get_mut(&ended.peer) {
             source.jobs = source.jobs.saturating_sub(1);
             source.overdue = source.overdue.saturating_sub(usize::from(ended.is_overdue));
@@ -207,9 +192,7 @@ impl Machine {
                 if error == RequestError::Timeout && !is_reported {
                     self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
                 }
-                if let Some(source) = self.sources.get_mut(&peer) {
-                    source.rest(self.now);
-                }
+                self.change(peer, |source, now| source.rest(now));
                 return;
             }
         };
@@ -244,9 +227,7 @@ impl Machine {
     fn on_lacking(&mut self, peer: PeerNumber, first: Option<&BlockId>) {
         let Some((id, node)) = first.and_then(|id| Some((id, self.tree.get(id)?))) else { return };
         let (height, withholds) = (node.height(), node.source == peer);
-        if let Some(source) = self.sources.get_mut(&peer) {
-            source.lack(*id, height, self.now);
-        }
+        self.change(peer, |source, now| source.lack(*id, height, now));
         if withholds {
             self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
         }

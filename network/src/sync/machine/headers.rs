@@ -6,19 +6,13 @@
 //! come first for a while.
 
 use super::{Machine, SyncAction};
-use crate::sync::tree::MAX_AHEAD;
 use crate::{
     RequestError,
-    sync::{
-        sync_peers::SyncPeer,
-        tree::{Body, Brought, Rank},
-    },
+    sync::sync_peers::SyncPeer,
+    sync::tree::{Body, Brought, MAX_AHEAD, Rank},
     wire::MAX_HEADERS,
 };
-use cairn_chain::{
-    HeaderOutcome,
-    verdict::{Misbehaviour, PeerNumber},
-};
+use cairn_chain::{HeaderOutcome, Misbehaviour, PeerNumber};
 use cairn_ledger::{block::Header, error::Fault, hash::BlockId, pow::Work, units::Height};
 use std::{
     cmp::Reverse,
@@ -145,7 +139,7 @@ impl Machine {
             }
             (Stage::Asked { branch: branch.clone() }, SyncAction::FetchHeaders { job, peer, branch })
         };
-        self.headers.insert(job, HeaderJob { peer, since: self.now, stage });
+        self.hold(job, peer, stage);
         self.actions.push(action);
     }
 
@@ -171,11 +165,9 @@ impl Machine {
         }
         let with_ids: Vec<(BlockId, Header)> = headers.iter().map(|header| (header.id(), header.clone())).collect();
         if with_ids.windows(2).any(|pair| pair[1].1.parent != pair[0].0) {
-            self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::WrongAnswer });
-            return self.rest(peer);
+            return self.fail(peer, Misbehaviour::WrongAnswer);
         }
-        let stage = Stage::Linking { branch, headers: with_ids };
-        self.headers.insert(job, HeaderJob { peer, since: self.now, stage });
+        self.hold(job, peer, Stage::Linking { branch, headers: with_ids });
         self.actions.push(SyncAction::Link { job, peer, headers, is_presynced: false });
     }
 
@@ -185,16 +177,13 @@ impl Machine {
         let is_unkept = self.sources.get(&peer).is_some_and(|source| self.promises(source) && source.reached.is_none());
         self.end_run(peer);
         if is_unkept {
-            self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Unkept });
-            self.rest(peer);
+            self.fail(peer, Misbehaviour::Unkept);
         }
     }
 
     /// A peer has no more headers to give.
     pub(super) fn end_run(&mut self, peer: PeerNumber) {
-        if let Some(source) = self.sources.get_mut(&peer) {
-            source.exhaust();
-        }
+        self.change(peer, |source, _| source.exhaust());
     }
 
     /// A peer did not give what it was asked for: others come first for a while.
@@ -204,6 +193,12 @@ impl Machine {
             (source.deep, source.look) = (None, None);
             source.rest(self.now);
         }
+    }
+
+    /// Reports a peer, and lets it rest.
+    pub(super) fn fail(&mut self, peer: PeerNumber, misbehaviour: Misbehaviour) {
+        self.actions.push(SyncAction::Report { peer, misbehaviour });
+        self.rest(peer);
     }
 
     pub(super) fn on_linked(&mut self, job: u64, outcomes: Vec<HeaderOutcome>) {
@@ -224,8 +219,7 @@ impl Machine {
                 match self.take_outcomes(peer, Some(work), &headers, outcomes).end {
                     None => self.on_presynced_linked(peer, &headers, is_done),
                     Some((RunEnd::Misbehaviour(misbehaviour), _)) => {
-                        self.actions.push(SyncAction::Report { peer, misbehaviour });
-                        self.rest(peer);
+                        self.fail(peer, misbehaviour);
                     }
                     // The chain has forgotten what it continues: nobody's fault.
                     Some(_) => self.rest(peer),
@@ -322,24 +316,20 @@ impl Machine {
             // It continued a branch of ours that the chain has forgotten: nobody's fault.
             RunEnd::Detached if is_ours => self.restart(),
             RunEnd::Detached => {
-                self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::WrongAnswer });
-                self.rest(peer);
+                self.fail(peer, Misbehaviour::WrongAnswer);
             }
             RunEnd::Deep | RunEnd::NoRoom => self.end_run(peer),
             RunEnd::Early => {
                 self.end_run(peer);
-                if let Some(source) = self.sources.get_mut(&peer) {
-                    source.is_early = true;
-                }
+                self.change(peer, |source, _| source.is_early = true);
             }
             RunEnd::Refused => {
                 self.end_run(peer);
                 self.rest(peer);
             }
             RunEnd::Misbehaviour(misbehaviour) => {
-                self.actions.push(SyncAction::Report { peer, misbehaviour });
                 self.end_run(peer);
-                self.rest(peer);
+                self.fail(peer, misbehaviour);
             }
         }
     }
@@ -351,8 +341,7 @@ impl Machine {
         };
         let stalled = self.headers.extract_if(.., |_, job| is_stalled(job));
         for peer in stalled.map(|(_, job)| job.peer).collect::<Vec<_>>() {
-            self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });
-            self.rest(peer);
+            self.fail(peer, Misbehaviour::Stalled);
         }
     }
 

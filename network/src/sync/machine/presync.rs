@@ -3,13 +3,12 @@
 //! slowly makes room after a while.
 
 use super::{Machine, SyncAction, headers::Stage};
-use crate::sync::tree::MAX_AHEAD;
 use crate::sync::{
     presync::{Presync, Step},
     sync_peers::{Look, SyncPeer},
-    tree::Node,
+    tree::{MAX_AHEAD, Node},
 };
-use cairn_chain::verdict::PeerNumber;
+use cairn_chain::PeerNumber;
 use cairn_ledger::{block::Header, hash::BlockId, units::Height};
 use std::time::Duration;
 
@@ -24,9 +23,7 @@ impl Machine {
     pub(super) fn go_deep(&mut self, peer: PeerNumber, parent: &BlockId) {
         // From the followed chain on: what is known of the branch may be forgotten meanwhile.
         let fork = self.tree.below(parent);
-        if let Some(source) = self.sources.get_mut(&peer) {
-            source.deep = Some(fork);
-        }
+        self.change(peer, |source, _| source.deep = Some(fork));
     }
 
     /// Whether a peer has a slot, or would get one.
@@ -102,9 +99,8 @@ impl Machine {
             // It begins anew, after a rest.
             Step::Differs => self.rest(peer),
             Step::Misbehaviour(misbehaviour) => {
-                self.actions.push(SyncAction::Report { peer, misbehaviour });
                 self.end_run(peer);
-                self.rest(peer);
+                self.fail(peer, misbehaviour);
             }
         }
     }

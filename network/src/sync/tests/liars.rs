@@ -6,16 +6,11 @@ use super::{
 };
 use crate::{
     NetworkEvent, PeerKind,
-    sync::{
-        machine::{SyncAction, SyncEvent},
-        mailbox::{SyncPhase, Unfollowed},
-        tree::MAX_AHEAD,
-    },
+    sync::machine::{SyncAction, SyncEvent},
+    sync::mailbox::{SyncPhase, Unfollowed},
+    sync::tree::MAX_AHEAD,
 };
-use cairn_chain::{
-    HeaderOutcome,
-    verdict::{Misbehaviour, PeerNumber},
-};
+use cairn_chain::{HeaderOutcome, Misbehaviour, PeerNumber};
 use cairn_ledger::{
     block::Header,
     testing::{HeaderChain, key},

@@ -5,7 +5,7 @@ use super::{
     world::{Manner, Peer, World, body_of, grow, weight},
 };
 use crate::sync::machine::{SyncAction, bodies::WINDOW};
-use cairn_chain::verdict::{Misbehaviour, PeerNumber};
+use cairn_chain::{Misbehaviour, PeerNumber};
 use cairn_ledger::block::Header;
 use proptest::prelude::*;
 use std::{collections::BTreeMap, time::Duration};

@@ -14,10 +14,7 @@ use crate::{
     NetworkEvent, PeerKind, PeerStatus, RequestError,
     wire::{Bodies, MAX_HEADERS, Message as _},
 };
-use cairn_chain::{
-    BlockOutcome, HeaderOutcome, Tip,
-    verdict::{Misbehaviour, PeerNumber},
-};
+use cairn_chain::{BlockOutcome, HeaderOutcome, Misbehaviour, PeerNumber, Tip};
 use cairn_ledger::{
     block::{Body, HEADER_BYTES, Header, block_size},
     chain_spec::ChainSpec,
