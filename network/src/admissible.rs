@@ -1,12 +1,9 @@
 //! What an operator may name: judged here before a node starts, by the same words as when it does.
 
+use crate::ids::{Multiaddr, PeerId};
 use crate::{
-    addrman::ip_groups,
-    config::NetworkConfig,
-    ids::{Multiaddr, PeerId},
-    outbound::persistent,
-    peers::access::MAX_ADMITTED,
-    swarm::{behaviour::SetupError, transports},
+    addrman::ip_groups, config::NetworkConfig, outbound::persistent, peers::access::MAX_ADMITTED,
+    swarm::behaviour::SetupError, swarm::transports,
 };
 use std::net::SocketAddr;
 

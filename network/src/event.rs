@@ -1,24 +1,16 @@
 //! What happens to the network's [state](crate::state::NetworkState), and what it wants done. Of libp2p these name
 //! peers and addresses only: what connections, requests and messages are to the swarm stays with it, under numbers.
 
+use crate::ids::{ConnectionNumber, DialNumber, MessageNumber, Multiaddr, PeerId, RequestNumber, SearchNumber};
 use crate::{
-    discovery::resource::Resource,
-    gossip::judge::Judged,
-    handle::Provider,
-    ids::{ConnectionNumber, DialNumber, MessageNumber, Multiaddr, PeerId, RequestNumber, SearchNumber},
-    peers::{table::Services, traffic::Protocol},
-    pool_sync::rounds::FetchedPool,
-    requests::class::Class,
-    wire::TxBatch,
+    discovery::resource::Resource, gossip::judge::Judged, handle::Provider, peers::table::Services,
+    peers::traffic::Protocol, pool_sync::rounds::FetchedPool, requests::class::Class, wire::TxBatch,
 };
 use cairn_chain::{ChainEvent, Misbehaviour, PeerNumber, Tip};
 use cairn_ledger::{codec::DecodeError, hash::BlockId, units::Timestamp};
 use cairn_mempool::Accepted;
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+use std::{path::PathBuf, sync::Arc};
 
 /// When something happens, by the clock that never goes back, by the system's, and by the chain; and what follows from
 /// it: actions in order, and reports, on which the state acts before anything else happens.

@@ -4,25 +4,21 @@ mod backlog;
 
 pub(crate) use backlog::Backlog;
 
+use crate::discovery::resource::{Kind, Resource};
+use crate::outbound::persistent::{OtherKey, TargetError};
+use crate::peers::bans::{Banned, NotBannable};
+use crate::wire::{
+    BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers, Message, PeerStatus, PoolAnswer,
+};
 use crate::{
-    discovery::resource::{Kind, Resource},
-    ids::PeerId,
-    nat::status::Reach,
-    outbound::persistent::{OtherKey, TargetError},
-    peers::bans::{Banned, NotBannable},
-    peers::{other_rules::OtherRules, traffic::ProtocolBytes},
+    ids::PeerId, nat::status::Reach, peers::other_rules::OtherRules, peers::traffic::ProtocolBytes,
     requests::class::Class,
-    wire::{BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers, Message, PeerStatus, PoolAnswer},
 };
 use cairn_chain::{BlockBody, Misbehaviour, PeerNumber};
 use cairn_common::mailbox::{self, Stopped};
-use cairn_ledger::{
-    block::{Body, Header},
-    codec::{BoundedVec, DecodeError},
-    hash::BlockId,
-    transaction::Transaction,
-    units::Timestamp,
-};
+use cairn_ledger::block::{Body, Header};
+use cairn_ledger::codec::{BoundedVec, DecodeError};
+use cairn_ledger::{hash::BlockId, transaction::Transaction, units::Timestamp};
 use std::time::Duration;
 use tokio::sync::oneshot;
 

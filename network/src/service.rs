@@ -2,30 +2,19 @@
 //! the swarm and every channel, and everything waits on it, so nothing here takes long: checks and reads run in tasks
 //! of their own, in the numbers that the state allows.
 
-use crate::{
-    event::{Action, Context, Event},
-    handle::{Command, FindError, NetworkEvent, NetworkInfo, Provider, RequestError},
-    ids::SearchNumber,
-    outbound::persistent::{Reason, TargetError},
-    state::NetworkState,
-    swarm::NetworkSwarm,
-    tasks::Tasks,
-};
+use crate::event::{Action, Context, Event};
+use crate::handle::{Command, FindError, NetworkEvent, NetworkInfo, Provider, RequestError};
+use crate::outbound::persistent::{Reason, TargetError};
+use crate::{ids::SearchNumber, state::NetworkState, swarm::NetworkSwarm, tasks::Tasks};
 use cairn_chain::ChainEvent;
-use cairn_common::{
-    clock,
-    tasks::{Shutdown, TaskError},
-};
+use cairn_common::clock;
+use cairn_common::tasks::{Shutdown, TaskError};
 use cairn_mempool::Accepted;
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-    time::{Duration, Instant},
-};
-use tokio::{
-    sync::{broadcast, mpsc, oneshot},
-    time::MissedTickBehavior,
-};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
 
 /// How often everything periodic is looked at.
 const TICK: Duration = Duration::from_millis(500);

@@ -2,12 +2,10 @@
 //! leaves the old one or the new one; one that cannot be understood is set aside, never overwritten.
 
 pub(crate) use cairn_host::files::save as write;
-use std::{
-    fmt,
-    fs::{self, File},
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 /// Reads a file of at most `max` bytes; `None` when there is none. Blocks on the disk.
 pub(crate) fn read(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {

@@ -1,41 +1,30 @@
 //! The start of the network's task.
 
+use crate::addrman::book::{AddressBook, Secret};
+use crate::addrman::{file, ip_groups};
+use crate::config::{NetworkConfig, NetworkFiles};
+use crate::handle::{EVENTS, MAILBOX, NetworkEvent, NetworkHandle};
+use crate::outbound::persistent::{self, Reason, TargetError};
+use crate::peers::access::{Access, MAX_ADMITTED};
+use crate::peers::bans::{self, Bans};
+use crate::requests::upload_target::{self, UploadTarget};
+use crate::service::{Inlets, Service};
+use crate::state::{NetworkState, Setup};
+use crate::swarm::behaviour::{Behaviour, Names, SetupError};
+use crate::swarm::identity::{self, IdentityError};
+use crate::swarm::{NetworkSwarm, transports};
 use crate::{
-    addrman::book::{AddressBook, Secret},
-    addrman::{file, ip_groups},
-    config::{NetworkConfig, NetworkFiles},
-    gossip::{judge::Judge, recent_blocks::RecentBlocks},
-    handle::{EVENTS, MAILBOX, NetworkEvent, NetworkHandle},
-    outbound::persistent::{self, Reason, TargetError},
-    peers::access::{Access, MAX_ADMITTED},
-    peers::bans::{self, Bans},
-    requests::responder::Sources,
-    requests::upload_target::{self, UploadTarget},
-    service::{Inlets, Service},
-    small_file,
-    state::{NetworkState, Setup},
-    swarm::behaviour::{Behaviour, Names, SetupError},
-    swarm::identity::{self, IdentityError},
-    swarm::{NetworkSwarm, gate::Gate, transports},
-    tasks::Tasks,
+    gossip::judge::Judge, gossip::recent_blocks::RecentBlocks, requests::responder::Sources, small_file,
+    swarm::gate::Gate, tasks::Tasks,
 };
 use cairn_chain::ChainHandle;
-use cairn_common::{
-    clock,
-    mailbox::mailbox,
-    tasks::{Shutdown, TaskError},
-};
+use cairn_common::tasks::{Shutdown, TaskError};
+use cairn_common::{clock, mailbox::mailbox};
 use cairn_ledger::chain_spec::ChainSpec;
 use cairn_mempool::PoolHandle;
 use libp2p::{Multiaddr, PeerId, Swarm, multiaddr::Protocol};
-use std::{
-    collections::BTreeSet,
-    error::Error,
-    io, iter,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
+use std::path::{Path, PathBuf};
+use std::{collections::BTreeSet, error::Error, io, iter, sync::Arc, time::Instant};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 /// Why a node cannot join the network.

@@ -12,26 +12,19 @@ mod exchanges;
 mod tests;
 mod upkeep;
 
+use crate::addrman::book::{AddressBook, Source};
+use crate::config::{NetworkConfig, NetworkFiles};
+use crate::event::{Action, Context, Event};
 use crate::{
-    addrman::book::{AddressBook, Source},
-    config::{NetworkConfig, NetworkFiles},
-    discovery::{kademlia::Dht, peer_exchange::PeerExchange, rendezvous::Rendezvous},
-    event::{Action, Context, Event},
-    gossip::{recent_blocks::RecentBlocks, relay::Relay},
-    handle::Backlog,
-    ids::PeerId,
-    nat::relay_client::RelayClient,
-    outbound::{persistent::PersistentPeers, slots::Slots},
-    peers::{access::Access, status::StatusExchange, table::PeerTable},
-    persistence::Persistence,
-    pool_sync::rounds::PoolRounds,
-    requests::{queue::RequestQueue, upload_target::UploadTarget},
+    discovery::kademlia::Dht, discovery::peer_exchange::PeerExchange, discovery::rendezvous::Rendezvous,
+    gossip::recent_blocks::RecentBlocks, gossip::relay::Relay, handle::Backlog, ids::PeerId,
+    nat::relay_client::RelayClient, outbound::persistent::PersistentPeers, outbound::slots::Slots,
+    peers::access::Access, peers::status::StatusExchange, peers::table::PeerTable, persistence::Persistence,
+    pool_sync::rounds::PoolRounds, requests::queue::RequestQueue, requests::upload_target::UploadTarget,
 };
 use cairn_ledger::chain_spec::ChainSpec;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// How often more peers are looked for while there are too few.
 const SEARCH_EVERY: Duration = Duration::from_secs(15);

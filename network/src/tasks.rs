@@ -1,13 +1,8 @@
 //! What takes long, in tasks beside the network's own: judging, reading, writing, telling the chain.
 
-use crate::{
-    event::{Event, TaskAction, Topic},
-    gossip::judge::Judge,
-    ids::RequestNumber,
-    process,
-    requests::responder::{self, Asker, ServeError, Sources},
-    small_file,
-};
+use crate::event::{Event, TaskAction, Topic};
+use crate::requests::responder::{self, Asker, ServeError, Sources};
+use crate::{gossip::judge::Judge, ids::RequestNumber, process, small_file};
 use cairn_chain::{Origin, Tip};
 use cairn_common::tasks::TaskError;
 use std::{path::PathBuf, sync::Arc};

@@ -7,14 +7,10 @@
 //! neighbourhood only few of the tried one, so nobody can fill either alone (Heilman et al., "Eclipse Attacks
 //! on Bitcoin's Peer-to-Peer Network", 2015). An address that was reached is displaced only once it fails.
 
-use crate::{
-    addrman::node_address::NodeAddress,
-    ids::{Multiaddr, PeerId},
-};
-use cairn_ledger::{
-    codec::{Decode, Encode},
-    units::Timestamp,
-};
+use crate::addrman::node_address::NodeAddress;
+use crate::ids::{Multiaddr, PeerId};
+use cairn_ledger::codec::{Decode, Encode};
+use cairn_ledger::units::Timestamp;
 use siphasher::sip::SipHasher24;
 use std::{collections::BTreeMap, hash::Hasher};
 

@@ -4,16 +4,10 @@
 //! another network is as broken as one with a flipped bit. The body is the encoding of the book's secret and
 //! its entries. A file that cannot be understood is set aside: a node without a book finds peers anew.
 
-use crate::{
-    addrman::book::{AddressBook, Entry, MAX_ENTRIES, Secret},
-    addrman::node_address::NodeAddress,
-    small_file,
-    wire::PeerAddress,
-};
-use cairn_ledger::{
-    codec::{self, BoundedVec, Decode, DecodeError, Encode},
-    hash::{BlockId, sha256},
-};
+use crate::addrman::book::{AddressBook, Entry, MAX_ENTRIES, Secret};
+use crate::{addrman::node_address::NodeAddress, small_file, wire::PeerAddress};
+use cairn_ledger::codec::{self, BoundedVec, Decode, DecodeError, Encode};
+use cairn_ledger::hash::{BlockId, sha256};
 use std::{io, path::Path};
 
 const MAGIC: &[u8; 8] = b"cairnab1";

@@ -1,10 +1,9 @@
 //! Addresses: which may be dialled and passed on, and which belong together.
 
-use crate::ids::{Multiaddr, PeerId, multiaddr::Protocol};
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-};
+use crate::ids::multiaddr::Protocol;
+use crate::ids::{Multiaddr, PeerId};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Whether strangers may be sent there, or we by strangers: a routable address, or a name. On a network
 /// that `allow_private`, any address will do.

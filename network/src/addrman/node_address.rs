@@ -1,11 +1,9 @@
 //! Where a node is: its identity, an IP address, a port, and TCP or QUIC. What strangers tell of others is
 //! taken in this form alone: no names (anyone can make a million of them), no relays, no nested addresses.
 
-use crate::{
-    addrman::ip_groups,
-    ids::{Multiaddr, PeerId, multiaddr::Protocol},
-    wire::{KEY_BYTES, PeerAddress},
-};
+use crate::ids::{Multiaddr, PeerId};
+use crate::wire::{KEY_BYTES, PeerAddress};
+use crate::{addrman::ip_groups, ids::multiaddr::Protocol};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// What the identity of a node with an Ed25519 key begins with: an identity multihash of 36 bytes, in it a

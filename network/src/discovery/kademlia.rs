@@ -1,18 +1,12 @@
 //! Finding peers in the DHT, and who serves what there. How the DHT itself is set up stands in
 //! [`swarm::dht`](crate::swarm::dht).
 
-use crate::{
-    discovery::resource::Resource,
-    event::{Context, SwarmAction},
-    handle::FindError,
-    ids::{PeerId, SearchNumber},
-    outbound::backoff::Backoff,
-};
+use crate::event::{Context, SwarmAction};
+use crate::ids::{PeerId, SearchNumber};
+use crate::{discovery::resource::Resource, handle::FindError, outbound::backoff::Backoff};
 use cairn_ledger::hash::BlockId;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 /// How often a node says again what it provides: a third of the time for which that stands.
 const PROVIDE_EVERY: Duration = Duration::from_secs(1200);

@@ -1,15 +1,12 @@
 //! `addresses/1`: peers ask each other whom they know. An answer is a random choice of what the asked node has
 //! lately reached itself; what comes is hearsay until it is tried out.
 
+use crate::addrman::book::{AddressBook, Source};
+use crate::event::{Context, Received, SwarmAction};
+use crate::wire::{Addresses, GetAddresses, MAX_ADDRESSES, Message as _};
 use crate::{
-    addrman::book::{AddressBook, Source},
-    addrman::{ip_groups, node_address::NodeAddress},
-    event::{Context, Received, SwarmAction},
-    ids::PeerId,
-    outbound::backoff::Backoff,
-    peers::{table::PeerTable, traffic::Protocol},
-    requests::{class::Class, queue::Request},
-    wire::{Addresses, GetAddresses, MAX_ADDRESSES, Message as _},
+    addrman::ip_groups, addrman::node_address::NodeAddress, ids::PeerId, outbound::backoff::Backoff,
+    peers::table::PeerTable, peers::traffic::Protocol, requests::class::Class, requests::queue::Request,
 };
 use cairn_chain::{Misbehaviour, PeerNumber};
 use cairn_ledger::{codec::BoundedVec, units::Timestamp};

@@ -1,19 +1,13 @@
 //! Rendezvous points: boot nodes, and whoever chooses to be one, keep registrations of nodes for a few hours.
 //! This node registers with the points it is connected to, and asks them for others while slots are free.
 
-use crate::{
-    addrman::book::{AddressBook, Source},
-    addrman::ip_groups,
-    event::{Context, SwarmAction},
-    ids::{Multiaddr, PeerId},
-    outbound::backoff::Backoff,
-    peers::table::PeerTable,
-};
+use crate::addrman::book::{AddressBook, Source};
+use crate::event::{Context, SwarmAction};
+use crate::ids::{Multiaddr, PeerId};
+use crate::{addrman::ip_groups, outbound::backoff::Backoff, peers::table::PeerTable};
 use cairn_chain::Misbehaviour;
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// Points used at once.
 const POINTS: usize = 4;

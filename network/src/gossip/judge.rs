@@ -4,23 +4,17 @@
 //! A message is passed on only after it was checked. Whoever passes on what its very bytes prove invalid
 //! pays for it; what merely cannot be judged here and now is ignored, and nobody pays.
 
-use crate::{
-    gossip::recent_blocks::{self, RecentBlocks},
-    handle::{NetworkHandle, RequestError},
-    wire::compact::{Draft, Unresolved},
-    wire::{CompactBlock, Message, TxBatch},
-};
+use crate::gossip::recent_blocks::{self, RecentBlocks};
+use crate::handle::{NetworkHandle, RequestError};
+use crate::wire::compact::{Draft, Unresolved};
+use crate::wire::{CompactBlock, Message, TxBatch};
 use cairn_chain::{BlockBody, ChainHandle, HeaderOutcome, Misbehaviour, Origin, PeerNumber, Tip, Verdict};
-use cairn_ledger::{
-    block::{Body, HEADER_BYTES, Header},
-    chain_spec::ChainSpec,
-    codec::DecodeError,
-    error::{BlockError, Fault, HeaderError},
-    hash::{BlockId, TxId},
-    pow::{Target, Work},
-    transaction::Transaction,
-    validate::{Candidate, LinkedHeader, check_work},
-};
+use cairn_ledger::block::{Body, HEADER_BYTES, Header};
+use cairn_ledger::error::{BlockError, Fault, HeaderError};
+use cairn_ledger::hash::{BlockId, TxId};
+use cairn_ledger::pow::{Target, Work};
+use cairn_ledger::validate::{Candidate, LinkedHeader, check_work};
+use cairn_ledger::{chain_spec::ChainSpec, codec::DecodeError, transaction::Transaction};
 use cairn_mempool::{PoolError, PoolHandle};
 use std::{sync::Arc, time::Duration};
 

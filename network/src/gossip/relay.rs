@@ -1,21 +1,15 @@
 //! What is passed on: gossip that was judged, blocks found here or come by other ways, transactions of our
 //! own.
 
-use crate::{
-    event::{Context, Gossiped, Job, Published, SwarmAction, TaskAction, Topic},
-    gossip::judge::{self, Finding},
-    gossip::{recent_blocks::RecentBlocks, tx_batcher::TxBatcher},
-    peers::table::{BLOCK_WORTH, PeerTable, Unwanted},
-    wire::{Message as _, TxBatch, compact},
-};
+use crate::event::{Context, Gossiped, Job, Published, SwarmAction, TaskAction, Topic};
+use crate::gossip::judge::{self, Finding};
+use crate::peers::table::{BLOCK_WORTH, PeerTable, Unwanted};
+use crate::wire::{Message as _, TxBatch, compact};
+use crate::{gossip::recent_blocks::RecentBlocks, gossip::tx_batcher::TxBatcher};
 use cairn_chain::{BlockBody, ChainEvent, Misbehaviour, Origin, PeerNumber};
 use cairn_common::cache::FifoCache;
-use cairn_ledger::{
-    block::Header,
-    hash::{BlockId, TxId},
-    transaction::Transaction,
-    validate::Candidate,
-};
+use cairn_ledger::hash::{BlockId, TxId};
+use cairn_ledger::{block::Header, transaction::Transaction, validate::Candidate};
 use cairn_mempool::Accepted;
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 

@@ -2,10 +2,8 @@
 
 use crate::wire::{MAX_BATCH, Message, TxBatch};
 use cairn_ledger::{codec::BoundedVec, transaction::Transaction};
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// How long a transaction waits for company.
 const GATHER: Duration = Duration::from_millis(50);

@@ -1,18 +1,12 @@
 //! NAT traversal: AutoNAT finds out, the router is asked for a port (UPnP), a relay passes
 //! connections on, and two who meet there try to connect directly (DCUtR). The verdict is [`NatStatus`]'s.
 
-use crate::{
-    addrman::ip_groups,
-    config::NetworkConfig,
-    event::{Context, Dial, DialCondition, Endpoint, ReachEvent, SwarmAction},
-    ids::{ConnectionNumber, Multiaddr, PeerId, multiaddr::Protocol},
-    nat::status::{self, NatStatus},
-    peers::table::PeerTable,
-};
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use crate::event::{Context, Dial, DialCondition, Endpoint, ReachEvent, SwarmAction};
+use crate::ids::{ConnectionNumber, Multiaddr, PeerId};
+use crate::nat::status::{self, NatStatus};
+use crate::{addrman::ip_groups, config::NetworkConfig, ids::multiaddr::Protocol, peers::table::PeerTable};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// Relays a node behind a router uses.
 const RELAYS: usize = 2;

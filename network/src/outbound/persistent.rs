@@ -1,16 +1,11 @@
 //! Whom to dial, and when: peers the operator named, for ever; boot nodes, while too few others are
 //! connected. Pure: the time is an argument.
 
-use crate::{
-    addrman::ip_groups,
-    ids::{Multiaddr, PeerId, multiaddr::Protocol},
-    outbound::backoff::Backoff,
-};
+use crate::ids::{Multiaddr, PeerId};
+use crate::{addrman::ip_groups, ids::multiaddr::Protocol, outbound::backoff::Backoff};
 use cairn_common::mailbox::Stopped;
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// The pause before a peer is dialled again whose connection has ended.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

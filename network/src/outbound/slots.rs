@@ -7,21 +7,15 @@
 //! boot nodes brought along are *passing*: they get a free slot, or go. A few providers of what sync lacks may
 //! stay for a while without a slot.
 
-use crate::{
-    addrman::book::{AddressBook, Table},
-    addrman::ip_groups::{self, Prefix},
-    addrman::node_address::NodeAddress,
-    event::{Context, Dial, DialCondition, DialFailure, SwarmAction},
-    ids::{ConnectionNumber, DialNumber, PeerId},
-    outbound::persistent::PersistentPeers,
-    peers::access::Access,
-    peers::table::{Peer, PeerTable},
-};
+use crate::addrman::book::{AddressBook, Table};
+use crate::addrman::ip_groups::{self, Prefix};
+use crate::event::{Context, Dial, DialCondition, DialFailure, SwarmAction};
+use crate::ids::{ConnectionNumber, DialNumber, PeerId};
+use crate::peers::table::{Peer, PeerTable};
+use crate::{addrman::node_address::NodeAddress, outbound::persistent::PersistentPeers, peers::access::Access};
 use cairn_ledger::units::Timestamp;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 /// Outbound slots a node keeps filled, of those it is allowed: as many as Bitcoin Core's full-relay ones.
 const SLOTS: usize = 8;

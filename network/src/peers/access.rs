@@ -1,15 +1,10 @@
 //! Who may connect: the bans, who is admitted to a private network, and whether there is memory for anyone.
 
-use crate::{
-    handle::AdmitError,
-    ids::{Multiaddr, PeerId},
-    peers::bans::Bans,
-};
+use crate::ids::{Multiaddr, PeerId};
+use crate::{handle::AdmitError, peers::bans::Bans};
 use cairn_ledger::units::Timestamp;
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Identities a private network may have.
 pub(crate) const MAX_ADMITTED: usize = 10_000;

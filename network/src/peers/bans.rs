@@ -1,11 +1,9 @@
 //! Bans: who is refused, until when and why; and `bans.json`, where they outlive a restart. Pure but for
 //! reading and writing the file.
 
-use crate::{
-    addrman::ip_groups::{self, Prefix},
-    ids::{Multiaddr, PeerId},
-    small_file,
-};
+use crate::addrman::ip_groups::{self, Prefix};
+use crate::ids::{Multiaddr, PeerId};
+use crate::small_file;
 use cairn_ledger::units::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, io, net::IpAddr, path::Path, str::FromStr};

@@ -1,11 +1,8 @@
 //! Peers that know other upgrades than this node, by what they say in their status.
 
 use crate::wire::{NamedUpgrade, PeerStatus};
-use cairn_ledger::{
-    hash::Hash,
-    rules::{Schedule, Upgrade},
-    units::Height,
-};
+use cairn_ledger::rules::{Schedule, Upgrade};
+use cairn_ledger::{hash::Hash, units::Height};
 use std::collections::BTreeMap;
 
 /// Peers that know other upgrades than this node. It is what they say: nothing proves it.

@@ -1,12 +1,8 @@
 //! `status/1`: where peers stand. They tell each other at connect, every minute, and soon after a new tip.
 
-use crate::{
-    event::{Context, SwarmAction},
-    ids::PeerId,
-    peers::{table::PeerTable, traffic::Protocol},
-    requests::class::Class,
-    wire::{Message as _, NamedUpgrade, PeerStatus},
-};
+use crate::event::{Context, SwarmAction};
+use crate::wire::{Message as _, NamedUpgrade, PeerStatus};
+use crate::{ids::PeerId, peers::table::PeerTable, peers::traffic::Protocol, requests::class::Class};
 use cairn_chain::{Misbehaviour, PeerNumber};
 use cairn_ledger::{chain_spec::ChainSpec, codec::BoundedVec, units::Height};
 use std::time::{Duration, Instant};

@@ -2,27 +2,15 @@
 //!
 //! The penalties of all misbehaviour stand in [`penalty`] and nowhere else.
 
-use crate::{
-    handle::PeerInfo,
-    ids::{Multiaddr, PeerId},
-    peers::other_rules::OtherRules,
-    peers::traffic::{Protocol, Traffic},
-    requests::fairness::Standing,
-    wire::PeerStatus,
-};
+use crate::ids::{Multiaddr, PeerId};
+use crate::peers::traffic::{Protocol, Traffic};
+use crate::{handle::PeerInfo, peers::other_rules::OtherRules, requests::fairness::Standing, wire::PeerStatus};
 use cairn_chain::{Misbehaviour, PeerNumber};
 use cairn_common::rate_limiter::RateLimiter;
-use cairn_ledger::{
-    block::Header,
-    hash::{BlockId, Hash},
-    pow::Work,
-    rules::Schedule,
-    units::Timestamp,
-};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
-};
+use cairn_ledger::hash::{BlockId, Hash};
+use cairn_ledger::{block::Header, pow::Work, rules::Schedule, units::Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 /// A score at which a peer is cut off.
 const CUT_OFF: f64 = -100.0;

@@ -1,12 +1,8 @@
 //! Taking from a peer's pool what this node's lacks.
 
-use crate::{
-    gossip::judge::Judge,
-    handle::RequestError,
-    pool_sync::rounds::FetchedPool,
-    wire::short_ids::{KEY_BYTES, ShortIds},
-    wire::{GetPool, MAX_POOL_WANTED, Message as _, PoolAnswer, ShortId},
-};
+use crate::wire::short_ids::{KEY_BYTES, ShortIds};
+use crate::wire::{GetPool, MAX_POOL_WANTED, Message as _, PoolAnswer, ShortId};
+use crate::{gossip::judge::Judge, handle::RequestError, pool_sync::rounds::FetchedPool};
 use cairn_chain::{Misbehaviour, Origin, PeerNumber};
 use cairn_common::mailbox::Stopped;
 use cairn_ledger::{codec::BoundedVec, hash::TxId, transaction::Transaction};

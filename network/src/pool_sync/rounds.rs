@@ -7,10 +7,8 @@
 use crate::{ids::PeerId, peers::table::PeerTable};
 use cairn_chain::PeerNumber;
 use cairn_ledger::{hash::TxId, pow::Work, transaction::Transaction};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 /// The pause before a peer is asked again, however often it comes back meanwhile.
 const AGAIN: Duration = Duration::from_secs(60);

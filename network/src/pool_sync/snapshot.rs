@@ -4,10 +4,8 @@
 
 use cairn_ledger::validate::CheckedTransaction;
 use cairn_mempool::PoolHandle;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// How long a list is shown: what came since travels by gossip anyway.

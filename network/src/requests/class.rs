@@ -1,9 +1,7 @@
 //! The kinds of request.
 
-use crate::{
-    peers::traffic::Protocol,
-    wire::{Addresses, BlockTxs, Bodies, Headers, Message as _, PeerStatus, PoolAnswer},
-};
+use crate::peers::traffic::Protocol;
+use crate::wire::{Addresses, BlockTxs, Bodies, Headers, Message as _, PeerStatus, PoolAnswer};
 
 /// Which kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

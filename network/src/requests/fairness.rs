@@ -7,10 +7,8 @@
 use crate::requests::class::Class;
 use cairn_chain::PeerNumber;
 use cairn_common::rate_limiter::RateLimiter;
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// Bytes for those who give, to each byte for those who only take, while both wait.
 const GIVERS_WEIGHT: f64 = 8.0;

@@ -2,18 +2,13 @@
 //! operator allows, so that neither a flood of them nor whoever reads an answer one byte at a time takes the memory or
 //! the turns of others. Who is next is decided in [`fairness`](crate::requests::fairness).
 
-use crate::{
-    event::{Context, Received, SwarmAction, TaskAction},
-    ids::RequestNumber,
-    peers::table::{Peer, PeerTable},
-    requests::fairness::{Reserved, Standing, Upload},
-    requests::{class::Class, upload_target::UploadTarget},
-};
+use crate::event::{Context, Received, SwarmAction, TaskAction};
+use crate::peers::table::{Peer, PeerTable};
+use crate::requests::fairness::{Reserved, Standing, Upload};
+use crate::{ids::RequestNumber, requests::class::Class, requests::upload_target::UploadTarget};
 use cairn_chain::{Misbehaviour, PeerNumber};
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Instant,
-};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
 
 /// Requests being answered at once, each with up to 4 MiB, until the answer has left.
 const SERVING: usize = 64;

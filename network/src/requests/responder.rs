@@ -1,27 +1,18 @@
 //! Answers to other nodes: from the stored chain, from the blocks that were passed on lately, and from the pool.
 
-use crate::{
-    gossip::recent_blocks::{self, RecentBlocks},
-    pool_sync::snapshot::PoolSnapshot,
-    requests::class::Class,
-    wire::{
-        BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers, MAX_HEADERS, MAX_POOL_IDS, Message,
-        PoolAnswer, ShortId, short_ids::ShortIds,
-    },
+use crate::gossip::recent_blocks::{self, RecentBlocks};
+use crate::wire::{
+    BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers, MAX_HEADERS, MAX_POOL_IDS, Message,
+    PoolAnswer, ShortId,
 };
+use crate::{pool_sync::snapshot::PoolSnapshot, requests::class::Class, wire::short_ids::ShortIds};
 use cairn_chain::{BlockBody, Reader, StoreError};
-use cairn_ledger::{
-    block::{BLOCK_OVERHEAD_BYTES, Body, HEADER_BYTES, block_size},
-    codec::{BoundedVec, DecodeError},
-    hash::BlockId,
-    transaction::Transaction,
-    validate::CheckedTransaction,
-};
+use cairn_ledger::block::{BLOCK_OVERHEAD_BYTES, Body, HEADER_BYTES, block_size};
+use cairn_ledger::codec::{BoundedVec, DecodeError};
+use cairn_ledger::{hash::BlockId, transaction::Transaction, validate::CheckedTransaction};
 use cairn_mempool::PoolHandle;
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

@@ -1,16 +1,14 @@
 //! What the node's other parts and its operator ask for.
 
 use super::NetworkState;
+use crate::event::{Context, SwarmAction};
+use crate::handle::{AdmitError, BanInfo, FindError, NetworkEvent, NetworkInfo, PeerInfo};
+use crate::ids::{PeerId, SearchNumber};
+use crate::outbound::persistent::{self, Reason, TargetError};
+use crate::peers::bans::{Ban, Banned};
 use crate::{
-    addrman::node_address::NodeAddress,
-    discovery::{kademlia::SearchPurpose, resource::Resource},
-    event::{Context, SwarmAction},
-    handle::{AdmitError, BanInfo, FindError, NetworkEvent, NetworkInfo, PeerInfo},
-    ids::{PeerId, SearchNumber},
-    outbound::persistent::{self, Reason, TargetError},
-    peers::bans::{Ban, Banned},
-    peers::table::Decision,
-    requests::class::Class,
+    addrman::node_address::NodeAddress, discovery::kademlia::SearchPurpose, discovery::resource::Resource,
+    peers::table::Decision, requests::class::Class,
 };
 use cairn_chain::{BlockBody, Misbehaviour, PeerNumber};
 use cairn_ledger::block::Header;

@@ -1,14 +1,12 @@
 //! Connections: who comes, who goes, and what they say of themselves.
 
 use super::{AGENT_CHARS, NetworkState, UNHEARD};
+use crate::event::{Connection, Context, DialFailure, Received, SwarmAction, TaskAction};
+use crate::handle::{NetworkEvent, PeerKind};
+use crate::ids::{ConnectionNumber, DialNumber, Multiaddr, PeerId};
+use crate::wire::{Message as _, PeerStatus};
 use crate::{
-    addrman::{book::Source, ip_groups},
-    event::{Connection, Context, DialFailure, Received, SwarmAction, TaskAction},
-    handle::{NetworkEvent, PeerKind},
-    ids::{ConnectionNumber, DialNumber, Multiaddr, PeerId},
-    outbound::slots::Surroundings,
-    peers::{status, table::Services},
-    wire::{Message as _, PeerStatus},
+    addrman::book::Source, addrman::ip_groups, outbound::slots::Surroundings, peers::status, peers::table::Services,
 };
 use cairn_chain::{Misbehaviour, PeerNumber};
 

@@ -1,15 +1,12 @@
 //! Requests, answers and gossip, where they mean something to several machines.
 
 use super::NetworkState;
+use crate::event::{Action, Context, Gossiped, Job, Received, SwarmAction};
+use crate::handle::{NetworkEvent, Provider};
+use crate::ids::{Multiaddr, PeerId, RequestNumber, SearchNumber};
 use crate::{
-    event::{Action, Context, Gossiped, Job, Received, SwarmAction},
-    gossip::{judge::Judged, relay::Learned},
-    handle::{NetworkEvent, Provider},
-    ids::{Multiaddr, PeerId, RequestNumber, SearchNumber},
-    outbound::slots::Surroundings,
-    peers::{status, traffic::Protocol},
-    pool_sync::rounds::FetchedPool,
-    requests::{class::Class, queue::Request},
+    gossip::judge::Judged, gossip::relay::Learned, outbound::slots::Surroundings, peers::status,
+    peers::traffic::Protocol, pool_sync::rounds::FetchedPool, requests::class::Class, requests::queue::Request,
     wire::Message as _,
 };
 use cairn_chain::{Misbehaviour, Verdict};

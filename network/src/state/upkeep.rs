@@ -1,13 +1,8 @@
 //! What is looked at from time to time.
 
 use super::{FEW_PEERS, NetworkState, SEARCH_EVERY};
-use crate::{
-    addrman::file,
-    event::{Context, Dial, DialCondition, SwarmAction, TaskAction},
-    ids::PeerId,
-    outbound::slots::Surroundings,
-    peers::{bans::Bans, status},
-};
+use crate::event::{Context, Dial, DialCondition, SwarmAction, TaskAction};
+use crate::{addrman::file, ids::PeerId, outbound::slots::Surroundings, peers::bans::Bans, peers::status};
 use std::path::PathBuf;
 
 impl NetworkState {

@@ -1,20 +1,14 @@
 //! What is done on the swarm.
 
 use super::{Channel, NetworkSwarm, dht};
-use crate::{
-    event::{Dial, DialCondition, DialFailure, Event, Job, Published, SwarmAction},
-    ids::{MessageNumber, RequestNumber},
-    wire::{Message as _, TxBatch},
-};
+use crate::event::{Dial, DialCondition, DialFailure, Event, Job, Published, SwarmAction};
+use crate::ids::{MessageNumber, RequestNumber};
+use crate::wire::{Message as _, TxBatch};
 use cairn_chain::Verdict;
 use cairn_ledger::hash::BlockId;
-use libp2p::{
-    Multiaddr, PeerId,
-    gossipsub::{MessageAcceptance, PublishError},
-    kad::{self, store::MemoryStore},
-    rendezvous::Namespace,
-    swarm::dial_opts::{DialOpts, PeerCondition},
-};
+use libp2p::gossipsub::{MessageAcceptance, PublishError};
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::{Multiaddr, PeerId, kad, kad::store::MemoryStore, rendezvous::Namespace};
 
 impl NetworkSwarm {
     /// Carries an action out. What comes of it at once is an event.

@@ -1,26 +1,17 @@
 //! What a node speaks: every protocol with its settings and limits, and the transports below.
 
-use crate::{
-    config::NetworkConfig,
-    swarm::{codec::BytesCodec, dht, gate::Gate},
-    wire::{
-        Addresses, BlockTxs, Bodies, CompactBlock, GetAddresses, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers,
-        Message, PeerStatus, PoolAnswer, TxBatch, gossip_id,
-    },
+use crate::wire::{
+    Addresses, BlockTxs, Bodies, CompactBlock, GetAddresses, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers,
+    Message, PeerStatus, PoolAnswer, TxBatch, gossip_id,
 };
+use crate::{config::NetworkConfig, swarm::codec::BytesCodec, swarm::dht, swarm::gate::Gate};
 use cairn_ledger::hash::BlockId;
+use libp2p::gossipsub::{self, IdentTopic};
+use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::{
-    PeerId, StreamProtocol, autonat, connection_limits,
-    connection_limits::ConnectionLimits,
-    dcutr,
-    gossipsub::{self, IdentTopic},
-    identify,
-    identity::Keypair,
-    kad::{self, store::MemoryStore},
-    mdns, ping, relay, rendezvous,
-    request_response::{self, ProtocolSupport},
-    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
-    upnp,
+    PeerId, StreamProtocol, autonat, connection_limits, connection_limits::ConnectionLimits, dcutr, identify,
+    identity::Keypair, kad, kad::store::MemoryStore, mdns, ping, relay, rendezvous, swarm::NetworkBehaviour,
+    swarm::behaviour::toggle::Toggle, upnp,
 };
 use std::{collections::HashSet, path::PathBuf, time::Duration};
 

@@ -6,11 +6,8 @@
 
 use crate::event::Received;
 use cairn_ledger::codec::DecodeError;
-use libp2p::{
-    StreamProtocol,
-    futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    request_response,
-};
+use libp2p::futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use libp2p::{StreamProtocol, request_response};
 use std::io;
 
 /// Reads whole messages up to a bound, and writes them.

@@ -3,13 +3,9 @@
 
 use crate::{addrman::ip_groups, discovery::resource};
 use cairn_ledger::hash::BlockId;
-use libp2p::{
-    PeerId, StreamProtocol,
-    kad::{
-        self, ProviderRecord,
-        store::{MemoryStore, MemoryStoreConfig, RecordStore},
-    },
-};
+use libp2p::kad::store::{MemoryStore, MemoryStoreConfig, RecordStore};
+use libp2p::kad::{self, ProviderRecord};
+use libp2p::{PeerId, StreamProtocol};
 use std::time::Duration;
 
 /// Addresses taken from what one peer says of itself.

@@ -1,28 +1,15 @@
 //! What the swarm reports, as the network's state is told it.
 
-use super::{
-    Channel, NetworkSwarm,
-    behaviour::{Behaviour, BehaviourEvent},
-    dht,
-};
-use crate::{
-    event::{Connection, DialFailure, Endpoint, Event, Gossiped, ReachEvent, Received, Topic},
-    handle::RequestError,
-    ids::{ConnectionNumber, MessageNumber, RequestNumber},
-    peers::table::Services,
-    requests::class::Class,
-};
-use libp2p::{
-    StreamProtocol, autonat,
-    core::ConnectedPoint,
-    dcutr, gossipsub, identify,
-    kad::{self, GetProvidersOk, InboundRequest, QueryResult},
-    mdns, ping, relay,
-    rendezvous::{client, server},
-    request_response::{self, InboundFailure, OutboundFailure},
-    swarm::{DialError, NetworkBehaviour, SwarmEvent},
-    upnp,
-};
+use super::behaviour::{Behaviour, BehaviourEvent};
+use super::{Channel, NetworkSwarm, dht};
+use crate::event::{Connection, DialFailure, Endpoint, Event, Gossiped, ReachEvent, Received, Topic};
+use crate::ids::{ConnectionNumber, MessageNumber, RequestNumber};
+use crate::{handle::RequestError, peers::table::Services, requests::class::Class};
+use libp2p::kad::{self, GetProvidersOk, InboundRequest, QueryResult};
+use libp2p::rendezvous::{client, server};
+use libp2p::request_response::{self, InboundFailure, OutboundFailure};
+use libp2p::swarm::{DialError, NetworkBehaviour, SwarmEvent};
+use libp2p::{StreamProtocol, autonat, core::ConnectedPoint, dcutr, gossipsub, identify, mdns, ping, relay, upnp};
 use std::num::NonZeroU32;
 
 type RequestEvent = request_response::Event<Received, Received>;

@@ -6,26 +6,17 @@
 //! could make a node knock at the doors of its own private network. What the node itself dials (peers that the
 //! operator named, neighbours on its LAN) is announced here beforehand and may be private.
 
-use crate::{
-    addrman::ip_groups::{self, Prefix},
-    peers::access::{Access, Refusal},
-};
+use crate::addrman::ip_groups::{self, Prefix};
+use crate::peers::access::{Access, Refusal};
 use cairn_common::{clock, rate_limiter::RateLimiter};
-use libp2p::{
-    Multiaddr, PeerId,
-    core::{Endpoint, transport::PortUse},
-    swarm::{
-        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
-        ToSwarm,
-    },
+use libp2p::swarm::{
+    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    net::IpAddr,
-    ops::{Deref, DerefMut},
-    task::{Context, Poll},
-    time::Instant,
-};
+use libp2p::{Multiaddr, PeerId, core::Endpoint, core::transport::PortUse};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::{Deref, DerefMut};
+use std::task::{Context, Poll};
+use std::{net::IpAddr, time::Instant};
 
 /// Inbound connections from one host, handshakes included: a few nodes behind one router.
 const PER_HOST: usize = 4;

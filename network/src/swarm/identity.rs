@@ -2,10 +2,8 @@
 
 use cairn_host::files;
 use libp2p::identity::Keypair;
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// Why there is no node key.
 #[derive(Debug, thiserror::Error)]

@@ -10,24 +10,15 @@ pub(crate) mod gate;
 pub(crate) mod identity;
 pub(crate) mod transports;
 
-use crate::{
-    event::{Event, Received},
-    handle::RequestError,
-    ids::{ConnectionNumber, DialNumber, MessageNumber, Multiaddr, PeerId, RequestNumber, SearchNumber},
-    requests::class::Class,
-};
+use crate::event::{Event, Received};
+use crate::ids::{ConnectionNumber, DialNumber, MessageNumber, Multiaddr, PeerId, RequestNumber, SearchNumber};
+use crate::{handle::RequestError, requests::class::Class};
 use behaviour::{Behaviour, Names, Requests};
 use cairn_ledger::hash::BlockId;
 use gate::Gate;
-use libp2p::{
-    Swarm,
-    core::transport::ListenerId,
-    futures::StreamExt,
-    gossipsub::{IdentTopic, MessageId},
-    kad::QueryId,
-    request_response::{InboundRequestId, OutboundRequestId, ResponseChannel},
-    swarm::ConnectionId,
-};
+use libp2p::gossipsub::{IdentTopic, MessageId};
+use libp2p::request_response::{InboundRequestId, OutboundRequestId, ResponseChannel};
+use libp2p::{Swarm, core::transport::ListenerId, futures::StreamExt, kad::QueryId, swarm::ConnectionId};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use tokio::sync::oneshot;
 

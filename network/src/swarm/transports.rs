@@ -3,19 +3,12 @@
 //! On a network with a pre-shared key every byte of TCP is enciphered with it first (libp2p's private networks,
 //! PSK v1). QUIC has no such layer: there it is not spoken at all.
 
-use crate::swarm::{
-    behaviour::{Behaviour, SetupError},
-    gate::Gate,
-};
+use crate::swarm::behaviour::{Behaviour, SetupError};
+use crate::swarm::gate::Gate;
+use libp2p::core::transport::{Boxed, OptionalTransport};
+use libp2p::futures::{AsyncRead, AsyncWrite};
 use libp2p::{
-    PeerId, Swarm, SwarmBuilder, Transport,
-    core::{
-        muxing::StreamMuxerBox,
-        transport::{Boxed, OptionalTransport},
-        upgrade::Version,
-    },
-    futures::{AsyncRead, AsyncWrite},
-    identity::Keypair,
+    PeerId, Swarm, SwarmBuilder, Transport, core::muxing::StreamMuxerBox, core::upgrade::Version, identity::Keypair,
     noise, pnet, quic, tcp, yamux,
 };
 use std::{fs, num::NonZeroU8, path::Path, time::Duration};

@@ -1,34 +1,19 @@
 //! The machine's hands: it does what the machine says, and tells it what came of that. No rules here.
 
-use super::{
-    machine::{Machine, SyncAction, SyncEvent},
-    mailbox::{Reports, SyncHandle, SyncStatus},
-    presync::{Presync, PresyncRules, Step},
-};
+use super::machine::{Machine, SyncAction, SyncEvent};
+use super::mailbox::{Reports, SyncHandle, SyncStatus};
+use super::presync::{Presync, PresyncRules, Step};
 use crate::{Kind, NetworkEvent, NetworkHandle, RequestError, wire::MAX_LOCATOR};
 use cairn_chain::{BlockOutcome, ChainEvent, ChainHandle, Origin, PeerNumber, StoreError, Tip};
-use cairn_common::{
-    clock,
-    mailbox::Stopped,
-    tasks::{Shutdown, TaskError},
-};
-use cairn_ledger::{
-    block::{Body, Header},
-    chain_spec::ChainSpec,
-    error::BlockError,
-    hash::BlockId,
-    pow::Work,
-    validate::LinkedHeader,
-};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
-use tokio::{
-    sync::{broadcast, mpsc, watch},
-    task::{JoinHandle, JoinSet},
-    time::MissedTickBehavior,
-};
+use cairn_common::tasks::{Shutdown, TaskError};
+use cairn_common::{clock, mailbox::Stopped};
+use cairn_ledger::block::{Body, Header};
+use cairn_ledger::{chain_spec::ChainSpec, error::BlockError, hash::BlockId, pow::Work, validate::LinkedHeader};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::MissedTickBehavior;
 
 /// The task's name.
 const NAME: &str = "sync";

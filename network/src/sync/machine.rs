@@ -6,29 +6,17 @@ mod headers;
 mod presync;
 mod status;
 
-use super::{
-    mailbox::SyncPhase,
-    presync::{Presync, Step},
-    sync_peers::SyncPeer,
-    tree::Tree,
-};
+use super::presync::{Presync, Step};
+use super::{mailbox::SyncPhase, sync_peers::SyncPeer, tree::Tree};
 use crate::{NetworkEvent, RequestError};
 use bodies::BodyJob;
 use cairn_chain::{BlockOutcome, HeaderOutcome, Misbehaviour, PeerNumber, Tip};
 use cairn_common::rolling_rate::RollingRate;
-use cairn_ledger::{
-    block::{Body, Header},
-    error::BlockError,
-    hash::BlockId,
-    pow::Work,
-    units::Height,
-    validate::LinkedHeader,
-};
+use cairn_ledger::block::{Body, Header};
+use cairn_ledger::{error::BlockError, hash::BlockId, pow::Work, units::Height, validate::LinkedHeader};
 use headers::HeaderJob;
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// What the rates look back at: long enough that a batch does not look like a jump, short enough that a peer that goes
 /// shows.

@@ -15,15 +15,11 @@
 
 use crate::wire::MAX_HEADERS;
 use cairn_chain::Misbehaviour;
-use cairn_ledger::{
-    block::Header,
-    chain_spec::ChainSpec,
-    error::{Fault, HeaderError},
-    hash::{BlockId, sha256},
-    pow::Work,
-    units::{Height, Timestamp},
-    validate::{ChainContext, check_header, check_work},
-};
+use cairn_ledger::error::{Fault, HeaderError};
+use cairn_ledger::hash::{BlockId, sha256};
+use cairn_ledger::units::{Height, Timestamp};
+use cairn_ledger::validate::{ChainContext, check_header, check_work};
+use cairn_ledger::{block::Header, chain_spec::ChainSpec, pow::Work};
 use std::collections::VecDeque;
 
 /// There is one bit for so many headers.

@@ -4,10 +4,8 @@
 use super::{pace::Pace, presync::Presync, tree::Rank};
 use crate::{PeerKind, PeerStatus, outbound::backoff::Backoff};
 use cairn_ledger::{hash::BlockId, units::Height};
-use std::{
-    cmp::Reverse,
-    time::{Duration, Instant},
-};
+use std::cmp::Reverse;
+use std::time::{Duration, Instant};
 
 /// Requests for bodies that one peer has at once: while one is on the line, the next is being prepared, however
 /// far away the peer is. With one for headers, as many as it answers at once.

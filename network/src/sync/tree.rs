@@ -3,11 +3,8 @@
 
 use cairn_chain::PeerNumber;
 use cairn_ledger::{block::Header, hash::BlockId, pow::Work, units::Height, validate::LinkedHeader};
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    iter,
-    time::Instant,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{iter, time::Instant};
 
 /// How far headers of one peer may be ahead of what is here: enough that bodies never wait for them.
 pub(super) const MAX_AHEAD: u64 = 8_000;

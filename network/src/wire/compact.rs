@@ -1,14 +1,11 @@
 //! Compact blocks: made from a block, and made into one again with what the pool has.
 
-use crate::wire::{CompactBlock, MAX_PREFILLED, MAX_PREFILLED_BYTES, Message, Prefilled, ShortId, short_ids::ShortIds};
-use cairn_ledger::{
-    block::Header,
-    codec::{BoundedVec, encode},
-    hash::{Hash, TxId},
-    merkle::txs_root,
-    transaction::Transaction,
-    validate::{Candidate, CheckedTransaction},
-};
+use crate::wire::short_ids::ShortIds;
+use crate::wire::{CompactBlock, MAX_PREFILLED, MAX_PREFILLED_BYTES, Message, Prefilled, ShortId};
+use cairn_ledger::codec::{BoundedVec, encode};
+use cairn_ledger::hash::{Hash, TxId};
+use cairn_ledger::validate::{Candidate, CheckedTransaction};
+use cairn_ledger::{block::Header, merkle::txs_root, transaction::Transaction};
 use std::collections::HashMap;
 
 /// Why a compact block does not give its block here. Only [`Unresolved::Misplaced`] is seen alike by

@@ -7,15 +7,12 @@
 pub(crate) mod compact;
 pub(crate) mod short_ids;
 
-use cairn_ledger::{
-    block::{Body, HEADER_BYTES, Header, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS},
-    codec::{self, BoundedBytes, BoundedVec, Decode, DecodeError, Encode},
-    hash::{BlockId, Hash},
-    pow::Work,
-    rules::Upgrade,
-    transaction::{MIN_TRANSACTION_BYTES, Transaction},
-    units::{Height, Timestamp},
-};
+use cairn_ledger::block::{Body, HEADER_BYTES, Header, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS};
+use cairn_ledger::codec::{self, BoundedBytes, BoundedVec, Decode, DecodeError, Encode};
+use cairn_ledger::hash::{BlockId, Hash};
+use cairn_ledger::transaction::{MIN_TRANSACTION_BYTES, Transaction};
+use cairn_ledger::units::{Height, Timestamp};
+use cairn_ledger::{pow::Work, rules::Upgrade};
 
 /// Headers in one answer.
 pub const MAX_HEADERS: usize = 2_000;

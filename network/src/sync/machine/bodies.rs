@@ -3,18 +3,13 @@
 //! ([`Pace`](crate::sync::pace::Pace)); a piece that holds up all above it is asked of somebody else, too.
 
 use super::{Machine, SyncAction};
-use crate::{
-    RequestError,
-    sync::tree::{Body as BodyState, Node},
-    sync::{pace::Pace, sync_peers::SyncPeer},
-    wire::{Bodies, MAX_BODIES, Message},
-};
+use crate::sync::tree::{Body as BodyState, Node};
+use crate::wire::{Bodies, MAX_BODIES, Message};
+use crate::{RequestError, sync::pace::Pace, sync::sync_peers::SyncPeer};
 use cairn_chain::{BlockOutcome, Misbehaviour, PeerNumber};
-use cairn_ledger::{
-    block::{Body, HEADER_BYTES, block_size},
-    error::{BlockError, Fault},
-    hash::BlockId,
-};
+use cairn_ledger::block::{Body, HEADER_BYTES, block_size};
+use cairn_ledger::error::{BlockError, Fault};
+use cairn_ledger::hash::BlockId;
 use std::time::{Duration, Instant};
 
 /// Bodies are fetched at most so many blocks above the lowest that is not here: seconds of small ones.

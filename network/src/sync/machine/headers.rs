@@ -6,18 +6,12 @@
 //! come first for a while.
 
 use super::{Machine, SyncAction};
-use crate::{
-    RequestError,
-    sync::sync_peers::SyncPeer,
-    sync::tree::{Body, Brought, MAX_AHEAD, Rank},
-    wire::MAX_HEADERS,
-};
+use crate::sync::tree::{Body, Brought, MAX_AHEAD, Rank};
+use crate::{RequestError, sync::sync_peers::SyncPeer, wire::MAX_HEADERS};
 use cairn_chain::{HeaderOutcome, Misbehaviour, PeerNumber};
 use cairn_ledger::{block::Header, error::Fault, hash::BlockId, pow::Work, units::Height};
-use std::{
-    cmp::Reverse,
-    time::{Duration, Instant},
-};
+use std::cmp::Reverse;
+use std::time::{Duration, Instant};
 
 /// A request that takes longer is given to another peer.
 const STALL: Duration = Duration::from_secs(6);

@@ -3,11 +3,9 @@
 //! slowly makes room after a while.
 
 use super::{Machine, SyncAction, headers::Stage};
-use crate::sync::{
-    presync::{Presync, Step},
-    sync_peers::{Look, SyncPeer},
-    tree::{MAX_AHEAD, Node},
-};
+use crate::sync::presync::{Presync, Step};
+use crate::sync::sync_peers::{Look, SyncPeer};
+use crate::sync::tree::{MAX_AHEAD, Node};
 use cairn_chain::PeerNumber;
 use cairn_ledger::{block::Header, hash::BlockId, units::Height};
 use std::time::Duration;

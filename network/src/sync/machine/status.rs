@@ -2,11 +2,9 @@
 //! others looked for, passes over a branch whose bodies do not come, and at last begins anew.
 
 use super::{Head, Machine, SyncAction};
-use crate::sync::{
-    mailbox::{Stall, SyncPhase, SyncStatus, Unfollowed},
-    sync_peers::SyncPeer,
-    tree::{Body, Node},
-};
+use crate::sync::mailbox::{Stall, SyncPhase, SyncStatus, Unfollowed};
+use crate::sync::sync_peers::SyncPeer;
+use crate::sync::tree::{Body, Node};
 use cairn_ledger::units::Height;
 use std::time::{Duration, Instant};
 
