@@ -49,7 +49,7 @@ impl Service {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let (due, has_news) = (self.state.due(Instant::now()), self.state.has_news_for_sync());
+            let (due, has_news) = (self.state.due(), self.state.has_news_for_sync());
             let event = tokio::select! {
                 () = shutdown.requested() => break,
                 event = self.swarm.next() => Some(event),

@@ -38,6 +38,8 @@ struct Turn {
 pub(crate) struct RequestQueue {
     waiting: VecDeque<Request>,
     upload: Upload,
+    /// When the upload is free again, if that is what the line waits for.
+    upload_free_at: Option<Instant>,
     /// Answers being read, and answers on their way out.
     serving: BTreeMap<RequestNumber, Turn>,
     /// What was given today.
@@ -48,7 +50,7 @@ impl RequestQueue {
     /// With the most bytes a second that answers may take, and what was given today.
     pub(crate) fn new(max_upload: Option<usize>, upload_target: UploadTarget, now: Instant) -> Self {
         let (waiting, upload) = (VecDeque::new(), Upload::new(max_upload, now));
-        Self { waiting, upload, serving: BTreeMap::new(), upload_target }
+        Self { waiting, upload, upload_free_at: None, serving: BTreeMap::new(), upload_target }
     }
 
     /// What was given today, and its file.
@@ -57,8 +59,8 @@ impl RequestQueue {
     }
 
     /// When somebody who waits for upload may go on; `None` when nobody does.
-    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
-        if self.waiting.is_empty() { None } else { self.upload.free_at(now) }
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.upload_free_at.filter(|_| !self.waiting.is_empty())
     }
 
     /// Forgets whoever is gone: what it asked for is not read any more, or not sent.
@@ -99,13 +101,8 @@ impl RequestQueue {
     pub(crate) fn serve_next(&mut self, peers: &mut PeerTable, cx: &mut Context) {
         // The upload is looked at first: whoever waits for it would wake again and again while there is no place.
         while self.upload.is_free(cx.now) && self.serving.len() < SERVING {
-            // One that has its share of turns already waits for itself.
-            let line = self.waiting.iter().map(|request| request.peer).filter(|peer| peers.has_turn(*peer));
-            let line: Vec<_> = line.map(|peer| (peer, peers.standing(peer, cx.now))).collect();
-            let Some((peer, standing)) = self.upload.next(&line).and_then(|at| line.get(at).copied()) else { return };
-            let at = self.waiting.iter().position(|request| request.peer == peer);
-            let Some(request) = at.and_then(|at| self.waiting.remove(at)) else { return };
-            let Request { number, class, question, .. } = request;
+            let Some((request, standing)) = self.take_next(peers, cx.now) else { break };
+            let Request { number, peer, class, question } = request;
             let reserved = self.upload.begin(peer, standing, class, cx.now);
             self.serving.insert(number, Turn { peer, class, reserved: Some(reserved) });
             let wait = peers.begin_serving(peer, cx.now);
@@ -113,6 +110,17 @@ impl RequestQueue {
             let since = peers.get(peer).map_or(cx.now, Peer::connected_at);
             cx.push(TaskAction::Serve { request: number, class, question, wait, since, is_spent });
         }
+        // As of this look at the line: by a later clock it may be free already, and then nobody would look again.
+        self.upload_free_at = self.upload.free_at(cx.now);
+    }
+
+    /// Takes the one out of the line who is next. One that has its share of turns already waits for itself.
+    fn take_next(&mut self, peers: &PeerTable, now: Instant) -> Option<(Request, Standing)> {
+        let line = self.waiting.iter().map(|request| request.peer).filter(|peer| peers.has_turn(*peer));
+        let line: Vec<_> = line.map(|peer| (peer, peers.standing(peer, now))).collect();
+        let (peer, standing) = *line.get(self.upload.next(&line)?)?;
+        let at = self.waiting.iter().position(|request| request.peer == peer)?;
+        Some((self.waiting.remove(at)?, standing))
     }
 
     /// An answer is ready to leave, or the question is none.

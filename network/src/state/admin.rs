@@ -170,7 +170,7 @@ impl NetworkState {
     }
 
     /// When something is next due: a batch of transactions, or the upload for those who wait for it.
-    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
-        self.relay.due().into_iter().chain(self.requests.due(now)).min()
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.relay.due().into_iter().chain(self.requests.due()).min()
     }
 }

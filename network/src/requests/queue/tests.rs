@@ -18,8 +18,12 @@ struct Line {
 
 impl Line {
     fn new() -> Self {
+        Self::with_upload(None)
+    }
+
+    fn with_upload(max_upload: Option<usize>) -> Self {
         let cx = context();
-        let queue = RequestQueue::new(None, UploadTarget::new(None, None), cx.now);
+        let queue = RequestQueue::new(max_upload, UploadTarget::new(None, None), cx.now);
         Self { queue, peers: PeerTable::default(), cx, last: 0 }
     }
 
@@ -142,4 +146,23 @@ fn whoever_is_gone_leaves_nothing_in_the_line() {
         line.served(*request, Ok(Vec::new()));
     }
     assert!(line.queue.serving.is_empty());
+}
+
+/// A line that waited for upload was never looked at again, if that was free by the time somebody asked when it would be.
+#[test]
+fn a_line_that_waits_for_upload_is_due_also_when_that_is_free_already() {
+    let mut line = Line::with_upload(Some(1_000));
+    let peer = line.peer();
+    let (first, actions) = line.ask(peer);
+    assert_eq!(served_now(&actions), [first]);
+    let (second, actions) = line.ask(peer);
+    assert_eq!(served_now(&actions), [], "what the first answer may take is set aside");
+    let (actions, _) = line.served(first, Ok(vec![7; 2_000]));
+    assert_eq!(served_now(&actions), [], "the first answer took more than a second's upload");
+    let due = line.queue.due().expect("the second waits for upload");
+    line.cx.now = due + Duration::from_secs(1);
+    assert_eq!(line.queue.due(), Some(due), "whoever asks late is told, too");
+    line.queue.serve_next(&mut line.peers, &mut line.cx);
+    assert_eq!(served_now(&line.cx.take()), [second]);
+    assert_eq!(line.queue.due(), None, "the control: nobody waits");
 }
