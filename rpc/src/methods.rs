@@ -13,7 +13,6 @@ use crate::types::{
 };
 use cairn_ledger::hash::{BlockId, Hash, TxId};
 use jsonrpsee::core::{RpcResult, SubscriptionResult};
-#[cfg(feature = "server")]
 use jsonrpsee::proc_macros::rpc;
 
 /// The node itself.

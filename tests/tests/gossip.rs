@@ -209,6 +209,11 @@ async fn a_new_peers_pool_fills_at_once_and_a_reconnect_fetches_nothing() {
     assert_eq!(agree(&[&old, &new]).await.height, 4);
     assert_eq!(new.traffic(&old_id, "block_txs").await.expect("they are connected").0, 0);
 
+    // Until the other has asked, too, it may: what is more than two questions, 200 short ids in one of them, is an answer.
+    until("the old one has asked what the new one has", SOON, async || {
+        new.traffic(&old_id, "pool").await.is_some_and(|(_, sent)| sent > 2 * 24 + 200 * 6)
+    })
+    .await;
     old.rpc().ban(new_id.clone(), Some(3_600), None).await.expect("a good target");
     old.is_peer_of(&new, false).await;
     old.rpc().unban(new_id.clone()).await.expect("a good target");
