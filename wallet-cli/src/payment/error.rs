@@ -95,6 +95,12 @@ impl PaymentError {
         matches!(self, Self::InTheWay { .. } | Self::DamagedJournal { .. })
     }
 
+    /// The payments that the owner is asked about.
+    pub fn asks_about(&self) -> Vec<TxId> {
+        let Self::InTheWay { payments, .. } = self else { return Vec::new() };
+        payments.iter().map(|one| one.txid).collect()
+    }
+
     /// The payment it is about.
     pub fn txid(&self) -> Option<TxId> {
         match self {

@@ -55,7 +55,11 @@ impl Payer<'_> {
     pub async fn pay(&mut self, request: &Request, key: &SecretKey) -> Result<Sent> {
         let mut journal = Journal::open(&self.journal)?;
         self.renew().await?;
-        let (body, _) = self.prepare(request, journal.contents()).await?;
+        let prepared = self.prepare(request, journal.contents()).await;
+        if let Err(WalletError::Payment(error)) = &prepared {
+            journal.asked(now(), &error.asks_about())?;
+        }
+        let (body, _) = prepared?;
         let transaction = plan::sign(body, key, self.network, &random()?)?;
         self.record_and_broadcast(&transaction, &mut journal).await
     }

@@ -79,6 +79,11 @@ pub(crate) enum Line {
         time: u64,
         txid: Text<TxId>,
     },
+    /// That its owner was asked whether to pay once more beside these. When, Unix ms.
+    Asked {
+        time: u64,
+        txids: Vec<Text<TxId>>,
+    },
 }
 
 impl Line {
@@ -142,6 +147,8 @@ pub struct Contents {
     pub refusals: BTreeMap<[u8; 32], Refusal>,
     /// The payments that left, as their owner was told.
     pub reported: BTreeSet<[u8; 32]>,
+    /// The payments that the last question to their owner named.
+    pub asked: BTreeSet<[u8; 32]>,
     /// The numbers of the lines that cannot be read, from 1.
     pub damaged_lines: Vec<usize>,
     /// Those of them that may hold a payment, and not only what was noted about one.
@@ -203,10 +210,13 @@ impl Contents {
             Some(Line::Sent { txid, .. }) => {
                 self.reported.insert(*txid.0.as_bytes());
             }
+            Some(Line::Asked { txids, .. }) => {
+                self.asked = txids.iter().map(|txid| *txid.0.as_bytes()).collect();
+            }
             None if line.is_empty() => {}
             Some(Line::Signed(_)) | None => {
                 self.damaged_lines.push(number);
-                let note = [REFUSED, SENT].iter().any(|begin| line.starts_with(begin.as_bytes()));
+                let note = [REFUSED, SENT, ASKED].iter().any(|begin| line.starts_with(begin.as_bytes()));
                 if !note {
                     self.hiding.push(number);
                 }
@@ -219,6 +229,8 @@ impl Contents {
 const REFUSED: &str = "{\"event\":\"refused\"";
 /// What a line begins with that says that a payment left.
 const SENT: &str = "{\"event\":\"sent\"";
+/// What a line begins with that says what its owner was asked.
+const ASKED: &str = "{\"event\":\"asked\"";
 
 /// A line, or what there is of it.
 struct RawLine {
@@ -368,6 +380,19 @@ impl Journal {
         Ok(())
     }
 
+    /// Notes which payments the question names, if there are any, that its owner is asked now: a yes is to these.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn asked(&mut self, time: u64, txids: &[TxId]) -> Result<(), FileError> {
+        if txids.is_empty() {
+            return Ok(());
+        }
+        self.append(&Line::Asked { time, txids: txids.iter().copied().map(Text).collect() })?;
+        self.contents.asked = txids.iter().map(|txid| *txid.as_bytes()).collect();
+        Ok(())
+    }
+
     fn append(&mut self, line: &Line) -> Result<(), FileError> {
         let text = line.to_text().map_err(io::Error::from);
         let written = text.and_then(|text| self.file.write_all(text.as_bytes())).and_then(|()| self.file.sync_all());
@@ -416,6 +441,7 @@ mod tests {
             journal.record(&payment(0)).expect("written");
             journal.refuse(1_700_000_000_001, payment(0).txid.0, 3023, "too low\u{7}").expect("written");
             journal.sent(1_700_000_000_002, payment(0).txid.0).expect("written");
+            journal.asked(1_700_000_000_003, &[payment(0).txid.0]).expect("written");
             assert_eq!(fs::read_to_string(path).expect("there"), GOLDEN);
         });
     }
@@ -429,8 +455,12 @@ mod tests {
             }
             let mut journal = Journal::open(path).expect("open");
             journal.refuse(1, payment(1).txid.0, 3023, "fee too low").expect("written");
+            journal.asked(2, &[payment(0).txid.0, payment(1).txid.0]).expect("written");
+            journal.asked(3, &[payment(2).txid.0]).expect("written");
+            journal.asked(4, &[]).expect("nothing was asked");
             drop(journal);
             let contents = read(path).expect("readable");
+            assert_eq!(contents.asked, [*payment(2).txid.0.as_bytes()].into(), "a yes is to the last question");
             assert_eq!(contents.payments, [payment(0), payment(1), payment(2)]);
             assert_eq!(contents.payment(&payment(1).txid.0), Some(&payment(1)));
             let refused = contents.refusal(&payment(1).txid.0).map(|refusal| refusal.message.as_str());

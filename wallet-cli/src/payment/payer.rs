@@ -1,9 +1,10 @@
 //! Who pays: what is proven of the sender and of its payments, and what may be signed by that.
 
 use super::error::PaymentError;
-use super::journal::{self, Contents, Payment};
+use super::journal::{self, Contents, Journal, Payment};
 use super::plan::{self, PlanContext, Request};
-use super::state::{self, Book, Decision, Evidence, KnownPayment, Outcome, Rival};
+use super::state::{self, Again, Book, Decision, Evidence, KnownPayment, Outcome, Rival};
+use crate::clock::now;
 use crate::error::{Result, WalletError};
 use crate::hints::Hints;
 use crate::node::{Claimed, Nodes, PaymentStatus, Proven, Sender, SenderView, Source};
@@ -115,7 +116,7 @@ impl<'a> Payer<'a> {
     pub async fn max_amount(&mut self, request: &Request) -> Result<Amount> {
         let contents = self.contents()?;
         // Whether it is a second payment is asked about the amount that it turns out to be.
-        let request = Request { again: true, ..request.clone() };
+        let request = Request { again: Again::Any, ..request.clone() };
         let (view, ..) = self.view(&request, &contents).await?;
         Ok(plan::max_amount(self.network.spec.schedule(), &request, &view)?)
     }
@@ -131,7 +132,7 @@ impl<'a> Payer<'a> {
             payments.push((known, outcome));
         }
         let book = Book::new(sender, payments);
-        if !request.again && !contents.hiding.is_empty() {
+        if request.again == Again::No && !contents.hiding.is_empty() {
             let (path, lines) = (self.journal.clone(), contents.hiding.clone());
             return Err(PaymentError::DamagedJournal { path, lines }.into());
         }
@@ -196,11 +197,18 @@ impl<'a> Payer<'a> {
     ) -> Result<(TransactionBody, PlanContext)> {
         let contents = self.contents()?;
         match self.prepare(request, &contents).await {
-            Err(WalletError::Payment(error)) if error.is_question() && !yes && output.can_ask() => {
+            Err(WalletError::Payment(error)) => {
+                let named = error.asks_about();
+                if !named.is_empty() {
+                    Journal::open(&self.journal)?.asked(now(), &named)?;
+                }
+                if !error.is_question() || yes || !output.can_ask() {
+                    return Err(WalletError::Payment(error));
+                }
                 output.note(&error)?;
                 agree("Pay all the same? [y/N] ", yes, output)?;
-                request.again = true;
-                self.prepare(request, &contents).await
+                request.again = Again::Known;
+                self.prepare(request, &self.contents()?).await
             }
             prepared => prepared,
         }

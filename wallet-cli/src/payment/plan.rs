@@ -1,5 +1,6 @@
 //! What to send: pure. The node's answers come in, a transaction comes out, or what is missing.
 
+use super::state::Again;
 use cairn_genesis::Network;
 use cairn_ledger::{
     Address, Amount, Height, SecretKey, Transaction, TransactionBody,
@@ -35,7 +36,7 @@ pub struct Request {
     pub nonce: Option<u64>,
     /// Whether a second payment to the same receivers is meant; otherwise the owner is asked while an earlier one is
     /// open.
-    pub again: bool,
+    pub again: Again,
 }
 
 /// What a plan needs to know: proven where the wallet has proofs.

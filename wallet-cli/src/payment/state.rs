@@ -19,7 +19,9 @@
 //! 1. Nothing but a [`Proven`] moves a payment out of *open*: no refusal, no silence, no "expired" or "dropped" of a
 //!    node.
 //! 2. A payment of the same amounts to the same receivers is not made while an earlier one may still be mined beside
-//!    it, or was mined without its owner having been told, unless the owner asks for a second one.
+//!    it, or was mined without its owner having been told, unless the owner asks for a second one. Who asks for a
+//!    second one means beside those that it knows of: that they left, or from the last question. What a later look
+//!    finds besides, because a node shows an older chain or blocks were replaced, is a question of its own.
 //! 3. A new payment takes no nonce that an open one has. One that is made for an expired payment takes that one's
 //!    nonce, so that at most one of the two is ever mined, even if the last blocks are replaced.
 //! 4. Nothing is called impossible that blocks which are not buried could still make possible beside a second one.
@@ -48,6 +50,27 @@ pub struct KnownPayment {
     pub signed: u64,
     /// Whether its owner was told that it left: a node took it, or it was seen mined.
     pub reported: bool,
+    /// Whether the last question to its owner named it.
+    pub asked: bool,
+}
+
+/// Which earlier payments of the same amounts to the same receivers another may be made beside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Again {
+    /// None: the owner is asked.
+    #[default]
+    No,
+    /// Those that the owner knows of.
+    Known,
+    /// Any: it pays nobody.
+    Any,
+}
+
+impl From<bool> for Again {
+    /// What `--again` says.
+    fn from(again: bool) -> Self {
+        if again { Self::Known } else { Self::No }
+    }
 }
 
 /// What is proven about one payment, all of it under one tip.
@@ -214,29 +237,34 @@ impl Book {
 
     /// Whether a payment to `outputs` may be made, and where; `pending` is the first nonce that the nodes say is
     /// neither mined nor pooled: other wallets with the same words pay, too.
-    pub fn decide(&self, outputs: &[Output], pending: Option<Claimed<u64>>, again: bool) -> Decision {
+    pub fn decide(&self, outputs: &[Output], pending: Option<Claimed<u64>>, again: Again) -> Decision {
         self.decide_at(outputs, self.next_nonce(pending, self.expired_place(outputs)), again)
     }
 
     /// The same for a payment with this nonce: of those that have it, too, at most one is mined, so they are no
     /// hindrance.
-    pub fn decide_at(&self, outputs: &[Output], nonce: u64, again: bool) -> Decision {
+    pub fn decide_at(&self, outputs: &[Output], nonce: u64, again: Again) -> Decision {
         let in_the_way = self.in_the_way(outputs, nonce);
-        if again || in_the_way.is_empty() { Decision::Pay { nonce } } else { Decision::Ask(in_the_way) }
+        let is_agreed = in_the_way.iter().all(|(known, _)| match again {
+            Again::No => false,
+            Again::Known => known.reported || known.asked,
+            Again::Any => true,
+        });
+        if is_agreed {
+            return Decision::Pay { nonce };
+        }
+        Decision::Ask(in_the_way.into_iter().map(|(known, why)| InTheWay { txid: known.txid, why }).collect())
     }
 
     /// The payments to `outputs` that may be mined beside one with this nonce, or were without their owner having been
-    /// told.
-    fn in_the_way(&self, outputs: &[Output], nonce: u64) -> Vec<InTheWay> {
+    /// told: those that it was not told of first.
+    fn in_the_way(&self, outputs: &[Output], nonce: u64) -> Vec<(&KnownPayment, Hindrance)> {
         let same = self.payments.iter().filter(|(known, _)| same_purpose(&known.outputs, outputs));
-        let mut found = Vec::new();
-        for (KnownPayment { txid, reported, .. }, outcome) in same.filter(|(known, _)| known.nonce != nonce) {
-            if let Some(why) = hindrance(outcome, *reported) {
-                found.push((reported, InTheWay { txid: *txid, why }));
-            }
-        }
-        found.sort_by_key(|(reported, _)| **reported);
-        found.into_iter().map(|(_, one)| one).collect()
+        let others = same.filter(|(known, _)| known.nonce != nonce);
+        let mut found: Vec<_> =
+            others.filter_map(|(known, outcome)| Some((known, hindrance(outcome, known.reported)?))).collect();
+        found.sort_by_key(|(known, _)| known.reported);
+        found
     }
 
     /// The place of the last payment to `outputs` that expired.
@@ -304,9 +332,10 @@ const fn hindrance(outcome: &Outcome, reported: bool) -> Option<Hindrance> {
     }
 }
 
-/// Another payment of the journal in the place of `known` that pays the same and may still be mined.
+/// Another payment of the journal in the place of `known` that pays the same and may still be mined, if only because
+/// blocks that are not buried give way to others.
 pub fn beside(contents: &Contents, known: &KnownPayment, sender: &Sender) -> Option<TxId> {
-    let lives = |payment: &&Payment| payment.valid_until == 0 || payment.valid_until > sender.height;
+    let lives = |payment: &&Payment| payment.valid_until == 0 || until_buried(payment.valid_until, sender.height) > 0;
     let others = contents.payments.iter().filter(|other| other.nonce.0 == known.nonce && other.txid.0 != known.txid);
     let same = |payment: &&Payment| {
         payment.transaction().is_some_and(|transaction| same_purpose(&transaction.body.outputs, &known.outputs))
@@ -354,6 +383,7 @@ impl KnownPayment {
             valid_until: body.valid_until.get(),
             signed: contents.payment(&payment.txid.0).map_or(0, |payment| payment.time),
             reported: contents.is_reported(&payment.txid.0),
+            asked: contents.asked.contains(payment.txid.0.as_bytes()),
         }
     }
 }

@@ -3,8 +3,8 @@
 //! again, and gaps before others are filled.
 
 use crate::payment::{
-    Journal, Outcome, Payer, PaymentError, PoolView, Request, Step, UnusedPayment, agree, nonce_gaps, note_reported,
-    plan, with_basis,
+    Again, Journal, Outcome, Payer, PaymentError, PoolView, Request, Step, UnusedPayment, agree, nonce_gaps,
+    note_reported, plan, with_basis,
 };
 use crate::{Output, Result, Session};
 use cairn_ledger::{SecretKey, TxId};
@@ -131,7 +131,7 @@ async fn take(payer: &mut Payer<'_>, step: Step, key: Option<&SecretKey>) -> Res
                 outputs: vec![plan::to_itself(&payer.address)],
                 valid_for: FILL_VALID_FOR.max(LIFETIME_BLOCKS),
                 nonce: Some(nonce),
-                again: true,
+                again: Again::Any,
                 ..Request::default()
             };
             let sent = payer.pay(&request, key).await?;

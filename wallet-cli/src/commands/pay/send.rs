@@ -4,7 +4,8 @@
 use super::offline;
 use crate::cli::{HowMuch, ReplaceArguments, SendArguments};
 use crate::payment::{
-    Fee, MAX_CSV_BYTES, Outcome, Payer, PaymentError, PaymentUri, Request, URI_SCHEME, WaitArguments, plan, recipients,
+    Again, Fee, MAX_CSV_BYTES, Outcome, Payer, PaymentError, PaymentUri, Request, URI_SCHEME, WaitArguments, plan,
+    recipients,
 };
 use crate::session::{Wallet, decode_address};
 use crate::store::Labels;
@@ -59,7 +60,7 @@ pub(crate) async fn replace(
         max_fee: options.max_fee,
         valid_for: options.valid_for,
         // What goes to oneself pays nobody twice.
-        again: options.again || cancel,
+        again: if cancel { Again::Any } else { options.again.into() },
         ..plan::replacement(&old, cancel, fee, rate)?
     };
     pay(&wallet, &mut payer, request, options.yes, options.wait, output).await
@@ -107,7 +108,7 @@ fn request(network: &Network, options: &SendArguments, labels: &Labels, output: 
         Some(rate) => Some(plan::fee_at(rate, outputs.len(), memo.len())?),
         None => options.fee,
     };
-    let (max_fee, valid_for, again) = (options.max_fee, options.valid_for, options.again);
+    let (max_fee, valid_for, again) = (options.max_fee, options.valid_for, options.again.into());
     Ok(Request { outputs, fee, max_fee, memo, valid_for, nonce: None, again })
 }
 

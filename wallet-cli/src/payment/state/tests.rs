@@ -189,7 +189,7 @@ impl World {
 
     /// As the wallet does it: look, decide, sign, write, hand over, note, tell. Any of them may be the last. Gives what
     /// is in the way.
-    fn send(&mut self, purpose: Option<usize>, (again, fixed): (bool, Option<u64>)) -> Result<Vec<InTheWay>, Crash> {
+    fn send(&mut self, purpose: Option<usize>, (again, fixed): (Again, Option<u64>)) -> Result<Vec<InTheWay>, Crash> {
         // What cancels another is for nobody.
         let output =
             purpose.map_or_else(|| plan::to_itself(&key().address()), |of| receiver(self.purposes[of].receiver));
@@ -209,7 +209,10 @@ impl World {
         };
         let nonce = match decision {
             Decision::Pay { nonce } => nonce,
-            Decision::Ask(in_the_way) => return Ok(in_the_way),
+            Decision::Ask(in_the_way) => {
+                self.write(&Line::Asked { time: 1, txids: in_the_way.iter().map(|one| Text(one.txid)).collect() })?;
+                return Ok(in_the_way);
+            }
         };
         let valid_for = [0, 4, 6, 20][self.dice.roll(4) as usize];
         self.serial += 1;
@@ -395,10 +398,10 @@ impl World {
                     self.purposes.len() - 1
                 });
                 let purpose = Some(purpose);
-                let in_the_way = self.send(purpose, (false, None))?;
+                let in_the_way = self.send(purpose, (Again::No, None))?;
                 let Some(first) = in_the_way.first() else { return Ok(()) };
                 if self.are_known(&in_the_way) && self.dice.one_in(2) {
-                    self.send(purpose, (true, None))?;
+                    self.send(purpose, (Again::Known, None))?;
                 } else {
                     self.look(first.txid)?;
                 }
@@ -413,12 +416,12 @@ impl World {
                 let nonce = self.contents().payment(&txid).map(|payment| payment.nonce.0);
                 let purpose = self.purposes.iter().position(|purpose| purpose.payments.contains(&txid));
                 if purpose.is_some() && self.may_be_replaced(txid) {
-                    self.send(purpose, (false, nonce))?;
+                    self.send(purpose, (Again::No, nonce))?;
                 }
             }
             (6, Some(txid)) if self.dice.one_in(3) && self.may_be_replaced(txid) => {
                 let nonce = self.contents().payment(&txid).map(|payment| payment.nonce.0);
-                self.send(None, (true, nonce))?;
+                self.send(None, (Again::Any, nonce))?;
             }
             (7, _) if self.dice.one_in(2) => self.reorganise(),
             _ => self.mine(),
@@ -530,6 +533,7 @@ fn known(nonce: u64, valid_until: u64, reported: bool) -> KnownPayment {
         valid_until,
         signed: 0,
         reported,
+        asked: false,
     }
 }
 
@@ -577,7 +581,7 @@ fn only_a_proof_closes_a_payment() {
 fn what_blocks_that_are_not_buried_say_leads_to_no_second_payment() {
     let decide = |nonce: u64, outcome| {
         let book = Book::new(sender(24, 6, true), vec![(known(nonce, 20, true), outcome)]);
-        book.decide(&[receiver(0)], None, false)
+        book.decide(&[receiver(0)], None, Again::No)
     };
     let overtaken = |confirmations, same| Outcome::Open(Open::Overtaken(rival(confirmations, same)));
     for confirmations in 1..BURIED {
@@ -595,12 +599,12 @@ fn what_blocks_that_are_not_buried_say_leads_to_no_second_payment() {
     for (height, left) in [(20, 5), (24, 1)] {
         assert_eq!(decide(6, expiring(height)), Decision::Pay { nonce: 6 });
         let payments = vec![(known(6, 20, true), expiring(height)), (other.clone(), Outcome::Open(Open::Unused))];
-        let asked = Book::new(sender(height, 6, true), payments).decide(&[receiver(0)], None, false);
+        let asked = Book::new(sender(height, 6, true), payments).decide(&[receiver(0)], None, Again::No);
         let ask = vec![InTheWay { txid: known(6, 20, true).txid, why: Hindrance::Unsettled { left } }];
         assert_eq!(asked, Decision::Ask(ask), "{height}");
     }
     let payments = vec![(known(6, 20, true), expired), (other, Outcome::Open(Open::Unused))];
-    let paid = Book::new(sender(25, 6, true), payments).decide(&[receiver(0)], None, false);
+    let paid = Book::new(sender(25, 6, true), payments).decide(&[receiver(0)], None, Again::No);
     assert_eq!(paid, Decision::Pay { nonce: 7 }, "the control: it is buried");
 }
 
@@ -610,20 +614,25 @@ fn a_second_payment_is_asked_about_while_one_is_open_or_nobody_was_told() {
     let open = Outcome::Open(Open::Unused);
     let expired = Outcome::Impossible(Impossible::Expired { valid_until: 4, height: 9, beside: None });
     let used = Outcome::Open(Open::NonceUsed);
-    let ask = |told, outcome, again| {
-        let book = Book::new(sender(10, 6, true), vec![(known(5, 0, told), outcome)]);
+    let decide = |told, asked, outcome, again| {
+        let book = Book::new(sender(10, 6, true), vec![(KnownPayment { asked, ..known(5, 0, told) }, outcome)]);
         book.decide(&[receiver(0)], None, again)
     };
     for (told, outcome) in [(true, open), (false, open), (false, mined), (true, used), (false, used)] {
-        assert!(matches!(ask(told, outcome, false), Decision::Ask(_)), "{told} {outcome:?}");
-        assert!(matches!(ask(told, outcome, true), Decision::Pay { .. }), "{told} {outcome:?}");
+        assert!(matches!(decide(told, false, outcome, Again::No), Decision::Ask(_)), "{told} {outcome:?}");
+        assert!(matches!(decide(told, true, outcome, Again::No), Decision::Ask(_)), "{told} {outcome:?}");
+        assert!(matches!(decide(told, true, outcome, Again::Known), Decision::Pay { .. }), "{told} {outcome:?}");
+        assert!(matches!(decide(told, false, outcome, Again::Any), Decision::Pay { .. }), "{told} {outcome:?}");
+        let unasked = decide(told, false, outcome, Again::Known);
+        assert_eq!(matches!(unasked, Decision::Pay { .. }), told, "nobody agreed to what nobody knows: {outcome:?}");
     }
     for (told, outcome) in [(true, mined), (true, expired), (false, expired)] {
-        assert!(matches!(ask(told, outcome, false), Decision::Pay { .. }), "the control: {told} {outcome:?}");
+        let decision = decide(told, false, outcome, Again::No);
+        assert!(matches!(decision, Decision::Pay { .. }), "the control: {told} {outcome:?}");
     }
     // Another receiver is another purpose.
     let book = Book::new(sender(10, 5, true), vec![(known(5, 0, true), open)]);
-    assert_eq!(book.decide(&[receiver(1)], None, false), Decision::Pay { nonce: 6 });
+    assert_eq!(book.decide(&[receiver(1)], None, Again::No), Decision::Pay { nonce: 6 });
 }
 
 #[test]
@@ -632,7 +641,7 @@ fn no_open_nonce_is_taken_and_a_retry_takes_that_of_the_expired() {
     let expired = Outcome::Impossible(Impossible::Expired { valid_until: 4, height: 9, beside: None });
     let other = |nonce| KnownPayment { outputs: vec![receiver(1)], ..known(nonce, 0, true) };
     let book = |payments| Book::new(sender(10, 5, true), payments);
-    let pay = |book: &Book, said: u64| book.decide(&[receiver(0)], Some(Claimed::new(said)), false);
+    let pay = |book: &Book, said: u64| book.decide(&[receiver(0)], Some(Claimed::new(said)), Again::No);
     assert_eq!(pay(&book(vec![]), 0), Decision::Pay { nonce: 5 });
     assert_eq!(pay(&book(vec![(other(5), open), (other(7), open)]), 5), Decision::Pay { nonce: 6 });
     assert_eq!(pay(&book(vec![]), 7), Decision::Pay { nonce: 7 }, "another wallet with the same words");
@@ -648,6 +657,28 @@ fn open_payments_hold_their_money_once_for_each_nonce() {
     assert_eq!(book.available(None).pebbles(), 600);
     assert_eq!(book.available(Some(5)).pebbles(), 900);
     assert_eq!(book.waiting(), 2);
+}
+
+/// The attack: of two payments in one place the owner is told that one expired, and pays anew; a block of the other's
+/// that is mined after all, in the place of newer ones, pays twice.
+#[test]
+fn what_expired_is_not_paid_anew_while_one_in_its_place_is_not_buried_either() {
+    let payment = |valid_for: u64| {
+        let request = Request { outputs: vec![receiver(0)], valid_for, ..Request::default() };
+        let height = Height::new(10);
+        let view = PlanContext { balance: Amount::MAX, nonce: 5, height, min_fee_rate: 1, new_accounts: 0 };
+        let body = plan(network().spec.schedule(), &key().address(), &request, &view).expect("enough");
+        let transaction = plan::sign(body, key(), network(), &[0; 32]).expect("valid");
+        Payment::new(1, &transaction, &network().spec.params().prefix)
+    };
+    // Until block 15 and until block 18.
+    let (early, late) = (payment(5), payment(8));
+    let contents = Contents { payments: vec![early.clone(), late.clone()], ..Contents::default() };
+    let early = KnownPayment::new(&early, &early.transaction().expect("whole"), &contents);
+    for (height, other) in [(17, Some(late.txid.0)), (20, Some(late.txid.0)), (22, Some(late.txid.0)), (23, None)] {
+        let sender = sender(height, 5, true);
+        assert_eq!(beside(&contents, &early, sender.get()), other, "at {height}");
+    }
 }
 
 /// Whether the money is still to be paid.
