@@ -92,10 +92,8 @@ impl Drop for Room {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{
-        pin::{Pin, pin},
-        task::{Context, Poll, Waker},
-    };
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll, Waker};
 
     fn poll(waiting: Pin<&mut impl Future<Output = Room>>) -> Option<Room> {
         match waiting.poll(&mut Context::from_waker(Waker::noop())) {

@@ -1,10 +1,8 @@
 //! The writer against chains made by the ledger's own rules: every state is compared with a replay.
 
 use super::*;
-use crate::{
-    store::DbOptions,
-    verdict::{Origin, PeerNumber},
-};
+use crate::store::DbOptions;
+use crate::verdict::{Origin, PeerNumber};
 use cairn_ledger::testing::{self, MemoryState, key, payment};
 use cairn_ledger::validate::{check_header, check_work};
 use cairn_ledger::{

@@ -1,24 +1,18 @@
 //! Keys, networks, states and blocks for the tests of this and of other crates. The rules are the real
 //! ones; only the numbers are easy.
 
-use crate::{
-    accounts::{AccountSlice, AccountTree, Leaf, StateChange, TreeUpdate, UndoRecord},
-    address::AddressPrefix,
-    block::{Block, Body, Header},
-    chain_spec::{ChainParams, ChainSpec},
-    codec::{BoundedBytes, BoundedVec},
-    hash::Hash,
-    keys::{Address, SecretKey},
-    light::BareHeader,
-    merkle::txs_root,
-    pow::CompactTarget,
-    transaction::{Output, TRANSACTION_VERSION, Transaction, TransactionBody},
-    units::{Amount, Height, Timestamp},
-    validate::{
-        ChainContext, CheckedBlock, CheckedTransaction, Execution, check_header, check_transactions, check_work,
-        connect_block, touched_addresses,
-    },
+use crate::accounts::{AccountSlice, AccountTree, Leaf, StateChange, TreeUpdate, UndoRecord};
+use crate::block::{Block, Body, Header};
+use crate::chain_spec::{ChainParams, ChainSpec};
+use crate::codec::{BoundedBytes, BoundedVec};
+use crate::keys::{Address, SecretKey};
+use crate::transaction::{Output, TRANSACTION_VERSION, Transaction, TransactionBody};
+use crate::units::{Amount, Height, Timestamp};
+use crate::validate::{
+    ChainContext, CheckedBlock, CheckedTransaction, Execution, check_header, check_transactions, check_work,
+    connect_block, touched_addresses,
 };
+use crate::{address::AddressPrefix, hash::Hash, light::BareHeader, merkle::txs_root, pow::CompactTarget};
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 mod headers;

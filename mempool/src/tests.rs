@@ -1,15 +1,10 @@
 //! The pool on a real chain.
 
 use super::*;
-use cairn_chain::{
-    BlockOutcome, Chain, ChainHandle, HeaderOutcome, TemplateRequest,
-    store::DbOptions,
-    verdict::{Origin, PeerNumber},
-};
-use cairn_common::{
-    mailbox::Stopped,
-    tasks::{ShutdownSwitch, TaskError, shutdown},
-};
+use cairn_chain::verdict::{Origin, PeerNumber};
+use cairn_chain::{BlockOutcome, Chain, ChainHandle, HeaderOutcome, TemplateRequest, store::DbOptions};
+use cairn_common::mailbox::Stopped;
+use cairn_common::tasks::{ShutdownSwitch, TaskError, shutdown};
 use cairn_ledger::testing::{self, easy_network, key, payment};
 use cairn_ledger::{Block, ChainContext, ChainSpec, Timestamp, Transaction, TxError, TxId, error::ExecutionError};
 use std::{path::PathBuf, sync::Arc, time::Duration};

@@ -1,19 +1,12 @@
 //! What tests of the machines begin with.
 
-use crate::{
-    event::{Action, Context, SwarmAction},
-    ids::{Multiaddr, PeerId},
-    peers::table::{PeerTable, Services},
-    wire::PeerStatus,
-};
+use crate::event::{Action, Context, SwarmAction};
+use crate::ids::{Multiaddr, PeerId};
+use crate::peers::table::{PeerTable, Services};
+use crate::wire::PeerStatus;
 use cairn_chain::{PeerNumber, Tip};
-use cairn_ledger::{
-    chain_spec::ChainSpec,
-    codec::BoundedVec,
-    pow::Work,
-    testing::easy_network,
-    units::{Height, Timestamp},
-};
+use cairn_ledger::units::{Height, Timestamp};
+use cairn_ledger::{chain_spec::ChainSpec, codec::BoundedVec, pow::Work, testing::easy_network};
 use std::{sync::Arc, time::Instant};
 
 /// Now, on a chain that is at its genesis.

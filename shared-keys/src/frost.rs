@@ -144,10 +144,8 @@ pub fn combine(public: &[u8], commitments: &[Part], shares: &[Part], message: &H
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frost_secp256k1_tr::{
-        VerifyingKey,
-        keys::{SigningShare, VerifyingShare},
-    };
+    use frost_secp256k1_tr::VerifyingKey;
+    use frost_secp256k1_tr::keys::{SigningShare, VerifyingShare};
 
     fn bytes(hex: &str) -> Vec<u8> {
         hex::decode(hex).expect("hex")

@@ -1,16 +1,11 @@
 //! Ceremonies and sessions from end to end, and every way of cheating in them.
 
-use crate::{
-    dkg::{Dkg, DkgStep, Finished, ID_BYTES, Member},
-    signing::{Signer, SigningStep},
-    *,
-};
+use crate::dkg::{Dkg, DkgStep, Finished, ID_BYTES, Member};
+use crate::signing::{Signer, SigningStep};
+use crate::*;
 use cairn_genesis::Network;
-use cairn_ledger::{
-    address::AddressPrefix,
-    keys::{Address, SecretKey, Signature},
-    schnorr,
-};
+use cairn_ledger::keys::{Address, SecretKey, Signature};
+use cairn_ledger::{address::AddressPrefix, schnorr};
 
 fn network() -> Network {
     Network::parse(cairn_genesis::LOCAL).expect("shipped")

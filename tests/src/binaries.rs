@@ -1,10 +1,7 @@
 //! Where the programs under test are.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
+use std::{env, process::Command};
 
 /// The program called `name`: in the directory CAIRN_BIN, or else where cargo puts programs beside the
 /// running test.

@@ -1,10 +1,7 @@
 //! Several nodes that are peers.
 
-use crate::{
-    network::TestNetwork,
-    node::Node,
-    wait::{LATER, until},
-};
+use crate::wait::{LATER, until};
+use crate::{network::TestNetwork, node::Node};
 use cairn_ledger::hash::{BlockId, Hash};
 use cairn_rpc::methods::NodeClient;
 use std::{ops::Index, sync::Arc};

@@ -3,13 +3,11 @@
 //! `faketime` would shift a clock, too, but it waits for ever in a program whose allocator, jemalloc, reads the clock
 //! while it starts; so a shim of our own, `faults/shim.c`, is compiled with the C compiler that RocksDB needs anyway.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{BufRead, BufReader, Write},
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
 
 /// A failing disk: "Input/output error".

@@ -1,36 +1,20 @@
 //! A peer that seems to have a chain: what it says of itself and its headers are those of an honest node, which
 //! it asks, and its bodies are whatever it likes.
 
-use crate::{
-    intruder::{Intruder, REQUESTS},
-    node::Node,
-    strangers::{
-        bytes::{self, Bytes, framed},
-        swarm::{self, listen, requests, swarm},
-    },
-};
-use cairn_ledger::{
-    block::Body,
-    chain_spec::ChainSpec,
-    codec::{BoundedVec, encode},
-    testing::{key, payment},
-};
-use libp2p::{
-    PeerId, StreamProtocol, Swarm,
-    futures::StreamExt,
-    identify,
-    identity::Keypair,
-    kad::{self, ProviderRecord, RecordKey, store::MemoryStore, store::RecordStore},
-    request_response::{self, Event, Message, ResponseChannel},
-    swarm::{NetworkBehaviour, SwarmEvent},
-};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use crate::intruder::{Intruder, REQUESTS};
+use crate::node::Node;
+use crate::strangers::bytes::{self, Bytes, framed};
+use crate::strangers::swarm::{self, listen, requests, swarm};
+use cairn_ledger::codec::{BoundedVec, encode};
+use cairn_ledger::testing::{key, payment};
+use cairn_ledger::{block::Body, chain_spec::ChainSpec};
+use libp2p::kad::store::{MemoryStore, RecordStore};
+use libp2p::kad::{self, ProviderRecord, RecordKey};
+use libp2p::request_response::{self, Event, Message, ResponseChannel};
+use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
+use libp2p::{PeerId, StreamProtocol, Swarm, futures::StreamExt, identify, identity::Keypair};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 
 /// How long the honest node may take to answer for it.

@@ -1,22 +1,13 @@
 //! A peer that speaks libp2p properly, so that it gets in, and then sends whatever it likes.
 
-use crate::{
-    node::Node,
-    strangers::{
-        bytes::{Bytes, Manner},
-        swarm::{gossip, requests, swarm},
-    },
-};
+use crate::node::Node;
+use crate::strangers::bytes::{Bytes, Manner};
+use crate::strangers::swarm::{gossip, requests, swarm};
 use cairn_rpc::methods::NetClient;
-use libp2p::{
-    Multiaddr, PeerId, Swarm,
-    futures::StreamExt,
-    gossipsub::{self, IdentTopic},
-    identity::Keypair,
-    multiaddr::Protocol,
-    request_response::{self, Event, Message},
-    swarm::{NetworkBehaviour, SwarmEvent},
-};
+use libp2p::gossipsub::{self, IdentTopic};
+use libp2p::request_response::{self, Event, Message};
+use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, futures::StreamExt, identity::Keypair, multiaddr::Protocol};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 

@@ -4,12 +4,9 @@
 //! The addresses are public ones, because nodes treat private ones otherwise; they lead nowhere but to the
 //! switch that all hosts are plugged into. Each host is in another /16, for nodes count neighbours by those.
 
-use std::{
-    io::Write,
-    net::Ipv4Addr,
-    process::{Command, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{io::Write, net::Ipv4Addr};
 
 /// On the internet of a test every address from 32.0.0.0 to 63.255.255.255 is a neighbour.
 const EVERYWHERE: u8 = 3;

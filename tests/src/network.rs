@@ -1,17 +1,12 @@
 //! A network for one test: a file like those in `genesis/`, with the ledger's easy test numbers.
 
 use cairn_genesis::Network;
-use cairn_ledger::{
-    chain_spec::{ChainParams, ChainSpec},
-    testing,
-    units::Timestamp,
-};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use cairn_ledger::chain_spec::{ChainParams, ChainSpec};
+use cairn_ledger::{testing, units::Timestamp};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 /// How long before now the first block of a [`TestNetwork::new`] was: `mining_generate` stamps blocks one

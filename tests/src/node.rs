@@ -1,33 +1,20 @@
 //! One node process.
 
-use crate::{
-    binaries, http,
-    network::TestNetwork,
-    wait::{LATER, SOON, until},
-};
-use cairn_ledger::{
-    block::{Block, Body, Header},
-    codec::encode,
-    hash::{BlockId, TxId},
-    transaction::Transaction,
-};
-use cairn_rpc::{
-    methods::{ChainClient, MempoolClient, MiningClient, NetClient, NodeClient, StateClient, TxClient},
-    text::{HexBytes, Text},
-    types::{BlockRef, BlockTransactions, NodeInfo, TransactionJson},
-};
+use crate::wait::{LATER, SOON, until};
+use crate::{binaries, http, network::TestNetwork};
+use cairn_ledger::block::{Block, Body, Header};
+use cairn_ledger::hash::{BlockId, TxId};
+use cairn_ledger::{codec::encode, transaction::Transaction};
+use cairn_rpc::methods::{ChainClient, MempoolClient, MiningClient, NetClient, NodeClient, StateClient, TxClient};
+use cairn_rpc::text::{HexBytes, Text};
+use cairn_rpc::types::{BlockRef, BlockTransactions, NodeInfo, TransactionJson};
 use jsonrpsee_http_client::{HeaderMap, HttpClient, HttpClientBuilder};
-use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    net::{Ipv4Addr, TcpListener, UdpSocket},
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicU16, Ordering},
-    },
-};
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::{collections::BTreeSet, sync::Arc};
 use tempfile::TempDir;
 
 /// Every way to find peers, switched off: whom a node knows is the test's matter.

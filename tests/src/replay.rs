@@ -1,13 +1,9 @@
 //! A second opinion: the state that the ledger's rules alone make of a node's blocks.
 
 use crate::node::Node;
-use cairn_ledger::{
-    block::Block,
-    chain_spec::ChainSpec,
-    hash::{BlockId, Hash},
-    testing::{MemoryState, genesis_state},
-    validate::ChainContext,
-};
+use cairn_ledger::hash::{BlockId, Hash};
+use cairn_ledger::testing::{MemoryState, genesis_state};
+use cairn_ledger::{block::Block, chain_spec::ChainSpec, validate::ChainContext};
 
 /// Every block of a chain, checked and executed from the network's file on, with all accounts in memory.
 pub struct Replay {

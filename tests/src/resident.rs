@@ -1,23 +1,15 @@
 //! A node in a network namespace. Its JSON-RPC is on the loopback of that namespace, so it is asked by a
 //! program that runs there, too.
 
-use crate::{
-    netns::Namespace,
-    network::TestNetwork,
-    node,
-    wait::{LATER, SOON, until},
-};
+use crate::wait::{LATER, SOON, until};
+use crate::{netns::Namespace, network::TestNetwork, node};
 use cairn_ledger::{codec::encode, transaction::Transaction};
-use cairn_rpc::{
-    text::HexBytes,
-    types::{NetInfo, NodeInfo, PeerJson},
-};
+use cairn_rpc::text::HexBytes;
+use cairn_rpc::types::{NetInfo, NodeInfo, PeerJson};
 use serde_json::{Value, json};
-use std::{
-    fs::{self, File},
-    process::{Child, Command},
-    sync::atomic::{AtomicU16, Ordering},
-};
+use std::fs::{self, File};
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU16, Ordering};
 use tempfile::TempDir;
 
 /// The port every node in a namespace listens on for peers.

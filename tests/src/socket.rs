@@ -2,11 +2,9 @@
 //! no client would.
 
 use serde_json::{Value, json};
-use std::{
-    io::{self, Read, Write},
-    net::{Ipv4Addr, TcpStream},
-    time::Duration,
-};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
 use tokio::net::TcpSocket;
 
 /// How long a message may take to come.

@@ -1,10 +1,7 @@
 //! Waiting for conditions.
 
-use std::{
-    future::Future,
-    process::{Command, Output},
-    time::Duration,
-};
+use std::process::{Command, Output};
+use std::{future::Future, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 
 /// What nearly everything on loopback happens within, on a machine that is busy with other tests.

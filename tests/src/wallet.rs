@@ -2,12 +2,9 @@
 
 use crate::{binaries, network::TestNetwork, node::Node};
 use serde_json::Value;
-use std::{
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{fs, io::Write};
 use tempfile::TempDir;
 
 /// A directory of wallets with one password, for one network.

@@ -1,11 +1,8 @@
 //! Payments that take as much room as they may, for chains of many bytes and few blocks.
 
-use cairn_ledger::{
-    chain_spec::ChainSpec,
-    codec::BoundedVec,
-    testing::{key, payment, pebbles},
-    transaction::{MAX_OUTPUTS, Output, Transaction},
-};
+use cairn_ledger::testing::{key, payment, pebbles};
+use cairn_ledger::transaction::{MAX_OUTPUTS, Output, Transaction};
+use cairn_ledger::{chain_spec::ChainSpec, codec::BoundedVec};
 
 /// More than a pebble for each byte of the largest transaction.
 const FEE: u64 = 50_000;

@@ -1,31 +1,16 @@
 //! Who may ask a node for what, how much, and how long it waits for whom.
 
 use cairn_rpc::methods::{ChainClient, NodeClient};
-use cairn_tests::{
-    cluster::Cluster,
-    http::{admin, call, call_with, get, post, request},
-    network::TestNetwork,
-    node::{Node, command, free_port},
-    tokens,
-    wait::{SOON, until},
-    wallet::Wallets,
-};
+use cairn_tests::http::{admin, call, call_with, get, post, request};
+use cairn_tests::node::{Node, command, free_port};
+use cairn_tests::wait::{SOON, until};
+use cairn_tests::{cluster::Cluster, network::TestNetwork, tokens, wallet::Wallets};
 use jsonrpsee_ws_client::{HeaderMap, WsClient, WsClientBuilder};
 use serde_json::{Value, json};
-use std::{
-    fs,
-    io::{Read, Write},
-    net::{Ipv4Addr, TcpStream},
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command, sync::Arc, thread, time::Duration};
 
 const TIP: &str = r#"{"jsonrpc":"2.0","id":1,"method":"chain_tip","params":[]}"#;
 const GENERATE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"mining_generate","params":[1]}"#;

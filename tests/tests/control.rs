@@ -1,9 +1,7 @@
 //! `cairn-node status`, `call` and `stop`: a running node, asked and told from the command line.
 
-use cairn_tests::{
-    network::TestNetwork,
-    node::{Node, offline},
-};
+use cairn_tests::network::TestNetwork;
+use cairn_tests::node::{Node, offline};
 use serde_json::{Value, json};
 use std::{path::Path, process::Output, sync::Arc};
 

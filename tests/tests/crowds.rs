@@ -2,14 +2,10 @@
 //! something about who is there. Where the machine does not allow them the tests say so and end.
 
 use cairn_rpc::types::PeerJson;
-use cairn_tests::{
-    made,
-    netns::{Host, Internet},
-    network::TestNetwork,
-    resident::{PORT, Resident},
-    strangers::process::Stranger,
-    wait::{LATER, until},
-};
+use cairn_tests::netns::{Host, Internet};
+use cairn_tests::resident::{PORT, Resident};
+use cairn_tests::wait::{LATER, until};
+use cairn_tests::{made, network::TestNetwork, strangers::process::Stranger};
 
 /// Nodes behave as among public addresses.
 const PUBLIC: &str = "--network.allow_private=false";

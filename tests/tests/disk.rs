@@ -2,14 +2,10 @@
 
 use cairn_ledger::testing::{key, payment};
 use cairn_rpc::methods::{MiningClient, NetClient};
-use cairn_tests::{
-    cluster::agree,
-    faults::{EIO, ENOSPC, EROFS, Faults, SmallDisk},
-    made,
-    network::TestNetwork,
-    node::{Node, command, free_port, offline},
-    wait::{LATER, SOON, run, until},
-};
+use cairn_tests::faults::{EIO, ENOSPC, EROFS, Faults, SmallDisk};
+use cairn_tests::node::{Node, command, free_port, offline};
+use cairn_tests::wait::{LATER, SOON, run, until};
+use cairn_tests::{cluster::agree, made, network::TestNetwork};
 use std::{fs, process::Command, sync::Arc};
 
 /// Runs a node that must end by itself, soon: its exit code, and what it said on stderr.

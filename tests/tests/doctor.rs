@@ -3,22 +3,15 @@
 
 use cairn_ledger::testing::{key, payment};
 use cairn_rpc::methods::NetClient;
-use cairn_tests::{
-    faults::{Faults, SmallDisk},
-    made,
-    network::TestNetwork,
-    node::{Node, free_port, offline},
-    wait::{LATER, SOON, run, until},
-};
+use cairn_tests::faults::{Faults, SmallDisk};
+use cairn_tests::node::{Node, free_port, offline};
+use cairn_tests::wait::{LATER, SOON, run, until};
+use cairn_tests::{made, network::TestNetwork};
 use serde_json::Value;
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    net::{Ipv4Addr, TcpListener},
-    path::{Path, PathBuf},
-    process::Command,
-    sync::Arc,
-};
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::{collections::BTreeMap, process::Command, sync::Arc};
 
 /// What the doctor says, and how it ends.
 struct Bill {

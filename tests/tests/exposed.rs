@@ -1,34 +1,20 @@
 //! What is tried against an open port: pages in a browser, requests that never end or are far too large,
 //! subscribers that never read, secrets in what is told, text that wants to be more than text.
 
-use cairn_ledger::{
-    codec::BoundedBytes,
-    testing::{key, payment},
-};
+use cairn_ledger::codec::BoundedBytes;
+use cairn_ledger::testing::{key, payment};
 use cairn_rpc::methods::NodeClient;
+use cairn_tests::http::{Answer, admin, call, call_with, get, post, request};
+use cairn_tests::node::{Node, command, free_port};
+use cairn_tests::wait::{LATER, SOON, until};
 use cairn_tests::{
-    cluster::Cluster,
-    http::{Answer, admin, call, call_with, get, post, request},
-    made,
-    netns::Namespace,
-    network::TestNetwork,
-    node::{Node, command, free_port},
-    socket::Socket,
-    tokens,
-    wait::{LATER, SOON, until},
-    wallet::Wallets,
+    cluster::Cluster, made, netns::Namespace, network::TestNetwork, socket::Socket, tokens, wallet::Wallets,
 };
 use serde_json::json;
-use std::{
-    fs,
-    io::{Read, Write},
-    net::{Ipv4Addr, TcpStream},
-    path::Path,
-    process::{Command, Stdio},
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::{Command, Stdio};
+use std::{fs, path::Path, sync::Arc, thread, time::Duration};
 
 const TIP: &str = r#"{"jsonrpc":"2.0","id":1,"method":"chain_tip","params":[]}"#;
 

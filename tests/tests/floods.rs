@@ -1,30 +1,17 @@
 //! Strangers who send more than their share: each is judged for what it is, what it costs is bounded, and honest
 //! peers are served all the while.
 
-use cairn_ledger::{
-    chain_spec::ChainSpec,
-    codec::{BoundedVec, encode},
-    hash::BlockId,
-    keys::Signature,
-    testing::{key, payment},
-    transaction::Transaction,
-};
-use cairn_rpc::{
-    methods::{ChainClient, MempoolClient, NetClient, TxClient},
-    text::Text,
-    types::{BlockRef, TxState},
-};
+use cairn_ledger::codec::{BoundedVec, encode};
+use cairn_ledger::testing::{key, payment};
+use cairn_ledger::{chain_spec::ChainSpec, hash::BlockId, keys::Signature, transaction::Transaction};
+use cairn_rpc::methods::{ChainClient, MempoolClient, NetClient, TxClient};
+use cairn_rpc::text::Text;
+use cairn_rpc::types::{BlockRef, TxState};
+use cairn_tests::node::{Node, OFF};
+use cairn_tests::strangers::bytes::{Manner, framed};
+use cairn_tests::wait::{LATER, SOON, until};
 use cairn_tests::{
-    cluster::Cluster,
-    intruder::Intruder,
-    network::TestNetwork,
-    node::{Node, OFF},
-    strangers::{
-        bytes::{Manner, framed},
-        process::Stranger,
-    },
-    wait::{LATER, SOON, until},
-    wide::wide_payment,
+    cluster::Cluster, intruder::Intruder, network::TestNetwork, strangers::process::Stranger, wide::wide_payment,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;

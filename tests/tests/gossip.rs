@@ -1,26 +1,15 @@
 //! Blocks and pools cross the network in one piece or in the pieces that are lacking, and whoever lies on the way
 //! pays for what its own bytes prove.
 
-use cairn_ledger::{
-    block::Block,
-    codec::encode,
-    testing::{genesis_state, key, mine, payment},
-    transaction::Transaction,
-    validate::ChainContext,
-};
+use cairn_ledger::testing::{genesis_state, key, mine, payment};
+use cairn_ledger::{block::Block, codec::encode, transaction::Transaction, validate::ChainContext};
 use cairn_rpc::methods::{MempoolClient, NetClient, NodeClient};
-use cairn_tests::{
-    cluster::agree,
-    intruder::{Intruder, TOPICS},
-    network::TestNetwork,
-    node::{Node, OFF},
-    strangers::bytes::framed,
-    wait::{LATER, SOON, until},
-};
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use cairn_tests::intruder::{Intruder, TOPICS};
+use cairn_tests::node::{Node, OFF};
+use cairn_tests::wait::{LATER, SOON, until};
+use cairn_tests::{cluster::agree, network::TestNetwork, strangers::bytes::framed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const FEE: u64 = 1_000;
 /// A pool that takes nothing that is paid here.

@@ -1,25 +1,12 @@
 //! What a node says of itself: `/ready`, `node_info`, the log and `doctor` say one thing; its own tools always get in;
 //! and the same configuration is good, or refused, whoever looks at it.
 
-use cairn_tests::{
-    faults::Faults,
-    http::get,
-    made,
-    netns::Namespace,
-    network::TestNetwork,
-    node::{Node, command, free_port, offline},
-    tokens,
-    wait::{LATER, SOON, run, until},
-};
+use cairn_tests::node::{Node, command, free_port, offline};
+use cairn_tests::wait::{LATER, SOON, run, until};
+use cairn_tests::{faults::Faults, http::get, made, netns::Namespace, network::TestNetwork, tokens};
 use serde_json::Value;
-use std::{
-    fs,
-    fs::File,
-    net::{Ipv4Addr, TcpStream},
-    path::Path,
-    process::Stdio,
-    sync::Arc,
-};
+use std::net::{Ipv4Addr, TcpStream};
+use std::{fs, fs::File, path::Path, process::Stdio, sync::Arc};
 
 /// What the doctor finds, and its exit code.
 async fn doctor(network: &TestNetwork, data: &Path, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {

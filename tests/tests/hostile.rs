@@ -2,15 +2,10 @@
 
 use cairn_ledger::testing::arbitrary_hash;
 use cairn_rpc::methods::NetClient;
-use cairn_tests::{
-    cluster::Cluster,
-    intruder::{Intruder, REQUESTS, TOPICS},
-    wait::SOON,
-};
-use std::{
-    io::Write,
-    net::{Ipv4Addr, TcpStream},
-};
+use cairn_tests::intruder::{Intruder, REQUESTS, TOPICS};
+use cairn_tests::{cluster::Cluster, wait::SOON};
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpStream};
 
 /// Bytes that mean nothing, the same in every run.
 fn garbage(seed: u64, length: usize) -> Vec<u8> {

@@ -1,22 +1,13 @@
 //! What operators do with a node's database, and what service managers are told of the node.
 
 use cairn_ledger::testing::{key, payment};
-use cairn_tests::{
-    cluster::agree,
-    http::call,
-    network::TestNetwork,
-    node::{Node, command, free_port, offline},
-    wait::{SOON, run, until},
-};
+use cairn_tests::node::{Node, command, free_port, offline};
+use cairn_tests::wait::{SOON, run, until};
+use cairn_tests::{cluster::agree, http::call, network::TestNetwork};
 use serde_json::{Value, json};
-use std::{
-    fs,
-    os::unix::net::UnixDatagram,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{fs, os::unix::net::UnixDatagram, sync::Arc, time::Duration};
 
 /// Runs a command that must succeed: what it printed.
 async fn good(command: Command) -> String {

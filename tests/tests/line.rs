@@ -1,13 +1,10 @@
 //! A node on a bad line: far away, slow, and cut again and again.
 
 use cairn_ledger::testing::{key, payment};
-use cairn_tests::{
-    cluster::agree,
-    network::TestNetwork,
-    node::{Node, OFF},
-    shaper::{Line, Shaper},
-    wait::{LATER, until},
-};
+use cairn_tests::node::{Node, OFF};
+use cairn_tests::shaper::{Line, Shaper};
+use cairn_tests::wait::{LATER, until};
+use cairn_tests::{cluster::agree, network::TestNetwork};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// One way; an answer takes twice as long.

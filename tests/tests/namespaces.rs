@@ -1,13 +1,8 @@
 //! Nodes on networks of their own, made of Linux network namespaces. Where the machine does not allow them the
 //! tests say so and end.
 
-use cairn_tests::{
-    made, netns,
-    network::TestNetwork,
-    node::OFF,
-    resident::Resident,
-    wait::{LATER, until},
-};
+use cairn_tests::wait::{LATER, until};
+use cairn_tests::{made, netns, network::TestNetwork, node::OFF, resident::Resident};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn neighbours_on_a_lan_find_each_other_by_mdns_alone() {

@@ -2,16 +2,10 @@
 //! and connect directly where their routers let them. Each test has an internet of its own, made of network
 //! namespaces; where the machine does not allow them it says so and ends.
 
-use cairn_tests::{
-    made,
-    netns::{Home, Host, Internet, Nat},
-    network::TestNetwork,
-    node::OFF,
-    resident::{PORT, Resident},
-    strangers::process::Stranger,
-    wait::{LATER, until},
-    wide::wide_payment,
-};
+use cairn_tests::netns::{Home, Host, Internet, Nat};
+use cairn_tests::resident::{PORT, Resident};
+use cairn_tests::wait::{LATER, until};
+use cairn_tests::{made, network::TestNetwork, node::OFF, strangers::process::Stranger, wide::wide_payment};
 
 /// Nodes behave as among public addresses.
 const PUBLIC: &str = "--network.allow_private=false";

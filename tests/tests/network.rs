@@ -1,23 +1,14 @@
 //! Nodes among each other: payments and blocks spread, and all agree on the state.
 
-use cairn_ledger::{
-    accounts::AccountProof,
-    block::{HEADER_BYTES, Header},
-    codec,
-    testing::{key, payment},
-};
-use cairn_rpc::{
-    methods::{ChainClient, MiningClient, NodeClient, StateClient, TxClient},
-    text::Text,
-    types::{BlockRef, TxState},
-};
-use cairn_tests::{
-    cluster::{Cluster, agree},
-    network::TestNetwork,
-    node::Node,
-    replay::replayed_root,
-    wait::{LATER, SOON, until},
-};
+use cairn_ledger::block::{HEADER_BYTES, Header};
+use cairn_ledger::testing::{key, payment};
+use cairn_ledger::{accounts::AccountProof, codec};
+use cairn_rpc::methods::{ChainClient, MiningClient, NodeClient, StateClient, TxClient};
+use cairn_rpc::text::Text;
+use cairn_rpc::types::{BlockRef, TxState};
+use cairn_tests::cluster::{Cluster, agree};
+use cairn_tests::wait::{LATER, SOON, until};
+use cairn_tests::{network::TestNetwork, node::Node, replay::replayed_root};
 use jsonrpsee_ws_client::WsClientBuilder;
 use std::sync::Arc;
 

@@ -4,12 +4,8 @@
 //! `CAIRN_REGENERATE=1` with this test writes `docs/rpc.md` anew.
 
 use cairn_rpc::error::Code;
-use cairn_tests::{
-    http::{admin, call},
-    network::TestNetwork,
-    node::Node,
-    socket::Socket,
-};
+use cairn_tests::http::{admin, call};
+use cairn_tests::{network::TestNetwork, node::Node, socket::Socket};
 use jsonschema::{Draft, Registry};
 use serde_json::{Value, json};
 use std::{fmt::Write as _, fs, path::PathBuf, sync::Arc};

@@ -1,23 +1,12 @@
 //! What operators, explorers, exchanges and miners ask a node.
 
-use cairn_ledger::{
-    block::Seal,
-    codec::encode,
-    hash::{BlockId, Hash},
-    pow::CompactTarget,
-    testing::{key, payment, pebbles},
-};
-use cairn_rpc::{
-    methods::{ChainClient, StateClient, TxClient},
-    text::Text,
-    types::TxState,
-};
-use cairn_tests::{
-    cluster::{Cluster, agree},
-    http::call,
-    node::Node,
-    wait::SOON,
-};
+use cairn_ledger::hash::{BlockId, Hash};
+use cairn_ledger::testing::{key, payment, pebbles};
+use cairn_ledger::{block::Seal, codec::encode, pow::CompactTarget};
+use cairn_rpc::methods::{ChainClient, StateClient, TxClient};
+use cairn_rpc::{text::Text, types::TxState};
+use cairn_tests::cluster::{Cluster, agree};
+use cairn_tests::{http::call, node::Node, wait::SOON};
 use jsonrpsee_ws_client::{WsClient, WsClientBuilder};
 use serde_json::{Value, json};
 use std::{path::PathBuf, process::Command};

@@ -1,18 +1,11 @@
 //! How nodes find each other, keep each other, and shut others out.
 
 use cairn_rpc::methods::{NetClient, NodeClient};
-use cairn_tests::{
-    intruder::Intruder,
-    network::TestNetwork,
-    node::{Node, OFF},
-    wait::{LATER, SOON, until},
-};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-    sync::Arc,
-    time::Instant,
-};
+use cairn_tests::node::{Node, OFF};
+use cairn_tests::wait::{LATER, SOON, until};
+use cairn_tests::{intruder::Intruder, network::TestNetwork};
+use std::collections::{BTreeMap, BTreeSet};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 use tokio::net::{TcpSocket, TcpStream};
 
 async fn id(node: &Node) -> String {

@@ -2,20 +2,13 @@
 
 use cairn_ledger::testing::{key, payment};
 use cairn_rpc::methods::MiningClient;
-use cairn_tests::{
-    cluster::{Cluster, agree},
-    network::TestNetwork,
-    node::{Node, command, free_port, offline},
-    replay::{Replay, replayed_root},
-    wait::{SOON, run, until},
-};
-use std::{
-    env, fs,
-    path::Path,
-    process::{Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use cairn_tests::cluster::{Cluster, agree};
+use cairn_tests::network::TestNetwork;
+use cairn_tests::node::{Node, command, free_port, offline};
+use cairn_tests::replay::{Replay, replayed_root};
+use cairn_tests::wait::{SOON, run, until};
+use std::process::{Command, Stdio};
+use std::{env, fs, path::Path, sync::Arc, time::Duration};
 
 /// Kills in a usual run; `scripts/soak.sh kill9 N` asks for more.
 const ROUNDS: u64 = 5;

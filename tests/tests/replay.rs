@@ -1,12 +1,9 @@
 //! The chain of a stopped node: into a file, out of it, and once more through every rule.
 
 use cairn_ledger::testing::{key, payment};
-use cairn_tests::{
-    binaries,
-    network::TestNetwork,
-    node::{Node, offline},
-    wait::{self, SOON},
-};
+use cairn_tests::node::{Node, offline};
+use cairn_tests::wait::{self, SOON};
+use cairn_tests::{binaries, network::TestNetwork};
 use serde_json::Value;
 use std::{fs, path::Path, process::Output, sync::Arc};
 

@@ -1,14 +1,9 @@
 //! JSON-RPC over real HTTP: who is let in, and how much.
 
 use cairn_ledger::testing::{key, payment};
-use cairn_tests::{
-    cluster::Cluster,
-    http::{admin, call, post},
-    network::TestNetwork,
-    node::Node,
-    socket::Socket,
-    wait::{SOON, until},
-};
+use cairn_tests::http::{admin, call, post};
+use cairn_tests::wait::{SOON, until};
+use cairn_tests::{cluster::Cluster, network::TestNetwork, node::Node, socket::Socket};
 use serde_json::{Value, json};
 use std::sync::Arc;
 

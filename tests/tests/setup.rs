@@ -1,13 +1,9 @@
 //! What `scripts/setup.sh` finds on a machine, judged on machines that are made up: a folder to look for libclang in,
 //! and a PATH. `scripts/fresh.sh` tries real ones.
 
-use std::{
-    ffi::OsString,
-    fs,
-    os::unix::fs::{PermissionsExt, symlink},
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::{ffi::OsString, fs, process::Command};
 use tempfile::TempDir;
 
 /// A libclang that reads what it is given as `FIRST_ERROR` says: not at all, or without an error.

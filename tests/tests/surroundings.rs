@@ -4,24 +4,13 @@
 
 use cairn_ledger::testing::{key, payment};
 use cairn_rpc::methods::{MempoolClient, NodeClient};
-use cairn_tests::{
-    faults::SmallDisk,
-    http::{call_with, get, post, request},
-    made,
-    network::TestNetwork,
-    node::{Node, command, free_port, offline},
-    wait::{LATER, SOON, run, until},
-};
+use cairn_tests::http::{call_with, get, post, request};
+use cairn_tests::node::{Node, command, free_port, offline};
+use cairn_tests::wait::{LATER, SOON, run, until};
+use cairn_tests::{faults::SmallDisk, made, network::TestNetwork};
 use serde_json::{Value, json};
-use std::{
-    fs,
-    io::Read,
-    os::unix::fs::symlink,
-    path::Path,
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::process::{Child, Command, Stdio};
+use std::{fs, io::Read, os::unix::fs::symlink, path::Path, sync::Arc, time::Duration};
 
 const TIP: &str = r#"{"jsonrpc":"2.0","id":1,"method":"chain_tip","params":[]}"#;
 

@@ -2,15 +2,12 @@
 
 use cairn_ledger::testing::{key, payment};
 use cairn_rpc::{methods::NodeClient, types::SyncPhase};
-use cairn_tests::{
-    cluster::{Cluster, agree},
-    impostor::{Impostor, Manner},
-    network::TestNetwork,
-    node::{Node, OFF},
-    replay::replayed_root,
-    shaper::{Line, Shaper},
-    wait::{LATER, SOON, until},
-};
+use cairn_tests::cluster::{Cluster, agree};
+use cairn_tests::impostor::{Impostor, Manner};
+use cairn_tests::node::{Node, OFF};
+use cairn_tests::shaper::{Line, Shaper};
+use cairn_tests::wait::{LATER, SOON, until};
+use cairn_tests::{network::TestNetwork, replay::replayed_root};
 use std::{net::SocketAddr, sync::Arc};
 
 /// More than one answer of headers holds.

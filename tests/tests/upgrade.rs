@@ -1,23 +1,13 @@
 //! Rules that change while a network runs.
 
-use cairn_ledger::{
-    testing::{key, payment, pebbles},
-    transaction::Transaction,
-};
-use cairn_rpc::{
-    error::Code,
-    methods::{NetClient, NodeClient, TxClient},
-    text::HexBytes,
-    types::NodeInfo,
-};
-use cairn_tests::{
-    cluster::{Agreed, Cluster, agree},
-    http,
-    network::TestNetwork,
-    node::{Node, offline},
-    replay::replayed_root,
-    wait::{LATER, until},
-};
+use cairn_ledger::testing::{key, payment, pebbles};
+use cairn_ledger::transaction::Transaction;
+use cairn_rpc::methods::{NetClient, NodeClient, TxClient};
+use cairn_rpc::{error::Code, text::HexBytes, types::NodeInfo};
+use cairn_tests::cluster::{Agreed, Cluster, agree};
+use cairn_tests::node::{Node, offline};
+use cairn_tests::wait::{LATER, until};
+use cairn_tests::{http, network::TestNetwork, replay::replayed_root};
 use std::sync::Arc;
 
 /// The first block under the new rules.

@@ -1,14 +1,9 @@
 //! The wallet and the node together, by the wallet's command line.
 
 use cairn_ledger::testing::{key, payment};
-use cairn_tests::{
-    cluster::Cluster,
-    http::call,
-    network::TestNetwork,
-    node::{Node, free_port},
-    wait::{SOON, until},
-    wallet::Wallets,
-};
+use cairn_tests::node::{Node, free_port};
+use cairn_tests::wait::{SOON, until};
+use cairn_tests::{cluster::Cluster, http::call, network::TestNetwork, wallet::Wallets};
 use serde_json::{Value, json};
 use std::sync::Arc;
 

@@ -225,11 +225,8 @@ impl WalletError {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        collections::BTreeSet,
-        fs,
-        path::{Path, PathBuf},
-    };
+    use std::path::{Path, PathBuf};
+    use std::{collections::BTreeSet, fs};
 
     /// Every source file of the wallet.
     fn sources(directory: &Path) -> Vec<PathBuf> {

@@ -73,9 +73,8 @@ mod tui;
 use error::{Result, WalletError};
 use output::{Output, Style};
 use session::Session;
-use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 /// Reads the command line, runs one command, and gives its exit code.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {

@@ -1,25 +1,20 @@
 //! One session: what every command works with.
 
-use crate::cli::Global;
 use crate::error::{Result, WalletError};
-use crate::hints::Hints;
 use crate::keys::{
     Account, KdfCost, Keystore, KeystoreError, MAX_KEYSTORE_BYTES, PasswordSource, SealRandomness, Secret, WalletSecret,
 };
 use crate::node::{Nodes, Source, Trust};
-use crate::output::Output;
 use crate::payment::{Contents, Payer, journal};
 use crate::store::{DataDir, Labels, WalletName};
-use crate::{network, random};
+use crate::{cli::Global, hints::Hints, network, output::Output, random};
 use cairn_genesis::Network;
 use cairn_host::{FileError, InFile, files};
 use cairn_ledger::{Address, SecretKey};
 use serde::Serialize;
-use std::cell::OnceCell;
 use std::fs::{File, OpenOptions};
-use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::{cell::OnceCell, io::ErrorKind, os::unix::fs::OpenOptionsExt};
 use zeroize::Zeroizing;
 
 /// The options of every command, and where they lead.

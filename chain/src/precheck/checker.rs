@@ -216,10 +216,8 @@ fn split<T>(mut items: Vec<T>, size: usize) -> Vec<Vec<T>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{Precheck, Workers},
-        *,
-    };
+    use super::super::{Precheck, Workers};
+    use super::*;
     use cairn_ledger::testing::{checked, easy_network, key, payment};
 
     /// Workers that waited for parts of one block once took up those above it, and finished the lowest last.

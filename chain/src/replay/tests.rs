@@ -5,12 +5,8 @@ use crate::store::{ChainStore, DbOptions, Durability, StoreError};
 use cairn_ledger::testing::{self, MemoryState, easy_params, genesis_state, key, payment, pebbles};
 use cairn_ledger::validate::{check_header, check_work};
 use cairn_ledger::{Block, BlockError, Body, ChainContext, ChainSpec, HeaderError, Height};
-use std::{
-    fs,
-    future::pending,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
+use std::{fs, future::pending, sync::Arc};
 use tempfile::TempDir;
 
 /// A chain by the rules alone, with a payment in every block.

@@ -1,10 +1,8 @@
 //! The index of addresses against a scan of the chain.
 
 use super::*;
-use crate::{
-    HistoryPage, HistoryQuery, NoHistory,
-    store::{ChainStore, Durability, REWARD, put_indexed, schema},
-};
+use crate::store::{ChainStore, Durability, REWARD, put_indexed, schema};
+use crate::{HistoryPage, HistoryQuery, NoHistory};
 use cairn_ledger::{Address, ChainSpec, Height};
 use std::{collections::BTreeSet, time::Duration};
 

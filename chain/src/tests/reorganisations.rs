@@ -2,11 +2,8 @@
 //! invalid block leads.
 
 use super::*;
-use crate::{
-    audit::audit,
-    store::ChainStore,
-    writer::{self, Writer},
-};
+use crate::writer::{self, Writer};
+use crate::{audit::audit, store::ChainStore};
 use cairn_ledger::{BlockId, Height, LinkedHeader};
 use tokio::sync::watch;
 

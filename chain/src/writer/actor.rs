@@ -6,8 +6,8 @@ use crate::{index, inflight::Room, store::StoreError, verdict::Origin};
 use cairn_common::clock;
 use cairn_ledger::{CheckedBlock, Header, Height};
 use std::sync::Arc;
-use tokio::sync::{broadcast, oneshot, watch};
-use tokio::{sync::mpsc, sync::mpsc::error::TryRecvError};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// A tip younger than this is news, worth a line in the log.
 const NEWS_MS: u64 = 600_000;

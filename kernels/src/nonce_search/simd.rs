@@ -50,10 +50,10 @@ macro_rules! candidates {
 
 mod avx512 {
     use super::{DIGEST_PADDING, INITIAL_STATE, Prepared, ROUND_CONSTANTS};
-    use crate::sha256::{
-        avx512::{Pair, add, choice, compressed, majority, rotate, shift, splat, splat_each, swapped, xor3},
-        rounds::{extend, rounds},
+    use crate::sha256::avx512::{
+        Pair, add, choice, compressed, majority, rotate, shift, splat, splat_each, swapped, xor3,
     };
+    use crate::sha256::rounds::{extend, rounds};
     use core::arch::x86_64::{_mm512_cmple_epu32_mask, _mm512_set1_epi32, _mm512_setr_epi32, _mm512_setzero_si512};
 
     candidates!("avx512f,avx512bw");
@@ -78,10 +78,8 @@ mod avx512 {
 
 mod avx2 {
     use super::{DIGEST_PADDING, INITIAL_STATE, Prepared, ROUND_CONSTANTS};
-    use crate::sha256::{
-        avx2::{add, choice, compressed, majority, rotate, shift, splat, splat_each, xor3},
-        rounds::{extend, rounds},
-    };
+    use crate::sha256::avx2::{add, choice, compressed, majority, rotate, shift, splat, splat_each, xor3};
+    use crate::sha256::rounds::{extend, rounds};
     use core::arch::x86_64::{
         __m256i, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_min_epu32, _mm256_movemask_ps, _mm256_set_epi64x,
         _mm256_setr_epi32, _mm256_shuffle_epi8,

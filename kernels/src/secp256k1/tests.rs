@@ -1,13 +1,8 @@
 //! Points that tests use, here and in k256, and what was proven of the arithmetic.
 
-use super::{
-    field::{FOLD, MODULUS, root_candidates},
-    point::Point,
-};
-use k256::{
-    ProjectivePoint, Scalar,
-    elliptic_curve::{ff::PrimeField, point::AffineCoordinates},
-};
+use super::field::{FOLD, MODULUS, root_candidates};
+use super::point::Point;
+use k256::{ProjectivePoint, Scalar, elliptic_curve::ff::PrimeField, elliptic_curve::point::AffineCoordinates};
 use sha2::{Digest, Sha256};
 use std::vec::Vec;
 

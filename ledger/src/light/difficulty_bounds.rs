@@ -190,10 +190,8 @@ fn units(time: u64, half_life_ms: u64) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        chain_spec::ChainParams,
-        testing::{HeaderChain, easy_params},
-    };
+    use crate::chain_spec::ChainParams;
+    use crate::testing::{HeaderChain, easy_params};
     use alloc::vec::Vec;
     use proptest::{prelude::*, test_runner::RngSeed};
 

@@ -1,13 +1,11 @@
 //! Batches against signatures one by one, for everything an attacker may put into one.
 
 use super::{KeyCache, verify, verify_batch, verify_batch_with};
-use crate::{
-    hash::{Hash, sha256},
-    keys::{Address, SecretKey, Signature},
-};
+use crate::hash::{Hash, sha256};
+use crate::keys::{Address, SecretKey, Signature};
 use k256::{
-    ProjectivePoint, Scalar,
-    elliptic_curve::{Field, ff::PrimeField, ops::Reduce, point::AffineCoordinates, subtle::ConditionallySelectable},
+    ProjectivePoint, Scalar, elliptic_curve::Field, elliptic_curve::ff::PrimeField, elliptic_curve::ops::Reduce,
+    elliptic_curve::point::AffineCoordinates, elliptic_curve::subtle::ConditionallySelectable,
 };
 use proptest::prelude::*;
 use std::{vec, vec::Vec};

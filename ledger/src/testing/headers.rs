@@ -1,16 +1,10 @@
 //! Chains of headers alone, and light proofs of them: cheap enough for a hundred thousand blocks.
 
 use super::{key, seal};
-use crate::{
-    block::Header,
-    chain_spec::ChainSpec,
-    keys::Address,
-    light::{BareHeader, BlockProof, LightPlan, LightProof, LightRequest, tail_start},
-    merkle::txs_root,
-    mmr::{Mmr, MmrNode, MmrPosition, MmrProof},
-    units::Height,
-    validate::{ChainContext, LinkedHeader, target_after},
-};
+use crate::light::{BareHeader, BlockProof, LightPlan, LightProof, LightRequest, tail_start};
+use crate::mmr::{Mmr, MmrNode, MmrPosition, MmrProof};
+use crate::validate::{ChainContext, LinkedHeader, target_after};
+use crate::{block::Header, chain_spec::ChainSpec, keys::Address, merkle::txs_root, units::Height};
 use alloc::vec::Vec;
 
 /// A chain of headers, and every node of its history.

@@ -1,17 +1,12 @@
 //! Accounts: blocks applied and taken back, the supply, and what the tree proves.
 
 use crate::support::{self, Chain, address, body, nobody};
-use cairn_ledger::{
-    accounts::{Account, AccountProof, AccountProofError, UndoRecord},
-    chain_spec::ChainSpec,
-    codec::{self, BoundedVec},
-    hash::Hash,
-    keys::Address,
-    testing::{self, MemoryState, easy_params, genesis_state, pebbles},
-    transaction::Transaction,
-    units::{Amount, Height},
-    validate::{Execution, check_transactions, touched_addresses},
-};
+use cairn_ledger::accounts::{Account, AccountProof, AccountProofError, UndoRecord};
+use cairn_ledger::codec::{self, BoundedVec};
+use cairn_ledger::testing::{self, MemoryState, easy_params, genesis_state, pebbles};
+use cairn_ledger::units::{Amount, Height};
+use cairn_ledger::validate::{Execution, check_transactions, touched_addresses};
+use cairn_ledger::{chain_spec::ChainSpec, hash::Hash, keys::Address, transaction::Transaction};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

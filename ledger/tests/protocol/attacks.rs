@@ -1,22 +1,16 @@
 //! What will be tried against the rules, each attack beside the honest neighbour that it must not harm.
 
 use crate::support::{Chain, address, altered, nobody, resealed, to_outputs, with_body};
-use cairn_ledger::{
-    accounts::UndoRecord,
-    block::{Block, Body, Header},
-    codec::{self, BoundedVec, DecodeError},
-    error::{BlockError, ExecutionError, Fault, HeaderError, TxError},
-    fork_choice::{Choice, choose},
-    hash::{TxId, sha256},
-    keys::Address,
-    merkle::txs_root,
-    pow::{CompactTarget, Work},
-    rules::Upgrade,
-    testing::{MemoryState, genesis_state, mine_at},
-    transaction::Transaction,
-    units::{Amount, Height, Timestamp},
-    validate::{check_header, check_work},
-};
+use cairn_ledger::block::{Block, Body, Header};
+use cairn_ledger::codec::{self, BoundedVec, DecodeError};
+use cairn_ledger::error::{BlockError, ExecutionError, Fault, HeaderError, TxError};
+use cairn_ledger::fork_choice::{Choice, choose};
+use cairn_ledger::hash::{TxId, sha256};
+use cairn_ledger::pow::{CompactTarget, Work};
+use cairn_ledger::testing::{MemoryState, genesis_state, mine_at};
+use cairn_ledger::units::{Amount, Height, Timestamp};
+use cairn_ledger::validate::{check_header, check_work};
+use cairn_ledger::{accounts::UndoRecord, keys::Address, merkle::txs_root, rules::Upgrade, transaction::Transaction};
 
 // Bytes and encodings
 

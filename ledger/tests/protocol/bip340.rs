@@ -1,12 +1,10 @@
 //! Signatures against the official vectors of BIP340: `vectors/bip340.csv`, its rows with 32-byte messages.
 
 use crate::support;
-use cairn_ledger::{
-    hash::Hash,
-    keys::{Address, SecretKey, Signature},
-    schnorr::{verify, verify_batch},
-    testing::{arbitrary_hash, key},
-};
+use cairn_ledger::hash::Hash;
+use cairn_ledger::keys::{Address, SecretKey, Signature};
+use cairn_ledger::schnorr::{verify, verify_batch};
+use cairn_ledger::testing::{arbitrary_hash, key};
 use k256::{Scalar, elliptic_curve::PrimeField};
 use proptest::prelude::*;
 

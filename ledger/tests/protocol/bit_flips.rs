@@ -1,15 +1,11 @@
 //! Every bit of a valid header, transaction and block, flipped: never a panic, always the right error.
 
 use crate::support::{Chain, address};
-use cairn_ledger::{
-    block::{Block, Header},
-    codec::{self, BoundedBytes, DecodeError},
-    error::{BlockError, HeaderError, TxError},
-    pow::CompactTarget,
-    testing::seal,
-    transaction::Transaction,
-    validate::{check_transactions, check_work},
-};
+use cairn_ledger::block::{Block, Header};
+use cairn_ledger::codec::{self, BoundedBytes, DecodeError};
+use cairn_ledger::error::{BlockError, HeaderError, TxError};
+use cairn_ledger::validate::{check_transactions, check_work};
+use cairn_ledger::{pow::CompactTarget, testing::seal, transaction::Transaction};
 
 fn flipped(bytes: &[u8]) -> impl Iterator<Item = (usize, Vec<u8>)> {
     (0..bytes.len() * 8).map(|bit| {

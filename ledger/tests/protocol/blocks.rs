@@ -1,17 +1,13 @@
 //! Each broken rule of a block, one mutation each.
 
 use crate::support::{Chain, address, nobody, resealed, to_outputs, with_body};
-use cairn_ledger::{
-    block::{Block, Body},
-    codec::{BoundedBytes, encode},
-    error::{BlockError, Fault, HeaderError, TxError},
-    keys::Signature,
-    schnorr::KeyCache,
-    testing::{MemoryState, arbitrary_hash, checked},
-    transaction::{MAX_MEMO_BYTES, Transaction},
-    units::Amount,
-    validate::{Candidate, CheckedBlock, OtherTransactions, check_candidates, match_body},
-};
+use cairn_ledger::block::{Block, Body};
+use cairn_ledger::codec::{BoundedBytes, encode};
+use cairn_ledger::error::{BlockError, Fault, HeaderError, TxError};
+use cairn_ledger::testing::{MemoryState, arbitrary_hash, checked};
+use cairn_ledger::transaction::{MAX_MEMO_BYTES, Transaction};
+use cairn_ledger::validate::{Candidate, CheckedBlock, OtherTransactions, check_candidates, match_body};
+use cairn_ledger::{keys::Signature, schnorr::KeyCache, units::Amount};
 
 fn refused(chain: &Chain, block: Block) -> (BlockError, Fault) {
     let error = chain.connect(block).unwrap_err();

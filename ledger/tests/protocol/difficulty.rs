@@ -1,10 +1,8 @@
 //! The difficulty rule in simulation: jumps of hash rate, pauses, lying clocks. Blocks are found at random
 //! with a fixed seed; times are simulated, nothing waits. The figures are those of docs/protocol.md.
 
-use cairn_ledger::{
-    pow::{CompactTarget, DifficultyRule},
-    units::Timestamp,
-};
+use cairn_ledger::pow::{CompactTarget, DifficultyRule};
+use cairn_ledger::units::Timestamp;
 
 #[derive(Clone, Copy)]
 struct Network {

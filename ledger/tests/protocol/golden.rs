@@ -5,23 +5,21 @@
 //! protocol golden`.
 
 use crate::{layouts, support::to_outputs};
-use cairn_ledger::{
-    accounts::{AccountProof, Leaf},
-    address::AddressPrefix,
-    block::{Block, Body, HEADER_VERSION, Header},
-    chain_spec::{ChainParams, ChainSpec},
-    codec::{self, BoundedBytes, BoundedVec},
-    hash::{BlockId, Hash, Tag, TxId, sha256},
-    keys::{Address, SecretKey},
-    light::{DifficultyBounds, LightRequest, TransactionProof, VerifiedTip},
-    merkle::{InclusionProof, txs_root},
-    mmr::{Mmr, MmrNode, MmrProof},
-    pow::{CompactTarget, DifficultyRule, Target, Work},
-    testing::{self, HeaderChain, MemoryState, pebbles},
-    transaction::{TRANSACTION_VERSION, Transaction, TransactionBody},
-    units::{Height, Timestamp},
-    validate::{ChainContext, Execution, check_transactions, touched_addresses},
-};
+use cairn_ledger::accounts::{AccountProof, Leaf};
+use cairn_ledger::address::AddressPrefix;
+use cairn_ledger::block::{Block, Body, HEADER_VERSION, Header};
+use cairn_ledger::chain_spec::{ChainParams, ChainSpec};
+use cairn_ledger::codec::{self, BoundedBytes, BoundedVec};
+use cairn_ledger::hash::{BlockId, Hash, Tag, TxId, sha256};
+use cairn_ledger::keys::{Address, SecretKey};
+use cairn_ledger::light::{DifficultyBounds, LightRequest, TransactionProof, VerifiedTip};
+use cairn_ledger::merkle::{InclusionProof, txs_root};
+use cairn_ledger::mmr::{Mmr, MmrNode, MmrProof};
+use cairn_ledger::pow::{CompactTarget, DifficultyRule, Target, Work};
+use cairn_ledger::testing::{self, HeaderChain, MemoryState, pebbles};
+use cairn_ledger::transaction::{TRANSACTION_VERSION, Transaction, TransactionBody};
+use cairn_ledger::units::{Height, Timestamp};
+use cairn_ledger::validate::{ChainContext, Execution, check_transactions, touched_addresses};
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 type Values = BTreeMap<String, String>;

@@ -1,18 +1,14 @@
 //! Each broken rule of a header, one mutation each, mined again where work would hide it.
 
 use crate::support::{Chain, altered, resealed};
-use cairn_ledger::{
-    block::Header,
-    error::{Fault, HeaderError},
-    hash::{BlockId, Hash},
-    keys::Address,
-    mmr::{Mmr, MmrNode},
-    pow::{CompactTarget, Work},
-    rules::Upgrade,
-    testing::{arbitrary_hash, seal},
-    units::{Height, Timestamp},
-    validate::{ChainContext, LinkedHeader, check_header, check_work, foreign_context},
-};
+use cairn_ledger::error::{Fault, HeaderError};
+use cairn_ledger::hash::{BlockId, Hash};
+use cairn_ledger::mmr::{Mmr, MmrNode};
+use cairn_ledger::pow::{CompactTarget, Work};
+use cairn_ledger::testing::{arbitrary_hash, seal};
+use cairn_ledger::units::{Height, Timestamp};
+use cairn_ledger::validate::{ChainContext, LinkedHeader, check_header, check_work, foreign_context};
+use cairn_ledger::{block::Header, keys::Address, rules::Upgrade};
 
 /// Judges a header on a chain of two blocks, so that every rule is in force.
 fn chain() -> Chain {

@@ -2,18 +2,16 @@
 //! is hashed are the same bytes.
 
 use crate::support::{self, body, nobody, to_outputs};
-use cairn_ledger::{
-    accounts::{Account, AccountProof, Leaf, UndoRecord},
-    block::{Block, Body, Header},
-    codec::{self, BoundedBytes, BoundedVec},
-    hash::{BlockId, Hash, sha256},
-    keys::{Address, Signature},
-    mmr::MmrNode,
-    pow::{CompactTarget, Work},
-    testing::{arbitrary_hash, key, pebbles},
-    transaction::{MAX_OUTPUTS, Transaction},
-    units::{Height, Timestamp},
-};
+use cairn_ledger::accounts::{Account, AccountProof, Leaf, UndoRecord};
+use cairn_ledger::block::{Block, Body, Header};
+use cairn_ledger::codec::{self, BoundedBytes, BoundedVec};
+use cairn_ledger::hash::{BlockId, Hash, sha256};
+use cairn_ledger::keys::{Address, Signature};
+use cairn_ledger::mmr::MmrNode;
+use cairn_ledger::pow::{CompactTarget, Work};
+use cairn_ledger::testing::{arbitrary_hash, key, pebbles};
+use cairn_ledger::transaction::{MAX_OUTPUTS, Transaction};
+use cairn_ledger::units::{Height, Timestamp};
 use proptest::prelude::*;
 
 /// `T(tag, message)` from its definition.

@@ -2,23 +2,19 @@
 //! neighbour.
 
 use crate::support::{cases, resealed};
-use cairn_ledger::{
-    block::Header,
-    chain_spec::{ChainParams, ChainSpec},
-    codec::{self, BoundedVec},
-    error::{HeaderError, TxError},
-    hash::Hash,
-    light::{
-        BareHeader, LightError, LightPlan, LightProof, LightRequest, Receipt, ReceiptError, SAMPLES, Settled, TAIL,
-        TransactionProof, TransactionProofError, TreeBoundsError, VerifiedTip, tail_start,
-    },
-    merkle::{InclusionProof, txs_root},
-    mmr::{MmrNode, MmrPosition},
-    pow::{CompactTarget, Work},
-    testing::{self, HeaderChain, arbitrary_hash, easy_network, seal},
-    transaction::Transaction,
-    units::{Height, Timestamp},
+use cairn_ledger::chain_spec::{ChainParams, ChainSpec};
+use cairn_ledger::codec::{self, BoundedVec};
+use cairn_ledger::error::{HeaderError, TxError};
+use cairn_ledger::light::{
+    BareHeader, LightError, LightPlan, LightProof, LightRequest, Receipt, ReceiptError, SAMPLES, Settled, TAIL,
+    TransactionProof, TransactionProofError, TreeBoundsError, VerifiedTip, tail_start,
 };
+use cairn_ledger::merkle::{InclusionProof, txs_root};
+use cairn_ledger::mmr::{MmrNode, MmrPosition};
+use cairn_ledger::pow::{CompactTarget, Work};
+use cairn_ledger::testing::{self, HeaderChain, arbitrary_hash, easy_network, seal};
+use cairn_ledger::units::{Height, Timestamp};
+use cairn_ledger::{block::Header, hash::Hash, transaction::Transaction};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 

@@ -1,14 +1,12 @@
 //! The history against `ckb-merkle-mountain-range`, another implementation of the same shape.
 
-use cairn_ledger::{
-    codec,
-    hash::{Hash, Tag},
-    mmr::{MergeError, Mmr, MmrNode, MmrPosition, MmrProof, MmrProofError},
-    pow::{CompactTarget, Work},
-    testing::arbitrary_hash,
-    units::{Height, Timestamp},
-};
-use ckb_merkle_mountain_range::{Merge, leaf_index_to_pos, util::MemMMR, util::MemStore};
+use cairn_ledger::hash::{Hash, Tag};
+use cairn_ledger::mmr::{MergeError, Mmr, MmrNode, MmrPosition, MmrProof, MmrProofError};
+use cairn_ledger::pow::{CompactTarget, Work};
+use cairn_ledger::units::{Height, Timestamp};
+use cairn_ledger::{codec, testing::arbitrary_hash};
+use ckb_merkle_mountain_range::util::{MemMMR, MemStore};
+use ckb_merkle_mountain_range::{Merge, leaf_index_to_pos};
 use std::collections::BTreeMap;
 
 const BLOCKS: u64 = 300;

@@ -2,10 +2,8 @@
 //! arithmetic, nothing shared with the implementation.
 
 use crate::support;
-use cairn_ledger::{
-    pow::{CompactTarget, DifficultyRule},
-    units::Timestamp,
-};
+use cairn_ledger::pow::{CompactTarget, DifficultyRule};
+use cairn_ledger::units::Timestamp;
 use proptest::prelude::*;
 
 /// An unsigned number, base 256, least digit first, as long as it needs to be.

@@ -1,21 +1,18 @@
 //! A chain in memory that takes blocks through every check, as a node does.
 
-use cairn_ledger::{
-    accounts::UndoRecord,
-    block::{Block, Body, Header},
-    chain_spec::{ChainParams, ChainSpec},
-    codec::{BoundedBytes, BoundedVec},
-    error::{BlockError, HeaderError},
-    keys::{Address, SecretKey},
-    merkle::txs_root,
-    testing::{self, MemoryState},
-    transaction::{Output, TRANSACTION_VERSION, Transaction, TransactionBody},
-    units::{Amount, Height},
-    validate::{
-        ChainContext, CheckedBlock, ConnectError, ConnectedBlock, LinkedHeader, check_header, check_work,
-        connect_block, touched_addresses,
-    },
+use cairn_ledger::block::{Block, Body, Header};
+use cairn_ledger::chain_spec::{ChainParams, ChainSpec};
+use cairn_ledger::codec::{BoundedBytes, BoundedVec};
+use cairn_ledger::error::{BlockError, HeaderError};
+use cairn_ledger::keys::{Address, SecretKey};
+use cairn_ledger::testing::{self, MemoryState};
+use cairn_ledger::transaction::{Output, TRANSACTION_VERSION, Transaction, TransactionBody};
+use cairn_ledger::units::{Amount, Height};
+use cairn_ledger::validate::{
+    ChainContext, CheckedBlock, ConnectError, ConnectedBlock, LinkedHeader, check_header, check_work, connect_block,
+    touched_addresses,
 };
+use cairn_ledger::{accounts::UndoRecord, merkle::txs_root};
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 
 /// So many cases, the same on every run; `PROPTEST_RNG_SEED=<number>` looks at others.

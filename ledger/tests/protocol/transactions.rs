@@ -1,16 +1,12 @@
 //! Each broken rule of a transaction by itself and against the accounts, one mutation each.
 
 use crate::support::{Chain, address, body, nobody, to_outputs, with_body};
-use cairn_ledger::{
-    accounts::Leaf,
-    block::Block,
-    error::{BlockError, ExecutionError, Fault, TxError},
-    keys::{Address, Signature},
-    testing::{self, MemoryState, key, pebbles},
-    transaction::{MAX_OUTPUTS, Transaction, TransactionBody},
-    units::{Amount, Height},
-    validate::check_transactions,
-};
+use cairn_ledger::error::{BlockError, ExecutionError, Fault, TxError};
+use cairn_ledger::keys::{Address, Signature};
+use cairn_ledger::testing::{self, MemoryState, key, pebbles};
+use cairn_ledger::transaction::{MAX_OUTPUTS, Transaction, TransactionBody};
+use cairn_ledger::units::{Amount, Height};
+use cairn_ledger::{accounts::Leaf, block::Block, validate::check_transactions};
 
 /// Checks a changed transaction between two honest ones: it alone is named.
 fn judge(change: impl FnOnce(&mut TransactionBody)) -> Result<(), TxError> {

@@ -2,18 +2,13 @@
 
 use crate::support::{self, Chain, address, nobody};
 use bech32::{Bech32, Bech32m, Hrp};
-use cairn_ledger::{
-    accounts::UndoRecord,
-    address::{AddressError, AddressPrefix},
-    block::{Block, HEADER_BYTES, Header, MAX_BLOCK_BYTES},
-    codec::{self, BoundedVec, DecodeError, MAX_INPUT_BYTES, TooManyElements},
-    hash::BlockId,
-    keys::Address,
-    mmr::MmrProof,
-    pow::{CompactTarget, Target, Work},
-    transaction::{MAX_TRANSACTION_BYTES, Transaction},
-    units::{Amount, AmountError},
-};
+use cairn_ledger::address::{AddressError, AddressPrefix};
+use cairn_ledger::block::{Block, HEADER_BYTES, Header, MAX_BLOCK_BYTES};
+use cairn_ledger::codec::{self, BoundedVec, DecodeError, MAX_INPUT_BYTES, TooManyElements};
+use cairn_ledger::pow::{CompactTarget, Target, Work};
+use cairn_ledger::transaction::{MAX_TRANSACTION_BYTES, Transaction};
+use cairn_ledger::units::{Amount, AmountError};
+use cairn_ledger::{accounts::UndoRecord, hash::BlockId, keys::Address, mmr::MmrProof};
 use proptest::prelude::*;
 
 #[test]
@@ -196,11 +191,8 @@ fn decode_error_out_of_range() {
 
 #[test]
 fn decode_error_not_canonical() {
-    use codec::bincode::{
-        de::Decoder,
-        enc::Encoder,
-        error::{DecodeError as Refusal, EncodeError},
-    };
+    use codec::bincode::error::{DecodeError as Refusal, EncodeError};
+    use codec::{bincode::de::Decoder, bincode::enc::Encoder};
     /// Reads any number as its lowest bit: several encodings of one value.
     #[derive(Debug, PartialEq)]
     struct Parity(u64);

@@ -112,11 +112,8 @@ impl PeerExchange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        addrman::node_address::tests::at,
-        ids::RequestNumber,
-        testing::{acquainted, context, on_swarm},
-    };
+    use crate::testing::{acquainted, context, on_swarm};
+    use crate::{addrman::node_address::tests::at, ids::RequestNumber};
 
     fn book() -> AddressBook {
         AddressBook::new([7; 16], true)

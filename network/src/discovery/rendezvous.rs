@@ -116,11 +116,8 @@ impl Rendezvous {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        addrman::node_address::tests::peer,
-        peers::table::Services,
-        testing::{acquainted, at, context, multiaddr, on_swarm},
-    };
+    use crate::testing::{acquainted, at, context, multiaddr, on_swarm};
+    use crate::{addrman::node_address::tests::peer, peers::table::Services};
 
     const POINT: Services = Services { rendezvous: true, relay: false, dials_back: false };
 

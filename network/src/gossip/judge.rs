@@ -334,11 +334,9 @@ impl Judge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_ledger::{
-        error::{ExecutionError, TxError},
-        hash::Hash,
-        testing::{easy_network, key, payment},
-    };
+    use cairn_ledger::error::{ExecutionError, TxError};
+    use cairn_ledger::hash::Hash;
+    use cairn_ledger::testing::{easy_network, key, payment};
 
     fn batch(answers: Vec<Result<TxId, PoolError>>) -> Judged {
         let spec = easy_network();

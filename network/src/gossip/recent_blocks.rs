@@ -52,10 +52,8 @@ pub(crate) fn transactions(body: &BlockBody) -> Box<dyn Iterator<Item = &Transac
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_ledger::{
-        block::Body,
-        testing::{arbitrary_hash, easy_network, key, payment},
-    };
+    use cairn_ledger::block::Body;
+    use cairn_ledger::testing::{arbitrary_hash, easy_network, key, payment};
 
     fn id(n: u64) -> BlockId {
         BlockId::from_bytes(*arbitrary_hash(n).as_bytes())

@@ -228,17 +228,13 @@ fn value(finding: &Finding) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        event::{Action, TaskAction},
-        gossip::judge::Judged,
-        ids::{MessageNumber, PeerId},
-        testing::{acquainted, at, context, on_swarm},
-    };
+    use crate::event::{Action, TaskAction};
+    use crate::gossip::judge::Judged;
+    use crate::ids::{MessageNumber, PeerId};
+    use crate::testing::{acquainted, at, context, on_swarm};
     use cairn_chain::Verdict;
-    use cairn_ledger::{
-        codec::encode,
-        testing::{easy_network, key, payment},
-    };
+    use cairn_ledger::codec::encode;
+    use cairn_ledger::testing::{easy_network, key, payment};
 
     fn relay() -> Relay {
         Relay::new(1000, RecentBlocks::default())

@@ -210,11 +210,8 @@ impl RelayClient {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        nat::status::Reach,
-        peers::table::Services,
-        testing::{acquainted, at, context, multiaddr, on_swarm},
-    };
+    use crate::testing::{acquainted, at, context, multiaddr, on_swarm};
+    use crate::{nat::status::Reach, peers::table::Services};
 
     const RELAY: Services = Services { rendezvous: false, relay: true, dials_back: true };
 

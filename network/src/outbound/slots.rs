@@ -360,10 +360,8 @@ fn group_of_peer(peer: &Peer) -> Option<Prefix> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        addrman::book::{AddressBook, Source},
-        addrman::node_address::tests::at,
-    };
+    use crate::addrman::book::{AddressBook, Source};
+    use crate::addrman::node_address::tests::at;
 
     /// Draws as many outbound peers as there are slots, spread over groups or not.
     fn fill(book: &mut AddressBook, spread: bool) -> Vec<Prefix> {
@@ -401,10 +399,8 @@ mod tests {
 
     #[test]
     fn slots_are_filled_one_a_group_and_what_was_given_up_is_free_again() {
-        use crate::{
-            event::SwarmAction,
-            testing::{context, on_swarm},
-        };
+        use crate::event::SwarmAction;
+        use crate::testing::{context, on_swarm};
         let mut cx = context();
         let mut book = AddressBook::new([3; 16], false);
         for n in 0..30 {

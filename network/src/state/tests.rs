@@ -1,16 +1,13 @@
 //! The whole network as a machine.
 
 use super::*;
+use crate::event::{Connection, Endpoint, Gossiped, SwarmAction, TaskAction, Topic};
+use crate::gossip::judge::{Finding, Judged};
+use crate::ids::{ConnectionNumber, RequestNumber};
+use crate::testing::{context, multiaddr, status};
+use crate::wire::{Message as _, PeerStatus};
 use crate::{
-    discovery::resource::Resource,
-    event::{Connection, Endpoint, Gossiped, SwarmAction, TaskAction, Topic},
-    gossip::judge::{Finding, Judged},
-    handle::NetworkEvent,
-    ids::{ConnectionNumber, RequestNumber},
-    outbound::persistent::Reason,
-    requests::class::Class,
-    testing::{context, multiaddr, status},
-    wire::{Message as _, PeerStatus},
+    discovery::resource::Resource, handle::NetworkEvent, outbound::persistent::Reason, requests::class::Class,
 };
 use cairn_chain::{Misbehaviour, PeerNumber, Verdict};
 use cairn_ledger::{error::HeaderError, hash::Hash, testing::easy_network};

@@ -5,11 +5,8 @@ mod lines;
 mod watchdog;
 mod world;
 
-use super::{
-    machine::{SyncAction, SyncEvent},
-    mailbox::SyncPhase,
-    sync_peers::JOBS_EACH,
-};
+use super::machine::{SyncAction, SyncEvent};
+use super::{mailbox::SyncPhase, sync_peers::JOBS_EACH};
 use crate::{NetworkEvent, wire::MAX_BODIES};
 use cairn_chain::Misbehaviour;
 use cairn_ledger::units::Height;

@@ -147,12 +147,9 @@ fn check_prefilled(compact: &CompactBlock) -> Result<(), Unresolved> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_ledger::{
-        block::{Block, Body, MAX_BLOCK_TRANSACTIONS},
-        chain_spec::ChainSpec,
-        testing::{checked, easy_network, genesis_state, key, mine, payment},
-        validate::ChainContext,
-    };
+    use cairn_ledger::block::{Block, Body, MAX_BLOCK_TRANSACTIONS};
+    use cairn_ledger::testing::{checked, easy_network, genesis_state, key, mine, payment};
+    use cairn_ledger::{chain_spec::ChainSpec, validate::ChainContext};
 
     fn made(block: &Block, is_known: impl Fn(&TxId) -> bool) -> CompactBlock {
         compact(&block.header, block.body.iter().map(|transaction| (transaction, transaction.id())), is_known)

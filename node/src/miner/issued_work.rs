@@ -43,10 +43,8 @@ impl IssuedWork {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_ledger::{
-        testing::easy_network,
-        units::{Amount, Timestamp},
-    };
+    use cairn_ledger::testing::easy_network;
+    use cairn_ledger::units::{Amount, Timestamp};
 
     fn template(parent: u8, time: u64) -> Template {
         let header = cairn_ledger::block::Header {

@@ -1,30 +1,16 @@
 //! The miner on a real chain.
 
 use super::*;
-use cairn_chain::{
-    BlockBody, Chain, ChainHandle,
-    store::DbOptions,
-    verdict::{Origin, PeerNumber},
-};
-use cairn_common::{
-    clock,
-    mailbox::Stopped,
-    tasks::{ShutdownSwitch, TaskError, shutdown},
-};
-use cairn_ledger::{
-    block::{Block, Body, Header},
-    chain_spec::ChainSpec,
-    testing::{easy_network, easy_params, key, payment},
-    transaction::Transaction,
-};
+use cairn_chain::verdict::{Origin, PeerNumber};
+use cairn_chain::{BlockBody, Chain, ChainHandle, store::DbOptions};
+use cairn_common::tasks::{ShutdownSwitch, TaskError, shutdown};
+use cairn_common::{clock, mailbox::Stopped};
+use cairn_ledger::block::{Block, Body, Header};
+use cairn_ledger::testing::{easy_network, easy_params, key, payment};
+use cairn_ledger::{chain_spec::ChainSpec, transaction::Transaction};
 use cairn_mempool::{PoolConfig, PoolHandle};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::{sync::mpsc, task::JoinHandle};
 

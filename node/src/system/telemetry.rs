@@ -186,11 +186,8 @@ fn discard_from_now_on() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{
-        io::Read,
-        os::unix::net::UnixStream,
-        time::{Duration, Instant},
-    };
+    use std::time::{Duration, Instant};
+    use std::{io::Read, os::unix::net::UnixStream};
 
     #[test]
     fn broken_directives_are_refused() {

@@ -3,29 +3,22 @@
 //! `CAIRN_REGENERATE=1 cargo test --release -p cairn-node --test rpc` writes the files anew; whoever does
 //! so changes the contract with every client.
 
-use cairn_ledger::{
-    accounts::AccountProof,
-    block::Header,
-    codec::{self, BoundedVec},
-    hash::{BlockId, TxId},
-    light::{BareHeader, LightRequest, TransactionProof},
-    merkle::{InclusionProof, txs_root},
-    pow::{CompactTarget, Work},
-    testing::{HeaderChain, arbitrary_hash, easy_network, genesis_state, key, mine, payment, seal},
-    transaction::Transaction,
-    units::Height,
-    validate::{ChainContext, CheckedBlock, check_header, check_work},
-};
-use cairn_rpc::{
-    text::{HexBytes, Pebbles, Text},
-    types::{
-        AccountJson, AddressHistory, AddressMove, BackupInfo, BanJson, BlockJson, BlockPage, BlockTransactions,
-        ChainMove, DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HealthJson,
-        HistoryCursor, HistoryEntry, LightProofJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson,
-        PendingJson, Place, PoolCursor, PoolEntry, PoolPage, ProblemJson, ProofJson, ProviderJson, Room, RulesJson,
-        StorageInfo, Submitted, Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo, TransactionJson,
-        TransactionPage, TransactionProofJson, TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
-    },
+use cairn_ledger::codec::{self, BoundedVec};
+use cairn_ledger::hash::{BlockId, TxId};
+use cairn_ledger::light::{BareHeader, LightRequest, TransactionProof};
+use cairn_ledger::merkle::{InclusionProof, txs_root};
+use cairn_ledger::pow::{CompactTarget, Work};
+use cairn_ledger::testing::{HeaderChain, arbitrary_hash, easy_network, genesis_state, key, mine, payment, seal};
+use cairn_ledger::validate::{ChainContext, CheckedBlock, check_header, check_work};
+use cairn_ledger::{accounts::AccountProof, block::Header, transaction::Transaction, units::Height};
+use cairn_rpc::text::{HexBytes, Pebbles, Text};
+use cairn_rpc::types::{
+    AccountJson, AddressHistory, AddressMove, BackupInfo, BanJson, BlockJson, BlockPage, BlockTransactions, ChainMove,
+    DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HealthJson, HistoryCursor,
+    HistoryEntry, LightProofJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson, PendingJson, Place,
+    PoolCursor, PoolEntry, PoolPage, ProblemJson, ProofJson, ProviderJson, Room, RulesJson, StorageInfo, Submitted,
+    Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo, TransactionJson, TransactionPage,
+    TransactionProofJson, TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
 };
 use serde::Serialize;
 use serde_json::Value;

@@ -1,19 +1,14 @@
 //! A whole node in this process, asked over HTTP.
 
 use crate::golden;
-use cairn_ledger::{
-    accounts::AccountProof,
-    block::Header,
-    codec::{decode, encode},
-    testing::{easy_params, key, payment},
-};
+use cairn_ledger::codec::{decode, encode};
+use cairn_ledger::testing::{easy_params, key, payment};
+use cairn_ledger::{accounts::AccountProof, block::Header};
 use cairn_node::{Environment, Flags, Node, NodeError, RunningNode, Settings};
 use serde_json::{Value, json};
 use std::{fmt::Write as _, net::SocketAddr, path::Path, sync::Arc};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// The easy network as a file, one day old: old enough to generate many blocks.
 fn network_file() -> String {

@@ -3,23 +3,16 @@
 //! Each is named after the check of the verifier that refuses it, as in `mutations.txt`: a verifier without that check
 //! accepts it. The honest twin of each is made in the same way without the breach.
 
-use crate::{
-    forge::{Forger, Trick, scaled, work},
-    network,
-};
-use cairn_ledger::{
-    block::Header,
-    chain_spec::ChainSpec,
-    codec::{self, BoundedVec},
-    hash::{BlockId, Hash, Tag, TxId},
-    light::{BlockProof, DifficultyBounds, LightProof, LightRequest, Receipt, SAMPLES, TransactionProof},
-    merkle::{InclusionProof, txs_root},
-    mmr::MmrNode,
-    pow::{CompactTarget, Work},
-    testing::{HeaderChain, arbitrary_hash, easy_network, key, payment, seal},
-    transaction::Transaction,
-    units::{Height, Timestamp},
-};
+use crate::forge::{Forger, Trick, scaled, work};
+use crate::network;
+use cairn_ledger::codec::{self, BoundedVec};
+use cairn_ledger::hash::{BlockId, Hash, Tag, TxId};
+use cairn_ledger::light::{BlockProof, DifficultyBounds, LightProof, LightRequest, Receipt, SAMPLES, TransactionProof};
+use cairn_ledger::merkle::{InclusionProof, txs_root};
+use cairn_ledger::pow::{CompactTarget, Work};
+use cairn_ledger::testing::{HeaderChain, arbitrary_hash, easy_network, key, payment, seal};
+use cairn_ledger::units::{Height, Timestamp};
+use cairn_ledger::{block::Header, chain_spec::ChainSpec, mmr::MmrNode, transaction::Transaction};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// What is shown to the verifier.

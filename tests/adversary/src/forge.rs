@@ -1,23 +1,16 @@
 //! A chain of real, unmined and invented blocks, and proofs of it.
 
-use cairn_ledger::{
-    block::{HEADER_VERSION, Header},
-    chain_spec::ChainSpec,
-    codec::{self, BoundedVec},
-    hash::{BlockId, Hash, Tag},
-    keys::Address,
-    light::{KEPT_SAMPLES, LightProof, SAMPLES, TAIL},
-    merkle::txs_root,
-    mmr::{Mmr, MmrNode, MmrPosition},
-    pow::{CompactTarget, Work},
-    testing::{HeaderChain, key, seal},
-    units::{Height, Timestamp},
-    validate::target_after,
-};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use cairn_ledger::block::{HEADER_VERSION, Header};
+use cairn_ledger::codec::{self, BoundedVec};
+use cairn_ledger::hash::{BlockId, Hash, Tag};
+use cairn_ledger::light::{KEPT_SAMPLES, LightProof, SAMPLES, TAIL};
+use cairn_ledger::mmr::{Mmr, MmrNode, MmrPosition};
+use cairn_ledger::pow::{CompactTarget, Work};
+use cairn_ledger::testing::{HeaderChain, key, seal};
+use cairn_ledger::units::{Height, Timestamp};
+use cairn_ledger::{chain_spec::ChainSpec, keys::Address, merkle::txs_root, validate::target_after};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// An adversary's chain: the first blocks of an honest one, and then whatever it likes.
 #[derive(Clone)]

@@ -31,11 +31,8 @@ pub mod forge;
 pub mod plan;
 pub mod search;
 
-use cairn_ledger::{
-    chain_spec::{ChainParams, ChainSpec},
-    pow::CompactTarget,
-    testing::easy_params,
-};
+use cairn_ledger::chain_spec::{ChainParams, ChainSpec};
+use cairn_ledger::{pow::CompactTarget, testing::easy_params};
 
 /// A network with the main network's pace of difficulty, on which a block takes about 256 attempts.
 pub fn network() -> ChainSpec {

@@ -1,16 +1,12 @@
 //! Attacks the verifier of light proofs for so many minutes, or shows the bound.
 
-use cairn_adversary::{
-    bound, breaches, network,
-    search::{Random, Tally, World},
-};
+use cairn_adversary::search::{Random, Tally, World};
+use cairn_adversary::{bound, breaches, network};
 use cairn_ledger::light::SAMPLES;
 use clap::{Parser, Subcommand};
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 /// A prover that may do everything but work, against the verifier of light proofs.
 #[derive(Debug, Parser)]

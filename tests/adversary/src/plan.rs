@@ -1,14 +1,9 @@
 //! A forged chain as parameters, and what becomes of it.
 
 use crate::forge::{Forger, scaled};
-use cairn_ledger::{
-    chain_spec::ChainSpec,
-    light::DifficultyBounds,
-    mmr::MmrNode,
-    pow::{CompactTarget, Work},
-    testing::{HeaderChain, arbitrary_hash},
-    units::Timestamp,
-};
+use cairn_ledger::pow::{CompactTarget, Work};
+use cairn_ledger::testing::{HeaderChain, arbitrary_hash};
+use cairn_ledger::{chain_spec::ChainSpec, light::DifficultyBounds, mmr::MmrNode, units::Timestamp};
 use std::sync::Arc;
 
 /// What comes after the fork, one after another.

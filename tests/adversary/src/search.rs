@@ -1,17 +1,11 @@
 //! Looks for the plan that gets through most likely for what it costs.
 
-use crate::{
-    forge::{Forger, Trick},
-    plan::{Forgery, Plan, Step, present},
-};
-use cairn_ledger::{
-    codec,
-    hash::Hash,
-    light::{LightProof, LightRequest, Receipt, TransactionProof},
-    merkle::{InclusionProof, txs_root},
-    pow::Work,
-    testing::{HeaderChain, arbitrary_hash, key, payment},
-};
+use crate::forge::{Forger, Trick};
+use crate::plan::{Forgery, Plan, Step, present};
+use cairn_ledger::light::{LightProof, LightRequest, Receipt, TransactionProof};
+use cairn_ledger::merkle::{InclusionProof, txs_root};
+use cairn_ledger::testing::{HeaderChain, arbitrary_hash, key, payment};
+use cairn_ledger::{codec, hash::Hash, pow::Work};
 use std::sync::Arc;
 
 /// Numbers that look random; the same for the same seed.

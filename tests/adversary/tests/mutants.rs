@@ -2,11 +2,8 @@
 
 #[expect(clippy::allow_attributes, reason = "what a mutant leaves unused differs from one to the other")]
 mod mutants {
-    use cairn_ledger::{
-        chain_spec::ChainSpec,
-        hash::{BlockId, Hash},
-        units::Timestamp,
-    };
+    use cairn_ledger::hash::{BlockId, Hash};
+    use cairn_ledger::{chain_spec::ChainSpec, units::Timestamp};
 
     type Light = fn(&[u8], &ChainSpec, (BlockId, Hash), Timestamp) -> Result<(), String>;
     type Kept = fn(&[u8], &ChainSpec, Timestamp) -> Result<(), String>;

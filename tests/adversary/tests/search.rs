@@ -1,9 +1,7 @@
 //! A short attack. `cairn-adversary attack --minutes 60` goes on for longer.
 
-use cairn_adversary::{
-    network,
-    search::{Random, Tally, World},
-};
+use cairn_adversary::network;
+use cairn_adversary::search::{Random, Tally, World};
 
 fn attacked(share: f64, seed: u64) -> Tally {
     let world = World::new(network(), 1_500, share);

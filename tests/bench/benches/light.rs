@@ -2,11 +2,9 @@
 //!
 //! `cargo bench --locked --bench light` measures with criterion; `-- table` prints one table and ends.
 
-use cairn_ledger::{
-    codec,
-    light::{LightProof, LightRequest},
-    testing::{HeaderChain, easy_network},
-};
+use cairn_ledger::codec;
+use cairn_ledger::light::{LightProof, LightRequest};
+use cairn_ledger::testing::{HeaderChain, easy_network};
 use criterion::Criterion;
 use std::{hint::black_box, time::Instant};
 

@@ -7,18 +7,13 @@
 
 #![expect(clippy::print_stdout, reason = "a table for who runs this")]
 
-use cairn_ledger::{
-    hash::Hash,
-    keys::{Address, Signature},
-    schnorr::{KeyCache, verify, verify_batch, verify_batch_with},
-    testing::{arbitrary_hash, key},
-};
+use cairn_ledger::hash::Hash;
+use cairn_ledger::keys::{Address, Signature};
+use cairn_ledger::schnorr::{KeyCache, verify, verify_batch, verify_batch_with};
+use cairn_ledger::testing::{arbitrary_hash, key};
 use criterion::{BenchmarkId, Criterion, Throughput};
-use std::{
-    hint::black_box,
-    sync::LazyLock,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+use std::{hint::black_box, sync::LazyLock};
 
 type Member = (Address, Hash, Signature);
 

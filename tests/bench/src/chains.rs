@@ -2,27 +2,22 @@
 //! `cairn-node import` reads.
 
 use crate::Failure;
-use cairn_ledger::{
-    block::{BLOCK_OVERHEAD_BYTES, Block, Body},
-    chain_spec::ChainSpec,
-    codec::{BoundedBytes, BoundedVec, encode},
-    hash::sha256,
-    keys::{Address, SecretKey},
-    light::BareHeader,
-    merkle::txs_root,
-    testing::{MemoryState, easy_params, genesis_state, key, network_file, pebbles, seal},
-    transaction::{MAX_OUTPUTS, MIN_TRANSACTION_BYTES, Output, TRANSACTION_VERSION, Transaction, TransactionBody},
-    units::{Height, Timestamp},
-    validate::{
-        ChainContext, CheckedTransaction, Execution, check_header, check_transactions, check_work, touched_addresses,
-    },
+use cairn_ledger::block::{BLOCK_OVERHEAD_BYTES, Block, Body};
+use cairn_ledger::codec::{BoundedBytes, BoundedVec, encode};
+use cairn_ledger::keys::{Address, SecretKey};
+use cairn_ledger::testing::{MemoryState, easy_params, genesis_state, key, network_file, pebbles, seal};
+use cairn_ledger::transaction::{
+    MAX_OUTPUTS, MIN_TRANSACTION_BYTES, Output, TRANSACTION_VERSION, Transaction, TransactionBody,
 };
-use std::{
-    fs::{self, File},
-    io::{BufWriter, Write},
-    path::{Path, PathBuf},
-    thread,
+use cairn_ledger::units::{Height, Timestamp};
+use cairn_ledger::validate::{
+    ChainContext, CheckedTransaction, Execution, check_header, check_transactions, check_work, touched_addresses,
 };
+use cairn_ledger::{chain_spec::ChainSpec, hash::sha256, light::BareHeader, merkle::txs_root};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
 
 /// Main's, so that a full block is what it is there.
 const MAX_BLOCK_BYTES: u64 = 1 << 20;

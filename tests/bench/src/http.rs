@@ -4,12 +4,10 @@
 
 use crate::{Failure, results::percentile};
 use serde_json::{Value, json};
-use std::{
-    io::{self, Read, Write},
-    net::{TcpListener, TcpStream},
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Connections at a time, in every load.
 pub const CONNECTIONS: usize = 8;

@@ -2,15 +2,11 @@
 
 use crate::{Failure, http};
 use serde_json::{Value, json};
-use std::{
-    env,
-    fs::{self, File},
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, net::TcpListener, thread};
 
 /// Between two looks at whether something has come about: finer than anything measured this way.
 const PAUSE: Duration = Duration::from_millis(2);

@@ -1,11 +1,8 @@
 //! The yardstick: libsecp256k1, one signature after the other, each from the bytes of its key.
 
 use cairn_ledger::testing::{arbitrary_hash, key};
-use std::{
-    hint::black_box,
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+use std::{hint::black_box, thread};
 
 type Member = ([u8; 32], [u8; 32], [u8; 64]);
 

@@ -4,12 +4,9 @@
 #![expect(clippy::print_stdout, reason = "a program that tells whoever started it what it found")]
 
 use cairn_ledger::hash::BlockId;
-use cairn_tests::strangers::{
-    asker,
-    bystander::{self, NOBODY, Service},
-    crowd,
-    flood::{self, Flood},
-};
+use cairn_tests::strangers::bystander::{self, NOBODY, Service};
+use cairn_tests::strangers::flood::{self, Flood};
+use cairn_tests::strangers::{asker, crowd};
 use libp2p::{Multiaddr, identity::Keypair};
 use std::{error::Error, io, net::Ipv4Addr, process::ExitCode};
 

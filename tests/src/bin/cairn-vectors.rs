@@ -2,10 +2,8 @@
 //! `cairn_tests::vectors` describes them.
 
 use cairn_tests::vectors;
-use std::{
-    io::{self, BufWriter},
-    process::ExitCode,
-};
+use std::io::{self, BufWriter};
+use std::process::ExitCode;
 
 const USAGE: &str = "\
 Usage: cairn-vectors SEED BLOCKS PROOFS

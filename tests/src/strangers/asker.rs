@@ -1,19 +1,10 @@
 //! Somebody who asks nodes to dial an address that is not its own (AutoNAT v2), so that they knock there for it.
 
-use super::{
-    bystander,
-    bytes::Bytes,
-    swarm::{self, swarm},
-};
-use libp2p::{
-    Multiaddr,
-    autonat::v2::client,
-    futures::StreamExt,
-    identify,
-    identity::Keypair,
-    request_response::{self, Event, Message},
-    swarm::{FromSwarm, NetworkBehaviour, NewExternalAddrCandidate, SwarmEvent},
-};
+use super::swarm::{self, swarm};
+use super::{bystander, bytes::Bytes};
+use libp2p::request_response::{self, Event, Message};
+use libp2p::swarm::{FromSwarm, NetworkBehaviour, NewExternalAddrCandidate, SwarmEvent};
+use libp2p::{Multiaddr, autonat::v2::client, futures::StreamExt, identify, identity::Keypair};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 

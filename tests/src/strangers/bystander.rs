@@ -1,18 +1,13 @@
 //! A peer without a chain. It says of itself that it stands at block 0, and answers nothing about blocks; so
 //! whatever two nodes learn of each other's chains through it, they have learned from each other.
 
-use super::{
-    bytes::{Bytes, Manner, framed},
-    swarm,
-};
+use super::bytes::{Bytes, Manner, framed};
+use super::swarm;
+use libp2p::request_response::{self, Event, Message};
+use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{
-    Multiaddr, autonat,
-    futures::StreamExt,
-    identify,
-    identity::Keypair,
-    ping, relay, rendezvous,
-    request_response::{self, Event, Message},
-    swarm::{NetworkBehaviour, SwarmEvent, behaviour::toggle::Toggle},
+    Multiaddr, autonat, futures::StreamExt, identify, identity::Keypair, ping, relay, rendezvous,
+    swarm::behaviour::toggle::Toggle,
 };
 use std::time::Duration;
 

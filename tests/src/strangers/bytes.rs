@@ -1,10 +1,7 @@
 //! Requests and answers as the bytes they are; and the ways in which somebody can be slow about them.
 
-use libp2p::{
-    StreamProtocol,
-    futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    request_response,
-};
+use libp2p::futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use libp2p::{StreamProtocol, request_response};
 use std::{future::pending, io, time::Duration};
 
 /// The most bytes read of a message.

@@ -3,20 +3,13 @@
 //! easy; what they cost is what the network's rules demand.
 
 use crate::node::Node;
+use cairn_ledger::block::{Block, Body, Header};
+use cairn_ledger::pow::search::{CHUNK, Search};
+use cairn_ledger::testing::{self, MemoryState, genesis_state, key};
+use cairn_ledger::validate::{ChainContext, check_header, check_work};
 use cairn_ledger::{
-    block::{Block, Body, Header},
-    chain_spec::ChainSpec,
-    hash::BlockId,
-    light::BareHeader,
-    merkle::txs_root,
-    pow::{
-        Work,
-        search::{CHUNK, Search},
-    },
-    testing::{self, MemoryState, genesis_state, key},
-    transaction::Transaction,
+    chain_spec::ChainSpec, hash::BlockId, light::BareHeader, merkle::txs_root, pow::Work, transaction::Transaction,
     units::Timestamp,
-    validate::{ChainContext, check_header, check_work},
 };
 use std::collections::HashMap;
 

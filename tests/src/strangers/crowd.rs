@@ -2,15 +2,10 @@
 //! nodes do, and all kept for as long as the other side lets them.
 
 use super::{bystander, bytes::Bytes};
+use libp2p::request_response::{self, Event, Message};
+use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{
-    Multiaddr, Swarm, SwarmBuilder,
-    futures::StreamExt,
-    multiaddr::Protocol,
-    noise, ping,
-    relay::client,
-    request_response::{self, Event, Message},
-    swarm::{NetworkBehaviour, SwarmEvent},
-    tcp, yamux,
+    Multiaddr, Swarm, SwarmBuilder, futures::StreamExt, multiaddr::Protocol, noise, ping, relay::client, tcp, yamux,
 };
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};

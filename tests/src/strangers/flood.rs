@@ -3,13 +3,9 @@
 
 use super::bytes::{Manner, framed};
 use crate::intruder::Intruder;
-use cairn_ledger::{
-    codec::{BoundedVec, encode},
-    hash::BlockId,
-    keys::Signature,
-    testing::{easy_network, key, payment},
-    transaction::Transaction,
-};
+use cairn_ledger::codec::{BoundedVec, encode};
+use cairn_ledger::testing::{easy_network, key, payment};
+use cairn_ledger::{hash::BlockId, keys::Signature, transaction::Transaction};
 use libp2p::Multiaddr;
 use std::{hint::black_box, time::Duration};
 use tokio::time::{Instant, sleep};

@@ -1,52 +1,28 @@
 //! A peer with a chain of its own, which it serves as it likes: as nodes do, or in one of the ways by which
 //! somebody without work would keep others from mining or from synchronising.
 
-use super::{
-    bystander::requests,
-    bytes::{Bytes, framed},
-    chain::Chain,
-    swarm,
+use super::bytes::{Bytes, framed};
+use super::{bystander::requests, chain::Chain, swarm};
+use crate::intruder::{REQUESTS, TOPICS};
+use crate::node::Node;
+use crate::wait::{SOON, until};
+use cairn_ledger::codec::{BoundedVec, encode};
+use cairn_ledger::hash::{BlockId, sha256};
+use cairn_ledger::{pow::Work, testing::arbitrary_hash, units::Height};
+use cairn_network::PeerStatus;
+use cairn_network::wire::{
+    Bodies as BodiesAnswer, CompactBlock, GetBodies, GetHeaders, Headers as HeadersAnswer, MAX_HEADERS, Message,
 };
-use crate::{
-    intruder::{REQUESTS, TOPICS},
-    node::Node,
-    wait::{SOON, until},
-};
-use cairn_ledger::{
-    codec::{BoundedVec, encode},
-    hash::{BlockId, sha256},
-    pow::Work,
-    testing::arbitrary_hash,
-    units::Height,
-};
-use cairn_network::{
-    PeerStatus,
-    wire::{
-        Bodies as BodiesAnswer, CompactBlock, GetBodies, GetHeaders, Headers as HeadersAnswer, MAX_HEADERS, Message,
-    },
-};
-use libp2p::{
-    Multiaddr, PeerId, Swarm,
-    futures::StreamExt,
-    gossipsub::{self, IdentTopic},
-    identify,
-    identity::Keypair,
-    ping,
-    request_response::{self, Event, Message as Exchange, ResponseChannel},
-    swarm::{NetworkBehaviour, SwarmEvent},
-};
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::{JoinHandle, JoinSet},
-};
+use libp2p::gossipsub::{self, IdentTopic};
+use libp2p::request_response::{self, Event, Message as Exchange, ResponseChannel};
+use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, futures::StreamExt, identify, identity::Keypair, ping};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Places in [`REQUESTS`] and [`TOPICS`].
 const STATUS: usize = 0;

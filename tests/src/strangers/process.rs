@@ -1,10 +1,8 @@
 //! Strangers as processes.
 
 use crate::{binaries, netns::Namespace};
-use std::{
-    io::{BufRead, BufReader},
-    process::{Child, ChildStdout, Command, Stdio},
-};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// A process of `cairn-stranger`; it ends when this is dropped.
 pub struct Stranger {

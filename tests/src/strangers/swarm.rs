@@ -2,16 +2,11 @@
 
 use super::bytes::{Bytes, Manner};
 use cairn_ledger::hash::sha256;
+use libp2p::gossipsub::{self, IdentTopic, MessageAuthenticity, MessageId, ValidationMode};
+use libp2p::request_response::{self, ProtocolSupport};
+use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{
-    StreamProtocol, Swarm, SwarmBuilder,
-    futures::StreamExt,
-    gossipsub::{self, IdentTopic, MessageAuthenticity, MessageId, ValidationMode},
-    identify,
-    identity::Keypair,
-    multiaddr::Protocol,
-    noise,
-    request_response::{self, ProtocolSupport},
-    swarm::{NetworkBehaviour, SwarmEvent},
+    StreamProtocol, Swarm, SwarmBuilder, futures::StreamExt, identify, identity::Keypair, multiaddr::Protocol, noise,
     tcp, yamux,
 };
 use std::time::Duration;

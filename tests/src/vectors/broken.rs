@@ -1,20 +1,12 @@
 //! Every rule broken on purpose, and bytes changed at random.
 
-use super::{
-    chain::{Chain, Draft},
-    key, payments,
-    rng::Rng,
-};
-use cairn_ledger::{
-    block::Header,
-    codec::BoundedVec,
-    hash::{BlockId, Hash},
-    keys::{Address, SecretKey, Signature},
-    pow::CompactTarget,
-    testing::pebbles,
-    transaction::{MAX_OUTPUTS, Output, Transaction, TransactionBody},
-    units::{Height, Timestamp},
-};
+use super::chain::{Chain, Draft};
+use super::{key, payments, rng::Rng};
+use cairn_ledger::hash::{BlockId, Hash};
+use cairn_ledger::keys::{Address, SecretKey, Signature};
+use cairn_ledger::transaction::{MAX_OUTPUTS, Output, Transaction, TransactionBody};
+use cairn_ledger::units::{Height, Timestamp};
+use cairn_ledger::{block::Header, codec::BoundedVec, pow::CompactTarget, testing::pebbles};
 
 /// A block with something wrong, mostly, and the time at which it is judged.
 pub fn candidate(rng: &mut Rng, chain: &Chain) -> (Vec<u8>, Timestamp) {

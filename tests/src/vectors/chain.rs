@@ -1,23 +1,15 @@
 //! A chain that grows by what the ledger finds valid.
 
 use super::{hex, hex_of, key, payments, payments::Drafts, rng::Rng, verdict};
+use cairn_ledger::block::{Block, Body, Header};
+use cairn_ledger::testing::{MemoryState, genesis_state, pebbles};
+use cairn_ledger::validate::{
+    ChainContext, CheckedBlock, ConnectError, ConnectedBlock, Execution, check_header, check_transactions, check_work,
+    connect_block, touched_addresses,
+};
 use cairn_ledger::{
-    accounts::UndoRecord,
-    block::{Block, Body, Header},
-    chain_spec::ChainSpec,
-    error::BlockError,
-    hash::Hash,
-    keys::Address,
-    light::BareHeader,
-    merkle::txs_root,
-    pow::CompactTarget,
-    testing::{MemoryState, genesis_state, pebbles},
-    transaction::Transaction,
-    units::Timestamp,
-    validate::{
-        ChainContext, CheckedBlock, ConnectError, ConnectedBlock, Execution, check_header, check_transactions,
-        check_work, connect_block, touched_addresses,
-    },
+    accounts::UndoRecord, chain_spec::ChainSpec, error::BlockError, hash::Hash, keys::Address, light::BareHeader,
+    merkle::txs_root, pow::CompactTarget, transaction::Transaction, units::Timestamp,
 };
 
 /// A target of more work than this is made easier by a long gap, so that blocks take a few attempts.

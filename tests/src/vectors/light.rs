@@ -2,20 +2,18 @@
 //! and lists altered on the way.
 
 use super::{broken::flipped, hex, hex_of, key, rng::Rng};
+use cairn_ledger::codec::{BoundedVec, encode};
+use cairn_ledger::hash::{BlockId, Hash, TxId};
+use cairn_ledger::light::{
+    BlockProof, DifficultyBounds, LightPlan, LightProof, LightRequest, Receipt, TransactionProof, tail_start,
+};
+use cairn_ledger::merkle::{InclusionProof, txs_root};
+use cairn_ledger::mmr::{Mmr, MmrNode, MmrPosition, MmrProof};
+use cairn_ledger::pow::{CompactTarget, Work};
+use cairn_ledger::testing::{payment, seal};
+use cairn_ledger::units::{Height, Timestamp};
 use cairn_ledger::{
-    block::Header,
-    chain_spec::ChainSpec,
-    codec::{BoundedVec, encode},
-    hash::{BlockId, Hash, TxId},
-    keys::Address,
-    light::{BlockProof, DifficultyBounds, LightPlan, LightProof, LightRequest, Receipt, TransactionProof, tail_start},
-    merkle::{InclusionProof, txs_root},
-    mmr::{Mmr, MmrNode, MmrPosition, MmrProof},
-    pow::{CompactTarget, Work},
-    testing::{payment, seal},
-    transaction::Transaction,
-    units::{Height, Timestamp},
-    validate::target_after,
+    block::Header, chain_spec::ChainSpec, keys::Address, transaction::Transaction, validate::target_after,
 };
 
 /// A target of more work than this is made easier by long gaps; a chain does not begin there.

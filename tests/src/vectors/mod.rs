@@ -33,19 +33,13 @@ pub mod rng;
 pub mod small;
 pub mod verdict;
 
-use cairn_ledger::{
-    chain_spec::ChainSpec,
-    codec::{Encode, encode},
-    keys::SecretKey,
-    testing,
-};
+use cairn_ledger::codec::{Encode, encode};
+use cairn_ledger::{chain_spec::ChainSpec, keys::SecretKey, testing};
 use chain::Chain;
 use light::Headers;
 use rng::Rng;
-use std::{
-    io::{self, Write},
-    sync::LazyLock,
-};
+use std::io::{self, Write};
+use std::sync::LazyLock;
 
 /// Candidates on one chain.
 const BLOCKS_A_CHAIN: u64 = 500;

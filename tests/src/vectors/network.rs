@@ -1,14 +1,9 @@
 //! Random networks: the same rules everywhere, all kinds of numbers.
 
 use super::{hex_of, key, rng::Rng};
-use cairn_ledger::{
-    address::AddressPrefix,
-    chain_spec::{ChainParams, ChainSpec},
-    pow::CompactTarget,
-    rules::Upgrade,
-    testing::pebbles,
-    units::{Height, Timestamp},
-};
+use cairn_ledger::chain_spec::{ChainParams, ChainSpec};
+use cairn_ledger::units::{Height, Timestamp};
+use cairn_ledger::{address::AddressPrefix, pow::CompactTarget, rules::Upgrade, testing::pebbles};
 
 /// How many keys have money in block 0.
 const FUNDED: u64 = 6;

@@ -1,13 +1,10 @@
 //! Transactions that fit the accounts of a chain's tip, mostly.
 
 use super::{chain::Chain, key, rng::Rng};
-use cairn_ledger::{
-    codec::{BoundedBytes, BoundedVec},
-    keys::{Address, SecretKey},
-    testing::pebbles,
-    transaction::{Output, TRANSACTION_VERSION, Transaction, TransactionBody},
-    units::Height,
-};
+use cairn_ledger::codec::{BoundedBytes, BoundedVec};
+use cairn_ledger::keys::{Address, SecretKey};
+use cairn_ledger::transaction::{Output, TRANSACTION_VERSION, Transaction, TransactionBody};
+use cairn_ledger::{testing::pebbles, units::Height};
 use std::collections::BTreeMap;
 
 /// Keys that send; those past the funded ones have an account once somebody has paid them.

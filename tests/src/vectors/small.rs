@@ -1,14 +1,9 @@
 //! Cases of one line that need no chain, or only its state.
 
 use super::{broken::flipped, chain::Chain, hex, hex_of, key, rng::Rng};
-use cairn_ledger::{
-    accounts::{AccountProof, AccountProofError},
-    address::AddressPrefix,
-    codec::decode,
-    keys::Address,
-    pow::{CompactTarget, DifficultyRule},
-    units::Timestamp,
-};
+use cairn_ledger::accounts::{AccountProof, AccountProofError};
+use cairn_ledger::pow::{CompactTarget, DifficultyRule};
+use cairn_ledger::{address::AddressPrefix, codec::decode, keys::Address, units::Timestamp};
 
 /// The size of the longest account proof.
 const MAX_PROOF_BYTES: usize = 16 + 80 + 8 + 64 * 32;

@@ -1,10 +1,8 @@
 //! Headers and blocks that cost nothing: they stay where they came from, and keep nobody from the honest chain.
 
 use super::*;
-use cairn_tests::{
-    cluster::agree,
-    strangers::pretender::{Claim, Headers},
-};
+use cairn_tests::cluster::agree;
+use cairn_tests::strangers::pretender::{Claim, Headers};
 
 /// Blocks by which the honest chain grows heavy, each a millisecond after the one before …
 const RAMP: u64 = 80;

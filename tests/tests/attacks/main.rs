@@ -15,19 +15,12 @@ mod reorganise;
 mod withheld;
 
 use cairn_ledger::{block::Header, testing::seal};
-use cairn_rpc::{
-    methods::{MiningClient, NetClient},
-    text::Text,
-};
-use cairn_tests::{
-    network::TestNetwork,
-    node::{Node, OFF},
-    strangers::{
-        chain::Chain,
-        pretender::{Manner, Pretender},
-    },
-    wait::{LATER, SOON, until},
-};
+use cairn_rpc::methods::{MiningClient, NetClient};
+use cairn_rpc::text::Text;
+use cairn_tests::node::{Node, OFF};
+use cairn_tests::strangers::pretender::{Manner, Pretender};
+use cairn_tests::wait::{LATER, SOON, until};
+use cairn_tests::{network::TestNetwork, strangers::chain::Chain};
 use std::{env, sync::Arc, time::Duration};
 
 /// The size of an attack: usually that of the suite, or what a variable says.

@@ -1,8 +1,7 @@
 //! What single commands take.
 
 use crate::keys::{KdfCost, MAX_ACCOUNT, MAX_MEMORY_KIB, MIN_MEMORY_KIB, PasswordSource};
-use crate::payment::WaitArguments;
-use crate::store::WalletName;
+use crate::{payment::WaitArguments, store::WalletName};
 use cairn_host::shell::expand_home;
 use cairn_ledger::{Amount, TxId, units::AmountError};
 use cairn_rpc::policy::LIFETIME_BLOCKS;

@@ -5,21 +5,15 @@ pub(crate) mod help;
 
 pub use arguments::*;
 
-use crate::error::USAGE;
-use crate::keys::PasswordSource;
 use crate::node::{COMMAND_TIMEOUT, EVERY_HEADER_TIMEOUT};
 use crate::output::{Output, Style};
-use crate::payment::WaitArguments;
-use crate::store::WalletName;
+use crate::{error::USAGE, keys::PasswordSource, payment::WaitArguments, store::WalletName};
 use cairn_host::quoted;
 use cairn_ledger::{TxId, Work};
 use clap::{Args, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 use clap_complete::Shell;
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{io::Write, path::PathBuf, process::ExitCode, time::Duration};
 
 /// What variables of the wallet's environment begin with.
 const VARIABLES: &str = "CAIRN_WALLET_";

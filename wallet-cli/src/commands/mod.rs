@@ -14,8 +14,7 @@ mod pay;
 mod show;
 
 use crate::cli::{AccountsAction, Arguments, Command, SharedAction};
-use crate::node::Report;
-use crate::{Output, Result, Session, WalletError};
+use crate::{Output, Result, Session, WalletError, node::Report};
 use cairn_host::{FileError, files};
 use keys::{accounts, message, new, password, shared};
 use misc::{label, pages, pair};

@@ -1,10 +1,8 @@
 //! Passwords and words: where they are read from, and memory that is wiped.
 
 use cairn_host::files;
-use std::fs::File;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
+use std::{fmt, fs::File, io, io::IsTerminal};
 use zeroize::Zeroizing;
 
 /// The longest password or list of words that is read: 24 words with spaces are under 250 bytes.

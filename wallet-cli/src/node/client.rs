@@ -3,26 +3,22 @@
 //! Text that a node sends is made inert and short here ([`in_short`]), before anything else sees it, and all questions of
 //! one command to one node share a [`Budget`] of time.
 
-use super::error::ClientError;
 use super::node_url::{self, NodeUrl, NodeUrlError};
-use super::pairing::Pairing;
+use super::{error::ClientError, pairing::Pairing};
 use crate::{keys::Secret, network};
 use cairn_genesis::Network;
 use cairn_host::{Inert, inert::in_short};
 use cairn_ledger::light::{LightRequest, MAX_LIGHT_PROOF_BYTES};
 use cairn_ledger::{BlockId, Header, Transaction, TxId};
-use cairn_rpc::{
-    HexBytes, Text, TxStatus,
-    error::Code,
-    methods::{ChainClient, MempoolClient, NodeClient, StateClient, TxClient},
-    types::{AccountJson, AddressHistory, BlockRef, HeaderJson, HistoryCursor, LightProofJson, NodeInfo, SyncPhase},
+use cairn_rpc::methods::{ChainClient, MempoolClient, NodeClient, StateClient, TxClient};
+use cairn_rpc::types::{
+    AccountJson, AddressHistory, BlockRef, HeaderJson, HistoryCursor, LightProofJson, NodeInfo, SyncPhase,
 };
+use cairn_rpc::{HexBytes, Text, TxStatus, error::Code};
 use jsonrpsee::core::ClientError as CallError;
 use jsonrpsee_http_client::{HeaderMap, HeaderValue, HttpClient, HttpClientBuilder, transport};
-use std::cell::Cell;
-use std::error::Error;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
+use std::{cell::Cell, error::Error, rc::Rc};
 
 /// How long a node may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,8 +1,7 @@
 //! The nodes that a command asks, and how far it believes them.
 
 use super::client::{Budget, Node};
-use super::error::Result;
-use super::pairing::Pairing;
+use super::{error::Result, pairing::Pairing};
 use crate::store::DataDir;
 use cairn_genesis::Network;
 use std::{rc::Rc, time::Duration};

@@ -8,10 +8,7 @@ use super::node_url::{NodeUrl, NodeUrlError};
 use crate::{keys::Secret, store::DataDir};
 use cairn_host::{FileError, files};
 use cairn_ledger::BlockId;
-use std::io::ErrorKind;
-use std::path::Path;
-use std::str::FromStr;
-use std::{fmt, fs, io};
+use std::{fmt, fs, io, io::ErrorKind, path::Path, str::FromStr};
 
 /// What a pairing line begins with.
 const SCHEME: &str = "cairn-pair:";

@@ -199,11 +199,9 @@ fn held_up(facts: &Facts<'_>) -> Cause {
 mod tests {
     use super::*;
     use crate::{node::Proven, payment::state::Rival};
-    use cairn_ledger::{
-        BlockId, Height, SecretKey, TransactionBody,
-        codec::{BoundedBytes, BoundedVec},
-        transaction::{Output, TRANSACTION_VERSION},
-    };
+    use cairn_ledger::codec::{BoundedBytes, BoundedVec};
+    use cairn_ledger::transaction::{Output, TRANSACTION_VERSION};
+    use cairn_ledger::{BlockId, Height, SecretKey, TransactionBody};
     use cairn_rpc::{Pebbles, Text, types::PendingJson};
 
     fn transaction(nonce: u64) -> Transaction {

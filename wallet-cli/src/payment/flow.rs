@@ -3,25 +3,20 @@
 //!
 //! Into the journal; to every node; told. What a node answers is noted and shown, and closes nothing.
 
-use super::error::PaymentError;
 use super::journal::{Contents, Journal, Payment};
-use super::payer::Payer;
 use super::plan::{self, Request};
 use super::state::{Open, Outcome};
 use super::status::{NotMined, WaitArguments, WaitFor, counted, phrase, with_basis};
-use crate::clock::now;
+use super::{error::PaymentError, payer::Payer};
 use crate::error::{Result, WalletError};
 use crate::node::{ClientError, NodeError, PaymentStatus};
-use crate::output::Output;
-use crate::random;
-use crate::store::Labels;
+use crate::{clock::now, output::Output, random, store::Labels};
 use cairn_host::Inert;
 use cairn_ledger::{Amount, BlockId, SecretKey, Transaction, TxId};
 use cairn_rpc::{Pebbles, Text, TxState, TxStatus};
 use serde::Serialize;
-use std::fmt;
-use std::path::Path;
 use std::time::{Duration, Instant};
+use std::{fmt, path::Path};
 
 /// How long the wallet rests between two questions while it waits.
 const POLL: Duration = Duration::from_millis(500);

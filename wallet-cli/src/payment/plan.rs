@@ -2,14 +2,12 @@
 
 use super::state::Again;
 use cairn_genesis::Network;
-use cairn_ledger::{
-    Address, Amount, Height, SecretKey, Transaction, TransactionBody,
-    codec::{BoundedBytes, BoundedVec},
-    error::TxError,
-    rules::Schedule,
-    transaction::{MAX_MEMO_BYTES, MAX_OUTPUTS, MIN_TRANSACTION_BYTES, OUTPUT_BYTES, Output, TRANSACTION_VERSION},
-    validate::{CheckedTransaction, check_transactions},
+use cairn_ledger::codec::{BoundedBytes, BoundedVec};
+use cairn_ledger::transaction::{
+    MAX_MEMO_BYTES, MAX_OUTPUTS, MIN_TRANSACTION_BYTES, OUTPUT_BYTES, Output, TRANSACTION_VERSION,
 };
+use cairn_ledger::validate::{CheckedTransaction, check_transactions};
+use cairn_ledger::{Address, Amount, Height, SecretKey, Transaction, TransactionBody, error::TxError, rules::Schedule};
 
 /// The most the wallet pays for a byte without being told to. A node names the least fee it takes; this
 /// keeps one that lies from spending the owner's money on fees.

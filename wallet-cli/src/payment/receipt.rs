@@ -3,9 +3,8 @@
 use crate::network::{Mismatch, check_same};
 use cairn_genesis::Network;
 use cairn_host::Inert;
-use cairn_ledger::codec::DecodeError;
 use cairn_ledger::light::{MinedAt, Receipt, ReceiptError, VerifiedTip};
-use cairn_ledger::{BlockId, Timestamp, TxId, Work, codec};
+use cairn_ledger::{BlockId, Timestamp, TxId, Work, codec, codec::DecodeError};
 use cairn_rpc::{HexBytes, Text};
 use serde::{Deserialize, Serialize};
 use std::fmt;

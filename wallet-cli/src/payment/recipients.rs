@@ -14,10 +14,8 @@
 //! the receivers below it, or over the end of the file, and say nothing.
 
 use cairn_host::Inert;
-use cairn_ledger::AddressPrefix;
-use cairn_ledger::address::AddressError;
 use cairn_ledger::transaction::{MAX_OUTPUTS, Output};
-use cairn_ledger::units::AmountError;
+use cairn_ledger::{AddressPrefix, address::AddressError, units::AmountError};
 use std::collections::BTreeMap;
 
 /// The longest file: each receiver of the largest payment, with a long label.

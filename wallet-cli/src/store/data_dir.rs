@@ -2,10 +2,8 @@
 //! each network is in `<data-dir>/tips`.
 
 use cairn_ledger::BlockId;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::{fmt, fs, io};
+use std::{ffi::OsString, fmt, fs, io, str::FromStr};
 
 /// The name of a wallet: 1 to 64 letters, digits, `-` or `_`, a letter or digit first. So a name is never
 /// a path, and never that of a temporary file.

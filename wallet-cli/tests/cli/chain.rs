@@ -1,27 +1,21 @@
 //! A node with a real chain in memory, which proves what it says, unless a test has it lie.
 
 use crate::{harness::Home, node::serve};
+use cairn_ledger::codec::{self, BoundedVec};
+use cairn_ledger::hash::{BlockId, TxId};
+use cairn_ledger::light::{BareHeader, LightRequest, TAIL, TransactionProof};
+use cairn_ledger::testing::{self, HeaderChain, MemoryState, easy_params, key};
+use cairn_ledger::units::{Height, Timestamp};
 use cairn_ledger::{
-    accounts::AccountProof,
-    block::Block,
-    chain_spec::ChainSpec,
-    codec::{self, BoundedVec},
-    hash::{BlockId, TxId},
-    keys::Address,
-    light::{BareHeader, LightRequest, TAIL, TransactionProof},
-    merkle::InclusionProof,
-    testing::{self, HeaderChain, MemoryState, easy_params, key},
+    accounts::AccountProof, block::Block, chain_spec::ChainSpec, keys::Address, merkle::InclusionProof,
     transaction::Transaction,
-    units::{Height, Timestamp},
 };
-use cairn_rpc::{
-    error::{Code, RpcError},
-    text::{HexBytes, Pebbles, Text},
-    types::{
-        AccountJson, AddressHistory, HeaderJson, HealthJson, HistoryCursor, HistoryEntry, LightProofJson, NodeInfo,
-        PendingJson, ProofJson, Room, RulesJson, SyncInfo, SyncPhase, TransactionJson, TransactionProofJson, TxState,
-        TxStatus, UploadInfo,
-    },
+use cairn_rpc::error::{Code, RpcError};
+use cairn_rpc::text::{HexBytes, Pebbles, Text};
+use cairn_rpc::types::{
+    AccountJson, AddressHistory, HeaderJson, HealthJson, HistoryCursor, HistoryEntry, LightProofJson, NodeInfo,
+    PendingJson, ProofJson, Room, RulesJson, SyncInfo, SyncPhase, TransactionJson, TransactionProofJson, TxState,
+    TxStatus, UploadInfo,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};

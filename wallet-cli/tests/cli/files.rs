@@ -1,9 +1,7 @@
 //! The wallet's files: who may read them, and what happens to them when things go wrong.
 
-use crate::{
-    harness::{ALICE, BOB, Home},
-    node::FakeNode,
-};
+use crate::harness::{ALICE, BOB, Home};
+use crate::node::FakeNode;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio, thread::sleep, time::Duration};
 
 fn mode(path: &Path) -> u32 {

@@ -2,11 +2,8 @@
 
 use crate::node::FakeNode;
 use serde_json::Value;
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Output, Stdio},
-};
+use std::process::{Command, Output, Stdio};
+use std::{fs, path::PathBuf};
 use tempfile::TempDir;
 
 /// The published development words.

@@ -1,9 +1,7 @@
 //! What people bring: files from any editor, paths, labels, and wishes such as "everything".
 
-use crate::{
-    harness::{ALICE, BOB, DEVELOPMENT, Home, Run},
-    node::FakeNode,
-};
+use crate::harness::{ALICE, BOB, DEVELOPMENT, Home, Run};
+use crate::node::FakeNode;
 use serde_json::json;
 use std::{fs, process::Command};
 

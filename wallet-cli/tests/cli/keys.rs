@@ -1,9 +1,7 @@
 //! Accounts, passwords, backups, labels, messages; shared keys and payments as files, by real processes.
 
-use crate::{
-    harness::{ALICE, BOB, DEVELOPMENT, Home, fields},
-    node::{FakeNode, nobody},
-};
+use crate::harness::{ALICE, BOB, DEVELOPMENT, Home, fields};
+use crate::node::{FakeNode, nobody};
 use cairn_ledger::{units::Amount, validate::check_transactions};
 use serde_json::{Value, json};
 use std::{fs, path::Path};

@@ -1,22 +1,11 @@
 //! What a lying node may try, each lie beside the honest node that is believed.
 
-use crate::{
-    chain::{Chain, Lie, json, network, now, with_raw, write_network},
-    harness::Home,
-    node::nobody,
-};
-use cairn_ledger::{
-    accounts::AccountProof,
-    codec,
-    keys::Address,
-    pow::Work,
-    testing::{key, pebbles},
-    units::Amount,
-};
-use cairn_rpc::{
-    text::{HexBytes, Text},
-    types::{TransactionJson, TransactionProofJson, TxState, TxStatus},
-};
+use crate::chain::{Chain, Lie, json, network, now, with_raw, write_network};
+use crate::{harness::Home, node::nobody};
+use cairn_ledger::testing::{key, pebbles};
+use cairn_ledger::{accounts::AccountProof, codec, keys::Address, pow::Work, units::Amount};
+use cairn_rpc::text::{HexBytes, Text};
+use cairn_rpc::types::{TransactionJson, TransactionProofJson, TxState, TxStatus};
 use serde_json::{Value, json};
 use std::{fs, sync::Arc};
 

@@ -1,27 +1,20 @@
 //! A node that says what a test wants: JSON-RPC over HTTP/1.1 on a loopback port, one request a connection.
 
 use cairn_genesis::Network;
-use cairn_ledger::{
-    hash::{BlockId, Hash, TxId},
-    pow::Work,
-    transaction::Transaction,
-    units::{Amount, Height},
-};
-use cairn_rpc::{
-    error::{Code, RpcError},
-    text::{HexBytes, Pebbles, Text},
-    types::{
-        AccountJson, HealthJson, MempoolInfo, NodeInfo, PendingJson, Room, RulesJson, Submitted, SyncInfo, SyncPhase,
-        TxState, TxStatus, UploadInfo,
-    },
+use cairn_ledger::hash::{BlockId, Hash, TxId};
+use cairn_ledger::units::{Amount, Height};
+use cairn_ledger::{pow::Work, transaction::Transaction};
+use cairn_rpc::error::{Code, RpcError};
+use cairn_rpc::text::{HexBytes, Pebbles, Text};
+use cairn_rpc::types::{
+    AccountJson, HealthJson, MempoolInfo, NodeInfo, PendingJson, Room, RulesJson, Submitted, SyncInfo, SyncPhase,
+    TxState, TxStatus, UploadInfo,
 };
 use serde_json::{Value, json};
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex, MutexGuard},
-    thread,
-};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
 
 /// What the node says. Tests change it while it runs.
 pub struct State {

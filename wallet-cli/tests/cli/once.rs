@@ -1,21 +1,14 @@
 //! One payment is paid once, whatever nodes say, and what is shown is so.
 
-use crate::{
-    chain::{Chain, write_network},
-    harness::{Home, Run},
-    node::{Reply, reply},
-    scene::{Fields, Net, PAID, Scene, with},
-};
+use crate::chain::{Chain, write_network};
+use crate::harness::{Home, Run};
+use crate::node::{Reply, reply};
+use crate::scene::{Fields, Net, PAID, Scene, with};
 use cairn_ledger::testing::{self, key};
 use cairn_rpc::error::{Code, RpcError};
 use serde_json::{Value, json};
-use std::{
-    fs,
-    net::TcpListener,
-    process::Stdio,
-    sync::{Arc, Mutex},
-    thread,
-};
+use std::sync::{Arc, Mutex};
+use std::{fs, net::TcpListener, process::Stdio, thread};
 
 /// What a node answers, whatever it was given.
 type Answer = fn() -> Reply;

@@ -1,14 +1,10 @@
 //! Payments, from the command line to the node and back.
 
-use crate::{
-    harness::{ALICE, BOB, Home, fields},
-    node::{FakeNode, nobody},
-};
+use crate::harness::{ALICE, BOB, Home, fields};
+use crate::node::{FakeNode, nobody};
 use cairn_ledger::{transaction::Transaction, validate::check_transactions};
-use cairn_rpc::{
-    error::{Code, RpcError},
-    types::TxState,
-};
+use cairn_rpc::error::{Code, RpcError};
+use cairn_rpc::types::TxState;
 use serde_json::json;
 use std::{fs, process::Stdio};
 

@@ -1,27 +1,17 @@
 //! A network with a chain and a pool, whose nodes prove what is so and say what a test wants; a wallet with money on
 //! it, and somebody to pay.
 
-use crate::{
-    chain::{Chain, json, network, write_network},
-    harness::{Home, Run},
-    node::{Reply, reply},
-};
+use crate::chain::{Chain, json, network, write_network};
+use crate::harness::{Home, Run};
+use crate::node::{Reply, reply};
 use cairn_ledger::{keys::Address, testing::key, transaction::Transaction};
-use cairn_rpc::{
-    error::{Code, RpcError},
-    text::{HexBytes, Text},
-    types::{MempoolInfo, Submitted, TxState, TxStatus},
-};
+use cairn_rpc::error::{Code, RpcError};
+use cairn_rpc::text::{HexBytes, Text};
+use cairn_rpc::types::{MempoolInfo, Submitted, TxState, TxStatus};
 use serde_json::Value;
-use std::{
-    fs,
-    net::TcpListener,
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::{fs, net::TcpListener, thread};
 
 /// What a node makes of its true answer: the method, and the answer.
 pub type Trick = Arc<dyn Fn(&str, Result<Value, RpcError>) -> Reply + Send + Sync>;

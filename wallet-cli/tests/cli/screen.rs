@@ -3,13 +3,10 @@
 use crate::scene::{PAID, Scene, with};
 use cairn_rpc::error::RpcError;
 use serde_json::{Value, json};
-use std::{
-    io::{Read, Write},
-    process::{Command, Stdio},
-    sync::mpsc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{sync::mpsc, thread};
 
 /// The terminal's lines and columns.
 const SIZE: (usize, usize) = (40, 120);

@@ -1,15 +1,10 @@
 //! Making, restoring and showing wallets; the command line itself.
 
-use crate::{
-    harness::{ALICE, BOB, DEVELOPMENT, Home, Run, fields},
-    node::{FakeNode, nobody},
-};
+use crate::harness::{ALICE, BOB, DEVELOPMENT, Home, Run, fields};
+use crate::node::{FakeNode, nobody};
 use cairn_rpc::types::SyncPhase;
-use std::{
-    fs,
-    io::Write,
-    process::{Command, Stdio},
-};
+use std::process::{Command, Stdio};
+use std::{fs, io::Write};
 
 /// Every command there is.
 const COMMANDS: [&str; 32] = [

@@ -1,10 +1,8 @@
 //! Lanes against the numbers and points of every other processor.
 
 use super::*;
-use crate::secp256k1::{
-    point::Addition,
-    tests::{edges, modelled, point},
-};
+use crate::secp256k1::point::Addition;
+use crate::secp256k1::tests::{edges, modelled, point};
 use proptest::prelude::*;
 
 /// The processor's own word, or a line that says why nothing is compared.

@@ -2,13 +2,8 @@
 
 use super::*;
 use crate::wire::NamedUpgrade;
-use cairn_ledger::{
-    codec::{BoundedBytes, BoundedVec, DecodeError},
-    error::TxError,
-    rules::Upgrade,
-    testing::arbitrary_hash,
-    units::Height,
-};
+use cairn_ledger::codec::{BoundedBytes, BoundedVec, DecodeError};
+use cairn_ledger::{error::TxError, rules::Upgrade, testing::arbitrary_hash, units::Height};
 
 fn table() -> (PeerTable, PeerNumber, Instant) {
     let (mut table, now) = (PeerTable::default(), Instant::now());

@@ -1,11 +1,8 @@
 //! The line of requests against those who would fill it.
 
 use super::*;
-use crate::{
-    event::Action,
-    ids::{Multiaddr, PeerId},
-    testing::context,
-};
+use crate::ids::{Multiaddr, PeerId};
+use crate::{event::Action, testing::context};
 use cairn_ledger::codec::DecodeError;
 use std::time::Duration;
 

@@ -1,10 +1,8 @@
 //! Chains that are what they claim, and others.
 
 use super::*;
-use cairn_ledger::{
-    testing::{HeaderChain, easy_params, key},
-    validate::LinkedHeader,
-};
+use cairn_ledger::testing::{HeaderChain, easy_params, key};
+use cairn_ledger::validate::LinkedHeader;
 
 /// The fork is block 0; the tip has so many blocks' work.
 struct Look {

@@ -1,21 +1,13 @@
 //! Peers that claim more than they have, show headers without end, or withhold bodies, beside honest ones.
 
-use super::{
-    seconds,
-    world::{Manner, Peer, World, body_of, grow, spec, work},
-};
-use crate::{
-    NetworkEvent, PeerKind,
-    sync::machine::{SyncAction, SyncEvent},
-    sync::mailbox::{SyncPhase, Unfollowed},
-    sync::tree::MAX_AHEAD,
-};
+use super::seconds;
+use super::world::{Manner, Peer, World, body_of, grow, spec, work};
+use crate::sync::machine::{SyncAction, SyncEvent};
+use crate::sync::mailbox::{SyncPhase, Unfollowed};
+use crate::{NetworkEvent, PeerKind, sync::tree::MAX_AHEAD};
 use cairn_chain::{HeaderOutcome, Misbehaviour, PeerNumber};
-use cairn_ledger::{
-    block::Header,
-    testing::{HeaderChain, key},
-    units::Height,
-};
+use cairn_ledger::testing::{HeaderChain, key};
+use cairn_ledger::{block::Header, units::Height};
 use std::time::Duration;
 
 /// A short chain of heavy blocks: hasty ones, each harder than the last, with more work than so many easy ones.

@@ -1,10 +1,8 @@
 //! Lines of different speed: shares follow them, and nobody holds up the others.
 
-use super::{
-    seconds,
-    world::{Manner, Peer, World, body_of, grow, weight},
-};
-use crate::sync::machine::{SyncAction, bodies::WINDOW};
+use super::seconds;
+use super::world::{Manner, Peer, World, body_of, grow, weight};
+use crate::{sync::machine::SyncAction, sync::machine::bodies::WINDOW};
 use cairn_chain::{Misbehaviour, PeerNumber};
 use cairn_ledger::block::Header;
 use proptest::prelude::*;

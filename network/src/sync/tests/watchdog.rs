@@ -1,13 +1,9 @@
 //! Sync says what it does, and when it does not get on, why.
 
-use super::{
-    seconds,
-    world::{Manner, Peer, World, grow},
-};
-use crate::sync::{
-    machine::{SyncAction, SyncEvent},
-    mailbox::{Stall, SyncPhase},
-};
+use super::seconds;
+use super::world::{Manner, Peer, World, grow};
+use crate::sync::machine::{SyncAction, SyncEvent};
+use crate::sync::mailbox::{Stall, SyncPhase};
 use cairn_ledger::units::Height;
 
 fn phase(world: &World) -> SyncPhase {

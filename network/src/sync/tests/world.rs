@@ -1,38 +1,23 @@
 //! A small world with its own clock: a model of the chain, and peers that
 //! are honest, slow, lying or gone, behind lines of any speed.
 
-use crate::sync::{
-    machine::{
-        Machine, SyncAction, SyncEvent,
-        bodies::{MAX_BYTES, MAX_JOBS},
-    },
-    mailbox::SyncPhase,
-    presync::{Presync, PresyncRules},
-    sync_peers::JOBS_EACH,
-};
-use crate::{
-    NetworkEvent, PeerKind, PeerStatus, RequestError,
-    wire::{Bodies, MAX_HEADERS, Message as _},
-};
+use crate::sync::machine::bodies::{MAX_BYTES, MAX_JOBS};
+use crate::sync::machine::{Machine, SyncAction, SyncEvent};
+use crate::sync::presync::{Presync, PresyncRules};
+use crate::wire::{Bodies, MAX_HEADERS, Message as _};
+use crate::{NetworkEvent, PeerKind, PeerStatus, RequestError, sync::mailbox::SyncPhase, sync::sync_peers::JOBS_EACH};
 use cairn_chain::{BlockOutcome, HeaderOutcome, Misbehaviour, PeerNumber, Tip};
-use cairn_ledger::{
-    block::{Body, HEADER_BYTES, Header, block_size},
-    chain_spec::ChainSpec,
-    codec::BoundedVec,
-    error::{BlockError, ExecutionError},
-    fork_choice::{NEAR_BLOCKS, near_tip_work},
-    hash::{BlockId, Hash},
-    pow::Work,
-    testing::{HeaderChain, easy_network, key, payment},
-    units::{Height, Timestamp},
-    validate::{ChainContext, LinkedHeader, check_header, check_work},
-};
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-    sync::LazyLock,
-    time::{Duration, Instant},
-};
+use cairn_ledger::block::{Body, HEADER_BYTES, Header, block_size};
+use cairn_ledger::error::{BlockError, ExecutionError};
+use cairn_ledger::fork_choice::{NEAR_BLOCKS, near_tip_work};
+use cairn_ledger::hash::{BlockId, Hash};
+use cairn_ledger::testing::{HeaderChain, easy_network, key, payment};
+use cairn_ledger::units::{Height, Timestamp};
+use cairn_ledger::validate::{ChainContext, LinkedHeader, check_header, check_work};
+use cairn_ledger::{chain_spec::ChainSpec, codec::BoundedVec, pow::Work};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+use std::{cell::RefCell, sync::LazyLock};
 
 /// How a peer behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,10 @@
 //! A full block of payments that are in the pool already.
 
 use super::Bench;
-use crate::{
-    Failure,
-    chains::{self, BlockFile, FULL_BLOCK, Maker, People, Plan},
-    http::{CONNECTIONS, load},
-    node::{self, Node, Scratch},
-    results::Results,
-};
+use crate::chains::{self, BlockFile, FULL_BLOCK, Maker, People, Plan};
+use crate::http::{CONNECTIONS, load};
+use crate::node::{self, Node, Scratch};
+use crate::{Failure, results::Results};
 use cairn_ledger::{codec::encode, testing::key};
 use serde_json::{Value, json};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};

@@ -1,20 +1,14 @@
 //! What callers that ask all they can do to the import of blocks.
 
 use super::Bench;
-use crate::{
-    Failure, chains,
-    http::{CONNECTIONS, Connection, call_body},
-    node::{Node, Scratch},
-    results::Results,
-};
+use crate::http::{CONNECTIONS, Connection, call_body};
+use crate::node::{Node, Scratch};
+use crate::{Failure, chains, results::Results};
 use cairn_ledger::testing::key;
 use serde_json::{Value, json};
-use std::{
-    io,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{io, thread};
 
 /// Blocks made with and without the flood.
 const BLOCKS: usize = 40;

@@ -2,20 +2,14 @@
 //! and the memory of a node while it is flooded.
 
 use super::{Bench, rpc};
-use crate::{
-    Failure,
-    chains::{self, Files, Plan},
-    http,
-    node::{self, Node, Scratch, program},
-    results::Results,
-};
+use crate::chains::{self, Files, Plan};
+use crate::node::{self, Node, Scratch, program};
+use crate::{Failure, http, results::Results};
 use serde_json::{Value, json};
-use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Those who pay, once each, in every run.
 const PAYERS: Plan = Plan { accounts: 20_000, signers: 20_000, rounds: 1 };

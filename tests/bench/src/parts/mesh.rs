@@ -1,17 +1,12 @@
 //! Twelve nodes that were told of one: how soon they are one mesh that does not need it.
 
 use super::Bench;
-use crate::{
-    Failure, chains,
-    node::{Node, Scratch},
-    results::Results,
-};
+use crate::node::{Node, Scratch};
+use crate::{Failure, chains, results::Results};
 use serde_json::json;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    thread,
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Nodes, the boot node included.
 const NODES: usize = 12;

@@ -1,18 +1,11 @@
 //! A peer of another kind on the same machine, in the same run: litecoind, as Debian packages it.
 
 use super::Bench;
-use crate::{
-    Failure,
-    http::{self, CONNECTIONS, Connection},
-    node::Scratch,
-    results::Results,
-};
-use std::{
-    fs,
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use crate::http::{self, CONNECTIONS, Connection};
+use crate::{Failure, node::Scratch, results::Results};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 /// How long reads go on.
 const FOR: Duration = Duration::from_secs(3);

@@ -1,19 +1,13 @@
 //! Synchronisation from several peers behind slow lines against one.
 
 use super::Bench;
-use crate::{
-    Failure,
-    chains::{self, SmallBlocks},
-    node::{self, Node, Scratch},
-    results::Results,
-    shaper::{Line, Shaper},
-};
+use crate::chains::{self, SmallBlocks};
+use crate::node::{self, Node, Scratch};
+use crate::shaper::{Line, Shaper};
+use crate::{Failure, results::Results};
 use serde_json::json;
-use std::{
-    net::SocketAddr,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+use std::{net::SocketAddr, path::Path};
 
 /// The chain: some 40 MB.
 const CHAIN: SmallBlocks = SmallBlocks { blocks: 20_000, payments: 10 };

@@ -1,12 +1,9 @@
 //! The process itself: how fast the machine is for it, how soon it answers, what it holds in memory.
 
 use super::Bench;
-use crate::{
-    Failure,
-    chains::{self, Plan},
-    node::{self, Node, Scratch},
-    results::Results,
-};
+use crate::chains::{self, Plan};
+use crate::node::{self, Node, Scratch};
+use crate::{Failure, results::Results};
 use serde_json::Value;
 use std::{thread, time::Duration};
 

@@ -1,25 +1,15 @@
 //! A block on its way through a line of nodes.
 
 use super::Bench;
-use crate::{
-    Failure,
-    chains::{self, BlockFile, Maker, People, Plan},
-    http::{self, CONNECTIONS, Connection, call_body, load},
-    node::{self, Node, Scratch},
-    results::Results,
-};
-use cairn_ledger::{
-    block::Header,
-    codec::encode,
-    testing::{key, seal},
-    transaction::Transaction,
-};
+use crate::chains::{self, BlockFile, Maker, People, Plan};
+use crate::http::{self, CONNECTIONS, Connection, call_body, load};
+use crate::node::{self, Node, Scratch};
+use crate::{Failure, results::Results};
+use cairn_ledger::testing::{key, seal};
+use cairn_ledger::{block::Header, codec::encode, transaction::Transaction};
 use serde_json::{Value, json};
-use std::{
-    path::Path,
-    thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{path::Path, thread};
 
 /// Nodes in the line: seven relays.
 const NODES: usize = 8;

@@ -1,18 +1,12 @@
 //! Replay: import, verification and synchronisation of whole chains.
 
 use super::{Bench, EVERYBODY_PAYS};
-use crate::{
-    Failure,
-    chains::{self, Plan},
-    node::{self, Node, Scratch, bytes_in, number},
-    reference::Reference,
-    results::Results,
-};
+use crate::chains::{self, Plan};
+use crate::node::{self, Node, Scratch, bytes_in, number};
+use crate::{Failure, reference::Reference, results::Results};
 use serde_json::json;
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Long runs are repeated so often.
 const LONG_RUNS: usize = 3;

@@ -1,21 +1,15 @@
 //! JSON-RPC under load, with the client counted in.
 
 use super::{Bench, EVERYBODY_PAYS};
-use crate::{
-    Failure,
-    chains::{self, Files},
-    http::{self, CONNECTIONS, Load, call_body},
-    node::{self, Node, Scratch},
-    results::Results,
-};
+use crate::chains::{self, Files};
+use crate::http::{self, CONNECTIONS, Load, call_body};
+use crate::node::{self, Node, Scratch};
+use crate::{Failure, results::Results};
 use cairn_ledger::{block::Block, codec::encode, transaction::Transaction};
 use serde_json::{Value, json};
-use std::{
-    fs::File,
-    io::{BufReader, Read},
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::io::{BufReader, Read};
+use std::time::{Duration, Instant};
+use std::{fs::File, path::Path};
 
 /// Runs of each load.
 const RUNS: usize = 3;

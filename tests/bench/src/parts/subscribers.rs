@@ -4,25 +4,16 @@
 //! notification: the making of the block, the node and all ten thousand readers of this program share the cores.
 
 use super::Bench;
-use crate::{
-    Failure, chains,
-    http::{Connection, call_body},
-    node::{Node, Scratch},
-    results::{Results, percentile},
-};
+use crate::http::{Connection, call_body};
+use crate::node::{Node, Scratch};
+use crate::results::{Results, percentile};
+use crate::{Failure, chains};
 use serde_json::json;
-use std::{
-    cell::RefCell,
-    io,
-    net::SocketAddr,
-    rc::Rc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpSocket, TcpStream},
-    task::LocalSet,
-};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{cell::RefCell, io, net::SocketAddr, rc::Rc};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::LocalSet;
 
 const SUBSCRIBERS: usize = 10_000;
 /// Those that subscribe as often as one may, and then read nothing.

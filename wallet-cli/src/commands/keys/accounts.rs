@@ -1,13 +1,11 @@
 //! `wallet accounts`: the accounts of the wallet's words, and more of them.
 
-use crate::cli::AddAccountArguments;
-use crate::commands::misc::label::set_label;
 use crate::commands::{Basis, complain};
 use crate::keys::{Account, KeyPath, Keystore, MAX_ACCOUNT, MAX_ACCOUNTS, Secret, WalletSecret, Words};
 use crate::node::{ClientError, Node, Report, Source};
 use crate::session::{Wallet, decode_address};
 use crate::store::{Label, LabelKind, Labels};
-use crate::{Output, Result, Session};
+use crate::{Output, Result, Session, cli::AddAccountArguments, commands::misc::label::set_label};
 use cairn_genesis::Network;
 use cairn_host::Inert;
 use cairn_rpc::Pebbles;

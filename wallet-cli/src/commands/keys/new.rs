@@ -5,16 +5,13 @@ use super::accounts;
 use crate::cli::{KdfArguments, RestoreArguments};
 use crate::keys::{Keystore, NEW_ENTROPY_BYTES, Secret, WalletSecret, Words, read_words};
 use crate::session::{WalletHead, decode_address, read_keystore};
-use crate::store::WalletName;
-use crate::{Output, Result, Session, WalletError};
+use crate::{Output, Result, Session, WalletError, store::WalletName};
 use cairn_host::{FileError, Inert};
 use cairn_ledger::BlockId;
 use cairn_rpc::Text;
 use serde::{Serialize, Serializer};
-use std::fs::File;
-use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::{fmt, fs, io};
+use std::{fmt, fs, fs::File, io, os::fd::AsFd};
 use zeroize::Zeroizing;
 
 /// Words in a row.

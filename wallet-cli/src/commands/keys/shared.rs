@@ -2,20 +2,17 @@
 //! which needs nothing but their addresses; some of them are enough with a FROST key, which they make in a
 //! ceremony.
 
-use crate::cli::SharedNewArguments;
-use crate::commands::pay::cosign::nonce_error;
-use crate::commands::write_new;
 use crate::keys::{Keystore, SharedKeyPart};
 use crate::session::{WalletHead, decode_address};
-use crate::store::WalletName;
-use crate::{Output, Result, Session, WalletError, random};
+use crate::{
+    Output, Result, Session, WalletError, cli::SharedNewArguments, commands::pay::cosign::nonce_error,
+    commands::write_new, random, store::WalletName,
+};
 use cairn_genesis::Network;
 use cairn_host::{FileError, files};
 use cairn_rpc::HexBytes;
 use cairn_shared_keys::dkg::{Dkg, DkgStep, Finished, Member};
-use cairn_shared_keys::nonce_store::NonceStore;
-use cairn_shared_keys::seal::SealKey;
-use cairn_shared_keys::{Group, SharedError, dkg, in_order};
+use cairn_shared_keys::{Group, SharedError, dkg, in_order, nonce_store::NonceStore, seal::SealKey};
 use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};

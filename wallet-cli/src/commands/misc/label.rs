@@ -1,9 +1,7 @@
 //! `wallet label`, `wallet labels`: what addresses and payments are called; `import-labels`, `export-labels`.
 
-use crate::commands::write_new;
-use crate::session::decode_address;
 use crate::store::{Label, LabelKind, Labels, LabelsError, MAX_LABELS_BYTES};
-use crate::{Output, Result, Session};
+use crate::{Output, Result, Session, commands::write_new, session::decode_address};
 use cairn_genesis::Network;
 use cairn_host::{FileError, InFile, Inert, files};
 use cairn_ledger::TxId;

@@ -2,17 +2,15 @@
 //! commitment, put in a share, or combine all shares. The file goes round until it is signed.
 
 use super::offline;
-use crate::cli::CosignArguments;
 use crate::payment::{PaymentFile, agree};
 use crate::session::{Wallet, read_keystore};
-use crate::{Output, Result, Session, WalletError, random};
+use crate::{Output, Result, Session, WalletError, cli::CosignArguments, random};
 use cairn_genesis::Network;
 use cairn_host::{FileError, InFile, files, quoted};
 use cairn_ledger::{Hash, TransactionBody};
 use cairn_shared_keys::nonce_store::{NonceStore, NonceStoreError};
-use cairn_shared_keys::seal::SealKey;
 use cairn_shared_keys::signing::{SigningSession, SigningStep};
-use cairn_shared_keys::{Group, SharedError, frost, musig, signing};
+use cairn_shared_keys::{Group, SharedError, frost, musig, seal::SealKey, signing};
 use serde::Serialize;
 use std::{fmt, path::Path};
 use zeroize::Zeroizing;

@@ -1,14 +1,11 @@
 //! `wallet send --unsigned`, `wallet sign`, `wallet broadcast`: the key on a machine that is on no network,
 //! the payment carried to it and back as a file.
 
-use crate::clock::now;
-use crate::commands::write_new;
 use crate::payment::{
     DEFAULT_MAX_FEE, Journal, KnownPayment, MAX_AUTOMATIC_FEE_RATE, Outcome, Payer, Payment, PaymentError, PaymentFile,
     Request, WaitArguments, agree, check_locally, new_accounts, plan,
 };
-use crate::session::Wallet;
-use crate::{Output, Result, Session, WalletError, random};
+use crate::{Output, Result, Session, WalletError, clock::now, commands::write_new, random, session::Wallet};
 use cairn_genesis::Network;
 use cairn_host::{InFile, Inert, quoted};
 use cairn_ledger::transaction::{MIN_TRANSACTION_BYTES, OUTPUT_BYTES};

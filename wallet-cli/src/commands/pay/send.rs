@@ -8,8 +8,7 @@ use crate::payment::{
     recipients,
 };
 use crate::session::{Wallet, decode_address};
-use crate::store::Labels;
-use crate::{Output, Result, Session, WalletError};
+use crate::{Output, Result, Session, WalletError, store::Labels};
 use cairn_genesis::Network;
 use cairn_host::{FileError, InFile, Inert, files};
 use cairn_ledger::{Amount, transaction};

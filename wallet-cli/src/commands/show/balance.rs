@@ -2,9 +2,8 @@
 
 use crate::commands::{Basis, complain, warn_of_trust};
 use crate::node::{Report, SenderView, Source};
-use crate::payment::counted;
 use crate::session::{Wallet, WalletHead};
-use crate::{Output, Result, Session, WalletError};
+use crate::{Output, Result, Session, WalletError, payment::counted};
 use cairn_genesis::Network;
 use cairn_ledger::BlockId;
 use cairn_rpc::{Pebbles, Text, types::PendingJson};

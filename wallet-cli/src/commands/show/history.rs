@@ -2,13 +2,11 @@
 //! what others paid to this wallet's address, from a node that keeps an index of addresses. Each of those payments is
 //! proven to be in its block; that none is missing cannot be.
 
-use crate::clock::Utc;
 use crate::commands::{complain, warn_of_trust};
 use crate::node::{Report, Source};
 use crate::payment::{Contents, Payment, Refusal, phrase};
 use crate::session::{Wallet, WalletHead};
-use crate::store::Labels;
-use crate::{Output, Result, Session};
+use crate::{Output, Result, Session, clock::Utc, store::Labels};
 use cairn_genesis::Network;
 use cairn_host::Inert;
 use cairn_ledger::{Address, Amount, Transaction, TxId};

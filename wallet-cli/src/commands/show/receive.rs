@@ -1,12 +1,10 @@
 //! `wallet receive`: the address, a payment URI to send to whoever pays, and its QR code; then, if wanted, proof
 //! that it was paid. `wallet address`: the address alone.
 
-use crate::cli::ReceiveArguments;
 use crate::commands::{Basis, complain, warn_of_trust};
 use crate::node::{Report, Sender, Source};
-use crate::payment::PaymentUri;
 use crate::session::{Wallet, WalletHead};
-use crate::{Output, Result, Session, WalletError};
+use crate::{Output, Result, Session, WalletError, cli::ReceiveArguments, payment::PaymentUri};
 use cairn_ledger::Amount;
 use cairn_rpc::Pebbles;
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};

@@ -1,20 +1,16 @@
 //! `wallet watch`: balance, payments and chain on the whole screen, until `q`: all the nodes that are named are asked,
 //! what is proven is shown as proven, and what they merely say as their word.
 
-use crate::clock::now;
 use crate::node::{Mined, Report, Source};
 use crate::payment::{Payment, phrase};
-use crate::session::Wallet;
-use crate::store::Labels;
 use crate::tui::{Money, PaymentRow, Tip, View};
-use crate::{Output, Result, Session, Style, WalletError, tui};
+use crate::{Output, Result, Session, Style, WalletError, clock::now, session::Wallet, store::Labels, tui};
 use cairn_ledger::TxId;
 use cairn_rpc::{TxState, TxStatus, policy::BURIED};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
-use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// How long the view rests between two questions to the node.
 const REFRESH: Duration = Duration::from_secs(1);

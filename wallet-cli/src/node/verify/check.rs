@@ -1,15 +1,14 @@
 //! Answers of a node against the rules: pure.
 
 use cairn_ledger::accounts::{Account, AccountProof, AccountProofError};
-use cairn_ledger::block::HEADER_BYTES;
-use cairn_ledger::chain_spec::ChainSpec;
-use cairn_ledger::codec::DecodeError;
-use cairn_ledger::error::HeaderError;
 use cairn_ledger::light::{
     BARE_HEADER_BYTES, BareHeader, LightError, LightProof, LightRequest, MinedAt, TransactionProof,
     TransactionProofError, VerifiedTip,
 };
-use cairn_ledger::{Address, Amount, BlockId, Header, Timestamp, TxId, codec};
+use cairn_ledger::{
+    Address, Amount, BlockId, Header, Timestamp, TxId, block::HEADER_BYTES, chain_spec::ChainSpec, codec,
+    codec::DecodeError, error::HeaderError,
+};
 use cairn_rpc::types::LightProofJson;
 
 /// The longest account proof: a leaf and a path of 64.

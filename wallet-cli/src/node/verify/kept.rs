@@ -2,10 +2,8 @@
 //! that no honest node falls behind; and, in another, the place up to which every header was checked.
 
 use cairn_host::{FileError, files};
-use cairn_ledger::chain_spec::ChainSpec;
 use cairn_ledger::codec::{Decode, Encode};
-use cairn_ledger::light::VerifiedTip;
-use cairn_ledger::{BlockId, codec};
+use cairn_ledger::{BlockId, chain_spec::ChainSpec, codec, light::VerifiedTip};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 

@@ -1,22 +1,15 @@
 //! The light client: asks the nodes, believes the most work, and names those who lie.
 
-use super::check::Lie;
-use super::fact::Claimed;
 use super::report::{Liar, Report};
-use super::{check, kept};
-use crate::clock::now;
-use crate::node::client::Node;
+use super::{check, check::Lie, fact::Claimed, kept};
 use crate::node::error::{ClientError, NodeError, Result};
 use crate::node::nodes::{Nodes, Trust};
-use crate::random;
+use crate::{clock::now, node::client::Node, random};
 use cairn_genesis::Network;
-use cairn_ledger::accounts::Account;
 use cairn_ledger::light::{BURIAL, LightRequest, VerifiedTip};
-use cairn_ledger::{Address, Hash, Header, Timestamp, Work};
-use cairn_rpc::HexBytes;
-use cairn_rpc::error::Code;
-use cairn_rpc::policy::BARE_HEADERS;
+use cairn_ledger::{Address, Hash, Header, Timestamp, Work, accounts::Account};
 use cairn_rpc::types::{AccountJson, AddressHistory, HistoryCursor, NodeInfo};
+use cairn_rpc::{HexBytes, error::Code, policy::BARE_HEADERS};
 use std::path::{Path, PathBuf};
 
 /// Attempts a node has to prove its tip: the chain may move in between, twice at most.

@@ -9,8 +9,7 @@ use crate::node::error::{ClientError, NodeError, Result};
 use crate::node::nodes::Nodes;
 use cairn_genesis::Network;
 use cairn_ledger::light::{LightProof, LightRequest, MinedAt, Receipt, ReceiptError, TAIL, VerifiedTip};
-use cairn_ledger::merkle::txs_root;
-use cairn_ledger::{Address, Block, BlockId, Hash, Height, Timestamp, Transaction, TxId};
+use cairn_ledger::{Address, Block, BlockId, Hash, Height, Timestamp, Transaction, TxId, merkle::txs_root};
 use cairn_rpc::{HexBytes, Text, TxState, TxStatus, error::Code};
 
 /// Pages of an index in which a payment with a certain nonce is looked for.

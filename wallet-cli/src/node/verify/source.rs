@@ -3,8 +3,7 @@
 
 use super::fact::{Claimed, Proven, Sender, TrustNode};
 use super::light_client::{Begin, LightClient};
-use super::payment::PaymentStatus;
-use super::report::Report;
+use super::{payment::PaymentStatus, report::Report};
 use crate::node::client::{Node, lag, other_rules};
 use crate::node::error::{ClientError, NodeError, Result};
 use crate::node::nodes::{Nodes, Trust};
