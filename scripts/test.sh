@@ -15,7 +15,11 @@ STAGE_LIMIT=2400
 
 stage_fmt() { cargo fmt --all --check; }
 stage_layers() { bash scripts/check-layers.sh; }
-stage_clippy() { cargo clippy --workspace --all-targets --release --locked -- -D warnings; }
+stage_clippy() {
+    cargo clippy --workspace --all-targets --release --locked -- -D warnings
+    # Alone, a crate must not need what only the node turns on.
+    cargo check --release --locked -p cairn-wallet-cli
+}
 stage_build() { cargo build --workspace --all-targets --release --locked; }
 stage_test() { cargo test --workspace --release --locked; }
 stage_doc() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --release --locked; }
