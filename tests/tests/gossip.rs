@@ -200,7 +200,7 @@ async fn a_new_peers_pool_fills_at_once_and_a_reconnect_fetches_nothing() {
 
     // Until the other has asked, too, it may: what is more than two questions, 200 short ids in one of them, is an answer.
     until("the old one has asked what the new one has", SOON, async || {
-        new.traffic(&old_id, "pool").await.is_some_and(|(_, sent)| sent > 2 * 24 + 200 * 6)
+        new.traffic(&old_id, "pool").await.filter(|(_, sent)| *sent > 2 * 24 + 200 * 6)
     })
     .await;
     old.rpc().ban(new_id.clone(), Some(3_600), None).await.expect("a good target");
