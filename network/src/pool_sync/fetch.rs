@@ -20,9 +20,11 @@ type Ended = Option<Misbehaviour>;
 impl Judge {
     /// Takes from a peer's pool what this one lacks.
     pub(crate) async fn fetch_pool(&self, from: PeerNumber) -> FetchedPool {
-        let mut fetched = FetchedPool { from, admitted: Vec::new(), bytes: 0, pass_on: Vec::new() };
-        if let Err(Some(misbehaviour)) = self.fill_pool(&mut fetched).await {
-            self.network.report(from, misbehaviour).await;
+        let mut fetched = FetchedPool { from, admitted: Vec::new(), bytes: 0, pass_on: Vec::new(), is_done: true };
+        match self.fill_pool(&mut fetched).await {
+            Ok(()) => {}
+            Err(Some(misbehaviour)) => self.network.report(from, misbehaviour).await,
+            Err(None) => fetched.is_done = false,
         }
         fetched
     }

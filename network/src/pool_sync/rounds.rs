@@ -36,6 +36,8 @@ pub(crate) struct FetchedPool {
     pub(crate) bytes: usize,
     /// What others may lack, too.
     pub(crate) pass_on: Vec<Transaction>,
+    /// Whether the peer was asked for all of it, or misbehaved.
+    pub(crate) is_done: bool,
 }
 
 impl PoolRounds {
@@ -70,7 +72,7 @@ impl PoolRounds {
         self.is_asking = false;
     }
 
-    /// Has a peer asked again before long: it sent transactions that could not be looked at.
+    /// Has a peer asked again before long: it sent transactions that could not be looked at, or did not answer.
     pub(crate) fn missed(&mut self, number: PeerNumber, id: PeerId, now: Instant) {
         self.done.remove(&number);
         let until = self.resting.entry(id).or_insert(now + CATCH_UP);

@@ -125,7 +125,10 @@ impl NetworkState {
     /// A peer's pool was looked through.
     pub(super) fn on_pool_fetched(&mut self, fetched: FetchedPool, cx: &mut Context) {
         self.pool_rounds.end();
-        let FetchedPool { from, admitted, bytes, pass_on } = fetched;
+        let FetchedPool { from, admitted, bytes, pass_on, is_done } = fetched;
+        if !is_done && let Some(id) = self.peers.get(from).map(|peer| peer.id) {
+            self.pool_rounds.missed(from, id, cx.now);
+        }
         if admitted.is_empty() {
             return;
         }

@@ -4,6 +4,7 @@ use super::*;
 use crate::event::{Connection, Endpoint, Gossiped, SwarmAction, TaskAction, Topic};
 use crate::gossip::judge::{Finding, Judged};
 use crate::ids::{ConnectionNumber, RequestNumber};
+use crate::pool_sync::rounds::FetchedPool;
 use crate::testing::{context, multiaddr, status};
 use crate::wire::{Message as _, PeerStatus};
 use crate::{
@@ -135,4 +136,27 @@ fn who_is_silent_is_parted_from_and_the_same_events_give_the_same_actions() {
         told.push(format!("{actions:?}"));
     }
     assert_eq!(told[0], told[1]);
+}
+
+/// A question for a pool that got no answer, since the connection closed over which it went, was not asked again for a
+/// minute: what had waited there was lacking as long.
+#[test]
+fn a_pool_that_was_not_shown_is_asked_for_again_before_long() {
+    for is_done in [false, true] {
+        let (mut cx, spec) = (context(), easy_network());
+        let (mut state, peer) = (state(&cx), PeerId::random());
+        connect(&mut state, peer, 1, &mut cx);
+        tell(&mut state, peer, &status(&spec, cx.clock), &mut cx);
+        let tick = |state: &mut NetworkState, cx: &mut Context, after: u64| {
+            cx.now += Duration::from_secs(after);
+            let actions = state.on_event(Event::Tick, cx);
+            actions.iter().any(|action| matches!(action, Action::Task(TaskAction::FetchPool(PeerNumber(1)))))
+        };
+        assert!(tick(&mut state, &mut cx, 1), "it is asked once");
+        assert!(!tick(&mut state, &mut cx, 1), "one at a time");
+        let (from, admitted, pass_on) = (PeerNumber(1), Vec::new(), Vec::new());
+        let fetched = FetchedPool { from, admitted, bytes: 0, pass_on, is_done };
+        state.on_event(Event::PoolFetched(fetched), &mut cx);
+        assert_eq!(tick(&mut state, &mut cx, 8), !is_done, "done: {is_done}");
+    }
 }

@@ -1,6 +1,6 @@
 //! What is done on the swarm.
 
-use super::{Channel, NetworkSwarm, dht};
+use super::{Awaited, Channel, NetworkSwarm, dht};
 use crate::event::{Dial, DialCondition, DialFailure, Event, Job, Published, SwarmAction};
 use crate::ids::{MessageNumber, RequestNumber};
 use crate::wire::{Message as _, TxBatch};
@@ -35,7 +35,7 @@ impl NetworkSwarm {
             SwarmAction::Ask { peer, class, question } => {
                 // Asking somebody who is gone would dial them.
                 if self.swarm.is_connected(&peer) {
-                    self.requests(class).send_request(&peer, Ok(question));
+                    self.ask(peer, class, Awaited { question, answer: None, is_again: false });
                 }
             }
             SwarmAction::Answer { request, answer } => return self.answer(request, answer),

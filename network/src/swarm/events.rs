@@ -1,7 +1,7 @@
 //! What the swarm reports, as the network's state is told it.
 
 use super::behaviour::{Behaviour, BehaviourEvent};
-use super::{Channel, NetworkSwarm, dht};
+use super::{Awaited, Channel, NetworkSwarm, dht};
 use crate::event::{Connection, DialFailure, Endpoint, Event, Gossiped, ReachEvent, Received, Topic};
 use crate::ids::{ConnectionNumber, MessageNumber, RequestNumber};
 use crate::{handle::RequestError, peers::table::Services, requests::class::Class};
@@ -9,7 +9,9 @@ use libp2p::kad::{self, GetProvidersOk, InboundRequest, QueryResult};
 use libp2p::rendezvous::{client, server};
 use libp2p::request_response::{self, InboundFailure, OutboundFailure};
 use libp2p::swarm::{DialError, NetworkBehaviour, SwarmEvent};
-use libp2p::{StreamProtocol, autonat, core::ConnectedPoint, dcutr, gossipsub, identify, mdns, ping, relay, upnp};
+use libp2p::{
+    PeerId, StreamProtocol, autonat, core::ConnectedPoint, dcutr, gossipsub, identify, mdns, ping, relay, upnp,
+};
 use std::num::NonZeroU32;
 
 type RequestEvent = request_response::Event<Received, Received>;
@@ -123,33 +125,50 @@ impl NetworkSwarm {
                     self.channels.insert(request, Channel { class, id, channel });
                     self.tell(Event::Request { peer, class, request, question });
                 }
-                request_response::Message::Response { request_id, response } => match class {
-                    Class::Status | Class::Addresses => {
-                        self.tell(Event::Answer { peer, class, answer: response });
-                    }
-                    Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool => {
-                        let bytes = response.as_ref().map(Vec::len).map_err(|error| *error);
-                        self.tell(Event::Answered { peer, class, bytes });
-                        if let Some(answer) = self.awaited.remove(&(class, request_id)) {
-                            // Whoever asked may have given up.
-                            let _ = answer.send(response.map_err(RequestError::Undecodable));
-                        }
-                    }
-                },
+                request_response::Message::Response { request_id, response } => {
+                    let awaited = self.awaited.remove(&(class, request_id));
+                    self.translate_response(peer, class, response, awaited);
+                }
             },
             RequestEvent::OutboundFailure { peer, request_id, error, .. } => {
-                let is_timeout = matches!(error, OutboundFailure::Timeout);
-                if class == Class::Status && (is_timeout || matches!(error, OutboundFailure::UnsupportedProtocols)) {
-                    self.tell(Event::NoStatus { peer, is_timeout });
-                }
-                if let Some(answer) = self.awaited.remove(&(class, request_id)) {
-                    let _ = answer.send(Err(request_error(&error)));
-                }
+                let awaited = self.awaited.remove(&(class, request_id));
+                self.translate_failure(peer, class, &error, awaited);
             }
             RequestEvent::InboundFailure { request_id, error, .. } => {
                 self.close_request(class, request_id, matches!(error, InboundFailure::Timeout));
             }
             RequestEvent::ResponseSent { request_id, .. } => self.close_request(class, request_id, false),
+        }
+    }
+
+    fn translate_response(&mut self, peer: PeerId, class: Class, response: Received, awaited: Option<Awaited>) {
+        match class {
+            Class::Status | Class::Addresses => self.tell(Event::Answer { peer, class, answer: response }),
+            Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool => {
+                let bytes = response.as_ref().map(Vec::len).map_err(|error| *error);
+                self.tell(Event::Answered { peer, class, bytes });
+                if let Some(answer) = awaited.and_then(|awaited| awaited.answer) {
+                    // Whoever asked may have given up.
+                    let _ = answer.send(response.map_err(RequestError::Undecodable));
+                }
+            }
+        }
+    }
+
+    fn translate_failure(&mut self, peer: PeerId, class: Class, error: &OutboundFailure, awaited: Option<Awaited>) {
+        let awaited = match awaited {
+            // Of two connections the one was closed over which it went: the other stands.
+            Some(awaited) if is_closed(error) && !awaited.is_again && self.swarm.is_connected(&peer) => {
+                return self.ask(peer, class, Awaited { is_again: true, ..awaited });
+            }
+            awaited => awaited,
+        };
+        let is_timeout = matches!(error, OutboundFailure::Timeout);
+        if class == Class::Status && (is_timeout || matches!(error, OutboundFailure::UnsupportedProtocols)) {
+            self.tell(Event::NoStatus { peer, is_timeout });
+        }
+        if let Some(answer) = awaited.and_then(|awaited| awaited.answer) {
+            let _ = answer.send(Err(request_error(error)));
         }
     }
 
@@ -252,6 +271,10 @@ fn services_of(protocols: &[StreamProtocol], kademlia: &StreamProtocol) -> (Serv
         dials_back: speaks("/libp2p/autonat/2/dial-request"),
     };
     (services, protocols.contains(kademlia))
+}
+
+fn is_closed(error: &OutboundFailure) -> bool {
+    matches!(error, OutboundFailure::ConnectionClosed)
 }
 
 fn request_error(error: &OutboundFailure) -> RequestError {

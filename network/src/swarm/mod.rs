@@ -32,6 +32,15 @@ struct Channel {
     channel: ResponseChannel<Received>,
 }
 
+/// A request of this node's that was not answered yet.
+struct Awaited {
+    question: Vec<u8>,
+    /// Who waits for the answer, where it is not the network's state.
+    answer: Option<AnswerSender>,
+    /// Whether it was asked a second time.
+    is_again: bool,
+}
+
 /// The swarm, and the numbers by which others name what is in it.
 pub(crate) struct NetworkSwarm {
     swarm: Swarm<Gate<Behaviour>>,
@@ -50,7 +59,7 @@ pub(crate) struct NetworkSwarm {
     channels: HashMap<RequestNumber, Channel>,
     open: BTreeMap<(Class, InboundRequestId), RequestNumber>,
     /// Requests of ours.
-    awaited: BTreeMap<(Class, OutboundRequestId), AnswerSender>,
+    awaited: BTreeMap<(Class, OutboundRequestId), Awaited>,
     /// Gossiped messages that wait for their verdicts.
     messages: HashMap<MessageNumber, (MessageId, PeerId)>,
     searches: HashMap<QueryId, SearchNumber>,
@@ -112,8 +121,12 @@ impl NetworkSwarm {
 
     /// Asks a connected peer for something.
     pub(crate) fn request(&mut self, peer: PeerId, class: Class, question: Vec<u8>, answer: AnswerSender) {
-        let id = self.requests(class).send_request(&peer, Ok(question));
-        self.awaited.insert((class, id), answer);
+        self.ask(peer, class, Awaited { question, answer: Some(answer), is_again: false });
+    }
+
+    fn ask(&mut self, peer: PeerId, class: Class, awaited: Awaited) {
+        let id = self.requests(class).send_request(&peer, Ok(awaited.question.clone()));
+        self.awaited.insert((class, id), awaited);
     }
 
     /// Where this node listens.
