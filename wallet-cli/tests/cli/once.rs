@@ -568,6 +568,10 @@ fn a_payment_whose_news_nobody_takes_is_told_by_the_exit_code() {
     let scene = Scene::new();
     let (before, honest) = (scene.net.balance(&scene.bob), scene.net.honest());
     for json in ["", "--json "] {
+        if !json.is_empty() {
+            let asked = scene.send(&[&honest], "--again").json();
+            assert_eq!(asked["error"]["kind"], "payment_open", "nobody agreed to what nobody was told of");
+        }
         let mut command = scene.home.command(&scene.line(&[&honest], &format!("{json}send {} 1 --again", scene.to)));
         let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
         let run = Run::of(command.stdout(full).output().expect("the wallet runs"));
