@@ -1,7 +1,7 @@
 //! The store's invariants as code: a short look at every start, the whole on demand.
 
 use crate::state::{self, State};
-use crate::store::{ChainStore, DbOptions, StoreError};
+use crate::store::{ChainStore, DbOptions, MemoryDisk, StoreError};
 use crate::{index, state::accounts::Accounts, workers::Workers};
 use cairn_ledger::{Address, Amount, Block, ChainSpec, Height, Transaction, accounts::Leaf, merkle::txs_root};
 use std::path::Path;
@@ -57,6 +57,14 @@ pub enum AuditError {
 /// The first that does not hold.
 pub fn check(spec: &ChainSpec, path: &Path, options: DbOptions) -> Result<AuditReport, AuditError> {
     audit(&ChainStore::open_read_only(path, spec, options)?, spec)
+}
+
+/// Checks every invariant of a store that is only in memory.
+///
+/// # Errors
+/// The first that does not hold.
+pub fn check_in_memory(spec: &ChainSpec, disk: MemoryDisk) -> Result<AuditReport, AuditError> {
+    audit(&ChainStore::open_in_memory(disk, spec)?, spec)
 }
 
 /// Checks every invariant of the store. It reads everything once.

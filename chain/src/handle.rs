@@ -6,11 +6,11 @@ use crate::message::{
     TemplateRequest, Tip,
 };
 use crate::precheck::{BlockBody, Precheck};
-use crate::store::{DbOptions, StoreError};
+use crate::store::{ChainStore, DbOptions, MemoryDisk, StoreError};
 use crate::writer::{self, Actor, Message, Outlets, Writer};
 use crate::{headers::UnknownRules, index, read::Reader, verdict::Origin};
-use cairn_common::clock;
 use cairn_common::mailbox::{Handle, Stopped, mailbox};
+use cairn_common::{clock, runtime};
 use cairn_ledger::{
     AccountProof, Address, BlockError, BlockId, Body, ChainContext, ChainSpec, CheckedBlock, CheckedTransaction,
     Header, Height, LinkedHeader, Transaction, TxError,
@@ -43,8 +43,22 @@ impl Chain {
 /// # Errors
 /// A database that cannot be opened, or that does not hold together.
 pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(ChainHandle, Chain), StoreError> {
-    let (mut writer, view) = writer::open(spec.clone(), path, options)?;
-    let builds_index = index::prepare(&writer.live, options.address_index)?;
+    let store = ChainStore::open(path, &spec, options)?;
+    start(spec, store, options.address_index)
+}
+
+/// The same on a disk that is only in memory: a simulated node's.
+///
+/// # Errors
+/// A database that does not hold together.
+pub fn spawn_in_memory(spec: Arc<ChainSpec>, disk: MemoryDisk) -> Result<(ChainHandle, Chain), StoreError> {
+    let store = ChainStore::open_in_memory(disk, &spec)?;
+    start(spec, store, false)
+}
+
+fn start(spec: Arc<ChainSpec>, store: ChainStore, address_index: bool) -> Result<(ChainHandle, Chain), StoreError> {
+    let (mut writer, view) = writer::open(spec.clone(), store)?;
+    let builds_index = index::prepare(&writer.live, address_index)?;
     // A reorganisation that a crash interrupted ends before anybody asks: what is on the disk until then is nobody's
     // tip.
     writer.take_up()?;
@@ -59,9 +73,9 @@ pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(C
     let outlets = Outlets { tip: tip_sender, ahead: ahead_sender, events: events.clone() };
     let actor = Actor { writer, messages, outlets, builds_index, waiting: Vec::new() };
     let (ended_sender, ended) = oneshot::channel();
-    let spawned = std::thread::Builder::new().name(String::from("chain")).spawn(move || {
+    let spawned = runtime::spawn_thread("chain", async {
         // Whoever waited for the end may be gone already.
-        let _ = ended_sender.send(actor.run());
+        let _ = ended_sender.send(actor.run().await);
     });
     spawned.map_err(|error| StoreError::Workers { reason: error.to_string() })?;
     let handle = ChainHandle { mailbox, precheck, reader: Reader { spec, view }, tip, ahead, events };

@@ -75,7 +75,7 @@ pub mod verdict;
 mod workers;
 mod writer;
 
-pub use handle::{Chain, ChainHandle, spawn};
+pub use handle::{Chain, ChainHandle, spawn, spawn_in_memory};
 pub use headers::UnknownRules;
 pub use message::{
     BlockOutcome, ChainError, ChainEvent, HeaderOutcome, Import, ProvenAccount, Template, TemplateRequest, Tip,

@@ -121,7 +121,7 @@ impl Fixture {
                 let import = self.chain.import(linked, block.body.clone()).await.expect("an import");
                 import.outcome().await.expect("an outcome")
             }
-            HeaderOutcome::Known => BlockOutcome::Known,
+            HeaderOutcome::Known { .. } => BlockOutcome::Known,
             // As after a presync.
             HeaderOutcome::Unwanted => {
                 let outcomes = self.chain.link_presynced(PEER, vec![block.header.clone()]).await.expect("an answer");
@@ -517,7 +517,7 @@ async fn arrive(node: Fixture, seed: u64) -> (Fixture, Branch) {
                     assert!(!matches!(import.outcome().await, Ok(BlockOutcome::Invalid(_)) | Err(_)));
                 }
                 HeaderOutcome::Orphan { .. } => again.push(block),
-                HeaderOutcome::Known => {}
+                HeaderOutcome::Known { .. } => {}
                 other => panic!("{other:?}"),
             }
         }

@@ -1,13 +1,15 @@
-//! The threads that check and hash, one for each core.
+//! The threads that check and hash, one for each core. A simulated node has none: whoever gives them something to do
+//! does it.
 
 use crate::store::StoreError;
+use cairn_common::runtime;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The threads: one for each core. Cloning shares them.
 #[derive(Clone)]
 pub(crate) struct Workers {
-    pool: Arc<rayon::ThreadPool>,
+    pool: Option<Arc<rayon::ThreadPool>>,
     /// Blocks that are being checked, or wait for a worker.
     blocks: Arc<AtomicUsize>,
 }
@@ -15,14 +17,15 @@ pub(crate) struct Workers {
 impl Workers {
     /// Starts them.
     pub(crate) fn start() -> Result<Self, StoreError> {
-        let pool = rayon::ThreadPoolBuilder::new().thread_name(|n| format!("precheck-{n}")).build();
-        let pool = pool.map_err(|error| StoreError::Workers { reason: error.to_string() })?;
-        Ok(Self { pool: Arc::new(pool), blocks: Arc::default() })
+        let pool = || rayon::ThreadPoolBuilder::new().thread_name(|n| format!("precheck-{n}")).build().map(Arc::new);
+        let pool = if runtime::is_simulated() { None } else { Some(pool()) };
+        let pool = pool.transpose().map_err(|error| StoreError::Workers { reason: error.to_string() })?;
+        Ok(Self { pool, blocks: Arc::default() })
     }
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.pool.current_num_threads()
+        self.pool.as_ref().map_or(1, |pool| pool.current_num_threads())
     }
 
     /// Blocks that are being checked, or wait for a worker.
@@ -34,7 +37,10 @@ impl Workers {
     pub(crate) fn spawn_block(&self, check: impl FnOnce(&Self) + Send + 'static) {
         self.blocks.fetch_add(1, Ordering::Relaxed);
         let workers = self.clone();
-        self.pool.spawn(move || check(&workers));
+        match &self.pool {
+            Some(pool) => pool.spawn(move || check(&workers)),
+            None => check(&workers),
+        }
     }
 
     /// Counts a block off that was checked.
@@ -44,7 +50,10 @@ impl Workers {
 
     /// Works among them, and waits for the end.
     pub(crate) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        self.pool.install(work)
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
     }
 
     /// Does two things: at once, if no blocks keep two of the workers from it. Otherwise the caller is sooner done
@@ -54,6 +63,9 @@ impl Workers {
         first: impl FnOnce() -> A + Send,
         second: impl FnOnce() -> B + Send,
     ) -> (A, B) {
-        if self.blocks() + 2 <= self.count() { self.pool.join(first, second) } else { (first(), second()) }
+        match &self.pool {
+            Some(pool) if self.blocks() + 2 <= self.count() => pool.join(first, second),
+            _ => (first(), second()),
+        }
     }
 }

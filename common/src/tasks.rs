@@ -1,8 +1,8 @@
 //! Named tasks and their end: when one fails, all are stopped in order, and all are awaited.
 
+use crate::runtime::{JoinError, JoinHandle, timeout};
 use std::{future::Future, pin::Pin, task::Poll, time::Duration};
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinHandle};
 
 /// Tells tasks that the node is stopping. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -101,9 +101,9 @@ impl Tasks {
         &mut self,
         name: &'static str,
         stop: impl Future<Output = ()> + Send + 'static,
-        handle: JoinHandle<Result<(), TaskError>>,
+        handle: impl Into<JoinHandle<Result<(), TaskError>>>,
     ) {
-        self.running.push(Task { name, stop: Box::pin(stop), handle });
+        self.running.push(Task { name, stop: Box::pin(stop), handle: handle.into() });
     }
 
     /// Returns when the first task ends, with why the node must stop. Nobody has asked it to.
@@ -132,7 +132,7 @@ impl Tasks {
                 stop.await;
                 handle.await
             };
-            let result = match tokio::time::timeout(STOP_WITHIN, ended).await {
+            let result = match timeout(STOP_WITHIN, ended).await {
                 Ok(result) => flatten(name, result),
                 Err(_) => Err(TaskError::Stuck { name, seconds: STOP_WITHIN.as_secs() }),
             };

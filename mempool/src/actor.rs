@@ -8,13 +8,13 @@ use super::pool::{Pool, TipChange};
 use super::standings::{Lookup, standings};
 use super::{admission, file, persistence::Persistence};
 use cairn_chain::{ChainEvent, ChainHandle, Reader, store::StoreError, verdict::Origin};
+use cairn_common::runtime::{self, JoinHandle};
 use cairn_common::tasks::{Shutdown, TaskError};
 use cairn_common::{clock, mailbox::mailbox};
 use cairn_ledger::{Address, BlockId, ChainSpec, CheckedTransaction, Transaction, TxId, rules::Rules};
 use std::collections::{BTreeMap, VecDeque};
 use std::{future, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio::{task::JoinHandle, time::MissedTickBehavior};
 
 /// The task's name.
 const NAME: &str = "mempool";
@@ -41,7 +41,7 @@ pub fn spawn(
     let persistence = Persistence::load(&handle, spec.genesis_id(), path, max);
     let (pool, tip) = (Pool::new(config, tip.height()), tip.id);
     let actor = Actor { spec, pool, chain, messages, accepted, persistence, tip, displaced: VecDeque::new() };
-    (handle, tokio::spawn(actor.run(events, shutdown)))
+    (handle, runtime::spawn(actor.run(events, shutdown)))
 }
 
 struct Actor {
@@ -63,8 +63,7 @@ impl Actor {
         mut events: broadcast::Receiver<ChainEvent>,
         mut shutdown: Shutdown,
     ) -> Result<(), TaskError> {
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = runtime::interval(TICK);
         loop {
             tokio::select! {
                 // Blocks before questions: an answer is never older than the events before it.
@@ -75,7 +74,7 @@ impl Actor {
                     Err(broadcast::error::RecvError::Lagged(missed)) => self.on_lag(missed).await?,
                     Err(broadcast::error::RecvError::Closed) => break,
                 },
-                _ = tick.tick() => {
+                () = tick.tick() => {
                     self.pool.on_time(clock::now());
                     self.persistence.save_sometimes(&self.pool);
                 }
@@ -241,7 +240,7 @@ impl Actor {
         question: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, TaskError> {
         let reader = self.chain.reader().clone();
-        match tokio::task::spawn_blocking(move || question(&reader)).await {
+        match runtime::blocking(move || question(&reader)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage: true }),
             Err(error) => Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),

@@ -8,6 +8,7 @@ use super::handle::{Arrival, GATHERING, Item, Message, Submission};
 use super::policy::PoolError;
 use cairn_chain::{ChainHandle, verdict::Origin};
 use cairn_common::mailbox::{Handle, Stopped, mailbox};
+use cairn_common::runtime;
 use cairn_ledger::{Address, TxId};
 use std::{collections::HashSet, sync::Arc};
 use tokio::sync::{Semaphore, mpsc};
@@ -22,13 +23,13 @@ pub(super) fn spawn(chain: ChainHandle, pool: Handle<Message>) -> Handle<Submiss
     let (handle, mut queue) = mailbox::<Submission>(QUEUE);
     let admission = Admission { chain, pool };
     let permits = Arc::new(Semaphore::new(AT_ONCE));
-    tokio::spawn(async move {
+    runtime::spawn(async move {
         while let Some(first) = queue.recv().await {
             // Waiting for its turn, a gathering grows.
             let Ok(permit) = permits.clone().acquire_owned().await else { return };
             let gathering = gather(first, &mut queue);
             let admission = admission.clone();
-            tokio::spawn(async move {
+            runtime::spawn(async move {
                 // A pool that has ended answers nobody: every submitter sees its answer dropped.
                 let _ = admission.admit(gathering).await;
                 drop(permit);

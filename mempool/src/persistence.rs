@@ -3,11 +3,12 @@
 use super::file::{self, Loaded, Lost, Saved};
 use super::handle::{GATHERING, PoolHandle};
 use super::pool::Pool;
+use cairn_common::clock;
+use cairn_common::runtime::{self, JoinHandle};
 use cairn_host::files;
 use cairn_ledger::BlockId;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tokio::task::JoinHandle;
 
 /// How often the pool is saved while it changes.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
@@ -27,20 +28,20 @@ pub(super) struct Persistence {
 impl Persistence {
     /// Begins to load what was saved, at most `max` bytes of it.
     pub(super) fn load(pool: &PoolHandle, genesis_id: BlockId, path: Option<PathBuf>, max: u64) -> Self {
-        let loading = path.clone().map(|path| tokio::spawn(load(pool.clone(), genesis_id, path, max)));
-        Self { genesis_id, path, loading, changed: false, saved_at: Instant::now(), saving: None }
+        let loading = path.clone().map(|path| runtime::spawn(load(pool.clone(), genesis_id, path, max)));
+        Self { genesis_id, path, loading, changed: false, saved_at: clock::instant(), saving: None }
     }
 
     /// Saves the pool now and then, too: a node that is killed, or whose machine loses its power, keeps what had been
     /// waiting for a while.
     pub(super) fn save_sometimes(&mut self, pool: &Pool) {
         let is_saved = self.saving.as_ref().is_none_or(JoinHandle::is_finished);
-        if !self.changed || !is_saved || self.saved_at.elapsed() < SAVE_EVERY {
+        if !self.changed || !is_saved || clock::instant().duration_since(self.saved_at) < SAVE_EVERY {
             return;
         }
         if let Some(write) = self.write(pool) {
-            (self.changed, self.saved_at) = (false, Instant::now());
-            self.saving = Some(tokio::task::spawn_blocking(move || {
+            (self.changed, self.saved_at) = (false, clock::instant());
+            self.saving = Some(runtime::spawn_blocking(move || {
                 write();
             }));
         }
@@ -58,7 +59,7 @@ impl Persistence {
             }
             return;
         };
-        match tokio::task::spawn_blocking(write).await {
+        match runtime::blocking(write).await {
             Ok(Some(count)) => tracing::info!(target: "cairn::mempool", count, "saved the pool"),
             Ok(None) => {}
             Err(error) => tracing::error!(target: "cairn::mempool", %error, "saving the pool panicked"),
@@ -95,7 +96,7 @@ impl Persistence {
 /// of it: the network would take it for new.
 async fn load(pool: PoolHandle, genesis_id: BlockId, path: PathBuf, max: u64) {
     let source = path.clone();
-    let read = tokio::task::spawn_blocking(move || file::load(&source, &genesis_id, max)).await;
+    let read = runtime::blocking(move || file::load(&source, &genesis_id, max)).await;
     let read = read.map_err(|error| error.to_string()).and_then(|read| read.map_err(|error| error.to_string()));
     let Loaded { saved, lost } = match read {
         Ok(loaded) => loaded,

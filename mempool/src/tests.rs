@@ -4,12 +4,12 @@ use super::*;
 use cairn_chain::verdict::{Origin, PeerNumber};
 use cairn_chain::{BlockOutcome, Chain, ChainHandle, HeaderOutcome, TemplateRequest, store::DbOptions};
 use cairn_common::mailbox::Stopped;
+use cairn_common::runtime::{self, JoinHandle};
 use cairn_common::tasks::{ShutdownSwitch, TaskError, shutdown};
 use cairn_ledger::testing::{self, easy_network, key, payment};
 use cairn_ledger::{Block, ChainContext, ChainSpec, Timestamp, Transaction, TxError, TxId, error::ExecutionError};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
 
 const PEER: Origin = Origin::Peer(PeerNumber(7));
 /// Far longer than anything here takes.
@@ -48,7 +48,7 @@ impl Harness {
     /// Stops the pool alone.
     async fn stop_pool(&mut self) {
         self.switch.request();
-        let task = std::mem::replace(&mut self.task, tokio::spawn(async { Ok(()) }));
+        let task = std::mem::replace(&mut self.task, runtime::spawn(async { Ok(()) }));
         task.await.expect("no panic").expect("no failure");
     }
 

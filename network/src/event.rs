@@ -1,6 +1,8 @@
 //! What happens to the network's [state](crate::state::NetworkState), and what it wants done. Of libp2p these name
 //! peers and addresses only: what connections, requests and messages are to the swarm stays with it, under numbers.
 
+#![expect(missing_docs, reason = "the sentences say what the fields are")]
+
 use crate::ids::{ConnectionNumber, DialNumber, MessageNumber, Multiaddr, PeerId, RequestNumber, SearchNumber};
 use crate::{
     discovery::resource::Resource, gossip::judge::Judged, handle::Provider, peers::table::Services,
@@ -15,59 +17,59 @@ use std::{path::PathBuf, sync::Arc};
 /// When something happens, by the clock that never goes back, by the system's, and by the chain; and what follows from
 /// it: actions in order, and reports, on which the state acts before anything else happens.
 #[derive(Debug)]
-pub(crate) struct Context {
-    pub(crate) now: Instant,
-    pub(crate) clock: Timestamp,
-    pub(crate) tip: Arc<Tip>,
+pub struct Context {
+    pub now: Instant,
+    pub clock: Timestamp,
+    pub tip: Arc<Tip>,
     actions: Vec<Action>,
     reports: Vec<(PeerNumber, Misbehaviour)>,
 }
 
 impl Context {
-    pub(crate) fn new(now: Instant, clock: Timestamp, tip: Arc<Tip>) -> Self {
+    pub fn new(now: Instant, clock: Timestamp, tip: Arc<Tip>) -> Self {
         Self { now, clock, tip, actions: Vec::new(), reports: Vec::new() }
     }
 
-    pub(crate) fn push(&mut self, action: impl Into<Action>) {
+    pub fn push(&mut self, action: impl Into<Action>) {
         self.actions.push(action.into());
     }
 
-    pub(crate) fn report(&mut self, peer: PeerNumber, misbehaviour: Misbehaviour) {
+    pub fn report(&mut self, peer: PeerNumber, misbehaviour: Misbehaviour) {
         self.reports.push((peer, misbehaviour));
     }
 
     /// Refuses a request, and reports who asked.
-    pub(crate) fn refuse(&mut self, request: RequestNumber, peer: PeerNumber, misbehaviour: Misbehaviour) {
+    pub fn refuse(&mut self, request: RequestNumber, peer: PeerNumber, misbehaviour: Misbehaviour) {
         self.push(SwarmAction::Drop(request));
         self.report(peer, misbehaviour);
     }
 
-    pub(crate) fn take_reports(&mut self) -> Vec<(PeerNumber, Misbehaviour)> {
+    pub fn take_reports(&mut self) -> Vec<(PeerNumber, Misbehaviour)> {
         std::mem::take(&mut self.reports)
     }
 
-    pub(crate) fn take(&mut self) -> Vec<Action> {
+    pub fn take(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.actions)
     }
 }
 
 /// A whole message of a peer's, or why it is none.
-pub(crate) type Received = Result<Vec<u8>, DecodeError>;
+pub type Received = Result<Vec<u8>, DecodeError>;
 
 /// The two ends of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Endpoint {
+pub struct Endpoint {
     /// The other end's address.
-    pub(crate) remote: Multiaddr,
+    pub remote: Multiaddr,
     /// The own address at which it came in; `None` where this node dialled.
-    pub(crate) local: Option<Multiaddr>,
+    pub local: Option<Multiaddr>,
     /// Whether a relay is between them.
-    pub(crate) is_relayed: bool,
+    pub is_relayed: bool,
 }
 
 impl Endpoint {
     /// Where the peer is: behind a relay that let it in, where the relay is.
-    pub(crate) fn address(&self, peer: PeerId) -> Multiaddr {
+    pub fn address(&self, peer: PeerId) -> Multiaddr {
         match &self.local {
             Some(local) if self.is_relayed => local.clone().with_p2p(peer).unwrap_or_else(|whole| whole),
             _ => self.remote.clone(),
@@ -77,14 +79,14 @@ impl Endpoint {
 
 /// What is gossiped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Topic {
+pub enum Topic {
     Blocks,
     Txs,
 }
 
 impl Topic {
     /// The protocol whose bytes these are.
-    pub(crate) fn protocol(self) -> Protocol {
+    pub fn protocol(self) -> Protocol {
         match self {
             Self::Blocks => Protocol::Blocks,
             Self::Txs => Protocol::Txs,
@@ -94,26 +96,26 @@ impl Topic {
 
 /// A gossiped message, before anything is known of it.
 #[derive(Debug)]
-pub(crate) struct Gossiped {
-    pub(crate) peer: PeerId,
-    pub(crate) message: MessageNumber,
-    pub(crate) topic: Topic,
-    pub(crate) data: Vec<u8>,
+pub struct Gossiped {
+    pub peer: PeerId,
+    pub message: MessageNumber,
+    pub topic: Topic,
+    pub data: Vec<u8>,
 }
 
 /// A gossiped message that is being judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Job {
-    pub(crate) message: MessageNumber,
-    pub(crate) sender: PeerNumber,
-    pub(crate) topic: Topic,
+pub struct Job {
+    pub message: MessageNumber,
+    pub sender: PeerNumber,
+    pub topic: Topic,
     /// The block in it.
-    pub(crate) block: Option<BlockId>,
+    pub block: Option<BlockId>,
 }
 
 /// Why a dial failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum DialFailure {
+pub enum DialFailure {
     /// Nobody is there, or somebody who speaks something else.
     Unreachable,
     /// Somebody else is there.
@@ -124,7 +126,7 @@ pub(crate) enum DialFailure {
 
 /// What is learned of how others reach this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ReachEvent {
+pub enum ReachEvent {
     /// Somebody dialled this address when asked to.
     Confirmed(Multiaddr),
     /// Somebody was asked to dial this address, and could not.
@@ -141,7 +143,7 @@ pub(crate) enum ReachEvent {
 
 /// What came of publishing a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Published {
+pub enum Published {
     /// It is on its way, or was before.
     Sent,
     /// Nobody is there to take it, or all are busy.
@@ -152,19 +154,19 @@ pub(crate) enum Published {
 
 /// A connection that has just come to stand.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    pub(crate) peer: PeerId,
-    pub(crate) number: ConnectionNumber,
+pub struct Connection {
+    pub peer: PeerId,
+    pub number: ConnectionNumber,
     /// The dial that led to it, if it is one of the slots'.
-    pub(crate) dial: Option<DialNumber>,
-    pub(crate) endpoint: Endpoint,
+    pub dial: Option<DialNumber>,
+    pub endpoint: Endpoint,
     /// Whether it is the only one with that peer.
-    pub(crate) is_first: bool,
+    pub is_first: bool,
 }
 
 /// What happens.
 #[derive(Debug)]
-pub(crate) enum Event {
+pub enum Event {
     /// A connection stands.
     Connected(Connection),
     /// A connection has ended.
@@ -237,7 +239,7 @@ pub(crate) enum Event {
 
 /// Whom a dial is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DialCondition {
+pub enum DialCondition {
     /// Somebody to whom there is no connection, and no dial.
     DisconnectedAndNotDialling,
     /// Somebody to whom there is no connection.
@@ -248,19 +250,19 @@ pub(crate) enum DialCondition {
 
 /// A dial.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Dial {
-    pub(crate) peer: PeerId,
+pub struct Dial {
+    pub peer: PeerId,
     /// Where; nowhere: where the DHT knows it to be.
-    pub(crate) addresses: Vec<Multiaddr>,
-    pub(crate) condition: DialCondition,
-    pub(crate) number: Option<DialNumber>,
+    pub addresses: Vec<Multiaddr>,
+    pub condition: DialCondition,
+    pub number: Option<DialNumber>,
     /// Whether this node chose the addresses, which may then be private.
-    pub(crate) is_own: bool,
+    pub is_own: bool,
 }
 
 /// What is to be done on the swarm.
 #[derive(Debug)]
-pub(crate) enum SwarmAction {
+pub enum SwarmAction {
     /// Dial somebody.
     Dial(Dial),
     /// Close all connections with a peer.
@@ -305,7 +307,7 @@ pub(crate) enum SwarmAction {
 
 /// What is to be done in a task beside the network's own.
 #[derive(Debug)]
-pub(crate) enum TaskAction {
+pub enum TaskAction {
     /// Read the answer to a request, after a while, for somebody who is here `since`; `is_spent`: nothing more is given
     /// today to those who catch up.
     Serve { request: RequestNumber, class: Class, question: Vec<u8>, wait: Duration, since: Instant, is_spent: bool },
@@ -323,7 +325,7 @@ pub(crate) enum TaskAction {
 
 /// What is to be done.
 #[derive(Debug)]
-pub(crate) enum Action {
+pub enum Action {
     /// On the swarm.
     Swarm(SwarmAction),
     /// In a task.

@@ -16,6 +16,7 @@ use crate::{
 };
 use cairn_chain::{BlockBody, Misbehaviour, PeerNumber};
 use cairn_common::mailbox::{self, Stopped};
+use cairn_common::runtime;
 use cairn_ledger::block::{Body, Header};
 use cairn_ledger::codec::{BoundedVec, DecodeError};
 use cairn_ledger::{hash::BlockId, transaction::Transaction, units::Timestamp};
@@ -330,7 +331,7 @@ impl NetworkHandle {
         let request = question.to_bytes();
         let answer = self.mailbox.ask(|answer| Command::Request { peer, class, request, answer }).await??;
         // Megabytes take a while to decode: not on a thread that drives the network.
-        match tokio::task::spawn_blocking(move || A::from_bytes(&answer)).await.map_err(|_| Stopped)? {
+        match runtime::blocking(move || A::from_bytes(&answer)).await.map_err(|_| Stopped)? {
             Ok(message) => Ok(message),
             Err(error) => {
                 self.report(peer, Misbehaviour::Undecodable(error)).await;

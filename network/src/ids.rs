@@ -1,23 +1,23 @@
 //! Names of peers, and numbers of what is the swarm's.
 
-pub(crate) use libp2p::{Multiaddr, PeerId, multiaddr};
+pub use libp2p::{Multiaddr, PeerId, multiaddr};
 
 /// A connection that stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct ConnectionNumber(pub(crate) u64);
+pub struct ConnectionNumber(pub u64);
 
 /// A dial of this node's, until it stands or has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct DialNumber(pub(crate) u64);
+pub struct DialNumber(pub u64);
 
 /// A request of a peer's, until its answer has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct RequestNumber(pub(crate) u64);
+pub struct RequestNumber(pub u64);
 
 /// A gossiped message, until its verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct MessageNumber(pub(crate) u64);
+pub struct MessageNumber(pub u64);
 
 /// A search in the DHT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SearchNumber(pub(crate) u64);
+pub struct SearchNumber(pub u64);

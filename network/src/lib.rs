@@ -160,6 +160,7 @@ pub mod sync;
 mod tasks;
 #[cfg(test)]
 mod testing;
+pub mod transport;
 pub mod wire;
 
 pub use admissible::{NotAdmissible, check_admitted, check_external, check_peers, check_psk, listen_address};
@@ -174,7 +175,7 @@ pub use outbound::persistent::{OtherKey, TargetError};
 pub use peers::bans::NotBannable;
 pub use peers::other_rules::OtherRules;
 pub use peers::traffic::ProtocolBytes;
-pub use start::{NetworkError, spawn};
+pub use start::{NetworkError, NetworkParts, RunningNetwork, spawn, spawn_over};
 pub use swarm::behaviour::SetupError;
 pub use swarm::identity::IdentityError;
 pub use wire::PeerStatus;

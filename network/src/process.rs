@@ -1,10 +1,13 @@
 //! How much memory the process holds, as Linux tells it.
 
+use cairn_common::runtime;
 use std::fs;
 
 /// MiB of this process that are in memory; `None` where the system does not say.
 pub(crate) fn resident_mib() -> Option<usize> {
-    kib_after("/proc/self/status", "VmRSS:").map(|kib| kib >> 10)
+    // A simulation has many nodes in one process.
+    let is_alone = !runtime::is_simulated();
+    is_alone.then(|| kib_after("/proc/self/status", "VmRSS:").map(|kib| kib >> 10))?
 }
 
 /// Three quarters of the machine's memory, in MiB; no limit where the system does not say how much it has.

@@ -5,16 +5,15 @@
 use crate::event::{Action, Context, Event};
 use crate::handle::{Command, FindError, NetworkEvent, NetworkInfo, Provider, RequestError};
 use crate::outbound::persistent::{Reason, TargetError};
-use crate::{ids::SearchNumber, state::NetworkState, swarm::NetworkSwarm, tasks::Tasks};
+use crate::{ids::SearchNumber, state::NetworkState, tasks::Tasks, transport::Transport};
 use cairn_chain::ChainEvent;
-use cairn_common::clock;
 use cairn_common::tasks::{Shutdown, TaskError};
+use cairn_common::{clock, runtime};
 use cairn_mempool::Accepted;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio::time::MissedTickBehavior;
 
 /// How often everything periodic is looked at.
 const TICK: Duration = Duration::from_millis(500);
@@ -31,28 +30,28 @@ pub(crate) struct Inlets {
 type FoundSender = oneshot::Sender<Result<Vec<Provider>, FindError>>;
 
 /// The hands of the network.
-pub(crate) struct Service {
-    swarm: NetworkSwarm,
+pub(crate) struct Service<T> {
+    swarm: T,
     state: NetworkState,
     tasks: Tasks,
     searches: BTreeMap<SearchNumber, FoundSender>,
 }
 
-impl Service {
+impl<T: Transport> Service<T> {
     /// A service at its beginning.
-    pub(crate) fn new(swarm: NetworkSwarm, state: NetworkState, tasks: Tasks) -> Self {
+    pub(crate) fn new(swarm: T, state: NetworkState, tasks: Tasks) -> Self {
         Self { swarm, state, tasks, searches: BTreeMap::new() }
     }
 
     /// Runs until the node stops or its store fails.
     pub(crate) async fn run(mut self, mut inlets: Inlets, mut shutdown: Shutdown) -> Result<(), TaskError> {
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = runtime::interval(TICK);
         loop {
             let (due, has_news) = (self.state.due(), self.state.has_news_for_sync());
             let event = tokio::select! {
+                // What this node has begun itself, of which there is a bounded number, before what strangers send.
+                biased;
                 () = shutdown.requested() => break,
-                event = self.swarm.next() => Some(event),
                 Some(command) = inlets.mailbox.recv() => {
                     self.on_command(command);
                     None
@@ -84,10 +83,11 @@ impl Service {
                     None
                 }
                 () = sleep_until(due), if due.is_some() => Some(Event::Due),
-                _ = tick.tick() => {
+                () = tick.tick() => {
                     self.tasks.tidy();
                     Some(Event::Tick)
                 }
+                event = self.swarm.next() => Some(event),
             };
             if let Some(event) = event {
                 let actions = self.state.on_event(event, &mut self.context());
@@ -107,7 +107,7 @@ impl Service {
     }
 
     fn context(&self) -> Context {
-        Context::new(Instant::now(), clock::now(), self.tasks.tip())
+        Context::new(clock::instant(), clock::now(), self.tasks.tip())
     }
 
     /// Carries actions out, and those that follow from what comes of them at once.
@@ -176,6 +176,6 @@ fn reply<T>(answer: oneshot::Sender<T>, value: T) {
 
 async fn sleep_until(due: Option<Instant>) {
     if let Some(due) = due {
-        tokio::time::sleep_until(due.into()).await;
+        runtime::sleep_until(due).await;
     }
 }

@@ -7,25 +7,28 @@ use crate::handle::{EVENTS, MAILBOX, NetworkEvent, NetworkHandle};
 use crate::outbound::persistent::{self, Reason, TargetError};
 use crate::peers::access::{Access, MAX_ADMITTED};
 use crate::peers::bans::{self, Bans};
+use crate::peers::connection_rules::ConnectionRules;
 use crate::requests::upload_target::{self, UploadTarget};
 use crate::service::{Inlets, Service};
 use crate::state::{NetworkState, Setup};
 use crate::swarm::behaviour::{Behaviour, Names, SetupError};
 use crate::swarm::identity::{self, IdentityError};
 use crate::swarm::{NetworkSwarm, transports};
+use crate::transport::Transport;
 use crate::{
     gossip::judge::Judge, gossip::recent_blocks::RecentBlocks, requests::responder::Sources, small_file,
     swarm::gate::Gate, tasks::Tasks,
 };
 use cairn_chain::ChainHandle;
+use cairn_common::runtime::{self, JoinHandle};
 use cairn_common::tasks::{Shutdown, TaskError};
-use cairn_common::{clock, mailbox::mailbox};
+use cairn_common::{clock, mailbox::mailbox, random};
 use cairn_ledger::chain_spec::ChainSpec;
 use cairn_mempool::PoolHandle;
-use libp2p::{Multiaddr, PeerId, Swarm, multiaddr::Protocol};
+use libp2p::{Multiaddr, PeerId, Swarm, identity::Keypair, multiaddr::Protocol};
 use std::path::{Path, PathBuf};
-use std::{collections::BTreeSet, error::Error, io, iter, sync::Arc, time::Instant};
-use tokio::{sync::mpsc, task::JoinHandle};
+use std::{collections::BTreeSet, error::Error, hash::Hash, io, iter, sync::Arc};
+use tokio::sync::mpsc;
 
 /// Why a node cannot join the network.
 #[derive(Debug, thiserror::Error)]
@@ -71,27 +74,63 @@ pub enum NetworkError {
     },
 }
 
+/// What a node brings to the network.
+pub struct NetworkParts {
+    /// What its operator decided.
+    pub config: NetworkConfig,
+    /// The rules of the chain.
+    pub spec: Arc<ChainSpec>,
+    /// The chain.
+    pub chain: ChainHandle,
+    /// The pool.
+    pub pool: PoolHandle,
+    /// Where its own files are.
+    pub files: NetworkFiles,
+    /// Tells it to stop.
+    pub shutdown: Shutdown,
+}
+
+/// The running network: the way to ask it, what it tells sync, and its end.
+pub type RunningNetwork = (NetworkHandle, mpsc::Receiver<NetworkEvent>, JoinHandle<Result<(), TaskError>>);
+
 /// Joins the network: listens, and starts the task that does the rest.
 ///
 /// # Errors
 /// Says what is wrong with the key, the files, the addresses or the system.
-pub async fn spawn(
-    mut config: NetworkConfig,
-    spec: Arc<ChainSpec>,
-    chain: ChainHandle,
-    pool: PoolHandle,
-    files: NetworkFiles,
-    shutdown: Shutdown,
-) -> Result<(NetworkHandle, mpsc::Receiver<NetworkEvent>, JoinHandle<Result<(), TaskError>>), NetworkError> {
-    let key = identity::load_or_create(&files.node_key)?;
+pub async fn spawn(mut parts: NetworkParts) -> Result<RunningNetwork, NetworkError> {
+    let key = identity::load_or_create(&parts.files.node_key)?;
     let own = key.public().to_peer_id();
-    let names = Names::new(&spec.genesis_id());
     // Whom the whole network is told to begin with, others meet.
-    config.discovery.rendezvous_server |= is_boot_node(&config, own);
-    let access = Access::new(load_bans(&files.bans), admitted(&config)?);
+    parts.config.discovery.rendezvous_server |= is_boot_node(&parts.config, own);
+    let access = access(&parts)?;
+    let swarm = swarm(&parts, &key, access.clone())?;
+    start(parts, own, access, swarm)
+}
+
+/// The same over another transport, which is told the rules at the door.
+///
+/// # Errors
+/// Says what is wrong with the files or the addresses.
+pub fn spawn_over<T: Transport, C: Eq + Hash>(
+    parts: NetworkParts,
+    own: PeerId,
+    transport: impl FnOnce(ConnectionRules<C>) -> T,
+) -> Result<RunningNetwork, NetworkError> {
+    let access = access(&parts)?;
+    let rules = ConnectionRules::new(access.clone(), parts.config.allow_private, true);
+    start(parts, own, access, transport(rules))
+}
+
+fn access(parts: &NetworkParts) -> Result<Access, NetworkError> {
+    Ok(Access::new(load_bans(&parts.files.bans), admitted(&parts.config)?))
+}
+
+/// libp2p, listening.
+fn swarm(parts: &NetworkParts, key: &Keypair, access: Access) -> Result<NetworkSwarm, NetworkError> {
+    let (config, names) = (&parts.config, Names::new(&parts.spec.genesis_id()));
     let psk = config.psk_file.as_deref().map(transports::read_psk).transpose()?;
-    let gate = Gate::new(Behaviour::new(&config, &names, &key)?, access.clone(), config.allow_private, psk.is_none());
-    let mut swarm = transports::swarm(key, psk, gate)?;
+    let gate = Gate::new(Behaviour::new(config, &names, key)?, access, config.allow_private, psk.is_none());
+    let mut swarm = transports::swarm(key.clone(), psk, gate)?;
     for address in addresses("network.listen", &config.listen)? {
         if psk.is_some() && ip_groups::is_quic(&address) {
             tracing::info!(target: "cairn::network", %address, "not listening: QUIC knows no pre-shared key");
@@ -102,6 +141,17 @@ pub async fn spawn(
     for address in addresses("network.external", &config.external)? {
         swarm.add_external_address(address);
     }
+    Ok(NetworkSwarm::new(swarm, names, parts.spec.genesis_id(), config.allow_private))
+}
+
+/// Starts the network's task.
+fn start<T: Transport>(
+    parts: NetworkParts,
+    own: PeerId,
+    access: Access,
+    transport: T,
+) -> Result<RunningNetwork, NetworkError> {
+    let NetworkParts { config, spec, chain, pool, files, shutdown } = parts;
     let book = load_book(&files.book, &spec, config.allow_private)?;
     let upload_target = load_upload_target(&files.upload, config.max_upload_per_day);
     let (mailbox, messages) = mailbox(MAILBOX);
@@ -112,7 +162,6 @@ pub async fn spawn(
     let inlets = Inlets { mailbox: messages, moves, accepted, events: events_sender };
     let recent_blocks = RecentBlocks::default();
     let sources = Sources::new(chain.reader().clone(), recent_blocks.clone(), pool.clone());
-    let swarm = NetworkSwarm::new(swarm, names, spec.genesis_id(), config.allow_private);
     let (peers, boot_nodes) = (config.peers.clone(), config.boot_nodes.clone());
     let setup = Setup {
         own,
@@ -125,7 +174,7 @@ pub async fn spawn(
         recent_blocks: recent_blocks.clone(),
     };
     let judge = Judge { spec, chain, pool, recent_blocks, network: handle.clone() };
-    let mut service = Service::new(swarm, NetworkState::new(setup, Instant::now()), Tasks::new(judge, sources));
+    let mut service = Service::new(transport, NetworkState::new(setup, clock::instant()), Tasks::new(judge, sources));
     for (addresses, reason) in [(&peers, Reason::Named), (&boot_nodes, Reason::Boot)] {
         for address in addresses {
             match service.add_target(address, reason) {
@@ -135,7 +184,7 @@ pub async fn spawn(
             }
         }
     }
-    Ok((handle, events, tokio::spawn(service.run(inlets, shutdown))))
+    Ok((handle, events, runtime::spawn(service.run(inlets, shutdown))))
 }
 
 fn is_boot_node(config: &NetworkConfig, own: PeerId) -> bool {
@@ -169,7 +218,7 @@ fn load_upload_target(path: &Path, limit: Option<u64>) -> UploadTarget {
 fn load_book(path: &Path, spec: &ChainSpec, allow_private: bool) -> Result<AddressBook, NetworkError> {
     let failed = |reason| NetworkError::File { path: path.to_owned(), reason };
     let mut secret = Secret::default();
-    getrandom::fill(&mut secret).map_err(|error| failed(error.into()))?;
+    random::fill(&mut secret).map_err(|error| failed(error.into()))?;
     let book = file::load(path, &spec.genesis_id(), allow_private, secret);
     let book = readable(book, path, "the address book cannot be read; peers are found anew");
     Ok(book.unwrap_or_else(|| AddressBook::new(secret, allow_private)))

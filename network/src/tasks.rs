@@ -4,9 +4,9 @@ use crate::event::{Event, TaskAction, Topic};
 use crate::requests::responder::{self, Asker, ServeError, Sources};
 use crate::{gossip::judge::Judge, ids::RequestNumber, process, small_file};
 use cairn_chain::{Origin, Tip};
+use cairn_common::runtime::{JoinError, TaskSet};
 use cairn_common::tasks::TaskError;
 use std::{path::PathBuf, sync::Arc};
-use tokio::task::{JoinError, JoinSet};
 
 /// The name of the network's task.
 const NAME: &str = "network";
@@ -19,15 +19,15 @@ pub(crate) struct Tasks {
     judge: Judge,
     /// Where answers come from.
     sources: Sources,
-    running: JoinSet<Outcome>,
+    running: TaskSet<Outcome>,
     /// Files being written.
-    saves: JoinSet<()>,
+    saves: TaskSet<()>,
 }
 
 impl Tasks {
     /// None yet.
     pub(crate) fn new(judge: Judge, sources: Sources) -> Self {
-        Self { judge, sources, running: JoinSet::new(), saves: JoinSet::new() }
+        Self { judge, sources, running: TaskSet::default(), saves: TaskSet::default() }
     }
 
     /// The tip of the chain.
@@ -46,6 +46,7 @@ impl Tasks {
     /// A task panicked, or the store failed: the node has to stop.
     pub(crate) async fn next(&mut self) -> Outcome {
         tokio::select! {
+            biased;
             Some(outcome) = self.running.join_next() => finished(outcome)?,
             Some(saved) = self.saves.join_next() => {
                 finished(saved)?;

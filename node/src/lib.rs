@@ -93,4 +93,5 @@ mod system;
 
 pub use cli::{Cli, Hints};
 pub use config::{Environment, Flags, Settings};
+pub use miner::{BlockBuilder, Pause};
 pub use node::{Node, NodeError, RunningNode};

@@ -8,7 +8,7 @@ use cairn_chain::store::{DbOptions, StoreError};
 use cairn_chain::{Chain, ChainHandle};
 use cairn_common::tasks::{self, TaskError, Tasks};
 use cairn_ledger::chain_spec::ChainSpec;
-use cairn_network::{NetworkError, NetworkHandle, sync};
+use cairn_network::{NetworkError, NetworkHandle, NetworkParts, sync};
 use std::time::{Duration, Instant};
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -219,14 +219,14 @@ async fn start_parts(
     tasks.adopt("mempool", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();
-    let (network, events, task) = cairn_network::spawn(
-        settings.network,
-        spec.clone(),
-        chain.clone(),
-        pool.clone(),
-        data_dir.network_files(),
+    let (network, events, task) = cairn_network::spawn(NetworkParts {
+        config: settings.network,
+        spec: spec.clone(),
+        chain: chain.clone(),
+        pool: pool.clone(),
+        files: data_dir.network_files(),
         shutdown,
-    )
+    })
     .await?;
     tasks.adopt("network", switch.throw(), task);
 

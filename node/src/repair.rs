@@ -12,7 +12,7 @@ use cairn_chain::{ChainHandle, store::DbOptions, verdict::PeerNumber};
 use cairn_common::tasks;
 use cairn_ledger::{block::Body, chain_spec::ChainSpec};
 use cairn_mempool::PoolConfig;
-use cairn_network::{NetworkConfig, NetworkEvent, NetworkFiles, NetworkHandle};
+use cairn_network::{NetworkConfig, NetworkEvent, NetworkFiles, NetworkHandle, NetworkParts};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::path::{Path, PathBuf};
 use std::{collections::BTreeSet, fs, future::Future, io, sync::Arc, time::Duration};
@@ -116,7 +116,8 @@ async fn answer(
     let (_pool_switch, shutdown) = tasks::shutdown();
     let (pool, _) = cairn_mempool::spawn(spec.clone(), PoolConfig::default(), chain.clone(), None, shutdown);
     let (_switch, shutdown) = tasks::shutdown();
-    let (network, mut events, _) = match cairn_network::spawn(config, spec, chain, pool, files, shutdown).await {
+    let parts = NetworkParts { config, spec, chain, pool, files, shutdown };
+    let (network, mut events, _) = match cairn_network::spawn(parts).await {
         Ok(started) => started,
         // Without it, what is wanted is not had: the salvage ends where it is wanted, and says so.
         Err(error) => return tracing::warn!(target: "cairn::node", %error, "no peers can be asked"),

@@ -82,9 +82,9 @@ pub(super) enum Share {
 }
 
 impl Share {
-    /// How to work on one of so many blocks.
-    pub(super) fn among(blocks: usize) -> Self {
-        if blocks < rayon::current_num_threads() { Self::All } else { Self::One }
+    /// How so many workers work on one of so many blocks.
+    pub(super) fn among(blocks: usize, workers: usize) -> Self {
+        if blocks < workers { Self::All } else { Self::One }
     }
 
     /// Works on each piece.
@@ -225,10 +225,8 @@ mod tests {
     fn of_many_blocks_each_worker_takes_one() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("three threads");
         let (shared, own) = (1..=2, 3..=9);
-        pool.install(|| {
-            assert!(shared.clone().all(|blocks| Share::among(blocks) == Share::All), "some would have nothing to do");
-            assert!(own.clone().all(|blocks| Share::among(blocks) == Share::One));
-        });
+        assert!(shared.clone().all(|blocks| Share::among(blocks, 3) == Share::All), "some would have nothing to do");
+        assert!(own.clone().all(|blocks| Share::among(blocks, 3) == Share::One));
         let (pieces, add) = (split((0..10).collect(), 4), |piece: Vec<u32>| piece.into_iter().sum::<u32>());
         assert_eq!(pool.install(|| Share::All.map(pieces.clone(), add)), [6, 22, 17]);
         let here = std::thread::current().id();

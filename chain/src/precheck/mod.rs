@@ -15,9 +15,10 @@ pub use checker::BlockBody;
 use crate::inflight::{Room, Rooms, Turn};
 use crate::{message::MAILBOX, workers::Workers};
 use cairn_common::mailbox::{Handle, Stopped};
+use cairn_common::{clock, runtime};
 use cairn_ledger::{BlockError, Body, ChainSpec, CheckedBlock, CheckedTransaction, LinkedHeader, Transaction, TxError};
 use checker::{Checker, Share};
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
 
 /// Bytes of blocks, as they are encoded, between their arrival and the writer's turn: two of its runs, so that there is
@@ -59,9 +60,9 @@ impl Precheck {
         let place = writer.reserve().await?;
         let (matched_sender, matched) = oneshot::channel();
         let checker = self.checker.clone();
-        let started = Instant::now();
+        let started = clock::instant();
         self.workers.spawn_block(move |workers| {
-            let share = Share::among(workers.blocks());
+            let share = Share::among(workers.blocks(), workers.count());
             let matched = |result| {
                 // Whoever waited may be gone.
                 let _ = matched_sender.send(result);
@@ -70,7 +71,7 @@ impl Precheck {
             let mined = checked.as_ref().map(CheckedBlock::txids).unwrap_or_default();
             if let Ok(block) = &checked {
                 let (height, transactions) = (block.header().header().height.get(), block.transactions().len());
-                let check_us = started.elapsed().as_micros();
+                let check_us = clock::instant().duration_since(started).as_micros();
                 tracing::debug!(target: "cairn::chain", height, transactions, check_us, "checked a block");
             }
             workers.end_block();
@@ -97,6 +98,6 @@ impl Precheck {
             let _permit = permit;
             checker.check_each(transactions)
         };
-        tokio::task::spawn_blocking(check).await.map_err(|_| Stopped)
+        runtime::blocking(check).await.map_err(|_| Stopped)
     }
 }

@@ -282,7 +282,7 @@ impl<'a> Feeder<'a> {
                     self.drain(IN_FLIGHT).await?;
                     continue;
                 }
-                HeaderOutcome::Known => {
+                HeaderOutcome::Known { .. } => {
                     self.add(figures.known());
                     continue;
                 }

@@ -6,7 +6,7 @@ use super::schema::{
     IdByHeight, LocationByTxid, Meta, MetaKey, MetaRecord, TouchByAccount, TouchKey, TxLocation, UnderWay, UndoById,
     UndoLeaves,
 };
-use super::{Batch, Db, DbOptions, DbUsage, Durability, StoreError};
+use super::{Batch, Db, DbOptions, DbUsage, Durability, MemoryDisk, StoreError};
 use cairn_ledger::mmr::{Mmr, MmrNode, MmrPosition};
 use cairn_ledger::{
     Account, Address, Block, BlockId, Body, ChainContext, ChainSpec, CheckedBlock, Height, LinkedHeader, TxId,
@@ -40,7 +40,19 @@ impl ChainStore {
     /// Another network's database, another format, or a failing disk.
     pub fn open(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
         Self::refuse_older(path, spec, options)?;
-        let store = Self { db: Db::open(path, options)?, genesis: LinkedHeader::genesis(spec) };
+        Self::open_or_create(Db::open(path, options)?, spec)
+    }
+
+    /// The same on a disk that is only in memory.
+    ///
+    /// # Errors
+    /// Another network's database, or another format.
+    pub fn open_in_memory(disk: MemoryDisk, spec: &ChainSpec) -> Result<Self, StoreError> {
+        Self::open_or_create(Db::open_in_memory(disk), spec)
+    }
+
+    fn open_or_create(db: Db, spec: &ChainSpec) -> Result<Self, StoreError> {
+        let store = Self { db, genesis: LinkedHeader::genesis(spec) };
         if !store.is_identified(spec)? {
             store.create(spec)?;
         }

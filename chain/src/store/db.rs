@@ -1,21 +1,12 @@
-//! RocksDB, behind typed tables and batches. No other file names it.
+//! A database behind typed tables and batches: RocksDB on a disk, or what stands for it in memory.
 
+use super::StoreError;
 use super::codec::{KeyCodec, Table, begin_value, decode_value, encoded};
-use super::{StoreError, schema};
-use cairn_common::disk;
+use super::memory::{self, MemoryDisk, MemoryView};
+use super::rocks::{self, Rocks, RocksBatch};
 use cairn_ledger::codec::encode_onto;
-use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
-    DBCompressionType, DBIterator, DBPinnableSlice, DBRecoveryMode, Direction, FlushOptions, IteratorMode, Options,
-    ReadOptions, Snapshot, UniversalCompactOptions, WriteBatch, WriteOptions, checkpoint::Checkpoint,
-};
-use self_cell::self_cell;
-use std::{path::Path, sync::Arc};
+use std::{ops::Deref, path::Path, sync::Arc};
 
-/// More bytes than any key of ours has.
-const PAST_EVERY_KEY: usize = 64;
-/// Sorted runs of changed accounts before they are merged: a look-up may ask the filter of each.
-const MAX_RUNS: i32 = 12;
 /// What the database keeps besides the chain, and how much memory and how many files it may use.
 #[derive(Clone, Copy, Debug)]
 pub struct DbOptions {
@@ -70,81 +61,83 @@ pub struct TableUsage {
 }
 
 /// An open database: read as it is or, [frozen](Db::frozen), as it was. Writes go to the database either way.
-pub struct Db {
-    open: Arc<Open>,
-    frozen: Option<Arc<Frozen>>,
+pub struct Db(Backend);
+
+enum Backend {
+    Rocks(Rocks),
+    Memory(MemoryView),
 }
 
-/// Closes when nobody reads or writes it any more.
-struct Open(DB);
+/// Where to begin among the entries of a table.
+pub(super) enum Start<'a> {
+    First,
+    /// Downward.
+    Last,
+    At(&'a [u8]),
+    DownFrom(&'a [u8]),
+}
 
-self_cell!(
-    /// A snapshot, and what it is of.
-    struct Frozen {
-        owner: Arc<Open>,
-        #[covariant]
-        dependent: Snapshot,
+/// A key as it is stored, and what its value says.
+pub type Entry<V> = (Box<[u8]>, V);
+
+/// A key and a value as they are stored.
+pub(super) type RawEntry = (Box<[u8]>, Box<[u8]>);
+
+/// What is found under a key.
+enum Found<'a> {
+    Rocks(rocks::Value<'a>),
+    Memory(Arc<[u8]>),
+}
+
+impl Deref for Found<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Rocks(bytes) => bytes,
+            Self::Memory(bytes) => bytes,
+        }
     }
-);
-
-/// How a database is opened, with all its tables.
-fn opening(options: DbOptions) -> (Options, Vec<ColumnFamilyDescriptor>) {
-    let cache = Cache::new_lru_cache(options.cache_bytes);
-    let mut db_options = Options::default();
-    db_options.set_max_open_files(options.max_open_files);
-    db_options.set_db_write_buffer_size(options.write_buffer_bytes);
-    db_options.set_max_total_wal_size(options.write_buffer_bytes as u64 * 2);
-    db_options.set_max_background_jobs(2);
-    db_options.set_keep_log_file_num(4);
-    db_options.set_max_log_file_size(1 << 20);
-    // What was written last and not synced may be lost in a power cut, but only as whole batches from
-    // the end: the state before them is intact.
-    db_options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
-    db_options.set_paranoid_checks(true);
-    let family =
-        |name: &&str| ColumnFamilyDescriptor::new(*name, table_options(name, &cache, options.write_buffer_bytes));
-    let families = schema::TABLES.iter().map(family).collect();
-    (db_options, families)
 }
 
-/// The tables of the schema that the database in `path` lacks.
-fn missing_tables(path: &Path) -> Result<Vec<&'static str>, StoreError> {
-    let there = DB::list_cf(&Options::default(), path).map_err(failed("open"))?;
-    Ok(schema::TABLES.iter().copied().filter(|table| !there.iter().any(|name| name == table)).collect())
+/// The entries of a table, in order.
+enum Entries<'a> {
+    Rocks(rocks::Entries<'a>),
+    Memory(memory::Entries),
 }
 
-fn failed(table: &'static str) -> impl Fn(rocksdb::Error) -> StoreError {
-    move |error| StoreError::Database { table, reason: error.into_string() }
+impl Iterator for Entries<'_> {
+    type Item = Result<RawEntry, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Rocks(entries) => entries.next(),
+            Self::Memory(entries) => entries.next().map(Ok),
+        }
+    }
 }
 
 impl Db {
-    fn new(open: DB) -> Self {
-        Self { open: Arc::new(Open(open)), frozen: None }
-    }
-
     /// The same database as it is now, or was when it was frozen, whatever is written from now on.
     pub fn frozen(&self) -> Self {
-        let now = || Arc::new(Frozen::new(self.open.clone(), |open| open.0.snapshot()));
-        Self { open: self.open.clone(), frozen: Some(self.frozen.clone().unwrap_or_else(now)) }
-    }
-
-    fn db(&self) -> &DB {
-        &self.open.0
+        Self(match &self.0 {
+            Backend::Rocks(rocks) => Backend::Rocks(rocks.frozen()),
+            Backend::Memory(view) => Backend::Memory(view.frozen()),
+        })
     }
 
     /// The encoded value under a key.
-    fn find<T: Table>(&self, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StoreError> {
-        let found = match &self.frozen {
-            None => self.db().get_pinned_cf(self.family::<T>(), key),
-            Some(frozen) => frozen.borrow_dependent().get_pinned_cf(self.family::<T>(), key),
-        };
-        found.map_err(failed(T::NAME))
+    fn find<T: Table>(&self, key: &[u8]) -> Result<Option<Found<'_>>, StoreError> {
+        Ok(match &self.0 {
+            Backend::Rocks(rocks) => rocks.get(T::NAME, key)?.map(Found::Rocks),
+            Backend::Memory(view) => view.get(T::NAME, key).map(Found::Memory),
+        })
     }
 
-    fn iterate<T: Table>(&self, mode: IteratorMode<'_>) -> DBIterator<'_> {
-        match &self.frozen {
-            None => self.db().iterator_cf(self.family::<T>(), mode),
-            Some(frozen) => frozen.borrow_dependent().iterator_cf(self.family::<T>(), mode),
+    fn iterate<T: Table>(&self, start: Start<'_>) -> Entries<'_> {
+        match &self.0 {
+            Backend::Rocks(rocks) => Entries::Rocks(rocks.entries(T::NAME, start)),
+            Backend::Memory(view) => Entries::Memory(view.entries(T::NAME, start)),
         }
     }
 
@@ -153,13 +146,12 @@ impl Db {
     /// # Errors
     /// Says what RocksDB refused.
     pub fn open(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
-        let (mut db_options, families) = opening(options);
-        db_options.create_if_missing(true);
-        db_options.create_missing_column_families(true);
-        // In the system's cache it would push out what is read again, and each fresh page costs the system, and the
-        // host of a virtual machine, as much as writing it.
-        db_options.set_use_direct_io_for_flush_and_compaction(disk::knows_direct_writes(path));
-        DB::open_cf_descriptors(&db_options, path, families).map(Self::new).map_err(failed("open"))
+        Rocks::open(path, options).map(Backend::Rocks).map(Self)
+    }
+
+    /// Opens the database on a disk that is only in memory.
+    pub fn open_in_memory(disk: MemoryDisk) -> Self {
+        Self(Backend::Memory(disk.open()))
     }
 
     /// Opens the database in `path` for reading: nothing in it is changed, or made where it is not.
@@ -167,7 +159,7 @@ impl Db {
     /// # Errors
     /// Says what RocksDB refused.
     pub fn open_read_only(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
-        if let Some(table) = missing_tables(path)?.first() {
+        if let Some(table) = rocks::missing_tables(path)?.first() {
             return Err(StoreError::NoTable { table });
         }
         Self::open_damaged(path, options)
@@ -178,19 +170,12 @@ impl Db {
     /// # Errors
     /// Says what RocksDB refused.
     pub fn open_damaged(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
-        let (db_options, mut families) = opening(options);
-        let missing = missing_tables(path)?;
-        families.retain(|family| !missing.contains(&family.name()));
-        DB::open_cf_descriptors_read_only(&db_options, path, families, false).map(Self::new).map_err(failed("open"))
+        Rocks::open_read_only(path, options).map(Backend::Rocks).map(Self)
     }
 
     /// Whether there is a database in `path` without all tables of the schema.
     pub fn lacks_tables(path: &Path) -> bool {
-        missing_tables(path).is_ok_and(|missing| !missing.is_empty())
-    }
-
-    fn family<T: Table>(&self) -> &ColumnFamily {
-        self.db().cf_handle(T::NAME).expect("every table of the schema was opened")
+        rocks::missing_tables(path).is_ok_and(|missing| !missing.is_empty())
     }
 
     /// The value under `key`.
@@ -228,8 +213,7 @@ impl Db {
     /// The entries with keys below `key`, from the greatest down; keys as bytes.
     pub fn below<T: Table>(&self, key: &T::Key) -> impl Iterator<Item = Result<Entry<T::Value>, StoreError>> {
         let bytes = key.to_bytes();
-        let mode = IteratorMode::From(bytes.as_ref(), Direction::Reverse);
-        let entries = self.iterate::<T>(mode);
+        let entries = self.iterate::<T>(Start::DownFrom(bytes.as_ref()));
         let start: Box<[u8]> = bytes.as_ref().into();
         entries.map(decode_entry::<T>).filter(move |entry| match entry {
             Ok((key, _)) => *key != start,
@@ -239,7 +223,7 @@ impl Db {
 
     /// All entries, in order of their keys; keys as bytes.
     pub fn entries<T: Table>(&self) -> impl Iterator<Item = Result<Entry<T::Value>, StoreError>> {
-        self.iterate::<T>(IteratorMode::Start).map(decode_entry::<T>)
+        self.iterate::<T>(Start::First).map(decode_entry::<T>)
     }
 
     /// The greatest key.
@@ -247,16 +231,20 @@ impl Db {
     /// # Errors
     /// A failing database.
     pub fn last_key<T: Table>(&self) -> Result<Option<Box<[u8]>>, StoreError> {
-        let last = self.iterate::<T>(IteratorMode::End).next();
-        Ok(last.transpose().map_err(failed(T::NAME))?.map(|(key, _)| key))
+        Ok(self.iterate::<T>(Start::Last).next().transpose()?.map(|(key, _)| key))
     }
 
     /// Copies the database, as it is at this moment, to the directory `to`, which is made.
     ///
     /// # Errors
-    /// Says what RocksDB refused.
+    /// Says what RocksDB refused; a database in memory has no files to copy.
     pub fn checkpoint(&self, to: &Path) -> Result<(), StoreError> {
-        Checkpoint::new(self.db()).and_then(|checkpoint| checkpoint.create_checkpoint(to)).map_err(failed("backup"))
+        match &self.0 {
+            Backend::Rocks(rocks) => rocks.checkpoint(to),
+            Backend::Memory(_) => {
+                Err(StoreError::Database { table: "backup", reason: String::from("it is in memory alone") })
+            }
+        }
     }
 
     /// The entries from `key` on, in order; keys as bytes.
@@ -264,9 +252,7 @@ impl Db {
         &self,
         key: &T::Key,
     ) -> impl Iterator<Item = Result<Entry<T::Value>, StoreError>> + use<'_, T> {
-        let key = key.to_bytes();
-        let mode = IteratorMode::From(key.as_ref(), Direction::Forward);
-        self.iterate::<T>(mode).map(decode_entry::<T>)
+        self.iterate::<T>(Start::At(key.to_bytes().as_ref())).map(decode_entry::<T>)
     }
 
     /// The value under each key, in their order: many at half the cost of one after another.
@@ -275,36 +261,27 @@ impl Db {
     /// A failing or corrupt database.
     pub fn get_each<T: Table>(&self, keys: &[T::Key]) -> Result<Vec<Option<T::Value>>, StoreError> {
         let keys: Vec<_> = keys.iter().map(KeyCodec::to_bytes).collect();
-        let mut options = ReadOptions::default();
-        if let Some(frozen) = &self.frozen {
-            options.set_snapshot(frozen.borrow_dependent());
+        let decoded = |(key, found): (&<T::Key as KeyCodec>::Bytes, Result<Option<Found<'_>>, StoreError>)| {
+            found?.map(|bytes| decode_value::<T>(key.as_ref(), &bytes)).transpose()
+        };
+        match &self.0 {
+            Backend::Rocks(rocks) => {
+                let found = rocks.get_each(T::NAME, &keys).map(|found| Ok(found?.map(Found::Rocks)));
+                keys.iter().zip(found).map(decoded).collect()
+            }
+            Backend::Memory(_) => keys.iter().map(|key| decoded((key, self.find::<T>(key.as_ref())))).collect(),
         }
-        let found = self.db().batched_multi_get_cf_opt(self.family::<T>(), &keys, false, &options);
-        let values = keys.iter().zip(found).map(|(key, found)| {
-            let found = found.map_err(failed(T::NAME))?;
-            found.map(|bytes| decode_value::<T>(key.as_ref(), &bytes)).transpose()
-        });
-        values.collect()
     }
 
-    /// What the tables take on the disk and in memory. RocksDB's own numbers: what it does not say counts as 0.
+    /// What the tables take on the disk and in memory.
     ///
     /// # Errors
     /// A failing database.
     pub fn usage(&self) -> Result<DbUsage, StoreError> {
-        let mut usage = DbUsage::default();
-        for name in schema::TABLES.iter().copied() {
-            let family = self.db().cf_handle(name).expect("every table of the schema was opened");
-            let number = |property| self.db().property_int_value_cf(family, property).map_err(failed(name));
-            let number = |property| Ok::<u64, StoreError>(number(property)?.unwrap_or(0));
-            let bytes = number("rocksdb.total-sst-files-size")?.saturating_add(number("rocksdb.total-blob-file-size")?);
-            usage.tables.push(TableUsage { name, bytes, entries: number("rocksdb.estimate-num-keys")? });
-            usage.write_bytes = usage.write_bytes.saturating_add(number("rocksdb.cur-size-all-mem-tables")?);
-            usage.index_bytes = usage.index_bytes.saturating_add(number("rocksdb.estimate-table-readers-mem")?);
-            // All tables share one cache.
-            usage.cache_bytes = usage.cache_bytes.max(number("rocksdb.block-cache-usage")?);
+        match &self.0 {
+            Backend::Rocks(rocks) => rocks.usage(),
+            Backend::Memory(view) => Ok(view.usage()),
         }
-        Ok(usage)
     }
 
     /// Makes everything written so far survive a power cut.
@@ -312,7 +289,10 @@ impl Db {
     /// # Errors
     /// A failing database.
     pub fn sync(&self) -> Result<(), StoreError> {
-        self.db().flush_wal(true).map_err(failed("flush"))
+        match &self.0 {
+            Backend::Rocks(rocks) => rocks.sync(),
+            Backend::Memory(view) => view.sync(),
+        }
     }
 
     /// Makes everything written so far survive a power cut, and moves it out of the log: the next start has
@@ -321,26 +301,15 @@ impl Db {
     /// # Errors
     /// A failing database.
     pub fn flush(&self) -> Result<(), StoreError> {
-        let families: Vec<_> = schema::TABLES.iter().filter_map(|name| self.db().cf_handle(name)).collect();
-        self.sync()?;
-        self.db().flush_cfs_opt(&families, &FlushOptions::default()).map_err(failed("flush"))
+        match &self.0 {
+            Backend::Rocks(rocks) => rocks.flush(),
+            Backend::Memory(view) => view.sync(),
+        }
     }
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.cancel_all_background_work(true);
-    }
-}
-
-/// A key as it is stored, and what its value says.
-pub type Entry<V> = (Box<[u8]>, V);
-
-/// A key and a value as they are stored.
-pub type RawEntry = (Box<[u8]>, Box<[u8]>);
-
-fn decode_entry<T: Table>(entry: Result<RawEntry, rocksdb::Error>) -> Result<Entry<T::Value>, StoreError> {
-    let (key, value) = entry.map_err(failed(T::NAME))?;
+fn decode_entry<T: Table>(entry: Result<RawEntry, StoreError>) -> Result<Entry<T::Value>, StoreError> {
+    let (key, value) = entry?;
     let value = decode_value::<T>(&key, &value)?;
     Ok((key, value))
 }
@@ -357,16 +326,24 @@ pub enum Durability {
 /// Writes that happen all together or not at all.
 #[must_use = "a batch does nothing until it is written"]
 pub struct Batch<'db> {
-    db: &'db Db,
-    raw: WriteBatch,
+    raw: RawBatch<'db>,
     /// Where values are encoded, one after the other.
     value: Vec<u8>,
+}
+
+enum RawBatch<'db> {
+    Rocks(&'db Rocks, RocksBatch),
+    Memory(&'db MemoryView, Vec<memory::Write>),
 }
 
 impl<'db> Batch<'db> {
     /// An empty batch with room for so many bytes: one that grows is copied again and again.
     pub fn new(db: &'db Db, bytes: usize) -> Self {
-        Self { db, raw: WriteBatch::with_capacity_bytes(bytes), value: Vec::new() }
+        let raw = match &db.0 {
+            Backend::Rocks(rocks) => RawBatch::Rocks(rocks, RocksBatch::with_capacity_bytes(bytes)),
+            Backend::Memory(view) => RawBatch::Memory(view, Vec::new()),
+        };
+        Self { raw, value: Vec::new() }
     }
 
     /// Sets the value under `key`.
@@ -378,17 +355,28 @@ impl<'db> Batch<'db> {
     pub fn put_encoded<T: Table>(&mut self, key: &T::Key, append: impl FnOnce(&mut Vec<u8>)) {
         begin_value(&mut self.value);
         append(&mut self.value);
-        self.raw.put_cf(self.db.family::<T>(), key.to_bytes(), &self.value);
+        let (key, value) = (key.to_bytes(), &*self.value);
+        match &mut self.raw {
+            RawBatch::Rocks(rocks, batch) => rocks.put(batch, T::NAME, key.as_ref(), value),
+            RawBatch::Memory(_, writes) => writes.push(memory::Write::put(T::NAME, key.as_ref(), value)),
+        }
     }
 
     /// Removes the value under `key`.
     pub fn delete<T: Table>(&mut self, key: &T::Key) {
-        self.raw.delete_cf(self.db.family::<T>(), key.to_bytes());
+        let key = key.to_bytes();
+        match &mut self.raw {
+            RawBatch::Rocks(rocks, batch) => rocks.delete(batch, T::NAME, key.as_ref()),
+            RawBatch::Memory(_, writes) => writes.push(memory::Write::delete(T::NAME, key.as_ref())),
+        }
     }
 
     /// Removes everything in a table, as one mark, whose space compactions free; what is put after this stays.
     pub fn clear<T: Table>(&mut self) {
-        self.raw.delete_range_cf(self.db.family::<T>(), &[][..], &[u8::MAX; PAST_EVERY_KEY][..]);
+        match &mut self.raw {
+            RawBatch::Rocks(rocks, batch) => rocks.clear(batch, T::NAME),
+            RawBatch::Memory(_, writes) => writes.push(memory::Write::Clear { table: T::NAME }),
+        }
     }
 
     /// Writes it.
@@ -396,54 +384,12 @@ impl<'db> Batch<'db> {
     /// # Errors
     /// A failing database; then nothing was written.
     pub fn write(self, durability: Durability) -> Result<(), StoreError> {
-        let mut options = WriteOptions::default();
-        options.set_sync(durability == Durability::Synced);
-        self.db.db().write_opt(self.raw, &options).map_err(failed("write"))
+        let is_synced = durability == Durability::Synced;
+        match self.raw {
+            RawBatch::Rocks(rocks, batch) => rocks.write(batch, is_synced),
+            RawBatch::Memory(view, writes) => view.write(writes, is_synced),
+        }
     }
-}
-
-fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Options {
-    let mut blocks = BlockBasedOptions::default();
-    blocks.set_block_cache(cache);
-    // Indexes and filters of large files are read piece by piece: whole ones, of half a megabyte each, would push
-    // one another out of a small cache with every look-up.
-    blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
-    blocks.set_partition_filters(true);
-    blocks.set_pin_top_level_index_and_filter(true);
-    blocks.set_cache_index_and_filter_blocks(true);
-    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    // Looked up in many files, by hash often in vain: a filter saves the read.
-    let of_accounts = matches!(name, "account_by_address" | "account_by_index");
-    if of_accounts || matches!(name, "header_by_id" | "location_by_txid") {
-        blocks.set_bloom_filter(10.0, false);
-    }
-    let mut options = Options::default();
-    options.set_block_based_table_factory(&blocks);
-    // Most accounts that are looked up are there: filters of the last level, nine tenths of all, would save little.
-    options.set_optimize_filters_for_hits(of_accounts);
-    // Keys and values made of hashes do not become shorter, and accounts change too often for it to pay.
-    let hashes = matches!(name, "location_by_txid" | "address_by_index");
-    options.set_compression_type(if hashes || of_accounts { DBCompressionType::None } else { DBCompressionType::Lz4 });
-    options.set_write_buffer_size(write_buffer_bytes / 2);
-    // Changes are all over these tables: level by level, each few megabytes of them would rewrite most of a table. So
-    // changes are merged with changes, and with the table when there are as many as it has itself.
-    if of_accounts {
-        let mut universal = UniversalCompactOptions::default();
-        universal.set_max_size_amplification_percent(100);
-        options.set_compaction_style(DBCompactionStyle::Universal);
-        options.set_universal_compaction_options(&universal);
-        options.set_level_zero_file_num_compaction_trigger(MAX_RUNS);
-        // Writing slows down, and then stops, once so many more have come while they are merged.
-        options.set_level_zero_slowdown_writes_trigger(MAX_RUNS * 2);
-        options.set_level_zero_stop_writes_trigger(MAX_RUNS * 3);
-    }
-    // Large, and written once: out of the way of compactions.
-    if matches!(name, "body_by_id" | "undo_by_id") {
-        options.set_enable_blob_files(true);
-        options.set_min_blob_size(4096);
-        options.set_blob_compression_type(DBCompressionType::Lz4);
-    }
-    options
 }
 
 #[cfg(test)]
@@ -453,11 +399,17 @@ mod tests {
     /// Readers of a frozen database see what was there, whatever is written, merged and dropped meanwhile.
     #[test]
     fn a_frozen_database_stays_as_it_was() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let on_disk = Db::open(directory.path(), DbOptions::default()).expect("a database");
+        for db in [on_disk, Db::open_in_memory(MemoryDisk::default())] {
+            stays_as_it_was(db);
+        }
+    }
+
+    fn stays_as_it_was(db: Db) {
         use crate::store::schema::AccountByIndex;
         use cairn_ledger::{Account, Amount};
 
-        let directory = tempfile::tempdir().expect("a directory");
-        let db = Db::open(directory.path(), DbOptions::default()).expect("a database");
         let account = |nonce| Account { balance: Amount::ZERO, nonce };
         let put = |from: u64, to: u64, nonce| {
             let mut batch = Batch::new(&db, 0);
@@ -484,20 +436,40 @@ mod tests {
         assert_eq!(frozen.get::<AccountByIndex>(&99).expect("a read"), Some(account(1)));
     }
 
+    /// A power cut takes the last batches, each as a whole; what was synced stays.
     #[test]
-    fn a_database_without_one_of_the_tables_is_no_broken_one_and_gets_it() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let open_read_only = || Db::open_read_only(directory.path(), DbOptions::default()).map(drop);
-        {
-            let mut options = Options::default();
-            options.create_if_missing(true);
-            options.create_missing_column_families(true);
-            let some = &schema::TABLES[1..];
-            DB::open_cf(&options, directory.path(), some).expect("a database with fewer tables");
-        }
-        let refused = open_read_only().expect_err("one is missing");
-        assert!(!refused.is_storage_failure() && refused.to_string().contains(schema::TABLES[0]), "{refused}");
-        drop(Db::open(directory.path(), DbOptions::default()).expect("it gets the table"));
-        open_read_only().expect("now it is there");
+    fn a_disk_in_memory_loses_what_was_not_synced_and_no_part_of_a_batch() {
+        use crate::store::schema::{AccountByIndex, AddressByIndex};
+        use cairn_ledger::{Account, Address, Amount};
+
+        let disk = MemoryDisk::default();
+        let db = Db::open_in_memory(disk.clone());
+        let write = |index: u64, durability| {
+            let mut batch = Batch::new(&db, 0);
+            batch.put::<AccountByIndex>(&0, &Account { balance: Amount::ZERO, nonce: index });
+            batch.put::<AddressByIndex>(&index, &Address::from_bytes([1; 32]));
+            if index == 3 {
+                batch.clear::<AddressByIndex>();
+            }
+            batch.write(durability).expect("a write");
+        };
+        let state = || {
+            let nonce = db.get::<AccountByIndex>(&0).expect("a read").map(|account| account.nonce);
+            (nonce, db.entries::<AddressByIndex>().count())
+        };
+        write(0, Durability::Synced);
+        write(1, Durability::Buffered);
+        write(2, Durability::Buffered);
+        write(3, Durability::Buffered);
+        assert_eq!((state(), disk.unsynced()), ((Some(3), 0), 3));
+        disk.lose(2);
+        assert_eq!((state(), disk.unsynced()), ((Some(1), 2), 0));
+        disk.lose(9);
+        assert_eq!(state(), (Some(1), 2), "what survived one power cut is on the disk");
+        disk.set_failing(true);
+        let mut batch = Batch::new(&db, 0);
+        batch.delete::<AccountByIndex>(&0);
+        assert!(batch.write(Durability::Buffered).is_err() && db.sync().is_err());
+        assert_eq!(state(), (Some(1), 2));
     }
 }

@@ -16,7 +16,8 @@
 //!
 //! # Map
 //! [`schema`] is the whole database on one screen; [`codec`](self) says how keys and values become bytes;
-//! `db` is the only file that names rocksdb; [`Batch`] is the only way to write; [`ChainStore`] answers
+//! `db` is what all of it goes through, over `rocks`, the only file that names rocksdb, or over `memory`;
+//! [`Batch`] is the only way to write; [`ChainStore`] answers
 //! questions about the chain, and about where accounts were touched; `backup` copies a database in use.
 //!
 //! # Invariants
@@ -37,6 +38,8 @@ mod chain_store;
 mod codec;
 mod db;
 mod error;
+mod memory;
+mod rocks;
 pub mod schema;
 
 pub use backup::{Backup, BackupError};
@@ -44,3 +47,4 @@ pub use chain_store::{ChainStore, REWARD, StoredBlock};
 pub(crate) use chain_store::{completed_node, drop_index, put_connected, put_disconnected, put_indexed, put_under_way};
 pub use db::{Batch, Db, DbOptions, DbUsage, Durability, TableUsage};
 pub use error::StoreError;
+pub use memory::MemoryDisk;

@@ -37,7 +37,8 @@ impl Bare {
     /// is taken up, and not gone on with yet.
     fn crash(&mut self) {
         drop(self.running.take());
-        let reopened = || writer::open(self.spec.clone(), self.directory.path(), OPTIONS);
+        let store = || ChainStore::open(self.directory.path(), &self.spec, OPTIONS);
+        let reopened = || writer::open(self.spec.clone(), store()?);
         // The thread of a writer that was dropped may take a moment.
         let mut opened = reopened();
         while opened.is_err() {
@@ -64,7 +65,7 @@ impl Bare {
                 self.events.extend(events);
                 outcome
             }
-            HeaderOutcome::Known => BlockOutcome::Known,
+            HeaderOutcome::Known { .. } => BlockOutcome::Known,
             other => panic!("not linked: {other:?}"),
         }
     }
@@ -321,7 +322,7 @@ fn parked_bodies_whose_ancestor_is_missing_then_a_crash_then_a_header_that_names
     }
     assert_eq!(node.import(lowest), BlockOutcome::Waiting);
     for block in parked {
-        assert!(matches!(node.link(&block.header), HeaderOutcome::Known));
+        assert!(matches!(node.link(&block.header), HeaderOutcome::Known { .. }));
     }
     let now = Timestamp::default();
     node.writer().follow(now, &mut |_, _| ()).expect("the store works");
@@ -374,7 +375,7 @@ fn a_branch_on_the_disk_leaves_the_tree_and_is_followed_all_the_same() {
     node.writer().tree.shed_stored();
     let here = ids.iter().filter(|id| node.writer().tree.get(id).is_some()).count();
     assert!((1..=64).contains(&here), "{here} are left");
-    assert!(matches!(node.link(&others[100].header), HeaderOutcome::Known), "it is not asked for again");
+    assert!(matches!(node.link(&others[100].header), HeaderOutcome::Known { .. }), "it is not asked for again");
     node.import(last);
     assert!(node.is_reorganising());
     node.finish();

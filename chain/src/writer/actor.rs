@@ -67,7 +67,7 @@ impl Outlets {
     }
 }
 
-/// The writer's thread: it answers questions, and publishes what they changed.
+/// The writer at work, on a thread of its own: it answers questions, and publishes what they changed.
 pub(crate) struct Actor {
     pub(crate) writer: Writer,
     pub(crate) messages: mpsc::Receiver<Message>,
@@ -80,15 +80,15 @@ pub(crate) struct Actor {
 
 impl Actor {
     /// Answers until asked to stop, until nobody is left to ask, or until the store fails.
-    pub(crate) fn run(mut self) -> Result<(), StoreError> {
-        let ended = self.answer_all();
+    pub(crate) async fn run(mut self) -> Result<(), StoreError> {
+        let ended = self.answer_all().await;
         // What workers still send is dropped: whoever waits for an answer, or for room, learns of that.
         self.messages.close();
-        while self.messages.blocking_recv().is_some() {}
+        while self.messages.recv().await.is_some() {}
         ended
     }
 
-    fn answer_all(&mut self) -> Result<(), StoreError> {
+    async fn answer_all(&mut self) -> Result<(), StoreError> {
         loop {
             // One batch of a reorganisation, then whoever has waited meanwhile: neither holds the other up for long.
             let waiting = if self.writer.long_reorg.is_some() {
@@ -98,7 +98,7 @@ impl Actor {
                 1
             };
             for _ in 0..waiting {
-                match self.next_message()? {
+                match self.next_message().await? {
                     Some(Message::Ask(question)) => question(self)?,
                     Some(Message::Stop) | None => return self.writer.live.flush(),
                 }
@@ -121,7 +121,7 @@ impl Actor {
 
     /// The next message. As long as none has come, the index of addresses is built, block by block: whoever asks waits
     /// for one at most.
-    fn next_message(&mut self) -> Result<Option<Message>, StoreError> {
+    async fn next_message(&mut self) -> Result<Option<Message>, StoreError> {
         while self.builds_index {
             match self.messages.try_recv() {
                 Ok(message) => return Ok(Some(message)),
@@ -132,7 +132,7 @@ impl Actor {
                 }
             }
         }
-        Ok(self.messages.blocking_recv())
+        Ok(self.messages.recv().await)
     }
 
     /// Publishes what is known of the chain above the tip, and logs once whether most of the work goes on under unknown

@@ -21,12 +21,12 @@ pub(crate) use actor::{Actor, Message, Outlets};
 use crate::headers::{HeaderTree, Orphans, OtherRules};
 use crate::message::{Ahead, ChainEvent, Tip};
 use crate::state::{self, State, StateHistory};
-use crate::store::{ChainStore, DbOptions, StoreError};
+use crate::store::{ChainStore, StoreError};
 use crate::{precheck::Precheck, store::schema::HeaderById, verdict::Origin, workers::Workers};
 use cairn_common::cache::FifoCache;
 use cairn_ledger::{AccountProof, Address, BlockId, ChainContext, ChainSpec, Header, Height, LinkedHeader, Work};
 use long_reorg::LongReorg;
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Parents of branch headers kept ready as contexts.
@@ -61,13 +61,12 @@ pub(crate) struct Writer {
     pub(crate) near: (BlockId, Work),
 }
 
-/// Opens the chain of `spec` in `path`: who writes it, and what is read.
+/// Takes up the chain of `spec` as it is stored: who writes it, and what is read.
 pub(crate) fn open(
     spec: Arc<ChainSpec>,
-    path: &Path,
-    options: DbOptions,
+    store: ChainStore,
 ) -> Result<(Writer, watch::Receiver<Arc<ChainStore>>), StoreError> {
-    let store = Arc::new(ChainStore::open(path, &spec, options)?);
+    let store = Arc::new(store);
     let workers = Workers::start()?;
     let (state, tip) = state::load(&store, &spec, &workers)?;
     let (views, view) = watch::channel(store.clone());

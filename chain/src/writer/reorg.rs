@@ -4,12 +4,12 @@ use super::Writer;
 use crate::store::schema::{BodyById, UnderWay, UndoLeaves};
 use crate::store::{Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, put_under_way};
 use crate::{index::AddressIndex, state::StagedState, state::accounts::missing, workers::Workers};
+use cairn_common::clock;
 use cairn_ledger::accounts::{StateChange, TreeUpdate};
 use cairn_ledger::validate::{Candidate, ConnectError, connect_block_with};
 use cairn_ledger::{
     Account, Address, BlockError, BlockId, Body, ChainSpec, CheckedBlock, LinkedHeader, TxId, merkle::txs_root,
 };
-use std::time::Instant;
 
 /// Besides a block itself, a batch holds the accounts it changed, their old values, and its transactions' places.
 const BATCH_BYTES_PER_BLOCK_BYTE: usize = 3;
@@ -63,7 +63,7 @@ impl Writer {
     /// Carries out a plan: all of it, in one batch, or nothing. `inverses` asks for [`Executed::undone`].
     pub(super) fn execute(&mut self, plan: Plan, durability: Durability, inverses: bool) -> Result<Executed, Failed> {
         let Self { spec, live: store, workers, state, .. } = self;
-        let started = Instant::now();
+        let started = clock::instant();
         let bytes: usize = plan.connect.iter().map(|block| block.size() * BATCH_BYTES_PER_BLOCK_BYTE).sum();
         let (batch, index) = (store.batch(bytes), AddressIndex::load(store, spec)?);
         let (note, stored) = (plan.note, plan.note.is_some());
@@ -85,12 +85,12 @@ impl Writer {
             Some(Note::Over) => put_under_way(&mut batch, None),
             None => {}
         }
-        let (blocks, connect_us) = (connected.len(), started.elapsed().as_micros());
+        let (blocks, connect_us) = (connected.len(), clock::instant().duration_since(started).as_micros());
         if let Err(error) = batch.write(durability) {
             state.take_back();
             return Err(error.into());
         }
-        let write_us = started.elapsed().as_micros() - connect_us;
+        let write_us = clock::instant().duration_since(started).as_micros() - connect_us;
         tracing::debug!(target: "cairn::chain", blocks, connect_us, write_us, "carried out a plan");
         Ok(Executed { disconnected, connected, accounts: state.changed(), undone: state.keep() })
     }

@@ -47,7 +47,7 @@ impl FromStr for Kind {
 
 /// Something that can be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Resource {
+pub struct Resource {
     kind: Kind,
     hash: [u8; 32],
 }
@@ -64,7 +64,7 @@ impl Resource {
     }
 
     /// Its key in the DHT: `kind u8 ‖ hash 32`.
-    pub(crate) fn key(&self) -> Vec<u8> {
+    pub fn key(&self) -> Vec<u8> {
         [&[self.kind.byte()][..], &self.hash].concat()
     }
 }

@@ -9,6 +9,7 @@ use crate::handle::{NetworkHandle, RequestError};
 use crate::wire::compact::{Draft, Unresolved};
 use crate::wire::{CompactBlock, Message, TxBatch};
 use cairn_chain::{BlockBody, ChainHandle, HeaderOutcome, Misbehaviour, Origin, PeerNumber, Tip, Verdict};
+use cairn_common::runtime;
 use cairn_ledger::block::{Body, HEADER_BYTES, Header};
 use cairn_ledger::error::{BlockError, Fault, HeaderError};
 use cairn_ledger::hash::{BlockId, TxId};
@@ -31,7 +32,7 @@ const GAP_PAUSE: Duration = Duration::from_millis(100);
 
 /// What came of a gossiped message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Judged {
+pub struct Judged {
     /// Whether it travels on.
     pub(crate) verdict: Verdict,
     /// What its sender did besides sending it.
@@ -42,7 +43,7 @@ pub(crate) struct Judged {
 
 /// What was learned of a gossiped message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Finding {
+pub enum Finding {
     /// Nothing.
     Nothing,
     /// A block on a chain with so much work, whole.
@@ -103,7 +104,7 @@ fn of_header(id: BlockId, outcome: HeaderOutcome, tip: &Tip) -> Result<LinkedHea
         // A child of the invalid is not proven invalid by its own bytes, and whoever passed it on may not
         // have executed the parent yet.
         // One under rules that are not known here cannot be judged; whoever knows them passes it on.
-        HeaderOutcome::Known
+        HeaderOutcome::Known { .. }
         | HeaderOutcome::Early
         | HeaderOutcome::OtherRules { .. }
         | HeaderOutcome::InvalidAncestor => Err(Box::new(Judged::ignored())),
@@ -253,7 +254,7 @@ impl Judge {
         let draft = self.draft(compact).await?;
         let missing = draft.missing();
         let more = if missing.is_empty() { Vec::new() } else { self.ask_for(sender, id, missing).await? };
-        let finished = tokio::task::spawn_blocking(move || finish(draft, more)).await;
+        let finished = runtime::blocking(move || finish(draft, more)).await;
         // Not even a worker that panicked is the sender's fault.
         let (finished, answered) = finished.unwrap_or((Err(Unresolved::OtherRoot), Answered::default()));
         match finished {
@@ -273,7 +274,7 @@ impl Judge {
             false => self.pool.transactions().await.unwrap_or_default(),
         };
         // A full pool takes milliseconds to hash.
-        match tokio::task::spawn_blocking(move || Draft::begin(compact, &pool)).await {
+        match runtime::blocking(move || Draft::begin(compact, &pool)).await {
             Ok(Ok(draft)) => Ok(draft),
             // Everybody sees that the places are wrong: those very bytes prove it.
             Ok(Err(_)) => Err(Box::new(Judged::rejected(Misbehaviour::Undecodable(DecodeError::OutOfRange)))),
@@ -322,7 +323,7 @@ impl Judge {
             if early.is_empty() {
                 break;
             }
-            tokio::time::sleep(GAP_PAUSE).await;
+            runtime::sleep(GAP_PAUSE).await;
             let again = early.iter().filter_map(|at| transactions.get(*at)).cloned().collect();
             let Ok(new) = self.pool.submit(origin, again).await else { break };
             early.into_iter().zip(new).for_each(|(at, answer)| answers[at] = answer);
@@ -392,7 +393,9 @@ mod tests {
             judge(HeaderOutcome::Orphan { parent: id }),
             Some(Judged::ignored_but(Finding::UnknownParent { id }))
         );
-        for outcome in [HeaderOutcome::Known, HeaderOutcome::Early, HeaderOutcome::InvalidAncestor] {
+        for outcome in
+            [HeaderOutcome::Known, HeaderOutcome::Early, HeaderOutcome::InvalidAncestor]
+        {
             assert_eq!(judge(outcome), Some(Judged::ignored()));
         }
         assert_eq!(judge(HeaderOutcome::Unwanted), Some(Judged::ignored_but(Finding::Unwanted)));

@@ -11,7 +11,7 @@ pub(crate) const MAX_ADMITTED: usize = 10_000;
 
 /// Why a connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// It was banned.
     #[error("banned")]
     Banned,
@@ -48,7 +48,7 @@ struct Lists {
 
 /// Who may connect. Cloning shares it: the state decides, and the swarm's gate asks at every connection.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Access(Arc<Mutex<Lists>>);
+pub struct Access(Arc<Mutex<Lists>>);
 
 impl Access {
     /// With these bans, and this list on a private network.

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod bans;
+pub(crate) mod connection_rules;
 pub(crate) mod other_rules;
 pub(crate) mod status;
 pub(crate) mod table;

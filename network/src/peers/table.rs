@@ -115,13 +115,13 @@ impl Score {
 
 /// Services of a peer that not every node offers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Services {
+pub struct Services {
     /// It keeps registrations for others to find.
-    pub(crate) rendezvous: bool,
+    pub rendezvous: bool,
     /// It relays for others.
-    pub(crate) relay: bool,
+    pub relay: bool,
     /// It dials others when they ask it to (AutoNAT).
-    pub(crate) dials_back: bool,
+    pub dials_back: bool,
 }
 
 /// A connected peer.

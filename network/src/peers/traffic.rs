@@ -5,7 +5,7 @@ use std::time::Instant;
 
 /// A protocol whose bytes are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protocol {
+pub enum Protocol {
     /// `status/1`.
     Status,
     /// The topic `blocks/1`.

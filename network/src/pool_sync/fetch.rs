@@ -4,7 +4,7 @@ use crate::wire::short_ids::{KEY_BYTES, ShortIds};
 use crate::wire::{GetPool, MAX_POOL_WANTED, Message as _, PoolAnswer, ShortId};
 use crate::{gossip::judge::Judge, handle::RequestError, pool_sync::rounds::FetchedPool};
 use cairn_chain::{Misbehaviour, Origin, PeerNumber};
-use cairn_common::mailbox::Stopped;
+use cairn_common::{mailbox::Stopped, random};
 use cairn_ledger::{codec::BoundedVec, hash::TxId, transaction::Transaction};
 use cairn_mempool::PoolError;
 use std::collections::HashSet;
@@ -32,7 +32,7 @@ impl Judge {
     async fn fill_pool(&self, fetched: &mut FetchedPool) -> Result<(), Ended> {
         let mut key = [0; KEY_BYTES];
         // Without randomness a peer could prepare collisions, in this node's questions alone: none are asked.
-        getrandom::fill(&mut key).map_err(|_| Ended::None)?;
+        random::fill(&mut key).map_err(|_| Ended::None)?;
         let list = self.ask_pool(fetched.from, key, Vec::new()).await?;
         if !list.transactions.is_empty() {
             return Err(Some(Misbehaviour::WrongAnswer));

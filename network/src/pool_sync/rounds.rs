@@ -28,7 +28,7 @@ pub(crate) struct PoolRounds {
 
 /// What a peer's pool brought.
 #[derive(Debug)]
-pub(crate) struct FetchedPool {
+pub struct FetchedPool {
     pub(crate) from: PeerNumber,
     /// What was admitted here.
     pub(crate) admitted: Vec<TxId>,

@@ -2,6 +2,7 @@
 //! costs the pool nothing. Whoever has come since it was listed is shown a new list: what was gossiped in between it has
 //! from nobody else.
 
+use cairn_common::{clock, runtime};
 use cairn_ledger::validate::CheckedTransaction;
 use cairn_mempool::PoolHandle;
 use std::sync::Arc;
@@ -34,13 +35,13 @@ impl PoolSnapshot {
         // Whoever asks meanwhile waits here, and finds it made.
         let mut last = self.last.lock().await;
         if let Some((made, list)) = &*last {
-            if made.elapsed() < FRESH && *made >= since {
+            if clock::instant().duration_since(*made) < FRESH && *made >= since {
                 return list.clone();
             }
-            tokio::time::sleep(LEAST.saturating_sub(made.elapsed())).await;
+            runtime::sleep(LEAST.saturating_sub(clock::instant().duration_since(*made))).await;
         }
         // Before it is taken: whoever connects meanwhile may hear of what it lacks from nobody else.
-        let made = Instant::now();
+        let made = clock::instant();
         let list = List::new(self.pool.select(usize::MAX).await.unwrap_or_default());
         *last = Some((made, list.clone()));
         list
@@ -49,7 +50,7 @@ impl PoolSnapshot {
     /// Forgets a list that is shown no more: it keeps transactions in memory that have left the pool.
     pub(crate) fn tidy(&self) {
         if let Ok(mut last) = self.last.try_lock()
-            && last.as_ref().is_some_and(|(made, _)| made.elapsed() >= FRESH)
+            && last.as_ref().is_some_and(|(made, _)| clock::instant().duration_since(*made) >= FRESH)
         {
             *last = None;
         }

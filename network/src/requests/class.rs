@@ -5,7 +5,7 @@ use crate::wire::{Addresses, BlockTxs, Bodies, Headers, Message as _, PeerStatus
 
 /// Which kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Class {
+pub enum Class {
     /// `status/1`.
     Status,
     /// `addresses/1`.

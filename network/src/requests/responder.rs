@@ -7,6 +7,7 @@ use crate::wire::{
 };
 use crate::{pool_sync::snapshot::PoolSnapshot, requests::class::Class, wire::short_ids::ShortIds};
 use cairn_chain::{BlockBody, Reader, StoreError};
+use cairn_common::runtime;
 use cairn_ledger::block::{BLOCK_OVERHEAD_BYTES, Body, HEADER_BYTES, block_size};
 use cairn_ledger::codec::{BoundedVec, DecodeError};
 use cairn_ledger::{hash::BlockId, transaction::Transaction, validate::CheckedTransaction};
@@ -78,12 +79,12 @@ pub(crate) async fn answer(
     asker: Asker,
 ) -> Result<Vec<u8>, ServeError> {
     let Asker { wait, since, is_spent } = asker;
-    tokio::time::sleep(wait).await;
+    runtime::sleep(wait).await;
     let list = match class {
         Class::Pool => sources.pool_snapshot.get(since).await,
         Class::Status | Class::Addresses | Class::Headers | Class::Bodies | Class::BlockTxs => Default::default(),
     };
-    let read = tokio::task::spawn_blocking(move || match class {
+    let read = runtime::blocking(move || match class {
         Class::Headers => headers(&sources.reader, &question),
         Class::Bodies => bodies(&sources, &question, is_spent),
         Class::BlockTxs => block_txs(&sources.recent_blocks, &question),

@@ -1,10 +1,9 @@
 //! What is done on the swarm.
 
 use super::{Awaited, Channel, NetworkSwarm, dht};
-use crate::event::{Dial, DialCondition, DialFailure, Event, Job, Published, SwarmAction};
+use crate::event::{Dial, DialCondition, DialFailure, Event, Published, SwarmAction};
 use crate::ids::{MessageNumber, RequestNumber};
 use crate::wire::{Message as _, TxBatch};
-use cairn_chain::Verdict;
 use cairn_ledger::hash::BlockId;
 use libp2p::gossipsub::{MessageAcceptance, PublishError};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -12,7 +11,7 @@ use libp2p::{Multiaddr, PeerId, kad, kad::store::MemoryStore, rendezvous::Namesp
 
 impl NetworkSwarm {
     /// Carries an action out. What comes of it at once is an event.
-    pub(crate) fn carry_out(&mut self, action: SwarmAction) -> Option<Event> {
+    pub(super) fn act(&mut self, action: SwarmAction) -> Option<Event> {
         match action {
             SwarmAction::Dial(dial) => return self.dial(dial),
             // It may be gone already.
@@ -159,17 +158,7 @@ impl NetworkSwarm {
         Some(closed)
     }
 
-    /// Passes a verdict on to gossip; whether the message travels on: it may have left gossip's memory meanwhile.
-    pub(crate) fn on_verdict(&mut self, job: &Job, verdict: &Verdict) -> bool {
-        let acceptance = match verdict {
-            Verdict::Accept => MessageAcceptance::Accept,
-            Verdict::Ignore => MessageAcceptance::Ignore,
-            Verdict::Reject(_) => MessageAcceptance::Reject,
-        };
-        self.validate(job.message, acceptance) && *verdict == Verdict::Accept
-    }
-
-    fn validate(&mut self, message: MessageNumber, acceptance: MessageAcceptance) -> bool {
+    pub(super) fn validate(&mut self, message: MessageNumber, acceptance: MessageAcceptance) -> bool {
         let Some((id, source)) = self.messages.remove(&message) else { return false };
         self.swarm.behaviour_mut().gossip.report_message_validation_result(&id, &source, acceptance)
     }

@@ -10,20 +10,18 @@ pub(crate) mod gate;
 pub(crate) mod identity;
 pub(crate) mod transports;
 
-use crate::event::{Event, Received};
+use crate::event::{Event, Job, Received, SwarmAction};
 use crate::ids::{ConnectionNumber, DialNumber, MessageNumber, Multiaddr, PeerId, RequestNumber, SearchNumber};
-use crate::{handle::RequestError, requests::class::Class};
+use crate::requests::class::Class;
+use crate::transport::{AnswerSender, Transport};
 use behaviour::{Behaviour, Names, Requests};
+use cairn_chain::Verdict;
 use cairn_ledger::hash::BlockId;
 use gate::Gate;
-use libp2p::gossipsub::{IdentTopic, MessageId};
+use libp2p::gossipsub::{IdentTopic, MessageAcceptance, MessageId};
 use libp2p::request_response::{InboundRequestId, OutboundRequestId, ResponseChannel};
 use libp2p::{Swarm, core::transport::ListenerId, futures::StreamExt, kad::QueryId, swarm::ConnectionId};
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use tokio::sync::oneshot;
-
-/// Where the answer to a request of ours goes.
-pub(crate) type AnswerSender = oneshot::Sender<Result<Vec<u8>, RequestError>>;
 
 /// A request of a peer's that was not answered yet.
 struct Channel {
@@ -86,17 +84,6 @@ impl NetworkSwarm {
         }
     }
 
-    /// The next event. Nothing is lost when this future is dropped.
-    pub(crate) async fn next(&mut self) -> Event {
-        loop {
-            if let Some(event) = self.pending.pop_front() {
-                return event;
-            }
-            let event = self.swarm.select_next_some().await;
-            self.translate(event);
-        }
-    }
-
     fn tell(&mut self, event: Event) {
         self.pending.push_back(event);
     }
@@ -119,37 +106,57 @@ impl NetworkSwarm {
         }
     }
 
-    /// Asks a connected peer for something.
-    pub(crate) fn request(&mut self, peer: PeerId, class: Class, question: Vec<u8>, answer: AnswerSender) {
-        self.ask(peer, class, Awaited { question, answer: Some(answer), is_again: false });
-    }
-
     fn ask(&mut self, peer: PeerId, class: Class, awaited: Awaited) {
         let id = self.requests(class).send_request(&peer, Ok(awaited.question.clone()));
         self.awaited.insert((class, id), awaited);
     }
 
-    /// Where this node listens.
-    pub(crate) fn listening(&self) -> Vec<String> {
-        self.swarm.listeners().map(|address| self.full(address)).collect()
-    }
-
-    /// Addresses at which others reach this node.
-    pub(crate) fn external(&self) -> Vec<String> {
-        self.swarm.external_addresses().map(|address| self.full(address)).collect()
-    }
-
     fn full(&self, address: &Multiaddr) -> String {
         format!("{address}/p2p/{}", self.swarm.local_peer_id())
     }
+}
 
-    /// What the names of protocols begin with.
-    pub(crate) fn protocol_prefix(&self) -> String {
+impl Transport for NetworkSwarm {
+    async fn next(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.pending.pop_front() {
+                return event;
+            }
+            let event = self.swarm.select_next_some().await;
+            self.translate(event);
+        }
+    }
+
+    fn carry_out(&mut self, action: SwarmAction) -> Option<Event> {
+        self.act(action)
+    }
+
+    fn on_verdict(&mut self, job: &Job, verdict: &Verdict) -> bool {
+        let acceptance = match verdict {
+            Verdict::Accept => MessageAcceptance::Accept,
+            Verdict::Ignore => MessageAcceptance::Ignore,
+            Verdict::Reject(_) => MessageAcceptance::Reject,
+        };
+        self.validate(job.message, acceptance) && *verdict == Verdict::Accept
+    }
+
+    fn request(&mut self, peer: PeerId, class: Class, question: Vec<u8>, answer: AnswerSender) {
+        self.ask(peer, class, Awaited { question, answer: Some(answer), is_again: false });
+    }
+
+    fn listening(&self) -> Vec<String> {
+        self.swarm.listeners().map(|address| self.full(address)).collect()
+    }
+
+    fn external(&self) -> Vec<String> {
+        self.swarm.external_addresses().map(|address| self.full(address)).collect()
+    }
+
+    fn protocol_prefix(&self) -> String {
         self.names.prefix.clone()
     }
 
-    /// The topics (`blocks`, `txs`) in whose mesh a peer is.
-    pub(crate) fn mesh_of(&self, peer: &PeerId) -> Vec<String> {
+    fn mesh_of(&self, peer: &PeerId) -> Vec<String> {
         let gossip = &self.swarm.behaviour().gossip;
         let is_in = |topic: &IdentTopic| gossip.mesh_peers(&topic.hash()).any(|other| other == peer);
         let topics = [("blocks", &self.names.blocks), ("txs", &self.names.txs)];

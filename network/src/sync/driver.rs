@@ -5,15 +5,14 @@ use super::mailbox::{Reports, SyncHandle, SyncStatus};
 use super::presync::{Presync, PresyncRules, Step};
 use crate::{Kind, NetworkEvent, NetworkHandle, RequestError, wire::MAX_LOCATOR};
 use cairn_chain::{BlockOutcome, ChainEvent, ChainHandle, Origin, PeerNumber, StoreError, Tip};
+use cairn_common::runtime::{self, JoinError, JoinHandle, TaskSet};
 use cairn_common::tasks::{Shutdown, TaskError};
-use cairn_common::{clock, mailbox::Stopped};
+use cairn_common::{clock, mailbox::Stopped, random};
 use cairn_ledger::block::{Body, Header};
 use cairn_ledger::{chain_spec::ChainSpec, error::BlockError, hash::BlockId, pow::Work, validate::LinkedHeader};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::MissedTickBehavior;
 
 /// The task's name.
 const NAME: &str = "sync";
@@ -41,12 +40,12 @@ pub fn spawn(
     let (sender, status) = watch::channel(SyncStatus::default());
     // Subscribed before the tip is read: no move is missed, and one seen twice does no harm.
     let moves = chain.subscribe();
-    let machine = Machine::new((*chain.tip()).clone(), rules.local, Instant::now());
+    let machine = Machine::new((*chain.tip()).clone(), rules.local, clock::instant());
     let genesis_id = rules.spec.genesis_id();
     let max_future_ms = rules.spec.params().max_future_ms;
     let hands = Hands { chain, network, genesis_id, max_future_ms };
-    let driver = Driver { machine, hands, tasks: JoinSet::new(), status: sender, reports: Reports::default() };
-    (SyncHandle { status }, tokio::spawn(driver.run(events, moves, shutdown)))
+    let driver = Driver { machine, hands, tasks: TaskSet::default(), status: sender, reports: Reports::default() };
+    (SyncHandle { status }, runtime::spawn(driver.run(events, moves, shutdown)))
 }
 
 /// What is done outside the machine ends like this.
@@ -63,14 +62,14 @@ enum Failure {
     Random(getrandom::Error),
     /// A reader panicked.
     #[error("reading panicked: {0}")]
-    Panicked(#[from] tokio::task::JoinError),
+    Panicked(#[from] JoinError),
 }
 
 struct Driver {
     machine: Machine,
     hands: Hands,
     /// What the machine said and is not done yet: as much as the machine has in flight, and no more.
-    tasks: JoinSet<Result<Option<SyncEvent>, Failure>>,
+    tasks: TaskSet<Result<Option<SyncEvent>, Failure>>,
     status: watch::Sender<SyncStatus>,
     reports: Reports,
 }
@@ -82,10 +81,11 @@ impl Driver {
         mut moves: broadcast::Receiver<ChainEvent>,
         mut shutdown: Shutdown,
     ) -> Result<(), TaskError> {
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = runtime::interval(TICK);
         loop {
             let event = tokio::select! {
+                // What has come of this node's own deeds before news of others.
+                biased;
                 () = shutdown.requested() => return Ok(()),
                 moved = moves.recv() => match moved {
                     Ok(event) => moved_event(&event),
@@ -98,21 +98,21 @@ impl Driver {
                     Some(event) => event,
                     None => continue,
                 },
+                () = tick.tick() => {
+                    self.take(SyncEvent::ClockRead { is_behind: self.hands.is_clock_behind() });
+                    SyncEvent::Tick
+                }
                 event = events.recv() => match event {
                     Some(event) => SyncEvent::Network(event),
                     None => return Ok(()),
                 },
-                _ = tick.tick() => {
-                    self.take(SyncEvent::ClockRead { is_behind: self.hands.is_clock_behind() });
-                    SyncEvent::Tick
-                }
             };
             self.take(event);
         }
     }
 
     fn take(&mut self, event: SyncEvent) {
-        let now = Instant::now();
+        let now = clock::instant();
         for action in self.machine.on_event(now, self.hands.chain.connecting(), event) {
             let hands = self.hands.clone();
             self.tasks.spawn(async move { hands.act(action).await });
@@ -195,7 +195,7 @@ impl Hands {
         branch: Vec<BlockId>,
     ) -> Result<Result<Vec<Header>, RequestError>, Failure> {
         let reader = self.chain.reader().clone();
-        let followed = tokio::task::spawn_blocking(move || reader.locator()).await??;
+        let followed = runtime::blocking(move || reader.locator()).await??;
         let mut locator = branch;
         locator.extend(followed);
         // A chain would have to be of astronomic height for this to cut anything.
@@ -206,7 +206,7 @@ impl Hands {
     /// A presync from a block on; nothing where the chain no longer knows that block.
     async fn begin_presync(&self, fork: BlockId, claimed: Work) -> Result<Option<Box<Presync>>, Failure> {
         let mut secret = [0; 32];
-        getrandom::fill(&mut secret).map_err(Failure::Random)?;
+        random::fill(&mut secret).map_err(Failure::Random)?;
         let context = self.chain.context(fork).await?;
         Ok(context.map(|context| Box::new(Presync::new(context, claimed, &secret))))
     }
@@ -214,7 +214,7 @@ impl Hands {
     /// Two thousand headers take a while to check: not on a thread that drives the network.
     async fn presync(&self, mut presync: Box<Presync>, headers: Vec<Header>) -> Result<(Box<Presync>, Step), Failure> {
         let (spec, tip) = (self.chain.reader().spec().clone(), self.chain.tip().total_work);
-        let judged = tokio::task::spawn_blocking(move || {
+        let judged = runtime::blocking(move || {
             let step = presync.take(&PresyncRules { spec: &spec, now: clock::now(), tip }, headers);
             (presync, step)
         });
@@ -238,7 +238,7 @@ fn moved_event(event: &ChainEvent) -> SyncEvent {
     SyncEvent::TipMoved { tip: Tip::clone(&event.tip), connected }
 }
 
-type Done = Result<Result<Option<SyncEvent>, Failure>, tokio::task::JoinError>;
+type Done = Result<Result<Option<SyncEvent>, Failure>, JoinError>;
 
 /// What came of an action. A chain that is ending ends sync, quietly: whoever ended it says why.
 fn finished(done: Done) -> Result<Option<SyncEvent>, TaskError> {

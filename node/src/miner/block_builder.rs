@@ -23,13 +23,17 @@ impl From<Stopped> for Pause {
 
 /// Makes blocks on the tip.
 #[derive(Clone)]
-pub(super) struct BlockBuilder<N> {
+pub struct BlockBuilder<N> {
+    /// The chain.
     pub chain: ChainHandle,
+    /// The pool.
     pub pool: PoolHandle,
+    /// Whom to tell of blocks.
     pub network: N,
 }
 
 impl<N: BlockAnnouncer> BlockBuilder<N> {
+    /// The rules.
     pub fn spec(&self) -> &ChainSpec {
         self.chain.reader().spec()
     }

@@ -32,7 +32,9 @@ mod tests;
 mod threads;
 
 pub use actor::spawn;
+pub use block_builder::BlockBuilder;
 pub use mailbox::{GenerateError, MAX_GENERATE, MinerHandle, MinerInfo, WorkError};
+pub use plan::Pause;
 
 use cairn_chain::BlockBody;
 use cairn_ledger::{block::Header, keys::Address};

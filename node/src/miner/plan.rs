@@ -23,7 +23,8 @@ const RECENT_INTERVALS: u64 = 20;
 
 /// Why nothing is mined right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Pause {
+#[expect(missing_docs, reason = "the sentences say what the fields are")]
+pub enum Pause {
     #[error("no address is set to receive the rewards")]
     NoBeneficiary,
     #[error("the chain is still being caught up with")]

@@ -1,0 +1,280 @@
+//! A scenario from its beginning to the verdict.
+
+use crate::executor::{Clock, NodeId};
+use crate::gossip::draw;
+use crate::links::Shape;
+use crate::oracles::{self, Broken};
+use crate::payments::{Fates, Payments};
+use crate::scenario::{Fault, FaultKind, Scenario, ScenarioError};
+use crate::simulation::{Setup, Simulation};
+use cairn_ledger::hash::Hash;
+use cairn_ledger::testing::key;
+use rand_chacha::rand_core::RngCore;
+use std::sync::Arc;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// How long after the quiet there has to be a moment at which all nodes have one tip.
+const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+
+/// A step of the scenario.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Something goes wrong with these.
+    Begin(Fault, Vec<NodeId>),
+    /// It is mended.
+    End(Fault, Vec<NodeId>),
+    /// Somebody pays.
+    Pay,
+    /// A minute has gone by.
+    Look,
+}
+
+/// What came of a scenario.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// What does not hold.
+    pub broken: Vec<Broken>,
+    /// The height of the chain at the end.
+    pub height: u64,
+    /// What became of payments.
+    pub fates: Fates,
+    /// All that has happened, in one hash.
+    pub digest: Hash,
+    /// What happened.
+    pub events: u64,
+}
+
+/// Is told of each step, and when it is.
+pub type Teller = Box<dyn FnMut(Duration, &str)>;
+
+/// A scenario under way.
+pub struct Course {
+    scenario: Scenario,
+    simulation: Simulation,
+    steps: Vec<Step>,
+    payments: Payments,
+    /// Who is being kept down, or apart, by how many faults.
+    down: Vec<u32>,
+    broken: Vec<Broken>,
+    /// Told of each step.
+    tell: Teller,
+}
+
+impl Course {
+    /// At its beginning.
+    ///
+    /// # Errors
+    /// The scenario's rules are none.
+    pub fn new(scenario: Scenario, seed: u64, tell: Teller) -> Result<Self, ScenarioError> {
+        let spec = Arc::new(scenario.spec()?);
+        let work = spec.params().genesis_target.decode().map_or(1.0, |target| target.work().to_f64());
+        let rate = work * 1_000.0 / scenario.interval_ms as f64 / f64::from(scenario.miners);
+        let setup = Setup { seed, spec, shape: Shape::World, leisure: scenario.leisure };
+        let mut simulation = Simulation::new(setup);
+        for n in 0..scenario.nodes {
+            let miner = (n < scenario.miners).then(|| (rate, key(1_000 + u64::from(n)).address()));
+            let is_reachable =
+                u32::try_from(simulation.random().next_u64() % 100).unwrap_or(0) >= scenario.unreachable_percent;
+            if n < scenario.boot_nodes {
+                simulation.add_boot_node(miner);
+            } else {
+                simulation.add_node(miner, is_reachable);
+            }
+        }
+        let down = vec![0; scenario.nodes as usize];
+        let (steps, payments, broken) = (Vec::new(), Payments::default(), Vec::new());
+        let mut course = Self { scenario, simulation, steps, payments, down, broken, tell };
+        course.plan_all();
+        Ok(course)
+    }
+
+    fn plan(&mut self, at: Duration, step: Step) {
+        self.simulation.plan(at, self.steps.len());
+        self.steps.push(step);
+    }
+
+    fn plan_all(&mut self) {
+        let mut faults = self.scenario.fault.clone();
+        for _ in 0..self.scenario.random_faults {
+            for kind in FaultKind::ALL {
+                let last = self.scenario.minutes;
+                let random = self.simulation.random();
+                let (at, percent) = (random.next_u64() % last, 5 + (random.next_u64() % 45) as u32);
+                let minutes = 1 + random.next_u64() % (last - at).min(20);
+                faults.push(Fault { at, minutes, percent, kind });
+            }
+        }
+        for fault in faults {
+            let mut all: Vec<NodeId> = self.simulation.nodes().collect();
+            let some = (all.len() * fault.percent as usize).div_ceil(100);
+            let some = draw(&mut all, some, self.simulation.random());
+            let end = (fault.at + fault.minutes).min(self.scenario.minutes);
+            self.plan(MINUTE * fault.at as u32, Step::Begin(fault, some.clone()));
+            self.plan(MINUTE * end as u32, Step::End(fault, some));
+        }
+        let pays = self.scenario.payments_per_hour * (self.scenario.minutes + self.scenario.quiet_minutes / 2) / 60;
+        for n in 0..pays {
+            self.plan(Duration::from_millis(n * 3_600_000 / self.scenario.payments_per_hour + 60_000), Step::Pay);
+        }
+        for minute in (10..self.scenario.minutes).step_by(10) {
+            self.plan(MINUTE * minute as u32, Step::Look);
+        }
+    }
+
+    /// Plays it to its end.
+    pub fn play(mut self) -> Verdict {
+        for node in self.simulation.nodes().collect::<Vec<_>>() {
+            self.start(node);
+        }
+        let end = MINUTE * (self.scenario.minutes + self.scenario.quiet_minutes) as u32;
+        while let Some(step) = self.simulation.run_to(end) {
+            let step = self.steps[step].clone();
+            self.take(step);
+        }
+        self.judge()
+    }
+
+    fn start(&mut self, node: NodeId) {
+        if let Err(error) = self.simulation.start(node) {
+            self.broken.push(Broken::Audit { node, reason: error.to_string() });
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        let now = Duration::from_nanos(self.simulation.now());
+        (self.tell)(now, text);
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Begin(fault, nodes) => {
+                let (kind, minutes, count) = (fault.kind, fault.minutes, nodes.len());
+                self.say(&format!("{kind:?} of {count} nodes for {minutes} minutes"));
+                self.begin(kind, &nodes);
+            }
+            Step::End(fault, nodes) => self.end(fault.kind, &nodes),
+            Step::Pay => {
+                let up: Vec<NodeId> = self.simulation.tips().into_iter().map(|(node, _, _)| node).collect();
+                if !up.is_empty() {
+                    let node = up[(self.simulation.random().next_u64() % up.len() as u64) as usize];
+                    self.payments.step(&mut self.simulation, node);
+                }
+            }
+            Step::Look => {
+                let mut heights: Vec<u64> = self.simulation.tips().into_iter().map(|(_, height, _)| height).collect();
+                heights.sort_unstable();
+                let (events, polls) = self.simulation.effort();
+                let (low, high) = (heights.first().copied().unwrap_or(0), heights.last().copied().unwrap_or(0));
+                let up = heights.len();
+                self.say(&format!("{up} nodes at {low} to {high}; {events} events, {polls} polls"));
+            }
+        }
+    }
+
+    fn begin(&mut self, kind: FaultKind, nodes: &[NodeId]) {
+        match kind {
+            FaultKind::Crash | FaultKind::PowerCut => {
+                for node in nodes {
+                    self.down[node.0 as usize] += 1;
+                    self.simulation.kill(*node, kind == FaultKind::PowerCut);
+                }
+            }
+            FaultKind::Disk => {
+                for node in nodes {
+                    self.down[node.0 as usize] += 1;
+                    self.simulation.disk(*node).set_failing(true);
+                }
+            }
+            FaultKind::Partition => {
+                let part = 1 + (self.simulation.random().next_u64() % 1_000) as u32;
+                let fabric = &mut *self.simulation.fabric();
+                fabric.links.part(nodes.iter().copied(), part);
+                fabric.on_links_changed();
+            }
+            FaultKind::OneWay => {
+                let fabric = &mut *self.simulation.fabric();
+                nodes.windows(2).for_each(|pair| fabric.links.cut(pair[0], pair[1]));
+                fabric.on_links_changed();
+            }
+            FaultKind::Clock => {
+                for node in nodes {
+                    let random = self.simulation.random();
+                    let (ahead, drift) = (random.next_u64() % 120_000, random.next_u64() % 200);
+                    let clock = Clock { ahead: ahead as i64 - 60_000, drift: drift as i64 - 100 };
+                    self.simulation.set_clock(*node, clock);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, kind: FaultKind, nodes: &[NodeId]) {
+        match kind {
+            FaultKind::Crash | FaultKind::PowerCut | FaultKind::Disk => {
+                for node in nodes {
+                    let down = &mut self.down[node.0 as usize];
+                    *down -= 1;
+                    if *down == 0 {
+                        self.simulation.disk(*node).set_failing(false);
+                        self.simulation.kill(*node, false);
+                        self.start(*node);
+                    }
+                }
+            }
+            FaultKind::Partition | FaultKind::OneWay => {
+                let fabric = &mut *self.simulation.fabric();
+                match kind {
+                    FaultKind::Partition => fabric.links.part(nodes.iter().copied(), 0),
+                    _ => nodes.windows(2).for_each(|pair| fabric.links.mend(pair[0], pair[1])),
+                }
+                fabric.on_links_changed();
+            }
+            FaultKind::Clock => nodes.iter().for_each(|node| self.simulation.set_clock(*node, Clock::default())),
+        }
+    }
+
+    /// Blocks go on being found: a moment is looked for at which none is on its way.
+    fn settle(&mut self) {
+        let end = Duration::from_nanos(self.simulation.now()) + SETTLED_WITHIN;
+        while !oracles::one_tip(&self.simulation).is_empty() && self.simulation.now() < end.as_nanos() as u64 {
+            let next = Duration::from_nanos(self.simulation.now()) + Duration::from_secs(2);
+            while self.simulation.run_to(next).is_some() {}
+        }
+    }
+
+    /// Tells where nodes stand that are not where most are.
+    fn tell_of_stragglers(&mut self) {
+        let tips = self.simulation.tips();
+        let Some(best) = tips.iter().map(|(_, height, _)| *height).max() else { return };
+        for (node, height, _) in tips.into_iter().filter(|(_, height, _)| height + 3 < best) {
+            let peers = self.simulation.fabric().peers_of(node);
+            let status = self.simulation.within(node, |running| running.sync.status());
+            self.say(&format!("node {} stands at {height}, with {peers} peers: {status:?}", node.0));
+        }
+    }
+
+    fn judge(mut self) -> Verdict {
+        self.settle();
+        self.tell_of_stragglers();
+        let first = NodeId(0);
+        self.payments.look_at_all(&mut self.simulation, first);
+        let simulation = &mut self.simulation;
+        let mut broken = std::mem::take(&mut self.broken);
+        broken.extend(oracles::one_tip(simulation));
+        broken.extend(oracles::whole(simulation));
+        broken.extend(oracles::replay(simulation, first));
+        broken.extend(oracles::nobody_banned(simulation));
+        broken.extend(oracles::connected(simulation, 2.min(self.scenario.nodes as usize - 1)));
+        let height = simulation.tips().iter().map(|(_, height, _)| *height).max().unwrap_or(0);
+        let expected = (self.scenario.minutes + self.scenario.quiet_minutes) * 60_000 / self.scenario.interval_ms / 3;
+        if height < expected {
+            broken.push(Broken::Stopped { height, expected });
+        }
+        let fates = self.payments.fates.clone();
+        if fates.vanished > 0 {
+            broken.push(Broken::Vanished { fates: fates.clone() });
+        }
+        let (digest, (events, _)) = (simulation.digest(), simulation.effort());
+        Verdict { broken, height, fates, digest, events }
+    }
+}

@@ -1,0 +1,519 @@
+//! What libp2p is to real nodes: connections, requests, gossip, the DHT and rendezvous points, between all nodes at once.
+//!
+//! [`Host`](host) is one node's end; [`Line`](Handle) is what a node holds of it as its
+//! [`Transport`](cairn_network::transport::Transport). Modelled with its published rules is gossip ([`crate::gossip`]). Of
+//! Kademlia there is what nodes get from it: a search finds up to twenty of those who are in the DHT and can be reached,
+//! and who provides something is known to all of them. Relays are not modelled: whoever cannot be dialled dials others.
+
+mod discovery;
+mod handle;
+mod host;
+mod requests;
+
+pub use handle::Handle;
+
+use crate::executor::{Agenda, Nanos, NodeId, random};
+use crate::gossip::{Frame, HEARTBEAT, Outcome};
+use crate::links::{Links, Region, Shape};
+use crate::simulation::Happening;
+use cairn_network::transport::{
+    Connection, ConnectionNumber, ConnectionRules, Dial, DialCondition, DialFailure, DialNumber, Endpoint, Event,
+    Multiaddr, PeerId, ReachEvent, Received, Services,
+};
+use host::Host;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// How long somebody waits who dials where nobody answers.
+const DIAL_TIMEOUT: Nanos = 8_000_000_000;
+/// How long a peer is silent until two pings in a row were not answered.
+const PINGS_UNANSWERED: Nanos = 40_000_000_000;
+/// Round trips until a connection is encrypted and authenticated.
+const HANDSHAKE_TRIPS: u64 = 3;
+/// A frame's or a message's overhead on the line.
+const OVERHEAD: usize = 80;
+
+/// What is on its way between two nodes.
+#[expect(missing_docs, reason = "the sentences say what the fields are")]
+#[derive(Debug)]
+pub enum Wire {
+    /// Gossip.
+    Gossip(Frame),
+    /// A question.
+    Request { number: u64, class: cairn_network::transport::Class, question: Vec<u8> },
+    /// Its answer.
+    Response { number: u64, answer: Received },
+    /// It is not answered.
+    Refused { number: u64 },
+    /// The connection is closed.
+    Close,
+}
+
+impl Wire {
+    fn size(&self) -> usize {
+        OVERHEAD
+            + match self {
+                Self::Gossip(frame) => frame.size(),
+                Self::Request { question, .. } => question.len(),
+                Self::Response { answer: Ok(answer), .. } => answer.len(),
+                Self::Response { .. } | Self::Refused { .. } | Self::Close => 0,
+            }
+    }
+}
+
+/// What happens between nodes.
+#[expect(missing_docs, reason = "the sentences say what the fields are")]
+#[derive(Debug)]
+pub enum FabricEvent {
+    /// Something arrives.
+    Arrive { connection: u64, from: NodeId, to: NodeId, wire: Wire },
+    /// A dial arrives where it leads to.
+    Dialled(Box<Dialling>),
+    /// A dial has led nowhere.
+    NotDialled(Box<Dialling>, DialFailure),
+    /// Upkeep of gossip.
+    Heartbeat(NodeId),
+    /// A question was not answered in time.
+    Timeout { node: NodeId, number: u64 },
+    /// A node learns of something, if it has not crashed meanwhile.
+    Tell { node: NodeId, life: u32, event: Box<Event> },
+    /// Whether a connection is silent is looked at.
+    Silence { connection: u64 },
+}
+
+/// A dial on its way.
+#[derive(Debug)]
+pub struct Dialling {
+    from: NodeId,
+    life: u32,
+    peer: PeerId,
+    address: Multiaddr,
+    number: Option<DialNumber>,
+}
+
+/// A connection that stands.
+#[derive(Debug)]
+struct Standing {
+    dialler: NodeId,
+    listener: NodeId,
+    /// What could not be sent while the line was cut.
+    held: Vec<(NodeId, NodeId, Wire)>,
+    is_silent: bool,
+}
+
+/// All nodes' ends, and what is between them.
+pub struct Fabric {
+    agenda: Agenda<Happening>,
+    /// The lines.
+    pub links: Links,
+    hosts: Vec<Host>,
+    by_peer: HashMap<PeerId, NodeId>,
+    by_address: HashMap<Multiaddr, NodeId>,
+    standing: BTreeMap<u64, Standing>,
+    last: u64,
+    /// Who is in the DHT.
+    dht: BTreeSet<NodeId>,
+    providers: BTreeMap<Vec<u8>, BTreeSet<NodeId>>,
+    seed: u64,
+}
+
+impl Fabric {
+    /// Nobody yet.
+    pub fn new(agenda: Agenda<Happening>, shape: Shape, seed: u64) -> Self {
+        Self {
+            agenda,
+            links: Links::new(shape),
+            hosts: Vec::new(),
+            by_peer: HashMap::new(),
+            by_address: HashMap::new(),
+            standing: BTreeMap::new(),
+            last: 0,
+            dht: BTreeSet::new(),
+            providers: BTreeMap::new(),
+            seed,
+        }
+    }
+
+    fn now(&self) -> Nanos {
+        self.agenda.now()
+    }
+
+    fn plan(&self, at: Nanos, event: FabricEvent) {
+        self.agenda.plan(at, Happening::Fabric(event));
+    }
+
+    /// The end of another node; `is_reachable`: whether others can dial it. Gives its name and address.
+    pub fn add_host(
+        &mut self,
+        node: NodeId,
+        region: Region,
+        is_reachable: bool,
+        is_point: bool,
+    ) -> (PeerId, Multiaddr) {
+        let host = Host::new(node, is_reachable, is_point, random(self.seed, 2 << 32 | u64::from(node.0)));
+        let (peer, address) = (host.peer, host.address.clone());
+        self.by_peer.insert(peer, node);
+        self.by_address.insert(address.clone(), node);
+        self.links.add(region);
+        self.hosts.push(host);
+        (peer, address)
+    }
+
+    fn host(&mut self, node: NodeId) -> &mut Host {
+        &mut self.hosts[node.0 as usize]
+    }
+
+    fn peek(&self, node: NodeId) -> &Host {
+        &self.hosts[node.0 as usize]
+    }
+
+    /// Who has this name.
+    fn node_of(&self, peer: &PeerId) -> Option<NodeId> {
+        self.by_peer.get(peer).copied()
+    }
+
+    /// Where a node listens.
+    pub fn address(&self, node: NodeId) -> Multiaddr {
+        self.peek(node).address.clone()
+    }
+
+    /// In whose surroundings something happens.
+    pub fn whose(&self, event: &FabricEvent) -> NodeId {
+        match event {
+            FabricEvent::Arrive { to, .. } => *to,
+            FabricEvent::Dialled(dialling) => self.by_address.get(&dialling.address).copied().unwrap_or(dialling.from),
+            FabricEvent::NotDialled(dialling, _) => dialling.from,
+            FabricEvent::Heartbeat(node) | FabricEvent::Timeout { node, .. } | FabricEvent::Tell { node, .. } => *node,
+            FabricEvent::Silence { connection } => {
+                self.standing.get(connection).map_or(NodeId(0), |standing| standing.listener)
+            }
+        }
+    }
+
+    /// How many bytes a node has sent.
+    pub fn sent_by(&self, node: NodeId) -> u64 {
+        self.peek(node).sent
+    }
+
+    /// How many peers a node is connected to.
+    pub fn peers_of(&self, node: NodeId) -> usize {
+        self.peek(node).connected().count()
+    }
+
+    /// A node starts.
+    pub fn start(&mut self, node: NodeId, rules: ConnectionRules<u64>, limits: (usize, usize)) {
+        let host = self.host(node);
+        host.is_up = true;
+        host.rules = Some(rules);
+        host.limits = limits;
+        let address = host.address.clone();
+        self.tell(node, Event::Listening { relay: None, address });
+    }
+
+    /// A node ends, in order or not: its system closes what it had open.
+    pub fn stop(&mut self, node: NodeId) {
+        let open: Vec<u64> = self.peek(node).connections.keys().copied().collect();
+        for connection in open {
+            self.close(connection, node);
+        }
+        self.dht.remove(&node);
+        for nodes in self.providers.values_mut() {
+            nodes.remove(&node);
+        }
+        self.host(node).crash();
+    }
+
+    fn tell(&mut self, node: NodeId, event: Event) {
+        self.host(node).tell(event);
+    }
+
+    fn tell_at(&self, at: Nanos, node: NodeId, event: Event) {
+        self.plan(at, FabricEvent::Tell { node, life: self.peek(node).life, event: Box::new(event) });
+    }
+
+    /// Sends over a connection.
+    fn send(&mut self, connection: u64, from: NodeId, to: NodeId, wire: Wire) {
+        if !self.links.passes(from, to) {
+            if let Some(standing) = self.standing.get_mut(&connection) {
+                standing.held.push((from, to, wire));
+            }
+            return;
+        }
+        let bytes = wire.size();
+        self.host(from).sent += bytes as u64;
+        let at = self.links.send((from, to), bytes, self.now());
+        self.plan(at, FabricEvent::Arrive { connection, from, to, wire });
+    }
+
+    /// Lines were cut, or mended: what was held back goes on, and who hears nothing any more notices.
+    pub fn on_links_changed(&mut self) {
+        let mut released = Vec::new();
+        let mut silent = Vec::new();
+        for (connection, standing) in &mut self.standing {
+            let (one, other) = (standing.dialler, standing.listener);
+            let passes = self.links.passes(one, other) && self.links.passes(other, one);
+            if passes {
+                standing.is_silent = false;
+                released.extend(standing.held.drain(..).map(|held| (*connection, held)));
+            } else if !standing.is_silent {
+                standing.is_silent = true;
+                silent.push(*connection);
+            }
+        }
+        let at = self.now() + PINGS_UNANSWERED;
+        silent.into_iter().for_each(|connection| self.plan(at, FabricEvent::Silence { connection }));
+        for (connection, (from, to, wire)) in released {
+            self.send(connection, from, to, wire);
+        }
+    }
+
+    /// Something happens.
+    pub fn on_event(&mut self, event: FabricEvent) {
+        match event {
+            FabricEvent::Arrive { connection, from, to, wire } => self.on_arrival(connection, (from, to), wire),
+            FabricEvent::Dialled(dialling) => self.on_dialled(*dialling),
+            FabricEvent::NotDialled(dialling, failure) => self.on_not_dialled(*dialling, failure),
+            FabricEvent::Heartbeat(node) => self.on_heartbeat(node),
+            FabricEvent::Timeout { node, number } => self.on_timeout(node, number),
+            FabricEvent::Tell { node, life, event } => {
+                if self.peek(node).life == life {
+                    self.tell(node, *event);
+                }
+            }
+            FabricEvent::Silence { connection } => {
+                let Some(Standing { dialler, listener, is_silent: true, .. }) = self.standing.get(&connection) else {
+                    return;
+                };
+                for (node, other) in [(*dialler, *listener), (*listener, *dialler)] {
+                    let peer = self.peek(other).peer;
+                    self.tell(node, Event::PingsUnanswered { peer });
+                }
+            }
+        }
+    }
+
+    fn on_arrival(&mut self, connection: u64, (from, to): (NodeId, NodeId), wire: Wire) {
+        if !self.peek(to).connections.contains_key(&connection) {
+            return;
+        }
+        match wire {
+            Wire::Gossip(frame) => {
+                let now = self.now();
+                let outcome = self.host(to).gossip.on_frame(from, frame, now);
+                self.after_gossip(to, outcome);
+            }
+            Wire::Request { number, class, question } => {
+                self.on_request((connection, from, to), number, class, question)
+            }
+            Wire::Response { number, answer } => self.on_response(to, number, answer),
+            Wire::Refused { number } => self.on_refused(to, number),
+            Wire::Close => self.end_at(connection, to, Some("closed by the other end")),
+        }
+    }
+
+    /// Sends what gossip wants sent, and hands on what it has for this node.
+    fn after_gossip(&mut self, node: NodeId, outcome: Outcome) {
+        for (peer, frame) in outcome.frames {
+            if let Some(connection) = self.peek(node).connection_to(peer) {
+                self.send(connection, node, peer, Wire::Gossip(frame));
+            }
+        }
+        if let Some((message, from, topic, data)) = outcome.judge {
+            let peer = self.peek(from).peer;
+            let gossiped = cairn_network::transport::Gossiped { peer, message, topic, data: data.to_vec() };
+            self.tell(node, Event::Gossiped(gossiped));
+        }
+        self.plan_heartbeat(node);
+    }
+
+    fn plan_heartbeat(&mut self, node: NodeId) {
+        let at = self.now() + HEARTBEAT;
+        let host = self.host(node);
+        if !host.gossip.beats && host.is_up && !host.gossip.is_at_rest() {
+            host.gossip.beats = true;
+            self.plan(at, FabricEvent::Heartbeat(node));
+        }
+    }
+
+    fn on_heartbeat(&mut self, node: NodeId) {
+        let now = self.now();
+        let host = self.host(node);
+        host.gossip.beats = false;
+        let outcome = host.gossip.heartbeat(now, &mut host.random);
+        self.after_gossip(node, outcome);
+    }
+
+    /// Begins a dial; what comes of it at once is an event.
+    fn dial(&mut self, from: NodeId, dial: Dial) -> Option<Event> {
+        let Dial { peer, addresses, condition, number, is_own } = dial;
+        let failed = |failure| Some(Event::DialFailed { peer: Some(peer), dial: number, failure });
+        let target = self.node_of(&peer);
+        let host = self.host(from);
+        let is_connected = target.is_some_and(|target| host.connection_to(target).is_some());
+        let is_dialling = host.dialling.contains(&peer);
+        let may = match condition {
+            DialCondition::Disconnected => !is_connected,
+            DialCondition::NotDialling => !is_dialling,
+            DialCondition::DisconnectedAndNotDialling => !is_connected && !is_dialling,
+        };
+        let outbound = host.connections.values().filter(|end| end.is_outbound).count();
+        if !may || peer == host.peer || outbound + host.dialling.len() >= host.limits.1 {
+            return failed(DialFailure::NotDialled);
+        }
+        if !is_own && !addresses.is_empty() {
+            let refused = host.rules.as_mut().map(|rules| rules.dial_for_a_stranger(&addresses));
+            if refused.is_some_and(|refused| refused.is_err()) {
+                return failed(DialFailure::NotDialled);
+            }
+        }
+        let known = target.filter(|_| addresses.is_empty()).map(|target| self.peek(target).address.clone());
+        let Some(address) = addresses.into_iter().next().map(bare).or(known) else {
+            return failed(DialFailure::NotDialled);
+        };
+        self.host(from).dialling.insert(peer);
+        let life = self.peek(from).life;
+        let dialling = Box::new(Dialling { from, life, peer, address, number });
+        let there = self.by_address.get(&dialling.address).copied().filter(|there| {
+            let host = self.peek(*there);
+            host.is_up && host.is_reachable && self.links.passes(from, *there) && self.links.passes(*there, from)
+        });
+        match there {
+            Some(there) => {
+                let trip = self.links.latency(from, there) + self.links.latency(there, from);
+                self.plan(self.now() + trip * HANDSHAKE_TRIPS / 2, FabricEvent::Dialled(dialling));
+            }
+            None => {
+                let at = self.now() + DIAL_TIMEOUT;
+                self.plan(at, FabricEvent::NotDialled(dialling, DialFailure::Unreachable));
+            }
+        }
+        None
+    }
+
+    fn on_not_dialled(&mut self, dialling: Dialling, failure: DialFailure) {
+        let Dialling { from, life, peer, number, .. } = dialling;
+        let host = self.host(from);
+        if host.life == life {
+            host.dialling.remove(&peer);
+            self.tell(from, Event::DialFailed { peer: Some(peer), dial: number, failure });
+        }
+    }
+
+    fn on_dialled(&mut self, dialling: Dialling) {
+        let Some(there) = self.by_address.get(&dialling.address).copied() else { return };
+        if self.peek(dialling.from).life != dialling.life {
+            return;
+        }
+        if !self.peek(there).is_up {
+            return self.on_not_dialled(dialling, DialFailure::Unreachable);
+        }
+        let got = self.peek(there).peer;
+        if got != dialling.peer {
+            let address = dialling.address.clone();
+            return self.on_not_dialled(dialling, DialFailure::OtherPeer { got, address });
+        }
+        self.last += 1;
+        let connection = self.last;
+        if !self.is_let_in(connection, there, dialling.from) {
+            return self.on_not_dialled(dialling, DialFailure::Unreachable);
+        }
+        let Dialling { from, peer, address, number, .. } = dialling;
+        self.host(from).dialling.remove(&peer);
+        let standing = Standing { dialler: from, listener: there, held: Vec::new(), is_silent: false };
+        self.standing.insert(connection, standing);
+        let local = self.peek(there).address.clone();
+        let outside = self.peek(from).outside(connection);
+        self.connect(connection, from, there, (number, Endpoint { remote: address, local: None, is_relayed: false }));
+        let inbound = Endpoint { remote: outside, local: Some(local), is_relayed: false };
+        self.connect(connection, there, from, (None, inbound));
+    }
+
+    /// Whether a node lets another in: its own rules, and its limits.
+    fn is_let_in(&mut self, connection: u64, node: NodeId, from: NodeId) -> bool {
+        let (peer, outside) = (self.peek(from).peer, self.peek(from).outside(connection));
+        let host = self.host(node);
+        let inbound = host.connections.values().filter(|end| !end.is_outbound).count();
+        let each = host.connections.values().filter(|end| end.peer == from).count();
+        let Some(rules) = &mut host.rules else { return false };
+        if inbound >= host.limits.0 || each >= 2 || rules.begin_inbound(connection, &outside).is_err() {
+            return false;
+        }
+        let is_let_in = rules.settle_inbound(&connection, peer, &outside).is_ok();
+        if !is_let_in {
+            rules.end(&connection);
+        }
+        is_let_in
+    }
+
+    /// One end of a connection has come to stand.
+    fn connect(&mut self, connection: u64, node: NodeId, to: NodeId, (dial, endpoint): (Option<DialNumber>, Endpoint)) {
+        let other = self.peek(to);
+        let (peer, addresses, is_point) = (other.peer, vec![other.address.clone()], other.is_point);
+        let is_outbound = endpoint.local.is_none();
+        let host = self.host(node);
+        let is_first = host.connection_to(to).is_none();
+        host.connections.insert(connection, host::End { peer: to, is_outbound });
+        host.gossip.add(to, is_outbound);
+        let number = ConnectionNumber(connection);
+        host.tell(Event::Connected(Connection { peer, number, dial, endpoint, is_first }));
+        let (latency, now) = (self.links.latency(node, to), self.now());
+        let services = Services { rendezvous: is_point, relay: false, dials_back: false };
+        let agent = String::from("cairn-node/sim");
+        let identified = Event::Identified { peer, agent, services, in_dht: self.peek(to).is_reachable, addresses };
+        self.tell_at(now + latency * 2, node, identified);
+        let latency = std::time::Duration::from_nanos(latency * 2);
+        self.tell_at(now + 1, node, Event::Pinged { peer, latency });
+        if is_outbound {
+            self.confirm_reach(node);
+        }
+        self.plan_heartbeat(node);
+    }
+
+    /// Those who are asked to dial back find out whether they can.
+    fn confirm_reach(&mut self, node: NodeId) {
+        let now = self.now();
+        let host = self.host(node);
+        if std::mem::replace(&mut host.is_reach_known, true) {
+            return;
+        }
+        let address = host.address.clone();
+        let reach = if host.is_reachable { ReachEvent::Confirmed(address) } else { ReachEvent::Refuted(address) };
+        self.tell_at(now + 2_000_000_000, node, Event::Reach(reach));
+    }
+
+    /// A node closes a connection: the other end learns of it.
+    fn close(&mut self, connection: u64, node: NodeId) {
+        let Some(other) = self.peek(node).connections.get(&connection).map(|end| end.peer) else { return };
+        self.send(connection, node, other, Wire::Close);
+        self.end_at(connection, node, None);
+    }
+
+    /// A connection has ended at one end.
+    fn end_at(&mut self, connection: u64, node: NodeId, cause: Option<&str>) {
+        let host = self.host(node);
+        let Some(end) = host.connections.remove(&connection) else { return };
+        if let Some(rules) = &mut host.rules {
+            rules.end(&connection);
+        }
+        let is_last = host.connection_to(end.peer).is_none();
+        if is_last {
+            host.gossip.remove(end.peer);
+        }
+        let (peer, cause) = (self.peek(end.peer).peer, cause.map(str::to_owned));
+        let is_gone = !self.peek(end.peer).connections.contains_key(&connection);
+        if is_gone {
+            self.standing.remove(&connection);
+        }
+        self.forget_requests(connection, node);
+        self.tell(node, Event::Closed { peer, connection: ConnectionNumber(connection), is_last, cause });
+        self.plan_heartbeat(node);
+    }
+}
+
+/// An address without the name at its end.
+fn bare(mut address: Multiaddr) -> Multiaddr {
+    let is_name = address.iter().last().is_some_and(|part| part.tag() == "p2p");
+    if is_name {
+        address.pop();
+    }
+    address
+}

@@ -1,0 +1,459 @@
+//! gossipsub v1.1 for one node, by its published rules (libp2p specs, pubsub/gossipsub): a mesh of few peers for each
+//! topic, repaired at every heartbeat; ids told to some of the others (IHAVE, IWANT); IDONTWANT of v1.2 for what is
+//! large. The numbers are those that `cairn-network` gives libp2p. Scores and peer exchange are off there, and here.
+
+use crate::executor::{Nanos, NodeId};
+use cairn_network::transport::{MessageNumber, Topic};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::RngCore;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Between two rounds of upkeep.
+pub const HEARTBEAT: Nanos = 700_000_000;
+/// How many peers a mesh has, at least, by preference and at most.
+const MESH: (usize, usize, usize) = (4, 6, 12);
+/// How long a message is remembered.
+const REMEMBERED: Nanos = 120_000_000_000;
+/// How long who was pruned is not grafted again.
+const BACKOFF: Nanos = 60_000_000_000;
+/// For how many heartbeats messages are kept, and told of.
+const HISTORY: (usize, usize) = (12, 3);
+/// To how many others ids are told, at least.
+const LAZY: usize = 6;
+/// Messages from so many bytes on are refused from others while one brings them.
+const LARGE: usize = 4_096;
+
+/// A message's id.
+pub type MessageId = [u8; 20];
+
+/// What nodes tell each other.
+#[expect(missing_docs, reason = "the sentences say what the fields are")]
+#[derive(Clone, Debug)]
+pub enum Frame {
+    /// A message.
+    Message { topic: Topic, id: MessageId, data: Arc<[u8]> },
+    /// From now on the sender is in the receiver's mesh.
+    Graft(Topic),
+    /// From now on not.
+    Prune(Topic),
+    /// The sender has these.
+    IHave(Topic, Vec<MessageId>),
+    /// The sender wants these.
+    IWant(Vec<MessageId>),
+    /// The sender gets these from somebody else.
+    IDontWant(Vec<MessageId>),
+}
+
+impl Frame {
+    /// Its bytes, about.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Message { data, .. } => data.len() + 60,
+            Self::Graft(_) | Self::Prune(_) => 60,
+            Self::IHave(_, ids) | Self::IWant(ids) | Self::IDontWant(ids) => 60 + 22 * ids.len(),
+        }
+    }
+}
+
+/// A message that is known.
+#[derive(Debug)]
+struct Seen {
+    topic: Topic,
+    at: Nanos,
+    /// Gone once it was refused, or is forgotten.
+    data: Option<Arc<[u8]>>,
+    /// Whether it may be passed on.
+    is_valid: bool,
+    /// Who brought it, or does not want it.
+    have_it: BTreeSet<NodeId>,
+}
+
+#[derive(Debug, Default)]
+struct Mesh {
+    peers: BTreeSet<NodeId>,
+    backoff: BTreeMap<NodeId, Nanos>,
+}
+
+/// What is to be sent, and what is new.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// To whom what is sent.
+    pub frames: Vec<(NodeId, Frame)>,
+    /// A message that is to be judged, and who brought it.
+    pub judge: Option<(MessageNumber, NodeId, Topic, Arc<[u8]>)>,
+}
+
+/// One node's part.
+#[derive(Debug, Default)]
+pub struct Gossip {
+    /// Who is connected, and whether this node dialled.
+    peers: BTreeMap<NodeId, bool>,
+    meshes: [Mesh; 2],
+    seen: HashMap<MessageId, Seen>,
+    /// In the order in which they came.
+    order: VecDeque<MessageId>,
+    /// What waits for its verdict.
+    judged: HashMap<MessageNumber, MessageId>,
+    last: u64,
+    /// What came in each of the last rounds.
+    history: VecDeque<Vec<(Topic, MessageId)>>,
+    /// What was asked for in this round.
+    asked: BTreeSet<MessageId>,
+    /// Whether a heartbeat is planned.
+    pub beats: bool,
+}
+
+const TOPICS: [Topic; 2] = [Topic::Blocks, Topic::Txs];
+
+const fn place(topic: Topic) -> usize {
+    match topic {
+        Topic::Blocks => 0,
+        Topic::Txs => 1,
+    }
+}
+
+impl Gossip {
+    /// Somebody has connected.
+    pub fn add(&mut self, peer: NodeId, is_outbound: bool) {
+        self.peers.insert(peer, is_outbound);
+    }
+
+    /// Somebody is gone.
+    pub fn remove(&mut self, peer: NodeId) {
+        self.peers.remove(&peer);
+        for mesh in &mut self.meshes {
+            mesh.peers.remove(&peer);
+        }
+    }
+
+    /// The topics in whose mesh a peer is.
+    pub fn mesh_of(&self, peer: NodeId) -> Vec<String> {
+        let names = [("blocks", 0), ("txs", 1)];
+        names
+            .into_iter()
+            .filter(|(_, at)| self.meshes[*at].peers.contains(&peer))
+            .map(|(name, _)| name.into())
+            .collect()
+    }
+
+    /// Whether the next heartbeat would do nothing.
+    pub fn is_at_rest(&self) -> bool {
+        let fits = |mesh: &Mesh| {
+            let count = mesh.peers.len();
+            count <= MESH.2 && (count >= MESH.0 || count == self.peers.len())
+        };
+        self.meshes.iter().all(fits) && self.history.iter().all(Vec::is_empty)
+    }
+
+    /// Publishes a message of this node's; nothing when it is known already, or nobody is there.
+    pub fn publish(&mut self, topic: Topic, id: MessageId, data: Arc<[u8]>, now: Nanos) -> Option<Outcome> {
+        self.forget(now);
+        if self.seen.contains_key(&id) || self.peers.is_empty() {
+            return None;
+        }
+        self.remember(topic, id, &data, now);
+        let mut outcome = Outcome::default();
+        self.pass_on(id, &mut outcome);
+        Some(outcome)
+    }
+
+    fn remember(&mut self, topic: Topic, id: MessageId, data: &Arc<[u8]>, now: Nanos) {
+        let seen = Seen { topic, at: now, data: Some(data.clone()), is_valid: true, have_it: BTreeSet::new() };
+        self.seen.insert(id, seen);
+        self.order.push_back(id);
+        if self.history.is_empty() {
+            self.history.push_front(Vec::new());
+        }
+        self.history[0].push((topic, id));
+    }
+
+    fn forget(&mut self, now: Nanos) {
+        while let Some(id) = self.order.front() {
+            if self.seen.get(id).is_some_and(|seen| seen.at + REMEMBERED > now) {
+                break;
+            }
+            self.seen.remove(id);
+            self.order.pop_front();
+        }
+    }
+
+    fn pass_on(&self, id: MessageId, outcome: &mut Outcome) {
+        let Some(Seen { topic, data: Some(data), have_it, .. }) = self.seen.get(&id) else { return };
+        let mesh = &self.meshes[place(*topic)].peers;
+        // Whoever has no mesh yet sends to some of its peers.
+        let some: Vec<NodeId> = match mesh.is_empty() {
+            true => self.peers.keys().copied().take(MESH.1).collect(),
+            false => mesh.iter().copied().collect(),
+        };
+        let frame = || Frame::Message { topic: *topic, id, data: data.clone() };
+        outcome.frames.extend(some.into_iter().filter(|peer| !have_it.contains(peer)).map(|peer| (peer, frame())));
+    }
+
+    /// Something came from a peer.
+    pub fn on_frame(&mut self, from: NodeId, frame: Frame, now: Nanos) -> Outcome {
+        let mut outcome = Outcome::default();
+        match frame {
+            Frame::Message { topic, id, data } => self.on_message(from, (topic, id, data), now, &mut outcome),
+            Frame::Graft(topic) => {
+                let mesh = &mut self.meshes[place(topic)];
+                if mesh.peers.len() >= MESH.2 || mesh.backoff.get(&from).is_some_and(|until| *until > now) {
+                    outcome.frames.push((from, Frame::Prune(topic)));
+                } else {
+                    mesh.peers.insert(from);
+                }
+            }
+            Frame::Prune(topic) => {
+                let mesh = &mut self.meshes[place(topic)];
+                mesh.peers.remove(&from);
+                mesh.backoff.insert(from, now + BACKOFF);
+            }
+            Frame::IHave(_, ids) => {
+                let lacking = |id: &MessageId| !self.seen.contains_key(id) && !self.asked.contains(id);
+                let wanted: Vec<MessageId> = ids.into_iter().filter(lacking).collect();
+                if !wanted.is_empty() {
+                    self.asked.extend(&wanted);
+                    outcome.frames.push((from, Frame::IWant(wanted)));
+                }
+            }
+            Frame::IWant(ids) => {
+                for id in ids {
+                    if let Some(Seen { topic, data: Some(data), is_valid: true, .. }) = self.seen.get(&id) {
+                        outcome.frames.push((from, Frame::Message { topic: *topic, id, data: data.clone() }));
+                    }
+                }
+            }
+            Frame::IDontWant(ids) => {
+                for id in ids {
+                    if let Some(seen) = self.seen.get_mut(&id) {
+                        seen.have_it.insert(from);
+                    }
+                }
+            }
+        }
+        outcome
+    }
+
+    fn on_message(
+        &mut self,
+        from: NodeId,
+        (topic, id, data): (Topic, MessageId, Arc<[u8]>),
+        now: Nanos,
+        outcome: &mut Outcome,
+    ) {
+        self.forget(now);
+        if let Some(seen) = self.seen.get_mut(&id) {
+            seen.have_it.insert(from);
+            return;
+        }
+        let seen = Seen { topic, at: now, data: Some(data.clone()), is_valid: false, have_it: BTreeSet::from([from]) };
+        self.seen.insert(id, seen);
+        self.order.push_back(id);
+        if data.len() >= LARGE {
+            let others = self.meshes[place(topic)].peers.iter().filter(|peer| **peer != from);
+            outcome.frames.extend(others.map(|peer| (*peer, Frame::IDontWant(vec![id]))));
+        }
+        self.last += 1;
+        let number = MessageNumber(self.last);
+        self.judged.insert(number, id);
+        outcome.judge = Some((number, from, topic, data));
+    }
+
+    /// A verdict; whether the message travels on.
+    pub fn on_verdict(&mut self, number: MessageNumber, accept: bool, outcome: &mut Outcome) -> bool {
+        let Some(id) = self.judged.remove(&number) else { return false };
+        let Some(seen) = self.seen.get_mut(&id) else { return false };
+        if !accept {
+            seen.data = None;
+            return false;
+        }
+        seen.is_valid = true;
+        let topic = seen.topic;
+        if self.history.is_empty() {
+            self.history.push_front(Vec::new());
+        }
+        self.history[0].push((topic, id));
+        self.pass_on(id, outcome);
+        true
+    }
+
+    /// The regular upkeep.
+    pub fn heartbeat(&mut self, now: Nanos, random: &mut ChaCha8Rng) -> Outcome {
+        let mut outcome = Outcome::default();
+        self.asked.clear();
+        for topic in TOPICS {
+            self.mend_mesh(topic, now, random, &mut outcome);
+            self.tell_ids(topic, random, &mut outcome);
+        }
+        self.history.push_front(Vec::new());
+        if self.history.len() > HISTORY.0 {
+            for (_, id) in self.history.pop_back().unwrap_or_default() {
+                if let Some(seen) = self.seen.get_mut(&id) {
+                    seen.data = None;
+                }
+            }
+        }
+        outcome
+    }
+
+    fn mend_mesh(&mut self, topic: Topic, now: Nanos, random: &mut ChaCha8Rng, outcome: &mut Outcome) {
+        let mesh = &mut self.meshes[place(topic)];
+        mesh.backoff.retain(|_, until| *until > now);
+        if mesh.peers.len() < MESH.0 {
+            let is_free = |peer: &&NodeId| !mesh.peers.contains(peer) && !mesh.backoff.contains_key(peer);
+            let mut free: Vec<NodeId> = self.peers.keys().filter(is_free).copied().collect();
+            for peer in draw(&mut free, MESH.1 - mesh.peers.len(), random) {
+                mesh.peers.insert(peer);
+                outcome.frames.push((peer, Frame::Graft(topic)));
+            }
+        }
+        if mesh.peers.len() > MESH.2 {
+            let mut all: Vec<NodeId> = mesh.peers.iter().copied().collect();
+            let mut kept: BTreeSet<NodeId> = draw(&mut all, MESH.1, random).into_iter().collect();
+            // One at least that this node has dialled.
+            if !kept.iter().any(|peer| self.peers.get(peer) == Some(&true)) {
+                kept.extend(all.iter().find(|peer| self.peers.get(peer) == Some(&true)));
+            }
+            for peer in mesh.peers.iter().filter(|peer| !kept.contains(peer)) {
+                mesh.backoff.insert(*peer, now + BACKOFF);
+                outcome.frames.push((*peer, Frame::Prune(topic)));
+            }
+            mesh.peers = kept;
+        }
+    }
+
+    fn tell_ids(&self, topic: Topic, random: &mut ChaCha8Rng, outcome: &mut Outcome) {
+        let rounds = self.history.iter().take(HISTORY.1).flatten();
+        let ids: Vec<MessageId> = rounds.filter(|(of, _)| *of == topic).map(|(_, id)| *id).collect();
+        if ids.is_empty() {
+            return;
+        }
+        let mesh = &self.meshes[place(topic)].peers;
+        let mut others: Vec<NodeId> = self.peers.keys().filter(|peer| !mesh.contains(peer)).copied().collect();
+        let some = LAZY.max(others.len() / 4);
+        outcome
+            .frames
+            .extend(draw(&mut others, some, random).into_iter().map(|peer| (peer, Frame::IHave(topic, ids.clone()))));
+    }
+}
+
+/// So many of them, each as likely as any other; those are gone from `from`.
+pub fn draw<T>(from: &mut Vec<T>, count: usize, random: &mut ChaCha8Rng) -> Vec<T> {
+    let mut drawn = Vec::new();
+    while drawn.len() < count && !from.is_empty() {
+        let at = (random.next_u64() % from.len() as u64) as usize;
+        drawn.push(from.swap_remove(at));
+    }
+    drawn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::random;
+
+    /// Nodes that are all connected to each other, and frames that arrive at once.
+    struct Net {
+        nodes: Vec<Gossip>,
+        now: Nanos,
+        random: ChaCha8Rng,
+        frames: VecDeque<(NodeId, NodeId, Frame)>,
+        sent: usize,
+    }
+
+    impl Net {
+        fn new(count: u32) -> Self {
+            let mut nodes: Vec<Gossip> = (0..count).map(|_| Gossip::default()).collect();
+            for (one, node) in nodes.iter_mut().enumerate() {
+                let others = (0..count).filter(|other| *other as usize != one);
+                others.for_each(|other| node.add(NodeId(other), other as usize > one));
+            }
+            let mut net = Self { nodes, now: 0, random: random(1, 1), frames: VecDeque::new(), sent: 0 };
+            (0..5).for_each(|_| net.beat());
+            net
+        }
+
+        fn take(&mut self, from: u32, outcome: Outcome) {
+            self.sent += outcome.frames.iter().filter(|(_, frame)| matches!(frame, Frame::Message { .. })).count();
+            self.frames.extend(outcome.frames.into_iter().map(|(to, frame)| (NodeId(from), to, frame)));
+            if let Some((number, ..)) = outcome.judge {
+                let mut outcome = Outcome::default();
+                assert!(self.nodes[from as usize].on_verdict(number, true, &mut outcome));
+                self.take(from, outcome);
+            }
+        }
+
+        fn settle(&mut self) {
+            while let Some((from, to, frame)) = self.frames.pop_front() {
+                let outcome = self.nodes[to.0 as usize].on_frame(from, frame, self.now);
+                self.take(to.0, outcome);
+            }
+        }
+
+        fn beat(&mut self) {
+            self.now += HEARTBEAT;
+            for node in 0..self.nodes.len() as u32 {
+                let outcome = self.nodes[node as usize].heartbeat(self.now, &mut self.random);
+                self.take(node, outcome);
+            }
+            self.settle();
+        }
+
+        fn publish(&mut self, node: u32, id: MessageId) {
+            let data: Arc<[u8]> = vec![7; 100].into();
+            let outcome = self.nodes[node as usize].publish(Topic::Blocks, id, data, self.now);
+            self.take(node, outcome.expect("it is new"));
+            self.settle();
+        }
+    }
+
+    #[test]
+    fn meshes_keep_their_size_and_a_message_reaches_everybody_without_everybody_sending_to_everybody() {
+        let mut net = Net::new(40);
+        for node in &net.nodes {
+            for mesh in &node.meshes {
+                assert!((MESH.0..=MESH.2).contains(&mesh.peers.len()), "{}", mesh.peers.len());
+            }
+        }
+        net.publish(3, [1; 20]);
+        assert!(net.nodes.iter().all(|node| node.seen.contains_key(&[1; 20])));
+        assert!((39..40 * MESH.2).contains(&net.sent), "{}", net.sent);
+        assert!(net.nodes[3].publish(Topic::Blocks, [1; 20], vec![].into(), net.now).is_none(), "it is known");
+    }
+
+    /// Whoever is in nobody's mesh hears of a message at the next heartbeat, and asks for it.
+    #[test]
+    fn ids_are_told_to_those_outside_the_mesh() {
+        let mut net = Net::new(8);
+        let lonely = NodeId(7);
+        for node in &mut net.nodes {
+            for mesh in &mut node.meshes {
+                mesh.peers.remove(&lonely);
+            }
+        }
+        for mesh in &mut net.nodes[7].meshes {
+            mesh.peers.clear();
+        }
+        net.publish(0, [2; 20]);
+        assert!(!net.nodes[7].seen.contains_key(&[2; 20]), "the control");
+        net.beat();
+        assert!(net.nodes[7].seen.contains_key(&[2; 20]));
+    }
+
+    #[test]
+    fn what_is_refused_travels_no_further_and_what_is_old_is_forgotten() {
+        let mut gossip = Gossip::default();
+        (0..6).for_each(|peer| gossip.add(NodeId(peer), true));
+        let data: Arc<[u8]> = vec![1; 5_000].into();
+        let frame = Frame::Message { topic: Topic::Txs, id: [3; 20], data };
+        gossip.heartbeat(HEARTBEAT, &mut random(1, 1));
+        let outcome = gossip.on_frame(NodeId(0), frame.clone(), HEARTBEAT);
+        let (number, ..) = outcome.judge.expect("it is to be judged");
+        assert!(outcome.frames.iter().all(|(to, frame)| to.0 != 0 && matches!(frame, Frame::IDontWant(_))));
+        assert!(!outcome.frames.is_empty(), "it is large");
+        let mut after = Outcome::default();
+        assert!(!gossip.on_verdict(number, false, &mut after) && after.frames.is_empty());
+        assert!(gossip.on_frame(NodeId(1), frame.clone(), 2 * HEARTBEAT).judge.is_none(), "it was judged");
+        assert!(gossip.on_frame(NodeId(1), frame, 2 * REMEMBERED).judge.is_some(), "nobody knows it any more");
+    }
+}

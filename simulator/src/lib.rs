@@ -1,0 +1,37 @@
+//! Whole nodes by the hundred, in virtual time, from one seed.
+//!
+//! What runs is production code: ledger, chain with its writer and store, pool, network state, sync, and the miner's
+//! templates, put together as `cairn-node` puts them together ([`node`]). They take time, randomness, tasks, the disk and
+//! the transport from outside ([`cairn_common::runtime`], [`cairn_chain::store::MemoryDisk`],
+//! [`cairn_network::transport`]), and here that is this crate's: one thread, one heap of what happens when.
+//!
+//! # Map
+//! | module | what |
+//! |---|---|
+//! | [`executor`] | virtual time, and the tasks of all nodes |
+//! | [`links`] | lines: latency by region, bandwidth, cuts |
+//! | [`fabric`] | what libp2p is to real nodes: connections, requests, the DHT; [`gossip`] is gossipsub |
+//! | [`node`], [`mining`] | one whole node; when it finds blocks |
+//! | [`simulation`] | many nodes, and what happens between them |
+//! | [`scenario`] | what goes wrong, and when: a file |
+//! | [`course`] | a scenario from its beginning to the verdict |
+//! | [`payments`] | wallets that pay, and what becomes of it |
+//! | [`oracles`] | what must hold, whatever went wrong |
+//!
+//! # Invariants
+//! 1. The same seed gives the same digest on any machine: nothing depends on clocks, threads or addresses in memory.
+//! 2. Nothing here decides what a node does; what cannot be driven from outside is changed there.
+
+#![forbid(unsafe_code)]
+
+pub mod course;
+pub mod executor;
+pub mod fabric;
+pub mod gossip;
+pub mod links;
+pub mod mining;
+pub mod node;
+pub mod oracles;
+pub mod payments;
+pub mod scenario;
+pub mod simulation;

@@ -1,0 +1,104 @@
+//! One whole node, put together as `cairn-node` puts it together, without JSON-RPC.
+
+use crate::executor::NodeId;
+use crate::fabric::{Fabric, Handle};
+use crate::mining;
+use cairn_chain::{ChainHandle, StoreError, store::MemoryDisk};
+use cairn_common::runtime;
+use cairn_common::tasks::{self, ShutdownSwitch};
+use cairn_ledger::chain_spec::ChainSpec;
+use cairn_ledger::keys::Address;
+use cairn_mempool::{PoolConfig, PoolHandle};
+use cairn_network::sync::{self, SyncHandle};
+use cairn_network::transport::PeerId;
+use cairn_network::{NetworkConfig, NetworkError, NetworkFiles, NetworkHandle, NetworkParts};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How a node is set up.
+#[derive(Clone)]
+pub struct NodeSetup {
+    /// The rules.
+    pub spec: Arc<ChainSpec>,
+    /// How it takes part in the network.
+    pub network: NetworkConfig,
+    /// Its disk.
+    pub disk: MemoryDisk,
+    /// What it hashes, in hashes a second, and who gets the rewards.
+    pub miner: Option<(f64, Address)>,
+}
+
+/// A node at work.
+pub struct RunningNode {
+    /// Its chain.
+    pub chain: ChainHandle,
+    /// Its pool.
+    pub pool: PoolHandle,
+    /// Its network.
+    pub network: NetworkHandle,
+    /// Its synchronisation.
+    pub sync: SyncHandle,
+    /// Tells its parts to stop; whoever drops it does.
+    _switches: Vec<ShutdownSwitch>,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+}
+
+fn files() -> NetworkFiles {
+    let at = |name: &str| Path::new("/").join(name);
+    NetworkFiles { node_key: at("node.key"), book: at("peers.bin"), bans: at("bans.json"), upload: at("upload.json") }
+}
+
+/// Starts a node, in its own surroundings; `failed` is called when its disk fails.
+pub fn start(
+    node: NodeId,
+    own: PeerId,
+    setup: NodeSetup,
+    fabric: &Arc<Mutex<Fabric>>,
+    failed: impl FnOnce() + Send + 'static,
+) -> Result<RunningNode, StartError> {
+    let NodeSetup { spec, network: config, disk, miner } = setup;
+    let (chain, writer) = cairn_chain::spawn_in_memory(spec.clone(), disk)?;
+    drop(runtime::spawn(async {
+        // A failing store ends the whole node.
+        if writer.ended().await.is_err() {
+            failed();
+        }
+    }));
+    let mut switches = Vec::new();
+    let mut shutdown = || {
+        let (switch, shutdown) = tasks::shutdown();
+        switches.push(switch);
+        shutdown
+    };
+    let (pool, _) = cairn_mempool::spawn(spec.clone(), PoolConfig::default(), chain.clone(), None, shutdown());
+    let parts = NetworkParts {
+        config: config.clone(),
+        spec: spec.clone(),
+        chain: chain.clone(),
+        pool: pool.clone(),
+        files: files(),
+        shutdown: shutdown(),
+    };
+    let (network, events, _) = cairn_network::spawn_over(parts, own, |rules| {
+        let limits = (config.max_inbound, config.max_outbound);
+        fabric.lock().unwrap_or_else(PoisonError::into_inner).start(node, rules, limits);
+        Handle::new(fabric.clone(), node)
+    })?;
+    let rules = sync::Rules { spec: spec.clone(), local: false };
+    let (sync, _) = sync::spawn(rules, chain.clone(), network.clone(), events, shutdown());
+    if let Some((rate, beneficiary)) = miner {
+        let task = mining::mine(chain.clone(), pool.clone(), network.clone(), rate, beneficiary);
+        drop(runtime::spawn(task));
+    }
+    Ok(RunningNode { chain, pool, network, sync, _switches: switches })
+}

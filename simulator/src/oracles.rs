@@ -1,0 +1,118 @@
+//! What must hold once all is mended and some time has gone by, whatever went wrong before.
+
+use crate::executor::NodeId;
+use crate::payments::Fates;
+use crate::simulation::Simulation;
+use cairn_chain::audit;
+use cairn_ledger::hash::BlockId;
+use cairn_ledger::testing::genesis_state;
+use cairn_ledger::units::Height;
+use cairn_ledger::validate::ChainContext;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Something that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the sentences say what the fields are")]
+pub enum Broken {
+    /// Nodes follow different chains.
+    Tips { tips: Vec<(BlockId, u64, usize)> },
+    /// A node is down that nobody stopped.
+    Down { node: NodeId },
+    /// A node's database does not hold together.
+    Audit { node: NodeId, reason: String },
+    /// The chain's rules give another state.
+    Replay { node: NodeId },
+    /// An honest node was banned by another.
+    Banned { by: NodeId, whom: String },
+    /// The chain did not grow.
+    Stopped { height: u64, expected: u64 },
+    /// Payments that a node had taken were never mined.
+    Vanished { fates: Fates },
+    /// A node has too few peers.
+    Alone { node: NodeId, peers: usize },
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tips { tips } => {
+                write!(f, "nodes follow different chains:")?;
+                tips.iter().try_for_each(|(id, height, nodes)| write!(f, " {nodes} at {height} ({id})"))
+            }
+            Self::Down { node } => write!(f, "node {} is down", node.0),
+            Self::Audit { node, reason } => {
+                write!(f, "the database of node {} does not hold together: {reason}", node.0)
+            }
+            Self::Replay { node } => write!(f, "the state of node {} is not what its blocks lead to", node.0),
+            Self::Banned { by, whom } => write!(f, "node {} has banned {whom}, who is honest", by.0),
+            Self::Stopped { height, expected } => {
+                write!(f, "the chain is {height} blocks high, expected {expected} at least")
+            }
+            Self::Vanished { fates } => {
+                write!(f, "{} payments vanished that a node had taken: {fates:?}", fates.vanished)
+            }
+            Self::Alone { node, peers } => write!(f, "node {} has {peers} peers", node.0),
+        }
+    }
+}
+
+/// One tip everywhere.
+pub fn one_tip(simulation: &Simulation) -> Vec<Broken> {
+    let mut tips: BTreeMap<BlockId, (u64, usize)> = BTreeMap::new();
+    for (_, height, id) in simulation.tips() {
+        let nodes = tips.entry(id).or_default();
+        *nodes = (height, nodes.1 + 1);
+    }
+    if tips.len() == 1 {
+        return Vec::new();
+    }
+    vec![Broken::Tips { tips: tips.into_iter().map(|(id, (height, nodes))| (id, height, nodes)).collect() }]
+}
+
+/// Every node is up, and its database holds together.
+pub fn whole(simulation: &Simulation) -> Vec<Broken> {
+    let check = |node: NodeId| {
+        if simulation.running(node).is_none() {
+            return Some(Broken::Down { node });
+        }
+        let audited = simulation.audit(node, audit::check_in_memory);
+        audited.err().map(|error| Broken::Audit { node, reason: error.to_string() })
+    };
+    simulation.nodes().filter_map(check).collect()
+}
+
+/// The rules alone, from block 0 on, lead to the state that a node's tip commits to.
+pub fn replay(simulation: &Simulation, node: NodeId) -> Vec<Broken> {
+    let (spec, broken) = (simulation.spec().clone(), || vec![Broken::Replay { node }]);
+    let Some(running) = simulation.running(node) else { return Vec::new() };
+    let (reader, tip) = (running.chain.reader(), running.chain.tip());
+    let (mut state, mut parent) = (genesis_state(&spec), ChainContext::genesis(&spec));
+    for height in (1..=tip.height().get()).map(Height::new) {
+        let header = reader.header_at(height).ok().flatten();
+        let stored = header.and_then(|header| reader.block(&header.id()).ok().flatten());
+        let Some(stored) = stored else { return broken() };
+        parent = state.follow(&spec, &parent, stored.block);
+    }
+    if parent.id() == tip.id && state.tree().state_root() == tip.header.state_root { Vec::new() } else { broken() }
+}
+
+/// Nobody is banned, where all are honest.
+pub fn nobody_banned(simulation: &mut Simulation) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    for node in simulation.nodes().collect::<Vec<_>>() {
+        let bans = simulation.ask(node, |running| {
+            let network = running.network.clone();
+            async move { network.bans().await }
+        });
+        broken.extend(bans.into_iter().flatten().map(|ban| Broken::Banned { by: node, whom: ban.target.to_string() }));
+    }
+    broken
+}
+
+/// Everybody has peers.
+pub fn connected(simulation: &Simulation, at_least: usize) -> Vec<Broken> {
+    let peers = |node| simulation.fabric().peers_of(node);
+    let alone = simulation.nodes().map(|node| (node, peers(node))).filter(|(_, peers)| *peers < at_least);
+    alone.map(|(node, peers)| Broken::Alone { node, peers }).collect()
+}

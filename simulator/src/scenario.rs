@@ -1,0 +1,157 @@
+//! A scenario: how many nodes, what they do, what goes wrong and when. A TOML file; see `simulator/scenarios`.
+
+use cairn_ledger::chain_spec::{ChainParams, ChainSpec, ChainSpecError};
+use cairn_ledger::pow::CompactTarget;
+use cairn_ledger::testing;
+use serde::{Deserialize, Serialize};
+
+/// A scenario.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Its name.
+    pub name: String,
+    /// How many nodes there are.
+    pub nodes: u32,
+    /// How many of them all others know from the start.
+    #[serde(default = "three")]
+    pub boot_nodes: u32,
+    /// How many of them mine, each as much.
+    pub miners: u32,
+    /// Of a hundred others, how many nobody can dial.
+    #[serde(default)]
+    pub unreachable_percent: u32,
+    /// How long it takes, in minutes, before all is mended.
+    pub minutes: u64,
+    /// How long all is well after that, until what must hold then is looked at.
+    #[serde(default = "thirty")]
+    pub quiet_minutes: u64,
+    /// The time between two blocks.
+    #[serde(default = "minute")]
+    pub interval_ms: u64,
+    /// How many payments are made in an hour.
+    #[serde(default)]
+    pub payments_per_hour: u64,
+    /// How many times rarer nodes look whether something is due that comes now and then.
+    #[serde(default = "one")]
+    pub leisure: u32,
+    /// What goes wrong.
+    #[serde(default)]
+    pub fault: Vec<Fault>,
+    /// What goes wrong besides, as the seed has it: so many faults of every kind.
+    #[serde(default)]
+    pub random_faults: u32,
+}
+
+fn three() -> u32 {
+    3
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn thirty() -> u64 {
+    30
+}
+
+fn minute() -> u64 {
+    60_000
+}
+
+/// Something that goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// When, in minutes.
+    pub at: u64,
+    /// For how many minutes.
+    pub minutes: u64,
+    /// To how many of a hundred nodes.
+    pub percent: u32,
+    /// What.
+    pub kind: FaultKind,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// The process is killed, and comes back.
+    Crash,
+    /// The machine loses its power, and what was not synced; it comes back.
+    PowerCut,
+    /// They reach each other alone.
+    Partition,
+    /// Each hears one other no more, who still hears it.
+    OneWay,
+    /// The clock is wrong by half of what is allowed, and drifts.
+    Clock,
+    /// Nothing can be written: the node stops, and comes back with another disk's luck.
+    Disk,
+}
+
+impl FaultKind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Crash, Self::PowerCut, Self::Partition, Self::OneWay, Self::Clock, Self::Disk];
+}
+
+/// Why a scenario cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// It is no scenario.
+    #[error("it is no scenario: {0}")]
+    Toml(#[from] toml::de::Error),
+    /// Numbers that do not go together.
+    #[error("{0}")]
+    Numbers(&'static str),
+    /// Rules that no network can have.
+    #[error(transparent)]
+    Rules(#[from] ChainSpecError),
+}
+
+impl Scenario {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let scenario: Self = toml::from_str(text)?;
+        let wrong = |what| Err(ScenarioError::Numbers(what));
+        match &scenario {
+            Self { nodes: 0 | 5_001.., .. } => wrong("nodes: expected 1 to 5 000"),
+            Self { boot_nodes, nodes, .. } if *boot_nodes == 0 || boot_nodes > nodes => {
+                wrong("boot_nodes: expected one at least, and no more than there are nodes")
+            }
+            Self { miners, nodes, .. } if *miners == 0 || miners > nodes => {
+                wrong("miners: expected one at least, and no more than there are nodes")
+            }
+            Self { minutes: 0 | 525_601.., .. } => wrong("minutes: expected 1 to a year of them"),
+            Self { leisure: 0 | 121.., .. } => wrong("leisure: expected 1 to 120"),
+            Self { unreachable_percent: 101.., .. } => wrong("unreachable_percent: expected 0 to 100"),
+            Self { fault, .. } if fault.iter().any(|fault| fault.percent > 100) => wrong("percent: expected 0 to 100"),
+            _ => Ok(scenario),
+        }
+    }
+
+    /// The rules: the main network's, at a target that costs nothing.
+    ///
+    /// # Errors
+    /// No network can have them.
+    pub fn spec(&self) -> Result<ChainSpec, ScenarioError> {
+        let easy = CompactTarget::from_bits(EASY);
+        let params = ChainParams {
+            name: String::from("simulated"),
+            interval_ms: self.interval_ms,
+            half_life_ms: self.interval_ms.saturating_mul(60),
+            max_future_ms: 120_000,
+            pow_limit: easy,
+            genesis_target: easy,
+            ..testing::easy_params()
+        };
+        Ok(ChainSpec::new(params)?)
+    }
+}
+
+/// A block takes 256 attempts at the beginning.
+const EASY: u32 = 0x2000_ffff;

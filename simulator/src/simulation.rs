@@ -1,0 +1,278 @@
+//! Many nodes, one heap, one seed.
+
+use crate::executor::{Clock, Executor, Nanos, NodeId, nanos, random};
+use crate::fabric::{Fabric, FabricEvent};
+use crate::links::{Region, Shape};
+use crate::node::{self, NodeSetup, RunningNode, StartError};
+use cairn_chain::store::MemoryDisk;
+use cairn_common::runtime;
+use cairn_ledger::chain_spec::ChainSpec;
+use cairn_ledger::hash::{BlockId, Hash, sha256};
+use cairn_ledger::keys::Address;
+use cairn_ledger::units::Timestamp;
+use cairn_network::NetworkConfig;
+use cairn_network::transport::{Multiaddr, PeerId};
+use rand_chacha::ChaCha8Rng;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What happens in a simulation.
+#[derive(Debug)]
+pub enum Happening {
+    /// Between nodes.
+    Fabric(FabricEvent),
+    /// A step of the scenario.
+    Step(usize),
+    /// A node's disk has failed, in the life of that number.
+    Failed(NodeId, u32),
+}
+
+/// A node, running or not.
+struct Slot {
+    peer: PeerId,
+    setup: NodeSetup,
+    running: Option<RunningNode>,
+    /// How often it was stopped.
+    lives: u32,
+}
+
+/// How a simulation is set up.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// What decides everything that is left to chance.
+    pub seed: u64,
+    /// The rules.
+    pub spec: Arc<ChainSpec>,
+    /// How nodes are connected.
+    pub shape: Shape,
+    /// How many times rarer nodes look whether something is due that comes now and then: with many of them over long
+    /// times nearly all of that is looking.
+    pub leisure: u32,
+}
+
+/// The simulation.
+pub struct Simulation {
+    executor: Executor<Happening>,
+    fabric: Arc<Mutex<Fabric>>,
+    nodes: Vec<Slot>,
+    spec: Arc<ChainSpec>,
+    random: ChaCha8Rng,
+    boot_nodes: Vec<String>,
+    events: u64,
+    /// What has happened so far, in one number.
+    digest: u64,
+}
+
+impl Simulation {
+    /// Nobody yet. The clocks show the time of block 0.
+    pub fn new(setup: Setup) -> Self {
+        let Setup { seed, spec, shape, leisure } = setup;
+        let executor = Executor::new(seed, spec.params().genesis_time, leisure);
+        let fabric = Fabric::new(executor.agenda().clone(), shape, seed);
+        Self {
+            executor,
+            fabric: Arc::new(Mutex::new(fabric)),
+            nodes: Vec::new(),
+            spec,
+            random: random(seed, 0),
+            boot_nodes: Vec::new(),
+            events: 0,
+            digest: 0,
+        }
+    }
+
+    /// What is between nodes.
+    pub fn fabric(&self) -> MutexGuard<'_, Fabric> {
+        self.fabric.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a node that others know from the start.
+    pub fn add_boot_node(&mut self, miner: Option<(f64, Address)>) -> NodeId {
+        let node = self.add(miner, true, true);
+        let (peer, address) = (self.nodes[node.0 as usize].peer, self.address(node));
+        self.boot_nodes.push(format!("{address}/p2p/{peer}"));
+        node
+    }
+
+    /// Adds a node; `is_reachable`: whether others can dial it.
+    pub fn add_node(&mut self, miner: Option<(f64, Address)>, is_reachable: bool) -> NodeId {
+        self.add(miner, is_reachable, false)
+    }
+
+    fn add(&mut self, miner: Option<(f64, Address)>, is_reachable: bool, is_point: bool) -> NodeId {
+        let node = self.executor.add_node();
+        let region = Region::draw(&mut self.random);
+        let (peer, _) = self.fabric().add_host(node, region, is_reachable, is_point);
+        let mut network = NetworkConfig { boot_nodes: self.boot_nodes.clone(), ..NetworkConfig::default() };
+        network.discovery.mdns = false;
+        network.discovery.rendezvous_server = is_point;
+        network.reach.upnp = false;
+        network.reach.relay = false;
+        let setup = NodeSetup { spec: self.spec.clone(), network, disk: MemoryDisk::default(), miner };
+        self.nodes.push(Slot { peer, setup, running: None, lives: 0 });
+        node
+    }
+
+    fn address(&self, node: NodeId) -> Multiaddr {
+        self.fabric().address(node)
+    }
+
+    /// Starts a node.
+    ///
+    /// # Errors
+    /// Its database, or its configuration.
+    pub fn start(&mut self, node: NodeId) -> Result<(), StartError> {
+        let slot = &self.nodes[node.0 as usize];
+        let (peer, setup, fabric) = (slot.peer, slot.setup.clone(), self.fabric.clone());
+        let (agenda, life) = (self.executor.agenda().clone(), slot.lives);
+        let failed = move || agenda.plan(agenda.now(), Happening::Failed(node, life));
+        let running = self.executor.within(node, || node::start(node, peer, setup, &fabric, failed))?;
+        self.nodes[node.0 as usize].running = Some(running);
+        Ok(())
+    }
+
+    /// A node's process is killed; a power cut takes what it had not synced, too.
+    pub fn kill(&mut self, node: NodeId, is_power_cut: bool) {
+        self.nodes[node.0 as usize].lives += 1;
+        let running = self.nodes[node.0 as usize].running.take();
+        self.executor.within(node, || drop(running));
+        self.executor.kill(node);
+        self.executor.within(node, || self.fabric.lock().unwrap_or_else(PoisonError::into_inner).stop(node));
+        if is_power_cut {
+            let disk = &self.nodes[node.0 as usize].setup.disk;
+            disk.lose(disk.unsynced());
+        }
+    }
+
+    /// All nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.len() as u32).map(NodeId)
+    }
+
+    /// A running node's parts.
+    pub fn running(&self, node: NodeId) -> Option<&RunningNode> {
+        self.nodes[node.0 as usize].running.as_ref()
+    }
+
+    /// Has a node do something.
+    pub fn within<T>(&self, node: NodeId, work: impl FnOnce(&RunningNode) -> T) -> Option<T> {
+        let running = self.running(node)?;
+        Some(self.executor.within(node, || work(running)))
+    }
+
+    /// Plans a step of the scenario.
+    pub fn plan(&self, at: Duration, step: usize) {
+        self.executor.agenda().plan(nanos(at), Happening::Step(step));
+    }
+
+    /// Lets time go by up to a moment; stops at the next step of the scenario, if one comes before.
+    pub fn run_to(&mut self, end: Duration) -> Option<usize> {
+        let end = nanos(end);
+        while let Some((at, event)) = self.executor.next(end) {
+            self.events += 1;
+            self.note(at);
+            match event {
+                Happening::Step(step) => return Some(step),
+                Happening::Failed(node, life) if self.nodes[node.0 as usize].lives == life => self.kill(node, false),
+                Happening::Failed(..) => {}
+                Happening::Fabric(event) => {
+                    let node = self.fabric().whose(&event);
+                    self.note(u64::from(node.0));
+                    let fabric = self.fabric.clone();
+                    self.executor
+                        .within(node, || fabric.lock().unwrap_or_else(PoisonError::into_inner).on_event(event));
+                }
+            }
+        }
+        self.executor.skip_to(end);
+        None
+    }
+
+    /// Asks a node something that takes it no time; nothing if it is down, or does not answer at once.
+    pub fn ask<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        &mut self,
+        node: NodeId,
+        question: impl FnOnce(&RunningNode) -> F,
+    ) -> Option<T> {
+        let answer = Arc::new(Mutex::new(None));
+        let sink = answer.clone();
+        self.within(node, |running| {
+            let question = question(running);
+            drop(runtime::spawn(async move {
+                let got = question.await;
+                *sink.lock().unwrap_or_else(PoisonError::into_inner) = Some(got);
+            }));
+        })?;
+        self.executor.settle();
+        let answer = &mut *answer.lock().unwrap_or_else(PoisonError::into_inner);
+        answer.take()
+    }
+
+    /// Audits a node's database.
+    ///
+    /// # Errors
+    /// What the audit finds.
+    pub fn audit<T, E>(
+        &self,
+        node: NodeId,
+        audit: impl FnOnce(&ChainSpec, MemoryDisk) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let disk = self.disk(node).clone();
+        self.executor.within(node, || audit(&self.spec, disk))
+    }
+
+    /// Sets a node's clock.
+    pub fn set_clock(&self, node: NodeId, clock: Clock) {
+        self.executor.node(node).set_clock(clock);
+    }
+
+    /// A node's disk.
+    pub fn disk(&self, node: NodeId) -> &MemoryDisk {
+        &self.nodes[node.0 as usize].setup.disk
+    }
+
+    /// Random numbers for the scenario.
+    pub fn random(&mut self) -> &mut ChaCha8Rng {
+        &mut self.random
+    }
+
+    /// The rules.
+    pub fn spec(&self) -> &Arc<ChainSpec> {
+        &self.spec
+    }
+
+    fn note(&mut self, word: u64) {
+        self.digest = (self.digest.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+
+    /// The time since the beginning.
+    pub fn now(&self) -> Nanos {
+        self.executor.agenda().now()
+    }
+
+    /// The tip of each running node.
+    pub fn tips(&self) -> Vec<(NodeId, u64, BlockId)> {
+        let tip = |node: NodeId| {
+            let tip = self.running(node)?.chain.tip();
+            Some((node, tip.height().get(), tip.id))
+        };
+        self.nodes().filter_map(tip).collect()
+    }
+
+    /// All that has happened, in one hash: the same for the same seed on any machine.
+    pub fn digest(&self) -> Hash {
+        let mut parts = vec![self.digest.to_le_bytes().to_vec(), self.executor.polls().to_le_bytes().to_vec()];
+        parts.extend(self.tips().iter().map(|(_, _, id)| id.as_bytes().to_vec()));
+        sha256(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+
+    /// How many events there were, and how often a task was polled.
+    pub fn effort(&self) -> (u64, u64) {
+        (self.events, self.executor.polls())
+    }
+
+    /// What right clocks show.
+    pub fn time(&self) -> Timestamp {
+        Timestamp::from_millis(self.spec.params().genesis_time.millis() + self.now() / 1_000_000)
+    }
+}
