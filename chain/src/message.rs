@@ -73,8 +73,8 @@ pub struct ChainEvent {
 pub enum HeaderOutcome {
     /// It follows every rule, and its block is wanted.
     Linked(LinkedHeader),
-    /// Its block is here already, connected or waiting.
-    Known,
+    /// Its block is here already, connected or waiting; its branch has so much work up to it.
+    Known { total_work: Work },
     /// Its parent is unknown; when it showed enough work, it waits for the parent.
     Orphan { parent: BlockId },
     /// It is from the future: valid perhaps, later.

@@ -113,8 +113,9 @@ impl Writer {
             return Ok(Some(HeaderOutcome::InvalidAncestor));
         }
         if let Some(header) = self.tree.get(id) {
+            let known = HeaderOutcome::Known { total_work: header.total_work() };
             let linked = HeaderOutcome::Linked(header.clone());
-            return Ok(Some(if self.tree.has_body(id) { HeaderOutcome::Known } else { linked }));
+            return Ok(Some(if self.tree.has_body(id) { known } else { linked }));
         }
         self.live.header(id)?.map_or(Ok(None), |header| self.adopt_stored(header))
     }
@@ -123,8 +124,9 @@ impl Writer {
     /// tree, may have left it without them: that says nothing against the store, nor against the block. `None` when an
     /// ancestor is not here, or too far below: then it is a stored body and nothing more.
     fn adopt_stored(&mut self, header: LinkedHeader) -> Result<Option<HeaderOutcome>, StoreError> {
+        let known = HeaderOutcome::Known { total_work: header.total_work() };
         if self.tree.is_on_disk(&header.id()) || self.store.is_connected(&header)? {
-            return Ok(Some(HeaderOutcome::Known));
+            return Ok(Some(known));
         }
         let mut branch = vec![header];
         while let Some(parent) = branch.last().map(|lowest| lowest.header().parent) {
@@ -148,7 +150,7 @@ impl Writer {
                 self.tree.shed_stored();
             }
         }
-        Ok(Some(HeaderOutcome::Known))
+        Ok(Some(known))
     }
 
     /// A known block as the parent of others.
@@ -159,7 +161,7 @@ impl Writer {
         if self.tree.get(id).is_none() {
             let Some(header) = self.live.header(id)? else { return Ok(None) };
             // Only what is in the tree, or was: a forgotten header must not get children.
-            if !matches!(self.adopt_stored(header)?, Some(HeaderOutcome::Known)) {
+            if !matches!(self.adopt_stored(header)?, Some(HeaderOutcome::Known { .. })) {
                 return Ok(None);
             }
         }

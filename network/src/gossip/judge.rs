@@ -394,7 +394,7 @@ mod tests {
             Some(Judged::ignored_but(Finding::UnknownParent { id }))
         );
         for outcome in
-            [HeaderOutcome::Known, HeaderOutcome::Early, HeaderOutcome::InvalidAncestor]
+            [HeaderOutcome::Known { total_work: Work::ZERO }, HeaderOutcome::Early, HeaderOutcome::InvalidAncestor]
         {
             assert_eq!(judge(outcome), Some(Judged::ignored()));
         }

@@ -58,6 +58,8 @@ pub(super) struct Node {
     height: Height,
     /// The header as the chain linked it; `None` where the block is here already.
     pub(super) linked: Option<LinkedHeader>,
+    /// The work that its branch has up to here.
+    own_work: Work,
     /// The peer that says it follows this chain.
     pub(super) source: PeerNumber,
     rank: Rank,
@@ -73,14 +75,13 @@ impl Node {
     }
 
     /// The work that its branch has, up to here or as it was shown.
-    fn work(&self) -> Option<Work> {
-        let own = self.linked.as_ref().map(LinkedHeader::total_work)?;
-        Some(self.proven.map_or(own, |proven| proven.max(own)))
+    fn work(&self) -> Work {
+        self.proven.map_or(self.own_work, |proven| proven.max(self.own_work))
     }
 
     /// What decides which branch is fetched first.
-    fn precedence(&self) -> Option<(Rank, Work)> {
-        Some((self.rank, self.work()?))
+    fn precedence(&self) -> (Rank, Work) {
+        (self.rank, self.work())
     }
 }
 
@@ -164,7 +165,7 @@ impl Tree {
     /// The best header on the path: its height and work.
     pub(super) fn best(&self) -> Option<(Height, Work)> {
         let node = self.nodes.get(self.path.back()?)?;
-        Some((node.height, node.work()?))
+        Some((node.height, node.work()))
     }
 
     /// Adds a linked header; `false` when there is no room for it.
@@ -178,9 +179,9 @@ impl Tree {
             }
             node.proven = node.proven.max(proven);
         } else if self.make_room(&brought) {
-            let (parent, height) = (linked.header().parent, linked.header().height);
-            let node = Node { parent, height, linked: Some(linked), source, rank, proven, body: Body::Missing };
-            self.nodes.insert(id, node);
+            let (parent, height, own_work) = (linked.header().parent, linked.header().height, linked.total_work());
+            let (linked, body) = (Some(linked), Body::Missing);
+            self.nodes.insert(id, Node { parent, height, linked, own_work, source, rank, proven, body });
         } else {
             return false;
         }
@@ -204,7 +205,10 @@ impl Tree {
     /// Follows a header where it is better than the end of the path.
     fn prefer(&mut self, id: BlockId) {
         let Some(node) = self.nodes.get(&id) else { return };
-        let Some(precedence) = node.precedence().filter(|(_, work)| *work > self.tip) else { return };
+        let precedence = node.precedence();
+        if precedence.1 <= self.tip {
+            return;
+        }
         let end = self.path.back().copied();
         // The path grows at its end; only where another branch overtakes is it walked again.
         if end == Some(node.parent) {
@@ -215,22 +219,24 @@ impl Tree {
                     self.missing.insert(height);
                 }
             }
-        } else if end.and_then(|end| self.nodes.get(&end)?.precedence()).is_none_or(|end| precedence > end)
+        } else if end.and_then(|end| self.nodes.get(&end)).is_none_or(|end| precedence > end.precedence())
             && !self.is_aside(&id)
         {
             self.set_path(self.walk(id));
         }
     }
 
-    /// Adds a header whose block is here already, so that what lies below it can be reached from above.
-    pub(super) fn insert_known(&mut self, id: BlockId, header: &Header, brought: Brought) {
+    /// Adds a header whose block is here already, with the work up to it, so that what lies below it can be reached
+    /// from above: a branch may lack a single body.
+    pub(super) fn insert_known(&mut self, id: BlockId, header: &Header, own_work: Work, brought: Brought) {
         if self.contains(&id) {
             self.set_body(&id, Body::Here);
         } else if self.make_room(&brought) {
             let Brought { peer: source, rank, proven } = brought;
-            let (parent, height) = (header.parent, header.height);
-            self.nodes.insert(id, Node { parent, height, linked: None, source, rank, proven, body: Body::Here });
+            let (parent, height, body) = (header.parent, header.height, Body::Here);
+            self.nodes.insert(id, Node { parent, height, linked: None, own_work, source, rank, proven, body });
         }
+        self.prefer(id);
     }
 
     /// The block that the branch of this one leaves what is known here from: the highest below it that is not in the
@@ -252,7 +258,7 @@ impl Tree {
     /// Whether a branch with more work than the tip does without this block.
     pub(super) fn has_other(&self, without: &BlockId) -> bool {
         let passed = self.passed_over(Some(without));
-        self.nodes.iter().any(|(id, node)| node.work().is_some_and(|work| work > self.tip) && !passed.contains(id))
+        self.nodes.iter().any(|(id, node)| node.work() > self.tip && !passed.contains(id))
     }
 
     /// Passes over what lies above a block whose body does not come, until then.
@@ -280,7 +286,7 @@ impl Tree {
             return None;
         }
         let passed = self.passed_over(None);
-        let nodes = self.nodes.iter().filter(|(id, node)| passed.contains(*id) && node.work() > Some(self.tip));
+        let nodes = self.nodes.iter().filter(|(id, node)| passed.contains(*id) && node.work() > self.tip);
         nodes.map(|(_, node)| node.height).max()
     }
 
@@ -409,7 +415,7 @@ impl Tree {
     fn follow_best(&mut self) {
         let passed = self.passed_over(None);
         let all = self.nodes.iter().filter(|(id, _)| !passed.contains(*id));
-        let all = all.filter_map(|(id, node)| Some((node.precedence()?, node.height, *id)));
+        let all = all.map(|(id, node)| (node.precedence(), node.height, *id));
         let best = all.filter(|((_, work), ..)| *work > self.tip).max();
         self.set_path(best.map(|(.., id)| self.walk(id)).unwrap_or_default());
         self.trim();

@@ -262,8 +262,8 @@ impl Machine {
                     Err(RunEnd::NoRoom)
                 }
             }
-            HeaderOutcome::Known => {
-                self.tree.insert_known(id, header, brought);
+            HeaderOutcome::Known { total_work } => {
+                self.tree.insert_known(id, header, total_work, brought);
                 Ok(())
             }
             HeaderOutcome::Orphan { .. } => Err(RunEnd::Detached),

@@ -4,6 +4,7 @@ use super::seconds;
 use super::world::{Manner, Peer, World, grow};
 use crate::sync::machine::{SyncAction, SyncEvent};
 use crate::sync::mailbox::{Stall, SyncPhase};
+use cairn_chain::{BlockOutcome, HeaderOutcome};
 use cairn_ledger::units::Height;
 
 fn phase(world: &World) -> SyncPhase {
@@ -169,4 +170,23 @@ fn progress_has_a_rate_and_an_end() {
     let took = (world.now - began).as_secs_f64();
     assert!((left - took).abs() < 0.25 * took, "said {left}, took {took}");
     assert_eq!(world.machine.status(world.now).progress(), 1.0);
+}
+
+/// A branch with more work whose bodies were all here but one far down was taken for nothing: what is here was not
+/// counted, so the header whose body was lacking seemed to lead nowhere, and the node stayed behind for ever.
+#[test]
+fn a_single_body_that_is_lacking_below_others_is_asked_for() {
+    let (ours, theirs) = (grow(&[], 10, 1), grow(&[], 20, 2));
+    let mut world = World::new(&ours);
+    let body = world.chain.body.clone();
+    for (place, header) in theirs.iter().enumerate() {
+        assert!(matches!(world.chain.link(header, true), HeaderOutcome::Linked(_)));
+        if place != 2 {
+            let (outcome, connected) = world.chain.import(header.id(), &body);
+            assert_eq!((outcome, connected.len()), (Ok(BlockOutcome::Waiting), 0));
+        }
+    }
+    let honest = world.join(1, Peer::honest(&theirs));
+    world.run_until(&theirs[19], seconds(10));
+    assert_eq!((world.bodies_asked(honest), world.misbehaviours(honest)), (1, vec![]));
 }

@@ -166,7 +166,9 @@ impl Chain {
             return HeaderOutcome::InvalidAncestor;
         }
         if self.bodies.contains(&id) {
-            return HeaderOutcome::Known;
+            return HeaderOutcome::Known {
+                total_work: self.contexts.get(&id).map_or(Work::ZERO, ChainContext::total_work),
+            };
         }
         if let Some(known) = self.headers.get(&id) {
             return HeaderOutcome::Linked(known.clone());
