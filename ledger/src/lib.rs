@@ -19,8 +19,8 @@
 //! | [`light`] | proofs for those who keep nothing but the genesis id |
 //!
 //! # The path of a block
-//! bytes → [`Block`](block::Block) (decoded) → [`LinkedHeader`](validate::LinkedHeader) →
-//! [`CheckedBlock`](validate::CheckedBlock) → [`ConnectedBlock`](validate::ConnectedBlock). Each step is
+//! bytes → [`Block`] (decoded) → [`LinkedHeader`] →
+//! [`CheckedBlock`] → [`ConnectedBlock`](validate::ConnectedBlock). Each step is
 //! a type that only its check can make; [`validate`] has the table.
 //!
 //! # Invariants

@@ -1,5 +1,5 @@
-//! What carries the network: connections, gossip and the DHT, as the [state](crate::state) sees them. In a program that
-//! is libp2p ([`NetworkSwarm`](crate::swarm::NetworkSwarm)); a simulation has a model of it.
+//! What carries the network: connections, gossip and the DHT, as the network's state sees them. In a program that
+//! is libp2p (`swarm/`); a simulation has a model of it.
 
 pub use crate::discovery::resource::Resource;
 pub use crate::event::{

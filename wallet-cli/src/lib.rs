@@ -2,7 +2,7 @@
 //!
 //! The wallet trusts its own file and the rules of [`cairn_ledger`]. It does not trust the node: a node
 //! cannot learn a key, change a payment or move money by lying, and balances and payments are shown as proven
-//! ([`node::verify`]); it can only withhold, and what it says is printed inert. Unix only: files are private by their
+//! (`node::verify`); it can only withhold, and what it says is printed inert. Unix only: files are private by their
 //! mode.
 //!
 //! # Map
@@ -13,7 +13,7 @@
 //! | [`session`] | what every command works with: the network, the wallet and its file, the nodes |
 //! | [`payment`] | what to send and for what fee; what has become of a payment; journal, files, receipts, payment URIs |
 //! | [`keys`] | 24 words and the keys that follow from them, the encrypted wallet file, passwords, signed messages |
-//! | [`node`] | the node, as the wallet sees it, and **what nodes say, proven**: [`node::verify`] |
+//! | [`node`] | the node, as the wallet sees it, and **what nodes say, proven**: `node::verify` |
 //! | [`store`] | where files are; labels |
 //! | [`tui`] | the full-screen view |
 //! | [`network`], [`output`], [`error`] | which network; text or JSON; sentences, kinds and exit codes |
@@ -23,9 +23,9 @@
 //! together.
 //!
 //! # The path of a payment
-//! [`payment::state::Book`] and [`payment::plan::plan`] against what is proven → password →
-//! [`keys::keystore::Keystore::unlock`] → under the journal's lock: look again, sign, verify →
-//! [`payment::journal::Journal::record`] (synced) → to every node → told. It stays open until [`payment::state::judge`]
+//! `payment::state::Book` and `payment::plan::plan` against what is proven → password →
+//! `keys::keystore::Keystore::unlock` → under the journal's lock: look again, sign, verify →
+//! `payment::journal::Journal::record` (synced) → to every node → told. It stays open until `payment::state::judge`
 //! has a proof.
 //!
 //! # Invariants
@@ -35,23 +35,23 @@
 //!    password replaces it whole.
 //! 3. Secrets live in memory that is wiped, and leave only as ciphertext, or as the words `new` shows. (What the
 //!    library of MuSig2 computes with, for the moment of one signature, it does not wipe.)
-//! 4. Nothing a file claims costs more than [`keys::keystore::MAX_MEMORY_KIB`] of memory.
+//! 4. Nothing a file claims costs more than `keys::keystore::MAX_MEMORY_KIB` of memory.
 //! 5. Text from outside (memos, labels, what nodes say) reaches the terminal without control characters.
 //!
 //! # Looking for ...
 //! | what | where |
 //! |---|---|
-//! | double payments, rebroadcast, stuck transactions | [`payment::state`], `commands/pay/resend.rs`, [`payment::diagnosis`] |
+//! | double payments, rebroadcast, stuck transactions | `payment::state`, `commands/pay/resend.rs`, `payment::diagnosis` |
 //! | nonce gaps | [`payment::nonce_gaps`], `commands/pay/resend.rs` |
 //! | fee bumping (RBF), cancelling, fee rates | `commands/pay/send.rs`, [`payment::plan`] |
-//! | light client, SPV, proof of a balance | [`node::verify`], `cairn_ledger::light` |
-//! | mnemonic, seed, derivation path, BIP39, BIP32 | [`keys::mnemonic`] |
+//! | light client, SPV, proof of a balance | `node::verify`, `cairn_ledger::light` |
+//! | mnemonic, seed, derivation path, BIP39, BIP32 | `keys::mnemonic` |
 //! | multisig, threshold signatures, distributed key generation | [`cairn_shared_keys`], `commands/pay/cosign.rs` |
-//! | offline signing, PSBT | [`payment::file`], `commands/pay/offline.rs` |
-//! | passphrase, key derivation, wallet file | [`keys::keystore`], [`keys::secret`] |
+//! | offline signing, PSBT | `payment::file`, `commands/pay/offline.rs` |
+//! | passphrase, key derivation, wallet file | `keys::keystore`, `keys::secret` |
 //! | write-ahead log of payments | [`payment::journal`] |
-//! | BIP 21 payment URIs, CSV, BIP 329 labels | [`payment::uri`], [`payment::recipients`], [`store::labels`] |
-//! | TLS, certificate pinning, access tokens | [`node::node_url`], [`node::pairing`] |
+//! | BIP 21 payment URIs, CSV, BIP 329 labels | `payment::uri`, `payment::recipients`, `store::labels` |
+//! | TLS, certificate pinning, access tokens | `node::node_url`, `node::pairing` |
 
 #![forbid(unsafe_code)]
 #![expect(rustdoc::private_intra_doc_links, reason = "the map of a program leads into it")]
