@@ -57,7 +57,8 @@
 //! |---|---|
 //! | `service`, `start`, `handle` | the task, its start, and what it can be asked |
 //! | `event`, `state/` | events and actions; the state: `connections`, `exchanges`, `upkeep`, and what its `admin` asks for |
-//! | `swarm/` | libp2p: the protocols' `behaviour`, `transports`, `codec`, `dht`, this node's `identity`; the `gate` (who may connect, and what may be dialled); its `events` and `actions` |
+//! | [`transport`] | what carries the network, as the state sees it: libp2p, or a simulation's model of it |
+//! | `swarm/` | libp2p: the protocols' `behaviour`, `transports`, `codec`, `dht`, this node's `identity`; the `gate`, which applies `peers/connection_rules` (who may connect, and what may be dialled); its `events` and `actions` |
 //! | `tasks` | judging, reading, writing: what takes long |
 //! | [`wire`] | every message and its bounds; `compact` blocks and their `short_ids` |
 //! | `peers/` | the `table`: scores, penalties; `status` exchange; `traffic` by protocol; `access` and `bans`; `other_rules`: who knows other upgrades |
@@ -93,7 +94,7 @@
 //! | bytes served to a peer | 32 MiB/s, 64 MiB at once; 16 KiB a request at least | a quarter of a gigabit line | it waits; 5 s behind, it is reported |
 //! | gossip from a peer: blocks; transactions | 1 MiB/s, 8 at once; 4 MiB/s, 16 at once | above what can be checked | ignored and reported |
 //! | questions about the pool by a peer | 4 a second, 160 at once; an answer of 1 MiB; the pool listed once in 2 s, twice a second for newcomers | the largest pool in one go | ignored and reported |
-//! | asking for a pool | one peer at a time, each once in 60 s; 64 MiB | each transaction comes once; reconnecting costs nobody | later; the rest is left |
+//! | asking for a pool | one peer at a time, each once in 60 s, after 5 s where it did not answer; 64 MiB | each transaction comes once; reconnecting costs nobody | later; the rest is left |
 //! | bodies kept for those who lack some of it | 8; 16 MiB | what travels within seconds | the oldest go; older ones are stored |
 //! | status, addresses asked by a peer | 1 KiB/s, 32 at once; one each 30 s, 8 at once | three times what nodes do | ignored and reported |
 //! | addresses in an answer | 64 | eight times the slots | – |
