@@ -1,21 +1,25 @@
 //! A scenario from its beginning to the verdict.
 
-use crate::executor::{Clock, NodeId};
-use crate::gossip::draw;
+use crate::executor::{Clock, NodeId, random};
+use crate::figures::Figures;
 use crate::links::Shape;
 use crate::oracles::{self, Broken};
 use crate::payments::{Fates, Payments};
+use crate::population;
 use crate::scenario::{Fault, FaultKind, Scenario, ScenarioError};
 use crate::simulation::{Setup, Simulation};
 use cairn_ledger::hash::Hash;
-use cairn_ledger::testing::key;
 use rand_chacha::rand_core::RngCore;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// How long after the quiet there has to be a moment at which all nodes have one tip.
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+
+/// How many honest peers every honest node has at least, and how many where there are adversaries.
+const PEERS: (usize, usize) = (2, 1);
 
 /// A step of the scenario.
 #[derive(Clone, Debug)]
@@ -43,6 +47,8 @@ pub struct Verdict {
     pub digest: Hash,
     /// What happened.
     pub events: u64,
+    /// What was measured.
+    pub figures: Figures,
 }
 
 /// Is told of each step, and when it is.
@@ -51,12 +57,17 @@ pub type Teller = Box<dyn FnMut(Duration, &str)>;
 /// A scenario under way.
 pub struct Course {
     scenario: Scenario,
+    seed: u64,
     simulation: Simulation,
     steps: Vec<Step>,
     payments: Payments,
     /// Who is being kept down, or apart, by how many faults.
     down: Vec<u32>,
     broken: Vec<Broken>,
+    /// How often adversaries have broken the rules.
+    deeds: Arc<AtomicU64>,
+    /// How many peers honest nodes have on average, as time goes on: minutes, peers.
+    peers: Vec<(f64, f64)>,
     /// Told of each step.
     tell: Teller,
 }
@@ -67,24 +78,17 @@ impl Course {
     /// # Errors
     /// The scenario's rules are none.
     pub fn new(scenario: Scenario, seed: u64, tell: Teller) -> Result<Self, ScenarioError> {
+        let scenario = scenario.drawn(seed);
         let spec = Arc::new(scenario.spec()?);
         let work = spec.params().genesis_target.decode().map_or(1.0, |target| target.work().to_f64());
-        let rate = work * 1_000.0 / scenario.interval_ms as f64 / f64::from(scenario.miners);
+        let rate = work * 1_000.0 / scenario.interval_ms as f64;
         let setup = Setup { seed, spec, shape: Shape::World, leisure: scenario.leisure };
         let mut simulation = Simulation::new(setup);
-        for n in 0..scenario.nodes {
-            let miner = (n < scenario.miners).then(|| (rate, key(1_000 + u64::from(n)).address()));
-            let is_reachable =
-                u32::try_from(simulation.random().next_u64() % 100).unwrap_or(0) >= scenario.unreachable_percent;
-            if n < scenario.boot_nodes {
-                simulation.add_boot_node(miner);
-            } else {
-                simulation.add_node(miner, is_reachable);
-            }
-        }
+        population::add_honest(&mut simulation, &scenario, rate);
+        let deeds = population::add_adversaries(&mut simulation, &scenario, rate);
         let down = vec![0; scenario.nodes as usize];
-        let (steps, payments, broken) = (Vec::new(), Payments::default(), Vec::new());
-        let mut course = Self { scenario, simulation, steps, payments, down, broken, tell };
+        let (steps, payments, broken, peers) = (Vec::new(), Payments::default(), Vec::new(), Vec::new());
+        let mut course = Self { scenario, seed, simulation, steps, payments, down, broken, deeds, peers, tell };
         course.plan_all();
         Ok(course)
     }
@@ -95,23 +99,11 @@ impl Course {
     }
 
     fn plan_all(&mut self) {
-        let mut faults = self.scenario.fault.clone();
-        for _ in 0..self.scenario.random_faults {
-            for kind in FaultKind::ALL {
-                let last = self.scenario.minutes;
-                let random = self.simulation.random();
-                let (at, percent) = (random.next_u64() % last, 5 + (random.next_u64() % 45) as u32);
-                let minutes = 1 + random.next_u64() % (last - at).min(20);
-                faults.push(Fault { at, minutes, percent, kind });
-            }
-        }
-        for fault in faults {
-            let mut all: Vec<NodeId> = self.simulation.nodes().collect();
-            let some = (all.len() * fault.percent as usize).div_ceil(100);
-            let some = draw(&mut all, some, self.simulation.random());
+        for fault in self.scenario.fault.clone() {
+            let nodes: Vec<NodeId> = fault.nodes.iter().copied().map(NodeId).collect();
             let end = (fault.at + fault.minutes).min(self.scenario.minutes);
-            self.plan(MINUTE * fault.at as u32, Step::Begin(fault, some.clone()));
-            self.plan(MINUTE * end as u32, Step::End(fault, some));
+            self.plan(MINUTE * fault.at as u32, Step::Begin(fault.clone(), nodes.clone()));
+            self.plan(MINUTE * end as u32, Step::End(fault, nodes));
         }
         let pays = self.scenario.payments_per_hour * (self.scenario.minutes + self.scenario.quiet_minutes / 2) / 60;
         for n in 0..pays {
@@ -120,6 +112,11 @@ impl Course {
         for minute in (10..self.scenario.minutes).step_by(10) {
             self.plan(MINUTE * minute as u32, Step::Look);
         }
+    }
+
+    /// Has somebody told of everything that happens between nodes.
+    pub fn trace(&mut self, tell: Teller) {
+        self.simulation.trace(tell);
     }
 
     /// Plays it to its end.
@@ -151,7 +148,7 @@ impl Course {
             Step::Begin(fault, nodes) => {
                 let (kind, minutes, count) = (fault.kind, fault.minutes, nodes.len());
                 self.say(&format!("{kind:?} of {count} nodes for {minutes} minutes"));
-                self.begin(kind, &nodes);
+                self.begin(&fault, &nodes);
             }
             Step::End(fault, nodes) => self.end(fault.kind, &nodes),
             Step::Pay => {
@@ -167,12 +164,23 @@ impl Course {
                 let (events, polls) = self.simulation.effort();
                 let (low, high) = (heights.first().copied().unwrap_or(0), heights.last().copied().unwrap_or(0));
                 let up = heights.len();
+                self.note_peers();
                 self.say(&format!("{up} nodes at {low} to {high}; {events} events, {polls} polls"));
             }
         }
     }
 
-    fn begin(&mut self, kind: FaultKind, nodes: &[NodeId]) {
+    fn note_peers(&mut self) {
+        let honest = self.simulation.honest();
+        let peers: usize = honest.iter().map(|node| self.simulation.fabric().peers_of(*node)).sum();
+        let minutes = self.simulation.now() as f64 / 60e9;
+        self.peers.push((minutes, peers as f64 / honest.len() as f64));
+    }
+
+    fn begin(&mut self, fault: &Fault, nodes: &[NodeId]) {
+        let kind = fault.kind;
+        // A stream of its own: what else goes wrong does not change how.
+        let mut random = random(self.seed, 4 << 32 | fault.at << 8 | kind as u64);
         match kind {
             FaultKind::Crash | FaultKind::PowerCut => {
                 for node in nodes {
@@ -187,7 +195,7 @@ impl Course {
                 }
             }
             FaultKind::Partition => {
-                let part = 1 + (self.simulation.random().next_u64() % 1_000) as u32;
+                let part = 1 + (random.next_u64() % 1_000) as u32;
                 let fabric = &mut *self.simulation.fabric();
                 fabric.links.part(nodes.iter().copied(), part);
                 fabric.on_links_changed();
@@ -199,7 +207,6 @@ impl Course {
             }
             FaultKind::Clock => {
                 for node in nodes {
-                    let random = self.simulation.random();
                     let (ahead, drift) = (random.next_u64() % 120_000, random.next_u64() % 200);
                     let clock = Clock { ahead: ahead as i64 - 60_000, drift: drift as i64 - 100 };
                     self.simulation.set_clock(*node, clock);
@@ -253,18 +260,40 @@ impl Course {
         }
     }
 
+    /// How many honest peers every honest node has to have.
+    fn fewest_peers(&self) -> usize {
+        let is_attacked = self.scenario.adversary.iter().any(|plan| !plan.twin);
+        let fewest = if is_attacked { PEERS.1 } else { PEERS.0 };
+        fewest.min(self.scenario.nodes as usize - 1)
+    }
+
+    /// Tells to whom nodes are connected that have few honest peers.
+    fn tell_of_the_lonely(&mut self) {
+        for broken in oracles::connected(&self.simulation, self.fewest_peers()) {
+            let Broken::Alone { node, .. } = broken else { continue };
+            let peers: Vec<u32> = self.simulation.fabric().connected(node).into_iter().map(|peer| peer.0).collect();
+            let info = self.simulation.ask(node, |running| {
+                let network = running.network.clone();
+                async move { network.info().await }
+            });
+            self.say(&format!("node {} is connected to {peers:?}: {info:?}", node.0));
+        }
+    }
+
     fn judge(mut self) -> Verdict {
         self.settle();
         self.tell_of_stragglers();
+        self.tell_of_the_lonely();
         let first = NodeId(0);
         self.payments.look_at_all(&mut self.simulation, first);
+        let peers = self.fewest_peers();
         let simulation = &mut self.simulation;
         let mut broken = std::mem::take(&mut self.broken);
         broken.extend(oracles::one_tip(simulation));
         broken.extend(oracles::whole(simulation));
         broken.extend(oracles::replay(simulation, first));
         broken.extend(oracles::nobody_banned(simulation));
-        broken.extend(oracles::connected(simulation, 2.min(self.scenario.nodes as usize - 1)));
+        broken.extend(oracles::connected(simulation, peers));
         let height = simulation.tips().iter().map(|(_, height, _)| *height).max().unwrap_or(0);
         let expected = (self.scenario.minutes + self.scenario.quiet_minutes) * 60_000 / self.scenario.interval_ms / 3;
         if height < expected {
@@ -275,6 +304,8 @@ impl Course {
             broken.push(Broken::Vanished { fates: fates.clone() });
         }
         let (digest, (events, _)) = (simulation.digest(), simulation.effort());
-        Verdict { broken, height, fates, digest, events }
+        let deeds = self.deeds.load(Ordering::Relaxed);
+        let figures = Figures::of(simulation, self.scenario.nodes, deeds, std::mem::take(&mut self.peers));
+        Verdict { broken, height, fates, digest, events, figures }
     }
 }

@@ -284,6 +284,11 @@ impl<E: 'static> Executor<E> {
         &self.agenda
     }
 
+    /// The beginning, as the clock has it that never goes back.
+    pub fn origin(&self) -> Instant {
+        self.origin
+    }
+
     /// How many tasks were polled so far.
     pub fn polls(&self) -> u64 {
         self.polls

@@ -7,20 +7,21 @@
 
 mod dialling;
 mod discovery;
+mod event;
 mod handle;
 mod host;
 mod requests;
 
+pub use event::{Dialling, FabricEvent, Happening, Wire};
 pub use handle::Handle;
 
 use crate::executor::{Agenda, Nanos, NodeId, random};
-use crate::gossip::{Frame, HEARTBEAT, Outcome};
+use crate::gossip::{HEARTBEAT, Outcome};
 use crate::links::{Links, Region, Shape};
-use crate::simulation::Happening;
 use cairn_network::transport::{
-    Connection, ConnectionNumber, ConnectionRules, DialFailure, DialNumber, Endpoint, Event, Multiaddr, PeerId,
-    ReachEvent, Received, Services,
+    Connection, ConnectionNumber, ConnectionRules, DialNumber, Endpoint, Event, Multiaddr, PeerId, ReachEvent, Services,
 };
+use cairn_network::wire::PeerAddress;
 use host::Host;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -30,66 +31,28 @@ const DIAL_TIMEOUT: Nanos = 8_000_000_000;
 const PINGS_UNANSWERED: Nanos = 40_000_000_000;
 /// Round trips until a connection is encrypted and authenticated.
 const HANDSHAKE_TRIPS: u64 = 3;
-/// A frame's or a message's overhead on the line.
-const OVERHEAD: usize = 80;
-
-/// What is on its way between two nodes.
-#[expect(missing_docs, reason = "the sentences say what the fields are")]
-#[derive(Debug)]
-pub enum Wire {
-    /// Gossip.
-    Gossip(Frame),
-    /// A question.
-    Request { number: u64, class: cairn_network::transport::Class, question: Vec<u8> },
-    /// Its answer.
-    Response { number: u64, answer: Received },
-    /// It is not answered.
-    Refused { number: u64 },
-    /// The connection is closed.
-    Close,
+/// Where a node is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Its address.
+    pub ip: [u8; 4],
+    /// On which continent.
+    pub region: Region,
+    /// Whether others can dial it.
+    pub is_reachable: bool,
+    /// Whether it is a rendezvous point.
+    pub is_point: bool,
 }
 
-impl Wire {
-    fn size(&self) -> usize {
-        OVERHEAD
-            + match self {
-                Self::Gossip(frame) => frame.size(),
-                Self::Request { question, .. } => question.len(),
-                Self::Response { answer: Ok(answer), .. } => answer.len(),
-                Self::Response { .. } | Self::Refused { .. } | Self::Close => 0,
-            }
-    }
+/// An address of a host in a group (/16) of addresses, all of them public.
+pub fn ip_in(group: u32, host: u32) -> [u8; 4] {
+    let first = [5, 6, 7, 8, 12, 13, 20, 23, 24, 31, 34, 37, 40, 44, 45, 46, 50, 51, 52, 54];
+    let group = group % GROUPS;
+    [first[(group / 250) as usize], (group % 250) as u8 + 1, (host / 250) as u8 + 1, (host % 250) as u8 + 1]
 }
 
-/// What happens between nodes.
-#[expect(missing_docs, reason = "the sentences say what the fields are")]
-#[derive(Debug)]
-pub enum FabricEvent {
-    /// Something arrives.
-    Arrive { connection: u64, from: NodeId, to: NodeId, wire: Wire },
-    /// A dial arrives where it leads to.
-    Dialled(Box<Dialling>),
-    /// A dial has led nowhere.
-    NotDialled(Box<Dialling>, DialFailure),
-    /// Upkeep of gossip.
-    Heartbeat(NodeId),
-    /// A question was not answered in time.
-    Timeout { node: NodeId, number: u64 },
-    /// A node learns of something, if it has not crashed meanwhile.
-    Tell { node: NodeId, life: u32, event: Box<Event> },
-    /// Whether a connection is silent is looked at.
-    Silence { connection: u64 },
-}
-
-/// A dial on its way.
-#[derive(Debug)]
-pub struct Dialling {
-    from: NodeId,
-    life: u32,
-    peer: PeerId,
-    address: Multiaddr,
-    number: Option<DialNumber>,
-}
+/// How many groups there are.
+pub const GROUPS: u32 = 5_000;
 
 /// A connection that stands.
 #[derive(Debug)]
@@ -142,15 +105,10 @@ impl Fabric {
         self.agenda.plan(at, Happening::Fabric(event));
     }
 
-    /// The end of another node; `is_reachable`: whether others can dial it. Gives its name and address.
-    pub fn add_host(
-        &mut self,
-        node: NodeId,
-        region: Region,
-        is_reachable: bool,
-        is_point: bool,
-    ) -> (PeerId, Multiaddr) {
-        let host = Host::new(node, is_reachable, is_point, random(self.seed, 2 << 32 | u64::from(node.0)));
+    /// The end of another node. Gives its name and address.
+    pub fn add_host(&mut self, node: NodeId, place: Place) -> (PeerId, Multiaddr) {
+        let Place { ip, region, is_reachable, is_point } = place;
+        let host = Host::new(node, ip, is_reachable, is_point, random(self.seed, 2 << 32 | u64::from(node.0)));
         let (peer, address) = (host.peer, host.address.clone());
         self.by_peer.insert(peer, node);
         self.by_address.insert(address.clone(), node);
@@ -175,6 +133,21 @@ impl Fabric {
     /// Where a node listens.
     pub fn address(&self, node: NodeId) -> Multiaddr {
         self.peek(node).address.clone()
+    }
+
+    /// Where a node is, as nodes tell each other.
+    pub fn peer_address(&self, node: NodeId) -> PeerAddress {
+        self.peek(node).peer_address()
+    }
+
+    /// A node's address.
+    pub fn ip(&self, node: NodeId) -> [u8; 4] {
+        self.peek(node).ip
+    }
+
+    /// To whom a node is connected.
+    pub fn connected(&self, node: NodeId) -> Vec<NodeId> {
+        self.peek(node).connected().collect()
     }
 
     /// In whose surroundings something happens.

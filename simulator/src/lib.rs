@@ -11,12 +11,16 @@
 //! | [`executor`] | virtual time, and the tasks of all nodes |
 //! | [`links`] | lines: latency by region, bandwidth, cuts |
 //! | [`fabric`] | what libp2p is to real nodes: connections, requests, the DHT; [`gossip`] is gossipsub |
-//! | [`node`], [`mining`] | one whole node; when it finds blocks |
+//! | [`node`], [`mining`] | one whole node; when it finds blocks, and what it does with them |
+//! | [`adversary`] | nodes that attack others |
 //! | [`simulation`] | many nodes, and what happens between them |
-//! | [`scenario`] | what goes wrong, and when: a file |
+//! | [`scenario`], [`population`] | what goes wrong, and when: a file; who takes part |
 //! | [`course`] | a scenario from its beginning to the verdict |
 //! | [`payments`] | wallets that pay, and what becomes of it |
 //! | [`oracles`] | what must hold, whatever went wrong |
+//! | [`observations`], [`figures`] | what is seen from outside, and what is measured |
+//! | [`report`], [`theory`] | a page with plots; what theory says of what was measured |
+//! | [`shrink`] | a scenario that fails, made smaller |
 //!
 //! # Invariants
 //! 1. The same seed gives the same digest on any machine: nothing depends on clocks, threads or addresses in memory.
@@ -24,14 +28,21 @@
 
 #![forbid(unsafe_code)]
 
+pub mod adversary;
 pub mod course;
 pub mod executor;
 pub mod fabric;
+pub mod figures;
 pub mod gossip;
 pub mod links;
 pub mod mining;
 pub mod node;
+pub mod observations;
 pub mod oracles;
 pub mod payments;
+pub mod population;
+pub mod report;
 pub mod scenario;
+pub mod shrink;
 pub mod simulation;
+pub mod theory;

@@ -1,12 +1,15 @@
 //! `cairn-sim`: plays scenarios.
 
 use cairn_simulator::course::{Course, Teller, Verdict};
+use cairn_simulator::report::{Report, ReportError};
 use cairn_simulator::scenario::{Scenario, ScenarioError};
+use cairn_simulator::shrink::Shrinker;
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::fs;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -27,27 +30,50 @@ enum Command {
         /// The seeds, as FIRST..LAST or one alone
         #[arg(long, value_parser = seeds, default_value = "1")]
         seeds: RangeInclusive<u64>,
+        /// Has the adversaries follow every rule: the control
+        #[arg(long)]
+        twin: bool,
+        /// A folder for a page with plots, and a JSON file
+        #[arg(long, value_name = "FOLDER")]
+        report: Option<PathBuf>,
+        /// A file for the first scenario that fails, made as small as it gets
+        #[arg(long, value_name = "FILE")]
+        shrink: Option<PathBuf>,
     },
     /// Plays a scenario with one seed, and tells of it step by step
     Replay {
         /// The scenario's file
         scenario: PathBuf,
-        /// The seed
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
+        /// The seed; if none is named, the scenario's own, or 1
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Tells of everything that happens between nodes
+        #[arg(long)]
+        events: bool,
     },
 }
 
 fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
     let number = |text: &str| text.parse::<u64>().map_err(|_| format!("got {text:?}, expected FIRST..LAST"));
-    match text.split_once("..") {
-        Some((first, last)) => Ok(number(first)?..=number(last.trim_start_matches('='))?),
-        None => Ok(number(text)?..=number(text)?),
+    let seeds = match text.split_once("..") {
+        Some((first, last)) => number(first)?..=number(last.trim_start_matches('='))?,
+        None => number(text)?..=number(text)?,
+    };
+    if seeds.is_empty() {
+        Err(format!("got {text:?}, expected FIRST..LAST, the first no greater than the last"))
+    } else {
+        Ok(seeds)
     }
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command, &mut io::stdout()) {
+    let played = match Arguments::parse().command {
+        Command::Run { scenario, seeds, twin, report, shrink } => {
+            run(&scenario, seeds, twin, (report.as_deref(), shrink.as_deref()))
+        }
+        Command::Replay { scenario, seed, events } => replay(&scenario, seed, events),
+    };
+    match played {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -65,48 +91,91 @@ enum RunError {
     Unreadable { path: PathBuf, error: io::Error },
     #[error("{}: {error}", path.display())]
     Scenario { path: PathBuf, error: ScenarioError },
+    #[error("cannot write {}: {error}", path.display())]
+    Unwritable { path: PathBuf, error: io::Error },
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    #[error("the smaller scenario cannot be written: {0}")]
+    Toml(#[from] toml::ser::Error),
+}
+
+fn load(path: &Path) -> Result<Scenario, RunError> {
+    let text = fs::read_to_string(path).map_err(|error| RunError::Unreadable { path: path.to_owned(), error })?;
+    Scenario::parse(&text).map_err(|error| RunError::Scenario { path: path.to_owned(), error })
 }
 
 /// Plays, and says whether all held.
-fn run(command: Command, out: &mut impl Write) -> Result<bool, RunError> {
-    let (path, seeds, is_told) = match command {
-        Command::Run { scenario, seeds } => (scenario, seeds, false),
-        Command::Replay { scenario, seed } => (scenario, seed..=seed, true),
-    };
-    let text = fs::read_to_string(&path).map_err(|error| RunError::Unreadable { path: path.clone(), error })?;
-    let refused = |error| RunError::Scenario { path: path.clone(), error };
-    let scenario = Scenario::parse(&text).map_err(refused)?;
-    let (mut failed, began) = (Vec::new(), Instant::now());
-    for seed in seeds.clone() {
+fn run(
+    path: &Path,
+    seeds: RangeInclusive<u64>,
+    is_twin: bool,
+    (folder, small): (Option<&Path>, Option<&Path>),
+) -> Result<bool, RunError> {
+    let scenario = if is_twin { load(path)?.twin() } else { load(path)? };
+    let refused = |error| RunError::Scenario { path: path.to_owned(), error };
+    let (mut out, mut report, began) = (io::stdout(), Report::new(scenario.clone()), Instant::now());
+    let count = seeds.end() - seeds.start() + 1;
+    let bar = ProgressBar::new(count).with_style(
+        ProgressStyle::with_template("{bar:30} {pos} of {len} seeds, {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let mut first = None;
+    for seed in seeds {
         let started = Instant::now();
-        let verdict = Course::new(scenario.clone(), seed, teller(is_told)).map_err(refused)?.play();
-        show(seed, &verdict, started.elapsed(), out)?;
-        if !verdict.broken.is_empty() {
-            failed.push(seed);
-        }
+        let verdict = Course::new(scenario.clone(), seed, Box::new(|_, _| {})).map_err(refused)?.play();
+        bar.suspend(|| show(seed, &verdict, started.elapsed(), &mut out))?;
+        bar.inc(1);
+        report.add(seed, &verdict, started.elapsed());
+        first = first.or_else(|| verdict.broken.first().map(|broken| (seed, broken.clone())));
     }
-    let seconds = began.elapsed().as_secs_f64();
-    if failed.is_empty() {
-        writeln!(out, "All that must hold holds; {seconds:.1} s.")?;
-    } else {
-        writeln!(out, "{} of {} seeds fail: {failed:?}; {seconds:.1} s.", failed.len(), seeds.count())?;
+    bar.finish_and_clear();
+    conclude(&report, began.elapsed(), &mut out)?;
+    if let Some(folder) = folder {
+        report.write(folder)?;
+        writeln!(out, "The report is {}.", folder.join("index.html").display())?;
     }
-    Ok(failed.is_empty())
+    if let (Some(file), Some((seed, broken))) = (small, first) {
+        let smaller = Shrinker::new(&scenario, seed, broken).shrink(|smaller, tries| {
+            let (nodes, faults, minutes) = (smaller.nodes, smaller.fault.len(), smaller.minutes);
+            // Whoever reads it may have gone.
+            let _ =
+                writeln!(io::stderr(), "try {tries}: {nodes} nodes, {faults} faults, {minutes} minutes fail as well");
+        });
+        let unwritable = |error| RunError::Unwritable { path: file.to_owned(), error };
+        fs::write(file, toml::to_string(&smaller)?).map_err(unwritable)?;
+        writeln!(out, "cairn-sim replay {} shows how seed {seed} fails.", file.display())?;
+    }
+    Ok(report.failed().is_empty())
 }
 
-fn teller(is_told: bool) -> Teller {
-    Box::new(move |at, text| {
-        if is_told {
+fn replay(path: &Path, seed: Option<u64>, events: bool) -> Result<bool, RunError> {
+    let scenario = load(path)?;
+    let seed = seed.or(scenario.seed).unwrap_or(1);
+    let refused = |error| RunError::Scenario { path: path.to_owned(), error };
+    let started = Instant::now();
+    let mut course = Course::new(scenario, seed, teller()).map_err(refused)?;
+    if events {
+        course.trace(Box::new(|at, text| {
             // Whoever reads it may have gone.
-            let _ = writeln!(io::stdout(), "{:>7.1} min  {text}", at.as_secs_f64() / 60.0);
-        }
+            let _ = writeln!(io::stdout(), "{:>12.6} s  {text}", at.as_secs_f64());
+        }));
+    }
+    let verdict = course.play();
+    show(seed, &verdict, started.elapsed(), &mut io::stdout())?;
+    Ok(verdict.broken.is_empty())
+}
+
+fn teller() -> Teller {
+    Box::new(|at, text| {
+        // Whoever reads it may have gone.
+        let _ = writeln!(io::stdout(), "{:>7.1} min  {text}", at.as_secs_f64() / 60.0);
     })
 }
 
 fn show(seed: u64, verdict: &Verdict, took: Duration, out: &mut impl Write) -> io::Result<()> {
-    let Verdict { broken, height, fates, digest, events } = verdict;
+    let Verdict { broken, height, fates, digest, events, figures: _ } = verdict;
     let digest: String = digest.to_string().chars().take(16).collect();
     let (mined, made, expired, seconds) = (fates.mined, fates.made, fates.expired, took.as_secs_f64());
     writeln!(
@@ -115,4 +184,20 @@ fn show(seed: u64, verdict: &Verdict, took: Duration, out: &mut impl Write) -> i
          {seconds:.1} s"
     )?;
     broken.iter().try_for_each(|broken| writeln!(out, "  BROKEN: {broken}"))
+}
+
+fn conclude(report: &Report, took: Duration, out: &mut impl Write) -> io::Result<()> {
+    for comparison in &report.theory {
+        let (what, measured, expected) = (comparison.what, comparison.measured, comparison.expected);
+        let (difference, deviation) = (comparison.difference() * 100.0, comparison.deviation);
+        writeln!(out, "{what}: {measured:.4}, in theory {expected:.4} ± {deviation:.4} ({difference:+.1} %)")?;
+    }
+    let (failed, seconds, deeds) = (report.failed(), took.as_secs_f64(), report.figures.deeds);
+    if deeds > 0 {
+        writeln!(out, "Adversaries broke the rules {deeds} times.")?;
+    }
+    match failed.as_slice() {
+        [] => writeln!(out, "All that must hold holds; {seconds:.1} s."),
+        some => writeln!(out, "{} of {} seeds fail: {some:?}; {seconds:.1} s.", some.len(), report.plays.len()),
+    }
 }

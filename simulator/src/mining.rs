@@ -1,6 +1,11 @@
 //! Mining: when a block is found is drawn from the exponential law by what the miner hashes and how hard the target is;
 //! the template, the seal and the block's way are production's.
+//!
+//! Honest miners mine on their tip, and show at once what they find; others keep it back ([`private`]).
 
+mod private;
+
+use crate::observations::{Found, Observer};
 use cairn_chain::ChainHandle;
 use cairn_common::{clock, random, runtime};
 use cairn_ledger::block::Header;
@@ -9,10 +14,36 @@ use cairn_ledger::pow::search::{CHUNK, Search};
 use cairn_mempool::PoolHandle;
 use cairn_network::NetworkHandle;
 use cairn_node::{BlockBuilder, Pause};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a miner rests that gets no template.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// A miner.
+#[derive(Clone, Debug)]
+pub struct Miner {
+    /// What it hashes, in hashes a second.
+    pub rate: f64,
+    /// Who gets the rewards.
+    pub beneficiary: Address,
+    /// What it does with its blocks.
+    pub strategy: Strategy,
+}
+
+/// What a miner does with the blocks it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// Shows them at once.
+    Honest,
+    /// Shows them when that makes others' work worthless (Eyal and Sirer 2013, figure 1).
+    Selfish,
+    /// Shows them once there are more of them than of others' since it paid, and its payment has so many confirmations
+    /// (Rosenfeld 2014: one block is found before the payment is made).
+    DoubleSpend {
+        /// The confirmations that whoever is paid waits for.
+        confirmations: u64,
+    },
+}
 
 /// A number between 0 and 1, never 0.
 fn uniform() -> f64 {
@@ -27,23 +58,40 @@ fn search(header: &Header) -> Option<u64> {
     (0..1 << 20).find_map(|chunk: u64| search.in_chunk(chunk.wrapping_mul(CHUNK)))
 }
 
-/// Mines for ever, with so many hashes a second.
-pub async fn mine(chain: ChainHandle, pool: PoolHandle, network: NetworkHandle, rate: f64, beneficiary: Address) {
+/// When so many hashes a second lead to the next block on a chain's tip; nothing when the chain is ending.
+fn find_at(chain: &ChainHandle, rate: f64) -> Option<Instant> {
+    let tip = chain.reader().header(&chain.tip().id).ok().flatten()?;
+    let target = tip.next_target().decode().ok()?;
+    let mean = target.work().to_f64() / rate;
+    Some(clock::instant() + Duration::from_secs_f64(-uniform().ln() * mean))
+}
+
+/// Mines for ever.
+pub async fn mine(chain: ChainHandle, pool: PoolHandle, network: NetworkHandle, miner: Miner, observer: Observer) {
+    match miner.strategy {
+        Strategy::Honest => mine_openly(chain, pool, network, miner, observer).await,
+        Strategy::Selfish | Strategy::DoubleSpend { .. } => {
+            // It ends with its chain.
+            if let Ok(miner) = private::PrivateMiner::new(chain, network, miner, observer) {
+                let _ = miner.run().await;
+            }
+        }
+    }
+}
+
+async fn mine_openly(chain: ChainHandle, pool: PoolHandle, network: NetworkHandle, miner: Miner, observer: Observer) {
     let builder = BlockBuilder { chain: chain.clone(), pool, network };
     let mut tips = chain.watch_tip();
     loop {
         tips.mark_unchanged();
-        let Ok(Some(tip)) = chain.reader().header(&chain.tip().id) else { return };
-        let Ok(target) = tip.next_target().decode() else { return };
-        let mean = target.work().to_f64() / rate;
-        let found = clock::instant() + Duration::from_secs_f64(-uniform().ln() * mean);
+        let Some(found) = find_at(&chain, miner.rate) else { return };
         // The law has no memory: what was drawn for the old tip is drawn anew.
         match runtime::timeout(found.duration_since(clock::instant()), tips.changed()).await {
             Ok(Ok(())) => continue,
             Ok(Err(_)) => return,
             Err(_) => {}
         }
-        let template = match builder.template(beneficiary, clock::now()).await {
+        let template = match builder.template(miner.beneficiary, clock::now()).await {
             Ok(template) => template,
             Err(Pause::Stopping) => return,
             Err(_) => {
@@ -52,9 +100,14 @@ pub async fn mine(chain: ChainHandle, pool: PoolHandle, network: NetworkHandle, 
             }
         };
         let Some(nonce) = search(&template.header) else { continue };
-        let submitted = builder.submit(&template, nonce).await;
-        if submitted.is_err() {
+        note(&observer, &Header { nonce, ..template.header.clone() });
+        if builder.submit(&template, nonce).await.is_err() {
             return;
         }
     }
+}
+
+fn note(observer: &Observer, header: &Header) {
+    let (by, at) = (observer.node(), observer.now());
+    observer.seen().on_found(header.id(), Found { by, at, height: header.height.get(), parent: header.parent });
 }

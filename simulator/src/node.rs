@@ -1,19 +1,20 @@
 //! One whole node, put together as `cairn-node` puts it together, without JSON-RPC.
 
-use crate::executor::NodeId;
+use crate::adversary::{Adversary, Rewritten};
 use crate::fabric::{Fabric, Handle};
-use crate::mining;
-use cairn_chain::{ChainHandle, StoreError, store::MemoryDisk};
+use crate::mining::{self, Miner};
+use crate::observations::Observer;
+use cairn_chain::{ChainEvent, ChainHandle, StoreError, store::MemoryDisk};
 use cairn_common::runtime;
 use cairn_common::tasks::{self, ShutdownSwitch};
 use cairn_ledger::chain_spec::ChainSpec;
-use cairn_ledger::keys::Address;
 use cairn_mempool::{PoolConfig, PoolHandle};
 use cairn_network::sync::{self, SyncHandle};
 use cairn_network::transport::PeerId;
 use cairn_network::{NetworkConfig, NetworkError, NetworkFiles, NetworkHandle, NetworkParts};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::broadcast;
 
 /// How a node is set up.
 #[derive(Clone)]
@@ -24,8 +25,10 @@ pub struct NodeSetup {
     pub network: NetworkConfig,
     /// Its disk.
     pub disk: MemoryDisk,
-    /// What it hashes, in hashes a second, and who gets the rewards.
-    pub miner: Option<(f64, Address)>,
+    /// How it mines, if it does.
+    pub miner: Option<Miner>,
+    /// How it attacks others, if it does.
+    pub adversary: Option<Adversary>,
 }
 
 /// A node at work.
@@ -59,14 +62,18 @@ fn files() -> NetworkFiles {
 }
 
 /// Starts a node, in its own surroundings; `failed` is called when its disk fails.
+///
+/// # Errors
+/// Its database, or its configuration.
 pub fn start(
-    node: NodeId,
     own: PeerId,
     setup: NodeSetup,
     fabric: &Arc<Mutex<Fabric>>,
+    observer: Observer,
     failed: impl FnOnce() + Send + 'static,
 ) -> Result<RunningNode, StartError> {
-    let NodeSetup { spec, network: config, disk, miner } = setup;
+    let NodeSetup { spec, network: config, disk, miner, adversary } = setup;
+    let node = observer.node();
     let (chain, writer) = cairn_chain::spawn_in_memory(spec.clone(), disk)?;
     drop(runtime::spawn(async {
         // A failing store ends the whole node.
@@ -89,16 +96,45 @@ pub fn start(
         files: files(),
         shutdown: shutdown(),
     };
-    let (network, events, _) = cairn_network::spawn_over(parts, own, |rules| {
+    let join = |rules| {
         let limits = (config.max_inbound, config.max_outbound);
         fabric.lock().unwrap_or_else(PoisonError::into_inner).start(node, rules, limits);
         Handle::new(fabric.clone(), node)
-    })?;
+    };
+    let (network, events, _) = match adversary {
+        None => cairn_network::spawn_over(parts, own, join)?,
+        Some(adversary) => cairn_network::spawn_over(parts, own, |rules| Rewritten::new(join(rules), adversary))?,
+    };
+    drop(runtime::spawn(observe(chain.subscribe(), chain.clone(), observer.clone())));
     let rules = sync::Rules { spec: spec.clone(), local: false };
     let (sync, _) = sync::spawn(rules, chain.clone(), network.clone(), events, shutdown());
-    if let Some((rate, beneficiary)) = miner {
-        let task = mining::mine(chain.clone(), pool.clone(), network.clone(), rate, beneficiary);
+    if let Some(miner) = miner {
+        let task = mining::mine(chain.clone(), pool.clone(), network.clone(), miner, observer);
         drop(runtime::spawn(task));
     }
     Ok(RunningNode { chain, pool, network, sync, _switches: switches })
+}
+
+/// Tells of each block that comes onto a chain, and of those that leave it.
+async fn observe(mut moves: broadcast::Receiver<ChainEvent>, chain: ChainHandle, observer: Observer) {
+    let mut height = chain.tip().height().get();
+    loop {
+        let event = match moves.recv().await {
+            Ok(event) => event,
+            Err(broadcast::error::RecvError::Lagged(_)) => continue,
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        let now = observer.now();
+        let seen = &mut *observer.seen();
+        if event.left.is_none() {
+            for block in event.connected.iter() {
+                seen.on_connected(&block.header().id(), observer.node(), now);
+            }
+        } else {
+            // These blocks may have come long before.
+            let lowest = event.connected.first().map_or(height, |block| block.header().header().height.get());
+            seen.on_reorganised((height + 1).saturating_sub(lowest));
+        }
+        height = event.tip.height().get();
+    }
 }

@@ -8,8 +8,9 @@ use cairn_ledger::hash::BlockId;
 use cairn_ledger::testing::genesis_state;
 use cairn_ledger::units::Height;
 use cairn_ledger::validate::ChainContext;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::Ipv4Addr;
 
 /// Something that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl fmt::Display for Broken {
             Self::Vanished { fates } => {
                 write!(f, "{} payments vanished that a node had taken: {fates:?}", fates.vanished)
             }
-            Self::Alone { node, peers } => write!(f, "node {} has {peers} peers", node.0),
+            Self::Alone { node, peers } => write!(f, "node {} has {peers} honest peers", node.0),
         }
     }
 }
@@ -79,7 +80,7 @@ pub fn whole(simulation: &Simulation) -> Vec<Broken> {
         let audited = simulation.audit(node, audit::check_in_memory);
         audited.err().map(|error| Broken::Audit { node, reason: error.to_string() })
     };
-    simulation.nodes().filter_map(check).collect()
+    simulation.honest().into_iter().filter_map(check).collect()
 }
 
 /// The rules alone, from block 0 on, lead to the state that a node's tip commits to.
@@ -97,22 +98,40 @@ pub fn replay(simulation: &Simulation, node: NodeId) -> Vec<Broken> {
     if parent.id() == tip.id && state.tree().state_root() == tip.header.state_root { Vec::new() } else { broken() }
 }
 
-/// Nobody is banned, where all are honest.
+/// No honest node is banned by another.
 pub fn nobody_banned(simulation: &mut Simulation) -> Vec<Broken> {
+    let honest = simulation.honest();
+    let names: BTreeSet<String> = honest.iter().flat_map(|node| names(simulation, *node)).collect();
     let mut broken = Vec::new();
-    for node in simulation.nodes().collect::<Vec<_>>() {
+    for node in honest {
         let bans = simulation.ask(node, |running| {
             let network = running.network.clone();
             async move { network.bans().await }
         });
-        broken.extend(bans.into_iter().flatten().map(|ban| Broken::Banned { by: node, whom: ban.target.to_string() }));
+        let unjust = bans.into_iter().flatten().filter(|ban| names.contains(&ban.target));
+        broken.extend(unjust.map(|ban| Broken::Banned { by: node, whom: format!("{} ({})", ban.target, ban.reason) }));
     }
     broken
 }
 
-/// Everybody has peers.
+/// What a ban may name that hits a node: itself, its address, and the groups that it is in.
+fn names(simulation: &Simulation, node: NodeId) -> [String; 4] {
+    let ip = simulation.fabric().ip(node);
+    let [a, b, c, _] = ip;
+    [
+        simulation.peer(node).to_string(),
+        Ipv4Addr::from(ip).to_string(),
+        format!("{a}.{b}.0.0/16"),
+        format!("{a}.{b}.{c}.0/24"),
+    ]
+}
+
+/// Every honest node has honest peers.
 pub fn connected(simulation: &Simulation, at_least: usize) -> Vec<Broken> {
-    let peers = |node| simulation.fabric().peers_of(node);
-    let alone = simulation.nodes().map(|node| (node, peers(node))).filter(|(_, peers)| *peers < at_least);
-    alone.map(|(node, peers)| Broken::Alone { node, peers }).collect()
+    let peers = |node| {
+        let peers = simulation.fabric().connected(node);
+        peers.into_iter().filter(|peer| simulation.is_honest(*peer)).count()
+    };
+    let honest = simulation.honest().into_iter().map(|node| (node, peers(node)));
+    honest.filter(|(_, peers)| *peers < at_least).map(|(node, peers)| Broken::Alone { node, peers }).collect()
 }

@@ -1,16 +1,23 @@
 //! A scenario: how many nodes, what they do, what goes wrong and when. A TOML file; see `simulator/scenarios`.
 
+use crate::adversary::Kind;
+use crate::executor::random;
+use crate::gossip::draw;
 use cairn_ledger::chain_spec::{ChainParams, ChainSpec, ChainSpecError};
 use cairn_ledger::pow::CompactTarget;
 use cairn_ledger::testing;
+use rand_chacha::rand_core::RngCore;
 use serde::{Deserialize, Serialize};
 
 /// A scenario.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Its name.
     pub name: String,
+    /// The seed with which it is played, unless another is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// How many nodes there are.
     pub nodes: u32,
     /// How many of them all others know from the start.
@@ -29,18 +36,24 @@ pub struct Scenario {
     /// The time between two blocks.
     #[serde(default = "minute")]
     pub interval_ms: u64,
+    /// In how many blocks' time the difficulty halves or doubles when none, or twice as many, are found.
+    #[serde(default = "sixty")]
+    pub half_life_blocks: u64,
     /// How many payments are made in an hour.
     #[serde(default)]
     pub payments_per_hour: u64,
     /// How many times rarer nodes look whether something is due that comes now and then.
     #[serde(default = "one")]
     pub leisure: u32,
-    /// What goes wrong.
-    #[serde(default)]
-    pub fault: Vec<Fault>,
     /// What goes wrong besides, as the seed has it: so many faults of every kind.
     #[serde(default)]
     pub random_faults: u32,
+    /// Who attacks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adversary: Vec<AdversaryPlan>,
+    /// What goes wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fault: Vec<Fault>,
 }
 
 fn three() -> u32 {
@@ -51,6 +64,14 @@ fn one() -> u32 {
     1
 }
 
+fn six() -> u64 {
+    6
+}
+
+fn sixty() -> u64 {
+    60
+}
+
 fn thirty() -> u64 {
     30
 }
@@ -59,16 +80,43 @@ fn minute() -> u64 {
     60_000
 }
 
+/// Nodes that attack others.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdversaryPlan {
+    /// What they do.
+    pub kind: Kind,
+    /// How many they are, besides the honest nodes; those that mine are one.
+    #[serde(default = "one")]
+    pub nodes: u32,
+    /// In how many groups (/16) of addresses they are.
+    #[serde(default = "one")]
+    pub groups: u32,
+    /// Those that mine: how many of a hundred hashes of the network are theirs.
+    #[serde(default)]
+    pub percent: u32,
+    /// Whether they are honest after all: the control.
+    #[serde(default)]
+    pub twin: bool,
+    /// Those that pay twice: how many confirmations whoever is paid waits for.
+    #[serde(default = "six")]
+    pub confirmations: u64,
+}
+
 /// Something that goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// When, in minutes.
     pub at: u64,
     /// For how many minutes.
     pub minutes: u64,
-    /// To how many of a hundred nodes.
+    /// To how many of a hundred nodes, as the seed has it.
+    #[serde(default)]
     pub percent: u32,
+    /// To which nodes; if none are named, the seed decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<u32>,
     /// What.
     pub kind: FaultKind,
 }
@@ -89,6 +137,16 @@ pub enum FaultKind {
     Clock,
     /// Nothing can be written: the node stops, and comes back with another disk's luck.
     Disk,
+}
+
+impl AdversaryPlan {
+    fn is_possible(&self) -> bool {
+        let mines = match self.kind.mines() {
+            true => self.nodes == 1 && (1..=90).contains(&self.percent),
+            false => self.percent == 0,
+        };
+        mines && (1..=2_000).contains(&self.nodes) && (1..=100).contains(&self.groups)
+    }
 }
 
 impl FaultKind {
@@ -129,9 +187,43 @@ impl Scenario {
             Self { minutes: 0 | 525_601.., .. } => wrong("minutes: expected 1 to a year of them"),
             Self { leisure: 0 | 121.., .. } => wrong("leisure: expected 1 to 120"),
             Self { unreachable_percent: 101.., .. } => wrong("unreachable_percent: expected 0 to 100"),
+            Self { adversary, .. } if adversary.iter().any(|plan| !plan.is_possible()) => wrong(
+                "adversary: expected 1 to 2 000 nodes in 1 to 100 groups; those that mine one alone with 1 to 90 percent",
+            ),
+            Self { adversary, .. } if adversary.iter().map(|plan| plan.percent).sum::<u32>() > 90 => {
+                wrong("adversary: expected 90 percent of all hashes at most")
+            }
             Self { fault, .. } if fault.iter().any(|fault| fault.percent > 100) => wrong("percent: expected 0 to 100"),
+            Self { fault, nodes, .. } if fault.iter().flat_map(|fault| &fault.nodes).any(|node| node >= nodes) => {
+                wrong("fault: expected nodes from 0 on, below the number of nodes")
+            }
             _ => Ok(scenario),
         }
+    }
+
+    /// The same with everything in it that the seed decides: which faults come when, and whom they hit.
+    pub fn drawn(&self, seed: u64) -> Self {
+        let (mut drawn, mut random) = (self.clone(), random(seed, 3 << 32));
+        for _ in 0..std::mem::take(&mut drawn.random_faults) {
+            for kind in FaultKind::ALL {
+                let (at, percent) = (random.next_u64() % self.minutes, 5 + (random.next_u64() % 45) as u32);
+                let minutes = 1 + random.next_u64() % (self.minutes - at).min(20);
+                drawn.fault.push(Fault { at, minutes, percent, nodes: Vec::new(), kind });
+            }
+        }
+        for fault in drawn.fault.iter_mut().filter(|fault| fault.nodes.is_empty()) {
+            let mut all: Vec<u32> = (0..self.nodes).collect();
+            let some = (all.len() * fault.percent as usize).div_ceil(100);
+            fault.nodes = draw(&mut all, some, &mut random);
+        }
+        drawn
+    }
+
+    /// The same with everybody honest: the control.
+    pub fn twin(&self) -> Self {
+        let mut twin = self.clone();
+        twin.adversary.iter_mut().for_each(|plan| plan.twin = true);
+        twin
     }
 
     /// The rules: the main network's, at a target that costs nothing.
@@ -143,7 +235,7 @@ impl Scenario {
         let params = ChainParams {
             name: String::from("simulated"),
             interval_ms: self.interval_ms,
-            half_life_ms: self.interval_ms.saturating_mul(60),
+            half_life_ms: self.interval_ms.saturating_mul(self.half_life_blocks),
             max_future_ms: 120_000,
             pow_limit: easy,
             genesis_target: easy,

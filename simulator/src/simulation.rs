@@ -1,31 +1,22 @@
 //! Many nodes, one heap, one seed.
 
+use crate::adversary::Adversary;
 use crate::executor::{Clock, Executor, Nanos, NodeId, nanos, random};
-use crate::fabric::{Fabric, FabricEvent};
+use crate::fabric::{Fabric, Happening, Place};
 use crate::links::{Region, Shape};
+use crate::mining::Miner;
 use crate::node::{self, NodeSetup, RunningNode, StartError};
+use crate::observations::{Observations, Observer};
 use cairn_chain::store::MemoryDisk;
 use cairn_common::runtime;
 use cairn_ledger::chain_spec::ChainSpec;
 use cairn_ledger::hash::{BlockId, Hash, sha256};
-use cairn_ledger::keys::Address;
 use cairn_ledger::units::Timestamp;
 use cairn_network::NetworkConfig;
-use cairn_network::transport::{Multiaddr, PeerId};
+use cairn_network::transport::PeerId;
 use rand_chacha::ChaCha8Rng;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// What happens in a simulation.
-#[derive(Debug)]
-pub enum Happening {
-    /// Between nodes.
-    Fabric(FabricEvent),
-    /// A step of the scenario.
-    Step(usize),
-    /// A node's disk has failed, in the life of that number.
-    Failed(NodeId, u32),
-}
 
 /// A node, running or not.
 struct Slot {
@@ -34,6 +25,19 @@ struct Slot {
     running: Option<RunningNode>,
     /// How often it was stopped.
     lives: u32,
+}
+
+/// What a node is to be.
+#[derive(Clone, Debug)]
+pub struct NodePlan {
+    /// Its address.
+    pub ip: [u8; 4],
+    /// Whether others can dial it.
+    pub is_reachable: bool,
+    /// Whether all that are added after it know it from the start.
+    pub is_boot_node: bool,
+    /// How it mines, if it does.
+    pub miner: Option<Miner>,
 }
 
 /// How a simulation is set up.
@@ -61,7 +65,13 @@ pub struct Simulation {
     events: u64,
     /// What has happened so far, in one number.
     digest: u64,
+    seen: Arc<Mutex<Observations>>,
+    /// Told of everything that happens between nodes.
+    trace: Option<Trace>,
 }
+
+/// Is told of something, and when it is.
+pub type Trace = Box<dyn FnMut(Duration, &str)>;
 
 impl Simulation {
     /// Nobody yet. The clocks show the time of block 0.
@@ -78,7 +88,14 @@ impl Simulation {
             boot_nodes: Vec::new(),
             events: 0,
             digest: 0,
+            seen: Arc::default(),
+            trace: None,
         }
+    }
+
+    /// Has somebody told of everything that happens between nodes.
+    pub fn trace(&mut self, tell: Trace) {
+        self.trace = Some(tell);
     }
 
     /// What is between nodes.
@@ -86,35 +103,29 @@ impl Simulation {
         self.fabric.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a node that others know from the start.
-    pub fn add_boot_node(&mut self, miner: Option<(f64, Address)>) -> NodeId {
-        let node = self.add(miner, true, true);
-        let (peer, address) = (self.nodes[node.0 as usize].peer, self.address(node));
-        self.boot_nodes.push(format!("{address}/p2p/{peer}"));
-        node
-    }
-
-    /// Adds a node; `is_reachable`: whether others can dial it.
-    pub fn add_node(&mut self, miner: Option<(f64, Address)>, is_reachable: bool) -> NodeId {
-        self.add(miner, is_reachable, false)
-    }
-
-    fn add(&mut self, miner: Option<(f64, Address)>, is_reachable: bool, is_point: bool) -> NodeId {
+    /// Adds a node.
+    pub fn add(&mut self, plan: NodePlan) -> NodeId {
         let node = self.executor.add_node();
-        let region = Region::draw(&mut self.random);
-        let (peer, _) = self.fabric().add_host(node, region, is_reachable, is_point);
+        let NodePlan { ip, is_reachable, is_boot_node: is_point, miner } = plan;
+        let place = Place { ip, region: Region::draw(&mut self.random), is_reachable, is_point };
+        let (peer, address) = self.fabric().add_host(node, place);
         let mut network = NetworkConfig { boot_nodes: self.boot_nodes.clone(), ..NetworkConfig::default() };
         network.discovery.mdns = false;
         network.discovery.rendezvous_server = is_point;
         network.reach.upnp = false;
         network.reach.relay = false;
-        let setup = NodeSetup { spec: self.spec.clone(), network, disk: MemoryDisk::default(), miner };
+        let disk = MemoryDisk::default();
+        let setup = NodeSetup { spec: self.spec.clone(), network, disk, miner, adversary: None };
         self.nodes.push(Slot { peer, setup, running: None, lives: 0 });
+        if is_point {
+            self.boot_nodes.push(format!("{address}/p2p/{peer}"));
+        }
         node
     }
 
-    fn address(&self, node: NodeId) -> Multiaddr {
-        self.fabric().address(node)
+    /// Has a node attack others from its next start on.
+    pub fn corrupt(&mut self, node: NodeId, adversary: Adversary) {
+        self.nodes[node.0 as usize].setup.adversary = Some(adversary);
     }
 
     /// Starts a node.
@@ -126,7 +137,8 @@ impl Simulation {
         let (peer, setup, fabric) = (slot.peer, slot.setup.clone(), self.fabric.clone());
         let (agenda, life) = (self.executor.agenda().clone(), slot.lives);
         let failed = move || agenda.plan(agenda.now(), Happening::Failed(node, life));
-        let running = self.executor.within(node, || node::start(node, peer, setup, &fabric, failed))?;
+        let observer = Observer::new(self.seen.clone(), node, self.executor.origin());
+        let running = self.executor.within(node, || node::start(peer, setup, &fabric, observer, failed))?;
         self.nodes[node.0 as usize].running = Some(running);
         Ok(())
     }
@@ -142,6 +154,26 @@ impl Simulation {
             let disk = &self.nodes[node.0 as usize].setup.disk;
             disk.lose(disk.unsynced());
         }
+    }
+
+    /// Those that follow every rule.
+    pub fn honest(&self) -> Vec<NodeId> {
+        self.nodes().filter(|node| self.is_honest(*node)).collect()
+    }
+
+    /// Whether a node follows every rule.
+    pub fn is_honest(&self, node: NodeId) -> bool {
+        self.nodes[node.0 as usize].setup.adversary.is_none()
+    }
+
+    /// A node's name.
+    pub fn peer(&self, node: NodeId) -> PeerId {
+        self.nodes[node.0 as usize].peer
+    }
+
+    /// What was seen so far.
+    pub fn seen(&self) -> MutexGuard<'_, Observations> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All nodes.
@@ -171,6 +203,9 @@ impl Simulation {
         while let Some((at, event)) = self.executor.next(end) {
             self.events += 1;
             self.note(at);
+            if let Some(tell) = &mut self.trace {
+                tell(Duration::from_nanos(at), &event.to_string());
+            }
             match event {
                 Happening::Step(step) => return Some(step),
                 Happening::Failed(node, life) if self.nodes[node.0 as usize].lives == life => self.kill(node, false),
@@ -250,13 +285,13 @@ impl Simulation {
         self.executor.agenda().now()
     }
 
-    /// The tip of each running node.
+    /// The tip of each running node that is honest.
     pub fn tips(&self) -> Vec<(NodeId, u64, BlockId)> {
         let tip = |node: NodeId| {
             let tip = self.running(node)?.chain.tip();
             Some((node, tip.height().get(), tip.id))
         };
-        self.nodes().filter_map(tip).collect()
+        self.honest().into_iter().filter_map(tip).collect()
     }
 
     /// All that has happened, in one hash: the same for the same seed on any machine.

@@ -1,12 +1,16 @@
 //! Scenarios in the suite: short ones, with many seeds. Long ones are played by `cairn-sim run`.
 
 use cairn_ledger::testing::key;
+use cairn_simulator::adversary::Kind;
 use cairn_simulator::course::{Course, Verdict};
 use cairn_simulator::executor::NodeId;
+use cairn_simulator::fabric::ip_in;
 use cairn_simulator::links::Shape;
+use cairn_simulator::mining::{Miner, Strategy};
 use cairn_simulator::oracles::{self, Broken};
 use cairn_simulator::scenario::Scenario;
-use cairn_simulator::simulation::{Setup, Simulation};
+use cairn_simulator::simulation::{NodePlan, Setup, Simulation};
+use cairn_simulator::theory;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,13 +64,10 @@ fn a_parted_network_has_two_chains_and_one_once_it_is_joined() {
     let work = spec.params().genesis_target.decode().expect("a target").work().to_f64();
     let setup = Setup { seed: 3, spec: Arc::new(spec), shape: Shape::World, leisure: 1 };
     let mut simulation = Simulation::new(setup);
-    for n in 0..6 {
-        let miner = Some((work / 360.0, key(1_000 + n).address()));
-        if n < 3 {
-            simulation.add_boot_node(miner)
-        } else {
-            simulation.add_node(miner, true)
-        };
+    for n in 0..6_u32 {
+        let beneficiary = key(1_000 + u64::from(n)).address();
+        let miner = Some(Miner { rate: work / 360.0, beneficiary, strategy: Strategy::Honest });
+        simulation.add(NodePlan { ip: ip_in(n, 0), is_reachable: true, is_boot_node: n < 3, miner });
     }
     let nodes: Vec<NodeId> = simulation.nodes().collect();
     for node in &nodes {
@@ -92,6 +93,59 @@ fn a_parted_network_has_two_chains_and_one_once_it_is_joined() {
     assert_eq!(oracles::whole(&simulation), [Broken::Down { node: nodes[5] }]);
 }
 
+/// A few honest nodes beside as many adversaries of a kind; half of them miss some blocks and ask for them.
+fn among(kind: Kind) -> Scenario {
+    let percent = if kind.mines() { 30 } else { 0 };
+    let nodes = if kind.mines() { 1 } else { 6 };
+    scenario(&format!(
+        "name = \"among\"\nnodes = 8\nminers = 4\nminutes = 16\nquiet_minutes = 14\npayments_per_hour = 120\nleisure = 4\n\
+         [[adversary]]\nkind = {:?}\nnodes = {nodes}\ngroups = {nodes}\npercent = {percent}\nconfirmations = 1\n\
+         [[fault]]\nat = 1\nminutes = 14\nnodes = [4, 5, 6, 7]\nkind = \"crash\"\n",
+        kind.name()
+    ))
+}
+
+/// Each kind has done what it is for, the honest hold nevertheless, and its twin has done nothing.
+#[test]
+fn adversaries_of_every_kind_harm_nobody_and_their_twins_are_honest() {
+    for kind in Kind::ALL {
+        let scenario = among(kind);
+        let (attacked, control) = (play(&scenario, 3), play(&scenario.twin(), 3));
+        assert_eq!(attacked.broken, [], "{kind:?}");
+        assert_eq!((control.broken, control.figures.deeds), (vec![], 0), "{kind:?}");
+        if !kind.mines() {
+            assert!(attacked.figures.deeds > 0, "{kind:?} has done nothing");
+        }
+    }
+}
+
+/// Miners that keep blocks back win what theory says, and their twins what they have hashed.
+#[test]
+fn a_selfish_miner_wins_more_than_its_share_and_its_twin_does_not() {
+    let mut scenario = among(Kind::SelfishMining);
+    (scenario.minutes, scenario.payments_per_hour, scenario.leisure) = (900, 0, 20);
+    scenario.fault.clear();
+    scenario.adversary[0].percent = 45;
+    let (selfish, twin) = (play(&scenario, 1), play(&scenario.twin(), 1));
+    assert_eq!((selfish.broken, twin.broken), (vec![], vec![]));
+    let (gained, fair) = (selfish.figures.share_of_adversaries(), twin.figures.share_of_adversaries());
+    assert!((0.40..0.50).contains(&fair), "{fair}");
+    assert!(gained > 0.53, "{gained}, in theory {}", theory::selfish_share(0.45, 0.0));
+    assert!(selfish.figures.stale_rate() > 0.15 && twin.figures.stale_rate() < 0.02);
+}
+
+/// The control: payments are taken back where few confirmations are waited for.
+#[test]
+fn a_double_spender_succeeds_now_and_then() {
+    let mut scenario = among(Kind::DoubleSpend);
+    (scenario.minutes, scenario.payments_per_hour, scenario.leisure) = (900, 0, 20);
+    scenario.fault.clear();
+    let verdict = play(&scenario, 1);
+    assert_eq!(verdict.broken, []);
+    let (tried, done) = verdict.figures.double_spends;
+    assert!(tried > 10 && done > 0 && done < tried, "{done} of {tried}");
+}
+
 #[test]
 fn a_file_that_is_no_scenario_is_refused_with_the_reason() {
     let good = include_str!("../scenarios/calm.toml");
@@ -102,6 +156,9 @@ fn a_file_that_is_no_scenario_is_refused_with_the_reason() {
         (good.replace("name", "nmae"), "unknown field"),
         (format!("{good}[[fault]]\nat = 1\nminutes = 1\npercent = 101\nkind = \"crash\"\n"), "percent: expected"),
         (format!("{good}[[fault]]\nat = 1\nminutes = 1\npercent = 1\nkind = \"flood\"\n"), "unknown variant"),
+        (format!("{good}[[fault]]\nat = 1\nminutes = 1\nnodes = [20]\nkind = \"crash\"\n"), "below the number"),
+        (format!("{good}[[adversary]]\nkind = \"stall\"\npercent = 5\n"), "adversary: expected"),
+        (format!("{good}[[adversary]]\nkind = \"selfish_mining\"\n"), "adversary: expected"),
     ] {
         let error = Scenario::parse(&wrong).expect_err("it is none").to_string();
         assert!(error.contains(reason), "{error}");

@@ -4,7 +4,6 @@ use super::Fabric;
 use crate::executor::NodeId;
 use crate::gossip::Outcome;
 use cairn_chain::Verdict;
-use cairn_ledger::hash::BlockId;
 use cairn_network::transport::{
     AnswerSender, Class, Event, Job, MessageNumber, PeerId, Published, SwarmAction, Topic, Transport,
 };
@@ -29,22 +28,18 @@ impl Handle {
         self.fabric.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn publish_block(&self, _id: BlockId, message: Vec<u8>) {
+    /// Gossips bytes, whatever they are.
+    pub fn gossip(&self, topic: Topic, message: Vec<u8>) {
         let (fabric, node) = (&mut *self.fabric(), self.node);
         let (id, now) = (gossip_id(&message), fabric.now());
-        if let Some(outcome) = fabric.host(node).gossip.publish(Topic::Blocks, id, message.into(), now) {
+        if let Some(outcome) = fabric.host(node).gossip.publish(topic, id, message.into(), now) {
             fabric.after_gossip(node, outcome);
         }
     }
 
     fn publish_txs(&self, batch: TxBatch) -> Event {
-        let (fabric, node) = (&mut *self.fabric(), self.node);
-        let message = batch.to_bytes();
-        let (id, now) = (gossip_id(&message), fabric.now());
-        let is_alone = fabric.peek(node).connections.is_empty();
-        if let Some(outcome) = fabric.host(node).gossip.publish(Topic::Txs, id, message.into(), now) {
-            fabric.after_gossip(node, outcome);
-        }
+        let is_alone = self.fabric().peek(self.node).connections.is_empty();
+        self.gossip(Topic::Txs, batch.to_bytes());
         Event::TxsPublished { batch, outcome: if is_alone { Published::NobodyTook } else { Published::Sent } }
     }
 
@@ -76,7 +71,7 @@ impl Transport for Handle {
     fn carry_out(&mut self, action: SwarmAction) -> Option<Event> {
         let node = self.node;
         match action {
-            SwarmAction::PublishBlock { id, message } => self.publish_block(id, message),
+            SwarmAction::PublishBlock { id: _, message } => self.gossip(Topic::Blocks, message),
             SwarmAction::PublishTxs(batch) => return Some(self.publish_txs(batch)),
             SwarmAction::Ignore(message) => drop(self.verdict(message, false)),
             SwarmAction::Dial(dial) => return self.fabric().dial(node, dial),

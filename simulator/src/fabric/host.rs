@@ -2,10 +2,15 @@
 
 use crate::executor::NodeId;
 use crate::gossip::Gossip;
+use cairn_ledger::hash::sha256;
 use cairn_network::transport::{AnswerSender, Class, ConnectionRules, Event, Multiaddr, PeerId, RequestNumber};
+use cairn_network::wire::PeerAddress;
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::task::Waker;
+
+/// Where nodes listen.
+const PORT: u16 = 9_740;
 
 /// One end of a connection.
 #[derive(Debug)]
@@ -32,10 +37,11 @@ pub(super) struct Question {
 }
 
 pub(super) struct Host {
+    node: NodeId,
     pub peer: PeerId,
     /// Where it listens.
     pub address: Multiaddr,
-    ip: [u8; 4],
+    pub ip: [u8; 4],
     pub is_reachable: bool,
     /// Whether it is a rendezvous point.
     pub is_point: bool,
@@ -65,10 +71,10 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(node: NodeId, is_reachable: bool, is_point: bool, random: ChaCha8Rng) -> Self {
-        let ip = ip_of(node);
-        let address = format!("/ip4/{}.{}.{}.{}/tcp/9740", ip[0], ip[1], ip[2], ip[3]);
+    pub(super) fn new(node: NodeId, ip: [u8; 4], is_reachable: bool, is_point: bool, random: ChaCha8Rng) -> Self {
+        let address = format!("/ip4/{}.{}.{}.{}/tcp/{PORT}", ip[0], ip[1], ip[2], ip[3]);
         Self {
+            node,
             peer: peer_of(node),
             address: address.parse().expect("an address"),
             ip,
@@ -93,6 +99,14 @@ impl Host {
             sent: 0,
             last: 0,
         }
+    }
+
+    /// Where it is, as nodes tell each other.
+    pub(super) fn peer_address(&self) -> PeerAddress {
+        let mut ip = [0; 16];
+        ip[10..12].copy_from_slice(&[0xff, 0xff]);
+        ip[12..].copy_from_slice(&self.ip);
+        PeerAddress { key: key_of(self.node), ip, port: PORT, quic: false }
     }
 
     /// Forgets all that a process has in memory.
@@ -153,19 +167,13 @@ impl Host {
     }
 }
 
-/// A public address, each node's in a group of its own as long as there are few.
-fn ip_of(node: NodeId) -> [u8; 4] {
-    // 5.x to 100.x are public but for 10.x; one /16 after the other.
-    let n = node.0;
-    let first = [5, 6, 7, 8, 12, 13, 20, 23, 24, 31, 34, 37, 40, 44, 45, 46, 50, 51, 52, 54];
-    let (group, round) = (n % 5_000, n / 5_000);
-    [first[(group / 250) as usize], (group % 250) as u8 + 1, (round / 250) as u8 + 1, (round % 250) as u8 + 1]
-}
-
 /// A node's name: an Ed25519 key as libp2p names it. Nobody has its secret, and nobody needs it here.
 fn peer_of(node: NodeId) -> PeerId {
     let mut bytes = vec![0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
-    let hash = cairn_ledger::hash::sha256(&[b"simulated node", &node.0.to_le_bytes()]);
-    bytes.extend_from_slice(hash.as_bytes());
+    bytes.extend_from_slice(&key_of(node));
     PeerId::from_bytes(&bytes).expect("a name")
+}
+
+fn key_of(node: NodeId) -> [u8; 32] {
+    *sha256(&[b"simulated node", &node.0.to_le_bytes()]).as_bytes()
 }
