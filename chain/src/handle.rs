@@ -5,7 +5,7 @@ use crate::message::{
     Ahead, BlockOutcome, ChainError, ChainEvent, EVENTS, HeaderOutcome, Import, MAILBOX, ProvenAccount, Template,
     TemplateRequest, Tip,
 };
-use crate::precheck::{BlockBody, Precheck};
+use crate::precheck::{BlockBody, Precheck, SharedChecks};
 use crate::store::{ChainStore, DbOptions, MemoryDisk, StoreError};
 use crate::writer::{self, Actor, Message, Outlets, Writer};
 use crate::{headers::UnknownRules, index, read::Reader, verdict::Origin};
@@ -44,20 +44,30 @@ impl Chain {
 /// A database that cannot be opened, or that does not hold together.
 pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(ChainHandle, Chain), StoreError> {
     let store = ChainStore::open(path, &spec, options)?;
-    start(spec, store, options.address_index)
+    start(spec, store, options.address_index, None)
 }
 
-/// The same on a disk that is only in memory: a simulated node's.
+/// The same on a disk that is only in memory: a simulated node's, which takes the word of others for what they have
+/// checked.
 ///
 /// # Errors
 /// A database that does not hold together.
-pub fn spawn_in_memory(spec: Arc<ChainSpec>, disk: MemoryDisk) -> Result<(ChainHandle, Chain), StoreError> {
+pub fn spawn_in_memory(
+    spec: Arc<ChainSpec>,
+    disk: MemoryDisk,
+    shared: SharedChecks,
+) -> Result<(ChainHandle, Chain), StoreError> {
     let store = ChainStore::open_in_memory(disk, &spec)?;
-    start(spec, store, false)
+    start(spec, store, false, Some(shared))
 }
 
-fn start(spec: Arc<ChainSpec>, store: ChainStore, address_index: bool) -> Result<(ChainHandle, Chain), StoreError> {
-    let (mut writer, view) = writer::open(spec.clone(), store)?;
+fn start(
+    spec: Arc<ChainSpec>,
+    store: ChainStore,
+    address_index: bool,
+    shared: Option<SharedChecks>,
+) -> Result<(ChainHandle, Chain), StoreError> {
+    let (mut writer, view) = writer::open(spec.clone(), store, shared)?;
     let builds_index = index::prepare(&writer.live, address_index)?;
     // A reorganisation that a crash interrupted ends before anybody asks: what is on the disk until then is nobody's
     // tip.

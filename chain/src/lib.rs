@@ -80,7 +80,7 @@ pub use headers::UnknownRules;
 pub use message::{
     BlockOutcome, ChainError, ChainEvent, HeaderOutcome, Import, ProvenAccount, Template, TemplateRequest, Tip,
 };
-pub use precheck::BlockBody;
+pub use precheck::{BlockBody, SharedChecks};
 pub use read::{
     HISTORY_BEHIND, HistoryPage, HistoryQuery, MinedTransaction, NoHistory, ProvenTip, Reader, Touched, UnknownBlock,
 };

@@ -10,6 +10,7 @@ pub mod search;
 use crate::codec::{Decode, Encode, bincode};
 use crate::{hash::BlockId, units::Timestamp};
 use alloc::string::String;
+use core::cmp::Ordering;
 use k256::elliptic_curve::bigint::{CheckedAdd, CheckedSub, NonZero, U256, U512};
 
 /// A 256-bit threshold: a block's id, read big-endian, is valid work when it is not above the target.
@@ -148,8 +149,21 @@ fn low_u64(value: &U256) -> u64 {
 }
 
 /// An expected number of hash attempts, or a sum of such. Shown as a decimal number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work(U256);
+
+// By limbs, the highest first: nothing here is secret, and comparing in constant time takes several times as long.
+impl Ord for Work {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.as_words().iter().rev().cmp(other.0.as_words().iter().rev())
+    }
+}
+
+impl PartialOrd for Work {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Work {
     /// No work: what block 0 has.

@@ -4,7 +4,7 @@ use crate::adversary::{Adversary, Rewritten};
 use crate::fabric::{Fabric, Handle};
 use crate::mining::{self, Miner};
 use crate::observations::Observer;
-use cairn_chain::{ChainEvent, ChainHandle, StoreError, store::MemoryDisk};
+use cairn_chain::{ChainEvent, ChainHandle, SharedChecks, StoreError, store::MemoryDisk};
 use cairn_common::runtime;
 use cairn_common::tasks::{self, ShutdownSwitch};
 use cairn_ledger::chain_spec::ChainSpec;
@@ -25,6 +25,8 @@ pub struct NodeSetup {
     pub network: NetworkConfig,
     /// Its disk.
     pub disk: MemoryDisk,
+    /// What all nodes have checked.
+    pub checks: SharedChecks,
     /// How it mines, if it does.
     pub miner: Option<Miner>,
     /// How it attacks others, if it does.
@@ -72,9 +74,9 @@ pub fn start(
     observer: Observer,
     failed: impl FnOnce() + Send + 'static,
 ) -> Result<RunningNode, StartError> {
-    let NodeSetup { spec, network: config, disk, miner, adversary } = setup;
+    let NodeSetup { spec, network: config, disk, checks, miner, adversary } = setup;
     let node = observer.node();
-    let (chain, writer) = cairn_chain::spawn_in_memory(spec.clone(), disk)?;
+    let (chain, writer) = cairn_chain::spawn_in_memory(spec.clone(), disk, checks)?;
     drop(runtime::spawn(async {
         // A failing store ends the whole node.
         if writer.ended().await.is_err() {

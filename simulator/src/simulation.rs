@@ -7,6 +7,7 @@ use crate::links::{Region, Shape};
 use crate::mining::Miner;
 use crate::node::{self, NodeSetup, RunningNode, StartError};
 use crate::observations::{Observations, Observer};
+use cairn_chain::SharedChecks;
 use cairn_chain::store::MemoryDisk;
 use cairn_common::runtime;
 use cairn_ledger::chain_spec::ChainSpec;
@@ -66,6 +67,8 @@ pub struct Simulation {
     /// What has happened so far, in one number.
     digest: u64,
     seen: Arc<Mutex<Observations>>,
+    /// What all nodes have checked.
+    checks: SharedChecks,
     /// Told of everything that happens between nodes.
     trace: Option<Trace>,
 }
@@ -89,6 +92,7 @@ impl Simulation {
             events: 0,
             digest: 0,
             seen: Arc::default(),
+            checks: SharedChecks::default(),
             trace: None,
         }
     }
@@ -114,8 +118,9 @@ impl Simulation {
         network.discovery.rendezvous_server = is_point;
         network.reach.upnp = false;
         network.reach.relay = false;
-        let disk = MemoryDisk::default();
-        let setup = NodeSetup { spec: self.spec.clone(), network, disk, miner, adversary: None };
+        let disk = self.nodes.first().map(|node| node.setup.disk.another()).unwrap_or_default();
+        let checks = self.checks.clone();
+        let setup = NodeSetup { spec: self.spec.clone(), network, disk, checks, miner, adversary: None };
         self.nodes.push(Slot { peer, setup, running: None, lives: 0 });
         if is_point {
             self.boot_nodes.push(format!("{address}/p2p/{peer}"));

@@ -7,6 +7,7 @@
 //! Transactions for the pool are checked on threads of the runtime instead: each gathering is one piece of work, which
 //! needs no sharing, and the workers go on looking for more for a while before they sleep.
 
+use super::shared_checks::SharedChecks;
 use cairn_common::cache::FifoCache;
 use cairn_ledger::validate::{Candidate, check_candidates, match_body};
 use cairn_ledger::{
@@ -39,6 +40,15 @@ type CheckedCache = FifoCache<TxId, CheckedTransaction>;
 
 fn remember(cache: &mut CheckedCache, checked: &CheckedTransaction) {
     cache.insert_weighted(checked.txid(), checked.clone(), checked.transaction().size());
+}
+
+/// What was checked, if all was.
+fn all_known(candidates: &[Candidate]) -> Option<Vec<CheckedTransaction>> {
+    let known = |candidate: &Candidate| match candidate {
+        Candidate::Known(checked) => Some(checked.clone()),
+        Candidate::New { .. } => None,
+    };
+    candidates.iter().map(known).collect()
 }
 
 thread_local! {
@@ -103,12 +113,14 @@ pub(super) struct Checker {
     checked_cache: Mutex<CheckedCache>,
     /// Keys remembered by whoever checks for the pool, each by one of them at a time.
     pool_keys: Mutex<Vec<KeyCache>>,
+    /// What other nodes of a simulation have checked.
+    shared: Option<SharedChecks>,
 }
 
 impl Checker {
-    pub(super) fn new(spec: Arc<ChainSpec>) -> Self {
+    pub(super) fn new(spec: Arc<ChainSpec>, shared: Option<SharedChecks>) -> Self {
         let checked_cache = Mutex::new(FifoCache::weighted(CACHED, CACHED_BYTES));
-        Self { spec, checked_cache, pool_keys: Mutex::default() }
+        Self { spec, checked_cache, pool_keys: Mutex::default(), shared }
     }
 
     /// Checks a block, and tells early whether the body is the header's.
@@ -142,6 +154,8 @@ impl Checker {
                 *candidate = Candidate::Known(checked.clone());
             }
         }
+        drop(cache);
+        self.shared.iter().for_each(|shared| shared.find(&mut candidates));
         candidates
     }
 
@@ -162,8 +176,17 @@ impl Checker {
     }
 
     fn check_batch(&self, batch: Vec<Candidate>) -> Result<Vec<CheckedTransaction>, (usize, TxError)> {
-        let genesis_id = self.spec.genesis_id();
-        REMEMBERED_KEYS.with_borrow_mut(|keys| check_candidates(keys, &genesis_id, batch))
+        REMEMBERED_KEYS.with_borrow_mut(|keys| self.check_candidates(keys, batch))
+    }
+
+    fn check_candidates(
+        &self,
+        keys: &mut KeyCache,
+        candidates: Vec<Candidate>,
+    ) -> Result<Vec<CheckedTransaction>, (usize, TxError)> {
+        let checked = check_candidates(keys, &self.spec.genesis_id(), candidates)?;
+        self.shared.iter().for_each(|shared| shared.note(&checked));
+        Ok(checked)
     }
 
     /// Takes keys that nobody else uses now.
@@ -180,12 +203,20 @@ impl Checker {
     /// Checks transactions as one batch and, when one of them is invalid, each by itself: whoever mixes bad
     /// ones in slows this down by a constant factor, not by their number.
     pub(super) fn check_each(&self, transactions: Vec<Transaction>) -> Vec<Result<CheckedTransaction, TxError>> {
-        let (candidates, genesis_id) = (Candidate::new_each(transactions), self.spec.genesis_id());
+        let mut candidates = Candidate::new_each(transactions);
+        if let Some(shared) = &self.shared {
+            shared.find(&mut candidates);
+            // Keys take a megabyte, and a simulation has many nodes.
+            if let Some(known) = all_known(&candidates) {
+                known.iter().for_each(|checked| remember(&mut self.checked_cache(), checked));
+                return known.into_iter().map(Ok).collect();
+            }
+        }
         let mut keys = self.take_keys();
-        let outcomes: Vec<_> = match check_candidates(&mut keys, &genesis_id, candidates.clone()) {
+        let outcomes: Vec<_> = match self.check_candidates(&mut keys, candidates.clone()) {
             Ok(checked) => checked.into_iter().map(Ok).collect(),
             Err(_) => {
-                let alone = |candidate| match check_candidates(&mut keys, &genesis_id, vec![candidate]) {
+                let alone = |candidate| match self.check_candidates(&mut keys, vec![candidate]) {
                     Ok(checked) => Ok(checked.into_iter().next().expect("one in, one out")),
                     Err((_, error)) => Err(error),
                 };
@@ -238,7 +269,7 @@ mod tests {
     #[test]
     fn the_first_bad_transaction_is_named() {
         let spec = Arc::new(easy_network());
-        let checker = Checker::new(spec.clone());
+        let checker = Checker::new(spec.clone(), None);
         let mut all: Vec<_> =
             (0..=BATCH as u64).map(|n| payment(&spec, &key(1), n, key(2).address(), 10, 1_000)).collect();
         all[5].body.version = 9;
@@ -256,7 +287,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn no_more_checks_for_the_pool_run_at_once_than_there_are_cores() {
         let spec = Arc::new(easy_network());
-        let precheck = Precheck::new(Workers::start().expect("threads"), spec.clone());
+        let precheck = Precheck::new(Workers::start().expect("threads"), spec.clone(), None);
         let checks = (0..200).map(|nonce| {
             let (precheck, one) = (precheck.clone(), payment(&spec, &key(1), nonce, key(2).address(), 10, 1_000));
             tokio::spawn(async move { precheck.check_transactions(vec![one]).await })
@@ -271,7 +302,7 @@ mod tests {
     #[test]
     fn a_bad_signature_is_named_and_harms_no_neighbour() {
         let spec = Arc::new(easy_network());
-        let checker = Checker::new(spec.clone());
+        let checker = Checker::new(spec.clone(), None);
         let mut all: Vec<_> = (0..5).map(|nonce| payment(&spec, &key(1), nonce, key(2).address(), 10, 1_000)).collect();
         assert!(checker.check_each(all.clone()).iter().all(Result::is_ok), "the negative control");
 

@@ -2,15 +2,17 @@
 //!
 //! # Map
 //! `checker` what they do with a block, or with transactions for the pool, and what they need not check again
-//! (signature cache) · this file hands blocks to them, and what becomes of a block to the writer
+//! (signature cache); `shared_checks` what nodes of a simulation need not · this file hands blocks to them, and what becomes of a block to the writer
 //!
 //! # Invariants
 //! 1. A block on its way has room in the writer's mailbox before it gets a worker: no worker ever waits for the writer.
 //! 2. Blocks on their way take bounded memory; the lowest, for which all others wait, is let in first.
 
 mod checker;
+mod shared_checks;
 
 pub use checker::BlockBody;
+pub use shared_checks::SharedChecks;
 
 use crate::inflight::{Room, Rooms, Turn};
 use crate::{message::MAILBOX, workers::Workers};
@@ -39,9 +41,9 @@ pub(crate) struct Precheck {
 
 impl Precheck {
     /// Gives the workers what they need to work on blocks.
-    pub(crate) fn new(workers: Workers, spec: Arc<ChainSpec>) -> Self {
+    pub(crate) fn new(workers: Workers, spec: Arc<ChainSpec>, shared: Option<SharedChecks>) -> Self {
         let pool_checks = Arc::new(Semaphore::new(workers.count()));
-        Self { checker: Arc::new(Checker::new(spec)), workers, rooms: Rooms::new(IN_FLIGHT_BYTES), pool_checks }
+        Self { checker: Arc::new(Checker::new(spec, shared)), workers, rooms: Rooms::new(IN_FLIGHT_BYTES), pool_checks }
     }
 
     /// Starts checking a block, and sends what `report` makes of the outcome to the writer; tells earlier whether the

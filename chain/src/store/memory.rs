@@ -3,22 +3,22 @@
 
 use super::db::{RawEntry, Start};
 use super::{DbUsage, StoreError, TableUsage, schema};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-type Entry<'a> = (&'a Box<[u8]>, &'a Arc<[u8]>);
+type Entry<'a> = (&'a Arc<[u8]>, &'a Arc<[u8]>);
 
 /// The entries of one table.
 #[derive(Clone, Debug, Default)]
-struct Rows(BTreeMap<Box<[u8]>, Arc<[u8]>>);
+struct Rows(BTreeMap<Arc<[u8]>, Arc<[u8]>>);
 
 /// All tables, in the order of the schema. What is written after somebody has frozen them leaves those as they were.
 type Rowsets = Vec<Arc<Rows>>;
 
 /// A write of a batch.
 pub(super) enum Write {
-    Set { table: &'static str, key: Box<[u8]>, value: Option<Arc<[u8]>> },
+    Set { table: &'static str, key: Arc<[u8]>, value: Option<Arc<[u8]>> },
     Clear { table: &'static str },
 }
 
@@ -37,7 +37,7 @@ type Undo = Vec<(usize, Replaced)>;
 
 #[derive(Debug)]
 enum Replaced {
-    Value { key: Box<[u8]>, value: Option<Arc<[u8]>> },
+    Value { key: Arc<[u8]>, value: Option<Arc<[u8]>> },
     Table(Arc<Rows>),
 }
 
@@ -47,7 +47,37 @@ struct Contents {
     /// How to take back the batches that are not synced, the oldest first.
     unsynced: Vec<Undo>,
     is_failing: bool,
+    interner: Interner,
 }
+
+/// Bytes that many disks hold, once for all of them: the nodes of a simulation store the same blocks.
+#[derive(Clone, Debug, Default)]
+struct Interner(Arc<Mutex<Interned>>);
+
+#[derive(Debug, Default)]
+struct Interned {
+    bytes: HashSet<Arc<[u8]>>,
+    /// How many there may be until those are looked for that nobody holds any more.
+    limit: usize,
+}
+
+impl Interner {
+    fn intern(&self, bytes: Arc<[u8]>) -> Arc<[u8]> {
+        let interned = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = interned.bytes.get(&bytes) {
+            return known.clone();
+        }
+        if interned.bytes.len() >= interned.limit {
+            interned.bytes.retain(|bytes| Arc::strong_count(bytes) > 1);
+            interned.limit = (2 * interned.bytes.len()).max(FEWEST_INTERNED);
+        }
+        interned.bytes.insert(bytes.clone());
+        bytes
+    }
+}
+
+/// So many pieces of bytes are kept whether or not anybody holds them.
+const FEWEST_INTERNED: usize = 1 << 16;
 
 /// The disk of a database that is only in memory. Cloning shares it, also with whoever has the database open.
 #[derive(Clone, Debug)]
@@ -55,12 +85,21 @@ pub struct MemoryDisk(Arc<Mutex<Contents>>);
 
 impl Default for MemoryDisk {
     fn default() -> Self {
-        let tables = schema::TABLES.iter().map(|_| Arc::default()).collect();
-        Self(Arc::new(Mutex::new(Contents { tables, unsynced: Vec::new(), is_failing: false })))
+        Self::with(Interner::default())
     }
 }
 
 impl MemoryDisk {
+    fn with(interner: Interner) -> Self {
+        let tables = schema::TABLES.iter().map(|_| Arc::default()).collect();
+        Self(Arc::new(Mutex::new(Contents { tables, unsynced: Vec::new(), is_failing: false, interner })))
+    }
+
+    /// An empty disk that holds what this one holds, too, only once with it.
+    pub fn another(&self) -> Self {
+        Self::with(self.contents().interner.clone())
+    }
+
     fn contents(&self) -> MutexGuard<'_, Contents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,6 +212,7 @@ impl Contents {
         match write {
             Write::Set { table, key, value } => {
                 let place = place_of(table);
+                let (key, value) = (self.interner.intern(key), value.map(|value| self.interner.intern(value)));
                 let rows = &mut Arc::make_mut(&mut self.tables[place]).0;
                 let before = match value {
                     Some(value) => rows.insert(key.clone(), value),
@@ -196,7 +236,7 @@ impl Rows {
 }
 
 fn to_raw((key, value): Entry<'_>) -> RawEntry {
-    (key.clone(), (**value).into())
+    ((**key).into(), (**value).into())
 }
 
 /// The entries of a table as it was when somebody began to read it, in order.

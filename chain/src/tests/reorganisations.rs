@@ -38,7 +38,7 @@ impl Bare {
     fn crash(&mut self) {
         drop(self.running.take());
         let store = || ChainStore::open(self.directory.path(), &self.spec, OPTIONS);
-        let reopened = || writer::open(self.spec.clone(), store()?);
+        let reopened = || writer::open(self.spec.clone(), store()?, None);
         // The thread of a writer that was dropped may take a moment.
         let mut opened = reopened();
         while opened.is_err() {

@@ -22,7 +22,12 @@ use crate::headers::{HeaderTree, Orphans, OtherRules};
 use crate::message::{Ahead, ChainEvent, Tip};
 use crate::state::{self, State, StateHistory};
 use crate::store::{ChainStore, StoreError};
-use crate::{precheck::Precheck, store::schema::HeaderById, verdict::Origin, workers::Workers};
+use crate::{
+    precheck::{Precheck, SharedChecks},
+    store::schema::HeaderById,
+    verdict::Origin,
+    workers::Workers,
+};
 use cairn_common::cache::FifoCache;
 use cairn_ledger::{AccountProof, Address, BlockId, ChainContext, ChainSpec, Header, Height, LinkedHeader, Work};
 use long_reorg::LongReorg;
@@ -65,13 +70,14 @@ pub(crate) struct Writer {
 pub(crate) fn open(
     spec: Arc<ChainSpec>,
     store: ChainStore,
+    shared: Option<SharedChecks>,
 ) -> Result<(Writer, watch::Receiver<Arc<ChainStore>>), StoreError> {
     let store = Arc::new(store);
     let workers = Workers::start()?;
     let (state, tip) = state::load(&store, &spec, &workers)?;
     let (views, view) = watch::channel(store.clone());
     let writer = Writer {
-        precheck: Precheck::new(workers.clone(), spec.clone()),
+        precheck: Precheck::new(workers.clone(), spec.clone(), shared),
         workers,
         spec,
         live: store.clone(),

@@ -209,7 +209,7 @@ impl Machine {
         }
         self.plan_headers();
         self.plan_bodies();
-        self.was_caught_up |= self.status(now).phase == SyncPhase::CaughtUp;
+        self.was_caught_up = self.was_caught_up || self.status(now).phase == SyncPhase::CaughtUp;
         std::mem::take(&mut self.actions)
     }
 

@@ -3,7 +3,7 @@
 use super::{Miner, Strategy, find_at, note, search};
 use crate::observations::Observer;
 use cairn_chain::store::MemoryDisk;
-use cairn_chain::{Chain, ChainHandle, HeaderOutcome, Origin, StoreError, TemplateRequest};
+use cairn_chain::{Chain, ChainHandle, HeaderOutcome, Origin, SharedChecks, StoreError, TemplateRequest};
 use cairn_common::mailbox::Stopped;
 use cairn_common::{clock, runtime};
 use cairn_ledger::block::{Block, Body, Header};
@@ -52,7 +52,11 @@ impl PrivateMiner {
         miner: Miner,
         observer: Observer,
     ) -> Result<Self, Ended> {
-        let (own, writer) = cairn_chain::spawn_in_memory(public.reader().spec().clone(), MemoryDisk::default())?;
+        let (own, writer) = cairn_chain::spawn_in_memory(
+            public.reader().spec().clone(),
+            MemoryDisk::default(),
+            SharedChecks::default(),
+        )?;
         let (hidden, looked_at, racing, paid_at) = (VecDeque::new(), None, None, 0);
         Ok(Self { public, network, miner, observer, own, _writer: writer, hidden, looked_at, racing, paid_at })
     }
