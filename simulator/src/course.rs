@@ -1,11 +1,10 @@
 //! A scenario from its beginning to the verdict.
 
 use crate::executor::{Clock, NodeId};
-use crate::gossip::draw;
 use crate::links::Shape;
 use crate::oracles::{self, Broken};
 use crate::payments::{Fates, Payments};
-use crate::scenario::{Fault, FaultKind, Scenario, ScenarioError};
+use crate::scenario::{Fault, FaultKind, Planned, Scenario, ScenarioError};
 use crate::simulation::{Setup, Simulation};
 use cairn_ledger::hash::Hash;
 use cairn_ledger::testing::key;
@@ -85,7 +84,7 @@ impl Course {
         let down = vec![0; scenario.nodes as usize];
         let (steps, payments, broken) = (Vec::new(), Payments::default(), Vec::new());
         let mut course = Self { scenario, simulation, steps, payments, down, broken, tell };
-        course.plan_all();
+        course.plan_all(seed);
         Ok(course)
     }
 
@@ -94,24 +93,10 @@ impl Course {
         self.steps.push(step);
     }
 
-    fn plan_all(&mut self) {
-        let mut faults = self.scenario.fault.clone();
-        for _ in 0..self.scenario.random_faults {
-            for kind in FaultKind::ALL {
-                let last = self.scenario.minutes;
-                let random = self.simulation.random();
-                let (at, percent) = (random.next_u64() % last, 5 + (random.next_u64() % 45) as u32);
-                let minutes = 1 + random.next_u64() % (last - at).min(20);
-                faults.push(Fault { at, minutes, percent, kind });
-            }
-        }
-        for fault in faults {
-            let mut all: Vec<NodeId> = self.simulation.nodes().collect();
-            let some = (all.len() * fault.percent as usize).div_ceil(100);
-            let some = draw(&mut all, some, self.simulation.random());
-            let end = (fault.at + fault.minutes).min(self.scenario.minutes);
-            self.plan(MINUTE * fault.at as u32, Step::Begin(fault, some.clone()));
-            self.plan(MINUTE * end as u32, Step::End(fault, some));
+    fn plan_all(&mut self, seed: u64) {
+        for Planned { fault, end, nodes } in self.scenario.plan(seed) {
+            self.plan(MINUTE * fault.at as u32, Step::Begin(fault, nodes.clone()));
+            self.plan(MINUTE * end as u32, Step::End(fault, nodes));
         }
         let pays = self.scenario.payments_per_hour * (self.scenario.minutes + self.scenario.quiet_minutes / 2) / 60;
         for n in 0..pays {
@@ -192,6 +177,7 @@ impl Course {
                 fabric.links.part(nodes.iter().copied(), part);
                 fabric.on_links_changed();
             }
+            FaultKind::Stop => nodes.iter().for_each(|node| self.simulation.stop(*node)),
             FaultKind::OneWay => {
                 let fabric = &mut *self.simulation.fabric();
                 nodes.windows(2).for_each(|pair| fabric.links.cut(pair[0], pair[1]));
@@ -230,6 +216,7 @@ impl Course {
                 fabric.on_links_changed();
             }
             FaultKind::Clock => nodes.iter().for_each(|node| self.simulation.set_clock(*node, Clock::default())),
+            FaultKind::Stop => nodes.iter().for_each(|node| self.simulation.go_on(*node)),
         }
     }
 

@@ -17,6 +17,7 @@
 //! | [`course`] | a scenario from its beginning to the verdict |
 //! | [`payments`] | wallets that pay, and what becomes of it |
 //! | [`oracles`] | what must hold, whatever went wrong |
+//! | [`chaos`] | the same scenarios on real processes |
 //!
 //! # Invariants
 //! 1. The same seed gives the same digest on any machine: nothing depends on clocks, threads or addresses in memory.
@@ -24,6 +25,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod chaos;
 pub mod course;
 pub mod executor;
 pub mod fabric;

@@ -1,12 +1,13 @@
 //! `cairn-sim`: plays scenarios.
 
+use cairn_simulator::chaos;
 use cairn_simulator::course::{Course, Teller, Verdict};
 use cairn_simulator::scenario::{Scenario, ScenarioError};
 use clap::{Parser, Subcommand};
 use std::fs;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,8 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Plays a scenario on real cairn-node processes, with the faults of a seed, and says whether all holds
+    Chaos(chaos::run::Arguments),
 }
 
 fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
@@ -67,17 +70,22 @@ enum RunError {
     Scenario { path: PathBuf, error: ScenarioError },
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
+    #[error(transparent)]
+    Chaos(#[from] chaos::fleet::FleetError),
 }
 
 /// Plays, and says whether all held.
 fn run(command: Command, out: &mut impl Write) -> Result<bool, RunError> {
     let (path, seeds, is_told) = match command {
+        Command::Chaos(arguments) => {
+            let scenario = read(&arguments.scenario)?;
+            return Ok(chaos::run::run(scenario, &arguments, out)?);
+        }
         Command::Run { scenario, seeds } => (scenario, seeds, false),
         Command::Replay { scenario, seed } => (scenario, seed..=seed, true),
     };
-    let text = fs::read_to_string(&path).map_err(|error| RunError::Unreadable { path: path.clone(), error })?;
     let refused = |error| RunError::Scenario { path: path.clone(), error };
-    let scenario = Scenario::parse(&text).map_err(refused)?;
+    let scenario = read(&path)?;
     let (mut failed, began) = (Vec::new(), Instant::now());
     for seed in seeds.clone() {
         let started = Instant::now();
@@ -94,6 +102,11 @@ fn run(command: Command, out: &mut impl Write) -> Result<bool, RunError> {
         writeln!(out, "{} of {} seeds fail: {failed:?}; {seconds:.1} s.", failed.len(), seeds.count())?;
     }
     Ok(failed.is_empty())
+}
+
+fn read(path: &Path) -> Result<Scenario, RunError> {
+    let text = fs::read_to_string(path).map_err(|error| RunError::Unreadable { path: path.to_owned(), error })?;
+    Scenario::parse(&text).map_err(|error| RunError::Scenario { path: path.to_owned(), error })
 }
 
 fn teller(is_told: bool) -> Teller {

@@ -1,8 +1,11 @@
 //! A scenario: how many nodes, what they do, what goes wrong and when. A TOML file; see `simulator/scenarios`.
 
+use crate::executor::{NodeId, random};
+use crate::gossip::draw;
 use cairn_ledger::chain_spec::{ChainParams, ChainSpec, ChainSpecError};
 use cairn_ledger::pow::CompactTarget;
 use cairn_ledger::testing;
+use rand_chacha::rand_core::RngCore;
 use serde::{Deserialize, Serialize};
 
 /// A scenario.
@@ -89,12 +92,29 @@ pub enum FaultKind {
     Clock,
     /// Nothing can be written: the node stops, and comes back with another disk's luck.
     Disk,
+    /// The process is stopped where it is, and goes on there (SIGSTOP, SIGCONT).
+    Stop,
 }
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Crash, Self::PowerCut, Self::Partition, Self::OneWay, Self::Clock, Self::Disk];
+    pub const ALL: [Self; 7] =
+        [Self::Crash, Self::PowerCut, Self::Partition, Self::OneWay, Self::Clock, Self::Disk, Self::Stop];
 }
+
+/// A fault with what the seed has to say of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// What goes wrong.
+    pub fault: Fault,
+    /// In which minute it is mended.
+    pub end: u64,
+    /// With whom.
+    pub nodes: Vec<NodeId>,
+}
+
+/// The stream of random numbers that plans are drawn from: the same seed has the same faults, whoever plays them.
+const PLAN: u64 = 3 << 32;
 
 /// Why a scenario cannot be played.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +152,24 @@ impl Scenario {
             Self { fault, .. } if fault.iter().any(|fault| fault.percent > 100) => wrong("percent: expected 0 to 100"),
             _ => Ok(scenario),
         }
+    }
+
+    /// All that goes wrong: what the file says, and what the seed draws besides.
+    pub fn plan(&self, seed: u64) -> Vec<Planned> {
+        let mut random = random(seed, PLAN);
+        let mut faults = self.fault.clone();
+        for kind in FaultKind::ALL.repeat(self.random_faults as usize) {
+            let (at, percent) = (random.next_u64() % self.minutes, 5 + (random.next_u64() % 45) as u32);
+            let minutes = 1 + random.next_u64() % (self.minutes - at).min(20);
+            faults.push(Fault { at, minutes, percent, kind });
+        }
+        let plan = faults.into_iter().map(|fault| {
+            let mut all: Vec<NodeId> = (0..self.nodes).map(NodeId).collect();
+            let some = (all.len() * fault.percent as usize).div_ceil(100);
+            let end = (fault.at + fault.minutes).min(self.minutes);
+            Planned { fault, end, nodes: draw(&mut all, some, &mut random) }
+        });
+        plan.collect()
     }
 
     /// The rules: the main network's, at a target that costs nothing.
