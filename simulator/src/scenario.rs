@@ -165,7 +165,10 @@ impl Scenario {
         }
         let plan = faults.into_iter().map(|fault| {
             let mut all: Vec<NodeId> = (0..self.nodes).map(NodeId).collect();
+            // One node alone is no pair.
+            let least = if fault.kind == FaultKind::OneWay { 2 } else { 1 };
             let some = (all.len() * fault.percent as usize).div_ceil(100);
+            let some = if some == 0 { 0 } else { some.max(least) };
             let end = (fault.at + fault.minutes).min(self.minutes);
             Planned { fault, end, nodes: draw(&mut all, some, &mut random) }
         });

@@ -46,7 +46,7 @@ fn real_nodes_agree_after_a_crash_and_a_partition_and_every_payment_has_its_end(
     let verdict = play(&small(), &options, &Interrupt::default(), &mut tell).unwrap_or_else(|error| panic!("{error}"));
     let told = told.join("\n");
     assert!(verdict.is_good(), "{told}\n{:#?}", verdict.findings);
-    for expected in ["crash: kill -9 of node", "over: crash", "partition: node", "over: partition"] {
+    for expected in ["crash: kill -9 of node", "after the kill", "partition: between", "the partition is mended"] {
         assert!(told.contains(expected), "{expected} in {told}");
     }
     let paid = verdict.findings.iter().find(|finding| finding.text.contains("payments were taken"));
@@ -84,7 +84,7 @@ fn a_verdict_on_nodes_that_are_kept_apart_or_down_is_bad() {
     let payments = Payments::default();
     let patience = Duration::from_secs(2);
     let case = Case { payments: &payments, well_since: 0, grown_to: 1, ended: &[], patience };
-    let verdict = judge(&mut fleet, &case, &interrupt).expect("nobody interrupts");
+    let verdict = judge(&mut fleet, &case, &mut |_| {}, &interrupt).expect("nobody interrupts");
     assert!(!verdict.is_good());
     let findings = &verdict.findings;
     for (word, holds) in [

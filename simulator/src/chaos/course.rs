@@ -11,7 +11,6 @@ use cairn_rpc::types::NodeInfo;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::RngCore;
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -162,12 +161,12 @@ impl Course<'_> {
             Step::Begin(which) => {
                 let Planned { fault, end, nodes } = self.plan[which].clone();
                 let seconds = (self.minute * (end - fault.at) as u32).as_secs_f64();
-                self.say(&format!("{}, for {seconds:.0} s", describe(fault.kind, &nodes)));
+                self.say(&format!("{}, for {seconds:.0} s", beginning(fault.kind, &nodes)));
                 self.fleet.begin(fault.kind, &nodes)
             }
             Step::End(which) => {
                 let Planned { fault, nodes, .. } = self.plan[which].clone();
-                self.say(&format!("over: {}", describe(fault.kind, &nodes)));
+                self.say(&ending(fault.kind, &nodes));
                 self.fleet.end(fault.kind, &nodes)
             }
             Step::Pay => {
@@ -205,30 +204,55 @@ impl Course<'_> {
         let patience = (self.minute * scenario.quiet_minutes as u32).max(PATIENCE);
         self.say(&format!("all is mended: up to {} s of quiet, then the verdict", patience.as_secs()));
         let case = Case { payments: &self.payments, well_since, grown_to, ended: &self.ended, patience };
-        judge(&mut self.fleet, &case, interrupt).ok_or(FleetError::Interrupted)
+        let (began, quiet) = (self.began, Instant::now());
+        let settled = &mut |open: &str| {
+            let seconds = quiet.elapsed().as_secs_f64();
+            (self.tell)(began.elapsed(), &format!("{open} after {seconds:.1} s of quiet"));
+        };
+        judge(&mut self.fleet, &case, settled, interrupt).ok_or(FleetError::Interrupted)
     }
 }
 
+/// Whom a fault hits: in order, save where the order says who hears whom.
+fn numbers(kind: FaultKind, nodes: &[NodeId]) -> Vec<u32> {
+    let mut numbers: Vec<u32> = nodes.iter().copied().map(number).collect();
+    if kind != FaultKind::OneWay {
+        numbers.sort_unstable();
+    }
+    numbers
+}
+
+/// The pairs of a fault that is one way.
+fn pairs(numbers: &[u32]) -> String {
+    let pairs: Vec<String> = numbers.windows(2).map(|pair| format!("{} to {}", pair[0], pair[1])).collect();
+    if pairs.is_empty() { String::from("nobody, as one node is no pair") } else { pairs.join(", ") }
+}
+
 /// A fault in words.
-fn describe(kind: FaultKind, nodes: &[NodeId]) -> String {
-    let numbers: Vec<u32> = match kind {
-        FaultKind::OneWay => nodes.iter().copied().map(number).collect(),
-        _ => nodes.iter().copied().map(number).collect::<BTreeSet<_>>().into_iter().collect(),
-    };
+fn beginning(kind: FaultKind, nodes: &[NodeId]) -> String {
+    let numbers = numbers(kind, nodes);
     let who = names(&numbers);
     match kind {
         FaultKind::Crash => format!("crash: kill -9 of {who}"),
         FaultKind::PowerCut => format!("power cut: kill -9 of {who}"),
-        FaultKind::Partition => format!("partition: {who} and the others hear nothing of each other"),
-        FaultKind::OneWay => {
-            let pairs: Vec<String> = numbers.windows(2).map(|pair| format!("{} to {}", pair[0], pair[1])).collect();
-            match pairs.is_empty() {
-                true => format!("one way: {who} alone is no pair, nothing is cut"),
-                false => format!("one way: nothing passes from {}", pairs.join(", ")),
-            }
-        }
+        FaultKind::Partition => format!("partition: between {who} and the others nothing passes"),
+        FaultKind::OneWay => format!("one way: nothing passes from {}", pairs(&numbers)),
         FaultKind::Clock => format!("clock: wrong on {who}"),
         FaultKind::Disk => format!("disk: full under {who}"),
         FaultKind::Stop => format!("stop: SIGSTOP to {who}"),
+    }
+}
+
+/// Its end.
+fn ending(kind: FaultKind, nodes: &[NodeId]) -> String {
+    let numbers = numbers(kind, nodes);
+    let who = names(&numbers);
+    match kind {
+        FaultKind::Crash | FaultKind::PowerCut => format!("after the kill: {who} started again"),
+        FaultKind::Partition => format!("the partition is mended: {who} and the others"),
+        FaultKind::OneWay => format!("one way is mended: {}", pairs(&numbers)),
+        FaultKind::Clock => format!("right clocks again: {who}"),
+        FaultKind::Disk => format!("room again on the disk of {who}"),
+        FaultKind::Stop => format!("SIGCONT to {who}"),
     }
 }

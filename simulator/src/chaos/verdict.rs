@@ -103,11 +103,19 @@ pub struct Case<'a> {
     pub patience: Duration,
 }
 
-/// Waits until all is quiet, and looks at everything; nodes have stopped then. Nothing if it was interrupted.
-pub fn judge(fleet: &mut Fleet, case: &Case<'_>, interrupt: &Interrupt) -> Option<Verdict> {
+/// Waits until all is quiet, tells how it is then, and looks at everything; nodes have stopped at the end. Nothing if it
+/// was interrupted.
+pub fn judge(
+    fleet: &mut Fleet,
+    case: &Case<'_>,
+    settled: &mut dyn FnMut(&str),
+    interrupt: &Interrupt,
+) -> Option<Verdict> {
     let mut verdict = Verdict::default();
     let mut ended = case.ended.to_vec();
     let (stand, fates) = settle(fleet, case, &mut ended, interrupt)?;
+    let is_settled = stand.is_one() && fates.as_ref().is_ok_and(|fates| fates.open == 0);
+    settled(if is_settled { "settled" } else { "NOT settled" });
     let count = stand.0.len();
     ended.extend(stand.0.iter().filter_map(|(node, info)| {
         info.as_ref().err().map(|error| format!("node {} is not well: {error}", number(*node)))
