@@ -9,6 +9,9 @@ use cairn_simulator::chaos::payments::Payments;
 use cairn_simulator::chaos::verdict::{Case, Finding, judge};
 use cairn_simulator::executor::NodeId;
 use cairn_simulator::scenario::{FaultKind, Scenario};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -96,4 +99,40 @@ fn a_verdict_on_nodes_that_are_kept_apart_or_down_is_bad() {
     ] {
         assert_eq!(found(findings, word).map(|finding| finding.holds), Some(holds), "{word} in {findings:#?}");
     }
+}
+
+/// The processes whose command line names a directory.
+fn processes_of(directory: &Path) -> Vec<u32> {
+    let needle = directory.display().to_string();
+    let ids =
+        fs::read_dir("/proc").expect("Linux").flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_of = |id: &u32| {
+        let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).split('\0').any(|word| word.starts_with(&format!("{needle}/node-")))
+    };
+    ids.filter(is_of).collect()
+}
+
+#[test]
+fn an_interrupt_ends_every_process_that_was_started_and_keeps_their_data() {
+    let base = TempDir::with_prefix("cairn-chaos-").expect("a temporary directory");
+    let (directory, scenario) = (base.path().join("chaos"), base.path().join("small.toml"));
+    fs::write(&scenario, SMALL).expect("a file in a fresh directory");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cairn-sim"));
+    command.arg("chaos").arg(scenario).args(["--lines", "--directory"]).arg(&directory).stdout(Stdio::null());
+    let mut chaos = command.spawn().expect("it starts");
+    let waits = Interrupt::default();
+    let within = |seconds| Instant::now() + Duration::from_secs(seconds);
+    waits.wait_until(within(60), || processes_of(&directory).len() == 3);
+    assert_eq!(processes_of(&directory).len(), 3);
+    let signal = format!("kill -INT {}", chaos.id());
+    assert!(Command::new("sh").args(["-c", &signal]).status().is_ok_and(|status| status.success()));
+    let mut ended = None;
+    waits.wait_until(within(60), || {
+        ended = chaos.try_wait().expect("a child can be asked");
+        ended.is_some()
+    });
+    assert_eq!(ended.and_then(|status| status.code()), Some(1));
+    assert_eq!(processes_of(&directory), Vec::<u32>::new());
+    assert!(directory.join("node-1.log").exists() && directory.join("node-1").exists());
 }
