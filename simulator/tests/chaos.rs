@@ -1,5 +1,5 @@
-//! Scenarios on real processes: a short one, and the control of its verdict. Both are between proxies, which every
-//! machine has; `cairn-sim chaos` also plays between network namespaces.
+//! Scenarios on real processes: a short one, between network namespaces where this machine allows them; the control of
+//! its verdict, and what an interrupt leaves, between proxies, which every machine has.
 
 use cairn_simulator::chaos::between::Kind;
 use cairn_simulator::chaos::course::{Options, play};
@@ -43,7 +43,7 @@ fn small() -> Scenario {
 fn real_nodes_agree_after_a_crash_and_a_partition_and_every_payment_has_its_end() {
     let directory = TempDir::with_prefix("cairn-chaos-").expect("a temporary directory");
     let (seed, length) = (7, Duration::from_secs(24));
-    let options = Options { seed, length, directory: directory.path().join("chaos"), kind: Kind::Lines };
+    let options = Options { seed, length, directory: directory.path().join("chaos"), kind: Kind::Best };
     let mut told = Vec::new();
     let mut tell = |at: Duration, text: &str| told.push(format!("{:5.1} {text}", at.as_secs_f64()));
     let verdict = play(&small(), &options, &Interrupt::default(), &mut tell).unwrap_or_else(|error| panic!("{error}"));
