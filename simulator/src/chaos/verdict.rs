@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 const STOP_WITHIN: Duration = Duration::from_secs(60);
 /// Between two looks whether nodes agree.
 const LOOK: Duration = Duration::from_millis(500);
+/// How much longer a moment is looked for at which no block is on its way.
+const MOMENT: Duration = Duration::from_secs(20);
 /// How often states are compared that are not of one chain.
 const ROUNDS: u32 = 5;
 
@@ -61,10 +63,6 @@ impl Stand {
         Self(fleet.nodes().map(|node| (node, fleet.ask(node, "node_info", &json!([])))).collect())
     }
 
-    fn infos(&self) -> impl Iterator<Item = &NodeInfo> {
-        self.0.iter().filter_map(|(_, info)| info.as_ref().ok())
-    }
-
     /// The tips, with their heights and who has them.
     fn tips(&self) -> BTreeMap<BlockId, (u64, Vec<u32>)> {
         let mut tips = BTreeMap::<_, (u64, Vec<u32>)>::new();
@@ -84,8 +82,11 @@ impl Stand {
         heights.max().map(|(_, node)| node)
     }
 
-    fn is_one(&self) -> bool {
-        self.infos().count() == self.0.len() && self.tips().len() == 1
+    /// Whether everybody whose process is there answers, and all have one tip.
+    fn is_one(&self, fleet: &Fleet) -> bool {
+        let answers =
+            |(node, info): &(NodeId, Result<NodeInfo, AskError>)| info.is_ok() || !fleet.process(*node).is_up();
+        self.0.iter().all(answers) && self.tips().len() == 1
     }
 }
 
@@ -114,7 +115,7 @@ pub fn judge(
     let mut verdict = Verdict::default();
     let mut ended = case.ended.to_vec();
     let (stand, fates) = settle(fleet, case, &mut ended, interrupt)?;
-    let is_settled = stand.is_one() && fates.as_ref().is_ok_and(|fates| fates.open == 0);
+    let is_settled = stand.is_one(fleet) && fates.as_ref().is_ok_and(|fates| fates.open == 0);
     settled(if is_settled { "settled" } else { "NOT settled" });
     let count = stand.0.len();
     ended.extend(stand.0.iter().filter_map(|(node, info)| {
@@ -161,8 +162,9 @@ fn settle(
             Some((node, height)) => case.payments.fates(fleet, node, height, case.well_since),
             None => Ok(Fates::default()),
         };
-        let is_settled = stand.is_one() && fates.as_ref().is_ok_and(|fates| fates.open == 0);
-        if is_settled || Instant::now() >= deadline {
+        let (is_late, is_one) = (Instant::now() >= deadline, stand.is_one(fleet));
+        let is_open = fates.as_ref().map_or(true, |fates| fates.open > 0);
+        if is_one && (is_late || !is_open) || Instant::now() >= deadline + MOMENT {
             return Some((stand, fates));
         }
         if !interrupt.wait_until(Instant::now() + LOOK, || false) {
