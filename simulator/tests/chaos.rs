@@ -76,9 +76,9 @@ fn a_verdict_on_nodes_that_are_kept_apart_or_down_is_bad() {
     // Two chains, each with a miner; and one process is gone that should be there.
     fleet.begin(FaultKind::Partition, &[NodeId(0)]).unwrap_or_else(|error| panic!("{error}"));
     fleet.process_mut(NodeId(2)).kill();
-    let mut height = |node| fleet.ask::<serde_json::Value>(NodeId(node), "node_info", &serde_json::json!([]));
+    let height = |node| fleet.ask::<serde_json::Value>(NodeId(node), "node_info", &serde_json::json!([]));
     interrupt.wait_until(Instant::now() + Duration::from_secs(60), || {
-        let mut tip = |node| height(node).ok().map(|info| (info["tip"].clone(), info["height"].as_u64()));
+        let tip = |node| height(node).ok().map(|info| (info["tip"].clone(), info["height"].as_u64()));
         let (one, other) = (tip(0), tip(1));
         let grown =
             |tip: &Option<(_, Option<u64>)>| tip.as_ref().is_some_and(|(_, height)| height.is_some_and(|h| h > 1));
