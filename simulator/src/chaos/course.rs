@@ -161,7 +161,7 @@ impl Course<'_> {
             Step::Begin(which) => {
                 let Planned { fault, end, nodes } = self.plan[which].clone();
                 let seconds = (self.minute * (end - fault.at) as u32).as_secs_f64();
-                self.say(&format!("{}, for {seconds:.0} s", beginning(fault.kind, &nodes)));
+                self.say(&format!("{}, for {seconds:.0}\u{a0}s", beginning(fault.kind, &nodes)));
                 self.fleet.begin(fault.kind, &nodes)
             }
             Step::End(which) => {
@@ -181,7 +181,8 @@ impl Course<'_> {
                 let heights = self.heights();
                 let (low, high) = (heights.first().copied().unwrap_or(0), heights.last().copied().unwrap_or(0));
                 let paid = self.payments.count();
-                self.say(&format!("{} nodes answer, at blocks {low} to {high}; {paid} payments so far", heights.len()));
+                let (answer, all) = (heights.len(), self.fleet.nodes().count());
+                self.say(&format!("{answer} of {all} nodes answer, blocks {low} to {high}; {paid} payments so far"));
                 Ok(())
             }
         }

@@ -97,7 +97,7 @@ fn show(verdict: &Verdict, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out)
 }
 
-/// A text after its mark, in lines that are not too long.
+/// A text after its mark, in lines that are not too long; they break at no space that is to be none.
 fn fold(mark: &str, text: &str) -> String {
     let (mut folded, mut column) = (mark.to_owned(), mark.chars().count());
     let margin = column;
@@ -114,7 +114,7 @@ fn fold(mark: &str, text: &str) -> String {
             }
         }
     }
-    folded
+    folded.replace('\u{a0}', " ")
 }
 
 #[cfg(test)]
@@ -128,5 +128,7 @@ mod tests {
         assert!(folded.lines().all(|line| line.chars().count() <= WIDTH), "{folded}");
         assert!(folded.lines().skip(1).all(|line| line.starts_with("        word")), "{folded}");
         assert_eq!(folded.matches("word").count(), 40);
+        let bound = fold("", &format!("{} 24\u{a0}s", "x".repeat(76)));
+        assert!(bound.ends_with("\n24 s"), "{bound}");
     }
 }
