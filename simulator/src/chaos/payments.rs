@@ -26,6 +26,8 @@ struct Taken {
     by: NodeId,
     /// In which life of its process.
     life: u32,
+    /// At which height of its tip.
+    at: u64,
 }
 
 /// A payment that may be in the network.
@@ -45,8 +47,8 @@ pub struct Fates {
     pub taken: u64,
     /// Of those, mined.
     pub mined: u64,
-    /// Over, as their last block has gone by.
-    pub over: u64,
+    /// Over, as their last block has gone by: who took each, at which height, and whether its process lives on.
+    pub over: Vec<(u32, u64, bool)>,
     /// Neither yet.
     pub open: u64,
     /// Over, although the node that took it lived on in a whole network long before: what is lost, and by whom.
@@ -89,7 +91,7 @@ impl Payments {
         let mut sent = Sent { wallet, nonce, txid: transaction.id(), valid_until, taken: None };
         let submitted = fleet.ask::<Submitted>(node, "tx_submit", &json!([HexBytes(encode(&transaction))]));
         if submitted.is_ok() {
-            sent.taken = Some(Taken { by: node, life: fleet.process(node).lives() });
+            sent.taken = Some(Taken { by: node, life: fleet.process(node).lives(), at: tip });
         }
         // A node that refuses has not passed it on; one that gives no answer may have.
         if !matches!(submitted, Err(AskError::Refused(_))) {
@@ -118,8 +120,8 @@ impl Payments {
             } else if height < sent.valid_until {
                 fates.open += 1;
             } else {
-                fates.over += 1;
                 let lived_on = fleet.process(taken.by).lives() == taken.life;
+                fates.over.push((number(taken.by), taken.at, lived_on));
                 if lived_on && well_since + VALID_FOR / 2 < sent.valid_until {
                     fates.lost.push((sent.txid, number(taken.by)));
                 }

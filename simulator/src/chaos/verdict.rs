@@ -204,7 +204,15 @@ fn payments(verdict: &mut Verdict, fates: &Result<Fates, AskError>) {
         }),
     );
     let Fates { taken, mined, over, .. } = fates;
-    verdict.note(&wrong, || format!("{taken} payments were taken: {mined} mined, {over} over by their last block"));
+    let describe = |(node, height, lived_on): &(u32, u64, bool)| {
+        let fate = if *lived_on { "lived on" } else { "was killed" };
+        format!("node {node} took one at block {height} and {fate}")
+    };
+    let over: Vec<String> = over.iter().map(describe).collect();
+    verdict.note(&wrong, || {
+        let ways = if over.is_empty() { String::new() } else { format!(" ({})", over.join("; ")) };
+        format!("{taken} payments were taken: {mined} mined, {} over by their last block{ways}", over.len())
+    });
 }
 
 /// By the ledger's rules alone, of every block of the chain: the state after it, and what all accounts have then.
