@@ -40,6 +40,17 @@ struct Sent {
     taken: Option<Taken>,
 }
 
+/// A payment that was taken and is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// The node that took it.
+    pub by: u32,
+    /// At which height of its tip.
+    pub at: u64,
+    /// Whether it is the same process still.
+    pub lived_on: bool,
+}
+
 /// What became of payments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fates {
@@ -47,8 +58,8 @@ pub struct Fates {
     pub taken: u64,
     /// Of those, mined.
     pub mined: u64,
-    /// Over, as their last block has gone by: who took each, at which height, and whether its process lives on.
-    pub over: Vec<(u32, u64, bool)>,
+    /// Over, as their last block has gone by.
+    pub over: Vec<Over>,
     /// Neither yet.
     pub open: u64,
     /// Over, although the node that took it lived on in a whole network long before: what is lost, and by whom.
@@ -121,7 +132,7 @@ impl Payments {
                 fates.open += 1;
             } else {
                 let lived_on = fleet.process(taken.by).lives() == taken.life;
-                fates.over.push((number(taken.by), taken.at, lived_on));
+                fates.over.push(Over { by: number(taken.by), at: taken.at, lived_on });
                 if lived_on && well_since + VALID_FOR / 2 < sent.valid_until {
                     fates.lost.push((sent.txid, number(taken.by)));
                 }

@@ -2,7 +2,7 @@
 
 use super::fleet::{Fleet, number};
 use super::interrupt::Interrupt;
-use super::payments::{Fates, Payments};
+use super::payments::{Fates, Over, Payments};
 use super::rpc::AskError;
 use crate::executor::NodeId;
 use cairn_ledger::block::Block;
@@ -163,8 +163,8 @@ fn settle(
             None => Ok(Fates::default()),
         };
         let (is_late, is_one) = (Instant::now() >= deadline, stand.is_one(fleet));
-        let is_open = fates.as_ref().map_or(true, |fates| fates.open > 0);
-        if is_one && (is_late || !is_open) || Instant::now() >= deadline + MOMENT {
+        let is_known = fates.as_ref().is_ok_and(|fates| fates.open == 0);
+        if (is_one && (is_late || is_known)) || Instant::now() >= deadline + MOMENT {
             return Some((stand, fates));
         }
         if !interrupt.wait_until(Instant::now() + LOOK, || false) {
@@ -204,9 +204,9 @@ fn payments(verdict: &mut Verdict, fates: &Result<Fates, AskError>) {
         }),
     );
     let Fates { taken, mined, over, .. } = fates;
-    let describe = |(node, height, lived_on): &(u32, u64, bool)| {
+    let describe = |Over { by, at, lived_on }: &Over| {
         let fate = if *lived_on { "lived on" } else { "was killed" };
-        format!("node {node} took one at block {height} and {fate}")
+        format!("node {by} took one at block {at} and {fate}")
     };
     let over: Vec<String> = over.iter().map(describe).collect();
     verdict.note(&wrong, || {
