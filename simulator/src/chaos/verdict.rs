@@ -23,6 +23,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(500);
 /// How much longer a moment is looked for at which no block is on its way.
 const MOMENT: Duration = Duration::from_secs(20);
+/// The peers that everybody has at least, where there are so many others.
+const PEERS: u64 = 2;
 /// How often states are compared that are not of one chain.
 const ROUNDS: u32 = 5;
 
@@ -82,6 +84,20 @@ impl Stand {
         heights.max().map(|(_, node)| node)
     }
 
+    /// How many peers everybody needs.
+    fn needed(&self) -> u64 {
+        PEERS.min(self.0.len() as u64 - 1)
+    }
+
+    /// Who has fewer.
+    fn alone(&self) -> Vec<String> {
+        let alone = self.0.iter().filter_map(|(node, info)| {
+            let peers = info.as_ref().ok()?.peers;
+            (peers < self.needed()).then(|| format!("node {} has {peers} peers", number(*node)))
+        });
+        alone.collect()
+    }
+
     /// Whether everybody whose process is there answers, and all have one tip.
     fn is_one(&self, fleet: &Fleet) -> bool {
         let answers =
@@ -128,12 +144,7 @@ pub fn judge(
         state(&mut verdict, fleet, reference, interrupt);
     }
     nobody_banned(&mut verdict, fleet);
-    let needed = 2.min(count as u64 - 1);
-    let alone = stand.0.iter().filter_map(|(node, info)| {
-        let peers = info.as_ref().map_or(0, |info| info.peers);
-        (peers < needed).then(|| format!("node {} has {peers} peers", number(*node)))
-    });
-    verdict.note(&alone.collect::<Vec<_>>(), || format!("every node has {needed} peers at least"));
+    verdict.note(&stand.alone(), || format!("every node has {} peers at least", stand.needed()));
     stop(&mut verdict, fleet, interrupt);
     whole(&mut verdict, fleet, interrupt);
     (!interrupt.is_set()).then_some(verdict)
@@ -163,7 +174,7 @@ fn settle(
             None => Ok(Fates::default()),
         };
         let (is_late, is_one) = (Instant::now() >= deadline, stand.is_one(fleet));
-        let is_known = fates.as_ref().is_ok_and(|fates| fates.open == 0);
+        let is_known = fates.as_ref().is_ok_and(|fates| fates.open == 0) && stand.alone().is_empty();
         if (is_one && (is_late || is_known)) || Instant::now() >= deadline + MOMENT {
             return Some((stand, fates));
         }
