@@ -120,8 +120,8 @@ pub struct Case<'a> {
     pub patience: Duration,
 }
 
-/// Waits until all is quiet, tells how it is then, and looks at everything; nodes have stopped at the end. Nothing if it
-/// was interrupted.
+/// Waits until all is quiet, tells how it is then, and looks at everything; nodes have stopped at the end. Nothing if
+/// it was interrupted.
 pub fn judge(
     fleet: &mut Fleet,
     case: &Case<'_>,
