@@ -22,7 +22,7 @@ MAY="
     node: cairn-ledger cairn-host cairn-genesis cairn-rpc cairn-common cairn-chain cairn-mempool cairn-network
     shared-keys: cairn-ledger cairn-host cairn-genesis cairn-rpc
     wallet-cli: cairn-ledger cairn-host cairn-genesis cairn-rpc cairn-shared-keys
-    simulator: cairn-ledger cairn-common cairn-chain cairn-mempool cairn-network cairn-node
+    simulator: cairn-ledger cairn-common cairn-chain cairn-mempool cairn-network cairn-node cairn-rpc cairn-tests
     tests: cairn-ledger cairn-genesis cairn-rpc cairn-common cairn-network
     tests/adversary: cairn-ledger
 "

@@ -53,15 +53,18 @@ claim_target() {
     printf '%s\n' "$ROOT" >"$owner"
 }
 
-# build: compiles the two programs, and says how far it is. test.sh compiles the rest beside them.
+# build [WHAT...]: compiles the two programs, or what cargo's arguments say, and says how far it is. test.sh compiles
+# the rest beside them.
 build() {
+    local what=("$@")
+    ((${#what[@]} > 0)) || what=(-p cairn-node -p cairn-wallet-cli)
     # Before anything is compiled, and so that what cargo says of a network it cannot reach ends in a sentence.
     (cd "$ROOT" && cargo fetch --quiet --locked) ||
         die "the crates that Cairn is built from could not be downloaded; is this machine online?"
     (
         claim_target
         cd "$ROOT"
-        cargo build --quiet --release --locked -p cairn-node -p cairn-wallet-cli \
+        cargo build --quiet --release --locked "${what[@]}" \
             --message-format json-render-diagnostics | progress
         [[ ! -t 2 ]] || printf '\r\033[K' >&2
     )

@@ -2,6 +2,10 @@
 # A network of real nodes on this machine, with two wallets and a payment between them.
 #
 # Usage: scripts/testnet.sh up [--nodes N]    start N nodes (1 to 16, 4 by default), pay, print a receipt
+#        scripts/testnet.sh up --chaos SEED [--minutes M] [--nodes N]
+#                                             another network, N nodes (2 to 16, 8 by default) that are killed,
+#                                             stopped, parted, and run with full disks and wrong clocks for M
+#                                             minutes (3 by default) as SEED draws it; ends with a verdict
 #        scripts/testnet.sh status            how the nodes are
 #        scripts/testnet.sh logs [K]          follow the log of node K, or of all
 #        scripts/testnet.sh down              stop the nodes; the data stays, `up` goes on with it
@@ -10,6 +14,9 @@
 # Everything is in ./testnet/: genesis.toml, node-K/ (data), node-K.log, wallets/, summary.json. Node k listens
 # on the loopback ports 29740 + 10k (peers) and 29741 + 10k (JSON-RPC). Node 1 mines, the others join by it.
 # The keys are public development keys: this money is worth nothing, anywhere.
+#
+# --chaos leaves nothing behind when all holds, and ends with 0; otherwise it ends with 1, and data and logs stay in
+# a directory that it names.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
@@ -225,11 +232,23 @@ start_all() {
 }
 
 up() {
-    local nodes="" started=$SECONDS
-    if (($# > 0)); then
-        [[ $# == 2 && "$1" == --nodes ]] || die "usage: scripts/testnet.sh up [--nodes N]"
-        nodes="$2"
-        [[ "$nodes" =~ ^[1-9]$|^1[0-6]$ ]] || die "got --nodes $nodes, expected 1 to 16"
+    local nodes="" seed="" minutes="" started=$SECONDS
+    while (($# > 0)); do
+        (($# >= 2)) || die "usage: scripts/testnet.sh up [--nodes N] [--chaos SEED [--minutes M]]"
+        [[ "$2" =~ ^(0|[1-9][0-9]{0,17})$ ]] || die "got $1 $2, expected a whole number"
+        case "$1" in
+            --nodes) nodes="$2" ;;
+            --chaos) seed="$2" ;;
+            --minutes) minutes="$2" ;;
+            *) die "got $1, expected --nodes, --chaos or --minutes" ;;
+        esac
+        shift 2
+    done
+    [[ "$nodes" =~ ^([1-9]|1[0-6])?$ ]] || die "got --nodes $nodes, expected 1 to 16"
+    [[ -n "$seed" || -z "$minutes" ]] || die "--minutes goes with --chaos"
+    if [[ -n "$seed" ]]; then
+        chaos "$seed" "$minutes" "$nodes"
+        return
     fi
     trap abandon EXIT
     trap 'exit 130' INT TERM
@@ -241,6 +260,18 @@ up() {
     fi
     STARTED=()
     receipt
+}
+
+# chaos SEED [MINUTES] [NODES]: cairn-sim plays a scenario on processes of its own, and ends them; this shell becomes
+# it, so that whatever ends one ends the other.
+chaos() {
+    local arguments=(chaos "$ROOT/simulator/scenarios/chaos.toml" --seed "$1")
+    [[ -z "$2" ]] || arguments+=(--minutes "$2")
+    [[ -z "$3" ]] || arguments+=(--nodes "$3")
+    bash "$ROOT/scripts/setup.sh"
+    say "Building ..."
+    build --workspace --bin cairn-node --bin cairn-sim
+    exec "$CAIRN_BIN/cairn-sim" "${arguments[@]}"
 }
 
 # go_on [N]: a network is there; starts what does not run, and prints its receipt again.

@@ -6,7 +6,7 @@ use crate::links::Shape;
 use crate::oracles::{self, Broken};
 use crate::payments::{Fates, Payments};
 use crate::population;
-use crate::scenario::{Fault, FaultKind, Scenario, ScenarioError};
+use crate::scenario::{Fault, FaultKind, Planned, Scenario, ScenarioError};
 use crate::simulation::{Setup, Simulation};
 use cairn_ledger::hash::Hash;
 use rand_chacha::rand_core::RngCore;
@@ -99,9 +99,7 @@ impl Course {
     }
 
     fn plan_all(&mut self) {
-        for fault in self.scenario.fault.clone() {
-            let nodes: Vec<NodeId> = fault.nodes.iter().copied().map(NodeId).collect();
-            let end = (fault.at + fault.minutes).min(self.scenario.minutes);
+        for Planned { fault, end, nodes } in self.scenario.plan(self.seed) {
             self.plan(MINUTE * fault.at as u32, Step::Begin(fault.clone(), nodes.clone()));
             self.plan(MINUTE * end as u32, Step::End(fault, nodes));
         }
@@ -200,6 +198,7 @@ impl Course {
                 fabric.links.part(nodes.iter().copied(), part);
                 fabric.on_links_changed();
             }
+            FaultKind::Stop => nodes.iter().for_each(|node| self.simulation.stop(*node)),
             FaultKind::OneWay => {
                 let fabric = &mut *self.simulation.fabric();
                 nodes.windows(2).for_each(|pair| fabric.links.cut(pair[0], pair[1]));
@@ -237,6 +236,7 @@ impl Course {
                 fabric.on_links_changed();
             }
             FaultKind::Clock => nodes.iter().for_each(|node| self.simulation.set_clock(*node, Clock::default())),
+            FaultKind::Stop => nodes.iter().for_each(|node| self.simulation.go_on(*node)),
         }
     }
 

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -262,6 +262,8 @@ pub struct Executor<E> {
     leisure: u32,
     /// How many tasks were polled.
     polls: u64,
+    /// Nodes whose process is stopped, and which of their tasks were woken since.
+    stopped: BTreeMap<NodeId, Vec<TaskId>>,
 }
 
 impl<E: 'static> Executor<E> {
@@ -276,6 +278,7 @@ impl<E: 'static> Executor<E> {
             seed,
             leisure,
             polls: 0,
+            stopped: BTreeMap::new(),
         }
     }
 
@@ -338,6 +341,19 @@ impl<E: 'static> Executor<E> {
         self.within(node, || drop(dead));
     }
 
+    /// From now on nothing of a node runs, whatever wakes it.
+    pub fn stop(&mut self, node: NodeId) {
+        self.stopped.entry(node).or_default();
+    }
+
+    /// What has woken meanwhile runs now. Says whether the node was stopped.
+    pub fn go_on(&mut self, node: NodeId) -> bool {
+        let Some(woken) = self.stopped.remove(&node) else { return false };
+        let tasks = self.tasks.borrow();
+        tasks.woken.0.lock().unwrap_or_else(PoisonError::into_inner).extend(woken);
+        true
+    }
+
     /// Polls every task that is awake, until all wait.
     pub fn settle(&mut self) {
         while let Some(task) = self.next_woken() {
@@ -385,6 +401,10 @@ impl<E: 'static> Executor<E> {
         let (mut task, waker, node) = {
             let mut tasks = self.tasks.borrow_mut();
             let Some(running) = tasks.running.get_mut(&id) else { return };
+            if let Some(woken) = self.stopped.get_mut(&running.node) {
+                woken.push(id);
+                return;
+            }
             running.waker.is_woken.store(false, Ordering::Relaxed);
             let Some(task) = running.task.take() else { return };
             (task, running.waker.clone(), running.node)
@@ -552,6 +572,33 @@ mod tests {
         executor.kill(node);
         executor.next(nanos(20 * SECOND));
         assert_eq!(received.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
+    }
+
+    #[test]
+    fn a_node_that_is_stopped_does_nothing_until_it_goes_on() {
+        let (mut executor, node, seen) = executor();
+        let agenda = executor.agenda().clone();
+        let tick = |executor: &Executor<&'static str>| {
+            let (seen, agenda) = (seen.clone(), agenda.clone());
+            executor.within(node, || {
+                drop(spawn(async move {
+                    for _ in 0..2 {
+                        sleep(10 * SECOND).await;
+                        log(&seen, &agenda, "tick");
+                    }
+                }));
+            });
+        };
+        tick(&executor);
+        executor.next(nanos(12 * SECOND));
+        executor.stop(node);
+        tick(&executor);
+        executor.next(nanos(60 * SECOND));
+        assert_eq!(taken(&seen), lines(&[(10, "tick")]), "neither what waited nor what is new");
+        executor.skip_to(nanos(60 * SECOND));
+        assert!(executor.go_on(node) && !executor.go_on(node));
+        executor.next(nanos(100 * SECOND));
+        assert_eq!(taken(&seen), lines(&[(60, "tick"), (70, "tick"), (80, "tick")]));
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! | [`observations`], [`figures`] | what is seen from outside, and what is measured |
 //! | [`report`], [`theory`] | a page with plots; what theory says of what was measured |
 //! | [`shrink`] | a scenario that fails, made smaller |
+//! | [`chaos`] | the same scenarios on real processes |
 //!
 //! # Invariants
 //! 1. The same seed gives the same digest on any machine: nothing depends on clocks, threads or addresses in memory.
@@ -29,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 pub mod adversary;
+pub mod chaos;
 pub mod course;
 pub mod executor;
 pub mod fabric;

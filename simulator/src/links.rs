@@ -68,12 +68,14 @@ pub struct Links {
     lines: Vec<Line>,
     /// What one cannot send to the other.
     cuts: BTreeSet<(NodeId, NodeId)>,
+    /// Whose process is stopped: it reads nothing, and sends nothing.
+    stopped: BTreeSet<NodeId>,
 }
 
 impl Links {
     /// No lines yet.
     pub fn new(shape: Shape) -> Self {
-        Self { shape, lines: Vec::new(), cuts: BTreeSet::new() }
+        Self { shape, lines: Vec::new(), cuts: BTreeSet::new(), stopped: BTreeSet::new() }
     }
 
     /// The line of the next node.
@@ -127,8 +129,18 @@ impl Links {
         self.cuts.remove(&(from, to));
     }
 
+    /// A node's process is stopped, or goes on.
+    pub fn set_stopped(&mut self, node: NodeId, is_stopped: bool) {
+        if is_stopped {
+            self.stopped.insert(node);
+        } else {
+            self.stopped.remove(&node);
+        }
+    }
+
     /// Whether what the one sends reaches the other.
     pub fn passes(&self, from: NodeId, to: NodeId) -> bool {
-        self.line(from).part == self.line(to).part && !self.cuts.contains(&(from, to))
+        let is_up = !self.stopped.contains(&from) && !self.stopped.contains(&to);
+        is_up && self.line(from).part == self.line(to).part && !self.cuts.contains(&(from, to))
     }
 }

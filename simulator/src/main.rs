@@ -1,5 +1,6 @@
 //! `cairn-sim`: plays scenarios.
 
+use cairn_simulator::chaos;
 use cairn_simulator::course::{Course, Teller, Verdict};
 use cairn_simulator::report::{Report, ReportError};
 use cairn_simulator::scenario::{Scenario, ScenarioError};
@@ -51,6 +52,8 @@ enum Command {
         #[arg(long)]
         events: bool,
     },
+    /// Plays a scenario on real cairn-node processes, with the faults of a seed, and says whether all holds
+    Chaos(chaos::run::Arguments),
 }
 
 fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
             run(&scenario, seeds, twin, (report.as_deref(), shrink.as_deref()))
         }
         Command::Replay { scenario, seed, events } => replay(&scenario, seed, events),
+        Command::Chaos(arguments) => chaos(&arguments),
     };
     match played {
         Ok(true) => ExitCode::SUCCESS,
@@ -96,6 +100,7 @@ enum RunError {
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
     #[error(transparent)]
+    Chaos(#[from] chaos::fleet::FleetError),
     Report(#[from] ReportError),
     #[error("the smaller scenario cannot be written: {0}")]
     Toml(#[from] toml::ser::Error),
@@ -148,6 +153,10 @@ fn run(
         writeln!(out, "cairn-sim replay {} shows how seed {seed} fails.", file.display())?;
     }
     Ok(report.failed().is_empty())
+}
+
+fn chaos(arguments: &chaos::run::Arguments) -> Result<bool, RunError> {
+    Ok(chaos::run::run(load(&arguments.scenario)?, arguments, &mut io::stdout())?)
 }
 
 fn replay(path: &Path, seed: Option<u64>, events: bool) -> Result<bool, RunError> {

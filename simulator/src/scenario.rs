@@ -1,7 +1,7 @@
 //! A scenario: how many nodes, what they do, what goes wrong and when. A TOML file; see `simulator/scenarios`.
 
 use crate::adversary::Kind;
-use crate::executor::random;
+use crate::executor::{NodeId, random};
 use crate::gossip::draw;
 use cairn_ledger::chain_spec::{ChainParams, ChainSpec, ChainSpecError};
 use cairn_ledger::pow::CompactTarget;
@@ -137,6 +137,8 @@ pub enum FaultKind {
     Clock,
     /// Nothing can be written: the node stops, and comes back with another disk's luck.
     Disk,
+    /// The process is stopped where it is, and goes on there (SIGSTOP, SIGCONT).
+    Stop,
 }
 
 impl AdversaryPlan {
@@ -151,8 +153,23 @@ impl AdversaryPlan {
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Crash, Self::PowerCut, Self::Partition, Self::OneWay, Self::Clock, Self::Disk];
+    pub const ALL: [Self; 7] =
+        [Self::Crash, Self::PowerCut, Self::Partition, Self::OneWay, Self::Clock, Self::Disk, Self::Stop];
 }
+
+/// A fault with what the seed has to say of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// What goes wrong.
+    pub fault: Fault,
+    /// In which minute it is mended.
+    pub end: u64,
+    /// With whom.
+    pub nodes: Vec<NodeId>,
+}
+
+/// The stream of random numbers that plans are drawn from: the same seed has the same faults, whoever plays them.
+const PLAN: u64 = 3 << 32;
 
 /// Why a scenario cannot be played.
 #[derive(Debug, thiserror::Error)]
@@ -203,20 +220,30 @@ impl Scenario {
 
     /// The same with everything in it that the seed decides: which faults come when, and whom they hit.
     pub fn drawn(&self, seed: u64) -> Self {
-        let (mut drawn, mut random) = (self.clone(), random(seed, 3 << 32));
-        for _ in 0..std::mem::take(&mut drawn.random_faults) {
-            for kind in FaultKind::ALL {
-                let (at, percent) = (random.next_u64() % self.minutes, 5 + (random.next_u64() % 45) as u32);
-                let minutes = 1 + random.next_u64() % (self.minutes - at).min(20);
-                drawn.fault.push(Fault { at, minutes, percent, nodes: Vec::new(), kind });
-            }
+        let (mut drawn, mut random) = (self.clone(), random(seed, PLAN));
+        for kind in FaultKind::ALL.repeat(std::mem::take(&mut drawn.random_faults) as usize) {
+            let (at, percent) = (random.next_u64() % self.minutes, 5 + (random.next_u64() % 45) as u32);
+            let minutes = 1 + random.next_u64() % (self.minutes - at).min(20);
+            drawn.fault.push(Fault { at, minutes, percent, nodes: Vec::new(), kind });
         }
         for fault in drawn.fault.iter_mut().filter(|fault| fault.nodes.is_empty()) {
             let mut all: Vec<u32> = (0..self.nodes).collect();
+            // One node alone is no pair.
+            let least = if fault.kind == FaultKind::OneWay { 2 } else { 1 };
             let some = (all.len() * fault.percent as usize).div_ceil(100);
+            let some = if some == 0 { 0 } else { some.max(least) };
             fault.nodes = draw(&mut all, some, &mut random);
         }
         drawn
+    }
+
+    /// All that goes wrong: what the file says, and what the seed draws besides.
+    pub fn plan(&self, seed: u64) -> Vec<Planned> {
+        let plan = self.drawn(seed).fault.into_iter().map(|fault| {
+            let nodes = fault.nodes.iter().copied().map(NodeId).collect();
+            Planned { end: (fault.at + fault.minutes).min(self.minutes), nodes, fault }
+        });
+        plan.collect()
     }
 
     /// The same with everybody honest: the control.

@@ -153,6 +153,8 @@ impl Simulation {
         self.nodes[node.0 as usize].lives += 1;
         let running = self.nodes[node.0 as usize].running.take();
         self.executor.within(node, || drop(running));
+        // What comes back is another process.
+        self.go_on(node);
         self.executor.kill(node);
         self.executor.within(node, || self.fabric.lock().unwrap_or_else(PoisonError::into_inner).stop(node));
         if is_power_cut {
@@ -179,6 +181,27 @@ impl Simulation {
     /// What was seen so far.
     pub fn seen(&self) -> MutexGuard<'_, Observations> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A node's process is stopped where it is: it does nothing more, and whoever speaks to it hears nothing.
+    pub fn stop(&mut self, node: NodeId) {
+        if self.running(node).is_some() {
+            self.executor.stop(node);
+            self.set_silent(node, true);
+        }
+    }
+
+    /// It goes on.
+    pub fn go_on(&mut self, node: NodeId) {
+        if self.executor.go_on(node) {
+            self.set_silent(node, false);
+        }
+    }
+
+    fn set_silent(&self, node: NodeId, is_silent: bool) {
+        let fabric = &mut *self.fabric();
+        fabric.links.set_stopped(node, is_silent);
+        fabric.on_links_changed();
     }
 
     /// All nodes.

@@ -8,7 +8,7 @@ use cairn_simulator::fabric::ip_in;
 use cairn_simulator::links::Shape;
 use cairn_simulator::mining::{Miner, Strategy};
 use cairn_simulator::oracles::{self, Broken};
-use cairn_simulator::scenario::Scenario;
+use cairn_simulator::scenario::{FaultKind, Planned, Scenario};
 use cairn_simulator::simulation::{NodePlan, Setup, Simulation};
 use cairn_simulator::theory;
 use std::sync::Arc;
@@ -28,6 +28,57 @@ fn the_same_seed_gives_the_same_digest_and_another_gives_another() {
     let (one, again, other) = (play(&scenario, 7), play(&scenario, 7), play(&scenario, 8));
     assert_eq!((one.digest, one.events, one.height), (again.digest, again.events, again.height));
     assert_ne!(one.digest, other.digest);
+}
+
+#[test]
+fn what_goes_wrong_is_the_seeds_whoever_plays_it() {
+    let scenario = scenario(include_str!("../scenarios/chaos.toml"));
+    let plan = scenario.plan(7);
+    assert_eq!(plan, scenario.plan(7));
+    assert_ne!(plan, scenario.plan(8));
+    for kind in FaultKind::ALL {
+        assert_eq!(plan.iter().filter(|planned| planned.fault.kind == kind).count(), 1, "{kind:?}");
+    }
+    for seed in 0..100 {
+        for Planned { fault, end, nodes } in scenario.plan(seed) {
+            assert!(fault.at < end && end <= scenario.minutes, "{fault:?} ends at {end}");
+            let least = if fault.kind == FaultKind::OneWay { 2 } else { 1 };
+            assert!(nodes.len() >= least && nodes.iter().all(|node| node.0 < scenario.nodes), "{fault:?}: {nodes:?}");
+        }
+    }
+}
+
+/// A stopped process does nothing, nothing of it is lost, and it is with the others soon after it goes on; one that is
+/// killed while it is stopped comes back as another process.
+#[test]
+fn a_node_that_is_stopped_stands_where_it_is_and_catches_up_once_it_goes_on() {
+    let spec = scenario(include_str!("../scenarios/calm.toml")).spec().expect("rules");
+    let work = spec.params().genesis_target.decode().expect("a target").work().to_f64();
+    let mut simulation = Simulation::new(Setup { seed: 5, spec: Arc::new(spec), shape: Shape::World, leisure: 1 });
+    for n in 0..4 {
+        simulation.add_boot_node((n == 0).then(|| (work / 60.0, key(1_000).address())));
+    }
+    let nodes: Vec<NodeId> = simulation.nodes().collect();
+    nodes.iter().for_each(|node| simulation.start(*node).expect("it starts"));
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let height = |simulation: &Simulation, node: NodeId| {
+        simulation.tips().into_iter().find(|(at, ..)| *at == node).map(|(_, height, _)| height)
+    };
+    simulation.run_to(minutes(10));
+    let before = height(&simulation, nodes[3]);
+    simulation.stop(nodes[3]);
+    simulation.run_to(minutes(30));
+    assert_eq!(height(&simulation, nodes[3]), before, "it stands");
+    assert!(height(&simulation, nodes[1]) > before.map(|height| height + 5), "the control: others go on");
+    simulation.go_on(nodes[3]);
+    simulation.run_to(minutes(35));
+    assert_eq!(oracles::one_tip(&simulation), []);
+    assert_eq!(oracles::whole(&simulation), []);
+    simulation.stop(nodes[3]);
+    simulation.kill(nodes[3], false);
+    simulation.start(nodes[3]).expect("it starts");
+    simulation.run_to(minutes(45));
+    assert_eq!(oracles::one_tip(&simulation), []);
 }
 
 #[test]

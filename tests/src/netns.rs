@@ -38,10 +38,18 @@ impl Namespace {
     /// # Errors
     /// Says why this machine allows none.
     pub fn new(label: &str) -> Result<Self, String> {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
         // Many a machine can make namespaces and has no packet filter; a test needs both, or is skipped.
         run(Command::new("nft").arg("--version"), "")?;
+        Self::unfiltered(label)
+    }
+
+    /// The same for whoever needs no packet filter.
+    ///
+    /// # Errors
+    /// Says why this machine allows none.
+    pub fn unfiltered(label: &str) -> Result<Self, String> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = Self(format!("cairn-{}-{count}-{label}", std::process::id()));
         run(Command::new("ip").args(["netns", "add", &namespace.0]), "")?;
         namespace.ip("link set lo up")?;
@@ -135,6 +143,22 @@ pub struct Host {
     port: String,
 }
 
+impl Host {
+    /// Whether what it sends reaches another; the way back is another matter. Where it does not, packets go to a
+    /// machine that is not there, and nobody is told.
+    ///
+    /// # Errors
+    /// Says why it failed.
+    pub fn set_reaching(&self, other: &Self, is_reaching: bool) -> Result<(), String> {
+        let neighbour = if is_reaching {
+            format!("neighbour delete {} dev wan", other.address)
+        } else {
+            format!("neighbour replace {} lladdr 02:00:00:00:00:01 dev wan nud permanent", other.address)
+        };
+        self.namespace.ip(&neighbour)
+    }
+}
+
 /// A machine behind a router.
 #[derive(Debug)]
 pub struct Home {
@@ -149,6 +173,8 @@ pub struct Home {
 pub struct Internet {
     switch: Namespace,
     ports: usize,
+    /// How machines are made.
+    make: fn(&str) -> Result<Namespace, String>,
 }
 
 impl Internet {
@@ -157,10 +183,22 @@ impl Internet {
     /// # Errors
     /// Says why this machine allows none.
     pub fn new() -> Result<Self, String> {
-        let switch = Namespace::new("switch")?;
+        Self::of(Namespace::new)
+    }
+
+    /// The same of machines that need no packet filter.
+    ///
+    /// # Errors
+    /// Says why this machine allows none.
+    pub fn unfiltered() -> Result<Self, String> {
+        Self::of(Namespace::unfiltered)
+    }
+
+    fn of(make: fn(&str) -> Result<Namespace, String>) -> Result<Self, String> {
+        let switch = make("switch")?;
         switch.ip("link add bridge type bridge")?;
         switch.ip("link set bridge up")?;
-        Ok(Self { switch, ports: 0 })
+        Ok(Self { switch, ports: 0, make })
     }
 
     /// A machine with a public address.
@@ -168,7 +206,7 @@ impl Internet {
     /// # Errors
     /// Says why this machine allows none.
     pub fn host(&mut self, label: &str, address: [u8; 4]) -> Result<Host, String> {
-        let (namespace, address) = (Namespace::new(label)?, Ipv4Addr::from(address));
+        let (namespace, address) = ((self.make)(label)?, Ipv4Addr::from(address));
         self.ports += 1;
         let port = format!("port{}", self.ports);
         namespace.plug("wan", &self.switch, &port)?;
@@ -182,7 +220,7 @@ impl Internet {
     /// # Errors
     /// Says why this machine allows none.
     pub fn home(&mut self, label: &str, address: [u8; 4], nat: Nat) -> Result<Home, String> {
-        let (router, inside) = (self.host(&format!("{label}r"), address)?, Namespace::new(label)?);
+        let (router, inside) = (self.host(&format!("{label}r"), address)?, (self.make)(label)?);
         inside.plug("wan", &router.namespace, "lan")?;
         let (own, gateway) = INSIDE;
         router.namespace.ip(&format!("address add {gateway}/24 dev lan"))?;

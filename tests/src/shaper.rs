@@ -1,5 +1,5 @@
 //! A line between two nodes, in user space: a TCP proxy with a latency and a number of bytes a second, which can
-//! be cut and mended. (`tc netem` is missing from many kernels.)
+//! be cut, or carry nothing in one direction, and be mended. (`tc netem` is missing from many kernels.)
 //!
 //! It is made of threads and the standard library alone, so that benchmarks, which have no runtime, use it too.
 //!
@@ -34,6 +34,18 @@ impl Line {
     }
 }
 
+/// Between two looks whether a silent lane carries again.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A direction of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From whoever connects to the target.
+    There,
+    /// From the target.
+    Back,
+}
+
 /// One direction of a line.
 #[derive(Debug)]
 struct Lane {
@@ -60,6 +72,8 @@ struct Shared {
     /// Both ends of the open connections.
     open: Mutex<Vec<TcpStream>>,
     is_cut: AtomicBool,
+    /// Whether nothing is carried to the target, and from it.
+    is_silent: [AtomicBool; 2],
     is_over: AtomicBool,
     /// Bytes that came from the target.
     carried: AtomicU64,
@@ -86,6 +100,7 @@ impl Shaper {
             lanes: [lane(), lane()],
             open: Mutex::default(),
             is_cut: AtomicBool::new(false),
+            is_silent: [AtomicBool::new(false), AtomicBool::new(false)],
             is_over: AtomicBool::new(false),
             carried: AtomicU64::new(0),
         });
@@ -118,6 +133,12 @@ impl Shaper {
     /// Takes connections again.
     pub fn mend(&self) {
         self.shared.is_cut.store(false, Ordering::SeqCst);
+    }
+
+    /// Carries nothing in a direction until it is to carry again, and tells nobody: connections stay, and are taken,
+    /// and what was sent meanwhile arrives then, as after a cable that was pulled.
+    pub fn set_silent(&self, direction: Direction, is_silent: bool) {
+        self.shared.is_silent[direction as usize].store(is_silent, Ordering::SeqCst);
     }
 
     /// Breaks every connection; new ones are taken.
@@ -181,6 +202,7 @@ fn join(near: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
 /// Carries bytes from the first of two ends to the second: one thread takes them in, another hands them over.
 fn carry([mut from, mut to]: [TcpStream; 2], shared: Arc<Shared>, lane: usize) -> io::Result<()> {
     let (sender, receiver) = mpsc::sync_channel::<(Instant, Vec<u8>)>(ON_THE_WAY);
+    let holding = shared.clone();
     thread::Builder::new().name(String::from("line in")).spawn(move || {
         let mut chunk = vec![0; CHUNK];
         while let Ok(count @ 1..) = from.read(&mut chunk) {
@@ -198,14 +220,23 @@ fn carry([mut from, mut to]: [TcpStream; 2], shared: Arc<Shared>, lane: usize) -
     thread::Builder::new().name(String::from("line out")).spawn(move || {
         for (arrives, bytes) in receiver {
             thread::sleep(arrives.saturating_duration_since(Instant::now()));
+            hold(&holding, lane);
             if to.write_all(&bytes).is_err() {
                 break;
             }
         }
+        hold(&holding, lane);
         // The other end hears that nothing more comes; or else it has gone.
         let _ = to.shutdown(Shutdown::Both);
     })?;
     Ok(())
+}
+
+/// Waits while a lane is silent.
+fn hold(shared: &Shared, lane: usize) {
+    while shared.is_silent[lane].load(Ordering::SeqCst) && !shared.is_over.load(Ordering::SeqCst) {
+        thread::sleep(LOOK);
+    }
 }
 
 #[cfg(test)]
@@ -255,6 +286,22 @@ mod tests {
         assert!(ask().is_err(), "and refuses");
         line.mend();
         assert!(ask().is_ok());
+    }
+
+    #[test]
+    fn a_silent_direction_carries_nothing_and_later_all_of_it() {
+        let line = echo(Line::default());
+        let mut stream = TcpStream::connect(line.address()).expect("connected");
+        stream.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+        for direction in [Direction::There, Direction::Back] {
+            line.set_silent(direction, true);
+            stream.write_all(b"hello").expect("it is taken");
+            let mut got = [0; 5];
+            assert!(stream.read(&mut got).is_err(), "nothing comes, and nothing is closed");
+            line.set_silent(direction, false);
+            stream.read_exact(&mut got).expect("what was sent meanwhile");
+            assert_eq!(&got, b"hello");
+        }
     }
 
     #[test]
