@@ -59,7 +59,7 @@ fn answer<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> bool {
 }
 
 macro_rules! any_answer {
-    ($bytes:expr: $($kind:ty),*) => { [$(answer::<$kind>($bytes)),*].contains(&true) };
+    ($bytes:expr; $($kind:ty),*) => { [$(answer::<$kind>($bytes)),*].contains(&true) };
 }
 
 /// What a wallet reads from a node that may be anybody.
@@ -70,7 +70,7 @@ fn rpc_answers() {
     let mut seeds: Vec<Vec<u8>> = files.map(|file| fs::read(file.expect("an entry").path()).expect("readable")).collect();
     seeds.sort();
     let read = |bytes: &[u8]| {
-        any_answer!(bytes: AccountJson, AddressHistory, AddressMove, Vec<BanJson>, BlockJson, BlockPage, ChainMove,
+        any_answer!(bytes; AccountJson, AddressHistory, AddressMove, Vec<BanJson>, BlockJson, BlockPage, ChainMove,
             DifficultyJson, FeeEstimateJson, FoundBlock, HeaderJson, HeaderPage, LightProofJson, MempoolInfo,
             MiningInfo, NetInfo, NodeInfo, Vec<PeerJson>, PoolPage, ProofJson, StorageInfo, Submitted, Supply,
             TransactionInfo, TransactionPage, TransactionProofJson, TxCheck, TxStatus, WorkJson, HexBytes, bool)

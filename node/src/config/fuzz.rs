@@ -1,7 +1,7 @@
 //! Whatever stands in the node's configuration: settings within their bounds, or a refusal that names the key
 //! (docs/testing.md).
 
-use super::{FILE_NAME, Flags, KEYS, Settings};
+use super::{Environment, FILE_NAME, Flags, KEYS, Settings};
 use cairn_fuzz::Target;
 use std::fs;
 
@@ -22,7 +22,7 @@ fn node_config() {
     // Reading a network and its default paths takes more than the file.
     Target::new("node_config").seeds(seeds).words(keys).words(words).memory(1 << 20, 300).run(|bytes| {
         fs::write(&path, bytes).expect("room");
-        let settings = match Settings::load(&flags, &std::iter::empty().collect()) {
+        let settings = match Settings::load(&flags, &Environment::default()) {
             Ok(settings) => settings,
             Err(error) => {
                 assert!(!error.to_string().is_empty());

@@ -9,7 +9,6 @@ use cairn_fuzz::Target;
 use cairn_genesis::Network;
 use cairn_ledger::transaction::{MAX_MEMO_BYTES, Output};
 use cairn_ledger::{Amount, BlockId, Height, SecretKey, Timestamp, TransactionBody, Work, codec};
-use cairn_rpc::Text;
 use std::fmt::Display;
 
 fn network() -> Network {
@@ -181,7 +180,7 @@ fn wallet_receipt() {
     let forms = [
         format!(
             "{{\"cairn_receipt\":1,\"chain\":\"local\",\"genesis_id\":\"{}\",\"txid\":\"{}\",\"height\":1,\"raw\":\"00\"}}",
-            Text(network.id()).0,
+            network.id(),
             BlockId::ZERO
         ),
         String::from("{\"cairn_receipt\":2}"),

@@ -108,7 +108,7 @@ impl Model {
     fn lost(&mut self) -> Vec<(NodeAddress, Known)> {
         let is_gone = |(address, _): &(&NodeAddress, &Known)| !self.book.entries.contains_key(address);
         let gone: Vec<_> = self.known.iter().filter(is_gone).map(|(address, known)| (*address, *known)).collect();
-        gone.iter().for_each(|(address, _)| drop(self.known.remove(address)));
+        self.known.retain(|address, _| self.book.entries.contains_key(address));
         gone
     }
 
