@@ -23,7 +23,7 @@ const LATE: Timestamp = Timestamp::from_millis(u64::MAX);
 
 /// Transactions of several shapes.
 fn transactions(chain: &Chain) -> Vec<Transaction> {
-    let outputs: Vec<_> = (0..9).map(|n| (nobody(n), n)).collect();
+    let outputs: Vec<_> = (1..10).map(|n| (nobody(n), n)).collect();
     vec![
         chain.pay(1, address(2), 5, 200),
         chain.signed(2, |body| body.memo = BoundedBytes::new(b"for the tea".to_vec()).unwrap()),

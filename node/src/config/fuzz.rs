@@ -11,7 +11,7 @@ fn node_config() {
     let (path, data_dir) = (folder.path().join(FILE_NAME), Some(folder.path().to_owned()));
     let flags = Flags { chain: Some("local".to_owned()), data_dir, keys: Vec::new() };
     let seeds = [
-        "[mining]\nduty = 10\nthreads = 1\n",
+        "[mining]\nduty = 10\n",
         "[network]\nmax_inbound = 5\nmax_upload_per_day = \"20GiB\"\n",
         "[rpc]\nlisten = \"127.0.0.1:9741\"\nhosts = [\"node.example.org\", \"[2001:db8::1]\"]\nrate = 7\n",
         "[log]\nformat = \"json\"\n[discovery]\nkademlia = false\n",
