@@ -49,8 +49,7 @@ compile() {
         elif [[ "$line" == *error* || "$line" == *"-->"* ]]; then
             say "$line"
         fi
-    done
-    ((PIPESTATUS[0] == 0)) || die "it does not compile"
+    done || die "it does not compile"
 }
 
 # program_of TARGET: the compiled program that has it.

@@ -10,7 +10,15 @@ const UPGRADES: &str = "[[upgrade]]\nheight = 10\nname = \"cheap\"\naccount_pric
 #[test]
 fn genesis_network() {
     let seeds = [LOCAL.to_owned(), TEST.to_owned(), format!("{LOCAL}\n{UPGRADES}")];
-    let words = ["[[allocations]]\n", "[[upgrade]]\n", "[defaults]\n", "feature = \"x\"\n", "18446744073709551615", "0x1", "1e9"];
+    let words = [
+        "[[allocations]]\n",
+        "[[upgrade]]\n",
+        "[defaults]\n",
+        "feature = \"x\"\n",
+        "18446744073709551615",
+        "0x1",
+        "1e9",
+    ];
     // A parser of TOML keeps the text in pieces.
     Target::new("genesis_network").seeds(seeds).words(words).memory(256 << 10, 256).max_bytes(8 << 10).run(|bytes| {
         let Ok(text) = str::from_utf8(bytes) else { return false };

@@ -7,7 +7,7 @@ use crate::outbound::persistent;
 use crate::requests::upload_target::{MAX_FILE_BYTES, UploadTarget};
 use crate::wire::compact::{Draft, Unresolved, compact};
 use crate::wire::{
-    Addresses, Bodies, BlockTxs, CompactBlock, GetAddresses, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers,
+    Addresses, BlockTxs, Bodies, CompactBlock, GetAddresses, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers,
     MAX_PREFILLED_BYTES, Message, PeerAddress, PeerStatus, PoolAnswer, TxBatch,
 };
 use cairn_fuzz::Target;
@@ -154,9 +154,11 @@ fn place(n: u8) -> NodeAddress {
 fn network_place() {
     let own = PeerId::from_bytes(&[&[0, 0x24, 8, 1, 0x12, 0x20][..], &[7; 32]].concat()).expect("an Ed25519 key");
     let peer = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
-    let seeds = ["/ip4/1.2.3.4/tcp/5", "/ip6/2606:4700::1/udp/9/quic-v1", "/dns4/node.example/tcp/1", "/ip4/10.0.0.1/tcp/5"];
+    let seeds =
+        ["/ip4/1.2.3.4/tcp/5", "/ip6/2606:4700::1/udp/9/quic-v1", "/dns4/node.example/tcp/1", "/ip4/10.0.0.1/tcp/5"];
     let seeds = seeds.map(|text| format!("{text}/p2p/{peer}"));
-    let words = ["/p2p-circuit", "/ip4/127.0.0.1", "/ip6/::1", "/tcp/0", "/udp/1", "/quic-v1", "/p2p/", "/ip6zone/x", peer];
+    let words =
+        ["/p2p-circuit", "/ip4/127.0.0.1", "/ip6/::1", "/tcp/0", "/udp/1", "/quic-v1", "/p2p/", "/ip6zone/x", peer];
     Target::new("network_place").seeds(seeds).words(words).run(|bytes| {
         let upload = UploadTarget::new(Some(5), bytes.get(..MAX_FILE_BYTES.min(bytes.len())));
         let _ = (upload.today(Timestamp::from_millis(u64::MAX)), upload.is_spent(Timestamp::from_millis(1)));

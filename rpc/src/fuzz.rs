@@ -67,7 +67,8 @@ macro_rules! any_answer {
 fn rpc_answers() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../node/tests/rpc/golden");
     let files = fs::read_dir(golden).expect("the golden answers");
-    let mut seeds: Vec<Vec<u8>> = files.map(|file| fs::read(file.expect("an entry").path()).expect("readable")).collect();
+    let mut seeds: Vec<Vec<u8>> =
+        files.map(|file| fs::read(file.expect("an entry").path()).expect("readable")).collect();
     seeds.sort();
     let read = |bytes: &[u8]| {
         any_answer!(bytes; AccountJson, AddressHistory, AddressMove, Vec<BanJson>, BlockJson, BlockPage, ChainMove,

@@ -21,7 +21,11 @@ impl<'de, T: FromStr<Err: Display> + Display> Deserialize<'de> for Text<T> {
         let value: T = text.parse().map_err(Error::custom)?;
         // Rust reads numbers from `+7` and `007`, too.
         let expected = value.to_string();
-        if text == expected { Ok(Self(value)) } else { Err(Error::custom(format!("got {text:?}, expected {expected:?}"))) }
+        if text == expected {
+            Ok(Self(value))
+        } else {
+            Err(Error::custom(format!("got {text:?}, expected {expected:?}")))
+        }
     }
 }
 
@@ -41,7 +45,9 @@ impl<T> JsonSchema for Text<T> {
         let (pattern, description) = match Self::name() {
             "BlockId" | "Hash" | "TxId" => ("^[0-9a-f]{64}$", "32 bytes, lower-case hex"),
             "CompactTarget" => ("^[0-9a-f]{8}$", "A target in compact form, 8 hex digits"),
-            "HistoryCursor" => ("^(0|[1-9][0-9]*)-(0|[1-9][0-9]*)-[0-9a-f]{64}$", "A place in the history of an address"),
+            "HistoryCursor" => {
+                ("^(0|[1-9][0-9]*)-(0|[1-9][0-9]*)-[0-9a-f]{64}$", "A place in the history of an address")
+            }
             "PoolCursor" => ("^(0|[1-9][0-9]*)-[0-9a-f]{64}$", "A place in the pool's order of arrival"),
             _ => ("^(0|[1-9][0-9]*)$", "A whole number in decimal"),
         };

@@ -41,7 +41,15 @@ fn shared_keys_ceremony() {
         ceremony.first(&member, &[place as u8 + 1; 32]).expect("a member");
         seeds.push(ceremony.to_json());
     }
-    let words = ["\"round1\"", "\"round2\": {}", "\"sealed\": {}", "\"package\": \"00\"", "\\u001b", "65535", "\"threshold\": "];
+    let words = [
+        "\"round1\"",
+        "\"round2\": {}",
+        "\"sealed\": {}",
+        "\"package\": \"00\"",
+        "\\u001b",
+        "65535",
+        "\"threshold\": ",
+    ];
     // Each signature in it is checked, by tables of multiples.
     Target::new("shared_keys_ceremony").seeds(seeds).words(words).memory(256 << 10, 100).run(|bytes| {
         let read = match Dkg::parse(bytes, &network) {
@@ -85,7 +93,8 @@ fn shared_keys_session() {
         session.sign(&prefix, &signer, &nonce.secret, &message).expect("a share");
         seeds.push(serde_json::to_string(&session).expect("JSON"));
     }
-    let words = ["\"scheme\":\"frost\"", "\"threshold\":2", "\"public\":\"00\"", "\"commitments\":{}", "\"shares\":{}", "0000"];
+    let words =
+        ["\"scheme\":\"frost\"", "\"threshold\":2", "\"public\":\"00\"", "\"commitments\":{}", "\"shares\":{}", "0000"];
     Target::new("shared_keys_session").seeds(seeds).words(words).memory(256 << 10, 100).run(|bytes| {
         let Ok(read) = serde_json::from_slice::<SigningSession>(bytes) else { return false };
         let again = serde_json::to_vec(&read).expect("JSON");

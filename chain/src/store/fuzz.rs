@@ -50,7 +50,8 @@ fn chain_store_value() {
         next_target: target,
         completed: BoundedVec::new(easy_history()).expect("few nodes"),
     };
-    let undo = UndoLeaves { count: 11, leaves: BoundedVec::new(vec![leaf, UndoLeaf { next: None, ..leaf }]).expect("two") };
+    let undo =
+        UndoLeaves { count: 11, leaves: BoundedVec::new(vec![leaf, UndoLeaf { next: None, ..leaf }]).expect("two") };
     let seeds = [
         stored(&MetaRecord::Identity { format: 4, genesis_id: id }),
         stored(&MetaRecord::Tip(id)),

@@ -167,17 +167,19 @@ fn ledger_account_proof() {
     };
     let (asked, root) = (leaves.iter().map(|leaf| leaf.address).chain([nobody(1), nobody(2)]), tree.state_root());
     let asked: Vec<Address> = asked.collect();
-    Target::new("ledger_account_proof").seeds((0..tree.count()).map(|index| codec::encode(&proof(index)))).run(|bytes| {
-        let Ok(proof) = codec::decode::<AccountProof>(bytes, bytes.len()) else { return false };
-        assert_eq!(codec::encode(&proof), bytes, "one value, one encoding");
-        for address in &asked {
-            if let Ok(shown) = proof.verify(address, &root) {
-                let leaf = leaves.iter().find(|leaf| leaf.address == *address);
-                assert_eq!(shown, leaf.map(|leaf| leaf.account), "what the state has, and nothing else");
+    Target::new("ledger_account_proof").seeds((0..tree.count()).map(|index| codec::encode(&proof(index)))).run(
+        |bytes| {
+            let Ok(proof) = codec::decode::<AccountProof>(bytes, bytes.len()) else { return false };
+            assert_eq!(codec::encode(&proof), bytes, "one value, one encoding");
+            for address in &asked {
+                if let Ok(shown) = proof.verify(address, &root) {
+                    let leaf = leaves.iter().find(|leaf| leaf.address == *address);
+                    assert_eq!(shown, leaf.map(|leaf| leaf.account), "what the state has, and nothing else");
+                }
             }
-        }
-        true
-    });
+            true
+        },
+    );
 }
 
 /// A wallet's own file: it may be damaged, and then it is none.
@@ -213,30 +215,32 @@ fn ledger_text() {
     let prefix = AddressPrefix::new("crn").unwrap();
     let (id, address) = (testing::arbitrary_hash(1), prefix.encode(&address(1)));
     let seeds = [id.to_string(), address, String::from("12.5"), String::from("1e3fffff"), u64::MAX.to_string()];
-    Target::new("ledger_text").seeds(seeds).words(["crn1", "tcrn1", ".", "00000000", "0.", "1"]).max_bytes(200).run(|bytes| {
-        let Ok(text) = str::from_utf8(bytes) else { return false };
-        let mut is_read = shown::<Hash>(text) | shown::<CompactTarget>(text);
-        if let Ok(amount) = text.parse::<Amount>() {
-            assert_eq!(amount.to_string().parse(), Ok(amount));
-            is_read = true;
-        }
-        if let Ok(work) = text.parse::<Work>() {
-            let digits = text.trim_start_matches('0');
-            assert_eq!(work.to_string(), if digits.is_empty() { "0" } else { digits });
-            is_read = true;
-        }
-        if let Ok(target) = text.parse::<CompactTarget>().map_err(drop).and_then(|it| it.decode().map_err(drop)) {
-            assert_eq!(target.to_compact().to_string(), text);
-            assert!(target.work() > Work::ZERO);
-        }
-        if let Ok(address) = prefix.decode(text) {
-            assert_eq!(prefix.encode(&address), text.to_ascii_lowercase(), "an address has one spelling");
-            is_read = true;
-        }
-        if let Ok(prefix) = AddressPrefix::new(text) {
-            assert_eq!(prefix.as_str(), text);
-            assert_eq!(prefix.decode(&prefix.encode(&support::address(1))), Ok(support::address(1)));
-        }
-        is_read
-    });
+    Target::new("ledger_text").seeds(seeds).words(["crn1", "tcrn1", ".", "00000000", "0.", "1"]).max_bytes(200).run(
+        |bytes| {
+            let Ok(text) = str::from_utf8(bytes) else { return false };
+            let mut is_read = shown::<Hash>(text) | shown::<CompactTarget>(text);
+            if let Ok(amount) = text.parse::<Amount>() {
+                assert_eq!(amount.to_string().parse(), Ok(amount));
+                is_read = true;
+            }
+            if let Ok(work) = text.parse::<Work>() {
+                let digits = text.trim_start_matches('0');
+                assert_eq!(work.to_string(), if digits.is_empty() { "0" } else { digits });
+                is_read = true;
+            }
+            if let Ok(target) = text.parse::<CompactTarget>().map_err(drop).and_then(|it| it.decode().map_err(drop)) {
+                assert_eq!(target.to_compact().to_string(), text);
+                assert!(target.work() > Work::ZERO);
+            }
+            if let Ok(address) = prefix.decode(text) {
+                assert_eq!(prefix.encode(&address), text.to_ascii_lowercase(), "an address has one spelling");
+                is_read = true;
+            }
+            if let Ok(prefix) = AddressPrefix::new(text) {
+                assert_eq!(prefix.as_str(), text);
+                assert_eq!(prefix.decode(&prefix.encode(&support::address(1))), Ok(support::address(1)));
+            }
+            is_read
+        },
+    );
 }

@@ -18,7 +18,8 @@ fn node_config() {
         "[storage]\nmax_bytes = \"500GiB\"\n[memory]\nmax_bytes = \"2GiB\"\n",
     ];
     let keys = KEYS.iter().map(|key| format!("{} = ", key.name.split_once('.').map_or(key.name, |(_, key)| key)));
-    let words = ["[rpc]\n", "[log]\n", "\"1TiB\"", "\"18446744073709551615\"", "[\"\"]", "\"::\"", "true", "1e9", "\"debug\""];
+    let words =
+        ["[rpc]\n", "[log]\n", "\"1TiB\"", "\"18446744073709551615\"", "[\"\"]", "\"::\"", "true", "1e9", "\"debug\""];
     // Reading a network and its default paths takes more than the file.
     Target::new("node_config").seeds(seeds).words(keys).words(words).memory(1 << 20, 300).run(|bytes| {
         fs::write(&path, bytes).expect("room");

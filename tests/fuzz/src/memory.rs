@@ -1,6 +1,9 @@
 //! Counts what each thread has allocated, so that a target can bound it.
 
-#![expect(unsafe_code, reason = "an allocator is asked by unsafe calls; this one counts, and passes them on as they are")]
+#![expect(
+    unsafe_code,
+    reason = "an allocator is asked by unsafe calls; this one counts, and passes them on as they are"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

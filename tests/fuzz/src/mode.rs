@@ -33,7 +33,8 @@ impl Mode {
             return Some(Self::Merge);
         }
         let seconds = env::var("CAIRN_FUZZ_SECONDS").unwrap_or_default();
-        let seconds = seconds.parse().unwrap_or_else(|_| panic!("CAIRN_FUZZ_SECONDS is {seconds:?}, expected a number"));
+        let seconds =
+            seconds.parse().unwrap_or_else(|_| panic!("CAIRN_FUZZ_SECONDS is {seconds:?}, expected a number"));
         Some(Self::Long(Duration::from_secs(seconds)))
     }
 }

@@ -95,7 +95,10 @@ impl<'a, C: Fn(&[u8]) -> bool> Session<'a, C> {
         for seed in &self.target.seeds {
             if !self.try_one(seed)? {
                 let name = self.target.name;
-                return Err(format!("{name}: a seed is not understood, so the target attacks nothing: {}", shown(seed)));
+                return Err(format!(
+                    "{name}: a seed is not understood, so the target attacks nothing: {}",
+                    shown(seed)
+                ));
             }
             self.coverage.collect();
             self.corpus.push(seed.clone());

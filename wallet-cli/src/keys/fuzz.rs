@@ -16,7 +16,15 @@ fn wallet_keystore() {
     let golden = Keystore::parse(GOLDEN.as_bytes()).expect("a wallet");
     let address = golden.address_on(&network).expect("its network");
     let watching = Keystore::without_words(&network, &address, None).to_json();
-    let words = ["\"shared\": null", "\"share\": \"00\"", "\"version\": 1", "\"memory_kib\": ", "4294967295", "musig2", "\\u001b"];
+    let words = [
+        "\"shared\": null",
+        "\"share\": \"00\"",
+        "\"version\": 1",
+        "\"memory_kib\": ",
+        "4294967295",
+        "musig2",
+        "\\u001b",
+    ];
     let seeds = [GOLDEN.to_owned(), FIRST.to_owned(), watching];
     Target::new("wallet_keystore").seeds(seeds).words(words).memory(64 << 10, 100).run(|bytes| {
         let mut keystore = match Keystore::parse(bytes) {

@@ -70,7 +70,9 @@ fn wallet_receivers() {
     let (a, b, prefix) = (address(1), address(2), network().spec.params().prefix);
     let seeds = [
         format!("{a},1.5\n{b},2\n"),
-        format!("\u{feff}Address, Amount, Label\r\n{a}, 1.5,\"Bob, \"\"B\"\" Ltd.\"\r\n# paid monthly\r\n\r\n{b},2,\r\n"),
+        format!(
+            "\u{feff}Address, Amount, Label\r\n{a}, 1.5,\"Bob, \"\"B\"\" Ltd.\"\r\n# paid monthly\r\n\r\n{b},2,\r\n"
+        ),
         format!("address,amount\n{a},12.5\n"),
     ];
     let words = ["\"", "\"\"", ",", "\n", "\r\n", "#", "address,amount,label\n", "\u{feff}", "0.5", "\t", a.as_str()];
@@ -93,9 +95,9 @@ fn wallet_receivers() {
         }
         if !text.contains('"') && !text.to_ascii_lowercase().contains("label") {
             let lines = plainly(text.trim_start_matches('\u{feff}')).expect("two columns");
-            let paid = lines.iter().filter_map(|(to, amount)| {
-                Some(Output { to: prefix.decode(to).ok()?, amount: amount.parse().ok()? })
-            });
+            let paid = lines
+                .iter()
+                .filter_map(|(to, amount)| Some(Output { to: prefix.decode(to).ok()?, amount: amount.parse().ok()? }));
             assert!(paid.eq(outputs.iter().copied()), "each line pays what it says");
         }
         true

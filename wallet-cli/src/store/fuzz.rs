@@ -8,7 +8,8 @@ fn wallet_labels() {
     let lines = "{\"type\":\"tx\",\"ref\":\"f91d0a8a\",\"label\":\"Transaction\",\"origin\":\"wpkh([d34db33f])\"}\n\
                  {\"type\":\"addr\",\"ref\":\"tcrn1x\",\"label\":\"Address\"}\n\
                  {\"type\":\"xpub\",\"ref\":\"xpub661MyMwAq\",\"label\":\"Extended Public Key\"}\n";
-    let words = ["\n", "{\"type\":\"addr\",\"ref\":\"", "\",\"label\":\"", "\"}", "\\u001b[2J", "\\ud800", "null", "default"];
+    let words =
+        ["\n", "{\"type\":\"addr\",\"ref\":\"", "\",\"label\":\"", "\"}", "\\u001b[2J", "\\ud800", "null", "default"];
     Target::new("wallet_labels").seeds([lines, "", "default"]).words(words).memory(64 << 10, 100).run(|bytes| {
         let name = str::from_utf8(bytes).ok().and_then(|text| text.parse::<WalletName>().ok());
         if let Some(name) = &name {

@@ -85,7 +85,8 @@ impl Labels {
     pub fn parse(bytes: &[u8]) -> Result<(Self, usize), LabelsError> {
         let (mut labels, mut skipped) = (Self::default(), 0);
         for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1..) {
-            let bad = |error: serde_json::Error| LabelsError::Line { line: number, reason: in_short(&error.to_string()) };
+            let bad =
+                |error: serde_json::Error| LabelsError::Line { line: number, reason: in_short(&error.to_string()) };
             if line.trim_ascii().is_empty() {
                 continue;
             }

@@ -125,7 +125,9 @@ impl Model {
         let is_better = is_presynced || header.total_work() > Work::from_u64(TIP);
         if !is_better && self.count(origin) >= LOW_WORK_PER_ORIGIN {
             let spared = header.header().parent;
-            let free = |id: &BlockId| *id != spared && self.known.get(id).is_some_and(|it| it.origin == origin && !it.is_pinned);
+            let free = |id: &BlockId| {
+                *id != spared && self.known.get(id).is_some_and(|it| it.origin == origin && !it.is_pinned)
+            };
             let least = self.ends().into_iter().filter(free).min_by_key(|id| (self.work(id), *id));
             let Some(least) = least.filter(|id| self.work(id) < header.total_work()) else { return false };
             self.known.remove(&least);
@@ -178,10 +180,9 @@ fn step(tree: &mut HeaderTree, model: &mut Model, op: Op) -> Result<(), TestCase
             for _ in model.count(origin(from))..LOW_WORK_PER_ORIGIN {
                 let header = model.make(None, work);
                 prop_assert!(tree.insert(origin(from), header.clone(), false, Work::from_u64(TIP)), "there is room");
-                model.known.insert(
-                    header.id(),
-                    Known { header, origin: origin(from), is_pinned: false, has_body: false },
-                );
+                model
+                    .known
+                    .insert(header.id(), Known { header, origin: origin(from), is_pinned: false, has_body: false });
             }
             for _ in 0..more {
                 let header = model.make(None, work + 1);
@@ -261,7 +262,8 @@ fn assert_same(tree: &HeaderTree, model: &Model) -> Result<(), TestCaseError> {
         prop_assert_eq!(tree.entries[id].is_pinned, known.is_pinned);
         prop_assert_eq!(tree.entries[id].origin, known.origin);
     }
-    let roots = model.known.keys().filter(|id| model.parent(id).is_none_or(|parent| !model.known.contains_key(&parent)));
+    let roots =
+        model.known.keys().filter(|id| model.parent(id).is_none_or(|parent| !model.known.contains_key(&parent)));
     prop_assert_eq!(&tree.roots, &roots.copied().collect::<HashSet<_>>());
     for number in 0..ORIGINS {
         let of = origin(number);

@@ -15,7 +15,9 @@ impl AddressBook {
         for ((tried, bucket, place), address) in &self.places {
             let entry = self.entries.get(address).expect("whoever has a place is in the book");
             assert_eq!(self.place_of(address, entry), (*tried, *bucket, *place));
-            assert!(u64::from(*bucket) < if *tried { TRIED_BUCKETS } else { NEW_BUCKETS } && u64::from(*place) < BUCKET);
+            assert!(
+                u64::from(*bucket) < if *tried { TRIED_BUCKETS } else { NEW_BUCKETS } && u64::from(*place) < BUCKET
+            );
         }
     }
 }
@@ -159,7 +161,10 @@ impl Model {
         let limit = if known.reached.is_some() { GIVE_UP.1 } else { GIVE_UP.0 };
         let is_given_up = known.failures >= limit;
         let lost = self.lost();
-        assert_eq!(lost.iter().map(|(lost, _)| *lost).collect::<Vec<_>>(), if is_given_up { vec![address] } else { vec![] });
+        assert_eq!(
+            lost.iter().map(|(lost, _)| *lost).collect::<Vec<_>>(),
+            if is_given_up { vec![address] } else { vec![] }
+        );
     }
 
     fn is_due(&self, known: &Known) -> bool {

@@ -31,7 +31,8 @@ fn node_access() {
         String::from("10.0.0.7:9741\nhttp://localhost:3000"),
         format!("node.example\nhttps://wallet.example\nBearer {}", token.reveal()),
     ];
-    let words = ["127.0.0.1", "[::1]", "localhost", "evil.example", "@", ":", "\n", "bearer ", "https://", "[::ffff:10.0.0.7]"];
+    let words =
+        ["127.0.0.1", "[::1]", "localhost", "evil.example", "@", ":", "\n", "bearer ", "https://", "[::ffff:10.0.0.7]"];
     Target::new("node_access").seeds(seeds).words(words).memory(64 << 10, 100).run(|bytes| {
         let Ok(text) = str::from_utf8(bytes) else { return false };
         let mut lines = text.splitn(3, '\n');

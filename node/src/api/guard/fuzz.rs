@@ -28,7 +28,10 @@ fn node_call() {
         "no_such\n[[[{}]]]",
     ];
     let words = methods.iter().map(|method| method.name.clone()).collect::<Vec<_>>();
-    let target = Target::new("node_call").seeds(seeds).words(words).words(["{\"", "\":", "null", "[[[[", "\\\"", "\\u0073", "\n"]);
+    let target = Target::new("node_call")
+        .seeds(seeds)
+        .words(words)
+        .words(["{\"", "\":", "null", "[[[[", "\\\"", "\\u0073", "\n"]);
     target.memory(64 << 10, 100).run(|bytes| {
         let Ok(text) = str::from_utf8(bytes) else { return false };
         let Some((method, parameters)) = text.split_once('\n') else { return false };
