@@ -145,7 +145,7 @@ fn network_address_book() {
 /// The n-th of some places.
 fn place(n: u8) -> NodeAddress {
     let ip = std::net::Ipv4Addr::new(n, 2, 3, 4).to_ipv6_mapped().octets();
-    let wire = PeerAddress { key: *arbitrary_hash(n.into()).as_bytes(), ip, port: 9740, quic: n % 2 == 0 };
+    let wire = PeerAddress { key: *arbitrary_hash(n.into()).as_bytes(), ip, port: 9740, quic: n.is_multiple_of(2) };
     NodeAddress::from_wire(&wire, true).expect("a place")
 }
 
