@@ -4,7 +4,7 @@
 #![expect(unsafe_code, reason = "the compiler's counters are memory that it hands over by its address")]
 
 use std::slice;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// The counters of each part of the program that has some.
@@ -50,21 +50,21 @@ impl Coverage {
         self.reached
     }
 
-    /// Begins to count anew.
-    pub(crate) fn clear(&self) {
-        for counters in &self.counters {
-            counters.iter().for_each(|counter| counter.store(0, Ordering::Relaxed));
-        }
-    }
-
-    /// Adds what was reached since [`Self::clear`], and says whether some of it is new.
+    /// Adds what was reached since this was last asked, says whether some of it is new, and begins to count anew.
     pub(crate) fn collect(&mut self) -> bool {
         let before = self.reached;
         for (counters, seen) in self.counters.iter().zip(&mut self.seen) {
-            for (counter, seen) in counters.iter().zip(seen) {
-                let class = class(counter.load(Ordering::Relaxed));
-                if class & !*seen != 0 {
-                    *seen |= class;
+            // Of a hundred thousands of counters a few hundred have moved: they are looked for eight at a time.
+            // SAFETY: eight bytes that may be read and written as atomics may be read as one number.
+            let (head, words, tail) = unsafe { counters.align_to::<AtomicU64>() };
+            let skipped = words.len() * 8;
+            let moved = words.iter().enumerate().filter(|(_, word)| word.load(Ordering::Relaxed) != 0);
+            let moved = moved.flat_map(|(place, _)| head.len() + place * 8..head.len() + place * 8 + 8);
+            let ends = (0..head.len()).chain(head.len() + skipped..head.len() + skipped + tail.len());
+            for place in moved.chain(ends) {
+                let class = class(counters[place].swap(0, Ordering::Relaxed));
+                if class & !seen[place] != 0 {
+                    seen[place] |= class;
                     self.reached += 1;
                 }
             }

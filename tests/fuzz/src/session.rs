@@ -171,7 +171,6 @@ impl<'a, C: Fn(&[u8]) -> bool> Session<'a, C> {
         if let Some(current) = &self.current {
             current.note(bytes).map_err(|error| format!("{}: {error}", self.target.name))?;
         }
-        self.coverage.clear();
         let began = self.current.is_some().then(Instant::now);
         let outcome = execute(self.target, self.check, bytes);
         let took = began.map_or(Duration::ZERO, |began| began.elapsed());
@@ -249,7 +248,7 @@ impl<'a, C: Fn(&[u8]) -> bool> Session<'a, C> {
         let mut added = 0;
         for bytes in kept {
             self.try_one(&bytes)?;
-            if added < room && self.coverage.collect() {
+            if self.coverage.collect() && added < room {
                 files::save(&folder, &bytes).map_err(|error| format!("{}: {error}", folder.display()))?;
                 added += 1;
             }
