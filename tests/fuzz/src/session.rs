@@ -6,6 +6,7 @@ use crate::files::{self, Current};
 use crate::mode::Mode;
 use crate::rng::{Rng, hash};
 use crate::{Target, mutate};
+use std::cmp::Reverse;
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
@@ -236,7 +237,7 @@ impl<'a, C: Fn(&[u8]) -> bool> Session<'a, C> {
         );
     }
 
-    /// Leaves in the committed corpus, the shortest first, what reaches something that nothing there does.
+    /// Leaves in the committed corpus what reaches most that nothing there and nothing shorter does.
     fn merge(&mut self, mut kept: Vec<Vec<u8>>) -> Result<(), String> {
         if !self.coverage.is_there() {
             return Err(format!("{}: nothing can be merged without coverage", self.target.name));
@@ -245,15 +246,20 @@ impl<'a, C: Fn(&[u8]) -> bool> Session<'a, C> {
         kept.sort_by_key(Vec::len);
         let folder = files::corpus(self.target.name);
         let room = MERGED.0.saturating_sub(files::read_all(&folder).map_or(0, |all| all.len()));
-        let mut added = 0;
+        let mut gains = Vec::new();
         for bytes in kept {
+            let before = self.coverage.reached();
             self.try_one(&bytes)?;
-            if self.coverage.collect() && added < room {
-                files::save(&folder, &bytes).map_err(|error| format!("{}: {error}", folder.display()))?;
-                added += 1;
+            if self.coverage.collect() {
+                gains.push((self.coverage.reached() - before, bytes));
             }
         }
-        eprintln!("{}: {added} added to {}", self.target.name, folder.display());
+        gains.sort_by_key(|(gain, _)| Reverse(*gain));
+        gains.truncate(room);
+        for (_, bytes) in &gains {
+            files::save(&folder, bytes).map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
+        eprintln!("{}: {} added to {}", self.target.name, gains.len(), folder.display());
         Ok(())
     }
 }
