@@ -132,7 +132,7 @@ replay)
 merge)
     for target in "${targets[@]}"; do
         CAIRN_FUZZ_TARGET="$target" CAIRN_FUZZ_MERGE=1 \
-            bounded 600 "$(program_of "$target")" "$target" --nocapture --test-threads 1 2>&1 | grep "^$target: " >&2
+            bounded 600 "$(program_of "$target")" "$target" --nocapture --test-threads 1 2>&1 | grep -o "$target: .*" >&2
     done
     ;;
 attack)
