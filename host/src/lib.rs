@@ -10,6 +10,8 @@
 #![forbid(unsafe_code)]
 
 pub mod files;
+#[cfg(test)]
+mod fuzz;
 pub mod inert;
 pub mod shell;
 

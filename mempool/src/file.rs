@@ -193,3 +193,6 @@ mod tests {
         assert_eq!(decode(&genesis_id, &bomb).expect("a pool").lost, Some(Lost { at: 40, bytes: 4 }));
     }
 }
+
+#[cfg(test)]
+mod fuzz;

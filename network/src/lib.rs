@@ -142,6 +142,8 @@ mod admissible;
 mod config;
 mod discovery;
 mod event;
+#[cfg(test)]
+mod fuzz;
 mod gossip;
 mod handle;
 mod ids;

@@ -21,6 +21,8 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+#[cfg(test)]
+mod fuzz;
 #[cfg(feature = "client")]
 pub mod methods;
 #[cfg(feature = "server")]

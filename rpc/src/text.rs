@@ -5,7 +5,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::{any::type_name, borrow::Cow, fmt::Display, str::FromStr};
 
-/// A value written as the text it shows: an id, a target, a number too large for JSON.
+/// A value written as the text it shows, and read from no other: an id, a target, a number too large for JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<T>(pub T);
 
@@ -15,10 +15,17 @@ impl<T: Display> Serialize for Text<T> {
     }
 }
 
-impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Text<T> {
+impl<'de, T: FromStr<Err: Display> + Display> Deserialize<'de> for Text<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(Error::custom)
+        let value: T = text.parse().map_err(Error::custom)?;
+        // Rust reads numbers from `+7` and `007`, too.
+        let expected = value.to_string();
+        if text == expected {
+            Ok(Self(value))
+        } else {
+            Err(Error::custom(format!("got {text:?}, expected {expected:?}")))
+        }
     }
 }
 
@@ -38,9 +45,11 @@ impl<T> JsonSchema for Text<T> {
         let (pattern, description) = match Self::name() {
             "BlockId" | "Hash" | "TxId" => ("^[0-9a-f]{64}$", "32 bytes, lower-case hex"),
             "CompactTarget" => ("^[0-9a-f]{8}$", "A target in compact form, 8 hex digits"),
-            "HistoryCursor" => ("^[0-9]+-[0-9]+-[0-9a-f]{64}$", "A place in the history of an address"),
-            "PoolCursor" => ("^[0-9]+-[0-9a-f]{64}$", "A place in the pool's order of arrival"),
-            _ => ("^[0-9]+$", "A whole number in decimal"),
+            "HistoryCursor" => {
+                ("^(0|[1-9][0-9]*)-(0|[1-9][0-9]*)-[0-9a-f]{64}$", "A place in the history of an address")
+            }
+            "PoolCursor" => ("^(0|[1-9][0-9]*)-[0-9a-f]{64}$", "A place in the pool's order of arrival"),
+            _ => ("^(0|[1-9][0-9]*)$", "A whole number in decimal"),
         };
         json_schema!({"type": "string", "pattern": pattern, "description": description})
     }
@@ -48,7 +57,7 @@ impl<T> JsonSchema for Text<T> {
 
 /// An amount written as a decimal string of pebbles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
-#[schemars(description = "Pebbles in decimal; 10^8 are 1 CRN", extend("pattern" = "^[0-9]+$"))]
+#[schemars(description = "Pebbles in decimal; 10^8 are 1 CRN", extend("pattern" = "^(0|[1-9][0-9]*)$"))]
 pub struct Pebbles(#[schemars(with = "String")] pub Amount);
 
 impl Serialize for Pebbles {
@@ -87,5 +96,19 @@ impl<'de> Deserialize<'de> for HexBytes {
         hex::decode(&text)
             .map(Self)
             .map_err(|error| D::Error::custom(format!("expected lower-case hex digits: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_has_one_text() {
+        let read = |json: &str| serde_json::from_str::<Pebbles>(json).map(|Pebbles(amount)| amount.pebbles()).ok();
+        assert_eq!((read("\"7\""), read("\"0\""), read("\"10\"")), (Some(7), Some(0), Some(10)));
+        for text in ["\"+7\"", "\"007\"", "\"00\"", "\"-0\"", "\" 7\"", "\"\"", "7"] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 }

@@ -86,15 +86,19 @@ impl SharedError {
     }
 
     pub(crate) fn bad(what: &'static str, member: &str, reason: impl ToString) -> Self {
-        let clean = |text: &str| Inert(text).to_string();
-        Self::Bad { what, member: clean(member), reason: clean(&reason.to_string()) }
+        Self::Bad { what, member: clean(member), reason: clean(reason) }
     }
 
     pub(crate) fn apart(reason: impl ToString) -> Self {
-        Self::Apart { reason: reason.to_string() }
+        Self::Apart { reason: clean(reason) }
     }
 
     pub(crate) fn own(what: &'static str, reason: impl ToString) -> Self {
-        Self::Own { what, reason: reason.to_string() }
+        Self::Own { what, reason: clean(reason) }
     }
+}
+
+/// What a parser says of a file quotes the file, and whoever sent that may be anybody.
+fn clean(text: impl ToString) -> String {
+    Inert(&text.to_string()).to_string()
 }

@@ -27,6 +27,8 @@
 #![forbid(unsafe_code)]
 
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod group;
 
 pub mod dkg;

@@ -258,3 +258,10 @@ fn groups_that_are_none_are_refused() {
     let cut = Group::Frost { threshold: 2, members, public: HexBytes(public.0[1..].to_vec()) };
     assert_eq!(cut.address(&prefix()), Err(GroupError::Public));
 }
+
+/// A ceremony's file that another member sent once wrote what it liked on this member's terminal.
+#[test]
+fn what_is_wrong_with_a_file_is_told_without_its_control_characters() {
+    let refused = Dkg::parse(br#"{"\u001b[2J": 1}"#, &network()).expect_err("no ceremony").to_string();
+    assert!(refused.contains("\\u{1b}[2J") && !refused.contains('\u{1b}'), "{refused}");
+}

@@ -242,9 +242,9 @@ impl Random {
             Some("^[0-9a-f]{64}$") => hex(64),
             Some("^[0-9a-f]{8}$") => hex(8),
             Some("^([0-9a-f]{2})*$") => hex(354),
-            Some("^[0-9]+-[0-9a-f]{64}$") => format!("7-{}", hex(64)),
-            Some("^[0-9]+-[0-9]+-[0-9a-f]{64}$") => format!("2-1-{}", hex(64)),
-            Some("^[0-9]+$") => self.below(u64::MAX).to_string(),
+            Some("^(0|[1-9][0-9]*)-[0-9a-f]{64}$") => format!("7-{}", hex(64)),
+            Some("^(0|[1-9][0-9]*)-(0|[1-9][0-9]*)-[0-9a-f]{64}$") => format!("2-1-{}", hex(64)),
+            Some("^(0|[1-9][0-9]*)$") => self.below(u64::MAX).to_string(),
             Some(other) => panic!("a text like {other}: teach this test to draw it"),
             None => ["", "lcrn1x", "/ip4/127.0.0.1/tcp/1", "\u{202e}", "%s"]
                 [usize::try_from(self.below(5)).expect("small")]

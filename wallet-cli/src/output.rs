@@ -3,6 +3,7 @@
 //! With `--json`, standard output carries exactly one object, the result or `{"error": {"kind", "message"}}`,
 //! and standard error nothing. Otherwise results go to standard output and errors to standard error.
 
+use cairn_host::Inert;
 use cairn_host::shell::{complete_and_fold, complete_commands};
 use cairn_ledger::TxId;
 use serde::Serialize;
@@ -114,7 +115,7 @@ impl<'a> Output<'a> {
     /// When nobody takes it.
     pub fn note(&mut self, line: impl Display) -> io::Result<()> {
         if !self.json {
-            let line = self.complete(&line.to_string());
+            let line = self.complete(&inert_lines(&line.to_string()));
             writeln!(self.out, "{line}")?;
             self.out.flush()?;
         }
@@ -127,7 +128,7 @@ impl<'a> Output<'a> {
     /// When nobody takes it.
     pub fn warn(&mut self, line: impl Display) -> io::Result<()> {
         if !self.json {
-            let line = self.complete(&format!("warning: {line}"));
+            let line = self.complete(&inert_lines(&format!("warning: {line}")));
             writeln!(self.err, "{line}")?;
             self.err.flush()?;
         }
@@ -137,6 +138,7 @@ impl<'a> Output<'a> {
     /// Why a command failed, with commands that can be copied, and the payment it is about. Nothing can be done when
     /// nobody takes that either.
     pub fn failure(&mut self, kind: &str, message: &str, txid: Option<TxId>) {
+        let message = &inert_lines(message);
         let _unheard = if self.json {
             let mut error = json!({ "kind": kind, "message": self.complete(message) });
             if let Some(txid) = txid {
@@ -151,9 +153,28 @@ impl<'a> Output<'a> {
     }
 }
 
+/// Sentences with nothing in them that moves the cursor: an error may quote a file that came from anybody.
+fn inert_lines(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(|line| Inert(line).to_string()).collect();
+    lines.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a parser says of a file quotes it: a wallet, or a ceremony of shared keys, that somebody sent could once
+    /// clear the screen, and write what it liked there.
+    #[test]
+    fn what_a_file_says_moves_no_cursor() {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut output = Output::new(false, Style::Plain, &mut out, &mut err);
+        output.note("Done.\u{1b}[2J\nall well").expect("memory");
+        output.warn("\u{9b}2J").expect("memory");
+        output.failure("kind", "unknown field `\u{1b}[2J`\ngo on", None);
+        assert_eq!(String::from_utf8_lossy(&out), "Done.\\u{1b}[2J\nall well\n");
+        assert_eq!(String::from_utf8_lossy(&err), "warning: \\u{9b}2J\nerror: unknown field `\\u{1b}[2J`\ngo on\n");
+    }
 
     #[test]
     fn colours_are_for_terminals_whose_users_want_them() {

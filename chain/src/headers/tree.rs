@@ -616,3 +616,6 @@ mod tests {
         assert!(!tree.is_invalid(&id(0)) && tree.is_invalid(&id(INVALID as u64)));
     }
 }
+
+#[cfg(test)]
+mod model;

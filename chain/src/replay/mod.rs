@@ -23,6 +23,8 @@
 mod export;
 mod feed;
 mod file;
+#[cfg(test)]
+mod fuzz;
 mod import;
 mod salvage;
 #[cfg(test)]

@@ -10,6 +10,8 @@
 
 pub(crate) mod accounts;
 mod history;
+#[cfg(test)]
+mod model;
 mod staged;
 
 pub use history::KEPT_STATES;

@@ -38,6 +38,8 @@ mod chain_store;
 mod codec;
 mod db;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod memory;
 mod rocks;
 pub mod schema;

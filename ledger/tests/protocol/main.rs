@@ -12,6 +12,7 @@
 //! | `quotes` | that each check quotes its rule, word for word |
 //! | `light` | light proofs and receipts, and what is tried against them |
 //! | `bit_flips`, `attacks` | what will be tried, each attack beside its honest neighbour |
+//! | `fuzz` | what nobody thought of |
 //!
 //! The vectors stand in `ledger/tests/vectors/`. `CAIRN_REGENERATE=1 cargo test --release -p cairn-ledger
 //! --test protocol golden` writes them, and those quoted in docs/protocol.md, anew instead of comparing;
@@ -25,6 +26,7 @@ mod bip340;
 mod bit_flips;
 mod blocks;
 mod difficulty;
+mod fuzz;
 mod golden;
 mod headers;
 mod layouts;

@@ -363,3 +363,6 @@ impl AddressBook {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(crate) mod model;

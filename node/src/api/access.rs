@@ -313,3 +313,6 @@ mod tests {
         assert_eq!(ask(&door, "192.0.2.1", &[&admin]), Err(Refusal::BadToken));
     }
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -20,6 +20,8 @@
 //! 2. Every refusal names the key, what it got, where that came from, and what was expected.
 //! 3. Nothing here opens a port, makes a directory or starts a thread.
 
+#[cfg(test)]
+mod fuzz;
 mod keys;
 mod layers;
 mod memory;

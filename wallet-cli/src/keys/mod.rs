@@ -8,6 +8,8 @@
 //! | [`secret`] | passwords and words: where they are read from, wiped when dropped |
 //! | [`message`] | **pure**: signed messages |
 
+#[cfg(test)]
+mod fuzz;
 mod keystore;
 pub(crate) mod message;
 mod mnemonic;

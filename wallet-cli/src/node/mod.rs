@@ -1,5 +1,7 @@
 mod client;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod node_url;
 mod nodes;
 mod pairing;

@@ -30,6 +30,9 @@ pub enum NodeUrlError {
     /// Another scheme, or none.
     #[error("it begins neither with http:// nor with https://")]
     Scheme,
+    /// No host.
+    #[error("it names no host")]
+    Host,
     /// Something behind the address that is not the hash of a certificate.
     #[error("only ?cert= may follow the host and port, and after it the SHA-256 of a certificate, 64 hex digits")]
     Query,
@@ -73,6 +76,9 @@ impl FromStr for NodeUrl {
         };
         if base.contains(['?', '#']) {
             return Err(NodeUrlError::Query);
+        }
+        if base.split_once("://").is_none_or(|(_, place)| place.is_empty() || place.starts_with('/')) {
+            return Err(NodeUrlError::Host);
         }
         if pin.is_some() && !base.starts_with("https://") {
             return Err(NodeUrlError::PinWithoutTls);
@@ -182,6 +188,9 @@ mod tests {
             ("127.0.0.1:9741", NodeUrlError::Scheme),
             ("ftp://x", NodeUrlError::Scheme),
             ("HTTPS://x", NodeUrlError::Scheme),
+            ("http://", NodeUrlError::Host),
+            ("https:///x", NodeUrlError::Host),
+            (&format!("https://?cert={HASH}"), NodeUrlError::Host),
             ("https://x?cert=00", NodeUrlError::Query),
             ("https://x?cert=", NodeUrlError::Query),
             ("https://x?crt=00", NodeUrlError::Query),

@@ -2,6 +2,8 @@ mod diagnosis;
 mod error;
 mod file;
 mod flow;
+#[cfg(test)]
+mod fuzz;
 pub(crate) mod journal;
 pub(crate) mod nonce_gaps;
 mod payer;

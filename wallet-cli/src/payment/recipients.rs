@@ -40,8 +40,9 @@ pub enum CsvError {
     Fields { line: u64, got: usize, expected: &'static str, hint: String },
     /// A label that may be the decimals of the amount.
     #[error(
-        "line {line} has the amount {amount} and the label {label}: for {amount}.{label} CRN write a point, and for a \
-         label write \"{label}\" in quotes"
+        "line {line} has the amount {0} and the label {label}: for {0}.{label} CRN write a point, and for a label write \
+         \"{label}\" in quotes",
+        Inert(amount)
     )]
     LabelOfDigits { line: u64, amount: String, label: String },
     /// No address.

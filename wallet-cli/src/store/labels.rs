@@ -1,6 +1,7 @@
 //! Names for addresses and payments, as BIP 329 writes them: one JSON object a line, so that the file is its
 //! own export. Labels are the owner's notes: nothing is decided by one.
 
+use cairn_host::inert::in_short;
 use cairn_host::{FileError, InFile, Inert, files};
 use cairn_ledger::TxId;
 use serde::{Deserialize, Serialize};
@@ -52,7 +53,7 @@ pub enum LabelsError {
     #[error("line {line} is no label in BIP 329 form: {reason}")]
     Line { line: usize, reason: String },
     /// Too long a label.
-    #[error("the label of {subject} has {got} bytes, expected at most {MAX_LABEL_BYTES}")]
+    #[error("the label of {} has {got} bytes, expected at most {MAX_LABEL_BYTES}", in_short(subject))]
     TooLong { subject: String, got: usize },
     /// Too many of them.
     #[error("there would be {got} labels, expected at most {MAX_LABELS}")]
@@ -84,7 +85,8 @@ impl Labels {
     pub fn parse(bytes: &[u8]) -> Result<(Self, usize), LabelsError> {
         let (mut labels, mut skipped) = (Self::default(), 0);
         for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1..) {
-            let bad = |error: serde_json::Error| LabelsError::Line { line: number, reason: error.to_string() };
+            let bad =
+                |error: serde_json::Error| LabelsError::Line { line: number, reason: in_short(&error.to_string()) };
             if line.trim_ascii().is_empty() {
                 continue;
             }

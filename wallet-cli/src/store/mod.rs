@@ -9,6 +9,8 @@
 //! How they are written, whole or not at all: [`cairn_host::files`].
 
 mod data_dir;
+#[cfg(test)]
+mod fuzz;
 mod labels;
 
 pub(crate) use data_dir::{DataDir, NoDataDir, WalletName};

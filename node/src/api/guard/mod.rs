@@ -303,3 +303,6 @@ mod tests {
         assert_eq!(depth(&"[".repeat(100_000)), 100_000);
     }
 }
+
+#[cfg(test)]
+mod fuzz;

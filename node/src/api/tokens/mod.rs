@@ -14,6 +14,8 @@
 //! 3. Secrets are compared in constant time, and found by their public id, never by themselves.
 //! 4. A file that cannot be read allows nobody anything, and is never overwritten.
 
+#[cfg(test)]
+mod fuzz;
 mod store;
 
 pub use store::{Grant, InvalidToken, TokenFile, TokenFileError, TokenStore};

@@ -1,6 +1,7 @@
 //! What a wallet file shows without its password, what is sealed in it, and how that is written as JSON.
 
 use super::{KdfCost, Key, KeystoreError, SharedKeyPart};
+use cairn_host::Inert;
 use cairn_ledger::BlockId;
 use cairn_rpc::{HexBytes, Text};
 use serde::{Deserialize, Serialize};
@@ -157,7 +158,8 @@ pub(super) fn write(header: &Header, key: &Key) -> String {
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Result<(Header, Key), KeystoreError> {
-    let damaged = |error: serde_json::Error| KeystoreError::Damaged { reason: error.to_string() };
+    // What is wrong quotes the file, which may come from anybody.
+    let damaged = |error: serde_json::Error| KeystoreError::Damaged { reason: Inert(&error.to_string()).to_string() };
     let Versioned { version } = serde_json::from_slice(bytes).map_err(damaged)?;
     let file = match version {
         1 => {

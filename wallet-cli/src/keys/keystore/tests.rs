@@ -191,3 +191,10 @@ fn a_flipped_bit_never_opens_another_wallet() {
         }
     }
 }
+
+/// A wallet's file that somebody sent once wrote what it liked on the terminal.
+#[test]
+fn what_is_wrong_with_a_file_is_told_without_its_control_characters() {
+    let refused = Keystore::parse(br#"{"version": 2, "\u001b[2J": 1}"#).expect_err("no wallet").to_string();
+    assert!(refused.contains("\\u{1b}[2J") && !refused.contains('\u{1b}'), "{refused}");
+}
