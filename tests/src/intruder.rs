@@ -6,6 +6,7 @@ use crate::strangers::swarm::{gossip, requests, swarm};
 use cairn_rpc::methods::NetClient;
 use libp2p::gossipsub::{self, IdentTopic};
 use libp2p::request_response::{self, Event, Message};
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, futures::StreamExt, identity::Keypair, multiaddr::Protocol};
 use std::time::Duration;
@@ -181,6 +182,38 @@ impl Intruder {
             {
                 // Whoever asked may be gone.
                 let _ = self.behaviour(protocol).send_response(channel, bytes);
+                return Some(request);
+            }
+        }
+        None
+    }
+
+    /// Opens one more connection to the victim, beside those that stand; whether it stands.
+    pub async fn connect_once_more(&mut self, within: Duration) -> bool {
+        let options = DialOpts::peer_id(self.victim).condition(PeerCondition::Always);
+        if self.swarm.dial(options.addresses(vec![self.address.clone()]).build()).is_err() {
+            return false;
+        }
+        let deadline = Instant::now() + within;
+        loop {
+            match timeout_at(deadline, self.swarm.select_next_some()).await {
+                Ok(SwarmEvent::ConnectionEstablished { .. }) => return true,
+                Ok(SwarmEvent::OutgoingConnectionError { .. }) | Err(_) => return false,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Waits until it is asked something of the protocol at this place of [`REQUESTS`], and closes the connection over
+    /// which it was, unanswered; the question, if one came.
+    pub async fn hang_up_when_asked(&mut self, protocol: usize, within: Duration) -> Option<Vec<u8>> {
+        let deadline = Instant::now() + within;
+        while let Ok(event) = timeout_at(deadline, self.swarm.select_next_some()).await {
+            if let Some((place, Event::Message { connection_id, message: Message::Request { request, .. }, .. })) =
+                of_request(event)
+                && place == protocol
+            {
+                self.swarm.close_connection(connection_id);
                 return Some(request);
             }
         }
