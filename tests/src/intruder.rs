@@ -1,6 +1,7 @@
 //! A peer that speaks libp2p properly, so that it gets in, and then sends whatever it likes.
 
 use crate::node::Node;
+use crate::strangers::bystander::at_genesis;
 use crate::strangers::bytes::{Bytes, Manner};
 use crate::strangers::swarm::{gossip, requests, swarm};
 use cairn_rpc::methods::NetClient;
@@ -23,7 +24,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// One behaviour for each protocol: with all names in one, libp2p itself would choose among them.
 #[derive(NetworkBehaviour)]
 struct Behaviour {
-    gossip: gossipsub::Behaviour,
+    blocks: gossipsub::Behaviour,
+    txs: gossipsub::Behaviour,
     status: request_response::Behaviour<Bytes>,
     headers: request_response::Behaviour<Bytes>,
     bodies: request_response::Behaviour<Bytes>,
@@ -73,7 +75,8 @@ impl Intruder {
         let patience = if manner == Manner::Prompt { ANSWER_WITHIN } else { Duration::from_secs(600) };
         let requests = |place: usize| requests(&prefix, REQUESTS[place], manner, patience);
         let behaviour = Behaviour {
-            gossip: gossip(&prefix, &TOPICS),
+            blocks: gossip(&prefix, TOPICS[0]),
+            txs: gossip(&prefix, TOPICS[1]),
             status: requests(0),
             headers: requests(1),
             bodies: requests(2),
@@ -188,6 +191,19 @@ impl Intruder {
         None
     }
 
+    /// Waits until it is asked where it stands, and says that it has block 0 alone; whether it was asked.
+    pub async fn stand_at_genesis(&mut self, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        while let Ok(event) = timeout_at(deadline, self.swarm.select_next_some()).await {
+            if let Some((0, Event::Message { message: Message::Request { request, channel, .. }, .. })) =
+                of_request(event)
+            {
+                return self.behaviour(0).send_response(channel, at_genesis(&request)).is_ok();
+            }
+        }
+        false
+    }
+
     /// Opens one more connection to the victim, beside those that stand; whether it stands.
     pub async fn connect_once_more(&mut self, within: Duration) -> bool {
         let options = DialOpts::peer_id(self.victim).condition(PeerCondition::Always);
@@ -228,10 +244,9 @@ impl Intruder {
     /// Publishes these bytes on the topic at this place of [`TOPICS`], as soon as the victim takes part in
     /// it, connecting first; whether it could.
     pub async fn publish(&mut self, topic: usize, bytes: &[u8], within: Duration) -> bool {
-        let topic = IdentTopic::new(format!("{}/{}", self.prefix, TOPICS[topic]));
         let deadline = Instant::now() + within;
         while Instant::now() < deadline && self.connect(within).await {
-            match self.swarm.behaviour_mut().gossip.publish(topic.clone(), bytes) {
+            match self.gossip(topic, bytes) {
                 Ok(_) | Err(gossipsub::PublishError::Duplicate) => return true,
                 // The victim's subscription has not come yet: let the network go on.
                 Err(_) => {
@@ -246,8 +261,13 @@ impl Intruder {
     /// Publishes these bytes on the topic at this place of [`TOPICS`], without waiting for anything; whether they
     /// are on their way.
     pub fn throw(&mut self, topic: usize, bytes: &[u8]) -> bool {
-        let topic = IdentTopic::new(format!("{}/{}", self.prefix, TOPICS[topic]));
-        self.swarm.behaviour_mut().gossip.publish(topic, bytes).is_ok()
+        self.gossip(topic, bytes).is_ok()
+    }
+
+    fn gossip(&mut self, topic: usize, bytes: &[u8]) -> Result<gossipsub::MessageId, gossipsub::PublishError> {
+        let name = IdentTopic::new(format!("{}/{}", self.prefix, TOPICS[topic]));
+        let Behaviour { blocks, txs, .. } = self.swarm.behaviour_mut();
+        [blocks, txs][topic].publish(name, bytes)
     }
 
     /// Lets the network go on until this moment; how many requests were answered, and how many came to nothing.

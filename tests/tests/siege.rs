@@ -4,12 +4,13 @@
 use cairn_ledger::testing::{genesis_state, key, mine, payment};
 use cairn_ledger::transaction::Transaction;
 use cairn_ledger::{codec::encode, validate::ChainContext};
-use cairn_rpc::methods::{MempoolClient, MiningClient, NetClient};
+use cairn_rpc::methods::{MempoolClient, NetClient};
 use cairn_tests::intruder::Intruder;
 use cairn_tests::node::{Node, OFF};
 use cairn_tests::shaper::{Line, Shaper};
 use cairn_tests::wait::{LATER, SOON, until};
-use cairn_tests::{network::TestNetwork, wide::wide_payment};
+use cairn_tests::strangers::{bytes::Manner, searcher};
+use cairn_tests::{cluster::agree, network::TestNetwork, wide::wide_payment};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ const PICKY: &str = "--mempool.min_fee_rate=1000000";
 /// A line of 4 Mbit/s.
 const SLOW: u64 = 500_000;
 /// The places of protocols and topics at the intruder's.
-const STATUS: usize = 0;
+const POOL: usize = 5;
 const BLOCKS: usize = 0;
 const TXS: usize = 1;
 
@@ -123,22 +124,26 @@ async fn a_payment_leaves_the_node_though_a_batch_like_it_was_ignored_before() {
     let node = start(&network, "node", None, &[]).await;
     let neighbour = start(&network, "neighbour", Some(&node), &[]).await;
     meet(&node, &neighbour).await;
-    // The second of two payments, which nobody can judge before the first.
-    let (first, second) = (pay(&network, 1, 0), pay(&network, 1, 1));
+    // Nobody can judge a payment of somebody who has nothing yet.
+    let heir = key(55);
+    let payment_of_heir = payment(network.spec(), &heir, 0, key(70).address(), 10, FEE);
     let mut intruder = Intruder::new(&node).await;
-    assert!(intruder.publish(TXS, &encode(&vec![second.clone()]), SOON).await, "the attack takes place");
+    assert!(intruder.publish(TXS, &encode(&vec![payment_of_heir.clone()]), SOON).await, "the attack takes place");
     intruder.flush().await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(pooled(&node).await, 0, "it is ignored");
-    node.submit(&first).await;
+    node.submit(&payment(network.spec(), &key(1), 0, heir.address(), 1_000_000, FEE)).await;
     neighbour.pools(1).await;
+    node.generate(1, 0).await;
+    agree(&[&node, &neighbour]).await;
+    for node in [&node, &neighbour] {
+        node.pools(0).await;
+    }
     let started = Instant::now();
-    node.submit(&second).await;
-    neighbour.pools(2).await;
+    node.submit(&payment_of_heir).await;
+    neighbour.pools(1).await;
     eprintln!("the payment whose batch was known took {:?}", started.elapsed());
     // The control: one that nobody has seen before.
     node.submit(&pay(&network, 2, 0)).await;
-    neighbour.pools(3).await;
+    neighbour.pools(2).await;
 }
 
 /// What a newcomer's pool got by listing a peer's was passed on to nobody, and gossip of it was ignored.
@@ -314,15 +319,121 @@ async fn a_question_whose_connection_is_closed_comes_again_over_the_other() {
         let node = start(&network, "node", None, &[]).await;
         let mut peer = Intruder::new(&node).await;
         assert!(peer.connect(SOON).await);
-        assert!(peer.answer(STATUS, Vec::new(), SOON).await.is_some(), "the first question, over the first connection");
+        assert!(peer.stand_at_genesis(SOON).await, "the first question, over the first connection");
         for _ in 1..connections {
             assert!(peer.connect_once_more(SOON).await);
         }
-        // A new tip: everybody is told, and asked.
-        node.rpc().generate(1, Some(network.address(0))).await.expect("a block");
-        let question = peer.hang_up_when_asked(STATUS, SOON).await.expect("a question");
-        let again = peer.answer(STATUS, Vec::new(), Duration::from_secs(5)).await;
+        // What waits in its pool: it is asked again where it has missed that meanwhile.
+        let question = peer.hang_up_when_asked(POOL, SOON).await.expect("a question");
+        let again = peer.answer(POOL, Vec::new(), Duration::from_secs(4)).await;
         assert_eq!(again, (connections == 2).then_some(question), "{connections} connections");
         assert_eq!(peer.is_connected(), connections == 2);
+    }
+}
+
+/// Nine thousand searches a second once took a whole processor, for as long as somebody liked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn searches_without_end_are_cut_off_and_cost_little() {
+    const ATTACK: Duration = Duration::from_secs(5);
+    let network = Arc::new(TestNetwork::new());
+    let node = Node::start(&network, "node", &[]).await;
+    let address = node.address().await;
+    let friend = Node::start(&network, "friend", &["--network.boot_nodes", &address]).await;
+    friend.is_peer_of(&node, true).await;
+    let (before, address) = (node.processor_time(), address.parse().expect("an address"));
+    let deadline = tokio::time::Instant::now() + ATTACK;
+    let (searched, thrown_out) = searcher::search(&address, &network.prefix(), deadline).await;
+    let used = node.processor_time() - before;
+    eprintln!("{searched} searches in {ATTACK:?} took {used:?} of a processor; thrown out {thrown_out} times");
+    assert!(searched > 0, "the attack takes place");
+    assert!(thrown_out > 0 && used < ATTACK / 2, "{used:?}");
+    // The control: an honest peer searches, and stays.
+    assert!(node.peer_ids().await.contains(&friend.info().await.peer_id));
+    assert_eq!(score(&node, &friend).await, Some(0));
+}
+
+/// Identities that come and go as fast as they can: each costs a handshake, and two lines of the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_without_end_are_refused_before_their_handshake() {
+    const ATTACK: Duration = Duration::from_secs(6);
+    let network = Arc::new(TestNetwork::new());
+    let node = start(&network, "node", None, &[]).await;
+    let address: libp2p::Multiaddr = node.address().await.parse().expect("an address");
+    let mut storm = Vec::new();
+    for _ in 0..4 {
+        let (address, prefix) = (address.clone(), network.prefix());
+        storm.push(tokio::spawn(async move {
+            let (deadline, mut inside) = (Instant::now() + ATTACK, 0_u64);
+            while Instant::now() < deadline {
+                let mut intruder = Intruder::at(address.clone(), &prefix, Manner::Prompt);
+                inside += u64::from(intruder.connect(Duration::from_secs(1)).await);
+            }
+            inside
+        }));
+    }
+    let mut inside = 0;
+    for task in storm {
+        inside += task.await.expect("the storm does not panic");
+    }
+    let (log, used) = (node.log().len(), node.processor_time());
+    eprintln!("{inside} connections of the storm stood, took {used:?} of a processor, and filled {log} bytes of log");
+    assert!((1..=700).contains(&inside), "{inside}");
+    // The control: from another address an honest node gets in all the while.
+    let elsewhere = format!("--network.listen=/ip4/127.0.0.9/tcp/{}", cairn_tests::node::free_port());
+    let friend = start(&network, "friend", Some(&node), &[&elsewhere]).await;
+    friend.is_peer_of(&node, true).await;
+}
+
+/// Whoever held all inbound slots once kept everybody else out, for as long as they liked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_takes_all_inbound_slots_makes_room_for_the_honest_of_another_group() {
+    const SLOTS: u64 = 40;
+    let network = Arc::new(TestNetwork::new());
+    let node = start(&network, "node", None, &[&format!("--network.max_inbound={SLOTS}")]).await;
+    let mut crowd = Vec::new();
+    for _ in 0..SLOTS {
+        let mut intruder = Intruder::new(&node).await;
+        assert!(intruder.connect(SOON).await, "the attack takes place");
+        crowd.push(intruder);
+    }
+    let inbound = async || node.rpc().net_info().await.map_or(0, |info| info.inbound);
+    until("all slots are taken", SOON, async || (inbound().await == SLOTS).then_some(())).await;
+    let elsewhere = |n: u8| format!("--network.listen=/ip4/127.0.0.{n}/tcp/{}", cairn_tests::node::free_port());
+    let honest = start(&network, "honest", Some(&node), &[&elsewhere(9)]).await;
+    honest.is_peer_of(&node, true).await;
+    node.is_peer_of(&honest, true).await;
+    // The attacker goes on: each of the new ones takes the place of one of its own.
+    for _ in 0..20 {
+        let mut intruder = Intruder::new(&node).await;
+        intruder.connect(SOON).await;
+        crowd.push(intruder);
+    }
+    let late = start(&network, "late", Some(&node), &[&elsewhere(10)]).await;
+    node.is_peer_of(&late, true).await;
+    assert!(node.peer_ids().await.contains(&honest.info().await.peer_id), "the honest keep their slots");
+    assert!(inbound().await <= SLOTS);
+    node.generate(1, 0).await;
+    for friend in [&honest, &late] {
+        until("and are served", SOON, async || (friend.info().await.height == 1).then_some(())).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_with_ipv6_alone_or_quic_alone_are_peers_like_others() {
+    let port = cairn_tests::node::free_port;
+    for listen in [
+        format!("/ip6/::1/tcp/{}", port()),
+        format!("/ip4/127.0.0.1/udp/{}/quic-v1", port()),
+        format!("/ip6/::1/udp/{}/quic-v1", port()),
+    ] {
+        let network = Arc::new(TestNetwork::new());
+        let node = start(&network, "node", None, &[&format!("--network.listen={listen}")]).await;
+        let address = format!("{listen}/p2p/{}", node.info().await.peer_id);
+        let friend = start_at(&network, "friend", Some(&address), &["--network.listen="]).await;
+        meet(&node, &friend).await;
+        friend.submit(&pay(&network, 1, 0)).await;
+        node.pools(1).await;
+        node.generate(1, 0).await;
+        until("the block crosses", SOON, async || (friend.info().await.height == 1).then_some(())).await;
     }
 }

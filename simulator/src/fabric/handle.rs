@@ -42,10 +42,16 @@ impl Handle {
         let message = batch.to_bytes();
         let (id, now) = (gossip_id(&message), fabric.now());
         let is_alone = fabric.peek(node).connections.is_empty();
-        if let Some(outcome) = fabric.host(node).gossip.publish(Topic::Txs, id, message.into(), now) {
+        let outcome = fabric.host(node).gossip.publish(Topic::Txs, id, message.into(), now);
+        let published = match (is_alone, &outcome) {
+            (true, _) => Published::NobodyTook,
+            (false, Some(_)) => Published::Sent,
+            (false, None) => Published::Repeated,
+        };
+        if let Some(outcome) = outcome {
             fabric.after_gossip(node, outcome);
         }
-        Event::TxsPublished { batch, outcome: if is_alone { Published::NobodyTook } else { Published::Sent } }
+        Event::TxsPublished { batch, outcome: published }
     }
 
     fn verdict(&self, message: MessageNumber, accept: bool) -> bool {

@@ -43,7 +43,7 @@ struct Behaviour {
 }
 
 /// Where a node stands that knows block 0 alone, by what another says of itself.
-pub(super) fn at_genesis(asked: &[u8]) -> Vec<u8> {
+pub(crate) fn at_genesis(asked: &[u8]) -> Vec<u8> {
     let [network, _, height, work] = STATUS;
     let genesis = asked.get(4..4 + network).unwrap_or_default();
     let now = asked.get(4 + STATUS.iter().sum::<usize>()..).and_then(|rest| rest.get(..8)).unwrap_or_default();
