@@ -11,8 +11,8 @@ use crate::wire::{
     BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers, Message, PeerStatus, PoolAnswer,
 };
 use crate::{
-    gossip::losses::Losses, ids::PeerId, nat::status::Reach, peers::other_rules::OtherRules, peers::traffic::ProtocolBytes,
-    requests::class::Class,
+    gossip::losses::Losses, ids::PeerId, nat::status::Reach, peers::other_rules::OtherRules,
+    peers::traffic::ProtocolBytes, requests::class::Class,
 };
 use cairn_chain::{BlockBody, Misbehaviour, PeerNumber};
 use cairn_common::mailbox::{self, Stopped};

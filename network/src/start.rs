@@ -16,8 +16,12 @@ use crate::swarm::identity::{self, IdentityError};
 use crate::swarm::{NetworkSwarm, transports};
 use crate::transport::Transport;
 use crate::{
-    gossip::judge::{self, Judge}, gossip::recent_blocks::RecentBlocks, requests::responder::Sources, small_file,
-    swarm::gate::Gate, tasks::Tasks,
+    gossip::judge::{self, Judge},
+    gossip::recent_blocks::RecentBlocks,
+    requests::responder::Sources,
+    small_file,
+    swarm::gate::Gate,
+    tasks::Tasks,
 };
 use cairn_chain::ChainHandle;
 use cairn_common::runtime::{self, JoinHandle};

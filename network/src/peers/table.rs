@@ -386,11 +386,7 @@ impl PeerTable {
     }
 
     /// Those who dialled this node, as far as they may go for somebody else.
-    pub(crate) fn evictable(
-        &self,
-        may_go: impl Fn(&PeerId) -> bool,
-        keyed: impl Fn(&[u8]) -> u64,
-    ) -> Vec<Candidate> {
+    pub(crate) fn evictable(&self, may_go: impl Fn(&PeerId) -> bool, keyed: impl Fn(&[u8]) -> u64) -> Vec<Candidate> {
         let inbound = self.peers.values().filter(|peer| peer.inbound && may_go(&peer.id));
         let candidate = |peer: &Peer| {
             let group = eviction::group(&peer.address);

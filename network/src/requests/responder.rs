@@ -5,7 +5,9 @@ use crate::wire::{
     BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers, MAX_HEADERS, MAX_POOL_IDS, Message,
     PoolAnswer, ShortId,
 };
-use crate::{pool_sync::snapshot::PoolSnapshot, requests::class::Class, wire::short_ids::ShortIds, wire::short_ids::part_of};
+use crate::{
+    pool_sync::snapshot::PoolSnapshot, requests::class::Class, wire::short_ids::ShortIds, wire::short_ids::part_of,
+};
 use cairn_chain::{BlockBody, Reader, StoreError};
 use cairn_common::runtime;
 use cairn_ledger::block::{BLOCK_OVERHEAD_BYTES, Body, HEADER_BYTES, block_size};

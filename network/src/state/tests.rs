@@ -153,7 +153,9 @@ fn a_pool_that_was_not_shown_is_asked_for_again_before_long() {
         let tick = |state: &mut NetworkState, cx: &mut Context, after: u64| {
             cx.now += Duration::from_secs(after);
             let actions = state.on_event(Event::Tick, cx);
-            actions.iter().any(|action| matches!(action, Action::Task(TaskAction::FetchPool { peer: PeerNumber(1), .. })))
+            actions
+                .iter()
+                .any(|action| matches!(action, Action::Task(TaskAction::FetchPool { peer: PeerNumber(1), .. })))
         };
         assert!(tick(&mut state, &mut cx, 1), "it is asked once");
         assert!(!tick(&mut state, &mut cx, 1), "one at a time");

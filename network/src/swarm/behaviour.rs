@@ -1,10 +1,10 @@
 //! What a node speaks: every protocol with its settings and limits, and the transports below.
 
+use crate::swarm::metered::{Metered, Rate};
 use crate::wire::{
     Addresses, BlockTxs, Bodies, CompactBlock, GetAddresses, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers,
     Message, PeerStatus, PoolAnswer, TxBatch, gossip_id,
 };
-use crate::swarm::metered::{Metered, Rate};
 use crate::{config::NetworkConfig, event::Topic, swarm::codec::BytesCodec, swarm::dht, swarm::gate::Gate};
 use cairn_ledger::hash::BlockId;
 use libp2p::gossipsub::{self, IdentTopic};

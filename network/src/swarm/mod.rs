@@ -183,12 +183,9 @@ impl Transport for NetworkSwarm {
 
     fn mesh_of(&self, peer: &PeerId) -> Vec<String> {
         let behaviour = self.swarm.behaviour();
-        let is_in =
-            |gossip: &Gossip, topic: &IdentTopic| gossip.mesh_peers(&topic.hash()).any(|other| other == peer);
-        let topics = [
-            ("blocks", &behaviour.block_gossip, &self.names.blocks),
-            ("txs", &behaviour.tx_gossip, &self.names.txs),
-        ];
+        let is_in = |gossip: &Gossip, topic: &IdentTopic| gossip.mesh_peers(&topic.hash()).any(|other| other == peer);
+        let topics =
+            [("blocks", &behaviour.block_gossip, &self.names.blocks), ("txs", &behaviour.tx_gossip, &self.names.txs)];
         topics.into_iter().filter(|(_, gossip, topic)| is_in(gossip, topic)).map(|(name, ..)| name.to_owned()).collect()
     }
 }

@@ -104,7 +104,9 @@ impl<W: Write> Write for Line<W> {
         let Some(inner) = &mut self.inner else { return Ok(bytes.len()) };
         if let left_out @ 1.. = std::mem::take(&mut self.left_out) {
             let note = match self.is_json {
-                true => format!("{{\"level\":\"WARN\",\"message\":\"lines are left out here\",\"lines\":{left_out}}}\n"),
+                true => {
+                    format!("{{\"level\":\"WARN\",\"message\":\"lines are left out here\",\"lines\":{left_out}}}\n")
+                }
                 false => format!("({left_out} lines are left out here: more than the log may hold)\n"),
             };
             inner.write_all(note.as_bytes())?;
@@ -159,10 +161,8 @@ mod tests {
         let told = text.lines().filter(|line| line.contains("connected")).count();
         assert!((10_000..=10_200).contains(&told), "{told}");
         assert!(text.contains("something is wrong"), "the control");
-        let left_out: usize = text
-            .lines()
-            .filter_map(|line| line.strip_prefix('(')?.split_once(' ')?.0.parse::<usize>().ok())
-            .sum();
+        let left_out: usize =
+            text.lines().filter_map(|line| line.strip_prefix('(')?.split_once(' ')?.0.parse::<usize>().ok()).sum();
         assert_eq!(told + left_out, 50_000, "what is left out is told");
     }
 

@@ -15,10 +15,10 @@ use cairn_rpc::text::{HexBytes, Pebbles, Text};
 use cairn_rpc::types::{
     AccountJson, AddressHistory, AddressMove, BackupInfo, BanJson, BlockJson, BlockPage, BlockTransactions, ChainMove,
     DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HealthJson, HistoryCursor,
-    HistoryEntry, LightProofJson, LossesJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson, PendingJson, Place,
-    PoolCursor, PoolEntry, PoolPage, ProblemJson, ProofJson, ProviderJson, Room, RulesJson, StorageInfo, Submitted,
-    Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo, TransactionJson, TransactionPage,
-    TransactionProofJson, TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
+    HistoryEntry, LightProofJson, LossesJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson,
+    PendingJson, Place, PoolCursor, PoolEntry, PoolPage, ProblemJson, ProofJson, ProviderJson, Room, RulesJson,
+    StorageInfo, Submitted, Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo, TransactionJson,
+    TransactionPage, TransactionProofJson, TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
 };
 use serde::Serialize;
 use serde_json::Value;
