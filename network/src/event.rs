@@ -9,7 +9,8 @@ use crate::{
     peers::traffic::Protocol, pool_sync::rounds::FetchedPool, requests::class::Class, wire::TxBatch,
 };
 use cairn_chain::{ChainEvent, Misbehaviour, PeerNumber, Tip};
-use cairn_ledger::{codec::DecodeError, hash::BlockId, units::Timestamp};
+use cairn_ledger::hash::{BlockId, TxId};
+use cairn_ledger::{codec::DecodeError, units::Timestamp};
 use cairn_mempool::Accepted;
 use std::time::{Duration, Instant};
 use std::{path::PathBuf, sync::Arc};
@@ -109,8 +110,8 @@ pub struct Job {
     pub message: MessageNumber,
     pub sender: PeerNumber,
     pub topic: Topic,
-    /// The block in it.
-    pub block: Option<BlockId>,
+    /// Its length.
+    pub bytes: usize,
 }
 
 /// Why a dial failed.
@@ -144,8 +145,10 @@ pub enum ReachEvent {
 /// What came of publishing a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
-    /// It is on its way, or was before.
+    /// It is on its way.
     Sent,
+    /// One of the same bytes came or went before, and may have been ignored: nobody takes it a second time.
+    Repeated,
     /// Nobody is there to take it, or all are busy.
     NobodyTook,
     /// It cannot be sent.
@@ -193,6 +196,8 @@ pub enum Event {
     Answered { peer: PeerId, class: Class, bytes: Result<usize, DecodeError> },
     /// A peer does not answer with its status: it speaks no such protocol, or takes too long.
     NoStatus { peer: PeerId, is_timeout: bool },
+    /// A peer has sent more of a protocol than it may; the connection is closed.
+    Exceeded { peer: PeerId },
     /// A message was gossiped by a peer.
     Gossiped(Gossiped),
     /// It was judged; `travels`: gossip passes it on.
@@ -201,6 +206,8 @@ pub enum Event {
     Served { request: RequestNumber, answer: Received },
     /// A peer's pool was looked through.
     PoolFetched(FetchedPool),
+    /// So many gossiped messages were dropped that waited for a peer whose line is slow.
+    GossipDropped { messages: u64 },
     /// A batch was handed to gossip.
     TxsPublished { batch: TxBatch, outcome: Published },
     /// This node listens at an address; through a relay once that has accepted.
@@ -313,8 +320,8 @@ pub enum TaskAction {
     Serve { request: RequestNumber, class: Class, question: Vec<u8>, wait: Duration, since: Instant, is_spent: bool },
     /// Judge what was gossiped.
     Judge { job: Job, data: Vec<u8> },
-    /// Take from a peer's pool what this one lacks.
-    FetchPool(PeerNumber),
+    /// Take from a peer's pool what this one lacks, and find out what it has of those that this node's clients paid.
+    FetchPool { peer: PeerNumber, unseen: Vec<TxId> },
     /// Tell the chain that a peer is gone.
     ForgetPeer(PeerNumber),
     /// Write files.

@@ -11,8 +11,8 @@ use crate::wire::{
     BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers, Message, PeerStatus, PoolAnswer,
 };
 use crate::{
-    ids::PeerId, nat::status::Reach, peers::other_rules::OtherRules, peers::traffic::ProtocolBytes,
-    requests::class::Class,
+    gossip::losses::Losses, ids::PeerId, nat::status::Reach, peers::other_rules::OtherRules,
+    peers::traffic::ProtocolBytes, requests::class::Class,
 };
 use cairn_chain::{BlockBody, Misbehaviour, PeerNumber};
 use cairn_common::mailbox::{self, Stopped};
@@ -191,6 +191,8 @@ pub struct NetworkInfo {
     pub uploaded_today: u64,
     /// The most of them, if there is a most.
     pub max_upload_per_day: Option<u64>,
+    /// What gossip has lost.
+    pub losses: Losses,
 }
 
 /// How a peer came to be one: what it says counts less than that.

@@ -14,7 +14,7 @@
 //! | `block-txs/1` | request | the transactions that a compact block lacked |
 //! | `pool/1` | request | what waits in a node's pool |
 //! | `addresses/1` | request | whom a node has lately reached |
-//! | `kad/1`, `meshsub` | libp2p | Kademlia, gossipsub; identify, ping, rendezvous, AutoNAT, relay and DCUtR under their own names |
+//! | `kad/1`, `meshsub`, `txs/meshsub` | libp2p | Kademlia, gossipsub of blocks, of transactions; identify, ping, rendezvous, AutoNAT, relay and DCUtR under their own names |
 //!
 //! Requests and answers are written as `length u32 ‖ message`, one of each on a stream.
 //!
@@ -32,8 +32,10 @@
 //! checked all of it and something was new; otherwise what was new goes on in a batch of our own (`tx_batcher`),
 //! as does what was submitted here.
 //!
-//! What waited before two nodes met comes by `pool/1` (`pool_sync`): one peer after the other is asked what waits
-//! with it, once its chain is not ahead, and for what is lacking here.
+//! Gossip is quick, and loses what comes too late or too early without a word. So pools are compared by `pool/1`
+//! (`pool_sync`), again and again: one peer after the other is asked in what its pool differs, once its chain is not ahead,
+//! and for what is lacking here. What was submitted here is sent again until a peer is seen to have it (`own_txs`). What was
+//! lost is counted ([`Losses`]). Blocks and transactions have gossip each of their own, so that neither waits for the other.
 //!
 //! # How peers are found, and kept
 //! Searches in the DHT (`discovery`), rendezvous points (`rendezvous`), peers asked whom they know (`peer_exchange`)
@@ -58,17 +60,17 @@
 //! | `service`, `start`, `handle` | the task, its start, and what it can be asked |
 //! | `event`, `state/` | events and actions; the state: `connections`, `exchanges`, `upkeep`, and what its `admin` asks for |
 //! | [`transport`] | what carries the network, as the state sees it: libp2p, or a simulation's model of it |
-//! | `swarm/` | libp2p: the protocols' `behaviour`, `transports`, `codec`, `dht`, this node's `identity`; the `gate`, which applies `peers/connection_rules` (who may connect, and what may be dialled); its `events` and `actions` |
+//! | `swarm/` | libp2p: the protocols' `behaviour`, `transports`, `codec`, `dht`, this node's `identity`; the `gate`, which applies `peers/connection_rules` (who may connect, and what may be dialled); protocols at a rate (`metered`); its `events` and `actions` |
 //! | `tasks` | judging, reading, writing: what takes long |
 //! | [`wire`] | every message and its bounds; `compact` blocks and their `short_ids` |
-//! | `peers/` | the `table`: scores, penalties; `status` exchange; `traffic` by protocol; `access` and `bans`; `other_rules`: who knows other upgrades |
+//! | `peers/` | the `table`: scores, penalties; `status` exchange; `traffic` by protocol; `access` and `bans`; `eviction`: who goes for a newcomer; `prefix_limiter`: rates by host and group; `other_rules`: who knows other upgrades |
 //! | `addrman/` | the address `book` and its `file`; `node_address`; `ip_groups` |
 //! | `outbound/` | `slots`: whom to dial; `persistent` peers, whom the operator named; `backoff` |
 //! | `discovery/` | `kademlia`, `rendezvous`, `peer_exchange`; `resource`: what can be provided |
 //! | `nat/` | `status`: how others reach this node; `relay_client` |
-//! | `gossip/` | `judge` of what comes, `relay` of what is passed on; `tx_batcher`, `recent_blocks` |
+//! | `gossip/` | `judge` of what comes, `relay` of what is passed on; `tx_batcher`, `own_txs`, `recent_blocks` |
 //! | `requests/` | their kinds (`class`); the `queue` of others' requests, its `fairness`, the `responder`; the day's `upload_target` |
-//! | `pool_sync/` | `rounds` through the pools of new peers, `fetch` from one; `snapshot` of this node's |
+//! | `pool_sync/` | `rounds` through the pools of peers, `fetch` from one; `snapshot` of this node's |
 //! | [`sync`] | headers first, then bodies |
 //! | `config`, `admissible` | what an operator decides, and may name |
 //! | `persistence`, `process`, `small_file` | when files are written, and how much memory there is |
@@ -76,7 +78,9 @@
 //! # Limits
 //! | what | limit | why so | when full |
 //! |---|---|---|---|
-//! | inbound, outbound connections | 64, 16 ([`NetworkConfig`]) | a few MB each; a mesh needs 12 | refused |
+//! | inbound peers, outbound connections | 64, 16 ([`NetworkConfig`]) | a few MB each; a mesh needs 12 | somebody goes (`peers/eviction`); refused |
+//! | connections from one host; private | 20 at once, one each 2 s; 25 times as many; its site thrice, its group 8 times | nodes come once; a handshake costs a third of a millisecond | refused before the handshake |
+//! | of a connection: searches in the DHT; identify, rendezvous, AutoNAT, relay; frames of gossip | 20 a second, 300 at once; 5, 100; 2 000, 20 000; its host twice | ten times what nodes do | closed and reported |
 //! | connections of a peer | 2 | both may dial at once | refused |
 //! | inbound from one host; from one /16 or /32 | 4; 16 (private addresses exempt) | some nodes behind a router; no provider fills the slots | refused |
 //! | handshakes begun by others; of one host | 64; 16 | three of four are left to others, private hosts too | refused |
@@ -86,7 +90,9 @@
 //! | memory of the process | three quarters of the machine's | the system kills above that | nobody new comes in |
 //! | silence; with pings unanswered; uselessness while others are useful | 200 s; 40 s; 30 min | three exchanges of status; a cut cable; an hour has 30 blocks | parted from |
 //! | streams | 128 a connection; 16 of each request class | a flood fills only its own class | refused |
-//! | blocks, batches being judged | 16, 64; 32 a peer | what the checking threads do in a second | ignored, nobody is reported; what waits in the sender's pool is asked for after 5 s |
+//! | blocks, batches of a peer being judged | 16, 32; 1 MiB | nobody takes another's place | ignored, nobody is reported; pools are compared after 5 s |
+//! | variants of a block | one from each peer | work pays for looks | ignored |
+//! | blocks for which the pool is looked through at once | 4 | milliseconds of a processor each | wait; who waits for a sender is not counted |
 //! | blocks far behind the tip from a peer | 2 000 an hour | after a partition the lighter side's peers are honest | ignored; it is told where this node stands, then reported |
 //! | requests being answered | 64; 4 a peer, until the answer has left | 256 MiB of answers at most; sync keeps three | wait in line |
 //! | requests in line | 1024 | seconds of work | closed unanswered, the newest of those who only take first |
@@ -94,7 +100,9 @@
 //! | bytes served to a peer | 32 MiB/s, 64 MiB at once; 16 KiB a request at least | a quarter of a gigabit line | it waits; 5 s behind, it is reported |
 //! | gossip from a peer: blocks; transactions | 1 MiB/s, 8 at once; 4 MiB/s, 16 at once | above what can be checked | ignored and reported |
 //! | questions about the pool by a peer | 4 a second, 160 at once; an answer of 1 MiB; the pool listed once in 2 s, twice a second for newcomers | the largest pool in one go | ignored and reported |
-//! | asking for a pool | one peer at a time, each once in 60 s, after 5 s where it did not answer; 64 MiB | each transaction comes once; reconnecting costs nobody | later; the rest is left |
+//! | comparing pools | one peer at a time, and beside slow ones another, 4 in all; each every 10 s, up to 60 s where nothing comes of it and 300 s where no answer; 64 MiB | equal pools cost 2 KiB | later; the rest is left |
+//! | gossip that waits for a slow peer: blocks; batches | 1 024, 30 s; 64, 15 s | 3 MiB of the largest batches | dropped and counted |
+//! | own payments sent again | 4 096, 4 MiB; after 10 s, doubling, ten times | a batch may be lost, or taken for another | the oldest are left to the comparing of pools |
 //! | bodies kept for those who lack some of it | 8; 16 MiB | what travels within seconds | the oldest go; older ones are stored |
 //! | status, addresses asked by a peer | 1 KiB/s, 32 at once; one each 30 s, 8 at once | three times what nodes do | ignored and reported |
 //! | addresses in an answer | 64 | eight times the slots | – |
@@ -112,8 +120,8 @@
 //!
 //! # Invariants
 //! 1. Every gossiped message gets exactly one verdict, and travels on only after it was checked.
-//! 2. Only what a peer's own bytes or silence prove is reported, at the penalties in `peers`; our own failures and
-//!    full queues never are.
+//! 2. Only what a peer's own bytes or silence prove is reported, at the penalties in `peers`; our own failures, full
+//!    queues and slow lines never are.
 //! 3. The swarm's task never waits for the disk, the chain or the pool.
 //! 4. A peer's number is never used again.
 //! 5. Private addresses are neither dialled on a stranger's word nor passed on, unless the network allows them:
@@ -169,6 +177,7 @@ pub mod wire;
 pub use admissible::{NotAdmissible, check_admitted, check_external, check_peers, check_psk, listen_address};
 pub use config::{DiscoveryConfig, NetworkConfig, NetworkFiles, ReachConfig};
 pub use discovery::resource::{Kind, UnknownKind};
+pub use gossip::losses::Losses;
 pub use handle::{
     AdmitError, BanError, BanInfo, FindError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo, PeerKind, Provider,
     RequestError,

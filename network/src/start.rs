@@ -16,8 +16,12 @@ use crate::swarm::identity::{self, IdentityError};
 use crate::swarm::{NetworkSwarm, transports};
 use crate::transport::Transport;
 use crate::{
-    gossip::judge::Judge, gossip::recent_blocks::RecentBlocks, requests::responder::Sources, small_file,
-    swarm::gate::Gate, tasks::Tasks,
+    gossip::judge::{self, Judge},
+    gossip::recent_blocks::RecentBlocks,
+    requests::responder::Sources,
+    small_file,
+    swarm::gate::Gate,
+    tasks::Tasks,
 };
 use cairn_chain::ChainHandle;
 use cairn_common::runtime::{self, JoinHandle};
@@ -28,7 +32,7 @@ use cairn_mempool::PoolHandle;
 use libp2p::{Multiaddr, PeerId, Swarm, identity::Keypair, multiaddr::Protocol};
 use std::path::{Path, PathBuf};
 use std::{collections::BTreeSet, error::Error, hash::Hash, io, iter, sync::Arc};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 /// Why a node cannot join the network.
 #[derive(Debug, thiserror::Error)]
@@ -173,7 +177,8 @@ fn start<T: Transport>(
         upload_target,
         recent_blocks: recent_blocks.clone(),
     };
-    let judge = Judge { spec, chain, pool, recent_blocks, network: handle.clone() };
+    let turns = Arc::new(Semaphore::new(judge::TURNS));
+    let judge = Judge { spec, chain, pool, recent_blocks, network: handle.clone(), turns };
     let mut service = Service::new(transport, NetworkState::new(setup, clock::instant()), Tasks::new(judge, sources));
     for (addresses, reason) in [(&peers, Reason::Named), (&boot_nodes, Reason::Boot)] {
         for address in addresses {

@@ -22,13 +22,14 @@ use crate::{
     peers::access::Access, peers::status::StatusExchange, peers::table::PeerTable, persistence::Persistence,
     pool_sync::rounds::PoolRounds, requests::queue::RequestQueue, requests::upload_target::UploadTarget,
 };
+use cairn_chain::Misbehaviour;
 use cairn_ledger::chain_spec::ChainSpec;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often more peers are looked for while there are too few.
 const SEARCH_EVERY: Duration = Duration::from_secs(15);
-/// With fewer peers than this a node looks for more.
+/// With fewer peers than this that it dialled itself a node dials those it was told to begin with.
 const FEW_PEERS: usize = 8;
 /// A peer that leaves pings unanswered is gone, unless it has said something else within this time: two pings'.
 const UNHEARD: Duration = Duration::from_secs(40);
@@ -87,7 +88,7 @@ impl NetworkState {
             dht: Dht::new(config.discovery.kademlia),
             next_search: now,
             relay_client: RelayClient::new(&config),
-            relay: Relay::new(spec.params().interval_ms, recent_blocks),
+            relay: Relay::new(spec.clone(), recent_blocks),
             requests: RequestQueue::new(config.max_upload_per_second, upload_target, now),
             pool_rounds: PoolRounds::default(),
             persistence: Persistence::new(config.max_memory_mib, now),
@@ -138,10 +139,14 @@ impl NetworkState {
             Event::Answer { peer, class, answer } => self.on_answer(peer, class, answer, cx),
             Event::Answered { peer, class, bytes } => self.on_answered(&peer, class, bytes, cx),
             Event::NoStatus { peer, is_timeout } => self.on_no_status(peer, is_timeout, cx),
+            Event::Exceeded { peer } => {
+                self.peers.number(&peer).into_iter().for_each(|number| cx.report(number, Misbehaviour::Flooding));
+            }
             Event::Gossiped(gossiped) => self.on_gossiped(gossiped, cx),
             Event::Judged { job, judged, travels } => self.on_judged(&job, judged, travels, cx),
             Event::Served { request, answer } => self.requests.on_served(request, answer, &mut self.peers, cx),
             Event::PoolFetched(fetched) => self.on_pool_fetched(fetched, cx),
+            Event::GossipDropped { messages } => self.relay.on_dropped(messages),
             Event::TxsPublished { batch, outcome } => self.relay.on_published(batch, outcome, cx),
             Event::Listening { relay, address } => {
                 if self.relay_client.on_listening(relay, address, cx) {

@@ -73,9 +73,9 @@ impl Tasks {
                 let answer = responder::answer(self.sources.clone(), class, question, Asker { wait, since, is_spent });
                 self.running.spawn(async move { served(request, answer.await) });
             }
-            TaskAction::FetchPool(peer) => {
+            TaskAction::FetchPool { peer, unseen } => {
                 let judge = self.judge.clone();
-                self.running.spawn(async move { Ok(Some(Event::PoolFetched(judge.fetch_pool(peer).await))) });
+                self.running.spawn(async move { Ok(Some(Event::PoolFetched(judge.fetch_pool(peer, unseen).await))) });
             }
             TaskAction::ForgetPeer(peer) => {
                 let chain = self.judge.chain.clone();

@@ -11,7 +11,7 @@ mod work;
 
 pub use health::{HealthJson, ProblemJson};
 pub use history::{AddressHistory, HistoryCursor, HistoryCursorError, HistoryEntry};
-pub use net::{BanJson, NetInfo, PeerJson, ProviderJson, TrafficJson};
+pub use net::{BanJson, LossesJson, NetInfo, PeerJson, ProviderJson, TrafficJson};
 pub use pool::{FeeEstimateJson, PoolCursor, PoolCursorError, PoolEntry, PoolPage, TxCheck};
 pub use rules::{RulesJson, UpgradeJson};
 pub use spans::{AddressMove, BlockPage, ChainMove, DifficultyJson, HeaderPage, Place, Supply, TransactionPage};

@@ -159,7 +159,9 @@ impl Rewritten {
                     self.inner.gossip(topic, lies::garbage(self.acts));
                 }
             }
-            Kind::SpamPayments => self.inner.gossip(Topic::Txs, lies::payments(self.acts)),
+            Kind::SpamPayments => {
+                self.inner.gossip(Topic::Txs, lies::payments(self.acts));
+            }
             Kind::FloodQuestions => {
                 for peer in self.peers.clone() {
                     for (class, question) in lies::questions(self.acts) {

@@ -1,11 +1,13 @@
 //! A peer that speaks libp2p properly, so that it gets in, and then sends whatever it likes.
 
 use crate::node::Node;
+use crate::strangers::bystander::at_genesis;
 use crate::strangers::bytes::{Bytes, Manner};
 use crate::strangers::swarm::{gossip, requests, swarm};
 use cairn_rpc::methods::NetClient;
 use libp2p::gossipsub::{self, IdentTopic};
 use libp2p::request_response::{self, Event, Message};
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, futures::StreamExt, identity::Keypair, multiaddr::Protocol};
 use std::time::Duration;
@@ -22,7 +24,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// One behaviour for each protocol: with all names in one, libp2p itself would choose among them.
 #[derive(NetworkBehaviour)]
 struct Behaviour {
-    gossip: gossipsub::Behaviour,
+    blocks: gossipsub::Behaviour,
+    txs: gossipsub::Behaviour,
     status: request_response::Behaviour<Bytes>,
     headers: request_response::Behaviour<Bytes>,
     bodies: request_response::Behaviour<Bytes>,
@@ -72,7 +75,8 @@ impl Intruder {
         let patience = if manner == Manner::Prompt { ANSWER_WITHIN } else { Duration::from_secs(600) };
         let requests = |place: usize| requests(&prefix, REQUESTS[place], manner, patience);
         let behaviour = Behaviour {
-            gossip: gossip(&prefix, &TOPICS),
+            blocks: gossip(&prefix, TOPICS[0]),
+            txs: gossip(&prefix, TOPICS[1]),
             status: requests(0),
             headers: requests(1),
             bodies: requests(2),
@@ -187,6 +191,51 @@ impl Intruder {
         None
     }
 
+    /// Waits until it is asked where it stands, and says that it has block 0 alone; whether it was asked.
+    pub async fn stand_at_genesis(&mut self, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        while let Ok(event) = timeout_at(deadline, self.swarm.select_next_some()).await {
+            if let Some((0, Event::Message { message: Message::Request { request, channel, .. }, .. })) =
+                of_request(event)
+            {
+                return self.behaviour(0).send_response(channel, at_genesis(&request)).is_ok();
+            }
+        }
+        false
+    }
+
+    /// Opens one more connection to the victim, beside those that stand; whether it stands.
+    pub async fn connect_once_more(&mut self, within: Duration) -> bool {
+        let options = DialOpts::peer_id(self.victim).condition(PeerCondition::Always);
+        if self.swarm.dial(options.addresses(vec![self.address.clone()]).build()).is_err() {
+            return false;
+        }
+        let deadline = Instant::now() + within;
+        loop {
+            match timeout_at(deadline, self.swarm.select_next_some()).await {
+                Ok(SwarmEvent::ConnectionEstablished { .. }) => return true,
+                Ok(SwarmEvent::OutgoingConnectionError { .. }) | Err(_) => return false,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Waits until it is asked something of the protocol at this place of [`REQUESTS`], and closes the connection over
+    /// which it was, unanswered; the question, if one came.
+    pub async fn hang_up_when_asked(&mut self, protocol: usize, within: Duration) -> Option<Vec<u8>> {
+        let deadline = Instant::now() + within;
+        while let Ok(event) = timeout_at(deadline, self.swarm.select_next_some()).await {
+            if let Some((place, Event::Message { connection_id, message: Message::Request { request, .. }, .. })) =
+                of_request(event)
+                && place == protocol
+            {
+                self.swarm.close_connection(connection_id);
+                return Some(request);
+            }
+        }
+        None
+    }
+
     fn behaviour(&mut self, protocol: usize) -> &mut request_response::Behaviour<Bytes> {
         let Behaviour { status, headers, bodies, addresses, block_txs, pool, .. } = self.swarm.behaviour_mut();
         [status, headers, bodies, addresses, block_txs, pool][protocol]
@@ -195,10 +244,9 @@ impl Intruder {
     /// Publishes these bytes on the topic at this place of [`TOPICS`], as soon as the victim takes part in
     /// it, connecting first; whether it could.
     pub async fn publish(&mut self, topic: usize, bytes: &[u8], within: Duration) -> bool {
-        let topic = IdentTopic::new(format!("{}/{}", self.prefix, TOPICS[topic]));
         let deadline = Instant::now() + within;
         while Instant::now() < deadline && self.connect(within).await {
-            match self.swarm.behaviour_mut().gossip.publish(topic.clone(), bytes) {
+            match self.gossip(topic, bytes) {
                 Ok(_) | Err(gossipsub::PublishError::Duplicate) => return true,
                 // The victim's subscription has not come yet: let the network go on.
                 Err(_) => {
@@ -213,8 +261,13 @@ impl Intruder {
     /// Publishes these bytes on the topic at this place of [`TOPICS`], without waiting for anything; whether they
     /// are on their way.
     pub fn throw(&mut self, topic: usize, bytes: &[u8]) -> bool {
-        let topic = IdentTopic::new(format!("{}/{}", self.prefix, TOPICS[topic]));
-        self.swarm.behaviour_mut().gossip.publish(topic, bytes).is_ok()
+        self.gossip(topic, bytes).is_ok()
+    }
+
+    fn gossip(&mut self, topic: usize, bytes: &[u8]) -> Result<gossipsub::MessageId, gossipsub::PublishError> {
+        let name = IdentTopic::new(format!("{}/{}", self.prefix, TOPICS[topic]));
+        let Behaviour { blocks, txs, .. } = self.swarm.behaviour_mut();
+        [blocks, txs][topic].publish(name, bytes)
     }
 
     /// Lets the network go on until this moment; how many requests were answered, and how many came to nothing.

@@ -14,7 +14,7 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tempfile::TempDir;
 
 /// Every way to find peers, switched off: whom a node knows is the test's matter.
@@ -215,7 +215,7 @@ impl Node {
             let goes_on = count == now || made.stopped.as_deref() == Some("the chain is being reorganised");
             assert!(goes_on, "{} makes all blocks: {count} of {now}, {:?}", self.name, made.stopped);
             if count == 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
             left -= count;
         }
@@ -349,6 +349,18 @@ impl Node {
     /// Gives it another file of its network for its next start.
     pub fn set_network(&mut self, network: &Arc<TestNetwork>) {
         self.network = Arc::clone(network);
+    }
+
+    /// The time of processors that it has used since its start.
+    ///
+    /// # Panics
+    /// The system does not say.
+    pub fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("Linux tells");
+        // After the name, which may have anything in it: the 12th and 13th fields, in hundredths of a second.
+        let (_, rest) = stat.rsplit_once(") ").expect("a name in brackets");
+        let ticks = rest.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>();
+        Duration::from_millis(10 * ticks)
     }
 
     /// The memory it holds, in MiB (VmRSS).

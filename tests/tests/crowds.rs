@@ -80,6 +80,34 @@ async fn a_thousand_connections_from_one_address_or_one_subnet_get_their_share_a
     friend.reaches(3).await;
 }
 
+/// Sixteen hosts that had themselves banned once got their whole /16 banned for an hour, innocents with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn banned_hosts_get_none_of_their_neighbours_banned() {
+    let place = Internet::new().and_then(|mut internet| {
+        let (victim, honest) = (internet.host("victim", [40, 1, 0, 1])?, internet.host("honest", [50, 1, 200, 1])?);
+        let attacker = internet.host("attacker", [50, 1, 0, 1])?;
+        attacker.namespace.ip("route add local 50.1.0.0/22 dev lo")?;
+        attacker.namespace.nft(&many_addresses())?;
+        Ok((victim, honest, attacker, internet))
+    });
+    let Some((victim, honest, attacker, _internet)) = made(place) else { return };
+    let network = TestNetwork::new();
+    let node = Resident::start(&network, &victim.namespace, "victim", &[PUBLIC, &listen(&victim)]).await;
+    let address = format!("/ip4/{}/tcp/{PORT}/p2p/{}", victim.address, node.id());
+    let genesis = network.spec().genesis_id().to_string();
+    let words = ["flood", "garbage", &address, &network.prefix(), &genesis];
+    let _flood = Stranger::start(Some(&attacker.namespace), &words);
+    until("more hosts are banned than once sufficed", LATER, async || {
+        (node.net().is_some_and(|net| net.bans > PER_GROUP)).then_some(())
+    })
+    .await;
+    let bans = node.call("net_listBans", &serde_json::json!([])).map(|bans| bans.to_string()).unwrap_or_default();
+    assert!(!bans.contains("/16"), "{bans}");
+    let told = format!("--network.peers={address}");
+    let friend = Resident::start(&network, &honest.namespace, "honest", &[PUBLIC, &listen(&honest), &told]).await;
+    node.has_peer_at(&friend.id(), |address| address.starts_with("/ip4/50.1.200.")).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eclipse_a_restarted_node_with_a_book_full_of_one_attacker_finds_the_honest() {
     const HONEST: [[u8; 4]; 3] = [[33, 1, 0, 1], [34, 1, 0, 1], [35, 1, 0, 1]];

@@ -294,6 +294,11 @@ impl AddressBook {
         }
     }
 
+    /// A number for a group of addresses that nobody can foretell.
+    pub(crate) fn keyed_group(&self, group: &[u8]) -> u64 {
+        self.keyed(9, &[group])
+    }
+
     /// A number below `bound`, or 0: random to whoever lacks the secret.
     pub(crate) fn dice(&mut self, bound: usize) -> usize {
         self.draws = self.draws.wrapping_add(1);

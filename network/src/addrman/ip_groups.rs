@@ -134,11 +134,6 @@ impl Prefix {
         bytes
     }
 
-    /// Its first address.
-    pub(crate) fn first(&self) -> IpAddr {
-        self.first
-    }
-
     /// Its length.
     pub(crate) fn bits(&self) -> u32 {
         self.bits
@@ -158,6 +153,11 @@ impl fmt::Display for Prefix {
 /// What one customer of a provider gets: one IPv4 address, or an IPv6 /64.
 pub(crate) fn host_of(ip: IpAddr) -> Prefix {
     Prefix::new(ip, 32, 64)
+}
+
+/// What one customer may have many hosts in: an IPv4 /24, or an IPv6 /48.
+pub(crate) fn site_of(ip: IpAddr) -> Prefix {
+    Prefix::new(ip, 24, 48)
 }
 
 /// Neighbouring hosts, which often belong to one owner: an IPv4 /16, or an IPv6 /32.

@@ -18,6 +18,7 @@ use cairn_ledger::validate::{Candidate, LinkedHeader, check_work};
 use cairn_ledger::{chain_spec::ChainSpec, codec::DecodeError, transaction::Transaction};
 use cairn_mempool::{PoolError, PoolHandle};
 use std::{sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
 
 /// A block so far above the best header is not looked at: sync will come to it.
 const FAR_AHEAD: u64 = 64;
@@ -39,6 +40,8 @@ pub struct Judged {
     pub(crate) misbehaviour: Option<Misbehaviour>,
     /// What was learned.
     pub(crate) finding: Finding,
+    /// Transactions in it that were in this node's pool already.
+    pub(crate) pooled: Vec<TxId>,
 }
 
 /// What was learned of a gossiped message.
@@ -58,7 +61,7 @@ pub enum Finding {
 
 impl Judged {
     fn new(verdict: Verdict, finding: Finding) -> Self {
-        Self { verdict, misbehaviour: None, finding }
+        Self { verdict, misbehaviour: None, finding, pooled: Vec::new() }
     }
 
     fn ignored() -> Self {
@@ -74,9 +77,15 @@ impl Judged {
     }
 }
 
-/// The id of the block in a message, before anything is known about it.
-pub(crate) fn block_id(data: &[u8]) -> Option<BlockId> {
-    Header::from_bytes(data.get(..HEADER_BYTES)?).ok().map(|header| header.id())
+/// The id of the block in a message, before anything is known about it but the work of its header: what cost nothing takes
+/// nobody's place.
+pub(crate) fn block_id(spec: &ChainSpec, data: &[u8]) -> Result<BlockId, Option<Misbehaviour>> {
+    let head = data.get(..HEADER_BYTES).ok_or(DecodeError::Truncated { got: data.len() });
+    let header = head.and_then(Header::from_bytes).map_err(|error| Some(Misbehaviour::Undecodable(error)))?;
+    check_work(spec, header).map(|sealed| sealed.id()).map_err(|error| match error.fault() {
+        Fault::Proven => Some(Misbehaviour::InvalidHeader(error)),
+        Fault::Mutated | Fault::NotYet => None,
+    })
 }
 
 /// A header that breaks a rule: is that its sender's fault?
@@ -126,12 +135,6 @@ fn of_match(linked: &LinkedHeader, matched: Result<(), BlockError>, fetched: boo
     }
 }
 
-/// What follows when the sender of a block does not say what is missing.
-fn not_answered(error: &RequestError) -> Judged {
-    let misbehaviour = matches!(error, RequestError::Timeout).then_some(Misbehaviour::Stalled);
-    Judged { misbehaviour, ..Judged::ignored() }
-}
-
 /// The block's transactions with what its sender added; and what that was.
 fn finish(mut draft: Draft, more: Vec<Transaction>) -> (Result<Vec<Candidate>, Unresolved>, Answered) {
     // Another number of them fills nothing: the draft stays incomplete.
@@ -177,7 +180,10 @@ fn of_batch(transactions: &[Transaction], answers: &[Result<TxId, PoolError>]) -
         None if !admitted.is_empty() && answers.iter().all(is_checked) => Verdict::Accept,
         None => Verdict::Ignore,
     };
-    Judged::new(verdict, Finding::Transactions(admitted))
+    let both = transactions.iter().zip(answers);
+    let pooled = both.filter(|(_, answer)| matches!(answer, Err(PoolError::AlreadyPooled)));
+    let pooled = pooled.map(|(transaction, _)| transaction.id()).collect();
+    Judged { pooled, ..Judged::new(verdict, Finding::Transactions(admitted)) }
 }
 
 /// Whoever judges needs these. Cloning shares them.
@@ -193,7 +199,12 @@ pub(crate) struct Judge {
     pub(crate) recent_blocks: RecentBlocks,
     /// The way to ask the sender for more.
     pub(crate) network: NetworkHandle,
+    /// Room to look through the pool for what blocks are made of. Whoever waits for a sender's answer is not in it.
+    pub(crate) turns: Arc<Semaphore>,
 }
+
+/// Blocks for which the pool is looked through at once.
+pub(crate) const TURNS: usize = 4;
 
 impl Judge {
     /// Judges a compact block, and imports the block as soon as its body is found to be its own.
@@ -254,7 +265,7 @@ impl Judge {
         let draft = self.draft(compact).await?;
         let missing = draft.missing();
         let more = if missing.is_empty() { Vec::new() } else { self.ask_for(sender, id, missing).await? };
-        let finished = runtime::blocking(move || finish(draft, more)).await;
+        let finished = self.in_turn(move || finish(draft, more)).await;
         // Not even a worker that panicked is the sender's fault.
         let (finished, answered) = finished.unwrap_or((Err(Unresolved::OtherRoot), Answered::default()));
         match finished {
@@ -274,12 +285,18 @@ impl Judge {
             false => self.pool.transactions().await.unwrap_or_default(),
         };
         // A full pool takes milliseconds to hash.
-        match runtime::blocking(move || Draft::begin(compact, &pool)).await {
-            Ok(Ok(draft)) => Ok(draft),
+        match self.in_turn(move || Draft::begin(compact, &pool)).await {
+            Some(Ok(draft)) => Ok(draft),
             // Everybody sees that the places are wrong: those very bytes prove it.
-            Ok(Err(_)) => Err(Box::new(Judged::rejected(Misbehaviour::Undecodable(DecodeError::OutOfRange)))),
-            Err(_) => Err(Box::new(Judged::ignored())),
+            Some(Err(_)) => Err(Box::new(Judged::rejected(Misbehaviour::Undecodable(DecodeError::OutOfRange)))),
+            None => Err(Box::new(Judged::ignored())),
         }
+    }
+
+    /// Does what takes a processor for milliseconds, when it is its turn; nothing where a worker panicked.
+    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let _turn = self.turns.acquire().await.ok()?;
+        runtime::blocking(work).await.ok()
     }
 
     /// What stands at these places of the block, from the sender; nothing when it does not say.
@@ -293,8 +310,9 @@ impl Judge {
         tracing::debug!(target: "cairn::network", block = %id, missing, "asking for transactions of a block");
         match self.network.request_block_txs(sender, id, places).await {
             Ok(transactions) => Ok(transactions),
-            Err(error @ (RequestError::Timeout | RequestError::Gone | RequestError::Stopped(_))) => {
-                Err(Box::new(not_answered(&error)))
+            // A line may be slow, and that is nobody's fault: the block comes from others, or by sync.
+            Err(RequestError::Timeout | RequestError::Gone | RequestError::Stopped(_)) => {
+                Err(Box::new(Judged::ignored()))
             }
             // It speaks no such protocol, is busy, or was reported already: perhaps it has the body.
             Err(RequestError::Refused { .. } | RequestError::Undecodable(_) | RequestError::TooLong) => Ok(Vec::new()),
@@ -305,7 +323,7 @@ impl Judge {
     async fn fetch(&self, sender: PeerNumber, id: BlockId) -> Result<Body, Box<Judged>> {
         match self.network.request_bodies(sender, vec![id]).await {
             Ok(bodies) => bodies.into_iter().next().ok_or_else(|| Box::new(Judged::ignored())),
-            Err(error) => Err(Box::new(not_answered(&error))),
+            Err(_) => Err(Box::new(Judged::ignored())),
         }
     }
 
@@ -337,7 +355,8 @@ mod tests {
     use super::*;
     use cairn_ledger::error::{ExecutionError, TxError};
     use cairn_ledger::hash::Hash;
-    use cairn_ledger::testing::{easy_network, key, payment};
+    use cairn_ledger::testing::{easy_network, genesis_state, key, mine, payment};
+    use cairn_ledger::validate::ChainContext;
 
     fn batch(answers: Vec<Result<TxId, PoolError>>) -> Judged {
         let spec = easy_network();
@@ -455,11 +474,18 @@ mod tests {
     }
 
     #[test]
-    fn the_id_needs_the_header_alone() {
-        let header = easy_network().genesis().clone();
+    fn the_id_needs_the_header_alone_and_its_work() {
+        let spec = easy_network();
+        let header = mine(&spec, &ChainContext::genesis(&spec), &genesis_state(&spec), vec![]).header;
         let mut data = cairn_ledger::codec::encode(&header);
-        assert_eq!(block_id(&data[..189]), None);
+        assert!(matches!(block_id(&spec, &data[..189]), Err(Some(Misbehaviour::Undecodable(_)))));
         data.extend([0xff; 50]);
-        assert_eq!(block_id(&data), Some(header.id()));
+        assert_eq!(block_id(&spec, &data), Ok(header.id()));
+        // Half of all nonces are good enough here.
+        let without_work = (0..64_u64).any(|nonce| {
+            data.splice(HEADER_BYTES - 8..HEADER_BYTES, nonce.to_le_bytes());
+            matches!(block_id(&spec, &data), Err(Some(Misbehaviour::InvalidHeader(_))))
+        });
+        assert!(without_work);
     }
 }

@@ -5,17 +5,18 @@ use crate::event::{Context, Gossiped, Job, Published, SwarmAction, TaskAction, T
 use crate::gossip::judge::{self, Finding};
 use crate::peers::table::{BLOCK_WORTH, PeerTable, Unwanted};
 use crate::wire::{Message as _, TxBatch, compact};
-use crate::{gossip::recent_blocks::RecentBlocks, gossip::tx_batcher::TxBatcher};
+use crate::{
+    gossip::losses::Losses, gossip::own_txs::OwnTxs, gossip::recent_blocks::RecentBlocks, gossip::tx_batcher::TxBatcher,
+};
 use cairn_chain::{BlockBody, ChainEvent, Misbehaviour, Origin, PeerNumber};
 use cairn_common::cache::FifoCache;
 use cairn_ledger::hash::{BlockId, TxId};
-use cairn_ledger::{block::Header, transaction::Transaction, validate::Candidate};
+use cairn_ledger::{block::Header, chain_spec::ChainSpec, transaction::Transaction, validate::Candidate};
 use cairn_mempool::Accepted;
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
-/// Blocks, and batches of transactions, being judged at once: further blocks are ignored, and come by sync, further
-/// transactions are asked for later.
-const JUDGING: [usize; 2] = [16, 64];
+/// Variants of blocks that are remembered as looked at.
+const LOOKED_AT: usize = 8_192;
 /// Blocks remembered as passed on.
 const KNOWN_BLOCKS: usize = 1024;
 /// Transactions remembered as gossiped, so that compact blocks can leave them out: about 4 MB.
@@ -35,29 +36,54 @@ pub(crate) enum Learned {
 
 /// What is on its way.
 pub(crate) struct Relay {
-    interval_ms: u64,
+    spec: Arc<ChainSpec>,
     recent_blocks: RecentBlocks,
-    /// Messages that are being judged, by topic.
-    judging: [usize; 2],
-    /// Blocks being judged, and from whom: one variant of each for every peer.
-    variants: BTreeSet<(BlockId, PeerNumber)>,
+    /// Blocks that were looked at, and from whom: one variant of each for every peer, so that looks are paid for in work.
+    variants: FifoCache<(BlockId, PeerNumber)>,
     /// Blocks that travel already.
     known_blocks: FifoCache<BlockId>,
     known_txs: FifoCache<TxId>,
     batcher: TxBatcher,
+    own: OwnTxs,
+    losses: Losses,
 }
 
 impl Relay {
-    /// On a network with this interval; bodies are kept there.
-    pub(crate) fn new(interval_ms: u64, recent_blocks: RecentBlocks) -> Self {
+    /// On this network; bodies are kept there.
+    pub(crate) fn new(spec: Arc<ChainSpec>, recent_blocks: RecentBlocks) -> Self {
         Self {
-            interval_ms,
+            spec,
             recent_blocks,
-            judging: [0; 2],
-            variants: BTreeSet::new(),
+            variants: FifoCache::new(LOOKED_AT),
             known_blocks: FifoCache::new(KNOWN_BLOCKS),
             known_txs: FifoCache::new(KNOWN_TXS),
             batcher: TxBatcher::default(),
+            own: OwnTxs::default(),
+            losses: Losses::default(),
+        }
+    }
+
+    /// What was lost.
+    pub(crate) fn losses(&self) -> Losses {
+        Losses { crowded_out: self.batcher.dropped(), ..self.losses }
+    }
+
+    /// Messages that waited for somebody were dropped.
+    pub(crate) fn on_dropped(&mut self, messages: u64) {
+        self.losses.dropped = self.losses.dropped.saturating_add(messages);
+    }
+
+    /// What was paid here, and nobody else is known to have.
+    pub(crate) fn unseen(&self) -> Vec<TxId> {
+        self.own.unseen()
+    }
+
+    /// Sends again what was paid here, and nobody else is known to have.
+    pub(crate) fn send_again(&mut self, cx: &mut Context) {
+        for transaction in self.own.due(cx.now) {
+            tracing::info!(target: "cairn::network", txid = %transaction.id(), "sending a payment again that no peer is known to have");
+            self.losses.sent_again += 1;
+            self.batcher.push(transaction, cx.now);
         }
     }
 
@@ -86,7 +112,11 @@ impl Relay {
     /// at once.
     pub(crate) fn on_chain_moved(&mut self, event: &ChainEvent, cx: &mut Context) -> Option<bool> {
         let tip = &event.tip;
-        if cx.clock.since(tip.header.time) > self.interval_ms.saturating_mul(RECENT_INTERVALS) {
+        for block in event.connected.iter() {
+            block.transactions().iter().for_each(|checked| self.own.seen(&checked.txid()));
+        }
+        let interval_ms = self.spec.params().interval_ms;
+        if cx.clock.since(tip.header.time) > interval_ms.saturating_mul(RECENT_INTERVALS) {
             return None;
         }
         let is_gossiped = self.known_blocks.contains(&tip.id);
@@ -100,7 +130,10 @@ impl Relay {
     /// Transactions have come into the pool. Those of peers travel by themselves; ours do not.
     pub(crate) fn on_accepted(&mut self, accepted: &Accepted, cx: &mut Context) {
         if accepted.origin == Origin::Local {
-            accepted.transactions.iter().for_each(|checked| self.pass_on(checked.transaction().clone(), cx.now));
+            for checked in &accepted.transactions {
+                self.own.paid(checked.txid(), checked.transaction().clone(), cx.now);
+                self.pass_on(checked.transaction().clone(), cx.now);
+            }
         }
         self.send_batch(cx);
     }
@@ -112,6 +145,7 @@ impl Relay {
 
     /// At least one peer has this transaction: a compact block may leave it out.
     pub(crate) fn is_known_to_others(&mut self, txid: TxId) {
+        self.own.seen(&txid);
         self.known_txs.insert(txid, ());
     }
 
@@ -135,6 +169,12 @@ impl Relay {
             }),
             // A payment must not be lost for that.
             Published::NobodyTook => self.batcher.put_back(batch, cx.now),
+            // Others find it when they compare pools; what was paid here is sent again.
+            Published::Repeated => {
+                let count = batch.transactions.len();
+                tracing::info!(target: "cairn::network", count, "a batch like one that came before was not sent");
+                self.losses.repeated += 1;
+            }
             Published::Failed => {}
         }
         self.send_batch(cx);
@@ -153,26 +193,38 @@ impl Relay {
             cx.report(sender, Misbehaviour::Flooding);
             return false;
         }
-        let block = if topic == Topic::Blocks { judge::block_id(&data) } else { None };
-        let is_known = block.is_some_and(|id| self.known_blocks.contains(&id) || self.variants.contains(&(id, sender)));
-        let judging = &mut self.judging[topic as usize];
-        if is_known || *judging >= JUDGING[topic as usize] || !peers.begin_judging(sender) {
+        let block = match self.block_in(topic, &data) {
+            Ok(block) => block,
+            Err(misbehaviour) => {
+                cx.push(SwarmAction::Ignore(message));
+                misbehaviour.into_iter().for_each(|misbehaviour| cx.report(sender, misbehaviour));
+                return false;
+            }
+        };
+        let is_known = |id: &BlockId| self.known_blocks.contains(id) || self.variants.contains(&(*id, sender));
+        if block.as_ref().is_some_and(is_known) {
             cx.push(SwarmAction::Ignore(message));
+            return false;
+        }
+        let bytes = data.len();
+        if !peers.begin_judging(sender, topic, bytes) {
+            cx.push(SwarmAction::Ignore(message));
+            self.losses.unlooked += 1;
             // A block comes by sync; transactions from where they wait.
             return topic == Topic::Txs;
         }
-        *judging += 1;
-        self.variants.extend(block.map(|id| (id, sender)));
-        cx.push(TaskAction::Judge { job: Job { message, sender, topic, block }, data });
+        if let Some(id) = block {
+            self.variants.insert((id, sender), ());
+        }
+        cx.push(TaskAction::Judge { job: Job { message, sender, topic, bytes }, data });
         false
     }
 
-    /// A gossiped message was judged.
-    pub(crate) fn end_judging(&mut self, job: &Job) {
-        let judging = &mut self.judging[job.topic as usize];
-        *judging = judging.saturating_sub(1);
-        if let Some(id) = job.block {
-            self.variants.remove(&(id, job.sender));
+    /// The block in a message of that topic, if its header shows work.
+    fn block_in(&self, topic: Topic, data: &[u8]) -> Result<Option<BlockId>, Option<Misbehaviour>> {
+        match topic {
+            Topic::Blocks => judge::block_id(&self.spec, data).map(Some),
+            Topic::Txs => Ok(None),
         }
     }
 
@@ -192,6 +244,7 @@ impl Relay {
         match finding {
             Finding::Nothing => {}
             Finding::Block { id, header, total_work } => {
+                peers.brought(sender, Topic::Blocks, cx.now);
                 self.known_blocks.insert(id, ());
                 peers.saw_block(sender, id, &header, total_work);
             }
@@ -203,6 +256,9 @@ impl Relay {
             },
             Finding::UnknownParent { id } => return Learned::UnknownParent(id),
             Finding::Transactions(admitted) => {
+                if !admitted.is_empty() {
+                    peers.brought(sender, Topic::Txs, cx.now);
+                }
                 for (txid, transaction) in admitted {
                     if travels {
                         self.known_txs.insert(txid, ());
@@ -234,10 +290,17 @@ mod tests {
     use crate::testing::{acquainted, at, context, on_swarm};
     use cairn_chain::Verdict;
     use cairn_ledger::codec::encode;
-    use cairn_ledger::testing::{easy_network, key, payment};
+    use cairn_ledger::testing::{easy_network, genesis_state, key, mine, payment};
+    use cairn_ledger::validate::ChainContext;
 
     fn relay() -> Relay {
-        Relay::new(1000, RecentBlocks::default())
+        Relay::new(Arc::new(easy_network()), RecentBlocks::default())
+    }
+
+    /// A header that shows work.
+    fn header() -> Header {
+        let spec = easy_network();
+        mine(&spec, &ChainContext::genesis(&spec), &genesis_state(&spec), vec![]).header
     }
 
     fn jobs(cx: &mut Context) -> Vec<Job> {
@@ -253,42 +316,80 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_judged_once_from_each_peer_and_no_more_than_there_is_room_for() {
+    fn a_block_is_looked_at_once_from_each_peer_and_one_without_work_from_nobody() {
         let (mut cx, mut peers, mut relay) = (context(), PeerTable::default(), relay());
         let (one, first) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", true, Default::default(), &cx);
         let (other, second) = acquainted(&mut peers, "/ip4/1.2.3.5/tcp/1", true, Default::default(), &cx);
-        let data = encode(easy_network().genesis());
+        let (header, mut data) = (header(), encode(&header()));
         for (n, sender) in [first, first, second].into_iter().enumerate() {
+            // Each is another message.
+            data.push(n as u8);
             let gossiped = gossiped(sender, n as u64, Topic::Blocks, data.clone());
             relay.on_gossip(gossiped, &mut peers, &mut cx);
         }
         let judged = jobs(&mut cx);
         assert_eq!(judged.iter().map(|job| job.sender).collect::<Vec<_>>(), [one, other]);
+        judged.iter().for_each(|job| peers.end_judging(job.sender, job.topic, job.bytes));
+        // Its next variant is looked at no more than the one before, which costs nothing to make.
+        data.push(7);
+        relay.on_gossip(gossiped(first, 8, Topic::Blocks, data.clone()), &mut peers, &mut cx);
+        assert!(matches!(&on_swarm(&mut cx)[..], [SwarmAction::Ignore(MessageNumber(8))]));
         // Once it travels, nobody's is looked at.
-        judged.iter().for_each(|job| relay.end_judging(job));
-        let header = easy_network().genesis().clone();
-        let finding = Finding::Block {
-            id: header.id(),
-            header: Box::new(header),
-            total_work: cairn_ledger::pow::Work::from_u64(2),
-        };
+        let (id, total_work) = (header.id(), cairn_ledger::pow::Work::from_u64(2));
+        let finding = Finding::Block { id, header: Box::new(header), total_work };
         assert_eq!(relay.learn(one, finding, true, &mut peers, &mut cx), Learned::Nothing);
-        relay.on_gossip(gossiped(second, 9, Topic::Blocks, data), &mut peers, &mut cx);
+        let (_, third) = acquainted(&mut peers, "/ip4/1.2.3.6/tcp/1", true, Default::default(), &cx);
+        relay.on_gossip(gossiped(third, 9, Topic::Blocks, data), &mut peers, &mut cx);
         assert!(matches!(&on_swarm(&mut cx)[..], [SwarmAction::Ignore(MessageNumber(9))]));
+        assert_eq!(cx.take_reports(), []);
+        relay.on_gossip(gossiped(third, 10, Topic::Blocks, encode(easy_network().genesis())), &mut peers, &mut cx);
+        assert_eq!((jobs(&mut cx).len(), cx.take_reports().len()), (0, 1), "it shows no work");
     }
 
+    /// Four identities once took all places, and then one honest payment in eight was not looked at.
     #[test]
-    fn transactions_there_is_no_room_for_are_missed_and_nobodys_fault() {
+    fn whoever_sends_more_than_there_is_room_for_takes_nobody_elses_place() {
         let (mut cx, mut peers, mut relay) = (context(), PeerTable::default(), relay());
-        let mut taken = Vec::new();
-        for n in 0..JUDGING[Topic::Txs as usize] as u64 + 8 {
-            let address = format!("/ip4/1.2.3.{}/tcp/1", n % 250 + 1);
+        for crowd in 0..60_u64 {
+            let address = format!("/ip4/1.2.3.{crowd}/tcp/1");
             let (_, sender) = acquainted(&mut peers, &address, true, Default::default(), &cx);
-            let gossiped = gossiped(sender, n, Topic::Txs, vec![1; 10]);
-            taken.push(relay.on_gossip(gossiped, &mut peers, &mut cx));
+            let sent = (0..100).map(|n| gossiped(sender, crowd * 100 + n, Topic::Txs, vec![1; 10]));
+            let missed = sent.map(|one| relay.on_gossip(one, &mut peers, &mut cx)).filter(|it| *it);
+            assert_eq!(missed.count(), 100 - 32);
         }
-        assert_eq!(taken.iter().filter(|is_missed| **is_missed).count(), 8);
-        assert_eq!((jobs(&mut cx).len(), cx.take_reports().len()), (JUDGING[Topic::Txs as usize], 0));
+        assert_eq!((jobs(&mut cx).len(), cx.take_reports().len()), (60 * 32, 0), "and nobody is reported for it");
+        let (honest, sender) = acquainted(&mut peers, "/ip4/9.2.3.4/tcp/1", true, Default::default(), &cx);
+        assert!(!relay.on_gossip(gossiped(sender, 9_999, Topic::Txs, vec![1; 10]), &mut peers, &mut cx));
+        assert_eq!(jobs(&mut cx).iter().map(|job| job.sender).collect::<Vec<_>>(), [honest]);
+        assert_eq!(relay.losses().unlooked, 60 * (100 - 32));
+    }
+
+    /// A batch of the same bytes as one that had been ignored was once taken for one that was sent.
+    #[test]
+    fn a_payment_whose_batch_came_before_is_sent_again_until_somebody_has_it() {
+        let (mut cx, mut relay) = (context(), relay());
+        let start = cx.now;
+        let transaction = payment(&easy_network(), &key(1), 0, key(2).address(), 5, 185);
+        let paid = cairn_ledger::testing::checked(&easy_network(), vec![transaction.clone()]);
+        relay.on_accepted(&Accepted { origin: Origin::Local, transactions: paid }, &mut cx);
+        let sent = |relay: &mut Relay, cx: &mut Context, second: u64| {
+            relay.send_again(at(cx, start + std::time::Duration::from_secs(second)));
+            cx.now += std::time::Duration::from_millis(100);
+            relay.send_batch(cx);
+            let batches = on_swarm(cx).into_iter().filter_map(|action| match action {
+                SwarmAction::PublishTxs(batch) => Some(batch),
+                _ => None,
+            });
+            let batches: Vec<TxBatch> = batches.collect();
+            batches.iter().for_each(|batch| relay.on_published(batch.clone(), Published::Repeated, cx));
+            batches.len()
+        };
+        let times: Vec<usize> = (0..40).map(|second| sent(&mut relay, &mut cx, second)).collect();
+        assert_eq!(times.iter().sum::<usize>(), 3, "{times:?}");
+        assert_eq!((relay.losses().repeated, relay.losses().sent_again), (3, 2));
+        assert_eq!(relay.unseen(), [transaction.id()]);
+        relay.is_known_to_others(transaction.id());
+        assert_eq!((0..200).map(|second| sent(&mut relay, &mut cx, 40 + second)).sum::<usize>(), 0, "the control");
     }
 
     #[test]
@@ -300,6 +401,7 @@ mod tests {
             verdict: Verdict::Ignore,
             misbehaviour: None,
             finding: Finding::Transactions(vec![(transaction.id(), transaction.clone())]),
+            pooled: Vec::new(),
         };
         relay.learn(sender, judged.finding.clone(), true, &mut peers, &mut cx);
         assert_eq!(relay.due(), None, "the control: it travels already");

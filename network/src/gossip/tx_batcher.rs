@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const GATHER: Duration = Duration::from_millis(50);
 /// How long a batch waits when nobody was there to take it.
 const RETRY: Duration = Duration::from_secs(1);
-/// Bytes that wait, at most; the oldest are dropped, and stay in the pool.
+/// Bytes that wait, at most; the oldest are dropped, stay in the pool, and are found there when others compare theirs.
 const MAX_WAITING: usize = 4 << 20;
 /// Bytes of a batch besides its transactions.
 const OVERHEAD: usize = 8;
@@ -20,6 +20,8 @@ pub(crate) struct TxBatcher {
     waiting: VecDeque<Transaction>,
     bytes: usize,
     due: Option<Instant>,
+    /// Transactions that were dropped for want of room.
+    dropped: u64,
 }
 
 impl TxBatcher {
@@ -31,8 +33,14 @@ impl TxBatcher {
             && let Some(oldest) = self.waiting.pop_front()
         {
             self.bytes -= oldest.size();
+            self.dropped += 1;
         }
         self.due.get_or_insert(now + GATHER);
+    }
+
+    /// How many transactions were dropped for want of room.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// When the next batch is to go; `None` when nothing waits.
@@ -120,5 +128,6 @@ mod tests {
         (0..count).for_each(|_| tx_batcher.push(transaction.clone(), now));
         assert!(tx_batcher.bytes <= MAX_WAITING);
         assert_eq!(tx_batcher.bytes, tx_batcher.waiting.len() * transaction.size());
+        assert_eq!(tx_batcher.dropped() as usize, count - tx_batcher.waiting.len());
     }
 }

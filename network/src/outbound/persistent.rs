@@ -68,6 +68,9 @@ struct Target {
     reason: Reason,
     backoff: Backoff,
     connected: bool,
+    /// Whether it has said, since it is connected, where it stands: only then has a dial succeeded. A node that has no room,
+    /// or refuses this one, says so after the handshake.
+    is_acquainted: bool,
     /// Who answered instead when it was last dialled, and where.
     other: Option<(PeerId, Multiaddr)>,
 }
@@ -112,6 +115,7 @@ impl PersistentPeers {
             reason,
             backoff: Backoff::default(),
             connected,
+            is_acquainted: connected,
             other: None,
         });
         target.reason = target.reason.max(reason);
@@ -153,6 +157,13 @@ impl PersistentPeers {
         }
     }
 
+    /// Somebody who is connected has said where it stands.
+    pub(crate) fn acquainted(&mut self, peer: &PeerId) {
+        if let Some(target) = self.0.get_mut(peer) {
+            target.is_acquainted = true;
+        }
+    }
+
     /// Somebody else answered where this one was dialled.
     pub(crate) fn answered_by(&mut self, peer: &PeerId, other: PeerId, address: &Multiaddr) {
         if let Some(target) = self.0.get_mut(peer).filter(|target| target.reason != Reason::Neighbour) {
@@ -176,7 +187,9 @@ impl PersistentPeers {
     pub(crate) fn disconnected(&mut self, peer: &PeerId, now: Instant) {
         if let Some(target) = self.0.get_mut(peer) {
             target.connected = false;
-            target.backoff.rest(now, FIRST_PAUSE);
+            if std::mem::take(&mut target.is_acquainted) {
+                target.backoff.rest(now, FIRST_PAUSE);
+            }
         }
     }
 
@@ -223,11 +236,29 @@ mod tests {
         let peer = target(&mut persistent_peers, Reason::Named);
         assert_eq!(persistent_peers.due(false, start).len(), 1);
         persistent_peers.connected(&peer);
+        persistent_peers.acquainted(&peer);
         let later = start + Duration::from_secs(1000);
         assert_eq!(persistent_peers.due(false, later), []);
         persistent_peers.disconnected(&peer, later);
         assert_eq!(persistent_peers.due(false, later), []);
         assert_eq!(persistent_peers.due(false, later + FIRST_PAUSE).len(), 1);
+    }
+
+    /// A connection that is refused after its handshake was once taken for a success, and dialled again each second.
+    #[test]
+    fn whoever_refuses_after_the_handshake_is_dialled_more_and_more_rarely() {
+        let (mut persistent_peers, start) = (PersistentPeers::default(), Instant::now());
+        let peer = target(&mut persistent_peers, Reason::Named);
+        let mut dialled = Vec::new();
+        for second in 0..300 {
+            let now = start + Duration::from_secs(second);
+            if !persistent_peers.due(false, now).is_empty() {
+                dialled.push(second);
+                persistent_peers.connected(&peer);
+                persistent_peers.disconnected(&peer, now);
+            }
+        }
+        assert_eq!(dialled, [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]);
     }
 
     #[test]

@@ -29,6 +29,8 @@ const FEW_TRIED: usize = 16;
 const FEELER_EVERY: Duration = Duration::from_secs(60);
 /// How long a connection that this node did not choose may stay while all slots are taken.
 const PASSING: Duration = Duration::from_secs(20);
+/// How many of them may: whoever answers searches decides whom Kademlia dials, and must not take what slots need.
+const MOST_PASSING: usize = 8;
 /// How often a slot may be taken from a peer that has long been useless.
 const ROTATE_EVERY: Duration = Duration::from_secs(600);
 
@@ -300,10 +302,13 @@ impl Slots {
             cx.push(SwarmAction::Disconnect(peer));
         }
         let passing = peers.iter().map(|(_, peer)| peer).filter(|peer| self.is_passing(peer, around));
+        let mut staying = 0;
         for peer in passing.collect::<Vec<_>>() {
             if self.has_room_for(group_of_peer(peer), peers) {
                 self.chosen.insert(peer.id);
-            } else if peer.connected_for(now) > PASSING {
+            } else if peer.connected_for(now) <= PASSING && staying < MOST_PASSING {
+                staying += 1;
+            } else {
                 cx.push(SwarmAction::Disconnect(peer.id));
             }
         }

@@ -21,6 +21,9 @@ pub enum Refusal {
     /// Its neighbourhood has its share.
     #[error("too many connections from neighbouring hosts")]
     Group,
+    /// It connects more often than nodes do, or its neighbourhood does.
+    #[error("too many connections in too short a time")]
+    TooOften,
     /// Its host has begun as many handshakes as it may without ending them.
     #[error("too many unfinished handshakes from one host")]
     Handshakes,
@@ -43,7 +46,20 @@ struct Lists {
     bans: Bans,
     /// On a private network, who alone is let in.
     admitted: Option<BTreeSet<PeerId>>,
+    /// Those whom the operator named.
+    named: BTreeSet<PeerId>,
     is_crowded: bool,
+}
+
+impl Lists {
+    fn knows_any(&self) -> bool {
+        !self.named.is_empty() || self.admitted.is_some()
+    }
+
+    /// Whether the operator named or admitted somebody.
+    fn is_known(&self, id: &PeerId) -> bool {
+        self.named.contains(id) || self.admitted.as_ref().is_some_and(|admitted| admitted.contains(id))
+    }
 }
 
 /// Who may connect. Cloning shares it: the state decides, and the swarm's gate asks at every connection.
@@ -53,7 +69,8 @@ pub struct Access(Arc<Mutex<Lists>>);
 impl Access {
     /// With these bans, and this list on a private network.
     pub(crate) fn new(bans: Bans, admitted: Option<BTreeSet<PeerId>>) -> Self {
-        Self(Arc::new(Mutex::new(Lists { bans, admitted, is_crowded: false })))
+        let named = BTreeSet::new();
+        Self(Arc::new(Mutex::new(Lists { bans, admitted, named, is_crowded: false })))
     }
 
     fn lists(&self) -> MutexGuard<'_, Lists> {
@@ -64,7 +81,7 @@ impl Access {
     /// Why a peer there is refused, if it is.
     pub(crate) fn refusal(&self, id: PeerId, address: &Multiaddr, clock: Timestamp) -> Option<Refusal> {
         let lists = self.lists();
-        if lists.bans.covers_peer(id, clock) || lists.bans.covers_address(address, clock) {
+        if lists.bans.covers_peer(id, clock) || lists.bans.covers_address(address, lists.is_known(&id), clock) {
             return Some(Refusal::Banned);
         }
         let is_admitted = lists.admitted.as_ref().is_none_or(|admitted| admitted.contains(&id));
@@ -76,8 +93,24 @@ impl Access {
         let lists = self.lists();
         match lists.is_crowded {
             true => Some(Refusal::Memory),
-            false => lists.bans.covers_address(address, clock).then_some(Refusal::Banned),
+            // Where the operator knows somebody, it may be there.
+            false => lists.bans.covers_address(address, lists.knows_any(), clock).then_some(Refusal::Banned),
         }
+    }
+
+    /// Whether the operator named or admitted somebody: no rule about addresses refuses them.
+    pub(crate) fn is_known(&self, id: &PeerId) -> bool {
+        self.lists().is_known(id)
+    }
+
+    /// Whether the operator named or admitted anybody.
+    pub(crate) fn knows_any(&self) -> bool {
+        self.lists().knows_any()
+    }
+
+    /// The operator named somebody.
+    pub(crate) fn name(&self, peer: PeerId) {
+        self.lists().named.insert(peer);
     }
 
     /// Looks at the bans, or changes them.
@@ -126,7 +159,7 @@ mod tests {
         let access = Access::new(Bans::default(), Some(BTreeSet::from([friend])));
         assert_eq!(access.refusal(friend, &nowhere, clock), None);
         assert_eq!(access.refusal(stranger, &nowhere, clock), Some(Refusal::NotAdmitted));
-        let ban = Ban { until: Timestamp::from_millis(u64::MAX), reason: String::new() };
+        let ban = Ban { until: Timestamp::from_millis(u64::MAX), reason: String::new(), is_automatic: false };
         access.bans(|bans| bans.insert(Banned::Peer(friend), ban, clock));
         assert_eq!(access.refusal(friend, &nowhere, clock), Some(Refusal::Banned), "to be admitted is no pardon");
         assert_eq!(Access::default().refusal(stranger, &nowhere, clock), None);

@@ -10,8 +10,6 @@ use std::{collections::BTreeMap, fmt, io, net::IpAddr, path::Path, str::FromStr}
 
 /// Bans remembered; the one that ends first makes room.
 const BANS: usize = 4096;
-/// So many banned hosts of one group show whose neighbourhood it is: all of it is banned.
-const HOSTS_OF_A_GROUP: usize = 16;
 /// The longest ban: a year.
 pub(crate) const LONGEST_MS: u64 = 365 * 86_400_000;
 /// The longest reason that is kept.
@@ -94,6 +92,9 @@ impl FromStr for Banned {
 pub(crate) struct Ban {
     pub(crate) until: Timestamp,
     pub(crate) reason: String,
+    /// Whether it was for misbehaviour of somebody at that address: then it does not cover those whom the operator knows,
+    /// who may be there, too.
+    pub(crate) is_automatic: bool,
 }
 
 /// Bans, each until its end.
@@ -104,18 +105,9 @@ pub(crate) struct Bans {
 }
 
 impl Bans {
-    /// Bans whoever is `id` at `address`; a neighbourhood with many banned hosts is banned as a whole.
+    /// Bans whoever is `id` at `address`, and no neighbour: hosts are cheap to rent beside somebody who is to be shut out.
     pub(crate) fn insert_peer(&mut self, id: PeerId, address: &Multiaddr, ban: Ban, now: Timestamp) {
-        let banned = Banned::new(id, address);
-        let until = ban.until;
-        self.insert(banned, ban, now);
-        let Some(ip) = ip_groups::ip_of(address).filter(|_| matches!(banned, Banned::Host(_))) else { return };
-        let group = ip_groups::group_of(ip);
-        let neighbours = self.bans.keys().filter(|banned| is_in(banned, group)).count();
-        if neighbours >= HOSTS_OF_A_GROUP {
-            let reason = format!("{neighbours} of its hosts are banned");
-            self.insert(Banned::Group(group), Ban { until, reason }, now);
-        }
+        self.insert(Banned::new(id, address), Ban { is_automatic: true, ..ban }, now);
     }
 
     /// Bans somebody; what lasts longer than a year is cut to that.
@@ -129,7 +121,9 @@ impl Bans {
         }
         let until = ban.until.min(now.saturating_add(LONGEST_MS));
         let reason = ban.reason.chars().filter(|c| !c.is_control()).take(REASON_CHARS).collect();
-        self.bans.insert(banned, Ban { until, reason });
+        // What the operator said is not taken back by what somebody does later.
+        let is_automatic = ban.is_automatic && self.bans.get(&banned).is_none_or(|known| known.is_automatic);
+        self.bans.insert(banned, Ban { until, reason, is_automatic });
         self.changed = true;
     }
 
@@ -150,26 +144,22 @@ impl Bans {
         self.bans.iter().filter(move |(_, ban)| ban.until > now)
     }
 
-    /// Whether connections from this address are refused.
-    pub(crate) fn covers_address(&self, address: &Multiaddr, now: Timestamp) -> bool {
+    /// Whether connections from this address are refused; `is_known`: it is somebody whom the operator named or admitted.
+    pub(crate) fn covers_address(&self, address: &Multiaddr, is_known: bool, now: Timestamp) -> bool {
+        let holds = |banned| self.get(&banned, now).is_some_and(|ban| !(ban.is_automatic && is_known));
         ip_groups::ip_of(address).is_some_and(|ip| {
-            self.holds(&Banned::Host(ip_groups::host_of(ip)), now)
-                || self.holds(&Banned::Group(ip_groups::group_of(ip)), now)
+            holds(Banned::Host(ip_groups::host_of(ip))) || holds(Banned::Group(ip_groups::group_of(ip)))
         })
     }
 
     /// Whether this peer is refused wherever it is.
     pub(crate) fn covers_peer(&self, id: PeerId, now: Timestamp) -> bool {
-        self.holds(&Banned::Peer(id), now)
+        self.get(&Banned::Peer(id), now).is_some()
     }
 
-    fn holds(&self, banned: &Banned, now: Timestamp) -> bool {
-        self.bans.get(banned).is_some_and(|ban| ban.until > now)
+    fn get(&self, banned: &Banned, now: Timestamp) -> Option<&Ban> {
+        self.bans.get(banned).filter(|ban| ban.until > now)
     }
-}
-
-fn is_in(banned: &Banned, group: Prefix) -> bool {
-    matches!(banned, Banned::Host(host) if ip_groups::group_of(host.first()) == group)
 }
 
 /// `bans.json`.
@@ -187,6 +177,8 @@ struct Line {
     /// Unix ms.
     until: u64,
     reason: String,
+    #[serde(default)]
+    automatic: bool,
 }
 
 /// The file of these bans.
@@ -195,6 +187,7 @@ fn encode(bans: &Bans) -> Vec<u8> {
         target: banned.to_string(),
         until: ban.until.millis(),
         reason: ban.reason.clone(),
+        automatic: ban.is_automatic,
     };
     let file = File { version: VERSION, bans: bans.bans.iter().map(line).collect() };
     let mut bytes = serde_json::to_vec_pretty(&file).expect("texts and numbers have a JSON form");
@@ -208,11 +201,11 @@ fn decode(bytes: &[u8], now: Timestamp) -> Result<Bans, String> {
         return Err(format!("its version is {}, expected {VERSION}", file.version));
     }
     let mut bans = Bans::default();
-    for Line { target, until, reason } in file.bans.into_iter().take(BANS) {
+    for Line { target, until, reason, automatic: is_automatic } in file.bans.into_iter().take(BANS) {
         let banned: Banned = target.parse().map_err(|error: NotBannable| error.to_string())?;
         let until = Timestamp::from_millis(until);
         if until > now {
-            bans.insert(banned, Ban { until, reason }, now);
+            bans.insert(banned, Ban { until, reason, is_automatic }, now);
         }
     }
     bans.changed = false;
@@ -240,7 +233,7 @@ mod tests {
     }
 
     fn ban() -> Ban {
-        Ban { until: UNTIL, reason: String::from("a reason") }
+        Ban { until: UNTIL, reason: String::from("a reason"), is_automatic: false }
     }
 
     #[test]
@@ -251,33 +244,43 @@ mod tests {
         bans.insert_peer(bad, &public, ban(), NOW);
         bans.insert_peer(worse, &local, ban(), NOW);
         let same_host = address("/ip4/1.2.3.4/udp/6/quic-v1");
-        assert!(bans.covers_address(&same_host, NOW) && !bans.covers_address(&same_host, UNTIL));
-        assert!(!bans.covers_address(&local, NOW));
+        assert!(bans.covers_address(&same_host, false, NOW) && !bans.covers_address(&same_host, false, UNTIL));
+        assert!(!bans.covers_address(&local, false, NOW));
         assert!(bans.covers_peer(worse, NOW) && !bans.covers_peer(bad, NOW) && !bans.covers_peer(worse, UNTIL));
         // Who comes through a relay is not the relay.
         let relayed = address(&format!("/ip4/1.2.3.5/tcp/5/p2p/{}/p2p-circuit", PeerId::random()));
         bans.insert_peer(bad, &relayed, ban(), NOW);
-        assert!(bans.covers_peer(bad, NOW) && !bans.covers_address(&address("/ip4/1.2.3.5/tcp/5"), NOW));
+        assert!(bans.covers_peer(bad, NOW) && !bans.covers_address(&address("/ip4/1.2.3.5/tcp/5"), false, NOW));
     }
 
+    /// Sixteen hosts of a neighbourhood once had all of it banned, and an operator's named peer there with it.
     #[test]
-    fn a_neighbourhood_of_offenders_is_banned_as_a_whole() {
+    fn offenders_get_no_neighbour_banned_and_nobody_whom_the_operator_knows() {
         let mut bans = Bans::default();
         let host = |n: usize| address(&format!("/ip4/1.2.3.{n}/tcp/5"));
-        let innocent = address("/ip4/1.2.200.200/tcp/5");
-        for n in 0..HOSTS_OF_A_GROUP {
-            assert!(!bans.covers_address(&innocent, NOW), "{n}");
+        let site = |n: usize| address(&format!("/ip6/2606:4700:1:{n:x}::1/tcp/5"));
+        for n in 0..200 {
             bans.insert_peer(PeerId::random(), &host(n), ban(), NOW);
+            bans.insert_peer(PeerId::random(), &site(n), ban(), NOW);
         }
-        assert!(bans.covers_address(&innocent, NOW));
-        assert!(!bans.covers_address(&address("/ip4/1.3.3.1/tcp/5"), NOW), "the next neighbourhood is not");
+        for innocent in ["/ip4/1.2.3.201/tcp/5", "/ip4/1.2.200.200/tcp/5", "/ip6/2606:4700:1:fff::1/tcp/5"] {
+            assert!(!bans.covers_address(&address(innocent), false, NOW), "{innocent}");
+        }
+        for offender in [host(7), site(7)] {
+            assert!(bans.covers_address(&offender, false, NOW), "the control");
+            assert!(!bans.covers_address(&offender, true, NOW), "the operator knows it");
+        }
+        let by_the_operator = "1.2.3.7".parse().expect("an address");
+        bans.insert(by_the_operator, ban(), NOW);
+        bans.insert_peer(PeerId::random(), &host(7), ban(), NOW);
+        assert!(bans.covers_address(&host(7), true, NOW), "unless the operator said so");
     }
 
     #[test]
     fn bans_stay_bounded() {
         let mut bans = Bans::default();
         for n in 0..BANS as u64 + 10 {
-            let ban = Ban { until: UNTIL.saturating_add(n), reason: "\u{1b}[31m".repeat(200) };
+            let ban = Ban { until: UNTIL.saturating_add(n), reason: "\u{1b}[31m".repeat(200), is_automatic: true };
             bans.insert(Banned::Peer(PeerId::random()), ban, NOW);
         }
         assert_eq!(bans.bans.len(), BANS);
@@ -309,17 +312,17 @@ mod tests {
             let mut bans = Bans::default();
             bans.insert(banned, ban(), NOW);
             for peer in ["/ip4/1.2.3.4/tcp/5", "/ip6/::ffff:1.2.3.4/tcp/5"] {
-                assert!(bans.covers_address(&address(peer), NOW), "{text} {peer}");
+                assert!(bans.covers_address(&address(peer), false, NOW), "{text} {peer}");
             }
             for other in
                 ["/ip4/1.3.3.4/tcp/5", "/ip6/::ffff:9.9.9.9/tcp/5", "/ip6/::1/tcp/5", "/ip6/2606:4700::1/tcp/5"]
             {
-                assert!(!bans.covers_address(&address(other), NOW), "{text} {other}");
+                assert!(!bans.covers_address(&address(other), false, NOW), "{text} {other}");
             }
         }
         let mut bans = Bans::default();
         bans.insert_peer(PeerId::random(), &address("/ip6/::ffff:1.2.3.4/tcp/5"), ban(), NOW);
-        assert!(bans.covers_address(&address("/ip4/1.2.3.4/tcp/5"), NOW), "whichever way the peer came");
+        assert!(bans.covers_address(&address("/ip4/1.2.3.4/tcp/5"), false, NOW), "whichever way the peer came");
         assert!(bans.remove(&"1.2.3.4".parse().expect("an address")), "and lifted by either name");
     }
 

@@ -6,6 +6,7 @@
 //! operator named, neighbours on its LAN) may be private.
 
 use super::access::{Access, Refusal};
+use super::prefix_limiter::PrefixLimiter;
 use crate::addrman::ip_groups::{self, Prefix};
 use crate::ids::{Multiaddr, PeerId};
 use cairn_common::{clock, rate_limiter::RateLimiter};
@@ -35,28 +36,32 @@ struct Shares {
 struct Share {
     ip: IpAddr,
     handshake: bool,
+    /// Whose share is full that it is more than.
+    beyond: Option<Refusal>,
 }
 
 impl Shares {
-    /// Takes a share for a connection whose handshake begins. On a private network all may share one
-    /// address: there the limits on handshakes and on connections in all hold.
+    /// Takes a share for a connection whose handshake begins; what is beyond a host's or a group's may be somebody whom the
+    /// operator knows. On a private network all may share one address: there the limits on handshakes and on connections
+    /// in all hold.
     fn take(&mut self, ip: IpAddr) -> Result<Share, Refusal> {
         let (host, group) = (ip_groups::host_of(ip), ip_groups::group_of(ip));
         if self.handshakes.get(&host).is_some_and(|count| *count >= HANDSHAKES_PER_HOST) {
             return Err(Refusal::Handshakes);
         }
+        let mut beyond = None;
         if !ip_groups::is_private(ip) {
-            if self.hosts.get(&host).is_some_and(|count| *count >= PER_HOST) {
-                return Err(Refusal::Host);
-            }
             if self.groups.get(&group).is_some_and(|count| *count >= PER_GROUP) {
-                return Err(Refusal::Group);
+                beyond = Some(Refusal::Group);
+            }
+            if self.hosts.get(&host).is_some_and(|count| *count >= PER_HOST) {
+                beyond = Some(Refusal::Host);
             }
             *self.hosts.entry(host).or_default() += 1;
             *self.groups.entry(group).or_default() += 1;
         }
         *self.handshakes.entry(host).or_default() += 1;
-        Ok(Share { ip, handshake: true })
+        Ok(Share { ip, handshake: true, beyond })
     }
 
     /// The handshake has ended.
@@ -88,6 +93,12 @@ fn decrease(counts: &mut BTreeMap<Prefix, usize>, key: Prefix) {
 /// Dials that strangers may ask for at once, and each second in the long run: too few to be anybody's weapon.
 const STRANGER_DIALS: (f64, f64) = (20.0, 1.0 / 3.0);
 
+/// Connections from one host at once, and each second in the long run; handshakes cost a processor a third of a
+/// millisecond each. What has a rate of its own at every address costs nothing beyond it but a socket.
+const ARRIVALS: (f64, f64) = (20.0, 0.5);
+/// From a private address so many times as much.
+const PRIVATE_ARRIVALS: f64 = 25.0;
+
 /// The rules at the door, for connections that whoever carries them names as it likes.
 #[derive(Debug)]
 pub struct ConnectionRules<C> {
@@ -100,6 +111,8 @@ pub struct ConnectionRules<C> {
     allow_quic: bool,
     /// Dials that strangers may still ask for at once (AutoNAT, DCUtR), and since when.
     stranger_dials: RateLimiter,
+    /// How often others connect.
+    arrivals: PrefixLimiter,
 }
 
 impl<C: Eq + Hash> ConnectionRules<C> {
@@ -112,6 +125,7 @@ impl<C: Eq + Hash> ConnectionRules<C> {
             allow_private,
             allow_quic,
             stranger_dials: RateLimiter::new(STRANGER_DIALS.1, STRANGER_DIALS.0, clock::instant()),
+            arrivals: PrefixLimiter::new(ARRIVALS.1, ARRIVALS.0, PRIVATE_ARRIVALS),
         }
     }
 
@@ -124,7 +138,15 @@ impl<C: Eq + Hash> ConnectionRules<C> {
             return Err(refusal);
         }
         if let Some(ip) = ip_groups::ip_of(remote) {
+            if !self.arrivals.take(ip, clock::instant()) {
+                return Err(Refusal::TooOften);
+            }
             let share = self.shares.take(ip)?;
+            // Where the operator knows somebody, it may be that one: whoever is there says so first.
+            if let Some(refusal) = share.beyond.filter(|_| !self.access.knows_any()) {
+                self.shares.give_back(share);
+                return Err(refusal);
+            }
             self.holders.insert(connection, share);
         }
         Ok(())
@@ -137,6 +159,9 @@ impl<C: Eq + Hash> ConnectionRules<C> {
     pub fn settle_inbound(&mut self, connection: &C, peer: PeerId, remote: &Multiaddr) -> Result<(), Refusal> {
         if let Some(share) = self.holders.get_mut(connection) {
             self.shares.settle(share);
+            if let Some(refusal) = share.beyond.filter(|_| !self.access.is_known(&peer)) {
+                return Err(refusal);
+            }
         }
         self.check(peer, remote)
     }
@@ -184,6 +209,10 @@ mod tests {
     /// Takes a share and ends the handshake.
     fn enter(shares: &mut Shares, from: [u8; 4]) -> Result<Share, Refusal> {
         let mut share = shares.take(ip(from))?;
+        if let Some(refusal) = share.beyond {
+            shares.give_back(share);
+            return Err(refusal);
+        }
         shares.settle(&mut share);
         Ok(share)
     }
@@ -204,6 +233,28 @@ mod tests {
         assert!(enter(&mut shares, [1, 3, 3, 4]).is_ok());
         last.map(|share| shares.give_back(share)).unwrap_or_else(|refusal| panic!("{refusal}"));
         assert!(enter(&mut shares, [1, 2, 9, 9]).is_ok());
+    }
+
+    /// A neighbourhood full of strangers once kept an operator's named peer out.
+    #[test]
+    fn whom_the_operator_knows_gets_in_from_a_host_and_a_group_that_have_their_share() {
+        let access = Access::default();
+        let mut rules = ConnectionRules::new(access.clone(), false, true);
+        let at = |n: u8| format!("/ip4/1.2.3.{n}/tcp/5").parse::<Multiaddr>().expect("an address");
+        let mut enter = |connection: usize, n: u8, peer: PeerId| {
+            rules.begin_inbound(connection, &at(n)).and_then(|()| {
+                let settled = rules.settle_inbound(&connection, peer, &at(n));
+                settled.inspect_err(|_| rules.end(&connection))
+            })
+        };
+        for n in 0..PER_GROUP {
+            assert_eq!(enter(n, n as u8, PeerId::random()), Ok(()));
+        }
+        let friend = PeerId::random();
+        assert_eq!(enter(100, 200, friend), Err(Refusal::Group), "the control: a stranger");
+        access.name(friend);
+        assert_eq!(enter(101, 200, friend), Ok(()));
+        assert_eq!(enter(102, 201, PeerId::random()), Err(Refusal::Group), "and no other");
     }
 
     #[test]

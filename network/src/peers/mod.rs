@@ -3,7 +3,9 @@
 pub(crate) mod access;
 pub(crate) mod bans;
 pub(crate) mod connection_rules;
+pub(crate) mod eviction;
 pub(crate) mod other_rules;
+pub(crate) mod prefix_limiter;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod traffic;

@@ -2,7 +2,9 @@
 //!
 //! The penalties of all misbehaviour stand in [`penalty`] and nowhere else.
 
+use crate::event::Topic;
 use crate::ids::{Multiaddr, PeerId};
+use crate::peers::eviction::{self, Candidate};
 use crate::peers::traffic::{Protocol, Traffic};
 use crate::{handle::PeerInfo, peers::other_rules::OtherRules, requests::fairness::Standing, wire::PeerStatus};
 use cairn_chain::{Misbehaviour, PeerNumber};
@@ -33,8 +35,10 @@ const SERVE_BURST: f64 = 64.0 * 1024.0 * 1024.0;
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Requests of one peer being answered at once, until the answer has left: sync keeps three in flight.
 const SERVING_EACH: usize = 4;
-/// Gossiped messages of one peer being judged at once.
-const JUDGING_EACH: usize = 32;
+/// Gossiped blocks, and batches of transactions, of one peer being judged at once: nobody takes another's place.
+const JUDGING_EACH: [usize; 2] = [16, 32];
+/// Bytes of them, unless it is only one: together the memory of those who fill all slots with them is bounded.
+const JUDGING_BYTES: usize = 1 << 20;
 /// The least that a peer must have given lately to be one of those who give.
 const GIVEN_LEAST: f64 = 4096.0;
 /// It must have given one byte for so many that it took: what everybody needs from few is given once to each.
@@ -148,6 +152,8 @@ pub(crate) struct Peer {
     heard_at: Instant,
     /// When it last sent something new that was wanted: a block, transactions, an answer to a question.
     useful_at: Option<Instant>,
+    /// When it last brought a new block, and new transactions.
+    brought_at: [Option<Instant>; 2],
     /// What went to and fro, by protocol.
     traffic: Traffic,
     score: Score,
@@ -161,7 +167,9 @@ pub(crate) struct Peer {
     /// When it was last told where this node stands because of that.
     told_at: Option<Instant>,
     serving: usize,
-    judging: usize,
+    /// Its gossiped messages that are being judged, by topic, and their bytes.
+    judging: [usize; 2],
+    judging_bytes: usize,
 }
 
 impl Peer {
@@ -213,6 +221,7 @@ impl PeerTable {
             connected_at: now,
             heard_at: now,
             useful_at: None,
+            brought_at: [None; 2],
             traffic: Traffic::new(now),
             score: Score { points: 0.0, at: now },
             contributed: Score { points: 0.0, at: now },
@@ -221,7 +230,8 @@ impl PeerTable {
             unwanted: (now, 0),
             told_at: None,
             serving: 0,
-            judging: 0,
+            judging: [0; 2],
+            judging_bytes: 0,
         };
         self.numbers.insert(id, number);
         self.peers.insert(number, peer);
@@ -365,6 +375,28 @@ impl PeerTable {
         self.was_useful(number, now);
     }
 
+    /// Notes that a peer has brought something new by gossip.
+    pub(crate) fn brought(&mut self, number: PeerNumber, topic: Topic, now: Instant) {
+        self.change(number, |peer| peer.brought_at[topic as usize] = Some(now));
+    }
+
+    /// How many dialled this node.
+    pub(crate) fn inbound(&self) -> usize {
+        self.peers.values().filter(|peer| peer.inbound).count()
+    }
+
+    /// Those who dialled this node, as far as they may go for somebody else.
+    pub(crate) fn evictable(&self, may_go: impl Fn(&PeerId) -> bool, keyed: impl Fn(&[u8]) -> u64) -> Vec<Candidate> {
+        let inbound = self.peers.values().filter(|peer| peer.inbound && may_go(&peer.id));
+        let candidate = |peer: &Peer| {
+            let group = eviction::group(&peer.address);
+            let [block_at, txs_at] = peer.brought_at;
+            let (id, latency, connected_at) = (peer.id, peer.latency, peer.connected_at);
+            Candidate { id, keyed_group: keyed(&group), group, latency, connected_at, txs_at, block_at }
+        };
+        inbound.map(candidate).collect()
+    }
+
     /// What a peer has lately been for this node.
     pub(crate) fn standing(&self, number: PeerNumber, now: Instant) -> Standing {
         let gives = |peer: &Peer| {
@@ -380,15 +412,25 @@ impl PeerTable {
     }
 
     /// Takes a gossiped message of a peer on; `false` when too many of its messages are being judged.
-    pub(crate) fn begin_judging(&mut self, number: PeerNumber) -> bool {
-        let Some(peer) = self.peers.get_mut(&number).filter(|peer| peer.judging < JUDGING_EACH) else { return false };
-        peer.judging += 1;
-        true
+    pub(crate) fn begin_judging(&mut self, number: PeerNumber, topic: Topic, bytes: usize) -> bool {
+        self.change(number, |peer| {
+            let count = peer.judging[topic as usize];
+            let is_room = peer.judging_bytes == 0 || peer.judging_bytes + bytes <= JUDGING_BYTES;
+            if count >= JUDGING_EACH[topic as usize] || !is_room {
+                return false;
+            }
+            peer.judging[topic as usize] += 1;
+            peer.judging_bytes += bytes;
+            true
+        })
     }
 
     /// A gossiped message of a peer was judged.
-    pub(crate) fn end_judging(&mut self, number: PeerNumber) {
-        self.change(number, |peer| peer.judging = peer.judging.saturating_sub(1));
+    pub(crate) fn end_judging(&mut self, number: PeerNumber, topic: Topic, bytes: usize) {
+        self.change(number, |peer| {
+            peer.judging[topic as usize] = peer.judging[topic as usize].saturating_sub(1);
+            peer.judging_bytes = peer.judging_bytes.saturating_sub(bytes);
+        });
     }
 
     /// A peer has answered a ping.

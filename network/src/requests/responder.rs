@@ -5,12 +5,15 @@ use crate::wire::{
     BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers, MAX_HEADERS, MAX_POOL_IDS, Message,
     PoolAnswer, ShortId,
 };
-use crate::{pool_sync::snapshot::PoolSnapshot, requests::class::Class, wire::short_ids::ShortIds};
+use crate::{
+    pool_sync::snapshot::PoolSnapshot, requests::class::Class, wire::short_ids::ShortIds, wire::short_ids::part_of,
+};
 use cairn_chain::{BlockBody, Reader, StoreError};
 use cairn_common::runtime;
 use cairn_ledger::block::{BLOCK_OVERHEAD_BYTES, Body, HEADER_BYTES, block_size};
 use cairn_ledger::codec::{BoundedVec, DecodeError};
-use cairn_ledger::{hash::BlockId, transaction::Transaction, validate::CheckedTransaction};
+use cairn_ledger::hash::{BlockId, TxId};
+use cairn_ledger::{transaction::Transaction, validate::CheckedTransaction};
 use cairn_mempool::PoolHandle;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -146,12 +149,19 @@ fn block_txs(recent_blocks: &RecentBlocks, question: &[u8]) -> Result<Vec<u8>, S
 }
 
 fn pool(list: &[CheckedTransaction], question: &[u8]) -> Result<Vec<u8>, ServeError> {
-    let GetPool { key, wanted } = GetPool::from_bytes(question)?;
+    let GetPool { key, wanted, sums } = GetPool::from_bytes(question)?;
     let short = ShortIds::keyed(&key);
     if wanted.is_empty() {
-        let ids = list.iter().take(MAX_POOL_IDS).map(|checked| short.of(&checked.txid())).collect();
+        let list = list.get(..MAX_POOL_IDS).unwrap_or(list);
+        let ids: Vec<TxId> = list.iter().map(CheckedTransaction::txid).collect();
+        let own = short.sums(ids.iter());
+        // Without sums, or with fewer, nothing is the same.
+        let differs = |part: usize| sums.get(part) != own.get(part);
+        let ids = ids.iter().map(|txid| short.of(txid)).filter(|id| differs(part_of(id))).collect();
         let short_ids = BoundedVec::new(ids).unwrap_or_default();
-        return Ok(PoolAnswer { short_ids, ..PoolAnswer::default() }.to_bytes());
+        let different = (0..=u8::MAX).filter(|part| !sums.is_empty() && differs(usize::from(*part))).collect();
+        let different = BoundedVec::new(different).unwrap_or_default();
+        return Ok(PoolAnswer { short_ids, different, ..PoolAnswer::default() }.to_bytes());
     }
     let mut found: HashMap<ShortId, Option<&Transaction>> = wanted.iter().map(|id| (*id, None)).collect();
     for checked in list {
@@ -159,8 +169,8 @@ fn pool(list: &[CheckedTransaction], question: &[u8]) -> Result<Vec<u8>, ServeEr
             *slot = Some(checked.transaction());
         }
     }
-    // Two counts stand before the lists.
-    let (mut transactions, mut room) = (Vec::new(), PoolAnswer::MAX_BYTES - 16);
+    // Three counts stand before the lists.
+    let (mut transactions, mut room) = (Vec::new(), PoolAnswer::MAX_BYTES - 24);
     // Each once, however often it is named.
     for transaction in wanted.iter().filter_map(|id| found.remove(id).flatten()) {
         if transaction.size() > room {
@@ -192,7 +202,8 @@ mod tests {
     }
 
     fn ask_pool(list: &[CheckedTransaction], wanted: Vec<ShortId>) -> PoolAnswer {
-        let question = GetPool { key: [3; 16], wanted: BoundedVec::new(wanted).expect("few") };
+        let wanted = BoundedVec::new(wanted).expect("few");
+        let question = GetPool { key: [3; 16], wanted, sums: BoundedVec::default() };
         let answer = pool(list, &question.to_bytes()).expect("a good question");
         PoolAnswer::from_bytes(&answer).expect("a good answer")
     }
@@ -206,6 +217,23 @@ mod tests {
         let answer = ask_pool(&list, vec![ids[3], [0; 6], ids[1], ids[3]]);
         let expected = [list[3].transaction().clone(), list[1].transaction().clone()];
         assert_eq!(*answer.transactions, expected, "what is gone is left out, and nothing comes twice");
+    }
+
+    #[test]
+    fn of_pools_that_differ_little_is_listed_little_and_of_equal_ones_nothing() {
+        let (list, short) = (payments(2_000), ShortIds::keyed(&[3; 16]));
+        let listed = |of: &[CheckedTransaction]| {
+            let ids: Vec<TxId> = of.iter().map(CheckedTransaction::txid).collect();
+            let sums = BoundedVec::new(short.sums(ids.iter()).to_vec()).expect("as many as there are");
+            let question = GetPool { key: [3; 16], wanted: BoundedVec::default(), sums };
+            let answer = pool(&list, &question.to_bytes()).expect("a good question");
+            PoolAnswer::from_bytes(&answer).expect("a good answer").short_ids.into_vec()
+        };
+        assert_eq!(listed(&list), Vec::<ShortId>::new());
+        let lacking = short.of(&list[1_999].txid());
+        let some = listed(&list[..1_999]);
+        assert!(some.contains(&lacking) && some.len() < 40, "{}", some.len());
+        assert_eq!(listed(&[]).len(), 2_000, "the control: to whom lacks all of it all is listed");
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl NetworkState {
             Decision::Ban(_) if self.persistent.is_named(&id) => {}
             Decision::Ban(time) => {
                 let until = cx.clock.saturating_add(time.as_millis() as u64);
-                let ban = Ban { until, reason: misbehaviour.to_string() };
+                let ban = Ban { until, reason: misbehaviour.to_string(), is_automatic: true };
                 self.access.bans(|bans| bans.insert_peer(id, &address, ban, cx.clock));
                 self.book.forget(|address| address.peer() == id);
                 cx.push(SwarmAction::RemoveFromDht(id));
@@ -56,7 +56,10 @@ impl NetworkState {
         self.persistent.add(peer, address.clone(), reason, is_connected)?;
         match reason {
             // Those whom the operator named need no free slot.
-            Reason::Named => cx.push(SwarmAction::LiftLimits(peer)),
+            Reason::Named => {
+                self.access.name(peer);
+                cx.push(SwarmAction::LiftLimits(peer));
+            }
             Reason::Boot => {
                 if NodeAddress::new(peer, &address, self.config.allow_private).is_some() {
                     cx.push(SwarmAction::AddToDht { peer, address });
@@ -84,7 +87,7 @@ impl NetworkState {
     pub(crate) fn ban(&mut self, banned: Banned, seconds: u64, reason: String, cx: &mut Context) {
         let until = cx.clock.saturating_add(seconds.saturating_mul(1000));
         tracing::info!(target: "cairn::network", target = %banned, seconds, reason, "banned by the operator");
-        self.access.bans(|bans| bans.insert(banned, Ban { until, reason }, cx.clock));
+        self.access.bans(|bans| bans.insert(banned, Ban { until, reason, is_automatic: false }, cx.clock));
         self.part_from_refused(cx);
     }
 
@@ -155,6 +158,7 @@ impl NetworkState {
             other_keys: self.persistent.other_keys(),
             uploaded_today: self.requests.upload_target().today(cx.clock),
             max_upload_per_day: self.config.max_upload_per_day,
+            losses: self.relay.losses(),
             ..NetworkInfo::default()
         }
     }

@@ -6,7 +6,8 @@ use crate::handle::{NetworkEvent, PeerKind};
 use crate::ids::{ConnectionNumber, DialNumber, Multiaddr, PeerId};
 use crate::wire::{Message as _, PeerStatus};
 use crate::{
-    addrman::book::Source, addrman::ip_groups, outbound::slots::Surroundings, peers::status, peers::table::Services,
+    addrman::book::Source, addrman::ip_groups, outbound::slots::Surroundings, peers::eviction, peers::status,
+    peers::table::Services,
 };
 use cairn_chain::{Misbehaviour, PeerNumber};
 
@@ -32,9 +33,26 @@ impl NetworkState {
         let inbound = endpoint.local.is_some();
         tracing::info!(target: "cairn::network", %peer, %address, inbound, "connected");
         self.relay_client.on_first_connected(endpoint);
+        if inbound && !self.make_room(peer, cx) {
+            return cx.push(SwarmAction::Disconnect(*peer));
+        }
         self.peers.connected(*peer, address, inbound, cx.now);
         self.persistent.connected(peer);
         status::ask(*peer, &self.spec, &mut self.peers, cx);
+    }
+
+    /// Whether there is room for somebody who dialled this node: a slot, or one of somebody who has to go.
+    fn make_room(&self, peer: &PeerId, cx: &mut Context) -> bool {
+        if self.peers.inbound() < self.config.max_inbound || self.access.is_known(peer) {
+            return true;
+        }
+        // On a private network all are known.
+        let may_go = |id: &PeerId| !self.persistent.is_named(id);
+        let candidates = self.peers.evictable(may_go, |group| self.book.keyed_group(group));
+        let Some(gone) = eviction::select(candidates) else { return false };
+        tracing::debug!(target: "cairn::network", peer = %gone, newcomer = %peer, "parting from a peer for somebody else");
+        cx.push(SwarmAction::Disconnect(gone));
+        true
     }
 
     pub(super) fn on_closed(
@@ -59,7 +77,6 @@ impl NetworkState {
         let Some((number, gone)) = self.peers.disconnected(peer) else { return };
         self.requests.forget(number);
         self.exchange.forget(number);
-        self.pool_rounds.forget(number);
         if gone.status.is_some() {
             self.backlog.push(NetworkEvent::PeerDown { peer: number });
         }
@@ -121,6 +138,7 @@ impl NetworkState {
         self.peers.heard(number, cx.now);
         let is_first = self.peers.set_status(number, status.clone(), cx.clock);
         self.note_rules(peer, &status);
+        self.persistent.acquainted(&peer);
         if is_first && let Some(known) = self.peers.get(number) {
             let around = Surroundings::new(self.own, &self.peers, &self.persistent, &self.access, cx);
             self.slots.on_acquainted(known, &around, &mut self.book, cx);

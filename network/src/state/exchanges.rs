@@ -1,6 +1,6 @@
 //! Requests, answers and gossip, where they mean something to several machines.
 
-use super::NetworkState;
+use super::{NetworkState, UNHEARD};
 use crate::event::{Action, Context, Gossiped, Job, Received, SwarmAction};
 use crate::handle::{NetworkEvent, Provider};
 use crate::ids::{Multiaddr, PeerId, RequestNumber, SearchNumber};
@@ -82,7 +82,12 @@ impl NetworkState {
     /// A peer does not answer with its status.
     pub(super) fn on_no_status(&mut self, peer: PeerId, is_timeout: bool, cx: &mut Context) {
         match self.peers.number(&peer) {
-            Some(number) if is_timeout => cx.report(number, Misbehaviour::Stalled),
+            // Where something else of it comes, its line is slow, which is nobody's fault.
+            Some(number) if is_timeout => {
+                if self.peers.get(number).is_some_and(|known| known.silent_for(cx.now) > UNHEARD) {
+                    cx.report(number, Misbehaviour::Stalled);
+                }
+            }
             None if is_timeout => {}
             // Another network, or another program: of no use to each other.
             _ => cx.push(SwarmAction::Disconnect(peer)),
@@ -92,18 +97,16 @@ impl NetworkState {
     /// A message was gossiped by a peer.
     pub(super) fn on_gossiped(&mut self, gossiped: Gossiped, cx: &mut Context) {
         let peer = gossiped.peer;
-        if self.relay.on_gossip(gossiped, &mut self.peers, cx)
-            && let Some(sender) = self.peers.number(&peer)
-        {
-            self.pool_rounds.missed(sender, peer, cx.now);
+        if self.relay.on_gossip(gossiped, &mut self.peers, cx) {
+            self.pool_rounds.missed(peer, cx.now);
         }
     }
 
     /// A gossiped message was judged.
     pub(super) fn on_judged(&mut self, job: &Job, judged: Judged, travels: bool, cx: &mut Context) {
-        let Judged { verdict, misbehaviour, finding } = judged;
-        self.peers.end_judging(job.sender);
-        self.relay.end_judging(job);
+        let Judged { verdict, misbehaviour, finding, pooled } = judged;
+        self.peers.end_judging(job.sender, job.topic, job.bytes);
+        pooled.into_iter().for_each(|txid| self.relay.is_known_to_others(txid));
         match self.relay.learn(job.sender, finding, travels, &mut self.peers, cx) {
             Learned::Nothing => {}
             Learned::UnknownParent(id) => self.backlog.push(NetworkEvent::UnknownParent { peer: job.sender, id }),
@@ -124,11 +127,9 @@ impl NetworkState {
 
     /// A peer's pool was looked through.
     pub(super) fn on_pool_fetched(&mut self, fetched: FetchedPool, cx: &mut Context) {
-        self.pool_rounds.end();
-        let FetchedPool { from, admitted, bytes, pass_on, is_done } = fetched;
-        if !is_done && let Some(id) = self.peers.get(from).map(|peer| peer.id) {
-            self.pool_rounds.missed(from, id, cx.now);
-        }
+        let FetchedPool { from, admitted, bytes, pass_on, seen, outcome } = fetched;
+        self.pool_rounds.end(from, outcome, cx.now);
+        seen.iter().for_each(|txid| self.relay.is_known_to_others(*txid));
         if admitted.is_empty() {
             return;
         }

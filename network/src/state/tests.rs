@@ -4,14 +4,15 @@ use super::*;
 use crate::event::{Connection, Endpoint, Gossiped, SwarmAction, TaskAction, Topic};
 use crate::gossip::judge::{Finding, Judged};
 use crate::ids::{ConnectionNumber, RequestNumber};
-use crate::pool_sync::rounds::FetchedPool;
+use crate::pool_sync::rounds::{FetchedPool, Outcome};
 use crate::testing::{context, multiaddr, status};
 use crate::wire::{Message as _, PeerStatus};
 use crate::{
     discovery::resource::Resource, handle::NetworkEvent, outbound::persistent::Reason, requests::class::Class,
 };
 use cairn_chain::{Misbehaviour, PeerNumber, Verdict};
-use cairn_ledger::{error::HeaderError, hash::Hash, testing::easy_network};
+use cairn_ledger::testing::{easy_network, genesis_state, mine};
+use cairn_ledger::{error::HeaderError, hash::Hash, validate::ChainContext};
 
 fn state(cx: &Context) -> NetworkState {
     let files =
@@ -86,12 +87,14 @@ fn an_invalid_block_bans_its_sender_unless_the_operator_named_it() {
         }
         connect(&mut state, peer, 1, &mut cx);
         let (message, topic) = (crate::ids::MessageNumber(5), Topic::Blocks);
-        let data = cairn_ledger::codec::encode(easy_network().genesis());
+        let spec = easy_network();
+        let block = mine(&spec, &ChainContext::genesis(&spec), &genesis_state(&spec), vec![]);
+        let data = cairn_ledger::codec::encode(&block.header);
         let actions = state.on_event(Event::Gossiped(Gossiped { peer, message, topic, data }), &mut cx);
         let [Action::Task(TaskAction::Judge { job, .. })] = &actions[..] else { panic!("{actions:?}") };
         let error = HeaderError::ZeroBeneficiary;
         let verdict = Verdict::Reject(Misbehaviour::InvalidHeader(error));
-        let judged = Judged { verdict, misbehaviour: None, finding: Finding::Nothing };
+        let judged = Judged { verdict, misbehaviour: None, finding: Finding::Nothing, pooled: Vec::new() };
         let actions = state.on_event(Event::Judged { job: job.clone(), judged, travels: false }, &mut cx);
         assert!(actions.iter().any(|action| is_disconnect(action, peer)), "{actions:?}");
         assert_eq!(state.list_bans(&cx).len(), usize::from(!is_named));
@@ -142,7 +145,7 @@ fn who_is_silent_is_parted_from_and_the_same_events_give_the_same_actions() {
 /// minute: what had waited there was lacking as long.
 #[test]
 fn a_pool_that_was_not_shown_is_asked_for_again_before_long() {
-    for is_done in [false, true] {
+    for outcome in [Outcome::Failed, Outcome::Equal] {
         let (mut cx, spec) = (context(), easy_network());
         let (mut state, peer) = (state(&cx), PeerId::random());
         connect(&mut state, peer, 1, &mut cx);
@@ -150,13 +153,30 @@ fn a_pool_that_was_not_shown_is_asked_for_again_before_long() {
         let tick = |state: &mut NetworkState, cx: &mut Context, after: u64| {
             cx.now += Duration::from_secs(after);
             let actions = state.on_event(Event::Tick, cx);
-            actions.iter().any(|action| matches!(action, Action::Task(TaskAction::FetchPool(PeerNumber(1)))))
+            actions
+                .iter()
+                .any(|action| matches!(action, Action::Task(TaskAction::FetchPool { peer: PeerNumber(1), .. })))
         };
         assert!(tick(&mut state, &mut cx, 1), "it is asked once");
         assert!(!tick(&mut state, &mut cx, 1), "one at a time");
-        let (from, admitted, pass_on) = (PeerNumber(1), Vec::new(), Vec::new());
-        let fetched = FetchedPool { from, admitted, bytes: 0, pass_on, is_done };
+        let fetched = FetchedPool { outcome, ..FetchedPool::nothing(PeerNumber(1)) };
         state.on_event(Event::PoolFetched(fetched), &mut cx);
-        assert_eq!(tick(&mut state, &mut cx, 8), !is_done, "done: {is_done}");
+        assert_eq!(tick(&mut state, &mut cx, 8), outcome == Outcome::Failed, "{outcome:?}");
     }
+}
+
+/// Eight strangers who connected once kept a node from dialling its boot nodes.
+#[test]
+fn boot_nodes_are_dialled_however_many_strangers_come() {
+    let mut cx = context();
+    let (mut state, boot) = (state(&cx), PeerId::random());
+    for n in 1..=20 {
+        connect(&mut state, PeerId::random(), n, &mut cx);
+    }
+    let address = format!("/ip4/10.0.0.9/tcp/7/p2p/{boot}");
+    assert!(state.add_target(&address, Reason::Boot, &mut cx).is_ok());
+    let dials = |actions: &[Action]| {
+        actions.iter().any(|action| matches!(action, Action::Swarm(SwarmAction::Dial(dial)) if dial.peer == boot))
+    };
+    assert!(dials(&cx.take()));
 }

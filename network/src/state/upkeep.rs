@@ -31,7 +31,7 @@ impl NetworkState {
             }
         }
         if let Some(peer) = self.pool_rounds.next(&self.peers, cx.tip.total_work, cx.now) {
-            cx.push(TaskAction::FetchPool(peer));
+            cx.push(TaskAction::FetchPool { peer, unseen: self.relay.unseen() });
         }
         if self.status.is_due(cx.now) {
             let everybody: Vec<PeerId> = self.peers.iter().map(|(_, peer)| peer.id).collect();
@@ -39,12 +39,14 @@ impl NetworkState {
                 status::ask(peer, &self.spec, &mut self.peers, cx);
             }
         }
+        self.relay.send_again(cx);
         self.relay.send_batch(cx);
     }
 
     /// Dials whom the operator named; while too few are connected, boot nodes and neighbours, too.
     pub(super) fn dial_persistent(&mut self, cx: &mut Context) {
-        let is_lonely = self.peers.len() < FEW_PEERS;
+        // Those who dialled this node are not counted: a few strangers would keep it from the nodes that it was told of.
+        let is_lonely = self.peers.len() - self.peers.inbound() < FEW_PEERS;
         for (peer, addresses) in self.persistent.due(is_lonely, cx.now) {
             let condition = DialCondition::DisconnectedAndNotDialling;
             cx.push(SwarmAction::Dial(Dial { peer, addresses, condition, number: None, is_own: true }));

@@ -1,7 +1,7 @@
 //! What is done on the swarm.
 
 use super::{Awaited, Channel, NetworkSwarm, dht};
-use crate::event::{Dial, DialCondition, DialFailure, Event, Published, SwarmAction};
+use crate::event::{Dial, DialCondition, DialFailure, Event, Published, SwarmAction, Topic};
 use crate::ids::{MessageNumber, RequestNumber};
 use crate::wire::{Message as _, TxBatch};
 use cairn_ledger::hash::BlockId;
@@ -76,7 +76,8 @@ impl NetworkSwarm {
 
     fn publish_block(&mut self, block: BlockId, message: Vec<u8>) {
         let bytes = message.len();
-        match self.swarm.behaviour_mut().gossip.publish(self.names.blocks.hash(), message) {
+        let topic = self.names.blocks.hash();
+        match self.gossip(Topic::Blocks).publish(topic, message) {
             Ok(_) => tracing::debug!(target: "cairn::network", %block, bytes, "announced a block"),
             // Nobody is there, or they have it from somebody else.
             Err(PublishError::NoPeersSubscribedToTopic | PublishError::Duplicate) => {}
@@ -85,8 +86,10 @@ impl NetworkSwarm {
     }
 
     fn publish_txs(&mut self, batch: TxBatch) -> Event {
-        let outcome = match self.swarm.behaviour_mut().gossip.publish(self.names.txs.hash(), batch.to_bytes()) {
-            Ok(_) | Err(PublishError::Duplicate) => Published::Sent,
+        let topic = self.names.txs.hash();
+        let outcome = match self.gossip(Topic::Txs).publish(topic, batch.to_bytes()) {
+            Ok(_) => Published::Sent,
+            Err(PublishError::Duplicate) => Published::Repeated,
             Err(PublishError::NoPeersSubscribedToTopic | PublishError::AllQueuesFull(_)) => Published::NobodyTook,
             Err(error) => {
                 tracing::warn!(target: "cairn::network", %error, "a batch was not sent");
@@ -97,7 +100,7 @@ impl NetworkSwarm {
     }
 
     fn kad(&mut self) -> Option<&mut kad::Behaviour<MemoryStore>> {
-        self.swarm.behaviour_mut().kad.as_mut()
+        self.swarm.behaviour_mut().kad.as_mut().map(|kad| &mut **kad)
     }
 
     fn dial(&mut self, dial: Dial) -> Option<Event> {
@@ -159,7 +162,7 @@ impl NetworkSwarm {
     }
 
     pub(super) fn validate(&mut self, message: MessageNumber, acceptance: MessageAcceptance) -> bool {
-        let Some((id, source)) = self.messages.remove(&message) else { return false };
-        self.swarm.behaviour_mut().gossip.report_message_validation_result(&id, &source, acceptance)
+        let Some((topic, id, source)) = self.messages.remove(&message) else { return false };
+        self.gossip(topic).report_message_validation_result(&id, &source, acceptance)
     }
 }

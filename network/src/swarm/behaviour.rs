@@ -1,10 +1,11 @@
 //! What a node speaks: every protocol with its settings and limits, and the transports below.
 
+use crate::swarm::metered::{Metered, Rate};
 use crate::wire::{
     Addresses, BlockTxs, Bodies, CompactBlock, GetAddresses, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers,
     Message, PeerStatus, PoolAnswer, TxBatch, gossip_id,
 };
-use crate::{config::NetworkConfig, swarm::codec::BytesCodec, swarm::dht, swarm::gate::Gate};
+use crate::{config::NetworkConfig, event::Topic, swarm::codec::BytesCodec, swarm::dht, swarm::gate::Gate};
 use cairn_ledger::hash::BlockId;
 use libp2p::gossipsub::{self, IdentTopic};
 use libp2p::request_response::{self, ProtocolSupport};
@@ -32,8 +33,11 @@ const MAX_FRAME: usize = 256 << 10;
 const MAX_IDS: usize = 400;
 /// Bytes of control messages in one frame.
 const MAX_CONTROL: usize = 64 << 10;
-/// Messages waiting for one slow peer.
-const QUEUE: usize = 1024;
+/// Blocks waiting for one slow peer, and batches of transactions: three MiB of the largest.
+const QUEUES: [usize; 2] = [1024, 64];
+/// How long they wait at most. A block that comes later has come by sync; what is dropped of the others is found when
+/// pools are compared.
+const WAITS: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(15)];
 /// How long an answer may take, small and large.
 const TIMEOUTS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(20));
 /// What this program says it is.
@@ -41,6 +45,13 @@ const AGENT: &str = concat!("cairn-node/", env!("CARGO_PKG_VERSION"));
 
 const _: () = assert!(CompactBlock::MAX_BYTES + (16 << 10) <= MAX_FRAME && TxBatch::MAX_BYTES < MAX_FRAME);
 const _: () = assert!(MAX_IDS * (20 + 2) + 1024 < MAX_CONTROL);
+
+/// Searches of a peer in the DHT: a node makes some dozens when it comes, and a few each minute.
+const SEARCHED: Rate = Rate { per_second: 20.0, burst: 300.0 };
+/// What a peer says of itself, and asks of a rendezvous point, of a relay and for an address to be dialled.
+const ASKED: Rate = Rate { per_second: 5.0, burst: 100.0 };
+/// Frames of gossip, of which each may have many messages: these have rates of their own.
+const GOSSIPED: Rate = Rate { per_second: 2_000.0, burst: 20_000.0 };
 
 /// The names of everything that is bound to one network.
 #[derive(Clone, Debug)]
@@ -79,18 +90,19 @@ pub(crate) type Gossip = gossipsub::Behaviour<gossipsub::IdentityTransform, goss
 pub(crate) struct Behaviour {
     pub(crate) limits: connection_limits::Behaviour,
     pub(crate) ping: ping::Behaviour,
-    pub(crate) identify: identify::Behaviour,
-    pub(crate) kad: Toggle<kad::Behaviour<MemoryStore>>,
+    pub(crate) identify: Metered<identify::Behaviour>,
+    pub(crate) kad: Toggle<Metered<kad::Behaviour<MemoryStore>>>,
     pub(crate) rendezvous: Toggle<rendezvous::client::Behaviour>,
-    pub(crate) rendezvous_server: Toggle<rendezvous::server::Behaviour>,
+    pub(crate) rendezvous_server: Toggle<Metered<rendezvous::server::Behaviour>>,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
     pub(crate) autonat: Toggle<autonat::v2::client::Behaviour>,
-    pub(crate) autonat_server: Toggle<autonat::v2::server::Behaviour>,
+    pub(crate) autonat_server: Toggle<Metered<autonat::v2::server::Behaviour>>,
     pub(crate) upnp: Toggle<upnp::tokio::Behaviour>,
     pub(crate) relay: Toggle<relay::client::Behaviour>,
-    pub(crate) relay_server: Toggle<relay::Behaviour>,
+    pub(crate) relay_server: Toggle<Metered<relay::Behaviour>>,
     pub(crate) dcutr: Toggle<dcutr::Behaviour>,
-    pub(crate) gossip: Gossip,
+    pub(crate) block_gossip: Metered<Gossip>,
+    pub(crate) tx_gossip: Metered<Gossip>,
     pub(crate) status: Requests,
     pub(crate) headers: Requests,
     pub(crate) bodies: Requests,
@@ -134,27 +146,26 @@ impl Behaviour {
         Ok(Self {
             limits: connection_limits::Behaviour::new(connection_limits(config)),
             ping: ping::Behaviour::default(),
-            identify: identify::Behaviour::new(
-                identify::Config::new(format!("{}/1", names.prefix), key.public())
-                    .with_agent_version(AGENT.to_owned())
-                    .with_push_listen_addr_updates(true)
-                    // The address book remembers, and knows from whom.
-                    .with_cache_size(0)
-                    // Addresses of a private network are nobody's business elsewhere.
-                    .with_hide_listen_addrs(!config.allow_private),
+            identify: Metered::new(identify(config, names, key), ASKED),
+            kad: Metered::toggled(
+                discovery.kademlia.then(|| dht::kademlia(own, names.protocol("kad/1"), *allow_private)),
+                SEARCHED,
             ),
-            kad: discovery.kademlia.then(|| dht::kademlia(own, names.protocol("kad/1"), *allow_private)).into(),
             rendezvous: discovery.rendezvous.then(|| rendezvous::client::Behaviour::new(key.clone())).into(),
-            rendezvous_server: discovery.rendezvous_server.then(rendezvous_point).into(),
+            rendezvous_server: Metered::toggled(discovery.rendezvous_server.then(rendezvous_point), ASKED),
             mdns: if discovery.mdns { neighbours(own) } else { None.into() },
             // Where addresses are private there is nothing to find out, and nobody to open a port.
             autonat: (is_public && reach.autonat).then(autonat::v2::client::Behaviour::default).into(),
-            autonat_server: (is_public && reach.autonat).then(autonat::v2::server::Behaviour::default).into(),
+            autonat_server: Metered::toggled(
+                (is_public && reach.autonat).then(autonat::v2::server::Behaviour::default),
+                ASKED,
+            ),
             upnp: (is_public && reach.upnp).then(upnp::tokio::Behaviour::default).into(),
             relay: None.into(),
-            relay_server: reach.relay_server.then(|| relay_for_others(own)).into(),
+            relay_server: Metered::toggled(reach.relay_server.then(|| relay_for_others(own)), ASKED),
             dcutr: (reach.relay && reach.hole_punching).then(|| dcutr::Behaviour::new(own)).into(),
-            gossip: gossip(names)?,
+            block_gossip: Metered::new(gossip(names, Topic::Blocks)?, GOSSIPED),
+            tx_gossip: Metered::new(gossip(names, Topic::Txs)?, GOSSIPED),
             status: requests::<PeerStatus, PeerStatus>(names.protocol("status/1"), small),
             headers: requests::<GetHeaders, Headers>(names.protocol("headers/1"), small),
             bodies: requests::<GetBodies, Bodies>(names.protocol("bodies/1"), large),
@@ -163,6 +174,18 @@ impl Behaviour {
             pool: requests::<GetPool, PoolAnswer>(names.protocol("pool/1"), large),
         })
     }
+}
+
+fn identify(config: &NetworkConfig, names: &Names, key: &Keypair) -> identify::Behaviour {
+    identify::Behaviour::new(
+        identify::Config::new(format!("{}/1", names.prefix), key.public())
+            .with_agent_version(AGENT.to_owned())
+            .with_push_listen_addr_updates(true)
+            // The address book remembers, and knows from whom.
+            .with_cache_size(0)
+            // Addresses of a private network are nobody's business elsewhere.
+            .with_hide_listen_addrs(!config.allow_private),
+    )
 }
 
 impl Gate<Behaviour> {
@@ -215,8 +238,10 @@ fn connection_limits(config: &NetworkConfig) -> ConnectionLimits {
     ConnectionLimits::default()
         .with_max_pending_incoming(Some(MAX_PENDING_IN))
         .with_max_pending_outgoing(Some(MAX_PENDING_OUT))
-        .with_max_established_incoming(Some(count(config.max_inbound)))
-        .with_max_established_outgoing(Some(count(config.max_outbound)))
+        // Each peer may have two, and who has to go for a newcomer takes a moment: the state counts peers.
+        .with_max_established_incoming(Some(count(config.max_inbound.saturating_mul(MAX_EACH as usize + 1))))
+        // Those whom Kademlia dials go again, which takes a moment: they take no place of those whom this node chose.
+        .with_max_established_outgoing(Some(count(config.max_outbound.saturating_mul(2))))
         .with_max_established_per_peer(Some(MAX_EACH))
 }
 
@@ -229,13 +254,17 @@ fn requests<Q: Message, A: Message>(protocol: StreamProtocol, timeout: Duration)
     request_response::Behaviour::with_codec(codec, [(protocol, ProtocolSupport::Full)], config)
 }
 
-/// Gossip in which every message waits for our verdict before it travels on.
-fn gossip(names: &Names) -> Result<Gossip, SetupError> {
-    let topics = [&names.blocks, &names.txs];
+/// Gossip in which every message waits for our verdict before it travels on. Blocks and transactions have each a stream
+/// and a queue of their own, so that no block waits behind payments on a slow line.
+fn gossip(names: &Names, topic: Topic) -> Result<Gossip, SetupError> {
+    let (name, protocol) = match topic {
+        Topic::Blocks => (&names.blocks, "meshsub"),
+        Topic::Txs => (&names.txs, "txs/meshsub"),
+    };
     let failed = |reason: String| SetupError::Gossip { reason };
     let mut config = gossipsub::ConfigBuilder::default();
     config
-        .protocol_id_prefix(format!("{}/meshsub", names.prefix))
+        .protocol_id_prefix(format!("{}/{protocol}", names.prefix))
         // Nobody signs: who passes something on answers for it, and nobody learns who made it.
         .validation_mode(gossipsub::ValidationMode::Anonymous)
         .message_id_fn(|message| gossipsub::MessageId::from(gossip_id(&message.data).to_vec()))
@@ -244,14 +273,17 @@ fn gossip(names: &Names) -> Result<Gossip, SetupError> {
         .max_control_messages_sent(MAX_IDS)
         .max_control_message_size(MAX_CONTROL)
         .max_publish_messages(500)
-        .connection_handler_queue_len(QUEUE)
+        .connection_handler_queue_len(QUEUES[topic as usize])
+        .publish_queue_duration(WAITS[topic as usize])
+        .forward_queue_duration(WAITS[topic as usize])
         .heartbeat_initial_delay(Duration::from_millis(200))
         .heartbeat_interval(HEARTBEAT)
         // A verdict may come until the message leaves this history: eight seconds.
         .history_length(12)
         .history_gossip(3)
         .duplicate_cache_time(REMEMBERED)
-        .flood_publish(false)
+        // A block that was found here goes to everybody at once, a payment to the mesh.
+        .flood_publish(topic == Topic::Blocks)
         .idontwant_message_size_threshold(4096)
         .idontwant_on_publish(true)
         // Two nodes are a mesh, and twelve are one without everybody sending to everybody.
@@ -259,17 +291,12 @@ fn gossip(names: &Names) -> Result<Gossip, SetupError> {
         .mesh_n_low(4)
         .mesh_n(6)
         .mesh_n_high(12);
-    for topic in topics {
-        config.max_transmit_size_for_topic(MAX_FRAME, topic.hash());
-    }
+    config.max_transmit_size_for_topic(MAX_FRAME, name.hash());
     let config = config.build().map_err(|error| failed(error.to_string()))?;
-    let filter =
-        gossipsub::WhitelistSubscriptionFilter(topics.map(IdentTopic::hash).into_iter().collect::<HashSet<_>>());
+    let filter = gossipsub::WhitelistSubscriptionFilter(HashSet::from([name.hash()]));
     let privacy = gossipsub::MessageAuthenticity::Anonymous;
     let mut gossip = Gossip::new_with_subscription_filter(privacy, config, filter).map_err(|e| failed(e.to_owned()))?;
-    for topic in topics {
-        gossip.subscribe(topic).map_err(|error| failed(error.to_string()))?;
-    }
+    gossip.subscribe(name).map_err(|error| failed(error.to_string()))?;
     Ok(gossip)
 }
 

@@ -58,7 +58,8 @@ impl NetworkSwarm {
 
     fn translate_behaviour(&mut self, event: BehaviourEvent) {
         match event {
-            BehaviourEvent::Gossip(event) => self.translate_gossip(event),
+            BehaviourEvent::BlockGossip(event) => self.translate_gossip(Topic::Blocks, event),
+            BehaviourEvent::TxGossip(event) => self.translate_gossip(Topic::Txs, event),
             BehaviourEvent::Identify(identify::Event::Received { peer_id: peer, info, .. }) => {
                 let (services, in_dht) = services_of(&info.protocols, &self.names.protocol("kad/1"));
                 let (agent, addresses) = (info.agent_version, info.listen_addrs);
@@ -101,13 +102,18 @@ impl NetworkSwarm {
         }
     }
 
-    fn translate_gossip(&mut self, event: gossipsub::Event) {
+    fn translate_gossip(&mut self, topic: Topic, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message { propagation_source: peer, message_id, message: content } => {
                 let message = MessageNumber(self.number());
-                self.messages.insert(message, (message_id, peer));
-                let topic = if content.topic == self.names.blocks.hash() { Topic::Blocks } else { Topic::Txs };
+                self.messages.insert(message, (topic, message_id, peer));
                 self.tell(Event::Gossiped(Gossiped { peer, message, topic, data: content.data }));
+            }
+            // Not for that is anybody reported: a line may be slow.
+            gossipsub::Event::SlowPeer { peer_id, failed_messages } => {
+                let messages = failed_messages.non_priority as u64;
+                tracing::debug!(target: "cairn::network", peer = %peer_id, messages, ?topic, "gossip was dropped");
+                self.tell(Event::GossipDropped { messages });
             }
             gossipsub::Event::GossipsubNotSupported { peer_id } => {
                 tracing::debug!(target: "cairn::network", peer = %peer_id, "a peer does not gossip");

@@ -8,19 +8,21 @@ pub(crate) mod dht;
 mod events;
 pub(crate) mod gate;
 pub(crate) mod identity;
+pub(crate) mod metered;
 pub(crate) mod transports;
 
-use crate::event::{Event, Job, Received, SwarmAction};
+use crate::event::{Event, Job, Received, SwarmAction, Topic};
 use crate::ids::{ConnectionNumber, DialNumber, MessageNumber, Multiaddr, PeerId, RequestNumber, SearchNumber};
 use crate::requests::class::Class;
 use crate::transport::{AnswerSender, Transport};
-use behaviour::{Behaviour, Names, Requests};
+use behaviour::{Behaviour, Gossip, Names, Requests};
 use cairn_chain::Verdict;
 use cairn_ledger::hash::BlockId;
 use gate::Gate;
 use libp2p::gossipsub::{IdentTopic, MessageAcceptance, MessageId};
 use libp2p::request_response::{InboundRequestId, OutboundRequestId, ResponseChannel};
 use libp2p::{Swarm, core::transport::ListenerId, futures::StreamExt, kad::QueryId, swarm::ConnectionId};
+use metered::Metered;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// A request of a peer's that was not answered yet.
@@ -59,7 +61,7 @@ pub(crate) struct NetworkSwarm {
     /// Requests of ours.
     awaited: BTreeMap<(Class, OutboundRequestId), Awaited>,
     /// Gossiped messages that wait for their verdicts.
-    messages: HashMap<MessageNumber, (MessageId, PeerId)>,
+    messages: HashMap<MessageNumber, (Topic, MessageId, PeerId)>,
     searches: HashMap<QueryId, SearchNumber>,
 }
 
@@ -93,6 +95,15 @@ impl NetworkSwarm {
         self.last_number
     }
 
+    /// The gossip of a topic.
+    fn gossip(&mut self, topic: Topic) -> &mut Gossip {
+        let behaviour = self.swarm.behaviour_mut();
+        match topic {
+            Topic::Blocks => &mut behaviour.block_gossip,
+            Topic::Txs => &mut behaviour.tx_gossip,
+        }
+    }
+
     /// The requests of a class.
     fn requests(&mut self, class: Class) -> &mut Requests {
         let behaviour = self.swarm.behaviour_mut();
@@ -111,6 +122,19 @@ impl NetworkSwarm {
         self.awaited.insert((class, id), awaited);
     }
 
+    /// Tells who has sent more of a protocol than it may.
+    fn tell_exceeded(&mut self) {
+        let behaviour = self.swarm.behaviour_mut();
+        let mut exceeded = behaviour.identify.take_exceeded();
+        exceeded.extend(behaviour.block_gossip.take_exceeded());
+        exceeded.extend(behaviour.tx_gossip.take_exceeded());
+        exceeded.extend(behaviour.kad.as_mut().map(Metered::take_exceeded).unwrap_or_default());
+        exceeded.extend(behaviour.rendezvous_server.as_mut().map(Metered::take_exceeded).unwrap_or_default());
+        exceeded.extend(behaviour.autonat_server.as_mut().map(Metered::take_exceeded).unwrap_or_default());
+        exceeded.extend(behaviour.relay_server.as_mut().map(Metered::take_exceeded).unwrap_or_default());
+        self.pending.extend(exceeded.into_iter().map(|peer| Event::Exceeded { peer }));
+    }
+
     fn full(&self, address: &Multiaddr) -> String {
         format!("{address}/p2p/{}", self.swarm.local_peer_id())
     }
@@ -124,6 +148,7 @@ impl Transport for NetworkSwarm {
             }
             let event = self.swarm.select_next_some().await;
             self.translate(event);
+            self.tell_exceeded();
         }
     }
 
@@ -157,9 +182,10 @@ impl Transport for NetworkSwarm {
     }
 
     fn mesh_of(&self, peer: &PeerId) -> Vec<String> {
-        let gossip = &self.swarm.behaviour().gossip;
-        let is_in = |topic: &IdentTopic| gossip.mesh_peers(&topic.hash()).any(|other| other == peer);
-        let topics = [("blocks", &self.names.blocks), ("txs", &self.names.txs)];
-        topics.into_iter().filter(|(_, topic)| is_in(topic)).map(|(name, _)| name.to_owned()).collect()
+        let behaviour = self.swarm.behaviour();
+        let is_in = |gossip: &Gossip, topic: &IdentTopic| gossip.mesh_peers(&topic.hash()).any(|other| other == peer);
+        let topics =
+            [("blocks", &behaviour.block_gossip, &self.names.blocks), ("txs", &behaviour.tx_gossip, &self.names.txs)];
+        topics.into_iter().filter(|(_, gossip, topic)| is_in(gossip, topic)).map(|(name, ..)| name.to_owned()).collect()
     }
 }

@@ -11,6 +11,7 @@ use libp2p::{
     PeerId, Swarm, SwarmBuilder, Transport, core::muxing::StreamMuxerBox, core::upgrade::Version, identity::Keypair,
     noise, pnet, quic, tcp, yamux,
 };
+use socket2::SockRef;
 use std::{fs, num::NonZeroU8, path::Path, time::Duration};
 
 /// A connection on which nothing happens for so long is closed. The status exchange of every minute keeps
@@ -25,6 +26,8 @@ const DIAL: Duration = Duration::from_secs(8);
 const STREAMS: usize = 128;
 /// Bytes in flight on one QUIC stream, and on one QUIC connection.
 const QUIC_WINDOWS: (u32, u32) = (4 << 20, 8 << 20);
+/// Bytes that wait in the kernel until they can be sent, at most: a block is never behind megabytes of payments there.
+const UNSENT: u32 = 64 << 10;
 /// The longest file that holds a pre-shared key.
 const MAX_PSK_BYTES: usize = 1024;
 
@@ -69,6 +72,11 @@ where
 
 fn transport(key: &Keypair, psk: Option<Psk>) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+    let tcp = tcp.map(|socket, _| {
+        // What waits in the kernel waits in one line, whatever stream it is of. Where that is refused, it works as before.
+        let _ = SockRef::from(&socket.0).set_tcp_notsent_lowat(UNSENT);
+        socket
+    });
     let tcp = match psk {
         Some(psk) => secured(tcp.and_then(move |socket, _| pnet::PnetConfig::new(psk).handshake(socket)), key)?,
         None => secured(tcp, key)?,

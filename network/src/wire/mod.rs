@@ -37,6 +37,8 @@ pub const MAX_BATCH: usize = TxBatch::MAX_BYTES / MIN_TRANSACTION_BYTES;
 pub const MAX_POOL_IDS: usize = 100_000;
 /// Pooled transactions asked for at once: of the usual size, they fill about an answer.
 pub const MAX_POOL_WANTED: usize = 4_096;
+/// Parts in which two pools are compared: by the first byte of a short id. Of pools that differ little, little is listed.
+pub const POOL_PARTS: usize = 256;
 /// More transactions than this do not fit into an answer about the pool.
 pub const MAX_POOL_TXS: usize = PoolAnswer::MAX_BYTES / MIN_TRANSACTION_BYTES;
 
@@ -90,7 +92,7 @@ messages! {
     Bodies, 4 << 20, true;
     GetBlockTxs, 32 + 8 + 4 * MAX_BLOCK_TRANSACTIONS, true;
     BlockTxs, 8 + MAX_BLOCK_BYTES, true;
-    GetPool, 16 + 8 + 6 * MAX_POOL_WANTED, true;
+    GetPool, 16 + 8 + 6 * MAX_POOL_WANTED + 8 + 8 * POOL_PARTS, true;
     PoolAnswer, 1 << 20, true;
     // More than it takes: later programs may say more.
     GetAddresses, 64, true;
@@ -250,7 +252,7 @@ pub struct BlockTxs {
 
 /// `pool/1`: without short ids, which transactions wait with you? With some: these of them, please.
 ///
-/// Layout: `key 16 ‖ count u64 ‖ (short id 6)*`.
+/// Layout: `key 16 ‖ count u64 ‖ (short id 6)* ‖ count u64 ‖ (sum u64)*`; there are [`POOL_PARTS`] sums, or none.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[bincode(crate = "cairn_ledger::codec::bincode")]
 pub struct GetPool {
@@ -258,13 +260,28 @@ pub struct GetPool {
     pub key: [u8; 16],
     /// What is wanted, in the order in which it was listed.
     pub wanted: BoundedVec<ShortId, MAX_POOL_WANTED>,
+    /// The asker's own pool, in parts: of each the exclusive or of the SipHash-2-4 of its ids whose first byte is the
+    /// part's number. What is in parts that are the same is not listed.
+    pub sums: BoundedVec<u64, POOL_PARTS>,
 }
 
-/// The answer of `pool/1`. To a question without short ids: those of what can be mined now, the best paying first
-/// and each sender's in order of nonce. To one with some: of those transactions, the ones that still wait, in the
+impl GetPool {
+    /// Which of what waits with you is in parts whose sums are others than these?
+    pub(crate) fn list(key: [u8; 16], sums: &[u64; POOL_PARTS]) -> Self {
+        Self { key, wanted: BoundedVec::default(), sums: BoundedVec::new(sums.to_vec()).unwrap_or_default() }
+    }
+
+    /// These, please; no more than may be asked for.
+    pub(crate) fn some(key: [u8; 16], wanted: Vec<ShortId>) -> Self {
+        Self { key, wanted: BoundedVec::new(wanted).unwrap_or_default(), sums: BoundedVec::default() }
+    }
+}
+
+/// The answer of `pool/1`. To a question without short ids: those of what can be mined now and is in parts that differ,
+/// the best paying first and each sender's in order of nonce. To one with some: of those transactions, the ones that still wait, in the
 /// order in which they were named, as many as fit.
 ///
-/// Layout: `count u64 ‖ (short id 6)* ‖ count u64 ‖ transaction*`.
+/// Layout: `count u64 ‖ (short id 6)* ‖ count u64 ‖ transaction* ‖ count u64 ‖ (part u8)*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[bincode(crate = "cairn_ledger::codec::bincode")]
 pub struct PoolAnswer {
@@ -272,6 +289,8 @@ pub struct PoolAnswer {
     pub short_ids: BoundedVec<ShortId, MAX_POOL_IDS>,
     /// The transactions.
     pub transactions: BoundedVec<Transaction, MAX_POOL_TXS>,
+    /// The parts whose sums were others than the asker's, of which all is in the list.
+    pub different: BoundedVec<u8, POOL_PARTS>,
 }
 
 /// `addresses/1`: whom do you know?
@@ -366,8 +385,16 @@ mod tests {
         }
     }
 
+    fn get_pool() -> GetPool {
+        GetPool { key: [9; 16], wanted: list(vec![[1, 2, 3, 4, 5, 6], [7; 6]]), sums: list(vec![1, 2]) }
+    }
+
     fn pool_answer() -> PoolAnswer {
-        PoolAnswer { short_ids: list(vec![[7; 6]]), transactions: list(vec![transaction(0)]) }
+        PoolAnswer {
+            short_ids: list(vec![[7; 6]]),
+            transactions: list(vec![transaction(0)]),
+            different: list(vec![7, 8]),
+        }
     }
 
     /// Checks that a message is read as it is written, refused when it is cut, and that more after it is left alone
@@ -396,7 +423,7 @@ mod tests {
             golden("bodies", &Bodies { bodies: list(bodies) }),
             golden("get_block_txs", &GetBlockTxs { id: id(1), places: list(vec![0, 7]) }),
             golden("block_txs", &BlockTxs { transactions: list(vec![transaction(0), transaction(1)]) }),
-            golden("get_pool", &GetPool { key: [9; 16], wanted: list(vec![[1, 2, 3, 4, 5, 6], [7; 6]]) }),
+            golden("get_pool", &get_pool()),
             golden("pool_answer", &pool_answer()),
             golden("get_addresses", &GetAddresses { max: 64 }),
             golden("addresses", &Addresses { addresses: list(vec![place(9740, false), place(9741, true)]) }),
@@ -462,7 +489,8 @@ mod tests {
         assert_eq!(locator.to_bytes().len(), GetHeaders::MAX_BYTES);
         let places = GetBlockTxs { id: id(1), places: list(vec![0; MAX_BLOCK_TRANSACTIONS]) };
         assert_eq!(places.to_bytes().len(), GetBlockTxs::MAX_BYTES);
-        let wanted = GetPool { key: [0; 16], wanted: list(vec![[0; 6]; MAX_POOL_WANTED]) };
+        let (wanted, sums) = (list(vec![[0; 6]; MAX_POOL_WANTED]), list(vec![0; POOL_PARTS]));
+        let wanted = GetPool { key: [0; 16], wanted, sums };
         assert_eq!(wanted.to_bytes().len(), GetPool::MAX_BYTES);
         let pool = PoolAnswer { short_ids: list(vec![[0; 6]; MAX_POOL_IDS]), ..PoolAnswer::default() };
         assert!(pool.to_bytes().len() <= PoolAnswer::MAX_BYTES);

@@ -1,7 +1,7 @@
 //! Short ids: six bytes that stand for a transaction between nodes that may both have it. They are keyed, with
 //! a block's id or with what an asker drew, so that nobody can prepare two transactions that share one.
 
-use crate::wire::ShortId;
+use crate::wire::{POOL_PARTS, ShortId};
 use cairn_ledger::hash::{BlockId, Tag, TxId};
 use siphasher::sip::SipHasher24;
 
@@ -30,4 +30,19 @@ impl ShortIds {
         let [a, b, c, d, e, f, ..] = self.0.hash(txid.as_bytes()).to_le_bytes();
         [a, b, c, d, e, f]
     }
+
+    /// The sums of a pool's parts.
+    pub(crate) fn sums<'a>(&self, ids: impl Iterator<Item = &'a TxId>) -> [u64; POOL_PARTS] {
+        let mut sums = [0; POOL_PARTS];
+        for txid in ids {
+            let hash = self.0.hash(txid.as_bytes());
+            sums[usize::from(hash as u8)] ^= hash;
+        }
+        sums
+    }
+}
+
+/// The part of a pool to which a short id belongs.
+pub(crate) fn part_of(id: &ShortId) -> usize {
+    usize::from(id[0])
 }

@@ -128,6 +128,16 @@ impl Readings {
         real("uptime_seconds", "Time since the node started", self.uptime.as_secs_f64());
         let phases = SyncPhase::NAMES.map(|phase| (phase, i64::from(phase == sync.phase.name())));
         registry.register("sync_phase", "1 for what synchronisation is doing", by("phase", phases));
+        let losses = &network.losses;
+        let losses = [
+            ("dropped", losses.dropped as i64),
+            ("repeated", losses.repeated as i64),
+            ("crowded_out", losses.crowded_out as i64),
+            ("unlooked", losses.unlooked as i64),
+            ("sent_again", losses.sent_again as i64),
+        ];
+        let help = "What gossip has lost since the start, and comes by comparing pools and by sync";
+        registry.register("network_gossip_losses", help, by("kind", losses));
         let peers = [("inbound", network.inbound as i64), ("outbound", network.outbound as i64)];
         registry.register("network_peers", "Connected peers, by who dialled", by("direction", peers));
     }

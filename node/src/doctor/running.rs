@@ -4,7 +4,7 @@ use super::{Diagnosis, machine, targets};
 use crate::rpc_client::{self, RpcClientError};
 use crate::{config::Settings, system::data_dir::Occupant};
 use cairn_rpc::methods::{NetClient, NodeClient};
-use cairn_rpc::types::{NetInfo, NodeInfo, PeerJson, ProblemJson};
+use cairn_rpc::types::{LossesJson, NetInfo, NodeInfo, PeerJson, ProblemJson};
 use cairn_rpc::{policy::clock_tolerance_ms, text::Text};
 use std::{collections::BTreeSet, time::Duration};
 
@@ -80,6 +80,7 @@ async fn judge(settings: &Settings, answers: &Answers, report: &mut Diagnosis) {
     rules(node, report);
     let connected: BTreeSet<&str> = peers.iter().map(|peer| peer.peer_id.as_str()).collect();
     count(settings, net, report);
+    losses(net, report);
     targets::examine(settings, &connected, report).await;
     reach(settings, net, report);
 }
@@ -188,6 +189,21 @@ fn count(settings: &Settings, net: &NetInfo, report: &mut Diagnosis) {
             report.ok("peers", message);
         }
     }
+}
+
+/// What gossip has lost: nothing is wrong with the node for that, but perhaps with its line.
+fn losses(net: &NetInfo, report: &mut Diagnosis) {
+    let LossesJson { dropped, repeated, crowded_out, unlooked, sent_again } = net.losses;
+    if dropped + repeated + crowded_out + unlooked + sent_again == 0 {
+        return report.ok("gossip", "nothing was lost on the way to peers");
+    }
+    let message = format!(
+        "{dropped} messages came too late for slow lines, {repeated} batches and {crowded_out} payments were not sent, \
+         {unlooked} messages were not looked at, {sent_again} payments were sent again; peers find what they lack by \
+         comparing pools"
+    );
+    let advice = (dropped > 0).then_some("see that the line is not full of other things, if that number grows");
+    report.note("gossip", message, advice);
 }
 
 fn reach(settings: &Settings, net: &NetInfo, report: &mut Diagnosis) {

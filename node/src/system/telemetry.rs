@@ -5,6 +5,7 @@
 //! Standard error is a place that never decides whether the node lives: a pipe whose reader is gone costs the lines,
 //! and one whose reader has stopped reading holds nobody up.
 
+use super::log_limits::Limited;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
 use std::io::{self, IsTerminal, Write};
@@ -92,6 +93,7 @@ where
         None => (BoxMakeWriter::new(stderr), io::stderr().is_terminal()),
         Some(directory) => (BoxMakeWriter::new(stderr.and(daily_files(directory)?)), false),
     };
+    let writer = Limited::new(writer, format == LogFormat::Json);
     let subscriber = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&filter.0)).with_writer(writer);
     // By itself it would print that a line could not be written to where that line could not be written, and panic.
     let subscriber = subscriber.log_internal_errors(false);

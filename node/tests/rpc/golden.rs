@@ -15,10 +15,10 @@ use cairn_rpc::text::{HexBytes, Pebbles, Text};
 use cairn_rpc::types::{
     AccountJson, AddressHistory, AddressMove, BackupInfo, BanJson, BlockJson, BlockPage, BlockTransactions, ChainMove,
     DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HealthJson, HistoryCursor,
-    HistoryEntry, LightProofJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson, PendingJson, Place,
-    PoolCursor, PoolEntry, PoolPage, ProblemJson, ProofJson, ProviderJson, Room, RulesJson, StorageInfo, Submitted,
-    Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo, TransactionJson, TransactionPage,
-    TransactionProofJson, TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
+    HistoryEntry, LightProofJson, LossesJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson,
+    PendingJson, Place, PoolCursor, PoolEntry, PoolPage, ProblemJson, ProofJson, ProviderJson, Room, RulesJson,
+    StorageInfo, Submitted, Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo, TransactionJson,
+    TransactionPage, TransactionProofJson, TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -375,6 +375,7 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             bans: 1,
             admitted: None,
             clock_ahead_ms: Some(-120),
+            losses: LossesJson { dropped: 118, repeated: 1, crowded_out: 0, unlooked: 4, sent_again: 2 },
         }),
     );
     add(

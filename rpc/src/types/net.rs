@@ -37,6 +37,23 @@ pub struct NetInfo {
     /// How far the clocks of its peers are ahead of its own, their median in milliseconds, negative when they are
     /// behind; null with fewer than three peers, of whom two could agree on anything.
     pub clock_ahead_ms: Option<i64>,
+    /// What gossip has lost since the start. None of it is lost for good: pools are compared, and blocks come by sync.
+    pub losses: LossesJson,
+}
+
+/// What gossip has lost since a node's start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LossesJson {
+    /// Messages that waited for peers whose lines are slow, until it was too late.
+    pub dropped: u64,
+    /// Batches of transactions that were not sent, as ones of the same bytes had come or gone before.
+    pub repeated: u64,
+    /// Transactions that there was no room to keep until they are sent.
+    pub crowded_out: u64,
+    /// Messages that there was no room to look at.
+    pub unlooked: u64,
+    /// Payments of the node's own clients that were sent again, since no peer was seen to have them.
+    pub sent_again: u64,
 }
 
 /// A connected peer.

@@ -28,19 +28,22 @@ impl Handle {
         self.fabric.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gossips bytes, whatever they are.
-    pub fn gossip(&self, topic: Topic, message: Vec<u8>) {
+    /// Gossips bytes, whatever they are; whether they were new, and somebody is there.
+    pub fn gossip(&self, topic: Topic, message: Vec<u8>) -> bool {
         let (fabric, node) = (&mut *self.fabric(), self.node);
         let (id, now) = (gossip_id(&message), fabric.now());
-        if let Some(outcome) = fabric.host(node).gossip.publish(topic, id, message.into(), now) {
-            fabric.after_gossip(node, outcome);
-        }
+        let outcome = fabric.host(node).gossip.publish(topic, id, message.into(), now);
+        outcome.map(|outcome| fabric.after_gossip(node, outcome)).is_some()
     }
 
     fn publish_txs(&self, batch: TxBatch) -> Event {
         let is_alone = self.fabric().peek(self.node).connections.is_empty();
-        self.gossip(Topic::Txs, batch.to_bytes());
-        Event::TxsPublished { batch, outcome: if is_alone { Published::NobodyTook } else { Published::Sent } }
+        let outcome = match self.gossip(Topic::Txs, batch.to_bytes()) {
+            _ if is_alone => Published::NobodyTook,
+            true => Published::Sent,
+            false => Published::Repeated,
+        };
+        Event::TxsPublished { batch, outcome }
     }
 
     fn verdict(&self, message: MessageNumber, accept: bool) -> bool {
@@ -71,7 +74,9 @@ impl Transport for Handle {
     fn carry_out(&mut self, action: SwarmAction) -> Option<Event> {
         let node = self.node;
         match action {
-            SwarmAction::PublishBlock { id: _, message } => self.gossip(Topic::Blocks, message),
+            SwarmAction::PublishBlock { id: _, message } => {
+                self.gossip(Topic::Blocks, message);
+            }
             SwarmAction::PublishTxs(batch) => return Some(self.publish_txs(batch)),
             SwarmAction::Ignore(message) => drop(self.verdict(message, false)),
             SwarmAction::Dial(dial) => return self.fabric().dial(node, dial),

@@ -437,7 +437,7 @@ fn behaviour(key: &Keypair, prefix: &str) -> Behaviour {
     Behaviour {
         identify: swarm::identify(prefix, key),
         ping: ping::Behaviour::default(),
-        gossip: swarm::gossip(prefix, &TOPICS[BLOCKS..=BLOCKS]),
+        gossip: swarm::gossip(prefix, TOPICS[BLOCKS]),
         status: requests(prefix, REQUESTS[STATUS]),
         headers: requests(prefix, REQUESTS[HEADERS]),
         bodies: requests(prefix, REQUESTS[BODIES]),

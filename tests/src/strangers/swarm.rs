@@ -55,13 +55,14 @@ pub fn requests(prefix: &str, name: &str, manner: Manner, within: Duration) -> r
     request_response::Behaviour::with_codec(Bytes(manner), [(name, ProtocolSupport::Full)], config)
 }
 
-/// Gossip on these topics.
+/// Gossip on a topic of nodes: each has a protocol of its own.
 ///
 /// # Panics
 /// Never: the configuration is a valid one.
-pub fn gossip(prefix: &str, topics: &[&str]) -> gossipsub::Behaviour {
+pub fn gossip(prefix: &str, topic: &str) -> gossipsub::Behaviour {
+    let protocol = if topic.starts_with("blocks/") { "meshsub" } else { "txs/meshsub" };
     let config = gossipsub::ConfigBuilder::default()
-        .protocol_id_prefix(format!("{prefix}/meshsub"))
+        .protocol_id_prefix(format!("{prefix}/{protocol}"))
         .validation_mode(ValidationMode::Anonymous)
         // As nodes do: the library's own way gives all anonymous messages one id, and sends only the first.
         .message_id_fn(|message| MessageId::from(sha256(&[&message.data]).as_bytes()[..20].to_vec()))
@@ -71,8 +72,6 @@ pub fn gossip(prefix: &str, topics: &[&str]) -> gossipsub::Behaviour {
         .expect("a valid configuration");
     let mut gossip: gossipsub::Behaviour =
         gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config).expect("as configured");
-    for topic in topics {
-        gossip.subscribe(&IdentTopic::new(format!("{prefix}/{topic}"))).expect("no filter forbids it");
-    }
+    gossip.subscribe(&IdentTopic::new(format!("{prefix}/{topic}"))).expect("no filter forbids it");
     gossip
 }

@@ -119,9 +119,15 @@ fn one_peer_occupies_few_places() {
     assert!(!table.has_turn(number));
     table.end_serving(number);
     assert!(table.has_turn(number));
-    assert_eq!((0..100).filter(|_| table.begin_judging(number)).count(), JUDGING_EACH);
-    table.end_judging(number);
-    assert!(table.begin_judging(number));
+    for topic in [Topic::Blocks, Topic::Txs] {
+        let most = JUDGING_EACH[topic as usize];
+        assert_eq!((0..100).filter(|_| table.begin_judging(number, topic, 10)).count(), most);
+        table.end_judging(number, topic, 10);
+        assert!(table.begin_judging(number, topic, 10));
+        (0..most).for_each(|_| table.end_judging(number, topic, 10));
+    }
+    let large = (0..100).filter(|_| table.begin_judging(number, Topic::Blocks, 160 << 10)).count();
+    assert_eq!(large, JUDGING_BYTES / (160 << 10));
 }
 
 #[test]

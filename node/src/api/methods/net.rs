@@ -3,13 +3,18 @@
 use crate::api::context::{Context, millis};
 use crate::api::error::refused;
 use cairn_ledger::hash::Hash;
-use cairn_network::{BanInfo, Kind, PeerInfo, ProtocolBytes, Provider, UnknownKind};
-use cairn_rpc::types::{BanJson, NetInfo, PeerJson, ProviderJson, TrafficJson};
+use cairn_network::{BanInfo, Kind, Losses, PeerInfo, ProtocolBytes, Provider, UnknownKind};
+use cairn_rpc::types::{BanJson, LossesJson, NetInfo, PeerJson, ProviderJson, TrafficJson};
 use cairn_rpc::{methods::NetServer, text::Text};
 use jsonrpsee::core::{RpcResult, async_trait};
 
 /// For how long an operator bans unless told otherwise.
 const BAN_SECONDS: u64 = 3600;
+
+fn show_losses(losses: &Losses) -> LossesJson {
+    let Losses { dropped, repeated, crowded_out, unlooked, sent_again } = *losses;
+    LossesJson { dropped, repeated, crowded_out, unlooked, sent_again }
+}
 
 #[async_trait]
 impl NetServer for Context {
@@ -30,6 +35,7 @@ impl NetServer for Context {
             bans: info.bans as u64,
             admitted: info.admitted,
             clock_ahead_ms: info.clock_ahead,
+            losses: show_losses(&info.losses),
         })
     }
 
