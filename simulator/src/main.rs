@@ -92,24 +92,16 @@ fn main() -> ExitCode {
 #[derive(Debug, thiserror::Error)]
 enum RunError {
     #[error("cannot read {}: {error}", path.display())]
-    Unreadable {
-        path: PathBuf,
-        error: io::Error,
-    },
+    Unreadable { path: PathBuf, error: io::Error },
     #[error("{}: {error}", path.display())]
-    Scenario {
-        path: PathBuf,
-        error: ScenarioError,
-    },
+    Scenario { path: PathBuf, error: ScenarioError },
     #[error("cannot write {}: {error}", path.display())]
-    Unwritable {
-        path: PathBuf,
-        error: io::Error,
-    },
+    Unwritable { path: PathBuf, error: io::Error },
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
     #[error(transparent)]
     Chaos(#[from] chaos::fleet::FleetError),
+    #[error(transparent)]
     Report(#[from] ReportError),
     #[error("the smaller scenario cannot be written: {0}")]
     Toml(#[from] toml::ser::Error),

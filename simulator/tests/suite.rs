@@ -48,6 +48,13 @@ fn what_goes_wrong_is_the_seeds_whoever_plays_it() {
     }
 }
 
+/// A node that others can dial, in a group of its own; `rate`: what it hashes, if it mines.
+fn plan(n: u32, is_boot_node: bool, rate: Option<f64>) -> NodePlan {
+    let beneficiary = key(1_000 + u64::from(n)).address();
+    let miner = rate.map(|rate| Miner { rate, beneficiary, strategy: Strategy::Honest });
+    NodePlan { ip: ip_in(n, 0), is_reachable: true, is_boot_node, miner }
+}
+
 /// A stopped process does nothing, nothing of it is lost, and it is with the others soon after it goes on; one that is
 /// killed while it is stopped comes back as another process.
 #[test]
@@ -56,7 +63,7 @@ fn a_node_that_is_stopped_stands_where_it_is_and_catches_up_once_it_goes_on() {
     let work = spec.params().genesis_target.decode().expect("a target").work().to_f64();
     let mut simulation = Simulation::new(Setup { seed: 5, spec: Arc::new(spec), shape: Shape::World, leisure: 1 });
     for n in 0..4 {
-        simulation.add_boot_node((n == 0).then(|| (work / 60.0, key(1_000).address())));
+        simulation.add(plan(n, true, (n == 0).then_some(work / 60.0)));
     }
     let nodes: Vec<NodeId> = simulation.nodes().collect();
     nodes.iter().for_each(|node| simulation.start(*node).expect("it starts"));
@@ -116,9 +123,7 @@ fn a_parted_network_has_two_chains_and_one_once_it_is_joined() {
     let setup = Setup { seed: 3, spec: Arc::new(spec), shape: Shape::World, leisure: 1 };
     let mut simulation = Simulation::new(setup);
     for n in 0..6_u32 {
-        let beneficiary = key(1_000 + u64::from(n)).address();
-        let miner = Some(Miner { rate: work / 360.0, beneficiary, strategy: Strategy::Honest });
-        simulation.add(NodePlan { ip: ip_in(n, 0), is_reachable: true, is_boot_node: n < 3, miner });
+        simulation.add(plan(n, n < 3, Some(work / 360.0)));
     }
     let nodes: Vec<NodeId> = simulation.nodes().collect();
     for node in &nodes {

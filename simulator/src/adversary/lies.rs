@@ -115,7 +115,7 @@ pub(super) fn questions(n: u64) -> Vec<(Class, Vec<u8>)> {
     let ids: Vec<BlockId> = (0..MAX_BODIES as u64).map(id).collect();
     let bodies = GetBodies { ids: BoundedVec::new(ids).unwrap_or_default() };
     let headers = GetHeaders { locator: BoundedVec::new(vec![id(0)]).unwrap_or_default() };
-    let pool = GetPool { key: [n as u8; 16], wanted: BoundedVec::default() };
+    let pool = GetPool { key: [n as u8; 16], sums: BoundedVec::default(), wanted: BoundedVec::default() };
     let all =
         [(Class::Bodies, bodies.to_bytes()), (Class::Headers, headers.to_bytes()), (Class::Pool, pool.to_bytes())];
     (0..12).flat_map(|_| all.clone()).collect()

@@ -10,7 +10,8 @@ fn network_bans() {
     let mut bans = Bans::default();
     let until = NOW.saturating_add(3_600_000);
     for target in ["1.2.0.0/16", "1.2.3.4", "2606:4700::/32", "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"] {
-        bans.insert(target.parse().expect("a target"), Ban { until, reason: String::from("a reason") }, NOW);
+        let ban = Ban { until, reason: String::from("a reason"), is_automatic: false };
+        bans.insert(target.parse().expect("a target"), ban, NOW);
     }
     let words = [
         "::ffff:1.2.3.4/112",
