@@ -34,6 +34,11 @@ copy_sources() {
     done
 }
 
+# forget_our_own: has cargo compile our own packages anew, as claim_target does: to cargo, those of a copy are the same.
+forget_our_own() {
+    rm -rf "$CARGO_TARGET_DIR"/release/.fingerprint/cairn-*
+}
+
 # play NAME: plays scenarios with a bug until one finds it; a line of the table.
 play() {
     local name="$1" scenario out code found before=0
@@ -45,6 +50,7 @@ play() {
         0) before=$((before + seeds)) && continue ;;
         1) found="$out" ;;
         124) found="? seeds; hang; no end within $seconds seconds" ;;
+        2) found="? seeds; start; $out" ;;
         *) found="? seeds; panic; $(grep -m 1 -A 1 panicked <<<"$out" | tr '\n' ' ')" ;;
         esac
         found="$(tail -n 1 <<<"$found" | cut -c 1-150)"
@@ -79,9 +85,11 @@ need cargo git
 
 cd "$ROOT"
 say "building the simulator"
+claim_target
 cargo build --release --locked --quiet -p cairn-simulator --bin cairn-sim
-cp "$CARGO_TARGET_DIR/release/cairn-sim" "$CARGO_TARGET_DIR/release/cairn-sim.plain"
-plain="$CARGO_TARGET_DIR/release/cairn-sim.plain"
+mkdir -p "$COPY"
+plain="$COPY/cairn-sim.plain"
+cp "$CARGO_TARGET_DIR/release/cairn-sim" "$plain"
 mapfile -t all < <("$plain" faults "$ROOT")
 ((${#all[@]})) || die "there is nothing to plant"
 for name in "${names[@]}"; do
@@ -92,9 +100,11 @@ mapfile -t with_bugs < <(sed -n 's/^[a-z0-9_]*: \(.*\.rs\)$/\1/p' simulator/faul
 copy_sources "${with_bugs[@]}" ledger/src/lib.rs
 "$plain" plant "$ROOT" "$COPY/tree"
 say "building it with ${#all[@]} bugs"
+forget_our_own
 (cd "$COPY/tree" && cargo build --release --locked --quiet -p cairn-simulator --bin cairn-sim)
-cp "$CARGO_TARGET_DIR/release/cairn-sim" "$COPY/cairn-sim"
-cp "$plain" "$CARGO_TARGET_DIR/release/cairn-sim"
+mv "$CARGO_TARGET_DIR/release/cairn-sim" "$COPY/cairn-sim"
+# What was just made is another checkout's.
+forget_our_own
 
 say "the control: no bug, $seeds seeds of each scenario"
 for scenario in "${SCENARIOS[@]}"; do

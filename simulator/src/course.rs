@@ -309,7 +309,7 @@ impl Course {
         broken.extend(oracles::second_opinion(simulation, first));
         broken.extend(oracles::nothing_forged(simulation));
         broken.extend(oracles::pools(simulation, self.scenario.quiet_minutes >= LONG_QUIET));
-        broken.extend(oracles::peers(simulation, self.scenario.is_calm()));
+        broken.extend(oracles::peers(simulation, self.scenario.is_calm().then_some(self.scenario.boot_nodes)));
         broken.extend(oracles::punished(simulation));
         broken.extend(self.customers.complaints.drain(..).map(|what| Broken::Customer { what }));
         let payments = self.payments.forgotten(simulation, first);

@@ -74,7 +74,7 @@ impl Customers {
     fn chain_of_payments(&mut self, simulation: &mut Simulation, node: NodeId, shop: &Shop) -> Option<u64> {
         let spec = simulation.spec().clone();
         let pay = |ahead: u64, until: u64| shop.pay(&spec, ahead, 1_000, 1_000, until);
-        let all = vec![pay(1, 0), pay(0, 0), pay(2, 0), pay(3, 0), pay(30, shop.tip + 8)];
+        let all = vec![pay(1, 0), pay(0, 0), pay(2, 0), pay(3, 0), pay(50, shop.tip + 8)];
         let answers = submit(simulation, node, all)?;
         self.expect(answers.iter().all(Result::is_ok), "payments in a row were not all taken", &answers);
         Some(4)

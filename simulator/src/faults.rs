@@ -136,7 +136,7 @@ fn overlap(fault: &Planted, other: &Planted) -> FaultError {
 pub fn planted(root: &Path) -> Result<BTreeMap<String, String>, FaultError> {
     let all = read(root)?;
     let files: BTreeSet<&str> = all.iter().map(|fault| &*fault.file).chain([HOME]).collect();
-    let with = |file: &str| {
+    let with = |file: &str| -> Result<(String, String), FaultError> {
         let path = root.join(file);
         let source = fs::read_to_string(&path).map_err(|error| FaultError::File { path, error })?;
         let theirs: Vec<&Planted> = all.iter().filter(|fault| fault.file == file).collect();

@@ -38,7 +38,7 @@ pub enum Strategy {
     Honest,
     /// Shows them when that makes others' work worthless (Eyal and Sirer 2013, figure 1).
     Selfish,
-    /// Shows none that follows the rules ([`forge`]).
+    /// Shows none that follows the rules.
     Forge,
     /// Shows them once there are more of them than of others' since it paid, and its payment has so many confirmations
     /// (Rosenfeld 2014: one block is found before the payment is made).

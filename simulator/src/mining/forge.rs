@@ -91,9 +91,11 @@ async fn forged(chain: &ChainHandle, beneficiary: Address, flaw: Flaw) -> Option
             let other = pay(purse.nonce, 7_000);
             vec![Transaction { signature: other.signature, ..pay(purse.nonce, 7_001) }]
         }
+        // Block 1 has nothing behind it that a payment could have been for.
+        Flaw::Expired if tip.height() == Height::GENESIS => return None,
         Flaw::Expired => {
             let body = pay(purse.nonce, 1_000).body;
-            let body = cairn_ledger::TransactionBody { valid_until: Height::new(tip.height().get().max(1)), ..body };
+            let body = cairn_ledger::TransactionBody { valid_until: tip.height(), ..body };
             vec![body.sign(&wallet, &spec.genesis_id(), &[7; 32])]
         }
         Flaw::Twice => vec![pay(purse.nonce, 1_000), pay(purse.nonce, 1_000)],

@@ -12,9 +12,9 @@ const BEHIND: u64 = 12;
 /// Who has been connected for so long has told where it stands.
 const ACQUAINTED: Duration = Duration::from_secs(180);
 
-/// Every node knows where its honest peers stand, nearly; where nothing goes wrong (`is_calm`), nobody has anything
-/// against anybody, and everybody has found others by itself.
-pub fn peers(simulation: &mut Simulation, is_calm: bool) -> Vec<Broken> {
+/// Every node knows where its honest peers stand, nearly; where nothing goes wrong (`calm`: how many nodes everybody knows
+/// from the start), nobody has anything against anybody, and everybody has found others by itself.
+pub fn peers(simulation: &mut Simulation, calm: Option<u32>) -> Vec<Broken> {
     let honest = simulation.honest();
     let names: BTreeSet<String> = honest.iter().map(|node| simulation.peer(*node).to_string()).collect();
     let mut broken = Vec::new();
@@ -29,13 +29,14 @@ pub fn peers(simulation: &mut Simulation, is_calm: bool) -> Vec<Broken> {
         if heights.any(|height| height + BEHIND < tip) {
             broken.push(Broken::Peers { node, what: "does not know where a peer stands" });
         }
-        if is_calm && peers.iter().any(|peer| peer.score < 0) {
+        if calm.is_some() && peers.iter().any(|peer| peer.score < 0) {
             broken.push(Broken::Peers { node, what: "has something against a peer, though nothing went wrong" });
         }
-        if is_calm && info.outbound < LEAST_DIALLED {
+        // All others dial those that everybody knows.
+        if calm.is_some_and(|known| node.0 >= known) && info.outbound < LEAST_DIALLED {
             broken.push(Broken::Peers { node, what: "has hardly dialled anybody" });
         }
-        if is_calm && info.book.1 < LEAST_DIALLED {
+        if calm.is_some() && info.book.1 < LEAST_DIALLED {
             broken.push(Broken::Peers { node, what: "has hardly found anybody" });
         }
     }
