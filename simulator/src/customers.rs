@@ -46,14 +46,14 @@ impl Customers {
         }) else {
             return;
         };
-        if let Some(Order { first, count, at }) = &self.orders[which] {
-            if nonce < first + count {
-                if tip > at + PATIENCE {
-                    self.complaints.push(format!("payments {first} to {} wait since block {at}", first + count - 1));
-                    self.orders[which] = None;
-                }
-                return;
+        if let Some(Order { first, count, at }) = &self.orders[which]
+            && nonce < first + count
+        {
+            if tip > at + PATIENCE {
+                self.complaints.push(format!("payments {first} to {} wait since block {at}", first + count - 1));
+                self.orders[which] = None;
             }
+            return;
         }
         let shop = Shop { wallet, nonce, balance, tip };
         let count = match which % 3 {
