@@ -50,11 +50,13 @@ pub enum Kind {
     SelfishMining,
     /// Pays, mines another chain in secret, and shows it once the payment was delivered (Nakamoto 2008).
     DoubleSpend,
+    /// Mines blocks that break a rule each.
+    ForgeBlocks,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::WithholdBodies,
         Self::Stall,
         Self::WrongAnswers,
@@ -68,6 +70,7 @@ impl Kind {
         Self::FalseTime,
         Self::SelfishMining,
         Self::DoubleSpend,
+        Self::ForgeBlocks,
     ];
 
     /// As scenarios call it.
@@ -86,12 +89,13 @@ impl Kind {
             Self::FalseTime => "false_time",
             Self::SelfishMining => "selfish_mining",
             Self::DoubleSpend => "double_spend",
+            Self::ForgeBlocks => "forge_blocks",
         }
     }
 
     /// Whether it does what it does by mining.
     pub fn mines(self) -> bool {
-        matches!(self, Self::FalseTime | Self::SelfishMining | Self::DoubleSpend)
+        matches!(self, Self::FalseTime | Self::SelfishMining | Self::DoubleSpend | Self::ForgeBlocks)
     }
 
     /// How often it does something of its own accord.

@@ -1,5 +1,8 @@
 //! A scenario from its beginning to the verdict.
 
+mod pace;
+
+use crate::customers::Customers;
 use crate::executor::{Clock, NodeId, random};
 use crate::figures::Figures;
 use crate::links::Shape;
@@ -17,6 +20,9 @@ use std::time::Duration;
 const MINUTE: Duration = Duration::from_secs(60);
 /// How long after the quiet there has to be a moment at which all nodes have one tip.
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+
+/// With so many quiet minutes, of which nobody pays in the second half, everything is mined at the end.
+const LONG_QUIET: u64 = 18;
 
 /// How many honest peers every honest node has at least, and how many where there are adversaries.
 const PEERS: (usize, usize) = (2, 1);
@@ -61,6 +67,7 @@ pub struct Course {
     simulation: Simulation,
     steps: Vec<Step>,
     payments: Payments,
+    customers: Customers,
     /// Who is being kept down, or apart, by how many faults.
     down: Vec<u32>,
     broken: Vec<Broken>,
@@ -87,8 +94,10 @@ impl Course {
         population::add_honest(&mut simulation, &scenario, rate);
         let deeds = population::add_adversaries(&mut simulation, &scenario, rate);
         let down = vec![0; scenario.nodes as usize];
-        let (steps, payments, broken, peers) = (Vec::new(), Payments::default(), Vec::new(), Vec::new());
-        let mut course = Self { scenario, seed, simulation, steps, payments, down, broken, deeds, peers, tell };
+        let (steps, payments, customers) = (Vec::new(), Payments::default(), Customers::default());
+        let (broken, peers) = (Vec::new(), Vec::new());
+        let mut course =
+            Self { scenario, seed, simulation, steps, payments, customers, down, broken, deeds, peers, tell };
         course.plan_all();
         Ok(course)
     }
@@ -154,6 +163,9 @@ impl Course {
                 if !up.is_empty() {
                     let node = up[(self.simulation.random().next_u64() % up.len() as u64) as usize];
                     self.payments.step(&mut self.simulation, node);
+                    if self.scenario.customers {
+                        self.customers.step(&mut self.simulation, node);
+                    }
                 }
             }
             Step::Look => {
@@ -294,6 +306,16 @@ impl Course {
         broken.extend(oracles::replay(simulation, first));
         broken.extend(oracles::nobody_banned(simulation));
         broken.extend(oracles::connected(simulation, peers));
+        broken.extend(oracles::second_opinion(simulation, first));
+        broken.extend(oracles::nothing_forged(simulation));
+        broken.extend(oracles::pools(simulation, self.scenario.quiet_minutes >= LONG_QUIET));
+        broken.extend(oracles::peers(simulation, self.scenario.is_calm().then_some(self.scenario.boot_nodes)));
+        broken.extend(oracles::punished(simulation));
+        broken.extend(self.customers.complaints.drain(..).map(|what| Broken::Customer { what }));
+        let payments = self.payments.forgotten(simulation, first);
+        if payments > 0 && self.scenario.quiet_minutes >= LONG_QUIET && !self.scenario.stops_nodes() {
+            broken.push(Broken::Forgotten { payments });
+        }
         let height = simulation.tips().iter().map(|(_, height, _)| *height).max().unwrap_or(0);
         let expected = (self.scenario.minutes + self.scenario.quiet_minutes) * 60_000 / self.scenario.interval_ms / 3;
         if height < expected {
@@ -306,6 +328,9 @@ impl Course {
         let (digest, (events, _)) = (simulation.digest(), simulation.effort());
         let deeds = self.deeds.load(Ordering::Relaxed);
         let figures = Figures::of(simulation, self.scenario.nodes, deeds, std::mem::take(&mut self.peers));
+        if self.scenario.is_calm() {
+            broken.extend(pace::check(&self.scenario, &figures, &fates, events));
+        }
         Verdict { broken, height, fates, digest, events, figures }
     }
 }

@@ -16,8 +16,9 @@
 //! | [`simulation`] | many nodes, and what happens between them |
 //! | [`scenario`], [`population`] | what goes wrong, and when: a file; who takes part |
 //! | [`course`] | a scenario from its beginning to the verdict |
-//! | [`payments`] | wallets that pay, and what becomes of it |
-//! | [`oracles`] | what must hold, whatever went wrong |
+//! | [`payments`], [`customers`] | wallets that pay, and what becomes of it |
+//! | [`oracles`], [`second_ledger`] | what must hold, whatever went wrong |
+//! | [`faults`] | bugs that are planted, to see that they are found |
 //! | [`observations`], [`figures`] | what is seen from outside, and what is measured |
 //! | [`report`], [`theory`] | a page with plots; what theory says of what was measured |
 //! | [`shrink`] | a scenario that fails, made smaller |
@@ -32,8 +33,10 @@
 pub mod adversary;
 pub mod chaos;
 pub mod course;
+pub mod customers;
 pub mod executor;
 pub mod fabric;
+pub mod faults;
 pub mod figures;
 pub mod gossip;
 pub mod links;
@@ -45,6 +48,7 @@ pub mod payments;
 pub mod population;
 pub mod report;
 pub mod scenario;
+pub mod second_ledger;
 pub mod shrink;
 pub mod simulation;
 pub mod theory;

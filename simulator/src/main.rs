@@ -2,6 +2,7 @@
 
 use cairn_simulator::chaos;
 use cairn_simulator::course::{Course, Teller, Verdict};
+use cairn_simulator::faults::{self, FaultError};
 use cairn_simulator::report::{Report, ReportError};
 use cairn_simulator::scenario::{Scenario, ScenarioError};
 use cairn_simulator::shrink::Shrinker;
@@ -34,12 +35,27 @@ enum Command {
         /// Has the adversaries follow every rule: the control
         #[arg(long)]
         twin: bool,
+        /// Ends with the first seed that fails, and says what found it
+        #[arg(long)]
+        until_failure: bool,
         /// A folder for a page with plots, and a JSON file
         #[arg(long, value_name = "FOLDER")]
         report: Option<PathBuf>,
         /// A file for the first scenario that fails, made as small as it gets
         #[arg(long, value_name = "FILE")]
         shrink: Option<PathBuf>,
+    },
+    /// Plants bugs in a copy of the sources: all that simulator/faults has
+    Plant {
+        /// The root of the sources
+        sources: PathBuf,
+        /// Their copy
+        copy: PathBuf,
+    },
+    /// The names of all bugs that can be planted
+    Faults {
+        /// The root of the sources
+        sources: PathBuf,
     },
     /// Plays a scenario with one seed, and tells of it step by step
     Replay {
@@ -71,9 +87,12 @@ fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
 
 fn main() -> ExitCode {
     let played = match Arguments::parse().command {
-        Command::Run { scenario, seeds, twin, report, shrink } => {
+        Command::Run { scenario, seeds, until_failure: true, .. } => until_failure(&scenario, seeds),
+        Command::Run { scenario, seeds, twin, report, shrink, .. } => {
             run(&scenario, seeds, twin, (report.as_deref(), shrink.as_deref()))
         }
+        Command::Plant { sources, copy } => faults::write(&sources, &copy).map(|()| true).map_err(RunError::Faults),
+        Command::Faults { sources } => list_faults(&sources),
         Command::Replay { scenario, seed, events } => replay(&scenario, seed, events),
         Command::Chaos(arguments) => chaos(&arguments),
     };
@@ -103,6 +122,8 @@ enum RunError {
     Chaos(#[from] chaos::fleet::FleetError),
     #[error(transparent)]
     Report(#[from] ReportError),
+    #[error(transparent)]
+    Faults(#[from] FaultError),
     #[error("the smaller scenario cannot be written: {0}")]
     Toml(#[from] toml::ser::Error),
 }
@@ -158,6 +179,26 @@ fn run(
 
 fn chaos(arguments: &chaos::run::Arguments) -> Result<bool, RunError> {
     Ok(chaos::run::run(load(&arguments.scenario)?, arguments, &mut io::stdout())?)
+}
+
+fn list_faults(sources: &Path) -> Result<bool, RunError> {
+    let all = faults::read(sources)?;
+    all.iter().try_for_each(|fault| writeln!(io::stdout(), "{}", fault.name))?;
+    Ok(true)
+}
+
+/// Plays seeds until one fails, one line for that, and says whether all held.
+fn until_failure(path: &Path, seeds: RangeInclusive<u64>) -> Result<bool, RunError> {
+    let scenario = load(path)?;
+    for (seed, count) in seeds.zip(1_u64..) {
+        let refused = |error| RunError::Scenario { path: path.to_owned(), error };
+        let verdict = Course::new(scenario.clone(), seed, Box::new(|_, _| {})).map_err(refused)?.play();
+        if let Some(broken) = verdict.broken.first() {
+            writeln!(io::stdout(), "{count} seeds; {}; {broken}", broken.oracle())?;
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn replay(path: &Path, seed: Option<u64>, events: bool) -> Result<bool, RunError> {

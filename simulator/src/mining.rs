@@ -3,6 +3,7 @@
 //!
 //! Honest miners mine on their tip, and show at once what they find; others keep it back ([`private`]).
 
+mod forge;
 mod private;
 
 use crate::observations::{Found, Observer};
@@ -37,6 +38,8 @@ pub enum Strategy {
     Honest,
     /// Shows them when that makes others' work worthless (Eyal and Sirer 2013, figure 1).
     Selfish,
+    /// Shows none that follows the rules.
+    Forge,
     /// Shows them once there are more of them than of others' since it paid, and its payment has so many confirmations
     /// (Rosenfeld 2014: one block is found before the payment is made).
     DoubleSpend {
@@ -70,6 +73,7 @@ fn find_at(chain: &ChainHandle, rate: f64) -> Option<Instant> {
 pub async fn mine(chain: ChainHandle, pool: PoolHandle, network: NetworkHandle, miner: Miner, observer: Observer) {
     match miner.strategy {
         Strategy::Honest => mine_openly(chain, pool, network, miner, observer).await,
+        Strategy::Forge => forge::forge(chain, network, miner, observer).await,
         Strategy::Selfish | Strategy::DoubleSpend { .. } => {
             // It ends with its chain.
             if let Ok(miner) = private::PrivateMiner::new(chain, network, miner, observer) {

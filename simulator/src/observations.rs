@@ -3,7 +3,7 @@
 use crate::executor::{Nanos, NodeId, nanos};
 use cairn_common::clock;
 use cairn_ledger::hash::BlockId;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -55,6 +55,7 @@ pub struct Found {
 #[derive(Clone, Debug, Default)]
 pub struct Observations {
     found: HashMap<BlockId, Found>,
+    forged: BTreeSet<BlockId>,
     /// How long after it was found a block came onto a node's chain, in milliseconds: how often.
     delays: BTreeMap<u64, u64>,
     /// How many blocks a node left for a better chain: how often.
@@ -70,6 +71,16 @@ impl Observations {
     /// A miner has found a block.
     pub fn on_found(&mut self, id: BlockId, found: Found) {
         self.found.insert(id, found);
+    }
+
+    /// Somebody has made a block that breaks a rule.
+    pub fn on_forged(&mut self, id: BlockId) {
+        self.forged.insert(id);
+    }
+
+    /// Whether a block was made to break a rule.
+    pub fn is_forged(&self, id: &BlockId) -> bool {
+        self.forged.contains(id)
     }
 
     /// A block has come onto a node's chain as its tip.

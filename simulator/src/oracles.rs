@@ -1,5 +1,13 @@
 //! What must hold once all is mended and some time has gone by, whatever went wrong before.
 
+mod chains;
+mod peers;
+mod pools;
+
+pub use chains::{nothing_forged, second_opinion};
+pub use peers::{peers, punished};
+pub use pools::pools;
+
 use crate::executor::NodeId;
 use crate::payments::Fates;
 use crate::simulation::Simulation;
@@ -32,6 +40,22 @@ pub enum Broken {
     Vanished { fates: Fates },
     /// A node has too few peers.
     Alone { node: NodeId, peers: usize },
+    /// A second ledger comes to something else.
+    Ledger { node: NodeId, what: String },
+    /// A forged block is on a chain.
+    Forged { node: NodeId, height: u64 },
+    /// A pool holds what it should not.
+    Pool { node: NodeId, what: &'static str },
+    /// A pool has answered a customer wrongly, or lost what it had taken.
+    Customer { what: String },
+    /// Payments that a node had taken are on no chain, though no node was stopped.
+    Forgotten { payments: usize },
+    /// A node's knowledge of its peers is wrong.
+    Peers { node: NodeId, what: &'static str },
+    /// Nobody has banned an adversary that floods all.
+    Unpunished { node: NodeId },
+    /// Something took longer, or more, than it takes where nothing goes wrong.
+    Slow { what: &'static str, got: u64, most: u64 },
 }
 
 impl fmt::Display for Broken {
@@ -54,6 +78,38 @@ impl fmt::Display for Broken {
                 write!(f, "{} payments vanished that a node had taken: {fates:?}", fates.vanished)
             }
             Self::Alone { node, peers } => write!(f, "node {} has {peers} honest peers", node.0),
+            Self::Ledger { node, what } => write!(f, "a second ledger does not follow node {}: {what}", node.0),
+            Self::Forged { node, height } => write!(f, "block {height} of node {} is forged", node.0),
+            Self::Pool { node, what } => write!(f, "the pool of node {} {what}", node.0),
+            Self::Customer { what } => write!(f, "a customer complains: {what}"),
+            Self::Forgotten { payments } => write!(f, "{payments} payments that a node had taken are on no chain"),
+            Self::Peers { node, what } => write!(f, "node {} {what}", node.0),
+            Self::Unpunished { node } => write!(f, "nobody has banned node {}, which floods all", node.0),
+            Self::Slow { what, got, most } => write!(f, "{what}: {got}, expected {most} at most"),
+        }
+    }
+}
+
+impl Broken {
+    /// What found it.
+    pub fn oracle(&self) -> &'static str {
+        match self {
+            Self::Tips { .. } => "one tip",
+            Self::Down { .. } => "up",
+            Self::Audit { .. } => "audit",
+            Self::Replay { .. } => "replay",
+            Self::Banned { .. } => "no bans",
+            Self::Stopped { .. } => "growth",
+            Self::Vanished { .. } => "payments",
+            Self::Alone { .. } => "connected",
+            Self::Ledger { .. } => "second ledger",
+            Self::Forged { .. } => "nothing forged",
+            Self::Pool { .. } => "pools",
+            Self::Customer { .. } => "customers",
+            Self::Forgotten { .. } => "forgotten payments",
+            Self::Peers { .. } => "peers",
+            Self::Unpunished { .. } => "punished",
+            Self::Slow { .. } => "pace",
         }
     }
 }

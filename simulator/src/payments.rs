@@ -78,6 +78,17 @@ impl Payments {
         self.wallets.iter().filter(|wallet| wallet.open.is_some()).count()
     }
 
+    /// How many payments that a node took are not on another's chain.
+    pub fn forgotten(&self, simulation: &Simulation, node: NodeId) -> usize {
+        let taken =
+            self.wallets.iter().filter_map(|wallet| wallet.open.as_ref()).filter(|open| open.taken_at.is_some());
+        let is_forgotten = |open: &&Open| {
+            let txid = open.transaction.id();
+            simulation.within(node, |running| !running.chain.reader().is_mined(&txid).unwrap_or(true)).unwrap_or(false)
+        };
+        taken.filter(is_forgotten).count()
+    }
+
     fn look(&mut self, which: usize, simulation: &Simulation, node: NodeId) {
         let wallet = &mut self.wallets[which];
         let Some(open) = &wallet.open else { return };

@@ -58,6 +58,7 @@ fn strategy(plan: &AdversaryPlan) -> Strategy {
     match plan.kind {
         _ if plan.twin => Strategy::Honest,
         Kind::SelfishMining => Strategy::Selfish,
+        Kind::ForgeBlocks => Strategy::Forge,
         Kind::DoubleSpend => Strategy::DoubleSpend { confirmations: plan.confirmations },
         _ => Strategy::Honest,
     }

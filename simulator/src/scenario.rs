@@ -42,6 +42,9 @@ pub struct Scenario {
     /// How many payments are made in an hour.
     #[serde(default)]
     pub payments_per_hour: u64,
+    /// Whether customers ask of pools what a pool has to keep to.
+    #[serde(default)]
+    pub customers: bool,
     /// How many times rarer nodes look whether something is due that comes now and then.
     #[serde(default = "one")]
     pub leisure: u32,
@@ -218,6 +221,16 @@ impl Scenario {
         }
     }
 
+    /// Whether nothing goes wrong, and nobody attacks: of one that was drawn.
+    pub fn is_calm(&self) -> bool {
+        self.fault.is_empty() && self.adversary.iter().all(|plan| plan.twin)
+    }
+
+    /// Whether nodes are stopped: of one that was drawn.
+    pub fn stops_nodes(&self) -> bool {
+        self.fault.iter().any(|fault| matches!(fault.kind, FaultKind::Crash | FaultKind::PowerCut | FaultKind::Disk))
+    }
+
     /// The same with everything in it that the seed decides: which faults come when, and whom they hit.
     pub fn drawn(&self, seed: u64) -> Self {
         let (mut drawn, mut random) = (self.clone(), random(seed, PLAN));
@@ -259,6 +272,9 @@ impl Scenario {
     /// No network can have them.
     pub fn spec(&self) -> Result<ChainSpec, ScenarioError> {
         let easy = CompactTarget::from_bits(EASY);
+        let money = testing::pebbles(1_000_000_000_000);
+        let mut allocations: Vec<_> = (0..WITH_MONEY).map(|n| (testing::key(n).address(), money)).collect();
+        allocations.sort();
         let params = ChainParams {
             name: String::from("simulated"),
             interval_ms: self.interval_ms,
@@ -266,6 +282,7 @@ impl Scenario {
             max_future_ms: 120_000,
             pow_limit: easy,
             genesis_target: easy,
+            allocations,
             ..testing::easy_params()
         };
         Ok(ChainSpec::new(params)?)
@@ -274,3 +291,5 @@ impl Scenario {
 
 /// A block takes 256 attempts at the beginning.
 const EASY: u32 = 0x2000_ffff;
+/// Who has money at the beginning: those who pay, those who forge, and customers.
+const WITH_MONEY: u64 = 20;

@@ -1,6 +1,6 @@
 //! Many nodes, one heap, one seed.
 
-use crate::adversary::Adversary;
+use crate::adversary::{Adversary, Kind};
 use crate::executor::{Clock, Executor, Nanos, NodeId, nanos, random};
 use crate::fabric::{Fabric, Happening, Place};
 use crate::links::{Region, Shape};
@@ -171,6 +171,11 @@ impl Simulation {
     /// Whether a node follows every rule.
     pub fn is_honest(&self, node: NodeId) -> bool {
         self.nodes[node.0 as usize].setup.adversary.is_none()
+    }
+
+    /// How a node attacks others, if it does.
+    pub fn kind(&self, node: NodeId) -> Option<Kind> {
+        self.nodes[node.0 as usize].setup.adversary.as_ref().map(|adversary| adversary.kind)
     }
 
     /// A node's name.

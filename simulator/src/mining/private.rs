@@ -71,7 +71,7 @@ impl PrivateMiner {
                 self.looked_at = Some(self.public.tip().id);
                 match self.miner.strategy {
                     Strategy::DoubleSpend { confirmations } => self.on_public_while_paid(confirmations).await?,
-                    Strategy::Selfish | Strategy::Honest => self.on_public().await?,
+                    Strategy::Selfish | Strategy::Honest | Strategy::Forge => self.on_public().await?,
                 }
             }
             let found = find_at(&self.own, self.miner.rate).ok_or(Ended::Chain)?;
@@ -110,8 +110,10 @@ impl PrivateMiner {
         self.hidden.push_back(header);
         match self.miner.strategy {
             // The race is won.
-            Strategy::Selfish | Strategy::Honest if self.racing.take().is_some() => self.show(usize::MAX).await,
-            Strategy::Selfish | Strategy::Honest => Ok(()),
+            Strategy::Selfish | Strategy::Honest | Strategy::Forge if self.racing.take().is_some() => {
+                self.show(usize::MAX).await
+            }
+            Strategy::Selfish | Strategy::Honest | Strategy::Forge => Ok(()),
             Strategy::DoubleSpend { confirmations } => {
                 if self.hidden.len() == 1 {
                     self.paid_at = self.public.tip().height().get();

@@ -1,0 +1,37 @@
+//! The list of planted bugs keeps up with the sources; `scripts/faults.sh` plays them.
+
+use cairn_simulator::course::Course;
+use cairn_simulator::faults;
+use cairn_simulator::scenario::Scenario;
+use std::path::Path;
+
+#[test]
+fn every_fault_still_has_its_place_in_the_sources() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the root of the sources");
+    let all = faults::read(root).unwrap_or_else(|error| panic!("{error}"));
+    assert!(all.len() >= 100, "{} faults", all.len());
+    let files = faults::planted(root).unwrap_or_else(|error| panic!("{error}"));
+    for fault in &all {
+        let text = &files[&fault.file];
+        assert!(text.contains(&format!("planted({:?})", fault.name)), "{} is not planted", fault.name);
+    }
+}
+
+/// The control of `scripts/faults.sh`, with a few seeds: where no bug is planted, nothing is found.
+#[test]
+fn without_a_fault_nothing_is_found() {
+    for text in [
+        include_str!("../scenarios/forged.toml"),
+        include_str!("../scenarios/quiet.toml"),
+        include_str!("../scenarios/parted.toml"),
+        include_str!("../scenarios/late.toml"),
+        include_str!("../scenarios/crowd.toml"),
+    ] {
+        let scenario = Scenario::parse(text).unwrap_or_else(|error| panic!("{error}"));
+        for seed in 1..=3 {
+            let course = Course::new(scenario.clone(), seed, Box::new(|_, _| {}));
+            let verdict = course.unwrap_or_else(|error| panic!("{error}")).play();
+            assert_eq!(verdict.broken, [], "cairn-sim replay simulator/scenarios/{}.toml --seed {seed}", scenario.name);
+        }
+    }
+}
