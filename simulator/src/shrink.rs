@@ -120,6 +120,7 @@ fn keep(scenario: &mut Scenario, nodes: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::FaultKind;
 
     fn scenario() -> Scenario {
         let text = "name = \"x\"\nnodes = 12\nminers = 6\nminutes = 20\nrandom_faults = 2\npayments_per_hour = 60\n";
@@ -129,7 +130,7 @@ mod tests {
     #[test]
     fn what_is_drawn_is_drawn_once() {
         let drawn = scenario();
-        assert_eq!((drawn.fault.len(), drawn.random_faults), (12, 0));
+        assert_eq!((drawn.fault.len(), drawn.random_faults), (2 * FaultKind::ALL.len(), 0));
         assert_eq!(drawn.drawn(6), drawn, "nothing is left to the seed");
         let text = toml::to_string(&drawn).expect("it can be written");
         assert_eq!(Scenario::parse(&text).expect("what is written can be read"), drawn);

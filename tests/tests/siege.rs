@@ -228,6 +228,8 @@ async fn block_beside_silent_senders(count: u8) -> Duration {
     // Theirs goes on while they say nothing.
     let keeping = tokio::spawn(async move {
         loop {
+            // A loop over nobody would never let go of its thread.
+            tokio::time::sleep(Duration::from_millis(1)).await;
             for sender in &mut senders {
                 sender.run_until(tokio::time::Instant::now() + Duration::from_millis(10)).await;
             }
