@@ -1,7 +1,7 @@
 //! Mining: when a block is found is drawn from the exponential law by what the miner hashes and how hard the target is;
 //! the template, the seal and the block's way are production's.
 //!
-//! Honest miners mine on their tip, and show at once what they find; others keep it back ([`private`]).
+//! Honest miners mine on their tip, and show at once what they find; others keep it back (`private`).
 
 mod forge;
 mod private;
