@@ -84,12 +84,12 @@ pub(super) fn garbage(n: u64) -> Vec<u8> {
     numbered(b"garbage", n).as_bytes().repeat(20)
 }
 
-/// A batch of payments of those who have money, whose signatures are wrong.
+/// A batch of payments of those who have money and never pay, whose signatures are wrong.
 pub(super) fn payments(n: u64) -> Vec<u8> {
-    static WALLETS: LazyLock<Vec<Address>> = LazyLock::new(|| (0..8).map(|n| key(n).address()).collect());
+    static WALLETS: LazyLock<Vec<Address>> = LazyLock::new(|| (16..20).map(|n| key(n).address()).collect());
     let wallets = &*WALLETS;
     let payment = |at: u64| {
-        let (sender, bytes) = (wallets[at as usize], numbered(b"signature", n * 8 + at));
+        let (sender, bytes) = (wallets[at as usize % wallets.len()], numbered(b"signature", n * 8 + at));
         let body = TransactionBody {
             version: TRANSACTION_VERSION,
             sender,
@@ -97,7 +97,7 @@ pub(super) fn payments(n: u64) -> Vec<u8> {
             fee: pebbles(10_000),
             max_price: pebbles(0),
             valid_until: Height::new(1 << 40),
-            outputs: BoundedVec::new(vec![Output { to: sender, amount: pebbles(n + 1) }]).unwrap_or_default(),
+            outputs: BoundedVec::new(vec![Output { to: sender, amount: pebbles(n * 8 + at + 1) }]).unwrap_or_default(),
             memo: BoundedBytes::default(),
         };
         let mut signature = [0; 64];
