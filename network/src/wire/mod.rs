@@ -278,8 +278,8 @@ impl GetPool {
 }
 
 /// The answer of `pool/1`. To a question without short ids: those of what can be mined now and is in parts that differ,
-/// the best paying first and each sender's in order of nonce. To one with some: of those transactions, the ones that still wait, in the
-/// order in which they were named, as many as fit.
+/// the best paying first and each sender's in order of nonce. To one with some: of those transactions, the ones that
+/// still wait, in the order in which they were named, as many as fit.
 ///
 /// Layout: `count u64 ‖ (short id 6)* ‖ count u64 ‖ transaction* ‖ count u64 ‖ (part u8)*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
