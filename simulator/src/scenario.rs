@@ -291,7 +291,6 @@ impl Scenario {
     /// # Errors
     /// No network can have them.
     pub fn spec(&self) -> Result<ChainSpec, ScenarioError> {
-        let easy = CompactTarget::from_bits(EASY);
         let money = testing::pebbles(1_000_000_000_000);
         let mut allocations: Vec<_> = (0..WITH_MONEY).map(|n| (testing::key(n).address(), money)).collect();
         allocations.sort();
@@ -300,8 +299,8 @@ impl Scenario {
             interval_ms: self.interval_ms,
             half_life_ms: self.interval_ms.saturating_mul(self.half_life_blocks),
             max_future_ms: 120_000,
-            pow_limit: easy,
-            genesis_target: easy,
+            pow_limit: CompactTarget::from_bits(LIMIT),
+            genesis_target: CompactTarget::from_bits(EASY),
             allocations,
             ..testing::easy_params()
         };
@@ -328,5 +327,8 @@ pub fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
 
 /// A block takes 256 attempts at the beginning.
 const EASY: u32 = 0x2000_ffff;
+/// And 16 at least: were the first target the easiest, the difficulty could not fall where blocks come late by chance, and
+/// they would come too rarely on average.
+const LIMIT: u32 = 0x200f_ffff;
 /// Who has money at the beginning: those who pay, those who forge, and customers.
 const WITH_MONEY: u64 = 20;

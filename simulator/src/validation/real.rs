@@ -123,30 +123,34 @@ impl Processes {
 
     /// Waits until every node has all its connections, and its meshes.
     fn await_meshes(&self, schedule: &Schedule, interrupt: &Interrupt) -> Result<(), FleetError> {
-        let stands = || {
-            self.processes.iter().enumerate().all(|(n, process)| {
+        let lacks = || {
+            self.processes.iter().enumerate().find_map(|(n, process)| {
                 let degree = schedule.degree(NodeId(n as u32));
+                let is_enough = |(peers, mesh)| peers >= degree && mesh >= degree.min(MESH_LOW);
                 let counted = count_peers(process);
-                counted.is_some_and(|(peers, mesh)| peers >= degree && mesh >= degree.min(MESH_LOW))
+                (!counted.is_some_and(is_enough)).then(|| {
+                    format!("node {n} of {degree} peers has {counted:?}, and in the smaller mesh")
+                })
             })
         };
-        let mut is_standing = false;
+        let mut lacking = None;
         let goes_on = interrupt.wait_until(Instant::now() + START_WITHIN, || {
-            is_standing = stands();
-            is_standing
+            lacking = lacks();
+            lacking.is_none()
         });
-        match (goes_on, is_standing) {
-            (false, _) => Err(FleetError::Interrupted),
-            (_, false) => Err(failed("the network", &"not all nodes are connected as they should be")),
-            _ => Ok(()),
+        match lacking {
+            _ if !goes_on => Err(FleetError::Interrupted),
+            Some(lacking) => Err(failed("the network does not come to stand", &lacking)),
+            None => Ok(()),
         }
     }
 }
 
-/// How many peers a node has, and how many of them are in both its meshes.
+/// How many peers a node has, and how many of them are in the smaller of its meshes.
 fn count_peers(process: &Process) -> Option<(usize, usize)> {
     let peers: Vec<PeerJson> = process.ask("net_peers", &json!([])).ok()?;
-    Some((peers.len(), peers.iter().filter(|peer| peer.mesh.len() == 2).count()))
+    let in_mesh = |topic: &str| peers.iter().filter(|peer| peer.mesh.iter().any(|of| of == topic)).count();
+    Some((peers.len(), in_mesh("blocks").min(in_mesh("txs"))))
 }
 
 /// What notes all arrivals.

@@ -16,6 +16,8 @@ use std::time::Duration;
 const SCHEDULE: u64 = 6 << 32;
 /// How many of those before it each node dials: fewer than it could have, so that gossip takes several hops.
 const DIALS: usize = 4;
+/// Blocks are at least so far apart: which of two is left is another matter than how fast one spreads.
+const APART: Duration = Duration::from_millis(1_500);
 /// Longer than any schedule, in blocks.
 const VALID_UNTIL: u64 = 1_000_000;
 
@@ -54,8 +56,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// What a seed makes of a scenario: blocks by the exponential law, found by one miner as often as by another, and
-    /// payments at even times.
+    /// What a seed makes of a scenario: blocks by the exponential law but for the shortest intervals, found by one miner as
+    /// often as by another, and payments at even times.
     pub fn new(scenario: &Scenario, seed: u64) -> Self {
         let mut random = random(seed, SCHEDULE);
         let dials = (0..scenario.nodes).map(|node| {
@@ -67,7 +69,7 @@ impl Schedule {
         let mut at = Duration::ZERO;
         loop {
             let uniform = ((random.next_u64() >> 11) + 1) as f64 / (1_u64 << 53) as f64;
-            at += Duration::from_millis(scenario.interval_ms).mul_f64(-uniform.ln());
+            at += APART + Duration::from_millis(scenario.interval_ms).saturating_sub(APART).mul_f64(-uniform.ln());
             if at >= length {
                 break;
             }
