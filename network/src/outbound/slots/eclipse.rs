@@ -12,7 +12,7 @@ use crate::testing::{context, on_swarm};
 use cairn_ledger::units::Timestamp;
 
 /// Books that are filled; with each an own secret.
-const VICTIMS: u64 = 1_000;
+const VICTIMS: u64 = 300;
 /// Addresses in each table.
 const EACH: u64 = 40;
 
