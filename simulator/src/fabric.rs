@@ -306,9 +306,11 @@ impl Fabric {
     fn plan_heartbeat(&mut self, node: NodeId) {
         let now = self.now();
         let host = self.host(node);
+        // Each at moments of its own, whatever else happens.
+        let at = now + HEARTBEAT - (now + host.phase) % HEARTBEAT;
         if !host.gossip.beats && host.is_up && !host.gossip.is_at_rest(now) {
             host.gossip.beats = true;
-            self.plan(now + HEARTBEAT, FabricEvent::Heartbeat(node));
+            self.plan(at, FabricEvent::Heartbeat(node));
         }
     }
 
@@ -324,14 +326,14 @@ impl Fabric {
     fn connect(&mut self, connection: u64, node: NodeId, to: NodeId, (dial, endpoint): (Option<DialNumber>, Endpoint)) {
         let other = self.peek(to);
         let (peer, addresses, is_point) = (other.peer, vec![other.address.clone()], other.is_point);
-        let is_outbound = endpoint.local.is_none();
+        let (is_outbound, now) = (endpoint.local.is_none(), self.now());
         let host = self.host(node);
         let is_first = host.connection_to(to).is_none();
         host.connections.insert(connection, host::End { peer: to, is_outbound });
-        host.gossip.add(to, is_outbound);
+        let grafts = host.gossip.add(to, is_outbound, now);
         let number = ConnectionNumber(connection);
         host.tell(Event::Connected(Connection { peer, number, dial, endpoint, is_first }));
-        let (latency, now) = (self.links.latency(node, to), self.now());
+        let latency = self.links.latency(node, to);
         let services = Services { rendezvous: is_point, relay: false, dials_back: false };
         let agent = String::from("cairn-node/sim");
         let identified = Event::Identified { peer, agent, services, in_dht: self.peek(to).is_reachable, addresses };
@@ -341,7 +343,7 @@ impl Fabric {
         if is_outbound {
             self.confirm_reach(node);
         }
-        self.plan_heartbeat(node);
+        self.after_gossip(node, grafts);
     }
 
     /// Those who are asked to dial back find out whether they can.

@@ -1,6 +1,7 @@
 //! What is measured of a network, beside what must hold.
 
 use crate::executor::NodeId;
+use crate::observations::Observations;
 use crate::simulation::Simulation;
 use cairn_ledger::hash::BlockId;
 use cairn_ledger::units::Height;
@@ -26,6 +27,10 @@ pub struct Figures {
     pub sent: Vec<u64>,
     /// The time between blocks of the chain, in milliseconds, on average.
     pub interval_ms: u64,
+    /// How many blocks of the chain were found in each quarter of the difficulty's half-life.
+    pub by_quarters: Vec<u64>,
+    /// In how many seeds.
+    pub seeds: u64,
     /// How often adversaries have broken the rules of the network.
     pub deeds: u64,
     /// How often somebody paid twice, and how often that came true.
@@ -50,6 +55,8 @@ impl Figures {
             peers,
             sent: simulation.honest().iter().map(sent).collect(),
             interval_ms: simulation.now() / 1_000_000 / (chain.len() as u64).max(1),
+            by_quarters: by_quarters(simulation, &chain, &seen),
+            seeds: 1,
             deeds,
             double_spends: seen.double_spends,
             races: seen.races,
@@ -75,8 +82,11 @@ impl Figures {
         merge(&mut self.reorganisations, &other.reorganisations);
         self.sent.extend(&other.sent);
         self.peers.extend(&other.peers);
-        self.interval_ms =
-            if self.interval_ms == 0 { other.interval_ms } else { (self.interval_ms + other.interval_ms) / 2 };
+        let seeds = (self.seeds + other.seeds).max(1);
+        self.interval_ms = (self.interval_ms * self.seeds + other.interval_ms * other.seeds) / seeds;
+        self.seeds += other.seeds;
+        self.by_quarters.resize(self.by_quarters.len().max(other.by_quarters.len()), 0);
+        self.by_quarters.iter_mut().zip(&other.by_quarters).for_each(|(one, other)| *one += other);
         self.deeds += other.deeds;
         self.double_spends = sum(self.double_spends, other.double_spends);
         self.races = sum(self.races, other.races);
@@ -94,6 +104,18 @@ fn sum(one: (u64, u64), other: (u64, u64)) -> (u64, u64) {
 
 fn merge(one: &mut BTreeMap<u64, u64>, other: &BTreeMap<u64, u64>) {
     other.iter().for_each(|(value, count)| *one.entry(*value).or_default() += count);
+}
+
+fn by_quarters(simulation: &Simulation, chain: &[BlockId], seen: &Observations) -> Vec<u64> {
+    let quarter = simulation.spec().params().half_life_ms.saturating_mul(250_000).max(1);
+    let mut counts = vec![0; (simulation.now() / quarter) as usize];
+    for found in chain.iter().filter_map(|id| seen.found(id)) {
+        // The last quarter is not over.
+        if let Some(count) = counts.get_mut((found.at / quarter) as usize) {
+            *count += 1;
+        }
+    }
+    counts
 }
 
 /// The blocks of the chain of the first honest node, without block 0.

@@ -1,6 +1,8 @@
-//! gossipsub v1.1 for one node, by its published rules (libp2p specs, pubsub/gossipsub): a mesh of few peers for each
-//! topic, repaired at every heartbeat; ids told to some of the others (IHAVE, IWANT); IDONTWANT of v1.2 for what is
-//! large. The numbers are those that `cairn-network` gives libp2p. Scores and peer exchange are off there, and here.
+//! gossipsub v1.1 for one node, by its published rules (libp2p specs, pubsub/gossipsub), and where they leave a choice as
+//! rust-libp2p has it: a mesh of few peers for each topic, joined at once by whoever comes while it is small and repaired at
+//! every heartbeat; ids told to some of the others (IHAVE, IWANT); what a node has itself made goes to more than its mesh;
+//! IDONTWANT of v1.2 for what is large. The numbers are those that `cairn-network` gives libp2p. Scores and peer exchange
+//! are off there, and here.
 
 use crate::executor::{Nanos, NodeId};
 use cairn_network::transport::{MessageNumber, Topic};
@@ -21,6 +23,8 @@ const BACKOFF: Nanos = 60_000_000_000;
 const HISTORY: (Nanos, Nanos) = (12 * HEARTBEAT, 3 * HEARTBEAT);
 /// To how many others ids are told, at least.
 const LAZY: usize = 6;
+/// How long somebody has to bring what was asked for, before another is asked.
+const PROMISED: Nanos = 3_000_000_000;
 /// Messages from so many bytes on are refused from others while one brings them.
 const LARGE: usize = 4_096;
 
@@ -98,8 +102,8 @@ pub struct Gossip {
     last: u64,
     /// What came lately, and when.
     history: VecDeque<(Nanos, Topic, MessageId)>,
-    /// What was asked for in this round.
-    asked: BTreeSet<MessageId>,
+    /// What was asked for, and until when nobody else is.
+    asked: BTreeMap<MessageId, Nanos>,
     /// Whether a heartbeat is planned.
     pub beats: bool,
 }
@@ -114,9 +118,19 @@ const fn place(topic: Topic) -> usize {
 }
 
 impl Gossip {
-    /// Somebody has connected.
-    pub fn add(&mut self, peer: NodeId, is_outbound: bool) {
-        self.peers.insert(peer, is_outbound);
+    /// Somebody has connected: part of each mesh that is too small.
+    pub fn add(&mut self, peer: NodeId, is_outbound: bool, now: Nanos) -> Outcome {
+        let mut outcome = Outcome::default();
+        if self.peers.insert(peer, is_outbound).is_some() {
+            return outcome;
+        }
+        for (topic, mesh) in TOPICS.into_iter().zip(&mut self.meshes) {
+            let rests = mesh.backoff.get(&peer).is_some_and(|until| *until > now);
+            if mesh.peers.len() < MESH.0 && !rests && mesh.peers.insert(peer) {
+                outcome.frames.push((peer, Frame::Graft(topic)));
+            }
+        }
+        outcome
     }
 
     /// Somebody is gone.
@@ -146,21 +160,44 @@ impl Gossip {
     pub fn is_at_rest(&self, now: Nanos) -> bool {
         let fits = |mesh: &Mesh| {
             let count = mesh.peers.len();
-            count <= MESH.2 && (count >= MESH.0 || count == self.peers.len())
+            count < MESH.2 && (count >= MESH.0 || count == self.peers.len())
         };
         self.meshes.iter().all(fits) && self.history.back().is_none_or(|(at, ..)| at + HISTORY.1 < now)
     }
 
     /// Publishes a message of this node's; nothing when it is known already, or nobody is there.
-    pub fn publish(&mut self, topic: Topic, id: MessageId, data: Arc<[u8]>, now: Nanos) -> Option<Outcome> {
+    pub fn publish(
+        &mut self,
+        topic: Topic,
+        id: MessageId,
+        data: Arc<[u8]>,
+        (now, random): (Nanos, &mut ChaCha8Rng),
+    ) -> Option<Outcome> {
         self.forget(now);
         if self.seen.contains_key(&id) || self.peers.is_empty() {
             return None;
         }
         self.remember(topic, id, &data, now);
         let mut outcome = Outcome::default();
-        self.pass_on(id, &mut outcome);
+        for peer in self.audience(topic, random) {
+            if data.len() >= LARGE {
+                outcome.frames.push((peer, Frame::IDontWant(vec![id])));
+            }
+            outcome.frames.push((peer, Frame::Message { topic, id, data: data.clone() }));
+        }
         Some(outcome)
+    }
+
+    /// Who gets what this node has made: a block everybody, as `cairn-network` has it; a payment the mesh, and some of the
+    /// others while that is small.
+    fn audience(&self, topic: Topic, random: &mut ChaCha8Rng) -> Vec<NodeId> {
+        let mesh = &self.meshes[place(topic)].peers;
+        if topic == Topic::Blocks {
+            return self.peers.keys().copied().collect();
+        }
+        let mut others: Vec<NodeId> = self.peers.keys().filter(|peer| !mesh.contains(peer)).copied().collect();
+        let more = draw(&mut others, MESH.1.saturating_sub(mesh.len()), random);
+        mesh.iter().copied().chain(more).collect()
     }
 
     fn remember(&mut self, topic: Topic, id: MessageId, data: &Arc<[u8]>, now: Nanos) {
@@ -182,14 +219,9 @@ impl Gossip {
 
     fn pass_on(&self, id: MessageId, outcome: &mut Outcome) {
         let Some(Seen { topic, data: Some(data), have_it, .. }) = self.seen.get(&id) else { return };
-        let mesh = &self.meshes[place(*topic)].peers;
-        // Whoever has no mesh yet sends to some of its peers.
-        let some: Vec<NodeId> = match mesh.is_empty() {
-            true => self.peers.keys().copied().take(MESH.1).collect(),
-            false => mesh.iter().copied().collect(),
-        };
+        let mesh = self.meshes[place(*topic)].peers.iter().copied();
         let frame = || Frame::Message { topic: *topic, id, data: data.clone() };
-        outcome.frames.extend(some.into_iter().filter(|peer| !have_it.contains(peer)).map(|peer| (peer, frame())));
+        outcome.frames.extend(mesh.filter(|peer| !have_it.contains(peer)).map(|peer| (peer, frame())));
     }
 
     /// Something came from a peer.
@@ -198,8 +230,11 @@ impl Gossip {
         match frame {
             Frame::Message { topic, id, data } => self.on_message(from, (topic, id, data), now, &mut outcome),
             Frame::Graft(topic) => {
+                let is_outbound = self.peers.get(&from) == Some(&true);
                 let mesh = &mut self.meshes[place(topic)];
-                if mesh.peers.len() >= MESH.2 || mesh.backoff.get(&from).is_some_and(|until| *until > now) {
+                let is_full = mesh.peers.len() >= MESH.2 && !is_outbound && !mesh.peers.contains(&from);
+                if is_full || mesh.backoff.get(&from).is_some_and(|until| *until > now) {
+                    mesh.backoff.insert(from, now + BACKOFF);
                     outcome.frames.push((from, Frame::Prune(topic)));
                 } else {
                     mesh.peers.insert(from);
@@ -211,10 +246,11 @@ impl Gossip {
                 mesh.backoff.insert(from, now + BACKOFF);
             }
             Frame::IHave(_, ids) => {
-                let lacking = |id: &MessageId| !self.seen.contains_key(id) && !self.asked.contains(id);
+                let is_promised = |id: &MessageId| self.asked.get(id).is_some_and(|until| *until > now);
+                let lacking = |id: &MessageId| !self.seen.contains_key(id) && !is_promised(id);
                 let wanted: Vec<MessageId> = ids.into_iter().filter(lacking).collect();
                 if !wanted.is_empty() {
-                    self.asked.extend(&wanted);
+                    self.asked.extend(wanted.iter().map(|id| (*id, now + PROMISED)));
                     outcome.frames.push((from, Frame::IWant(wanted)));
                 }
             }
@@ -279,7 +315,7 @@ impl Gossip {
     /// The regular upkeep.
     pub fn heartbeat(&mut self, now: Nanos, random: &mut ChaCha8Rng) -> Outcome {
         let mut outcome = Outcome::default();
-        self.asked.clear();
+        self.asked.retain(|_, until| *until > now);
         for topic in TOPICS {
             self.mend_mesh(topic, now, random, &mut outcome);
             self.tell_ids(topic, now, random, &mut outcome);
@@ -295,15 +331,21 @@ impl Gossip {
     fn mend_mesh(&mut self, topic: Topic, now: Nanos, random: &mut ChaCha8Rng, outcome: &mut Outcome) {
         let mesh = &mut self.meshes[place(topic)];
         mesh.backoff.retain(|_, until| *until > now);
-        if mesh.peers.len() < MESH.0 {
+        let is_outbound = |peer: &NodeId| self.peers.get(peer) == Some(&true);
+        // Too few, or none that this node has dialled, where there is one.
+        let lacks_outbound = !mesh.peers.iter().any(is_outbound);
+        if mesh.peers.len() < MESH.0 || lacks_outbound {
+            let is_enough = mesh.peers.len() >= MESH.0;
             let is_free = |peer: &&NodeId| !mesh.peers.contains(peer) && !mesh.backoff.contains_key(peer);
-            let mut free: Vec<NodeId> = self.peers.keys().filter(is_free).copied().collect();
-            for peer in draw(&mut free, MESH.1 - mesh.peers.len(), random) {
+            let is_wanted = |peer: &&NodeId| is_free(peer) && (!is_enough || is_outbound(peer));
+            let mut free: Vec<NodeId> = self.peers.keys().filter(is_wanted).copied().collect();
+            let count = if is_enough { 1 } else { MESH.1 - mesh.peers.len() };
+            for peer in draw(&mut free, count, random) {
                 mesh.peers.insert(peer);
                 outcome.frames.push((peer, Frame::Graft(topic)));
             }
         }
-        if mesh.peers.len() > MESH.2 {
+        if mesh.peers.len() >= MESH.2 {
             let mut all: Vec<NodeId> = mesh.peers.iter().copied().collect();
             let mut kept: BTreeSet<NodeId> = draw(&mut all, MESH.1, random).into_iter().collect();
             // One at least that this node has dialled.
@@ -360,11 +402,15 @@ mod tests {
     impl Net {
         fn new(count: u32) -> Self {
             let mut nodes: Vec<Gossip> = (0..count).map(|_| Gossip::default()).collect();
+            let mut frames = VecDeque::new();
             for (one, node) in nodes.iter_mut().enumerate() {
-                let others = (0..count).filter(|other| *other as usize != one);
-                others.for_each(|other| node.add(NodeId(other), other as usize > one));
+                for other in (0..count).filter(|other| *other as usize != one) {
+                    let outcome = node.add(NodeId(other), other as usize > one, 0);
+                    frames.extend(outcome.frames.into_iter().map(|(to, frame)| (NodeId(one as u32), to, frame)));
+                }
             }
-            let mut net = Self { nodes, now: 0, random: random(1, 1), frames: VecDeque::new(), sent: 0 };
+            let mut net = Self { nodes, now: 0, random: random(1, 1), frames, sent: 0 };
+            net.settle();
             (0..5).for_each(|_| net.beat());
             net
         }
@@ -397,7 +443,7 @@ mod tests {
 
         fn publish(&mut self, node: u32, id: MessageId) {
             let data: Arc<[u8]> = vec![7; 100].into();
-            let outcome = self.nodes[node as usize].publish(Topic::Blocks, id, data, self.now);
+            let outcome = self.nodes[node as usize].publish(Topic::Txs, id, data, (self.now, &mut self.random));
             self.take(node, outcome.expect("it is new"));
             self.settle();
         }
@@ -414,7 +460,33 @@ mod tests {
         net.publish(3, [1; 20]);
         assert!(net.nodes.iter().all(|node| node.seen.contains_key(&[1; 20])));
         assert!((39..40 * MESH.2).contains(&net.sent), "{}", net.sent);
-        assert!(net.nodes[3].publish(Topic::Blocks, [1; 20], vec![].into(), net.now).is_none(), "it is known");
+        let again = net.nodes[3].publish(Topic::Txs, [1; 20], vec![].into(), (net.now, &mut net.random));
+        assert!(again.is_none(), "it is known");
+    }
+
+    #[test]
+    fn a_block_goes_to_all_peers_of_whoever_found_it_and_a_payment_to_as_many_as_a_mesh_has() {
+        let mut gossip = Gossip::default();
+        let grafted: usize = (0..20).map(|peer| gossip.add(NodeId(peer), true, 0).frames.len()).sum();
+        assert_eq!(grafted, 2 * MESH.0, "whoever comes is in each mesh that is too small");
+        let (data, mut random): (Arc<[u8]>, _) = (vec![1; 100].into(), random(1, 1));
+        let mut sent = |topic, id| {
+            let outcome = gossip.publish(topic, [id; 20], data.clone(), (0, &mut random)).expect("it is new");
+            outcome.frames.into_iter().map(|(peer, _)| peer).collect::<BTreeSet<_>>().len()
+        };
+        assert_eq!((sent(Topic::Blocks, 1), sent(Topic::Txs, 2)), (20, MESH.1));
+    }
+
+    /// Who promised a message has three seconds for it; then another is asked.
+    #[test]
+    fn what_one_was_asked_for_nobody_else_is_until_it_is_late() {
+        let mut gossip = Gossip::default();
+        (0..3).for_each(|peer| drop(gossip.add(NodeId(peer), true, 0)));
+        let mut asked = |peer, now| {
+            let outcome = gossip.on_frame(NodeId(peer), Frame::IHave(Topic::Txs, vec![[5; 20]]), now);
+            !outcome.frames.is_empty()
+        };
+        assert_eq!((asked(0, 1), asked(1, HEARTBEAT), asked(2, 1 + PROMISED)), (true, false, true));
     }
 
     /// Whoever is in nobody's mesh hears of a message at the next heartbeat, and asks for it.
@@ -430,7 +502,9 @@ mod tests {
         for mesh in &mut net.nodes[7].meshes {
             mesh.peers.clear();
         }
-        net.publish(0, [2; 20]);
+        // One whose mesh is as large as it should be sends to nobody else.
+        let from = (0..7).find(|node| net.nodes[*node].meshes[1].peers.len() >= MESH.1).expect("one of them");
+        net.publish(from as u32, [2; 20]);
         assert!(!net.nodes[7].seen.contains_key(&[2; 20]), "the control");
         net.beat();
         assert!(net.nodes[7].seen.contains_key(&[2; 20]));
@@ -439,7 +513,7 @@ mod tests {
     #[test]
     fn what_is_refused_travels_no_further_and_what_is_old_is_forgotten() {
         let mut gossip = Gossip::default();
-        (0..6).for_each(|peer| gossip.add(NodeId(peer), true));
+        (0..6).for_each(|peer| drop(gossip.add(NodeId(peer), true, 0)));
         let data: Arc<[u8]> = vec![1; 5_000].into();
         let frame = Frame::Message { topic: Topic::Txs, id: [3; 20], data };
         gossip.heartbeat(HEARTBEAT, &mut random(1, 1));

@@ -23,6 +23,7 @@
 //! | [`report`], [`theory`] | a page with plots; what theory says of what was measured |
 //! | [`shrink`] | a scenario that fails, made smaller |
 //! | [`chaos`] | the same scenarios on real processes |
+//! | [`validation`] | one schedule in the simulator and on real processes: is the model true? |
 //!
 //! # Invariants
 //! 1. The same seed gives the same digest on any machine: nothing depends on clocks, threads or addresses in memory.
@@ -52,3 +53,4 @@ pub mod second_ledger;
 pub mod shrink;
 pub mod simulation;
 pub mod theory;
+pub mod validation;

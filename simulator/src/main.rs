@@ -3,9 +3,12 @@
 use cairn_simulator::chaos;
 use cairn_simulator::course::{Course, Teller, Verdict};
 use cairn_simulator::faults::{self, FaultError};
+use cairn_simulator::figures::Figures;
+use cairn_simulator::report::sweep::{Point, Sweep};
 use cairn_simulator::report::{Report, ReportError};
-use cairn_simulator::scenario::{Scenario, ScenarioError};
+use cairn_simulator::scenario::{self, Scenario, ScenarioError};
 use cairn_simulator::shrink::Shrinker;
+use cairn_simulator::validation;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs;
@@ -30,7 +33,7 @@ enum Command {
         /// The scenario's file
         scenario: PathBuf,
         /// The seeds, as FIRST..LAST or one alone
-        #[arg(long, value_parser = seeds, default_value = "1")]
+        #[arg(long, value_parser = scenario::seeds, default_value = "1")]
         seeds: RangeInclusive<u64>,
         /// Has the adversaries follow every rule: the control
         #[arg(long)]
@@ -44,6 +47,20 @@ enum Command {
         /// A file for the first scenario that fails, made as small as it gets
         #[arg(long, value_name = "FILE")]
         shrink: Option<PathBuf>,
+    },
+    /// Plays a scenario whose adversary mines with several shares of all hashes, and compares what it gains with theory
+    Sweep {
+        /// The scenario's file
+        scenario: PathBuf,
+        /// The shares, in percent
+        #[arg(long, value_delimiter = ',', default_value = "10,20,30,40,45", value_parser = clap::value_parser!(u32).range(1..=90))]
+        percents: Vec<u32>,
+        /// The seeds of each, as FIRST..LAST or one alone
+        #[arg(long, value_parser = scenario::seeds, default_value = "1")]
+        seeds: RangeInclusive<u64>,
+        /// A folder for a page with the plot, and a JSON file
+        #[arg(long, value_name = "FOLDER")]
+        report: Option<PathBuf>,
     },
     /// Plants bugs in a copy of the sources: all that simulator/faults has
     Plant {
@@ -70,19 +87,9 @@ enum Command {
     },
     /// Plays a scenario on real cairn-node processes, with the faults of a seed, and says whether all holds
     Chaos(chaos::run::Arguments),
-}
-
-fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
-    let number = |text: &str| text.parse::<u64>().map_err(|_| format!("got {text:?}, expected FIRST..LAST"));
-    let seeds = match text.split_once("..") {
-        Some((first, last)) => number(first)?..=number(last.trim_start_matches('='))?,
-        None => number(text)?..=number(text)?,
-    };
-    if seeds.is_empty() {
-        Err(format!("got {text:?}, expected FIRST..LAST, the first no greater than the last"))
-    } else {
-        Ok(seeds)
-    }
+    /// Plays one schedule of blocks and payments in the simulator and on real cairn-node processes, and compares how fast they
+    /// spread
+    Validate(validation::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -91,10 +98,12 @@ fn main() -> ExitCode {
         Command::Run { scenario, seeds, twin, report, shrink, .. } => {
             run(&scenario, seeds, twin, (report.as_deref(), shrink.as_deref()))
         }
+        Command::Sweep { scenario, percents, seeds, report } => sweep(&scenario, &percents, seeds, report.as_deref()),
         Command::Plant { sources, copy } => faults::write(&sources, &copy).map(|()| true).map_err(RunError::Faults),
         Command::Faults { sources } => list_faults(&sources),
         Command::Replay { scenario, seed, events } => replay(&scenario, seed, events),
         Command::Chaos(arguments) => chaos(&arguments),
+        Command::Validate(arguments) => validate(&arguments),
     };
     match played {
         Ok(true) => ExitCode::SUCCESS,
@@ -124,6 +133,8 @@ enum RunError {
     Report(#[from] ReportError),
     #[error(transparent)]
     Faults(#[from] FaultError),
+    #[error("a sweep: expected a scenario with an adversary that mines selfishly or spends twice")]
+    NoMiner,
     #[error("the smaller scenario cannot be written: {0}")]
     Toml(#[from] toml::ser::Error),
 }
@@ -177,8 +188,42 @@ fn run(
     Ok(report.failed().is_empty())
 }
 
+/// Plays with each share of all hashes, and says whether all held.
+fn sweep(
+    path: &Path,
+    percents: &[u32],
+    seeds: RangeInclusive<u64>,
+    folder: Option<&Path>,
+) -> Result<bool, RunError> {
+    let mut sweep = Sweep::new(load(path)?).ok_or(RunError::NoMiner)?;
+    let (mut out, mut is_good) = (io::stdout(), true);
+    for percent in percents {
+        let mut figures = Figures::default();
+        for seed in seeds.clone() {
+            let refused = |error| RunError::Scenario { path: path.to_owned(), error };
+            let verdict = Course::new(sweep.at(*percent), seed, Box::new(|_, _| {})).map_err(refused)?.play();
+            verdict.broken.iter().try_for_each(|broken| writeln!(out, "  {percent} %, seed {seed}: BROKEN: {broken}"))?;
+            is_good &= verdict.broken.is_empty();
+            figures.add(&verdict.figures);
+        }
+        sweep.add(*percent, &figures);
+        if let Some(Point { measured, expected, deviation, of, .. }) = sweep.points.last() {
+            writeln!(out, "{percent} %: {measured:.4}, in theory {expected:.4} ± {deviation:.4}, of {of}")?;
+        }
+    }
+    if let Some(folder) = folder {
+        sweep.write(folder)?;
+        writeln!(out, "The report is {}.", folder.join("index.html").display())?;
+    }
+    Ok(is_good)
+}
+
 fn chaos(arguments: &chaos::run::Arguments) -> Result<bool, RunError> {
     Ok(chaos::run::run(load(&arguments.scenario)?, arguments, &mut io::stdout())?)
+}
+
+fn validate(arguments: &validation::Arguments) -> Result<bool, RunError> {
+    Ok(validation::run(&load(&arguments.scenario)?, arguments, &mut io::stdout())?)
 }
 
 fn list_faults(sources: &Path) -> Result<bool, RunError> {
@@ -239,7 +284,7 @@ fn show(seed: u64, verdict: &Verdict, took: Duration, out: &mut impl Write) -> i
 
 fn conclude(report: &Report, took: Duration, out: &mut impl Write) -> io::Result<()> {
     for comparison in &report.theory {
-        let (what, measured, expected) = (comparison.what, comparison.measured, comparison.expected);
+        let (what, measured, expected) = (&comparison.what, comparison.measured, comparison.expected);
         let (difference, deviation) = (comparison.difference() * 100.0, comparison.deviation);
         writeln!(out, "{what}: {measured:.4}, in theory {expected:.4} ± {deviation:.4} ({difference:+.1} %)")?;
     }

@@ -6,6 +6,7 @@
 mod forge;
 mod private;
 
+use crate::executor::Nanos;
 use crate::observations::{Found, Observer};
 use cairn_chain::ChainHandle;
 use cairn_common::{clock, random, runtime};
@@ -15,6 +16,7 @@ use cairn_ledger::pow::search::{CHUNK, Search};
 use cairn_mempool::PoolHandle;
 use cairn_network::NetworkHandle;
 use cairn_node::{BlockBuilder, Pause};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a miner rests that gets no template.
@@ -25,10 +27,35 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Miner {
     /// What it hashes, in hashes a second.
     pub rate: f64,
+    /// How that changes.
+    pub power: Power,
     /// Who gets the rewards.
     pub beneficiary: Address,
     /// What it does with its blocks.
     pub strategy: Strategy,
+}
+
+/// From which moment on, in nanoseconds since the beginning, a miner hashes how many times as much as at first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Power(pub Arc<[(Nanos, f64)]>);
+
+impl Power {
+    /// How long it takes from a moment on to hash as much as takes so many seconds at first.
+    fn seconds(&self, now: Nanos, mut work: f64) -> f64 {
+        let (mut at, mut factor) = (now, 1.0);
+        for (from, next) in self.0.iter() {
+            if *from > at {
+                let done = (*from - at) as f64 / 1e9 * factor;
+                if done >= work {
+                    return (at - now) as f64 / 1e9 + work / factor;
+                }
+                work -= done;
+                at = *from;
+            }
+            factor = *next;
+        }
+        (at - now) as f64 / 1e9 + work / factor
+    }
 }
 
 /// What a miner does with the blocks it finds.
@@ -61,12 +88,13 @@ fn search(header: &Header) -> Option<u64> {
     (0..1 << 20).find_map(|chunk: u64| search.in_chunk(chunk.wrapping_mul(CHUNK)))
 }
 
-/// When so many hashes a second lead to the next block on a chain's tip; nothing when the chain is ending.
-fn find_at(chain: &ChainHandle, rate: f64) -> Option<Instant> {
+/// When a miner finds the next block on a chain's tip; nothing when the chain is ending.
+fn find_at(chain: &ChainHandle, miner: &Miner, observer: &Observer) -> Option<Instant> {
     let tip = chain.reader().header(&chain.tip().id).ok().flatten()?;
     let target = tip.next_target().decode().ok()?;
-    let mean = target.work().to_f64() / rate;
-    Some(clock::instant() + Duration::from_secs_f64(-uniform().ln() * mean))
+    let mean = target.work().to_f64() / miner.rate;
+    let seconds = miner.power.seconds(observer.now(), -uniform().ln() * mean);
+    Some(clock::instant() + Duration::from_secs_f64(seconds))
 }
 
 /// Mines for ever.
@@ -83,12 +111,23 @@ pub async fn mine(chain: ChainHandle, pool: PoolHandle, network: NetworkHandle, 
     }
 }
 
+/// Finds a block on the chain's tip at once, whatever the odds, and shows it; whether there was anything to find.
+pub async fn find_now(
+    (chain, pool, network): (ChainHandle, PoolHandle, NetworkHandle),
+    beneficiary: Address,
+) -> bool {
+    let builder = BlockBuilder { chain, pool, network };
+    let Ok(template) = builder.template(beneficiary, clock::now()).await else { return false };
+    let Some(nonce) = search(&template.header) else { return false };
+    builder.submit(&template, nonce).await.is_ok()
+}
+
 async fn mine_openly(chain: ChainHandle, pool: PoolHandle, network: NetworkHandle, miner: Miner, observer: Observer) {
     let builder = BlockBuilder { chain: chain.clone(), pool, network };
     let mut tips = chain.watch_tip();
     loop {
         tips.mark_unchanged();
-        let Some(found) = find_at(&chain, miner.rate) else { return };
+        let Some(found) = find_at(&chain, &miner, &observer) else { return };
         // The law has no memory: what was drawn for the old tip is drawn anew.
         match runtime::timeout(found.duration_since(clock::instant()), tips.changed()).await {
             Ok(Ok(())) => continue,
@@ -114,4 +153,19 @@ async fn mine_openly(chain: ChainHandle, pool: PoolHandle, network: NetworkHandl
 fn note(observer: &Observer, header: &Header) {
     let (by, at) = (observer.node(), observer.now());
     observer.seen().on_found(header.id(), Found { by, at, height: header.height.get(), parent: header.parent });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hashed_follows_the_power_of_each_moment() {
+        let second = 1_000_000_000;
+        let power = Power(Arc::from([(10 * second, 2.0), (20 * second, 0.5)]));
+        let seconds = |now: u64, work| power.seconds(now * second, work);
+        assert_eq!((seconds(0, 5.0), seconds(0, 12.0), seconds(0, 40.0)), (5.0, 11.0, 40.0));
+        assert_eq!((seconds(10, 4.0), seconds(15, 11.0), seconds(30, 3.0)), (2.0, 7.0, 6.0));
+        assert_eq!(Power::default().seconds(7 * second, 3.0), 3.0);
+    }
 }

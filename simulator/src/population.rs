@@ -3,7 +3,7 @@
 use crate::adversary::{Adversary, Kind};
 use crate::executor::{Clock, NodeId};
 use crate::fabric::{GROUPS, ip_in};
-use crate::mining::{Miner, Strategy};
+use crate::mining::{Miner, Power, Strategy};
 use crate::scenario::{AdversaryPlan, Scenario};
 use crate::simulation::{NodePlan, Simulation};
 use cairn_ledger::testing::key;
@@ -22,7 +22,7 @@ pub fn add_honest(simulation: &mut Simulation, scenario: &Scenario, rate: f64) {
         let dice = u32::try_from(simulation.random().next_u64() % 100).unwrap_or(0);
         let is_boot_node = n < scenario.boot_nodes;
         let is_reachable = is_boot_node || dice >= scenario.unreachable_percent;
-        let miner = (n < scenario.miners).then(|| miner(NodeId(n), each, Strategy::Honest));
+        let miner = (n < scenario.miners).then(|| miner(scenario, NodeId(n), each, Strategy::Honest));
         simulation.add(NodePlan { ip: ip_in(n, 0), is_reachable, is_boot_node, miner });
     }
 }
@@ -38,7 +38,7 @@ pub fn add_adversaries(simulation: &mut Simulation, scenario: &Scenario, rate: f
                 let ip = ip_in(group - n % plan.groups, n / plan.groups);
                 let next = NodeId(simulation.nodes().count() as u32);
                 let miner =
-                    plan.kind.mines().then(|| miner(next, rate * f64::from(plan.percent) / 100.0, strategy(plan)));
+                    plan.kind.mines().then(|| miner(scenario, next, rate * f64::from(plan.percent) / 100.0, strategy(plan)));
                 simulation.add(NodePlan { ip, is_reachable: true, is_boot_node: false, miner })
             })
             .collect();
@@ -50,8 +50,11 @@ pub fn add_adversaries(simulation: &mut Simulation, scenario: &Scenario, rate: f
     deeds
 }
 
-fn miner(node: NodeId, rate: f64, strategy: Strategy) -> Miner {
-    Miner { rate, beneficiary: key(1_000 + u64::from(node.0)).address(), strategy }
+fn miner(scenario: &Scenario, node: NodeId, rate: f64, strategy: Strategy) -> Miner {
+    let changes = scenario.hash_power.iter();
+    let power = changes.map(|change| (change.at * 60_000_000_000, f64::from(change.percent) / 100.0));
+    let power = Power(power.collect());
+    Miner { rate, power, beneficiary: key(1_000 + u64::from(node.0)).address(), strategy }
 }
 
 fn strategy(plan: &AdversaryPlan) -> Strategy {

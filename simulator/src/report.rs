@@ -2,13 +2,14 @@
 
 mod page;
 mod plots;
+pub mod sweep;
 
 use crate::adversary::Kind;
 use crate::course::Verdict;
 use crate::figures::{Figures, ratio};
 use crate::observations::quantile;
 use crate::payments::Fates;
-use crate::scenario::Scenario;
+use crate::scenario::{HashPower, Scenario};
 use crate::theory;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -62,14 +63,14 @@ pub struct Play {
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
     /// What.
-    pub what: &'static str,
+    pub what: String,
     /// What was measured.
     pub measured: f64,
     /// What theory says.
     pub expected: f64,
     /// How far what is measured may be off by chance alone: one standard deviation.
     pub deviation: f64,
-    /// Whose theory.
+    /// Whose theory, and how it was applied.
     pub source: &'static str,
 }
 
@@ -130,7 +131,7 @@ impl Report {
         };
         fs::create_dir_all(folder).map_err(failed(folder))?;
         let mut plots = Vec::new();
-        for (name, title, svg) in plots::all(&self.figures)? {
+        for (name, title, svg) in plots::all(&self.scenario, &self.figures)? {
             let path = folder.join(name);
             fs::write(&path, svg).map_err(failed(&path))?;
             plots.push((name, title));
@@ -149,7 +150,6 @@ impl Report {
 fn comparisons(scenario: &Scenario, figures: &Figures) -> Vec<Comparison> {
     let mut all = Vec::new();
     let attack = |kind| scenario.adversary.iter().find(|plan| plan.kind == kind && !plan.twin);
-    let found = figures.found as f64;
     let is_calm = scenario.fault.is_empty() && scenario.random_faults == 0;
     if let Some(plan) = attack(Kind::SelfishMining) {
         let gamma = ratio(figures.races.1, figures.races.0);
@@ -157,28 +157,73 @@ fn comparisons(scenario: &Scenario, figures: &Figures) -> Vec<Comparison> {
         let deviation = (expected * (1.0 - expected) / figures.on_chain.max(1) as f64).sqrt();
         let measured = figures.share_of_adversaries();
         let source = "Eyal and Sirer 2013, with the share that followed in ties as it was measured";
-        all.push(Comparison { what: "share of a selfish miner", measured, expected, deviation, source });
+        let what = String::from("share of a selfish miner");
+        all.push(Comparison { what, measured, expected, deviation, source });
     } else if let Some(plan) = attack(Kind::DoubleSpend) {
         let (tried, succeeded) = figures.double_spends;
         let expected = theory::double_spend(f64::from(plan.percent) / 100.0, plan.confirmations);
         let deviation = (expected * (1.0 - expected) / tried.max(1) as f64).sqrt();
-        let what = "chance of a double spend";
+        let what = String::from("chance of a double spend");
         all.push(Comparison { what, measured: ratio(succeeded, tried), expected, deviation, source: "Rosenfeld 2014" });
     } else if is_calm {
-        let delay = mean_delay(figures);
-        let expected = theory::stale_rate(delay, figures.interval_ms as f64);
-        let deviation = (expected * (1.0 - expected) / found.max(1.0)).sqrt();
-        let source = "Decker and Wattenhofer 2013, with the delays that were measured";
-        all.push(Comparison { what: "stale blocks", measured: figures.stale_rate(), expected, deviation, source });
+        all.push(stale_blocks(scenario, figures));
     }
     // What is left behind does not count for the difficulty.
-    if is_calm && !scenario.adversary.iter().any(|plan| plan.kind.mines()) {
+    let is_mined_alike = is_calm && !scenario.adversary.iter().any(|plan| plan.kind.mines());
+    if is_mined_alike && !scenario.hash_power.is_empty() {
+        all.extend(after_changes(scenario, figures));
+    } else if is_mined_alike {
         let expected = scenario.interval_ms as f64 / 1_000.0;
         let deviation = expected / (figures.on_chain.max(1) as f64).sqrt();
         let measured = figures.interval_ms as f64 / 1_000.0;
-        all.push(Comparison { what: "seconds between blocks", measured, expected, deviation, source: "ASERT" });
+        let what = String::from("seconds between blocks");
+        all.push(Comparison { what, measured, expected, deviation, source: "ASERT" });
     }
     all
+}
+
+/// Nobody competes with themselves, and blocks are found a little more often than chains grow.
+fn stale_blocks(scenario: &Scenario, figures: &Figures) -> Comparison {
+    let others = 1.0 - 1.0 / f64::from(scenario.miners);
+    let found_each = figures.interval_ms as f64 * ratio(figures.on_chain, figures.found);
+    let expected = theory::stale_rate(mean_delay(figures), found_each, others);
+    let deviation = (expected * (1.0 - expected) / figures.found.max(1) as f64).sqrt();
+    let source = "Decker and Wattenhofer 2013, with the mean of the delays that were measured, the interval at which blocks \
+                  were found, and the share of hashes that are not the finder's";
+    Comparison { what: String::from("stale blocks"), measured: figures.stale_rate(), expected, deviation, source }
+}
+
+/// Quarters of a half-life, as [`Figures::by_quarters`] has them.
+const QUARTERS: usize = 4;
+
+/// The interval in the half-life after each change of what miners hash.
+fn after_changes(scenario: &Scenario, figures: &Figures) -> Vec<Comparison> {
+    let quarter = scenario.half_life_blocks as f64 / QUARTERS as f64;
+    let first = |at: u64| ((at * 60_000) as f64 / scenario.interval_ms as f64 / quarter).ceil() as usize;
+    let seconds = |blocks: f64| scenario.half_life_blocks as f64 * scenario.interval_ms as f64 / 1_000.0 / blocks;
+    let row = |change: &HashPower| {
+        let quarters = first(change.at)..first(change.at) + QUARTERS;
+        let blocks: u64 = figures.by_quarters.get(quarters.clone())?.iter().sum();
+        let expected = seconds(expected_blocks(scenario, quarters.start, quarters.end));
+        let (what, source) = (
+            format!("seconds between blocks in the half-life after miners hash {} %", change.percent),
+            "ASERT: as many times the interval as the target's half-life says",
+        );
+        let measured = seconds(ratio(blocks, figures.seeds));
+        Some(Comparison { what, measured, expected, deviation: expected / (blocks.max(1) as f64).sqrt(), source })
+    };
+    scenario.hash_power.iter().filter_map(row).collect()
+}
+
+/// How many blocks the difficulty rule leads to from the beginning of one quarter of a half-life to that of another.
+fn expected_blocks(scenario: &Scenario, from: usize, to: usize) -> f64 {
+    let half_life = scenario.half_life_blocks as f64;
+    let intervals = |minutes: u64| (minutes * 60_000) as f64 / scenario.interval_ms as f64;
+    let changes = scenario.hash_power.iter();
+    let power: Vec<(f64, f64)> =
+        changes.map(|change| (intervals(change.at), f64::from(change.percent) / 100.0)).collect();
+    let by = |quarter: usize| theory::blocks_by(&power, half_life, half_life * quarter as f64 / QUARTERS as f64);
+    by(to) - by(from)
 }
 
 fn mean_delay(figures: &Figures) -> f64 {

@@ -8,6 +8,7 @@ use cairn_ledger::pow::CompactTarget;
 use cairn_ledger::testing;
 use rand_chacha::rand_core::RngCore;
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// A scenario.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -39,6 +40,9 @@ pub struct Scenario {
     /// In how many blocks' time the difficulty halves or doubles when none, or twice as many, are found.
     #[serde(default = "sixty")]
     pub half_life_blocks: u64,
+    /// How much miners hash from when on; before, as much as the first blocks are made for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hash_power: Vec<HashPower>,
     /// How many payments are made in an hour.
     #[serde(default)]
     pub payments_per_hour: u64,
@@ -81,6 +85,16 @@ fn thirty() -> u64 {
 
 fn minute() -> u64 {
     60_000
+}
+
+/// All miners begin to hash more, or less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HashPower {
+    /// When, in minutes.
+    pub at: u64,
+    /// How much then, in percent of what it was at the beginning.
+    pub percent: u32,
 }
 
 /// Nodes that attack others.
@@ -213,6 +227,12 @@ impl Scenario {
             Self { adversary, .. } if adversary.iter().map(|plan| plan.percent).sum::<u32>() > 90 => {
                 wrong("adversary: expected 90 percent of all hashes at most")
             }
+            Self { hash_power, .. } if !hash_power.is_sorted_by_key(|change| change.at) => {
+                wrong("hash_power: expected changes in the order of time")
+            }
+            Self { hash_power, .. } if hash_power.iter().any(|change| !(1..=10_000).contains(&change.percent)) => {
+                wrong("hash_power: expected 1 to 10 000 percent")
+            }
             Self { fault, .. } if fault.iter().any(|fault| fault.percent > 100) => wrong("percent: expected 0 to 100"),
             Self { fault, nodes, .. } if fault.iter().flat_map(|fault| &fault.nodes).any(|node| node >= nodes) => {
                 wrong("fault: expected nodes from 0 on, below the number of nodes")
@@ -271,7 +291,6 @@ impl Scenario {
     /// # Errors
     /// No network can have them.
     pub fn spec(&self) -> Result<ChainSpec, ScenarioError> {
-        let easy = CompactTarget::from_bits(EASY);
         let money = testing::pebbles(1_000_000_000_000);
         let mut allocations: Vec<_> = (0..WITH_MONEY).map(|n| (testing::key(n).address(), money)).collect();
         allocations.sort();
@@ -280,8 +299,8 @@ impl Scenario {
             interval_ms: self.interval_ms,
             half_life_ms: self.interval_ms.saturating_mul(self.half_life_blocks),
             max_future_ms: 120_000,
-            pow_limit: easy,
-            genesis_target: easy,
+            pow_limit: CompactTarget::from_bits(LIMIT),
+            genesis_target: CompactTarget::from_bits(EASY),
             allocations,
             ..testing::easy_params()
         };
@@ -289,7 +308,27 @@ impl Scenario {
     }
 }
 
+/// Seeds as they are typed: FIRST..LAST, or one alone.
+///
+/// # Errors
+/// It is neither.
+pub fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let number = |text: &str| text.parse::<u64>().map_err(|_| format!("got {text:?}, expected FIRST..LAST"));
+    let seeds = match text.split_once("..") {
+        Some((first, last)) => number(first)?..=number(last.trim_start_matches('='))?,
+        None => number(text)?..=number(text)?,
+    };
+    if seeds.is_empty() {
+        Err(format!("got {text:?}, expected FIRST..LAST, the first no greater than the last"))
+    } else {
+        Ok(seeds)
+    }
+}
+
 /// A block takes 256 attempts at the beginning.
 const EASY: u32 = 0x2000_ffff;
+/// And 16 at least: were the first target the easiest, the difficulty could not fall where blocks come late by chance, and
+/// they would come too rarely on average.
+const LIMIT: u32 = 0x200f_ffff;
 /// Who has money at the beginning: those who pay, those who forge, and customers.
 const WITH_MONEY: u64 = 20;

@@ -128,6 +128,11 @@ impl Simulation {
         node
     }
 
+    /// Changes how a node takes part in the network from its next start on.
+    pub fn configure(&mut self, node: NodeId, change: impl FnOnce(&mut NetworkConfig)) {
+        change(&mut self.nodes[node.0 as usize].setup.network);
+    }
+
     /// Has a node attack others from its next start on.
     pub fn corrupt(&mut self, node: NodeId, adversary: Adversary) {
         self.nodes[node.0 as usize].setup.adversary = Some(adversary);

@@ -1,10 +1,11 @@
 //! What theory says of a network, to compare with what was measured.
 
 /// The share of blocks that others overtake while they are on their way: with blocks that take `delay` on average to
-/// whoever mines, one in `interval` (Decker and Wattenhofer 2013, with ∫(1 − f(t))dt as the mean delay).
-pub fn stale_rate(delay_ms: f64, interval_ms: f64) -> f64 {
+/// whoever mines, one found in `interval` (Decker and Wattenhofer 2013, with ∫(1 − f(t))dt as the mean delay), when others
+/// than its finder have a share `others` of all hashes: nobody competes with themselves.
+pub fn stale_rate(delay_ms: f64, interval_ms: f64, others: f64) -> f64 {
     // Of the pair that conflicts one is stale.
-    let conflict = 1.0 - (-delay_ms / interval_ms).exp();
+    let conflict = 1.0 - (-delay_ms * others / interval_ms).exp();
     conflict / (1.0 + conflict)
 }
 
@@ -34,14 +35,18 @@ pub fn double_spend(q: f64, confirmations: u64) -> f64 {
     1.0 - fails
 }
 
-/// How many blocks come in a time of `intervals`, when miners hash `factor` times as much as the difficulty is for: what
-/// the difficulty rule (ASERT) leads to, with a half-life of so many intervals, in steps of a hundredth of an interval.
-pub fn blocks_after_change(factor: f64, half_life: f64, intervals: f64) -> f64 {
-    let step = 0.01;
-    let (mut blocks, mut time) = (0.0, 0.0);
-    while time < intervals {
-        blocks += step * factor * f64::exp2((time - blocks) / half_life);
-        time += step;
+/// How many blocks there are after a time of `intervals`, when miners hash so many times as much as the first difficulty is
+/// for from each of these moments on: what the difficulty rule (ASERT) leads to, with a half-life of so many intervals, in
+/// steps of a hundredth of an interval.
+pub fn blocks_by(power: &[(f64, f64)], half_life: f64, intervals: f64) -> f64 {
+    const STEPS: u64 = 100;
+    let (mut blocks, mut factor, mut changes) = (0.0, 1.0, power.iter().peekable());
+    for step in 0..(intervals * STEPS as f64).round() as u64 {
+        let time = step as f64 / STEPS as f64;
+        while let Some((_, next)) = changes.next_if(|(from, _)| *from <= time) {
+            factor = *next;
+        }
+        blocks += factor * f64::exp2((time - blocks) / half_life) / STEPS as f64;
     }
     blocks
 }
@@ -73,15 +78,20 @@ mod tests {
 
     #[test]
     fn blocks_come_as_they_should_whatever_miners_hash_once_the_difficulty_has_followed() {
-        is_about(blocks_after_change(1.0, 60.0, 100.0) / 100.0, 1.0);
+        is_about(blocks_by(&[], 60.0, 100.0) / 100.0, 1.0);
         // One half-life ahead, and from then on one each interval.
-        let (early, late) = (blocks_after_change(2.0, 60.0, 1_000.0), blocks_after_change(2.0, 60.0, 1_100.0));
+        let doubled = |intervals| blocks_by(&[(0.0, 2.0)], 60.0, intervals);
+        let (early, late) = (doubled(1_000.0), doubled(1_100.0));
         assert!((early - 1_060.0).abs() < 1.0 && (late - early - 100.0).abs() < 0.5, "{early} {late}");
+        // And back again.
+        let back = blocks_by(&[(100.0, 2.0), (600.0, 1.0)], 60.0, 1_500.0);
+        assert!((back - 1_500.0).abs() < 1.0, "{back}");
     }
 
     #[test]
     fn blocks_are_stale_as_often_as_the_delay_is_of_the_interval() {
-        is_about(stale_rate(100.0, 60_000.0), 100.0 / 60_000.0);
-        assert!(stale_rate(5_000.0, 10_000.0) < 0.5);
+        is_about(stale_rate(100.0, 60_000.0, 1.0), 100.0 / 60_000.0);
+        assert!(stale_rate(5_000.0, 10_000.0, 1.0) < 0.5);
+        assert_eq!(stale_rate(5_000.0, 10_000.0, 0.0), 0.0, "a miner alone");
     }
 }

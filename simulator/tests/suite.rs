@@ -6,7 +6,7 @@ use cairn_simulator::course::{Course, Verdict};
 use cairn_simulator::executor::NodeId;
 use cairn_simulator::fabric::ip_in;
 use cairn_simulator::links::Shape;
-use cairn_simulator::mining::{Miner, Strategy};
+use cairn_simulator::mining::{Miner, Power, Strategy};
 use cairn_simulator::oracles::{self, Broken};
 use cairn_simulator::scenario::{FaultKind, Planned, Scenario};
 use cairn_simulator::simulation::{NodePlan, Setup, Simulation};
@@ -51,7 +51,7 @@ fn what_goes_wrong_is_the_seeds_whoever_plays_it() {
 /// A node that others can dial, in a group of its own; `rate`: what it hashes, if it mines.
 fn plan(n: u32, is_boot_node: bool, rate: Option<f64>) -> NodePlan {
     let beneficiary = key(1_000 + u64::from(n)).address();
-    let miner = rate.map(|rate| Miner { rate, beneficiary, strategy: Strategy::Honest });
+    let miner = rate.map(|rate| Miner { rate, power: Power::default(), beneficiary, strategy: Strategy::Honest });
     NodePlan { ip: ip_in(n, 0), is_reachable: true, is_boot_node, miner }
 }
 

@@ -6,7 +6,7 @@ use crate::strangers::bytes::{Bytes, Manner};
 use crate::strangers::swarm::{gossip, requests, swarm};
 use cairn_rpc::methods::NetClient;
 use libp2p::gossipsub::{self, IdentTopic};
-use libp2p::request_response::{self, Event, Message};
+use libp2p::request_response::{self, Event, Message, ResponseChannel};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, futures::StreamExt, identity::Keypair, multiaddr::Protocol};
@@ -40,6 +40,8 @@ pub struct Intruder {
     victim: PeerId,
     address: Multiaddr,
     prefix: String,
+    /// Questions that it lets others wait for.
+    held: Vec<ResponseChannel<Vec<u8>>>,
 }
 
 impl Intruder {
@@ -85,7 +87,7 @@ impl Intruder {
             pool: requests(5),
         };
         let swarm = swarm(Keypair::generate_ed25519(), Duration::from_secs(60), behaviour);
-        Self { swarm, victim, address, prefix }
+        Self { swarm, victim, address, prefix, held: Vec::new() }
     }
 
     /// What the names of its protocols begin with, up to a slash.
@@ -189,6 +191,21 @@ impl Intruder {
             }
         }
         None
+    }
+
+    /// Waits until it is asked something of the protocol at this place of [`REQUESTS`], and lets whoever asks wait for as
+    /// long as they like; whether it was asked. (A question that is dropped closes its stream, which is an answer.)
+    pub async fn holds_when_asked(&mut self, protocol: usize, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        while let Ok(event) = timeout_at(deadline, self.swarm.select_next_some()).await {
+            if let Some((place, Event::Message { message: Message::Request { channel, .. }, .. })) = of_request(event)
+                && place == protocol
+            {
+                self.held.push(channel);
+                return true;
+            }
+        }
+        false
     }
 
     /// Waits until it is asked where it stands, and says that it has block 0 alone; whether it was asked.

@@ -55,8 +55,12 @@ impl Rendezvous {
         if !self.is_on {
             return;
         }
-        let points = peers.iter().filter(|(_, peer)| peer.services.rendezvous && peer.status.is_some());
-        for point in points.map(|(_, peer)| peer.id).take(POINTS) {
+        let points = peers.iter().map(|(_, peer)| peer);
+        let mut points: Vec<_> =
+            points.filter(|peer| peer.services.rendezvous && peer.status.is_some()).map(|peer| (peer.inbound, peer.id)).collect();
+        // Those first whom this node dialled: anybody may come and say that they are points.
+        points.sort_by_key(|(inbound, _)| *inbound);
+        for (_, point) in points.into_iter().take(POINTS) {
             let Point { register, discover } = self.points.entry(point).or_default();
             if register.is_due(cx.now) {
                 register.tried(cx.now, RETRY_EVERY);
@@ -138,6 +142,21 @@ mod tests {
         rendezvous.register_again();
         rendezvous.tick(&peers, false, at(&mut cx, start + Duration::from_secs(3000)));
         assert_eq!(on_swarm(&mut cx).len(), 1);
+    }
+
+    /// Four strangers that said they were points were once the only ones that a node used.
+    #[test]
+    fn strangers_that_say_they_are_points_take_no_place_of_those_whom_this_node_dialled() {
+        let (mut cx, mut peers) = (context(), PeerTable::default());
+        for n in 0..8 {
+            acquainted(&mut peers, &format!("/ip4/9.2.3.{n}/tcp/1"), true, POINT, &cx);
+        }
+        let (_, own) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", false, POINT, &cx);
+        let mut rendezvous = Rendezvous::new(PeerId::random(), true);
+        rendezvous.tick(&peers, false, &mut cx);
+        let registered = on_swarm(&mut cx);
+        assert_eq!(registered.len(), POINTS);
+        assert!(matches!(registered[0], SwarmAction::Register { point } if point == own), "{registered:?}");
     }
 
     #[test]

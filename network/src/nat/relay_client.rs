@@ -45,6 +45,9 @@ pub(crate) struct RelayClient {
     status: NatStatus,
     /// Relays this node listens through, and its address there once the relay has accepted.
     relays: BTreeMap<PeerId, Option<Multiaddr>>,
+    /// Connected relays that did not accept, or passed connections on no more, and when: whoever holds all places of one
+    /// keeps nobody from the next.
+    closed: BTreeMap<PeerId, Instant>,
     /// Connections through relays, to be closed once a direct one stands.
     circuits: BTreeMap<ConnectionNumber, Circuit>,
     again: Vec<Reunion>,
@@ -63,6 +66,7 @@ impl RelayClient {
             allow_private: *allow_private,
             status: NatStatus::new(*allow_private, !external.is_empty()),
             relays: BTreeMap::new(),
+            closed: BTreeMap::new(),
             circuits: BTreeMap::new(),
             again: Vec::new(),
             asking_since: None,
@@ -105,14 +109,16 @@ impl RelayClient {
         if !self.status.needs_relay() || self.relays.len() >= RELAYS {
             return;
         }
+        self.closed.retain(|relay, _| peers.number(relay).is_some());
         // Only where this node dialled is the address one at which others find the relay, too.
-        let relay = peers.iter().map(|(_, peer)| peer).find(|peer| {
+        let relays = peers.iter().map(|(_, peer)| peer).filter(|peer| {
             peer.services.relay
                 && !peer.inbound
                 && !ip_groups::is_relayed(&peer.address)
                 && !self.relays.contains_key(&peer.id)
         });
-        if let Some(peer) = relay {
+        // Those first that never refused, then whoever did so longest ago.
+        if let Some(peer) = relays.min_by_key(|peer| self.closed.get(&peer.id)) {
             let plain: Multiaddr = peer.address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect();
             let address = plain.with(Protocol::P2p(peer.id)).with(Protocol::P2pCircuit);
             self.relays.insert(peer.id, None);
@@ -161,6 +167,7 @@ impl RelayClient {
 
     /// A relay does not accept, or passes connections on no more.
     pub(crate) fn on_relay_closed(&mut self, relay: &PeerId, cx: &mut Context) {
+        self.closed.insert(*relay, cx.now);
         if let Some(Some(address)) = self.relays.remove(relay) {
             tracing::info!(target: "cairn::network", %relay, "a relay passes connections on no more");
             self.status.relays.remove(&address);
@@ -242,6 +249,30 @@ mod tests {
         assert_eq!(client.status().verdict().0, Reach::HolePunched);
         client.on_relay_closed(&relay, &mut cx);
         assert!(matches!(&on_swarm(&mut cx)[..], [SwarmAction::RemoveExternalAddress(_)]));
+    }
+
+    /// Whoever held all places of the relay that had connected first kept others from being reached at all.
+    #[test]
+    fn a_relay_that_refuses_is_asked_again_once_all_others_have_been() {
+        let (mut cx, mut peers) = (context(), PeerTable::default());
+        let start = cx.now;
+        let mut client = RelayClient::new(&NetworkConfig::default());
+        client.on_reach(ReachEvent::Refuted(multiaddr("/ip4/9.9.9.9/tcp/1")), &mut cx);
+        let (_, full) = acquainted(&mut peers, "/ip4/8.8.8.8/tcp/1", false, RELAY, &cx);
+        let (_, free) = acquainted(&mut peers, "/ip4/8.9.8.8/tcp/1", false, RELAY, &cx);
+        let mut asked = Vec::new();
+        for round in 0..4 {
+            client.tick(&peers, at(&mut cx, start + round * LOOK_EVERY));
+            for action in on_swarm(&mut cx) {
+                let SwarmAction::ListenThrough { relay, .. } = action else { panic!("{action:?}") };
+                asked.push(relay);
+                client.on_relay_closed(&relay, &mut cx);
+            }
+        }
+        assert_eq!(asked, [full, free, full, free]);
+        // Who is gone is forgotten.
+        client.tick(&PeerTable::default(), at(&mut cx, start + 9 * LOOK_EVERY));
+        assert!(client.closed.is_empty());
     }
 
     #[test]

@@ -363,6 +363,9 @@ fn group_of_peer(peer: &Peer) -> Option<Prefix> {
 }
 
 #[cfg(test)]
+mod eclipse;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::addrman::book::{AddressBook, Source};

@@ -19,7 +19,8 @@ impl Fabric {
             DialCondition::DisconnectedAndNotDialling => !is_connected && !is_dialling,
         };
         let outbound = host.connections.values().filter(|end| end.is_outbound).count();
-        if !may || peer == host.peer || outbound + host.dialling.len() >= host.limits.1 {
+        let is_full = outbound + host.dialling.len() >= host.limits.1 && !host.unlimited.contains(&peer);
+        if !may || peer == host.peer || is_full {
             return failed(DialFailure::NotDialled);
         }
         if !is_own && !addresses.is_empty() {

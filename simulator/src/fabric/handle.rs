@@ -32,7 +32,8 @@ impl Handle {
     pub fn gossip(&self, topic: Topic, message: Vec<u8>) -> bool {
         let (fabric, node) = (&mut *self.fabric(), self.node);
         let (id, now) = (gossip_id(&message), fabric.now());
-        let outcome = fabric.host(node).gossip.publish(topic, id, message.into(), now);
+        let host = fabric.host(node);
+        let outcome = host.gossip.publish(topic, id, message.into(), (now, &mut host.random));
         outcome.map(|outcome| fabric.after_gossip(node, outcome)).is_some()
     }
 
@@ -97,7 +98,9 @@ impl Transport for Handle {
             SwarmAction::RemoveExternalAddress(address) => {
                 self.fabric().host(node).external.remove(&address.to_string());
             }
-            SwarmAction::LiftLimits(_) => {}
+            SwarmAction::LiftLimits(peer) => {
+                self.fabric().host(node).unlimited.insert(peer);
+            }
             SwarmAction::AddToDht { peer, .. } => self.fabric().add_to_dht(node, peer),
             SwarmAction::RemoveFromDht(peer) => drop(self.fabric().host(node).acquaintances.remove(&peer)),
             SwarmAction::SearchDht => self.fabric().search(node),

@@ -1,11 +1,12 @@
 //! One node's end.
 
 use crate::executor::{Nanos, NodeId};
-use crate::gossip::Gossip;
+use crate::gossip::{Gossip, HEARTBEAT};
 use cairn_ledger::hash::sha256;
 use cairn_network::transport::{AnswerSender, Class, ConnectionRules, Event, Multiaddr, PeerId, RequestNumber};
 use cairn_network::wire::PeerAddress;
 use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::RngCore;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::task::Waker;
 
@@ -57,6 +58,10 @@ pub(super) struct Host {
     pub connections: BTreeMap<u64, End>,
     pub dialling: BTreeSet<PeerId>,
     pub gossip: Gossip,
+    /// When gossip's heart beats, counted from whole beats.
+    pub phase: Nanos,
+    /// Who counts for no limit, as the operator named them.
+    pub unlimited: BTreeSet<PeerId>,
     pub asked: BTreeMap<u64, Asked>,
     /// When the next look is planned at what was not answered.
     pub timeout: Option<Nanos>,
@@ -75,7 +80,7 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(node: NodeId, ip: [u8; 4], is_reachable: bool, is_point: bool, random: ChaCha8Rng) -> Self {
+    pub(super) fn new(node: NodeId, ip: [u8; 4], is_reachable: bool, is_point: bool, mut random: ChaCha8Rng) -> Self {
         let address = format!("/ip4/{}.{}.{}.{}/tcp/{PORT}", ip[0], ip[1], ip[2], ip[3]);
         Self {
             node,
@@ -92,6 +97,8 @@ impl Host {
             connections: BTreeMap::new(),
             dialling: BTreeSet::new(),
             gossip: Gossip::default(),
+            phase: random.next_u64() % HEARTBEAT,
+            unlimited: BTreeSet::new(),
             asked: BTreeMap::new(),
             timeout: None,
             questions: HashMap::new(),
@@ -123,6 +130,7 @@ impl Host {
         self.connections.clear();
         self.dialling.clear();
         self.gossip = Gossip::default();
+        self.unlimited.clear();
         self.asked.clear();
         self.timeout = None;
         self.questions.clear();

@@ -66,7 +66,7 @@ pub(super) async fn forge(chain: ChainHandle, network: NetworkHandle, miner: Min
     let mut dice = [0; 1];
     random::fill(&mut dice).expect("a simulation has random bytes");
     let mut at = usize::from(dice[0]);
-    while let Some(found) = find_at(&chain, miner.rate) {
+    while let Some(found) = find_at(&chain, &miner, &observer) {
         runtime::sleep(found.duration_since(clock::instant()).min(PAUSE)).await;
         let flaw = FLAWS[at % FLAWS.len()];
         at += 1;

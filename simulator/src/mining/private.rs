@@ -74,7 +74,7 @@ impl PrivateMiner {
                     Strategy::Selfish | Strategy::Honest | Strategy::Forge => self.on_public().await?,
                 }
             }
-            let found = find_at(&self.own, self.miner.rate).ok_or(Ended::Chain)?;
+            let found = find_at(&self.own, &self.miner, &self.observer).ok_or(Ended::Chain)?;
             match runtime::timeout(found.duration_since(clock::instant()), tips.changed()).await {
                 Ok(Ok(())) => continue,
                 Ok(Err(_)) => return Ok(()),

@@ -47,7 +47,7 @@ async fn act(words: &[&str]) -> Result<(), Box<dyn Error>> {
     match words {
         ["stand-by", prefix, address, bytes] => {
             let key = Keypair::generate_ed25519();
-            let service = Service { relay_bytes: Some(bytes.parse()?), addresses: NOBODY.to_vec() };
+            let service = Service { relay_bytes: Some(bytes.parse()?), reservations: 64, addresses: NOBODY.to_vec() };
             println!("{}", key.public().to_peer_id());
             bystander::stand_by(key, prefix, address.parse()?, &service).await;
         }

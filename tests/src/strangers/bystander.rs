@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Service {
     /// It is a rendezvous point and a relay whose circuits carry so many bytes.
     pub relay_bytes: Option<u64>,
+    /// How many it relays to: with none it is as one whose places are all taken.
+    pub reservations: usize,
     /// What it answers to `addresses/1`.
     pub addresses: Vec<u8>,
 }
@@ -60,7 +62,11 @@ pub(super) fn requests(prefix: &str, name: &str) -> request_response::Behaviour<
 
 fn behaviour(key: &Keypair, prefix: &str, service: &Service) -> Behaviour {
     let relay = service.relay_bytes.map(|bytes| {
-        let config = relay::Config { max_circuit_bytes: bytes, ..relay::Config::default() };
+        let config = relay::Config {
+            max_circuit_bytes: bytes,
+            max_reservations: service.reservations,
+            ..relay::Config::default()
+        };
         relay::Behaviour::new(key.public().to_peer_id(), config)
     });
     Behaviour {
@@ -117,7 +123,7 @@ pub async fn many(prefix: &str, keys: Vec<Keypair>, [a, b]: [u8; 2], port: u16) 
         let public = key.public().try_into_ed25519().expect("it was made as one").to_bytes();
         told.extend([&public[..], &ip.octets(), &port.to_le_bytes(), &[0]].concat());
     }
-    let service = Service { relay_bytes: None, addresses: told };
+    let service = Service { relay_bytes: None, reservations: 0, addresses: told };
     let mut tasks = tokio::task::JoinSet::new();
     for (key, n) in keys.into_iter().zip(0_u8..) {
         let (prefix, service) = (prefix.to_owned(), service.clone());
