@@ -179,8 +179,8 @@ pub use config::{DiscoveryConfig, NetworkConfig, NetworkFiles, ReachConfig};
 pub use discovery::resource::{Kind, UnknownKind};
 pub use gossip::losses::Losses;
 pub use handle::{
-    AdmitError, BanError, BanInfo, FindError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo, PeerKind, Provider,
-    RequestError,
+    AdmitError, BanError, BanInfo, FindError, InHand, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo, PeerKind,
+    Provider, RequestError,
 };
 pub use nat::status::Reach;
 pub use outbound::persistent::{OtherKey, TargetError};
