@@ -52,3 +52,4 @@ pub mod second_ledger;
 pub mod shrink;
 pub mod simulation;
 pub mod theory;
+pub mod watch;
