@@ -14,7 +14,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 # The cheap ones first.
-SCENARIOS=(forged quiet parted late crowd short)
+SCENARIOS=(lonely forged liars parted late rare quiet deaf stallers skewed flapping crowd neighbours deserted short)
 COPY="$CARGO_TARGET_DIR/faults"
 JOBS=2
 

@@ -43,6 +43,9 @@ pub enum AuditError {
     /// The index of addresses has touches that no block makes.
     #[error("the index of addresses has {got} entries, expected {expected}; switch index.addresses off and on again")]
     Touches { got: u64, expected: u64 },
+    /// Records of blocks that were left, or of none, stand among those of the chain's.
+    #[error("there are {got} {what}, expected {expected}")]
+    Leftovers { what: &'static str, got: u64, expected: u64 },
     /// The accounts' order is broken.
     #[error("the account of {address} does not name the next one")]
     Order { address: Address },
@@ -97,6 +100,7 @@ pub fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<AuditReport, AuditE
         transactions += txids.len() as u64;
         parent = Some(id);
     }
+    audit_records(store, tip.header().height, transactions)?;
     audit_index(store, spec, &accounts)?;
     let (accounts, sum) = audit_accounts(store)?;
     let expected = spec.supply(tip.header().height).pebbles();
@@ -106,6 +110,20 @@ pub fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<AuditReport, AuditE
             Ok(AuditReport { blocks: tip.header().height.get() + 1, transactions, accounts, supply, burned })
         }
         _ => Err(AuditError::Supply { got: sum, burned, expected }),
+    }
+}
+
+/// No record of a connected block is left of one that is not.
+fn audit_records(store: &ChainStore, tip: Height, transactions: u64) -> Result<(), AuditError> {
+    let records = store.connected_records()?;
+    let all = [
+        ("blocks by height", records.heights, tip.get() + 1),
+        ("places of transactions", records.locations, transactions),
+        ("records to undo blocks", records.undos, tip.get()),
+    ];
+    match all.into_iter().find(|(_, got, expected)| got != expected) {
+        Some((what, got, expected)) => Err(AuditError::Leftovers { what, got, expected }),
+        None => Ok(()),
     }
 }
 

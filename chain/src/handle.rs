@@ -1,5 +1,6 @@
 //! The handle that asks the writer, and the writer's start.
 
+use crate::headers::{Aside, UnknownRules};
 use crate::inflight::{Room, Turn};
 use crate::message::{
     Ahead, BlockOutcome, ChainError, ChainEvent, EVENTS, HeaderOutcome, Import, MAILBOX, ProvenAccount, Template,
@@ -8,7 +9,7 @@ use crate::message::{
 use crate::precheck::{BlockBody, Precheck, SharedChecks};
 use crate::store::{ChainStore, DbOptions, MemoryDisk, StoreError};
 use crate::writer::{self, Actor, Message, Outlets, Writer};
-use crate::{headers::UnknownRules, index, read::Reader, verdict::Origin};
+use crate::{index, read::Reader, verdict::Origin};
 use cairn_common::mailbox::{Handle, Stopped, mailbox};
 use cairn_common::{clock, runtime};
 use cairn_ledger::{
@@ -317,6 +318,14 @@ impl ChainHandle {
     /// The height of the linked header with the most work, the tip's where none has more.
     pub fn best_header(&self) -> Height {
         self.ahead.borrow().best_header
+    }
+
+    /// What is kept beside the chain.
+    ///
+    /// # Errors
+    /// The writer has ended.
+    pub async fn aside(&self) -> Result<Aside, Stopped> {
+        self.ask(|actor| Ok(actor.writer.tree.aside())).await
     }
 
     /// Every move of the chain from now on.

@@ -76,7 +76,7 @@ mod workers;
 mod writer;
 
 pub use handle::{Chain, ChainHandle, spawn, spawn_in_memory};
-pub use headers::UnknownRules;
+pub use headers::{Aside, UnknownRules};
 pub use message::{
     BlockOutcome, ChainError, ChainEvent, HeaderOutcome, Import, ProvenAccount, Template, TemplateRequest, Tip,
 };

@@ -119,7 +119,7 @@ fn network_address_book() {
         book.add(place(n), Source::Search, now);
     }
     (1..6).for_each(|n| book.reached(place(n), now));
-    book.failed(&place(3));
+    book.failed(&place(3), now);
     book.set_anchors(&[place(2)]);
     let body = file::encode(&book, &GENESIS).split_off(40);
     let empty = file::encode(&AddressBook::new([9; 16], true), &GENESIS).split_off(40);
@@ -134,7 +134,7 @@ fn network_address_book() {
         assert!(public.entries().all(|(address, _)| !ip_groups::is_private(address.ip())));
         // Whatever its clocks say, it can be used.
         for address in book.sample(64, now) {
-            book.failed(&address);
+            book.failed(&address, now);
             book.reached(address, now);
         }
         book.check();

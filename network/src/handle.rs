@@ -193,6 +193,28 @@ pub struct NetworkInfo {
     pub max_upload_per_day: Option<u64>,
     /// What gossip has lost.
     pub losses: Losses,
+    /// What it is at.
+    pub in_hand: InHand,
+}
+
+/// What a node is at among its peers: each of these has a bound, and comes back to nothing, or to what the connected
+/// peers explain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InHand {
+    /// Gossiped messages that are being judged.
+    pub judging: usize,
+    /// Requests of peers that wait for their turn.
+    pub waiting: usize,
+    /// Requests that are being answered, until the answer has left.
+    pub answering: usize,
+    /// The same, as it is counted for each peer.
+    pub turns: usize,
+    /// Dials for slots, and to see whether somebody is there.
+    pub dials: usize,
+    /// Outbound slots that somebody holds.
+    pub slots: usize,
+    /// Pools of peers that are being compared with this node's.
+    pub comparing: usize,
 }
 
 /// How a peer came to be one: what it says counts less than that.

@@ -109,6 +109,7 @@
 //! | gossiped frame; compact block; batch | 256; 160; 48 KiB | the largest block's ids fit | rejected |
 //! | transactions that wait to be sent | 4 MiB | a minute of a busy network | the oldest are dropped; they stay in the pool |
 //! | address book | 8192 new, 2048 tried; a sixteenth of the first a source | 2 MB | what is there stays, unless it fails |
+//! | addresses given up, which nobody can name anew | 1 024; ten minutes | nobody is made to dial others all the time | the oldest may be named again |
 //! | named peers; neighbours | 256; 32 of them | what a person names | refused |
 //! | bans | 4096; an hour, by hand a year | 1 MB of file | the one that ends first is lifted |
 //! | admitted peers | 10 000 | 1 MB | refused |
@@ -179,8 +180,8 @@ pub use config::{DiscoveryConfig, NetworkConfig, NetworkFiles, ReachConfig};
 pub use discovery::resource::{Kind, UnknownKind};
 pub use gossip::losses::Losses;
 pub use handle::{
-    AdmitError, BanError, BanInfo, FindError, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo, PeerKind, Provider,
-    RequestError,
+    AdmitError, BanError, BanInfo, FindError, InHand, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo, PeerKind,
+    Provider, RequestError,
 };
 pub use nat::status::Reach;
 pub use outbound::persistent::{OtherKey, TargetError};

@@ -121,7 +121,7 @@ impl NetworkState {
             Event::Closed { peer, connection, is_last, cause } => {
                 self.on_closed(&peer, connection, is_last, cause.as_deref(), cx);
             }
-            Event::DialFailed { peer, dial, failure } => self.on_dial_failed(peer, dial, &failure),
+            Event::DialFailed { peer, dial, failure } => self.on_dial_failed(peer, dial, &failure, cx),
             Event::Identified { peer, agent, services, in_dht, addresses } => {
                 self.on_identified(peer, &agent, services, in_dht, &addresses, cx);
             }

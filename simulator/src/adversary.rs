@@ -30,6 +30,8 @@ pub enum Kind {
     Stall,
     /// Gives answers with one byte changed.
     WrongAnswers,
+    /// Gives bodies that are not their headers', and else the truth.
+    WrongBodies,
     /// Claims a chain with more work than there is.
     ClaimWork,
     /// Names addresses at which nobody is.
@@ -56,10 +58,11 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::WithholdBodies,
         Self::Stall,
         Self::WrongAnswers,
+        Self::WrongBodies,
         Self::ClaimWork,
         Self::PoisonAddresses,
         Self::Eclipse,
@@ -79,6 +82,7 @@ impl Kind {
             Self::WithholdBodies => "withhold_bodies",
             Self::Stall => "stall",
             Self::WrongAnswers => "wrong_answers",
+            Self::WrongBodies => "wrong_bodies",
             Self::ClaimWork => "claim_work",
             Self::PoisonAddresses => "poison_addresses",
             Self::Eclipse => "eclipse",

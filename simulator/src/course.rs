@@ -1,5 +1,7 @@
 //! A scenario from its beginning to the verdict.
 
+mod checks;
+mod in_hand;
 mod pace;
 
 use crate::customers::Customers;
@@ -23,11 +25,14 @@ const TICK: Duration = Duration::from_millis(500);
 /// How long after the quiet there has to be a moment at which all nodes have one tip.
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 
-/// With so many quiet minutes, of which nobody pays in the second half, everything is mined at the end.
+/// With so many quiet minutes, or blocks' time, of which nobody pays in the second half, everything is mined at the end.
 const LONG_QUIET: u64 = 18;
 
 /// How many honest peers every honest node has at least, and how many where there are adversaries.
 const PEERS: (usize, usize) = (2, 1);
+
+/// In so many minutes everybody is looked at each minute.
+const MOST_LOOKS: u64 = 240;
 
 /// A step of the scenario.
 #[derive(Clone, Debug)]
@@ -42,6 +47,8 @@ enum Step {
     Pay,
     /// A minute has gone by.
     Look,
+    /// Ten have, and somebody may want to know how it goes.
+    Tell,
 }
 
 /// What came of a scenario.
@@ -79,6 +86,8 @@ pub struct Course {
     deeds: Arc<AtomicU64>,
     /// How many peers honest nodes have on average, as time goes on: minutes, peers.
     peers: Vec<(f64, f64)>,
+    /// What looks have seen.
+    looks: checks::Looks,
     /// Told of each step.
     tell: Teller,
 }
@@ -95,13 +104,14 @@ impl Course {
         let rate = work * 1_000.0 / scenario.interval_ms as f64;
         let setup = Setup { seed, spec, shape: Shape::World, leisure: scenario.leisure };
         let mut simulation = Simulation::new(setup);
+        simulation.fabric().gossip_lost_percent = scenario.gossip_lost_percent;
         population::add_honest(&mut simulation, &scenario, rate);
         let deeds = population::add_adversaries(&mut simulation, &scenario, rate);
         let down = vec![0; scenario.nodes as usize];
         let (steps, payments, customers) = (Vec::new(), Payments::default(), Customers::default());
-        let (broken, peers) = (Vec::new(), Vec::new());
+        let (broken, peers, looks) = (Vec::new(), Vec::new(), checks::Looks::default());
         let mut course =
-            Self { scenario, seed, simulation, steps, payments, customers, down, broken, deeds, peers, tell };
+            Self { scenario, seed, simulation, steps, payments, customers, down, broken, deeds, peers, looks, tell };
         course.plan_all();
         Ok(course)
     }
@@ -126,8 +136,13 @@ impl Course {
         for n in 0..pays {
             self.plan(Duration::from_millis(n * 3_600_000 / self.scenario.payments_per_hour + 60_000), Step::Pay);
         }
-        for minute in (10..self.scenario.minutes).step_by(10) {
+        let all = self.scenario.minutes + self.scenario.quiet_minutes;
+        // Where months are played there are no details to look at.
+        for minute in 1..all.min(MOST_LOOKS) {
             self.plan(MINUTE * minute as u32, Step::Look);
+        }
+        for minute in (10..self.scenario.minutes).step_by(10) {
+            self.plan(MINUTE * minute as u32, Step::Tell);
         }
     }
 
@@ -174,11 +189,12 @@ impl Course {
                     let node = up[(self.simulation.random().next_u64() % up.len() as u64) as usize];
                     self.payments.step(&mut self.simulation, node);
                     if self.scenario.customers {
-                        self.customers.step(&mut self.simulation, node);
+                        self.customers.step(&mut self.simulation, node, self.scenario.is_calm());
                     }
                 }
             }
-            Step::Look => {
+            Step::Look => self.look(),
+            Step::Tell => {
                 let mut heights: Vec<u64> = self.simulation.tips().into_iter().map(|(_, height, _)| height).collect();
                 heights.sort_unstable();
                 let (events, polls) = self.simulation.effort();
@@ -199,6 +215,7 @@ impl Course {
 
     fn begin(&mut self, fault: &Fault, nodes: &[NodeId]) {
         let kind = fault.kind;
+        self.note_trouble(kind, nodes);
         // A stream of its own: what else goes wrong does not change how.
         let mut random = random(self.seed, 4 << 32 | fault.at << 8 | kind as u64);
         match kind {
@@ -237,6 +254,7 @@ impl Course {
     }
 
     fn end(&mut self, kind: FaultKind, nodes: &[NodeId]) {
+        self.note_mended(kind, nodes);
         match kind {
             FaultKind::Crash | FaultKind::PowerCut | FaultKind::Disk => {
                 for node in nodes {
@@ -246,6 +264,7 @@ impl Course {
                         self.simulation.disk(*node).set_failing(false);
                         self.simulation.kill(*node, false);
                         self.start(*node);
+                        self.note_restart(*node);
                     }
                 }
             }
@@ -282,10 +301,17 @@ impl Course {
         }
     }
 
+    /// Whether everything is mined at the end.
+    fn is_quiet_for_long(&self) -> bool {
+        self.scenario.quiet_minutes * 60_000 >= LONG_QUIET * self.scenario.interval_ms.max(60_000)
+    }
+
     /// How many honest peers every honest node has to have.
     fn fewest_peers(&self) -> usize {
-        let is_attacked = self.scenario.adversary.iter().any(|plan| !plan.twin);
-        let fewest = if is_attacked { PEERS.1 } else { PEERS.0 };
+        if self.scenario.unreachable_percent == 100 {
+            return self.scenario.boot_nodes as usize;
+        }
+        let fewest = if self.is_attacked() { PEERS.1 } else { PEERS.0 };
         fewest.min(self.scenario.nodes as usize - 1)
     }
 
@@ -308,9 +334,11 @@ impl Course {
         self.tell_of_the_lonely();
         let first = NodeId(0);
         self.payments.look_at_all(&mut self.simulation, first);
-        let peers = self.fewest_peers();
+        let is_quiet = self.is_quiet_for_long();
+        let (peers, found) = (self.fewest_peers(), self.found_on_the_way());
         let simulation = &mut self.simulation;
         let mut broken = std::mem::take(&mut self.broken);
+        broken.extend(found);
         broken.extend(oracles::one_tip(simulation));
         broken.extend(oracles::whole(simulation));
         broken.extend(oracles::replay(simulation, first));
@@ -318,12 +346,19 @@ impl Course {
         broken.extend(oracles::connected(simulation, peers));
         broken.extend(oracles::second_opinion(simulation, first));
         broken.extend(oracles::nothing_forged(simulation));
-        broken.extend(oracles::pools(simulation, self.scenario.quiet_minutes >= LONG_QUIET));
+        broken.extend(oracles::pools(simulation, is_quiet));
         broken.extend(oracles::peers(simulation, self.scenario.is_calm().then_some(self.scenario.boot_nodes)));
         broken.extend(oracles::punished(simulation));
+        broken.extend(oracles::banned(simulation));
+        broken.extend(oracles::conduct(simulation, self.scenario.is_calm()));
+        broken.extend(oracles::moves(simulation));
+        broken.extend(oracles::slots(simulation));
+        if self.scenario.only_stops_nodes() {
+            broken.extend(oracles::anchors(simulation));
+        }
         broken.extend(self.customers.complaints.drain(..).map(|what| Broken::Customer { what }));
-        let payments = self.payments.forgotten(simulation, first);
-        if payments > 0 && self.scenario.quiet_minutes >= LONG_QUIET && !self.scenario.stops_nodes() {
+        let payments = self.payments.forgotten(simulation, first) + self.customers.waiting(simulation, first);
+        if payments > 0 && is_quiet && !self.scenario.stops_nodes() {
             broken.push(Broken::Forgotten { payments });
         }
         let height = simulation.tips().iter().map(|(_, height, _)| *height).max().unwrap_or(0);

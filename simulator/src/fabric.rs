@@ -18,11 +18,13 @@ pub use handle::Handle;
 use crate::executor::{Agenda, Nanos, NodeId, random};
 use crate::gossip::{HEARTBEAT, Outcome};
 use crate::links::{Links, Region, Shape};
+use crate::watch::Watch;
 use cairn_network::transport::{
     Connection, ConnectionNumber, ConnectionRules, DialNumber, Endpoint, Event, Multiaddr, PeerId, ReachEvent, Services,
 };
 use cairn_network::wire::PeerAddress;
 use host::Host;
+use rand_chacha::rand_core::RngCore;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How long somebody waits who dials where nobody answers.
@@ -78,6 +80,10 @@ pub struct Fabric {
     dht: BTreeSet<NodeId>,
     providers: BTreeMap<Vec<u8>, BTreeSet<NodeId>>,
     seed: u64,
+    /// Of a hundred frames of gossip, how many are lost.
+    pub gossip_lost_percent: u32,
+    /// What nodes do to each other.
+    pub watch: Watch,
 }
 
 impl Fabric {
@@ -94,6 +100,8 @@ impl Fabric {
             dht: BTreeSet::new(),
             providers: BTreeMap::new(),
             seed,
+            gossip_lost_percent: 0,
+            watch: Watch::default(),
         }
     }
 
@@ -113,6 +121,7 @@ impl Fabric {
         self.by_peer.insert(peer, node);
         self.by_address.insert(address.clone(), node);
         self.links.add(region);
+        self.watch.add(&host.peer_address());
         self.hosts.push(host);
         (peer, address)
     }
@@ -138,6 +147,16 @@ impl Fabric {
     /// Where a node is, as nodes tell each other.
     pub fn peer_address(&self, node: NodeId) -> PeerAddress {
         self.peek(node).peer_address()
+    }
+
+    /// All nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.hosts.len() as u32).map(NodeId)
+    }
+
+    /// Whether others can dial a node.
+    pub fn is_reachable(&self, node: NodeId) -> bool {
+        self.peek(node).is_reachable
     }
 
     /// A node's address.
@@ -175,6 +194,8 @@ impl Fabric {
 
     /// A node starts.
     pub fn start(&mut self, node: NodeId, rules: ConnectionRules<u64>, limits: (usize, usize)) {
+        let now = self.now();
+        self.watch.on_start(node, now);
         let host = self.host(node);
         host.is_up = true;
         host.rules = Some(rules);
@@ -185,6 +206,8 @@ impl Fabric {
 
     /// A node ends, in order or not: its system closes what it had open.
     pub fn stop(&mut self, node: NodeId) {
+        let now = self.now();
+        self.watch.note(node).dials.on_stop(now);
         let open: Vec<u64> = self.peek(node).connections.keys().copied().collect();
         for connection in open {
             self.close(connection, node);
@@ -275,6 +298,10 @@ impl Fabric {
         }
         match wire {
             Wire::Gossip(frame) => {
+                let percent = self.gossip_lost_percent;
+                if percent > 0 && self.host(to).random.next_u32() % 100 < percent {
+                    return;
+                }
                 let now = self.now();
                 let outcome = self.host(to).gossip.on_frame(from, frame, now);
                 self.after_gossip(to, outcome);
@@ -296,7 +323,8 @@ impl Fabric {
             }
         }
         if let Some((message, from, topic, data)) = outcome.judge {
-            let peer = self.peek(from).peer;
+            let (peer, now) = (self.peek(from).peer, self.now());
+            self.watch.on_gossiped(node, message, topic, now);
             let gossiped = cairn_network::transport::Gossiped { peer, message, topic, data: data.to_vec() };
             self.tell(node, Event::Gossiped(gossiped));
         }
@@ -332,8 +360,10 @@ impl Fabric {
         host.connections.insert(connection, host::End { peer: to, is_outbound });
         let grafts = host.gossip.add(to, is_outbound, now);
         let number = ConnectionNumber(connection);
+        let dialled = endpoint.remote.to_string();
         host.tell(Event::Connected(Connection { peer, number, dial, endpoint, is_first }));
         let latency = self.links.latency(node, to);
+        self.watch.note(node).on_connected((to, is_outbound.then_some(&dialled)), now);
         let services = Services { rendezvous: is_point, relay: false, dials_back: false };
         let agent = String::from("cairn-node/sim");
         let identified = Event::Identified { peer, agent, services, in_dht: self.peek(to).is_reachable, addresses };
@@ -361,6 +391,7 @@ impl Fabric {
     /// A node closes a connection: the other end learns of it.
     fn close(&mut self, connection: u64, node: NodeId) {
         let Some(other) = self.peek(node).connections.get(&connection).map(|end| end.peer) else { return };
+        self.watch.note(node).closed += 1;
         self.send(connection, node, other, Wire::Close);
         self.end_at(connection, node, None);
     }
@@ -375,6 +406,8 @@ impl Fabric {
         let is_last = host.connection_to(end.peer).is_none();
         if is_last {
             host.gossip.remove(end.peer);
+            let now = self.agenda.now();
+            self.watch.note(node).dials.on_closed(end.peer, now);
         }
         let (peer, cause) = (self.peek(end.peer).peer, cause.map(str::to_owned));
         let is_gone = !self.peek(end.peer).connections.contains_key(&connection);

@@ -54,3 +54,4 @@ pub mod shrink;
 pub mod simulation;
 pub mod theory;
 pub mod validation;
+pub mod watch;

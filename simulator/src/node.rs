@@ -119,15 +119,22 @@ pub fn start(
 
 /// Tells of each block that comes onto a chain, and of those that leave it.
 async fn observe(mut moves: broadcast::Receiver<ChainEvent>, chain: ChainHandle, observer: Observer) {
+    let mut tip = Some(chain.tip());
     let mut height = chain.tip().height().get();
     loop {
         let event = match moves.recv().await {
             Ok(event) => event,
-            Err(broadcast::error::RecvError::Lagged(_)) => continue,
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                tip = None;
+                continue;
+            }
             Err(broadcast::error::RecvError::Closed) => return,
         };
         let now = observer.now();
         let seen = &mut *observer.seen();
+        if let Some(tip) = tip.replace(event.tip.clone()) {
+            seen.on_moved((observer.node(), now), &tip, &event);
+        }
         if event.left.is_none() {
             for block in event.connected.iter() {
                 seen.on_connected(&block.header().id(), observer.node(), now);

@@ -1,6 +1,7 @@
 //! What is seen of all nodes from outside: who found which block, when it came onto whose chain, and what was left.
 
 use crate::executor::{Nanos, NodeId, nanos};
+use cairn_chain::{ChainEvent, Tip};
 use cairn_common::clock;
 use cairn_ledger::hash::BlockId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -56,6 +57,12 @@ pub struct Found {
 pub struct Observations {
     found: HashMap<BlockId, Found>,
     forged: BTreeSet<BlockId>,
+    /// Blocks that came onto their finder's own chain.
+    own: BTreeSet<BlockId>,
+    /// When blocks came onto whose chain first.
+    had: BTreeMap<(NodeId, BlockId), Nanos>,
+    /// Moves that no chain may make.
+    wrong_moves: BTreeSet<(NodeId, &'static str)>,
     /// How long after it was found a block came onto a node's chain, in milliseconds: how often.
     delays: BTreeMap<u64, u64>,
     /// How many blocks a node left for a better chain: how often.
@@ -89,6 +96,43 @@ impl Observations {
         if found.by != node {
             *self.delays.entry(now.saturating_sub(found.at) / 1_000_000).or_default() += 1;
         }
+    }
+
+    /// A node's chain has moved from one tip to another.
+    pub fn on_moved(&mut self, (node, now): (NodeId, Nanos), from: &Tip, event: &ChainEvent) {
+        for block in event.connected.iter() {
+            let id = block.header().id();
+            self.had.entry((node, id)).or_insert(now);
+            if self.found.get(&id).is_some_and(|found| found.by == node) {
+                self.own.insert(id);
+            }
+        }
+        if event.tip.total_work <= from.total_work {
+            self.wrong_moves.insert((node, "has moved to one with no more work"));
+        }
+        let first = event.connected.first().map(|block| block.header().header().parent);
+        let left = first.filter(|parent| *parent != from.id).map(|_| from.id);
+        if event.is_whole && event.left != left {
+            self.wrong_moves.insert((node, "has moved, and told of something else that it left"));
+        }
+        if event.is_whole && event.connected.last().map(|block| block.header().id()) != Some(event.tip.id) {
+            self.wrong_moves.insert((node, "has moved, and not told of its tip"));
+        }
+    }
+
+    /// When a block came onto a node's chain first.
+    pub fn had(&self, node: NodeId, id: BlockId) -> Option<Nanos> {
+        self.had.get(&(node, id)).copied()
+    }
+
+    /// Moves that no chain may make, and whose.
+    pub fn wrong_moves(&self) -> &BTreeSet<(NodeId, &'static str)> {
+        &self.wrong_moves
+    }
+
+    /// How many of the blocks that a node has found its own chain never had.
+    pub fn lost_by(&self, node: NodeId) -> u64 {
+        self.found.iter().filter(|(id, found)| found.by == node && !self.own.contains(*id)).count() as u64
     }
 
     /// A node has left blocks.

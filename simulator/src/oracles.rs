@@ -1,12 +1,16 @@
 //! What must hold once all is mended and some time has gone by, whatever went wrong before.
 
 mod chains;
+mod conduct;
 mod peers;
 mod pools;
+mod slots;
 
-pub use chains::{nothing_forged, second_opinion};
-pub use peers::{peers, punished};
-pub use pools::pools;
+pub use chains::{moves, nothing_forged, second_opinion};
+pub use conduct::conduct;
+pub use peers::{banned, peers, punished};
+pub use pools::{lacks, pools};
+pub use slots::{anchors, slots};
 
 use crate::executor::NodeId;
 use crate::payments::Fates;
@@ -52,6 +56,10 @@ pub enum Broken {
     Forgotten { payments: usize },
     /// A node's knowledge of its peers is wrong.
     Peers { node: NodeId, what: &'static str },
+    /// A node has done to others what it should not, or not what it should.
+    Conduct { node: NodeId, what: &'static str },
+    /// A node's chain has moved as no chain may.
+    Moved { node: NodeId, what: &'static str },
     /// Nobody has banned an adversary that floods all.
     Unpunished { node: NodeId },
     /// Something took longer, or more, than it takes where nothing goes wrong.
@@ -84,6 +92,8 @@ impl fmt::Display for Broken {
             Self::Customer { what } => write!(f, "a customer complains: {what}"),
             Self::Forgotten { payments } => write!(f, "{payments} payments that a node had taken are on no chain"),
             Self::Peers { node, what } => write!(f, "node {} {what}", node.0),
+            Self::Conduct { node, what } => write!(f, "node {} {what}", node.0),
+            Self::Moved { node, what } => write!(f, "the chain of node {} {what}", node.0),
             Self::Unpunished { node } => write!(f, "nobody has banned node {}, which floods all", node.0),
             Self::Slow { what, got, most } => write!(f, "{what}: {got}, expected {most} at most"),
         }
@@ -108,6 +118,8 @@ impl Broken {
             Self::Customer { .. } => "customers",
             Self::Forgotten { .. } => "forgotten payments",
             Self::Peers { .. } => "peers",
+            Self::Conduct { .. } => "conduct",
+            Self::Moved { .. } => "moves",
             Self::Unpunished { .. } => "punished",
             Self::Slow { .. } => "pace",
         }

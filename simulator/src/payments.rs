@@ -1,8 +1,9 @@
 //! Wallets that pay, one payment after the other, and note what becomes of each.
 
-use crate::executor::NodeId;
+use crate::executor::{Nanos, NodeId};
 use crate::simulation::Simulation;
 use cairn_chain::Origin;
+use cairn_ledger::TxId;
 use cairn_ledger::codec::{BoundedBytes, BoundedVec};
 use cairn_ledger::keys::SecretKey;
 use cairn_ledger::testing::{key, pebbles};
@@ -12,6 +13,8 @@ use rand_chacha::rand_core::RngCore;
 
 /// Wallets with money at the beginning.
 pub const WALLETS: u64 = 10;
+/// The first of those who are paid once.
+const NEWCOMERS: u64 = 100_000;
 /// For how many blocks a payment may be mined.
 const VALID_FOR: u64 = 120;
 /// What is so deep stays.
@@ -29,6 +32,8 @@ struct Open {
     transaction: Transaction,
     /// The height of the node that took it first, if one did.
     taken_at: Option<u64>,
+    /// When that was.
+    taken: Nanos,
 }
 
 /// What became of payments.
@@ -78,6 +83,12 @@ impl Payments {
         self.wallets.iter().filter(|wallet| wallet.open.is_some()).count()
     }
 
+    /// Payments that a node had taken at a moment, and that may not be mined yet.
+    pub fn waiting(&self, until: Nanos) -> impl Iterator<Item = TxId> {
+        let open = self.wallets.iter().filter_map(|wallet| wallet.open.as_ref());
+        open.filter(move |open| open.taken_at.is_some() && open.taken <= until).map(|open| open.transaction.id())
+    }
+
     /// How many payments that a node took are not on another's chain.
     pub fn forgotten(&self, simulation: &Simulation, node: NodeId) -> usize {
         let taken =
@@ -123,7 +134,9 @@ impl Payments {
         let fates = &mut self.fates;
         let open = wallet.open.get_or_insert_with(|| {
             fates.made += 1;
-            let outputs = vec![Output { to: key(50 + which as u64).address(), amount: pebbles(1_000 + wallet.nonce) }];
+            // Some of those who are paid have no account yet.
+            let to = if fates.made.is_multiple_of(3) { NEWCOMERS + fates.made } else { 50 + which as u64 };
+            let outputs = vec![Output { to: key(to).address(), amount: pebbles(1_000 + wallet.nonce) }];
             let body = TransactionBody {
                 version: TRANSACTION_VERSION,
                 sender: wallet.key.address(),
@@ -135,7 +148,7 @@ impl Payments {
                 memo: BoundedBytes::default(),
             };
             let transaction = body.sign(&wallet.key, &spec.genesis_id(), &[7; 32]);
-            Open { transaction, taken_at: None }
+            Open { transaction, taken_at: None, taken: 0 }
         });
         if open.taken_at.is_some() {
             return;
@@ -146,6 +159,6 @@ impl Payments {
             async move { pool.submit(Origin::Local, vec![transaction]).await }
         });
         let is_taken = submitted.is_some_and(|answer| answer.is_ok_and(|answers| answers.iter().all(Result::is_ok)));
-        open.taken_at = is_taken.then_some(tip);
+        (open.taken_at, open.taken) = (is_taken.then_some(tip), simulation.now());
     }
 }

@@ -23,7 +23,9 @@ pub fn add_honest(simulation: &mut Simulation, scenario: &Scenario, rate: f64) {
         let is_boot_node = n < scenario.boot_nodes;
         let is_reachable = is_boot_node || dice >= scenario.unreachable_percent;
         let miner = (n < scenario.miners).then(|| miner(scenario, NodeId(n), each, Strategy::Honest));
-        simulation.add(NodePlan { ip: ip_in(n, 0), is_reachable, is_boot_node, miner });
+        let groups = scenario.groups.unwrap_or(scenario.nodes);
+        let ip = ip_in(n % groups, n / groups);
+        simulation.add(NodePlan { ip, is_reachable, is_boot_node, miner });
     }
 }
 

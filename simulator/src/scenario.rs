@@ -29,6 +29,9 @@ pub struct Scenario {
     /// Of a hundred others, how many nobody can dial.
     #[serde(default)]
     pub unreachable_percent: u32,
+    /// In how many groups (/16) of addresses they are; each in one of its own, if this is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<u32>,
     /// How long it takes, in minutes, before all is mended.
     pub minutes: u64,
     /// How long all is well after that, until what must hold then is looked at.
@@ -52,6 +55,9 @@ pub struct Scenario {
     /// How many times rarer nodes look whether something is due that comes now and then.
     #[serde(default = "one")]
     pub leisure: u32,
+    /// Of a hundred frames of gossip, how many are lost on their way, as they are where lines are too slow for them.
+    #[serde(default)]
+    pub gossip_lost_percent: u32,
     /// What goes wrong besides, as the seed has it: so many faults of every kind.
     #[serde(default)]
     pub random_faults: u32,
@@ -168,6 +174,13 @@ impl AdversaryPlan {
     }
 }
 
+impl Fault {
+    /// Whether it stops nodes, which come back as other processes.
+    fn stops(&self) -> bool {
+        matches!(self.kind, FaultKind::Crash | FaultKind::PowerCut | FaultKind::Disk)
+    }
+}
+
 impl FaultKind {
     /// All of them.
     pub const ALL: [Self; 7] =
@@ -220,6 +233,8 @@ impl Scenario {
             }
             Self { minutes: 0 | 525_601.., .. } => wrong("minutes: expected 1 to a year of them"),
             Self { leisure: 0 | 121.., .. } => wrong("leisure: expected 1 to 120"),
+            Self { gossip_lost_percent: 101.., .. } => wrong("gossip_lost_percent: expected 0 to 100"),
+            Self { groups: Some(0), .. } => wrong("groups: expected 1 at least"),
             Self { unreachable_percent: 101.., .. } => wrong("unreachable_percent: expected 0 to 100"),
             Self { adversary, .. } if adversary.iter().any(|plan| !plan.is_possible()) => wrong(
                 "adversary: expected 1 to 2 000 nodes in 1 to 100 groups; those that mine one alone with 1 to 90 percent",
@@ -243,12 +258,17 @@ impl Scenario {
 
     /// Whether nothing goes wrong, and nobody attacks: of one that was drawn.
     pub fn is_calm(&self) -> bool {
-        self.fault.is_empty() && self.adversary.iter().all(|plan| plan.twin)
+        self.fault.is_empty() && self.gossip_lost_percent == 0 && self.adversary.iter().all(|plan| plan.twin)
+    }
+
+    /// Whether nothing goes wrong but that nodes are stopped: of one that was drawn.
+    pub fn only_stops_nodes(&self) -> bool {
+        self.fault.iter().all(Fault::stops)
     }
 
     /// Whether nodes are stopped: of one that was drawn.
     pub fn stops_nodes(&self) -> bool {
-        self.fault.iter().any(|fault| matches!(fault.kind, FaultKind::Crash | FaultKind::PowerCut | FaultKind::Disk))
+        self.fault.iter().any(Fault::stops)
     }
 
     /// The same with everything in it that the seed decides: which faults come when, and whom they hit.

@@ -136,6 +136,7 @@ impl Simulation {
     /// Has a node attack others from its next start on.
     pub fn corrupt(&mut self, node: NodeId, adversary: Adversary) {
         self.nodes[node.0 as usize].setup.adversary = Some(adversary);
+        self.fabric().watch.set_liar(node);
     }
 
     /// Starts a node.

@@ -11,4 +11,5 @@ mod tree;
 pub(crate) use orphans::Orphans;
 pub use other_rules::UnknownRules;
 pub(crate) use other_rules::{KeptHeader, OtherRules};
+pub use tree::Aside;
 pub(crate) use tree::{CONTEXT_EVERY, HeaderTree};

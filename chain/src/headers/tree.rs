@@ -100,7 +100,24 @@ pub(crate) struct HeaderTree {
     invalid: InvalidBlocks,
 }
 
+/// What a node keeps beside its chain: headers of other branches, and of blocks that are on their way, with their bodies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Aside {
+    /// Headers.
+    pub headers: usize,
+    /// The same, as they are counted for those who brought them.
+    pub counted: usize,
+    /// Bytes of bodies in memory.
+    pub body_bytes: usize,
+}
+
 impl HeaderTree {
+    /// How much it holds.
+    pub(crate) fn aside(&self) -> Aside {
+        let counted = self.held.values().map(|held| held.count).sum();
+        Aside { headers: self.entries.len(), counted, body_bytes: self.body_bytes }
+    }
+
     /// A header in the tree.
     pub(crate) fn get(&self, id: &BlockId) -> Option<&LinkedHeader> {
         self.entries.get(id).map(|entry| &entry.header)

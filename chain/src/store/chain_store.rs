@@ -489,6 +489,21 @@ impl ChainStore {
         self.db.entries::<TouchByAccount>().map(|entry| entry.and_then(|(key, ())| touch_key(&key)))
     }
 
+    /// How many records there are of those that only connected blocks have.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn connected_records(&self) -> Result<ConnectedRecords, StoreError> {
+        fn count<T>(entries: impl Iterator<Item = Result<T, StoreError>>) -> Result<u64, StoreError> {
+            entries.into_iter().try_fold(0, |count, entry| entry.map(|_| count + 1))
+        }
+        Ok(ConnectedRecords {
+            heights: count(self.db.entries::<IdByHeight>())?,
+            locations: count(self.db.entries::<LocationByTxid>())?,
+            undos: count(self.db.entries::<UndoById>())?,
+        })
+    }
+
     /// Makes everything written so far survive a power cut.
     ///
     /// # Errors
@@ -549,6 +564,17 @@ pub(crate) fn put_under_way(batch: &mut Batch<'_>, under_way: Option<UnderWay>) 
         Some(under_way) => batch.put::<Meta>(&MetaKey::Reorganisation, &MetaRecord::Reorganisation(under_way)),
         None => batch.delete::<Meta>(&MetaKey::Reorganisation),
     }
+}
+
+/// How many records a store has of those that only connected blocks have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectedRecords {
+    /// Blocks by their height.
+    pub heights: u64,
+    /// Places of transactions.
+    pub locations: u64,
+    /// What undoes a block.
+    pub undos: u64,
 }
 
 fn no_account(index: u64) -> StoreError {

@@ -45,7 +45,7 @@ mod rocks;
 pub mod schema;
 
 pub use backup::{Backup, BackupError};
-pub use chain_store::{ChainStore, REWARD, StoredBlock};
+pub use chain_store::{ChainStore, ConnectedRecords, REWARD, StoredBlock};
 pub(crate) use chain_store::{completed_node, drop_index, put_connected, put_disconnected, put_indexed, put_under_way};
 pub use db::{Batch, Db, DbOptions, DbUsage, Durability, TableUsage};
 pub use error::StoreError;

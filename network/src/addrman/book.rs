@@ -9,6 +9,7 @@
 
 use crate::addrman::node_address::NodeAddress;
 use crate::ids::{Multiaddr, PeerId};
+use cairn_common::cache::FifoCache;
 use cairn_ledger::codec::{Decode, Encode};
 use cairn_ledger::units::Timestamp;
 use siphasher::sip::SipHasher24;
@@ -28,6 +29,11 @@ const BUCKET: u64 = 32;
 pub(crate) const MAX_ENTRIES: usize = ((NEW_BUCKETS + TRIED_BUCKETS) * BUCKET) as usize;
 /// Failures in a row after which hearsay is dropped, and after which an address that was once reached is.
 const GIVE_UP: (u32, u32) = (3, 10);
+/// An address that was dropped for its failures is not heard of again for so long: whoever names it again and again has
+/// nodes dial it no more often than that.
+const GIVEN_UP_MS: u64 = 600_000;
+/// So many of them are remembered, the last: about 100 kB.
+const GIVEN_UP: usize = 1_024;
 /// The pause after the first failure; it doubles with each.
 const FIRST_PAUSE_MS: u64 = 10_000;
 /// The longest pause.
@@ -102,6 +108,8 @@ pub(crate) struct AddressBook {
     allow_private: bool,
     entries: BTreeMap<NodeAddress, Entry>,
     places: BTreeMap<Place, NodeAddress>,
+    /// What was dropped for its failures, and when.
+    given_up: FifoCache<NodeAddress, Timestamp>,
     draws: u64,
     changed: bool,
 }
@@ -118,8 +126,8 @@ pub(crate) enum Table {
 impl AddressBook {
     /// An empty book.
     pub(crate) fn new(secret: Secret, allow_private: bool) -> Self {
-        let (entries, places) = (BTreeMap::new(), BTreeMap::new());
-        Self { secret, allow_private, entries, places, draws: 0, changed: false }
+        let (entries, places, given_up) = (BTreeMap::new(), BTreeMap::new(), FifoCache::new(GIVEN_UP));
+        Self { secret, allow_private, entries, places, given_up, draws: 0, changed: false }
     }
 
     /// The same book as before a restart, as far as its entries still are what may be in it. At most
@@ -166,6 +174,11 @@ impl AddressBook {
             known.heard = known.heard.max(now);
             return false;
         }
+        // A clock that was set back makes nobody wait for it.
+        if self.given_up.get(&address).is_some_and(|at| *at <= now && now.since(*at) < GIVEN_UP_MS) {
+            return false;
+        }
+        self.given_up.remove(&address);
         let source = self.source(source);
         let place = self.new_place(&address, source);
         if let Some(occupant) = self.places.get(&place).copied() {
@@ -201,20 +214,23 @@ impl AddressBook {
         }
     }
 
-    /// Notes that nobody, or somebody else, was found there. What fails again and again is dropped.
-    pub(crate) fn failed(&mut self, address: &NodeAddress) {
+    /// Notes that nobody, or somebody else, was found there. What fails again and again is dropped, and not taken in again
+    /// for a while.
+    pub(crate) fn failed(&mut self, address: &NodeAddress, now: Timestamp) {
         let Some(entry) = self.entries.get_mut(address) else { return };
         entry.failures = entry.failures.saturating_add(1);
         self.changed = true;
         let (hearsay, reached) = GIVE_UP;
         if entry.failures >= if entry.reached.is_some() { reached } else { hearsay } {
             self.remove(address);
+            self.given_up.insert(*address, now);
         }
     }
 
     /// Notes that a node of this network was found there. It moves to the tried table, unless its place is
     /// held by one that has not failed.
     pub(crate) fn reached(&mut self, address: NodeAddress, now: Timestamp) {
+        self.given_up.remove(&address);
         self.add(address, Source::Own, now);
         let own = self.source(Source::Own);
         let mut entry = self.remove(&address).unwrap_or_else(|| Entry::new(own, now));

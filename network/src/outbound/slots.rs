@@ -123,6 +123,11 @@ impl Slots {
         self.providers.remove(peer);
     }
 
+    /// Dials in progress, and slots that are held.
+    pub(crate) fn in_hand(&self) -> (usize, usize) {
+        (self.dials.len(), self.chosen.len())
+    }
+
     /// Whether a slot is free.
     pub(crate) fn is_free(&self) -> bool {
         self.chosen.len() + self.for_slots().count() < self.count
@@ -260,12 +265,13 @@ impl Slots {
         failure: &DialFailure,
         peers: &PeerTable,
         book: &mut AddressBook,
+        clock: Timestamp,
     ) {
         self.providers.retain(|_, (dialled, _)| *dialled != dial);
         let Some(Attempt { address, .. }) = self.dials.remove(&dial) else { return };
         // With no peer at all it may be our own line: nobody is given up for that.
         if *failure != DialFailure::NotDialled && peers.len() > 0 {
-            book.failed(&address);
+            book.failed(&address, clock);
         }
     }
 
@@ -428,7 +434,7 @@ mod tests {
         assert_eq!((for_slots.len(), feelers.len()), (3, 1), "three groups, and hearsay tried out");
         assert!(slots.is_free());
         let number = for_slots[0].number.expect("it is counted");
-        slots.on_unreached(number, &DialFailure::Unreachable, &peers, &mut book);
+        slots.on_unreached(number, &DialFailure::Unreachable, &peers, &mut book, cx.clock);
         slots.tick(&around, &mut book, &mut cx);
         let again = on_swarm(&mut cx);
         assert!(again.iter().any(|action| matches!(action, SwarmAction::Dial(dial) if dial.condition == DialCondition::DisconnectedAndNotDialling)));

@@ -282,6 +282,12 @@ impl PeerTable {
         self.peers.len()
     }
 
+    /// How many of their messages are being judged, and how many of their requests answered.
+    pub(crate) fn in_hand(&self) -> (usize, usize) {
+        let judging = self.peers.values().flat_map(|peer| peer.judging).sum();
+        (judging, self.peers.values().map(|peer| peer.serving).sum())
+    }
+
     /// Reports a peer; the penalty is decided here.
     pub(crate) fn report(&mut self, number: PeerNumber, misbehaviour: &Misbehaviour, now: Instant) -> Decision {
         let Some(peer) = self.peers.get_mut(&number) else { return Decision::Keep };

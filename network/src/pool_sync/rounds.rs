@@ -82,6 +82,11 @@ impl FetchedPool {
 }
 
 impl PoolRounds {
+    /// How many peers are being asked.
+    pub(crate) fn in_hand(&self) -> usize {
+        self.asking.len()
+    }
+
     /// The next peer to ask what waits with it, when one is due. Whoever has more work than this node has mined some of it
     /// already, and this node could not judge the rest.
     pub(crate) fn next(&mut self, peers: &PeerTable, own: Work, now: Instant) -> Option<PeerNumber> {

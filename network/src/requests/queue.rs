@@ -53,6 +53,11 @@ impl RequestQueue {
         Self { waiting, upload, upload_free_at: None, serving: BTreeMap::new(), upload_target }
     }
 
+    /// How many requests wait, and how many are being answered.
+    pub(crate) fn in_hand(&self) -> (usize, usize) {
+        (self.waiting.len(), self.serving.len())
+    }
+
     /// What was given today, and its file.
     pub(crate) fn upload_target(&mut self) -> &mut UploadTarget {
         &mut self.upload_target

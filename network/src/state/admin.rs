@@ -2,7 +2,7 @@
 
 use super::NetworkState;
 use crate::event::{Context, SwarmAction};
-use crate::handle::{AdmitError, BanInfo, FindError, NetworkEvent, NetworkInfo, PeerInfo};
+use crate::handle::{AdmitError, BanInfo, FindError, InHand, NetworkEvent, NetworkInfo, PeerInfo};
 use crate::ids::{PeerId, SearchNumber};
 use crate::outbound::persistent::{self, Reason, TargetError};
 use crate::peers::bans::{Ban, Banned};
@@ -159,8 +159,15 @@ impl NetworkState {
             uploaded_today: self.requests.upload_target().today(cx.clock),
             max_upload_per_day: self.config.max_upload_per_day,
             losses: self.relay.losses(),
+            in_hand: self.in_hand(),
             ..NetworkInfo::default()
         }
+    }
+
+    fn in_hand(&self) -> InHand {
+        let (judging, turns) = self.peers.in_hand();
+        let ((waiting, answering), (dials, slots)) = (self.requests.in_hand(), self.slots.in_hand());
+        InHand { judging, waiting, answering, turns, dials, slots, comparing: self.pool_rounds.in_hand() }
     }
 
     /// The next event for sync.

@@ -83,12 +83,18 @@ impl NetworkState {
         cx.push(TaskAction::ForgetPeer(number));
     }
 
-    pub(super) fn on_dial_failed(&mut self, peer: Option<PeerId>, dial: Option<DialNumber>, failure: &DialFailure) {
+    pub(super) fn on_dial_failed(
+        &mut self,
+        peer: Option<PeerId>,
+        dial: Option<DialNumber>,
+        failure: &DialFailure,
+        cx: &Context,
+    ) {
         if let (Some(peer), DialFailure::OtherPeer { got, address }) = (peer, failure) {
             self.persistent.answered_by(&peer, *got, address);
         }
         if let Some(dial) = dial {
-            self.slots.on_unreached(dial, failure, &self.peers, &mut self.book);
+            self.slots.on_unreached(dial, failure, &self.peers, &mut self.book, cx.clock);
         }
     }
 

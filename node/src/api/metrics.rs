@@ -1,7 +1,7 @@
 //! What the port counts, and what it tells Prometheus: one registry, units in the names.
 
 use crate::{api::context::Context, api::error::refused, miner::MinerInfo, system::disk_budget::Usage};
-use cairn_chain::Tip;
+use cairn_chain::{Aside, Tip};
 use cairn_mempool::PoolInfo;
 use cairn_network::NetworkInfo;
 use cairn_network::sync::{SyncPhase, SyncStatus};
@@ -72,6 +72,7 @@ impl Metrics {
 struct Readings {
     connections: usize,
     tip: Arc<Tip>,
+    aside: Aside,
     sync: SyncStatus,
     pool: PoolInfo,
     network: NetworkInfo,
@@ -90,6 +91,7 @@ impl Readings {
             pool: handles.pool.info().await.map_err(refused)?,
             network: handles.network.info().await,
             tip: handles.chain.tip(),
+            aside: handles.chain.aside().await.map_err(refused)?,
             sync: handles.sync.status(),
             miner: handles.miner.info(),
             room: handles.budget.usage(),
@@ -99,11 +101,14 @@ impl Readings {
     }
 
     fn register(&self, registry: &mut Registry) {
-        let Self { tip, sync, pool, network, miner, room, .. } = self;
+        let Self { tip, aside, sync, pool, network, miner, room, .. } = self;
         let mut whole = |name, help, value: u64| registry.register::<&str, &str>(name, help, ConstGauge::new(value));
         let help = "Open connections to the JSON-RPC port, and of the node's own tools";
         whole("rpc_connections", help, self.connections as u64);
         whole("chain_height_blocks", "Height of the tip", tip.height().get());
+        whole("chain_aside_headers", "Headers kept beside the followed chain", aside.headers as u64);
+        let help = "Bytes of the bodies in memory that are kept beside the followed chain";
+        whole("chain_aside_body_bytes", help, aside.body_bytes as u64);
         whole("sync_target_height_blocks", "Greatest height that a peer has reported", sync.target.get());
         whole("sync_headers_height_blocks", "Height of the best header", sync.best_header.get());
         let help = "Height up to which the index of addresses is built; 0 when off";
@@ -128,6 +133,12 @@ impl Readings {
         real("uptime_seconds", "Time since the node started", self.uptime.as_secs_f64());
         let phases = SyncPhase::NAMES.map(|phase| (phase, i64::from(phase == sync.phase.name())));
         registry.register("sync_phase", "1 for what synchronisation is doing", by("phase", phases));
+        self.register_network(registry);
+    }
+
+    /// What the node is at among its peers, and what it has lost.
+    fn register_network(&self, registry: &mut Registry) {
+        let network = &self.network;
         let losses = &network.losses;
         let losses = [
             ("dropped", losses.dropped as i64),
@@ -138,6 +149,18 @@ impl Readings {
         ];
         let help = "What gossip has lost since the start, and comes by comparing pools and by sync";
         registry.register("network_gossip_losses", help, by("kind", losses));
+        let hand = &network.in_hand;
+        let hand = [
+            ("judging", hand.judging as i64),
+            ("waiting", hand.waiting as i64),
+            ("answering", hand.answering as i64),
+            ("turns", hand.turns as i64),
+            ("dials", hand.dials as i64),
+            ("slots", hand.slots as i64),
+            ("comparing", hand.comparing as i64),
+        ];
+        let help = "What the node is at among its peers; all but slots comes back to 0";
+        registry.register("network_in_hand", help, by("kind", hand));
         let peers = [("inbound", network.inbound as i64), ("outbound", network.outbound as i64)];
         registry.register("network_peers", "Connected peers, by who dialled", by("direction", peers));
     }
@@ -171,6 +194,7 @@ mod tests {
         Readings {
             connections: 0,
             tip: Arc::new(Tip { header: spec.genesis().clone(), id: spec.genesis_id(), total_work: Work::ZERO }),
+            aside: Aside::default(),
             sync: SyncStatus::default(),
             pool,
             network: NetworkInfo::default(),

@@ -1,6 +1,7 @@
 //! What adversaries say.
 
 use super::{Adversary, Kind};
+use cairn_ledger::block::Body;
 use cairn_ledger::codec::{BoundedBytes, BoundedVec};
 use cairn_ledger::hash::{BlockId, Hash, sha256};
 use cairn_ledger::keys::{Address, Signature};
@@ -10,8 +11,8 @@ use cairn_ledger::transaction::{Output, TRANSACTION_VERSION, Transaction, Transa
 use cairn_ledger::units::Height;
 use cairn_network::transport::Class;
 use cairn_network::wire::{
-    Addresses, GetBodies, GetHeaders, GetPool, MAX_ADDRESSES, MAX_BODIES, Message as _, PeerAddress, PeerStatus,
-    TxBatch,
+    Addresses, Bodies, GetBodies, GetHeaders, GetPool, MAX_ADDRESSES, MAX_BODIES, Message as _, PeerAddress,
+    PeerStatus, TxBatch,
 };
 use std::sync::LazyLock;
 
@@ -33,6 +34,7 @@ pub(super) fn answer(adversary: &Adversary, class: Class, honest: &[u8]) -> Answ
         (Kind::WithholdBodies | Kind::Eclipse, Class::Bodies | Class::BlockTxs) => Answer::Refusal,
         (Kind::Stall, Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool) => Answer::Silence,
         (Kind::WrongAnswers, Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool) => changed(honest),
+        (Kind::WrongBodies, Class::Bodies) => other_bodies(honest),
         (Kind::ClaimWork, Class::Status) => more_work(honest),
         (Kind::PoisonAddresses, Class::Addresses) => addresses((0..MAX_ADDRESSES as u64).map(nobody)),
         (Kind::Eclipse, Class::Addresses) => addresses(adversary.accomplices.iter().take(MAX_ADDRESSES).copied()),
@@ -50,6 +52,23 @@ fn changed(honest: &[u8]) -> Answer {
     let middle = lie.len() / 2;
     lie[middle] ^= 1;
     Answer::Lie(lie)
+}
+
+/// Each body lacks its last payment, or has one where there is none.
+fn other_bodies(honest: &[u8]) -> Answer {
+    let Ok(answer) = Bodies::from_bytes(honest) else { return Answer::Honest };
+    if answer.bodies.is_empty() {
+        return Answer::Honest;
+    }
+    let other = |body: Body| {
+        let mut body = body.into_vec();
+        if body.pop().is_none() {
+            body.push(payment(0, 0));
+        }
+        BoundedVec::new(body).unwrap_or_default()
+    };
+    let bodies = answer.bodies.into_vec().into_iter().map(other).collect();
+    Answer::Lie(Bodies { bodies: BoundedVec::new(bodies).unwrap_or_default() }.to_bytes())
 }
 
 fn more_work(honest: &[u8]) -> Answer {
@@ -86,27 +105,28 @@ pub(super) fn garbage(n: u64) -> Vec<u8> {
 
 /// A batch of payments of those who have money and never pay, whose signatures are wrong.
 pub(super) fn payments(n: u64) -> Vec<u8> {
+    let transactions = (0..8).map(|at| payment(n, at)).collect();
+    TxBatch { transactions: BoundedVec::new(transactions).unwrap_or_default() }.to_bytes()
+}
+
+fn payment(n: u64, at: u64) -> Transaction {
     static WALLETS: LazyLock<Vec<Address>> = LazyLock::new(|| (16..20).map(|n| key(n).address()).collect());
     let wallets = &*WALLETS;
-    let payment = |at: u64| {
-        let (sender, bytes) = (wallets[at as usize % wallets.len()], numbered(b"signature", n * 8 + at));
-        let body = TransactionBody {
-            version: TRANSACTION_VERSION,
-            sender,
-            nonce: 0,
-            fee: pebbles(10_000),
-            max_price: pebbles(0),
-            valid_until: Height::new(1 << 40),
-            outputs: BoundedVec::new(vec![Output { to: sender, amount: pebbles(n * 8 + at + 1) }]).unwrap_or_default(),
-            memo: BoundedBytes::default(),
-        };
-        let mut signature = [0; 64];
-        signature[..32].copy_from_slice(bytes.as_bytes());
-        signature[32..].copy_from_slice(bytes.as_bytes());
-        Transaction { body, signature: Signature::from_bytes(signature) }
+    let (sender, bytes) = (wallets[at as usize % wallets.len()], numbered(b"signature", n * 8 + at));
+    let body = TransactionBody {
+        version: TRANSACTION_VERSION,
+        sender,
+        nonce: 0,
+        fee: pebbles(10_000),
+        max_price: pebbles(0),
+        valid_until: Height::new(1 << 40),
+        outputs: BoundedVec::new(vec![Output { to: sender, amount: pebbles(n * 8 + at + 1) }]).unwrap_or_default(),
+        memo: BoundedBytes::default(),
     };
-    let transactions = (0..8).map(payment).collect();
-    TxBatch { transactions: BoundedVec::new(transactions).unwrap_or_default() }.to_bytes()
+    let mut signature = [0; 64];
+    signature[..32].copy_from_slice(bytes.as_bytes());
+    signature[32..].copy_from_slice(bytes.as_bytes());
+    Transaction { body, signature: Signature::from_bytes(signature) }
 }
 
 /// Questions whose answers are large, or cost much to look for.

@@ -8,6 +8,8 @@ use crate::scenario::Scenario;
 
 /// In so many milliseconds nineteen of twenty blocks are on a node's chain.
 const DELAY_MS: u64 = 6_000;
+/// In so many milliseconds every other one is.
+const HALF_MS: u64 = 1_500;
 /// So many blocks later a payment is mined, on average.
 const WAITED: u64 = 6;
 /// What happens to a node in a minute, times `leisure`.
@@ -15,11 +17,12 @@ const EVENTS: u64 = 3_000;
 
 /// What was slower, or more, than it has to be.
 pub(super) fn check(scenario: &Scenario, figures: &Figures, fates: &Fates, events: u64) -> Vec<Broken> {
-    let delay = quantile(&figures.delays_ms, 95).unwrap_or(0);
+    let [half, delay] = [50, 95].map(|percent| quantile(&figures.delays_ms, percent).unwrap_or(0));
     let waited = fates.waited / fates.mined.max(1);
     let minutes = (scenario.minutes + scenario.quiet_minutes) * u64::from(scenario.nodes);
     let all = [
         ("milliseconds until nineteen of twenty blocks are on others' chains", delay, DELAY_MS),
+        ("milliseconds until every other block is on others' chains", half, HALF_MS),
         ("blocks until a payment is mined", waited, WAITED),
         ("events of a node in a minute", events / minutes.max(1), EVENTS),
     ];

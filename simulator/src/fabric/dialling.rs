@@ -4,6 +4,9 @@ use super::{DIAL_TIMEOUT, Dialling, Fabric, FabricEvent, HANDSHAKE_TRIPS, Standi
 use crate::executor::NodeId;
 use cairn_network::transport::{Dial, DialCondition, DialFailure, Endpoint, Event, Multiaddr};
 
+/// Connections with one peer, at either end.
+const MOST_EACH: usize = 2;
+
 impl Fabric {
     /// Begins a dial; what comes of it at once is an event.
     pub(super) fn dial(&mut self, from: NodeId, dial: Dial) -> Option<Event> {
@@ -18,6 +21,8 @@ impl Fabric {
             DialCondition::NotDialling => !is_dialling,
             DialCondition::DisconnectedAndNotDialling => !is_connected && !is_dialling,
         };
+        let each = host.connections.values().filter(|end| Some(end.peer) == target).count();
+        let may = may && each < MOST_EACH;
         let outbound = host.connections.values().filter(|end| end.is_outbound).count();
         let is_full = outbound + host.dialling.len() >= host.limits.1 && !host.unlimited.contains(&peer);
         if !may || peer == host.peer || is_full {
@@ -34,6 +39,9 @@ impl Fabric {
             return failed(DialFailure::NotDialled);
         };
         self.host(from).dialling.insert(peer);
+        let is_feeler = condition == DialCondition::NotDialling;
+        let (now, booked) = (self.now(), number.map(|_| is_feeler).filter(|_| is_own));
+        self.watch.note(from).dials.on_dial(&address.to_string(), target, booked, now);
         let life = self.peek(from).life;
         let dialling = Box::new(Dialling { from, life, peer, address, number });
         let there = self.by_address.get(&dialling.address).copied().filter(|there| {
@@ -98,7 +106,7 @@ impl Fabric {
         let inbound = host.connections.values().filter(|end| !end.is_outbound).count();
         let each = host.connections.values().filter(|end| end.peer == from).count();
         let Some(rules) = &mut host.rules else { return false };
-        if inbound >= host.limits.0 || each >= 2 || rules.begin_inbound(connection, &outside).is_err() {
+        if inbound >= host.limits.0 || each >= MOST_EACH || rules.begin_inbound(connection, &outside).is_err() {
             return false;
         }
         let is_let_in = rules.settle_inbound(&connection, peer, &outside).is_ok();

@@ -50,6 +50,7 @@ impl Handle {
     fn verdict(&self, message: MessageNumber, accept: bool) -> bool {
         let fabric = &mut *self.fabric();
         let mut outcome = Outcome::default();
+        fabric.watch.on_verdict(self.node, message, accept);
         let now = fabric.now();
         let travels = fabric.host(self.node).gossip.on_verdict(message, accept, now, &mut outcome);
         fabric.after_gossip(self.node, outcome);

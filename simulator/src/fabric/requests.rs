@@ -3,6 +3,7 @@
 use super::host::{Asked, Question};
 use super::{Fabric, FabricEvent, Wire};
 use crate::executor::{Nanos, NodeId};
+use crate::watch::Answered;
 use cairn_network::transport::{AnswerSender, Class, Event, Received, RequestError, RequestNumber};
 
 /// How long an answer may take, small and large.
@@ -29,8 +30,9 @@ impl Fabric {
             Class::Bodies | Class::Pool => TIMEOUTS.1,
             Class::Status | Class::Addresses | Class::Headers | Class::BlockTxs => TIMEOUTS.0,
         };
-        let deadline = self.now() + limit;
-        let asked = Asked { class, to, connection, question: question.clone(), answer, deadline };
+        let now = self.now();
+        self.watch.on_asked(node, class, &question, now);
+        let asked = Asked { class, to, connection, question: question.clone(), answer, deadline: now + limit };
         self.host(node).asked.insert(number, asked);
         self.plan_timeout(node);
         self.send(connection, node, to, Wire::Request { number, class, question });
@@ -72,7 +74,10 @@ impl Fabric {
     }
 
     pub(super) fn on_response(&mut self, node: NodeId, number: u64, answer: Received) {
-        let Some(Asked { class, to, answer: sender, .. }) = self.host(node).asked.remove(&number) else { return };
+        let Some(asked) = self.host(node).asked.remove(&number) else { return };
+        let answered = answer.as_deref().map_or(Answered::Refused, Answered::Bytes);
+        self.watch.on_answered((node, asked.to), asked.class, &asked.question, &answered);
+        let Asked { class, to, answer: sender, .. } = asked;
         let peer = self.peek(to).peer;
         match sender {
             None => self.tell(node, Event::Answer { peer, class, answer }),
@@ -119,6 +124,12 @@ impl Fabric {
 
     fn fail(&mut self, node: NodeId, asked: Asked, error: RequestError) {
         let peer = self.peek(asked.to).peer;
+        let answered = match &error {
+            RequestError::Timeout => Answered::Timeout,
+            RequestError::Gone => Answered::Gone,
+            _ => Answered::Refused,
+        };
+        self.watch.on_answered((node, asked.to), asked.class, &asked.question, &answered);
         match asked.answer {
             Some(sender) => {
                 let _ = sender.send(Err(error));

@@ -23,3 +23,16 @@ pub fn nothing_forged(simulation: &Simulation) -> Vec<Broken> {
     };
     simulation.honest().into_iter().filter_map(forged).collect()
 }
+
+/// Chains have moved to more work alone, told of what they left, and taken in what their own miners found.
+pub fn moves(simulation: &Simulation) -> Vec<Broken> {
+    let seen = simulation.seen();
+    let told = seen.wrong_moves().iter().map(|(node, what)| Broken::Moved { node: *node, what });
+    let honest: Vec<NodeId> = simulation.honest();
+    let lost = honest.iter().filter(|node| seen.lost_by(**node) > LOST);
+    let lost = lost.map(|node| Broken::Moved { node: *node, what: "does not take in what its own miner finds" });
+    told.filter(|broken| matches!(broken, Broken::Moved { node, .. } if honest.contains(node))).chain(lost).collect()
+}
+
+/// Blocks that are found at the moment at which another comes, or at which the node ends.
+const LOST: u64 = 2;

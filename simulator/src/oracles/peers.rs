@@ -61,3 +61,30 @@ pub fn punished(simulation: &mut Simulation) -> Vec<Broken> {
     let free = loud.into_iter().filter(|node| !names(simulation, *node).iter().any(|name| banned.contains(name)));
     free.map(|node| Broken::Unpunished { node }).collect()
 }
+
+/// So many wrong answers are more than anybody bears who hears them within some minutes.
+const BORNE: u64 = 3;
+
+/// Whoever was given wrong answers has banned who gave them, for longer than any of these scenarios takes.
+pub fn banned(simulation: &mut Simulation) -> Vec<Broken> {
+    let told = simulation.fabric().watch.told().clone();
+    let wrong = |from: NodeId, (headers, bodies): (u64, u64)| match simulation.kind(from) {
+        Some(Kind::WrongAnswers) => headers + bodies,
+        Some(Kind::WrongBodies) => bodies,
+        _ => 0,
+    };
+    let all = told.into_iter().filter(|((from, to), told)| simulation.is_honest(*to) && wrong(*from, *told) >= BORNE);
+    let wrong: Vec<(NodeId, NodeId)> = all.map(|(pair, _)| pair).collect();
+    let mut broken = Vec::new();
+    for (from, to) in wrong {
+        let bans = simulation.ask(to, |running| {
+            let network = running.network.clone();
+            async move { network.bans().await }
+        });
+        let banned: Vec<String> = bans.into_iter().flatten().map(|ban| ban.target).collect();
+        if !names(simulation, from).iter().any(|name| banned.contains(name)) {
+            broken.push(Broken::Peers { node: to, what: "has not banned a peer that gave it wrong answers" });
+        }
+    }
+    broken
+}

@@ -74,6 +74,8 @@ struct Known {
 struct Model {
     book: AddressBook,
     known: BTreeMap<NodeAddress, Known>,
+    /// What was dropped for its failures, and when; a restart forgets it.
+    given_up: BTreeMap<NodeAddress, u64>,
     now: u64,
 }
 
@@ -120,6 +122,8 @@ impl Model {
         let (was_known, firm) = (self.known.contains_key(&address), self.firm());
         let is_new = self.book.add(address, source, self.time());
         assert_eq!(is_new, !was_known && self.book.entries.contains_key(&address));
+        let is_resting = |at: &u64| self.now - at < GIVEN_UP_MS;
+        assert!(!is_new || !self.given_up.get(&address).is_some_and(is_resting), "it was given up a while ago");
         let lost = self.lost();
         assert!(lost.len() <= usize::from(is_new), "one goes for one that comes");
         assert!(lost.iter().all(|(address, known)| self.is_poor(known) && !firm.contains(address)), "{lost:?}");
@@ -155,11 +159,14 @@ impl Model {
     }
 
     fn failed(&mut self, address: NodeAddress) {
-        self.book.failed(&address);
+        self.book.failed(&address, self.time());
         let Some(known) = self.known.get_mut(&address) else { return };
         known.failures += 1;
         let limit = if known.reached.is_some() { GIVE_UP.1 } else { GIVE_UP.0 };
         let is_given_up = known.failures >= limit;
+        if is_given_up {
+            self.given_up.insert(address, self.now);
+        }
         let lost = self.lost();
         assert_eq!(
             lost.iter().map(|(lost, _)| *lost).collect::<Vec<_>>(),
@@ -196,6 +203,7 @@ impl Model {
         assert_eq!(again.entries, self.book.entries, "nobody is lost");
         assert_eq!(again.places, self.book.places);
         self.book = again;
+        self.given_up.clear();
     }
 
     fn step(&mut self, op: Op) {
@@ -244,7 +252,7 @@ proptest! {
 
     #[test]
     fn the_address_book_is_the_model(ops in prop::collection::vec(any_op(), 1..60)) {
-        let mut model = Model { book: AddressBook::new([7; 16], true), known: BTreeMap::new(), now: 1_700_000_000_000 };
+        let mut model = Model { book: AddressBook::new([7; 16], true), known: BTreeMap::new(), given_up: BTreeMap::new(), now: 1_700_000_000_000 };
         for op in ops {
             model.step(op);
             model.assert_same();

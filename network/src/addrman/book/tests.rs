@@ -76,7 +76,7 @@ fn eclipse_what_was_reached_is_not_displaced_by_what_is_heard_or_reached_later()
     }
     assert!(before.is_subset(&tried(&book)), "the honest keep their places");
     // The negative control: those that fail do lose them.
-    before.iter().for_each(|address| book.failed(address));
+    before.iter().for_each(|address| book.failed(address, time(0)));
     for n in 20_000..60_000 {
         book.reached(host(1_000 + n % 2_000, n / 2_000), time(n));
     }
@@ -122,16 +122,39 @@ fn who_fails_waits_longer_and_is_dropped_at_last() {
     for second in 0..2_000 {
         if book.draw(Table::Tried, time(second), |address| *address == known).is_some() {
             book.dialling(&known, time(second));
-            book.failed(&known);
+            book.failed(&known, time(second));
             dials.push(second);
         }
     }
     assert_eq!(dials, [10, 30, 70, 150, 310, 630, 1270]);
-    (0..2).for_each(|_| book.failed(&hearsay));
+    (0..2).for_each(|_| book.failed(&hearsay, time(2_000)));
     assert_eq!(book.count(), (1, 1));
-    book.failed(&hearsay);
-    (0..3).for_each(|_| book.failed(&known));
+    book.failed(&hearsay, time(2_000));
+    (0..3).for_each(|_| book.failed(&known, time(2_000)));
     assert_eq!(book.count(), (0, 0), "both have been given up");
+}
+
+/// Named again and again, an address at which nobody is would be dialled three times in every minute: a node would be
+/// turned against whoever is there.
+#[test]
+fn an_address_that_was_given_up_is_not_taken_in_again_for_ten_minutes() {
+    let (mut book, dead, other) = (book(), at(1, [1, 2, 3, 4]), at(2, [5, 6, 7, 8]));
+    let mut dials = 0;
+    for second in 0..1_200 {
+        // Two sources, as a rendezvous point and a peer are, name it every second.
+        book.add(dead, Source::Search, time(second));
+        book.add(dead, Source::Own, time(second));
+        book.add(other, Source::Search, time(second));
+        if book.draw(Table::New, time(second), |address| *address == dead).is_some() {
+            book.dialling(&dead, time(second));
+            book.failed(&dead, time(second));
+            dials += 1;
+        }
+    }
+    assert_eq!(dials, 2 * GIVE_UP.0);
+    assert_eq!(book.count(), (1, 0), "the control: what has not failed stays");
+    book.reached(dead, time(1_200));
+    assert_eq!(book.count(), (1, 1), "whoever is found there after all is taken in");
 }
 
 #[test]
@@ -142,7 +165,7 @@ fn only_what_was_reached_lately_is_told_to_others() {
     book.reached(old, time(0));
     let now = time(FRESH_MS / 1000 + 10);
     book.reached(failing, now);
-    book.failed(&failing);
+    book.failed(&failing, now);
     book.reached(good, now);
     assert_eq!(book.sample(64, now), [good]);
     (10..200).for_each(|n| book.reached(host(n, 1), now));

@@ -1,0 +1,114 @@
+//! What nodes do to each other, as it is seen between them: whom they dial, what they ask, what they are given, and what
+//! they say of gossip. The [oracles](crate::oracles) judge it at the end.
+
+mod conduct;
+mod dials;
+mod questions;
+
+pub use conduct::Conduct;
+pub use dials::Dials;
+pub use questions::{Answered, Questions};
+
+use crate::executor::{Nanos, NodeId};
+use cairn_network::transport::{Class, MessageNumber, Topic};
+use cairn_network::wire::{Addresses, Message as _, PeerAddress};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was seen of all nodes.
+#[derive(Debug, Default)]
+pub struct Watch {
+    nodes: BTreeMap<NodeId, Conduct>,
+    /// Where nodes are.
+    places: BTreeSet<([u8; 32], [u8; 16])>,
+    /// Who lies: what they say is not judged, nor what is made of it.
+    liars: BTreeSet<NodeId>,
+    /// How many answers they gave to whom, headers and bodies, that say something.
+    told: BTreeMap<(NodeId, NodeId), (u64, u64)>,
+}
+
+/// An answer of so many bytes says nothing.
+const SHORT: usize = 16;
+
+impl Watch {
+    /// What a node has done since it started last.
+    pub fn of(&self, node: NodeId) -> Option<&Conduct> {
+        self.nodes.get(&node)
+    }
+
+    /// A node is there.
+    pub fn add(&mut self, place: &PeerAddress) {
+        self.places.insert((place.key, place.ip));
+    }
+
+    /// A node lies.
+    pub fn set_liar(&mut self, node: NodeId) {
+        self.liars.insert(node);
+    }
+
+    /// How many answers liars gave to whom, headers and bodies.
+    pub fn told(&self) -> &BTreeMap<(NodeId, NodeId), (u64, u64)> {
+        &self.told
+    }
+
+    /// A node starts.
+    pub fn on_start(&mut self, node: NodeId, now: Nanos) {
+        let before = self.nodes.remove(&node);
+        self.nodes.insert(node, Conduct::new(before, now));
+    }
+
+    /// A node, to note what it does.
+    pub fn note(&mut self, node: NodeId) -> &mut Conduct {
+        self.nodes.entry(node).or_default()
+    }
+
+    /// A message waits for a node's verdict.
+    pub fn on_gossiped(&mut self, node: NodeId, message: MessageNumber, topic: Topic, now: Nanos) {
+        self.note(node).waiting.insert(message.0, (topic as usize, now));
+    }
+
+    /// A node has said what it makes of a message.
+    pub fn on_verdict(&mut self, node: NodeId, message: MessageNumber, accept: bool) {
+        let conduct = self.note(node);
+        match conduct.waiting.remove(&message.0) {
+            Some((topic, _)) => conduct.verdicts[topic][usize::from(accept)] += 1,
+            None => conduct.twice += 1,
+        }
+    }
+
+    /// A node asks another.
+    pub fn on_asked(&mut self, node: NodeId, class: Class, question: &[u8], now: Nanos) {
+        self.note(node).questions.on_asked(class, question, now);
+    }
+
+    /// A node's question has ended.
+    pub fn on_answered(
+        &mut self,
+        (node, from): (NodeId, NodeId),
+        class: Class,
+        question: &[u8],
+        answer: &Answered<'_>,
+    ) {
+        if self.liars.contains(&from) {
+            let is_long = matches!(answer, Answered::Bytes(bytes) if bytes.len() > SHORT);
+            if is_long && matches!(class, Class::Headers | Class::Bodies) {
+                let (headers, bodies) = self.told.entry((from, node)).or_default();
+                *if class == Class::Bodies { bodies } else { headers } += 1;
+            }
+            return;
+        }
+        if let (Class::Addresses, Answered::Bytes(bytes)) = (class, answer) {
+            self.on_addresses(from, bytes);
+        }
+        self.note(node).questions.on_answered(class, question, answer);
+    }
+
+    fn on_addresses(&mut self, from: NodeId, bytes: &[u8]) {
+        let Ok(answer) = Addresses::from_bytes(bytes) else { return };
+        let places = &self.places;
+        let invented = answer.addresses.iter().filter(|at| !places.contains(&(at.key, at.ip))).count();
+        let conduct = self.nodes.entry(from).or_default();
+        conduct.named.0 += 1;
+        conduct.named.1 += u64::from(answer.addresses.is_empty());
+        conduct.invented += invented as u64;
+    }
+}

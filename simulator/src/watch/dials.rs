@@ -1,0 +1,119 @@
+//! Whom a node dials, and how often.
+
+use crate::executor::{Nanos, NodeId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Two dials of the book's at an address that has failed are at least so far apart: its first pause.
+const BOOK_PAUSE: Nanos = 10_000_000_000;
+/// Whoever was a peer for so long may be one to return to.
+const LONG: Nanos = 120_000_000_000;
+
+/// Dials at one address since it was last reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Streak {
+    /// How many.
+    pub dials: u64,
+    /// When the first began.
+    pub first: Nanos,
+    /// When the last began.
+    pub last: Nanos,
+    /// The last that the book is asked for.
+    booked: Option<Nanos>,
+    /// How many of the book's came too soon after one that had failed.
+    pub hasty: u64,
+}
+
+/// Whom a node dials.
+#[derive(Clone, Debug, Default)]
+pub struct Dials {
+    streaks: BTreeMap<String, Streak>,
+    /// Dials to see whether somebody is there (feelers).
+    pub feelers: u64,
+    /// When the last of them began.
+    pub last_feeler: Nanos,
+    /// Dials for slots.
+    pub slots: u64,
+    /// Those whom this node has dialled, and since when they are connected.
+    outbound: BTreeMap<NodeId, Nanos>,
+    /// When somebody was last dialled, or went.
+    lately: BTreeMap<NodeId, Nanos>,
+    /// Those to whom it might return after its last restart, and those whom it has dialled first.
+    pub before: BTreeSet<NodeId>,
+    /// The first whom it has dialled for a slot since then.
+    pub first: Vec<NodeId>,
+}
+
+/// How many of the first dials are remembered.
+const FIRST: usize = 8;
+
+impl Dials {
+    /// The node ends: those whom it has dialled for long are in its file.
+    pub fn on_stop(&mut self, now: Nanos) {
+        let old = self.outbound.iter().filter(|(_, since)| now.saturating_sub(**since) >= LONG);
+        let old: BTreeSet<NodeId> = old.map(|(peer, _)| *peer).collect();
+        // Whoever is down already is stopped again.
+        if !old.is_empty() {
+            self.before = old;
+        }
+    }
+
+    /// The node starts again.
+    pub(super) fn restarted(self) -> Self {
+        Self { before: self.before, ..Self::default() }
+    }
+
+    /// A dial begins: for the book (a slot, or a feeler), or for somebody who was named.
+    pub fn on_dial(&mut self, address: &str, target: Option<NodeId>, booked: Option<bool>, now: Nanos) {
+        self.lately.extend(target.map(|target| (target, now)));
+        match booked {
+            Some(true) => (self.feelers, self.last_feeler) = (self.feelers + 1, now),
+            Some(false) => {
+                self.slots += 1;
+                if self.first.len() < FIRST {
+                    self.first.extend(target);
+                }
+            }
+            None => {}
+        }
+        let streak = self.streaks.entry(address.to_owned()).or_insert(Streak {
+            dials: 0,
+            first: now,
+            last: now,
+            booked: None,
+            hasty: 0,
+        });
+        streak.dials += 1;
+        streak.last = now;
+        if booked.is_some() {
+            streak.hasty += u64::from(streak.booked.is_some_and(|last| now.saturating_sub(last) < BOOK_PAUSE));
+            streak.booked = Some(now);
+        }
+    }
+
+    /// Somebody was reached.
+    pub fn on_reached(&mut self, address: &str, peer: NodeId, now: Nanos) {
+        self.streaks.remove(address);
+        self.outbound.entry(peer).or_insert(now);
+    }
+
+    /// A connection with somebody has ended.
+    pub fn on_closed(&mut self, peer: NodeId, now: Nanos) {
+        self.lately.insert(peer, now);
+        self.outbound.remove(&peer);
+    }
+
+    /// Those whom this node has dialled, and since when they are connected.
+    pub fn outbound(&self) -> &BTreeMap<NodeId, Nanos> {
+        &self.outbound
+    }
+
+    /// When somebody was last dialled, or went.
+    pub fn lately(&self, peer: NodeId) -> Nanos {
+        self.lately.get(&peer).copied().unwrap_or(0)
+    }
+
+    /// Dials at addresses that were not reached since.
+    pub fn streaks(&self) -> impl Iterator<Item = &Streak> {
+        self.streaks.values()
+    }
+}
