@@ -210,7 +210,7 @@ async fn start_parts(
     let chain = open_chain(spec.clone(), data_dir.database(), settings.storage, tasks).await?;
 
     let (switch, shutdown) = tasks::shutdown();
-    let (budget, task) = disk_budget::spawn(limits, shutdown);
+    let (budget, task) = disk_budget::spawn(limits, chain.clone(), shutdown);
     tasks.adopt("budget", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();

@@ -5,8 +5,8 @@
 //! |---|---|---|
 //! | `meta` | what → record | format version, genesis id and tip; the tip with every import; while a reorganisation of several batches is under way, its ends |
 //! | `header_by_id` | block id → header, total work, history nodes | created with the block; never deleted |
-//! | `body_by_id` | block id → transactions | created with the block; never deleted |
-//! | `undo_by_id` | block id → undo record | created on connect, deleted on disconnect |
+//! | `body_by_block` | block id → transactions | created with the block; never deleted |
+//! | `undo_by_block` | block id → undo record | created on connect, deleted on disconnect |
 //! | `id_by_height` | height → block id | created on connect, deleted on disconnect |
 //! | `location_by_txid` | transaction id → height, place | created on connect, deleted on disconnect |
 //! | `account_by_address` | address → index, next address | written when accounts are created or undone |
@@ -41,6 +41,7 @@ mod error;
 #[cfg(test)]
 mod fuzz;
 mod memory;
+mod pruning;
 mod rocks;
 pub mod schema;
 
@@ -50,3 +51,4 @@ pub(crate) use chain_store::{completed_node, drop_index, put_connected, put_disc
 pub use db::{Batch, Db, DbOptions, DbUsage, Durability, TableUsage};
 pub use error::StoreError;
 pub use memory::MemoryDisk;
+pub use pruning::{LEAST_KEPT, LowestBody};

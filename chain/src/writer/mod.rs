@@ -37,6 +37,11 @@ use tokio::sync::watch;
 /// Parents of branch headers kept ready as contexts.
 const CONTEXTS: usize = 32;
 
+/// Blocks are pruned in parts of what is kept, this many of them …
+const PRUNE_PART: u64 = 16;
+/// … and at least so many blocks at a time.
+const LEAST_PRUNED: u64 = 32;
+
 /// Takes a move of the chain, and the height at which what is under way ends.
 pub(crate) type Publish<'a> = &'a mut dyn FnMut(ChainEvent, Height);
 
@@ -64,12 +69,15 @@ pub(crate) struct Writer {
     pub(crate) contexts: FifoCache<BlockId, ChainContext>,
     /// The least total work of a header that is near, for the tip with this id.
     pub(crate) near: (BlockId, Work),
+    /// Of how many blocks up to the tip the bodies are kept; of all, when nothing is said.
+    pub(crate) keep_blocks: Option<u64>,
 }
 
 /// Takes up the chain of `spec` as it is stored: who writes it, and what is read.
 pub(crate) fn open(
     spec: Arc<ChainSpec>,
     store: ChainStore,
+    keep_blocks: Option<u64>,
     shared: Option<SharedChecks>,
 ) -> Result<(Writer, watch::Receiver<Arc<ChainStore>>), StoreError> {
     let store = Arc::new(store);
@@ -92,6 +100,7 @@ pub(crate) fn open(
         other_rules: OtherRules::default(),
         contexts: FifoCache::new(CONTEXTS),
         near: (BlockId::ZERO, Work::ZERO),
+        keep_blocks,
     };
     Ok((writer, view))
 }
@@ -139,6 +148,27 @@ impl Writer {
         };
         let Some(proof) = proof else { return Ok(None) };
         Ok(Some((self.store.expect_header(at)?.header().clone(), proof)))
+    }
+
+    /// Prunes what is not to be kept, some blocks at a time.
+    pub(crate) fn prune_old(&mut self) -> Result<(), StoreError> {
+        let Some(keep) = self.keep_blocks else { return Ok(()) };
+        let lowest = Height::new((self.tip.header().height.get() + 1).saturating_sub(keep));
+        let step = (keep / PRUNE_PART).max(LEAST_PRUNED);
+        if lowest.get() < self.live.lowest_body().get().saturating_add(step) {
+            Ok(())
+        } else {
+            self.prune(lowest).map(drop)
+        }
+    }
+
+    /// Prunes all blocks below a height that may be pruned; the lowest that is left. Not while a reorganisation is under
+    /// way, which may need them.
+    pub(crate) fn prune(&mut self, below: Height) -> Result<Height, StoreError> {
+        if self.long_reorg.is_none() && self.live.prune(below)? {
+            tracing::info!(target: "cairn::chain", lowest = self.live.lowest_body().get(), "pruned the bodies of old blocks");
+        }
+        Ok(self.live.lowest_body())
     }
 
     /// Forgets what only a peer that is gone had brought.

@@ -383,6 +383,7 @@ fn storage(section: &StorageSection, base: DbOptions) -> DbOptions {
         cache_bytes: value(&section.cache_mib).map_or(base.cache_bytes, |mib| mib << 20),
         write_buffer_bytes: value(&section.write_buffer_mib).map_or(base.write_buffer_bytes, |mib| mib << 20),
         max_open_files: value_or(&section.max_open_files, base.max_open_files),
+        keep_blocks: value(&section.keep_blocks),
         ..base
     }
 }

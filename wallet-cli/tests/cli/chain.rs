@@ -283,6 +283,7 @@ impl Chain {
             time: now(),
             uptime_ms: 0,
             address_index: None,
+            lowest_body: 0,
             room: Room::default(),
             upload: UploadInfo::default(),
         }

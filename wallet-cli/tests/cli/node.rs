@@ -211,6 +211,7 @@ impl State {
             time: 0,
             uptime_ms: 0,
             address_index: None,
+            lowest_body: 0,
             room: Room::default(),
             upload: UploadInfo::default(),
         }

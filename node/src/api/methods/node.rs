@@ -44,6 +44,7 @@ impl NodeServer for Context {
             time: clock::now().millis(),
             uptime_ms: millis(self.started.elapsed()),
             address_index,
+            lowest_body: self.handles.chain.reader().lowest_body().get(),
             room: self.room(),
             upload: UploadInfo { today_bytes: network.uploaded_today, max_bytes_per_day: network.max_upload_per_day },
         })
