@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// How often a node looks whether anything is due, times `leisure`.
+const TICK: Duration = Duration::from_millis(500);
 /// How long after the quiet there has to be a moment at which all nodes have one tip.
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 
@@ -30,6 +32,8 @@ const PEERS: (usize, usize) = (2, 1);
 /// A step of the scenario.
 #[derive(Clone, Debug)]
 enum Step {
+    /// A node starts for the first time.
+    Start(NodeId),
     /// Something goes wrong with these.
     Begin(Fault, Vec<NodeId>),
     /// It is mended.
@@ -108,6 +112,12 @@ impl Course {
     }
 
     fn plan_all(&mut self) {
+        // Not in step, or all would do at one moment what each does now and then.
+        let span = TICK * self.scenario.leisure.min(60);
+        let nodes: Vec<NodeId> = self.simulation.nodes().collect();
+        for node in &nodes {
+            self.plan(span * node.0 / nodes.len() as u32, Step::Start(*node));
+        }
         for Planned { fault, end, nodes } in self.scenario.plan(self.seed) {
             self.plan(MINUTE * fault.at as u32, Step::Begin(fault.clone(), nodes.clone()));
             self.plan(MINUTE * end as u32, Step::End(fault, nodes));
@@ -128,9 +138,6 @@ impl Course {
 
     /// Plays it to its end.
     pub fn play(mut self) -> Verdict {
-        for node in self.simulation.nodes().collect::<Vec<_>>() {
-            self.start(node);
-        }
         let end = MINUTE * (self.scenario.minutes + self.scenario.quiet_minutes) as u32;
         while let Some(step) = self.simulation.run_to(end) {
             let step = self.steps[step].clone();
@@ -158,6 +165,9 @@ impl Course {
                 self.begin(&fault, &nodes);
             }
             Step::End(fault, nodes) => self.end(fault.kind, &nodes),
+            Step::Start(node) if self.down.get(node.0 as usize).is_none_or(|faults| *faults == 0) => self.start(node),
+            // The fault that keeps it down ends with its start.
+            Step::Start(_) => {}
             Step::Pay => {
                 let up: Vec<NodeId> = self.simulation.tips().into_iter().map(|(node, _, _)| node).collect();
                 if !up.is_empty() {

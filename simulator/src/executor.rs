@@ -30,36 +30,18 @@ pub fn nanos(duration: Duration) -> Nanos {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What is planned for some moment, besides that tasks wake.
-struct Planned<E> {
+/// When something is planned for, its number among all that was, and where it is kept: small, since a heap moves what it
+/// holds.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Planned {
     at: Nanos,
     sequence: u64,
-    what: What<E>,
+    place: usize,
 }
 
 enum What<E> {
     Wake(TaskId),
     Event(E),
-}
-
-impl<E> PartialEq for Planned<E> {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.sequence) == (other.at, other.sequence)
-    }
-}
-
-impl<E> Eq for Planned<E> {}
-
-impl<E> PartialOrd for Planned<E> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<E> Ord for Planned<E> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.sequence).cmp(&(other.at, other.sequence))
-    }
 }
 
 /// The heap and the time. Cloning shares it.
@@ -71,7 +53,11 @@ struct Shared<E> {
 }
 
 struct Heap<E> {
-    planned: BinaryHeap<Reverse<Planned<E>>>,
+    planned: BinaryHeap<Reverse<Planned>>,
+    /// What is planned, by place.
+    whats: Vec<Option<What<E>>>,
+    /// Places that are free.
+    free: Vec<usize>,
     sequence: u64,
 }
 
@@ -83,7 +69,8 @@ impl<E> Clone for Agenda<E> {
 
 impl<E> Default for Agenda<E> {
     fn default() -> Self {
-        let heap = Mutex::new(Heap { planned: BinaryHeap::new(), sequence: 0 });
+        let heap = Heap { planned: BinaryHeap::new(), whats: Vec::new(), free: Vec::new(), sequence: 0 };
+        let heap = Mutex::new(heap);
         Self(Arc::new(Shared { now: AtomicU64::new(0), heap }))
     }
 }
@@ -103,7 +90,12 @@ impl<E> Agenda<E> {
         let at = at.max(self.now());
         let heap = &mut *self.heap();
         heap.sequence += 1;
-        heap.planned.push(Reverse(Planned { at, sequence: heap.sequence, what }));
+        let place = heap.free.pop().unwrap_or_else(|| {
+            heap.whats.push(None);
+            heap.whats.len() - 1
+        });
+        heap.whats[place] = Some(what);
+        heap.planned.push(Reverse(Planned { at, sequence: heap.sequence, place }));
     }
 
     fn heap(&self) -> MutexGuard<'_, Heap<E>> {
@@ -111,12 +103,13 @@ impl<E> Agenda<E> {
     }
 
     /// The next of what is planned, if it comes before `end`; the time goes on to it.
-    fn next(&self, end: Nanos) -> Option<Planned<E>> {
+    fn next(&self, end: Nanos) -> Option<(Nanos, What<E>)> {
         let heap = &mut *self.heap();
         let is_due = heap.planned.peek().is_some_and(|Reverse(next)| next.at < end);
-        let next = is_due.then(|| heap.planned.pop())??.0;
-        self.0.now.store(next.at, Ordering::Relaxed);
-        Some(next)
+        let Planned { at, place, .. } = is_due.then(|| heap.planned.pop())??.0;
+        self.0.now.store(at, Ordering::Relaxed);
+        heap.free.push(place);
+        Some((at, heap.whats[place].take()?))
     }
 }
 
@@ -365,7 +358,7 @@ impl<E: 'static> Executor<E> {
     pub fn next(&mut self, end: Nanos) -> Option<(Nanos, E)> {
         loop {
             self.settle();
-            let Planned { at, what, .. } = self.agenda.next(end)?;
+            let (at, what) = self.agenda.next(end)?;
             match what {
                 What::Wake(task) => self.on_wake(task, at),
                 What::Event(event) => return Some((at, event)),

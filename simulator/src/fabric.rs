@@ -215,7 +215,11 @@ impl Fabric {
         let bytes = wire.size();
         self.host(from).sent += bytes as u64;
         let at = self.links.send((from, to), bytes, self.now());
-        self.plan(at, FabricEvent::Arrive { connection, from, to, wire });
+        // Half of all that arrives would be of no news.
+        let is_news = !matches!(&wire, Wire::Gossip(frame) if self.peek(to).gossip.is_known(frame));
+        if is_news {
+            self.plan(at, FabricEvent::Arrive { connection, from, to, wire });
+        }
     }
 
     /// Lines were cut, or mended: what was held back goes on, and who hears nothing any more notices.
@@ -247,7 +251,7 @@ impl Fabric {
             FabricEvent::Dialled(dialling) => self.on_dialled(*dialling),
             FabricEvent::NotDialled(dialling, failure) => self.on_not_dialled(*dialling, failure),
             FabricEvent::Heartbeat(node) => self.on_heartbeat(node),
-            FabricEvent::Timeout { node, number } => self.on_timeout(node, number),
+            FabricEvent::Timeout { node, life } => self.on_timeout(node, life),
             FabricEvent::Tell { node, life, event } => {
                 if self.peek(node).life == life {
                     self.tell(node, *event);
@@ -300,11 +304,11 @@ impl Fabric {
     }
 
     fn plan_heartbeat(&mut self, node: NodeId) {
-        let at = self.now() + HEARTBEAT;
+        let now = self.now();
         let host = self.host(node);
-        if !host.gossip.beats && host.is_up && !host.gossip.is_at_rest() {
+        if !host.gossip.beats && host.is_up && !host.gossip.is_at_rest(now) {
             host.gossip.beats = true;
-            self.plan(at, FabricEvent::Heartbeat(node));
+            self.plan(now + HEARTBEAT, FabricEvent::Heartbeat(node));
         }
     }
 

@@ -17,8 +17,8 @@ const MESH: (usize, usize, usize) = (4, 6, 12);
 const REMEMBERED: Nanos = 120_000_000_000;
 /// How long who was pruned is not grafted again.
 const BACKOFF: Nanos = 60_000_000_000;
-/// For how many heartbeats messages are kept, and told of.
-const HISTORY: (usize, usize) = (12, 3);
+/// For how long messages are kept, and told of: twelve heartbeats, and three.
+const HISTORY: (Nanos, Nanos) = (12 * HEARTBEAT, 3 * HEARTBEAT);
 /// To how many others ids are told, at least.
 const LAZY: usize = 6;
 /// Messages from so many bytes on are refused from others while one brings them.
@@ -96,8 +96,8 @@ pub struct Gossip {
     /// What waits for its verdict.
     judged: HashMap<MessageNumber, MessageId>,
     last: u64,
-    /// What came in each of the last rounds.
-    history: VecDeque<Vec<(Topic, MessageId)>>,
+    /// What came lately, and when.
+    history: VecDeque<(Nanos, Topic, MessageId)>,
     /// What was asked for in this round.
     asked: BTreeSet<MessageId>,
     /// Whether a heartbeat is planned.
@@ -137,13 +137,18 @@ impl Gossip {
             .collect()
     }
 
+    /// Whether a frame would change nothing here, now and for as long as it may be on its way.
+    pub fn is_known(&self, frame: &Frame) -> bool {
+        matches!(frame, Frame::IHave(_, ids) if ids.iter().all(|id| self.seen.contains_key(id)))
+    }
+
     /// Whether the next heartbeat would do nothing.
-    pub fn is_at_rest(&self) -> bool {
+    pub fn is_at_rest(&self, now: Nanos) -> bool {
         let fits = |mesh: &Mesh| {
             let count = mesh.peers.len();
             count <= MESH.2 && (count >= MESH.0 || count == self.peers.len())
         };
-        self.meshes.iter().all(fits) && self.history.iter().all(Vec::is_empty)
+        self.meshes.iter().all(fits) && self.history.back().is_none_or(|(at, ..)| at + HISTORY.1 < now)
     }
 
     /// Publishes a message of this node's; nothing when it is known already, or nobody is there.
@@ -162,10 +167,7 @@ impl Gossip {
         let seen = Seen { topic, at: now, data: Some(data.clone()), is_valid: true, have_it: BTreeSet::new() };
         self.seen.insert(id, seen);
         self.order.push_back(id);
-        if self.history.is_empty() {
-            self.history.push_front(Vec::new());
-        }
-        self.history[0].push((topic, id));
+        self.history.push_back((now, topic, id));
     }
 
     fn forget(&mut self, now: Nanos) {
@@ -260,7 +262,7 @@ impl Gossip {
     }
 
     /// A verdict; whether the message travels on.
-    pub fn on_verdict(&mut self, number: MessageNumber, accept: bool, outcome: &mut Outcome) -> bool {
+    pub fn on_verdict(&mut self, number: MessageNumber, accept: bool, now: Nanos, outcome: &mut Outcome) -> bool {
         let Some(id) = self.judged.remove(&number) else { return false };
         let Some(seen) = self.seen.get_mut(&id) else { return false };
         if !accept {
@@ -269,10 +271,7 @@ impl Gossip {
         }
         seen.is_valid = true;
         let topic = seen.topic;
-        if self.history.is_empty() {
-            self.history.push_front(Vec::new());
-        }
-        self.history[0].push((topic, id));
+        self.history.push_back((now, topic, id));
         self.pass_on(id, outcome);
         true
     }
@@ -283,14 +282,11 @@ impl Gossip {
         self.asked.clear();
         for topic in TOPICS {
             self.mend_mesh(topic, now, random, &mut outcome);
-            self.tell_ids(topic, random, &mut outcome);
+            self.tell_ids(topic, now, random, &mut outcome);
         }
-        self.history.push_front(Vec::new());
-        if self.history.len() > HISTORY.0 {
-            for (_, id) in self.history.pop_back().unwrap_or_default() {
-                if let Some(seen) = self.seen.get_mut(&id) {
-                    seen.data = None;
-                }
+        while let Some((_, _, id)) = self.history.pop_front_if(|(at, ..)| *at + HISTORY.0 < now) {
+            if let Some(seen) = self.seen.get_mut(&id) {
+                seen.data = None;
             }
         }
         outcome
@@ -322,9 +318,9 @@ impl Gossip {
         }
     }
 
-    fn tell_ids(&self, topic: Topic, random: &mut ChaCha8Rng, outcome: &mut Outcome) {
-        let rounds = self.history.iter().take(HISTORY.1).flatten();
-        let ids: Vec<MessageId> = rounds.filter(|(of, _)| *of == topic).map(|(_, id)| *id).collect();
+    fn tell_ids(&self, topic: Topic, now: Nanos, random: &mut ChaCha8Rng, outcome: &mut Outcome) {
+        let recent = self.history.iter().rev().take_while(|(at, ..)| *at + HISTORY.1 >= now);
+        let ids: Vec<MessageId> = recent.filter(|(_, of, _)| *of == topic).map(|(_, _, id)| *id).collect();
         if ids.is_empty() {
             return;
         }
@@ -378,7 +374,7 @@ mod tests {
             self.frames.extend(outcome.frames.into_iter().map(|(to, frame)| (NodeId(from), to, frame)));
             if let Some((number, ..)) = outcome.judge {
                 let mut outcome = Outcome::default();
-                assert!(self.nodes[from as usize].on_verdict(number, true, &mut outcome));
+                assert!(self.nodes[from as usize].on_verdict(number, true, self.now, &mut outcome));
                 self.take(from, outcome);
             }
         }
@@ -452,7 +448,7 @@ mod tests {
         assert!(outcome.frames.iter().all(|(to, frame)| to.0 != 0 && matches!(frame, Frame::IDontWant(_))));
         assert!(!outcome.frames.is_empty(), "it is large");
         let mut after = Outcome::default();
-        assert!(!gossip.on_verdict(number, false, &mut after) && after.frames.is_empty());
+        assert!(!gossip.on_verdict(number, false, 0, &mut after) && after.frames.is_empty());
         assert!(gossip.on_frame(NodeId(1), frame.clone(), 2 * HEARTBEAT).judge.is_none(), "it was judged");
         assert!(gossip.on_frame(NodeId(1), frame, 2 * REMEMBERED).judge.is_some(), "nobody knows it any more");
     }

@@ -1,4 +1,5 @@
-//! `status/1`: where peers stand. They tell each other at connect, every minute, and soon after a new tip.
+//! `status/1`: where peers stand. They tell each other at connect, every minute, and soon after a new tip. An exchange tells
+//! both: who was asked has answered, and does not ask the same again.
 
 use crate::event::{Context, SwarmAction};
 use crate::wire::{Message as _, NamedUpgrade, PeerStatus};
@@ -56,7 +57,7 @@ impl StatusExchange {
 }
 
 /// Where this node stands.
-pub(crate) fn own(spec: &ChainSpec, cx: &Context) -> PeerStatus {
+fn own(spec: &ChainSpec, cx: &Context) -> PeerStatus {
     let (tip, schedule) = (&cx.tip, spec.schedule());
     let upgrades = [schedule.in_force_at(tip.height()), schedule.next_after(tip.height())];
     let upgrades = upgrades.into_iter().flatten().map(NamedUpgrade::new).collect();
@@ -76,9 +77,23 @@ pub(crate) fn own(spec: &ChainSpec, cx: &Context) -> PeerStatus {
 /// Tells a peer where this node stands, and asks the same.
 pub(crate) fn ask(peer: PeerId, spec: &ChainSpec, peers: &mut PeerTable, cx: &mut Context) {
     let Some(number) = peers.number(&peer) else { return };
-    let question = own(spec, cx).to_bytes();
-    peers.sent(number, Protocol::Status, question.len());
+    let question = tell(number, spec, peers, cx);
     cx.push(SwarmAction::Ask { peer, class: Class::Status, question });
+}
+
+/// What a peer is told of where this node stands, in a question or an answer.
+pub(crate) fn tell(number: PeerNumber, spec: &ChainSpec, peers: &mut PeerTable, cx: &Context) -> Vec<u8> {
+    let status = own(spec, cx).to_bytes();
+    peers.sent(number, Protocol::Status, status.len());
+    peers.tell_of(number, cx.tip.id, cx.now);
+    status
+}
+
+/// Tells all who were not told of this tip within the last minute.
+pub(crate) fn ask_untold(spec: &ChainSpec, peers: &mut PeerTable, cx: &mut Context) {
+    // Somewhat less: who was told soon after the last round is due in this one.
+    let untold = peers.untold(cx.tip.id, EVERY - SOON, cx.now);
+    untold.into_iter().for_each(|peer| ask(peer, spec, peers, cx));
 }
 
 /// Whether a peer may ask for our status now.

@@ -166,6 +166,8 @@ pub(crate) struct Peer {
     unwanted: (Instant, u32),
     /// When it was last told where this node stands because of that.
     told_at: Option<Instant>,
+    /// The tip of which it was told last, in a question or an answer, and when.
+    told_of: Option<(BlockId, Instant)>,
     serving: usize,
     /// Its gossiped messages that are being judged, by topic, and their bytes.
     judging: [usize; 2],
@@ -229,6 +231,7 @@ impl PeerTable {
             allowance: RateLimiter::new(SERVE_RATE, SERVE_BURST, now),
             unwanted: (now, 0),
             told_at: None,
+            told_of: None,
             serving: 0,
             judging: [0; 2],
             judging_bytes: 0,
@@ -297,6 +300,18 @@ impl PeerTable {
             peer.clock_ahead = i64::try_from(ahead).ok();
             peer.status.replace(status).is_none()
         })
+    }
+
+    /// Notes that a peer is told of this tip.
+    pub(crate) fn tell_of(&mut self, number: PeerNumber, tip: BlockId, now: Instant) {
+        self.change(number, |peer| peer.told_of = Some((tip, now)));
+    }
+
+    /// Those who were not told of this tip for so long.
+    pub(crate) fn untold(&self, tip: BlockId, within: Duration, now: Instant) -> Vec<PeerId> {
+        let is_late = |at| now.saturating_duration_since(at) >= within;
+        let knows = |peer: &&Peer| peer.told_of.is_some_and(|(told, at)| told == tip && !is_late(at));
+        self.peers.values().filter(|peer| !knows(peer)).map(|peer| peer.id).collect()
     }
 
     /// Whether other upgrades than this node's, told by a peer, are news.

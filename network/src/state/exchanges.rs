@@ -6,8 +6,7 @@ use crate::handle::{NetworkEvent, Provider};
 use crate::ids::{Multiaddr, PeerId, RequestNumber, SearchNumber};
 use crate::{
     gossip::judge::Judged, gossip::relay::Learned, outbound::slots::Surroundings, peers::status,
-    peers::traffic::Protocol, pool_sync::rounds::FetchedPool, requests::class::Class, requests::queue::Request,
-    wire::Message as _,
+    pool_sync::rounds::FetchedPool, requests::class::Class, requests::queue::Request,
 };
 use cairn_chain::{Misbehaviour, Verdict};
 use cairn_ledger::codec::DecodeError;
@@ -33,8 +32,7 @@ impl NetworkState {
                 if !status::may_ask(peer, &mut self.peers, cx) {
                     return cx.push(SwarmAction::Drop(number));
                 }
-                let answer = status::own(&self.spec, cx).to_bytes();
-                self.peers.sent(peer, Protocol::Status, answer.len());
+                let answer = status::tell(peer, &self.spec, &mut self.peers, cx);
                 cx.push(SwarmAction::Answer { request: number, answer });
                 self.on_status(id, Ok(request.question), cx);
             }

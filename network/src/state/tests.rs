@@ -11,8 +11,9 @@ use crate::{
     discovery::resource::Resource, handle::NetworkEvent, outbound::persistent::Reason, requests::class::Class,
 };
 use cairn_chain::{Misbehaviour, PeerNumber, Verdict};
+use cairn_ledger::hash::{BlockId, Hash};
 use cairn_ledger::testing::{easy_network, genesis_state, mine};
-use cairn_ledger::{error::HeaderError, hash::Hash, validate::ChainContext};
+use cairn_ledger::{error::HeaderError, validate::ChainContext};
 
 fn state(cx: &Context) -> NetworkState {
     let files =
@@ -49,6 +50,45 @@ fn is_disconnect(action: &Action, of: PeerId) -> bool {
     matches!(action, Action::Swarm(SwarmAction::Disconnect(peer)) if *peer == of)
 }
 
+fn asks(actions: &[Action]) -> usize {
+    let is_status = |action: &&Action| matches!(action, Action::Swarm(SwarmAction::Ask { class: Class::Status, .. }));
+    actions.iter().filter(is_status).count()
+}
+
+#[test]
+fn who_was_told_of_the_tip_by_an_answer_is_not_asked_in_the_next_round_but_in_one_a_minute_later() {
+    let (mut cx, spec) = (context(), easy_network());
+    let (mut state, peer, silent) = (state(&cx), PeerId::random(), PeerId::random());
+    let begun = cx.now;
+    for (n, peer) in [(1, peer), (2, silent)] {
+        assert_eq!(asks(&connect(&mut state, peer, n, &mut cx)), 1);
+        tell(&mut state, peer, &status(&spec, cx.clock), &mut cx);
+    }
+    cx.now = begun + Duration::from_secs(58);
+    let question = Ok(status(&spec, cx.clock).to_bytes());
+    let (class, request) = (Class::Status, RequestNumber(7));
+    state.on_event(Event::Request { peer, class, request, question }, &mut cx);
+    cx.now = begun + Duration::from_secs(61);
+    assert_eq!(asks(&state.on_event(Event::Tick, &mut cx)), 1, "only the one that has not asked");
+    cx.now = begun + Duration::from_secs(122);
+    assert_eq!(asks(&state.on_event(Event::Tick, &mut cx)), 2, "a minute later both");
+}
+
+#[test]
+fn who_was_told_of_another_tip_is_asked() {
+    let (mut cx, spec) = (context(), easy_network());
+    let (mut state, peer) = (state(&cx), PeerId::random());
+    connect(&mut state, peer, 1, &mut cx);
+    tell(&mut state, peer, &status(&spec, cx.clock), &mut cx);
+    cx.now += Duration::from_secs(50);
+    Arc::make_mut(&mut cx.tip).id = BlockId::from_bytes([9; 32]);
+    state.on_event(Event::MovesMissed, &mut cx);
+    assert_eq!(asks(&state.on_event(Event::Tick, &mut cx)), 1);
+    cx.now += Duration::from_secs(2);
+    state.on_event(Event::MovesMissed, &mut cx);
+    assert_eq!(asks(&state.on_event(Event::Tick, &mut cx)), 0, "the same tip is not told again at once");
+}
+
 #[test]
 fn peers_tell_each_other_where_they_stand_and_sync_hears_of_it() {
     let (mut cx, spec) = (context(), easy_network());
@@ -69,7 +109,7 @@ fn a_node_of_another_network_is_parted_from_and_nobody_hears_of_it() {
     let (mut state, peer) = (state(&cx), PeerId::random());
     connect(&mut state, peer, 1, &mut cx);
     let mut other = status(&spec, cx.clock);
-    other.genesis_id = cairn_ledger::hash::BlockId::from_bytes(*Hash::ZERO.as_bytes());
+    other.genesis_id = BlockId::from_bytes(*Hash::ZERO.as_bytes());
     let actions = tell(&mut state, peer, &other, &mut cx);
     assert!(matches!(&actions[..], [action] if is_disconnect(action, peer)), "{actions:?}");
     assert!(!state.has_news_for_sync());

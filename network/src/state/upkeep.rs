@@ -2,7 +2,7 @@
 
 use super::{FEW_PEERS, NetworkState, SEARCH_EVERY};
 use crate::event::{Context, Dial, DialCondition, SwarmAction, TaskAction};
-use crate::{addrman::file, ids::PeerId, outbound::slots::Surroundings, peers::bans::Bans, peers::status};
+use crate::{addrman::file, outbound::slots::Surroundings, peers::bans::Bans, peers::status};
 use std::path::PathBuf;
 
 impl NetworkState {
@@ -34,10 +34,7 @@ impl NetworkState {
             cx.push(TaskAction::FetchPool { peer, unseen: self.relay.unseen() });
         }
         if self.status.is_due(cx.now) {
-            let everybody: Vec<PeerId> = self.peers.iter().map(|(_, peer)| peer.id).collect();
-            for peer in everybody {
-                status::ask(peer, &self.spec, &mut self.peers, cx);
-            }
+            status::ask_untold(&self.spec, &mut self.peers, cx);
         }
         self.relay.send_again(cx);
         self.relay.send_batch(cx);

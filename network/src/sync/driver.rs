@@ -113,7 +113,8 @@ impl Driver {
 
     fn take(&mut self, event: SyncEvent) {
         let now = clock::instant();
-        for action in self.machine.on_event(now, self.hands.chain.connecting(), event) {
+        let Some(actions) = self.machine.on_event(now, self.hands.chain.connecting(), event) else { return };
+        for action in actions {
             let hands = self.hands.clone();
             self.tasks.spawn(async move { hands.act(action).await });
         }

@@ -179,11 +179,16 @@ impl Machine {
         }
     }
 
-    /// Takes an event in, and says what to do. The chain is `connecting` up to that height.
-    pub(super) fn on_event(&mut self, now: Instant, connecting: Height, event: SyncEvent) -> Vec<SyncAction> {
+    /// Takes an event in, and says what to do; nothing where it changes nothing, not what [`Self::status`] says, either.
+    /// The chain is `connecting` up to that height.
+    pub(super) fn on_event(&mut self, now: Instant, connecting: Height, event: SyncEvent) -> Option<Vec<SyncAction>> {
         (self.now, self.connecting) = (now, connecting);
         match event {
-            SyncEvent::Network(event) => self.on_network_event(event),
+            SyncEvent::Network(event) => {
+                if !self.on_network_event(event) {
+                    return None;
+                }
+            }
             SyncEvent::Headers { job, answer } => self.on_headers(job, answer),
             SyncEvent::Linked { job, outcomes } => self.on_linked(job, outcomes),
             SyncEvent::PresyncBegun { job, presync } => self.on_presync_begun(job, presync),
@@ -210,10 +215,11 @@ impl Machine {
         self.plan_headers();
         self.plan_bodies();
         self.was_caught_up = self.was_caught_up || self.status(now).phase == SyncPhase::CaughtUp;
-        std::mem::take(&mut self.actions)
+        Some(std::mem::take(&mut self.actions))
     }
 
-    fn on_network_event(&mut self, event: NetworkEvent) {
+    /// Notes what is told of a peer; whether there may be something to do now that there was not before.
+    fn on_network_event(&mut self, event: NetworkEvent) -> bool {
         match event {
             NetworkEvent::PeerUp { peer, kind, status } => {
                 self.sources.insert(peer, SyncPeer::new(kind, status));
@@ -222,6 +228,9 @@ impl Machine {
             }
             NetworkEvent::PeerStatus { peer, kind, status } => {
                 self.change(peer, |source, _| source.update(kind, status));
+                // Of all that is told this is most, and nearly always it is what is known here, too.
+                let has_more = self.sources.get(&peer).is_some_and(|source| self.has_more(source));
+                return has_more || self.tree.best().is_some() || !self.was_caught_up;
             }
             NetworkEvent::PeerDown { peer } => self.on_peer_down(peer),
             NetworkEvent::UnknownParent { peer, id } => {
@@ -231,6 +240,7 @@ impl Machine {
                 }
             }
         }
+        true
     }
 
     /// Headers in memory.

@@ -59,8 +59,8 @@ pub enum FabricEvent {
     NotDialled(Box<Dialling>, DialFailure),
     /// Upkeep of gossip.
     Heartbeat(NodeId),
-    /// A question was not answered in time.
-    Timeout { node: NodeId, number: u64 },
+    /// Whether all that a node has asked was answered in time is looked at.
+    Timeout { node: NodeId, life: u32 },
     /// A node learns of something, if it has not crashed meanwhile.
     Tell { node: NodeId, life: u32, event: Box<Event> },
     /// Whether a connection is silent is looked at.
@@ -96,7 +96,7 @@ impl fmt::Display for FabricEvent {
                 write!(f, "{} has not reached {}: {failure:?}", dialling.from.0, dialling.address)
             }
             Self::Heartbeat(node) => write!(f, "{}: heartbeat of gossip", node.0),
-            Self::Timeout { node, number } => write!(f, "{}: the time for answer {number} is over", node.0),
+            Self::Timeout { node, .. } => write!(f, "{}: looks whether all it asked was answered in time", node.0),
             Self::Tell { node, event, .. } => write!(f, "{} learns: {event:?}", node.0),
             Self::Silence { connection } => write!(f, "connection {connection} may be silent"),
         }

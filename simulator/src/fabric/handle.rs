@@ -49,7 +49,8 @@ impl Handle {
     fn verdict(&self, message: MessageNumber, accept: bool) -> bool {
         let fabric = &mut *self.fabric();
         let mut outcome = Outcome::default();
-        let travels = fabric.host(self.node).gossip.on_verdict(message, accept, &mut outcome);
+        let now = fabric.now();
+        let travels = fabric.host(self.node).gossip.on_verdict(message, accept, now, &mut outcome);
         fabric.after_gossip(self.node, outcome);
         travels
     }

@@ -1,6 +1,6 @@
 //! One node's end.
 
-use crate::executor::NodeId;
+use crate::executor::{Nanos, NodeId};
 use crate::gossip::Gossip;
 use cairn_ledger::hash::sha256;
 use cairn_network::transport::{AnswerSender, Class, ConnectionRules, Event, Multiaddr, PeerId, RequestNumber};
@@ -27,6 +27,8 @@ pub(super) struct Asked {
     pub connection: u64,
     pub question: Vec<u8>,
     pub answer: Option<AnswerSender>,
+    /// When it is not waited for any more.
+    pub deadline: Nanos,
 }
 
 /// A question of a peer's that was not answered yet.
@@ -56,6 +58,8 @@ pub(super) struct Host {
     pub dialling: BTreeSet<PeerId>,
     pub gossip: Gossip,
     pub asked: BTreeMap<u64, Asked>,
+    /// When the next look is planned at what was not answered.
+    pub timeout: Option<Nanos>,
     pub questions: HashMap<RequestNumber, Question>,
     pub external: BTreeSet<String>,
     /// Whom its DHT knows.
@@ -89,6 +93,7 @@ impl Host {
             dialling: BTreeSet::new(),
             gossip: Gossip::default(),
             asked: BTreeMap::new(),
+            timeout: None,
             questions: HashMap::new(),
             external: BTreeSet::new(),
             acquaintances: BTreeSet::new(),
@@ -119,6 +124,7 @@ impl Host {
         self.dialling.clear();
         self.gossip = Gossip::default();
         self.asked.clear();
+        self.timeout = None;
         self.questions.clear();
         self.external.clear();
         self.acquaintances.clear();

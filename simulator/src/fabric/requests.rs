@@ -29,10 +29,10 @@ impl Fabric {
             Class::Bodies | Class::Pool => TIMEOUTS.1,
             Class::Status | Class::Addresses | Class::Headers | Class::BlockTxs => TIMEOUTS.0,
         };
-        let asked = Asked { class, to, connection, question: question.clone(), answer };
+        let deadline = self.now() + limit;
+        let asked = Asked { class, to, connection, question: question.clone(), answer, deadline };
         self.host(node).asked.insert(number, asked);
-        let at = self.now() + limit;
-        self.plan(at, FabricEvent::Timeout { node, number });
+        self.plan_timeout(node);
         self.send(connection, node, to, Wire::Request { number, class, question });
     }
 
@@ -60,8 +60,7 @@ impl Fabric {
             question.from,
             Wire::Response { number: question.number, answer: Ok(answer) },
         );
-        let left = self.now() + 1;
-        self.tell_at(left, node, closed);
+        self.tell(node, closed);
         None
     }
 
@@ -92,10 +91,30 @@ impl Fabric {
         }
     }
 
-    pub(super) fn on_timeout(&mut self, node: NodeId, number: u64) {
-        if let Some(asked) = self.host(node).asked.remove(&number) {
-            self.fail(node, asked, RequestError::Timeout);
+    /// Plans the end of a node's wait for answers. Nearly all come long before: one event is planned for all.
+    fn plan_timeout(&mut self, node: NodeId) {
+        let host = self.host(node);
+        let Some(first) = host.asked.values().map(|asked| asked.deadline).min() else { return };
+        if host.timeout.is_none_or(|planned| planned > first) {
+            host.timeout = Some(first);
+            self.plan(first, FabricEvent::Timeout { node, life: self.peek(node).life });
         }
+    }
+
+    pub(super) fn on_timeout(&mut self, node: NodeId, life: u32) {
+        let now = self.now();
+        let host = self.host(node);
+        if host.life != life || host.timeout != Some(now) {
+            return;
+        }
+        host.timeout = None;
+        let late = host.asked.iter().filter(|(_, asked)| asked.deadline <= now).map(|(number, _)| *number);
+        for number in late.collect::<Vec<u64>>() {
+            if let Some(asked) = self.host(node).asked.remove(&number) {
+                self.fail(node, asked, RequestError::Timeout);
+            }
+        }
+        self.plan_timeout(node);
     }
 
     fn fail(&mut self, node: NodeId, asked: Asked, error: RequestError) {

@@ -86,7 +86,7 @@ impl Machine {
     }
 
     /// Whether a peer has headers for us that we have room for.
-    fn has_more(&self, source: &SyncPeer) -> bool {
+    pub(super) fn has_more(&self, source: &SyncPeer) -> bool {
         if source.look.is_some() {
             return self.has_room_for_presync(source);
         }

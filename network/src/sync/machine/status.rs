@@ -72,12 +72,14 @@ impl Machine {
     fn target(&self) -> Height {
         // Whoever has failed to show what it claims is heard no more, unless most say the same, and nobody has shown
         // anything: most peers are not all wrong.
-        let most = self.sources.values().filter(|source| self.promises(source)).count() * 2 > self.sources.len();
-        let most = most && !self.sources.values().any(SyncPeer::has_shown);
-        let is_heard = |source: &&SyncPeer| self.promises(source) && (most || !source.has_failed());
-        let promising = self.sources.values().filter(is_heard);
+        let promising: Vec<&SyncPeer> = self.sources.values().filter(|source| self.promises(source)).collect();
         let best = self.best_header();
-        promising.map(|source| source.status.height).max().unwrap_or(best).max(best)
+        if promising.is_empty() {
+            return best;
+        }
+        let most = promising.len() * 2 > self.sources.len() && !self.sources.values().any(SyncPeer::has_shown);
+        let heard = promising.into_iter().filter(|source| most || !source.has_failed());
+        heard.map(|source| source.status.height).max().unwrap_or(best).max(best)
     }
 
     /// What is being done, whether or not it gets on.
@@ -103,12 +105,14 @@ impl Machine {
     /// Whether the bodies of the best branch do not come, though peers that the operator named, or else most peers,
     /// claim no better chain: then that branch is theirs alone who showed its headers.
     fn is_withheld(&self, now: Instant) -> bool {
+        if !self.importing.is_empty() || now.saturating_duration_since(self.gained) <= STALLED {
+            return false;
+        }
         let is_ahead = |source: &&SyncPeer| source.status.total_work > self.tip.total_work;
         let ahead = self.sources.values().filter(is_ahead);
         let is_told =
             self.sources.values().any(|source| source.kind.named) || ahead.clone().count() * 2 <= self.sources.len();
-        let is_stuck = self.importing.is_empty() && now.saturating_duration_since(self.gained) > STALLED;
-        is_stuck && is_told && ahead.into_iter().all(|source| !source.kind.named)
+        is_told && ahead.into_iter().all(|source| !source.kind.named)
     }
 
     /// A chain with more work than ours that peers claim, or have shown the headers of, and that does not come here.

@@ -136,7 +136,7 @@ fn a_tip_from_the_future_is_told_at_once_with_and_without_peers() {
     let mut world = World::local(&chain);
     let read = |world: &mut World, is_behind| {
         let event = SyncEvent::ClockRead { is_behind };
-        let actions = world.machine.on_event(world.now, Height::new(10), event);
+        let actions = world.machine.on_event(world.now, Height::new(10), event).unwrap_or_default();
         assert_eq!(actions, []);
         phase(world)
     };

@@ -455,7 +455,7 @@ impl World {
         if matches!(event, SyncEvent::Tick) {
             self.after(Duration::from_millis(250), SyncEvent::Tick);
         }
-        for action in self.machine.on_event(at, self.chain.tip().height(), event) {
+        for action in self.machine.on_event(at, self.chain.tip().height(), event).unwrap_or_default() {
             self.log.push(action.clone());
             self.act(action);
         }
