@@ -10,7 +10,7 @@ mod proofs;
 pub use history::{HISTORY_BEHIND, HistoryPage, HistoryQuery, NoHistory, Touched};
 pub use proofs::{ProvenTip, UnknownBlock};
 
-use crate::store::{Backup, BackupError, ChainStore, DbUsage, StoreError, StoredBlock};
+use crate::store::{Backup, BackupError, ChainStore, DbUsage, LowestBody, StoreError, StoredBlock};
 use cairn_ledger::{
     Account, Address, BlockId, Body, ChainSpec, Header, Height, LinkedHeader, TxId, pow::CompactTarget,
 };
@@ -123,6 +123,11 @@ impl Reader {
     /// The height of the lowest block that was not pruned, but for block 0; 0 as long as none was.
     pub fn lowest_body(&self) -> Height {
         self.store().lowest_body()
+    }
+
+    /// The same, as it will be from now on.
+    pub fn watch_lowest_body(&self) -> LowestBody {
+        self.store().watch_lowest_body()
     }
 
     /// The height of the tip, as it was last committed.

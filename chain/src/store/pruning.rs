@@ -21,6 +21,11 @@ pub const LEAST_KEPT: u64 = 288;
 pub struct LowestBody(Arc<AtomicU64>);
 
 impl LowestBody {
+    /// Of a chain that was pruned below that height.
+    pub fn new(height: Height) -> Self {
+        Self(Arc::new(AtomicU64::new(height.get())))
+    }
+
     /// Its height.
     pub fn get(&self) -> Height {
         Height::new(self.0.load(Ordering::Acquire))
@@ -45,6 +50,11 @@ impl ChainStore {
     /// The height of the lowest block that was not pruned, but for block 0; 0 as long as none was.
     pub fn lowest_body(&self) -> Height {
         self.lowest.get()
+    }
+
+    /// The same, as it will be from now on.
+    pub fn watch_lowest_body(&self) -> LowestBody {
+        self.lowest.clone()
     }
 
     /// Whether the body of a connected block at that height is here.
