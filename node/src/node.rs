@@ -205,7 +205,7 @@ async fn start_parts(
     let listen = settings.network.listen.len();
     // Before the database is opened, which writes.
     let limits = settings.limits();
-    limits.judge(&disk_budget::measure(&limits))?;
+    limits.judge_disk(&disk_budget::measure(&limits))?;
     let Settings { spec, local, mining, .. } = settings;
     let chain = open_chain(spec.clone(), data_dir.database(), settings.storage, tasks).await?;
 

@@ -86,17 +86,26 @@ impl DiskLimits {
     /// # Errors
     /// Why not.
     pub fn judge(&self, measured: &Measurement) -> Result<(), NoRoom> {
-        if let Some((free, place)) = &measured.free
-            && *free < self.reserve_bytes
-        {
-            return Err(NoRoom::Disk { got: *free, expected: self.reserve_bytes, place: place.clone() });
-        }
+        self.judge_disk(measured)?;
         match self.max_bytes {
             Some(max) if measured.used > max => {
                 Err(NoRoom::Budget { got: measured.used, expected: max, data_dir: self.data_dir.clone() })
             }
             _ => Ok(()),
         }
+    }
+
+    /// The same as far as it is the disk's room: the data may be pruned.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn judge_disk(&self, measured: &Measurement) -> Result<(), NoRoom> {
+        if let Some((free, place)) = &measured.free
+            && *free < self.reserve_bytes
+        {
+            return Err(NoRoom::Disk { got: *free, expected: self.reserve_bytes, place: place.clone() });
+        }
+        Ok(())
     }
 
     /// What has to be pruned, in bytes: near the most that the data may take, so much that it is well below.
@@ -209,6 +218,12 @@ pub fn spawn(
     (handle, tokio::spawn(run(limits, chain, sender, shutdown)))
 }
 
+async fn measure_aside(limits: &DiskLimits) -> Result<Measurement, TaskError> {
+    let limits = limits.clone();
+    let measured = runtime::blocking(move || measure(&limits)).await;
+    measured.map_err(|error| TaskError::Panicked { name: NAME, reason: error.to_string() })
+}
+
 /// Prunes old blocks until so many bytes are free, as far as they take as many, and rewrites the indexes without them.
 async fn prune(chain: &ChainHandle, excess: u64) -> Result<(), TaskError> {
     let failed = |reason: String| TaskError::Failed { name: NAME, reason, storage: true };
@@ -243,13 +258,10 @@ async fn run(
             () = shutdown.requested() => return Ok(()),
             _ = tick.tick() => {}
         }
-        let measured_limits = limits.clone();
-        let measured = match tokio::task::spawn_blocking(move || measure(&measured_limits)).await {
-            Ok(measured) => measured,
-            Err(error) => return Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),
-        };
+        let mut measured = measure_aside(&limits).await?;
         if let Some(excess) = limits.excess(measured.used) {
             prune(&chain, excess).await?;
+            measured = measure_aside(&limits).await?;
         }
         unmeasured.note(&limits, &measured);
         // What the system no longer says is taken to be as it was.
