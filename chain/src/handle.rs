@@ -67,7 +67,7 @@ fn start(
     options: DbOptions,
     shared: Option<SharedChecks>,
 ) -> Result<(ChainHandle, Chain), StoreError> {
-    let (mut writer, view) = writer::open(spec.clone(), store, options.keep_blocks, shared)?;
+    let (mut writer, view) = writer::open(spec.clone(), store, options, shared)?;
     let builds_index = index::prepare(&writer.live, options.address_index)?;
     // A reorganisation that a crash interrupted ends before anybody asks: what is on the disk until then is nobody's
     // tip.

@@ -107,6 +107,15 @@ impl Reader {
         self.store().body(header)
     }
 
+    /// How many accounts there are at the tip.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn account_count(&self) -> Result<u64, StoreError> {
+        // The sentinel is none.
+        Ok(self.store().account_count()?.saturating_sub(1))
+    }
+
     /// Writes the indexes anew, without what they say of pruned blocks. It takes as long as reading and writing them.
     pub fn compact_indexes(&self) {
         self.store().compact_indexes();

@@ -22,6 +22,8 @@ pub struct DbOptions {
     pub address_index: bool,
     /// Of how many blocks up to the tip the bodies are kept; of all, when nothing is said.
     pub keep_blocks: Option<u64>,
+    /// How many accounts fit in memory, in which all are; any number, when nothing is said.
+    pub max_accounts: Option<u64>,
 }
 
 impl DbOptions {
@@ -42,6 +44,7 @@ impl Default for DbOptions {
             max_open_files: 256,
             address_index: false,
             keep_blocks: None,
+            max_accounts: None,
         }
     }
 }

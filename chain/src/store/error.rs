@@ -46,6 +46,12 @@ pub enum StoreError {
          pruned; delete db/ in the data directory, and the node fetches that chain anew"
     )]
     ForkPruned { fork: Height, lowest: Height },
+    /// The network has more accounts than may be held in memory.
+    #[error(
+        "the network has {got} accounts, and memory holds {expected}, all of which have to be there; raise memory.max_bytes, or \
+         the limit of the container, or take a machine with more memory"
+    )]
+    NoMemory { got: u64, expected: u64 },
     /// The accounts are not those of the tip.
     #[error("the database is corrupt: its accounts have the state root {got}, the tip has {expected}")]
     StateMismatch { got: Hash, expected: Hash },
@@ -75,6 +81,7 @@ impl StoreError {
             | Self::OtherRules { .. }
             | Self::Pruned { .. }
             | Self::ForkPruned { .. }
+            | Self::NoMemory { .. }
             | Self::Workers { .. } => false,
         }
     }

@@ -21,6 +21,7 @@ const OPTIONS: DbOptions = DbOptions {
     max_open_files: 256,
     address_index: true,
     keep_blocks: None,
+    max_accounts: None,
 };
 
 impl Bare {
@@ -43,7 +44,7 @@ impl Bare {
     fn crash(&mut self) {
         drop(self.running.take());
         let store = || ChainStore::open(self.directory.path(), &self.spec, OPTIONS);
-        let reopened = || writer::open(self.spec.clone(), store()?, None, None);
+        let reopened = || writer::open(self.spec.clone(), store()?, OPTIONS, None);
         // The thread of a writer that was dropped may take a moment.
         let mut opened = reopened();
         while opened.is_err() {

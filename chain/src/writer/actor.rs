@@ -183,7 +183,7 @@ impl Actor {
         drop(room);
         let outcome =
             self.writer.import_block(block, clock::now(), &mut |event, goal| self.outlets.publish(event, goal))?;
-        self.writer.prune_old()?;
+        self.writer.keep_within_limits()?;
         Ok(outcome)
     }
 

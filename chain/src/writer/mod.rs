@@ -21,7 +21,7 @@ pub(crate) use actor::{Actor, Message, Outlets};
 use crate::headers::{HeaderTree, Orphans, OtherRules};
 use crate::message::{Ahead, ChainEvent, Tip};
 use crate::state::{self, State, StateHistory};
-use crate::store::{ChainStore, StoreError};
+use crate::store::{ChainStore, DbOptions, StoreError};
 use crate::{
     precheck::{Precheck, SharedChecks},
     store::schema::HeaderById,
@@ -69,17 +69,19 @@ pub(crate) struct Writer {
     pub(crate) contexts: FifoCache<BlockId, ChainContext>,
     /// The least total work of a header that is near, for the tip with this id.
     pub(crate) near: (BlockId, Work),
-    /// Of how many blocks up to the tip the bodies are kept; of all, when nothing is said.
-    pub(crate) keep_blocks: Option<u64>,
+    /// What is kept, and how much of it.
+    pub(crate) options: DbOptions,
 }
 
 /// Takes up the chain of `spec` as it is stored: who writes it, and what is read.
 pub(crate) fn open(
     spec: Arc<ChainSpec>,
     store: ChainStore,
-    keep_blocks: Option<u64>,
+    options: DbOptions,
     shared: Option<SharedChecks>,
 ) -> Result<(Writer, watch::Receiver<Arc<ChainStore>>), StoreError> {
+    // Before they are all read.
+    expect_room(&options, store.account_count()?)?;
     let store = Arc::new(store);
     let workers = Workers::start()?;
     let (state, tip) = state::load(&store, &spec, &workers)?;
@@ -100,9 +102,17 @@ pub(crate) fn open(
         other_rules: OtherRules::default(),
         contexts: FifoCache::new(CONTEXTS),
         near: (BlockId::ZERO, Work::ZERO),
-        keep_blocks,
+        options,
     };
     Ok((writer, view))
+}
+
+/// Refuses more accounts than may be in memory: the system would kill the process, without a word.
+fn expect_room(options: &DbOptions, accounts: u64) -> Result<(), StoreError> {
+    match options.max_accounts {
+        Some(max) if accounts > max => Err(StoreError::NoMemory { got: accounts, expected: max }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 impl Writer {
@@ -150,9 +160,10 @@ impl Writer {
         Ok(Some((self.store.expect_header(at)?.header().clone(), proof)))
     }
 
-    /// Prunes what is not to be kept, some blocks at a time.
-    pub(crate) fn prune_old(&mut self) -> Result<(), StoreError> {
-        let Some(keep) = self.keep_blocks else { return Ok(()) };
+    /// Refuses more accounts than may be in memory; prunes what is not to be kept, some blocks at a time.
+    pub(crate) fn keep_within_limits(&mut self) -> Result<(), StoreError> {
+        expect_room(&self.options, self.state.accounts.count())?;
+        let Some(keep) = self.options.keep_blocks else { return Ok(()) };
         let lowest = Height::new((self.tip.header().height.get() + 1).saturating_sub(keep));
         let step = (keep / PRUNE_PART).max(LEAST_PRUNED);
         if lowest.get() < self.live.lowest_body().get().saturating_add(step) {

@@ -45,6 +45,8 @@ pub struct Services {
     pub started: Instant,
     /// What the miner was told to do.
     pub mining: MiningConfig,
+    /// The most bytes of memory that the process may hold, if that is known.
+    pub max_memory_bytes: Option<u64>,
     /// The parts.
     pub handles: Handles,
     /// Where the node is told to stop.

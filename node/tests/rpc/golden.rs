@@ -322,6 +322,9 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             time: 1_793_491_200_000,
             uptime_ms: 60_000,
             address_index: None,
+            accounts: 8,
+            memory_bytes: None,
+            max_memory_bytes: None,
             lowest_body: 0,
             room: Room {
                 used_bytes: 5_000_000,
