@@ -45,7 +45,7 @@ impl Chain {
 /// A database that cannot be opened, or that does not hold together.
 pub fn spawn(spec: Arc<ChainSpec>, path: &Path, options: DbOptions) -> Result<(ChainHandle, Chain), StoreError> {
     let store = ChainStore::open(path, &spec, options)?;
-    start(spec, store, options.address_index, None)
+    start(spec, store, options, None)
 }
 
 /// The same on a disk that is only in memory: a simulated node's, which takes the word of others for what they have
@@ -59,17 +59,17 @@ pub fn spawn_in_memory(
     shared: SharedChecks,
 ) -> Result<(ChainHandle, Chain), StoreError> {
     let store = ChainStore::open_in_memory(disk, &spec)?;
-    start(spec, store, false, Some(shared))
+    start(spec, store, DbOptions::default(), Some(shared))
 }
 
 fn start(
     spec: Arc<ChainSpec>,
     store: ChainStore,
-    address_index: bool,
+    options: DbOptions,
     shared: Option<SharedChecks>,
 ) -> Result<(ChainHandle, Chain), StoreError> {
-    let (mut writer, view) = writer::open(spec.clone(), store, shared)?;
-    let builds_index = index::prepare(&writer.live, address_index)?;
+    let (mut writer, view) = writer::open(spec.clone(), store, options, shared)?;
+    let builds_index = index::prepare(&writer.live, options.address_index)?;
     // A reorganisation that a crash interrupted ends before anybody asks: what is on the disk until then is nobody's
     // tip.
     writer.take_up()?;
@@ -273,6 +273,15 @@ impl ChainHandle {
     /// The node is stopping.
     pub async fn sync(&self) -> Result<(), Stopped> {
         self.mailbox.ask(|answer| Message::Ask(Box::new(|actor| actor.sync(answer)))).await
+    }
+
+    /// Prunes all blocks below a height, but never one of the last [`LEAST_KEPT`](crate::store::LEAST_KEPT); the lowest
+    /// whose body is left. Nothing is pruned while a reorganisation is under way.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn prune(&self, below: Height) -> Result<Height, Stopped> {
+        self.ask(move |actor| actor.writer.prune(below)).await
     }
 
     /// Forgets what a peer alone had brought and nobody needs.

@@ -3,7 +3,8 @@
 //! It covers the followed chain from block 1 up to a height that stands beside it, and nothing above that. An
 //! import changes it in its own batch: a block on top of what is covered is added, one that is covered and leaves
 //! the chain is taken out. So one number says what is missing, whatever happened, and a crash changes nothing of it.
-//! Blocks that were imported while it was off the writer adds while nobody asks it anything, one at a time.
+//! Blocks that were imported while it was off the writer adds while nobody asks it anything, one at a time. Pruned blocks
+//! are not covered.
 
 use crate::state::accounts::{Accounts, missing};
 use crate::store::schema::{TouchByAccount, TouchKey};
@@ -64,7 +65,9 @@ pub(crate) fn stored_keys(
 
 /// Adds the next block that is not covered; whether there was one.
 pub(crate) fn build_next(store: &ChainStore, spec: &ChainSpec, accounts: &Accounts) -> Result<bool, StoreError> {
-    let Some(height) = store.indexed()?.and_then(Height::next) else { return Ok(false) };
+    let Some(next) = store.indexed()?.and_then(Height::next) else { return Ok(false) };
+    // What was pruned is not covered.
+    let height = next.max(store.lowest_body());
     let Some(id) = store.id_at(height)? else {
         tracing::info!(target: "cairn::chain", height = height.get() - 1, "the index of addresses is whole");
         return Ok(false);
@@ -72,7 +75,8 @@ pub(crate) fn build_next(store: &ChainStore, spec: &ChainSpec, accounts: &Accoun
     if height.get() % LOG_EVERY == 1 {
         tracing::info!(target: "cairn::chain", height = height.get(), "building the index of addresses");
     }
-    let (header, body) = (store.expect_header(&id)?, store.expect_body(&id)?);
+    let header = store.expect_header(&id)?;
+    let body = store.expect_body(&header)?;
     let mut batch = store.batch(0);
     let keys = stored_keys(store, spec, header.header(), &body, accounts)?;
     keys.iter().for_each(|key| batch.put::<TouchByAccount>(key, &()));

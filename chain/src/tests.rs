@@ -17,6 +17,7 @@ mod accounts;
 mod index;
 mod other_rules;
 mod proofs;
+mod pruning;
 mod reorganisations;
 
 const PEER: Origin = Origin::Peer(PeerNumber(1));

@@ -5,6 +5,7 @@
 //! | [`cache`] | a cache bounded by number and weight; the oldest make room |
 //! | [`clock`] | the one place where clocks are read |
 //! | [`disk`] | what the file system under a directory has room for, and may hold |
+//! | [`memory`] | how much memory the process holds, and may hold |
 //! | [`mailbox`] | the bounded mailbox of a task, the handle to it, and the error when the task is gone |
 //! | [`random`] | the one place where random bytes come from |
 //! | [`rate_limiter`] | the token bucket |
@@ -18,6 +19,7 @@ pub mod cache;
 pub mod clock;
 pub mod disk;
 pub mod mailbox;
+pub mod memory;
 pub mod random;
 pub mod rate_limiter;
 pub mod rolling_rate;

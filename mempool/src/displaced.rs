@@ -38,7 +38,7 @@ pub(super) fn returning(reader: &Reader, id: &BlockId, least: Option<FeeRate>) -
     if reader.is_connected(&header)? {
         return Ok(returning);
     }
-    let Some(body) = reader.body(id)? else { return Ok(returning) };
+    let Some(body) = reader.body(&header)? else { return Ok(returning) };
     let mut senders: Vec<Address> = body.iter().map(|transaction| transaction.body.sender).collect();
     senders.sort_unstable();
     senders.dedup();

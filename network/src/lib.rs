@@ -73,7 +73,7 @@
 //! | `pool_sync/` | `rounds` through the pools of peers, `fetch` from one; `snapshot` of this node's |
 //! | [`sync`] | headers first, then bodies |
 //! | `config`, `admissible` | what an operator decides, and may name |
-//! | `persistence`, `process`, `small_file` | when files are written, and how much memory there is |
+//! | `persistence`, `small_file` | when files are written, and how much memory there is |
 //!
 //! # Limits
 //! | what | limit | why so | when full |
@@ -87,7 +87,7 @@
 //! | a handshake; a dial; until the first status | 15 s; 8 s; 45 s | slower than any relay; AutoNAT waits 10 s | closed |
 //! | dials in progress; from the book; for strangers | 32; 8; 20 and one each 3 s | a slot is filled within seconds; AutoNAT is no weapon | later; refused |
 //! | outbound slots kept filled | 8, one a group | Bitcoin Core's number: to surround a node takes eight providers | – |
-//! | memory of the process | three quarters of the machine's | the system kills above that | nobody new comes in |
+//! | memory of the process | three quarters of what the machine has, or its control group allows | the system kills above that | nobody new comes in |
 //! | silence; with pings unanswered; uselessness while others are useful | 200 s; 40 s; 30 min | three exchanges of status; a cut cable; an hour has 30 blocks | parted from |
 //! | streams | 128 a connection; 16 of each request class | a flood fills only its own class | refused |
 //! | blocks, batches of a peer being judged | 16, 32; 1 MiB | nobody takes another's place | ignored, nobody is reported; pools are compared after 5 s |
@@ -161,7 +161,6 @@ mod outbound;
 mod peers;
 mod persistence;
 mod pool_sync;
-mod process;
 mod requests;
 mod service;
 mod small_file;

@@ -1,6 +1,6 @@
 //! When the network's small files are written, and how much memory the process may hold.
 
-use crate::process;
+use cairn_common::memory;
 use std::time::{Duration, Instant};
 
 /// How often the book is saved when it has changed.
@@ -17,10 +17,15 @@ pub(crate) struct Persistence {
     is_saving: bool,
 }
 
+/// Three quarters of what the process may hold, in MiB; no limit where the system does not say how much that is.
+fn default_limit_mib() -> usize {
+    memory::limit().and_then(|bytes| usize::try_from((bytes >> 20) / 4 * 3).ok()).unwrap_or(usize::MAX)
+}
+
 impl Persistence {
     /// With the most MiB that the process may hold.
     pub(crate) fn new(max_memory_mib: Option<usize>, now: Instant) -> Self {
-        let limit_mib = max_memory_mib.unwrap_or_else(process::default_limit_mib);
+        let limit_mib = max_memory_mib.unwrap_or_else(default_limit_mib);
         // The first peers are worth saving soon.
         Self { save_book: now + Duration::from_secs(5), measure: now, limit_mib, is_saving: false }
     }

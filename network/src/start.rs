@@ -176,6 +176,7 @@ fn start<T: Transport>(
         book,
         upload_target,
         recent_blocks: recent_blocks.clone(),
+        lowest_body: chain.reader().watch_lowest_body(),
     };
     let turns = Arc::new(Semaphore::new(judge::TURNS));
     let judge = Judge { spec, chain, pool, recent_blocks, network: handle.clone(), turns };

@@ -23,6 +23,7 @@ use crate::{
     pool_sync::rounds::PoolRounds, requests::queue::RequestQueue, requests::upload_target::UploadTarget,
 };
 use cairn_chain::Misbehaviour;
+use cairn_chain::store::LowestBody;
 use cairn_ledger::chain_spec::ChainSpec;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,6 +48,7 @@ pub(crate) struct Setup {
     pub(crate) book: AddressBook,
     pub(crate) upload_target: UploadTarget,
     pub(crate) recent_blocks: RecentBlocks,
+    pub(crate) lowest_body: LowestBody,
 }
 
 /// All that the network knows.
@@ -76,13 +78,13 @@ pub(crate) struct NetworkState {
 impl NetworkState {
     /// At its beginning.
     pub(crate) fn new(setup: Setup, now: Instant) -> Self {
-        let Setup { own, spec, config, files, access, book, upload_target, recent_blocks } = setup;
+        let Setup { own, spec, config, files, access, book, upload_target, recent_blocks, lowest_body } = setup;
         Self {
             own,
             peers: PeerTable::default(),
             persistent: PersistentPeers::default(),
             slots: Slots::new(config.max_outbound, book.anchors(), now),
-            status: StatusExchange::new(now),
+            status: StatusExchange::new(spec.clone(), lowest_body, now),
             exchange: PeerExchange::new(own, config.discovery.exchange),
             rendezvous: Rendezvous::new(own, config.discovery.rendezvous),
             dht: Dht::new(config.discovery.kademlia),

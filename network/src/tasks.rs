@@ -2,8 +2,9 @@
 
 use crate::event::{Event, TaskAction, Topic};
 use crate::requests::responder::{self, Asker, ServeError, Sources};
-use crate::{gossip::judge::Judge, ids::RequestNumber, process, small_file};
+use crate::{gossip::judge::Judge, ids::RequestNumber, small_file};
 use cairn_chain::{Origin, Tip};
+use cairn_common::memory;
 use cairn_common::runtime::{JoinError, TaskSet};
 use cairn_common::tasks::TaskError;
 use std::{path::PathBuf, sync::Arc};
@@ -85,7 +86,11 @@ impl Tasks {
                 });
             }
             TaskAction::Save(files) => self.save(files),
-            TaskAction::MeasureMemory => return Some(Event::MemoryMeasured { mib: process::resident_mib() }),
+            TaskAction::MeasureMemory => {
+                return Some(Event::MemoryMeasured {
+                    mib: memory::resident().and_then(|bytes| usize::try_from(bytes >> 20).ok()),
+                });
+            }
         }
         None
     }

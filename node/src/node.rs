@@ -205,12 +205,12 @@ async fn start_parts(
     let listen = settings.network.listen.len();
     // Before the database is opened, which writes.
     let limits = settings.limits();
-    limits.judge(&disk_budget::measure(&limits))?;
-    let Settings { spec, local, mining, .. } = settings;
+    limits.judge_disk(&disk_budget::measure(&limits))?;
+    let Settings { spec, local, mining, max_memory_bytes, .. } = settings;
     let chain = open_chain(spec.clone(), data_dir.database(), settings.storage, tasks).await?;
 
     let (switch, shutdown) = tasks::shutdown();
-    let (budget, task) = disk_budget::spawn(limits, shutdown);
+    let (budget, task) = disk_budget::spawn(limits, chain.clone(), shutdown);
     tasks.adopt("budget", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();
@@ -247,7 +247,8 @@ async fn start_parts(
     let handles = Handles { chain, pool, network, sync, miner, budget, health };
     let (switch, shutdown) = tasks::shutdown();
     let tokens = TokenFile::of(data_dir.path());
-    let services = Services { spec: spec.clone(), local, started, mining, handles: handles.clone(), stop };
+    let services =
+        Services { spec: spec.clone(), local, started, mining, max_memory_bytes, handles: handles.clone(), stop };
     let own = own_socket(data_dir);
     let (rpc_address, task) = api::spawn(settings.rpc_listen, own, settings.rpc, tokens, services, shutdown).await?;
     tasks.adopt("api", switch.throw(), task);

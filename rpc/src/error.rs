@@ -65,6 +65,8 @@ codes! {
     /// The accounts as they were after a block are not at hand: it is too far below the tip, or not on the
     /// followed chain.
     StateNotKept = 2003, "state_not_kept";
+    /// The transactions of the block were pruned.
+    BlockPruned = 2004, "block_pruned";
 
     /// [`TxError::Version`].
     TxVersion = 3001, "tx_version";

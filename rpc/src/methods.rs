@@ -52,12 +52,12 @@ pub trait Chain {
     async fn get_header(&self, block: BlockRef) -> RpcResult<HeaderJson>;
 
     /// A block, named by height on the followed chain or by id; with `full`, its transactions instead of
-    /// their ids. Errors: 2001. Scope: read.
+    /// their ids. Errors: 2001, 2004. Scope: read.
     #[method(name = "getBlock")]
     async fn get_block(&self, block: BlockRef, full: Option<bool>) -> RpcResult<BlockJson>;
 
     /// A block as its canonical bytes in hex, named by height on the followed chain or by id: header, count,
-    /// transactions. Errors: 2001. Scope: read.
+    /// transactions. Errors: 2001, 2004. Scope: read.
     #[method(name = "getRawBlock")]
     async fn get_raw_block(&self, block: BlockRef) -> RpcResult<HexBytes>;
 
@@ -99,12 +99,12 @@ pub trait Chain {
     async fn get_headers(&self, from: u64, count: Option<u64>) -> RpcResult<HeaderPage>;
 
     /// Blocks of the followed chain from a height upward, 1 to 100 (the default), fewer when they are large;
-    /// with `full`, with transactions instead of their ids. Errors: 1003. Scope: read.
+    /// with `full`, with transactions instead of their ids. Errors: 1003, 2004. Scope: read.
     #[method(name = "getBlocks")]
     async fn get_blocks(&self, from: u64, count: Option<u64>, full: Option<bool>) -> RpcResult<BlockPage>;
 
     /// Transactions of the followed chain in its order, 1 to 500 (the default), from a block's height and a
-    /// place in it (0 by default) on. Errors: 1003. Scope: read.
+    /// place in it (0 by default) on. Errors: 1003, 2004. Scope: read.
     #[method(name = "getTransactions")]
     async fn get_transactions(&self, from: u64, place: Option<u64>, count: Option<u64>) -> RpcResult<TransactionPage>;
 

@@ -398,6 +398,15 @@ pub struct NodeInfo {
     pub uptime_ms: u64,
     /// The height up to which the index of addresses is built: the tip's once it is whole; null while it is off.
     pub address_index: Option<u64>,
+    /// How many accounts there are: all are in memory, some 180 bytes each.
+    pub accounts: u64,
+    /// The bytes of memory that the process holds, if the system says so.
+    pub memory_bytes: Option<u64>,
+    /// The most that it may hold: memory.max_bytes, or what the machine or the container allows; null where neither is
+    /// known.
+    pub max_memory_bytes: Option<u64>,
+    /// The lowest block, but for block 0, whose transactions it keeps; 0 while it keeps those of all.
+    pub lowest_body: u64,
     /// The room that its data takes.
     pub room: Room,
     /// What it gives to those who catch up.

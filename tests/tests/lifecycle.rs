@@ -84,7 +84,7 @@ async fn tables_are_told_of_a_running_and_a_stopped_node() {
         tables.iter().map(|table| table["name"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
     };
     let running = names().await;
-    assert!(running.contains(&"body_by_id".to_owned()), "{running:?}");
+    assert!(running.contains(&"body_by_block".to_owned()), "{running:?}");
     assert!(node.terminate().await.success());
     let said = good(offline(&network, node.directory(), &["db", "stats"])).await;
     assert!(running.iter().all(|name| said.contains(name.as_str())), "{said}");

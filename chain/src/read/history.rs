@@ -158,7 +158,7 @@ impl Reader {
 
     fn block_at(&self, height: Height) -> Result<Option<(LinkedHeader, Body)>, StoreError> {
         let Some(block) = self.header_at(height)? else { return Ok(None) };
-        Ok(self.store().body(&block.id())?.map(|body| (block, body)))
+        Ok(self.store().body(&block)?.map(|body| (block, body)))
     }
 
     /// What happened to the address there; `None` when there is no such place, as another block has come.
@@ -209,7 +209,7 @@ impl Reader {
             }
         }
         // Where the block has left the chain meanwhile, the page is read again.
-        let Some(old) = self.store().count_before(&block.id())? else { return Ok(0) };
+        let Some(old) = self.store().count_before(block)? else { return Ok(0) };
         let indices = self.store().indices_of(&receivers)?;
         let created = indices.iter().flatten().filter(|index| **index >= old).count();
         Ok(self.spec.rules_at(block.header().height).price_of(created as u64))

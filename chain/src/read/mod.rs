@@ -10,7 +10,7 @@ mod proofs;
 pub use history::{HISTORY_BEHIND, HistoryPage, HistoryQuery, NoHistory, Touched};
 pub use proofs::{ProvenTip, UnknownBlock};
 
-use crate::store::{Backup, BackupError, ChainStore, DbUsage, StoreError, StoredBlock};
+use crate::store::{Backup, BackupError, ChainStore, DbUsage, LowestBody, StoreError, StoredBlock};
 use cairn_ledger::{
     Account, Address, BlockId, Body, ChainSpec, Header, Height, LinkedHeader, TxId, pow::CompactTarget,
 };
@@ -99,12 +99,44 @@ impl Reader {
         self.store().raw_block(header)
     }
 
-    /// The transactions of a stored block.
+    /// The transactions of a stored block; `None` when it was pruned.
     ///
     /// # Errors
     /// A failing store.
-    pub fn body(&self, id: &BlockId) -> Result<Option<Body>, StoreError> {
-        self.store().body(id)
+    pub fn body(&self, header: &LinkedHeader) -> Result<Option<Body>, StoreError> {
+        self.store().body(header)
+    }
+
+    /// How many accounts there are at the tip.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn account_count(&self) -> Result<u64, StoreError> {
+        // The sentinel is none.
+        Ok(self.store().account_count()?.saturating_sub(1))
+    }
+
+    /// Writes the indexes anew, without what they say of pruned blocks. It takes as long as reading and writing them.
+    pub fn compact_indexes(&self) {
+        self.store().compact_indexes();
+    }
+
+    /// Refuses a height at which the body was pruned.
+    ///
+    /// # Errors
+    /// [`StoreError::Pruned`].
+    pub fn expect_kept(&self, height: Height) -> Result<(), StoreError> {
+        self.store().expect_kept(height)
+    }
+
+    /// The height of the lowest block that was not pruned, but for block 0; 0 as long as none was.
+    pub fn lowest_body(&self) -> Height {
+        self.store().lowest_body()
+    }
+
+    /// The same, as it will be from now on.
+    pub fn watch_lowest_body(&self) -> LowestBody {
+        self.store().watch_lowest_body()
     }
 
     /// The height of the tip, as it was last committed.
@@ -162,7 +194,7 @@ impl Reader {
     pub fn transaction(&self, txid: &TxId) -> Result<Option<MinedTransaction>, StoreError> {
         let Some(location) = self.store().location(txid)? else { return Ok(None) };
         let Some(block) = self.header_at(location.height)? else { return Ok(None) };
-        let Some(body) = self.store().body(&block.id())? else { return Ok(None) };
+        let Some(body) = self.store().body(&block)? else { return Ok(None) };
         // The chain may have moved between the reads: what is there now must be what was asked for.
         let transaction = body.get(location.place as usize).filter(|found| found.id() == *txid).cloned();
         Ok(transaction.map(|transaction| MinedTransaction { block, transaction }))

@@ -158,7 +158,7 @@ impl Reader {
         }
         let block = self.store().header_on_chain(height)?;
         let header = block.header().clone();
-        let Some(body) = self.store().body(&header.id())? else { return Ok(None) };
+        let Some(body) = self.store().body(&block)? else { return Ok(None) };
         let (place, txids) = (location.place as usize, body.iter().map(Transaction::id).collect::<Vec<_>>());
         let found = body.get(place).filter(|_| txids.get(place) == Some(txid)).cloned();
         let (Some(transaction), Some(inclusion)) = (found, InclusionProof::new(&txids, place)) else {

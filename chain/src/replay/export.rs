@@ -56,6 +56,9 @@ pub fn export(
         return Err(ReplayError::OtherBranch { height, id });
     }
     let (from, up_to) = range(export, last.map(|(height, _)| height), tip)?;
+    if from <= up_to {
+        store.expect_kept(Height::new(from))?;
+    }
     let total = up_to.saturating_add(1).saturating_sub(from);
     for (block, done) in stored_blocks(store, from, up_to).zip(1..) {
         file.put(&block?)?;
@@ -90,6 +93,6 @@ pub(super) fn stored_blocks(
 ) -> impl Iterator<Item = Result<Block, ReplayError>> {
     (from..=to).map(move |height| {
         let header = store.header_on_chain(Height::new(height))?;
-        Ok(Block { body: store.expect_body(&header.id())?, header: header.header().clone() })
+        Ok(Block { body: store.expect_body(&header)?, header: header.header().clone() })
     })
 }

@@ -8,7 +8,7 @@
 use super::feed::{Fed, ReplayError, Replayed, feed, run};
 use crate::store::{ChainStore, DbOptions};
 use crate::{ChainHandle, Tip};
-use cairn_ledger::{Block, BlockId, Body, ChainSpec, Hash, Header, Height, Transaction, merkle::txs_root};
+use cairn_ledger::{Block, BlockId, Body, ChainSpec, Hash, Height, LinkedHeader, Transaction, merkle::txs_root};
 use std::future::{self, Future};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -120,7 +120,7 @@ struct Salvage {
 
 impl Salvage {
     /// The next header, if the chain goes on; why it cannot be told, if that is so.
-    fn header(&self, store: &ChainStore) -> Result<Option<Header>, String> {
+    fn header(&self, store: &ChainStore) -> Result<Option<LinkedHeader>, String> {
         let Some(id) = store.id_at(self.next).map_err(|error| error.to_string())? else {
             // The end, if nothing says that the chain goes on.
             let ends = store.tip().and_then(|tip| store.expect_header(&tip));
@@ -130,16 +130,17 @@ impl Salvage {
                 Err(error) => Err(error.to_string()),
             };
         };
-        let header = store.expect_header(&id).map_err(|error| error.to_string())?.header().clone();
+        let linked = store.expect_header(&id).map_err(|error| error.to_string())?;
+        let header = linked.header();
         if header.id() != id || header.height != self.next {
             return Err(format!("its header is another block's: got {}, expected {id}", header.id()));
         }
-        Ok(Some(header))
+        Ok(Some(linked))
     }
 
-    fn body(&self, store: &ChainStore, header: &Header) -> Result<Body, String> {
-        let id = header.id();
-        let reason = match store.body(&id) {
+    fn body(&self, store: &ChainStore, linked: &LinkedHeader) -> Result<Body, String> {
+        let (id, header) = (linked.id(), linked.header());
+        let reason = match store.body(linked) {
             Ok(Some(body)) if is_body_of(&body, header.txs_root) => return Ok(body),
             Ok(Some(_)) => String::from("its stored body is another block's"),
             Ok(None) => String::from("its body is missing"),
@@ -162,7 +163,7 @@ impl Iterator for Salvage {
     fn next(&mut self) -> Option<Self::Item> {
         let store = self.store.as_ref()?;
         let read = self.header(store).and_then(|header| match header {
-            Some(header) => self.body(store, &header).map(|body| Some(Block { header, body })),
+            Some(linked) => self.body(store, &linked).map(|body| Some(Block { header: linked.header().clone(), body })),
             None => Ok(None),
         });
         match read {

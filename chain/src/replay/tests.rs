@@ -1,6 +1,7 @@
 //! Chains made by the ledger's own rules, through files and through verification.
 
 use super::*;
+use crate::store::schema::{BlockKey, BodyByBlock};
 use crate::store::{ChainStore, DbOptions, Durability, StoreError};
 use cairn_ledger::testing::{self, MemoryState, easy_params, genesis_state, key, payment, pebbles};
 use cairn_ledger::validate::{check_header, check_work};
@@ -326,6 +327,10 @@ async fn verification_agrees_with_an_honest_store_and_names_a_doctored_account()
     assert!(error.is_storage_failure() && error.to_string().contains("0.01 nonce 0"), "{error}");
 }
 
+fn key_of(block: &Block) -> BlockKey {
+    BlockKey { height: block.header.height, id: block.header.id() }
+}
+
 #[tokio::test]
 async fn verification_names_a_stored_block_that_breaks_a_rule_or_is_missing() {
     let fixture = Fixture::new();
@@ -333,7 +338,7 @@ async fn verification_names_a_stored_block_that_breaks_a_rule_or_is_missing() {
     fixture.import(&fixture.file("made", &blocks), "a").await.expect("a good file");
     let store = fixture.store("a");
     let mut batch = store.batch(0);
-    batch.put::<crate::store::schema::BodyById>(&blocks[6].header.id(), &blocks[5].body);
+    batch.put::<BodyByBlock>(&key_of(&blocks[6]), &blocks[5].body);
     batch.write(Durability::Synced).expect("room");
     drop(store);
     let error = fixture.verify("a").await.expect_err("another body");
@@ -345,11 +350,11 @@ async fn verification_names_a_stored_block_that_breaks_a_rule_or_is_missing() {
 
     let store = fixture.store("a");
     let mut batch = store.batch(0);
-    batch.delete::<crate::store::schema::BodyById>(&blocks[6].header.id());
+    batch.delete::<BodyByBlock>(&key_of(&blocks[6]));
     batch.write(Durability::Synced).expect("room");
     drop(store);
     let error = fixture.verify("a").await.expect_err("no body");
-    let missing = |error: &StoreError| matches!(error, StoreError::Missing { table: "body_by_id", .. });
+    let missing = |error: &StoreError| matches!(error, StoreError::Missing { table: "body_by_block", .. });
     assert!(matches!(&error, VerifyError::Replay(ReplayError::Store(error)) if missing(error)), "{error}");
 }
 

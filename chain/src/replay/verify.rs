@@ -91,6 +91,8 @@ pub async fn verify(
     let stored = Arc::new(ChainStore::open_read_only(database, &spec, options)?);
     let tip = stored.expect_header(&stored.tip()?)?;
     let height = tip.header().height;
+    // Accounts are compared with what all blocks make of them.
+    stored.expect_kept(Height::new(1))?;
     let directory = scratch_in(scratch)?;
     // What is compared needs no index.
     let options = DbOptions { address_index: false, ..options };

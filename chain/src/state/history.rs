@@ -59,7 +59,7 @@ impl StateHistory {
         {
             // Accounts made since may stand there as they are: nothing older knows them.
             let leaf = |index| older.get(&index).or_else(|| state.accounts.at(index)).copied();
-            let undo = resolve(&store.undo(&at.id())?, leaf)?;
+            let undo = resolve(&store.undo(&at)?, leaf)?;
             older.extend(undo.leaves.iter().copied());
             let update = state.tree.update(undo.count, &undo.leaf_hashes());
             forward.push(state.tree.exchange(update.clone()));

@@ -18,7 +18,7 @@ pub use history::KEPT_STATES;
 pub(crate) use history::StateHistory;
 pub(crate) use staged::StagedState;
 
-use crate::store::schema::{AccountByAddress, AccountPlace, AddressByIndex, UndoById, UndoLeaves};
+use crate::store::schema::{AccountByAddress, AccountPlace, AddressByIndex, UndoByBlock, UndoLeaves};
 use crate::store::{ChainStore, StoreError};
 use crate::workers::Workers;
 use accounts::{Accounts, missing};
@@ -74,7 +74,7 @@ fn resolve(undo: &UndoLeaves, leaf: impl Fn(u64) -> Option<Leaf>) -> Result<Undo
         let now = leaf(old.index).ok_or_else(|| StoreError::missing::<AddressByIndex>(old.index))?;
         Ok((old.index, Leaf { next: old.next.unwrap_or(now.next), account: old.account, ..now }))
     });
-    let corrupt = |_| StoreError::corrupt::<UndoById>(undo.count);
+    let corrupt = |_| StoreError::corrupt::<UndoByBlock>(undo.count);
     let leaves = BoundedVec::new(leaves.collect::<Result<_, StoreError>>()?).map_err(corrupt)?;
     Ok(UndoRecord { count: undo.count, leaves })
 }

@@ -4,7 +4,7 @@
 //! batch: however often the plan touched an account, it is written once. A plan that fails is taken back.
 
 use super::{State, resolve};
-use crate::store::schema::{AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, UndoById, UndoLeaves};
+use crate::store::schema::{AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, UndoByBlock, UndoLeaves};
 use crate::store::{Batch, StoreError};
 use cairn_ledger::accounts::{Leaf, StateChange, TreeUpdate};
 use cairn_ledger::{Account, Address};
@@ -53,7 +53,7 @@ impl<'a> StagedState<'a> {
         let State { accounts, tree } = &mut *self.state;
         let count = accounts.count();
         if undo.count == 0 || undo.count > count || undo.leaves.iter().any(|old| old.index >= undo.count) {
-            return Err(StoreError::corrupt::<UndoById>(undo.count));
+            return Err(StoreError::corrupt::<UndoByBlock>(undo.count));
         }
         let record = resolve(undo, |index| accounts.at(index).copied())?;
         let changed = undo.leaves.iter().map(|old| old.index).chain(undo.count..count);

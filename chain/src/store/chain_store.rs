@@ -1,10 +1,11 @@
 //! Questions about the stored chain.
 
 use super::codec::{KeyCodec, Table};
+use super::pruning::LowestBody;
 use super::schema::{
-    AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, BodyById, FORMAT, HeaderById, HeaderRecord,
-    IdByHeight, LocationByTxid, Meta, MetaKey, MetaRecord, TouchByAccount, TouchKey, TxLocation, UnderWay, UndoById,
-    UndoLeaves,
+    AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, BlockKey, BodyByBlock, FORMAT, HeaderById,
+    HeaderRecord, IdByHeight, LocationByTxid, Meta, MetaKey, MetaRecord, TouchByAccount, TouchKey, TxLocation,
+    UnderWay, UndoByBlock, UndoLeaves,
 };
 use super::{Batch, Db, DbOptions, DbUsage, Durability, MemoryDisk, StoreError};
 use cairn_ledger::mmr::{Mmr, MmrNode, MmrPosition};
@@ -22,6 +23,7 @@ pub const REWARD: u32 = u32::MAX;
 pub struct ChainStore {
     pub(super) db: Db,
     genesis: LinkedHeader,
+    pub(super) lowest: LowestBody,
 }
 
 /// A stored block and its id.
@@ -40,7 +42,8 @@ impl ChainStore {
     /// Another network's database, another format, or a failing disk.
     pub fn open(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
         Self::refuse_older(path, spec, options)?;
-        Self::open_or_create(Db::open(path, options)?, spec)
+        let lowest = LowestBody::default();
+        Self::open_or_create(Db::open(path, options, &lowest)?, spec, lowest)
     }
 
     /// The same on a disk that is only in memory.
@@ -48,15 +51,20 @@ impl ChainStore {
     /// # Errors
     /// Another network's database, or another format.
     pub fn open_in_memory(disk: MemoryDisk, spec: &ChainSpec) -> Result<Self, StoreError> {
-        Self::open_or_create(Db::open_in_memory(disk), spec)
+        Self::open_or_create(Db::open_in_memory(disk), spec, LowestBody::default())
     }
 
-    fn open_or_create(db: Db, spec: &ChainSpec) -> Result<Self, StoreError> {
-        let store = Self { db, genesis: LinkedHeader::genesis(spec) };
+    fn open_or_create(db: Db, spec: &ChainSpec, lowest: LowestBody) -> Result<Self, StoreError> {
+        let store = Self { db, genesis: LinkedHeader::genesis(spec), lowest };
         if !store.is_identified(spec)? {
             store.create(spec)?;
         }
+        store.load_lowest()?;
         Ok(store)
+    }
+
+    fn read_only(db: Db, spec: &ChainSpec) -> Self {
+        Self { db, genesis: LinkedHeader::genesis(spec), lowest: LowestBody::default() }
     }
 
     /// Opens the chain of `spec` in `path` for reading alone: nothing in it is changed.
@@ -65,10 +73,11 @@ impl ChainStore {
     /// No database, another network's, another format, or a failing disk.
     pub fn open_read_only(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
         Self::refuse_older(path, spec, options)?;
-        let store = Self { db: Db::open_read_only(path, options)?, genesis: LinkedHeader::genesis(spec) };
+        let store = Self::read_only(Db::open_read_only(path, options)?, spec);
         if !store.is_identified(spec)? {
             return Err(StoreError::missing::<Meta>("identity"));
         }
+        store.load_lowest()?;
         Ok(store)
     }
 
@@ -77,10 +86,10 @@ impl ChainStore {
     /// # Errors
     /// No database, another network's, another format, or one that RocksDB cannot open.
     pub fn open_damaged(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
-        let store = Self { db: Db::open_damaged(path, options)?, genesis: LinkedHeader::genesis(spec) };
-        match store.is_identified(spec) {
+        let store = Self::read_only(Db::open_damaged(path, options)?, spec);
+        match store.is_identified(spec).and_then(|_| store.load_lowest()) {
             Err(error) if !error.is_storage_failure() => Err(error),
-            Ok(_) | Err(_) => Ok(store),
+            Ok(()) | Err(_) => Ok(store),
         }
     }
 
@@ -88,14 +97,14 @@ impl ChainStore {
     /// again.
     fn refuse_older(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<(), StoreError> {
         if Db::lacks_tables(path) {
-            Self { db: Db::open_damaged(path, options)?, genesis: LinkedHeader::genesis(spec) }.is_identified(spec)?;
+            Self::read_only(Db::open_damaged(path, options)?, spec).is_identified(spec)?;
         }
         Ok(())
     }
 
     /// The chain as it is now, whatever is written from now on.
     pub fn frozen(&self) -> Self {
-        Self { db: self.db.frozen(), genesis: self.genesis.clone() }
+        Self { db: self.db.frozen(), genesis: self.genesis.clone(), lowest: self.lowest.clone() }
     }
 
     /// Whether the database says what it is; it has to be this network's, in this program's format.
@@ -118,7 +127,7 @@ impl ChainStore {
         let genesis_id = spec.genesis_id();
         batch.put::<Meta>(&MetaKey::Identity, &MetaRecord::Identity { format: FORMAT, genesis_id });
         self.put_header(&mut batch, &self.genesis);
-        batch.put::<BodyById>(&genesis_id, &Body::default());
+        batch.put::<BodyByBlock>(&BlockKey::from(&self.genesis), &Body::default());
         batch.put::<IdByHeight>(&Height::GENESIS, &genesis_id);
         for (leaf, index) in spec.genesis_leaves().iter().zip(0..) {
             self.put_leaf(&mut batch, index, leaf);
@@ -143,7 +152,7 @@ impl ChainStore {
     /// Adds a checked block, connected or not.
     pub fn put_block(&self, batch: &mut Batch<'_>, block: &CheckedBlock) {
         self.put_header(batch, block.header());
-        batch.put_encoded::<BodyById>(&block.header().id(), |bytes| block.encode_body_onto(bytes));
+        batch.put_encoded::<BodyByBlock>(&BlockKey::from(block.header()), |bytes| block.encode_body_onto(bytes));
     }
 
     fn put_header(&self, batch: &mut Batch<'_>, header: &LinkedHeader) {
@@ -210,29 +219,36 @@ impl ChainStore {
         Ok(self.is_connected(&header)?.then_some(header))
     }
 
-    /// The transactions of a stored block.
+    /// The transactions of a stored block that was not pruned.
     ///
     /// # Errors
     /// A failing or corrupt database.
-    pub fn body(&self, id: &BlockId) -> Result<Option<Body>, StoreError> {
-        self.db.get::<BodyById>(id)
+    pub fn body(&self, header: &LinkedHeader) -> Result<Option<Body>, StoreError> {
+        self.db.get::<BodyByBlock>(&header.into())
     }
 
-    /// The transactions of a stored block that must be there.
+    /// The same of a block whose transactions must be there, unless it was pruned.
     ///
     /// # Errors
-    /// A failing or corrupt database; also when they are not there.
-    pub fn expect_body(&self, id: &BlockId) -> Result<Body, StoreError> {
-        self.body(id)?.ok_or_else(|| StoreError::missing::<BodyById>(id))
+    /// A failing or corrupt database, also when they are not there; the block was pruned.
+    pub fn expect_body(&self, header: &LinkedHeader) -> Result<Body, StoreError> {
+        let body = self.body(header)?;
+        body.map_or_else(|| self.lacks::<BodyByBlock, _>(header), Ok)
     }
 
-    /// A stored block.
+    /// What must be there for a block unless it was pruned is not there.
+    fn lacks<T: Table, R>(&self, header: &LinkedHeader) -> Result<R, StoreError> {
+        self.expect_kept(header.header().height)?;
+        Err(StoreError::missing::<T>(header.id()))
+    }
+
+    /// A stored block that was not pruned.
     ///
     /// # Errors
     /// A failing or corrupt database.
     pub fn block(&self, id: &BlockId) -> Result<Option<StoredBlock>, StoreError> {
         let Some(header) = self.header(id)? else { return Ok(None) };
-        let Some(body) = self.body(id)? else { return Ok(None) };
+        let Some(body) = self.body(&header)? else { return Ok(None) };
         let block = Block { header: header.header().clone(), body };
         Ok(Some(StoredBlock { header, block }))
     }
@@ -244,7 +260,7 @@ impl ChainStore {
     /// A failing or corrupt database.
     pub fn raw_block(&self, header: &LinkedHeader) -> Result<Option<Vec<u8>>, StoreError> {
         let mut bytes = cairn_ledger::codec::encode(header.header());
-        let found = self.db.get_encoded::<BodyById, _>(&header.id(), |body| bytes.extend_from_slice(body))?;
+        let found = self.db.get_encoded::<BodyByBlock, _>(&header.into(), |body| bytes.extend_from_slice(body))?;
         Ok(found.map(|()| bytes))
     }
 
@@ -264,39 +280,40 @@ impl ChainStore {
         Ok(self.id_at(header.header().height)? == Some(header.id()))
     }
 
-    /// Where a transaction of the followed chain is.
+    /// Where a transaction of the followed chain is, as far as that was not pruned.
     ///
     /// # Errors
     /// A failing or corrupt database.
     pub fn location(&self, txid: &TxId) -> Result<Option<TxLocation>, StoreError> {
-        self.db.get::<LocationByTxid>(txid)
+        let location = self.db.get::<LocationByTxid>(txid)?;
+        Ok(location.filter(|location| self.is_kept(location.height)))
     }
 
     /// How to take a connected block back.
     ///
     /// # Errors
-    /// A failing or corrupt database; also when there is none.
-    pub fn undo(&self, id: &BlockId) -> Result<UndoLeaves, StoreError> {
-        let record = self.db.get::<UndoById>(id)?;
-        record.ok_or_else(|| StoreError::missing::<UndoById>(id))
+    /// A failing or corrupt database, also when there is no such record; the block was pruned.
+    pub fn undo(&self, header: &LinkedHeader) -> Result<UndoLeaves, StoreError> {
+        let record = self.db.get::<UndoByBlock>(&header.into())?;
+        record.map_or_else(|| self.lacks::<UndoByBlock, _>(header), Ok)
     }
 
-    /// How many accounts there were before a block; `None` when it is not connected.
+    /// How many accounts there were before a block; `None` when it is not connected, or was pruned.
     ///
     /// # Errors
     /// A failing or corrupt database.
-    pub fn count_before(&self, id: &BlockId) -> Result<Option<u64>, StoreError> {
-        Ok(self.db.get::<UndoById>(id)?.map(|undo| undo.count))
+    pub fn count_before(&self, header: &LinkedHeader) -> Result<Option<u64>, StoreError> {
+        Ok(self.db.get::<UndoByBlock>(&header.into())?.map(|undo| undo.count))
     }
 
     /// How many accounts there were after the block at a height of the followed chain.
     ///
     /// # Errors
-    /// A failing or corrupt database.
+    /// A failing or corrupt database; the block after it was pruned.
     pub fn count_after(&self, height: Height) -> Result<u64, StoreError> {
         // The next block's undo record says how many there were before it.
         match height.next().map(|next| self.id_at(next)).transpose()?.flatten() {
-            Some(next) => Ok(self.undo(&next)?.count),
+            Some(next) => Ok(self.undo(&self.expect_header(&next)?)?.count),
             None => self.account_count(),
         }
     }
@@ -478,18 +495,20 @@ impl ChainStore {
         self.db.contains::<TouchByAccount>(key)
     }
 
-    /// The touches of `from`'s account before it, the last first.
+    /// The touches of `from`'s account before it by blocks that were not pruned, the last first.
     pub fn touches_before(&self, from: &TouchKey) -> impl Iterator<Item = Result<TouchKey, StoreError>> {
         let touches = self.db.below::<TouchByAccount>(from).map(|entry| entry.and_then(|(key, ())| touch_key(&key)));
-        touches.take_while(|touch| touch.as_ref().map_or(true, |touch| touch.account == from.account))
+        let is_of = |touch: &TouchKey| touch.account == from.account && self.is_kept(touch.height);
+        touches.take_while(move |touch| touch.as_ref().map_or(true, is_of))
     }
 
-    /// All touches, account by account.
+    /// All touches by blocks that were not pruned, account by account.
     pub fn touches(&self) -> impl Iterator<Item = Result<TouchKey, StoreError>> {
-        self.db.entries::<TouchByAccount>().map(|entry| entry.and_then(|(key, ())| touch_key(&key)))
+        let touches = self.db.entries::<TouchByAccount>().map(|entry| entry.and_then(|(key, ())| touch_key(&key)));
+        touches.filter(|touch| touch.as_ref().map_or(true, |touch| self.is_kept(touch.height)))
     }
 
-    /// How many records there are of those that only connected blocks have.
+    /// How many records there are of those that only connected blocks have, pruned ones not counted.
     ///
     /// # Errors
     /// A failing database.
@@ -499,8 +518,12 @@ impl ChainStore {
         }
         Ok(ConnectedRecords {
             heights: count(self.db.entries::<IdByHeight>())?,
-            locations: count(self.db.entries::<LocationByTxid>())?,
-            undos: count(self.db.entries::<UndoById>())?,
+            locations: count(
+                self.db
+                    .entries::<LocationByTxid>()
+                    .filter(|entry| entry.as_ref().map_or(true, |(_, location)| self.is_kept(location.height))),
+            )?,
+            undos: count(self.db.entries::<UndoByBlock>())?,
         })
     }
 
@@ -537,7 +560,7 @@ pub(crate) fn completed_node(header: &LinkedHeader, position: MmrPosition) -> Re
 /// places, and the tip.
 pub(crate) fn put_connected(batch: &mut Batch<'_>, header: &LinkedHeader, txids: &[TxId], undo: &UndoLeaves) {
     let height = header.header().height;
-    batch.put::<UndoById>(&header.id(), undo);
+    batch.put::<UndoByBlock>(&header.into(), undo);
     batch.put::<IdByHeight>(&height, &header.id());
     // In the order of the table: a sorted batch goes in at half the cost.
     let mut places: Vec<_> = txids.iter().zip(0..).collect();
@@ -550,7 +573,7 @@ pub(crate) fn put_connected(batch: &mut Batch<'_>, header: &LinkedHeader, txids:
 
 /// Adds what disconnecting a block writes besides accounts; its parent becomes the tip.
 pub(crate) fn put_disconnected(batch: &mut Batch<'_>, header: &LinkedHeader, txids: &[TxId]) {
-    batch.delete::<UndoById>(&header.id());
+    batch.delete::<UndoByBlock>(&header.into());
     batch.delete::<IdByHeight>(&header.header().height);
     for txid in txids {
         batch.delete::<LocationByTxid>(txid);
@@ -592,7 +615,7 @@ pub(crate) fn drop_index(batch: &mut Batch<'_>) {
     batch.delete::<Meta>(&MetaKey::AddressIndex);
 }
 
-fn touch_key(key: &[u8]) -> Result<TouchKey, StoreError> {
+pub(super) fn touch_key(key: &[u8]) -> Result<TouchKey, StoreError> {
     let corrupt = || StoreError::corrupt::<TouchByAccount>(hex::encode(key));
     let (account, rest) = key.split_first_chunk().ok_or_else(corrupt)?;
     let (height, place) = rest.split_first_chunk().ok_or_else(corrupt)?;

@@ -3,7 +3,9 @@
 use super::StoreError;
 use super::codec::{KeyCodec, Table, begin_value, decode_value, encoded};
 use super::memory::{self, MemoryDisk, MemoryView};
+use super::pruning::LowestBody;
 use super::rocks::{self, Rocks, RocksBatch};
+use super::schema;
 use cairn_ledger::codec::encode_onto;
 use std::{ops::Deref, path::Path, sync::Arc};
 
@@ -18,6 +20,10 @@ pub struct DbOptions {
     pub max_open_files: i32,
     /// Whether the writer keeps the index of addresses. It takes disk for every payment, and few ask it.
     pub address_index: bool,
+    /// Of how many blocks up to the tip the bodies are kept; of all, when nothing is said.
+    pub keep_blocks: Option<u64>,
+    /// How many accounts fit in memory, in which all are; any number, when nothing is said.
+    pub max_accounts: Option<u64>,
 }
 
 impl DbOptions {
@@ -32,7 +38,14 @@ impl DbOptions {
 impl Default for DbOptions {
     /// Small enough for a laptop: the accounts are in the chain's own memory.
     fn default() -> Self {
-        Self { cache_bytes: 12 << 20, write_buffer_bytes: 16 << 20, max_open_files: 256, address_index: false }
+        Self {
+            cache_bytes: 12 << 20,
+            write_buffer_bytes: 16 << 20,
+            max_open_files: 256,
+            address_index: false,
+            keep_blocks: None,
+            max_accounts: None,
+        }
     }
 }
 
@@ -47,6 +60,14 @@ pub struct DbUsage {
     pub write_bytes: u64,
     /// Memory: indexes that are not in the cache.
     pub index_bytes: u64,
+}
+
+impl DbUsage {
+    /// What pruning all blocks would free on the disk, their places in indexes aside.
+    pub fn of_blocks(&self) -> u64 {
+        let prunable = [schema::BodyByBlock::NAME, schema::UndoByBlock::NAME];
+        self.tables.iter().filter(|table| prunable.contains(&table.name)).map(|table| table.bytes).sum()
+    }
 }
 
 /// What a table takes.
@@ -141,12 +162,12 @@ impl Db {
         }
     }
 
-    /// Opens the database in `path`, creating what is missing.
+    /// Opens the database in `path`, creating what is missing. Compactions drop what `lowest` says is pruned.
     ///
     /// # Errors
     /// Says what RocksDB refused.
-    pub fn open(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
-        Rocks::open(path, options).map(Backend::Rocks).map(Self)
+    pub fn open(path: &Path, options: DbOptions, lowest: &LowestBody) -> Result<Self, StoreError> {
+        Rocks::open(path, options, lowest).map(Backend::Rocks).map(Self)
     }
 
     /// Opens the database on a disk that is only in memory.
@@ -273,6 +294,25 @@ impl Db {
         }
     }
 
+    /// Frees the space of what was removed from one key up to another, at once and at little cost: whole files go.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn free_range<T: Table>(&self, from: &T::Key, to: &T::Key) -> Result<(), StoreError> {
+        match &self.0 {
+            Backend::Rocks(rocks) => rocks.free_range(T::NAME, from.to_bytes().as_ref(), to.to_bytes().as_ref()),
+            Backend::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Writes a whole table anew, without what was removed or is pruned.
+    pub fn compact<T: Table>(&self) {
+        match &self.0 {
+            Backend::Rocks(rocks) => rocks.compact(T::NAME),
+            Backend::Memory(_) => {}
+        }
+    }
+
     /// What the tables take on the disk and in memory.
     ///
     /// # Errors
@@ -379,6 +419,18 @@ impl<'db> Batch<'db> {
         }
     }
 
+    /// Removes everything from one key up to another, which stays, as one mark, whose space compactions free.
+    pub fn delete_range<T: Table>(&mut self, from: &T::Key, to: &T::Key) {
+        let (from, to) = (from.to_bytes(), to.to_bytes());
+        match &mut self.raw {
+            RawBatch::Rocks(rocks, batch) => rocks.delete_range(batch, T::NAME, from.as_ref(), to.as_ref()),
+            RawBatch::Memory(_, writes) => {
+                let (from, to) = (from.as_ref().into(), to.as_ref().into());
+                writes.push(memory::Write::DeleteRange { table: T::NAME, from, to });
+            }
+        }
+    }
+
     /// Writes it.
     ///
     /// # Errors
@@ -400,7 +452,7 @@ mod tests {
     #[test]
     fn a_frozen_database_stays_as_it_was() {
         let directory = tempfile::tempdir().expect("a directory");
-        let on_disk = Db::open(directory.path(), DbOptions::default()).expect("a database");
+        let on_disk = Db::open(directory.path(), DbOptions::default(), &LowestBody::default()).expect("a database");
         for db in [on_disk, Db::open_in_memory(MemoryDisk::default())] {
             stays_as_it_was(db);
         }

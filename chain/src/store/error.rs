@@ -34,6 +34,24 @@ pub enum StoreError {
          repair --force"
     )]
     OtherRules { height: Height, got: u16, expected: u16 },
+    /// What was asked for was pruned.
+    #[error(
+        "the block at height {height} was pruned: this node keeps the bodies of blocks from height {lowest} on; ask a node \
+         that keeps all"
+    )]
+    Pruned { height: Height, lowest: Height },
+    /// The chain with the most work leaves the stored one so deep that pruning took what would lead back.
+    #[error(
+        "the chain with the most work leaves the stored one after height {fork}, and blocks below height {lowest} were \
+         pruned; delete db/ in the data directory, and the node fetches that chain anew"
+    )]
+    ForkPruned { fork: Height, lowest: Height },
+    /// The network has more accounts than may be held in memory.
+    #[error(
+        "the network has {got} accounts, and memory holds {expected}, all of which have to be there; raise memory.max_bytes, or \
+         the limit of the container, or take a machine with more memory"
+    )]
+    NoMemory { got: u64, expected: u64 },
     /// The accounts are not those of the tip.
     #[error("the database is corrupt: its accounts have the state root {got}, the tip has {expected}")]
     StateMismatch { got: Hash, expected: Hash },
@@ -61,6 +79,9 @@ impl StoreError {
             | Self::NoTable { .. }
             | Self::OtherNetwork { .. }
             | Self::OtherRules { .. }
+            | Self::Pruned { .. }
+            | Self::ForkPruned { .. }
+            | Self::NoMemory { .. }
             | Self::Workers { .. } => false,
         }
     }

@@ -2,8 +2,8 @@
 
 use super::codec::{Table, begin_value, decode_value};
 use super::schema::{
-    AccountByAddress, AccountByIndex, AddressByIndex, BodyById, HeaderById, HeaderRecord, IdByHeight, LocationByTxid,
-    Meta, MetaRecord, UnderWay, UndoById, UndoLeaf, UndoLeaves,
+    AccountByAddress, AccountByIndex, AddressByIndex, BodyByBlock, HeaderById, HeaderRecord, IdByHeight,
+    LocationByTxid, Meta, MetaRecord, UnderWay, UndoByBlock, UndoLeaf, UndoLeaves,
 };
 use cairn_fuzz::Target;
 use cairn_ledger::codec::{BoundedVec, Encode, encode_onto};
@@ -67,8 +67,8 @@ fn chain_store_value() {
         stored(&account),
     ];
     Target::new("chain_store_value").seeds(seeds).run(|bytes| {
-        let meta = value::<Meta>(bytes) | value::<HeaderById>(bytes) | value::<BodyById>(bytes);
-        let blocks = value::<UndoById>(bytes) | value::<IdByHeight>(bytes) | value::<LocationByTxid>(bytes);
+        let meta = value::<Meta>(bytes) | value::<HeaderById>(bytes) | value::<BodyByBlock>(bytes);
+        let blocks = value::<UndoByBlock>(bytes) | value::<IdByHeight>(bytes) | value::<LocationByTxid>(bytes);
         let accounts = value::<AccountByAddress>(bytes) | value::<AccountByIndex>(bytes);
         meta | blocks | accounts | value::<AddressByIndex>(bytes)
     });

@@ -20,6 +20,7 @@ type Rowsets = Vec<Arc<Rows>>;
 pub(super) enum Write {
     Set { table: &'static str, key: Arc<[u8]>, value: Option<Arc<[u8]>> },
     Clear { table: &'static str },
+    DeleteRange { table: &'static str, from: Box<[u8]>, to: Box<[u8]> },
 }
 
 impl Write {
@@ -223,6 +224,13 @@ impl Contents {
             Write::Clear { table } => {
                 let place = place_of(table);
                 (place, Replaced::Table(std::mem::take(&mut self.tables[place])))
+            }
+            Write::DeleteRange { table, from, to } => {
+                let place = place_of(table);
+                let before = self.tables[place].clone();
+                let is_within = |key: &Arc<[u8]>| (&*from..&*to).contains(&&**key);
+                Arc::make_mut(&mut self.tables[place]).0.retain(|key, _| !is_within(key));
+                (place, Replaced::Table(before))
             }
         }
     }

@@ -3,32 +3,33 @@
 //! # Tables
 //! | table | key → value | changes |
 //! |---|---|---|
-//! | `meta` | what → record | format version, genesis id and tip; the tip with every import; while a reorganisation of several batches is under way, its ends |
+//! | `meta` | what → record | format version, genesis id and tip; the tip with every import; while a reorganisation of several batches is under way, its ends; the lowest body, once some were pruned |
 //! | `header_by_id` | block id → header, total work, history nodes | created with the block; never deleted |
-//! | `body_by_id` | block id → transactions | created with the block; never deleted |
-//! | `undo_by_id` | block id → undo record | created on connect, deleted on disconnect |
+//! | `body_by_block` | height, block id → transactions | created with the block, deleted when it is pruned |
+//! | `undo_by_block` | height, block id → undo record | created on connect, deleted on disconnect and when the block is pruned |
 //! | `id_by_height` | height → block id | created on connect, deleted on disconnect |
-//! | `location_by_txid` | transaction id → height, place | created on connect, deleted on disconnect |
+//! | `location_by_txid` | transaction id → height, place | created on connect, deleted on disconnect; of pruned blocks by compactions |
 //! | `account_by_address` | address → index, next address | written when accounts are created or undone |
 //! | `account_by_index` | index → balance, nonce | written on connect and disconnect |
 //! | `address_by_index` | index → address | created with the account, deleted when its block is undone |
-//! | `touch_by_account` | account index, height, place → nothing | off unless `index.addresses`: created on connect or when it is built, deleted on disconnect |
+//! | `touch_by_account` | account index, height, place → nothing | off unless `index.addresses`: created on connect or when it is built, deleted on disconnect; of pruned blocks by compactions |
 //!
 //! # Map
 //! [`schema`] is the whole database on one screen; [`codec`](self) says how keys and values become bytes;
 //! `db` is what all of it goes through, over `rocks`, the only file that names rocksdb, or over `memory`;
 //! [`Batch`] is the only way to write; [`ChainStore`] answers
-//! questions about the chain, and about where accounts were touched; `backup` copies a database in use.
+//! questions about the chain, and about where accounts were touched; `pruning` is how old blocks go; `backup` copies a
+//! database in use.
 //!
 //! # Invariants
-//! 1. tip ∈ connected ⊆ bodies ⊆ headers: every connected block has a body and a header.
-//! 2. An undo record, a height and the locations of its transactions exist exactly for connected blocks;
-//!    block 0 has no undo record.
+//! 1. tip ∈ connected ⊆ headers: every connected block has a header and, unless it was pruned, a body.
+//! 2. A height exists exactly for connected blocks; an undo record and the locations of its transactions exactly for those
+//!    of them that were not pruned; block 0 has no undo record. Pruned are all below one height, but for block 0.
 //! 3. The leaves in `account_by_address` and `account_by_index` hash to the state root of the tip's header; both have
 //!    an entry for each index that `address_by_index` has, and no other.
 //! 4. A batch is all or nothing, also across a power cut.
 //! 5. While the index of addresses is on, `touch_by_account` has exactly the touches of the blocks of the followed
-//!    chain up to the height in `meta`; while it is off, it is empty.
+//!    chain up to the height in `meta` that were not pruned; while it is off, it is empty.
 //! 6. While a reorganisation is under way, all blocks of both its branches are stored, and every other invariant holds
 //!    after each of its batches.
 //! 7. An error of the database is final: whoever meets one stops the node ([`StoreError`]).
@@ -41,6 +42,7 @@ mod error;
 #[cfg(test)]
 mod fuzz;
 mod memory;
+mod pruning;
 mod rocks;
 pub mod schema;
 
@@ -50,3 +52,4 @@ pub(crate) use chain_store::{completed_node, drop_index, put_connected, put_disc
 pub use db::{Batch, Db, DbOptions, DbUsage, Durability, TableUsage};
 pub use error::StoreError;
 pub use memory::MemoryDisk;
+pub use pruning::{LEAST_KEPT, LowestBody};

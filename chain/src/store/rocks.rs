@@ -1,12 +1,14 @@
 //! RocksDB: one database with a column family for each table of the schema. No other file names it.
 
 use super::db::{RawEntry, Start};
+use super::pruning::{LowestBody, is_pruned};
 use super::{DbOptions, DbUsage, StoreError, TableUsage, schema};
 use cairn_common::disk;
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
     DBCompressionType, DBIterator, DBPinnableSlice, DBRecoveryMode, Direction, FlushOptions, IteratorMode, Options,
     ReadOptions, Snapshot, UniversalCompactOptions, WriteBatch, WriteOptions, checkpoint::Checkpoint,
+    compaction_filter::Decision,
 };
 use self_cell::self_cell;
 use std::{path::Path, sync::Arc};
@@ -47,7 +49,7 @@ self_cell!(
 );
 
 /// How a database is opened, with all its tables.
-fn opening(options: DbOptions) -> (Options, Vec<ColumnFamilyDescriptor>) {
+fn opening(options: DbOptions, lowest: &LowestBody) -> (Options, Vec<ColumnFamilyDescriptor>) {
     let cache = Cache::new_lru_cache(options.cache_bytes);
     let mut db_options = Options::default();
     db_options.set_max_open_files(options.max_open_files);
@@ -60,8 +62,13 @@ fn opening(options: DbOptions) -> (Options, Vec<ColumnFamilyDescriptor>) {
     // the end: the state before them is intact.
     db_options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     db_options.set_paranoid_checks(true);
-    let family =
-        |name: &&str| ColumnFamilyDescriptor::new(*name, table_options(name, &cache, options.write_buffer_bytes));
+    let family = |name: &&'static str| {
+        ColumnFamilyDescriptor::new(*name, {
+            let mut options = table_options(name, &cache, options.write_buffer_bytes);
+            drop_pruned(&mut options, name, lowest);
+            options
+        })
+    };
     let families = schema::TABLES.iter().map(family).collect();
     (db_options, families)
 }
@@ -82,8 +89,8 @@ impl Rocks {
     }
 
     /// Opens the database in `path`, creating what is missing.
-    pub(super) fn open(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
-        let (mut db_options, families) = opening(options);
+    pub(super) fn open(path: &Path, options: DbOptions, lowest: &LowestBody) -> Result<Self, StoreError> {
+        let (mut db_options, families) = opening(options, lowest);
         db_options.create_if_missing(true);
         db_options.create_missing_column_families(true);
         // In the system's cache it would push out what is read again, and each fresh page costs the system, and the
@@ -94,7 +101,8 @@ impl Rocks {
 
     /// Opens those tables of the schema that the database in `path` has, for reading alone.
     pub(super) fn open_read_only(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
-        let (db_options, mut families) = opening(options);
+        // Nothing is compacted.
+        let (db_options, mut families) = opening(options, &LowestBody::default());
         let missing = missing_tables(path)?;
         families.retain(|family| !missing.contains(&family.name()));
         DB::open_cf_descriptors_read_only(&db_options, path, families, false).map(Self::new).map_err(failed("open"))
@@ -196,6 +204,24 @@ impl Rocks {
         batch.delete_range_cf(self.family(table), &[][..], &[u8::MAX; PAST_EVERY_KEY][..]);
     }
 
+    /// Adds the removal of everything from one key up to another, which stays.
+    pub(super) fn delete_range(&self, batch: &mut WriteBatch, table: &'static str, from: &[u8], to: &[u8]) {
+        batch.delete_range_cf(self.family(table), from, to);
+    }
+
+    /// Drops the files that hold nothing else than what was removed from one key up to another, and merges what is left
+    /// there, of which there is little.
+    pub(super) fn free_range(&self, table: &'static str, from: &[u8], to: &[u8]) -> Result<(), StoreError> {
+        self.db().delete_file_in_range_cf(self.family(table), from, to).map_err(failed(table))?;
+        self.db().compact_range_cf(self.family(table), Some(from), Some(to));
+        Ok(())
+    }
+
+    /// Writes a whole table anew.
+    pub(super) fn compact(&self, table: &'static str) {
+        self.db().compact_range_cf(self.family(table), None::<&[u8]>, None::<&[u8]>);
+    }
+
     pub(super) fn write(&self, batch: WriteBatch, is_synced: bool) -> Result<(), StoreError> {
         let mut options = WriteOptions::default();
         options.set_sync(is_synced);
@@ -214,6 +240,19 @@ impl Iterator for Entries<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.entries.next().map(|entry| entry.map_err(failed(self.table)))
+    }
+}
+
+/// Has compactions of a table drop the entries of blocks that are pruned.
+fn drop_pruned(options: &mut Options, table: &'static str, lowest: &LowestBody) {
+    if matches!(table, "location_by_txid" | "touch_by_account") {
+        let lowest = lowest.clone();
+        options.set_compaction_filter("pruned", move |_, key, value| {
+            match is_pruned(table, key, value, lowest.get()) {
+                true => Decision::Remove,
+                false => Decision::Keep,
+            }
+        });
     }
 }
 
@@ -253,7 +292,7 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
         options.set_level_zero_stop_writes_trigger(MAX_RUNS * 3);
     }
     // Large, and written once: out of the way of compactions.
-    if matches!(name, "body_by_id" | "undo_by_id") {
+    if matches!(name, "body_by_block" | "undo_by_block") {
         options.set_enable_blob_files(true);
         options.set_min_blob_size(4096);
         options.set_blob_compression_type(DBCompressionType::Lz4);
@@ -279,7 +318,7 @@ mod tests {
         }
         let refused = open_read_only().expect_err("one is missing");
         assert!(!refused.is_storage_failure() && refused.to_string().contains(schema::TABLES[0]), "{refused}");
-        drop(Db::open(directory.path(), DbOptions::default()).expect("it gets the table"));
+        drop(Db::open(directory.path(), DbOptions::default(), &LowestBody::default()).expect("it gets the table"));
         open_read_only().expect("now it is there");
     }
 }

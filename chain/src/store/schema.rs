@@ -3,10 +3,12 @@
 use super::codec::{KeyCodec, Table};
 use cairn_ledger::accounts::{Leaf, MAX_CHANGED_LEAVES, StateChange};
 use cairn_ledger::codec::{BoundedVec, Decode, Encode};
-use cairn_ledger::{Account, Address, BlockId, Body, Header, Height, TxId, Work, mmr::MmrNode, pow::CompactTarget};
+use cairn_ledger::{
+    Account, Address, BlockId, Body, Header, Height, LinkedHeader, TxId, Work, mmr::MmrNode, pow::CompactTarget,
+};
 
 /// The format this program reads and writes. It rises with any change of a table, a key or a value.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident: $cf:literal, $key:ty => $value:ty;)*) => {
@@ -30,10 +32,10 @@ tables! {
     Meta: "meta", MetaKey => MetaRecord;
     /// Headers of all stored blocks.
     HeaderById: "header_by_id", BlockId => HeaderRecord;
-    /// Transactions of all stored blocks.
-    BodyById: "body_by_id", BlockId => Body;
-    /// How to take connected blocks back.
-    UndoById: "undo_by_id", BlockId => UndoLeaves;
+    /// Transactions of all stored blocks that were not pruned, block 0 always.
+    BodyByBlock: "body_by_block", BlockKey => Body;
+    /// How to take connected blocks back that were not pruned.
+    UndoByBlock: "undo_by_block", BlockKey => UndoLeaves;
     /// The followed chain.
     IdByHeight: "id_by_height", Height => BlockId;
     /// Where the transactions of the followed chain are.
@@ -59,6 +61,8 @@ pub enum MetaKey {
     AddressIndex,
     /// What a reorganisation leads from and to; only while one of several batches is under way.
     Reorganisation,
+    /// The lowest block that was not pruned; nothing as long as none was.
+    LowestBody,
 }
 
 impl KeyCodec for MetaKey {
@@ -82,6 +86,8 @@ pub enum MetaRecord {
     AddressIndex(Height),
     /// A reorganisation of several batches.
     Reorganisation(UnderWay),
+    /// The lowest block, but for block 0, that was not pruned.
+    LowestBody(Height),
 }
 
 /// A reorganisation that is under way. All blocks of both branches are stored.
@@ -92,6 +98,39 @@ pub struct UnderWay {
     pub from: BlockId,
     /// The block that is to be the tip.
     pub to: BlockId,
+}
+
+/// A block, in order of height: what is pruned together lies together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BlockKey {
+    /// Its height.
+    pub height: Height,
+    /// Its id.
+    pub id: BlockId,
+}
+
+impl BlockKey {
+    /// Below the keys of all blocks at that height.
+    pub(super) fn before(height: Height) -> Self {
+        Self { height, id: BlockId::ZERO }
+    }
+}
+
+impl From<&LinkedHeader> for BlockKey {
+    fn from(header: &LinkedHeader) -> Self {
+        Self { height: header.header().height, id: header.id() }
+    }
+}
+
+impl KeyCodec for BlockKey {
+    type Bytes = [u8; 40];
+
+    fn to_bytes(&self) -> [u8; 40] {
+        let mut bytes = [0; 40];
+        bytes[..8].copy_from_slice(&self.height.to_bytes());
+        bytes[8..].copy_from_slice(self.id.as_bytes());
+        bytes
+    }
 }
 
 /// A header with what was learned when it was linked.

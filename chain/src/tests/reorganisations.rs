@@ -15,8 +15,14 @@ struct Bare {
     events: Vec<ChainEvent>,
 }
 
-const OPTIONS: DbOptions =
-    DbOptions { cache_bytes: 12 << 20, write_buffer_bytes: 16 << 20, max_open_files: 256, address_index: true };
+const OPTIONS: DbOptions = DbOptions {
+    cache_bytes: 12 << 20,
+    write_buffer_bytes: 16 << 20,
+    max_open_files: 256,
+    address_index: true,
+    keep_blocks: None,
+    max_accounts: None,
+};
 
 impl Bare {
     fn new() -> Self {
@@ -38,7 +44,7 @@ impl Bare {
     fn crash(&mut self) {
         drop(self.running.take());
         let store = || ChainStore::open(self.directory.path(), &self.spec, OPTIONS);
-        let reopened = || writer::open(self.spec.clone(), store()?, None);
+        let reopened = || writer::open(self.spec.clone(), store()?, OPTIONS, None);
         // The thread of a writer that was dropped may take a moment.
         let mut opened = reopened();
         while opened.is_err() {

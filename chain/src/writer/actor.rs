@@ -181,7 +181,10 @@ impl Actor {
     pub(crate) fn connect(&mut self, block: CheckedBlock, room: Room) -> Result<BlockOutcome, StoreError> {
         // From here on the tree counts the block.
         drop(room);
-        self.writer.import_block(block, clock::now(), &mut |event, goal| self.outlets.publish(event, goal))
+        let outcome =
+            self.writer.import_block(block, clock::now(), &mut |event, goal| self.outlets.publish(event, goal))?;
+        self.writer.keep_within_limits()?;
+        Ok(outcome)
     }
 
     /// Stores a checked block, whatever its branch is.

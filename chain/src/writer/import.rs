@@ -6,7 +6,7 @@
 use super::reorg::{Executed, Failed, Plan};
 use super::{Publish, Writer};
 use crate::message::{BlockOutcome, ChainEvent};
-use crate::store::schema::BodyById;
+use crate::store::schema::BodyByBlock;
 use crate::store::{Durability, StoreError};
 use cairn_ledger::fork_choice::{Choice, choose};
 use cairn_ledger::{
@@ -78,6 +78,7 @@ impl Writer {
                 let (tip, best) = (self.tip.total_work(), self.tree.best_complete());
                 let Some((_, goal)) = best.filter(|(work, _)| choose(tip, *work) == Choice::Switch) else { break };
                 let Some(route) = self.route(&goal, true)? else { break };
+                self.expect_fork_kept(&route)?;
                 path = route;
             }
             let Some(plan) = self.plan(&path)? else { return self.begin(path) };
@@ -107,6 +108,16 @@ impl Writer {
             at = header.header().parent;
         }
         Ok(Some(route))
+    }
+
+    /// Refuses a path that leaves the followed chain where pruning took what would lead back.
+    pub(super) fn expect_fork_kept(&self, path: &VecDeque<BlockId>) -> Result<(), StoreError> {
+        let Some(first) = path.front() else { return Ok(()) };
+        let (height, lowest) = (self.expect_header(first)?.header().height, self.live.lowest_body());
+        match self.live.is_kept(height) {
+            true => Ok(()),
+            false => Err(StoreError::ForkPruned { fork: height.previous().unwrap_or_default(), lowest }),
+        }
     }
 
     /// How to follow a path, which begins on the followed chain and has more work, in one batch; `None` where it takes
@@ -157,7 +168,7 @@ impl Writer {
         let (mut run, mut bytes, mut at) = (Vec::new(), 0_usize, tip);
         while at != fork && run.len() < RUN && bytes < RUN_BYTES {
             let header = self.live.expect_header(&at)?;
-            let body = self.live.expect_body(&at)?;
+            let body = self.live.expect_body(&header)?;
             bytes = bytes.saturating_add(block_size(body.iter()));
             at = header.header().parent;
             run.push((header, body));
@@ -170,8 +181,9 @@ impl Writer {
         if let Some(block) = self.tree.take_checked(id) {
             return Ok(block);
         }
-        let (header, body) = (self.expect_header(id)?, self.live.expect_body(id)?);
-        let corrupt = |_| StoreError::corrupt::<BodyById>(id);
+        let header = self.expect_header(id)?;
+        let body = self.live.expect_body(&header)?;
+        let corrupt = |_| StoreError::corrupt::<BodyByBlock>(id);
         self.precheck.check_stored(header, body).map_err(corrupt)
     }
 

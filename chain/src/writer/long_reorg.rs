@@ -44,7 +44,9 @@ impl Writer {
         if choose(self.tip.total_work(), header.total_work()) == Choice::Keep {
             return Ok(());
         }
-        self.route(to, true)?.map_or(Ok(()), |path| self.begin(path))
+        let Some(path) = self.route(to, true)? else { return Ok(()) };
+        self.expect_fork_kept(&path)?;
+        self.begin(path)
     }
 
     /// Begins a reorganisation that takes many batches: nothing is moved yet.

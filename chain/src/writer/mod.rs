@@ -21,7 +21,7 @@ pub(crate) use actor::{Actor, Message, Outlets};
 use crate::headers::{HeaderTree, Orphans, OtherRules};
 use crate::message::{Ahead, ChainEvent, Tip};
 use crate::state::{self, State, StateHistory};
-use crate::store::{ChainStore, StoreError};
+use crate::store::{ChainStore, DbOptions, StoreError};
 use crate::{
     precheck::{Precheck, SharedChecks},
     store::schema::HeaderById,
@@ -36,6 +36,11 @@ use tokio::sync::watch;
 
 /// Parents of branch headers kept ready as contexts.
 const CONTEXTS: usize = 32;
+
+/// Blocks are pruned in parts of what is kept, this many of them …
+const PRUNE_PART: u64 = 16;
+/// … and at least so many blocks at a time.
+const LEAST_PRUNED: u64 = 32;
 
 /// Takes a move of the chain, and the height at which what is under way ends.
 pub(crate) type Publish<'a> = &'a mut dyn FnMut(ChainEvent, Height);
@@ -64,14 +69,19 @@ pub(crate) struct Writer {
     pub(crate) contexts: FifoCache<BlockId, ChainContext>,
     /// The least total work of a header that is near, for the tip with this id.
     pub(crate) near: (BlockId, Work),
+    /// What is kept, and how much of it.
+    pub(crate) options: DbOptions,
 }
 
 /// Takes up the chain of `spec` as it is stored: who writes it, and what is read.
 pub(crate) fn open(
     spec: Arc<ChainSpec>,
     store: ChainStore,
+    options: DbOptions,
     shared: Option<SharedChecks>,
 ) -> Result<(Writer, watch::Receiver<Arc<ChainStore>>), StoreError> {
+    // Before they are all read.
+    expect_room(&options, store.account_count()?)?;
     let store = Arc::new(store);
     let workers = Workers::start()?;
     let (state, tip) = state::load(&store, &spec, &workers)?;
@@ -92,8 +102,17 @@ pub(crate) fn open(
         other_rules: OtherRules::default(),
         contexts: FifoCache::new(CONTEXTS),
         near: (BlockId::ZERO, Work::ZERO),
+        options,
     };
     Ok((writer, view))
+}
+
+/// Refuses more accounts than may be in memory: the system would kill the process, without a word.
+fn expect_room(options: &DbOptions, accounts: u64) -> Result<(), StoreError> {
+    match options.max_accounts {
+        Some(max) if accounts > max => Err(StoreError::NoMemory { got: accounts, expected: max }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 impl Writer {
@@ -139,6 +158,28 @@ impl Writer {
         };
         let Some(proof) = proof else { return Ok(None) };
         Ok(Some((self.store.expect_header(at)?.header().clone(), proof)))
+    }
+
+    /// Refuses more accounts than may be in memory; prunes what is not to be kept, some blocks at a time.
+    pub(crate) fn keep_within_limits(&mut self) -> Result<(), StoreError> {
+        expect_room(&self.options, self.state.accounts.count())?;
+        let Some(keep) = self.options.keep_blocks else { return Ok(()) };
+        let lowest = Height::new((self.tip.header().height.get() + 1).saturating_sub(keep));
+        let step = (keep / PRUNE_PART).max(LEAST_PRUNED);
+        if lowest.get() < self.live.lowest_body().get().saturating_add(step) {
+            Ok(())
+        } else {
+            self.prune(lowest).map(drop)
+        }
+    }
+
+    /// Prunes all blocks below a height that may be pruned; the lowest that is left. Not while a reorganisation is under
+    /// way, which may need them.
+    pub(crate) fn prune(&mut self, below: Height) -> Result<Height, StoreError> {
+        if self.long_reorg.is_none() && self.live.prune(below)? {
+            tracing::info!(target: "cairn::chain", lowest = self.live.lowest_body().get(), "pruned the bodies of old blocks");
+        }
+        Ok(self.live.lowest_body())
     }
 
     /// Forgets what only a peer that is gone had brought.

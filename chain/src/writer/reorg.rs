@@ -1,7 +1,7 @@
 //! Disconnecting blocks, then connecting others, as one batch.
 
 use super::Writer;
-use crate::store::schema::{BodyById, UnderWay, UndoLeaves};
+use crate::store::schema::{BodyByBlock, UnderWay, UndoLeaves};
 use crate::store::{Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, put_under_way};
 use crate::{index::AddressIndex, state::StagedState, state::accounts::missing, workers::Workers};
 use cairn_common::clock;
@@ -140,12 +140,12 @@ impl Execution<'_> {
         let transactions = Candidate::new_each(body.into_vec());
         let txids: Vec<TxId> = transactions.iter().map(Candidate::txid).collect();
         if txs_root(&txids) != header.header().txs_root {
-            return Err(StoreError::corrupt::<BodyById>(header.id()));
+            return Err(StoreError::corrupt::<BodyByBlock>(header.id()));
         }
         // Before the accounts it created are gone.
         let touching = transactions.iter().map(Candidate::transaction);
         self.index.disconnect(&mut self.batch, header.header(), touching, &self.state.state().accounts)?;
-        self.state.disconnect(&self.store.undo(&header.id())?)?;
+        self.state.disconnect(&self.store.undo(header)?)?;
         put_disconnected(&mut self.batch, header, &txids);
         Ok(())
     }

@@ -4,8 +4,10 @@
 use crate::event::{Context, SwarmAction};
 use crate::wire::{Message as _, NamedUpgrade, PeerStatus};
 use crate::{ids::PeerId, peers::table::PeerTable, peers::traffic::Protocol, requests::class::Class};
+use cairn_chain::store::LowestBody;
 use cairn_chain::{Misbehaviour, PeerNumber};
 use cairn_ledger::{chain_spec::ChainSpec, codec::BoundedVec, units::Height};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often peers are asked where they stand.
@@ -15,9 +17,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How soon peers are told of any other new tip: what they know of each other is never much older.
 const SOON: Duration = Duration::from_secs(5);
 
-/// When everybody is next told.
+/// Where this node stands, and when everybody is next told.
 #[derive(Debug)]
 pub(crate) struct StatusExchange {
+    spec: Arc<ChainSpec>,
+    lowest_body: LowestBody,
     due: Instant,
     /// The earliest moment to tell everybody of a new tip.
     may_tell: Instant,
@@ -27,8 +31,8 @@ pub(crate) struct StatusExchange {
 
 impl StatusExchange {
     /// Beginning now.
-    pub(crate) fn new(now: Instant) -> Self {
-        Self { due: now + EVERY, may_tell: now, is_news: false }
+    pub(crate) fn new(spec: Arc<ChainSpec>, lowest_body: LowestBody, now: Instant) -> Self {
+        Self { spec, lowest_body, due: now + EVERY, may_tell: now, is_news: false }
     }
 
     /// Has everybody told of a new tip: at once when gossip did not bring it, otherwise before long.
@@ -42,8 +46,16 @@ impl StatusExchange {
         self.is_news = true;
     }
 
-    /// Whether everybody is to be told now.
-    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
+    /// Tells everybody, if it is time, who was not told of this tip within the last minute.
+    pub(crate) fn tick(&mut self, peers: &mut PeerTable, cx: &mut Context) {
+        if self.is_due(cx.now) {
+            // Somewhat less: who was told soon after the last round is due in this one.
+            let untold = peers.untold(cx.tip.id, EVERY - SOON, cx.now);
+            untold.into_iter().for_each(|peer| self.ask(peer, peers, cx));
+        }
+    }
+
+    fn is_due(&mut self, now: Instant) -> bool {
         let is_regular = self.due <= now;
         let is_due = is_regular || (self.is_news && self.may_tell <= now);
         if is_due {
@@ -54,46 +66,43 @@ impl StatusExchange {
         }
         is_due
     }
-}
 
-/// Where this node stands.
-fn own(spec: &ChainSpec, cx: &Context) -> PeerStatus {
-    let (tip, schedule) = (&cx.tip, spec.schedule());
-    let upgrades = [schedule.in_force_at(tip.height()), schedule.next_after(tip.height())];
-    let upgrades = upgrades.into_iter().flatten().map(NamedUpgrade::new).collect();
-    PeerStatus {
-        rules_id: schedule.id(),
-        upgrades: BoundedVec::new(upgrades).unwrap_or_default(),
-        genesis_id: spec.genesis_id(),
-        tip: tip.id,
-        height: tip.height(),
-        total_work: tip.total_work,
-        now: cx.clock,
-        lowest_body: Height::GENESIS,
-        snapshots: BoundedVec::default(),
+    /// Tells a peer where this node stands, and asks the same.
+    pub(crate) fn ask(&self, peer: PeerId, peers: &mut PeerTable, cx: &mut Context) {
+        let Some(number) = peers.number(&peer) else { return };
+        let question = self.tell(number, peers, cx);
+        cx.push(SwarmAction::Ask { peer, class: Class::Status, question });
     }
-}
 
-/// Tells a peer where this node stands, and asks the same.
-pub(crate) fn ask(peer: PeerId, spec: &ChainSpec, peers: &mut PeerTable, cx: &mut Context) {
-    let Some(number) = peers.number(&peer) else { return };
-    let question = tell(number, spec, peers, cx);
-    cx.push(SwarmAction::Ask { peer, class: Class::Status, question });
-}
+    /// What a peer is told of where this node stands, in a question or an answer.
+    pub(crate) fn tell(&self, number: PeerNumber, peers: &mut PeerTable, cx: &Context) -> Vec<u8> {
+        let status = self.own(cx).to_bytes();
+        peers.sent(number, Protocol::Status, status.len());
+        peers.tell_of(number, cx.tip.id, cx.now);
+        status
+    }
 
-/// What a peer is told of where this node stands, in a question or an answer.
-pub(crate) fn tell(number: PeerNumber, spec: &ChainSpec, peers: &mut PeerTable, cx: &Context) -> Vec<u8> {
-    let status = own(spec, cx).to_bytes();
-    peers.sent(number, Protocol::Status, status.len());
-    peers.tell_of(number, cx.tip.id, cx.now);
-    status
-}
+    fn own(&self, cx: &Context) -> PeerStatus {
+        let (tip, schedule) = (&cx.tip, self.spec.schedule());
+        let upgrades = [schedule.in_force_at(tip.height()), schedule.next_after(tip.height())];
+        let upgrades = upgrades.into_iter().flatten().map(NamedUpgrade::new).collect();
+        PeerStatus {
+            rules_id: schedule.id(),
+            upgrades: BoundedVec::new(upgrades).unwrap_or_default(),
+            genesis_id: self.spec.genesis_id(),
+            tip: tip.id,
+            height: tip.height(),
+            total_work: tip.total_work,
+            now: cx.clock,
+            lowest_body: self.lowest_body.get(),
+            snapshots: BoundedVec::default(),
+        }
+    }
 
-/// Tells all who were not told of this tip within the last minute.
-pub(crate) fn ask_untold(spec: &ChainSpec, peers: &mut PeerTable, cx: &mut Context) {
-    // Somewhat less: who was told soon after the last round is due in this one.
-    let untold = peers.untold(cx.tip.id, EVERY - SOON, cx.now);
-    untold.into_iter().for_each(|peer| ask(peer, spec, peers, cx));
+    /// Whether this node has the bodies of all blocks.
+    pub(crate) fn keeps_all(&self) -> bool {
+        self.lowest_body.get() == Height::GENESIS
+    }
 }
 
 /// Whether a peer may ask for our status now.

@@ -128,7 +128,10 @@ fn body(sources: &Sources, id: &BlockId) -> Result<Option<Body>, StoreError> {
     match sources.recent_blocks.get(id).as_deref() {
         Some(BlockBody::Decoded(body)) => Ok(Some(body.clone())),
         Some(body) => Ok(Body::new(recent_blocks::transactions(body).cloned().collect()).ok()),
-        None => sources.reader.body(id),
+        None => {
+            let header = sources.reader.header(id)?;
+            header.map_or(Ok(None), |header| sources.reader.body(&header))
+        }
     }
 }
 

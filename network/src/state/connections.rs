@@ -6,8 +6,7 @@ use crate::handle::{NetworkEvent, PeerKind};
 use crate::ids::{ConnectionNumber, DialNumber, Multiaddr, PeerId};
 use crate::wire::{Message as _, PeerStatus};
 use crate::{
-    addrman::book::Source, addrman::ip_groups, outbound::slots::Surroundings, peers::eviction, peers::status,
-    peers::table::Services,
+    addrman::book::Source, addrman::ip_groups, outbound::slots::Surroundings, peers::eviction, peers::table::Services,
 };
 use cairn_chain::{Misbehaviour, PeerNumber};
 
@@ -38,7 +37,7 @@ impl NetworkState {
         }
         self.peers.connected(*peer, address, inbound, cx.now);
         self.persistent.connected(peer);
-        status::ask(*peer, &self.spec, &mut self.peers, cx);
+        self.status.ask(*peer, &mut self.peers, cx);
     }
 
     /// Whether there is room for somebody who dialled this node: a slot, or one of somebody who has to go.

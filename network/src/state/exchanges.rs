@@ -32,7 +32,7 @@ impl NetworkState {
                 if !status::may_ask(peer, &mut self.peers, cx) {
                     return cx.push(SwarmAction::Drop(number));
                 }
-                let answer = status::tell(peer, &self.spec, &mut self.peers, cx);
+                let answer = self.status.tell(peer, &mut self.peers, cx);
                 cx.push(SwarmAction::Answer { request: number, answer });
                 self.on_status(id, Ok(request.question), cx);
             }
@@ -110,7 +110,7 @@ impl NetworkState {
             Learned::UnknownParent(id) => self.backlog.push(NetworkEvent::UnknownParent { peer: job.sender, id }),
             Learned::SenderIsBehind => {
                 if let Some(id) = self.peers.get(job.sender).map(|peer| peer.id) {
-                    status::ask(id, &self.spec, &mut self.peers, cx);
+                    self.status.ask(id, &mut self.peers, cx);
                 }
             }
         }

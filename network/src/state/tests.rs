@@ -13,9 +13,14 @@ use crate::{
 use cairn_chain::{Misbehaviour, PeerNumber, Verdict};
 use cairn_ledger::hash::{BlockId, Hash};
 use cairn_ledger::testing::{easy_network, genesis_state, mine};
+use cairn_ledger::units::Height;
 use cairn_ledger::{error::HeaderError, validate::ChainContext};
 
 fn state(cx: &Context) -> NetworkState {
+    pruned_state(LowestBody::default(), cx)
+}
+
+fn pruned_state(lowest_body: LowestBody, cx: &Context) -> NetworkState {
     let files =
         NetworkFiles { node_key: "key".into(), book: "book".into(), bans: "bans".into(), upload: "upload".into() };
     let setup = Setup {
@@ -27,6 +32,7 @@ fn state(cx: &Context) -> NetworkState {
         book: AddressBook::new([7; 16], true),
         upload_target: UploadTarget::new(None, None),
         recent_blocks: RecentBlocks::default(),
+        lowest_body,
     };
     NetworkState::new(setup, cx.now)
 }
@@ -72,6 +78,22 @@ fn who_was_told_of_the_tip_by_an_answer_is_not_asked_in_the_next_round_but_in_on
     assert_eq!(asks(&state.on_event(Event::Tick, &mut cx)), 1, "only the one that has not asked");
     cx.now = begun + Duration::from_secs(122);
     assert_eq!(asks(&state.on_event(Event::Tick, &mut cx)), 2, "a minute later both");
+}
+
+#[test]
+fn a_node_that_prunes_tells_its_lowest_body_and_provides_no_full_history() {
+    for (lowest, provides) in [(0, true), (7, false)] {
+        let mut cx = context();
+        let mut state = pruned_state(LowestBody::new(Height::new(lowest)), &cx);
+        let actions = connect(&mut state, PeerId::random(), 1, &mut cx);
+        let [Action::Swarm(SwarmAction::Ask { class: Class::Status, question, .. })] = &actions[..] else {
+            panic!("{actions:?}")
+        };
+        assert_eq!(PeerStatus::from_bytes(question).expect("a status").lowest_body, Height::new(lowest));
+        let actions = state.on_event(Event::Tick, &mut cx);
+        let is_providing = |action: &Action| matches!(action, Action::Swarm(SwarmAction::Provide(_)));
+        assert_eq!(actions.iter().any(is_providing), provides, "{actions:?}");
+    }
 }
 
 #[test]

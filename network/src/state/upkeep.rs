@@ -2,7 +2,7 @@
 
 use super::{FEW_PEERS, NetworkState, SEARCH_EVERY};
 use crate::event::{Context, Dial, DialCondition, SwarmAction, TaskAction};
-use crate::{addrman::file, outbound::slots::Surroundings, peers::bans::Bans, peers::status};
+use crate::{addrman::file, outbound::slots::Surroundings, peers::bans::Bans};
 use std::path::PathBuf;
 
 impl NetworkState {
@@ -18,7 +18,9 @@ impl NetworkState {
         self.rendezvous.tick(&self.peers, self.slots.is_free(), cx);
         let around = Surroundings::new(self.own, &self.peers, &self.persistent, &self.access, cx);
         self.slots.tick(&around, &mut self.book, cx);
-        self.dht.provide(&self.spec.genesis_id(), cx);
+        if self.status.keeps_all() {
+            self.dht.provide(&self.spec.genesis_id(), cx);
+        }
         self.relay_client.tick(&self.peers, cx);
         if self.persistence.measures_memory(cx.now) {
             cx.push(TaskAction::MeasureMemory);
@@ -33,9 +35,7 @@ impl NetworkState {
         if let Some(peer) = self.pool_rounds.next(&self.peers, cx.tip.total_work, cx.now) {
             cx.push(TaskAction::FetchPool { peer, unseen: self.relay.unseen() });
         }
-        if self.status.is_due(cx.now) {
-            status::ask_untold(&self.spec, &mut self.peers, cx);
-        }
+        self.status.tick(&mut self.peers, cx);
         self.relay.send_again(cx);
         self.relay.send_batch(cx);
     }

@@ -45,6 +45,8 @@ pub struct Services {
     pub started: Instant,
     /// What the miner was told to do.
     pub mining: MiningConfig,
+    /// The most bytes of memory that the process may hold, if that is known.
+    pub max_memory_bytes: Option<u64>,
     /// The parts.
     pub handles: Handles,
     /// Where the node is told to stop.
@@ -125,6 +127,7 @@ impl Context {
         drop(permit);
         match result {
             Ok(Ok(value)) => Ok(value),
+            Ok(Err(StoreError::Pruned { height, lowest })) => Err(error::pruned(height, lowest)),
             Ok(Err(failure)) => {
                 self.fail(TaskError::Failed { name: NAME, reason: failure.to_string(), storage: true });
                 Err(error::storage())

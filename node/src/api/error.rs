@@ -3,8 +3,9 @@
 //! Every variant has its code in [`Code`]; nothing is told by its text alone.
 
 use crate::miner::{GenerateError, MAX_GENERATE, WorkError};
-use cairn_chain::{ChainError, store::BackupError};
+use cairn_chain::{ChainError, store::BackupError, store::StoreError};
 use cairn_common::mailbox::Stopped;
+use cairn_ledger::units::Height;
 use cairn_mempool::PoolError;
 use cairn_network::{AdmitError, BanError, FindError, TargetError, UnknownKind};
 use cairn_rpc::error::{Code, RpcError};
@@ -30,6 +31,11 @@ pub fn stopping() -> RpcError {
 pub fn storage() -> RpcError {
     // The details go to the operator's log: they name files, which are not the client's business.
     RpcError::new(Code::Storage, "the node's storage failed; it is stopping")
+}
+
+/// The body of a block was pruned.
+pub fn pruned(height: Height, lowest: Height) -> RpcError {
+    RpcError::new(Code::BlockPruned, StoreError::Pruned { height, lowest }).with(height, format!("{lowest} or more"))
 }
 
 pub fn no_such_block(block: BlockRef) -> RpcError {

@@ -107,6 +107,7 @@ pub fn headers(reader: &Reader, from: u64, wanted: u64) -> Result<Vec<LinkedHead
 }
 
 pub fn blocks(reader: &Reader, from: u64, wanted: u64) -> Result<Vec<StoredBlock>, StoreError> {
+    reader.expect_kept(Height::new(from))?;
     let (mut blocks, mut bytes): (Vec<StoredBlock>, usize) = (Vec::new(), 0);
     for height in from..from.saturating_add(wanted) {
         let Some(header) = reader.header_at(Height::new(height))? else { break };
@@ -129,11 +130,12 @@ pub fn transactions(
     start: Place,
     wanted: u64,
 ) -> Result<(Vec<MinedTransaction>, Option<Place>), StoreError> {
+    reader.expect_kept(Height::new(start.height))?;
     let (mut found, mut bytes) = (Vec::new(), 0_usize);
     let mut skip = start.place;
     for height in start.height..start.height.saturating_add(LOOKED_THROUGH) {
         let Some(header) = reader.header_at(Height::new(height))? else { return Ok((found, None)) };
-        let Some(body) = reader.body(&header.id())? else { return Ok((found, None)) };
+        let Some(body) = reader.body(&header)? else { return Ok((found, None)) };
         for (transaction, place) in body.iter().zip(0_u64..).filter(|(_, place)| *place >= skip) {
             if found.len() as u64 >= wanted || bytes >= PAGE_BYTES {
                 return Ok((found, Some(Place { height, place })));

@@ -2,6 +2,7 @@
 
 use crate::{api::context::Context, api::error::refused, miner::MinerInfo, system::disk_budget::Usage};
 use cairn_chain::{Aside, Tip};
+use cairn_common::memory;
 use cairn_mempool::PoolInfo;
 use cairn_network::NetworkInfo;
 use cairn_network::sync::{SyncPhase, SyncStatus};
@@ -12,9 +13,6 @@ use prometheus_client::{
     encoding::text::encode, metrics::counter::Counter, metrics::family::Family, registry::Registry,
 };
 use std::{fs, sync::Arc, time::Duration};
-
-/// The size of a page of memory on the machines this runs on (Linux on x86-64 and 64-bit ARM).
-const PAGE_BYTES: u64 = 4_096;
 
 /// Names and values.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
@@ -118,7 +116,7 @@ impl Readings {
         whole("mempool_max_bytes", "Most bytes that may wait", pool.max_bytes as u64);
         whole("mempool_min_fee_pebbles_per_byte", "Least fee that the pool takes now", pool.min_fee_rate);
         whole("mining_found_blocks", "Blocks found since the start that came onto the chain", miner.blocks_found);
-        let memory = resident_bytes().unwrap_or_default();
+        let memory = memory::resident().unwrap_or_default();
         whole("process_resident_memory_bytes", "Memory of the process that is in RAM", memory);
         let files = fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64);
         whole("process_open_fds", "Open file descriptors of the process", files);
@@ -173,13 +171,6 @@ fn by<const N: usize>(label: &'static str, values: [(&'static str, i64); N]) -> 
         gauges.get_or_create(&[(label, name)]).set(value);
     }
     gauges
-}
-
-/// See proc_pid_statm(5): the second field is the resident set in pages.
-pub fn resident_bytes() -> Option<u64> {
-    let text = fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    pages.checked_mul(PAGE_BYTES)
 }
 
 #[cfg(test)]

@@ -246,7 +246,7 @@ fn of_address(
 ) -> Result<Vec<MinedTransaction>, StoreError> {
     let mut found = Vec::new();
     for block in blocks {
-        let Some(body) = reader.body(&block.id())? else { continue };
+        let Some(body) = reader.body(block)? else { continue };
         let mut of_block: Vec<_> = body.iter().filter(|transaction| touches(transaction, address)).cloned().collect();
         if backwards {
             of_block.reverse();

@@ -1,7 +1,7 @@
 //! What costs, each alone on one core.
 
 use cairn_chain::store::schema::AddressByIndex;
-use cairn_chain::store::{Batch, Db, DbOptions, Durability, StoreError};
+use cairn_chain::store::{Batch, Db, DbOptions, Durability, LowestBody, StoreError};
 use cairn_ledger::hash::{Hash, sha256};
 use cairn_ledger::keys::{Address, SecretKey, Signature};
 use cairn_ledger::pow::search::{CHUNK, Search};
@@ -85,7 +85,7 @@ pub(super) fn nonce_search(during: Duration) -> NonceSearch {
 
 /// Batches per second that have reached the disk, each before the next.
 pub(super) fn synced_writes(path: &Path, during: Duration) -> Result<f64, StoreError> {
-    let db = Db::open(path, DbOptions::default())?;
+    let db = Db::open(path, DbOptions::default(), &LowestBody::default())?;
     let (mut next, mut failed) = (0, None);
     let written = rate(during, 1, || {
         let mut batch = Batch::new(&db, 0);

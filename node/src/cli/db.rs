@@ -5,8 +5,10 @@ use crate::config::{Flags, Settings};
 use crate::repair::{self, Repair};
 use crate::system::data_dir::{DataDir, Occupancy, Occupant};
 use crate::{api::table_size, rpc_client, system::telemetry};
-use cairn_chain::{audit, replay::Replayed, store::ChainStore};
+use cairn_chain::store::{ChainStore, LEAST_KEPT};
+use cairn_chain::{audit, replay::Replayed};
 use cairn_common::disk;
+use cairn_ledger::Height;
 use cairn_rpc::methods::NodeClient;
 use cairn_rpc::types::{BackupInfo, TableSize};
 use clap::{Args, Subcommand};
@@ -36,6 +38,15 @@ pub(super) enum DbTask {
         #[arg(long)]
         json: bool,
     },
+    /// Forget the transactions of old blocks, and what the indexes say of them, for good; a running node does the same
+    /// with storage.keep_blocks or storage.max_bytes
+    Prune {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// Of how many blocks up to the tip the transactions stay, at least 288
+        #[arg(long, value_name = "BLOCKS", value_parser = clap::value_parser!(u64).range(LEAST_KEPT..))]
+        keep: u64,
+    },
     /// Make a damaged one whole: rebuild it from its blocks, through every rule; damaged blocks are asked of peers
     #[command(after_help = super::KEYS_HELP)]
     Repair {
@@ -60,6 +71,7 @@ pub(super) fn run(task: DbTask) -> Result<(), CliError> {
     match task {
         DbTask::Check { node } => check(node),
         DbTask::Stats { node, json } => stats(node, json),
+        DbTask::Prune { node, keep } => prune(node, keep),
         DbTask::Repair { run, force } => mend(&run.flags(), force),
     }
 }
@@ -69,10 +81,33 @@ fn check(node: NodeArgs) -> Result<(), CliError> {
     // Its lock keeps a node from starting meanwhile.
     let data_dir = DataDir::open_to_read(&settings.data_dir)?;
     let report = audit::check(&settings.spec, &data_dir.database(), settings.storage)?;
-    let audit::AuditReport { blocks, transactions, accounts, supply, burned } = report;
+    let audit::AuditReport { blocks, pruned, transactions, accounts, supply, burned } = report;
+    if pruned > 0 {
+        return print(format_args!(
+            "The database holds together: {blocks} blocks, of which {pruned} are pruned, {transactions} transactions of \
+             the others, {accounts} accounts, {supply} CRN."
+        ));
+    }
     print(format_args!(
         "The database holds together: {blocks} blocks, {transactions} transactions, {accounts} accounts, {supply} CRN, \
          and {burned} CRN burned."
+    ))
+}
+
+fn prune(node: NodeArgs, keep: u64) -> Result<(), CliError> {
+    let settings = with_database(&node.flags())?;
+    let data_dir = DataDir::open(&settings.data_dir)?;
+    let (database, spec) = (data_dir.database(), &settings.spec);
+    let before = disk::used(&database).bytes;
+    let store = ChainStore::open(&database, spec, settings.storage)?;
+    let tip = store.expect_header(&store.tip()?)?.header().height;
+    store.prune(Height::new(tip.get().saturating_add(1).saturating_sub(keep)))?;
+    store.compact_indexes();
+    let lowest = store.lowest_body();
+    drop(store);
+    let freed = before.saturating_sub(disk::used(&database).bytes);
+    print(format_args!(
+        "Transactions are kept from block {lowest} on, up to block {tip}; {freed} bytes are free again."
     ))
 }
 

@@ -150,9 +150,11 @@ config! {
     }
     /// The database.
     storage: StorageSection {
-        /// The most the whole data directory may take, such as 100GiB; the node stops there, and in any case
-        /// before the disk is full
+        /// The most the whole data directory may take, such as 100GiB: near it old blocks are pruned, and where that does
+        /// not suffice the node stops, in any case before the disk is full
         max_bytes: Size = "SIZE", "(until the disk is nearly full)";
+        /// Of how many blocks up to the tip to keep the transactions, at least 288; older ones are pruned for good
+        keep_blocks: Ranged<u64, 288, 4_294_967_295> = "COUNT", "(all)";
         /// Memory for what was read, in MiB
         cache_mib: Ranged<usize, 8, 65_536> = "MIB", "12";
         /// Memory for what was written lately, in MiB

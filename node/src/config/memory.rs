@@ -2,7 +2,8 @@
 //!
 //! What it does not divide is fixed, or follows from the chain: the last states (some 20 MiB at the most), connections
 //! (the peers' number is limited), and all accounts with the hashes over them, some 180 bytes for each. So half of the
-//! whole is left to those.
+//! whole is left to those, and a node whose network has more accounts than that leaves room for says so and ends
+//! ([`accounts_within`]).
 
 use super::{ConfigError, value::Sourced};
 use cairn_chain::store::DbOptions;
@@ -59,5 +60,35 @@ impl Shares {
             "twice what its parts take, {} MiB: storage.cache_mib, storage.write_buffer_mib and twice mempool.max_mib",
             parts >> 20
         )))
+    }
+}
+
+/// What has no share and does not grow with the chain: the program, the last states, connections.
+const FIXED: u64 = 96 << 20;
+/// What an account takes with the hashes over it, and room for tables to grow.
+const ACCOUNT: u64 = 192;
+
+/// How many accounts fit into so many bytes beside everything else.
+pub fn accounts_within(whole: u64, storage: &DbOptions, pool: &PoolConfig) -> u64 {
+    let parts = (storage.cache_bytes as u64)
+        .saturating_add(storage.write_buffer_bytes as u64)
+        .saturating_add((pool.max_bytes as u64).saturating_mul(2));
+    whole.saturating_sub(parts).saturating_sub(FIXED) / ACCOUNT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_memory_holds_some_hundred_thousand_accounts_and_a_gibibyte_four_million() {
+        let within = |whole: usize| {
+            let pool = PoolConfig { max_bytes: whole / 16, ..PoolConfig::default() };
+            let database = DbOptions { cache_bytes: whole / 8, write_buffer_bytes: whole / 16, ..DbOptions::default() };
+            accounts_within(whole as u64, &database, &pool)
+        };
+        assert!((300_000..600_000).contains(&within(256 << 20)), "{}", within(256 << 20));
+        assert!((3_000_000..4_500_000).contains(&within(1 << 30)), "{}", within(1 << 30));
+        assert_eq!(accounts_within(1 << 20, &DbOptions::default(), &PoolConfig::default()), 0);
     }
 }

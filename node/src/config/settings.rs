@@ -6,7 +6,7 @@ use super::keys::{
 };
 use super::layers::{CHAIN_VARIABLE, DATA_DIR_VARIABLE, Layers};
 use super::value::{Sourced, value, value_or};
-use super::{Config, ConfigError, Environment, Flags, memory::Shares};
+use super::{Config, ConfigError, Environment, Flags, memory, memory::Shares};
 use crate::api::{self, RpcConfig, TlsFiles};
 use crate::system::telemetry::{LogFilter, LogFormat};
 use crate::{
@@ -47,6 +47,8 @@ pub struct Settings {
     pub storage: DbOptions,
     /// The most bytes that the data directory may take.
     pub max_storage_bytes: Option<u64>,
+    /// The most bytes of memory that the process may hold; nothing where neither the configuration nor the system says.
+    pub max_memory_bytes: Option<u64>,
     /// What is told on stderr.
     pub log: LogFilter,
     /// How it is written.
@@ -71,6 +73,7 @@ impl Settings {
         if let Some(given) = max_memory {
             Shares::check(given, &storage, &mempool)?;
         }
+        let max_memory_bytes = max_memory.map(|given| given.value).or_else(cairn_common::memory::limit);
         let network = peering(&config.network, &defaults)?;
         let rpc_listen = value_or(&config.rpc.listen, SocketAddr::from((Ipv4Addr::LOCALHOST, defaults.rpc_port)));
         check_ports(rpc_listen, &network, &config)?;
@@ -84,9 +87,14 @@ impl Settings {
             mining: mining(&config.mining, &spec)?,
             rpc_listen,
             rpc: rpc(&config.rpc)?,
-            mempool,
             max_storage_bytes: value(&config.storage.max_bytes),
-            storage: DbOptions { address_index: value_or(&config.index.addresses, false), ..storage },
+            max_memory_bytes,
+            storage: DbOptions {
+                address_index: value_or(&config.index.addresses, false),
+                max_accounts: max_memory_bytes.map(|whole| memory::accounts_within(whole, &storage, &mempool)),
+                ..storage
+            },
+            mempool,
             log: log(&config.log)?,
             log_format: value_or(&config.log.format, LogFormat::Text),
             log_directory: value(&config.log.directory),
@@ -383,6 +391,7 @@ fn storage(section: &StorageSection, base: DbOptions) -> DbOptions {
         cache_bytes: value(&section.cache_mib).map_or(base.cache_bytes, |mib| mib << 20),
         write_buffer_bytes: value(&section.write_buffer_mib).map_or(base.write_buffer_bytes, |mib| mib << 20),
         max_open_files: value_or(&section.max_open_files, base.max_open_files),
+        keep_blocks: value(&section.keep_blocks),
         ..base
     }
 }

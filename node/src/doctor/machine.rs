@@ -49,9 +49,9 @@ fn spent(limits: &DiskLimits, used: u64, report: &mut Diagnosis) {
     let Some(max) = limits.max_bytes else { return };
     let message = format!("the data takes {} of the {} that storage.max_bytes allows", mib(used), mib(max));
     if used > max {
-        report.fault("disk", message, "raise storage.max_bytes: a node does not start with more");
-    } else if used > max / 10 * 9 {
-        report.note("disk", message, Some("raise storage.max_bytes soon: the node stops there"));
+        report.fault("disk", message, "raise storage.max_bytes: a node that has pruned all it may stops there");
+    } else if limits.excess(used).is_some() {
+        report.note("disk", message, Some("old blocks are pruned there; raise storage.max_bytes to keep more of them"));
     } else {
         report.ok("disk", message);
     }

@@ -1,6 +1,6 @@
 //! A node that runs: what it says of itself.
 
-use super::{Diagnosis, machine, targets};
+use super::{Diagnosis, machine, machine::mib, targets};
 use crate::rpc_client::{self, RpcClientError};
 use crate::{config::Settings, system::data_dir::Occupant};
 use cairn_rpc::methods::{NetClient, NodeClient};
@@ -80,9 +80,23 @@ async fn judge(settings: &Settings, answers: &Answers, report: &mut Diagnosis) {
     rules(node, report);
     let connected: BTreeSet<&str> = peers.iter().map(|peer| peer.peer_id.as_str()).collect();
     count(settings, net, report);
+    memory(node, report);
     losses(net, report);
     targets::examine(settings, &connected, report).await;
     reach(settings, net, report);
+}
+
+/// Whether what the process may hold is enough for long.
+fn memory(node: &NodeInfo, report: &mut Diagnosis) {
+    let (Some(held), Some(max)) = (node.memory_bytes, node.max_memory_bytes) else { return };
+    let message = format!("{} of {} are taken, with {} accounts", mib(held), mib(max), node.accounts);
+    if held > max / 10 * 9 {
+        let advice = "raise memory.max_bytes, or the container's limit, soon: all accounts are in memory, and a node ends \
+                      that cannot hold them";
+        report.note("memory", message, Some(advice));
+    } else {
+        report.ok("memory", message);
+    }
 }
 
 fn version(node: &NodeInfo, report: &mut Diagnosis) {

@@ -1,18 +1,19 @@
 //! What a node may take of the disk: watched, forecast, and kept.
 //!
 //! # The path of a measurement
-//! a file system's room and the data's size ([`disk`](cairn_common::disk)) → [`DiskLimits::judge`]: go on, or why to
-//! stop, before the disk is full and a batch could be torn → [`Forecast`]: how fast the data grows, and when that ends
-//! → a [`Usage`] that `node_info` tells.
+//! a file system's room and the data's size ([`disk`](cairn_common::disk)) → near `storage.max_bytes` old blocks are pruned
+//! ([`DiskLimits::excess`]) → [`DiskLimits::judge`]: go on, or why to stop, before the disk is full and a batch could be torn
+//! → [`Forecast`]: how fast the data grows, and when that ends → a [`Usage`] that `node_info` tells.
 //!
 //! # Invariants
 //! 1. A node never starts on a disk without the reserve it needs to stop in order.
 //! 2. Only room that is known to be missing ends a node: what cannot be measured is told, and stops nobody.
 //! 3. The end of room is no failure of the storage: it has an error and an exit code of its own.
 
+use cairn_chain::ChainHandle;
 use cairn_common::tasks::{Shutdown, TaskError};
-use cairn_common::{clock, disk};
-use cairn_ledger::units::Timestamp;
+use cairn_common::{clock, disk, runtime};
+use cairn_ledger::units::{Height, Timestamp};
 use std::{collections::VecDeque, path::PathBuf, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
@@ -20,6 +21,9 @@ use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
 const SAMPLE_EVERY_MS: u64 = 600_000;
 /// Samples kept: a day.
 const SAMPLES: usize = 144;
+/// Old blocks are pruned once one of so many parts of the most that the data may take is left, until two are: a second's
+/// writing fits into one.
+const PARTS: u64 = 8;
 /// A day, in milliseconds.
 const DAY_MS: u128 = 86_400_000;
 
@@ -58,7 +62,8 @@ pub enum NoRoom {
     )]
     Disk { got: u64, expected: u64, place: PathBuf },
     #[error(
-        "the data in {} takes {got} bytes, and storage.max_bytes allows {expected}; raise it", data_dir.display()
+        "the data in {} takes {got} bytes, storage.max_bytes allows {expected}, and there is nothing left to prune; raise it",
+        data_dir.display()
     )]
     Budget { got: u64, expected: u64, data_dir: PathBuf },
 }
@@ -81,17 +86,32 @@ impl DiskLimits {
     /// # Errors
     /// Why not.
     pub fn judge(&self, measured: &Measurement) -> Result<(), NoRoom> {
-        if let Some((free, place)) = &measured.free
-            && *free < self.reserve_bytes
-        {
-            return Err(NoRoom::Disk { got: *free, expected: self.reserve_bytes, place: place.clone() });
-        }
+        self.judge_disk(measured)?;
         match self.max_bytes {
             Some(max) if measured.used > max => {
                 Err(NoRoom::Budget { got: measured.used, expected: max, data_dir: self.data_dir.clone() })
             }
             _ => Ok(()),
         }
+    }
+
+    /// The same as far as it is the disk's room: the data may be pruned.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn judge_disk(&self, measured: &Measurement) -> Result<(), NoRoom> {
+        if let Some((free, place)) = &measured.free
+            && *free < self.reserve_bytes
+        {
+            return Err(NoRoom::Disk { got: *free, expected: self.reserve_bytes, place: place.clone() });
+        }
+        Ok(())
+    }
+
+    /// What has to be pruned, in bytes: near the most that the data may take, so much that it is well below.
+    pub fn excess(&self, used: u64) -> Option<u64> {
+        let max = self.max_bytes?;
+        (used > max / PARTS * (PARTS - 1)).then(|| used - max / PARTS * (PARTS - 2))
     }
 
     /// Bytes that may still be taken.
@@ -188,13 +208,48 @@ impl UnmeasuredLog {
 }
 
 /// Watches the disk from now on; the task fails when there is no more room.
-pub fn spawn(limits: DiskLimits, shutdown: Shutdown) -> (BudgetHandle, JoinHandle<Result<(), TaskError>>) {
+pub fn spawn(
+    limits: DiskLimits,
+    chain: ChainHandle,
+    shutdown: Shutdown,
+) -> (BudgetHandle, JoinHandle<Result<(), TaskError>>) {
     let (sender, usage) = watch::channel(Usage::default());
     let handle = BudgetHandle { usage, max_bytes: limits.max_bytes };
-    (handle, tokio::spawn(run(limits, sender, shutdown)))
+    (handle, tokio::spawn(run(limits, chain, sender, shutdown)))
 }
 
-async fn run(limits: DiskLimits, sender: watch::Sender<Usage>, mut shutdown: Shutdown) -> Result<(), TaskError> {
+async fn measure_aside(limits: &DiskLimits) -> Result<Measurement, TaskError> {
+    let limits = limits.clone();
+    let measured = runtime::blocking(move || measure(&limits)).await;
+    measured.map_err(|error| TaskError::Panicked { name: NAME, reason: error.to_string() })
+}
+
+/// Prunes old blocks until so many bytes are free, as far as they take as many, and rewrites the indexes without them.
+async fn prune(chain: &ChainHandle, excess: u64) -> Result<(), TaskError> {
+    let failed = |reason: String| TaskError::Failed { name: NAME, reason, storage: true };
+    let (reader, tip) = (chain.reader().clone(), chain.tip().height().get());
+    let measured =
+        runtime::blocking(move || reader.usage().map(|usage| (usage.of_blocks(), reader.lowest_body()))).await;
+    let (bytes, lowest) =
+        measured.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
+    // Every block is taken to be as large as any other; what this errs by is pruned next.
+    let blocks = (tip + 1).saturating_sub(lowest.get());
+    let share = u128::from(blocks) * u128::from(excess) / u128::from(bytes.max(1));
+    let below = lowest.get().saturating_add(u64::try_from(share).unwrap_or(u64::MAX).min(blocks)).saturating_add(1);
+    let Ok(left) = chain.prune(Height::new(below)).await else { return Ok(()) };
+    if left > lowest {
+        let reader = chain.reader().clone();
+        runtime::blocking(move || reader.compact_indexes()).await.map_err(|error| failed(error.to_string()))?;
+    }
+    Ok(())
+}
+
+async fn run(
+    limits: DiskLimits,
+    chain: ChainHandle,
+    sender: watch::Sender<Usage>,
+    mut shutdown: Shutdown,
+) -> Result<(), TaskError> {
     let mut tick = tokio::time::interval(MEASURE_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut forecast, mut unmeasured) = (Forecast::default(), UnmeasuredLog::default());
@@ -203,11 +258,11 @@ async fn run(limits: DiskLimits, sender: watch::Sender<Usage>, mut shutdown: Shu
             () = shutdown.requested() => return Ok(()),
             _ = tick.tick() => {}
         }
-        let measured_limits = limits.clone();
-        let measured = match tokio::task::spawn_blocking(move || measure(&measured_limits)).await {
-            Ok(measured) => measured,
-            Err(error) => return Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),
-        };
+        let mut measured = measure_aside(&limits).await?;
+        if let Some(excess) = limits.excess(measured.used) {
+            prune(&chain, excess).await?;
+            measured = measure_aside(&limits).await?;
+        }
         unmeasured.note(&limits, &measured);
         // What the system no longer says is taken to be as it was.
         let free = measured.free.as_ref().map_or(sender.borrow().free_bytes, |(free, _)| *free);
@@ -241,7 +296,14 @@ mod tests {
         let bounded = limits(Some(10 * MIB));
         assert_eq!(judge(&bounded, 10 * MIB, u64::MAX), Ok(()));
         let spent = judge(&bounded, 10 * MIB + 1, u64::MAX).expect_err("more than allowed").to_string();
-        assert!(spent.contains("storage.max_bytes allows 10485760; raise it"), "{spent}");
+        assert!(spent.contains("storage.max_bytes allows 10485760, and there"), "{spent}");
+    }
+
+    #[test]
+    fn near_its_budget_so_much_is_pruned_that_a_quarter_is_free() {
+        let bounded = limits(Some(800 * MIB));
+        assert_eq!((bounded.excess(700 * MIB), bounded.excess(701 * MIB)), (None, Some(101 * MIB)));
+        assert_eq!(limits(None).excess(u64::MAX), None);
     }
 
     #[test]

@@ -232,7 +232,7 @@ fn pool_answers(add: &mut impl FnMut(&'static str, Value)) {
         }),
     );
     add("mining_submit", json(FoundBlock { block: Text(block.header().id()) }));
-    let table = TableSize { name: String::from("body_by_id"), bytes: 1_234, entries: 7 };
+    let table = TableSize { name: String::from("body_by_block"), bytes: 1_234, entries: 7 };
     let memory = MemoryInfo {
         process: Some(100_000_000),
         database_cache: 1_000_000,
@@ -322,6 +322,10 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             time: 1_793_491_200_000,
             uptime_ms: 60_000,
             address_index: None,
+            accounts: 8,
+            memory_bytes: None,
+            max_memory_bytes: None,
+            lowest_body: 0,
             room: Room {
                 used_bytes: 5_000_000,
                 free_bytes: 900_000_000_000,

@@ -283,6 +283,10 @@ impl Chain {
             time: now(),
             uptime_ms: 0,
             address_index: None,
+            accounts: 8,
+            memory_bytes: None,
+            max_memory_bytes: None,
+            lowest_body: 0,
             room: Room::default(),
             upload: UploadInfo::default(),
         }

@@ -211,6 +211,10 @@ impl State {
             time: 0,
             uptime_ms: 0,
             address_index: None,
+            accounts: 8,
+            memory_bytes: None,
+            max_memory_bytes: None,
+            lowest_body: 0,
             room: Room::default(),
             upload: UploadInfo::default(),
         }

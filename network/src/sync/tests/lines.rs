@@ -55,6 +55,22 @@ fn shares_follow_speed() {
 }
 
 #[test]
+fn bodies_are_asked_of_those_alone_who_have_not_pruned_them() {
+    let (chain, mut world) = chain_of(3_000);
+    let pruned = Peer { lowest_body: 2_001, ..behind(900.0 * KIB, 50, Manner::Honest, &chain) };
+    let (pruned, whole) = (world.join(1, pruned), world.join(2, behind(900.0 * KIB, 50, Manner::Honest, &chain)));
+    world.run_until(&chain[2_999], seconds(120));
+    let low: Vec<_> = chain[..2_000].iter().map(Header::id).collect();
+    for action in &world.log {
+        if let SyncAction::FetchBodies { peer, ids, .. } = action {
+            assert!(*peer == whole || !ids.iter().any(|id| low.contains(id)), "it said that it has none of those");
+        }
+    }
+    assert!(world.bodies_asked(pruned) > 0, "what it has is fetched from it, too");
+    assert_eq!((world.misbehaviours(pruned), world.misbehaviours(whole)), (vec![], vec![]));
+}
+
+#[test]
 fn a_slow_peer_never_holds_up_the_others() {
     let run = |slow: Option<f64>| {
         let (chain, mut world) = chain_of(3_000);

@@ -47,6 +47,8 @@ pub(super) struct Peer {
     pub(super) delay: Duration,
     /// The blocks it claims, where those are not its own.
     pub(super) claims: Option<u64>,
+    /// The lowest block whose body it keeps.
+    pub(super) lowest_body: u64,
     pub(super) kind: PeerKind,
     /// Bytes a second; without it all comes at once.
     pub(super) rate: Option<f64>,
@@ -307,7 +309,8 @@ impl Peer {
         let places = chain.iter().map(Header::id).zip(0..).collect();
         let delay = Duration::from_millis(20);
         let (claims, kind, rate, free) = (None, PeerKind::default(), None, None);
-        Self { chain: chain.to_vec(), places, manner: Manner::Honest, delay, claims, kind, rate, free }
+        let (manner, lowest_body) = (Manner::Honest, 0);
+        Self { chain: chain.to_vec(), places, manner, delay, claims, lowest_body, kind, rate, free }
     }
 
     pub(super) fn of(manner: Manner, chain: &[Header]) -> Self {
@@ -335,7 +338,7 @@ impl Peer {
             height: Height::new(claimed),
             total_work: self.claims.map_or_else(|| self.own_work(), work),
             now: Timestamp::from_millis(0),
-            lowest_body: Height::GENESIS,
+            lowest_body: Height::new(self.lowest_body),
             snapshots: BoundedVec::default(),
             rules_id: Hash::ZERO,
             upgrades: BoundedVec::default(),
@@ -355,7 +358,9 @@ impl Peer {
     }
 
     pub(super) fn bodies(&self, ids: &[BlockId], body: &Body) -> Option<Vec<Body>> {
-        let count = ids.iter().take_while(|id| self.places.contains_key(id)).count();
+        // Places begin with 0 for block 1.
+        let has = |id: &&BlockId| self.places.get(id).is_some_and(|place| *place as u64 + 1 >= self.lowest_body);
+        let count = ids.iter().take_while(has).count();
         let wrong = payment(&easy_network(), &key(1), 0, key(2).address(), 1, 1);
         match self.manner {
             Manner::Silent | Manner::Stalls => None,

@@ -51,7 +51,10 @@ impl ChainServer for Context {
     async fn get_raw_block(&self, block: BlockRef) -> RpcResult<HexBytes> {
         let found = self.read(move |reader| {
             Ok(match find_header(reader, block)? {
-                Some(header) => reader.raw_block(&header)?,
+                Some(header) => {
+                    reader.expect_kept(header.header().height)?;
+                    reader.raw_block(&header)?
+                }
                 None => None,
             })
         });
@@ -215,7 +218,10 @@ fn find_header(reader: &Reader, block: BlockRef) -> Result<Option<LinkedHeader>,
 
 fn find_block(reader: &Reader, block: BlockRef) -> Result<Option<StoredBlock>, StoreError> {
     match find_header(reader, block)? {
-        Some(header) => reader.block(&header.id()),
+        Some(header) => {
+            reader.expect_kept(header.header().height)?;
+            reader.block(&header.id())
+        }
         None => Ok(None),
     }
 }

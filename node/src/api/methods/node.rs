@@ -2,10 +2,9 @@
 
 use crate::api::context::{Context, millis};
 use crate::api::error::{self, refused};
-use crate::api::metrics::resident_bytes;
 use crate::health::{Health, Problem, notice};
 use cairn_chain::store::TableUsage;
-use cairn_common::clock;
+use cairn_common::{clock, memory};
 use cairn_ledger::units::Height;
 use cairn_network::sync;
 use cairn_rpc::types::{
@@ -23,7 +22,7 @@ impl NodeServer for Context {
         let network = self.handles.network.info().await;
         let pool = self.handles.pool.info().await.map_err(refused)?;
         let notice = notice(self.handles.chain.unknown_rules().as_ref(), network.other_rules.as_ref());
-        let address_index = self.read(|reader| reader.indexed()).await?.map(Height::get);
+        let (indexed, accounts) = self.read(|reader| Ok((reader.indexed()?, reader.account_count()?))).await?;
         Ok(NodeInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             chain: self.spec.params().name.clone(),
@@ -43,7 +42,11 @@ impl NodeServer for Context {
             pooled: pool.count as u64,
             time: clock::now().millis(),
             uptime_ms: millis(self.started.elapsed()),
-            address_index,
+            address_index: indexed.map(Height::get),
+            accounts,
+            memory_bytes: memory::resident(),
+            max_memory_bytes: self.max_memory_bytes,
+            lowest_body: self.handles.chain.reader().lowest_body().get(),
             room: self.room(),
             upload: UploadInfo { today_bytes: network.uploaded_today, max_bytes_per_day: network.max_upload_per_day },
         })
@@ -56,7 +59,7 @@ impl NodeServer for Context {
             tables: usage.tables.iter().map(table_size).collect(),
             bytes: usage.tables.iter().map(|table| table.bytes).sum(),
             memory: MemoryInfo {
-                process: resident_bytes(),
+                process: memory::resident(),
                 database_cache: usage.cache_bytes,
                 database_writes: usage.write_bytes,
                 database_indexes: usage.index_bytes,
