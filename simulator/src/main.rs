@@ -189,12 +189,7 @@ fn run(
 }
 
 /// Plays with each share of all hashes, and says whether all held.
-fn sweep(
-    path: &Path,
-    percents: &[u32],
-    seeds: RangeInclusive<u64>,
-    folder: Option<&Path>,
-) -> Result<bool, RunError> {
+fn sweep(path: &Path, percents: &[u32], seeds: RangeInclusive<u64>, folder: Option<&Path>) -> Result<bool, RunError> {
     let mut sweep = Sweep::new(load(path)?).ok_or(RunError::NoMiner)?;
     let (mut out, mut is_good) = (io::stdout(), true);
     for percent in percents {
@@ -202,7 +197,10 @@ fn sweep(
         for seed in seeds.clone() {
             let refused = |error| RunError::Scenario { path: path.to_owned(), error };
             let verdict = Course::new(sweep.at(*percent), seed, Box::new(|_, _| {})).map_err(refused)?.play();
-            verdict.broken.iter().try_for_each(|broken| writeln!(out, "  {percent} %, seed {seed}: BROKEN: {broken}"))?;
+            verdict
+                .broken
+                .iter()
+                .try_for_each(|broken| writeln!(out, "  {percent} %, seed {seed}: BROKEN: {broken}"))?;
             is_good &= verdict.broken.is_empty();
             figures.add(&verdict.figures);
         }

@@ -112,10 +112,7 @@ pub async fn mine(chain: ChainHandle, pool: PoolHandle, network: NetworkHandle, 
 }
 
 /// Finds a block on the chain's tip at once, whatever the odds, and shows it; whether there was anything to find.
-pub async fn find_now(
-    (chain, pool, network): (ChainHandle, PoolHandle, NetworkHandle),
-    beneficiary: Address,
-) -> bool {
+pub async fn find_now((chain, pool, network): (ChainHandle, PoolHandle, NetworkHandle), beneficiary: Address) -> bool {
     let builder = BlockBuilder { chain, pool, network };
     let Ok(template) = builder.template(beneficiary, clock::now()).await else { return false };
     let Some(nonce) = search(&template.header) else { return false };

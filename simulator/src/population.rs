@@ -37,8 +37,10 @@ pub fn add_adversaries(simulation: &mut Simulation, scenario: &Scenario, rate: f
             .map(|n| {
                 let ip = ip_in(group - n % plan.groups, n / plan.groups);
                 let next = NodeId(simulation.nodes().count() as u32);
-                let miner =
-                    plan.kind.mines().then(|| miner(scenario, next, rate * f64::from(plan.percent) / 100.0, strategy(plan)));
+                let miner = plan
+                    .kind
+                    .mines()
+                    .then(|| miner(scenario, next, rate * f64::from(plan.percent) / 100.0, strategy(plan)));
                 simulation.add(NodePlan { ip, is_reachable: true, is_boot_node: false, miner })
             })
             .collect();

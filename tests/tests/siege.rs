@@ -498,10 +498,8 @@ async fn peers_of_another_genesis_are_parted_from_and_harm_nobody() {
     let info = node.rpc().net_info().await.expect("it answers");
     assert_eq!((info.bans, score(&node, &friend).await), (0, Some(0)));
     let friend_id = friend.info().await.peer_id;
-    until("the friend is its only peer", SOON, async || {
-        node.peer_ids().await.iter().eq([&friend_id]).then_some(())
-    })
-    .await;
+    until("the friend is its only peer", SOON, async || node.peer_ids().await.iter().eq([&friend_id]).then_some(()))
+        .await;
 }
 
 /// Whoever joins catches up with a chain that goes on meanwhile, faster than it asks.
@@ -547,7 +545,8 @@ async fn a_relay_that_is_full_keeps_nobody_from_another() {
     let (id, listen) = (key.public().to_peer_id(), format!("/ip4/127.0.0.1/tcp/{port}"));
     let (prefix, at) = (network.prefix(), listen.parse().expect("an address"));
     let full = tokio::spawn(async move {
-        let service = bystander::Service { relay_bytes: Some(1 << 20), reservations: 0, addresses: bystander::NOBODY.to_vec() };
+        let service =
+            bystander::Service { relay_bytes: Some(1 << 20), reservations: 0, addresses: bystander::NOBODY.to_vec() };
         bystander::stand_by(key, &prefix, at, &service).await;
     });
     let hidden = start_at(&network, "hidden", Some(&format!("{listen}/p2p/{id}")), &["--network.listen="]).await;

@@ -56,8 +56,10 @@ impl Rendezvous {
             return;
         }
         let points = peers.iter().map(|(_, peer)| peer);
-        let mut points: Vec<_> =
-            points.filter(|peer| peer.services.rendezvous && peer.status.is_some()).map(|peer| (peer.inbound, peer.id)).collect();
+        let mut points: Vec<_> = points
+            .filter(|peer| peer.services.rendezvous && peer.status.is_some())
+            .map(|peer| (peer.inbound, peer.id))
+            .collect();
         // Those first whom this node dialled: anybody may come and say that they are points.
         points.sort_by_key(|(inbound, _)| *inbound);
         for (_, point) in points.into_iter().take(POINTS) {

@@ -87,8 +87,7 @@ mod tests {
 
     #[test]
     fn delays_are_counted_from_where_a_thing_was_first() {
-        let (block, payment) =
-            (Thing::Block(BlockId::from_bytes([1; 32])), Thing::Payment(TxId::from_bytes([1; 32])));
+        let (block, payment) = (Thing::Block(BlockId::from_bytes([1; 32])), Thing::Payment(TxId::from_bytes([1; 32])));
         let mut arrivals = Arrivals::default();
         for (node, at) in [(2, 1_000), (0, 1_100), (1, 1_300), (2, 9_000)] {
             arrivals.note(block, NodeId(node), Duration::from_millis(at));

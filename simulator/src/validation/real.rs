@@ -126,9 +126,8 @@ impl Processes {
                 let degree = schedule.degree(NodeId(n as u32));
                 let is_enough = |(peers, mesh)| peers >= degree && mesh > 0;
                 let counted = count_peers(process);
-                (!counted.is_some_and(is_enough)).then(|| {
-                    format!("node {n} of {degree} peers has {counted:?}, and in the smaller mesh")
-                })
+                (!counted.is_some_and(is_enough))
+                    .then(|| format!("node {n} of {degree} peers has {counted:?}, and in the smaller mesh"))
             })
         };
         let mut lacking = None;

@@ -95,7 +95,10 @@ fn eclipse_all_slots_are_an_attackers_as_often_as_its_shares_of_both_tables_prom
     ] {
         let (measured, expected) = (eclipsed(&filled), promised(&filled));
         let deviation = (expected * (1.0 - expected) / VICTIMS as f64).sqrt();
-        eprintln!("{} of {EACH} reached, {} of {EACH} heard of: {measured:.4}, promised {expected:.4} ± {deviation:.4}", filled.tried, filled.new);
+        eprintln!(
+            "{} of {EACH} reached, {} of {EACH} heard of: {measured:.4}, promised {expected:.4} ± {deviation:.4}",
+            filled.tried, filled.new
+        );
         // Addresses that share a bucket share its chance: a little more, or less, than with all alike.
         assert!((measured - expected).abs() <= 4.0 * deviation + 0.1 * expected, "{measured}, promised {expected}");
     }
