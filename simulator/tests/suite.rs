@@ -210,6 +210,11 @@ fn a_file_that_is_no_scenario_is_refused_with_the_reason() {
         (good.replace("miners = 5", "miners = 21"), "miners: expected"),
         (good.replace("minutes = 60", "minutes = 0"), "minutes: expected"),
         (good.replace("name", "nmae"), "unknown field"),
+        (format!("{good}[[hash_power]]\nat = 1\npercent = 0\n"), "hash_power: expected 1 to"),
+        (
+            format!("{good}{}", "[[hash_power]]\nat = 2\npercent = 9\n[[hash_power]]\nat = 1\npercent = 9\n"),
+            "order of time",
+        ),
         (format!("{good}[[fault]]\nat = 1\nminutes = 1\npercent = 101\nkind = \"crash\"\n"), "percent: expected"),
         (format!("{good}[[fault]]\nat = 1\nminutes = 1\npercent = 1\nkind = \"flood\"\n"), "unknown variant"),
         (format!("{good}[[fault]]\nat = 1\nminutes = 1\nnodes = [20]\nkind = \"crash\"\n"), "below the number"),

@@ -139,7 +139,7 @@ mod tests {
             sweep.add(percent, &Figures { on_chain: 1_000, by_adversaries: theirs, races, ..Figures::default() });
         }
         let expected: Vec<f64> = sweep.points.iter().map(|point| (point.expected * 100.0).round()).collect();
-        assert_eq!(expected, [14.0, 48.0]);
+        assert_eq!(expected, [13.0, 48.0]);
         assert_eq!(sweep.plot().expect("it can be drawn").expect("there is something").matches("<circle").count(), 2);
         let calm = Scenario::parse(include_str!("../../scenarios/calm.toml")).expect("a scenario");
         assert!(Sweep::new(calm).is_none());

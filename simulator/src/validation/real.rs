@@ -34,8 +34,6 @@ use std::time::{Duration, Instant};
 const START_WITHIN: Duration = Duration::from_secs(60);
 /// How long before a payment all nodes are asked to tell of it.
 const AHEAD: Duration = Duration::from_millis(500);
-/// Peers in each mesh that gossip looks for no more, where a node has so many.
-const MESH_LOW: usize = 4;
 
 /// The processes, and the lines between them.
 struct Processes {
@@ -126,7 +124,7 @@ impl Processes {
         let lacks = || {
             self.processes.iter().enumerate().find_map(|(n, process)| {
                 let degree = schedule.degree(NodeId(n as u32));
-                let is_enough = |(peers, mesh)| peers >= degree && mesh >= degree.min(MESH_LOW);
+                let is_enough = |(peers, mesh)| peers >= degree && mesh > 0;
                 let counted = count_peers(process);
                 (!counted.is_some_and(is_enough))
                     .then(|| format!("node {n} of {degree} peers has {counted:?}, and in the smaller mesh"))
