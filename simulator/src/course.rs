@@ -376,6 +376,9 @@ impl Course {
         if self.scenario.is_calm() {
             broken.extend(pace::check(&self.scenario, &figures, &fates, events));
         }
+        if self.scenario.gossip_lost_percent > 0 && !self.scenario.stops_nodes() && !self.is_attacked() {
+            broken.extend(pace::check_without_gossip(&figures));
+        }
         Verdict { broken, height, fates, digest, events, figures }
     }
 }

@@ -11,7 +11,7 @@ pub use questions::{Answered, Questions};
 
 use crate::executor::{Nanos, NodeId};
 use cairn_network::transport::{Class, MessageNumber, Topic};
-use cairn_network::wire::{Addresses, Message as _, PeerAddress};
+use cairn_network::wire::{Addresses, Bodies, Message as _, PeerAddress};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was seen of all nodes.
@@ -22,7 +22,7 @@ pub struct Watch {
     places: BTreeSet<([u8; 32], [u8; 16])>,
     /// Who lies: what they say is not judged, nor what is made of it.
     liars: BTreeSet<NodeId>,
-    /// How many answers they gave to whom, headers and bodies, that say something.
+    /// What they gave to whom: answers with headers, and bodies.
     told: BTreeMap<(NodeId, NodeId), (u64, u64)>,
 }
 
@@ -45,7 +45,7 @@ impl Watch {
         self.liars.insert(node);
     }
 
-    /// How many answers liars gave to whom, headers and bodies.
+    /// What liars gave to whom: answers with headers, and bodies.
     pub fn told(&self) -> &BTreeMap<(NodeId, NodeId), (u64, u64)> {
         &self.told
     }
@@ -92,7 +92,12 @@ impl Watch {
             let is_long = matches!(answer, Answered::Bytes(bytes) if bytes.len() > SHORT);
             if is_long && matches!(class, Class::Headers | Class::Bodies) {
                 let (headers, bodies) = self.told.entry((from, node)).or_default();
-                *if class == Class::Bodies { bodies } else { headers } += 1;
+                match (class, answer) {
+                    (Class::Bodies, Answered::Bytes(bytes)) => {
+                        *bodies += Bodies::from_bytes(bytes).map_or(1, |answer| answer.bodies.len() as u64);
+                    }
+                    _ => *headers += 1,
+                }
             }
             return;
         }

@@ -13,7 +13,8 @@ use cairn_common::cache::FifoCache;
 use cairn_ledger::codec::{Decode, Encode};
 use cairn_ledger::units::Timestamp;
 use siphasher::sip::SipHasher24;
-use std::{collections::BTreeMap, hash::Hasher};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher;
 
 /// Buckets of the new table.
 const NEW_BUCKETS: u64 = 256;
@@ -264,6 +265,14 @@ impl AddressBook {
     /// The ones to return to.
     pub(crate) fn anchors(&self) -> Vec<NodeAddress> {
         self.entries.iter().filter(|(_, entry)| entry.anchor).map(|(address, _)| *address).collect()
+    }
+
+    /// Hearsay that was found right within the longest pause, and has not failed since: it needs no trial, though another
+    /// holds its place in the tried table.
+    pub(crate) fn confirmed(&self, now: Timestamp) -> BTreeSet<NodeAddress> {
+        let lately = |reached: Timestamp| reached <= now && now.since(reached) < LONGEST_PAUSE_MS;
+        let is_confirmed = |entry: &Entry| !entry.tried && entry.failures == 0 && entry.reached.is_some_and(lately);
+        self.entries.iter().filter(|(_, entry)| is_confirmed(entry)).map(|(address, _)| *address).collect()
     }
 
     /// Draws somebody to dial: any bucket of the table that has somebody is as likely as any other, so a few

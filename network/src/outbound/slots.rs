@@ -154,7 +154,10 @@ impl Slots {
                 self.next_feeler = around.now + FEELER_EVERY;
             }
             // Hearsay of strangers, and of peers who say where they can be dialled.
-            let wanted = |address: &NodeAddress| around.may_dial(address) && !self.is_dialling(&address.peer());
+            let confirmed = book.confirmed(around.clock);
+            let wanted = |address: &NodeAddress| {
+                around.may_dial(address) && !self.is_dialling(&address.peer()) && !confirmed.contains(address)
+            };
             if let Some(address) = book.draw(Table::New, around.clock, wanted) {
                 self.dial(address, DialPurpose::Feeler, book, cx);
             }

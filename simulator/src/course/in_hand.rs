@@ -25,7 +25,10 @@ impl Course {
                 continue;
             };
             let hand = info.in_hand;
-            for (what, is_busy) in things(&hand) {
+            // Among those who never answer, one of them is always waited for.
+            let waits = hand.comparing > 0 && !self.is_attacked();
+            let comparing = [("is comparing pools for ever", waits)];
+            for (what, is_busy) in things(&hand).into_iter().chain(comparing) {
                 let count = self.looks.busy.entry((node, what)).or_default();
                 *count = if is_busy { *count + 1 } else { 0 };
                 if *count >= LONG {
@@ -68,12 +71,11 @@ impl Course {
     }
 }
 
-fn things(hand: &InHand) -> [(&'static str, bool); 5] {
+fn things(hand: &InHand) -> [(&'static str, bool); 4] {
     [
         ("is judging messages for ever", hand.judging > 0),
         ("has questions of peers wait for ever", hand.waiting > 0),
         ("answers questions for ever", hand.answering > 0),
-        ("is comparing pools for ever", hand.comparing > 0),
         ("is dialling for ever, so that nobody else is dialled", hand.dials >= ALL_DIALS),
     ]
 }

@@ -29,3 +29,14 @@ pub(super) fn check(scenario: &Scenario, figures: &Figures, fates: &Fates, event
     let is_slow = |(_, got, most): &(&'static str, u64, u64)| got > most;
     all.into_iter().filter(is_slow).map(|(what, got, most)| Broken::Slow { what, got, most }).collect()
 }
+
+/// In so many milliseconds nine of ten blocks are on a node's chain where gossip is lost: peers tell of their tips within
+/// five seconds, and sync needs a second or two.
+const WITHOUT_GOSSIP_MS: u64 = 15_000;
+
+/// Whether blocks come by what peers tell and by sync as fast as they can.
+pub(super) fn check_without_gossip(figures: &Figures) -> Option<Broken> {
+    let got = quantile(&figures.delays_ms, 90).unwrap_or(0);
+    let what = "milliseconds until nine of ten blocks are on others' chains, where gossip is lost";
+    (got > WITHOUT_GOSSIP_MS).then_some(Broken::Slow { what, got, most: WITHOUT_GOSSIP_MS })
+}

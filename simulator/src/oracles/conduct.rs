@@ -47,8 +47,6 @@ fn fault(conduct: &Conduct, now: Nanos) -> Option<&'static str> {
         Some("asks for headers that it has, again and again")
     } else if parts.answered >= PARTS && 2 * parts.empty > parts.answered {
         Some("is not given what a compact block lacked by those who sent it")
-    } else if questions.asked_again > BODIES_AGAIN {
-        Some("asks for bodies that it was given")
     } else {
         None
     }
@@ -106,6 +104,7 @@ pub fn conduct(simulation: &Simulation, is_calm: bool) -> Vec<Broken> {
     let watch = &fabric.watch;
     let reachable = simulation.honest().into_iter().filter(|node| fabric.is_reachable(*node)).count();
     let (names, nodes) = (reachable >= NAMED, simulation.nodes().count() as u64);
+    let is_attacked = simulation.nodes().any(|node| simulation.kind(node).is_some());
     let seen = simulation.seen();
     let check = |node: NodeId| {
         simulation.running(node)?;
@@ -114,8 +113,12 @@ pub fn conduct(simulation: &Simulation, is_calm: bool) -> Vec<Broken> {
             |(id, at): &&(BlockId, Nanos)| seen.had(node, *id).is_some_and(|had| conduct.since <= had && had < *at);
         let asked_again = conduct.questions.asked_for().iter().filter(had).count() as u64;
         let forgets = (asked_again > BODIES_AGAIN).then_some("asks for bodies that were on its chain");
+        // One that was given while another's wrong one was being looked at is asked for again.
+        let again = conduct.questions.asked_again > BODIES_AGAIN && !is_attacked;
+        let again = again.then_some("asks for bodies that it was given");
         let what = fault(conduct, now)
             .or(forgets)
+            .or(again)
             .or_else(|| omission(conduct, now, names))
             .or_else(|| unrest(conduct, now, nodes).filter(|_| is_calm))?;
         Some(Broken::Conduct { node, what })

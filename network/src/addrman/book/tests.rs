@@ -157,6 +157,20 @@ fn an_address_that_was_given_up_is_not_taken_in_again_for_ten_minutes() {
     assert_eq!(book.count(), (1, 1), "whoever is found there after all is taken in");
 }
 
+/// An address whose place in the tried table was held stayed hearsay, and was tried out every ten seconds for ever.
+#[test]
+fn an_address_that_was_reached_and_has_no_place_needs_no_trial_for_an_hour() {
+    let mut book = book();
+    (0..40_000).for_each(|n| book.reached(host(n % 4_000, n / 4_000), time(0)));
+    let confirmed = book.confirmed(time(60));
+    let without_place = book.entries().filter(|(_, entry)| !entry.tried).count();
+    assert!(without_place > 0 && confirmed.len() == without_place, "{} of {without_place}", confirmed.len());
+    let failing = *confirmed.first().expect("one");
+    book.failed(&failing, time(60));
+    assert!(!book.confirmed(time(60)).contains(&failing), "one that fails is tried again");
+    assert!(book.confirmed(time(3_600)).is_empty(), "and all are after an hour");
+}
+
 #[test]
 fn only_what_was_reached_lately_is_told_to_others() {
     let mut book = book();
