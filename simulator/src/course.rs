@@ -139,7 +139,9 @@ impl Course {
         let all = self.scenario.minutes + self.scenario.quiet_minutes;
         // Where months are played there are no details to look at.
         for minute in 1..all.min(MOST_LOOKS) {
-            self.plan(MINUTE * minute as u32, Step::Look);
+            // Not in step with what nodes do every few seconds, or one would be seen at the same thing each time.
+            let late = Duration::from_millis(minute * 7_919 % 20_000);
+            self.plan(MINUTE * minute as u32 + late, Step::Look);
         }
         for minute in (10..self.scenario.minutes).step_by(10) {
             self.plan(MINUTE * minute as u32, Step::Tell);

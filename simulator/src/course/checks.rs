@@ -16,8 +16,9 @@ const SECOND: Nanos = 1_000_000_000;
 const TOGETHER: Nanos = 180 * SECOND;
 /// Blocks that were found within so many milliseconds may still be on their way.
 const ON_THE_WAY_MS: u64 = 30_000;
-/// So long after it was made a payment is in every pool that it can come to.
-const SPREAD: Nanos = 60 * SECOND;
+/// So long after it was made a payment is in every pool that it can come to: who has given nothing that was of use is asked
+/// once a minute at least.
+const SPREAD: Nanos = 90 * SECOND;
 
 /// Whoever has dialled so few dials those it was told of, again within so much time.
 const FEW: usize = 8;

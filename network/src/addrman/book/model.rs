@@ -140,6 +140,7 @@ impl Model {
         let tried_before: BTreeSet<NodeAddress> =
             firm.iter().filter(|address| self.is_tried(address)).copied().collect();
         self.book.reached(address, self.time());
+        self.given_up.remove(&address);
         let lost: Vec<_> = self.lost().into_iter().filter(|(other, _)| *other != address).collect();
         assert!(lost.len() <= 2, "one hearsay, and one that had failed");
         for (other, known) in &lost {
