@@ -215,6 +215,8 @@ pub struct InHand {
     pub slots: usize,
     /// Pools of peers that are being compared with this node's.
     pub comparing: usize,
+    /// For how long the first of them has been.
+    pub comparing_for: Duration,
 }
 
 /// How a peer came to be one: what it says counts less than that.

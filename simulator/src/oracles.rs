@@ -9,7 +9,7 @@ mod slots;
 pub use chains::{moves, nothing_forged, second_opinion};
 pub use conduct::conduct;
 pub use peers::{banned, peers, punished};
-pub use pools::{lacks, pools};
+pub use pools::{lacks, pools, waiting};
 pub use slots::{anchors, slots};
 
 use crate::executor::NodeId;

@@ -11,8 +11,6 @@ use std::sync::Arc;
 /// Blocks of these chains; a node that prunes keeps 288 at least, and prunes 32 at a time.
 const BLOCKS: u64 = 340;
 const KEEP: [&str; 2] = ["--storage.keep_blocks", "288"];
-/// A node that looks for nobody but those it was told of.
-const ALONE: [&str; 3] = ["--discovery.kademlia=false", "--discovery.rendezvous=false", "--discovery.exchange=false"];
 
 /// A node that keeps all, with a payment in block 1, and one that prunes, with all its blocks.
 async fn whole_and_pruned(network: &Arc<TestNetwork>) -> (Node, Node) {
@@ -68,19 +66,23 @@ async fn a_node_that_prunes_says_what_it_keeps_and_proves_what_all_nodes_prove()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_node_gets_from_others_what_its_peers_have_pruned_and_says_so_where_there_is_nobody() {
+async fn a_new_node_finds_who_has_what_its_peer_has_pruned_and_says_so_where_there_is_nobody() {
     let network = Arc::new(TestNetwork::new());
     let (mut whole, pruned) = whole_and_pruned(&network).await;
     let named = pruned.address().await;
-    let new = Node::start(&network, "new", &["--network.peers", &named, ALONE[0], ALONE[1], ALONE[2]]).await;
+    let mut finder = Node::start(&network, "finder", &["--network.peers", &named]).await;
+    agree(&[&finder, &pruned]).await;
+    assert_eq!(finder.info().await.lowest_body, 0);
+    assert!(finder.terminate().await.success() && whole.terminate().await.success());
+    let new = Node::start(&network, "new", &["--network.peers", &named]).await;
     until("the node says that nobody has what it needs", LATER, async || {
         new.info().await.sync.reason.filter(|reason| reason.contains("block 1;"))
     })
     .await;
     assert_eq!(new.info().await.height, 0);
+    whole.restart().await;
     whole.dial(&new).await;
     agree(&[&new, &pruned]).await;
-    assert_eq!(new.info().await.lowest_body, 0);
     // Those who are at the tip need nothing more than what a pruned node has.
     assert!(whole.terminate().await.success());
     pruned.generate(3, 0).await;

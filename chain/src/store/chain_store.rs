@@ -383,20 +383,15 @@ impl ChainStore {
     /// # Errors
     /// A failing or corrupt database.
     pub fn account_count(&self) -> Result<u64, StoreError> {
+        // Both of one moment: a block may create some in between.
+        let moment = self.db.frozen();
         let (addresses, accounts) =
-            (self.count_by_index::<AddressByIndex>()?, self.count_by_index::<AccountByIndex>()?);
+            (count_by_index::<AddressByIndex>(&moment)?, count_by_index::<AccountByIndex>(&moment)?);
         match addresses.cmp(&accounts) {
             Ordering::Less => Err(StoreError::missing::<AddressByIndex>(addresses)),
             Ordering::Equal => Ok(accounts),
             Ordering::Greater => Err(no_account(accounts)),
         }
-    }
-
-    /// How many entries a table has whose keys are all numbers up to some.
-    fn count_by_index<T: Table<Key = u64>>(&self) -> Result<u64, StoreError> {
-        let Some(key) = self.db.last_key::<T>()? else { return Ok(0) };
-        let corrupt = |_| StoreError::corrupt::<T>(hex::encode(&key));
-        Ok(<[u8; 8]>::try_from(&*key).map(u64::from_be_bytes).map_err(corrupt)?.saturating_add(1))
     }
 
     /// The address of the account at `index`.
@@ -598,6 +593,13 @@ pub struct ConnectedRecords {
     pub locations: u64,
     /// What undoes a block.
     pub undos: u64,
+}
+
+/// How many entries a table has whose keys are all numbers up to some.
+fn count_by_index<T: Table<Key = u64>>(db: &Db) -> Result<u64, StoreError> {
+    let Some(key) = db.last_key::<T>()? else { return Ok(0) };
+    let corrupt = |_| StoreError::corrupt::<T>(hex::encode(&key));
+    Ok(<[u8; 8]>::try_from(&*key).map(u64::from_be_bytes).map_err(corrupt)?.saturating_add(1))
 }
 
 fn no_account(index: u64) -> StoreError {

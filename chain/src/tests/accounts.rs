@@ -103,3 +103,25 @@ async fn a_network_with_more_accounts_than_fit_in_memory_ends_the_node_with_a_se
     assert!(matches!(refused, StoreError::NoMemory { .. }), "{refused}");
     assert!(spawn(spec, directory.path(), DbOptions::default()).is_ok(), "with more memory all is well");
 }
+
+/// Whoever counted accounts while a block made some once took two tables of two moments for a corrupt database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_are_counted_while_blocks_make_new_ones() {
+    let node = Fixture::new();
+    let mut branch = Branch::new(&node.spec);
+    for n in 0..200 {
+        let payment = branch.pay(1, 1_000 + n, 5_000);
+        branch.mine(vec![payment], 0);
+    }
+    let (reader, all) = (node.chain.reader().clone(), branch.state.leaves().len() as u64 - 1);
+    let counting = std::thread::spawn(move || {
+        let mut count = 0;
+        while count < all {
+            let now = reader.account_count().expect("the database is whole");
+            assert!((count..=all).contains(&now), "{now} after {count}");
+            count = now;
+        }
+    });
+    node.import_all(&branch.blocks).await;
+    counting.join().expect("it counts to the end");
+}

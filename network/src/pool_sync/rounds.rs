@@ -82,9 +82,10 @@ impl FetchedPool {
 }
 
 impl PoolRounds {
-    /// How many peers are being asked.
-    pub(crate) fn in_hand(&self) -> usize {
-        self.asking.len()
+    /// How many peers are being asked, and for how long the first of them has been.
+    pub(crate) fn in_hand(&self, now: Instant) -> (usize, Duration) {
+        let ages = self.asking.values().map(|(_, since)| now.saturating_duration_since(*since));
+        (self.asking.len(), ages.max().unwrap_or_default())
     }
 
     /// The next peer to ask what waits with it, when one is due. Whoever has more work than this node has mined some of it

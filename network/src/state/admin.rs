@@ -159,15 +159,16 @@ impl NetworkState {
             uploaded_today: self.requests.upload_target().today(cx.clock),
             max_upload_per_day: self.config.max_upload_per_day,
             losses: self.relay.losses(),
-            in_hand: self.in_hand(),
+            in_hand: self.in_hand(cx.now),
             ..NetworkInfo::default()
         }
     }
 
-    fn in_hand(&self) -> InHand {
+    fn in_hand(&self, now: Instant) -> InHand {
         let (judging, turns) = self.peers.in_hand();
         let ((waiting, answering), (dials, slots)) = (self.requests.in_hand(), self.slots.in_hand());
-        InHand { judging, waiting, answering, turns, dials, slots, comparing: self.pool_rounds.in_hand() }
+        let (comparing, comparing_for) = self.pool_rounds.in_hand(now);
+        InHand { judging, waiting, answering, turns, dials, slots, comparing, comparing_for }
     }
 
     /// The next event for sync.

@@ -191,13 +191,17 @@ impl Course {
     /// What was paid some time ago waits in every pool, where it is not mined.
     fn look_at_pools(&mut self) {
         let now = self.simulation.now();
-        let old: Vec<TxId> = self.payments.waiting(now.saturating_sub(SPREAD)).collect();
+        let mut old: Vec<TxId> = self.payments.waiting(now.saturating_sub(SPREAD)).collect();
         let nodes: Vec<NodeId> = self.simulation.tips().into_iter().map(|(node, ..)| node).collect();
         let up_for = |node: NodeId| {
             let fabric = self.simulation.fabric();
             fabric.watch.of(node).map_or(0, |conduct| now.saturating_sub(conduct.since))
         };
         let nodes: Vec<NodeId> = nodes.into_iter().filter(|node| up_for(*node) >= TOGETHER).collect();
+        // What the only node that had it has lost by a crash nobody lacks.
+        let pools = nodes.iter().filter_map(|node| oracles::waiting(&mut self.simulation, *node));
+        let held: BTreeSet<TxId> = pools.flatten().collect();
+        old.retain(|txid| held.contains(txid));
         for node in &nodes {
             let lacks = oracles::lacks(&mut self.simulation, *node, &old);
             if lacks {

@@ -4,9 +4,12 @@ use super::Course;
 use crate::executor::NodeId;
 use crate::oracles::Broken;
 use cairn_network::InHand;
+use std::time::Duration;
 
 /// Nobody is at the same thing at so many looks in a row.
 const LONG: u32 = 8;
+/// No pool is compared for so long, whatever a peer answers, or not: two questions of at most 20 s each, and what is checked.
+const COMPARED: Duration = Duration::from_secs(60);
 /// Blocks that are being taken in.
 const ON_THE_WAY: usize = 3;
 /// As many dials as there may be.
@@ -25,10 +28,10 @@ impl Course {
                 continue;
             };
             let hand = info.in_hand;
-            // Among those who never answer, one of them is always waited for.
-            let waits = hand.comparing > 0 && !self.is_attacked();
-            let comparing = [("is comparing pools for ever", waits)];
-            for (what, is_busy) in things(&hand).into_iter().chain(comparing) {
+            if hand.comparing_for > COMPARED {
+                self.find(Broken::Conduct { node, what: "is comparing pools for ever" });
+            }
+            for (what, is_busy) in things(&hand) {
                 let count = self.looks.busy.entry((node, what)).or_default();
                 *count = if is_busy { *count + 1 } else { 0 };
                 if *count >= LONG {

@@ -89,14 +89,18 @@ pub fn pools(simulation: &mut Simulation, is_quiet: bool) -> Vec<Broken> {
     simulation.honest().into_iter().filter_map(|node| check(node, simulation)).collect()
 }
 
-/// Whether a node has one of these payments neither on its chain nor in its pool, where it could be mined.
-pub fn lacks(simulation: &mut Simulation, node: NodeId, payments: &[TxId]) -> bool {
+/// What waits in a node's pool; nothing where it does not answer.
+pub fn waiting(simulation: &mut Simulation, node: NodeId) -> Option<BTreeSet<TxId>> {
     let waiting = simulation.ask(node, |running| {
         let pool = running.pool.clone();
         async move { pool.transactions().await.unwrap_or_default() }
-    });
-    let Some(waiting) = waiting else { return false };
-    let waiting: BTreeSet<TxId> = waiting.iter().map(|checked| checked.txid()).collect();
+    })?;
+    Some(waiting.iter().map(|checked| checked.txid()).collect())
+}
+
+/// Whether a node has one of these payments neither on its chain nor in its pool, where it could be mined.
+pub fn lacks(simulation: &mut Simulation, node: NodeId, payments: &[TxId]) -> bool {
+    let Some(waiting) = waiting(simulation, node) else { return false };
     let lacks = simulation.within(node, |running| {
         let reader = running.chain.reader();
         payments.iter().any(|txid| !waiting.contains(txid) && !reader.is_mined(txid).unwrap_or(true))
