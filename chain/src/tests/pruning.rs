@@ -81,6 +81,30 @@ async fn what_the_indexes_say_of_pruned_blocks_counts_as_gone_and_leaves_the_dis
     node.assert_at(&branch).await;
 }
 
+/// Bodies of some size are in blob files, which RocksDB frees as files, and only as far as nothing leads to them any more.
+#[tokio::test]
+async fn bodies_that_were_pruned_leave_the_disk_at_once() {
+    let node = Fixture::new();
+    let mut branch = Branch::new(&node.spec);
+    let store = node.chain.reader().store();
+    for _ in 0..9 {
+        for _ in 0..100 {
+            let first = branch.state.nonce(&key(1).address());
+            let pay = |nonce| payment(&node.spec, &key(1), first + nonce, key(nonce).address(), 5_000, 1_000);
+            branch.mine((0..24).map(pay).collect(), 0);
+        }
+        node.import_all(&branch.blocks[branch.blocks.len() - 100..]).await;
+        store.flush().expect("a flush");
+    }
+    let bytes = || store.usage().expect("a usage").of_blocks();
+    let before = bytes();
+    node.chain.prune(Height::new(u64::MAX)).await.expect("an answer");
+    let after = bytes();
+    assert!(after < before / 2, "{after} of {before} bytes for {LEAST_KEPT} of 900 blocks");
+    assert!(after > before / 5, "what is kept is there");
+    node.assert_at(&branch).await;
+}
+
 #[tokio::test]
 async fn reorganisations_within_what_is_kept_work_and_a_deeper_one_ends_the_node_with_a_sentence() {
     let node = Fixture::with(PRUNING());
