@@ -108,7 +108,7 @@ impl ChainSpec {
     pub fn new(params: ChainParams) -> Result<Self, ChainSpecError> {
         let difficulty = check_params(&params)?;
         let genesis_leaves = allocate(&params.allocations).map_err(|_| ChainSpecError::Supply)?;
-        let tree = AccountTree::from_leaf_hashes(genesis_leaves.iter().map(Leaf::hash).collect());
+        let tree = AccountTree::from_leaf_hashes(&Leaf::hash_each(&genesis_leaves));
         let genesis = Header {
             version: HEADER_VERSION,
             height: Height::GENESIS,

@@ -114,7 +114,7 @@ impl MemoryState {
     /// A state with these leaves, in order.
     pub fn from_leaves(leaves: Vec<Leaf>) -> Self {
         let index = leaves.iter().zip(0..).map(|(leaf, index)| (leaf.address, index)).collect();
-        let tree = AccountTree::from_leaf_hashes(leaves.iter().map(Leaf::hash).collect());
+        let tree = AccountTree::from_leaf_hashes(&Leaf::hash_each(&leaves));
         Self { leaves, index, tree }
     }
 
@@ -152,6 +152,11 @@ impl MemoryState {
         AccountSlice::load(self.leaves.len() as u64, leaves.collect())
     }
 
+    /// What a block's changes make of the hashes.
+    pub fn update(&self, change: &StateChange) -> TreeUpdate {
+        self.tree.update(change.count, &change.leaf_hashes()).expect("all is loaded")
+    }
+
     /// Makes a block's changes.
     pub fn apply(&mut self, change: &StateChange, update: TreeUpdate) {
         for leaf in &change.leaves {
@@ -179,7 +184,7 @@ impl MemoryState {
     /// Takes a block's changes back.
     pub fn undo(&mut self, record: &UndoRecord) {
         let update = self.tree.update(record.count, &record.leaf_hashes());
-        self.tree.apply(update);
+        self.tree.apply(update.expect("all is loaded"));
         for leaf in self.leaves.drain(record.count as usize..) {
             self.index.remove(&leaf.address);
         }
@@ -223,7 +228,7 @@ pub fn mine_for(
     }
     let change = execution.finish(&beneficiary).expect("a reward that fits");
     let txs_root = txs_root(&all.iter().map(CheckedTransaction::txid).collect::<Vec<_>>());
-    let state_root = state.tree().update(change.count, &change.leaf_hashes()).state_root();
+    let state_root = state.update(&change).state_root();
     let bare = BareHeader { time, beneficiary, txs_root, state_root, nonce: 0 };
     Block { header: seal(bare.complete(spec, parent)), body: Body::new(transactions).expect("few transactions") }
 }

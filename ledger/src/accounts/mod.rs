@@ -8,7 +8,8 @@
 //! | part | what |
 //! |---|---|
 //! | [`Leaf`] | an account as the tree holds it |
-//! | [`AccountTree`] | the hashes, in memory; computes roots and paths |
+//! | [`AccountTree`] | the hashes in memory; computes roots and paths |
+//! | [`BucketHashes`] | the part of them that may be elsewhere |
 //! | [`AccountProof`] | one leaf with its path, for membership or absence |
 //! | [`AccountSlice`] | the accounts a block touches, loaded before it is executed |
 //! | [`StateChange`], [`UndoRecord`] | what a block did to the accounts, and how to take it back |
@@ -20,10 +21,12 @@
 //! 3. `state_root = T("cairn/state", count ‖ root)`; a missing leaf counts as 32 zero bytes *as its leaf
 //!    hash*, and every inner node is hashed, also above missing leaves.
 
+mod bucket;
 mod proof;
 mod slice;
 mod tree;
 
+pub use bucket::BucketHashes;
 pub use proof::{AccountProof, AccountProofError};
 pub use slice::{AccountSlice, LeafChange, MAX_CHANGED_LEAVES, NotLoaded, StateChange, UndoRecord};
 pub use tree::{AccountTree, TreeUpdate};

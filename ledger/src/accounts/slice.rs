@@ -37,12 +37,16 @@ pub struct AccountSlice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SlicePosition(usize);
 
-/// The caller's mistake: neither the leaf of an address nor the one below it was loaded.
+/// The caller's mistake: something was not loaded that is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the slice holds neither {address} nor the leaf below it")]
-pub struct NotLoaded {
-    /// The address.
-    pub address: Address,
+#[expect(missing_docs, reason = "the sentence of each error names its fields")]
+pub enum NotLoaded {
+    /// An account.
+    #[error("the slice holds neither {address} nor the leaf below it")]
+    Account { address: Address },
+    /// A part of the tree, by its place among all buckets.
+    #[error("bucket {number} of the account tree is not loaded")]
+    Bucket { number: u64 },
 }
 
 /// What became of one leaf.
@@ -149,7 +153,7 @@ impl AccountSlice {
         match self.find(address) {
             // The sentinel is no account.
             Ok(place) if *address != Address::ZERO => Ok(Some(place)),
-            Ok(_) => Err(NotLoaded { address: *address }),
+            Ok(_) => Err(NotLoaded::Account { address: *address }),
             Err(below) => self.proof_of_absence(address, below).map(|_| None),
         }
     }
@@ -168,7 +172,7 @@ impl AccountSlice {
 
     /// Appends an account with nonce 0 for an address that has none.
     pub(crate) fn create(&mut self, address: &Address, balance: Amount) -> Result<(), NotLoaded> {
-        let not_loaded = NotLoaded { address: *address };
+        let not_loaded = NotLoaded::Account { address: *address };
         let below = self.proof_of_absence(address, self.find(address).err().ok_or(not_loaded)?)?;
         let (_, next) = self.between(below).ok_or(not_loaded)?;
         let place = SlicePosition(self.accounts.len());
@@ -209,7 +213,7 @@ impl AccountSlice {
             self.between(*place).is_some_and(|(below, next)| is_between(&below, address, &next))
         };
         // Of the two, the smaller one does not: its next address is the greater one, or below that.
-        loaded.into_iter().chain(created).find(proves).ok_or(NotLoaded { address: *address })
+        loaded.into_iter().chain(created).find(proves).ok_or(NotLoaded::Account { address: *address })
     }
 
     /// What differs from what was loaded; what was burned on the way is not known here.
@@ -327,8 +331,8 @@ mod tests {
         }
         assert_eq!(slice.account(&address(7, 7)), Ok(None), "below it is one that was created");
         let beyond = address(9, 0);
-        assert_eq!(slice.account(&beyond), Err(NotLoaded { address: beyond }));
-        assert_eq!(slice.account(&Address::ZERO), Err(NotLoaded { address: Address::ZERO }));
+        assert_eq!(slice.account(&beyond), Err(NotLoaded::Account { address: beyond }));
+        assert_eq!(slice.account(&Address::ZERO), Err(NotLoaded::Account { address: Address::ZERO }));
         // The chain of addresses leads through old and new ones.
         let change = slice.into_change();
         let next = |last| change.leaves.iter().find(|leaf| leaf.new.address == address(7, last)).unwrap().new.next;

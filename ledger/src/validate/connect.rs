@@ -161,7 +161,7 @@ impl ConnectedBlock {
 /// ([`CheckedBlock::touched`]), `tree` the hashes of all.
 ///
 /// # Errors
-/// The broken rule, or an address that was not loaded.
+/// The broken rule, or what was not loaded.
 pub fn connect_block(
     spec: &ChainSpec,
     block: CheckedBlock,
@@ -180,7 +180,7 @@ pub fn connect_block_with(
     spec: &ChainSpec,
     block: CheckedBlock,
     slice: AccountSlice,
-    update: impl FnOnce(&CheckedBlock, &StateChange) -> TreeUpdate,
+    update: impl FnOnce(&CheckedBlock, &StateChange) -> Result<TreeUpdate, NotLoaded>,
 ) -> Result<ConnectedBlock, ConnectError<BlockError>> {
     let header = block.header().header();
     // > 7.3: the block executes (5.3)
@@ -192,7 +192,7 @@ pub fn connect_block_with(
         })?;
     }
     let change = execution.finish(&header.beneficiary)?;
-    let update = update(&block, &change);
+    let update = update(&block, &change)?;
     // > 7.3: `state_root` is that after execution
     let (got, expected) = (update.state_root(), header.state_root);
     if got != expected {

@@ -160,7 +160,7 @@ fn created(order: &[Address]) -> MemoryState {
     let mut execution = Execution::new(&spec, Height::new(1), state.slice(&touched));
     execution.apply(&checked[0]).unwrap();
     let change = execution.finish(&address(0)).unwrap();
-    let update = state.tree().update(change.count, &change.leaf_hashes());
+    let update = state.update(&change);
     state.apply(&change, update);
     state
 }

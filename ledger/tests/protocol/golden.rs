@@ -107,7 +107,7 @@ fn block_one(spec: &ChainSpec) -> (Block, MemoryState, Vec<u8>) {
     let mut execution = Execution::new(spec, Height::new(1), state.slice(&touched));
     execution.apply(&checked[0]).unwrap();
     let change = execution.finish(&address(3)).unwrap();
-    let update = state.tree().update(change.count, &change.leaf_hashes());
+    let update = state.update(&change);
     let header = testing::seal(Header {
         version: HEADER_VERSION,
         height: Height::new(1),

@@ -264,7 +264,7 @@ impl<'a> Maker<'a> {
             execution.apply(transaction)?;
         }
         let change = execution.finish(&beneficiary)?;
-        let update = self.state.tree().update(change.count, &change.leaf_hashes());
+        let update = self.state.update(&change);
         let time = parent.time.saturating_add(self.spec.params().interval_ms);
         let txs_root = txs_root(&all.iter().map(CheckedTransaction::txid).collect::<Vec<_>>());
         let bare = BareHeader { time, beneficiary, txs_root, state_root: update.state_root(), nonce: 0 };

@@ -113,7 +113,7 @@ impl Chain {
         let mut execution = Execution::new(&self.spec, self.next_height(), self.state.slice(&touched));
         checked.iter().try_for_each(|transaction| execution.apply(transaction)).ok()?;
         let change = execution.finish(&draft.header.beneficiary).ok()?;
-        Some(self.state.tree().update(change.count, &change.leaf_hashes()).state_root())
+        Some(self.state.update(&change).state_root())
     }
 
     /// The line of a candidate. A valid one becomes the tip.
