@@ -1,9 +1,8 @@
 //! The store's invariants as code: a short look at every start, the whole on demand.
 
-use crate::state::{self, State};
 use crate::store::{ChainStore, DbOptions, MemoryDisk, StoreError};
-use crate::{index, state::accounts::Accounts, workers::Workers};
-use cairn_ledger::{Address, Amount, Block, ChainSpec, Height, Transaction, accounts::Leaf, merkle::txs_root};
+use crate::{index, state, workers::Workers};
+use cairn_ledger::{Address, Amount, Block, ChainSpec, Height, Transaction, merkle::txs_root};
 use std::path::Path;
 
 /// What a whole audit looked at.
@@ -48,8 +47,8 @@ pub enum AuditError {
     /// Records of blocks that were left, or of none, stand among those of the chain's.
     #[error("there are {got} {what}, expected {expected}")]
     Leftovers { what: &'static str, got: u64, expected: u64 },
-    /// The accounts' order is broken.
-    #[error("the account of {address} does not name the next one")]
+    /// An address does not lead to its account.
+    #[error("the address {address} does not lead to its account")]
     Order { address: Address },
     /// Money appeared or vanished.
     #[error("all balances together are {got} pebbles and {burned} were burned, expected {expected} in all")]
@@ -77,7 +76,8 @@ pub fn check_in_memory(spec: &ChainSpec, disk: MemoryDisk) -> Result<AuditReport
 /// # Errors
 /// The first that does not hold.
 pub fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<AuditReport, AuditError> {
-    let (State { accounts, .. }, tip) = state::load(store, spec, &Workers::start()?)?;
+    // That all leaves hash to the tip's root says that they are right, their order with them.
+    let tip = state::check(store, spec, &Workers::start()?)?;
     let (mut transactions, mut parent, mut burned) = (0, None, 0);
     for height in (0..=tip.header().height.get()).map(Height::new) {
         let broken = AuditError::BrokenChain { height };
@@ -107,7 +107,7 @@ pub fn audit(store: &ChainStore, spec: &ChainSpec) -> Result<AuditReport, AuditE
         transactions += txids.len() as u64;
     }
     audit_records(store, tip.header().height, transactions)?;
-    audit_index(store, spec, &accounts)?;
+    audit_index(store, spec)?;
     let (accounts, sum) = audit_accounts(store)?;
     let expected = spec.supply(tip.header().height).pebbles();
     let amount = |pebbles: u128| u64::try_from(pebbles).ok().and_then(|pebbles| Amount::from_pebbles(pebbles).ok());
@@ -151,36 +151,36 @@ fn burned_by(store: &ChainStore, spec: &ChainSpec, block: &Block, before: u64) -
     Ok(if has_account { price } else { price + reward })
 }
 
-/// The number of accounts, and their balances together.
+/// The number of accounts, and their balances together; each address leads to its account.
 fn audit_accounts(store: &ChainStore) -> Result<(u64, u128), AuditError> {
     let (mut count, mut sum) = (0_u64, 0_u128);
-    let mut previous: Option<Leaf> = None;
-    for entry in store.leaves()? {
-        let (index, leaf) = entry?;
-        let address = leaf.address;
-        if previous.is_some_and(|leaf| leaf.next != address) || store.address_at(index)? != Some(address) {
-            return Err(AuditError::Order { address });
+    for leaves in store.leaves()? {
+        let leaves = leaves?;
+        let addresses: Vec<Address> = leaves.iter().map(|leaf| leaf.address).collect();
+        for ((leaf, index), expected) in leaves.iter().zip(store.indices_of(&addresses)?).zip(count..) {
+            if index != Some(expected) {
+                return Err(AuditError::Order { address: leaf.address });
+            }
+            sum += u128::from(leaf.account.balance.pebbles());
         }
-        count += 1;
-        sum += u128::from(leaf.account.balance.pebbles());
-        previous = Some(leaf);
+        count += leaves.len() as u64;
     }
-    if let Some(last) = previous.filter(|leaf| leaf.next != Address::ZERO) {
-        return Err(AuditError::Order { address: last.address });
+    match store.address_count()? {
+        got if got == count => Ok((count.saturating_sub(1), sum)),
+        got => Err(AuditError::Leftovers { what: "addresses of accounts", got, expected: count }),
     }
-    Ok((count.saturating_sub(1), sum))
 }
 
 /// Compares the index with the blocks it covers, if it is on.
-fn audit_index(store: &ChainStore, spec: &ChainSpec, accounts: &Accounts) -> Result<(), AuditError> {
+fn audit_index(store: &ChainStore, spec: &ChainSpec) -> Result<(), AuditError> {
     let (mut expected, built) = (0_u64, store.indexed()?);
     for height in (store.lowest_body().get().max(1)..=built.map_or(0, Height::get)).map(Height::new) {
         let header = store.header_on_chain(height)?;
         let body = store.body(&header)?.ok_or(AuditError::BrokenChain { height })?;
-        let keys = index::stored_keys(store, spec, header.header(), &body, accounts)?;
+        let keys = index::stored_keys(store, spec, header.header(), &body)?;
         for key in &keys {
             if !store.has_touch(key)? {
-                let address = accounts.at(key.account).map_or(Address::ZERO, |leaf| leaf.address);
+                let address = store.address_at(key.account)?.unwrap_or(Address::ZERO);
                 return Err(AuditError::Unindexed { address, height });
             }
         }

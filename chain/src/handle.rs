@@ -235,8 +235,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping, or reorganising.
     pub async fn prove(&self, address: Address) -> Result<ProvenAccount, ChainError> {
-        let prove =
-            move |writer: &mut Writer| Ok(ProvenAccount { tip: writer.tip(), proof: writer.state.prove(&address)? });
+        let prove = move |writer: &mut Writer| Ok(ProvenAccount { tip: writer.tip(), proof: writer.prove(&address)? });
         self.ask_settled(prove).await
     }
 

@@ -10,20 +10,21 @@ use crate::state::accounts::{Accounts, missing};
 use crate::store::schema::{TouchByAccount, TouchKey};
 use crate::store::{Batch, ChainStore, Durability, REWARD, StoreError, drop_index, put_indexed};
 use cairn_ledger::{Address, ChainSpec, Header, Height, Transaction};
+use std::collections::HashMap;
 
 /// How often it is logged how far the index is built, in blocks.
 const LOG_EVERY: u64 = 100_000;
 
 /// The keys of the touches by a block, in the order of the table, each once: a sorted batch goes in at half the cost.
-/// `accounts` has those it created.
+/// `index_of` knows the accounts it created.
 fn keys<'a>(
     spec: &ChainSpec,
     header: &Header,
     transactions: impl IntoIterator<Item = &'a Transaction>,
-    accounts: &Accounts,
+    index_of: impl Fn(&Address) -> Option<u64>,
 ) -> Result<Vec<TouchKey>, StoreError> {
-    let key = |address: &Address, place| match accounts.get(address) {
-        Some((account, _)) => Ok(TouchKey { account, height: header.height, place }),
+    let key = |address: &Address, place| match index_of(address) {
+        Some(account) => Ok(TouchKey { account, height: header.height, place }),
         None => Err(missing(address)),
     };
     let (mut keys, mut reward) = (Vec::new(), spec.subsidy(header.height).pebbles());
@@ -44,15 +45,18 @@ fn keys<'a>(
     Ok(keys)
 }
 
-/// The same for a block that is stored: `accounts` may have some that came later.
+/// The same for a block that is stored; there may be accounts that came later.
 pub(crate) fn stored_keys(
     store: &ChainStore,
     spec: &ChainSpec,
     header: &Header,
     body: &[Transaction],
-    accounts: &Accounts,
 ) -> Result<Vec<TouchKey>, StoreError> {
-    let mut keys = keys(spec, header, body, accounts)?;
+    let outputs = body.iter().flat_map(|transaction| transaction.body.outputs.iter());
+    let senders = body.iter().map(|transaction| transaction.body.sender);
+    let touched: Vec<Address> = outputs.map(|output| output.to).chain(senders).chain([header.beneficiary]).collect();
+    let indices: HashMap<_, _> = touched.iter().zip(store.indices_of(&touched)?).collect();
+    let mut keys = keys(spec, header, body, |address| indices.get(address).copied().flatten())?;
     let fees = body.iter().map(|transaction| transaction.body.fee.pebbles());
     let reward = fees.fold(spec.subsidy(header.height).pebbles(), u64::saturating_add);
     // Too small to make an account, it was burned if there was none.
@@ -64,7 +68,7 @@ pub(crate) fn stored_keys(
 }
 
 /// Adds the next block that is not covered; whether there was one.
-pub(crate) fn build_next(store: &ChainStore, spec: &ChainSpec, accounts: &Accounts) -> Result<bool, StoreError> {
+pub(crate) fn build_next(store: &ChainStore, spec: &ChainSpec) -> Result<bool, StoreError> {
     let Some(next) = store.indexed()?.and_then(Height::next) else { return Ok(false) };
     // What was pruned is not covered.
     let height = next.max(store.lowest_body());
@@ -78,7 +82,7 @@ pub(crate) fn build_next(store: &ChainStore, spec: &ChainSpec, accounts: &Accoun
     let header = store.expect_header(&id)?;
     let body = store.expect_body(&header)?;
     let mut batch = store.batch(0);
-    let keys = stored_keys(store, spec, header.header(), &body, accounts)?;
+    let keys = stored_keys(store, spec, header.header(), &body)?;
     keys.iter().for_each(|key| batch.put::<TouchByAccount>(key, &()));
     put_indexed(&mut batch, height);
     // What a power cut takes is built again.
@@ -117,7 +121,7 @@ impl<'a> AddressIndex<'a> {
         Ok(Self { spec, stored, built: stored })
     }
 
-    /// Takes out a block that leaves the chain, if it is covered. `accounts` still has those it created.
+    /// Takes out a block that leaves the chain, if it is covered. `accounts` still has those it created, and all it touched loaded.
     pub(crate) fn disconnect<'b>(
         &mut self,
         batch: &mut Batch<'_>,
@@ -127,13 +131,15 @@ impl<'a> AddressIndex<'a> {
     ) -> Result<(), StoreError> {
         let height = header.height;
         if self.built.is_some_and(|built| built >= height) {
-            keys(self.spec, header, transactions, accounts)?.iter().for_each(|key| batch.delete::<TouchByAccount>(key));
+            keys(self.spec, header, transactions, |address| Some(accounts.get(address)?.0))?
+                .iter()
+                .for_each(|key| batch.delete::<TouchByAccount>(key));
             self.built = height.previous();
         }
         Ok(())
     }
 
-    /// Adds a block that came onto the chain, if all below it are covered. `accounts` has those it created.
+    /// Adds a block that came onto the chain, if all below it are covered. `accounts` has those it created, and all it touched loaded.
     pub(crate) fn connect<'b>(
         &mut self,
         batch: &mut Batch<'_>,
@@ -143,7 +149,7 @@ impl<'a> AddressIndex<'a> {
     ) -> Result<(), StoreError> {
         let height = header.height;
         if self.built.is_some_and(|built| built.next() == Some(height)) {
-            keys(self.spec, header, transactions, accounts)?
+            keys(self.spec, header, transactions, |address| Some(accounts.get(address)?.0))?
                 .iter()
                 .for_each(|key| batch.put::<TouchByAccount>(key, &()));
             self.built = Some(height);

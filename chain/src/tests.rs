@@ -82,9 +82,12 @@ struct Fixture {
     running: Chain,
 }
 
+/// Memory for some fifty accounts: the others are on the disk.
+const LITTLE: fn() -> DbOptions = || DbOptions { account_bytes: Some(15_000), ..DbOptions::default() };
+
 impl Fixture {
     fn new() -> Self {
-        Self::with(DbOptions::default())
+        Self::with(LITTLE())
     }
 
     fn with(options: DbOptions) -> Self {
@@ -99,7 +102,7 @@ impl Fixture {
     }
 
     async fn restart(self) -> Self {
-        self.restart_with(DbOptions::default()).await
+        self.restart_with(LITTLE()).await
     }
 
     async fn restart_with(self, options: DbOptions) -> Self {

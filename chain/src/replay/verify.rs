@@ -118,18 +118,23 @@ fn scratch_in(parent: &Path) -> Result<TempDir, ReplayError> {
     made.map_err(|reason| FileError::Refused { path: parent.to_owned(), reason }.into())
 }
 
-/// Compares all accounts, in order of their addresses, and counts them.
+/// Compares all accounts, in order of creation, and counts them.
 fn compare(stored: &ChainStore, replayed: &ChainStore) -> Result<u64, VerifyError> {
     let (mut left, mut right, mut count) = (stored.leaves()?, replayed.leaves()?, 0_u64);
     loop {
         let (ours, theirs) = (left.next().transpose()?, right.next().transpose()?);
-        // Where they differ, the lower address is the one that the other side lacks.
-        let addresses = [&ours, &theirs].into_iter().flatten().map(|(_, leaf)| leaf.address);
-        let Some(address) = addresses.min() else { return Ok(count.saturating_sub(1)) };
-        if ours != theirs {
-            let shown = |leaf: Option<(u64, Leaf)>| shown(leaf.filter(|(_, leaf)| leaf.address == address));
+        let (ours, theirs) = (ours.unwrap_or_default(), theirs.unwrap_or_default());
+        let longer = ours.len().max(theirs.len());
+        if longer == 0 {
+            return Ok(count.saturating_sub(1));
+        }
+        if let Some(place) = (0..longer).find(|place| ours.get(*place) != theirs.get(*place)) {
+            let index = count + place as u64;
+            let (ours, theirs) = (ours.get(place).copied(), theirs.get(place).copied());
+            let address = ours.or(theirs).map_or(Address::ZERO, |leaf| leaf.address);
+            let shown = |leaf: Option<Leaf>| shown(leaf.map(|leaf| (index, leaf)));
             return Err(VerifyError::Account { address, got: shown(ours), expected: shown(theirs) });
         }
-        count += 1;
+        count += ours.len() as u64;
     }
 }

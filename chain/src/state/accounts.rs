@@ -1,58 +1,175 @@
-//! All accounts at the tip, in memory: what blocks are executed on. The disk holds the same for the next start, and
-//! for readers.
+//! The accounts at the tip that are in memory: what blocks are executed on. The disk holds all of them for the rest, for
+//! the next start, and for readers.
 //!
-//! An account is found by a hash of its address. Whoever has none is proved absent by the account below: from a
-//! landmark, one address of four in a sorted set, it is reached along `next`, the leaves' own list, in a few steps.
+//! Accounts lie by index, in the buckets of the account tree, and are loaded and forgotten by bucket. One that is loaded is
+//! found by a hash of its address.
+//!
+//! Whoever has none is proved absent by the account below. As long as all accounts are loaded, that is found in memory:
+//! from a landmark, one address of four in a sorted set, it is reached along `next`, the leaves' own list, in a few steps.
+//! Otherwise the disk is asked, which is as it was after the last batch: what was created and removed since is noted.
+//!
 //! Which addresses are landmarks, and where they hash to, depends on a secret, since a receiver's address may be any
 //! 32 bytes: nobody can choose some that fall together, or lie far from every landmark.
 //!
-//! An account takes 80 bytes, its place in the table about 10, the landmarks about 12; the hashes of the tree over
-//! all accounts another 64.
+//! An account that is loaded takes 80 bytes, its place in the table about 10, the landmarks about 12; the hashes over it
+//! another 64.
 
-use crate::{store::StoreError, store::schema::AccountByAddress};
+use crate::{store::StoreError, store::schema::IndexByAddress};
 use cairn_ledger::{Address, accounts::Leaf};
 use hashbrown::HashTable;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Tables by hash: one that grows moves its own accounts alone, and each grows at a fill of its own, so that no block
 /// waits long for it.
 const TABLES: usize = 256;
-/// Leaves in a chunk: what is there never moves, and no more is taken than a chunk.
-const CHUNK: usize = 4096;
 /// Accounts looked up side by side: more than the loads from memory that a core has under way at once.
 const ABREAST: usize = 64;
 /// Of so many addresses one is a landmark.
 const LANDMARK: u64 = 4;
+/// Instead of an account's index: it is not loaded, or does not exist.
+pub(super) const NOT_LOADED: u64 = u64::MAX;
 
 /// The accounts, the sentinel included, by index and by address.
 pub(crate) struct Accounts {
-    leaves: Chunks,
+    count: u64,
+    /// Leaves in a bucket, as a power of two.
+    bits: u32,
+    /// The leaves of those that are loaded; behind the last account, sentinels.
+    buckets: Vec<Option<Box<[Leaf]>>>,
+    loaded: usize,
     /// All balances together, in pebbles: below 2^53, as everything that was ever given out.
     balances: u64,
     tables: Vec<HashTable<u32>>,
-    landmarks: BTreeSet<Address>,
     secret: RandomState,
+    order: Order,
+}
+
+/// How the account below an address is found.
+enum Order {
+    /// All accounts are loaded.
+    Landmarks(BTreeSet<Address>),
+    /// On the disk.
+    Disk(Partial),
+}
+
+/// What is known beside the accounts while not all of them are loaded.
+#[derive(Default)]
+pub(super) struct Partial {
+    /// Those that are not on the disk yet …
+    pub(super) created: BTreeSet<Address>,
+    /// … and those that are still there.
+    pub(super) removed: HashSet<Address>,
+    /// Which buckets were used since the last look.
+    used: Vec<AtomicBool>,
+    /// Where the look for one that was not goes on.
+    hand: usize,
 }
 
 impl Accounts {
-    /// Room for `count` accounts, all of them yet to be [placed](Self::place).
-    pub(crate) fn with_count(count: u64) -> Self {
-        let mut leaves = Chunks::default();
-        (0..count).for_each(|_| leaves.push(Leaf::SENTINEL));
-        let each = usize::try_from(count).unwrap_or(usize::MAX) / TABLES;
+    /// Room for `count` accounts in buckets of `2^bits`, none of them loaded, nor their balances
+    /// [counted](Self::count_balances); `all` will be loaded, or not.
+    pub(crate) fn new(bits: u32, count: u64, all: bool) -> Self {
+        let buckets = usize::try_from(count.div_ceil(1 << bits)).unwrap_or(usize::MAX);
+        let each = if all { usize::try_from(count).unwrap_or(usize::MAX) / TABLES } else { 0 };
         let tables = (0..TABLES).map(|number| HashTable::with_capacity(each * 2 * TABLES / (TABLES + number) + 1));
-        let tables = tables.collect();
-        Self { leaves, balances: 0, tables, landmarks: BTreeSet::from([Address::ZERO]), secret: RandomState::new() }
+        let order =
+            if all { Order::Landmarks(BTreeSet::from([Address::ZERO])) } else { Order::Disk(Partial::of(buckets)) };
+        Self {
+            count,
+            bits,
+            buckets: vec![None; buckets],
+            loaded: 0,
+            balances: 0,
+            tables: tables.collect(),
+            secret: RandomState::new(),
+            order,
+        }
     }
 
-    /// Puts an account at the place made for it; `false` when none was.
-    pub(crate) fn place(&mut self, index: u64, leaf: Leaf) -> bool {
-        let Some(place) = self.leaves.get_mut(index) else { return false };
-        let old = std::mem::replace(place, leaf);
-        self.count_balance(&old, &leaf);
-        self.enter(index, &leaf.address);
+    /// Counts the balances of accounts, loaded or not, each once.
+    pub(super) fn count_balances(&mut self, leaves: &[Leaf]) {
+        self.balances += leaves.iter().map(|leaf| leaf.account.balance.pebbles()).sum::<u64>();
+    }
+
+    /// Takes in the leaves of a bucket, as many as it has; `false` where there is no such bucket, or it is loaded.
+    pub(crate) fn load(&mut self, number: u64, leaves: &[Leaf]) -> bool {
+        let (bits, width) = (self.bits, 1_usize << self.bits);
+        let place = usize::try_from(number).ok().and_then(|number| self.buckets.get_mut(number));
+        let Some(place) = place.filter(|place| place.is_none()) else { return false };
+        let mut bucket = vec![Leaf::SENTINEL; width].into_boxed_slice();
+        bucket.iter_mut().zip(leaves).for_each(|(place, leaf)| *place = *leaf);
+        *place = Some(bucket);
+        self.loaded += 1;
+        self.note_use(number << bits);
+        for (index, leaf) in (number << bits..).zip(leaves) {
+            self.enter(index, &leaf.address);
+        }
         true
+    }
+
+    /// Forgets a bucket: the disk has it.
+    pub(super) fn unload(&mut self, number: usize) {
+        let Some(bucket) = self.buckets.get_mut(number).and_then(Option::take) else { return };
+        self.loaded -= 1;
+        let first = (number as u64) << self.bits;
+        for (index, leaf) in (first..self.count).zip(&bucket) {
+            self.leave(index, &leaf.address);
+        }
+    }
+
+    /// How many buckets are loaded.
+    pub(super) fn loaded(&self) -> usize {
+        self.loaded
+    }
+
+    /// Whether a bucket is loaded.
+    pub(super) fn is_loaded(&self, number: u64) -> bool {
+        usize::try_from(number).ok().and_then(|number| self.buckets.get(number)).is_some_and(Option::is_some)
+    }
+
+    /// Leaves in a bucket, as a power of two.
+    pub(super) fn bits(&self) -> u32 {
+        self.bits
+    }
+
+    /// What is known beside the accounts while not all of them are loaded.
+    pub(super) fn partial(&self) -> Option<&Partial> {
+        match &self.order {
+            Order::Landmarks(_) => None,
+            Order::Disk(partial) => Some(partial),
+        }
+    }
+
+    /// From now on buckets may be forgotten. The disk has what is here.
+    pub(super) fn set_partial(&mut self) {
+        if let Order::Landmarks(_) = self.order {
+            self.order = Order::Disk(Partial::of(self.buckets.len()));
+        }
+    }
+
+    /// The disk has now what is here.
+    pub(super) fn set_written(&mut self) {
+        if let Order::Disk(partial) = &mut self.order {
+            partial.created.clear();
+            partial.removed.clear();
+        }
+    }
+
+    /// A loaded bucket that was not used lately (the clock of page replacement), and is not the last: that one will grow.
+    pub(super) fn unused(&mut self) -> Option<usize> {
+        let (last, Order::Disk(partial)) = (self.buckets.len().checked_sub(1)?, &mut self.order) else { return None };
+        // Once around clears all marks, so that the second time finds one.
+        for _ in 0..2 * last {
+            partial.hand = if partial.hand + 1 < last { partial.hand + 1 } else { 0 };
+            if self.buckets.get(partial.hand).is_some_and(Option::is_some)
+                && partial.used.get_mut(partial.hand).is_none_or(|used| !std::mem::take(used.get_mut()))
+            {
+                return Some(partial.hand);
+            }
+        }
+        None
     }
 
     /// All balances together, in pebbles.
@@ -68,23 +185,25 @@ impl Accounts {
 
     /// How many there are.
     pub(crate) fn count(&self) -> u64 {
-        self.leaves.count
+        self.count
     }
 
-    /// The leaf at an index.
+    /// The leaf at an index, if it is loaded.
     pub(crate) fn at(&self, index: u64) -> Option<&Leaf> {
-        self.leaves.get(index)
+        leaf_at(&self.buckets, self.bits, index).filter(|_| index < self.count)
     }
 
-    /// The leaf of an address and its index.
+    /// The leaf of an address and its index, if it is loaded.
     pub(crate) fn get(&self, address: &Address) -> Option<(u64, Leaf)> {
         let hash = self.secret.hash_one(address);
-        let is_it = |index: &u32| self.leaves.get(u64::from(*index)).is_some_and(|leaf| leaf.address == *address);
+        let is_it = |index: &u32| self.at(u64::from(*index)).is_some_and(|leaf| leaf.address == *address);
         let index = u64::from(*self.tables.get(table(hash))?.find(hash, is_it)?);
-        Some((index, *self.leaves.get(index)?))
+        self.note_use(index);
+        Some((index, *self.at(index)?))
     }
 
-    /// Finds for each address its leaf or, where it has none, the one that proves it, and its index.
+    /// Finds for each address its leaf or, where it has none, the one that proves it, and its index. While not all
+    /// accounts are loaded, [`NOT_LOADED`] where neither is known.
     ///
     /// Each step is taken for many before the next: one address after another would have the core wait for memory at
     /// every step of every one.
@@ -103,34 +222,32 @@ impl Accounts {
                 *place = alike.map_or(0, |index| u64::from(*index));
             }
             for (found, place) in found.iter_mut().zip(&places) {
-                *found = (*place, self.leaves.get(*place).copied().unwrap_or(Leaf::SENTINEL));
+                *found = self.at(*place).map_or((NOT_LOADED, Leaf::SENTINEL), |leaf| (*place, *leaf));
+                self.note_use(*place);
             }
             for (found, address) in found.iter_mut().zip(addresses) {
-                if found.1.address != *address {
-                    *found = self.get_or_below(address)?;
+                if found.1.address != *address || found.0 == NOT_LOADED {
+                    *found = match (self.get(address), &self.order) {
+                        (Some(found), _) => found,
+                        (None, Order::Disk(_)) => (NOT_LOADED, Leaf::SENTINEL),
+                        (None, Order::Landmarks(_)) => self.below(address).ok_or_else(|| missing(address))?,
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    /// The leaf of an address or, where it has none, the one that proves it, and its index.
-    ///
-    /// # Errors
-    /// The accounts' order is broken.
-    pub(crate) fn get_or_below(&self, address: &Address) -> Result<(u64, Leaf), StoreError> {
-        self.get(address).or_else(|| self.below(address)).ok_or_else(|| missing(address))
-    }
-
-    /// The account with the greatest address below `address`, and its index.
-    pub(crate) fn below(&self, address: &Address) -> Option<(u64, Leaf)> {
+    /// The account with the greatest address below `address`, and its index, while all are loaded.
+    fn below(&self, address: &Address) -> Option<(u64, Leaf)> {
         self.below_among(u64::MAX, address)
     }
 
     /// The same among the first `count` accounts alone; those between are passed over, each once.
-    pub(crate) fn below_among(&self, count: u64, address: &Address) -> Option<(u64, Leaf)> {
+    pub(super) fn below_among(&self, count: u64, address: &Address) -> Option<(u64, Leaf)> {
+        let Order::Landmarks(landmarks) = &self.order else { return None };
         let mut end = *address;
-        for landmark in self.landmarks.range(..address).rev() {
+        for landmark in landmarks.range(..address).rev() {
             let (mut at, mut last) = (self.get(landmark)?, None);
             loop {
                 let (index, leaf) = at;
@@ -150,43 +267,71 @@ impl Accounts {
     }
 
     /// Sets some accounts, ascending by index, of which there are `count` then: those above are removed, and those
-    /// that are appended are all among them.
+    /// that are appended are all among them. All of them are loaded, but for those in buckets that are new.
     pub(crate) fn set(&mut self, count: u64, leaves: impl IntoIterator<Item = (u64, Leaf)>) {
-        while self.leaves.count > count {
-            let index = self.leaves.count - 1;
-            let Some(leaf) = self.leaves.get(index).copied() else { break };
-            self.count_balance(&leaf, &Leaf::SENTINEL);
-            let (hash, address) = (self.secret.hash_one(leaf.address), leaf.address);
-            if let Some(Ok(entry)) =
-                self.tables.get_mut(table(hash)).map(|table| table.find_entry(hash, |other| u64::from(*other) == index))
-            {
-                entry.remove();
-            }
-            self.landmarks.remove(&address);
-            self.leaves.pop();
+        while self.count > count {
+            self.pop();
         }
         for (index, leaf) in leaves {
-            match self.leaves.get_mut(index) {
-                Some(place) => {
-                    let old = std::mem::replace(place, leaf);
-                    self.count_balance(&old, &leaf);
-                }
-                None => {
-                    self.leaves.push(leaf);
-                    self.count_balance(&Leaf::SENTINEL, &leaf);
-                    self.enter(index, &leaf.address);
-                }
+            if index >= self.count {
+                self.push(leaf);
+                continue;
+            }
+            let place = self.place(index).expect("what changes was loaded");
+            let old = std::mem::replace(place, leaf);
+            self.count_balance(&old, &leaf);
+        }
+        debug_assert_eq!(self.count, count, "what is appended is given");
+    }
+
+    fn place(&mut self, index: u64) -> Option<&mut Leaf> {
+        let bucket = self.buckets.get_mut(usize::try_from(index >> self.bits).ok()?)?.as_mut()?;
+        let within = usize::try_from(index).ok()? & (bucket.len() - 1);
+        bucket.get_mut(within)
+    }
+
+    fn push(&mut self, leaf: Leaf) {
+        let index = self.count;
+        self.count += 1;
+        if index.is_multiple_of(1 << self.bits) {
+            self.buckets.push(Some(vec![Leaf::SENTINEL; 1 << self.bits].into_boxed_slice()));
+            self.loaded += 1;
+        }
+        *self.place(index).expect("the last bucket is loaded") = leaf;
+        self.count_balance(&Leaf::SENTINEL, &leaf);
+        self.enter(index, &leaf.address);
+        if let Order::Disk(partial) = &mut self.order {
+            partial.used.resize_with(self.buckets.len(), AtomicBool::default);
+            if !partial.removed.remove(&leaf.address) {
+                partial.created.insert(leaf.address);
             }
         }
-        debug_assert_eq!(self.leaves.count, count, "what is appended is given");
+    }
+
+    fn pop(&mut self) {
+        let index = self.count - 1;
+        let leaf = *self.at(index).expect("what is taken away was loaded");
+        self.count_balance(&leaf, &Leaf::SENTINEL);
+        self.leave(index, &leaf.address);
+        self.count = index;
+        if index.is_multiple_of(1 << self.bits) {
+            self.buckets.pop();
+            self.loaded -= 1;
+        }
+        if let Order::Disk(partial) = &mut self.order
+            && !partial.created.remove(&leaf.address)
+        {
+            partial.removed.insert(leaf.address);
+        }
     }
 
     /// Makes an account to be found by its address.
     fn enter(&mut self, index: u64, address: &Address) {
-        let Self { leaves, tables, landmarks, secret, .. } = self;
+        let Self { buckets, bits, tables, secret, order, .. } = self;
         let hash = secret.hash_one(address);
         let index = u32::try_from(index).expect("a machine with memory for 2^32 accounts is yet to be built");
-        let hash_of = |index: &u32| leaves.get(u64::from(*index)).map_or(0, |leaf| secret.hash_one(leaf.address));
+        let address_of = |index: &u32| Some(&leaf_at(buckets, *bits, u64::from(*index))?.address);
+        let hash_of = |index: &u32| address_of(index).map_or(0, |address| secret.hash_one(address));
         let number = table(hash);
         if let Some(table) = tables.get_mut(number) {
             if table.len() * 2 * TABLES >= table.capacity() * (TABLES + number) {
@@ -194,10 +339,46 @@ impl Accounts {
             }
             table.insert_unique(hash, index, hash_of);
         }
-        if (hash >> 32).is_multiple_of(LANDMARK) {
+        if let (true, Order::Landmarks(landmarks)) = ((hash >> 32).is_multiple_of(LANDMARK), order) {
             landmarks.insert(*address);
         }
     }
+
+    /// Makes an account not to be found any more.
+    fn leave(&mut self, index: u64, address: &Address) {
+        let hash = self.secret.hash_one(address);
+        if let Some(Ok(entry)) =
+            self.tables.get_mut(table(hash)).map(|table| table.find_entry(hash, |other| u64::from(*other) == index))
+        {
+            entry.remove();
+        }
+        if let Order::Landmarks(landmarks) = &mut self.order {
+            landmarks.remove(address);
+        }
+    }
+
+    /// Marks the bucket of an account as used.
+    fn note_use(&self, index: u64) {
+        if let Order::Disk(partial) = &self.order
+            && let Some(used) = usize::try_from(index >> self.bits).ok().and_then(|number| partial.used.get(number))
+        {
+            used.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Partial {
+    fn of(buckets: usize) -> Self {
+        let mut used = Vec::new();
+        used.resize_with(buckets, AtomicBool::default);
+        Self { used, ..Self::default() }
+    }
+}
+
+/// What lies at the place of an index, if its bucket is loaded.
+fn leaf_at(buckets: &[Option<Box<[Leaf]>>], bits: u32, index: u64) -> Option<&Leaf> {
+    let bucket = buckets.get(usize::try_from(index >> bits).ok()?)?.as_ref()?;
+    bucket.get(usize::try_from(index).ok()? & (bucket.len() - 1))
 }
 
 /// The table of a hash: by bits that the table itself does not go by, which are the lowest and the highest.
@@ -207,46 +388,7 @@ fn table(hash: u64) -> usize {
 
 /// The accounts' order is broken, or an account that must be there is not.
 pub(crate) fn missing(address: &Address) -> StoreError {
-    StoreError::missing::<AccountByAddress>(address)
-}
-
-/// Leaves by index.
-#[derive(Default)]
-struct Chunks {
-    chunks: Vec<Vec<Leaf>>,
-    count: u64,
-}
-
-impl Chunks {
-    fn get(&self, index: u64) -> Option<&Leaf> {
-        let index = usize::try_from(index).ok()?;
-        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
-    }
-
-    fn get_mut(&mut self, index: u64) -> Option<&mut Leaf> {
-        let index = usize::try_from(index).ok()?;
-        self.chunks.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
-    }
-
-    fn push(&mut self, leaf: Leaf) {
-        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK));
-        }
-        if let Some(chunk) = self.chunks.last_mut() {
-            chunk.push(leaf);
-            self.count += 1;
-        }
-    }
-
-    fn pop(&mut self) {
-        if let Some(chunk) = self.chunks.last_mut() {
-            chunk.pop();
-            self.count -= 1;
-            if chunk.is_empty() {
-                self.chunks.pop();
-            }
-        }
-    }
+    StoreError::missing::<IndexByAddress>(address)
 }
 
 #[cfg(test)]
@@ -255,6 +397,9 @@ mod tests {
     use cairn_ledger::{Account, testing::pebbles};
     use proptest::{prelude::*, test_runner::RngSeed};
     use std::collections::BTreeMap;
+
+    /// Eight leaves in a bucket.
+    const BITS: u32 = 3;
 
     fn leaf(n: u16, next: u16) -> Leaf {
         let address = |n: u16| {
@@ -274,9 +419,11 @@ mod tests {
     }
 
     fn accounts(created: &[u16]) -> Accounts {
-        let mut accounts = Accounts::with_count(created.len() as u64 + 1);
-        for (index, leaf) in leaves(created) {
-            assert!(accounts.place(index, leaf));
+        let leaves: Vec<Leaf> = leaves(created).into_iter().map(|(_, leaf)| leaf).collect();
+        let mut accounts = Accounts::new(BITS, leaves.len() as u64, true);
+        accounts.count_balances(&leaves);
+        for (number, leaves) in (0..).zip(leaves.chunks(1 << BITS)) {
+            assert!(accounts.load(number, leaves));
         }
         accounts
     }
@@ -289,7 +436,8 @@ mod tests {
         let balances: u64 = expected.values().map(|(_, leaf)| leaf.account.balance.pebbles()).sum();
         assert_eq!(accounts.balances(), balances);
         assert_eq!(accounts.tables.iter().map(HashTable::len).sum::<usize>(), expected.len());
-        assert!(accounts.landmarks.iter().all(|address| expected.contains_key(address)));
+        let Order::Landmarks(landmarks) = &accounts.order else { panic!("all are loaded") };
+        assert!(landmarks.iter().all(|address| expected.contains_key(address)));
         for (index, leaf) in expected.values() {
             assert_eq!(accounts.at(*index), Some(leaf));
         }
@@ -301,22 +449,70 @@ mod tests {
             assert_eq!(accounts.below(&address), below, "{n}");
             let early = expected.range(..address).rev().map(|(_, found)| *found).find(|(index, _)| *index < 5);
             assert_eq!(accounts.below_among(5, &address), early, "{n}");
-            let found = expected.get(&address).copied().or(below);
-            assert_eq!(accounts.get_or_below(&address).ok(), found, "{n}");
+            let mut found = [(0, Leaf::SENTINEL)];
+            accounts.find_each(&[address], &mut found).expect("the order is whole");
+            assert_eq!(Some(found[0]), expected.get(&address).copied().or(below), "{n}");
         }
         let addresses: Vec<Address> = (1..300).map(|n| leaf(n, 0).address).collect();
         let mut each = vec![(0, Leaf::SENTINEL); addresses.len()];
         accounts.find_each(&addresses, &mut each).expect("the order is whole");
-        let one_by_one = addresses.iter().map(|address| accounts.get_or_below(address).expect("the order is whole"));
-        assert_eq!(each, one_by_one.collect::<Vec<_>>());
+        let one_by_one = addresses.iter().map(|address| accounts.get(address).or_else(|| accounts.below(address)));
+        assert_eq!(each, one_by_one.map(|found| found.expect("the order is whole")).collect::<Vec<_>>());
     }
 
     #[test]
-    fn what_has_no_place_is_refused() {
-        let mut accounts = Accounts::with_count(2);
-        assert!(accounts.place(1, leaf(7, 0)), "the negative control");
-        assert!(!accounts.place(2, leaf(8, 0)));
-        assert_eq!(accounts.get(&leaf(8, 0).address), None);
+    fn a_bucket_has_a_place_and_is_loaded_once() {
+        let mut accounts = Accounts::new(BITS, 9, true);
+        assert!(accounts.load(1, &[leaf(7, 0)]), "the negative control");
+        assert!(!accounts.load(1, &[leaf(7, 0)]) && !accounts.load(2, &[leaf(8, 0)]));
+        assert_eq!(
+            (accounts.get(&leaf(7, 0).address), accounts.get(&leaf(8, 0).address)),
+            (Some((8, leaf(7, 0))), None)
+        );
+    }
+
+    /// Each bucket is forgotten and loaded again; the last stays, and one that was used stays longer than one that was not.
+    #[test]
+    fn what_is_forgotten_is_not_found_until_it_is_loaded_again() {
+        let all: Vec<u16> = (1..40).collect();
+        let mut accounts = accounts(&all);
+        assert_eq!(accounts.unused(), None, "all are to be loaded");
+        accounts.set_partial();
+        let used = leaf(20, 0).address;
+        accounts.get(&used).expect("it is loaded");
+        let mut forgotten = Vec::new();
+        while accounts.loaded() > 1 {
+            let number = accounts.unused().expect("there are more than one");
+            accounts.unload(number);
+            forgotten.push(number);
+        }
+        assert_eq!(forgotten, [1, 3, 0, 2], "{forgotten:?}");
+        assert_eq!((accounts.unused(), accounts.at(39).is_some(), accounts.at(20)), (None, true, None));
+        let mut found = [(0, Leaf::SENTINEL)];
+        accounts.find_each(&[used], &mut found).expect("nothing is broken");
+        assert_eq!(found[0].0, NOT_LOADED);
+        let leaves: Vec<Leaf> = leaves(&all).into_iter().map(|(_, leaf)| leaf).collect();
+        assert!(accounts.load(2, &leaves[16..24]));
+        accounts.find_each(&[used], &mut found).expect("nothing is broken");
+        assert_eq!((found[0], accounts.get(&leaf(19, 0).address)), ((20, leaves[20]), Some((19, leaves[19]))));
+        assert_eq!(accounts.balances(), (1..40).sum::<u64>(), "of all, loaded or not");
+    }
+
+    #[test]
+    fn what_differs_from_the_disk_is_noted() {
+        let mut accounts = accounts(&[1, 2, 3]);
+        accounts.set_partial();
+        accounts.set(3, []);
+        accounts.set(5, [(3, leaf(4, 0)), (4, leaf(3, 4))]);
+        let partial = |accounts: &Accounts| {
+            let partial = accounts.partial().expect("not all need to be loaded");
+            (partial.created.iter().copied().collect::<Vec<_>>(), partial.removed.len())
+        };
+        assert_eq!(partial(&accounts), (vec![leaf(4, 0).address], 0), "the third was made again");
+        accounts.set(3, []);
+        assert_eq!(partial(&accounts), (vec![], 1));
+        accounts.set_written();
+        assert_eq!(partial(&accounts), (vec![], 0));
     }
 
     #[test]
@@ -324,19 +520,21 @@ mod tests {
         let mut accounts = accounts(&[3, 5]);
         assert!(accounts.below(&leaf(9, 0).address).is_some(), "the negative control");
         accounts.set(3, [(2, leaf(5, 3))]);
-        accounts.landmarks = BTreeSet::from([Address::ZERO]);
-        let broken = accounts.get_or_below(&leaf(9, 0).address).expect_err("5 names 3 as the next");
+        accounts.order = Order::Landmarks(BTreeSet::from([Address::ZERO]));
+        let broken = accounts.find_each(&[leaf(9, 0).address], &mut [(0, Leaf::SENTINEL)]);
+        let broken = broken.expect_err("5 names 3 as the next");
         assert!(broken.is_storage_failure());
     }
 
     #[test]
-    fn chunks_give_back_what_they_do_not_need() {
-        let mut all: Vec<u16> = (1..=2 * CHUNK as u16).collect();
+    fn buckets_are_given_back_that_are_not_needed() {
+        let mut all: Vec<u16> = (1..=20).collect();
         let mut accounts = accounts(&all);
-        assert_eq!(accounts.leaves.chunks.len(), 3);
-        all.truncate(CHUNK - 1);
-        accounts.set(CHUNK as u64, leaves(&all).into_iter().skip(CHUNK - 1));
-        assert_eq!(accounts.leaves.chunks.len(), 1);
+        assert_eq!(accounts.loaded(), 3);
+        all.truncate(7);
+        accounts.set(8, []);
+        assert_eq!((accounts.loaded(), accounts.buckets.len()), (1, 1));
+        accounts.set(8, leaves(&all).into_iter().skip(7));
         assert_is(&accounts, &all);
     }
 
@@ -348,7 +546,7 @@ mod tests {
             bytes[..8].copy_from_slice(&n.to_be_bytes());
             Leaf { address: Address::from_bytes(bytes), ..Leaf::SENTINEL }
         });
-        let mut accounts = Accounts::with_count(1);
+        let mut accounts = accounts(&[]);
         let mut all = (1..).zip(all);
         let mut grow_to = |count: u64, accounts: &mut Accounts| {
             let before: Vec<usize> = accounts.tables.iter().map(HashTable::capacity).collect();

@@ -8,9 +8,10 @@
 //! Nothing is kept before the first question: it reads the last blocks' undo records from the disk. While history
 //! is caught up with, what was kept is forgotten again.
 
-use super::accounts::{Accounts, missing};
-use super::{State, resolve};
-use crate::store::{ChainStore, StoreError};
+use super::accounts::missing;
+use super::staged::not_loaded;
+use super::{Source, State, resolve};
+use crate::store::{StoreError, schema::UndoLeaves};
 use cairn_ledger::accounts::{Leaf, StateChange, TreeUpdate};
 use cairn_ledger::{AccountProof, Address, BlockId, ChainContext, codec::BoundedVec};
 use std::collections::{HashMap, VecDeque};
@@ -46,27 +47,26 @@ struct UndoneBlock {
 impl StateHistory {
     /// Reads the last blocks' undo records, unless that was done before. `state` is the one at `tip`; it comes back as
     /// it was, save after an error, which ends the writer.
-    pub(crate) fn load(&mut self, store: &ChainStore, state: &mut State, tip: &ChainContext) -> Result<(), StoreError> {
+    pub(crate) fn load(&mut self, source: Source<'_>, state: &mut State, tip: &ChainContext) -> Result<(), StoreError> {
         if self.kept {
             return Ok(());
         }
+        let records = last_records(source, tip)?;
+        let lowest = records.last().map_or(state.accounts.count(), |(_, undo)| undo.count);
+        let changed = records.iter().flat_map(|(_, undo)| undo.leaves.iter()).map(|leaf| leaf.index);
+        // Before the tree goes back: what is on the disk is that of the tip.
+        state.load_buckets_of(source, changed.chain(lowest.saturating_sub(1)..state.accounts.count()))?;
         let (mut undone, mut forward) = (Vec::new(), Vec::new());
         // The leaves that the blocks after one changed, by index, as they were before those.
         let mut older = HashMap::new();
-        let (mut at, mut nodes) = (store.expect_header(&tip.id())?, 0);
-        while at.header().height.get() > 0
-            && (undone.len() < KEPT_AT_LEAST || (undone.len() < KEPT_STATES && nodes < KEPT_NODES))
-        {
+        for (parent, undo) in records {
             // Accounts made since may stand there as they are: nothing older knows them.
             let leaf = |index| older.get(&index).or_else(|| state.accounts.at(index)).copied();
-            let undo = resolve(&store.undo(&at)?, leaf)?;
+            let undo = resolve(&undo, leaf)?;
             older.extend(undo.leaves.iter().copied());
-            let update = state.tree.update(undo.count, &undo.leaf_hashes());
-            forward.push(state.tree.exchange(update.clone()));
-            nodes += update.node_count();
-            let parent = at.header().parent;
+            let update = state.tree.update(undo.count, &undo.leaf_hashes()).map_err(not_loaded)?;
+            forward.push(state.tree.exchange(update.clone()).map_err(not_loaded)?);
             undone.push(UndoneBlock::new(parent, undo.count, undo.leaves.into_vec(), update));
-            at = store.expect_header(&parent)?;
         }
         for update in forward.into_iter().rev() {
             state.tree.apply(update);
@@ -113,18 +113,25 @@ impl StateHistory {
     /// the one at the tip.
     pub(crate) fn prove(
         &self,
-        state: &State,
+        source: Source<'_>,
+        state: &mut State,
         address: &Address,
         at: &BlockId,
     ) -> Result<Option<AccountProof>, StoreError> {
         let Some(first) = self.blocks.iter().position(|block| block.parent == *at) else { return Ok(None) };
-        let State { accounts, tree } = state;
         let back: Vec<&UndoneBlock> = self.blocks.range(first..).collect();
-        let count = back.first().map_or(accounts.count(), |block| block.count);
-        let found = leaf(accounts, &back, count, address).or_else(|| leaf_below(accounts, &back, count, address));
+        let count = back.first().map_or(state.accounts.count(), |block| block.count);
+        let mut found = leaf(source, state, &back, count, address)?;
+        // Accounts made since are passed over: as many as the kept blocks made, at most.
+        if found.is_none()
+            && let Some((_, below)) = state.below_among(source, count, address)?
+        {
+            found = leaf(source, state, &back, count, &below.address)?;
+        }
         let (index, leaf) = found.ok_or_else(|| missing(address))?;
+        state.load_buckets_of(source, [index])?;
         let updates: Vec<&TreeUpdate> = back.iter().map(|block| &block.update).collect();
-        let path = tree.path_before(index, &updates).ok_or_else(|| missing(address))?;
+        let path = state.tree.path_before(index, &updates).ok_or_else(|| missing(address))?;
         let path = BoundedVec::new(path).map_err(|_| missing(address))?;
         Ok(Some(AccountProof { count, index, leaf, path }))
     }
@@ -142,16 +149,38 @@ impl UndoneBlock {
     }
 }
 
-/// The leaf of an address before the blocks of `back`, when there were `count` leaves.
-fn leaf(accounts: &Accounts, back: &[&UndoneBlock], count: u64, address: &Address) -> Option<(u64, Leaf)> {
-    let found = back.iter().find_map(|block| block.leaf(address)).or_else(|| accounts.get(address));
-    // A block may have changed an account that one of `back` had made.
-    found.filter(|(index, _)| *index < count)
+/// How to take the last blocks back, the last first, each with the block before it: as many as are kept, about.
+fn last_records(source: Source<'_>, tip: &ChainContext) -> Result<Vec<(BlockId, UndoLeaves)>, StoreError> {
+    let (mut records, mut nodes) = (Vec::new(), 0);
+    let mut at = source.store.expect_header(&tip.id())?;
+    while at.header().height.get() > 0
+        && (records.len() < KEPT_AT_LEAST || (records.len() < KEPT_STATES && nodes < KEPT_NODES))
+    {
+        let (undo, parent) = (source.store.undo(&at)?, at.header().parent);
+        nodes += node_count(undo.leaves.len(), undo.count);
+        records.push((parent, undo));
+        at = source.store.expect_header(&parent)?;
+    }
+    Ok(records)
 }
 
-/// The leaf just below an address that had none. Accounts made since are passed over: as many as the kept
-/// blocks made, at most.
-fn leaf_below(accounts: &Accounts, back: &[&UndoneBlock], count: u64, address: &Address) -> Option<(u64, Leaf)> {
-    let (_, below) = accounts.below_among(count, address)?;
-    leaf(accounts, back, count, &below.address)
+/// About how many nodes change with so many leaves of a tree with `count`: below the level that has as many nodes, all
+/// of the way up from each; above it, nearly all there are.
+fn node_count(leaves: usize, count: u64) -> usize {
+    let alone = count.checked_div(leaves as u64).map_or(0, |alone| alone.checked_ilog2().unwrap_or(0));
+    leaves * (alone as usize + 2)
+}
+
+/// The leaf of an address before the blocks of `back`, when there were `count` leaves.
+fn leaf(
+    source: Source<'_>,
+    state: &mut State,
+    back: &[&UndoneBlock],
+    count: u64,
+    address: &Address,
+) -> Result<Option<(u64, Leaf)>, StoreError> {
+    let changed = back.iter().find_map(|block| block.leaf(address));
+    let found = changed.map_or_else(|| state.find(source, address), |leaf| Ok(Some(leaf)))?;
+    // A block may have changed an account that one of `back` had made.
+    Ok(found.filter(|(index, _)| *index < count))
 }

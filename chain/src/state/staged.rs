@@ -3,10 +3,10 @@
 //! Blocks change the state in place, one after another. All that then differs from the disk goes into the plan's one
 //! batch: however often the plan touched an account, it is written once. A plan that fails is taken back.
 
-use super::{State, resolve};
-use crate::store::schema::{AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, UndoByBlock, UndoLeaves};
+use super::{Source, State, accounts::missing, resolve};
+use crate::store::schema::{AccountByIndex, AddressLink, IndexByAddress, LinkByIndex, UndoByBlock, UndoLeaves};
 use crate::store::{Batch, StoreError};
-use cairn_ledger::accounts::{Leaf, StateChange, TreeUpdate};
+use cairn_ledger::accounts::{AccountSlice, Leaf, LeafChange, NotLoaded, StateChange, TreeUpdate};
 use cairn_ledger::{Account, Address};
 
 /// A state that a plan is moving: first disconnecting blocks, then connecting others.
@@ -38,19 +38,30 @@ impl<'a> StagedState<'a> {
         self.state
     }
 
-    /// Takes in what a block changed.
-    pub(crate) fn connect(&mut self, change: StateChange, update: TreeUpdate) {
-        self.state.accounts.set(change.count, change.leaves.iter().map(|leaf| (leaf.index, leaf.new)));
-        self.connected.push(change);
-        match &mut self.inverses {
-            Some(inverses) => inverses.push(self.state.tree.exchange(update)),
-            None => self.state.tree.apply(update),
-        }
+    /// Loads what a block touches.
+    pub(crate) fn slice(&mut self, source: Source<'_>, addresses: &[Address]) -> Result<AccountSlice, StoreError> {
+        self.state.slice(source, addresses)
     }
 
-    /// Takes back what a block had changed.
+    /// Loads what is needed to take a block back.
+    pub(crate) fn load_for_undo(&mut self, source: Source<'_>, undo: &UndoLeaves) -> Result<(), StoreError> {
+        self.state.load_for_undo(source, undo)
+    }
+
+    /// Takes in what a block changed, all of which was [loaded](Self::slice).
+    pub(crate) fn connect(&mut self, change: StateChange, update: TreeUpdate) -> Result<(), StoreError> {
+        match &mut self.inverses {
+            Some(inverses) => inverses.push(self.state.tree.exchange(update).map_err(not_loaded)?),
+            None => self.state.tree.apply(update),
+        }
+        self.state.accounts.set(change.count, change.leaves.iter().map(|leaf| (leaf.index, leaf.new)));
+        self.connected.push(change);
+        Ok(())
+    }
+
+    /// Takes back what a block had changed, all of which was [loaded](Self::load_for_undo).
     pub(crate) fn disconnect(&mut self, undo: &UndoLeaves) -> Result<(), StoreError> {
-        let State { accounts, tree } = &mut *self.state;
+        let State { accounts, tree, .. } = &mut *self.state;
         let count = accounts.count();
         if undo.count == 0 || undo.count > count || undo.leaves.iter().any(|old| old.index >= undo.count) {
             return Err(StoreError::corrupt::<UndoByBlock>(undo.count));
@@ -58,7 +69,7 @@ impl<'a> StagedState<'a> {
         let record = resolve(undo, |index| accounts.at(index).copied())?;
         let changed = undo.leaves.iter().map(|old| old.index).chain(undo.count..count);
         let leaves = changed.filter_map(|index| Some((index, *accounts.at(index)?))).collect();
-        tree.apply(tree.update(record.count, &record.leaf_hashes()));
+        tree.apply(tree.update(record.count, &record.leaf_hashes()).map_err(not_loaded)?);
         accounts.set(record.count, record.leaves.into_vec());
         self.undone.push(LeavesBefore { count, leaves });
         Ok(())
@@ -72,19 +83,29 @@ impl<'a> StagedState<'a> {
         let undone: Vec<_> = undone.map(|address| (address, accounts.get(&address))).collect();
         // What the blocks changed is at hand, where the accounts are far apart in memory; the last change counts.
         let connected = self.connected.iter().rev().flat_map(|change| &change.leaves);
-        let elsewhere = connected.clone().filter(|leaf| leaf.old.is_none_or(|old| old.next != leaf.new.next));
-        let elsewhere = elsewhere.map(|leaf| (leaf.new.address, Some(AccountPlace::new(leaf.index, &leaf.new))));
-        let now = |(index, leaf): &(u64, Leaf)| AccountPlace::new(*index, leaf);
-        let mut places: Vec<_> =
-            elsewhere.chain(undone.iter().map(|(address, leaf)| (*address, leaf.as_ref().map(now)))).collect();
+        let created = connected.clone().filter(|leaf| leaf.old.is_none());
+        let created = created.map(|leaf| (leaf.new.address, Some(leaf.index)));
+        let undone_places = undone.iter().map(|(address, leaf)| (*address, leaf.map(|(index, _)| index)));
+        let mut places: Vec<_> = created.chain(undone_places).collect();
         // In the order of the table: a sorted batch goes in at half the cost.
         places.sort_by_key(|(address, _)| *address);
         places.dedup_by_key(|(address, _)| *address);
-        for (address, place) in places {
-            match place {
-                Some(place) => batch.put::<AccountByAddress>(&address, &place),
-                None => batch.delete::<AccountByAddress>(&address),
+        for (address, index) in places {
+            match index {
+                Some(index) => batch.put::<IndexByAddress>(&address, &index),
+                None => batch.delete::<IndexByAddress>(&address),
             }
+        }
+
+        let is_elsewhere = |leaf: &&LeafChange| leaf.old.is_none_or(|old| old.next != leaf.new.next);
+        let linked = connected.clone().filter(is_elsewhere).map(|leaf| (leaf.index, AddressLink::from(&leaf.new)));
+        let undone_links = undone.iter().filter_map(|(_, leaf)| *leaf);
+        let mut links: Vec<_> =
+            linked.chain(undone_links.map(|(index, leaf)| (index, AddressLink::from(&leaf)))).collect();
+        links.sort_by_key(|(index, _)| *index);
+        links.dedup_by_key(|(index, _)| *index);
+        for (index, link) in links {
+            batch.put::<LinkByIndex>(&index, &link);
         }
 
         let undone = undone.iter().filter_map(|(_, leaf)| *leaf).map(|(index, leaf)| (index, leaf.account));
@@ -96,15 +117,9 @@ impl<'a> StagedState<'a> {
             batch.put::<AccountByIndex>(&index, &account);
         }
 
-        let (before, lowest) = self.counts();
-        for index in lowest..accounts.count().max(before) {
-            match accounts.at(index) {
-                Some(leaf) => batch.put::<AddressByIndex>(&index, &leaf.address),
-                None => {
-                    batch.delete::<AddressByIndex>(&index);
-                    batch.delete::<AccountByIndex>(&index);
-                }
-            }
+        for index in accounts.count()..self.count_before() {
+            batch.delete::<LinkByIndex>(&index);
+            batch.delete::<AccountByIndex>(&index);
         }
     }
 
@@ -117,16 +132,16 @@ impl<'a> StagedState<'a> {
         undone.chain(connected.map(|leaf| (leaf.new.address, leaf.new.account))).collect()
     }
 
-    /// How many accounts there were, and how many of them stayed all the time.
-    fn counts(&self) -> (u64, u64) {
-        let lowest = self.connected.first().map_or(self.state.accounts.count(), |change| change.old_count);
-        (self.undone.first().map_or(lowest, |undone| undone.count), lowest)
+    /// How many accounts there were.
+    fn count_before(&self) -> u64 {
+        let connected = self.connected.first().map_or(self.state.accounts.count(), |change| change.old_count);
+        self.undone.first().map_or(connected, |undone| undone.count)
     }
 
     /// Takes everything back, the last first: the state is as it is on the disk. The hashes are made again, which costs
     /// what making them had, and whoever brought the invalid block its proof of work.
-    pub(crate) fn take_back(self) {
-        let State { accounts, tree } = self.state;
+    pub(crate) fn take_back(self) -> Result<(), StoreError> {
+        let State { accounts, tree, .. } = self.state;
         let connected = self.connected.into_iter().rev().map(|change| {
             let leaves = change.leaves.iter().filter_map(|leaf| Some((leaf.index, leaf.old?)));
             LeavesBefore { count: change.old_count, leaves: leaves.collect() }
@@ -134,23 +149,34 @@ impl<'a> StagedState<'a> {
         for LeavesBefore { count, leaves } in connected.chain(self.undone.into_iter().rev()) {
             let hashes = Leaf::hash_each(leaves.iter().map(|(_, leaf)| leaf));
             let hashes: Vec<_> = leaves.iter().map(|(index, _)| *index).zip(hashes).collect();
-            tree.apply(tree.update(count, &hashes));
+            tree.apply(tree.update(count, &hashes).map_err(not_loaded)?);
             accounts.set(count, leaves);
         }
+        accounts.set_written();
+        Ok(())
     }
 
     /// Keeps everything, which is on the disk now; returns what each connected block changed, and how to take that back
     /// in the tree, if it was asked for.
     pub(crate) fn keep(self) -> Vec<(StateChange, TreeUpdate)> {
+        self.state.accounts.set_written();
         self.connected.into_iter().zip(self.inverses.unwrap_or_default()).collect()
+    }
+}
+
+/// Our own mistake, or that of the disk.
+pub(crate) fn not_loaded(error: NotLoaded) -> StoreError {
+    match error {
+        NotLoaded::Account { address } => missing(&address),
+        NotLoaded::Bucket { number } => StoreError::missing::<LinkByIndex>(format!("bucket {number}")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::accounts::Accounts, *};
+    use super::{super::model::state_of, *};
     use crate::store::schema::UndoLeaf;
-    use cairn_ledger::{accounts::AccountTree, codec::BoundedVec, testing::arbitrary_hash};
+    use cairn_ledger::{codec::BoundedVec, testing::arbitrary_hash};
 
     fn state(count: u64) -> State {
         let address = |n: u64| if n == 0 { Address::ZERO } else { Address::from_bytes(*arbitrary_hash(n).as_bytes()) };
@@ -158,10 +184,7 @@ mod tests {
         sorted.sort_unstable();
         let next = |address: Address| sorted.iter().find(|other| **other > address).copied().unwrap_or(Address::ZERO);
         let leaves = (0..count).map(|n| Leaf { address: address(n), next: next(address(n)), ..Leaf::SENTINEL });
-        let leaves: Vec<Leaf> = leaves.collect();
-        let mut accounts = Accounts::with_count(count);
-        assert!(leaves.iter().zip(0..).all(|(leaf, index)| accounts.place(index, *leaf)));
-        State { accounts, tree: AccountTree::from_leaf_hashes(Leaf::hash_each(&leaves)) }
+        state_of(&leaves.collect::<Vec<_>>())
     }
 
     fn undo(count: u64, index: u64) -> UndoLeaves {
@@ -182,7 +205,7 @@ mod tests {
         }
         staged.disconnect(&undo(8, 7)).expect("the negative control");
         assert_eq!((staged.state().accounts.count(), staged.state().tree.count()), (8, 8));
-        staged.take_back();
+        staged.take_back().expect("all is loaded");
         assert_eq!((state.accounts.count(), state.tree.state_root()), (9, root));
     }
 }

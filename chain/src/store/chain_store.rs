@@ -3,18 +3,13 @@
 use super::codec::{KeyCodec, Table};
 use super::pruning::LowestBody;
 use super::schema::{
-    AccountByAddress, AccountByIndex, AccountPlace, AddressByIndex, BlockKey, BodyByBlock, FORMAT, HeaderById,
-    HeaderRecord, IdByHeight, LocationByTxid, Meta, MetaKey, MetaRecord, TouchByAccount, TouchKey, TxLocation,
-    UnderWay, UndoByBlock, UndoLeaves,
+    BlockKey, BodyByBlock, FORMAT, HeaderById, HeaderRecord, IdByHeight, LocationByTxid, Meta, MetaKey, MetaRecord,
+    TouchByAccount, TouchKey, TxLocation, UnderWay, UndoByBlock, UndoLeaves,
 };
 use super::{Batch, Db, DbOptions, DbUsage, Durability, MemoryDisk, StoreError};
 use cairn_ledger::mmr::{Mmr, MmrNode, MmrPosition};
-use cairn_ledger::{
-    Account, Address, Block, BlockId, Body, ChainContext, ChainSpec, CheckedBlock, Height, LinkedHeader, TxId,
-    accounts::Leaf,
-};
-use std::ops::{Range, RangeInclusive};
-use std::{cmp::Ordering, path::Path};
+use cairn_ledger::{Block, BlockId, Body, ChainContext, ChainSpec, CheckedBlock, Height, LinkedHeader, TxId};
+use std::path::Path;
 
 /// The place of a block's reward: after all its transactions.
 pub const REWARD: u32 = u32::MAX;
@@ -160,13 +155,6 @@ impl ChainStore {
         let (total_work, next_target) = (header.total_work(), header.next_target());
         let record = HeaderRecord { header: header.header().clone(), total_work, next_target, completed };
         batch.put::<HeaderById>(&header.id(), &record);
-    }
-
-    /// Sets a leaf.
-    pub fn put_leaf(&self, batch: &mut Batch<'_>, index: u64, leaf: &Leaf) {
-        batch.put::<AccountByAddress>(&leaf.address, &AccountPlace::new(index, leaf));
-        batch.put::<AccountByIndex>(&index, &leaf.account);
-        batch.put::<AddressByIndex>(&index, &leaf.address);
     }
 
     /// The last connected block.
@@ -316,123 +304,6 @@ impl ChainStore {
             Some(next) => Ok(self.undo(&self.expect_header(&next)?)?.count),
             None => self.account_count(),
         }
-    }
-
-    /// The leaf of an address at the tip, and its index.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn account(&self, address: &Address) -> Result<Option<(u64, Leaf)>, StoreError> {
-        // Both of one moment: a reorganisation may give the index to another account.
-        let moment = self.db.frozen();
-        let Some(place) = moment.get::<AccountByAddress>(address)? else { return Ok(None) };
-        let account = moment.get::<AccountByIndex>(&place.index)?.ok_or_else(|| no_account(place.index))?;
-        Ok(Some((place.index, Leaf { address: *address, next: place.next, account })))
-    }
-
-    /// What each of these addresses has at the tip, in their order.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn accounts(&self, addresses: &[Address]) -> Result<Vec<Option<Account>>, StoreError> {
-        let moment = self.db.frozen();
-        let places = moment.get_each::<AccountByAddress>(addresses)?;
-        let indices: Vec<u64> = places.iter().flatten().map(|place| place.index).collect();
-        let mut accounts = indices.iter().zip(moment.get_each::<AccountByIndex>(&indices)?);
-        let mut next = || accounts.next().map(|(index, account)| account.ok_or_else(|| no_account(*index))).transpose();
-        places.iter().map(|place| if place.is_some() { next() } else { Ok(None) }).collect()
-    }
-
-    /// The index of an address that has an account at the tip.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn index_of(&self, address: &Address) -> Result<Option<u64>, StoreError> {
-        Ok(self.db.get::<AccountByAddress>(address)?.map(|place| place.index))
-    }
-
-    /// The index of each of these addresses that has an account at the tip, in their order.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn indices_of(&self, addresses: &[Address]) -> Result<Vec<Option<u64>>, StoreError> {
-        let places = self.db.frozen().get_each::<AccountByAddress>(addresses)?;
-        Ok(places.iter().map(|place| place.as_ref().map(|place| place.index)).collect())
-    }
-
-    /// What the accounts at these indices have.
-    ///
-    /// # Errors
-    /// A failing or corrupt database; also when not all of them are there.
-    pub fn accounts_at(&self, indices: Range<u64>) -> Result<Vec<Account>, StoreError> {
-        let stored = self.db.entries_from::<AccountByIndex>(&indices.start);
-        let mut accounts = Vec::new();
-        for (index, entry) in indices.clone().zip(stored) {
-            let (key, account) = entry?;
-            if *key != index.to_bytes() {
-                return Err(no_account(index));
-            }
-            accounts.push(account);
-        }
-        let next = indices.start.saturating_add(accounts.len() as u64);
-        if next < indices.end { Err(no_account(next)) } else { Ok(accounts) }
-    }
-
-    /// How many accounts there are, the sentinel included.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn account_count(&self) -> Result<u64, StoreError> {
-        // Both of one moment: a block may create some in between.
-        let moment = self.db.frozen();
-        let (addresses, accounts) =
-            (count_by_index::<AddressByIndex>(&moment)?, count_by_index::<AccountByIndex>(&moment)?);
-        match addresses.cmp(&accounts) {
-            Ordering::Less => Err(StoreError::missing::<AddressByIndex>(addresses)),
-            Ordering::Equal => Ok(accounts),
-            Ordering::Greater => Err(no_account(accounts)),
-        }
-    }
-
-    /// The address of the account at `index`.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn address_at(&self, index: u64) -> Result<Option<Address>, StoreError> {
-        self.db.get::<AddressByIndex>(&index)
-    }
-
-    /// All leaves with their indices, in ascending order of address.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn leaves(&self) -> Result<impl Iterator<Item = Result<(u64, Leaf), StoreError>>, StoreError> {
-        let accounts = self.accounts_at(0..self.account_count()?)?;
-        let leaves = self.places_in(0..=u8::MAX).map(move |entry| {
-            let (address, AccountPlace { index, next }) = entry?;
-            let account = usize::try_from(index).ok().and_then(|index| accounts.get(index));
-            let account = *account.ok_or_else(|| no_account(index))?;
-            Ok((index, Leaf { address, next, account }))
-        });
-        Ok(leaves)
-    }
-
-    /// Where the accounts are whose addresses begin with a byte of `first`, in ascending order: a part of all, for one
-    /// of many readers.
-    pub fn places_in(
-        &self,
-        first: RangeInclusive<u8>,
-    ) -> impl Iterator<Item = Result<(Address, AccountPlace), StoreError>> {
-        let mut least = [0; 32];
-        least[0] = *first.start();
-        let least = Address::from_bytes(least);
-        let entries = self.db.entries_from::<AccountByAddress>(&least).map(|entry| {
-            let (key, place) = entry?;
-            let corrupt = |_| StoreError::corrupt::<AccountByAddress>(hex::encode(&key));
-            Ok((Address::from_bytes(<[u8; 32]>::try_from(&*key).map_err(corrupt)?), place))
-        });
-        entries
-            .take_while(move |entry| entry.as_ref().map_or(true, |(address, _)| address.as_bytes()[0] <= *first.end()))
     }
 
     /// The block of the followed chain at `height` as the parent of others: with the history up to it.
@@ -593,17 +464,6 @@ pub struct ConnectedRecords {
     pub locations: u64,
     /// What undoes a block.
     pub undos: u64,
-}
-
-/// How many entries a table has whose keys are all numbers up to some.
-fn count_by_index<T: Table<Key = u64>>(db: &Db) -> Result<u64, StoreError> {
-    let Some(key) = db.last_key::<T>()? else { return Ok(0) };
-    let corrupt = |_| StoreError::corrupt::<T>(hex::encode(&key));
-    Ok(<[u8; 8]>::try_from(&*key).map(u64::from_be_bytes).map_err(corrupt)?.saturating_add(1))
-}
-
-fn no_account(index: u64) -> StoreError {
-    StoreError::missing::<AccountByIndex>(index)
 }
 
 /// Notes how far the index of addresses is built.

@@ -22,8 +22,8 @@ pub struct DbOptions {
     pub address_index: bool,
     /// Of how many blocks up to the tip the bodies are kept; of all, when nothing is said.
     pub keep_blocks: Option<u64>,
-    /// How many accounts fit in memory, in which all are; any number, when nothing is said.
-    pub max_accounts: Option<u64>,
+    /// Memory for accounts and the hashes over them; as much as all take, when nothing is said.
+    pub account_bytes: Option<u64>,
 }
 
 impl DbOptions {
@@ -44,7 +44,7 @@ impl Default for DbOptions {
             max_open_files: 256,
             address_index: false,
             keep_blocks: None,
-            max_accounts: None,
+            account_bytes: None,
         }
     }
 }
@@ -491,23 +491,23 @@ mod tests {
     /// A power cut takes the last batches, each as a whole; what was synced stays.
     #[test]
     fn a_disk_in_memory_loses_what_was_not_synced_and_no_part_of_a_batch() {
-        use crate::store::schema::{AccountByIndex, AddressByIndex};
-        use cairn_ledger::{Account, Address, Amount};
+        use crate::store::schema::{AccountByIndex, IdByHeight};
+        use cairn_ledger::{Account, Amount, BlockId, Height};
 
         let disk = MemoryDisk::default();
         let db = Db::open_in_memory(disk.clone());
         let write = |index: u64, durability| {
             let mut batch = Batch::new(&db, 0);
             batch.put::<AccountByIndex>(&0, &Account { balance: Amount::ZERO, nonce: index });
-            batch.put::<AddressByIndex>(&index, &Address::from_bytes([1; 32]));
+            batch.put::<IdByHeight>(&Height::new(index), &BlockId::ZERO);
             if index == 3 {
-                batch.clear::<AddressByIndex>();
+                batch.clear::<IdByHeight>();
             }
             batch.write(durability).expect("a write");
         };
         let state = || {
             let nonce = db.get::<AccountByIndex>(&0).expect("a read").map(|account| account.nonce);
-            (nonce, db.entries::<AddressByIndex>().count())
+            (nonce, db.entries::<IdByHeight>().count())
         };
         write(0, Durability::Synced);
         write(1, Durability::Buffered);

@@ -46,12 +46,14 @@ pub enum StoreError {
          pruned; delete db/ in the data directory, and the node fetches that chain anew"
     )]
     ForkPruned { fork: Height, lowest: Height },
-    /// The network has more accounts than may be held in memory.
+    /// Too little memory for the accounts of the network, most of which may be on the disk; in bytes.
     #[error(
-        "the network has {got} accounts, and memory holds {expected}, all of which have to be there; raise memory.max_bytes, or \
-         the limit of the container, or take a machine with more memory"
+        "{} MiB are left for the {accounts} accounts of the network, which take {} MiB at the least; raise memory.max_bytes, or \
+         the limit of the container, or take a machine with more memory",
+        got >> 20,
+        (expected >> 20) + 1
     )]
-    NoMemory { got: u64, expected: u64 },
+    NoMemory { accounts: u64, got: u64, expected: u64 },
     /// The accounts are not those of the tip.
     #[error("the database is corrupt: its accounts have the state root {got}, the tip has {expected}")]
     StateMismatch { got: Hash, expected: Hash },

@@ -2,7 +2,7 @@
 
 use super::codec::{Table, begin_value, decode_value};
 use super::schema::{
-    AccountByAddress, AccountByIndex, AddressByIndex, BodyByBlock, HeaderById, HeaderRecord, IdByHeight,
+    AccountByIndex, AddressLink, BodyByBlock, HeaderById, HeaderRecord, IdByHeight, IndexByAddress, LinkByIndex,
     LocationByTxid, Meta, MetaRecord, UnderWay, UndoByBlock, UndoLeaf, UndoLeaves,
 };
 use cairn_fuzz::Target;
@@ -53,7 +53,7 @@ fn chain_store_value() {
     let undo =
         UndoLeaves { count: 11, leaves: BoundedVec::new(vec![leaf, UndoLeaf { next: None, ..leaf }]).expect("two") };
     let seeds = [
-        stored(&MetaRecord::Identity { format: 4, genesis_id: id }),
+        stored(&MetaRecord::Identity { format: 6, genesis_id: id }),
         stored(&MetaRecord::Tip(id)),
         stored(&MetaRecord::AddressIndex(Height::new(5))),
         stored(&MetaRecord::Reorganisation(UnderWay { from: id, to: id })),
@@ -63,14 +63,15 @@ fn chain_store_value() {
         stored(&undo),
         stored(&id),
         stored(&(5_u64, 7_u32)),
-        stored(&(3_u64, Address::ZERO)),
+        stored(&3_u64),
+        stored(&AddressLink { address, next: Address::ZERO }),
         stored(&account),
     ];
     Target::new("chain_store_value").seeds(seeds).run(|bytes| {
         let meta = value::<Meta>(bytes) | value::<HeaderById>(bytes) | value::<BodyByBlock>(bytes);
         let blocks = value::<UndoByBlock>(bytes) | value::<IdByHeight>(bytes) | value::<LocationByTxid>(bytes);
-        let accounts = value::<AccountByAddress>(bytes) | value::<AccountByIndex>(bytes);
-        meta | blocks | accounts | value::<AddressByIndex>(bytes)
+        let accounts = value::<IndexByAddress>(bytes) | value::<AccountByIndex>(bytes);
+        meta | blocks | accounts | value::<LinkByIndex>(bytes)
     });
 }
 

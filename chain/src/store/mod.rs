@@ -9,9 +9,9 @@
 //! | `undo_by_block` | height, block id → undo record | created on connect, deleted on disconnect and when the block is pruned |
 //! | `id_by_height` | height → block id | created on connect, deleted on disconnect |
 //! | `location_by_txid` | transaction id → height, place | created on connect, deleted on disconnect; of pruned blocks by compactions |
-//! | `account_by_address` | address → index, next address | written when accounts are created or undone |
+//! | `index_by_address` | address → index | created with the account, deleted when its block is undone |
 //! | `account_by_index` | index → balance, nonce | written on connect and disconnect |
-//! | `address_by_index` | index → address | created with the account, deleted when its block is undone |
+//! | `link_by_index` | index → address, next address | written when accounts are created or undone |
 //! | `touch_by_account` | account index, height, place → nothing | off unless `index.addresses`: created on connect or when it is built, deleted on disconnect; of pruned blocks by compactions |
 //!
 //! # Map
@@ -25,8 +25,8 @@
 //! 1. tip ∈ connected ⊆ headers: every connected block has a header and, unless it was pruned, a body.
 //! 2. A height exists exactly for connected blocks; an undo record and the locations of its transactions exactly for those
 //!    of them that were not pruned; block 0 has no undo record. Pruned are all below one height, but for block 0.
-//! 3. The leaves in `account_by_address` and `account_by_index` hash to the state root of the tip's header; both have
-//!    an entry for each index that `address_by_index` has, and no other.
+//! 3. The leaves in `link_by_index` and `account_by_index`, which have the same indices, hash to the state root of the
+//!    tip's header; `index_by_address` leads from each of their addresses to its index, and has no other.
 //! 4. A batch is all or nothing, also across a power cut.
 //! 5. While the index of addresses is on, `touch_by_account` has exactly the touches of the blocks of the followed
 //!    chain up to the height in `meta` that were not pruned; while it is off, it is empty.
@@ -34,6 +34,7 @@
 //!    after each of its batches.
 //! 7. An error of the database is final: whoever meets one stops the node ([`StoreError`]).
 
+mod accounts;
 mod backup;
 mod chain_store;
 mod codec;

@@ -267,7 +267,7 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
     // Looked up in many files, by hash often in vain: a filter saves the read.
-    let of_accounts = matches!(name, "account_by_address" | "account_by_index");
+    let of_accounts = matches!(name, "index_by_address" | "account_by_index" | "link_by_index");
     if of_accounts || matches!(name, "header_by_id" | "location_by_txid") {
         blocks.set_bloom_filter(10.0, false);
     }
@@ -276,8 +276,11 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
     // Most accounts that are looked up are there: filters of the last level, nine tenths of all, would save little.
     options.set_optimize_filters_for_hits(of_accounts);
     // Keys and values made of hashes do not become shorter, and accounts change too often for it to pay.
-    let hashes = matches!(name, "location_by_txid" | "address_by_index");
-    options.set_compression_type(if hashes || of_accounts { DBCompressionType::None } else { DBCompressionType::Lz4 });
+    options.set_compression_type(if of_accounts || name == "location_by_txid" {
+        DBCompressionType::None
+    } else {
+        DBCompressionType::Lz4
+    });
     options.set_write_buffer_size(write_buffer_bytes / 2);
     // Changes are all over these tables: level by level, each few megabytes of them would rewrite most of a table. So
     // changes are merged with changes, and with the table when there are as many as it has itself.

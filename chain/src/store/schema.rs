@@ -8,7 +8,7 @@ use cairn_ledger::{
 };
 
 /// The format this program reads and writes. It rises with any change of a table, a key or a value.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident: $cf:literal, $key:ty => $value:ty;)*) => {
@@ -40,12 +40,12 @@ tables! {
     IdByHeight: "id_by_height", Height => BlockId;
     /// Where the transactions of the followed chain are.
     LocationByTxid: "location_by_txid", TxId => TxLocation;
-    /// Where all accounts at the tip are, the sentinel included.
-    AccountByAddress: "account_by_address", Address => AccountPlace;
+    /// Where all accounts at the tip are, the sentinel included, in order of creation.
+    IndexByAddress: "index_by_address", Address => u64;
     /// What they have: all that a payment between them writes.
     AccountByIndex: "account_by_index", u64 => Account;
-    /// Accounts in order of creation.
-    AddressByIndex: "address_by_index", u64 => Address;
+    /// Whose they are, and who comes next: with what they have, the leaves, bucket by bucket.
+    LinkByIndex: "link_by_index", u64 => AddressLink;
     /// Where accounts were touched, if the index of addresses is on: the keys say all.
     TouchByAccount: "touch_by_account", TouchKey => ();
 }
@@ -147,20 +147,20 @@ pub struct HeaderRecord {
     pub completed: BoundedVec<MmrNode, 64>,
 }
 
-/// Where an account is. It changes when accounts are created and taken back, not with what they have.
+/// An account's address and the next: what its leaf has besides the account. It changes when accounts are created and
+/// taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[bincode(crate = "cairn_ledger::codec::bincode")]
-pub struct AccountPlace {
-    /// Its place in the tree.
-    pub index: u64,
-    /// The next address in ascending order.
+pub struct AddressLink {
+    /// The address.
+    pub address: Address,
+    /// The next address in ascending order; zero after the last.
     pub next: Address,
 }
 
-impl AccountPlace {
-    /// The place of a leaf.
-    pub fn new(index: u64, leaf: &Leaf) -> Self {
-        Self { index, next: leaf.next }
+impl From<&Leaf> for AddressLink {
+    fn from(leaf: &Leaf) -> Self {
+        Self { address: leaf.address, next: leaf.next }
     }
 }
 

@@ -76,32 +76,19 @@ async fn events_say_what_every_changed_account_has() {
 }
 
 #[tokio::test]
-async fn a_network_with_more_accounts_than_fit_in_memory_ends_the_node_with_a_sentence_and_lets_none_start() {
-    let genesis = testing::genesis_state(&testing::easy_network()).leaves().len() as u64;
-    let limited = DbOptions { max_accounts: Some(genesis + 1), ..DbOptions::default() };
-    let node = Fixture::with(limited);
-    let mut branch = Branch::new(&node.spec);
-    // The first creates the beneficiary's account, too, if it had none.
-    for n in 0..4 {
-        let payment = branch.pay(1, 500 + n, 5_000);
-        branch.mine(vec![payment], 0);
-    }
-    for block in &branch.blocks {
-        let Ok(outcomes) = node.chain.link_headers(PEER, vec![block.header.clone()]).await else { break };
-        let Some(HeaderOutcome::Linked(linked)) = outcomes.into_iter().next() else { panic!("not linked") };
-        let Ok(import) = node.chain.import(linked, block.body.clone()).await else { break };
-        if import.outcome().await.is_err() {
-            break;
-        }
-    }
-    let Fixture { spec, directory, running, chain } = node;
-    let error = running.ended().await.expect_err("they do not fit");
-    assert!(matches!(error, StoreError::NoMemory { expected, .. } if expected == genesis + 1), "{error}");
-    assert!(!error.is_storage_failure() && error.to_string().contains("raise memory.max_bytes"), "{error}");
+async fn a_node_with_too_little_memory_for_the_roots_of_all_buckets_does_not_start_and_says_why() {
+    let Fixture { spec, directory, running, chain } = Fixture::new();
+    chain.stop().await;
+    running.ended().await.expect("an orderly end");
     drop(chain);
-    let refused = spawn(spec.clone(), directory.path(), limited).err().expect("they do not fit");
-    assert!(matches!(refused, StoreError::NoMemory { .. }), "{refused}");
-    assert!(spawn(spec, directory.path(), DbOptions::default()).is_ok(), "with more memory all is well");
+    let start = |bytes| {
+        let options = DbOptions { account_bytes: Some(bytes), ..DbOptions::default() };
+        spawn(spec.clone(), directory.path(), options).map(drop)
+    };
+    let refused = start(5_000).expect_err("a bucket takes more");
+    assert!(matches!(refused, StoreError::NoMemory { got: 5_000, .. }), "{refused}");
+    assert!(!refused.is_storage_failure() && refused.to_string().contains("raise memory.max_bytes"), "{refused}");
+    start(15_000).expect("the negative control");
 }
 
 /// Whoever counted accounts while a block made some once took two tables of two moments for a corrupt database.

@@ -21,7 +21,7 @@ const OPTIONS: DbOptions = DbOptions {
     max_open_files: 256,
     address_index: true,
     keep_blocks: None,
-    max_accounts: None,
+    account_bytes: Some(15_000),
 };
 
 impl Bare {

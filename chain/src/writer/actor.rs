@@ -127,8 +127,8 @@ impl Actor {
                 Ok(message) => return Ok(Some(message)),
                 Err(TryRecvError::Disconnected) => return Ok(None),
                 Err(TryRecvError::Empty) => {
-                    let Writer { live, spec, state, .. } = &self.writer;
-                    self.builds_index = index::build_next(live, spec, &state.accounts)?;
+                    let Writer { live, spec, .. } = &self.writer;
+                    self.builds_index = index::build_next(live, spec)?;
                 }
             }
         }

@@ -147,9 +147,9 @@ impl Writer {
         count: usize,
         mut bytes: usize,
     ) -> Result<Vec<CheckedBlock>, StoreError> {
-        let mut run: Vec<CheckedBlock> = Vec::new();
+        let (mut run, max_bytes): (Vec<CheckedBlock>, _) = (Vec::new(), self.max_run_bytes());
         for id in path.iter().take(RUN.saturating_sub(count)) {
-            if bytes >= RUN_BYTES {
+            if bytes >= max_bytes {
                 break;
             }
             let block = self.take_block(id)?;
@@ -165,8 +165,8 @@ impl Writer {
         tip: BlockId,
         fork: BlockId,
     ) -> Result<(Vec<(LinkedHeader, Body)>, BlockId), StoreError> {
-        let (mut run, mut bytes, mut at) = (Vec::new(), 0_usize, tip);
-        while at != fork && run.len() < RUN && bytes < RUN_BYTES {
+        let (mut run, mut bytes, mut at, max_bytes) = (Vec::new(), 0_usize, tip, self.max_run_bytes());
+        while at != fork && run.len() < RUN && bytes < max_bytes {
             let header = self.live.expect_header(&at)?;
             let body = self.live.expect_body(&header)?;
             bytes = bytes.saturating_add(block_size(body.iter()));
@@ -174,6 +174,11 @@ impl Writer {
             run.push((header, body));
         }
         Ok((run, at))
+    }
+
+    /// Bytes of blocks in a batch.
+    fn max_run_bytes(&self) -> usize {
+        RUN_BYTES.min(self.state.max_plan_bytes())
     }
 
     /// A block whose body is here, from memory or from the disk.

@@ -20,7 +20,7 @@ pub(crate) use actor::{Actor, Message, Outlets};
 
 use crate::headers::{HeaderTree, Orphans, OtherRules};
 use crate::message::{Ahead, ChainEvent, Tip};
-use crate::state::{self, State, StateHistory};
+use crate::state::{self, Source, State, StateHistory};
 use crate::store::{ChainStore, DbOptions, StoreError};
 use crate::{
     precheck::{Precheck, SharedChecks},
@@ -80,11 +80,9 @@ pub(crate) fn open(
     options: DbOptions,
     shared: Option<SharedChecks>,
 ) -> Result<(Writer, watch::Receiver<Arc<ChainStore>>), StoreError> {
-    // Before they are all read.
-    expect_room(&options, store.account_count()?)?;
     let store = Arc::new(store);
     let workers = Workers::start()?;
-    let (state, tip) = state::load(&store, &spec, &workers)?;
+    let (state, tip) = state::load(&store, &spec, &workers, options.account_bytes)?;
     let (views, view) = watch::channel(store.clone());
     let writer = Writer {
         precheck: Precheck::new(workers.clone(), spec.clone(), shared),
@@ -105,14 +103,6 @@ pub(crate) fn open(
         options,
     };
     Ok((writer, view))
-}
-
-/// Refuses more accounts than may be in memory: the system would kill the process, without a word.
-fn expect_room(options: &DbOptions, accounts: u64) -> Result<(), StoreError> {
-    match options.max_accounts {
-        Some(max) if accounts > max => Err(StoreError::NoMemory { got: accounts, expected: max }),
-        Some(_) | None => Ok(()),
-    }
 }
 
 impl Writer {
@@ -143,6 +133,11 @@ impl Writer {
         self.header(id)?.ok_or_else(|| StoreError::missing::<HeaderById>(id))
     }
 
+    /// Proves an account, or its absence, at the tip.
+    pub(crate) fn prove(&mut self, address: &Address) -> Result<AccountProof, StoreError> {
+        self.state.prove(Source { store: &self.live, workers: &self.workers }, address)
+    }
+
     /// Proves an account, or its absence, as it was after the block `at`; `None` when that is not one of the
     /// last blocks of the followed chain.
     pub(crate) fn prove_at(
@@ -151,18 +146,20 @@ impl Writer {
         at: &BlockId,
     ) -> Result<Option<(Header, AccountProof)>, StoreError> {
         let proof = if *at == self.tip.id() {
-            Some(self.state.prove(&address)?)
+            Some(self.prove(&address)?)
         } else {
-            self.state_history.load(&self.store, &mut self.state, &self.tip)?;
-            self.state_history.prove(&self.state, &address, at)?
+            let source = Source { store: &self.store, workers: &self.workers };
+            self.state_history.load(source, &mut self.state, &self.tip)?;
+            self.state_history.prove(source, &mut self.state, &address, at)?
         };
         let Some(proof) = proof else { return Ok(None) };
         Ok(Some((self.store.expect_header(at)?.header().clone(), proof)))
     }
 
-    /// Refuses more accounts than may be in memory; prunes what is not to be kept, some blocks at a time.
+    /// Forgets accounts that take too much memory, which the disk has; prunes what is not to be kept, some blocks at a
+    /// time.
     pub(crate) fn keep_within_limits(&mut self) -> Result<(), StoreError> {
-        expect_room(&self.options, self.state.accounts.count())?;
+        self.state.forget_unused();
         let Some(keep) = self.options.keep_blocks else { return Ok(()) };
         let lowest = Height::new((self.tip.header().height.get() + 1).saturating_sub(keep));
         let step = (keep / PRUNE_PART).max(LEAST_PRUNED);

@@ -1,9 +1,10 @@
 //! Disconnecting blocks, then connecting others, as one batch.
 
 use super::Writer;
+use crate::index::AddressIndex;
+use crate::state::{Source, StagedState, not_loaded};
 use crate::store::schema::{BodyByBlock, UnderWay, UndoLeaves};
-use crate::store::{Batch, ChainStore, Durability, StoreError, put_connected, put_disconnected, put_under_way};
-use crate::{index::AddressIndex, state::StagedState, state::accounts::missing, workers::Workers};
+use crate::store::{Batch, Durability, StoreError, put_connected, put_disconnected, put_under_way};
 use cairn_common::clock;
 use cairn_ledger::accounts::{StateChange, TreeUpdate};
 use cairn_ledger::validate::{Candidate, ConnectError, connect_block_with};
@@ -68,13 +69,14 @@ impl Writer {
         let (batch, index) = (store.batch(bytes), AddressIndex::load(store, spec)?);
         let (note, stored) = (plan.note, plan.note.is_some());
         let state = StagedState::new(state, inverses);
-        let mut execution = Execution { spec, store, workers, state, index, batch, stored };
+        let source = Source { store, workers };
+        let mut execution = Execution { spec, source, state, index, batch, stored };
         let result = execution.run(plan);
         let Execution { state, index, mut batch, .. } = execution;
         let (disconnected, connected) = match result {
             Ok(moved) => moved,
             Err(failed) => {
-                state.take_back();
+                state.take_back()?;
                 return Err(failed);
             }
         };
@@ -87,7 +89,7 @@ impl Writer {
         }
         let (blocks, connect_us) = (connected.len(), clock::instant().duration_since(started).as_micros());
         if let Err(error) = batch.write(durability) {
-            state.take_back();
+            state.take_back()?;
             return Err(error.into());
         }
         let write_us = clock::instant().duration_since(started).as_micros() - connect_us;
@@ -99,10 +101,9 @@ impl Writer {
 /// A plan being carried out.
 struct Execution<'a> {
     spec: &'a ChainSpec,
-    store: &'a ChainStore,
-    /// Who shares the work on a block, if there is nothing else to do: half of the accounts are loaded there, and
-    /// hashed while the batch is filled.
-    workers: &'a Workers,
+    /// What is stored, and who shares the work on a block, if there is nothing else to do: half of the accounts are loaded
+    /// there, and hashed while the batch is filled.
+    source: Source<'a>,
     state: StagedState<'a>,
     index: AddressIndex<'a>,
     batch: Batch<'a>,
@@ -142,18 +143,20 @@ impl Execution<'_> {
         if txs_root(&txids) != header.header().txs_root {
             return Err(StoreError::corrupt::<BodyByBlock>(header.id()));
         }
+        let undo = self.source.store.undo(header)?;
+        self.state.load_for_undo(self.source, &undo)?;
         // Before the accounts it created are gone.
         let touching = transactions.iter().map(Candidate::transaction);
         self.index.disconnect(&mut self.batch, header.header(), touching, &self.state.state().accounts)?;
-        self.state.disconnect(&self.store.undo(header)?)?;
+        self.state.disconnect(&undo)?;
         put_disconnected(&mut self.batch, header, &txids);
         Ok(())
     }
 
     fn connect(&mut self, block: CheckedBlock) -> Result<CheckedBlock, Failed> {
         let (id, stored) = (block.header().id(), self.stored);
-        let (store, workers, state, batch) = (self.store, self.workers, self.state.state(), &mut self.batch);
-        let slice = state.slice(block.touched(), workers)?;
+        let slice = self.state.slice(self.source, block.touched())?;
+        let (Source { store, workers }, state, batch) = (self.source, self.state.state(), &mut self.batch);
         let connected = connect_block_with(self.spec, block, slice, |block, change| {
             let hash = || state.tree.update(change.count, &change.leaf_hashes());
             let put = || {
@@ -168,10 +171,10 @@ impl Execution<'_> {
         let connected = connected.map_err(|error| match error {
             ConnectError::Rule(error) => Failed::Invalid { id, error: Box::new(error), rest: Vec::new() },
             // Every touched address was looked up: what is missing is missing in the state.
-            ConnectError::NotLoaded(not_loaded) => Failed::Store(missing(&not_loaded.address)),
+            ConnectError::NotLoaded(error) => Failed::Store(not_loaded(error)),
         })?;
         let (block, change, update) = connected.into_parts();
-        self.state.connect(change, update);
+        self.state.connect(change, update)?;
         let touching = block.transactions().iter().map(|checked| checked.transaction());
         self.index.connect(&mut self.batch, block.header().header(), touching, &self.state.state().accounts)?;
         Ok(block)

@@ -2,7 +2,8 @@
 
 use super::Writer;
 use crate::message::{Template, TemplateRequest};
-use crate::{state::accounts::missing, store::StoreError};
+use crate::state::{Source, accounts::missing, not_loaded};
+use crate::store::StoreError;
 use cairn_ledger::validate::{ConnectError, Execution, touched_addresses};
 use cairn_ledger::{
     Address, CheckedTransaction, Timestamp, block::BLOCK_OVERHEAD_BYTES, error::ExecutionError, light::BareHeader,
@@ -11,7 +12,7 @@ use cairn_ledger::{
 
 impl Writer {
     /// Makes a block on the tip, complete but for its nonce.
-    pub(crate) fn template(&self, request: TemplateRequest) -> Result<Template, StoreError> {
+    pub(crate) fn template(&mut self, request: TemplateRequest) -> Result<Template, StoreError> {
         let TemplateRequest { beneficiary, time, mut transactions } = request;
         loop {
             match self.try_template(beneficiary, time, transactions)? {
@@ -24,7 +25,7 @@ impl Writer {
     /// The template with those of `transactions` that fit; `Err` gives them back without one that spoilt the
     /// execution.
     fn try_template(
-        &self,
+        &mut self,
         beneficiary: Address,
         time: Timestamp,
         mut transactions: Vec<CheckedTransaction>,
@@ -32,7 +33,8 @@ impl Writer {
         let parent = self.tip.header();
         let height = parent.height.next().unwrap_or(parent.height);
         let touched = touched_addresses(&beneficiary, &transactions);
-        let mut execution = Execution::new(&self.spec, height, self.state.slice(&touched, &self.workers)?);
+        let source = Source { store: &self.live, workers: &self.workers };
+        let mut execution = Execution::new(&self.spec, height, self.state.slice(source, &touched)?);
         let max = usize::try_from(self.spec.rules_at(height).max_block_bytes).unwrap_or(usize::MAX);
         let (mut fits, mut size) = (Vec::with_capacity(transactions.len()), BLOCK_OVERHEAD_BYTES);
         for (place, checked) in transactions.iter().enumerate() {
@@ -45,7 +47,7 @@ impl Writer {
                     transactions.remove(place);
                     return Ok(Err(transactions));
                 }
-                Some(Err(ConnectError::NotLoaded(not_loaded))) => return Err(missing(&not_loaded.address)),
+                Some(Err(ConnectError::NotLoaded(error))) => return Err(not_loaded(error)),
                 Some(Err(ConnectError::Rule(_))) | None => {}
             }
         }
@@ -56,6 +58,7 @@ impl Writer {
         let txids: Vec<_> = transactions.iter().map(CheckedTransaction::txid).collect();
         let (txs_root, update) =
             self.workers.join(|| txs_root(&txids), || self.state.tree.update(change.count, &change.leaf_hashes()));
+        let update = update.map_err(not_loaded)?;
         let time = time.max(parent.time.saturating_add(1));
         let bare = BareHeader { time, beneficiary, txs_root, state_root: update.state_root(), nonce: 0 };
         let header = bare.complete(&self.spec, &self.tip);

@@ -85,15 +85,15 @@ impl AccountTree {
     /// which has no place in the protocol but is where building starts.
     pub fn from_leaf_hashes(leaves: &[Hash]) -> Self {
         let buckets = BucketHashes::new_each(BUCKET_BITS, leaves);
-        let mut tree = Self::from_bucket_roots(BUCKET_BITS, leaves.len() as u64, BucketHashes::roots(&buckets));
-        tree.buckets = buckets.into_iter().map(Some).collect();
-        tree
+        let roots = BucketHashes::roots(&buckets);
+        Self::from_buckets(BUCKET_BITS, leaves.len() as u64, roots.into_iter().zip(buckets.into_iter().map(Some)))
     }
 
-    /// The tree of `count` leaves over the roots of their buckets of `2^bits` each; none of them is loaded.
-    pub fn from_bucket_roots(bits: u32, count: u64, roots: Vec<Hash>) -> Self {
+    /// The tree of `count` leaves over their buckets of `2^bits` each: for each its root and, if it is to be loaded, what
+    /// is below.
+    pub fn from_buckets(bits: u32, count: u64, buckets: impl Iterator<Item = (Hash, Option<BucketHashes>)>) -> Self {
         let missing = missing_nodes();
-        let buckets = vec![None; roots.len()];
+        let (roots, buckets) = buckets.unzip();
         let mut levels = vec![roots];
         for missing in missing.iter().skip(bits as usize) {
             let below = levels.last().map_or(&[][..], Vec::as_slice);
@@ -379,7 +379,8 @@ mod tests {
     /// A tree with some leaves in buckets of `2^bits`, of which none is loaded, and the buckets.
     fn unloaded(bits: u32, leaves: &[Hash]) -> (AccountTree, Vec<BucketHashes>) {
         let buckets = BucketHashes::new_each(bits, leaves);
-        (AccountTree::from_bucket_roots(bits, leaves.len() as u64, BucketHashes::roots(&buckets)), buckets)
+        let roots = BucketHashes::roots(&buckets).into_iter().map(|root| (root, None));
+        (AccountTree::from_buckets(bits, leaves.len() as u64, roots), buckets)
     }
 
     fn leaf(seed: u64) -> Hash {

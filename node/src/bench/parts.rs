@@ -1,12 +1,12 @@
 //! What costs, each alone on one core.
 
-use cairn_chain::store::schema::AddressByIndex;
+use cairn_chain::store::schema::IdByHeight;
 use cairn_chain::store::{Batch, Db, DbOptions, Durability, LowestBody, StoreError};
 use cairn_ledger::hash::{Hash, sha256};
 use cairn_ledger::keys::{Address, SecretKey, Signature};
 use cairn_ledger::pow::search::{CHUNK, Search};
 use cairn_ledger::schnorr::{verify, verify_batch};
-use cairn_ledger::{block::Seal, pow::CompactTarget};
+use cairn_ledger::{BlockId, Height, block::Seal, pow::CompactTarget};
 use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 use std::{hint::black_box, path::Path};
@@ -91,7 +91,10 @@ pub(super) fn synced_writes(path: &Path, during: Duration) -> Result<f64, StoreE
         let mut batch = Batch::new(&db, 0);
         for index in next..next + RECORDS {
             // Different bytes, so that compression has nothing to gain.
-            batch.put::<AddressByIndex>(&index, &Address::from_bytes(*sha256(&[&index.to_le_bytes()]).as_bytes()));
+            batch.put::<IdByHeight>(
+                &Height::new(index),
+                &BlockId::from_bytes(*sha256(&[&index.to_le_bytes()]).as_bytes()),
+            );
         }
         next += RECORDS;
         failed = failed.take().or(batch.write(Durability::Synced).err());

@@ -1,9 +1,9 @@
-//! `memory.max_bytes`, divided among the parts.
+//! The memory of the process, divided among the parts: `memory.max_bytes` or, where that is not set, what the machine or
+//! the container has.
 //!
-//! What it does not divide is fixed, or follows from the chain: the last states (some 20 MiB at the most), connections
-//! (the peers' number is limited), and all accounts with the hashes over them, some 180 bytes for each. So half of the
-//! whole is left to those, and a node whose network has more accounts than that leaves room for says so and ends
-//! ([`accounts_within`]).
+//! What is not divided is fixed, or bounded elsewhere: the program, the last states (some 20 MiB at the most), connections
+//! (the peers' number is limited). The rest is for accounts and the hashes over them; those that do not fit are on the
+//! disk.
 
 use super::{ConfigError, value::Sourced};
 use cairn_chain::store::DbOptions;
@@ -11,6 +11,21 @@ use cairn_mempool::PoolConfig;
 
 /// The least that makes sense: what a node that has just started holds, and room for each part.
 const LEAST: u64 = 256 << 20;
+/// With so much, the parts need no shares.
+const ENOUGH: u64 = 1 << 30;
+/// What has no share and does not grow with the chain: three eighths of the whole, at most this.
+const FIXED: u64 = 96 << 20;
+
+/// What the process may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// All of it together; `None` where neither the configuration nor the system says.
+    pub max_bytes: Option<u64>,
+    /// The shares of the parts, where they have to be small or somebody set a bound.
+    pub shares: Option<Shares>,
+    /// Whether somebody set the bound: otherwise others on the machine want some of it.
+    is_given: bool,
+}
 
 /// The shares of the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,70 +40,86 @@ pub struct Shares {
     pub no_new_peers_mib: usize,
 }
 
-impl Shares {
-    /// Divides the whole.
-    pub fn of(max: &Sourced<u64>) -> Result<Self, ConfigError> {
+impl Memory {
+    /// Divides `given`, or what the system `has`.
+    pub fn of(given: Option<&Sourced<u64>>, has: Option<u64>) -> Result<Self, ConfigError> {
+        let Some(max) = given else {
+            let shares =
+                has.filter(|has| *has < ENOUGH).map(|has| Shares::of(usize::try_from(has).unwrap_or(usize::MAX)));
+            return Ok(Self { max_bytes: has, shares, is_given: false });
+        };
         let whole = usize::try_from(max.value).ok().filter(|_| max.value >= LEAST);
         let whole = whole.ok_or_else(|| max.refuse("at least 256MiB, and no more than this machine can address"))?;
-        Ok(Self {
-            cache: whole / 8,
-            write_buffer: (whole / 16).min(256 << 20),
-            pool: whole / 16,
-            no_new_peers_mib: (whole - whole / 8) >> 20,
+        Ok(Self { max_bytes: Some(max.value), shares: Some(Shares::of(whole)), is_given: true })
+    }
+
+    /// The database's options, where nothing else was said for them.
+    pub fn database(&self) -> DbOptions {
+        self.shares.map_or_else(DbOptions::default, |shares| DbOptions {
+            cache_bytes: shares.cache,
+            write_buffer_bytes: shares.write_buffer,
+            ..DbOptions::default()
         })
     }
 
-    /// The database's, where nothing else was said for it.
-    pub fn database(self) -> DbOptions {
-        DbOptions { cache_bytes: self.cache, write_buffer_bytes: self.write_buffer, ..DbOptions::default() }
+    /// The pool's, where nothing else was said for them.
+    pub fn pool(&self) -> PoolConfig {
+        self.shares
+            .map_or_else(PoolConfig::default, |shares| PoolConfig { max_bytes: shares.pool, ..PoolConfig::default() })
     }
 
-    /// The pool's, where nothing else was said for it.
-    pub fn pool(self) -> PoolConfig {
-        PoolConfig { max_bytes: self.pool, ..PoolConfig::default() }
-    }
-
-    /// The parts, as they were set in the end, must leave half of the whole to what has no limit of its own.
-    pub fn check(max: &Sourced<u64>, storage: &DbOptions, pool: &PoolConfig) -> Result<(), ConfigError> {
-        let parts = (storage.cache_bytes as u64)
-            .saturating_add(storage.write_buffer_bytes as u64)
-            .saturating_add((pool.max_bytes as u64).saturating_mul(2));
-        if parts <= max.value / 2 {
+    /// The parts, as they were set in the end, must leave half of what was `given` to what has no limit of its own.
+    pub fn check(given: &Sourced<u64>, storage: &DbOptions, pool: &PoolConfig) -> Result<(), ConfigError> {
+        let parts = parts(storage, pool);
+        if parts <= given.value / 2 {
             return Ok(());
         }
-        Err(max.refuse(format!(
+        Err(given.refuse(format!(
             "twice what its parts take, {} MiB: storage.cache_mib, storage.write_buffer_mib and twice mempool.max_mib",
             parts >> 20
         )))
     }
+
+    /// What is left for accounts beside everything else.
+    pub fn for_accounts(&self, storage: &DbOptions, pool: &PoolConfig) -> Option<u64> {
+        let whole = self.max_bytes?;
+        let whole = if self.is_given { whole } else { whole - whole / 4 };
+        Some(whole.saturating_sub(parts(storage, pool)).saturating_sub(FIXED.min(whole / 8 * 3)))
+    }
 }
 
-/// What has no share and does not grow with the chain: the program, the last states, connections.
-const FIXED: u64 = 96 << 20;
-/// What an account takes with the hashes over it, and room for tables to grow.
-const ACCOUNT: u64 = 192;
+impl Shares {
+    fn of(whole: usize) -> Self {
+        Self {
+            cache: whole / 8,
+            write_buffer: (whole / 16).min(256 << 20),
+            pool: whole / 16,
+            no_new_peers_mib: (whole - whole / 8) >> 20,
+        }
+    }
+}
 
-/// How many accounts fit into so many bytes beside everything else.
-pub fn accounts_within(whole: u64, storage: &DbOptions, pool: &PoolConfig) -> u64 {
-    let parts = (storage.cache_bytes as u64)
+/// What the parts may take that have a limit.
+fn parts(storage: &DbOptions, pool: &PoolConfig) -> u64 {
+    (storage.cache_bytes as u64)
         .saturating_add(storage.write_buffer_bytes as u64)
-        .saturating_add((pool.max_bytes as u64).saturating_mul(2));
-    whole.saturating_sub(parts).saturating_sub(FIXED) / ACCOUNT
+        .saturating_add((pool.max_bytes as u64).saturating_mul(2))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A node in a container of 128 MiB once refused to start: the parts took what they take on a large machine.
     #[test]
-    fn the_least_memory_holds_some_hundred_thousand_accounts_and_a_gibibyte_four_million() {
-        let within = |whole: usize| {
-            let pool = PoolConfig { max_bytes: whole / 16, ..PoolConfig::default() };
-            let database = DbOptions { cache_bytes: whole / 8, write_buffer_bytes: whole / 16, ..DbOptions::default() };
-            accounts_within(whole as u64, &database, &pool)
+    fn what_the_container_allows_is_divided_and_something_is_left_for_accounts() {
+        let accounts = |mib: u64| {
+            let memory = Memory::of(None, Some(mib << 20)).expect("nothing is given that could be refused");
+            memory.for_accounts(&memory.database(), &memory.pool()).expect("it is known") >> 20
         };
-        assert!((300_000..600_000).contains(&within(256 << 20)), "{}", within(256 << 20));
-        assert!((3_000_000..4_500_000).contains(&within(1 << 30)), "{}", within(1 << 30));
-        assert_eq!(accounts_within(1 << 20, &DbOptions::default(), &PoolConfig::default()), 0);
+        let left: Vec<u64> = [128, 256, 512, 1024, 8192].map(accounts).into();
+        assert_eq!(left, [20, 40, 128, 516, 5892]);
+        let memory = Memory::of(None, None).expect("nothing is given that could be refused");
+        assert_eq!(memory.for_accounts(&memory.database(), &memory.pool()), None, "nobody says how much there is");
     }
 }

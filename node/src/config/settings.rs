@@ -6,7 +6,7 @@ use super::keys::{
 };
 use super::layers::{CHAIN_VARIABLE, DATA_DIR_VARIABLE, Layers};
 use super::value::{Sourced, value, value_or};
-use super::{Config, ConfigError, Environment, Flags, memory, memory::Shares};
+use super::{Config, ConfigError, Environment, Flags, memory::Memory};
 use crate::api::{self, RpcConfig, TlsFiles};
 use crate::system::telemetry::{LogFilter, LogFormat};
 use crate::{
@@ -67,19 +67,18 @@ impl Settings {
         let data_dir = locate_data_dir(flags, environment, &spec.params().name)?;
         let config = Config::read(&Layers::gather(KEYS, flags, environment, &data_dir)?)?;
         let max_memory = config.memory.max_bytes.as_ref();
-        let shares = max_memory.map(Shares::of).transpose()?;
-        let mempool = mempool(&config.mempool, shares.map_or_else(PoolConfig::default, Shares::pool));
-        let storage = storage(&config.storage, shares.map_or_else(DbOptions::default, Shares::database));
+        let memory = Memory::of(max_memory, cairn_common::memory::limit())?;
+        let mempool = mempool(&config.mempool, memory.pool());
+        let storage = storage(&config.storage, memory.database());
         if let Some(given) = max_memory {
-            Shares::check(given, &storage, &mempool)?;
+            Memory::check(given, &storage, &mempool)?;
         }
-        let max_memory_bytes = max_memory.map(|given| given.value).or_else(cairn_common::memory::limit);
         let network = peering(&config.network, &defaults)?;
         let rpc_listen = value_or(&config.rpc.listen, SocketAddr::from((Ipv4Addr::LOCALHOST, defaults.rpc_port)));
         check_ports(rpc_listen, &network, &config)?;
         Ok(Self {
             network: NetworkConfig {
-                max_memory_mib: network.max_memory_mib.or(shares.map(|shares| shares.no_new_peers_mib)),
+                max_memory_mib: network.max_memory_mib.or(memory.shares.map(|shares| shares.no_new_peers_mib)),
                 discovery: discovery(&config.discovery, defaults.local),
                 reach: reach(&config.reach),
                 ..network
@@ -88,10 +87,10 @@ impl Settings {
             rpc_listen,
             rpc: rpc(&config.rpc)?,
             max_storage_bytes: value(&config.storage.max_bytes),
-            max_memory_bytes,
+            max_memory_bytes: memory.max_bytes,
             storage: DbOptions {
                 address_index: value_or(&config.index.addresses, false),
-                max_accounts: max_memory_bytes.map(|whole| memory::accounts_within(whole, &storage, &mempool)),
+                account_bytes: memory.for_accounts(&storage, &mempool),
                 ..storage
             },
             mempool,

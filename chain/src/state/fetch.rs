@@ -1,0 +1,189 @@
+//! What is loaded when it is needed, and forgotten when it takes too much.
+
+use super::State;
+use super::accounts::{NOT_LOADED, missing};
+use crate::store::schema::{LinkByIndex, UndoLeaves};
+use crate::store::{ChainStore, StoreError};
+use crate::workers::Workers;
+use cairn_ledger::accounts::{AccountSlice, BucketHashes, Leaf};
+use cairn_ledger::{AccountProof, Address, transaction::OUTPUT_BYTES};
+
+/// So many accounts are shared with a worker: fewer take no longer than waiting for one may.
+const SHARED: usize = 4096;
+/// Addresses that one reader looks up at once.
+const LOOKED_UP: usize = 32;
+/// Buckets that one reader reads at once.
+const READ: usize = 4;
+
+/// Where accounts come from that are not loaded, and who helps.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// The disk, as it was after the last batch.
+    pub(crate) store: &'a ChainStore,
+    /// The threads.
+    pub(crate) workers: &'a Workers,
+}
+
+impl State {
+    /// Loads the leaf of each address or, where it has none, the leaf below it; with a worker that has the time.
+    pub(crate) fn slice(&mut self, source: Source<'_>, addresses: &[Address]) -> Result<AccountSlice, StoreError> {
+        let mut leaves = vec![(0, Leaf::SENTINEL); addresses.len()];
+        if addresses.len() < SHARED {
+            self.accounts.find_each(addresses, &mut leaves)?;
+        } else {
+            let (first, second) = addresses.split_at(addresses.len() / 2);
+            let (found_first, found_second) = leaves.split_at_mut(first.len());
+            let (first, second) = source
+                .workers
+                .join(|| self.accounts.find_each(first, found_first), || self.accounts.find_each(second, found_second));
+            first.and(second)?;
+        }
+        if self.accounts.partial().is_some() {
+            let lacking = leaves.iter_mut().zip(addresses).filter(|((index, _), _)| *index == NOT_LOADED);
+            let (lacking, addresses): (Vec<_>, Vec<_>) = lacking.map(|(leaf, address)| (leaf, *address)).unzip();
+            for (leaf, index) in lacking.into_iter().zip(self.fetch(source, &addresses)?) {
+                *leaf = (index, self.expect(index)?);
+            }
+        }
+        Ok(AccountSlice::load(self.accounts.count(), leaves))
+    }
+
+    /// Proves an account, or its absence.
+    pub(crate) fn prove(&mut self, source: Source<'_>, address: &Address) -> Result<AccountProof, StoreError> {
+        let mut found = [(NOT_LOADED, Leaf::SENTINEL)];
+        self.accounts.find_each(&[*address], &mut found)?;
+        let [(mut index, _)] = found;
+        if index == NOT_LOADED {
+            index = self.fetch(source, &[*address])?.first().copied().ok_or_else(|| missing(address))?;
+        }
+        self.proof_at(index)
+    }
+
+    /// Loads what is needed to take a block back.
+    pub(super) fn load_for_undo(&mut self, source: Source<'_>, undo: &UndoLeaves) -> Result<(), StoreError> {
+        let changed = undo.leaves.iter().map(|leaf| leaf.index);
+        self.load_buckets_of(source, changed.chain(undo.count.saturating_sub(1)..self.accounts.count()))
+    }
+
+    /// The leaf of an address and its index, if it has an account.
+    pub(super) fn find(&mut self, source: Source<'_>, address: &Address) -> Result<Option<(u64, Leaf)>, StoreError> {
+        let found = self.accounts.get(address);
+        if found.is_some() || self.accounts.partial().is_none() {
+            return Ok(found);
+        }
+        let index = source.store.index_of(address)?;
+        index.map(|index| Ok((index, self.load_at(source, index)?))).transpose()
+    }
+
+    /// The account with the greatest address below `address` among the first `count`, and its index.
+    pub(super) fn below_among(
+        &mut self,
+        source: Source<'_>,
+        count: u64,
+        address: &Address,
+    ) -> Result<Option<(u64, Leaf)>, StoreError> {
+        if self.accounts.partial().is_none() {
+            return Ok(self.accounts.below_among(count, address));
+        }
+        let is_among = |below: &Result<(Address, u64), _>| below.as_ref().map_or(true, |(_, index)| *index < count);
+        let below = source.store.indices_below(address).find(is_among).transpose()?;
+        below.map(|(_, index)| Ok((index, self.load_at(source, index)?))).transpose()
+    }
+
+    /// Loads the leaf at an index.
+    fn load_at(&mut self, source: Source<'_>, index: u64) -> Result<Leaf, StoreError> {
+        self.load_buckets_of(source, [index])?;
+        self.expect(index)
+    }
+
+    /// Forgets what was not used for the longest time, until no more is loaded than may be. The disk has to have what is
+    /// here.
+    pub(crate) fn forget_unused(&mut self) {
+        if self.accounts.loaded() <= self.max_loaded {
+            return;
+        }
+        self.accounts.set_partial();
+        while self.accounts.loaded() > self.max_loaded
+            && let Some(number) = self.accounts.unused()
+        {
+            self.accounts.unload(number);
+            self.tree.unload(number as u64);
+        }
+    }
+
+    /// How many bytes of blocks may be executed before something is written and may be forgotten.
+    pub(crate) fn max_plan_bytes(&self) -> usize {
+        // A third of what may stay, the part left to imports; each output of a payment may bring a bucket of its own.
+        if self.accounts.partial().is_some() { (self.max_loaded / 3).saturating_mul(OUTPUT_BYTES) } else { usize::MAX }
+    }
+
+    fn expect(&self, index: u64) -> Result<Leaf, StoreError> {
+        self.accounts.at(index).copied().ok_or_else(|| StoreError::missing::<LinkByIndex>(index))
+    }
+
+    /// Where the leaf of each address is or, where it has none, the one that proves it; they are loaded then. The
+    /// addresses are of accounts that were not, or do not exist.
+    fn fetch(&mut self, source: Source<'_>, addresses: &[Address]) -> Result<Vec<u64>, StoreError> {
+        let parts: Vec<&[Address]> = addresses.chunks(LOOKED_UP).collect();
+        let found = source.workers.read_each(&parts, |part| {
+            let found = source.store.indices_of(part)?.into_iter().zip(*part);
+            found.map(|(index, address)| self.index_or_below(source.store, index, address)).collect()
+        })?;
+        let found: Vec<u64> = found.into_iter().flat_map(|found: Vec<u64>| found).collect();
+        self.load_buckets_of(source, found.iter().copied())?;
+        Ok(found)
+    }
+
+    /// The index of an address, of which the disk has said what it has, or the index of the one below it.
+    fn index_or_below(&self, store: &ChainStore, index: Option<u64>, address: &Address) -> Result<u64, StoreError> {
+        let partial = self.accounts.partial().ok_or_else(|| missing(address))?;
+        if let Some(index) = index.filter(|_| !partial.removed.contains(address)) {
+            return Ok(index);
+        }
+        let is_there = |below: &Result<(Address, u64), _>| {
+            below.as_ref().map_or(true, |(address, _)| !partial.removed.contains(address))
+        };
+        let stored = store.indices_below(address).find(is_there).transpose()?;
+        // What was created since the last batch is loaded, and may be nearer.
+        let created = partial.created.range(..address).next_back();
+        let created = created.and_then(|address| Some((*address, self.accounts.get(address)?.0)));
+        let nearest = stored.into_iter().chain(created).max_by_key(|(address, _)| *address);
+        nearest.map(|(_, index)| index).ok_or_else(|| missing(address))
+    }
+
+    /// Loads the buckets of these accounts.
+    pub(super) fn load_buckets_of(
+        &mut self,
+        source: Source<'_>,
+        indices: impl IntoIterator<Item = u64>,
+    ) -> Result<(), StoreError> {
+        let bits = self.accounts.bits();
+        let mut numbers: Vec<u64> = indices.into_iter().map(|index| index >> bits).collect();
+        numbers.retain(|number| !self.accounts.is_loaded(*number));
+        numbers.sort_unstable();
+        numbers.dedup();
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let count = self.accounts.count();
+        let parts: Vec<&[u64]> = numbers.chunks(READ).collect();
+        let leaves = source.workers.read_each(&parts, |numbers| {
+            let indices = numbers.iter().flat_map(|number| number << bits..count.min((number + 1) << bits));
+            source.store.leaves_of(&indices.collect::<Vec<u64>>())
+        })?;
+        let leaves = leaves.concat();
+        let (first, second) = leaves.split_at((numbers.len() / 2) << bits);
+        let hash = |leaves: &[Leaf]| BucketHashes::new_each(bits, &Leaf::hash_each(leaves));
+        let (first, second) = source.workers.join(|| hash(first), || hash(second));
+        for ((number, leaves), hashes) in
+            numbers.iter().zip(leaves.chunks(1 << bits)).zip(first.into_iter().chain(second))
+        {
+            // Before anything is executed on it: otherwise a valid block would be called invalid.
+            if !(self.tree.load(*number, hashes) && self.accounts.load(*number, leaves)) {
+                let (first, last) = (number << bits, (number << bits) + leaves.len() as u64 - 1);
+                return Err(StoreError::corrupt::<LinkByIndex>(format!("accounts {first} to {last}")));
+            }
+        }
+        Ok(())
+    }
+}

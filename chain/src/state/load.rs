@@ -1,0 +1,151 @@
+//! The state at the start.
+
+use super::{State, accounts::Accounts};
+use crate::store::schema::LinkByIndex;
+use crate::store::{ChainStore, StoreError};
+use crate::workers::Workers;
+use cairn_ledger::accounts::{AccountTree, BucketHashes, Leaf};
+use cairn_ledger::{ChainContext, ChainSpec, Hash, Height};
+use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
+
+/// So many leaves are read and hashed at once by one worker; a multiple of what every bucket has.
+const AT_ONCE: u64 = 1 << 13;
+/// Leaves in a bucket, as a power of two: as few as there is memory for.
+const BUCKET_BITS: u32 = 4;
+const LARGE_BUCKET_BITS: u32 = 6;
+/// An account that is loaded, with the hashes over it, its place in the table of addresses, and room for that to grow.
+const LOADED_ACCOUNT: u64 = 192;
+/// A bucket that is not loaded: its root and the hashes above, and its two empty places.
+const BUCKET: u64 = 100;
+/// Loaded buckets at the least: the last, and one.
+const LEAST_LOADED: u64 = 2;
+/// Of memory for buckets, a part of so many is left to what one import loads beyond what may stay.
+const FOR_IMPORTS: u64 = 4;
+
+/// How the accounts lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    /// Leaves in a bucket, as a power of two.
+    pub(super) bits: u32,
+    /// Buckets that may be loaded between two imports.
+    pub(super) max_loaded: u64,
+}
+
+impl Room {
+    /// How `count` accounts lie in so many bytes.
+    fn of(count: u64, bytes: Option<u64>) -> Result<Self, StoreError> {
+        let Some(bytes) = bytes else { return Ok(Self { bits: BUCKET_BITS, max_loaded: u64::MAX }) };
+        // As many again may be created until the next start.
+        let all = |bits| 2 * BUCKET * (count >> bits);
+        let bits = if all(BUCKET_BITS) <= bytes / 2 { BUCKET_BITS } else { LARGE_BUCKET_BITS };
+        let buckets = bytes.saturating_sub(all(bits)) / (LOADED_ACCOUNT << bits);
+        let room = Self { bits, max_loaded: buckets - buckets / FOR_IMPORTS };
+        if room.max_loaded < LEAST_LOADED {
+            let least = all(bits) + 2 * LEAST_LOADED * (LOADED_ACCOUNT << bits);
+            return Err(StoreError::NoMemory { accounts: count, got: bytes, expected: least });
+        }
+        Ok(room)
+    }
+}
+
+/// Loads and hashes the accounts, loads the tip, and makes sure that they belong together. Of the accounts no more stay in
+/// memory than fit into so many bytes.
+pub(crate) fn load(
+    store: &ChainStore,
+    spec: &ChainSpec,
+    workers: &Workers,
+    bytes: Option<u64>,
+) -> Result<(State, ChainContext), StoreError> {
+    let count = store.account_count()?;
+    load_in(store, spec, workers, count, Room::of(count, bytes)?)
+}
+
+/// The same, but that nothing stays in memory afterwards.
+pub(crate) fn check(store: &ChainStore, spec: &ChainSpec, workers: &Workers) -> Result<ChainContext, StoreError> {
+    let nothing = Room { bits: LARGE_BUCKET_BITS, max_loaded: 1 };
+    Ok(load_in(store, spec, workers, store.account_count()?, nothing)?.1)
+}
+
+fn load_in(
+    store: &ChainStore,
+    spec: &ChainSpec,
+    workers: &Workers,
+    count: u64,
+    room: Room,
+) -> Result<(State, ChainContext), StoreError> {
+    let header = store.expect_header(&store.tip()?)?;
+    let tip = store.context_at(header.header().height)?;
+    check_rules(store, spec, header.header().height)?;
+    let state = load_state(store, workers, count, room)?;
+    let (got, expected) = (state.tree.state_root(), tip.header().state_root);
+    if got != expected {
+        return Err(StoreError::StateMismatch { got, expected });
+    }
+    Ok((state, tip))
+}
+
+/// Whether the stored chain was made under the upgrades of the network's file. Versions change at upgrades alone, and
+/// tell all upgrades before: two files that differ below the tip differ at the tip, or at the last block before one of
+/// these.
+fn check_rules(store: &ChainStore, spec: &ChainSpec, tip: Height) -> Result<(), StoreError> {
+    let begun = spec.schedule().upgrades().iter().map(|upgrade| upgrade.height).take_while(|height| *height <= tip);
+    for height in begun.flat_map(|height| [height.previous().unwrap_or(height), height]).chain([tip]) {
+        let got = store.header_on_chain(height)?.header().version;
+        let expected = spec.rules_at(height).version;
+        if got != expected {
+            return Err(StoreError::OtherRules { height, got, expected });
+        }
+    }
+    Ok(())
+}
+
+/// A bucket's root and, if it is to be loaded, what is below.
+type Bucket = (Hash, Option<BucketHashes>);
+
+/// Reads all stored accounts, and builds the tree over them. As many buckets stay as there is room for, the last first.
+pub(super) fn load_state(store: &ChainStore, workers: &Workers, count: u64, room: Room) -> Result<State, StoreError> {
+    let buckets = count.div_ceil(1 << room.bits);
+    let first_loaded = buckets.saturating_sub(room.max_loaded);
+    let loaded = Mutex::new(Accounts::new(room.bits, count, first_loaded == 0));
+    let read = |first: u64| -> Result<Vec<Bucket>, StoreError> {
+        let leaves = store.leaves_at(first..count.min(first + AT_ONCE))?;
+        let hashes = BucketHashes::new_each(room.bits, &Leaf::hash_each(&leaves));
+        let roots = BucketHashes::roots(&hashes);
+        let mut accounts = loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.count_balances(&leaves);
+        let buckets = leaves.chunks(1 << room.bits).zip(roots.into_iter().zip(hashes));
+        let buckets = (first >> room.bits..).zip(buckets).map(|(number, (leaves, (root, hashes)))| {
+            if number < first_loaded {
+                return Ok((root, None));
+            }
+            let is_new = accounts.load(number, leaves);
+            if is_new { Ok((root, Some(hashes))) } else { Err(StoreError::corrupt::<LinkByIndex>(first)) }
+        });
+        buckets.collect()
+    };
+    let buckets = workers.install(|| {
+        let firsts: Vec<u64> = (0..count).step_by(AT_ONCE as usize).collect();
+        firsts.into_par_iter().map(read).collect::<Result<Vec<_>, _>>()
+    })?;
+    let accounts = loaded.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let tree = AccountTree::from_buckets(room.bits, count, buckets.into_iter().flatten());
+    Ok(State { accounts, tree, max_loaded: usize::try_from(room.max_loaded).unwrap_or(usize::MAX) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_as_small_as_memory_allows_and_too_little_is_refused() {
+        let room = |count, mib: u64| Room::of(count, Some(mib << 20)).map(|room| (room.bits, room.max_loaded >> 10));
+        assert_eq!(Room::of(1 << 40, None).expect("no limit"), Room { bits: 4, max_loaded: u64::MAX });
+        assert_eq!(room(1, 96).expect("the least that a node is given"), (4, 24));
+        assert_eq!(room(10_000_000, 300).expect("less than all take"), (4, 45));
+        assert_eq!(room(100_000_000, 2_800).expect("buckets of 16 take less than half"), (4, 401));
+        assert_eq!(room(100_000_000, 400).expect("buckets of 64"), (6, 6));
+        let refused = Room::of(100_000_000, Some(200 << 20)).expect_err("the roots of buckets of 64 take more");
+        assert!(matches!(refused, StoreError::NoMemory { accounts: 100_000_000, .. }), "{refused}");
+    }
+}
