@@ -398,7 +398,7 @@ pub struct NodeInfo {
     pub uptime_ms: u64,
     /// The height up to which the index of addresses is built: the tip's once it is whole; null while it is off.
     pub address_index: Option<u64>,
-    /// How many accounts there are: all are in memory, some 180 bytes each.
+    /// How many accounts there are. In memory one takes some 180 bytes; those that do not fit are on the disk.
     pub accounts: u64,
     /// The bytes of memory that the process holds, if the system says so.
     pub memory_bytes: Option<u64>,

@@ -57,6 +57,8 @@ enum Order {
 /// What is known beside the accounts while not all of them are loaded.
 #[derive(Default)]
 pub(super) struct Partial {
+    /// The landmarks among those that are loaded, if all are to be.
+    landmarks: Option<BTreeSet<Address>>,
     /// Those that are not on the disk yet …
     pub(super) created: BTreeSet<Address>,
     /// … and those that are still there.
@@ -93,6 +95,11 @@ impl Accounts {
         self.balances += leaves.iter().map(|leaf| leaf.account.balance.pebbles()).sum::<u64>();
     }
 
+    /// All balances together, as somebody else has counted them.
+    pub(super) fn set_balances(&mut self, pebbles: u64) {
+        self.balances = pebbles;
+    }
+
     /// Takes in the leaves of a bucket, as many as it has; `false` where there is no such bucket, or it is loaded.
     pub(crate) fn load(&mut self, number: u64, leaves: &[Leaf]) -> bool {
         let (bits, width) = (self.bits, 1_usize << self.bits);
@@ -107,6 +114,32 @@ impl Accounts {
             self.enter(index, &leaf.address);
         }
         true
+    }
+
+    /// All are to be loaded, one bucket after another: what is needed for that is kept from now on. Nothing is loaded yet.
+    pub(super) fn set_loading(&mut self) {
+        if let Order::Disk(partial) = &mut self.order {
+            partial.landmarks = Some(BTreeSet::from([Address::ZERO]));
+        }
+    }
+
+    /// The first buckets that are not loaded although all are to be, at most so many; none once all are, and the disk is
+    /// asked no more.
+    pub(super) fn next_to_load(&mut self, max: usize) -> Vec<u64> {
+        let Order::Disk(partial) = &mut self.order else { return Vec::new() };
+        if partial.landmarks.is_none() {
+            return Vec::new();
+        }
+        let lacking = self.buckets.iter().enumerate().skip(partial.hand);
+        let lacking = lacking.filter(|(_, bucket)| bucket.is_none()).map(|(number, _)| number);
+        let numbers: Vec<usize> = lacking.take(max).collect();
+        partial.hand = numbers.first().copied().unwrap_or(partial.hand);
+        if self.loaded == self.buckets.len()
+            && let Some(landmarks) = partial.landmarks.take()
+        {
+            self.order = Order::Landmarks(landmarks);
+        }
+        numbers.into_iter().map(|number| number as u64).collect()
     }
 
     /// Forgets a bucket: the disk has it.
@@ -144,8 +177,9 @@ impl Accounts {
 
     /// From now on buckets may be forgotten. The disk has what is here.
     pub(super) fn set_partial(&mut self) {
-        if let Order::Landmarks(_) = self.order {
-            self.order = Order::Disk(Partial::of(self.buckets.len()));
+        match &mut self.order {
+            Order::Landmarks(_) => self.order = Order::Disk(Partial::of(self.buckets.len())),
+            Order::Disk(partial) => partial.landmarks = None,
         }
     }
 
@@ -339,7 +373,7 @@ impl Accounts {
             }
             table.insert_unique(hash, index, hash_of);
         }
-        if let (true, Order::Landmarks(landmarks)) = ((hash >> 32).is_multiple_of(LANDMARK), order) {
+        if let (true, Some(landmarks)) = ((hash >> 32).is_multiple_of(LANDMARK), order.landmarks()) {
             landmarks.insert(*address);
         }
     }
@@ -352,7 +386,7 @@ impl Accounts {
         {
             entry.remove();
         }
-        if let Order::Landmarks(landmarks) = &mut self.order {
+        if let Some(landmarks) = self.order.landmarks() {
             landmarks.remove(address);
         }
     }
@@ -363,6 +397,15 @@ impl Accounts {
             && let Some(used) = usize::try_from(index >> self.bits).ok().and_then(|number| partial.used.get(number))
         {
             used.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Order {
+    fn landmarks(&mut self) -> Option<&mut BTreeSet<Address>> {
+        match self {
+            Self::Landmarks(landmarks) => Some(landmarks),
+            Self::Disk(partial) => partial.landmarks.as_mut(),
         }
     }
 }

@@ -168,8 +168,9 @@ impl State {
         let count = self.accounts.count();
         let parts: Vec<&[u64]> = numbers.chunks(READ).collect();
         let leaves = source.workers.read_each(&parts, |numbers| {
-            let indices = numbers.iter().flat_map(|number| number << bits..count.min((number + 1) << bits));
-            source.store.leaves_of(&indices.collect::<Vec<u64>>())
+            let leaves =
+                numbers.iter().map(|number| source.store.leaves_at(number << bits..count.min((number + 1) << bits)));
+            Ok(leaves.collect::<Result<Vec<_>, _>>()?.concat())
         })?;
         let leaves = leaves.concat();
         let (first, second) = leaves.split_at((numbers.len() / 2) << bits);
@@ -185,5 +186,44 @@ impl State {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load::{Room, load_state};
+    use super::*;
+    use crate::store::{Durability, MemoryDisk, schema::AccountByIndex};
+    use cairn_ledger::Account;
+    use cairn_ledger::testing::{easy_network, key};
+
+    /// Executed on, it would have made the next valid block invalid, and the node leave the network's chain for ever.
+    #[test]
+    fn an_account_that_was_changed_on_the_disk_is_found_before_anything_is_executed_on_it() {
+        let (spec, workers) = (easy_network(), Workers::start().expect("threads"));
+        let store = ChainStore::open_in_memory(MemoryDisk::default(), &spec).expect("a store");
+        let count = store.account_count().expect("the accounts of block 0");
+        let (rich, nobody) = (key(1).address(), Address::from_bytes([255; 32]));
+        let index = store.index_of(&rich).expect("a whole database").expect("an account");
+        let set = |account: &Account| {
+            let mut batch = store.batch(0);
+            batch.put::<AccountByIndex>(&index, account);
+            batch.write(Durability::Buffered).expect("memory has room");
+        };
+        let source = Source { store: &store, workers: &workers };
+        let load = || load_state(&store, &workers, count, Room { bits: 1, max_loaded: 1 }).expect("a state");
+        let mut state = load();
+        let honest = store.account(&rich).expect("a whole database").expect("an account").1.account;
+        assert!(index >> 1 != (count - 1) >> 1, "not in the last bucket, which is loaded");
+        set(&Account { nonce: honest.nonce + 1, ..honest });
+        for addresses in [&[rich][..], &[rich, nobody]] {
+            let found = state.slice(source, addresses).expect_err("it is not what the tree has");
+            assert!(found.is_storage_failure(), "{found}");
+            let first = index / 2 * 2;
+            assert!(found.to_string().contains(&format!("accounts {first} to {}", first + 1)), "{found}");
+        }
+        assert!(state.prove(source, &rich).is_err() && state.prove(source, &nobody).is_ok());
+        set(&honest);
+        assert!(state.slice(source, &[rich, nobody]).is_ok(), "the negative control");
     }
 }

@@ -1,12 +1,18 @@
 //! The state at the start.
+//!
+//! A start does not read all accounts. The roots of all buckets are stored every some hundred blocks, and when a node
+//! stops; undo records tell which accounts were touched since, and their buckets alone are read. What comes out has to be
+//! the root in the tip's header, so the stored roots need no trust. The other buckets are read when they are needed or, if
+//! all fit in memory, while nobody asks the writer anything; each is checked against its root then.
 
-use super::{State, accounts::Accounts};
-use crate::store::schema::LinkByIndex;
-use crate::store::{ChainStore, StoreError};
+use super::{Source, State, accounts::Accounts};
+use crate::store::schema::{LinkByIndex, StoredRoots};
+use crate::store::{ChainStore, LEAST_KEPT, StoreError};
 use crate::workers::Workers;
 use cairn_ledger::accounts::{AccountTree, BucketHashes, Leaf};
-use cairn_ledger::{ChainContext, ChainSpec, Hash, Height};
+use cairn_ledger::{Amount, ChainContext, ChainSpec, Hash, Height, LinkedHeader};
 use rayon::prelude::*;
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 /// So many leaves are read and hashed at once by one worker; a multiple of what every bucket has.
@@ -14,10 +20,17 @@ const AT_ONCE: u64 = 1 << 13;
 /// Leaves in a bucket, as a power of two: as few as there is memory for.
 const BUCKET_BITS: u32 = 4;
 const LARGE_BUCKET_BITS: u32 = 6;
+/// Buckets whose leaves are in hand at once at a start.
+const PART: usize = 1 << 12;
 /// An account that is loaded, with the hashes over it, its place in the table of addresses, and room for that to grow.
 const LOADED_ACCOUNT: u64 = 192;
 /// A bucket that is not loaded: its root and the hashes above, and its two empty places.
 const BUCKET: u64 = 100;
+/// After so many blocks the roots of buckets are stored again: fewer than are kept when others are pruned.
+const STORED_EVERY: u64 = 256;
+const _: () = assert!(STORED_EVERY < LEAST_KEPT);
+/// Buckets that are loaded at once while nobody asks anything: some milliseconds.
+const LOADED_AT_ONCE: usize = 1 << 8;
 /// Loaded buckets at the least: the last, and one.
 const LEAST_LOADED: u64 = 2;
 /// Of memory for buckets, a part of so many is left to what one import loads beyond what may stay.
@@ -58,7 +71,14 @@ pub(crate) fn load(
     bytes: Option<u64>,
 ) -> Result<(State, ChainContext), StoreError> {
     let count = store.account_count()?;
-    load_in(store, spec, workers, count, Room::of(count, bytes)?)
+    let room = Room::of(count, bytes)?;
+    let header = store.expect_header(&store.tip()?)?;
+    if let Some(state) = load_from_roots(Source { store, workers }, &header, count, room)? {
+        let tip = store.context_at(header.header().height)?;
+        check_rules(store, spec, header.header().height)?;
+        return Ok((state, tip));
+    }
+    load_in(store, spec, workers, count, room)
 }
 
 /// The same, but that nothing stays in memory afterwards.
@@ -130,7 +150,109 @@ pub(super) fn load_state(store: &ChainStore, workers: &Workers, count: u64, room
     })?;
     let accounts = loaded.into_inner().unwrap_or_else(PoisonError::into_inner);
     let tree = AccountTree::from_buckets(room.bits, count, buckets.into_iter().flatten());
-    Ok(State { accounts, tree, max_loaded: usize::try_from(room.max_loaded).unwrap_or(usize::MAX) })
+    let max_loaded = usize::try_from(room.max_loaded).unwrap_or(usize::MAX);
+    Ok(State { accounts, tree, max_loaded, roots_of: None })
+}
+
+/// The state at `tip` from the roots of buckets that are stored; `None` where none are, or they are of no use.
+fn load_from_roots(
+    source: Source<'_>,
+    tip: &LinkedHeader,
+    count: u64,
+    room: Room,
+) -> Result<Option<State>, StoreError> {
+    let Source { store, workers } = source;
+    let Some(stored) = store.stored_roots()?.filter(|stored| stored.bits == room.bits) else { return Ok(None) };
+    let Some(touched) = touched_since(store, &stored, tip)? else { return Ok(None) };
+    let mut numbers: Vec<u64> = touched.keys().map(|index| index >> room.bits).collect();
+    numbers.extend(stored.count.saturating_sub(1) >> room.bits..count.div_ceil(1 << room.bits));
+    numbers.sort_unstable();
+    numbers.dedup();
+    let mut buckets: Vec<Bucket> = store.bucket_roots()?.into_iter().map(|root| (root, None)).collect();
+    buckets.resize(usize::try_from(count.div_ceil(1 << room.bits)).unwrap_or(usize::MAX), (Hash::ZERO, None));
+    let mut accounts = Accounts::new(room.bits, count, false);
+    let all_fit = room.max_loaded >= buckets.len() as u64;
+    if all_fit {
+        accounts.set_loading();
+    }
+    // Of accounts that were touched, what they had then is taken off, and what they have now counted.
+    let before: u64 = touched.values().map(|balance| balance.pebbles()).sum();
+    let mut balances = stored.balances.saturating_sub(before);
+    for part in numbers.chunks(PART) {
+        let read = |number: &u64| store.leaves_at(number << room.bits..count.min((number + 1) << room.bits));
+        for (number, leaves) in part.iter().zip(workers.read_each(part, read)?) {
+            let hashes = BucketHashes::new_each(room.bits, &Leaf::hash_each(&leaves));
+            let touched = (number << room.bits..).zip(&leaves).filter(|(index, _)| touched.contains_key(index));
+            balances += touched.map(|(_, leaf)| leaf.account.balance.pebbles()).sum::<u64>();
+            let place = usize::try_from(*number).ok().and_then(|number| buckets.get_mut(number));
+            let (Some(place), Some(hashes)) = (place, hashes.into_iter().next()) else { continue };
+            let stays =
+                all_fit || (accounts.loaded() as u64) + 1 < room.max_loaded || number == numbers.last().unwrap_or(&0);
+            *place = (hashes.root(), (stays && accounts.load(*number, &leaves)).then_some(hashes));
+        }
+    }
+    accounts.set_balances(balances);
+    let tree = AccountTree::from_buckets(room.bits, count, buckets.into_iter());
+    if tree.state_root() != tip.header().state_root {
+        tracing::warn!(target: "cairn::chain", "the stored roots of accounts are not those of the tip: all accounts are read");
+        return Ok(None);
+    }
+    let max_loaded = usize::try_from(room.max_loaded).unwrap_or(usize::MAX);
+    let roots_of = Some((stored.block, store.expect_header(&stored.block)?.header().height));
+    Ok(Some(State { accounts, tree, max_loaded, roots_of }))
+}
+
+/// The accounts that were touched since roots were stored, and what each had then; `None` where that is not known.
+fn touched_since(
+    store: &ChainStore,
+    stored: &StoredRoots,
+    tip: &LinkedHeader,
+) -> Result<Option<HashMap<u64, Amount>>, StoreError> {
+    let Some(from) = store.connected(&stored.block)? else { return Ok(None) };
+    let (mut touched, next) = (HashMap::new(), from.header().height.get() + 1);
+    if tip.header().height.get() > from.header().height.get() + 2 * STORED_EVERY || !store.is_kept(Height::new(next)) {
+        return Ok(None);
+    }
+    for height in (next..=tip.header().height.get()).map(Height::new) {
+        for leaf in store.undo(&store.header_on_chain(height)?)?.leaves.iter() {
+            // The first block to touch an account says what it had before all of them; one made since had nothing.
+            let balance = if leaf.index < stored.count { leaf.account.balance } else { Amount::ZERO };
+            touched.entry(leaf.index).or_insert(balance);
+        }
+    }
+    touched.extend((stored.count..store.account_count()?).map(|index| (index, Amount::ZERO)));
+    Ok(Some(touched))
+}
+
+impl State {
+    /// Stores the roots of buckets, if that was long ago or the node stops. `tip` is the state's, which the disk has.
+    pub(crate) fn store_roots(
+        &mut self,
+        store: &ChainStore,
+        tip: &ChainContext,
+        stops: bool,
+    ) -> Result<(), StoreError> {
+        let height = tip.header().height;
+        let is_due = self.roots_of.is_none_or(|(block, stored)| {
+            if stops { block != tip.id() } else { height < stored || height.get() >= stored.get() + STORED_EVERY }
+        });
+        // A few accounts are read as soon.
+        if !is_due || self.tree.bucket_roots().len() < 2 {
+            return Ok(());
+        }
+        let (count, balances) = (self.accounts.count(), self.accounts.balances());
+        let stored = StoredRoots { block: tip.id(), count, balances, bits: self.tree.bucket_bits() };
+        self.roots_of = Some((tip.id(), height));
+        store.put_roots(stored, self.tree.bucket_roots())
+    }
+
+    /// Loads some of the buckets that are yet to be loaded, if all fit in memory; whether there may be more.
+    pub(crate) fn load_more(&mut self, source: Source<'_>) -> Result<bool, StoreError> {
+        let bits = self.accounts.bits();
+        let next = self.accounts.next_to_load(LOADED_AT_ONCE);
+        self.load_buckets_of(source, next.iter().map(|number| number << bits))?;
+        Ok(!next.is_empty())
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The state at the tip: accounts and the tree over them, as one. What fits is in memory, the rest on the disk.
 //!
 //! # Map
-//! `accounts` the accounts in memory · [`load()`] what is there at the start · `fetch` what is loaded when it is needed,
-//! and forgotten when it takes too much · [`StagedState`] how an import moves the state · [`StateHistory`] accounts as they
+//! `accounts` the accounts in memory · [`load()`] what is there at the start, and loaded by and by · `fetch` what is loaded
+//! when it is needed, and forgotten when it takes too much · [`StagedState`] how an import moves the state · [`StateHistory`] accounts as they
 //! were after the last blocks
 //!
 //! # Invariants
@@ -30,7 +30,7 @@ use crate::store::StoreError;
 use crate::store::schema::{LinkByIndex, UndoByBlock, UndoLeaves};
 use accounts::{Accounts, missing};
 use cairn_ledger::accounts::{AccountTree, Leaf, UndoRecord};
-use cairn_ledger::{AccountProof, codec::BoundedVec};
+use cairn_ledger::{AccountProof, BlockId, Height, codec::BoundedVec};
 
 /// The accounts, and the hashes over them.
 pub(crate) struct State {
@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) tree: AccountTree,
     /// How many buckets may be loaded between two imports.
     max_loaded: usize,
+    /// The block as of which the roots of buckets were stored last, if they were.
+    roots_of: Option<(BlockId, Height)>,
 }
 
 impl State {

@@ -58,7 +58,7 @@ pub(super) fn state_of(leaves: &[Leaf]) -> State {
     for (number, leaves) in (0..).zip(leaves.chunks(1 << tree.bucket_bits())) {
         assert!(accounts.load(number, leaves));
     }
-    State { accounts, tree, max_loaded: usize::MAX }
+    State { accounts, tree, max_loaded: usize::MAX, roots_of: None }
 }
 
 impl World {

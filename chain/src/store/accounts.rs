@@ -1,9 +1,12 @@
 //! The accounts at the tip, as the disk has them.
 
 use super::codec::{KeyCodec, Table};
-use super::schema::{AccountByIndex, AddressLink, IndexByAddress, LinkByIndex};
-use super::{Batch, ChainStore, Db, StoreError};
-use cairn_ledger::{Account, Address, accounts::Leaf};
+use super::schema::{
+    AccountByIndex, AddressLink, IndexByAddress, LinkByIndex, Meta, MetaKey, MetaRecord, ROOTS_IN_PART, RootsByPart,
+    StoredRoots,
+};
+use super::{Batch, ChainStore, Db, Durability, StoreError};
+use cairn_ledger::{Account, Address, Hash, accounts::Leaf, codec::BoundedVec};
 use std::{cmp::Ordering, ops::Range};
 
 /// So many leaves are read at once by who reads all.
@@ -69,21 +72,7 @@ impl ChainStore {
         })
     }
 
-    /// The leaves at these indices, in their order: where they are few, all over the tables.
-    ///
-    /// # Errors
-    /// A failing or corrupt database; also when not all of them are there.
-    pub fn leaves_of(&self, indices: &[u64]) -> Result<Vec<Leaf>, StoreError> {
-        let found =
-            self.db.get_each::<LinkByIndex>(indices)?.into_iter().zip(self.db.get_each::<AccountByIndex>(indices)?);
-        let leaves = found.zip(indices).map(|((link, account), index)| {
-            let AddressLink { address, next } = link.ok_or_else(|| StoreError::missing::<LinkByIndex>(index))?;
-            Ok(Leaf { address, next, account: account.ok_or_else(|| no_account(*index))? })
-        });
-        leaves.collect()
-    }
-
-    /// The leaves of a range of indices: where they are many, one after another.
+    /// The leaves at these indices.
     ///
     /// # Errors
     /// A failing or corrupt database; also when not all of them are there.
@@ -137,6 +126,47 @@ impl ChainStore {
         let count = self.account_count()?;
         let parts = (0..count).step_by(AT_ONCE as usize);
         Ok(parts.map(move |first| self.leaves_at(first..count.min(first.saturating_add(AT_ONCE)))))
+    }
+
+    /// Of what the roots of buckets are that are stored, if they are.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn stored_roots(&self) -> Result<Option<StoredRoots>, StoreError> {
+        Ok(match self.db.get::<Meta>(&MetaKey::Roots)? {
+            Some(MetaRecord::Roots(stored)) => Some(stored),
+            _ => None,
+        })
+    }
+
+    /// All roots of buckets that are stored, in order; behind them may be some of a state that had more.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub fn bucket_roots(&self) -> Result<Vec<Hash>, StoreError> {
+        let mut roots = Vec::new();
+        for entry in self.db.entries::<RootsByPart>() {
+            roots.extend(entry?.1.into_vec());
+        }
+        Ok(roots)
+    }
+
+    /// Stores the roots of buckets. It takes many batches: until the last of them nothing says that they are there.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn put_roots(&self, stored: StoredRoots, roots: &[Hash]) -> Result<(), StoreError> {
+        let mut batch = self.batch(0);
+        batch.delete::<Meta>(&MetaKey::Roots);
+        batch.write(Durability::Buffered)?;
+        for (part, roots) in (0..).zip(roots.chunks(ROOTS_IN_PART)) {
+            let mut batch = self.batch(0);
+            batch.put::<RootsByPart>(&part, &BoundedVec::new(roots.to_vec()).unwrap_or_default());
+            batch.write(Durability::Buffered)?;
+        }
+        let mut batch = self.batch(0);
+        batch.put::<Meta>(&MetaKey::Roots, &MetaRecord::Roots(stored));
+        batch.write(Durability::Buffered)
     }
 
     /// How many addresses have an index.

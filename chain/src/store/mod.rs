@@ -12,6 +12,7 @@
 //! | `index_by_address` | address → index | created with the account, deleted when its block is undone |
 //! | `account_by_index` | index → balance, nonce | written on connect and disconnect |
 //! | `link_by_index` | index → address, next address | written when accounts are created or undone |
+//! | `roots_by_part` | part → roots of buckets of the account tree | written anew every some hundred blocks, and when a node stops |
 //! | `touch_by_account` | account index, height, place → nothing | off unless `index.addresses`: created on connect or when it is built, deleted on disconnect; of pruned blocks by compactions |
 //!
 //! # Map

@@ -4,7 +4,7 @@ use super::codec::{KeyCodec, Table};
 use cairn_ledger::accounts::{Leaf, MAX_CHANGED_LEAVES, StateChange};
 use cairn_ledger::codec::{BoundedVec, Decode, Encode};
 use cairn_ledger::{
-    Account, Address, BlockId, Body, Header, Height, LinkedHeader, TxId, Work, mmr::MmrNode, pow::CompactTarget,
+    Account, Address, BlockId, Body, Hash, Header, Height, LinkedHeader, TxId, Work, mmr::MmrNode, pow::CompactTarget,
 };
 
 /// The format this program reads and writes. It rises with any change of a table, a key or a value.
@@ -46,6 +46,8 @@ tables! {
     AccountByIndex: "account_by_index", u64 => Account;
     /// Whose they are, and who comes next: with what they have, the leaves, bucket by bucket.
     LinkByIndex: "link_by_index", u64 => AddressLink;
+    /// Roots of the account tree's buckets as of some block, in parts: a start reads these, and not all accounts.
+    RootsByPart: "roots_by_part", u64 => BucketRoots;
     /// Where accounts were touched, if the index of addresses is on: the keys say all.
     TouchByAccount: "touch_by_account", TouchKey => ();
 }
@@ -63,6 +65,8 @@ pub enum MetaKey {
     Reorganisation,
     /// The lowest block that was not pruned; nothing as long as none was.
     LowestBody,
+    /// What the roots of buckets are of; nothing until they are all there.
+    Roots,
 }
 
 impl KeyCodec for MetaKey {
@@ -88,7 +92,29 @@ pub enum MetaRecord {
     Reorganisation(UnderWay),
     /// The lowest block, but for block 0, that was not pruned.
     LowestBody(Height),
+    /// The roots of buckets that are stored.
+    Roots(StoredRoots),
 }
+
+/// Of what the roots of buckets are that are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct StoredRoots {
+    /// The block after which they were so.
+    pub block: BlockId,
+    /// How many accounts there were, the sentinel included.
+    pub count: u64,
+    /// All balances together, in pebbles.
+    pub balances: u64,
+    /// Leaves in a bucket, as a power of two.
+    pub bits: u32,
+}
+
+/// Roots in a record: some thirty kilobytes.
+pub const ROOTS_IN_PART: usize = 1024;
+
+/// Roots of buckets that follow one another.
+pub type BucketRoots = BoundedVec<Hash, ROOTS_IN_PART>;
 
 /// A reorganisation that is under way. All blocks of both branches are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]

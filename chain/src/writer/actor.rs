@@ -97,10 +97,11 @@ impl Actor {
             } else {
                 1
             };
+            self.writer.state.forget_unused();
             for _ in 0..waiting {
                 match self.next_message().await? {
                     Some(Message::Ask(question)) => question(self)?,
-                    Some(Message::Stop) | None => return self.writer.live.flush(),
+                    Some(Message::Stop) | None => return self.writer.stop(),
                 }
             }
         }
@@ -119,13 +120,14 @@ impl Actor {
         Ok(())
     }
 
-    /// The next message. As long as none has come, the index of addresses is built, block by block: whoever asks waits
-    /// for one at most.
+    /// The next message. As long as none has come, accounts are loaded, and the index of addresses is built, block by
+    /// block: whoever asks waits for one step at most.
     async fn next_message(&mut self) -> Result<Option<Message>, StoreError> {
-        while self.builds_index {
+        while self.builds_index || self.writer.is_loading {
             match self.messages.try_recv() {
                 Ok(message) => return Ok(Some(message)),
                 Err(TryRecvError::Disconnected) => return Ok(None),
+                Err(TryRecvError::Empty) if self.writer.is_loading => self.writer.load_more()?,
                 Err(TryRecvError::Empty) => {
                     let Writer { live, spec, .. } = &self.writer;
                     self.builds_index = index::build_next(live, spec)?;

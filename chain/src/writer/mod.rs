@@ -59,6 +59,8 @@ pub(crate) struct Writer {
     pub(crate) precheck: Precheck,
     pub(crate) workers: Workers,
     pub(crate) state: State,
+    /// Whether accounts are yet to be loaded that fit in memory.
+    pub(crate) is_loading: bool,
     /// How to see the accounts as they were after the last blocks.
     pub(crate) state_history: StateHistory,
     pub(crate) tip: ChainContext,
@@ -93,6 +95,7 @@ pub(crate) fn open(
         views,
         long_reorg: None,
         state,
+        is_loading: true,
         state_history: StateHistory::default(),
         tip,
         tree: HeaderTree::default(),
@@ -156,10 +159,29 @@ impl Writer {
         Ok(Some((self.store.expect_header(at)?.header().clone(), proof)))
     }
 
-    /// Forgets accounts that take too much memory, which the disk has; prunes what is not to be kept, some blocks at a
-    /// time.
+    /// Loads some of the accounts that fit in memory, as they were before the last batch and after it.
+    pub(crate) fn load_more(&mut self) -> Result<(), StoreError> {
+        self.is_loading = self.state.load_more(Source { store: &self.live, workers: &self.workers })?;
+        Ok(())
+    }
+
+    /// Makes the next start quick.
+    pub(crate) fn stop(&mut self) -> Result<(), StoreError> {
+        self.store_roots(true)?;
+        self.live.flush()
+    }
+
+    /// Stores the roots of buckets, but for those of a state that is nobody's choice.
+    fn store_roots(&mut self, stops: bool) -> Result<(), StoreError> {
+        match self.long_reorg {
+            None => self.state.store_roots(&self.live, &self.tip, stops),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Prunes what is not to be kept, some blocks at a time, and stores what a start needs.
     pub(crate) fn keep_within_limits(&mut self) -> Result<(), StoreError> {
-        self.state.forget_unused();
+        self.store_roots(false)?;
         let Some(keep) = self.options.keep_blocks else { return Ok(()) };
         let lowest = Height::new((self.tip.header().height.get() + 1).saturating_sub(keep));
         let step = (keep / PRUNE_PART).max(LEAST_PRUNED);

@@ -118,6 +118,11 @@ impl AccountTree {
         self.bits
     }
 
+    /// The roots of all buckets; none for a tree with less leaves than a bucket has.
+    pub fn bucket_roots(&self) -> &[Hash] {
+        self.levels.first().map_or(&[], Vec::as_slice)
+    }
+
     /// Whether the hashes below the root of a bucket are here.
     pub fn is_loaded(&self, number: u64) -> bool {
         self.bucket(number).is_some()

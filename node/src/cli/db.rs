@@ -44,7 +44,7 @@ pub(super) enum DbTask {
         #[command(flatten)]
         node: NodeArgs,
         /// Of how many blocks up to the tip the transactions stay, at least 288
-        #[arg(long, value_name = "BLOCKS", value_parser = clap::value_parser!(u64).range(LEAST_KEPT..))]
+        #[arg(long, value_name = "BLOCKS", value_parser = blocks_to_keep)]
         keep: u64,
     },
     /// Make a damaged one whole: rebuild it from its blocks, through every rule; damaged blocks are asked of peers
@@ -92,6 +92,15 @@ fn check(node: NodeArgs) -> Result<(), CliError> {
         "The database holds together: {blocks} blocks, {transactions} transactions, {accounts} accounts, {supply} CRN, \
          and {burned} CRN burned."
     ))
+}
+
+/// A number of blocks that may be kept.
+fn blocks_to_keep(given: &str) -> Result<u64, String> {
+    match given.parse() {
+        Ok(keep) if keep >= LEAST_KEPT => Ok(keep),
+        Ok(_) => Err(format!("at least {LEAST_KEPT} are kept, so that reorganisations can be followed")),
+        Err(error) => Err(format!("{error}")),
+    }
 }
 
 fn prune(node: NodeArgs, keep: u64) -> Result<(), CliError> {

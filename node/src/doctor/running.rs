@@ -91,8 +91,8 @@ fn memory(node: &NodeInfo, report: &mut Diagnosis) {
     let (Some(held), Some(max)) = (node.memory_bytes, node.max_memory_bytes) else { return };
     let message = format!("{} of {} are taken, with {} accounts", mib(held), mib(max), node.accounts);
     if held > max / 10 * 9 {
-        let advice = "raise memory.max_bytes, or the container's limit, soon: all accounts are in memory, and a node ends \
-                      that cannot hold them";
+        let advice = "accounts that do not fit are read from the disk, which is slower: raise memory.max_bytes, or the \
+                      container's limit";
         report.note("memory", message, Some(advice));
     } else {
         report.ok("memory", message);
