@@ -12,8 +12,8 @@ use cairn_ledger::{AccountProof, Address, transaction::OUTPUT_BYTES};
 const SHARED: usize = 4096;
 /// Addresses that one reader looks up at once.
 const LOOKED_UP: usize = 32;
-/// Buckets that one reader reads at once.
-const READ: usize = 4;
+/// Buckets that one reader reads at once where they lie together.
+const READ: usize = 64;
 
 /// Where accounts come from that are not loaded, and who helps.
 #[derive(Clone, Copy)]
@@ -166,11 +166,10 @@ impl State {
             return Ok(());
         }
         let count = self.accounts.count();
-        let parts: Vec<&[u64]> = numbers.chunks(READ).collect();
-        let leaves = source.workers.read_each(&parts, |numbers| {
-            let leaves =
-                numbers.iter().map(|number| source.store.leaves_at(number << bits..count.min((number + 1) << bits)));
-            Ok(leaves.collect::<Result<Vec<_>, _>>()?.concat())
+        let runs = numbers.chunk_by(|before, number| before + 1 == *number).flat_map(|run| run.chunks(READ));
+        let leaves = source.workers.read_each(&runs.collect::<Vec<_>>(), |run| {
+            let (first, last) = (run.first().copied().unwrap_or(0), run.last().copied().unwrap_or(0));
+            source.store.leaves_at(first << bits..count.min((last + 1) << bits))
         })?;
         let leaves = leaves.concat();
         let (first, second) = leaves.split_at((numbers.len() / 2) << bits);

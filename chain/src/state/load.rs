@@ -30,7 +30,7 @@ const BUCKET: u64 = 100;
 const STORED_EVERY: u64 = 256;
 const _: () = assert!(STORED_EVERY < LEAST_KEPT);
 /// Buckets that are loaded at once while nobody asks anything: some milliseconds.
-const LOADED_AT_ONCE: usize = 1 << 8;
+const LOADED_AT_ONCE: usize = 1 << 9;
 /// Loaded buckets at the least: the last, and one.
 const LEAST_LOADED: u64 = 2;
 /// Of memory for buckets, a part of so many is left to what one import loads beyond what may stay.

@@ -85,7 +85,7 @@ async fn a_start_reads_the_roots_of_buckets_and_not_all_accounts() {
 
     // As after a kill: the roots are of long ago, and blocks came since that changed and made accounts.
     let roots = stopped.store.bucket_roots().expect("a whole database");
-    busy(&mut branch, 40, 5_000);
+    busy(&mut branch, 2, 5_000);
     let stopped = Stopped::after(&branch, Some(stopped)).await;
     stopped.store.put_roots(stored, &roots).expect("room");
     let (state, loaded) = stopped.start();

@@ -3,6 +3,7 @@
 use crate::{Failure, http};
 use serde_json::{Value, json};
 use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +11,8 @@ use std::{env, net::TcpListener, thread};
 
 /// Between two looks at whether something has come about: finer than anything measured this way.
 const PAUSE: Duration = Duration::from_millis(2);
+/// Between two looks at what a process holds.
+const LOOK_AT_MEMORY: Duration = Duration::from_millis(20);
 /// Longer than anything here may take.
 const PATIENCE: Duration = Duration::from_secs(900);
 /// How long a node is watched to see whether it rests …
@@ -44,6 +47,36 @@ pub fn import(network: &Path, data: &Path, file: &Path, threads: Option<usize>) 
     let mut arguments = vec!["import", &file, "--json", "--chain", &network, "--data-dir", &data];
     arguments.extend(threads.iter().flat_map(|threads| ["--threads", threads]));
     run(&arguments)
+}
+
+/// The same, and the most that the process held, in MiB.
+pub fn import_and_peak(network: &Path, data: &Path, file: &Path) -> Result<(Value, f64), Failure> {
+    let mut import = Command::new(program("cairn-node")?);
+    import.arg("import").arg(file).args(["--json", "--chain"]).arg(network).arg("--data-dir").arg(data);
+    let mut child = import.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut peak = 0.0;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        // Of one that is ending there is none.
+        peak = memory_mib(child.id(), "VmHWM").unwrap_or(peak);
+        thread::sleep(LOOK_AT_MEMORY);
+    };
+    let mut said = Vec::new();
+    child.stdout.take().map(|mut out| out.read_to_end(&mut said)).transpose()?;
+    if !status.success() {
+        return Err(format!("cairn-node import of {} ended with {status}", file.display()).into());
+    }
+    Ok((serde_json::from_slice(&said)?, peak))
+}
+
+/// A field of /proc/PID/status in MiB.
+fn memory_mib(process: u32, field: &str) -> Result<f64, Failure> {
+    let text = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = text.lines().find(|line| line.starts_with(field)).ok_or("the system does not say")?;
+    let kib: f64 = line.split_whitespace().nth(1).ok_or("a number")?.parse()?;
+    Ok(kib / 1024.0)
 }
 
 /// Replays a data directory's chain, and gives the figures of it.
@@ -226,10 +259,7 @@ impl Node {
 
     /// A field of /proc/PID/status in MiB: VmRSS now, VmHWM at most so far.
     pub fn memory_mib(&self, field: &str) -> Result<f64, Failure> {
-        let text = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = text.lines().find(|line| line.starts_with(field)).ok_or("the system does not say")?;
-        let kib: f64 = line.split_whitespace().nth(1).ok_or("a number")?.parse()?;
-        Ok(kib / 1024.0)
+        memory_mib(self.child.id(), field)
     }
 
     /// What it has told so far.

@@ -1,12 +1,12 @@
 //! Replay: import, verification and synchronisation of whole chains.
 
 use super::{Bench, EVERYBODY_PAYS};
-use crate::chains::{self, Plan};
+use crate::chains::{self, Files, Plan};
 use crate::node::{self, Node, Scratch, bytes_in, number};
 use crate::{Failure, reference::Reference, results::Results};
 use serde_json::json;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 /// Long runs are repeated so often.
 const LONG_RUNS: usize = 3;
@@ -14,6 +14,8 @@ const LONG_RUNS: usize = 3;
 const ACCOUNT_RUNS: usize = 5;
 /// How long after a synchronisation a node's memory is looked at.
 const SETTLED: Duration = Duration::from_secs(10);
+/// Accounts of which memory holds a part.
+const BOUNDED: u64 = 1_000_000;
 /// Those who pay in states of every size: the same people, payments and order.
 const SIGNERS: u64 = 10_000;
 const ROUNDS: u64 = 50;
@@ -83,6 +85,9 @@ pub fn accounts(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
         sizes.push(10_000_000);
     }
     let mut states = Vec::new();
+    for name in ["accounts.bounded.us_per_payment", "accounts.bounded.peak_mib"] {
+        results.clear(name);
+    }
     for accounts in sizes {
         let files = chains::files(&bench.work, Plan { accounts, signers: SIGNERS, rounds: ROUNDS })?;
         let base = Scratch::new(&bench.work, &format!("state-{accounts}"))?;
@@ -99,8 +104,21 @@ pub fn accounts(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
             let figures = node::import(&files.network, data.path(), &files.payments, None)?;
             let cost = 1e6 / number(&figures, "transactions_per_second")?;
             results.add(&format!("accounts.{accounts}.us_per_payment"), cost);
+            if *accounts == BOUNDED {
+                bounded(bench, files, base, results)?;
+            }
         }
     }
+    Ok(())
+}
+
+/// The cost of a payment where memory holds a part of the accounts, and what the process held.
+fn bounded(bench: &Bench, files: &Files, base: &Scratch, results: &mut Results) -> Result<(), Failure> {
+    let data = Scratch::copy(&bench.work, "bounded", base.path())?;
+    fs::write(data.path().join("cairn-node.toml"), "[memory]\nmax_bytes = \"256MiB\"\n")?;
+    let (figures, peak) = node::import_and_peak(&files.network, data.path(), &files.payments)?;
+    results.add("accounts.bounded.us_per_payment", 1e6 / number(&figures, "transactions_per_second")?);
+    results.add("accounts.bounded.peak_mib", peak);
     Ok(())
 }
 
