@@ -11,6 +11,7 @@ use cairn_common::tasks::{Shutdown, TaskError};
 use cairn_common::{clock, runtime};
 use cairn_mempool::Accepted;
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -45,13 +46,13 @@ impl<T: Transport> Service<T> {
 
     /// Runs until the node stops or its store fails.
     pub(crate) async fn run(mut self, mut inlets: Inlets, mut shutdown: Shutdown) -> Result<(), TaskError> {
-        let mut tick = runtime::interval(TICK);
+        let (mut tick, mut stop) = (runtime::interval(TICK), pin!(shutdown.requested()));
         loop {
             let (due, has_news) = (self.state.due(), self.state.has_news_for_sync());
             let event = tokio::select! {
                 // What this node has begun itself, of which there is a bounded number, before what strangers send.
                 biased;
-                () = shutdown.requested() => break,
+                () = &mut stop => break,
                 Some(command) = inlets.mailbox.recv() => {
                     self.on_command(command);
                     None
