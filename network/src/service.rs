@@ -94,6 +94,12 @@ impl<T: Transport> Service<T> {
                 let actions = self.state.on_event(event, &mut self.context());
                 self.carry_out(actions);
             }
+            // At once, where sync has room: it costs another round otherwise.
+            while self.state.has_news_for_sync() && let Ok(room) = inlets.events.try_reserve() {
+                if let Some(event) = self.state.next_for_sync() {
+                    room.send(event);
+                }
+            }
         }
         self.tasks.save_at_end(|| self.state.unsaved(true)).await;
         Ok(())

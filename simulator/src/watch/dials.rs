@@ -155,3 +155,40 @@ impl Dials {
         self.streaks.values()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Nanos = 1_000_000_000;
+
+    #[test]
+    fn few_are_counted_from_the_moment_at_which_they_became_few() {
+        let mut dials = Dials::default().restarted(0);
+        assert_eq!(dials.few_since(), Some(0));
+        (0..4).for_each(|peer| dials.on_reached("somewhere", NodeId(peer), SECOND));
+        assert_eq!(dials.few_since(), None);
+        dials.on_closed(NodeId(0), 50 * SECOND);
+        dials.on_closed(NodeId(1), 60 * SECOND);
+        assert_eq!(dials.few_since(), Some(50 * SECOND));
+    }
+
+    #[test]
+    fn the_pause_after_dials_in_vain_doubles_and_outlasts_a_restart() {
+        let (mut dials, peer) = (Dials::default(), NodeId(1));
+        assert_eq!(dials.paused_until(peer), 0);
+        dials.on_dial("there", Some(peer), None, 5 * SECOND);
+        assert_eq!(dials.paused_until(peer), 0, "the book has nothing to do with it");
+        dials.on_dial("there", Some(peer), Some(false), 10 * SECOND);
+        assert_eq!(dials.paused_until(peer), 30 * SECOND);
+        dials.on_dial("there", Some(peer), Some(true), 30 * SECOND);
+        let mut dials = dials.restarted(40 * SECOND);
+        assert_eq!(dials.paused_until(peer), 70 * SECOND);
+        (0..20).for_each(|_| dials.on_dial("there", Some(peer), Some(true), 100 * SECOND));
+        assert_eq!(dials.paused_until(peer), 3_700 * SECOND);
+        dials.on_reached("there", peer, 200 * SECOND);
+        assert_eq!(dials.paused_until(peer), 3_700 * SECOND, "it may refuse this node after the handshake");
+        dials.on_acquainted(peer);
+        assert_eq!(dials.paused_until(peer), 0);
+    }
+}
