@@ -95,7 +95,9 @@ impl<T: Transport> Service<T> {
                 self.carry_out(actions);
             }
             // At once, where sync has room: it costs another round otherwise.
-            while self.state.has_news_for_sync() && let Ok(room) = inlets.events.try_reserve() {
+            while self.state.has_news_for_sync()
+                && let Ok(room) = inlets.events.try_reserve()
+            {
                 if let Some(event) = self.state.next_for_sync() {
                     room.send(event);
                 }

@@ -455,12 +455,20 @@ impl HeaderTree {
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             let Some(at) = entry.also.iter().position(|heir| work > tip || has_room(heir)) else { continue };
             (entry.origin, entry.is_pinned) = (entry.also.remove(at), false);
-            if let Some(held) = self.held.get_mut(&origin) {
-                held.count -= 1;
-                held.ends.remove(&(work, id));
-            }
             self.held.entry(entry.origin).or_default().count += 1;
+            self.count_out(origin, (work, id));
             self.sort_in(&id);
+        }
+    }
+
+    /// Counts a header of an origin no more.
+    fn count_out(&mut self, origin: Origin, key: (Work, BlockId)) {
+        if let Some(held) = self.held.get_mut(&origin) {
+            held.ends.remove(&key);
+            held.count -= 1;
+            if held.count == 0 {
+                self.held.remove(&origin);
+            }
         }
     }
 
@@ -492,13 +500,7 @@ impl HeaderTree {
         self.roots.remove(id);
         self.roots.extend(children(&self.children, *id));
         self.ends.remove(&entry.key());
-        if let Some(held) = self.held.get_mut(&entry.origin) {
-            held.ends.remove(&entry.key());
-            held.count -= 1;
-            if held.count == 0 {
-                self.held.remove(&entry.origin);
-            }
-        }
+        self.count_out(entry.origin, entry.key());
         let parent = entry.header.header().parent;
         self.children.remove(&(parent, *id));
         if !self.has_children(&parent) {
