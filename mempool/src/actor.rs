@@ -13,7 +13,7 @@ use cairn_common::tasks::{Shutdown, TaskError};
 use cairn_common::{clock, mailbox::mailbox};
 use cairn_ledger::{Address, BlockId, ChainSpec, CheckedTransaction, Transaction, TxId, rules::Rules};
 use std::collections::{BTreeMap, VecDeque};
-use std::{future, path::PathBuf, sync::Arc, time::Duration};
+use std::{future, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// The task's name.
@@ -63,12 +63,12 @@ impl Actor {
         mut events: broadcast::Receiver<ChainEvent>,
         mut shutdown: Shutdown,
     ) -> Result<(), TaskError> {
-        let mut tick = runtime::interval(TICK);
+        let (mut tick, mut stop) = (runtime::interval(TICK), pin!(shutdown.requested()));
         loop {
             tokio::select! {
                 // Blocks before questions: an answer is never older than the events before it.
                 biased;
-                () = shutdown.requested() => break,
+                () = &mut stop => break,
                 event = events.recv() => match event {
                     Ok(event) => self.on_event(&event).await?,
                     Err(broadcast::error::RecvError::Lagged(missed)) => self.on_lag(missed).await?,

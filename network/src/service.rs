@@ -11,6 +11,7 @@ use cairn_common::tasks::{Shutdown, TaskError};
 use cairn_common::{clock, runtime};
 use cairn_mempool::Accepted;
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -45,13 +46,13 @@ impl<T: Transport> Service<T> {
 
     /// Runs until the node stops or its store fails.
     pub(crate) async fn run(mut self, mut inlets: Inlets, mut shutdown: Shutdown) -> Result<(), TaskError> {
-        let mut tick = runtime::interval(TICK);
+        let (mut tick, mut stop) = (runtime::interval(TICK), pin!(shutdown.requested()));
         loop {
             let (due, has_news) = (self.state.due(), self.state.has_news_for_sync());
             let event = tokio::select! {
                 // What this node has begun itself, of which there is a bounded number, before what strangers send.
                 biased;
-                () = shutdown.requested() => break,
+                () = &mut stop => break,
                 Some(command) = inlets.mailbox.recv() => {
                     self.on_command(command);
                     None
@@ -92,6 +93,14 @@ impl<T: Transport> Service<T> {
             if let Some(event) = event {
                 let actions = self.state.on_event(event, &mut self.context());
                 self.carry_out(actions);
+            }
+            // At once, where sync has room: it costs another round otherwise.
+            while self.state.has_news_for_sync()
+                && let Ok(room) = inlets.events.try_reserve()
+            {
+                if let Some(event) = self.state.next_for_sync() {
+                    room.send(event);
+                }
             }
         }
         self.tasks.save_at_end(|| self.state.unsaved(true)).await;

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -113,12 +113,16 @@ impl<E> Agenda<E> {
     }
 }
 
-/// A task, until it has ended.
-type TaskId = u64;
+/// A task: its number among all there were, and where it is kept until it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct TaskId {
+    number: u64,
+    place: usize,
+}
 
-/// Tasks that were woken.
+/// Tasks that were woken, in that order.
 #[derive(Default)]
-struct Woken(Mutex<VecDeque<TaskId>>);
+struct Woken(Mutex<Vec<TaskId>>);
 
 struct TaskWaker {
     task: TaskId,
@@ -133,15 +137,16 @@ impl Wake for TaskWaker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.is_woken.swap(true, Ordering::Relaxed) {
-            self.woken.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(self.task);
+            self.woken.0.lock().unwrap_or_else(PoisonError::into_inner).push(self.task);
         }
     }
 }
 
 struct Running {
+    number: u64,
     node: NodeId,
     /// Nothing while it is being polled.
-    task: Option<Task>,
+    task: Option<(Task, Waker)>,
     waker: Arc<TaskWaker>,
     /// When it wants to be woken, as it said when it was last polled.
     timer: Option<Nanos>,
@@ -152,18 +157,36 @@ struct Running {
 /// The tasks.
 #[derive(Default)]
 struct Tasks {
-    running: HashMap<TaskId, Running>,
-    last: TaskId,
+    /// By place.
+    running: Vec<Option<Running>>,
+    /// Places that are free.
+    free: Vec<usize>,
+    last: u64,
     woken: Arc<Woken>,
 }
 
 impl Tasks {
     fn spawn(&mut self, node: NodeId, task: Task) {
         self.last += 1;
-        let waker = TaskWaker { task: self.last, is_woken: AtomicBool::new(false), woken: self.woken.clone() };
-        let waker = Arc::new(waker);
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.running.push(None);
+            self.running.len() - 1
+        });
+        let (number, is_woken, woken) = (self.last, AtomicBool::new(false), self.woken.clone());
+        let waker = Arc::new(TaskWaker { task: TaskId { number, place }, is_woken, woken });
         waker.wake_by_ref();
-        self.running.insert(self.last, Running { node, task: Some(task), waker, timer: None, planned: None });
+        let task = Some((task, Waker::from(waker.clone())));
+        self.running[place] = Some(Running { number, node, task, waker, timer: None, planned: None });
+    }
+
+    fn get(&mut self, id: TaskId) -> Option<&mut Running> {
+        self.running.get_mut(id.place)?.as_mut().filter(|running| running.number == id.number)
+    }
+
+    fn remove(&mut self, id: TaskId) -> Option<Running> {
+        self.get(id)?;
+        self.free.push(id.place);
+        self.running[id.place].take()
     }
 }
 
@@ -255,6 +278,8 @@ pub struct Executor<E> {
     leisure: u32,
     /// How many tasks were polled.
     polls: u64,
+    /// Tasks that are being polled one after the other: kept for its memory.
+    batch: Vec<TaskId>,
     /// Nodes whose process is stopped, and which of their tasks were woken since.
     stopped: BTreeMap<NodeId, Vec<TaskId>>,
 }
@@ -271,6 +296,7 @@ impl<E: 'static> Executor<E> {
             seed,
             leisure,
             polls: 0,
+            batch: Vec::new(),
             stopped: BTreeMap::new(),
         }
     }
@@ -327,10 +353,11 @@ impl<E: 'static> Executor<E> {
     pub fn kill(&mut self, node: NodeId) {
         let mut dead: Vec<TaskId> = {
             let tasks = self.tasks.borrow();
-            tasks.running.iter().filter(|(_, running)| running.node == node).map(|(task, _)| *task).collect()
+            let theirs = tasks.running.iter().flatten().filter(|running| running.node == node);
+            theirs.map(|running| running.waker.task).collect()
         };
         dead.sort_unstable();
-        let dead: Vec<Running> = dead.iter().filter_map(|task| self.tasks.borrow_mut().running.remove(task)).collect();
+        let dead: Vec<Running> = dead.iter().filter_map(|task| self.tasks.borrow_mut().remove(*task)).collect();
         self.within(node, || drop(dead));
     }
 
@@ -349,9 +376,11 @@ impl<E: 'static> Executor<E> {
 
     /// Polls every task that is awake, until all wait.
     pub fn settle(&mut self) {
-        while let Some(task) = self.next_woken() {
-            self.poll(task);
+        let mut batch = std::mem::take(&mut self.batch);
+        while self.take_woken(&mut batch) {
+            batch.drain(..).for_each(|task| self.poll(task));
         }
+        self.batch = batch;
     }
 
     /// The next event before `end`, once every task that is awake has come to wait.
@@ -366,16 +395,17 @@ impl<E: 'static> Executor<E> {
         }
     }
 
-    fn next_woken(&self) -> Option<TaskId> {
+    /// Takes all that was woken, of which `batch` had been the last; whether there was something.
+    fn take_woken(&self, batch: &mut Vec<TaskId>) -> bool {
         let tasks = self.tasks.borrow();
-        let mut woken = tasks.woken.0.lock().unwrap_or_else(PoisonError::into_inner);
-        woken.pop_front()
+        std::mem::swap(&mut *tasks.woken.0.lock().unwrap_or_else(PoisonError::into_inner), batch);
+        !batch.is_empty()
     }
 
     /// A planned wake has come: it may have been put off meanwhile.
     fn on_wake(&self, task: TaskId, at: Nanos) {
         let mut tasks = self.tasks.borrow_mut();
-        let Some(running) = tasks.running.get_mut(&task) else { return };
+        let Some(running) = tasks.get(task) else { return };
         if running.planned != Some(at) {
             return;
         }
@@ -393,20 +423,20 @@ impl<E: 'static> Executor<E> {
     fn poll(&mut self, id: TaskId) {
         let (mut task, waker, node) = {
             let mut tasks = self.tasks.borrow_mut();
-            let Some(running) = tasks.running.get_mut(&id) else { return };
+            let Some(running) = tasks.get(id) else { return };
             if let Some(woken) = self.stopped.get_mut(&running.node) {
                 woken.push(id);
                 return;
             }
             running.waker.is_woken.store(false, Ordering::Relaxed);
-            let Some(task) = running.task.take() else { return };
-            (task, running.waker.clone(), running.node)
+            let Some((task, waker)) = running.task.take() else { return };
+            (task, waker, running.node)
         };
         self.polls += 1;
-        let surroundings = self.node(node).clone();
+        let surroundings = self.node(node);
         surroundings.wake_at.set(None);
         let polled = runtime::within(surroundings.clone(), || {
-            let polled = task.as_mut().poll(&mut Context::from_waker(&Waker::from(waker)));
+            let polled = task.as_mut().poll(&mut Context::from_waker(&waker));
             match polled {
                 Poll::Pending => Some(task),
                 Poll::Ready(()) => {
@@ -417,11 +447,11 @@ impl<E: 'static> Executor<E> {
         });
         let mut tasks = self.tasks.borrow_mut();
         let Some(task) = polled else {
-            tasks.running.remove(&id);
+            tasks.remove(id);
             return;
         };
-        let Some(running) = tasks.running.get_mut(&id) else { return };
-        running.task = Some(task);
+        let Some(running) = tasks.get(id) else { return };
+        running.task = Some((task, waker));
         running.timer = surroundings.wake_at.take();
         if let Some(timer) = running.timer
             && running.planned.is_none_or(|planned| planned > timer)
@@ -539,7 +569,7 @@ mod tests {
         });
         assert_eq!(executor.next(nanos(100 * SECOND)), None);
         assert_eq!(taken(&seen), lines(&[(0, "0"), (1, "1"), (2, "2"), (3, "3"), (3, "worked 7")]));
-        assert_eq!(executor.tasks.borrow().running.len(), 0, "nothing is left that waits");
+        assert_eq!(executor.tasks.borrow().running.iter().flatten().count(), 0, "nothing is left that waits");
     }
 
     #[test]

@@ -10,8 +10,9 @@ pub use dials::Dials;
 pub use questions::{Answered, Questions};
 
 use crate::executor::{Nanos, NodeId};
+use cairn_ledger::hash::BlockId;
 use cairn_network::transport::{Class, MessageNumber, Topic};
-use cairn_network::wire::{Addresses, Bodies, Message as _, PeerAddress};
+use cairn_network::wire::{Addresses, Bodies, GetBodies, Message as _, PeerAddress};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was seen of all nodes.
@@ -22,8 +23,19 @@ pub struct Watch {
     places: BTreeSet<([u8; 32], [u8; 16])>,
     /// Who lies: what they say is not judged, nor what is made of it.
     liars: BTreeSet<NodeId>,
-    /// What they gave to whom: answers with headers, and bodies.
-    told: BTreeMap<(NodeId, NodeId), (u64, u64)>,
+    /// What they gave to whom.
+    told: BTreeMap<(NodeId, NodeId), Told>,
+}
+
+/// What a liar gave to somebody.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// Answers with headers.
+    pub headers: u64,
+    /// Answers for bodies that are none.
+    pub garbage: u64,
+    /// Bodies that nobody had given before, and when they came.
+    pub bodies: Vec<(BlockId, Nanos)>,
 }
 
 /// An answer of so many bytes says nothing.
@@ -45,8 +57,8 @@ impl Watch {
         self.liars.insert(node);
     }
 
-    /// What liars gave to whom: answers with headers, and bodies.
-    pub fn told(&self) -> &BTreeMap<(NodeId, NodeId), (u64, u64)> {
+    /// What liars gave to whom.
+    pub fn told(&self) -> &BTreeMap<(NodeId, NodeId), Told> {
         &self.told
     }
 
@@ -86,25 +98,38 @@ impl Watch {
         (node, from): (NodeId, NodeId),
         class: Class,
         question: &[u8],
-        answer: &Answered<'_>,
+        (answer, now): (&Answered<'_>, Nanos),
     ) {
         if self.liars.contains(&from) {
-            let is_long = matches!(answer, Answered::Bytes(bytes) if bytes.len() > SHORT);
-            if is_long && matches!(class, Class::Headers | Class::Bodies) {
-                let (headers, bodies) = self.told.entry((from, node)).or_default();
-                match (class, answer) {
-                    (Class::Bodies, Answered::Bytes(bytes)) => {
-                        *bodies += Bodies::from_bytes(bytes).map_or(1, |answer| answer.bodies.len() as u64);
-                    }
-                    _ => *headers += 1,
-                }
+            if let Answered::Bytes(bytes) = answer
+                && bytes.len() > SHORT
+            {
+                self.on_told((node, from), class, question, bytes, now);
             }
             return;
         }
-        if let (Class::Addresses, Answered::Bytes(bytes)) = (class, answer) {
-            self.on_addresses(from, bytes);
+        match (class, answer) {
+            (Class::Addresses, Answered::Bytes(bytes)) => self.on_addresses(from, bytes),
+            (Class::Status, Answered::Bytes(_)) => self.note(node).dials.on_acquainted(from),
+            _ => {}
         }
         self.note(node).questions.on_answered(class, question, answer);
+    }
+
+    /// A liar has told a node something.
+    fn on_told(&mut self, (node, from): (NodeId, NodeId), class: Class, question: &[u8], bytes: &[u8], now: Nanos) {
+        let told = self.told.entry((from, node)).or_default();
+        match (class, GetBodies::from_bytes(question), Bodies::from_bytes(bytes)) {
+            (Class::Headers, ..) => told.headers += 1,
+            (Class::Bodies, Ok(question), Ok(answer)) => {
+                let given = self.nodes.get(&node).map(|conduct| &conduct.questions);
+                let ids = question.ids.iter().take(answer.bodies.len());
+                let new = ids.filter(|id| !given.is_some_and(|given| given.has_body(id)));
+                told.bodies.extend(new.map(|id| (*id, now)));
+            }
+            (Class::Bodies, ..) => told.garbage += 1,
+            _ => {}
+        }
     }
 
     fn on_addresses(&mut self, from: NodeId, bytes: &[u8]) {

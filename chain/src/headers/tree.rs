@@ -22,6 +22,9 @@ const LOW_WORK_PER_ORIGIN: usize = 4_000;
 const HEADERS: usize = 100_000;
 /// Bytes of bodies kept in memory.
 const BODY_BYTES: usize = 32 << 20;
+/// So many of those who brought a header after the first are remembered, each of 16 bytes: whoever is to take it away again by
+/// leaving has to have brought it first with as many others of its own.
+const ALSO: usize = 8;
 /// Ids remembered as invalid; the oldest is forgotten, and would be found invalid again.
 const INVALID: usize = 4096;
 /// Blocks remembered as being on the disk with all below them, at some ten bytes each. Should there be more, all are
@@ -46,7 +49,10 @@ pub(crate) enum BodyState {
 
 struct BlockEntry {
     header: LinkedHeader,
+    /// Who brought it, for whom it counts.
     origin: Origin,
+    /// Who brought it, too: it stays while one of them does.
+    also: Vec<Origin>,
     body: BodyState,
     /// It as the parent of others, at some heights.
     context: Option<Box<ChainContext>>,
@@ -151,8 +157,18 @@ impl HeaderTree {
             return false;
         }
         let (body, context) = (BodyState::Missing, None);
-        self.insert_entry(BlockEntry { header, origin, body, context, is_pinned: is_presynced });
+        self.insert_entry(BlockEntry { header, origin, also: Vec::new(), body, context, is_pinned: is_presynced });
         true
+    }
+
+    /// Notes that a header was brought by this one, too.
+    pub(crate) fn note_also(&mut self, id: &BlockId, origin: Origin) {
+        if let Some(entry) = self.entries.get_mut(id).filter(|entry| entry.origin != origin)
+            && entry.also.len() < ALSO
+            && !entry.also.contains(&origin)
+        {
+            entry.also.push(origin);
+        }
     }
 
     /// Notes that a header turned out to be part of a presynced branch.
@@ -181,7 +197,7 @@ impl HeaderTree {
     /// Adds a block whose body is on the disk: one that was disconnected, or stored before a restart.
     pub(crate) fn insert_stored(&mut self, header: LinkedHeader) {
         let (origin, body, context) = (Origin::Local, BodyState::Stored, None);
-        self.insert_entry(BlockEntry { header, origin, body, context, is_pinned: false });
+        self.insert_entry(BlockEntry { header, origin, also: Vec::new(), body, context, is_pinned: false });
     }
 
     fn insert_entry(&mut self, entry: BlockEntry) {
@@ -405,17 +421,54 @@ impl HeaderTree {
         self.invalid.0.get(id).copied().flatten()
     }
 
-    /// Forgets headers that only `origin` brought, at the ends of branches and without a body.
-    pub(crate) fn forget_origin(&mut self, origin: Origin) {
+    /// Forgets headers that only `origin` brought, at the ends of branches and without a body. Those without more work than the
+    /// followed chain (`tip`) count for another who brought them while that one has few.
+    pub(crate) fn forget_origin(&mut self, origin: Origin, tip: Work) {
+        self.pass_on(origin, tip);
         self.prune(|entry| entry.origin == origin && matches!(entry.body, BodyState::Missing));
         // What stays has a body, or carries one: it counts for this node from now on.
         for entry in self.entries.values_mut().filter(|entry| entry.origin == origin) {
             (entry.origin, entry.is_pinned) = (Origin::Local, false);
+            entry.also.clear();
         }
         if let Some(Held { count, ends }) = self.held.remove(&origin) {
             let held = self.held.entry(Origin::Local).or_default();
             held.count += count;
             held.ends.extend(ends);
+        }
+    }
+
+    /// Has headers that `origin` brought, and others too, count for one of those.
+    fn pass_on(&mut self, origin: Origin, tip: Work) {
+        let mut theirs = Vec::new();
+        for entry in self.entries.values_mut() {
+            entry.also.retain(|also| *also != origin);
+            if entry.origin == origin && matches!(entry.body, BodyState::Missing) && !entry.also.is_empty() {
+                theirs.push(entry.key());
+            }
+        }
+        // Those with the most work first: room is for them.
+        theirs.sort_unstable();
+        for (work, id) in theirs.into_iter().rev() {
+            let held = &self.held;
+            let has_room = |heir: &Origin| held.get(heir).is_none_or(|held| held.count < LOW_WORK_PER_ORIGIN);
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            let Some(at) = entry.also.iter().position(|heir| work > tip || has_room(heir)) else { continue };
+            (entry.origin, entry.is_pinned) = (entry.also.remove(at), false);
+            self.held.entry(entry.origin).or_default().count += 1;
+            self.count_out(origin, (work, id));
+            self.sort_in(&id);
+        }
+    }
+
+    /// Counts a header of an origin no more.
+    fn count_out(&mut self, origin: Origin, key: (Work, BlockId)) {
+        if let Some(held) = self.held.get_mut(&origin) {
+            held.ends.remove(&key);
+            held.count -= 1;
+            if held.count == 0 {
+                self.held.remove(&origin);
+            }
         }
     }
 
@@ -447,13 +500,7 @@ impl HeaderTree {
         self.roots.remove(id);
         self.roots.extend(children(&self.children, *id));
         self.ends.remove(&entry.key());
-        if let Some(held) = self.held.get_mut(&entry.origin) {
-            held.ends.remove(&entry.key());
-            held.count -= 1;
-            if held.count == 0 {
-                self.held.remove(&entry.origin);
-            }
-        }
+        self.count_out(entry.origin, entry.key());
         let parent = entry.header.header().parent;
         self.children.remove(&(parent, *id));
         if !self.has_children(&parent) {
@@ -510,9 +557,50 @@ mod tests {
         assert!(tree.insert(spammer, header(30_002, 1, genesis, 2000), false, tip), "work opens the door");
         assert!(tree.insert(spammer, header(30_003, 1, genesis, 11), false, tip), "more work takes the place of less");
         assert_eq!(tree.held[&spammer].count, LOW_WORK_PER_ORIGIN + 1);
-        tree.forget_origin(spammer);
+        tree.forget_origin(spammer, tip);
         assert_eq!(tree.entries.len(), 1);
         assert_eq!(tree.best(), Some((Height::new(1), Work::from_u64(10))));
+    }
+
+    /// Headers that somebody else had brought before were once forgotten with that one, and refused with their bodies while
+    /// whoever the bodies came from had brought them, too: whoever named headers first and left had all of it fetched again.
+    #[test]
+    fn a_header_stays_while_one_who_brought_it_does() {
+        let (mut tree, tip) = (HeaderTree::default(), Work::from_u64(1000));
+        let [first, second, third] = [1, 2, 3].map(|n| Origin::Peer(PeerNumber(n)));
+        let (low, high, alone) = (header(1, 1, BlockId::ZERO, 1001), 2, header(3, 1, BlockId::ZERO, 1001));
+        let high = header(high, 2, low.id(), 1002);
+        for header in [&low, &high, &alone] {
+            assert!(tree.insert(first, header.clone(), false, tip));
+        }
+        for header in [&low, &high] {
+            tree.note_also(&header.id(), second);
+            tree.note_also(&header.id(), third);
+        }
+        tree.forget_origin(second, tip);
+        tree.forget_origin(first, tip);
+        assert!(tree.get(&low.id()).is_some() && tree.get(&high.id()).is_some() && tree.get(&alone.id()).is_none());
+        assert_all_counted(&tree);
+        tree.forget_origin(third, tip);
+        assert_eq!(tree.entries.len(), 0);
+        assert_all_counted(&tree);
+    }
+
+    /// Nobody gets more than a peer's share of cheap headers by having others bring them first, and leave.
+    #[test]
+    fn cheap_headers_of_those_who_are_gone_count_for_who_brought_them_too() {
+        let (mut tree, tip) = (HeaderTree::default(), Work::from_u64(1000));
+        let heir = Origin::Peer(PeerNumber(0));
+        for peer in 1..4 {
+            for n in 0..LOW_WORK_PER_ORIGIN as u64 {
+                let cheap = header(peer * 10_000 + n, 1, BlockId::ZERO, 10);
+                assert!(tree.insert(Origin::Peer(PeerNumber(peer)), cheap.clone(), false, tip));
+                tree.note_also(&cheap.id(), heir);
+            }
+            tree.forget_origin(Origin::Peer(PeerNumber(peer)), tip);
+            assert_eq!(tree.held[&heir].count, LOW_WORK_PER_ORIGIN);
+            assert_all_counted(&tree);
+        }
     }
 
     /// A hundred thousand cheap headers once made the tree refuse everything, children of the tip and blocks that were
@@ -557,7 +645,7 @@ mod tests {
         }
         tree.forget_stale(Height::new(1_000_000));
         assert!(tree.get(&base.id()).is_some() && tree.get(&end.id()).is_some() && tree.get(&cheap.id()).is_none());
-        tree.forget_origin(peer);
+        tree.forget_origin(peer, tip);
         assert!(tree.get(&base.id()).is_none(), "its sender is gone");
         assert_all_counted(&tree);
     }

@@ -47,6 +47,7 @@ impl Writer {
     ) -> Result<HeaderOutcome, StoreError> {
         let (id, parent) = (sealed.id(), sealed.header().parent);
         if let Some(known) = self.known(&id)? {
+            self.tree.note_also(&id, origin);
             if is_presynced {
                 self.tree.pin(&id);
             }

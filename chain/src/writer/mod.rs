@@ -204,6 +204,6 @@ impl Writer {
     /// Forgets what only a peer that is gone had brought.
     pub(crate) fn peer_gone(&mut self, origin: Origin) {
         self.orphans.forget(origin);
-        self.tree.forget_origin(origin);
+        self.tree.forget_origin(origin, self.tip.total_work());
     }
 }

@@ -10,8 +10,8 @@ use cairn_common::tasks::{Shutdown, TaskError};
 use cairn_common::{clock, mailbox::Stopped, random};
 use cairn_ledger::block::{Body, Header};
 use cairn_ledger::{chain_spec::ChainSpec, error::BlockError, hash::BlockId, pow::Work, validate::LinkedHeader};
-use std::sync::Arc;
 use std::time::Duration;
+use std::{pin::pin, sync::Arc};
 use tokio::sync::{broadcast, mpsc, watch};
 
 /// The task's name.
@@ -81,12 +81,12 @@ impl Driver {
         mut moves: broadcast::Receiver<ChainEvent>,
         mut shutdown: Shutdown,
     ) -> Result<(), TaskError> {
-        let mut tick = runtime::interval(TICK);
+        let (mut tick, mut stop) = (runtime::interval(TICK), pin!(shutdown.requested()));
         loop {
             let event = tokio::select! {
                 // What has come of this node's own deeds before news of others.
                 biased;
-                () = shutdown.requested() => return Ok(()),
+                () = &mut stop => return Ok(()),
                 moved = moves.recv() => match moved {
                     Ok(event) => moved_event(&event),
                     Err(broadcast::error::RecvError::Lagged(_)) => {

@@ -9,7 +9,7 @@ mod status;
 use super::presync::{Presync, Step};
 use super::{mailbox::SyncPhase, sync_peers::SyncPeer, tree::Tree};
 use crate::{NetworkEvent, RequestError};
-use bodies::BodyJob;
+use bodies::{BodyJob, EarlyBody};
 use cairn_chain::{BlockOutcome, HeaderOutcome, Misbehaviour, PeerNumber, Tip};
 use cairn_common::rolling_rate::RollingRate;
 use cairn_ledger::block::{Body, Header};
@@ -124,6 +124,8 @@ pub(super) struct Machine {
     /// What was asked for before its headers were forgotten, together with a peer: when they come again, it is
     /// not asked for twice.
     awaited: BTreeMap<BlockId, u64>,
+    /// What of it has come meanwhile.
+    early: BTreeMap<BlockId, EarlyBody>,
     /// When all began, the last time.
     begun: Instant,
     /// Whether the tip is from the future by this machine's clock.
@@ -168,6 +170,7 @@ impl Machine {
             met: None,
             most_work: Work::ZERO,
             awaited: BTreeMap::new(),
+            early: BTreeMap::new(),
             begun: now,
             is_clock_behind_tip: false,
             early_since: None,
@@ -290,6 +293,7 @@ impl Machine {
         self.headers.clear();
         self.bodies.clear();
         self.awaited.clear();
+        self.drop_early(|_| true);
         for source in self.sources.values_mut() {
             source.restart();
             (source.jobs, source.overdue) = (0, 0);

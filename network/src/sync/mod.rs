@@ -55,6 +55,7 @@
 //! | branches passed over | 64 | the first is tried again |
 //! | requests for bodies | 3 a peer, 1 before its first answer; 32 in all, but for those given up; 2 s and thrice what is usual for the peer | others are asked; the slow one rests, and is asked for less |
 //! | bodies in import | 24 MiB, and what was asked for before | no more are asked for |
+//! | bodies that came when whoever had brought their headers was gone | counted as in import; 6 s | they are asked for again |
 //! | bodies on the way and in import | 64 MiB as expected; 128 MiB whatever comes | no more are asked for |
 //! | window of bodies | 2 048 blocks, 256 MiB (on the disk, but for 64) | waits for the lowest |
 //! | nothing gained though there is more | 10 s; 60 s | says why; begins anew from the tip |

@@ -20,9 +20,7 @@ const ON_THE_WAY_MS: u64 = 30_000;
 /// once a minute at least.
 const SPREAD: Nanos = 90 * SECOND;
 
-/// Whoever has dialled so few dials those it was told of, again within so much time. Nodes do so below eight; half of that
-/// are few however peers are counted that are connected in both directions.
-const FEW: usize = 4;
+/// Whoever has had few peers for so long that it had dialled has dialled those it was told of within that time.
 const DIALLED: Nanos = 150 * SECOND;
 
 /// What the looks before have seen.
@@ -104,6 +102,7 @@ impl Course {
 
     pub(super) fn find(&mut self, broken: Broken) {
         if !self.looks.found.contains(&broken) {
+            self.say(&format!("found: {broken}"));
             self.looks.found.push(broken);
         }
     }
@@ -146,7 +145,7 @@ impl Course {
         self.looks.lonely = lonely;
     }
 
-    /// Whoever has dialled few others dials those that everybody knows, about once a minute.
+    /// Whoever has dialled few others that are still there dials those that everybody knows, about once a minute.
     fn look_at_dials(&mut self) {
         let now = self.simulation.now();
         let known: Vec<NodeId> = (0..self.scenario.boot_nodes).map(NodeId).collect();
@@ -154,10 +153,10 @@ impl Course {
             let fabric = self.simulation.fabric();
             let Some(conduct) = fabric.watch.of(*node) else { return false };
             let awake = self.looks.awake.get(node).copied().unwrap_or(Some(0));
-            let (Some(awake), true) = (awake, conduct.dials.outbound().len() < FEW) else { return false };
+            let (Some(awake), Some(few)) = (awake, conduct.dials.few_since()) else { return false };
             let connected = fabric.connected(*node);
             known.iter().filter(|known| **known < *node && !connected.contains(*known)).any(|known| {
-                let lately = conduct.dials.lately(*known).max(conduct.since).max(awake);
+                let lately = conduct.dials.lately(*known).max(few).max(awake);
                 now.saturating_sub(lately) > DIALLED
             })
         };

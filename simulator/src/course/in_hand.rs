@@ -18,6 +18,7 @@ const ALL_DIALS: usize = 8;
 impl Course {
     /// Looks at what everybody is at.
     pub(super) fn look_in_hands(&mut self) {
+        let stale = self.simulation.seen().count().saturating_sub(self.best_height() as usize);
         for node in self.simulation.honest() {
             let info = self.simulation.ask(node, |running| {
                 let network = running.network.clone();
@@ -42,19 +43,17 @@ impl Course {
                 self.find(Broken::Conduct { node, what: "keeps slots for those who are gone" });
             }
             self.check_turns(node, &hand);
-            self.look_aside(node);
+            self.look_aside(node, ON_THE_WAY + stale);
         }
     }
 
-    /// What a node keeps beside its chain is what was left, and what is on its way.
-    fn look_aside(&mut self, node: NodeId) {
+    /// What a node keeps beside its chain is what was left, and what is on its way: `most` headers.
+    fn look_aside(&mut self, node: NodeId, most: usize) {
         let asked = self.simulation.ask(node, |running| {
             let chain = running.chain.clone();
             async move { chain.aside().await }
         });
         let Some(Ok(aside)) = asked else { return };
-        let stale = self.simulation.seen().count().saturating_sub(self.best_height() as usize);
-        let most = ON_THE_WAY + stale;
         if aside.counted != aside.headers {
             self.find(Broken::Conduct { node, what: "counts headers that it has not" });
         }

@@ -75,8 +75,8 @@ impl Fabric {
 
     pub(super) fn on_response(&mut self, node: NodeId, number: u64, answer: Received) {
         let Some(asked) = self.host(node).asked.remove(&number) else { return };
-        let answered = answer.as_deref().map_or(Answered::Refused, Answered::Bytes);
-        self.watch.on_answered((node, asked.to), asked.class, &asked.question, &answered);
+        let (answered, now) = (answer.as_deref().map_or(Answered::Refused, Answered::Bytes), self.now());
+        self.watch.on_answered((node, asked.to), asked.class, &asked.question, (&answered, now));
         let Asked { class, to, answer: sender, .. } = asked;
         let peer = self.peek(to).peer;
         match sender {
@@ -123,13 +123,13 @@ impl Fabric {
     }
 
     fn fail(&mut self, node: NodeId, asked: Asked, error: RequestError) {
-        let peer = self.peek(asked.to).peer;
+        let (peer, now) = (self.peek(asked.to).peer, self.now());
         let answered = match &error {
             RequestError::Timeout => Answered::Timeout,
             RequestError::Gone => Answered::Gone,
             _ => Answered::Refused,
         };
-        self.watch.on_answered((node, asked.to), asked.class, &asked.question, &answered);
+        self.watch.on_answered((node, asked.to), asked.class, &asked.question, (&answered, now));
         match asked.answer {
             Some(sender) => {
                 let _ = sender.send(Err(error));

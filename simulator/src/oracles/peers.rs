@@ -2,8 +2,10 @@
 
 use super::{Broken, names};
 use crate::adversary::Kind;
-use crate::executor::NodeId;
+use crate::executor::{Nanos, NodeId};
 use crate::simulation::Simulation;
+use crate::watch::Told;
+use cairn_ledger::hash::BlockId;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -65,16 +67,23 @@ pub fn punished(simulation: &mut Simulation) -> Vec<Broken> {
 /// So many wrong answers are more than anybody bears who hears them within some minutes.
 const BORNE: u64 = 3;
 
-/// Whoever was given wrong answers has banned who gave them, for longer than any of these scenarios takes.
+/// Whoever was given wrong answers has banned who gave them, for longer than any of these scenarios takes. Nobody looks at the
+/// body of a block that has come by another way meanwhile.
 pub fn banned(simulation: &mut Simulation) -> Vec<Broken> {
     let told = simulation.fabric().watch.told().clone();
-    let wrong = |from: NodeId, (headers, bodies): (u64, u64)| match simulation.kind(from) {
-        Some(Kind::WrongAnswers) => headers + bodies,
-        Some(Kind::WrongBodies) => bodies,
-        _ => 0,
+    let seen = simulation.seen();
+    let wrong = |from: NodeId, to: NodeId, told: &Told| {
+        let had = |(id, at): &&(BlockId, Nanos)| seen.had(to, *id).is_some_and(|had| had <= *at);
+        let bodies = told.garbage + told.bodies.iter().filter(|body| !had(body)).count() as u64;
+        match simulation.kind(from) {
+            Some(Kind::WrongAnswers) => told.headers + bodies,
+            Some(Kind::WrongBodies) => bodies,
+            _ => 0,
+        }
     };
-    let all = told.into_iter().filter(|((from, to), told)| simulation.is_honest(*to) && wrong(*from, *told) >= BORNE);
-    let wrong: Vec<(NodeId, NodeId)> = all.map(|(pair, _)| pair).collect();
+    let all = told.iter().filter(|((from, to), told)| simulation.is_honest(*to) && wrong(*from, *to, told) >= BORNE);
+    let wrong: Vec<(NodeId, NodeId)> = all.map(|(pair, _)| *pair).collect();
+    drop(seen);
     let mut broken = Vec::new();
     for (from, to) in wrong {
         let bans = simulation.ask(to, |running| {

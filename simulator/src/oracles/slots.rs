@@ -5,7 +5,7 @@ use crate::executor::{Nanos, NodeId};
 use crate::simulation::Simulation;
 use cairn_network::transport::Class;
 use cairn_network::{NetworkInfo, PeerInfo};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const MINUTE: Nanos = 60_000_000_000;
@@ -15,6 +15,8 @@ const SLOTS: usize = 8;
 const FILLED: Nanos = 10 * MINUTE;
 /// Connections that are younger than this need no slot.
 const PASSING: Duration = Duration::from_secs(120);
+/// A pause that is over is noticed within so much time, on a clock that was set back meanwhile, too.
+const NOTICED: Nanos = 2 * MINUTE;
 /// Whoever has a free slot asks somebody whom it knows within so much time.
 const ASKED: Nanos = 4 * MINUTE;
 /// Of so many nodes at least that started again, so many of ten have returned to whom they had before.
@@ -25,8 +27,14 @@ fn group([a, b, ..]: [u8; 4]) -> [u8; 2] {
     [a, b]
 }
 
-/// What is wrong with whom a node has dialled.
-fn fault(simulation: &Simulation, node: NodeId, peers: &[PeerInfo], info: &NetworkInfo) -> Option<&'static str> {
+/// What is wrong with whom a node has dialled, of those who have these names.
+fn fault(
+    simulation: &Simulation,
+    names: &BTreeMap<String, NodeId>,
+    node: NodeId,
+    peers: &[PeerInfo],
+    info: &NetworkInfo,
+) -> Option<&'static str> {
     let (now, fabric) = (simulation.now(), simulation.fabric());
     let conduct = fabric.watch.of(node)?;
     if now.saturating_sub(conduct.since) < FILLED {
@@ -34,17 +42,18 @@ fn fault(simulation: &Simulation, node: NodeId, peers: &[PeerInfo], info: &Netwo
     }
     let honest = simulation.honest();
     let connected = fabric.connected(node);
-    let known = connected.iter().filter(|other| honest.contains(other) && fabric.is_reachable(**other)).count();
+    let known = connected.iter().filter(|other| simulation.is_honest(**other) && fabric.is_reachable(**other)).count();
     let dialled = peers.iter().filter(|peer| !peer.inbound);
     let with_group = |peer: &PeerInfo| {
-        let other = fabric.nodes().find(|other| simulation.peer(*other).to_string() == peer.peer_id)?;
-        Some((group(fabric.ip(other)), peer.connected > PASSING))
+        let other = names.get(&peer.peer_id)?;
+        Some((group(fabric.ip(*other)), peer.connected > PASSING))
     };
     let dialled: Vec<([u8; 2], bool)> = dialled.filter_map(with_group).collect();
     let taken: BTreeSet<[u8; 2]> = dialled.iter().map(|(group, _)| *group).collect();
     let is_other = |other: &&NodeId| {
         let is_new = **other != node && !connected.contains(other);
-        is_new && fabric.is_reachable(**other) && !taken.contains(&group(fabric.ip(**other)))
+        let is_due = conduct.dials.paused_until(**other) + NOTICED < now;
+        is_new && is_due && fabric.is_reachable(**other) && !taken.contains(&group(fabric.ip(**other)))
     };
     let others = honest.iter().filter(is_other).count();
     let is_free = info.in_hand.slots + info.in_hand.dials < SLOTS;
@@ -66,16 +75,18 @@ fn fault(simulation: &Simulation, node: NodeId, peers: &[PeerInfo], info: &Netwo
 }
 
 /// Nodes have no free slot where there is somebody for it: the slots are as many as the node's own network says, and whoever
-/// can be dialled, and is in none of the groups that have one, could have it. While one is free others are asked.
+/// can be dialled, is in none of the groups that have one, and is not to be left alone since dials have failed, could have it. While one is free others are asked.
 pub fn slots(simulation: &mut Simulation) -> Vec<Broken> {
     let mut broken = Vec::new();
+    let names: BTreeMap<String, NodeId> =
+        simulation.nodes().map(|node| (simulation.peer(node).to_string(), node)).collect();
     for node in simulation.honest() {
         let asked = simulation.ask(node, |running| {
             let network = running.network.clone();
             async move { (network.peers().await, network.info().await) }
         });
         let Some((peers, info)) = asked else { continue };
-        let what = fault(simulation, node, &peers, &info);
+        let what = fault(simulation, &names, node, &peers, &info);
         broken.extend(what.map(|what| Broken::Conduct { node, what }));
     }
     broken

@@ -35,7 +35,7 @@ impl Conduct {
     /// Of a node that starts; `before`: of its life before.
     pub(super) fn new(before: Option<Self>, now: Nanos) -> Self {
         let (lives, dials) = before.map_or((0, Dials::default()), |before| (before.lives, before.dials));
-        Self { lives: lives + 1, since: now, dials: dials.restarted(), ..Self::default() }
+        Self { lives: lives + 1, since: now, dials: dials.restarted(now), ..Self::default() }
     }
 
     /// A connection has come to stand, with somebody whom this node has dialled at an address, or not.

@@ -65,6 +65,11 @@ impl Questions {
         self.bodies.len()
     }
 
+    /// Whether it was given a body.
+    pub fn has_body(&self, id: &BlockId) -> bool {
+        self.bodies.contains(id)
+    }
+
     /// Bodies that it asked for, and when.
     pub fn asked_for(&self) -> &[(BlockId, Nanos)] {
         &self.asked_for

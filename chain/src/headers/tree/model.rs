@@ -25,6 +25,8 @@ enum Op {
     Flood { origin: u64, work: u64, more: usize },
     /// A block of the disk.
     InsertStored { parent: Option<usize>, work: u64 },
+    /// Somebody brings the n-th, too.
+    Again { origin: u64, n: usize },
     /// The n-th turns out to be presynced.
     Pin(usize),
     /// The body of the n-th comes.
@@ -54,6 +56,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         12 => (0..ORIGINS, parent(), 1..40_u64, prop::bool::weighted(0.2))
             .prop_map(|(origin, parent, work, is_presynced)| Op::Insert { origin, parent, work, is_presynced }),
         2 => (parent(), 1..40_u64).prop_map(|(parent, work)| Op::InsertStored { parent, work }),
+        6 => (0..ORIGINS, 0..64_usize).prop_map(|(origin, n)| Op::Again { origin, n }),
         1 => (0..64_usize).prop_map(Op::Pin),
         8 => (0..64_usize).prop_map(Op::SetBody),
         2 => (0..64_usize).prop_map(Op::Store),
@@ -68,8 +71,15 @@ fn any_op() -> impl Strategy<Value = Op> {
 struct Known {
     header: LinkedHeader,
     origin: Origin,
+    also: Vec<Origin>,
     is_pinned: bool,
     has_body: bool,
+}
+
+impl Known {
+    fn new(header: LinkedHeader, origin: Origin, is_pinned: bool, has_body: bool) -> Self {
+        Self { header, origin, also: Vec::new(), is_pinned, has_body }
+    }
 }
 
 /// The model, and the headers made so far.
@@ -132,7 +142,7 @@ impl Model {
             let Some(least) = least.filter(|id| self.work(id) < header.total_work()) else { return false };
             self.known.remove(&least);
         }
-        self.known.insert(header.id(), Known { header, origin, is_pinned: is_presynced, has_body: false });
+        self.known.insert(header.id(), Known::new(header, origin, is_presynced, false));
         true
     }
 
@@ -151,6 +161,23 @@ impl Model {
     fn prune(&mut self, unwanted: impl Fn(&Known) -> bool) {
         while let Some(id) = self.ends().into_iter().find(|id| self.known.get(id).is_some_and(&unwanted)) {
             self.known.remove(&id);
+        }
+    }
+
+    /// What was brought by others, too, counts for the first of those who has room, the most work first.
+    fn pass_on(&mut self, gone: Origin) {
+        self.known.values_mut().for_each(|known| known.also.retain(|also| *also != gone));
+        let theirs = self.known.iter().filter(|(_, known)| known.origin == gone && !known.has_body);
+        let mut theirs: Vec<(Work, BlockId)> = theirs.map(|(id, _)| (self.work(id), *id)).collect();
+        theirs.sort_unstable();
+        for (work, id) in theirs.into_iter().rev() {
+            let also = self.known[&id].also.clone();
+            let room = |heir: &&Origin| work > Work::from_u64(TIP) || self.count(**heir) < LOW_WORK_PER_ORIGIN;
+            let heir = also.iter().find(room).copied();
+            if let (Some(heir), Some(known)) = (heir, self.known.get_mut(&id)) {
+                known.also.retain(|also| *also != heir);
+                (known.origin, known.is_pinned) = (heir, false);
+            }
         }
     }
 
@@ -180,9 +207,7 @@ fn step(tree: &mut HeaderTree, model: &mut Model, op: Op) -> Result<(), TestCase
             for _ in model.count(origin(from))..LOW_WORK_PER_ORIGIN {
                 let header = model.make(None, work);
                 prop_assert!(tree.insert(origin(from), header.clone(), false, Work::from_u64(TIP)), "there is room");
-                model
-                    .known
-                    .insert(header.id(), Known { header, origin: origin(from), is_pinned: false, has_body: false });
+                model.known.insert(header.id(), Known::new(header, origin(from), false, false));
             }
             for _ in 0..more {
                 let header = model.make(None, work + 1);
@@ -193,14 +218,24 @@ fn step(tree: &mut HeaderTree, model: &mut Model, op: Op) -> Result<(), TestCase
         Op::InsertStored { parent, work } => {
             let header = model.make(parent, work);
             tree.insert_stored(header.clone());
-            let known = Known { header: header.clone(), origin: Origin::Local, is_pinned: false, has_body: true };
-            model.known.insert(header.id(), known);
+            model.known.insert(header.id(), Known::new(header, Origin::Local, false, true));
         }
         Op::ForgetOrigin(from) => {
-            tree.forget_origin(origin(from));
+            tree.forget_origin(origin(from), Work::from_u64(TIP));
+            model.pass_on(origin(from));
             model.prune(|known| known.origin == origin(from) && !known.has_body);
             for known in model.known.values_mut().filter(|known| known.origin == origin(from)) {
-                (known.origin, known.is_pinned) = (Origin::Local, false);
+                (known.origin, known.is_pinned, known.also) = (Origin::Local, false, Vec::new());
+            }
+        }
+        Op::Again { origin: from, n } => {
+            let Some(id) = model.nth(n) else { return Ok(()) };
+            tree.note_also(&id, origin(from));
+            if let Some(known) = model.known.get_mut(&id)
+                && known.origin != origin(from)
+                && !known.also.contains(&origin(from))
+            {
+                known.also.push(origin(from));
             }
         }
         Op::ForgetStale(above) => {
@@ -261,6 +296,7 @@ fn assert_same(tree: &HeaderTree, model: &Model) -> Result<(), TestCaseError> {
         prop_assert_eq!(tree.has_body(id), known.has_body);
         prop_assert_eq!(tree.entries[id].is_pinned, known.is_pinned);
         prop_assert_eq!(tree.entries[id].origin, known.origin);
+        prop_assert_eq!(&tree.entries[id].also, &known.also);
     }
     let roots =
         model.known.keys().filter(|id| model.parent(id).is_none_or(|parent| !model.known.contains_key(&parent)));

@@ -34,6 +34,18 @@ const NEWEST: f64 = 0.05;
 /// little that is fetched twice is well spent.
 const SOONER: u32 = 2;
 
+/// So long the headers of bodies that came before them are waited for, at most.
+const EARLY: Duration = Duration::from_secs(6);
+
+/// A body that was asked for, and came when its header was forgotten with whoever had brought that.
+#[derive(Debug)]
+pub(super) struct EarlyBody {
+    peer: PeerNumber,
+    since: Instant,
+    body: Body,
+    size: usize,
+}
+
 /// A request for bodies.
 #[derive(Debug)]
 pub(super) struct BodyJob {
@@ -199,7 +211,13 @@ impl Machine {
             let size = block_size(body.iter()) - HEADER_BYTES;
             bytes += size;
             self.mean_body += (size as f64 - self.mean_body) * NEWEST;
-            self.import(peer, id, body, size);
+            if self.awaited.remove(&id).is_some_and(|awaited| awaited == job) && !self.tree.contains(&id) {
+                self.importing_bytes += size;
+                let replaced = self.early.insert(id, EarlyBody { peer, since: self.now, body, size });
+                self.importing_bytes -= replaced.map_or(0, |replaced| replaced.size);
+            } else {
+                self.import(peer, id, body, size);
+            }
         }
         if let Some(source) = self.sources.get_mut(&peer) {
             source.gave(self.now);
@@ -216,6 +234,26 @@ impl Machine {
         self.importing.insert(id, size);
         self.importing_bytes += size;
         self.actions.push(SyncAction::Import { peer, header, body });
+    }
+
+    /// Imports the body of a block whose header has come again; `false`: it has not come before.
+    pub(super) fn import_early(&mut self, id: &BlockId) -> bool {
+        let Some(EarlyBody { peer, body, size, .. }) = self.early.remove(id) else { return false };
+        self.importing_bytes -= size;
+        self.import(peer, *id, body, size);
+        true
+    }
+
+    /// Drops bodies that came before their headers.
+    pub(super) fn drop_early(&mut self, which: impl Fn(&EarlyBody) -> bool) {
+        let dropped = self.early.extract_if(.., |_, early| which(early));
+        self.importing_bytes -= dropped.map(|(_, early)| early.size).sum::<usize>();
+    }
+
+    /// Drops those whose headers do not come.
+    pub(super) fn drop_late(&mut self) {
+        let now = self.now;
+        self.drop_early(|early| now.saturating_duration_since(early.since) > EARLY);
     }
 
     /// A peer does not have a block. Whoever says it follows the chain with that block withholds it.

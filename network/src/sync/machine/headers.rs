@@ -254,6 +254,9 @@ impl Machine {
         match outcome {
             HeaderOutcome::Linked(linked) => {
                 if self.tree.insert(linked, brought) {
+                    if self.import_early(&id) {
+                        return Ok(());
+                    }
                     if let Some(job) = self.awaited.remove(&id).filter(|job| self.bodies.contains_key(job)) {
                         self.tree.set_body(&id, Body::Asked(job));
                     }

@@ -219,6 +219,7 @@ impl Machine {
     pub(super) fn on_tick(&mut self) {
         self.replace_stalled_headers();
         self.replace_stalled_bodies();
+        self.drop_late();
         self.pass_over_withheld();
         self.pass_slots_on();
         self.note_claims();
