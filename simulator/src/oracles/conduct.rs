@@ -14,6 +14,8 @@ const MINUTE: Nanos = 60 * SECOND;
 const HASTY: u64 = 4;
 /// How often somebody is dialled in vain before pauses have grown, and in each minute after that.
 const IN_VAIN: (u64, u64) = (20, 2);
+/// Those who turn out to be banned, or connected already.
+const PARTED: u64 = 2;
 /// A verdict takes so long at most.
 const VERDICT: Nanos = MINUTE;
 /// A node that has been up for so long has compared its pool with others', so often a minute at least, and asked somebody
@@ -39,6 +41,8 @@ fn fault(conduct: &Conduct, now: Nanos) -> Option<&'static str> {
         Some("dials an address that has failed without a pause")
     } else if conduct.dials.streaks().any(|streak| streak.dials > in_vain(streak.first, streak.last)) {
         Some("dials somebody in vain all the time")
+    } else if conduct.parted_at_once > PARTED {
+        Some("parts at once from those whom it has dialled")
     } else if conduct.waiting.values().any(waits) {
         Some("has given no verdict on a message")
     } else if conduct.twice > 0 {

@@ -21,6 +21,10 @@ pub struct Streak {
     booked: Option<Nanos>,
     /// How many of the book's came too soon after one that had failed.
     pub hasty: u64,
+    /// How many were the book's.
+    pub count: u64,
+    /// To whom, where somebody is known to be there, who was reached there before.
+    pub reached: Option<NodeId>,
 }
 
 /// Whom a node dials.
@@ -35,6 +39,8 @@ pub struct Dials {
     pub slots: u64,
     /// Those whom this node has dialled, and since when they are connected.
     outbound: BTreeMap<NodeId, Nanos>,
+    /// All whom this node has dialled and reached since it started.
+    reached: BTreeSet<NodeId>,
     /// When somebody was last dialled, or went.
     lately: BTreeMap<NodeId, Nanos>,
     /// Those to whom it might return after its last restart, and those whom it has dialled first.
@@ -81,18 +87,22 @@ impl Dials {
             last: now,
             booked: None,
             hasty: 0,
+            count: 0,
+            reached: target.filter(|target| self.reached.contains(target)),
         });
         streak.dials += 1;
         streak.last = now;
         if booked.is_some() {
             streak.hasty += u64::from(streak.booked.is_some_and(|last| now.saturating_sub(last) < BOOK_PAUSE));
             streak.booked = Some(now);
+            streak.count += 1;
         }
     }
 
     /// Somebody was reached.
     pub fn on_reached(&mut self, address: &str, peer: NodeId, now: Nanos) {
         self.streaks.remove(address);
+        self.reached.insert(peer);
         self.outbound.entry(peer).or_insert(now);
     }
 
