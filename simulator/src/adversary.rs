@@ -32,7 +32,8 @@ pub enum Kind {
     WrongAnswers,
     /// Gives bodies that are not their headers', and else the truth.
     WrongBodies,
-    /// Closes all questions for headers and bodies unanswered, as one that is busy does: nobody may be charged for that.
+    /// Claims a chain with more work, and closes all questions for it unanswered, as one that is busy does: nobody may be charged
+    /// for that.
     Refuse,
     /// Passes blocks on with other contents, before anybody else, and gives nobody their bodies.
     GarbleBlocks,

@@ -72,6 +72,8 @@ pub struct Observations {
     told: BTreeMap<NodeId, Work>,
     /// What each node has left since it started, and not returned to.
     left: BTreeMap<NodeId, BTreeSet<BlockId>>,
+    /// How often a node's chain has gone a long way, in many batches.
+    long_moves: BTreeMap<NodeId, u64>,
     /// How long after it was found a block came onto a node's chain, in milliseconds: how often.
     delays: BTreeMap<u64, u64>,
     /// How many blocks a node left for a better chain: how often.
@@ -146,6 +148,8 @@ impl Observations {
         // Of a long way only the end is told, and what was left is on the disk alone.
         if event.is_whole {
             left.extend(disconnected);
+        } else {
+            *self.long_moves.entry(node).or_default() += 1;
         }
     }
 
@@ -195,6 +199,11 @@ impl Observations {
     pub fn reached(&self, node: NodeId, height: u64) -> Option<Nanos> {
         let all = self.at_height.get(&height)?.iter();
         all.filter_map(|id| self.had(node, *id)).min()
+    }
+
+    /// How often a node's chain has gone a long way, in many batches.
+    pub fn long_moves(&self, node: NodeId) -> u64 {
+        self.long_moves.get(&node).copied().unwrap_or(0)
     }
 
     /// All blocks that were found.

@@ -36,7 +36,7 @@ pub(super) fn answer(adversary: &Adversary, class: Class, honest: &[u8]) -> Answ
         (Kind::Stall, Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool) => Answer::Silence,
         (Kind::WrongAnswers, Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool) => changed(honest),
         (Kind::WrongBodies, Class::Bodies) => other_bodies(honest),
-        (Kind::ClaimWork, Class::Status) => more_work(honest),
+        (Kind::ClaimWork | Kind::Refuse, Class::Status) => more_work(honest),
         (Kind::PoisonAddresses, Class::Addresses) => addresses((0..MAX_ADDRESSES as u64).map(nobody)),
         (Kind::Eclipse, Class::Addresses) => addresses(adversary.accomplices.iter().take(MAX_ADDRESSES).copied()),
         _ => Answer::Honest,

@@ -15,8 +15,10 @@ use cairn_ledger::testing::key;
 use cairn_ledger::transaction::Transaction;
 use cairn_ledger::units::Height;
 use cairn_ledger::validate::CheckedTransaction;
-use cairn_network::NetworkInfo;
+use cairn_network::sync::SyncPhase;
+use cairn_network::{NetworkInfo, PeerInfo};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 const SECOND: Nanos = 1_000_000_000;
 /// What was taken so long ago is in some pool, if it is not mined.
@@ -33,6 +35,8 @@ const FEW_SLOTS: usize = 5;
 const TRIED_AGAIN: Nanos = 240 * SECOND;
 /// Everybody has what there is within so long; where there are adversaries; where clocks are wrong by minutes.
 const PROMPT: (Nanos, Nanos, Nanos) = (20 * SECOND, 40 * SECOND, 150 * SECOND);
+/// Whoever claims a better chain for so long, and does not show it, is told of.
+const CLAIMED: Duration = Duration::from_secs(180);
 /// How many of the last blocks' payments are offered once more.
 const BACK: u64 = 3;
 
@@ -169,7 +173,19 @@ impl Course {
                 let network = running.network.clone();
                 async move { network.peers().await }
             });
-            let charged = asked.into_iter().flatten().filter(|peer| peer.score < 0);
+            let peers = asked.unwrap_or_default();
+            let is_claimed = |peer: &PeerInfo| {
+                let kind = names.get(&peer.peer_id).and_then(|other| self.simulation.kind(*other));
+                kind == Some(Kind::Refuse) && peer.connected > CLAIMED
+            };
+            let told = self.simulation.within(node, |running| {
+                let status = running.sync.status();
+                status.phase != SyncPhase::CaughtUp || status.unfollowed.is_some()
+            });
+            if peers.iter().any(is_claimed) && told == Some(false) {
+                self.find(Broken::Conduct { node, what: "does not tell of a better chain that is claimed, and not shown" });
+            }
+            let charged = peers.iter().filter(|peer| peer.score < 0);
             let mut charged = charged.filter_map(|peer| names.get(&peer.peer_id));
             let is_free = |other: &&NodeId| self.simulation.fabric().watch.pair(node, **other).silent == 0;
             if charged.any(|other| is_free(&other)) {

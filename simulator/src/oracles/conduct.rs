@@ -25,6 +25,8 @@ const COMPARED: (Nanos, u64, Nanos) = (5 * MINUTE, 1, 3 * MINUTE);
 const HEADERS_AGAIN: u64 = 400;
 /// Of so many questions for parts of blocks half at least are answered.
 const PARTS: u64 = 4;
+/// Bodies that are on their way when a chain has gone a long way: sync begins anew then, and waits for none of them.
+const IN_FLIGHT: u64 = 48;
 /// Bodies asked for again, at most: an answer may come while its connection ends.
 const BODIES_AGAIN: u64 = 2;
 
@@ -118,7 +120,8 @@ pub fn conduct(simulation: &Simulation, is_calm: bool) -> Vec<Broken> {
         let asked_again = conduct.questions.asked_for().iter().filter(had).count() as u64;
         let forgets = (asked_again > BODIES_AGAIN).then_some("asks for bodies that were on its chain");
         // One that was given while another's wrong one was being looked at is asked for again.
-        let again = conduct.questions.asked_again > BODIES_AGAIN && !is_attacked;
+        let in_flight = IN_FLIGHT * seen.long_moves(node);
+        let again = conduct.questions.asked_again > BODIES_AGAIN + in_flight && !is_attacked;
         let again = again.then_some("asks for bodies that it was given");
         let what = fault(conduct, now)
             .or(forgets)
