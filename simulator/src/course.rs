@@ -340,7 +340,9 @@ impl Course {
         self.payments.look_at_all(&mut self.simulation, first);
         let is_quiet = self.is_quiet_for_long();
         let (peers, found) = (self.fewest_peers(), self.found_on_the_way());
-        let prompt = self.promptness();
+        let (prompt, well_since) = (self.promptness(), self.looks.well_since);
+        let figures = oracles::figures(&self.simulation, well_since);
+        self.say(&figures);
         let simulation = &mut self.simulation;
         let mut broken = std::mem::take(&mut self.broken);
         broken.extend(found);
@@ -358,12 +360,11 @@ impl Course {
         broken.extend(oracles::conduct(simulation, self.scenario.is_calm()));
         broken.extend(oracles::moves(simulation));
         broken.extend(oracles::slots(simulation));
-        let well_since = self.looks.well_since;
-        if std::env::var("CAIRN_SIM_FIGURES").is_ok() {
-            eprintln!("{} {}: {}", self.scenario.name, self.seed, oracles::figures(simulation, well_since));
-        }
         broken.extend(oracles::prompt(simulation, well_since, prompt));
-        broken.extend(oracles::taken_in(simulation, well_since));
+        // What a compact block lacks is asked for.
+        if self.scenario.answers_lost_percent == 0 {
+            broken.extend(oracles::taken_in(simulation, well_since));
+        }
         broken.extend(oracles::thrifty(simulation));
         broken.extend(oracles::considerate(simulation));
         if self.scenario.only_stops_nodes() {

@@ -398,7 +398,9 @@ impl Fabric {
     fn close(&mut self, connection: u64, node: NodeId) {
         let Some(other) = self.peek(node).connections.get(&connection).map(|end| end.peer) else { return };
         let now = self.now();
-        let chosen = self.standing.get(&connection).filter(|standing| standing.dialler == node && !standing.is_feeler);
+        let is_liar = self.watch.is_liar(other);
+        let is_choice = |standing: &&Standing| standing.dialler == node && !standing.is_feeler && !is_liar;
+        let chosen = self.standing.get(&connection).filter(is_choice);
         let age = chosen.map(|standing| now.saturating_sub(standing.since));
         self.watch.note(node).on_close(age);
         self.send(connection, node, other, Wire::Close);

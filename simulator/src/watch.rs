@@ -53,6 +53,16 @@ impl Watch {
         self.liars.insert(node);
     }
 
+    /// Whether a node lies.
+    pub fn is_liar(&self, node: NodeId) -> bool {
+        self.liars.contains(&node)
+    }
+
+    /// An answer was lost on its way.
+    pub fn on_lost(&mut self, node: NodeId, from: NodeId) {
+        self.pairs.entry((node, from)).or_default().silent += 1;
+    }
+
     /// What liars gave to whom: answers with headers, and bodies.
     pub fn told(&self) -> &BTreeMap<(NodeId, NodeId), (u64, u64)> {
         &self.told

@@ -33,7 +33,7 @@ const KEPT: u64 = 900;
 const FEW_SLOTS: usize = 5;
 /// Whom a node has reached before it dials again within so long, if it was in vain once: pauses double from 10 s on.
 const TRIED_AGAIN: Nanos = 240 * SECOND;
-/// Everybody has what there is within so long; where there are adversaries; where clocks are wrong by minutes.
+/// Everybody has what there is within so long; where there are adversaries, or answers are lost; where clocks are wrong by minutes.
 const PROMPT: (Nanos, Nanos, Nanos) = (20 * SECOND, 40 * SECOND, 150 * SECOND);
 /// Whoever claims a better chain for so long, and does not show it, is told of.
 const CLAIMED: Duration = Duration::from_secs(180);
@@ -156,7 +156,7 @@ impl Course {
     pub(super) fn promptness(&self) -> Nanos {
         let is_skewed = self.scenario.fault.iter().any(|fault| fault.kind == FaultKind::Clock)
             || self.scenario.adversary.iter().any(|plan| plan.kind == Kind::FalseTime);
-        match (is_skewed, self.is_attacked()) {
+        match (is_skewed, self.is_attacked() || self.scenario.answers_lost_percent > 0) {
             (true, _) => PROMPT.2,
             (_, true) => PROMPT.1,
             (_, false) => PROMPT.0,
@@ -183,7 +183,10 @@ impl Course {
                 status.phase != SyncPhase::CaughtUp || status.unfollowed.is_some()
             });
             if peers.iter().any(is_claimed) && told == Some(false) {
-                self.find(Broken::Conduct { node, what: "does not tell of a better chain that is claimed, and not shown" });
+                self.find(Broken::Conduct {
+                    node,
+                    what: "does not tell of a better chain that is claimed, and not shown",
+                });
             }
             let charged = peers.iter().filter(|peer| peer.score < 0);
             let mut charged = charged.filter_map(|peer| names.get(&peer.peer_id));

@@ -80,6 +80,8 @@ impl Fabric {
         let host = self.host(node);
         // Its deadline is still ahead.
         if percent > 0 && host.random.next_u32() % 100 < percent {
+            let from = host.asked.get(&number).map(|asked| asked.to);
+            from.into_iter().for_each(|from| self.watch.on_lost(node, from));
             return;
         }
         let Some(asked) = host.asked.remove(&number) else { return };

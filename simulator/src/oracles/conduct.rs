@@ -6,6 +6,7 @@ use crate::simulation::Simulation;
 use crate::watch::Conduct;
 use cairn_ledger::hash::BlockId;
 use cairn_network::transport::Class;
+use cairn_network::wire::MAX_BODIES;
 
 const SECOND: Nanos = 1_000_000_000;
 const MINUTE: Nanos = 60 * SECOND;
@@ -26,7 +27,7 @@ const HEADERS_AGAIN: u64 = 400;
 /// Of so many questions for parts of blocks half at least are answered.
 const PARTS: u64 = 4;
 /// Bodies that are on their way when a chain has gone a long way: sync begins anew then, and waits for none of them.
-const IN_FLIGHT: u64 = 48;
+const IN_FLIGHT: u64 = 2 * MAX_BODIES as u64;
 /// Bodies asked for again, at most: an answer may come while its connection ends.
 const BODIES_AGAIN: u64 = 2;
 
