@@ -14,7 +14,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 # The cheap ones first.
-SCENARIOS=(lonely forged parted liars late rare quiet deaf stallers skewed flapping crowd neighbours deserted short)
+SCENARIOS=(lonely parted sparse brisk lossy murky crossroads overloaded long still forged liars late rare quiet deaf stallers
+    smuggled busy skewed flapping crowd neighbours deserted short)
 COPY="$CARGO_TARGET_DIR/faults"
 JOBS=2
 

@@ -32,6 +32,11 @@ pub enum Kind {
     WrongAnswers,
     /// Gives bodies that are not their headers', and else the truth.
     WrongBodies,
+    /// Claims a chain with more work, and closes all questions for it unanswered, as one that is busy does: nobody may be charged
+    /// for that.
+    Refuse,
+    /// Passes blocks on with other contents, before anybody else, and gives nobody their bodies.
+    GarbleBlocks,
     /// Claims a chain with more work than there is.
     ClaimWork,
     /// Names addresses at which nobody is.
@@ -58,11 +63,13 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::WithholdBodies,
         Self::Stall,
         Self::WrongAnswers,
         Self::WrongBodies,
+        Self::Refuse,
+        Self::GarbleBlocks,
         Self::ClaimWork,
         Self::PoisonAddresses,
         Self::Eclipse,
@@ -83,6 +90,8 @@ impl Kind {
             Self::Stall => "stall",
             Self::WrongAnswers => "wrong_answers",
             Self::WrongBodies => "wrong_bodies",
+            Self::Refuse => "refuse",
+            Self::GarbleBlocks => "garble_blocks",
             Self::ClaimWork => "claim_work",
             Self::PoisonAddresses => "poison_addresses",
             Self::Eclipse => "eclipse",
@@ -183,6 +192,18 @@ impl Rewritten {
         self.adversary.note();
     }
 
+    /// Passes on another content of a block that comes, at once.
+    fn garble(&mut self, event: &Event) {
+        let Event::Gossiped(gossiped) = event else { return };
+        if self.adversary.kind == Kind::GarbleBlocks
+            && gossiped.topic == Topic::Blocks
+            && let Some(other) = lies::garbled(&gossiped.data)
+        {
+            self.inner.gossip(Topic::Blocks, other);
+            self.adversary.note();
+        }
+    }
+
     /// Answers in its own way; nothing to say to its own node.
     fn answer(&mut self, request: RequestNumber, answer: Vec<u8>) -> Option<Event> {
         let class = self.asked.remove(&request);
@@ -224,6 +245,7 @@ impl Transport for Rewritten {
                 }
             };
             self.note(&event);
+            self.garble(&event);
             return event;
         }
     }

@@ -2,6 +2,7 @@
 
 mod checks;
 mod in_hand;
+mod kept;
 mod pace;
 
 use crate::customers::Customers;
@@ -105,6 +106,7 @@ impl Course {
         let setup = Setup { seed, spec, shape: Shape::World, leisure: scenario.leisure };
         let mut simulation = Simulation::new(setup);
         simulation.fabric().gossip_lost_percent = scenario.gossip_lost_percent;
+        simulation.fabric().answers_lost_percent = scenario.answers_lost_percent;
         population::add_honest(&mut simulation, &scenario, rate);
         let deeds = population::add_adversaries(&mut simulation, &scenario, rate);
         let down = vec![0; scenario.nodes as usize];
@@ -338,6 +340,9 @@ impl Course {
         self.payments.look_at_all(&mut self.simulation, first);
         let is_quiet = self.is_quiet_for_long();
         let (peers, found) = (self.fewest_peers(), self.found_on_the_way());
+        let (prompt, well_since) = (self.promptness(), self.looks.well_since);
+        let figures = oracles::figures(&self.simulation, well_since);
+        self.say(&figures);
         let simulation = &mut self.simulation;
         let mut broken = std::mem::take(&mut self.broken);
         broken.extend(found);
@@ -355,6 +360,13 @@ impl Course {
         broken.extend(oracles::conduct(simulation, self.scenario.is_calm()));
         broken.extend(oracles::moves(simulation));
         broken.extend(oracles::slots(simulation));
+        broken.extend(oracles::prompt(simulation, well_since, prompt));
+        // What a compact block lacks is asked for.
+        if self.scenario.answers_lost_percent == 0 {
+            broken.extend(oracles::taken_in(simulation, well_since));
+        }
+        broken.extend(oracles::thrifty(simulation));
+        broken.extend(oracles::considerate(simulation));
         if self.scenario.only_stops_nodes() {
             broken.extend(oracles::anchors(simulation));
         }

@@ -61,6 +61,9 @@ pub const GROUPS: u32 = 5_000;
 struct Standing {
     dialler: NodeId,
     listener: NodeId,
+    since: Nanos,
+    /// Whether it was dialled to see whether somebody is there.
+    is_feeler: bool,
     /// What could not be sent while the line was cut.
     held: Vec<(NodeId, NodeId, Wire)>,
     is_silent: bool,
@@ -82,6 +85,8 @@ pub struct Fabric {
     seed: u64,
     /// Of a hundred frames of gossip, how many are lost.
     pub gossip_lost_percent: u32,
+    /// Of a hundred answers, how many are lost.
+    pub answers_lost_percent: u32,
     /// What nodes do to each other.
     pub watch: Watch,
 }
@@ -101,6 +106,7 @@ impl Fabric {
             providers: BTreeMap::new(),
             seed,
             gossip_lost_percent: 0,
+            answers_lost_percent: 0,
             watch: Watch::default(),
         }
     }
@@ -324,7 +330,7 @@ impl Fabric {
         }
         if let Some((message, from, topic, data)) = outcome.judge {
             let (peer, now) = (self.peek(from).peer, self.now());
-            self.watch.on_gossiped(node, message, topic, now);
+            self.watch.on_gossiped((node, from), message, (topic, &data), now);
             let gossiped = cairn_network::transport::Gossiped { peer, message, topic, data: data.to_vec() };
             self.tell(node, Event::Gossiped(gossiped));
         }
@@ -391,7 +397,12 @@ impl Fabric {
     /// A node closes a connection: the other end learns of it.
     fn close(&mut self, connection: u64, node: NodeId) {
         let Some(other) = self.peek(node).connections.get(&connection).map(|end| end.peer) else { return };
-        self.watch.note(node).closed += 1;
+        let now = self.now();
+        let is_liar = self.watch.is_liar(other);
+        let is_choice = |standing: &&Standing| standing.dialler == node && !standing.is_feeler && !is_liar;
+        let chosen = self.standing.get(&connection).filter(is_choice);
+        let age = chosen.map(|standing| now.saturating_sub(standing.since));
+        self.watch.note(node).on_close(age);
         self.send(connection, node, other, Wire::Close);
         self.end_at(connection, node, None);
     }

@@ -8,6 +8,7 @@ use cairn_chain::{ChainEvent, ChainHandle, SharedChecks, StoreError, store::Memo
 use cairn_common::runtime;
 use cairn_common::tasks::{self, ShutdownSwitch};
 use cairn_ledger::chain_spec::ChainSpec;
+use cairn_ledger::units::Height;
 use cairn_mempool::{PoolConfig, PoolHandle};
 use cairn_network::sync::{self, SyncHandle};
 use cairn_network::transport::PeerId;
@@ -134,6 +135,11 @@ async fn observe(mut moves: broadcast::Receiver<ChainEvent>, chain: ChainHandle,
         let seen = &mut *observer.seen();
         if let Some(tip) = tip.replace(event.tip.clone()) {
             seen.on_moved((observer.node(), now), &tip, &event);
+        }
+        let above = Height::new(event.tip.height().get() + 1);
+        let remains = chain.reader().header_at(above).ok().flatten();
+        if remains.is_some() && chain.tip().id == event.tip.id {
+            seen.on_remains(observer.node());
         }
         if event.left.is_none() {
             for block in event.connected.iter() {

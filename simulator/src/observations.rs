@@ -4,6 +4,7 @@ use crate::executor::{Nanos, NodeId, nanos};
 use cairn_chain::{ChainEvent, Tip};
 use cairn_common::clock;
 use cairn_ledger::hash::BlockId;
+use cairn_ledger::pow::Work;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -52,10 +53,14 @@ pub struct Found {
     pub parent: BlockId,
 }
 
+/// So many blocks that are left and followed fit one batch, whatever is in them here: a chain tells of them as of one move.
+const SHORT: u64 = 60;
+
 /// Everything that was seen.
 #[derive(Clone, Debug, Default)]
 pub struct Observations {
     found: HashMap<BlockId, Found>,
+    at_height: BTreeMap<u64, Vec<BlockId>>,
     forged: BTreeSet<BlockId>,
     /// Blocks that came onto their finder's own chain.
     own: BTreeSet<BlockId>,
@@ -63,6 +68,12 @@ pub struct Observations {
     had: BTreeMap<(NodeId, BlockId), Nanos>,
     /// Moves that no chain may make.
     wrong_moves: BTreeSet<(NodeId, &'static str)>,
+    /// What each node told of last: its tip's work.
+    told: BTreeMap<NodeId, Work>,
+    /// What each node has left since it started, and not returned to.
+    left: BTreeMap<NodeId, BTreeSet<BlockId>>,
+    /// How often a node's chain has gone a long way, in many batches.
+    long_moves: BTreeMap<NodeId, u64>,
     /// How long after it was found a block came onto a node's chain, in milliseconds: how often.
     delays: BTreeMap<u64, u64>,
     /// How many blocks a node left for a better chain: how often.
@@ -77,6 +88,7 @@ pub struct Observations {
 impl Observations {
     /// A miner has found a block.
     pub fn on_found(&mut self, id: BlockId, found: Found) {
+        self.at_height.entry(found.height).or_default().push(id);
         self.found.insert(id, found);
     }
 
@@ -107,6 +119,8 @@ impl Observations {
                 self.own.insert(id);
             }
         }
+        self.told.insert(node, event.tip.total_work);
+        self.note_left(node, from, event);
         if event.tip.total_work <= from.total_work {
             self.wrong_moves.insert((node, "has moved to one with no more work"));
         }
@@ -118,6 +132,83 @@ impl Observations {
         if event.is_whole && event.connected.last().map(|block| block.header().id()) != Some(event.tip.id) {
             self.wrong_moves.insert((node, "has moved, and not told of its tip"));
         }
+    }
+
+    /// Notes what a chain has left, and that a short way is told of as a whole.
+    fn note_left(&mut self, node: NodeId, from: &Tip, event: &ChainEvent) {
+        let Some((fork, disconnected)) = self.fork(from.id, event.tip.id) else { return };
+        let connected = event.tip.height().get().saturating_sub(fork);
+        if !event.is_whole && disconnected.len() as u64 + connected <= SHORT {
+            self.wrong_moves.insert((node, "has gone a short way, and not told of all of it"));
+        }
+        let left = self.left.entry(node).or_default();
+        for block in event.connected.iter() {
+            left.remove(&block.header().id());
+        }
+        // Of a long way only the end is told, and what was left is on the disk alone.
+        if event.is_whole {
+            left.extend(disconnected);
+        } else {
+            *self.long_moves.entry(node).or_default() += 1;
+        }
+    }
+
+    /// The height at which two chains part, and what the first has above it; nothing where somebody has blocks that nobody
+    /// has found.
+    fn fork(&self, from: BlockId, to: BlockId) -> Option<(u64, Vec<BlockId>)> {
+        let (mut one, mut other, mut left) = (from, to, Vec::new());
+        while one != other {
+            let (low, high) = (self.found.get(&one)?, self.found.get(&other)?);
+            if low.height >= high.height {
+                left.push(one);
+                one = low.parent;
+            } else {
+                other = high.parent;
+            }
+        }
+        Some((self.found.get(&one)?.height, left))
+    }
+
+    /// A node's chain has something above its tip.
+    pub fn on_remains(&mut self, node: NodeId) {
+        self.wrong_moves.insert((node, "has something above its tip"));
+    }
+
+    /// The work of the tip that a node told of last.
+    pub fn told(&self, node: NodeId) -> Option<Work> {
+        self.told.get(&node).copied()
+    }
+
+    /// What a node told of need not be there any more: its power was cut.
+    pub fn forget_told(&mut self, node: NodeId) {
+        self.told.remove(&node);
+    }
+
+    /// What is in a node's memory is gone.
+    pub fn on_stopped(&mut self, node: NodeId) {
+        self.left.remove(&node);
+    }
+
+    /// How many blocks a node has left since it started, from some height on, and not returned to.
+    pub fn left_by(&self, node: NodeId, lowest: u64) -> usize {
+        let is_high = |id: &&BlockId| self.found.get(*id).is_some_and(|found| found.height > lowest);
+        self.left.get(&node).map_or(0, |left| left.iter().filter(is_high).count())
+    }
+
+    /// When a node's chain first had any block of a height.
+    pub fn reached(&self, node: NodeId, height: u64) -> Option<Nanos> {
+        let all = self.at_height.get(&height)?.iter();
+        all.filter_map(|id| self.had(node, *id)).min()
+    }
+
+    /// How often a node's chain has gone a long way, in many batches.
+    pub fn long_moves(&self, node: NodeId) -> u64 {
+        self.long_moves.get(&node).copied().unwrap_or(0)
+    }
+
+    /// All blocks that were found.
+    pub fn all_found(&self) -> impl Iterator<Item = (&BlockId, &Found)> {
+        self.found.iter()
     }
 
     /// When a block came onto a node's chain first.

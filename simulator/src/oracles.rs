@@ -4,12 +4,14 @@ mod chains;
 mod conduct;
 mod peers;
 mod pools;
+mod promptness;
 mod slots;
 
 pub use chains::{moves, nothing_forged, second_opinion};
 pub use conduct::conduct;
 pub use peers::{banned, peers, punished};
 pub use pools::{lacks, pools, waiting};
+pub use promptness::{considerate, figures, prompt, taken_in, thrifty};
 pub use slots::{anchors, slots};
 
 use crate::executor::NodeId;

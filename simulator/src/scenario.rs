@@ -58,6 +58,9 @@ pub struct Scenario {
     /// Of a hundred frames of gossip, how many are lost on their way, as they are where lines are too slow for them.
     #[serde(default)]
     pub gossip_lost_percent: u32,
+    /// Of a hundred answers to questions, how many are lost, as they are where nodes are overloaded.
+    #[serde(default)]
+    pub answers_lost_percent: u32,
     /// What goes wrong besides, as the seed has it: so many faults of every kind.
     #[serde(default)]
     pub random_faults: u32,
@@ -234,6 +237,7 @@ impl Scenario {
             Self { minutes: 0 | 525_601.., .. } => wrong("minutes: expected 1 to a year of them"),
             Self { leisure: 0 | 121.., .. } => wrong("leisure: expected 1 to 120"),
             Self { gossip_lost_percent: 101.., .. } => wrong("gossip_lost_percent: expected 0 to 100"),
+            Self { answers_lost_percent: 51.., .. } => wrong("answers_lost_percent: expected 0 to 50"),
             Self { groups: Some(0), .. } => wrong("groups: expected 1 at least"),
             Self { unreachable_percent: 101.., .. } => wrong("unreachable_percent: expected 0 to 100"),
             Self { adversary, .. } if adversary.iter().any(|plan| !plan.is_possible()) => wrong(
@@ -258,7 +262,8 @@ impl Scenario {
 
     /// Whether nothing goes wrong, and nobody attacks: of one that was drawn.
     pub fn is_calm(&self) -> bool {
-        self.fault.is_empty() && self.gossip_lost_percent == 0 && self.adversary.iter().all(|plan| plan.twin)
+        let is_lost = self.gossip_lost_percent + self.answers_lost_percent > 0;
+        self.fault.is_empty() && !is_lost && self.adversary.iter().all(|plan| plan.twin)
     }
 
     /// Whether nothing goes wrong but that nodes are stopped: of one that was drawn.

@@ -163,7 +163,9 @@ impl Simulation {
         self.go_on(node);
         self.executor.kill(node);
         self.executor.within(node, || self.fabric.lock().unwrap_or_else(PoisonError::into_inner).stop(node));
+        self.seen().on_stopped(node);
         if is_power_cut {
+            self.seen().forget_told(node);
             let disk = &self.nodes[node.0 as usize].setup.disk;
             disk.lose(disk.unsynced());
         }

@@ -3,13 +3,16 @@
 
 mod conduct;
 mod dials;
+mod pairs;
 mod questions;
 
 pub use conduct::Conduct;
-pub use dials::Dials;
+pub use dials::{Dials, Streak};
+pub use pairs::Pair;
 pub use questions::{Answered, Questions};
 
 use crate::executor::{Nanos, NodeId};
+use cairn_ledger::block::{HEADER_BYTES, Header};
 use cairn_ledger::hash::BlockId;
 use cairn_network::transport::{Class, MessageNumber, Topic};
 use cairn_network::wire::{Addresses, Bodies, GetBodies, Message as _, PeerAddress};
@@ -25,6 +28,10 @@ pub struct Watch {
     liars: BTreeSet<NodeId>,
     /// What they gave to whom.
     told: BTreeMap<(NodeId, NodeId), Told>,
+    /// What the first had of the second.
+    pairs: BTreeMap<(NodeId, NodeId), Pair>,
+    /// When a block came first to a node from somebody honest, by gossip.
+    came: BTreeMap<(NodeId, BlockId), Nanos>,
 }
 
 /// What a liar gave to somebody.
@@ -57,6 +64,16 @@ impl Watch {
         self.liars.insert(node);
     }
 
+    /// Whether a node lies.
+    pub fn is_liar(&self, node: NodeId) -> bool {
+        self.liars.contains(&node)
+    }
+
+    /// An answer was lost on its way.
+    pub fn on_lost(&mut self, node: NodeId, from: NodeId) {
+        self.pairs.entry((node, from)).or_default().silent += 1;
+    }
+
     /// What liars gave to whom.
     pub fn told(&self) -> &BTreeMap<(NodeId, NodeId), Told> {
         &self.told
@@ -65,7 +82,23 @@ impl Watch {
     /// A node starts.
     pub fn on_start(&mut self, node: NodeId, now: Nanos) {
         let before = self.nodes.remove(&node);
+        self.pairs.retain(|(asked_by, _), _| *asked_by != node);
         self.nodes.insert(node, Conduct::new(before, now));
+    }
+
+    /// What a node had of another.
+    pub fn pair(&self, node: NodeId, of: NodeId) -> Pair {
+        self.pairs.get(&(node, of)).copied().unwrap_or_default()
+    }
+
+    /// What all had of all others.
+    pub fn pairs(&self) -> impl Iterator<Item = (&(NodeId, NodeId), &Pair)> {
+        self.pairs.iter()
+    }
+
+    /// Which blocks came to whom by gossip, and when.
+    pub fn came(&self) -> &BTreeMap<(NodeId, BlockId), Nanos> {
+        &self.came
     }
 
     /// A node, to note what it does.
@@ -74,8 +107,20 @@ impl Watch {
     }
 
     /// A message waits for a node's verdict.
-    pub fn on_gossiped(&mut self, node: NodeId, message: MessageNumber, topic: Topic, now: Nanos) {
+    pub fn on_gossiped(
+        &mut self,
+        (node, from): (NodeId, NodeId),
+        message: MessageNumber,
+        (topic, data): (Topic, &[u8]),
+        now: Nanos,
+    ) {
         self.note(node).waiting.insert(message.0, (topic as usize, now));
+        if topic == Topic::Blocks
+            && !self.liars.contains(&from)
+            && let Some(header) = data.get(..HEADER_BYTES).and_then(|bytes| Header::from_bytes(bytes).ok())
+        {
+            self.came.entry((node, header.id())).or_insert(now);
+        }
     }
 
     /// A node has said what it makes of a message.
@@ -88,18 +133,20 @@ impl Watch {
     }
 
     /// A node asks another.
-    pub fn on_asked(&mut self, node: NodeId, class: Class, question: &[u8], now: Nanos) {
+    pub fn on_asked(&mut self, (node, to): (NodeId, NodeId), class: Class, question: &[u8], now: Nanos) {
+        self.pairs.entry((node, to)).or_default().on_asked(class, now);
         self.note(node).questions.on_asked(class, question, now);
     }
 
-    /// A node's question has ended.
+    /// A node's question has ended, after so long.
     pub fn on_answered(
         &mut self,
         (node, from): (NodeId, NodeId),
-        class: Class,
-        question: &[u8],
-        (answer, now): (&Answered<'_>, Nanos),
+        (class, question): (Class, &[u8]),
+        answer: &Answered<'_>,
+        (waited, now): (Nanos, Nanos),
     ) {
+        self.pairs.entry((node, from)).or_default().on_answered(class, answer, waited);
         if self.liars.contains(&from) {
             if let Answered::Bytes(bytes) = answer
                 && bytes.len() > SHORT

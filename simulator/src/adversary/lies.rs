@@ -11,8 +11,8 @@ use cairn_ledger::transaction::{Output, TRANSACTION_VERSION, Transaction, Transa
 use cairn_ledger::units::Height;
 use cairn_network::transport::Class;
 use cairn_network::wire::{
-    Addresses, Bodies, GetBodies, GetHeaders, GetPool, MAX_ADDRESSES, MAX_BODIES, Message as _, PeerAddress,
-    PeerStatus, TxBatch,
+    Addresses, Bodies, CompactBlock, GetBodies, GetHeaders, GetPool, MAX_ADDRESSES, MAX_BODIES, Message as _,
+    PeerAddress, PeerStatus, TxBatch,
 };
 use std::sync::LazyLock;
 
@@ -31,11 +31,12 @@ pub(super) enum Answer {
 /// What an adversary makes of an answer, or of the status that it sends as a question.
 pub(super) fn answer(adversary: &Adversary, class: Class, honest: &[u8]) -> Answer {
     match (adversary.kind, class) {
-        (Kind::WithholdBodies | Kind::Eclipse, Class::Bodies | Class::BlockTxs) => Answer::Refusal,
+        (Kind::WithholdBodies | Kind::GarbleBlocks | Kind::Eclipse, Class::Bodies | Class::BlockTxs) => Answer::Refusal,
+        (Kind::Refuse, Class::Headers | Class::Bodies) => Answer::Refusal,
         (Kind::Stall, Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool) => Answer::Silence,
         (Kind::WrongAnswers, Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool) => changed(honest),
         (Kind::WrongBodies, Class::Bodies) => other_bodies(honest),
-        (Kind::ClaimWork, Class::Status) => more_work(honest),
+        (Kind::ClaimWork | Kind::Refuse, Class::Status) => more_work(honest),
         (Kind::PoisonAddresses, Class::Addresses) => addresses((0..MAX_ADDRESSES as u64).map(nobody)),
         (Kind::Eclipse, Class::Addresses) => addresses(adversary.accomplices.iter().take(MAX_ADDRESSES).copied()),
         _ => Answer::Honest,
@@ -101,6 +102,19 @@ fn numbered(what: &[u8], n: u64) -> Hash {
 /// Bytes that are no message.
 pub(super) fn garbage(n: u64) -> Vec<u8> {
     numbered(b"garbage", n).as_bytes().repeat(20)
+}
+
+/// A block's message with one payment more, which nobody has; its header is right.
+pub(super) fn garbled(message: &[u8]) -> Option<Vec<u8>> {
+    let mut block = CompactBlock::from_bytes(message).ok()?;
+    let mut ids = block.short_ids.into_vec();
+    // Accomplices' need no more of it.
+    if ids.last() == Some(b"nobody") {
+        return None;
+    }
+    ids.push(*b"nobody");
+    block.short_ids = BoundedVec::new(ids).ok()?;
+    Some(block.to_bytes())
 }
 
 /// A batch of payments of those who have money and never pay, whose signatures are wrong.

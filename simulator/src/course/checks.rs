@@ -29,7 +29,7 @@ pub(super) struct Looks {
     /// How many faults are under way.
     troubles: u32,
     /// Since when none is.
-    well_since: Nanos,
+    pub(super) well_since: Nanos,
     /// Who had no peer when last looked at.
     lonely: BTreeSet<NodeId>,
     /// How high the chain of each was whose power was cut.
@@ -89,6 +89,11 @@ impl Course {
 
     /// A node has started again: what it had synced is there.
     pub(super) fn note_restart(&mut self, node: NodeId) {
+        let (told, work) =
+            (self.simulation.seen().told(node), self.simulation.within(node, |running| running.chain.tip().total_work));
+        if told.is_some_and(|told| work.is_some_and(|work| work < told)) {
+            self.find(Broken::Conduct { node, what: "has lost what it had told of" });
+        }
         let Some(before) = self.looks.heights.remove(&node) else { return };
         let height = self.simulation.within(node, |running| running.chain.tip().height().get());
         if height.is_some_and(|height| height < before) {
@@ -117,12 +122,17 @@ impl Course {
         self.look_at_the_lonely();
         self.look_at_dials();
         self.look_in_hands();
+        self.look_at_charges();
+        self.look_at_templates();
+        self.look_at_memories();
+        self.look_at_old_friends();
         let for_long = self.simulation.now().saturating_sub(self.looks.well_since) >= TOGETHER;
         if self.looks.troubles > 0 || !for_long || self.is_attacked() {
             return;
         }
         self.look_at_chains();
         self.look_at_pools();
+        self.look_for_payments();
     }
 
     /// Whether there is somebody who does not follow the rules.

@@ -43,7 +43,7 @@ impl Fabric {
         let (now, booked) = (self.now(), number.map(|_| is_feeler).filter(|_| is_own));
         self.watch.note(from).dials.on_dial(&address.to_string(), target, booked, now);
         let life = self.peek(from).life;
-        let dialling = Box::new(Dialling { from, life, peer, address, number });
+        let dialling = Box::new(Dialling { from, life, peer, address, number, is_feeler });
         let there = self.by_address.get(&dialling.address).copied().filter(|there| {
             let host = self.peek(*there);
             host.is_up && host.is_reachable && self.links.passes(from, *there) && self.links.passes(*there, from)
@@ -88,9 +88,11 @@ impl Fabric {
         if !self.is_let_in(connection, there, dialling.from) {
             return self.on_not_dialled(dialling, DialFailure::Unreachable);
         }
-        let Dialling { from, peer, address, number, .. } = dialling;
+        let Dialling { from, peer, address, number, is_feeler, .. } = dialling;
         self.host(from).dialling.remove(&peer);
-        let standing = Standing { dialler: from, listener: there, held: Vec::new(), is_silent: false };
+        let since = self.now();
+        let standing =
+            Standing { dialler: from, listener: there, since, is_feeler, held: Vec::new(), is_silent: false };
         self.standing.insert(connection, standing);
         let local = self.peek(there).address.clone();
         let outside = self.peek(from).outside(connection);

@@ -75,6 +75,7 @@ pub struct Dialling {
     pub(super) peer: PeerId,
     pub(super) address: Multiaddr,
     pub(super) number: Option<DialNumber>,
+    pub(super) is_feeler: bool,
 }
 
 impl fmt::Display for Happening {

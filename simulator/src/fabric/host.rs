@@ -28,6 +28,8 @@ pub(super) struct Asked {
     pub connection: u64,
     pub question: Vec<u8>,
     pub answer: Option<AnswerSender>,
+    /// Since when.
+    pub since: Nanos,
     /// When it is not waited for any more.
     pub deadline: Nanos,
 }

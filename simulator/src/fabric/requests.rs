@@ -5,6 +5,7 @@ use super::{Fabric, FabricEvent, Wire};
 use crate::executor::{Nanos, NodeId};
 use crate::watch::Answered;
 use cairn_network::transport::{AnswerSender, Class, Event, Received, RequestError, RequestNumber};
+use rand_chacha::rand_core::RngCore;
 
 /// How long an answer may take, small and large.
 const TIMEOUTS: (Nanos, Nanos) = (10_000_000_000, 20_000_000_000);
@@ -31,8 +32,9 @@ impl Fabric {
             Class::Status | Class::Addresses | Class::Headers | Class::BlockTxs => TIMEOUTS.0,
         };
         let now = self.now();
-        self.watch.on_asked(node, class, &question, now);
-        let asked = Asked { class, to, connection, question: question.clone(), answer, deadline: now + limit };
+        self.watch.on_asked((node, to), class, &question, now);
+        let (since, deadline) = (now, now + limit);
+        let asked = Asked { class, to, connection, question: question.clone(), answer, since, deadline };
         self.host(node).asked.insert(number, asked);
         self.plan_timeout(node);
         self.send(connection, node, to, Wire::Request { number, class, question });
@@ -74,9 +76,18 @@ impl Fabric {
     }
 
     pub(super) fn on_response(&mut self, node: NodeId, number: u64, answer: Received) {
-        let Some(asked) = self.host(node).asked.remove(&number) else { return };
-        let (answered, now) = (answer.as_deref().map_or(Answered::Refused, Answered::Bytes), self.now());
-        self.watch.on_answered((node, asked.to), asked.class, &asked.question, (&answered, now));
+        let percent = self.answers_lost_percent;
+        let host = self.host(node);
+        // Its deadline is still ahead.
+        if percent > 0 && host.random.next_u32() % 100 < percent {
+            let from = host.asked.get(&number).map(|asked| asked.to);
+            from.into_iter().for_each(|from| self.watch.on_lost(node, from));
+            return;
+        }
+        let Some(asked) = host.asked.remove(&number) else { return };
+        let (waited, now) = (self.now().saturating_sub(asked.since), self.now());
+        let answered = answer.as_deref().map_or(Answered::Refused, Answered::Bytes);
+        self.watch.on_answered((node, asked.to), (asked.class, &asked.question), &answered, (waited, now));
         let Asked { class, to, answer: sender, .. } = asked;
         let peer = self.peek(to).peer;
         match sender {
@@ -129,7 +140,8 @@ impl Fabric {
             RequestError::Gone => Answered::Gone,
             _ => Answered::Refused,
         };
-        self.watch.on_answered((node, asked.to), asked.class, &asked.question, (&answered, now));
+        let waited = now.saturating_sub(asked.since);
+        self.watch.on_answered((node, asked.to), (asked.class, &asked.question), &answered, (waited, now));
         match asked.answer {
             Some(sender) => {
                 let _ = sender.send(Err(error));

@@ -6,6 +6,7 @@ use crate::simulation::Simulation;
 use crate::watch::Conduct;
 use cairn_ledger::hash::BlockId;
 use cairn_network::transport::Class;
+use cairn_network::wire::MAX_BODIES;
 
 const SECOND: Nanos = 1_000_000_000;
 const MINUTE: Nanos = 60 * SECOND;
@@ -14,6 +15,8 @@ const MINUTE: Nanos = 60 * SECOND;
 const HASTY: u64 = 4;
 /// How often somebody is dialled in vain before pauses have grown, and in each minute after that.
 const IN_VAIN: (u64, u64) = (20, 2);
+/// Those who turn out to be banned, or connected already.
+const PARTED: u64 = 2;
 /// A verdict takes so long at most.
 const VERDICT: Nanos = MINUTE;
 /// A node that has been up for so long has compared its pool with others', so often a minute at least, and asked somebody
@@ -23,6 +26,8 @@ const COMPARED: (Nanos, u64, Nanos) = (5 * MINUTE, 1, 3 * MINUTE);
 const HEADERS_AGAIN: u64 = 400;
 /// Of so many questions for parts of blocks half at least are answered.
 const PARTS: u64 = 4;
+/// Bodies that are on their way when a chain has gone a long way: sync begins anew then, and waits for none of them.
+const IN_FLIGHT: u64 = 2 * MAX_BODIES as u64;
 /// Bodies asked for again, at most: an answer may come while its connection ends.
 const BODIES_AGAIN: u64 = 2;
 
@@ -39,6 +44,8 @@ fn fault(conduct: &Conduct, now: Nanos) -> Option<&'static str> {
         Some("dials an address that has failed without a pause")
     } else if conduct.dials.streaks().any(|streak| streak.dials > in_vain(streak.first, streak.last)) {
         Some("dials somebody in vain all the time")
+    } else if conduct.parted_at_once > PARTED {
+        Some("parts at once from those whom it has dialled")
     } else if conduct.waiting.values().any(waits) {
         Some("has given no verdict on a message")
     } else if conduct.twice > 0 {
@@ -114,7 +121,8 @@ pub fn conduct(simulation: &Simulation, is_calm: bool) -> Vec<Broken> {
         let asked_again = conduct.questions.asked_for().iter().filter(had).count() as u64;
         let forgets = (asked_again > BODIES_AGAIN).then_some("asks for bodies that were on its chain");
         // One that was given while another's wrong one was being looked at is asked for again.
-        let again = conduct.questions.asked_again > BODIES_AGAIN && !is_attacked;
+        let in_flight = IN_FLIGHT * seen.long_moves(node);
+        let again = conduct.questions.asked_again > BODIES_AGAIN + in_flight && !is_attacked;
         let again = again.then_some("asks for bodies that it was given");
         let what = fault(conduct, now)
             .or(forgets)

@@ -4,6 +4,9 @@ use super::{Dials, Questions};
 use crate::executor::{Nanos, NodeId};
 use std::collections::BTreeMap;
 
+/// Whoever was dialled to stay stays for so long at least: until it is known what it is good for.
+const ACQUAINTED: Nanos = 15_000_000_000;
+
 /// What one node has done since it started last.
 #[derive(Debug, Default)]
 pub struct Conduct {
@@ -27,6 +30,8 @@ pub struct Conduct {
     pub invented: u64,
     /// Connections that it has closed itself, and those that have come to stand.
     pub closed: u64,
+    /// Those of them that it had dialled itself, to stay, a moment before.
+    pub parted_at_once: u64,
     /// Connections that have come to stand.
     pub connected: u64,
 }
@@ -36,6 +41,12 @@ impl Conduct {
     pub(super) fn new(before: Option<Self>, now: Nanos) -> Self {
         let (lives, dials) = before.map_or((0, Dials::default()), |before| (before.lives, before.dials));
         Self { lives: lives + 1, since: now, dials: dials.restarted(now), ..Self::default() }
+    }
+
+    /// It closes a connection; of one that it had dialled to stay: how old that is.
+    pub fn on_close(&mut self, age: Option<Nanos>) {
+        self.closed += 1;
+        self.parted_at_once += u64::from(age.is_some_and(|age| age < ACQUAINTED));
     }
 
     /// A connection has come to stand, with somebody whom this node has dialled at an address, or not.

@@ -26,6 +26,10 @@ pub struct Streak {
     booked: Option<Nanos>,
     /// How many of the book's came too soon after one that had failed.
     pub hasty: u64,
+    /// How many were the book's.
+    pub count: u64,
+    /// To whom, where somebody is known to be there, who was reached there before.
+    pub reached: Option<NodeId>,
 }
 
 /// Whom a node dials.
@@ -42,6 +46,8 @@ pub struct Dials {
     outbound: BTreeMap<NodeId, Nanos>,
     /// Since when they are fewer than a node wants at least, if they are.
     few_since: Option<Nanos>,
+    /// All whom this node has dialled and reached since it started.
+    reached: BTreeSet<NodeId>,
     /// When somebody was last dialled, or went.
     lately: BTreeMap<NodeId, Nanos>,
     /// Those whom the book's dials have not reached, or not got acquainted with: how many there were, and when the last began.
@@ -91,6 +97,8 @@ impl Dials {
             last: now,
             booked: None,
             hasty: 0,
+            count: 0,
+            reached: target.filter(|target| self.reached.contains(target)),
         });
         streak.dials += 1;
         streak.last = now;
@@ -101,12 +109,14 @@ impl Dials {
             }
             streak.hasty += u64::from(streak.booked.is_some_and(|last| now.saturating_sub(last) < BOOK_PAUSE));
             streak.booked = Some(now);
+            streak.count += 1;
         }
     }
 
     /// Somebody was reached.
     pub fn on_reached(&mut self, address: &str, peer: NodeId, now: Nanos) {
         self.streaks.remove(address);
+        self.reached.insert(peer);
         self.outbound.entry(peer).or_insert(now);
         if self.outbound.len() >= FEW {
             self.few_since = None;
