@@ -82,20 +82,6 @@ fn a_lying_peer_is_reported_and_only_its_pieces_are_asked_again() {
     }
 }
 
-/// What came while the headers of somebody who had just been banned were fetched again was once not looked at: of several who
-/// lied at once one got away.
-#[test]
-fn a_liar_is_found_out_though_the_headers_were_forgotten_with_another() {
-    let chain = grow(&[], 100, 1);
-    let mut world = World::new(&[]);
-    let liars = [1, 2, 3].map(|number| world.join(number, Peer::of(Manner::Lies, &chain)));
-    world.join(4, Peer::honest(&chain));
-    world.run_until(&chain[99], seconds(30));
-    for liar in liars.into_iter().filter(|liar| world.bodies_asked(*liar) > 0) {
-        assert!(world.misbehaviours(liar).contains(&Misbehaviour::MutatedBody), "{liar:?}");
-    }
-}
-
 #[test]
 fn whoever_withholds_bodies_is_passed_over() {
     let chain = grow(&[], 500, 1);
