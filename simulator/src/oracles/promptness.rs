@@ -27,7 +27,8 @@ pub fn lateness(simulation: &Simulation, node: NodeId, well_since: Nanos) -> Opt
     let since = simulation.fabric().watch.of(node)?.since.max(well_since);
     let seen = simulation.seen();
     let late = |(height, id): (u64, BlockId)| {
-        let found = seen.found(&id)?;
+        // Adversaries may keep theirs back.
+        let found = seen.found(&id).filter(|found| simulation.is_honest(found.by))?;
         // Of two that compete, either will do.
         let had = if found.at > since { seen.reached(node, height)? } else { seen.had(node, id)? };
         Some(had.saturating_sub(found.at.max(since)))
