@@ -23,6 +23,11 @@ JOBS=2
 # it is not built anew.
 copy_sources() {
     local file from to
+    mkdir -p "$COPY/tree"
+    # What the sources have no more would be compiled all the same.
+    while IFS= read -r -d '' file; do
+        [[ -e "$ROOT/$file" ]] || rm "$COPY/tree/$file"
+    done < <(find "$COPY/tree" -type f -printf '%P\0')
     while IFS= read -r -d '' file; do
         from="$ROOT/$file" to="$COPY/tree/$file"
         [[ -f "$from" && " $* " != *" $file "* ]] || continue

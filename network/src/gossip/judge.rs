@@ -270,6 +270,8 @@ impl Judge {
         let (finished, answered) = finished.unwrap_or((Err(Unresolved::OtherRoot), Answered::default()));
         match finished {
             Ok(candidates) => Ok((BlockBody::Resolved(candidates), None)),
+            // Somebody else's was the block's: who garbles blocks has nobody fetch whole ones for it.
+            Err(_) if self.recent_blocks.get(&id).is_some() => Err(Box::new(Judged::ignored())),
             Err(reason) => {
                 tracing::debug!(target: "cairn::network", block = %id, %reason, "fetching a whole body");
                 Ok((self.fetch(sender, id).await?.into(), Some(answered)))
