@@ -10,6 +10,8 @@ use cairn_ledger::{AccountProof, Address, transaction::OUTPUT_BYTES};
 
 /// So many accounts are shared with a worker: fewer take no longer than waiting for one may.
 const SHARED: usize = 4096;
+/// So many buckets are read in order in the time that one takes alone.
+const AHEAD: usize = 8;
 /// Addresses that one reader looks up at once.
 const LOOKED_UP: usize = 32;
 /// Buckets that one reader reads at once where they lie together.
@@ -28,17 +30,13 @@ impl State {
     /// Loads the leaf of each address or, where it has none, the leaf below it; with a worker that has the time.
     pub(crate) fn slice(&mut self, source: Source<'_>, addresses: &[Address]) -> Result<AccountSlice, StoreError> {
         let mut leaves = vec![(0, Leaf::SENTINEL); addresses.len()];
-        if addresses.len() < SHARED {
-            self.accounts.find_each(addresses, &mut leaves)?;
-        } else {
-            let (first, second) = addresses.split_at(addresses.len() / 2);
-            let (found_first, found_second) = leaves.split_at_mut(first.len());
-            let (first, second) = source
-                .workers
-                .join(|| self.accounts.find_each(first, found_first), || self.accounts.find_each(second, found_second));
-            first.and(second)?;
-        }
+        self.find_loaded(source, addresses, &mut leaves)?;
         if self.accounts.partial().is_some() {
+            let lacking = leaves.iter().filter(|(index, _)| *index == NOT_LOADED).count();
+            // A node that has just started, and is busy: in order, many are read in the time that one takes alone.
+            if self.load_ahead(source, lacking * AHEAD)? {
+                self.find_loaded(source, addresses, &mut leaves)?;
+            }
             let lacking = leaves.iter_mut().zip(addresses).filter(|((index, _), _)| *index == NOT_LOADED);
             let (lacking, addresses): (Vec<_>, Vec<_>) = lacking.map(|(leaf, address)| (leaf, *address)).unzip();
             for (leaf, index) in lacking.into_iter().zip(self.fetch(source, &addresses)?) {
@@ -46,6 +44,24 @@ impl State {
             }
         }
         Ok(AccountSlice::load(self.accounts.count(), leaves))
+    }
+
+    /// Finds what is loaded, with a worker that has the time.
+    fn find_loaded(
+        &self,
+        source: Source<'_>,
+        addresses: &[Address],
+        found: &mut [(u64, Leaf)],
+    ) -> Result<(), StoreError> {
+        if addresses.len() < SHARED {
+            return self.accounts.find_each(addresses, found);
+        }
+        let (first, second) = addresses.split_at(addresses.len() / 2);
+        let (found_first, found_second) = found.split_at_mut(first.len());
+        let (first, second) = source
+            .workers
+            .join(|| self.accounts.find_each(first, found_first), || self.accounts.find_each(second, found_second));
+        first.and(second)
     }
 
     /// Proves an account, or its absence.

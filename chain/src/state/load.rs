@@ -246,6 +246,17 @@ impl State {
         store.put_roots(stored, self.tree.bucket_roots())
     }
 
+    /// Loads so many of the buckets that are yet to be loaded, if all fit in memory; whether any were.
+    pub(super) fn load_ahead(&mut self, source: Source<'_>, buckets: usize) -> Result<bool, StoreError> {
+        let steps = buckets / LOADED_AT_ONCE;
+        for _ in 0..steps {
+            if !self.load_more(source)? {
+                break;
+            }
+        }
+        Ok(steps > 0)
+    }
+
     /// Loads some of the buckets that are yet to be loaded, if all fit in memory; whether there may be more.
     pub(crate) fn load_more(&mut self, source: Source<'_>) -> Result<bool, StoreError> {
         let bits = self.accounts.bits();
