@@ -31,6 +31,8 @@ const MISSED: usize = 2;
 const KEPT: u64 = 900;
 /// Whoever has so few slots has one for somebody whom it had reached, in whatever group.
 const FEW_SLOTS: usize = 5;
+/// Nodes of which each is tried again soon: of more, a free slot may always find another.
+const FEW_NODES: usize = 16;
 /// Whom a node has reached before it dials again within so long, if it was in vain once: pauses double from 10 s on.
 const TRIED_AGAIN: Nanos = 240 * SECOND;
 /// Everybody has what there is within so long; where there are adversaries, or answers are lost; where clocks are wrong by minutes.
@@ -126,8 +128,11 @@ impl Course {
         old.filter(|(id, found)| is_elsewhere(found.height, **id)).count()
     }
 
-    /// A node with a free slot tries again whom it has reached before.
+    /// A node with a free slot tries again whom it has reached before, where there are not many others to try.
     pub(super) fn look_at_old_friends(&mut self) {
+        if self.simulation.honest().len() > FEW_NODES {
+            return;
+        }
         let now = self.simulation.now();
         for node in self.simulation.honest() {
             let asked = self.simulation.ask(node, |running| {
