@@ -10,9 +10,11 @@ mod proofs;
 pub use history::{HISTORY_BEHIND, HistoryPage, HistoryQuery, NoHistory, Touched};
 pub use proofs::{ProvenTip, UnknownBlock};
 
+use crate::snapshot::{SnapshotInfo, Snapshots};
 use crate::store::{Backup, BackupError, ChainStore, DbUsage, LowestBody, StoreError, StoredBlock};
 use cairn_ledger::{
-    Account, Address, BlockId, Body, ChainSpec, Header, Height, LinkedHeader, TxId, pow::CompactTarget,
+    Account, Address, BlockId, Body, ChainSpec, Hash, Header, Height, LinkedHeader, TxId, accounts::StateRun,
+    pow::CompactTarget,
 };
 use std::{path::Path, sync::Arc};
 use tokio::sync::watch;
@@ -26,6 +28,7 @@ pub struct Reader {
     pub(crate) spec: Arc<ChainSpec>,
     /// The chain as it is or, while a long reorganisation is under way, as it was before.
     pub(crate) view: watch::Receiver<Arc<ChainStore>>,
+    pub(crate) snapshots: Snapshots,
 }
 
 /// A transaction of the followed chain.
@@ -105,6 +108,28 @@ impl Reader {
     /// A failing store.
     pub fn body(&self, header: &LinkedHeader) -> Result<Option<Body>, StoreError> {
         self.store().body(header)
+    }
+
+    /// The snapshots that are held whole, the lowest first.
+    pub fn snapshots(&self) -> Vec<SnapshotInfo> {
+        self.snapshots.list()
+    }
+
+    /// A run of a snapshot that is held; `None` where it is not, or has no such run.
+    ///
+    /// # Errors
+    /// A failing store, or a damaged run.
+    pub fn state_run(&self, state_root: &Hash, number: u64) -> Result<Option<StateRun>, StoreError> {
+        self.snapshots.run(&self.store(), state_root, number)
+    }
+
+    /// The height up to which blocks were not executed here, as the chain began with the accounts of a snapshot; `None`
+    /// where all were.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn restored(&self) -> Result<Option<Height>, StoreError> {
+        self.store().restored()
     }
 
     /// How many accounts there are at the tip.
