@@ -203,7 +203,7 @@ async fn headers_that_break_a_rule_or_do_not_follow_leave_a_restore_as_it_was() 
     assert_eq!(take(vec![], true), Ok(()));
     assert_eq!((restore.height().get(), restore.total_work()), (20, branch.context.total_work()));
     let locator = restore.locator().expect("the store works");
-    assert_eq!((locator.first(), locator.len()), (Some(&branch.context.id()), 14));
+    assert_eq!((locator.first(), locator.len()), (Some(&branch.context.id()), 13));
     restore.take_headers(headers(&other.blocks[12..]), LATE, true).expect("the store works").expect("they replace");
     assert_eq!((restore.height().get(), restore.total_work()), (21, other.context.total_work()));
     let pivot = restore.pivot().expect("the store works").expect("one");
