@@ -90,7 +90,14 @@ fn start(
         let _ = ended_sender.send(actor.run().await);
     });
     spawned.map_err(|error| StoreError::Workers { reason: error.to_string() })?;
-    let handle = ChainHandle { mailbox, precheck, reader: Reader { spec, view: views.store, snapshots: views.snapshots }, tip, ahead, events };
+    let handle = ChainHandle {
+        mailbox,
+        precheck,
+        reader: Reader { spec, view: views.store, snapshots: views.snapshots },
+        tip,
+        ahead,
+        events,
+    };
     Ok((handle, Chain { ended }))
 }
 
@@ -282,6 +289,14 @@ impl ChainHandle {
     /// The node is stopping.
     pub async fn prune(&self, below: Height) -> Result<Height, Stopped> {
         self.ask(move |actor| actor.writer.prune(below)).await
+    }
+
+    /// Gives up all snapshots, and makes no more: their room is needed. Whether there were any.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn drop_snapshots(&self) -> Result<bool, Stopped> {
+        self.ask(|actor| actor.writer.drop_snapshots()).await
     }
 
     /// What is here of a restore from a snapshot, or a new one; `None` where the chain is not at block 0, or is to begin

@@ -22,6 +22,20 @@ use tokio::sync::watch;
 /// A locator's first ids are consecutive; after them the steps double.
 const LOCATOR_DENSE: u64 = 10;
 
+/// From a height down: ten in a row, then doubling steps, block 0 last.
+pub(crate) fn locator_heights(tip: Height) -> Vec<Height> {
+    let (mut heights, mut height, mut step) = (Vec::new(), tip.get(), 1_u64);
+    while height > 0 {
+        heights.push(Height::new(height));
+        if heights.len() as u64 >= LOCATOR_DENSE {
+            step = step.saturating_mul(2);
+        }
+        height = height.saturating_sub(step);
+    }
+    heights.push(Height::GENESIS);
+    heights
+}
+
 /// Reads the chain as it was last committed and settled. Cloning shares it.
 #[derive(Clone)]
 pub struct Reader {
@@ -247,16 +261,10 @@ impl Reader {
     /// A failing store.
     pub fn locator(&self) -> Result<Vec<BlockId>, StoreError> {
         let tip = self.store().expect_header(&self.store().tip()?)?;
-        let mut height = tip.header().height.get();
-        let (mut ids, mut step) = (Vec::new(), 1);
-        while height > 0 {
-            ids.extend(self.store().id_at(Height::new(height))?);
-            if ids.len() as u64 >= LOCATOR_DENSE {
-                step *= 2;
-            }
-            height = height.saturating_sub(step);
+        let mut ids = Vec::new();
+        for height in locator_heights(tip.header().height) {
+            ids.extend(self.store().id_at(height)?);
         }
-        ids.push(self.spec.genesis_id());
         Ok(ids)
     }
 

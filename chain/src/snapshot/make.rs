@@ -140,6 +140,17 @@ impl SnapshotMaker {
         Ok(())
     }
 
+    /// Gives up all, whole or not; whether there were any.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub(crate) fn drop_all(&mut self, store: &ChainStore) -> Result<bool, StoreError> {
+        self.making = None;
+        let all = store.snapshots()?;
+        all.iter().try_for_each(|(height, _)| self.drop(store, *height))?;
+        Ok(!all.is_empty())
+    }
+
     /// Nobody is told of it any more before it goes.
     fn drop(&self, store: &ChainStore, height: Height) -> Result<(), StoreError> {
         let stays = self.held.borrow().iter().filter(|held| held.height != height).cloned().collect();

@@ -1,15 +1,13 @@
 //! What has come of a snapshot, and of the headers up to it, while it is fetched from others.
 
 use super::tree_of;
+use crate::read::locator_heights;
 use crate::store::schema::{RunKey, SnapshotRecord};
 use crate::store::{ChainStore, Durability, StoreError};
 use cairn_ledger::accounts::{StateRun, run_root};
 use cairn_ledger::validate::{check_header, check_work};
 use cairn_ledger::{BlockId, ChainContext, ChainSpec, Header, HeaderError, Height, LinkedHeader, Timestamp, Work};
 use std::{collections::BTreeSet, sync::Arc};
-
-/// The first ids of a locator are consecutive; after them the steps double.
-const LOCATOR_DENSE: u64 = 10;
 
 /// A restore under way. What came of it is in the database, in tables that nothing else reads: a crash costs the last
 /// moments of it at most. All that it does blocks on the disk.
@@ -71,16 +69,8 @@ impl Restore {
     /// # Errors
     /// A failing store.
     pub fn locator(&self) -> Result<Vec<BlockId>, StoreError> {
-        let (mut ids, mut height, mut step) = (Vec::new(), self.height().get(), 1_u64);
-        while height > 0 {
-            ids.push(self.store.expect_restored_header(Height::new(height))?.id());
-            if ids.len() as u64 >= LOCATOR_DENSE {
-                step = step.saturating_mul(2);
-            }
-            height = height.saturating_sub(step);
-        }
-        ids.push(self.spec.genesis_id());
-        Ok(ids)
+        let heights = locator_heights(self.height()).into_iter();
+        heights.map(|height| Ok(self.store.expect_restored_header(height)?.id())).collect()
     }
 
     /// Takes in headers, each the parent of the next, all of them or none. They go on from the last or, if they may

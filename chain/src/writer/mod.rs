@@ -194,6 +194,12 @@ impl Writer {
         self.snapshots.step(&self.live, best)
     }
 
+    /// Gives up all snapshots, and makes no more; whether there were any.
+    pub(crate) fn drop_snapshots(&mut self) -> Result<bool, StoreError> {
+        self.options.keep_snapshots = false;
+        self.snapshots.drop_all(&self.live)
+    }
+
     /// Makes the next start quick.
     pub(crate) fn stop(&mut self) -> Result<(), StoreError> {
         self.store_roots(true)?;

@@ -17,8 +17,8 @@ use cairn_rpc::types::{
     DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HealthJson, HistoryCursor,
     HistoryEntry, LightProofJson, LossesJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson,
     PendingJson, Place, PoolCursor, PoolEntry, PoolPage, ProblemJson, ProofJson, ProviderJson, Room, RulesJson,
-    StorageInfo, Submitted, Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo, TransactionJson,
-    TransactionPage, TransactionProofJson, TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
+    SnapshotJson, StorageInfo, Submitted, Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo,
+    TransactionJson, TransactionPage, TransactionProofJson, Trust, TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -326,6 +326,9 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             memory_bytes: None,
             max_memory_bytes: None,
             lowest_body: 0,
+            trust: Trust::Work,
+            restored_at: Some(600),
+            snapshots: vec![SnapshotJson { height: 600, state_root: Text(arbitrary_hash(9)), accounts: 8 }],
             room: Room {
                 used_bytes: 5_000_000,
                 free_bytes: 900_000_000_000,
