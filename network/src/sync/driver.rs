@@ -26,6 +26,8 @@ pub struct Rules {
     pub spec: Arc<ChainSpec>,
     /// Whether it is local, so that a node may well be alone.
     pub local: bool,
+    /// Whether it is the node's own chain, of which the operator is told; another one is checked aside.
+    pub is_own: bool,
 }
 
 /// Starts sync.
@@ -44,7 +46,8 @@ pub fn spawn(
     let genesis_id = rules.spec.genesis_id();
     let max_future_ms = rules.spec.params().max_future_ms;
     let hands = Hands { chain, network, genesis_id, max_future_ms };
-    let driver = Driver { machine, hands, tasks: TaskSet::default(), status: sender, reports: Reports::default() };
+    let reports = Reports::new(rules.is_own);
+    let driver = Driver { machine, hands, tasks: TaskSet::default(), status: sender, reports };
     (SyncHandle { status }, runtime::spawn(driver.run(events, moves, shutdown)))
 }
 
