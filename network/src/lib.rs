@@ -164,6 +164,7 @@ mod pool_sync;
 mod requests;
 mod service;
 mod small_file;
+mod snapshots;
 mod start;
 mod state;
 mod swarm;

@@ -128,10 +128,11 @@ impl Driver {
 
 /// Tells the operator how far the node is. What is wrong, if anything is, the node's `health` tells.
 fn report(status: &SyncStatus) {
-    let SyncStatus { phase, height, best_header, target, rate, left, is_gaining: _, unfollowed: _ } = status;
+    let SyncStatus { phase, height, best_header, target, rate, left, is_gaining: _, unfollowed: _, snapshot } = status;
     let (height, headers, target) = (height.get(), best_header.get(), target.get());
+    let runs = snapshot.map(|snapshot| snapshot.here);
     let (phase, blocks_per_second, seconds_left) = (phase.name(), rate.round(), left.map(|left| left.as_secs()));
-    tracing::info!(target: "cairn::sync", phase, height, headers, target, blocks_per_second, seconds_left, "sync");
+    tracing::info!(target: "cairn::sync", phase, height, headers, target, blocks_per_second, seconds_left, runs, "sync");
 }
 
 /// What the machine acts through. Cloning shares it.

@@ -79,4 +79,4 @@ mod tests;
 mod tree;
 
 pub use driver::{Rules, spawn};
-pub use mailbox::{Stall, SyncHandle, SyncPhase, SyncStatus, Unfollowed};
+pub use mailbox::{SnapshotProgress, Stall, SyncHandle, SyncPhase, SyncStatus, Unfollowed};
