@@ -11,6 +11,7 @@
 //! | [`AccountTree`] | the hashes in memory; computes roots and paths |
 //! | [`BucketHashes`] | the part of them that may be elsewhere |
 //! | [`AccountProof`] | one leaf with its path, for membership or absence |
+//! | [`StateRun`], [`RunTree`] | some thousand leaves that prove themselves, and the tree above them |
 //! | [`AccountSlice`] | the accounts a block touches, loaded before it is executed |
 //! | [`StateChange`], [`UndoRecord`] | what a block did to the accounts, and how to take it back |
 //!
@@ -23,11 +24,13 @@
 
 mod bucket;
 mod proof;
+mod run;
 mod slice;
 mod tree;
 
 pub use bucket::BucketHashes;
 pub use proof::{AccountProof, AccountProofError};
+pub use run::{RUN_LEAVES, RunLeaves, RunTree, StateRun, StateRunError, run_root};
 pub use slice::{AccountSlice, LeafChange, MAX_CHANGED_LEAVES, NotLoaded, StateChange, UndoRecord};
 pub use tree::{AccountTree, TreeUpdate};
 

@@ -44,7 +44,7 @@ pub struct TreeUpdate {
 }
 
 /// The nodes above those of one level; `missing` stands for what is not there.
-fn level_above(below: &[Hash], missing: &Hash) -> Vec<Hash> {
+pub(super) fn level_above(below: &[Hash], missing: &Hash) -> Vec<Hash> {
     inner_each(below.chunks(2).map(|pair| match pair {
         [left, right] => (left, right),
         [left] => (left, missing),
@@ -53,7 +53,7 @@ fn level_above(below: &[Hash], missing: &Hash) -> Vec<Hash> {
 }
 
 /// For each level the node without any leaf below it.
-fn missing_nodes() -> Vec<Hash> {
+pub(super) fn missing_nodes() -> Vec<Hash> {
     let mut missing = vec![Hash::ZERO];
     while let (Some(below), true) = (missing.last(), missing.len() < 64) {
         missing.extend(inner_each([(below, below)]));
