@@ -6,10 +6,11 @@
 use crate::ids::{ConnectionNumber, DialNumber, MessageNumber, Multiaddr, PeerId, RequestNumber, SearchNumber};
 use crate::{
     discovery::resource::Resource, gossip::judge::Judged, handle::Provider, peers::table::Services,
-    peers::traffic::Protocol, pool_sync::rounds::FetchedPool, requests::class::Class, wire::TxBatch,
+    peers::traffic::Protocol, pool_sync::rounds::FetchedPool, requests::class::Class, snapshots::Snapshots,
+    wire::TxBatch,
 };
 use cairn_chain::{ChainEvent, Misbehaviour, PeerNumber, Tip};
-use cairn_ledger::hash::{BlockId, TxId};
+use cairn_ledger::hash::{BlockId, Hash, TxId};
 use cairn_ledger::{codec::DecodeError, units::Timestamp};
 use cairn_mempool::Accepted;
 use std::time::{Duration, Instant};
@@ -218,8 +219,8 @@ pub enum Event {
     PeerFound { peer: PeerId, addresses: Vec<Multiaddr> },
     /// A search for providers has found some.
     ProvidersFound { search: SearchNumber, providers: Vec<PeerId>, is_last: bool },
-    /// The DHT is being told what this node provides.
-    Providing,
+    /// The DHT is being told that this node provides something.
+    Providing(Resource),
     /// A rendezvous point keeps this node's registration for so many seconds.
     Registered { point: PeerId, seconds: u64 },
     /// A rendezvous point names others.
@@ -234,6 +235,8 @@ pub enum Event {
     MovesMissed,
     /// Transactions have come into the pool.
     Accepted(Arc<Accepted>),
+    /// What snapshots there are was read.
+    SnapshotsRead(Snapshots),
     /// Files were written.
     Saved,
     /// The process holds so much memory.
@@ -292,6 +295,10 @@ pub enum SwarmAction {
     SearchDht,
     /// Tell the DHT that this node provides something.
     Provide(Resource),
+    /// Tell it so no more.
+    StopProviding(Resource),
+    /// Remember who provides snapshots under these state roots, and no others.
+    KnowSnapshots(Vec<Hash>),
     /// Ask the DHT who provides something.
     FindProviders { search: SearchNumber, resource: Resource },
     /// Register with a rendezvous point.
@@ -324,6 +331,8 @@ pub enum TaskAction {
     FetchPool { peer: PeerNumber, unseen: Vec<TxId> },
     /// Tell the chain that a peer is gone.
     ForgetPeer(PeerNumber),
+    /// Read which snapshots there are.
+    ReadSnapshots,
     /// Write files.
     Save(Vec<(PathBuf, Vec<u8>)>),
     /// Find out how much memory the process holds.

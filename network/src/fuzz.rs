@@ -7,8 +7,8 @@ use crate::outbound::persistent;
 use crate::requests::upload_target::{MAX_FILE_BYTES, UploadTarget};
 use crate::wire::compact::{Draft, Unresolved, compact};
 use crate::wire::{
-    Addresses, BlockTxs, Bodies, CompactBlock, GetAddresses, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers,
-    MAX_PREFILLED_BYTES, Message, PeerAddress, PeerStatus, PoolAnswer, TxBatch,
+    Addresses, BlockTxs, Bodies, CompactBlock, GetAddresses, GetBlockTxs, GetBodies, GetHeaders, GetPool, GetStateRun,
+    Headers, MAX_PREFILLED_BYTES, Message, PeerAddress, PeerStatus, PoolAnswer, StateRuns, TxBatch,
 };
 use cairn_fuzz::Target;
 use cairn_ledger::block::{Block, Body};
@@ -45,12 +45,13 @@ fn network_wire() {
         let questions = message::<GetHeaders>(bytes) | message::<GetBodies>(bytes) | message::<GetBlockTxs>(bytes);
         let answers = message::<Headers>(bytes) | message::<Bodies>(bytes) | message::<BlockTxs>(bytes);
         let pool = message::<GetPool>(bytes) | message::<PoolAnswer>(bytes);
+        let snapshot = message::<GetStateRun>(bytes) | message::<StateRuns>(bytes);
         let addresses = message::<GetAddresses>(bytes) | message::<Addresses>(bytes);
         if let Ok(status) = PeerStatus::from_bytes(bytes) {
             let name = |name: &str| name.bytes().all(|byte| byte.is_ascii_graphic()) && name.len() <= 32;
             assert!(status.upgrades.iter().all(|upgrade| name(&upgrade.inert_name())));
         }
-        gossip | questions | answers | pool | addresses | message::<PeerStatus>(bytes)
+        gossip | questions | answers | pool | snapshot | addresses | message::<PeerStatus>(bytes)
     });
 }
 

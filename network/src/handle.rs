@@ -8,7 +8,8 @@ use crate::discovery::resource::{Kind, Resource};
 use crate::outbound::persistent::{OtherKey, TargetError};
 use crate::peers::bans::{Banned, NotBannable};
 use crate::wire::{
-    BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers, Message, PeerStatus, PoolAnswer,
+    BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, GetStateRun, Headers, Message, PeerStatus,
+    PoolAnswer, StateRuns,
 };
 use crate::{
     gossip::losses::Losses, ids::PeerId, nat::status::Reach, peers::other_rules::OtherRules,
@@ -17,9 +18,10 @@ use crate::{
 use cairn_chain::{BlockBody, Misbehaviour, PeerNumber};
 use cairn_common::mailbox::{self, Stopped};
 use cairn_common::runtime;
+use cairn_ledger::accounts::StateRun;
 use cairn_ledger::block::{Body, Header};
 use cairn_ledger::codec::{BoundedVec, DecodeError};
-use cairn_ledger::{hash::BlockId, transaction::Transaction, units::Timestamp};
+use cairn_ledger::{hash::BlockId, hash::Hash, transaction::Transaction, units::Timestamp};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -317,6 +319,21 @@ impl NetworkHandle {
             return Err(self.wrong_answer(peer, String::from("more bodies than asked for")).await);
         }
         Ok(answer.bodies.into_vec())
+    }
+
+    /// Asks a peer for a run of the accounts under a state root. It gives one, or nothing where it does not hold them;
+    /// whether it is the right one is for the asker to find out.
+    ///
+    /// # Errors
+    /// No answer, or none that is a message.
+    pub async fn request_state_run(
+        &self,
+        peer: PeerNumber,
+        state_root: Hash,
+        number: u64,
+    ) -> Result<Option<StateRun>, RequestError> {
+        let answer: StateRuns = self.request(peer, Class::Snapshot, &GetStateRun { state_root, number }).await?;
+        Ok(answer.runs.into_vec().pop())
     }
 
     /// Asks a peer for the transactions at these places of a block, which rise. It gives all of them or, when it

@@ -13,6 +13,7 @@
 //! | `bodies/1` | request | bodies by id |
 //! | `block-txs/1` | request | the transactions that a compact block lacked |
 //! | `pool/1` | request | what waits in a node's pool |
+//! | `snapshot/1` | request | a run of the accounts as they were after a block |
 //! | `addresses/1` | request | whom a node has lately reached |
 //! | `kad/1`, `meshsub`, `txs/meshsub` | libp2p | Kademlia, gossipsub of blocks, of transactions; identify, ping, rendezvous, AutoNAT, relay and DCUtR under their own names |
 //!
@@ -71,7 +72,8 @@
 //! | `gossip/` | `judge` of what comes, `relay` of what is passed on; `tx_batcher`, `own_txs`, `recent_blocks` |
 //! | `requests/` | their kinds (`class`); the `queue` of others' requests, its `fairness`, the `responder`; the day's `upload_target` |
 //! | `pool_sync/` | `rounds` through the pools of peers, `fetch` from one; `snapshot` of this node's |
-//! | [`sync`] | headers first, then bodies |
+//! | `snapshots` | which snapshots of the accounts are held here, and of which is known who holds them |
+//! | [`sync`] | a snapshot first, where it is wanted; headers, then bodies |
 //! | `config`, `admissible` | what an operator decides, and may name |
 //! | `persistence`, `small_file` | when files are written, and how much memory there is |
 //!
@@ -114,7 +116,7 @@
 //! | bans | 4096; an hour, by hand a year | 1 MB of file | the one that ends first is lifted |
 //! | admitted peers | 10 000 | 1 MB | refused |
 //! | rendezvous: registrations; of a peer | 2000; 2 | 1 MB | refused |
-//! | DHT: providers; of one thing; searches for them | 16 things; 20; 16 | this node knows one kind | not stored; refused |
+//! | DHT: providers; of one thing; searches for them | 16 things; 20; 16 | the history and four snapshots | not stored; refused |
 //! | relay: reservations; circuits; each | 64; 16; 32 MiB and 30 min | a block crosses, a chain does not; half a GiB each half hour | refused |
 //! | providers dialled for sync | 3; 30 min | more than one may lie; gigabytes take a while | not dialled; they get a slot, or go |
 //! | events for sync | 256, then merged | – | one status for each peer |
@@ -139,6 +141,7 @@
 //! | compact blocks (BIP152) | `wire/compact.rs`, `gossip/judge.rs` |
 //! | eclipse attacks, network groups | `addrman/ip_groups.rs`, `outbound/slots.rs` |
 //! | headers-first sync, block locator, presync, stalling peers | [`sync`]: `machine/headers.rs`, `presync.rs`, `machine/bodies.rs` |
+//! | snap sync, assumeUTXO, state sync, pivot | [`sync`]: `restore/` |
 //! | inventory, mempool sync | `pool_sync/`, `gossip/tx_batcher.rs` |
 //! | maxuploadtarget | `requests/upload_target.rs` |
 //! | NAT traversal, UPnP, relays, hole punching | `nat/` |
@@ -164,6 +167,7 @@ mod pool_sync;
 mod requests;
 mod service;
 mod small_file;
+mod snapshots;
 mod start;
 mod state;
 mod swarm;

@@ -21,6 +21,7 @@ use crate::{
     nat::relay_client::RelayClient, outbound::persistent::PersistentPeers, outbound::slots::Slots,
     peers::access::Access, peers::status::StatusExchange, peers::table::PeerTable, persistence::Persistence,
     pool_sync::rounds::PoolRounds, requests::queue::RequestQueue, requests::upload_target::UploadTarget,
+    snapshots::SnapshotWatch,
 };
 use cairn_chain::Misbehaviour;
 use cairn_chain::store::LowestBody;
@@ -49,6 +50,8 @@ pub(crate) struct Setup {
     pub(crate) upload_target: UploadTarget,
     pub(crate) recent_blocks: RecentBlocks,
     pub(crate) lowest_body: LowestBody,
+    /// At heights that this divides nodes may hold snapshots.
+    pub(crate) snapshot_every: u64,
 }
 
 /// All that the network knows.
@@ -71,6 +74,7 @@ pub(crate) struct NetworkState {
     relay: Relay,
     requests: RequestQueue,
     pool_rounds: PoolRounds,
+    snapshots: SnapshotWatch,
     persistence: Persistence,
     backlog: Backlog,
 }
@@ -78,7 +82,8 @@ pub(crate) struct NetworkState {
 impl NetworkState {
     /// At its beginning.
     pub(crate) fn new(setup: Setup, now: Instant) -> Self {
-        let Setup { own, spec, config, files, access, book, upload_target, recent_blocks, lowest_body } = setup;
+        let Setup { own, spec, config, files, access, book, upload_target, recent_blocks, lowest_body, snapshot_every } =
+            setup;
         Self {
             own,
             peers: PeerTable::default(),
@@ -93,6 +98,7 @@ impl NetworkState {
             relay: Relay::new(spec.clone(), recent_blocks),
             requests: RequestQueue::new(config.max_upload_per_second, upload_target, now),
             pool_rounds: PoolRounds::default(),
+            snapshots: SnapshotWatch::new(snapshot_every, now),
             persistence: Persistence::new(config.max_memory_mib, now),
             backlog: Backlog::default(),
             spec,
@@ -158,7 +164,8 @@ impl NetworkState {
             Event::RelayClosed { relay } => self.relay_client.on_relay_closed(&relay, cx),
             Event::PeerFound { peer, addresses } => drop(self.book.learn(peer, &addresses, Source::Search, cx.clock)),
             Event::ProvidersFound { search, providers, is_last } => self.on_providers(search, &providers, is_last, cx),
-            Event::Providing => self.dht.on_providing(cx.now),
+            Event::Providing(resource) => self.dht.on_providing(resource, cx.now),
+            Event::SnapshotsRead(snapshots) => self.on_snapshots_read(snapshots, cx),
             Event::Registered { point, seconds } => self.rendezvous.on_registered(&point, seconds, cx.now),
             Event::Registrations { point, found } => self.on_registrations(&point, &found, cx),
             Event::PointAsked { peer, registrations } => {

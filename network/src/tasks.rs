@@ -2,10 +2,10 @@
 
 use crate::event::{Event, TaskAction, Topic};
 use crate::requests::responder::{self, Asker, ServeError, Sources};
-use crate::{gossip::judge::Judge, ids::RequestNumber, small_file};
-use cairn_chain::{Origin, Tip};
+use crate::{gossip::judge::Judge, ids::RequestNumber, small_file, snapshots};
+use cairn_chain::{Origin, Reader, Tip};
 use cairn_common::memory;
-use cairn_common::runtime::{JoinError, TaskSet};
+use cairn_common::runtime::{self, JoinError, TaskSet};
 use cairn_common::tasks::TaskError;
 use std::{path::PathBuf, sync::Arc};
 
@@ -85,6 +85,10 @@ impl Tasks {
                     Ok(None)
                 });
             }
+            TaskAction::ReadSnapshots => {
+                let reader = self.judge.chain.reader().clone();
+                self.running.spawn(async move { read_snapshots(reader).await });
+            }
             TaskAction::Save(files) => self.save(files),
             TaskAction::MeasureMemory => {
                 return Some(Event::MemoryMeasured {
@@ -117,6 +121,13 @@ impl Tasks {
 /// The result of a task of ours; one that panicked ends the node in order.
 fn finished<T>(result: Result<T, JoinError>) -> Result<T, TaskError> {
     result.map_err(|error| TaskError::Panicked { name: NAME, reason: error.to_string() })
+}
+
+async fn read_snapshots(reader: Reader) -> Outcome {
+    match finished(runtime::blocking(move || snapshots::read(&reader)).await)? {
+        Ok(snapshots) => Ok(Some(Event::SnapshotsRead(snapshots))),
+        Err(error) => Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage: true }),
+    }
 }
 
 /// What follows from an answer; a store that fails ends the node.

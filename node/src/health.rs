@@ -174,7 +174,7 @@ impl HealthInputs {
         let sync = match self.phase {
             SyncPhase::Stalled(stall) => Some(Problem::stalled(stall)),
             SyncPhase::Discovering if !self.local => Some(Problem::no_peer_yet()),
-            SyncPhase::Headers | SyncPhase::Bodies if missing > LAG_BLOCKS => {
+            SyncPhase::Headers | SyncPhase::Snapshot | SyncPhase::Bodies if missing > LAG_BLOCKS => {
                 Some(Problem::catching_up(missing, self.target))
             }
             _ if is_silent => Some(Problem::no_blocks(self.tip_age / 60_000)),

@@ -278,7 +278,8 @@ pub trait Net {
     async fn revoke(&self, peer_id: String) -> RpcResult<bool>;
 
     /// Asks the DHT who provides a resource: of the kind `full_history` (the default) with the genesis id as
-    /// its hash (the default). It takes as long as the search: seconds. Errors: 1043, 5013, 6001. Scope:
+    /// its hash (the default), or of the kind `snapshot`, the accounts as they were after a block, with the state root
+    /// of that block as its hash. It takes as long as the search: seconds. Errors: 1043, 5013, 6001. Scope:
     /// read, token.
     #[method(name = "findProviders")]
     async fn find_providers(&self, kind: Option<String>, hash: Option<Text<Hash>>) -> RpcResult<Vec<ProviderJson>>;

@@ -430,15 +430,29 @@ pub struct SyncInfo {
     pub headers: u64,
     /// The greatest height a peer has reported.
     pub target: u64,
-    /// How much of the chain up to there is here, from 0 to 1.
+    /// How much of the chain up to there is here, from 0 to 1; while it fetches the accounts, how much of them.
     pub progress: f64,
     /// Blocks a second that were connected lately, or headers while it fetches headers only.
     pub blocks_per_second: f64,
     /// How many milliseconds the rest takes at this rate; null while nobody can tell.
     pub left_ms: Option<u64>,
+    /// How much of the accounts is here, while it fetches them.
+    pub snapshot: Option<SnapshotProgressJson>,
     /// Where it is stalled, or peers claim a better chain that it does not follow: what is wrong, and what to do about
     /// it.
     pub reason: Option<String>,
+}
+
+/// How much is here of the accounts as they were after a block. They come in runs, each of which is checked against the
+/// state root of that block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SnapshotProgressJson {
+    /// The height of the block.
+    pub height: u64,
+    /// Runs that are here.
+    pub here: u64,
+    /// How many there are; null until the first has come.
+    pub runs: Option<u64>,
 }
 
 /// What a node's synchronisation is doing.
@@ -449,6 +463,8 @@ pub enum SyncPhase {
     Discovering,
     /// It fetches headers.
     Headers,
+    /// It fetches the accounts as they were after a block, instead of all blocks up to it.
+    Snapshot,
     /// It fetches and connects bodies.
     Bodies,
     /// It follows the best chain it knows of.

@@ -212,7 +212,9 @@ fn draw_chain(frame: &mut Frame<'_>, area: Rect, view: &View) {
             let state = match tip.phase {
                 SyncPhase::CaughtUp => String::from("caught up"),
                 SyncPhase::Discovering => String::from("no peer yet"),
-                SyncPhase::Headers | SyncPhase::Bodies => format!("catching up to {}", tip.target),
+                SyncPhase::Headers | SyncPhase::Snapshot | SyncPhase::Bodies => {
+                    format!("catching up to {}", tip.target)
+                }
                 SyncPhase::Stalled => format!("stalled on the way to {}", tip.target),
             };
             vec![Line::from(format!("block {}   {state}   peers {}   pool {}", tip.height, tip.peers, tip.pooled))]

@@ -4,7 +4,6 @@
 use crate::event::{Context, SwarmAction};
 use crate::ids::{PeerId, SearchNumber};
 use crate::{discovery::resource::Resource, handle::FindError, outbound::backoff::Backoff};
-use cairn_ledger::hash::BlockId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -36,7 +35,8 @@ pub(crate) struct Dht {
     is_on: bool,
     running: BTreeMap<SearchNumber, Search>,
     last: u64,
-    provide: Backoff,
+    /// What this node provides, and when to say so again.
+    provided: Vec<(Resource, Backoff)>,
 }
 
 impl Dht {
@@ -46,15 +46,26 @@ impl Dht {
     }
 
     /// Says what this node provides, once there is somebody to say it to, and again from time to time.
-    pub(crate) fn provide(&mut self, genesis_id: &BlockId, cx: &mut Context) {
-        if self.is_on && self.provide.is_due(cx.now) {
-            cx.push(SwarmAction::Provide(Resource::full_history(genesis_id)));
+    pub(crate) fn provide(&mut self, resources: &[Resource], cx: &mut Context) {
+        if !self.is_on {
+            return;
         }
+        let gone = self.provided.extract_if(.., |(resource, _)| !resources.contains(resource));
+        gone.for_each(|(resource, _)| cx.push(SwarmAction::StopProviding(resource)));
+        let is_said = |provided: &[(Resource, Backoff)], one| provided.iter().any(|(resource, _)| resource == one);
+        for resource in resources {
+            if !is_said(&self.provided, resource) {
+                self.provided.push((*resource, Backoff::default()));
+            }
+        }
+        let due = self.provided.iter().filter(|(_, said)| said.is_due(cx.now)).map(|(resource, _)| *resource);
+        due.collect::<Vec<_>>().into_iter().for_each(|resource| cx.push(SwarmAction::Provide(resource)));
     }
 
-    /// There was somebody to say it to.
-    pub(crate) fn on_providing(&mut self, now: Instant) {
-        self.provide.tried(now, PROVIDE_EVERY);
+    /// There was somebody to say that to.
+    pub(crate) fn on_providing(&mut self, resource: Resource, now: Instant) {
+        let said = self.provided.iter_mut().filter(|(one, _)| *one == resource);
+        said.for_each(|(_, said)| said.tried(now, PROVIDE_EVERY));
     }
 
     /// Asks the DHT who provides something.
@@ -99,10 +110,11 @@ impl Dht {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::discovery::resource::Kind;
     use crate::testing::{at, context, on_swarm};
 
     fn resource() -> Resource {
-        Resource::full_history(&BlockId::ZERO)
+        Resource::new(Kind::FullHistory, [0; 32])
     }
 
     #[test]
@@ -137,13 +149,29 @@ mod tests {
         let (mut dht, mut cx) = (Dht::new(true), context());
         let now = cx.now;
         for _ in 0..3 {
-            dht.provide(&BlockId::ZERO, at(&mut cx, now));
+            dht.provide(&[resource()], at(&mut cx, now));
         }
         assert_eq!(on_swarm(&mut cx).len(), 3);
-        dht.on_providing(now);
-        dht.provide(&BlockId::ZERO, at(&mut cx, now));
+        dht.on_providing(resource(), now);
+        dht.provide(&[resource()], at(&mut cx, now));
         assert_eq!(on_swarm(&mut cx).len(), 0);
-        dht.provide(&BlockId::ZERO, at(&mut cx, now + PROVIDE_EVERY));
+        dht.provide(&[resource()], at(&mut cx, now + PROVIDE_EVERY));
         assert_eq!(on_swarm(&mut cx).len(), 1);
+    }
+
+    #[test]
+    fn a_new_snapshot_is_told_of_at_once_and_one_that_is_gone_no_more() {
+        let (mut dht, mut cx) = (Dht::new(true), context());
+        let (now, snapshot) = (cx.now, Resource::new(Kind::Snapshot, [1; 32]));
+        dht.provide(&[resource()], &mut cx);
+        dht.on_providing(resource(), now);
+        on_swarm(&mut cx);
+        dht.provide(&[resource(), snapshot], at(&mut cx, now));
+        assert!(matches!(&on_swarm(&mut cx)[..], [SwarmAction::Provide(new)] if *new == snapshot));
+        dht.on_providing(snapshot, now);
+        dht.provide(&[resource()], at(&mut cx, now));
+        assert!(matches!(&on_swarm(&mut cx)[..], [SwarmAction::StopProviding(gone)] if *gone == snapshot));
+        dht.provide(&[resource()], at(&mut cx, now));
+        assert_eq!(on_swarm(&mut cx).len(), 0, "the control: what goes on is not told anew");
     }
 }

@@ -1,6 +1,6 @@
 //! What nodes can serve each other, as the DHT knows it: a kind and a hash.
 
-use cairn_ledger::hash::BlockId;
+use cairn_ledger::hash::{BlockId, Hash};
 use std::str::FromStr;
 
 /// What is served.
@@ -8,15 +8,18 @@ use std::str::FromStr;
 pub enum Kind {
     /// Every block since the genesis, whose id is the hash.
     FullHistory,
+    /// The accounts as they were after a block, whose state root is the hash.
+    Snapshot,
 }
 
 impl Kind {
-    const ALL: [Self; 1] = [Self::FullHistory];
+    const ALL: [Self; 2] = [Self::FullHistory, Self::Snapshot];
 
     /// The first byte of its keys; never used again for something else.
     fn byte(self) -> u8 {
         match self {
             Self::FullHistory => 1,
+            Self::Snapshot => 2,
         }
     }
 
@@ -24,13 +27,14 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::FullHistory => "full_history",
+            Self::Snapshot => "snapshot",
         }
     }
 }
 
 /// Text that names no kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("got {got:?}, expected a kind of resource: full_history")]
+#[error("got {got:?}, expected a kind of resource: full_history or snapshot")]
 pub struct UnknownKind {
     /// The text.
     pub got: String,
@@ -63,16 +67,22 @@ impl Resource {
         Self::new(Kind::FullHistory, *genesis_id.as_bytes())
     }
 
+    /// The accounts under a state root.
+    pub(crate) fn snapshot(state_root: &Hash) -> Self {
+        Self::new(Kind::Snapshot, *state_root.as_bytes())
+    }
+
     /// Its key in the DHT: `kind u8 ‖ hash 32`.
     pub fn key(&self) -> Vec<u8> {
         [&[self.kind.byte()][..], &self.hash].concat()
     }
 }
 
-/// Whether a key means something that nodes of this network serve. Others are not stored: strangers could fill
-/// the store with them.
-pub(crate) fn is_known(key: &[u8], genesis_id: &BlockId) -> bool {
+/// Whether a key means something that nodes of this network serve: its history, or one of the snapshots under these
+/// state roots. Others are not stored: strangers could fill the store with them.
+pub(crate) fn is_known(key: &[u8], genesis_id: &BlockId, state_roots: &[Hash]) -> bool {
     key == Resource::full_history(genesis_id).key()
+        || state_roots.iter().any(|state_root| key == Resource::snapshot(state_root).key())
 }
 
 #[cfg(test)]
@@ -84,15 +94,21 @@ mod tests {
         let genesis = BlockId::from_bytes([7; 32]);
         let key = Resource::full_history(&genesis).key();
         assert_eq!(key, [&[1][..], &[7; 32]].concat());
-        assert!(is_known(&key, &genesis));
+        assert!(is_known(&key, &genesis, &[]));
         for other in [vec![], vec![1; 33], [&[2][..], &[7; 32]].concat(), [&[1][..], &[7; 33]].concat()] {
-            assert!(!is_known(&other, &genesis), "{other:?}");
+            assert!(!is_known(&other, &genesis, &[Hash::ZERO]), "{other:?}");
         }
+        let root = Hash::from_bytes([7; 32]);
+        let snapshot = Resource::snapshot(&root).key();
+        assert_eq!(snapshot, [&[2][..], &[7; 32]].concat());
+        assert!(is_known(&snapshot, &genesis, &[Hash::ZERO, root]), "the control: of a chain with that root");
     }
 
     #[test]
     fn a_kind_has_one_name() {
-        assert_eq!("full_history".parse(), Ok(Kind::FullHistory));
+        for kind in Kind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+        }
         assert_eq!("snapshots".parse::<Kind>(), Err(UnknownKind { got: "snapshots".to_owned() }));
     }
 }

@@ -12,7 +12,7 @@ fn status(height: u64) -> PeerStatus {
         now: Timestamp::from_millis(0),
         lowest_body: Height::GENESIS,
         snapshots: BoundedVec::default(),
-        rules_id: cairn_ledger::hash::Hash::ZERO,
+        rules_id: Hash::ZERO,
         upgrades: BoundedVec::default(),
     }
 }

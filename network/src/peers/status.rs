@@ -2,7 +2,7 @@
 //! both: who was asked has answered, and does not ask the same again.
 
 use crate::event::{Context, SwarmAction};
-use crate::wire::{Message as _, NamedUpgrade, PeerStatus};
+use crate::wire::{MAX_SNAPSHOTS, Message as _, NamedUpgrade, PeerStatus, SnapshotName};
 use crate::{ids::PeerId, peers::table::PeerTable, peers::traffic::Protocol, requests::class::Class};
 use cairn_chain::store::LowestBody;
 use cairn_chain::{Misbehaviour, PeerNumber};
@@ -22,6 +22,7 @@ const SOON: Duration = Duration::from_secs(5);
 pub(crate) struct StatusExchange {
     spec: Arc<ChainSpec>,
     lowest_body: LowestBody,
+    snapshots: BoundedVec<SnapshotName, MAX_SNAPSHOTS>,
     due: Instant,
     /// The earliest moment to tell everybody of a new tip.
     may_tell: Instant,
@@ -32,7 +33,8 @@ pub(crate) struct StatusExchange {
 impl StatusExchange {
     /// Beginning now.
     pub(crate) fn new(spec: Arc<ChainSpec>, lowest_body: LowestBody, now: Instant) -> Self {
-        Self { spec, lowest_body, due: now + EVERY, may_tell: now, is_news: false }
+        let snapshots = BoundedVec::default();
+        Self { spec, lowest_body, snapshots, due: now + EVERY, may_tell: now, is_news: false }
     }
 
     /// Has everybody told of a new tip: at once when gossip did not bring it, otherwise before long.
@@ -95,8 +97,13 @@ impl StatusExchange {
             total_work: tip.total_work,
             now: cx.clock,
             lowest_body: self.lowest_body.get(),
-            snapshots: BoundedVec::default(),
+            snapshots: self.snapshots.clone(),
         }
+    }
+
+    /// These snapshots are held here from now on.
+    pub(crate) fn set_snapshots(&mut self, held: &[SnapshotName]) {
+        self.snapshots = BoundedVec::new(held.to_vec()).unwrap_or_default();
     }
 
     /// Whether this node has the bodies of all blocks.

@@ -22,11 +22,13 @@ pub enum Protocol {
     BlockTxs,
     /// `pool/1`.
     Pool,
+    /// `snapshot/1`.
+    Snapshot,
 }
 
 impl Protocol {
     /// All of them, in their order, with the names that are told to operators.
-    const NAMES: [(Self, &str); 8] = [
+    const NAMES: [(Self, &str); 9] = [
         (Self::Status, "status"),
         (Self::Blocks, "blocks"),
         (Self::Txs, "txs"),
@@ -35,6 +37,7 @@ impl Protocol {
         (Self::Addresses, "addresses"),
         (Self::BlockTxs, "block_txs"),
         (Self::Pool, "pool"),
+        (Self::Snapshot, "snapshot"),
     ];
 
     /// Bytes a second that a peer may send unasked in the long run, and at once; `None` for what it sends
@@ -53,7 +56,7 @@ impl Protocol {
             Self::Addresses => Some((1024.0 / 30.0, 8.0 * 1024.0)),
             // A question counts for 1 KiB: the largest pool of the usual kind in one go, and four a second after.
             Self::Pool => Some((4.0 * 1024.0, 160.0 * 1024.0)),
-            Self::Headers | Self::Bodies | Self::BlockTxs => None,
+            Self::Headers | Self::Bodies | Self::BlockTxs | Self::Snapshot => None,
         }
     }
 }
@@ -106,9 +109,12 @@ impl Traffic {
             Protocol::Status | Protocol::Blocks => bytes,
             // What it costs is a look through the pool, however much is wanted.
             Protocol::Pool => LEAST,
-            Protocol::Txs | Protocol::Addresses | Protocol::Headers | Protocol::Bodies | Protocol::BlockTxs => {
-                bytes.max(LEAST)
-            }
+            Protocol::Txs
+            | Protocol::Addresses
+            | Protocol::Headers
+            | Protocol::Bodies
+            | Protocol::BlockTxs
+            | Protocol::Snapshot => bytes.max(LEAST),
         } as f64;
         limiter.take(cost, now).is_ok()
     }

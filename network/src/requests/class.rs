@@ -1,7 +1,7 @@
 //! The kinds of request.
 
 use crate::peers::traffic::Protocol;
-use crate::wire::{Addresses, BlockTxs, Bodies, Headers, Message as _, PeerStatus, PoolAnswer};
+use crate::wire::{Addresses, BlockTxs, Bodies, Headers, Message as _, PeerStatus, PoolAnswer, StateRuns};
 
 /// Which kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +18,8 @@ pub enum Class {
     BlockTxs,
     /// `pool/1`.
     Pool,
+    /// `snapshot/1`.
+    Snapshot,
 }
 
 impl Class {
@@ -30,6 +32,7 @@ impl Class {
             Self::Bodies => Protocol::Bodies,
             Self::BlockTxs => Protocol::BlockTxs,
             Self::Pool => Protocol::Pool,
+            Self::Snapshot => Protocol::Snapshot,
         }
     }
 
@@ -42,6 +45,7 @@ impl Class {
             Self::Bodies => Bodies::MAX_BYTES,
             Self::BlockTxs => BlockTxs::MAX_BYTES,
             Self::Pool => PoolAnswer::MAX_BYTES,
+            Self::Snapshot => StateRuns::MAX_BYTES,
         }
     }
 }

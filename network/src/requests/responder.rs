@@ -2,8 +2,8 @@
 
 use crate::gossip::recent_blocks::{self, RecentBlocks};
 use crate::wire::{
-    BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers, MAX_HEADERS, MAX_POOL_IDS, Message,
-    PoolAnswer, ShortId,
+    BlockTxs, Bodies, GetBlockTxs, GetBodies, GetHeaders, GetPool, GetStateRun, Headers, MAX_HEADERS, MAX_POOL_IDS,
+    Message, PoolAnswer, ShortId, StateRuns,
 };
 use crate::{
     pool_sync::snapshot::PoolSnapshot, requests::class::Class, wire::short_ids::ShortIds, wire::short_ids::part_of,
@@ -69,8 +69,8 @@ pub(crate) struct Asker {
     pub(crate) wait: Duration,
     /// Since when it is connected.
     pub(crate) since: Instant,
-    /// Whether the day's upload is spent: bodies below the news are not given, for an answer may always be shorter than
-    /// the question.
+    /// Whether the day's upload is spent: bodies below the news and runs of accounts are not given, for an answer may
+    /// always be shorter than the question.
     pub(crate) is_spent: bool,
 }
 
@@ -85,13 +85,16 @@ pub(crate) async fn answer(
     runtime::sleep(wait).await;
     let list = match class {
         Class::Pool => sources.pool_snapshot.get(since).await,
-        Class::Status | Class::Addresses | Class::Headers | Class::Bodies | Class::BlockTxs => Default::default(),
+        Class::Status | Class::Addresses | Class::Headers | Class::Bodies | Class::BlockTxs | Class::Snapshot => {
+            Default::default()
+        }
     };
     let read = runtime::blocking(move || match class {
         Class::Headers => headers(&sources.reader, &question),
         Class::Bodies => bodies(&sources, &question, is_spent),
         Class::BlockTxs => block_txs(&sources.recent_blocks, &question),
         Class::Pool => pool(&list, &question),
+        Class::Snapshot => state_runs(&sources.reader, &question, is_spent),
         // The state answers these itself.
         Class::Status | Class::Addresses => Ok(Vec::new()),
     });
@@ -184,6 +187,13 @@ fn pool(list: &[CheckedTransaction], question: &[u8]) -> Result<Vec<u8>, ServeEr
     }
     let transactions = BoundedVec::new(transactions).unwrap_or_default();
     Ok(PoolAnswer { transactions, ..PoolAnswer::default() }.to_bytes())
+}
+
+/// Whoever asks for this catches up: once the day's upload is spent, others have to give it.
+fn state_runs(reader: &Reader, question: &[u8], is_spent: bool) -> Result<Vec<u8>, ServeError> {
+    let GetStateRun { state_root, number } = GetStateRun::from_bytes(question)?;
+    let run = if is_spent { None } else { reader.state_run(&state_root, number)? };
+    Ok(StateRuns { runs: BoundedVec::new(run.into_iter().collect()).unwrap_or_default() }.to_bytes())
 }
 
 /// Whether a block is among the last below the height `newest`, or above.

@@ -39,7 +39,7 @@ impl NetworkState {
             Class::Addresses => {
                 self.exchange.on_request(&request, &mut self.peers, &mut self.book, cx);
             }
-            Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool => {
+            Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool | Class::Snapshot => {
                 self.requests.on_request(request, &mut self.peers, cx);
             }
         }
@@ -68,7 +68,7 @@ impl NetworkState {
             Ok(bytes) => {
                 self.peers.got(number, class.protocol(), bytes);
                 match class {
-                    Class::Headers | Class::Bodies => self.peers.gave(number, bytes, cx.now),
+                    Class::Headers | Class::Bodies | Class::Snapshot => self.peers.gave(number, bytes, cx.now),
                     // What these are worth shows when the block is whole, and when the pool has admitted them.
                     Class::BlockTxs | Class::Pool => self.peers.was_useful(number, cx.now),
                     Class::Status | Class::Addresses => {}

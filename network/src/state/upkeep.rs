@@ -1,8 +1,9 @@
 //! What is looked at from time to time.
 
 use super::{FEW_PEERS, NetworkState, SEARCH_EVERY};
+use crate::discovery::resource::Resource;
 use crate::event::{Context, Dial, DialCondition, SwarmAction, TaskAction};
-use crate::{addrman::file, outbound::slots::Surroundings, peers::bans::Bans};
+use crate::{addrman::file, outbound::slots::Surroundings, peers::bans::Bans, snapshots::Snapshots};
 use std::path::PathBuf;
 
 impl NetworkState {
@@ -18,8 +19,9 @@ impl NetworkState {
         self.rendezvous.tick(&self.peers, self.slots.is_free(), cx);
         let around = Surroundings::new(self.own, &self.peers, &self.persistent, &self.access, cx);
         self.slots.tick(&around, &mut self.book, cx);
-        if self.status.keeps_all() {
-            self.dht.provide(&self.spec.genesis_id(), cx);
+        self.provide(cx);
+        if self.snapshots.is_due(cx.tip.height(), cx.now) {
+            cx.push(TaskAction::ReadSnapshots);
         }
         self.relay_client.tick(&self.peers, cx);
         if self.persistence.measures_memory(cx.now) {
@@ -38,6 +40,23 @@ impl NetworkState {
         self.status.tick(&mut self.peers, cx);
         self.relay.send_again(cx);
         self.relay.send_batch(cx);
+    }
+
+    /// Has the DHT told what this node provides.
+    fn provide(&mut self, cx: &mut Context) {
+        let history = self.status.keeps_all().then(|| Resource::full_history(&self.spec.genesis_id()));
+        let snapshots = self.snapshots.held().iter().map(|held| Resource::snapshot(&held.state_root));
+        let resources: Vec<Resource> = history.into_iter().chain(snapshots).collect();
+        self.dht.provide(&resources, cx);
+    }
+
+    /// What snapshots there are was read.
+    pub(super) fn on_snapshots_read(&mut self, snapshots: Snapshots, cx: &mut Context) {
+        if self.snapshots.on_read(snapshots, cx.now) {
+            cx.push(SwarmAction::KnowSnapshots(self.snapshots.roots().to_vec()));
+            self.status.set_snapshots(self.snapshots.held());
+            self.provide(cx);
+        }
     }
 
     /// Dials whom the operator named; while too few are connected, boot nodes and neighbours, too.

@@ -4,7 +4,7 @@ use super::{Awaited, Channel, NetworkSwarm, dht};
 use crate::event::{Dial, DialCondition, DialFailure, Event, Published, SwarmAction, Topic};
 use crate::ids::{MessageNumber, RequestNumber};
 use crate::wire::{Message as _, TxBatch};
-use cairn_ledger::hash::BlockId;
+use cairn_ledger::hash::{BlockId, Hash};
 use libp2p::gossipsub::{MessageAcceptance, PublishError};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::{Multiaddr, PeerId, kad, kad::store::MemoryStore, rendezvous::Namespace};
@@ -64,14 +64,25 @@ impl NetworkSwarm {
                 if let Err(error) = kad.start_providing(resource.key().into()) {
                     tracing::debug!(target: "cairn::network", %error, "not announced as a provider");
                 }
-                return Some(Event::Providing);
+                return Some(Event::Providing(resource));
             }
+            SwarmAction::StopProviding(resource) => self.kad()?.stop_providing(&resource.key().into()),
+            SwarmAction::KnowSnapshots(state_roots) => self.know_snapshots(state_roots),
             SwarmAction::FindProviders { search, resource } => {
                 let query = self.kad()?.get_providers(resource.key().into());
                 self.searches.insert(query, search);
             }
         }
         None
+    }
+
+    /// Providers of these snapshots are remembered from now on, and of no others.
+    fn know_snapshots(&mut self, state_roots: Vec<Hash>) {
+        let known = std::mem::replace(&mut self.snapshot_roots, state_roots);
+        let old: Vec<Hash> = known.into_iter().filter(|root| !self.snapshot_roots.contains(root)).collect();
+        if let Some(kad) = self.kad() {
+            old.iter().for_each(|root| dht::forget_snapshot(kad, root));
+        }
     }
 
     fn publish_block(&mut self, block: BlockId, message: Vec<u8>) {

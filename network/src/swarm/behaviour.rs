@@ -2,8 +2,8 @@
 
 use crate::swarm::metered::{Metered, Rate};
 use crate::wire::{
-    Addresses, BlockTxs, Bodies, CompactBlock, GetAddresses, GetBlockTxs, GetBodies, GetHeaders, GetPool, Headers,
-    Message, PeerStatus, PoolAnswer, TxBatch, gossip_id,
+    Addresses, BlockTxs, Bodies, CompactBlock, GetAddresses, GetBlockTxs, GetBodies, GetHeaders, GetPool, GetStateRun,
+    Headers, Message, PeerStatus, PoolAnswer, StateRuns, TxBatch, gossip_id,
 };
 use crate::{config::NetworkConfig, event::Topic, swarm::codec::BytesCodec, swarm::dht, swarm::gate::Gate};
 use cairn_ledger::hash::BlockId;
@@ -109,6 +109,7 @@ pub(crate) struct Behaviour {
     pub(crate) addresses: Requests,
     pub(crate) block_txs: Requests,
     pub(crate) pool: Requests,
+    pub(crate) snapshot: Requests,
 }
 
 /// Why the network cannot be set up.
@@ -172,6 +173,7 @@ impl Behaviour {
             addresses: requests::<GetAddresses, Addresses>(names.protocol("addresses/1"), small),
             block_txs: requests::<GetBlockTxs, BlockTxs>(names.protocol("block-txs/1"), small),
             pool: requests::<GetPool, PoolAnswer>(names.protocol("pool/1"), large),
+            snapshot: requests::<GetStateRun, StateRuns>(names.protocol("snapshot/1"), large),
         })
     }
 }

@@ -1,10 +1,11 @@
 //! Kademlia as this node has it. Strangers store nothing here but that they provide something this node knows the
 //! meaning of.
 
+use crate::discovery::resource::Resource;
 use crate::{addrman::ip_groups, discovery::resource};
-use cairn_ledger::hash::BlockId;
+use cairn_ledger::hash::{BlockId, Hash};
 use libp2p::kad::store::{MemoryStore, MemoryStoreConfig, RecordStore};
-use libp2p::kad::{self, ProviderRecord};
+use libp2p::kad::{self, ProviderRecord, RecordKey};
 use libp2p::{PeerId, StreamProtocol};
 use std::time::Duration;
 
@@ -51,16 +52,24 @@ pub(crate) fn kademlia(own: PeerId, protocol: StreamProtocol, allow_private: boo
 pub(crate) fn admit_provider(
     kad: &mut kad::Behaviour<MemoryStore>,
     mut record: ProviderRecord,
-    genesis_id: &BlockId,
+    (genesis_id, state_roots): (&BlockId, &[Hash]),
     allow_private: bool,
 ) {
-    if !resource::is_known(record.key.as_ref(), genesis_id) {
+    if !resource::is_known(record.key.as_ref(), genesis_id, state_roots) {
         return;
     }
     record.addresses.retain(|address| ip_groups::is_reachable(address, allow_private));
     record.addresses.truncate(ADDRESSES_EACH);
     if let Err(error) = kad.store_mut().add_provider(record) {
         tracing::debug!(target: "cairn::network", %error, "a provider is not remembered");
+    }
+}
+
+/// Forgets who provides a snapshot that is too old: what is here of it would keep the place of another.
+pub(crate) fn forget_snapshot(kad: &mut kad::Behaviour<MemoryStore>, state_root: &Hash) {
+    let key = RecordKey::from(Resource::snapshot(state_root).key());
+    for record in kad.store_mut().providers(&key) {
+        kad.store_mut().remove_provider(&key, &record.provider);
     }
 }
 

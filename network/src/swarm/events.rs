@@ -79,6 +79,7 @@ impl NetworkSwarm {
             BehaviourEvent::Bodies(event) => self.translate_request(Class::Bodies, event),
             BehaviourEvent::BlockTxs(event) => self.translate_request(Class::BlockTxs, event),
             BehaviourEvent::Pool(event) => self.translate_request(Class::Pool, event),
+            BehaviourEvent::Snapshot(event) => self.translate_request(Class::Snapshot, event),
             BehaviourEvent::Kad(event) => self.translate_kad(event),
             BehaviourEvent::Rendezvous(event) => self.translate_rendezvous(event),
             BehaviourEvent::RendezvousServer(event) => self.pending.extend(point_asked(&event)),
@@ -150,7 +151,7 @@ impl NetworkSwarm {
     fn translate_response(&mut self, peer: PeerId, class: Class, response: Received, awaited: Option<Awaited>) {
         match class {
             Class::Status | Class::Addresses => self.tell(Event::Answer { peer, class, answer: response }),
-            Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool => {
+            Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool | Class::Snapshot => {
                 let bytes = response.as_ref().map(Vec::len).map_err(|error| *error);
                 self.tell(Event::Answered { peer, class, bytes });
                 if let Some(answer) = awaited.and_then(|awaited| awaited.answer) {
@@ -189,7 +190,7 @@ impl NetworkSwarm {
         match event {
             kad::Event::InboundRequest { request: InboundRequest::AddProvider { record: Some(record) } } => {
                 if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
-                    dht::admit_provider(kad, record, &self.genesis_id, self.allow_private);
+                    dht::admit_provider(kad, record, (&self.genesis_id, &self.snapshot_roots), self.allow_private);
                 }
             }
             kad::Event::OutboundQueryProgressed { result: QueryResult::GetClosestPeers(result), .. } => {

@@ -17,7 +17,7 @@ use crate::requests::class::Class;
 use crate::transport::{AnswerSender, Transport};
 use behaviour::{Behaviour, Gossip, Names, Requests};
 use cairn_chain::Verdict;
-use cairn_ledger::hash::BlockId;
+use cairn_ledger::hash::{BlockId, Hash};
 use gate::Gate;
 use libp2p::gossipsub::{IdentTopic, MessageAcceptance, MessageId};
 use libp2p::request_response::{InboundRequestId, OutboundRequestId, ResponseChannel};
@@ -46,6 +46,8 @@ pub(crate) struct NetworkSwarm {
     swarm: Swarm<Gate<Behaviour>>,
     names: Names,
     genesis_id: BlockId,
+    /// State roots of the followed chain at which there may be snapshots.
+    snapshot_roots: Vec<Hash>,
     allow_private: bool,
     /// Events that are not taken yet.
     pending: VecDeque<Event>,
@@ -72,6 +74,7 @@ impl NetworkSwarm {
             swarm,
             names,
             genesis_id,
+            snapshot_roots: Vec::new(),
             allow_private,
             pending: VecDeque::new(),
             last_number: 0,
@@ -114,6 +117,7 @@ impl NetworkSwarm {
             Class::Bodies => &mut behaviour.bodies,
             Class::BlockTxs => &mut behaviour.block_txs,
             Class::Pool => &mut behaviour.pool,
+            Class::Snapshot => &mut behaviour.snapshot,
         }
     }
 

@@ -3,6 +3,7 @@
 use super::machine::{Machine, SyncAction, SyncEvent};
 use super::mailbox::{Reports, SyncHandle, SyncStatus};
 use super::presync::{Presync, PresyncRules, Step};
+use super::restore::driver::Restoring;
 use crate::{Kind, NetworkEvent, NetworkHandle, RequestError, wire::MAX_LOCATOR};
 use cairn_chain::{BlockOutcome, ChainEvent, ChainHandle, Origin, PeerNumber, StoreError, Tip};
 use cairn_common::runtime::{self, JoinError, JoinHandle, TaskSet};
@@ -10,14 +11,14 @@ use cairn_common::tasks::{Shutdown, TaskError};
 use cairn_common::{clock, mailbox::Stopped, random};
 use cairn_ledger::block::{Body, Header};
 use cairn_ledger::{chain_spec::ChainSpec, error::BlockError, hash::BlockId, pow::Work, validate::LinkedHeader};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{pin::pin, sync::Arc};
 use tokio::sync::{broadcast, mpsc, watch};
 
 /// The task's name.
 const NAME: &str = "sync";
 /// How often the machine is told that time has passed.
-const TICK: Duration = Duration::from_millis(250);
+pub(super) const TICK: Duration = Duration::from_millis(250);
 
 /// Which network sync is on.
 #[derive(Clone, Debug)]
@@ -41,19 +42,61 @@ pub fn spawn(
     tracing::debug!(target: "cairn::sync", network = %rules.spec.params().name, "starting");
     let (sender, status) = watch::channel(SyncStatus::default());
     // Subscribed before the tip is read: no move is missed, and one seen twice does no harm.
-    let moves = chain.subscribe();
+    let inlets = Inlets { moves: chain.subscribe(), events, shutdown };
+    let outlet = Outlet { sender, reports: Reports::new(rules.is_own) };
+    (SyncHandle { status }, runtime::spawn(run(rules, chain, network, inlets, outlet)))
+}
+
+/// First a snapshot, where the operator wants one and the chain is at its genesis; then whatever is above.
+async fn run(
+    rules: Rules,
+    chain: ChainHandle,
+    network: NetworkHandle,
+    mut inlets: Inlets,
+    mut outlet: Outlet,
+) -> Result<(), TaskError> {
+    let restoring = Restoring::begin(&chain, &network, rules.local).await;
+    let peers = match restoring {
+        Ok(Some(restoring)) => restoring.run(&mut inlets, &mut outlet).await?,
+        Ok(None) => Some(Vec::new()),
+        Err(failure) => failure.end(Some(Vec::new()))?,
+    };
+    let Some(peers) = peers else { return Ok(()) };
     let machine = Machine::new((*chain.tip()).clone(), rules.local, clock::instant());
     let genesis_id = rules.spec.genesis_id();
     let max_future_ms = rules.spec.params().max_future_ms;
     let hands = Hands { chain, network, genesis_id, max_future_ms };
-    let reports = Reports::new(rules.is_own);
-    let driver = Driver { machine, hands, tasks: TaskSet::default(), status: sender, reports };
-    (SyncHandle { status }, runtime::spawn(driver.run(events, moves, shutdown)))
+    let mut driver = Driver { machine, hands, tasks: TaskSet::default(), outlet };
+    peers.into_iter().for_each(|event| driver.take(SyncEvent::Network(event)));
+    driver.run(inlets).await
+}
+
+/// What sync hears.
+pub(super) struct Inlets {
+    pub(super) events: mpsc::Receiver<NetworkEvent>,
+    pub(super) moves: broadcast::Receiver<ChainEvent>,
+    pub(super) shutdown: Shutdown,
+}
+
+/// Where sync says how far it is.
+pub(super) struct Outlet {
+    sender: watch::Sender<SyncStatus>,
+    reports: Reports,
+}
+
+impl Outlet {
+    /// Says it, to the operator now and then.
+    pub(super) fn tell(&mut self, now: Instant, status: SyncStatus) {
+        if self.reports.is_due(now, status.phase) {
+            report(&status);
+        }
+        self.sender.send_if_modified(|known| std::mem::replace(known, status) != status);
+    }
 }
 
 /// What is done outside the machine ends like this.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(super) enum Failure {
     /// The chain is ending: so is everything.
     #[error(transparent)]
     Chain(#[from] Stopped),
@@ -68,22 +111,29 @@ enum Failure {
     Panicked(#[from] JoinError),
 }
 
+impl Failure {
+    /// What it means for sync. A chain that is ending ends sync, quietly: whoever ended it says why.
+    pub(super) fn end<T>(self, quietly: T) -> Result<T, TaskError> {
+        let (reason, storage) = (self.to_string(), matches!(self, Self::Store(_)));
+        match self {
+            Self::Chain(Stopped) => Ok(quietly),
+            Self::Panicked(_) => Err(TaskError::Panicked { name: NAME, reason }),
+            Self::Store(_) | Self::Random(_) => Err(TaskError::Failed { name: NAME, reason, storage }),
+        }
+    }
+}
+
 struct Driver {
     machine: Machine,
     hands: Hands,
     /// What the machine said and is not done yet: as much as the machine has in flight, and no more.
     tasks: TaskSet<Result<Option<SyncEvent>, Failure>>,
-    status: watch::Sender<SyncStatus>,
-    reports: Reports,
+    outlet: Outlet,
 }
 
 impl Driver {
-    async fn run(
-        mut self,
-        mut events: mpsc::Receiver<NetworkEvent>,
-        mut moves: broadcast::Receiver<ChainEvent>,
-        mut shutdown: Shutdown,
-    ) -> Result<(), TaskError> {
+    async fn run(mut self, inlets: Inlets) -> Result<(), TaskError> {
+        let Inlets { mut events, mut moves, mut shutdown } = inlets;
         let (mut tick, mut stop) = (runtime::interval(TICK), pin!(shutdown.requested()));
         loop {
             let event = tokio::select! {
@@ -121,20 +171,17 @@ impl Driver {
             let hands = self.hands.clone();
             self.tasks.spawn(async move { hands.act(action).await });
         }
-        let status = self.machine.status(now);
-        if self.reports.is_due(now, status.phase) {
-            report(&status);
-        }
-        self.status.send_if_modified(|known| std::mem::replace(known, status) != status);
+        self.outlet.tell(now, self.machine.status(now));
     }
 }
 
 /// Tells the operator how far the node is. What is wrong, if anything is, the node's `health` tells.
 fn report(status: &SyncStatus) {
-    let SyncStatus { phase, height, best_header, target, rate, left, is_gaining: _, unfollowed: _ } = status;
+    let SyncStatus { phase, height, best_header, target, rate, left, is_gaining: _, unfollowed: _, snapshot } = status;
     let (height, headers, target) = (height.get(), best_header.get(), target.get());
+    let runs = snapshot.map(|snapshot| snapshot.here);
     let (phase, blocks_per_second, seconds_left) = (phase.name(), rate.round(), left.map(|left| left.as_secs()));
-    tracing::info!(target: "cairn::sync", phase, height, headers, target, blocks_per_second, seconds_left, "sync");
+    tracing::info!(target: "cairn::sync", phase, height, headers, target, blocks_per_second, seconds_left, runs, "sync");
 }
 
 /// What the machine acts through. Cloning shares it.
@@ -244,17 +291,7 @@ fn moved_event(event: &ChainEvent) -> SyncEvent {
 
 type Done = Result<Result<Option<SyncEvent>, Failure>, JoinError>;
 
-/// What came of an action. A chain that is ending ends sync, quietly: whoever ended it says why.
+/// What came of an action.
 fn finished(done: Done) -> Result<Option<SyncEvent>, TaskError> {
-    let error = match done {
-        Ok(Ok(event)) => return Ok(event),
-        Ok(Err(Failure::Chain(Stopped))) => return Ok(None),
-        Ok(Err(error)) => error,
-        Err(error) => return Err(TaskError::Panicked { name: NAME, reason: error.to_string() }),
-    };
-    let (reason, storage) = (error.to_string(), matches!(error, Failure::Store(_)));
-    Err(match error {
-        Failure::Panicked(_) => TaskError::Panicked { name: NAME, reason },
-        _ => TaskError::Failed { name: NAME, reason, storage },
-    })
+    done.map_err(Failure::from).flatten().or_else(|failure| failure.end(None))
 }

@@ -12,6 +12,8 @@ pub enum SyncPhase {
     Discovering,
     /// It fetches headers.
     Headers,
+    /// It fetches the accounts as they were after a block.
+    Snapshot,
     /// It fetches and connects bodies.
     Bodies,
     /// The node follows the best chain it knows of.
@@ -22,14 +24,15 @@ pub enum SyncPhase {
 
 impl SyncPhase {
     /// The names of all phases.
-    pub const NAMES: [&str; 5] = ["discovering", "headers", "bodies", "caught_up", "stalled"];
+    pub const NAMES: [&str; 6] = ["discovering", "headers", "snapshot", "bodies", "caught_up", "stalled"];
 
     /// Its name.
     pub fn name(self) -> &'static str {
-        let [discovering, headers, bodies, caught_up, stalled] = Self::NAMES;
+        let [discovering, headers, snapshot, bodies, caught_up, stalled] = Self::NAMES;
         match self {
             Self::Discovering => discovering,
             Self::Headers => headers,
+            Self::Snapshot => snapshot,
             Self::Bodies => bodies,
             Self::CaughtUp => caught_up,
             Self::Stalled(_) => stalled,
@@ -40,7 +43,7 @@ impl SyncPhase {
     pub fn stall(self) -> Option<Stall> {
         match self {
             Self::Stalled(stall) => Some(stall),
-            Self::Discovering | Self::Headers | Self::Bodies | Self::CaughtUp => None,
+            Self::Discovering | Self::Headers | Self::Snapshot | Self::Bodies | Self::CaughtUp => None,
         }
     }
 }
@@ -57,6 +60,12 @@ pub enum Stall {
     /// By this machine's clock the tip, or what most peers follow, is from the future.
     #[error("the newest blocks are from the future by this machine's clock, which is behind")]
     Clock,
+    /// No peer gives the accounts.
+    #[error("no peer sends the accounts as they were after block {height}; nodes that hold them are being looked for")]
+    NoSnapshot {
+        /// The block.
+        height: Height,
+    },
     /// No peer has a block that is needed.
     #[error("no peer has block {height}; nodes with the full history are being looked for")]
     NoBodies {
@@ -83,6 +92,7 @@ impl Stall {
             Self::NoPeer => "no_peer",
             Self::NoHeaders => "no_headers",
             Self::Clock => "clock",
+            Self::NoSnapshot { .. } => "no_snapshot",
             Self::NoBodies { .. } => "no_bodies",
             Self::NoAnswers { .. } => "no_answers",
             Self::Disk => "disk",
@@ -97,6 +107,9 @@ impl Stall {
             }
             Self::NoHeaders => "if this lasts, name a peer you trust with --network.peers",
             Self::Clock => "set the clock (timedatectl set-ntp true)",
+            Self::NoSnapshot { .. } => {
+                "after a minute all blocks are fetched instead; name a peer that holds them with --network.peers"
+            }
             Self::NoBodies { .. } => "if this lasts, name such a node with --network.peers",
             Self::NoAnswers { .. } => {
                 "see whether this machine's line is overloaded, or name a peer with --network.peers"
@@ -156,6 +169,19 @@ pub struct SyncStatus {
     pub is_gaining: bool,
     /// A chain that is claimed to be better and is not followed.
     pub unfollowed: Option<Unfollowed>,
+    /// How much of the accounts is here, while they are fetched.
+    pub snapshot: Option<SnapshotProgress>,
+}
+
+/// How much of the accounts as they were after a block is here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotProgress {
+    /// The block.
+    pub height: Height,
+    /// Runs of accounts that are here.
+    pub here: u64,
+    /// How many there are; `None` until the first has come.
+    pub runs: Option<u64>,
 }
 
 impl SyncStatus {
@@ -166,8 +192,11 @@ impl SyncStatus {
         stall.or_else(|| self.unfollowed.map(|unfollowed| format!("{unfollowed}: {}", unfollowed.advice())))
     }
 
-    /// How far it is, from 0 to 1.
+    /// How far it is, from 0 to 1: of the accounts while they are fetched, else of the blocks.
     pub fn progress(&self) -> f64 {
+        if let Some(SnapshotProgress { here, runs, .. }) = self.snapshot {
+            return runs.map_or(0.0, |runs| here as f64 / runs.max(1) as f64);
+        }
         match self.target.get() {
             0 => 1.0,
             target => (self.height.get() as f64 / target as f64).min(1.0),
@@ -233,10 +262,10 @@ mod tests {
     #[test]
     fn every_stall_says_what_to_do() {
         let height = Height::new(17);
-        let all =
-            [Stall::NoPeer, Stall::NoHeaders, Stall::Clock, Stall::NoBodies { height }, Stall::NoAnswers { height }];
+        let all = [Stall::NoBodies { height }, Stall::NoAnswers { height }, Stall::NoSnapshot { height }];
+        let all = [Stall::NoPeer, Stall::NoHeaders, Stall::Clock, Stall::Disk].into_iter().chain(all);
         let mut names = std::collections::BTreeSet::new();
-        for stall in all.into_iter().chain([Stall::Disk]) {
+        for stall in all {
             assert!(names.insert(stall.name()));
             let text = format!("{stall}: {}", stall.advice());
             assert!(["name ", "set ", "see "].iter().any(|advice| text.contains(advice)), "{text}");

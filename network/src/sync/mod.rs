@@ -13,6 +13,9 @@
 //! linked in batches and followed. So a chain of any length is followed in bounded memory, and one with less work
 //! leaves nothing behind.
 //!
+//! A node whose operator wants to begin with a snapshot (`sync.from`) fetches all headers and the accounts as they were
+//! after one of the last blocks first (`restore`), and goes on as above from there.
+//!
 //! # Who is asked for what
 //! For headers, who has delivered some, before whoever only claims; whom the operator named waits for nobody; whenever
 //! nobody answers within a second, one more is asked. An answer that does not show what was claimed is reported.
@@ -35,13 +38,13 @@
 //! are dialled, and after a minute all begins anew from the tip.
 //!
 //! # After a crash
-//! Nothing is kept of a synchronisation but the chain itself: it begins anew from the stored tip. Blocks are
+//! Nothing is kept of a synchronisation but the chain itself, and of a restore its files: it begins anew from the stored tip. Blocks are
 //! connected in runs within a window, so no more than the window is fetched twice.
 //!
 //! # Map
 //! `fork` events for another one · `mailbox` how far the node is, and why it is no farther · `driver` hands of the machine · `machine` the pure core:
 //! events in, actions out, with `headers`, `presync`, `bodies` and `status` (phases, watchdog) below it · `presync` a
-//! chain looked at in passing · `tree` linked headers whose blocks are not here · `sync_peers` what is known of each peer
+//! chain looked at in passing · `restore` beginning with a snapshot, a machine and a driver of its own · `tree` linked headers whose blocks are not here · `sync_peers` what is known of each peer
 //! · `pace` how fast it is
 //!
 //! # Limits
@@ -60,6 +63,13 @@
 //! | window of bodies | 2 048 blocks, 256 MiB (on the disk, but for 64) | waits for the lowest |
 //! | nothing gained though there is more | 10 s; 60 s | says why; begins anew from the tip |
 //! | searches for others | 1 each 15 s | – |
+//! | restore: headers | 1 peer at a time, 2 000 headers, 6 s | another peer leads |
+//! | restore: leads that have not kept a claim | 30 s after the first that has | only those who have may lead |
+//! | restore: requests for runs | 3 a peer, 1 before its first answer; 32 in all with what is being taken in, 10 MB; 2 s and thrice what is usual for the peer | others are asked; the slow one rests |
+//! | restore: as many as come back in time | 4 at first, one more for each that does, half as many when one does not | – |
+//! | restore: a peer that sent a wrong run | 1 | reported, asked for no more |
+//! | restore: a peer that lacks the snapshot | 20 s | counts as no holder |
+//! | restore: nobody shows headers, or sends a run | 60 s; 600 s while one who has sent some is about to | all blocks are fetched |
 //!
 //! # Invariants
 //! 1. Every request either brings something new, or its peer rests or counts as exhausted until it claims
@@ -74,6 +84,7 @@ mod machine;
 mod mailbox;
 mod pace;
 mod presync;
+mod restore;
 mod sync_peers;
 #[cfg(test)]
 mod tests;
@@ -81,4 +92,4 @@ mod tree;
 
 pub use driver::{Rules, spawn};
 pub use fork::{EventFork, fork};
-pub use mailbox::{Stall, SyncHandle, SyncPhase, SyncStatus, Unfollowed};
+pub use mailbox::{SnapshotProgress, Stall, SyncHandle, SyncPhase, SyncStatus, Unfollowed};

@@ -7,6 +7,7 @@
 pub(crate) mod compact;
 pub(crate) mod short_ids;
 
+use cairn_ledger::accounts::StateRun;
 use cairn_ledger::block::{Body, HEADER_BYTES, Header, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS};
 use cairn_ledger::codec::{self, BoundedBytes, BoundedVec, Decode, DecodeError, Encode};
 use cairn_ledger::hash::{BlockId, Hash};
@@ -96,6 +97,8 @@ messages! {
     PoolAnswer, 1 << 20, true;
     // More than it takes: later programs may say more.
     GetAddresses, 64, true;
+    GetStateRun, 64, true;
+    StateRuns, 8 + StateRun::MAX_BYTES, true;
     Addresses, 8 + MAX_ADDRESSES * (KEY_BYTES + 16 + 2 + 1), true;
 }
 
@@ -293,6 +296,28 @@ pub struct PoolAnswer {
     pub different: BoundedVec<u8, POOL_PARTS>,
 }
 
+/// `snapshot/1`: this run of leaves of the accounts under this root, please.
+///
+/// Layout: `state_root 32 ‖ number u64`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct GetStateRun {
+    /// The root over the accounts.
+    pub state_root: Hash,
+    /// Which run, counted from 0.
+    pub number: u64,
+}
+
+/// The answer of `snapshot/1`: the run; nothing where the node does not hold it, or not any more.
+///
+/// Layout: `count u64 ‖ (accounts u64 ‖ number u64 ‖ count u64 ‖ leaf 80* ‖ count u64 ‖ (sibling 32)*)*`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct StateRuns {
+    /// The run, which proves itself against the root.
+    pub runs: BoundedVec<StateRun, 1>,
+}
+
 /// `addresses/1`: whom do you know?
 ///
 /// Layout: `max u16`.
@@ -339,7 +364,9 @@ pub fn gossip_id(data: &[u8]) -> [u8; 20] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_ledger::accounts::{Account, Leaf, RUN_LEAVES};
     use cairn_ledger::testing::{arbitrary_hash, easy_network, key, payment};
+    use cairn_ledger::units::Amount;
 
     fn id(n: u64) -> BlockId {
         BlockId::from_bytes(*arbitrary_hash(n).as_bytes())
@@ -397,6 +424,18 @@ mod tests {
         }
     }
 
+    /// A run of so many leaves and siblings.
+    fn run(leaves: usize, siblings: usize) -> StateRun {
+        let account = Account { balance: Amount::ZERO, nonce: 4 };
+        let leaf = Leaf { address: key(1).address(), next: key(2).address(), account };
+        StateRun {
+            count: 4_098,
+            number: 1,
+            leaves: list(vec![leaf; leaves]),
+            siblings: list(vec![arbitrary_hash(14); siblings]),
+        }
+    }
+
     /// Checks that a message is read as it is written, refused when it is cut, and that more after it is left alone
     /// unless it is gossiped; gives its line.
     fn golden<M: Message + PartialEq + std::fmt::Debug>(name: &str, message: &M) -> String {
@@ -425,6 +464,8 @@ mod tests {
             golden("block_txs", &BlockTxs { transactions: list(vec![transaction(0), transaction(1)]) }),
             golden("get_pool", &get_pool()),
             golden("pool_answer", &pool_answer()),
+            golden("get_state_run", &GetStateRun { state_root: arbitrary_hash(12), number: 13 }),
+            golden("state_runs", &StateRuns { runs: list(vec![run(1, 2)]) }),
             golden("get_addresses", &GetAddresses { max: 64 }),
             golden("addresses", &Addresses { addresses: list(vec![place(9740, false), place(9741, true)]) }),
         ];
@@ -442,6 +483,12 @@ mod tests {
         assert_eq!(Addresses::from_bytes(&bomb), Err(DecodeError::TooMany));
         assert_eq!(BlockTxs::from_bytes(&bomb), Err(DecodeError::TooMany));
         assert_eq!(PoolAnswer::from_bytes(&bomb), Err(DecodeError::TooMany));
+        assert_eq!(StateRuns::from_bytes(&bomb), Err(DecodeError::TooMany));
+        // One run that claims more leaves than a run has.
+        assert_eq!(
+            StateRuns::from_bytes(&[&1_u64.to_le_bytes()[..], &[0; 16], &bomb].concat()),
+            Err(DecodeError::TooMany)
+        );
         assert_eq!(GetBlockTxs::from_bytes(&[&[0; 32][..], &bomb].concat()), Err(DecodeError::TooMany));
         assert_eq!(GetPool::from_bytes(&[&[0; 16][..], &bomb].concat()), Err(DecodeError::TooMany));
         assert_eq!(PoolAnswer::from_bytes(&[&[0; 8][..], &bomb].concat()), Err(DecodeError::TooMany));
@@ -494,6 +541,8 @@ mod tests {
         assert_eq!(wanted.to_bytes().len(), GetPool::MAX_BYTES);
         let pool = PoolAnswer { short_ids: list(vec![[0; 6]; MAX_POOL_IDS]), ..PoolAnswer::default() };
         assert!(pool.to_bytes().len() <= PoolAnswer::MAX_BYTES);
+        let runs = StateRuns { runs: list(vec![run(RUN_LEAVES, 52)]) };
+        assert_eq!(runs.to_bytes().len(), StateRuns::MAX_BYTES);
         let addresses = Addresses { addresses: list(vec![place(1, false); MAX_ADDRESSES]) };
         assert_eq!(addresses.to_bytes().len(), Addresses::MAX_BYTES);
     }

@@ -118,6 +118,11 @@ fn sync(node: &NodeInfo) -> String {
             let left = node.sync.left_ms.map_or_else(String::new, |left| format!(", {} left", lasting(left)));
             format!("block {} of {}, {:.1} %{left}", node.height, node.sync.target, node.sync.progress * 100.0)
         }
+        SyncPhase::Snapshot => {
+            let (height, here, runs) = node.sync.snapshot.map_or((0, 0, None), |it| (it.height, it.here, it.runs));
+            let of = runs.map_or_else(String::new, |runs| format!(" of {runs}"));
+            format!("accounts after block {height}: {here}{of} runs")
+        }
         SyncPhase::CaughtUp => "it follows the best chain it knows".to_owned(),
         SyncPhase::Stalled => "it does not get on".to_owned(),
     }

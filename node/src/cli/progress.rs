@@ -2,7 +2,7 @@
 //! The synchronisation of a node has a bar below the log, where someone watches.
 
 use crate::system::telemetry::Stderr;
-use cairn_network::sync::{SyncPhase, SyncStatus};
+use cairn_network::sync::{SnapshotProgress, SyncPhase, SyncStatus};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -114,12 +114,17 @@ impl SyncBar {
         let bar = shown.get_or_insert_with(|| {
             // A few times a second: the status changes with every block.
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(4));
-            let style = ProgressStyle::with_template("{bar:30} {pos} of {len} blocks  {msg}");
+            let style = ProgressStyle::with_template("{bar:30} {pos} of {len} {prefix}  {msg}");
             bar.with_style(style.expect("a fixed template is well formed"))
         });
-        bar.set_length(status.target.get());
+        let (unit, length, position) = match status.snapshot {
+            Some(SnapshotProgress { here, runs, .. }) => ("runs", runs.unwrap_or_default(), here),
+            None => ("blocks", status.target.get(), status.height.get()),
+        };
+        bar.set_prefix(unit);
+        bar.set_length(length);
         bar.set_message(text);
-        bar.set_position(status.height.get());
+        bar.set_position(position);
     }
 }
 
@@ -129,6 +134,10 @@ fn text(status: &SyncStatus) -> Option<String> {
     match status.phase {
         SyncPhase::Discovering | SyncPhase::CaughtUp => None,
         SyncPhase::Headers => Some(format!("headers up to {}, {rate}", status.best_header)),
+        SyncPhase::Snapshot => {
+            let height = status.snapshot.map_or(0, |snapshot| snapshot.height.get());
+            Some(format!("of the accounts after block {height}"))
+        }
         SyncPhase::Bodies => Some(match status.left {
             Some(left) => format!("{rate}, {} left", indicatif::HumanDuration(left)),
             None => rate,
@@ -177,6 +186,7 @@ mod tests {
             left: Some(Duration::from_secs(6)),
             is_gaining: true,
             unfollowed: None,
+            snapshot: None,
         };
         let shown = |phase| {
             bar.show(&at(phase));
@@ -189,5 +199,9 @@ mod tests {
         let stalled = shown(SyncPhase::Stalled(Stall::Clock)).expect("it is shown").2;
         assert!(stalled.starts_with("stalled: the newest blocks are from the future"), "{stalled}");
         assert_eq!(shown(SyncPhase::CaughtUp), None);
+        let snapshot = Some(SnapshotProgress { height: Height::new(20), here: 3, runs: Some(9) });
+        bar.show(&SyncStatus { snapshot, ..at(SyncPhase::Snapshot) });
+        let shown = bar.bar.lock().expect("no panic").as_ref().map(|bar| (bar.position(), bar.length(), bar.message()));
+        assert_eq!(shown, Some((3, Some(9), String::from("of the accounts after block 20"))));
     }
 }

@@ -17,8 +17,9 @@ use cairn_rpc::types::{
     DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HealthJson, HistoryCursor,
     HistoryEntry, LightProofJson, LossesJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson,
     PendingJson, Place, PoolCursor, PoolEntry, PoolPage, ProblemJson, ProofJson, ProviderJson, Room, RulesJson,
-    SnapshotJson, StorageInfo, Submitted, Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo,
-    TransactionJson, TransactionPage, TransactionProofJson, Trust, TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
+    SnapshotJson, SnapshotProgressJson, StorageInfo, Submitted, Supply, SyncInfo, SyncPhase, TableSize, TrafficJson,
+    TransactionInfo, TransactionJson, TransactionPage, TransactionProofJson, Trust, TxCheck, TxState, TxStatus,
+    UploadInfo, WorkJson,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -315,6 +316,7 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
                 progress: 0.5,
                 blocks_per_second: 1.5,
                 left_ms: Some(4_000),
+                snapshot: Some(SnapshotProgressJson { height: 2_880, here: 3, runs: Some(9) }),
                 reason: Some("no peer has block 8".to_owned()),
             },
             peers: 1,

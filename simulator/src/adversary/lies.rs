@@ -32,9 +32,13 @@ pub(super) enum Answer {
 pub(super) fn answer(adversary: &Adversary, class: Class, honest: &[u8]) -> Answer {
     match (adversary.kind, class) {
         (Kind::WithholdBodies | Kind::GarbleBlocks | Kind::Eclipse, Class::Bodies | Class::BlockTxs) => Answer::Refusal,
-        (Kind::Refuse, Class::Headers | Class::Bodies) => Answer::Refusal,
-        (Kind::Stall, Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool) => Answer::Silence,
-        (Kind::WrongAnswers, Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool) => changed(honest),
+        (Kind::Refuse, Class::Headers | Class::Bodies | Class::Snapshot) => Answer::Refusal,
+        (Kind::Stall, Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool | Class::Snapshot) => {
+            Answer::Silence
+        }
+        (Kind::WrongAnswers, Class::Headers | Class::Bodies | Class::BlockTxs | Class::Pool | Class::Snapshot) => {
+            changed(honest)
+        }
         (Kind::WrongBodies, Class::Bodies) => other_bodies(honest),
         (Kind::ClaimWork | Kind::Refuse, Class::Status) => more_work(honest),
         (Kind::PoisonAddresses, Class::Addresses) => addresses((0..MAX_ADDRESSES as u64).map(nobody)),

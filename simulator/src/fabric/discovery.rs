@@ -44,7 +44,13 @@ impl Fabric {
             return None;
         }
         self.providers.entry(resource.key()).or_default().insert(node);
-        Some(Event::Providing)
+        Some(Event::Providing(*resource))
+    }
+
+    pub(super) fn stop_providing(&mut self, node: NodeId, resource: &Resource) {
+        if let Some(providers) = self.providers.get_mut(&resource.key()) {
+            providers.remove(&node);
+        }
     }
 
     pub(super) fn find_providers(&mut self, node: NodeId, search: SearchNumber, resource: &Resource) {

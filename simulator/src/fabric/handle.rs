@@ -106,6 +106,9 @@ impl Transport for Handle {
             SwarmAction::RemoveFromDht(peer) => drop(self.fabric().host(node).acquaintances.remove(&peer)),
             SwarmAction::SearchDht => self.fabric().search(node),
             SwarmAction::Provide(resource) => return self.fabric().provide(node, &resource),
+            SwarmAction::StopProviding(resource) => self.fabric().stop_providing(node, &resource),
+            // Here nobody keeps what strangers provide.
+            SwarmAction::KnowSnapshots(_) => {}
             SwarmAction::FindProviders { search, resource } => self.fabric().find_providers(node, search, &resource),
             SwarmAction::Register { point } => self.fabric().register(node, point),
             SwarmAction::Discover { point, max } => self.fabric().discover(node, point, max),

@@ -28,7 +28,7 @@ impl Fabric {
             return;
         };
         let limit = match class {
-            Class::Bodies | Class::Pool => TIMEOUTS.1,
+            Class::Bodies | Class::Pool | Class::Snapshot => TIMEOUTS.1,
             Class::Status | Class::Addresses | Class::Headers | Class::BlockTxs => TIMEOUTS.0,
         };
         let now = self.now();

@@ -78,11 +78,13 @@ fn omission(conduct: &Conduct, now: Nanos, names: bool) -> Option<&'static str> 
 /// What does not go wrong where nothing goes wrong among so many nodes.
 fn unrest(conduct: &Conduct, now: Nanos, nodes: u64) -> Option<&'static str> {
     let up = now.saturating_sub(conduct.since) / MINUTE;
-    let classes = [Class::Headers, Class::Bodies, Class::BlockTxs, Class::Pool, Class::Addresses, Class::Status];
-    let unanswered = classes.map(|class| conduct.questions.of(class)).map(|count| count.refused + count.timeouts);
-    let fetched = [Class::Headers, Class::Bodies, Class::BlockTxs].map(|class| conduct.questions.of(class).asked);
+    let fetches = [Class::Headers, Class::Bodies, Class::BlockTxs];
+    let classes = [&fetches[..], &[Class::Pool, Class::Addresses, Class::Status, Class::Snapshot]].concat();
+    let unanswered = classes.into_iter().map(|class| conduct.questions.of(class));
+    let unanswered: u64 = unanswered.map(|count| count.refused + count.timeouts).sum();
+    let fetched = fetches.map(|class| conduct.questions.of(class).asked);
     let [[blocks_ignored, blocks], [ignored, passed]] = conduct.verdicts;
-    if unanswered.iter().sum::<u64>() > UNANSWERED {
+    if unanswered > UNANSWERED {
         Some("was not answered, though nothing went wrong")
     } else if blocks_ignored > blocks / 10 + 2 {
         Some("passes blocks on to nobody")

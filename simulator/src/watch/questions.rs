@@ -42,7 +42,7 @@ pub struct Count {
 /// What a node asks.
 #[derive(Debug, Default)]
 pub struct Questions {
-    counts: [Count; 6],
+    counts: [Count; 7],
     /// Bodies that it was given.
     bodies: BTreeSet<BlockId>,
     /// How often it asked for one of them again.

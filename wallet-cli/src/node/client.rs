@@ -327,6 +327,12 @@ pub fn lag(info: &NodeInfo) -> Option<String> {
             info.height, info.sync.target
         ));
     }
+    if info.sync.phase == SyncPhase::Snapshot {
+        let height = info.sync.snapshot.map_or(info.sync.target, |snapshot| snapshot.height);
+        return Some(format!(
+            "The node is still catching up: it fetches the accounts after block {height}, so it knows of no payment yet."
+        ));
+    }
     let behind = matches!(info.sync.phase, SyncPhase::Headers | SyncPhase::Bodies);
     behind.then(|| {
         format!(

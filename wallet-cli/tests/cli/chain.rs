@@ -276,6 +276,7 @@ impl Chain {
                 progress: 1.0,
                 blocks_per_second: 0.0,
                 left_ms: None,
+                snapshot: None,
                 reason: None,
             },
             peers: 0,

@@ -204,6 +204,7 @@ impl State {
                 progress: 0.1,
                 blocks_per_second: 0.0,
                 left_ms: None,
+                snapshot: None,
                 reason: (self.phase == SyncPhase::Stalled).then(|| String::from("no peer sends block 8")),
             },
             peers: 0,

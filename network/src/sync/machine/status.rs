@@ -45,11 +45,11 @@ impl Machine {
         let (rate, left) = match doing {
             SyncPhase::Headers => (self.headers_rate.per_second(), None),
             SyncPhase::Bodies => (self.rate.per_second(), self.rate.time_for(behind)),
-            SyncPhase::CaughtUp | SyncPhase::Discovering | SyncPhase::Stalled(_) => (0.0, None),
+            SyncPhase::CaughtUp | SyncPhase::Discovering | SyncPhase::Snapshot | SyncPhase::Stalled(_) => (0.0, None),
         };
         let unfollowed = if doing == SyncPhase::CaughtUp { self.unfollowed(now) } else { None };
         let is_gaining = self.is_gaining(now);
-        SyncStatus { phase, height, best_header, target, rate, left, is_gaining, unfollowed }
+        SyncStatus { phase, height, best_header, target, rate, left, is_gaining, unfollowed, snapshot: None }
     }
 
     /// Whether a block on this tip would soon be left behind, as far as blocks show, and not headers alone: those
@@ -190,7 +190,7 @@ impl Machine {
             SyncPhase::Bodies if !self.importing.is_empty() => Some(Stall::Disk),
             SyncPhase::Bodies if !self.is_obtainable() => Some(Stall::NoBodies { height }),
             SyncPhase::Bodies => Some(Stall::NoAnswers { height }),
-            SyncPhase::Discovering | SyncPhase::CaughtUp | SyncPhase::Stalled(_) => None,
+            SyncPhase::Discovering | SyncPhase::Snapshot | SyncPhase::CaughtUp | SyncPhase::Stalled(_) => None,
         }
     }
 
@@ -252,9 +252,10 @@ impl Machine {
         let is_lacking = match self.status(self.now).phase {
             SyncPhase::Bodies => !self.is_obtainable(),
             SyncPhase::Stalled(Stall::NoHeaders | Stall::NoBodies { .. } | Stall::NoAnswers { .. }) => true,
-            SyncPhase::Stalled(Stall::NoPeer | Stall::Clock | Stall::Disk)
+            SyncPhase::Stalled(Stall::NoPeer | Stall::Clock | Stall::Disk | Stall::NoSnapshot { .. })
             | SyncPhase::Discovering
             | SyncPhase::Headers
+            | SyncPhase::Snapshot
             | SyncPhase::CaughtUp => false,
         };
         if is_lacking && self.next_search.is_none_or(|next| next <= self.now) {

@@ -9,8 +9,8 @@ use cairn_common::{clock, memory};
 use cairn_ledger::units::Height;
 use cairn_network::sync;
 use cairn_rpc::types::{
-    BackupInfo, HealthJson, MemoryInfo, NodeInfo, ProblemJson, Room, RulesJson, SnapshotJson, StorageInfo, SyncInfo,
-    SyncPhase, TableSize, Trust, UploadInfo,
+    BackupInfo, HealthJson, MemoryInfo, NodeInfo, ProblemJson, Room, RulesJson, SnapshotJson, SnapshotProgressJson,
+    StorageInfo, SyncInfo, SyncPhase, TableSize, Trust, UploadInfo,
 };
 use cairn_rpc::{methods::NodeServer, text::Text};
 use jsonrpsee::core::{RpcResult, async_trait};
@@ -107,6 +107,7 @@ impl Context {
         let phase = match status.phase {
             sync::SyncPhase::Discovering => SyncPhase::Discovering,
             sync::SyncPhase::Headers => SyncPhase::Headers,
+            sync::SyncPhase::Snapshot => SyncPhase::Snapshot,
             sync::SyncPhase::Bodies => SyncPhase::Bodies,
             sync::SyncPhase::CaughtUp => SyncPhase::CaughtUp,
             sync::SyncPhase::Stalled(_) => SyncPhase::Stalled,
@@ -118,6 +119,11 @@ impl Context {
             progress: status.progress(),
             blocks_per_second: status.rate,
             left_ms: status.left.map(millis),
+            snapshot: status.snapshot.map(|sync::SnapshotProgress { height, here, runs }| SnapshotProgressJson {
+                height: height.get(),
+                here,
+                runs,
+            }),
             reason: status.trouble(),
         }
     }

@@ -1,0 +1,166 @@
+//! Fetching headers: from one peer at a time, the lead, until nobody who may lead claims more.
+
+use super::{End, HeadersHere, Machine, Phase, Reason, RestoreAction, RestorePeer};
+use crate::{RequestError, wire::MAX_HEADERS};
+use cairn_chain::{Misbehaviour, PeerNumber, RestoreRefusal};
+use cairn_ledger::{block::Header, error::Fault, pow::Work};
+use std::cmp::Reverse;
+use std::time::{Duration, Instant};
+
+/// A lead that takes longer for an answer is replaced.
+const STALL: Duration = Duration::from_secs(6);
+/// How long after the first peer came others are waited for before it is said that the chain goes no further.
+const MEET: Duration = Duration::from_secs(5);
+/// How long after a lead first kept its claim those may lead who have not: one that has more to show does so by then, and
+/// liars who take turns do not keep a node for ever.
+const CONTEST: Duration = Duration::from_secs(30);
+/// When nobody shows what is claimed for so long, it is given up.
+const NOBODY: Duration = Duration::from_secs(60);
+
+/// The peer whose headers are fetched.
+#[derive(Debug)]
+pub(super) struct Lead {
+    pub(super) peer: PeerNumber,
+    job: u64,
+    /// When it was asked, while it is waited for.
+    since: Option<Instant>,
+    /// What it claimed when it was asked.
+    claimed: Work,
+    /// The work that was here before its last answer: with each but the first it has to rise.
+    before: Option<Work>,
+    /// Whether its last answer was as long as one can be.
+    is_full: bool,
+}
+
+impl Machine {
+    /// Asks the next lead, or goes on to the accounts when there is none.
+    pub(super) fn plan_headers(&mut self) {
+        if self.lead.is_some() || self.is_taking_headers {
+            return;
+        }
+        match self.next_lead() {
+            Some(peer) => self.ask_lead(peer, None),
+            None => self.end_headers(),
+        }
+    }
+
+    fn next_lead(&self) -> Option<PeerNumber> {
+        let able = self.peers.iter().filter(|(_, peer)| self.may_lead(peer));
+        let first = able.max_by_key(|(number, peer)| {
+            (peer.kind.named, !peer.kind.inbound, peer.status.total_work, Reverse(number.0))
+        });
+        first.map(|(number, _)| *number)
+    }
+
+    fn may_lead(&self, peer: &RestorePeer) -> bool {
+        let is_over = self.kept_since.is_some_and(|since| self.now.saturating_duration_since(since) > CONTEST);
+        let is_exhausted = peer.exhausted == Some(peer.status.tip);
+        self.claims_more(peer) && !peer.has_failed && !is_exhausted && (!is_over || peer.has_kept)
+    }
+
+    /// Whether a peer claims more than is here.
+    pub(super) fn claims_more(&self, peer: &RestorePeer) -> bool {
+        peer.status.total_work > self.here.total_work
+    }
+
+    fn ask_lead(&mut self, peer: PeerNumber, before: Option<Work>) {
+        let job = self.next_job();
+        let Some(claimed) = self.peers.get(&peer).map(|peer| peer.status.total_work) else { return };
+        self.lead = Some(Lead { peer, job, since: Some(self.now), claimed, before, is_full: false });
+        self.actions.push(RestoreAction::FetchHeaders { job, peer, locator: self.here.locator.clone() });
+    }
+
+    pub(super) fn on_headers(&mut self, job: u64, answer: Result<Vec<Header>, RequestError>) {
+        let Some(lead) = self.lead.as_mut().filter(|lead| lead.job == job) else { return };
+        match answer {
+            Ok(headers) if headers.is_empty() => self.end_lead(),
+            Ok(headers) => {
+                (lead.since, lead.is_full) = (None, headers.len() >= MAX_HEADERS);
+                self.is_taking_headers = true;
+                self.actions.push(RestoreAction::TakeHeaders { job, headers });
+            }
+            Err(RequestError::Timeout) => self.fail_lead(Some(Misbehaviour::Stalled)),
+            Err(_) => self.fail_lead(None),
+        }
+    }
+
+    pub(super) fn on_headers_taken(&mut self, job: u64, refusal: Option<RestoreRefusal>, here: HeadersHere) {
+        (self.here, self.is_taking_headers) = (here, false);
+        if self.here.total_work > self.most_work {
+            (self.most_work, self.progress) = (self.here.total_work, self.now);
+        }
+        let Some(lead) = self.lead.as_ref().filter(|lead| lead.job == job) else { return };
+        let (peer, work) = (lead.peer, self.here.total_work);
+        let rises = lead.before.is_none_or(|before| work > before);
+        match refusal {
+            Some(RestoreRefusal::Unlinked) => self.fail_lead(Some(Misbehaviour::WrongAnswer)),
+            Some(RestoreRefusal::Invalid(error)) => match error.fault() {
+                Fault::Proven => self.fail_lead(Some(Misbehaviour::InvalidHeader(error))),
+                // From the future, or under rules that only one side knows: nobody's fault.
+                Fault::Mutated | Fault::NotYet => self.exhaust_lead(),
+            },
+            None if work >= lead.claimed || !lead.is_full => self.end_lead(),
+            None if rises => self.ask_lead(peer, Some(work)),
+            // Headers without end that lead nowhere.
+            None => self.fail_lead(Some(Misbehaviour::Unkept)),
+        }
+    }
+
+    /// The lead has no more headers: its claim is kept, or not.
+    fn end_lead(&mut self) {
+        let Some(lead) = self.lead.take_if(|lead| self.here.total_work >= lead.claimed) else {
+            return self.fail_lead(Some(Misbehaviour::Unkept));
+        };
+        self.kept_since.get_or_insert(self.now);
+        self.progress = self.now;
+        if let Some(peer) = self.peers.get_mut(&lead.peer) {
+            (peer.has_kept, peer.is_early) = (true, false);
+        }
+    }
+
+    /// The lead never leads again.
+    fn fail_lead(&mut self, misbehaviour: Option<Misbehaviour>) {
+        let Some(Lead { peer, .. }) = self.lead.take() else { return };
+        misbehaviour.into_iter().for_each(|misbehaviour| self.report(peer, misbehaviour));
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            (peer.has_failed, peer.has_kept) = (true, false);
+        }
+    }
+
+    /// The lead is not asked again before it claims another tip.
+    fn exhaust_lead(&mut self) {
+        let Some(peer) = self.lead.take().and_then(|lead| self.peers.get_mut(&lead.peer)) else { return };
+        (peer.exhausted, peer.is_early) = (Some(peer.status.tip), true);
+    }
+
+    pub(super) fn replace_stalled_lead(&mut self) {
+        let is_late = |since: Instant| self.now.saturating_duration_since(since) > STALL;
+        if self.lead.as_ref().is_some_and(|lead| lead.since.is_some_and(is_late)) {
+            self.fail_lead(Some(Misbehaviour::Stalled));
+        }
+    }
+
+    /// Goes on to the accounts, once all that is claimed is here, or cannot be had.
+    fn end_headers(&mut self) {
+        let Some(met) = self.met.filter(|_| !self.peers.is_empty()) else { return };
+        if self.now.saturating_duration_since(met) < MEET {
+            return;
+        }
+        let is_claimed = self.peers.values().any(|peer| self.claims_more(peer));
+        if is_claimed && (self.kept_since.is_none() || self.here.total_work < self.most_work) {
+            // What was shown has been replaced by less, and whoever showed it is gone: all may lead again.
+            self.kept_since = None;
+            if self.now.saturating_duration_since(self.progress) > NOBODY {
+                self.end(End::GivenUp(Reason::NoHeaders));
+            }
+            return;
+        }
+        match self.here.pivot {
+            Some(pivot) => {
+                (self.phase, self.progress) = (Phase::Beginning(pivot), self.now);
+                self.actions.push(RestoreAction::BeginState);
+            }
+            None => self.end(End::GivenUp(Reason::TooShort)),
+        }
+    }
+}

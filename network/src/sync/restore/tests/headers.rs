@@ -1,0 +1,136 @@
+//! Leads that stall, lie or claim more than they have, beside honest ones.
+
+use super::seconds;
+use super::world::{Headers, Peer, World, broken, grow};
+use crate::PeerKind;
+use crate::sync::mailbox::{Stall, SyncPhase};
+use crate::sync::restore::machine::{End, Reason};
+use cairn_chain::Misbehaviour;
+use cairn_ledger::units::Height;
+
+/// Inbound, so that whoever this node dialled leads before it.
+fn inbound(peer: Peer) -> Peer {
+    Peer { kind: PeerKind { inbound: true, ..PeerKind::default() }, ..peer }
+}
+
+#[test]
+fn a_lead_that_stalls_is_replaced_and_never_leads_again() {
+    let chain = grow(&[], 700, 1);
+    let mut world = World::new();
+    let silent = world.join(1, Peer { headers: Headers::Silent, boast: 500, ..Peer::holder(&chain) });
+    let honest = world.join(2, Peer::holder(&chain));
+    let (end, took) = world.run_to_end(seconds(20));
+    assert!(end == End::Complete && took < seconds(12), "{end:?} after {took:?}");
+    assert_eq!((world.headers_asked(silent), world.misbehaviours(silent)), (1, vec![Misbehaviour::Stalled]));
+    assert_eq!((world.headers_asked(honest), world.misbehaviours(honest)), (1, vec![]));
+    assert!(world.runs_asked(silent) > 0, "it may still give runs");
+}
+
+#[test]
+fn a_lead_whose_headers_end_below_its_claim_is_reported() {
+    let chain = grow(&[], 700, 1);
+    // With a chain that ends below the claim; with one that ends with a whole answer; with none.
+    for length in [650, 2_000, 0] {
+        let mut world = World::new();
+        let liar = world.join(1, Peer { boast: 5_000, ..Peer::other(&grow(&[], length, 2)) });
+        let honest = world.join(2, Peer::holder(&chain));
+        // The negative control: one that is behind, and says so.
+        let behind = world.join(3, Peer::other(&chain[..400]));
+        let (end, took) = world.run_to_end(seconds(60));
+        assert_eq!(world.misbehaviours(liar), [Misbehaviour::Unkept], "{length}");
+        assert_eq!((world.misbehaviours(honest), world.misbehaviours(behind)), (vec![], vec![]));
+        if length < 700 {
+            assert!(end == End::Complete && took < seconds(20), "{length}: {end:?} after {took:?}");
+            assert_eq!(world.here.chain.tip.id(), chain[699].id(), "the honest chain is followed");
+        }
+    }
+}
+
+#[test]
+fn a_lead_with_an_invalid_header_in_the_middle_is_reported_and_the_next_replaces_its_chain() {
+    let chain = grow(&[], 3_500, 1);
+    let mut world = World::new();
+    let liar = world.join(1, Peer { boast: 5_000, ..Peer::holder(&broken(3_000, 1_000)) });
+    let honest = world.join(2, Peer::holder(&chain));
+    assert_eq!(world.run_to_end(seconds(30)).0, End::Complete);
+    let reported = world.misbehaviours(liar);
+    assert!(matches!(reported[..], [Misbehaviour::InvalidHeader(_)]), "{reported:?}");
+    assert_eq!((world.headers_asked(liar), world.misbehaviours(honest)), (2, vec![]));
+    assert_eq!(world.here.chain.tip.id(), chain[3_499].id());
+}
+
+#[test]
+fn a_lead_that_sends_headers_without_a_parent_is_reported() {
+    let chain = grow(&[], 700, 1);
+    let mut world = World::new();
+    let liar = world.join(1, Peer { headers: Headers::Detached, boast: 9, ..Peer::holder(&chain) });
+    let honest = world.join(2, Peer::holder(&chain));
+    assert_eq!(world.run_to_end(seconds(30)).0, End::Complete);
+    assert_eq!((world.misbehaviours(liar), world.misbehaviours(honest)), (vec![Misbehaviour::WrongAnswer], vec![]));
+}
+
+#[test]
+fn of_two_honest_chains_the_one_with_more_work_wins_whoever_leads_first() {
+    let (short, long) = (grow(&[], 900, 1), grow(&[], 1_000, 2));
+    for dialled_has_more in [false, true] {
+        let (dialled, stranger) = if dialled_has_more { (&long, &short) } else { (&short, &long) };
+        let mut world = World::new();
+        let peers = [world.join(1, inbound(Peer::holder(stranger))), world.join(2, Peer::holder(dialled))];
+        assert_eq!(world.run_to_end(seconds(30)).0, End::Complete);
+        assert_eq!(world.here.chain.tip.id(), long[999].id());
+        assert!(peers.iter().all(|peer| world.misbehaviours(*peer).is_empty()));
+    }
+}
+
+#[test]
+fn a_block_that_is_found_meanwhile_is_nobodys_fault() {
+    let (chain, longer) = (grow(&[], 700, 1), grow(&grow(&[], 700, 1), 2, 1));
+    let mut world = World::new();
+    let peer = world.join(1, Peer::holder(&chain));
+    world.run_for(seconds(1));
+    world.change(peer, |peer| peer.chain = longer.clone());
+    assert_eq!(world.run_to_end(seconds(30)).0, End::Complete);
+    assert_eq!((world.here.chain.tip.header().height, world.misbehaviours(peer)), (Height::new(702), vec![]));
+}
+
+/// Liars that come one after the other, each with a chain of its own that ends below its claim, each under a new name:
+/// each replaces what an honest peer has shown, and none keeps the node for ever.
+#[test]
+fn liars_who_take_turns_do_not_go_on_for_ever() {
+    let chain = grow(&[], 700, 1);
+    let liars: Vec<_> = (0..8).map(|salt| grow(&[], 650, 10 + salt)).collect();
+    let mut world = World::new();
+    let honest = world.join(1, Peer::holder(&chain));
+    let liar = |n: u64| {
+        let headers = if n.is_multiple_of(2) { Headers::Silent } else { Headers::Honest };
+        inbound(Peer { boast: 50_000, headers, ..Peer::other(&liars[(n % 8) as usize]) })
+    };
+    let mut last = world.join(100, liar(0));
+    for n in 1..1_000 {
+        if world.end.is_some() {
+            break;
+        }
+        let turn = world.now + seconds(2);
+        while world.end.is_none() && world.now < turn {
+            world.step();
+        }
+        world.leave(last);
+        last = world.join(100 + n, liar(n));
+    }
+    assert_eq!(world.end, Some(End::Complete));
+    assert!(world.now < world.start + seconds(60), "after {:?}", world.now - world.start);
+    assert_eq!(world.here.chain.tip.id(), chain[699].id());
+    assert_eq!(world.misbehaviours(honest), []);
+}
+
+#[test]
+fn where_nobody_shows_what_is_claimed_it_says_so_and_gives_up() {
+    let chain = grow(&[], 700, 1);
+    let mut world = World::new();
+    for number in 1..4 {
+        world.join(number, Peer { headers: Headers::Silent, ..Peer::holder(&chain) });
+    }
+    world.run_for(seconds(30));
+    assert_eq!(world.machine.status(world.now).phase, SyncPhase::Stalled(Stall::NoHeaders));
+    assert_eq!(world.run_to_end(seconds(60)).0, End::GivenUp(Reason::NoHeaders));
+}
